@@ -1,0 +1,1 @@
+"""Platforms: each translates its messages into commands and our answers into its messages."""

@@ -1,0 +1,67 @@
+"""The seam between a platform and the house: what a chat gets, and what it must do.
+
+A chat translates in (message → ``Command`` and ``Visit``), asks the desk, and translates out (``Outcome``,
+``Status``, ``Parcel`` or error → message, its sentences from ``bot.words``). It holds no state that the
+database lacks.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from bot.commands.values import Command
+from bot.desk.outcomes import Address, LoraCard, Outcome, Parcel, Platform, Status, Visit
+
+
+class Chat(Protocol):
+    """One platform, from the house's side."""
+
+    platform: Platform
+
+    async def open(self) -> None:
+        """Connect and declare the commands.
+
+        Raises:
+            OperatorError: TokenRefused, PlatformUnreachable or PortTaken; the host must act.
+        """
+
+    async def serve(self) -> None:
+        """Take messages until cancelled."""
+
+    async def close(self) -> None:
+        """Disconnect; called once, also after a failed ``open``."""
+
+    async def show(self, status: Status) -> None:
+        """Update the placeholder; may be skipped when the platform's rate does not allow it."""
+
+    async def deliver(self, parcel: Parcel) -> None:
+        """Bring an ended job to its person, by editing the placeholder where there is one.
+
+        Raises:
+            Undeliverable: It can never arrive there. Any other error means: try again later.
+        """
+
+
+class Desk(Protocol):
+    """The house, from a chat's side."""
+
+    async def handle(self, command: Command, visit: Visit) -> Outcome:
+        """Do what was asked. When this returns a ``Receipt``, the job survives any crash.
+
+        Raises:
+            PersonError: Refused; nothing was charged or changed.
+        """
+
+    async def moved(self, job_id: str, address: Address) -> None:
+        """Store where the job's placeholder now is."""
+
+    def suggest_loras(self, typed: str, locale: str) -> tuple[LoraCard, ...]:
+        """At most 25 LoRAs that match what was typed so far, best first; answered from memory."""
+
+    async def take_in(self, platform: Platform, events: Sequence[tuple[str, str]]) -> None:
+        """Store raw events (id, JSON) before they are confirmed to the platform; known ids are skipped."""
+
+    async def taken_in(self, platform: Platform) -> tuple[tuple[str, str], ...]:
+        """The stored events that were not settled yet, oldest first."""
+
+    async def settle(self, platform: Platform, event_id: str) -> None:
+        """The event was answered; it need not be handled again."""

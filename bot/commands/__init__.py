@@ -1,0 +1,1 @@
+"""The language: what a person types becomes a frozen command."""

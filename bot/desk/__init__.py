@@ -1,0 +1,1 @@
+"""The use cases: accept, draw, deliver, cancel, switch, history."""

@@ -1,0 +1,240 @@
+"""What the desk answers: frozen facts, no sentences. ``bot.words`` says them in a person's language."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from bot.commands.values import Help, Scope
+from engine.request import FailReason, LoraChoice
+
+
+class Platform(StrEnum):
+    """The chats we speak; the values stand in the database."""
+
+    CONSOLE = "console"
+    WEB = "web"
+    DISCORD = "discord"
+    TELEGRAM = "telegram"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where an answer goes. Only the chat that wrote ``ref`` reads it.
+
+    Attributes:
+        chat_id: The Discord channel or Telegram chat, as the platform writes it.
+        ref: The adapter's own JSON: message id, thread, interaction token with its expiry, …
+    """
+
+    platform: Platform
+    chat_id: str
+    ref: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """Who asks, where, and by which message: what a chat knows beside the command.
+
+    Attributes:
+        event_id: The platform's id of this very message or press; the same id twice makes one job.
+        user_id: The platform's id of the person.
+        user_name: For people to read; not an identity.
+        locale: ``en`` or ``zh-CN``.
+        is_chat_admin: The platform says this person administers this chat (not yet a host of the bot).
+        space_id: The Discord guild, for allow-lists; empty elsewhere.
+    """
+
+    platform: Platform
+    event_id: str
+    user_id: str
+    address: Address
+    locale: str = "en"
+    user_name: str = ""
+    is_chat_admin: bool = False
+    space_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LoraCard:
+    """One LoRA of the shelf as people see it.
+
+    Attributes:
+        titles: Locale → what people call it, e.g. ``{"en": "Sugar face", "zh-CN": "Sugar 面部"}``.
+        trigger: The word that is put before the prompt; empty when none is needed.
+        weight: The recommended strength.
+    """
+
+    name: str
+    titles: dict[str, str]
+    trigger: str
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """All that makes a picture again, as a job stored it."""
+
+    prompt: str = field(repr=False)
+    loras: tuple[LoraChoice, ...]
+    width_px: int
+    height_px: int
+    seed: int
+    count: int
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The job is accepted, charged and stored.
+
+    Attributes:
+        place: How many jobs run or wait before it; 0 means it is next.
+        wait_s: Expected seconds until its first picture; None while nothing was measured.
+        repeated: This very message was accepted before; nothing new was made.
+    """
+
+    job_id: str
+    recipe: Recipe
+    price: int
+    credits_left: int
+    place: int
+    wait_s: float | None = None
+    repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CancelAsked:
+    """A waiting job is cancelled and its ``refund`` is back, or a running one stops after its current step."""
+
+    job_id: str
+    was_running: bool
+    refund: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Credits:
+    """What the person may still draw. ``renews_at_s`` is unix time, UTC."""
+
+    credits: int
+    daily: int
+    renews_at_s: int
+
+
+class JobState(StrEnum):
+    """Where a job stands. Values equal the CHECK list of job.state in migrations/0001.
+
+    QUEUED    accepted and paid; waits for the card
+    RUNNING   claimed; the worker draws it
+    DONE      every picture exists; delivery may still be under way
+    FAILED    given up; the pictures that are missing are refunded
+    CANCELLED stopped by a person; the pictures that are missing are refunded
+    """
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more will happen but delivery."""
+        return self in (JobState.DONE, JobState.FAILED, JobState.CANCELLED)
+
+
+@dataclass(frozen=True, slots=True)
+class PictureFile:
+    """A picture on disk: a complete PNG with its settings inside."""
+
+    index: int
+    seed: int
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One of the person's jobs."""
+
+    job_id: str
+    state: JobState
+    created_at_ms: int
+    recipe: Recipe
+    pictures: tuple[PictureFile, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The person's newest jobs, newest first."""
+
+    entries: tuple[HistoryEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """The LoRAs there are, and which is the default here (empty: none)."""
+
+    cards: tuple[LoraCard, ...]
+    default: str
+
+
+@dataclass(frozen=True, slots=True)
+class Switched:
+    """The default LoRA is changed. Waiting jobs keep theirs."""
+
+    lora: str
+    weight: float
+    scope: Scope
+
+
+Outcome = Receipt | CancelAsked | Credits | History | Shelf | Switched | Help
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A job that has not ended, for the placeholder; a newer one replaces it.
+
+    Attributes:
+        place: Jobs before it; None once it is being drawn.
+        wait_s: Expected seconds until it begins; None while unknown or drawing.
+        index: The picture being drawn, from 0; ``step`` of ``steps`` is done.
+    """
+
+    job_id: str
+    address: Address
+    locale: str
+    count: int
+    place: int | None
+    wait_s: float | None = None
+    index: int = 0
+    step: int = 0
+    steps: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """An ended job on its way to the person. Delivering it twice must show it once.
+
+    Attributes:
+        state: DONE, FAILED or CANCELLED; the last two may still carry pictures.
+        fail: Why, when FAILED.
+        refund: Credits given back.
+    """
+
+    job_id: str
+    address: Address
+    user_id: str
+    user_name: str
+    locale: str
+    private: bool
+    state: JobState
+    recipe: Recipe
+    pictures: tuple[PictureFile, ...]
+    price: int
+    refund: int
+    credits_left: int
+    seconds: float
+    fail: FailReason | None = None
+
+
+class Undeliverable(Exception):
+    """This parcel can never be delivered to its address; the desk keeps it for ``/mine``."""

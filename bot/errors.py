@@ -1,0 +1,177 @@
+"""What can go wrong between a person and a picture, and who can mend it.
+
+* SugarbotError                     blame
+  x PersonError                     USER: nothing was charged, nothing was changed
+    + NotUnderstood
+      - EmptyPrompt · PromptTooLong · UnknownCommand · UnknownFlag · MissingValue
+      - BadSize · BadSeed · BadCount · BadWeight
+    + NotAllowed
+      - HostsOnly · ChatNotAllowed · NotYours
+    + NotPossible
+      - UnknownLora · SizeNotAllowed · NoCreditsLeft · TooManyWaiting
+      - NoSuchJob · NothingToCancel · AlreadyEnded · Closing
+  x OperatorError                   OPERATOR: the process does not start, or a chat does not open
+    + BadSettings · DatabaseNewer · DatabaseInUse · DatabaseDamaged
+    + TokenRefused · TokenMissing · PortTaken · PlatformUnreachable
+
+Attributes are the facts; the sentences, in both languages, stand in ``bot.words`` under each class's name.
+"""
+
+from enum import StrEnum
+from typing import ClassVar
+
+
+class Blame(StrEnum):
+    """Who can do something about it."""
+
+    USER = "user"
+    OPERATOR = "operator"
+
+
+class SugarbotError(Exception):
+    """Something a person must be told.
+
+    Keyword facts become attributes and fill the sentence in ``bot.words``.
+    """
+
+    blame: ClassVar[Blame]
+
+    def __init__(self, **facts: object) -> None:
+        super().__init__(", ".join(f"{key}={value!r}" for key, value in facts.items()))
+        self.facts = facts
+
+
+class PersonError(SugarbotError):
+    """The person can change the request; nothing was charged."""
+
+    blame = Blame.USER
+
+
+class NotUnderstood(PersonError):
+    """The message is not a complete command."""
+
+
+class EmptyPrompt(NotUnderstood):
+    """There is no prompt."""
+
+
+class PromptTooLong(NotUnderstood):
+    """Facts: ``length`` and ``limit`` in characters."""
+
+
+class UnknownCommand(NotUnderstood):
+    """Facts: ``text``, the word after the slash; ``nearest``, names of commands."""
+
+
+class UnknownFlag(NotUnderstood):
+    """Facts: ``flag`` as typed; ``nearest``, a tuple of known flags."""
+
+
+class MissingValue(NotUnderstood):
+    """A flag stands without its value. Facts: ``flag``, ``example``."""
+
+
+class BadSize(NotUnderstood):
+    """Facts: ``text`` as typed."""
+
+
+class BadSeed(NotUnderstood):
+    """Facts: ``text`` as typed, ``limit``."""
+
+
+class BadCount(NotUnderstood):
+    """Facts: ``text`` as typed, ``limit``."""
+
+
+class BadWeight(NotUnderstood):
+    """Facts: ``text`` as typed, ``limit``."""
+
+
+class NotAllowed(PersonError):
+    """The person may not do this."""
+
+
+class HostsOnly(NotAllowed):
+    """Facts: ``command``."""
+
+
+class ChatNotAllowed(NotAllowed):
+    """The bot does not serve this chat. Facts: ``chat``, as the host writes it in the settings."""
+
+
+class NotYours(NotAllowed):
+    """Facts: ``job_id``."""
+
+
+class NotPossible(PersonError):
+    """Understood and allowed, but it cannot be done now."""
+
+
+class UnknownLora(NotPossible):
+    """Facts: ``name`` as typed; ``nearest``, a tuple of names on the shelf."""
+
+
+class SizeNotAllowed(NotPossible):
+    """Facts: ``width_px``, ``height_px``; ``nearest``, a tuple of (width, height)."""
+
+
+class NoCreditsLeft(NotPossible):
+    """Facts: ``price``, ``credits``, ``renews_at_s`` (unix)."""
+
+
+class TooManyWaiting(NotPossible):
+    """Facts: ``limit``, the jobs one person may have waiting."""
+
+
+class NoSuchJob(NotPossible):
+    """Facts: ``job_id``."""
+
+
+class NothingToCancel(NotPossible):
+    """The person has no job that waits or runs."""
+
+
+class AlreadyEnded(NotPossible):
+    """Facts: ``job_id``."""
+
+
+class Closing(NotPossible):
+    """The bot is shutting down and takes no new jobs."""
+
+
+class OperatorError(SugarbotError):
+    """The host must mend something before this works."""
+
+    blame = Blame.OPERATOR
+
+
+class BadSettings(OperatorError):
+    """Facts: ``problems``, a tuple of sentences, one for each bad value."""
+
+
+class DatabaseNewer(OperatorError):
+    """Facts: ``path``, ``found`` and ``known`` schema versions."""
+
+
+class DatabaseInUse(OperatorError):
+    """Another process runs on this data folder. Facts: ``path``."""
+
+
+class DatabaseDamaged(OperatorError):
+    """Facts: ``path``, ``detail``."""
+
+
+class TokenMissing(OperatorError):
+    """Facts: ``platform``."""
+
+
+class TokenRefused(OperatorError):
+    """Facts: ``platform``."""
+
+
+class PortTaken(OperatorError):
+    """Facts: ``host``, ``port``."""
+
+
+class PlatformUnreachable(OperatorError):
+    """Facts: ``platform``, ``detail``."""

@@ -1,0 +1,94 @@
+"""What can go wrong in the engine, and who can mend it.
+
+* EngineError
+  x ModelError                      the host (the person) mends the checkpoint or the setting
+    + ModelMissing                  there is no such folder or revision
+    + ModelIncomplete               parts are missing or not ours to load
+  x LoraRejected                    the host replaces the file; nothing of it reached the card
+    + LoraDamaged                   truncated, not safetensors, or a pickle by another name
+    + LoraForAnotherModel           its shapes or modules are not this model's
+    + LoraMissing                   no file with this name and hash
+  x RenderError                     one job failed; the worker goes on
+    + OutOfMemory
+    + PromptTooLong
+    + BlankPicture
+  x WorkerLost                      the worker process ended; the host starts another, the job goes back
+  x WorkerNotReady                  the worker could not be started
+
+Each class's docstring is its default message in plain English; its attributes are the facts. People read
+these in their own language through ``bot.words``.
+"""
+
+from engine.request import FailReason
+
+
+class EngineError(Exception):
+    """The engine failed."""
+
+    def __init__(self, message: str = "", **facts: object) -> None:
+        super().__init__(message or type(self).__doc__ or "")
+        self.facts = facts
+
+
+class ModelError(EngineError):
+    """The model cannot be loaded."""
+
+
+class ModelMissing(ModelError):
+    """There is no model at this place."""
+
+
+class ModelIncomplete(ModelError):
+    """The model folder lacks parts that a Z-Image pipeline needs."""
+
+
+class LoraRejected(EngineError):
+    """This LoRA file cannot be used."""
+
+    reason = FailReason.LORA_REJECTED
+
+
+class LoraDamaged(LoraRejected):
+    """The file is not an intact safetensors file."""
+
+
+class LoraForAnotherModel(LoraRejected):
+    """The LoRA was made for another model."""
+
+
+class LoraMissing(LoraRejected):
+    """No LoRA file with this name and content is on the shelf."""
+
+    reason = FailReason.LORA_MISSING
+
+
+class RenderError(EngineError):
+    """The picture could not be drawn."""
+
+    reason = FailReason.WORKER_ERROR
+
+
+class OutOfMemory(RenderError):
+    """The card has no room for this picture."""
+
+    reason = FailReason.OUT_OF_MEMORY
+
+
+class PromptTooLong(RenderError):
+    """The prompt has more tokens than the text encoder takes."""
+
+    reason = FailReason.PROMPT_TOO_LONG
+
+
+class BlankPicture(RenderError):
+    """The result was not a picture."""
+
+    reason = FailReason.BLANK_PICTURE
+
+
+class WorkerLost(EngineError):
+    """The worker process ended while it drew."""
+
+
+class WorkerNotReady(EngineError):
+    """The worker process could not be started."""

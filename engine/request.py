@@ -1,0 +1,188 @@
+"""The values that cross the engine's door: a request in, events and pictures out.
+
+All are frozen and hold plain data, so they can be stored, sent over a socket and compared in tests.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+STEPS = 8  # forwards of the distilled Turbo model, guidance 0 (model card of Z-Image-Turbo)
+MAX_SEED = 2**32 - 1  # the largest seed other tools read back from a picture's settings
+MAX_LORAS = 4  # a stack beyond this only degrades a distilled model
+
+
+@dataclass(frozen=True, slots=True)
+class LoraChoice:
+    """One LoRA of a picture, pinned to its file's content.
+
+    Attributes:
+        name: Its name on the shelf.
+        sha256: Hash of the file at the time the job was accepted; the worker refuses any other content.
+        weight: Strength, -2.0 … 2.0; 1.0 is as trained.
+    """
+
+    name: str
+    sha256: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class RenderRequest:
+    """Everything the worker needs to draw one job, and nothing about who asked.
+
+    Picture ``i`` of ``count`` is drawn alone with seed ``(seed + i) % 2**32``, so that each can be made again.
+
+    Attributes:
+        job_id: Names the job in events and logs.
+        attempt: Which try this is, from 1; events repeat it so that a late answer can be refused.
+        prompt: The final text, triggers included; never logged.
+        width_px: A multiple of 16 within the model's limits; likewise ``height_px``.
+        seed: 0 … MAX_SEED, of the first picture.
+    """
+
+    job_id: str
+    attempt: int
+    prompt: str = field(repr=False)
+    width_px: int
+    height_px: int
+    seed: int
+    count: int = 1
+    loras: tuple[LoraChoice, ...] = ()
+    steps: int = STEPS
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One finished picture: a complete PNG file, its settings inside (``parameters`` text chunk).
+
+    Attributes:
+        index: Its place in the job, from 0.
+        png: The file's bytes.
+    """
+
+    index: int
+    seed: int
+    width_px: int
+    height_px: int
+    png: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Where the time of one job went, in seconds, summed over its pictures.
+
+    ``lora_s`` attach and detach · ``text_s`` prompt → embeddings · ``denoise_s`` the forwards ·
+    ``decode_s`` latents → pixels on the host · ``encode_s`` pixels → stamped PNG.
+    """
+
+    lora_s: float = 0.0
+    text_s: float = 0.0
+    denoise_s: float = 0.0
+    decode_s: float = 0.0
+    encode_s: float = 0.0
+
+    @property
+    def total_s(self) -> float:
+        """The sum of all stages."""
+        return self.lora_s + self.text_s + self.denoise_s + self.decode_s + self.encode_s
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A denoising step of one picture is done: ``step`` of ``steps``, picture ``index`` of the job."""
+
+    job_id: str
+    attempt: int
+    index: int
+    step: int
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """One picture of the job is complete; more may follow."""
+
+    job_id: str
+    attempt: int
+    picture: Picture
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The job is complete; every picture was sent before as ``Drawn``.
+
+    Attributes:
+        peak_bytes: The most memory the job held on the card, weights included; 0 where unknown.
+    """
+
+    job_id: str
+    attempt: int
+    timings: Timings
+    peak_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The job was cancelled between two steps; pictures sent before are kept."""
+
+    job_id: str
+    attempt: int
+
+
+class FailReason(StrEnum):
+    """Why the worker gave a job up.
+
+    OUT_OF_MEMORY   the card had no room, after one retry at a smaller footprint
+    PROMPT_TOO_LONG the text has more tokens than the text encoder takes
+    LORA_MISSING    no file on the shelf has the hash the job was accepted with
+    LORA_REJECTED   the file is damaged or made for another model
+    BLANK_PICTURE   the result was not a picture (not finite, or one flat colour)
+    WORKER_ERROR    anything else; the worker's log has the details
+    """
+
+    OUT_OF_MEMORY = "out_of_memory"
+    PROMPT_TOO_LONG = "prompt_too_long"
+    LORA_MISSING = "lora_missing"
+    LORA_REJECTED = "lora_rejected"
+    BLANK_PICTURE = "blank_picture"
+    WORKER_ERROR = "worker_error"
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The job cannot be drawn.
+
+    Attributes:
+        detail: One line for the log, without prompt text.
+    """
+
+    job_id: str
+    attempt: int
+    reason: FailReason
+    detail: str = ""
+
+
+Event = Progress | Drawn | Finished | Stopped | Failed
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerInfo:
+    """What a started worker says of itself.
+
+    Attributes:
+        device: ``cuda:0``, ``cpu``, …
+        device_name: For people: ``NVIDIA H200``, ``CPU, 2 threads``.
+        dtype: ``bfloat16`` or ``float32``, with the choice explained in ``dtype_reason``.
+        load_s: Seconds from process start to ready.
+        weights_bytes: Memory the loaded model holds.
+    """
+
+    pid: int
+    device: str
+    device_name: str
+    dtype: str
+    dtype_reason: str
+    model_name: str
+    load_s: float
+    weights_bytes: int
+    versions: dict[str, str] = field(default_factory=dict)
