@@ -30,7 +30,7 @@ class LoraChoice:
 class RenderRequest:
     """Everything the worker needs to draw one job, and nothing about who asked.
 
-    Picture ``i`` of ``count`` is drawn alone with seed ``(seed + i) % 2**32``, so that each can be made again.
+    Picture ``i`` of ``count`` is drawn alone with seed ``(seed + i) % 2**32``, so each can be made again.
 
     Attributes:
         job_id: Names the job in events and logs.

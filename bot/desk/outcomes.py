@@ -104,7 +104,7 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class CancelAsked:
-    """A waiting job is cancelled and its ``refund`` is back, or a running one stops after its current step."""
+    """A waiting job is cancelled (``refund`` is back), or a running one stops after its current step."""
 
     job_id: str
     was_running: bool
