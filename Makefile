@@ -1,0 +1,35 @@
+# Everything a newcomer needs: make demo, make test. Everything a change needs: make check.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: setup demo run test check lock
+
+setup: $(READY)
+
+$(READY): requirements.lock .ci/uv.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --require-hashes -r .ci/uv.txt
+	$(BIN)/uv pip sync --quiet --require-hashes requirements.lock
+	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation -e .
+	touch $@
+
+demo: setup
+	$(BIN)/sugarbot demo
+
+run: setup
+	$(BIN)/sugarbot run
+
+test: setup
+	$(BIN)/pytest
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest
+
+lock:  ## pin every package anew; the file names no index
+	$(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --extra web --extra dev \
+		--no-header --upgrade -o requirements.lock pyproject.toml
