@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 import structlog
 
-_TELEGRAM_TOKEN = re.compile(r"\b\d{6,12}:[A-Za-z0-9_-]{30,}")
+_TELEGRAM_TOKEN = re.compile(r"(?<!\d)\d{6,12}:[A-Za-z0-9_-]{30,}")
 _STRUCK = "***"
 _QUIET = ("httpx", "httpcore", "uvicorn", "gradio", "asyncio", "aiosqlite", "matplotlib", "urllib3")
 
