@@ -1,0 +1,15 @@
+"""Keeps the libraries' own progress bars and remarks off stderr; what matters is said in our log or raised."""
+
+import warnings
+
+import diffusers
+import transformers
+
+
+def hush() -> None:
+    """Silence diffusers and transformers below their errors, and every progress bar of loading."""
+    diffusers.utils.logging.set_verbosity_error()
+    diffusers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    warnings.filterwarnings("ignore", module=r"(diffusers|transformers|peft|torch)\.")
