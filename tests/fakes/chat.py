@@ -1,0 +1,56 @@
+"""A chat without a platform: records what it is given, or fails the way a test asks."""
+
+import asyncio
+from collections import deque
+
+from bot.desk.outcomes import Parcel, Platform, Status
+
+
+class FakeChat:
+    """Implements ``bot.chats.contract.Chat``.
+
+    Attributes:
+        errors: Raised by the next deliveries, in order; once empty, every delivery arrives.
+        deliver_s: How long one delivery takes.
+        shown: Every status, in order.
+        parcels: Every parcel that arrived, in order.
+        log: Job ids as they were shown (``"show"``) and delivered (``"deliver"``), in one order.
+    """
+
+    def __init__(self, platform: Platform = Platform.CONSOLE, *, deliver_s: float = 0.0) -> None:
+        self.platform = platform
+        self.deliver_s = deliver_s
+        self.errors: deque[Exception] = deque()
+        self.shown: list[Status] = []
+        self.parcels: list[Parcel] = []
+        self.log: list[tuple[str, str]] = []
+        self._arrived = asyncio.Condition()
+
+    async def open(self) -> None:
+        pass
+
+    async def serve(self) -> None:
+        await asyncio.Event().wait()
+
+    async def close(self) -> None:
+        pass
+
+    async def show(self, status: Status) -> None:
+        await asyncio.sleep(0)
+        self.shown.append(status)
+        self.log.append(("show", status.job_id))
+
+    async def deliver(self, parcel: Parcel) -> None:
+        await asyncio.sleep(self.deliver_s)
+        if self.errors:
+            raise self.errors.popleft()
+        async with self._arrived:
+            self.parcels.append(parcel)
+            self.log.append(("deliver", parcel.job_id))
+            self._arrived.notify_all()
+
+    async def wait_for_parcels(self, count: int, timeout_s: float = 5.0) -> list[Parcel]:
+        """Return once ``count`` parcels arrived in all; TimeoutError when they do not."""
+        async with asyncio.timeout(timeout_s), self._arrived:
+            await self._arrived.wait_for(lambda: len(self.parcels) >= count)
+        return self.parcels

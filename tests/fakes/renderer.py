@@ -1,0 +1,110 @@
+"""A renderer without a worker process: draws tiny real PNG files, or fails the way a test asks."""
+
+import asyncio
+import io
+from collections import deque
+from collections.abc import Callable, Iterable
+from enum import Enum, auto
+
+from PIL import Image, PngImagePlugin
+
+from engine.errors import WorkerLost, WorkerNotReady
+from engine.request import (
+    MAX_SEED,
+    Drawn,
+    Event,
+    Failed,
+    FailReason,
+    Finished,
+    Picture,
+    Progress,
+    RenderRequest,
+    Stopped,
+    Timings,
+)
+
+
+class Act(Enum):
+    """What the renderer does with one request."""
+
+    DRAW = auto()  # every picture, then Finished
+    FAIL = auto()  # Failed after the first step
+    HANG = auto()  # steps until it is cancelled
+    LOSE = auto()  # WorkerLost after the first step
+    UNREADY = auto()  # WorkerNotReady at once
+    BREAK = auto()  # an error nobody planned for
+
+
+def tiny_png(seed: int) -> bytes:
+    """A complete 8 x 8 PNG whose colour is the seed, with its settings in the usual text chunk."""
+    settings = PngImagePlugin.PngInfo()
+    settings.add_text("parameters", f"Seed: {seed}")
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8), (seed & 255, seed >> 8 & 255, seed >> 16 & 255)).save(
+        buffer, "PNG", pnginfo=settings
+    )
+    return buffer.getvalue()
+
+
+class FakeRenderer:
+    """Implements the desk's ``Renderer``.
+
+    Attributes:
+        acts: What the next requests meet, in order; once empty, every request is drawn.
+        step_s: How long one step takes; 0 still lets other tasks run.
+        requests: All requests so far.
+        cancelled: The jobs whose cancel was asked.
+    """
+
+    def __init__(
+        self,
+        acts: Iterable[Act] = (),
+        *,
+        step_s: float = 0.0,
+        fail_reason: FailReason = FailReason.WORKER_ERROR,
+    ) -> None:
+        self.acts = deque(acts)
+        self.step_s = step_s
+        self.fail_reason = fail_reason
+        self.requests: list[RenderRequest] = []
+        self.cancelled: set[str] = set()
+        self.running: str = ""
+
+    def cancel(self, job_id: str) -> None:
+        self.cancelled.add(job_id)
+
+    async def render(
+        self, request: RenderRequest, listen: Callable[[Event], None]
+    ) -> Finished | Stopped | Failed:
+        self.requests.append(request)
+        self.running = request.job_id
+        try:
+            return await self._render(request, listen, self.acts.popleft() if self.acts else Act.DRAW)
+        finally:
+            self.running = ""
+            self.cancelled.discard(request.job_id)
+
+    async def _render(
+        self, request: RenderRequest, listen: Callable[[Event], None], act: Act
+    ) -> Finished | Stopped | Failed:
+        job = (request.job_id, request.attempt)
+        if act is Act.UNREADY:
+            raise WorkerNotReady
+        for index in range(request.count):
+            step = 0
+            while step < request.steps or act is Act.HANG:
+                await asyncio.sleep(self.step_s)
+                if request.job_id in self.cancelled:
+                    return Stopped(*job)
+                step += 1
+                listen(Progress(*job, index, min(step, request.steps), request.steps))
+                if act is Act.FAIL:
+                    return Failed(*job, self.fail_reason, "asked by a test")
+                if act is Act.LOSE:
+                    raise WorkerLost
+                if act is Act.BREAK:
+                    raise ZeroDivisionError("asked by a test")
+            seed = (request.seed + index) & MAX_SEED
+            picture = Picture(index, seed, request.width_px, request.height_px, tiny_png(seed))
+            listen(Drawn(*job, picture))
+        return Finished(*job, Timings(denoise_s=0.1), peak_bytes=1)
