@@ -4,7 +4,7 @@
   x PersonError                     USER: nothing was charged, nothing was changed
     + NotUnderstood
       - EmptyPrompt · PromptTooLong · UnknownCommand · UnknownFlag · MissingValue
-      - BadSize · BadSeed · BadCount · BadWeight
+      - BadSize · BadSeed · BadCount · BadWeight · TooManyLoras
     + NotAllowed
       - HostsOnly · ChatNotAllowed · NotYours
     + NotPossible
@@ -85,6 +85,10 @@ class BadCount(NotUnderstood):
 
 class BadWeight(NotUnderstood):
     """Facts: ``text`` as typed, ``limit``."""
+
+
+class TooManyLoras(NotUnderstood):
+    """Facts: ``limit``, the LoRAs one picture takes."""
 
 
 class NotAllowed(PersonError):

@@ -31,7 +31,8 @@ Size = Ratio | Pixels
 class LoraWish:
     """A LoRA as a person named it; ``weight`` None means the LoRA's own recommended strength.
 
-    The name ``none`` asks for no LoRA at all, also where the chat has a default.
+    The name ``none`` asks for no LoRA at all, also where the chat has a default. An empty name is the chat's
+    default LoRA, at this weight; where there is no default it draws without one.
     """
 
     name: str

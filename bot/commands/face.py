@@ -1,0 +1,73 @@
+"""The face slots: from prompt, slots and trigger words to the one text that the model reads.
+
+Z-Image answers to concrete features in the order trigger, face, skin, blush, lips, eyes, lashes. Words such
+as ``masterpiece`` or ``8k`` are left to the person; nothing is added but the LoRAs' triggers.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import astuple
+from typing import Literal
+
+from bot.commands.values import Face
+
+Slot = Literal["skin", "blush", "lips", "eyes", "lashes"]
+
+SUGGESTED: dict[Slot, tuple[tuple[str, str], ...]] = {
+    "skin": (
+        ("清透水光肌", "clear dewy glass skin"),
+        ("奶油雾面肌", "creamy matte skin"),
+        ("冷白瓷感肌", "cool porcelain skin"),
+        ("自然雀斑肌", "natural freckled skin"),
+    ),
+    "blush": (
+        ("微醺蜜桃腮红", "tipsy peach blush"),
+        ("晒伤感横扫腮红", "sun-kissed blush across the nose"),
+        ("淡粉团状腮红", "soft round pink blush"),
+    ),
+    "lips": (
+        ("薄涂裸粉唇釉", "sheer nude-pink lip gloss"),
+        ("水光樱桃唇", "glossy cherry lips"),
+        ("雾面豆沙唇", "matte rose-beige lips"),
+    ),
+    "eyes": (
+        ("眼尾轻挑带慵懒笑意", "lifted eye corners with a lazy smile"),
+        ("圆润无辜杏眼", "round innocent almond eyes"),
+        ("含笑弯月眼", "smiling crescent eyes"),
+    ),
+    "lashes": (
+        ("细碎睫毛轻颤", "fine fluttering lashes"),
+        ("根根分明太阳花睫毛", "separated sunburst lashes"),
+        ("自然微翘睫毛", "natural slightly curled lashes"),
+    ),
+}
+"""(Chinese, English) suggestions for each slot, the article's own wording first."""
+
+_EAST_ASIAN = re.compile(r"[\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef]")
+
+
+def suggestions(slot: Slot, typed: str = "", locale: str = "en") -> tuple[str, ...]:
+    """Values for a slot that contain what was typed so far (all, for nothing), in this language."""
+    column = 0 if locale == "zh-CN" else 1
+    wanted = typed.strip().casefold()
+    return tuple(
+        pair[column]
+        for pair in SUGGESTED[slot]
+        if not wanted or any(wanted in text.casefold() for text in pair)
+    )
+
+
+def compose(prompt: str, face: Face, triggers: Sequence[str]) -> str:
+    """The final prompt: the triggers it lacks, the prompt itself untouched, then the slots.
+
+    Joined with ``，`` as soon as any part is Chinese or Japanese, else with comma and space. A trigger that
+    stands in the text already, whatever its capitals, is not put in again.
+    """
+    said = [part for part in (prompt, *astuple(face)) if part]
+    missing: list[str] = []
+    for trigger in triggers:
+        if trigger and not any(trigger.casefold() in part.casefold() for part in [*said, *missing]):
+            missing.append(trigger)
+    parts = [*missing, *said]
+    comma = "，" if any(_EAST_ASIAN.search(part) for part in parts) else ", "
+    return comma.join(parts)

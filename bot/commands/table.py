@@ -1,0 +1,257 @@
+"""The one table of commands: platform menus, help, the grammar and the tests are made from it.
+
+``about`` texts are msgids: English here, every other language in ``bot/words``.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bot.commands.values import (
+    MAX_COUNT,
+    MAX_WEIGHT,
+    Cancel,
+    Command,
+    Draw,
+    Help,
+    LoraList,
+    LoraSwitch,
+    Mine,
+    Quota,
+    Reroll,
+    Scope,
+)
+from engine.request import MAX_SEED
+
+CHATS = ("discord", "telegram", "web", "console")
+
+
+class Right(StrEnum):
+    """Who may give a command."""
+
+    EVERYONE = "everyone"
+    HOST = "host"
+
+
+class Kind(StrEnum):
+    """What an option takes; ``LORA`` is text with suggestions from the shelf, ``SWITCH`` is there or not."""
+
+    TEXT = "text"
+    INTEGER = "integer"
+    NUMBER = "number"
+    LORA = "lora"
+    SWITCH = "switch"
+    CHOICE = "choice"
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option of a command.
+
+    Attributes:
+        name: In menus and, after two dashes, in text.
+        word: Its zh-CN name, likewise; lower case, as Discord demands.
+        about: A msgid of at most 100 characters.
+        example: A value that is accepted, for messages about a missing one.
+        flags: Every further spelling in text, dashes left out.
+        keyword: Whether ``word`` or a Chinese spelling counts in text without dashes when a number follows.
+        least: The smallest number allowed, ``most`` the largest.
+        choices: What a ``CHOICE`` may be, the default first.
+    """
+
+    name: str
+    word: str
+    kind: Kind
+    about: str
+    example: str = ""
+    flags: tuple[str, ...] = ()
+    keyword: bool = False
+    required: bool = False
+    least: float | None = None
+    most: float | None = None
+    choices: tuple[str, ...] = ()
+
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        """Every name the option has in text."""
+        return (self.name, self.word, *self.flags)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One command.
+
+    Attributes:
+        name: One or two words: ``sugar``, ``lora switch``.
+        word: Its zh-CN name in menus; the second word's for a two-word name.
+        words: What else may be typed for it: without a slash when the message is nothing else (or, for
+            commands that take text, when a space follows), with a slash always.
+        about: A msgid of at most 100 characters.
+        usage: How it is typed, for help.
+        makes: The command value it becomes.
+        menus: The chats whose menu shows it.
+    """
+
+    name: str
+    word: str
+    words: tuple[str, ...]
+    about: str
+    usage: str
+    makes: type[Command]
+    options: tuple[Option, ...] = ()
+    right: Right = Right.EVERYONE
+    menus: tuple[str, ...] = CHATS
+
+    @property
+    def telegram_name(self) -> str:
+        """The name in Telegram's menu, which knows a-z, 0-9 and _ only."""
+        return self.name.replace(" ", "_")
+
+
+_LORA = Option(
+    "lora", "lora", Kind.LORA, "The LoRA to draw with, like sugar or sugar:0.8", example="sugar:0.8"
+)
+_WEIGHT = Option(
+    "weight",
+    "权重",
+    Kind.NUMBER,
+    "How strongly the LoRA works; 1 is as trained",
+    example="0.8",
+    flags=("强度",),
+    keyword=True,
+    least=-MAX_WEIGHT,
+    most=MAX_WEIGHT,
+)
+
+SUGAR_OPTIONS = (
+    Option(
+        "prompt", "描述", Kind.TEXT, "What to draw, in English or Chinese", example="Sugar面部, 清透水光肌"
+    ),
+    _LORA,
+    _WEIGHT,
+    Option(
+        "size",
+        "尺寸",
+        Kind.TEXT,
+        "A shape like 2:3, or pixels like 512x768",
+        example="2:3",
+        flags=("比例", "大小", "ratio", "ar"),
+        keyword=True,
+    ),
+    Option(
+        "seed",
+        "种子",
+        Kind.INTEGER,
+        "The same seed draws the same picture again",
+        example="7",
+        flags=("随机种子",),
+        keyword=True,
+        least=0,
+        most=MAX_SEED,
+    ),
+    Option(
+        "count",
+        "张数",
+        Kind.INTEGER,
+        "How many pictures",
+        example="4",
+        flags=("n", "数量"),
+        keyword=True,
+        least=1,
+        most=MAX_COUNT,
+    ),
+    Option(
+        "private",
+        "私密",
+        Kind.SWITCH,
+        "Only you see the answer, where the chat can do that",
+        flags=("仅自己",),
+    ),
+    Option(
+        "skin", "肤质", Kind.TEXT, "The skin, like “dewy glass skin”", example="清透水光肌", flags=("皮肤",)
+    ),
+    Option("blush", "腮红", Kind.TEXT, "The blush, like “tipsy peach blush”", example="微醺蜜桃腮红"),
+    Option(
+        "lips",
+        "唇妆",
+        Kind.TEXT,
+        "The lips, like “sheer nude gloss”",
+        example="薄涂裸粉唇釉",
+        flags=("嘴唇", "唇"),
+    ),
+    Option(
+        "eyes",
+        "眼神",
+        Kind.TEXT,
+        "The eyes, like “lifted corners, a lazy smile”",
+        example="眼尾轻挑带慵懒笑意",
+        flags=("眼睛", "眼"),
+    ),
+    Option("lashes", "睫毛", Kind.TEXT, "The lashes, like “fine fluttering lashes”", example="细碎睫毛轻颤"),
+)
+
+COMMANDS: tuple[Entry, ...] = (
+    Entry(
+        "sugar",
+        "画图",
+        ("画", "画图", "画像", "生成", "draw"),
+        "Draw a face",
+        "/sugar Sugar面部, 清透水光肌 --lora sugar:0.8 --size 2:3",
+        Draw,
+        SUGAR_OPTIONS,
+    ),
+    Entry(
+        "lora list",
+        "列表",
+        ("lora列表", "所有lora", "有哪些lora"),
+        "Show the LoRAs there are",
+        "/lora list",
+        LoraList,
+    ),
+    Entry(
+        "lora switch",
+        "切换",
+        ("换lora", "切换lora"),
+        "Choose the LoRA that is used when nobody names one",
+        "/lora switch sugar 0.8 --here",
+        LoraSwitch,
+        (
+            Option("name", "名称", Kind.LORA, "The LoRA, or none", example="sugar", required=True),
+            _WEIGHT,
+            Option(
+                "where",
+                "范围",
+                Kind.CHOICE,
+                "Only here, or everywhere",
+                example=Scope.CHAT,
+                choices=(Scope.CHAT, Scope.BOT),
+            ),
+        ),
+        right=Right.HOST,
+    ),
+    Entry("mine", "我的", ("我的", "我的图", "我的作品"), "Show your newest pictures", "/mine", Mine),
+    Entry(
+        "quota", "额度", ("额度", "我的额度", "余额"), "Show how many credits you have left", "/quota", Quota
+    ),
+    Entry(
+        "cancel",
+        "取消",
+        ("取消", "取消任务"),
+        "Stop a job; its credits come back",
+        "/cancel",
+        Cancel,
+        (Option("job", "任务", Kind.TEXT, "Which job; your newest when left out", example="k3f9"),),
+    ),
+    Entry("help", "帮助", ("帮助", "怎么用", "start", "help"), "Say what I can do", "/help", Help),
+)
+
+_BY_TYPE = {entry.makes: entry for entry in COMMANDS} | {Reroll: COMMANDS[0]}  # a reroll is a drawing too
+
+
+def entry_of(command: Command) -> Entry:
+    """The row of the table that a command belongs to."""
+    return _BY_TYPE[type(command)]
+
+
+def telegram_menu() -> tuple[Entry, ...]:
+    """The rows of Telegram's menu, in order."""
+    return tuple(entry for entry in COMMANDS if "telegram" in entry.menus)

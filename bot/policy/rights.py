@@ -1,0 +1,76 @@
+"""May this person do this, here?
+
+The platforms are told the same rights when their menus are declared, but a menu is no lock: the desk asks
+here again for every command, whether it was typed, chosen or pressed.
+"""
+
+from typing import Protocol
+
+from bot.commands.table import Right, entry_of
+from bot.commands.values import Command
+from bot.errors import ChatNotAllowed, HostsOnly
+from bot.policy.rules import Rules
+
+LOCAL_PLATFORMS = frozenset({"console", "web"})  # both are reached from the host's own machine alone
+CONSOLE_HOST = "host"  # the user id of ``sugarbot say --host``
+
+
+class Place(Protocol):
+    """Where somebody asks: the part of ``Address`` that rights depend on."""
+
+    @property
+    def chat_id(self) -> str:
+        """The channel or chat, as the platform writes it."""
+
+
+class Asker(Protocol):
+    """Who asks: the part of ``Visit`` that rights depend on."""
+
+    @property
+    def platform(self) -> str:
+        """``discord``, ``telegram``, ``web`` or ``console``."""
+
+    @property
+    def user_id(self) -> str:
+        """The platform's id of the person."""
+
+    @property
+    def space_id(self) -> str:
+        """The Discord guild; empty elsewhere."""
+
+    @property
+    def address(self) -> Place:
+        """The chat."""
+
+
+def is_host(visit: Asker, rules: Rules) -> bool:
+    """Whether this person is a host: named in the settings, or sitting at the host's own machine."""
+    if visit.platform == "web":
+        return True  # the page answers on loopback only
+    if visit.platform == "console":
+        return visit.user_id == CONSOLE_HOST
+    return f"{visit.platform}:{visit.user_id}" in rules.hosts
+
+
+def require_chat(visit: Asker, rules: Rules) -> None:
+    """Return when the bot serves this chat; a host is served everywhere.
+
+    Raises:
+        ChatNotAllowed: Closed to this chat; ``chat`` is the entry the host would add to ``allow``.
+    """
+    if visit.platform in LOCAL_PLATFORMS or is_host(visit, rules):
+        return
+    places = [place for place in (visit.space_id, visit.address.chat_id) if place]
+    if rules.allow.isdisjoint({f"{visit.platform}:{place}" for place in [*places, "*"]}):
+        raise ChatNotAllowed(chat=f"{visit.platform}:{places[0] if places else ''}")
+
+
+def require_right(command: Command, visit: Asker, rules: Rules) -> None:
+    """Return when this person may give this command.
+
+    Raises:
+        HostsOnly: The command is for hosts, and this person is none.
+    """
+    entry = entry_of(command)
+    if entry.right is Right.HOST and not is_host(visit, rules):
+        raise HostsOnly(command=entry.name)
