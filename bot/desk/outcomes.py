@@ -91,6 +91,8 @@ class Receipt:
         place: How many jobs run or wait before it; 0 means it is next.
         wait_s: Expected seconds until its first picture; None while nothing was measured.
         repeated: This very message was accepted before; nothing new was made.
+        address: Where the answer stands now, as ``Desk.moved`` last stored it, for a ``repeated`` one; a chat
+            sees there whether its placeholder was sent before a crash.
     """
 
     job_id: str
@@ -100,6 +102,7 @@ class Receipt:
     place: int
     wait_s: float | None = None
     repeated: bool = False
+    address: Address | None = None
 
 
 @dataclass(frozen=True, slots=True)
