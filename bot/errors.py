@@ -3,7 +3,7 @@
 * SugarbotError                     blame
   x PersonError                     USER: nothing was charged, nothing was changed
     + NotUnderstood
-      - EmptyPrompt · PromptTooLong · UnknownCommand · UnknownFlag · MissingValue
+      - EmptyPrompt · PromptTooLong · UnknownCommand (OldButton) · UnknownFlag · MissingValue
       - BadSize · BadSeed · BadCount · BadWeight · TooManyLoras
     + NotAllowed
       - HostsOnly · ChatNotAllowed · NotYours
@@ -61,6 +61,10 @@ class PromptTooLong(NotUnderstood):
 
 class UnknownCommand(NotUnderstood):
     """Facts: ``text``, the word after the slash; ``nearest``, names of commands."""
+
+
+class OldButton(UnknownCommand):
+    """The pressed button was made by another version. Facts: as UnknownCommand."""
 
 
 class UnknownFlag(NotUnderstood):

@@ -6,7 +6,7 @@ At most 64 bytes, which is Telegram's limit for ``callback_data`` (Discord's ``c
 import re
 
 from bot.commands.values import Cancel, Command, Reroll
-from bot.errors import UnknownCommand
+from bot.errors import OldButton
 
 MAX_DATA_BYTES = 64
 PRESS = re.compile(r"v1:(?P<action>[cr]):(?P<job_id>[A-Za-z0-9_-]{1,40})")
@@ -29,11 +29,11 @@ def press_of(data: str) -> Command:
     """The command of a pressed button.
 
     Raises:
-        UnknownCommand: Made by another version, or not by us.
+        OldButton: Made by another version, or not by us.
     """
     press = PRESS.fullmatch(data)
     if press is None:
-        raise UnknownCommand(text=data[:MAX_DATA_BYTES], nearest=())
+        raise OldButton(text=data[:MAX_DATA_BYTES], nearest=())
     if press["action"] == "c":
         return Cancel(press["job_id"])
     return Reroll(press["job_id"])

@@ -1,0 +1,123 @@
+"""What the desk's outcomes say."""
+
+from bot.commands.values import Help, Scope
+from bot.desk.outcomes import (
+    CancelAsked,
+    Credits,
+    History,
+    HistoryEntry,
+    LoraCard,
+    Outcome,
+    Receipt,
+    Shelf,
+    Switched,
+)
+from bot.words.catalogue import N_, joined, moment, shorten, text
+from bot.words.guide import help_text
+from bot.words.jobs import STATES, settings_of, turn
+
+PROMPT_IN_LIST_CHARS = 40
+
+
+def say(outcome: Outcome, locale: str) -> str:
+    """Say an outcome of the desk, in one to a few lines."""
+    match outcome:
+        case Receipt():
+            return _receipt(outcome, locale)
+        case CancelAsked(job_id=job_id, was_running=True):
+            return text(
+                N_("Stopping job {job_id} after its current step; credits for what isn't drawn come back."),
+                locale,
+                job_id=job_id,
+            )
+        case CancelAsked(job_id=job_id, refund=refund):
+            sentence = N_("Job {job_id} is cancelled. Credits given back: {refund}.")
+            return text(sentence, locale, job_id=job_id, refund=refund)
+        case Credits():
+            return text(
+                N_("Credits left: {credits}. They fill up to {daily} again at {renews_at}."),
+                locale,
+                credits=outcome.credits,
+                daily=outcome.daily,
+                renews_at=moment(outcome.renews_at_s),
+            )
+        case History():
+            return _history(outcome, locale)
+        case Shelf():
+            return _shelf(outcome, locale)
+        case Switched():
+            return _switched(outcome, locale)
+        case Help():
+            return help_text(locale)
+
+
+def _receipt(receipt: Receipt, locale: str) -> str:
+    got_it = N_("I have this one already (job {job_id}).") if receipt.repeated else N_("Got it!")
+    first = [text(got_it, locale, job_id=receipt.job_id), turn(receipt.place, receipt.wait_s, locale)]
+    recipe = receipt.recipe
+    facts = [settings_of(recipe, locale), text(N_("seed {seeds}"), locale, seeds=recipe.seed)]
+    if recipe.count > 1:
+        facts.append(text(N_("{count} pictures"), locale, count=recipe.count))
+    paid = text(
+        N_("Credits: {price} for this, {left} left."), locale, price=receipt.price, left=receipt.credits_left
+    )
+    return "\n".join([("" if locale == "zh-CN" else " ").join(first), joined(facts), paid])
+
+
+def _history(history: History, locale: str) -> str:
+    if not history.entries:
+        return text(N_("You have no pictures yet. Send me a sentence and I'll draw it."), locale)
+    lines = [_history_line(entry, locale) for entry in history.entries]
+    return "\n".join([text(N_("Your newest jobs:"), locale), *lines])
+
+
+def _history_line(entry: HistoryEntry, locale: str) -> str:
+    return joined(
+        [
+            entry.job_id,
+            text(STATES[entry.state], locale),
+            shorten(entry.recipe.prompt, PROMPT_IN_LIST_CHARS),
+            text(N_("seed {seeds}"), locale, seeds=entry.recipe.seed),
+        ]
+    )
+
+
+def _shelf(shelf: Shelf, locale: str) -> str:
+    if not shelf.cards:
+        return text(
+            N_("There are no LoRAs yet. The host can put .safetensors files into the LoRA folder."), locale
+        )
+    lines = [_card(card, locale, is_default=card.name == shelf.default) for card in shelf.cards]
+    use = text(N_("Draw with one: --lora {name}"), locale, name=shelf.cards[0].name)
+    return "\n".join([text(N_("LoRAs:"), locale), *lines, use])
+
+
+def _card(card: LoraCard, locale: str, *, is_default: bool) -> str:
+    title = card.titles.get(locale) or card.titles.get("en", "")
+    return joined(
+        [
+            card.name,
+            title if title != card.name else "",
+            text(N_("weight {weight}"), locale, weight=card.weight),
+            text(N_("trigger “{trigger}”"), locale, trigger=card.trigger) if card.trigger else "",
+            text(N_("the default here"), locale) if is_default else "",
+        ]
+    )
+
+
+def _switched(switched: Switched, locale: str) -> str:
+    is_none = switched.lora in ("", "none")
+    if switched.scope is Scope.CHAT:
+        sentence = N_("This chat now draws with {lora} at {weight}. Jobs that wait already keep theirs.")
+        if is_none:
+            sentence = N_("This chat now draws without a LoRA. Jobs that wait already keep theirs.")
+    else:
+        sentence = N_(
+            "Chats without their own choice now draw with {lora} at {weight}. "
+            "Jobs that wait already keep theirs."
+        )
+        if is_none:
+            sentence = N_(
+                "Chats without their own choice now draw without a LoRA. Jobs that wait already keep theirs."
+            )
+    return text(sentence, locale, lora=switched.lora, weight=switched.weight)

@@ -1,0 +1,94 @@
+"""The catalogue: from an English sentence to the same in the person's language, its facts filled in.
+
+A sentence without a translation is said in English; a fact that is missing reads as an ellipsis: a person
+always gets an answer.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+
+LOCALES = ("en", "zh-CN")
+MAX_FACT_CHARS = 60  # of people's own text inside a sentence; one line on a phone
+
+_LISTED_WITH = {"en": ", ", "zh-CN": "、"}
+_NEVER_SHORTENED = frozenset({"path", "example", "problems", "detail", "prompt"})
+
+
+def N_(msgid: str) -> str:
+    """Mark a sentence for the catalogue where it is written down but not yet said."""
+    return msgid
+
+
+def locale_of(code: str | None) -> str:
+    """The locale we speak for a platform's language code: ``zh-hans``, ``zh_CN``, ``en-US``, … or nothing."""
+    return "zh-CN" if (code or "").lower().replace("_", "-").split("-")[0] == "zh" else "en"
+
+
+def text(msgid: str, locale: str, **facts: object) -> str:
+    """Say one sentence in a locale.
+
+    Args:
+        msgid: The English sentence, with ``{fact}`` for each place that a fact fills.
+        locale: One of ``LOCALES``; any other reads English.
+        facts: Text is shortened and kept on one line, tuples become lists of words, sizes ``512 × 768``.
+    """
+    sentence = _translations(locale).get(msgid, msgid)
+    return sentence.format_map(_Facts((key, shown(fact, locale, key)) for key, fact in facts.items()))
+
+
+def shown(fact: object, locale: str, key: str = "") -> str:
+    """A fact as people read it."""
+    match fact:
+        case str() if key in _NEVER_SHORTENED:
+            return fact
+        case str():
+            return shorten(fact, MAX_FACT_CHARS)
+        case float():
+            return f"{fact:g}"
+        case (int() as width_px, int() as height_px):
+            return f"{width_px} × {height_px}"
+        case list() | tuple():
+            return _LISTED_WITH.get(locale, ", ").join(shown(part, locale, key) for part in fact)
+        case _:
+            return str(fact)
+
+
+def shorten(said: str, most_chars: int) -> str:
+    """The text on one line, cut with an ellipsis where it is longer than ``most_chars``."""
+    line = " ".join(said.split())
+    return line if len(line) <= most_chars else line[: most_chars - 1].rstrip() + "…"
+
+
+def span(seconds: float, locale: str) -> str:
+    """A length of time in round figures: ``40 s``, ``3 min``."""
+    if seconds < 90:
+        return text(N_("{seconds} s"), locale, seconds=max(1, round(seconds)))
+    return text(N_("{minutes} min"), locale, minutes=round(seconds / 60))
+
+
+def moment(unix_s: float) -> str:
+    """A point in time that reads the same in both languages, in UTC."""
+    return datetime.fromtimestamp(unix_s, tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def joined(parts: Iterable[str]) -> str:
+    """Facts side by side on one line; empty ones are left out."""
+    return " · ".join(part for part in parts if part)
+
+
+class _Facts(dict[str, str]):
+    def __missing__(self, key: str) -> str:
+        return "…"
+
+
+@cache
+def _translations(locale: str) -> dict[str, str]:
+    if locale != "zh-CN":
+        return {}
+    from babel.messages.pofile import read_po  # noqa: PLC0415 - English alone never pays for it
+
+    with Path(__file__).with_name("zh_CN.po").open("rb") as po:
+        catalogue = read_po(po, locale="zh_CN")
+    return {str(message.id): str(message.string) for message in catalogue if message.id and message.string}

@@ -1,0 +1,79 @@
+"""What is said of one job: where it stands while it waits, and the caption of what became of it."""
+
+from bot.desk.outcomes import JobState, Parcel, Recipe, Status
+from bot.words.catalogue import N_, joined, shown, span, text
+from bot.words.refusals import FAILED
+from engine.request import FailReason
+
+AI_MARK = N_("AI-generated")
+"""Stands in every caption that comes with a picture: people must be able to tell."""
+
+STATES: dict[JobState, str] = {
+    JobState.QUEUED: N_("waiting"),
+    JobState.RUNNING: N_("being drawn"),
+    JobState.DONE: N_("done"),
+    JobState.FAILED: N_("failed"),
+    JobState.CANCELLED: N_("cancelled"),
+}
+
+
+def status(status: Status, locale: str) -> str:
+    """Where a job stands: its place in the queue, or how far the drawing is."""
+    if status.place is not None:
+        return turn(status.place, status.wait_s, locale)
+    if not status.steps:
+        return text(N_("Drawing now…"), locale)
+    facts = {"step": status.step, "steps": status.steps, "picture": status.index + 1, "count": status.count}
+    if status.count > 1:
+        return text(N_("Drawing picture {picture} of {count}: step {step} of {steps}"), locale, **facts)
+    return text(N_("Drawing: step {step} of {steps}"), locale, **facts)
+
+
+def turn(place: int, wait_s: float | None, locale: str) -> str:
+    """When a job's turn comes: ``place`` jobs are before it."""
+    if wait_s is None:
+        sentence = N_("{place} ahead of you.") if place else N_("You are next.")
+        return text(sentence, locale, place=place)
+    sentence = N_("{place} ahead of you; yours starts in about {wait}.")
+    if not place:
+        sentence = N_("You are next; yours starts in about {wait}.")
+    return text(sentence, locale, place=place, wait=span(wait_s, locale))
+
+
+def parcel(parcel: Parcel, locale: str) -> str:
+    """The caption of an ended job: what was drawn or why not, and the credits; pictures are marked."""
+    drawn = ""
+    if parcel.pictures:
+        seeds = ", ".join(str(picture.seed) for picture in parcel.pictures)
+        drawn = joined(
+            [
+                settings_of(parcel.recipe, locale),
+                text(N_("seed {seeds}"), locale, seeds=seeds),
+                text(N_("{seconds} s"), locale, seconds=f"{parcel.seconds:.1f}"),
+            ]
+        )
+    left = text(N_("credits left: {credits}"), locale, credits=parcel.credits_left)
+    mark = text(AI_MARK, locale) if parcel.pictures else ""
+    return "\n".join(part for part in (_ending(parcel, locale), joined([drawn, left, mark])) if part)
+
+
+def settings_of(recipe: Recipe, locale: str) -> str:
+    """LoRAs and size of a recipe on one line."""
+    loras = " + ".join(shown(f"{lora.name} {lora.weight:g}", locale) for lora in recipe.loras)
+    size = f"{recipe.width_px} × {recipe.height_px}"
+    return joined([loras or text(N_("no LoRA"), locale), size])
+
+
+def _ending(parcel: Parcel, locale: str) -> str:
+    """Why a job did not end as it was asked for, and what came back; nothing for one that did."""
+    if parcel.state is JobState.DONE:
+        return ""
+    sentences = [text(N_("Cancelled."), locale)]
+    if parcel.state is JobState.FAILED:
+        sentences = [text(FAILED[parcel.fail or FailReason.WORKER_ERROR], locale)]
+    if parcel.pictures:
+        facts = {"done": len(parcel.pictures), "count": parcel.recipe.count}
+        sentences.append(text(N_("Drawn before that: {done} of {count}."), locale, **facts))
+    if parcel.refund:
+        sentences.append(text(N_("Credits given back: {refund}."), locale, refund=parcel.refund))
+    return ("" if locale == "zh-CN" else " ").join(sentences)

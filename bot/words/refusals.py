@@ -1,0 +1,134 @@
+"""What each error says: what is wrong, and what to do next."""
+
+from bot import errors
+from bot.words.catalogue import N_, moment, text
+from engine import errors as engine
+from engine.request import FailReason
+
+_PLATFORM_NAMES = {"discord": "Discord", "telegram": "Telegram", "web": "Web", "console": "Console"}
+
+SENTENCES: dict[type[Exception], str] = {
+    errors.SugarbotError: N_(
+        "Something went wrong. Please try again; the host finds the details in the log."
+    ),
+    # The person can change the request.
+    errors.PersonError: N_("I can't do that. /help shows what I can do."),
+    errors.NotUnderstood: N_("I don't understand that. /help shows how to ask me."),
+    errors.EmptyPrompt: N_(
+        "What shall I draw? Write it after the command, like: /sugar Sugar面部, 清透水光肌"
+    ),
+    errors.PromptTooLong: N_("Your prompt has {length} characters and {limit} fit. Please shorten it."),
+    errors.UnknownCommand: N_("I don't know the command “{text}”. /help lists what I can do."),
+    errors.OldButton: N_(
+        "That button belongs to another version of me. Please type the command instead: /help"
+    ),
+    errors.UnknownFlag: N_("I don't know the option “{flag}”. /help lists all options."),
+    errors.MissingValue: N_("“{flag}” needs a value, like: {example}"),
+    errors.BadSize: N_("“{text}” is not a size. Write a shape like 2:3, or pixels like 512x768."),
+    errors.BadSeed: N_("“{text}” is not a seed. Use a whole number from 0 to {limit}."),
+    errors.BadCount: N_("“{text}” is not a number of pictures I can draw at once. Use 1 to {limit}."),
+    errors.BadWeight: N_("“{text}” is not a LoRA weight. Use a number from -{limit} to {limit}, like 0.8."),
+    errors.TooManyLoras: N_("One picture takes at most {limit} LoRAs. Please leave some out."),
+    errors.NotAllowed: N_("You can't do this here. Please ask a host of this bot."),
+    errors.HostsOnly: N_("Only a host of this bot can use /{command}. Please ask one."),
+    errors.ChatNotAllowed: N_(
+        "I'm not switched on in this chat yet. A host can add “{chat}” to “allow” in sugarbot.toml."
+    ),
+    errors.NotYours: N_("Job {job_id} is someone else's. /mine shows yours."),
+    errors.NotPossible: N_("That isn't possible right now. Please try again later."),
+    errors.UnknownLora: N_("There is no LoRA called “{name}”. /lora list shows all of them."),
+    errors.SizeNotAllowed: N_("I can't draw {width_px} × {height_px}. Please choose another size."),
+    errors.NoCreditsLeft: N_(
+        "Not enough credits: this needs {price} and you have {credits}. They fill up again at {renews_at}; "
+        "fewer or smaller pictures cost less."
+    ),
+    errors.TooManyWaiting: N_(
+        "You have {limit} jobs waiting, which is the most I take. Wait for one, or stop one with /cancel."
+    ),
+    errors.NoSuchJob: N_("There is no job “{job_id}”. /mine shows yours."),
+    errors.NothingToCancel: N_("There is nothing to cancel: none of your jobs is waiting or being drawn."),
+    errors.AlreadyEnded: N_("Job {job_id} has already ended. /mine shows its pictures."),
+    errors.Closing: N_(
+        "I'm about to restart and take no new jobs. Please try again in a minute; accepted jobs are safe."
+    ),
+    # The host mends something.
+    errors.OperatorError: N_("Sugarbot can't go on. The log says what to mend."),
+    errors.BadSettings: N_("Please correct these settings and start again:\n{problems}"),
+    errors.DatabaseNewer: N_(
+        "The database {path} was written by a newer Sugarbot (schema {found}, this one knows {known}). "
+        "Update Sugarbot, or choose another data_dir."
+    ),
+    errors.DatabaseInUse: N_("Another Sugarbot is running on {path}. Stop it, or choose another data_dir."),
+    errors.DatabaseDamaged: N_(
+        "The database {path} is damaged: {detail}. Put a backup in its place, or move it away to begin anew."
+    ),
+    errors.TokenMissing: N_("There is no token for {platform}. Set {variable} in the environment."),
+    errors.TokenRefused: N_("{platform} refused the token. Make a new one there and set it as {variable}."),
+    errors.PortTaken: N_(
+        "{host}:{port} is taken by another program. Stop it, or set another web.port in sugarbot.toml."
+    ),
+    errors.PlatformUnreachable: N_(
+        "{platform} can't be reached: {detail}. Check the network, or set a proxy for it in sugarbot.toml."
+    ),
+    # The engine.
+    engine.EngineError: N_("Drawing failed. Please try again; the host finds the details in the log."),
+    engine.ModelError: N_("The model can't be loaded: {detail} Check engine.model in sugarbot.toml."),
+    engine.ModelMissing: N_("The model isn't there: {detail} Check engine.model in sugarbot.toml."),
+    engine.ModelIncomplete: N_("The model folder is incomplete: {detail} Download it again."),
+    engine.LoraRejected: N_("This LoRA can't be used. Please choose another; /lora list shows them."),
+    engine.LoraDamaged: N_(
+        "This LoRA's file is damaged. Please choose another; the host can replace the file."
+    ),
+    engine.LoraForAnotherModel: N_("This LoRA was made for another model. Please choose another."),
+    engine.LoraMissing: N_("This LoRA's file is gone or has changed. Please ask for the picture again."),
+    engine.RenderError: N_("This picture could not be drawn. Please try again."),
+    engine.OutOfMemory: N_("The card has no room for this picture. Try a smaller size or fewer pictures."),
+    engine.PromptTooLong: N_("The prompt is longer than the model can read. Please shorten it."),
+    engine.BlankPicture: N_("The result was blank. Try another seed, or a lower LoRA weight."),
+    engine.WorkerLost: N_(
+        "The drawing process stopped. It restarts by itself; please try again in a minute."
+    ),
+    engine.WorkerNotReady: N_("The drawing process did not start: {detail} The log says more."),
+}
+
+FAILED: dict[FailReason, str] = {
+    FailReason.OUT_OF_MEMORY: N_("The card had no room for this. Try a smaller size or fewer pictures."),
+    FailReason.PROMPT_TOO_LONG: N_("The prompt was longer than the model can read. Please shorten it."),
+    FailReason.LORA_MISSING: N_("The LoRA's file is gone or was changed meanwhile. Please ask again."),
+    FailReason.LORA_REJECTED: N_("The LoRA's file doesn't work with this model. Please choose another LoRA."),
+    FailReason.BLANK_PICTURE: N_("The picture came out blank. Try another seed, or a lower LoRA weight."),
+    FailReason.WORKER_ERROR: N_("Something went wrong while drawing. Please try again."),
+}
+UNEXPECTED = N_("Something went wrong on my side. Please try again; the host finds the details in the log.")
+
+
+def explain(error: BaseException, locale: str) -> str:
+    """Say what is wrong and what to do next; any error has a sentence, also one that nobody foresaw."""
+    kind = next((kind for kind in type(error).__mro__ if kind in SENTENCES), None)
+    if kind is None:
+        return text(UNEXPECTED, locale)
+    sentence = text(SENTENCES[kind], locale, **_facts_of(error))
+    nearest = getattr(error, "facts", {}).get("nearest")
+    if not nearest:
+        return sentence
+    space = "" if locale == "zh-CN" else " "
+    return sentence + space + text(N_("Did you mean {nearest}?"), locale, nearest=tuple(nearest))
+
+
+def _facts_of(error: BaseException) -> dict[str, object]:
+    """The error's own facts, and those that can be told from them."""
+    facts: dict[str, object] = dict(getattr(error, "facts", {}))
+    if isinstance(error, engine.EngineError):
+        facts["detail"] = str(error)
+    if "renews_at_s" in facts:
+        facts["renews_at"] = moment(float(str(facts["renews_at_s"])))
+    if "platform" in facts:
+        platform = str(facts["platform"])
+        facts |= {
+            "platform": _PLATFORM_NAMES.get(platform, platform),
+            "variable": f"{platform.upper()}_TOKEN",
+        }
+    problems = facts.get("problems")
+    if isinstance(problems, list | tuple):
+        facts["problems"] = "\n".join(f"- {problem}" for problem in problems)
+    return facts
