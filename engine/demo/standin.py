@@ -1,9 +1,9 @@
 """Writes a tiny Z-Image checkpoint with random weights, so that everything runs where no model is.
 
-``python -m engine.demo.standin FOLDER`` makes a folder in diffusers' layout, made of the real classes, with three LoRAs
-beside it. Its pictures are coloured noise that answers to seed, prompt and LoRA. The weights are seeded: every
-machine with the same library versions writes the same. A folder that is already there is left as it is; an
-interrupted run leaves nothing behind under the final name.
+``python -m engine.demo.standin FOLDER`` makes a folder in diffusers' layout, made of the real classes, with
+three LoRAs beside it. Its pictures are coloured noise that answers to seed, prompt and LoRA. The weights are
+seeded: every machine with the same library versions writes the same. A folder that is already there is left
+as it is; an interrupted run leaves nothing behind under the final name.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Keeps the libraries' own progress bars and remarks off stderr; what matters is said in our log or raised."""
+"""Keeps the libraries' progress bars and remarks off stderr; what matters is raised or said in our log."""
 
 import warnings
 
