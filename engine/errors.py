@@ -5,8 +5,14 @@
     + ModelMissing                  there is no such folder or revision
     + ModelIncomplete               parts are missing or not ours to load
   x LoraRejected                    the host replaces the file; nothing of it reached the card
-    + LoraDamaged                   truncated, not safetensors, or a pickle by another name
+    + LoraDamaged                   not an intact safetensors file
+      - LoraTruncated · LoraPickled
+    + LoraNotAFile                  a link, a folder, a pipe: anything but a regular file of ours
+    + LoraNameRefused               its file name is not a name people can type
+    + LoraTooLarge                  more bytes, header or tensors than any real LoRA has
+    + LoraUnsupported               a layout, number format or rank that is not loaded here
     + LoraForAnotherModel           its shapes or modules are not this model's
+    + LoraTableRefused              loras.toml beside the files cannot be read
     + LoraMissing                   no file with this name and hash
   x RenderError                     one job failed; the worker goes on
     + OutOfMemory
@@ -14,6 +20,7 @@
     + BlankPicture
   x WorkerLost                      the worker process ended; the host starts another, the job goes back
   x WorkerNotReady                  the worker could not be started
+  x WireError                       the two processes misunderstand each other; the worker is ended
 
 Each class's docstring is its default message in plain English; its attributes are the facts. People read
 these in their own language through ``bot.words``.
@@ -52,8 +59,36 @@ class LoraDamaged(LoraRejected):
     """The file is not an intact safetensors file."""
 
 
+class LoraTruncated(LoraDamaged):
+    """The file ends before its tensors do, or goes on after them."""
+
+
+class LoraPickled(LoraDamaged):
+    """The file is a pickle or an archive, which may run code; only safetensors is read."""
+
+
+class LoraNotAFile(LoraRejected):
+    """Only regular files that lie in the LoRA folder itself are read; links are not followed."""
+
+
+class LoraNameRefused(LoraRejected):
+    """The file name is not made of a-z, 0-9, - and _ (at most 48, the first a letter or digit)."""
+
+
+class LoraTooLarge(LoraRejected):
+    """The file is larger than any LoRA for this model."""
+
+
+class LoraUnsupported(LoraRejected):
+    """The LoRA's layout, number format or rank is not supported."""
+
+
 class LoraForAnotherModel(LoraRejected):
     """The LoRA was made for another model."""
+
+
+class LoraTableRefused(LoraRejected):
+    """The loras.toml beside the files cannot be read."""
 
 
 class LoraMissing(LoraRejected):
@@ -92,3 +127,7 @@ class WorkerLost(EngineError):
 
 class WorkerNotReady(EngineError):
     """The worker process could not be started."""
+
+
+class WireError(EngineError):
+    """A message between host and worker is malformed."""
