@@ -1,0 +1,185 @@
+"""Frames between the host and its worker: what one writes, the other reads back as an equal value.
+
+A frame is two big-endian u32 lengths, a JSON header ``{"kind": class name, "body": fields}``, and raw bytes
+(the PNG of a ``Drawn``). Only the frozen classes listed in ``KINDS`` exist on the wire; nothing is ever
+unpickled. Each side reads in its own way: the host with ``receive`` on an asyncio stream, the worker with
+``receive_blocking`` on its socket. Both return None where the other side closed between two frames.
+"""
+
+import asyncio
+import socket
+import struct
+from dataclasses import dataclass, field, fields, replace
+from functools import cache
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json, to_json
+
+from engine.config import EngineConfig
+from engine.errors import WireError
+from engine.request import Drawn, Failed, Finished, Progress, RenderRequest, Stopped, WorkerInfo
+
+MAX_HEADER_BYTES = 2**20  # the longest prompt we take is some 40 KiB; the rest is small
+MAX_RAW_BYTES = 64 * 2**20  # five times an incompressible RGB picture of 2048 x 2048
+_LENGTHS = struct.Struct("!II")
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Host to worker: stop this attempt between two steps."""
+
+    job_id: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shutdown:
+    """Host to worker: stop what you draw and end."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartFailed:
+    """Worker to host: the model cannot be loaded; ``error`` names a ``ModelError`` class."""
+
+    error: str
+    message: str
+    facts: dict[str, str | int | tuple[str, ...]] = field(default_factory=dict)
+
+
+Order = EngineConfig | RenderRequest | Cancel | Shutdown
+Answer = WorkerInfo | StartFailed | Progress | Drawn | Finished | Stopped | Failed
+Message = Order | Answer
+
+KINDS: dict[str, type[Any]] = {
+    kind.__name__: kind
+    for kind in (
+        EngineConfig,
+        RenderRequest,
+        Cancel,
+        Shutdown,
+        WorkerInfo,
+        StartFailed,
+        Progress,
+        Drawn,
+        Finished,
+        Stopped,
+        Failed,
+    )
+}
+
+
+def encode(message: Message) -> bytes:
+    """Make one frame of a message.
+
+    Raises:
+        WireError: The message is larger than a frame may be, or its text is no Unicode.
+    """
+    raw = b""
+    slim = message
+    if isinstance(message, Drawn):
+        raw = message.picture.png
+        slim = replace(message, picture=replace(message.picture, png=b""))
+    kind_name = type(message).__name__
+    try:
+        body = _adapter(kind_name).dump_python(slim, mode="json")
+        header = to_json({"kind": kind_name, "body": body})
+    except ValueError as error:  # half of a surrogate pair, which JSON from a chat may smuggle in
+        raise WireError(f"a {kind_name} holds text that is no Unicode") from error
+    _check_lengths(len(header), len(raw))
+    return _LENGTHS.pack(len(header), len(raw)) + header + raw
+
+
+def decode(header: bytes, raw: bytes) -> Message:
+    """Read the message back from the two parts of a frame.
+
+    Raises:
+        WireError: It is no message of ours; the caller should end the connection.
+    """
+    try:
+        envelope = from_json(header)
+    except ValueError as error:
+        raise WireError("a frame's header is not JSON") from error
+    if not isinstance(envelope, dict) or envelope.keys() != {"kind", "body"}:
+        raise WireError("a frame's header is not an envelope")
+    kind, body = KINDS.get(str(envelope["kind"])), envelope["body"]
+    if kind is None:
+        raise WireError("a frame is of an unknown kind", kind=str(envelope["kind"])[:40])
+    if not isinstance(body, dict) or body.keys() != {each.name for each in fields(kind)}:
+        raise WireError(f"a {kind.__name__} has other fields than ours")
+    try:
+        message: Message = _adapter(kind.__name__).validate_json(to_json(body), strict=True)
+    except ValidationError as error:
+        # Pydantic's own text would repeat the values, and among them the prompt.
+        places = ", ".join(".".join(map(str, each["loc"])) for each in error.errors(include_input=False))
+        raise WireError(f"a {kind.__name__} has wrong values: {places}") from None
+    if isinstance(message, Drawn):
+        return replace(message, picture=replace(message.picture, png=raw))
+    if raw:
+        raise WireError(f"a {kind.__name__} carries bytes")
+    return message
+
+
+async def receive(reader: asyncio.StreamReader) -> Message | None:
+    """Wait for the next message; None where the other side closed between two frames.
+
+    Raises:
+        WireError: The frame is malformed or breaks off; no further one can be read.
+    """
+    try:
+        start = await reader.readexactly(_LENGTHS.size)
+    except asyncio.IncompleteReadError as error:
+        if error.partial:
+            raise WireError("a frame breaks off") from error
+        return None
+    except ConnectionError:
+        return None
+    lengths = _LENGTHS.unpack(start)
+    _check_lengths(*lengths)
+    try:
+        return decode(await reader.readexactly(lengths[0]), await reader.readexactly(lengths[1]))
+    except (asyncio.IncompleteReadError, ConnectionError) as error:
+        raise WireError("a frame breaks off") from error
+
+
+def receive_blocking(connection: socket.socket) -> Message | None:
+    """As ``receive``, for a thread.
+
+    Raises:
+        WireError: The frame is malformed or breaks off; no further one can be read.
+    """
+    start = _read(connection, _LENGTHS.size)
+    if not start:
+        return None
+    if len(start) < _LENGTHS.size:
+        raise WireError("a frame breaks off")
+    lengths = _LENGTHS.unpack(start)
+    _check_lengths(*lengths)
+    header, raw = _read(connection, lengths[0]), _read(connection, lengths[1])
+    if (len(header), len(raw)) != lengths:
+        raise WireError("a frame breaks off")
+    return decode(header, raw)
+
+
+def _read(connection: socket.socket, count: int) -> bytes:
+    """Read ``count`` bytes, fewer only at the end of the stream."""
+    got = bytearray()
+    while len(got) < count:
+        try:
+            piece = connection.recv(min(count - len(got), 2**20))
+        except ConnectionError:
+            break
+        if not piece:
+            break
+        got += piece
+    return bytes(got)
+
+
+def _check_lengths(header_bytes: int, raw_bytes: int) -> None:
+    if header_bytes > MAX_HEADER_BYTES or raw_bytes > MAX_RAW_BYTES:
+        raise WireError("a frame is too large", header_bytes=header_bytes, raw_bytes=raw_bytes)
+
+
+@cache
+def _adapter(kind_name: str) -> TypeAdapter[Any]:
+    return TypeAdapter(KINDS[kind_name])

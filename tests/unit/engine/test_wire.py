@@ -1,0 +1,157 @@
+"""Frames: what is written is read back equal, and nothing else is read at all."""
+
+import asyncio
+import contextlib
+import json
+import socket
+import struct
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine import wire
+from engine.config import EngineConfig
+from engine.errors import WireError
+from engine.request import (
+    Drawn,
+    Failed,
+    FailReason,
+    Finished,
+    LoraChoice,
+    Picture,
+    Progress,
+    RenderRequest,
+    Stopped,
+    Timings,
+    WorkerInfo,
+)
+
+REQUEST = RenderRequest(
+    "j1", 2, "Sugar面部, 清透水光肌 🍬 \x00", 512, 768, 7, 2, (LoraChoice("sugar", "ab" * 32, 0.8),)
+)
+MESSAGES = [
+    EngineConfig(Path("/data"), Path("shelf"), device="cuda:1"),
+    REQUEST,
+    wire.Cancel("j1", 2),
+    wire.Shutdown(),
+    WorkerInfo(1, "cpu", "CPU", "float32", "no card", "stand-in", 1.5, 10, {"torch": "2.11"}),
+    wire.StartFailed("ModelIncomplete", "parts are missing", {"missing": ("vae/config.json",), "n": 1}),
+    Progress("j1", 2, 0, 3, 8),
+    Drawn("j1", 2, Picture(0, 7, 512, 768, b"\x89PNG" + bytes(range(256)))),
+    Finished("j1", 2, Timings(0.1, 0.2, 0.3, 0.4, 0.5), 2**35),
+    Stopped("j1", 2),
+    Failed("j1", 2, FailReason.OUT_OF_MEMORY, "no room"),
+]
+
+
+async def read_all(data: bytes) -> list[wire.Message]:
+    reader = asyncio.StreamReader()
+    reader.feed_data(data)
+    reader.feed_eof()
+    messages = []
+    while (message := await wire.receive(reader)) is not None:
+        messages.append(message)
+    return messages
+
+
+def read_all_blocking(data: bytes) -> list[wire.Message]:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(data)
+        theirs.shutdown(socket.SHUT_WR)
+        messages = []
+        while (message := wire.receive_blocking(ours)) is not None:
+            messages.append(message)
+        return messages
+
+
+def frame(header: object, raw: bytes = b"") -> bytes:
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("!II", len(text), len(raw)) + text + raw
+
+
+async def test_every_message_is_read_back_equal_on_both_sides() -> None:
+    data = b"".join(wire.encode(message) for message in MESSAGES)
+    assert await read_all(data) == MESSAGES
+    assert read_all_blocking(data) == MESSAGES
+    assert {type(message) for message in MESSAGES} == set(wire.KINDS.values())
+
+
+def test_a_large_picture_crosses_a_socket_that_takes_it_in_pieces() -> None:
+    drawn = Drawn("j", 1, Picture(0, 1, 8, 8, bytes(70_000)))
+    assert read_all_blocking(wire.encode(drawn)) == [drawn]
+
+
+@given(
+    prompt=st.text(st.characters(exclude_categories=["Cs"]), max_size=200),
+    seed=st.integers(0, 2**32 - 1),
+    weight=st.floats(-2, 2),
+)
+def test_any_prompt_survives_the_wire(prompt: str, seed: int, weight: float) -> None:
+    request = RenderRequest("j", 1, prompt, 512, 512, seed, loras=(LoraChoice("a", "b", weight),))
+    data = wire.encode(request)
+    header_bytes, _ = struct.unpack("!II", data[:8])
+    assert wire.decode(data[8 : 8 + header_bytes], b"") == request
+
+
+GOOD = {"kind": "Progress", "body": {"job_id": "j", "attempt": 1, "index": 0, "step": 1, "steps": 8}}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        frame(b"not json"),
+        frame([]),
+        frame({"kind": "Progress"}),
+        frame({**GOOD, "extra": 1}),
+        frame({"kind": "Popen", "body": {}}),
+        frame({"kind": ["Progress"], "body": {}}),
+        frame({"kind": "Progress", "body": []}),
+        frame({"kind": "Progress", "body": {**GOOD["body"], "extra": 1}}),
+        frame({"kind": "Progress", "body": {**GOOD["body"], "step": "1"}}),
+        frame({"kind": "Failed", "body": {"job_id": "j", "attempt": 1, "reason": "bored", "detail": ""}}),
+        frame(GOOD, b"raw bytes nobody asked for"),
+        frame(b"[" * 100_000),
+        frame(GOOD)[:-1],
+        frame(GOOD)[:5],
+        struct.pack("!II", wire.MAX_HEADER_BYTES + 1, 0) + b"x" * 100,
+        struct.pack("!II", 2, 2**32 - 1) + b"{}",
+    ],
+)
+async def test_a_malformed_frame_is_an_error_of_ours_on_both_sides(data: bytes) -> None:
+    with pytest.raises(WireError):
+        await read_all(data)
+    with pytest.raises(WireError):
+        read_all_blocking(data)
+
+
+@given(st.binary(max_size=200))
+def test_any_header_bytes_are_a_message_or_our_error(header: bytes) -> None:
+    with contextlib.suppress(WireError):
+        wire.decode(header, b"")
+
+
+def test_a_wrong_value_is_named_without_its_content() -> None:
+    body = {"job_id": "j", "attempt": "x", "prompt": "a secret wish", "width_px": 1, "height_px": 1}
+    body |= {"seed": 1, "count": 1, "loras": [], "steps": 8}
+    with pytest.raises(WireError) as caught:
+        wire.decode(json.dumps({"kind": "RenderRequest", "body": body}).encode(), b"")
+    assert "attempt" in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_message_larger_than_a_frame_is_refused_before_it_is_sent() -> None:
+    with pytest.raises(WireError):
+        wire.encode(Failed("j", 1, FailReason.WORKER_ERROR, "x" * wire.MAX_HEADER_BYTES))
+
+
+async def test_a_closed_connection_between_two_frames_is_the_end() -> None:
+    assert await read_all(b"") == []
+    assert read_all_blocking(b"") == []
+
+
+def test_half_a_surrogate_pair_is_refused_before_it_is_sent() -> None:
+    with pytest.raises(WireError):
+        wire.encode(RenderRequest("j", 1, "\ud83c", 512, 512, 1))
