@@ -1,0 +1,170 @@
+"""The Telegram chat: opens, serves and closes; everything it does in between stands in the files beside.
+
+Built on python-telegram-bot's ``Bot`` and its HTTP client, not on its ``Application``: that one confirms
+updates to Telegram before anybody handled them. Use: ``await open()``, ``await serve()`` until cancelled,
+``await close()``; ``show`` and ``deliver`` may be called from ``open`` to ``close``.
+"""
+
+import asyncio
+import json
+import logging
+from dataclasses import dataclass, field
+
+import structlog
+from telegram import Bot, Update
+from telegram.error import BadRequest, InvalidToken, NetworkError, TelegramError
+from telegram.request import HTTPXRequest
+
+from bot.chats.contract import Desk
+from bot.chats.telegram_.answers import Answers
+from bot.chats.telegram_.board import Board
+from bot.chats.telegram_.delivery import Delivery
+from bot.chats.telegram_.gate import Gate
+from bot.chats.telegram_.incoming import Pressed, Said, read
+from bot.chats.telegram_.intake import Intake
+from bot.chats.telegram_.menu import declare
+from bot.chats.telegram_.place import Place
+from bot.chats.telegram_.sender import Sender
+from bot.desk.outcomes import Parcel, Platform, Status, Undeliverable
+from bot.errors import PlatformUnreachable, TokenRefused
+
+OPEN_S = 30.0
+CLOSE_S = 10.0
+READ_S = 20.0  # Telegram takes a while to re-encode a photo before it answers
+UPLOAD_S = 60.0  # 10 MB at 1.3 Mbit/s
+RETRY_PAUSES_S = (1.0, 5.0, 20.0)  # then an answer that will not arrive is given up
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class TelegramConfig:
+    """What the host settled.
+
+    Attributes:
+        base_url: Where the Bot API is, up to the token; likewise ``base_file_url`` for files.
+        proxy: ``http://…`` or ``socks5://…``; empty for none.
+    """
+
+    token: str = field(repr=False)
+    base_url: str = "https://api.telegram.org/bot"
+    base_file_url: str = "https://api.telegram.org/file/bot"
+    proxy: str = ""
+
+
+class TelegramChat:
+    """Implements ``bot.chats.contract.Chat`` for Telegram."""
+
+    platform = Platform.TELEGRAM
+
+    def __init__(self, config: TelegramConfig, desk: Desk) -> None:
+        _keep_addresses_out_of_logs()
+        self._token = config.token
+        polling = HTTPXRequest(connection_pool_size=1, proxy=config.proxy or None)
+        self._bot = Bot(
+            config.token,
+            config.base_url,
+            config.base_file_url,
+            request=HTTPXRequest(
+                read_timeout=READ_S,
+                media_write_timeout=UPLOAD_S,
+                pool_timeout=READ_S,
+                proxy=config.proxy or None,
+            ),
+            get_updates_request=polling,
+        )
+        gate = Gate()
+        sender = Sender(self._bot, gate)
+        self._board = Board(self._bot, gate)
+        self._answers = Answers(self._bot, sender, desk)
+        self._delivery = Delivery(sender, desk)
+        self._intake = Intake(polling, self._bot.base_url, desk, self._answer)
+
+    async def open(self) -> None:
+        """Prove the token, stop any webhook and declare the commands; waiting updates are kept.
+
+        Raises:
+            TokenRefused: The host must set another token.
+            PlatformUnreachable: The host must look at the network or the proxy.
+        """
+        try:
+            async with asyncio.timeout(OPEN_S):
+                await self._bot.initialize()
+                await self._bot.delete_webhook(drop_pending_updates=False)
+                await declare(self._bot)
+        except InvalidToken:
+            raise TokenRefused(platform=Platform.TELEGRAM.value) from None  # its text holds the token
+        except (TelegramError, TimeoutError) as error:
+            detail = (str(error) or "no answer in time").replace(self._token, "***")
+            raise PlatformUnreachable(platform=Platform.TELEGRAM.value, detail=detail) from None
+        log.info("telegram open", bot=self._bot.username)
+
+    async def serve(self) -> None:
+        """Take updates and keep placeholders up to date until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._intake.run(), name="telegram intake")
+            tasks.create_task(self._board.run(), name="telegram board")
+
+    async def close(self) -> None:
+        """Close every connection."""
+        async with asyncio.timeout(CLOSE_S):
+            await self._bot.shutdown()
+
+    async def show(self, status: Status) -> None:
+        """Update the placeholder as soon as its chat has room; returns at once."""
+        self._board.put(status)
+
+    async def deliver(self, parcel: Parcel) -> None:
+        """Bring an ended job to its person.
+
+        Raises:
+            Undeliverable: Blocked, or the chat is gone.
+            TelegramError: Try again later; likewise after ``TimeoutError`` and ``OSError``.
+        """
+        await self._board.take_down(Place.of(parcel.address))
+        await self._delivery.bring(parcel)
+
+    async def _answer(self, event_id: str, payload: str) -> None:
+        """Answer one stored event; whatever it does to us ends here, so that it cannot come back for ever."""
+        event: Said | Pressed | None = None
+        try:
+            event = read(Update.de_json(json.loads(payload), self._bot), self._bot.bot)
+            if event is not None:
+                await self._answer_patiently(event)
+        except Undeliverable as error:
+            log.info("answer not delivered", event_id=event_id, reason=str(error))
+        except Exception as error:
+            # Supervision point: one bad update must stop neither the others nor itself from being settled.
+            log.exception("event failed", event_id=event_id)
+            if event is not None:
+                await self._apologise(event, error, event_id)
+
+    async def _answer_patiently(self, event: Said | Pressed) -> None:
+        """Answer, and again a few times while the network fails; the desk does nothing twice."""
+        for pause_s in RETRY_PAUSES_S:
+            try:
+                return await self._answer_once(event)
+            except BadRequest:
+                raise
+            except (NetworkError, TimeoutError) as error:
+                log.warning("answer delayed", event_id=event.visit.event_id, reason=str(error))
+                await asyncio.sleep(pause_s)
+        return await self._answer_once(event)
+
+    async def _answer_once(self, event: Said | Pressed) -> None:
+        if isinstance(event, Pressed):
+            await self._answers.to_press(event)
+        else:
+            await self._answers.to_said(event)
+
+    async def _apologise(self, event: Said | Pressed, error: Exception, event_id: str) -> None:
+        try:
+            await self._answers.apologise(event, error)
+        except (Undeliverable, TelegramError, TimeoutError) as failure:
+            log.warning("apology not delivered", event_id=event_id, reason=str(failure))
+
+
+def _keep_addresses_out_of_logs() -> None:
+    """The token is part of every request's address, which these libraries log below WARNING."""
+    for name in ("httpx", "httpcore", "telegram"):
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,0 +1,116 @@
+"""Takes updates from Telegram without ever losing one: stored first, confirmed second, answered third.
+
+Telegram forgets an update once a later ``getUpdates`` names a higher offset, so a batch is stored before the
+next call. The first call has no offset, and so has every call after an empty answer: after a week of quiet
+Telegram goes on with random, perhaps lower ids (Bot API, ``Update``), which a remembered offset would delete
+unread. A crash anywhere repeats work at most; the desk knows what it has seen.
+"""
+
+import asyncio
+import json
+import random
+from collections import deque
+from collections.abc import Awaitable, Callable
+from urllib.parse import urlencode
+
+import structlog
+from telegram.error import Conflict, InvalidToken, RetryAfter, TelegramError
+from telegram.request import BaseRequest
+
+from bot.chats.contract import Desk
+from bot.chats.telegram_.gate import retry_after_s
+from bot.chats.telegram_.incoming import ALLOWED_UPDATES, Raw, chat_key, event_key
+from bot.desk.outcomes import Platform
+
+POLL_S = 25  # Telegram holds an empty answer so long; home routers drop connections idle for a minute
+ANSWER_MARGIN_S = 10  # beyond POLL_S, for the network
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 30.0
+AT_ONCE = 8  # chats answered at the same time
+
+log = structlog.get_logger(__name__)
+
+Answer = Callable[[str, str], Awaitable[None]]
+"""Answers one stored event, (id, JSON); never raises."""
+
+
+class Intake:
+    """Polls, stores, and hands each event on: in order within a chat, several chats at once."""
+
+    def __init__(self, request: BaseRequest, api_url: str, desk: Desk, answer: Answer) -> None:
+        self._request = request
+        self._api_url = api_url
+        self._desk = desk
+        self._answer = answer
+        self._in_hand: set[str] = set()
+        self._lanes: dict[str, deque[tuple[str, str]]] = {}
+        self._room = asyncio.Semaphore(AT_ONCE)
+
+    async def run(self) -> None:
+        """Take updates until cancelled; those left from before a crash come first."""
+        async with asyncio.TaskGroup() as tasks:
+            await self._hand_on(tasks)
+            offset: int | None = None
+            while True:
+                batch = await self._poll_until_answered(offset)
+                stored = [(event_key(raw), json.dumps(raw)) for raw in batch]
+                if stored:
+                    await self._desk.take_in(Platform.TELEGRAM, stored)
+                    await self._hand_on(tasks)
+                offset = max((raw["update_id"] for raw in batch), default=-1) + 1 or None
+
+    async def _poll_until_answered(self, offset: int | None) -> list[Raw]:
+        pause_s = FIRST_PAUSE_S
+        while True:
+            try:
+                return await self._poll(offset)
+            except RetryAfter as error:
+                pause_s = retry_after_s(error)
+            except Conflict:
+                log.warning("another process takes this bot's updates; only one may run")
+            except InvalidToken:
+                log.error("telegram refuses the token now; was it withdrawn?")
+            except (TelegramError, TimeoutError) as error:
+                log.warning("no updates from telegram", reason=str(error) or type(error).__name__)
+            await asyncio.sleep(pause_s * random.uniform(0.8, 1.2))  # noqa: S311 - spreads retries, no secret
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+    async def _poll(self, offset: int | None) -> list[Raw]:
+        """Ask once, for raw JSON: the library's ``get_updates`` fails a whole batch for one odd update."""
+        asked = {"timeout": POLL_S, "allowed_updates": json.dumps(ALLOWED_UPDATES)}
+        if offset is not None:
+            asked["offset"] = offset
+        async with asyncio.timeout(POLL_S + 2 * ANSWER_MARGIN_S):
+            answer = await self._request.post(
+                f"{self._api_url}/getUpdates?{urlencode(asked)}", read_timeout=POLL_S + ANSWER_MARGIN_S
+            )
+        if not (
+            isinstance(answer, list)
+            and all(isinstance(raw, dict) and isinstance(raw.get("update_id"), int) for raw in answer)
+        ):
+            raise TelegramError("the answer to getUpdates is no list of updates")
+        return answer
+
+    async def _hand_on(self, tasks: asyncio.TaskGroup) -> None:
+        for event in await self._desk.taken_in(Platform.TELEGRAM):
+            event_id, payload = event
+            if event_id in self._in_hand:
+                continue
+            self._in_hand.add(event_id)
+            chat = chat_key(json.loads(payload))
+            if chat in self._lanes:
+                self._lanes[chat].append(event)
+            else:
+                self._lanes[chat] = deque([event])
+                tasks.create_task(self._walk(chat), name=f"telegram chat {chat}")
+
+    async def _walk(self, chat: str) -> None:
+        """Answer a chat's events one after the other, and settle each."""
+        lane = self._lanes[chat]
+        while lane:
+            event_id, payload = lane.popleft()
+            async with self._room:
+                await self._answer(event_id, payload)
+                await self._desk.settle(Platform.TELEGRAM, event_id)
+            self._in_hand.discard(event_id)
+        del self._lanes[chat]

@@ -1,0 +1,53 @@
+"""Where an answer stands in Telegram, and how that is kept in an ``Address``."""
+
+import json
+from dataclasses import dataclass
+
+from bot.desk.outcomes import Address, Platform
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A spot in a chat.
+
+    Attributes:
+        chat_id: Telegram's id; negative for groups.
+        reply_to: The person's message, or the message whose button was pressed.
+        thread_id: The forum topic; None outside topics and in General, where Telegram wants it left out.
+        message_id: Our placeholder, once it was sent.
+        album: Message ids of pictures already sent as an album.
+    """
+
+    chat_id: int
+    reply_to: int | None = None
+    thread_id: int | None = None
+    message_id: int | None = None
+    album: tuple[int, ...] = ()
+
+    @property
+    def is_group(self) -> bool:
+        """Whether several people read here; Telegram gives groups negative ids and tighter limits."""
+        return self.chat_id < 0
+
+    def address(self) -> Address:
+        """Write the place as the desk stores it."""
+        facts = {
+            "reply": self.reply_to,
+            "thread": self.thread_id,
+            "message": self.message_id,
+            "album": list(self.album) or None,
+        }
+        ref = json.dumps({key: value for key, value in facts.items() if value is not None})
+        return Address(Platform.TELEGRAM, str(self.chat_id), ref)
+
+    @classmethod
+    def of(cls, address: Address) -> "Place":
+        """Read back what ``address`` wrote."""
+        facts = json.loads(address.ref or "{}")
+        return cls(
+            chat_id=int(address.chat_id),
+            reply_to=facts.get("reply"),
+            thread_id=facts.get("thread"),
+            message_id=facts.get("message"),
+            album=tuple(facts.get("album", ())),
+        )
