@@ -1,0 +1,121 @@
+"""One SQLite connection, and the only way to a transaction on it: ``Database.atomic``.
+
+Every statement runs to its end even when its task is cancelled meanwhile, so the connection is idle whenever
+the lock is free, and a cancelled task never leaves it inside a transaction. Statements outside ``atomic``
+take the same lock: nobody reads what another task has not committed.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import aiosqlite
+
+from bot.store.queries import load_queries
+
+Value = str | int | float | None
+Result = TypeVar("Result")
+
+
+async def to_the_end(work: Coroutine[Any, Any, Result]) -> Result:
+    """Await ``work`` until it has ended, and only then let a cancellation through."""
+    task = asyncio.ensure_future(work)
+    interrupted = False
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            interrupted = True
+    if interrupted:
+        task.exception()  # seen: the cancellation matters more
+        raise asyncio.CancelledError
+    return task.result()
+
+
+class Database:
+    """Transactions and named statements over one connection, for one event loop."""
+
+    def __init__(self, connection: aiosqlite.Connection) -> None:
+        self._connection = connection
+        self._lock = asyncio.Lock()
+        self._owner: asyncio.Task[Any] | None = None
+        self._after_commit: list[Callable[[], None]] = []
+
+    @asynccontextmanager
+    async def atomic(self) -> AsyncIterator[None]:
+        """Make everything in the block happen, or nothing.
+
+        Other tasks wait outside. A block within a block of the same task is a savepoint: it may fail alone.
+        Any exception rolls back, cancellation too. A task cancelled *while* the commit runs is cancelled
+        after it: the work stands.
+        """
+        if self._owner is asyncio.current_task():
+            async with self._savepoint():
+                yield
+            return
+        async with self._lock:
+            self._owner = asyncio.current_task()
+            try:
+                async with self._transaction():
+                    yield
+            finally:
+                self._owner = None
+                self._after_commit.clear()
+
+    def after_commit(self, effect: Callable[[], None]) -> None:
+        """Call ``effect`` as soon as the open transaction is committed, and never if it is not.
+
+        For memory that must agree with the database, even if the task is cancelled at that very moment.
+        """
+        if self._owner is not asyncio.current_task():
+            raise RuntimeError("after_commit needs a transaction of this task")
+        self._after_commit.append(effect)
+
+    async def rows(self, file_name: str, query: str, **values: Value) -> list[sqlite3.Row]:
+        """Run the named statement of this file with ``:name`` values, and return all its rows."""
+        sql = load_queries(file_name)[query]
+        if self._owner is asyncio.current_task():
+            return await self._run(sql, values)
+        async with self._lock:
+            return await self._run(sql, values)
+
+    async def fold_log(self) -> None:
+        """Write the log back into the file, after whatever runs now: the last act before closing."""
+        async with self._lock:
+            await self._run("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[None]:
+        try:
+            await self._run("BEGIN IMMEDIATE")
+            yield
+            await to_the_end(self._commit())
+        except BaseException:
+            # A full disk may have ended the transaction already; so may the commit that a cancel interrupted.
+            if self._connection.in_transaction:
+                await self._run("ROLLBACK")
+            raise
+
+    async def _commit(self) -> None:
+        await self._connection.execute_fetchall("COMMIT")
+        for effect in self._after_commit:
+            effect()
+
+    @asynccontextmanager
+    async def _savepoint(self) -> AsyncIterator[None]:
+        effects = len(self._after_commit)
+        await self._run("SAVEPOINT part")
+        try:
+            yield
+        except BaseException:
+            del self._after_commit[effects:]
+            if self._connection.in_transaction:
+                await self._run("ROLLBACK TO part")
+                await self._run("RELEASE part")
+            raise
+        await self._run("RELEASE part")
+
+    async def _run(self, sql: str, values: dict[str, Value] | None = None) -> list[sqlite3.Row]:
+        return list(await to_the_end(self._connection.execute_fetchall(sql, values or {})))

@@ -1,0 +1,92 @@
+"""From any older schema to this code's: numbered SQL files, each applied once.
+
+A step and its number (``PRAGMA user_version``) are one transaction. Before an existing database is touched, a
+copy is laid beside it. A database newer than the code is refused before anything is written.
+"""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiosqlite
+import structlog
+
+from bot.errors import DatabaseDamaged, DatabaseNewer
+
+log = structlog.get_logger("bot.store")
+
+_FILE_NAME = re.compile(r"(\d{4})_\w+\.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One migration file."""
+
+    number: int
+    path: Path
+
+
+def read_steps(migrations_dir: Path) -> tuple[Step, ...]:
+    """The migration files in order.
+
+    Raises:
+        ValueError: Their numbers are not 1, 2, 3, …: a file is missing, or two branches took the same number.
+    """
+    found = [
+        (match, path) for path in migrations_dir.glob("*.sql") if (match := _FILE_NAME.fullmatch(path.name))
+    ]
+    steps = sorted((Step(int(match[1]), path) for match, path in found), key=lambda step: step.number)
+    numbers = [step.number for step in steps]
+    if not numbers or numbers != list(range(1, len(numbers) + 1)):
+        raise ValueError(f"{migrations_dir}: migrations are numbered {numbers}")
+    return tuple(steps)
+
+
+async def version_of(connection: aiosqlite.Connection) -> int:
+    """How many steps this database has run; 0 for an empty file."""
+    [row] = await connection.execute_fetchall("PRAGMA user_version")
+    return int(row[0])
+
+
+async def migrate(connection: aiosqlite.Connection, path: Path, steps: tuple[Step, ...]) -> None:
+    """Run the steps that this database lacks.
+
+    Raises:
+        DatabaseNewer: It has run steps this code does not know; the file is untouched.
+        DatabaseDamaged: Rows point at rows that do not exist.
+    """
+    found = await version_of(connection)
+    if found > len(steps):
+        raise DatabaseNewer(path=str(path), found=found, known=len(steps))
+    pending = steps[found:]
+    if pending and found:
+        await _lay_copy(connection, path.with_name(f"{path.name}.v{found:04d}.backup"))
+    for step in pending:
+        await _run_step(connection, step)
+        log.info("database migrated", step=step.path.stem)
+    if pending and (orphans := list(await connection.execute_fetchall("PRAGMA foreign_key_check"))):
+        raise DatabaseDamaged(path=str(path), detail=f"{len(orphans)} rows without their parents")
+
+
+async def _run_step(connection: aiosqlite.Connection, step: Step) -> None:
+    # One script with its own BEGIN and COMMIT: sqlite3's executescript would first commit one begun outside.
+    script = step.path.read_text(encoding="utf-8")
+    try:
+        await connection.executescript(
+            f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {step.number};\nCOMMIT;"
+        )
+    except BaseException:
+        if connection.in_transaction:
+            await connection.rollback()
+        raise
+
+
+async def _lay_copy(connection: aiosqlite.Connection, backup: Path) -> None:
+    unfinished = backup.with_name(f"{backup.name}.part")
+    unfinished.unlink(missing_ok=True)
+    await connection.execute_fetchall("VACUUM INTO ?", (str(unfinished),))
+    with unfinished.open("rb") as file:
+        os.fsync(file.fileno())
+    unfinished.replace(backup)
+    log.info("database copied before migration", backup=backup.name)

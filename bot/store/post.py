@@ -1,0 +1,66 @@
+"""What leaves and what comes in: the outbox of ended jobs, and the inbox of raw events."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from bot.store.database import Database
+from bot.store.rows import ClaimedParcel, OutboxState, ParcelRow
+
+
+class Post:
+    """Queries on outbox and inbox."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._ask = partial(database.rows, "post.sql")
+
+    async def post(self, job_id: str) -> None:
+        """Put an ended job into the outbox; belongs inside ``atomic`` with its end."""
+        await self._ask("post", job=job_id)
+
+    async def claim(self, platform: str, now_ms: int) -> ClaimedParcel | None:
+        """Take the platform's oldest parcel that is due; it counts as sending until marked."""
+        rows = await self._ask("claim_parcel", platform=platform, now_ms=now_ms)
+        return ClaimedParcel(**dict(rows[0])) if rows else None
+
+    async def next_due_ms(self, platform: str) -> int | None:
+        """When this platform's next parcel may be tried; None when none waits."""
+        [(due_ms,)] = await self._ask("next_due", platform=platform)
+        return None if due_ms is None else int(due_ms)
+
+    async def mark(self, job_id: str, state: OutboxState, not_before_ms: int = 0) -> None:
+        """Store how a delivery ended."""
+        await self._ask("mark_parcel", job=job_id, state=state, not_before_ms=not_before_ms)
+
+    async def recover(self) -> None:
+        """After a stop: what was being sent may have arrived."""
+        await self._ask("recover_sending")
+
+    async def take_kept(self, person: int) -> tuple[str, ...]:
+        """Make the person's kept parcels due again; the ids of their jobs."""
+        return tuple(row[0] for row in await self._ask("take_kept", person=person))
+
+    async def parcel(self, job_id: str) -> ParcelRow:
+        """To whom this job's parcel goes, and how its money ended."""
+        [row] = await self._ask("parcel", job=job_id)
+        return ParcelRow(**dict(row))
+
+    async def take_in(self, platform: str, events: Sequence[tuple[str, str]], now_ms: int) -> None:
+        """Store raw events, all or none; known ids are skipped."""
+        async with self._database.atomic():
+            for event_id, payload in events:
+                await self._ask(
+                    "take_in", platform=platform, event_id=event_id, payload=payload, now_ms=now_ms
+                )
+
+    async def taken_in(self, platform: str) -> tuple[tuple[str, str], ...]:
+        """The events that were not settled yet, oldest first."""
+        return tuple((row[0], row[1]) for row in await self._ask("taken_in", platform=platform))
+
+    async def settle(self, platform: str, event_id: str) -> None:
+        """The event was answered; its payload is not kept."""
+        await self._ask("settle", platform=platform, event_id=event_id)
+
+    async def forget_settled(self, before_ms: int) -> None:
+        """Drop the ids of events that were settled and came before this moment."""
+        await self._ask("forget_settled", before_ms=before_ms)

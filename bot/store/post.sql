@@ -1,0 +1,57 @@
+-- name: post
+-- An ended job is to be told.
+INSERT INTO outbox (job) VALUES (:job);
+
+-- name: claim_parcel
+-- The oldest parcel of a platform that is due becomes ours to deliver.
+UPDATE outbox SET state = 'sending', attempts = attempts + 1
+WHERE id = (SELECT outbox.id FROM outbox JOIN job ON job.id = outbox.job
+            WHERE outbox.state IN ('ready', 'maybe') AND outbox.not_before_ms <= :now_ms
+              AND job.platform = :platform
+            ORDER BY outbox.id LIMIT 1)
+RETURNING job, attempts;
+
+-- name: next_due
+-- When the next parcel of a platform may be tried; NULL when none waits.
+SELECT min(outbox.not_before_ms) FROM outbox JOIN job ON job.id = outbox.job
+WHERE outbox.state IN ('ready', 'maybe') AND job.platform = :platform;
+
+-- name: mark_parcel
+-- How the delivery of a parcel ended.
+UPDATE outbox SET state = :state, not_before_ms = :not_before_ms WHERE job = :job AND state = 'sending';
+
+-- name: recover_sending
+-- What a stop caught on its way may have arrived.
+UPDATE outbox SET state = 'maybe' WHERE state = 'sending';
+
+-- name: take_kept
+-- A person's kept parcels are tried again, as if new.
+UPDATE outbox SET state = 'ready', attempts = 0, not_before_ms = 0
+WHERE state = 'kept' AND job IN (SELECT id FROM job WHERE person = :person)
+RETURNING job;
+
+-- name: parcel
+-- To whom a job's parcel goes and how its money ended.
+SELECT coalesce(identity.user_id, '') AS user_id, coalesce(identity.name, '') AS user_name,
+       coalesce((SELECT credits FROM ledger WHERE ledger.job = job.id AND kind = 'refund'), 0) AS refund,
+       account.credits
+FROM job JOIN account ON account.person = job.person
+LEFT JOIN identity ON identity.person = job.person AND identity.platform = job.platform
+WHERE job.id = :job;
+
+-- name: take_in
+-- A raw event, stored before it is confirmed; known ones are skipped.
+INSERT INTO inbox (platform, event_id, payload, at_ms) VALUES (:platform, :event_id, :payload, :now_ms)
+ON CONFLICT (platform, event_id) DO NOTHING;
+
+-- name: taken_in
+-- The events that were not answered yet, oldest first.
+SELECT event_id, payload FROM inbox WHERE platform = :platform AND settled = 0 ORDER BY id;
+
+-- name: settle
+-- The event was answered; its id stays for a while so that a repetition is known.
+UPDATE inbox SET settled = 1, payload = '' WHERE platform = :platform AND event_id = :event_id;
+
+-- name: forget_settled
+-- Ids that no platform repeats any more.
+DELETE FROM inbox WHERE settled = 1 AND at_ms < :before_ms;

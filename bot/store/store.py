@@ -1,0 +1,99 @@
+"""Open the database, and hold what is asked of it: ``people``, ``jobs``, ``post``, ``defaults``."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from pathlib import Path
+
+import aiosqlite
+from filelock import FileLock, Timeout
+
+from bot.errors import DatabaseDamaged, DatabaseInUse
+from bot.store.database import Database
+from bot.store.defaults import Defaults
+from bot.store.jobs import Jobs
+from bot.store.migrate import migrate, read_steps
+from bot.store.people import People
+from bot.store.post import Post
+
+PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON")
+"""FULL: what a person was told survives a power cut; a commit costs a millisecond, a picture seconds."""
+
+BUSY_TIMEOUT_MS = 5_000  # one process, one connection: only a host's own sqlite3 shell ever makes us wait
+
+
+class Store:
+    """The open database. Close it: an unclosed connection keeps the process from ending.
+
+    Attributes:
+        people: Identities, credits and the ledger.
+        jobs: Jobs, their origins and pictures.
+        post: Outbox and inbox.
+        defaults: Default LoRAs.
+    """
+
+    def __init__(self, database: Database, closing: AsyncExitStack) -> None:
+        self._database = database
+        self._closing = closing
+        self.people = People(database)
+        self.jobs = Jobs(database)
+        self.post = Post(database)
+        self.defaults = Defaults(database)
+
+    def atomic(self) -> AbstractAsyncContextManager[None]:
+        """Make everything in the block happen, or nothing; see ``Database.atomic``."""
+        return self._database.atomic()
+
+    def after_commit(self, effect: Callable[[], None]) -> None:
+        """Call ``effect`` exactly when the open transaction is committed; see ``Database.after_commit``."""
+        self._database.after_commit(effect)
+
+    async def close(self) -> None:
+        """Close the database and let another process have it."""
+        try:
+            await self._database.fold_log()
+        finally:
+            await self._closing.aclose()
+
+
+async def open_store(path: Path, migrations_dir: Path) -> Store:
+    """Open the database for this process alone, made or migrated where needed.
+
+    Raises:
+        DatabaseInUse: Another process has it; end that one.
+        DatabaseNewer: A newer version of the bot wrote it; start that one. The file is untouched.
+        DatabaseDamaged: It is no intact database of ours; put the backup in its place.
+    """
+    steps = await asyncio.to_thread(read_steps, migrations_dir)
+    async with AsyncExitStack() as opening:
+        await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
+        opening.callback(_lock(path).release)
+        try:
+            connection = await aiosqlite.connect(path, isolation_level=None)
+            opening.push_async_callback(connection.close)
+            connection.row_factory = sqlite3.Row
+            await _check(connection)
+            await migrate(connection, path, steps)
+            for pragma in PRAGMAS:
+                await connection.execute_fetchall(f"PRAGMA {pragma}")
+        except sqlite3.DatabaseError as error:
+            raise DatabaseDamaged(path=str(path), detail=str(error)) from error
+        return Store(Database(connection), opening.pop_all())
+
+
+def _lock(path: Path) -> FileLock:
+    # The kernel drops the lock with the process, however that ends; the file itself stays.
+    lock = FileLock(path.with_name(f"{path.name}.lock"), blocking=False, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise DatabaseInUse(path=str(path)) from error
+    return lock
+
+
+async def _check(connection: aiosqlite.Connection) -> None:
+    await connection.execute_fetchall(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    [verdict] = await connection.execute_fetchall("PRAGMA quick_check(1)")
+    if verdict[0] != "ok":
+        raise sqlite3.DatabaseError(verdict[0])
