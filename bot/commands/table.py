@@ -3,7 +3,7 @@
 ``about`` texts are msgids: English here, every other language in ``bot/words``.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 
 from bot.commands.values import (
@@ -12,6 +12,7 @@ from bot.commands.values import (
     Cancel,
     Command,
     Draw,
+    Face,
     Help,
     LoraList,
     LoraSwitch,
@@ -22,6 +23,7 @@ from bot.commands.values import (
 )
 from engine.request import MAX_SEED
 
+FACE_SLOTS = tuple(slot.name for slot in fields(Face))
 CHATS = ("discord", "telegram", "web", "console")
 
 
@@ -44,6 +46,15 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """One value of a ``CHOICE`` option; ``name`` and zh-CN ``word`` as an option's."""
+
+    value: str
+    name: str
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
 class Option:
     """One option of a command.
 
@@ -53,9 +64,10 @@ class Option:
         about: A msgid of at most 100 characters.
         example: A value that is accepted, for messages about a missing one.
         flags: Every further spelling in text, dashes left out.
-        keyword: Whether ``word`` or a Chinese spelling counts in text without dashes when a number follows.
+        keyword: Whether its Chinese spellings count in text without dashes when a number follows.
+        positional: It has no name in text; it is what stands between the options.
         least: The smallest number allowed, ``most`` the largest.
-        choices: What a ``CHOICE`` may be, the default first.
+        choices: What a ``CHOICE`` may be, the default first; in text each is a flag of its own.
     """
 
     name: str
@@ -65,15 +77,26 @@ class Option:
     example: str = ""
     flags: tuple[str, ...] = ()
     keyword: bool = False
+    positional: bool = False
     required: bool = False
     least: float | None = None
     most: float | None = None
-    choices: tuple[str, ...] = ()
+    choices: tuple[Choice, ...] = ()
 
     @property
     def spellings(self) -> tuple[str, ...]:
         """Every name the option has in text."""
         return (self.name, self.word, *self.flags)
+
+    @property
+    def is_face_slot(self) -> bool:
+        """Whether it is one of the five slots of ``Face``."""
+        return self.name in FACE_SLOTS
+
+    @property
+    def takes_words(self) -> bool:
+        """Whether its value may hold spaces, and so may stand in quotes."""
+        return self.is_face_slot or self.kind is Kind.LORA
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +147,12 @@ _WEIGHT = Option(
 
 SUGAR_OPTIONS = (
     Option(
-        "prompt", "描述", Kind.TEXT, "What to draw, in English or Chinese", example="Sugar面部, 清透水光肌"
+        "prompt",
+        "描述",
+        Kind.TEXT,
+        "What to draw, in English or Chinese",
+        example="Sugar面部, 清透水光肌",
+        positional=True,
     ),
     _LORA,
     _WEIGHT,
@@ -176,7 +204,7 @@ SUGAR_OPTIONS = (
         Kind.TEXT,
         "The lips, like “sheer nude gloss”",
         example="薄涂裸粉唇釉",
-        flags=("嘴唇", "唇"),
+        flags=("嘴唇", "唇部"),
     ),
     Option(
         "eyes",
@@ -184,7 +212,7 @@ SUGAR_OPTIONS = (
         Kind.TEXT,
         "The eyes, like “lifted corners, a lazy smile”",
         example="眼尾轻挑带慵懒笑意",
-        flags=("眼睛", "眼"),
+        flags=("眼睛",),
     ),
     Option("lashes", "睫毛", Kind.TEXT, "The lashes, like “fine fluttering lashes”", example="细碎睫毛轻颤"),
 )
@@ -193,7 +221,7 @@ COMMANDS: tuple[Entry, ...] = (
     Entry(
         "sugar",
         "画图",
-        ("画", "画图", "画像", "生成", "draw"),
+        ("画", "画图", "生成", "draw"),
         "Draw a face",
         "/sugar Sugar面部, 清透水光肌 --lora sugar:0.8 --size 2:3",
         Draw,
@@ -215,15 +243,22 @@ COMMANDS: tuple[Entry, ...] = (
         "/lora switch sugar 0.8 --here",
         LoraSwitch,
         (
-            Option("name", "名称", Kind.LORA, "The LoRA, or none", example="sugar", required=True),
+            Option(
+                "name",
+                "名称",
+                Kind.LORA,
+                "The LoRA, or none",
+                example="sugar",
+                required=True,
+                positional=True,
+            ),
             _WEIGHT,
             Option(
                 "where",
                 "范围",
                 Kind.CHOICE,
                 "Only here, or everywhere",
-                example=Scope.CHAT,
-                choices=(Scope.CHAT, Scope.BOT),
+                choices=(Choice(Scope.CHAT, "here", "这里"), Choice(Scope.BOT, "everywhere", "全部")),
             ),
         ),
         right=Right.HOST,
@@ -239,7 +274,16 @@ COMMANDS: tuple[Entry, ...] = (
         "Stop a job; its credits come back",
         "/cancel",
         Cancel,
-        (Option("job", "任务", Kind.TEXT, "Which job; your newest when left out", example="k3f9"),),
+        (
+            Option(
+                "job",
+                "任务",
+                Kind.TEXT,
+                "Which job; your newest when left out",
+                example="k3f9",
+                positional=True,
+            ),
+        ),
     ),
     Entry("help", "帮助", ("帮助", "怎么用", "start", "help"), "Say what I can do", "/help", Help),
 )

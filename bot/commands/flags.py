@@ -1,0 +1,259 @@
+"""Finds options inside a sentence and leaves the rest of it as it was.
+
+An option is written ``--name value`` (full-width, or as the em-dash that phones make of ``--``), ``-n 4``,
+``<lora:name:weight>``, or as a Chinese word with a number: ``比例 2:3``. Prose is left alone:
+``well--known``, a lone dash, ``种子`` without a number. A face slot's value runs to the next option or
+comma, or stands in quotes. A bare ``--`` before the first word of the prompt ends the options: all that follows is prompt.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from rapidfuzz import fuzz, process
+
+from bot.commands.cleaning import plain
+from bot.commands.table import SUGAR_OPTIONS, Kind, Option
+from bot.errors import MissingValue, UnknownFlag
+
+NEAREST = 3  # suggestions in one message
+_ALIKE_PERCENT = 50  # two-letter Chinese names share one letter at 50
+
+_COMMAS = ",，、;；"
+_HARD = r"(?:--|－－|﹣﹣)"
+_SOFT = r"(?:——?|––?|-—|—-)"
+_LATIN = r"[A-Za-zＡ-Ｚａ-ｚ]"
+_DASHED = re.compile(rf"(?P<dash>(?P<hard>{_HARD})|{_SOFT})(?P<name>{_LATIN}[\w-]*|[^\W\d_]+)")
+_LATIN_NAME = re.compile(rf"{_LATIN}[A-Za-zＡ-Ｚａ-ｚ0-9０-９_-]*")
+_END_OF_FLAGS = re.compile(rf"{_HARD}(?=\s|$)")
+_SHORT = re.compile(rf"[-－](?P<name>{_LATIN})(?=[\s=＝\d]|$)")
+_TAG = re.compile(r"[<＜]\s*+lora\s*+[:：](?P<lora>[^<>＜＞]*+)(?P<end>[>＞])?+", re.IGNORECASE)
+_GAP = re.compile(r"\s*+(?:[=＝:：]\s*+)?+")
+_QUOTED = re.compile(r'"([^"]*+)"|“([^”]*+)”|「([^」]*+)」')
+_SIZE_VALUE = re.compile(r"[+-]?\d++\s*+[:：∶xXｘＸ×✕✖*＊比]\s*+-?\d*+(?!\w)")
+_NUMBER_VALUE = re.compile(r"[-+－＋−]?\d++(?:[.．]\d++)?+(?:张)?+(?!\w)")
+_TOKEN = re.compile(rf"(?:(?!{_HARD}{_LATIN}|[<＜]\s*+lora)[^\s{_COMMAS}。])++", re.IGNORECASE)
+_SLOT_END = re.compile(r"[,，;；。]")
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """An option found in text, its value as typed (empty for a switch)."""
+
+    option: Option
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """A sentence taken apart: what is left of it, its flags and the insides of its LoRA tags, in order."""
+
+    prompt: str
+    flags: tuple[Flag, ...]
+    tags: tuple[str, ...]
+
+    def last(self, name: str) -> str | None:
+        """The value of the last flag of this name."""
+        return next((flag.value for flag in reversed(self.flags) if flag.option.name == name), None)
+
+    def every(self, name: str) -> tuple[str, ...]:
+        """The values of all flags of this name."""
+        return tuple(flag.value for flag in self.flags if flag.option.name == name)
+
+
+def scan(text: str, options: Sequence[Option] = SUGAR_OPTIONS) -> Scan:
+    """Take a cleaned sentence apart; ``options`` are those that may occur.
+
+    Raises:
+        UnknownFlag: Something that can only be meant as an option is none.
+        MissingValue: An option stands without its value.
+    """
+    return _Scanner(text, _vocabulary(tuple(options))).run()
+
+
+def nearest(word: str, known: Iterable[str]) -> tuple[str, ...]:
+    """Up to three of the known words that look like this one, best first."""
+    found = process.extract(word, list(known), scorer=fuzz.ratio, limit=NEAREST, score_cutoff=_ALIKE_PERCENT)
+    return tuple(choice for choice, _score, _index in found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Vocabulary:
+    """What the options are called: ``names`` after dashes, ``keywords`` also without."""
+
+    names: dict[str, Option]
+    keywords: dict[str, Option]
+    start: re.Pattern[str]
+    chinese: re.Pattern[str]
+
+
+@lru_cache
+def _vocabulary(options: tuple[Option, ...]) -> _Vocabulary:
+    names = {name: option for option in options if not option.positional for name in option.spellings}
+    chinese = sorted((name for name in names if not name.isascii()), key=len, reverse=True)
+    keywords = {name: names[name] for name in chinese if names[name].keyword}
+    return _Vocabulary(
+        names=names,
+        keywords=keywords,
+        start=re.compile("|".join([r"[<＜]", r"[-－﹣—–]", *keywords])),
+        chinese=re.compile("|".join(chinese) or r"(?!)"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """An option recognised by its name, which ends at ``end``; ``option`` None is a LoRA tag.
+
+    ``value`` is set where recognising it meant reading it: tags, and Chinese words with a number.
+    """
+
+    option: Option | None
+    typed: str
+    end: int
+    value: str | None = None
+
+
+@dataclass
+class _Scanner:
+    """One pass over one sentence, left to right; what was matched is never looked at again."""
+
+    text: str
+    known: _Vocabulary
+    flags: list[Flag] = field(default_factory=list)
+    tags: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    kept_to: int = 0  # everything before it is in ``kept`` or was an option
+
+    def run(self) -> Scan:
+        at = 0
+        while found := self.known.start.search(self.text, at):
+            at = found.start()
+            if (last := _END_OF_FLAGS.match(self.text, at)) and self._is_blank_until(at):
+                return self._scan(self.text[last.end() :].strip())
+            start = self._start_at(at)
+            if start is None:
+                at += 1
+                continue
+            self.kept.append(self.text[self.kept_to : at])
+            self.kept_to = at = self._take(start)
+        return self._scan(_sewn([*self.kept, self.text[self.kept_to :]]))
+
+    def _scan(self, prompt: str) -> Scan:
+        return Scan(prompt, tuple(self.flags), tuple(self.tags))
+
+    def _is_blank_until(self, at: int) -> bool:
+        before = "".join([*self.kept, self.text[self.kept_to : at]])
+        return not before.strip(f" {_COMMAS}")
+
+    def _start_at(self, at: int) -> _Start | None:
+        """The option that begins here; None where it is prose.
+
+        Raises:
+            UnknownFlag: It can only be meant as an option, but there is none of this name.
+            MissingValue: Half a LoRA tag.
+        """
+        before = self.text[at - 1] if at > self.kept_to else ""
+        if tag := _TAG.match(self.text, at):
+            if not tag["end"] or not tag["lora"].strip():
+                raise MissingValue(flag=tag[0], example="<lora:sugar:0.8>")
+            return _Start(None, tag[0], tag.end(), tag["lora"])
+        if dashed := _DASHED.match(self.text, at):
+            return self._dashed(dashed, before)
+        if (short := _SHORT.match(self.text, at)) and (not before or before.isspace() or before in _COMMAS):
+            return self._named(short, plain(short["name"]), short.end())
+        return None if before.isalnum() else self._keyword(at, at)
+
+    def _dashed(self, dashed: re.Match[str], before: str) -> _Start | None:
+        if re.match(r"[A-Za-z0-9_-]", before):
+            return None  # well--known
+        begin = dashed.start("name")
+        if latin := _LATIN_NAME.match(self.text, begin):
+            is_known = plain(latin[0]) in self.known.names
+            if is_known or (dashed["hard"] and not before.isalnum()):
+                return self._named(dashed, plain(latin[0]), latin.end())
+            return None  # a dash of prose
+        if not dashed["hard"] or before.isalnum():
+            return self._keyword(dashed.start(), begin)  # Chinese prose uses dashes: only with a number
+        chinese = self.known.chinese.match(self.text, begin)
+        return self._named(dashed, chinese[0] if chinese else dashed["name"], (chinese or dashed).end())
+
+    def _named(self, dashed: re.Match[str], name: str, end: int) -> _Start:
+        typed = self.text[dashed.start() : end]
+        option = self.known.names.get(name)
+        if option is None:
+            words = [known for known in self.known.names if len(known) > 1]
+            close = tuple(f"--{word}" for word in nearest(name, words))
+            raise UnknownFlag(flag=typed, nearest=close)
+        return _Start(option, typed, end)
+
+    def _keyword(self, at: int, begin: int) -> _Start | None:
+        """A Chinese word that counts without dashes, but only before a number."""
+        name = self.known.chinese.match(self.text, begin)
+        option = self.known.keywords.get(name[0]) if name else None
+        if name is None or option is None:
+            return None
+        pattern = _SIZE_VALUE if option.kind is Kind.TEXT else _NUMBER_VALUE
+        value = pattern.match(self.text, _after(_GAP, self.text, name.end()))
+        return _Start(option, self.text[at : value.end()], value.end(), value[0]) if value else None
+
+    def _take(self, start: _Start) -> int:
+        """Note an option with its value, and return where both end."""
+        option, value, end = start.option, start.value, start.end
+        if option is None:
+            self.tags.append(value or "")
+            return end
+        if value is None and option.kind is not Kind.SWITCH:
+            value, end = self._value(option, _after(_GAP, self.text, end))
+            if not value:
+                raise MissingValue(flag=start.typed, example=f"--{option.name} {option.example}")
+        self.flags.append(Flag(option, value or ""))
+        return end
+
+    def _value(self, option: Option, begin: int) -> tuple[str, int]:
+        if option.takes_words and (quoted := _QUOTED.match(self.text, begin)):
+            return next((part for part in quoted.groups() if part), ""), quoted.end()
+        if option.is_face_slot:
+            end = self._slot_end(begin)
+            return self.text[begin:end].strip(), end
+        found = _TOKEN.match(self.text, begin)
+        if option.name == "size":
+            found = _SIZE_VALUE.match(self.text, begin) or found
+        return (found[0], found.end()) if found else ("", begin)
+
+    def _slot_end(self, begin: int) -> int:
+        """Where a face slot's value ends: at a comma, the next option, or the end of the sentence."""
+        comma = _SLOT_END.search(self.text, begin)
+        end = comma.start() if comma else len(self.text)
+        at = begin
+        while found := self.known.start.search(self.text, at, end):
+            at = found.start()
+            if self._stops_slot(at):
+                return at
+            at += 1
+        return end
+
+    def _stops_slot(self, at: int) -> bool:
+        if _END_OF_FLAGS.match(self.text, at) and self.text[at - 1].isspace():
+            return True
+        try:
+            return self._start_at(at) is not None
+        except (MissingValue, UnknownFlag):
+            return True  # told when the scan arrives there
+
+
+def _after(pattern: re.Pattern[str], text: str, at: int) -> int:
+    found = pattern.match(text, at)
+    return found.end() if found else at
+
+
+def _sewn(pieces: Iterable[str]) -> str:
+    """What options were cut out of, sewn together: one space at a seam, and no comma doubled or left over."""
+    sewn = ""
+    seams = [piece.strip() for piece in pieces]
+    for number, piece in enumerate(seams):
+        if number and (not sewn or sewn[-1] in _COMMAS):
+            piece = piece.lstrip(f"{_COMMAS} ")
+        needs_space = sewn and piece and piece[0] not in _COMMAS
+        sewn = f"{sewn} {piece}" if needs_space else sewn + piece
+    return sewn.rstrip(f"{_COMMAS} ") if len(seams) > 1 and not seams[-1].strip(_COMMAS + " ") else sewn

@@ -1,0 +1,68 @@
+"""A drawing → the text that asks for it again: for "copy this" buttons, recipes and the history.
+
+``parse(render(draw)) == draw`` for every drawing that ``parse`` made.
+"""
+
+import re
+from dataclasses import asdict
+
+from bot.commands.flags import scan
+from bot.commands.values import Draw, LoraWish, Ratio, Size
+from bot.errors import NotUnderstood
+
+_PLAIN_NAME = re.compile(r"[\w.()+@]+(-[\w.()+@]+)*")  # needs no quotes and is no tag
+_PLAIN_WORDS = re.compile(r"\w+( \w+)*")
+
+
+def render(draw: Draw) -> str:
+    """The shortest ``/sugar …`` that asks for this drawing again.
+
+    The prompt stands first; where it would itself be read as options (a prompt may talk about ``--seed``), it
+    stands last, behind a bare ``--`` that ends the options.
+    """
+    flags = _flags(draw)
+    if _is_prose(draw.prompt):
+        return " ".join(["/sugar", draw.prompt, *flags]) if draw.prompt else " ".join(["/sugar", *flags])
+    return " ".join(["/sugar", *flags, "--", draw.prompt])
+
+
+def size_text(size: Size) -> str:
+    """``2:3`` or ``512x768``."""
+    return f"{size.width}:{size.height}" if isinstance(size, Ratio) else f"{size.width_px}x{size.height_px}"
+
+
+def lora_text(wish: LoraWish) -> str:
+    """``--lora sugar:0.8``, its name in quotes or the whole as a tag where it needs that."""
+    weight = "" if wish.weight is None else f":{wish.weight:g}"
+    if _PLAIN_NAME.fullmatch(wish.name):
+        return f"--lora {wish.name}{weight}"
+    if '"' in wish.name:
+        return f"<lora:{wish.name}{weight}>"
+    return f'--lora "{wish.name}{weight}"'
+
+
+def _flags(draw: Draw) -> list[str]:
+    flags = [f"--{slot} {_slot_text(words)}" for slot, words in asdict(draw.face).items() if words]
+    flags += [lora_text(wish) if wish.name else f"--weight {wish.weight:g}" for wish in draw.loras]
+    if draw.size:
+        flags.append(f"--size {size_text(draw.size)}")
+    if draw.seed is not None:
+        flags.append(f"--seed {draw.seed}")
+    if draw.count > 1:
+        flags.append(f"-n {draw.count}")
+    if draw.private:
+        flags.append("--private")
+    return flags
+
+
+def _slot_text(words: str) -> str:
+    return words if _PLAIN_WORDS.fullmatch(words) and _is_prose(words) else f'"{words}"'
+
+
+def _is_prose(text: str) -> bool:
+    """Whether no part of a text would be read as an option."""
+    try:
+        found = scan(text)
+    except NotUnderstood:
+        return False
+    return found.prompt == text and not found.flags and not found.tags
