@@ -1,0 +1,59 @@
+"""Reads a LoRA file so that what was hashed is what is used.
+
+The bytes are read once, from a descriptor that follows no link; their hash is compared, and the tensors come
+from these very bytes. Swapping the file at any moment changes nothing but the refusal.
+"""
+
+import errno
+import hashlib
+import os
+import stat
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load
+from torch import Tensor
+
+from engine.errors import LoraDamaged, LoraMissing, LoraNotAFile, LoraTooLarge
+from engine.request import LoraChoice
+
+MAX_BYTES = 2**30  # a rank-128 LoRA on every layer of Z-Image has 635 MB
+
+
+def read_tensors(path: Path, choice: LoraChoice) -> dict[str, Tensor]:
+    """The tensors of the file that the job was accepted with, in main memory.
+
+    Args:
+        path: Where the shelf says it lies.
+        choice: Names the content that is expected.
+
+    Raises:
+        LoraMissing: There is no such file, or it has another content.
+        LoraNotAFile: A link, a folder or a pipe lies there.
+        LoraTooLarge: It has more than ``MAX_BYTES``.
+        LoraDamaged: It is no intact safetensors file.
+    """
+    content = _read(path)
+    if hashlib.sha256(content).hexdigest() != choice.sha256:
+        raise LoraMissing()
+    try:
+        return load(content)
+    except (SafetensorError, KeyError) as error:  # KeyError: a number format that torch does not have
+        raise LoraDamaged() from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        # Not blocking: a named pipe in the folder must not hang the worker before it is seen to be one.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise LoraNotAFile() from error
+        raise LoraMissing() from error
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise LoraNotAFile()
+        if status.st_size > MAX_BYTES:
+            raise LoraTooLarge(bytes=status.st_size, limit=MAX_BYTES)
+        return file.read(MAX_BYTES)

@@ -1,0 +1,58 @@
+"""Seconds of each stage and the peak of memory, of one job."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psutil
+import torch
+
+from engine.request import Timings
+
+
+class Gauge:
+    """Measures one job from the moment it is made.
+
+    Args:
+        device: Work on a card is waited for at both ends of a stage, or its time would be counted elsewhere.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._seconds: dict[str, float] = {}
+        self._process = psutil.Process()
+        self._resident_bytes = 0
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+
+    @contextmanager
+    def stage(self, field: str) -> Iterator[None]:
+        """Add the seconds inside the context to a field of ``Timings``."""
+        self._wait()
+        began_s = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._wait()
+            self.add(field, time.perf_counter() - began_s)
+            self._resident_bytes = max(self._resident_bytes, self._process.memory_info().rss)
+
+    def add(self, field: str, seconds: float) -> None:
+        """Add seconds that were measured elsewhere."""
+        self._seconds[field] = self._seconds.get(field, 0.0) + seconds
+
+    @property
+    def timings(self) -> Timings:
+        """What was measured so far."""
+        return Timings(**self._seconds)
+
+    @property
+    def peak_bytes(self) -> int:
+        """On a card what torch had allocated at most; else the process's memory, as seen after each stage."""
+        if self._device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self._device)
+        return self._resident_bytes
+
+    def _wait(self) -> None:
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)

@@ -1,0 +1,175 @@
+"""The worker's painter: one loaded model that turns requests into pictures, one job at a time.
+
+What a job attached, allocated or began is gone when ``paint`` returns or raises, so each picture is drawn as
+if it were the first. Not for several threads at once.
+"""
+
+import importlib.metadata
+import os
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import psutil
+import torch
+from torch import Tensor
+
+from engine.config import EngineConfig
+from engine.errors import OutOfMemory
+from engine.finish.encode import Encoder
+from engine.finish.guard import require_picture
+from engine.finish.stamp import PictureSettings
+from engine.lora.attach import Loras
+from engine.lora.find import Finder
+from engine.model import ModelInfo, built_in_lora_folder, find_model
+from engine.request import MAX_SEED, Event, Finished, RenderRequest, Stopped, WorkerInfo
+from engine.shelf import read_shelf
+from engine.zimage.denoise import denoise, draw_noise
+from engine.zimage.job import Job
+from engine.zimage.load import Place, choose_place, load_pipeline, weights_bytes
+from engine.zimage.measure import Gauge
+from engine.zimage.room import first_line, free_memory, with_room
+from engine.zimage.text import Text
+from engine.zimage.vae import decode
+
+LIBRARIES = ("torch", "diffusers", "transformers", "peft")  # whose versions decide what a seed looks like
+
+
+class Painter:
+    """A model on its device, ready to draw.
+
+    Attributes:
+        info: What the worker tells its host.
+    """
+
+    def __init__(self, model: ModelInfo, place: Place, pipeline: Any, finder: Finder) -> None:
+        self._model_name = model.name
+        self._device = place.device
+        self._pipeline = pipeline
+        self._text = Text(pipeline, place.device)
+        self._loras = Loras(pipeline, finder)
+        self._encoder = Encoder()
+        self.info = WorkerInfo(
+            pid=os.getpid(),
+            device=str(place.device),
+            device_name=place.name,
+            dtype=str(place.dtype).removeprefix("torch."),
+            dtype_reason=place.dtype_reason,
+            model_name=model.name,
+            load_s=time.time() - psutil.Process().create_time(),
+            weights_bytes=weights_bytes(pipeline),
+            versions={library: importlib.metadata.version(library) for library in LIBRARIES},
+        )
+
+    @classmethod
+    def load(cls, config: EngineConfig) -> Self:
+        """Load the configured model; takes from seconds to minutes.
+
+        Raises:
+            ModelError: ModelMissing, ModelIncomplete, or a device that is not there. The host must act.
+        """
+        model = find_model(config)
+        place = choose_place(config.device)
+        pipeline = load_pipeline(model.folder, place)
+        folders = [folder for folder in (built_in_lora_folder(model), config.lora_dir) if folder]
+        return cls(model, place, pipeline, Finder(lambda: read_shelf(folders, model).files))
+
+    def paint(
+        self, request: RenderRequest, report: Callable[[Event], None], is_cancelled: Callable[[], bool]
+    ) -> Finished | Stopped:
+        """Draw a job's pictures one after the other.
+
+        Args:
+            request: Its size must be one that the model allows.
+            report: Gets ``Progress`` after each step and each picture as ``Drawn``, in order, in this thread.
+            is_cancelled: Asked before each step.
+
+        Returns:
+            ``Finished``, or ``Stopped`` when ``is_cancelled`` said so. Every complete picture was reported.
+
+        Raises:
+            RenderError: OutOfMemory, PromptTooLong or BlankPicture; this job cannot be drawn, others can.
+            LoraRejected: A LoRA is missing, changed, damaged or for another model.
+        """
+        gauge = Gauge(self._device)
+        job = Job(request, report, is_cancelled, self._encoder, gauge)
+        detail = ""
+        try:
+            is_complete = self._draw(job)
+        except torch.OutOfMemoryError as error:
+            detail = first_line(error)
+        finally:
+            job.report_all()
+        if detail:  # outside of "except", where the error's traceback would hold the failed job's tensors
+            free_memory()
+            raise OutOfMemory(detail=detail)
+        if not is_complete:
+            return Stopped(request.job_id, request.attempt)
+        return Finished(request.job_id, request.attempt, gauge.timings, gauge.peak_bytes)
+
+    def close(self) -> None:
+        """End the encoding threads; the memory goes back with the last reference to the painter."""
+        self._encoder.close()
+
+    def _draw(self, job: Job) -> bool:
+        """Draw every picture; False when cancelled on the way."""
+        request = job.request
+        with job.gauge.stage("text_s"):
+            embedding = self._text.embed(request.prompt)
+        with ExitStack() as stack:
+            with job.gauge.stage("lora_s"):
+                stack.enter_context(self._loras.attached(request.loras))
+            is_complete = all(self._draw_picture(job, index, embedding) for index in range(request.count))
+            with job.gauge.stage("lora_s"):
+                stack.close()
+        return is_complete
+
+    def _draw_picture(self, job: Job, index: int, embedding: Tensor) -> bool:
+        """Draw one picture and begin to encode it; False when cancelled on the way."""
+        seed = (job.request.seed + index) % (MAX_SEED + 1)
+        with job.gauge.stage("denoise_s"):
+            latents = self._denoise(job, index, seed, embedding)
+        if latents is None:
+            return False
+        with job.gauge.stage("decode_s"):
+            pixels = self._decode(latents)
+        job.add(index, pixels, self._settings(job.request, seed))
+        return True
+
+    def _denoise(self, job: Job, index: int, seed: int, embedding: Tensor) -> Tensor | None:
+        """The latents of one picture; None when cancelled."""
+        request = job.request
+        channels = self._pipeline.transformer.in_channels
+        noise = draw_noise(seed, channels, request.width_px, request.height_px)
+
+        def run(_is_retry: bool) -> Tensor | None:
+            latents = noise
+            remaining = denoise(self._pipeline, embedding, noise, request.steps)
+            for step in range(1, request.steps + 1):
+                if job.is_cancelled():
+                    return None
+                latents = next(remaining)
+                job.step_done(index, step)
+            return latents
+
+        return with_room(run)
+
+    def _decode(self, latents: Tensor) -> npt.NDArray[np.uint8]:
+        """The pixels of one picture, in tiles where the card is too full for them at once."""
+        pixels, is_finite = with_room(lambda is_retry: decode(self._pipeline.vae, latents, in_tiles=is_retry))
+        require_picture(pixels, is_finite=is_finite)
+        return pixels
+
+    def _settings(self, request: RenderRequest, seed: int) -> PictureSettings:
+        return PictureSettings(
+            prompt=request.prompt,
+            seed=seed,
+            width_px=request.width_px,
+            height_px=request.height_px,
+            steps=request.steps,
+            model=self._model_name,
+            loras=request.loras,
+        )

@@ -1,0 +1,40 @@
+"""What to do when the card is full: free what can be freed, try once more with less, then say so."""
+
+import gc
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+
+from engine.errors import OutOfMemory
+
+T = TypeVar("T")
+
+
+def with_room(work: Callable[[bool], T]) -> T:
+    """Call ``work(False)``; if memory runs out, clean up and call ``work(True)``, which should need less.
+
+    Raises:
+        OutOfMemory: It failed twice. Facts: ``detail``, the allocator's first line. The card is clean again.
+    """
+    detail = ""
+    for is_retry in (False, True):
+        try:
+            return work(is_retry)
+        except torch.OutOfMemoryError as error:
+            detail = first_line(error)
+        # Only here, with the error gone, are the failed attempt's tensors free: its traceback held them.
+        free_memory()
+    raise OutOfMemory(detail=detail)
+
+
+def first_line(error: BaseException) -> str:
+    """What the allocator says in short; the rest is advice for programmers."""
+    return str(error).partition("\n")[0] or type(error).__name__
+
+
+def free_memory() -> None:
+    """Give cached blocks back to the card."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
