@@ -1,0 +1,136 @@
+"""Discord as a chat of the house: opens the connection, declares the menu, passes on what comes and goes."""
+
+import asyncio
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+import discord
+import structlog
+from pydantic import SecretStr
+
+from bot.chats.contract import Desk
+from bot.chats.discord_.client import API_BASE, GATEWAY, Connection, Menu, speak_to
+from bot.chats.discord_.delivery import Delivery
+from bot.chats.discord_.incoming import Incoming
+from bot.chats.discord_.menu import declare, sync_if_changed
+from bot.chats.discord_.pace import INTERVAL_S, Pace
+from bot.desk.outcomes import Parcel, Platform, Status
+from bot.errors import OperatorError, PlatformUnreachable, TokenRefused
+
+log = structlog.get_logger()
+BAD_TOKEN = 4004  # the gateway's close code for a token that it does not know
+
+
+@dataclass(frozen=True, slots=True)
+class DiscordConfig:
+    """How to reach Discord.
+
+    Attributes:
+        menu_file: Where the hash of the declared commands is kept, in the data folder.
+        api_base: With its version, like ``https://discord.com/api/v10``.
+        gateway: None means Discord's own.
+        proxy: ``http://host:port`` for everything, the gateway too.
+        status_interval_s: The least time between two edits of one waiting answer.
+    """
+
+    token: SecretStr
+    menu_file: Path
+    api_base: str = API_BASE
+    gateway: str | None = None
+    proxy: str | None = field(default=None, repr=False)  # may hold a password
+    open_timeout_s: float = 60.0
+    status_interval_s: float = INTERVAL_S
+
+
+class DiscordChat:
+    """Implements ``bot.chats.contract.Chat``."""
+
+    platform = Platform.DISCORD
+
+    def __init__(self, config: DiscordConfig, desk: Desk) -> None:
+        self._config = config
+        gateway = config.gateway or GATEWAY
+        speak_to(config.api_base, gateway)
+        self._pace = Pace(config.status_interval_s)
+        self._client = Connection(gateway=gateway, proxy=config.proxy, on_press=self._press)
+        self._delivery = Delivery(self._client, desk, self._pace)
+        self._incoming = Incoming(desk, self._delivery)
+        self._menu = Menu(self._client, self._incoming.unknown)
+        declare(self._menu, self._incoming)
+        self._session: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Log in, declare the commands if they changed, and wait until Discord greets us.
+
+        Raises:
+            TokenRefused: Discord does not know the token.
+            PlatformUnreachable: Discord, or the proxy, does not answer as it should.
+        """
+        try:
+            async with asyncio.timeout(self._config.open_timeout_s):
+                await self._client.login(self._config.token.get_secret_value())
+                is_new = await sync_if_changed(self._menu, self._config.menu_file)
+                self._session = asyncio.create_task(self._client.connect(), name="discord gateway")
+                await self._greeted(self._session)
+        except discord.LoginFailure as error:
+            raise TokenRefused(platform=self.platform) from error
+        except TimeoutError as error:
+            detail = f"no answer in {self._config.open_timeout_s:g} s"
+            raise PlatformUnreachable(platform=self.platform, detail=detail) from error
+        except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
+            raise PlatformUnreachable(platform=self.platform, detail=str(error)) from error
+        log.info("discord open", menu_declared=is_new)
+
+    async def serve(self) -> None:
+        """Take interactions until cancelled; discord.py reconnects and resumes by itself.
+
+        Raises:
+            OperatorError: Discord ended the session for good, as it does when the token is replaced.
+        """
+        if self._session is None:
+            raise RuntimeError("open the chat before it serves")
+        await asyncio.wait([self._session])
+        raise self._ended(self._session)
+
+    async def close(self) -> None:
+        """Let the answers under way finish, then disconnect; a second call does nothing."""
+        await self._incoming.drain()
+        await self._pace.close()
+        await self._client.close()
+        if self._session is not None:
+            self._session.cancel()
+            await asyncio.gather(self._session, return_exceptions=True)
+
+    async def show(self, status: Status) -> None:
+        """Update the answer of a waiting job when its pace allows; the newest state wins."""
+        self._delivery.show(status)
+
+    async def deliver(self, parcel: Parcel) -> None:
+        """Bring an ended job to its person: its answer, else its channel, else directly.
+
+        Raises:
+            Undeliverable: No way is open, and none will be.
+        """
+        await self._delivery.deliver(parcel)
+
+    async def _press(self, interaction: discord.Interaction[discord.Client]) -> None:
+        await self._incoming.press(interaction)
+
+    async def _greeted(self, session: asyncio.Task[None]) -> None:
+        greeting = asyncio.create_task(self._client.is_there.wait(), name="discord greeting")
+        try:
+            await asyncio.wait([session, greeting], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            greeting.cancel()
+        if session.done():
+            raise self._ended(session)
+
+    def _ended(self, session: asyncio.Task[None]) -> OperatorError:
+        """Why the session is over, as the host reads it."""
+        error = None if session.cancelled() else session.exception()
+        if isinstance(error, discord.ConnectionClosed) and error.code == BAD_TOKEN:
+            return TokenRefused(platform=self.platform)
+        # Where the very first connection fails, discord.py trips over its missing socket: the cause tells.
+        cause = error.__context__ if isinstance(error, AttributeError) else error
+        return PlatformUnreachable(platform=self.platform, detail=str(cause or "the session ended"))

@@ -1,0 +1,58 @@
+"""Where a Discord answer stands, as the JSON that the database keeps between acceptance and delivery.
+
+An answer begins as an interaction's response, editable with its token for 15 minutes. What had to be sent
+later is an ordinary message of the bot (``posted``), editable for ever.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field
+
+TOKEN_LIFE_MS = (
+    15 * 60 * 1000
+)  # Discord, Receiving and Responding to Interactions: a token is valid for 15 minutes
+MARGIN_MS = 30 * 1000  # an upload that starts now still ends in time
+DEFAULT_FILE_BYTES = 10 * 1024 * 1024  # Discord's limit for one file where no interaction names another
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """The place of one answer; ``message_id`` is 0 while it is not known.
+
+    Attributes:
+        token: The interaction's; whoever has it can edit the answer, so it is never logged.
+        created_ms: When the interaction was made, UTC.
+        channel_id: 0 where Discord did not name a channel that we know.
+        ephemeral: Only the person sees the answer; nothing of it may go to the channel.
+        file_bytes: The largest file that the answer may carry.
+        posted: The answer is an ordinary message in ``channel_id``; the token no longer matters.
+    """
+
+    application_id: int
+    token: str = field(repr=False)
+    created_ms: int
+    channel_id: int
+    message_id: int
+    ephemeral: bool
+    user_id: int
+    file_bytes: int = DEFAULT_FILE_BYTES
+    posted: bool = False
+
+    def write(self) -> str:
+        """The JSON that ``read`` takes."""
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def read(cls, text: str) -> "Ref":
+        """Read what ``write`` wrote.
+
+        Raises:
+            ValueError: The text is not an address of ours.
+        """
+        try:
+            return cls(**json.loads(text))
+        except TypeError as error:
+            raise ValueError("not an address of a Discord answer") from error
+
+    def is_editable(self, now_ms: int) -> bool:
+        """Whether the answer can still be edited in place."""
+        return self.posted or now_ms - self.created_ms < TOKEN_LIFE_MS - MARGIN_MS

@@ -1,0 +1,141 @@
+"""Takes interactions in: acknowledged within Discord's three seconds, then asked of the desk, then answered.
+
+What can be refused by reading alone is refused in the first call, to the person alone. What cannot be
+acknowledged is not accepted: Discord has told the person already that we did not answer.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import discord
+import structlog
+
+from bot import words
+from bot.chats.contract import Desk
+from bot.chats.discord_.address import Ref
+from bot.chats.discord_.delivery import UNREACHED, Delivery
+from bot.chats.discord_.letters import CALL_TIMEOUT_S, NOBODY, plain
+from bot.chats.discord_.reading import command_of, is_secret, locale_of, ref_of, suggestions, visit_of
+from bot.commands.buttons import press_of
+from bot.commands.table import Entry, Option
+from bot.commands.values import Command
+from bot.desk.outcomes import Outcome, Receipt
+from bot.errors import PersonError, UnknownCommand
+
+Interaction = discord.Interaction[discord.Client]
+log = structlog.get_logger()
+ACK_TIMEOUT_S = 3.0  # Discord, Receiving and Responding: later answers are refused
+DRAIN_TIMEOUT_S = 5.0
+ALREADY_ACKNOWLEDGED = 40060  # by our own first try whose answer was lost, or before the event was replayed
+
+
+class Incoming:
+    """Answers the menu and the buttons of one connection."""
+
+    def __init__(self, desk: Desk, delivery: Delivery) -> None:
+        self._desk = desk
+        self._delivery = delivery
+        self._busy: set[asyncio.Task[object]] = set()
+
+    async def give(self, interaction: Interaction, entry: Entry, given: Mapping[str, object]) -> None:
+        """Answer a slash command."""
+        await self._supervised(interaction, lambda: command_of(entry, given))
+
+    async def press(self, interaction: Interaction) -> None:
+        """Answer a button."""
+        data: Mapping[str, Any] = interaction.data or {}
+        await self._supervised(interaction, lambda: press_of(str(data.get("custom_id", ""))))
+
+    async def unknown(self, interaction: Interaction) -> None:
+        """Say that there is no such command (any more)."""
+
+        def read() -> Command:
+            data: Mapping[str, Any] = interaction.data or {}
+            raise UnknownCommand(text=str(data.get("name", "")), nearest=())
+
+        if interaction.type is discord.InteractionType.application_command:
+            await self._supervised(interaction, read)
+
+    def suggest(self, option: Option, typed: str, locale: str) -> Sequence[tuple[str, str]]:
+        """(label, value) pairs that match what was typed so far; from memory, at once."""
+        return suggestions(self._desk, option, typed, words.locale_of(locale))
+
+    async def drain(self) -> None:
+        """Wait a moment for the answers under way."""
+        if self._busy:
+            await asyncio.wait(self._busy, timeout=DRAIN_TIMEOUT_S)
+
+    async def _supervised(self, interaction: Interaction, read: Callable[[], Command]) -> None:
+        """The adapter's supervision point: whatever happens to one interaction, the others go on."""
+        task = asyncio.current_task()
+        if task is not None:
+            self._busy.add(task)
+        try:
+            await self._answer(interaction, read)
+        except UNREACHED as error:
+            log.warning("answer not sent", interaction_id=interaction.id, error=type(error).__name__)
+        except Exception as error:
+            log.exception("interaction failed", interaction_id=interaction.id, guild_id=interaction.guild_id)
+            await self._apologise(interaction, error)
+        finally:
+            if task is not None:
+                self._busy.discard(task)
+
+    async def _answer(self, interaction: Interaction, read: Callable[[], Command]) -> None:
+        locale = locale_of(interaction)
+        try:
+            command = read()
+        except PersonError as error:
+            await self._say_to_person(interaction, words.explain(error, locale))
+            return
+        secret = is_secret(command, interaction)
+        message_id = await self._acknowledge(interaction, secret=secret)
+        if message_id is None:
+            return
+        ref = ref_of(interaction, message_id, ephemeral=secret)
+        try:
+            outcome = await self._desk.handle(command, visit_of(interaction, ref))
+        except PersonError as error:
+            await self._say_to_person(interaction, words.explain(error, locale), ephemeral=secret)
+            return
+        await self._show(interaction, outcome, ref, locale)
+
+    async def _acknowledge(self, interaction: Interaction, *, secret: bool) -> int | None:
+        """Make Discord show that we think; return the answer's message id, None where it is too late."""
+        try:
+            async with asyncio.timeout(ACK_TIMEOUT_S):
+                made = await interaction.response.defer(ephemeral=secret, thinking=True)
+        except UNREACHED as error:
+            if getattr(error, "code", 0) != ALREADY_ACKNOWLEDGED:
+                log.warning("too late to answer", interaction_id=interaction.id, error=type(error).__name__)
+                return None
+            made = None
+        if made is not None and made.message_id is not None:
+            return made.message_id
+        async with asyncio.timeout(CALL_TIMEOUT_S):
+            return (await interaction.original_response()).id
+
+    async def _show(self, interaction: Interaction, outcome: Outcome, ref: Ref, locale: str) -> None:
+        if isinstance(outcome, Receipt):
+            if not outcome.repeated:  # the first time's answer stands, and may be the picture already
+                self._delivery.show_receipt(outcome, ref, locale)
+            return
+        await self._delivery.show_outcome(outcome, ref, locale)
+
+    async def _say_to_person(self, interaction: Interaction, text: str, *, ephemeral: bool = True) -> None:
+        """Say something to the person alone, also where "thinking" already shows to everyone."""
+        async with asyncio.timeout(CALL_TIMEOUT_S):
+            if not interaction.response.is_done():
+                await interaction.response.send_message(plain(text), ephemeral=True, allowed_mentions=NOBODY)
+            elif ephemeral:
+                await interaction.edit_original_response(content=plain(text), allowed_mentions=NOBODY)
+            else:
+                await interaction.delete_original_response()
+                await interaction.followup.send(plain(text), ephemeral=True, allowed_mentions=NOBODY)
+
+    async def _apologise(self, interaction: Interaction, error: Exception) -> None:
+        try:
+            await self._say_to_person(interaction, words.explain(error, locale_of(interaction)))
+        except UNREACHED as unreached:
+            log.warning("apology not sent", interaction_id=interaction.id, error=type(unreached).__name__)

@@ -1,0 +1,146 @@
+"""A message on its way out, and the three ways to send it: edit an answer, post in a channel, write directly.
+
+Everything a person wrote is made harmless here: no markdown, no mention, no link preview comes of it.
+"""
+
+import asyncio
+import io
+from dataclasses import dataclass, replace
+from typing import Any
+
+import discord
+
+from bot import words
+from bot.chats.discord_.address import Ref
+from bot.chats.discord_.enclose import Enclosure
+from bot.commands.buttons import data_of
+from bot.commands.values import Cancel, Reroll
+
+CALL_TIMEOUT_S = 30.0  # discord.py tries five times within 25 s when Discord has trouble
+UPLOAD_TIMEOUT_S = 180.0  # 24 MiB over a slow line
+MAX_CHARS = 1960  # a message takes 2000; the rest is for the mention of a person
+NOBODY = discord.AllowedMentions.none()
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """What a message shows: text that is already ``plain``, files, and at most one button."""
+
+    text: str
+    enclosures: tuple[Enclosure, ...] = ()
+    button: Cancel | Reroll | None = None
+    locale: str = "en"
+
+    def files(self) -> list[discord.File]:
+        """The files, anew for each attempt: discord.py closes those it has sent."""
+        return [
+            discord.File(fp=io.BytesIO(one.data), filename=one.name, description=one.alt or None)
+            for one in self.enclosures
+        ]
+
+    def view(self) -> discord.ui.View | None:
+        """The button, for one attempt.
+
+        The view is stopped at once, so that discord.py keeps nothing of it: a press is answered by what stands
+        in the button, also after a restart.
+        """
+        if self.button is None:
+            return None
+        key = "cancel" if isinstance(self.button, Cancel) else "reroll"
+        view = discord.ui.View(timeout=None)
+        view.add_item(discord.ui.Button(label=words.label(key, self.locale), custom_id=data_of(self.button)))
+        view.stop()
+        return view
+
+    @property
+    def timeout_s(self) -> float:
+        """How long sending it may take."""
+        return UPLOAD_TIMEOUT_S if self.enclosures else CALL_TIMEOUT_S
+
+
+def plain(text: str) -> str:
+    """The text as it reads, whatever people wrote in it; cut to what one message takes."""
+    cut = text
+    while len(said := _escaped(cut)) > MAX_CHARS:
+        cut = cut[: len(cut) - max(1, (len(said) - MAX_CHARS) // 2)].rstrip() + "…"
+    return said
+
+
+async def edit(client: discord.Client, ref: Ref, letter: Letter) -> int:
+    """Make the answer read as the letter does; what it showed before is replaced.
+
+    Returns:
+        The message's id.
+
+    Raises:
+        discord.HTTPException: The answer cannot be edited (now, or ever again).
+        TimeoutError: Nobody knows whether it arrived; an edit can be repeated.
+    """
+    message: discord.PartialMessage | _Answer = _Answer(client, ref)
+    if ref.posted:
+        message = client.get_partial_messageable(ref.channel_id).get_partial_message(ref.message_id)
+    async with asyncio.timeout(letter.timeout_s):
+        await _rewrite(message, letter)
+    return ref.message_id
+
+
+async def post(client: discord.Client, channel_id: int, user_id: int, letter: Letter, nonce: str) -> int:
+    """Send an ordinary message that mentions this person alone; the same nonce again sends nothing new.
+
+    Discord remembers a nonce for some minutes and then answers with the message it has; should that lack the
+    files, it is brought up to date.
+
+    Returns:
+        The message's id.
+
+    Raises:
+        discord.HTTPException: With status 403 or 404 when the bot may not write there.
+        TimeoutError: Nobody knows whether it arrived; the same nonce makes trying again safe.
+    """
+    person = discord.Object(user_id)
+    addressed = replace(letter, text=f"<@{user_id}> {letter.text}".rstrip())
+    async with asyncio.timeout(letter.timeout_s):
+        message = await client.get_partial_messageable(channel_id).send(
+            content=addressed.text,
+            files=addressed.files(),
+            view=addressed.view(),
+            nonce=nonce,
+            allowed_mentions=discord.AllowedMentions(everyone=False, roles=False, users=[person]),
+        )
+        if len(message.attachments) != len(letter.enclosures):
+            await _rewrite(message, addressed)
+    return message.id
+
+
+async def direct_channel(client: discord.Client, user_id: int) -> int:
+    """The id of the channel between the bot and this person.
+
+    Raises:
+        discord.HTTPException: The person does not exist or takes no messages.
+        TimeoutError: Discord did not answer.
+    """
+    async with asyncio.timeout(CALL_TIMEOUT_S):
+        channel = await client.create_dm(discord.Object(user_id))
+    return channel.id
+
+
+class _Answer:
+    """An interaction's answer, edited with the token of its address."""
+
+    def __init__(self, client: discord.Client, ref: Ref) -> None:
+        self._webhook = discord.Webhook.partial(ref.application_id, ref.token, client=client)
+        self._message_id = ref.message_id
+
+    async def edit(self, **shown: Any) -> None:
+        await self._webhook.edit_message(self._message_id, **shown)
+
+
+async def _rewrite(message: discord.Message | discord.PartialMessage | _Answer, letter: Letter) -> None:
+    await message.edit(
+        content=letter.text, attachments=letter.files(), view=letter.view(), allowed_mentions=NOBODY
+    )
+
+
+def _escaped(text: str) -> str:
+    said = discord.utils.escape_mentions(discord.utils.escape_markdown(text, ignore_links=False))
+    return said.replace("<", "\\<").replace("://", ":\u200b//")
