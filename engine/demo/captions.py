@@ -1,0 +1,139 @@
+"""Captions: what people write for a face, in Chinese and English, in any order, with words missing.
+
+Pure and seeded: the same random numbers give the same captions. A caption says a subset of the traits; what it does
+not say the seed decides. ``said`` tells which, so that obedience is asked only for what was asked.
+"""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from engine.demo.phrases import CUT_EN, CUT_ZH, EN, FILLERS, HAIR_EN, HAIR_ZH, TRIGGERS, ZH
+
+Language = Literal["zh", "en", "mixed"]
+SLOTS = ("skin", "blush", "lips", "eyes", "lashes")  # the five face slots of /sugar, in its order
+HAIR = ("hair", "cut")
+NAMES = (*SLOTS, *HAIR, "fringe", "gaze", "extra", "backdrop")
+JUNK = "天地人中大小上下来去水火山石田土木禾云风雨雪春夏秋冬东西南北一二三四五六七八九十的了在是有和与及或abcdefghijklmnopqrstuvwxyz"
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """A prompt, and the names of the traits that it says."""
+
+    text: str
+    said: frozenset[str]
+
+
+def write_caption(
+    values: Mapping[str, str], dice: random.Random, language: Language | None = None, trigger: str = ""
+) -> Caption:
+    """Write one caption of a face.
+
+    Args:
+        values: Trait name → value name.
+        language: None lets the dice choose, now and then both at once.
+        trigger: The style whose trigger word goes first; empty lets the dice put in any, or none.
+    """
+    tongue = language or dice.choices(("zh", "en", "mixed"), (0.47, 0.45, 0.08))[0]
+    names = _choose_names(dice)
+    if len(names) == len(SLOTS) and tongue == "zh" and dice.random() < 0.5:
+        parts = [_phrase(name, values, dice, "zh") for name in SLOTS]
+        return Caption(f"{_trigger(trigger, dice, 1.0)}，" + "，".join(parts), frozenset(SLOTS))
+    parts = []
+    for name in names:
+        parts += _parts(name, names, values, dice, tongue)
+    parts += dice.choices(FILLERS, k=dice.choices((0, 1, 2, 4), (5, 3, 2, 1))[0])
+    if dice.random() < 0.03:
+        parts += ["".join(dice.choices(JUNK, k=dice.randint(3, 90)))]
+    if dice.random() < 0.8:
+        dice.shuffle(parts)
+    word = _trigger(trigger, dice, 0.7 if trigger else 0.2)
+    text = _join([word, *parts] if word else parts, dice, tongue)
+    return Caption(text, frozenset(names))
+
+
+def slot_prompt(values: Mapping[str, str], trigger: str = "sugar") -> str:
+    """The prompt that ``/sugar`` composes when each of its five slots is filled with the usual words."""
+    return "，".join([TRIGGERS[trigger], *(ZH[name][values[name]][0] for name in SLOTS)])
+
+
+def vocabulary_texts() -> list[str]:
+    """Every text a caption can be made of: what the tokenizer must know."""
+    texts = [*FILLERS, *TRIGGERS.values(), JUNK]
+    for phrases in (ZH, EN):
+        texts += [text for rows in phrases.values() for row in rows.values() for text in row]
+    for rows in (HAIR_ZH, HAIR_EN, CUT_ZH, CUT_EN):
+        texts += [text for row in rows.values() for text in row]
+    return [*texts, "头发 发 hair with and , . 、 。 ! ? : ; + - ( ) girl her she a the of in 的 和 眼睛 嘴唇 脸 看"]
+
+
+def _choose_names(dice: random.Random) -> list[str]:
+    """Which traits a caption says: usually most, sometimes few, sometimes the five slots, rarely none."""
+    kind = dice.random()
+    if kind < 0.08:
+        return list(SLOTS)
+    keep = 0.9 if kind < 0.70 else 0.5 if kind < 0.88 else 0.15
+    return [name for name in NAMES if dice.random() < keep]
+
+
+def _parts(
+    name: str, names: Sequence[str], values: Mapping[str, str], dice: random.Random, tongue: Language
+) -> list[str]:
+    """The words for one trait; colour and cut of the hair are often one phrase, said at ``hair``."""
+    if tongue == "mixed":
+        tongue = dice.choice(("zh", "en"))
+    together = "hair" in names and "cut" in names
+    if together and name == "cut":
+        return []
+    if name not in HAIR:
+        return [_phrase(name, values, dice, tongue)]
+    colours, cuts = (HAIR_ZH, CUT_ZH) if tongue == "zh" else (HAIR_EN, CUT_EN)
+    colour = _word(colours[values["hair"]], dice)
+    cut = _word(cuts[values["cut"]], dice)
+    if name == "cut":
+        return [cut]
+    alone = f"{colour}{dice.choice(('头发', '发', '的头发'))}" if tongue == "zh" else f"{colour} hair"
+    if not together:
+        return [alone]
+    if dice.random() < 0.75:
+        return [f"{colour}{dice.choice(('', '', '的'))}{cut}" if tongue == "zh" else _hair_en(colour, cut, dice)]
+    return [alone, cut]
+
+
+def _hair_en(colour: str, cut: str, dice: random.Random) -> str:
+    """Colour and cut as one English phrase: ``long pink hair``, ``a pink bob haircut``."""
+    words = cut.split()
+    place = words.index("hair") if "hair" in words else 1 if words[0] == "a" else 0
+    if place and words[0] != "a" and dice.random() < 0.4:
+        place = 0
+    return " ".join([*words[:place], colour, *words[place:]])
+
+
+def _phrase(name: str, values: Mapping[str, str], dice: random.Random, tongue: str) -> str:
+    return _word((ZH if tongue == "zh" else EN)[name][values[name]], dice)
+
+
+def _word(choices: Sequence[str], dice: random.Random) -> str:
+    """The usual word four times in ten, else any of them."""
+    return choices[0] if dice.random() < 0.4 else dice.choice(choices)
+
+
+def _trigger(style: str, dice: random.Random, odds: float) -> str:
+    if dice.random() >= odds:
+        return ""
+    return TRIGGERS[style or dice.choice(tuple(TRIGGERS))]
+
+
+def _join(parts: Sequence[str], dice: random.Random, tongue: Language) -> str:
+    marks = {"zh": ("，", "，", ",", "、", " ", "。", "，带"), "en": (", ", ", ", ",", " ", ". ", " and ", " with ")}
+    chosen = marks["en" if tongue == "en" else "zh"]
+    one = dice.choice(chosen[:5])
+    mixed = dice.random() < 0.3
+    text = ""
+    for index, part in enumerate(parts):
+        text += (dice.choice(chosen) if mixed else one) * (index > 0) + part
+    if tongue == "en" and dice.random() < 0.2:
+        text = text.capitalize()
+    return text + ("。" if tongue == "zh" and dice.random() < 0.1 else "")

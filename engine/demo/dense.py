@@ -1,0 +1,102 @@
+"""The transformer's forward on whole batches: the same mathematics as the library's, without its lists.
+
+The library walks a batch picture by picture, which suits eight forwards but not thousands of training steps. Here
+every caption of a batch is padded to one length, as the library pads a caption of that length, so no mask is
+needed. ``tests/integration/demo`` holds the two against each other.
+"""
+
+import torch
+import torch.nn.functional as nn
+from diffusers import ZImageTransformer2DModel
+from diffusers.models.transformers.transformer_z_image import ZImageTransformerBlock
+from torch import Tensor
+
+CAPTION_STEP = 32  # captions are padded to a multiple of this; Z-Image's own number
+
+
+def padded(length: int) -> int:
+    """A caption's length in tokens after padding."""
+    return -(-length // CAPTION_STEP) * CAPTION_STEP
+
+
+def dense_forward(
+    transformer: ZImageTransformer2DModel, latents: Tensor, times: Tensor, captions: Tensor, lengths: Tensor
+) -> Tensor:
+    """Predict ``clean - noise`` for a batch.
+
+    Args:
+        latents: float [B, 16, h, w]; (h / 2) · (w / 2) may be any number.
+        times: float [B], 1 - sigma: 0 is noise, 1 is a picture.
+        captions: float [B, L, D], L a multiple of 32; what lies past a caption's length is ignored.
+        lengths: int [B], tokens of each caption.
+
+    Returns:
+        float [B, 16, h, w].
+    """
+    batch, channels, height, width = latents.shape
+    rows, columns = height // 2, width // 2
+    caption_tokens = captions.shape[1]
+    adaln = transformer.t_embedder(times * transformer.t_scale)
+    patches = latents.view(batch, channels, rows, 2, columns, 2).permute(0, 2, 4, 3, 5, 1)
+    x = transformer.all_x_embedder["2-1"](patches.reshape(batch, rows * columns, 4 * channels))
+    picture_pad = -(rows * columns) % CAPTION_STEP
+    if picture_pad:
+        x = torch.cat([x, transformer.x_pad_token.to(x.dtype).expand(batch, picture_pad, -1)], 1)
+    turns = _turns(transformer, (rows, columns, picture_pad, caption_tokens), latents.device)
+    picture_turns, caption_turns = turns[:, : x.shape[1]], turns[:, x.shape[1] :]
+    for block in transformer.noise_refiner:
+        x = _block(block, x, picture_turns, adaln)
+    caption = transformer.cap_embedder(captions)
+    past = torch.arange(caption_tokens, device=captions.device)[None] >= lengths[:, None]
+    caption = torch.where(past[..., None], transformer.cap_pad_token.to(caption.dtype), caption)
+    for block in transformer.context_refiner:
+        caption = _block(block, caption, caption_turns, None)
+    x = torch.cat([x, caption], 1)
+    for block in transformer.layers:
+        x = _block(block, x, turns, adaln)
+    out = transformer.all_final_layer["2-1"](x, c=adaln)[:, : rows * columns]
+    return out.view(batch, rows, columns, 2, 2, channels).permute(0, 5, 1, 3, 2, 4).reshape(latents.shape)
+
+
+def _turns(transformer: ZImageTransformer2DModel, shape: tuple[int, int, int, int], device: torch.device) -> Tensor:
+    """RoPE of a whole sequence, cosines and sines: float [2, L, D / 2]."""
+    turns = transformer.rope_embedder(_positions(*shape).to(device))
+    return torch.stack([turns.real, turns.imag])
+
+
+def _positions(rows: int, columns: int, picture_pad: int, caption_tokens: int) -> Tensor:
+    """Places on the three axes of RoPE: the picture after its caption, both as Z-Image counts."""
+    y, x = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
+    start = torch.full((rows * columns,), caption_tokens + 1)
+    picture = torch.stack([start, y.flatten(), x.flatten()], -1)
+    nowhere = torch.zeros(picture_pad, 3, dtype=torch.long)
+    order = torch.arange(1, caption_tokens + 1)
+    caption = torch.stack([order, torch.zeros_like(order), torch.zeros_like(order)], -1)
+    return torch.cat([picture, nowhere, caption])
+
+
+def _rotate(x: Tensor, turns: Tensor) -> Tensor:
+    """RoPE in real numbers: ``x`` [B, L, heads, D], ``turns`` [2, L, D / 2]."""
+    cos, sin = turns[0, None, :, None], turns[1, None, :, None]
+    a, b = x.float().unflatten(-1, (-1, 2)).unbind(-1)
+    return torch.stack([a * cos - b * sin, a * sin + b * cos], -1).flatten(-2).to(x.dtype)
+
+
+def _attend(block: ZImageTransformerBlock, x: Tensor, turns: Tensor) -> Tensor:
+    a = block.attention
+    q, k, v = (project(x).unflatten(-1, (a.heads, -1)) for project in (a.to_q, a.to_k, a.to_v))
+    q, k = _rotate(a.norm_q(q), turns), _rotate(a.norm_k(k), turns)
+    q, k, v = (part.transpose(1, 2).to(v.dtype) for part in (q, k, v))
+    return a.to_out[0](nn.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+
+
+def _block(block: ZImageTransformerBlock, x: Tensor, turns: Tensor, adaln: Tensor | None) -> Tensor:
+    """One block; ``adaln`` None for those that do not see the time."""
+    if adaln is None:
+        x = x + block.attention_norm2(_attend(block, block.attention_norm1(x), turns))
+        return x + block.ffn_norm2(block.feed_forward(block.ffn_norm1(x)))
+    scale_a, gate_a, scale_f, gate_f = block.adaLN_modulation(adaln)[:, None].chunk(4, dim=2)
+    attended = _attend(block, block.attention_norm1(x) * (1 + scale_a), turns)
+    x = x + gate_a.tanh() * block.attention_norm2(attended)
+    fed = block.feed_forward(block.ffn_norm1(x) * (1 + scale_f))
+    return x + gate_f.tanh() * block.ffn_norm2(fed)
