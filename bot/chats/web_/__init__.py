@@ -6,7 +6,7 @@ the panel shows. It listens on loopback only, has one local person, and loads no
 Refuses to know: how a picture is made, who may do what, how a sentence reads. A page is one browser session
 with its own conversation in memory; jobs live on when it is closed and are found with ``/mine``.
 
-Inside: ``talks`` (open pages and the desk) · ``conversation`` (one page's entries) · ``view`` (entries → HTML,
+Inside: ``talks`` (pages and the desk) · ``conversation`` (one page's entries) · ``view`` (entries → HTML,
 by ``templates/``) · ``page`` (Gradio, with ``theme``, ``page.css``, ``page.js``) · ``server`` (uvicorn in the
 house's own loop) · ``chat`` (open, serve, close).
 

@@ -1,0 +1,185 @@
+"""The console chat: says one message, waits for its answer, saves the pictures."""
+
+import asyncio
+import secrets
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from rich.console import Console
+
+from bot import words
+from bot.chats.console_.ticker import Ticker
+from bot.chats.contract import Desk
+from bot.commands import grammar
+from bot.desk.outcomes import (
+    Address,
+    JobState,
+    Parcel,
+    Platform,
+    Receipt,
+    Status,
+    Undeliverable,
+    Visit,
+)
+from bot.errors import PersonError
+
+CHAT_ID = "console"  # one chat, so that its default LoRA lasts from one call to the next
+HOST_ID = "host"  # what bot.policy takes for the host at the console
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleAnswer:
+    """How a message ended.
+
+    Attributes:
+        state: Of the job; None when the message made none.
+        refusal: One line; empty when the message was answered.
+        paths: The pictures as saved.
+    """
+
+    state: JobState | None = None
+    refusal: str = ""
+    paths: tuple[Path, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """0 when the message was answered, 1 when it was refused or its job failed."""
+        return 1 if self.refusal else 0
+
+
+_Arrival = tuple[Parcel, tuple[Path, ...]]
+
+
+class ConsoleChat:
+    """Implements ``bot.chats.contract.Chat`` on a terminal or in a script.
+
+    Args:
+        desk: Takes the messages.
+        out_dir: Where pictures are saved; made when there is one to save.
+        locale: ``en`` or ``zh-CN``.
+        answers: Where answers and paths are written, one to a line; standard output by default.
+        console: Where progress and refusals are shown; standard error by default.
+    """
+
+    platform = Platform.CONSOLE
+
+    def __init__(
+        self,
+        desk: Desk,
+        *,
+        out_dir: Path = Path("out"),
+        locale: str = "en",
+        answers: TextIO | None = None,
+        console: Console | None = None,
+    ) -> None:
+        self._desk = desk
+        self._out_dir = out_dir
+        self._locale = locale
+        self._answers = answers or sys.stdout
+        self._ticker = Ticker(console or Console(stderr=True))
+        self._waiting: dict[str, asyncio.Future[_Arrival]] = {}
+
+    async def open(self) -> None:
+        """Nothing to connect."""
+
+    async def serve(self) -> None:
+        """Wait until cancelled; messages come through ``say``."""
+        await asyncio.Event().wait()
+
+    async def close(self) -> None:
+        """Nothing to disconnect."""
+
+    async def show(self, status: Status) -> None:
+        """Show progress of a job that this process asked for."""
+        if status.address.ref in self._waiting:
+            self._ticker.show(status)
+
+    async def deliver(self, parcel: Parcel) -> None:
+        """Save the pictures where the ``say`` that waits for them wants them.
+
+        Raises:
+            Undeliverable: Nobody waits (the job is of an earlier process), or they cannot be saved there; the
+                desk keeps them for ``/mine``.
+        """
+        arrival = self._waiting.get(parcel.address.ref)
+        if arrival is None:
+            raise Undeliverable(parcel.job_id)
+        try:
+            paths = await asyncio.to_thread(_save, parcel, self._out_dir)
+        except OSError as error:
+            if not arrival.done():
+                arrival.set_exception(error)
+            raise Undeliverable(parcel.job_id) from error
+        if not arrival.done():
+            arrival.set_result((parcel, paths))
+
+    async def say(self, text: str, *, user_name: str = "", is_host: bool = False) -> ConsoleAnswer:
+        """Put one message through the house and wait for its answer, however long that takes.
+
+        Args:
+            text: A prompt, or a command with its slash.
+            user_name: Who says it; each name is a person with credits of its own.
+            is_host: Whether the message has a host's rights.
+        """
+        event_id = secrets.token_hex(12)
+        visit = Visit(
+            platform=Platform.CONSOLE,
+            event_id=event_id,
+            user_id=HOST_ID if is_host else f"member-{user_name}",
+            address=Address(Platform.CONSOLE, CHAT_ID, event_id),
+            locale=self._locale,
+            user_name=user_name,
+        )
+        self._waiting[event_id] = asyncio.get_running_loop().create_future()
+        try:
+            return await self._answer(text, visit)
+        except PersonError as error:
+            return self._refused(words.explain(error, self._locale))
+        finally:
+            del self._waiting[event_id]
+
+    async def _answer(self, text: str, visit: Visit) -> ConsoleAnswer:
+        outcome = await self._desk.handle(grammar.parse(text), visit)
+        if not isinstance(outcome, Receipt):
+            self._write(words.say(outcome, self._locale))
+            return ConsoleAnswer()
+        self._ticker.tell(words.say(outcome, self._locale))
+        try:
+            with self._ticker:
+                parcel, paths = await self._waiting[visit.event_id]
+        except OSError as error:
+            return self._refused(f"{self._out_dir}: {error.strerror}")
+        caption = words.parcel(parcel, self._locale)
+        self._ticker.tell(caption)
+        for path in paths:
+            self._write(str(path))
+        return ConsoleAnswer(parcel.state, "" if parcel.state is JobState.DONE else one_line(caption), paths)
+
+    def _refused(self, reason: str) -> ConsoleAnswer:
+        refusal = one_line(reason)
+        self._ticker.tell(refusal)
+        return ConsoleAnswer(refusal=refusal)
+
+    def _write(self, line: str) -> None:
+        self._answers.write(line + "\n")
+        self._answers.flush()
+
+
+def one_line(said: str) -> str:
+    """The same on one line."""
+    return " ".join(said.split())
+
+
+def _save(parcel: Parcel, out_dir: Path) -> tuple[Path, ...]:
+    """Copy the pictures as ``<job>-<number>.png``, numbers from 1."""
+    if parcel.pictures:
+        out_dir.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for picture in parcel.pictures:
+        path = out_dir / f"{parcel.job_id}-{picture.index + 1}.png"
+        shutil.copyfile(picture.path, path)
+        paths.append(path)
+    return tuple(paths)
