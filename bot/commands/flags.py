@@ -1,9 +1,10 @@
 """Finds options inside a sentence and leaves the rest of it as it was.
 
-An option is written ``--name value`` (full-width, or as the em-dash that phones make of ``--``), ``-n 4``,
-``<lora:name:weight>``, or as a Chinese word with a number: ``比例 2:3``. Prose is left alone:
+An option is written ``--name value`` (full-width too, or with the em-dash that phones make of ``--``),
+``-n 4``, ``<lora:name:weight>``, or as a Chinese word with a number: ``比例 2:3``. Prose is left alone:
 ``well--known``, a lone dash, ``种子`` without a number. A face slot's value runs to the next option or
-comma, or stands in quotes. A bare ``--`` before the first word of the prompt ends the options: all that follows is prompt.
+comma, or stands in quotes. A bare ``--`` before the first word of the prompt ends the options: all that
+follows is prompt.
 """
 
 import re

@@ -199,7 +199,7 @@ def _draw(found: Scan, said: dict[str, str] | None = None) -> Draw:
 
 
 def _loras(found: Scan, chosen: str | None, weight: str | None) -> tuple[LoraWish, ...]:
-    """The LoRAs asked for: the menu's choice, else ``--lora``, else tags; a lone weight is for the default."""
+    """The menu's choice, else ``--lora``, else tags; a weight without a name is for the chat's default."""
     texts: Sequence[str] = found.every(_LORA) or found.tags
     if chosen:
         texts = [part for part in re.split(r"[,，]", chosen) if part.strip()]
