@@ -65,7 +65,8 @@ class Intake:
             try:
                 return await self._poll(offset)
             except RetryAfter as error:
-                pause_s = retry_after_s(error)
+                await asyncio.sleep(retry_after_s(error))
+                continue
             except Conflict:
                 log.warning("another process takes this bot's updates; only one may run")
             except InvalidToken:

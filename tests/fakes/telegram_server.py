@@ -1,0 +1,209 @@
+"""A small Telegram Bot API on 127.0.0.1: true offsets, faults on demand, every request checked.
+
+Use: ``async with TelegramServer(schema) as server``; people act through ``server.world``, tests wait with
+``server.until``. Every request is kept in ``server.calls`` and checked
+against the vendor's schema; ``server.problems`` must stay empty.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from aiohttp import web
+
+from tests.fakes.telegram_schema import TelegramSchema
+from tests.fakes.telegram_world import Refusal, World
+
+TOKEN = "123456789:AAF3kDq-EXAMPLEexampleEXAMPLEexample12"
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request of the bot; ``at_s`` is the loop's time."""
+
+    method: str
+    params: dict[str, str]
+    files: dict[str, tuple[str, bytes]] = field(repr=False)
+    at_s: float = 0.0
+
+
+@dataclass
+class Fault:
+    """What the next requests of a method get instead of success.
+
+    Attributes:
+        is_done_first: The work is done all the same, as when an answer is lost on its way back.
+    """
+
+    refusal: Refusal
+    times: int = 1
+    is_done_first: bool = False
+
+
+class TelegramServer:
+    """The server; ``world`` is what it knows."""
+
+    def __init__(self, schema: TelegramSchema | None = None, *, world: World | None = None) -> None:
+        self.world = world or World()
+        self.calls: list[Call] = []
+        self.problems: list[str] = []
+        self.faults: dict[str, Fault] = {}
+        self.port = 0
+        self.longest_poll_s = 30.0
+        self._schema = schema
+        self._changed = asyncio.Condition()
+        self._is_closing = False
+        self._polls = 0
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def base_url(self) -> str:
+        """As the adapter's settings want it: up to the token."""
+        return f"http://127.0.0.1:{self.port}/bot"
+
+    async def __aenter__(self) -> Self:
+        app = web.Application(client_max_size=64 * 2**20)
+        app.router.add_route("*", "/bot{token}/{method}", self._serve)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, handler_cancellation=True)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        self.port = self._runner.addresses[0][1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._is_closing = True
+        await self.wake()
+        assert self._runner is not None
+        await self._runner.cleanup()
+
+    def fail(
+        self,
+        method: str,
+        code: int,
+        description: str,
+        *,
+        times: int = 1,
+        is_done_first: bool = False,
+        **parameters: int,
+    ) -> None:
+        """Let the next ``times`` requests of a method fail."""
+        self.faults[method] = Fault(Refusal(code, description, parameters), times, is_done_first)
+
+    def named(self, method: str) -> list[Call]:
+        """The requests of one method so far."""
+        return [call for call in self.calls if call.method == method]
+
+    async def wake(self) -> None:
+        """Let waiting polls and tests look again, after ``world`` was changed from outside."""
+        async with self._changed:
+            self._changed.notify_all()
+
+    async def until(self, is_true: Callable[[], object], timeout_s: float = 5.0) -> None:
+        """Wait until something holds; fails the test with what was sent when it never does."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not is_true():
+                    await self.wake()
+                    await asyncio.sleep(0.01)
+        except TimeoutError:
+            sent = [(call.method, call.params) for call in self.calls if call.method != "getUpdates"]
+            raise AssertionError(f"it never happened; the bot sent {sent}") from None
+
+    async def _serve(self, request: web.Request) -> web.Response:
+        call = await _read(request)
+        self.calls.append(call)
+        if request.match_info["token"] != TOKEN:
+            return _refused(Refusal(401, "Unauthorized"))
+        if self._schema is not None:
+            self.problems += self._schema.problems(call.method, call.params, call.files)
+        try:
+            result = await self._result(call)
+        except Refusal as refusal:
+            return _refused(refusal)
+        finally:
+            await self.wake()
+        return web.json_response({"ok": True, "result": result})
+
+    async def _result(self, call: Call) -> Any:
+        fault = self.faults.get(call.method)
+        if fault is None or fault.times == 0:
+            return await self._done(call)
+        fault.times -= 1
+        if fault.is_done_first:
+            await self._done(call)
+        raise fault.refusal
+
+    async def _done(self, call: Call) -> Any:
+        world, params, files = self.world, call.params, call.files
+        match call.method:
+            case "getUpdates":
+                return await self._poll(params)
+            case "getMe":
+                return world.get_me()
+            case "deleteWebhook":
+                return True
+            case "setMyCommands":
+                return world.set_commands(params)
+            case "getMyCommands":
+                return world.get_commands(params)
+            case "sendMessage":
+                return world.send("text", params, files)
+            case "sendPhoto":
+                return world.send("photo", params, files)
+            case "sendDocument":
+                return world.send("document", params, files)
+            case "sendMediaGroup":
+                return world.send_album(params, files)
+            case "editMessageText":
+                return world.edit_text(params)
+            case "editMessageMedia":
+                return world.edit_media(params, files)
+            case "answerCallbackQuery":
+                return world.answer_press(params)
+            case "sendChatAction":
+                return world.act(params)
+        raise Refusal(404, "Not Found: method not found")
+
+    async def _poll(self, params: dict[str, str]) -> list[Any]:
+        """Long polling: a second poll ends the first with 409, as Telegram does."""
+        self._polls += 1
+        mine = self._polls
+        self.world.forget_below(int(params.get("offset", 0)))
+        updates = self.world.waiting(params)
+        try:
+            async with (
+                asyncio.timeout(min(float(params.get("timeout", "0")), self.longest_poll_s)),
+                self._changed,
+            ):
+                while not updates and not self._is_closing:
+                    await self._changed.wait()
+                    if mine != self._polls:
+                        raise Refusal(
+                            409,
+                            "Conflict: terminated by other getUpdates request; only one may run",
+                        )
+                    updates = self.world.waiting(params)
+        except TimeoutError:
+            return []
+        return updates
+
+
+async def _read(request: web.Request) -> Call:
+    params = dict(request.query)
+    files = {}
+    for name, value in (await request.post()).items():
+        if isinstance(value, web.FileField):
+            files[name] = (value.filename, value.file.read())
+            value.file.close()
+        else:
+            params[name] = str(value)
+    return Call(request.match_info["method"], params, files, asyncio.get_running_loop().time())
+
+
+def _refused(refusal: Refusal) -> web.Response:
+    body: dict[str, Any] = {"ok": False, "error_code": refusal.code, "description": refusal.description}
+    if refusal.parameters:
+        body["parameters"] = refusal.parameters
+    return web.json_response(body, status=refusal.code)

@@ -1,0 +1,308 @@
+"""What a fake Telegram knows: people, groups, messages and the updates that wait for the bot."""
+
+import json
+import re
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+BOT = {"id": 700, "is_bot": True, "first_name": "Sugar", "username": "sugar_test_bot"}
+GENERAL = 1  # the id of a forum's General topic, which sendMessage refuses
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody who writes; a private chat has the person's id."""
+
+    id: int = 11
+    name: str = "Member"
+    language: str = "en"
+
+    def user(self) -> dict[str, Any]:
+        return {"id": self.id, "is_bot": False, "first_name": self.name, "language_code": self.language}
+
+
+@dataclass(frozen=True)
+class Group:
+    """A group, perhaps with topics."""
+
+    id: int = -100_200
+    is_forum: bool = False
+
+    def chat(self) -> dict[str, Any]:
+        return {"id": self.id, "type": "supergroup", "title": "Group", "is_forum": self.is_forum}
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A message of the bot as it stands now.
+
+    Attributes:
+        kind: ``text``, ``photo`` or ``document``.
+        files: The uploaded bytes.
+        album: The media group it came in; empty outside albums.
+    """
+
+    chat_id: int
+    message_id: int
+    kind: str
+    text: str
+    buttons: tuple[tuple[str, str], ...] = ()
+    reply_to: int | None = None
+    thread_id: int | None = None
+    file: bytes = field(default=b"", repr=False)
+    file_name: str = ""
+    album: str = ""
+
+
+@dataclass(eq=False)
+class Refusal(Exception):
+    """An answer that is no success."""
+
+    code: int
+    description: str
+    parameters: dict[str, int] = field(default_factory=dict)
+
+
+class World:
+    """Messages and updates, and the methods that change them."""
+
+    def __init__(self) -> None:
+        self.updates: list[dict[str, Any]] = []
+        self.forgotten: list[int] = []
+        self.next_update_id = 1000
+        self.messages: dict[tuple[int, int], Sent] = {}
+        self.history: list[Sent] = []
+        self.menus: dict[str, list[Any]] = {}
+        self.blocked: set[int] = set()
+        self.gone: set[int] = set()
+        self.migrated: dict[int, int] = {}
+        self.closed_threads: set[int] = set()
+        self.actions: list[tuple[int, str]] = []
+        self.answered_presses: list[str] = []
+        self._next_message_id = 100
+        self._next_press = 1
+
+    # What people do
+
+    def say(
+        self,
+        text: str,
+        *,
+        by: Person = Person(),
+        group: Group | None = None,
+        reply_to: Sent | None = None,
+        topic: int | None = None,
+        update_id: int | None = None,
+        edited: bool = False,
+    ) -> int:
+        """A person writes; returns the message's id."""
+        message_id = self._new_message_id()
+        message: dict[str, Any] = {
+            "message_id": message_id,
+            "date": 1_790_000_000,
+            "chat": group.chat() if group else {"id": by.id, "type": "private", "first_name": by.name},
+            "from": by.user(),
+            "text": text,
+            "entities": _entities(text),
+        }
+        if topic is not None:
+            message |= {"message_thread_id": topic, "is_topic_message": topic != GENERAL}
+        if reply_to is not None:
+            message["reply_to_message"] = {
+                "message_id": reply_to.message_id,
+                "date": 1_790_000_000,
+                "chat": message["chat"],
+                "from": BOT,
+                "text": reply_to.text,
+            }
+        self.push({"edited_message" if edited else "message": message}, update_id)
+        return message_id
+
+    def press(self, sent: Sent, label: str, *, by: Person = Person()) -> str:
+        """A person presses the button with this label; returns the query's id."""
+        data = dict(sent.buttons)[label]
+        query_id = f"q{self._next_press}"
+        self._next_press += 1
+        chat = Group(sent.chat_id).chat() if sent.chat_id < 0 else {"id": sent.chat_id, "type": "private"}
+        message: dict[str, Any] = {
+            "message_id": sent.message_id,
+            "date": 1_790_000_000,
+            "chat": chat,
+            "from": BOT,
+        }
+        if sent.thread_id is not None:
+            message |= {"message_thread_id": sent.thread_id, "is_topic_message": True}
+        self.push(
+            {
+                "callback_query": {
+                    "id": query_id,
+                    "from": by.user(),
+                    "message": message,
+                    "chat_instance": "c",
+                    "data": data,
+                }
+            }
+        )
+        return query_id
+
+    def push(self, content: dict[str, Any], update_id: int | None = None) -> None:
+        """Queue an update; a quiet week lets ``update_id`` begin anywhere."""
+        self.next_update_id = update_id if update_id is not None else self.next_update_id
+        self.updates.append({"update_id": self.next_update_id, **content})
+        self.next_update_id += 1
+
+    def texts(self, chat_id: int) -> list[str]:
+        """The bot's messages in a chat as they stand, oldest first."""
+        return [sent.text for (chat, _), sent in sorted(self.messages.items()) if chat == chat_id]
+
+    def in_chat(self, chat_id: int) -> list[Sent]:
+        """Likewise, whole."""
+        return [sent for (chat, _), sent in sorted(self.messages.items()) if chat == chat_id]
+
+    # What the bot asks
+
+    def forget_below(self, offset: int) -> None:
+        """Updates below a positive offset are confirmed: gone for good."""
+        self.forgotten += [each["update_id"] for each in self.updates if each["update_id"] < offset]
+        self.updates = [each for each in self.updates if each["update_id"] >= offset]
+
+    def waiting(self, params: dict[str, str]) -> list[dict[str, Any]]:
+        """The earliest updates that one getUpdates gives."""
+        offset = int(params.get("offset", 0))
+        waiting = [each for each in self.updates if each["update_id"] >= offset]
+        return waiting[offset if offset < 0 else 0 :][: int(params.get("limit", 100))]
+
+    def get_me(self) -> dict[str, Any]:
+        return BOT | {"can_join_groups": True, "can_read_all_group_messages": False}
+
+    def set_commands(self, params: dict[str, str]) -> bool:
+        self.menus[params.get("language_code", "")] = json.loads(params["commands"])
+        return True
+
+    def get_commands(self, params: dict[str, str]) -> list[Any]:
+        return self.menus.get(params.get("language_code", ""), [])
+
+    def act(self, params: dict[str, str]) -> bool:
+        self.actions.append((int(params["chat_id"]), params["action"]))
+        return True
+
+    def answer_press(self, params: dict[str, str]) -> bool:
+        if params["callback_query_id"].startswith("old"):
+            raise Refusal(
+                400, "Bad Request: query is too old and response timeout expired or query ID is invalid"
+            )
+        self.answered_presses.append(params["callback_query_id"])
+        return True
+
+    def send(self, kind: str, params: dict[str, str], files: dict[str, tuple[str, bytes]]) -> dict[str, Any]:
+        """sendMessage, sendPhoto and sendDocument."""
+        name, content = files.get(kind, ("", b""))
+        text = params["text"] if kind == "text" else params.get("caption", "")
+        return self._keep(self._new(params, kind, text, content, name))
+
+    def send_album(self, params: dict[str, str], files: dict[str, tuple[str, bytes]]) -> list[dict[str, Any]]:
+        album = f"album{self._next_message_id}"
+        sent = []
+        for item in json.loads(params["media"]):
+            name, content = files[item["media"].removeprefix("attach://")]
+            new = self._new(params, item["type"], item.get("caption", ""), content, name)
+            sent.append(self._keep(replace(new, album=album)))
+        return sent
+
+    def edit_text(self, params: dict[str, str]) -> dict[str, Any]:
+        old = self._old(params)
+        if old.kind != "text":
+            raise Refusal(400, "Bad Request: there is no text in the message to edit")
+        return self._change(old, replace(old, text=params["text"], buttons=_buttons(params)))
+
+    def edit_media(self, params: dict[str, str], files: dict[str, tuple[str, bytes]]) -> dict[str, Any]:
+        old = self._old(params)
+        media = json.loads(params["media"])
+        name, content = files[media["media"].removeprefix("attach://")]
+        new = replace(
+            old,
+            kind=media["type"],
+            text=media.get("caption", ""),
+            file=content,
+            file_name=name,
+            buttons=_buttons(params),
+        )
+        return self._change(old, new)
+
+    def _new(self, params: dict[str, str], kind: str, text: str, content: bytes, name: str) -> Sent:
+        chat_id = self._reachable(params)
+        thread_id = int(params["message_thread_id"]) if "message_thread_id" in params else None
+        if thread_id == GENERAL or thread_id in self.closed_threads:
+            raise Refusal(400, "Bad Request: message thread not found")
+        reply = json.loads(params.get("reply_parameters", "{}")).get("message_id")
+        return Sent(
+            chat_id, self._new_message_id(), kind, text, _buttons(params), reply, thread_id, content, name
+        )
+
+    def _old(self, params: dict[str, str]) -> Sent:
+        old = self.messages.get((self._reachable(params), int(params["message_id"])))
+        if old is None:
+            raise Refusal(400, "Bad Request: message to edit not found")
+        return old
+
+    def _change(self, old: Sent, new: Sent) -> dict[str, Any]:
+        if old == new:
+            raise Refusal(
+                400,
+                "Bad Request: message is not modified: specified new message content and reply markup are "
+                "exactly the same as a current content and reply markup of the message",
+            )
+        return self._keep(new)
+
+    def _reachable(self, params: dict[str, str]) -> int:
+        chat_id = int(params["chat_id"])
+        if chat_id in self.migrated:
+            raise Refusal(
+                400,
+                "Bad Request: group chat was upgraded to a supergroup chat",
+                {"migrate_to_chat_id": self.migrated[chat_id]},
+            )
+        if chat_id in self.gone:
+            raise Refusal(400, "Bad Request: chat not found")
+        if chat_id in self.blocked:
+            raise Refusal(403, "Forbidden: bot was blocked by the user")
+        return chat_id
+
+    def _keep(self, sent: Sent) -> dict[str, Any]:
+        self.messages[sent.chat_id, sent.message_id] = sent
+        self.history.append(sent)
+        chat_type = "supergroup" if sent.chat_id < 0 else "private"
+        message: dict[str, Any] = {
+            "message_id": sent.message_id,
+            "date": 1_790_000_000,
+            "chat": {"id": sent.chat_id, "type": chat_type},
+            "from": BOT,
+        }
+        if sent.kind == "text":
+            return message | {"text": sent.text}
+        known = {"file_id": f"f{sent.message_id}", "file_unique_id": f"u{sent.message_id}"}
+        if sent.kind == "document":
+            return message | {"caption": sent.text, "document": known}
+        return message | {"caption": sent.text, "photo": [known | {"width": 64, "height": 64}]}
+
+    def _new_message_id(self) -> int:
+        self._next_message_id += 1
+        return self._next_message_id
+
+
+def _buttons(params: dict[str, str]) -> tuple[tuple[str, str], ...]:
+    rows = json.loads(params.get("reply_markup", "{}")).get("inline_keyboard", [])
+    return tuple((button["text"], button["callback_data"]) for row in rows for button in row)
+
+
+def _entities(text: str) -> list[dict[str, Any]]:
+    found = [("bot_command", match) for match in re.finditer(r"^/\w+(@\w+)?", text)]
+    found += [("mention", match) for match in re.finditer(r"(?<![\w/])(?<!\w)@\w+", text)]
+    return [
+        {"type": kind, "offset": _units(text[: match.start()]), "length": _units(match[0])}
+        for kind, match in found
+    ]
+
+
+def _units(text: str) -> int:
+    return len(text.encode("utf-16-le")) // 2

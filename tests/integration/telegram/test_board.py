@@ -1,0 +1,82 @@
+"""Placeholders show the newest state, within what Telegram allows."""
+
+import pytest
+
+from bot.chats.telegram_ import TelegramChat
+from bot.chats.telegram_.place import Place
+from tests.fakes.telegram_house import make_status
+from tests.fakes.telegram_server import TelegramServer
+from tests.fakes.telegram_world import Sent, World
+
+HERE = Place(11, message_id=50)
+
+
+@pytest.fixture(autouse=True)
+def placeholders(world: World) -> None:
+    for chat_id in (11, 12):
+        world.messages[chat_id, 50] = Sent(chat_id, 50, "text", "waiting")
+
+
+async def test_of_many_states_the_first_and_the_newest_are_shown(
+    chat: TelegramChat, server: TelegramServer, world: World
+) -> None:
+    await chat.show(make_status(HERE, step=1))
+    await server.until(lambda: "1 of 8" in world.texts(11)[0])
+    for step in range(2, 9):
+        await chat.show(make_status(HERE, step=step))
+    await server.until(lambda: "8 of 8" in world.texts(11)[0])
+    first, second = server.named("editMessageText")
+    assert second.at_s - first.at_s >= 0.9
+
+
+async def test_a_waiting_job_says_its_place_and_shows_no_drawing(
+    chat: TelegramChat, server: TelegramServer, world: World
+) -> None:
+    await chat.show(make_status(HERE, position=3))
+    await server.until(lambda: "3 ahead" in world.texts(11)[0])
+    assert not world.actions
+
+
+async def test_not_modified_is_success_and_the_next_state_is_shown(
+    chat: TelegramChat, server: TelegramServer, world: World
+) -> None:
+    await chat.show(make_status(HERE, step=1))
+    await server.until(lambda: len(server.named("editMessageText")) == 1)
+    await chat.show(make_status(HERE, step=1))
+    await server.until(lambda: len(server.named("editMessageText")) == 2)
+    await chat.show(make_status(HERE, step=2))
+    await server.until(lambda: "2 of 8" in world.texts(11)[0])
+
+
+@pytest.mark.filterwarnings("ignore:Deprecated since version v22.2")  # the library is between two types
+async def test_a_flooded_chat_is_left_alone_and_shown_the_newest_afterwards(
+    chat: TelegramChat, server: TelegramServer, world: World
+) -> None:
+    server.fail("editMessageText", 429, "Too Many Requests: retry after 2", retry_after=2)
+    await chat.show(make_status(HERE, step=1))
+    await server.until(lambda: server.named("editMessageText"))
+    await chat.show(make_status(Place(12, message_id=50), step=5))
+    await server.until(lambda: "5 of 8" in world.texts(12)[0])
+    assert "waiting" in world.texts(11)[0]
+    await chat.show(make_status(HERE, step=4))
+    await server.until(lambda: "4 of 8" in world.texts(11)[0])
+    flooded, *_, shown = [call for call in server.named("editMessageText") if call.params["chat_id"] == "11"]
+    assert shown.at_s - flooded.at_s >= 2.0
+
+
+@pytest.mark.parametrize("fault", [(403, "Forbidden: bot was blocked by the user"), (502, "Bad Gateway")])
+async def test_a_state_that_cannot_be_shown_stops_nothing(
+    chat: TelegramChat, server: TelegramServer, world: World, fault: tuple[int, str]
+) -> None:
+    server.fail("editMessageText", *fault)
+    await chat.show(make_status(HERE, step=1))
+    await server.until(lambda: server.named("editMessageText"))
+    await chat.show(make_status(Place(12, message_id=50), step=5))
+    await server.until(lambda: "5 of 8" in world.texts(12)[0])
+
+
+async def test_a_job_without_a_placeholder_shows_nothing(chat: TelegramChat, server: TelegramServer) -> None:
+    await chat.show(make_status(Place(11), step=1))
+    await chat.show(make_status(HERE, step=1))
+    await server.until(lambda: server.named("editMessageText"))
+    assert len(server.named("editMessageText")) == 1

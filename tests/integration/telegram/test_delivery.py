@@ -1,0 +1,175 @@
+"""Ended jobs arrive, once, whatever the chat has become meanwhile."""
+
+from pathlib import Path
+
+import pytest
+from telegram.error import NetworkError
+
+from bot.chats.telegram_ import TelegramChat
+from bot.chats.telegram_.place import Place
+from bot.desk.outcomes import JobState, Undeliverable
+from engine.request import FailReason
+from tests.fakes.desk import ScriptedDesk
+from tests.fakes.telegram_house import make_parcel, make_status, png
+from tests.fakes.telegram_server import TelegramServer
+from tests.fakes.telegram_world import Sent, World
+
+HERE = Place(11, reply_to=1, message_id=50)
+GROUP_ID = -100_200
+TEN_MB = 10_000_000
+
+
+@pytest.fixture(autouse=True)
+def placeholder(world: World) -> None:
+    for chat_id in (11, GROUP_ID):
+        world.messages[chat_id, 50] = Sent(chat_id, 50, "text", "waiting", (("Cancel", "v1:c:j1"),))
+
+
+async def test_two_pictures_come_as_an_album_and_a_message_with_the_buttons(
+    chat: TelegramChat, world: World, desk: ScriptedDesk, tmp_path: Path
+) -> None:
+    await chat.deliver(make_parcel(HERE, tmp_path, png("peru"), png("navy")))
+    control, *album = world.in_chat(11)
+    assert [sent.file for sent in album] == [png("peru"), png("navy")]
+    assert {sent.album for sent in album} != {""}
+    assert {sent.reply_to for sent in album} == {1}
+    assert control.buttons == (("Reroll", "v1:r:j1"),)
+    assert "64 × 64" in control.text
+    stored = Place.of(desk.addresses["j1"])
+    assert stored.album == tuple(sent.message_id for sent in album)
+    assert stored.message_id == 50
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+async def test_delivering_twice_shows_once(
+    chat: TelegramChat, world: World, desk: ScriptedDesk, tmp_path: Path, count: int
+) -> None:
+    state = JobState.DONE if count else JobState.FAILED
+    contents = [png(colour) for colour in ("peru", "navy")[:count]]
+    await chat.deliver(make_parcel(HERE, tmp_path, *contents, state=state))
+    before = world.in_chat(11)
+    again = Place.of(desk.addresses["j1"]) if "j1" in desk.addresses else HERE
+    await chat.deliver(make_parcel(again, tmp_path, *contents, state=state))
+    assert world.in_chat(11) == before
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+async def test_without_a_placeholder_a_new_message_is_sent_and_remembered(
+    chat: TelegramChat, world: World, desk: ScriptedDesk, tmp_path: Path, count: int
+) -> None:
+    contents = [png(colour) for colour in ("peru", "navy")[:count]]
+    place = Place(12, reply_to=1)
+    await chat.deliver(make_parcel(place, tmp_path, *contents))
+    assert len(world.in_chat(12)) == (1 if count < 2 else 3)
+    assert Place.of(desk.addresses["j1"]).message_id == world.in_chat(12)[-1].message_id
+
+
+async def test_a_placeholder_the_person_deleted_is_replaced_by_a_new_message(
+    chat: TelegramChat, world: World, desk: ScriptedDesk, tmp_path: Path
+) -> None:
+    del world.messages[11, 50]
+    await chat.deliver(make_parcel(HERE, tmp_path, png()))
+    assert world.in_chat(11)[0].file == png()
+    assert Place.of(desk.addresses["j1"]).message_id == world.in_chat(11)[0].message_id
+
+
+@pytest.mark.parametrize("count", [1, 2])
+async def test_what_is_too_big_for_a_photo_comes_as_a_document(
+    chat: TelegramChat, world: World, tmp_path: Path, count: int
+) -> None:
+    big = png() + b"\0" * TEN_MB
+    await chat.deliver(make_parcel(HERE, tmp_path, *[big, png()][:count]))
+    pictures = [sent for sent in world.in_chat(11) if sent.file]
+    assert [sent.kind for sent in pictures] == ["document"] * count
+    assert pictures[0].file_name == "sugarbot-j1-1.png"
+
+
+async def test_a_failed_job_says_why_in_its_placeholder(
+    chat: TelegramChat, world: World, tmp_path: Path
+) -> None:
+    parcel = make_parcel(HERE, tmp_path, state=JobState.FAILED, fail=FailReason.OUT_OF_MEMORY)
+    await chat.deliver(parcel)
+    (shown,) = world.in_chat(11)
+    assert "no room" in shown.text
+    assert not shown.buttons
+
+
+async def test_a_cancelled_job_keeps_the_pictures_it_has(
+    chat: TelegramChat, world: World, tmp_path: Path
+) -> None:
+    await chat.deliver(make_parcel(HERE, tmp_path, png(), state=JobState.CANCELLED))
+    (shown,) = world.in_chat(11)
+    assert shown.file == png()
+    assert shown.text.startswith("Cancelled.")
+
+
+async def test_a_caption_is_cut_to_what_telegram_takes(
+    chat: TelegramChat, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.words.parcel", lambda parcel, locale: "😀" * 2000)
+    await chat.deliver(make_parcel(HERE, tmp_path, png()))
+    await chat.deliver(make_parcel(Place(12), tmp_path, png(), png()))
+    assert world.in_chat(11)[0].text == "😀" * 511 + "…"
+    assert world.in_chat(12)[-1].text == "😀" * 2000
+
+
+@pytest.mark.parametrize("place", [HERE, Place(11)])
+async def test_a_person_who_blocked_the_bot_is_undeliverable(
+    chat: TelegramChat, world: World, tmp_path: Path, place: Place
+) -> None:
+    world.blocked.add(11)
+    with pytest.raises(Undeliverable, match="blocked"):
+        await chat.deliver(make_parcel(place, tmp_path, png()))
+
+
+@pytest.mark.parametrize("place", [HERE, Place(11)])
+async def test_a_chat_that_is_gone_is_undeliverable(
+    chat: TelegramChat, world: World, tmp_path: Path, place: Place
+) -> None:
+    world.gone.add(11)
+    with pytest.raises(Undeliverable, match="hat not found"):
+        await chat.deliver(make_parcel(place, tmp_path, png()))
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+async def test_a_group_that_became_a_supergroup_is_followed(
+    chat: TelegramChat, world: World, desk: ScriptedDesk, tmp_path: Path, count: int
+) -> None:
+    world.migrated[GROUP_ID] = -100_999
+    contents = [png(colour) for colour in ("peru", "navy")[:count]]
+    await chat.deliver(make_parcel(Place(GROUP_ID, reply_to=1, message_id=50), tmp_path, *contents))
+    assert len(world.in_chat(-100_999)) == (1 if count < 2 else 3)
+    assert desk.addresses["j1"].chat_id == "-100999"
+
+
+async def test_an_answer_lost_on_its_way_is_for_the_desk_to_repeat_and_the_edit_shows_once(
+    chat: TelegramChat, server: TelegramServer, world: World, tmp_path: Path
+) -> None:
+    server.fail("editMessageMedia", 502, "Bad Gateway", is_done_first=True)
+    parcel = make_parcel(HERE, tmp_path, png())
+    with pytest.raises(NetworkError):
+        await chat.deliver(parcel)
+    await chat.deliver(parcel)
+    assert len(world.in_chat(11)) == 1
+
+
+@pytest.mark.filterwarnings("ignore:Deprecated since version v22.2")  # the library is between two types
+async def test_retry_after_is_obeyed(
+    chat: TelegramChat, server: TelegramServer, world: World, tmp_path: Path
+) -> None:
+    server.fail("editMessageMedia", 429, "Too Many Requests: retry after 1", retry_after=1)
+    await chat.deliver(make_parcel(HERE, tmp_path, png()))
+    first, second = server.named("editMessageMedia")
+    assert second.at_s - first.at_s >= 1.0
+    assert world.in_chat(11)[0].file == png()
+
+
+async def test_a_status_that_waited_never_replaces_the_result(
+    chat: TelegramChat, server: TelegramServer, world: World, tmp_path: Path
+) -> None:
+    for step in range(1, 5):
+        await chat.show(make_status(HERE, step=step))
+    await chat.deliver(make_parcel(HERE, tmp_path, state=JobState.FAILED))
+    await chat.show(make_status(Place(GROUP_ID, message_id=50), step=8))
+    await server.until(lambda: "8 of 8" in world.in_chat(GROUP_ID)[0].text)
+    assert "step" not in world.in_chat(11)[0].text

@@ -1,0 +1,205 @@
+"""No message is lost: stored before it is confirmed, never confirmed unseen, handled once."""
+
+import asyncio
+import json
+
+import pytest
+from structlog.typing import EventDict
+
+from bot.chats.telegram_.incoming import event_key
+from bot.commands.values import Draw
+from bot.desk.outcomes import Platform
+from tests.fakes.desk import ScriptedDesk
+from tests.fakes.telegram_house import Script, serving
+from tests.fakes.telegram_server import TelegramServer
+from tests.fakes.telegram_world import Person, World
+
+ELSEWHERE = Person(12)
+
+
+def prompts(desk: ScriptedDesk) -> list[str]:
+    return [command.prompt for command, _ in desk.handled if isinstance(command, Draw)]
+
+
+async def test_a_batch_is_stored_before_it_is_confirmed(
+    server: TelegramServer, world: World, desk: ScriptedDesk
+) -> None:
+    forgotten_when_stored: list[list[int]] = []
+    take_in = desk.take_in
+
+    async def watched(platform: Platform, events: list[tuple[str, str]]) -> None:
+        await asyncio.sleep(0.05)
+        forgotten_when_stored.append(list(world.forgotten))
+        await take_in(platform, events)
+
+    desk.take_in = watched  # type: ignore[method-assign, assignment]
+    for number in range(3):
+        world.say(f"fox {number}")
+    async with serving(server, desk):
+        await server.until(lambda: world.forgotten)
+    assert forgotten_when_stored == [[]]
+    assert world.forgotten == [1000, 1001, 1002]
+    assert prompts(desk) == ["fox 0", "fox 1", "fox 2"]
+
+
+async def test_a_hundred_and_ten_waiting_messages_are_all_answered(
+    server: TelegramServer, world: World, desk: ScriptedDesk
+) -> None:
+    for number in range(110):
+        world.say("/quota", by=Person(1000 + number))
+    async with serving(server, desk):
+        await server.until(lambda: len(desk.settled) == 110, timeout_s=20.0)
+    assert len(world.messages) == 110
+
+
+async def test_what_was_stored_but_not_settled_before_a_crash_is_answered_first(
+    server: TelegramServer, world: World, desk: ScriptedDesk
+) -> None:
+    world.say("kept from before")
+    (raw,) = world.updates
+    await desk.take_in(Platform.TELEGRAM, [(event_key(raw), json.dumps(raw))])
+    world.updates.clear()
+    world.say("new")
+    async with serving(server, desk):
+        await server.until(lambda: len(desk.settled) == 2)
+    assert prompts(desk) == ["kept from before", "new"]
+
+
+async def test_one_update_seen_twice_makes_one_job_and_one_placeholder(
+    server: TelegramServer, world: World, desk: ScriptedDesk
+) -> None:
+    async with serving(server, desk):
+        world.say("a fox")
+        (raw,) = world.updates
+        await server.until(lambda: desk.settled and world.forgotten)
+    world.updates.append(raw)
+    async with serving(server, desk):
+        await server.until(lambda: len(desk.settled) == 2)
+    assert isinstance(desk.answer, Script)
+    assert list(desk.answer.jobs.values()) == ["j1"]
+    assert len(world.in_chat(11)) == 1
+
+
+async def test_a_job_accepted_before_a_crash_but_never_announced_gets_its_placeholder(
+    server: TelegramServer, world: World, desk: ScriptedDesk
+) -> None:
+    message_id = world.say("a fox")
+    assert isinstance(desk.answer, Script)
+    desk.answer.jobs[f"11:{message_id}"] = "j1"
+    async with serving(server, desk):
+        await server.until(lambda: "j1" in desk.addresses)
+    assert "Got it" in world.texts(11)[0]
+
+
+@pytest.mark.parametrize("later_id", [5, 2_000_000_000])
+async def test_after_a_quiet_week_random_ids_are_not_skipped(
+    server: TelegramServer, world: World, desk: ScriptedDesk, later_id: int
+) -> None:
+    server.longest_poll_s = 0.1
+    async with serving(server, desk):
+        world.say("before")
+        await server.until(lambda: desk.settled)
+        polls = len(server.named("getUpdates"))
+        await server.until(lambda: len(server.named("getUpdates")) > polls + 2)  # the quiet week
+        world.say("after", update_id=later_id)
+        await server.until(lambda: len(desk.settled) == 2)
+    assert prompts(desk) == ["before", "after"]
+
+
+async def test_an_old_update_id_that_comes_again_with_another_message_is_a_new_event(
+    server: TelegramServer, world: World, desk: ScriptedDesk
+) -> None:
+    async with serving(server, desk):
+        world.say("before", update_id=700)
+        await server.until(lambda: desk.settled and world.forgotten)
+    world.say("after", update_id=700)
+    async with serving(server, desk):
+        await server.until(lambda: len(desk.settled) == 2)
+    assert len(set(desk.settled)) == 2
+    assert prompts(desk) == ["before", "after"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"message": {"message_id": 1}},
+        {"message": "text"},
+        {"message": {"message_id": 1, "chat": [], "date": "x"}},
+        {"callback_query": {"id": 5}},
+        {"callback_query": None, "unheard_of": {"x": 1}},
+        {},
+    ],
+)
+async def test_an_odd_update_is_settled_and_stops_nothing(
+    server: TelegramServer, world: World, desk: ScriptedDesk, content: dict[str, object]
+) -> None:
+    world.push(content)
+    world.say("a fox")
+    async with serving(server, desk):
+        await server.until(lambda: len(desk.settled) == 2)
+    assert prompts(desk) == ["a fox"]
+
+
+async def test_a_malformed_update_leaves_a_log_line_with_its_id(
+    server: TelegramServer, world: World, desk: ScriptedDesk, events: list[EventDict]
+) -> None:
+    world.push({"message": {"message_id": 1}})
+    async with serving(server, desk):
+        await server.until(lambda: desk.settled)
+    assert [event["event_id"] for event in events if event["event"] == "event failed"] == desk.settled
+
+
+async def test_a_second_poller_is_named_in_the_log_and_waited_out(
+    server: TelegramServer, world: World, desk: ScriptedDesk, events: list[EventDict]
+) -> None:
+    server.fail("getUpdates", 409, "Conflict: terminated by other getUpdates request")
+    world.say("a fox")
+    async with serving(server, desk):
+        await server.until(lambda: desk.settled)
+    assert any("another process" in event["event"] for event in events)
+    refused, accepted = server.named("getUpdates")[:2]
+    assert accepted.at_s - refused.at_s > 0.5
+
+
+@pytest.mark.filterwarnings("ignore:Deprecated since version v22.2")  # the library is between two types
+async def test_polling_obeys_retry_after(server: TelegramServer, world: World, desk: ScriptedDesk) -> None:
+    server.fail("getUpdates", 429, "Too Many Requests", retry_after=2)
+    world.say("a fox")
+    async with serving(server, desk):
+        await server.until(lambda: desk.settled)
+    refused, accepted = server.named("getUpdates")[:2]
+    assert accepted.at_s - refused.at_s >= 2.0
+
+
+async def test_a_failed_poll_keeps_its_offset_and_loses_nothing(
+    server: TelegramServer, world: World, desk: ScriptedDesk
+) -> None:
+    async with serving(server, desk):
+        world.say("before")
+        await server.until(lambda: desk.settled)
+        server.fail("getUpdates", 502, "Bad Gateway", times=2)
+        world.say("after")
+        await server.until(lambda: len(desk.settled) == 2, timeout_s=10.0)
+    assert prompts(desk) == ["before", "after"]
+
+
+async def test_a_chat_is_answered_in_order_while_another_does_not_wait_for_it(
+    server: TelegramServer, world: World, desk: ScriptedDesk
+) -> None:
+    release = asyncio.Event()
+    handle = desk.handle
+
+    async def slow_at_first(command: Draw, visit: object) -> object:
+        if command.prompt == "slow":
+            await release.wait()
+        return await handle(command, visit)  # type: ignore[arg-type]
+
+    desk.handle = slow_at_first  # type: ignore[method-assign, assignment]
+    async with serving(server, desk):
+        world.say("slow")
+        world.say("second")
+        world.say("elsewhere", by=ELSEWHERE)
+        await server.until(lambda: prompts(desk) == ["elsewhere"])
+        release.set()
+        await server.until(lambda: len(desk.settled) == 3)
+    assert prompts(desk) == ["elsewhere", "slow", "second"]

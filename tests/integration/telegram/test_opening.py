@@ -1,0 +1,121 @@
+"""Opening: the token is proved, menus are declared once, what waits is kept, no secret is told."""
+
+import asyncio
+import io
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from bot.chats.telegram_ import TelegramChat, TelegramConfig
+from bot.commands.table import telegram_menu
+from bot.errors import PlatformUnreachable, TokenRefused
+from bot.logs import open_log
+from tests.fakes.desk import ScriptedDesk
+from tests.fakes.telegram_house import serving
+from tests.fakes.telegram_server import TOKEN, TelegramServer
+from tests.fakes.telegram_world import World
+
+
+async def test_menus_are_declared_in_both_languages_and_only_when_they_changed(
+    server: TelegramServer, world: World, desk: ScriptedDesk
+) -> None:
+    async with serving(server, desk):
+        pass
+    names = [row.telegram_name for row in telegram_menu()]
+    assert [command["command"] for command in world.menus[""]] == names
+    assert [command["command"] for command in world.menus["zh"]] == names
+    assert len(server.named("setMyCommands")) == 2
+    world.menus["zh"][0]["description"] = "old"
+    async with serving(server, desk):
+        pass
+    assert len(server.named("setMyCommands")) == 3
+
+
+async def test_what_waited_while_the_bot_was_away_is_kept_and_answered(
+    server: TelegramServer, world: World, desk: ScriptedDesk
+) -> None:
+    world.say("a fox")
+    async with serving(server, desk):
+        await server.until(lambda: desk.handled)
+    assert server.named("deleteWebhook")[0].params.get("drop_pending_updates", "false") == "false"
+    assert "offset" not in server.named("getUpdates")[0].params
+
+
+@pytest.mark.parametrize("code", [401, 404])
+async def test_a_token_that_telegram_refuses_is_the_host_s_to_mend(
+    server: TelegramServer, desk: ScriptedDesk, code: int
+) -> None:
+    server.fail("getMe", code, "Unauthorized")
+    with pytest.raises(TokenRefused) as caught:
+        async with serving(server, desk, token="987654321:" + "x" * 35):
+            pass
+    assert caught.value.facts == {"platform": "telegram"}
+    assert caught.value.__suppress_context__
+
+
+async def test_an_unreachable_server_is_said_without_the_token(desk: ScriptedDesk) -> None:
+    chat = TelegramChat(TelegramConfig(TOKEN, "http://127.0.0.1:9/bot"), desk)
+    try:
+        with pytest.raises(PlatformUnreachable) as caught:
+            await chat.open()
+    finally:
+        await chat.close()
+    assert caught.value.facts["platform"] == "telegram"
+    assert TOKEN not in str(caught.value)
+
+
+async def test_the_proxy_is_used(server: TelegramServer, desk: ScriptedDesk) -> None:
+    seen: list[bytes] = []
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(await reader.readline())
+        writer.write(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as proxy:
+        port = proxy.sockets[0].getsockname()[1]
+        config = TelegramConfig(TOKEN, server.base_url, proxy=f"http://127.0.0.1:{port}")
+        chat = TelegramChat(config, desk)
+        with pytest.raises(PlatformUnreachable):
+            await chat.open()
+        await chat.close()
+    assert seen[0].startswith(f"POST {server.base_url}".encode())
+
+
+@pytest.fixture
+def lines() -> Iterator[io.StringIO]:
+    """Everything any library logs, as the bot would write it with every logger wide open."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    stream = io.StringIO()
+    open_log(verbose=True, stream=stream)
+    root.handlers = [logging.StreamHandler(stream)]  # without the strike, which is tested elsewhere
+    root.setLevel(logging.DEBUG)
+    yield stream
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+async def test_the_token_and_the_prompt_never_reach_the_log(
+    server: TelegramServer, world: World, desk: ScriptedDesk, lines: io.StringIO
+) -> None:
+    logging.getLogger("httpx").setLevel(logging.DEBUG)  # as a host might, before the chat is made
+    server.fail("sendMessage", 502, "Bad Gateway")
+    async with serving(server, desk):
+        world.say("a very private fox")
+        await server.until(lambda: "j1" in desk.addresses)
+        server.fail("getUpdates", 409, "Conflict: terminated by other getUpdates request")
+        world.say("another private fox")
+        await server.until(lambda: "j2" in desk.addresses, timeout_s=10.0)
+    with pytest.raises(TokenRefused):
+        async with serving(server, desk, token=TOKEN[:-1]):
+            pass
+    assert lines.getvalue()
+    assert TOKEN[:-1] not in lines.getvalue()
+    assert "private fox" not in lines.getvalue()
+    assert TOKEN not in repr(TelegramConfig(TOKEN))
