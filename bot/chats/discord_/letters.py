@@ -41,8 +41,8 @@ class Letter:
     def view(self) -> discord.ui.View | None:
         """The button, for one attempt.
 
-        The view is stopped at once, so that discord.py keeps nothing of it: a press is answered by what stands
-        in the button, also after a restart.
+        The view is stopped at once, so that discord.py keeps nothing of it: a press is answered by what
+        stands in the button, also after a restart.
         """
         if self.button is None:
             return None
@@ -103,7 +103,7 @@ async def post(client: discord.Client, channel_id: int, user_id: int, letter: Le
         message = await client.get_partial_messageable(channel_id).send(
             content=addressed.text,
             files=addressed.files(),
-            view=addressed.view(),
+            view=addressed.view() or discord.utils.MISSING,
             nonce=nonce,
             allowed_mentions=discord.AllowedMentions(everyone=False, roles=False, users=[person]),
         )
