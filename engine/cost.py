@@ -1,0 +1,146 @@
+"""What a request will take on this machine: bytes and seconds, from what earlier ones took.
+
+Both are lines, times a factor that is learned: bytes over the pixels of one picture (a job's pictures are
+drawn one after the other), seconds over pixels x steps x pictures. The factor of bytes rises at once and
+falls slowly, since guessing too low costs a failed job; that of seconds follows the newest jobs both ways.
+Knows no clock and no card. The caller saves the book, in a thread; a broken file only means learning again.
+"""
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from engine.request import STEPS, Failed, FailReason, Finished, RenderRequest, Stopped, WorkerInfo
+
+log = structlog.get_logger(__name__)
+
+# Priors. Bytes above the weights: stock diffusers in bf16 peaked 1.1 GiB above its 19.1 GiB of weights at
+# 512 x 768 and 2.6 GiB at 1024 x 1024 (H200, 2026-11-22). Seconds: 8.4 a 512 x 768 picture of 8 steps with a
+# LoRA on an A10, the slowest card with published figures.
+FIXED_BYTES = 0.2 * 2**30
+BYTES_A_PIXEL = 2.4 * 2**30 / 1024**2
+BYTES_A_LORA = 160 * 2**20  # rank 32 on every linear of Z-Image-Turbo, bf16
+FIXED_S = 0.5
+S_A_PIXEL_STEP = 2.5e-6
+DOES_NOT_FIT = 1.1  # a size that ran out of memory is thought to need this much more
+FALL = 0.02  # part of an overestimate of bytes that one job takes away
+FOLLOW = 0.3  # part of an error in seconds that one job takes away
+Factor = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a job will take.
+
+    Attributes:
+        bytes: The most its worker will hold on the device, the weights included.
+        seconds: From its start to its last picture.
+        is_measured: Whether any job on this machine stands behind ``seconds``.
+    """
+
+    bytes: int
+    seconds: float
+    is_measured: bool = False
+
+
+class _Learned(BaseModel):
+    """What the file holds: the factors, and for which model and device they hold."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    about: str
+    bytes_factor: Factor = 1.0
+    seconds_factor: Factor = 1.0
+    jobs: Annotated[int, Field(ge=0)] = 0
+
+
+class CostBook:
+    """Predicts costs for one model on one device, and learns them.
+
+    Args:
+        about: Names the model and the device; figures of another pair are not used.
+    """
+
+    def __init__(self, about: str) -> None:
+        self._learned = _Learned(about=about)
+        self._weights_bytes = 0
+
+    @classmethod
+    def load(cls, path: Path, about: str) -> "CostBook":
+        """Open the book that ``save`` wrote; without one, or with a broken one, begin anew."""
+        book = cls(about)
+        try:
+            learned = _Learned.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            return book
+        except (OSError, ValidationError) as error:
+            log.warning("cost book unreadable, learning anew", path=str(path), error=type(error).__name__)
+            return book
+        if learned.about == about:
+            book._learned = learned
+        return book
+
+    def save(self, path: Path) -> None:
+        """Write the book, whole or not at all.
+
+        Raises:
+            OSError: It could not be written; the old file stands.
+        """
+        descriptor, draft = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(self._learned.model_dump_json() + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(draft, path)
+        except OSError:
+            os.unlink(draft)
+            raise
+
+    def started(self, worker: WorkerInfo) -> None:
+        """Take in what the worker holds at rest; until then weights count as nothing."""
+        self._weights_bytes = worker.weights_bytes
+
+    def predict(self, width_px: int, height_px: int, count: int, loras: int) -> Cost:
+        """Say what a job of ``count`` pictures of this size, with ``loras`` LoRAs, will take."""
+        learned = self._learned
+        above = _bytes_above_weights(width_px, height_px, loras) * learned.bytes_factor
+        seconds = _seconds(width_px, height_px, count, STEPS) * learned.seconds_factor
+        return Cost(self._weights_bytes + round(above), seconds, learned.jobs > 0)
+
+    def learn(self, request: RenderRequest, outcome: Finished | Stopped | Failed) -> None:
+        """Take in how a job went; only finished ones and those that ran out of memory teach something."""
+        if isinstance(outcome, Finished):
+            self._learn_seconds(request, outcome.timings.total_s)
+            if outcome.peak_bytes and self._weights_bytes:
+                self._learn_bytes(request, max(0, outcome.peak_bytes - self._weights_bytes))
+        elif isinstance(outcome, Failed) and outcome.reason is FailReason.OUT_OF_MEMORY:
+            self._change(bytes_factor=self._learned.bytes_factor * DOES_NOT_FIT)
+
+    def _learn_seconds(self, request: RenderRequest, seconds: float) -> None:
+        prior = _seconds(request.width_px, request.height_px, request.count, request.steps)
+        seen, known = seconds / prior, self._learned.seconds_factor
+        follow = FOLLOW if self._learned.jobs else 1.0
+        self._change(seconds_factor=known + follow * (seen - known), jobs=self._learned.jobs + 1)
+
+    def _learn_bytes(self, request: RenderRequest, above_bytes: int) -> None:
+        seen = above_bytes / _bytes_above_weights(request.width_px, request.height_px, len(request.loras))
+        known = self._learned.bytes_factor
+        self._change(bytes_factor=seen if seen > known else known - FALL * (known - seen))
+
+    def _change(self, **facts: float) -> None:
+        bounded = {name: min(max(value, 1e-6), 1e6) for name, value in facts.items() if name != "jobs"}
+        self._learned = self._learned.model_copy(update={**facts, **bounded})
+
+
+def _bytes_above_weights(width_px: int, height_px: int, loras: int) -> float:
+    return FIXED_BYTES + BYTES_A_PIXEL * width_px * height_px + BYTES_A_LORA * loras
+
+
+def _seconds(width_px: int, height_px: int, count: int, steps: int) -> float:
+    return FIXED_S + S_A_PIXEL_STEP * width_px * height_px * steps * count

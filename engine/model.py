@@ -1,0 +1,239 @@
+"""Finds the model and proves that its folder is whole, before a worker spends minutes on loading it.
+
+Knows where a model may come from (built in, a folder, a Hub name pinned to one commit) and which sizes it
+draws; knows nothing of torch. Blocking: call it in a thread. A download that breaks off goes on where it
+stopped at the next call; nothing below ``data_dir/models`` is ever half of a model under its final name
+without being noticed, for each call proves the folder anew.
+"""
+
+import importlib
+import math
+import re
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import structlog
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from engine.checkpoint import missing_parts
+from engine.config import BUILT_IN, EngineConfig
+from engine.errors import ModelIncomplete, ModelMissing
+
+log = structlog.get_logger(__name__)
+
+TRAINED_DEMO = Path(__file__).parent / "demo" / "weights"
+STANDIN_TIMEOUT_S = 300.0  # importing torch takes most of it: 5 to 20 s, more on a cold disk
+FILES_OF_A_MODEL = ["*.json", "*.safetensors", "*.txt", "*.jinja"]  # never a pickle, never code
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+Side = Annotated[int, Field(ge=16, le=8192, multiple_of=16)]  # 8192: the positions the transformer knows
+
+
+class _Limits(BaseModel):
+    """``sugarbot.json`` in a model's folder: what the model draws well.
+
+    Defaults are Z-Image-Turbo's: 512 x 768 is the size its face LoRAs are used at; 256 to 1536 a side is what
+    hosted services of this model take; the largest area is the native shape with both sides doubled.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: Annotated[str, Field(max_length=80)] = ""
+    native_width_px: Side = 512
+    native_height_px: Side = 768
+    min_side_px: Side = 256
+    max_side_px: Side = 1536
+    max_area_px: Annotated[int, Field(gt=0)] = 1024 * 1536
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelInfo:
+    """A complete model on disk and the sizes it draws. Sides are multiples of ``multiple_px``."""
+
+    name: str
+    folder: Path
+    native_width_px: int
+    native_height_px: int
+    min_side_px: int
+    max_side_px: int
+    multiple_px: int = 16
+    max_area_px: int
+
+    def fit(self, ratio_w: int, ratio_h: int) -> tuple[int, int]:
+        """Say the size of this shape with about the native area; always one that is allowed.
+
+        Args:
+            ratio_w: The shape's width, > 0, in any unit; 2 of 2:3.
+            ratio_h: Its height, > 0, in the same unit.
+        """
+        area = self.native_width_px * self.native_height_px
+        return self._allowed(math.sqrt(area * ratio_w / ratio_h), math.sqrt(area * ratio_h / ratio_w))
+
+    def allows(self, width_px: int, height_px: int) -> bool:
+        """Whether this size can be drawn."""
+        sides_fit = all(
+            side % self.multiple_px == 0 and self.min_side_px <= side <= self.max_side_px
+            for side in (width_px, height_px)
+        )
+        return sides_fit and width_px * height_px <= self.max_area_px
+
+    def nearest(self, width_px: int, height_px: int) -> tuple[tuple[int, int], ...]:
+        """Say up to three allowed sizes, nearest first: this one mended, this shape, and the native size."""
+        wanted_w, wanted_h = max(width_px, 1), max(height_px, 1)
+        sizes = {
+            self._allowed(wanted_w, wanted_h),
+            self.fit(wanted_w, wanted_h),
+            (self.native_width_px, self.native_height_px),
+        }
+
+        def distance(size: tuple[int, int]) -> float:
+            return abs(math.log(size[0] / wanted_w)) + abs(math.log(size[1] / wanted_h))
+
+        return tuple(sorted(sizes, key=lambda size: (distance(size), size)))
+
+    def _allowed(self, width_px: float, height_px: float) -> tuple[int, int]:
+        """Bring a size within the limits: each side into its range, the area down, both onto the grid."""
+        low, high = self.min_side_px, self.max_side_px
+        width, height = min(max(width_px, low), high), min(max(height_px, low), high)
+        shrink = min(1.0, math.sqrt(self.max_area_px / (width * height)))
+        on_grid_w = self._on_grid(width * shrink)
+        on_grid_h = self._on_grid(height * shrink)
+        while (
+            on_grid_w * on_grid_h > self.max_area_px
+        ):  # rounding went up, or one side stopped at its minimum
+            if on_grid_w >= on_grid_h:
+                on_grid_w -= self.multiple_px
+            else:
+                on_grid_h -= self.multiple_px
+        return on_grid_w, on_grid_h
+
+    def _on_grid(self, side: float) -> int:
+        rounded = round(side / self.multiple_px) * self.multiple_px
+        return min(max(rounded, self.min_side_px), self.max_side_px)
+
+
+def find_model(config: EngineConfig) -> ModelInfo:
+    """Find the model that the settings name, fetching or making it where it is not on disk yet.
+
+    Raises:
+        ModelMissing: It is nowhere, or cannot be fetched; the host mends the setting or the network.
+        ModelIncomplete: ``missing`` names every part that the folder lacks.
+    """
+    if config.model == BUILT_IN:
+        return read_model(_built_in(config.data_dir))
+    folder = Path(config.model).expanduser()
+    if folder.is_dir():
+        return read_model(folder)
+    if not _HUB_NAME.fullmatch(config.model):
+        raise ModelMissing(f"{folder} is not a folder.", folder=str(folder))
+    return _fetch(config)
+
+
+def read_model(folder: Path, name: str = "") -> ModelInfo:
+    """Prove that a folder holds a whole Z-Image checkpoint, and read its limits.
+
+    Raises:
+        ModelMissing: There is no such folder.
+        ModelIncomplete: ``missing`` names every part that is not there or broken.
+    """
+    if not folder.is_dir():
+        raise ModelMissing(f"{folder} is not a folder.", folder=str(folder))
+    missing = missing_parts(folder)
+    limits = _Limits()
+    if (folder / "sugarbot.json").is_file():
+        try:
+            limits = _Limits.model_validate_json((folder / "sugarbot.json").read_bytes())
+        except ValidationError as error:
+            missing += [
+                f"sugarbot.json ({'.'.join(map(str, each['loc']))}: {each['msg']})" for each in error.errors()
+            ]
+    if missing:
+        parts = tuple(missing)
+        raise ModelIncomplete(f"{folder} lacks {', '.join(parts)}.", folder=str(folder), missing=parts)
+    named = {**limits.model_dump(), "name": name or limits.name or folder.name}
+    info = ModelInfo(folder=folder.resolve(), **named)
+    if not info.allows(info.native_width_px, info.native_height_px):
+        flaw = "sugarbot.json (the native size is outside its own limits)"
+        raise ModelIncomplete(f"{folder} has a wrong {flaw}.", folder=str(folder), missing=(flaw,))
+    return info
+
+
+def built_in_lora_folder(model: ModelInfo) -> Path | None:
+    """Say where the LoRAs lie that came with this model; None where none did."""
+    beside = model.folder.parent if model.folder == TRAINED_DEMO.resolve() else model.folder
+    return beside / "loras" if (beside / "loras").is_dir() else None
+
+
+def _built_in(data_dir: Path) -> Path:
+    """Say the trained demo model's folder, or else that of a random stand-in, which is written once."""
+    if (TRAINED_DEMO / "model_index.json").is_file():
+        return TRAINED_DEMO
+    folder = (data_dir / "models" / "stand-in").resolve()
+    if not (folder / "model_index.json").is_file():
+        log.info("stand-in model begins", folder=str(folder))
+        # Its own process, because it needs torch and this one must stay light.
+        command = [sys.executable, "-m", "engine.demo.standin", str(folder)]
+        try:
+            subprocess.run(  # noqa: S603 - our own module and a path, no shell
+                command, check=True, timeout=STANDIN_TIMEOUT_S, stdin=subprocess.DEVNULL, capture_output=True
+            )
+        except subprocess.CalledProcessError as error:
+            last_line = error.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+            raise ModelMissing(f"The stand-in model could not be written: {last_line}") from error
+        except subprocess.TimeoutExpired as error:
+            raise ModelMissing(f"The stand-in model was not written in {STANDIN_TIMEOUT_S:.0f} s.") from error
+        log.info("stand-in model ready", folder=str(folder))
+    return folder
+
+
+def _fetch(config: EngineConfig) -> ModelInfo:
+    """Take a pinned Hub model from this machine, else download it below ``data_dir/models``."""
+    if not _COMMIT.fullmatch(config.revision):
+        raise ModelMissing(
+            f"{config.model} is no folder here, and engine.revision is not the 40 digits of a commit.",
+            model=config.model, revision=config.revision,
+        )  # fmt: skip
+    download = _hub if config.source == "hub" else _modelscope
+    folder = config.data_dir / "models" / config.model.replace("/", "--") / config.revision
+    try:
+        return read_model(folder, config.model)
+    except (ModelMissing, ModelIncomplete):
+        pass  # never fetched, or the last download broke off
+    started = time.monotonic()
+    log.info("model fetch begins", model=config.model, revision=config.revision, source=config.source)
+    try:
+        found = download(config.model, config.revision, folder)
+    except (OSError, ValueError) as error:
+        raise ModelMissing(
+            f"{config.model} could not be fetched ({type(error).__name__}: {str(error).splitlines()[0]}).",
+            model=config.model, revision=config.revision, source=config.source,
+        ) from error  # fmt: skip
+    log.info("model fetch done", folder=str(found), seconds=round(time.monotonic() - started, 1))
+    return read_model(found, config.model)
+
+
+def _hub(name: str, revision: str, folder: Path) -> Path:
+    """Use the machine's own Hub cache where it has this commit; ``HF_ENDPOINT`` names a mirror."""
+    import huggingface_hub as hub  # noqa: PLC0415 - only hosts with a Hub model pay for it
+
+    pinned: dict[str, Any] = {"revision": revision, "allow_patterns": FILES_OF_A_MODEL}
+    try:
+        return Path(hub.snapshot_download(name, local_files_only=True, **pinned))
+    except hub.errors.LocalEntryNotFoundError:
+        return Path(hub.snapshot_download(name, local_dir=folder, **pinned))
+
+
+def _modelscope(name: str, revision: str, folder: Path) -> Path:
+    """Hosts who cannot reach the Hub install ``modelscope`` themselves; it is no dependency of ours."""
+    try:
+        modelscope = importlib.import_module("modelscope")
+    except ModuleNotFoundError as error:
+        raise ModelMissing(
+            "engine.source is modelscope, but its package is not installed (pip install modelscope)."
+        ) from error
+    pinned = {"revision": revision, "allow_patterns": FILES_OF_A_MODEL, "local_dir": str(folder)}
+    return Path(modelscope.snapshot_download(name, **pinned))
