@@ -48,6 +48,7 @@ class FakeGateway:
         self.token = token
         self.url = ""
         self.heartbeat_ms = 41_250
+        self.refuse_identify = False
         self.identified: list[dict[str, Any]] = []
         self.resumed: list[dict[str, Any]] = []
         self.heartbeats: list[int | None] = []
@@ -118,7 +119,7 @@ class FakeGateway:
                 await self._resume(line, data)
 
     async def _identify(self, line: Line, data: dict[str, Any]) -> None:
-        if data["token"] != self.token:
+        if self.refuse_identify or data["token"] != self.token:
             await line.socket.close(code=4004)
             return
         self.identified.append(data)

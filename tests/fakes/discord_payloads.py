@@ -1,0 +1,127 @@
+"""What Discord sends, as small as discord.py accepts it."""
+
+from typing import Any
+
+APPLICATION_ID = "900000000000000001"
+BOT_ID = "900000000000000002"
+GUILD_ID = "900000000000000010"
+CHANNEL_ID = "900000000000000020"
+MEMBER_ID = "900000000000000030"
+MANAGE_GUILD = 1 << 5
+EPHEMERAL = 1 << 6
+LOADING = 1 << 7
+TIMESTAMP = "2026-11-23T08:00:00.000000+00:00"
+APPLICATION_COMMAND, COMPONENT, AUTOCOMPLETE = 2, 3, 4
+
+
+def user(user_id: str = MEMBER_ID, name: str = "member", *, bot: bool = False) -> dict[str, Any]:
+    return {
+        "id": user_id,
+        "username": name,
+        "global_name": None,
+        "avatar": None,
+        "discriminator": "0000" if bot else "0",
+        "public_flags": 0,
+        "flags": 0,
+        "bot": bot,
+    }
+
+
+BOT = user(BOT_ID, "sugarbot", bot=True)
+
+
+def application() -> dict[str, Any]:
+    return {
+        "id": APPLICATION_ID,
+        "name": "sugarbot",
+        "icon": None,
+        "description": "",
+        "type": None,
+        "flags": 0,
+        "verify_key": "00",
+        "bot_public": True,
+        "bot_require_code_grant": False,
+        "owner": user("900000000000000003", "host"),
+        "team": None,
+        "redirect_uris": [],
+        "interactions_endpoint_url": None,
+        "role_connections_verification_url": None,
+    }
+
+
+def ready() -> dict[str, Any]:
+    return {
+        "v": 10,
+        "user": BOT,
+        "guilds": [{"id": GUILD_ID, "unavailable": True}],
+        "application": {"id": APPLICATION_ID, "flags": 0},
+    }
+
+
+def message(message_id: str, channel_id: str, content: str = "", flags: int = 0) -> dict[str, Any]:
+    return {
+        "id": message_id,
+        "channel_id": channel_id,
+        "type": 0,
+        "content": content,
+        "author": BOT,
+        "timestamp": TIMESTAMP,
+        "edited_timestamp": None,
+        "tts": False,
+        "mention_everyone": False,
+        "mentions": [],
+        "mention_roles": [],
+        "attachments": [],
+        "embeds": [],
+        "components": [],
+        "pinned": False,
+        "flags": flags,
+    }
+
+
+def interaction(
+    interaction_id: str,
+    token: str,
+    kind: int,
+    data: dict[str, Any],
+    *,
+    user_id: str,
+    locale: str,
+    channel_id: str,
+    in_guild: bool,
+    permissions: int,
+    file_bytes: int,
+) -> dict[str, Any]:
+    """An INTERACTION_CREATE event: in a server, or in a direct message with the bot."""
+    channel: dict[str, Any] = {"id": channel_id, "type": 0, "name": "drawing", "position": 0}
+    who: dict[str, Any] = {"guild_id": GUILD_ID, "guild": {"id": GUILD_ID, "locale": "en-US", "features": []}}
+    if in_guild:
+        who["member"] = {
+            "user": user(user_id),
+            "roles": [],
+            "joined_at": TIMESTAMP,
+            "deaf": False,
+            "mute": False,
+            "flags": 0,
+            "permissions": str(permissions),
+        }
+    else:
+        channel = {"id": channel_id, "type": 1, "recipients": [user(user_id)]}
+        who = {"user": user(user_id)}
+    return {
+        "id": interaction_id,
+        "application_id": APPLICATION_ID,
+        "type": kind,
+        "token": token,
+        "version": 1,
+        "data": data,
+        "locale": locale,
+        "channel_id": channel_id,
+        "channel": channel,
+        "app_permissions": "0",
+        "entitlements": [],
+        "authorizing_integration_owners": {},
+        "context": 0 if in_guild else 1,
+        "attachment_size_limit": file_bytes,
+        **who,
+    }

@@ -1,0 +1,421 @@
+"""A small Discord on 127.0.0.1: the part of REST v10 that a bot of commands needs, beside a gateway.
+
+It remembers what people would see (``messages``), what it was asked (``requests``), and, with a ``Schema``,
+every request that the vendor would not have understood (``problems``). Faults are put in with ``faults``.
+"""
+
+import asyncio
+import itertools
+import json
+import re
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from aiohttp import web
+
+from tests.fakes import discord_payloads as payloads
+from tests.fakes.discord_gateway import FakeGateway, until
+from tests.fakes.discord_schema import Schema
+
+PREFIX = "/api/v10"
+DISCORD_EPOCH_MS = 1_420_070_400_000
+TOKEN = "a-bot-token"
+DEFERRED, MESSAGE, SUGGESTIONS = (5, 6), 4, 8
+
+
+class Refused(Exception):
+    """An answer with Discord's own error code."""
+
+    def __init__(self, status: int, code: int, text: str = "refused") -> None:
+        super().__init__(text)
+        self.status, self.code, self.text = status, code, text
+
+
+@dataclass
+class Fault:
+    """The next ``times`` requests whose path contains ``part`` get this answer instead.
+
+    Attributes:
+        after: The request is carried out first; only its answer is lost.
+        retry_after_s: For status 429.
+        delay_s: Waits before anything else.
+    """
+
+    method: str
+    part: str
+    status: int
+    code: int = 0
+    times: int = 1
+    after: bool = False
+    retry_after_s: float = 0.0
+    delay_s: float = 0.0
+
+
+@dataclass
+class Request:
+    method: str
+    path: str
+    query: dict[str, str]
+    body: Any
+    files: dict[str, bytes]
+    authorization: str
+
+
+@dataclass
+class Asked:
+    """One interaction, and what the bot made of it."""
+
+    interaction_id: str
+    token: str
+    channel_id: str
+    callbacks: list[dict[str, Any]] = field(default_factory=list)
+    message_id: str = ""
+    deleted: bool = False
+    followups: list[str] = field(default_factory=list)
+    expired: bool = False
+
+
+class FakeDiscord:
+    """``async with FakeDiscord(schema) as discord: …``; addresses in ``api_base`` and ``gateway.url``."""
+
+    def __init__(self, schema: Schema | None = None) -> None:
+        self.schema = schema
+        self.problems: list[str] = []
+        self.requests: list[Request] = []
+        self.faults: list[Fault] = []
+        self.messages: dict[str, dict[str, Any]] = {}
+        self.files: dict[str, dict[str, bytes]] = {}
+        self.edits: dict[str, list[dict[str, Any]]] = {}
+        self.commands: list[dict[str, Any]] = []
+        self.asked: dict[str, Asked] = {}
+        self.closed_channels: dict[str, tuple[int, int]] = {}
+        self.gateway = FakeGateway(TOKEN, payloads.ready())
+        self._events: dict[str, dict[str, Any]] = {}
+        self._nonces: dict[tuple[str, str], str] = {}
+        self._counter = itertools.count(1)
+
+    async def __aenter__(self) -> Self:
+        app = web.Application(client_max_size=64 * 1024 * 1024)
+        app.router.add_get("/gateway", self.gateway.serve)
+        app.router.add_route("*", PREFIX + "/{path:.*}", self._serve)
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        port = self._runner.addresses[0][1]
+        self.api_base = f"http://127.0.0.1:{port}{PREFIX}"
+        self.gateway.url = f"ws://127.0.0.1:{port}/gateway"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.gateway.close()
+        await self._runner.cleanup()
+
+    # What a test does as a person.
+
+    async def slash(self, name: str, options: dict[str, Any] | None = None, **where: Any) -> Asked:
+        """Give a slash command: ``slash("lora switch", {"name": "sugar"})``."""
+        return await self._interact(payloads.APPLICATION_COMMAND, _command(name, options or {}), **where)
+
+    async def suggest(self, name: str, option: str, typed: str, **where: Any) -> list[dict[str, Any]]:
+        """Type into an option and return the suggestions."""
+        data = _command(name, {option: typed}, focused=option)
+        asked = await self._interact(payloads.AUTOCOMPLETE, data, **where)
+        await until(lambda: asked.callbacks)
+        choices: list[dict[str, Any]] = asked.callbacks[0]["data"]["choices"]
+        return choices
+
+    async def press(self, message_id: str, custom_id: str = "", **where: Any) -> Asked:
+        """Press a message's button; its first one unless ``custom_id`` says another."""
+        message = self.messages[message_id]
+        data = {"component_type": 2, "custom_id": custom_id or self.buttons(message_id)[0]["custom_id"]}
+        return await self._interact(payloads.COMPONENT, data, message=message, **where)
+
+    def buttons(self, message_id: str) -> list[dict[str, Any]]:
+        """The buttons that a message shows."""
+        rows = self.messages[message_id]["components"]
+        return [button for row in rows for button in row["components"]]
+
+    def shown(self, asked: Asked) -> dict[str, Any]:
+        """The answer to an interaction as it reads now."""
+        return self.messages[asked.message_id]
+
+    def in_channel(self, channel_id: str) -> list[dict[str, Any]]:
+        """The ordinary messages of a channel, answers to interactions left out."""
+        answers = {one.message_id for one in self.asked.values()}
+        return [
+            message
+            for message in self.messages.values()
+            if message["channel_id"] == channel_id and message["id"] not in answers
+        ]
+
+    async def replay(self, asked: Asked) -> None:
+        """Send the same interaction once more, as a resumed gateway may."""
+        await self.gateway.dispatch("INTERACTION_CREATE", self._events[asked.token])
+
+    async def _interact(
+        self,
+        kind: int,
+        data: dict[str, Any],
+        *,
+        user_id: str = payloads.MEMBER_ID,
+        locale: str = "en-US",
+        channel_id: str = payloads.CHANNEL_ID,
+        in_guild: bool = True,
+        permissions: int = 0,
+        file_bytes: int = 10 * 1024 * 1024,
+        message: dict[str, Any] | None = None,
+        age_s: float = 0.0,
+    ) -> Asked:
+        asked = Asked(self._snowflake(age_s), f"interaction-token-{next(self._counter)}", channel_id)
+        self.asked[asked.token] = asked
+        event = payloads.interaction(
+            asked.interaction_id,
+            asked.token,
+            kind,
+            data,
+            user_id=user_id,
+            locale=locale,
+            channel_id=channel_id,
+            in_guild=in_guild,
+            permissions=permissions,
+            file_bytes=file_bytes,
+        )
+        if message is not None:
+            event["message"] = message
+        self._events[asked.token] = event
+        await self.gateway.dispatch("INTERACTION_CREATE", event)
+        return asked
+
+    # What the bot asks for.
+
+    async def _serve(self, http: web.Request) -> web.Response:
+        request = await _read(http)
+        self.requests.append(request)
+        if self.schema is not None:
+            self.problems += self.schema.problems(
+                request.method, request.path, request.query, request.body, tuple(request.files)
+            )
+        fault = self._fault(request)
+        if fault is not None and not fault.after:
+            await asyncio.sleep(fault.delay_s)
+            return _faulty(fault)
+        try:
+            answer = await self._route(request)
+        except Refused as refused:
+            return _json({"code": refused.code, "message": refused.text}, refused.status)
+        if fault is not None:
+            return _faulty(fault)
+        return web.Response(status=204) if answer is None else _json(answer)
+
+    def _fault(self, request: Request) -> Fault | None:
+        for fault in self.faults:
+            if fault.times and fault.method == request.method and fault.part in request.path:
+                fault.times -= 1
+                return fault
+        return None
+
+    async def _route(self, request: Request) -> Any:
+        for method, pattern, answer in _ROUTES:
+            match = re.fullmatch(pattern, request.path)
+            if match and method == request.method:
+                if not request.path.startswith(("/webhooks", "/interactions")):
+                    self._check_token(request)
+                return await answer(self, request, *match.groups())
+        raise Refused(404, 0, f"the fake knows no {request.method} {request.path}")
+
+    def _check_token(self, request: Request) -> None:
+        if request.authorization != f"Bot {self.gateway.token}":
+            raise Refused(401, 0, "401: Unauthorized")
+
+    async def _me(self, request: Request) -> Any:
+        return payloads.BOT
+
+    async def _application(self, request: Request) -> Any:
+        return payloads.application()
+
+    async def _set_commands(self, request: Request, application_id: str) -> Any:
+        fixed = {"application_id": application_id, "version": "1", "default_member_permissions": None}
+        self.commands = [{**fixed, **command, "id": self._snowflake()} for command in request.body]
+        return self.commands
+
+    async def _callback(self, request: Request, interaction_id: str, token: str) -> Any:
+        asked = self.asked.get(token)
+        if asked is None or asked.interaction_id != interaction_id or asked.expired:
+            raise Refused(404, 10062, "Unknown interaction")
+        if asked.callbacks:
+            raise Refused(400, 40060, "Interaction has already been acknowledged.")
+        asked.callbacks.append(request.body)
+        kind, data = request.body["type"], request.body.get("data") or {}
+        if kind == SUGGESTIONS:
+            return {"interaction": {"id": interaction_id, "type": payloads.AUTOCOMPLETE}}
+        flags = data.get("flags", 0) | (payloads.LOADING if kind in DEFERRED else 0)
+        message = self._new_message(asked.channel_id, data.get("content", ""), flags)
+        asked.message_id = message["id"]
+        return {
+            "interaction": {
+                "id": interaction_id,
+                "type": payloads.APPLICATION_COMMAND,
+                "response_message_id": message["id"],
+                "response_message_loading": kind in DEFERRED,
+                "response_message_ephemeral": bool(flags & payloads.EPHEMERAL),
+            },
+            "resource": {"type": kind, "message": message},
+        }
+
+    def _answer_of(self, token: str) -> Asked:
+        asked = self.asked.get(token)
+        if asked is None or asked.expired:
+            raise Refused(401, 50027, "Invalid Webhook Token")
+        return asked
+
+    async def _get_answer(self, request: Request, application_id: str, token: str) -> Any:
+        return self._message(self._answer_of(token).message_id)
+
+    async def _edit_answer(self, request: Request, application_id: str, token: str, message_id: str) -> Any:
+        asked = self._answer_of(token)
+        message = self._message(asked.message_id if message_id == "@original" else message_id)
+        message["flags"] &= ~payloads.LOADING
+        return self._change(message, request)
+
+    async def _delete_answer(self, request: Request, application_id: str, token: str) -> Any:
+        asked = self._answer_of(token)
+        self._message(asked.message_id)
+        del self.messages[asked.message_id]
+        asked.deleted = True
+
+    async def _follow_up(self, request: Request, application_id: str, token: str) -> Any:
+        asked = self._answer_of(token)
+        message = self._new_message(asked.channel_id, flags=request.body.get("flags", 0))
+        asked.followups.append(message["id"])
+        return self._change(message, request)
+
+    async def _create_message(self, request: Request, channel_id: str) -> Any:
+        self._check_channel(channel_id)
+        body = request.body
+        if body.get("enforce_nonce") and (channel_id, body["nonce"]) in self._nonces:
+            return self.messages[self._nonces[channel_id, body["nonce"]]]
+        message = self._new_message(channel_id)
+        self._nonces[channel_id, str(body.get("nonce"))] = message["id"]
+        return self._change(message, request)
+
+    async def _edit_message(self, request: Request, channel_id: str, message_id: str) -> Any:
+        self._check_channel(channel_id)
+        return self._change(self._message(message_id), request)
+
+    async def _open_direct(self, request: Request) -> Any:
+        person = request.body["recipient_id"]
+        return {"id": self.direct_channel(str(person)), "type": 1, "recipients": [payloads.user(str(person))]}
+
+    @staticmethod
+    def direct_channel(user_id: str) -> str:
+        """The id of the channel between the bot and this person."""
+        return str(int(user_id) + 5_000)
+
+    def _check_channel(self, channel_id: str) -> None:
+        if channel_id in self.closed_channels:
+            raise Refused(*self.closed_channels[channel_id])
+
+    def _message(self, message_id: str) -> dict[str, Any]:
+        if message_id not in self.messages:
+            raise Refused(404, 10008, "Unknown Message")
+        return self.messages[message_id]
+
+    def _new_message(self, channel_id: str, content: str = "", flags: int = 0) -> dict[str, Any]:
+        message = payloads.message(self._snowflake(), channel_id, content, flags)
+        self.messages[message["id"]] = message
+        return message
+
+    def _change(self, message: dict[str, Any], request: Request) -> dict[str, Any]:
+        """Apply a message's new parts; attachments that the request does not keep are gone."""
+        body = request.body
+        message |= {key: body[key] for key in ("content", "components", "flags") if body.get(key) is not None}
+        if "attachments" in body or request.files:
+            kept = {one["id"]: one for one in message["attachments"]}
+            message["attachments"] = [
+                kept.get(str(one["id"])) or self._attach(message["id"], one, request.files)
+                for one in body.get("attachments", [])
+            ]
+        self.edits.setdefault(message["id"], []).append(dict(message))
+        return message
+
+    def _attach(self, message_id: str, one: dict[str, Any], files: dict[str, bytes]) -> dict[str, Any]:
+        data = files[f"files[{one['id']}]"]
+        self.files.setdefault(message_id, {})[one["filename"]] = data
+        return {
+            "id": self._snowflake(),
+            "filename": one["filename"],
+            "description": one.get("description"),
+            "size": len(data),
+            "url": "http://127.0.0.1/never",
+            "proxy_url": "http://127.0.0.1/never",
+        }
+
+    def _snowflake(self, age_s: float = 0.0) -> str:
+        made_ms = int((time.time() - age_s) * 1000) - DISCORD_EPOCH_MS
+        return str((made_ms << 22) | (next(self._counter) & 0xFFF))
+
+
+Route = Callable[..., Awaitable[Any]]
+_ROUTES: tuple[tuple[str, str, Route], ...] = (
+    ("GET", r"/users/@me", FakeDiscord._me),
+    ("GET", r"/oauth2/applications/@me", FakeDiscord._application),
+    ("PUT", r"/applications/(\d+)/commands", FakeDiscord._set_commands),
+    ("POST", r"/interactions/(\d+)/([\w-]+)/callback", FakeDiscord._callback),
+    ("GET", r"/webhooks/(\d+)/([\w-]+)/messages/@original", FakeDiscord._get_answer),
+    ("PATCH", r"/webhooks/(\d+)/([\w-]+)/messages/(@original|\d+)", FakeDiscord._edit_answer),
+    ("DELETE", r"/webhooks/(\d+)/([\w-]+)/messages/@original", FakeDiscord._delete_answer),
+    ("POST", r"/webhooks/(\d+)/([\w-]+)", FakeDiscord._follow_up),
+    ("POST", r"/channels/(\d+)/messages", FakeDiscord._create_message),
+    ("PATCH", r"/channels/(\d+)/messages/(\d+)", FakeDiscord._edit_message),
+    ("POST", r"/users/@me/channels", FakeDiscord._open_direct),
+)
+
+
+async def _read(http: web.Request) -> Request:
+    body: Any = None
+    files: dict[str, bytes] = {}
+    if http.content_type == "multipart/form-data":
+        form = await http.post()
+        body = json.loads(str(form["payload_json"]))
+        files = {name: part.file.read() for name, part in form.items() if isinstance(part, web.FileField)}
+    elif http.can_read_body:
+        body = json.loads(await http.read())
+    return Request(
+        http.method,
+        http.path.removeprefix(PREFIX),
+        dict(http.query),
+        body,
+        files,
+        http.headers.get("Authorization", ""),
+    )
+
+
+def _command(name: str, options: dict[str, Any], focused: str = "") -> dict[str, Any]:
+    types = {bool: 5, int: 4, float: 10, str: 3}
+    given = [
+        {"name": key, "type": types[type(value)], "value": value}
+        | ({"focused": True} if key == focused else {})
+        for key, value in options.items()
+    ]
+    top, _, below = name.partition(" ")
+    if below:
+        given = [{"name": below, "type": 1, "options": given}]
+    return {"id": "900000000000000099", "name": top, "type": 1, "options": given}
+
+
+def _json(data: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    # discord.py reads JSON only where the type stands alone, as Discord writes it
+    return web.Response(
+        body=json.dumps(data).encode(), status=status, content_type="application/json", headers=headers
+    )
+
+
+def _faulty(fault: Fault) -> web.Response:
+    body: dict[str, Any] = {"code": fault.code, "message": "a fault of the test"}
+    if fault.status != 429:
+        return _json(body, fault.status)
+    limited = {"retry_after": fault.retry_after_s, "global": False}
+    return _json(body | limited, 429, {"Via": "1.1 fake", "Retry-After": str(fault.retry_after_s)})

@@ -1,0 +1,141 @@
+"""A DiscordChat with the real discord.py, connected over sockets to a Discord of ours."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from bot.chats.discord_ import DiscordChat, DiscordConfig
+from bot.commands.values import Command, Draw, Reroll
+from bot.desk.outcomes import (
+    Address,
+    CancelAsked,
+    JobState,
+    LoraCard,
+    Outcome,
+    Parcel,
+    PictureFile,
+    Platform,
+    Receipt,
+    Recipe,
+    Visit,
+)
+from bot.errors import PersonError
+from tests.fakes.desk import ScriptedDesk
+from tests.fakes.discord_payloads import MEMBER_ID
+from tests.fakes.discord_schema import Schema, load
+from tests.fakes.discord_server import TOKEN, FakeDiscord
+from tests.fakes.renderer import tiny_png
+from tests.fakes.specs import SPECS
+
+JOB_ID = "k3f9job0000000000000a2"
+RECIPE = Recipe("a face", (), 512, 768, seed=7, count=2, steps=8)
+RECEIPT = Receipt(JOB_ID, RECIPE, price=2, credits_left=18, place=1, wait_s=12.0)
+CARDS = tuple(
+    LoraCard(f"sugar{number}", {"en": f"Sugar {number}", "zh-CN": f"糖 {number}"}, "", 0.8)
+    for number in range(40)
+)
+
+
+def answer(command: Command, visit: Visit) -> Outcome:
+    """What the desk says unless a test wants otherwise: drawings are accepted, cancels too."""
+    return RECEIPT if isinstance(command, Draw | Reroll) else CancelAsked(JOB_ID, was_running=True)
+
+
+def refusing(error: PersonError) -> Callable[[Command, Visit], Outcome]:
+    """A desk that refuses everything with this."""
+
+    def refuse(command: Command, visit: Visit) -> Outcome:
+        raise error
+
+    return refuse
+
+
+@pytest.fixture(scope="session")
+def schema() -> Schema | None:
+    """The vendor's schema; without it everything runs, and the test of the checks themselves says so."""
+    file = SPECS / "discord" / "openapi.json"
+    return load(file) if file.is_file() else None
+
+
+@pytest.fixture
+async def discord(schema: Schema | None) -> AsyncIterator[FakeDiscord]:
+    """A running server; every request it got must have been one that Discord understands."""
+    async with FakeDiscord(schema) as server:
+        yield server
+    assert not server.problems
+
+
+@pytest.fixture
+def desk() -> ScriptedDesk:
+    return ScriptedDesk(answer, CARDS)
+
+
+@pytest.fixture
+def config(discord: FakeDiscord, tmp_path: Path) -> DiscordConfig:
+    return DiscordConfig(
+        token=SecretStr(TOKEN),
+        menu_file=tmp_path / "discord-menu.sha256",
+        api_base=discord.api_base,
+        gateway=discord.gateway.url,
+        open_timeout_s=5.0,
+        status_interval_s=0.05,
+    )
+
+
+@asynccontextmanager
+async def opened(config: DiscordConfig, desk: ScriptedDesk) -> AsyncIterator[DiscordChat]:
+    """The chat, open and serving."""
+    chat = DiscordChat(config, desk)
+    try:
+        await chat.open()
+        serving = asyncio.create_task(chat.serve(), name="serve")
+        yield chat
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+    finally:
+        await chat.close()
+
+
+@pytest.fixture
+async def chat(config: DiscordConfig, desk: ScriptedDesk) -> AsyncIterator[DiscordChat]:
+    async with opened(config, desk) as chat:
+        yield chat
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> tuple[PictureFile, ...]:
+    """Two small PNG files on disk."""
+    made = []
+    for index in range(2):
+        path = tmp_path / f"{index}.png"
+        path.write_bytes(tiny_png(7 + index))
+        made.append(PictureFile(index, 7 + index, path))
+    return tuple(made)
+
+
+def parcel_of(address: Address, pictures: tuple[PictureFile, ...], **changed: Any) -> Parcel:
+    """A finished job on its way."""
+    facts: dict[str, Any] = {
+        "job_id": JOB_ID,
+        "address": address,
+        "user_id": MEMBER_ID,
+        "user_name": "a member",
+        "locale": "en",
+        "private": False,
+        "state": JobState.DONE,
+        "recipe": RECIPE,
+        "pictures": pictures,
+        "price": 2,
+        "refund": 0,
+        "credits_left": 18,
+        "seconds": 1.5,
+    }
+    return Parcel(**facts | changed)
+
+
+__all__ = ["JOB_ID", "RECEIPT", "RECIPE", "Platform", "opened", "parcel_of", "refusing"]

@@ -1,0 +1,144 @@
+"""Opening, greeting, declaring the menu, staying connected."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from pydantic import SecretStr
+
+from bot.chats.discord_ import DiscordChat, DiscordConfig
+from bot.errors import PlatformUnreachable, TokenRefused
+from tests.fakes.desk import ScriptedDesk
+from tests.fakes.discord_gateway import until
+from tests.fakes.discord_server import Fault, FakeDiscord
+from tests.integration.discord.conftest import opened
+
+
+async def test_opening_identifies_without_privileged_intents_over_zlib(
+    discord: FakeDiscord, chat: DiscordChat
+) -> None:
+    (identity,) = discord.gateway.identified
+    assert identity["intents"] == 1  # guilds alone
+    assert discord.gateway.compressions == ["zlib-stream"]
+    await until(lambda: discord.gateway.heartbeats)
+
+
+async def test_a_refused_token_is_said_as_such(config: DiscordConfig, desk: ScriptedDesk) -> None:
+    chat = DiscordChat(replace(config, token=SecretStr("another")), desk)
+    with pytest.raises(TokenRefused) as refused:
+        await chat.open()
+    await chat.close()
+    assert refused.value.facts == {"platform": "discord"}
+
+
+async def test_a_token_that_only_the_gateway_refuses_is_said_as_such(
+    discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk
+) -> None:
+    discord.gateway.token = "replaced"
+    chat = DiscordChat(replace(config, token=SecretStr("replaced")), desk)
+    discord.gateway.refuse_identify = True
+    with pytest.raises(TokenRefused):
+        await chat.open()
+    await chat.close()
+
+
+async def test_a_discord_that_is_not_there_is_said_as_such(config: DiscordConfig, desk: ScriptedDesk) -> None:
+    chat = DiscordChat(replace(config, api_base="http://127.0.0.1:9/api/v10"), desk)
+    with pytest.raises(PlatformUnreachable):
+        await chat.open()
+    await chat.close()
+
+
+async def test_a_gateway_that_is_not_there_is_said_as_such(config: DiscordConfig, desk: ScriptedDesk) -> None:
+    chat = DiscordChat(replace(config, gateway="ws://127.0.0.1:9/gateway"), desk)
+    with pytest.raises(PlatformUnreachable):
+        await chat.open()
+    await chat.close()
+
+
+async def test_a_discord_that_never_answers_is_given_up_in_time(
+    discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk
+) -> None:
+    discord.faults.append(Fault("GET", "/users/@me", 500, delay_s=1.0))
+    chat = DiscordChat(replace(config, open_timeout_s=0.1), desk)
+    with pytest.raises(PlatformUnreachable, match="no answer"):
+        await chat.open()
+    await chat.close()
+
+
+async def test_closing_twice_and_closing_what_never_opened_do_nothing(
+    config: DiscordConfig, desk: ScriptedDesk
+) -> None:
+    chat = DiscordChat(config, desk)
+    await chat.close()
+    await chat.close()
+
+
+async def test_the_menu_is_declared_once_and_again_only_when_it_changed(
+    discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk
+) -> None:
+    for _ in range(2):
+        async with opened(config, desk):
+            pass
+    assert [request.method for request in discord.requests].count("PUT") == 1
+    config.menu_file.write_text("of another version")
+    async with opened(config, desk):
+        pass
+    assert [request.method for request in discord.requests].count("PUT") == 2
+
+
+async def test_the_menu_speaks_both_languages_and_declares_where_it_works(
+    discord: FakeDiscord, chat: DiscordChat
+) -> None:
+    menu = {command["name"]: command for command in discord.commands}
+    assert set(menu) == {"sugar", "lora", "mine", "quota", "cancel", "help"}
+    assert menu["sugar"]["name_localizations"]["zh-CN"] == "画图"
+    assert menu["sugar"]["contexts"] == [0, 1, 2]
+    assert menu["sugar"]["integration_types"] == [0, 1]
+    options = {option["name"]: option for option in menu["sugar"]["options"]}
+    assert list(options)[0] == "prompt"
+    assert options["seed"]["max_value"] == 2**32 - 1
+    assert options["lora"]["autocomplete"]
+    assert options["lips"]["autocomplete"]
+    assert options["size"]["name_localizations"]["zh-CN"] == "尺寸"
+    switch = next(one for one in menu["lora"]["options"] if one["name"] == "switch")
+    assert switch["name_localizations"]["zh-CN"] == "切换"
+    where = next(one for one in switch["options"] if one["name"] == "where")
+    assert [choice["value"] for choice in where["choices"]] == ["chat", "bot"]
+
+
+@pytest.mark.parametrize("how", ["drop", "ask_to_reconnect"])
+async def test_what_was_asked_while_the_line_was_down_is_answered_after_the_resume(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, how: str
+) -> None:
+    await getattr(discord.gateway, how)()
+    asked = await discord.slash("sugar", {"prompt": "a face"})
+    await until(lambda: discord.gateway.resumed, timeout_s=10)
+    await until(lambda: desk.handled)
+    await until(lambda: discord.shown(asked)["content"])
+    assert len(discord.gateway.identified) == 1
+
+
+async def test_a_session_that_cannot_be_resumed_begins_anew(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await discord.gateway.invalidate(resumable=False)
+    await until(lambda: len(discord.gateway.identified) == 2, timeout_s=15)
+    await discord.slash("sugar", {"prompt": "a face"})
+    await until(lambda: desk.handled)
+
+
+async def test_a_token_replaced_while_serving_ends_it(
+    discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk
+) -> None:
+    chat = DiscordChat(config, desk)
+    await chat.open()
+    serving = asyncio.create_task(chat.serve())
+    await discord.gateway.refuse(4004)
+    with pytest.raises(TokenRefused):
+        await serving
+    await chat.close()
+
+
+async def test_no_secret_stands_in_what_can_be_printed(config: DiscordConfig) -> None:
+    assert config.token.get_secret_value() not in repr(config)
