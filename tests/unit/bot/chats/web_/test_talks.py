@@ -1,0 +1,133 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.chats.web_.card import CardView
+from bot.chats.web_.conversation import Answered, Said
+from bot.chats.web_.talks import Talks, Wishes, language_of
+from bot.commands.values import Cancel, Command, Draw, LoraWish, Pixels, Quota, Ratio
+from bot.desk.outcomes import Credits, Outcome, Platform, Visit
+from bot.errors import BadSize, PersonError, SugarbotError
+from tests.fakes.desk import Answer, ScriptedDesk
+from tests.unit.bot.chats.making import JOB
+
+CREDITS = Credits(12, 40, 1_800_000_000)
+WISHES = Wishes(lora="anime", weight=0.7, ratio=Ratio(2, 3), count=2)
+
+
+def make_talks(answer: Answer = lambda *_: CREDITS) -> tuple[Talks, ScriptedDesk]:
+    desk = ScriptedDesk(answer)
+    return Talks(desk, lambda: CardView("CPU", 1, 1, 2, "a test")), desk
+
+
+def test_controls_fill_what_the_text_left_unsaid() -> None:
+    drawing = WISHES.join(Draw("a face"))
+
+    assert drawing == Draw("a face", loras=(LoraWish("anime", 0.7),), size=Ratio(2, 3), count=2)
+
+
+def test_what_the_text_says_goes_before_the_controls() -> None:
+    typed = Draw("a face", loras=(LoraWish("sugar"),), size=Pixels(512, 768), count=4)
+
+    assert WISHES.join(typed) == typed
+
+
+def test_controls_change_no_other_command() -> None:
+    assert WISHES.join(Quota()) == Quota()
+
+
+@pytest.mark.parametrize(
+    ("header", "locale"),
+    [
+        ("zh-CN,zh;q=0.9,en;q=0.8", "zh-CN"),
+        ("zh-TW", "zh-CN"),
+        ("en-US,en;q=0.9,zh;q=0.8", "en"),
+        ("fr", "en"),
+        ("", "en"),
+    ],
+)
+def test_a_page_speaks_the_browser_s_first_language(header: str, locale: str) -> None:
+    assert language_of(header) == locale
+
+
+@given(st.text(max_size=200))
+def test_any_language_header_gives_a_language(header: str) -> None:
+    assert language_of(header) in ("en", "zh-CN")
+
+
+async def test_a_message_and_its_answer_join_the_conversation() -> None:
+    talks, desk = make_talks()
+    talk = talks.open("page", "zh-CN")
+
+    await talks.say(talk, "/quota", Wishes())
+
+    assert talk.entries == [Said("/quota"), Answered(CREDITS)]
+    ((command, visit),) = desk.handled
+    assert command == Quota()
+    assert (visit.platform, visit.user_id, visit.locale) == (Platform.WEB, "local", "zh-CN")
+    assert visit.address.chat_id == "page"
+
+
+async def test_every_message_is_an_event_of_its_own() -> None:
+    talks, desk = make_talks()
+    talk = talks.open("page", "en")
+
+    await talks.say(talk, "/quota", Wishes())
+    await talks.say(talk, "/quota", Wishes())
+
+    assert len({visit.event_id for _, visit in desk.handled}) == 2
+
+
+async def test_a_refusal_is_an_answer() -> None:
+    talks, desk = make_talks()
+    talk = talks.open("page", "en")
+
+    await talks.say(talk, "a face --size 0", Wishes())
+
+    assert desk.handled == []
+    assert isinstance(talk.entries[-1], Answered)
+    assert isinstance(talk.entries[-1].outcome, BadSize)
+
+
+async def test_a_press_is_the_command_it_carries() -> None:
+    talks, desk = make_talks()
+
+    await talks.press(talks.open("page", "en"), f"v1:c:{JOB}")
+
+    assert desk.handled[0][0] == Cancel(JOB)
+
+
+@given(st.text(max_size=100))
+async def test_a_forged_press_is_refused(data: str) -> None:
+    talks, desk = make_talks()
+    talk = talks.open("page", "en")
+
+    await talks.press(talk, data)
+
+    assert desk.handled == []
+    assert isinstance(talk.entries[-1], Answered)
+    assert isinstance(talk.entries[-1].outcome, PersonError)
+
+
+async def test_one_broken_message_does_not_end_the_page(capsys: pytest.CaptureFixture[str]) -> None:
+    def broken(_command: Command, _visit: Visit) -> Outcome:
+        raise ZeroDivisionError
+
+    talks, _ = make_talks(broken)
+    talk = talks.open("page", "en")
+
+    await talks.say(talk, "the words of a prompt", Wishes())
+
+    assert isinstance(talk.entries[-1], Answered)
+    assert isinstance(talk.entries[-1].outcome, SugarbotError)
+    assert "the words of a prompt" not in capsys.readouterr().out
+
+
+def test_a_closed_page_is_forgotten() -> None:
+    talks, _ = make_talks()
+    talks.open("page", "en")
+
+    talks.close("page")
+
+    assert talks.find("page") is None
+    assert talks.picture("page", JOB, 0) is None

@@ -1,0 +1,164 @@
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.chats.web_.card import CardView
+from bot.chats.web_.conversation import Conversation
+from bot.chats.web_.view import card_html, header_html, talk_html
+from bot.desk.outcomes import Credits, History, HistoryEntry, JobState, PictureFile
+from bot.errors import BadSize
+from engine.request import FailReason
+from tests.unit.bot.chats.making import JOB, make_parcel, make_receipt, make_recipe, make_status
+
+GIB = 2**30
+
+
+class Page(HTMLParser):
+    """The tags and the text of a page as a browser would see them."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+    def having(self, attribute: str) -> list[str | None]:
+        return [attributes[attribute] for _, attributes in self.tags if attribute in attributes]
+
+
+def make_talk(locale: str = "en") -> Conversation:
+    return Conversation("page", locale)
+
+
+def seen(talk: Conversation) -> Page:
+    return Page(talk_html(talk))
+
+
+def test_an_empty_page_offers_examples() -> None:
+    assert "Sugar面部" in seen(make_talk()).text
+    assert len(seen(make_talk()).having("data-example")) > 1
+
+
+def test_a_waiting_job_says_its_place_and_can_be_cancelled() -> None:
+    talk = make_talk()
+    talk.answer(make_receipt(place=2))
+
+    page = seen(talk)
+
+    assert "2 ahead of you" in page.text
+    assert page.having("data-press") == [f"v1:c:{JOB}"]
+    assert page.having("aria-valuenow") == ["0"]
+
+
+def test_progress_counts_every_step_of_every_picture() -> None:
+    talk = make_talk()
+    talk.show(make_status(count=2, index=1, step=4, steps=8))
+
+    assert seen(talk).having("aria-valuenow") == ["75"]
+
+
+def test_a_finished_job_shows_its_pictures_and_can_be_drawn_again(tmp_path: Path) -> None:
+    talk = make_talk()
+    talk.answer(make_receipt())
+    talk.deliver(make_parcel(paths=(tmp_path / "a.png", tmp_path / "b.png")))
+
+    page = seen(talk)
+
+    assert [image["src"] for image in page.all("img")] == [f"pictures/page/{JOB}/{n}.png" for n in (0, 1)]
+    assert page.having("data-press") == [f"v1:r:{JOB}"]
+    assert "512 × 768" in page.text
+    assert page.having("role") == ["log"]  # and no progress bar any more
+
+
+def test_a_failed_job_says_why_and_shows_no_picture() -> None:
+    talk = make_talk()
+    talk.deliver(make_parcel(state=JobState.FAILED, fail=FailReason.OUT_OF_MEMORY, refund=1))
+
+    page = seen(talk)
+
+    assert page.all("img") == []
+    assert "1" in page.text
+    assert any("refusal" in (css or "") for css in page.having("class"))
+
+
+def test_history_shows_earlier_pictures(tmp_path: Path) -> None:
+    talk = make_talk()
+    entry = HistoryEntry("old1", JobState.DONE, 0, make_recipe(), (PictureFile(0, 7, tmp_path / "a.png"),))
+    talk.answer(History((entry,)))
+
+    page = seen(talk)
+
+    assert page.all("img")[0]["src"] == "pictures/page/old1/0.png"
+    assert page.having("data-press") == ["v1:r:old1"]
+
+
+def test_an_empty_history_still_says_something() -> None:
+    talk = make_talk()
+    talk.answer(History(()))
+
+    assert seen(talk).text.strip()
+
+
+def test_the_whole_conversation_changes_its_language() -> None:
+    talk = make_talk()
+    talk.answer(Credits(12, 40, 1_800_000_000))
+    talk.answer(BadSize(text="0"))
+    english = seen(talk).text
+
+    talk.locale = "zh-CN"
+
+    assert seen(talk).text != english
+    assert seen(talk).having("lang") == ["zh-CN"]
+
+
+@given(st.text(min_size=1, max_size=80))
+@pytest.mark.parametrize("frame", ["{}", "<script>alert(1)</script>{}", '"><img src=x onerror=alert(1)>{}'])
+def test_what_people_type_is_text_and_never_markup(frame: str, typed: str) -> None:
+    hostile = frame.format(typed)
+    talk, calm = make_talk(), make_talk()
+    for one, prompt in ((talk, hostile), (calm, "calm")):
+        one.say(prompt)
+        one.answer(BadSize(text=prompt))
+        one.deliver(make_parcel(recipe=make_recipe(prompt), paths=(Path("a.png"),)))
+
+    def bones(page: Page) -> list[tuple[str, list[str]]]:
+        return [(tag, sorted(attributes)) for tag, attributes in page.tags]
+
+    assert bones(seen(talk)) == bones(seen(calm))
+
+
+def test_the_panel_shows_the_card_in_numbers() -> None:
+    card = CardView("NVIDIA A10", 9 * GIB, 3 * GIB, 12 * GIB, "NVML", 3, JOB, 5, 8, "sugar")
+
+    page = Page(card_html(card, "en"))
+
+    assert "9.0 of 12.0 GiB used" in page.text
+    assert "3.0 GiB free" in page.text
+    assert page.having("aria-valuenow") == ["75"]
+    for fact in ("NVIDIA A10", "NVML", JOB, "step 5 of 8", "sugar"):
+        assert fact in page.text
+
+
+def test_the_panel_of_an_idle_card_of_unknown_size_is_whole() -> None:
+    page = Page(card_html(CardView("CPU", 0, 0, 0, "unknown"), "en"))
+
+    assert "idle" in page.text
+    assert "none" in page.text
+    assert page.having("aria-valuenow") == ["0"]
+
+
+def test_the_head_names_the_house() -> None:
+    assert "Sugarbot" in Page(header_html("zh-CN")).text
