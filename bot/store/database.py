@@ -73,18 +73,13 @@ class Database:
             raise RuntimeError("after_commit needs a transaction of this task")
         self._after_commit.append(effect)
 
-    async def rows(self, file_name: str, query: str, **values: Value) -> list[sqlite3.Row]:
+    async def rows(self, file_name: str, query: str, /, **values: Value) -> list[sqlite3.Row]:
         """Run the named statement of this file with ``:name`` values, and return all its rows."""
         sql = load_queries(file_name)[query]
         if self._owner is asyncio.current_task():
             return await self._run(sql, values)
         async with self._lock:
             return await self._run(sql, values)
-
-    async def fold_log(self) -> None:
-        """Write the log back into the file, after whatever runs now: the last act before closing."""
-        async with self._lock:
-            await self._run("PRAGMA wal_checkpoint(TRUNCATE)")
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[None]:

@@ -60,6 +60,10 @@ class Jobs:
         )
         return job_of(rows[0]) if rows else None
 
+    async def put_back_leased(self, lease: str) -> None:
+        """Queue every job again that runs under this lease, its try not counted."""
+        await self._ask("put_back_leased", lease=lease)
+
     async def end(
         self,
         job: JobRow,

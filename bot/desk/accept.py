@@ -1,0 +1,153 @@
+"""Take a job on: origin, job, charge and ledger in one transaction, and only then the receipt.
+
+The same message twice, even at the same moment or after a crash, makes one job and two equal receipts.
+"""
+
+from collections.abc import Awaitable, Callable
+from random import Random
+
+import structlog
+
+from bot.commands.values import Draw, Reroll
+from bot.desk.outcomes import Address, Platform, Receipt, Recipe, Visit
+from bot.desk.purse import Purse
+from bot.desk.recipe import Recipes, recipe_of_job
+from bot.desk.shelf_ import Defaults
+from bot.desk.waiting import Line
+from bot.errors import Closing, NoSuchJob, NotYours, TooManyWaiting
+from bot.policy.price import price
+from bot.policy.rights import is_host
+from bot.policy.rules import Rules
+from bot.store import Store
+from bot.store.rows import JobRow, NewJob
+
+log = structlog.get_logger("bot.desk")
+
+_DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u to misread
+
+Wanted = tuple[Recipe, bool]  # and whether only the person sees it
+
+
+def new_job_id(now_ms: int, random: Random) -> str:
+    """Sixteen characters that sort by time: nine of milliseconds (good to the year 3084), seven of chance."""
+    number = now_ms << 35 | random.getrandbits(35)
+    return "".join(_DIGITS[number >> shift & 31] for shift in range(75, -1, -5))
+
+
+class Accepting:
+    """The way in."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        purse: Purse,
+        recipes: Recipes,
+        defaults: Defaults,
+        line: Line,
+        rules: Rules,
+        clock: Callable[[], int],
+        random: Random,
+    ) -> None:
+        self._store = store
+        self._purse = purse
+        self._recipes = recipes
+        self._defaults = defaults
+        self._line = line
+        self._rules = rules
+        self._clock = clock
+        self._random = random
+        self._closing = False
+
+    def close(self) -> None:
+        """From now on take no new job."""
+        self._closing = True
+
+    async def draw(self, command: Draw, visit: Visit) -> Receipt:
+        """Accept new pictures.
+
+        Raises:
+            PersonError: Refused; nothing was charged or stored.
+        """
+
+        async def wanted(person: int) -> Wanted:
+            return self._recipes.of_draw(command, await self._defaults.of(visit)), command.private
+
+        return await self._accept(visit, wanted)
+
+    async def reroll(self, command: Reroll, visit: Visit) -> Receipt:
+        """Accept an earlier job again, with a new seed, at this person's expense.
+
+        Raises:
+            PersonError: NoSuchJob, NotYours (it was private, or made elsewhere), or as ``draw``.
+        """
+
+        async def wanted(person: int) -> Wanted:
+            job = await self._store.jobs.find(command.job_id)
+            if job is None:
+                raise NoSuchJob(job_id=command.job_id)
+            if not (job.person == person or _is_open_here(job, visit) or is_host(visit, self._rules)):
+                raise NotYours(job_id=job.id)
+            return self._recipes.again(job), job.private
+
+        return await self._accept(visit, wanted)
+
+    async def _accept(self, visit: Visit, wanted: Callable[[int], Awaitable[Wanted]]) -> Receipt:
+        jobs = self._store.jobs
+        async with self._store.atomic():
+            if earlier := await jobs.of_origin(visit.platform, visit.event_id):
+                credits_left = (await self._store.people.account(earlier.person)).credits
+                return self._receipt(earlier, credits_left, repeated=True)
+            if self._closing:
+                raise Closing
+            person = await self._store.people.meet(
+                visit.platform, visit.user_id, visit.user_name, visit.locale, self._clock()
+            )
+            recipe, private = await wanted(person)
+            if len(await jobs.unended_of(person)) >= self._rules.max_waiting:
+                raise TooManyWaiting(limit=self._rules.max_waiting)
+            job = await jobs.add(self._new_job(person, visit, recipe, private), visit.event_id)
+            credits_left = await self._purse.charge(job)
+            self._store.after_commit(lambda: self._line.add(job))
+        log.info(
+            "job accepted", job_id=job.id, person=person, price=job.price, place=self._line.place(job.id)
+        )
+        return self._receipt(job, credits_left, repeated=False)
+
+    def _new_job(self, person: int, visit: Visit, recipe: Recipe, private: bool) -> NewJob:
+        now_ms = self._clock()
+        return NewJob(
+            id=new_job_id(now_ms, self._random),
+            person=person,
+            platform=visit.address.platform,
+            chat_id=visit.address.chat_id,
+            ref=visit.address.ref,
+            locale=visit.locale,
+            private=private,
+            prompt=recipe.prompt,
+            loras=recipe.loras,
+            width_px=recipe.width_px,
+            height_px=recipe.height_px,
+            seed=recipe.seed,
+            count=recipe.count,
+            steps=recipe.steps,
+            price=price(recipe.width_px, recipe.height_px, recipe.count),
+            created_ms=now_ms,
+        )
+
+    def _receipt(self, job: JobRow, credits_left: int, *, repeated: bool) -> Receipt:
+        return Receipt(
+            job_id=job.id,
+            recipe=recipe_of_job(job),
+            price=job.price,
+            credits_left=credits_left,
+            place=self._line.place(job.id),
+            wait_s=self._line.wait_s(job.id),
+            repeated=repeated,
+            address=Address(Platform(job.platform), job.chat_id, job.ref) if repeated else None,
+        )
+
+
+def _is_open_here(job: JobRow, visit: Visit) -> bool:
+    here = (visit.address.platform, visit.address.chat_id)
+    return not job.private and (job.platform, job.chat_id) == here

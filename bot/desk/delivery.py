@@ -1,0 +1,127 @@
+"""Bring ended jobs to their people: in order, again after a failure, and never twice on purpose.
+
+A parcel is ``sending`` while a chat has it. What a crash or an error interrupts may have arrived: it becomes
+``maybe`` and is tried again at the same message, where a second time changes nothing.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from bot.desk.ending import Ending
+from bot.desk.history import picture_files
+from bot.desk.outcomes import Address, JobState, Parcel, Platform, Undeliverable
+from bot.desk.progress import Board
+from bot.desk.recipe import recipe_of_job
+from bot.desk.waiting import heard
+from bot.store import Store
+from bot.store.rows import ClaimedParcel, OutboxState
+from engine.request import FailReason
+
+log = structlog.get_logger("bot.desk")
+
+LANES = 4  # deliveries at once on one platform: an album that uploads slowly holds up no other
+DELIVER_TIMEOUT_S = 120.0  # four pictures on a slow line
+BACK_OFF_S = 2.0  # doubled at every failure …
+MAX_BACK_OFF_S = 300.0  # … up to this
+MAX_ATTEMPTS = 300  # about a day; then the parcel waits for /mine
+
+
+class Delivers(Protocol):
+    """A chat, from this side."""
+
+    async def deliver(self, parcel: Parcel) -> None:
+        """Bring an ended job to its person; Undeliverable: never; any other error: not now."""
+
+
+class Delivery:
+    """The way out."""
+
+    def __init__(
+        self, *, store: Store, ending: Ending, board: Board, pictures_dir: Path, clock: Callable[[], int]
+    ) -> None:
+        self._store = store
+        self._bell = ending.posted
+        self._board = board
+        self._pictures_dir = pictures_dir
+        self._clock = clock
+        self._closing = False
+
+    def close(self) -> None:
+        """Deliver what is due, and then let ``run`` return."""
+        self._closing = True
+        self._bell.ring()
+
+    async def run(self, chats: Mapping[Platform, Delivers]) -> None:
+        """Deliver until closed. Parcels for platforms without a chat wait until there is one."""
+        async with asyncio.TaskGroup() as group:
+            for platform, chat in chats.items():
+                for lane in range(LANES):
+                    group.create_task(self._lane(platform, chat), name=f"deliver {platform} {lane}")
+
+    async def _lane(self, platform: Platform, chat: Delivers) -> None:
+        while True:
+            ring = self._bell.next_ring()
+            if parcel := await self._store.post.claim(platform, self._clock()):
+                await self._deliver(parcel, chat)
+            elif self._closing:
+                return
+            else:
+                due_ms = await self._store.post.next_due_ms(platform)
+                await heard(ring, None if due_ms is None else max(0.05, (due_ms - self._clock()) / 1_000))
+
+    async def _deliver(self, claimed: ClaimedParcel, chat: Delivers) -> None:
+        await self._board.silence(claimed.job)
+        parcel = await self._parcel(claimed.job)
+        facts = {"job_id": claimed.job, "platform": parcel.address.platform, "attempts": claimed.attempts}
+        try:
+            async with asyncio.timeout(DELIVER_TIMEOUT_S):
+                await chat.deliver(parcel)
+        except Undeliverable as reason:
+            log.warning("parcel kept", **facts, reason=str(reason))
+            await self._store.post.mark(claimed.job, OutboxState.KEPT)
+        except Exception as error:  # noqa: BLE001 - desk loop: whatever a platform raises, the parcel is tried again
+            log.warning("parcel not delivered", **facts, error=type(error).__name__)
+            await self._try_later(claimed)
+        else:
+            log.info("parcel delivered", **facts)
+            await self._store.post.mark(claimed.job, OutboxState.SENT)
+
+    async def _try_later(self, claimed: ClaimedParcel) -> None:
+        if claimed.attempts >= MAX_ATTEMPTS:
+            await self._store.post.mark(claimed.job, OutboxState.KEPT)
+            return
+        due_ms = self._clock() + int(1_000 * back_off_s(claimed.attempts))
+        await self._store.post.mark(claimed.job, OutboxState.MAYBE, due_ms)
+
+    async def _parcel(self, job_id: str) -> Parcel:
+        async with self._store.atomic():
+            job = await self._store.jobs.find(job_id)
+            if job is None or job.ended_ms is None:
+                raise LookupError(f"the outbox holds {job_id}, which has not ended")
+            person = await self._store.post.parcel(job_id)
+            files = await picture_files(self._store, self._pictures_dir, [job_id])
+        return Parcel(
+            job_id=job.id,
+            address=Address(Platform(job.platform), job.chat_id, job.ref),
+            user_id=person.user_id,
+            user_name=person.user_name,
+            locale=job.locale,
+            private=job.private,
+            state=JobState(job.state),
+            recipe=recipe_of_job(job),
+            pictures=tuple(files[job_id]),
+            price=job.price,
+            refund=person.refund,
+            credits_left=person.credits,
+            seconds=(job.ended_ms - (job.started_ms or job.ended_ms)) / 1_000,
+            fail=FailReason(job.fail) if job.fail else None,
+        )
+
+
+def back_off_s(attempts: int) -> float:
+    """Seconds until a parcel that failed ``attempts`` times is tried again."""
+    return min(MAX_BACK_OFF_S, BACK_OFF_S * 2.0 ** min(attempts - 1, 16))

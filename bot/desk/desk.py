@@ -1,0 +1,196 @@
+"""The desk: every use case behind one door, and the loops that keep a job moving.
+
+It answers chats from the store and never waits for a picture. What it said survives a crash; what a crash
+interrupted it finds again at the start of ``run``.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from random import Random, SystemRandom
+from typing import Protocol, assert_never
+
+import structlog
+
+from bot.commands.values import Cancel, Command, Draw, Help, LoraList, LoraSwitch, Mine, Quota, Reroll
+from bot.desk.accept import Accepting
+from bot.desk.delivery import Delivers, Delivery
+from bot.desk.drawing import Drawing, Renderer
+from bot.desk.ending import Cancelling, Ending
+from bot.desk.history import Records
+from bot.desk.outcomes import Address, LoraCard, Outcome, Platform, Visit
+from bot.desk.progress import Board, Shows
+from bot.desk.purse import Purse
+from bot.desk.recipe import Recipes
+from bot.desk.shelf_ import Defaults, LoraShelf
+from bot.desk.waiting import Line
+from bot.policy.rights import require_chat, require_right
+from bot.policy.rules import Rules
+from bot.store import Store
+from engine.cost import CostBook
+from engine.headroom import HeadroomProbe
+from engine.model import ModelInfo
+from engine.scheduler import Scheduler
+from engine.shelf import Shelf
+
+log = structlog.get_logger("bot.desk")
+
+EVENT_MEMORY_MS = 14 * 86_400_000  # Telegram repeats an unconfirmed update for a day; a fortnight is plenty
+
+
+class Chat(Shows, Delivers, Protocol):
+    """What the desk needs of a ``bot.chats.contract.Chat``."""
+
+
+class Desk:
+    """Implements ``bot.chats.contract.Desk``.
+
+    Args:
+        rules: Who may do what, and how much.
+        pictures_dir: Where finished pictures lie; made when the first one is.
+        default_lora: The default where no host switched one; empty for none.
+        clock: UTC milliseconds.
+        random: Of seeds and job ids.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        renderer: Renderer,
+        shelf: Shelf,
+        model: ModelInfo,
+        scheduler: Scheduler,
+        probe: HeadroomProbe,
+        costs: CostBook,
+        rules: Rules,
+        pictures_dir: Path,
+        clock: Callable[[], int],
+        default_lora: str = "",
+        random: Random | None = None,
+    ) -> None:
+        random = random or SystemRandom()
+        self._store = store
+        self._rules = rules
+        self._clock = clock
+        self._shelf = LoraShelf(shelf)
+        self._defaults = Defaults(store=store, shelf=self._shelf, from_settings=default_lora)
+        purse = Purse(store=store, rules=rules, clock=clock)
+        line = Line(scheduler, costs)
+        self._board = Board(store=store, line=line)
+        line.on_change(self._board.line_moved)
+        ending = Ending(store=store, purse=purse, line=line, clock=clock)
+        self._drawing = Drawing(
+            store=store,
+            renderer=renderer,
+            line=line,
+            ending=ending,
+            board=self._board,
+            probe=probe,
+            costs=costs,
+            pictures_dir=pictures_dir,
+            clock=clock,
+        )
+        self._delivery = Delivery(
+            store=store, ending=ending, board=self._board, pictures_dir=pictures_dir, clock=clock
+        )
+        self._accepting = Accepting(
+            store=store,
+            purse=purse,
+            recipes=Recipes(shelf=self._shelf, model=model, random=random),
+            defaults=self._defaults,
+            line=line,
+            rules=rules,
+            clock=clock,
+            random=random,
+        )
+        self._cancelling = Cancelling(
+            store=store, ending=ending, rules=rules, stop_drawing=self._drawing.stop
+        )
+        self._records = Records(
+            store=store,
+            purse=purse,
+            rules=rules,
+            pictures_dir=pictures_dir,
+            posted=ending.posted,
+            clock=clock,
+        )
+        self._loops: tuple[asyncio.Task[None], ...] = ()
+
+    async def handle(self, command: Command, visit: Visit) -> Outcome:
+        """Do what was asked. When this returns a ``Receipt``, the job survives any crash.
+
+        Raises:
+            PersonError: Refused; nothing was charged or changed.
+        """
+        require_chat(visit, self._rules)
+        require_right(command, visit, self._rules)
+        match command:
+            case Draw():
+                return await self._accepting.draw(command, visit)
+            case Reroll():
+                return await self._accepting.reroll(command, visit)
+            case Cancel():
+                return await self._cancelling.cancel(command, visit)
+            case Mine():
+                return await self._records.mine(command, visit)
+            case Quota():
+                return await self._records.quota(visit)
+            case LoraList():
+                return await self._defaults.show(visit)
+            case LoraSwitch():
+                return await self._defaults.switch(command, visit)
+            case Help():
+                return command
+        assert_never(command)
+
+    async def moved(self, job_id: str, address: Address) -> None:
+        """Store where the job's placeholder now is; unknown jobs are ignored."""
+        await self._store.jobs.readdress(job_id, address.platform, address.chat_id, address.ref)
+
+    def suggest_loras(self, typed: str, locale: str) -> tuple[LoraCard, ...]:
+        """At most 25 LoRAs that match what was typed so far, best first; answered from memory."""
+        return self._shelf.suggest(typed, locale)
+
+    async def take_in(self, platform: Platform, events: Sequence[tuple[str, str]]) -> None:
+        """Store raw events (id, JSON) before they are confirmed to the platform; known ids are skipped."""
+        await self._store.post.take_in(platform, events, self._clock())
+
+    async def taken_in(self, platform: Platform) -> tuple[tuple[str, str], ...]:
+        """The stored events that were not settled yet, oldest first."""
+        return await self._store.post.taken_in(platform)
+
+    async def settle(self, platform: Platform, event_id: str) -> None:
+        """The event was answered; it need not be handled again."""
+        await self._store.post.settle(platform, event_id)
+
+    async def run(self, chats: Mapping[Platform, Chat]) -> None:
+        """Pick up what the last run left, then draw, deliver and tell until drained or cancelled."""
+        await self._store.post.recover()
+        await self._store.post.forget_settled(self._clock() - EVENT_MEMORY_MS)
+        await self._drawing.recover()
+        async with asyncio.TaskGroup() as group:
+            telling = group.create_task(self._board.run(chats), name="desk tells")
+            delivering = group.create_task(self._delivery.run(chats), name="desk delivers")
+            drawing = group.create_task(self._drawing.run(), name="desk draws")
+            self._loops = (drawing, delivering, telling)
+            await asyncio.wait({drawing})
+            self._delivery.close()
+            await asyncio.wait({delivering})
+            telling.cancel()
+
+    async def drain(self, timeout_s: float) -> None:
+        """Stop: take no job, put the running one back after its step, deliver what is ready; ``run`` returns.
+
+        What is not done in time is cut off; nothing is lost by it.
+        """
+        self._accepting.close()
+        self._drawing.close()
+        if not self._loops:
+            self._delivery.close()
+            return
+        _, late = await asyncio.wait(self._loops, timeout=timeout_s)
+        for loop in late:
+            loop.cancel()
+        await asyncio.wait(self._loops)
+        log.info("desk stopped", cut_off=[loop.get_name() for loop in late])

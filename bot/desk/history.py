@@ -1,0 +1,84 @@
+"""What a person has: the newest jobs with their pictures, and the credits left."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from bot.commands.values import Mine
+from bot.desk.outcomes import Credits, History, HistoryEntry, JobState, PictureFile, Visit
+from bot.desk.purse import Purse
+from bot.desk.recipe import recipe_of_job
+from bot.desk.waiting import Bell
+from bot.policy.rules import Rules
+from bot.store import Store
+from bot.store.rows import JobRow
+
+MOST_ENTRIES = 50
+
+
+async def picture_files(store: Store, pictures_dir: Path, jobs: list[str]) -> dict[str, list[PictureFile]]:
+    """The pictures of these jobs, by job id, in order."""
+    files: dict[str, list[PictureFile]] = {job_id: [] for job_id in jobs}
+    for picture in await store.jobs.pictures_of(jobs):
+        path = pictures_dir / picture.file_name
+        files[picture.job].append(PictureFile(index=picture.idx, seed=picture.seed, path=path))
+    return files
+
+
+class Records:
+    """Answers ``/mine`` and ``/quota``."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        purse: Purse,
+        rules: Rules,
+        pictures_dir: Path,
+        posted: Bell,
+        clock: Callable[[], int],
+    ) -> None:
+        self._store = store
+        self._purse = purse
+        self._rules = rules
+        self._pictures_dir = pictures_dir
+        self._posted = posted
+        self._clock = clock
+
+    async def mine(self, command: Mine, visit: Visit) -> History:
+        """The person's newest jobs. What could not be delivered is sent again, to the chat that asks."""
+        limit = max(1, min(command.limit, MOST_ENTRIES))
+        async with self._store.atomic():
+            person = await self._meet(visit)
+            jobs = await self._store.jobs.newest_of(person, limit)
+            files = await picture_files(self._store, self._pictures_dir, [job.id for job in jobs])
+            await self._send_kept(person, visit)
+        return History(tuple(_entry(job, files[job.id]) for job in jobs))
+
+    async def quota(self, visit: Visit) -> Credits:
+        """What the person may still draw today."""
+        async with self._store.atomic():
+            account = await self._purse.renew(await self._meet(visit))
+        return Credits(account.credits, self._rules.daily_credits, account.renews_at_s)
+
+    async def _meet(self, visit: Visit) -> int:
+        return await self._store.people.meet(
+            visit.platform, visit.user_id, visit.user_name, visit.locale, self._clock()
+        )
+
+    async def _send_kept(self, person: int, visit: Visit) -> None:
+        kept = await self._store.post.take_kept(person)
+        for job_id in kept:
+            # Without a ref it is a new message: the old one is out of reach, this visit's shows the list.
+            await self._store.jobs.readdress(job_id, visit.address.platform, visit.address.chat_id, "")
+        if kept:
+            self._store.after_commit(self._posted.ring)
+
+
+def _entry(job: JobRow, pictures: list[PictureFile]) -> HistoryEntry:
+    return HistoryEntry(
+        job_id=job.id,
+        state=JobState(job.state),
+        created_at_ms=job.created_ms,
+        recipe=recipe_of_job(job),
+        pictures=tuple(pictures),
+    )

@@ -1,0 +1,112 @@
+"""News of jobs that have not ended, for their placeholders: the newest wins, and results go first.
+
+Nothing here needs to survive: a status lost in a crash is made again by the next step. Each job has at most
+one ``show`` on its way; ``silence`` waits for it, so that no late status overwrites a result.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import structlog
+
+from bot.desk.outcomes import Address, JobState, Platform, Status
+from bot.desk.waiting import Bell, Line, heard
+from bot.store import Store
+from bot.store.rows import JobRow
+from engine.request import Progress
+
+log = structlog.get_logger("bot.desk")
+
+TOLD_PLACES = (1, 2, 3, 5, 10)  # a placeholder is edited when its job first comes this far, not at every move
+SHOW_EVERY_S = 1.0  # Telegram's limit for one chat; between two, only the newest counts
+SHOW_TIMEOUT_S = 10.0
+
+News = Progress | None  # None: its place in the line
+
+
+class Shows(Protocol):
+    """A chat, from this side."""
+
+    async def show(self, status: Status) -> None:
+        """Update the job's placeholder."""
+
+
+class Board:
+    """Shows chats where their jobs stand."""
+
+    def __init__(self, *, store: Store, line: Line, every_s: float = SHOW_EVERY_S) -> None:
+        self._store = store
+        self._line = line
+        self._every_s = every_s
+        self._bell = Bell()
+        self._news: dict[str, News] = {}
+        self._told: dict[str, int] = {}
+        self._showing: dict[str, asyncio.Task[None]] = {}
+
+    def drawing(self, progress: Progress) -> None:
+        """A step of this job is done (0: it begins)."""
+        self._news[progress.job_id] = progress
+        self._bell.ring()
+
+    def line_moved(self) -> None:
+        """Places have changed; whoever came near enough is told."""
+        queue = self._line.queue()
+        self._told = {job_id: place for job_id, place in self._told.items() if job_id in queue}
+        for job_id in queue:
+            place = told_place(self._line.place(job_id))
+            told = self._told.setdefault(job_id, place)  # its first place was in its receipt
+            if place < told:  # others may come before it; that a place goes back and forth is no news
+                self._told[job_id] = place
+                self._news[job_id] = None
+                self._bell.ring()
+
+    async def silence(self, job_id: str) -> None:
+        """Say no more about this job; returns when nothing about it is on its way."""
+        self._news.pop(job_id, None)
+        if task := self._showing.get(job_id):
+            await asyncio.wait({task})
+
+    async def run(self, chats: Mapping[Platform, Shows]) -> None:
+        """Show news until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                ring = self._bell.next_ring()
+                for job_id in [job_id for job_id in self._news if job_id not in self._showing]:
+                    show = self._show(job_id, self._news.pop(job_id), chats)
+                    self._showing[job_id] = task = group.create_task(show, name=f"show {job_id}")
+                    task.add_done_callback(self._forget(job_id))
+                await asyncio.sleep(self._every_s)
+                if not self._news:
+                    await heard(ring, None)
+
+    def _forget(self, job_id: str) -> Callable[[asyncio.Task[None]], None]:
+        def forget(_: asyncio.Task[None]) -> None:
+            self._showing.pop(job_id, None)
+
+        return forget
+
+    async def _show(self, job_id: str, news: News, chats: Mapping[Platform, Shows]) -> None:
+        job = await self._store.jobs.find(job_id)
+        wanted = JobState.QUEUED if news is None else JobState.RUNNING
+        if job is None or job.state != wanted or not (chat := chats.get(Platform(job.platform))):
+            return
+        try:
+            async with asyncio.timeout(SHOW_TIMEOUT_S):
+                await chat.show(self._status(job, news))
+        except Exception as error:  # noqa: BLE001 - desk loop: a status is worth one try, whatever a platform raises
+            log.info("status not shown", job_id=job_id, error=type(error).__name__)
+
+    def _status(self, job: JobRow, news: News) -> Status:
+        address = Address(Platform(job.platform), job.chat_id, job.ref)
+        if news is None:
+            place, wait_s = self._line.place(job.id), self._line.wait_s(job.id)
+            return Status(job.id, address, job.locale, job.count, place, wait_s)
+        return Status(
+            job.id, address, job.locale, job.count, None, index=news.index, step=news.step, steps=news.steps
+        )
+
+
+def told_place(place: int) -> int:
+    """The step of the schedule that ``place`` has reached; all places beyond it are one."""
+    return next((told for told in TOLD_PLACES if place <= told), TOLD_PLACES[-1] + 1)

@@ -1,0 +1,132 @@
+"""The shelf as people use it: names, titles in two languages, pinyin, and the defaults that hosts switch."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from rapidfuzz import fuzz
+
+from bot.commands.values import LoraSwitch, LoraWish, Scope
+from bot.desk.outcomes import LoraCard, Shelf, Switched, Visit
+from bot.errors import UnknownLora
+from bot.store import Store
+from bot.store.rows import DefaultLora
+from engine.shelf import LoraFile
+from engine.shelf import Shelf as Files
+
+NONE = "none"  # the name that asks for no LoRA
+MOST_SUGGESTED = 25  # what Discord shows at most in one autocomplete
+_LIKENESS = 60.0  # of 100; below it a suggestion is noise
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    card: LoraCard
+    keys: tuple[str, ...]  # name, titles and their pinyin, as people type them: casefolded
+
+
+class LoraShelf:
+    """Finds LoRAs by what people type; answers from memory."""
+
+    def __init__(self, files: Files) -> None:
+        self._files = files.files
+        self._entries = tuple(_entry_of(file) for _, file in sorted(files.files.items()))
+        self._names = {key: entry.card.name for entry in reversed(self._entries) for key in entry.keys}
+
+    @property
+    def cards(self) -> tuple[LoraCard, ...]:
+        """Every LoRA, by name."""
+        return tuple(entry.card for entry in self._entries)
+
+    def find(self, typed: str) -> LoraFile | None:
+        """The LoRA with this name, title or a title's pinyin."""
+        wanted = typed.strip().casefold()
+        name = wanted if wanted in self._files else self._names.get(wanted)
+        return None if name is None else self._files[name]
+
+    def need(self, typed: str) -> LoraFile:
+        """As ``find``.
+
+        Raises:
+            UnknownLora: There is none; its facts name the nearest.
+        """
+        if file := self.find(typed):
+            return file
+        nearest = tuple(card.name for card in self.suggest(typed, "en")[:3])
+        raise UnknownLora(name=typed, nearest=nearest)
+
+    def suggest(self, typed: str, locale: str) -> tuple[LoraCard, ...]:
+        """At most 25 LoRAs that match what was typed so far, best first; all of them for nothing typed."""
+        wanted = typed.strip().casefold()
+        scored = [(_likeness(wanted, entry.keys), entry.card) for entry in self._entries]
+        scored = [(score, card) for score, card in scored if score >= _LIKENESS]
+        scored.sort(key=lambda found: (-found[0], found[1].titles.get(locale, found[1].name)))
+        return tuple(card for _, card in scored[:MOST_SUGGESTED])
+
+
+class Defaults:
+    """Which LoRA a picture gets when nobody named one: the chat's, else the bot's, else the settings'."""
+
+    def __init__(self, *, store: Store, shelf: LoraShelf, from_settings: str) -> None:
+        self._store = store
+        self._shelf = shelf
+        self._from_settings = "" if from_settings.casefold() == NONE else from_settings
+
+    async def of(self, visit: Visit) -> LoraWish | None:
+        """The default here; None for none, also when its file has left the shelf since."""
+        address = visit.address
+        stored = await self._store.defaults.of(address.platform, address.chat_id)
+        wish = LoraWish(stored.lora, stored.weight) if stored else LoraWish(self._from_settings)
+        return wish if wish.name and self._shelf.find(wish.name) else None
+
+    async def show(self, visit: Visit) -> Shelf:
+        """The whole shelf, with the default here."""
+        default = await self.of(visit)
+        return Shelf(cards=self._shelf.cards, default=default.name if default else "")
+
+    async def switch(self, command: LoraSwitch, visit: Visit) -> Switched:
+        """Change a default. Waiting jobs keep the LoRA they were accepted with.
+
+        Raises:
+            UnknownLora: There is no such LoRA; the default stays.
+        """
+        default = self._settle(command.lora)
+        if command.scope is Scope.BOT:
+            await self._store.defaults.set_for_bot(default)
+        else:
+            await self._store.defaults.set_for_chat(visit.address.platform, visit.address.chat_id, default)
+        return Switched(lora=default.lora, weight=default.weight, scope=command.scope)
+
+    def _settle(self, wish: LoraWish) -> DefaultLora:
+        if wish.name.casefold() == NONE:
+            return DefaultLora("", 0.0)
+        file = self._shelf.need(wish.name)
+        return DefaultLora(file.name, file.weight if wish.weight is None else wish.weight)
+
+
+def _entry_of(file: LoraFile) -> _Entry:
+    card = LoraCard(name=file.name, titles=dict(file.titles), trigger=file.trigger, weight=file.weight)
+    keys = dict.fromkeys(key.casefold() for key in (file.name, *_spoken(file.titles.values())))
+    return _Entry(card, tuple(keys))
+
+
+def _spoken(titles: Iterable[str]) -> list[str]:
+    # Its dictionary takes 0.2 s to import, which a shelf without Chinese titles, or `--help`, never needs.
+    from pypinyin import Style, lazy_pinyin  # noqa: PLC0415
+
+    keys = []
+    for title in titles:
+        keys.append(title)
+        if not title.isascii():
+            keys.append("".join(lazy_pinyin(title)).replace(" ", ""))
+            keys.append("".join(lazy_pinyin(title, style=Style.FIRST_LETTER)).replace(" ", ""))
+    return keys
+
+
+def _likeness(wanted: str, keys: tuple[str, ...]) -> float:
+    """0 … 300: a key that begins with what was typed, before one that contains it, before one like it."""
+    best = 0.0
+    for key in keys:
+        if key.startswith(wanted):
+            return 300.0
+        best = max(best, 200.0 if wanted in key else fuzz.ratio(wanted, key))
+    return best

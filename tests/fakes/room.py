@@ -1,0 +1,139 @@
+"""A real desk on a real database, with a fake renderer, clock and card: for tests of the whole desk."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from bot.desk import Desk
+from bot.desk.outcomes import Address, Platform, Visit
+from bot.policy.rules import Rules
+from bot.store import Store, open_store
+from engine.cost import CostBook
+from engine.headroom import Headroom
+from engine.model import ModelInfo
+from engine.scheduler import Scheduler
+from engine.shelf import LoraFile, Shelf
+from tests.fakes.chat import FakeChat
+from tests.fakes.clock import FakeClock
+from tests.fakes.renderer import FakeRenderer
+
+MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
+HOST = "host"  # the console's host, in bot.policy.rights
+MODEL = ModelInfo(
+    name="tiny",
+    folder=Path("nowhere"),
+    native_width_px=128,
+    native_height_px=128,
+    min_side_px=64,
+    max_side_px=2048,
+    max_area_px=2048 * 1024,
+)
+SUGAR = LoraFile(
+    name="sugar",
+    path=Path("sugar.safetensors"),
+    sha256="a" * 64,
+    bytes=1,
+    rank=32,
+    titles={"en": "Sugar face", "zh-CN": "糖面部"},
+    trigger="sugar face",
+    weight=0.8,
+)
+ANIME = LoraFile(name="anime", path=Path("anime.safetensors"), sha256="b" * 64, bytes=1, rank=16)
+SHELF = Shelf(files={"sugar": SUGAR, "anime": ANIME})
+
+
+class FakeProbe:
+    """A card with this much free memory."""
+
+    def __init__(self, free_bytes: int = 2**40, total_bytes: int = 2**40) -> None:
+        self.free_bytes = free_bytes
+        self.total_bytes = total_bytes
+
+    def read(self) -> Headroom:
+        used_bytes = self.total_bytes - self.free_bytes
+        return Headroom(self.free_bytes, self.total_bytes, used_bytes, "a test's card", "a test says so")
+
+
+@dataclass
+class Room:
+    """An open desk and what stands around it."""
+
+    folder: Path
+    store: Store
+    desk: Desk
+    renderer: FakeRenderer
+    clock: FakeClock
+    probe: FakeProbe
+    chat: FakeChat
+
+    @asynccontextmanager
+    async def running(self, drain_s: float = 5.0) -> AsyncIterator[None]:
+        """Run the desk with the one chat while the block runs; then drain it."""
+        run = asyncio.create_task(self.desk.run({self.chat.platform: self.chat}), name="desk")
+        try:
+            yield
+        finally:
+            await self.desk.drain(drain_s)
+            await run
+
+
+def a_visit(
+    event_id: str,
+    user_id: str = "ann",
+    *,
+    platform: Platform = Platform.CONSOLE,
+    chat_id: str = "here",
+    locale: str = "en",
+) -> Visit:
+    """A message ``event_id`` of a person in a chat."""
+    return Visit(
+        platform=platform,
+        event_id=event_id,
+        user_id=user_id,
+        address=Address(platform, chat_id, ref=f"ref-{event_id}"),
+        locale=locale,
+        user_name=f"name of {user_id}",
+    )
+
+
+@asynccontextmanager
+async def open_room(
+    folder: Path,
+    *,
+    renderer: FakeRenderer | None = None,
+    clock: FakeClock | None = None,
+    chat: FakeChat | None = None,
+    rules: Rules | None = None,
+    shelf: Shelf = SHELF,
+    default_lora: str = "",
+    seed: int | None = None,
+) -> AsyncIterator[Room]:
+    """Open a desk on ``folder``, new or as an earlier one left it."""
+    renderer, clock, chat, probe = (
+        renderer or FakeRenderer(),
+        clock or FakeClock(),
+        chat or FakeChat(),
+        FakeProbe(),
+    )
+    store = await open_store(folder / "sugarbot.db", MIGRATIONS)
+    try:
+        desk = Desk(
+            store=store,
+            renderer=renderer,
+            shelf=shelf,
+            model=MODEL,
+            scheduler=Scheduler(),
+            probe=probe,
+            costs=CostBook("a test"),
+            rules=rules or Rules(),
+            pictures_dir=folder / "pictures",
+            clock=clock,
+            default_lora=default_lora,
+            random=Random(seed),
+        )
+        yield Room(folder, store, desk, renderer, clock, probe, chat)
+    finally:
+        await store.close()
