@@ -13,7 +13,7 @@ LOCALES = ("en", "zh-CN")
 MAX_FACT_CHARS = 60  # of people's own text inside a sentence; one line on a phone
 
 _LISTED_WITH = {"en": ", ", "zh-CN": "、"}
-_NEVER_SHORTENED = frozenset({"path", "example", "problems", "detail", "prompt"})
+_NEVER_SHORTENED = frozenset({"about", "detail", "example", "path", "problems", "usage"})
 
 
 def N_(msgid: str) -> str:

@@ -35,7 +35,7 @@ def help_text(locale: str) -> str:
 
 def _command_line(entry: Entry, locale: str) -> str:
     sentence = (
-        N_("{usage}: {about}") if entry.right is Right.EVERYONE else N_("{usage}: {about} (hosts only)")
+        N_("{usage} – {about}") if entry.right is Right.EVERYONE else N_("{usage} – {about} (hosts only)")
     )
     return text(sentence, locale, usage=entry.usage, about=text(entry.about, locale))
 
@@ -43,4 +43,4 @@ def _command_line(entry: Entry, locale: str) -> str:
 def _option_line(option: Option, locale: str) -> str:
     name = option.word if locale == "zh-CN" else option.name
     usage = f"--{name}" if option.kind is Kind.SWITCH else f"--{name} {option.example}"
-    return text(N_("{usage}: {about}"), locale, usage=usage, about=text(option.about, locale))
+    return text(N_("{usage} – {about}"), locale, usage=usage, about=text(option.about, locale))

@@ -2,7 +2,7 @@
 
 from bot.desk.outcomes import JobState, Parcel, Recipe, Status
 from bot.words.catalogue import N_, joined, shown, span, text
-from bot.words.refusals import FAILED
+from bot.words.failures import FAILED
 from engine.request import FailReason
 
 AI_MARK = N_("AI-generated")

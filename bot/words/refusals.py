@@ -2,15 +2,13 @@
 
 from bot import errors
 from bot.words.catalogue import N_, moment, text
-from engine import errors as engine
-from engine.request import FailReason
+from bot.words.failures import ENGINE_SENTENCES
+from engine.errors import EngineError
 
 _PLATFORM_NAMES = {"discord": "Discord", "telegram": "Telegram", "web": "Web", "console": "Console"}
 
 SENTENCES: dict[type[Exception], str] = {
-    errors.SugarbotError: N_(
-        "Something went wrong. Please try again; the host finds the details in the log."
-    ),
+    errors.SugarbotError: N_("That did not work. Please try again; the host finds the details in the log."),
     # The person can change the request.
     errors.PersonError: N_("I can't do that. /help shows what I can do."),
     errors.NotUnderstood: N_("I don't understand that. /help shows how to ask me."),
@@ -18,7 +16,7 @@ SENTENCES: dict[type[Exception], str] = {
         "What shall I draw? Write it after the command, like: /sugar Sugar面部, 清透水光肌"
     ),
     errors.PromptTooLong: N_("Your prompt has {length} characters and {limit} fit. Please shorten it."),
-    errors.UnknownCommand: N_("I don't know the command “{text}”. /help lists what I can do."),
+    errors.UnknownCommand: N_("I don't know the command “/{text}”. /help lists what I can do."),
     errors.OldButton: N_(
         "That button belongs to another version of me. Please type the command instead: /help"
     ),
@@ -70,34 +68,7 @@ SENTENCES: dict[type[Exception], str] = {
     errors.PlatformUnreachable: N_(
         "{platform} can't be reached: {detail}. Check the network, or set a proxy for it in sugarbot.toml."
     ),
-    # The engine.
-    engine.EngineError: N_("Drawing failed. Please try again; the host finds the details in the log."),
-    engine.ModelError: N_("The model can't be loaded: {detail} Check engine.model in sugarbot.toml."),
-    engine.ModelMissing: N_("The model isn't there: {detail} Check engine.model in sugarbot.toml."),
-    engine.ModelIncomplete: N_("The model folder is incomplete: {detail} Download it again."),
-    engine.LoraRejected: N_("This LoRA can't be used. Please choose another; /lora list shows them."),
-    engine.LoraDamaged: N_(
-        "This LoRA's file is damaged. Please choose another; the host can replace the file."
-    ),
-    engine.LoraForAnotherModel: N_("This LoRA was made for another model. Please choose another."),
-    engine.LoraMissing: N_("This LoRA's file is gone or has changed. Please ask for the picture again."),
-    engine.RenderError: N_("This picture could not be drawn. Please try again."),
-    engine.OutOfMemory: N_("The card has no room for this picture. Try a smaller size or fewer pictures."),
-    engine.PromptTooLong: N_("The prompt is longer than the model can read. Please shorten it."),
-    engine.BlankPicture: N_("The result was blank. Try another seed, or a lower LoRA weight."),
-    engine.WorkerLost: N_(
-        "The drawing process stopped. It restarts by itself; please try again in a minute."
-    ),
-    engine.WorkerNotReady: N_("The drawing process did not start: {detail} The log says more."),
-}
-
-FAILED: dict[FailReason, str] = {
-    FailReason.OUT_OF_MEMORY: N_("The card had no room for this. Try a smaller size or fewer pictures."),
-    FailReason.PROMPT_TOO_LONG: N_("The prompt was longer than the model can read. Please shorten it."),
-    FailReason.LORA_MISSING: N_("The LoRA's file is gone or was changed meanwhile. Please ask again."),
-    FailReason.LORA_REJECTED: N_("The LoRA's file doesn't work with this model. Please choose another LoRA."),
-    FailReason.BLANK_PICTURE: N_("The picture came out blank. Try another seed, or a lower LoRA weight."),
-    FailReason.WORKER_ERROR: N_("Something went wrong while drawing. Please try again."),
+    **ENGINE_SENTENCES,
 }
 UNEXPECTED = N_("Something went wrong on my side. Please try again; the host finds the details in the log.")
 
@@ -118,7 +89,7 @@ def explain(error: BaseException, locale: str) -> str:
 def _facts_of(error: BaseException) -> dict[str, object]:
     """The error's own facts, and those that can be told from them."""
     facts: dict[str, object] = dict(getattr(error, "facts", {}))
-    if isinstance(error, engine.EngineError):
+    if isinstance(error, EngineError):
         facts["detail"] = str(error)
     if "renews_at_s" in facts:
         facts["renews_at"] = moment(float(str(facts["renews_at_s"])))
