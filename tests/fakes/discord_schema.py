@@ -13,6 +13,11 @@ from jsonschema import Draft202012Validator
 EXCUSED_KEYS = {
     "tts": "discord.py writes it into edits as well; Discord ignores it there",
 }
+EXCUSED_INTEGERS = {
+    "attachments[].id": "the number of a file in the request; Discord's own examples write it as an integer",
+    "allowed_mentions.users[]": "discord.py writes ids as integers, which the API takes for every snowflake",
+    "recipient_id": "the same",
+}
 QUERY_WORDS = {"1": True, "0": False, "true": True, "false": False}  # discord.py writes booleans as 0 and 1
 
 
@@ -78,7 +83,7 @@ class Schema:
     def _body_problems(
         self, where: str, schema: dict[str, Any], body: Any, file_names: tuple[str, ...]
     ) -> list[str]:
-        problems = self._errors(where, schema, body)
+        problems = self._errors(where, schema, _with_text_ids(body))
         keys = self._keys(schema)
         sent = [*(body if isinstance(body, dict) else ()), *file_names]
         if keys:
@@ -106,6 +111,18 @@ class Schema:
 def load(file: Path) -> Schema:
     """The schema in this file, read once."""
     return Schema(file)
+
+
+def _with_text_ids(value: Any, place: str = "") -> Any:
+    """The body with the excused integers as the text that the schema wants."""
+    match value:
+        case dict():
+            return {key: _with_text_ids(one, f"{place}.{key}".lstrip(".")) for key, one in value.items()}
+        case list():
+            return [_with_text_ids(one, f"{place}[]") for one in value]
+        case int() if place in EXCUSED_INTEGERS:
+            return str(value)
+    return value
 
 
 def _pattern(path: str) -> re.Pattern[str]:

@@ -151,6 +151,10 @@ class FakeDiscord:
             if message["channel_id"] == channel_id and message["id"] not in answers
         ]
 
+    def forget_nonces(self) -> None:
+        """Let some minutes pass."""
+        self._nonces.clear()
+
     async def replay(self, asked: Asked) -> None:
         """Send the same interaction once more, as a resumed gateway may."""
         await self.gateway.dispatch("INTERACTION_CREATE", self._events[asked.token])

@@ -10,7 +10,7 @@ from bot.chats.discord_ import DiscordChat, DiscordConfig
 from bot.errors import PlatformUnreachable, TokenRefused
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.discord_gateway import until
-from tests.fakes.discord_server import Fault, FakeDiscord
+from tests.fakes.discord_server import FakeDiscord, Fault
 from tests.integration.discord.conftest import opened
 
 
@@ -96,7 +96,7 @@ async def test_the_menu_speaks_both_languages_and_declares_where_it_works(
     assert menu["sugar"]["contexts"] == [0, 1, 2]
     assert menu["sugar"]["integration_types"] == [0, 1]
     options = {option["name"]: option for option in menu["sugar"]["options"]}
-    assert list(options)[0] == "prompt"
+    assert next(iter(options)) == "prompt"
     assert options["seed"]["max_value"] == 2**32 - 1
     assert options["lora"]["autocomplete"]
     assert options["lips"]["autocomplete"]

@@ -1,0 +1,336 @@
+"""Commands and buttons: from a person's press to the desk and back to their screen."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from bot.chats.discord_ import DiscordChat, DiscordConfig
+from bot.commands.values import (
+    Cancel,
+    Draw,
+    Face,
+    Help,
+    LoraList,
+    LoraSwitch,
+    LoraWish,
+    Mine,
+    Pixels,
+    Quota,
+    Ratio,
+    Reroll,
+    Scope,
+)
+from bot.desk.outcomes import (
+    Credits,
+    History,
+    HistoryEntry,
+    JobState,
+    PictureFile,
+    Platform,
+    Shelf,
+    Switched,
+)
+from bot.errors import HostsOnly, NoCreditsLeft, UnknownLora
+from tests.fakes.desk import ScriptedDesk
+from tests.fakes.discord_gateway import until
+from tests.fakes.discord_payloads import CHANNEL_ID, EPHEMERAL, GUILD_ID, LOADING, MANAGE_GUILD, MEMBER_ID
+from tests.fakes.discord_server import Asked, FakeDiscord, Fault
+from tests.integration.discord.conftest import JOB_ID, RECIPE, opened, refusing
+
+REFUSED = NoCreditsLeft(price=2, credits=1, renews_at_s=1_795_000_000)
+
+
+async def answered(discord: FakeDiscord, asked: Asked) -> str:
+    """The text of an answer, once it has one."""
+    await until(lambda: asked.message_id and discord.shown(asked)["content"])
+    text: str = discord.shown(asked)["content"]
+    return text
+
+
+async def test_a_drawing_is_asked_with_every_option_and_its_receipt_has_a_cancel_button(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
+) -> None:
+    options = {
+        "prompt": "a face",
+        "lora": "sugar1",
+        "weight": 0.7,
+        "size": "2:3",
+        "seed": 9,
+        "count": 2,
+        "lips": "glossy",
+    }
+    asked = await discord.slash("sugar", options, permissions=MANAGE_GUILD)
+    text = await answered(discord, asked)
+    ((command, visit),) = desk.handled
+    assert command == Draw(
+        "a face", Face(lips="glossy"), (LoraWish("sugar1", 0.7),), Ratio(2, 3), seed=9, count=2
+    )
+    assert (visit.platform, visit.event_id) == (Platform.DISCORD, asked.interaction_id)
+    assert (visit.user_id, visit.space_id, visit.address.chat_id) == (MEMBER_ID, GUILD_ID, CHANNEL_ID)
+    assert visit.is_chat_admin
+    assert "1 ahead of you" in text
+    (button,) = discord.buttons(asked.message_id)
+    assert button["label"] == "Cancel"
+    assert button["custom_id"] == f"v1:c:{JOB_ID}"
+    assert not discord.shown(asked)["flags"] & (EPHEMERAL | LOADING)
+
+
+async def test_options_inside_the_prompt_count_too(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
+) -> None:
+    await discord.slash("sugar", {"prompt": "a face --size 512x768 <lora:sugar2:0.5>", "private": True})
+    await until(lambda: desk.handled)
+    command = desk.handled[0][0]
+    assert command == Draw("a face", loras=(LoraWish("sugar2", 0.5),), size=Pixels(512, 768), private=True)
+
+
+async def test_the_acknowledgement_leaves_before_the_desk_is_asked(
+    discord: FakeDiscord, config: DiscordConfig
+) -> None:
+    seen: list[int] = []
+
+    def answer(*_: object) -> Credits:
+        seen.append(sum(request.path.endswith("/callback") for request in discord.requests))
+        return Credits(1, 20, 1_795_000_000)
+
+    async with opened(config, ScriptedDesk(answer)):
+        await answered(discord, await discord.slash("quota"))
+    assert seen == [1]
+
+
+async def test_an_interaction_that_is_too_late_is_not_accepted(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
+) -> None:
+    discord.faults.append(Fault("POST", "/callback", 404, code=10062))
+    await discord.slash("sugar", {"prompt": "a face"})
+    asked = await discord.slash("sugar", {"prompt": "another"})
+    await answered(discord, asked)
+    assert [command.prompt for command, _ in desk.handled if isinstance(command, Draw)] == ["another"]
+
+
+async def test_an_acknowledgement_whose_answer_was_lost_is_not_lost(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
+) -> None:
+    discord.faults.append(Fault("POST", "/callback", 502, after=True))
+    asked = await discord.slash("sugar", {"prompt": "a face"})
+    await answered(discord, asked)
+    assert len(desk.handled) == 1
+
+
+async def test_private_drawings_show_to_the_person_alone(discord: FakeDiscord, chat: DiscordChat) -> None:
+    asked = await discord.slash("sugar", {"prompt": "a face", "private": True})
+    await answered(discord, asked)
+    assert asked.callbacks[0]["data"]["flags"] == EPHEMERAL
+
+
+async def test_a_chinese_person_is_answered_in_chinese(discord: FakeDiscord, chat: DiscordChat) -> None:
+    asked = await discord.slash("sugar", {"prompt": "清透水光肌"}, locale="zh-CN")
+    assert "前面还有" in await answered(discord, asked)
+    assert discord.buttons(asked.message_id)[0]["label"] == "取消"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({}, "What shall I draw?"),
+        ({"prompt": "x" * 5_000}, "800"),
+        ({"prompt": "a face", "size": "0"}, "“0” is not a size"),
+        ({"prompt": "a face --seed tomorrow"}, "is not a seed"),
+        ({"prompt": "a face --colour red"}, "--colour"),
+    ],
+)
+async def test_what_is_not_understood_is_said_to_the_person_alone_in_one_call(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, options: dict[str, str], said: str
+) -> None:
+    asked = await discord.slash("sugar", options)
+    assert said in await answered(discord, asked)
+    assert asked.callbacks[0]["type"] == 4
+    assert asked.callbacks[0]["data"]["flags"] == EPHEMERAL
+    assert not desk.handled
+
+
+async def test_a_refusal_of_a_public_drawing_is_shown_to_the_person_alone(
+    discord: FakeDiscord, config: DiscordConfig
+) -> None:
+    async with opened(config, ScriptedDesk(refusing(REFUSED))):
+        asked = await discord.slash("sugar", {"prompt": "a face"}, locale="zh-CN")
+        await until(lambda: asked.followups and discord.messages[asked.followups[0]]["content"])
+    assert asked.deleted
+    said = discord.messages[asked.followups[0]]
+    assert said["flags"] & EPHEMERAL
+    assert "额度" in said["content"]
+
+
+async def test_a_refusal_of_a_private_drawing_replaces_the_thinking(
+    discord: FakeDiscord, config: DiscordConfig
+) -> None:
+    async with opened(config, ScriptedDesk(refusing(UnknownLora(name="@everyone", nearest=("sugar_1",))))):
+        asked = await discord.slash("sugar", {"prompt": "a face", "private": True})
+        text = await answered(discord, asked)
+    assert "@\u200beveryone" in text  # cannot be read as a mention
+    assert r"sugar\_1" in text
+
+
+async def test_an_error_nobody_planned_for_ends_in_an_apology_and_the_next_person_is_served(
+    discord: FakeDiscord, config: DiscordConfig
+) -> None:
+    def answer(command: object, visit: object) -> Credits:
+        if isinstance(command, Quota):
+            return Credits(1, 20, 1_795_000_000)
+        raise ZeroDivisionError
+
+    async with opened(config, ScriptedDesk(answer)):
+        asked = await discord.slash("sugar", {"prompt": "a face"})
+        assert "Something went wrong" in await answered(discord, asked)
+        assert "Credits left: 1" in await answered(discord, await discord.slash("quota"))
+
+
+async def test_a_replayed_interaction_does_not_overwrite_its_answer(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
+) -> None:
+    asked = await discord.slash("sugar", {"prompt": "a face"})
+    await answered(discord, asked)
+    first = desk.answer
+    desk.answer = lambda command, visit: replace(first(command, visit), repeated=True)  # type: ignore[type-var]
+    edits = len(discord.edits[asked.message_id])
+    await discord.replay(asked)
+    await until(lambda: len(desk.handled) == 2)
+    await asyncio.sleep(0.1)
+    assert len(discord.edits[asked.message_id]) == edits
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "command", "outcome", "said"),
+    [
+        ("quota", {}, Quota(), Credits(3, 20, 1_795_000_000), "Credits left: 3"),
+        ("lora list", {}, LoraList(), Shelf((), ""), "There are no LoRAs yet"),
+        ("cancel", {"job": "#k3f9"}, Cancel("k3f9"), None, "Stopping job"),
+        ("cancel", {}, Cancel(), None, "Stopping job"),
+        ("help", {}, Help(), Help(), "/sugar"),
+        (
+            "lora switch",
+            {"name": "sugar1", "weight": 0.5, "where": "bot"},
+            LoraSwitch(LoraWish("sugar1", 0.5), Scope.BOT),
+            Switched("sugar1", 0.5, Scope.BOT),
+            "now draw with sugar1",
+        ),
+    ],
+)
+async def test_every_other_command_is_answered_to_the_person_alone(
+    discord: FakeDiscord,
+    chat: DiscordChat,
+    desk: ScriptedDesk,
+    name: str,
+    options: dict[str, object],
+    command: object,
+    outcome: object,
+    said: str,
+) -> None:
+    if outcome is not None:
+        desk.answer = lambda *_: outcome  # type: ignore[assignment,return-value]
+    asked = await discord.slash(name, options)
+    assert said in await answered(discord, asked)
+    assert desk.handled[0][0] == command
+    assert asked.callbacks[0]["data"]["flags"] == EPHEMERAL
+
+
+async def test_my_pictures_come_with_my_list(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, pictures: tuple[PictureFile, ...]
+) -> None:
+    entry = HistoryEntry(JOB_ID, JobState.DONE, 0, RECIPE, pictures)
+    desk.answer = lambda *_: History((entry,))
+    asked = await discord.slash("mine")
+    assert JOB_ID in await answered(discord, asked)
+    assert desk.handled[0][0] == Mine()
+    assert [one["filename"] for one in discord.shown(asked)["attachments"]] == [f"sugar-{JOB_ID}-1.png"]
+
+
+async def test_a_hosts_command_from_anybody_is_asked_of_the_desk_which_refuses(
+    discord: FakeDiscord, config: DiscordConfig
+) -> None:
+    async with opened(config, ScriptedDesk(refusing(HostsOnly(command="lora switch")))):
+        asked = await discord.slash("lora switch", {"name": "sugar1"})
+        assert "Only a host" in await answered(discord, asked)
+
+
+async def test_a_command_of_an_older_menu_is_answered(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
+) -> None:
+    asked = await discord.slash("paint", {"prompt": "a face"})
+    assert "paint" in await answered(discord, asked)
+    assert not desk.handled
+
+
+async def test_lora_suggestions_come_from_memory_and_are_at_most_25(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
+) -> None:
+    choices = await discord.suggest("sugar", "lora", "sug", locale="zh-CN")
+    assert len(choices) == 25
+    assert choices[0] == {"name": "糖 0 · sugar0", "value": "sugar0"}
+    assert not desk.handled
+    assert [one["value"] for one in await discord.suggest("lora switch", "name", "sugar39")] == ["sugar39"]
+
+
+async def test_sizes_and_face_slots_are_suggested_in_the_persons_language(
+    discord: FakeDiscord, chat: DiscordChat
+) -> None:
+    assert {"name": "16:9", "value": "16:9"} in await discord.suggest("sugar", "size", "16")
+    choices = await discord.suggest("sugar", "lips", "水光", locale="zh-CN")
+    assert [one["value"] for one in choices] == ["水光樱桃唇"]
+
+
+async def test_buttons_work_after_a_restart(
+    discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk
+) -> None:
+    async with opened(config, desk):
+        asked = await discord.slash("sugar", {"prompt": "a face"})
+        await answered(discord, asked)
+    async with opened(config, desk):
+        cancelled = await discord.press(asked.message_id)
+        assert "Stopping job" in await answered(discord, cancelled)
+        await discord.press(asked.message_id, f"v1:r:{JOB_ID}")
+        await until(lambda: len(desk.handled) == 3)
+    assert [command for command, _ in desk.handled[1:]] == [Cancel(JOB_ID), Reroll(JOB_ID)]
+    assert cancelled.callbacks[0] == {"type": 5, "data": {"flags": EPHEMERAL}}
+
+
+async def test_a_reroll_answers_with_a_message_of_its_own_as_visible_as_the_first(
+    discord: FakeDiscord, chat: DiscordChat
+) -> None:
+    for private in (False, True):
+        asked = await discord.slash("sugar", {"prompt": "a face", "private": private})
+        await answered(discord, asked)
+        again = await discord.press(asked.message_id, f"v1:r:{JOB_ID}")
+        await until(lambda again=again: again.message_id)
+        assert again.message_id != asked.message_id
+        assert bool(discord.shown(again)["flags"] & EPHEMERAL) is private
+
+
+async def test_a_button_of_another_version_is_answered(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
+) -> None:
+    asked = await discord.slash("sugar", {"prompt": "a face"})
+    await answered(discord, asked)
+    pressed = await discord.press(asked.message_id, "v9:x:what")
+    assert await answered(discord, pressed)
+    assert len(desk.handled) == 1
+
+
+async def test_a_command_in_a_direct_message_has_no_space(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
+) -> None:
+    await discord.slash("sugar", {"prompt": "a face"}, in_guild=False, permissions=MANAGE_GUILD)
+    await until(lambda: desk.handled)
+    visit = desk.handled[0][1]
+    assert (visit.space_id, visit.is_chat_admin, visit.address.chat_id) == ("", False, CHANNEL_ID)
+
+
+async def test_the_interaction_token_stands_in_no_repr(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
+) -> None:
+    asked = await discord.slash("sugar", {"prompt": "a secret face"})
+    await until(lambda: desk.handled)
+    assert asked.token in desk.handled[0][1].address.ref
+    assert asked.token not in repr(desk.handled)
+    assert "secret" not in repr(desk.handled)

@@ -1,0 +1,269 @@
+"""Parcels: by editing the answer, else into the channel, else directly; shown once however often sent."""
+
+import asyncio
+import io
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from discord import DiscordServerError
+from PIL import Image, PngImagePlugin
+
+from bot.chats.discord_ import DiscordChat, DiscordConfig
+from bot.chats.discord_.address import Ref
+from bot.desk.outcomes import Address, JobState, PictureFile, Platform, Status, Undeliverable
+from engine.request import FailReason
+from tests.fakes.desk import ScriptedDesk
+from tests.fakes.discord_gateway import until
+from tests.fakes.discord_payloads import CHANNEL_ID, MEMBER_ID
+from tests.fakes.discord_server import Asked, FakeDiscord, Fault
+from tests.integration.discord.conftest import JOB_ID, RECIPE, opened, parcel_of
+
+Pictures = tuple[PictureFile, ...]
+NAMES = [f"sugar-{JOB_ID}-1.png", f"sugar-{JOB_ID}-2.png"]
+
+
+async def drawn_for(discord: FakeDiscord, desk: ScriptedDesk, **where: object) -> tuple[Asked, Address]:
+    """Ask for a drawing; return the interaction and where its answer stands."""
+    options = {"prompt": "a face", "private": bool(where.pop("private", False))}
+    asked = await discord.slash("sugar", options, **where)
+    await until(lambda: asked.message_id in discord.edits)
+    return asked, desk.handled[-1][1].address
+
+
+def names_in(message: dict[str, object]) -> list[str]:
+    return [one["filename"] for one in message["attachments"]]  # type: ignore[attr-defined]
+
+
+async def test_two_pictures_arrive_in_one_edit_with_alt_text_caption_and_reroll(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, pictures: Pictures
+) -> None:
+    asked, address = await drawn_for(discord, desk)
+    before = len(discord.edits[asked.message_id])
+    await chat.deliver(parcel_of(address, pictures))
+    assert len(discord.edits[asked.message_id]) == before + 1
+    message = discord.shown(asked)
+    assert names_in(message) == NAMES
+    assert discord.files[asked.message_id][NAMES[0]] == pictures[0].path.read_bytes()
+    assert {one["description"] for one in message["attachments"]} == {"a face"}
+    assert "seed 7, 8" in message["content"]
+    assert "AI-generated" in message["content"]
+    (button,) = discord.buttons(asked.message_id)
+    assert (button["label"], button["custom_id"]) == ("Reroll", f"v1:r:{JOB_ID}")
+
+
+async def test_a_parcel_sent_twice_shows_once(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, pictures: Pictures
+) -> None:
+    asked, address = await drawn_for(discord, desk)
+    for _ in range(2):
+        await chat.deliver(parcel_of(address, pictures))
+    assert names_in(discord.shown(asked)) == NAMES
+    assert not discord.in_channel(CHANNEL_ID)
+
+
+async def test_a_parcel_is_delivered_after_a_restart(
+    discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk, pictures: Pictures
+) -> None:
+    async with opened(config, desk):
+        asked, address = await drawn_for(discord, desk)
+    async with opened(config, desk) as chat:
+        await chat.deliver(parcel_of(address, pictures))
+    assert names_in(discord.shown(asked)) == NAMES
+
+
+@pytest.mark.parametrize(
+    ("state", "fail", "said"),
+    [
+        (JobState.FAILED, FailReason.BLANK_PICTURE, "came out blank"),
+        (JobState.CANCELLED, None, "Cancelled."),
+    ],
+)
+async def test_what_was_not_finished_says_why_and_brings_what_was_drawn(
+    discord: FakeDiscord,
+    chat: DiscordChat,
+    desk: ScriptedDesk,
+    pictures: Pictures,
+    state: JobState,
+    fail: FailReason | None,
+    said: str,
+) -> None:
+    asked, address = await drawn_for(discord, desk)
+    await chat.deliver(parcel_of(address, pictures[:1], state=state, fail=fail, refund=1))
+    assert said in discord.shown(asked)["content"]
+    assert "Credits given back: 1" in discord.shown(asked)["content"]
+    assert names_in(discord.shown(asked)) == NAMES[:1]
+
+
+@pytest.mark.parametrize("how", ["old", "expired", "dismissed"])
+async def test_an_answer_out_of_reach_becomes_a_channel_message_for_its_person_alone(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, pictures: Pictures, how: str
+) -> None:
+    asked, address = await drawn_for(discord, desk)
+    if how == "old":
+        ref = replace(Ref.read(address.ref), created_ms=int(time.time() * 1000) - 15 * 60_000)
+        address = replace(address, ref=ref.write())
+    asked.expired = how == "expired"
+    if how == "dismissed":
+        del discord.messages[asked.message_id]
+    await chat.deliver(parcel_of(address, pictures))
+    (message,) = discord.in_channel(CHANNEL_ID)
+    assert message["content"].startswith(f"<@{MEMBER_ID}> ")
+    assert names_in(message) == NAMES
+    sent = next(one for one in discord.requests if one.path == f"/channels/{CHANNEL_ID}/messages")
+    assert (sent.body["nonce"], sent.body["enforce_nonce"]) == (JOB_ID, True)
+    assert sent.body["allowed_mentions"] == {"parse": [], "users": [int(MEMBER_ID)]}
+
+
+async def test_a_channel_message_sent_twice_shows_once_by_its_nonce_and_later_by_its_address(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, pictures: Pictures
+) -> None:
+    asked, address = await drawn_for(discord, desk)
+    asked.expired = True
+    discord.faults.append(Fault("POST", f"/channels/{CHANNEL_ID}", 502, after=True))
+    await chat.deliver(parcel_of(address, pictures))
+    await chat.deliver(parcel_of(address, pictures))
+    discord.forget_nonces()
+    await chat.deliver(parcel_of(desk.addresses[JOB_ID], pictures))
+    (message,) = discord.in_channel(CHANNEL_ID)
+    assert names_in(message) == NAMES
+
+
+async def test_a_closed_channel_leaves_the_direct_message(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, pictures: Pictures
+) -> None:
+    asked, address = await drawn_for(discord, desk)
+    asked.expired = True
+    discord.closed_channels[CHANNEL_ID] = (403, 50013)
+    await chat.deliver(parcel_of(address, pictures))
+    (message,) = discord.in_channel(discord.direct_channel(MEMBER_ID))
+    assert names_in(message) == NAMES
+
+
+async def test_a_private_picture_never_goes_to_the_channel(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, pictures: Pictures
+) -> None:
+    asked, address = await drawn_for(discord, desk, private=True)
+    asked.expired = True
+    await chat.deliver(parcel_of(address, pictures, private=True))
+    assert not discord.in_channel(CHANNEL_ID)
+    assert len(discord.in_channel(discord.direct_channel(MEMBER_ID))) == 1
+
+
+async def test_a_parcel_nobody_takes_is_undeliverable(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, pictures: Pictures
+) -> None:
+    asked, address = await drawn_for(discord, desk)
+    asked.expired = True
+    discord.closed_channels[CHANNEL_ID] = (404, 10003)
+    discord.closed_channels[discord.direct_channel(MEMBER_ID)] = (403, 50007)
+    with pytest.raises(Undeliverable):
+        await chat.deliver(parcel_of(address, pictures))
+
+
+async def test_trouble_at_discord_means_try_again_and_not_another_way(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, pictures: Pictures
+) -> None:
+    _, address = await drawn_for(discord, desk)
+    discord.faults.append(Fault("PATCH", "/webhooks", 503, times=99))
+    with pytest.raises((DiscordServerError, TimeoutError)):
+        await asyncio.wait_for(chat.deliver(parcel_of(address, pictures)), timeout=0.3)
+    assert not discord.in_channel(CHANNEL_ID)
+
+
+async def test_a_rate_limit_is_waited_out(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, pictures: Pictures
+) -> None:
+    asked, address = await drawn_for(discord, desk)
+    discord.faults.append(Fault("PATCH", "/webhooks", 429, retry_after_s=0.2))
+    began = time.monotonic()
+    await chat.deliver(parcel_of(address, pictures))
+    assert time.monotonic() - began >= 0.2
+    assert names_in(discord.shown(asked)) == NAMES
+
+
+async def test_a_picture_too_large_becomes_a_webp_with_its_settings(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, tmp_path: Path
+) -> None:
+    settings = PngImagePlugin.PngInfo()
+    settings.add_text("parameters", "a face\nSteps: 8, Seed: 7")
+    path = tmp_path / "large.png"
+    Image.effect_noise((512, 512), 60).convert("RGB").save(path, pnginfo=settings)
+    limit_bytes = path.stat().st_size - 1
+    asked, address = await drawn_for(discord, desk, file_bytes=limit_bytes)
+    await chat.deliver(parcel_of(address, (PictureFile(0, 7, path),)))
+    ((name, data),) = discord.files[asked.message_id].items()
+    assert name == f"sugar-{JOB_ID}-1.webp"
+    assert len(data) <= limit_bytes
+    with Image.open(io.BytesIO(data)) as picture:
+        assert picture.format == "WEBP"
+        comment = picture.getexif().get_ifd(0x8769)[0x9286]
+    assert comment.removeprefix(b"UNICODE\0").decode("utf-16-be") == "a face\nSteps: 8, Seed: 7"
+
+
+async def test_a_picture_gone_from_disk_does_not_hold_up_the_other(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, pictures: Pictures
+) -> None:
+    asked, address = await drawn_for(discord, desk)
+    pictures[0].path.unlink()
+    await chat.deliver(parcel_of(address, pictures))
+    assert names_in(discord.shown(asked)) == NAMES[1:]
+
+
+def status_at(address: Address, step: int) -> Status:
+    return Status(JOB_ID, address, "en", count=1, place=None, step=step, steps=8)
+
+
+async def test_statuses_keep_their_pace_and_the_newest_wins(
+    discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk
+) -> None:
+    async with opened(replace(config, status_interval_s=0.3), desk) as chat:
+        asked, address = await drawn_for(discord, desk)
+        for step in range(1, 9):
+            await chat.show(status_at(address, step))
+        await until(lambda: "step 8 of 8" in discord.shown(asked)["content"])
+    assert len(discord.edits[asked.message_id]) == 2  # the receipt and the last step
+
+
+async def test_no_status_follows_the_parcel(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, pictures: Pictures
+) -> None:
+    asked, address = await drawn_for(discord, desk)
+    discord.faults.append(Fault("PATCH", "/webhooks", 429, retry_after_s=0.2))  # a status that is under way
+    await chat.show(status_at(address, 1))
+    await asyncio.sleep(0.1)
+    await chat.show(status_at(address, 2))
+    await chat.deliver(parcel_of(address, pictures))
+    await chat.show(status_at(address, 3))
+    await asyncio.sleep(0.2)
+    assert names_in(discord.shown(asked)) == NAMES
+    assert "step" not in discord.shown(asked)["content"]
+
+
+async def test_statuses_stop_for_good_where_the_answer_is_gone(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
+) -> None:
+    asked, address = await drawn_for(discord, desk)
+    asked.expired = True
+    before = len(discord.requests)
+    for step in range(1, 4):
+        await chat.show(status_at(address, step))
+        await asyncio.sleep(0.1)
+    assert len(discord.requests) == before + 1
+
+
+async def test_an_address_of_another_platform_is_refused(chat: DiscordChat, pictures: Pictures) -> None:
+    with pytest.raises(ValueError, match="Discord"):
+        await chat.deliver(parcel_of(Address(Platform.DISCORD, "1", '{"other": 1}'), pictures))
+
+
+async def test_peoples_text_in_alt_text_is_on_one_line_and_printable(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, pictures: Pictures
+) -> None:
+    asked, address = await drawn_for(discord, desk)
+    recipe = replace(RECIPE, prompt="a\x00 face\n" + "🍬" * 2_000)
+    await chat.deliver(parcel_of(address, pictures, recipe=recipe))
+    description = discord.shown(asked)["attachments"][0]["description"]
+    assert description.startswith("a face 🍬")
+    assert len(description) <= 1024
