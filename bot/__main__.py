@@ -1,0 +1,139 @@
+"""The ``sugarbot`` command: every way to start a part of the house, one short function each.
+
+Only typer is imported here; a command imports the rooms it opens, so that ``--help`` answers at once. An
+error that a person can act on ends a command with one line and exit code 1; bad usage ends with 2.
+"""
+
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from bot.settings import Settings
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Draw faces with Z-Image-Turbo and a LoRA of your choice, in Discord, Telegram and on a local page.",
+)
+
+Config = Annotated[Path | None, typer.Option("--config", help="Read this file instead of sugarbot.toml.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Log warnings only.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log every job.")]
+
+
+@app.command()
+def run(config: Config = None, quiet: Quiet = False) -> None:
+    """Serve every chat that is set up, until Ctrl-C."""
+    from bot import serve  # noqa: PLC0415 - see the module's first lines
+
+    _work(serve.run, config, verbose=not quiet)
+
+
+@app.command()
+def demo(config: Config = None, verbose: Verbose = False) -> None:
+    """Draw a first picture with the built-in model, then serve the local page until Ctrl-C."""
+    from bot import serve  # noqa: PLC0415 - see the module's first lines
+
+    _work(serve.demo, config, verbose=verbose)
+
+
+@app.command()
+def say(
+    message: Annotated[str, typer.Argument(help="What to say, like: /sugar a smiling face --seed 7")],
+    name: Annotated[str, typer.Option("--as", help="Who says it.")] = "a member",
+    host: Annotated[bool, typer.Option("--host", help="Say it as a host of the bot.")] = False,
+    out: Annotated[Path, typer.Option(help="Where pictures are put.")] = Path("out"),
+    config: Config = None,
+    verbose: Verbose = False,
+) -> None:
+    """Put one message through the whole way and wait for its answer."""
+    from bot import serve  # noqa: PLC0415 - see the module's first lines
+
+    _work(
+        lambda settings: serve.say(settings, message, user_name=name, is_host=host, out_dir=out),
+        config,
+        verbose=verbose,
+    )
+
+
+@app.command()
+def doctor(config: Config = None) -> None:
+    """Say what is set up, what is wrong with it, and what to do; exits 1 if anything is wrong."""
+    from bot import doctor as examine  # noqa: PLC0415 - see the module's first lines
+
+    _work(examine.report, config)
+
+
+@app.command()
+def lora(config: Config = None) -> None:
+    """List the shelf: each LoRA with its file, and each refused file with the reason."""
+    from bot import doctor as examine  # noqa: PLC0415 - see the module's first lines
+
+    _work(examine.shelf, config)
+
+
+@app.command()
+def db(config: Config = None) -> None:
+    """Check the database: its place, schema version, integrity, and what is in it."""
+    from bot import doctor as examine  # noqa: PLC0415 - see the module's first lines
+
+    _work(examine.database, config)
+
+
+@app.command()
+def bench(
+    pictures: Annotated[int, typer.Option(min=1, max=1000, help="How many pictures.")] = 10,
+    size: Annotated[str, typer.Option(help="Like 512x768; left out: the model's native size.")] = "",
+    lora_name: Annotated[str, typer.Option("--lora", help="On every picture; left out: the first.")] = "",
+    config: Config = None,
+) -> None:
+    """Measure this machine: start to ready, the first picture, then each stage of the following ones."""
+    from bot import bench as measure  # noqa: PLC0415 - see the module's first lines
+
+    _work(lambda settings: measure.report(settings, pictures=pictures, size=size, lora=lora_name), config)
+
+
+def _work(
+    work: "Callable[[Settings], Coroutine[Any, Any, int]]", config: Path | None, *, verbose: bool = False
+) -> None:
+    """Read the settings, open the log, do the work; errors a person can act on become one line."""
+    from bot import logs, words  # noqa: PLC0415 - see the module's first lines
+    from bot.errors import SugarbotError  # noqa: PLC0415 - likewise
+    from bot.settings import load_settings  # noqa: PLC0415 - likewise
+    from engine.errors import EngineError  # noqa: PLC0415 - likewise
+
+    locale = words.locale_of(None)
+    code = 1
+    try:
+        settings = load_settings(config)
+        locale = settings.language
+        logs.open_log(secrets=settings.secrets(), verbose=verbose)
+        code = asyncio.run(work(settings))
+    except* (SugarbotError, EngineError) as errors:
+        for error in _leaves(errors):
+            typer.echo(words.explain(error, locale), err=True)
+    except* KeyboardInterrupt:
+        code = 128 + signal.SIGINT
+    raise typer.Exit(code)
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    """The errors in a group of groups."""
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for part in error.exceptions for leaf in _leaves(part)]
+    return [error]
+
+
+def main() -> None:
+    """Run the command line; the ``sugarbot`` script."""
+    app(prog_name="sugarbot")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+"""The house put together: open every room in order, keep them running, close them in reverse.
+
+The only place where rooms meet. It holds no state of its own: what a crash interrupts here is found again
+by the desk at the next start.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from bot import words
+from bot.chats.contract import Chat
+from bot.desk import Desk, Renderer
+from bot.errors import PlatformUnreachable
+from bot.policy.rules import Rules
+from bot.settings import Settings
+from bot.store import open_store
+from engine.cost import CostBook
+from engine.headroom import HeadroomProbe
+from engine.host import Host
+from engine.model import ModelInfo, built_in_lora_folder, find_model
+from engine.request import WorkerInfo
+from engine.scheduler import Scheduler
+from engine.shelf import Shelf, read_shelf
+
+log = structlog.get_logger("bot.house")
+
+MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
+DATABASE = "sugarbot.db"
+DRAIN_S = 25.0  # service managers kill after 30 s
+UNREACHABLE_WAIT_S = (5.0, 15.0, 60.0, 300.0)  # between tries to reach a platform; the last one repeats
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """The open rooms.
+
+    Attributes:
+        worker: Done once the worker process is ready; carries its error if it cannot be started.
+    """
+
+    settings: Settings
+    model: ModelInfo
+    shelf: Shelf
+    desk: Desk
+    host: Host
+    probe: HeadroomProbe
+    worker: asyncio.Task[WorkerInfo]
+
+
+@contextlib.asynccontextmanager
+async def open_house(
+    settings: Settings, *, renderer_of: Callable[[Host], Renderer] = lambda host: host
+) -> AsyncIterator[House]:
+    """Open store, model, shelf and desk, start the worker behind them; close all in reverse.
+
+    Args:
+        settings: What the host wrote.
+        renderer_of: Puts something between desk and engine, such as a stop-watch.
+
+    Raises:
+        OperatorError: The host must mend something; nothing was left open.
+        ModelError: Likewise, the model.
+    """
+    config = settings.to_engine_config()
+    async with contextlib.AsyncExitStack() as rooms:
+        store = await open_store(settings.data_dir / DATABASE, MIGRATIONS)
+        rooms.push_async_callback(store.close)
+        model = await asyncio.to_thread(find_model, config)
+        folders = [built_in_lora_folder(model), config.lora_dir]
+        shelf = await asyncio.to_thread(read_shelf, folders, model)
+        for refused in shelf.rejected:
+            log.warning(
+                "lora refused", lora=refused.name, why=words.explain(refused.error, settings.language)
+            )
+        costs = await asyncio.to_thread(CostBook.load, settings.data_dir / "cost.json")
+        host = Host(config)
+        rooms.push_async_callback(host.close)
+        worker = asyncio.create_task(host.start(), name="start worker")
+        rooms.push_async_callback(_cancelled, worker)
+        probe = HeadroomProbe(config.device, config.reserve_bytes, host.held_bytes)
+        desk = Desk(
+            store=store,
+            renderer=renderer_of(host),
+            shelf=shelf,
+            model=model,
+            scheduler=Scheduler(),
+            probe=probe,
+            costs=costs,
+            rules=Rules.from_settings(settings),
+            pictures_dir=settings.data_dir / "pictures",
+            clock=lambda: time.time_ns() // 1_000_000,
+            default_lora=settings.engine.default_lora,
+        )
+        yield House(settings, model, shelf, desk, host, probe, worker)
+
+
+@contextlib.asynccontextmanager
+async def keep_house(house: House, chats: Sequence[Chat]) -> AsyncIterator[None]:
+    """Open these chats, then run them and the desk while the block runs; then drain and close.
+
+    A chat whose platform cannot be reached is tried again beside the others.
+
+    Raises:
+        OperatorError: A refused token or a taken port: only the host can mend it.
+        EngineError: The worker cannot be started.
+    """
+    locale = house.settings.language
+    async with contextlib.AsyncExitStack() as open_chats:
+        late = []
+        for chat in chats:
+            open_chats.push_async_callback(chat.close)
+            if not await _opened(chat, locale):
+                late.append(chat)
+        async with asyncio.TaskGroup() as group:
+            desk = house.desk.run({chat.platform: chat for chat in chats})
+            work = [group.create_task(desk, name="desk")]
+            for chat in chats:
+                serving = _open_late(chat, locale) if chat in late else chat.serve()
+                work.append(group.create_task(serving, name=f"chat {chat.platform}"))
+            group.create_task(_started(house.worker), name="worker started")
+            try:
+                yield
+            finally:
+                await house.desk.drain(DRAIN_S)
+                for task in work:
+                    task.cancel()
+
+
+async def _started(worker: asyncio.Task[WorkerInfo]) -> None:
+    info = await worker
+    log.info("worker ready", device=info.device_name, model=info.model_name, load_s=round(info.load_s, 1))
+
+
+async def _cancelled(task: asyncio.Task[WorkerInfo]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def _opened(chat: Chat, locale: str) -> bool:
+    try:
+        await chat.open()
+    except PlatformUnreachable as error:
+        log.warning("chat unreachable", platform=chat.platform, why=words.explain(error, locale))
+        return False
+    log.info("chat open", platform=chat.platform)
+    return True
+
+
+async def _open_late(chat: Chat, locale: str) -> None:
+    for wait_s in itertools.chain(UNREACHABLE_WAIT_S, itertools.repeat(UNREACHABLE_WAIT_S[-1])):
+        await asyncio.sleep(wait_s)
+        if await _opened(chat, locale):
+            await chat.serve()
+            return

@@ -1,0 +1,212 @@
+"""What ``sugarbot run``, ``demo`` and ``say`` do: which chats are opened, and when the house closes again.
+
+Each function takes the settings and returns the exit code; errors the host can act on go up as they are.
+"""
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from bot.chats.console_ import ConsoleChat
+from bot.chats.contract import Chat
+from bot.chats.web_ import CardView, WebChat
+from bot.errors import TokenMissing
+from bot.house import House, keep_house, open_house
+from bot.settings import Settings
+from bot.words import N_, text
+from engine.config import BUILT_IN
+from engine.host import Host
+from engine.request import Event, Failed, Finished, RenderRequest, Stopped, Timings
+
+FIRST_MESSAGE = (
+    "/sugar Sugar面部，清透水光肌，微醺蜜桃腮红，薄涂裸粉唇釉，眼尾轻挑带慵懒笑意，细碎睫毛轻颤"
+    " --lora sugar --seed 7"
+)
+
+
+async def run(settings: Settings) -> int:
+    """Serve every chat that is set up, until SIGINT or SIGTERM.
+
+    Raises:
+        TokenMissing: No chat is set up at all.
+    """
+    async with _stop_signal() as stop, open_house(settings) as house:
+        chats = _chats_of(house)
+        if not chats:
+            raise TokenMissing(platform="discord")
+        async with keep_house(house, chats):
+            for chat in chats:
+                if isinstance(chat, WebChat):
+                    _tell(
+                        text(
+                            N_("The page is open at {url} – Ctrl-C ends it."), settings.language, url=chat.url
+                        )
+                    )
+            await stop.wait()
+    return 0
+
+
+async def say(settings: Settings, message: str, *, user_name: str, is_host: bool, out_dir: Path) -> int:
+    """Put one message through the whole way; 0 when it was answered, 1 when it was refused or failed."""
+    async with open_house(settings) as house:
+        console = ConsoleChat(house.desk, out_dir=out_dir, locale=settings.language)
+        async with keep_house(house, [console]):
+            answer = await console.say(message, user_name=user_name, is_host=is_host)
+    return answer.exit_code
+
+
+async def demo(settings: Settings) -> int:
+    """Draw a first picture with the built-in model, say how long each stage took, then serve the page."""
+    built_in = settings.engine.model_copy(update={"model": BUILT_IN, "device": "cpu", "default_lora": ""})
+    settings = settings.model_copy(update={"engine": built_in})
+    watch = StopWatch()
+    async with _stop_signal() as stop, open_house(settings, renderer_of=watch.on) as house:
+        console = ConsoleChat(house.desk, out_dir=Path("out"), locale=settings.language)
+        page = _page_of(house)
+        async with keep_house(house, [console, page]):
+            info = await house.worker
+            answer = await console.say(FIRST_MESSAGE, user_name="a member", is_host=False)
+            if answer.exit_code:
+                return answer.exit_code
+            _print_stages(settings.language, info.load_s, watch)
+            _tell(text(N_("The page is open at {url} – Ctrl-C ends it."), settings.language, url=page.url))
+            await stop.wait()
+    return 0
+
+
+class StopWatch:
+    """A renderer that passes everything on and keeps the timings of the last finished job."""
+
+    def __init__(self) -> None:
+        self.timings = Timings()
+        self.whole_s = 0.0
+        self._host: Host | None = None
+
+    def on(self, host: Host) -> "StopWatch":
+        """Stand between the desk and this host."""
+        self._host = host
+        return self
+
+    async def render(
+        self, request: RenderRequest, listen: Callable[[Event], None]
+    ) -> Finished | Stopped | Failed:
+        """Render as the host does; see ``Host.render``."""
+        assert self._host is not None  # noqa: S101 - ``on`` comes first
+        began = time.perf_counter()
+        end = await self._host.render(request, listen)
+        if isinstance(end, Finished):
+            self.timings, self.whole_s = end.timings, time.perf_counter() - began
+        return end
+
+    def cancel(self, job_id: str) -> None:
+        """Cancel as the host does."""
+        assert self._host is not None  # noqa: S101 - ``on`` comes first
+        self._host.cancel(job_id)
+
+
+def _chats_of(house: House) -> list[Chat]:
+    settings = house.settings
+    chats: list[Chat] = []
+    if settings.discord.token.get_secret_value():
+        chats.append(_discord_of(house))
+    if settings.telegram.token.get_secret_value():
+        chats.append(_telegram_of(house))
+    if settings.web.enabled:
+        chats.append(_page_of(house))
+    return chats
+
+
+def _discord_of(house: House) -> Chat:
+    from bot.chats.discord_ import DiscordChat, DiscordConfig  # noqa: PLC0415 - discord.py takes 0.5 s
+
+    discord = house.settings.discord
+    config = DiscordConfig(
+        token=discord.token,
+        menu_file=house.settings.data_dir / "discord-menu.sha256",
+        api_base=discord.api_base,
+        gateway=discord.gateway or None,
+        proxy=discord.proxy or None,
+    )
+    return DiscordChat(config, house.desk)
+
+
+def _telegram_of(house: House) -> Chat:
+    from bot.chats.telegram_ import TelegramChat, TelegramConfig  # noqa: PLC0415 - it takes 0.4 s
+
+    telegram = house.settings.telegram
+    config = TelegramConfig(
+        token=telegram.token.get_secret_value(),
+        base_url=telegram.base_url,
+        base_file_url=telegram.base_file_url,
+        proxy=telegram.proxy,
+    )
+    return TelegramChat(config, house.desk)
+
+
+def _page_of(house: House) -> WebChat:
+    web = house.settings.web
+    return WebChat(house.desk, card=lambda: _card(house), host=web.host, port=web.port)
+
+
+def _card(house: House) -> CardView:
+    headroom, glance = house.probe.read(), house.desk.glance()
+    info = house.host.info
+    return CardView(
+        name=info.device_name if info else headroom.device_name,
+        used_bytes=headroom.used_bytes,
+        free_bytes=headroom.free_bytes,
+        total_bytes=headroom.total_bytes,
+        reason=headroom.reason,
+        waiting=glance.waiting,
+        drawing=glance.drawing,
+        step=glance.step,
+        steps=glance.steps,
+        default_lora=glance.default_lora,
+    )
+
+
+def _print_stages(locale: str, load_s: float, watch: StopWatch) -> None:
+    spent = watch.timings
+    table = Table(text(N_("stage"), locale), text(N_("seconds"), locale))
+    for name, seconds in (
+        (N_("load the model"), load_s),
+        (N_("attach the LoRA"), spent.lora_s),
+        (N_("read the prompt"), spent.text_s),
+        (N_("denoise, 8 steps"), spent.denoise_s),
+        (N_("decode"), spent.decode_s),
+        (N_("stamp and encode"), spent.encode_s),
+        (N_("the picture, end to end"), watch.whole_s),
+    ):
+        table.add_row(text(name, locale), f"{seconds:.2f}")
+    Console(stderr=True).print(table)
+
+
+def _tell(sentence: str) -> None:
+    Console(stderr=True, highlight=False).print(sentence, markup=False)
+
+
+@contextlib.asynccontextmanager
+async def _stop_signal() -> AsyncIterator[asyncio.Event]:
+    """An event that the first SIGINT or SIGTERM sets; a second one ends the process at once."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGINT, signal.SIGTERM)
+
+    def first() -> None:
+        stop.set()
+        for number in signals:
+            loop.remove_signal_handler(number)
+
+    for number in signals:
+        loop.add_signal_handler(number, first)
+    try:
+        yield stop
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)

@@ -1,0 +1,128 @@
+"""Every command in both READMEs exists, runs, and does what the text beside it says."""
+
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+READMES = ("README.md", "README.zh-CN.md")
+BLOCK = re.compile(r"```sh\n(.*?)```", re.DOTALL)
+SUGARBOT = (sys.executable, "-m", "bot")
+SERVING = ("make demo", ".venv/bin/sugarbot run")
+DESCRIBED = ("make test", "make check")  # this very run is one of them
+
+
+def commands(readme: str) -> list[str]:
+    """The lines of a README's shell blocks, assignments of tokens left out."""
+    text = (ROOT / readme).read_text(encoding="utf-8")
+    lines = [line for block in BLOCK.findall(text) for line in block.splitlines()]
+    return [line for line in lines if line.strip() and not line.startswith("export ")]
+
+
+def ending_commands() -> list[str]:
+    return sorted({line for readme in READMES for line in commands(readme)} - {*SERVING, *DESCRIBED})
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("readme")
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    kept = {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ}
+    return kept | {"PYTHONPATH": str(ROOT), "SUGARBOT_DATA_DIR": str(home / "var")} | more
+
+
+def test_both_readmes_have_the_same_commands() -> None:
+    first, second = (commands(readme) for readme in READMES)
+    assert first == second
+    assert len(first) >= 10
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("line", ending_commands())
+def test_a_command_of_the_readme_runs(line: str, home: Path) -> None:
+    program, *words = shlex.split(line)
+    assert program == ".venv/bin/sugarbot", f"no test knows how to run {line}"
+    done = subprocess.run(
+        [*SUGARBOT, *words],
+        cwd=home,
+        env=environment(home),
+        capture_output=True,
+        text=True,
+        timeout=150,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    if "-n 2" in line:
+        pictures = [Path(path) for path in done.stdout.split()]
+        assert len(pictures) == 2
+        assert all((home / path).is_file() for path in pictures)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("line", SERVING)
+def test_a_serving_command_of_the_readme_serves_the_page_and_ends_at_ctrl_c(line: str, home: Path) -> None:
+    for readme in READMES:
+        assert line in commands(readme)
+    port = free_port()
+    words = ["demo"] if line == "make demo" else shlex.split(line)[1:]
+    process = subprocess.Popen(
+        [*SUGARBOT, *words],
+        cwd=home,
+        env=environment(home, SUGARBOT_WEB__PORT=str(port)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        wait_for_page(port, process)
+    finally:
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
+    if line == "make demo":
+        assert re.search(r"out/\S+\.png", output), output
+
+
+def test_make_calls_what_the_readme_says() -> None:
+    dry = {goal: make("-n", goal) for goal in ("demo", "test", "check")}
+    assert "sugarbot demo" in dry["demo"]
+    assert "pytest" in dry["test"]
+    for step in ("ruff format --check", "ruff check", "mypy", "lint-imports", "pytest"):
+        assert step in dry["check"]
+
+
+def make(*words: str) -> str:
+    done = subprocess.run(["make", *words], cwd=ROOT, capture_output=True, text=True, timeout=30, check=True)
+    return done.stdout
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def wait_for_page(port: int, process: "subprocess.Popen[str]", timeout_s: float = 150.0) -> None:
+    until = time.monotonic() + timeout_s
+    while time.monotonic() < until:
+        assert process.poll() is None, process.communicate()[0]
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as page:
+                assert page.status == 200
+                return
+        except OSError:
+            time.sleep(0.3)
+    raise AssertionError("no page came up")
