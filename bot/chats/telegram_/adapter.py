@@ -24,6 +24,7 @@ from bot.chats.telegram_.incoming import Pressed, Said, read
 from bot.chats.telegram_.intake import Intake
 from bot.chats.telegram_.menu import declare
 from bot.chats.telegram_.place import Place
+from bot.chats.telegram_.placing import Placing
 from bot.chats.telegram_.sender import Sender
 from bot.desk.outcomes import Parcel, Platform, Status, Undeliverable
 from bot.errors import PlatformUnreachable, TokenRefused
@@ -73,10 +74,11 @@ class TelegramChat:
             ),
             get_updates_request=polling,
         )
-        gate = Gate()
-        sender = Sender(self._bot, gate)
-        self._board = Board(self._bot, gate)
-        self._answers = Answers(self._bot, sender, desk)
+        self._gate = Gate()
+        self._placing = Placing()
+        sender = Sender(self._bot, self._gate)
+        self._board = Board(self._bot, self._gate)
+        self._answers = Answers(self._bot, sender, desk, self._placing)
         self._delivery = Delivery(sender, desk)
         self._intake = Intake(polling, self._bot.base_url, desk, self._answer)
 
@@ -119,10 +121,12 @@ class TelegramChat:
 
         Raises:
             Undeliverable: Blocked, or the chat is gone.
-            TelegramError: Try again later; likewise after ``TimeoutError`` and ``OSError``.
+            ChatIsFull: Try again later, as after ``TelegramError``, ``TimeoutError`` and ``OSError``.
         """
-        await self._board.take_down(Place.of(parcel.address))
-        await self._delivery.bring(parcel)
+        place = await self._placing.arrived(parcel.job_id, Place.of(parcel.address))
+        self._gate.require_room(place.chat_id, messages=len(parcel.pictures) + 1)
+        await self._board.take_down(place)
+        await self._delivery.bring(parcel, place)
 
     async def _answer(self, event_id: str, payload: str) -> None:
         """Answer one stored event; whatever it does to us ends here, so that it cannot come back for ever."""

@@ -15,6 +15,7 @@ from bot.chats.contract import Desk
 from bot.chats.telegram_.incoming import Pressed, Said
 from bot.chats.telegram_.keyboards import cancel_keyboard
 from bot.chats.telegram_.place import Place
+from bot.chats.telegram_.placing import Placing
 from bot.chats.telegram_.sender import Sender
 from bot.commands.buttons import press_of
 from bot.commands.grammar import parse
@@ -27,10 +28,11 @@ PRESS_S = 10.0
 class Answers:
     """Turns what people say and press into the desk's work and our replies."""
 
-    def __init__(self, bot: Bot, sender: Sender, desk: Desk) -> None:
+    def __init__(self, bot: Bot, sender: Sender, desk: Desk, placing: Placing) -> None:
         self._bot = bot
         self._sender = sender
         self._desk = desk
+        self._placing = placing
 
     async def to_said(self, said: Said) -> None:
         """Answer a message.
@@ -83,10 +85,12 @@ class Answers:
             if receipt.address is None or Place.of(receipt.address).message_id is not None:
                 return
             receipt = replace(receipt, repeated=False)  # accepted before a crash, but never told
-        sent = await self._sender.put_text(
-            place, words.say(receipt, locale), cancel_keyboard(receipt.job_id, locale)
-        )
-        await self._desk.moved(receipt.job_id, sent.address())
+        async with self._placing.of(receipt.job_id) as placed:
+            sent = await self._sender.put_text(
+                place, words.say(receipt, locale), cancel_keyboard(receipt.job_id, locale)
+            )
+            placed.set_result(sent)
+            await self._desk.moved(receipt.job_id, sent.address())
 
     async def _say(self, place: Place, text: str) -> None:
         await self._sender.put_text(place, text)

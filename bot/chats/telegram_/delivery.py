@@ -25,15 +25,14 @@ class Delivery:
         self._sender = sender
         self._desk = desk
 
-    async def bring(self, parcel: Parcel) -> None:
-        """Show the parcel.
+    async def bring(self, parcel: Parcel, place: Place) -> None:
+        """Show the parcel at ``place``.
 
         Raises:
             Undeliverable: The chat is closed to us for good.
             OSError: A picture's file cannot be read.
             TelegramError: It may work later; so may a ``TimeoutError``.
         """
-        place = Place.of(parcel.address)
         caption = words.parcel(parcel, parcel.locale)
         keyboard = reroll_keyboard(parcel.job_id, parcel.locale) if parcel.pictures else None
         uploads = [await asyncio.to_thread(_read, parcel.job_id, picture) for picture in parcel.pictures]

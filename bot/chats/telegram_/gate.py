@@ -24,9 +24,14 @@ OVERALL_PROGRESS_PER_SECOND = 20
 PRIVATE_EDIT_GAP_S = 1.0
 GROUP_EDIT_GAP_S = 5.0
 FLOOD_TRIES = 3  # a chat that still floods after this is left to the desk's next delivery
+FULL_S = 10.0  # a delivery that must wait longer makes room for other chats
 REQUEST_S = 90.0  # an album of four photos of 10 MB on a slow line
 
 T = TypeVar("T")
+
+
+class ChatIsFull(Exception):
+    """The chat got all it may get for now."""
 
 
 class Urgency(Enum):
@@ -89,6 +94,16 @@ class Gate:
         """Leave the chat alone for so long: Telegram asked for it."""
         chat = self._traffic(chat_id)
         chat.held_until_s = max(chat.held_until_s, self._clock() + seconds)
+
+    def require_room(self, chat_id: int, messages: int) -> None:
+        """Return when ``messages`` results may go to the chat soon.
+
+        Raises:
+            ChatIsFull: Come back in a while; meanwhile other chats can be served.
+        """
+        wait_s = self.wait_s(chat_id, Urgency.RESULT, messages)
+        if wait_s > FULL_S:
+            raise ChatIsFull(f"chat {chat_id} can take no more for {wait_s:.0f} s")
 
     async def call(self, chat_id: int, request: Callable[[], Awaitable[T]], messages: int = 1) -> T:
         """Make a request that a person waits for, as soon as it may go out.

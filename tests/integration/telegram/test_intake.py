@@ -36,7 +36,7 @@ async def test_a_batch_is_stored_before_it_is_confirmed(
     for number in range(3):
         world.say(f"fox {number}")
     async with serving(server, desk):
-        await server.until(lambda: world.forgotten)
+        await server.until(lambda: world.forgotten and len(desk.settled) == 3)
     assert forgotten_when_stored == [[]]
     assert world.forgotten == [1000, 1001, 1002]
     assert prompts(desk) == ["fox 0", "fox 1", "fox 2"]

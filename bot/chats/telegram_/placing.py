@@ -1,0 +1,38 @@
+"""Placeholders on their way: a picture may be drawn faster than its placeholder is sent.
+
+Where the desk's address has no message yet, delivery asks here, so that the picture lands on the placeholder
+and not beside it. Of use within one process only; after a crash the desk's addresses are all there is.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from bot.chats.telegram_.place import Place
+
+REMEMBERED = 64  # jobs; only those accepted in the last moments are ever asked for
+
+
+class Placing:
+    """Knows which placeholders are being sent, and where the last ones went."""
+
+    def __init__(self) -> None:
+        self._places: dict[str, asyncio.Future[Place | None]] = {}
+
+    @asynccontextmanager
+    async def of(self, job_id: str) -> AsyncIterator["asyncio.Future[Place | None]"]:
+        """While the block runs, the job's placeholder is on its way; set the result to where it stands."""
+        place = self._places[job_id] = asyncio.get_running_loop().create_future()
+        while len(self._places) > REMEMBERED:
+            self._places.pop(next(iter(self._places)))
+        try:
+            yield place
+        finally:
+            if not place.done():
+                place.set_result(None)  # it was not sent
+
+    async def arrived(self, job_id: str, place: Place) -> Place:
+        """The place with the placeholder that was on its way, once it arrived; else ``place`` as it is."""
+        if place.message_id is not None or job_id not in self._places:
+            return place
+        return await asyncio.shield(self._places[job_id]) or place

@@ -1,0 +1,92 @@
+"""A message through the real desk and database to the picture, and what hosts and strangers get."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from bot.desk.outcomes import Platform
+from bot.policy.rules import Rules
+from tests.fakes.renderer import Act, FakeRenderer, tiny_png
+from tests.fakes.room import Room, open_room
+from tests.fakes.telegram_house import serving
+from tests.fakes.telegram_server import TelegramServer
+from tests.fakes.telegram_world import Group, Person, Sent, World
+
+HOST, GROUP = Person(1, "The host"), Group()
+RULES = Rules(hosts=frozenset({"telegram:1"}), allow=frozenset({"telegram:11", f"telegram:{GROUP.id}"}))
+
+
+@asynccontextmanager
+async def house(server: TelegramServer, folder: Path, renderer: FakeRenderer) -> AsyncIterator[Room]:
+    async with open_room(folder, rules=RULES, renderer=renderer) as room, serving(server, room.desk) as chat:
+        run = asyncio.create_task(room.desk.run({Platform.TELEGRAM: chat}), name="desk")
+        try:
+            yield room
+        finally:
+            await room.desk.drain(5.0)
+            await run
+
+
+def pictures(world: World, chat_id: int = 11) -> list[Sent]:
+    return [sent for sent in world.in_chat(chat_id) if sent.kind == "photo"]
+
+
+@pytest.mark.parametrize("step_s", [0.0, 0.05])
+async def test_a_message_becomes_a_picture_in_place_of_its_placeholder(
+    server: TelegramServer, world: World, tmp_path: Path, step_s: float
+) -> None:
+    async with house(server, tmp_path, FakeRenderer(step_s=step_s)):
+        message_id = world.say("a fox --seed 7 --lora sugar")
+        await server.until(lambda: pictures(world))
+        (shown,) = world.in_chat(11)
+        assert (shown.reply_to, shown.file) == (message_id, tiny_png(7))
+        assert "sugar 0.8" in shown.text
+        world.press(shown, "Reroll")
+        await server.until(lambda: len(pictures(world)) == 2)
+
+
+async def test_two_pictures_are_an_album_and_one_message_with_buttons(
+    server: TelegramServer, world: World, tmp_path: Path
+) -> None:
+    async with house(server, tmp_path, FakeRenderer()):
+        world.say("/sugar@sugar_test_bot a fox -n 2 --seed 7", group=GROUP)
+        await server.until(
+            lambda: any(label == "Reroll" for s in world.in_chat(GROUP.id) for label, _ in s.buttons)
+        )
+    assert [sent.file for sent in pictures(world, GROUP.id)] == [tiny_png(7), tiny_png(8)]
+    assert len(world.in_chat(GROUP.id)) == 3
+
+
+async def test_a_running_job_is_cancelled_by_its_button_and_says_so(
+    server: TelegramServer, world: World, tmp_path: Path
+) -> None:
+    async with house(server, tmp_path, FakeRenderer([Act.HANG], step_s=0.01)):
+        world.say("a fox")
+        await server.until(lambda: world.in_chat(11))
+        world.press(world.in_chat(11)[0], "Cancel")
+        await server.until(lambda: world.texts(11)[0].startswith("Cancelled."))
+    assert len(world.in_chat(11)) == 1
+
+
+async def test_a_host_switches_the_lora_and_a_member_may_not(
+    server: TelegramServer, world: World, tmp_path: Path
+) -> None:
+    async with house(server, tmp_path, FakeRenderer()):
+        world.say("/lora_switch anime", group=GROUP)
+        await server.until(lambda: world.in_chat(GROUP.id))
+        assert "host" in world.texts(GROUP.id)[0]
+        world.say("/lora_switch anime", by=HOST, group=GROUP)
+        await server.until(lambda: len(world.in_chat(GROUP.id)) == 2)
+        assert "anime" in world.texts(GROUP.id)[1]
+
+
+async def test_a_stranger_is_told_how_the_host_lets_the_chat_in(
+    server: TelegramServer, world: World, tmp_path: Path
+) -> None:
+    async with house(server, tmp_path, FakeRenderer()):
+        world.say("a fox", by=Person(99))
+        await server.until(lambda: world.in_chat(99))
+    assert "telegram:99" in world.texts(99)[0]
