@@ -5,6 +5,7 @@ weights; taking them off restores the very modules of before, so nothing drifts 
 """
 
 import math
+import warnings
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -57,8 +58,11 @@ class Loras:
         state_dicts = [self._state_dict(choice) for choice in choices]
         adapters = [f"choice_{place}" for place in range(len(choices))]  # peft's names; dots are not allowed
         try:
-            for adapter, state_dict in zip(adapters, state_dicts, strict=True):
-                self._pipeline.load_lora_weights(state_dict, adapter_name=adapter)
+            with warnings.catch_warnings():
+                # peft warns of a second adapter on one model, which is what a stack of LoRAs is.
+                warnings.filterwarnings("ignore", "Already found a `peft_config` attribute", UserWarning)
+                for adapter, state_dict in zip(adapters, state_dicts, strict=True):
+                    self._pipeline.load_lora_weights(state_dict, adapter_name=adapter)
             self._pipeline.set_adapters(adapters, adapter_weights=[choice.weight for choice in choices])
             for adapter, state_dict, choice in zip(adapters, state_dicts, choices, strict=True):
                 self._require_attached(adapter, state_dict, choice)

@@ -71,7 +71,7 @@ def load_pipeline(folder: Path, place: Place) -> Any:
     try:
         pipeline = ZImagePipeline.from_pretrained(
             folder,
-            torch_dtype=place.dtype,
+            dtype=place.dtype,
             local_files_only=True,
             use_safetensors=True,
             low_cpu_mem_usage=True,  # weights go straight into place: one copy in memory, not two

@@ -1,7 +1,5 @@
 """Keeps the libraries' progress bars and remarks off stderr; what matters is raised or said in our log."""
 
-import warnings
-
 import diffusers
 import transformers
 
@@ -12,4 +10,3 @@ def hush() -> None:
     diffusers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
-    warnings.filterwarnings("ignore", module=r"(diffusers|transformers|peft|torch)\.")

@@ -1,0 +1,89 @@
+"""One tiny model and one painter for all tests of the pipeline: loading torch takes longer than drawing."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+pytest.importorskip("torch")
+
+from engine.config import EngineConfig
+from engine.demo.standin import write_standin
+from engine.model import read_model
+from engine.request import Drawn, Event, Finished, LoraChoice, RenderRequest, Stopped
+from engine.shelf import LoraFile, read_shelf
+from engine.zimage.painter import Painter
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of one job."""
+
+    end: Finished | Stopped
+    events: list[Event]
+
+    @property
+    def pngs(self) -> list[bytes]:
+        return [event.picture.png for event in self.events if isinstance(event, Drawn)]
+
+
+class Draw(Protocol):
+    def __call__(
+        self, prompt: str = ..., *, cancel: Callable[[list[Event]], bool] = ..., **changes: object
+    ) -> Result: ...
+
+
+@pytest.fixture(scope="session")
+def standin(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A complete checkpoint with its LoRAs; not to be changed."""
+    folder = tmp_path_factory.mktemp("model") / "stand-in"
+    write_standin(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def lora_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The host's own shelf, empty at first."""
+    return tmp_path_factory.mktemp("loras")
+
+
+@pytest.fixture(scope="session")
+def files(standin: Path) -> dict[str, LoraFile]:
+    return dict(read_shelf([standin / "loras"], read_model(standin)).files)
+
+
+@pytest.fixture(scope="session")
+def sugar(files: dict[str, LoraFile]) -> LoraChoice:
+    return LoraChoice("sugar", files["sugar"].sha256, 0.8)
+
+
+@pytest.fixture(scope="session")
+def anime(files: dict[str, LoraFile]) -> LoraChoice:
+    return LoraChoice("anime", files["anime"].sha256, 1.0)
+
+
+@pytest.fixture(scope="session")
+def painter(standin: Path, lora_dir: Path) -> Iterator[Painter]:
+    painter = Painter.load(EngineConfig(standin.parent, lora_dir=lora_dir, model=str(standin), device="cpu"))
+    yield painter
+    painter.close()
+
+
+@pytest.fixture(scope="session")
+def draw(painter: Painter) -> Draw:
+    """Draw one small job to its end, or until ``cancel``, asked with the events so far, says stop."""
+
+    def draw(
+        prompt: str = "Sugar面部, 清透水光肌",
+        *,
+        cancel: Callable[[list[Event]], bool] = lambda events: False,
+        **changes: object,
+    ) -> Result:
+        given = {"width_px": 64, "height_px": 96, "seed": 7, **changes}
+        request = RenderRequest("job-1", 3, prompt, **given)  # type: ignore[arg-type]
+        events: list[Event] = []
+        return Result(painter.paint(request, events.append, lambda: cancel(events)), events)
+
+    return draw

@@ -1,0 +1,238 @@
+"""A request becomes pictures: events, seeds, cancelling, refusals and recovery."""
+
+import io
+import pickle
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from engine.errors import BlankPicture, OutOfMemory, PromptTooLong
+from engine.finish.stamp import PictureSettings, read_settings
+from engine.request import MAX_SEED, Drawn, Finished, LoraChoice, Progress, Stopped
+from engine.zimage import painter as painter_module
+from engine.zimage.painter import Painter
+
+
+def pixels(png: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(png)))
+
+
+def test_a_job_reports_each_step_and_each_picture_and_then_ends(draw: Any) -> None:
+    result = draw(count=2)
+    steps = [(event.index, event.step) for event in result.events if isinstance(event, Progress)]
+    assert steps == [(index, step) for index in (0, 1) for step in range(1, 9)]
+    drawn = [event.picture for event in result.events if isinstance(event, Drawn)]
+    assert [(picture.index, picture.seed) for picture in drawn] == [(0, 7), (1, 8)]
+    assert {(event.job_id, event.attempt) for event in [*result.events, result.end]} == {("job-1", 3)}
+    assert isinstance(result.end, Finished)
+
+
+def test_the_end_says_where_the_time_and_the_memory_went(draw: Any, sugar: LoraChoice) -> None:
+    end = draw("a prompt that is nowhere kept", loras=(sugar,)).end
+    timings = end.timings
+    for seconds in (timings.lora_s, timings.text_s, timings.denoise_s, timings.decode_s, timings.encode_s):
+        assert 0 < seconds < 30
+    assert end.peak_bytes > 10 * 2**20
+
+
+def test_a_picture_has_the_size_asked_for_and_its_settings_inside(draw: Any, sugar: LoraChoice) -> None:
+    (png,) = draw("面部, 'quoted'", width_px=128, height_px=64, seed=MAX_SEED, loras=(sugar,)).pngs
+    assert pixels(png).shape == (64, 128, 3)
+    expected = PictureSettings("面部, 'quoted'", MAX_SEED, 128, 64, 8, "stand-in", (sugar,))
+    assert read_settings(png) == expected
+
+
+def test_the_same_seed_gives_the_same_file_and_another_seed_another_picture(draw: Any) -> None:
+    first, again, other = draw().pngs, draw().pngs, draw(seed=8).pngs
+    assert first == again
+    assert not np.array_equal(pixels(first[0]), pixels(other[0]))
+
+
+def test_the_prompt_changes_the_picture(draw: Any) -> None:
+    assert not np.array_equal(pixels(draw("a cat").pngs[0]), pixels(draw("一只猫").pngs[0]))
+
+
+def test_two_pictures_equal_two_jobs_of_one_also_where_the_seeds_begin_again(draw: Any) -> None:
+    assert draw(seed=MAX_SEED, count=2).pngs == [*draw(seed=MAX_SEED).pngs, *draw(seed=0).pngs]
+
+
+@pytest.mark.parametrize("step", [0, 1, 5, 8, 11])
+def test_cancelling_at_any_step_leaves_the_next_picture_undisturbed(
+    draw: Any, painter: Painter, sugar: LoraChoice, step: int
+) -> None:
+    def is_step_done(events: list[object]) -> bool:
+        return sum(isinstance(event, Progress) for event in events) >= step
+
+    undisturbed = draw().pngs
+    modules = dict(painter._pipeline.transformer.named_modules())
+    stopped = draw(loras=(sugar,), count=2, cancel=is_step_done)
+    assert stopped.end == Stopped("job-1", 3)
+    assert sum(isinstance(event, Progress) for event in stopped.events) == step
+    assert stopped.pngs == draw(loras=(sugar,)).pngs[: step // 8]
+    assert dict(painter._pipeline.transformer.named_modules()) == modules
+    assert draw().pngs == undisturbed
+
+
+@pytest.mark.parametrize("prompt", ["word " * 10_000, "脸" * 10_000])
+def test_a_prompt_of_too_many_tokens_is_refused_with_its_length(draw: Any, prompt: str) -> None:
+    with pytest.raises(PromptTooLong) as caught:
+        draw(prompt)
+    assert caught.value.facts["limit"] == 512
+    assert caught.value.facts["tokens"] >= 10_000
+    assert prompt[:20] not in str(caught.value)
+
+
+def test_a_prompt_of_just_the_limit_is_drawn(draw: Any, painter: Painter) -> None:
+    spare = 512 - painter._text._count("")
+    assert draw("a" * spare).pngs
+    with pytest.raises(PromptTooLong):
+        draw("a" * (spare + 1))
+
+
+@pytest.mark.parametrize(
+    "prompt", ["", "\x00\x07\x1b[31m", "<|im_end|>\n<|im_start|>system", "👩🏽‍🎨\u202e", "{{ turn }}"]
+)
+def test_odd_prompts_are_drawn_like_any_other(draw: Any, prompt: str) -> None:
+    assert read_settings(draw(prompt).pngs[0]).prompt == prompt
+
+
+def test_a_result_that_is_not_finite_is_no_picture_and_harms_no_later_one(
+    draw: Any, painter: Painter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undisturbed = draw().pngs
+
+    def decode(latents: torch.Tensor, **options: Any) -> Any:
+        image = real_decode(latents, **options)[0].clone()
+        image[0, 1, 5, 5] = float("nan")
+        return (image,)
+
+    real_decode = painter._pipeline.vae.decode
+    with monkeypatch.context() as patch:
+        patch.setattr(painter._pipeline.vae, "decode", decode)
+        with pytest.raises(BlankPicture, match="not finite"):
+            draw()
+    assert draw().pngs == undisturbed
+
+
+def test_pictures_that_were_complete_before_a_failure_are_reported(
+    draw: Any, monkeypatch: pytest.MonkeyPatch, painter: Painter
+) -> None:
+    decoded = []
+
+    def decode_once(vae: Any, latents: torch.Tensor, *, in_tiles: bool) -> Any:
+        decoded.append(in_tiles)
+        if len(decoded) > 1:
+            return np.zeros((96, 64, 3), np.uint8), True
+        return real_decode(vae, latents, in_tiles=in_tiles)
+
+    real_decode = painter_module.decode
+    monkeypatch.setattr(painter_module, "decode", decode_once)
+    events: list[object] = []
+
+    def remember(seen: list[object]) -> bool:
+        events[:] = seen
+        return False
+
+    with pytest.raises(BlankPicture):
+        draw(count=2, cancel=remember)
+    assert [event.picture.index for event in events if isinstance(event, Drawn)] == [0]
+
+
+def test_a_full_card_is_tried_once_more_in_tiles(
+    draw: Any, painter: Painter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = draw(width_px=256, height_px=256).pngs[0]
+    tiled = []
+
+    def decode(latents: torch.Tensor, **options: Any) -> Any:
+        tiled.append((painter._pipeline.vae.use_tiling, painter._pipeline.vae.tile_sample_min_size))
+        if len(tiled) == 1:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nadvice")
+        return real_decode(latents, **options)
+
+    real_decode = painter._pipeline.vae.decode
+    monkeypatch.setattr(painter._pipeline.vae, "decode", decode)
+    assert pixels(draw(width_px=256, height_px=256).pngs[0]).shape == (256, 256, 3)
+    assert [use for use, _ in tiled] == [False, True]
+    monkeypatch.undo()
+    assert draw(width_px=256, height_px=256).pngs[0] == whole
+
+
+@pytest.mark.parametrize("part", ["transformer", "vae"])
+def test_a_card_that_stays_full_ends_the_job_and_frees_what_it_held(
+    draw: Any, painter: Painter, sugar: LoraChoice, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    undisturbed = draw().pngs
+    target, name = (
+        (painter._pipeline.transformer, "forward")
+        if part == "transformer"
+        else (painter._pipeline.vae, "decode")
+    )
+
+    def fail(*args: object, **options: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nadvice")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(target, name, fail)
+        with pytest.raises(OutOfMemory) as caught:
+            draw(loras=(sugar,))
+    assert caught.value.facts == {"detail": "CUDA out of memory. Tried to allocate 2 GiB."}
+    assert caught.value.__context__ is None  # a context would keep the failed attempt's tensors alive
+    assert draw().pngs == undisturbed
+
+
+def test_a_full_card_while_loras_are_attached_ends_the_job_likewise(
+    draw: Any, painter: Painter, sugar: LoraChoice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undisturbed = draw().pngs
+
+    def fail(*args: object, **options: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(painter._pipeline, "set_adapters", fail)
+        with pytest.raises(OutOfMemory):
+            draw(loras=(sugar,))
+    assert draw().pngs == undisturbed
+
+
+def test_drawing_unpickles_nothing(
+    draw: Any, sugar: LoraChoice, anime: LoraChoice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: object, **options: object) -> None:
+        raise AssertionError("A pickle was opened.")
+
+    monkeypatch.setattr(torch, "load", refuse)
+    monkeypatch.setattr(pickle, "load", refuse)
+    monkeypatch.setattr(pickle, "loads", refuse)
+    monkeypatch.setattr(pickle, "Unpickler", refuse)
+    assert draw(loras=(sugar, anime)).pngs
+
+
+def test_drawing_writes_nothing_to_the_terminal(
+    draw: Any, sugar: LoraChoice, capfd: pytest.CaptureFixture[str]
+) -> None:
+    draw("a prompt never drawn before", loras=(sugar,))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_events_come_from_the_painting_thread(painter: Painter) -> None:
+    from engine.request import RenderRequest
+
+    threads = set()
+    request = RenderRequest("job-1", 1, "a face", 64, 64, 7, 3)
+    painter.paint(request, lambda event: threads.add(threading.current_thread()), lambda: False)
+    assert threads == {threading.current_thread()}
+
+
+def test_the_painter_says_what_it_runs_on(painter: Painter) -> None:
+    info = painter.info
+    assert (info.device, info.dtype, info.model_name) == ("cpu", "float32", "stand-in")
+    assert "float32" in info.dtype_reason
+    assert info.weights_bytes > 2**20
+    assert info.load_s > 0
+    assert info.versions["torch"] == torch.__version__.partition("+")[0]
