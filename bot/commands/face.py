@@ -7,13 +7,10 @@ as ``masterpiece`` or ``8k`` are left to the person; nothing is added but the Lo
 import re
 from collections.abc import Sequence
 from dataclasses import astuple
-from typing import Literal
 
 from bot.commands.values import Face
 
-Slot = Literal["skin", "blush", "lips", "eyes", "lashes"]
-
-SUGGESTED: dict[Slot, tuple[tuple[str, str], ...]] = {
+SUGGESTED: dict[str, tuple[tuple[str, str], ...]] = {
     "skin": (
         ("清透水光肌", "clear dewy glass skin"),
         ("奶油雾面肌", "creamy matte skin"),
@@ -46,7 +43,7 @@ SUGGESTED: dict[Slot, tuple[tuple[str, str], ...]] = {
 _EAST_ASIAN = re.compile(r"[\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef]")
 
 
-def suggestions(slot: Slot, typed: str = "", locale: str = "en") -> tuple[str, ...]:
+def suggestions(slot: str, typed: str = "", locale: str = "en") -> tuple[str, ...]:
     """Values for a slot that contain what was typed so far (all, for nothing), in this language."""
     column = 0 if locale == "zh-CN" else 1
     wanted = typed.strip().casefold()

@@ -35,10 +35,10 @@ ENGINE_SENTENCES: dict[type[Exception], str] = {
         "beginning with a letter or digit."
     ),
     errors.LoraTooLarge: N_(
-        "The file of the LoRA “{name}” is larger than any LoRA for this model. Is it a whole model? ({detail})"
+        "The file of the LoRA “{name}” is larger than any LoRA of this model. Is it a whole model? ({detail})"
     ),
     errors.LoraUnsupported: N_(
-        "The LoRA “{name}” is of a kind I can't load. Convert it to a plain LoRA in safetensors. ({detail})"
+        "The LoRA “{name}” is of a kind I can't load. Convert it to a plain one in safetensors. ({detail})"
     ),
     errors.LoraForAnotherModel: N_(
         "The LoRA “{name}” was made for another model. Choose one that was trained for this one. ({detail})"
