@@ -1,0 +1,146 @@
+"""Any older database becomes today's, whole and with a copy beside it; a newer one is left alone."""
+
+import asyncio
+import hashlib
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from bot.errors import DatabaseDamaged, DatabaseNewer
+from bot.store import open_store
+from bot.store.migrate import read_steps
+from tests.fakes.room import MIGRATIONS
+
+KNOWN = len(read_steps(MIGRATIONS))
+NEXT = f"{KNOWN + 1:04d}_more.sql"
+
+
+def schema_of(path: Path) -> list[tuple[str, str]]:
+    with sqlite3.connect(path) as connection:
+        rows = connection.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall()
+    connection.close()
+    return rows
+
+
+def version_of(path: Path) -> int:
+    with sqlite3.connect(path) as connection:
+        [(version,)] = connection.execute("PRAGMA user_version")
+    connection.close()
+    return int(version)
+
+
+def with_next(tmp_path: Path, sql: str) -> Path:
+    """The migrations, and one more."""
+    folder = tmp_path / "migrations"
+    shutil.copytree(MIGRATIONS, folder)
+    (folder / NEXT).write_text(f"-- Why: a test.\n{sql}\n")
+    return folder
+
+
+async def make(path: Path, migrations_dir: Path = MIGRATIONS) -> None:
+    store = await open_store(path, migrations_dir)
+    await store.close()
+
+
+async def test_a_new_file_gets_the_whole_schema_and_no_backup(tmp_path: Path) -> None:
+    await make(tmp_path / "new" / "a.db")
+    assert version_of(tmp_path / "new" / "a.db") == KNOWN
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["a.db", "a.db.lock"]
+
+
+async def test_an_older_database_is_copied_and_then_equals_a_fresh_one(tmp_path: Path) -> None:
+    old, fresh = tmp_path / "old.db", tmp_path / "fresh.db"
+    await make(old)
+    with sqlite3.connect(old) as connection:
+        connection.execute("INSERT INTO person VALUES (7, 7)")
+    connection.close()
+    more = with_next(tmp_path, "CREATE TABLE extra (n INTEGER) STRICT;")
+    await make(old, more)
+    await make(fresh, more)
+    assert schema_of(old) == schema_of(fresh)
+    with sqlite3.connect(old) as connection:
+        assert connection.execute("SELECT id FROM person").fetchall() == [(7,)]
+    connection.close()
+    backup = tmp_path / f"old.db.v{KNOWN:04d}.backup"
+    assert version_of(backup) == KNOWN
+    assert ("extra",) not in [row[:1] for row in schema_of(backup)]
+
+
+async def test_a_step_that_fails_leaves_the_version_before_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    await make(path)
+    broken = with_next(tmp_path, "CREATE TABLE extra (n INTEGER) STRICT;\nCREATE TABLE person (id INTEGER);")
+    with pytest.raises(DatabaseDamaged, match="person"):
+        await make(path, broken)
+    assert version_of(path) == KNOWN
+    assert "extra" not in dict(schema_of(path))
+    await make(path)
+
+
+async def test_a_newer_database_is_refused_and_left_untouched(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    await make(path, with_next(tmp_path, "CREATE TABLE extra (n INTEGER) STRICT;"))
+    before = hashlib.sha256(path.read_bytes()).hexdigest()
+    with pytest.raises(DatabaseNewer) as caught:
+        await make(path)
+    assert (caught.value.facts["found"], caught.value.facts["known"]) == (KNOWN + 1, KNOWN)
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == before
+
+
+async def test_rows_without_parents_are_reported(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    await make(path)
+    with pytest.raises(DatabaseDamaged, match="without their parents"):
+        await make(path, with_next(tmp_path, "INSERT INTO account (person) VALUES (99);"))
+
+
+def test_migrations_with_a_gap_or_a_clash_are_refused(tmp_path: Path) -> None:
+    for names in (["0002_a.sql"], ["0001_a.sql", "0001_b.sql"], []):
+        folder = tmp_path / str(len(names)) / "".join(names)
+        folder.mkdir(parents=True)
+        for name in names:
+            (folder / name).touch()
+        with pytest.raises(ValueError, match="numbered"):
+            read_steps(folder)
+
+
+def test_a_process_killed_while_it_migrates_is_repeated_without_loss(tmp_path: Path) -> None:
+    """Kill at random moments; the next start finds a step done or not begun, and goes on."""
+    more = with_next(tmp_path, "".join(f"CREATE TABLE extra_{n} (n INTEGER) STRICT;\n" for n in range(200)))
+    path, random = tmp_path / "a.db", Random(7)
+    script = (
+        "import asyncio, sys; from pathlib import Path; from bot.store import open_store\n"
+        "async def main():\n"
+        "    print('ready', flush=True)\n"
+        "    store = await open_store(Path(sys.argv[1]), Path(sys.argv[2]))\n"
+        "    await store.close()\n"
+        "asyncio.run(main())"
+    )
+    kills = 0
+    for _ in range(4):
+        path.unlink(missing_ok=True)
+        process = subprocess.Popen(
+            [sys.executable, "-c", script, str(path), str(more)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        with process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            time.sleep(random.uniform(0, 0.03))
+            process.kill()
+        kills += process.returncode == -signal.SIGKILL
+        extras = sum(name.startswith("extra_") for name, _ in schema_of(path))
+        assert extras == (200 if version_of(path) == KNOWN + 1 else 0)
+        asyncio.run(make(path, more))
+        assert version_of(path) == KNOWN + 1
+        for leftover in tmp_path.glob("a.db*"):
+            leftover.unlink()
+    assert kills > 0, "every process was through before its kill"

@@ -1,0 +1,40 @@
+"""The loader of named statements, and that every statement of the room is asked by someone."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from bot.store import queries
+from bot.store.queries import load_queries
+
+ROOM = Path(queries.__file__).parent
+
+
+def test_every_file_of_the_room_loads_and_each_statement_has_a_purpose() -> None:
+    files = sorted(path.name for path in ROOM.glob("*.sql"))
+    assert files == ["defaults.sql", "jobs.sql", "people.sql", "post.sql"]
+    for name in files:
+        assert all(sql.startswith("-- ") and sql.endswith(";") for sql in load_queries(name).values())
+
+
+@pytest.mark.parametrize("name", ["defaults", "jobs", "people", "post"])
+def test_every_statement_is_asked_and_nothing_else_is(name: str) -> None:
+    asked = re.findall(r'self\._ask\(\s*"(\w+)"', (ROOM / f"{name}.py").read_text(encoding="utf-8"))
+    assert sorted(asked) == sorted(load_queries(f"{name}.sql"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT 1;",
+        "-- name: one\nSELECT 1;",
+        "-- name: one\n-- what for\nSELECT 1;\n\n-- name: one\n-- again\nSELECT 2;",
+        "-- name: one\n-- what for\nSELECT 1;\n\n-- name: no purpose\nSELECT 2;",
+    ],
+)
+def test_a_badly_headed_file_is_refused(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / f"{hash(text)}.sql").write_text(text)
+    monkeypatch.setattr(queries, "_HERE", tmp_path)
+    with pytest.raises(ValueError, match="every statement"):
+        load_queries(f"{hash(text)}.sql")

@@ -1,0 +1,123 @@
+"""The schema says the same as the code, and refuses what the desk must never do."""
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from enum import StrEnum
+
+import pytest
+
+from bot.desk.outcomes import JobState, Platform
+from bot.store.rows import LedgerKind, OutboxState
+from engine.request import MAX_SEED, FailReason
+from tests.fakes.room import MIGRATIONS
+
+JOB = {
+    "id": "j", "person": 1, "state": "queued", "accepted_order": 1, "platform": "web", "chat_id": "",
+    "ref": "", "locale": "en", "private": 0, "prompt": "p", "loras": "[]", "width_px": 64, "height_px": 64, "seed": 1,
+    "count": 1, "steps": 8, "price": 1, "created_ms": 1,
+}  # fmt: skip
+
+
+@pytest.fixture
+def schema() -> Iterator[sqlite3.Connection]:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.execute("PRAGMA foreign_keys = ON")
+    for step in sorted(MIGRATIONS.glob("*.sql")):
+        connection.executescript(step.read_text(encoding="utf-8"))
+    connection.execute("INSERT INTO person VALUES (1, 1)")
+    connection.execute("INSERT INTO account (person) VALUES (1)")
+    yield connection
+    connection.close()
+
+
+def insert(schema: sqlite3.Connection, table: str, **values: object) -> None:
+    marks = ", ".join(f":{name}" for name in values)
+    schema.execute(f"INSERT INTO {table} ({', '.join(values)}) VALUES ({marks})", values)  # noqa: S608 - our own names
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "words"),
+    [
+        ("job", "state", JobState),
+        ("job", "fail", FailReason),
+        ("job", "platform", Platform),
+        ("identity", "platform", Platform),
+        ("origin", "platform", Platform),
+        ("inbox", "platform", Platform),
+        ("chat_default", "platform", Platform),
+        ("ledger", "kind", LedgerKind),
+        ("outbox", "state", OutboxState),
+    ],
+)
+def test_the_lists_in_the_checks_equal_the_enums(
+    schema: sqlite3.Connection, table: str, column: str, words: type[StrEnum]
+) -> None:
+    [(sql,)] = schema.execute("SELECT sql FROM sqlite_master WHERE name = ?", (table,))
+    listed = re.search(rf"CONSTRAINT {column}_known CHECK \({column} IN \(([^)]*)\)", sql)
+    assert listed is not None
+    assert re.findall(r"'(\w+)'", listed[1]) == [word.value for word in words]
+
+
+def test_every_table_is_strict_and_every_check_has_a_name(schema: sqlite3.Connection) -> None:
+    for name, sql in schema.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'"):
+        assert sql.rstrip().endswith("STRICT"), name
+        assert len(re.findall(r"\bCHECK \(", sql)) == len(re.findall(r"CONSTRAINT \w+ CHECK \(", sql)), name
+
+
+def test_every_migration_says_why_and_leaves_transactions_to_the_store() -> None:
+    for step in MIGRATIONS.glob("*.sql"):
+        text = step.read_text(encoding="utf-8")
+        assert text.startswith("-- Why: ")
+        assert not re.search(r"^\s*(BEGIN|COMMIT|PRAGMA)\b", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("constraint", "change"),
+    [
+        ("state_known", {"state": "doing"}),
+        ("lease_when_running", {"state": "running"}),
+        ("lease_when_running", {"lease": "us"}),
+        ("ended_when_ended", {"state": "done"}),
+        ("fail_when_failed", {"state": "failed", "ended_ms": 1}),
+        ("fail_known", {"state": "failed", "ended_ms": 1, "fail": "mood"}),
+        ("seed_range", {"seed": MAX_SEED + 1}),
+        ("seed_range", {"seed": -1}),
+        ("id_short", {"id": "x" * 23}),
+        ("loras_are_json", {"loras": "sugar"}),
+        ("drawable", {"count": 0}),
+        ("drawable", {"price": -1}),
+        ("flags", {"private": 2}),
+        ("FOREIGN KEY", {"person": 2}),
+    ],
+)
+def test_a_job_that_makes_no_sense_is_refused(
+    schema: sqlite3.Connection, constraint: str, change: dict[str, object]
+) -> None:
+    insert(schema, "job", **JOB)
+    with pytest.raises(sqlite3.IntegrityError, match=constraint):
+        insert(schema, "job", **(JOB | {"id": "k", "accepted_order": 2} | change))
+
+
+def test_a_second_charge_or_refund_of_a_job_is_refused(schema: sqlite3.Connection) -> None:
+    insert(schema, "job", **JOB)
+    for kind, credits in (("charge", -1), ("refund", 1)):
+        entry = {"person": 1, "job": "j", "kind": kind, "credits": credits, "at_ms": 1}
+        insert(schema, "ledger", **entry)
+        with pytest.raises(sqlite3.IntegrityError, match=r"ledger\.job, ledger\.kind"):
+            insert(schema, "ledger", **entry)
+
+
+@pytest.mark.parametrize(("kind", "credits"), [("charge", 1), ("refund", -1), ("allowance", -1)])
+def test_money_moves_only_in_the_direction_of_its_kind(
+    schema: sqlite3.Connection, kind: str, credits: int
+) -> None:
+    insert(schema, "job", **JOB)
+    job = None if kind == "allowance" else "j"
+    with pytest.raises(sqlite3.IntegrityError, match="sign_of_kind"):
+        insert(schema, "ledger", person=1, job=job, kind=kind, credits=credits, at_ms=1)
+
+
+def test_an_account_is_never_overdrawn(schema: sqlite3.Connection) -> None:
+    with pytest.raises(sqlite3.IntegrityError, match="credits_never_negative"):
+        schema.execute("UPDATE account SET credits = -1")

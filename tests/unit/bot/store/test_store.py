@@ -1,0 +1,199 @@
+"""Opening: one process, an intact file, durable settings; and the queries' few sharp edges."""
+
+import asyncio
+import sqlite3
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bot.errors import DatabaseDamaged, DatabaseInUse
+from bot.store import Store, open_store
+from bot.store.rows import DefaultLora, JobRow, LedgerKind, NewJob, OutboxState, PictureRow
+from engine.request import LoraChoice
+from tests.fakes.room import MIGRATIONS
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    store = await open_store(tmp_path / "a.db", MIGRATIONS)
+    yield store
+    await store.close()
+
+
+async def a_job(store: Store, name: str = "job") -> JobRow:
+    person = await store.people.meet("web", "ann", "Ann", "en", 1)
+    loras = (LoraChoice("sugar", "a" * 64, 0.8),)
+    new = NewJob(name, person, "web", "room", "{}", "en", True, "a face", loras, 64, 96, 7, 2, 8, 2, 5)
+    return await store.jobs.add(new, event_id=name)
+
+
+async def test_a_second_process_is_refused_until_the_first_has_closed(tmp_path: Path) -> None:
+    store = await open_store(tmp_path / "a.db", MIGRATIONS)
+    with pytest.raises(DatabaseInUse):
+        await open_store(tmp_path / "a.db", MIGRATIONS)
+    await store.close()
+    await (await open_store(tmp_path / "a.db", MIGRATIONS)).close()
+
+
+def test_a_killed_process_leaves_no_lock_behind(tmp_path: Path) -> None:
+    script = (
+        "import asyncio, os, signal, sys; from pathlib import Path; from bot.store import open_store\n"
+        "async def main():\n"
+        "    await open_store(Path(sys.argv[1]), Path(sys.argv[2])); os.kill(os.getpid(), signal.SIGKILL)\n"
+        "asyncio.run(main())"
+    )
+    killed = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "a.db"), str(MIGRATIONS)], check=False
+    )
+    assert killed.returncode == -9
+
+    async def reopen() -> None:
+        await (await open_store(tmp_path / "a.db", MIGRATIONS)).close()
+
+    asyncio.run(reopen())
+
+
+async def test_a_file_that_is_no_database_is_refused_and_kept(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    path.write_bytes(b"this is a letter, not a database" * 100)
+    with pytest.raises(DatabaseDamaged, match="not a database"):
+        await open_store(path, MIGRATIONS)
+    assert path.read_bytes().startswith(b"this is a letter")
+
+
+async def test_a_damaged_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    await (await open_store(path, MIGRATIONS)).close()
+    broken = bytearray(path.read_bytes())
+    broken[4096 : 4096 * 3] = b"\xff" * 4096 * 2
+    path.write_bytes(broken)
+    with pytest.raises(DatabaseDamaged):
+        await open_store(path, MIGRATIONS)
+
+
+async def test_a_commit_is_on_the_disk_and_relations_hold(store: Store) -> None:
+    settings = {
+        name: (await store._database._run(f"PRAGMA {name}"))[0][0]
+        for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+    }
+    assert settings == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 5_000}
+    with pytest.raises(sqlite3.IntegrityError):
+        await store.post.post("no such job")
+
+
+def test_a_process_that_closes_its_store_ends(tmp_path: Path) -> None:
+    script = (
+        "import asyncio, sys; from pathlib import Path; from bot.store import open_store\n"
+        "async def main():\n"
+        "    await (await open_store(Path(sys.argv[1]), Path(sys.argv[2]))).close()\n"
+        "asyncio.run(main())"
+    )
+    subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "a.db"), str(MIGRATIONS)], check=True, timeout=20
+    )
+
+
+async def test_a_job_comes_back_as_it_was_stored(store: Store) -> None:
+    job = await a_job(store)
+    assert await store.jobs.find(job.id) == job == await store.jobs.of_origin("web", "job")
+    assert (job.loras, job.private, job.state, job.attempt) == (
+        (LoraChoice("sugar", "a" * 64, 0.8),),
+        True,
+        "queued",
+        0,
+    )
+    assert "a face" not in repr(job)
+
+
+async def test_people_are_met_once_and_may_change_their_names(store: Store) -> None:
+    first = await store.people.meet("web", "ann", "Ann", "en", 1)
+    assert await store.people.meet("web", "ann", "Anna", "zh-CN", 2) == first
+    assert await store.people.meet("discord", "ann", "Ann", "en", 3) != first
+    assert await store.people.find("web", "nobody") is None
+
+
+async def test_credits_and_ledger_move_together_or_not_at_all(store: Store) -> None:
+    person = await store.people.meet("web", "ann", "Ann", "en", 1)
+    assert await store.people.move_credits(person, LedgerKind.GRANT, 3, 1)
+    assert not await store.people.move_credits(person, LedgerKind.GRANT, -4, 1)
+    assert (await store.people.account(person)).credits == 3
+    assert [tuple(row) for row in await store._database._run("SELECT credits FROM ledger")] == [(3,)]
+
+
+async def test_only_the_try_that_counts_can_end_or_return_a_job(store: Store) -> None:
+    await a_job(store)
+    first = await store.jobs.claim("job", "first run", 10)
+    assert first is not None
+    assert await store.jobs.claim("job", "first run", 11) is None
+    assert await store.jobs.put_back(first, uses_attempt=True)
+    second = await store.jobs.claim("job", "second run", 12)
+    assert second is not None
+    assert (second.attempt, second.started_ms) == (2, 10)
+    picture = PictureRow("job", 0, 7, "job-0.png")
+    assert not await store.jobs.end(first, "done", 13, pictures=[picture])
+    assert await store.jobs.put_back(first, uses_attempt=False) is None
+    assert await store.jobs.end(second, "done", 14, pictures=[picture])
+    assert not await store.jobs.end(second, "cancelled", 15)
+    assert await store.jobs.pictures_of(["job"]) == (picture,)
+
+
+async def test_a_stop_of_ours_gives_the_try_back(store: Store) -> None:
+    await a_job(store)
+    await store.jobs.claim("job", "ours", 1)
+    await store.jobs.put_back_leased("another's")
+    assert (await store.jobs.in_state("running"))[0].attempt == 1
+    await store.jobs.put_back_leased("ours")
+    assert (await store.jobs.in_state("queued"))[0].attempt == 0
+
+
+async def test_parcels_leave_in_order_when_they_are_due(store: Store) -> None:
+    for name in ("b", "a", "c"):
+        job = await a_job(store, name)
+        await store.jobs.end(job, "cancelled", 1)
+        await store.post.post(name)
+    assert (await store.post.claim("web", 0)).job == "b"  # type: ignore[union-attr]
+    await store.post.mark("b", OutboxState.MAYBE, 100)
+    assert (await store.post.claim("web", 99)).job == "a"  # type: ignore[union-attr]
+    await store.post.mark("a", OutboxState.KEPT)
+    assert await store.post.claim("discord", 1_000) is None
+    assert (await store.post.claim("web", 99)).job == "c"  # type: ignore[union-attr]
+    assert await store.post.claim("web", 99) is None
+    assert await store.post.next_due_ms("web") == 100
+    await store.post.recover()
+    again = [(await store.post.claim("web", 100)) for _ in range(3)]
+    assert [parcel and (parcel.job, parcel.attempts) for parcel in again] == [("b", 2), ("c", 2), None]
+
+
+async def test_kept_parcels_are_taken_once_by_their_person_alone(store: Store) -> None:
+    job = await a_job(store)
+    await store.jobs.end(job, "cancelled", 1)
+    await store.post.post("job")
+    await store.post.claim("web", 0)
+    await store.post.mark("job", OutboxState.KEPT)
+    assert await store.post.take_kept(job.person + 1) == ()
+    assert await store.post.take_kept(job.person) == ("job",)
+    assert await store.post.take_kept(job.person) == ()
+
+
+async def test_an_event_is_stored_once_and_its_text_goes_when_it_is_settled(store: Store) -> None:
+    await store.post.take_in("telegram", [("2", "two"), ("1", "one")], 10)
+    await store.post.take_in("telegram", [("2", "two again"), ("3", "three")], 11)
+    assert await store.post.taken_in("telegram") == (("2", "two"), ("1", "one"), ("3", "three"))
+    await store.post.settle("telegram", "2")
+    await store.post.take_in("telegram", [("2", "two again")], 12)
+    assert [event_id for event_id, _ in await store.post.taken_in("telegram")] == ["1", "3"]
+    assert "two" not in str([tuple(row) for row in await store._database._run("SELECT payload FROM inbox")])
+    await store.post.forget_settled(before_ms=100)
+    assert [row[0] for row in await store._database._run("SELECT event_id FROM inbox")] == ["1", "3"]
+
+
+async def test_a_chats_default_goes_before_the_bots(store: Store) -> None:
+    assert await store.defaults.of("web", "room") is None
+    await store.defaults.set_for_bot(DefaultLora("anime", 1.0))
+    await store.defaults.set_for_chat("web", "room", DefaultLora("sugar", 0.5))
+    await store.defaults.set_for_chat("web", "room", DefaultLora("", 0.0))
+    assert await store.defaults.of("web", "room") == DefaultLora("", 0.0)
+    assert await store.defaults.of("web", "hall") == DefaultLora("anime", 1.0)
