@@ -66,12 +66,12 @@ class CostBook:
         about: Names the model and the device; figures of another pair are not used.
     """
 
-    def __init__(self, about: str) -> None:
+    def __init__(self, about: str = "") -> None:
         self._learned = _Learned(about=about)
         self._weights_bytes = 0
 
     @classmethod
-    def load(cls, path: Path, about: str) -> "CostBook":
+    def load(cls, path: Path, about: str = "") -> "CostBook":
         """Open the book that ``save`` wrote; without one, or with a broken one, begin anew."""
         book = cls(about)
         try:

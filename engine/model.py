@@ -162,10 +162,10 @@ def read_model(folder: Path, name: str = "") -> ModelInfo:
     return info
 
 
-def built_in_lora_folder(model: ModelInfo) -> Path | None:
-    """Say where the LoRAs lie that came with this model; None where none did."""
+def built_in_lora_folder(model: ModelInfo) -> Path:
+    """Say where the LoRAs lie that came with this model; it need not exist, for most come with none."""
     beside = model.folder.parent if model.folder == TRAINED_DEMO.resolve() else model.folder
-    return beside / "loras" if (beside / "loras").is_dir() else None
+    return beside / "loras"
 
 
 def _built_in(data_dir: Path) -> Path:

@@ -10,7 +10,7 @@ Nothing here outlives the process: the desk adds every stored job again, in the 
 
 import math
 from bisect import insort
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Self
 
 from engine.cost import Cost
@@ -109,17 +109,6 @@ class _Ring:
             else:
                 del self.jobs[person]
 
-    def rescale(self, factor: float) -> None:
-        """Correct all costs that were guessed, once the first of them was measured."""
-
-        def corrected(job: Waiting) -> Waiting:
-            if job.cost.is_measured:
-                return job
-            return replace(job, cost=replace(job.cost, seconds=job.cost.seconds * factor, is_measured=True))
-
-        self.jobs = {person: [corrected(job) for job in jobs] for person, jobs in self.jobs.items()}
-        self.debts = {person: debt * factor for person, debt in self.debts.items()}
-
 
 class Scheduler:
     """The queue of one card. Unknown ids are ignored: the database, not this, knows which jobs exist."""
@@ -178,11 +167,7 @@ class Scheduler:
         ran = self._running.pop(job_id, None)
         if ran is None:
             return
-        took = max(seconds, LEAST_S)
-        if ran.cost.is_measured:
-            self._ring.pay(ran.person_id, _seconds(ran) - took)
-        else:
-            self._ring.rescale(took / _seconds(ran))
+        self._ring.pay(ran.person_id, _seconds(ran) - seconds)
         self._changed()
 
     def queue(self) -> tuple[str, ...]:
@@ -195,7 +180,7 @@ class Scheduler:
         return len(self._running) + queue.index(job_id) if job_id in queue else 0
 
     def wait_s(self, job_id: str) -> float | None:
-        """Expected seconds until it begins; None while nothing stands behind the figures.
+        """Expected seconds until it begins; None where nothing measured stands behind the figure.
 
         A running job counts in full, for there is no clock here.
         """

@@ -1,0 +1,114 @@
+"""A real worker process with a painter that needs no torch; the prompt tells it how to misbehave.
+
+Run by the host as ``python -m tests.integration.engine.fake_child FD``. Everything but the painter is the
+product's own code.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+from engine import worker
+from engine.config import EngineConfig
+from engine.errors import LoraMissing, ModelIncomplete, OutOfMemory
+from engine.request import (
+    Drawn,
+    Event,
+    Finished,
+    Picture,
+    Progress,
+    RenderRequest,
+    Stopped,
+    Timings,
+    WorkerInfo,
+)
+
+STEP_S = 0.01
+PNG = b"\x89PNG fake " + bytes(300_000)
+
+
+class AcceleratorError(RuntimeError):
+    """Named as torch names what CUDA does after a sticky error."""
+
+
+class FakePainter:
+    """Draws nothing in the time the real one would take for a tiny picture."""
+
+    def __init__(self, config: EngineConfig) -> None:
+        self.info = WorkerInfo(0, "cpu", "a fake", "float32", "a test", config.model, 0.1, 1000, {})
+
+    def paint(
+        self, request: RenderRequest, report: Callable[[Event], None], is_cancelled: Callable[[], bool]
+    ) -> Finished | Stopped:
+        job = (request.job_id, request.attempt)
+        for index in range(request.count):
+            for step in range(1, request.steps + 1):
+                time.sleep(STEP_S)
+                if is_cancelled():
+                    return Stopped(*job)
+                report(Progress(*job, index, step, request.steps))
+                if step == 2:
+                    misbehave(request, report)
+            report(
+                Drawn(*job, Picture(index, request.seed + index, request.width_px, request.height_px, PNG))
+            )
+        return Finished(*job, Timings(denoise_s=1.0), peak_bytes=5000)
+
+
+def misbehave(request: RenderRequest, report: Callable[[Event], None]) -> None:
+    match request.prompt:
+        case "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "exit":
+            os._exit(9)
+        case "hang":
+            threading.Event().wait()
+        case "stop":
+            os.kill(os.getpid(), signal.SIGSTOP)
+        case "oom":
+            raise OutOfMemory
+        case "lora":
+            raise LoraMissing(name="sugar")
+        case "bug":
+            raise ZeroDivisionError("a bug, while drawing: bug")
+        case "card":
+            raise AcceleratorError("CUDA error: an illegal memory access was encountered")
+        case "late":
+            report(Progress(request.job_id, request.attempt - 1, 7, 7, 7))
+            report(Progress("another job", request.attempt, 7, 7, 7))
+        case "child":
+            subprocess.Popen(["sleep", "300"])
+        case "print":
+            print("a library's remark\rand its progress bar", flush=True)
+            print("x" * 100_000, flush=True)
+
+
+def load(config: EngineConfig) -> FakePainter:
+    match config.model:
+        case "incomplete":
+            raise ModelIncomplete("vae is missing", missing=("vae/config.json",), folder="/nowhere")
+        case "slow":
+            threading.Event().wait()
+        case "crash":
+            raise ZeroDivisionError
+        case "deaf":
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if config.model.startswith("once:"):  # the second start fails, the third works
+        path = config.model.removeprefix("once:")
+        starts = os.path.getsize(path) if os.path.exists(path) else 0
+        with open(path, "a") as file:
+            file.write("x")
+        if starts == 1:
+            os._exit(4)
+    return FakePainter(config)
+
+
+if __name__ == "__main__":
+    worker._log_to_stderr()
+    with socket.socket(fileno=int(sys.argv[1])) as connection:
+        sys.exit(worker.run(connection, load))
