@@ -24,7 +24,7 @@ PAGE = {
     "card": N_("Card"),
     "memory": N_("Memory"),
     "memory_used": N_("{used} of {total} GiB used"),
-    "memory_free": N_("{free} GiB free"),
+    "memory_free": N_("{free} GiB for drawing"),
     "drawing": N_("Drawing"),
     "idle": N_("idle"),
     "step": N_("step {step} of {steps}"),

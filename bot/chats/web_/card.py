@@ -9,6 +9,8 @@ class CardView:
 
     Attributes:
         name: For people: ``NVIDIA H200``, ``CPU, 2 threads``.
+        used_bytes: What everybody uses; ``total_bytes`` what there is.
+        free_bytes: What a job may hold, our own model included; so it is not ``total`` less ``used``.
         reason: Where the memory figures come from, in one line.
         waiting: Jobs that wait for the card.
         drawing: The job on the card; empty when it is idle.

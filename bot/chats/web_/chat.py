@@ -50,7 +50,7 @@ class WebChat:
         """
         self._listener = listener = _bind(self._host, self._port)
         self._port = listener.getsockname()[1]
-        server, self._end_streams = await asyncio.to_thread(_build, self._talks, listener)
+        server, self._end_streams = await asyncio.to_thread(asyncio.run, _build(self._talks, listener))
         self._server = server
         await server.start()
 
@@ -94,8 +94,11 @@ def _bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _build(talks: Talks, listener: socket.socket) -> "tuple[PageServer, Callable[[], None]]":
-    """Import Gradio and put the application together; takes about four seconds, so it runs in a thread."""
+async def _build(talks: Talks, listener: socket.socket) -> "tuple[PageServer, Callable[[], None]]":
+    """Import Gradio and put the application together; takes about four seconds, so it runs in a thread.
+
+    A coroutine, because Gradio gives a thread without an event loop one that it never closes.
+    """
     from bot.chats.web_.page import mount_page  # noqa: PLC0415 - Gradio takes seconds to import
     from bot.chats.web_.server import PageServer, make_app  # noqa: PLC0415 - FastAPI likewise
 

@@ -146,7 +146,7 @@ def test_the_panel_shows_the_card_in_numbers() -> None:
     page = Page(card_html(card, "en"))
 
     assert "9.0 of 12.0 GiB used" in page.text
-    assert "3.0 GiB free" in page.text
+    assert "3.0 GiB for drawing" in page.text
     assert page.having("aria-valuenow") == ["75"]
     for fact in ("NVIDIA A10", "NVML", JOB, "step 5 of 8", "sugar"):
         assert fact in page.text

@@ -1,0 +1,148 @@
+"""One house with a real desk, a real page and a real browser for all tests of the folder.
+
+Each test opens the page anew, which is a session, and so a chat, of its own.
+"""
+
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import (
+    Browser,
+    ConsoleMessage,
+    Locator,
+    Page,
+    Request,
+    ViewportSize,
+    async_playwright,
+)
+
+from bot.chats.web_ import CardView, WebChat
+from bot.policy.rules import Rules
+from tests.fakes.renderer import FakeRenderer
+from tests.fakes.room import Room, open_room
+
+GIB = 2**30
+STEP_S = 0.06
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+FLAGS = (
+    "--no-sandbox",  # the tests may run as root, where Chromium's sandbox refuses to start
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+CARD = CardView("A card of a test", 9 * GIB, 3 * GIB, 12 * GIB, "a test says so", 2, "abc", 5, 8, "sugar")
+
+
+@dataclass
+class House:
+    """The page with the desk behind it."""
+
+    room: Room
+    chat: WebChat
+    browser: Browser
+
+    @property
+    def renderer(self) -> FakeRenderer:
+        return self.room.renderer
+
+
+@dataclass
+class Visitor:
+    """A person in front of an open page.
+
+    Attributes:
+        strayed: Every request that left this machine.
+        complaints: Errors that the browser reported.
+    """
+
+    page: Page
+    strayed: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def watch(self) -> None:
+        """Begin to note requests and errors."""
+        self.page.on("request", self._note_request)
+        self.page.on("console", self._note_console)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def _note_request(self, request: Request) -> None:
+        if not request.url.startswith(("http://127.0.0.1:", "data:", "blob:")):
+            self.strayed.append(request.url)
+
+    def _note_console(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.complaints.append(message.text)
+
+    async def say(self, text: str) -> None:
+        """Type a message and send it."""
+        await self.page.fill("#message textarea", text)
+        await self.page.press("#message textarea", "Enter")
+
+    @property
+    def answers(self) -> Locator:
+        """The bubbles that are not the person's own."""
+        return self.page.locator(".turn:not(.person)")
+
+    @property
+    def pictures(self) -> Locator:
+        return self.page.locator(".pictures img")
+
+    async def answer(self) -> str:
+        """The text of the newest answer, once there is one."""
+        await self.answers.last.wait_for()
+        return await self.answers.last.inner_text()
+
+
+@asynccontextmanager
+async def arrive(
+    house: House, *, locale: str = "en-US", width_px: int = 1280, height_px: int = 800, url: str = ""
+) -> AsyncIterator[Visitor]:
+    """Open the page in a fresh browser profile."""
+    size: ViewportSize = {"width": width_px, "height": height_px}
+    profile = await house.browser.new_context(locale=locale, viewport=size)
+    profile.set_default_timeout(10_000)
+    try:
+        visitor = Visitor(await profile.new_page())
+        visitor.watch()
+        await visitor.page.goto(url or house.chat.url)
+        await visitor.page.locator(".welcome").wait_for()
+        await visitor.page.locator(".panel").wait_for()
+        yield visitor
+    finally:
+        await profile.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine; install the package chromium to drive the page")
+    folder: Path = tmp_path_factory.mktemp("house")
+    rules = Rules(daily_credits=1_000)
+    async with open_room(
+        folder, renderer=FakeRenderer(step_s=STEP_S), rules=rules, default_lora="sugar"
+    ) as room:
+        chat = WebChat(room.desk, card=lambda: CARD, host="127.0.0.1", port=0)
+        room.chat = chat
+        async with async_playwright() as playwright:
+            browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+            try:
+                async with room.running():
+                    await chat.open()
+                    yield House(room, chat, browser)
+            finally:
+                await browser.close()
+                await chat.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def visitor(house: House) -> AsyncIterator[Visitor]:
+    """An English person at a desktop machine."""
+    async with arrive(house) as visitor:
+        yield visitor

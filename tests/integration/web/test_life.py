@@ -1,0 +1,45 @@
+"""Opening and closing the web chat in the house's own event loop."""
+
+import asyncio
+import socket
+import time
+
+import pytest
+
+from bot.chats.web_ import WebChat
+from tests.integration.web.conftest import CARD, House, arrive
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="session"),
+    # Gradio sums up its queue with pandas options that are on their way out, each time an event ends.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:gradio.queueing"),
+]
+
+
+async def test_closing_does_not_wait_for_open_pages(house: House) -> None:
+    chat = WebChat(house.room.desk, card=lambda: CARD, host="127.0.0.1", port=0)
+    await chat.open()
+    serving = asyncio.create_task(chat.serve(), name="web chat serves")
+    async with arrive(house, url=chat.url):
+        began = time.monotonic()
+        await chat.close()
+        closing_s = time.monotonic() - began
+
+    await asyncio.wait_for(serving, 5)
+    assert closing_s < 5
+    host, port = chat.url.removeprefix("http://").rstrip("/").split(":")
+    with socket.create_server((host, int(port))):
+        pass  # the port is free again
+
+
+async def test_a_cancelled_serve_leaves_closing_to_close(house: House) -> None:
+    chat = WebChat(house.room.desk, card=lambda: CARD, host="127.0.0.1", port=0)
+    await chat.open()
+    serving = asyncio.create_task(chat.serve(), name="web chat serves")
+    await asyncio.sleep(0.05)
+
+    serving.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await serving
+    await chat.close()
