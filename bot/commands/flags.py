@@ -32,7 +32,7 @@ _SHORT = re.compile(rf"[-－](?P<name>{_LATIN})(?=[\s=＝\d]|$)")
 _TAG = re.compile(r"[<＜]\s*+lora\s*+[:：](?P<lora>[^<>＜＞]*+)(?P<end>[>＞])?+", re.IGNORECASE)
 _GAP = re.compile(r"\s*+(?:[=＝:：]\s*+)?+")
 _QUOTED = re.compile(r'"([^"]*+)"|“([^”]*+)”|「([^」]*+)」')
-_SIZE_VALUE = re.compile(r"[+-]?\d++\s*+[:：∶xXｘＸ×✕✖*＊比]\s*+-?\d*+(?!\w)")
+_SIZE_VALUE = re.compile(r"[+-]?\d++\s*+[:：∶xXｘＸ×✕✖*＊比]\s*+-?\d*+(?!\w|[:：]\d)")
 _NUMBER_VALUE = re.compile(r"[-+－＋−]?\d++(?:[.．]\d++)?+(?:张)?+(?!\w)")
 _TOKEN = re.compile(rf"(?:(?!{_HARD}{_LATIN}|[<＜]\s*+lora)[^\s{_COMMAS}。])++", re.IGNORECASE)
 _SLOT_END = re.compile(r"[,，;；。]")
@@ -255,6 +255,6 @@ def _sewn(pieces: Iterable[str]) -> str:
     for number, piece in enumerate(seams):
         if number and (not sewn or sewn[-1] in _COMMAS):
             piece = piece.lstrip(f"{_COMMAS} ")
-        needs_space = sewn and piece and piece[0] not in _COMMAS
+        needs_space = sewn and piece and sewn[-1] not in "，、；" and piece[0] not in _COMMAS
         sewn = f"{sewn} {piece}" if needs_space else sewn + piece
     return sewn.rstrip(f"{_COMMAS} ") if len(seams) > 1 and not seams[-1].strip(_COMMAS + " ") else sewn

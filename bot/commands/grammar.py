@@ -36,7 +36,7 @@ MAX_WORD_CHARS = 64
 Given = str | int | float | None
 """An option as a menu or form hands it over; None and blank text mean it was left out."""
 
-_SLASHED = re.compile(r"[/／](?P<word>\w[\w-]*)(?:@\w+)?(?:\s*[:：])?(?P<rest>.*)", re.DOTALL)
+_SLASHED = re.compile(r"[/／](?P<word>\w[\w-]*)(?:@\w+)?[:：]?(?P<rest>.*)", re.DOTALL)
 _WORDED = re.compile(r"(?P<word>\S+?)(?:\s+|\s*[:：]\s*)(?P<rest>\S.*)", re.DOTALL)
 _JOB_ID = re.compile(r"[#＃]?([A-Za-z0-9_-]{1,40})")
 _LORA = "lora"

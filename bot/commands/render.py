@@ -21,8 +21,9 @@ def render(draw: Draw) -> str:
     stands last, behind a bare ``--`` that ends the options.
     """
     flags = _flags(draw)
-    if _is_prose(draw.prompt):
-        return " ".join(["/sugar", draw.prompt, *flags]) if draw.prompt else " ".join(["/sugar", *flags])
+    said = " ".join(part for part in (draw.prompt, *flags) if part)
+    if _says(said, draw.prompt, len(flags)):
+        return f"/sugar {said}"
     return " ".join(["/sugar", *flags, "--", draw.prompt])
 
 
@@ -56,13 +57,13 @@ def _flags(draw: Draw) -> list[str]:
 
 
 def _slot_text(words: str) -> str:
-    return words if _PLAIN_WORDS.fullmatch(words) and _is_prose(words) else f'"{words}"'
+    return words if _PLAIN_WORDS.fullmatch(words) and _says(words, words, 0) else f'"{words}"'
 
 
-def _is_prose(text: str) -> bool:
-    """Whether no part of a text would be read as an option."""
+def _says(text: str, prompt: str, option_count: int) -> bool:
+    """Whether a text reads as this prompt and so many options."""
     try:
         found = scan(text)
     except NotUnderstood:
         return False
-    return found.prompt == text and not found.flags and not found.tags
+    return found.prompt == prompt and len(found.flags) + len(found.tags) == option_count

@@ -17,6 +17,8 @@ from bot.words.guide import help_text
 from bot.words.jobs import STATES, settings_of, turn
 
 PROMPT_IN_LIST_CHARS = 40
+TITLE_CHARS = 40
+SHELF_CHARS = 1500  # leaves room in a Discord message, which holds 2000
 
 
 def say(outcome: Outcome, locale: str) -> str:
@@ -87,7 +89,13 @@ def _shelf(shelf: Shelf, locale: str) -> str:
         return text(
             N_("There are no LoRAs yet. The host can put .safetensors files into the LoRA folder."), locale
         )
-    lines = [_card(card, locale, is_default=card.name == shelf.default) for card in shelf.cards]
+    lines: list[str] = []
+    for card in sorted(shelf.cards, key=lambda card: card.name != shelf.default):  # the default first
+        line = _card(card, locale, is_default=card.name == shelf.default)
+        if sum(map(len, lines)) + len(line) > SHELF_CHARS:
+            lines.append(text(N_("… and {count} more"), locale, count=len(shelf.cards) - len(lines)))
+            break
+        lines.append(line)
     use = text(N_("Draw with one: --lora {name}"), locale, name=shelf.cards[0].name)
     return "\n".join([text(N_("LoRAs:"), locale), *lines, use])
 
@@ -97,7 +105,7 @@ def _card(card: LoraCard, locale: str, *, is_default: bool) -> str:
     return joined(
         [
             card.name,
-            title if title != card.name else "",
+            shorten(title, TITLE_CHARS) if title != card.name else "",
             text(N_("weight {weight}"), locale, weight=card.weight),
             text(N_("trigger “{trigger}”"), locale, trigger=card.trigger) if card.trigger else "",
             text(N_("the default here"), locale) if is_default else "",

@@ -1,0 +1,86 @@
+"""The one table holds for every platform that makes a menu of it."""
+
+import re
+
+import pytest
+
+from bot.commands import table
+from bot.commands.table import COMMANDS, FACE_SLOTS, SUGAR_OPTIONS, Entry, Kind, Option, Right, entry_of
+from bot.commands.values import (
+    Cancel,
+    Command,
+    Draw,
+    Help,
+    LoraList,
+    LoraSwitch,
+    LoraWish,
+    Mine,
+    Quota,
+    Reroll,
+)
+
+# Discord's page on application commands: lower-case letters and digits of any script, - and _, 1 to 32.
+DISCORD_NAME = re.compile(r"[-_\w]{1,32}")
+TELEGRAM_NAME = re.compile(r"[a-z0-9_]{1,32}")
+
+OPTIONS = [(entry, option) for entry in COMMANDS for option in entry.options]
+
+
+def test_every_command_value_has_one_row() -> None:
+    values: list[Command] = [
+        Draw(), Reroll("a"), Cancel(), Mine(), Quota(), LoraList(), LoraSwitch(LoraWish("a")), Help()
+    ]  # fmt: skip
+    assert {entry_of(value).name for value in values} == {entry.name for entry in COMMANDS}
+    assert entry_of(Reroll("a")).name == "sugar"
+
+
+def test_only_the_switch_is_for_hosts() -> None:
+    assert [entry.name for entry in COMMANDS if entry.right is Right.HOST] == ["lora switch"]
+
+
+def test_no_two_commands_share_a_spelling() -> None:
+    spellings = [word.casefold() for entry in COMMANDS for word in {entry.name, *entry.words}]
+    assert len(spellings) == len(set(spellings))
+
+
+@pytest.mark.parametrize("entry", COMMANDS, ids=lambda entry: entry.name)
+def test_names_are_legal_on_both_platforms(entry: Entry) -> None:
+    for word in [*entry.name.split(), entry.word]:
+        assert DISCORD_NAME.fullmatch(word)
+        assert word == word.lower()
+    assert TELEGRAM_NAME.fullmatch(entry.telegram_name)
+    assert 1 <= len(entry.about) <= 100
+    assert set(entry.menus) <= set(table.CHATS)
+
+
+@pytest.mark.parametrize(("entry", "option"), OPTIONS, ids=lambda row: row.name)
+def test_options_are_legal_on_discord(entry: Entry, option: Option) -> None:
+    for word in (option.name, option.word):
+        assert DISCORD_NAME.fullmatch(word)
+        assert word == word.lower()
+    assert 1 <= len(option.about) <= 100
+    assert option.example or option.kind in (Kind.SWITCH, Kind.CHOICE)
+    assert bool(option.choices) == (option.kind is Kind.CHOICE)
+
+
+def test_a_command_has_at_most_the_25_options_discord_takes() -> None:
+    assert all(len(entry.options) <= 25 for entry in COMMANDS)
+
+
+def test_required_options_come_first_as_discord_demands() -> None:
+    for entry in COMMANDS:
+        required = [option.required for option in entry.options]
+        assert required == sorted(required, reverse=True)
+
+
+def test_no_two_options_share_a_spelling() -> None:
+    spellings = [word for option in SUGAR_OPTIONS for word in {option.name, option.word, *option.flags}]
+    assert len(spellings) == len(set(spellings))
+
+
+def test_the_face_slots_are_those_of_the_value() -> None:
+    assert tuple(option.name for option in SUGAR_OPTIONS if option.is_face_slot) == FACE_SLOTS
+
+
+def test_the_telegram_menu_has_every_command() -> None:
+    assert table.telegram_menu() == COMMANDS

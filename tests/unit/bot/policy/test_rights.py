@@ -1,0 +1,96 @@
+"""Closed by default; a host is a host everywhere; each command's right holds wherever it comes from."""
+
+import pytest
+
+from bot.commands.table import COMMANDS, Right, entry_of
+from bot.commands.values import (
+    Cancel,
+    Command,
+    Draw,
+    Help,
+    LoraList,
+    LoraSwitch,
+    LoraWish,
+    Mine,
+    Quota,
+    Reroll,
+)
+from bot.desk.outcomes import Address, Platform, Visit
+from bot.errors import ChatNotAllowed, HostsOnly
+from bot.policy.rights import is_host, require_chat, require_right
+from bot.policy.rules import Rules
+
+COMMAND_VALUES: list[Command] = [
+    Draw("x"), Reroll("k"), Cancel("k"), Mine(), Quota(), LoraList(), LoraSwitch(LoraWish("sugar")), Help()
+]  # fmt: skip
+
+
+def visit(
+    platform: Platform = Platform.DISCORD, user_id: str = "1", chat_id: str = "20", space_id: str = "300"
+) -> Visit:
+    return Visit(platform, "e", user_id, Address(platform, chat_id), space_id=space_id, is_chat_admin=True)
+
+
+def test_no_chat_of_a_platform_is_served_by_default() -> None:
+    with pytest.raises(ChatNotAllowed) as caught:
+        require_chat(visit(), Rules())
+    assert caught.value.facts == {"chat": "discord:300"}
+    with pytest.raises(ChatNotAllowed) as caught:
+        require_chat(visit(Platform.TELEGRAM, chat_id="-100", space_id=""), Rules())
+    assert caught.value.facts == {"chat": "telegram:-100"}
+
+
+@pytest.mark.parametrize("entry", ["discord:300", "discord:20", "discord:*"])
+def test_a_guild_a_channel_or_a_whole_platform_can_be_allowed(entry: str) -> None:
+    require_chat(visit(), Rules(allow=frozenset({entry})))
+
+
+@pytest.mark.parametrize("entry", ["telegram:20", "telegram:*", "discord:2", "discord:30", "discord:", "20"])
+def test_another_entry_allows_nothing(entry: str) -> None:
+    with pytest.raises(ChatNotAllowed):
+        require_chat(visit(), Rules(allow=frozenset({entry})))
+
+
+def test_an_empty_space_is_not_matched_by_an_empty_entry() -> None:
+    with pytest.raises(ChatNotAllowed):
+        require_chat(visit(space_id=""), Rules(allow=frozenset({"discord:"})))
+
+
+@pytest.mark.parametrize("platform", [Platform.CONSOLE, Platform.WEB])
+def test_the_machine_s_own_chats_are_served(platform: Platform) -> None:
+    require_chat(visit(platform), Rules())
+
+
+def test_a_host_is_served_everywhere() -> None:
+    require_chat(visit(), Rules(hosts=frozenset({"discord:1"})))
+
+
+@pytest.mark.parametrize(
+    ("who", "expected"),
+    [
+        (visit(), False),
+        (visit(user_id="7"), True),
+        (visit(Platform.TELEGRAM, user_id="7"), False),
+        (visit(Platform.CONSOLE, user_id="a member"), False),
+        (visit(Platform.CONSOLE, user_id="host"), True),
+        (visit(Platform.DISCORD, user_id="host"), False),
+        (visit(Platform.WEB, user_id="anyone"), True),
+    ],
+)
+def test_who_is_a_host(who: Visit, expected: bool) -> None:
+    assert is_host(who, Rules(hosts=frozenset({"discord:7"}))) is expected
+
+
+@pytest.mark.parametrize("command", COMMAND_VALUES, ids=lambda command: type(command).__name__)
+def test_a_member_may_do_all_but_what_is_for_hosts(command: Command) -> None:
+    if entry_of(command).right is Right.EVERYONE:
+        require_right(command, visit(), Rules())
+        return
+    with pytest.raises(HostsOnly) as caught:
+        require_right(command, visit(), Rules())
+    assert caught.value.facts == {"command": entry_of(command).name}
+    require_right(command, visit(), Rules(hosts=frozenset({"discord:1"})))
+
+
+def test_every_right_was_asked_for_above() -> None:
+    assert {entry_of(command).name for command in COMMAND_VALUES} == {entry.name for entry in COMMANDS}

@@ -1,0 +1,84 @@
+"""What the desk's outcomes say."""
+
+import pytest
+
+from bot.commands.values import Help, Scope
+from bot.desk.outcomes import (
+    CancelAsked,
+    Credits,
+    History,
+    HistoryEntry,
+    JobState,
+    LoraCard,
+    Outcome,
+    Receipt,
+    Recipe,
+    Shelf,
+    Switched,
+)
+from bot.words import LOCALES, say
+from engine.request import LoraChoice
+
+RECIPE = Recipe("a face " * 30, (LoraChoice("sugar", "0" * 64, 0.8),), 512, 768, 7, 2, 8)
+SUGAR = LoraCard("sugar", {"en": "Sugar face", "zh-CN": "Sugar 面部"}, "Sugar面部", 0.8)
+OUTCOMES: list[Outcome] = [
+    Receipt("k3", RECIPE, 2, 38, 0),
+    Receipt("k3", RECIPE, 2, 38, 3, 40.0, repeated=True),
+    CancelAsked("k3", was_running=True),
+    CancelAsked("k3", was_running=False, refund=2),
+    Credits(38, 40, 1_800_000_000),
+    History(()),
+    History((HistoryEntry("k3", JobState.DONE, 0, RECIPE),)),
+    Shelf((), ""),
+    Shelf((SUGAR, LoraCard("plain", {}, "", 1.0)), "sugar"),
+    *(Switched(lora, 0.8, scope) for lora in ("sugar", "") for scope in Scope),
+    Help(),
+]
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES, ids=lambda outcome: type(outcome).__name__)
+def test_every_outcome_is_said_in_both_languages(outcome: Outcome) -> None:
+    said = {locale: say(outcome, locale) for locale in LOCALES}
+    assert said["en"] != said["zh-CN"]
+    for sentence in said.values():
+        assert sentence.strip()
+        assert "{" not in sentence
+        assert len(sentence) <= 2000  # a Discord message
+
+
+def test_a_receipt_says_when_what_and_for_how_much() -> None:
+    assert say(Receipt("k3", RECIPE, 2, 38, 1, 12.0), "en").splitlines() == [
+        "Got it! 1 ahead of you; yours starts in about 12 s.",
+        "sugar 0.8 · 512 × 768 · seed 7 · 2 pictures",
+        "Credits: 2 for this, 38 left.",
+    ]
+    assert say(Receipt("k3", RECIPE, 2, 38, 1, 12.0), "zh-CN").splitlines() == [
+        "收到！前面还有 1 个，大约 12 秒后轮到你。",
+        "sugar 0.8 · 512 × 768 · 种子 7 · 2 张",
+        "本次 2 点额度，还剩 38 点。",
+    ]
+
+
+def test_a_repeated_message_is_answered_with_its_first_job() -> None:
+    assert "job k3" in say(Receipt("k3", RECIPE, 2, 38, 0, repeated=True), "en")
+
+
+def test_the_shelf_shows_titles_triggers_and_the_default() -> None:
+    lines = say(Shelf((SUGAR, LoraCard("plain", {}, "", 1.0)), "sugar"), "zh-CN").splitlines()
+    assert lines[1] == "sugar · Sugar 面部 · 权重 0.8 · 触发词“Sugar面部” · 这里的默认"
+    assert lines[2] == "plain · 权重 1"
+
+
+def test_a_long_prompt_in_the_history_is_cut() -> None:
+    said = say(History((HistoryEntry("k3", JobState.RUNNING, 0, RECIPE),)), "en")
+    assert "a face a face" in said
+    assert "…" in said
+    assert max(map(len, said.splitlines())) < 100
+
+
+def test_a_large_shelf_fits_into_a_message() -> None:
+    cards = tuple(
+        LoraCard(f"lora{number:03}", {"en": "A title " * 5}, "trigger", 1.0) for number in range(500)
+    )
+    for locale in LOCALES:
+        assert len(say(Shelf(cards, ""), locale)) <= 2000

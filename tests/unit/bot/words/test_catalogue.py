@@ -1,0 +1,150 @@
+"""Every sentence stands in the catalogue, in both languages, with the same facts."""
+
+import ast
+import string
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from babel.messages.extract import extract_from_dir
+from babel.messages.pofile import read_po
+from hypothesis import given
+from hypothesis import strategies as st
+
+import bot
+from bot.commands.table import COMMANDS
+from bot.words.catalogue import N_, joined, locale_of, moment, shorten, span, text
+
+BOT = Path(bot.__file__).parent
+PO = BOT / "words" / "zh_CN.po"
+# Marks that Chinese sentences write full-width; a half-width one beside a Chinese character is a slip.
+HALF_WIDTH = ",;!?()"
+FULL_WIDTH = "，。；：！？（）"
+
+
+def msgids() -> list[str]:
+    found = extract_from_dir(BOT, keywords={"N_": None, "text": None}, method_map=[("**.py", "python")])
+    written = [message if isinstance(message, str) else message[0] for _, _, message, _, _ in found]
+    about = [option.about for entry in COMMANDS for option in entry.options]
+    return list(dict.fromkeys([*written, *(entry.about for entry in COMMANDS), *about]))
+
+
+def translations() -> dict[str, str]:
+    with PO.open("rb") as po:
+        return {str(message.id): str(message.string) for message in read_po(po) if message.id}
+
+
+def fields(sentence: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(sentence) if name is not None}
+
+
+CHINESE = translations()
+
+
+def test_sentences_are_found_in_the_source() -> None:
+    assert len(msgids()) > 100
+    assert "Did you mean {nearest}?" in msgids()
+
+
+def test_every_sentence_has_its_chinese() -> None:
+    missing = [sentence for sentence in msgids() if not CHINESE.get(sentence)]
+    assert not missing, f"add these to bot/words/zh_CN.po: {missing}"
+
+
+def test_no_translation_is_left_over() -> None:
+    assert set(CHINESE) - set(msgids()) == set()
+
+
+@pytest.mark.parametrize(("english", "chinese"), CHINESE.items())
+def test_a_translation_has_the_same_facts(english: str, chinese: str) -> None:
+    assert fields(english) == fields(chinese)
+
+
+@pytest.mark.parametrize("chinese", CHINESE.values())
+def test_chinese_is_set_as_chinese(chinese: str) -> None:
+    for before, mark, after in zip(chinese, chinese[1:], chinese[2:] + " ", strict=False):
+        assert not (mark in HALF_WIDTH and (is_chinese(before) or is_chinese(after))), (
+            f"{before}{mark}{after}"
+        )
+    for left, right in pairwise(chinese):
+        assert not (is_chinese(left) and is_latin(right)) or "面部" in chinese, f"no space in {left}{right}"
+        assert not (is_latin(left) and is_chinese(right)) or "面部" in chinese, f"no space in {left}{right}"
+        assert not (left == " " and right in FULL_WIDTH), f"a space before {right}"
+        assert not (right == " " and left in FULL_WIDTH), f"a space after {left}"
+
+
+def is_chinese(character: str) -> bool:
+    return "\u4e00" <= character <= "\u9fff"
+
+
+def is_latin(character: str) -> bool:
+    return character.isascii() and character.isalnum()
+
+
+def test_no_sentence_is_hidden_from_the_catalogue() -> None:
+    """``text`` is given a marked literal or a name that holds one, never a sentence built on the spot."""
+    for path in BOT.rglob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(call, ast.Call) or not call.args:
+                continue
+            if getattr(call.func, "id", getattr(call.func, "attr", "")) == "text":
+                assert not isinstance(call.args[0], ast.JoinedStr | ast.BinOp), f"{path}:{call.lineno}"
+
+
+@pytest.mark.parametrize(
+    ("code", "locale"),
+    [
+        ("zh-CN", "zh-CN"),
+        ("zh_CN", "zh-CN"),
+        ("zh-hans", "zh-CN"),
+        ("zh-TW", "zh-CN"),
+        ("zh", "zh-CN"),
+        ("ZH", "zh-CN"),
+        ("en", "en"),
+        ("en-US", "en"),
+        ("fr", "en"),
+        ("", "en"),
+        (None, "en"),
+        ("zha", "en"),
+    ],
+)
+def test_the_locale_of_a_platform_s_code(code: str | None, locale: str) -> None:
+    assert locale_of(code) == locale
+
+
+def test_an_unknown_sentence_or_locale_is_said_in_english() -> None:
+    assert text("No such sentence: {fact}", "zh-CN", fact=7) == "No such sentence: 7"
+    assert text(N_("Got it!"), "fr") == "Got it!"
+    assert text(N_("Got it!"), "zh-CN") == "收到！"
+
+
+def test_a_missing_fact_reads_as_an_ellipsis() -> None:
+    assert text(N_("seed {seeds}"), "en") == "seed …"
+
+
+@given(st.text(), st.sampled_from(["en", "zh-CN"]))
+def test_people_s_text_is_put_in_as_it_is_but_short_and_on_one_line(said: str, locale: str) -> None:
+    sentence = text(N_("There is no LoRA called “{name}”. /lora list shows all of them."), locale, name=said)
+    frame = text(N_("There is no LoRA called “{name}”. /lora list shows all of them."), locale, name="")
+    assert len(sentence) <= len(frame) + 60
+    assert len(sentence.splitlines()) == 1
+
+
+def test_braces_in_people_s_text_are_only_braces() -> None:
+    said = text(N_("There is no job “{job_id}”. /mine shows yours."), "en", job_id="{0.__class__} {x}")
+    assert "{0.__class__} {x}" in said
+
+
+def test_facts_read_as_people_write_them() -> None:
+    assert text("{facts}", "en", facts=("a", "b")) == "a, b"
+    assert text("{facts}", "zh-CN", facts=("a", "b")) == "a、b"
+    assert text("{facts}", "en", facts=((512, 768), (768, 512))) == "512 × 768, 768 × 512"
+    assert text("{facts}", "en", facts=0.80) == "0.8"
+    assert shorten("a" * 9, 5) == "aaaa…"
+    assert joined(["a", "", "b"]) == "a · b"
+
+
+def test_times_are_round() -> None:
+    assert [span(seconds, "en") for seconds in (0.2, 40.4, 89.4, 200)] == ["1 s", "40 s", "89 s", "3 min"]
+    assert span(200, "zh-CN") == "3 分钟"
+    assert moment(1_800_000_000) == "2027-01-15 08:00 UTC"
