@@ -48,26 +48,27 @@ class Page:
                         apply_default_css=False,
                         js_on_load=(HERE / "page.js").read_text("utf-8"),
                     )
-                    self._compose()
+                    self._compose(first)
                 with gr.Column(elem_id="side"):
                     self.card = gr.HTML(elem_id="card", apply_default_css=False)
             self.timer = gr.Timer(CARD_EVERY_S)
             self._wire(blocks)
         self.blocks = blocks
 
-    def _compose(self) -> None:
+    def _compose(self, first: str) -> None:
         with gr.Column(elem_id="composer"):
             with gr.Row(elem_id="line"):
                 self.box = gr.Textbox(
                     lines=1, max_lines=5, container=False, show_label=False, autofocus=True, elem_id="message"
                 )
                 self.send = gr.Button(variant="primary", elem_id="send")
+                self.sent = gr.Textbox(visible=False)
             with gr.Accordion(open=False, elem_id="options") as self.options, gr.Row():
-                self.lora = gr.Dropdown(elem_id="lora", min_width=150)
+                self.lora = gr.Dropdown(self._lora_choices(first), value="", elem_id="lora", min_width=150)
                 self.weight = gr.Slider(
                     0, MAX_WEIGHT, 1, step=0.05, buttons=[], elem_id="weight", min_width=150
                 )
-                self.shape = gr.Radio(elem_id="shape")
+                self.shape = gr.Radio(shape_choices(first), value=NATIVE, elem_id="shape")
                 self.count = gr.Radio(range(1, MAX_COUNT + 1), value=1, elem_id="count")
 
     def _wire(self, blocks: gr.Blocks) -> None:
@@ -84,14 +85,17 @@ class Page:
             self.header, self.language, self.talk, self.card, self.box, self.send,
             self.options, self.lora, self.weight, self.shape, self.count,
         ]  # fmt: skip
-        wishes = [self.lora, self.weight, self.shape, self.count]
         blocks.load(self._arrive, None, spoken, **quick)
         blocks.unload(self._leave)
         self.language.input(self._speak, self.language, spoken, **quick)
-        gr.on(
-            [self.box.submit, self.send.click], self._say, [self.box, *wishes], [self.box, self.talk],
-            trigger_mode="multiple", **quick,
-        ).then(**stream)  # fmt: skip
+        # The browser empties the box before the desk answers: what is typed meanwhile stays.
+        taken = gr.on(
+            [self.box.submit, self.send.click], None, self.box, [self.sent, self.box],
+            js="text => [text, '']", trigger_mode="multiple", **quick,
+        )  # fmt: skip
+        wishes = [self.lora, self.weight, self.shape, self.count]
+        said = taken.then(self._say, [self.sent, *wishes], self.talk, trigger_mode="multiple", **quick)
+        said.then(**stream)
         self.talk.click(self._press, None, self.talk, trigger_mode="multiple", **quick).then(**stream)
         self.talk.select(self._example, None, self.box, **quick)
         self.lora.input(self._recommended, self.lora, self.weight, **quick)
@@ -114,9 +118,6 @@ class Page:
     def _spoken(self, here: Conversation) -> list[Any]:
         """The updates that make every component speak the page's language, in the order of ``spoken``."""
         locale = here.locale
-        loras = [(page("chat_default", locale), ""), (page("no_lora", locale), "none")]
-        loras += [(card.titles.get(locale) or card.name, card.name) for card in self._talks.loras(locale)]
-        shapes = [(page("native", locale), NATIVE), *((shape, shape) for shape in SHAPES)]
         return [
             header_html(locale),
             gr.update(value=locale, label=page("language", locale)),
@@ -125,21 +126,25 @@ class Page:
             gr.update(placeholder=page("placeholder", locale), label=page("message", locale)),
             gr.update(value=page("send", locale)),
             gr.update(label=page("options", locale)),
-            gr.update(label=page("lora", locale), choices=loras, value=""),
+            gr.update(label=page("lora", locale), choices=self._lora_choices(locale)),
             gr.update(label=page("weight", locale)),
-            gr.update(label=page("shape", locale), choices=shapes, value=NATIVE),
+            gr.update(label=page("shape", locale), choices=shape_choices(locale)),
             gr.update(label=page("count", locale)),
         ]
 
+    def _lora_choices(self, locale: str) -> list[tuple[str, str]]:
+        shelf = [(card.titles.get(locale) or card.name, card.name) for card in self._talks.loras(locale)]
+        return [(page("chat_default", locale), ""), (page("no_lora", locale), "none"), *shelf]
+
     async def _say(
         self, text: str, lora: str | None, weight: float, shape: str | None, count: int, request: gr.Request
-    ) -> tuple[str, str]:
+    ) -> str:
         here = self._here(request)
         wishes = Wishes(
             lora or "", weight if lora not in (None, "", "none") else None, ratio_of(shape), count
         )
         await self._talks.say(here, text, wishes)
-        return "", talk_html(here)
+        return talk_html(here)
 
     async def _press(self, request: gr.Request, event: gr.EventData) -> str:
         here = self._here(request)
@@ -161,6 +166,11 @@ class Page:
 
     async def _tick(self, request: gr.Request) -> str:
         return card_html(self._talks.card(), self._here(request).locale)
+
+
+def shape_choices(locale: str) -> list[tuple[str, str]]:
+    """Label and value of each shape, the model's own first."""
+    return [(page("native", locale), NATIVE), *((shape, shape) for shape in SHAPES)]
 
 
 def ratio_of(shape: str | None) -> Ratio | None:
