@@ -1,0 +1,315 @@
+"""Settings: where they come from, what is refused, and that no secret shows itself."""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from bot.errors import BadSettings
+from bot.settings import EXAMPLE_COMMIT, Settings, load_settings
+from engine.config import BUILT_IN, EngineConfig
+
+TOKEN = "123456:secret-secret-secret-secret-secret"
+
+EXAMPLE = """
+# Everything has a default; an empty file, or none, is a working Sugarbot on this machine alone.
+
+data_dir = "var"            # database, pictures, models; kept between starts
+language = "en"             # en or zh-CN: the log, the page, and chats that do not say theirs
+hosts = []                  # who may switch LoRAs: ["discord:123456789", "telegram:987654321"]
+allow = []                  # served chats: guild, channel or chat; ["discord:1122", "telegram:-1001", "discord:*"]
+
+[quota]
+daily_credits = 40          # each person is filled up to this every day at 00:00 UTC
+max_waiting = 4             # jobs one person may have waiting at once
+
+[discord]
+# token = "…"               # better: the environment variable DISCORD_TOKEN, or DISCORD_TOKEN_FILE
+api_base = "https://discord.com/api/v10"
+gateway = ""                # empty: asked from the API
+proxy = ""                  # http://, https:// or socks5://
+
+[telegram]
+# token = "…"               # better: the environment variable TELEGRAM_TOKEN, or TELEGRAM_TOKEN_FILE
+base_url = "https://api.telegram.org/bot"
+base_file_url = "https://api.telegram.org/file/bot"
+proxy = ""
+
+[web]
+enabled = true
+host = "127.0.0.1"          # loopback only: whoever opens the page acts as a host
+port = 7860                 # 0: any free port
+
+[engine]
+model = "built-in"          # or a diffusers folder, or a Hub name such as "Tongyi-MAI/Z-Image-Turbo"
+revision = ""               # the commit of a Hub name, 40 hexadecimal digits; required for one
+source = "hub"              # or modelscope
+device = "auto"             # auto, cpu, cuda, cuda:1
+default_lora = ""           # used where nobody names one
+# lora_dir = "/srv/loras"   # left out: data_dir/loras
+reserve_mib = 512           # memory on the card left to others
+step_timeout_s = 120
+start_timeout_s = 300
+"""
+
+
+@pytest.fixture(autouse=True)
+def no_file_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def write(folder: Path, text: str, name: str = "sugarbot.toml") -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o600)
+    return path
+
+
+def problems(
+    text: str = "", environ: dict[str, str] | None = None, *, folder: Path | None = None
+) -> list[str]:
+    path = write(folder or Path(), text)
+    with pytest.raises(BadSettings) as caught:
+        load_settings(path, environ or {})
+    found = caught.value.facts["problems"]
+    assert isinstance(found, tuple)
+    return list(found)
+
+
+def test_without_a_file_everything_has_a_default() -> None:
+    settings = load_settings(environ={})
+    assert settings.engine.model == BUILT_IN
+    assert settings.web.host == "127.0.0.1"
+    assert settings.secrets() == ()
+
+
+def test_the_example_says_the_defaults() -> None:
+    assert load_settings(write(Path(), EXAMPLE), {}) == Settings()
+
+
+def test_the_example_names_every_setting() -> None:
+    lines = [line.removeprefix("# ") for line in EXAMPLE.splitlines()[2:]]
+    example = tomllib.loads("\n".join(lines))
+    for name, field in Settings.model_fields.items():
+        section = field.annotation
+        if isinstance(section, type) and issubclass(section, BaseModel):
+            assert set(example[name]) == set(section.model_fields)
+        else:
+            assert name in example
+
+
+def test_the_file_is_the_given_one_else_the_named_one_else_the_one_here(tmp_path: Path) -> None:
+    named = write(tmp_path, "web.port = 1001", "named.toml")
+    given = write(tmp_path, "web.port = 1002", "given.toml")
+    environ = {"SUGARBOT_CONFIG": str(named)}
+    assert load_settings(environ={}).web.port == 7860
+    write(tmp_path, "web.port = 1000")
+    assert load_settings(environ={}).web.port == 1000
+    assert load_settings(environ=environ).web.port == 1001
+    assert load_settings(given, environ).web.port == 1002
+
+
+def test_the_process_s_own_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SUGARBOT_WEB__PORT", "1003")
+    assert load_settings().web.port == 1003
+
+
+def test_the_environment_wins_over_the_file() -> None:
+    path = write(Path(), 'hosts = ["discord:1"]\n[web]\nport = 1000\nenabled = false')
+    settings = load_settings(path, {"SUGARBOT_WEB__PORT": "1004", "SUGARBOT_HOSTS": "telegram:2, discord:3"})
+    assert (settings.web.port, settings.web.enabled) == (1004, False)
+    assert settings.hosts == ("telegram:2", "discord:3")
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"TELEGRAM_TOKEN": TOKEN},
+        {"SUGARBOT_TELEGRAM__TOKEN": f" {TOKEN}\n"},
+        {"SUGARBOT_TELEGRAM__TOKEN": TOKEN, "TELEGRAM_TOKEN": "another"},
+        {"TELEGRAM_TOKEN_FILE": "token"},
+        {"SUGARBOT_TELEGRAM__TOKEN_FILE": "token"},
+    ],
+)
+def test_a_token_comes_from_the_environment_or_a_file(environ: dict[str, str]) -> None:
+    write(Path(), f"{TOKEN}\n", "token")
+    settings = load_settings(environ=environ)
+    assert settings.telegram.token.get_secret_value() == TOKEN
+    assert settings.secrets() == (TOKEN,)
+    assert not settings.discord.token.get_secret_value()
+
+
+def test_no_secret_shows_itself() -> None:
+    environ = {"DISCORD_TOKEN": TOKEN, "SUGARBOT_DISCORD__PROXY": "http://me:passw0rd@127.0.0.1:1"}
+    settings = load_settings(environ=environ)
+    for shown in (repr(settings), str(settings), repr(settings.discord), settings.model_dump_json()):
+        assert "secret" not in shown
+    assert "passw0rd" not in repr(settings)
+    assert set(settings.secrets()) == {TOKEN, "passw0rd"}
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"DISCORD_TOKEN": f"Bot {TOKEN}"},
+        {"SUGARBOT_DISCORD": TOKEN},
+        {"SUGARBOT_DISCORD__TOKEN__X": TOKEN},
+        {"SUGARBOT_DISCORD__PROXY": f"ftp://me:{TOKEN}@127.0.0.1"},
+        {"SUGARBOT_DISCORD__TOKN": TOKEN},
+    ],
+)
+def test_no_problem_repeats_a_secret(environ: dict[str, str]) -> None:
+    with pytest.raises(BadSettings) as caught:
+        load_settings(environ=environ)
+    assert "secret" not in str(caught.value)
+    assert "discord" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("data_dir = 3", ["data_dir", "folder"]),
+        ('language = "de"', ["language", "en or zh-CN", "'de'"]),
+        ('hosts = ["me"]', ["hosts", "platform:user-id", "'me'", '["discord:123456789"]']),
+        ('hosts = ["discord:*"]', ["hosts"]),
+        ('hosts = ["web:1"]', ["hosts"]),
+        ("hosts = 7", ["hosts"]),
+        ('allow = ["discord"]', ["allow", "platform:id"]),
+        ("quota.daily_credits = -1", ["quota.daily_credits", "0 to 100000", "-1"]),
+        ("quota.max_waiting = 0", ["quota.max_waiting", "1 to 100"]),
+        ('discord.api_base = ""', ["discord.api_base", "http"]),
+        ('discord.api_base = "discord.com"', ["discord.api_base"]),
+        ('discord.gateway = "https://x"', ["discord.gateway", "wss"]),
+        ('discord.proxy = "127.0.0.1:1080"', ["discord.proxy", "socks5://127.0.0.1:1080"]),
+        ('telegram.proxy = "http://127.0.0.1:99999"', ["telegram.proxy"]),
+        ('telegram.base_url = "file:///x"', ["telegram.base_url"]),
+        ('web.host = "0.0.0.0"', ["web.host", "loopback", "127.0.0.1"]),
+        ('web.host = "example.org"', ["web.host"]),
+        ("web.port = 65536", ["web.port", "65535"]),
+        ('web.enabled = "perhaps"', ["web.enabled", "true or false"]),
+        ("web = 7", ["web", "[web]"]),
+        ('engine.model = ""', ["engine.model", "built-in"]),
+        (
+            'engine.model = "Tongyi-MAI/Z-Image-Turbo"',
+            ["engine.revision", "Tongyi-MAI/Z-Image-Turbo", EXAMPLE_COMMIT],
+        ),
+        ('engine.revision = "main"', ["engine.revision", "40"]),
+        ('engine.source = "web"', ["engine.source", "modelscope"]),
+        ('engine.device = "gpu"', ["engine.device", "cuda:1"]),
+        ("engine.reserve_mib = -1", ["engine.reserve_mib"]),
+        ("engine.step_timeout_s = nan", ["engine.step_timeout_s"]),
+        ("engine.start_timeout_s = inf", ["engine.start_timeout_s"]),
+        ('languag = "en"', ["languag is not a setting", "did you mean language?"]),
+        ("web.prot = 1", ["web.prot is not a setting", "did you mean web.port?"]),
+        ("quota.xyz = 1", ["quota.xyz is not a setting", "daily_credits, max_waiting"]),
+    ],
+)
+def test_a_bad_value_is_told_with_its_name_and_what_would_do(text: str, words: list[str]) -> None:
+    (problem,) = problems(text)
+    for word in words:
+        assert word in problem
+
+
+def test_every_bad_value_is_told_at_once() -> None:
+    found = problems(
+        'language = "de"\nweb.port = "x"\nengine.device = "gpu"\nengine.model = "a/b"\nengin = 1',
+        {"SUGARBOT_QUOTA__MAX_WAITING": "0", "TELEGRAM_TOKEN_FILE": "nowhere", "SUGARBOT_WEBB__PORT": "1"},
+    )
+    starts = (
+        "TELEGRAM_TOKEN_FILE",
+        "language",
+        "web.port",
+        "engine.device",
+        "engine.revision",
+        "engin ",
+        "quota.",
+        "webb",
+    )
+    assert len(found) == len(starts)
+    assert all(any(problem.startswith(start) for problem in found) for start in starts)
+
+
+def test_a_slip_in_a_variable_s_name_is_told_and_others_are_left_alone() -> None:
+    assert "did you mean language?" in problems("", {"SUGARBOT_LANGUGE": "en"})[0]
+    assert load_settings(environ={"SUGARBOT_SPECS": "/specs", "PATH": "/bin"}) == Settings()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "localhost"])
+def test_every_loopback_address_will_do(host: str) -> None:
+    assert load_settings(environ={"SUGARBOT_WEB__HOST": host}).web.host == host
+
+
+def test_a_file_that_is_none_is_told(tmp_path: Path) -> None:
+    for path in (tmp_path / "none.toml", tmp_path):
+        with pytest.raises(BadSettings, match="cannot be read"):
+            load_settings(path, {})
+    assert "not valid TOML" in problems("language = en")[0]
+    (tmp_path / "latin.toml").write_bytes(b'language = "\xff"')
+    with pytest.raises(BadSettings, match="not UTF-8"):
+        load_settings(tmp_path / "latin.toml", {})
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604])
+def test_a_token_that_others_can_read_is_refused(mode: int) -> None:
+    path = write(Path(), f'[telegram]\ntoken = "{TOKEN}"')
+    assert load_settings(path, {}).telegram.token.get_secret_value() == TOKEN
+    path.chmod(mode)
+    with pytest.raises(BadSettings, match="chmod 600") as caught:
+        load_settings(path, {})
+    assert "secret" not in str(caught.value)
+
+
+def test_a_file_without_a_token_may_be_read_by_all() -> None:
+    path = write(Path(), "web.port = 1")
+    path.chmod(0o644)
+    assert load_settings(path, {}).web.port == 1
+
+
+def test_settings_do_not_change() -> None:
+    settings = load_settings(environ={})
+    with pytest.raises(ValidationError):
+        settings.language = "zh-CN"  # type: ignore[misc]
+
+
+def test_a_pinned_hub_name_or_a_folder_is_taken(tmp_path: Path) -> None:
+    environ = {
+        "SUGARBOT_ENGINE__MODEL": "Tongyi-MAI/Z-Image-Turbo",
+        "SUGARBOT_ENGINE__REVISION": EXAMPLE_COMMIT,
+    }
+    assert load_settings(environ=environ).engine.revision == EXAMPLE_COMMIT
+    (tmp_path / "owner" / "name").mkdir(parents=True)
+    for folder in ("owner/name", "/models/z-image", "./a/b", "models/a/b"):
+        assert load_settings(environ={"SUGARBOT_ENGINE__MODEL": folder}).engine.model == folder
+
+
+def test_the_engine_gets_its_part() -> None:
+    path = write(
+        Path(), 'data_dir = "/srv/s"\n[engine]\ndevice = "cuda:1"\nreserve_mib = 1\nstep_timeout_s = 9'
+    )
+    assert load_settings(path, {}).to_engine_config() == EngineConfig(
+        data_dir=Path("/srv/s"),
+        lora_dir=Path("/srv/s/loras"),
+        device="cuda:1",
+        reserve_bytes=2**20,
+        step_timeout_s=9.0,
+    )
+    assert load_settings(environ={"SUGARBOT_ENGINE__LORA_DIR": "/l"}).to_engine_config().lora_dir == Path(
+        "/l"
+    )
+
+
+def test_the_engine_s_defaults_are_one_set_of_numbers() -> None:
+    here = Path("var")
+    assert load_settings(environ={}).to_engine_config() == EngineConfig(here, here / "loras")
+
+
+def test_reading_settings_loads_nothing_heavy() -> None:
+    root = Path(__file__).resolve().parents[3]
+    code = "import sys, bot.settings; print({'torch', 'discord', 'telegram', 'gradio'} & set(sys.modules))"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert ran.stdout.strip() == "set()"
