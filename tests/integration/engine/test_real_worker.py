@@ -1,0 +1,140 @@
+"""Host, worker and the real pipeline together, on the CPU with the stand-in model."""
+
+import asyncio
+import hashlib
+import io
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from PIL import Image
+
+from engine.config import EngineConfig
+from engine.cost import CostBook
+from engine.errors import WorkerLost
+from engine.headroom import HeadroomProbe
+from engine.host import Host
+from engine.model import ModelInfo, built_in_lora_folder, find_model
+from engine.request import (
+    Drawn,
+    Event,
+    Failed,
+    FailReason,
+    Finished,
+    LoraChoice,
+    Progress,
+    RenderRequest,
+    Stopped,
+)
+from engine.scheduler import Scheduler, Waiting
+from engine.shelf import LoraFile, read_shelf
+
+pytest.importorskip("torch")
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> EngineConfig:
+    folder = tmp_path_factory.mktemp("engine")
+    return EngineConfig(folder, folder / "loras", device="cpu", step_timeout_s=60)
+
+
+@pytest.fixture(scope="module")
+def model(config: EngineConfig) -> ModelInfo:
+    """The built-in model, found the way the bot finds it."""
+    return find_model(config)
+
+
+@pytest.fixture(scope="module")
+def sugar(model: ModelInfo, config: EngineConfig) -> LoraFile:
+    return read_shelf([built_in_lora_folder(model), config.lora_dir], model).files["sugar"]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def host(config: EngineConfig, model: ModelInfo) -> AsyncIterator[Host]:
+    host = Host(config)
+    await host.start()
+    yield host
+    await host.close()
+
+
+def make_request(model: ModelInfo, *loras: LoraChoice, attempt: int = 1, count: int = 1) -> RenderRequest:
+    width, height = model.nearest(64, 96)[0]
+    return RenderRequest("j", attempt, "Sugar面部, 清透水光肌", width, height, 7, count, loras)
+
+
+def pixels(events: list[Event]) -> list[str]:
+    images = [Image.open(io.BytesIO(event.picture.png)) for event in events if isinstance(event, Drawn)]
+    return [hashlib.sha256(image.tobytes()).hexdigest() for image in images]
+
+
+async def test_a_picture_is_drawn_with_its_lora_and_is_the_same_after_the_worker_was_killed(
+    host: Host, model: ModelInfo, sugar: LoraFile
+) -> None:
+    assert host.info is not None
+    assert host.info.model_name == model.name
+    choice = LoraChoice(sugar.name, sugar.sha256, sugar.weight)
+    with_lora: list[Event] = []
+    outcome = await host.render(make_request(model, choice, count=2), with_lora.append)
+    assert isinstance(outcome, Finished)
+    assert outcome.timings.denoise_s > 0
+    assert len([event for event in with_lora if isinstance(event, Progress)]) == 16
+    plain: list[Event] = []
+    await host.render(make_request(model, attempt=2), plain.append)
+
+    def kill(event: Event) -> None:
+        if isinstance(event, Progress) and event.step == 3 and host.info is not None:
+            os.kill(host.info.pid, signal.SIGKILL)
+
+    with pytest.raises(WorkerLost):
+        await host.render(make_request(model, choice, attempt=3, count=2), kill)
+    again: list[Event] = []
+    await host.render(make_request(model, choice, attempt=4, count=2), again.append)
+    assert pixels(again) == pixels(with_lora)
+    assert pixels(plain)[0] != pixels(with_lora)[0]
+
+
+async def test_a_lora_whose_content_changed_fails_the_job_and_costs_no_worker(
+    host: Host, model: ModelInfo
+) -> None:
+    pid = host.info and host.info.pid
+    outcome = await host.render(make_request(model, LoraChoice("sugar", "0" * 64)), lambda event: None)
+    assert isinstance(outcome, Failed)
+    assert outcome.reason is FailReason.LORA_MISSING
+    assert (host.info and host.info.pid) == pid
+
+
+async def test_a_cancel_is_heard_between_two_steps(host: Host, model: ModelInfo) -> None:
+    events: list[Event] = []
+
+    def listen(event: Event) -> None:
+        events.append(event)
+        host.cancel("j")
+
+    assert await host.render(make_request(model, count=4), listen) == Stopped("j", 1)
+    assert len(events) <= 3
+
+
+async def test_what_was_measured_admits_the_same_job_again(
+    host: Host, model: ModelInfo, tmp_path: Path
+) -> None:
+    """Probe, book, queue and host wired as in the house: the worker's own memory never stands in its way."""
+    assert host.info is not None
+    costs, scheduler = CostBook(), Scheduler()
+    costs.started(host.info)
+    probe = HeadroomProbe("cpu", 0, host.held_bytes)
+    for attempt in range(1, 4):
+        request = make_request(model, attempt=attempt)
+        cost = costs.predict(request.width_px, request.height_px, request.count, 0)
+        scheduler.add(Waiting("j", 1, cost, attempt))
+        turn = scheduler.next(await asyncio.to_thread(probe.read))
+        assert turn.job_id == "j", turn.reason
+        outcome = await host.render(request, lambda event: None)
+        assert isinstance(outcome, Finished)
+        costs.learn(request, outcome)
+        scheduler.update("j", outcome.timings.total_s)
+        assert host.held_bytes() >= outcome.peak_bytes > 0
+    assert costs.predict(request.width_px, request.height_px, 1, 0).bytes >= outcome.peak_bytes * 0.9
