@@ -160,7 +160,7 @@ class WebSettings(_Section):
 
 
 class EngineSettings(_Section):
-    """The model, its LoRAs and the card, as in ``EngineConfig``. By default LoRAs lie in ``data_dir/loras``."""
+    """The model, its LoRAs and the card, as ``EngineConfig`` says them; by default LoRAs lie in data_dir."""
 
     model: Annotated[
         str, _must_be("built-in, a folder or a Hub name", "Tongyi-MAI/Z-Image-Turbo", min_length=1)

@@ -35,6 +35,8 @@ _QUOTED = re.compile(r'"([^"]*+)"|“([^”]*+)”|「([^」]*+)」')
 _SIZE_VALUE = re.compile(r"[+-]?\d++\s*+[:：∶xXｘＸ×✕✖*＊比]\s*+-?\d*+(?!\w|[:：]\d)")
 _NUMBER_VALUE = re.compile(r"[-+－＋−]?\d++(?:[.．]\d++)?+(?:张)?+(?!\w)")
 _TOKEN = re.compile(rf"(?:(?!{_HARD}{_LATIN}|[<＜]\s*+lora)[^\s{_COMMAS}。])++", re.IGNORECASE)
+_LEADING_COMMAS = re.compile(rf"\A[\s{_COMMAS}]+")
+_TRAILING_COMMAS = re.compile(rf"(?<![\s{_COMMAS}])[\s{_COMMAS}]+\Z")
 _SLOT_END = re.compile(r"[,，;；。]")
 
 
@@ -250,11 +252,13 @@ def _after(pattern: re.Pattern[str], text: str, at: int) -> int:
 
 def _sewn(pieces: Iterable[str]) -> str:
     """What options were cut out of, sewn together: one space at a seam, and no comma doubled or left over."""
-    sewn = ""
-    seams = [piece.strip() for piece in pieces]
-    for number, piece in enumerate(seams):
-        if number and (not sewn or sewn[-1] in _COMMAS):
-            piece = piece.lstrip(f"{_COMMAS} ")
+    first, *rest = (piece.strip() for piece in pieces)
+    sewn = first
+    for piece in rest:
+        if not sewn or sewn[-1] in _COMMAS:
+            piece = _LEADING_COMMAS.sub("", piece)
         needs_space = sewn and piece and sewn[-1] not in "，、；" and piece[0] not in _COMMAS
         sewn = f"{sewn} {piece}" if needs_space else sewn + piece
-    return sewn.rstrip(f"{_COMMAS} ") if len(seams) > 1 and not seams[-1].strip(_COMMAS + " ") else sewn
+    if rest and not _LEADING_COMMAS.sub("", rest[-1]):  # it ends with an option
+        sewn = _TRAILING_COMMAS.sub("", sewn)
+    return sewn

@@ -11,7 +11,7 @@ from dataclasses import astuple, replace
 
 from bot.commands.cleaning import clean, plain
 from bot.commands.flags import Scan, nearest, scan
-from bot.commands.reading import NO_LORA, count_of, is_number, lora_of, seed_of, size_of, slot_of, weight_of
+from bot.commands.reading import NO_LORA, count_of, is_number, lora_of, seed_of, size_of, weight_of, words_of
 from bot.commands.table import COMMANDS, FACE_SLOTS, Entry, Kind, Option
 from bot.commands.values import (
     MAX_PROMPT_CHARS,
@@ -183,7 +183,7 @@ def _draw(found: Scan, said: dict[str, str] | None = None) -> Draw:
     size, seed, count = value("size"), value("seed"), value("count")
     draw = Draw(
         prompt=found.prompt,
-        face=Face(**{slot: slot_of(value(slot) or "") for slot in FACE_SLOTS}),
+        face=Face(**{slot: words_of(value(slot) or "") for slot in FACE_SLOTS}),
         loras=_loras(found, said.get("lora"), value("weight")),
         size=size_of(size) if size else None,
         seed=seed_of(seed) if seed else None,

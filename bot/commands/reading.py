@@ -68,7 +68,7 @@ def lora_of(text: str) -> LoraWish:
     name, colon, weight = text.replace("：", ":").rpartition(":")
     if not colon:
         name, weight = text, ""
-    name = clean(name)
+    name = words_of(name)
     if not name or (colon and not weight.strip()):
         raise MissingValue(flag=text, example=_LORA_EXAMPLE)
     if plain(name) in _NO_LORA_WORDS:
@@ -76,6 +76,6 @@ def lora_of(text: str) -> LoraWish:
     return LoraWish(name, weight_of(weight) if colon else None)
 
 
-def slot_of(text: str) -> str:
-    """The words of a face slot; a double quote becomes a single one, since quotes enclose slots in text."""
+def words_of(text: str) -> str:
+    """A name or the words of a face slot; double quotes become single ones, as they enclose both in text."""
     return clean(text.replace('"', "'"))

@@ -33,12 +33,10 @@ def size_text(size: Size) -> str:
 
 
 def lora_text(wish: LoraWish) -> str:
-    """``--lora sugar:0.8``, its name in quotes or the whole as a tag where it needs that."""
+    """``--lora sugar:0.8``, in quotes where the name needs them."""
     weight = "" if wish.weight is None else f":{wish.weight:g}"
     if _PLAIN_NAME.fullmatch(wish.name):
         return f"--lora {wish.name}{weight}"
-    if '"' in wish.name:
-        return f"<lora:{wish.name}{weight}>"
     return f'--lora "{wish.name}{weight}"'
 
 

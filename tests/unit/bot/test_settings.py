@@ -20,7 +20,7 @@ EXAMPLE = """
 data_dir = "var"            # database, pictures, models; kept between starts
 language = "en"             # en or zh-CN: the log, the page, and chats that do not say theirs
 hosts = []                  # who may switch LoRAs: ["discord:123456789", "telegram:987654321"]
-allow = []                  # served chats: guild, channel or chat; ["discord:1122", "telegram:-1001", "discord:*"]
+allow = []                  # served guilds, channels, chats: ["discord:1122", "telegram:-1001", "discord:*"]
 
 [quota]
 daily_credits = 40          # each person is filled up to this every day at 00:00 UTC
