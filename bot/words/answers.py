@@ -69,11 +69,12 @@ def _receipt(receipt: Receipt, locale: str) -> str:
 def _history(history: History, locale: str) -> str:
     if not history.entries:
         return text(N_("You have no pictures yet. Send me a sentence and I'll draw it."), locale)
-    lines = [_history_line(entry, locale) for entry in history.entries]
+    lines = [past(entry, locale) for entry in history.entries]
     return "\n".join([text(N_("Your newest jobs:"), locale), *lines])
 
 
-def _history_line(entry: HistoryEntry, locale: str) -> str:
+def past(entry: HistoryEntry, locale: str) -> str:
+    """Say one job of a history, on one line."""
     return joined(
         [
             entry.job_id,

@@ -66,7 +66,7 @@ class Page:
             with gr.Accordion(open=False, elem_id="options") as self.options, gr.Row():
                 self.lora = gr.Dropdown(self._lora_choices(first), value="", elem_id="lora", min_width=150)
                 self.weight = gr.Slider(
-                    0, MAX_WEIGHT, 1, step=0.05, buttons=[], elem_id="weight", min_width=150
+                    0, MAX_WEIGHT, 1, step=0.05, buttons=[], interactive=False, elem_id="weight"
                 )
                 self.shape = gr.Radio(shape_choices(first), value=NATIVE, elem_id="shape")
                 self.count = gr.Radio(range(1, MAX_COUNT + 1), value=1, elem_id="count")
@@ -98,7 +98,7 @@ class Page:
         said.then(**stream)
         self.talk.click(self._press, None, self.talk, trigger_mode="multiple", **quick).then(**stream)
         self.talk.select(self._example, None, self.box, **quick)
-        self.lora.input(self._recommended, self.lora, self.weight, **quick)
+        self.lora.input(self._choose, self.lora, self.weight, **quick)
         self.timer.tick(self._tick, None, self.card, **quick)
 
     def _here(self, request: gr.Request) -> Conversation:
@@ -160,9 +160,11 @@ class Page:
     async def _example(self, event: gr.EventData) -> str:
         return EXAMPLES[int(event.example) % len(EXAMPLES)]
 
-    async def _recommended(self, name: str, request: gr.Request) -> float:
+    async def _choose(self, name: str, request: gr.Request) -> Any:
+        """The weight goes with a named LoRA: its own strength first, and nothing to set without one."""
         cards = self._talks.loras(self._here(request).locale)
-        return next((card.weight for card in cards if card.name == name), 1.0)
+        weight = next((card.weight for card in cards if card.name == name), None)
+        return gr.update(value=1 if weight is None else weight, interactive=weight is not None)
 
     async def _tick(self, request: gr.Request) -> str:
         return card_html(self._talks.card(), self._here(request).locale)

@@ -16,7 +16,7 @@ from bot.commands import buttons
 from bot.commands.values import Cancel, Reroll
 from bot.desk.outcomes import History, HistoryEntry, Outcome, PictureFile, Recipe
 from bot.errors import SugarbotError
-from bot.words import explain, label, parcel, say, status
+from bot.words import explain, label, parcel, past, say, status
 from bot.words.page import page
 
 EXAMPLES = (
@@ -164,9 +164,8 @@ def _ended(drawing: Drawing, talk: Conversation) -> Turn:
 
 
 def _past(job: HistoryEntry, talk: Conversation) -> PastJob:
-    one = History((job,))
     return PastJob(
-        say(one, talk.locale),
+        past(job, talk.locale),
         buttons.data_of(Reroll(job.job_id)),
         _shown(job.job_id, job.pictures, job.recipe, talk),
     )
