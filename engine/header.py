@@ -7,7 +7,6 @@ file. Parent-side and torch-free: the shelf and the model folder are both examin
 
 import math
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import BinaryIO
@@ -116,10 +115,15 @@ def _refuse_start(start: bytes, size: int, length: int) -> None:
 
 def _tensor(name: str, entry: object) -> tuple[Tensor, tuple[int, int]]:
     damaged = BadHeader(Flaw.DAMAGED, f"The header's entry {name[:80]!r} is malformed.")
-    if not isinstance(entry, Mapping) or entry.keys() != {"dtype", "shape", "data_offsets"}:
+    if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
         raise damaged
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
-    if dtype not in _ITEM_BYTES or not _are_counts(shape) or not _are_counts(offsets):
+    if (
+        not isinstance(dtype, str)
+        or dtype not in _ITEM_BYTES
+        or not _are_counts(shape)
+        or not _are_counts(offsets)
+    ):
         raise damaged
     if len(shape) > MAX_DIMENSIONS or len(offsets) != 2:
         raise damaged

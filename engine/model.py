@@ -96,20 +96,16 @@ class ModelInfo:
         return tuple(sorted(sizes, key=lambda size: (distance(size), size)))
 
     def _allowed(self, width_px: float, height_px: float) -> tuple[int, int]:
-        """Bring a size within the limits: each side into its range, the area down, both onto the grid."""
-        low, high = self.min_side_px, self.max_side_px
-        width, height = min(max(width_px, low), high), min(max(height_px, low), high)
-        shrink = min(1.0, math.sqrt(self.max_area_px / (width * height)))
-        on_grid_w = self._on_grid(width * shrink)
-        on_grid_h = self._on_grid(height * shrink)
-        while (
-            on_grid_w * on_grid_h > self.max_area_px
-        ):  # rounding went up, or one side stopped at its minimum
-            if on_grid_w >= on_grid_h:
-                on_grid_w -= self.multiple_px
+        """Bring a size within the limits: shrink its shape, then each side into its range and on the grid."""
+        area, longest = width_px * height_px, max(width_px, height_px)
+        shrink = min(1.0, math.sqrt(self.max_area_px / area), self.max_side_px / longest)
+        width, height = self._on_grid(width_px * shrink), self._on_grid(height_px * shrink)
+        while width * height > self.max_area_px:  # rounding went up, or one side was raised to the minimum
+            if width >= height:
+                width -= self.multiple_px
             else:
-                on_grid_h -= self.multiple_px
-        return on_grid_w, on_grid_h
+                height -= self.multiple_px
+        return width, height
 
     def _on_grid(self, side: float) -> int:
         rounded = round(side / self.multiple_px) * self.multiple_px
