@@ -120,11 +120,11 @@ def _print(
     versions = " · ".join(f"{name} {version}" for name, version in info.versions.items())
     out.print(
         text(
-            N_("LoRA {names} · peak memory {peak} GiB · {versions}"),
+            N_("LoRA {names} · peak memory {peak} GiB · {detail}"),
             locale,
             names=names,
             peak=f"{peak:.2f}",
-            versions=versions,
+            detail=versions,
         )
     )
     out.print(

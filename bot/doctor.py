@@ -17,7 +17,7 @@ from rich.table import Table
 from bot.errors import DatabaseInUse, OperatorError, PortTaken
 from bot.house import DATABASE, MIGRATIONS
 from bot.settings import Settings
-from bot.store import open_store
+from bot.store import Survey, open_store
 from bot.words import N_, explain, text
 from engine.errors import ModelError
 from engine.headroom import HeadroomProbe
@@ -115,9 +115,20 @@ async def database(settings: Settings) -> int:
         table.add_row(text(about, locale), value)
     out = Console(highlight=False, markup=False)
     out.print(table)
-    for problem in survey.problems:
+    for problem in _problems(survey, locale):
         out.print(f"{State.WRONG} {problem}")
-    return int(bool(survey.problems))
+    return int(not survey.is_sound)
+
+
+def _problems(survey: Survey, locale: str) -> list[str]:
+    problems = [text(N_("damaged: {detail}"), locale, detail=line) for line in survey.damage]
+    if survey.unbalanced:
+        broken = N_("{count} people have other credits than their ledger says")
+        problems.append(text(broken, locale, count=survey.unbalanced))
+    if survey.untold:
+        broken = N_("{count} ended jobs have no answer on its way")
+        problems.append(text(broken, locale, count=survey.untold))
+    return problems
 
 
 def _folder(settings: Settings) -> Iterator[Finding]:
@@ -150,7 +161,7 @@ async def _database(settings: Settings) -> list[Finding]:
         survey = await store.survey()
     finally:
         await store.close()
-    wrong = [Finding(State.WRONG, about, problem) for problem in survey.problems]
+    wrong = [Finding(State.WRONG, about, problem) for problem in _problems(survey, locale)]
     return wrong or [
         Finding(State.FINE, about, text(N_("sound, schema {schema}"), locale, schema=survey.schema))
     ]
@@ -160,12 +171,12 @@ def _engine(settings: Settings) -> Iterator[Finding]:
     locale, config = settings.language, settings.to_engine_config()
     headroom = HeadroomProbe(config.device, config.reserve_bytes).read()
     memory = text(
-        N_("{name}, {free} of {total} GiB free ({reason})"),
+        N_("{name}, {free} of {total} GiB free ({detail})"),
         locale,
         name=headroom.device_name,
         free=f"{headroom.free_bytes / 2**30:.1f}",
         total=f"{headroom.total_bytes / 2**30:.1f}",
-        reason=headroom.reason,
+        detail=headroom.reason,
     )
     yield Finding(State.FINE, N_("card"), memory)
     try:

@@ -75,9 +75,7 @@ def open_log(*, secrets: Iterable[str] = (), verbose: bool = False, stream: Text
         cache_logger_on_first_use=True,
     )
     colors = target.isatty()
-    renderer = structlog.dev.ConsoleRenderer(
-        colors=colors, exception_formatter=structlog.dev.plain_traceback
-    )
+    renderer = structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],

@@ -130,8 +130,8 @@ def _discord_of(house: House) -> Chat:
         token=discord.token,
         menu_file=house.settings.data_dir / "discord-menu.sha256",
         api_base=discord.api_base,
-        gateway=discord.gateway or None,
-        proxy=discord.proxy or None,
+        gateway=discord.gateway,
+        proxy=discord.proxy,
     )
     return DiscordChat(config, house.desk)
 

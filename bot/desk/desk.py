@@ -18,7 +18,7 @@ from bot.desk.delivery import Delivers, Delivery
 from bot.desk.drawing import Drawing, Renderer
 from bot.desk.ending import Cancelling, Ending
 from bot.desk.history import Records
-from bot.desk.outcomes import Address, LoraCard, Outcome, Platform, Visit
+from bot.desk.outcomes import Address, Glance, LoraCard, Outcome, Platform, Visit
 from bot.desk.progress import Board, Shows
 from bot.desk.purse import Purse
 from bot.desk.recipe import Recipes
@@ -115,6 +115,7 @@ class Desk:
             posted=ending.posted,
             clock=clock,
         )
+        self._line = line
         self._loops: tuple[asyncio.Task[None], ...] = ()
 
     async def handle(self, command: Command, visit: Visit) -> Outcome:
@@ -152,6 +153,12 @@ class Desk:
         """At most 25 LoRAs that match what was typed so far, best first; answered from memory."""
         return self._shelf.suggest(typed, locale)
 
+    def glance(self) -> Glance:
+        """The queue as it is now; answered from memory."""
+        drawing, step, steps = self._drawing.running
+        waiting = len([job_id for job_id in self._line.queue() if job_id != drawing])
+        return Glance(waiting, drawing, step, steps, self._defaults.of_bot)
+
     async def take_in(self, platform: Platform, events: Sequence[tuple[str, str]]) -> None:
         """Store raw events (id, JSON) before they are confirmed to the platform; known ids are skipped."""
         await self._store.post.take_in(platform, events, self._clock())
@@ -169,6 +176,7 @@ class Desk:
         await self._store.post.recover()
         await self._store.post.forget_settled(self._clock() - EVENT_MEMORY_MS)
         await self._drawing.recover()
+        await self._defaults.recall()
         async with asyncio.TaskGroup() as group:
             telling = group.create_task(self._board.run(chats), name="desk tells")
             delivering = group.create_task(self._delivery.run(chats), name="desk delivers")

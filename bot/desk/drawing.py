@@ -80,6 +80,7 @@ class Drawing:
         self._clock = clock
         self._lease = uuid.uuid4().hex
         self._running = ""
+        self._progress: Progress | None = None
         self._to_stop: set[str] = set()
         self._closing = asyncio.Event()
 
@@ -90,6 +91,13 @@ class Drawing:
             await self._take_back(job, [])
         for job in await self._store.jobs.in_state(JobState.QUEUED):
             self._line.add(job)
+
+    @property
+    def running(self) -> tuple[str, int, int]:
+        """The job on the card (empty: none), and the step of how many its present picture has reached."""
+        if not self._running or self._progress is None:
+            return self._running, 0, 0
+        return self._running, self._progress.step, self._progress.steps
 
     def stop(self, job_id: str) -> None:
         """Stop this job after its current step."""
@@ -131,7 +139,7 @@ class Drawing:
     async def _draw(self, job: JobRow, reason: str) -> None:
         log.info("job begins", job_id=job.id, attempt=job.attempt, reason=reason)
         request, drawn, began_ms = _request_of(job), list[Picture](), self._clock()
-        self._running = job.id
+        self._running, self._progress = job.id, None
         self._board.drawing(Progress(job.id, job.attempt, index=0, step=0, steps=job.steps))
         try:
             answer = await self._renderer.render(request, lambda event: self._listen(event, drawn))
@@ -156,6 +164,7 @@ class Drawing:
         if isinstance(event, Drawn):
             drawn.append(event.picture)
         elif isinstance(event, Progress):
+            self._progress = event
             self._board.drawing(event)
         if self._closing.is_set() or event.job_id in self._to_stop:
             self._renderer.cancel(event.job_id)  # again: the first call may have come before the render

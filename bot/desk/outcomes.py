@@ -239,5 +239,23 @@ class Parcel:
     fail: FailReason | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """The queue at one moment, for a panel.
+
+    Attributes:
+        waiting: Jobs that wait for the card.
+        drawing: The job on the card; empty when it is idle.
+        step: Of ``steps`` done in its present picture.
+        default_lora: Used wherever no chat has its own; empty means none.
+    """
+
+    waiting: int
+    drawing: str
+    step: int
+    steps: int
+    default_lora: str
+
+
 class Undeliverable(Exception):
     """This parcel can never be delivered to its address; the desk keeps it for ``/mine``."""

@@ -71,14 +71,13 @@ class Board:
         """Show news until cancelled."""
         async with asyncio.TaskGroup() as group:
             while True:
-                ring = self._bell.next_ring()
+                if not self._news:
+                    await heard(self._bell.next_ring(), None)
                 for job_id in [job_id for job_id in self._news if job_id not in self._showing]:
                     show = self._show(job_id, self._news.pop(job_id), chats)
                     self._showing[job_id] = task = group.create_task(show, name=f"show {job_id}")
                     task.add_done_callback(self._forget(job_id))
                 await asyncio.sleep(self._every_s)
-                if not self._news:
-                    await heard(ring, None)
 
     def _forget(self, job_id: str) -> Callable[[asyncio.Task[None]], None]:
         def forget(_: asyncio.Task[None]) -> None:

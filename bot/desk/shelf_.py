@@ -59,17 +59,27 @@ class LoraShelf:
         wanted = typed.strip().casefold()
         scored = [(_likeness(wanted, entry.keys), entry.card) for entry in self._entries]
         scored = [(score, card) for score, card in scored if score >= _LIKENESS]
-        scored.sort(key=lambda found: (-found[0], found[1].titles.get(locale, found[1].name)))
+        scored.sort(key=lambda found: (-found[0], found[1].titles.get(locale, found[1].name).casefold()))
         return tuple(card for _, card in scored[:MOST_SUGGESTED])
 
 
 class Defaults:
-    """Which LoRA a picture gets when nobody named one: the chat's, else the bot's, else the settings'."""
+    """Which LoRA a picture gets when nobody named one: the chat's, else the bot's, else the settings'.
+
+    Attributes:
+        of_bot: The name used wherever no chat has its own; empty for none. True once ``recall`` returned.
+    """
 
     def __init__(self, *, store: Store, shelf: LoraShelf, from_settings: str) -> None:
         self._store = store
         self._shelf = shelf
         self._from_settings = "" if from_settings.casefold() == NONE else from_settings
+        self.of_bot = self._from_settings
+
+    async def recall(self) -> None:
+        """Remember what hosts switched before this start."""
+        if stored := await self._store.defaults.of_bot():
+            self.of_bot = stored.lora
 
     async def of(self, visit: Visit) -> LoraWish | None:
         """The default here; None for none, also when its file has left the shelf since."""
@@ -92,6 +102,7 @@ class Defaults:
         default = self._settle(command.lora)
         if command.scope is Scope.BOT:
             await self._store.defaults.set_for_bot(default)
+            self.of_bot = default.lora
         else:
             await self._store.defaults.set_for_chat(visit.address.platform, visit.address.chat_id, default)
         return Switched(lora=default.lora, weight=default.weight, scope=command.scope)

@@ -9,5 +9,6 @@ Tests of this room alone: ``pytest tests/unit/bot/store``.
 """
 
 from bot.store.store import Store, open_store
+from bot.store.survey import Survey
 
-__all__ = ["Store", "open_store"]
+__all__ = ["Store", "Survey", "open_store"]

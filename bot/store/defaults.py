@@ -18,6 +18,11 @@ class Defaults:
         rows = rows or await self._ask("bot_default")
         return DefaultLora(**dict(rows[0])) if rows else None
 
+    async def of_bot(self) -> DefaultLora | None:
+        """What a host settled for the bot; None when no host ever did."""
+        rows = await self._ask("bot_default")
+        return DefaultLora(**dict(rows[0])) if rows else None
+
     async def set_for_chat(self, platform: str, chat_id: str, default: DefaultLora) -> None:
         """Settle it for one chat."""
         place = {"platform": platform, "chat_id": chat_id}

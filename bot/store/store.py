@@ -16,6 +16,7 @@ from bot.store.jobs import Jobs
 from bot.store.migrate import migrate, read_steps
 from bot.store.people import People
 from bot.store.post import Post
+from bot.store.survey import Survey, survey
 
 PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON")
 """FULL: what a person was told survives a power cut; a commit costs a millisecond, a picture seconds."""
@@ -48,6 +49,10 @@ class Store:
     def after_commit(self, effect: Callable[[], None]) -> None:
         """Call ``effect`` exactly when the open transaction is committed; see ``Database.after_commit``."""
         self._database.after_commit(effect)
+
+    async def survey(self) -> Survey:
+        """Count what is there and check that it is sound; reads the whole file."""
+        return await survey(self._database)
 
     async def close(self) -> None:
         """Close the database, its log folded back into the file, and let another process have it."""
