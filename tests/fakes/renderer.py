@@ -53,7 +53,9 @@ class FakeRenderer:
         acts: What the next requests meet, in order; once empty, every request is drawn.
         step_s: How long one step takes; 0 still lets other tasks run.
         requests: All requests so far.
-        cancelled: The jobs whose cancel was asked.
+        cancelled: The running jobs whose cancel was asked.
+        running: The job being drawn; empty for none.
+        drawn: Pictures drawn so far.
     """
 
     def __init__(
@@ -68,7 +70,8 @@ class FakeRenderer:
         self.fail_reason = fail_reason
         self.requests: list[RenderRequest] = []
         self.cancelled: set[str] = set()
-        self.running: str = ""
+        self.running = ""
+        self.drawn = 0
 
     def cancel(self, job_id: str) -> None:
         self.cancelled.add(job_id)
@@ -106,5 +109,6 @@ class FakeRenderer:
                     raise ZeroDivisionError("asked by a test")
             seed = (request.seed + index) & MAX_SEED
             picture = Picture(index, seed, request.width_px, request.height_px, tiny_png(seed))
+            self.drawn += 1
             listen(Drawn(*job, picture))
         return Finished(*job, Timings(denoise_s=0.1), peak_bytes=1)

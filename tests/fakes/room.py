@@ -1,7 +1,7 @@
 """A real desk on a real database, with a fake renderer, clock and card: for tests of the whole desk."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +55,13 @@ class FakeProbe:
     def read(self) -> Headroom:
         used_bytes = self.total_bytes - self.free_bytes
         return Headroom(self.free_bytes, self.total_bytes, used_bytes, "a test's card", "a test says so")
+
+
+async def until(is_so: Callable[[], bool], timeout_s: float = 5.0) -> None:
+    """Return as soon as ``is_so``; TimeoutError when it does not come true."""
+    async with asyncio.timeout(timeout_s):
+        while not is_so():  # noqa: ASYNC110 - what is awaited belongs to the code under test, which rings no bell
+            await asyncio.sleep(0.001)
 
 
 @dataclass

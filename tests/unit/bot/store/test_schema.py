@@ -14,8 +14,8 @@ from tests.fakes.room import MIGRATIONS
 
 JOB = {
     "id": "j", "person": 1, "state": "queued", "accepted_order": 1, "platform": "web", "chat_id": "",
-    "ref": "", "locale": "en", "private": 0, "prompt": "p", "loras": "[]", "width_px": 64, "height_px": 64, "seed": 1,
-    "count": 1, "steps": 8, "price": 1, "created_ms": 1,
+    "ref": "", "locale": "en", "private": 0, "prompt": "p", "loras": "[]", "width_px": 64, "height_px": 64,
+    "seed": 1, "count": 1, "steps": 8, "price": 1, "created_ms": 1,
 }  # fmt: skip
 
 

@@ -1,0 +1,179 @@
+"""Delivery: in order, again after failures, kept when it cannot arrive, and never held up by one chat."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.commands.values import Draw, Mine
+from bot.desk import delivery
+from bot.desk.delivery import back_off_s
+from bot.desk.outcomes import Address, Platform, Receipt, Undeliverable
+from tests.fakes.chat import FakeChat
+from tests.fakes.renderer import FakeRenderer
+from tests.fakes.room import Room, a_visit, open_room, until
+
+
+async def accept(
+    room: Room, event: str = "1", user: str = "ann", platform: Platform = Platform.CONSOLE
+) -> str:
+    receipt = await room.desk.handle(Draw(prompt="a"), a_visit(event, user, platform=platform))
+    assert isinstance(receipt, Receipt)
+    return receipt.job_id
+
+
+async def outbox(room: Room) -> list[tuple[str, int]]:
+    rows = await room.store._database._run("SELECT state, attempts FROM outbox ORDER BY id")
+    return [(row[0], row[1]) for row in rows]
+
+
+async def until_outbox(room: Room, wanted: list[tuple[str, int]]) -> None:
+    async with asyncio.timeout(5):
+        while await outbox(room) != wanted:  # noqa: ASYNC110 - the store rings no bell
+            await asyncio.sleep(0.005)
+
+
+async def test_a_delivered_parcel_is_not_delivered_again(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        await accept(room)
+        async with room.running():
+            await room.chat.wait_for_parcels(1)
+            await until_outbox(room, [("sent", 1)])
+    async with open_room(tmp_path) as room:
+        async with room.running():
+            await asyncio.sleep(0.05)
+        assert room.chat.parcels == []
+
+
+async def test_a_failed_delivery_is_tried_again_later(room: Room) -> None:
+    room.chat.errors.extend([ConnectionError("first"), TimeoutError("second")])
+    job_id = await accept(room)
+    async with room.running():
+        await until_outbox(room, [("maybe", 1)])
+        room.clock.advance(seconds=back_off_s(1))
+        room.desk._drawing._ending.posted.ring()
+        await until_outbox(room, [("maybe", 2)])
+        room.clock.advance(seconds=back_off_s(2))
+        room.desk._drawing._ending.posted.ring()
+        [parcel] = await room.chat.wait_for_parcels(1)
+        await until_outbox(room, [("sent", 3)])
+    assert parcel.job_id == job_id
+
+
+async def test_a_back_off_ends_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivery, "BACK_OFF_S", 0.0)
+    async with open_room(tmp_path) as room:
+        room.chat.errors.append(ConnectionError())
+        await accept(room)
+        async with room.running():
+            await room.chat.wait_for_parcels(1)
+
+
+async def test_an_unreachable_chat_is_given_up_after_a_day_and_not_before(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert sum(back_off_s(n) for n in range(1, delivery.MAX_ATTEMPTS)) > 24 * 3_600
+    monkeypatch.setattr(delivery, "MAX_ATTEMPTS", 2)
+    monkeypatch.setattr(delivery, "BACK_OFF_S", 0.0)
+    room.chat.errors.extend([ConnectionError(), ConnectionError()])
+    await accept(room)
+    async with room.running():
+        await until_outbox(room, [("kept", 2)])
+
+
+async def test_what_can_never_arrive_is_kept_and_comes_with_mine(room: Room) -> None:
+    room.chat.errors.append(Undeliverable("blocked"))
+    job_id = await accept(room)
+    async with room.running():
+        await until_outbox(room, [("kept", 1)])
+        await room.desk.handle(Mine(), a_visit("2", "ben"))
+        assert room.chat.parcels == []
+        await room.desk.handle(Mine(), a_visit("3", chat_id="a direct message"))
+        [parcel] = await room.chat.wait_for_parcels(1)
+        await until_outbox(room, [("sent", 1)])
+    assert parcel.job_id == job_id
+    assert (parcel.address.chat_id, parcel.address.ref) == ("a direct message", "")
+
+
+async def test_a_delivery_that_hangs_is_cut_off_and_holds_up_no_other(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "DELIVER_TIMEOUT_S", 0.2)
+    arrive = room.chat.deliver
+    hung: list[str] = []
+
+    async def hang_once(parcel: object) -> None:
+        if not hung:
+            hung.append("once")
+            await asyncio.Event().wait()
+        await arrive(parcel)  # type: ignore[arg-type]
+
+    room.chat.deliver = hang_once  # type: ignore[method-assign]
+    await accept(room, "1")
+    second = await accept(room, "2")
+    async with room.running():
+        [parcel] = await room.chat.wait_for_parcels(1, timeout_s=0.19)
+        assert parcel.job_id == second
+        await until_outbox(room, [("maybe", 1), ("sent", 1)])
+
+
+async def test_what_a_crash_caught_on_its_way_is_delivered_again(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        job_id = await accept(room)
+        async with room.running():
+            await room.chat.wait_for_parcels(1)
+            await until_outbox(room, [("sent", 1)])
+        await room.store._database._run("UPDATE outbox SET state = 'sending'")
+    async with open_room(tmp_path) as room, room.running():
+        [parcel] = await room.chat.wait_for_parcels(1)
+        assert parcel.job_id == job_id
+
+
+async def test_a_parcel_waits_for_its_platform(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        await accept(room, platform=Platform.WEB)
+        async with room.running():
+            await until_outbox(room, [("ready", 0)])
+    web = FakeChat(Platform.WEB)
+    async with open_room(tmp_path, chat=web) as room, room.running():
+        await web.wait_for_parcels(1)
+
+
+async def test_a_slow_chat_holds_up_no_other_chat(tmp_path: Path) -> None:
+    slow, quick = FakeChat(Platform.WEB, deliver_s=30), FakeChat()
+    async with open_room(tmp_path, renderer=FakeRenderer()) as room:
+        for n in range(6):
+            await accept(room, f"web {n}", f"person {n}", platform=Platform.WEB)
+        await accept(room, "quick")
+        run = asyncio.create_task(room.desk.run({Platform.WEB: slow, Platform.CONSOLE: quick}))
+        await quick.wait_for_parcels(1)
+        await room.desk.drain(0.1)
+        await run
+        assert sorted(await outbox(room)) == [("ready", 0)] * 2 + [("sending", 1)] * 4 + [("sent", 1)]
+
+
+async def test_a_drain_delivers_what_is_ready(tmp_path: Path) -> None:
+    async with open_room(tmp_path, chat=FakeChat(deliver_s=0.05)) as room:
+        for n in range(9):
+            await accept(room, str(n), f"person {n}")
+        run = asyncio.create_task(room.desk.run({room.chat.platform: room.chat}))
+        await until(lambda: room.renderer.drawn == 9)
+        await room.desk.drain(5)
+        await run
+        assert await outbox(room) == [("sent", 1)] * 9
+
+
+async def test_a_job_that_moved_is_delivered_where_its_placeholder_is(room: Room) -> None:
+    job_id = await accept(room)
+    placeholder = Address(Platform.CONSOLE, "a thread", "message 9")
+    await room.desk.moved(job_id, placeholder)
+    async with room.running():
+        [parcel] = await room.chat.wait_for_parcels(1)
+    assert parcel.address == placeholder
+
+
+@given(st.integers(1, 10_000))
+def test_back_off_grows_to_five_minutes(attempts: int) -> None:
+    assert 2.0 <= back_off_s(attempts) <= back_off_s(attempts + 1) <= 300.0

@@ -1,0 +1,79 @@
+"""The door: help, the inbox, and starting and stopping."""
+
+import asyncio
+from pathlib import Path
+
+from bot.chats.contract import Desk as Contract
+from bot.commands.values import Draw, Help, LoraSwitch, LoraWish, Scope
+from bot.desk import desk as desk_module
+from bot.desk.outcomes import Glance, Platform, Receipt
+from tests.fakes.clock import FakeClock
+from tests.fakes.renderer import Act, FakeRenderer
+from tests.fakes.room import HOST, Room, a_visit, open_room, until
+
+
+async def test_the_desk_keeps_the_contract_with_chats(room: Room) -> None:
+    desk: Contract = room.desk
+    assert await desk.handle(Help(), a_visit("1")) == Help()
+    assert [card.name for card in desk.suggest_loras("sug", "en")] == ["sugar"]
+
+
+async def test_events_wait_across_a_restart_until_they_are_settled(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        await room.desk.take_in(Platform.TELEGRAM, [("2", "{}"), ("9", "[]")])
+        await room.desk.settle(Platform.TELEGRAM, "2")
+    async with open_room(tmp_path) as room:
+        await room.desk.take_in(Platform.TELEGRAM, [("2", "{}")])
+        assert await room.desk.taken_in(Platform.TELEGRAM) == (("9", "[]"),)
+        assert await room.desk.taken_in(Platform.DISCORD) == ()
+
+
+async def test_old_settled_events_are_forgotten_at_the_start(tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with open_room(tmp_path, clock=clock) as room:
+        await room.desk.take_in(Platform.TELEGRAM, [("1", "{}"), ("2", "{}")])
+        await room.desk.settle(Platform.TELEGRAM, "1")
+        clock.advance(ms=desk_module.EVENT_MEMORY_MS + 1)
+        async with room.running():
+            pass
+        await room.desk.take_in(Platform.TELEGRAM, [("1", "new"), ("2", "new")])
+        assert dict(await room.desk.taken_in(Platform.TELEGRAM)) == {"1": "new", "2": "{}"}
+
+
+async def test_starting_and_stopping_many_times_leaks_no_task(tmp_path: Path) -> None:
+    async with open_room(tmp_path):
+        before = asyncio.all_tasks()
+    for turn in range(20):
+        async with open_room(tmp_path) as room:
+            run = asyncio.create_task(room.desk.run({room.chat.platform: room.chat}))
+            for _ in range(turn):
+                await asyncio.sleep(0)
+            if turn % 2:
+                await room.desk.drain(5)
+            else:
+                run.cancel()
+            async with asyncio.timeout(5):
+                await asyncio.gather(run, return_exceptions=True)
+        assert asyncio.all_tasks() == before
+
+
+async def test_a_drain_before_the_run_ends_the_run_at_once(room: Room) -> None:
+    await room.desk.drain(1)
+    async with asyncio.timeout(5):
+        await room.desk.run({room.chat.platform: room.chat})
+
+
+async def test_a_glance_tells_the_queue_the_step_and_the_default(tmp_path: Path) -> None:
+    async with open_room(tmp_path, renderer=FakeRenderer(acts=[Act.HANG]), default_lora="anime") as room:
+        assert room.desk.glance() == Glance(waiting=0, drawing="", step=0, steps=0, default_lora="anime")
+        async with room.running():
+            first = await room.desk.handle(Draw(prompt="a"), a_visit("1"))
+            await room.desk.handle(Draw(prompt="b"), a_visit("2"))
+            await until(lambda: room.desk.glance().step > 0)
+            await room.desk.handle(LoraSwitch(LoraWish("sugar"), Scope.BOT), a_visit("3", HOST))
+            glance = room.desk.glance()
+    assert isinstance(first, Receipt)
+    assert (glance.waiting, glance.drawing, glance.steps) == (1, first.job_id, 8)
+    assert glance.default_lora == "sugar"
+    async with open_room(tmp_path, default_lora="anime") as room, room.running():
+        await until(lambda: room.desk.glance().default_lora == "sugar")

@@ -1,0 +1,229 @@
+"""The drawing loop: what each answer of the renderer means for the job, its money and its next try."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from bot.commands.values import Cancel, Draw, Mine
+from bot.desk import drawing
+from bot.desk.outcomes import History, JobState, Parcel, Receipt
+from engine.request import MAX_SEED, FailReason
+from tests.fakes.chat import FakeChat
+from tests.fakes.renderer import Act, FakeRenderer
+from tests.fakes.room import Room, a_visit, open_room, until
+
+
+async def accept(room: Room, event: str = "1", user: str = "ann", count: int = 1, seed: int = 7) -> str:
+    receipt = await room.desk.handle(Draw(prompt="a", count=count, seed=seed), a_visit(event, user))
+    assert isinstance(receipt, Receipt)
+    return receipt.job_id
+
+
+async def only_parcel(room: Room) -> Parcel:
+    async with room.running():
+        [parcel] = await room.chat.wait_for_parcels(1)
+    return parcel
+
+
+async def test_a_job_becomes_its_pictures(room: Room) -> None:
+    job_id = await accept(room, count=2, seed=MAX_SEED)
+    parcel = await only_parcel(room)
+    assert (parcel.job_id, parcel.state, parcel.refund, parcel.credits_left) == (job_id, JobState.DONE, 0, 38)
+    assert (parcel.user_id, parcel.user_name, parcel.address.ref) == ("ann", "name of ann", "ref-1")
+    assert [(picture.index, picture.seed) for picture in parcel.pictures] == [(0, MAX_SEED), (1, 0)]
+    for picture in parcel.pictures:
+        with Image.open(picture.path) as opened:
+            assert opened.info["parameters"] == f"Seed: {picture.seed}"
+
+
+@pytest.mark.parametrize("reason", FailReason)
+async def test_a_failed_job_says_why_and_costs_nothing(tmp_path: Path, reason: FailReason) -> None:
+    async with open_room(tmp_path, renderer=FakeRenderer([Act.FAIL], fail_reason=reason)) as room:
+        await accept(room, count=2)
+        parcel = await only_parcel(room)
+    assert (parcel.state, parcel.fail, parcel.refund, parcel.credits_left) == (JobState.FAILED, reason, 2, 40)
+
+
+async def test_an_unforeseen_error_fails_the_job_and_not_the_next(room: Room) -> None:
+    room.renderer.acts.append(Act.BREAK)
+    await accept(room, "1")
+    await accept(room, "2", "ben")
+    async with room.running():
+        parcels = await room.chat.wait_for_parcels(2)
+    assert [(parcel.state, parcel.fail) for parcel in parcels] == [
+        (JobState.FAILED, FailReason.WORKER_ERROR),
+        (JobState.DONE, None),
+    ]
+
+
+async def test_a_lost_worker_costs_a_try_and_the_job_is_drawn_again(room: Room) -> None:
+    room.renderer.acts.append(Act.LOSE)
+    await accept(room)
+    parcel = await only_parcel(room)
+    assert parcel.state is JobState.DONE
+    assert [request.attempt for request in room.renderer.requests] == [1, 2]
+
+
+async def test_a_job_that_loses_the_worker_three_times_is_given_up_and_others_are_served(room: Room) -> None:
+    room.renderer.acts.extend([Act.LOSE] * 3)
+    poison = await accept(room, "1")
+    other = await accept(room, "2", "ben")
+    async with room.running():
+        parcels = await room.chat.wait_for_parcels(2)
+    ends = {parcel.job_id: (parcel.state, parcel.refund) for parcel in parcels}
+    assert ends == {poison: (JobState.FAILED, 1), other: (JobState.DONE, 0)}
+    assert [request.attempt for request in room.renderer.requests if request.job_id == poison] == [1, 2, 3]
+
+
+async def test_a_worker_that_does_not_start_costs_no_try(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drawing, "NOT_READY_WAIT_S", 0.01)
+    room.renderer.acts.extend([Act.UNREADY] * 5)
+    await accept(room)
+    parcel = await only_parcel(room)
+    assert parcel.state is JobState.DONE
+    assert room.renderer.requests[-1].attempt == 1
+
+
+async def test_a_finish_without_every_picture_is_a_failure_that_refunds_them(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = drawing.save_pictures
+    monkeypatch.setattr(drawing, "save_pictures", lambda job, drawn, folder: real(job, drawn[:1], folder))
+    await accept(room, count=3)
+    parcel = await only_parcel(room)
+    assert (parcel.state, len(parcel.pictures), parcel.refund) == (JobState.FAILED, 1, 2)
+
+
+async def test_a_full_disk_fails_the_job_with_a_refund(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(drawing, "save_pictures", full)
+    await accept(room)
+    parcel = await only_parcel(room)
+    assert (parcel.state, parcel.fail, parcel.refund) == (JobState.FAILED, FailReason.WORKER_ERROR, 1)
+
+
+async def test_a_job_that_can_never_fit_is_refused_and_refunded(room: Room) -> None:
+    room.probe.free_bytes = room.probe.total_bytes = 1
+    await accept(room)
+    parcel = await only_parcel(room)
+    assert (parcel.state, parcel.fail, parcel.refund) == (JobState.FAILED, FailReason.OUT_OF_MEMORY, 1)
+    assert room.renderer.requests == []
+
+
+async def test_a_job_that_does_not_fit_now_waits_until_it_does(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drawing, "NO_ROOM_WAIT_S", 0.01)
+    room.probe.free_bytes = 1
+    await accept(room)
+    async with room.running():
+        await asyncio.sleep(0.1)
+        assert room.renderer.requests == []
+        room.probe.free_bytes = room.probe.total_bytes
+        [parcel] = await room.chat.wait_for_parcels(1)
+    assert parcel.state is JobState.DONE
+
+
+async def test_a_drain_puts_the_running_job_back_with_its_try(tmp_path: Path) -> None:
+    async with open_room(tmp_path, renderer=FakeRenderer([Act.HANG], step_s=0.001)) as room:
+        job_id = await accept(room)
+        async with room.running():
+            await until(lambda: bool(room.renderer.running))
+        job = await room.store.jobs.find(job_id)
+        assert job is not None
+        assert (job.state, job.attempt, job.lease) == (JobState.QUEUED, 0, None)
+        assert room.chat.parcels == []
+    async with open_room(tmp_path) as room:
+        parcel = await only_parcel(room)
+        assert (parcel.job_id, parcel.state) == (job_id, JobState.DONE)
+        assert room.renderer.requests[0].attempt == 1
+
+
+async def test_a_drain_that_the_worker_ignores_still_puts_the_job_back(tmp_path: Path) -> None:
+    async with open_room(tmp_path, renderer=FakeRenderer([Act.HANG], step_s=60)) as room:
+        job_id = await accept(room)
+        async with room.running(drain_s=0.05):
+            await until(lambda: bool(room.renderer.running))
+        job = await room.store.jobs.find(job_id)
+        assert job is not None
+        assert (job.state, job.attempt) == (JobState.QUEUED, 0)
+
+
+async def test_a_cancelled_run_puts_the_job_back(tmp_path: Path) -> None:
+    async with open_room(tmp_path, renderer=FakeRenderer([Act.HANG], step_s=0.001)) as room:
+        job_id = await accept(room)
+        run = asyncio.create_task(room.desk.run({room.chat.platform: room.chat}))
+        await until(lambda: bool(room.renderer.running))
+        run.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await run
+        job = await room.store.jobs.find(job_id)
+        assert job is not None
+        assert (job.state, job.attempt) == (JobState.QUEUED, 0)
+
+
+async def crash_while_running(folder: Path, job_ids: list[str]) -> None:
+    """Leave the database as a killed process does: the job running under a lease nobody holds."""
+    async with open_room(folder) as room:
+        if not job_ids:
+            job_ids.append(await accept(room))
+        job = await room.store.jobs.claim(job_ids[0], "a dead run", 1)
+        assert job is not None
+
+
+async def test_a_crash_costs_a_try_and_the_third_ends_the_job(tmp_path: Path) -> None:
+    job_ids: list[str] = []
+    for attempt in (1, 2, 3):
+        await crash_while_running(tmp_path, job_ids)
+        async with open_room(tmp_path) as room:
+            await room.desk._drawing.recover()
+            job = await room.store.jobs.find(job_ids[0])
+            assert job is not None
+            assert job.attempt == attempt
+            assert job.state == (JobState.FAILED if attempt == 3 else JobState.QUEUED)
+    async with open_room(tmp_path) as room:
+        parcel = await only_parcel(room)
+        assert (parcel.state, parcel.refund, parcel.credits_left) == (JobState.FAILED, 1, 40)
+
+
+async def test_a_cancel_that_a_crash_interrupted_is_kept(tmp_path: Path) -> None:
+    job_ids: list[str] = []
+    await crash_while_running(tmp_path, job_ids)
+    async with open_room(tmp_path) as room:
+        await room.desk.handle(Cancel(), a_visit("2"))
+    async with open_room(tmp_path) as room:
+        parcel = await only_parcel(room)
+        assert (parcel.state, parcel.refund) == (JobState.CANCELLED, 1)
+        assert room.renderer.requests == []
+
+
+async def test_waiting_jobs_are_drawn_after_a_restart_in_their_order(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        accepted = [await accept(room, str(n), f"person {n}") for n in range(5)]
+    chat = FakeChat()
+    async with open_room(tmp_path, chat=chat) as room, room.running():
+        await chat.wait_for_parcels(5)
+    assert [request.job_id for request in room.renderer.requests] == accepted
+
+
+async def test_nobody_waits_behind_anothers_queue(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        for n in range(4):
+            await accept(room, f"many {n}", "many")
+        few = [await accept(room, f"few {n}", f"few {n}") for n in range(3)]
+        async with room.running():
+            await room.chat.wait_for_parcels(7)
+    order = [request.job_id for request in room.renderer.requests]
+    assert {order.index(job_id) for job_id in few} == {1, 2, 3}
+
+
+async def test_pictures_are_remembered(room: Room) -> None:
+    job_id = await accept(room, count=2)
+    await only_parcel(room)
+    history = await room.desk.handle(Mine(), a_visit("2"))
+    assert isinstance(history, History)
+    assert [(entry.job_id, len(entry.pictures)) for entry in history.entries] == [(job_id, 2)]

@@ -1,0 +1,106 @@
+"""Choosing a LoRA by what people type, and switching the default."""
+
+from pathlib import Path
+
+import pytest
+
+from bot.commands.values import Draw, LoraList, LoraSwitch, LoraWish, Scope
+from bot.desk.outcomes import Receipt, Shelf, Switched
+from bot.desk.shelf_ import LoraShelf
+from bot.errors import HostsOnly, UnknownLora
+from engine.shelf import LoraFile
+from engine.shelf import Shelf as Files
+from tests.fakes.room import HOST, SHELF, Room, a_visit, open_room
+
+
+def shelf_of(*names: str) -> LoraShelf:
+    return LoraShelf(Files({name: LoraFile(name, Path(name), "0" * 64, 1, 8) for name in names}))
+
+
+@pytest.mark.parametrize("typed", ["sugar", "SUG", "糖", "tang", "tmb", "mianbu", "suger", " sugar face"])
+def test_a_lora_is_found_by_name_title_pinyin_initials_and_near_misses(typed: str) -> None:
+    assert LoraShelf(SHELF).suggest(typed, "zh-CN")[0].name == "sugar"
+
+
+def test_nothing_typed_suggests_all_and_never_more_than_25() -> None:
+    assert [card.name for card in LoraShelf(SHELF).suggest("", "en")] == ["anime", "sugar"]
+    assert len(shelf_of(*(f"lora{n:02}" for n in range(40))).suggest("lora", "en")) == 25
+
+
+def test_noise_suggests_nothing() -> None:
+    assert LoraShelf(SHELF).suggest("qqqqqqqq", "en") == ()
+
+
+def test_what_begins_so_stands_before_what_contains_it() -> None:
+    names = [card.name for card in shelf_of("oldsugar", "sugarcane", "suger").suggest("sugar", "en")]
+    assert names == ["sugarcane", "oldsugar", "suger"]
+
+
+@pytest.mark.parametrize("typed", ["sugar", "Sugar", " sugar ", "SUGAR FACE", "糖面部", "tangmianbu"])
+def test_a_lora_may_be_named_as_people_name_it(typed: str) -> None:
+    file = LoraShelf(SHELF).find(typed)
+    assert file is not None
+    assert file.name == "sugar"
+
+
+def test_a_name_goes_before_anothers_title() -> None:
+    files = {
+        "a": LoraFile("a", Path("a"), "0" * 64, 1, 8, titles={"en": "b"}),
+        "b": LoraFile("b", Path("b"), "1" * 64, 1, 8),
+    }
+    file = LoraShelf(Files(files)).find("b")
+    assert file is not None
+    assert file.name == "b"
+
+
+async def test_a_host_switches_and_the_list_shows_it(room: Room) -> None:
+    switched = await room.desk.handle(LoraSwitch(LoraWish("Sugar face")), a_visit("1", HOST))
+    assert switched == Switched(lora="sugar", weight=0.8, scope=Scope.CHAT)
+    shelf = await room.desk.handle(LoraList(), a_visit("2"))
+    assert isinstance(shelf, Shelf)
+    assert shelf.default == "sugar"
+    assert [card.name for card in shelf.cards] == ["anime", "sugar"]
+    elsewhere = await room.desk.handle(LoraList(), a_visit("3", chat_id="elsewhere"))
+    assert isinstance(elsewhere, Shelf)
+    assert elsewhere.default == ""
+
+
+async def test_a_switch_keeps_its_weight(room: Room) -> None:
+    await room.desk.handle(LoraSwitch(LoraWish("sugar", 0.4)), a_visit("1", HOST))
+    receipt = await room.desk.handle(Draw(prompt="a"), a_visit("2"))
+    assert isinstance(receipt, Receipt)
+    assert receipt.recipe.loras[0].weight == 0.4
+
+
+async def test_members_do_not_switch(room: Room) -> None:
+    with pytest.raises(HostsOnly):
+        await room.desk.handle(LoraSwitch(LoraWish("sugar")), a_visit("1"))
+
+
+async def test_a_switch_to_an_unknown_lora_leaves_the_default(room: Room) -> None:
+    await room.desk.handle(LoraSwitch(LoraWish("sugar")), a_visit("1", HOST))
+    with pytest.raises(UnknownLora):
+        await room.desk.handle(LoraSwitch(LoraWish("salt")), a_visit("2", HOST))
+    shelf = await room.desk.handle(LoraList(), a_visit("3"))
+    assert isinstance(shelf, Shelf)
+    assert shelf.default == "sugar"
+
+
+async def test_the_settings_default_holds_until_a_host_switches(tmp_path: Path) -> None:
+    async with open_room(tmp_path, default_lora="sugar") as room:
+        receipt = await room.desk.handle(Draw(prompt="a"), a_visit("1"))
+        assert isinstance(receipt, Receipt)
+        assert receipt.recipe.loras[0].name == "sugar"
+        await room.desk.handle(LoraSwitch(LoraWish("none"), Scope.BOT), a_visit("2", HOST))
+        plain = await room.desk.handle(Draw(prompt="a"), a_visit("3"))
+        assert isinstance(plain, Receipt)
+        assert plain.recipe.loras == ()
+
+
+async def test_a_default_whose_file_is_gone_is_no_default(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        await room.desk.handle(LoraSwitch(LoraWish("sugar"), Scope.BOT), a_visit("1", HOST))
+    async with open_room(tmp_path, shelf=Files({})) as room:
+        receipt = await room.desk.handle(Draw(prompt="a"), a_visit("2"))
+        assert isinstance(receipt, Receipt)
+        assert receipt.recipe.loras == ()
