@@ -29,16 +29,16 @@ class DiscordConfig:
     Attributes:
         menu_file: Where the hash of the declared commands is kept, in the data folder.
         api_base: With its version, like ``https://discord.com/api/v10``.
-        gateway: None means Discord's own.
-        proxy: ``http://host:port`` for everything, the gateway too.
+        gateway: Empty means Discord's own.
+        proxy: ``http://host:port`` for everything, the gateway too; empty for none.
         status_interval_s: The least time between two edits of one waiting answer.
     """
 
     token: SecretStr
     menu_file: Path
     api_base: str = API_BASE
-    gateway: str | None = None
-    proxy: str | None = field(default=None, repr=False)  # may hold a password
+    gateway: str = ""
+    proxy: str = field(default="", repr=False)  # may hold a password
     open_timeout_s: float = 60.0
     status_interval_s: float = INTERVAL_S
 
@@ -53,7 +53,7 @@ class DiscordChat:
         gateway = config.gateway or GATEWAY
         speak_to(config.api_base, gateway)
         self._pace = Pace(config.status_interval_s)
-        self._client = Connection(gateway=gateway, proxy=config.proxy, on_press=self._press)
+        self._client = Connection(gateway=gateway, proxy=config.proxy or None, on_press=self._press)
         self._delivery = Delivery(self._client, desk, self._pace)
         self._incoming = Incoming(desk, self._delivery)
         self._menu = Menu(self._client, self._incoming.unknown)

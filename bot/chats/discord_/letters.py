@@ -17,7 +17,7 @@ from bot.commands.buttons import data_of
 from bot.commands.values import Cancel, Reroll
 
 CALL_TIMEOUT_S = 30.0  # discord.py tries five times within 25 s when Discord has trouble
-UPLOAD_TIMEOUT_S = 180.0  # 24 MiB over a slow line
+UPLOAD_TIMEOUT_S = 100.0  # 24 MiB at 2 Mbit/s
 MAX_CHARS = 1960  # a message takes 2000; the rest is for the mention of a person
 NOBODY = discord.AllowedMentions.none()
 
@@ -129,6 +129,7 @@ class _Answer:
 
     def __init__(self, client: discord.Client, ref: Ref) -> None:
         self._webhook = discord.Webhook.partial(ref.application_id, ref.token, client=client)
+        self._webhook.proxy = client.http.proxy  # which a partial webhook does not take over by itself
         self._message_id = ref.message_id
 
     async def edit(self, **shown: Any) -> None:
@@ -142,5 +143,7 @@ async def _rewrite(message: discord.Message | discord.PartialMessage | _Answer, 
 
 
 def _escaped(text: str) -> str:
-    said = discord.utils.escape_mentions(discord.utils.escape_markdown(text, ignore_links=False))
-    return said.replace("<", "\\<").replace("://", ":\u200b//")
+    """The text without meaning to Discord; its own escapes leave links behind names, emoji and addresses."""
+    unlinked = text.replace("](", "]\u200b(").replace("://", ":\u200b//")
+    said = discord.utils.escape_mentions(discord.utils.escape_markdown(unlinked, ignore_links=False))
+    return said.replace("<", "\\<")

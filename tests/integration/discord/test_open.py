@@ -142,3 +142,18 @@ async def test_a_token_replaced_while_serving_ends_it(
 
 async def test_no_secret_stands_in_what_can_be_printed(config: DiscordConfig) -> None:
     assert config.token.get_secret_value() not in repr(config)
+
+
+async def test_everything_goes_through_the_proxy(
+    discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk
+) -> None:
+    """Nobody resolves ``.invalid``: what does not ask the proxy fails. The server is its own proxy here."""
+    proxied = replace(
+        config,
+        api_base="http://discord.invalid/api/v10",
+        gateway="ws://discord.invalid/gateway",
+        proxy=discord.api_base.removesuffix("/api/v10"),
+    )
+    async with opened(proxied, desk):
+        asked = await discord.slash("sugar", {"prompt": "a face"})
+        await until(lambda: asked.message_id and discord.shown(asked)["content"])
