@@ -4,7 +4,8 @@ English text is the msgid; ``zh_CN.po`` beside this file is the catalogue, edite
 and read at run time. The room knows no platform: what it returns is plain text with people's own words in
 it, and each chat escapes it for its platform. It decides nothing and holds nothing a crash could lose.
 
-* ``say`` an outcome (``past``: one job of a history) · ``explain`` an error · ``status`` of a waiting job · ``parcel``: an ended job's caption
+* ``say`` an outcome, ``past``: one job of a history · ``explain`` an error
+* ``status`` of a waiting job · ``parcel``: an ended job's caption
 * ``label`` of a button · ``help_text`` · ``text`` for any other sentence · ``locale_of`` a language code
 
 Tests of this room alone: ``pytest tests/unit/bot/words``; they name every sentence that lacks its Chinese.

@@ -148,3 +148,13 @@ def test_times_are_round() -> None:
     assert [span(seconds, "en") for seconds in (0.2, 40.4, 89.4, 200)] == ["1 s", "40 s", "89 s", "3 min"]
     assert span(200, "zh-CN") == "3 分钟"
     assert moment(1_800_000_000) == "2027-01-15 08:00 UTC"
+
+
+def test_no_room_but_words_and_commands_writes_chinese() -> None:
+    for path in BOT.rglob("*.py"):
+        if path.relative_to(BOT).parts[0] not in ("chats", "desk", "policy", "store"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                is_sentence = any(map(is_chinese, node.value)) and "Sugar面部" not in node.value
+                assert not is_sentence, f"{path}:{node.lineno}"
