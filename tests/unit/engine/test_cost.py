@@ -1,0 +1,159 @@
+"""The cost book: sensible before it knows anything, and soon right."""
+
+from pathlib import Path
+
+import pytest
+import structlog
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.cost import CostBook
+from engine.request import (
+    Failed,
+    FailReason,
+    Finished,
+    LoraChoice,
+    RenderRequest,
+    Stopped,
+    Timings,
+    WorkerInfo,
+)
+
+GIB = 2**30
+WEIGHTS = 19 * GIB
+SUGAR = LoraChoice("sugar", "ab" * 32)
+
+
+def make_book() -> CostBook:
+    book = CostBook("turbo on cuda")
+    book.started(WorkerInfo(1, "cuda:0", "a card", "bfloat16", "", "turbo", 1, WEIGHTS))
+    return book
+
+
+def make_request(width: int = 512, height: int = 768, count: int = 1) -> RenderRequest:
+    return RenderRequest("j", 1, "a face", width, height, 7, count, (SUGAR,))
+
+
+def make_finished(seconds: float = 1, peak_bytes: int = 0) -> Finished:
+    return Finished("j", 1, Timings(denoise_s=seconds), peak_bytes)
+
+
+def test_before_anything_was_measured_a_turbo_picture_fits_a_24_gib_card_and_takes_seconds() -> None:
+    cost = make_book().predict(512, 768, 1, 1)
+    assert WEIGHTS < cost.bytes < 22 * GIB
+    assert 5 < cost.seconds < 15
+    assert not cost.is_measured
+
+
+def test_larger_pictures_take_more_bytes_and_seconds_and_more_pictures_more_seconds_alone() -> None:
+    book = make_book()
+    one, larger, four = (book.predict(*size, 1) for size in ((512, 512, 1), (1024, 1024, 1), (512, 512, 4)))
+    assert larger.bytes > one.bytes
+    assert larger.seconds > 3 * one.seconds
+    assert four.bytes == one.bytes
+    assert four.seconds > 3 * one.seconds
+
+
+def test_the_first_measurement_of_seconds_counts_in_full_and_later_ones_are_followed() -> None:
+    book = make_book()
+    book.learn(make_request(), make_finished(0.5))
+    assert book.predict(512, 768, 1, 1).seconds == pytest.approx(0.5)
+    assert book.predict(512, 768, 1, 1).is_measured
+    for _ in range(20):
+        book.learn(make_request(), make_finished(2))
+    assert book.predict(512, 768, 1, 1).seconds == pytest.approx(2, rel=0.05)
+
+
+def test_a_higher_peak_is_learned_at_once_and_a_lower_one_slowly() -> None:
+    book = make_book()
+    book.learn(make_request(), make_finished(peak_bytes=WEIGHTS + 5 * GIB))
+    high = book.predict(512, 768, 1, 1).bytes
+    assert high == pytest.approx(WEIGHTS + 5 * GIB, rel=1e-6)
+    book.learn(make_request(), make_finished(peak_bytes=WEIGHTS + GIB))
+    lower = book.predict(512, 768, 1, 1).bytes
+    assert high - 0.1 * GIB < lower < high
+    for _ in range(300):
+        book.learn(make_request(), make_finished(peak_bytes=WEIGHTS + GIB))
+    assert book.predict(512, 768, 1, 1).bytes == pytest.approx(WEIGHTS + GIB, rel=0.01)
+
+
+def test_running_out_of_memory_raises_the_guess() -> None:
+    book = make_book()
+    before = book.predict(1024, 1024, 1, 0).bytes
+    book.learn(make_request(), Failed("j", 1, FailReason.OUT_OF_MEMORY))
+    assert book.predict(1024, 1024, 1, 0).bytes - WEIGHTS == pytest.approx((before - WEIGHTS) * 1.1, rel=1e-6)
+
+
+@pytest.mark.parametrize("outcome", [Stopped("j", 1), Failed("j", 1, FailReason.WORKER_ERROR)])
+def test_a_job_that_did_not_finish_teaches_nothing(outcome: Stopped | Failed) -> None:
+    book = make_book()
+    before = book.predict(512, 768, 1, 1)
+    book.learn(make_request(), outcome)
+    assert book.predict(512, 768, 1, 1) == before
+
+
+def test_peaks_teach_nothing_while_the_weights_are_unknown() -> None:
+    book = CostBook("turbo on cuda")
+    before = book.predict(512, 768, 1, 1).bytes
+    book.learn(make_request(), make_finished(peak_bytes=30 * GIB))
+    assert book.predict(512, 768, 1, 1).bytes == before
+
+
+@given(st.lists(st.tuples(st.floats(0, 1e6), st.integers(0, 2**40)), max_size=20))
+def test_whatever_was_measured_the_costs_stay_usable(measured: list[tuple[float, int]]) -> None:
+    book = make_book()
+    for seconds, peak_bytes in measured:
+        book.learn(make_request(), make_finished(seconds, peak_bytes))
+    cost = book.predict(512, 768, 1, 1)
+    assert cost.bytes >= WEIGHTS
+    assert cost.seconds > 0
+
+
+def test_what_was_learned_is_saved_and_loaded(tmp_path: Path) -> None:
+    book = make_book()
+    book.learn(make_request(), make_finished(0.7))
+    book.save(tmp_path / "cost.json")
+    loaded = CostBook.load(tmp_path / "cost.json", "turbo on cuda")
+    assert loaded.predict(512, 768, 2, 1).seconds == book.predict(512, 768, 2, 1).seconds
+    assert [path.name for path in tmp_path.iterdir()] == ["cost.json"]
+
+
+def test_another_model_or_device_begins_anew(tmp_path: Path) -> None:
+    book = make_book()
+    book.learn(make_request(), make_finished(0.7))
+    book.save(tmp_path / "cost.json")
+    assert not CostBook.load(tmp_path / "cost.json", "turbo on cpu").predict(512, 768, 1, 1).is_measured
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"\xff",
+        b'{"about": "turbo on cuda", "seconds_factor": -1}',
+        b'{"about": "turbo on cuda", "bytes_factor": 1e999}',
+        b'{"about": "turbo on cuda", "bytes_factor": "NaN"}',
+        b'{"about": "turbo on cuda", "unknown": 1}',
+    ],
+)
+def test_a_broken_book_is_one_line_in_the_log_and_a_new_beginning(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "cost.json").write_bytes(content)
+    with structlog.testing.capture_logs() as logs:
+        book = CostBook.load(tmp_path / "cost.json", "turbo on cuda")
+    assert len(logs) == 1
+    assert book.predict(512, 768, 1, 1) == CostBook("turbo on cuda").predict(512, 768, 1, 1)
+
+
+def test_a_book_that_is_not_there_is_no_news(tmp_path: Path) -> None:
+    with structlog.testing.capture_logs() as logs:
+        CostBook.load(tmp_path / "cost.json", "turbo on cuda")
+    assert logs == []
+
+
+def test_a_book_that_cannot_be_saved_leaves_the_old_one_and_no_draft(tmp_path: Path) -> None:
+    (tmp_path / "cost.json").mkdir()
+    with pytest.raises(IsADirectoryError):
+        make_book().save(tmp_path / "cost.json")
+    assert [path.name for path in tmp_path.iterdir()] == ["cost.json"]
