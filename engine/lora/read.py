@@ -50,10 +50,13 @@ def _read(path: Path) -> bytes:
         if error.errno == errno.ELOOP:
             raise LoraNotAFile() from error
         raise LoraMissing() from error
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise LoraNotAFile()
         if status.st_size > MAX_BYTES:
             raise LoraTooLarge(bytes=status.st_size, limit=MAX_BYTES)
-        return file.read(MAX_BYTES)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(MAX_BYTES)
+    finally:
+        os.close(descriptor)

@@ -14,6 +14,18 @@ from safetensors import SafetensorError
 from engine.errors import ModelError, ModelIncomplete
 from engine.zimage.quiet import hush
 
+# What the libraries raise for a folder that is not what they expect; they have no error of their own for it.
+_UNLOADABLE = (
+    OSError,
+    SafetensorError,
+    RuntimeError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    AssertionError,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -76,9 +88,11 @@ def load_pipeline(folder: Path, place: Place) -> Any:
             use_safetensors=True,
             low_cpu_mem_usage=True,  # weights go straight into place: one copy in memory, not two
         )
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError, SafetensorError) as error:
-        # The libraries have no error of their own for a folder that is not what they expect.
-        raise ModelIncomplete(folder=str(folder), detail=str(error)) from error
+    except _UNLOADABLE as error:
+        detail = f"{type(error).__name__}: {error}"
+        raise ModelIncomplete(
+            f"{folder} cannot be loaded. {detail}", folder=str(folder), detail=detail
+        ) from error
     pipeline.set_progress_bar_config(disable=True)
     for part in (pipeline.text_encoder, pipeline.transformer, pipeline.vae):
         part.requires_grad_(False).eval().to(place.device)

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-
-pytest.importorskip("torch")
+import torch
 
 from engine.config import EngineConfig
 from engine.demo.standin import write_standin
@@ -66,6 +65,7 @@ def anime(files: dict[str, LoraFile]) -> LoraChoice:
 
 @pytest.fixture(scope="session")
 def painter(standin: Path, lora_dir: Path) -> Iterator[Painter]:
+    torch.set_num_threads(1)  # several would spin against whatever else the machine runs
     painter = Painter.load(EngineConfig(standin.parent, lora_dir=lora_dir, model=str(standin), device="cpu"))
     yield painter
     painter.close()

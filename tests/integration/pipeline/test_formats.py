@@ -1,0 +1,181 @@
+"""Every layout in the wild becomes the same pairs, and nothing takes effect by half."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from engine.errors import LoraDamaged, LoraForAnotherModel, LoraRejected, LoraUnsupported
+from engine.lora.formats import MAX_RANK, Pair, normalise
+
+WIDTH, HIDDEN, RANK = 12, 20, 4
+SHAPES = {
+    **{
+        f"layers.{n}.attention.{part}": (WIDTH, WIDTH)
+        for n in (0, 1)
+        for part in ("to_q", "to_k", "to_v", "to_out.0")
+    },
+    **{f"layers.{n}.feed_forward.w1": (HIDDEN, WIDTH) for n in (0, 1)},
+    **{f"layers.{n}.feed_forward.w2": (WIDTH, HIDDEN) for n in (0, 1)},
+    "all_final_layer.2-1.linear": (8, WIDTH),
+}
+TO_Q = "layers.0.attention.to_q"
+
+
+def random(*shape: int) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(sum(shape)))
+
+
+def matrices(module: str, rank: int = RANK) -> tuple[Tensor, Tensor]:
+    out, into = SHAPES[module]
+    return random(rank, into), random(out, rank)
+
+
+def product(pair: Pair) -> Tensor:
+    return pair.up @ pair.down
+
+
+LAYOUTS = {
+    "diffusers": "transformer.{dots}.lora_{AB}.weight",
+    "bare": "{dots}.lora_{AB}.weight",
+    "raw peft": "base_model.model.{dots}.lora_{AB}.weight",
+    "peft in memory": "transformer.{dots}.lora_{AB}.default.weight",
+    "ai-toolkit": "diffusion_model.{dots}.lora_{AB}.weight",
+    "down and up": "diffusion_model.{dots}.lora_{du}.weight",
+    "kohya": "lora_unet_{lines}.lora_{du}.weight",
+}
+
+
+def in_layout(layout: str, module: str, down: Tensor, up: Tensor) -> dict[str, Tensor]:
+    names = {"dots": module, "lines": module.replace(".", "_")}
+    return {
+        LAYOUTS[layout].format(AB="A", du="down", **names): down,
+        LAYOUTS[layout].format(AB="B", du="up", **names): up,
+    }
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_each_layout_gives_every_module_its_own_matrices(layout: str) -> None:
+    tensors = {}
+    for module in SHAPES:
+        tensors |= in_layout(layout, module, *matrices(module))
+    pairs = normalise(tensors, SHAPES)
+    assert set(pairs) == set(SHAPES)
+    for module, pair in pairs.items():
+        down, up = matrices(module)
+        assert torch.equal(pair.down, down)
+        assert torch.equal(pair.up, up)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_alpha_scales_the_product_by_alpha_over_rank(layout: str) -> None:
+    down, up = matrices(TO_Q)
+    tensors = in_layout(layout, TO_Q, down, up)
+    stem = next(iter(tensors)).partition(".lora_A")[0].partition(".lora_down")[0]
+    pairs = normalise({**tensors, f"{stem}.alpha": torch.tensor(1.0)}, SHAPES)
+    assert torch.allclose(product(pairs[TO_Q]), up @ down / RANK)
+
+
+@pytest.mark.parametrize(
+    "name", ["diffusion_model.layers.1.attention.qkv", "lora_unet_layers_1_attention_qkv"]
+)
+@pytest.mark.parametrize("ending", [("lora_A", "lora_B"), ("lora_down", "lora_up")])
+def test_a_fused_matrix_is_shared_out_by_rows(name: str, ending: tuple[str, str]) -> None:
+    down, up = random(RANK, WIDTH), random(3 * WIDTH, RANK)
+    tensors = {f"{name}.{ending[0]}.weight": down, f"{name}.{ending[1]}.weight": up}
+    pairs = normalise({**tensors, f"{name}.alpha": torch.tensor(2.0)}, SHAPES)
+    fused = torch.cat([product(pairs[f"layers.1.attention.to_{part}"]) for part in "qkv"])
+    assert torch.allclose(fused, up @ down * (2.0 / RANK))
+    assert len(pairs) == 3
+
+
+def test_ranks_may_differ_between_modules() -> None:
+    tensors = in_layout("bare", TO_Q, *matrices(TO_Q, 2))
+    tensors |= in_layout("bare", "layers.0.feed_forward.w1", *matrices("layers.0.feed_forward.w1", 8))
+    pairs = normalise(tensors, SHAPES)
+    assert {module: pair.down.shape[0] for module, pair in pairs.items()} == {
+        TO_Q: 2,
+        "layers.0.feed_forward.w1": 8,
+    }
+
+
+def test_half_precision_keeps_its_format_when_alpha_is_baked_in() -> None:
+    tensors = in_layout("bare", TO_Q, *(each.bfloat16() for each in matrices(TO_Q)))
+    pair = normalise({**tensors, f"{TO_Q}.alpha": torch.tensor(2.0)}, SHAPES)[TO_Q]
+    assert (pair.down.dtype, pair.up.dtype) == (torch.bfloat16, torch.bfloat16)
+
+
+def good() -> dict[str, Tensor]:
+    return in_layout("bare", TO_Q, *matrices(TO_Q))
+
+
+def changed(**names: Tensor | None) -> dict[str, Tensor]:
+    """A good file with tensors of to_q replaced, or taken out."""
+    keys = {"down": f"{TO_Q}.lora_A.weight", "up": f"{TO_Q}.lora_B.weight", "alpha": f"{TO_Q}.alpha"}
+    tensors: dict[str, Any] = good() | {keys[name]: tensor for name, tensor in names.items()}
+    return {name: tensor for name, tensor in tensors.items() if tensor is not None}
+
+
+NAN = torch.full((WIDTH, RANK), float("nan"))
+INF = torch.full((RANK, WIDTH), float("inf"))
+NO_RANK = changed(down=torch.ones(0, WIDTH), up=torch.ones(WIDTH, 0))
+HUGE_RANK = changed(down=random(MAX_RANK + 1, WIDTH), up=random(WIDTH, MAX_RANK + 1))
+ANOTHER_BLOCK = good() | in_layout("bare", "layers.7.attention.to_q", *matrices(TO_Q))
+TEXT_ENCODER = good() | {"lora_te_layers_0.lora_down.weight": random(4, 4)}
+FUSED = "layers.0.attention.qkv"
+FUSED_AND_NOT = good() | {
+    f"{FUSED}.lora_A.weight": random(RANK, WIDTH),
+    f"{FUSED}.lora_B.weight": random(3 * WIDTH, RANK),
+}
+REFUSED: dict[str, tuple[dict[str, Tensor], type[LoraRejected], str]] = {
+    "no tensors": ({}, LoraForAnotherModel, "empty"),
+    "no down": (changed(down=None), LoraDamaged, "half_a_pair"),
+    "no up": (changed(up=None), LoraDamaged, "half_a_pair"),
+    "alpha alone": ({f"{TO_Q}.alpha": torch.tensor(1.0)}, LoraDamaged, "half_a_pair"),
+    "ranks differ": (changed(down=random(5, WIDTH)), LoraDamaged, "half_a_pair"),
+    "nan": (changed(up=NAN), LoraDamaged, "not_finite"),
+    "infinite": (changed(down=INF), LoraDamaged, "not_finite"),
+    "alpha is nan": (changed(alpha=torch.tensor(float("nan"))), LoraDamaged, "not_finite"),
+    "alpha is a list": (changed(alpha=torch.ones(3)), LoraDamaged, "alpha"),
+    "all zero": (changed(up=torch.zeros(WIDTH, RANK)), LoraDamaged, "all_zero"),
+    "whole numbers": (changed(up=torch.ones(WIDTH, RANK).char()), LoraUnsupported, "number_format"),
+    "one dimension": (changed(up=torch.ones(WIDTH)), LoraUnsupported, "not_linear"),
+    "convolution": (changed(up=torch.ones(WIDTH, RANK, 1, 1)), LoraUnsupported, "not_linear"),
+    "no rank": (NO_RANK, LoraUnsupported, "rank"),
+    "huge rank": (HUGE_RANK, LoraUnsupported, "rank"),
+    "too wide": (changed(down=random(RANK, WIDTH + 1)), LoraForAnotherModel, "shape"),
+    "too tall": (changed(up=random(WIDTH + 1, RANK)), LoraForAnotherModel, "shape"),
+    "another block": (ANOTHER_BLOCK, LoraForAnotherModel, "unknown_modules"),
+    "text encoder": (TEXT_ENCODER, LoraForAnotherModel, "unknown_modules"),
+    "dora": (good() | {f"{TO_Q}.dora_scale": random(WIDTH, 1)}, LoraUnsupported, "unknown_tensors"),
+    "lokr": ({f"{TO_Q}.lokr_w1": random(2, 2)}, LoraUnsupported, "unknown_tensors"),
+    "loha": ({f"{TO_Q}.hada_w1_a": random(2, 2)}, LoraUnsupported, "unknown_tensors"),
+    "bias": (good() | {f"{TO_Q}.lora_B.bias": random(WIDTH)}, LoraUnsupported, "unknown_tensors"),
+    "two layouts": (good() | in_layout("diffusers", TO_Q, *matrices(TO_Q)), LoraDamaged, "named_twice"),
+    "fused and not": (FUSED_AND_NOT, LoraDamaged, "named_twice"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_file_that_would_not_take_effect_as_a_whole_is_refused(case: str) -> None:
+    tensors, error, why = REFUSED[case]
+    with pytest.raises(error) as caught:
+        normalise(tensors, SHAPES)
+    assert type(caught.value) is error
+    assert caught.value.facts["why"] == why
+    found = caught.value.facts["found"]
+    assert isinstance(found, tuple)
+    assert len(found) <= 3
+
+
+def test_the_names_that_do_not_fit_are_listed_and_the_others_not() -> None:
+    with pytest.raises(LoraForAnotherModel) as caught:
+        normalise(ANOTHER_BLOCK, SHAPES)
+    assert caught.value.facts["found"] == ("layers.7.attention.to_q",)
+
+
+def test_a_file_of_which_one_layer_is_zero_is_fine() -> None:
+    other = "layers.0.feed_forward.w1"
+    down, up = matrices(other)
+    assert len(normalise(good() | in_layout("bare", other, down, torch.zeros_like(up)), SHAPES)) == 2

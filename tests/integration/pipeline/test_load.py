@@ -1,0 +1,129 @@
+"""A folder becomes a pipeline, quietly, from safetensors alone, or is refused."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import ZImagePipeline
+
+from engine.config import EngineConfig
+from engine.errors import ModelError, ModelIncomplete, ModelMissing
+from engine.zimage.load import choose_place, load_pipeline, weights_bytes
+from engine.zimage.painter import Painter
+
+
+@pytest.fixture
+def copy(standin: Path, tmp_path: Path) -> Path:
+    """A checkpoint that a test may break."""
+    return Path(shutil.copytree(standin, tmp_path / "copy"))
+
+
+def test_loading_says_nothing_on_the_terminal(standin: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    load_pipeline(standin, choose_place("cpu"))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_loaded_pipeline_only_draws(standin: Path) -> None:
+    pipeline = load_pipeline(standin, choose_place("cpu"))
+    assert isinstance(pipeline, ZImagePipeline)
+    for part in (pipeline.text_encoder, pipeline.transformer, pipeline.vae):
+        assert not part.training
+        assert not any(parameter.requires_grad for parameter in part.parameters())
+        assert {parameter.dtype for parameter in part.parameters()} == {torch.float32}
+    on_disk = sum(
+        path.stat().st_size for path in standin.glob("*/*.safetensors") if path.parent.name != "loras"
+    )
+    assert weights_bytes(pipeline) == pytest.approx(on_disk, rel=0.02)
+
+
+def test_a_processor_gets_float32_and_says_why() -> None:
+    place = choose_place("cpu")
+    assert (place.device, place.dtype) == (torch.device("cpu"), torch.float32)
+    assert "asked for" in place.dtype_reason
+    assert place.name.startswith("CPU, ")
+
+
+@pytest.mark.parametrize("wanted", ["cuda", "cuda:0", "cuda:7"])
+def test_a_card_that_is_not_there_is_said(wanted: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ModelError) as caught:
+        choose_place(wanted)
+    assert caught.value.facts == {"device": wanted}
+    assert choose_place("auto").device.type == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("has_bfloat16", "dtype"), [(True, torch.bfloat16), (False, torch.float32)], ids=["new", "old"]
+)
+def test_a_card_gets_bfloat16_where_it_has_it_and_never_float16(
+    has_bfloat16: bool, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = {
+        "is_available": True,
+        "device_count": 2,
+        "set_device": None,
+        "get_device_name": "NVIDIA Test",
+        "get_device_capability": (8, 6),
+        "is_bf16_supported": has_bfloat16,
+    }
+    for name, answer in answers.items():
+        monkeypatch.setattr(torch.cuda, name, lambda *_, answer=answer, **__: answer)
+    place = choose_place("cuda:1")
+    assert (str(place.device), place.name, place.dtype) == ("cuda:1", "NVIDIA Test", dtype)
+    assert "8.6" in place.dtype_reason
+
+
+def drop(name: str) -> Callable[[Path], None]:
+    return lambda folder: (folder / name).unlink()
+
+
+def write(name: str, content: bytes) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        (folder / name).write_bytes(content)
+
+    return change
+
+
+BREAKS = {
+    "no transformer weights": drop("transformer/diffusion_pytorch_model.safetensors"),
+    "no text encoder weights": drop("text_encoder/model.safetensors"),
+    "no tokenizer": drop("tokenizer/tokenizer.json"),
+    "no vae config": drop("vae/config.json"),
+    "garbled index": write("model_index.json", b"{"),
+    "truncated weights": write("vae/diffusion_pytorch_model.safetensors", b"\x10"),
+    "another transformer": write("transformer/config.json", b'{"dim": 48, "n_layers": 1}'),
+}
+
+
+@pytest.mark.parametrize("case", BREAKS)
+def test_a_broken_checkpoint_is_incomplete_and_not_a_riddle(copy: Path, case: str) -> None:
+    BREAKS[case](copy)
+    with pytest.raises(ModelIncomplete) as caught:
+        load_pipeline(copy, choose_place("cpu"))
+    assert caught.value.facts["folder"] == str(copy)
+    assert "Error: " in str(caught.value)
+
+
+def test_pickled_weights_are_never_opened(copy: Path, tmp_path: Path) -> None:
+    class Bomb:
+        def __reduce__(self) -> tuple[object, tuple[Path]]:
+            return Path.mkdir, (tmp_path / "ran",)
+
+    for part, name in (
+        ("transformer", "diffusion_pytorch_model.bin"),
+        ("vae", "diffusion_pytorch_model.bin"),
+        ("text_encoder", "pytorch_model.bin"),
+    ):
+        for weights in (copy / part).glob("*.safetensors"):
+            weights.unlink()
+        torch.save(Bomb(), copy / part / name)
+        with pytest.raises(ModelIncomplete):
+            load_pipeline(copy, choose_place("cpu"))
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_painter_of_a_folder_that_is_not_there_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ModelMissing):
+        Painter.load(EngineConfig(tmp_path, lora_dir=tmp_path, model=str(tmp_path / "gone")))

@@ -1,0 +1,258 @@
+"""LoRAs come on for one job and leave nothing behind."""
+
+import hashlib
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from engine.errors import LoraDamaged, LoraForAnotherModel, LoraMissing, LoraRejected
+from engine.lora import attach as attach_module
+from engine.lora.attach import _Cache
+from engine.request import LoraChoice, Progress
+from engine.shelf import LoraFile
+from engine.zimage.painter import Painter
+
+
+def state_of(painter: Painter) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in painter._pipeline.transformer.state_dict().items()}
+
+
+@pytest.fixture
+def put(lora_dir: Path) -> Callable[..., LoraChoice]:
+    """Lay a file of these tensors on the host's shelf."""
+    laid = []
+
+    def put(name: str, tensors: dict[str, torch.Tensor], weight: float = 1.0) -> LoraChoice:
+        path = lora_dir / f"{name}.safetensors"
+        laid.append(path)
+        save_file(tensors, path)
+        return LoraChoice(name, hashlib.sha256(path.read_bytes()).hexdigest(), weight)
+
+    yield put
+    for path in laid:
+        path.unlink(missing_ok=True)
+
+
+@pytest.fixture(scope="module")
+def tensors(standin: Path) -> dict[str, torch.Tensor]:
+    """Those of the sugar LoRA, in peft's layout with the prefix of diffusers."""
+    return load_file(standin / "loras" / "sugar.safetensors")
+
+
+def test_a_lora_changes_the_picture_and_is_gone_afterwards(
+    draw: Any, sugar: LoraChoice, painter: Painter
+) -> None:
+    base, weights = draw().pngs, state_of(painter)
+    assert draw(loras=(sugar,)).pngs != base
+    after = state_of(painter)
+    assert after.keys() == weights.keys()
+    assert all(torch.equal(after[name], weights[name]) for name in weights)
+    assert not hasattr(painter._pipeline.transformer, "peft_config")
+    assert draw().pngs == base
+
+
+def test_a_then_b_then_a_draws_a_as_if_b_had_never_been(
+    draw: Any, sugar: LoraChoice, anime: LoraChoice
+) -> None:
+    alone, other = draw(loras=(sugar,)).pngs, draw(loras=(anime,)).pngs
+    assert draw(loras=(sugar,)).pngs == alone
+    assert alone != other
+
+
+def test_each_lora_of_a_stack_counts_with_its_own_weight(
+    draw: Any, sugar: LoraChoice, anime: LoraChoice
+) -> None:
+    def with_weights(sugar_weight: float, anime_weight: float) -> list[bytes]:
+        chosen = (
+            LoraChoice("sugar", sugar.sha256, sugar_weight),
+            LoraChoice("anime", anime.sha256, anime_weight),
+        )
+        return pictures(draw(loras=chosen).pngs)
+
+    assert with_weights(0.8, 0.0) == pictures(draw(loras=(sugar,)).pngs)
+    assert with_weights(0.0, 1.0) == pictures(draw(loras=(anime,)).pngs)
+    assert with_weights(0.0, 0.0) == pictures(draw().pngs)
+    different = [
+        with_weights(0.8, 1.0),
+        with_weights(1.0, 0.8),
+        with_weights(0.8, 0.0),
+        with_weights(-0.8, 1.0),
+    ]
+    assert len({each[0] for each in different}) == 4
+
+
+def pictures(pngs: list[bytes]) -> list[bytes]:
+    """The pixels alone: the files differ in the settings they carry."""
+    return [png[png.index(b"IDAT") :] for png in pngs]
+
+
+def test_the_same_lora_twice_counts_twice(draw: Any, sugar: LoraChoice) -> None:
+    once = draw(loras=(LoraChoice("sugar", sugar.sha256, 0.4),)).pngs
+    twice = draw(loras=(LoraChoice("sugar", sugar.sha256, 0.4),) * 2).pngs
+    assert pictures(once) != pictures(twice)
+
+
+LAYOUTS = {
+    "bare": lambda key: key.removeprefix("transformer."),
+    "raw peft": lambda key: key.replace("transformer.", "base_model.model."),
+    "ai-toolkit": lambda key: key.replace("transformer.", "diffusion_model."),
+    "kohya": lambda key: (
+        "lora_unet_"
+        + key.removeprefix("transformer.").partition(".lora_")[0].replace(".", "_")
+        + (".lora_down.weight" if "lora_A" in key else ".lora_up.weight")
+    ),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_same_lora_in_another_layout_draws_the_same(
+    draw: Any,
+    put: Callable[..., LoraChoice],
+    sugar: LoraChoice,
+    tensors: dict[str, torch.Tensor],
+    layout: str,
+) -> None:
+    choice = put("copy", {LAYOUTS[layout](key): tensor for key, tensor in tensors.items()}, sugar.weight)
+    assert pictures(draw(loras=(choice,)).pngs) == pictures(draw(loras=(sugar,)).pngs)
+
+
+def test_ranks_that_differ_and_alphas_that_scale_draw_the_same(
+    draw: Any, put: Callable[..., LoraChoice], sugar: LoraChoice, tensors: dict[str, torch.Tensor]
+) -> None:
+    changed: dict[str, torch.Tensor] = {}
+    for key, tensor in tensors.items():
+        bare = key.removeprefix("transformer.")
+        if "feed_forward" not in key:
+            changed[bare] = tensor
+        elif "lora_A" in key:  # twice the rank, the new half zero; alpha as before, so doubled by up
+            changed[bare] = torch.cat([tensor, torch.zeros_like(tensor)])
+            changed[bare.replace("lora_A.weight", "alpha")] = torch.tensor(4.0)
+        else:
+            changed[bare] = torch.cat([2 * tensor, torch.zeros_like(tensor)], dim=1)
+    choice = put("copy", changed, sugar.weight)
+    ours, expected = (pixels_of(draw(loras=(each,)).pngs[0]) for each in (choice, sugar))
+    assert (ours.int() - expected.int()).abs().max() <= 1  # sums of another length round differently
+
+
+def pixels_of(png: bytes) -> torch.Tensor:
+    return torch.from_numpy(np.asarray(Image.open(io.BytesIO(png))).copy())
+
+
+def test_a_lora_added_while_the_worker_runs_is_found(
+    draw: Any, put: Callable[..., LoraChoice], tensors: dict[str, torch.Tensor]
+) -> None:
+    draw()
+    choice = put("late", {key: -tensor for key, tensor in tensors.items()})
+    assert draw(loras=(choice,)).pngs
+
+
+def test_a_hash_that_is_nowhere_is_missing(draw: Any) -> None:
+    with pytest.raises(LoraMissing) as caught:
+        draw(loras=(LoraChoice("sugar", "0" * 64),))
+    assert caught.value.facts == {"name": "sugar"}
+
+
+def test_a_file_replaced_after_acceptance_is_refused_and_found_again_when_it_is_back(
+    draw: Any, put: Callable[..., LoraChoice], tensors: dict[str, torch.Tensor], lora_dir: Path
+) -> None:
+    old = put("mine", {key: 0.5 * tensor for key, tensor in tensors.items()})
+    path = lora_dir / "mine.safetensors"
+    content = path.read_bytes()
+    put("mine", {key: 0.7 * tensor for key, tensor in tensors.items()})
+    with pytest.raises(LoraMissing):
+        draw(loras=(old,))
+    path.write_bytes(content)
+    assert draw(loras=(old,)).pngs
+
+
+@pytest.mark.parametrize("flaw", ["another model", "damaged", "second of two"])
+def test_a_refused_lora_ends_the_job_before_its_first_step_and_leaves_the_model_clean(
+    draw: Any,
+    painter: Painter,
+    sugar: LoraChoice,
+    tensors: dict[str, torch.Tensor],
+    monkeypatch: pytest.MonkeyPatch,
+    flaw: str,
+) -> None:
+    """The shelf refuses such files by their header already; this is the last line, behind it."""
+    undisturbed = draw().pngs
+    bad = {
+        "another model": {"double_blocks.0.img_attn.qkv.lora_A.weight": torch.ones(4, 8)},
+        "damaged": {key: tensor * float("nan") for key, tensor in tensors.items()},
+        "second of two": {key: tensor[:1] for key, tensor in tensors.items()},
+    }[flaw]
+
+    def read(path: Path, choice: LoraChoice) -> dict[str, torch.Tensor]:
+        return bad
+
+    steps = []
+    with monkeypatch.context() as patch:
+        patch.setattr(attach_module, "read_tensors", read)
+        patch.setattr(painter._loras._finder, "path_of", lambda choice: Path("nowhere"))
+        loras = (sugar,) * (flaw == "second of two") + (LoraChoice("bad", "1" * 64),)
+        with pytest.raises(LoraRejected) as caught:
+            draw(loras=loras, cancel=lambda events: bool(steps.extend(events)))
+    assert caught.value.facts["name"] == "bad"
+    assert not any(isinstance(event, Progress) for event in steps)
+    assert draw().pngs == undisturbed
+
+
+def test_a_module_that_the_library_drops_is_noticed(
+    draw: Any, painter: Painter, sugar: LoraChoice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undisturbed = draw().pngs
+
+    def load_half(state_dict: dict[str, torch.Tensor], adapter_name: str) -> None:
+        real_load(
+            {key: tensor for key, tensor in state_dict.items() if "w2" not in key}, adapter_name=adapter_name
+        )
+
+    real_load = painter._pipeline.load_lora_weights
+    with monkeypatch.context() as patch:
+        patch.setattr(painter._pipeline, "load_lora_weights", load_half)
+        with pytest.raises(LoraForAnotherModel) as caught:
+            draw(loras=(sugar,))
+    assert caught.value.facts["why"] == "not_attached"
+    assert all("w2" in module for module in caught.value.facts["found"])
+    assert draw().pngs == undisturbed
+
+
+def test_a_lora_is_read_once_while_memory_lasts(
+    draw: Any, painter: Painter, sugar: LoraChoice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw(loras=(sugar,))
+
+    def refuse(*args: object) -> None:
+        raise LoraDamaged()
+
+    monkeypatch.setattr(attach_module, "read_tensors", refuse)
+    assert draw(loras=(sugar,)).pngs
+
+
+def test_the_cache_drops_what_was_used_least_recently_and_keeps_within_its_bytes() -> None:
+    cache = _Cache(limit_bytes=800)
+    for name in ("a", "b"):
+        cache.put(name, {"x": torch.zeros(100)})
+    assert cache.get("a")
+    cache.put("c", {"x": torch.zeros(100)})
+    assert (cache.get("a") is None, cache.get("b") is None, cache.get("c") is None) == (False, True, False)
+
+
+def test_one_lora_beyond_the_caches_size_is_still_usable() -> None:
+    cache = _Cache(limit_bytes=1)
+    cache.put("a", {"x": torch.zeros(100)})
+    assert cache.get("a")
+    cache.put("b", {"x": torch.zeros(100)})
+    assert cache.get("a") is None
+
+
+def test_the_shelf_and_the_worker_agree_on_the_shipped_loras(draw: Any, files: dict[str, LoraFile]) -> None:
+    for file in files.values():
+        assert draw(loras=(LoraChoice(file.name, file.sha256, file.weight),)).pngs

@@ -1,0 +1,99 @@
+"""Names in every layout lead to the same modules, and to no others."""
+
+import pytest
+
+from engine.lora.keys import Key, Part, module_names, read_key
+
+BLOCKS = ("layers.0", "layers.11", "noise_refiner.1", "context_refiner.0")
+PARTS = (
+    *("attention.to_q", "attention.to_k", "attention.to_v", "attention.to_out.0"),
+    *("feed_forward.w1", "feed_forward.w2", "feed_forward.w3"),
+)
+MODULES = (
+    *(f"{block}.{part}" for block in BLOCKS for part in PARTS),
+    *("layers.0.adaLN_modulation.0", "cap_embedder.1", "t_embedder.mlp.0"),
+    *("all_x_embedder.2-1", "all_final_layer.2-1.linear", "all_final_layer.2-1.adaLN_modulation.1"),
+)
+
+
+@pytest.mark.parametrize(
+    ("ending", "part"),
+    [
+        (".lora_A.weight", Part.DOWN),
+        (".lora_B.weight", Part.UP),
+        (".lora_A.default.weight", Part.DOWN),
+        (".lora_B.default.weight", Part.UP),
+        (".lora_down.weight", Part.DOWN),
+        (".lora_up.weight", Part.UP),
+        (".lora.down.weight", Part.DOWN),
+        (".lora.up.weight", Part.UP),
+        (".alpha", Part.ALPHA),
+    ],
+)
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        "",
+        "transformer.",
+        "diffusion_model.",
+        "model.diffusion_model.",
+        "base_model.model.",
+        "base_model.model.transformer.",
+    ],
+)
+def test_prefix_and_ending_are_taken_off(prefix: str, ending: str, part: Part) -> None:
+    key = read_key(f"{prefix}layers.0.attention.to_q{ending}")
+    assert key == Key("layers.0.attention.to_q", part)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "layers.0.attention.to_q.lokr_w1",
+        "layers.0.attention.to_q.hada_w1_a",
+        "layers.0.attention.to_q.dora_scale",
+        "layers.0.attention.to_q.lora_magnitude_vector.default.weight",
+        "layers.0.attention.to_q.lora_B.bias",
+        "layers.0.attention.to_q.diff",
+        "layers.0.attention.to_q.weight",
+        "lora_A.weight",
+        ".alpha",
+        "",
+    ],
+)
+def test_what_is_no_plain_lora_is_not_understood(name: str) -> None:
+    key = read_key(name)
+    assert key is None or key.path not in module_names(MODULES)
+
+
+def test_every_module_is_known_by_its_own_name_and_by_kohyas() -> None:
+    known = module_names(MODULES)
+    for module in MODULES:
+        assert known[module] == (module,)
+        assert known[module.replace(".", "_")] == (module,)
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+@pytest.mark.parametrize("separator", [".", "_"])
+def test_other_programs_names_lead_to_ours(block: str, separator: str) -> None:
+    def said(path: str) -> tuple[str, ...]:
+        return module_names(MODULES)[path.replace(".", separator)]
+
+    attention = f"{block}.attention"
+    assert said(f"{attention}.qkv") == (f"{attention}.to_q", f"{attention}.to_k", f"{attention}.to_v")
+    assert said(f"{attention}.out") == (f"{attention}.to_out.0",)
+    assert said("x_embedder") == ("all_x_embedder.2-1",)
+    assert said("final_layer.linear") == ("all_final_layer.2-1.linear",)
+    assert said("final_layer.adaLN_modulation.1") == ("all_final_layer.2-1.adaLN_modulation.1",)
+
+
+def test_a_fused_name_is_unknown_where_the_model_lacks_one_of_the_three() -> None:
+    assert "layers.0.attention.qkv" not in module_names(
+        ["layers.0.attention.to_q", "layers.0.attention.to_k"]
+    )
+
+
+def test_another_models_modules_are_unknown() -> None:
+    known = module_names(MODULES)
+    for path in ("layers.99.attention.to_q", "double_blocks.0.img_attn.qkv", "te_text_model_layers_0", "0"):
+        assert path not in known
