@@ -49,6 +49,7 @@ class TelegramServer:
         self.calls: list[Call] = []
         self.problems: list[str] = []
         self.faults: dict[str, Fault] = {}
+        self.delays_s: dict[str, float] = {}  # for the next request of a method, before it does anything
         self.port = 0
         self.longest_poll_s = 30.0
         self._schema = schema
@@ -100,7 +101,7 @@ class TelegramServer:
         async with self._changed:
             self._changed.notify_all()
 
-    async def until(self, is_true: Callable[[], object], timeout_s: float = 5.0) -> None:
+    async def until(self, is_true: Callable[[], object], timeout_s: float = 10.0) -> None:
         """Wait until something holds; fails the test with what was sent when it never does."""
         try:
             async with asyncio.timeout(timeout_s):
@@ -127,6 +128,7 @@ class TelegramServer:
         return web.json_response({"ok": True, "result": result})
 
     async def _result(self, call: Call) -> Any:
+        await asyncio.sleep(self.delays_s.pop(call.method, 0.0))
         fault = self.faults.get(call.method)
         if fault is None or fault.times == 0:
             return await self._done(call)

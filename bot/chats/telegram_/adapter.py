@@ -9,6 +9,7 @@ import asyncio
 import json
 import logging
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 from telegram import Bot, Update
@@ -61,17 +62,12 @@ class TelegramChat:
     def __init__(self, config: TelegramConfig, desk: Desk) -> None:
         _keep_addresses_out_of_logs()
         self._token = config.token
-        polling = HTTPXRequest(connection_pool_size=1, proxy=config.proxy or None)
+        polling = _client(config, connection_pool_size=1)
         self._bot = Bot(
             config.token,
             config.base_url,
             config.base_file_url,
-            request=HTTPXRequest(
-                read_timeout=READ_S,
-                media_write_timeout=UPLOAD_S,
-                pool_timeout=READ_S,
-                proxy=config.proxy or None,
-            ),
+            request=_client(config, read_timeout=READ_S, media_write_timeout=UPLOAD_S, pool_timeout=READ_S),
             get_updates_request=polling,
         )
         self._gate = Gate()
@@ -166,6 +162,11 @@ class TelegramChat:
             await self._answers.apologise(event, error)
         except (Undeliverable, TelegramError, TimeoutError) as failure:
             log.warning("apology not delivered", event_id=event_id, reason=str(failure))
+
+
+def _client(config: TelegramConfig, **limits: Any) -> HTTPXRequest:
+    """An HTTP client that takes its proxy from the settings alone, never from the environment."""
+    return HTTPXRequest(proxy=config.proxy or None, httpx_kwargs={"trust_env": False}, **limits)
 
 
 def _keep_addresses_out_of_logs() -> None:

@@ -6,13 +6,14 @@ import pytest
 from telegram.error import NetworkError
 
 from bot.chats.telegram_ import TelegramChat
+from bot.chats.telegram_.gate import ChatIsFull
 from bot.chats.telegram_.place import Place
 from bot.desk.outcomes import JobState, Undeliverable
 from engine.request import FailReason
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.telegram_house import make_parcel, make_status, png
 from tests.fakes.telegram_server import TelegramServer
-from tests.fakes.telegram_world import Sent, World
+from tests.fakes.telegram_world import Person, Sent, World
 
 HERE = Place(11, reply_to=1, message_id=50)
 GROUP_ID = -100_200
@@ -167,9 +168,58 @@ async def test_retry_after_is_obeyed(
 async def test_a_status_that_waited_never_replaces_the_result(
     chat: TelegramChat, server: TelegramServer, world: World, tmp_path: Path
 ) -> None:
-    for step in range(1, 5):
-        await chat.show(make_status(HERE, step=step))
+    other = Place(11, message_id=51)
+    world.messages[11, 51] = Sent(11, 51, "text", "waiting")
+    await chat.show(make_status(HERE, step=1))
+    await server.until(lambda: "1 of 8" in world.texts(11)[0])
+    await chat.show(make_status(HERE, step=2))
+    await chat.show(make_status(other, step=3, job_id="j2"))
     await chat.deliver(make_parcel(HERE, tmp_path, state=JobState.FAILED))
-    await chat.show(make_status(Place(GROUP_ID, message_id=50), step=8))
-    await server.until(lambda: "8 of 8" in world.in_chat(GROUP_ID)[0].text)
-    assert "step" not in world.in_chat(11)[0].text
+    await server.until(lambda: "3 of 8" in world.texts(11)[1])
+    assert "2 of 8" not in world.texts(11)[0]
+
+
+async def test_a_status_still_on_its_way_arrives_before_the_result(
+    chat: TelegramChat, server: TelegramServer, world: World, tmp_path: Path
+) -> None:
+    server.delays_s["editMessageText"] = 0.3
+    await chat.show(make_status(HERE, step=1))
+    await server.until(lambda: server.named("editMessageText"))
+    await chat.deliver(make_parcel(HERE, tmp_path, state=JobState.FAILED))
+    assert "1 of 8" in world.history[-2].text
+    assert "1 of 8" not in world.texts(11)[0]
+
+
+async def test_a_picture_faster_than_its_placeholder_lands_on_it(
+    chat: TelegramChat, server: TelegramServer, world: World, desk: ScriptedDesk, tmp_path: Path
+) -> None:
+    server.delays_s["sendMessage"] = 0.3
+    message_id = world.say("a fox", by=Person(12))
+    await server.until(lambda: server.named("sendMessage"))
+    await chat.deliver(make_parcel(Place(12, reply_to=message_id), tmp_path, png()))
+    await server.until(lambda: desk.settled)
+    (shown,) = world.in_chat(12)
+    assert shown.file == png()
+    assert Place.of(desk.addresses["j1"]).message_id == shown.message_id
+
+
+async def test_a_placeholder_that_could_not_be_sent_does_not_hold_the_picture_back(
+    chat: TelegramChat, server: TelegramServer, world: World, tmp_path: Path
+) -> None:
+    server.delays_s["sendMessage"] = 0.1
+    server.fail("sendMessage", 403, "Forbidden: bot can't initiate conversation with a user")
+    message_id = world.say("a fox", by=Person(12))
+    await server.until(lambda: server.named("sendMessage"))
+    await chat.deliver(make_parcel(Place(12, reply_to=message_id), tmp_path, png()))
+    assert world.in_chat(12)[0].file == png()
+
+
+async def test_a_full_group_makes_the_desk_come_back_instead_of_holding_other_chats_up(
+    chat: TelegramChat, server: TelegramServer, tmp_path: Path
+) -> None:
+    place = Place(GROUP_ID, message_id=50)
+    for _ in range(19):
+        await chat.deliver(make_parcel(place, tmp_path))
+    with pytest.raises(ChatIsFull):
+        await chat.deliver(make_parcel(place, tmp_path, png(), png()))
+    assert not server.named("sendMediaGroup")

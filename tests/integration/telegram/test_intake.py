@@ -179,7 +179,7 @@ async def test_a_failed_poll_keeps_its_offset_and_loses_nothing(
         await server.until(lambda: desk.settled)
         server.fail("getUpdates", 502, "Bad Gateway", times=2)
         world.say("after")
-        await server.until(lambda: len(desk.settled) == 2, timeout_s=10.0)
+        await server.until(lambda: len(desk.settled) == 2)
     assert prompts(desk) == ["before", "after"]
 
 

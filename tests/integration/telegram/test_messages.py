@@ -119,6 +119,7 @@ async def test_answers_stay_in_their_topic_and_general_is_left_out(
     await server.until(lambda: "j1" in desk.addresses)
     assert only(world, FORUM.id).thread_id == sent_to
     assert Place.of(desk.addresses["j1"]).thread_id == sent_to
+    assert len(server.named("sendMessage")) == 1
 
 
 @pytest.mark.usefixtures("chat")

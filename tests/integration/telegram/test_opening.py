@@ -111,7 +111,7 @@ async def test_the_token_and_the_prompt_never_reach_the_log(
         await server.until(lambda: "j1" in desk.addresses)
         server.fail("getUpdates", 409, "Conflict: terminated by other getUpdates request")
         world.say("another private fox")
-        await server.until(lambda: "j2" in desk.addresses, timeout_s=10.0)
+        await server.until(lambda: "j2" in desk.addresses)
     with pytest.raises(TokenRefused):
         async with serving(server, desk, token=TOKEN[:-1]):
             pass
