@@ -6,8 +6,9 @@ always gets an answer.
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
+
+from babel.messages.pofile import read_po
 
 LOCALES = ("en", "zh-CN")
 MAX_FACT_CHARS = 60  # of people's own text inside a sentence; one line on a phone
@@ -34,7 +35,7 @@ def text(msgid: str, locale: str, **facts: object) -> str:
         locale: One of ``LOCALES``; any other reads English.
         facts: Text is shortened and kept on one line, tuples become lists of words, sizes ``512 × 768``.
     """
-    sentence = _translations(locale).get(msgid, msgid)
+    sentence = _TRANSLATIONS.get(locale, {}).get(msgid, msgid)
     return sentence.format_map(_Facts((key, shown(fact, locale, key)) for key, fact in facts.items()))
 
 
@@ -83,12 +84,10 @@ class _Facts(dict[str, str]):
         return "…"
 
 
-@cache
-def _translations(locale: str) -> dict[str, str]:
-    if locale != "zh-CN":
-        return {}
-    from babel.messages.pofile import read_po  # noqa: PLC0415 - English alone never pays for it
-
-    with Path(__file__).with_name("zh_CN.po").open("rb") as po:
-        catalogue = read_po(po, locale="zh_CN")
+def _read(po_name: str) -> dict[str, str]:
+    with Path(__file__).with_name(po_name).open("rb") as po:
+        catalogue = read_po(po)
     return {str(message.id): str(message.string) for message in catalogue if message.id and message.string}
+
+
+_TRANSLATIONS = {"zh-CN": _read("zh_CN.po")}  # at import: later it would hold up the event loop

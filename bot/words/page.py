@@ -2,6 +2,9 @@
 
 from bot.words.catalogue import N_, text
 
+LANGUAGES = {"en": "English", "zh-CN": "中文"}
+"""What each language calls itself."""
+
 PAGE = {
     "title": N_("Sugarbot"),
     "tagline": N_("Faces, drawn on your own machine"),
