@@ -120,7 +120,8 @@ class TelegramChat:
             ChatIsFull: Try again later, as after ``TelegramError``, ``TimeoutError`` and ``OSError``.
         """
         place = await self._placing.arrived(parcel.job_id, Place.of(parcel.address))
-        self._gate.require_room(place.chat_id, messages=len(parcel.pictures) + 1)
+        is_album = len(parcel.pictures) > 1
+        self._gate.require_room(place.chat_id, messages=len(parcel.pictures) + 1 if is_album else 1)
         await self._board.take_down(place)
         await self._delivery.bring(parcel, place)
 
@@ -147,7 +148,7 @@ class TelegramChat:
             except BadRequest:
                 raise
             except (NetworkError, TimeoutError) as error:
-                log.warning("answer delayed", event_id=event.visit.event_id, reason=str(error))
+                log.warning("answer delayed", event_id=event.visit.event_id, reason=repr(error))
                 await asyncio.sleep(pause_s)
         return await self._answer_once(event)
 
@@ -160,8 +161,8 @@ class TelegramChat:
     async def _apologise(self, event: Said | Pressed, error: Exception, event_id: str) -> None:
         try:
             await self._answers.apologise(event, error)
-        except (Undeliverable, TelegramError, TimeoutError) as failure:
-            log.warning("apology not delivered", event_id=event_id, reason=str(failure))
+        except Exception as failure:  # noqa: BLE001 - still the supervision point: what broke may be broken here too
+            log.warning("apology not delivered", event_id=event_id, reason=repr(failure))
 
 
 def _client(config: TelegramConfig, **limits: Any) -> HTTPXRequest:

@@ -99,7 +99,7 @@ class Board:
             if "not modified" not in error.message:
                 log.info("status not shown", job_id=status.job_id, reason=error.message)
         except (TelegramError, TimeoutError) as error:
-            log.info("status not shown", job_id=status.job_id, reason=str(error) or type(error).__name__)
+            log.info("status not shown", job_id=status.job_id, reason=repr(error))
         finally:
             self._painting.done.set()
             self._painting = None

@@ -1,9 +1,9 @@
 """Takes updates from Telegram without ever losing one: stored first, confirmed second, answered third.
 
 Telegram forgets an update once a later ``getUpdates`` names a higher offset, so a batch is stored before the
-next call. The first call has no offset, and so has every call after an empty answer: after a week of quiet
-Telegram goes on with random, perhaps lower ids (Bot API, ``Update``), which a remembered offset would delete
-unread. A crash anywhere repeats work at most; the desk knows what it has seen.
+next call. Only the call right after a batch has an offset, none after an empty answer or a failure: after a
+week of quiet Telegram goes on with random, perhaps lower ids (Bot API, ``Update``), which a remembered offset
+would delete unread. A crash anywhere repeats work at most; the desk knows what it has seen.
 """
 
 import asyncio
@@ -57,7 +57,7 @@ class Intake:
                 if stored:
                     await self._desk.take_in(Platform.TELEGRAM, stored)
                     await self._hand_on(tasks)
-                offset = max((raw["update_id"] for raw in batch), default=-1) + 1 or None
+                offset = max(raw["update_id"] for raw in batch) + 1 if batch else None
 
     async def _poll_until_answered(self, offset: int | None) -> list[Raw]:
         pause_s = FIRST_PAUSE_S
@@ -65,15 +65,16 @@ class Intake:
             try:
                 return await self._poll(offset)
             except RetryAfter as error:
-                await asyncio.sleep(retry_after_s(error))
-                continue
+                pause_s = max(pause_s, retry_after_s(error))
+                log.warning("telegram asks to wait", seconds=pause_s)
             except Conflict:
                 log.warning("another process takes this bot's updates; only one may run")
             except InvalidToken:
                 log.error("telegram refuses the token now; was it withdrawn?")
             except (TelegramError, TimeoutError) as error:
-                log.warning("no updates from telegram", reason=str(error) or type(error).__name__)
-            await asyncio.sleep(pause_s * random.uniform(0.8, 1.2))  # noqa: S311 - spreads retries, no secret
+                log.warning("no updates from telegram", reason=repr(error))
+            offset = None
+            await asyncio.sleep(pause_s * random.uniform(1.0, 1.3))  # noqa: S311 - spreads retries, no secret
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
     async def _poll(self, offset: int | None) -> list[Raw]:

@@ -171,16 +171,18 @@ async def test_polling_obeys_retry_after(server: TelegramServer, world: World, d
     assert accepted.at_s - refused.at_s >= 2.0
 
 
-async def test_a_failed_poll_keeps_its_offset_and_loses_nothing(
+async def test_after_a_failed_poll_no_offset_is_trusted_and_nothing_is_lost_or_repeated(
     server: TelegramServer, world: World, desk: ScriptedDesk
 ) -> None:
     async with serving(server, desk):
         world.say("before")
         await server.until(lambda: desk.settled)
-        server.fail("getUpdates", 502, "Bad Gateway", times=2)
+        server.fail("getUpdates", 502, "Bad Gateway")
         world.say("after")
-        await server.until(lambda: len(desk.settled) == 2)
-    assert prompts(desk) == ["before", "after"]
+        await server.until(lambda: len(server.named("getUpdates")) == 5)
+    offsets = [call.params.get("offset") for call in server.named("getUpdates")]
+    assert offsets == [None, "1001", "1002", None, "1002"]
+    assert len(world.in_chat(11)) == 2
 
 
 async def test_a_chat_is_answered_in_order_while_another_does_not_wait_for_it(

@@ -7,6 +7,7 @@ from structlog.typing import EventDict
 
 from bot.chats.telegram_ import TelegramChat
 from bot.chats.telegram_.place import Place
+from bot.chats.telegram_.sender import Sender
 from bot.commands.values import Cancel, Command, Draw, Quota
 from bot.desk.outcomes import Outcome, Visit
 from bot.errors import NoCreditsLeft
@@ -173,6 +174,20 @@ async def test_an_error_nobody_foresaw_is_logged_apologised_for_and_settled(
         await server.until(lambda: desk.settled)
     assert "Something went wrong" in only(world).text
     assert [event["event_id"] for event in events if event["event"] == "event failed"] == desk.settled
+
+
+async def test_an_apology_that_fails_as_well_stops_nothing(
+    server: TelegramServer, world: World, desk: ScriptedDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def break_down(*_: object) -> None:
+        raise RuntimeError("unforeseen")
+
+    monkeypatch.setattr(Sender, "put_text", break_down)
+    async with serving(server, desk):
+        world.say("a fox")
+        await server.until(lambda: desk.settled)
+        world.say("a hare")
+        await server.until(lambda: len(desk.settled) == 2)
 
 
 @pytest.mark.usefixtures("chat")
