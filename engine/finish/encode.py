@@ -7,8 +7,6 @@ import io
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +30,7 @@ class Encoded:
 
 
 class Encoder:
-    """A small pool of compressing threads. Use it as a context, or ``close`` it."""
+    """A small pool of compressing threads; ``close`` it in the end."""
 
     def __init__(self, threads: int = THREADS) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="encode")
@@ -49,14 +47,6 @@ class Encoder:
     def close(self) -> None:
         """Drop what has not begun and wait for what has."""
         self._pool.shutdown(cancel_futures=True)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def encode(pixels: npt.NDArray[np.uint8], settings: PictureSettings) -> Encoded:

@@ -58,4 +58,8 @@ def denoise(pipeline: Any, embedding: Tensor, noise: Tensor, steps: int) -> Iter
         (velocity,) = transformer(list(frames.unbind(0)), time_left, [embedding], return_dict=False)[0]
         velocity = velocity.float().squeeze(1).unsqueeze(0)
         latents = scheduler.step(-velocity, moment, latents, return_dict=False)[0]
+        if (
+            latents.is_cuda
+        ):  # or the loop would be done long before the card, its progress untrue, its end deaf
+            torch.cuda.current_stream().synchronize()
         yield latents

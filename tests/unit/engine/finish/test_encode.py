@@ -2,6 +2,7 @@
 
 import io
 import threading
+from contextlib import closing
 from unittest.mock import patch
 
 import numpy as np
@@ -32,7 +33,7 @@ def test_encoding_happens_in_a_thread_of_its_own() -> None:
     def chunks(settings: PictureSettings) -> None:
         threads.append(threading.current_thread())
 
-    with patch.object(encode_module, "chunks", chunks), Encoder() as encoder:
+    with patch.object(encode_module, "chunks", chunks), closing(Encoder()) as encoder:
         encoded = encoder.submit(PIXELS, SETTINGS).result(timeout=10)
     assert encoded.encode_s > 0
     assert threads != [threading.current_thread()]
@@ -41,6 +42,6 @@ def test_encoding_happens_in_a_thread_of_its_own() -> None:
 
 
 def test_an_error_in_the_thread_reaches_the_caller() -> None:
-    with Encoder() as encoder:
+    with closing(Encoder()) as encoder:
         future = encoder.submit(np.zeros((3, 3, 9), np.uint8), SETTINGS)
         assert isinstance(future.exception(timeout=10), TypeError)
