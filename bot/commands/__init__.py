@@ -6,7 +6,7 @@ is asked later, in the desk. It holds no state.
 * ``values``  the commands            * ``table``   every command once: for menus, help, grammar and tests
 * ``grammar`` text → command          * ``render``  a drawing → the text that asks for it again
 * ``buttons`` presses ↔ commands      * ``face``    prompt, face slots and triggers → the final prompt
-* ``flags`` finds options in text, ``reading`` reads their values, ``cleaning`` drops what no prompt needs
+* ``flags`` finds options in text by their ``marks``, ``reading`` reads their values, ``cleaning`` comes first
 
 Tests of this room alone: ``pytest tests/unit/bot/commands``.
 """

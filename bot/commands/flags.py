@@ -14,30 +14,13 @@ from functools import lru_cache
 
 from rapidfuzz import fuzz, process
 
+from bot.commands import marks
 from bot.commands.cleaning import plain
 from bot.commands.table import SUGAR_OPTIONS, Kind, Option
 from bot.errors import MissingValue, UnknownFlag
 
 NEAREST = 3  # suggestions in one message
 _ALIKE_PERCENT = 50  # two-letter Chinese names share one letter at 50
-
-_COMMAS = ",，、;；"
-_HARD = r"(?:--|－－|﹣﹣)"
-_SOFT = r"(?:——?|––?|-—|—-)"
-_LATIN = r"[A-Za-zＡ-Ｚａ-ｚ]"
-_DASHED = re.compile(rf"(?P<dash>(?P<hard>{_HARD})|{_SOFT})(?P<name>{_LATIN}[\w-]*|[^\W\d_]+)")
-_LATIN_NAME = re.compile(rf"{_LATIN}[A-Za-zＡ-Ｚａ-ｚ0-9０-９_-]*")
-_END_OF_FLAGS = re.compile(rf"{_HARD}(?=\s|$)")
-_SHORT = re.compile(rf"[-－](?P<name>{_LATIN})(?=[\s=＝\d]|$)")
-_TAG = re.compile(r"[<＜]\s*+lora\s*+[:：](?P<lora>[^<>＜＞]*+)(?P<end>[>＞])?+", re.IGNORECASE)
-_GAP = re.compile(r"\s*+(?:[=＝:：]\s*+)?+")
-_QUOTED = re.compile(r'"([^"]*+)"|“([^”]*+)”|「([^」]*+)」')
-_SIZE_VALUE = re.compile(r"[+-]?\d++\s*+[:：∶xXｘＸ×✕✖*＊比]\s*+-?\d*+(?!\w|[:：]\d)")
-_NUMBER_VALUE = re.compile(r"[-+－＋−]?\d++(?:[.．]\d++)?+(?:张)?+(?!\w)")
-_TOKEN = re.compile(rf"(?:(?!{_HARD}{_LATIN}|[<＜]\s*+lora)[^\s{_COMMAS}。])++", re.IGNORECASE)
-_LEADING_COMMAS = re.compile(rf"\A[\s{_COMMAS}]+")
-_TRAILING_COMMAS = re.compile(rf"(?<![\s{_COMMAS}])[\s{_COMMAS}]+\Z")
-_SLOT_END = re.compile(r"[,，;；。]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +82,7 @@ def _vocabulary(options: tuple[Option, ...]) -> _Vocabulary:
     return _Vocabulary(
         names=names,
         keywords=keywords,
-        start=re.compile("|".join([r"[<＜]", r"[-－﹣—–]", *keywords])),
+        start=re.compile("|".join([marks.DASH_OR_BRACKET, *keywords])),
         chinese=re.compile("|".join(chinese) or r"(?!)"),
     )
 
@@ -132,7 +115,7 @@ class _Scanner:
         at = 0
         while found := self.known.start.search(self.text, at):
             at = found.start()
-            if (last := _END_OF_FLAGS.match(self.text, at)) and self._is_blank_until(at):
+            if (last := marks.END_OF_FLAGS.match(self.text, at)) and self._is_blank_until(at):
                 return self._scan(self.text[last.end() :].strip())
             start = self._start_at(at)
             if start is None:
@@ -147,7 +130,7 @@ class _Scanner:
 
     def _is_blank_until(self, at: int) -> bool:
         before = "".join([*self.kept, self.text[self.kept_to : at]])
-        return not before.strip(f" {_COMMAS}")
+        return not before.strip(f" {marks.COMMAS}")
 
     def _start_at(self, at: int) -> _Start | None:
         """The option that begins here; None where it is prose.
@@ -157,13 +140,15 @@ class _Scanner:
             MissingValue: Half a LoRA tag.
         """
         before = self.text[at - 1] if at > self.kept_to else ""
-        if tag := _TAG.match(self.text, at):
+        if tag := marks.TAG.match(self.text, at):
             if not tag["end"] or not tag["lora"].strip():
                 raise MissingValue(flag=tag[0], example="<lora:sugar:0.8>")
             return _Start(None, tag[0], tag.end(), tag["lora"])
-        if dashed := _DASHED.match(self.text, at):
+        if dashed := marks.DASHED.match(self.text, at):
             return self._dashed(dashed, before)
-        if (short := _SHORT.match(self.text, at)) and (not before or before.isspace() or before in _COMMAS):
+        if (short := marks.SHORT.match(self.text, at)) and (
+            not before or before.isspace() or before in marks.COMMAS
+        ):
             return self._named(short, plain(short["name"]), short.end())
         return None if before.isalnum() else self._keyword(at, at)
 
@@ -171,7 +156,7 @@ class _Scanner:
         if re.match(r"[A-Za-z0-9_-]", before):
             return None  # well--known
         begin = dashed.start("name")
-        if latin := _LATIN_NAME.match(self.text, begin):
+        if latin := marks.LATIN_NAME.match(self.text, begin):
             is_known = plain(latin[0]) in self.known.names
             if is_known or (dashed["hard"] and not before.isalnum()):
                 return self._named(dashed, plain(latin[0]), latin.end())
@@ -196,8 +181,8 @@ class _Scanner:
         option = self.known.keywords.get(name[0]) if name else None
         if name is None or option is None:
             return None
-        pattern = _SIZE_VALUE if option.kind is Kind.TEXT else _NUMBER_VALUE
-        value = pattern.match(self.text, _after(_GAP, self.text, name.end()))
+        pattern = marks.SIZE if option.kind is Kind.TEXT else marks.NUMBER
+        value = pattern.match(self.text, _after(marks.GAP, self.text, name.end()))
         return _Start(option, self.text[at : value.end()], value.end(), value[0]) if value else None
 
     def _take(self, start: _Start) -> int:
@@ -207,26 +192,26 @@ class _Scanner:
             self.tags.append(value or "")
             return end
         if value is None and option.kind is not Kind.SWITCH:
-            value, end = self._value(option, _after(_GAP, self.text, end))
+            value, end = self._value(option, _after(marks.GAP, self.text, end))
             if not value:
                 raise MissingValue(flag=start.typed, example=f"--{option.name} {option.example}")
         self.flags.append(Flag(option, value or ""))
         return end
 
     def _value(self, option: Option, begin: int) -> tuple[str, int]:
-        if option.takes_words and (quoted := _QUOTED.match(self.text, begin)):
+        if option.takes_words and (quoted := marks.QUOTED.match(self.text, begin)):
             return next((part for part in quoted.groups() if part), ""), quoted.end()
         if option.is_face_slot:
             end = self._slot_end(begin)
             return self.text[begin:end].strip(), end
-        found = _TOKEN.match(self.text, begin)
+        found = marks.TOKEN.match(self.text, begin)
         if option.name == "size":
-            found = _SIZE_VALUE.match(self.text, begin) or found
+            found = marks.SIZE.match(self.text, begin) or found
         return (found[0], found.end()) if found else ("", begin)
 
     def _slot_end(self, begin: int) -> int:
         """Where a face slot's value ends: at a comma, the next option, or the end of the sentence."""
-        comma = _SLOT_END.search(self.text, begin)
+        comma = marks.SLOT_END.search(self.text, begin)
         end = comma.start() if comma else len(self.text)
         at = begin
         while found := self.known.start.search(self.text, at, end):
@@ -237,7 +222,7 @@ class _Scanner:
         return end
 
     def _stops_slot(self, at: int) -> bool:
-        if _END_OF_FLAGS.match(self.text, at) and self.text[at - 1].isspace():
+        if marks.END_OF_FLAGS.match(self.text, at) and self.text[at - 1].isspace():
             return True
         try:
             return self._start_at(at) is not None
@@ -255,10 +240,12 @@ def _sewn(pieces: Iterable[str]) -> str:
     first, *rest = (piece.strip() for piece in pieces)
     sewn = first
     for piece in rest:
-        if not sewn or sewn[-1] in _COMMAS:
-            piece = _LEADING_COMMAS.sub("", piece)
-        needs_space = sewn and piece and sewn[-1] not in "，、；" and piece[0] not in _COMMAS
+        if not sewn or sewn[-1] in marks.COMMAS:
+            piece = marks.LEADING_COMMAS.sub("", piece)
+        needs_space = (
+            sewn and piece and sewn[-1] not in marks.FULL_WIDTH_COMMAS and piece[0] not in marks.COMMAS
+        )
         sewn = f"{sewn} {piece}" if needs_space else sewn + piece
-    if rest and not _LEADING_COMMAS.sub("", rest[-1]):  # it ends with an option
-        sewn = _TRAILING_COMMAS.sub("", sewn)
+    if rest and not marks.LEADING_COMMAS.sub("", rest[-1]):  # it ends with an option
+        sewn = marks.TRAILING_COMMAS.sub("", sewn)
     return sewn

@@ -1,0 +1,35 @@
+"""The scanner with a vocabulary of its own."""
+
+import pytest
+
+from bot.commands.flags import nearest, scan
+from bot.commands.table import Kind, Option
+from bot.errors import UnknownFlag
+
+WIDE = Option("wide", "宽", Kind.SWITCH, "about")
+DEPTH = Option("depth", "深度", Kind.INTEGER, "about", example="3", keyword=True)
+
+
+def test_only_the_given_options_are_known() -> None:
+    found = scan("a --wide b 深度 3 种子 7", (WIDE, DEPTH))
+    assert found.prompt == "a b 种子 7"
+    assert [(flag.option.name, flag.value) for flag in found.flags] == [("wide", ""), ("depth", "3")]
+    with pytest.raises(UnknownFlag):
+        scan("a --seed 7", (WIDE, DEPTH))
+
+
+def test_flags_are_asked_for_by_name() -> None:
+    found = scan("--depth 1 --depth 2", (WIDE, DEPTH))
+    assert found.every("depth") == ("1", "2")
+    assert found.last("depth") == "2"
+    assert found.last("wide") is None
+
+
+def test_without_options_everything_but_dashes_is_prose() -> None:
+    assert scan("种子 7, a - b", ()).prompt == "种子 7, a - b"
+
+
+def test_the_nearest_words_are_few_and_the_best_is_first() -> None:
+    assert nearest("sugr", ["lora", "sugar", "sugar2", "sugars", "sugary"])[0] == "sugar"
+    assert len(nearest("sugr", ["sugar", "sugar2", "sugars", "sugary"])) == 3
+    assert nearest("zzz", ["sugar"]) == ()
