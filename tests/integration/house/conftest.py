@@ -1,0 +1,92 @@
+"""A whole bot as its host starts it: a process of its own, the real engine, platforms of ours on loopback."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.fakes import discord_schema, discord_server, telegram_server
+from tests.fakes.discord_payloads import GUILD_ID, MEMBER_ID
+from tests.fakes.discord_server import FakeDiscord
+from tests.fakes.specs import SPECS
+from tests.fakes.telegram_schema import TelegramSchema
+from tests.fakes.telegram_server import TelegramServer
+
+ROOT = Path(__file__).resolve().parents[3]
+END_S = 40.0
+
+
+@pytest.fixture
+async def discord() -> AsyncIterator[FakeDiscord]:
+    file = SPECS / "discord" / "openapi.json"
+    async with FakeDiscord(discord_schema.load(file) if file.is_file() else None) as server:
+        yield server
+    assert not server.problems
+
+
+@pytest.fixture
+async def telegram() -> AsyncIterator[TelegramServer]:
+    file = SPECS / "telegram" / "api.json"
+    async with TelegramServer(TelegramSchema(file) if file.is_file() else None) as server:
+        yield server
+    assert not server.problems
+
+
+def environment(data_dir: Path, **more: str) -> dict[str, str]:
+    """What a started process sees: nothing of this one's settings."""
+    kept = {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ}
+    return kept | {"PYTHONPATH": str(ROOT), "SUGARBOT_DATA_DIR": str(data_dir)} | more
+
+
+def with_platforms(discord: FakeDiscord, telegram: TelegramServer) -> dict[str, str]:
+    """The settings of a bot on both platforms, with one Discord host and all chats served."""
+    return {
+        "DISCORD_TOKEN": discord_server.TOKEN,
+        "SUGARBOT_DISCORD__API_BASE": discord.api_base,
+        "SUGARBOT_DISCORD__GATEWAY": discord.gateway.url,
+        "TELEGRAM_TOKEN": telegram_server.TOKEN,
+        "SUGARBOT_TELEGRAM__BASE_URL": telegram.base_url,
+        "SUGARBOT_WEB__ENABLED": "false",
+        "SUGARBOT_HOSTS": f"discord:{MEMBER_ID}",
+        "SUGARBOT_ALLOW": f"discord:{GUILD_ID},telegram:*",
+    }
+
+
+@asynccontextmanager
+async def sugarbot(*words: str, environ: dict[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run ``sugarbot`` beside the test; it is asked to end at the end of the block, and must."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "bot",
+        *words,
+        cwd=environ["SUGARBOT_DATA_DIR"],
+        env=environ,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+        try:
+            await asyncio.wait_for(process.wait(), END_S)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+            raise
+
+
+async def ended(*words: str, environ: dict[str, str]) -> tuple[int, str]:
+    """Run ``sugarbot`` to its own end; its exit code and all it said."""
+    async with sugarbot(*words, environ=environ) as process:
+        async with asyncio.timeout(90):
+            said, _ = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, said.decode()
