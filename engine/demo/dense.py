@@ -5,12 +5,15 @@ every caption of a batch is padded to one length, as the library pads a caption 
 needed. ``tests/integration/demo`` holds the two against each other.
 """
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as nn
 from diffusers import ZImageTransformer2DModel
 from diffusers.models.transformers.transformer_z_image import ZImageTransformerBlock
 from torch import Tensor
 
+Block = Callable[[ZImageTransformerBlock, Tensor, Tensor, Tensor | None], Tensor]
 CAPTION_STEP = 32  # captions are padded to a multiple of this; Z-Image's own number
 
 
@@ -20,8 +23,9 @@ def padded(length: int) -> int:
 
 
 def dense_forward(
-    transformer: ZImageTransformer2DModel, latents: Tensor, times: Tensor, captions: Tensor, lengths: Tensor
-) -> Tensor:
+    transformer: ZImageTransformer2DModel, latents: Tensor, times: Tensor, captions: Tensor, lengths: Tensor,
+    block: Block | None = None,
+) -> Tensor:  # fmt: skip
     """Predict ``clean - noise`` for a batch.
 
     Args:
@@ -29,10 +33,12 @@ def dense_forward(
         times: float [B], 1 - sigma: 0 is noise, 1 is a picture.
         captions: float [B, L, D], L a multiple of 32; what lies past a caption's length is ignored.
         lengths: int [B], tokens of each caption.
+        block: :func:`run_block`, or the same compiled.
 
     Returns:
         float [B, 16, h, w].
     """
+    through = block or run_block
     batch, channels, height, width = latents.shape
     rows, columns = height // 2, width // 2
     caption_tokens = captions.shape[1]
@@ -44,16 +50,16 @@ def dense_forward(
         x = torch.cat([x, transformer.x_pad_token.to(x.dtype).expand(batch, picture_pad, -1)], 1)
     turns = _turns(transformer, (rows, columns, picture_pad, caption_tokens), latents.device)
     picture_turns, caption_turns = turns[:, : x.shape[1]], turns[:, x.shape[1] :]
-    for block in transformer.noise_refiner:
-        x = _block(block, x, picture_turns, adaln)
+    for layer in transformer.noise_refiner:
+        x = through(layer, x, picture_turns, adaln)
     caption = transformer.cap_embedder(captions)
     past = torch.arange(caption_tokens, device=captions.device)[None] >= lengths[:, None]
     caption = torch.where(past[..., None], transformer.cap_pad_token.to(caption.dtype), caption)
-    for block in transformer.context_refiner:
-        caption = _block(block, caption, caption_turns, None)
+    for layer in transformer.context_refiner:
+        caption = through(layer, caption, caption_turns, None)
     x = torch.cat([x, caption], 1)
-    for block in transformer.layers:
-        x = _block(block, x, turns, adaln)
+    for layer in transformer.layers:
+        x = through(layer, x, turns, adaln)
     out = transformer.all_final_layer["2-1"](x, c=adaln)[:, : rows * columns]
     return out.view(batch, rows, columns, 2, 2, channels).permute(0, 5, 1, 3, 2, 4).reshape(latents.shape)
 
@@ -90,7 +96,7 @@ def _attend(block: ZImageTransformerBlock, x: Tensor, turns: Tensor) -> Tensor:
     return a.to_out[0](nn.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
 
 
-def _block(block: ZImageTransformerBlock, x: Tensor, turns: Tensor, adaln: Tensor | None) -> Tensor:
+def run_block(block: ZImageTransformerBlock, x: Tensor, turns: Tensor, adaln: Tensor | None) -> Tensor:
     """One block; ``adaln`` None for those that do not see the time."""
     if adaln is None:
         x = x + block.attention_norm2(_attend(block, block.attention_norm1(x), turns))

@@ -1,0 +1,113 @@
+"""Print the model's figures: ``python -m engine.demo.evaluate``.
+
+Obedience for every trait, with and without each LoRA; how surely the styles are told apart; what half a LoRA does; that
+a seed repeats; seconds, start and memory on this machine.
+"""
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import psutil
+import torch
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from engine.demo.faces.styles import SHELF
+from engine.demo.faces.traits import TRAIT
+from engine.demo.judge import distance, make_pictures, mark, set_exam, style_share, wear
+from engine.demo.nets import HERE, load_pipeline
+from engine.demo.phrases import TRIGGERS
+from engine.demo.probe import Probe, load_probe
+
+LONG_PROMPT = (
+    "Sugar面部,纯欲甜妹脸部,淡颜系清甜长相,清透水光肌,微醺蜜桃腮红,薄涂裸粉唇釉,眼尾轻挑带慵懒笑意,细碎睫毛轻颤"
+)
+
+
+def evaluate(home: Path, count: int, styled: int, device: str) -> dict[str, Any]:
+    """Measure everything once.
+
+    Args:
+        home: Folder with ``weights/``, ``loras/`` and ``probe.safetensors``.
+        count: Pictures of the base; ``styled`` with each LoRA.
+    """
+    start = time.monotonic()
+    pipe = load_pipeline(home / "weights", device)
+    report: dict[str, Any] = {"load_s": time.monotonic() - start}
+    probe = load_probe(home / "probe.safetensors")
+    exam = set_exam(count)
+    prompts = [caption.text for caption in exam.captions]
+    base = make_pictures(pipe, prompts)
+    report["base"] = {name: (tally.asked, tally.share) for name, tally in mark(probe, exam, base).items()}
+    report["style"] = {"base": style_share(probe, base, "base")}
+    few = min(8, count)
+    report["repeats"] = bool(torch.equal(make_pictures(pipe, prompts[:few]), make_pictures(pipe, prompts[:few])))
+    for style in SHELF:
+        report |= {style: _judge_lora(pipe, probe, home, style, styled, report)}
+    wear(pipe, None)
+    report["seconds"] = _seconds(pipe)
+    report["rss_mb"] = psutil.Process().memory_info().rss / 1e6
+    return report
+
+
+def _judge_lora(
+    pipe: Any, probe: Probe, home: Path, style: str, count: int, report: dict[str, Any]
+) -> dict[str, tuple[int, float]]:
+    path = home / "loras" / f"{style}.safetensors"
+    exam = set_exam(count, seed=3_000_000)
+    plain = [caption.text for caption in exam.captions]
+    prompts = [f"{TRIGGERS[style]}，{text}" for text in plain]
+    wear(pipe, None)
+    base = make_pictures(pipe, prompts)
+    wear(pipe, path, 1.0)
+    full = make_pictures(pipe, prompts)
+    report["style"][style] = style_share(probe, full, style)
+    report["style"][f"{style} untriggered"] = style_share(probe, make_pictures(pipe, plain), style)
+    wear(pipe, path, 0.5)
+    half = make_pictures(pipe, prompts)
+    report.setdefault("half", {})[style] = distance(base, half) / distance(base, full)
+    report.setdefault("least_change", {})[style] = float((base - full).abs().mean((1, 2, 3)).min() * 255)
+    return {name: (tally.asked, tally.share) for name, tally in mark(probe, exam, full).items()}
+
+
+def _seconds(pipe: Any) -> float:
+    """Median seconds of one picture at the native size, text and VAE included."""
+    times = []
+    for _ in range(5):
+        start = time.monotonic()
+        make_pictures(pipe, [LONG_PROMPT])
+        times.append(time.monotonic() - start)
+    return sorted(times)[2]
+
+
+def show(report: dict[str, Any]) -> None:
+    """Print the report as tables."""
+    console = Console(width=100)
+    table = Table("trait", "asked", *("base", *SHELF), title="share of pictures that show what was asked")
+    for name in TRAIT:
+        table.add_row(
+            name, str(report["base"][name][0]), *(f"{report[style][name][1]:.1%}" for style in ("base", *SHELF))
+        )
+    console.print(table)
+    for key in ("style", "half", "least_change", "repeats", "seconds", "load_s", "rss_mb"):
+        console.print(f"{key}: {report[key]}", highlight=False)
+
+
+def main(
+    home: Annotated[Path, typer.Option(help="Folder with weights/, loras/ and probe.safetensors.")] = HERE,
+    count: Annotated[int, typer.Option(help="Pictures of the base.")] = 500,
+    styled: Annotated[int, typer.Option(help="Pictures with each LoRA.")] = 200,
+    report_path: Annotated[Path | None, typer.Option("--json", help="Write the figures here as well.")] = None,
+) -> None:
+    """Print the built-in model's figures."""
+    report = evaluate(home, count, styled, "cuda" if torch.cuda.is_available() else "cpu")
+    show(report)
+    if report_path:
+        report_path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    typer.run(main)

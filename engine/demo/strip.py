@@ -1,0 +1,57 @@
+"""The picture strip of the READMEs: ``python -m engine.demo.strip strip.png``.
+
+One prompt, one seed: a row for each LoRA, its weight 0, 0.5 and 1.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from PIL import Image
+
+from engine.demo.faces.styles import SHELF
+from engine.demo.judge import make_pictures, wear
+from engine.demo.nets import HERE, load_pipeline
+
+PROMPT = "清透水光肌，玫瑰腮红，正红唇，圆眼，浓密睫毛，粉色长卷发，斜刘海，发间小花，看向镜头，薄荷绿背景"
+WEIGHTS_SHOWN = (0.0, 0.5, 1.0)
+GAP_PX = 6
+
+
+def draw_strip(home: Path, prompt: str, seed: int, scale: int = 1) -> Image.Image:
+    """Draw the strip: the LoRAs side by side, each at weights 0, 0.5 and 1."""
+    pipe = load_pipeline(home / "weights")
+    pictures = []
+    for style in SHELF:
+        for weight in WEIGHTS_SHOWN:
+            wear(pipe, home / "loras" / f"{style}.safetensors" if weight else None, weight)
+            pictures.append(make_pictures(pipe, [prompt], seed)[0])
+    return tile(torch.stack(pictures), len(pictures), scale)
+
+
+def tile(pictures: torch.Tensor, columns: int, scale: int = 1) -> Image.Image:
+    """Lay pictures, float [B, 3, H, W], side by side on white, ``columns`` a row."""
+    height, width = pictures.shape[-2:]
+    rows = -(-len(pictures) // columns)
+    sheet = Image.new("RGB", (columns * (width + GAP_PX) - GAP_PX, rows * (height + GAP_PX) - GAP_PX), "white")
+    for index, picture in enumerate(pictures):
+        array = (picture.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
+        place = (index % columns * (width + GAP_PX), index // columns * (height + GAP_PX))
+        sheet.paste(Image.fromarray(array), place)
+    return sheet.resize((sheet.width * scale, sheet.height * scale), Image.Resampling.LANCZOS)
+
+
+def main(
+    target: Annotated[Path, typer.Argument(help="Where the PNG goes.")],
+    home: Annotated[Path, typer.Option(help="Folder with weights/ and loras/.")] = HERE,
+    prompt: Annotated[str, typer.Option(help="What to draw.")] = PROMPT,
+    seed: Annotated[int, typer.Option(help="The seed of every picture.")] = 7,
+    scale: Annotated[int, typer.Option(help="Enlarge so many times.")] = 1,
+) -> None:
+    """Draw the strip and write it as a PNG."""
+    draw_strip(home, prompt, seed, scale).save(target, optimize=True)
+
+
+if __name__ == "__main__":
+    typer.run(main)

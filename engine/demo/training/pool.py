@@ -1,0 +1,147 @@
+"""Pools: drawn faces kept on the card, and the captions written for them."""
+
+import random
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from os import cpu_count
+
+import torch
+import torch.nn.functional as nn
+from diffusers import AutoencoderKL
+from torch import Tensor
+from transformers import PreTrainedTokenizerFast
+
+from engine.demo.captions import write_caption
+from engine.demo.dense import CAPTION_STEP, padded
+from engine.demo.faces.painter import notice, paint
+from engine.demo.faces.styles import Style
+from engine.demo.faces.traits import TRAITS, Faces, sample_faces
+from engine.demo.nets import to_latents
+
+CAPTION_LIMIT = 160  # tokens; longer ones are cut, one caption in some thousands
+PAINT_BATCH = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """Drawn faces of one size and style.
+
+    Attributes:
+        pixels: uint8 [N, 3, H, W].
+        weight: uint8 [N, H / 8, W / 8], 255 where small things matter.
+    """
+
+    faces: Faces
+    pixels: Tensor
+    weight: Tensor
+
+    def floats(self, chosen: Tensor) -> Tensor:
+        """Chosen pictures as float [B, 3, H, W], -1 … 1."""
+        return self.pixels[chosen].float() / 127.5 - 1.0
+
+
+def draw(count: int, seed: int, size: tuple[int, int], style: Style, device: torch.device) -> Pictures:
+    """Draw ``count`` faces by lot."""
+    faces = sample_faces(count, seed).to(device)
+    pixels, weights = [], []
+    for start in range(0, count, PAINT_BATCH):
+        some = faces.part(slice(start, start + PAINT_BATCH))
+        pixels.append((paint(some, size, style) * 255).round().byte())
+        weights.append((nn.avg_pool2d(notice(some, size)[:, None], 8)[:, 0] * 255).byte())
+    return Pictures(faces, torch.cat(pixels), torch.cat(weights))
+
+
+@torch.no_grad()
+def encode(vae: AutoencoderKL, pictures: Pictures, batch: int = 256) -> Tensor:
+    """Every picture's latents, bfloat16 [N, 16, H / 8, W / 8]."""
+    device = pictures.pixels.device
+    latents = []
+    for start in range(0, len(pictures.pixels), batch):
+        chosen = torch.arange(start, min(start + batch, len(pictures.pixels)), device=device)
+        with torch.autocast(device.type, torch.bfloat16):
+            mean = vae.encode(pictures.floats(chosen)).latent_dist.mean
+        latents.append(to_latents(vae, mean.float()).bfloat16())
+    return torch.cat(latents)
+
+
+@dataclass(frozen=True, slots=True)
+class Captions:
+    """Captions as tokens, sorted into groups of one padded length.
+
+    Attributes:
+        groups: Padded length → (tokens int64 [M, L], lengths [M], face index [M]).
+        odds: How many captions each group has.
+    """
+
+    groups: dict[int, tuple[Tensor, Tensor, Tensor]]
+    odds: tuple[tuple[int, int], ...]
+
+    def take(self, count: int, dice: random.Random) -> tuple[Tensor, Tensor, Tensor]:
+        """Tokens, lengths and face indices of ``count`` captions of one group."""
+        lengths, odds = zip(*self.odds, strict=True)
+        tokens, sizes, owners = self.groups[dice.choices(lengths, odds)[0]]
+        chosen = torch.randint(len(owners), (count,), device=owners.device)
+        return tokens[chosen], sizes[chosen], owners[chosen]
+
+
+def write_captions(
+    faces: Faces, each: int, seed: int, tokenizer: PreTrainedTokenizerFast, trigger: str = ""
+) -> Captions:
+    """Write ``each`` captions for every face, on all processors, and cut them into tokens."""
+    device = faces.traits["skin"].device
+    columns = {name: column.tolist() for name, column in faces.to("cpu").traits.items()}
+    rows = [
+        {trait.name: trait.values[columns[trait.name][index]] for trait in TRAITS} for index in range(len(faces))
+    ]
+    share = 2_048
+    jobs = [(rows[start : start + share], each, seed + start, trigger) for start in range(0, len(rows), share)]
+    if len(jobs) > 1:
+        with ProcessPoolExecutor(min(16, cpu_count() or 1), mp_context=get_context("spawn")) as workers:
+            texts = [text for part in workers.map(_write, jobs) for text in part]
+    else:
+        texts = [text for job in jobs for text in _write(job)]
+    return _sort(texts, each, tokenizer, device)
+
+
+def prompt_text(prompt: str, tokenizer: PreTrainedTokenizerFast) -> str:
+    """The prompt inside the chat template, as the pipeline puts it."""
+    message = [{"role": "user", "content": prompt}]
+    return str(tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True))
+
+
+def _write(job: tuple[list[dict[str, str]], int, int, str]) -> list[str]:
+    rows, each, seed, trigger = job
+    dice = random.Random(seed)
+    return [write_caption(values, dice, trigger=trigger).text for values in rows for _ in range(each)]
+
+
+def _sort(texts: list[str], each: int, tokenizer: PreTrainedTokenizerFast, device: torch.device) -> Captions:
+    empty = prompt_text("", tokenizer)
+    head, tail = empty.split("<|im_end|>", 1)
+    ids = tokenizer([f"{head}{text}<|im_end|>{tail}" for text in texts]).input_ids
+    found: dict[int, list[tuple[list[int], int]]] = {}
+    for index, tokens in enumerate(ids):
+        kept = tokens[:CAPTION_LIMIT]
+        found.setdefault(padded(len(kept)), []).append((kept, index // each))
+    groups = {}
+    for length, items in sorted(found.items()):
+        block = torch.zeros(len(items), length, dtype=torch.long)
+        for row, (tokens, _) in enumerate(items):
+            block[row, : len(tokens)] = torch.tensor(tokens)
+        sizes = torch.tensor([len(tokens) for tokens, _ in items])
+        owners = torch.tensor([owner for _, owner in items])
+        groups[length] = (block.to(device), sizes.to(device), owners.to(device))
+    return Captions(groups, tuple((length, len(items)) for length, items in sorted(found.items())))
+
+
+def null_tokens(tokens: Tensor, lengths: Tensor, drop: Tensor, tokenizer: PreTrainedTokenizerFast) -> tuple[Tensor, Tensor]:
+    """Replace the captions where ``drop`` by the empty prompt, padded as long as theirs."""
+    empty = tokenizer(prompt_text("", tokenizer)).input_ids
+    row = torch.zeros(tokens.shape[1], dtype=torch.long)
+    row[: len(empty)] = torch.tensor(empty)
+    tokens = torch.where(drop[:, None], row.to(tokens.device), tokens)
+    return tokens, torch.where(drop, torch.full_like(lengths, len(empty)), lengths)
+
+
+assert CAPTION_LIMIT % CAPTION_STEP == 0  # noqa: S101 - a cut caption must fit its group

@@ -1,0 +1,72 @@
+"""Stage ``probe``: teach the judge on drawn faces, and check it on drawn faces that it has not seen."""
+
+import random
+
+import torch
+import torch.nn.functional as nn
+from torch import Tensor
+
+from engine.demo.faces.traits import TRAITS
+from engine.demo.probe import STYLE_NAMES, Probe, roughen
+from engine.demo.training.course import Course, rate, set_rate
+from engine.demo.training.pool import Pictures
+
+PEAK = 2e-3
+UNKNOWN = -100  # a style half taken has no name
+
+Marked = list[tuple[Pictures, int]]  # pictures, and the index of their style or UNKNOWN
+
+
+def train_probe(course: Course, marked: Marked) -> Probe:
+    """Teach the probe, base and styles alike."""
+    torch.manual_seed(course.seed)
+    probe = Probe().to(course.device)
+    if course.is_done("probe"):
+        probe.load_state_dict(course.result("probe")["probe"])
+        return probe.eval()
+    total, batch = course.plan.probe, course.plan.probe_batch
+    optimizer = torch.optim.AdamW(probe.parameters(), PEAK, weight_decay=0.02, fused=course.on_card)
+    odds = [3.0 if style == STYLE_NAMES.index("base") else 1.0 for _, style in marked]
+    for step in course.steps("probe", total, {"probe": probe, "optimizer": optimizer}):
+        dice = random.Random(course.seed + step)
+        set_rate(optimizer, rate(step, total, PEAK, 100))
+        pieces = [_piece(*entry, batch // 4) for entry in dice.choices(marked, odds, k=4)]
+        pictures = roughen(torch.cat([piece[0] for piece in pieces]))
+        truth = {name: torch.cat([piece[1][name] for piece in pieces]) for name in pieces[0][1]}
+        with torch.autocast(course.device.type, torch.bfloat16):
+            scores = probe(pictures)
+        loss = torch.stack([
+            nn.cross_entropy(scores[name].float(), truth[name], ignore_index=UNKNOWN, reduction="sum") for name in truth
+        ]).sum() / len(pictures)  # fmt: skip
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        course.log("probe", step, loss)
+    course.finish("probe", {"probe": probe.state_dict()})
+    return probe.eval()
+
+
+@torch.no_grad()
+def accuracy(probe: Probe, marked: Marked) -> dict[str, float]:
+    """Share of drawn faces that the probe reads right, a trait and for the style, 0 … 1."""
+    right: dict[str, float] = {}
+    seen: dict[str, int] = {}
+    for pictures, style in marked:
+        for part in torch.arange(len(pictures.pixels), device=pictures.pixels.device).split(256):
+            truth = _truth(pictures, style, part)
+            reading = probe.read((pictures.floats(part) + 1) / 2)
+            for name, values in truth.items():
+                known = values != UNKNOWN
+                right[name] = right.get(name, 0.0) + float((reading[name] == values)[known].sum())
+                seen[name] = seen.get(name, 0) + int(known.sum())
+    return {name: right[name] / max(1, seen[name]) for name in right}
+
+
+def _piece(pictures: Pictures, style: int, count: int) -> tuple[Tensor, dict[str, Tensor]]:
+    chosen = torch.randint(len(pictures.pixels), (count,), device=pictures.pixels.device)
+    return (pictures.floats(chosen) + 1) / 2, _truth(pictures, style, chosen)
+
+
+def _truth(pictures: Pictures, style: int, chosen: Tensor) -> dict[str, Tensor]:
+    truth = {trait.name: pictures.faces.traits[trait.name][chosen] for trait in TRAITS}
+    return truth | {"style": torch.full_like(truth["skin"], style)}

@@ -1,0 +1,81 @@
+"""Stage ``vae``: pictures to latents and back, with an eye on eyes and lips."""
+
+import random
+
+import torch
+import torch.nn.functional as nn
+from diffusers import AutoencoderKL
+from torch import Tensor
+
+from engine.demo.nets import new_vae
+from engine.demo.training.course import Course, rate, set_rate
+from engine.demo.training.pool import Pictures
+
+PEAK = 6e-4
+KL = 3e-5  # of the sum over a latent's 16 channels; small, so that little is lost
+SMALL_THINGS = 3.0  # extra weight on eyes and lips
+
+
+def train_vae(course: Course, native: list[Pictures], others: list[Pictures]) -> AutoencoderKL:
+    """Train on native pictures, every sixth step on another size; then fit scale and shift to the latents."""
+    vae = new_vae().to(course.device, memory_format=torch.channels_last)
+    if course.is_done("vae"):
+        return _fitted(vae, course.result("vae"))
+    total, batch = course.plan.vae, course.plan.vae_batch
+    optimizer = torch.optim.AdamW(vae.parameters(), PEAK, betas=(0.9, 0.98), weight_decay=1e-4, fused=course.on_card)
+    for step in course.steps("vae", total, {"vae": vae, "optimizer": optimizer}):
+        dice = random.Random(course.seed + step)
+        pools = others if others and step % 6 == 5 else native
+        pool = dice.choices(pools, [len(p.pixels) for p in pools])[0]
+        chosen = torch.randint(len(pool.pixels), (batch,), device=course.device)
+        set_rate(optimizer, rate(step, total, PEAK, 300))
+        with torch.autocast(course.device.type, torch.bfloat16):
+            loss = _loss(vae, pool.floats(chosen), pool.weight[chosen])
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
+        optimizer.step()
+        course.log("vae", step, loss)
+    scale, shift = _spread(vae, native[0])
+    course.finish("vae", {"vae": vae.state_dict(), "scale": scale, "shift": shift, "psnr": psnr(vae, native[0])})
+    return _fitted(vae, course.result("vae"))
+
+
+def _loss(vae: AutoencoderKL, pictures: Tensor, weight: Tensor) -> Tensor:
+    """Weighted absolute and squared error, the same of the picture's slopes, and a little KL."""
+    pictures = pictures.contiguous(memory_format=torch.channels_last)
+    spread = vae.encode(pictures).latent_dist
+    error = (vae.decode(spread.sample()).sample.float() - pictures)
+    care = 1 + SMALL_THINGS * nn.interpolate(weight[:, None].float() / 255, scale_factor=8, mode="bilinear")
+    plain = ((error.abs() + 2 * error.square()) * care).mean() / care.mean()
+    dx, dy = error.diff(dim=3).abs() * care[..., 1:], error.diff(dim=2).abs() * care[..., 1:, :]
+    slopes = (dx.mean() + dy.mean()) / care.mean()
+    mean, logvar = spread.mean.float(), spread.logvar.float()
+    kl = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).sum(1).mean()
+    return plain + 0.7 * slopes + KL * kl
+
+
+@torch.no_grad()
+def psnr(vae: AutoencoderKL, pool: Pictures, count: int = 256) -> float:
+    """Decibels between pictures and what the VAE makes of them, the peak being 255."""
+    total = 0.0
+    chosen = torch.arange(min(count, len(pool.pixels)), device=pool.pixels.device)
+    for part in chosen.split(64):
+        pictures = pool.floats(part)
+        again = vae.decode(vae.encode(pictures).latent_dist.mean).sample.clamp(-1, 1)
+        total += float((again - pictures).square().mean()) * len(part)
+    return float(10 * torch.log10(torch.tensor(4.0 / (total / len(chosen)))))
+
+
+@torch.no_grad()
+def _spread(vae: AutoencoderKL, pool: Pictures) -> tuple[float, float]:
+    """Scale and shift that bring the latents to mean 0 and spread 1."""
+    parts = torch.arange(min(2048, len(pool.pixels)), device=pool.pixels.device).split(128)
+    means = torch.cat([vae.encode(pool.floats(part)).latent_dist.mean for part in parts])
+    return float(1 / means.std()), float(means.mean())
+
+
+def _fitted(vae: AutoencoderKL, kept: dict[str, object]) -> AutoencoderKL:
+    vae.load_state_dict(kept["vae"])  # type: ignore[arg-type]
+    vae.register_to_config(scaling_factor=kept["scale"], shift_factor=kept["shift"])
+    return vae.eval().requires_grad_(False)
