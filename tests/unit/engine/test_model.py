@@ -287,6 +287,11 @@ def test_sizes_off_the_grid_or_beyond_the_limits_are_not_allowed(size: tuple[int
     assert not TURBO.allows(*size)
 
 
+@pytest.mark.parametrize("shape", [(9999, 7777), (7, 9999), (1234, 1235), (20_000, 13_000), (1552, 1040)])
+def test_rounding_never_goes_beyond_the_largest_area(shape: tuple[int, int]) -> None:
+    assert all(TURBO.allows(*size) for size in TURBO.nearest(*shape))
+
+
 def test_the_nearest_size_is_the_mended_one() -> None:
     assert TURBO.nearest(519, 775)[0] == (512, 768)
     assert TURBO.nearest(2000, 3000)[0] == (1024, 1536)

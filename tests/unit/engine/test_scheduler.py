@@ -154,6 +154,17 @@ def test_someone_who_sends_one_large_job_at_a_time_has_no_advantage() -> None:
     assert 3 <= large <= 5
 
 
+def test_a_debt_is_forgotten_while_others_have_their_share() -> None:
+    scheduler = make_scheduler(
+        make_waiting("large", 1, 0, seconds=100),
+        *(make_waiting(f"small{order}", 2, 1 + order, seconds=10) for order in range(40)),
+    )
+    drawn = [draw(scheduler).job_id for _ in range(12)]
+    assert drawn.count("large") == 1
+    scheduler.add(make_waiting("large again", 1, 1000, seconds=100))
+    assert scheduler.place("large again") <= 1
+
+
 def test_a_person_pays_for_what_a_job_really_took() -> None:
     scheduler = make_scheduler(
         *(make_waiting(f"a{order}", 1, order) for order in range(4)),
@@ -238,6 +249,11 @@ def test_at_most_three_smaller_jobs_pass_one_that_waits_for_memory() -> None:
     for _ in range(5):
         assert scheduler.next(make_headroom(4)).job_id is None
     assert scheduler.next(make_headroom(8)).job_id == "large"
+
+
+def test_nobody_overtakes_their_own_job_that_waits_for_memory() -> None:
+    scheduler = make_scheduler(make_waiting("large", 1, 0, gib=8), make_waiting("small", 1, 1))
+    assert scheduler.next(make_headroom(4)).job_id is None
 
 
 def test_unknown_ids_are_ignored() -> None:

@@ -133,6 +133,21 @@ def test_any_header_bytes_are_a_message_or_our_error(header: bytes) -> None:
         wire.decode(header, b"")
 
 
+@pytest.mark.parametrize("lengths", [(wire.MAX_HEADER_BYTES + 1, 0), (2, wire.MAX_RAW_BYTES + 1)])
+async def test_a_frame_that_is_too_large_is_refused_before_it_is_read(lengths: tuple[int, int]) -> None:
+    start = struct.pack("!II", *lengths)
+    reader = asyncio.StreamReader()
+    reader.feed_data(start)  # and the other side stays, saying nothing more
+    with pytest.raises(WireError, match="too large"):
+        await asyncio.wait_for(wire.receive(reader), 1)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.settimeout(1)
+        theirs.sendall(start)
+        with pytest.raises(WireError, match="too large"):
+            wire.receive_blocking(ours)
+
+
 def test_a_wrong_value_is_named_without_its_content() -> None:
     body = {"job_id": "j", "attempt": "x", "prompt": "a secret wish", "width_px": 1, "height_px": 1}
     body |= {"seed": 1, "count": 1, "loras": [], "steps": 8}
