@@ -10,6 +10,7 @@ Nothing here outlives the process: the desk adds every stored job again, in the 
 
 import math
 from bisect import insort
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -17,6 +18,7 @@ from engine.cost import Cost
 from engine.headroom import Headroom
 
 MAX_PASSES = 3  # smaller jobs that may go before one that waits for memory
+PATIENCE = 60  # readings without room for the first in line, after which it is tried all the same
 LEAST_S = 1e-3  # a job counts as at least this long, so that every debt is paid in time
 
 
@@ -116,7 +118,8 @@ class Scheduler:
     def __init__(self) -> None:
         self._ring = _Ring()
         self._running: dict[str, Waiting] = {}
-        self._passes: dict[str, int] = {}  # job that waits for memory → smaller ones that went before it
+        self._passes: Counter[str] = Counter()  # job that waits for memory → smaller ones that went before
+        self._readings: Counter[str] = Counter()  # likewise → readings that had no room for it
         self._order: tuple[Waiting, ...] | None = None  # of the whole ring; None after a change
 
     def add(self, waiting: Waiting) -> None:
@@ -132,7 +135,7 @@ class Scheduler:
     def remove(self, job_id: str) -> None:
         """Forget a job, waiting or running; nobody else's order changes."""
         self._running.pop(job_id, None)
-        self._passes.pop(job_id, None)
+        self._forget_wait(job_id)
         self._ring.drop(job_id)
         self._changed()
 
@@ -140,7 +143,8 @@ class Scheduler:
         """Say which job to draw now; call it when the card is free, with a fresh reading.
 
         Where the first in line does not fit just now, at most ``MAX_PASSES`` smaller jobs of other people go
-        before it; then everybody waits for it.
+        before it; then everybody waits for it. After ``PATIENCE`` readings it is tried: the prediction may be
+        wrong, and a worker that runs out of memory says so and lives.
         """
         line = self._line()
         if not line:
@@ -154,13 +158,16 @@ class Scheduler:
             reason = f"needs {_gib(first.cost.bytes)}, and {_gib(limit_bytes)} is all there ever is"
             return Turn(None, reason, refuse=first.job_id)
         why = f"{first.job_id} needs {_gib(first.cost.bytes)} and waits for memory: {headroom.reason}"
-        passes = self._passes.get(first.job_id, 0)
         smaller = _first_that_fits(line, headroom.free_bytes)
-        if smaller is None or passes == MAX_PASSES:
-            return Turn(None, why)
-        self._passes[first.job_id] = passes + 1
-        self._ring.take(smaller.person_id)
-        return self._run(smaller, f"smaller, goes first ({passes + 1} of {MAX_PASSES}): {why}")
+        if smaller is not None and self._passes[first.job_id] < MAX_PASSES:
+            self._passes[first.job_id] += 1
+            self._ring.take(smaller.person_id)
+            return self._run(smaller, f"smaller, so it goes first: {why}")
+        self._readings[first.job_id] += 1
+        if self._readings[first.job_id] > PATIENCE:
+            self._ring.take_next()
+            return self._run(first, f"tried after {PATIENCE} readings without room: {why}")
+        return Turn(None, why)
 
     def update(self, job_id: str, seconds: float) -> None:
         """Settle a job that ran: its person pays for what it really took."""
@@ -202,9 +209,12 @@ class Scheduler:
 
     def _run(self, job: Waiting, reason: str) -> Turn:
         self._running[job.job_id] = job
-        self._passes.pop(job.job_id, None)
+        self._forget_wait(job.job_id)
         self._changed()
         return Turn(job.job_id, reason)
+
+    def _forget_wait(self, job_id: str) -> None:
+        del self._passes[job_id], self._readings[job_id]  # a Counter does not mind what it lacks
 
     def _changed(self) -> None:
         self._order = None

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from engine.cost import Cost
 from engine.headroom import Headroom
-from engine.scheduler import MAX_PASSES, Scheduler, Turn, Waiting
+from engine.scheduler import MAX_PASSES, PATIENCE, Scheduler, Turn, Waiting
 
 GIB = 2**30
 ROOMY = Headroom(24 * GIB, 24 * GIB, 0, "a card", "plenty")
@@ -253,6 +253,17 @@ def test_at_most_three_smaller_jobs_pass_one_that_waits_for_memory() -> None:
 
 def test_nobody_overtakes_their_own_job_that_waits_for_memory() -> None:
     scheduler = make_scheduler(make_waiting("large", 1, 0, gib=8), make_waiting("small", 1, 1))
+    assert scheduler.next(make_headroom(4)).job_id is None
+
+
+def test_a_job_that_never_finds_room_is_tried_in_the_end() -> None:
+    scheduler = make_scheduler(make_waiting("j", 1, 0, gib=8), make_waiting("next", 2, 1, gib=9))
+    for _ in range(PATIENCE):
+        assert scheduler.next(make_headroom(4)).job_id is None
+    turn = scheduler.next(make_headroom(4))
+    assert turn.job_id == "j"
+    assert "without room" in turn.reason
+    scheduler.update("j", 1)
     assert scheduler.next(make_headroom(4)).job_id is None
 
 
