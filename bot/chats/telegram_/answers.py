@@ -8,7 +8,7 @@ import asyncio
 from dataclasses import replace
 
 from telegram import Bot
-from telegram.error import BadRequest
+from telegram.error import TelegramError
 
 from bot import words
 from bot.chats.contract import Desk
@@ -71,8 +71,8 @@ class Answers:
         try:
             async with asyncio.timeout(PRESS_S):
                 await self._bot.answer_callback_query(query_id)
-        except BadRequest:
-            return  # too old: pressed while we were away, or seen before a crash; the work is still wanted
+        except (TelegramError, TimeoutError):
+            return  # too old perhaps: pressed while we were away, or before a crash; the work is still wanted
 
     async def _tell(self, outcome: Outcome, place: Place, visit: Visit) -> None:
         if isinstance(outcome, Receipt):

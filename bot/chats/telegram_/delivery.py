@@ -2,8 +2,8 @@
 
 One picture: the placeholder is edited into it. Several: an album, whose message ids are stored before the
 placeholder is edited into the message with the caption and the buttons, because albums carry none (Bot API,
-``sendMediaGroup``). No picture: the placeholder says why. What a crash can still show twice: an album, or a
-message that had no placeholder, when the process ends between Telegram's answer and ``Desk.moved``.
+``sendMediaGroup``). No picture: the placeholder says why. What can still be shown twice: an album, or a first
+message, when the process ends (or Telegram's answer is lost) between sending it and ``Desk.moved``.
 """
 
 import asyncio

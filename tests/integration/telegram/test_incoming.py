@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from telegram import Update, User
 
@@ -31,6 +31,7 @@ def said(text: str, **how: Any) -> Said | None:
     return event
 
 
+@settings(deadline=None)
 @given(WORDS)
 def test_in_a_private_chat_a_prompt_arrives_as_it_was_typed(words: str) -> None:
     event = said(words)
@@ -38,6 +39,7 @@ def test_in_a_private_chat_a_prompt_arrives_as_it_was_typed(words: str) -> None:
     assert event.text == words.strip()
 
 
+@settings(deadline=None)
 @given(WORDS, WORDS)
 def test_a_mention_is_taken_out_wherever_it_stands(before: str, after: str) -> None:
     event = said(f"{before} @sugar_test_bot {after}", group=Group())
@@ -45,6 +47,7 @@ def test_a_mention_is_taken_out_wherever_it_stands(before: str, after: str) -> N
     assert event.text == f"{before}  {after}".strip()
 
 
+@settings(deadline=None)
 @given(WORDS)
 def test_a_command_keeps_its_text_and_loses_the_name(words: str) -> None:
     event = said(f"/sugar@Sugar_Test_Bot {words}", group=Group())
@@ -52,6 +55,7 @@ def test_a_command_keeps_its_text_and_loses_the_name(words: str) -> None:
     assert event.text == f"/sugar {words}"
 
 
+@settings(deadline=None)
 @given(st.text(), st.lists(st.tuples(st.integers(-5, 9999), st.integers(-5, 9999)), max_size=3))
 def test_entities_that_point_nowhere_break_nothing(text: str, spans: list[tuple[int, int]]) -> None:
     world = World()
@@ -61,6 +65,7 @@ def test_entities_that_point_nowhere_break_nothing(text: str, spans: list[tuple[
     read(Update.de_json(world.updates[0], None), ME)
 
 
+@settings(deadline=None)
 @given(JSON)
 def test_any_update_has_a_name_and_a_chat(raw: Any) -> None:
     update = {"update_id": 5, "message": raw, "callback_query": raw}
@@ -68,6 +73,7 @@ def test_any_update_has_a_name_and_a_chat(raw: Any) -> None:
     assert isinstance(chat_key(update), str)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=50), st.integers(1, 50))
 def test_text_is_cut_by_utf16_units_and_between_characters(text: str, limit: int) -> None:
     shorter = cut(text, limit)
@@ -75,6 +81,7 @@ def test_text_is_cut_by_utf16_units_and_between_characters(text: str, limit: int
     assert shorter == text or text.startswith(shorter.removesuffix("…"))
 
 
+@settings(deadline=None)
 @given(
     st.builds(
         Place,
