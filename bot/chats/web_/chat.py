@@ -50,7 +50,9 @@ class WebChat:
         """
         self._listener = listener = _bind(self._host, self._port)
         self._port = listener.getsockname()[1]
-        server, self._end_streams = await asyncio.to_thread(asyncio.run, _build(self._talks, listener))
+        server, self._end_streams = await asyncio.to_thread(
+            asyncio.run, _build(self._talks, listener, self._host)
+        )
         self._server = server
         await server.start()
 
@@ -94,7 +96,7 @@ def _bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-async def _build(talks: Talks, listener: socket.socket) -> "tuple[PageServer, Callable[[], None]]":
+async def _build(talks: Talks, listener: socket.socket, host: str) -> "tuple[PageServer, Callable[[], None]]":
     """Import Gradio and put the application together; takes about four seconds, so it runs in a thread.
 
     A coroutine, because Gradio gives a thread without an event loop one that it never closes.
@@ -102,5 +104,5 @@ async def _build(talks: Talks, listener: socket.socket) -> "tuple[PageServer, Ca
     from bot.chats.web_.page import mount_page  # noqa: PLC0415 - Gradio takes seconds to import
     from bot.chats.web_.server import PageServer, make_app  # noqa: PLC0415 - FastAPI likewise
 
-    app = make_app(talks)
+    app = make_app(talks, host)
     return PageServer(app, listener), mount_page(app, talks)

@@ -19,14 +19,13 @@ from bot.chats.web_.theme import sugar_theme
 from bot.chats.web_.view import EXAMPLES, card_html, header_html, talk_html
 from bot.commands.values import MAX_COUNT, MAX_WEIGHT, Ratio
 from bot.words import LOCALES
-from bot.words.page import page
+from bot.words.page import LANGUAGES, page
 
 HERE = Path(__file__).parent
 CARD_EVERY_S = 1.5
 FRAME_S = 0.1  # at most ten updates a second reach the browser
 NATIVE = "native"
 SHAPES = ("1:1", "2:3", "3:2", "9:16")
-LANGUAGES = (("English", "en"), ("中文", "zh-CN"))
 
 
 class Page:
@@ -35,12 +34,13 @@ class Page:
     def __init__(self, talks: Talks) -> None:
         self._talks = talks
         first = LOCALES[0]
+        languages = [(LANGUAGES[locale], locale) for locale in LOCALES]
         with gr.Blocks(
             title="Sugarbot", analytics_enabled=False, fill_height=True, fill_width=True
         ) as blocks:
             with gr.Row(elem_id="head"):
                 self.header = gr.HTML(header_html(first), elem_id="brand", apply_default_css=False)
-                self.language = gr.Radio(LANGUAGES, value=first, elem_id="language", container=False)
+                self.language = gr.Radio(languages, value=first, elem_id="language", container=False)
             with gr.Row(elem_id="room"):
                 with gr.Column(elem_id="main"):
                     self.talk = gr.HTML(

@@ -9,13 +9,32 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI, HTTPException
 from fastapi.responses import FileResponse
+from starlette.datastructures import MutableHeaders
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bot.chats.web_.talks import Talks
 
 GRACE_S = 2  # for open requests when the bot stops
 START_TIMEOUT_S = 20.0
+CONTENT_POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'none'"
+"""Gradio's own page needs inline and evaluated scripts; all of them come from this machine."""
 PAGE_CSS = Path(__file__).with_name("page.css")
+
+
+class _OwnMachineOnly:
+    """Tells the browser to load nothing from elsewhere, and other sites not to frame the page."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["Content-Security-Policy"] = CONTENT_POLICY
+            await send(message)
+
+        await self._app(scope, receive, send_guarded)
 
 
 class _Server(uvicorn.Server):
@@ -27,11 +46,13 @@ class _Server(uvicorn.Server):
         yield
 
 
-def make_app(talks: Talks) -> FastAPI:
+def make_app(talks: Talks, host: str) -> FastAPI:
     """The application beneath the page: pictures, the style sheet, and no host name but this machine's."""
     app = FastAPI(openapi_url=None)
+    app.add_middleware(_OwnMachineOnly)
     # A foreign site can point its own name at 127.0.0.1; the browser then sends that name, and is refused.
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]"])
+    own_names = [host, f"[{host}]", "127.0.0.1", "localhost"]
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=own_names)
 
     @app.get("/page.css")
     async def style() -> FileResponse:

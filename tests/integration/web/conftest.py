@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import (
     Browser,
+    BrowserContext,
     ConsoleMessage,
     Locator,
     Page,
@@ -47,6 +48,7 @@ class House:
     room: Room
     chat: WebChat
     browser: Browser
+    profile: BrowserContext  # of an English person at a desktop machine
 
     @property
     def renderer(self) -> FakeRenderer:
@@ -81,9 +83,10 @@ class Visitor:
             self.complaints.append(message.text)
 
     async def say(self, text: str) -> None:
-        """Type a message and send it."""
+        """Type a message and send it; returns once the box is free for the next."""
         await self.page.fill("#message textarea", text)
         await self.page.press("#message textarea", "Enter")
+        await self.page.wait_for_function("document.querySelector('#message textarea').value === ''")
 
     @property
     def answers(self) -> Locator:
@@ -102,19 +105,30 @@ class Visitor:
 
 @asynccontextmanager
 async def arrive(
-    house: House, *, locale: str = "en-US", width_px: int = 1280, height_px: int = 800, url: str = ""
+    house: House, *, profile: BrowserContext | None = None, url: str = ""
 ) -> AsyncIterator[Visitor]:
-    """Open the page in a fresh browser profile."""
-    size: ViewportSize = {"width": width_px, "height": height_px}
-    profile = await house.browser.new_context(locale=locale, viewport=size)
-    profile.set_default_timeout(10_000)
+    """Open the page anew."""
+    visitor = Visitor(await (profile or house.profile).new_page())
+    visitor.watch()
     try:
-        visitor = Visitor(await profile.new_page())
-        visitor.watch()
         await visitor.page.goto(url or house.chat.url)
         await visitor.page.locator(".welcome").wait_for()
         await visitor.page.locator(".panel").wait_for()
         yield visitor
+    finally:
+        await visitor.page.close()
+
+
+@asynccontextmanager
+async def open_profile(
+    browser: Browser, *, locale: str = "en-US", width_px: int = 1280, height_px: int = 800
+) -> AsyncIterator[BrowserContext]:
+    """A browser with this language and size; its pages share a cache."""
+    size: ViewportSize = {"width": width_px, "height": height_px}
+    profile = await browser.new_context(locale=locale, viewport=size)
+    profile.set_default_timeout(10_000)
+    try:
+        yield profile
     finally:
         await profile.close()
 
@@ -133,9 +147,9 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
         async with async_playwright() as playwright:
             browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
             try:
-                async with room.running():
+                async with room.running(), open_profile(browser) as profile:
                     await chat.open()
-                    yield House(room, chat, browser)
+                    yield House(room, chat, browser, profile)
             finally:
                 await browser.close()
                 await chat.close()
@@ -143,6 +157,5 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def visitor(house: House) -> AsyncIterator[Visitor]:
-    """An English person at a desktop machine."""
     async with arrive(house) as visitor:
         yield visitor

@@ -6,7 +6,7 @@ import pytest
 
 from bot.words.page import page as word
 from engine.request import RenderRequest
-from tests.integration.web.conftest import STEP_S, House, Visitor, arrive
+from tests.integration.web.conftest import STEP_S, House, Visitor, arrive, open_profile
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
@@ -151,7 +151,10 @@ async def test_two_jobs_of_one_page_both_arrive(visitor: Visitor) -> None:
 
 
 async def test_a_chinese_browser_reads_chinese_and_may_switch(house: House) -> None:
-    async with arrive(house, locale="zh-CN") as visitor:
+    async with (
+        open_profile(house.browser, locale="zh-CN") as profile,
+        arrive(house, profile=profile) as visitor,
+    ):
         welcome = visitor.page.locator(".welcome h2")
         assert await welcome.inner_text() == word("welcome", "zh-CN") != word("welcome", "en")
         assert await visitor.page.get_attribute("#message textarea", "placeholder") == word(
@@ -247,8 +250,35 @@ async def test_a_picture_is_shown_to_its_own_page_only(visitor: Visitor) -> None
     assert await status(source, Host="evil.example") == 400
 
 
+async def test_the_browser_itself_refuses_other_machines(house: House, visitor: Visitor) -> None:
+    answer = await visitor.page.request.get(house.chat.url)
+    policy = answer.headers["content-security-policy"]
+
+    assert "default-src 'self'" in policy
+    assert "http" not in policy
+    assert "frame-ancestors 'none'" in policy
+    failed = "() => fetch('http://127.0.0.2:9/').then(() => 'sent', error => String(error))"
+    assert "Failed to fetch" in await visitor.page.evaluate(failed)
+    assert any("Content Security Policy" in complaint for complaint in visitor.complaints)
+
+
+async def test_the_weight_belongs_to_a_named_lora(visitor: Visitor) -> None:
+    weight = visitor.page.locator("#weight input[type=number]")
+    await visitor.page.click("#options button")
+    assert await weight.is_disabled()
+
+    await visitor.page.click("#lora input")
+    await visitor.page.get_by_role("option", name="Sugar face").click()
+    await visitor.page.wait_for_function(
+        "document.querySelector('#weight input[type=number]').value === '0.8'"
+    )
+
+    assert await weight.is_enabled()
+
+
 async def test_a_phone_needs_no_sideways_scrolling(house: House) -> None:
-    async with arrive(house, width_px=390, height_px=844) as visitor:
+    phone = open_profile(house.browser, width_px=390, height_px=844)
+    async with phone as profile, arrive(house, profile=profile) as visitor:
         await visitor.page.click("#options button")
         await visitor.say("a face on a phone")
         await visitor.pictures.first.wait_for()
