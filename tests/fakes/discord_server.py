@@ -6,7 +6,6 @@ every request that the vendor would not have understood (``problems``). Faults a
 
 import asyncio
 import itertools
-import json
 import re
 import time
 from collections.abc import Awaitable, Callable
@@ -17,50 +16,12 @@ from aiohttp import web
 
 from tests.fakes import discord_payloads as payloads
 from tests.fakes.discord_gateway import FakeGateway, until
+from tests.fakes.discord_http import PREFIX, Fault, Refused, Request, as_json, faulty, read_request
 from tests.fakes.discord_schema import Schema
 
-PREFIX = "/api/v10"
 DISCORD_EPOCH_MS = 1_420_070_400_000
 TOKEN = "a-bot-token"
 DEFERRED, MESSAGE, SUGGESTIONS = (5, 6), 4, 8
-
-
-class Refused(Exception):
-    """An answer with Discord's own error code."""
-
-    def __init__(self, status: int, code: int, text: str = "refused") -> None:
-        super().__init__(text)
-        self.status, self.code, self.text = status, code, text
-
-
-@dataclass
-class Fault:
-    """The next ``times`` requests whose path contains ``part`` get this answer instead.
-
-    Attributes:
-        after: The request is carried out first; only its answer is lost.
-        retry_after_s: For status 429.
-        delay_s: Waits before anything else.
-    """
-
-    method: str
-    part: str
-    status: int
-    code: int = 0
-    times: int = 1
-    after: bool = False
-    retry_after_s: float = 0.0
-    delay_s: float = 0.0
-
-
-@dataclass
-class Request:
-    method: str
-    path: str
-    query: dict[str, str]
-    body: Any
-    files: dict[str, bytes]
-    authorization: str
 
 
 @dataclass
@@ -196,7 +157,7 @@ class FakeDiscord:
     # What the bot asks for.
 
     async def _serve(self, http: web.Request) -> web.Response:
-        request = await _read(http)
+        request = await read_request(http)
         self.requests.append(request)
         if self.schema is not None:
             self.problems += self.schema.problems(
@@ -205,14 +166,14 @@ class FakeDiscord:
         fault = self._fault(request)
         if fault is not None and not fault.after:
             await asyncio.sleep(fault.delay_s)
-            return _faulty(fault)
+            return faulty(fault)
         try:
             answer = await self._route(request)
         except Refused as refused:
-            return _json({"code": refused.code, "message": refused.text}, refused.status)
+            return as_json({"code": refused.code, "message": refused.text}, refused.status)
         if fault is not None:
-            return _faulty(fault)
-        return web.Response(status=204) if answer is None else _json(answer)
+            return faulty(fault)
+        return web.Response(status=204) if answer is None else as_json(answer)
 
     def _fault(self, request: Request) -> Fault | None:
         for fault in self.faults:
@@ -378,25 +339,6 @@ _ROUTES: tuple[tuple[str, str, Route], ...] = (
 )
 
 
-async def _read(http: web.Request) -> Request:
-    body: Any = None
-    files: dict[str, bytes] = {}
-    if http.content_type == "multipart/form-data":
-        form = await http.post()
-        body = json.loads(str(form["payload_json"]))
-        files = {name: part.file.read() for name, part in form.items() if isinstance(part, web.FileField)}
-    elif http.can_read_body:
-        body = json.loads(await http.read())
-    return Request(
-        http.method,
-        http.path.removeprefix(PREFIX),
-        dict(http.query),
-        body,
-        files,
-        http.headers.get("Authorization", ""),
-    )
-
-
 def _command(name: str, options: dict[str, Any], focused: str = "") -> dict[str, Any]:
     types = {bool: 5, int: 4, float: 10, str: 3}
     given = [
@@ -408,18 +350,3 @@ def _command(name: str, options: dict[str, Any], focused: str = "") -> dict[str,
     if below:
         given = [{"name": below, "type": 1, "options": given}]
     return {"id": "900000000000000099", "name": top, "type": 1, "options": given}
-
-
-def _json(data: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    # discord.py reads JSON only where the type stands alone, as Discord writes it
-    return web.Response(
-        body=json.dumps(data).encode(), status=status, content_type="application/json", headers=headers
-    )
-
-
-def _faulty(fault: Fault) -> web.Response:
-    body: dict[str, Any] = {"code": fault.code, "message": "a fault of the test"}
-    if fault.status != 429:
-        return _json(body, fault.status)
-    limited = {"retry_after": fault.retry_after_s, "global": False}
-    return _json(body | limited, 429, {"Via": "1.1 fake", "Retry-After": str(fault.retry_after_s)})

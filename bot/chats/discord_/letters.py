@@ -60,9 +60,10 @@ class Letter:
 
 def plain(text: str) -> str:
     """The text as it reads, whatever people wrote in it; cut to what one message takes."""
-    cut = text
-    while len(said := _escaped(cut)) > MAX_CHARS:
-        cut = cut[: len(cut) - max(1, (len(said) - MAX_CHARS) // 2)].rstrip() + "…"
+    kept, said = len(text), _escaped(text)
+    while len(said) > MAX_CHARS:
+        kept = kept * MAX_CHARS // len(said)  # always fewer than before
+        said = _escaped(text[:kept].rstrip() + "…")
     return said
 
 
