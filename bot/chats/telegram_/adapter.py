@@ -45,13 +45,13 @@ class TelegramConfig:
 
     Attributes:
         base_url: Where the Bot API is, up to the token; likewise ``base_file_url`` for files.
-        proxy: ``http://…`` or ``socks5://…``; empty for none.
+        proxy: ``http://…`` or ``socks5://…``, perhaps with a password; empty for none.
     """
 
     token: str = field(repr=False)
     base_url: str = "https://api.telegram.org/bot"
     base_file_url: str = "https://api.telegram.org/file/bot"
-    proxy: str = ""
+    proxy: str = field(default="", repr=False)
 
 
 class TelegramChat:

@@ -119,3 +119,4 @@ async def test_the_token_and_the_prompt_never_reach_the_log(
     assert TOKEN[:-1] not in lines.getvalue()
     assert "private fox" not in lines.getvalue()
     assert TOKEN not in repr(TelegramConfig(TOKEN))
+    assert "secret" not in repr(TelegramConfig(TOKEN, proxy="http://host:secret@127.0.0.1"))
