@@ -53,6 +53,7 @@ def test_nothing_said_means_no_lora_the_native_size_and_a_new_seed() -> None:
         ((LoraWish("anime"),), (ANIME,)),
         ((LoraWish("Sugar Face", 0.3),), (LoraChoice("sugar", "a" * 64, 0.3),)),
         ((LoraWish("糖面部"),), (SUGAR,)),
+        ((LoraWish("", 0.6),), (LoraChoice("sugar", "a" * 64, 0.6),)),
         ((LoraWish("none"),), ()),
         ((LoraWish("NONE"), LoraWish("anime")), ()),
         ((LoraWish("anime"), LoraWish("sugar", 1.0), LoraWish("anime", 0.5)),
@@ -63,6 +64,10 @@ def test_the_commands_own_loras_go_before_the_default(
     wishes: tuple[LoraWish, ...], loras: tuple[LoraChoice, ...]
 ) -> None:
     assert recipe_of(Draw(prompt="a", loras=wishes), LoraWish("sugar")).loras == loras
+
+
+def test_a_weight_alone_where_there_is_no_default_is_ignored() -> None:
+    assert recipe_of(Draw(prompt="a", loras=(LoraWish("", 0.6),))).loras == ()
 
 
 def test_an_unknown_lora_is_refused_with_the_nearest_names() -> None:

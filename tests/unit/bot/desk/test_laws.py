@@ -1,0 +1,254 @@
+"""The laws of jobs and money, whatever happens in whatever order, against a small model of them.
+
+accepted = waiting + ended · one charge a job, at most one refund · charges − refunds = pictures ·
+sum of the ledger = credits · every ended job has one parcel, a waiting one none
+"""
+
+import asyncio
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from bot.commands.values import Cancel, Draw
+from bot.desk.drawing import MAX_ATTEMPTS
+from bot.desk.files import save_pictures
+from bot.desk.outcomes import CancelAsked, JobState, Receipt
+from bot.errors import AlreadyEnded, NoCreditsLeft, NothingToCancel, TooManyWaiting
+from bot.policy.rules import Rules
+from bot.store.rows import JobRow
+from engine.request import FailReason, Picture
+from tests.fakes.clock import FakeClock
+from tests.fakes.renderer import tiny_png
+from tests.fakes.room import Room, a_visit, open_room
+
+RULES = Rules(daily_credits=6, max_waiting=3)
+PEOPLE = ("ann", "ben", "cleo")
+
+
+@dataclass
+class Job:
+    """What the model knows of a job; a picture costs one credit here."""
+
+    person: str
+    count: int
+    state: str = "queued"
+    attempt: int = 0
+    pictures: int = 0
+    cancel_asked: bool = False
+
+    @property
+    def waits(self) -> bool:
+        return self.state in ("queued", "running")
+
+
+@dataclass
+class Model:
+    """The laws in forty lines."""
+
+    jobs: dict[str, Job] = field(default_factory=dict)
+    credits: dict[str, int] = field(default_factory=dict)
+    renewed: dict[str, int] = field(default_factory=dict)
+
+    def end(self, job: Job, state: str, pictures: int) -> None:
+        job.state, job.pictures = state, pictures
+        self.credits[job.person] += job.count - pictures
+
+    def take_back(self, job: Job) -> None:
+        if job.cancel_asked:
+            self.end(job, "cancelled", 0)
+        elif job.attempt >= MAX_ATTEMPTS:
+            self.end(job, "failed", 0)
+        else:
+            job.state = "queued"
+
+
+class Laws(RuleBasedStateMachine):
+    """Drives the real desk and store step by step, and the model beside them."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.folder = Path(tempfile.mkdtemp(prefix="sugarbot-laws-"))
+        self.clock, self.model = FakeClock(), Model()
+        self.stale: list[JobRow] = []  # claims of earlier tries, whose answers may come late
+        self.event = 0
+        self.origins: dict[str, tuple[str, str]] = {}
+        self.do(self.open())
+
+    def do(self, work: Any) -> Any:
+        return self.loop.run_until_complete(work)
+
+    async def open(self) -> None:
+        self.opening = open_room(self.folder, clock=self.clock, rules=RULES)
+        self.room: Room = await self.opening.__aenter__()
+        self.drawing = self.room.desk._drawing
+        await self.drawing.recover()
+
+    def job_in(self, data: st.DataObject, state: str) -> str:
+        return data.draw(st.sampled_from([key for key, job in self.model.jobs.items() if job.state == state]))
+
+    def any_is(self, state: str) -> bool:
+        return any(job.state == state for job in self.model.jobs.values())
+
+    def row(self, job_id: str) -> JobRow:
+        job = self.do(self.room.store.jobs.find(job_id))
+        assert isinstance(job, JobRow)
+        return job
+
+    def drawn(self, job_id: str, count: int) -> list[Picture]:
+        return [Picture(n, n, 8, 8, tiny_png(n)) for n in range(count)]
+
+    @rule(person=st.sampled_from(PEOPLE), count=st.integers(1, 4))
+    def accept(self, person: str, count: int) -> None:
+        self.event += 1
+        model = self.model
+        today = self.clock() // 86_400_000
+        credits = model.credits.get(person, 0)
+        if model.renewed.get(person, -1) < today:
+            credits = max(credits, RULES.daily_credits)
+        waiting = sum(job.waits and job.person == person for job in model.jobs.values())
+        expected: type | tuple[type, ...] = Receipt
+        if waiting >= RULES.max_waiting:
+            expected = TooManyWaiting
+        elif credits < count:
+            expected = NoCreditsLeft
+        visit = a_visit(f"event {self.event}", person)
+        try:
+            answer: object = self.do(self.room.desk.handle(Draw(prompt="a", count=count), visit))
+        except (TooManyWaiting, NoCreditsLeft) as refusal:
+            answer = refusal
+        assert isinstance(answer, expected)
+        if isinstance(answer, Receipt):
+            model.jobs[answer.job_id] = Job(person, count)
+            model.credits[person], model.renewed[person] = credits - count, today
+            self.origins[answer.job_id] = (visit.event_id, person)
+
+    @precondition(lambda self: self.model.jobs)
+    @rule(data=st.data())
+    def repeat(self, data: st.DataObject) -> None:
+        job_id = data.draw(st.sampled_from(sorted(self.model.jobs)))
+        event_id, person = self.origins[job_id]
+        receipt = self.do(self.room.desk.handle(Draw(prompt="b", count=4), a_visit(event_id, person)))
+        assert (receipt.job_id, receipt.repeated) == (job_id, True)
+
+    @precondition(lambda self: self.any_is("queued") and not self.any_is("running"))
+    @rule(data=st.data())
+    def claim(self, data: st.DataObject) -> None:
+        job_id = self.job_in(data, "queued")
+        self.do(self.room.store.jobs.claim(job_id, self.drawing._lease, self.clock()))
+        job = self.model.jobs[job_id]
+        job.state, job.attempt = "running", job.attempt + 1
+
+    @precondition(lambda self: self.any_is("running"))
+    @rule(data=st.data(), drawn=st.integers(0, 4), failed=st.booleans())
+    def end(self, data: st.DataObject, drawn: int, failed: bool) -> None:
+        job_id = self.job_in(data, "running")
+        job, row = self.model.jobs[job_id], self.row(job_id)
+        drawn = min(drawn, job.count) if failed else job.count
+        pictures = save_pictures(job_id, self.drawn(job_id, drawn), self.folder / "pictures")
+        state, fail = (JobState.FAILED, FailReason.BLANK_PICTURE) if failed else (JobState.DONE, None)
+        refund = self.do(self.drawing._ending.end(row, state, fail=fail, pictures=pictures))
+        assert refund == job.count - drawn
+        self.model.end(job, state, drawn)
+        self.stale.append(row)
+
+    @precondition(lambda self: self.any_is("running"))
+    @rule(data=st.data())
+    def lose_the_worker(self, data: st.DataObject) -> None:
+        job_id = self.job_in(data, "running")
+        row = self.row(job_id)
+        self.do(self.drawing._take_back(row, []))
+        self.model.take_back(self.model.jobs[job_id])
+        self.stale.append(row)
+
+    @precondition(lambda self: self.stale)
+    @rule(data=st.data())
+    def finish_late(self, data: st.DataObject) -> None:
+        row = data.draw(st.sampled_from(self.stale))
+        pictures = save_pictures(row.id, self.drawn(row.id, row.count), self.folder / "pictures")
+        assert self.do(self.drawing._ending.end(row, JobState.DONE, pictures=pictures)) is None
+
+    @rule(person=st.sampled_from(PEOPLE), newest=st.booleans(), data=st.data())
+    def cancel(self, person: str, newest: bool, data: st.DataObject) -> None:
+        own = [key for key, job in self.model.jobs.items() if job.person == person]
+        waiting = [key for key in own if self.model.jobs[key].waits]
+        job_id = "" if newest or not own else data.draw(st.sampled_from(own))
+        meant = job_id or (waiting[-1] if waiting else "")
+        try:
+            answer: object = self.do(self.room.desk.handle(Cancel(job_id), a_visit("cancel", person)))
+        except (AlreadyEnded, NothingToCancel) as refusal:
+            answer = refusal
+        if not meant:
+            assert isinstance(answer, NothingToCancel)
+        elif not (job := self.model.jobs[meant]).waits:
+            assert isinstance(answer, AlreadyEnded)
+        elif job.state == "running":
+            assert answer == CancelAsked(meant, was_running=True)
+            job.cancel_asked = True
+        else:
+            assert answer == CancelAsked(meant, was_running=False, refund=job.count)
+            self.model.end(job, "cancelled", 0)
+
+    @rule(clean=st.booleans())
+    def restart(self, clean: bool) -> None:
+        running = [job for job in self.model.jobs.values() if job.state == "running"]
+        self.stale += [self.row(key) for key, job in self.model.jobs.items() if job.state == "running"]
+        if clean:
+            self.do(self.room.store.jobs.put_back_leased(self.drawing._lease))
+            for job in running:
+                job.state, job.attempt = "queued", job.attempt - 1
+        self.do(self.opening.__aexit__(None, None, None))
+        self.do(self.open())
+        if not clean:
+            for job in running:
+                self.model.take_back(job)
+
+    @rule(hours=st.integers(-3, 30))
+    def let_time_pass(self, hours: int) -> None:
+        self.clock.advance(seconds=3_600 * hours)
+
+    @invariant()
+    def the_laws_hold(self) -> None:
+        if hasattr(self, "room"):
+            self.do(self.check())
+
+    async def check(self) -> None:
+        ask, jobs = self.room.store._database._run, self.model.jobs
+        rows = {row["id"]: row for row in await ask("SELECT * FROM job")}
+        assert {key: (row["state"], row["attempt"]) for key, row in rows.items()} == {
+            key: (job.state, job.attempt) for key, job in jobs.items()
+        }
+        pictures = {row[0]: row[1] for row in await ask("SELECT job, count(*) FROM picture GROUP BY job")}
+        assert pictures == {key: job.pictures for key, job in jobs.items() if job.pictures}
+        money = {row[0]: row[1] for row in await ask("SELECT job, sum(credits) FROM ledger GROUP BY job")}
+        kept = {key: job.count if job.waits else job.pictures for key, job in jobs.items()}
+        assert {key: -total for key, total in money.items() if key} == kept
+        accounts = await ask(
+            "SELECT user_id, credits, (SELECT sum(credits) FROM ledger WHERE person = account.person) "
+            "FROM account JOIN identity USING (person)"
+        )
+        assert {row[0]: row[1] for row in accounts} == self.model.credits
+        assert all(row[1] == row[2] for row in accounts)
+        assert {row[0] for row in await ask("SELECT job FROM outbox")} == {
+            key for key, job in jobs.items() if not job.waits
+        }
+        waiting = {key for key, job in jobs.items() if job.state == "queued"}
+        assert waiting <= set(self.room.desk._line.queue())
+
+    def teardown(self) -> None:
+        if hasattr(self, "room"):
+            self.do(self.opening.__aexit__(None, None, None))
+            self.loop.close()
+            shutil.rmtree(self.folder)
+
+
+TestLaws = Laws.TestCase
+TestLaws.settings = settings(
+    max_examples=50, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+)
