@@ -75,10 +75,6 @@ async def open_house(
         model = await asyncio.to_thread(find_model, config)
         folders = [built_in_lora_folder(model), config.lora_dir]
         shelf = await asyncio.to_thread(read_shelf, folders, model)
-        for refused in shelf.rejected:
-            log.warning(
-                "lora refused", lora=refused.name, why=words.explain(refused.error, settings.language)
-            )
         costs = await asyncio.to_thread(CostBook.load, settings.data_dir / "cost.json")
         host = Host(config)
         rooms.push_async_callback(host.close)

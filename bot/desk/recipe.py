@@ -3,6 +3,7 @@
 Pure but for the seed's randomness; the chat's default LoRA is handed in.
 """
 
+from dataclasses import replace
 from random import Random
 
 from bot.commands.face import compose
@@ -44,6 +45,8 @@ class Recipes:
             NotPossible: UnknownLora, SizeNotAllowed.
         """
         wishes = draw.loras or ((default,) if default else ())
+        if wishes and not wishes[0].name:  # a weight without a name is for the default, if there is one
+            wishes = (replace(default, weight=wishes[0].weight),) if default else ()
         if any(wish.name.casefold() == NONE for wish in wishes):
             wishes = ()
         loras, triggers = self._pin(wishes)
