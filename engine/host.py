@@ -56,7 +56,7 @@ class Host:
     def __init__(self, config: EngineConfig, module: str = "engine.worker") -> None:
         self._config = config
         self._module = module
-        self._worker: _Worker | None = None
+        self._worker: _Worker | None = None  # the newest, also after it was lost
         self._info: WorkerInfo | None = None
         self._held_bytes = 0
         self._is_up = asyncio.Event()
@@ -130,7 +130,7 @@ class Host:
             await asyncio.wait([self._keeper])
         if self._worker is not None:
             await self._worker.end(ask=True)
-        self._forget_worker()
+        self._mark_down()
 
     async def _draw(
         self, worker: "_Worker", job: "_Job", listen: Callable[[Event], None]
@@ -145,7 +145,7 @@ class Host:
             outcome = await self._outcome(worker, request, listen)
         except WorkerLost:
             if self._worker is worker:
-                self._forget_worker()  # at once, so that the next job does not meet it
+                self._mark_down()  # at once, so that the next job does not meet it
             raise
         except BaseException:  # our task was cancelled, or the listener failed
             worker.send(wire.Cancel(request.job_id, request.attempt))
@@ -170,7 +170,10 @@ class Host:
                 return event
 
     async def _start_worker(self) -> "_Worker":
-        worker = await _Worker.spawn(self._module)
+        try:
+            worker = await _Worker.spawn(self._module)
+        except OSError as error:
+            raise WorkerNotReady(f"The worker process could not be started: {error}.") from error
         try:
             worker.info = await worker.ready(self._config)
         except BaseException:
@@ -186,7 +189,7 @@ class Host:
         pause_s = FIRST_PAUSE_S
         while True:
             await worker.is_lost.wait()
-            self._forget_worker()
+            self._mark_down()
             status = await worker.end(ask=False)
             log.error("worker ended", pid=worker.info.pid, status=status)
             if worker.has_drawn:
@@ -199,9 +202,9 @@ class Host:
                 except (ModelError, WorkerNotReady) as error:
                     log.error("worker not restarted", detail=str(error), next_try_s=pause_s)
 
-    def _forget_worker(self) -> None:
+    def _mark_down(self) -> None:
         self._is_up.clear()
-        self._worker, self._info, self._held_bytes = None, None, 0
+        self._info, self._held_bytes = None, 0
 
 
 @dataclass(eq=False, slots=True)
@@ -238,24 +241,21 @@ class _Worker:
         """Start the process, with one end of a socket pair as its only open file.
 
         Raises:
-            WorkerNotReady: The system refused another process.
+            OSError: The system refused another process or socket.
         """
         ours, theirs = socket.socketpair()
         with theirs:
             reader, writer = await asyncio.open_connection(sock=ours)
             with contextlib.ExitStack() as unless_started:
                 unless_started.callback(writer.close)
-                try:
-                    process = await asyncio.create_subprocess_exec(
-                        sys.executable, "-m", module, str(theirs.fileno()),
-                        pass_fds=[theirs.fileno()],
-                        stdin=asyncio.subprocess.DEVNULL,
-                        stdout=asyncio.subprocess.PIPE,
-                        stderr=asyncio.subprocess.STDOUT,
-                        start_new_session=True,  # Ctrl-C at a terminal reaches us alone; we end it in order
-                    )  # fmt: skip
-                except OSError as error:
-                    raise WorkerNotReady(f"The worker process could not be started: {error}.") from error
+                process = await asyncio.create_subprocess_exec(
+                    sys.executable, "-m", module, str(theirs.fileno()),
+                    pass_fds=[theirs.fileno()],
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=asyncio.subprocess.STDOUT,
+                    start_new_session=True,  # Ctrl-C at a terminal reaches us alone; we end it in order
+                )  # fmt: skip
                 unless_started.pop_all()
         return cls(process, reader, writer)
 

@@ -307,6 +307,19 @@ async def test_closing_stops_the_running_job_and_refuses_the_next() -> None:
             await host.render(make_request(), lambda event: None)
 
 
+async def test_closing_right_after_a_worker_was_lost_leaves_nothing() -> None:
+    for _ in range(3):
+        async with started() as host:
+            with pytest.raises(WorkerLost):
+                await host.render(make_request(prompt="die"), lambda event: None)
+
+
+async def test_a_process_that_the_system_refuses_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with pytest.raises(WorkerNotReady, match="could not be started"):
+        await Host(CONFIG, module=FAKE).start()
+
+
 async def test_a_worker_that_neither_listens_nor_heeds_sigterm_is_killed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
