@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.errors import LoraForAnotherModel, LoraRejected
+from engine.errors import LoraForAnotherModel, LoraMissing, LoraRejected
 from engine.lora.find import Finder
 from engine.lora.formats import SHOWN, normalise
 from engine.lora.read import read_tensors
@@ -75,9 +75,8 @@ class Loras:
         state_dict = self._cache.get(choice.sha256)
         if state_dict is None:
             try:
-                pairs = normalise(read_tensors(self._finder.path_of(choice), choice), self._shapes)
+                pairs = normalise(self._read(choice), self._shapes)
             except LoraRejected as error:
-                self._finder.forget()  # what lies there is not what the shelf said
                 error.facts["name"] = choice.name
                 raise
             dtype = self._pipeline.transformer.dtype
@@ -87,6 +86,13 @@ class Loras:
                 state_dict[f"transformer.{module}.lora_B.weight"] = pair.up.to(dtype)
             self._cache.put(choice.sha256, state_dict)
         return state_dict
+
+    def _read(self, choice: LoraChoice) -> StateDict:
+        try:
+            return read_tensors(self._finder.path_of(choice), choice)
+        except LoraMissing:
+            self._finder.forget()  # the file was renamed or replaced since the shelf was read
+            return read_tensors(self._finder.path_of(choice), choice)
 
     def _require_attached(self, adapter: str, state_dict: StateDict, choice: LoraChoice) -> None:
         """Make sure that every matrix of the file takes effect at its weight; libraries may drop some."""

@@ -153,6 +153,20 @@ def test_a_lora_added_while_the_worker_runs_is_found(
     assert draw(loras=(choice,)).pngs
 
 
+def test_a_file_renamed_after_it_was_found_is_found_again(
+    draw: Any,
+    put: Callable[..., LoraChoice],
+    tensors: dict[str, torch.Tensor],
+    lora_dir: Path,
+    painter: Painter,
+) -> None:
+    choice = put("before", {key: 0.3 * tensor for key, tensor in tensors.items()})
+    painter._loras._finder.path_of(choice)
+    renamed = (lora_dir / "before.safetensors").rename(lora_dir / "after.safetensors")
+    assert draw(loras=(choice,)).pngs
+    renamed.unlink()
+
+
 def test_a_hash_that_is_nowhere_is_missing(draw: Any) -> None:
     with pytest.raises(LoraMissing) as caught:
         draw(loras=(LoraChoice("sugar", "0" * 64),))
