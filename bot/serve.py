@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from bot.chats.console_ import ConsoleChat
@@ -22,12 +23,14 @@ from bot.settings import Settings
 from bot.words import N_, text
 from engine.config import BUILT_IN
 from engine.host import Host
-from engine.request import Event, Failed, Finished, RenderRequest, Stopped, Timings
+from engine.request import Event, Failed, Finished, RenderRequest, Stopped, Timings, WorkerInfo
 
 FIRST_MESSAGE = (
     "/sugar Sugar面部，清透水光肌，微醺蜜桃腮红，薄涂裸粉唇釉，眼尾轻挑带慵懒笑意，细碎睫毛轻颤"
     " --lora sugar --seed 7"
 )
+
+people = Console(stderr=True, highlight=False)
 
 
 async def run(settings: Settings) -> int:
@@ -70,7 +73,7 @@ async def demo(settings: Settings) -> int:
         console = ConsoleChat(house.desk, out_dir=Path("out"), locale=settings.language)
         page = _page_of(house)
         async with keep_house(house, [console, page]):
-            info = await house.worker
+            info = await _loaded(house)
             answer = await console.say(FIRST_MESSAGE, user_name="a member", is_host=False)
             if answer.exit_code:
                 return answer.exit_code
@@ -171,6 +174,18 @@ def _card(house: House) -> CardView:
     )
 
 
+async def _loaded(house: House) -> WorkerInfo:
+    """Wait for the worker, with a bar where a person watches."""
+    bar = Progress(
+        TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=people, transient=True
+    )
+    with bar:
+        bar.add_task(
+            text(N_("Loading the model {name}"), house.settings.language, name=house.model.name), total=None
+        )
+        return await house.worker
+
+
 def _print_stages(locale: str, load_s: float, watch: StopWatch) -> None:
     spent = watch.timings
     table = Table(text(N_("stage"), locale), text(N_("seconds"), locale))
@@ -184,11 +199,11 @@ def _print_stages(locale: str, load_s: float, watch: StopWatch) -> None:
         (N_("the picture, end to end"), watch.whole_s),
     ):
         table.add_row(text(name, locale), f"{seconds:.2f}")
-    Console(stderr=True).print(table)
+    people.print(table)
 
 
 def _tell(sentence: str) -> None:
-    Console(stderr=True, highlight=False).print(sentence, markup=False)
+    people.print(sentence, markup=False)
 
 
 @contextlib.asynccontextmanager
