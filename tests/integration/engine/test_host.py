@@ -348,7 +348,8 @@ async def test_what_libraries_print_is_logged_line_by_line() -> None:
     assert "".join(lines[2:]) == "x" * 100_000
 
 
-async def test_the_worker_ends_when_its_host_is_killed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("prompt", ["a face", "hang"])
+async def test_the_worker_ends_when_its_host_is_killed(prompt: str) -> None:
     script = f"""
 import asyncio
 from pathlib import Path
@@ -359,7 +360,7 @@ from engine.request import RenderRequest
 async def main():
     host = Host(EngineConfig(Path("var"), Path("shelf"), model="fake", device="cpu"), module="{FAKE}")
     print((await host.start()).pid, flush=True)
-    await host.render(RenderRequest("j", 1, "a face", 512, 512, 7, 10_000), lambda event: None)
+    await host.render(RenderRequest("j", 1, "{prompt}", 512, 512, 7, 10_000), lambda event: None)
 
 asyncio.run(main())
 """
