@@ -10,6 +10,8 @@ from aiohttp import WSMsgType, web
 
 DISPATCH, HEARTBEAT, IDENTIFY, RESUME, RECONNECT, INVALID_SESSION, HELLO, ACK = 0, 1, 2, 6, 7, 9, 10, 11
 
+ELSEWHERE = "ws://127.0.0.1:9/gateway"  # a gateway that was set is kept to; nobody listens there
+
 
 @dataclass
 class Session:
@@ -126,7 +128,7 @@ class FakeGateway:
         session = Session(f"session-{len(self.identified)}")
         self._sessions[session.session_id] = session
         self._session, self._line = session, line
-        ready = {**self._ready, "session_id": session.session_id, "resume_gateway_url": self.url}
+        ready = {**self._ready, "session_id": session.session_id, "resume_gateway_url": ELSEWHERE}
         await line.send(session.add("READY", ready))
 
     async def _resume(self, line: Line, data: dict[str, Any]) -> None:

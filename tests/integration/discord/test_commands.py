@@ -295,6 +295,15 @@ async def test_buttons_work_after_a_restart(
     assert cancelled.callbacks[0] == {"type": 5, "data": {"flags": EPHEMERAL}}
 
 
+async def test_nothing_is_kept_in_memory_of_a_button(discord: FakeDiscord, chat: DiscordChat) -> None:
+    asked = await discord.slash("sugar", {"prompt": "a face"})
+    await answered(discord, asked)
+    store = chat._client._connection._view_store
+    assert discord.buttons(asked.message_id)
+    assert not store._views
+    assert not store._synced_message_views
+
+
 async def test_a_reroll_answers_with_a_message_of_its_own_as_visible_as_the_first(
     discord: FakeDiscord, chat: DiscordChat
 ) -> None:
