@@ -75,7 +75,7 @@ class Incoming:
             await self._answer(interaction, read)
         except UNREACHED as error:
             log.warning("answer not sent", interaction_id=interaction.id, error=type(error).__name__)
-        except Exception as error:
+        except Exception as error:  # the supervision point: logged with its ids, the person gets an apology
             log.exception("interaction failed", interaction_id=interaction.id, guild_id=interaction.guild_id)
             await self._apologise(interaction, error)
         finally:
@@ -87,7 +87,7 @@ class Incoming:
         try:
             command = read()
         except PersonError as error:
-            await self._say_to_person(interaction, words.explain(error, locale))
+            await _reply(interaction, words.explain(error, locale))
             return
         secret = is_secret(command, interaction)
         message_id = await self._acknowledge(interaction, secret=secret)
@@ -97,7 +97,7 @@ class Incoming:
         try:
             outcome = await self._desk.handle(command, visit_of(interaction, ref))
         except PersonError as error:
-            await self._say_to_person(interaction, words.explain(error, locale), ephemeral=secret)
+            await _replace(interaction, words.explain(error, locale), secret=secret)
             return
         await self._show(interaction, outcome, ref, locale)
 
@@ -123,19 +123,28 @@ class Incoming:
             return
         await self._delivery.show_outcome(outcome, ref, locale)
 
-    async def _say_to_person(self, interaction: Interaction, text: str, *, ephemeral: bool = True) -> None:
-        """Say something to the person alone, also where "thinking" already shows to everyone."""
-        async with asyncio.timeout(CALL_TIMEOUT_S):
-            if not interaction.response.is_done():
-                await interaction.response.send_message(plain(text), ephemeral=True, allowed_mentions=NOBODY)
-            elif ephemeral:
-                await interaction.edit_original_response(content=plain(text), allowed_mentions=NOBODY)
-            else:
-                await interaction.delete_original_response()
-                await interaction.followup.send(plain(text), ephemeral=True, allowed_mentions=NOBODY)
-
     async def _apologise(self, interaction: Interaction, error: Exception) -> None:
+        text = words.explain(error, locale_of(interaction))
         try:
-            await self._say_to_person(interaction, words.explain(error, locale_of(interaction)))
+            if interaction.response.is_done():
+                await _replace(interaction, text, secret=True)
+            else:
+                await _reply(interaction, text)
         except UNREACHED as unreached:
             log.warning("apology not sent", interaction_id=interaction.id, error=type(unreached).__name__)
+
+
+async def _reply(interaction: Interaction, text: str) -> None:
+    """Say something to the person alone, as the first and only answer."""
+    async with asyncio.timeout(ACK_TIMEOUT_S):
+        await interaction.response.send_message(plain(text), ephemeral=True, allowed_mentions=NOBODY)
+
+
+async def _replace(interaction: Interaction, text: str, *, secret: bool) -> None:
+    """Say something in place of "thinking"; to the person alone, also where that shows to everyone."""
+    async with asyncio.timeout(CALL_TIMEOUT_S):
+        if secret:
+            await interaction.edit_original_response(content=plain(text), allowed_mentions=NOBODY)
+            return
+        await interaction.delete_original_response()
+        await interaction.followup.send(plain(text), ephemeral=True, allowed_mentions=NOBODY)

@@ -118,6 +118,15 @@ async def test_an_acknowledgement_whose_answer_was_lost_is_not_lost(
     assert len(desk.handled) == 1
 
 
+async def test_a_refusal_reaches_the_person_also_when_the_acknowledgements_answer_was_lost(
+    discord: FakeDiscord, config: DiscordConfig
+) -> None:
+    discord.faults.append(Fault("POST", "/callback", 502, after=True))
+    async with opened(config, ScriptedDesk(refusing(REFUSED))):
+        asked = await discord.slash("sugar", {"prompt": "a face", "private": True})
+        assert "Not enough credits" in await answered(discord, asked)
+
+
 async def test_private_drawings_show_to_the_person_alone(discord: FakeDiscord, chat: DiscordChat) -> None:
     asked = await discord.slash("sugar", {"prompt": "a face", "private": True})
     await answered(discord, asked)

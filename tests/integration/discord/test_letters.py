@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.chats.discord_.address import Ref
@@ -15,6 +15,7 @@ PIECES = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.one_of(st.text(), st.lists(PIECES, max_size=30).map("".join)))
 def test_no_text_keeps_a_meaning(text: str) -> None:
     said = plain(text)
@@ -22,9 +23,10 @@ def test_no_text_keeps_a_meaning(text: str) -> None:
     assert not MARKUP.search(without_escapes)
 
 
-@given(st.lists(PIECES, min_size=500, max_size=3_000).map("".join))
-def test_every_text_fits_one_message(text: str) -> None:
-    assert len(plain(text)) <= MAX_CHARS
+@settings(deadline=None, max_examples=50)
+@given(st.lists(PIECES, min_size=1, max_size=20).map("".join), st.integers(1, 500))
+def test_every_text_fits_one_message(text: str, times: int) -> None:
+    assert len(plain(text * times)) <= MAX_CHARS
 
 
 def test_ordinary_text_reads_as_it_was_written() -> None:
