@@ -25,6 +25,15 @@ HERE = Path(__file__).parent
 CARD_EVERY_S = 1.5
 FRAME_S = 0.1  # at most ten updates a second reach the browser
 NATIVE = "native"
+TAKE_TEXT = """(_, ...wishes) => {
+  const box = document.querySelector("#message textarea");
+  const text = box.value;
+  box.value = "";
+  box.dispatchEvent(new Event("input"));
+  return [text, ...wishes];
+}"""
+"""Takes what stands in the box as it is sent, for Gradio's own copy may lag behind the last keys; and empties
+it at once, so that what is typed while the desk answers stays."""
 SHAPES = ("1:1", "2:3", "3:2", "9:16")
 
 
@@ -62,7 +71,6 @@ class Page:
                     lines=1, max_lines=5, container=False, show_label=False, autofocus=True, elem_id="message"
                 )
                 self.send = gr.Button(variant="primary", elem_id="send")
-                self.sent = gr.Textbox(visible=False)
             with gr.Accordion(open=False, elem_id="options") as self.options, gr.Row():
                 self.lora = gr.Dropdown(self._lora_choices(first), value="", elem_id="lora", min_width=150)
                 self.weight = gr.Slider(
@@ -88,13 +96,9 @@ class Page:
         blocks.load(self._arrive, None, spoken, **quick)
         blocks.unload(self._leave)
         self.language.input(self._speak, self.language, spoken, **quick)
-        # The browser empties the box before the desk answers: what is typed meanwhile stays.
-        taken = gr.on(
-            [self.box.submit, self.send.click], None, self.box, [self.sent, self.box],
-            js="text => [text, '']", trigger_mode="multiple", **quick,
-        )  # fmt: skip
-        wishes = [self.lora, self.weight, self.shape, self.count]
-        said = taken.then(self._say, [self.sent, *wishes], self.talk, trigger_mode="multiple", **quick)
+        typed = [self.box, self.lora, self.weight, self.shape, self.count]
+        asked = [self.box.submit, self.send.click]
+        said = gr.on(asked, self._say, typed, self.talk, js=TAKE_TEXT, trigger_mode="multiple", **quick)
         said.then(**stream)
         self.talk.click(self._press, None, self.talk, trigger_mode="multiple", **quick).then(**stream)
         self.talk.select(self._example, None, self.box, **quick)
