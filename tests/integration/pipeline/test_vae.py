@@ -1,0 +1,51 @@
+"""Latents become pixels, whole or in tiles."""
+
+import numpy as np
+import pytest
+import torch
+
+from engine.zimage import vae as vae_module
+from engine.zimage.painter import Painter
+from engine.zimage.vae import decode
+
+LATENTS = torch.randn(1, 16, 24, 16, generator=torch.Generator().manual_seed(3))
+
+
+def test_pixels_are_bytes_of_the_pictures_shape(painter: Painter) -> None:
+    pixels, is_finite = decode(painter._pipeline.vae, LATENTS)
+    assert (pixels.shape, pixels.dtype, is_finite) == ((192, 128, 3), np.uint8, True)
+
+
+def test_tiles_are_used_for_one_picture_and_then_no_more(
+    painter: Painter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vae = painter._pipeline.vae
+    before = vae.use_tiling, vae.tile_sample_min_size, vae.tile_latent_min_size
+    whole, _ = decode(vae, LATENTS)
+    monkeypatch.setattr(vae_module, "TILE_PX", 64)  # small enough that this picture needs several
+    tiled, _ = decode(vae, LATENTS, in_tiles=True)
+    assert tiled.shape == whole.shape
+    assert not np.array_equal(tiled, whole)
+    assert (vae.use_tiling, vae.tile_sample_min_size, vae.tile_latent_min_size) == before
+    assert np.array_equal(decode(vae, LATENTS)[0], whole)
+
+
+def test_a_failing_tile_leaves_the_decoder_as_it_was(
+    painter: Painter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(latents: torch.Tensor, **options: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    vae = painter._pipeline.vae
+    before = vae.use_tiling, vae.tile_sample_min_size
+    monkeypatch.setattr(vae, "decode", fail)
+    with pytest.raises(torch.OutOfMemoryError):
+        decode(vae, LATENTS, in_tiles=True)
+    assert (vae.use_tiling, vae.tile_sample_min_size) == before
+
+
+def test_one_value_that_is_not_finite_is_noticed(painter: Painter) -> None:
+    latents = LATENTS.clone()
+    latents[0, 3, 2, 2] = float("nan")
+    _, is_finite = decode(painter._pipeline.vae, latents)
+    assert not is_finite
