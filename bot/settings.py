@@ -87,12 +87,15 @@ Token = Annotated[
     AfterValidator(_one_word),
     _must_be("the bot's token, one word without quotes", "…", repr=False),
 ]
+HttpProxy = Annotated[  # discord.py's aiohttp speaks no SOCKS
+    str,
+    _url("http", "https"),
+    _must_be("an http or https address", "http://127.0.0.1:1080", repr=False),  # may hold a password
+]
 Proxy = Annotated[
     str,
     _url("http", "https", "socks5"),
-    _must_be(
-        "an http, https or socks5 address", "socks5://127.0.0.1:1080", repr=False
-    ),  # may hold a password
+    _must_be("an http, https or socks5 address", "socks5://127.0.0.1:1080", repr=False),  # likewise
 ]
 Folder = Annotated[Path, _must_be("a folder", "/srv/sugarbot")]
 
@@ -125,7 +128,7 @@ class DiscordSettings(_Section):
     gateway: Annotated[
         str, _url("ws", "wss"), _must_be("a ws or wss address, or empty", "wss://gateway.discord.gg")
     ] = ""
-    proxy: Proxy = ""
+    proxy: HttpProxy = ""
 
 
 class TelegramSettings(_Section):

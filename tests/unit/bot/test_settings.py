@@ -30,13 +30,13 @@ max_waiting = 4             # jobs one person may have waiting at once
 # token = "…"               # better: the environment variable DISCORD_TOKEN, or DISCORD_TOKEN_FILE
 api_base = "https://discord.com/api/v10"
 gateway = ""                # empty: asked from the API
-proxy = ""                  # http://, https:// or socks5://
+proxy = ""                  # http:// or https://
 
 [telegram]
 # token = "…"               # better: the environment variable TELEGRAM_TOKEN, or TELEGRAM_TOKEN_FILE
 base_url = "https://api.telegram.org/bot"
 base_file_url = "https://api.telegram.org/file/bot"
-proxy = ""
+proxy = ""                  # http://, https:// or socks5://
 
 [web]
 enabled = true
@@ -183,7 +183,8 @@ def test_no_problem_repeats_a_secret(environ: dict[str, str]) -> None:
         ('discord.api_base = ""', ["discord.api_base", "http"]),
         ('discord.api_base = "discord.com"', ["discord.api_base"]),
         ('discord.gateway = "https://x"', ["discord.gateway", "wss"]),
-        ('discord.proxy = "127.0.0.1:1080"', ["discord.proxy", "socks5://127.0.0.1:1080"]),
+        ('discord.proxy = "socks5://127.0.0.1:1080"', ["discord.proxy", "http://127.0.0.1:1080"]),
+        ('telegram.proxy = "127.0.0.1:1080"', ["telegram.proxy", "socks5://127.0.0.1:1080"]),
         ('telegram.proxy = "http://127.0.0.1:99999"', ["telegram.proxy"]),
         ('telegram.base_url = "file:///x"', ["telegram.base_url"]),
         ('web.host = "0.0.0.0"', ["web.host", "loopback", "127.0.0.1"]),
