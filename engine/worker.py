@@ -115,6 +115,7 @@ class _Orders:
                 os._exit(EXIT_WIRE_ERROR)
             match order:
                 case RenderRequest():
+                    self.forget(order)  # a cancel that came too late for an earlier render of this try
                     self._requests.put(order)
                 case wire.Cancel():
                     self._cancelled.add((order.job_id, order.attempt))
@@ -207,10 +208,12 @@ def _load_painter(config: EngineConfig) -> Painter:
 
 
 def main() -> None:
-    """Take the socket that the host left open, and serve it."""
+    """Take the socket that the host left open, serve it, and end at once."""
     _log_to_stderr()
     with socket.socket(fileno=int(sys.argv[1])) as connection:
-        sys.exit(run(connection, _load_painter))
+        status = run(connection, _load_painter)
+    sys.stderr.flush()
+    os._exit(status)  # there is nothing to save, and taking torch down in order costs seconds
 
 
 if __name__ == "__main__":

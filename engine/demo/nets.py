@@ -74,7 +74,7 @@ def save_pipeline(
 
 def load_pipeline(folder: Path = WEIGHTS, device: str = "cpu") -> ZImagePipeline:
     """Load the built-in model as any other Z-Image model is loaded, computing in float32."""
-    pipe = ZImagePipeline.from_pretrained(folder, dtype=torch.float32).to(device)
+    pipe = ZImagePipeline.from_pretrained(str(folder), dtype=torch.float32).to(device)
     pipe.set_progress_bar_config(disable=True)
     return pipe
 

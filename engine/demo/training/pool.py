@@ -1,10 +1,7 @@
 """Pools: drawn faces kept on the card, and the captions written for them."""
 
 import random
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
-from os import cpu_count
 
 import torch
 import torch.nn.functional as nn
@@ -88,19 +85,14 @@ class Captions:
 def write_captions(
     faces: Faces, each: int, seed: int, tokenizer: PreTrainedTokenizerFast, trigger: str = ""
 ) -> Captions:
-    """Write ``each`` captions for every face, on all processors, and cut them into tokens."""
+    """Write ``each`` captions for every face, and cut them into tokens."""
     device = faces.traits["skin"].device
     columns = {name: column.tolist() for name, column in faces.to("cpu").traits.items()}
     rows = [
         {trait.name: trait.values[columns[trait.name][index]] for trait in TRAITS} for index in range(len(faces))
     ]
-    share = 2_048
-    jobs = [(rows[start : start + share], each, seed + start, trigger) for start in range(0, len(rows), share)]
-    if len(jobs) > 1:
-        with ProcessPoolExecutor(min(16, cpu_count() or 1), mp_context=get_context("spawn")) as workers:
-            texts = [text for part in workers.map(_write, jobs) for text in part]
-    else:
-        texts = [text for job in jobs for text in _write(job)]
+    dice = random.Random(seed)
+    texts = [write_caption(values, dice, trigger=trigger).text for values in rows for _ in range(each)]
     return _sort(texts, each, tokenizer, device)
 
 
@@ -108,12 +100,6 @@ def prompt_text(prompt: str, tokenizer: PreTrainedTokenizerFast) -> str:
     """The prompt inside the chat template, as the pipeline puts it."""
     message = [{"role": "user", "content": prompt}]
     return str(tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True))
-
-
-def _write(job: tuple[list[dict[str, str]], int, int, str]) -> list[str]:
-    rows, each, seed, trigger = job
-    dice = random.Random(seed)
-    return [write_caption(values, dice, trigger=trigger).text for values in rows for _ in range(each)]
 
 
 def _sort(texts: list[str], each: int, tokenizer: PreTrainedTokenizerFast, device: torch.device) -> Captions:

@@ -8,7 +8,7 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 
 from engine.demo.nets import new_vae
-from engine.demo.training.course import Course, rate, set_rate
+from engine.demo.training.course import Course, Masters, rate, set_rate
 from engine.demo.training.pool import Pictures
 
 PEAK = 6e-4
@@ -17,25 +17,27 @@ SMALL_THINGS = 3.0  # extra weight on eyes and lips
 
 
 def train_vae(course: Course, native: list[Pictures], others: list[Pictures]) -> AutoencoderKL:
-    """Train on native pictures, every sixth step on another size; then fit scale and shift to the latents."""
-    vae = new_vae().to(course.device, memory_format=torch.channels_last)
+    """Train on native pictures, every sixth step on one other size; then fit scale and shift to the latents."""
+    torch.manual_seed(course.seed)
+    vae = new_vae().to(course.device)
     if course.is_done("vae"):
         return _fitted(vae, course.result("vae"))
     total, batch = course.plan.vae, course.plan.vae_batch
-    optimizer = torch.optim.AdamW(vae.parameters(), PEAK, betas=(0.9, 0.98), weight_decay=1e-4, fused=course.on_card)
-    for step in course.steps("vae", total, {"vae": vae, "optimizer": optimizer}):
+    masters = Masters(vae, PEAK, course.on_card)
+    torch.backends.cudnn.benchmark = True  # two sizes only, so the search pays
+    for step in course.steps("vae", total, {"masters": masters}):
         dice = random.Random(course.seed + step)
         pools = others if others and step % 6 == 5 else native
         pool = dice.choices(pools, [len(p.pixels) for p in pools])[0]
         chosen = torch.randint(len(pool.pixels), (batch,), device=course.device)
-        set_rate(optimizer, rate(step, total, PEAK, 300))
-        with torch.autocast(course.device.type, torch.bfloat16):
-            loss = _loss(vae, pool.floats(chosen), pool.weight[chosen])
-        optimizer.zero_grad(set_to_none=True)
+        set_rate(masters.optimizer, rate(step, total, PEAK, 300))
+        loss = _loss(vae, pool.floats(chosen), pool.weight[chosen])
+        vae.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
-        optimizer.step()
+        masters.step()
         course.log("vae", step, loss)
+    torch.backends.cudnn.benchmark = False
+    masters.close()
     scale, shift = _spread(vae, native[0])
     course.finish("vae", {"vae": vae.state_dict(), "scale": scale, "shift": shift, "psnr": psnr(vae, native[0])})
     return _fitted(vae, course.result("vae"))
@@ -43,9 +45,8 @@ def train_vae(course: Course, native: list[Pictures], others: list[Pictures]) ->
 
 def _loss(vae: AutoencoderKL, pictures: Tensor, weight: Tensor) -> Tensor:
     """Weighted absolute and squared error, the same of the picture's slopes, and a little KL."""
-    pictures = pictures.contiguous(memory_format=torch.channels_last)
-    spread = vae.encode(pictures).latent_dist
-    error = (vae.decode(spread.sample()).sample.float() - pictures)
+    spread = vae.encode(pictures.bfloat16()).latent_dist
+    error = vae.decode(spread.sample()).sample.float() - pictures
     care = 1 + SMALL_THINGS * nn.interpolate(weight[:, None].float() / 255, scale_factor=8, mode="bilinear")
     plain = ((error.abs() + 2 * error.square()) * care).mean() / care.mean()
     dx, dy = error.diff(dim=3).abs() * care[..., 1:], error.diff(dim=2).abs() * care[..., 1:, :]

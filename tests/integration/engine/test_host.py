@@ -115,6 +115,18 @@ async def test_a_cancelled_job_stops_between_two_steps_and_the_next_one_is_drawn
         assert isinstance(await host.render(make_request(attempt=2), lambda event: None), Finished)
 
 
+async def test_a_cancel_that_comes_too_late_does_not_stop_the_same_try_when_it_is_asked_again() -> None:
+    async with started() as host:
+
+        def cancel_at_the_end(event: Event) -> None:
+            if isinstance(event, Drawn):
+                host.cancel("j")
+
+        assert isinstance(await host.render(make_request(), cancel_at_the_end), Finished)
+        await asyncio.sleep(0.1)
+        assert isinstance(await host.render(make_request(), lambda event: None), Finished)
+
+
 async def test_a_job_cancelled_while_another_is_drawn_never_begins() -> None:
     async with started() as host:
         first = asyncio.create_task(host.render(make_request("first", count=5), lambda event: None))
