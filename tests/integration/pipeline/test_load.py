@@ -4,8 +4,10 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import diffusers
 import pytest
 import torch
+import transformers
 from diffusers import ZImagePipeline
 
 from engine.config import EngineConfig
@@ -21,6 +23,9 @@ def copy(standin: Path, tmp_path: Path) -> Path:
 
 
 def test_loading_says_nothing_on_the_terminal(standin: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    for library in (diffusers, transformers):  # as they are in a fresh process
+        library.utils.logging.set_verbosity_warning()
+        library.utils.logging.enable_progress_bar()
     load_pipeline(standin, choose_place("cpu"))
     assert capfd.readouterr() == ("", "")
 
