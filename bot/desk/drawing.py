@@ -90,7 +90,7 @@ class Drawing:
             log.warning("job found interrupted", job_id=job.id, attempt=job.attempt)
             await self._take_back(job, [])
         for job in await self._store.jobs.in_state(JobState.QUEUED):
-            self._line.add(job)
+            await self._let_wait(job)
 
     @property
     def running(self) -> tuple[str, int, int]:
@@ -191,21 +191,25 @@ class Drawing:
         return self._closing.is_set() and now is not None and not now.cancel_requested
 
     async def _take_back(self, job: JobRow, drawn: list[Picture]) -> None:
-        """The worker or this process ended under the job: again, unless a person or the count says no."""
+        """The worker or this process ended under the job: it waits again, unless that came too often."""
         now = await self._store.jobs.find(job.id)
-        cancelled = now is not None and now.cancel_requested
-        if not cancelled and job.attempt < MAX_ATTEMPTS:
+        if job.attempt < MAX_ATTEMPTS or (now is not None and now.cancel_requested):
             await self._put_back(job, uses_attempt=True)
             return
         pictures = await asyncio.to_thread(save_pictures, job.id, drawn, self._pictures_dir)
-        if cancelled:
-            await self._ending.end(job, JobState.CANCELLED, pictures=pictures)
-        else:
-            await self._ending.end(job, JobState.FAILED, fail=FailReason.WORKER_ERROR, pictures=pictures)
+        await self._ending.end(job, JobState.FAILED, fail=FailReason.WORKER_ERROR, pictures=pictures)
 
     async def _put_back(self, job: JobRow, *, uses_attempt: bool) -> None:
         async with self._store.atomic():
             if queued := await self._store.jobs.put_back(job, uses_attempt=uses_attempt):
+                await self._let_wait(queued)
+
+    async def _let_wait(self, queued: JobRow) -> None:
+        """Put a queued job into the line; one whose cancel was asked while it was drawn ends here."""
+        async with self._store.atomic():
+            if queued.cancel_requested:
+                await self._ending.end(queued, JobState.CANCELLED)
+            else:
                 self._store.after_commit(lambda: self._line.add(queued))
 
 

@@ -1,6 +1,7 @@
 """The drawing loop: what each answer of the renderer means for the job, its money and its next try."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from PIL import Image
 from bot.commands.values import Cancel, Draw, Mine
 from bot.desk import drawing
 from bot.desk.outcomes import History, JobState, Parcel, Receipt
-from engine.request import MAX_SEED, FailReason
+from engine.request import MAX_SEED, Event, FailReason, RenderRequest
 from tests.fakes.chat import FakeChat
 from tests.fakes.renderer import Act, FakeRenderer
 from tests.fakes.room import Room, a_visit, open_room, until
@@ -195,6 +196,36 @@ async def test_a_cancel_that_a_crash_interrupted_is_kept(tmp_path: Path) -> None
     await crash_while_running(tmp_path, job_ids)
     async with open_room(tmp_path) as room:
         await room.desk.handle(Cancel(), a_visit("2"))
+    async with open_room(tmp_path) as room:
+        parcel = await only_parcel(room)
+        assert (parcel.state, parcel.refund) == (JobState.CANCELLED, 1)
+        assert room.renderer.requests == []
+
+
+async def test_a_cancel_while_no_worker_starts_ends_the_job(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drawing, "NOT_READY_WAIT_S", 0.01)
+    render = room.renderer.render
+
+    async def unready(request: RenderRequest, listen: Callable[[Event], None]) -> object:
+        await room.desk.handle(Cancel(), a_visit("2"))
+        return await render(request, listen)
+
+    room.renderer.render = unready  # type: ignore[method-assign, assignment]
+    room.renderer.acts.append(Act.UNREADY)
+    await accept(room)
+    parcel = await only_parcel(room)
+    assert (parcel.state, parcel.refund) == (JobState.CANCELLED, 1)
+    assert len(room.renderer.requests) == 1
+
+
+async def test_a_cancel_that_a_cut_off_drain_left_open_is_kept(tmp_path: Path) -> None:
+    async with open_room(tmp_path, renderer=FakeRenderer([Act.HANG], step_s=60)) as room:
+        await accept(room)
+        async with room.running(drain_s=0.05):
+            await until(lambda: bool(room.renderer.running))
+            await room.desk.handle(Cancel(), a_visit("2"))
     async with open_room(tmp_path) as room:
         parcel = await only_parcel(room)
         assert (parcel.state, parcel.refund) == (JobState.CANCELLED, 1)

@@ -203,6 +203,8 @@ class Laws(RuleBasedStateMachine):
             self.do(self.room.store.jobs.put_back_leased(self.drawing._lease))
             for job in running:
                 job.state, job.attempt = "queued", job.attempt - 1
+                if job.cancel_asked:
+                    self.model.end(job, "cancelled", 0)
         self.do(self.opening.__aexit__(None, None, None))
         self.do(self.open())
         if not clean:
