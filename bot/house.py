@@ -18,6 +18,7 @@ from bot import words
 from bot.chats.contract import Chat
 from bot.desk import Desk, Renderer
 from bot.errors import PlatformUnreachable
+from bot.gauge import Gauge
 from bot.policy.rules import Rules
 from bot.settings import Settings
 from bot.store import open_store
@@ -50,7 +51,7 @@ class House:
     shelf: Shelf
     desk: Desk
     host: Host
-    probe: HeadroomProbe
+    gauge: Gauge
     worker: asyncio.Task[WorkerInfo]
 
 
@@ -94,7 +95,7 @@ async def open_house(
             clock=lambda: time.time_ns() // 1_000_000,
             default_lora=settings.engine.default_lora,
         )
-        yield House(settings, model, shelf, desk, host, probe, worker)
+        yield House(settings, model, shelf, desk, host, Gauge(probe), worker)
 
 
 @contextlib.asynccontextmanager
@@ -120,6 +121,7 @@ async def keep_house(house: House, chats: Sequence[Chat]) -> AsyncIterator[None]
             for chat in chats:
                 serving = _open_late(chat, locale) if chat in late else chat.serve()
                 work.append(group.create_task(serving, name=f"chat {chat.platform}"))
+            work.append(group.create_task(house.gauge.run(), name="gauge"))
             group.create_task(_started(house.worker), name="worker started")
             try:
                 yield

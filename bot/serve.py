@@ -158,7 +158,7 @@ def _page_of(house: House) -> WebChat:
 
 
 def _card(house: House) -> CardView:
-    headroom, glance = house.probe.read(), house.desk.glance()
+    headroom, glance = house.gauge.latest, house.desk.glance()
     info = house.host.info
     return CardView(
         name=info.device_name if info else headroom.device_name,
