@@ -34,6 +34,8 @@ log = structlog.get_logger("bot.house")
 
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 DATABASE = "sugarbot.db"
+COSTS = "cost.json"
+SAVE_COSTS_EVERY_S = 300.0  # what a crash forgets is learned again within a few pictures
 DRAIN_S = 25.0  # service managers kill after 30 s
 UNREACHABLE_WAIT_S = (5.0, 15.0, 60.0, 300.0)  # between tries to reach a platform; the last one repeats
 
@@ -52,6 +54,7 @@ class House:
     desk: Desk
     host: Host
     gauge: Gauge
+    costs: CostBook
     worker: asyncio.Task[WorkerInfo]
 
 
@@ -76,7 +79,9 @@ async def open_house(
         model = await asyncio.to_thread(find_model, config)
         folders = [built_in_lora_folder(model), config.lora_dir]
         shelf = await asyncio.to_thread(read_shelf, folders, model)
-        costs = await asyncio.to_thread(CostBook.load, settings.data_dir / "cost.json")
+        about = f"{model.name} on {config.device}"  # figures of another model or device are not used
+        costs = await asyncio.to_thread(CostBook.load, settings.data_dir / COSTS, about)
+        rooms.push_async_callback(asyncio.to_thread, costs.save, settings.data_dir / COSTS)
         host = Host(config)
         rooms.push_async_callback(host.close)
         worker = asyncio.create_task(host.start(), name="start worker")
@@ -95,7 +100,7 @@ async def open_house(
             clock=lambda: time.time_ns() // 1_000_000,
             default_lora=settings.engine.default_lora,
         )
-        yield House(settings, model, shelf, desk, host, Gauge(probe), worker)
+        yield House(settings, model, shelf, desk, host, Gauge(probe), costs, worker)
 
 
 @contextlib.asynccontextmanager
@@ -122,7 +127,8 @@ async def keep_house(house: House, chats: Sequence[Chat]) -> AsyncIterator[None]
                 serving = _open_late(chat, locale) if chat in late else chat.serve()
                 work.append(group.create_task(serving, name=f"chat {chat.platform}"))
             work.append(group.create_task(house.gauge.run(), name="gauge"))
-            group.create_task(_started(house.worker), name="worker started")
+            work.append(group.create_task(_save_costs(house), name="save costs"))
+            group.create_task(_started(house), name="worker started")
             try:
                 yield
             finally:
@@ -131,8 +137,15 @@ async def keep_house(house: House, chats: Sequence[Chat]) -> AsyncIterator[None]
                     task.cancel()
 
 
-async def _started(worker: asyncio.Task[WorkerInfo]) -> None:
-    info = await worker
+async def _save_costs(house: House) -> None:
+    while True:
+        await asyncio.sleep(SAVE_COSTS_EVERY_S)
+        await asyncio.to_thread(house.costs.save, house.settings.data_dir / COSTS)
+
+
+async def _started(house: House) -> None:
+    info = await house.worker
+    house.costs.started(info)
     log.info("worker ready", device=info.device_name, model=info.model_name, load_s=round(info.load_s, 1))
 
 

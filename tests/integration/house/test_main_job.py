@@ -48,6 +48,7 @@ async def test_messages_on_both_platforms_become_pictures_and_a_switch_changes_t
     said = (await log).decode()
 
     assert process.returncode == 0, said
+    assert (tmp_path / "cost.json").is_file(), "what the card taught is kept for the next start"
     assert pixels(by_discord) == pixels(by_telegram)
     settings, switched_to = read_settings(by_discord), read_settings(after.file)
     assert settings is not None
