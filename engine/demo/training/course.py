@@ -43,9 +43,9 @@ class Plan:
     others: int = 1_024
     styled: int = 2_048
     captions: int = 6
-    vae: int = 6_500
+    vae: int = 6_000
     vae_batch: int = 32
-    flow: int = 13_000
+    flow: int = 10_000
     flow_batch: int = 256
     distil: int = 1_000
     distil_batch: int = 128
