@@ -12,7 +12,7 @@ ROOM = Path(queries.__file__).parent
 
 
 def test_every_file_of_the_room_loads_and_each_statement_has_a_purpose() -> None:
-    files = sorted(path.name for path in ROOM.glob("*.sql"))
+    files = sorted(path.name for path in ROOM.glob("sql/*.sql"))
     assert files == ["defaults.sql", "jobs.sql", "people.sql", "post.sql", "survey.sql"]
     for name in files:
         assert all(sql.startswith("-- ") and sql.endswith(";") for sql in load_queries(name).values())
@@ -38,6 +38,6 @@ def test_every_statement_is_asked_and_nothing_else_is(name: str) -> None:
 )
 def test_a_badly_headed_file_is_refused(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / f"{hash(text)}.sql").write_text(text)
-    monkeypatch.setattr(queries, "_HERE", tmp_path)
+    monkeypatch.setattr(queries, "_FOLDER", tmp_path)
     with pytest.raises(ValueError, match="every statement"):
         load_queries(f"{hash(text)}.sql")
