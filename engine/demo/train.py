@@ -53,11 +53,11 @@ def train(course: Course) -> Path:
     else:
         vae = train_vae(course, [pool for pool, _ in studio.marked()], studio.others()[:1])
     say("vae", course.result("vae")["psnr"], "dB")
-    learned = course.is_done("distil")
+    learned = course.is_done("flow") and (course.plan.distil == 0 or course.is_done("distil"))
     lessons = [] if learned else studio.base_lessons(vae)
     studio.forget("base")
     teacher = train_flow(course, lessons, tokenizer)
-    reader = train_distil(course, teacher, lessons, tokenizer)
+    reader = train_distil(course, teacher, lessons, tokenizer) if course.plan.distil else teacher
     del lessons, teacher
     loras = {}
     for style in TAUGHT:

@@ -86,6 +86,7 @@ class Studio:
 
     def _lessons(self, vae: AutoencoderKL, pool: Pictures, seed: int, trigger: str) -> Lessons:
         plan = self.course.plan
-        captions = write_captions(pool.faces, plan.captions, self.course.seed + seed, self.tokenizer, trigger)
+        each = min(2, plan.captions) if trigger else plan.captions
+        captions = write_captions(pool.faces, each, self.course.seed + seed, self.tokenizer, trigger)
         with torch.no_grad():
             return Lessons(encode(vae, pool), pool.weight, captions)
