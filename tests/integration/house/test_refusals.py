@@ -71,9 +71,7 @@ async def test_bad_input_gets_one_clear_sentence_and_costs_nothing(
 
 
 @pytest.mark.asyncio(loop_scope="module")
-@pytest.mark.parametrize(
-    "prompt", ["🍬 a face 🍬", "وجه مبتسم", "a\nface\tsmiling", "<b>脸</b> & 'quotes'"]
-)
+@pytest.mark.parametrize("prompt", ["🍬 a face 🍬", "وجه مبتسم", "a\nface\tsmiling", "<b>脸</b> & 'quotes'"])
 async def test_odd_but_honest_text_is_a_prompt(house: House, prompt: str) -> None:
     """It is accepted; cancelled at once, its credits come back."""
     before = await credits(house)
