@@ -128,7 +128,8 @@ async def keep_house(house: House, chats: Sequence[Chat]) -> AsyncIterator[None]
                 work.append(group.create_task(serving, name=f"chat {chat.platform}"))
             work.append(group.create_task(house.gauge.run(), name="gauge"))
             work.append(group.create_task(_save_costs(house), name="save costs"))
-            group.create_task(_started(house), name="worker started")
+            # A stop does not wait for the model: a worker that still loads is ended.
+            work.append(group.create_task(_started(house), name="worker started"))
             try:
                 yield
             finally:

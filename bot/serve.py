@@ -39,7 +39,7 @@ async def run(settings: Settings) -> int:
     Raises:
         TokenMissing: No chat is set up at all.
     """
-    async with _stop_signal() as stop, open_house(settings) as house:
+    async with _until_stopped(), open_house(settings) as house:
         chats = _chats_of(house)
         if not chats:
             raise TokenMissing(platform="discord")
@@ -51,7 +51,7 @@ async def run(settings: Settings) -> int:
                             N_("The page is open at {url} – Ctrl-C ends it."), settings.language, url=chat.url
                         )
                     )
-            await stop.wait()
+            await asyncio.Event().wait()
     return 0
 
 
@@ -69,7 +69,7 @@ async def demo(settings: Settings) -> int:
     built_in = settings.engine.model_copy(update={"model": BUILT_IN, "device": "cpu", "default_lora": ""})
     settings = settings.model_copy(update={"engine": built_in})
     watch = StopWatch()
-    async with _stop_signal() as stop, open_house(settings, renderer_of=watch.on) as house:
+    async with _until_stopped(), open_house(settings, renderer_of=watch.on) as house:
         console = ConsoleChat(house.desk, out_dir=Path("out"), locale=settings.language)
         page = _page_of(house)
         async with keep_house(house, [console, page]):
@@ -79,7 +79,7 @@ async def demo(settings: Settings) -> int:
                 return answer.exit_code
             _print_stages(settings.language, info.load_s, watch)
             _tell(text(N_("The page is open at {url} – Ctrl-C ends it."), settings.language, url=page.url))
-            await stop.wait()
+            await asyncio.Event().wait()
     return 0
 
 
@@ -207,21 +207,29 @@ def _tell(sentence: str) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _stop_signal() -> AsyncIterator[asyncio.Event]:
-    """An event that the first SIGINT or SIGTERM sets; a second one ends the process at once."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
+async def _until_stopped() -> AsyncIterator[None]:
+    """Let the first SIGINT or SIGTERM cancel the block, wherever it stands; a second ends all at once."""
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    assert task is not None  # noqa: S101 - this is a coroutine
     signals = (signal.SIGINT, signal.SIGTERM)
+    is_stopped = False
 
-    def first() -> None:
-        stop.set()
+    def listen_no_more() -> None:
         for number in signals:
             loop.remove_signal_handler(number)
+
+    def stop() -> None:
+        nonlocal is_stopped
+        is_stopped = True
+        listen_no_more()
+        task.cancel()
 
     for number in signals:
-        loop.add_signal_handler(number, first)
+        loop.add_signal_handler(number, stop)
     try:
-        yield stop
+        yield
+    except asyncio.CancelledError:
+        if not is_stopped or task.uncancel():  # somebody else wants an end, too
+            raise
     finally:
-        for number in signals:
-            loop.remove_signal_handler(number)
+        listen_no_more()

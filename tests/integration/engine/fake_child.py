@@ -89,7 +89,7 @@ def misbehave(request: RenderRequest, report: Callable[[Event], None]) -> None:
 
 
 def load(config: EngineConfig) -> FakePainter:
-    match config.model:
+    match config.model.rpartition("/")[2]:
         case "incomplete":
             raise ModelIncomplete("vae is missing", missing=("vae/config.json",), folder="/nowhere")
         case "slow":

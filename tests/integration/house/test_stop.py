@@ -1,0 +1,51 @@
+"""The house is told to stop while something takes long: it neither waits for it nor forgets a job."""
+
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from bot.chats.console_ import ConsoleChat
+from bot.commands import grammar
+from bot.desk.outcomes import Address, Platform, Receipt, Visit
+from bot.house import House, keep_house, open_house
+from bot.settings import Settings, load_settings
+from engine.host import Host
+from tests.fakes.room import until
+from tests.unit.engine.folders import write_model
+
+FAKE_CHILD = "tests.integration.engine.fake_child"
+AT_ONCE_S = (
+    10.0  # a start of Python on two busy cores; a model that loads would take its start timeout, 300 s
+)
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """A bot whose worker loads its model for ever."""
+    monkeypatch.setattr("bot.house.Host", partial(Host, module=FAKE_CHILD))
+    model = write_model(tmp_path / "slow")
+    environ = {"SUGARBOT_DATA_DIR": str(tmp_path), "SUGARBOT_ENGINE__MODEL": str(model)}
+    return load_settings(environ=environ)
+
+
+async def ask(house: House) -> Receipt:
+    visit = Visit(Platform.CONSOLE, "1", "a member", Address(Platform.CONSOLE, "console", "1"))
+    receipt = await house.desk.handle(grammar.parse("/sugar a face"), visit)
+    assert isinstance(receipt, Receipt)
+    return receipt
+
+
+async def test_a_stop_does_not_wait_for_a_model_that_loads_and_its_job_waits_for_the_next_start(
+    settings: Settings,
+) -> None:
+    async with open_house(settings) as house:
+        async with keep_house(house, [ConsoleChat(house.desk)]):
+            receipt = await ask(house)
+            await until(lambda: house.desk.glance().drawing == receipt.job_id)
+            began_s = time.monotonic()
+        assert time.monotonic() - began_s < AT_ONCE_S
+        assert house.worker.cancelled()
+    async with open_house(settings) as house, keep_house(house, [ConsoleChat(house.desk)]):
+        await until(lambda: house.desk.glance().drawing == receipt.job_id)
