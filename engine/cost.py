@@ -27,7 +27,8 @@ BYTES_A_PIXEL = 2.4 * 2**30 / 1024**2
 BYTES_A_LORA = 160 * 2**20  # rank 32 on every linear of Z-Image-Turbo, bf16
 FIXED_S = 0.5
 S_A_PIXEL_STEP = 2.5e-6
-DOES_NOT_FIT = 1.1  # a size that ran out of memory is thought to need this much more
+DOES_NOT_FIT = 1.1  # what ran out of memory is thought to need this much more …
+MOST_DOUBT = 1.5  # … up to this: where other programs fill the card, jobs fail that fit it well
 FALL = 0.02  # part of an overestimate of bytes that one job takes away
 FOLLOW = 0.3  # part of an error in seconds that one job takes away
 Factor = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
@@ -49,12 +50,16 @@ class Cost:
 
 
 class _Learned(BaseModel):
-    """What the file holds: the factors, and for which model and device they hold."""
+    """What the file holds: the factors, and for which model and device they hold.
+
+    ``doubt`` comes from jobs that ran out of memory, which say that they needed more and not how much.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     about: str
     bytes_factor: Factor = 1.0
+    doubt: Annotated[float, Field(ge=1, le=MOST_DOUBT)] = 1.0
     seconds_factor: Factor = 1.0
     jobs: Annotated[int, Field(ge=0)] = 0
 
@@ -109,7 +114,7 @@ class CostBook:
     def predict(self, width_px: int, height_px: int, count: int, loras: int) -> Cost:
         """Say what a job of ``count`` pictures of this size, with ``loras`` LoRAs, will take."""
         learned = self._learned
-        above = _bytes_above_weights(width_px, height_px, loras) * learned.bytes_factor
+        above = _bytes_above_weights(width_px, height_px, loras) * learned.bytes_factor * learned.doubt
         seconds = _seconds(width_px, height_px, count, STEPS) * learned.seconds_factor
         return Cost(self._weights_bytes + round(above), seconds, learned.jobs > 0)
 
@@ -120,7 +125,7 @@ class CostBook:
             if outcome.peak_bytes and self._weights_bytes:
                 self._learn_bytes(request, max(0, outcome.peak_bytes - self._weights_bytes))
         elif isinstance(outcome, Failed) and outcome.reason is FailReason.OUT_OF_MEMORY:
-            self._change(bytes_factor=self._learned.bytes_factor * DOES_NOT_FIT)
+            self._change(doubt=min(MOST_DOUBT, self._learned.doubt * DOES_NOT_FIT))
 
     def _learn_seconds(self, request: RenderRequest, seconds: float) -> None:
         prior = _seconds(request.width_px, request.height_px, request.count, request.steps)
@@ -130,8 +135,11 @@ class CostBook:
 
     def _learn_bytes(self, request: RenderRequest, above_bytes: int) -> None:
         seen = above_bytes / _bytes_above_weights(request.width_px, request.height_px, len(request.loras))
-        known = self._learned.bytes_factor
-        self._change(bytes_factor=seen if seen > known else known - FALL * (known - seen))
+        known, doubt = self._learned.bytes_factor, self._learned.doubt
+        self._change(
+            bytes_factor=seen if seen > known else known - FALL * (known - seen),
+            doubt=doubt - FALL * (doubt - 1),
+        )
 
     def _change(self, **facts: float) -> None:
         bounded = {name: min(max(value, 1e-6), 1e6) for name, value in facts.items() if name != "jobs"}

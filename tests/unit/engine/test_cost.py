@@ -84,6 +84,18 @@ def test_running_out_of_memory_raises_the_guess() -> None:
     assert book.predict(1024, 1024, 1, 0).bytes - WEIGHTS == pytest.approx((before - WEIGHTS) * 1.1, rel=1e-6)
 
 
+def test_a_card_that_others_filled_for_a_day_does_not_teach_that_nothing_ever_fits() -> None:
+    book = make_book()
+    before = book.predict(512, 768, 1, 1).bytes
+    for _ in range(100):
+        book.learn(make_request(), Failed("j", 1, FailReason.OUT_OF_MEMORY))
+    doubtful = book.predict(512, 768, 1, 1).bytes
+    assert doubtful - WEIGHTS == pytest.approx((before - WEIGHTS) * 1.5, rel=1e-6)
+    for _ in range(300):
+        book.learn(make_request(), make_finished(peak_bytes=before))
+    assert book.predict(512, 768, 1, 1).bytes == pytest.approx(before, rel=0.01)
+
+
 @pytest.mark.parametrize("outcome", [Stopped("j", 1), Failed("j", 1, FailReason.WORKER_ERROR)])
 def test_a_job_that_did_not_finish_teaches_nothing(outcome: Stopped | Failed) -> None:
     book = make_book()
