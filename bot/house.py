@@ -81,7 +81,7 @@ async def open_house(
         shelf = await asyncio.to_thread(read_shelf, folders, model)
         about = f"{model.name} on {config.device}"  # figures of another model or device are not used
         costs = await asyncio.to_thread(CostBook.load, settings.data_dir / COSTS, about)
-        rooms.push_async_callback(asyncio.to_thread, costs.save, settings.data_dir / COSTS)
+        rooms.push_async_callback(_save_costs, costs, settings.data_dir)
         host = Host(config)
         rooms.push_async_callback(host.close)
         worker = asyncio.create_task(host.start(), name="start worker")
@@ -127,7 +127,7 @@ async def keep_house(house: House, chats: Sequence[Chat]) -> AsyncIterator[None]
                 serving = _open_late(chat, locale) if chat in late else chat.serve()
                 work.append(group.create_task(serving, name=f"chat {chat.platform}"))
             work.append(group.create_task(house.gauge.run(), name="gauge"))
-            work.append(group.create_task(_save_costs(house), name="save costs"))
+            work.append(group.create_task(_keep_costs(house), name="save costs"))
             # A stop does not wait for the model: a worker that still loads is ended.
             work.append(group.create_task(_started(house), name="worker started"))
             try:
@@ -138,10 +138,18 @@ async def keep_house(house: House, chats: Sequence[Chat]) -> AsyncIterator[None]
                     task.cancel()
 
 
-async def _save_costs(house: House) -> None:
+async def _keep_costs(house: House) -> None:
     while True:
         await asyncio.sleep(SAVE_COSTS_EVERY_S)
-        await asyncio.to_thread(house.costs.save, house.settings.data_dir / COSTS)
+        await _save_costs(house.costs, house.settings.data_dir)
+
+
+async def _save_costs(costs: CostBook, data_dir: Path) -> None:
+    """Save the book; a full disk must not end the house for what can be learned again."""
+    try:
+        await asyncio.to_thread(costs.save, data_dir / COSTS)
+    except OSError as error:
+        log.warning("cost book not saved", path=str(data_dir / COSTS), detail=str(error))
 
 
 async def _started(house: House) -> None:

@@ -5,11 +5,12 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import structlog
 
 from bot.chats.console_ import ConsoleChat
 from bot.commands import grammar
 from bot.desk.outcomes import Address, Platform, Receipt, Visit
-from bot.house import House, keep_house, open_house
+from bot.house import COSTS, House, keep_house, open_house
 from bot.settings import Settings, load_settings
 from engine.host import Host
 from tests.fakes.room import until
@@ -49,3 +50,14 @@ async def test_a_stop_does_not_wait_for_a_model_that_loads_and_its_job_waits_for
         assert house.worker.cancelled()
     async with open_house(settings) as house, keep_house(house, [ConsoleChat(house.desk)]):
         await until(lambda: house.desk.glance().drawing == receipt.job_id)
+
+
+async def test_costs_that_cannot_be_saved_end_nothing(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.house.SAVE_COSTS_EVERY_S", 0.01)
+    (tmp_path / COSTS).mkdir()  # nothing can be written there, as on a full disk
+    with structlog.testing.capture_logs() as logs:
+        async with open_house(settings) as house, keep_house(house, [ConsoleChat(house.desk)]):
+            await until(lambda: len([each for each in logs if each["event"] == "cost book not saved"]) > 1)
+            await ask(house)
