@@ -110,9 +110,10 @@ def _written(value: Given) -> str:
 
 
 def _spellings(entry: Entry) -> tuple[str, ...]:
-    """Every spelling of a command in one word; of ``lora list`` its own words and ``lora_list``."""
-    first = () if " " in entry.name else (entry.name, entry.word)
-    return (*first, *entry.words, entry.telegram_name)
+    """Every spelling of a command in one word; of ``lora list``, for one, ``lora_list`` and ``loras``."""
+    first = () if " " in entry.name else (entry.word,)
+    alone = (entry.alone.name, entry.alone.word) if entry.alone else ()
+    return (entry.joined_name, *first, *alone, *entry.words)
 
 
 _NAMED = {plain(spelling): entry for entry in COMMANDS for spelling in _spellings(entry)}

@@ -100,6 +100,22 @@ class Option:
 
 
 @dataclass(frozen=True, slots=True)
+class Alone:
+    """A second name, of one word, for a command of two words that shares the first with a host's.
+
+    Discord shows or hides all commands of one first word together, so everyone's command needs a word that
+    no host's command begins with.
+
+    Attributes:
+        name: In menus, help and text.
+        word: Its zh-CN name, likewise; lower case, as Discord demands.
+    """
+
+    name: str
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One command.
 
@@ -112,6 +128,7 @@ class Entry:
         usage: How it is typed, for help.
         makes: The command value it becomes.
         menus: The chats whose menu shows it.
+        alone: Its name outside the group of its first word.
     """
 
     name: str
@@ -123,11 +140,17 @@ class Entry:
     options: tuple[Option, ...] = ()
     right: Right = Right.EVERYONE
     menus: tuple[str, ...] = CHATS
+    alone: Alone | None = None
+
+    @property
+    def joined_name(self) -> str:
+        """The name as one word: ``lora_list``."""
+        return self.name.replace(" ", "_")
 
     @property
     def telegram_name(self) -> str:
         """The name in Telegram's menu, which knows a-z, 0-9 and _ only."""
-        return self.name.replace(" ", "_")
+        return self.alone.name if self.alone else self.joined_name
 
 
 _LORA = Option(
@@ -232,8 +255,9 @@ COMMANDS: tuple[Entry, ...] = (
         "列表",
         ("lora列表", "所有lora", "有哪些lora"),
         "Show the LoRAs there are",
-        "/lora list",
+        "/loras",
         LoraList,
+        alone=Alone("loras", "lora列表"),
     ),
     Entry(
         "lora switch",
@@ -296,6 +320,7 @@ def entry_of(command: Command) -> Entry:
     return _BY_TYPE[type(command)]
 
 
-def telegram_menu() -> tuple[Entry, ...]:
-    """The rows of Telegram's menu, in order."""
-    return tuple(entry for entry in COMMANDS if "telegram" in entry.menus)
+def telegram_menu(*, for_host: bool) -> tuple[Entry, ...]:
+    """The rows of Telegram's menu, in order: everyone's, and for a host the hosts' too."""
+    shown = (entry for entry in COMMANDS if "telegram" in entry.menus)
+    return tuple(entry for entry in shown if for_host or entry.right is Right.EVERYONE)

@@ -34,7 +34,7 @@ SENTENCES: dict[type[Exception], str] = {
     ),
     errors.NotYours: N_("Job {job_id} is someone else's. /mine shows yours."),
     errors.NotPossible: N_("That isn't possible right now. Please try again later."),
-    errors.UnknownLora: N_("There is no LoRA called “{name}”. /lora list shows all of them."),
+    errors.UnknownLora: N_("There is no LoRA called “{name}”. /loras shows all of them."),
     errors.SizeNotAllowed: N_("I can't draw {width_px} × {height_px}. Please choose another size."),
     errors.NoCreditsLeft: N_(
         "Not enough credits: this needs {price} and you have {credits}. They fill up again at {renews_at}; "

@@ -54,9 +54,11 @@ class Script:
 
 
 @asynccontextmanager
-async def serving(server: TelegramServer, desk: Desk, *, token: str = TOKEN) -> AsyncIterator[TelegramChat]:
+async def serving(
+    server: TelegramServer, desk: Desk, *, token: str = TOKEN, hosts: tuple[int, ...] = ()
+) -> AsyncIterator[TelegramChat]:
     """The adapter, opened and serving until the block ends."""
-    chat = TelegramChat(TelegramConfig(token, server.base_url, server.base_url), desk)
+    chat = TelegramChat(TelegramConfig(token, server.base_url, server.base_url, hosts=hosts), desk)
     try:
         await chat.open()
         task = asyncio.create_task(chat.serve(), name="telegram serve")

@@ -72,7 +72,8 @@ class World:
         self.next_update_id = 1000
         self.messages: dict[tuple[int, int], Sent] = {}
         self.history: list[Sent] = []
-        self.menus: dict[str, list[Any]] = {}
+        self.menus: dict[tuple[int, str], list[Any]] = {}  # by private chat, 0 for all, and language
+        self.started: set[int] = set()
         self.blocked: set[int] = set()
         self.gone: set[int] = set()
         self.migrated: dict[int, int] = {}
@@ -97,6 +98,8 @@ class World:
     ) -> int:
         """A person writes; returns the message's id."""
         message_id = self._new_message_id()
+        if group is None:
+            self.started.add(by.id)
         message: dict[str, Any] = {
             "message_id": message_id,
             "date": 1_790_000_000,
@@ -176,11 +179,11 @@ class World:
         return BOT | {"can_join_groups": True, "can_read_all_group_messages": False}
 
     def set_commands(self, params: dict[str, str]) -> bool:
-        self.menus[params.get("language_code", "")] = json.loads(params["commands"])
+        self.menus[self._menu(params)] = json.loads(params["commands"])
         return True
 
     def get_commands(self, params: dict[str, str]) -> list[Any]:
-        return self.menus.get(params.get("language_code", ""), [])
+        return self.menus.get(self._menu(params), [])
 
     def act(self, params: dict[str, str]) -> bool:
         self.actions.append((int(params["chat_id"]), params["action"]))
@@ -224,6 +227,13 @@ class World:
             buttons=_buttons(params),
         )
         return self._change(old, new)
+
+    def _menu(self, params: dict[str, str]) -> tuple[int, str]:
+        """Whose menu is meant; Telegram knows a private chat once the person wrote there."""
+        chat_id = json.loads(params.get("scope", "{}")).get("chat_id", 0)
+        if chat_id and chat_id not in self.started:
+            raise Refusal(400, "Bad Request: chat not found")
+        return chat_id, params.get("language_code", "")
 
     def _new(self, params: dict[str, str], kind: str, text: str, content: bytes, name: str) -> Sent:
         chat_id = self._reachable(params)

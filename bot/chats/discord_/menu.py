@@ -1,7 +1,10 @@
 """The slash commands: made from the one table, declared to Discord only when they have changed.
 
-``/lora list`` and ``/lora switch`` share one group, and Discord hides or shows a group as a whole: so a right
-is declared only where all of a top-level command is for hosts. The desk checks every right in any case.
+Discord knows permissions per top-level command only and shows or hides a group as a whole. So a group that
+holds a host's command is declared for who may manage the server – the nearest that Discord knows to a host –
+and what in it is everyone's stands once more by itself: ``/loras`` for ``/lora list``. A server's owner may
+open the group to others, and in a chat with the bot alone everybody sees it: the declaration is a courtesy,
+and the desk checks every right in any case.
 """
 
 import asyncio
@@ -86,13 +89,15 @@ def declare(tree: Tree, clerk: Clerk) -> None:
     shown = [entry for entry in COMMANDS if "discord" in entry.menus]
     for top, found in groupby(shown, key=lambda entry: entry.name.split()[0]):
         entries = list(found)
-        places = _places(entries)
         if entries[0].name == top:
-            tree.add_command(_command(entries[0], clerk, **places))
+            tree.add_command(_command(entries[0], clerk, **_places(entries)))
             continue
-        group = app_commands.Group(name=top, description=described("LoRA"), **places)
+        group = app_commands.Group(name=top, description=described("LoRA"), **_places(entries))
         for entry in entries:
             group.add_command(_command(entry, clerk))
+            if entry.alone:
+                name = named(entry.alone.name, entry.alone.word)
+                tree.add_command(_command(entry, clerk, name, **_places([entry])))
         tree.add_command(group)
 
 
@@ -122,8 +127,8 @@ def _declared(file: Path) -> str:
 
 
 def _places(entries: Sequence[Entry]) -> dict[str, Any]:
-    """Where a top-level command shows: everyone's everywhere, a host's in servers and with the bot alone."""
-    if any(entry.right is Right.EVERYONE for entry in entries):
+    """Where a top-level command shows: everyone's everywhere, one that holds a host's to managers."""
+    if all(entry.right is Right.EVERYONE for entry in entries):
         return {
             "allowed_contexts": app_commands.AppCommandContext(
                 guild=True, dm_channel=True, private_channel=True
@@ -137,8 +142,10 @@ def _places(entries: Sequence[Entry]) -> dict[str, Any]:
     }
 
 
-def _command(entry: Entry, clerk: Clerk, **places: Any) -> app_commands.Command[Any, ..., None]:
-    """One command; discord.py reads its options from the callback's signature, made from the table."""
+def _command(
+    entry: Entry, clerk: Clerk, name: app_commands.locale_str | None = None, **places: Any
+) -> app_commands.Command[Any, ..., None]:
+    """One command, by its last word unless named; its options stand in the callback's signature."""
 
     async def callback(interaction: Interaction, **given: Any) -> None:
         await clerk.give(interaction, entry, {name: said for name, said in given.items() if said is not None})
@@ -153,7 +160,7 @@ def _command(entry: Entry, clerk: Clerk, **places: Any) -> app_commands.Command[
         )
     permissions = places.pop("default_permissions", None)
     command: app_commands.Command[Any, ..., None] = app_commands.Command(
-        name=named(entry.name.split()[-1], entry.word),
+        name=name or named(entry.name.split()[-1], entry.word),
         description=described(entry.about),
         callback=cast(Any, callback),  # its type cannot tell a function from a method
         **places,

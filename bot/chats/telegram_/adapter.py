@@ -46,12 +46,14 @@ class TelegramConfig:
     Attributes:
         base_url: Where the Bot API is, up to the token; likewise ``base_file_url`` for files.
         proxy: ``http://…`` or ``socks5://…``, perhaps with a password; empty for none.
+        hosts: User ids of the hosts, whose own menus show the hosts' commands.
     """
 
     token: str = field(repr=False)
     base_url: str = "https://api.telegram.org/bot"
     base_file_url: str = "https://api.telegram.org/file/bot"
     proxy: str = field(default="", repr=False)
+    hosts: tuple[int, ...] = ()
 
 
 class TelegramChat:
@@ -62,6 +64,7 @@ class TelegramChat:
     def __init__(self, config: TelegramConfig, desk: Desk) -> None:
         _keep_addresses_out_of_logs()
         self._token = config.token
+        self._hosts = config.hosts
         polling = _client(config, connection_pool_size=1)
         self._bot = Bot(
             config.token,
@@ -89,7 +92,7 @@ class TelegramChat:
             async with asyncio.timeout(OPEN_S):
                 await self._bot.initialize()
                 await self._bot.delete_webhook(drop_pending_updates=False)
-                await declare(self._bot)
+                await declare(self._bot, self._hosts)
         except InvalidToken:
             raise TokenRefused(platform=Platform.TELEGRAM.value) from None  # its text holds the token
         except (TelegramError, TimeoutError) as error:

@@ -22,7 +22,7 @@ from bot.words.page import page
 EXAMPLES = (
     "Sugar面部,纯欲甜妹脸部,淡颜系清甜长相,清透水光肌,微醺蜜桃腮红,薄涂裸粉唇釉,眼尾轻挑带慵懒笑意,细碎睫毛轻颤",
     "Sugar面部, 圆润无辜杏眼, 自然雀斑肌 --size 2:3 -n 2",
-    "/lora list",
+    "/loras",
     "/quota",
 )
 """What an empty page offers; the first is the prompt of the article that the project starts from."""

@@ -214,6 +214,7 @@ async def test_a_replayed_interaction_does_not_overwrite_its_answer(
     [
         ("quota", {}, Quota(), Credits(3, 20, 1_795_000_000), "Credits left: 3"),
         ("lora list", {}, LoraList(), Shelf((), ""), "There are no LoRAs yet"),
+        ("loras", {}, LoraList(), Shelf((), ""), "There are no LoRAs yet"),
         ("cancel", {"job": "#k3f9"}, Cancel("k3f9"), None, "Stopping job"),
         ("cancel", {}, Cancel(), None, "Stopping job"),
         ("help", {}, Help(), Help(), "/sugar"),

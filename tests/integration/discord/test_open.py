@@ -10,6 +10,7 @@ from bot.chats.discord_ import DiscordChat, DiscordConfig
 from bot.errors import PlatformUnreachable, TokenRefused
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.discord_gateway import until
+from tests.fakes.discord_payloads import MANAGE_GUILD
 from tests.fakes.discord_server import FakeDiscord, Fault
 from tests.integration.discord.conftest import opened
 
@@ -91,7 +92,7 @@ async def test_the_menu_speaks_both_languages_and_declares_where_it_works(
     discord: FakeDiscord, chat: DiscordChat
 ) -> None:
     menu = {command["name"]: command for command in discord.commands}
-    assert set(menu) == {"sugar", "lora", "mine", "quota", "cancel", "help"}
+    assert set(menu) == {"sugar", "lora", "loras", "mine", "quota", "cancel", "help"}
     assert menu["sugar"]["name_localizations"]["zh-CN"] == "画图"
     assert menu["sugar"]["contexts"] == [0, 1, 2]
     assert menu["sugar"]["integration_types"] == [0, 1]
@@ -101,10 +102,27 @@ async def test_the_menu_speaks_both_languages_and_declares_where_it_works(
     assert options["lora"]["autocomplete"]
     assert options["lips"]["autocomplete"]
     assert options["size"]["name_localizations"]["zh-CN"] == "尺寸"
+    assert menu["loras"]["name_localizations"]["zh-CN"] == "lora列表"
     switch = next(one for one in menu["lora"]["options"] if one["name"] == "switch")
     assert switch["name_localizations"]["zh-CN"] == "切换"
     where = next(one for one in switch["options"] if one["name"] == "where")
     assert [choice["value"] for choice in where["choices"]] == ["chat", "bot"]
+
+
+async def test_a_group_with_a_hosts_command_is_declared_for_managers_and_its_list_for_everyone(
+    discord: FakeDiscord, chat: DiscordChat
+) -> None:
+    menu = {command["name"]: command for command in discord.commands}
+    lora = menu.pop("lora")
+    assert [one["name"] for one in lora["options"]] == ["list", "switch"]
+    assert lora["default_member_permissions"] == MANAGE_GUILD
+    assert lora["contexts"] == [0, 1]  # servers and with the bot alone
+    assert lora["integration_types"] == [0]  # servers' installs
+    for command in menu.values():
+        assert command["default_member_permissions"] is None
+        assert command["contexts"] == [0, 1, 2]
+        assert command["integration_types"] == [0, 1]
+    assert not menu["loras"]["options"]
 
 
 @pytest.mark.parametrize("how", ["drop", "ask_to_reconnect"])

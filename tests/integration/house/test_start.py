@@ -101,6 +101,18 @@ async def test_a_token_that_telegram_refuses_is_told_and_not_repeated(
     assert wrong not in said
 
 
+async def test_the_hosts_of_the_settings_have_the_hosts_commands_in_their_telegram_menu(
+    folder: Path, discord: FakeDiscord, telegram: TelegramServer
+) -> None:
+    world = telegram.world
+    world.say("/start")
+    environ = environment(folder, **with_platforms(discord, telegram))
+    async with sugarbot("run", environ=environ | {"SUGARBOT_HOSTS": "discord:7,telegram:11"}):
+        await telegram.until(lambda: (11, "zh") in world.menus, 60)
+    assert set(world.menus) == {(0, ""), (0, "zh"), (11, ""), (11, "zh")}
+    assert "lora_switch" in [command["command"] for command in world.menus[11, ""]]
+
+
 async def test_every_bad_setting_is_told_at_once(folder: Path) -> None:
     environ = environment(folder, SUGARBOT_WEB__PORT="99999", SUGARBOT_HOSTS="somebody")
     said = await refused(*SAY, environ=environ)

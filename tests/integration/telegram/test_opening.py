@@ -7,15 +7,24 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from structlog.typing import EventDict
 
 from bot.chats.telegram_ import TelegramChat, TelegramConfig
-from bot.commands.table import telegram_menu
+from bot.chats.telegram_.menu import menu
+from bot.commands.table import Right, telegram_menu
 from bot.errors import PlatformUnreachable, TokenRefused
 from bot.logs import open_log
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.telegram_house import serving
 from tests.fakes.telegram_server import TOKEN, TelegramServer
-from tests.fakes.telegram_world import World
+from tests.fakes.telegram_world import Person, World
+
+HOST = Person(1, "The host")
+
+
+def names(world: World, chat_id: int, code: str) -> list[str]:
+    """The commands of one menu."""
+    return [command["command"] for command in world.menus[chat_id, code]]
 
 
 async def test_menus_are_declared_in_both_languages_and_only_when_they_changed(
@@ -23,14 +32,53 @@ async def test_menus_are_declared_in_both_languages_and_only_when_they_changed(
 ) -> None:
     async with serving(server, desk):
         pass
-    names = [row.telegram_name for row in telegram_menu()]
-    assert [command["command"] for command in world.menus[""]] == names
-    assert [command["command"] for command in world.menus["zh"]] == names
+    expected = [row.telegram_name for row in telegram_menu(for_host=False)]
+    assert names(world, 0, "") == names(world, 0, "zh") == expected
     assert len(server.named("setMyCommands")) == 2
-    world.menus["zh"][0]["description"] = "old"
+    world.menus[0, "zh"][0]["description"] = "old"
     async with serving(server, desk):
         pass
     assert len(server.named("setMyCommands")) == 3
+
+
+async def test_hosts_commands_stand_in_the_menus_of_the_hosts_own_chats_alone(
+    server: TelegramServer, world: World, desk: ScriptedDesk
+) -> None:
+    world.say("/start", by=HOST)
+    async with serving(server, desk, hosts=(HOST.id,)):
+        pass
+    hosts_own = {row.telegram_name for row in telegram_menu(for_host=True) if row.right is Right.HOST}
+    assert hosts_own == {"lora_switch"}
+    for code in ("", "zh"):
+        assert hosts_own.isdisjoint(names(world, 0, code))
+        assert set(names(world, HOST.id, code)) == hosts_own | set(names(world, 0, code))
+    assert world.menus[HOST.id, "zh"] == [row.to_dict() for row in menu("zh-CN", for_host=True)]
+    async with serving(server, desk, hosts=(HOST.id,)):
+        pass
+    assert len(server.named("setMyCommands")) == 4
+
+
+async def test_a_host_who_never_wrote_is_told_to_the_log_and_tried_again_at_the_next_start(
+    server: TelegramServer, world: World, desk: ScriptedDesk, events: list[EventDict]
+) -> None:
+    world.say("/start", by=HOST)
+    async with serving(server, desk, hosts=(2, HOST.id)):
+        pass
+    told = [event for event in events if event["event"] == "host menu not declared"]
+    assert told == [
+        {
+            "event": "host menu not declared",
+            "log_level": "info",
+            "user_id": 2,
+            "reason": "Chat not found",
+        }
+    ]
+    assert "lora_switch" in names(world, HOST.id, "")
+    world.say("/start", by=Person(2, "The other host"))
+    async with serving(server, desk, hosts=(2, HOST.id)):
+        pass
+    assert names(world, 2, "") == names(world, HOST.id, "")
+    assert len(server.named("setMyCommands")) == 6
 
 
 async def test_what_waited_while_the_bot_was_away_is_kept_and_answered(

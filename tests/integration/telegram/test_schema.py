@@ -36,6 +36,8 @@ def test_a_good_request_has_no_problems(schema: TelegramSchema) -> None:
         ("editMessageMedia", {"chat_id": "1", "message_id": "1", "media": "{}"}, "is missing"),
         ("setMyCommands", {"commands": '[{"command": "画", "description": "x"}]'}, "not allowed"),
         ("setMyCommands", {"commands": '{"command": "draw"}'}, "no array"),
+        ("setMyCommands", {"commands": "[]", "scope": '{"type": "chat"}'}, "setMyCommands.scope"),
+        ("getMyCommands", {"scope": '{"type": "person", "chat_id": 1}'}, "getMyCommands.scope"),
     ],
 )
 def test_each_mistake_is_named(

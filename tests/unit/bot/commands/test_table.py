@@ -26,6 +26,13 @@ TELEGRAM_NAME = re.compile(r"[a-z0-9_]{1,32}")
 OPTIONS = [(entry, option) for entry in COMMANDS for option in entry.options]
 
 
+def menu_words(entry: Entry) -> set[str]:
+    """Its names at the top of Discord's menu, where no two may be the same in either language."""
+    if entry.alone:
+        return {entry.alone.name, entry.alone.word}
+    return set() if " " in entry.name else {entry.name, entry.word}
+
+
 def test_every_command_value_has_one_row() -> None:
     values: list[Command] = [
         Draw(), Reroll("a"), Cancel(), Mine(), Quota(), LoraList(), LoraSwitch(LoraWish("a")), Help()
@@ -39,13 +46,27 @@ def test_only_the_switch_is_for_hosts() -> None:
 
 
 def test_no_two_commands_share_a_spelling() -> None:
-    spellings = [word.casefold() for entry in COMMANDS for word in {entry.name, *entry.words}]
+    spellings = [
+        word.casefold()
+        for entry in COMMANDS
+        for word in {entry.name, entry.joined_name, entry.telegram_name, *menu_words(entry), *entry.words}
+    ]
     assert len(spellings) == len(set(spellings))
+
+
+def test_what_is_everyones_and_shares_its_first_word_with_a_hosts_command_has_a_name_alone() -> None:
+    for_hosts = {entry.name.split()[0] for entry in COMMANDS if entry.right is Right.HOST}
+    shared = {
+        entry for entry in COMMANDS if entry.name.split()[0] in for_hosts and entry.right is not Right.HOST
+    }
+    assert shared
+    assert shared == {entry for entry in COMMANDS if entry.alone}
+    assert for_hosts.isdisjoint(entry.alone.name for entry in shared if entry.alone)
 
 
 @pytest.mark.parametrize("entry", COMMANDS, ids=lambda entry: entry.name)
 def test_names_are_legal_on_both_platforms(entry: Entry) -> None:
-    for word in [*entry.name.split(), entry.word]:
+    for word in [*entry.name.split(), entry.word, *menu_words(entry)]:
         assert DISCORD_NAME.fullmatch(word)
         assert word == word.lower()
     assert TELEGRAM_NAME.fullmatch(entry.telegram_name)
@@ -82,5 +103,7 @@ def test_the_face_slots_are_those_of_the_value() -> None:
     assert tuple(option.name for option in SUGAR_OPTIONS if option.is_face_slot) == FACE_SLOTS
 
 
-def test_the_telegram_menu_has_every_command() -> None:
-    assert table.telegram_menu() == COMMANDS
+def test_a_hosts_telegram_menu_has_every_command_and_everyones_has_all_but_the_hosts() -> None:
+    assert table.telegram_menu(for_host=True) == COMMANDS
+    everyones = tuple(entry for entry in COMMANDS if entry.right is Right.EVERYONE)
+    assert table.telegram_menu(for_host=False) == everyones

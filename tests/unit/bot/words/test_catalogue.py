@@ -124,8 +124,8 @@ def test_a_missing_fact_reads_as_an_ellipsis() -> None:
 
 @given(st.text(), st.sampled_from(["en", "zh-CN"]))
 def test_people_s_text_is_put_in_as_it_is_but_short_and_on_one_line(said: str, locale: str) -> None:
-    sentence = text(N_("There is no LoRA called “{name}”. /lora list shows all of them."), locale, name=said)
-    frame = text(N_("There is no LoRA called “{name}”. /lora list shows all of them."), locale, name="")
+    sentence = text(N_("There is no LoRA called “{name}”. /loras shows all of them."), locale, name=said)
+    frame = text(N_("There is no LoRA called “{name}”. /loras shows all of them."), locale, name="")
     assert len(sentence) <= len(frame) + 60
     assert len(sentence.splitlines()) == 1
 

@@ -83,7 +83,7 @@ def test_any_error_at_all_is_explained_without_its_inside(locale: str) -> None:
 
 def test_the_nearest_names_are_offered() -> None:
     error = errors.UnknownLora(name="sugr", nearest=("sugar", "sugar2"))
-    assert explain(error, "en").endswith("/lora list shows all of them. Did you mean sugar, sugar2?")
+    assert explain(error, "en").endswith("/loras shows all of them. Did you mean sugar, sugar2?")
     assert explain(error, "zh-CN").endswith("查看全部。你是不是想用 sugar、sugar2？")
     assert "mean" not in explain(errors.UnknownLora(name="sugr", nearest=()), "en")
 
