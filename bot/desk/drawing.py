@@ -142,7 +142,10 @@ class Drawing:
         self._running, self._progress = job.id, None
         self._board.drawing(Progress(job.id, job.attempt, index=0, step=0, steps=job.steps))
         try:
-            answer = await self._renderer.render(request, lambda event: self._listen(event, drawn))
+            if self._closing.is_set() or job.id in self._to_stop:  # said before the renderer knew the job
+                answer: Finished | Stopped | Failed = Stopped(job.id, job.attempt)
+            else:
+                answer = await self._renderer.render(request, lambda event: self._listen(event, drawn))
             self._costs.learn(request, answer)
             await self._settle(job, answer, drawn)
         except WorkerLost as error:
@@ -166,8 +169,6 @@ class Drawing:
         elif isinstance(event, Progress):
             self._progress = event
             self._board.drawing(event)
-        if self._closing.is_set() or event.job_id in self._to_stop:
-            self._renderer.cancel(event.job_id)  # again: the first call may have come before the render
 
     async def _settle(self, job: JobRow, answer: Finished | Stopped | Failed, drawn: list[Picture]) -> None:
         if isinstance(answer, Stopped) and await self._is_our_stop(job):

@@ -1,6 +1,7 @@
 """The drawing loop: what each answer of the renderer means for the job, its money and its next try."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from PIL import Image
 from bot.commands.values import Cancel, Draw, Mine
 from bot.desk import drawing
 from bot.desk.outcomes import History, JobState, Parcel, Receipt
+from engine.headroom import Headroom
 from engine.request import MAX_SEED, Event, FailReason, RenderRequest
 from tests.fakes.chat import FakeChat
 from tests.fakes.renderer import Act, FakeRenderer
@@ -142,6 +144,27 @@ async def test_a_drain_puts_the_running_job_back_with_its_try(tmp_path: Path) ->
         parcel = await only_parcel(room)
         assert (parcel.job_id, parcel.state) == (job_id, JobState.DONE)
         assert room.renderer.requests[0].attempt == 1
+
+
+async def test_a_drain_does_not_begin_a_job_that_is_being_claimed(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_reading, go_on, headroom = threading.Event(), threading.Event(), room.probe.read()
+
+    def read() -> Headroom:
+        is_reading.set()
+        go_on.wait(5)
+        return headroom
+
+    monkeypatch.setattr(room.probe, "read", read)
+    async with room.running():
+        job_id = await accept(room)
+        await until(is_reading.is_set)
+        asyncio.get_running_loop().call_soon(go_on.set)  # once the drain has begun
+    assert room.renderer.requests == []
+    job = await room.store.jobs.find(job_id)
+    assert job is not None
+    assert (job.state, job.attempt) == (JobState.QUEUED, 0)
 
 
 async def test_a_drain_that_the_worker_ignores_still_puts_the_job_back(tmp_path: Path) -> None:

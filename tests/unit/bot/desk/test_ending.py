@@ -10,7 +10,6 @@ from bot.desk.outcomes import CancelAsked, Credits, JobState, Receipt
 from bot.errors import AlreadyEnded, NoSuchJob, NothingToCancel, NotYours
 from bot.store.rows import JobRow, PictureRow
 from engine.request import FailReason
-from tests.fakes.renderer import Act
 from tests.fakes.room import HOST, Room, a_visit, until
 
 
@@ -81,24 +80,23 @@ async def test_a_running_job_stops_and_keeps_what_was_drawn(room: Room) -> None:
     assert all(picture.path.read_bytes().startswith(b"\x89PNG") for picture in parcel.pictures)
 
 
-async def test_a_cancel_between_claim_and_render_is_not_lost(room: Room) -> None:
-    """The renderer does not know the job yet when the cancel comes; the next step asks again."""
-    room.renderer.acts.append(Act.HANG)
-    await accept(room)
-    forgetful = room.renderer.cancel
-    calls: list[str] = []
+async def test_a_cancel_between_claim_and_render_is_not_lost(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The renderer does not know the job yet when the cancel comes, so it is never asked for it."""
+    claim = room.store.jobs.claim
 
-    def forget_first(job_id: str) -> None:
-        calls.append(job_id)
-        if len(calls) > 1:
-            forgetful(job_id)
-
-    room.renderer.cancel = forget_first  # type: ignore[method-assign]
-    async with room.running():
-        await until(lambda: bool(room.renderer.running))
+    async def claim_and_cancel(job_id: str, lease: str, now_ms: int) -> JobRow | None:
+        job = await claim(job_id, lease, now_ms)
         await room.desk.handle(Cancel(), a_visit("2"))
+        return job
+
+    monkeypatch.setattr(room.store.jobs, "claim", claim_and_cancel)
+    await accept(room)
+    async with room.running():
         [parcel] = await room.chat.wait_for_parcels(1)
     assert parcel.state is JobState.CANCELLED
+    assert room.renderer.requests == []
 
 
 async def test_only_its_person_or_a_host_cancels_a_job(room: Room) -> None:
