@@ -60,6 +60,7 @@ def run(connection: socket.socket, load: Load) -> int:
     if not isinstance(config, EngineConfig):
         return EXIT_WIRE_ERROR
     _prepare_process(config)
+    orders = _Orders(connection)  # from now on: a load of minutes must not outlive the host
     try:
         painter = load(config)
     except ModelError as error:
@@ -71,13 +72,12 @@ def run(connection: socket.socket, load: Load) -> int:
         return EXIT_MODEL_ERROR
     try:
         _send(connection, replace(painter.info, pid=os.getpid()))
-        return _serve(connection, painter)
+        return _serve(connection, painter, orders)
     except ConnectionError:
         return 0  # the host is gone
 
 
-def _serve(connection: socket.socket, painter: Painter) -> int:
-    orders = _Orders(connection)
+def _serve(connection: socket.socket, painter: Painter, orders: "_Orders") -> int:
     while (request := orders.next_request()) is not None:
         outcome = _paint(painter, request, orders, lambda event: _send(connection, event))
         if outcome is None:
@@ -87,7 +87,7 @@ def _serve(connection: socket.socket, painter: Painter) -> int:
 
 
 class _Orders:
-    """What the host wants, read by a thread of its own while the main one paints."""
+    """What the host wants, read by a thread of its own while the main one loads and paints."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection

@@ -93,6 +93,7 @@ def load(config: EngineConfig) -> FakePainter:
         case "incomplete":
             raise ModelIncomplete("vae is missing", missing=("vae/config.json",), folder="/nowhere")
         case "slow":
+            print("loading", flush=True)
             threading.Event().wait()
         case "crash":
             raise ZeroDivisionError

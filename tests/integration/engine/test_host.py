@@ -400,6 +400,28 @@ asyncio.run(main())
     )
 
 
+async def test_a_worker_that_loads_ends_when_its_host_is_killed() -> None:
+    script = f"""
+import asyncio
+from pathlib import Path
+from engine.config import EngineConfig
+from engine.host import Host
+
+config = EngineConfig(Path("var"), Path("shelf"), model="slow", device="cpu")
+asyncio.run(Host(config, module="{FAKE}").start())
+"""
+    parent = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", script, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+    )
+    assert parent.stdout is not None
+    while b"loading" not in await parent.stdout.readline():
+        pass
+    [child] = psutil.Process(parent.pid).children()
+    parent.kill()
+    await parent.wait()
+    await eventually(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
+
+
 async def test_start_and_stop_again_and_again_leaves_nothing() -> None:
     for number in range(8):
         async with started() as host:
