@@ -4,6 +4,7 @@
   x ModelError                      the host (the person) mends the checkpoint or the setting
     + ModelMissing                  there is no such folder or revision
     + ModelIncomplete               parts are missing or not ours to load
+    + ModelTooLarge                 the card has no room for the weights
   x LoraRejected                    the host replaces the file; nothing of it reached the card
     + LoraDamaged                   not an intact safetensors file
       - LoraTruncated · LoraPickled
@@ -47,6 +48,10 @@ class ModelMissing(ModelError):
 
 class ModelIncomplete(ModelError):
     """The model folder lacks parts that a Z-Image pipeline needs."""
+
+
+class ModelTooLarge(ModelError):
+    """The card has no room for the model's weights."""
 
 
 class LoraRejected(EngineError):

@@ -21,7 +21,7 @@ from pydantic_core import from_json
 
 from engine import wire
 from engine.config import EngineConfig
-from engine.errors import ModelError, ModelIncomplete, ModelMissing, WireError, WorkerLost, WorkerNotReady
+from engine.errors import ModelError, WireError, WorkerLost, WorkerNotReady
 from engine.request import (
     Drawn,
     Event,
@@ -41,7 +41,7 @@ TERMINATE_S = 5.0  # after SIGTERM
 FIRST_PAUSE_S = 1.0  # before a restart; doubled with each that leads to no picture
 LONGEST_PAUSE_S = 120.0
 LONGEST_LINE = 8192  # of the worker's output; what is longer is logged in pieces
-_MODEL_ERRORS = {kind.__name__: kind for kind in (ModelError, ModelMissing, ModelIncomplete)}
+_MODEL_ERRORS = {kind.__name__: kind for kind in ModelError.__subclasses__()}
 _LEVELS = ("debug", "info", "warning", "error", "critical")
 
 

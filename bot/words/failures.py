@@ -21,6 +21,10 @@ ENGINE_SENTENCES: dict[type[Exception], str] = {
     errors.ModelError: N_("The model can't be loaded. Check engine.model in sugarbot.toml. ({detail})"),
     errors.ModelMissing: N_("There is no model to load. Check engine.model in sugarbot.toml. ({detail})"),
     errors.ModelIncomplete: N_("The model's folder is incomplete. Download the model again. ({detail})"),
+    errors.ModelTooLarge: N_(
+        "The card has no room for the model. Close other programs that use it, or set another engine.device "
+        "or engine.model in sugarbot.toml. ({detail})"
+    ),
     errors.LoraRejected: N_("The LoRA “{name}” can't be used. Please choose another; /loras shows them."),
     errors.LoraDamaged: N_("The file of the LoRA “{name}” is damaged. Copy or download it again. ({detail})"),
     errors.LoraTruncated: N_("The file of the LoRA “{name}” is cut off. Copy or download it again."),

@@ -11,8 +11,9 @@ import torch
 from diffusers import ZImagePipeline
 from safetensors import SafetensorError
 
-from engine.errors import ModelError, ModelIncomplete
+from engine.errors import ModelError, ModelIncomplete, ModelTooLarge
 from engine.zimage.quiet import hush
+from engine.zimage.room import first_line
 
 # What the libraries raise for a folder that is not what they expect; they have no error of their own for it.
 _UNLOADABLE = (
@@ -78,6 +79,7 @@ def load_pipeline(folder: Path, place: Place) -> Any:
 
     Raises:
         ModelIncomplete: Parts are missing, damaged or of other classes. Facts: ``folder``, ``detail``.
+        ModelTooLarge: The device has no room for the weights now. Facts: ``device``, ``detail``.
     """
     hush()
     try:
@@ -88,15 +90,25 @@ def load_pipeline(folder: Path, place: Place) -> Any:
             use_safetensors=True,
             low_cpu_mem_usage=True,  # weights go straight into place: one copy in memory, not two
         )
+    except torch.OutOfMemoryError as error:
+        raise _too_large(place, error) from error
     except _UNLOADABLE as error:
         detail = f"{type(error).__name__}: {error}"
         raise ModelIncomplete(
             f"{folder} cannot be loaded. {detail}", folder=str(folder), detail=detail
         ) from error
     pipeline.set_progress_bar_config(disable=True)
-    for part in (pipeline.text_encoder, pipeline.transformer, pipeline.vae):
-        part.requires_grad_(False).eval().to(place.device)
+    try:
+        for part in (pipeline.text_encoder, pipeline.transformer, pipeline.vae):
+            part.requires_grad_(False).eval().to(place.device)
+    except torch.OutOfMemoryError as error:
+        raise _too_large(place, error) from error
     return pipeline
+
+
+def _too_large(place: Place, error: torch.OutOfMemoryError) -> ModelTooLarge:
+    detail = first_line(error)
+    return ModelTooLarge(f"{place.name}: {detail}", device=str(place.device), detail=detail)
 
 
 def weights_bytes(pipeline: Any) -> int:

@@ -11,7 +11,7 @@ import transformers
 from diffusers import ZImagePipeline
 
 from engine.config import EngineConfig
-from engine.errors import ModelError, ModelIncomplete, ModelMissing
+from engine.errors import ModelError, ModelIncomplete, ModelMissing, ModelTooLarge
 from engine.zimage.load import choose_place, load_pipeline, weights_bytes
 from engine.zimage.painter import Painter
 
@@ -48,6 +48,19 @@ def test_a_processor_gets_float32_and_says_why() -> None:
     assert (place.device, place.dtype) == (torch.device("cpu"), torch.float32)
     assert "asked for" in place.dtype_reason
     assert place.name.startswith("CPU, ")
+
+
+def test_a_card_without_room_for_the_weights_is_said_in_one_line(
+    standin: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def to(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB.\nSee the documentation.")
+
+    monkeypatch.setattr(torch.nn.Module, "to", to)
+    with pytest.raises(ModelTooLarge) as caught:
+        load_pipeline(standin, choose_place("cpu"))
+    assert str(caught.value).endswith("CUDA out of memory. Tried to allocate 9 GiB.")
+    assert caught.value.facts["device"] == "cpu"
 
 
 @pytest.mark.parametrize("wanted", ["cuda", "cuda:0", "cuda:7"])
