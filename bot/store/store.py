@@ -7,12 +7,12 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 
 import aiosqlite
-from filelock import FileLock, Timeout
 
-from bot.errors import DatabaseDamaged, DatabaseInUse
+from bot.errors import DatabaseDamaged, DatabaseInUse, FolderUnusable, OperatorError
 from bot.store.database import Database
 from bot.store.defaults import Defaults
 from bot.store.jobs import Jobs
+from bot.store.lock import locked
 from bot.store.migrate import migrate, read_steps
 from bot.store.people import People
 from bot.store.post import Post
@@ -22,6 +22,13 @@ PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON")
 """FULL: what a person was told survives a power cut; a commit costs a millisecond, a picture seconds."""
 
 BUSY_TIMEOUT_MS = 5_000  # one process, one connection: only a host's own sqlite3 shell ever makes us wait
+_OF_THE_FOLDER = (
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+)
 
 
 class Store:
@@ -66,11 +73,15 @@ async def open_store(path: Path, migrations_dir: Path) -> Store:
         DatabaseInUse: Another process has it; end that one.
         DatabaseNewer: A newer version of the bot wrote it; start that one. The file is untouched.
         DatabaseDamaged: It is no intact database of ours; put the backup in its place.
+        FolderUnusable: The disk is full, or the folder is not ours to write in.
     """
     steps = await asyncio.to_thread(read_steps, migrations_dir)
     async with AsyncExitStack() as opening:
-        await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
-        opening.callback(_lock(path).release)
+        try:
+            await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
+            opening.enter_context(locked(path))
+        except OSError as error:
+            raise FolderUnusable(path=str(path.parent), detail=error.strerror or str(error)) from error
         try:
             connection = await aiosqlite.connect(path, isolation_level=None)
             opening.push_async_callback(connection.close)
@@ -80,18 +91,18 @@ async def open_store(path: Path, migrations_dir: Path) -> Store:
             for pragma in PRAGMAS:
                 await connection.execute_fetchall(f"PRAGMA {pragma}")
         except sqlite3.DatabaseError as error:
-            raise DatabaseDamaged(path=str(path), detail=str(error)) from error
+            raise _told(error, path) from error
         return Store(Database(connection), opening.pop_all())
 
 
-def _lock(path: Path) -> FileLock:
-    # The kernel drops the lock with the process, however that ends; the file itself stays.
-    lock = FileLock(path.with_name(f"{path.name}.lock"), blocking=False, thread_local=False)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise DatabaseInUse(path=str(path)) from error
-    return lock
+def _told(error: sqlite3.DatabaseError, path: Path) -> OperatorError:
+    """What the host must mend: not every failure of SQLite is damage, which would cost the host a backup."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF  # without the extended part
+    if code == sqlite3.SQLITE_BUSY:
+        return DatabaseInUse(path=str(path))
+    if code in _OF_THE_FOLDER:
+        return FolderUnusable(path=str(path.parent), detail=str(error))
+    return DatabaseDamaged(path=str(path), detail=str(error))
 
 
 async def _check(connection: aiosqlite.Connection) -> None:

@@ -1,0 +1,29 @@
+"""One process on one database."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from bot.errors import DatabaseInUse
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keep every other process off this database while the block runs.
+
+    The kernel drops the lock with the process, however that ends; the file ``….lock`` itself stays.
+
+    Raises:
+        DatabaseInUse: Another process has it; end that one.
+    """
+    lock = FileLock(path.with_name(f"{path.name}.lock"), blocking=False, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise DatabaseInUse(path=str(path)) from error
+    try:
+        yield
+    finally:
+        lock.release()
