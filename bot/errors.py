@@ -11,7 +11,7 @@
       - UnknownLora · SizeNotAllowed · NoCreditsLeft · TooManyWaiting
       - NoSuchJob · NothingToCancel · AlreadyEnded · Closing
   x OperatorError                   OPERATOR: the process does not start, or a chat does not open
-    + BadSettings · DatabaseNewer · DatabaseInUse · DatabaseDamaged
+    + BadSettings · FolderUnusable · DatabaseNewer · DatabaseInUse · DatabaseDamaged
     + TokenRefused · TokenMissing · PortTaken · PlatformUnreachable
 
 Attributes are the facts; the sentences, in both languages, stand in ``bot.words`` under each class's name.
@@ -155,6 +155,10 @@ class OperatorError(SugarbotError):
 
 class BadSettings(OperatorError):
     """Facts: ``problems``, a tuple of sentences, one for each bad value."""
+
+
+class FolderUnusable(OperatorError):
+    """Nothing can be written in the data folder. Facts: ``path``, ``detail``."""
 
 
 class DatabaseNewer(OperatorError):

@@ -52,6 +52,10 @@ SENTENCES: dict[type[Exception], str] = {
     # The host mends something.
     errors.OperatorError: N_("Sugarbot can't go on. The log says what to mend."),
     errors.BadSettings: N_("Please correct these settings and start again:\n{problems}"),
+    errors.FolderUnusable: N_(
+        "The data folder {path} can't be used: {detail}. "
+        "Make room, allow writing, or choose another data_dir."
+    ),
     errors.DatabaseNewer: N_(
         "The database {path} was written by a newer Sugarbot (schema {found}, this one knows {known}). "
         "Update Sugarbot, or choose another data_dir."

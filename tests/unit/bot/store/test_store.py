@@ -1,6 +1,7 @@
 """Opening: one process, an intact file, durable settings; and the queries' few sharp edges."""
 
 import asyncio
+import contextlib
 import sqlite3
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.errors import DatabaseDamaged, DatabaseInUse
+from bot.errors import DatabaseDamaged, DatabaseInUse, FolderUnusable
 from bot.store import Store, open_store
 from bot.store.rows import DefaultLora, JobRow, LedgerKind, NewJob, OutboxState, PictureRow
 from engine.request import LoraChoice
@@ -72,6 +73,29 @@ async def test_a_damaged_database_is_refused(tmp_path: Path) -> None:
     path.write_bytes(broken)
     with pytest.raises(DatabaseDamaged):
         await open_store(path, MIGRATIONS)
+
+
+async def test_a_data_folder_that_cannot_be_made_is_no_damage(tmp_path: Path) -> None:
+    (tmp_path / "var").write_text("a file where the folder should be")
+    with pytest.raises(FolderUnusable) as caught:
+        await open_store(tmp_path / "var" / "a.db", MIGRATIONS)
+    assert caught.value.facts == {"path": str(tmp_path / "var"), "detail": "File exists"}
+
+
+async def test_a_database_that_cannot_be_opened_is_no_damage(tmp_path: Path) -> None:
+    (tmp_path / "a.db").mkdir()
+    with pytest.raises(FolderUnusable, match="unable to open"):
+        await open_store(tmp_path / "a.db", MIGRATIONS)
+
+
+async def test_a_database_that_a_shell_holds_is_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.store.store.BUSY_TIMEOUT_MS", 10)
+    with contextlib.closing(sqlite3.connect(tmp_path / "a.db", isolation_level=None)) as shell:
+        shell.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(DatabaseInUse):
+            await open_store(tmp_path / "a.db", MIGRATIONS)
 
 
 async def test_a_commit_is_on_the_disk_and_relations_hold(store: Store) -> None:
