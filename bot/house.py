@@ -14,7 +14,7 @@ from pathlib import Path
 
 import structlog
 
-from bot import words
+from bot import upkeep, words
 from bot.chats.contract import Chat
 from bot.desk import Desk, Renderer
 from bot.errors import PlatformUnreachable
@@ -35,7 +35,7 @@ log = structlog.get_logger("bot.house")
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 DATABASE = "sugarbot.db"
 COSTS = "cost.json"
-SAVE_COSTS_EVERY_S = 300.0  # what a crash forgets is learned again within a few pictures
+BACKUPS = "backups"
 DRAIN_S = 25.0  # service managers kill after 30 s
 UNREACHABLE_WAIT_S = (5.0, 15.0, 60.0, 300.0)  # between tries to reach a platform; the last one repeats
 
@@ -81,7 +81,7 @@ async def open_house(
         shelf = await asyncio.to_thread(read_shelf, folders, model)
         about = f"{model.name} on {config.device}"  # figures of another model or device are not used
         costs = await asyncio.to_thread(CostBook.load, settings.data_dir / COSTS, about)
-        rooms.push_async_callback(_save_costs, costs, settings.data_dir)
+        rooms.push_async_callback(upkeep.save_costs, costs, settings.data_dir / COSTS)
         host = Host(config)
         rooms.push_async_callback(host.close)
         worker = asyncio.create_task(host.start(), name="start worker")
@@ -127,7 +127,11 @@ async def keep_house(house: House, chats: Sequence[Chat]) -> AsyncIterator[None]
                 serving = _open_late(chat, locale) if chat in late else chat.serve()
                 work.append(group.create_task(serving, name=f"chat {chat.platform}"))
             work.append(group.create_task(house.gauge.run(), name="gauge"))
-            work.append(group.create_task(_keep_costs(house), name="save costs"))
+            data_dir = house.settings.data_dir
+            saving = upkeep.keep_costs(house.costs, data_dir / COSTS)
+            work.append(group.create_task(saving, name="keep costs"))
+            backing_up = upkeep.back_up_daily(data_dir / DATABASE, data_dir / BACKUPS, locale)
+            work.append(group.create_task(backing_up, name="back up"))
             # A stop does not wait for the model: a worker that still loads is ended.
             work.append(group.create_task(_started(house), name="worker started"))
             try:
@@ -136,20 +140,6 @@ async def keep_house(house: House, chats: Sequence[Chat]) -> AsyncIterator[None]
                 await house.desk.drain(DRAIN_S)
                 for task in work:
                     task.cancel()
-
-
-async def _keep_costs(house: House) -> None:
-    while True:
-        await asyncio.sleep(SAVE_COSTS_EVERY_S)
-        await _save_costs(house.costs, house.settings.data_dir)
-
-
-async def _save_costs(costs: CostBook, data_dir: Path) -> None:
-    """Save the book; a full disk must not end the house for what can be learned again."""
-    try:
-        await asyncio.to_thread(costs.save, data_dir / COSTS)
-    except OSError as error:
-        log.warning("cost book not saved", path=str(data_dir / COSTS), detail=str(error))
 
 
 async def _started(house: House) -> None:
