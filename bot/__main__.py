@@ -22,6 +22,9 @@ app = typer.Typer(
     help="Draw faces with Z-Image-Turbo and a LoRA of your choice, in Discord, Telegram and on a local page.",
 )
 
+db = typer.Typer(help="Check, back up and restore the database; alone it is `check`.")
+app.add_typer(db, name="db")
+
 Config = Annotated[Path | None, typer.Option("--config", help="Read this file instead of sugarbot.toml.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Log warnings only.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log every job.")]
@@ -78,12 +81,41 @@ def lora(config: Config = None) -> None:
     _work(examine.shelf, config)
 
 
-@app.command()
-def db(config: Config = None) -> None:
-    """Check the database: its place, schema version, integrity, and what is in it."""
-    from bot import doctor as examine  # noqa: PLC0415 - see the module's first lines
+@db.callback(invoke_without_command=True)
+def db_itself(context: typer.Context, config: Config = None) -> None:
+    """Check, back up and restore the database; alone it is `check`."""
+    if context.invoked_subcommand is None:
+        check(config)
 
-    _work(examine.database, config)
+
+@db.command()
+def check(config: Config = None) -> None:
+    """Say where the database is, its schema version, whether it is sound, and what is in it."""
+    from bot import database  # noqa: PLC0415 - see the module's first lines
+
+    _work(database.check, config)
+
+
+@db.command()
+def backup(
+    to: Annotated[Path | None, typer.Option(help="A folder; left out: backups/ in the data folder.")] = None,
+    config: Config = None,
+) -> None:
+    """Copy the database, also while the bot runs; `run` does it by itself once a day."""
+    from bot import database  # noqa: PLC0415 - see the module's first lines
+
+    _work(lambda settings: database.back_up(settings, to), config)
+
+
+@db.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="A backup.")],
+    config: Config = None,
+) -> None:
+    """Put a backup in the database's place; what was there is kept beside it. Stop the bot first."""
+    from bot import database  # noqa: PLC0415 - see the module's first lines
+
+    _work(lambda settings: database.restore(settings, file), config)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""What ``sugarbot doctor``, ``lora`` and ``db`` say: what is set up, what is wrong with it, what to do.
+"""What ``sugarbot doctor`` and ``lora`` say: what is set up, what is wrong with it, what to do.
 
 Nothing is changed and no platform is asked; what a check does not cover, the report says.
 """
@@ -14,10 +14,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from bot.database import problems_of
 from bot.errors import DatabaseInUse, OperatorError, PortTaken
 from bot.house import DATABASE, MIGRATIONS
 from bot.settings import Settings
-from bot.store import Survey, open_store
+from bot.store import open_store
 from bot.words import N_, explain, text
 from engine.errors import ModelError
 from engine.headroom import HeadroomProbe
@@ -94,43 +95,6 @@ async def shelf(settings: Settings) -> int:
     return int(bool(found.rejected))
 
 
-async def database(settings: Settings) -> int:
-    """Print what is in the database and whether it is sound; 1 if it is not."""
-    locale = settings.language
-    path = settings.data_dir / DATABASE
-    store = await open_store(path, MIGRATIONS)
-    try:
-        survey = await store.survey()
-    finally:
-        await store.close()
-    table = Table(show_header=False, box=None, pad_edge=False)
-    for about, value in (
-        (N_("file"), str(path)),
-        (N_("schema"), str(survey.schema)),
-        (N_("people"), str(survey.people)),
-        (N_("jobs"), ", ".join(f"{count} {state}" for state, count in survey.jobs.items()) or "0"),
-        (N_("pictures"), str(survey.pictures)),
-        (N_("credits, and the ledger's sum"), f"{survey.credits}, {survey.ledger}"),
-    ):
-        table.add_row(text(about, locale), value)
-    out = Console(highlight=False, markup=False)
-    out.print(table)
-    for problem in _problems(survey, locale):
-        out.print(f"{State.WRONG} {problem}")
-    return int(not survey.is_sound)
-
-
-def _problems(survey: Survey, locale: str) -> list[str]:
-    problems = [text(N_("damaged: {detail}"), locale, detail=line) for line in survey.damage]
-    if survey.unbalanced:
-        broken = N_("{count} people have other credits than their ledger says")
-        problems.append(text(broken, locale, count=survey.unbalanced))
-    if survey.untold:
-        broken = N_("{count} ended jobs have no answer on its way")
-        problems.append(text(broken, locale, count=survey.untold))
-    return problems
-
-
 def _folder(settings: Settings) -> Iterator[Finding]:
     about, locale, folder = N_("data folder"), settings.language, settings.data_dir
     try:
@@ -161,7 +125,7 @@ async def _database(settings: Settings) -> list[Finding]:
         survey = await store.survey()
     finally:
         await store.close()
-    wrong = [Finding(State.WRONG, about, problem) for problem in _problems(survey, locale)]
+    wrong = [Finding(State.WRONG, about, problem) for problem in problems_of(survey, locale)]
     return wrong or [
         Finding(State.FINE, about, text(N_("sound, schema {schema}"), locale, schema=survey.schema))
     ]
