@@ -51,6 +51,8 @@ class FakeGateway:
         self.url = ""
         self.heartbeat_ms = 41_250
         self.refuse_identify = False
+        self.is_silent = False
+        self.lines: list[Line] = []
         self.identified: list[dict[str, Any]] = []
         self.resumed: list[dict[str, Any]] = []
         self.heartbeats: list[int | None] = []
@@ -65,10 +67,12 @@ class FakeGateway:
         await socket.prepare(request)
         self.compressions.append(request.query.get("compress", ""))
         line = Line(socket, self.compressions[-1])
+        self.lines.append(line)
         await line.send({"op": HELLO, "s": None, "t": None, "d": {"heartbeat_interval": self.heartbeat_ms}})
         async for message in socket:
             if message.type is WSMsgType.TEXT:
                 await self._hear(line, json.loads(message.data))
+        self.lines.remove(line)
         if self._line is line:
             self._line = None
         return socket
@@ -121,6 +125,8 @@ class FakeGateway:
                 await self._resume(line, data)
 
     async def _identify(self, line: Line, data: dict[str, Any]) -> None:
+        if self.is_silent:
+            return
         if self.refuse_identify or data["token"] != self.token:
             await line.socket.close(code=4004)
             return

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import aiohttp
 import discord
@@ -63,23 +64,22 @@ class DiscordChat:
     async def open(self) -> None:
         """Log in, declare the commands if they changed, and wait until Discord greets us.
 
+        What failed leaves nothing behind, so it may be called again.
+
         Raises:
             TokenRefused: Discord does not know the token.
             PlatformUnreachable: Discord, or the proxy, does not answer as it should.
         """
         try:
             async with asyncio.timeout(self._config.open_timeout_s):
-                await self._client.login(self._config.token.get_secret_value())
-                is_new = await sync_if_changed(self._menu, self._config.menu_file)
-                self._session = asyncio.create_task(self._client.connect(), name="discord gateway")
-                await self._greeted(self._session)
+                is_new = await self._connect()
         except discord.LoginFailure as error:
             raise TokenRefused(platform=self.platform) from error
         except TimeoutError as error:
             detail = f"no answer in {self._config.open_timeout_s:g} s"
             raise PlatformUnreachable(platform=self.platform, detail=detail) from error
         except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
-            raise PlatformUnreachable(platform=self.platform, detail=str(error)) from error
+            raise PlatformUnreachable(platform=self.platform, detail=self._said(error)) from error
         log.info("discord open", menu_declared=is_new)
 
     async def serve(self) -> None:
@@ -98,9 +98,7 @@ class DiscordChat:
         await self._incoming.drain()
         await self._pace.close()
         await self._client.close()
-        if self._session is not None:
-            self._session.cancel()
-            await asyncio.gather(self._session, return_exceptions=True)
+        await self._end_session()
 
     async def show(self, status: Status) -> None:
         """Update the answer of a waiting job when its pace allows; the newest state wins."""
@@ -113,6 +111,24 @@ class DiscordChat:
             Undeliverable: No way is open, and none will be.
         """
         await self._delivery.deliver(parcel)
+
+    async def _connect(self) -> bool:
+        """Do what ``open`` says; True where the commands were new."""
+        try:
+            await self._client.login(self._config.token.get_secret_value())
+            is_new = await sync_if_changed(self._menu, self._config.menu_file)
+            self._session = asyncio.create_task(self._client.connect(), name="discord gateway")
+            await self._greeted(self._session)
+        except BaseException:
+            await self._end_session()
+            await self._client.hang_up()
+            raise
+        return is_new
+
+    async def _end_session(self) -> None:
+        if self._session is not None:
+            self._session.cancel()
+            await asyncio.gather(self._session, return_exceptions=True)
 
     async def _press(self, interaction: discord.Interaction[discord.Client]) -> None:
         await self._incoming.press(interaction)
@@ -133,4 +149,10 @@ class DiscordChat:
             return TokenRefused(platform=self.platform)
         # Where the very first connection fails, discord.py trips over its missing socket: the cause tells.
         cause = error.__context__ if isinstance(error, AttributeError) else error
-        return PlatformUnreachable(platform=self.platform, detail=str(cause or "the session ended"))
+        return PlatformUnreachable(platform=self.platform, detail=self._said(cause) or "the session ended")
+
+    def _said(self, error: BaseException | None) -> str:
+        """What a library says of it, without the proxy's password, which aiohttp repeats."""
+        password = urlsplit(self._config.proxy).password
+        text = str(error or "")
+        return text.replace(password, "***") if password else text

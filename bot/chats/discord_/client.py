@@ -56,6 +56,14 @@ class Connection(discord.Client):
         self._gateway = yarl.URL(gateway)
         self._on_press = on_press
 
+    async def hang_up(self) -> None:
+        """End a connection that did not come about; unlike after ``close``, another can be made."""
+        if self.ws is not None and self.ws.open:
+            await self.ws.close(code=1000)
+        await self.http.close()
+        self.http.clear()
+        self.http.connector = discord.utils.MISSING  # it was closed with its session
+
     async def on_connect(self) -> None:
         """A session began; it is resumed at our gateway, where one is set, not at the one Discord names."""
         if self._gateway != yarl.URL(GATEWAY):

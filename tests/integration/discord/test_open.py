@@ -67,6 +67,44 @@ async def test_a_discord_that_never_answers_is_given_up_in_time(
     await chat.close()
 
 
+async def test_an_opening_that_failed_leaves_nothing_behind_and_the_next_one_succeeds(
+    discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk
+) -> None:
+    chat = DiscordChat(replace(config, open_timeout_s=1.0), desk)
+    discord.faults.append(Fault("GET", "/users/@me", 403))
+    with pytest.raises(PlatformUnreachable):
+        await chat.open()
+    discord.gateway.is_silent = True
+    with pytest.raises(PlatformUnreachable):
+        await chat.open()
+    await until(lambda: not discord.gateway.lines)
+    discord.gateway.is_silent = False
+    await chat.open()
+    assert len(discord.gateway.lines) == 1
+    asked = await discord.slash("cancel", {})
+    await until(lambda: asked.message_id and discord.shown(asked)["content"])
+    await chat.close()
+    await until(lambda: not discord.gateway.lines)
+
+
+async def test_a_proxy_that_refuses_us_is_said_without_its_password(
+    config: DiscordConfig, desk: ScriptedDesk
+) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        proxy = f"http://somebody:pass-word@127.0.0.1:{port}"
+        chat = DiscordChat(replace(config, api_base="https://127.0.0.1:9/api/v10", proxy=proxy), desk)
+        with pytest.raises(PlatformUnreachable, match="407") as caught:
+            await chat.open()
+        await chat.close()
+    assert "pass-word" not in str(caught.value)
+
+
 async def test_closing_twice_and_closing_what_never_opened_do_nothing(
     config: DiscordConfig, desk: ScriptedDesk
 ) -> None:
