@@ -102,7 +102,8 @@ class DiscordChat:
 
     async def show(self, status: Status) -> None:
         """Update the answer of a waiting job when its pace allows; the newest state wins."""
-        self._delivery.show(status)
+        if self._session is not None:  # before it opens, nothing can be edited
+            self._delivery.show(status)
 
     async def deliver(self, parcel: Parcel) -> None:
         """Bring an ended job to its person: its answer, else its channel, else directly.
@@ -129,6 +130,7 @@ class DiscordChat:
         if self._session is not None:
             self._session.cancel()
             await asyncio.gather(self._session, return_exceptions=True)
+            self._session = None
 
     async def _press(self, interaction: discord.Interaction[discord.Client]) -> None:
         await self._incoming.press(interaction)

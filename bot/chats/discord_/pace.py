@@ -55,16 +55,18 @@ class Pace:
             await self.end(job_id)
 
     async def _run(self, job_id: str, line: _Line) -> None:
-        while line.newest is not None:
-            async with line.editing:
-                edit, line.newest = line.newest, None
-                if job_id in self._ended:
-                    return
-                if not await edit():
-                    self._remember(job_id)
-                    break
-            await asyncio.sleep(self._interval_s)
-        self._lines.pop(job_id, None)
+        try:
+            while line.newest is not None:
+                async with line.editing:
+                    edit, line.newest = line.newest, None
+                    if job_id in self._ended:
+                        return
+                    if not await edit():
+                        self._remember(job_id)
+                        break
+                await asyncio.sleep(self._interval_s)
+        finally:  # also where an edit fails in a way that nobody foresaw: the next one begins a new line
+            self._lines.pop(job_id, None)
 
     def _remember(self, job_id: str) -> None:
         self._ended[job_id] = None

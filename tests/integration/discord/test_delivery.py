@@ -215,6 +215,17 @@ def status_at(address: Address, step: int) -> Status:
     return Status(JOB_ID, address, "en", count=1, place=None, step=step, steps=8)
 
 
+async def test_a_status_before_the_chat_is_open_is_left_out(
+    config: DiscordConfig, desk: ScriptedDesk
+) -> None:
+    chat = DiscordChat(config, desk)
+    now_ms = time.time_ns() // 1_000_000
+    ref = Ref(1, "token", now_ms, CHANNEL_ID, message_id=1, ephemeral=False, user_id=MEMBER_ID)
+    await chat.show(status_at(Address(Platform.DISCORD, str(CHANNEL_ID), ref.write()), 1))
+    assert not [task for task in asyncio.all_tasks() if "status" in task.get_name()]
+    await chat.close()
+
+
 async def test_statuses_keep_their_pace_and_the_newest_wins(
     discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk
 ) -> None:

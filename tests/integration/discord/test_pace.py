@@ -71,3 +71,18 @@ async def test_the_memory_of_ended_jobs_is_bounded() -> None:
     await asyncio.sleep(0.02)
     assert made == [1]
     await pace.close()
+
+
+async def test_an_edit_that_fails_as_nobody_foresaw_does_not_end_the_jobs_line() -> None:
+    async def broken() -> bool:
+        raise ZeroDivisionError
+
+    pace, made = Pace(interval_s=0.01), []
+    pace.offer("job", broken)
+    [task] = [task for task in asyncio.all_tasks() if task.get_name() == "discord status job"]
+    await asyncio.wait([task])
+    assert isinstance(task.exception(), ZeroDivisionError)
+    pace.offer("job", noting(made, 1))
+    await asyncio.sleep(0.02)
+    assert made == [1]
+    await pace.close()
