@@ -4,8 +4,8 @@ Door: ``ConsoleChat(desk, out_dir=…)`` implements ``bot.chats.contract.Chat``;
 message is answered and returns a ``ConsoleAnswer``. Paths of pictures and answers go to standard output, one
 to a line; progress goes to standard error.
 
-Refuses to know: how a picture is made, who may do what. A job outlives the console: after a crash it is
-drawn at the next start and found with ``/mine``.
+Refuses to know: how a picture is made, who may do what. A job outlives the console: what a crash or
+Ctrl-C left behind is drawn at the next start, saved and told on standard error.
 
 Tests of this room alone: ``pytest tests/unit/bot/chats``.
 """

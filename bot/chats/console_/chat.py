@@ -25,6 +25,7 @@ from bot.desk.outcomes import (
     Visit,
 )
 from bot.errors import PersonError
+from bot.words import N_
 
 CHAT_ID = "console"  # one chat, so that its default LoRA lasts from one call to the next
 HOST_ID = "host"  # what bot.policy takes for the host at the console
@@ -98,22 +99,24 @@ class ConsoleChat:
             self._ticker.show(status)
 
     async def deliver(self, parcel: Parcel) -> None:
-        """Save the pictures where the ``say`` that waits for them wants them.
+        """Save the pictures and hand them to the ``say`` that waits for them.
+
+        Where its process was ended meanwhile, they are told on standard error: standard output belongs to the
+        message of this process.
 
         Raises:
-            Undeliverable: Nobody waits (the job is of an earlier process), or they cannot be saved there; the
-                desk keeps them for ``/mine``.
+            Undeliverable: They cannot be saved there; the desk keeps them.
         """
         arrival = self._waiting.get(parcel.address.ref)
-        if arrival is None:
-            raise Undeliverable(parcel.job_id)
         try:
             paths = await asyncio.to_thread(_save, parcel, self._out_dir)
         except OSError as error:
-            if not arrival.done():
+            if arrival and not arrival.done():
                 arrival.set_exception(error)
-            raise Undeliverable(parcel.job_id) from error
-        if not arrival.done():
+            raise Undeliverable(f"{self._out_dir}: {error.strerror}") from error
+        if arrival is None:
+            self._tell_late(parcel, paths)
+        elif not arrival.done():
             arrival.set_result((parcel, paths))
 
     async def say(self, text: str, *, user_name: str = "", is_host: bool = False) -> ConsoleAnswer:
@@ -157,6 +160,12 @@ class ConsoleChat:
         for path in paths:
             self._write(str(path))
         return ConsoleAnswer(parcel.state, "" if parcel.state is JobState.DONE else one_line(caption), paths)
+
+    def _tell_late(self, parcel: Parcel, paths: tuple[Path, ...]) -> None:
+        earlier = N_("Of an earlier message, job {job_id}:")
+        self._ticker.tell(words.text(earlier, self._locale, job_id=parcel.job_id))
+        for line in (words.parcel(parcel, self._locale), *map(str, paths)):
+            self._ticker.tell(line)
 
     def _refused(self, reason: str) -> ConsoleAnswer:
         refusal = one_line(reason)

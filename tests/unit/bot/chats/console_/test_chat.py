@@ -13,7 +13,7 @@ from bot.desk.outcomes import Credits, JobState, Outcome, Parcel, Platform, Unde
 from bot.errors import BadSize
 from engine.request import FailReason
 from tests.fakes.desk import ScriptedDesk
-from tests.unit.bot.chats.making import PNG, make_address, make_parcel, make_receipt, make_status
+from tests.unit.bot.chats.making import JOB, PNG, make_address, make_parcel, make_receipt, make_status
 
 PARCEL_ADDRESS = make_address(Platform.CONSOLE, "console", "of another process")
 
@@ -147,11 +147,19 @@ async def test_a_parcel_that_comes_before_the_receipt_is_not_lost(
         assert (await room.say("a face")).exit_code == 0
 
 
-async def test_a_parcel_of_an_earlier_process_stays_with_the_desk(tmp_path: Path) -> None:
-    chat = ConsoleChat(ScriptedDesk(lambda *_: make_receipt()), out_dir=tmp_path)
+async def test_a_parcel_of_an_earlier_process_is_saved_and_told_beside_this_one_s_answer(
+    tmp_path: Path, drawn: tuple[Path, ...]
+) -> None:
+    room = Room(tmp_path / "out", lambda visit: make_parcel(address=visit.address), locale="zh-CN")
 
-    with pytest.raises(Undeliverable):
-        await chat.deliver(make_parcel(address=PARCEL_ADDRESS))
+    await room.chat.deliver(make_parcel(address=PARCEL_ADDRESS, paths=drawn))
+
+    saved = [tmp_path / "out" / f"{JOB}-{number}.png" for number in (1, 2)]
+    first, *_, one, other = room.told.getvalue().splitlines()
+    assert first == f"之前的消息，任务 {JOB}："
+    assert [one, other] == [str(path) for path in saved]
+    assert saved[1].read_bytes() == drawn[1].read_bytes()
+    assert room.answers.getvalue() == ""
 
 
 async def test_a_folder_that_cannot_be_written_is_said_and_keeps_the_parcel(
