@@ -1,5 +1,6 @@
 """The house is told to stop while something takes long: it neither waits for it nor forgets a job."""
 
+import asyncio
 import time
 from functools import partial
 from pathlib import Path
@@ -7,19 +8,20 @@ from pathlib import Path
 import pytest
 import structlog
 
+from bot import serve
+from bot.__main__ import _leaves
 from bot.chats.console_ import ConsoleChat
 from bot.commands import grammar
 from bot.desk.outcomes import Address, Platform, Receipt, Visit
 from bot.house import COSTS, House, keep_house, open_house
 from bot.settings import Settings, load_settings
+from engine.errors import EngineError, ModelIncomplete, WorkerNotReady
 from engine.host import Host
 from tests.fakes.room import until
 from tests.unit.engine.folders import write_model
 
 FAKE_CHILD = "tests.integration.engine.fake_child"
-AT_ONCE_S = (
-    10.0  # a start of Python on two busy cores; a model that loads would take its start timeout, 300 s
-)
+AT_ONCE_S = 10.0  # a start of Python on two busy cores; a start timeout is 300 s
 
 
 @pytest.fixture
@@ -55,9 +57,21 @@ async def test_a_stop_does_not_wait_for_a_model_that_loads_and_its_job_waits_for
 async def test_costs_that_cannot_be_saved_end_nothing(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.house.SAVE_COSTS_EVERY_S", 0.01)
+    monkeypatch.setattr("bot.upkeep.SAVE_COSTS_EVERY_S", 0.01)
     (tmp_path / COSTS).mkdir()  # nothing can be written there, as on a full disk
     with structlog.testing.capture_logs() as logs:
         async with open_house(settings) as house, keep_house(house, [ConsoleChat(house.desk)]):
             await until(lambda: len([each for each in logs if each["event"] == "cost book not saved"]) > 1)
             await ask(house)
+
+
+@pytest.mark.parametrize(("model", "error"), [("incomplete", ModelIncomplete), ("crash", WorkerNotReady)])
+async def test_a_worker_that_cannot_start_ends_what_was_said_with_its_reason(
+    settings: Settings, tmp_path: Path, model: str, error: type[EngineError]
+) -> None:
+    engine = settings.engine.model_copy(update={"model": str(write_model(tmp_path / model))})
+    settings = settings.model_copy(update={"engine": engine})
+    async with asyncio.timeout(AT_ONCE_S):
+        with pytest.raises(ExceptionGroup) as caught:
+            await serve.say(settings, "/sugar a face", user_name="a member", is_host=False, out_dir=tmp_path)
+    assert [type(leaf) for leaf in _leaves(caught.value)] == [error]
