@@ -92,8 +92,9 @@ class Talks:
         return self._desk.suggest_loras("", locale)
 
     async def say(self, talk: Conversation, text: str, wishes: Wishes) -> None:
-        """Put a message through the desk; the answer joins the conversation."""
-        talk.say(text)
+        """Put a message through the desk; its answer joins the conversation. Where it is empty, alone."""
+        if text.strip():
+            talk.say(text)
         await self._ask(talk, lambda: wishes.join(grammar.parse(text)))
 
     async def press(self, talk: Conversation, data: str) -> None:

@@ -7,7 +7,7 @@ from bot.chats.web_.conversation import Answered, Said
 from bot.chats.web_.talks import Talks, Wishes, language_of
 from bot.commands.values import Cancel, Command, Draw, LoraWish, Pixels, Quota, Ratio
 from bot.desk.outcomes import Credits, Outcome, Platform, Visit
-from bot.errors import BadSize, PersonError, SugarbotError
+from bot.errors import BadSize, EmptyPrompt, PersonError, SugarbotError
 from tests.fakes.desk import Answer, ScriptedDesk
 from tests.unit.bot.chats.making import JOB
 
@@ -66,6 +66,18 @@ async def test_a_message_and_its_answer_join_the_conversation() -> None:
     assert command == Quota()
     assert (visit.platform, visit.user_id, visit.locale) == (Platform.WEB, "local", "zh-CN")
     assert visit.address.chat_id == "page"
+
+
+@pytest.mark.parametrize("text", ["", "  ", "\n\u3000"])
+async def test_an_empty_message_is_answered_but_leaves_no_empty_bubble(text: str) -> None:
+    talks, _ = make_talks()
+    talk = talks.open("page", "en")
+
+    await talks.say(talk, text, WISHES)
+
+    [answer] = talk.entries
+    assert isinstance(answer, Answered)
+    assert isinstance(answer.outcome, EmptyPrompt)
 
 
 async def test_every_message_is_an_event_of_its_own() -> None:
