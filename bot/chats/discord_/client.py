@@ -24,6 +24,9 @@ def speak_to(api_base: str, gateway: str) -> None:
     DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(gateway)
 
 
+discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # what we lack is for voice alone
+
+
 class Menu(app_commands.CommandTree[discord.Client]):
     """The command tree; a command that Discord knows and we do not is answered too."""
 

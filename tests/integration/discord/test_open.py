@@ -1,6 +1,8 @@
 """Opening, greeting, declaring the menu, staying connected."""
 
 import asyncio
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -213,3 +215,15 @@ async def test_everything_goes_through_the_proxy(
     async with opened(proxied, desk):
         asked = await discord.slash("sugar", {"prompt": "a face"})
         await until(lambda: asked.message_id and discord.shown(asked)["content"])
+
+
+def test_no_host_is_warned_of_a_missing_voice() -> None:
+    script = (
+        "import logging; logging.basicConfig()\n"
+        "from bot.chats.discord_.client import Connection\n"
+        "Connection(gateway='', proxy=None, on_press=None)"
+    )
+
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30)
+
+    assert (ended.returncode, ended.stderr) == (0, "")
