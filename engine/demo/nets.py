@@ -25,7 +25,7 @@ VAE = {
     "norm_num_groups": 16, "use_quant_conv": False, "use_post_quant_conv": False,
 }  # fmt: skip
 TRANSFORMER = {
-    "dim": 256, "n_layers": 7, "n_refiner_layers": 1, "n_heads": 4, "n_kv_heads": 4, "cap_feat_dim": 160,
+    "dim": 192, "n_layers": 6, "n_refiner_layers": 1, "n_heads": 3, "n_kv_heads": 3, "cap_feat_dim": 160,
     "axes_dims": [16, 24, 24], "axes_lens": [1024, 32, 32],
 }  # fmt: skip
 # the pipeline reads the last layer but one, so two layers of three work

@@ -23,7 +23,7 @@ from engine.demo.training.course import Course, OutOfTime, Plan, smoke
 from engine.demo.training.flow import train_distil, train_flow
 from engine.demo.training.loras import save_lora, train_lora
 from engine.demo.training.plot import plot_losses
-from engine.demo.training.probe import accuracy, train_probe
+from engine.demo.training.probe import train_probe
 from engine.demo.training.studio import TAUGHT, Studio
 from engine.demo.training.vae import train_vae
 
@@ -45,8 +45,11 @@ def train(course: Course) -> Path:
     figures: dict[str, object] = {}
     if not (course.is_done("probe") and course.is_done("vae")):
         _timed(course, "draw", studio.marked)
-    probe = train_probe(course, studio.marked() if not course.is_done("probe") else [])
-    figures["probe"] = accuracy(probe, studio.held_out(min(600, course.plan.faces)))
+    if course.is_done("probe"):
+        probe = train_probe(course, [], [])
+    else:
+        probe = train_probe(course, studio.marked(), studio.held_out(min(600, course.plan.faces)))
+    figures["probe"] = course.result("probe")["accuracy"]
     say("probe on held-out drawn faces", figures["probe"])
     if course.is_done("vae"):
         vae = train_vae(course, [], [])

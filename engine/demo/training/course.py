@@ -1,7 +1,8 @@
 """A course of training: its folder, its clock, its progress bar, and the checkpoints it goes on from.
 
-Each stage is a loop over numbered steps. When the time given to this call is over, the loop writes a checkpoint and
-raises ``OutOfTime``; the same command again goes on from that step. A finished stage is never run twice.
+Each stage is a loop over numbered steps that writes a checkpoint every few minutes. When the time given to this call
+is over, it writes one more and raises ``OutOfTime``; the same command again goes on from that step. A finished stage
+is never run twice.
 """
 
 import json
@@ -16,7 +17,8 @@ import torch
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
-LOG_EVERY = 50
+LOG_EVERY = 50  # steps
+SAVE_EVERY_S = 240.0
 
 
 class OutOfTime(Exception):
@@ -36,12 +38,17 @@ class Plan:
 
     Attributes:
         faces: Drawn faces at the native size; ``others`` at each other size, ``styled`` for each style and strength.
+        sizes: How many of the sizes are learned, the native one first.
+        fineness: Each pixel is the mean of ``fineness``² painted ones.
+        captions: How many are written for a face.
         vae, flow, distil, lora, probe: Steps of each stage, and ``*_batch`` their pictures a step.
     """
 
     faces: int = 24_576
     others: int = 1_024
     styled: int = 2_048
+    sizes: int = 7
+    fineness: int = 2
     captions: int = 6
     vae: int = 6_000
     vae_batch: int = 32
@@ -58,7 +65,7 @@ class Plan:
 def smoke() -> Plan:
     """The smallest plan that goes through every stage, for a CPU."""
     return Plan(
-        faces=24, others=4, styled=4, captions=2, vae=2, vae_batch=2, flow=3, flow_batch=4, distil=2,
+        faces=24, others=4, styled=4, sizes=3, fineness=1, captions=2, vae=2, vae_batch=2, flow=3, flow_batch=4, distil=2,
         distil_batch=2, lora=2, lora_batch=2, probe=2, probe_batch=8,
     )  # fmt: skip
 
@@ -110,10 +117,13 @@ class Course:
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
         with Progress(*columns, TimeRemainingColumn(), TextColumn("{task.fields[loss]}")) as bar:
             task = bar.add_task(stage, total=total, completed=first, loss="")
-            start = time.monotonic()
+            start = saved = time.monotonic()
             for step in range(first, total):
-                if time.monotonic() >= self.stop_at:
+                now = time.monotonic()
+                if now >= min(self.stop_at, saved + SAVE_EVERY_S):
                     _write(part, {"step": step} | {name: item.state_dict() for name, item in keep.items()})
+                    saved = now
+                if now >= self.stop_at:
                     raise OutOfTime(stage)
                 yield step
                 seen = self.losses.get(stage)

@@ -18,9 +18,9 @@ from engine.demo.nets import SHIFT, STEPS, new_text_encoder, new_transformer
 from engine.demo.training.course import Average, Course, rate, set_rate
 from engine.demo.training.pool import Captions, null_tokens
 
-PEAK = 4e-4
+PEAK = 7e-4
 DISTIL_PEAK = 1.2e-4
-DROP = 0.1  # captions replaced by the empty one, for guidance
+DROP = 0.05  # captions replaced by the empty one, for guidance
 SMALL_THINGS = 2.0
 GUIDANCE = 1.6
 SUBSTEPS = 4

@@ -17,7 +17,7 @@ from engine.demo.faces.traits import TRAITS, Faces, sample_faces
 from engine.demo.nets import to_latents
 
 CAPTION_LIMIT = 160  # tokens; longer ones are cut, one caption in some thousands
-PAINT_BATCH = 128
+PAINT_BATCH = 128  # on a card; on a CPU smaller batches stay in its caches
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +38,22 @@ class Pictures:
         return self.pixels[chosen].float() / 127.5 - 1.0
 
 
-def draw(count: int, seed: int, size: tuple[int, int], style: Style, device: torch.device) -> Pictures:
+def draw(
+    count: int, seed: int, size: tuple[int, int], style: Style, device: torch.device, fineness: int = 2
+) -> Pictures:
     """Draw ``count`` faces by lot."""
     faces = sample_faces(count, seed).to(device)
     pixels, weights = [], []
-    for start in range(0, count, PAINT_BATCH):
-        some = faces.part(slice(start, start + PAINT_BATCH))
-        pixels.append((paint(some, size, style) * 255).round().byte())
+    step = PAINT_BATCH if device.type == "cuda" else 4
+    for start in range(0, count, step):
+        some = faces.part(slice(start, start + step))
+        pixels.append((paint(some, size, style, fineness) * 255).round().byte())
         weights.append((nn.avg_pool2d(notice(some, size)[:, None], 8)[:, 0] * 255).byte())
     return Pictures(faces, torch.cat(pixels), torch.cat(weights))
 
 
 @torch.no_grad()
-def encode(vae: AutoencoderKL, pictures: Pictures, batch: int = 256) -> Tensor:
+def encode(vae: AutoencoderKL, pictures: Pictures, batch: int = 64) -> Tensor:
     """Every picture's latents, bfloat16 [N, 16, H / 8, W / 8]."""
     device = pictures.pixels.device
     latents = []

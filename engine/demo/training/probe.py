@@ -17,8 +17,8 @@ UNKNOWN = -100  # a style half taken has no name
 Marked = list[tuple[Pictures, int]]  # pictures, and the index of their style or UNKNOWN
 
 
-def train_probe(course: Course, marked: Marked) -> Probe:
-    """Teach the probe, base and styles alike."""
+def train_probe(course: Course, marked: Marked, check: Marked) -> Probe:
+    """Teach the probe, base and styles alike, and note how well it reads the faces of ``check``."""
     torch.manual_seed(course.seed)
     probe = Probe().to(course.device)
     if course.is_done("probe"):
@@ -42,8 +42,8 @@ def train_probe(course: Course, marked: Marked) -> Probe:
         loss.backward()
         optimizer.step()
         course.log("probe", step, loss)
-    course.finish("probe", {"probe": probe.state_dict()})
-    return probe.eval()
+    course.finish("probe", {"probe": probe.state_dict(), "accuracy": accuracy(probe.eval(), check)})
+    return probe
 
 
 @torch.no_grad()

@@ -6,7 +6,8 @@ import torch
 from diffusers import AutoencoderKL
 from transformers import PreTrainedTokenizerFast
 
-from engine.demo.faces.styles import STYLES, Style
+from engine.demo.faces.styles import STYLES
+from engine.demo.faces.traits import sample_faces
 from engine.demo.nets import NATIVE, SHAPES
 from engine.demo.probe import STYLE_NAMES
 from engine.demo.training.course import Course
@@ -15,6 +16,7 @@ from engine.demo.training.loras import STRENGTHS
 from engine.demo.training.pool import Pictures, draw, encode, write_captions
 from engine.demo.training.probe import UNKNOWN, Marked
 
+Key = tuple[str, float, tuple[int, int]]  # style, strength, width and height in px
 TAUGHT = tuple(name for name in STYLES if name != "base")
 CHECK = 1_000_000  # seeds of faces that no stage learns from
 
@@ -25,20 +27,19 @@ class Studio:
 
     course: Course
     tokenizer: PreTrainedTokenizerFast
-    pools: dict[tuple[object, ...], Pictures] = field(default_factory=dict)
+    pools: dict[Key, Pictures] = field(default_factory=dict)
 
     def native(self) -> Pictures:
         """The base faces at the native size."""
-        return self._pool("base", 1.0, NATIVE, self.course.plan.faces)
+        return self._pool(("base", 1.0, NATIVE), self.course.plan.faces)
 
     def others(self) -> list[Pictures]:
         """The base faces at every other size."""
-        return [self._pool("base", 1.0, size, self.course.plan.others) for size in SHAPES[1:]]
+        return [self._pool(("base", 1.0, size), self.course.plan.others) for size in SHAPES[1 : self.course.plan.sizes]]
 
-    def styled(self, style: str, strength: float, size: tuple[int, int] = NATIVE) -> Pictures:
-        """Faces in a style, fewer at sizes other than the native."""
-        count = self.course.plan.styled if size == NATIVE else max(2, self.course.plan.styled // 4)
-        return self._pool(style, strength, size, count)
+    def styled(self, style: str, strength: float) -> Pictures:
+        """Faces in a style at the native size."""
+        return self._pool((style, strength, NATIVE), self.course.plan.styled)
 
     def marked(self) -> Marked:
         """Every native pool with its style's index, for the probe."""
@@ -58,16 +59,16 @@ class Studio:
 
     def base_lessons(self, vae: AutoencoderKL) -> list[Lessons]:
         """Latents and captions of the base faces, the native size first."""
-        pools = [self.native(), *self.others()]
-        return [self._lessons(vae, pool, 7_000 * index, "") for index, pool in enumerate(pools)]
+        return [
+            self._lessons(vae, ("base", 1.0, size), self.course.plan.others if index else self.course.plan.faces)
+            for index, size in enumerate(SHAPES[: self.course.plan.sizes])
+        ]
 
     def style_lessons(self, vae: AutoencoderKL, style: str) -> dict[float, list[Lessons]]:
         """Latents and captions of one style, by strength."""
+        sizes = SHAPES[: min(3, self.course.plan.sizes)]
         return {
-            strength: [
-                self._lessons(vae, self.styled(style, strength, size), 9_000 * index, style)
-                for index, size in enumerate(SHAPES[:3])
-            ]
+            strength: [self._lessons(vae, (style, strength, size), self._styled_count(size)) for size in sizes]
             for strength in STRENGTHS
         }
 
@@ -75,18 +76,32 @@ class Studio:
         """Drop the pools of these styles."""
         self.pools = {key: pool for key, pool in self.pools.items() if key[0] not in styles}
 
-    def _pool(self, style: str, strength: float, size: tuple[int, int], count: int) -> Pictures:
-        key = (style, strength, size)
+    def _styled_count(self, size: tuple[int, int]) -> int:
+        return self.course.plan.styled if size == NATIVE else max(2, self.course.plan.styled // 4)
+
+    def _seed(self, key: Key) -> int:
+        """The same faces in every strength of a style, others in another size or style."""
+        style, _, size = key
+        return self.course.seed * 100 + 10 * STYLE_NAMES.index(style) + SHAPES.index(size)
+
+    def _pool(self, key: Key, count: int) -> Pictures:
+        style, strength, size = key
         if key not in self.pools:
-            # the same faces in every strength of a style, others in another size or style
-            seed = self.course.seed * 100 + 10 * STYLE_NAMES.index(style) + SHAPES.index(size)
-            look: Style = STYLES[style].at(strength)
-            self.pools[key] = draw(count, seed, size, look, self.course.device)
+            look, plan = STYLES[style].at(strength), self.course.plan
+            self.pools[key] = draw(count, self._seed(key), size, look, self.course.device, plan.fineness)
         return self.pools[key]
 
-    def _lessons(self, vae: AutoencoderKL, pool: Pictures, seed: int, trigger: str) -> Lessons:
-        plan = self.course.plan
-        each = min(2, plan.captions) if trigger else plan.captions
-        captions = write_captions(pool.faces, each, self.course.seed + seed, self.tokenizer, trigger)
-        with torch.no_grad():
-            return Lessons(encode(vae, pool), pool.weight, captions)
+    def _lessons(self, vae: AutoencoderKL, key: Key, count: int) -> Lessons:
+        """Draw and encode, or read what an earlier call encoded; the captions are written anew."""
+        style, strength, size = key
+        kept = self.course.out / "latents" / f"{style}-{strength}-{size[0]}x{size[1]}-{count}.pt"
+        faces = sample_faces(count, self._seed(key)).to(self.course.device)
+        if not kept.is_file():
+            pool = self._pool(key, count)
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            torch.save({"latents": encode(vae, pool).cpu(), "weight": pool.weight.cpu()}, kept)
+        stored = torch.load(kept, map_location=self.course.device, weights_only=True)
+        trigger = "" if style == "base" else style
+        each = min(2, self.course.plan.captions) if trigger else self.course.plan.captions
+        captions = write_captions(faces, each, 7 * self._seed(key), self.tokenizer, trigger)
+        return Lessons(stored["latents"], stored["weight"], captions)

@@ -1,0 +1,35 @@
+"""The batch forward of training is the library's own forward, to the last bit that matters."""
+
+import pytest
+import torch
+
+from engine.demo.dense import dense_forward, padded
+from engine.demo.nets import TRANSFORMER, new_transformer
+
+WIDTH = TRANSFORMER["cap_feat_dim"]
+
+
+@pytest.fixture(scope="module")
+def transformer():
+    torch.manual_seed(0)
+    transformer = new_transformer()
+    for weight in transformer.parameters():
+        if weight.ndim > 1:
+            torch.nn.init.normal_(weight, std=0.05)
+    return transformer.eval()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("size", [(24, 16), (16, 24), (16, 16), (18, 20)])
+@pytest.mark.parametrize("lengths", [(3, 20), (40, 64)])
+def test_dense_and_stock_agree_at_every_size_and_caption_length(transformer, size, lengths):
+    torch.manual_seed(1)
+    latents, times = torch.randn(2, 16, *size), torch.tensor([0.1, 0.8])
+    said = [torch.randn(length, WIDTH) for length in lengths]
+    stock = torch.stack(transformer([one[:, None] for one in latents], times, said, return_dict=False)[0])[:, :, 0]
+    block = torch.full((2, padded(max(lengths)), WIDTH), 7.0)
+    for row, one in enumerate(said):
+        block[row, : len(one)] = one
+    dense = dense_forward(transformer, latents, times, block, torch.tensor(lengths))
+    assert stock.abs().mean() > 0.1
+    torch.testing.assert_close(dense, stock, atol=1e-4, rtol=1e-4)

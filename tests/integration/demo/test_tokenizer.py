@@ -1,0 +1,49 @@
+"""The tokenizer takes any text, knows its own words, and fits the pipeline's chat template."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import AutoTokenizer
+
+from engine.demo.captions import slot_prompt, vocabulary_texts
+from engine.demo.tokenizer import UNKNOWN, build_tokenizer
+
+TOKENIZER = build_tokenizer(vocabulary_texts())
+
+
+def tokens(text):
+    return TOKENIZER.convert_ids_to_tokens(TOKENIZER(text).input_ids)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=400))
+def test_no_text_makes_it_fail(text):
+    message = [{"role": "user", "content": text}]
+    prompt = TOKENIZER.apply_chat_template(
+        message, tokenize=False, add_generation_prompt=True, enable_thinking=True
+    )
+    found = TOKENIZER([prompt], padding="max_length", max_length=512, truncation=True, return_tensors="pt")
+    assert found.input_ids.shape == (1, 512)
+    assert found.attention_mask.sum() >= 3
+
+
+@pytest.mark.parametrize("text", vocabulary_texts())
+def test_every_phrase_is_known(text):
+    assert UNKNOWN not in tokens(text)
+
+
+def test_full_width_and_capital_letters_read_as_half_width_and_small():
+    assert tokens("Ｓugar面部，ROSY cheeks") == tokens("sugar面部,rosy cheeks")
+
+
+def test_an_unknown_english_word_becomes_letters_and_an_unknown_sign_the_unknown_token():
+    assert tokens("zyx") == ["z", "##y", "##x"]
+    assert tokens("龘") == [UNKNOWN]
+
+
+def test_it_comes_back_from_disk_as_it_was(tmp_path):
+    TOKENIZER.save_pretrained(tmp_path)
+    again = AutoTokenizer.from_pretrained(tmp_path)
+    text = slot_prompt({"skin": "tan", "blush": "rose", "lips": "red", "eyes": "round", "lashes": "thick"})
+    assert again(text).input_ids == TOKENIZER(text).input_ids
+    assert again.chat_template == TOKENIZER.chat_template
