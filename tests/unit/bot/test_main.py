@@ -84,5 +84,16 @@ def test_a_mistake_of_ours_is_not_hidden() -> None:
         command_line._work(job, None)
 
 
+def test_a_mistake_beside_a_known_error_is_not_hidden_either(capsys: pytest.CaptureFixture[str]) -> None:
+    async def job(settings: Settings) -> int:
+        raise ExceptionGroup("both", [PortTaken(host="::1", port=1), RuntimeError("a mistake")])
+
+    with pytest.raises(ExceptionGroup) as caught:
+        command_line._work(job, None)
+    assert caught.group_contains(RuntimeError, match="a mistake")
+    assert not caught.group_contains(PortTaken)
+    assert "is taken" in capsys.readouterr().err
+
+
 def test_ctrl_c_before_anything_serves_ends_with_its_code() -> None:
     assert work(KeyboardInterrupt()) == 130
