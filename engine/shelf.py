@@ -42,7 +42,7 @@ from engine.model import ModelInfo
 log = structlog.get_logger(__name__)
 
 MAX_FILE_BYTES = 2**30  # rank 128 on every linear of Z-Image-Turbo is 635 MB
-MAX_RANK = 256
+MAX_RANK = 256  # the largest that trainers offer; beyond it the file is as large as a model
 MAX_WEIGHT = 2.0
 TABLE = "loras.toml"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,47}")

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from engine.errors import LoraDamaged, LoraForAnotherModel, LoraUnsupported
 from engine.lora.keys import Part, module_names, read_key
+from engine.shelf import MAX_RANK
 
-MAX_RANK = 256  # the largest that trainers offer; beyond it the file is as large as a model
 SHOWN = 3  # names listed in a refusal; enough to recognise the layout by
 FLOATS = (torch.float32, torch.bfloat16, torch.float16)
 

@@ -16,8 +16,7 @@ from torch import Tensor
 
 from engine.errors import LoraDamaged, LoraMissing, LoraNotAFile, LoraTooLarge
 from engine.request import LoraChoice
-
-MAX_BYTES = 2**30  # a rank-128 LoRA on every layer of Z-Image has 635 MB
+from engine.shelf import MAX_FILE_BYTES
 
 
 def read_tensors(path: Path, choice: LoraChoice) -> dict[str, Tensor]:
@@ -30,7 +29,7 @@ def read_tensors(path: Path, choice: LoraChoice) -> dict[str, Tensor]:
     Raises:
         LoraMissing: There is no such file, or it has another content.
         LoraNotAFile: A link, a folder or a pipe lies there.
-        LoraTooLarge: It has more than ``MAX_BYTES``.
+        LoraTooLarge: It has more than ``MAX_FILE_BYTES``.
         LoraDamaged: It is no intact safetensors file.
     """
     content = _read(path)
@@ -54,9 +53,9 @@ def _read(path: Path) -> bytes:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise LoraNotAFile()
-        if status.st_size > MAX_BYTES:
-            raise LoraTooLarge(bytes=status.st_size, limit=MAX_BYTES)
+        if status.st_size > MAX_FILE_BYTES:
+            raise LoraTooLarge(bytes=status.st_size, limit=MAX_FILE_BYTES)
         with os.fdopen(descriptor, "rb", closefd=False) as file:
-            return file.read(MAX_BYTES)
+            return file.read(MAX_FILE_BYTES)
     finally:
         os.close(descriptor)

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from engine.errors import LoraDamaged, LoraForAnotherModel, LoraRejected, LoraUnsupported
-from engine.lora.formats import MAX_RANK, Pair, normalise
+from engine.lora.formats import Pair, normalise
+from engine.shelf import MAX_RANK
 
 WIDTH, HIDDEN, RANK = 12, 20, 4
 SHAPES = {

@@ -61,7 +61,7 @@ def test_a_pipe_or_a_folder_is_refused_and_not_waited_for(tmp_path: Path) -> Non
 
 
 def test_a_file_beyond_the_limit_is_refused_unread(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(read_module, "MAX_BYTES", len(CONTENT) - 1)
+    monkeypatch.setattr(read_module, "MAX_FILE_BYTES", len(CONTENT) - 1)
     with pytest.raises(LoraTooLarge) as caught:
         read_tensors(path, choice_of(CONTENT))
     assert caught.value.facts == {"bytes": len(CONTENT), "limit": len(CONTENT) - 1}
