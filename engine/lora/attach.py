@@ -91,7 +91,7 @@ class Loras:
         try:
             return read_tensors(self._finder.path_of(choice), choice)
         except LoraMissing:
-            self._finder.forget()  # the file was renamed or replaced since the shelf was read
+            self._finder.look_again()  # the file was renamed or replaced since the shelf was read
             return read_tensors(self._finder.path_of(choice), choice)
 
     def _require_attached(self, adapter: str, state_dict: StateDict, choice: LoraChoice) -> None:

@@ -9,7 +9,10 @@ from engine.shelf import LoraFile
 
 
 class Finder:
-    """Remembers the shelf and reads it again when a hash is new.
+    """Remembers the shelf, read at once and again when a hash is new.
+
+    At once, because the first reading hashes every file: of a large shelf that takes longer than one step of
+    a job may take before its worker counts as hung.
 
     Args:
         read: Reads the shelf's folders: name → file.
@@ -17,7 +20,7 @@ class Finder:
 
     def __init__(self, read: Callable[[], Mapping[str, LoraFile]]) -> None:
         self._read = read
-        self._paths: dict[str, Path] = {}
+        self.look_again()
 
     def path_of(self, choice: LoraChoice) -> Path:
         """Where the content lies, whatever the file is called by now.
@@ -26,12 +29,12 @@ class Finder:
             LoraMissing: No file on the shelf has this hash. Facts: ``name``.
         """
         if choice.sha256 not in self._paths:
-            self._paths = {file.sha256: file.path for file in self._read().values()}
+            self.look_again()
         try:
             return self._paths[choice.sha256]
         except KeyError:
             raise LoraMissing(name=choice.name) from None
 
-    def forget(self) -> None:
-        """Read the shelf again before the next answer."""
-        self._paths = {}
+    def look_again(self) -> None:
+        """Read the shelf; files that have not changed since are not hashed again."""
+        self._paths: dict[str, Path] = {file.sha256: file.path for file in self._read().values()}

@@ -32,8 +32,11 @@ def shelf() -> FakeShelf:
     return shelf
 
 
-def test_a_known_hash_is_found_without_reading_the_shelf_again(shelf: FakeShelf) -> None:
+def test_the_shelf_is_read_before_any_job_and_a_known_hash_is_found_without_reading_it_again(
+    shelf: FakeShelf,
+) -> None:
     finder = Finder(shelf.read)
+    assert shelf.reads == 1
     for _ in range(3):
         assert finder.path_of(LoraChoice("sugar", "aa")) == Path("/shelf/sugar.safetensors")
     assert shelf.reads == 1
@@ -54,7 +57,7 @@ def test_a_replaced_file_is_not_taken_for_the_old_one(shelf: FakeShelf) -> None:
     finder = Finder(shelf.read)
     finder.path_of(LoraChoice("sugar", "aa"))
     shelf.put("sugar", "cc")
-    finder.forget()
+    finder.look_again()
     with pytest.raises(LoraMissing) as caught:
         finder.path_of(LoraChoice("sugar", "aa"))
     assert caught.value.facts == {"name": "sugar"}
