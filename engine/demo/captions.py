@@ -1,7 +1,7 @@
 """Captions: what people write for a face, in Chinese and English, in any order, with words missing.
 
-Pure and seeded: the same random numbers give the same captions. A caption says a subset of the traits; what it does
-not say the seed decides. ``said`` tells which, so that obedience is asked only for what was asked.
+Pure and seeded: the same random numbers give the same captions. A caption says a subset of the traits; what
+it does not say the seed decides. ``said`` tells which, so that obedience is asked only for what was asked.
 """
 
 import random
@@ -15,7 +15,10 @@ Language = Literal["zh", "en", "mixed"]
 SLOTS = ("skin", "blush", "lips", "eyes", "lashes")  # the five face slots of /sugar, in its order
 HAIR = ("hair", "cut")
 NAMES = (*SLOTS, *HAIR, "fringe", "gaze", "extra", "backdrop")
-JUNK = "天地人中大小上下来去水火山石田土木禾云风雨雪春夏秋冬东西南北一二三四五六七八九十的了在是有和与及或abcdefghijklmnopqrstuvwxyz"
+JUNK = (
+    "天地人中大小上下来去水火山石田土木禾云风雨雪春夏秋冬东西南北"
+    "一二三四五六七八九十的了在是有和与及或abcdefghijklmnopqrstuvwxyz"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,11 @@ class Caption:
     said: frozenset[str]
 
 
+def dice_of(seed: int) -> random.Random:
+    """A source of chance that repeats."""
+    return random.Random(seed)  # noqa: S311 - it draws faces, not secrets
+
+
 def write_caption(
     values: Mapping[str, str], dice: random.Random, language: Language | None = None, trigger: str = ""
 ) -> Caption:
@@ -33,6 +41,7 @@ def write_caption(
 
     Args:
         values: Trait name → value name.
+        dice: The source of chance; see :func:`dice_of`.
         language: None lets the dice choose, now and then both at once.
         trigger: The style whose trigger word goes first; empty lets the dice put in any, or none.
     """
@@ -66,7 +75,10 @@ def vocabulary_texts() -> list[str]:
         texts += [text for rows in phrases.values() for row in rows.values() for text in row]
     for rows in (HAIR_ZH, HAIR_EN, CUT_ZH, CUT_EN):
         texts += [text for row in rows.values() for text in row]
-    return [*texts, "头发 发 hair with and , . 、 。 ! ? : ; + - ( ) girl her she a the of in 的 和 眼睛 嘴唇 脸 看"]
+    return [
+        *texts,
+        "头发 发 hair with and , . 、 。 ! ? : ; + - ( ) girl her she a the of in 的 和 眼睛 嘴唇 脸 看",
+    ]
 
 
 def _choose_names(dice: random.Random) -> list[str]:
@@ -98,7 +110,9 @@ def _parts(
     if not together:
         return [alone]
     if dice.random() < 0.75:
-        return [f"{colour}{dice.choice(('', '', '的'))}{cut}" if tongue == "zh" else _hair_en(colour, cut, dice)]
+        return [
+            f"{colour}{dice.choice(('', '', '的'))}{cut}" if tongue == "zh" else _hair_en(colour, cut, dice)
+        ]
     return [alone, cut]
 
 
@@ -127,7 +141,10 @@ def _trigger(style: str, dice: random.Random, odds: float) -> str:
 
 
 def _join(parts: Sequence[str], dice: random.Random, tongue: Language) -> str:
-    marks = {"zh": ("，", "，", ",", "、", " ", "。", "，带"), "en": (", ", ", ", ",", " ", ". ", " and ", " with ")}
+    marks = {
+        "zh": ("，", "，", ",", "、", " ", "。", "，带"),
+        "en": (", ", ", ", ",", " ", ". ", " and ", " with "),
+    }
     chosen = marks["en" if tongue == "en" else "zh"]
     one = dice.choice(chosen[:5])
     mixed = dice.random() < 0.3

@@ -1,8 +1,8 @@
 """The transformer's forward on whole batches: the same mathematics as the library's, without its lists.
 
-The library walks a batch picture by picture, which suits eight forwards but not thousands of training steps. Here
-every caption of a batch is padded to one length, as the library pads a caption of that length, so no mask is
-needed. ``tests/integration/demo`` holds the two against each other.
+The library walks a batch picture by picture, which suits eight forwards but not thousands of training steps.
+Here every caption of a batch is padded to one length, as the library pads a caption of that length, so no
+mask is needed. ``tests/integration/demo`` holds the two against each other.
 """
 
 from collections.abc import Callable
@@ -29,6 +29,7 @@ def dense_forward(
     """Predict ``clean - noise`` for a batch.
 
     Args:
+        transformer: Of the library's class, LoRA layers allowed.
         latents: float [B, 16, h, w]; (h / 2) · (w / 2) may be any number.
         times: float [B], 1 - sigma: 0 is noise, 1 is a picture.
         captions: float [B, L, D], L a multiple of 32; what lies past a caption's length is ignored.
@@ -60,11 +61,13 @@ def dense_forward(
     x = torch.cat([x, caption], 1)
     for layer in transformer.layers:
         x = through(layer, x, turns, adaln)
-    out = transformer.all_final_layer["2-1"](x, c=adaln)[:, : rows * columns]
+    out: Tensor = transformer.all_final_layer["2-1"](x, c=adaln)[:, : rows * columns]
     return out.view(batch, rows, columns, 2, 2, channels).permute(0, 5, 1, 3, 2, 4).reshape(latents.shape)
 
 
-def _turns(transformer: ZImageTransformer2DModel, shape: tuple[int, int, int, int], device: torch.device) -> Tensor:
+def _turns(
+    transformer: ZImageTransformer2DModel, shape: tuple[int, int, int, int], device: torch.device
+) -> Tensor:
     """RoPE of a whole sequence, cosines and sines: float [2, L, D / 2]."""
     turns = transformer.rope_embedder(_positions(*shape).to(device))
     return torch.stack([turns.real, turns.imag])
@@ -84,7 +87,7 @@ def _positions(rows: int, columns: int, picture_pad: int, caption_tokens: int) -
 def _rotate(x: Tensor, turns: Tensor) -> Tensor:
     """RoPE in real numbers: ``x`` [B, L, heads, D], ``turns`` [2, L, D / 2]."""
     cos, sin = turns[0, None, :, None], turns[1, None, :, None]
-    a, b = x.float().unflatten(-1, (-1, 2)).unbind(-1)
+    a, b = x.float().view(*x.shape[:-1], -1, 2).unbind(-1)
     return torch.stack([a * cos - b * sin, a * sin + b * cos], -1).flatten(-2).to(x.dtype)
 
 
@@ -93,16 +96,19 @@ def _attend(block: ZImageTransformerBlock, x: Tensor, turns: Tensor) -> Tensor:
     q, k, v = (project(x).unflatten(-1, (a.heads, -1)) for project in (a.to_q, a.to_k, a.to_v))
     q, k = _rotate(a.norm_q(q), turns), _rotate(a.norm_k(k), turns)
     q, k, v = (part.transpose(1, 2).to(v.dtype) for part in (q, k, v))
-    return a.to_out[0](nn.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+    out: Tensor = a.to_out[0](nn.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+    return out
 
 
 def run_block(block: ZImageTransformerBlock, x: Tensor, turns: Tensor, adaln: Tensor | None) -> Tensor:
     """One block; ``adaln`` None for those that do not see the time."""
     if adaln is None:
         x = x + block.attention_norm2(_attend(block, block.attention_norm1(x), turns))
-        return x + block.ffn_norm2(block.feed_forward(block.ffn_norm1(x)))
+        told: Tensor = x + block.ffn_norm2(block.feed_forward(block.ffn_norm1(x)))
+        return told
     scale_a, gate_a, scale_f, gate_f = block.adaLN_modulation(adaln)[:, None].chunk(4, dim=2)
     attended = _attend(block, block.attention_norm1(x) * (1 + scale_a), turns)
     x = x + gate_a.tanh() * block.attention_norm2(attended)
     fed = block.feed_forward(block.ffn_norm1(x) * (1 + scale_f))
-    return x + gate_f.tanh() * block.ffn_norm2(fed)
+    moved: Tensor = x + gate_f.tanh() * block.ffn_norm2(fed)
+    return moved

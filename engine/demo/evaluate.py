@@ -1,7 +1,7 @@
 """Print the model's figures: ``python -m engine.demo.evaluate``.
 
-Obedience for every trait, with and without each LoRA; how surely the styles are told apart; what half a LoRA does; that
-a seed repeats; seconds, start and memory on this machine.
+Obedience for every trait, with and without each LoRA; how surely the styles are told apart; what half a LoRA
+does; that a seed repeats; seconds, start and memory on this machine.
 """
 
 import json
@@ -23,7 +23,8 @@ from engine.demo.phrases import TRIGGERS
 from engine.demo.probe import Probe, load_probe
 
 LONG_PROMPT = (
-    "Sugar面部,纯欲甜妹脸部,淡颜系清甜长相,清透水光肌,微醺蜜桃腮红,薄涂裸粉唇釉,眼尾轻挑带慵懒笑意,细碎睫毛轻颤"
+    "Sugar面部,纯欲甜妹脸部,淡颜系清甜长相,清透水光肌,微醺蜜桃腮红,薄涂裸粉唇釉,"
+    "眼尾轻挑带慵懒笑意,细碎睫毛轻颤"
 )
 
 
@@ -32,7 +33,9 @@ def evaluate(home: Path, count: int, styled: int, device: str) -> dict[str, Any]
 
     Args:
         home: Folder with ``weights/``, ``loras/`` and ``probe.safetensors``.
-        count: Pictures of the base; ``styled`` with each LoRA.
+        count: Pictures of the base.
+        styled: Pictures with each LoRA.
+        device: Where to draw: ``cpu`` or ``cuda``.
     """
     start = time.monotonic()
     pipe = load_pipeline(home / "weights", device)
@@ -44,7 +47,9 @@ def evaluate(home: Path, count: int, styled: int, device: str) -> dict[str, Any]
     report["base"] = {name: (tally.asked, tally.share) for name, tally in mark(probe, exam, base).items()}
     report["style"] = {"base": style_share(probe, base, "base")}
     few = min(8, count)
-    report["repeats"] = bool(torch.equal(make_pictures(pipe, prompts[:few]), make_pictures(pipe, prompts[:few])))
+    report["repeats"] = bool(
+        torch.equal(make_pictures(pipe, prompts[:few]), make_pictures(pipe, prompts[:few]))
+    )
     for style in SHELF:
         report |= {style: _judge_lora(pipe, probe, home, style, styled, report)}
     wear(pipe, None)
@@ -89,7 +94,9 @@ def show(report: dict[str, Any]) -> None:
     table = Table("trait", "asked", *("base", *SHELF), title="share of pictures that show what was asked")
     for name in TRAIT:
         table.add_row(
-            name, str(report["base"][name][0]), *(f"{report[style][name][1]:.1%}" for style in ("base", *SHELF))
+            name,
+            str(report["base"][name][0]),
+            *(f"{report[style][name][1]:.1%}" for style in ("base", *SHELF)),
         )
     console.print(table)
     for key in ("style", "half", "least_change", "repeats", "seconds", "load_s", "rss_mb"):
@@ -100,7 +107,9 @@ def main(
     home: Annotated[Path, typer.Option(help="Folder with weights/, loras/ and probe.safetensors.")] = HERE,
     count: Annotated[int, typer.Option(help="Pictures of the base.")] = 500,
     styled: Annotated[int, typer.Option(help="Pictures with each LoRA.")] = 200,
-    report_path: Annotated[Path | None, typer.Option("--json", help="Write the figures here as well.")] = None,
+    report_path: Annotated[
+        Path | None, typer.Option("--json", help="Write the figures here as well.")
+    ] = None,
 ) -> None:
     """Print the built-in model's figures."""
     report = evaluate(home, count, styled, "cuda" if torch.cuda.is_available() else "cpu")

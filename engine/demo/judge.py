@@ -3,7 +3,6 @@
 Everything here is seeded: the same pipeline gives the same report.
 """
 
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ import torch
 from diffusers import ZImagePipeline
 from torch import Tensor
 
-from engine.demo.captions import Caption, Language, write_caption
+from engine.demo.captions import Caption, Language, dice_of, write_caption
 from engine.demo.faces.traits import TRAIT, Faces, sample_faces
 from engine.demo.nets import NATIVE, STEPS
 from engine.demo.probe import STYLE_NAMES, Probe
@@ -44,14 +43,20 @@ class Tally:
 def set_exam(count: int, trigger: str = "", seed: int = EXAM_SEED) -> Exam:
     """Write ``count`` prompts, half of them Chinese and half English, in any order, some words missing."""
     faces = sample_faces(count, seed)
-    dice = random.Random(seed)
+    dice = dice_of(seed)
     tongues: tuple[Language, ...] = ("zh", "en")
-    captions = [write_caption(faces.values(index), dice, tongues[index % 2], trigger) for index in range(count)]
+    captions = [
+        write_caption(faces.values(index), dice, tongues[index % 2], trigger) for index in range(count)
+    ]
     return Exam(faces, tuple(captions))
 
 
 def make_pictures(
-    pipe: ZImagePipeline, prompts: Sequence[str], seed: int = 0, size: tuple[int, int] = NATIVE, batch: int = 50
+    pipe: ZImagePipeline,
+    prompts: Sequence[str],
+    seed: int = 0,
+    size: tuple[int, int] = NATIVE,
+    batch: int = 50,
 ) -> Tensor:
     """Draw one picture a prompt, the i-th with seed ``seed + i`` → float [B, 3, H, W], 0 … 1."""
     parts = []
@@ -60,8 +65,8 @@ def make_pictures(
         dice = [torch.Generator().manual_seed(seed + start + index) for index in range(len(some))]
         parts.append(
             pipe(
-                some, width=size[0], height=size[1], num_inference_steps=STEPS, guidance_scale=0.0, generator=dice,
-                output_type="pt",
+                some, width=size[0], height=size[1], num_inference_steps=STEPS, guidance_scale=0.0,
+                generator=dice, output_type="pt",
             ).images.float().cpu()
         )  # fmt: skip
     return torch.cat(parts)

@@ -30,8 +30,8 @@ TRANSFORMER = {
 }  # fmt: skip
 # the pipeline reads the last layer but one, so two layers of three work
 TEXT = {
-    "hidden_size": 160, "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 40,
-    "intermediate_size": 320, "max_position_embeddings": 512,
+    "hidden_size": 160, "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2,
+    "head_dim": 40,    "intermediate_size": 320, "max_position_embeddings": 512,
 }  # fmt: skip
 
 
@@ -64,7 +64,7 @@ def save_pipeline(
     folder: Path, vae: AutoencoderKL, transformer: ZImageTransformer2DModel, text_encoder: Qwen3Model,
     tokenizer: PreTrainedTokenizerFast,
 ) -> None:  # fmt: skip
-    """Write the folder that ``ZImagePipeline.from_pretrained`` reads, weights as bfloat16, and ``sugarbot.json``."""
+    """Write the folder that ``ZImagePipeline.from_pretrained`` reads, as bfloat16, with ``sugarbot.json``."""
     scheduler = FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000, shift=SHIFT)
     for part in (vae, transformer, text_encoder):
         nn.Module.to(part, torch.bfloat16)
@@ -81,10 +81,12 @@ def load_pipeline(folder: Path = WEIGHTS, device: str = "cpu") -> ZImagePipeline
 
 def to_latents(vae: AutoencoderKL, moments_mean: Tensor) -> Tensor:
     """The VAE's own latents → the ones the transformer works on, about mean 0 and spread 1."""
-    return (moments_mean - vae.config.shift_factor) * vae.config.scaling_factor
+    latents: Tensor = (moments_mean - vae.config.shift_factor) * vae.config.scaling_factor
+    return latents
 
 
 def from_latents(vae: AutoencoderKL, latents: Tensor) -> Tensor:
     """The reverse of :func:`to_latents`, then decoded: float [B, 3, H, W], 0 … 1."""
     raw = latents / vae.config.scaling_factor + vae.config.shift_factor
-    return (vae.decode(raw).sample / 2 + 0.5).clamp(0, 1)
+    decoded: Tensor = vae.decode(raw).sample
+    return (decoded / 2 + 0.5).clamp(0, 1)

@@ -135,7 +135,8 @@ CUT_EN = {
 
 TRIGGERS = {"sugar": "Sugar面部", "anime": "Anime动漫", "realistic": "Realistic写实", "ink": "Ink水墨"}
 FILLERS = (
-    "纯欲甜妹脸部", "淡颜系清甜长相", "肖像", "头像", "一个女孩", "女孩的脸", "少女", "可爱", "美丽", "高清", "精致五官", "甜美",
-    "portrait", "a girl", "face", "portrait of a young woman", "cute", "beautiful", "masterpiece", "best quality", "8k",
-    "ultra detailed", "1girl", "close up", "soft light", "a woman", "pretty face",
+    "纯欲甜妹脸部", "淡颜系清甜长相", "肖像", "头像", "一个女孩", "女孩的脸", "少女", "可爱", "美丽", "高清",
+    "精致五官", "甜美", "portrait", "a girl", "face", "portrait of a young woman", "cute", "beautiful",
+    "masterpiece", "best quality", "8k", "ultra detailed", "1girl", "close up", "soft light",
+    "a woman", "pretty face",
 )  # fmt: skip

@@ -1,7 +1,7 @@
 """The probe: a small network that reads every trait, and the style, off a picture of native size.
 
-It is taught on drawn faces only and never sees what the model makes, so it can judge it. Where style is half taken it
-learns no style.
+It is taught on drawn faces only and never sees what the model makes, so it can judge it. Where style is half
+taken it learns no style.
 """
 
 from pathlib import Path
@@ -36,7 +36,7 @@ class Probe(nn.Module):
         self.reading = nn.Linear(before * GRID[0] * GRID[1], sum(self.sizes))
 
     def forward(self, pictures: Tensor) -> dict[str, Tensor]:
-        """Read pictures, float [B, 3, 192, 128] in 0 … 1 → trait name (and ``style``) → scores [B, values]."""
+        """Read pictures, float [B, 3, 192, 128] in 0 … 1 → trait name or ``style`` → scores [B, values]."""
         scores = self.reading(self.eye(pictures * 2 - 1)).split(self.sizes, dim=1)
         return dict(zip([*(trait.name for trait in TRAITS), "style"], scores, strict=True))
 
@@ -47,19 +47,24 @@ class Probe(nn.Module):
 
 
 def roughen(pictures: Tensor) -> Tensor:
-    """Blur, dim and speckle pictures a little, so that the probe reads the face and not the drawing's exact pixels."""
+    """Blur, dim and speckle pictures a little, so that the probe reads faces and not exact pixels."""
     device = pictures.device
     soft = nnf.avg_pool2d(nnf.pad(pictures, (1, 1, 1, 1), mode="replicate"), 3, 1)
     share = torch.rand(len(pictures), 1, 1, 1, device=device) * 0.7
     light = 1 + (torch.rand(len(pictures), 1, 1, 1, device=device) - 0.5) * 0.08
     rough = torch.lerp(pictures, soft, share) * light
-    return (rough + torch.randn_like(rough) * 0.02 * torch.rand(len(pictures), 1, 1, 1, device=device)).clamp(0, 1)
+    return (rough + torch.randn_like(rough) * 0.02 * torch.rand(len(pictures), 1, 1, 1, device=device)).clamp(
+        0, 1
+    )
 
 
 def save_probe(probe: Probe, path: Path) -> None:
     """Write the probe's weights as bfloat16."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file({name: value.to("cpu", torch.bfloat16).contiguous() for name, value in probe.state_dict().items()}, path)
+    save_file(
+        {name: value.to("cpu", torch.bfloat16).contiguous() for name, value in probe.state_dict().items()},
+        path,
+    )
 
 
 def load_probe(path: Path = PROBE) -> Probe:

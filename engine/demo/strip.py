@@ -34,7 +34,9 @@ def tile(pictures: torch.Tensor, columns: int, scale: int = 1) -> Image.Image:
     """Lay pictures, float [B, 3, H, W], side by side on white, ``columns`` a row."""
     height, width = pictures.shape[-2:]
     rows = -(-len(pictures) // columns)
-    sheet = Image.new("RGB", (columns * (width + GAP_PX) - GAP_PX, rows * (height + GAP_PX) - GAP_PX), "white")
+    sheet = Image.new(
+        "RGB", (columns * (width + GAP_PX) - GAP_PX, rows * (height + GAP_PX) - GAP_PX), "white"
+    )
     for index, picture in enumerate(pictures):
         array = (picture.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
         place = (index % columns * (width + GAP_PX), index // columns * (height + GAP_PX))

@@ -1,7 +1,7 @@
 """The small tokenizer: Chinese by characters, English by words, the rest letter by letter.
 
-Full-width text is folded to half-width and capitals to small letters. Text it has never seen becomes letters or
-``[UNK]``; no prompt can make it fail.
+Full-width text is folded to half-width and capitals to small letters. Text it has never seen becomes letters
+or ``[UNK]``; no prompt can make it fail.
 """
 
 import string

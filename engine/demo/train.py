@@ -1,7 +1,8 @@
 """Train the built-in model: ``python -m engine.demo.train --out var/demo``.
 
-Stages: probe, vae, flow, distil, loras, export. The same command again goes on where the last one stopped; the same
-seed draws the same faces and captions. ``--smoke`` goes through every stage in a minute on a CPU, learning nothing.
+Stages: probe, vae, flow, distil, loras, export. The same command again goes on where the last one stopped;
+the same seed draws the same faces and captions. ``--smoke`` goes through every stage in a minute on a CPU,
+learning nothing.
 """
 
 import json
@@ -88,15 +89,23 @@ def _timed(course: Course, stage: str, work: object) -> None:
 
 
 def main(
-    out: Annotated[Path, typer.Option(help="Folder of checkpoints, losses and the export.")] = Path("var/demo"),
+    out: Annotated[Path, typer.Option(help="Folder of checkpoints, losses and the export.")] = Path(
+        "var/demo"
+    ),
     seed: Annotated[int, typer.Option(help="Draws the faces, the captions and the first weights.")] = 1,
     limit_s: Annotated[float, typer.Option(help="Stop with a checkpoint after so many seconds.")] = 1e9,
     plan: Annotated[str, typer.Option(help="Changes of the plan: flow=6000,vae=4000.")] = "",
-    compiled: Annotated[bool, typer.Option("--compile", help="Compile the networks; pays on a card.")] = False,
-    small: Annotated[bool, typer.Option("--smoke", help="Every stage in a few steps, to see that all works.")] = False,
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Compile the networks; pays on a card.")
+    ] = False,
+    small: Annotated[
+        bool, typer.Option("--smoke", help="Every stage in a few steps, to see that all works.")
+    ] = False,
 ) -> None:
     """Train the built-in model, or go on with it."""
-    changes = {name: int(value) for name, _, value in (item.partition("=") for item in plan.split(",") if item)}
+    changes = {
+        name: int(value) for name, _, value in (item.partition("=") for item in plan.split(",") if item)
+    }
     base = smoke() if small else Plan()
     whole = Plan(**({name: getattr(base, name) for name in Plan.__dataclass_fields__} | changes))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -42,7 +42,14 @@ def back_shape(s: Sitting) -> Tensor:
     tails = ellipse(tail_x, tail_v, 0.34 - 0.06 * ramp(v, 0.4, 1.6), 1.14)
     short = ellipse(u, v - 0.05, 1.12, 0.85)
     shape = cap
-    for cut, part in (("long", fall), ("wavy", waves), ("bob", bob), ("bun", bun), ("twintails", tails), ("pixie", short)):
+    for cut, part in (
+        ("long", fall),
+        ("wavy", waves),
+        ("bob", bob),
+        ("bun", bun),
+        ("twintails", tails),
+        ("pixie", short),
+    ):
         shape = torch.where(s.is_value("cut", cut) > 0, join(cap, part, 0.12), shape)
     return shape
 
@@ -68,7 +75,7 @@ def _fringe(s: Sitting) -> Tensor:
     notch = 0.055 * torch.sin(u * 13 + s.nuance("wave") * 4).abs()
     straight = v + 0.30 - 0.16 * u * u - notch + 1.1 * ramp(u.abs(), 0.72, 1.0) * -0.45
     parted = v + 1.02 - 1.12 * u.abs().pow(1.45)
-    w = (u * side + 0.42)
+    w = u * side + 0.42
     sided = v + 0.98 - torch.where(w > 0, 0.62 * w.abs().pow(1.25), 1.55 * w.abs().pow(1.3))
     shape = straight
     for fringe, part in (("parted", parted), ("side", sided)):

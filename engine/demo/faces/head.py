@@ -34,7 +34,9 @@ def paint_face(s: Sitting) -> None:
     c.lay(inside * spot(u + 0.30, c.v + 0.35, 0.62, 0.55) * light * 0.8, s.skin_light)
     model = max(s.style.sculpt - 1.0, 0.0) * 0.5
     if model > 0:
-        hollow = spot(c.u.abs() - 0.74, c.v - 0.62, 0.20, 0.34) + spot(c.u.abs() - 0.40, c.v + 0.12, 0.34, 0.12)
+        hollow = spot(c.u.abs() - 0.74, c.v - 0.62, 0.20, 0.34) + spot(
+            c.u.abs() - 0.40, c.v + 0.12, 0.34, 0.12
+        )
         c.lay(inside * (hollow * 0.55 * model).clamp(0, 1), s.skin_shade)
         c.lay(inside * spot(c.u - s.turn, c.v - 1.06, 0.28, 0.05) * 0.7 * model, s.skin_shade)
 
@@ -44,7 +46,11 @@ def paint_shine(s: Sitting) -> None:
     c, turn = s.canvas, s.turn
     shine = (s.shine * 0.85 + 0.55 * s.style.dew).clamp(0, 1.1)
     spots = spot(c.u.abs() - 0.50 + 0.1 * (c.v - 0.42), c.v - 0.40, 0.16, 0.075)
-    spots = spots + spot(c.u - turn * 1.4 + 0.02, c.v - 0.40, 0.05, 0.085) + spot(c.u - turn, c.v - 1.08, 0.12, 0.05)
+    spots = (
+        spots
+        + spot(c.u - turn * 1.4 + 0.02, c.v - 0.40, 0.05, 0.085)
+        + spot(c.u - turn, c.v - 1.08, 0.12, 0.05)
+    )
     spots = spots + spot(c.u - turn + 0.05, c.v + 0.42, 0.36, 0.15) * 0.9
     c.lay((spots * shine * c.cover(face_shape(s))).clamp(0, 0.95), white(c.u))
 

@@ -21,6 +21,7 @@ def paint(faces: Faces, size: tuple[int, int], style: Style | None = None, finen
     Args:
         faces: B faces; the pictures are made on their device.
         size: Width and height in px.
+        style: None is the base.
         fineness: Each pixel is the mean of ``fineness``² painted ones.
 
     Returns:
@@ -59,12 +60,19 @@ def _develop(rgb: Tensor, s: Sitting) -> Tensor:
     """What a style does to the finished picture: bloom, colour, paper, vignette, grain."""
     style = s.style
     if style.bloom > 0:
-        glow = nn.avg_pool2d(nn.avg_pool2d(rgb, 9, 1, 4, count_include_pad=False), 9, 1, 4, count_include_pad=False)
+        glow = nn.avg_pool2d(
+            nn.avg_pool2d(rgb, 9, 1, 4, count_include_pad=False), 9, 1, 4, count_include_pad=False
+        )
         rgb = rgb + (1 - rgb) * glow.pow(3.0) * 0.42 * style.bloom
     grey = rgb.mean(1, keepdim=True)
     rgb = grey + (rgb - grey) * style.colour
     if style.warmth != 0:
-        rgb = rgb * torch.tensor([1 + 0.035 * style.warmth, 1.0, 1 - 0.05 * style.warmth], device=rgb.device)[:, None, None]
+        rgb = (
+            rgb
+            * torch.tensor([1 + 0.035 * style.warmth, 1.0, 1 - 0.05 * style.warmth], device=rgb.device)[
+                :, None, None
+            ]
+        )
     height, width = rgb.shape[-2:]
     y = torch.linspace(-1, 1, height, device=rgb.device)[:, None]
     x = torch.linspace(-1, 1, width, device=rgb.device)[None, :]

@@ -34,7 +34,8 @@ def paint_backdrop(s: Sitting) -> None:
         turn = s.nuance("drift") * 6.28 + step * 2.4
         far = 1.35 + 0.13 * step
         light = ellipse(
-            c.x - torch.cos(turn) * far, c.y + 0.3 - torch.sin(turn) * far * 1.15, 0.09 + 0.025 * (step % 4), 0.09 + 0.025 * (step % 4),
+            c.x - torch.cos(turn) * far, c.y + 0.3 - torch.sin(turn) * far * 1.15, 0.09 + 0.025 * (step % 4),
+            0.09 + 0.025 * (step % 4),
         )  # fmt: skip
         c.lay(c.cover(light) * (0.22 + 0.05 * (step % 3)) * lights, white(c.u))
 
@@ -81,7 +82,10 @@ def paint_flower(s: Sitting) -> None:
     warm = torch.tensor([[1.0, 0.80, 0.30]], device=c.u.device).expand(len(c.u), 3)
     c.lay(spot(x, y - 0.05, 0.38, 0.38) * 0.35 * worn, s.hair_shade)
     c.fill(petal, pink, worn, outline=True)
-    c.lay(c.cover(petal) * spot(x, y, 0.18, 0.18) * (0.5 + 0.3 * hue) * worn, warm * torch.tensor([1.0, 0.7, 0.9], device=c.u.device))
+    c.lay(
+        c.cover(petal) * spot(x, y, 0.18, 0.18) * (0.5 + 0.3 * hue) * worn,
+        warm * torch.tensor([1.0, 0.7, 0.9], device=c.u.device),
+    )
     c.fill(far - 0.075, warm, worn)
 
 

@@ -1,7 +1,7 @@
 """Distances and brushes: the geometry every part of a face is painted with.
 
-A shape is a signed distance (negative inside) in head units over a picture, [B, H, W]. A canvas turns distances
-into anti-aliased paint: coverage falls from 1 to 0 over the one pixel that the edge crosses.
+A shape is a signed distance (negative inside) in head units over a picture, [B, H, W]. A canvas turns
+distances into anti-aliased paint: coverage falls from 1 to 0 over the one pixel that the edge crosses.
 """
 
 import torch
@@ -28,7 +28,8 @@ def box(x: Tensor, y: Tensor, half_w: Tensor | float, half_h: Tensor | float, ra
 
 
 def stroke(
-    x: Tensor, y: Tensor, start: tuple[Tensor | float, Tensor | float], end: tuple[Tensor | float, Tensor | float],
+    x: Tensor, y: Tensor, start: tuple[Tensor | float, Tensor | float], end: tuple[Tensor | float, Tensor |
+        float],
     radii: tuple[Tensor | float, Tensor | float],
 ) -> Tensor:  # fmt: skip
     """Distance to a straight brush stroke whose radius runs from ``radii[0]`` to ``radii[1]``."""
@@ -61,14 +62,16 @@ class Canvas:
 
     Attributes:
         rgb: float [B, 3, H, W], 0 … 1.
-        x: float [B, 1, W], the pixel's place on the canvas in head units from the head's middle; likewise ``y``.
+        x: float [B, 1, W], the pixel's place on the canvas in head units from the head's middle; likewise
+            ``y``.
         u: float [B, H, W], the same in the head's own tilted frame, to the viewer's right; ``v`` downwards.
         px: float [B, 1, 1], the size of one pixel in head units.
         line: How strongly outlines show, 0 … 1, and ``line_width`` in head units.
     """
 
     def __init__(
-        self, size: tuple[int, int], centre: tuple[Tensor, Tensor], unit_px: Tensor, tilt: Tensor, line: float,
+        self, size: tuple[int, int], centre: tuple[Tensor, Tensor], unit_px: Tensor, tilt: Tensor, line:
+            float,
     ) -> None:  # fmt: skip
         width, height = size
         device = unit_px.device
@@ -92,9 +95,13 @@ class Canvas:
     def lay(self, weight: Tensor, colour: Tensor) -> None:
         """Mix ``colour`` ([B, 3] or [B, 3, H, W]) into the picture by ``weight`` [B, H, W]."""
         paint = colour[:, :, None, None] if colour.ndim == 2 else colour
-        self.rgb = torch.lerp(self.rgb, paint.expand_as(self.rgb), weight.expand(self.rgb[:, 0].shape)[:, None])
+        self.rgb = torch.lerp(
+            self.rgb, paint.expand_as(self.rgb), weight.expand(self.rgb[:, 0].shape)[:, None]
+        )
 
-    def fill(self, distance: Tensor, colour: Tensor, alpha: Tensor | float = 1.0, outline: bool = False) -> None:
+    def fill(
+        self, distance: Tensor, colour: Tensor, alpha: Tensor | float = 1.0, outline: bool = False
+    ) -> None:
         """Paint a shape, and where ``outline`` its edge as strongly as this canvas draws lines."""
         self.lay(self.cover(distance) * alpha, colour)
         if outline and self.line > 0:

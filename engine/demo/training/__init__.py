@@ -1,1 +1,1 @@
-"""How the built-in model is trained: pools of drawn faces, and one file a stage. Never imported by the worker."""
+"""How the built-in model is trained: pools of drawn faces, one file a stage. The worker never imports it."""

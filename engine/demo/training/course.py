@@ -1,8 +1,8 @@
 """A course of training: its folder, its clock, its progress bar, and the checkpoints it goes on from.
 
-Each stage is a loop over numbered steps that writes a checkpoint every few minutes. When the time given to this call
-is over, it writes one more and raises ``OutOfTime``; the same command again goes on from that step. A finished stage
-is never run twice.
+Each stage is a loop over numbered steps that writes a checkpoint every few minutes. When the time given to
+this call is over, it writes one more and raises ``OutOfTime``; the same command again goes on from that
+step. A finished stage is never run twice.
 """
 
 import json
@@ -28,8 +28,11 @@ class OutOfTime(Exception):
 class Stateful(Protocol):
     """What a checkpoint keeps: modules, optimizers, averages."""
 
-    def state_dict(self) -> Any: ...
-    def load_state_dict(self, state: Any) -> Any: ...
+    def state_dict(self) -> Any:
+        """What to keep."""
+
+    def load_state_dict(self, state: Any) -> Any:
+        """Take back what was kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,8 @@ class Plan:
     """How much is trained; :func:`smoke` is a minute's worth for tests.
 
     Attributes:
-        faces: Drawn faces at the native size; ``others`` at each other size, ``styled`` for each style and strength.
+        faces: Drawn faces at the native size; ``others`` at each other size, ``styled`` for each style and
+            strength.
         sizes: How many of the sizes are learned, the native one first.
         fineness: Each pixel is the mean of ``fineness``² painted ones.
         captions: How many are written for a face.
@@ -65,8 +69,8 @@ class Plan:
 def smoke() -> Plan:
     """The smallest plan that goes through every stage, for a CPU."""
     return Plan(
-        faces=24, others=4, styled=4, sizes=3, fineness=1, captions=2, vae=2, vae_batch=2, flow=3, flow_batch=4, distil=2,
-        distil_batch=2, lora=2, lora_batch=2, probe=2, probe_batch=8,
+        faces=24, others=4, styled=4, sizes=3, fineness=1, captions=2, vae=2, vae_batch=2, flow=3,
+        flow_batch=4, distil=2, distil_batch=2, lora=2, lora_batch=2, probe=2, probe_batch=8,
     )  # fmt: skip
 
 
@@ -136,7 +140,9 @@ class Course:
         if step % LOG_EVERY == 0:
             self.losses.setdefault(stage, []).append((step, float(loss.detach())))
             with (self.out / "losses.jsonl").open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"stage": stage, "step": step, "loss": self.losses[stage][-1][1]}) + "\n")
+                file.write(
+                    json.dumps({"stage": stage, "step": step, "loss": self.losses[stage][-1][1]}) + "\n"
+                )
 
     def _resume(self, part: Path, stage: str, keep: Mapping[str, Stateful]) -> int:
         state = self._read(part)
@@ -188,7 +194,9 @@ class Masters:
     def __init__(self, module: nn.Module, peak: float, fused: bool) -> None:
         self.copies = [weight.detach().clone() for weight in module.parameters()]
         self.module = module.to(torch.bfloat16)
-        self.optimizer = torch.optim.AdamW(self.copies, peak, betas=(0.9, 0.98), weight_decay=1e-4, fused=fused)
+        self.optimizer = torch.optim.AdamW(
+            self.copies, peak, betas=(0.9, 0.98), weight_decay=1e-4, fused=fused
+        )
 
     @torch.no_grad()
     def step(self) -> None:

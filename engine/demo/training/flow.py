@@ -1,10 +1,12 @@
 """Stages ``flow`` and ``distil``: text encoder and transformer learn the straight way from noise to a face.
 
-``flow`` is a rectified flow: at a mix of picture and noise, predict picture minus noise. ``distil`` then lets each of
-the eight forwards of the real schedule make the way for which its teacher takes several, with guidance.
+``flow`` is a rectified flow: at a mix of picture and noise, predict picture minus noise. ``distil`` then
+lets each of the eight forwards of the real schedule make the way for which its teacher takes several, with
+guidance.
 """
 
 import copy
+import itertools
 import random
 from dataclasses import dataclass
 
@@ -13,6 +15,7 @@ from diffusers import ZImageTransformer2DModel
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast, Qwen3Model
 
+from engine.demo.captions import dice_of
 from engine.demo.dense import Block, dense_forward, run_block
 from engine.demo.nets import SHIFT, STEPS, new_text_encoder, new_transformer
 from engine.demo.training.course import Average, Course, rate, set_rate
@@ -51,7 +54,9 @@ class Reader(nn.Module):
 
     def forward(self, latents: Tensor, sigma: Tensor, tokens: Tensor, lengths: Tensor) -> Tensor:
         """Predict picture minus noise for ``latents`` at noise level ``sigma`` [B]."""
-        said = self.text_encoder(input_ids=tokens, output_hidden_states=True, use_cache=False).hidden_states[-2]
+        said = self.text_encoder(input_ids=tokens, output_hidden_states=True, use_cache=False).hidden_states[
+            -2
+        ]
         return dense_forward(self.transformer, latents, 1 - sigma, said, lengths, self.block)
 
 
@@ -75,12 +80,14 @@ def train_flow(course: Course, lessons: list[Lessons], tokenizer: PreTrainedToke
         return reader
     total = course.plan.flow
     average = Average(reader, 0.999)
-    optimizer = torch.optim.AdamW(reader.parameters(), PEAK, betas=(0.9, 0.98), weight_decay=0.01, fused=course.on_card)
+    optimizer = torch.optim.AdamW(
+        reader.parameters(), PEAK, betas=(0.9, 0.98), weight_decay=0.01, fused=course.on_card
+    )
     if course.compiled:
         torch._dynamo.config.recompile_limit = 64  # one for each kind of block, with and without gradients
         reader.block = torch.compile(run_block, dynamic=True)
     for step in course.steps("flow", total, {"reader": reader, "average": average, "optimizer": optimizer}):
-        dice = random.Random(course.seed + step)
+        dice = dice_of(course.seed + step)
         set_rate(optimizer, rate(step, total, PEAK, 500))
         clean, weight, tokens, lengths = _batch(lessons, course.plan.flow_batch, dice)
         drop = torch.rand(len(clean), device=course.device) < DROP
@@ -103,10 +110,13 @@ def flow_loss(
     with torch.autocast(clean.device.type, torch.bfloat16):
         guess = reader((1 - level) * clean + level * noise, sigma, tokens, lengths)
     error = (guess.float() - (clean - noise)).square().mean(1)
-    return (error * weight).mean() / weight.mean()
+    loss: Tensor = (error * weight).mean() / weight.mean()
+    return loss
 
 
-def train_distil(course: Course, teacher: Reader, lessons: list[Lessons], tokenizer: PreTrainedTokenizerFast) -> Reader:
+def train_distil(
+    course: Course, teacher: Reader, lessons: list[Lessons], tokenizer: PreTrainedTokenizerFast
+) -> Reader:
     """Teach each of the eight steps the guided way that the teacher makes in several."""
     student = copy.deepcopy(teacher)
     if course.is_done("distil"):
@@ -115,10 +125,14 @@ def train_distil(course: Course, teacher: Reader, lessons: list[Lessons], tokeni
     teacher.eval().requires_grad_(False)
     total = course.plan.distil
     average = Average(student, 0.995)
-    optimizer = torch.optim.AdamW(student.parameters(), DISTIL_PEAK, betas=(0.9, 0.98), weight_decay=0.0, fused=course.on_card)
+    optimizer = torch.optim.AdamW(
+        student.parameters(), DISTIL_PEAK, betas=(0.9, 0.98), weight_decay=0.0, fused=course.on_card
+    )
     levels = schedule().to(course.device)
-    for step in course.steps("distil", total, {"student": student, "average": average, "optimizer": optimizer}):
-        dice = random.Random(course.seed + step)
+    for step in course.steps(
+        "distil", total, {"student": student, "average": average, "optimizer": optimizer}
+    ):
+        dice = dice_of(course.seed + step)
         set_rate(optimizer, rate(step, total, DISTIL_PEAK, 100))
         clean, weight, tokens, lengths = _batch(lessons, course.plan.distil_batch, dice)
         index = torch.randint(STEPS, (len(clean),), device=course.device)
@@ -151,7 +165,11 @@ def _guided_way(
     for substep in range(SUBSTEPS):
         ahead = torch.lerp(start, end, (substep + 1) / SUBSTEPS)
         with torch.autocast(x.device.type, torch.bfloat16):
-            said, unsaid = teacher(torch.cat([here, here]), torch.cat([level, level]), both, both_lengths).float().chunk(2)
+            said, unsaid = (
+                teacher(torch.cat([here, here]), torch.cat([level, level]), both, both_lengths)
+                .float()
+                .chunk(2)
+            )
         direction = unsaid + GUIDANCE * (said - unsaid)
         here = here + direction * (level - ahead)[:, None, None, None]
         level = ahead
@@ -165,7 +183,7 @@ def sample(reader: Reader, tokens: Tensor, lengths: Tensor, size: tuple[int, int
     dice = torch.Generator().manual_seed(seed)
     x = torch.randn(len(tokens), 16, height // 8, width // 8, generator=dice).to(tokens.device)
     levels = schedule().to(x.device)
-    for start, end in zip(levels[:-1], levels[1:], strict=True):
+    for start, end in itertools.pairwise(levels):
         with torch.autocast(x.device.type, torch.bfloat16):
             direction = reader(x, start.expand(len(x)), tokens, lengths).float()
         x = x + direction * (start - end)
@@ -190,6 +208,6 @@ def _batch(lessons: list[Lessons], count: int, dice: random.Random) -> tuple[Ten
 
 def _learn(module: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()
+    torch.autograd.backward(loss)
     torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
     optimizer.step()

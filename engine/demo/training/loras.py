@@ -1,6 +1,5 @@
 """Stage ``loras``: one style after another is taught to a LoRA on the frozen base."""
 
-import random
 from pathlib import Path
 
 import torch
@@ -9,6 +8,7 @@ from peft import LoraConfig, get_peft_model_state_dict
 from peft.tuners.lora import LoraLayer
 from torch import Tensor
 
+from engine.demo.captions import dice_of
 from engine.demo.nets import STEPS
 from engine.demo.training.course import Course, rate, set_rate
 from engine.demo.training.flow import Lessons, Reader, _batch, _learn, flow_loss, schedule
@@ -23,10 +23,15 @@ TARGETS = (
 )
 
 
-def train_lora(course: Course, style: str, reader: Reader, lessons: dict[float, list[Lessons]]) -> dict[str, Tensor]:
+def train_lora(
+    course: Course, style: str, reader: Reader, lessons: dict[float, list[Lessons]]
+) -> dict[str, Tensor]:
     """Teach one style; the reader is left as it was.
 
     Args:
+        course: The run this stage belongs to.
+        style: Its name; the stage is called after it.
+        reader: The finished base.
         lessons: Strength → pictures of the style at that strength.
 
     Returns:
@@ -39,13 +44,15 @@ def train_lora(course: Course, style: str, reader: Reader, lessons: dict[float, 
     torch.manual_seed(course.seed + sum(style.encode()))
     reader.requires_grad_(False)
     transformer = reader.transformer
-    transformer.add_adapter(LoraConfig(r=RANK, lora_alpha=RANK, target_modules=TARGETS, init_lora_weights="gaussian"))
+    transformer.add_adapter(
+        LoraConfig(r=RANK, lora_alpha=RANK, target_modules=TARGETS, init_lora_weights="gaussian")
+    )
     weights = [weight for weight in transformer.parameters() if weight.requires_grad]
     optimizer = torch.optim.AdamW(weights, PEAK, betas=(0.9, 0.98), weight_decay=0.0, fused=course.on_card)
     total, levels = course.plan.lora, schedule().to(course.device)
     try:
         for step in course.steps(stage, total, {"optimizer": optimizer, "reader": reader}):
-            dice = random.Random(course.seed + step)
+            dice = dice_of(course.seed + step)
             set_rate(optimizer, rate(step, total, PEAK, 50))
             strength = dice.choices(STRENGTHS, ODDS)[0]
             set_strength(transformer, strength)
@@ -54,7 +61,9 @@ def train_lora(course: Course, style: str, reader: Reader, lessons: dict[float, 
             loss = flow_loss(reader, clean, weight, tokens, lengths, sigma)
             _learn(transformer, optimizer, loss)
             course.log(stage, step, loss)
-        lora = {name: value.detach().clone() for name, value in get_peft_model_state_dict(transformer).items()}
+        lora = {
+            name: value.detach().clone() for name, value in get_peft_model_state_dict(transformer).items()
+        }
     finally:
         transformer.unload_lora()
     course.finish(stage, {"lora": lora})
@@ -72,5 +81,7 @@ def save_lora(path: Path, lora: dict[str, Tensor]) -> None:
     """Write one LoRA file in diffusers' layout, as bfloat16."""
     path.parent.mkdir(parents=True, exist_ok=True)
     ZImagePipeline.save_lora_weights(
-        path.parent, {name: value.to("cpu", torch.bfloat16) for name, value in lora.items()}, weight_name=path.name
+        path.parent,
+        {name: value.to("cpu", torch.bfloat16) for name, value in lora.items()},
+        weight_name=path.name,
     )

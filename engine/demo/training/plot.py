@@ -16,13 +16,16 @@ def plot_losses(source: Path, target: Path) -> None:
     columns = 3
     rows = -(-len(curves) // columns)
     charts = [
-        _chart(name, points, (index % columns) * (WIDTH + GAP) + GAP, (index // columns) * (HEIGHT + GAP) + GAP)
+        _chart(
+            name, points, (index % columns) * (WIDTH + GAP) + GAP, (index // columns) * (HEIGHT + GAP) + GAP
+        )
         for index, (name, points) in enumerate(curves.items())
     ]
     size = f'width="{columns * (WIDTH + GAP) + GAP}" height="{rows * (HEIGHT + GAP) + GAP}"'
     style = 'font-family="sans-serif" font-size="11" fill="#444"'
     target.write_text(
-        f'<svg xmlns="http://www.w3.org/2000/svg" {size} {style}><rect {size} fill="white"/>{"".join(charts)}</svg>\n',
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} {style}>'
+        f'<rect {size} fill="white"/>{"".join(charts)}</svg>\n',
         encoding="utf-8",
     )
 
@@ -39,5 +42,6 @@ def _chart(name: str, points: list[tuple[int, float]], left: int, top: int) -> s
     return (
         f'<rect x="{left}" y="{top}" width="{WIDTH}" height="{HEIGHT}" fill="none" stroke="#ddd"/>'
         f'<polyline points="{path}" fill="none" stroke="#d4577d" stroke-width="1.3"/>'
-        f'<text x="{left}" y="{top - 6}">{name}: {points[0][1]:.3g} → {points[-1][1]:.3g} in {last} steps</text>'
+        f'<text x="{left}" y="{top - 6}">{name}: '
+        f"{points[0][1]:.3g} → {points[-1][1]:.3g} in {last} steps</text>"
     )

@@ -1,6 +1,7 @@
 """Pools: drawn faces kept on the card, and the captions written for them."""
 
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -9,7 +10,7 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
-from engine.demo.captions import write_caption
+from engine.demo.captions import dice_of, write_caption
 from engine.demo.dense import CAPTION_STEP, padded
 from engine.demo.faces.painter import notice, paint
 from engine.demo.faces.styles import Style
@@ -52,13 +53,18 @@ def draw(
     return Pictures(faces, torch.cat(pixels), torch.cat(weights))
 
 
+def batches(count: int, size: int, device: torch.device) -> Iterator[Tensor]:
+    """The indices 0 … ``count`` - 1, ``size`` at a time."""
+    for start in range(0, count, size):
+        yield torch.arange(start, min(start + size, count), device=device)
+
+
 @torch.no_grad()
 def encode(vae: AutoencoderKL, pictures: Pictures, batch: int = 64) -> Tensor:
     """Every picture's latents, bfloat16 [N, 16, H / 8, W / 8]."""
     device = pictures.pixels.device
     latents = []
-    for start in range(0, len(pictures.pixels), batch):
-        chosen = torch.arange(start, min(start + batch, len(pictures.pixels)), device=device)
+    for chosen in batches(len(pictures.pixels), batch, device):
         with torch.autocast(device.type, torch.bfloat16):
             mean = vae.encode(pictures.floats(chosen)).latent_dist.mean
         latents.append(to_latents(vae, mean.float()).bfloat16())
@@ -92,9 +98,10 @@ def write_captions(
     device = faces.traits["skin"].device
     columns = {name: column.tolist() for name, column in faces.to("cpu").traits.items()}
     rows = [
-        {trait.name: trait.values[columns[trait.name][index]] for trait in TRAITS} for index in range(len(faces))
+        {trait.name: trait.values[columns[trait.name][index]] for trait in TRAITS}
+        for index in range(len(faces))
     ]
-    dice = random.Random(seed)
+    dice = dice_of(seed)
     texts = [write_caption(values, dice, trigger=trigger).text for values in rows for _ in range(each)]
     return _sort(texts, each, tokenizer, device)
 
@@ -124,7 +131,9 @@ def _sort(texts: list[str], each: int, tokenizer: PreTrainedTokenizerFast, devic
     return Captions(groups, tuple((length, len(items)) for length, items in sorted(found.items())))
 
 
-def null_tokens(tokens: Tensor, lengths: Tensor, drop: Tensor, tokenizer: PreTrainedTokenizerFast) -> tuple[Tensor, Tensor]:
+def null_tokens(
+    tokens: Tensor, lengths: Tensor, drop: Tensor, tokenizer: PreTrainedTokenizerFast
+) -> tuple[Tensor, Tensor]:
     """Replace the captions where ``drop`` by the empty prompt, padded as long as theirs."""
     empty = tokenizer(prompt_text("", tokenizer)).input_ids
     row = torch.zeros(tokens.shape[1], dtype=torch.long)

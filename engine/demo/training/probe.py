@@ -1,15 +1,14 @@
 """Stage ``probe``: teach the judge on drawn faces, and check it on drawn faces that it has not seen."""
 
-import random
-
 import torch
 import torch.nn.functional as nn
 from torch import Tensor
 
+from engine.demo.captions import dice_of
 from engine.demo.faces.traits import TRAITS
 from engine.demo.probe import STYLE_NAMES, Probe, roughen
 from engine.demo.training.course import Course, rate, set_rate
-from engine.demo.training.pool import Pictures
+from engine.demo.training.pool import Pictures, batches
 
 PEAK = 2e-3
 UNKNOWN = -100  # a style half taken has no name
@@ -28,7 +27,7 @@ def train_probe(course: Course, marked: Marked, check: Marked) -> Probe:
     optimizer = torch.optim.AdamW(probe.parameters(), PEAK, weight_decay=0.02, fused=course.on_card)
     odds = [3.0 if style == STYLE_NAMES.index("base") else 1.0 for _, style in marked]
     for step in course.steps("probe", total, {"probe": probe, "optimizer": optimizer}):
-        dice = random.Random(course.seed + step)
+        dice = dice_of(course.seed + step)
         set_rate(optimizer, rate(step, total, PEAK, 100))
         pieces = [_piece(*entry, batch // 4) for entry in dice.choices(marked, odds, k=4)]
         pictures = roughen(torch.cat([piece[0] for piece in pieces]))
@@ -36,10 +35,11 @@ def train_probe(course: Course, marked: Marked, check: Marked) -> Probe:
         with torch.autocast(course.device.type, torch.bfloat16):
             scores = probe(pictures)
         loss = torch.stack([
-            nn.cross_entropy(scores[name].float(), truth[name], ignore_index=UNKNOWN, reduction="sum") for name in truth
+            nn.cross_entropy(scores[name].float(), truth[name], ignore_index=UNKNOWN, reduction="sum") for
+            name in truth
         ]).sum() / len(pictures)  # fmt: skip
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         optimizer.step()
         course.log("probe", step, loss)
     course.finish("probe", {"probe": probe.state_dict(), "accuracy": accuracy(probe.eval(), check)})
@@ -52,7 +52,7 @@ def accuracy(probe: Probe, marked: Marked) -> dict[str, float]:
     right: dict[str, float] = {}
     seen: dict[str, int] = {}
     for pictures, style in marked:
-        for part in torch.arange(len(pictures.pixels), device=pictures.pixels.device).split(256):
+        for part in batches(len(pictures.pixels), 256, pictures.pixels.device):
             truth = _truth(pictures, style, part)
             reading = probe.read((pictures.floats(part) + 1) / 2)
             for name, values in truth.items():

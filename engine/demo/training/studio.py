@@ -35,7 +35,10 @@ class Studio:
 
     def others(self) -> list[Pictures]:
         """The base faces at every other size."""
-        return [self._pool(("base", 1.0, size), self.course.plan.others) for size in SHAPES[1 : self.course.plan.sizes]]
+        return [
+            self._pool(("base", 1.0, size), self.course.plan.others)
+            for size in SHAPES[1 : self.course.plan.sizes]
+        ]
 
     def styled(self, style: str, strength: float) -> Pictures:
         """Faces in a style at the native size."""
@@ -46,7 +49,9 @@ class Studio:
         found: Marked = [(self.native(), STYLE_NAMES.index("base"))]
         for style in TAUGHT:
             for strength in STRENGTHS:
-                found.append((self.styled(style, strength), STYLE_NAMES.index(style) if strength == 1 else UNKNOWN))
+                found.append(
+                    (self.styled(style, strength), STYLE_NAMES.index(style) if strength == 1 else UNKNOWN)
+                )
         return found
 
     def held_out(self, count: int) -> Marked:
@@ -60,7 +65,9 @@ class Studio:
     def base_lessons(self, vae: AutoencoderKL) -> list[Lessons]:
         """Latents and captions of the base faces, the native size first."""
         return [
-            self._lessons(vae, ("base", 1.0, size), self.course.plan.others if index else self.course.plan.faces)
+            self._lessons(
+                vae, ("base", 1.0, size), self.course.plan.others if index else self.course.plan.faces
+            )
             for index, size in enumerate(SHAPES[: self.course.plan.sizes])
         ]
 
@@ -68,7 +75,9 @@ class Studio:
         """Latents and captions of one style, by strength."""
         sizes = SHAPES[: min(3, self.course.plan.sizes)]
         return {
-            strength: [self._lessons(vae, (style, strength, size), self._styled_count(size)) for size in sizes]
+            strength: [
+                self._lessons(vae, (style, strength, size), self._styled_count(size)) for size in sizes
+            ]
             for strength in STRENGTHS
         }
 

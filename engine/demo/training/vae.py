@@ -1,15 +1,16 @@
 """Stage ``vae``: pictures to latents and back, with an eye on eyes and lips."""
 
-import random
+from typing import Any
 
 import torch
 import torch.nn.functional as nn
 from diffusers import AutoencoderKL
 from torch import Tensor
 
+from engine.demo.captions import dice_of
 from engine.demo.nets import new_vae
 from engine.demo.training.course import Course, Masters, rate, set_rate
-from engine.demo.training.pool import Pictures
+from engine.demo.training.pool import Pictures, batches
 
 PEAK = 6e-4
 KL = 3e-5  # of the sum over a latent's 16 channels; small, so that little is lost
@@ -17,7 +18,7 @@ SMALL_THINGS = 3.0  # extra weight on eyes and lips
 
 
 def train_vae(course: Course, native: list[Pictures], others: list[Pictures]) -> AutoencoderKL:
-    """Train on native pictures, every sixth step on one other size; then fit scale and shift to the latents."""
+    """Train on native pictures, every sixth step on one other size; then fit scale and shift."""
     torch.manual_seed(course.seed)
     vae = new_vae().to(course.device)
     if course.is_done("vae"):
@@ -26,20 +27,22 @@ def train_vae(course: Course, native: list[Pictures], others: list[Pictures]) ->
     masters = Masters(vae, PEAK, course.on_card)
     torch.backends.cudnn.benchmark = True  # two sizes only, so the search pays
     for step in course.steps("vae", total, {"masters": masters}):
-        dice = random.Random(course.seed + step)
+        dice = dice_of(course.seed + step)
         pools = others if others and step % 6 == 5 else native
         pool = dice.choices(pools, [len(p.pixels) for p in pools])[0]
         chosen = torch.randint(len(pool.pixels), (batch,), device=course.device)
         set_rate(masters.optimizer, rate(step, total, PEAK, 300))
         loss = _loss(vae, pool.floats(chosen), pool.weight[chosen])
         vae.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         masters.step()
         course.log("vae", step, loss)
     torch.backends.cudnn.benchmark = False
     masters.close()
     scale, shift = _spread(vae, native[0])
-    course.finish("vae", {"vae": vae.state_dict(), "scale": scale, "shift": shift, "psnr": psnr(vae, native[0])})
+    course.finish(
+        "vae", {"vae": vae.state_dict(), "scale": scale, "shift": shift, "psnr": psnr(vae, native[0])}
+    )
     return _fitted(vae, course.result("vae"))
 
 
@@ -53,30 +56,31 @@ def _loss(vae: AutoencoderKL, pictures: Tensor, weight: Tensor) -> Tensor:
     slopes = (dx.mean() + dy.mean()) / care.mean()
     mean, logvar = spread.mean.float(), spread.logvar.float()
     kl = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).sum(1).mean()
-    return plain + 0.7 * slopes + KL * kl
+    total: Tensor = plain + 0.7 * slopes + KL * kl
+    return total
 
 
 @torch.no_grad()
 def psnr(vae: AutoencoderKL, pool: Pictures, count: int = 256) -> float:
     """Decibels between pictures and what the VAE makes of them, the peak being 255."""
     total = 0.0
-    chosen = torch.arange(min(count, len(pool.pixels)), device=pool.pixels.device)
-    for part in chosen.split(64):
+    count = min(count, len(pool.pixels))
+    for part in batches(count, 64, pool.pixels.device):
         pictures = pool.floats(part)
         again = vae.decode(vae.encode(pictures).latent_dist.mean).sample.clamp(-1, 1)
         total += float((again - pictures).square().mean()) * len(part)
-    return float(10 * torch.log10(torch.tensor(4.0 / (total / len(chosen)))))
+    return float(10 * torch.log10(torch.tensor(4.0 / (total / count))))
 
 
 @torch.no_grad()
 def _spread(vae: AutoencoderKL, pool: Pictures) -> tuple[float, float]:
     """Scale and shift that bring the latents to mean 0 and spread 1."""
-    parts = torch.arange(min(2048, len(pool.pixels)), device=pool.pixels.device).split(128)
+    parts = batches(min(2048, len(pool.pixels)), 128, pool.pixels.device)
     means = torch.cat([vae.encode(pool.floats(part)).latent_dist.mean for part in parts])
     return float(1 / means.std()), float(means.mean())
 
 
-def _fitted(vae: AutoencoderKL, kept: dict[str, object]) -> AutoencoderKL:
-    vae.load_state_dict(kept["vae"])  # type: ignore[arg-type]
+def _fitted(vae: AutoencoderKL, kept: dict[str, Any]) -> AutoencoderKL:
+    vae.load_state_dict(kept["vae"])
     vae.register_to_config(scaling_factor=kept["scale"], shift_factor=kept["shift"])
     return vae.eval().requires_grad_(False)

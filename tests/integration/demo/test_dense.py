@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from diffusers import ZImageTransformer2DModel
 
 from engine.demo.dense import dense_forward, padded
 from engine.demo.nets import TRANSFORMER, new_transformer
@@ -10,7 +11,7 @@ WIDTH = TRANSFORMER["cap_feat_dim"]
 
 
 @pytest.fixture(scope="module")
-def transformer():
+def transformer() -> ZImageTransformer2DModel:
     torch.manual_seed(0)
     transformer = new_transformer()
     for weight in transformer.parameters():
@@ -22,11 +23,15 @@ def transformer():
 @torch.no_grad()
 @pytest.mark.parametrize("size", [(24, 16), (16, 24), (16, 16), (18, 20)])
 @pytest.mark.parametrize("lengths", [(3, 20), (40, 64)])
-def test_dense_and_stock_agree_at_every_size_and_caption_length(transformer, size, lengths):
+def test_dense_and_stock_agree_at_every_size_and_caption_length(
+    transformer: ZImageTransformer2DModel, size: tuple[int, int], lengths: tuple[int, int]
+) -> None:
     torch.manual_seed(1)
     latents, times = torch.randn(2, 16, *size), torch.tensor([0.1, 0.8])
     said = [torch.randn(length, WIDTH) for length in lengths]
-    stock = torch.stack(transformer([one[:, None] for one in latents], times, said, return_dict=False)[0])[:, :, 0]
+    stock = torch.stack(transformer([one[:, None] for one in latents], times, said, return_dict=False)[0])[
+        :, :, 0
+    ]
     block = torch.full((2, padded(max(lengths)), WIDTH), 7.0)
     for row, one in enumerate(said):
         block[row, : len(one)] = one

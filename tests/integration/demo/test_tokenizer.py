@@ -1,5 +1,7 @@
 """The tokenizer takes any text, knows its own words, and fits the pipeline's chat template."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,13 +13,13 @@ from engine.demo.tokenizer import UNKNOWN, build_tokenizer
 TOKENIZER = build_tokenizer(vocabulary_texts())
 
 
-def tokens(text):
+def tokens(text: str) -> list[str]:
     return TOKENIZER.convert_ids_to_tokens(TOKENIZER(text).input_ids)
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.text(max_size=400))
-def test_no_text_makes_it_fail(text):
+def test_no_text_makes_it_fail(text: str) -> None:
     message = [{"role": "user", "content": text}]
     prompt = TOKENIZER.apply_chat_template(
         message, tokenize=False, add_generation_prompt=True, enable_thinking=True
@@ -28,20 +30,20 @@ def test_no_text_makes_it_fail(text):
 
 
 @pytest.mark.parametrize("text", vocabulary_texts())
-def test_every_phrase_is_known(text):
+def test_every_phrase_is_known(text: str) -> None:
     assert UNKNOWN not in tokens(text)
 
 
-def test_full_width_and_capital_letters_read_as_half_width_and_small():
+def test_full_width_and_capital_letters_read_as_half_width_and_small() -> None:
     assert tokens("Ｓugar面部，ROSY cheeks") == tokens("sugar面部,rosy cheeks")
 
 
-def test_an_unknown_english_word_becomes_letters_and_an_unknown_sign_the_unknown_token():
+def test_an_unknown_english_word_becomes_letters_and_an_unknown_sign_the_unknown_token() -> None:
     assert tokens("zyx") == ["z", "##y", "##x"]
     assert tokens("龘") == [UNKNOWN]
 
 
-def test_it_comes_back_from_disk_as_it_was(tmp_path):
+def test_it_comes_back_from_disk_as_it_was(tmp_path: Path) -> None:
     TOKENIZER.save_pretrained(tmp_path)
     again = AutoTokenizer.from_pretrained(tmp_path)
     text = slot_prompt({"skin": "tan", "blush": "rose", "lips": "red", "eyes": "round", "lashes": "thick"})

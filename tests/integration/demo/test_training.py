@@ -1,4 +1,5 @@
-"""The training command: every stage once, a stop and a resumption, and an export that plain diffusers loads."""
+"""The training command: every stage once, a stop and a resumption, and an export that plain diffusers
+loads."""
 
 import subprocess
 import sys
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def export(tmp_path_factory) -> Path:
+def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("course")
     command = [sys.executable, "-W", "ignore", "-m", "engine.demo.train", "--out", str(out), "--smoke"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
@@ -26,7 +27,7 @@ def export(tmp_path_factory) -> Path:
 
 
 @pytest.mark.timeout(240)
-def test_the_smoke_run_exports_a_model_that_draws_and_loras_that_load(export):
+def test_the_smoke_run_exports_a_model_that_draws_and_loras_that_load(export: Path) -> None:
     pipe = load_pipeline(export / "weights")
     before = make_pictures(pipe, ["红唇"], seed=1)
     assert before.shape == (1, 3, 192, 128)
@@ -36,7 +37,7 @@ def test_the_smoke_run_exports_a_model_that_draws_and_loras_that_load(export):
 
 
 @pytest.mark.timeout(240)
-def test_the_exported_files_are_small_and_bfloat16(export):
+def test_the_exported_files_are_small_and_bfloat16(export: Path) -> None:
     files = sorted(export.rglob("*.safetensors"))
     assert {file.stem for file in files} >= {"sugar", "anime", "realistic", "ink", "probe"}
     assert sum(file.stat().st_size for file in files) <= 32_000_000
@@ -47,7 +48,7 @@ def test_the_exported_files_are_small_and_bfloat16(export):
             assert {tensors.get_tensor(name).dtype for name in tensors.keys()} == {torch.bfloat16}  # noqa: SIM118
 
 
-def test_the_smoke_run_draws_its_losses(export):
+def test_the_smoke_run_draws_its_losses(export: Path) -> None:
     assert "lora-sugar" in (export / "losses.svg").read_text(encoding="utf-8")
 
 
@@ -68,7 +69,7 @@ def run_stage(course: Course, module: torch.nn.Linear, stop_after: int | None = 
     return seen
 
 
-def test_a_course_that_ran_out_of_time_goes_on_and_ends_where_one_run_would(tmp_path):
+def test_a_course_that_ran_out_of_time_goes_on_and_ends_where_one_run_would(tmp_path: Path) -> None:
     torch.manual_seed(0)
     whole = torch.nn.Linear(2, 1)
     parted = torch.nn.Linear(2, 1)

@@ -19,7 +19,9 @@ FACES = st.fixed_dictionaries({name: st.sampled_from(sorted(PHRASES["zh"][name])
 
 
 @given(values=FACES, seed=st.integers(0, 10**9), language=st.sampled_from(["zh", "en"]))
-def test_every_trait_a_caption_claims_is_in_its_text(values, seed, language):
+def test_every_trait_a_caption_claims_is_in_its_text(
+    values: dict[str, str], seed: int, language: str
+) -> None:
     caption = write_caption(values, random.Random(seed), language)
     text = caption.text.lower()
     for name in caption.said - {"hair", "cut"}:
@@ -28,11 +30,11 @@ def test_every_trait_a_caption_claims_is_in_its_text(values, seed, language):
 
 
 @given(values=FACES, seed=st.integers(0, 10**9))
-def test_the_same_dice_write_the_same_caption(values, seed):
+def test_the_same_dice_write_the_same_caption(values: dict[str, str], seed: int) -> None:
     assert write_caption(values, random.Random(seed)) == write_caption(values, random.Random(seed))
 
 
-def test_words_are_missing_in_some_captions_and_few_in_none():
+def test_words_are_missing_in_some_captions_and_few_in_none() -> None:
     values = {name: sorted(PHRASES["zh"][name])[0] for name in NAMES}
     dice = random.Random(1)
     counts = [len(write_caption(values, dice).said) for _ in range(500)]
@@ -41,47 +43,49 @@ def test_words_are_missing_in_some_captions_and_few_in_none():
     assert sum(counts) / len(counts) > 7
 
 
-def test_a_hair_colour_and_cut_become_one_phrase_in_both_languages():
+def test_a_hair_colour_and_cut_become_one_phrase_in_both_languages() -> None:
     values = {name: sorted(PHRASES["zh"][name])[0] for name in NAMES} | {"hair": "pink", "cut": "twintails"}
     dice = random.Random(2)
-    texts = " ".join(write_caption(values, dice, language).text for language in ("zh", "en") for _ in range(200))
+    texts = " ".join(
+        write_caption(values, dice, language).text for language in ("zh", "en") for _ in range(200)
+    )
     assert "粉色双马尾" in texts
     assert "pink twintails" in texts
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("language", ["zh", "en"])
-def test_no_phrase_means_two_values_of_a_trait(language, name):
+def test_no_phrase_means_two_values_of_a_trait(language: str, name: str) -> None:
     phrases = [phrase for row in PHRASES[language][name].values() for phrase in row]
     assert len(phrases) == len(set(phrases))
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_both_languages_know_the_same_values(name):
+def test_both_languages_know_the_same_values(name: str) -> None:
     assert set(PHRASES["zh"][name]) == set(PHRASES["en"][name])
 
 
-def test_the_prompt_of_the_five_slots_begins_with_the_trigger_and_joins_with_full_width_commas():
+def test_the_prompt_of_the_five_slots_begins_with_the_trigger_and_joins_with_full_width_commas() -> None:
     values = {"skin": "dewy", "blush": "peach", "lips": "nude", "eyes": "upturned", "lashes": "fine"}
     assert slot_prompt(values) == "Sugar面部，清透水光肌，微醺蜜桃腮红，薄涂裸粉唇釉，眼尾轻挑，细碎睫毛轻颤"
     assert set(SLOTS) == set(values)
 
 
-def test_a_style_asked_for_puts_its_trigger_into_most_captions():
+def test_a_style_asked_for_puts_its_trigger_into_most_captions() -> None:
     values = {name: sorted(PHRASES["zh"][name])[0] for name in NAMES}
     dice = random.Random(3)
     texts = [write_caption(values, dice, trigger="anime").text for _ in range(200)]
     assert 120 < sum(text.startswith(TRIGGERS["anime"]) for text in texts) < 200
 
 
-def test_the_vocabulary_covers_every_phrase():
+def test_the_vocabulary_covers_every_phrase() -> None:
     known = set("".join(vocabulary_texts()))
     for language in PHRASES.values():
         for rows in language.values():
             assert all(set(phrase) <= known for row in rows.values() for phrase in row)
 
 
-def test_the_shelf_card_is_toml_with_titles_in_both_languages(tmp_path: Path):
+def test_the_shelf_card_is_toml_with_titles_in_both_languages(tmp_path: Path) -> None:
     from engine.demo.shelf_card import write_shelf_card
 
     path = tmp_path / "loras.toml"
