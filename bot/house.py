@@ -146,6 +146,7 @@ async def _started(house: House) -> None:
     info = await house.worker
     house.costs.started(info)
     log.info("worker ready", device=info.device_name, model=info.model_name, load_s=round(info.load_s, 1))
+    await house.host.watch()
 
 
 async def _cancelled(task: asyncio.Task[WorkerInfo]) -> None:

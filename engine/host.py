@@ -14,10 +14,9 @@ import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Self
 
 import structlog
-from pydantic_core import from_json
 
 from engine import wire
 from engine.config import EngineConfig
@@ -40,9 +39,9 @@ ASK_S = 5.0  # for a worker to end by itself: one step and the end of the interp
 TERMINATE_S = 5.0  # after SIGTERM
 FIRST_PAUSE_S = 1.0  # before a restart; doubled with each that leads to no picture
 LONGEST_PAUSE_S = 120.0
+MAX_FAILED_STARTS = 8  # in a row, about four minutes apart in all; then only the host can help
 LONGEST_LINE = 8192  # of the worker's output; what is longer is logged in pieces
 _MODEL_ERRORS = {kind.__name__: kind for kind in ModelError.__subclasses__()}
-_LEVELS = ("debug", "info", "warning", "error", "critical")
 
 
 class Host:
@@ -132,6 +131,17 @@ class Host:
             await self._worker.end(ask=True)
         self._mark_down()
 
+    async def watch(self) -> None:
+        """Return when the host is closed; call it after ``start``.
+
+        Raises:
+            WorkerNotReady: No worker starts any more, or ModelError: jobs wait in vain until a person acts.
+        """
+        if self._keeper is not None:
+            await asyncio.wait([self._keeper])
+            if not self._keeper.cancelled():
+                self._keeper.result()
+
     async def _draw(
         self, worker: "_Worker", job: "_Job", listen: Callable[[Event], None]
     ) -> Finished | Stopped | Failed:
@@ -185,8 +195,8 @@ class Host:
         return worker
 
     async def _keep(self, worker: "_Worker") -> None:
-        """Replace every worker that ends, until cancelled."""
-        pause_s = FIRST_PAUSE_S
+        """Replace every worker that ends, until cancelled or no new one starts any more."""
+        pause_s, failures = FIRST_PAUSE_S, 0
         while True:
             await worker.is_lost.wait()
             self._mark_down()
@@ -200,7 +210,12 @@ class Host:
                 try:
                     worker = await self._start_worker()
                 except (ModelError, WorkerNotReady) as error:
+                    failures += 1
                     log.error("worker not restarted", detail=str(error), next_try_s=pause_s)
+                    if failures == MAX_FAILED_STARTS:
+                        raise
+                else:
+                    failures = 0
 
     def _mark_down(self) -> None:
         self._is_up.clear()
@@ -251,6 +266,7 @@ class _Worker:
                 process = await asyncio.create_subprocess_exec(
                     sys.executable, "-m", module, str(theirs.fileno()),
                     pass_fds=[theirs.fileno()],
+                    env={name: value for name, value in os.environ.items() if "TOKEN" not in name},
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=asyncio.subprocess.PIPE,
                     stderr=asyncio.subprocess.STDOUT,
@@ -367,21 +383,8 @@ class _Worker:
             if len(pending) >= LONGEST_LINE:
                 lines, pending = [*lines, pending], b""
             for line in lines:
-                _tell_line(line)
-        _tell_line(pending)
-
-
-def _tell_line(line: bytes) -> None:
-    """Log one line of the worker: its own events as events, anything else as text."""
-    try:
-        event: Any = from_json(line)
-        name, level = str(event.pop("event")), str(event.pop("level"))
-        event = {str(key): value for key, value in event.items()}
-    except (ValueError, AttributeError, KeyError):
-        if line.strip():
-            log.info("worker says", line=line.decode(errors="replace"))
-        return
-    getattr(log, level if level in _LEVELS else "info")(name, origin="worker", **event)
+                wire.relay(line)
+        wire.relay(pending)
 
 
 async def _first_of(*events: asyncio.Event, timeout_s: float) -> None:

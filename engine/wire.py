@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from typing import Any
 
+import structlog
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
@@ -23,6 +24,8 @@ from engine.request import Drawn, Failed, Finished, Progress, RenderRequest, Sto
 MAX_HEADER_BYTES = 2**20  # the longest prompt we take is some 40 KiB; the rest is small
 MAX_RAW_BYTES = 64 * 2**20  # five times an incompressible RGB picture of 2048 x 2048
 _LENGTHS = struct.Struct("!II")
+_LEVELS = ("debug", "info", "warning", "error", "critical")
+log = structlog.get_logger("engine.host")
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,3 +186,16 @@ def _check_lengths(header_bytes: int, raw_bytes: int) -> None:
 @cache
 def _adapter(kind_name: str) -> TypeAdapter[Any]:
     return TypeAdapter(KINDS[kind_name])
+
+
+def relay(line: bytes) -> None:
+    """Put one line that the worker printed into our log: its own events as events, anything else as text."""
+    try:
+        event: Any = from_json(line)
+        name, level = str(event.pop("event")), str(event.pop("level"))
+        event = {str(key): value for key, value in event.items()}
+    except (ValueError, AttributeError, KeyError):
+        if line.strip():
+            log.info("worker says", line=line.decode(errors="replace"))
+        return
+    getattr(log, level if level in _LEVELS else "info")(name, origin="worker", **event)

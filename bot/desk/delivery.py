@@ -75,9 +75,9 @@ class Delivery:
 
     async def _deliver(self, claimed: ClaimedParcel, chat: Delivers) -> None:
         await self._board.silence(claimed.job)
-        parcel = await self._parcel(claimed.job)
-        facts = {"job_id": claimed.job, "platform": parcel.address.platform, "attempts": claimed.attempts}
+        facts = {"job_id": claimed.job, "attempts": claimed.attempts}
         try:
+            parcel = await self._parcel(claimed.job)
             async with asyncio.timeout(DELIVER_TIMEOUT_S):
                 await chat.deliver(parcel)
         except Undeliverable as reason:

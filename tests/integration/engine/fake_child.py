@@ -99,6 +99,11 @@ def load(config: EngineConfig) -> FakePainter:
             raise ZeroDivisionError
         case "deaf":
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if config.model.startswith("first:"):  # the first start works, no other does
+        path = config.model.removeprefix("first:")
+        if os.path.exists(path):
+            os._exit(4)
+        open(path, "a").close()
     if config.model.startswith("once:"):  # the second start fails, the third works
         path = config.model.removeprefix("once:")
         starts = os.path.getsize(path) if os.path.exists(path) else 0

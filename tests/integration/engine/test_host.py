@@ -233,6 +233,34 @@ async def test_restarts_come_later_and_later_until_a_picture_was_drawn() -> None
     assert pauses[2] > pauses[0] + 0.1
 
 
+async def test_a_host_whose_worker_never_starts_again_says_so_instead_of_waiting_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host_module, "FIRST_PAUSE_S", 0.001)
+    monkeypatch.setattr(host_module, "MAX_FAILED_STARTS", 2)
+    async with started(replace(CONFIG, model=f"first:{tmp_path / 'starts'}")) as host:
+        with pytest.raises(WorkerLost):
+            await host.render(make_request(prompt="die"), lambda event: None)
+        with pytest.raises(WorkerNotReady, match="status 4"):
+            async with asyncio.timeout(30):
+                await host.watch()
+
+
+async def test_the_watch_over_a_sound_worker_ends_with_the_host() -> None:
+    async with started() as host:
+        watch = asyncio.create_task(host.watch(), name="watch")
+        await asyncio.sleep(0.05)
+        assert not watch.done()
+    await asyncio.wait_for(watch, 5)
+
+
+async def test_a_worker_never_sees_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISCORD_TOKEN", "a secret")
+    async with started() as host:
+        assert host.info is not None
+        assert "DISCORD_TOKEN" not in psutil.Process(host.info.pid).environ()
+
+
 async def test_events_of_an_older_attempt_or_another_job_are_ignored() -> None:
     events: list[Event] = []
     async with started() as host:
