@@ -7,10 +7,16 @@ element.addEventListener("click", (click) => {
 });
 
 const scroller = element.closest("#talk");
+const room = () => scroller.scrollHeight - scroller.clientHeight;
 let atEnd = true;
-const toEnd = () => atEnd && (scroller.scrollTop = scroller.scrollHeight);
+let known = room();
+const toEnd = () => {
+  known = room();
+  if (atEnd) scroller.scrollTop = known;
+};
 scroller.addEventListener("scroll", () => {
-  atEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 80;
+  // Where the talk grew or shrank since, it was not the reader who left the end: the observer follows.
+  if (room() === known) atEnd = known - scroller.scrollTop < 80;
 });
 const sizes = new ResizeObserver(toEnd);
 sizes.observe(element);

@@ -276,6 +276,40 @@ async def test_the_weight_belongs_to_a_named_lora(visitor: Visitor) -> None:
     assert await weight.is_enabled()
 
 
+async def below_sight_px(visitor: Visitor) -> int:
+    """How much of the conversation lies below what is seen, once the page has settled."""
+    await visitor.page.wait_for_timeout(300)
+    end = "talk => Math.round(talk.scrollHeight - talk.scrollTop - talk.clientHeight)"
+    return int(await visitor.page.locator("#talk").evaluate(end))
+
+
+async def test_the_newest_turn_stays_in_sight_also_when_pictures_push_it_down(visitor: Visitor) -> None:
+    for _ in range(3):
+        await visitor.say("/help")
+        await visitor.answer()
+    assert await below_sight_px(visitor) == 0
+    grow = """talk => {
+        talk.scrollTop -= 10;  // its event comes after the talk has grown, as when a picture arrives
+        talk.querySelector(".talk").lastElementChild.style.marginBottom = "900px";
+    }"""
+
+    await visitor.page.locator("#talk").evaluate(grow)
+
+    assert await below_sight_px(visitor) == 0
+
+
+async def test_a_reader_who_scrolled_up_is_left_there(visitor: Visitor) -> None:
+    for _ in range(4):
+        await visitor.say("/help")
+        await visitor.answer()
+    await visitor.page.locator("#talk").evaluate("talk => { talk.scrollTop = 0; }")
+    await visitor.page.wait_for_timeout(200)
+
+    await visitor.say("/quota")
+
+    assert await below_sight_px(visitor) > 80
+
+
 async def test_a_phone_needs_no_sideways_scrolling(house: House) -> None:
     phone = open_profile(house.browser, width_px=390, height_px=844)
     async with phone as profile, arrive(house, profile=profile) as visitor:
