@@ -388,7 +388,7 @@ async def test_what_the_worker_started_ends_with_it() -> None:
         assert host.info is not None
         [child] = psutil.Process(host.info.pid).children(recursive=True)
     # Its new parent, process 1, may leave a zombie in a container; that holds nothing.
-    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+    await eventually(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
 
 
 async def test_what_libraries_print_is_logged_line_by_line() -> None:
