@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from bot.house import DATABASE
+from engine.config import EngineConfig
+from engine.model import built_in_lora_folder, find_model
 from tests.fakes.discord_server import FakeDiscord
 from tests.fakes.telegram_server import TelegramServer
 from tests.integration.house.conftest import ended, environment, sugarbot, with_platforms
@@ -123,7 +125,8 @@ async def test_every_bad_setting_is_told_at_once(folder: Path) -> None:
 async def test_damaged_and_foreign_lora_files_are_listed_with_reasons_and_not_offered(folder: Path) -> None:
     own = folder / "loras"
     own.mkdir()
-    sound = next((folder / "models").rglob("sugar.safetensors")).read_bytes()
+    model = find_model(EngineConfig(data_dir=folder, lora_dir=own))
+    sound = (built_in_lora_folder(model) / "sugar.safetensors").read_bytes()
     (own / "cut.safetensors").write_bytes(sound[: len(sound) // 2])
     (own / "renamed.safetensors").write_bytes(b"PK\x03\x04" + b"archive/data.pkl" + bytes(64))
     (own / "foreign.safetensors").write_bytes(foreign_lora())
