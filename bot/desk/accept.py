@@ -142,7 +142,8 @@ class Accepting:
             price=job.price,
             credits_left=credits_left,
             place=self._line.place(job.id),
-            wait_s=self._line.wait_s(job.id),
+            wait=self._line.wait(job.id),
+            is_loading=self._line.is_loading(),
             repeated=repeated,
             address=Address(Platform(job.platform), job.chat_id, job.ref) if repeated else None,
         )

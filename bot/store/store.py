@@ -1,4 +1,4 @@
-"""Open the database, and hold what is asked of it: ``people``, ``jobs``, ``post``, ``defaults``."""
+"""Open the database, and hold what is asked of it: people, links, jobs, post, defaults."""
 
 import asyncio
 import sqlite3
@@ -12,6 +12,7 @@ from bot.errors import DatabaseDamaged, DatabaseInUse, FolderUnusable, OperatorE
 from bot.store.database import Database
 from bot.store.defaults import Defaults
 from bot.store.jobs import Jobs
+from bot.store.links import Links
 from bot.store.lock import locked
 from bot.store.migrate import migrate, read_steps
 from bot.store.people import People
@@ -36,6 +37,7 @@ class Store:
 
     Attributes:
         people: Identities, credits and the ledger.
+        links: Identities that are one person.
         jobs: Jobs, their origins and pictures.
         post: Outbox and inbox.
         defaults: Default LoRAs.
@@ -45,6 +47,7 @@ class Store:
         self._database = database
         self._closing = closing
         self.people = People(database)
+        self.links = Links(database)
         self.jobs = Jobs(database)
         self.post = Post(database)
         self.defaults = Defaults(database)

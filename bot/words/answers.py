@@ -55,7 +55,7 @@ def say(outcome: Outcome, locale: str) -> str:
 
 def _receipt(receipt: Receipt, locale: str) -> str:
     got_it = N_("I have this one already (job {job_id}).") if receipt.repeated else N_("Got it!")
-    first = [text(got_it, locale, job_id=receipt.job_id), turn(receipt.place, receipt.wait_s, locale)]
+    first = [text(got_it, locale, job_id=receipt.job_id), turn(receipt, locale)]
     recipe = receipt.recipe
     facts = [settings_of(recipe, locale), text(N_("seed {seeds}"), locale, seeds=recipe.seed)]
     if recipe.count > 1:
