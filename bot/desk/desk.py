@@ -12,12 +12,25 @@ from typing import Protocol, assert_never
 
 import structlog
 
-from bot.commands.values import Cancel, Command, Draw, Help, LoraList, LoraSwitch, Mine, Quota, Reroll
+from bot.commands.values import (
+    Cancel,
+    Command,
+    Draw,
+    Help,
+    Link,
+    LoraList,
+    LoraSwitch,
+    Mine,
+    Quota,
+    Reroll,
+    Unlink,
+)
 from bot.desk.accept import Accepting
 from bot.desk.delivery import Delivers, Delivery
 from bot.desk.drawing import Drawing, Renderer
 from bot.desk.ending import Cancelling, Ending
 from bot.desk.history import Records
+from bot.desk.linking import Linking
 from bot.desk.outcomes import Address, Glance, LoraCard, Outcome, Platform, Visit
 from bot.desk.progress import Board, Shows
 from bot.desk.purse import Purse
@@ -119,6 +132,7 @@ class Desk:
             posted=ending.posted,
             clock=clock,
         )
+        self._linking = Linking(store=store, purse=purse, line=line, clock=clock, random=random)
         self._line = line
         self._loops: tuple[asyncio.Task[None], ...] = ()
 
@@ -141,6 +155,10 @@ class Desk:
                 return await self._records.mine(command, visit)
             case Quota():
                 return await self._records.quota(visit)
+            case Link():
+                return await self._linking.link(command, visit)
+            case Unlink():
+                return await self._linking.unlink(command, visit)
             case LoraList():
                 return await self._defaults.show(visit)
             case LoraSwitch():

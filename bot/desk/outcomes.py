@@ -125,6 +125,38 @@ class Credits:
     renews_at_s: int
 
 
+@dataclass(frozen=True, slots=True)
+class LinkCode:
+    """What the person types in the other chat, within so many minutes."""
+
+    code: str = field(repr=False)
+    minutes: int
+
+
+@dataclass(frozen=True, slots=True)
+class LinkAsked:
+    """Whose code it is; the same code once more joins who asks to them."""
+
+    code: str = field(repr=False)
+    platform: Platform
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """Who asks is now one person on these platforms, with so many credits."""
+
+    platforms: tuple[Platform, ...]
+    credits: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unlinked:
+    """Who asks begins anew on this platform; all there was stays with the others."""
+
+    platform: Platform
+
+
 class JobState(StrEnum):
     """Where a job stands. Values equal the CHECK list of job.state in migrations/0001.
 
@@ -191,7 +223,19 @@ class Switched:
     scope: Scope
 
 
-Outcome = Receipt | CancelAsked | Credits | History | Shelf | Switched | Help
+Outcome = (
+    Receipt
+    | CancelAsked
+    | Credits
+    | History
+    | LinkCode
+    | LinkAsked
+    | Linked
+    | Unlinked
+    | Shelf
+    | Switched
+    | Help
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from babel.messages.pofile import read_po
 from engine.request import Span
 
 LOCALES = ("en", "zh-CN")
+PLATFORM_NAMES = {"discord": "Discord", "telegram": "Telegram", "web": "Web", "console": "Console"}
 MINUTES_FROM_S = 90
 MAX_FACT_CHARS = 60  # of people's own text inside a sentence; one line on a phone
 

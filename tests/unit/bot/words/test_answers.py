@@ -9,12 +9,17 @@ from bot.desk.outcomes import (
     History,
     HistoryEntry,
     JobState,
+    LinkAsked,
+    LinkCode,
+    Linked,
     LoraCard,
     Outcome,
+    Platform,
     Receipt,
     Recipe,
     Shelf,
     Switched,
+    Unlinked,
 )
 from bot.words import LOCALES, say
 from engine.request import LoraChoice, Span
@@ -27,6 +32,10 @@ OUTCOMES: list[Outcome] = [
     CancelAsked("k3", was_running=True),
     CancelAsked("k3", was_running=False, refund=2),
     Credits(38, 40, 1_800_000_000),
+    LinkCode("K3F97QXM", 10),
+    LinkAsked("K3F97QXM", Platform.DISCORD, "a member"),
+    Linked((Platform.DISCORD, Platform.TELEGRAM), 12),
+    Unlinked(Platform.TELEGRAM),
     History(()),
     History((HistoryEntry("k3", JobState.DONE, 0, RECIPE),)),
     Shelf((), ""),
@@ -34,6 +43,12 @@ OUTCOMES: list[Outcome] = [
     *(Switched(lora, 0.8, scope) for lora in ("sugar", "") for scope in Scope),
     Help(),
 ]
+
+
+def test_a_link_code_is_told_as_it_is_typed() -> None:
+    for outcome in (LinkCode("K3F97QXM", 10), LinkAsked("K3F97QXM", Platform.DISCORD, "a member")):
+        assert "/link K3F9-7QXM" in say(outcome, "en")
+        assert "/link K3F9-7QXM" in say(outcome, "zh-CN")
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES, ids=lambda outcome: type(outcome).__name__)
