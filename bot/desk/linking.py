@@ -2,8 +2,8 @@
 
 Whose code it was stays that person; the other one becomes part of them: history, ledger, waiting jobs, and
 what was granted, in full. Of the daily allowances one is kept, for one person has one. Who parts begins anew,
-today's allowance counted as given, and leaves all else behind. So no sequence of linking and parting has
-more credits in it than the same people would have had alone.
+today's allowance counted as given, and leaves all else behind, but for what a tier had added. So linking and
+parting makes no credit, gives no allowance twice, and hoards none beyond a day's.
 
 The first typing says whose code it is, the second joins: nobody gives their history away by pasting what a
 stranger sent. A code is its first typer's, works once and for ten minutes, and is asked for where nobody
@@ -70,7 +70,7 @@ class Linking:
             person = await self._meet(visit)
             if len(await self._store.links.identities_of(person)) == 1:
                 raise NotLinked
-            alone = await self._store.links.part(visit.platform, visit.user_id, person, self._clock())
+            alone = await self._purse.part(visit.platform, visit.user_id, person)
         log.info("identity parted", person=person, alone=alone, platform=visit.platform)
         return Unlinked(visit.platform)
 

@@ -51,9 +51,26 @@ class Purse:
         other_daily = (await self._standings.of(gone)).daily_credits
         await self._store.links.join(gone, stays, code)
         daily = (await self._standings.of(stays)).daily_credits
-        together = one.credits + other.credits
-        if lapsed := together - joint(one.credits, one_daily, other.credits, other_daily, daily):
-            await self._store.people.move_credits(stays, LedgerKind.GRANT, -lapsed, self._clock())
+        kept = joint(one.credits, one_daily, other.credits, other_daily, daily)
+        await self._lapse(stays, one.credits + other.credits - kept)
+
+    async def part(self, platform: str, user_id: str, person: int) -> int:
+        """Make one name of a person somebody else, with nothing; what of a tier was its own lapses.
+
+        Returns:
+            The new person.
+        """
+        both = await self.renew(person)
+        daily_of_both = (await self._standings.of(person)).daily_credits
+        alone = await self._store.links.part(platform, user_id, person, self._clock())
+        daily = (await self._standings.of(person)).daily_credits
+        await self._lapse(person, both.credits - joint(both.credits, daily_of_both, 0, 0, daily))
+        return alone
+
+    async def _lapse(self, person: int, credits: int) -> None:
+        """Take allowance that nobody is entitled to any more; the ledger says so."""
+        if credits:
+            await self._store.people.move_credits(person, LedgerKind.GRANT, -credits, self._clock())
 
     async def charge(self, job: JobRow) -> int:
         """Take the job's price; the credits left.

@@ -284,5 +284,9 @@ async def test_a_tier_counts_under_every_name_of_its_person(tmp_path: Path) -> N
         assert person is not None
         assert room.desk._standings.weight_of(person) == 3
         await anna.say(Unlink())
+        assert (await ann.credits(), await anna.credits()) == (50, 0)
         room.clock.advance(days=1)
         assert (await ann.credits(), await anna.credits()) == (50, 10)
+        await ann.join(anna)
+        await ann.say(Unlink())  # the tier's name leaves, and so does what the tier had added
+        assert (await ann.credits(), await anna.credits()) == (0, 10)
