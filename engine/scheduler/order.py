@@ -74,6 +74,7 @@ class Order:
         self._people: dict[int, _Person] = {}
         self._keys: dict[str, Key] = {}
         self._line: list[Key] = []
+        self._work: list[float] = []  # of the jobs of the line, place by place
         self._jobs: dict[str, Waiting] = {}
         self._round_end = 0.0
 
@@ -93,6 +94,10 @@ class Order:
     def place(self, job_id: str) -> int:
         """How many jobs come before it."""
         return bisect_left(self._line, self._keys[job_id])
+
+    def work_before(self, job_id: str) -> float:
+        """The work of all that come before it."""
+        return sum(self._work[: self.place(job_id)])
 
     def join(self, job: Waiting) -> None:
         """Let a job wait, among its person's in the order of acceptance."""
@@ -198,11 +203,18 @@ class Order:
         if old == key:
             return
         if old is not None:
-            del self._line[bisect_left(self._line, old)]
+            self._take(old)
+        place = bisect_left(self._line, key)
         self._keys[key[-1]] = key
-        insort(self._line, key)
+        self._line.insert(place, key)
+        self._work.insert(place, self._jobs[key[-1]].cost.work)
 
     def _unlay(self, job_id: str) -> Key:
         key = self._keys.pop(job_id)
-        del self._line[bisect_left(self._line, key)], self._jobs[job_id]
+        self._take(key)
+        del self._jobs[job_id]
         return key
+
+    def _take(self, key: Key) -> None:
+        place = bisect_left(self._line, key)
+        del self._line[place], self._work[place]

@@ -36,6 +36,11 @@ class _Running:
     key: Key
     drawn: float = 0.0
 
+    @property
+    def work_left(self) -> float:
+        """Of its pictures that are not drawn."""
+        return self.job.cost.work * max(0.0, 1 - self.drawn / self.job.pictures)
+
 
 class Scheduler:
     """Who waits, who runs."""
@@ -128,10 +133,8 @@ class Scheduler:
         """The work (``Cost.work``) that remains before a waiting job begins; None for any other."""
         if job_id not in self._order:
             return None
-        running = sum(
-            ran.job.cost.work * max(0.0, 1 - ran.drawn / ran.job.pictures) for ran in self._running.values()
-        )
-        return running + sum(job.cost.work for job in self._order.first(self._order.place(job_id)))
+        running = sum(ran.work_left for ran in self._running.values())
+        return running + self._order.work_before(job_id)
 
     def _run(self, job: Waiting, reason: str) -> Turn:
         self._running[job.job_id] = _Running(job, self._order.draw(job.job_id))
