@@ -9,7 +9,7 @@ from pathlib import Path
 import aiosqlite
 
 from bot.errors import DatabaseDamaged, DatabaseInUse, FolderUnusable, OperatorError
-from bot.store.database import Database, to_the_end
+from bot.store.database import OF_THE_DISK, Database, to_the_end
 from bot.store.defaults import Defaults
 from bot.store.jobs import Jobs
 from bot.store.lock import locked
@@ -22,13 +22,6 @@ PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON")
 """FULL: what a person was told survives a power cut; a commit costs a millisecond, a picture seconds."""
 
 BUSY_TIMEOUT_MS = 5_000  # one process, one connection: only a host's own sqlite3 shell ever makes us wait
-_OF_THE_FOLDER = (
-    sqlite3.SQLITE_PERM,
-    sqlite3.SQLITE_READONLY,
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_IOERR,
-)
 
 
 class Store:
@@ -104,7 +97,7 @@ def _told(error: sqlite3.DatabaseError, path: Path) -> OperatorError:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF  # without the extended part
     if code == sqlite3.SQLITE_BUSY:
         return DatabaseInUse(path=str(path))
-    if code in _OF_THE_FOLDER:
+    if code in OF_THE_DISK:
         return FolderUnusable(path=str(path.parent), detail=str(error))
     return DatabaseDamaged(path=str(path), detail=str(error))
 
