@@ -9,7 +9,7 @@
       - HostsOnly · ChatNotAllowed · NotYours · NotInPublic
     + NotPossible
       - UnknownLora · SizeNotAllowed · NoCreditsLeft · TooManyWaiting
-      - NoSuchJob · NothingToCancel · AlreadyEnded · Closing
+      - NoSuchJob · NothingToCancel · AlreadyEnded · Closing · CannotSave
       - BadLinkCode · OwnLinkCode · TooManyCodes · AlreadyLinked · NotLinked
   x OperatorError                   OPERATOR: the process does not start, or a chat does not open
     + BadSettings · FolderUnusable · DatabaseNewer · DatabaseInUse · DatabaseDamaged
@@ -170,6 +170,10 @@ class AlreadyLinked(NotPossible):
 
 class NotLinked(NotPossible):
     """This chat is the person's only one."""
+
+
+class CannotSave(NotPossible):
+    """The disk takes nothing now: full, read-only or failing. Facts: ``detail``, for the log."""
 
 
 class OperatorError(SugarbotError):

@@ -58,6 +58,10 @@ SENTENCES: dict[type[Exception], str] = {
         "Each of the two has an account on {platform}, and one person has one. /unlink there first."
     ),
     errors.NotLinked: N_("This chat is not linked to another one. /link links it."),
+    errors.CannotSave: N_(
+        "I can't save anything right now, so I took nothing on and charged nothing: my host's disk is full "
+        "or read-only. Please try again in a few minutes."
+    ),
     # The host mends something.
     errors.OperatorError: N_("Sugarbot can't go on. The log says what to mend."),
     errors.BadSettings: N_("Please correct these settings and start again:\n{problems}"),

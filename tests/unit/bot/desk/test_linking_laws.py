@@ -22,7 +22,7 @@ from bot.errors import NotPossible
 from bot.policy.price import DAY_S
 from bot.policy.rules import Rules, Standing, Tier
 from bot.store.rows import LedgerKind
-from tests.crash.harness import LAWS
+from tests.crash.laws import LAWS
 from tests.fakes.clock import FakeClock
 from tests.fakes.room import Room, a_visit, open_room
 
