@@ -42,6 +42,7 @@ class Board:
         self._line = line
         self._every_s = every_s
         self._bell = Bell()
+        self._was_loading = False
         self._news: dict[str, News] = {}
         self._told: dict[str, int] = {}
         self._showing: dict[str, asyncio.Task[None]] = {}
@@ -49,11 +50,13 @@ class Board:
     def drawing(self, progress: Progress) -> None:
         """A step of this job is done (0: it begins)."""
         self._line.progress(progress)
+        self._notice_loading()
         self._news[progress.job_id] = progress
         self._bell.ring()
 
     def line_moved(self, joined: str = "") -> None:
         """Places have changed; whoever came near enough is told. Looks at those who are near alone."""
+        self._notice_loading()
         self._told = {job_id: place for job_id, place in self._told.items() if self._line.waits(job_id)}
         for job_id in self._line.queue(FAR):
             place = told_place(self._line.place(job_id))
@@ -81,6 +84,15 @@ class Board:
                     self._showing[job_id] = task = group.create_task(show, name=f"show {job_id}")
                     task.add_done_callback(self._forget(job_id))
                 await asyncio.sleep(self._every_s)
+
+    def _notice_loading(self) -> None:
+        """Once the model is loaded, tell those near; until then they were told that it loads."""
+        is_loading = self._line.is_loading()
+        if self._was_loading and not is_loading:
+            for job_id in self._line.queue(FAR):
+                self._news[job_id] = None
+                self._bell.ring()
+        self._was_loading = is_loading
 
     def _forget(self, job_id: str) -> Callable[[asyncio.Task[None]], None]:
         def forget(_: asyncio.Task[None]) -> None:

@@ -85,6 +85,8 @@ async def test_who_waits_is_told_of_a_model_that_loads_and_no_time(tmp_path: Pat
         assert isinstance(receipt, Receipt)
         assert (receipt.place, receipt.wait, receipt.is_loading) == (1, None, True)
         is_loading = False
+        room.desk._board.drawing(Progress(room.desk._line.queue()[0], 1, 0, 1, 8))
+        assert room.desk._board._news[receipt.job_id] is None  # told anew, now that it is loaded
         board, job = room.desk._board, await room.store.jobs.find(receipt.job_id)
         assert job is not None
         status = board._status(job, None)
