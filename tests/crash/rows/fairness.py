@@ -4,6 +4,7 @@ import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
@@ -19,6 +20,8 @@ WITHIN_JOBS = 1 + NEWCOMERS  # one job of each other person, and one's own
 WEIGHTS = (1, 10, 100)  # of the one with the heap
 PEOPLE = 300
 ACCEPT_P99_MS = 20.0
+MOST_SLOWER = 3.0  # in the loop's own CPU time, beside a short line; rehearsing the order made it hundreds
+BUSY_P99_MS = 500.0  # the short form runs beside other tests, so only a loose bound holds there
 
 
 def run_fairness(scale: Scale) -> Measured:
@@ -80,9 +83,12 @@ async def _deep_queue(scale: Scale) -> Measured:
     depth, tries, random = scale.of(1_000, 10_000), scale.of(200, 1_000), Random(1)
     rules = Rules(daily_credits=100_000, max_waiting=100_000)
     async with open_room(scale.folder, renderer=FakeRenderer(), rules=rules) as room:
-        for n in range(depth):
-            await _accept(room, f"deep {n}", f"person {random.randrange(PEOPLE)}", count=random.randint(1, 4))
         line = room.desk._line
+
+        async def fill(n: int) -> None:
+            person = f"person {random.randrange(PEOPLE)}"
+            await _accept(room, f"deep {n}", person, count=random.randint(1, 4))
+
         jobs: list[str] = []
 
         async def accept(n: int) -> None:
@@ -104,6 +110,9 @@ async def _deep_queue(scale: Scale) -> Measured:
             line.drawn(job_id, 10.0)
             line.add(await room.store.jobs.find(job_id))  # type: ignore[arg-type]
 
+        shallow = await _timed(fill, tries)
+        for n in range(tries, depth):
+            await fill(n)
         accepts = await _timed(accept, tries)
         looks, cancels, turns = (
             await _timed(look, tries),
@@ -115,13 +124,15 @@ async def _deep_queue(scale: Scale) -> Measured:
     async with open_room(scale.folder, rules=rules) as room:
         await room.desk._drawing.recover()
         rebuilt_s, rebuilt = time.perf_counter() - began, room.desk._line.waiting
+    slower = accepts.cpu_ms / shallow.cpu_ms
     said = (
-        f"{waiting:,} jobs of {PEOPLE} people wait: accept p50 {_at(accepts, 0.5):.1f} ms, "
-        f"p99 {_at(accepts, 0.99):.1f} ms ({tries:,}); place and wait p99 {_at(looks, 0.99):.2f} ms, "
-        f"cancel p99 {_at(cancels, 0.99):.1f} ms, a turn p99 {_at(turns, 0.99):.1f} ms; "
-        f"rebuilt at a start in {rebuilt_s:.1f} s"
+        f"{waiting:,} jobs of {PEOPLE} people wait: accept p50 {accepts.at(0.5):.1f} ms, "
+        f"p99 {accepts.at(0.99):.1f} ms ({tries:,}; the loop's CPU {slower:.1f} times that of a short line); "
+        f"place and wait p99 {looks.at(0.99):.2f} ms, cancel p99 {cancels.at(0.99):.1f} ms, "
+        f"a turn p99 {turns.at(0.99):.1f} ms; rebuilt at a start in {rebuilt_s:.1f} s"
     )
-    return Measured(said, _at(accepts, 0.99) <= ACCEPT_P99_MS and rebuilt == waiting)
+    most_ms = ACCEPT_P99_MS if scale.is_long else BUSY_P99_MS
+    return Measured(said, slower <= MOST_SLOWER and accepts.at(0.99) <= most_ms and rebuilt == waiting)
 
 
 async def _accept(room: Room, event: str, person: str, count: int = 1) -> Receipt:
@@ -130,18 +141,29 @@ async def _accept(room: Room, event: str, person: str, count: int = 1) -> Receip
     return receipt
 
 
-async def _timed(work: Callable[[int], Awaitable[None]], times: int) -> list[float]:
-    """Milliseconds of each, sorted."""
-    took_ms = []
+@dataclass(frozen=True)
+class Times:
+    """How long each of many calls took.
+
+    Attributes:
+        sorted_ms: By the clock on the wall.
+        cpu_ms: Of this thread, on average.
+    """
+
+    sorted_ms: list[float]
+    cpu_ms: float
+
+    def at(self, part: float) -> float:
+        return self.sorted_ms[math.ceil(part * len(self.sorted_ms)) - 1]
+
+
+async def _timed(work: Callable[[int], Awaitable[None]], times: int) -> Times:
+    took_ms, cpu_s = [], time.thread_time()
     for n in range(times):
         began = time.perf_counter()
         await work(n)
         took_ms.append(1_000 * (time.perf_counter() - began))
-    return sorted(took_ms)
-
-
-def _at(sorted_ms: list[float], part: float) -> float:
-    return sorted_ms[min(len(sorted_ms) - 1, math.ceil(part * len(sorted_ms)) - 1)]
+    return Times(sorted(took_ms), 1_000 * (time.thread_time() - cpu_s) / times)
 
 
 ROWS = (
