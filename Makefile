@@ -1,9 +1,10 @@
 # Everything a newcomer needs: make demo, make test. Everything a change needs: make check.
+# The promise under crashes and storms, in figures: make crash, or make crash ROWS='1 13 19'.
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: setup demo run test check lock
+.PHONY: setup demo run test check crash lock
 
 setup: $(READY)
 
@@ -29,6 +30,9 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest
+
+crash: setup
+	$(BIN)/python -m tests.crash $(ROWS)
 
 lock:  ## pin every package anew; the file names no index
 	$(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --extra web --extra dev \
