@@ -21,6 +21,7 @@ from tests.fakes.discord_schema import Schema
 
 DISCORD_EPOCH_MS = 1_420_070_400_000
 TOKEN = "a-bot-token"
+ACKNOWLEDGE_S = 3.0
 DEFERRED, MESSAGE, SUGGESTIONS = (5, 6), 4, 8
 
 
@@ -36,6 +37,8 @@ class Asked:
     deleted: bool = False
     followups: list[str] = field(default_factory=list)
     expired: bool = False
+    asked_s: float = field(default_factory=time.monotonic)
+    acked_s: float | None = None
 
 
 class FakeDiscord:
@@ -120,6 +123,16 @@ class FakeDiscord:
         """Send the same interaction once more, as a resumed gateway may."""
         await self.gateway.dispatch("INTERACTION_CREATE", self._events[asked.token])
 
+    def event_of(self, asked: Asked) -> dict[str, Any]:
+        """The interaction as the gateway sent it."""
+        return self._events[asked.token]
+
+    async def acknowledge(self, asked: Asked) -> None:
+        """Let the interaction show "thinking…", as by a bot that ended right after."""
+        body = {"type": DEFERRED[0], "data": {"flags": 0}}
+        request = Request("POST", "", {}, body, {}, "")
+        await self._callback(request, asked.interaction_id, asked.token)
+
     async def _interact(
         self,
         kind: int,
@@ -132,6 +145,7 @@ class FakeDiscord:
         permissions: int = 0,
         file_bytes: int = 10 * 1024 * 1024,
         message: dict[str, Any] | None = None,
+        may_post: bool = True,
         age_s: float = 0.0,
     ) -> Asked:
         asked = Asked(self._snowflake(age_s), f"interaction-token-{next(self._counter)}", channel_id)
@@ -147,6 +161,7 @@ class FakeDiscord:
             in_guild=in_guild,
             permissions=permissions,
             file_bytes=file_bytes,
+            may_post=may_post,
         )
         if message is not None:
             event["message"] = message
@@ -212,7 +227,10 @@ class FakeDiscord:
             raise Refused(404, 10062, "Unknown interaction")
         if asked.callbacks:
             raise Refused(400, 40060, "Interaction has already been acknowledged.")
+        if time.monotonic() - asked.asked_s > ACKNOWLEDGE_S:
+            raise Refused(404, 10062, "Unknown interaction")
         asked.callbacks.append(request.body)
+        asked.acked_s = time.monotonic()
         kind, data = request.body["type"], request.body.get("data") or {}
         if kind == SUGGESTIONS:
             return {"interaction": {"id": interaction_id, "type": payloads.AUTOCOMPLETE}}

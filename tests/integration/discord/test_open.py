@@ -221,7 +221,8 @@ def test_no_host_is_warned_of_a_missing_voice() -> None:
     script = (
         "import logging; logging.basicConfig()\n"
         "from bot.chats.discord_.client import Connection\n"
-        "Connection(gateway='', proxy=None, on_press=None)"
+        "from bot.chats.discord_.limits import Refusals\n"
+        "Connection(gateway='', proxy=None, intake=None, starts=None, refusals=Refusals(), on_press=None)"
     )
 
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30)
