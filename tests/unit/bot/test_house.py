@@ -1,4 +1,4 @@
-"""One chat's trouble is its own: it is opened again beside the others, and the last one lost ends the house."""
+"""One chat's trouble is its own: it is opened again beside the others; the last one lost ends the house."""
 
 import asyncio
 from collections import deque
