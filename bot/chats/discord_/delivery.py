@@ -115,7 +115,7 @@ class Delivery:
         """
         await self._pace.end(parcel.job_id)
         self._refusals.require_few()
-        ref = Ref.read(parcel.address.ref)
+        ref = _ref_of(parcel)
         last = self._waiting.pop(parcel.job_id, None)
         if last is not None and last.ref.posted and not ref.posted:  # it moved while the parcel was made
             ref = last.ref
@@ -213,6 +213,14 @@ class Delivery:
                 raise
             log.info("way closed", way=way, job_id=parcel.job_id, error=_short(error))
             return 0
+
+
+def _ref_of(parcel: Parcel) -> Ref:
+    """Where the parcel goes; one that was kept for ``/mine`` names the channel alone."""
+    if parcel.address.ref:
+        return Ref.read(parcel.address.ref)
+    channel_id, user_id = int(parcel.address.chat_id or 0), int(parcel.user_id)
+    return Ref(0, "", 0, channel_id, 0, ephemeral=parcel.private, user_id=user_id)
 
 
 async def _enclosed(

@@ -86,8 +86,7 @@ class Delivery:
     ) -> None:
         """Say that the album may be there and how it comes again; that is for the person to decide."""
         text = f"{words.perhaps_above(parcel.locale)}\n{caption}"
-        sent = await self._sender.put_text(place, text, keyboard)
-        await self._moved(parcel.job_id, place, replace(sent, is_sending=False))
+        await self._moved(parcel.job_id, place, await self._sender.put_text(place, text, keyboard))
         raise Undeliverable("its album may have arrived before")
 
     async def _moved(self, job_id: str, before: Place, now: Place) -> Place:
