@@ -62,6 +62,11 @@ class FakeGateway:
         self._session: Session | None = None
         self._line: Line | None = None
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether a client has a session and a socket."""
+        return self._line is not None
+
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse()
         await socket.prepare(request)

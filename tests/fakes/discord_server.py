@@ -172,7 +172,10 @@ class FakeDiscord:
     # What the bot asks for.
 
     async def _serve(self, http: web.Request) -> web.Response:
-        request = await read_request(http)
+        try:
+            request = await read_request(http)
+        except ConnectionError:  # whoever asked was killed in the middle of it
+            return web.Response(status=400)
         self.requests.append(request)
         if self.schema is not None:
             self.problems += self.schema.problems(

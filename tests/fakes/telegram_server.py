@@ -113,7 +113,10 @@ class TelegramServer:
             raise AssertionError(f"it never happened; the bot sent {sent}") from None
 
     async def _serve(self, request: web.Request) -> web.Response:
-        call = await _read(request)
+        try:
+            call = await _read(request)
+        except ConnectionError:  # whoever asked was killed in the middle of it
+            return web.Response(status=400)
         self.calls.append(call)
         if request.match_info["token"] != TOKEN:
             return _refused(Refusal(401, "Unauthorized"))
