@@ -13,7 +13,7 @@ import structlog
 
 from bot.desk.ending import Ending
 from bot.desk.history import picture_files
-from bot.desk.outcomes import Address, JobState, Parcel, Platform, Undeliverable
+from bot.desk.outcomes import Address, JobState, NotNow, Parcel, Platform, Undeliverable
 from bot.desk.progress import Board
 from bot.desk.recipe import recipe_of_job
 from bot.desk.waiting import heard
@@ -34,7 +34,7 @@ class Delivers(Protocol):
     """A chat, from this side."""
 
     async def deliver(self, parcel: Parcel) -> None:
-        """Bring an ended job to its person; Undeliverable: never; any other error: not now."""
+        """Bring an ended job to its person; Undeliverable: never; NotNow: then; any other error: later."""
 
 
 class Delivery:
@@ -83,6 +83,10 @@ class Delivery:
         except Undeliverable as reason:
             log.warning("parcel kept", **facts, reason=str(reason))
             await self._store.post.mark(claimed.job, OutboxState.KEPT)
+        except NotNow as reason:
+            log.info("parcel waits", **facts, reason=str(reason))
+            due_ms = self._clock() + int(1_000 * reason.after_s)
+            await self._store.post.mark(claimed.job, OutboxState.MAYBE, due_ms)
         except Exception as error:  # noqa: BLE001 - desk loop: whatever a platform raises, the parcel is tried again
             log.warning("parcel not delivered", **facts, error=type(error).__name__)
             await self._try_later(claimed)

@@ -14,7 +14,7 @@ from random import Random
 from typing import Any
 
 from tests.crash.harness import LAWS
-from tests.crash.nursery import Nursery, is_alive, kill, nursery
+from tests.crash.platforms.nursery import Nursery, is_alive, kill, nursery
 from tests.fakes import discord_server, telegram_server
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_payloads import GUILD_ID, LOADING

@@ -140,6 +140,7 @@ class DiscordChat:
 
         Raises:
             Undeliverable: No way is open, and none will be.
+            NotNow: Discord refused too much lately.
         """
         await self._delivery.deliver(parcel)
 

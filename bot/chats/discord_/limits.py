@@ -16,6 +16,8 @@ from types import SimpleNamespace
 import aiohttp
 import structlog
 
+from bot.desk.outcomes import NotNow
+
 log = structlog.get_logger()
 
 DAY_S = 86_400.0
@@ -26,10 +28,6 @@ LONGEST_GAP_S = 320.0  # … up to this: 270 a day, and at most 288 in any 24 ho
 REFUSED = frozenset({401, 403, 429})  # what Discord counts (Rate Limits, Invalid Request Limit)
 REFUSALS_WINDOW_S = 600.0
 MOST_REFUSALS = 400  # of 10,000; what is under way when this is reached may still be refused
-
-
-class TooManyRefusals(Exception):
-    """Discord refused so much lately that we send nothing more for a while; try again later."""
 
 
 class Starts:
@@ -98,10 +96,11 @@ class Refusals:
         """Return while there is room for more.
 
         Raises:
-            TooManyRefusals: Come back in some minutes.
+            NotNow: Discord refused so much lately that we send nothing more for some minutes.
         """
         if self.count >= MOST_REFUSALS:
-            raise TooManyRefusals(f"{self.count} refusals in {REFUSALS_WINDOW_S:g} s")
+            after_s = self._times[self.count - MOST_REFUSALS] + REFUSALS_WINDOW_S - self._clock()
+            raise NotNow(f"{self.count} refusals in {REFUSALS_WINDOW_S:g} s", after_s)
 
     async def _see(
         self, _: aiohttp.ClientSession, __: SimpleNamespace, ended: aiohttp.TraceRequestEndParams

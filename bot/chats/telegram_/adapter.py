@@ -120,7 +120,7 @@ class TelegramChat:
 
         Raises:
             Undeliverable: Blocked, or the chat is gone.
-            ChatIsFull: Try again later, as after ``TelegramError``, ``TimeoutError`` and ``OSError``.
+            NotNow: The chat is full. After ``TelegramError``, ``TimeoutError`` and ``OSError``: later, too.
         """
         place = await self._placing.arrived(parcel.job_id, Place.of(parcel.address))
         is_album = len(parcel.pictures) > 1

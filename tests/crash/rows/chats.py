@@ -5,6 +5,7 @@ from functools import cache
 from pathlib import Path
 
 from tests.crash import whole_bot
+from tests.crash.platforms import telegram_flood
 from tests.crash.rows import Measured, Row, Scale
 
 ORPHANS_PER_KILL = 0.2  # placeholder texts; never pictures
@@ -41,6 +42,17 @@ def telegram_killed(scale: Scale) -> Measured:
     return Measured(said, not found.broken and not found.doubled)
 
 
+def flooded(scale: Scale) -> Measured:
+    """End many jobs of one Telegram group at the same moment, on a clock that jumps."""
+    jobs = scale.of(60, 200)
+    found = telegram_flood.flood(scale.folder, jobs)
+    said = (
+        f"{found.delivered} of {jobs} pictures in {found.minutes:.1f} min of the group's time, "
+        f"{found.refused} RetryAfter, at most {found.busiest_minute} messages in any minute"
+    )
+    return Measured(said, found.delivered == jobs and found.refused <= 1 and found.busiest_minute <= 20)
+
+
 ROWS = (
     Row(
         "1b",
@@ -53,6 +65,12 @@ ROWS = (
         "seen twice after those kills",
         "0 pictures on any path of ours; placeholder texts at most 0.2 a kill",
         seen_twice,
+    ),
+    Row(
+        "28",
+        "200 jobs of one Telegram group end at once",
+        "0 RetryAfter beyond the first, 20/min kept",
+        flooded,
     ),
     Row("21", "Telegram intake killed", "200 kills, 3,000 messages: 0 lost", telegram_killed),
 )

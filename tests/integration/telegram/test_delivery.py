@@ -8,10 +8,9 @@ import pytest
 from telegram.error import BadRequest, NetworkError, TimedOut
 
 from bot.chats.telegram_ import TelegramChat
-from bot.chats.telegram_.gate import ChatIsFull
 from bot.chats.telegram_.place import Place
 from bot.chats.telegram_.sender import may_have_arrived
-from bot.desk.outcomes import JobState, Undeliverable
+from bot.desk.outcomes import JobState, NotNow, Undeliverable
 from engine.request import FailReason
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.telegram_house import make_parcel, make_status, png
@@ -304,6 +303,6 @@ async def test_a_full_group_makes_the_desk_come_back_instead_of_holding_other_ch
     place = Place(GROUP_ID, message_id=50)
     for _ in range(19):
         await chat.deliver(make_parcel(place, tmp_path))
-    with pytest.raises(ChatIsFull):
+    with pytest.raises(NotNow):
         await chat.deliver(make_parcel(place, tmp_path, png(), png()))
     assert not server.named("sendMediaGroup")

@@ -1,7 +1,7 @@
 """Starts whole bots in a tenth of the time: one process imports everything once and forks each from itself.
 
-``python -m tests.crash.nursery`` is that process. It reads one line of JSON a bot (its environment), answers
-with the child's process id, and ends with its input.
+``python -m tests.crash.platforms.nursery`` is that process. It reads one line of JSON a bot (its settings),
+answers with the child's process id, and ends with its input.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 END_S = 40.0
 
 
