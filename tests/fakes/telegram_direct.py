@@ -38,7 +38,10 @@ class DirectRequest(BaseRequest):
             params |= request_data.json_parameters
             files = {name: (part[0], _read(part[1])) for name, part in request_data.multipart_data.items()}
         call = Call(parts.path.rsplit("/", 1)[-1], params, files, asyncio.get_running_loop().time())
-        status, body = await self._server.answer(call)
+        try:
+            status, body = await self._server.answer(call)
+        except (ValueError, LookupError, TypeError):  # a chat that nobody could have written in
+            return 400, b'{"ok": false, "error_code": 400, "description": "Bad Request: malformed"}'
         return status, json.dumps(body).encode()
 
 

@@ -23,7 +23,7 @@ log = structlog.get_logger()
 API_BASE = "https://discord.com/api/v10"
 GATEWAY = "wss://gateway.discord.gg/"
 NEXT_IDENTIFY_S = 5.0  # Discord takes one identify in five seconds; discord.py's own hook waits as long
-MALFORMED = (LookupError, TypeError, ValueError, AttributeError)
+MALFORMED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What reading an event raises that is not as Discord describes it."""
 
 
@@ -45,6 +45,7 @@ class Menu(app_commands.CommandTree[discord.Client]):
 
     async def on_error(self, interaction: Interaction, error: app_commands.AppCommandError, /) -> None:
         """Discord still shows an older menu, or options changed their kind."""
+        log.info("command not read", interaction_id=interaction.id, reason=type(error).__name__)
         await self._on_unknown(interaction)
 
     async def _call(self, interaction: Interaction) -> None:
@@ -52,7 +53,9 @@ class Menu(app_commands.CommandTree[discord.Client]):
         try:
             await super()._call(interaction)
         except MALFORMED as error:
-            raise app_commands.AppCommandError(f"malformed: {type(error).__name__}") from error
+            reason = f"malformed: {type(error).__name__}"
+            log.warning("command not read", interaction_id=interaction.id, reason=reason)
+            await self._on_unknown(interaction)
 
 
 class _State(ConnectionState[discord.Client]):
@@ -138,8 +141,13 @@ class Connection(discord.Client):
 
     async def on_interaction(self, interaction: Interaction) -> None:
         """Answer a pressed button, however old its message is; commands go through the menu."""
-        if interaction.type is discord.InteractionType.component:
-            await self._on_press(interaction)
+        match interaction.type:
+            case discord.InteractionType.component:
+                await self._on_press(interaction)
+            case discord.InteractionType.application_command | discord.InteractionType.autocomplete:
+                pass
+            case other:
+                log.info("interaction dropped", interaction_id=interaction.id, reason=f"of type {other}")
 
     def _get_state(self, **options: Any) -> ConnectionState[Any]:
         """Where discord.py itself lets its own kinds of client put in theirs."""

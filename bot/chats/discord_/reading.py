@@ -36,7 +36,7 @@ def command_of(entry: Entry, given: Mapping[str, Any]) -> Command:
 
 def locale_of(interaction: Interaction) -> str:
     """The language of the person's own Discord."""
-    return words.locale_of(interaction.locale.value)
+    return words.locale_of(str(interaction.locale.value))
 
 
 def ref_of(interaction: Interaction, message_id: int, *, ephemeral: bool) -> Ref:
