@@ -8,6 +8,7 @@ import asyncio
 import itertools
 import re
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -49,6 +50,8 @@ class FakeDiscord:
         self.problems: list[str] = []
         self.requests: list[Request] = []
         self.faults: list[Fault] = []
+        self.storm: Callable[[Request], Fault | None] | None = None  # in place of ``faults``
+        self.statuses: Counter[int] = Counter()
         self.messages: dict[str, dict[str, Any]] = {}
         self.files: dict[str, dict[str, bytes]] = {}
         self.edits: dict[str, list[dict[str, Any]]] = {}
@@ -172,6 +175,11 @@ class FakeDiscord:
     # What the bot asks for.
 
     async def _serve(self, http: web.Request) -> web.Response:
+        response = await self._respond(http)
+        self.statuses[response.status] += 1
+        return response
+
+    async def _respond(self, http: web.Request) -> web.Response:
         try:
             request = await read_request(http)
         except ConnectionError:  # whoever asked was killed in the middle of it
@@ -194,6 +202,8 @@ class FakeDiscord:
         return web.Response(status=204) if answer is None else as_json(answer)
 
     def _fault(self, request: Request) -> Fault | None:
+        if self.storm is not None:
+            return self.storm(request)
         for fault in self.faults:
             if fault.times and fault.method == request.method and fault.part in request.path:
                 fault.times -= 1

@@ -37,6 +37,7 @@ class DiscordConfig:
         api_base: With its version, like ``https://discord.com/api/v10``.
         gateway: Empty means Discord's own.
         proxy: ``http://host:port`` for everything, the gateway too; empty for none.
+        silent_s: After so long without a word from the gateway the line counts as dead.
         status_interval_s: The least time between two edits of one waiting answer.
     """
 
@@ -47,6 +48,7 @@ class DiscordConfig:
     gateway: str = ""
     proxy: str = field(default="", repr=False)  # may hold a password
     open_timeout_s: float = 60.0
+    silent_s: float = 60.0
     status_interval_s: float = INTERVAL_S
 
 
@@ -71,6 +73,7 @@ class DiscordChat:
         self._client = Connection(
             gateway=gateway,
             proxy=config.proxy or None,
+            silent_s=config.silent_s,
             intake=self._intake,
             starts=self._starts,
             refusals=refusals,

@@ -93,6 +93,7 @@ class Connection(discord.Client):
         *,
         gateway: str,
         proxy: str | None,
+        silent_s: float,
         intake: Intake,
         starts: Starts,
         refusals: Refusals,
@@ -107,6 +108,7 @@ class Connection(discord.Client):
             member_cache_flags=discord.MemberCacheFlags.none(),
             chunk_guilds_at_startup=False,
             http_trace=refusals.trace,
+            heartbeat_timeout=silent_s,
         )
         self.is_there = asyncio.Event()
         self._gateway = yarl.URL(gateway)

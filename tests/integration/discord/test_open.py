@@ -222,7 +222,8 @@ def test_no_host_is_warned_of_a_missing_voice() -> None:
         "import logging; logging.basicConfig()\n"
         "from bot.chats.discord_.client import Connection\n"
         "from bot.chats.discord_.limits import Refusals\n"
-        "Connection(gateway='', proxy=None, intake=None, starts=None, refusals=Refusals(), on_press=None)"
+        "Connection(gateway='', proxy=None, silent_s=60, intake=None, starts=None,"
+        "           refusals=Refusals(), on_press=None)"
     )
 
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30)
