@@ -119,7 +119,7 @@ async def killed(
     async with FakeDiscord() as discord, TelegramServer() as telegram, nursery(folder / "said.log") as bots:
         crowd = Crowd(random, discord, telegram, is_on_discord=is_on_discord)
         model = write_model(folder / "model")
-        environ = _environment(folder, model, discord, telegram)
+        environ = environment(folder, model, discord, telegram)
         if not is_on_discord:
             del environ["DISCORD_TOKEN"]
         met_ready = 0
@@ -145,7 +145,7 @@ async def killed(
     )
 
 
-def _environment(folder: Path, model: Path, discord: FakeDiscord, telegram: TelegramServer) -> dict[str, str]:
+def environment(folder: Path, model: Path, discord: FakeDiscord, telegram: TelegramServer) -> dict[str, str]:
     return {
         "TEST_RENDERER": "fake",
         "SUGARBOT_DATA_DIR": str(folder),

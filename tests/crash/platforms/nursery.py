@@ -10,14 +10,18 @@ import logging
 import os
 import signal
 import sys
+import time
 import traceback
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 ROOT = Path(__file__).resolve().parents[3]
 END_S = 40.0
+FAKE_CHILD = "tests.integration.engine.fake_child"
+LOOK_EVERY_S = 0.005
 
 
 class Nursery:
@@ -123,9 +127,31 @@ def live(environ: dict[str, str]) -> None:
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     logging.disable(logging.CRITICAL)  # of being killed the libraries would complain at length
-    if environ.pop("TEST_RENDERER", "") == "fake":
-        bot.house.Host = FakeHost  # type: ignore[assignment, misc]
-    asyncio.run(serve.run(load_settings(environ=environ)))
+    match environ.pop("TEST_RENDERER", ""):
+        case "fake":
+            bot.house.Host = FakeHost  # type: ignore[assignment, misc]
+        case "child":
+            bot.house.Host = partial(bot.house.Host, module=FAKE_CHILD)  # type: ignore[assignment, misc]
+    lags = environ.pop("TEST_LAGS", "")
+    asyncio.run(_watched(serve.run(load_settings(environ=environ)), lags))
+
+
+async def _watched(work: Coroutine[Any, Any, int], lags: str) -> None:
+    """Do the work, and write down every few milliseconds how late the loop is."""
+    if not lags:
+        await work
+        return
+    with Path(lags).open("a", buffering=1) as file:  # noqa: ASYNC230 - a line is a write into the page cache
+        watching = asyncio.create_task(_watch(file), name="watch the loop")
+        await work
+        watching.cancel()
+
+
+async def _watch(file: TextIO) -> None:
+    while True:
+        before_s = time.monotonic()
+        await asyncio.sleep(LOOK_EVERY_S)
+        file.write(f"{before_s:.4f} {time.monotonic() - before_s - LOOK_EVERY_S:.4f}\n")
 
 
 def live_and_end(environ: dict[str, str]) -> NoReturn:

@@ -87,9 +87,9 @@ def line_dropped(scale: Scale) -> Measured:
     found = gateway_drops.drops(scale.folder, count)
     said = (
         f"{len(found.back_s):,} drops, {found.commands:,} commands, {found.twice} handled twice, "
-        f"{found.lost} lost of resumed sessions; back after {found.p95_s:.2f} s (p95), {found.back_s[-1]:.2f} s at most, "
-        f"silence noticed after {gateway_drops.SILENT_S} s in place of 60, a new session "
-        f"{gateway_drops.NEXT_IDENTIFY_S} s in place of 5"
+        f"{found.lost} lost of resumed sessions; back after {found.p95_s:.2f} s (p95), "
+        f"{found.back_s[-1]:.2f} s at most, silence noticed after {gateway_drops.SILENT_S} s in place of 60, "
+        f"a new session {gateway_drops.NEXT_IDENTIFY_S} s in place of 5"
     )
     holds = len(found.back_s) == count and not found.twice and not found.lost and found.p95_s <= REACH_BACK_S
     return Measured(said, holds)
@@ -115,9 +115,10 @@ def stormy(scale: Scale) -> Measured:
     telegram = telegram_jobs.stormy(scale.folder / "telegram", scale.of(60, 500))
     twice = discord.twice + telegram.twice
     said = (
-        f"Discord: {discord.jobs} jobs, {discord.faults} faults, {discord.shown_once} shown once; with as many "
-        f"closed channels {discord.most_refused} refused requests in all. Telegram: {telegram.pictures} pictures, "
-        f"{telegram.faults} faults, {telegram.left_open} albums left to /mine. Shown twice: {twice}"
+        f"Discord: {discord.jobs} jobs, {discord.faults} faults, {discord.shown_once} shown once; with as "
+        f"many closed channels {discord.most_refused} refused requests in all. Telegram: "
+        f"{telegram.pictures} pictures, {telegram.faults} faults, {telegram.left_open} albums left to /mine. "
+        f"Shown twice: {twice}"
     )
     holds = (
         not twice
