@@ -23,6 +23,8 @@ from tests.unit.engine.folders import write_model
 READY_S = 60.0
 ALL_ANSWERED_S = 60.0
 QUIET_S = 1.0
+REACH_ACKNOWLEDGED_S = 1.0  # Discord gives three
+REACH_LAG_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,26 @@ class Rush:
     def lag(self, share: float) -> float:
         return _at(self.lags_s, share)
 
+    @property
+    def holds(self) -> bool:
+        return self.acknowledged(0.999) <= REACH_ACKNOWLEDGED_S and self.lag(0.99) <= REACH_LAG_S
+
+    @property
+    def said(self) -> str:
+        """The figures in one line."""
+        return (
+            f"acknowledged after {self.acknowledged(0.5):.3f} s (p50), {self.acknowledged(0.999):.3f} s "
+            f"(p99.9), {self.acknowledged_s[-1]:.3f} s at most; loop lag {1_000 * self.lag(0.99):.1f} ms "
+            f"(p99), {1_000 * self.lags_s[-1]:.0f} ms at most"
+        )
+
 
 def rush(folder: Path, people: int, *, renderer: str = "child", over_s: float = 0.0) -> Rush:
-    """So many people on Discord, and a tenth as many on Telegram, ask within ``over_s``."""
+    """So many people on Discord, and a tenth as many on Telegram, ask within ``over_s``.
+
+    The renderer is a worker process that sleeps (``child``), or the built-in model on the CPU (``real``),
+    which takes every core there is.
+    """
     return asyncio.run(_rush(folder, people, renderer, over_s))
 
 
@@ -50,6 +69,8 @@ async def _rush(folder: Path, people: int, renderer: str, over_s: float) -> Rush
     async with FakeDiscord() as discord, TelegramServer() as telegram, nursery(folder / "said.log") as bots:
         environ = environment(folder, write_model(folder / "model"), discord, telegram)
         environ |= {"TEST_RENDERER": renderer, "TEST_LAGS": str(folder / "lags")}
+        if renderer == "real":
+            del environ["SUGARBOT_ENGINE__MODEL"]
         pid = await bots.start(environ)
         try:
             began_s, ended_s, asked = await _come_at_once(discord, telegram, people, over_s)

@@ -11,6 +11,7 @@ from tests.crash.platforms import (
     gateway_drops,
     malformed,
     quiet_weeks,
+    rush,
     starts_in_a_loop,
     telegram_jobs,
 )
@@ -129,6 +130,20 @@ def stormy(scale: Scale) -> Measured:
     return Measured(said, holds)
 
 
+def rushed(scale: Scale) -> Measured:
+    """Five hundred people at the same moment while a worker process renders; in the long form also spread."""
+    (at_once := scale.folder / "at once").mkdir()
+    found = rush.rush(at_once, scale.of(200, 500))
+    said = f"{len(found.acknowledged_s)} at once: {found.said}"
+    holds = found.holds
+    if scale.is_long:
+        (spread := scale.folder / "spread").mkdir()
+        over = rush.rush(spread, 3_000, over_s=60.0)
+        said += f"; 3,000 within a minute: {over.said}"
+        holds = holds and over.holds
+    return Measured(said, holds)
+
+
 def malformed_input(scale: Scale) -> Measured:
     """Payloads of both platforms and texts with parts missing or replaced."""
     count = scale.of(1_000, 50_000)
@@ -161,6 +176,12 @@ ROWS = (
     ),
     Row("21", "Telegram intake killed", "200 kills, 3,000 messages: 0 lost", telegram_killed),
     Row("22", "quiet week: update ids begin anew", "0 messages skipped", quiet_for_weeks),
+    Row(
+        "23a",
+        "500 people at once while the worker renders",
+        "acknowledged within 1.0 s (p99.9), event-loop lag at most 50 ms (p99)",
+        rushed,
+    ),
     Row("24", "jobs later than Discord's 15 minutes", "500 of 500 delivered without the token", tokens_dead),
     Row(
         "25",
