@@ -150,6 +150,7 @@ class Drawing:
             await self._settle(job, answer, drawn)
         except WorkerLost as error:
             log.warning("worker lost", job_id=job.id, attempt=job.attempt, detail=str(error))
+            self._turn_over(job, began_ms)  # first of all, or the job would be next again: others come before
             await self._take_back(job, drawn)
         except WorkerNotReady as error:
             log.error("worker not ready", job_id=job.id, detail=str(error))
@@ -161,7 +162,10 @@ class Drawing:
         finally:
             self._running = ""
             self._to_stop.discard(job.id)
-            self._line.drawn(job.id, (self._clock() - began_ms) / 1_000)
+            self._turn_over(job, began_ms)
+
+    def _turn_over(self, job: JobRow, began_ms: int) -> None:
+        self._line.drawn(job.id, (self._clock() - began_ms) / 1_000)
 
     def _listen(self, event: Event, drawn: list[Picture]) -> None:
         if isinstance(event, Drawn):

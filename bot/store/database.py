@@ -7,7 +7,7 @@ take the same lock: nobody reads what another task has not committed.
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -19,7 +19,7 @@ Value = str | int | float | None
 Result = TypeVar("Result")
 
 
-async def to_the_end(work: Coroutine[Any, Any, Result]) -> Result:
+async def to_the_end(work: Awaitable[Result]) -> Result:
     """Await ``work`` until it has ended, and only then let a cancellation through."""
     task = asyncio.ensure_future(work)
     interrupted = False

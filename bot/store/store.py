@@ -9,7 +9,7 @@ from pathlib import Path
 import aiosqlite
 
 from bot.errors import DatabaseDamaged, DatabaseInUse, FolderUnusable, OperatorError
-from bot.store.database import Database
+from bot.store.database import Database, to_the_end
 from bot.store.defaults import Defaults
 from bot.store.jobs import Jobs
 from bot.store.lock import locked
@@ -62,8 +62,11 @@ class Store:
         return await survey(self._database)
 
     async def close(self) -> None:
-        """Close the database, its log folded back into the file, and let another process have it."""
-        await self._closing.aclose()
+        """Close the database, its log folded back into the file, and let another process have it.
+
+        It is closed when this returns, also if the task is cancelled meanwhile.
+        """
+        await to_the_end(self._closing.aclose())
 
 
 async def open_store(path: Path, migrations_dir: Path) -> Store:
@@ -83,8 +86,9 @@ async def open_store(path: Path, migrations_dir: Path) -> Store:
         except OSError as error:
             raise FolderUnusable(path=str(path.parent), detail=error.strerror or str(error)) from error
         try:
-            connection = await aiosqlite.connect(path, isolation_level=None)
+            connection = aiosqlite.connect(path, isolation_level=None)
             opening.push_async_callback(connection.close)
+            await to_the_end(connection)  # a cancel in its middle would leave the connection to nobody
             connection.row_factory = sqlite3.Row
             await _check(connection)
             await migrate(connection, path, steps)

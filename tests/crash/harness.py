@@ -1,87 +1,100 @@
-"""Kill a process again and again at random moments, let it finish once, and check what must hold then.
+"""Kill a process again and again, at random moments or at a named await; then let it finish, and look.
 
-``Harness(life, folder)`` runs ``life(folder, seed, events, ready, fault)`` in a process of its own. Processes
-come from a fork server that has imported everything before, so a life costs milliseconds, not a second.
+Processes come from a fork server that has imported everything before, so a life costs milliseconds.
 """
 
+import json
 import multiprocessing
 import signal
-import sqlite3
 import time
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from random import Random
 
-from PIL import Image
+from tests.crash.laws import Finding, find
+from tests.crash.life import Plan, live
+from tests.crash.points import live_to
 
-
-@dataclass(frozen=True)
-class Finding:
-    """What stands in the folder when all is over."""
-
-    jobs: int
-    told_again: int
-    broken_laws: tuple[str, ...]
+EVENTS_A_LIFE = 6
+SPAN_S = 0.15  # in which a life has done most of its work
 
 
 class Harness:
     """Many lives on one folder.
 
     Args:
-        life: Runs until everything is done; importable from its module.
-        events: How many messages the platform has; enough that no life finishes before its kill.
-        span_s: Kills come uniformly within this time after a life said that it is ready.
+        fault: A planted fault that all lives have, by its name.
+        has_poison: Some jobs end the process that draws them.
     """
 
-    def __init__(
-        self, life: Callable[..., None], folder: Path, *, events: int, span_s: float = 0.2, fault: str = ""
-    ) -> None:
-        self._life = life
-        self._folder = folder
-        self._events = events
-        self._span_s = span_s
-        self._fault = fault
+    def __init__(self, folder: Path, *, fault: str = "", has_poison: bool = True, seed: int = 1) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._plan = Plan(folder, seed * 100_000, events=0, fault=fault, has_poison=has_poison)
+        self._random = Random(seed)
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload([life.__module__])
+        self._context.set_forkserver_preload(["tests.crash.nursery"])
 
-    def kill(self, times: int, seed: int = 1) -> int:
-        """Start and kill this many lives; how many the kill really met alive."""
-        random, met = Random(seed), 0
-        for turn in range(times):
-            process = self._start(seed * 1_000 + turn)
-            time.sleep(random.uniform(0, self._span_s))
+    def kill(self, times: int) -> int:
+        """Kill this many lives at random moments; how many died of a kill, ours or poison."""
+        met = 0
+        for _ in range(times):
+            process = self._start(self._next(EVENTS_A_LIFE))
+            process.join(self._random.uniform(0, SPAN_S))
             process.kill()
             process.join()
             met += process.exitcode == -signal.SIGKILL
         return met
 
-    def finish(self, timeout_s: float = 60) -> bool:
-        """Let one life do all that is left; whether it came to its end."""
-        process = self._start(0)
+    def kill_at(self, point: str, nth: int, *, events: int = 20, timeout_s: float = 1) -> bool:
+        """Let a life with ``events`` fresh messages die at this point, the ``nth`` time; whether it did."""
+        process = self._start(self._next(events), live_to, (point, nth))
         process.join(timeout_s)
-        if process.is_alive():
-            process.kill()
+        is_met = process.exitcode == -signal.SIGKILL
+        process.kill()
+        process.join()
+        return is_met
+
+    def reached(self, events: int, timeout_s: float = 60) -> dict[str, int]:
+        """Let a life do all that ``events`` messages ask; how often it reached each point."""
+        process = self._start(replace(self._next(events), is_last=True), live_to, ("", 0))
+        process.join(timeout_s)
+        process.kill()
+        process.join()
+        reached: dict[str, int] = json.loads((self._plan.folder / "points.json").read_text(encoding="utf-8"))
+        return reached
+
+    def finish(self, timeout_s: float = 60) -> bool:
+        """Let the last lives do all that is left; whether everything came to its end."""
+        until_s = time.monotonic() + timeout_s
+        while time.monotonic() < until_s:
+            process = self._start(replace(self._next(0), is_last=True))
+            process.join(max(0.0, until_s - time.monotonic()))
+            if process.is_alive():
+                process.kill()
             process.join()
-        return process.exitcode == 0
+            if process.exitcode == 0:
+                return True  # else poison ended it
+        return False
 
     def find(self) -> Finding:
         """Check the laws on what is on the disk."""
-        connection = sqlite3.connect(self._folder / "sugarbot.db")
-        try:
-            told = Counter(line.split()[0] for line in self._lines("told.log"))
-            laws = [*broken_laws(connection), *self._broken_promises(connection, told)]
-            [(jobs,)] = connection.execute("SELECT count(*) FROM job")
-        finally:
-            connection.close()
-        return Finding(jobs, told.total() - len(told), tuple(laws))
+        return find(self._plan.folder)
 
-    def _start(self, seed: int) -> multiprocessing.process.BaseProcess:
+    def _next(self, fresh_events: int) -> Plan:
+        """The next life's plan: the platform has this many messages that it did not hand over yet."""
+        plan, log = self._plan, self._plan.folder / "confirmed.log"
+        confirmed = len(set(log.read_text(encoding="utf-8").splitlines())) if log.exists() else 0
+        self._plan = replace(plan, seed=plan.seed + 1, events=max(plan.events, confirmed + fresh_events))
+        return self._plan
+
+    def _start(
+        self, plan: Plan, begin: Callable[..., None] = live, first: tuple[object, ...] = ()
+    ) -> BaseProcess:
+        """A life that has said that it is ready, or is over already."""
         heard, ready = self._context.Pipe(duplex=False)
-        process = self._context.Process(
-            target=self._life, args=(self._folder, seed, self._events, ready, self._fault), daemon=True
-        )
+        process = self._context.Process(target=begin, args=(*first, plan, ready), daemon=True)
         process.start()
         ready.close()
         with heard:
@@ -90,50 +103,3 @@ class Harness:
             except EOFError:
                 process.join()  # it ended before it was ready; its exit code tells
         return process
-
-    def _lines(self, name: str) -> list[str]:
-        return (self._folder / name).read_text(encoding="utf-8").splitlines()
-
-    def _broken_promises(self, connection: sqlite3.Connection, told: Counter[str]) -> list[str]:
-        """What people were told against what is there."""
-        origins = dict(connection.execute("SELECT event_id, job FROM origin"))
-        confirmed = [line.split() for line in self._lines("confirmed.log")]
-        broken = [f"lost: {event}" for event, job in confirmed if origins.get(f"event {event}") != job]
-        broken += [f"never told: {job}" for job in origins.values() if not told[job]]
-        for job, name in connection.execute("SELECT job, file_name FROM picture"):
-            try:
-                with Image.open(self._folder / "pictures" / name) as picture:
-                    picture.load()
-            except OSError:
-                broken.append(f"no whole picture: {job}")
-        return broken
-
-
-LAWS = {
-    "a job without its one origin": "SELECT id FROM job "
-    "WHERE (SELECT count(*) FROM origin WHERE origin.job = job.id) <> 1",
-    "a job that did not end": "SELECT id FROM job WHERE ended_ms IS NULL",
-    "an ended job without its one sent parcel": "SELECT id FROM job "
-    "WHERE (SELECT count(*) FROM outbox WHERE outbox.job = job.id AND outbox.state = 'sent') <> 1",
-    "a done job without all its pictures": "SELECT id FROM job "
-    "WHERE state = 'done' AND (SELECT count(*) FROM picture WHERE picture.job = job.id) <> count",
-    "charges minus refunds are not the pictures": "SELECT id FROM job "
-    "WHERE (SELECT coalesce(-sum(credits), -1) FROM ledger WHERE ledger.job = job.id) "
-    "<> (SELECT count(*) FROM picture WHERE picture.job = job.id)",
-    "credits that the ledger does not explain": "SELECT person FROM account WHERE credits <> "
-    "(SELECT coalesce(sum(credits), 0) FROM ledger WHERE ledger.person = account.person)",
-    "a person without an account": "SELECT id FROM person WHERE id NOT IN (SELECT person FROM account)",
-    "a person nobody knows": "SELECT id FROM person WHERE id NOT IN (SELECT person FROM identity)",
-    "a row without its parent": "SELECT * FROM pragma_foreign_key_check",
-    "a damaged page": "SELECT * FROM pragma_integrity_check WHERE integrity_check <> 'ok'",
-}
-"""What must select nothing once everything is over; a picture costs one credit in these tests."""
-
-
-def broken_laws(connection: sqlite3.Connection) -> list[str]:
-    """Each law of the database that does not hold, with the first row against it."""
-    broken = []
-    for law, against in LAWS.items():
-        if rows := connection.execute(against).fetchall():
-            broken.append(f"{law}: {len(rows)} times, first {rows[0]}")
-    return broken

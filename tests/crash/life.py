@@ -1,14 +1,18 @@
 """One life of a desk under test: run in a process of its own that may be killed at any moment.
 
-It plays a platform that repeats what was not confirmed: ``confirmed.log`` is what the platform knows,
-``told.log`` what people saw. Both are only appended to, so that a kill leaves them true.
+It plays a platform that repeats what was not confirmed. What the platform knows (``confirmed.log``), what
+people were answered (``answered.log``), what they saw (``told.log``) and what must never happen
+(``wrong.log``) is only appended to, so that a kill leaves it true.
 """
 
 import asyncio
+import contextlib
+import json
 import logging
+import os
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from random import Random
@@ -16,19 +20,51 @@ from random import Random
 import pypinyin  # noqa: F401 - the shelf imports it late; here it comes before the fork
 import structlog
 
-from bot.commands.values import Cancel, Draw
-from bot.desk.outcomes import Parcel, Receipt
-from bot.errors import AlreadyEnded
+from bot.commands.values import (
+    Cancel,
+    Draw,
+    LoraList,
+    LoraSwitch,
+    LoraWish,
+    Mine,
+    Pixels,
+    Quota,
+    Reroll,
+    Scope,
+)
+from bot.desk import delivery, drawing
+from bot.desk.outcomes import JobState, Platform, Receipt
+from bot.errors import AlreadyEnded, NothingToCancel, PersonError
 from bot.policy.rules import Rules
-from bot.store.database import Database
-from bot.store.post import Post
-from tests.fakes.chat import FakeChat
+from engine.cost import CostBook
+from tests.crash.faults import FAULTS
+from tests.crash.kinds import ROUND, Kind, LifeChat, LifeRenderer, append
 from tests.fakes.clock import FakeClock
-from tests.fakes.renderer import Act, FakeRenderer
-from tests.fakes.room import Room, a_visit, open_room
+from tests.fakes.room import HOST, Room, a_visit, open_room, until
 
-PEOPLE = 7
-RULES = Rules(daily_credits=100_000, max_waiting=100_000)
+RULES = Rules(daily_credits=9, max_waiting=100)  # five messages of about two credits each: some are refused
+ROOM_BYTES = CostBook("a test").predict(512, 512, count=1, loras=2).bytes
+PATIENCE_S = 0.006
+MOST_WAITING = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a life shall do.
+
+    Attributes:
+        events: How many messages the platform has by now.
+        is_last: End when all is answered, drawn and told, instead of waiting for the kill.
+        has_poison: Some jobs end the process that draws them.
+        fault: A planted fault, by its name.
+    """
+
+    folder: Path
+    seed: int
+    events: int
+    is_last: bool = False
+    has_poison: bool = True
+    fault: str = ""
 
 
 class WallClock(FakeClock):
@@ -38,105 +74,175 @@ class WallClock(FakeClock):
         return time.time_ns() // 1_000_000
 
 
-class ToldChat(FakeChat):
-    """Writes down what people saw before it says so."""
-
-    def __init__(self, log: Path) -> None:
-        super().__init__(deliver_s=0.001)
-        self._log = log
-
-    async def deliver(self, parcel: Parcel) -> None:
-        await super().deliver(parcel)
-        append(self._log, f"{parcel.job_id} {parcel.state} {len(parcel.pictures)}")
-        await asyncio.sleep(0.001)  # seen, and not yet marked
-
-
-def append(log: Path, line: str) -> None:
-    """One short line in one write."""
-    with log.open("a", encoding="utf-8") as file:
-        file.write(line + "\n")
-
-
-def live(folder: Path, seed: int, events: int, ready: Connection, fault: str = "") -> None:
-    """Live until all ``events`` are answered, drawn and told, or until killed."""
+def live(plan: Plan, ready: Connection) -> None:
+    """Live in sessions, each closed cleanly in the middle of its work, until killed or all is over."""
+    with (plan.folder / "stderr.log").open("a") as log:
+        os.dup2(log.fileno(), 2)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    if fault:
-        FAULTS[fault]()
-    asyncio.run(_live(folder, Random(seed), events, ready))
+    drawing.NOT_READY_WAIT_S = 0.005
+    delivery.BACK_OFF_S, delivery.MAX_BACK_OFF_S, delivery.MAX_ATTEMPTS = 0.005, 0.05, 4
+    if plan.fault:
+        FAULTS[plan.fault]()
+    random = Random(plan.seed)
+
+    async def sessions() -> None:
+        is_over = False
+        while not is_over:
+            is_over = await _session(plan, random, ready) and plan.is_last
+
+    try:
+        asyncio.run(sessions())
+    except BaseException as error:
+        append(plan.folder / "wrong.log", f"a life ended by {error!r}")
+        raise
 
 
-async def _live(folder: Path, random: Random, events: int, ready: Connection) -> None:
-    acts = random.choices([Act.DRAW, Act.FAIL, Act.LOSE], weights=[18, 1, 1], k=10 * events)
+async def _session(plan: Plan, random: Random, ready: Connection) -> bool:
+    """Open, work for a while, drain and close; whether nothing is left to do."""
+    folder, renderer = plan.folder, LifeRenderer(plan.folder)
     async with open_room(
-        folder,
-        renderer=FakeRenderer(acts, step_s=0.0002),
-        clock=WallClock(),
-        chat=ToldChat(folder / "told.log"),
-        rules=RULES,
+        folder, renderer=renderer, clock=WallClock(), chat=LifeChat(folder), rules=RULES
     ) as room:
-        ready.send("ready")
+        room.probe.free_bytes = room.probe.total_bytes = ROOM_BYTES
+        room.desk._board._every_s = 0.003
+        platform = _Platform(room, plan, random)
+        renderer.regret = partial(platform.cancel, person=HOST)
+        lost = await room.store.jobs.in_state(JobState.RUNNING)
+        if not ready.closed:
+            ready.send("ready")
+            ready.close()
         async with room.running():
-            await _send(room, folder / "confirmed.log", events, random)
-            while await _is_busy(room):  # noqa: ASYNC110 - the store rings no bell
-                await asyncio.sleep(0.01)
+            await until(lambda: bool(room.desk._loops), timeout_s=30)
+            for job in lost:  # an answer of the life that is gone comes late
+                if await room.desk._drawing._ending.end(job, JobState.DONE) is not None:
+                    append(folder / "wrong.log", f"a late answer of {job.id} was taken")
+            await platform.send()
+            until_s = time.monotonic() + random.uniform(0, 0.5 if plan.is_last else 0.06)
+            while is_busy := await platform.is_busy():
+                if time.monotonic() > until_s:
+                    break
+                await platform.lose_patience()
+                await platform.fetch_kept()
+                await asyncio.sleep(0.004)
+    return not is_busy
 
 
-def _confirmed(log: Path) -> set[int]:
-    lines = log.read_text(encoding="utf-8").split("\n")[:-1] if log.exists() else []
-    return {int(line.split()[0]) for line in lines}
+class _Platform:
+    """Sends each message until it is confirmed, and some once more."""
 
+    def __init__(self, room: Room, plan: Plan, random: Random) -> None:
+        self._room = room
+        self._desk = room.desk
+        self._folder = plan.folder
+        self._events = plan.events
+        self._has_poison = plan.has_poison
+        self._random = random
+        self._drawing = ("", 0.0)
 
-async def _send(room: Room, log: Path, events: int, random: Random) -> None:
-    confirmed = await asyncio.to_thread(_confirmed, log)
-    repeated = sorted(confirmed)[-2:]  # the platform did not hear us: once more
-    for event in [*repeated, *sorted(set(range(events)) - confirmed)]:
-        visit = a_visit(f"event {event}", f"person {event % PEOPLE}")
-        receipt = await room.desk.handle(Draw(prompt="a face", count=1 + event % 3), visit)
+    async def send(self) -> None:
+        await self._look_around()
+        await self._answer_inbox()
+        confirmed = self._confirmed()
+        # Two presses that we did not see answered come once more; what was handed over is forgotten there.
+        repeated = [number for number in sorted(confirmed) if number % 2 == 0][-2:]
+        for number in [*repeated, *sorted(set(range(self._events)) - confirmed)]:
+            if len(self._desk._line.queue()) >= MOST_WAITING:
+                break  # people come as fast as the card draws
+            if number % 2:
+                await self._hand_over(number)
+            else:
+                await self._press(number)
+            await asyncio.sleep(self._random.uniform(0, 0.003))
+        await self._answer_inbox()
+
+    async def is_busy(self) -> bool:
+        """Whether a message, a job or a parcel is still on its way."""
+        [row] = await self._room.store._database._run(
+            "SELECT (SELECT count(*) FROM job WHERE ended_ms IS NULL)"
+            "     + (SELECT count(*) FROM outbox WHERE state <> 'sent')"
+            "     + (SELECT count(*) FROM inbox WHERE settled = 0) AS count"
+        )
+        return bool(row["count"]) or len(self._confirmed()) < self._events
+
+    async def lose_patience(self) -> None:
+        """A host stops what takes long."""
+        job_id = self._room.renderer.running
+        if not job_id or job_id != self._drawing[0]:
+            self._drawing = (job_id, time.monotonic())
+        elif time.monotonic() - self._drawing[1] > PATIENCE_S:
+            await self.cancel(job_id, HOST)
+
+    async def fetch_kept(self) -> None:
+        """Whoever misses a picture asks for it."""
+        ask = self._room.store._database._run
+        for row in await ask(
+            "SELECT DISTINCT user_id FROM outbox JOIN job ON job.id = outbox.job "
+            "JOIN identity USING (person) WHERE outbox.state = 'kept'"
+        ):
+            await self._desk.handle(Mine(), a_visit("mine", row["user_id"]))
+
+    async def cancel(self, job_id: str, person: str) -> None:
+        with contextlib.suppress(AlreadyEnded, NothingToCancel):
+            await self._desk.handle(Cancel(job_id), a_visit("cancel", person))
+
+    def _confirmed(self) -> set[int]:
+        log = self._folder / "confirmed.log"
+        lines = log.read_text(encoding="utf-8").split("\n")[:-1] if log.exists() else []
+        return {int(line) for line in lines}
+
+    async def _press(self, number: int) -> None:
+        """As Discord: the answer confirms. Some press thrice at once."""
+        presses = (self._answer(number) for _ in range(3 if number % 5 == 0 else 1))
+        if len(set(await asyncio.gather(*presses))) > 1:
+            append(self._folder / "wrong.log", f"message {number} was answered in different ways")
+        append(self._folder / "confirmed.log", str(number))
+
+    async def _hand_over(self, number: int) -> None:
+        """As Telegram: stored first, then confirmed, answered in a moment."""
+        await self._desk.take_in(Platform.CONSOLE, [(str(number), json.dumps({"number": number}))])
+        append(self._folder / "confirmed.log", str(number))
+        if self._random.random() < 0.5:
+            await self._answer_inbox()
+
+    async def _answer_inbox(self) -> None:
+        for event_id, payload in await self._desk.taken_in(Platform.CONSOLE):
+            await self._answer(json.loads(payload)["number"])
+            await self._desk.settle(Platform.CONSOLE, event_id)
+
+    async def _answer(self, number: int) -> str:
+        person, kind = f"person-{number // 5}", self._kind(number)
+        try:
+            receipt = await self._desk.handle(_command(number, kind), a_visit(str(number), person))
+        except PersonError as refusal:
+            append(self._folder / "answered.log", f"{number} -")
+            return type(refusal).__name__
         assert isinstance(receipt, Receipt)
-        append(log, f"{event} {receipt.job_id}")
-        if event % 5 == 0:
-            await room.desk.handle(Draw(prompt="again"), visit)
-        if event % 7 == 3:
-            try:
-                await room.desk.handle(Cancel(receipt.job_id), visit)
-            except AlreadyEnded:
-                continue
-        await asyncio.sleep(random.uniform(0, 0.004))
+        append(self._folder / "answered.log", f"{number} {receipt.job_id}")
+        await self._desk.moved(receipt.job_id, a_visit(str(number), person).address)
+        if kind in (Kind.WITHDRAWN, Kind.RECALLED):
+            await self.cancel(receipt.job_id if kind is Kind.WITHDRAWN else "", person)
+        if kind is Kind.AGAIN:
+            friend = a_visit(f"again-{number}", f"friend-{number}")
+            with contextlib.suppress(PersonError):
+                await self._desk.handle(Reroll(receipt.job_id), friend)
+        return receipt.job_id
+
+    def _kind(self, number: int) -> Kind:
+        is_poison = self._has_poison and number % 41 == 17
+        return Kind.POISON if is_poison else ROUND[number % len(ROUND)]
+
+    async def _look_around(self) -> None:
+        """What changes no job."""
+        await self._desk.handle(Quota(), a_visit("quota", "person-0"))
+        await self._desk.handle(LoraList(), a_visit("list", "person-0"))
+        for scope in Scope:
+            await self._desk.handle(LoraSwitch(LoraWish("sugar"), scope), a_visit("switch", HOST))
 
 
-async def _is_busy(room: Room) -> bool:
-    [busy] = await room.store._database._run(
-        "SELECT (SELECT count(*) FROM job WHERE ended_ms IS NULL)"
-        "     + (SELECT count(*) FROM outbox WHERE state <> 'sent') AS count"
+def _command(number: int, kind: Kind) -> Draw:
+    return Draw(
+        prompt=f"{kind} {number}",
+        count=1 + number % 3,
+        loras=(LoraWish("nobody has this"),) if kind is Kind.NAMELESS else (),
+        size=Pixels(1024, 1024) if kind is Kind.TOO_LARGE else None,
     )
-    return bool(busy["count"])
-
-
-def _without_transactions() -> None:
-    """Every statement commits by itself."""
-
-    @asynccontextmanager
-    async def atomic(database: Database) -> AsyncIterator[None]:
-        yield
-        effects, database._after_commit = database._after_commit, []
-        for effect in effects:
-            effect()
-
-    def after_commit(database: Database, effect: Callable[[], None]) -> None:
-        database._after_commit.append(effect)
-
-    Database.atomic = atomic  # type: ignore[method-assign]
-    Database.after_commit = after_commit  # type: ignore[method-assign]
-
-
-def _without_recovery() -> None:
-    """What was being sent when the process died is forgotten."""
-
-    async def recover(_: Post) -> None:
-        return
-
-    Post.recover = recover  # type: ignore[method-assign]
-
-
-FAULTS = {"no transactions": _without_transactions, "no recovery of the outbox": _without_recovery}
-"""Planted faults: a harness that does not see them is blind."""

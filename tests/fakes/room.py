@@ -83,8 +83,12 @@ class Room:
         try:
             yield
         finally:
-            await self.desk.drain(drain_s)
-            await run
+            try:
+                await self.desk.drain(drain_s)
+                await run
+            finally:
+                run.cancel()  # done, unless we were cancelled here
+                await asyncio.wait({run})
 
 
 def a_visit(

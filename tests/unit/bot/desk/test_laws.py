@@ -1,7 +1,8 @@
 """The laws of jobs and money, whatever happens in whatever order, against a small model of them.
 
 accepted = waiting + ended · one charge a job, at most one refund · charges − refunds = pictures ·
-sum of the ledger = credits · every ended job has one parcel, a waiting one none
+sum of the ledger = credits · every ended job has one parcel, a waiting one none · parcels leave in order,
+when they are due, and what a stop caught on its way is on its way again
 """
 
 import asyncio
@@ -15,13 +16,13 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from bot.commands.values import Cancel, Draw
+from bot.commands.values import Cancel, Draw, Mine
 from bot.desk.drawing import MAX_ATTEMPTS
 from bot.desk.files import save_pictures
 from bot.desk.outcomes import CancelAsked, JobState, Receipt
 from bot.errors import AlreadyEnded, NoCreditsLeft, NothingToCancel, TooManyWaiting
 from bot.policy.rules import Rules
-from bot.store.rows import JobRow
+from bot.store.rows import JobRow, OutboxState
 from engine.request import FailReason, Picture
 from tests.fakes.clock import FakeClock
 from tests.fakes.renderer import tiny_png
@@ -41,6 +42,8 @@ class Job:
     attempt: int = 0
     pictures: int = 0
     cancel_asked: bool = False
+    parcel: str = ""
+    due_ms: int = 0
 
     @property
     def waits(self) -> bool:
@@ -49,15 +52,17 @@ class Job:
 
 @dataclass
 class Model:
-    """The laws in forty lines."""
+    """The laws in fifty lines."""
 
     jobs: dict[str, Job] = field(default_factory=dict)
     credits: dict[str, int] = field(default_factory=dict)
     renewed: dict[str, int] = field(default_factory=dict)
+    outbox: list[Job] = field(default_factory=list)
 
     def end(self, job: Job, state: str, pictures: int) -> None:
-        job.state, job.pictures = state, pictures
+        job.state, job.pictures, job.parcel = state, pictures, "ready"
         self.credits[job.person] += job.count - pictures
+        self.outbox.append(job)
 
     def take_back(self, job: Job) -> None:
         if job.cancel_asked:
@@ -88,7 +93,11 @@ class Laws(RuleBasedStateMachine):
         self.opening = open_room(self.folder, clock=self.clock, rules=RULES)
         self.room: Room = await self.opening.__aenter__()
         self.drawing = self.room.desk._drawing
+        await self.room.store.post.recover()
         await self.drawing.recover()
+        for job in self.model.outbox:
+            if job.parcel == "sending":
+                job.parcel = "maybe"
 
     def job_in(self, data: st.DataObject, state: str) -> str:
         return data.draw(st.sampled_from([key for key, job in self.model.jobs.items() if job.state == state]))
@@ -195,6 +204,34 @@ class Laws(RuleBasedStateMachine):
             assert answer == CancelAsked(meant, was_running=False, refund=job.count)
             self.model.end(job, "cancelled", 0)
 
+    @rule()
+    def take_a_parcel(self) -> None:
+        now_ms, jobs = self.clock(), self.model.jobs
+        due = [job for job in self.model.outbox if job.parcel in ("ready", "maybe") and job.due_ms <= now_ms]
+        claimed = self.do(self.room.store.post.claim("console", now_ms))
+        assert (claimed and jobs[claimed.job]) is (due[0] if due else None)
+        if due:
+            due[0].parcel = "sending"
+
+    @precondition(lambda self: any(job.parcel == "sending" for job in self.model.outbox))
+    @rule(data=st.data(), end=st.sampled_from(OutboxState), later_s=st.integers(0, 7_200))
+    def settle_a_parcel(self, data: st.DataObject, end: OutboxState, later_s: int) -> None:
+        if end in (OutboxState.READY, OutboxState.SENDING):
+            return
+        jobs = self.model.jobs
+        job_id = data.draw(st.sampled_from([key for key, job in jobs.items() if job.parcel == "sending"]))
+        due_ms = self.clock() + 1_000 * later_s if end is OutboxState.MAYBE else 0
+        self.do(self.room.store.post.mark(job_id, end, due_ms))
+        jobs[job_id].parcel, jobs[job_id].due_ms = end, due_ms
+
+    @rule(person=st.sampled_from(PEOPLE))
+    def fetch_what_was_kept(self, person: str) -> None:
+        self.do(self.room.desk.handle(Mine(), a_visit("mine", person)))
+        self.model.credits.setdefault(person, 0)
+        for job in self.model.outbox:
+            if job.person == person and job.parcel == "kept":
+                job.parcel, job.due_ms = "ready", 0
+
     @rule(clean=st.booleans())
     def restart(self, clean: bool) -> None:
         running = [job for job in self.model.jobs.values() if job.state == "running"]
@@ -232,13 +269,13 @@ class Laws(RuleBasedStateMachine):
         kept = {key: job.count if job.waits else job.pictures for key, job in jobs.items()}
         assert {key: -total for key, total in money.items() if key} == kept
         accounts = await ask(
-            "SELECT user_id, credits, (SELECT sum(credits) FROM ledger WHERE person = account.person) "
+            "SELECT user_id, credits, (SELECT total(credits) FROM ledger WHERE person = account.person) "
             "FROM account JOIN identity USING (person)"
         )
         assert {row[0]: row[1] for row in accounts} == self.model.credits
         assert all(row[1] == row[2] for row in accounts)
-        assert {row[0] for row in await ask("SELECT job FROM outbox")} == {
-            key for key, job in jobs.items() if not job.waits
+        assert {row[0]: row[1] for row in await ask("SELECT job, state FROM outbox")} == {
+            key: job.parcel for key, job in jobs.items() if not job.waits
         }
         waiting = {key for key, job in jobs.items() if job.state == "queued"}
         assert waiting <= set(self.room.desk._line.queue())

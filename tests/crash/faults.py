@@ -1,0 +1,202 @@
+"""Faults planted on purpose, each one a rule of the protocol left out: a harness that misses one is blind."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from bot.desk import drawing
+from bot.desk.delivery import Delivery
+from bot.desk.ending import Ending
+from bot.desk.outcomes import Parcel
+from bot.desk.purse import Purse
+from bot.store.database import Database
+from bot.store.jobs import Jobs
+from bot.store.post import Post
+from bot.store.queries import load_queries
+from bot.store.rows import ClaimedParcel, JobRow, OutboxState, PictureRow
+from engine.request import Picture
+
+_later: set[asyncio.Task[Any]] = set()
+
+
+def _in_a_moment(work: Coroutine[Any, Any, object]) -> None:
+    """Do it outside, and after, whatever transaction is open."""
+
+    async def soon() -> None:
+        await asyncio.sleep(0.002)
+        await work
+
+    task = asyncio.create_task(soon())
+    _later.add(task)
+    task.add_done_callback(_later.discard)
+
+
+def no_transactions() -> None:
+    """Every statement commits by itself."""
+
+    @asynccontextmanager
+    async def atomic(database: Database) -> AsyncIterator[None]:
+        yield
+        effects, database._after_commit = database._after_commit, []
+        for effect in effects:
+            effect()
+
+    def after_commit(database: Database, effect: Callable[[], None]) -> None:
+        database._after_commit.append(effect)
+
+    Database.atomic = atomic  # type: ignore[method-assign]
+    Database.after_commit = after_commit  # type: ignore[method-assign]
+
+
+def charge_outside_the_transaction() -> None:
+    """The job is accepted first and paid a moment later."""
+    real = Purse.charge
+
+    async def charge(purse: Purse, job: JobRow) -> int:
+        _in_a_moment(real(purse, job))
+        return 0
+
+    Purse.charge = charge  # type: ignore[method-assign]
+
+
+def parcel_outside_the_transaction() -> None:
+    """The job ends first and is put into the outbox a moment later."""
+    real = Post.post
+
+    async def post(self: Post, job_id: str) -> None:
+        _in_a_moment(real(self, job_id))
+
+    Post.post = post  # type: ignore[method-assign]
+
+
+def confirmed_before_stored() -> None:
+    """The platform is told to forget a message that is stored a moment later."""
+    real = Post.take_in
+
+    async def take_in(self: Post, platform: str, events: Sequence[tuple[str, str]], now_ms: int) -> None:
+        _in_a_moment(real(self, platform, events, now_ms))
+
+    Post.take_in = take_in  # type: ignore[method-assign]
+
+
+def sent_before_delivered() -> None:
+    """A parcel counts as sent as soon as somebody takes it."""
+    real = Post.claim
+
+    async def claim(self: Post, platform: str, now_ms: int) -> ClaimedParcel | None:
+        if parcel := await real(self, platform, now_ms):
+            await self.mark(parcel.job, OutboxState.SENT)
+        return parcel
+
+    Post.claim = claim  # type: ignore[method-assign]
+
+
+def no_recovery_of_the_outbox() -> None:
+    """What was being sent when the process died is forgotten."""
+
+    async def recover(_: Post) -> None:
+        return
+
+    Post.recover = recover  # type: ignore[method-assign]
+
+
+def no_fence_at_the_end() -> None:
+    """Whoever ends a job ends it, whichever try and run he comes from."""
+    queries = load_queries("jobs.sql")
+    queries["end"] = queries["end"].replace("AND attempt = :attempt AND lease IS :lease", "")
+
+
+def refund_outside_and_not_unique() -> None:
+    """Money goes back in a transaction of its own, and nothing stops a second time."""
+    queries = load_queries("people.sql")
+    queries["write_ledger"] = queries["write_ledger"].replace("INSERT INTO", "INSERT OR IGNORE INTO")
+    real_end, real_refund = Ending.end, Purse.refund
+
+    async def end(
+        ending: Ending, job: JobRow, *args: Any, pictures: Sequence[PictureRow] = (), **facts: Any
+    ) -> int | None:
+        now = await ending._store.jobs.find(job.id)
+        if now and (now.attempt, now.lease) == (job.attempt, job.lease):
+            async with ending._store.atomic():
+                await real_refund(ending._purse, job, kept=len(pictures))
+        return await real_end(ending, job, *args, pictures=pictures, **facts)
+
+    async def refund(_: Purse, job: JobRow, kept: int) -> None:
+        return
+
+    Ending.end, Purse.refund = end, refund  # type: ignore[method-assign]
+
+
+def lost_tries_not_counted() -> None:
+    """A crash costs a job nothing, so one that causes crashes is drawn for ever."""
+    real = Jobs.put_back
+
+    async def put_back(self: Jobs, job: JobRow, *, uses_attempt: bool) -> JobRow | None:
+        return await real(self, job, uses_attempt=False)
+
+    Jobs.put_back = put_back  # type: ignore[method-assign]
+
+
+def picture_row_before_its_file() -> None:
+    """The rows name files that are written a moment later."""
+    real = drawing.save_pictures
+
+    def save(job_id: str, pictures: Sequence[Picture], folder: Path) -> tuple[PictureRow, ...]:
+        threading.Timer(0.003, real, (job_id, pictures, folder)).start()
+        return tuple(
+            PictureRow(job_id, picture.index, picture.seed, f"{job_id}-{picture.index}.png")
+            for picture in pictures
+        )
+
+    drawing.save_pictures = save
+
+
+def same_message_not_recognised() -> None:
+    """A message that comes again is a new message."""
+    real = Jobs.add
+    numbers = iter(range(10**6))
+
+    async def of_origin(_: Jobs, platform: str, event_id: str) -> None:
+        return
+
+    async def add(self: Jobs, job: Any, event_id: str) -> JobRow:
+        return await real(self, job, f"{event_id} {job.id} {next(numbers)}")
+
+    Jobs.of_origin, Jobs.add = of_origin, add  # type: ignore[method-assign]
+
+
+def answer_as_a_new_message() -> None:
+    """Each delivery goes to a message of its own."""
+    real = Delivery._parcel
+    numbers = iter(range(10**6))
+
+    async def parcel(delivery: Delivery, job_id: str) -> Parcel:
+        there = await real(delivery, job_id)
+        ref = there.address.ref and f"{there.address.ref}-{next(numbers)}-{id(delivery)}"
+        return replace(there, address=replace(there.address, ref=ref))
+
+    Delivery._parcel = parcel  # type: ignore[method-assign]
+
+
+FAULTS: dict[str, Callable[[], None]] = {
+    plant.__name__.replace("_", " "): plant
+    for plant in (
+        no_transactions,
+        charge_outside_the_transaction,
+        parcel_outside_the_transaction,
+        confirmed_before_stored,
+        sent_before_delivered,
+        no_recovery_of_the_outbox,
+        no_fence_at_the_end,
+        refund_outside_and_not_unique,
+        lost_tries_not_counted,
+        picture_row_before_its_file,
+        same_message_not_recognised,
+        answer_as_a_new_message,
+    )
+}
+"""How each is called, and what plants it in this process."""

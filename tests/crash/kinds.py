@@ -1,0 +1,110 @@
+"""What may befall a job in a life: the kinds of messages, and the renderer and chat that treat them so.
+
+A prompt begins with its kind, so every process treats a job alike, however often it is drawn or told.
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
+from pathlib import Path
+
+from bot.desk.outcomes import Parcel, Status, Undeliverable
+from engine.errors import WorkerNotReady
+from engine.request import Event, Failed, Finished, RenderRequest, Stopped
+from tests.fakes.chat import FakeChat
+from tests.fakes.renderer import Act, FakeRenderer
+
+
+class Kind(StrEnum):
+    """What befalls a message and its job; as many as make an odd number, so each comes in every way."""
+
+    PLAIN = "plain"
+    DOUBTED = "doubted"  # arrives, and the platform says that it did not
+    REGRETTED = "regretted"  # cancelled while it is drawn, a moment before the worker is lost
+    WITHDRAWN = "withdrawn"  # cancelled at once, by its id
+    TOO_LARGE = "too-large"  # never fits the card
+    CURSED = "cursed"  # ends the worker that draws it, each time
+    RECALLED = "recalled"  # cancelled at once, without its id
+    ENDLESS = "endless"  # drawn until somebody stops it
+    FAILING = "failing"  # the worker says why it cannot
+    NAMELESS = "nameless"  # refused: it names a LoRA that nobody has
+    AGAIN = "again"  # drawn again by a friend; its chat is gone, it is fetched
+    UNLUCKY = "unlucky"  # loses the worker the first time
+    UNREADY = "unready"  # no worker has started yet
+    BROKEN = "broken"  # an error nobody planned for
+    TORN = "torn"  # a picture is missing
+    SILENT = "silent"  # its chat never answers, it is fetched in the end
+    LAST = "last"  # plain, drawn slowly
+    POISON = "poison"  # ends the whole process that draws it; not in the round
+
+
+ROUND = tuple(kind for kind in Kind if kind is not Kind.POISON)
+
+
+def kind_of(prompt: str) -> Kind:
+    """The kind of a job; a LoRA's trigger may stand before it."""
+    return next(kind for kind in Kind if f"{kind} " in f"{prompt} ")
+
+
+class LifeRenderer(FakeRenderer):
+    """Draws, fails, or takes the worker or the whole process with it."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+        self._unready: set[str] = set()
+        self.regret: Callable[[str], Awaitable[None]]
+
+    async def render(
+        self, request: RenderRequest, listen: Callable[[Event], None]
+    ) -> Finished | Stopped | Failed:
+        kind = kind_of(request.prompt)
+        if kind is Kind.POISON:
+            append(self._folder / "poison.log", request.job_id)
+            os.kill(os.getpid(), signal.SIGKILL)
+        if kind is Kind.UNREADY and request.job_id not in self._unready:
+            self._unready.add(request.job_id)
+            raise WorkerNotReady
+        if kind is Kind.REGRETTED:
+            await self.regret(request.job_id)
+        is_lost = kind in (Kind.CURSED, Kind.REGRETTED) or (kind is Kind.UNLUCKY and request.attempt == 1)
+        acts = {Kind.ENDLESS: Act.HANG, Kind.FAILING: Act.FAIL, Kind.BROKEN: Act.BREAK}
+        self.acts.append(Act.LOSE if is_lost else acts.get(kind, Act.DRAW))
+        self.step_s = 0.001 if kind is Kind.LAST else 0
+        return await super().render(request, listen if kind is not Kind.TORN else lambda event: None)
+
+
+class LifeChat(FakeChat):
+    """Writes down what people saw before it says so."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(deliver_s=0.001)
+        self._folder = folder
+        self._doubted: set[str] = set()
+
+    async def show(self, status: Status) -> None:
+        await asyncio.sleep(0.002)
+        await super().show(status)
+
+    async def deliver(self, parcel: Parcel) -> None:
+        kind, is_edit = kind_of(parcel.recipe.prompt), bool(parcel.address.ref)
+        if is_edit and kind is Kind.AGAIN:
+            raise Undeliverable("the placeholder is gone")
+        if is_edit and kind is Kind.SILENT:
+            raise ConnectionError("this channel never answers")
+        await super().deliver(parcel)
+        place = parcel.address.ref if is_edit else "a-new-message"
+        story = f"{parcel.state}-{len(parcel.pictures)}-{parcel.refund}"
+        append(self._folder / "told.log", f"{parcel.job_id} {place} {story}")
+        await asyncio.sleep(0.001)  # seen, and not yet marked
+        if is_edit and kind is Kind.DOUBTED and parcel.job_id not in self._doubted:
+            self._doubted.add(parcel.job_id)
+            raise ConnectionError("it arrived, but the answer did not")
+
+
+def append(log: Path, line: str) -> None:
+    """One short line in one write."""
+    with log.open("a", encoding="utf-8") as file:
+        file.write(line + "\n")

@@ -1,0 +1,121 @@
+"""What must hold when all is over, on the disk and in what people were told."""
+
+import sqlite3
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from bot.desk.drawing import MAX_ATTEMPTS
+
+LAWS = {
+    "a job without its one origin": "SELECT id FROM job "
+    "WHERE (SELECT count(*) FROM origin WHERE origin.job = job.id) <> 1",
+    "a job that did not end": "SELECT id FROM job WHERE ended_ms IS NULL",
+    "a job tried too often": "SELECT id FROM job WHERE attempt > 3",
+    "an ended job without its one sent parcel": "SELECT id FROM job "
+    "WHERE (SELECT count(*) FROM outbox WHERE outbox.job = job.id AND outbox.state = 'sent') <> 1",
+    "a done job without all its pictures": "SELECT id FROM job "
+    "WHERE state = 'done' AND (SELECT count(*) FROM picture WHERE picture.job = job.id) <> count",
+    "a job not charged once, or refunded twice": "SELECT id FROM job "
+    "WHERE (SELECT count(*) FROM ledger WHERE ledger.job = job.id AND kind = 'charge') <> 1 "
+    "OR (SELECT count(*) FROM ledger WHERE ledger.job = job.id AND kind = 'refund') > 1",
+    "charges minus refunds are not the pictures": "SELECT id FROM job "
+    "WHERE (SELECT coalesce(-sum(credits), -1) FROM ledger WHERE ledger.job = job.id) "
+    "<> (SELECT count(*) FROM picture WHERE picture.job = job.id)",
+    "credits that the ledger does not explain": "SELECT person FROM account WHERE credits <> "
+    "(SELECT coalesce(sum(credits), 0) FROM ledger WHERE ledger.person = account.person)",
+    "a person without an account": "SELECT id FROM person WHERE id NOT IN (SELECT person FROM account)",
+    "a person nobody knows": "SELECT id FROM person WHERE id NOT IN (SELECT person FROM identity)",
+    "a message taken in and never answered": "SELECT event_id FROM inbox WHERE settled = 0",
+    "a row without its parent": "SELECT * FROM pragma_foreign_key_check",
+    "a damaged page": "SELECT * FROM pragma_integrity_check WHERE integrity_check <> 'ok'",
+}
+"""What must select nothing once everything is over; a picture costs one credit in these tests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What stands in a folder when all is over.
+
+    Attributes:
+        edited_again: Deliveries at a message that showed the same already: nobody sees them.
+        sent_again: Further new messages of a job that had one: the only duplicates anybody can see.
+        broken_laws: A line each; empty when everything held.
+    """
+
+    jobs: int
+    edited_again: int
+    sent_again: int
+    broken_laws: tuple[str, ...]
+
+
+def find(folder: Path) -> Finding:
+    """Check everything that was left in the folder of a harness."""
+    connection = sqlite3.connect(folder / "sugarbot.db")
+    try:
+        told = _told(folder)
+        broken = [*broken_laws(connection), *_broken_promises(folder, connection, told)]
+        [(jobs,)] = connection.execute("SELECT count(*) FROM job")
+    finally:
+        connection.close()
+    edits = [sum(place != "a-new-message" for place, _ in lines) for lines in told.values()]
+    sends = [sum(place == "a-new-message" for place, _ in lines) for lines in told.values()]
+    return Finding(
+        jobs,
+        sum(max(0, count - 1) for count in edits),
+        sum(max(0, count - 1) for count in sends),
+        tuple(broken),
+    )
+
+
+def broken_laws(connection: sqlite3.Connection) -> list[str]:
+    """Each law of the database that does not hold, with the first row against it."""
+    broken = []
+    for law, against in LAWS.items():
+        if rows := connection.execute(against).fetchall():
+            broken.append(f"{law}: {len(rows)} times, first {rows[0]}")
+    return broken
+
+
+def _lines(folder: Path, name: str) -> list[list[str]]:
+    log = folder / name
+    return [line.split() for line in log.read_text(encoding="utf-8").splitlines()] if log.exists() else []
+
+
+def _told(folder: Path) -> dict[str, list[tuple[str, str]]]:
+    told: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for job, place, story in _lines(folder, "told.log"):
+        told[job].append((place, story))
+    return told
+
+
+def _broken_promises(
+    folder: Path, connection: sqlite3.Connection, told: dict[str, list[tuple[str, str]]]
+) -> list[str]:
+    """What people were told against what is there."""
+    broken = [" ".join(words) for words in _lines(folder, "wrong.log")]
+    origins = dict(connection.execute("SELECT event_id, job FROM origin"))
+    answers = _lines(folder, "answered.log")
+    answered = {event for event, _ in answers}
+    broken += [f"lost: message {event}" for event, job in answers if job not in ("-", origins.get(event))]
+    broken += [
+        f"confirmed and never answered: message {event}"
+        for (event,) in _lines(folder, "confirmed.log")
+        if event not in answered
+    ]
+    broken += [f"never told: {job}" for job in origins.values() if job not in told]
+    for job, lines in told.items():
+        places = {place for place, _ in lines} - {"a-new-message"}
+        if len(places) > 1 or len({story for _, story in lines}) > 1:
+            broken.append(f"shown at two places or in two ways: {job} {lines}")
+    kills = [job for (job,) in _lines(folder, "poison.log")]
+    broken += [f"poison drawn again: {job}" for job in set(kills) if kills.count(job) > MAX_ATTEMPTS]
+    for job, name in connection.execute("SELECT job, file_name FROM picture"):
+        try:
+            with Image.open(folder / "pictures" / name) as picture:
+                picture.load()
+        except OSError:
+            broken.append(f"no whole picture: {job}")
+    return broken

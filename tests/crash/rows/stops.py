@@ -1,0 +1,381 @@
+"""Rows of stopping: one job by its person, the desk by SIGTERM, every service at any moment, the process."""
+
+import asyncio
+import contextlib
+import multiprocessing
+import os
+import sqlite3
+import threading
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from bot import upkeep
+from bot.commands.values import Cancel, Draw
+from bot.desk.outcomes import CancelAsked, JobState, Receipt
+from bot.policy.rules import Rules
+from bot.serve import _until_stopped
+from bot.store import open_store
+from engine.cost import CostBook
+from engine.request import Drawn, Event, Failed, Finished, RenderRequest, Stopped
+from tests.crash.laws import broken_laws
+from tests.crash.rows import Measured, Row, Scale
+from tests.fakes.renderer import Act, FakeRenderer
+from tests.fakes.room import MIGRATIONS, Room, a_visit, open_room, until
+
+RICH = Rules(daily_credits=1_000_000, max_waiting=100)
+DRAIN_WITHIN_S, EXIT_WITHIN_S, STEP_MARGIN_S = 30.0, 5.0, 0.2
+PEOPLE = 5
+AT_ONCE = 10  # tasks that start and stop side by side
+
+
+@dataclass
+class StepRenderer(FakeRenderer):
+    """Counts what is drawn after a cancel was asked."""
+
+    steps_after: list[int] = field(default_factory=list)
+    pictures: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        FakeRenderer.__init__(self, step_s=0.001)
+        self.steps = 0
+
+    async def render(
+        self, request: RenderRequest, listen: Callable[[Event], None]
+    ) -> Finished | Stopped | Failed:
+        after = 0
+
+        def count(event: Event) -> None:
+            nonlocal after
+            after += request.job_id in self.cancelled
+            self.pictures[request.job_id] += isinstance(event, Drawn)
+            self.steps += 1
+            listen(event)
+
+        self.steps = 0
+        answer = await super().render(request, count)
+        self.steps_after.append(after)
+        return answer
+
+
+def cancels(scale: Scale) -> Measured:
+    """Cancel jobs that wait, and jobs that are drawn, each after another number of steps."""
+    return asyncio.run(_cancels(scale.folder, scale.of(50, 1_000)))
+
+
+async def _cancels(folder: Path, wanted: int) -> Measured:
+    renderer, wrong, longest_s = StepRenderer(), 0, 0.0
+    async with open_room(folder, rules=RICH, renderer=renderer) as room:
+        for number in range(wanted):
+            asked = await _cancel(room, await _accept(room, f"waiting {number}"))
+            wrong += (asked.was_running, asked.refund) != (False, 4)
+        async with room.running():
+            await room.chat.wait_for_parcels(wanted, timeout_s=600)
+            for number in range(wanted):
+                job_id = await _accept(room, f"running {number}")
+                await until(lambda: renderer.running == job_id and renderer.steps > number % 30, 30)  # noqa: B023
+                began_s = time.monotonic()
+                wrong += not (await _cancel(room, job_id)).was_running
+                await until(lambda: renderer.running != job_id, 30)  # noqa: B023
+                longest_s = max(longest_s, time.monotonic() - began_s)
+                await room.chat.wait_for_parcels(wanted + number + 1, timeout_s=30)
+                parcel = room.chat.parcels[-1]
+                kept = renderer.pictures[job_id]
+                wrong += (parcel.job_id, parcel.state) != (job_id, JobState.CANCELLED)
+                wrong += (len(parcel.pictures), parcel.refund) != (kept, 4 - kept)
+    broken = _laws_of(folder)
+    steps = max(renderer.steps_after)
+    said = (
+        f"{wanted:,} waiting and {wanted:,} running: {wrong} wrong, {len(broken)} laws broken; "
+        f"stopped after at most {steps} more steps, {longest_s * 1_000:.0f} ms"
+    )
+    return Measured(said, not (wrong or broken) and steps <= 1 and longest_s < 0.001 + STEP_MARGIN_S + 0.3)
+
+
+async def _accept(room: Room, event: str) -> str:
+    receipt = await room.desk.handle(Draw(prompt="a face", count=4), a_visit(event, event))
+    assert isinstance(receipt, Receipt)
+    return receipt.job_id
+
+
+async def _cancel(room: Room, job_id: str) -> CancelAsked:
+    job = await room.store.jobs.find(job_id)
+    assert job is not None
+    asked = await room.desk.handle(Cancel(job_id), a_visit("cancel", job.ref.removeprefix("ref-")))
+    assert isinstance(asked, CancelAsked)
+    return asked
+
+
+def drains(scale: Scale) -> Measured:
+    """SIGTERM a process whose desk accepts, draws and delivers, again and again on one folder."""
+    wanted, random = scale.of(5, 100), Random(12)
+    took: list[float] = []
+    put_back, wrong = 0, 0
+    for turn in range(wanted):
+        process = _begin(serve_under_load, scale.folder, turn)
+        process.join(random.uniform(0.03, 0.25))
+        began_s = time.monotonic()
+        process.terminate()
+        process.join(2 * DRAIN_WITHIN_S)
+        took.append(time.monotonic() - began_s)
+        process.kill()
+        process.join()
+        wrong += process.exitcode != 0
+        [(running, tries_lost, waiting)] = _ask(
+            scale.folder,
+            "SELECT coalesce(sum(state = 'running'), 0), coalesce(sum(attempt <> (state = 'done')), 0), "
+            "coalesce(sum(state = 'queued' AND started_ms IS NOT NULL), 0) FROM job",
+        )
+        wrong += bool(running or tries_lost)
+        put_back += bool(waiting)
+    asyncio.run(_finish(scale.folder))
+    broken = _laws_of(scale.folder)
+    said = (
+        f"{wanted - wrong} of {wanted} ended with 0 and every try kept, {put_back} put a running job back, "
+        f"longest {max(took):.2f} s; {len(broken)} laws broken after all"
+    )
+    is_met = put_back > wanted / 4
+    return Measured(said, not wrong and not broken and is_met and max(took) < DRAIN_WITHIN_S)
+
+
+def serve_under_load(folder: Path, turn: int, ready: Connection) -> None:
+    """A desk under load, until SIGTERM."""
+
+    async def serve() -> None:
+        renderer = FakeRenderer(step_s=0.002)
+        async with (
+            _until_stopped(),
+            open_room(folder, rules=RICH, renderer=renderer) as room,
+            room.running(drain_s=25),
+        ):
+            ready.send("ready")
+            for number in range(10**6):
+                if len(room.desk._line.queue()) < PEOPLE:
+                    visit = a_visit(f"{turn} {number}", f"person {number % PEOPLE}")
+                    await room.desk.handle(Draw(prompt="a face", count=1 + number % 3), visit)
+                await asyncio.sleep(0.001)
+
+    asyncio.run(serve())
+
+
+async def _finish(folder: Path) -> None:
+    async with open_room(folder, rules=RICH) as room, room.running():
+        ask = room.store._database._run
+        while (await ask("SELECT count(*) FROM job WHERE ended_ms IS NULL"))[0][0]:  # noqa: ASYNC110 - no bell
+            await asyncio.sleep(0.01)
+
+
+def exits(scale: Scale) -> Measured:
+    """SIGTERM a process at a random moment from its very start on: it ends soon, and leaves nothing open."""
+    wanted, random = scale.of(10, 100), Random(20)
+    took: list[float] = []
+    wrong = 0
+    for turn in range(wanted):
+        folder = scale.folder / str(turn % 10)
+        folder.mkdir(exist_ok=True)
+        process = _begin(open_and_close, folder, turn)
+        process.join(random.uniform(0, 0.08))
+        began_s = time.monotonic()
+        process.terminate()
+        process.join(2 * EXIT_WITHIN_S)
+        took.append(time.monotonic() - began_s)
+        process.kill()
+        process.join()
+        wrong += process.exitcode != 0
+        wrong += any((folder / f"sugarbot.db{end}").exists() for end in ("-wal", "-shm"))
+    said = f"{wanted - wrong} of {wanted} ended with 0, nothing left open; longest {max(took):.2f} s"
+    return Measured(said, not wrong and max(took) < EXIT_WITHIN_S)
+
+
+def open_and_close(folder: Path, turn: int, ready: Connection) -> None:
+    """Open, work, close, until SIGTERM; exit code 1 if a connection or its thread is left."""
+
+    async def work() -> None:
+        async with _until_stopped():
+            ready.send("ready")
+            for number in range(10**6):
+                async with open_room(folder, rules=RICH) as room, room.running():
+                    await room.desk.handle(Draw(prompt="a face"), a_visit(f"{turn} {number}"))
+                    await asyncio.sleep(0.005)
+
+    asyncio.run(work())
+    if left := _left_open(folder):
+        raise SystemExit(f"left open: {left}")
+
+
+def _left_open(folder: Path) -> list[str]:
+    """Files of the database that this process has open, and threads that serve one and do not end."""
+    for thread in threading.enumerate():
+        if "connection_worker" in thread.name:
+            thread.join(1)  # it says that it is done a moment before it is
+    names = []
+    for each in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            names.append(os.readlink(each))
+    threads = [thread.name for thread in threading.enumerate() if "connection_worker" in thread.name]
+    return [name for name in names if name.startswith(str(folder / "sugarbot.db"))] + threads
+
+
+def starts_and_stops(scale: Scale) -> Measured:
+    """Tasks side by side that start each service and stop it at another moment each time."""
+    return asyncio.run(_starts_and_stops(scale.folder, scale.of(10, 50)))
+
+
+async def _starts_and_stops(folder: Path, cycles: int) -> Measured:
+    hangs, errors = 0, Counter[str]()
+    files_before = len(os.listdir("/proc/self/fd"))
+
+    async def cycle_all(task: int) -> None:
+        nonlocal hangs
+        random = Random(task)
+        place = folder / str(task)
+        place.mkdir()
+        for cycle in range(cycles):
+            service = SERVICES[cycle % len(SERVICES)]
+            try:
+                async with asyncio.timeout(60):
+                    await service(place, random, cycle)
+            except TimeoutError:
+                hangs += 1
+            except Exception as error:  # noqa: BLE001 - counted: no stop may raise anything
+                errors[f"{service.__name__}: {error!r}"] += 1
+
+    async with asyncio.TaskGroup() as group:
+        for task in range(AT_ONCE):
+            group.create_task(cycle_all(task), name=f"cycles {task}")
+    await asyncio.get_running_loop().shutdown_default_executor()  # a backup under way is finished there
+    tasks = [task.get_name() for task in asyncio.all_tasks() - {asyncio.current_task()}]
+    left = [name for task in range(AT_ONCE) for name in _left_open(folder / str(task))]
+    more_files = max(0, len(os.listdir("/proc/self/fd")) - files_before)
+    said = (
+        f"{AT_ONCE} tasks × {cycles} cycles of {len(SERVICES)} services: {hangs} hangs, "
+        f"{errors.total()} errors, {len(tasks)} tasks, {len(left)} connections and {more_files} files left"
+    )
+    first = next(iter(errors), "")
+    return Measured(
+        said + (f"; {first}" if first else ""), not (hangs or errors or tasks or left or more_files)
+    )
+
+
+Service = Callable[[Path, Random, int], Awaitable[None]]
+
+
+@contextlib.asynccontextmanager
+async def _stopped_soon(task: asyncio.Task[Any]) -> AsyncIterator[None]:
+    """Cancel the task after the block and wait for its end; an error of it is raised."""
+    yield
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+async def _desk_drained(folder: Path, random: Random, cycle: int) -> None:
+    async with open_room(folder, rules=RICH) as room:
+        run = asyncio.create_task(room.desk.run({room.chat.platform: room.chat}))
+        await _some_work(room, random, cycle)
+        await room.desk.drain(5)
+        await run
+
+
+async def _desk_cancelled(folder: Path, random: Random, cycle: int) -> None:
+    acts = [Act.HANG if random.random() < 0.5 else Act.DRAW]
+    async with open_room(folder, rules=RICH, renderer=FakeRenderer(acts)) as room:
+        run = asyncio.create_task(room.desk.run({room.chat.platform: room.chat}))
+        async with _stopped_soon(run):
+            await _some_work(room, random, cycle)
+
+
+async def _desk_drained_twice(folder: Path, random: Random, cycle: int) -> None:
+    async with open_room(folder, rules=RICH) as room:
+        run = asyncio.create_task(room.desk.run({room.chat.platform: room.chat}))
+        await _some_work(room, random, cycle)
+        await asyncio.gather(room.desk.drain(5), room.desk.drain(5))
+        await run
+
+
+async def _store_opening_cancelled(folder: Path, random: Random, cycle: int) -> None:
+    async def open_and_wait() -> None:
+        store = await open_store(folder / "sugarbot.db", MIGRATIONS)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await store.close()
+
+    opening = asyncio.create_task(open_and_wait())
+    async with _stopped_soon(opening):
+        await asyncio.sleep(random.uniform(0, 0.02))
+
+
+async def _upkeep_cancelled(folder: Path, random: Random, cycle: int) -> None:
+    async with open_room(folder, rules=RICH):
+        backing_up = upkeep.back_up_daily(folder / "sugarbot.db", folder / f"backups {cycle}", "en")
+        saving = upkeep.keep_costs(CostBook(), folder / "cost.json")
+        for work in (backing_up, saving):
+            async with _stopped_soon(asyncio.create_task(work)):
+                await asyncio.sleep(random.uniform(0, 0.02))
+
+
+async def _some_work(room: Room, random: Random, cycle: int) -> None:
+    for _ in range(random.randint(0, 3)):
+        await asyncio.sleep(0)
+    for number in range(random.randint(0, 2)):
+        await room.desk.handle(Draw(prompt="a face"), a_visit(f"{cycle} {number}"))
+    await asyncio.sleep(random.uniform(0, 0.02) if random.random() < 0.7 else 0)
+
+
+SERVICES: tuple[Service, ...] = (
+    _desk_drained,
+    _desk_cancelled,
+    _desk_drained_twice,
+    _store_opening_cancelled,
+    _upkeep_cancelled,
+)
+
+
+def _begin(target: Callable[..., None], *args: object) -> multiprocessing.process.BaseProcess:
+    """A process that said that it is ready."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.crash.nursery"])
+    heard, ready = context.Pipe(duplex=False)
+    process = context.Process(target=target, args=(*args, ready), daemon=True)
+    process.start()
+    ready.close()
+    with heard, contextlib.suppress(EOFError):
+        heard.recv()
+    return process
+
+
+def _ask(folder: Path, query: str) -> list[tuple[Any, ...]]:
+    connection = sqlite3.connect(folder / "sugarbot.db")
+    try:
+        return connection.execute(query).fetchall()
+    finally:
+        connection.close()
+
+
+def _laws_of(folder: Path) -> list[str]:
+    connection = sqlite3.connect(folder / "sugarbot.db")
+    try:
+        return broken_laws(connection)
+    finally:
+        connection.close()
+
+
+ROWS = (
+    Row(
+        "9",
+        "cancels of waiting and of running jobs",
+        "1,000 each: right state, one refund of what is missing; a running one stops within 1 step + 200 ms",
+        cancels,
+    ),
+    Row(
+        "11", "every service started and stopped", "10 tasks × 50 cycles: 0 leaks, 0 hangs", starts_and_stops
+    ),
+    Row("12", "SIGTERM under load", "100 of 100: exit 0 within 30 s, job put back, its try kept", drains),
+    Row("20", "SIGTERM at any moment", "100 of 100 end within 5 s, every connection closed", exits),
+)
