@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from tests.crash.harness import LAWS
+from tests.crash.laws import LAWS
 from tests.crash.platforms.nursery import Nursery, is_alive, kill, nursery
 from tests.fakes import discord_server, telegram_server
 from tests.fakes.discord_gateway import until
