@@ -153,6 +153,7 @@ class DiscordChat:
             detail = f"connected too often in the last day; the next time is in {wait_s:.0f} s"
             raise PlatformUnreachable(platform=self.platform, detail=detail)
         try:
+            await self._client.__aenter__()  # begins anew where discord.py ended itself
             await self._client.login(self._config.token.get_secret_value())
             is_new = await sync_if_changed(self._menu, self._config.menu_file)
             self._session = asyncio.create_task(self._client.connect(), name="discord gateway")

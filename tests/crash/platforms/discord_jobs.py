@@ -32,9 +32,9 @@ RULES = Rules(allow=frozenset({f"discord:{discord_payloads.GUILD_ID}"}), daily_c
 ALL_S = 400.0
 CLOSED_CHANNEL = "900000000000000021"
 STORM = (  # status, after the work was done, seconds to wait, how often among 100 requests
-    (429, False, 0.05, 10),
-    (500, False, 0.0, 5),
-    (502, True, 0.0, 10),
+    (429, False, 0.05, 15),
+    (500, False, 0.0, 3),
+    (502, True, 0.0, 15),
 )
 
 
@@ -188,7 +188,7 @@ class Stormy:
 
 
 async def stormy(folder: Path, jobs: int, seed: int = 1) -> Stormy:
-    """Every fourth request meets a fault; then as many jobs end where nobody takes messages."""
+    """Every third request meets a fault, half of the answers are closed; then nobody takes messages."""
     random, faults = Random(seed), 0
 
     def storm(request: Request) -> Fault | None:
@@ -202,7 +202,8 @@ async def stormy(folder: Path, jobs: int, seed: int = 1) -> Stormy:
         return None
 
     async with house(folder) as bot:
-        await bot.ask(jobs)
+        for asked in (await bot.ask(jobs))[::2]:
+            asked.expired = True  # so that ordinary messages are sent in the storm, too
         bot.discord.storm = storm
         bot.renderer.may_draw.set()
         await bot.all_delivered()

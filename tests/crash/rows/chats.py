@@ -112,7 +112,7 @@ def stormy(scale: Scale) -> Measured:
     """A quarter of all requests fails in some way, on both platforms; then nobody takes messages."""
     for name in ("discord", "telegram"):
         (scale.folder / name).mkdir()
-    discord = asyncio.run(discord_jobs.stormy(scale.folder / "discord", scale.of(30, 300)))
+    discord = asyncio.run(discord_jobs.stormy(scale.folder / "discord", scale.of(20, 300)))
     telegram = telegram_jobs.stormy(scale.folder / "telegram", scale.of(60, 500))
     twice = discord.twice + telegram.twice
     said = (
