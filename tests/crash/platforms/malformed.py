@@ -27,10 +27,10 @@ from bot.commands.grammar import parse
 from bot.commands.values import Command, Draw, Reroll
 from bot.desk.outcomes import Help, Outcome, Receipt, Visit
 from bot.errors import PersonError
+from tests.crash.platforms.telegram_direct import DirectRequest
 from tests.fakes import discord_payloads, discord_server
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.discord_server import FakeDiscord
-from tests.fakes.telegram_direct import DirectRequest
 from tests.fakes.telegram_house import RECIPE
 from tests.fakes.telegram_server import TOKEN, TelegramServer
 from tests.fakes.telegram_world import Group, Person, Sent

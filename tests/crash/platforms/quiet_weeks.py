@@ -7,8 +7,8 @@ from unittest.mock import patch
 from bot.chats.telegram_ import TelegramChat, TelegramConfig, adapter
 from bot.commands.values import Command
 from bot.desk.outcomes import Help, Visit
+from tests.crash.platforms.telegram_direct import DirectRequest
 from tests.fakes.desk import ScriptedDesk
-from tests.fakes.telegram_direct import DirectRequest
 from tests.fakes.telegram_server import TOKEN, TelegramServer
 from tests.fakes.telegram_world import Person
 

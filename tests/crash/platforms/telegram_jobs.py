@@ -18,13 +18,13 @@ from bot.chats.telegram_.place import Place
 from bot.commands.values import Draw
 from bot.desk.outcomes import Platform, Receipt, Visit
 from bot.policy.rules import Rules
+from tests.crash.platforms.telegram_direct import DirectRequest
+from tests.crash.platforms.virtual_time import VirtualLoop, run
 from tests.fakes.chat import FakeChat
 from tests.fakes.clock import START_MS, FakeClock
 from tests.fakes.room import Room, open_room
-from tests.fakes.telegram_direct import DirectRequest
 from tests.fakes.telegram_server import TOKEN, Call, Fault, TelegramServer
 from tests.fakes.telegram_world import Refusal, Sent
-from tests.fakes.virtual_time import VirtualLoop, run
 
 GROUP_ID = -100_200
 ALL_S = 4 * 3_600.0  # of that clock
