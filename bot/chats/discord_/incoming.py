@@ -7,6 +7,7 @@ be acknowledged is not accepted and so not charged: Discord has told the person 
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import discord
@@ -121,7 +122,7 @@ class Incoming:
         if not isinstance(outcome, Receipt):
             await self._delivery.show_outcome(outcome, ref, locale)
         elif is_blank:  # else a crash came after the receipt, which may have become the picture
-            self._delivery.show_receipt(outcome, ref, locale)
+            self._delivery.show_receipt(replace(outcome, repeated=False), ref, locale)
 
     async def _acknowledge(self, interaction: Interaction, *, secret: bool) -> tuple[int, bool] | None:
         """Make Discord show that we think.

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +12,7 @@ from bot.desk.outcomes import Platform
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_server import ACKNOWLEDGE_S, Asked, FakeDiscord
-from tests.integration.discord.conftest import opened
+from tests.integration.discord.conftest import RECEIPT, opened
 
 
 async def left_behind(discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk) -> Asked:
@@ -87,11 +88,13 @@ async def test_a_store_that_fails_once_costs_one_person_an_apology_and_nobody_el
     assert discord.shown(refused)["content"]
 
 
-async def test_what_was_acknowledged_before_a_crash_is_accepted_after_it(
-    discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk
+@pytest.mark.parametrize("is_accepted", [False, True])
+async def test_what_was_acknowledged_before_a_crash_gets_its_receipt_after_it(
+    discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk, is_accepted: bool
 ) -> None:
     asked = await left_behind(discord, config, desk)
     await discord.acknowledge(asked)
+    desk.answer = lambda command, visit: replace(RECEIPT, repeated=is_accepted)
     async with opened(config, desk):
         await until(lambda: desk.settled == [asked.interaction_id])
         await until(lambda: "Got it" in discord.shown(asked)["content"])
