@@ -9,7 +9,7 @@
       - HostsOnly · ChatNotAllowed · NotYours
     + NotPossible
       - UnknownLora · SizeNotAllowed · NoCreditsLeft · TooManyWaiting
-      - NoSuchJob · NothingToCancel · AlreadyEnded · Closing
+      - NoSuchJob · NothingToCancel · AlreadyEnded · Closing · CannotSave
   x OperatorError                   OPERATOR: the process does not start, or a chat does not open
     + BadSettings · FolderUnusable · DatabaseNewer · DatabaseInUse · DatabaseDamaged
     + TokenRefused · TokenMissing · PortTaken · PlatformUnreachable
@@ -145,6 +145,10 @@ class AlreadyEnded(NotPossible):
 
 class Closing(NotPossible):
     """The bot is shutting down and takes no new jobs."""
+
+
+class CannotSave(NotPossible):
+    """The disk takes nothing now: full, read-only or failing. Facts: ``detail``, for the log."""
 
 
 class OperatorError(SugarbotError):

@@ -5,21 +5,25 @@ A parcel is ``sending`` while a chat has it. What a crash or an error interrupts
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import structlog
 
 from bot.desk.ending import Ending
+from bot.desk.files import saved
 from bot.desk.history import picture_files
 from bot.desk.outcomes import Address, JobState, NotNow, Parcel, Platform, Undeliverable
 from bot.desk.progress import Board
 from bot.desk.recipe import recipe_of_job
 from bot.desk.waiting import heard
+from bot.errors import CannotSave
 from bot.store import Store
 from bot.store.rows import ClaimedParcel, OutboxState
 from engine.request import FailReason
+
+Result = TypeVar("Result")
 
 log = structlog.get_logger("bot.desk")
 
@@ -63,43 +67,56 @@ class Delivery:
                     group.create_task(self._lane(platform, chat), name=f"deliver {platform} {lane}")
 
     async def _lane(self, platform: Platform, chat: Delivers) -> None:
-        while True:
-            ring = self._bell.next_ring()
-            if parcel := await self._store.post.claim(platform, self._clock()):
-                await self._deliver(parcel, chat)
-            elif self._closing:
-                return
-            else:
-                due_ms = await self._store.post.next_due_ms(platform)
-                await heard(ring, None if due_ms is None else max(0.05, (due_ms - self._clock()) / 1_000))
+        try:
+            while await self._work(platform, chat):
+                pass
+        except CannotSave:  # closing: a parcel on its way is found at the next start
+            log.warning("closing on a disk that takes nothing", platform=platform)
+
+    async def _work(self, platform: Platform, chat: Delivers) -> bool:
+        """Deliver what is due, or wait for it; whether there may be more."""
+        ring = self._bell.next_ring()
+        if parcel := await self._saved(lambda: self._store.post.claim(platform, self._clock())):
+            await self._deliver(parcel, chat)
+        elif self._closing:
+            return False
+        else:
+            due_ms = await self._saved(lambda: self._store.post.next_due_ms(platform))
+            await heard(ring, None if due_ms is None else max(0.05, (due_ms - self._clock()) / 1_000))
+        return True
+
+    async def _saved(self, work: Callable[[], Awaitable[Result]]) -> Result:
+        return await saved(work, lambda: self._closing)
+
+    async def _mark(self, claimed: ClaimedParcel, state: OutboxState, due_ms: int = 0) -> None:
+        await self._saved(lambda: self._store.post.mark(claimed.job, state, due_ms))
 
     async def _deliver(self, claimed: ClaimedParcel, chat: Delivers) -> None:
         await self._board.silence(claimed.job)
         facts = {"job_id": claimed.job, "attempts": claimed.attempts}
         try:
-            parcel = await self._parcel(claimed.job)
+            parcel = await self._saved(lambda: self._parcel(claimed.job))
             async with asyncio.timeout(DELIVER_TIMEOUT_S):
                 await chat.deliver(parcel)
         except Undeliverable as reason:
             log.warning("parcel kept", **facts, reason=str(reason))
-            await self._store.post.mark(claimed.job, OutboxState.KEPT)
+            await self._mark(claimed, OutboxState.KEPT)
         except NotNow as reason:
             log.info("parcel waits", **facts, reason=str(reason))
-            due_ms = self._clock() + int(1_000 * reason.after_s)
-            await self._store.post.mark(claimed.job, OutboxState.MAYBE, due_ms)
+            await self._mark(claimed, OutboxState.MAYBE, self._clock() + int(1_000 * reason.after_s))
         except Exception as error:  # noqa: BLE001 - desk loop: whatever a platform raises, the parcel is tried again
             log.warning("parcel not delivered", **facts, error=type(error).__name__)
             await self._try_later(claimed)
         else:
             log.info("parcel delivered", **facts)
-            await self._store.post.mark(claimed.job, OutboxState.SENT)
+            await self._mark(claimed, OutboxState.SENT)
 
     async def _try_later(self, claimed: ClaimedParcel) -> None:
         if claimed.attempts >= MAX_ATTEMPTS:
-            await self._store.post.mark(claimed.job, OutboxState.KEPT)
+            await self._mark(claimed, OutboxState.KEPT)
             return
         due_ms = self._clock() + int(1_000 * back_off_s(claimed.attempts))
-        await self._store.post.mark(claimed.job, OutboxState.MAYBE, due_ms)
+        await self._mark(claimed, OutboxState.MAYBE, due_ms)
 
     async def _parcel(self, job_id: str) -> Parcel:
         async with self._store.atomic():

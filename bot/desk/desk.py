@@ -17,6 +17,7 @@ from bot.desk.accept import Accepting
 from bot.desk.delivery import Delivers, Delivery
 from bot.desk.drawing import Drawing, Renderer
 from bot.desk.ending import Cancelling, Ending
+from bot.desk.files import saved
 from bot.desk.history import Records
 from bot.desk.outcomes import Address, Glance, LoraCard, Outcome, Platform, Visit
 from bot.desk.progress import Board, Shows
@@ -147,7 +148,8 @@ class Desk:
 
     async def moved(self, job_id: str, address: Address) -> None:
         """Store where the job's placeholder now is; unknown jobs are ignored."""
-        await self._store.jobs.readdress(job_id, address.platform, address.chat_id, address.ref)
+        place = (address.platform, address.chat_id, address.ref)
+        await saved(lambda: self._store.jobs.readdress(job_id, *place))
 
     def suggest_loras(self, typed: str, locale: str) -> tuple[LoraCard, ...]:
         """At most 25 LoRAs that match what was typed so far, best first; answered from memory."""
@@ -161,7 +163,7 @@ class Desk:
 
     async def take_in(self, platform: Platform, events: Sequence[tuple[str, str]]) -> None:
         """Store raw events (id, JSON) before they are confirmed to the platform; known ids are skipped."""
-        await self._store.post.take_in(platform, events, self._clock())
+        await saved(lambda: self._store.post.take_in(platform, events, self._clock()))
 
     async def taken_in(self, platform: Platform) -> tuple[tuple[str, str], ...]:
         """The stored events that were not settled yet, oldest first."""
@@ -169,12 +171,12 @@ class Desk:
 
     async def settle(self, platform: Platform, event_id: str) -> None:
         """The event was answered; it need not be handled again."""
-        await self._store.post.settle(platform, event_id)
+        await saved(lambda: self._store.post.settle(platform, event_id))
 
     async def run(self, chats: Mapping[Platform, Chat]) -> None:
         """Pick up what the last run left, then draw, deliver and tell until drained or cancelled."""
-        await self._store.post.recover()
-        await self._store.post.forget_settled(self._clock() - EVENT_MEMORY_MS)
+        await saved(self._store.post.recover)
+        await saved(lambda: self._store.post.forget_settled(self._clock() - EVENT_MEMORY_MS))
         await self._drawing.recover()
         await self._defaults.recall()
         async with asyncio.TaskGroup() as group:

@@ -1,22 +1,26 @@
 """The drawing loop: whose turn it is, one job at a time through the renderer, and what its answer means.
 
 A job claimed here is ``running`` under this run's lease. A crash leaves it so, and ``recover`` finds it at
-the next start; our own stop puts it back without using up one of its tries.
+the next start; our own stop puts it back without using up one of its tries. While the disk takes nothing, the
+loop waits with what it has to write.
 """
 
 import asyncio
+import contextlib
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import structlog
 
 from bot.desk.ending import Ending
-from bot.desk.files import save_pictures
+from bot.desk.files import save_pictures, saved
 from bot.desk.outcomes import JobState
 from bot.desk.progress import Board
 from bot.desk.waiting import Line, heard
+from bot.errors import CannotSave
 from bot.store import Store
 from bot.store.rows import JobRow
 from engine.cost import CostBook
@@ -33,6 +37,8 @@ from engine.request import (
     RenderRequest,
     Stopped,
 )
+
+Result = TypeVar("Result")
 
 log = structlog.get_logger("bot.desk")
 
@@ -88,9 +94,9 @@ class Drawing:
         """After a stop: jobs that a crash interrupted wait again, or end if they caused too many."""
         for job in await self._store.jobs.in_state(JobState.RUNNING):
             log.warning("job found interrupted", job_id=job.id, attempt=job.attempt)
-            await self._take_back(job, [])
+            await self._saved(partial(self._take_back, job, []))
         for job in await self._store.jobs.in_state(JobState.QUEUED):
-            await self._let_wait(job)
+            await self._saved(partial(self._let_wait, job))
 
     @property
     def running(self) -> tuple[str, int, int]:
@@ -122,18 +128,27 @@ class Drawing:
                     await self._refuse(turn.refuse, turn.reason)
                 elif turn.job_id is None:
                     await heard(ring, NO_ROOM_WAIT_S if self._line.queue() else None)
-                elif job := await self._store.jobs.claim(turn.job_id, self._lease, self._clock()):
+                elif job := await self._claim(turn.job_id):
                     await self._draw(job, turn.reason)
                 else:
                     self._line.remove(turn.job_id)  # cancelled a moment ago
+        except CannotSave:
+            log.warning("closing on a disk that takes nothing: the next start finds its jobs as they are")
         finally:
             # Whatever ended this loop, it was our stop: the job under our lease has lost no try.
-            await self._store.jobs.put_back_leased(self._lease)
+            with contextlib.suppress(CannotSave):
+                await self._store.jobs.put_back_leased(self._lease)
+
+    async def _claim(self, job_id: str) -> JobRow | None:
+        return await self._saved(lambda: self._store.jobs.claim(job_id, self._lease, self._clock()))
+
+    async def _saved(self, work: Callable[[], Awaitable[Result]]) -> Result:
+        return await saved(work, self._closing.is_set)
 
     async def _refuse(self, job_id: str, reason: str) -> None:
         log.warning("job can never fit", job_id=job_id, reason=reason)
         if (job := await self._store.jobs.find(job_id)) and job.state == JobState.QUEUED:
-            await self._ending.end(job, JobState.FAILED, fail=FailReason.OUT_OF_MEMORY)
+            await self._saved(lambda: self._ending.end(job, JobState.FAILED, fail=FailReason.OUT_OF_MEMORY))
         self._line.remove(job_id)
 
     async def _draw(self, job: JobRow, reason: str) -> None:
@@ -147,18 +162,20 @@ class Drawing:
             else:
                 answer = await self._renderer.render(request, lambda event: self._listen(event, drawn))
             self._costs.learn(request, answer)
-            await self._settle(job, answer, drawn)
+            await self._saved(lambda: self._settle(job, answer, drawn))
+        except CannotSave:
+            raise  # closing
         except WorkerLost as error:
             log.warning("worker lost", job_id=job.id, attempt=job.attempt, detail=str(error))
             self._turn_over(job, began_ms)  # first of all, or the job would be next again: others come before
-            await self._take_back(job, drawn)
+            await self._saved(lambda: self._take_back(job, drawn))
         except WorkerNotReady as error:
             log.error("worker not ready", job_id=job.id, detail=str(error))
-            await self._put_back(job, uses_attempt=False)
+            await self._saved(lambda: self._put_back(job, uses_attempt=False))
             await heard(self._closing, NOT_READY_WAIT_S)
         except Exception:  # desk loop: one job's unforeseen failure must not hold up the others
             log.exception("job failed", job_id=job.id)
-            await self._ending.end(job, JobState.FAILED, fail=FailReason.WORKER_ERROR)
+            await self._saved(lambda: self._ending.end(job, JobState.FAILED, fail=FailReason.WORKER_ERROR))
         finally:
             self._running = ""
             self._to_stop.discard(job.id)

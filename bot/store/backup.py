@@ -60,14 +60,7 @@ def restore(backup: Path, path: Path, migrations_dir: Path, now_s: float) -> Pat
         if found > known:
             raise DatabaseNewer(path=str(backup), found=found, known=known)
         shutil.copyfile(backup, unfinished)
-        aside = None
-        if path.exists():
-            stamp = datetime.fromtimestamp(now_s, tz=UTC).strftime(_TIME)
-            aside = path.with_name(f"{path.name}.{stamp}.aside")
-            _fold(path)
-            path.replace(aside)
-        for leftover in ("-wal", "-shm"):  # they belong to the file that went
-            path.with_name(path.name + leftover).unlink(missing_ok=True)
+        aside = _lay_aside(path, now_s) if path.exists() else None
         _rename(unfinished, path)
         return aside
 
@@ -120,6 +113,25 @@ def _require_sound(path: Path) -> None:
         [tables] = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'job'").fetchone()
     if verdict != "ok" or not tables:
         raise DatabaseDamaged(path=str(path), detail=verdict if verdict != "ok" else "it holds no jobs table")
+
+
+def _lay_aside(path: Path, now_s: float) -> Path:
+    """Give the database a second name; it keeps its own until the backup takes that: a crash loses none."""
+    _fold(path)
+    stamp = datetime.fromtimestamp(now_s, tz=UTC).strftime(_TIME)
+    aside = path.with_name(f"{path.name}.{stamp}.aside")
+    if aside.exists() and not aside.samefile(path):  # another restore of this second
+        return _lay_aside(path, now_s + 1)
+    try:
+        aside.unlink(missing_ok=True)
+        os.link(path, aside)
+    except OSError:  # a file system without second names
+        shutil.copyfile(path, aside)
+    for end in ("-wal", "-shm"):  # left only where the file is too damaged to take its log in
+        leftover = path.with_name(path.name + end)
+        if leftover.exists():
+            leftover.replace(aside.with_name(aside.name + end))
+    return aside
 
 
 def _fold(path: Path) -> None:

@@ -6,17 +6,28 @@ take the same lock: nobody reads what another task has not committed.
 """
 
 import asyncio
+import contextlib
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import aiosqlite
 
+from bot.errors import CannotSave
 from bot.store.queries import load_queries
 
 Value = str | int | float | None
 Result = TypeVar("Result")
+
+OF_THE_DISK = (
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+)
+"""Failures that are no damage and no mistake of ours: they end when the host has made room."""
 
 
 async def to_the_end(work: Awaitable[Result]) -> Result:
@@ -50,6 +61,9 @@ class Database:
         Other tasks wait outside. A block within a block of the same task is a savepoint: it may fail alone.
         Any exception rolls back, cancellation too. A task cancelled *while* the commit runs is cancelled
         after it: the work stands.
+
+        Raises:
+            CannotSave: The disk took nothing, and nothing happened.
         """
         if self._owner is asyncio.current_task():
             async with self._savepoint():
@@ -74,7 +88,11 @@ class Database:
         self._after_commit.append(effect)
 
     async def rows(self, file_name: str, query: str, /, **values: Value) -> list[sqlite3.Row]:
-        """Run the named statement of this file with ``:name`` values, and return all its rows."""
+        """Run the named statement of this file with ``:name`` values, and return all its rows.
+
+        Raises:
+            CannotSave: The disk took or gave nothing, and nothing happened.
+        """
         sql = load_queries(file_name)[query]
         if self._owner is asyncio.current_task():
             return await self._run(sql, values)
@@ -84,17 +102,20 @@ class Database:
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[None]:
         try:
+            if self._connection.in_transaction:  # the disk refused even to roll the last one back
+                await self._run("ROLLBACK")
             await self._run("BEGIN IMMEDIATE")
             yield
             await to_the_end(self._commit())
         except BaseException:
             # A full disk may have ended the transaction already; so may the commit that a cancel interrupted.
             if self._connection.in_transaction:
-                await self._run("ROLLBACK")
+                with contextlib.suppress(CannotSave):
+                    await self._run("ROLLBACK")
             raise
 
     async def _commit(self) -> None:
-        await self._connection.execute_fetchall("COMMIT")
+        await self._execute("COMMIT", {})
         for effect in self._after_commit:
             effect()
 
@@ -113,4 +134,12 @@ class Database:
         await self._run("RELEASE part")
 
     async def _run(self, sql: str, values: dict[str, Value] | None = None) -> list[sqlite3.Row]:
-        return list(await to_the_end(self._connection.execute_fetchall(sql, values or {})))
+        return list(await to_the_end(self._execute(sql, values or {})))
+
+    async def _execute(self, sql: str, values: dict[str, Value]) -> Iterable[sqlite3.Row]:
+        try:
+            return await self._connection.execute_fetchall(sql, values)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF in OF_THE_DISK:  # without the extended part
+                raise CannotSave(detail=str(error)) from error
+            raise

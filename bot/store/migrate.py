@@ -4,8 +4,10 @@ A step and its number (``PRAGMA user_version``) are one transaction. Before an e
 copy is laid beside it. A database newer than the code is refused before anything is written.
 """
 
+import contextlib
 import os
 import re
+import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,22 +45,38 @@ def read_steps(migrations_dir: Path) -> tuple[Step, ...]:
     return tuple(steps)
 
 
-async def version_of(connection: aiosqlite.Connection) -> int:
+def refuse_newer(path: Path, known: int) -> None:
+    """Return unless this database has run more steps than the ``known`` ones. Blocking.
+
+    It is only read: an ordinary connection, when it closes, would fold what a crash left in the log into the
+    file.
+
+    Raises:
+        DatabaseNewer: The file is untouched.
+    """
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    try:
+        with contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
+            [found] = connection.execute("PRAGMA user_version").fetchone()
+    except sqlite3.DatabaseError:
+        return  # it is not there, or something else is wrong with it: the ordinary opening tells
+    if found > known:
+        raise DatabaseNewer(path=str(path), found=found, known=known)
+
+
+async def _version_of(connection: aiosqlite.Connection) -> int:
     """How many steps this database has run; 0 for an empty file."""
     [row] = await connection.execute_fetchall("PRAGMA user_version")
     return int(row[0])
 
 
 async def migrate(connection: aiosqlite.Connection, path: Path, steps: tuple[Step, ...]) -> None:
-    """Run the steps that this database lacks.
+    """Run the steps that this database lacks; it is no newer one.
 
     Raises:
-        DatabaseNewer: It has run steps this code does not know; the file is untouched.
         DatabaseDamaged: Rows point at rows that do not exist.
     """
-    found = await version_of(connection)
-    if found > len(steps):
-        raise DatabaseNewer(path=str(path), found=found, known=len(steps))
+    found = await _version_of(connection)
     pending = steps[found:]
     if pending and found:
         await _lay_copy(connection, path.with_name(f"{path.name}.v{found:04d}.backup"))

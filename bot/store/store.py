@@ -9,11 +9,11 @@ from pathlib import Path
 import aiosqlite
 
 from bot.errors import DatabaseDamaged, DatabaseInUse, FolderUnusable, OperatorError
-from bot.store.database import Database, to_the_end
+from bot.store.database import OF_THE_DISK, Database, to_the_end
 from bot.store.defaults import Defaults
 from bot.store.jobs import Jobs
 from bot.store.lock import locked
-from bot.store.migrate import migrate, read_steps
+from bot.store.migrate import migrate, read_steps, refuse_newer
 from bot.store.people import People
 from bot.store.post import Post
 from bot.store.survey import Survey, survey
@@ -22,13 +22,6 @@ PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON")
 """FULL: what a person was told survives a power cut; a commit costs a millisecond, a picture seconds."""
 
 BUSY_TIMEOUT_MS = 5_000  # one process, one connection: only a host's own sqlite3 shell ever makes us wait
-_OF_THE_FOLDER = (
-    sqlite3.SQLITE_PERM,
-    sqlite3.SQLITE_READONLY,
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_IOERR,
-)
 
 
 class Store:
@@ -86,6 +79,7 @@ async def open_store(path: Path, migrations_dir: Path) -> Store:
         except OSError as error:
             raise FolderUnusable(path=str(path.parent), detail=error.strerror or str(error)) from error
         try:
+            await asyncio.to_thread(refuse_newer, path, len(steps))
             connection = aiosqlite.connect(path, isolation_level=None)
             opening.push_async_callback(connection.close)
             await to_the_end(connection)  # a cancel in its middle would leave the connection to nobody
@@ -104,7 +98,7 @@ def _told(error: sqlite3.DatabaseError, path: Path) -> OperatorError:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF  # without the extended part
     if code == sqlite3.SQLITE_BUSY:
         return DatabaseInUse(path=str(path))
-    if code in _OF_THE_FOLDER:
+    if code in OF_THE_DISK:
         return FolderUnusable(path=str(path.parent), detail=str(error))
     return DatabaseDamaged(path=str(path), detail=str(error))
 

@@ -49,6 +49,10 @@ SENTENCES: dict[type[Exception], str] = {
     errors.Closing: N_(
         "I'm about to restart and take no new jobs. Please try again in a minute; accepted jobs are safe."
     ),
+    errors.CannotSave: N_(
+        "I can't save anything right now, so I took nothing on and charged nothing: my host's disk is full "
+        "or read-only. Please try again in a few minutes."
+    ),
     # The host mends something.
     errors.OperatorError: N_("Sugarbot can't go on. The log says what to mend."),
     errors.BadSettings: N_("Please correct these settings and start again:\n{problems}"),

@@ -16,6 +16,7 @@ from tests.crash.table import Line, show, write
 def main(
     rows: Annotated[list[str] | None, typer.Argument(help="Numbers of rows; left out: all.")] = None,
     short: Annotated[bool, typer.Option("--short", help="The form that `make test` holds.")] = False,
+    share: Annotated[float, typer.Option(min=0.001, max=1, help="Of the long form.")] = 1.0,
     into: Annotated[Path | None, typer.Option(help="Put the lines into this Markdown file's table.")] = None,
 ) -> None:
     """Measure, print, and exit with 1 if a row does not reach its figure."""
@@ -30,7 +31,7 @@ def main(
         typer.echo(f"row {row.number}: {row.what} …", err=True)
         began = time.perf_counter()
         with tempfile.TemporaryDirectory(prefix="sugarbot-crash-") as folder:
-            measured = row.run(Scale(is_long=not short, folder=Path(folder)))
+            measured = row.run(Scale(is_long=not short, folder=Path(folder), share=share))
         lines.append(Line(row, measured, time.perf_counter() - began))
         typer.echo(f"    {lines[-1].verdict} {measured.said} ({lines[-1].took})", err=True)
     show(lines, "short" if short else "long")

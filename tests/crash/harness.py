@@ -3,6 +3,7 @@
 Processes come from a fork server that has imported everything before, so a life costs milliseconds.
 """
 
+import contextlib
 import json
 import multiprocessing
 import signal
@@ -33,8 +34,6 @@ class Harness:
         folder.mkdir(parents=True, exist_ok=True)
         self._plan = Plan(folder, seed * 100_000, events=0, fault=fault, has_poison=has_poison)
         self._random = Random(seed)
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["tests.crash.nursery"])
 
     def kill(self, times: int) -> int:
         """Kill this many lives at random moments; how many died of a kill, ours or poison."""
@@ -90,16 +89,22 @@ class Harness:
         return self._plan
 
     def _start(
-        self, plan: Plan, begin: Callable[..., None] = live, first: tuple[object, ...] = ()
+        self, plan: Plan, target: Callable[..., None] = live, first: tuple[object, ...] = ()
     ) -> BaseProcess:
-        """A life that has said that it is ready, or is over already."""
-        heard, ready = self._context.Pipe(duplex=False)
-        process = self._context.Process(target=begin, args=(*first, plan, ready), daemon=True)
-        process.start()
-        ready.close()
-        with heard:
-            try:
-                heard.recv()
-            except EOFError:
-                process.join()  # it ended before it was ready; its exit code tells
+        process = begin(target, *first, plan)
+        if not process.is_alive():
+            process.join()  # it ended before it was ready; its exit code tells
         return process
+
+
+def begin(target: Callable[..., None], *args: object) -> BaseProcess:
+    """Run ``target(*args, ready)`` in a process of its own; returns when it said ``ready``, or has ended."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.crash.nursery"])
+    heard, ready = context.Pipe(duplex=False)
+    process = context.Process(target=target, args=(*args, ready), daemon=True)
+    process.start()
+    ready.close()
+    with heard, contextlib.suppress(EOFError):
+        heard.recv()
+    return process

@@ -157,11 +157,12 @@ class _Platform:
 
     async def is_busy(self) -> bool:
         """Whether a message, a job or a parcel is still on its way."""
-        [row] = await self._room.store._database._run(
-            "SELECT (SELECT count(*) FROM job WHERE ended_ms IS NULL)"
-            "     + (SELECT count(*) FROM outbox WHERE state <> 'sent')"
-            "     + (SELECT count(*) FROM inbox WHERE settled = 0) AS count"
-        )
+        async with self._room.store.atomic():  # or it would see a job's end before its parcel
+            [row] = await self._room.store._database._run(
+                "SELECT (SELECT count(*) FROM job WHERE ended_ms IS NULL)"
+                "     + (SELECT count(*) FROM outbox WHERE state <> 'sent')"
+                "     + (SELECT count(*) FROM inbox WHERE settled = 0) AS count"
+            )
         return bool(row["count"]) or len(self._confirmed()) < self._events
 
     async def lose_patience(self) -> None:

@@ -14,14 +14,19 @@ from pkgutil import iter_modules
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How far to go, and an empty folder for the files of it."""
+    """How far to go, and an empty folder for the files of it.
+
+    Attributes:
+        share: Of the long form; for a machine with less time.
+    """
 
     is_long: bool
     folder: Path
+    share: float = 1.0
 
     def of(self, short: int, long: int) -> int:
         """This many times."""
-        return long if self.is_long else short
+        return max(short, round(long * self.share)) if self.is_long else short
 
 
 @dataclass(frozen=True, slots=True)

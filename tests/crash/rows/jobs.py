@@ -176,10 +176,10 @@ def any_order(scale: Scale) -> Measured:
     """The state machine of ``test_laws.py`` in two processes; `make test` runs its short form there."""
     if not scale.is_long:
         return Measured("held by tests/unit/bot/desk/test_laws.py", holds=True)
-    half = EXAMPLES // 2
+    half = scale.of(1, EXAMPLES) // 2
     with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
         broken = [error for error in pool.map(_laws_in_any_order, (half, half), (1, 2)) if error]
-    said = f"{EXAMPLES:,} examples of {STEPS} steps, {len(broken)} violations"
+    said = f"{2 * half:,} examples of {STEPS} steps, {len(broken)} violations"
     return Measured(said + (f": {broken[0]}" if broken else ""), not broken)
 
 

@@ -111,7 +111,7 @@ def _told(findings: Sequence[Finding], kills: int) -> Measured:
         f"{sent_again} messages sent twice"
     )
     holds = not broken and sent_again <= MOST_SENT_AGAIN * kills
-    return Measured(said + (f"; first: {broken[0]}" if broken else ""), holds)
+    return Measured(said + (f": {broken[:5]}" if broken else ""), holds)
 
 
 ROWS = (

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import multiprocessing
 import os
 import sqlite3
 import threading
@@ -23,6 +22,7 @@ from bot.serve import _until_stopped
 from bot.store import open_store
 from engine.cost import CostBook
 from engine.request import Drawn, Event, Failed, Finished, RenderRequest, Stopped
+from tests.crash.harness import begin
 from tests.crash.laws import broken_laws
 from tests.crash.rows import Measured, Row, Scale
 from tests.fakes.renderer import Act, FakeRenderer
@@ -117,7 +117,7 @@ def drains(scale: Scale) -> Measured:
     took: list[float] = []
     put_back, wrong = 0, 0
     for turn in range(wanted):
-        process = _begin(serve_under_load, scale.folder, turn)
+        process = begin(serve_under_load, scale.folder, turn)
         process.join(random.uniform(0.03, 0.25))
         began_s = time.monotonic()
         process.terminate()
@@ -178,7 +178,7 @@ def exits(scale: Scale) -> Measured:
     for turn in range(wanted):
         folder = scale.folder / str(turn % 10)
         folder.mkdir(exist_ok=True)
-        process = _begin(open_and_close, folder, turn)
+        process = begin(open_and_close, folder, turn)
         process.join(random.uniform(0, 0.08))
         began_s = time.monotonic()
         process.terminate()
@@ -335,19 +335,6 @@ SERVICES: tuple[Service, ...] = (
     _store_opening_cancelled,
     _upkeep_cancelled,
 )
-
-
-def _begin(target: Callable[..., None], *args: object) -> multiprocessing.process.BaseProcess:
-    """A process that said that it is ready."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.crash.nursery"])
-    heard, ready = context.Pipe(duplex=False)
-    process = context.Process(target=target, args=(*args, ready), daemon=True)
-    process.start()
-    ready.close()
-    with heard, contextlib.suppress(EOFError):
-        heard.recv()
-    return process
 
 
 def _ask(folder: Path, query: str) -> list[tuple[Any, ...]]:

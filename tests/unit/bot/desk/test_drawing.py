@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from bot.commands.values import Cancel, Draw, Mine
-from bot.desk import drawing
-from bot.desk.outcomes import History, JobState, Parcel, Receipt
+from bot.desk import drawing, files
+from bot.desk.outcomes import History, JobState, Parcel, Platform, Receipt
+from bot.errors import CannotSave
 from engine.headroom import Headroom
 from engine.request import MAX_SEED, Event, FailReason, RenderRequest
 from tests.fakes.chat import FakeChat
@@ -284,3 +285,37 @@ async def test_pictures_are_remembered(room: Room) -> None:
     history = await room.desk.handle(Mine(), a_visit("2"))
     assert isinstance(history, History)
     assert [(entry.job_id, len(entry.pictures)) for entry in history.entries] == [(job_id, 2)]
+
+
+async def test_a_disk_that_takes_nothing_for_a_while_costs_nobody_a_picture(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "SAVE_AGAIN_S", 0.01)
+    room.renderer.step_s = 0.001
+    await accept(room, count=2)
+    async with room.running():
+        await until(lambda: room.renderer.drawn == 1)
+        await room.store._database._run("PRAGMA query_only = 1")
+        await until(lambda: room.renderer.drawn == 2 and not room.renderer.running)
+        with pytest.raises(CannotSave):
+            await accept(room, "2", "ben")
+        waiting = asyncio.create_task(room.desk.take_in(Platform.CONSOLE, [("3", "{}")]))
+        await asyncio.sleep(0.05)
+        assert not waiting.done(), "confirmed to the platform, and stored nowhere"
+        await room.store._database._run("PRAGMA query_only = 0")
+        [parcel] = await room.chat.wait_for_parcels(1)
+        await waiting
+    assert (parcel.state, parcel.refund, len(parcel.pictures)) == (JobState.DONE, 0, 2)
+    assert len(room.renderer.requests) == 1
+    assert await room.desk.taken_in(Platform.CONSOLE) == (("3", "{}"),)
+
+
+async def test_a_stop_on_a_disk_that_takes_nothing_is_a_stop(tmp_path: Path) -> None:
+    async with open_room(tmp_path, renderer=FakeRenderer([Act.HANG], step_s=0.001)) as room:
+        job_id = await accept(room)
+        async with room.running():
+            await until(lambda: bool(room.renderer.running))
+            await room.store._database._run("PRAGMA query_only = 1")
+    async with open_room(tmp_path) as room:
+        parcel = await only_parcel(room)
+    assert (parcel.job_id, parcel.state) == (job_id, JobState.DONE)

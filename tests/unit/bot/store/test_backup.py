@@ -119,3 +119,28 @@ def test_a_week_of_days_and_a_month_of_weeks_are_kept(tmp_path: Path) -> None:
     assert "mine.db" in kept
     assert KEEP_DAYS + KEEP_WEEKS - 2 <= len(kept) - 1 <= KEEP_DAYS + KEEP_WEEKS
     assert f"sugarbot-{datetime.fromtimestamp(NOW_S, tz=UTC):%Y%m%d-%H%M%S}.db" in kept
+
+
+async def test_a_restore_that_is_cut_off_leaves_the_database_in_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "sugarbot.db"
+    async with open_room(tmp_path) as room:
+        await room.desk.handle(Draw(prompt="a face"), a_visit("1"))
+        made = back_up(path, tmp_path / "backups", NOW_S)
+        await room.desk.handle(Draw(prompt="a face"), a_visit("2"))
+
+    def cut_off(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("bot.store.backup._rename", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            restore(made, path, MIGRATIONS, NOW_S)
+    assert await jobs_in(tmp_path) == 2
+    aside = restore(made, path, MIGRATIONS, NOW_S)
+    assert await jobs_in(tmp_path) == 1
+    again = restore(made, path, MIGRATIONS, NOW_S)
+    assert aside is not None
+    assert again is not None
+    assert aside != again, "a second restore within a second took the first one's copy"

@@ -4,13 +4,14 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
 import aiosqlite
 import pytest
 
-from bot.store.database import Database, to_the_end
+from bot.errors import CannotSave
+from bot.store.database import Database, Value, to_the_end
 
 
 class Counter(Database):
@@ -208,3 +209,49 @@ async def test_fifty_tasks_write_without_one_busy_error(database: Counter) -> No
 
     await asyncio.gather(*(write(20 * task) for task in range(50)))
     assert len(await database.numbers()) == 1_000
+
+
+async def test_a_disk_that_takes_nothing_is_said_so_and_leaves_nothing(database: Counter) -> None:
+    await database._run("PRAGMA query_only = 1")
+    with pytest.raises(CannotSave, match="readonly"):
+        async with database.atomic():
+            await database.put(1)
+    assert not database.is_inside
+    await database._run("PRAGMA query_only = 0")
+    async with database.atomic():
+        await database.put(2)
+    assert await database.numbers() == [2]
+
+
+async def test_a_full_disk_in_the_middle_of_a_block_undoes_it(database: Counter) -> None:
+    [(pages,)] = await database._run("PRAGMA page_count")
+    await database._run(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(CannotSave, match="full"):
+        async with database.atomic():
+            for number in range(10_000):
+                await database.put(number)
+    await database._run("PRAGMA max_page_count = 1000000")
+    assert await database.numbers() == []
+
+
+async def test_a_rollback_that_the_disk_refused_is_made_up_for(
+    database: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An I/O error may leave the connection inside; the next block must not become a part of the lost one."""
+    execute, refused = database._execute, []
+
+    async def ill(sql: str, values: dict[str, Value]) -> Iterable[sqlite3.Row]:
+        if sql in ("COMMIT", "ROLLBACK") and len(refused) < 2:
+            refused.append(sql)
+            raise CannotSave(detail="disk I/O error")
+        return await execute(sql, values)
+
+    monkeypatch.setattr(database, "_execute", ill)
+    with pytest.raises(CannotSave):
+        async with database.atomic():
+            await database.put(1)
+    assert refused == ["COMMIT", "ROLLBACK"]
+    assert database.is_inside
+    async with database.atomic():
+        await database.put(2)
+    assert await database.numbers() == [2]

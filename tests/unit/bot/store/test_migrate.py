@@ -1,6 +1,7 @@
 """Any older database becomes today's, whole and with a copy beside it; a newer one is left alone."""
 
 import asyncio
+import contextlib
 import hashlib
 import shutil
 import signal
@@ -144,3 +145,18 @@ def test_a_process_killed_while_it_migrates_is_repeated_without_loss(tmp_path: P
         for leftover in tmp_path.glob("a.db*"):
             leftover.unlink()
     assert kills > 0, "every process was through before its kill"
+
+
+async def test_a_newer_database_keeps_even_the_log_that_a_crash_left(tmp_path: Path) -> None:
+    path, log = tmp_path / "a.db", tmp_path / "a.db-wal"
+    await make(path, with_next(tmp_path, "CREATE TABLE extra (n INTEGER) STRICT;"))
+    with contextlib.closing(sqlite3.connect(path)) as newer:
+        newer.execute("INSERT INTO person VALUES (7, 7)")
+        newer.commit()
+        left = {file: file.read_bytes() for file in (path, log)}
+    assert left[log]
+    log.write_bytes(left[log])
+    path.write_bytes(left[path])
+    with pytest.raises(DatabaseNewer):
+        await make(path)
+    assert {file: file.read_bytes() for file in (path, log)} == left

@@ -1,0 +1,197 @@
+"""The row of a disk that takes nothing: full, read-only or failing, and well again, under one desk."""
+
+import asyncio
+import logging
+import multiprocessing
+import resource
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import count, takewhile
+from multiprocessing.connection import Connection
+from pathlib import Path
+from random import Random
+
+import structlog
+
+from bot.commands.values import Draw
+from bot.desk import files
+from bot.desk.outcomes import Platform, Receipt
+from bot.errors import CannotSave
+from bot.policy.rules import Rules
+from bot.words import explain
+from tests.crash.laws import broken_laws
+from tests.crash.rows import Measured, Row, Scale
+from tests.fakes.renderer import FakeRenderer
+from tests.fakes.room import Room, a_visit, open_room, until
+
+RICH = Rules(daily_credits=1_000_000, max_waiting=100)
+MOST_WAITING = 8
+ENOUGH_BYTES = 2**40
+
+
+@dataclass
+class Suffered:
+    """What happened to people in one process."""
+
+    receipts: dict[str, str] = field(default_factory=dict)  # event → job
+    refused: int = 0
+    strange: list[str] = field(default_factory=list)
+    told: int = 0
+    sentences: set[str] = field(default_factory=set)
+    laws: list[str] = field(default_factory=list)
+
+
+async def fill(room: Room) -> None:
+    """No page more."""
+    [(pages,)] = await room.store._database._run("PRAGMA page_count")
+    await room.store._database._run(f"PRAGMA max_page_count = {pages}")
+
+
+async def make_room(room: Room) -> None:
+    await room.store._database._run("PRAGMA max_page_count = 1000000")
+
+
+async def forbid(room: Room) -> None:
+    """As a file system that was remounted read-only."""
+    await room.store._database._run("PRAGMA query_only = 1")
+
+
+async def allow(room: Room) -> None:
+    await room.store._database._run("PRAGMA query_only = 0")
+
+
+async def fail(_: Room) -> None:
+    """Every write of this process beyond the first page fails in the kernel: an I/O error to SQLite."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+
+
+async def mend(_: Room) -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+
+Turn = Callable[[Room], Awaitable[None]]
+ILLS: dict[str, tuple[Turn, Turn]] = {
+    "full": (fill, make_room),
+    "read-only": (forbid, allow),
+    "failing": (fail, mend),
+}
+
+
+def ill_disk(scale: Scale) -> Measured:
+    """Take the disk away and give it back under one desk, again and again, for each kind of illness."""
+    times = scale.of(3, 100)
+    found = {ill: _in_a_process(scale.folder / ill, ill, times) for ill in ILLS}
+    refused = sum(each.refused for each in found.values())
+    jobs = sum(len(each.receipts) for each in found.values())
+    strange = [f"{ill}: {what}" for ill, each in found.items() for what in (*each.strange, *each.laws)]
+    untold = jobs - sum(each.told for each in found.values())
+    is_said = all(len(each.sentences) == 2 for each in found.values())
+    said = (
+        f"{len(ILLS)} × {times} times ill and well without a restart: {refused:,} refused in both languages, "
+        f"{jobs:,} accepted, {untold} of them not told, {len(strange)} laws broken"
+    )
+    return Measured(said + (f"; first: {strange[0]}" if strange else ""), not (strange or untold) and is_said)
+
+
+def _in_a_process(folder: Path, ill: str, times: int) -> Suffered:
+    folder.mkdir()
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.crash.nursery"])
+    heard, tell = context.Pipe(duplex=False)
+    process = context.Process(target=suffer, args=(folder, ill, times, tell), daemon=True)
+    process.start()
+    tell.close()
+    try:
+        with heard:
+            found: Suffered = heard.recv()
+    except EOFError:
+        found = Suffered(strange=["the process ended before it could tell"])
+    process.join(30)
+    process.kill()
+    process.join()
+    if process.exitcode:
+        found.strange.append(f"exit code {process.exitcode}")
+    return found
+
+
+def suffer(folder: Path, ill: str, times: int, tell: Connection) -> None:
+    """Be ill and well so often; tells what happened."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    files.SAVE_AGAIN_S = 0.01
+    suffered = Suffered()
+    asyncio.run(_suffer(folder, ill, times, suffered))
+    connection = sqlite3.connect(folder / "sugarbot.db")
+    suffered.laws = broken_laws(connection)
+    connection.close()
+    tell.send(suffered)
+
+
+async def _suffer(folder: Path, ill: str, times: int, suffered: Suffered) -> None:
+    fall_ill, recover = ILLS[ill]
+    random = Random(19)
+    async with open_room(folder, rules=RICH, renderer=FakeRenderer(step_s=0.0003)) as room, room.running():
+        async with _knocking(room, suffered):
+            for _ in range(times):
+                await asyncio.sleep(random.uniform(0, 0.02))
+                refused = suffered.refused
+                await fall_ill(room)
+                await until(lambda: suffered.refused > refused, 20)  # noqa: B023
+                await asyncio.sleep(random.uniform(0, 0.03))
+                await recover(room)
+                receipts = len(suffered.receipts)
+                await until(lambda: len(suffered.receipts) > receipts, 20)  # noqa: B023
+        await room.chat.wait_for_parcels(len(suffered.receipts), timeout_s=60)
+        suffered.told = len({parcel.job_id for parcel in room.chat.parcels} & set(suffered.receipts.values()))
+        suffered.laws = []
+
+
+@asynccontextmanager
+async def _knocking(room: Room, suffered: Suffered) -> AsyncIterator[None]:
+    """People come all the time, some through the inbox."""
+    is_over = asyncio.Event()
+
+    async def press() -> None:
+        for number in takewhile(lambda _: not is_over.is_set(), count()):
+            # A full line is no reason to stay away from an ill disk: nobody draws then.
+            if len(room.desk._line.queue()) < MOST_WAITING or number % 5 == 0:
+                await _ask(room, f"press {number}", suffered)
+            await asyncio.sleep(0.002)
+
+    async def hand_over() -> None:
+        for number in takewhile(lambda _: not is_over.is_set(), count()):
+            event = f"message {number}"
+            await room.desk.take_in(Platform.CONSOLE, [(event, event)])
+            await _ask(room, event, suffered)
+            await room.desk.settle(Platform.CONSOLE, event)
+            await asyncio.sleep(0.01)
+
+    tasks = {asyncio.create_task(press(), name="presses"), asyncio.create_task(hand_over(), name="messages")}
+    try:
+        yield
+    finally:
+        is_over.set()
+        await asyncio.wait(tasks)
+        suffered.strange += [repr(error) for task in tasks if (error := task.exception())]
+
+
+async def _ask(room: Room, event: str, suffered: Suffered) -> None:
+    try:
+        receipt = await room.desk.handle(Draw(prompt="a face", count=2), a_visit(event, event))
+    except CannotSave as error:
+        suffered.refused += 1
+        suffered.sentences |= {explain(error, locale) for locale in ("en", "zh-CN")}
+        return
+    assert isinstance(receipt, Receipt)
+    suffered.receipts[event] = receipt.job_id
+
+
+ROWS = (
+    Row(
+        "19",
+        "disk full, read-only and failing while the desk works",
+        "0 corrupt, 0 charged for nothing, a clear message, recovers without restart",
+        ill_disk,
+    ),
+)

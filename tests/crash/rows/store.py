@@ -1,0 +1,235 @@
+"""Rows of the open store: cancels inside ``atomic``, a crowd of writers, backups."""
+
+import asyncio
+import signal
+import sqlite3
+import time
+from contextlib import closing
+from multiprocessing.connection import Connection
+from pathlib import Path
+from random import Random
+from types import CoroutineType
+
+from bot.commands.values import Draw
+from bot.desk.outcomes import Receipt
+from bot.policy.rules import Rules
+from bot.store import backup
+from bot.store.rows import LedgerKind
+from tests.crash.harness import begin
+from tests.crash.rows import Measured, Row, Scale
+from tests.fakes.room import MIGRATIONS, Room, a_visit, open_room
+
+RICH = Rules(daily_credits=1_000_000, max_waiting=100)
+TASKS, WRITES = 50, 200
+NOW_S = 1_790_000_000.0
+RESTORE_WITHIN_S = 300.0
+
+
+def cancels_inside(scale: Scale) -> Measured:
+    """Cancel a task while it accepts a job, at every await of its transaction, beside another's."""
+    return asyncio.run(_cancels_inside(scale.folder, scale.of(150, 1_000)))
+
+
+async def _cancels_inside(folder: Path, wanted: int) -> Measured:
+    random, cancels, turn, foreign, left_inside = Random(13), 0, 0, 0, 0
+    places: set[str] = set()
+    async with open_room(folder, rules=RICH) as room:
+        while cancels < wanted:
+            turn += 1
+            victim = asyncio.create_task(_accept(room, f"victim {turn}"))
+            neighbour = asyncio.create_task(_accept(room, f"neighbour {turn}"))
+            for _ in range(random.randint(0, 90)):
+                await asyncio.sleep(0 if random.random() < 0.8 else 0.00005)
+            if not victim.done() and (place := _await_of(victim)):
+                places.add(place)
+                victim.cancel()
+                cancels += 1
+            await asyncio.gather(victim, neighbour, return_exceptions=True)
+            left_inside += room.store._database._connection.in_transaction
+            kept = await _kept(room, f"victim {turn}")
+            foreign += kept not in (0, 5) or await _kept(room, f"neighbour {turn}") != 5
+            waits = [
+                job_id
+                for job_id in room.desk._line.queue()
+                if await _event_of(room, job_id) == f"victim {turn}"
+            ]
+            foreign += bool(kept) != bool(waits)  # memory must know what the database knows
+            for job_id in room.desk._line.queue():
+                room.desk._line.remove(job_id)
+    said = (
+        f"{cancels:,} cancels at {len(places)} awaits, {left_inside} times still inside a transaction, "
+        f"{foreign} times half or foreign rows"
+    )
+    return Measured(said, not left_inside and not foreign)
+
+
+async def _accept(room: Room, event: str) -> None:
+    assert isinstance(await room.desk.handle(Draw(prompt="a"), a_visit(event, event)), Receipt)
+
+
+async def _kept(room: Room, event: str) -> int:
+    """Rows of one acceptance: identity, account, origin, job, charge; 0 or 5, or it was torn."""
+    [(count,)] = await room.store._database._run(
+        "SELECT (SELECT count(*) FROM identity WHERE user_id = :event)"
+        " + (SELECT count(*) FROM account JOIN identity USING (person) WHERE user_id = :event)"
+        " + (SELECT count(*) FROM origin WHERE event_id = :event)"
+        " + (SELECT count(*) FROM job JOIN origin ON origin.job = job.id WHERE event_id = :event)"
+        " + (SELECT count(*) FROM ledger JOIN origin USING (job) WHERE event_id = :event"
+        "    AND kind = 'charge')",
+        {"event": event},
+    )
+    return int(count)
+
+
+async def _event_of(room: Room, job_id: str) -> str:
+    [(event,)] = await room.store._database._run(
+        "SELECT event_id FROM origin WHERE job = :job", {"job": job_id}
+    )
+    return str(event)
+
+
+def _await_of(task: asyncio.Task[None]) -> str:
+    """Where in the product a task stands; empty when it has not begun, or waits for its turn."""
+    place, work = "", task.get_coro()
+    while isinstance(work, CoroutineType) and work.cr_frame is not None:
+        code = work.cr_frame.f_code
+        if "/bot/" in code.co_filename:
+            place += f" {code.co_qualname}:{work.cr_frame.f_lineno}"
+        work = work.cr_await
+    return place if "atomic" not in place else ""
+
+
+def crowd(scale: Scale) -> Measured:
+    """50 tasks write 200 times each on one connection, while backups are made."""
+    return asyncio.run(_crowd(scale.folder, scale.of(20, WRITES)))
+
+
+async def _crowd(folder: Path, writes: int) -> Measured:
+    busy, waits_s = 0, list[float]()
+    async with open_room(folder, rules=RICH) as room:
+        people = [await room.store.people.meet("console", str(n), "", "en", 1) for n in range(TASKS)]
+
+        async def write(person: int) -> None:
+            nonlocal busy
+            for number in range(writes):
+                began_s = time.perf_counter()
+                try:
+                    async with room.store.atomic():
+                        await room.store.people.move_credits(person, LedgerKind.GRANT, 1, number)
+                except sqlite3.OperationalError as error:
+                    busy += error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+                waits_s.append(time.perf_counter() - began_s)
+
+        backing_up = asyncio.create_task(_back_up_all_the_time(folder))
+        await asyncio.gather(*(write(person) for person in people))
+        backing_up.cancel()
+        alone_s = []
+        for number in range(200):
+            began_s = time.perf_counter()
+            async with room.store.atomic():
+                await room.store.people.move_credits(people[0], LedgerKind.GRANT, 1, number)
+            alone_s.append(time.perf_counter() - began_s)
+        survey = await room.store.survey()
+    expected = TASKS * writes + len(alone_s)
+    said = (
+        f"{TASKS} × {writes} writes beside backups: {busy} busy; "
+        f"a write alone p99 {_p99_ms(alone_s):.1f} ms, with 49 others before it p99 {_p99_ms(waits_s):.0f} ms"
+    )
+    return Measured(said, not busy and survey.is_sound and survey.credits == expected)
+
+
+async def _back_up_all_the_time(folder: Path) -> None:
+    for number in range(10**6):
+        await asyncio.to_thread(backup.back_up, folder / "sugarbot.db", folder / "backups", NOW_S + number)
+        await asyncio.to_thread(backup.thin_out, folder / "backups")
+
+
+def _p99_ms(seconds: list[float]) -> float:
+    return 1_000 * sorted(seconds)[int(0.99 * len(seconds))]
+
+
+def backups(scale: Scale) -> Measured:
+    """Back up again and again while people come and pictures are drawn; restore each; kill restores."""
+    wanted = scale.of(8, 100)
+    made = asyncio.run(_backups_under_load(scale.folder, wanted))
+    wrong, longest_s, jobs = list[str](), 0.0, 0
+    path = scale.folder / "restored" / "sugarbot.db"
+    for number, file in enumerate(made):
+        began_s = time.monotonic()
+        backup.restore(file, path, MIGRATIONS, NOW_S + number)
+        longest_s = max(longest_s, time.monotonic() - began_s)
+        wrong += _unsound(path)
+        with closing(sqlite3.connect(path)) as connection:
+            [(now,)] = connection.execute("SELECT count(*) FROM job")
+        if now < jobs:
+            wrong.append("an older backup was made later")
+        jobs = now
+    kills = 0
+    random = Random(18)
+    for number in range(scale.of(6, 100)):
+        process = begin(restore_once, made[number % 2 - 1], path, number)
+        process.join(random.uniform(0, 0.02))
+        process.kill()
+        process.join()
+        kills += process.exitcode == -signal.SIGKILL
+        wrong += _unsound(path)
+    said = (
+        f"{len(made)} backups under load and their restores, {kills} kills of restores: "
+        f"{len(wrong)} unsound; longest restore {longest_s:.2f} s"
+    )
+    return Measured(said + (f": {wrong[0]}" if wrong else ""), not wrong and longest_s < RESTORE_WITHIN_S)
+
+
+async def _backups_under_load(folder: Path, wanted: int) -> list[Path]:
+    made = []
+    async with open_room(folder, rules=RICH) as room, room.running():
+
+        async def come() -> None:
+            for number in range(10**6):
+                await _accept(room, str(number))
+                await room.chat.wait_for_parcels(max(0, number - 3), timeout_s=60)
+
+        coming = asyncio.create_task(come(), name="people come")
+        for number in range(wanted):
+            there = (folder / "sugarbot.db", folder / "backups", NOW_S + number)
+            made.append(await asyncio.to_thread(backup.back_up, *there))
+        coming.cancel()
+        await asyncio.wait({coming})
+    return made
+
+
+def restore_once(file: Path, path: Path, number: int, ready: Connection) -> None:
+    """Restore, unless killed meanwhile."""
+    ready.send("ready")
+    backup.restore(file, path, MIGRATIONS, NOW_S + 1_000 + number)
+
+
+def _unsound(path: Path) -> list[str]:
+    """What is wrong with a database that may be in the middle of its work."""
+    if not path.exists():
+        return ["there is no database"]
+    with closing(sqlite3.connect(path)) as connection:
+        [(verdict,)] = connection.execute("PRAGMA integrity_check")
+        strays = connection.execute("PRAGMA foreign_key_check").fetchall()
+        [(unbalanced,)] = connection.execute(
+            "SELECT count(*) FROM account WHERE credits <> "
+            "(SELECT coalesce(sum(credits), 0) FROM ledger WHERE ledger.person = account.person)"
+        )
+    return [str(what) for what in (verdict != "ok" and verdict, strays, unbalanced and "unbalanced") if what]
+
+
+ROWS = (
+    Row(
+        "13",
+        "cancels at each await inside a transaction",
+        "1,000 cancels: never left inside it, 0 half or foreign rows",
+        cancels_inside,
+    ),
+    Row("14", "50 tasks × 200 writes", "0 busy; p99 of a write ≤ 20 ms", crowd),
+    Row(
+        "18",
+        "backups while the bot writes, restores, kills of restores",
+        "100 of 100 sound; a restore ≤ 5 min",
+        backups,
+    ),
+)
