@@ -112,9 +112,15 @@ class Finding:
 
 
 async def killed(
-    folder: Path, kills: int, *, acts_each: int = 8, is_on_discord: bool = True, seed: int = 1
+    folder: Path,
+    kills: int,
+    *,
+    acts_each: int = 8,
+    is_on_discord: bool = True,
+    seed: int = 1,
+    within_s: float = float("inf"),
 ) -> Finding:
-    """Kill a bot so many times, let one live until everything is done, and look."""
+    """Kill a bot so many times, or as often as ``within_s`` allows; let one live to the end, and look."""
     began_s, random = time.monotonic(), Random(seed)
     async with FakeDiscord() as discord, TelegramServer() as telegram, nursery(folder / "said.log") as bots:
         crowd = Crowd(random, discord, telegram, is_on_discord=is_on_discord)
@@ -122,8 +128,9 @@ async def killed(
         environ = environment(folder, model, discord, telegram)
         if not is_on_discord:
             del environ["DISCORD_TOKEN"]
-        met_ready = 0
-        for _ in range(kills):
+        met_ready = done = 0
+        while done < kills and time.monotonic() - began_s < within_s:
+            done += 1
             met_ready += await _life(bots, environ, crowd, acts_each)
         pid = await _started(bots, environ)
         try:
@@ -141,7 +148,7 @@ async def killed(
         broken.append(f"a bot ended by itself: {said[-300:]!r}")
     seconds = time.monotonic() - began_s
     return Finding(
-        kills, met_ready, len(crowd.messages), jobs, tuple(broken), doubled, orphans, left_open, seconds
+        done, met_ready, len(crowd.messages), jobs, tuple(broken), doubled, orphans, left_open, seconds
     )
 
 
