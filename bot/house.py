@@ -6,7 +6,6 @@ by the desk at the next start.
 
 import asyncio
 import contextlib
-import itertools
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ import structlog
 from bot import upkeep, words
 from bot.chats.contract import Chat
 from bot.desk import Desk, Renderer
-from bot.errors import PlatformUnreachable
+from bot.errors import OperatorError, PlatformUnreachable
 from bot.gauge import Gauge
 from bot.policy.rules import Rules
 from bot.settings import Settings
@@ -106,27 +105,27 @@ async def open_house(
 
 @contextlib.asynccontextmanager
 async def keep_house(house: House, chats: Sequence[Chat]) -> AsyncIterator[None]:
-    """Open these chats, then run them and the desk while the block runs; then drain and close.
+    """Open these chats, all at once, and run them and the desk while the block runs; then drain and close.
 
-    A chat whose platform cannot be reached is tried again beside the others.
+    The block begins when each was tried. A chat whose platform cannot be reached is tried again beside the
+    others, and so is one that is lost later, unless it was the last.
 
     Raises:
-        OperatorError: A refused token or a taken port: only the host can mend it.
+        OperatorError: A token that is refused or a port that is taken at the start, or the last chat is lost:
+            only the host can mend it.
         EngineError: The worker cannot be started.
     """
     locale = house.settings.language
     async with contextlib.AsyncExitStack() as open_chats:
-        late = []
+        keeping = [ChatKeeping(chat, locale) for chat in chats]
         for chat in chats:
             open_chats.push_async_callback(chat.close)
-            if not await _opened(chat, locale):
-                late.append(chat)
         async with asyncio.TaskGroup() as group:
             desk = house.desk.run({chat.platform: chat for chat in chats})
             work = [group.create_task(desk, name="desk")]
-            for chat in chats:
-                serving = _open_late(chat, locale) if chat in late else chat.serve()
-                work.append(group.create_task(serving, name=f"chat {chat.platform}"))
+            for kept in keeping:
+                serving = kept.run(keeping)
+                work.append(group.create_task(serving, name=f"chat {kept.chat.platform}"))
             work.append(group.create_task(house.gauge.run(), name="gauge"))
             data_dir = house.settings.data_dir
             saving = upkeep.keep_costs(house.costs, data_dir / COSTS)
@@ -136,11 +135,58 @@ async def keep_house(house: House, chats: Sequence[Chat]) -> AsyncIterator[None]
             # A stop does not wait for the model: a worker that still loads is ended.
             work.append(group.create_task(_started(house), name="worker started"))
             try:
+                for kept in keeping:
+                    await kept.tried.wait()
                 yield
             finally:
                 await house.desk.drain(DRAIN_S)
                 for task in work:
                     task.cancel()
+
+
+class ChatKeeping:
+    """Keeps one chat open: opens it, lets it serve, and begins anew where its platform failed.
+
+    Attributes:
+        chat: The chat.
+        tried: Set once the first opening has succeeded or failed.
+        is_lost: Only the host can bring it back.
+    """
+
+    def __init__(self, chat: Chat, locale: str) -> None:
+        self.chat = chat
+        self.tried = asyncio.Event()
+        self.is_lost = False
+        self._locale = locale
+
+    async def run(self, beside: Sequence["ChatKeeping"]) -> None:
+        """Keep it open until cancelled.
+
+        Raises:
+            OperatorError: It was refused at its first opening, or later when no other chat is left.
+        """
+        failures = 0
+        while True:
+            try:
+                await self.chat.open()
+                log.info("chat open", platform=self.chat.platform)
+                failures, self.is_lost = 0, False
+                self.tried.set()
+                await self.chat.serve()
+            except PlatformUnreachable as error:
+                log.warning("chat unreachable", platform=self.chat.platform, why=self._why(error))
+            except OperatorError as error:
+                self.is_lost = True
+                if not self.tried.is_set() or all(kept.is_lost for kept in beside):
+                    raise
+                log.error("chat lost", platform=self.chat.platform, why=self._why(error))
+                failures = len(UNREACHABLE_WAIT_S)
+            self.tried.set()
+            await asyncio.sleep(UNREACHABLE_WAIT_S[min(failures, len(UNREACHABLE_WAIT_S) - 1)])
+            failures += 1
+
+    def _why(self, error: OperatorError) -> str:
+        return words.explain(error, self._locale)
 
 
 async def _started(house: House) -> None:
@@ -153,21 +199,3 @@ async def _started(house: House) -> None:
 async def _cancelled(task: asyncio.Task[WorkerInfo]) -> None:
     task.cancel()
     await asyncio.wait([task])
-
-
-async def _opened(chat: Chat, locale: str) -> bool:
-    try:
-        await chat.open()
-    except PlatformUnreachable as error:
-        log.warning("chat unreachable", platform=chat.platform, why=words.explain(error, locale))
-        return False
-    log.info("chat open", platform=chat.platform)
-    return True
-
-
-async def _open_late(chat: Chat, locale: str) -> None:
-    for wait_s in itertools.chain(UNREACHABLE_WAIT_S, itertools.repeat(UNREACHABLE_WAIT_S[-1])):
-        await asyncio.sleep(wait_s)
-        if await _opened(chat, locale):
-            await chat.serve()
-            return

@@ -132,6 +132,7 @@ def _discord_of(house: House) -> Chat:
     config = DiscordConfig(
         token=discord.token,
         menu_file=house.settings.data_dir / "discord-menu.sha256",
+        starts_file=house.settings.data_dir / "discord-starts.json",
         api_base=discord.api_base,
         gateway=discord.gateway,
         proxy=discord.proxy,

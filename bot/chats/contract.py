@@ -37,7 +37,8 @@ class Chat(Protocol):
         """Bring an ended job to its person, by editing the placeholder where there is one.
 
         Raises:
-            Undeliverable: It can never arrive there. Any other error means: try again later.
+            Undeliverable: It can never arrive there.
+            NotNow: The platform says when to try again. Any other error means: later.
         """
 
 

@@ -14,7 +14,7 @@ import structlog
 from bot.desk.ending import Ending
 from bot.desk.files import saved
 from bot.desk.history import picture_files
-from bot.desk.outcomes import Address, JobState, Parcel, Platform, Undeliverable
+from bot.desk.outcomes import Address, JobState, NotNow, Parcel, Platform, Undeliverable
 from bot.desk.progress import Board
 from bot.desk.recipe import recipe_of_job
 from bot.desk.waiting import heard
@@ -38,7 +38,7 @@ class Delivers(Protocol):
     """A chat, from this side."""
 
     async def deliver(self, parcel: Parcel) -> None:
-        """Bring an ended job to its person; Undeliverable: never; any other error: not now."""
+        """Bring an ended job to its person; Undeliverable: never; NotNow: then; any other error: later."""
 
 
 class Delivery:
@@ -101,6 +101,9 @@ class Delivery:
         except Undeliverable as reason:
             log.warning("parcel kept", **facts, reason=str(reason))
             await self._mark(claimed, OutboxState.KEPT)
+        except NotNow as reason:
+            log.info("parcel waits", **facts, reason=str(reason))
+            await self._mark(claimed, OutboxState.MAYBE, self._clock() + int(1_000 * reason.after_s))
         except Exception as error:  # noqa: BLE001 - desk loop: whatever a platform raises, the parcel is tried again
             log.warning("parcel not delivered", **facts, error=type(error).__name__)
             await self._try_later(claimed)

@@ -305,5 +305,17 @@ class Glance:
     default_lora: str
 
 
+class NotNow(Exception):
+    """The platform takes no more for a while; the parcel is tried again then.
+
+    Attributes:
+        after_s: Seconds from now.
+    """
+
+    def __init__(self, reason: str, after_s: float) -> None:
+        super().__init__(reason)
+        self.after_s = after_s
+
+
 class Undeliverable(Exception):
     """This parcel can never be delivered to its address; the desk keeps it for ``/mine``."""

@@ -5,7 +5,8 @@ and read at run time. The room knows no platform: what it returns is plain text 
 it, and each chat escapes it for its platform. It decides nothing and holds nothing a crash could lose.
 
 * ``say`` an outcome, ``past``: one job of a history · ``explain`` an error
-* ``status`` of a waiting job · ``parcel``: an ended job's caption
+* ``status`` of a waiting job · ``parcel``: an ended job's caption · ``on_its_way``, ``perhaps_above``,
+  ``goes_on_below``, ``ends_elsewhere``: where its answer has gone
 * ``label`` of a button · ``help_text`` · ``text`` for any other sentence · ``locale_of`` a language code
 
 Tests of this room alone: ``pytest tests/unit/bot/words``; they name every sentence that lacks its Chinese.
@@ -14,18 +15,22 @@ Tests of this room alone: ``pytest tests/unit/bot/words``; they name every sente
 from bot.words.answers import past, say
 from bot.words.catalogue import LOCALES, N_, locale_of, text
 from bot.words.guide import help_text, label
-from bot.words.jobs import parcel, status
+from bot.words.jobs import ends_elsewhere, goes_on_below, on_its_way, parcel, perhaps_above, status
 from bot.words.refusals import explain
 
 __all__ = [
     "LOCALES",
     "N_",
+    "ends_elsewhere",
     "explain",
+    "goes_on_below",
     "help_text",
     "label",
     "locale_of",
+    "on_its_way",
     "parcel",
     "past",
+    "perhaps_above",
     "say",
     "status",
     "text",

@@ -49,6 +49,33 @@ def turn(stands: Receipt | Status, locale: str) -> str:
     return text(sentence, locale, place=place, wait=span(wait, locale))
 
 
+def goes_on_below(locale: str) -> str:
+    """What is left of an answer that goes on as another message."""
+    return text(N_("This takes long, so it goes on in a message of its own below."), locale)
+
+
+def ends_elsewhere(locale: str) -> str:
+    """Where a result arrives whose answer the platform closes before it is there."""
+    sentence = N_(
+        "Discord lets me change this answer for 15 minutes only, and it cannot go on here. What takes longer "
+        "comes as a direct message; /mine has it, too."
+    )
+    return text(sentence, locale)
+
+
+def on_its_way(locale: str) -> str:
+    """A placeholder for a picture that comes in a moment."""
+    return text(N_("Your picture is on its way…"), locale)
+
+
+def perhaps_above(locale: str) -> str:
+    """For pictures that were sent when the connection broke: nobody knows whether they arrived."""
+    sentence = N_(
+        "The connection broke while I sent your pictures. If they are not above, /mine brings them again."
+    )
+    return text(sentence, locale)
+
+
 def parcel(parcel: Parcel, locale: str) -> str:
     """The caption of an ended job: what was drawn or why not, and the credits; pictures are marked."""
     drawn = ""

@@ -31,9 +31,12 @@ class Line:
 
     def __init__(self, socket: web.WebSocketResponse, compress: str) -> None:
         self.socket = socket
+        self.is_silent = False
         self._deflate = zlib.compressobj() if compress == "zlib-stream" else None
 
     async def send(self, payload: dict[str, Any]) -> None:
+        if self.is_silent:
+            return
         text = json.dumps(payload)
         if self._deflate is None:
             await self.socket.send_str(text)
@@ -52,6 +55,7 @@ class FakeGateway:
         self.heartbeat_ms = 41_250
         self.refuse_identify = False
         self.is_silent = False
+        self.repeats = 0  # events that a resume sends once more
         self.lines: list[Line] = []
         self.identified: list[dict[str, Any]] = []
         self.resumed: list[dict[str, Any]] = []
@@ -61,6 +65,11 @@ class FakeGateway:
         self._sessions: dict[str, Session] = {}
         self._session: Session | None = None
         self._line: Line | None = None
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether a client has a session and a socket."""
+        return self._line is not None
 
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse()
@@ -99,6 +108,12 @@ class FakeGateway:
         line, self._line = self._line, None
         if line is not None and line.socket._req is not None and line.socket._req.transport is not None:
             line.socket._req.transport.abort()
+
+    def fall_silent(self) -> None:
+        """Send nothing more on the present line, not even acknowledgements of heartbeats; keep it open."""
+        if self._line is not None:
+            self._line.is_silent = True
+            self._line = None
 
     async def refuse(self, code: int) -> None:
         """Close the line with a code, as for a token that was replaced (4004)."""
@@ -143,7 +158,7 @@ class FakeGateway:
         if session is None:
             await line.send({"op": INVALID_SESSION, "s": None, "t": None, "d": False})
             return
-        missed = session.events[data["seq"] :]
+        missed = session.events[max(1, data["seq"] - self.repeats) :]  # READY is not repeated
         self._session, self._line = session, line
         for event in missed:
             await line.send(event)

@@ -8,6 +8,7 @@ GUILD_ID = "900000000000000010"
 CHANNEL_ID = "900000000000000020"
 MEMBER_ID = "900000000000000030"
 MANAGE_GUILD = 1 << 5
+MAY_POST = 1 << 10 | 1 << 11 | 1 << 15 | 1 << 38  # see, write, attach files, write in threads
 EPHEMERAL = 1 << 6
 LOADING = 1 << 7
 TIMESTAMP = "2026-11-23T08:00:00.000000+00:00"
@@ -91,6 +92,7 @@ def interaction(
     in_guild: bool,
     permissions: int,
     file_bytes: int,
+    may_post: bool = True,
 ) -> dict[str, Any]:
     """An INTERACTION_CREATE event: in a server, or in a direct message with the bot."""
     channel: dict[str, Any] = {"id": channel_id, "type": 0, "name": "drawing", "position": 0}
@@ -118,9 +120,9 @@ def interaction(
         "locale": locale,
         "channel_id": channel_id,
         "channel": channel,
-        "app_permissions": "0",
+        "app_permissions": str(MAY_POST if may_post else 0),
         "entitlements": [],
-        "authorizing_integration_owners": {},
+        "authorizing_integration_owners": {"0": GUILD_ID if in_guild else "0"},
         "context": 0 if in_guild else 1,
         "attachment_size_limit": file_bytes,
         **who,

@@ -8,6 +8,7 @@ import asyncio
 import itertools
 import re
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -21,6 +22,7 @@ from tests.fakes.discord_schema import Schema
 
 DISCORD_EPOCH_MS = 1_420_070_400_000
 TOKEN = "a-bot-token"
+ACKNOWLEDGE_S = 3.0
 DEFERRED, MESSAGE, SUGGESTIONS = (5, 6), 4, 8
 
 
@@ -36,6 +38,8 @@ class Asked:
     deleted: bool = False
     followups: list[str] = field(default_factory=list)
     expired: bool = False
+    asked_s: float = field(default_factory=time.monotonic)
+    acked_s: float | None = None
 
 
 class FakeDiscord:
@@ -46,6 +50,8 @@ class FakeDiscord:
         self.problems: list[str] = []
         self.requests: list[Request] = []
         self.faults: list[Fault] = []
+        self.storm: Callable[[Request], Fault | None] | None = None  # in place of ``faults``
+        self.statuses: Counter[int] = Counter()
         self.messages: dict[str, dict[str, Any]] = {}
         self.files: dict[str, dict[str, bytes]] = {}
         self.edits: dict[str, list[dict[str, Any]]] = {}
@@ -120,6 +126,16 @@ class FakeDiscord:
         """Send the same interaction once more, as a resumed gateway may."""
         await self.gateway.dispatch("INTERACTION_CREATE", self._events[asked.token])
 
+    def event_of(self, asked: Asked) -> dict[str, Any]:
+        """The interaction as the gateway sent it."""
+        return self._events[asked.token]
+
+    async def acknowledge(self, asked: Asked) -> None:
+        """Let the interaction show "thinking…", as by a bot that ended right after."""
+        body = {"type": DEFERRED[0], "data": {"flags": 0}}
+        request = Request("POST", "", {}, body, {}, "")
+        await self._callback(request, asked.interaction_id, asked.token)
+
     async def _interact(
         self,
         kind: int,
@@ -132,6 +148,7 @@ class FakeDiscord:
         permissions: int = 0,
         file_bytes: int = 10 * 1024 * 1024,
         message: dict[str, Any] | None = None,
+        may_post: bool = True,
         age_s: float = 0.0,
     ) -> Asked:
         asked = Asked(self._snowflake(age_s), f"interaction-token-{next(self._counter)}", channel_id)
@@ -147,6 +164,7 @@ class FakeDiscord:
             in_guild=in_guild,
             permissions=permissions,
             file_bytes=file_bytes,
+            may_post=may_post,
         )
         if message is not None:
             event["message"] = message
@@ -157,7 +175,15 @@ class FakeDiscord:
     # What the bot asks for.
 
     async def _serve(self, http: web.Request) -> web.Response:
-        request = await read_request(http)
+        response = await self._respond(http)
+        self.statuses[response.status] += 1
+        return response
+
+    async def _respond(self, http: web.Request) -> web.Response:
+        try:
+            request = await read_request(http)
+        except ConnectionError:  # whoever asked was killed in the middle of it
+            return web.Response(status=400)
         self.requests.append(request)
         if self.schema is not None:
             self.problems += self.schema.problems(
@@ -176,6 +202,8 @@ class FakeDiscord:
         return web.Response(status=204) if answer is None else as_json(answer)
 
     def _fault(self, request: Request) -> Fault | None:
+        if self.storm is not None:
+            return self.storm(request)
         for fault in self.faults:
             if fault.times and fault.method == request.method and fault.part in request.path:
                 fault.times -= 1
@@ -212,7 +240,10 @@ class FakeDiscord:
             raise Refused(404, 10062, "Unknown interaction")
         if asked.callbacks:
             raise Refused(400, 40060, "Interaction has already been acknowledged.")
+        if time.monotonic() - asked.asked_s > ACKNOWLEDGE_S:
+            raise Refused(404, 10062, "Unknown interaction")
         asked.callbacks.append(request.body)
+        asked.acked_s = time.monotonic()
         kind, data = request.body["type"], request.body.get("data") or {}
         if kind == SUGGESTIONS:
             return {"interaction": {"id": interaction_id, "type": payloads.AUTOCOMPLETE}}

@@ -6,6 +6,8 @@ against the vendor's schema; ``server.problems`` must stay empty.
 """
 
 import asyncio
+import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -50,6 +52,10 @@ class TelegramServer:
         self.problems: list[str] = []
         self.faults: dict[str, Fault] = {}
         self.delays_s: dict[str, float] = {}  # for the next request of a method, before it does anything
+        self.refusals: list[Refusal] = []
+        self.storm: Callable[[Call], Fault | None] | None = None  # in place of ``faults``
+        self.group_limit: int | None = None  # messages a minute
+        self.in_groups: dict[int, list[float]] = {}  # when each group got one
         self.port = 0
         self.longest_poll_s = 30.0
         self._schema = schema
@@ -113,29 +119,52 @@ class TelegramServer:
             raise AssertionError(f"it never happened; the bot sent {sent}") from None
 
     async def _serve(self, request: web.Request) -> web.Response:
-        call = await _read(request)
+        try:
+            call = await _read(request)
+        except ConnectionError:  # whoever asked was killed in the middle of it
+            return web.Response(status=400)
+        status, body = await self.answer(call, request.match_info["token"])
+        return web.json_response(body, status=status)
+
+    async def answer(self, call: Call, token: str = TOKEN) -> tuple[int, dict[str, Any]]:
+        """What Telegram answers: the HTTP status and the JSON."""
         self.calls.append(call)
-        if request.match_info["token"] != TOKEN:
+        if token != TOKEN:
             return _refused(Refusal(401, "Unauthorized"))
         if self._schema is not None:
             self.problems += self._schema.problems(call.method, call.params, call.files)
         try:
             result = await self._result(call)
         except Refusal as refusal:
+            self.refusals.append(refusal)
             return _refused(refusal)
         finally:
             await self.wake()
-        return web.json_response({"ok": True, "result": result})
+        return 200, {"ok": True, "result": result}
 
     async def _result(self, call: Call) -> Any:
         await asyncio.sleep(self.delays_s.pop(call.method, 0.0))
-        fault = self.faults.get(call.method)
+        self._check_flood(call)
+        fault = self.storm(call) if self.storm else self.faults.get(call.method)
         if fault is None or fault.times == 0:
             return await self._done(call)
         fault.times -= 1
         if fault.is_done_first:
             await self._done(call)
         raise fault.refusal
+
+    def _check_flood(self, call: Call) -> None:
+        """Refuse what is too much for one group in a minute, edits included."""
+        chat_id = int(call.params.get("chat_id", 0) or 0)
+        if self.group_limit is None or chat_id >= 0 or not call.method.startswith(("send", "edit")):
+            return
+        messages = len(json.loads(call.params["media"])) if call.method == "sendMediaGroup" else 1
+        recent = self.in_groups.setdefault(chat_id, [])
+        lately = [at_s for at_s in recent if at_s > call.at_s - 60]
+        if len(lately) + messages > self.group_limit:
+            after_s = math.ceil(lately[0] + 60 - call.at_s)
+            raise Refusal(429, f"Too Many Requests: retry after {after_s}", {"retry_after": after_s})
+        recent += [call.at_s] * messages
 
     async def _done(self, call: Call) -> Any:
         world, params, files = self.world, call.params, call.files
@@ -204,8 +233,8 @@ async def _read(request: web.Request) -> Call:
     return Call(request.match_info["method"], params, files, asyncio.get_running_loop().time())
 
 
-def _refused(refusal: Refusal) -> web.Response:
+def _refused(refusal: Refusal) -> tuple[int, dict[str, Any]]:
     body: dict[str, Any] = {"ok": False, "error_code": refusal.code, "description": refusal.description}
     if refusal.parameters:
         body["parameters"] = refusal.parameters
-    return web.json_response(body, status=refusal.code)
+    return refusal.code, body

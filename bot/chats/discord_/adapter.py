@@ -1,6 +1,8 @@
 """Discord as a chat of the house: opens the connection, declares the menu, passes on what comes and goes."""
 
 import asyncio
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,6 +16,8 @@ from bot.chats.contract import Desk
 from bot.chats.discord_.client import API_BASE, GATEWAY, Connection, Menu, speak_to
 from bot.chats.discord_.delivery import Delivery
 from bot.chats.discord_.incoming import Incoming
+from bot.chats.discord_.intake import Intake
+from bot.chats.discord_.limits import Refusals, Starts
 from bot.chats.discord_.menu import declare, sync_if_changed
 from bot.chats.discord_.pace import INTERVAL_S, Pace
 from bot.desk.outcomes import Parcel, Platform, Status
@@ -29,18 +33,22 @@ class DiscordConfig:
 
     Attributes:
         menu_file: Where the hash of the declared commands is kept, in the data folder.
+        starts_file: Where it is kept how often we identified lately, in the data folder.
         api_base: With its version, like ``https://discord.com/api/v10``.
         gateway: Empty means Discord's own.
         proxy: ``http://host:port`` for everything, the gateway too; empty for none.
+        silent_s: After so long without a word from the gateway the line counts as dead.
         status_interval_s: The least time between two edits of one waiting answer.
     """
 
     token: SecretStr
     menu_file: Path
+    starts_file: Path
     api_base: str = API_BASE
     gateway: str = ""
     proxy: str = field(default="", repr=False)  # may hold a password
     open_timeout_s: float = 60.0
+    silent_s: float = 60.0
     status_interval_s: float = INTERVAL_S
 
 
@@ -49,14 +57,30 @@ class DiscordChat:
 
     platform = Platform.DISCORD
 
-    def __init__(self, config: DiscordConfig, desk: Desk) -> None:
+    def __init__(
+        self,
+        config: DiscordConfig,
+        desk: Desk,
+        clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
         self._config = config
         gateway = config.gateway or GATEWAY
         speak_to(config.api_base, gateway)
         self._pace = Pace(config.status_interval_s)
-        self._client = Connection(gateway=gateway, proxy=config.proxy or None, on_press=self._press)
-        self._delivery = Delivery(self._client, desk, self._pace)
-        self._incoming = Incoming(desk, self._delivery)
+        self._starts = Starts(config.starts_file)
+        self._intake = Intake(desk)
+        refusals = Refusals()
+        self._client = Connection(
+            gateway=gateway,
+            proxy=config.proxy or None,
+            silent_s=config.silent_s,
+            intake=self._intake,
+            starts=self._starts,
+            refusals=refusals,
+            on_press=self._press,
+        )
+        self._delivery = Delivery(self._client, desk, self._pace, refusals, clock)
+        self._incoming = Incoming(desk, self._delivery, self._intake)
         self._menu = Menu(self._client, self._incoming.unknown)
         declare(self._menu, self._incoming)
         self._session: asyncio.Task[None] | None = None
@@ -83,15 +107,24 @@ class DiscordChat:
         log.info("discord open", menu_declared=is_new)
 
     async def serve(self) -> None:
-        """Take interactions until cancelled; discord.py reconnects and resumes by itself.
+        """Take interactions until cancelled, those left from before a crash first.
+
+        discord.py reconnects and resumes by itself. When this raises, the chat may be opened again.
 
         Raises:
             OperatorError: Discord ended the session for good, as it does when the token is replaced.
         """
-        if self._session is None:
+        session = self._session
+        if session is None:
             raise RuntimeError("open the chat before it serves")
-        await asyncio.wait([self._session])
-        raise self._ended(self._session)
+        await self._intake.recall(self._client.handle_again)
+        async with asyncio.TaskGroup() as tasks:
+            moving = tasks.create_task(self._delivery.move_on(), name="discord answers move on")
+            await asyncio.wait([session])
+            moving.cancel()
+        await self._end_session()
+        await self._client.hang_up()
+        raise self._ended(session)
 
     async def close(self) -> None:
         """Let the answers under way finish, then disconnect; a second call does nothing."""
@@ -110,12 +143,17 @@ class DiscordChat:
 
         Raises:
             Undeliverable: No way is open, and none will be.
+            NotNow: Discord refused too much lately.
         """
         await self._delivery.deliver(parcel)
 
     async def _connect(self) -> bool:
         """Do what ``open`` says; True where the commands were new."""
+        if wait_s := await asyncio.to_thread(self._starts.wait_s):
+            detail = f"connected too often in the last day; the next time is in {wait_s:.0f} s"
+            raise PlatformUnreachable(platform=self.platform, detail=detail)
         try:
+            await self._client.__aenter__()  # begins anew where discord.py ended itself
             await self._client.login(self._config.token.get_secret_value())
             is_new = await sync_if_changed(self._menu, self._config.menu_file)
             self._session = asyncio.create_task(self._client.connect(), name="discord gateway")

@@ -5,12 +5,14 @@ later is an ordinary message of the bot (``posted``), editable for ever.
 """
 
 import json
+import sys
 from dataclasses import asdict, dataclass, field
 
 TOKEN_LIFE_MS = (
     15 * 60 * 1000
 )  # Discord, Receiving and Responding to Interactions: a token is valid for 15 minutes
 MARGIN_MS = 30 * 1000  # an upload that starts now still ends in time
+MOVE_ON_MS = 12 * 60 * 1000  # an answer that waits this long goes on as an ordinary message
 DEFAULT_FILE_BYTES = 10 * 1024 * 1024  # Discord's limit for one file where no interaction names another
 
 
@@ -25,6 +27,7 @@ class Ref:
         ephemeral: Only the person sees the answer; nothing of it may go to the channel.
         file_bytes: The largest file that the answer may carry.
         posted: The answer is an ordinary message in ``channel_id``; the token no longer matters.
+        may_post: Discord said when it was asked that we may write ordinary messages in ``channel_id``.
     """
 
     application_id: int
@@ -36,6 +39,7 @@ class Ref:
     user_id: int
     file_bytes: int = DEFAULT_FILE_BYTES
     posted: bool = False
+    may_post: bool = True
 
     def write(self) -> str:
         """The JSON that ``read`` takes."""
@@ -56,3 +60,12 @@ class Ref:
     def is_editable(self, now_ms: int) -> bool:
         """Whether the answer can still be edited in place."""
         return self.posted or now_ms - self.created_ms < TOKEN_LIFE_MS - MARGIN_MS
+
+    def moves_on_ms(self, now_ms: int) -> int:
+        """Milliseconds until the answer should go on elsewhere; never for an ordinary message."""
+        return sys.maxsize if self.posted else self.created_ms + MOVE_ON_MS - now_ms
+
+    @property
+    def can_be_posted(self) -> bool:
+        """Whether the answer may go on as an ordinary message in its channel."""
+        return bool(self.channel_id) and self.may_post and not self.ephemeral

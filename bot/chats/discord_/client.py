@@ -2,20 +2,29 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import discord
+import structlog
 import yarl
 from discord import app_commands
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
+from discord.state import ConnectionState
 
+from bot.chats.discord_.intake import Intake, Raw
 from bot.chats.discord_.letters import NOBODY
+from bot.chats.discord_.limits import Refusals, Starts
 
 Interaction = discord.Interaction[discord.Client]
 Answer = Callable[[Interaction], Awaitable[None]]
+log = structlog.get_logger()
 
 API_BASE = "https://discord.com/api/v10"
 GATEWAY = "wss://gateway.discord.gg/"
+NEXT_IDENTIFY_S = 5.0  # Discord takes one identify in five seconds; discord.py's own hook waits as long
+MALFORMED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What reading an event raises that is not as Discord describes it."""
 
 
 def speak_to(api_base: str, gateway: str) -> None:
@@ -36,7 +45,40 @@ class Menu(app_commands.CommandTree[discord.Client]):
 
     async def on_error(self, interaction: Interaction, error: app_commands.AppCommandError, /) -> None:
         """Discord still shows an older menu, or options changed their kind."""
+        log.info("command not read", interaction_id=interaction.id, reason=type(error).__name__)
         await self._on_unknown(interaction)
+
+    async def _call(self, interaction: Interaction) -> None:
+        """Run the command; a payload that is not as Discord describes it counts as an unknown one."""
+        try:
+            await super()._call(interaction)
+        except MALFORMED as error:
+            reason = f"malformed: {type(error).__name__}"
+            log.warning("command not read", interaction_id=interaction.id, reason=reason)
+            await self._on_unknown(interaction)
+
+
+class _State(ConnectionState[discord.Client]):
+    """discord.py's reading of events: one that cannot be read is dropped, and the connection goes on."""
+
+    def __init__(self, intake: Intake, **options: Any) -> None:
+        self._intake = intake
+        super().__init__(**options)
+        self.parsers = {name: _dropping(name, parse) for name, parse in self.parsers.items()}
+
+    def parse_interaction_create(self, data: Any) -> None:
+        if self._intake.is_new(data):
+            super().parse_interaction_create(data)
+
+
+def _dropping(name: str, parse: Callable[[Any], None]) -> Callable[[Any], None]:
+    def read(data: Any) -> None:
+        try:
+            parse(data)
+        except MALFORMED as error:
+            log.warning("event dropped", name=name, reason=f"malformed: {type(error).__name__}")
+
+    return read
 
 
 class Connection(discord.Client):
@@ -46,7 +88,18 @@ class Connection(discord.Client):
         is_there: Set once Discord has said who we are; interactions arrive from then on.
     """
 
-    def __init__(self, *, gateway: str, proxy: str | None, on_press: Answer) -> None:
+    def __init__(
+        self,
+        *,
+        gateway: str,
+        proxy: str | None,
+        silent_s: float,
+        intake: Intake,
+        starts: Starts,
+        refusals: Refusals,
+        on_press: Answer,
+    ) -> None:
+        self._intake = intake
         super().__init__(
             intents=discord.Intents(guilds=True),
             proxy=proxy,
@@ -54,18 +107,33 @@ class Connection(discord.Client):
             max_messages=None,
             member_cache_flags=discord.MemberCacheFlags.none(),
             chunk_guilds_at_startup=False,
+            http_trace=refusals.trace,
+            heartbeat_timeout=silent_s,
         )
         self.is_there = asyncio.Event()
         self._gateway = yarl.URL(gateway)
+        self._starts = starts
         self._on_press = on_press
 
     async def hang_up(self) -> None:
-        """End a connection that did not come about; unlike after ``close``, another can be made."""
+        """End a connection that failed or is over; unlike after ``close``, another can be made."""
         if self.ws is not None and self.ws.open:
             await self.ws.close(code=1000)
         await self.http.close()
-        self.http.clear()
+        if self._ready is not discord.utils.MISSING:  # it has begun to log in at least
+            self.clear()
         self.http.connector = discord.utils.MISSING  # it was closed with its session
+        self.is_there.clear()
+
+    def handle_again(self, raw: Raw) -> None:
+        """Take an interaction as if it had just arrived."""
+        self._connection.parsers["INTERACTION_CREATE"](raw)
+
+    async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
+        """Called by discord.py before a session begins, also where one could not be resumed."""
+        wait_s = await asyncio.to_thread(self._starts.wait_s)
+        await asyncio.sleep(max(wait_s, 0.0 if initial else NEXT_IDENTIFY_S))
+        await asyncio.to_thread(self._starts.note)
 
     async def on_connect(self) -> None:
         """A session began; it is resumed at our gateway, where one is set, not at the one Discord names."""
@@ -75,5 +143,21 @@ class Connection(discord.Client):
 
     async def on_interaction(self, interaction: Interaction) -> None:
         """Answer a pressed button, however old its message is; commands go through the menu."""
-        if interaction.type is discord.InteractionType.component:
-            await self._on_press(interaction)
+        match interaction.type:
+            case discord.InteractionType.component:
+                await self._on_press(interaction)
+            case discord.InteractionType.application_command | discord.InteractionType.autocomplete:
+                pass
+            case other:
+                log.info("interaction dropped", interaction_id=interaction.id, reason=f"of type {other}")
+
+    def _get_state(self, **options: Any) -> ConnectionState[Any]:
+        """Where discord.py itself lets its own kinds of client put in theirs."""
+        return _State(
+            self._intake,
+            dispatch=self.dispatch,
+            handlers=self._handlers,
+            hooks=self._hooks,
+            http=self.http,
+            **options,
+        )

@@ -2,12 +2,14 @@
 
 A parcel goes by the first way that is open: editing the answer, an ordinary message in the channel, a direct
 message. Each can be repeated without showing it twice: an edit as such, a message by its nonce, the job id.
+
+Discord lets an answer be edited for 15 minutes. One that still waits after twelve goes on as an ordinary
+message of the bot, or says that it cannot; so nobody watches a number that stands still.
 """
 
 import asyncio
-import time
-from collections.abc import Awaitable, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 
 import aiohttp
 import discord
@@ -16,9 +18,10 @@ import structlog
 from bot import words
 from bot.chats.contract import Desk
 from bot.chats.discord_ import letters
-from bot.chats.discord_.address import DEFAULT_FILE_BYTES, Ref
+from bot.chats.discord_.address import DEFAULT_FILE_BYTES, MOVE_ON_MS, Ref
 from bot.chats.discord_.enclose import REQUEST_BYTES, Enclosure, enclose
 from bot.chats.discord_.letters import Letter, plain
+from bot.chats.discord_.limits import Refusals
 from bot.chats.discord_.pace import Pace
 from bot.commands.values import Cancel, Reroll
 from bot.desk.outcomes import (
@@ -27,6 +30,7 @@ from bot.desk.outcomes import (
     Outcome,
     Parcel,
     PictureFile,
+    Platform,
     Receipt,
     Status,
     Undeliverable,
@@ -39,24 +43,57 @@ UNREACHED = (discord.HTTPException, aiohttp.ClientError, TimeoutError)
 STATUS_TIMEOUT_S = 10.0  # a parcel waits for a status that is on its way, no longer than this
 MAX_ENCLOSURES = 10  # Discord's limit for files of one message
 ALT_CHARS = 400  # enough to hear what the picture shows; Discord takes 1024
+LOOK_EVERY_S = 5.0  # for answers that should go on elsewhere; they have two minutes
+
+
+@dataclass(frozen=True, slots=True)
+class _News:
+    """What was last said of a job that waits, and where."""
+
+    address: Address
+    ref: Ref
+    text: str
+    locale: str
 
 
 class Delivery:
-    """The way out of one Discord connection."""
+    """The way out of one Discord connection.
 
-    def __init__(self, client: discord.Client, desk: Desk, pace: Pace) -> None:
+    Args:
+        refusals: Holds deliveries back while Discord refuses too much.
+        clock: UTC milliseconds.
+    """
+
+    def __init__(
+        self, client: discord.Client, desk: Desk, pace: Pace, refusals: Refusals, clock: Callable[[], int]
+    ) -> None:
         self._client = client
         self._desk = desk
         self._pace = pace
+        self._refusals = refusals
+        self._clock = clock
+        self._waiting: dict[str, _News] = {}
 
     def show_receipt(self, receipt: Receipt, ref: Ref, locale: str) -> None:
-        """Say that the job is accepted, with a button to cancel it."""
-        self._offer(receipt.job_id, ref, words.say(receipt, locale), locale)
+        """Say that the job is accepted, with a button to cancel it; and where it ends if that takes long."""
+        text = words.say(receipt, locale)
+        if not ref.can_be_posted and (receipt.wait_s or 0) * 1_000 > MOVE_ON_MS:
+            text = f"{text}\n{words.ends_elsewhere(locale)}"
+        address = Address(Platform.DISCORD, str(ref.channel_id or ""), ref.write())
+        self._offer(receipt.job_id, _News(address, ref, text, locale))
 
     def show(self, status: Status) -> None:
         """Say where the job stands, as soon as the pace allows."""
-        ref = Ref.read(status.address.ref)
-        self._offer(status.job_id, ref, words.status(status, status.locale), status.locale)
+        ref, text = Ref.read(status.address.ref), words.status(status, status.locale)
+        self._offer(status.job_id, _News(status.address, ref, text, status.locale))
+
+    async def move_on(self) -> None:
+        """Let answers that Discord will soon close go on elsewhere, until cancelled."""
+        while True:
+            for job_id, news in tuple(self._waiting.items()):
+                if news.ref.moves_on_ms(self._clock()) <= 0:
+                    self._offer(job_id, news)
+            await asyncio.sleep(LOOK_EVERY_S)
 
     async def show_outcome(self, outcome: Outcome, ref: Ref, locale: str) -> None:
         """Say what came of a command; with a person's history come the first pictures of each job."""
@@ -77,8 +114,12 @@ class Delivery:
             discord.HTTPException, aiohttp.ClientError, TimeoutError: Discord has trouble; try again later.
         """
         await self._pace.end(parcel.job_id)
-        ref = Ref.read(parcel.address.ref)
-        if ref.is_editable(_now_ms()):
+        self._refusals.require_few()
+        ref = _ref_of(parcel)
+        last = self._waiting.pop(parcel.job_id, None)
+        if last is not None and last.ref.posted and not ref.posted:  # it moved while the parcel was made
+            ref = last.ref
+        if ref.is_editable(self._clock()):
             letter = await self._letter(parcel, ref.file_bytes)
             closed = CLOSED if ref.posted else ANSWER_CLOSED
             if await self._try(letters.edit(self._client, ref, letter), parcel, "edit", closed):
@@ -90,20 +131,56 @@ class Delivery:
         if not await self._write_directly(ref, letter, parcel):
             raise Undeliverable(f"job {parcel.job_id}: neither its channel nor its person takes messages")
 
-    def _offer(self, job_id: str, ref: Ref, text: str, locale: str) -> None:
+    def _offer(self, job_id: str, news: _News) -> None:
         async def edit() -> bool:
-            if not ref.is_editable(_now_ms()):
-                return False
-            letter = Letter(plain(text), button=Cancel(job_id), locale=locale)
             try:
                 async with asyncio.timeout(STATUS_TIMEOUT_S):
-                    await letters.edit(self._client, ref, letter)
+                    return await self._say(job_id, self._waiting.get(job_id, news))
             except UNREACHED as error:
                 log.debug("status not shown", job_id=job_id, error=_short(error))
-                return getattr(error, "status", 0) not in ANSWER_CLOSED
-            return True
+                is_open = getattr(error, "status", 0) not in ANSWER_CLOSED
+            if not is_open:
+                self._waiting.pop(job_id, None)
+            return is_open
 
-        self._pace.offer(job_id, edit)
+        known = self._waiting.get(job_id)
+        if known is not None and known.ref.posted and not news.ref.posted:  # read before it moved
+            news = replace(news, address=known.address, ref=known.ref)
+        if self._pace.offer(job_id, edit):
+            self._waiting[job_id] = news
+
+    async def _say(self, job_id: str, news: _News) -> bool:
+        """Make the answer say its news; False when it can say no more."""
+        ref, now_ms = news.ref, self._clock()
+        letter = Letter(plain(news.text), button=Cancel(job_id), locale=news.locale)
+        if ref.moves_on_ms(now_ms) > 0:
+            await letters.edit(self._client, ref, letter)
+            return True
+        if ref.can_be_posted and await self._go_on_as_message(job_id, news, letter):
+            return True
+        self._waiting.pop(job_id, None)
+        if ref.is_editable(now_ms):
+            last = f"{news.text}\n{words.ends_elsewhere(news.locale)}"
+            await letters.edit(self._client, ref, replace(letter, text=plain(last)))
+        return False
+
+    async def _go_on_as_message(self, job_id: str, news: _News, letter: Letter) -> bool:
+        """Post what the answer says as an ordinary message and point to it; False where we may not post."""
+        ref = news.ref
+        try:
+            message_id = await letters.post(self._client, ref.channel_id, ref.user_id, letter, nonce=job_id)
+        except discord.HTTPException as error:
+            if error.status not in CLOSED:
+                raise
+            log.info("answer cannot go on", job_id=job_id, error=_short(error))
+            return False
+        there = replace(ref, message_id=message_id, posted=True, token="")
+        address = replace(news.address, ref=there.write())
+        self._waiting[job_id] = replace(news, address=address, ref=there)
+        await self._desk.moved(job_id, address)
+        if ref.is_editable(self._clock()):
+            await letters.edit(self._client, ref, Letter(plain(words.goes_on_below(news.locale))))
+        return True
 
     async def _letter(self, parcel: Parcel, file_bytes: int) -> Letter:
         enclosures = await _enclosed(parcel.job_id, parcel.pictures, parcel.recipe.prompt, file_bytes)
@@ -138,15 +215,19 @@ class Delivery:
             return 0
 
 
+def _ref_of(parcel: Parcel) -> Ref:
+    """Where the parcel goes; one that was kept for ``/mine`` names the channel alone."""
+    if parcel.address.ref:
+        return Ref.read(parcel.address.ref)
+    channel_id, user_id = int(parcel.address.chat_id or 0), int(parcel.user_id)
+    return Ref(0, "", 0, channel_id, 0, ephemeral=parcel.private, user_id=user_id)
+
+
 async def _enclosed(
     job_id: str, pictures: Sequence[PictureFile], prompt: str, file_bytes: int
 ) -> tuple[Enclosure, ...]:
     alt = " ".join("".join(c if c.isprintable() else " " for c in prompt).split())[:ALT_CHARS]
     return await asyncio.to_thread(enclose, job_id, pictures, alt, file_bytes)
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def _short(error: BaseException) -> str:

@@ -1,11 +1,13 @@
 """Takes interactions in: acknowledged within Discord's three seconds, then asked of the desk, then answered.
 
-What can be refused by reading alone is refused in the first call, to the person alone. What cannot be
-acknowledged is not accepted: Discord has told the person already that we did not answer.
+What can be refused by reading alone is refused in the first call, to the person alone. What asks for pictures
+is stored before it is acknowledged, so that a crash cannot leave "thinking…" standing for ever. What cannot
+be acknowledged is not accepted and so not charged: Discord has told the person that we did not answer.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import discord
@@ -13,14 +15,14 @@ import structlog
 
 from bot import words
 from bot.chats.contract import Desk
-from bot.chats.discord_.address import Ref
 from bot.chats.discord_.delivery import UNREACHED, Delivery
+from bot.chats.discord_.intake import Intake
 from bot.chats.discord_.letters import CALL_TIMEOUT_S, NOBODY, plain
 from bot.chats.discord_.reading import command_of, is_secret, locale_of, ref_of, suggestions, visit_of
 from bot.commands.buttons import press_of
 from bot.commands.table import Entry, Option
-from bot.commands.values import Command
-from bot.desk.outcomes import Outcome, Receipt
+from bot.commands.values import Command, Draw, Reroll
+from bot.desk.outcomes import Receipt
 from bot.errors import PersonError, UnknownCommand
 
 Interaction = discord.Interaction[discord.Client]
@@ -33,9 +35,10 @@ ALREADY_ACKNOWLEDGED = 40060  # by our own first try whose answer was lost, or b
 class Incoming:
     """Answers the menu and the buttons of one connection."""
 
-    def __init__(self, desk: Desk, delivery: Delivery) -> None:
+    def __init__(self, desk: Desk, delivery: Delivery, intake: Intake) -> None:
         self._desk = desk
         self._delivery = delivery
+        self._intake = intake
         self._busy: set[asyncio.Task[object]] = set()
 
     async def give(self, interaction: Interaction, entry: Entry, given: Mapping[str, object]) -> None:
@@ -83,26 +86,50 @@ class Incoming:
                 self._busy.discard(task)
 
     async def _answer(self, interaction: Interaction, read: Callable[[], Command]) -> None:
-        locale = locale_of(interaction)
         try:
             command = read()
         except PersonError as error:
-            await _reply(interaction, words.explain(error, locale))
+            self._intake.forget(str(interaction.id))
+            await _reply(interaction, words.explain(error, locale_of(interaction)))
             return
+        if not isinstance(command, Draw | Reroll):  # all else costs nothing and is asked again in a second
+            self._intake.forget(str(interaction.id))
+            await self._serve(interaction, command)
+            return
+        await self._intake.store(str(interaction.id))
+        try:
+            await self._serve(interaction, command)
+        except asyncio.CancelledError:  # our stop: the next start goes on from here
+            raise
+        except BaseException:
+            await self._intake.settle(str(interaction.id))
+            raise
+        await self._intake.settle(str(interaction.id))
+
+    async def _serve(self, interaction: Interaction, command: Command) -> None:
+        locale = locale_of(interaction)
         secret = is_secret(command, interaction)
-        message_id = await self._acknowledge(interaction, secret=secret)
-        if message_id is None:
+        answer = await self._acknowledge(interaction, secret=secret)
+        if answer is None:
             return
+        message_id, is_blank = answer
         ref = ref_of(interaction, message_id, ephemeral=secret)
         try:
             outcome = await self._desk.handle(command, visit_of(interaction, ref))
         except PersonError as error:
             await _replace(interaction, words.explain(error, locale), secret=secret)
             return
-        await self._show(interaction, outcome, ref, locale)
+        if not isinstance(outcome, Receipt):
+            await self._delivery.show_outcome(outcome, ref, locale)
+        elif is_blank:  # else a crash came after the receipt, which may have become the picture
+            self._delivery.show_receipt(replace(outcome, repeated=False), ref, locale)
 
-    async def _acknowledge(self, interaction: Interaction, *, secret: bool) -> int | None:
-        """Make Discord show that we think; return the answer's message id, None where it is too late."""
+    async def _acknowledge(self, interaction: Interaction, *, secret: bool) -> tuple[int, bool] | None:
+        """Make Discord show that we think.
+
+        Returns:
+            The answer's message id, and whether it still shows nothing else; None where it is too late.
+        """
         try:
             async with asyncio.timeout(ACK_TIMEOUT_S):
                 made = await interaction.response.defer(ephemeral=secret, thinking=True)
@@ -112,16 +139,10 @@ class Incoming:
                 return None
             made = None
         if made is not None and made.message_id is not None:
-            return made.message_id
+            return made.message_id, True
         async with asyncio.timeout(CALL_TIMEOUT_S):
-            return (await interaction.original_response()).id
-
-    async def _show(self, interaction: Interaction, outcome: Outcome, ref: Ref, locale: str) -> None:
-        if isinstance(outcome, Receipt):
-            if not outcome.repeated:  # the first time's answer stands, and may be the picture already
-                self._delivery.show_receipt(outcome, ref, locale)
-            return
-        await self._delivery.show_outcome(outcome, ref, locale)
+            message = await interaction.original_response()
+        return message.id, message.flags.loading
 
     async def _apologise(self, interaction: Interaction, error: Exception) -> None:
         text = words.explain(error, locale_of(interaction))

@@ -88,8 +88,8 @@ async def edit(client: discord.Client, ref: Ref, letter: Letter) -> int:
 async def post(client: discord.Client, channel_id: int, user_id: int, letter: Letter, nonce: str) -> int:
     """Send an ordinary message that mentions this person alone; the same nonce again sends nothing new.
 
-    Discord remembers a nonce for some minutes and then answers with the message it has; should that lack the
-    files, it is brought up to date.
+    Discord remembers a nonce for some minutes and then answers with the message it has, which is brought up
+    to date where it says something else.
 
     Returns:
         The message's id.
@@ -108,7 +108,7 @@ async def post(client: discord.Client, channel_id: int, user_id: int, letter: Le
             nonce=nonce,
             allowed_mentions=discord.AllowedMentions(everyone=False, roles=False, users=[person]),
         )
-        if len(message.attachments) != len(letter.enclosures):
+        if message.content != addressed.text or len(message.attachments) != len(letter.enclosures):
             await _rewrite(message, addressed)
     return message.id
 

@@ -30,14 +30,19 @@ class Pace:
         self._lines: dict[str, _Line] = {}
         self._ended: OrderedDict[str, None] = OrderedDict()
 
-    def offer(self, job_id: str, edit: Edit) -> None:
-        """Make this edit as soon as the pace allows, unless a newer one or the end comes first."""
+    def offer(self, job_id: str, edit: Edit) -> bool:
+        """Make this edit as soon as the pace allows, unless a newer one or the end comes first.
+
+        Returns:
+            False when the job ended, or its answer can take no more edits.
+        """
         if job_id in self._ended:
-            return
+            return False
         line = self._lines.setdefault(job_id, _Line())
         line.newest = edit
         if line.task is None:
             line.task = asyncio.create_task(self._run(job_id, line), name=f"discord status {job_id}")
+        return True
 
     async def end(self, job_id: str) -> None:
         """Let no further edit of this job begin, and wait for the one under way."""

@@ -36,7 +36,7 @@ def command_of(entry: Entry, given: Mapping[str, Any]) -> Command:
 
 def locale_of(interaction: Interaction) -> str:
     """The language of the person's own Discord."""
-    return words.locale_of(interaction.locale.value)
+    return words.locale_of(str(interaction.locale.value))
 
 
 def ref_of(interaction: Interaction, message_id: int, *, ephemeral: bool) -> Ref:
@@ -50,7 +50,17 @@ def ref_of(interaction: Interaction, message_id: int, *, ephemeral: bool) -> Ref
         ephemeral=ephemeral,
         user_id=interaction.user.id,
         file_bytes=interaction.filesize_limit,
+        may_post=_may_post(interaction),
     )
+
+
+def _may_post(interaction: Interaction) -> bool:
+    """Whether the bot may write messages with files where it was asked; not so as one person's own app."""
+    if interaction.context.dm_channel:
+        return True
+    may, is_thread = interaction.app_permissions, isinstance(interaction.channel, discord.Thread)
+    may_send = may.send_messages_in_threads if is_thread else may.send_messages
+    return interaction.is_guild_integration() and may.view_channel and may_send and may.attach_files
 
 
 def visit_of(interaction: Interaction, ref: Ref) -> Visit:

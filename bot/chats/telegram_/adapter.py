@@ -120,7 +120,7 @@ class TelegramChat:
 
         Raises:
             Undeliverable: Blocked, or the chat is gone.
-            ChatIsFull: Try again later, as after ``TelegramError``, ``TimeoutError`` and ``OSError``.
+            NotNow: The chat is full. After ``TelegramError``, ``TimeoutError`` and ``OSError``: later, too.
         """
         place = await self._placing.arrived(parcel.job_id, Place.of(parcel.address))
         is_album = len(parcel.pictures) > 1
@@ -133,7 +133,9 @@ class TelegramChat:
         event: Said | Pressed | None = None
         try:
             event = read(Update.de_json(json.loads(payload), self._bot), self._bot.bot)
-            if event is not None:
+            if event is None:
+                log.debug("event dropped", event_id=event_id, reason="not meant for us")
+            else:
                 await self._answer_patiently(event)
         except Undeliverable as error:
             log.info("answer not delivered", event_id=event_id, reason=str(error))

@@ -1,12 +1,17 @@
 """Brings an ended job to its person, so that bringing it twice shows it once.
 
-One picture: the placeholder is edited into it. Several: an album, whose message ids are stored before the
-placeholder is edited into the message with the caption and the buttons, because albums carry none (Bot API,
-``sendMediaGroup``). No picture: the placeholder says why. What can still be shown twice: an album, or a first
-message, when the process ends (or Telegram's answer is lost) between sending it and ``Desk.moved``.
+One picture: the placeholder is edited into it; where there is none, one is sent and stored before. Several:
+an album, whose message ids are stored before the placeholder is edited into the message with the caption and
+the buttons, because albums carry none (Bot API, ``sendMediaGroup``). No picture: the placeholder says why.
+
+Only an album is sent rather than edited, and Telegram knows no nonce. So it is stored that one is being sent;
+where a crash or a lost answer leaves it at that, the placeholder says that the pictures may be above and that
+``/mine`` brings them again, and no album is sent twice of our own will. What can still be seen twice is a
+placeholder: a line of text, when the process ends between sending it and ``Desk.moved``.
 """
 
 import asyncio
+from dataclasses import replace
 
 from telegram import InlineKeyboardMarkup
 
@@ -14,8 +19,8 @@ from bot import words
 from bot.chats.contract import Desk
 from bot.chats.telegram_.keyboards import reroll_keyboard
 from bot.chats.telegram_.place import Place
-from bot.chats.telegram_.sender import Sender, Upload
-from bot.desk.outcomes import Parcel, PictureFile
+from bot.chats.telegram_.sender import MessageGone, Sender, Upload, may_have_arrived
+from bot.desk.outcomes import Parcel, PictureFile, Undeliverable
 
 
 class Delivery:
@@ -29,7 +34,7 @@ class Delivery:
         """Show the parcel at ``place``.
 
         Raises:
-            Undeliverable: The chat is closed to us for good.
+            Undeliverable: The chat is closed to us for good, or an album may have arrived before.
             OSError: A picture's file cannot be read.
             TelegramError: It may work later; so may a ``TimeoutError``.
         """
@@ -37,18 +42,52 @@ class Delivery:
         keyboard = reroll_keyboard(parcel.job_id, parcel.locale) if parcel.pictures else None
         uploads = [await asyncio.to_thread(_read, parcel.job_id, picture) for picture in parcel.pictures]
         if len(uploads) == 1:
-            await self._bring_picture(parcel.job_id, place, uploads[0], caption, keyboard)
+            await self._bring_picture(parcel, place, uploads[0], caption, keyboard)
             return
         if uploads and not place.album:
-            sent = await self._sender.put_album(place, uploads)
-            place = await self._moved(parcel.job_id, place, sent)
+            if place.is_sending:
+                await self._leave_open(parcel, place, caption, keyboard)
+            place = await self._bring_album(parcel.job_id, place, uploads)
         await self._moved(parcel.job_id, place, await self._sender.put_text(place, caption, keyboard))
 
     async def _bring_picture(
-        self, job_id: str, place: Place, upload: Upload, caption: str, keyboard: InlineKeyboardMarkup | None
+        self,
+        parcel: Parcel,
+        place: Place,
+        upload: Upload,
+        caption: str,
+        keyboard: InlineKeyboardMarkup | None,
     ) -> None:
-        sent = await self._sender.put_picture(place, upload, caption, keyboard)
-        await self._moved(job_id, place, sent)
+        if place.message_id is None:
+            place = await self._begin(parcel, place)
+        try:
+            await self._sender.turn_into_picture(place, upload, caption, keyboard)
+        except MessageGone as gone:
+            place = await self._begin(parcel, gone.place)
+            await self._sender.turn_into_picture(place, upload, caption, keyboard)
+
+    async def _begin(self, parcel: Parcel, place: Place) -> Place:
+        """Send a placeholder for a picture and store where it is."""
+        sent = await self._sender.put_text(place, words.on_its_way(parcel.locale))
+        return await self._moved(parcel.job_id, place, sent)
+
+    async def _bring_album(self, job_id: str, place: Place, uploads: list[Upload]) -> Place:
+        place = await self._moved(job_id, place, replace(place, is_sending=True))
+        try:
+            sent = await self._sender.put_album(place, uploads)
+        except Exception as error:
+            if not may_have_arrived(error):
+                await self._moved(job_id, place, replace(place, is_sending=False))
+            raise
+        return await self._moved(job_id, place, sent)
+
+    async def _leave_open(
+        self, parcel: Parcel, place: Place, caption: str, keyboard: InlineKeyboardMarkup | None
+    ) -> None:
+        """Say that the album may be there and how it comes again; that is for the person to decide."""
+        text = f"{words.perhaps_above(parcel.locale)}\n{caption}"
+        await self._moved(parcel.job_id, place, await self._sender.put_text(place, text, keyboard))
+        raise Undeliverable("its album may have arrived before")
 
     async def _moved(self, job_id: str, before: Place, now: Place) -> Place:
         if now != before:

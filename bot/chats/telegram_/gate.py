@@ -17,7 +17,10 @@ from typing import TypeVar
 
 from telegram.error import RetryAfter
 
+from bot.desk.outcomes import NotNow
+
 GROUP_MESSAGES_PER_MINUTE = 20
+MINUTE_S = 61.0  # what counts is when Telegram gets it: a second for the way there
 GROUP_PROGRESS_PER_MINUTE = 14  # the rest is left to results
 OVERALL_PER_SECOND = 30
 OVERALL_PROGRESS_PER_SECOND = 20
@@ -28,10 +31,6 @@ FULL_S = 10.0  # a delivery that must wait longer makes room for other chats
 REQUEST_S = 90.0  # an album of four photos of 10 MB on a slow line
 
 T = TypeVar("T")
-
-
-class ChatIsFull(Exception):
-    """The chat got all it may get for now."""
 
 
 class Urgency(Enum):
@@ -73,7 +72,7 @@ class Gate:
         waits = [chat.held_until_s - now, _full_for_s(self._all_sent_at_s, overall, messages, 1.0, now)]
         if chat_id < 0:
             a_minute = GROUP_PROGRESS_PER_MINUTE if is_progress else GROUP_MESSAGES_PER_MINUTE
-            waits.append(_full_for_s(chat.sent_at_s, a_minute, messages, 60.0, now))
+            waits.append(_full_for_s(chat.sent_at_s, a_minute, messages, MINUTE_S, now))
         if is_progress:
             gap_s = GROUP_EDIT_GAP_S if chat_id < 0 else PRIVATE_EDIT_GAP_S
             waits.append(chat.sent_at_s[-1] + gap_s - now if chat.sent_at_s else 0.0)
@@ -87,7 +86,7 @@ class Gate:
         chat = self._traffic(chat_id)
         chat.sent_at_s.extend(times)
         self._all_sent_at_s.extend(times)
-        _forget_before(chat.sent_at_s, now - 60.0)
+        _forget_before(chat.sent_at_s, now - MINUTE_S)
         _forget_before(self._all_sent_at_s, now - 1.0)
 
     def hold(self, chat_id: int, seconds: float) -> None:
@@ -99,11 +98,11 @@ class Gate:
         """Return when ``messages`` results may go to the chat soon.
 
         Raises:
-            ChatIsFull: Come back in a while; meanwhile other chats can be served.
+            NotNow: The chat got all it may get for now; meanwhile other chats can be served.
         """
         wait_s = self.wait_s(chat_id, Urgency.RESULT, messages)
         if wait_s > FULL_S:
-            raise ChatIsFull(f"chat {chat_id} can take no more for {wait_s:.0f} s")
+            raise NotNow(f"chat {chat_id} can take no more for {wait_s:.0f} s", wait_s)
 
     async def call(self, chat_id: int, request: Callable[[], Awaitable[T]], messages: int = 1) -> T:
         """Make a request that a person waits for, as soon as it may go out.
@@ -114,7 +113,7 @@ class Gate:
             TelegramError: Whatever else the request raises.
         """
         for last_try in (False,) * (FLOOD_TRIES - 1) + (True,):
-            await self._enter(chat_id, messages)
+            entered_s = await self._enter(chat_id, messages)
             try:
                 async with asyncio.timeout(REQUEST_S):
                     return await request()
@@ -122,9 +121,12 @@ class Gate:
                 self.hold(chat_id, retry_after_s(error))
                 if last_try:
                     raise
+            finally:
+                self._arrived(chat_id, entered_s, messages)
         raise AssertionError("the last try returns or raises")
 
-    async def _enter(self, chat_id: int, messages: int) -> None:
+    async def _enter(self, chat_id: int, messages: int) -> float:
+        """Wait for room and take it; the time it was taken at."""
         chat = self._traffic(chat_id)
         chat.results_waiting += 1
         try:
@@ -133,8 +135,16 @@ class Gate:
                 await asyncio.sleep(wait_s)
                 wait_s = self.wait_s(chat_id, Urgency.RESULT, messages)
             self.note(chat_id, messages)
+            return self._traffic(chat_id).sent_at_s[-1]
         finally:
             chat.results_waiting -= 1
+
+    def _arrived(self, chat_id: int, entered_s: float, messages: int) -> None:
+        """Count an upload from when it was answered: on a slow line that is long after it left."""
+        times, now = self._traffic(chat_id).sent_at_s, self._clock()
+        for _ in range(min(messages, times.count(entered_s))):
+            times.remove(entered_s)
+            times.append(now)
 
     def _traffic(self, chat_id: int) -> _Traffic:
         return self._chats.setdefault(chat_id, _Traffic())

@@ -16,6 +16,7 @@ class Place:
         thread_id: The forum topic; None outside topics and in General, where Telegram wants it left out.
         message_id: Our placeholder, once it was sent.
         album: Message ids of pictures already sent as an album.
+        is_sending: An album is being sent; found after a crash, nobody knows whether it arrived.
     """
 
     chat_id: int
@@ -23,6 +24,7 @@ class Place:
     thread_id: int | None = None
     message_id: int | None = None
     album: tuple[int, ...] = ()
+    is_sending: bool = False
 
     @property
     def is_group(self) -> bool:
@@ -36,6 +38,7 @@ class Place:
             "thread": self.thread_id,
             "message": self.message_id,
             "album": list(self.album) or None,
+            "sending": self.is_sending or None,
         }
         ref = json.dumps({key: value for key, value in facts.items() if value is not None})
         return Address(Platform.TELEGRAM, str(self.chat_id), ref)
@@ -50,4 +53,5 @@ class Place:
             thread_id=facts.get("thread"),
             message_id=facts.get("message"),
             album=tuple(facts.get("album", ())),
+            is_sending=facts.get("sending", False),
         )

@@ -1,6 +1,7 @@
 """Puts texts, pictures and albums into a chat: by an edit where our message stands, else as a new one.
 
-An edit can be repeated without harm, so it is always tried first. Everything is plain text without a parse
+An edit can be repeated without harm, so it is always tried first, and a picture comes by no other way.
+Everything is plain text without a parse
 mode: nothing a person typed can become markup. Each method returns the place where the message now stands;
 the caller stores it when it changed (a new message, or a group that became a supergroup).
 """
@@ -9,11 +10,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+import httpx
 import structlog
 from telegram import (
     Bot,
     InlineKeyboardMarkup,
-    InputFile,
     InputMediaDocument,
     InputMediaPhoto,
     LinkPreviewOptions,
@@ -21,7 +22,7 @@ from telegram import (
     ReplyParameters,
 )
 from telegram.constants import FileSizeLimit, MessageLimit
-from telegram.error import BadRequest, ChatMigrated, Forbidden
+from telegram.error import BadRequest, ChatMigrated, Forbidden, RetryAfter
 
 from bot.chats.telegram_.gate import Gate
 from bot.chats.telegram_.place import Place
@@ -40,6 +41,7 @@ _CHAT_GONE = (
     "chat not found", "user is deactivated", "group chat was deactivated", "have no rights to send",
     "not enough rights to send", "need administrator rights", "chat_write_forbidden", "topic_closed",
 )  # fmt: skip
+_NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 _NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 
 T = TypeVar("T")
@@ -76,6 +78,25 @@ def cut(text: str, limit: int) -> str:
     return units[: 2 * (limit - 1)].decode("utf-16-le", errors="ignore") + "…"
 
 
+class MessageGone(Exception):
+    """Our message is not there any more.
+
+    Attributes:
+        place: Where another may be sent.
+    """
+
+    def __init__(self, place: Place) -> None:
+        super().__init__(f"no message of ours in chat {place.chat_id}")
+        self.place = place
+
+
+def may_have_arrived(error: BaseException) -> bool:
+    """Whether a request that failed so may have been carried out: its answer was lost, not the request."""
+    if isinstance(error, BadRequest | RetryAfter | Forbidden | Undeliverable):
+        return False
+    return not isinstance(error.__cause__, _NEVER_LEFT)
+
+
 class Sender:
     """Speaks to Telegram through the gate.
 
@@ -108,40 +129,35 @@ class Sender:
 
         return await self._put(place, edit, send)
 
-    async def put_picture(
+    async def turn_into_picture(
         self, place: Place, upload: Upload, caption: str, keyboard: InlineKeyboardMarkup | None
-    ) -> Place:
-        """Show one picture with its caption, at most 1,024 units of it."""
-        caption = cut(caption, MessageLimit.CAPTION_LENGTH)
-        as_document = upload.is_too_big_for_photo
+    ) -> None:
+        """Make our message there a picture with its caption, at most 1,024 units of it.
+
+        Never sends a new message, so that no picture can be shown twice.
+
+        Raises:
+            MessageGone: There is no message of ours to edit; it says where another may stand.
+        """
+        media = upload.media(
+            cut(caption, MessageLimit.CAPTION_LENGTH), as_document=upload.is_too_big_for_photo
+        )
 
         async def edit() -> object:
-            media = upload.media(caption, as_document=as_document)
             return await self._bot.edit_message_media(
                 media, place.chat_id, place.message_id, reply_markup=keyboard
             )
 
-        async def send(where: Place) -> Message:
-            if as_document:
-                return await self._bot.send_document(
-                    where.chat_id,
-                    InputFile(upload.png, upload.name),
-                    caption,
-                    disable_content_type_detection=True,
-                    message_thread_id=where.thread_id,
-                    reply_parameters=_reply(where),
-                    reply_markup=keyboard,
-                )
-            return await self._bot.send_photo(
-                where.chat_id,
-                InputFile(upload.png, upload.name),
-                caption,
-                message_thread_id=where.thread_id,
-                reply_parameters=_reply(where),
-                reply_markup=keyboard,
-            )
-
-        return await self._put(place, edit, send)
+        try:
+            await self._ask(place, edit)
+        except ChatMigrated as migration:
+            raise MessageGone(_migrated(place, migration)) from migration
+        except BadRequest as error:
+            if _says(error, _SAME):
+                return
+            if _says(error, _MESSAGE_GONE):
+                raise MessageGone(replace(place, message_id=None)) from error
+            raise
 
     async def put_album(self, place: Place, uploads: Sequence[Upload]) -> Place:
         """Send two to ten pictures as one album; Telegram allows no buttons on it."""
@@ -161,7 +177,7 @@ class Sender:
         sent = await self._send(place, send, messages=len(uploads))
         # A group that migrated leaves its old placeholder behind: messages do not keep their ids.
         message_id = place.message_id if sent.chat_id == place.chat_id else None
-        return replace(sent, message_id=message_id, album=tuple(ids))
+        return replace(sent, message_id=message_id, album=tuple(ids), is_sending=False)
 
     async def _put(
         self, place: Place, edit: Callable[[], Awaitable[object]], send: Callable[[Place], Awaitable[Message]]

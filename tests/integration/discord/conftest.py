@@ -1,6 +1,7 @@
 """A DiscordChat with the real discord.py, connected over sockets to a Discord of ours."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -42,6 +43,10 @@ CARDS = tuple(
 )
 
 
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
 def answer(command: Command, visit: Visit) -> Outcome:
     """What the desk says unless a test wants otherwise: drawings are accepted, cancels too."""
     return RECEIPT if isinstance(command, Draw | Reroll) else CancelAsked(JOB_ID, was_running=True)
@@ -81,6 +86,7 @@ def config(discord: FakeDiscord, tmp_path: Path) -> DiscordConfig:
     return DiscordConfig(
         token=SecretStr(TOKEN),
         menu_file=tmp_path / "discord-menu.sha256",
+        starts_file=tmp_path / "discord-starts.json",
         api_base=discord.api_base,
         gateway=discord.gateway.url,
         open_timeout_s=5.0,
@@ -89,9 +95,11 @@ def config(discord: FakeDiscord, tmp_path: Path) -> DiscordConfig:
 
 
 @asynccontextmanager
-async def opened(config: DiscordConfig, desk: ScriptedDesk) -> AsyncIterator[DiscordChat]:
+async def opened(
+    config: DiscordConfig, desk: ScriptedDesk, clock: Callable[[], int] = now_ms
+) -> AsyncIterator[DiscordChat]:
     """The chat, open and serving."""
-    chat = DiscordChat(config, desk)
+    chat = DiscordChat(config, desk, clock)
     try:
         await chat.open()
         serving = asyncio.create_task(chat.serve(), name="serve")

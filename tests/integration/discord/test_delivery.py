@@ -162,6 +162,19 @@ async def test_a_parcel_nobody_takes_is_undeliverable(
         await chat.deliver(parcel_of(address, pictures))
 
 
+@pytest.mark.parametrize("private", [False, True])
+async def test_a_parcel_that_was_kept_comes_to_where_its_person_asks_for_it(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, pictures: Pictures, private: bool
+) -> None:
+    """``/mine`` names the channel alone: the answer to it shows the list."""
+    parcel = parcel_of(Address(Platform.DISCORD, CHANNEL_ID), pictures, private=private)
+    await chat.deliver(parcel)
+    where = discord.direct_channel(MEMBER_ID) if private else CHANNEL_ID
+    (message,) = discord.in_channel(where)
+    assert names_in(message) == NAMES
+    assert Ref.read(desk.addresses[JOB_ID].ref).posted
+
+
 async def test_trouble_at_discord_means_try_again_and_not_another_way(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, pictures: Pictures
 ) -> None:

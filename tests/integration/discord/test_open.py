@@ -1,8 +1,10 @@
 """Opening, greeting, declaring the menu, staying connected."""
 
 import asyncio
+import json
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import pytest
@@ -186,6 +188,61 @@ async def test_a_session_that_cannot_be_resumed_begins_anew(
     await until(lambda: desk.handled)
 
 
+async def test_a_bot_that_started_too_often_does_not_even_log_in_and_says_when_it_will(
+    discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk
+) -> None:
+    now_s = time.time()
+    config.starts_file.write_text(json.dumps([now_s - 60 + one for one in range(30)]))
+    chat = DiscordChat(config, desk)
+    with pytest.raises(PlatformUnreachable, match=r"the next time is in \d+ s"):
+        await chat.open()
+    await chat.close()
+    assert not discord.requests
+    assert not discord.gateway.compressions
+
+
+async def test_each_identify_is_counted_on_the_disk_and_a_resume_is_not(
+    discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.chats.discord_.client.NEXT_IDENTIFY_S", 0.01)
+    async with opened(config, desk):
+        await discord.gateway.ask_to_reconnect()
+        await until(lambda: discord.gateway.resumed and discord.gateway.is_connected)
+        await discord.gateway.invalidate(resumable=False)
+        await until(lambda: len(discord.gateway.identified) == 2)
+    assert len(json.loads(config.starts_file.read_text())) == 2
+
+
+async def test_a_chat_whose_session_was_ended_can_be_opened_again(
+    discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk
+) -> None:
+    chat = DiscordChat(config, desk)
+    await chat.open()
+    serving = asyncio.create_task(chat.serve())
+    await discord.gateway.refuse(4004)
+    with pytest.raises(TokenRefused):
+        await serving
+    await chat.open()
+    serving = asyncio.create_task(chat.serve())
+    asked = await discord.slash("sugar", {"prompt": "a face"})
+    await until(lambda: asked.message_id and discord.shown(asked)["content"])
+    serving.cancel()
+    await asyncio.gather(serving, return_exceptions=True)
+    await chat.close()
+
+
+async def test_an_event_that_cannot_be_read_is_dropped_and_the_line_stays(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
+) -> None:
+    for odd in ({}, {"id": []}, {"id": "1", "type": 2, "token": 5}, [], "text", None):
+        await discord.gateway.dispatch("INTERACTION_CREATE", odd)
+    await discord.gateway.dispatch("GUILD_CREATE", {"id": "x"})
+    asked = await discord.slash("sugar", {"prompt": "a face"})
+    await until(lambda: asked.message_id and discord.shown(asked)["content"])
+    assert len(discord.gateway.identified) == 1
+    assert not discord.gateway.resumed
+
+
 async def test_a_token_replaced_while_serving_ends_it(
     discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk
 ) -> None:
@@ -221,7 +278,9 @@ def test_no_host_is_warned_of_a_missing_voice() -> None:
     script = (
         "import logging; logging.basicConfig()\n"
         "from bot.chats.discord_.client import Connection\n"
-        "Connection(gateway='', proxy=None, on_press=None)"
+        "from bot.chats.discord_.limits import Refusals\n"
+        "Connection(gateway='', proxy=None, silent_s=60, intake=None, starts=None,"
+        "           refusals=Refusals(), on_press=None)"
     )
 
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30)

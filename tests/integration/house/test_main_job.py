@@ -25,7 +25,7 @@ async def test_messages_on_both_platforms_become_pictures_and_a_switch_changes_t
     async with sugarbot("run", environ=environ) as process:
         assert process.stdout is not None
         log = asyncio.create_task(process.stdout.read(), name="log")
-        await until(lambda: discord.commands and telegram.named("getUpdates"), 60)
+        await until(lambda: discord.gateway.is_connected and telegram.named("getUpdates"), 60)
 
         asked = await discord.slash(
             "sugar", {"prompt": "a face", "lora": "sugar:0.8", "size": "2:3", "seed": 7}

@@ -1,14 +1,16 @@
 """Ended jobs arrive, once, whatever the chat has become meanwhile."""
 
+import asyncio
 from pathlib import Path
 
+import httpx
 import pytest
-from telegram.error import NetworkError
+from telegram.error import BadRequest, NetworkError, TimedOut
 
 from bot.chats.telegram_ import TelegramChat
-from bot.chats.telegram_.gate import ChatIsFull
 from bot.chats.telegram_.place import Place
-from bot.desk.outcomes import JobState, Undeliverable
+from bot.chats.telegram_.sender import may_have_arrived
+from bot.desk.outcomes import JobState, NotNow, Undeliverable
 from engine.request import FailReason
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.telegram_house import make_parcel, make_status, png
@@ -154,6 +156,87 @@ async def test_an_answer_lost_on_its_way_is_for_the_desk_to_repeat_and_the_edit_
     assert len(world.in_chat(11)) == 1
 
 
+async def test_a_picture_without_a_placeholder_is_shown_once_though_every_answer_is_lost(
+    chat: TelegramChat, server: TelegramServer, world: World, desk: ScriptedDesk, tmp_path: Path
+) -> None:
+    server.fail("editMessageMedia", 502, "Bad Gateway", is_done_first=True)
+    place = Place(12, reply_to=1)
+    with pytest.raises(NetworkError):
+        await chat.deliver(make_parcel(place, tmp_path, png()))
+    await chat.deliver(make_parcel(Place.of(desk.addresses["j1"]), tmp_path, png()))
+    (shown,) = world.in_chat(12)
+    assert (shown.file, shown.reply_to) == (png(), 1)
+    assert not server.named("sendPhoto")
+
+
+async def test_an_album_that_may_have_arrived_is_not_sent_again_but_left_to_its_person(
+    chat: TelegramChat, server: TelegramServer, world: World, desk: ScriptedDesk, tmp_path: Path
+) -> None:
+    server.fail("sendMediaGroup", 502, "Bad Gateway", is_done_first=True)
+    contents = png("peru"), png("navy")
+    with pytest.raises(NetworkError):
+        await chat.deliver(make_parcel(HERE, tmp_path, *contents))
+    assert Place.of(desk.addresses["j1"]).is_sending
+    with pytest.raises(Undeliverable, match="may have arrived"):
+        await chat.deliver(make_parcel(Place.of(desk.addresses["j1"]), tmp_path, *contents))
+    control, *album = world.in_chat(11)
+    assert [sent.file for sent in album] == list(contents)
+    assert "/mine" in control.text
+    assert "64 × 64" in control.text
+    # The person asks for it with /mine, which names the chat alone.
+    await chat.deliver(make_parcel(Place(11), tmp_path, *contents))
+    *album, control = world.in_chat(11)[3:]
+    assert [sent.file for sent in album] == list(contents)
+    assert "/mine" not in control.text
+
+
+@pytest.mark.parametrize(
+    ("code", "said"), [(400, "Bad Request: IMAGE_PROCESS_FAILED"), (403, "Forbidden: bot was kicked")]
+)
+async def test_an_album_that_telegram_refused_is_sent_again(
+    chat: TelegramChat,
+    server: TelegramServer,
+    world: World,
+    desk: ScriptedDesk,
+    tmp_path: Path,
+    code: int,
+    said: str,
+) -> None:
+    server.fail("sendMediaGroup", code, said)
+    contents = png("peru"), png("navy")
+    with pytest.raises((BadRequest, Undeliverable)):
+        await chat.deliver(make_parcel(HERE, tmp_path, *contents))
+    await chat.deliver(make_parcel(Place.of(desk.addresses["j1"]), tmp_path, *contents))
+    assert [sent.file for sent in world.in_chat(11)[1:]] == list(contents)
+
+
+async def test_an_album_is_known_to_be_under_way_before_it_is_sent(
+    chat: TelegramChat, server: TelegramServer, desk: ScriptedDesk, tmp_path: Path
+) -> None:
+    server.delays_s["sendMediaGroup"] = 5.0
+    delivering = asyncio.create_task(chat.deliver(make_parcel(HERE, tmp_path, png("peru"), png("navy"))))
+    await server.until(lambda: server.named("sendMediaGroup"))
+    assert Place.of(desk.addresses["j1"]).is_sending
+    delivering.cancel()
+    await asyncio.wait([delivering])
+    assert Place.of(desk.addresses["j1"]).is_sending  # nobody knows
+
+
+@pytest.mark.parametrize(
+    ("cause", "may"),
+    [
+        (httpx.ConnectError(""), False),
+        (httpx.ConnectTimeout(""), False),
+        (httpx.ReadTimeout(""), True),
+        (None, True),
+    ],
+)
+def test_only_what_never_left_certainly_did_not_arrive(cause: Exception | None, may: bool) -> None:
+    error = TimedOut()
+    error.__cause__ = cause
+    assert may_have_arrived(error) is may
+
+
 @pytest.mark.filterwarnings("ignore:Deprecated since version v22.2")  # the library is between two types
 async def test_retry_after_is_obeyed(
     chat: TelegramChat, server: TelegramServer, world: World, tmp_path: Path
@@ -220,6 +303,6 @@ async def test_a_full_group_makes_the_desk_come_back_instead_of_holding_other_ch
     place = Place(GROUP_ID, message_id=50)
     for _ in range(19):
         await chat.deliver(make_parcel(place, tmp_path))
-    with pytest.raises(ChatIsFull):
+    with pytest.raises(NotNow):
         await chat.deliver(make_parcel(place, tmp_path, png(), png()))
     assert not server.named("sendMediaGroup")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from telegram.error import RetryAfter
 
-from bot.chats.telegram_.gate import FLOOD_TRIES, Gate, Urgency
+from bot.chats.telegram_.gate import FLOOD_TRIES, MINUTE_S, Gate, Urgency
 
 PRIVATE, GROUP = 11, -100
 
@@ -55,9 +55,18 @@ def test_a_group_sees_a_progress_edit_every_five_seconds_at_most(gate: Gate, clo
 
 def test_a_group_gets_twenty_messages_a_minute_at_most(gate: Gate, clock: Clock) -> None:
     assert sends(gate, clock, GROUP, Urgency.RESULT, 0.5) == 20
-    assert gate.wait_s(GROUP, Urgency.RESULT) == pytest.approx(60.0, abs=0.5)
-    clock.now_s += 60.0
+    assert gate.wait_s(GROUP, Urgency.RESULT) == pytest.approx(MINUTE_S, abs=0.5)
+    clock.now_s += MINUTE_S
     assert gate.wait_s(GROUP, Urgency.RESULT) == 0.0
+
+
+async def test_an_upload_counts_from_when_it_was_answered(gate: Gate, clock: Clock) -> None:
+    async def upload() -> None:
+        clock.now_s += 30.0
+
+    await gate.call(GROUP, upload, messages=20)
+    clock.now_s += MINUTE_S - 1.0
+    assert gate.wait_s(GROUP, Urgency.RESULT) == pytest.approx(1.0)
 
 
 def test_progress_leaves_room_for_results_in_a_group(gate: Gate, clock: Clock) -> None:
@@ -73,7 +82,7 @@ def test_an_album_waits_until_all_of_it_fits(gate: Gate, clock: Clock) -> None:
         gate.note(GROUP)
         clock.now_s += 1.0
     assert gate.wait_s(GROUP, Urgency.RESULT, messages=2) == 0.0
-    assert gate.wait_s(GROUP, Urgency.RESULT, messages=4) == pytest.approx(60.0 - 17.0)
+    assert gate.wait_s(GROUP, Urgency.RESULT, messages=4) == pytest.approx(MINUTE_S - 17.0)
 
 
 def test_all_chats_together_get_thirty_a_second(gate: Gate) -> None:
@@ -122,4 +131,4 @@ async def test_two_hundred_results_in_one_group_keep_the_limit(gate: Gate, clock
         await gate.call(GROUP, request)
     for start_s in sent_at_s:
         assert sum(start_s <= at_s < start_s + 60.0 for at_s in sent_at_s) <= 20
-    assert clock.now_s - 1000.0 == pytest.approx(9 * 60.0, abs=1.0)
+    assert clock.now_s - 1000.0 == pytest.approx(9 * MINUTE_S, abs=1.0)

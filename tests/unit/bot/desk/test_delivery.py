@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from bot.commands.values import Draw, Mine
 from bot.desk import delivery
 from bot.desk.delivery import back_off_s
-from bot.desk.outcomes import Address, Platform, Receipt, Undeliverable
+from bot.desk.outcomes import Address, NotNow, Platform, Receipt, Undeliverable
 from tests.fakes.chat import FakeChat
 from tests.fakes.renderer import FakeRenderer
 from tests.fakes.room import Room, a_visit, open_room, until
@@ -60,6 +60,17 @@ async def test_a_failed_delivery_is_tried_again_later(room: Room) -> None:
         [parcel] = await room.chat.wait_for_parcels(1)
         await until_outbox(room, [("sent", 3)])
     assert parcel.job_id == job_id
+
+
+async def test_a_platform_that_says_when_is_asked_again_then_and_not_later(room: Room) -> None:
+    room.chat.errors.append(NotNow("the chat is full", after_s=7.0))
+    await accept(room)
+    async with room.running():
+        await until_outbox(room, [("maybe", 1)])
+        assert await room.store.post.next_due_ms(Platform.CONSOLE) == room.clock() + 7_000
+        room.clock.advance(seconds=7)
+        room.desk._drawing._ending.posted.ring()
+        await room.chat.wait_for_parcels(1)
 
 
 async def test_a_back_off_ends_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

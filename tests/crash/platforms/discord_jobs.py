@@ -1,0 +1,246 @@
+"""The Discord adapter on a real desk and store, with many jobs: late ones, and ones in a storm of faults."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any, cast
+from unittest.mock import patch
+
+from pydantic import SecretStr
+
+from bot.chats.discord_ import DiscordChat, DiscordConfig, delivery
+from bot.chats.discord_.address import MOVE_ON_MS, TOKEN_LIFE_MS
+from bot.desk import Desk
+from bot.desk.outcomes import Platform
+from bot.policy.rules import Rules
+from bot.store import Store, open_store
+from engine.cost import CostBook
+from engine.scheduler import Scheduler
+from tests.fakes import discord_payloads, discord_server
+from tests.fakes.discord_gateway import until
+from tests.fakes.discord_http import Fault, Request
+from tests.fakes.discord_server import Asked, FakeDiscord
+from tests.fakes.renderer import FakeRenderer
+from tests.fakes.room import MIGRATIONS, MODEL, SHELF, FakeProbe
+
+RULES = Rules(allow=frozenset({f"discord:{discord_payloads.GUILD_ID}"}), daily_credits=10_000, max_waiting=99)
+ALL_S = 400.0
+CLOSED_CHANNEL = "900000000000000021"
+STORM = (  # status, after the work was done, seconds to wait, how often among 100 requests
+    (429, False, 0.05, 15),
+    (500, False, 0.0, 3),
+    (502, True, 0.0, 15),
+)
+
+
+class Clock:
+    """The real time, and as much more as is said."""
+
+    def __init__(self) -> None:
+        self.ahead_ms = 0
+
+    def __call__(self) -> int:
+        return time.time_ns() // 1_000_000 + self.ahead_ms
+
+
+class PatientRenderer(FakeRenderer):
+    """Draws nothing before ``may_draw``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_draw = asyncio.Event()
+
+    async def render(self, request: Any, listen: Any) -> Any:
+        await self.may_draw.wait()
+        return await super().render(request, listen)
+
+
+@dataclass
+class House:
+    """A running desk on Discord."""
+
+    discord: FakeDiscord
+    store: Store
+    renderer: PatientRenderer
+    clock: Clock
+
+    async def ask(self, jobs: int, **where: Any) -> list[Asked]:
+        """So many people ask for a picture, a few at a time."""
+        asked = []
+        for number in range(jobs):
+            user_id = str(900_000_000_000_000_100 + number)
+            asked.append(await self.discord.slash("sugar", {"prompt": "a face"}, user_id=user_id, **where))
+            if number % 20 == 19:
+                await until(lambda: all(one.callbacks for one in asked), 20)
+        await until(lambda: all(one.message_id in self.discord.edits for one in asked), 60)
+        return asked
+
+    async def all_delivered(self) -> None:
+        """Once no parcel is left that can be delivered."""
+        async with asyncio.timeout(ALL_S):
+            while await self._left():  # noqa: ASYNC110 - the store rings no bell
+                await asyncio.sleep(0.05)
+
+    async def _left(self) -> int:
+        [row] = await self.store._database._run(
+            "SELECT (SELECT count(*) FROM job WHERE ended_ms IS NULL)"
+            " + (SELECT count(*) FROM outbox WHERE state NOT IN ('sent', 'kept')) AS count"
+        )
+        return int(row["count"])
+
+    def pictures(self) -> Counter[str]:
+        """How often each job's picture is shown, by job."""
+        shown = [one for message in self.discord.messages.values() for one in message["attachments"]]
+        return Counter(one["filename"].split("-")[1] for one in shown)
+
+
+@asynccontextmanager
+async def house(folder: Path) -> AsyncIterator[House]:
+    clock, renderer = Clock(), PatientRenderer()
+    async with FakeDiscord() as discord:
+        store = await open_store(folder / "sugarbot.db", MIGRATIONS)
+        desk = Desk(
+            store=store,
+            renderer=renderer,
+            shelf=SHELF,
+            model=MODEL,
+            scheduler=Scheduler(),
+            probe=cast(Any, FakeProbe()),
+            costs=CostBook("a test"),
+            rules=RULES,
+            pictures_dir=folder / "pictures",
+            clock=clock,
+        )
+        config = DiscordConfig(
+            token=SecretStr(discord_server.TOKEN),
+            menu_file=folder / "menu",
+            starts_file=folder / "starts",
+            api_base=discord.api_base,
+            gateway=discord.gateway.url,
+        )
+        chat = DiscordChat(config, desk, clock)
+        await chat.open()
+        running = [
+            asyncio.create_task(desk.run({Platform.DISCORD: chat}), name="desk"),
+            asyncio.create_task(chat.serve(), name="serve"),
+        ]
+        try:
+            yield House(discord, store, renderer, clock)
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+            await chat.close()
+            await store.close()
+
+
+@dataclass(frozen=True)
+class Late:
+    """What came of jobs that ended after their tokens did."""
+
+    jobs: int
+    moved: int
+    shown_once: int
+    by_token: int
+
+
+async def late(folder: Path, jobs: int) -> Late:
+    """Half of them are there in the twelfth minute, half are looked at only in the sixteenth."""
+    with patch.object(delivery, "LOOK_EVERY_S", 0.1):
+        return await _late(folder, jobs)
+
+
+async def _late(folder: Path, jobs: int) -> Late:
+    async with house(folder) as bot:
+        first = await bot.ask(jobs // 2)
+        bot.clock.ahead_ms = MOVE_ON_MS
+        await until(lambda: len(bot.discord.in_channel(discord_payloads.CHANNEL_ID)) == len(first), 120)
+        moved = len(first)
+        bot.clock.ahead_ms = 0
+        asked = first + await bot.ask(jobs - jobs // 2)
+        bot.clock.ahead_ms = TOKEN_LIFE_MS + 60_000
+        for one in asked:
+            one.expired = True
+        bot.discord.requests.clear()
+        bot.renderer.may_draw.set()
+        await bot.all_delivered()
+        by_token = sum(request.path.startswith("/webhooks") for request in bot.discord.requests)
+        shown = bot.pictures()
+    return Late(jobs, moved, sum(times == 1 for times in shown.values()), by_token)
+
+
+@dataclass(frozen=True)
+class Stormy:
+    """What came of jobs in a storm; ``refused`` counts answers of 401, 403 and 429."""
+
+    jobs: int
+    refused: int
+    most_refused: int
+    shown_once: int
+    twice: int
+    kept: int
+    faults: int
+
+
+async def stormy(folder: Path, jobs: int, seed: int = 1) -> Stormy:
+    """Every third request meets a fault, half of the answers are closed; then nobody takes messages."""
+    random, faults = Random(seed), 0
+
+    def storm(request: Request) -> Fault | None:
+        nonlocal faults
+        chance = random.randrange(100)
+        for status, after, wait_s, share in STORM:
+            if chance < share and "/callback" not in request.path:
+                faults += 1
+                return Fault(request.method, "", status, after=after, retry_after_s=wait_s)
+            chance -= share
+        return None
+
+    async with house(folder) as bot:
+        for asked in (await bot.ask(jobs))[::2]:
+            asked.expired = True  # so that ordinary messages are sent in the storm, too
+        bot.discord.storm = storm
+        bot.renderer.may_draw.set()
+        await bot.all_delivered()
+        bot.discord.storm = None
+        shown = bot.pictures()
+        refused = _refused(bot.discord)
+        kept = await _nobody_takes_messages(bot, jobs)
+        most = _refused(bot.discord)
+    once, twice = (sum(is_so(times) for times in shown.values()) for is_so in (_once, _more))
+    return Stormy(jobs, refused, most, once, twice, kept, faults)
+
+
+async def _nobody_takes_messages(bot: House, jobs: int) -> int:
+    """As many jobs again, in a channel that was closed meanwhile, of people who take no messages."""
+    bot.renderer.may_draw.clear()
+    asked = await bot.ask(jobs, channel_id=CLOSED_CHANNEL)
+    bot.discord.closed_channels[CLOSED_CHANNEL] = (403, 50013)
+    for number, one in enumerate(asked):
+        one.expired = True
+        person = str(900_000_000_000_000_100 + number)
+        bot.discord.closed_channels[bot.discord.direct_channel(person)] = (403, 50007)
+    bot.renderer.may_draw.set()
+    before, now = -1, 0
+    while now != before or not now:  # until it holds back, or all is kept
+        await asyncio.sleep(1.0)
+        before, now = now, _refused(bot.discord)
+    [kept] = await bot.store._database._run("SELECT count(*) FROM outbox WHERE state = 'kept'")
+    return int(kept[0])
+
+
+def _refused(discord: FakeDiscord) -> int:
+    return sum(discord.statuses[status] for status in (401, 403, 429))
+
+
+def _once(times: int) -> bool:
+    return times == 1
+
+
+def _more(times: int) -> bool:
+    return times > 1

@@ -1,0 +1,127 @@
+"""The gateway's line is lost in every way Discord knows, while people give commands."""
+
+import asyncio
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from unittest.mock import patch
+
+from pydantic import SecretStr
+
+from bot.chats.discord_ import DiscordChat, DiscordConfig, client
+from bot.commands.values import Command
+from bot.desk.outcomes import Outcome, Receipt, Visit
+from tests.fakes import discord_server
+from tests.fakes.desk import ScriptedDesk
+from tests.fakes.discord_gateway import until
+from tests.fakes.discord_server import Asked, FakeDiscord
+from tests.fakes.telegram_house import RECIPE
+
+WAYS = ("op 7", "op 9, resumable", "op 9", "reset", "silence")
+HEARTBEAT_MS = 60
+SILENT_S = 0.25  # in place of 60; what takes longer than this is the library's own reconnect
+BACK_S = 60.0
+NEXT_IDENTIFY_S = 0.05  # in place of 5
+
+
+@dataclass(frozen=True)
+class Drops:
+    """What came of them.
+
+    Attributes:
+        lost: Commands of a session that was resumed which were never handled.
+        back_s: From the drop to the next session or resume, sorted.
+    """
+
+    commands: int
+    twice: int
+    lost: int
+    back_s: tuple[float, ...]
+
+    @property
+    def p95_s(self) -> float:
+        return self.back_s[int(len(self.back_s) * 0.95)]
+
+
+def answer(command: Command, visit: Visit) -> Outcome:
+    return Receipt(f"job{visit.event_id[-10:]}", RECIPE, 1, 9, 0, None)
+
+
+def drops(folder: Path, count: int, seed: int = 1) -> Drops:
+    """Lose the line so many times."""
+    with patch.object(client, "NEXT_IDENTIFY_S", NEXT_IDENTIFY_S):
+        return asyncio.run(_drops(folder, count, Random(seed)))
+
+
+async def _drops(folder: Path, count: int, random: Random) -> Drops:
+    desk, back_s = ScriptedDesk(answer), list[float]()
+    must, may = list[Asked](), list[Asked]()
+    async with FakeDiscord() as discord:
+        discord.gateway.heartbeat_ms = HEARTBEAT_MS
+        discord.gateway.repeats = 2  # a resume that begins a little early
+        config = DiscordConfig(
+            token=SecretStr(discord_server.TOKEN),
+            menu_file=folder / "menu",
+            starts_file=folder / "starts",
+            api_base=discord.api_base,
+            gateway=discord.gateway.url,
+            silent_s=SILENT_S,
+        )
+        chat = DiscordChat(config, desk)
+        try:
+            await chat.open()
+            serving = asyncio.create_task(chat.serve(), name="discord serve")
+            for _ in range(count):
+                config.starts_file.unlink(missing_ok=True)  # each drop is a day after the one before
+                way = random.choice(WAYS)
+                await _ask(discord, must if way != "op 9" else may)
+                back_s.append(await _drop(discord, way, must if way != "op 9" else may, random))
+                assert not serving.done(), "the session ended"
+            await until(lambda: {one.interaction_id for one in must} <= _handled(desk), BACK_S)
+            serving.cancel()
+            await asyncio.gather(serving, return_exceptions=True)
+        except TimeoutError:
+            pass  # it shows in the figures
+        finally:
+            await chat.close()
+    handled = Counter(visit.event_id for _, visit in desk.handled)
+    twice = sum(times > 1 for times in handled.values())
+    lost = len({one.interaction_id for one in must} - set(handled))
+    return Drops(len(must) + len(may), twice, lost, tuple(sorted(back_s)))
+
+
+def _handled(desk: ScriptedDesk) -> set[str]:
+    return {visit.event_id for _, visit in desk.handled}
+
+
+async def _ask(discord: FakeDiscord, asked: list[Asked]) -> None:
+    try:
+        asked.append(await discord.slash("sugar", {"prompt": "a face"}))
+    except ConnectionError:
+        return  # the gateway keeps it for the resume
+
+
+async def _drop(discord: FakeDiscord, way: str, asked: list[Asked], random: Random) -> float:
+    """Lose the line and wait until it is there again; how long that took."""
+    gateway = discord.gateway
+    sessions = len(gateway.identified) + len(gateway.resumed)
+    await asyncio.sleep(random.uniform(0, 0.01))
+    began_s = time.monotonic()
+    match way:
+        case "op 7":
+            await gateway.ask_to_reconnect()
+        case "op 9, resumable":
+            await gateway.invalidate(resumable=True)
+        case "op 9":
+            await gateway.invalidate(resumable=False)
+        case "reset":
+            await gateway.drop()
+        case "silence":
+            gateway.fall_silent()
+    if way in ("reset", "silence"):
+        await _ask(discord, asked)  # nobody hears it now
+    await until(lambda: len(gateway.identified) + len(gateway.resumed) > sessions, BACK_S)
+    await until(lambda: gateway.is_connected, BACK_S)
+    return time.monotonic() - began_s

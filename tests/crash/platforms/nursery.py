@@ -1,0 +1,186 @@
+"""Starts whole bots in a tenth of the time: one process imports everything once and forks each from itself.
+
+``python -m tests.crash.platforms.nursery`` is that process. It reads one line of JSON a bot (its settings),
+answers with the child's process id, and ends with its input.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, NoReturn, TextIO
+
+ROOT = Path(__file__).resolve().parents[3]
+END_S = 40.0
+FAKE_CHILD = "tests.integration.engine.fake_child"
+LOOK_EVERY_S = 0.005
+
+
+class Nursery:
+    """The parent's side."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    async def start(self, environ: dict[str, str]) -> int:
+        """Start a bot; its process id."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(environ).encode() + b"\n")
+        await self._process.stdin.drain()
+        return int(await self._process.stdout.readline())
+
+
+@asynccontextmanager
+async def nursery(log: Path) -> AsyncIterator[Nursery]:
+    """A nursery that is ready; what its bots say goes to ``log``."""
+    with log.open("ab") as file:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            __name__,
+            cwd=ROOT,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=file,
+        )
+        try:
+            assert process.stdout is not None
+            assert await process.stdout.readline() == b"ready\n"
+            yield Nursery(process)
+        finally:
+            assert process.stdin is not None
+            process.stdin.close()
+            await process.wait()
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+async def ended(pid: int, timeout_s: float = END_S) -> None:
+    """Return once the process is gone."""
+    async with asyncio.timeout(timeout_s):
+        while is_alive(pid):  # noqa: ASYNC110 - it is no child of ours that could be waited for
+            await asyncio.sleep(0.002)
+
+
+async def kill(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+    await ended(pid)
+
+
+class FakeHost:
+    """In place of ``engine.host.Host``: a renderer without a worker process, that fails now and then."""
+
+    def __init__(self, config: Any) -> None:
+        from tests.fakes.renderer import FakeRenderer
+
+        self._renderer = FakeRenderer(_acts(), step_s=0.0005)
+        self.info: Any = None
+        self.render = self._renderer.render
+        self.cancel = self._renderer.cancel
+
+    async def start(self) -> Any:
+        from engine.request import WorkerInfo
+
+        self.info = WorkerInfo(0, "cpu", "a fake", "float32", "a test", "fake", 0.0, 1)
+        return self.info
+
+    def held_bytes(self) -> int:
+        return 0
+
+    async def watch(self) -> None:
+        await asyncio.Event().wait()
+
+    async def close(self) -> None:
+        pass
+
+
+def _acts() -> Any:
+    from random import Random
+
+    from tests.fakes.renderer import Act
+
+    return Random(os.getpid()).choices([Act.DRAW, Act.FAIL, Act.LOSE], weights=[18, 1, 1], k=5_000)
+
+
+def live(environ: dict[str, str]) -> None:
+    """One bot, as ``sugarbot run`` starts it."""
+    import structlog
+
+    import bot.house
+    from bot import serve
+    from bot.settings import load_settings
+
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    logging.disable(logging.CRITICAL)  # of being killed the libraries would complain at length
+    match environ.pop("TEST_RENDERER", ""):
+        case "fake":
+            bot.house.Host = FakeHost  # type: ignore[assignment, misc]
+        case "child":
+            bot.house.Host = partial(bot.house.Host, module=FAKE_CHILD)  # type: ignore[assignment, misc]
+    lags = environ.pop("TEST_LAGS", "")
+    asyncio.run(_watched(serve.run(load_settings(environ=environ)), lags))
+
+
+async def _watched(work: Coroutine[Any, Any, int], lags: str) -> None:
+    """Do the work, and write down every few milliseconds how late the loop is."""
+    if not lags:
+        await work
+        return
+    with Path(lags).open("a", buffering=1) as file:  # noqa: ASYNC230 - a line is a write into the page cache
+        watching = asyncio.create_task(_watch(file), name="watch the loop")
+        await work
+        watching.cancel()
+
+
+async def _watch(file: TextIO) -> None:
+    while True:
+        before_s = time.monotonic()
+        await asyncio.sleep(LOOK_EVERY_S)
+        file.write(f"{before_s:.4f} {time.monotonic() - before_s - LOOK_EVERY_S:.4f}\n")
+
+
+def live_and_end(environ: dict[str, str]) -> NoReturn:
+    """Live, and end without what the nursery would do at its own end."""
+    code = 1
+    try:
+        live(environ)
+        code = 0
+    finally:
+        if code:
+            traceback.print_exc()
+        os._exit(code)
+
+
+def main() -> None:
+    import pypinyin  # noqa: F401 - the shelf imports it late; here it comes before the fork
+
+    import tests.fakes.renderer  # noqa: F401
+
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
+    print("ready", flush=True)
+    for line in sys.stdin:
+        if pid := os.fork():
+            print(pid, flush=True)
+            continue
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.close(0)
+        live_and_end(json.loads(line))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+"""The Telegram adapter on a real desk and store, with many jobs at once, on a clock that jumps."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from random import Random
+from typing import Any, cast
+from unittest.mock import patch
+
+import aiosqlite
+
+from bot.chats.telegram_ import TelegramChat, TelegramConfig, adapter
+from bot.chats.telegram_.gate import GROUP_MESSAGES_PER_MINUTE, Gate
+from bot.chats.telegram_.place import Place
+from bot.commands.values import Draw
+from bot.desk.outcomes import Platform, Receipt, Visit
+from bot.policy.rules import Rules
+from tests.crash.platforms.telegram_direct import DirectRequest
+from tests.crash.platforms.virtual_time import VirtualLoop, run
+from tests.fakes.chat import FakeChat
+from tests.fakes.clock import START_MS, FakeClock
+from tests.fakes.room import Room, open_room
+from tests.fakes.telegram_server import TOKEN, Call, Fault, TelegramServer
+from tests.fakes.telegram_world import Refusal, Sent
+
+GROUP_ID = -100_200
+ALL_S = 4 * 3_600.0  # of that clock
+STORM = 0.4
+RULES = Rules(allow=frozenset({"telegram:*"}), daily_credits=10_000, max_waiting=10_000)
+
+
+@dataclass(frozen=True)
+class Flood:
+    """What the group saw."""
+
+    delivered: int
+    refused: int
+    busiest_minute: int
+    minutes: float
+
+
+def flood(folder: Path, jobs: int) -> Flood:
+    """End so many jobs at the same moment, each with its placeholder in the one group."""
+    return run(_flood(folder, jobs))
+
+
+async def _flood(folder: Path, jobs: int) -> Flood:
+    server = TelegramServer()
+    server.group_limit = GROUP_MESSAGES_PER_MINUTE
+    async with _house(folder, server) as room:
+        for number in range(jobs):
+            await _accept(room, server, number, GROUP_ID, count=1)
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        async with room.running():
+            await _all_delivered(room)
+            minutes = (loop.time() - began_s) / 60
+    times = server.in_groups[GROUP_ID]
+    busiest = max(sum(at_s - 60 < other <= at_s for other in times) for at_s in times)
+    return Flood(sum(_pictures(server).values()), len(server.refusals), busiest, minutes)
+
+
+@dataclass(frozen=True)
+class Stormy:
+    """What people saw after a storm of faults."""
+
+    pictures: int
+    shown: int
+    twice: int
+    left_open: int
+    faults: int
+
+
+def stormy(folder: Path, jobs: int, seed: int = 1) -> Stormy:
+    """Four of ten requests meet a fault: refused for a while, failed, or done with its answer lost."""
+    return run(_stormy(folder, jobs, Random(seed)))
+
+
+async def _stormy(folder: Path, jobs: int, random: Random) -> Stormy:
+    server, faults = TelegramServer(), 0
+
+    def storm(call: Call) -> Fault | None:
+        nonlocal faults
+        if random.random() > STORM or not call.method.startswith(("send", "edit")):
+            return None
+        faults += 1
+        kind = random.randrange(3)
+        if kind == 0:
+            return Fault(Refusal(429, "Too Many Requests: retry after 2", {"retry_after": 2}))
+        return Fault(Refusal(502, "Bad Gateway"), is_done_first=kind == 1)
+
+    wanted: dict[str, int] = {}
+    async with _house(folder, server) as room:
+        server.storm = storm
+        for number in range(jobs):
+            count = random.choice((1, 2))
+            job_id = await _accept(
+                room, server, number, 1_000 + number, count, is_placed=random.random() < 0.7
+            )
+            wanted[job_id] = count
+        async with room.running():
+            await _all_delivered(room)
+        kept = await room.store._database._run("SELECT job FROM outbox WHERE state = 'kept'")
+    shown = _pictures(server)
+    twice = sum(shown[job_id] > count for job_id, count in wanted.items())
+    return Stormy(sum(wanted.values()), sum(shown.values()), twice, len(kept), faults)
+
+
+@asynccontextmanager
+async def _house(folder: Path, server: TelegramServer) -> AsyncIterator[Room]:
+    """A desk with the real adapter on this server, on the loop's clock."""
+    loop = cast(VirtualLoop, asyncio.get_running_loop())
+    with _without_sockets(server, loop):
+        chat = TelegramChat(TelegramConfig(TOKEN, server.base_url, server.base_url), cast(Any, None))
+        async with open_room(folder, clock=LoopClock(loop), chat=cast(FakeChat, chat), rules=RULES) as room:
+            chat._delivery._desk = room.desk
+            yield room
+
+
+async def _accept(
+    room: Room, server: TelegramServer, number: int, chat_id: int, count: int, *, is_placed: bool = True
+) -> str:
+    """A job of this chat, as the adapter leaves it once its placeholder stands."""
+    place = Place(chat_id, reply_to=number + 1)
+    if is_placed:
+        place = replace(place, message_id=10_000 + number)
+        sent = Sent(chat_id, 10_000 + number, "text", "Got it!", reply_to=number + 1)
+        server.world.messages[chat_id, 10_000 + number] = sent
+    visit = Visit(Platform.TELEGRAM, f"event {number}", str(number % 20), place.address())
+    receipt = await room.desk.handle(Draw(prompt="a fox", count=count), visit)
+    assert isinstance(receipt, Receipt)
+    return receipt.job_id
+
+
+async def _all_delivered(room: Room) -> None:
+    left = (
+        "SELECT (SELECT count(*) FROM job WHERE ended_ms IS NULL)"
+        " + (SELECT count(*) FROM outbox WHERE state NOT IN ('sent', 'kept'))"
+    )
+    async with asyncio.timeout(ALL_S):
+        while (await room.store._database._run(left))[0][0]:  # noqa: ASYNC110 - the store rings no bell
+            await asyncio.sleep(1.0)
+
+
+def _pictures(server: TelegramServer) -> Counter[str]:
+    """How many pictures of each job are shown."""
+    return Counter(sent.file_name.split("-")[1] for sent in server.world.messages.values() if sent.file)
+
+
+class LoopClock(FakeClock):
+    """The desk's clock, by the loop's."""
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        super().__init__()
+        self._loop = loop
+        self._began_s = loop.time()
+
+    def __call__(self) -> int:
+        return START_MS + int(1_000 * (self._loop.time() - self._began_s))
+
+
+@contextmanager
+def _without_sockets(server: TelegramServer, loop: VirtualLoop) -> Iterator[None]:
+    """The adapter on this server and this clock; SQLite's thread is waited for."""
+    execute = aiosqlite.Connection._execute
+
+    async def waited_for(connection: Any, *arguments: Any, **named: Any) -> Any:
+        with loop.outside():
+            return await execute(connection, *arguments, **named)
+
+    with (
+        patch.object(adapter, "_client", lambda *_, **__: DirectRequest(server)),
+        patch.object(adapter, "Gate", lambda: Gate(loop.time)),
+        patch.object(aiosqlite.Connection, "_execute", waited_for),
+    ):
+        yield

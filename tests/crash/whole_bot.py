@@ -1,0 +1,337 @@
+"""The whole bot killed again and again while people of both platforms use it: what must hold then.
+
+Everything is the product's own but the card's work: the process, its rooms, discord.py and
+python-telegram-bot, SQLite. The platforms are the fakes, which live on and remember what people saw.
+"""
+
+import asyncio
+import sqlite3
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from tests.crash.laws import LAWS
+from tests.crash.platforms.nursery import Nursery, is_alive, kill, nursery
+from tests.fakes import discord_server, telegram_server
+from tests.fakes.discord_gateway import until
+from tests.fakes.discord_payloads import GUILD_ID, LOADING
+from tests.fakes.discord_server import Asked, FakeDiscord
+from tests.fakes.telegram_server import TelegramServer
+from tests.fakes.telegram_world import Group, Person, Sent
+from tests.unit.engine.folders import write_model
+
+PEOPLE = 6
+READY_S = 30.0
+ALL_DONE_S = 120.0
+GROUP = Group(-100_200)
+STARTS = "discord-starts.json"
+SPAN_S = 0.35  # after a bot is there; half of the kills come while it starts
+START_SPAN_S = 0.6
+STANDING = ("Got it", "ahead of you", "You are next", "Drawing", "on its way")  # words of what has not ended
+DELIVERED = "an ended job without its one sent parcel"
+
+
+@dataclass
+class Crowd:
+    """What people did, and what must come of it."""
+
+    random: Random
+    discord: FakeDiscord
+    telegram: TelegramServer
+    interactions: list[Asked] = field(default_factory=list)
+    messages: list[tuple[int, int]] = field(default_factory=list)  # chat id, message id
+    is_on_discord: bool = True
+
+    async def act(self) -> None:
+        """Do one thing that a person would do."""
+        chance = self.random.random()
+        count = self.random.choice((1, 1, 2, 3))
+        if chance < 0.4 or not self.is_on_discord:
+            person = Person(self.random.randint(11, 10 + PEOPLE))
+            group = GROUP if self.random.random() < 0.1 else None
+            text = f"a fox -n {count}"
+            message_id = self.telegram.world.say(f"/sugar {text}" if group else text, by=person, group=group)
+            self.messages.append((group.id if group else person.id, message_id))
+            await self.telegram.wake()
+        elif self.discord.gateway.is_connected:
+            await self._act_on_discord(chance, count)
+
+    async def _act_on_discord(self, chance: float, count: int) -> None:
+        user_id = str(900_000_000_000_000_030 + self.random.randint(1, PEOPLE))
+        try:
+            if chance < 0.85 or not self.interactions:
+                options = {"prompt": "a face", "count": count, "private": self.random.random() < 0.2}
+                self.interactions.append(await self.discord.slash("sugar", options, user_id=user_id))
+            elif chance < 0.92:
+                await self.discord.replay(self.random.choice(self.interactions[-5:]))
+            else:
+                await self._cancel()
+        except ConnectionError:
+            pass  # the bot was killed that moment; Discord tells the person
+
+    async def _cancel(self) -> None:
+        for asked in reversed(self.interactions[-5:]):
+            message = self.discord.messages.get(asked.message_id)
+            if (
+                message
+                and message["components"]
+                and self.discord.buttons(asked.message_id)[0]["label"] == "Cancel"
+            ):
+                user = self.discord.event_of(asked)["member"]["user"]["id"]
+                await self.discord.press(asked.message_id, user_id=user)
+                return
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was there when all was over."""
+
+    kills: int
+    met_ready: int
+    messages: int
+    jobs: int
+    broken: tuple[str, ...]
+    doubled: tuple[str, ...]
+    orphans: int
+    left_open: int
+    seconds: float
+
+    @property
+    def met(self) -> str:
+        """How often, and when."""
+        return f"{self.kills:,} kills ({self.kills - self.met_ready:,} while starting)"
+
+    @property
+    def laws(self) -> str:
+        """How many do not hold, and one of them."""
+        first = f", first: {self.broken[0]}" if self.broken else ""
+        return f"{len(self.broken)} laws broken{first}"
+
+
+async def killed(
+    folder: Path,
+    kills: int,
+    *,
+    acts_each: int = 8,
+    is_on_discord: bool = True,
+    seed: int = 1,
+    within_s: float = float("inf"),
+) -> Finding:
+    """Kill a bot so many times, or as often as ``within_s`` allows; let one live to the end, and look."""
+    began_s, random = time.monotonic(), Random(seed)
+    async with FakeDiscord() as discord, TelegramServer() as telegram, nursery(folder / "said.log") as bots:
+        crowd = Crowd(random, discord, telegram, is_on_discord=is_on_discord)
+        model = write_model(folder / "model")
+        environ = environment(folder, model, discord, telegram)
+        if not is_on_discord:
+            del environ["DISCORD_TOKEN"]
+        met_ready = done = 0
+        while done < kills and time.monotonic() - began_s < within_s:
+            done += 1
+            met_ready += await _life(bots, environ, crowd, acts_each)
+        pid = await _started(bots, environ)
+        try:
+            broken = await _all_done(crowd, folder)
+            doubled = _doubled(folder, crowd)
+            left_open = await _ask_for_what_may_be_missing(crowd)
+            broken += await _all_done(crowd, folder)
+        finally:
+            if is_alive(pid):
+                await kill(pid)
+        broken += _broken_laws(folder, crowd)
+        jobs = _count(folder, "SELECT count(*) FROM job")
+        orphans = _orphans(crowd)
+    if said := (folder / "said.log").read_text(errors="replace").strip():
+        broken.append(f"a bot ended by itself: {said[-300:]!r}")
+    seconds = time.monotonic() - began_s
+    return Finding(
+        done, met_ready, len(crowd.messages), jobs, tuple(broken), doubled, orphans, left_open, seconds
+    )
+
+
+def environment(folder: Path, model: Path, discord: FakeDiscord, telegram: TelegramServer) -> dict[str, str]:
+    return {
+        "TEST_RENDERER": "fake",
+        "SUGARBOT_DATA_DIR": str(folder),
+        "SUGARBOT_ENGINE__MODEL": str(model),
+        "SUGARBOT_ENGINE__DEVICE": "cpu",
+        "DISCORD_TOKEN": discord_server.TOKEN,
+        "SUGARBOT_DISCORD__API_BASE": discord.api_base,
+        "SUGARBOT_DISCORD__GATEWAY": discord.gateway.url,
+        "TELEGRAM_TOKEN": telegram_server.TOKEN,
+        "SUGARBOT_TELEGRAM__BASE_URL": telegram.base_url,
+        "SUGARBOT_WEB__ENABLED": "false",
+        "SUGARBOT_ALLOW": f"discord:{GUILD_ID},telegram:*",
+        "SUGARBOT_QUOTA__DAILY_CREDITS": "100000",
+        "SUGARBOT_QUOTA__MAX_WAITING": "100",
+    }
+
+
+async def _started(bots: Nursery, environ: dict[str, str]) -> int:
+    """A bot that begins: each of its lives is a day later than the one before."""
+    (Path(environ["SUGARBOT_DATA_DIR"]) / STARTS).unlink(missing_ok=True)
+    return await bots.start(environ)
+
+
+async def _life(bots: Nursery, environ: dict[str, str], crowd: Crowd, acts: int) -> bool:
+    """One life, to its violent end; whether it had both platforms before."""
+    random = crowd.random
+    polls, identified = len(crowd.telegram.named("getUpdates")), len(crowd.discord.gateway.identified)
+
+    def is_ready() -> bool:
+        polled = len(crowd.telegram.named("getUpdates")) > polls
+        return polled and (len(crowd.discord.gateway.identified) > identified or not crowd.is_on_discord)
+
+    pid = await _started(bots, environ)
+    try:
+        if random.random() < 0.3:
+            for _ in range(1 if crowd.is_on_discord else acts):
+                await crowd.act()
+            await asyncio.sleep(random.uniform(0, START_SPAN_S))
+        else:
+            await until(is_ready, READY_S)
+            end_s = time.monotonic() + random.uniform(0, SPAN_S)
+            for _ in range(acts):
+                await crowd.act()
+                await asyncio.sleep(max(0, random.uniform(0, (end_s - time.monotonic()) / 2)))
+            await asyncio.sleep(max(0, end_s - time.monotonic()))
+    finally:
+        was_ready = is_ready()
+        if is_alive(pid):
+            await kill(pid)
+    return was_ready
+
+
+async def _all_done(crowd: Crowd, folder: Path) -> list[str]:
+    """Wait until nothing is left to do; what is left all the same."""
+    try:
+        async with asyncio.timeout(ALL_DONE_S):
+            while _is_busy(crowd, folder):  # noqa: ASYNC110 - another process does the work
+                await asyncio.sleep(0.1)
+    except TimeoutError:
+        return ["not everything was done in time"]
+    return []
+
+
+def _is_busy(crowd: Crowd, folder: Path) -> bool:
+    unsettled = "SELECT count(*) FROM inbox WHERE settled = 0"
+    unended = "SELECT count(*) FROM job WHERE ended_ms IS NULL"
+    undelivered = "SELECT count(*) FROM outbox WHERE state NOT IN ('sent', 'kept')"
+    known = "SELECT count(*) FROM origin WHERE platform = 'telegram'"
+    return (
+        _count(folder, known) < len(crowd.messages)
+        or _count(folder, unsettled) + _count(folder, unended) + _count(folder, undelivered) > 0
+        or any(_is_thinking(crowd, asked) for asked in crowd.interactions)
+    )
+
+
+def _is_thinking(crowd: Crowd, asked: Asked) -> bool:
+    message = crowd.discord.messages.get(asked.message_id)
+    return message is not None and bool(message["flags"] & LOADING)
+
+
+async def _ask_for_what_may_be_missing(crowd: Crowd) -> int:
+    """Whoever reads that pictures may be above, and sees none, asks with /mine; how many were left open."""
+    left_open = [sent for sent in crowd.telegram.world.messages.values() if "/mine brings them" in sent.text]
+    missing = set()
+    for sent in left_open:
+        job_id = dict(sent.buttons).get("Reroll", "").rpartition(":")[2]
+        if not any(job_id in other.file_name for other in crowd.telegram.world.messages.values()):
+            missing.add(sent.chat_id)
+    for chat_id in missing:
+        for person in [chat_id] if chat_id > 0 else range(11, 11 + PEOPLE):
+            crowd.telegram.world.say("/mine", by=Person(person))
+    await crowd.telegram.wake()
+    if missing:
+        await asyncio.sleep(2)
+    return len(left_open)
+
+
+def _broken_laws(folder: Path, crowd: Crowd) -> list[str]:
+    with sqlite3.connect(folder / "sugarbot.db") as database:
+        broken = []
+        for law, against in LAWS.items():
+            if law == DELIVERED:
+                against = against.replace("= 'sent'", "IN ('sent', 'kept')")
+            if rows := database.execute(against).fetchall():
+                broken.append(f"{law}: {len(rows)} times, first {rows[0]}")
+        origins = {
+            (platform, event): job
+            for platform, event, job in database.execute("SELECT platform, event_id, job FROM origin")
+        }
+    database.close()
+    for chat_id, message_id in crowd.messages:
+        if ("telegram", f"{chat_id}:{message_id}") not in origins:
+            broken.append(f"lost: telegram message {message_id}")
+    for asked in crowd.interactions:
+        broken += _broken_by_interaction(crowd, asked, origins.get(("discord", asked.interaction_id)))
+    shown = _shown(crowd)
+    for job, count in _pictures(folder).items():
+        if shown[job] < count:
+            broken.append(f"{count} pictures of {job}, of which {shown[job]} are shown")
+    for sent in crowd.telegram.world.messages.values():
+        if sent.text.startswith(STANDING) and not _is_orphan(crowd, sent):
+            broken.append(f"never ended: {sent.text[:40]!r}")
+    return broken
+
+
+def _broken_by_interaction(crowd: Crowd, asked: Asked, job: str | None) -> list[str]:
+    if not asked.callbacks:
+        return [f"charged though never acknowledged: {job}"] if job else []
+    if job is None:
+        return [f"lost: acknowledged interaction {asked.interaction_id}"]
+    text = crowd.discord.messages[asked.message_id]["content"]
+    return [f"never ended: {job}: {text!r}"] if not text or text.startswith(STANDING) else []
+
+
+def _doubled(folder: Path, crowd: Crowd) -> tuple[str, ...]:
+    """Jobs of which people see more pictures than there are, though nobody asked to see them again."""
+    pictures = _pictures(folder)
+    return tuple(job for job, shown in _shown(crowd).items() if shown > pictures[job])
+
+
+def _pictures(folder: Path) -> Counter[str]:
+    database = sqlite3.connect(folder / "sugarbot.db", timeout=5)
+    try:
+        return Counter(job for (job,) in database.execute("SELECT job FROM picture"))
+    finally:
+        database.close()
+
+
+def _shown(crowd: Crowd) -> Counter[str]:
+    """How many pictures of each job people of both platforms see."""
+    names = [sent.file_name for sent in crowd.telegram.world.messages.values() if sent.file_name]
+    for message in crowd.discord.messages.values():
+        names += [one["filename"] for one in message["attachments"]]
+    return Counter(name.split("-")[1] for name in names)
+
+
+def _orphans(crowd: Crowd) -> int:
+    """Placeholders that nobody edits any more, because another stands for the same message."""
+    return sum(_is_orphan(crowd, sent) for sent in crowd.telegram.world.messages.values())
+
+
+def _is_orphan(crowd: Crowd, sent: Sent) -> bool:
+    same = [
+        other
+        for other in crowd.telegram.world.messages.values()
+        if (other.chat_id, other.reply_to) == (sent.chat_id, sent.reply_to) and other is not sent
+    ]
+    return sent.kind == "text" and sent.text.startswith(STANDING) and bool(same)
+
+
+def _count(folder: Path, query: str) -> int:
+    database = sqlite3.connect(folder / "sugarbot.db", timeout=5)
+    try:
+        [(count,)] = database.execute(query)
+    finally:
+        database.close()
+    return int(count)
+
+
+def run(folder: Path, kills: int, **options: Any) -> Finding:
+    """As ``killed``, from outside of any loop."""
+    return asyncio.run(killed(folder, kills, **options))

@@ -1,0 +1,165 @@
+"""Jobs that wait longer than Discord lets an answer be edited: they go on elsewhere, once."""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from bot.chats.discord_ import DiscordChat, DiscordConfig
+from bot.chats.discord_.address import MOVE_ON_MS, TOKEN_LIFE_MS, Ref
+from bot.desk.outcomes import Address, PictureFile, Status
+from tests.fakes.desk import ScriptedDesk
+from tests.fakes.discord_gateway import until
+from tests.fakes.discord_payloads import CHANNEL_ID, MEMBER_ID
+from tests.fakes.discord_server import Asked, FakeDiscord, Fault
+from tests.integration.discord.conftest import JOB_ID, RECEIPT, now_ms, opened, parcel_of
+
+Pictures = tuple[PictureFile, ...]
+
+
+class Clock:
+    """The real time, and as much more as a test says."""
+
+    def __init__(self) -> None:
+        self.ahead_ms = 0
+
+    def __call__(self) -> int:
+        return now_ms() + self.ahead_ms
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    monkeypatch.setattr("bot.chats.discord_.delivery.LOOK_EVERY_S", 0.02)
+    return Clock()
+
+
+@pytest.fixture
+async def chat(config: DiscordConfig, desk: ScriptedDesk, clock: Clock) -> AsyncIterator[DiscordChat]:
+    async with opened(config, desk, clock) as chat:
+        yield chat
+
+
+async def asked_for(
+    discord: FakeDiscord, desk: ScriptedDesk, *, private: bool = False, **where: object
+) -> tuple[Asked, Address]:
+    asked = await discord.slash("sugar", {"prompt": "a face", "private": private}, **where)
+    await until(lambda: asked.message_id in discord.edits)
+    return asked, desk.handled[-1][1].address
+
+
+def waits_at(address: Address, place: int) -> Status:
+    return Status(JOB_ID, address, "en", count=1, place=place)
+
+
+async def test_an_answer_that_waits_twelve_minutes_goes_on_as_one_message_that_becomes_the_picture(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, clock: Clock, pictures: Pictures
+) -> None:
+    asked, old = await asked_for(discord, desk)
+    clock.ahead_ms = MOVE_ON_MS
+    await until(lambda: discord.in_channel(CHANNEL_ID))
+    (message,) = discord.in_channel(CHANNEL_ID)
+    assert message["content"].startswith(f"<@{MEMBER_ID}> Got it!")
+    await until(lambda: "goes on" in discord.shown(asked)["content"])
+    assert not discord.buttons(asked.message_id)
+    assert [button["label"] for button in discord.buttons(message["id"])] == ["Cancel"]
+    sent = next(one for one in discord.requests if one.path == f"/channels/{CHANNEL_ID}/messages")
+    assert (sent.body["nonce"], sent.body["enforce_nonce"]) == (JOB_ID, True)
+
+    clock.ahead_ms = 2 * TOKEN_LIFE_MS
+    asked.expired = True
+    for address, place in ((old, 3), (desk.addresses[JOB_ID], 2)):  # the first was read before it moved
+        await chat.show(waits_at(address, place))
+        await until(lambda place=place: f"{place} ahead" in message["content"])
+    await chat.deliver(parcel_of(desk.addresses[JOB_ID], pictures))
+    assert discord.in_channel(CHANNEL_ID) == [message]
+    assert len(message["attachments"]) == 2
+    assert not discord.in_channel(discord.direct_channel(MEMBER_ID))
+
+
+async def test_a_parcel_made_before_its_answer_moved_goes_to_where_it_is_now(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, clock: Clock, pictures: Pictures
+) -> None:
+    _, old = await asked_for(discord, desk)
+    clock.ahead_ms = MOVE_ON_MS
+    await until(lambda: discord.in_channel(CHANNEL_ID))
+    await chat.deliver(parcel_of(old, pictures))
+    (message,) = discord.in_channel(CHANNEL_ID)
+    assert len(message["attachments"]) == 2
+
+
+async def test_a_message_whose_place_was_not_stored_before_a_crash_is_found_by_its_nonce(
+    discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk, clock: Clock, pictures: Pictures
+) -> None:
+    async with opened(config, desk, clock) as chat:
+        _, old = await asked_for(discord, desk)
+        clock.ahead_ms = MOVE_ON_MS
+        await until(lambda: discord.in_channel(CHANNEL_ID))
+    clock.ahead_ms = TOKEN_LIFE_MS
+    async with opened(config, desk, clock) as chat:
+        await chat.deliver(parcel_of(old, ()))  # failed: as few files as the waiting message has
+    (message,) = discord.in_channel(CHANNEL_ID)
+    assert "Got it" not in message["content"]
+
+
+async def test_a_status_after_the_token_died_is_told_by_a_message(
+    discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk, clock: Clock
+) -> None:
+    """As after a restart: nobody saw the twelfth minute pass."""
+    async with opened(config, desk, clock):
+        asked, address = await asked_for(discord, desk)
+    clock.ahead_ms, asked.expired = TOKEN_LIFE_MS, True
+    async with opened(config, desk, clock) as chat:
+        await chat.show(waits_at(address, 3))
+        await until(lambda: discord.in_channel(CHANNEL_ID))
+        await until(lambda: JOB_ID in desk.addresses)
+    assert Ref.read(desk.addresses[JOB_ID].ref).posted
+    assert not [one for one in discord.requests[-3:] if one.path.startswith("/webhooks")]
+
+
+@pytest.mark.parametrize("why", ["may not post", "private", "channel closed"])
+async def test_an_answer_that_cannot_go_on_says_where_it_will_end_and_is_left_alone(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, clock: Clock, pictures: Pictures, why: str
+) -> None:
+    asked, address = await asked_for(discord, desk, private=why == "private", may_post=why != "may not post")
+    assert "direct message" not in discord.shown(asked)["content"]
+    if why == "channel closed":
+        discord.closed_channels[CHANNEL_ID] = (403, 50013)
+    clock.ahead_ms = MOVE_ON_MS
+    await until(lambda: "direct message" in discord.shown(asked)["content"])
+    assert [button["label"] for button in discord.buttons(asked.message_id)] == ["Cancel"]
+    requests = len(discord.requests)
+    await chat.show(waits_at(address, 2))
+    clock.ahead_ms, asked.expired = TOKEN_LIFE_MS, True
+    discord.closed_channels[CHANNEL_ID] = (403, 50013)
+    await chat.deliver(parcel_of(address, pictures, private=why == "private"))
+    (message,) = discord.in_channel(discord.direct_channel(MEMBER_ID))
+    assert len(message["attachments"]) == 2
+    assert not [one for one in discord.requests[requests:] if one.path.startswith("/webhooks")]
+
+
+async def test_a_wait_longer_than_twelve_minutes_where_we_may_not_post_is_said_at_once(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
+) -> None:
+    desk.answer = lambda command, visit: replace(RECEIPT, wait_s=MOVE_ON_MS / 1_000 + 60)
+    asked, _ = await asked_for(discord, desk, may_post=False)
+    assert "direct message" in discord.shown(asked)["content"]
+    asked, _ = await asked_for(discord, desk)
+    assert "direct message" not in discord.shown(asked)["content"]
+
+
+async def test_trouble_while_it_moves_on_is_tried_again_and_shows_once(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, clock: Clock
+) -> None:
+    asked, _ = await asked_for(discord, desk)
+    discord.faults.append(Fault("POST", f"/channels/{CHANNEL_ID}", 400, code=50035, after=True))
+    clock.ahead_ms = MOVE_ON_MS
+    await until(lambda: "goes on" in discord.shown(asked)["content"])
+    assert len(discord.in_channel(CHANNEL_ID)) == 1
+
+
+def test_an_address_of_an_earlier_version_can_still_be_read() -> None:
+    ref = Ref(1, "token", 1, 2, 3, ephemeral=False, user_id=4)
+    facts = json.loads(ref.write())
+    del facts["may_post"]
+    assert Ref.read(json.dumps(facts)) == ref

@@ -1,0 +1,112 @@
+"""Identifying and being refused, counted on a clock of the test's."""
+
+import json
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.chats.discord_.limits import (
+    DAY_S,
+    FREE_STARTS,
+    MOST_REFUSALS,
+    REFUSALS_WINDOW_S,
+    Refusals,
+    Starts,
+)
+from bot.desk.outcomes import NotNow
+
+NOW_S = 1_790_000_000.0
+ALLOWED_A_DAY = 300  # of the 1,000 after which Discord resets the token
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = NOW_S
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def test_a_few_starts_need_not_wait(tmp_path: Path) -> None:
+    starts = Starts(tmp_path / "starts.json", Clock())
+    for _ in range(FREE_STARTS):
+        assert starts.wait_s() == 0
+        starts.note()
+    assert starts.wait_s() > 0
+
+
+@pytest.mark.parametrize("restart_s", [0.5, 5.0, 60.0, 300.0])
+def test_two_days_of_crashing_stay_within_what_discord_forgives(tmp_path: Path, restart_s: float) -> None:
+    clock, made = Clock(), list[float]()
+    while clock.now_s < NOW_S + 2 * DAY_S:
+        starts = Starts(tmp_path / "starts.json", clock)  # a new process
+        if (wait_s := starts.wait_s()) == 0:
+            starts.note()
+            made.append(clock.now_s)
+        clock.now_s += max(restart_s, wait_s)
+    busiest = max(sum(at - DAY_S < earlier <= at for earlier in made) for at in made)
+    assert busiest <= ALLOWED_A_DAY
+    assert len(made) > 2 * FREE_STARTS  # it does come back
+
+
+def test_a_quiet_day_forgives_all(tmp_path: Path) -> None:
+    clock = Clock()
+    starts = Starts(tmp_path / "starts.json", clock)
+    for _ in range(FREE_STARTS + 5):
+        starts.note()
+    clock.now_s += DAY_S
+    assert starts.wait_s() == 0
+
+
+def test_a_clock_that_was_set_back_keeps_nobody_out(tmp_path: Path) -> None:
+    clock = Clock()
+    starts = Starts(tmp_path / "starts.json", clock)
+    for _ in range(FREE_STARTS + 5):
+        starts.note()
+    clock.now_s -= 10 * DAY_S
+    assert starts.wait_s() == 0
+
+
+@given(st.one_of(st.text(), st.lists(st.floats()).map(json.dumps), st.just("[null]"), st.just("{}")))
+def test_a_damaged_history_is_no_history(tmp_path_factory: pytest.TempPathFactory, said: str) -> None:
+    file = tmp_path_factory.mktemp("starts") / "starts.json"
+    file.write_text(said, encoding="utf-8")
+    starts = Starts(file, Clock())
+    assert starts.wait_s() == 0
+    starts.note()
+    assert json.loads(file.read_text())[-1] == NOW_S
+
+
+async def test_answers_that_discord_counts_are_counted_and_forgotten_after_ten_minutes() -> None:
+    clock = Clock()
+    refusals = Refusals(clock)
+
+    async def serve(request: web.Request) -> web.Response:
+        return web.Response(status=int(request.path[1:]))
+
+    app = web.Application()
+    app.router.add_get("/{status}", serve)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = runner.addresses[0][1]
+    async with aiohttp.ClientSession(trace_configs=[refusals.trace]) as session:
+        for status in (200, 401, 403, 404, 429, 500):
+            async with session.get(f"http://127.0.0.1:{port}/{status}"):
+                pass
+        assert refusals.count == 3
+        refusals.require_few()
+        for _ in range(MOST_REFUSALS - 3):
+            async with session.get(f"http://127.0.0.1:{port}/403"):
+                pass
+    await runner.cleanup()
+    with pytest.raises(NotNow) as raised:
+        refusals.require_few()
+    assert raised.value.after_s == REFUSALS_WINDOW_S
+    clock.now_s += REFUSALS_WINDOW_S
+    refusals.require_few()

@@ -1,0 +1,107 @@
+"""One chat's trouble is its own: it is opened again beside the others; the last one lost ends the house."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from bot.desk.outcomes import Platform
+from bot.errors import OperatorError, PlatformUnreachable, TokenRefused
+from bot.house import ChatKeeping
+from tests.fakes.chat import FakeChat
+from tests.fakes.room import until
+
+GONE = PlatformUnreachable(platform="discord", detail="a test says so")
+REFUSED = TokenRefused(platform="discord")
+
+
+class ScriptedChat(FakeChat):
+    """Opens and serves as a test says: an error, or None for success."""
+
+    def __init__(
+        self, *, opening: list[OperatorError | None], serving: list[OperatorError | None], slow_s: float = 0
+    ) -> None:
+        super().__init__(Platform.DISCORD)
+        self.opening = deque(opening)
+        self.serving = deque(serving)
+        self.opened = 0
+        self.is_serving = False
+        self._slow_s = slow_s
+
+    async def open(self) -> None:
+        await asyncio.sleep(self._slow_s)
+        self.opened += 1
+        if self.opening and (error := self.opening.popleft()):
+            raise error
+
+    async def serve(self) -> None:
+        self.is_serving = True
+        if self.serving and (error := self.serving.popleft()):
+            self.is_serving = False
+            raise error
+        await asyncio.Event().wait()
+
+
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.house.UNREACHABLE_WAIT_S", (0.01, 0.02))
+
+
+@asynccontextmanager
+async def kept(*chats: ScriptedChat) -> AsyncIterator[list[asyncio.Task[None]]]:
+    keeping = [ChatKeeping(chat, "en") for chat in chats]
+    tasks = [asyncio.create_task(one.run(keeping)) for one in keeping]
+    try:
+        yield tasks
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def sound() -> ScriptedChat:
+    return ScriptedChat(opening=[], serving=[])
+
+
+async def test_a_chat_whose_session_is_refused_later_leaves_the_others_and_is_tried_again() -> None:
+    lost, other = ScriptedChat(opening=[None, REFUSED, None], serving=[REFUSED]), sound()
+    async with kept(lost, other) as tasks:
+        await until(lambda: lost.opened == 3 and lost.is_serving)
+        assert other.is_serving
+        assert other.opened == 1
+        assert not any(task.done() for task in tasks)
+
+
+async def test_a_chat_that_cannot_be_reached_is_tried_until_it_can() -> None:
+    away = ScriptedChat(opening=[GONE, GONE, GONE, None], serving=[GONE, None])
+    async with kept(away) as tasks:
+        await until(lambda: away.opened == 5 and away.is_serving)
+        assert not tasks[0].done()
+
+
+async def test_a_slow_chat_holds_no_other_up() -> None:
+    slow, quick = ScriptedChat(opening=[], serving=[], slow_s=5), sound()
+    async with kept(slow, quick):
+        await until(lambda: quick.is_serving, timeout_s=1)
+        assert not slow.opened
+
+
+async def test_a_token_refused_at_the_start_is_for_the_host_to_mend() -> None:
+    refused = ScriptedChat(opening=[REFUSED], serving=[])
+    async with kept(refused, sound()) as tasks:
+        await asyncio.wait([tasks[0]], timeout=1)
+        assert tasks[0].exception() is REFUSED
+
+
+async def test_the_last_chat_lost_ends_the_house() -> None:
+    first, last = ScriptedChat(opening=[None], serving=[REFUSED]), sound()
+    first.opening.extend([REFUSED] * 100)
+    async with kept(first, last) as tasks:
+        await until(lambda: first.opened > 1)
+        assert not tasks[0].done()
+    alone = ScriptedChat(opening=[None], serving=[REFUSED])
+    async with kept(alone) as tasks:
+        await asyncio.wait(tasks, timeout=1)
+        assert tasks[0].exception() is REFUSED
