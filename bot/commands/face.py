@@ -38,8 +38,10 @@ SUGGESTED: dict[str, tuple[tuple[str, str], ...]] = {
         ("浓密卷翘睫毛", "thick lashes"),
     ),
 }
-"""(Chinese, English) suggestions for each slot, the article's own wording first. The built-in model knows every
-one, so that a newcomer sees what a slot does."""
+"""(Chinese, English) suggestions for each slot, the article's own wording first.
+
+The built-in model knows every one of them, so that a newcomer sees what a slot does.
+"""
 
 _EAST_ASIAN = re.compile(r"[\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef]")
 
