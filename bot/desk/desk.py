@@ -31,13 +31,13 @@ from bot.desk.drawing import Drawing, Renderer
 from bot.desk.ending import Cancelling, Ending
 from bot.desk.files import saved
 from bot.desk.history import Records
-from bot.desk.linking import Linking
 from bot.desk.outcomes import Address, Glance, LoraCard, Outcome, Platform, Visit
+from bot.desk.people.linking import Linking
+from bot.desk.people.standings import Standings
 from bot.desk.progress import Board, Shows
 from bot.desk.purse import Purse
 from bot.desk.recipe import Recipes
 from bot.desk.shelf_ import Defaults, LoraShelf
-from bot.desk.standings import Standings
 from bot.desk.waiting import Line
 from bot.policy.rights import require_chat, require_right
 from bot.policy.rules import Rules

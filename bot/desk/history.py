@@ -5,9 +5,9 @@ from pathlib import Path
 
 from bot.commands.values import Mine
 from bot.desk.outcomes import Credits, History, HistoryEntry, JobState, PictureFile, Visit
+from bot.desk.people.standings import Standings
 from bot.desk.purse import Purse
 from bot.desk.recipe import recipe_of_job
-from bot.desk.standings import Standings
 from bot.desk.waiting import Bell
 from bot.store import Store
 from bot.store.rows import JobRow

@@ -5,7 +5,7 @@ Every movement is one ledger row and one account change in the same transaction,
 
 from collections.abc import Callable
 
-from bot.desk.standings import Standings
+from bot.desk.people.standings import Standings
 from bot.errors import NoCreditsLeft
 from bot.policy.price import joint, renews_at_s, top_up
 from bot.store import Store

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from bot.commands.values import Cancel, Draw, Link, Mine, Quota, Unlink
-from bot.desk.linking import CODE_LASTS_MS, MOST_WRONG
 from bot.desk.outcomes import (
     Credits,
     History,
@@ -17,6 +16,7 @@ from bot.desk.outcomes import (
     Unlinked,
     Visit,
 )
+from bot.desk.people.linking import CODE_LASTS_MS, MOST_WRONG
 from bot.errors import (
     AlreadyLinked,
     BadLinkCode,
