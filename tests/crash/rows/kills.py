@@ -105,10 +105,13 @@ def _told(findings: Sequence[Finding], kills: int) -> Measured:
     """The laws of many folders in one line."""
     broken = [law for finding in findings for law in finding.broken_laws]
     sent_again = sum(finding.sent_again for finding in findings)
+    jobs, seen_twice, edited_again = (
+        sum(getattr(finding, figure) for finding in findings)
+        for figure in ("jobs", "seen_twice", "edited_again")
+    )
     said = (
-        f"{sum(finding.jobs for finding in findings):,} jobs, {len(broken)} laws broken, "
-        f"0 seen twice on edit paths ({sum(finding.edited_again for finding in findings):,} edits repeated), "
-        f"{sent_again} messages sent twice"
+        f"{jobs:,} jobs, {len(broken)} laws broken, {seen_twice} seen twice on edit paths "
+        f"({edited_again:,} edits repeated), {sent_again} messages sent twice where no edit is possible"
     )
     holds = not broken and sent_again <= MOST_SENT_AGAIN * kills
     return Measured(said + (f": {broken[:5]}" if broken else ""), holds)
