@@ -38,7 +38,11 @@ def at_every_await(scale: Scale) -> Measured:
     The short form dies at each await once, here before and there after it.
     """
     times = scale.of(1, 20)
-    reached = Harness(scale.folder / "found", has_poison=False).reached(EVENTS_FOR_ALL)
+    finding = Harness(scale.folder / "found", has_poison=False)
+    at_first = finding.reached(EVENTS_FOR_ALL)
+    finding.kill(10)
+    later = finding.reached(EVENTS_FOR_ALL)
+    reached = {name: max(at_first[name], later[name]) for name in at_first}
     points = [name for name, hits in reached.items() if hits]
     if not scale.is_long:
         points = [name for number, name in enumerate(points) if (number + number // 2) % 2 == 0]
@@ -50,7 +54,7 @@ def at_every_await(scale: Scale) -> Measured:
         harness = Harness(folder, has_poison=False, seed=number + 1)
         met, missed = [], []
         for name, nth in slices[number]:
-            is_met = reached[name] > 1 and harness.kill_at(name, nth)
+            is_met = later[name] and harness.kill_at(name, nth)
             (met if is_met else missed).append(name)
         found = [(met, _finished(harness))]
         for turn, name in enumerate(missed):  # reached in a first life, or by much work alone
