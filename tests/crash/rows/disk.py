@@ -1,7 +1,6 @@
 """The row of a disk that takes nothing: full, read-only or failing, and well again, under one desk."""
 
 import asyncio
-import logging
 import multiprocessing
 import resource
 import sqlite3
@@ -12,8 +11,6 @@ from itertools import count, takewhile
 from multiprocessing.connection import Connection
 from pathlib import Path
 from random import Random
-
-import structlog
 
 from bot.commands.values import Draw
 from bot.desk import files
@@ -118,7 +115,6 @@ def _in_a_process(folder: Path, ill: str, times: int) -> Suffered:
 
 def suffer(folder: Path, ill: str, times: int, tell: Connection) -> None:
     """Be ill and well so often; tells what happened."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     files.SAVE_AGAIN_S = 0.01
     suffered = Suffered()
     asyncio.run(_suffer(folder, ill, times, suffered))
