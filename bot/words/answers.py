@@ -106,7 +106,8 @@ def _linking(outcome: LinkCode | LinkAsked | Linked | Unlinked, locale: str) -> 
                 "you become one person, and they see all your pictures. If not, don't."
             )
             platform = PLATFORM_NAMES[outcome.platform]
-            return text(sentence, locale, name=outcome.name, platform=platform, code=shown_code(outcome.code))
+            name = outcome.name or "…"  # the page and the terminal know no names
+            return text(sentence, locale, name=name, platform=platform, code=shown_code(outcome.code))
         case Linked():
             sentence = N_(
                 "You are one person now: {platforms}. "
