@@ -60,6 +60,7 @@ class Line:
         self._costs = costs
         self._weight_of = weight_of
         self._on_change: list[Callable[[str], None]] = []
+        self._began_loading = False
         self.is_loading = is_loading
         self.bell = Bell()
 
@@ -87,6 +88,7 @@ class Line:
 
     def next(self, headroom: Headroom) -> Turn:
         """Whose turn it is, if it fits now."""
+        self._began_loading = self.is_loading()
         return self._scheduler.next(headroom)
 
     def progress(self, progress: Progress) -> None:
@@ -94,8 +96,11 @@ class Line:
         self._scheduler.progress(progress.job_id, progress.index + progress.step / progress.steps)
 
     def drawn(self, job_id: str, seconds: float) -> None:
-        """The job's turn is over; the time it took counts against its person's next turns."""
-        self._scheduler.update(job_id, seconds)
+        """The job's turn is over; the time it took counts against its person's next turns.
+
+        Where the model was still loading when it began, nobody knows what of that time was drawing.
+        """
+        self._scheduler.update(job_id, None if self._began_loading else seconds)
         self._changed()
 
     @property

@@ -105,10 +105,11 @@ class Scheduler:
         if ran := self._running.get(job_id):
             ran.drawn = drawn
 
-    def update(self, job_id: str, seconds: float) -> None:
-        """Settle a job that ran: its person pays for what it really took."""
+    def update(self, job_id: str, seconds: float | None) -> None:
+        """Settle a job that ran: its person pays for what it really took; None: for what was foretold."""
         if ran := self._running.pop(job_id, None):
-            self._order.settle(ran.job, seconds)
+            if seconds is not None:
+                self._order.settle(ran.job, seconds)
             self._forgive_when_idle()
 
     @property
