@@ -14,7 +14,7 @@ from bot.store.defaults import Defaults
 from bot.store.jobs import Jobs
 from bot.store.links import Links
 from bot.store.lock import locked
-from bot.store.migrate import migrate, read_steps, refuse_newer
+from bot.store.migrate import migrate, read_steps, refuse_newer_log
 from bot.store.people import People
 from bot.store.post import Post
 from bot.store.survey import Survey, survey
@@ -82,7 +82,7 @@ async def open_store(path: Path, migrations_dir: Path) -> Store:
         except OSError as error:
             raise FolderUnusable(path=str(path.parent), detail=error.strerror or str(error)) from error
         try:
-            await asyncio.to_thread(refuse_newer, path, len(steps))
+            await asyncio.to_thread(refuse_newer_log, path, len(steps))
             connection = aiosqlite.connect(path, isolation_level=None)
             opening.push_async_callback(connection.close)
             await to_the_end(connection)  # a cancel in its middle would leave the connection to nobody
