@@ -6,10 +6,11 @@
       - EmptyPrompt · PromptTooLong · UnknownCommand (OldButton) · UnknownFlag · MissingValue
       - BadSize · BadSeed · BadCount · BadWeight · TooManyLoras
     + NotAllowed
-      - HostsOnly · ChatNotAllowed · NotYours
+      - HostsOnly · ChatNotAllowed · NotYours · NotInPublic
     + NotPossible
       - UnknownLora · SizeNotAllowed · NoCreditsLeft · TooManyWaiting
       - NoSuchJob · NothingToCancel · AlreadyEnded · Closing · CannotSave
+      - BadLinkCode · OwnLinkCode · TooManyCodes · AlreadyLinked · NotLinked
   x OperatorError                   OPERATOR: the process does not start, or a chat does not open
     + BadSettings · FolderUnusable · DatabaseNewer · DatabaseInUse · DatabaseDamaged
     + TokenRefused · TokenMissing · PortTaken · PlatformUnreachable
@@ -111,6 +112,10 @@ class NotYours(NotAllowed):
     """Facts: ``job_id``."""
 
 
+class NotInPublic(NotAllowed):
+    """Others can read along here. Facts: ``command``."""
+
+
 class NotPossible(PersonError):
     """Understood and allowed, but it cannot be done now."""
 
@@ -145,6 +150,26 @@ class AlreadyEnded(NotPossible):
 
 class Closing(NotPossible):
     """The bot is shutting down and takes no new jobs."""
+
+
+class BadLinkCode(NotPossible):
+    """There is no such code, or it was used, or it is too old: which one is nobody's business."""
+
+
+class OwnLinkCode(NotPossible):
+    """The person's own code, which belongs into the other chat."""
+
+
+class TooManyCodes(NotPossible):
+    """Too many wrong codes. Facts: ``minutes`` to wait."""
+
+
+class AlreadyLinked(NotPossible):
+    """Both have an account there, and one person has one. Facts: ``platform``."""
+
+
+class NotLinked(NotPossible):
+    """This chat is the person's only one."""
 
 
 class CannotSave(NotPossible):

@@ -98,6 +98,7 @@ async def open_house(
             pictures_dir=settings.data_dir / "pictures",
             clock=lambda: time.time_ns() // 1_000_000,
             default_lora=settings.engine.default_lora,
+            is_loading=lambda: host.info is None,
         )
         yield House(settings, model, shelf, desk, host, Gauge(probe), costs, worker)
 

@@ -3,11 +3,13 @@
 Both are lines, times a factor that is learned: bytes over the pixels of one picture (a job's pictures are
 drawn one after the other), seconds over pixels x steps x pictures. The factor of bytes rises at once and
 falls slowly, since guessing too low costs a failed job; that of seconds follows the newest jobs both ways.
+How far the newest jobs lay from what was foretold is kept, so that a wait is told as a range.
 Knows no clock and no card. The caller saves the book, in a thread; a broken file only means learning again.
 """
 
 import os
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +17,7 @@ from typing import Annotated
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from engine.request import STEPS, Failed, FailReason, Finished, RenderRequest, Stopped, WorkerInfo
+from engine.request import STEPS, Failed, FailReason, Finished, RenderRequest, Span, Stopped, WorkerInfo
 
 log = structlog.get_logger(__name__)
 
@@ -31,7 +33,12 @@ DOES_NOT_FIT = 1.1  # what ran out of memory is thought to need this much more �
 MOST_DOUBT = 1.5  # … up to this: where other programs fill the card, jobs fail that fit it well
 FALL = 0.02  # part of an overestimate of bytes that one job takes away
 FOLLOW = 0.3  # part of an error in seconds that one job takes away
+NEWEST = 50  # jobs whose errors make the range of a wait …
+LOW, HIGH = 0.1, 0.9  # … between these quantiles of them
+FEW = 8  # with fewer jobs than this the range is at least …
+FEW_LEAST, FEW_MOST = 0.7, 1.5  # … so wide: not measured, a guess on the cautious side
 Factor = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
+Ratios = Annotated[tuple[Factor, ...], Field(max_length=NEWEST)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +48,12 @@ class Cost:
     Attributes:
         bytes: The most its worker will hold on the device, the weights included.
         seconds: From its start to its last picture.
-        is_measured: Whether any job on this machine stands behind ``seconds``.
+        work: The same before anything was learned; what ``CostBook.span_of`` makes a range of.
     """
 
     bytes: int
     seconds: float
-    is_measured: bool = False
+    work: float = 0.0
 
 
 class _Learned(BaseModel):
@@ -61,6 +68,7 @@ class _Learned(BaseModel):
     bytes_factor: Factor = 1.0
     doubt: Annotated[float, Field(ge=1, le=MOST_DOUBT)] = 1.0
     seconds_factor: Factor = 1.0
+    ratios: Ratios = ()  # seconds taken / seconds foretold, of the newest jobs, oldest first
     jobs: Annotated[int, Field(ge=0)] = 0
 
 
@@ -115,8 +123,16 @@ class CostBook:
         """Say what a job of ``count`` pictures of this size, with ``loras`` LoRAs, will take."""
         learned = self._learned
         above = _bytes_above_weights(width_px, height_px, loras) * learned.bytes_factor * learned.doubt
-        seconds = _seconds(width_px, height_px, count, STEPS) * learned.seconds_factor
-        return Cost(self._weights_bytes + round(above), seconds, learned.jobs > 0)
+        work = _seconds(width_px, height_px, count, STEPS)
+        return Cost(self._weights_bytes + round(above), work * learned.seconds_factor, work)
+
+    def span_of(self, work: float) -> Span | None:
+        """How long so much work (``Cost.work``, summed) takes; None while nothing was measured."""
+        learned = self._learned
+        if not learned.jobs:
+            return None
+        least, most = _quantiles(learned.ratios)
+        return Span(work * learned.seconds_factor * least, work * learned.seconds_factor * most)
 
     def learn(self, request: RenderRequest, outcome: Finished | Stopped | Failed) -> None:
         """Take in how a job went; only finished ones and those that ran out of memory teach something."""
@@ -131,6 +147,9 @@ class CostBook:
         prior = _seconds(request.width_px, request.height_px, request.count, request.steps)
         seen, known = seconds / prior, self._learned.seconds_factor
         follow = FOLLOW if self._learned.jobs else 1.0
+        if self._learned.jobs:  # before that nothing was foretold
+            newest = (*self._learned.ratios, _bounded(seen / known))[-NEWEST:]
+            self._learned = self._learned.model_copy(update={"ratios": newest})
         self._change(seconds_factor=known + follow * (seen - known), jobs=self._learned.jobs + 1)
 
     def _learn_bytes(self, request: RenderRequest, above_bytes: int) -> None:
@@ -142,8 +161,20 @@ class CostBook:
         )
 
     def _change(self, **facts: float) -> None:
-        bounded = {name: min(max(value, 1e-6), 1e6) for name, value in facts.items() if name != "jobs"}
+        bounded = {name: _bounded(value) for name, value in facts.items() if name != "jobs"}
         self._learned = self._learned.model_copy(update={**facts, **bounded})
+
+
+def _quantiles(ratios: Sequence[float]) -> tuple[float, float]:
+    """The low and the high quantile; wide ones where there are few."""
+    if not ratios:
+        return FEW_LEAST, FEW_MOST
+    low, high = (sorted(ratios)[round(part * (len(ratios) - 1))] for part in (LOW, HIGH))
+    return (low, high) if len(ratios) >= FEW else (min(low, FEW_LEAST), max(high, FEW_MOST))
+
+
+def _bounded(factor: float) -> float:
+    return min(max(factor, 1e-6), 1e6)
 
 
 def _bytes_above_weights(width_px: int, height_px: int, loras: int) -> float:

@@ -9,8 +9,6 @@ without being noticed, for each call proves the folder anew.
 import importlib
 import math
 import re
-import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +23,7 @@ from engine.errors import ModelIncomplete, ModelMissing
 
 log = structlog.get_logger(__name__)
 
-TRAINED_DEMO = Path(__file__).parent / "demo" / "weights"
-STANDIN_TIMEOUT_S = 300.0  # importing torch takes most of it: 5 to 20 s, more on a cold disk
+BUILT_IN_WEIGHTS = Path(__file__).parent / "demo" / "weights"
 FILES_OF_A_MODEL = ["*.json", "*.safetensors", "*.txt", "*.jinja"]  # never a pickle, never code
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -113,14 +110,14 @@ class ModelInfo:
 
 
 def find_model(config: EngineConfig) -> ModelInfo:
-    """Find the model that the settings name, fetching or making it where it is not on disk yet.
+    """Find the model that the settings name, fetching it where it is not on disk yet.
 
     Raises:
         ModelMissing: It is nowhere, or cannot be fetched; the host mends the setting or the network.
         ModelIncomplete: ``missing`` names every part that the folder lacks.
     """
     if config.model == BUILT_IN:
-        return read_model(_built_in(config.data_dir))
+        return read_model(BUILT_IN_WEIGHTS)
     folder = Path(config.model).expanduser()
     if folder.is_dir():
         return read_model(folder)
@@ -160,30 +157,8 @@ def read_model(folder: Path, name: str = "") -> ModelInfo:
 
 def built_in_lora_folder(model: ModelInfo) -> Path:
     """Say where the LoRAs lie that came with this model; it need not exist, for most come with none."""
-    beside = model.folder.parent if model.folder == TRAINED_DEMO.resolve() else model.folder
+    beside = model.folder.parent if model.folder == BUILT_IN_WEIGHTS.resolve() else model.folder
     return beside / "loras"
-
-
-def _built_in(data_dir: Path) -> Path:
-    """Say the trained demo model's folder, or else that of a random stand-in, which is written once."""
-    if (TRAINED_DEMO / "model_index.json").is_file():
-        return TRAINED_DEMO
-    folder = (data_dir / "models" / "stand-in").resolve()
-    if not (folder / "model_index.json").is_file():
-        log.info("stand-in model begins", folder=str(folder))
-        # Its own process, because it needs torch and this one must stay light.
-        command = [sys.executable, "-m", "engine.demo.standin", str(folder)]
-        try:
-            subprocess.run(  # noqa: S603 - our own module and a path, no shell
-                command, check=True, timeout=STANDIN_TIMEOUT_S, stdin=subprocess.DEVNULL, capture_output=True
-            )
-        except subprocess.CalledProcessError as error:
-            last_line = error.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-            raise ModelMissing(f"The stand-in model could not be written: {last_line}") from error
-        except subprocess.TimeoutExpired as error:
-            raise ModelMissing(f"The stand-in model was not written in {STANDIN_TIMEOUT_S:.0f} s.") from error
-        log.info("stand-in model ready", folder=str(folder))
-    return folder
 
 
 def _fetch(config: EngineConfig) -> ModelInfo:

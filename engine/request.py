@@ -122,6 +122,14 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """A length of time that is foretold: eight times in ten it lies between these seconds."""
+
+    least_s: float
+    most_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Stopped:
     """The job was cancelled between two steps; pictures sent before are kept."""
 

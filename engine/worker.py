@@ -176,7 +176,7 @@ def _prepare_process(config: EngineConfig) -> None:
         "OMP_NUM_THREADS": threads,
         "MKL_NUM_THREADS": threads,
         # Threads that wait must sleep: on two cores with busy neighbours, spinning ones took a picture
-        # of the stand-in from 0.17 s to 1.6 s and more.
+        # of a tiny model from 0.17 s to 1.6 s and more.
         "OMP_WAIT_POLICY": "passive",
         "TOKENIZERS_PARALLELISM": "false",
         "PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True",

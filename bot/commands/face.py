@@ -12,33 +12,36 @@ from bot.commands.values import Face
 
 SUGGESTED: dict[str, tuple[tuple[str, str], ...]] = {
     "skin": (
-        ("清透水光肌", "clear dewy glass skin"),
-        ("奶油雾面肌", "creamy matte skin"),
-        ("冷白瓷感肌", "cool porcelain skin"),
-        ("自然雀斑肌", "natural freckled skin"),
+        ("清透水光肌", "dewy skin"),
+        ("雾面奶油肌", "creamy matte skin"),
+        ("冷白瓷肌", "porcelain skin"),
+        ("小麦色肌肤", "tan skin"),
+        ("深棕肌肤", "deep brown skin"),
     ),
     "blush": (
-        ("微醺蜜桃腮红", "tipsy peach blush"),
-        ("晒伤感横扫腮红", "sun-kissed blush across the nose"),
-        ("淡粉团状腮红", "soft round pink blush"),
+        ("微醺蜜桃腮红", "peach blush"),
+        ("玫瑰腮红", "rose blush"),
+        ("无腮红", "no blush"),
     ),
     "lips": (
-        ("薄涂裸粉唇釉", "sheer nude-pink lip gloss"),
-        ("水光樱桃唇", "glossy cherry lips"),
-        ("雾面豆沙唇", "matte rose-beige lips"),
+        ("薄涂裸粉唇釉", "nude lip glaze"),
+        ("正红唇", "classic red lips"),
+        ("浆果唇", "berry lips"),
     ),
     "eyes": (
-        ("眼尾轻挑带慵懒笑意", "lifted eye corners with a lazy smile"),
-        ("圆润无辜杏眼", "round innocent almond eyes"),
-        ("含笑弯月眼", "smiling crescent eyes"),
+        ("眼尾轻挑带慵懒笑意", "eyes with upturned corners"),
+        ("圆润杏眼", "round eyes"),
+        ("慵懒笑意", "lazy smiling eyes"),
     ),
     "lashes": (
-        ("细碎睫毛轻颤", "fine fluttering lashes"),
-        ("根根分明太阳花睫毛", "separated sunburst lashes"),
-        ("自然微翘睫毛", "natural slightly curled lashes"),
+        ("细碎睫毛轻颤", "fine lashes"),
+        ("浓密卷翘睫毛", "thick lashes"),
     ),
 }
-"""(Chinese, English) suggestions for each slot, the article's own wording first."""
+"""(Chinese, English) suggestions for each slot, the article's own wording first.
+
+The built-in model knows every one of them, so that a newcomer sees what a slot does.
+"""
 
 _EAST_ASIAN = re.compile(r"[\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef]")
 

@@ -11,6 +11,7 @@ from dataclasses import astuple, replace
 
 from bot.commands.cleaning import clean, plain
 from bot.commands.flags import Scan, nearest, scan
+from bot.commands.linkcode import code_of, is_code
 from bot.commands.reading import NO_LORA, count_of, is_number, lora_of, seed_of, size_of, weight_of, words_of
 from bot.commands.table import COMMANDS, FACE_SLOTS, Entry, Kind, Option
 from bot.commands.values import (
@@ -20,12 +21,14 @@ from bot.commands.values import (
     Draw,
     Face,
     Help,
+    Link,
     LoraList,
     LoraSwitch,
     LoraWish,
     Mine,
     Quota,
     Scope,
+    Unlink,
 )
 from bot.errors import EmptyPrompt, MissingValue, PromptTooLong, TooManyLoras, UnknownCommand
 from engine.request import MAX_LORAS
@@ -125,7 +128,7 @@ _LORA_COMMANDS = {
 }
 _LORA_LIST = _LORA_COMMANDS["list"]
 _BARE = {word: entry for entry in COMMANDS for word in map(plain, entry.words) if word != "draw"}
-_WITH_TEXT = frozenset({Draw, LoraSwitch, Cancel})
+_WITH_TEXT = frozenset({Draw, LoraSwitch, Cancel, Link})
 _DRAW_WORDS = sorted((word for word, entry in _NAMED.items() if entry.makes is Draw), key=len, reverse=True)
 
 
@@ -154,6 +157,8 @@ def _bare(message: str) -> tuple[Entry | None, str]:
         return None, ""
     if entry.makes is Cancel and not _JOB_ID.fullmatch(found["rest"]):
         return None, ""  # “取消 …” with more than a job after it is prose
+    if entry.makes is Link and not is_code(found["rest"]):
+        return None, ""  # and “关联 …” with more than a code
     return entry, found["rest"]
 
 
@@ -261,5 +266,7 @@ _MAKERS: dict[type[Command], Callable[[str], Command]] = {
     Mine: lambda rest: Mine(),
     Quota: lambda rest: Quota(),
     Cancel: _cancel,
+    Link: lambda rest: Link(code_of(rest)[:MAX_WORD_CHARS]),
+    Unlink: lambda rest: Unlink(),
     Help: lambda rest: Help(),
 }

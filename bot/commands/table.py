@@ -14,12 +14,14 @@ from bot.commands.values import (
     Draw,
     Face,
     Help,
+    Link,
     LoraList,
     LoraSwitch,
     Mine,
     Quota,
     Reroll,
     Scope,
+    Unlink,
 )
 from engine.request import MAX_SEED
 
@@ -308,6 +310,32 @@ COMMANDS: tuple[Entry, ...] = (
                 positional=True,
             ),
         ),
+    ),
+    Entry(
+        "link",
+        "关联",
+        ("关联", "绑定", "关联账号"),
+        "Be one person here and in your other chat",
+        "/link",
+        Link,
+        (
+            Option(
+                "code",
+                "关联码",
+                Kind.TEXT,
+                "The code from your other chat; left out, I give you one to type there",
+                example="K3F9-7QXM",
+                positional=True,
+            ),
+        ),
+    ),
+    Entry(
+        "unlink",
+        "取消关联",
+        ("取消关联", "解绑"),
+        "Be somebody else here than in your other chat",
+        "/unlink",
+        Unlink,
     ),
     Entry("help", "帮助", ("帮助", "怎么用", "start", "help"), "Say what I can do", "/help", Help),
 )

@@ -97,6 +97,18 @@ class Quota:
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """Be one person in two chats; without ``code`` the person is given one to type in the other chat."""
+
+    code: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Unlink:
+    """Be somebody else in this chat than in the others."""
+
+
+@dataclass(frozen=True, slots=True)
 class LoraList:
     """Show the shelf."""
 
@@ -121,4 +133,4 @@ class Help:
     """Say what the bot can do."""
 
 
-Command = Draw | Reroll | Cancel | Mine | Quota | LoraList | LoraSwitch | Help
+Command = Draw | Reroll | Cancel | Mine | Quota | Link | Unlink | LoraList | LoraSwitch | Help

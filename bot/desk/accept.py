@@ -104,7 +104,7 @@ class Accepting:
                 visit.platform, visit.user_id, visit.user_name, visit.locale, self._clock()
             )
             recipe, private = await wanted(person)
-            if len(await jobs.unended_of(person)) >= self._rules.max_waiting:
+            if await jobs.count_unended(person) >= self._rules.max_waiting:
                 raise TooManyWaiting(limit=self._rules.max_waiting)
             job = await jobs.add(self._new_job(person, visit, recipe, private), visit.event_id)
             credits_left = await self._purse.charge(job)
@@ -142,7 +142,8 @@ class Accepting:
             price=job.price,
             credits_left=credits_left,
             place=self._line.place(job.id),
-            wait_s=self._line.wait_s(job.id),
+            wait=self._line.wait(job.id),
+            is_loading=self._line.is_loading(),
             repeated=repeated,
             address=Address(Platform(job.platform), job.chat_id, job.ref) if repeated else None,
         )

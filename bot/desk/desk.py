@@ -12,7 +12,19 @@ from typing import Protocol, assert_never
 
 import structlog
 
-from bot.commands.values import Cancel, Command, Draw, Help, LoraList, LoraSwitch, Mine, Quota, Reroll
+from bot.commands.values import (
+    Cancel,
+    Command,
+    Draw,
+    Help,
+    Link,
+    LoraList,
+    LoraSwitch,
+    Mine,
+    Quota,
+    Reroll,
+    Unlink,
+)
 from bot.desk.accept import Accepting
 from bot.desk.delivery import Delivers, Delivery
 from bot.desk.drawing import Drawing, Renderer
@@ -20,6 +32,8 @@ from bot.desk.ending import Cancelling, Ending
 from bot.desk.files import saved
 from bot.desk.history import Records
 from bot.desk.outcomes import Address, Glance, LoraCard, Outcome, Platform, Visit
+from bot.desk.people.linking import Linking
+from bot.desk.people.standings import Standings
 from bot.desk.progress import Board, Shows
 from bot.desk.purse import Purse
 from bot.desk.recipe import Recipes
@@ -50,6 +64,7 @@ class Desk:
         rules: Who may do what, and how much.
         pictures_dir: Where finished pictures lie; made when the first one is.
         default_lora: The default where no host switched one; empty for none.
+        is_loading: Whether the renderer still loads its model, so that nothing is drawn yet.
         clock: UTC milliseconds.
         random: Of seeds and job ids.
     """
@@ -68,6 +83,7 @@ class Desk:
         pictures_dir: Path,
         clock: Callable[[], int],
         default_lora: str = "",
+        is_loading: Callable[[], bool] = lambda: False,
         random: Random | None = None,
     ) -> None:
         random = random or SystemRandom()
@@ -76,8 +92,9 @@ class Desk:
         self._clock = clock
         self._shelf = LoraShelf(shelf)
         self._defaults = Defaults(store=store, shelf=self._shelf, from_settings=default_lora)
-        purse = Purse(store=store, rules=rules, clock=clock)
-        line = Line(scheduler, costs)
+        self._standings = Standings(store=store, rules=rules)
+        purse = Purse(store=store, standings=self._standings, clock=clock)
+        line = Line(scheduler, costs, weight_of=self._standings.weight_of, is_loading=is_loading)
         self._board = Board(store=store, line=line)
         line.on_change(self._board.line_moved)
         ending = Ending(store=store, purse=purse, line=line, clock=clock)
@@ -111,11 +128,12 @@ class Desk:
         self._records = Records(
             store=store,
             purse=purse,
-            rules=rules,
+            standings=self._standings,
             pictures_dir=pictures_dir,
             posted=ending.posted,
             clock=clock,
         )
+        self._linking = Linking(store=store, purse=purse, line=line, clock=clock, random=random)
         self._line = line
         self._loops: tuple[asyncio.Task[None], ...] = ()
 
@@ -138,6 +156,10 @@ class Desk:
                 return await self._records.mine(command, visit)
             case Quota():
                 return await self._records.quota(visit)
+            case Link():
+                return await self._linking.link(command, visit)
+            case Unlink():
+                return await self._linking.unlink(command, visit)
             case LoraList():
                 return await self._defaults.show(visit)
             case LoraSwitch():
@@ -158,8 +180,7 @@ class Desk:
     def glance(self) -> Glance:
         """The queue as it is now; answered from memory."""
         drawing, step, steps = self._drawing.running
-        waiting = len([job_id for job_id in self._line.queue() if job_id != drawing])
-        return Glance(waiting, drawing, step, steps, self._defaults.of_bot)
+        return Glance(self._line.waiting, drawing, step, steps, self._defaults.of_bot)
 
     async def take_in(self, platform: Platform, events: Sequence[tuple[str, str]]) -> None:
         """Store raw events (id, JSON) before they are confirmed to the platform; known ids are skipped."""
@@ -177,6 +198,7 @@ class Desk:
         """Pick up what the last run left, then draw, deliver and tell until drained or cancelled."""
         await saved(self._store.post.recover)
         await saved(lambda: self._store.post.forget_settled(self._clock() - EVENT_MEMORY_MS))
+        await self._standings.recall()
         await self._drawing.recover()
         await self._defaults.recall()
         async with asyncio.TaskGroup() as group:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from bot.commands.values import Mine
 from bot.desk.outcomes import Credits, History, HistoryEntry, JobState, PictureFile, Visit
+from bot.desk.people.standings import Standings
 from bot.desk.purse import Purse
 from bot.desk.recipe import recipe_of_job
 from bot.desk.waiting import Bell
-from bot.policy.rules import Rules
 from bot.store import Store
 from bot.store.rows import JobRow
 
@@ -32,14 +32,14 @@ class Records:
         *,
         store: Store,
         purse: Purse,
-        rules: Rules,
+        standings: Standings,
         pictures_dir: Path,
         posted: Bell,
         clock: Callable[[], int],
     ) -> None:
         self._store = store
         self._purse = purse
-        self._rules = rules
+        self._standings = standings
         self._pictures_dir = pictures_dir
         self._posted = posted
         self._clock = clock
@@ -57,8 +57,10 @@ class Records:
     async def quota(self, visit: Visit) -> Credits:
         """What the person may still draw today."""
         async with self._store.atomic():
-            account = await self._purse.renew(await self._meet(visit))
-        return Credits(account.credits, self._rules.daily_credits, account.renews_at_s)
+            person = await self._meet(visit)
+            account = await self._purse.renew(person)
+            daily = (await self._standings.of(person)).daily_credits
+        return Credits(account.credits, daily, account.renews_at_s)
 
     async def _meet(self, visit: Visit) -> int:
         return await self._store.people.meet(

@@ -5,7 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from bot.commands.values import Help, Scope
-from engine.request import FailReason, LoraChoice
+from engine.request import FailReason, LoraChoice, Span
 
 
 class Platform(StrEnum):
@@ -89,7 +89,8 @@ class Receipt:
 
     Attributes:
         place: How many jobs run or wait before it; 0 means it is next.
-        wait_s: Expected seconds until its first picture; None while nothing was measured.
+        wait: Until it begins; None while nothing was measured, or the model still loads.
+        is_loading: The model still loads; nothing begins before it has.
         repeated: This very message was accepted before; nothing new was made.
         address: Where the answer stands now, as ``Desk.moved`` last stored it, for a ``repeated`` one; a chat
             sees there whether its placeholder was sent before a crash.
@@ -100,7 +101,8 @@ class Receipt:
     price: int
     credits_left: int
     place: int
-    wait_s: float | None = None
+    wait: Span | None = None
+    is_loading: bool = False
     repeated: bool = False
     address: Address | None = None
 
@@ -121,6 +123,38 @@ class Credits:
     credits: int
     daily: int
     renews_at_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class LinkCode:
+    """What the person types in the other chat, within so many minutes."""
+
+    code: str = field(repr=False)
+    minutes: int
+
+
+@dataclass(frozen=True, slots=True)
+class LinkAsked:
+    """Whose code it is; the same code once more joins who asks to them."""
+
+    code: str = field(repr=False)
+    platform: Platform
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """Who asks is now one person on these platforms, with so many credits."""
+
+    platforms: tuple[Platform, ...]
+    credits: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unlinked:
+    """Who asks begins anew on this platform; all there was stays with the others."""
+
+    platform: Platform
 
 
 class JobState(StrEnum):
@@ -189,7 +223,19 @@ class Switched:
     scope: Scope
 
 
-Outcome = Receipt | CancelAsked | Credits | History | Shelf | Switched | Help
+Outcome = (
+    Receipt
+    | CancelAsked
+    | Credits
+    | History
+    | LinkCode
+    | LinkAsked
+    | Linked
+    | Unlinked
+    | Shelf
+    | Switched
+    | Help
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +244,8 @@ class Status:
 
     Attributes:
         place: Jobs before it; None once it is being drawn.
-        wait_s: Expected seconds until it begins; None while unknown or drawing.
+        wait: Until it begins; None while unknown or drawing.
+        is_loading: The model still loads; nothing begins before it has.
         index: The picture being drawn, from 0; ``step`` of ``steps`` is done.
     """
 
@@ -207,7 +254,8 @@ class Status:
     locale: str
     count: int
     place: int | None
-    wait_s: float | None = None
+    wait: Span | None = None
+    is_loading: bool = False
     index: int = 0
     step: int = 0
     steps: int = 0

@@ -6,6 +6,7 @@ one ``show`` on its way; ``silence`` waits for it, so that no late status overwr
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Protocol
 
 import structlog
@@ -19,6 +20,7 @@ from engine.request import Progress
 log = structlog.get_logger("bot.desk")
 
 TOLD_PLACES = (1, 2, 3, 5, 10)  # a placeholder is edited when its job first comes this far, not at every move
+FAR = TOLD_PLACES[-1] + 1  # every place beyond
 SHOW_EVERY_S = 1.0  # Telegram's limit for one chat; between two, only the newest counts
 SHOW_TIMEOUT_S = 10.0
 
@@ -40,23 +42,27 @@ class Board:
         self._line = line
         self._every_s = every_s
         self._bell = Bell()
+        self._was_loading = False
         self._news: dict[str, News] = {}
         self._told: dict[str, int] = {}
         self._showing: dict[str, asyncio.Task[None]] = {}
 
     def drawing(self, progress: Progress) -> None:
         """A step of this job is done (0: it begins)."""
+        self._line.progress(progress)
+        self._notice_loading()
         self._news[progress.job_id] = progress
         self._bell.ring()
 
-    def line_moved(self) -> None:
-        """Places have changed; whoever came near enough is told."""
-        queue = self._line.queue()
-        self._told = {job_id: place for job_id, place in self._told.items() if job_id in queue}
-        for job_id in queue:
+    def line_moved(self, joined: str = "") -> None:
+        """Places have changed; whoever came near enough is told. Looks at those who are near alone."""
+        self._notice_loading()
+        self._told = {job_id: place for job_id, place in self._told.items() if self._line.waits(job_id)}
+        for job_id in self._line.queue(FAR):
             place = told_place(self._line.place(job_id))
-            told = self._told.setdefault(job_id, place)  # its first place was in its receipt
-            if place < told:  # others may come before it; that a place goes back and forth is no news
+            if job_id == joined:
+                self._told.setdefault(job_id, place)  # its first place was in its receipt
+            elif place < self._told.get(job_id, FAR):  # others may come before it, which is no news
                 self._told[job_id] = place
                 self._news[job_id] = None
                 self._bell.ring()
@@ -79,6 +85,15 @@ class Board:
                     task.add_done_callback(self._forget(job_id))
                 await asyncio.sleep(self._every_s)
 
+    def _notice_loading(self) -> None:
+        """Once the model is loaded, tell those near; until then they were told that it loads."""
+        is_loading = self._line.is_loading()
+        if self._was_loading and not is_loading:
+            for job_id in self._line.queue(FAR):
+                self._news[job_id] = None
+                self._bell.ring()
+        self._was_loading = is_loading
+
     def _forget(self, job_id: str) -> Callable[[asyncio.Task[None]], None]:
         def forget(_: asyncio.Task[None]) -> None:
             self._showing.pop(job_id, None)
@@ -98,14 +113,12 @@ class Board:
 
     def _status(self, job: JobRow, news: News) -> Status:
         address = Address(Platform(job.platform), job.chat_id, job.ref)
+        status = Status(job.id, address, job.locale, job.count, None, is_loading=self._line.is_loading())
         if news is None:
-            place, wait_s = self._line.place(job.id), self._line.wait_s(job.id)
-            return Status(job.id, address, job.locale, job.count, place, wait_s)
-        return Status(
-            job.id, address, job.locale, job.count, None, index=news.index, step=news.step, steps=news.steps
-        )
+            return replace(status, place=self._line.place(job.id), wait=self._line.wait(job.id))
+        return replace(status, index=news.index, step=news.step, steps=news.steps)
 
 
 def told_place(place: int) -> int:
     """The step of the schedule that ``place`` has reached; all places beyond it are one."""
-    return next((told for told in TOLD_PLACES if place <= told), TOLD_PLACES[-1] + 1)
+    return next((told for told in TOLD_PLACES if place <= told), FAR)

@@ -5,9 +5,9 @@ Every movement is one ledger row and one account change in the same transaction,
 
 from collections.abc import Callable
 
+from bot.desk.people.standings import Standings
 from bot.errors import NoCreditsLeft
-from bot.policy.price import renews_at_s, top_up
-from bot.policy.rules import Rules
+from bot.policy.price import joint, renews_at_s, top_up
 from bot.store import Store
 from bot.store.rows import AccountRow, JobRow, LedgerKind
 
@@ -21,25 +21,56 @@ def refund_of(job: JobRow, kept: int) -> int:
 class Purse:
     """Moves credits; call it inside ``Store.atomic``, with the work that is paid."""
 
-    def __init__(self, *, store: Store, rules: Rules, clock: Callable[[], int]) -> None:
+    def __init__(self, *, store: Store, standings: Standings, clock: Callable[[], int]) -> None:
         self._store = store
-        self._rules = rules
+        self._standings = standings
         self._clock = clock
 
     async def renew(self, person: int) -> AccountRow:
-        """Give today's allowance if it was not given, and return what the person has.
+        """Give what was not given of today's allowance, and return what the person has.
 
         A clock that was set back gives nothing twice: days count only forward.
         """
         people, now_ms = self._store.people, self._clock()
         account = await people.account(person)
-        today_ends_s = renews_at_s(now_ms / 1_000)
+        daily = (await self._standings.of(person)).daily_credits
+        today_ends_s, given = renews_at_s(now_ms / 1_000), 0
         if today_ends_s <= account.renews_at_s:
-            return account
-        await people.renew(person, today_ends_s)
-        if missing := top_up(account.credits, self._rules.daily_credits):
+            today_ends_s, given = account.renews_at_s, daily if account.given is None else account.given
+            if daily <= given:
+                return account
+        await people.renew(person, today_ends_s, daily)
+        if missing := top_up(account.credits, daily, given):
             await people.move_credits(person, LedgerKind.ALLOWANCE, missing, now_ms)
         return await people.account(person)
+
+    async def join(self, gone: int, stays: int, code: str) -> None:
+        """Make two people one, with one allowance; the ledger says what of the other one lapsed."""
+        one, other = await self.renew(stays), await self.renew(gone)
+        one_daily = (await self._standings.of(stays)).daily_credits
+        other_daily = (await self._standings.of(gone)).daily_credits
+        await self._store.links.join(gone, stays, code)
+        daily = (await self._standings.of(stays)).daily_credits
+        kept = joint(one.credits, one_daily, other.credits, other_daily, daily)
+        await self._lapse(stays, one.credits + other.credits - kept)
+
+    async def part(self, platform: str, user_id: str, person: int) -> int:
+        """Make one name of a person somebody else, with nothing; what of a tier was its own lapses.
+
+        Returns:
+            The new person.
+        """
+        both = await self.renew(person)
+        daily_of_both = (await self._standings.of(person)).daily_credits
+        alone = await self._store.links.part(platform, user_id, person, self._clock())
+        daily = (await self._standings.of(person)).daily_credits
+        await self._lapse(person, both.credits - joint(both.credits, daily_of_both, 0, 0, daily))
+        return alone
+
+    async def _lapse(self, person: int, credits: int) -> None:
+        """Take allowance that nobody is entitled to any more; the ledger says so."""
+        if credits:
+            await self._store.people.move_credits(person, LedgerKind.GRANT, -credits, self._clock())
 
     async def charge(self, job: JobRow) -> int:
         """Take the job's price; the credits left.
@@ -56,8 +87,11 @@ class Purse:
         return account.credits - job.price
 
     async def refund(self, job: JobRow, kept: int) -> None:
-        """Give back what the job's missing pictures cost; only the job's one end may ask for it."""
-        if credits := refund_of(job, kept):
+        """Give back what the job's missing pictures cost; only the job's one end may ask for it.
+
+        It goes to whom the job belongs to now: since it was claimed, its person may have been linked.
+        """
+        if (credits := refund_of(job, kept)) and (now := await self._store.jobs.find(job.id)):
             await self._store.people.move_credits(
-                job.person, LedgerKind.REFUND, credits, self._clock(), job.id
+                now.person, LedgerKind.REFUND, credits, self._clock(), job.id
             )

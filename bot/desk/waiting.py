@@ -10,6 +10,7 @@ from collections.abc import Callable
 from bot.store.rows import JobRow
 from engine.cost import Cost, CostBook
 from engine.headroom import Headroom
+from engine.request import Progress, Span
 from engine.scheduler import Scheduler, Turn, Waiting
 
 
@@ -39,56 +40,96 @@ async def heard(ring: asyncio.Event, timeout_s: float | None) -> None:
 class Line:
     """Who waits for the card, in the scheduler's order.
 
+    Args:
+        weight_of: How many times a usual person's share of the card this person has.
+        is_loading: Whether the worker is still loading its model.
+
     Attributes:
         bell: Rings when a job joins or leaves.
     """
 
-    def __init__(self, scheduler: Scheduler, costs: CostBook) -> None:
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        costs: CostBook,
+        *,
+        weight_of: Callable[[int], int],
+        is_loading: Callable[[], bool],
+    ) -> None:
         self._scheduler = scheduler
         self._costs = costs
-        self._on_change: list[Callable[[], None]] = []
+        self._weight_of = weight_of
+        self._on_change: list[Callable[[str], None]] = []
+        self._began_loading = False
+        self.is_loading = is_loading
         self.bell = Bell()
 
-    def on_change(self, effect: Callable[[], None]) -> None:
-        """Call ``effect`` after every change of the line."""
+    def on_change(self, effect: Callable[[str], None]) -> None:
+        """Call ``effect`` after every change of the line, with the job that joined, if one did."""
         self._on_change.append(effect)
 
     def add(self, job: JobRow) -> None:
         """Let a queued job wait; one that waits already stays where it is."""
-        self._scheduler.add(Waiting(job.id, job.person, self.cost_of(job), job.accepted_order))
-        self._changed()
+        weight = self._weight_of(job.person)
+        self._scheduler.add(
+            Waiting(job.id, job.person, self.cost_of(job), job.accepted_order, weight, job.count)
+        )
+        self._changed(job.id)
 
     def remove(self, job_id: str) -> None:
         """The job waits no more; one that never did is no error."""
         self._scheduler.remove(job_id)
         self._changed()
 
-    def next(self, headroom: Headroom) -> Turn:
-        """Whose turn it is, if it fits now."""
-        return self._scheduler.next(headroom)
-
-    def drawn(self, job_id: str, seconds: float) -> None:
-        """The job's turn is over; the time it took counts against its person's next turns."""
-        self._scheduler.update(job_id, seconds)
+    def merge(self, person: int, into: int) -> None:
+        """One person's jobs are now another's."""
+        self._scheduler.merge(person, into)
         self._changed()
 
-    def queue(self) -> tuple[str, ...]:
-        """The waiting jobs, next first."""
-        return self._scheduler.queue()
+    def next(self, headroom: Headroom) -> Turn:
+        """Whose turn it is, if it fits now."""
+        self._began_loading = self.is_loading()
+        return self._scheduler.next(headroom)
+
+    def progress(self, progress: Progress) -> None:
+        """How far the running job is; the wait of the others grows shorter by it."""
+        self._scheduler.progress(progress.job_id, progress.index + progress.step / progress.steps)
+
+    def drawn(self, job_id: str, seconds: float) -> None:
+        """The job's turn is over; the time it took counts against its person's next turns.
+
+        Where the model was still loading when it began, nobody knows what of that time was drawing.
+        """
+        self._scheduler.update(job_id, None if self._began_loading else seconds)
+        self._changed()
+
+    @property
+    def waiting(self) -> int:
+        """How many jobs wait."""
+        return self._scheduler.waiting
+
+    def queue(self, most: int | None = None) -> tuple[str, ...]:
+        """The waiting jobs, next first; at most so many."""
+        return self._scheduler.queue(most)
+
+    def waits(self, job_id: str) -> bool:
+        """Whether this job is in line."""
+        return self._scheduler.waits(job_id)
 
     def place(self, job_id: str) -> int:
         """How many jobs run or wait before it; 0 also for one that is drawn or unknown."""
         return self._scheduler.place(job_id)
 
-    def wait_s(self, job_id: str) -> float | None:
-        """Expected seconds until the job begins; None while nothing was measured."""
-        return self._scheduler.wait_s(job_id)
+    def wait(self, job_id: str) -> Span | None:
+        """How long until a waiting job begins; None while nothing was measured, or the model still loads."""
+        work = self._scheduler.work_before(job_id)
+        return None if work is None or self.is_loading() else self._costs.span_of(work)
 
     def cost_of(self, job: JobRow) -> Cost:
         """What the job is expected to take of the card."""
         return self._costs.predict(job.width_px, job.height_px, job.count, len(job.loras))
 
-    def _changed(self) -> None:
+    def _changed(self, joined: str = "") -> None:
         self.bell.ring()
         for effect in self._on_change:
-            effect()
+            effect(joined)

@@ -13,9 +13,19 @@ def price(width_px: int, height_px: int, count: int) -> int:
     return count * max(1, -(-width_px * height_px // CREDIT_AREA_PX))
 
 
-def top_up(credits: int, daily: int) -> int:
-    """Credits to add when a new day begins: up to the daily allowance, and never taken away."""
-    return max(0, daily - credits)
+def top_up(credits: int, daily: int, given: int = 0) -> int:
+    """Credits to add: up to the daily allowance, of which ``given`` was given today; never taken away."""
+    return max(0, min(daily - given, daily - credits))
+
+
+def joint(one: int, one_daily: int, other: int, other_daily: int, daily: int) -> int:
+    """Credits of two people who turn out to be one, whose allowance is ``daily``.
+
+    What is above the allowance of each was granted, and is kept in full. The rest is left of their
+    allowances, and one person has one allowance: it counts up to ``daily``. Never more than both had.
+    """
+    granted = max(0, one - one_daily) + max(0, other - other_daily)
+    return granted + min(daily, one + other - granted)
 
 
 def renews_at_s(now_s: float) -> int:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from bot.commands.table import Right, entry_of
 from bot.commands.values import Command
-from bot.errors import ChatNotAllowed, HostsOnly
+from bot.errors import ChatNotAllowed, HostsOnly, NotInPublic
 from bot.policy.rules import Rules
 
 LOCAL_PLATFORMS = frozenset({"console", "web"})  # both are reached from the host's own machine alone
@@ -74,3 +74,13 @@ def require_right(command: Command, visit: Asker, rules: Rules) -> None:
     entry = entry_of(command)
     if entry.right is Right.HOST and not is_host(visit, rules):
         raise HostsOnly(command=entry.name)
+
+
+def require_alone(command: Command, visit: Asker) -> None:
+    """Return when nobody else reads the answer: Discord shows it to the person alone, Telegram to the chat.
+
+    Raises:
+        NotInPublic: In a group.
+    """
+    if visit.platform == "telegram" and visit.address.chat_id != visit.user_id:
+        raise NotInPublic(command=entry_of(command).name)

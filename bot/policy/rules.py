@@ -1,10 +1,32 @@
 """What the host settled about people: who hosts, which chats are served, how much each person may draw."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:  # reading settings costs 0.2 s of imports, which judging does not need
     from bot.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a person is entitled to.
+
+    Attributes:
+        weight: Share of the card while others wait, in usual shares.
+        daily_credits: To how many credits the person is filled up every day at 00:00 UTC.
+    """
+
+    weight: int = 1
+    daily_credits: int = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """People whose standing the host raised; ``people`` as ``platform:user_id``."""
+
+    people: frozenset[str]
+    standing: Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +36,7 @@ class Rules:
     Attributes:
         hosts: ``platform:user_id`` of each host.
         allow: ``platform:chat_id`` of each served chat, ``discord:guild_id``, or ``platform:*``.
-        daily_credits: To how many credits each person is filled up every day at 00:00 UTC.
+        daily_credits: As in ``Standing``, for people in no tier.
         max_waiting: How many jobs of one person may wait or run at once.
     """
 
@@ -22,13 +44,27 @@ class Rules:
     allow: frozenset[str] = frozenset()
     daily_credits: int = 40
     max_waiting: int = 4
+    tiers: tuple[Tier, ...] = ()
 
     @classmethod
     def from_settings(cls, settings: "Settings") -> Self:
         """The rules as the host wrote them in the settings."""
+        quota = settings.quota
+        tiers = []
+        for tier in quota.tiers.values():
+            daily = quota.daily_credits if tier.daily_credits is None else tier.daily_credits
+            tiers.append(Tier(frozenset(tier.people), Standing(tier.weight, daily)))
         return cls(
             hosts=frozenset(settings.hosts),
             allow=frozenset(settings.allow),
-            daily_credits=settings.quota.daily_credits,
-            max_waiting=settings.quota.max_waiting,
+            daily_credits=quota.daily_credits,
+            max_waiting=quota.max_waiting,
+            tiers=tuple(tiers),
         )
+
+    def standing_of(self, identities: Iterable[str]) -> Standing:
+        """The best of the tiers that name any of a person's identities (``platform:user_id``)."""
+        names = frozenset(identities)
+        found = [tier.standing for tier in self.tiers if not names.isdisjoint(tier.people)]
+        found = found or [Standing(daily_credits=self.daily_credits)]
+        return Standing(max(one.weight for one in found), max(one.daily_credits for one in found))

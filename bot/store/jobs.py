@@ -40,6 +40,11 @@ class Jobs:
         """The person's jobs that wait or run, newest first."""
         return tuple(job_of(row) for row in await self._ask("unended_of_person", person=person))
 
+    async def count_unended(self, person: int) -> int:
+        """How many of the person's jobs wait or run."""
+        [(count,)] = await self._ask("count_unended", person=person)
+        return int(count)
+
     async def newest_of(self, person: int, limit: int) -> tuple[JobRow, ...]:
         """The person's jobs, newest first."""
         return tuple(job_of(row) for row in await self._ask("newest_of_person", person=person, limit=limit))

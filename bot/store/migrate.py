@@ -45,21 +45,22 @@ def read_steps(migrations_dir: Path) -> tuple[Step, ...]:
     return tuple(steps)
 
 
-def refuse_newer(path: Path, known: int) -> None:
-    """Return unless this database has run more steps than the ``known`` ones. Blocking.
+def refuse_newer_log(path: Path, known: int) -> None:
+    """Return unless a crash left this database with a log, and with more steps than the ``known``. Blocking.
 
-    It is only read: an ordinary connection, when it closes, would fold what a crash left in the log into the
-    file.
+    It is only read: an ordinary connection folds such a log into the file when it closes.
 
     Raises:
-        DatabaseNewer: The file is untouched.
+        DatabaseNewer: File and log are untouched.
     """
+    if not path.with_name(f"{path.name}-wal").exists():
+        return
     uri = f"{path.absolute().as_uri()}?mode=ro"
     try:
         with contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
             [found] = connection.execute("PRAGMA user_version").fetchone()
     except sqlite3.DatabaseError:
-        return  # it is not there, or something else is wrong with it: the ordinary opening tells
+        return  # something else is wrong with it: the ordinary opening tells
     if found > known:
         raise DatabaseNewer(path=str(path), found=found, known=known)
 
@@ -71,12 +72,15 @@ async def _version_of(connection: aiosqlite.Connection) -> int:
 
 
 async def migrate(connection: aiosqlite.Connection, path: Path, steps: tuple[Step, ...]) -> None:
-    """Run the steps that this database lacks; it is no newer one.
+    """Run the steps that this database lacks.
 
     Raises:
+        DatabaseNewer: It has run steps this code does not know; the file is untouched.
         DatabaseDamaged: Rows point at rows that do not exist.
     """
     found = await _version_of(connection)
+    if found > len(steps):
+        raise DatabaseNewer(path=str(path), found=found, known=len(steps))
     pending = steps[found:]
     if pending and found:
         await _lay_copy(connection, path.with_name(f"{path.name}.v{found:04d}.backup"))

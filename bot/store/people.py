@@ -34,9 +34,9 @@ class People:
         [row] = await self._ask("account", person=person)
         return AccountRow(**dict(row))
 
-    async def renew(self, person: int, renews_at_s: int) -> None:
-        """Note until when the daily allowance is given."""
-        await self._ask("renew", person=person, renews_at_s=renews_at_s)
+    async def renew(self, person: int, renews_at_s: int, given: int) -> None:
+        """Note until when how much of the daily allowance is given."""
+        await self._ask("renew", person=person, renews_at_s=renews_at_s, given=given)
 
     async def move_credits(
         self, person: int, kind: LedgerKind, credits: int, at_ms: int, job: str | None = None

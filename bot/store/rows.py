@@ -91,10 +91,14 @@ class PictureRow:
 
 @dataclass(frozen=True, slots=True)
 class AccountRow:
-    """A person's credits; the daily allowance was given up to ``renews_at_s`` (unix seconds)."""
+    """A person's credits; ``given`` of the allowance was given until ``renews_at_s`` (unix seconds).
+
+    ``given`` is None where that was before it was kept.
+    """
 
     credits: int
     renews_at_s: int
+    given: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,24 @@ class ClaimedParcel:
 
     job: str
     attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class LinkCodeRow:
+    """A code that joins two people.
+
+    Attributes:
+        person: Who asked for it or, once used, whom both became.
+        typed_by: The identity (``platform:user_id``) that has it, by the message ``typed_event``.
+        platform: Where who asked is known by ``name``.
+    """
+
+    person: int
+    typed_by: str | None
+    typed_event: str | None
+    used: bool
+    platform: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Open the database, and hold what is asked of it: ``people``, ``jobs``, ``post``, ``defaults``."""
+"""Open the database, and hold what is asked of it: people, links, jobs, post, defaults."""
 
 import asyncio
 import sqlite3
@@ -12,8 +12,9 @@ from bot.errors import DatabaseDamaged, DatabaseInUse, FolderUnusable, OperatorE
 from bot.store.database import OF_THE_DISK, Database, to_the_end
 from bot.store.defaults import Defaults
 from bot.store.jobs import Jobs
+from bot.store.links import Links
 from bot.store.lock import locked
-from bot.store.migrate import migrate, read_steps, refuse_newer
+from bot.store.migrate import migrate, read_steps, refuse_newer_log
 from bot.store.people import People
 from bot.store.post import Post
 from bot.store.survey import Survey, survey
@@ -29,6 +30,7 @@ class Store:
 
     Attributes:
         people: Identities, credits and the ledger.
+        links: Identities that are one person.
         jobs: Jobs, their origins and pictures.
         post: Outbox and inbox.
         defaults: Default LoRAs.
@@ -38,6 +40,7 @@ class Store:
         self._database = database
         self._closing = closing
         self.people = People(database)
+        self.links = Links(database)
         self.jobs = Jobs(database)
         self.post = Post(database)
         self.defaults = Defaults(database)
@@ -79,7 +82,7 @@ async def open_store(path: Path, migrations_dir: Path) -> Store:
         except OSError as error:
             raise FolderUnusable(path=str(path.parent), detail=error.strerror or str(error)) from error
         try:
-            await asyncio.to_thread(refuse_newer, path, len(steps))
+            await asyncio.to_thread(refuse_newer_log, path, len(steps))
             connection = aiosqlite.connect(path, isolation_level=None)
             opening.push_async_callback(connection.close)
             await to_the_end(connection)  # a cancel in its middle would leave the connection to nobody

@@ -1,18 +1,23 @@
 """What the desk's outcomes say."""
 
+from bot.commands.linkcode import shown as shown_code
 from bot.commands.values import Help, Scope
 from bot.desk.outcomes import (
     CancelAsked,
     Credits,
     History,
     HistoryEntry,
+    LinkAsked,
+    LinkCode,
+    Linked,
     LoraCard,
     Outcome,
     Receipt,
     Shelf,
     Switched,
+    Unlinked,
 )
-from bot.words.catalogue import N_, joined, moment, shorten, text
+from bot.words.catalogue import N_, PLATFORM_NAMES, joined, moment, shorten, text
 from bot.words.guide import help_text
 from bot.words.jobs import STATES, settings_of, turn
 
@@ -45,6 +50,8 @@ def say(outcome: Outcome, locale: str) -> str:
             )
         case History():
             return _history(outcome, locale)
+        case LinkCode() | LinkAsked() | Linked() | Unlinked():
+            return _linking(outcome, locale)
         case Shelf():
             return _shelf(outcome, locale)
         case Switched():
@@ -55,7 +62,7 @@ def say(outcome: Outcome, locale: str) -> str:
 
 def _receipt(receipt: Receipt, locale: str) -> str:
     got_it = N_("I have this one already (job {job_id}).") if receipt.repeated else N_("Got it!")
-    first = [text(got_it, locale, job_id=receipt.job_id), turn(receipt.place, receipt.wait_s, locale)]
+    first = [text(got_it, locale, job_id=receipt.job_id), turn(receipt, locale)]
     recipe = receipt.recipe
     facts = [settings_of(recipe, locale), text(N_("seed {seeds}"), locale, seeds=recipe.seed)]
     if recipe.count > 1:
@@ -83,6 +90,37 @@ def past(entry: HistoryEntry, locale: str) -> str:
             text(N_("seed {seeds}"), locale, seeds=entry.recipe.seed),
         ]
     )
+
+
+def _linking(outcome: LinkCode | LinkAsked | Linked | Unlinked, locale: str) -> str:
+    match outcome:
+        case LinkCode():
+            sentence = N_(
+                "Type “/link {code}” twice in your other chat within {minutes} minutes; then you are one "
+                "person in both, with one history and one allowance. Show the code to nobody."
+            )
+            return text(sentence, locale, code=shown_code(outcome.code), minutes=outcome.minutes)
+        case LinkAsked():
+            sentence = N_(
+                "That is the code of “{name}” on {platform}. If that is you, type “/link {code}” once more: "
+                "you become one person, and they see all your pictures. If not, don't."
+            )
+            platform = PLATFORM_NAMES[outcome.platform]
+            name = outcome.name or "…"  # the page and the terminal know no names
+            return text(sentence, locale, name=name, platform=platform, code=shown_code(outcome.code))
+        case Linked():
+            sentence = N_(
+                "You are one person now: {platforms}. "
+                "One history, one allowance a day; credits left: {credits}."
+            )
+            names = tuple(PLATFORM_NAMES[platform] for platform in outcome.platforms)
+            return text(sentence, locale, platforms=names, credits=outcome.credits)
+        case Unlinked():
+            sentence = N_(
+                "You are somebody new on {platform}, with an empty history; credits come with the next "
+                "allowance. Pictures, credits and waiting jobs stay with your other chat."
+            )
+            return text(sentence, locale, platform=PLATFORM_NAMES[outcome.platform])
 
 
 def _shelf(shelf: Shelf, locale: str) -> str:

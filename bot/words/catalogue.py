@@ -10,7 +10,11 @@ from pathlib import Path
 
 from babel.messages.pofile import read_po
 
+from engine.request import Span
+
 LOCALES = ("en", "zh-CN")
+PLATFORM_NAMES = {"discord": "Discord", "telegram": "Telegram", "web": "Web", "console": "Console"}
+MINUTES_FROM_S = 90
 MAX_FACT_CHARS = 60  # of people's own text inside a sentence; one line on a phone
 
 _LISTED_WITH = {"en": ", ", "zh-CN": "、"}
@@ -62,11 +66,23 @@ def shorten(said: str, most_chars: int) -> str:
     return line if len(line) <= most_chars else line[: most_chars - 1].rstrip() + "…"
 
 
-def span(seconds: float, locale: str) -> str:
-    """A length of time in round figures: ``40 s``, ``3 min``."""
-    if seconds < 90:
-        return text(N_("{seconds} s"), locale, seconds=max(1, round(seconds)))
-    return text(N_("{minutes} min"), locale, minutes=round(seconds / 60))
+def span(span: Span, locale: str) -> str:
+    """A length of time in round figures: ``20–30 s``, ``50 s to 2 min``, ``3 min``."""
+    least_s, most_s = _round(span.least_s), _round(span.most_s)
+    least_min, most_min = round(span.least_s / 60), round(span.most_s / 60)
+    if most_s < MINUTES_FROM_S:
+        if least_s == most_s:
+            return text(N_("{seconds} s"), locale, seconds=most_s)
+        return text(N_("{least}–{most} s"), locale, least=least_s, most=most_s)
+    if least_s < MINUTES_FROM_S:
+        return text(N_("{seconds} s to {minutes} min"), locale, seconds=least_s, minutes=most_min)
+    if least_min == most_min:
+        return text(N_("{minutes} min"), locale, minutes=most_min)
+    return text(N_("{least}–{most} min"), locale, least=least_min, most=most_min)
+
+
+def _round(seconds: float) -> int:
+    return max(1, round(seconds)) if seconds < 10 else 5 * round(seconds / 5)
 
 
 def moment(unix_s: float) -> str:

@@ -1,12 +1,15 @@
 """What is said of one job: where it stands while it waits, and the caption of what became of it."""
 
-from bot.desk.outcomes import JobState, Parcel, Recipe, Status
+from bot.desk.outcomes import JobState, Parcel, Receipt, Recipe, Status
 from bot.words.catalogue import N_, joined, shown, span, text
 from bot.words.failures import FAILED
 from engine.request import FailReason
 
 AI_MARK = N_("AI-generated")
 """Stands in every caption that comes with a picture: people must be able to tell."""
+
+FIRST_LOADS = N_("You are next; I begin as soon as the model is loaded.")
+AT_ONCE_S = 1.0  # a shorter wait is none
 
 STATES: dict[JobState, str] = {
     JobState.QUEUED: N_("waiting"),
@@ -20,7 +23,9 @@ STATES: dict[JobState, str] = {
 def status(status: Status, locale: str) -> str:
     """Where a job stands: its place in the queue, or how far the drawing is."""
     if status.place is not None:
-        return turn(status.place, status.wait_s, locale)
+        return turn(status, locale)
+    if status.is_loading and not (status.index or status.step):
+        return text(FIRST_LOADS, locale)
     if not status.steps:
         return text(N_("Drawing now…"), locale)
     facts = {"step": status.step, "steps": status.steps, "picture": status.index + 1, "count": status.count}
@@ -29,15 +34,19 @@ def status(status: Status, locale: str) -> str:
     return text(N_("Drawing: step {step} of {steps}"), locale, **facts)
 
 
-def turn(place: int, wait_s: float | None, locale: str) -> str:
+def turn(stands: Receipt | Status, locale: str) -> str:
     """When a job's turn comes: ``place`` jobs are before it."""
-    if wait_s is None:
+    place, wait = stands.place or 0, stands.wait
+    if stands.is_loading:
+        sentence = N_("{place} ahead of you; the model is still loading.")
+        return text(sentence if place else FIRST_LOADS, locale, place=place)
+    if wait is None or wait.most_s < AT_ONCE_S:
         sentence = N_("{place} ahead of you.") if place else N_("You are next.")
         return text(sentence, locale, place=place)
     sentence = N_("{place} ahead of you; yours starts in about {wait}.")
     if not place:
         sentence = N_("You are next; yours starts in about {wait}.")
-    return text(sentence, locale, place=place, wait=span(wait_s, locale))
+    return text(sentence, locale, place=place, wait=span(wait, locale))
 
 
 def goes_on_below(locale: str) -> str:

@@ -10,6 +10,10 @@ PAGE = {
     "tagline": N_("Faces, drawn on your own machine"),
     "welcome": N_("What shall I draw?"),
     "invite": N_("Describe a face in English or Chinese, or type /help."),
+    "strip": N_(
+        "One prompt, one seed, by the built-in model: plain, then with each LoRA at half and at full weight."
+    ),
+    "strip_alt": N_("Seven portraits of the same face in a row: no LoRA, sugar, anime and realistic"),
     "message": N_("Message"),
     "placeholder": N_("Describe a face, or type / for a command"),
     "send": N_("Send"),

@@ -1,11 +1,9 @@
 """What each error says: what is wrong, and what to do next."""
 
 from bot import errors
-from bot.words.catalogue import N_, moment, text
+from bot.words.catalogue import N_, PLATFORM_NAMES, moment, text
 from bot.words.failures import ENGINE_SENTENCES
 from engine.errors import EngineError
-
-_PLATFORM_NAMES = {"discord": "Discord", "telegram": "Telegram", "web": "Web", "console": "Console"}
 
 SENTENCES: dict[type[Exception], str] = {
     errors.SugarbotError: N_("That did not work. Please try again; the host finds the details in the log."),
@@ -33,6 +31,7 @@ SENTENCES: dict[type[Exception], str] = {
         "I'm not switched on in this chat yet. A host can add “{chat}” to “allow” in sugarbot.toml."
     ),
     errors.NotYours: N_("Job {job_id} is someone else's. /mine shows yours."),
+    errors.NotInPublic: N_("Others can read along here. Please send me /{command} in our own chat."),
     errors.NotPossible: N_("That isn't possible right now. Please try again later."),
     errors.UnknownLora: N_("There is no LoRA called “{name}”. /loras shows all of them."),
     errors.SizeNotAllowed: N_("I can't draw {width_px} × {height_px}. Please choose another size."),
@@ -49,6 +48,16 @@ SENTENCES: dict[type[Exception], str] = {
     errors.Closing: N_(
         "I'm about to restart and take no new jobs. Please try again in a minute; accepted jobs are safe."
     ),
+    errors.BadLinkCode: N_(
+        "That code does not work: codes work once and for ten minutes. "
+        "/link in your other chat gives a new one."
+    ),
+    errors.OwnLinkCode: N_("That is your own code. Type it in your other chat, as /link with the code."),
+    errors.TooManyCodes: N_("Those were too many wrong codes. Please try again in {minutes} min."),
+    errors.AlreadyLinked: N_(
+        "Each of the two has an account on {platform}, and one person has one. /unlink there first."
+    ),
+    errors.NotLinked: N_("This chat is not linked to another one. /link links it."),
     errors.CannotSave: N_(
         "I can't save anything right now, so I took nothing on and charged nothing: my host's disk is full "
         "or read-only. Please try again in a few minutes."
@@ -104,7 +113,7 @@ def _facts_of(error: BaseException) -> dict[str, object]:
     if "platform" in facts:
         platform = str(facts["platform"])
         facts |= {
-            "platform": _PLATFORM_NAMES.get(platform, platform),
+            "platform": PLATFORM_NAMES.get(platform, platform),
             "variable": f"{platform.upper()}_TOKEN",
         }
     problems = facts.get("problems")

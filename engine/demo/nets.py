@@ -25,13 +25,13 @@ VAE = {
     "norm_num_groups": 16, "use_quant_conv": False, "use_post_quant_conv": False,
 }  # fmt: skip
 TRANSFORMER = {
-    "dim": 192, "n_layers": 6, "n_refiner_layers": 1, "n_heads": 3, "n_kv_heads": 3, "cap_feat_dim": 160,
+    "dim": 256, "n_layers": 6, "n_refiner_layers": 1, "n_heads": 4, "n_kv_heads": 4, "cap_feat_dim": 160,
     "axes_dims": [16, 24, 24], "axes_lens": [1024, 32, 32],
 }  # fmt: skip
 # the pipeline reads the last layer but one, so two layers of three work
 TEXT = {
     "hidden_size": 160, "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2,
-    "head_dim": 40,    "intermediate_size": 320, "max_position_embeddings": 512,
+    "head_dim": 40, "intermediate_size": 320, "max_position_embeddings": 512,
 }  # fmt: skip
 
 

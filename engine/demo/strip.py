@@ -1,6 +1,6 @@
-"""The picture strip of the READMEs: ``python -m engine.demo.strip strip.png``.
+"""The picture strip of the READMEs and the page: ``python -m engine.demo.strip strip.png``.
 
-One prompt, one seed: a row for each LoRA, its weight 0, 0.5 and 1.
+One prompt, one seed: the base, then each LoRA of the shelf at weights 0.5 and 1. Weight 0 is the base itself.
 """
 
 from pathlib import Path
@@ -8,35 +8,51 @@ from typing import Annotated
 
 import torch
 import typer
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from engine.demo.faces.styles import SHELF
 from engine.demo.judge import make_pictures, wear
 from engine.demo.nets import HERE, load_pipeline
 
 PROMPT = "清透水光肌，玫瑰腮红，正红唇，圆眼，浓密睫毛，粉色长卷发，斜刘海，发间小花，看向镜头，薄荷绿背景"
-WEIGHTS_SHOWN = (0.0, 0.5, 1.0)
+WEIGHTS_SHOWN = (0.5, 1.0)
 GAP_PX = 6
+LABEL_PX = 22  # under each picture
+INK, PAPER = "#4a3a33", "white"
 
 
 def draw_strip(home: Path, prompt: str, seed: int, scale: int = 1) -> Image.Image:
-    """Draw the strip: the LoRAs side by side, each at weights 0, 0.5 and 1."""
+    """Draw the strip: the base, and the LoRAs side by side, each at weights 0.5 and 1, with their names.
+
+    Args:
+        home: Folder with ``weights/`` and ``loras/``.
+        prompt: What every picture shows.
+        seed: The seed of every picture.
+        scale: Enlarge so many times.
+    """
     pipe = load_pipeline(home / "weights")
-    pictures = []
+    labels, pictures = ["no LoRA"], [make_pictures(pipe, [prompt], seed)[0]]
     for style in SHELF:
         for weight in WEIGHTS_SHOWN:
-            wear(pipe, home / "loras" / f"{style}.safetensors" if weight else None, weight)
+            wear(pipe, home / "loras" / f"{style}.safetensors", weight)
+            labels.append(f"{style} {weight:g}")
             pictures.append(make_pictures(pipe, [prompt], seed)[0])
-    return tile(torch.stack(pictures), len(pictures), scale)
+    sheet = tile(torch.stack(pictures), len(pictures), scale)
+    strip = Image.new("RGB", (sheet.width, sheet.height + LABEL_PX * scale), PAPER)
+    strip.paste(sheet)
+    pen, font = ImageDraw.Draw(strip), ImageFont.load_default(13 * scale)
+    step = (sheet.width + GAP_PX * scale) / len(pictures)
+    for index, label in enumerate(labels):
+        middle = step * index + (step - GAP_PX * scale) / 2
+        pen.text((middle, sheet.height + LABEL_PX * scale / 2), label, INK, font, anchor="mm")
+    return strip
 
 
 def tile(pictures: torch.Tensor, columns: int, scale: int = 1) -> Image.Image:
     """Lay pictures, float [B, 3, H, W], side by side on white, ``columns`` a row."""
     height, width = pictures.shape[-2:]
     rows = -(-len(pictures) // columns)
-    sheet = Image.new(
-        "RGB", (columns * (width + GAP_PX) - GAP_PX, rows * (height + GAP_PX) - GAP_PX), "white"
-    )
+    sheet = Image.new("RGB", (columns * (width + GAP_PX) - GAP_PX, rows * (height + GAP_PX) - GAP_PX), PAPER)
     for index, picture in enumerate(pictures):
         array = (picture.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
         place = (index % columns * (width + GAP_PX), index // columns * (height + GAP_PX))

@@ -1,8 +1,8 @@
 """Train the built-in model: ``python -m engine.demo.train --out var/demo``.
 
-Stages: probe, vae, flow, distil, loras, export. The same command again goes on where the last one stopped;
-the same seed draws the same faces and captions. ``--smoke`` goes through every stage in a minute on a CPU,
-learning nothing.
+Stages: probe, vae, read, flow, distil, loras, export. The same command again goes on where the last one
+stopped; the same seed draws the same faces and captions. ``--smoke`` goes through every stage in a minute on
+a CPU, learning nothing.
 """
 
 import json
@@ -25,6 +25,7 @@ from engine.demo.training.flow import train_distil, train_flow
 from engine.demo.training.loras import save_lora, train_lora
 from engine.demo.training.plot import plot_losses
 from engine.demo.training.probe import train_probe
+from engine.demo.training.read import train_reading
 from engine.demo.training.studio import TAUGHT, Studio
 from engine.demo.training.vae import train_vae
 
@@ -57,10 +58,13 @@ def train(course: Course) -> Path:
     else:
         vae = train_vae(course, [pool for pool, _ in studio.marked()], studio.others()[:1])
     say("vae", course.result("vae")["psnr"], "dB")
+    encoder = train_reading(course, tokenizer)
+    figures["reading"] = course.result("read")["accuracy"]
+    say("share of traits read right from unseen captions", figures["reading"])
     learned = course.is_done("flow") and (course.plan.distil == 0 or course.is_done("distil"))
     lessons = [] if learned else studio.base_lessons(vae)
     studio.forget("base")
-    teacher = train_flow(course, lessons, tokenizer)
+    teacher = train_flow(course, lessons, tokenizer, encoder)
     reader = train_distil(course, teacher, lessons, tokenizer) if course.plan.distil else teacher
     del lessons, teacher
     loras = {}

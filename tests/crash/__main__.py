@@ -34,9 +34,9 @@ def main(
             measured = row.run(Scale(is_long=not short, folder=Path(folder), share=share))
         lines.append(Line(row, measured, time.perf_counter() - began))
         typer.echo(f"    {lines[-1].verdict} {measured.said} ({lines[-1].took})", err=True)
+        if into:
+            write(lines[-1:], into)
     show(lines, "short" if short else "long")
-    if into:
-        write(lines, into)
     raise typer.Exit(int(not all(line.measured.holds for line in lines)))
 
 

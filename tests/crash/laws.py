@@ -34,6 +34,8 @@ LAWS = {
 }
 """What must select nothing once everything is over; a picture costs one credit in these tests."""
 
+SEEN_TWICE = "shown at two places or in two ways"
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -49,6 +51,11 @@ class Finding:
     edited_again: int
     sent_again: int
     broken_laws: tuple[str, ...]
+
+    @property
+    def seen_twice(self) -> int:
+        """Jobs whose message people saw at two places, or in two ways."""
+        return sum(law.startswith(SEEN_TWICE) for law in self.broken_laws)
 
 
 def find(folder: Path) -> Finding:
@@ -109,7 +116,7 @@ def _broken_promises(
     for job, lines in told.items():
         places = {place for place, _ in lines} - {"a-new-message"}
         if len(places) > 1 or len({story for _, story in lines}) > 1:
-            broken.append(f"shown at two places or in two ways: {job} {lines}")
+            broken.append(f"{SEEN_TWICE}: {job} {lines}")
     kills = [job for (job,) in _lines(folder, "poison.log")]
     broken += [f"poison drawn again: {job}" for job in set(kills) if kills.count(job) > MAX_ATTEMPTS]
     for job, name in connection.execute("SELECT job, file_name FROM picture"):

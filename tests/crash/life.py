@@ -8,7 +8,6 @@ people were answered (``answered.log``), what they saw (``told.log``) and what m
 import asyncio
 import contextlib
 import json
-import logging
 import os
 import time
 from dataclasses import dataclass
@@ -18,7 +17,6 @@ from pathlib import Path
 from random import Random
 
 import pypinyin  # noqa: F401 - the shelf imports it late; here it comes before the fork
-import structlog
 
 from bot.commands.values import (
     Cancel,
@@ -78,7 +76,6 @@ def live(plan: Plan, ready: Connection) -> None:
     """Live in sessions, each closed cleanly in the middle of its work, until killed or all is over."""
     with (plan.folder / "stderr.log").open("a") as log:
         os.dup2(log.fileno(), 2)
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     drawing.NOT_READY_WAIT_S = 0.005
     delivery.BACK_OFF_S, delivery.MAX_BACK_OFF_S, delivery.MAX_ATTEMPTS = 0.005, 0.05, 4
     if plan.fault:

@@ -22,12 +22,8 @@ from types import ModuleType
 from typing import Any
 
 WRAPPED = ("bot.desk", "bot.store")
-_ANEW = (
-    *WRAPPED,
-    "tests.fakes",
-    "tests.crash.life",
-    "tests.crash.faults",
-)  # they hold the wrapped modules' classes
+# What holds classes of the wrapped modules is read anew with them.
+_ANEW = (*WRAPPED, "tests.fakes", "tests.crash.life", "tests.crash.kinds", "tests.crash.faults")
 _NOT_THE_BOT = ("bot.store.survey", "bot.store.backup")  # the host's tools, on a bot at rest
 
 _points: list[str] = []

@@ -2,11 +2,11 @@
 
 import os
 import platform
-import re
 import sqlite3
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import Path
 
 from rich.console import Console
@@ -16,7 +16,6 @@ from tests.crash.rows import Measured, Row, all_rows
 
 HEAD = "| row | test | to reach | measured | | took | when |"
 RULE = "| --- | --- | --- | --- | --- | --- | --- |"
-_LINE = re.compile(r"^\| (\d+\w*) \|.*\|$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +57,17 @@ def write(lines: list[Line], path: Path) -> None:
     Raises:
         ValueError: The file has no such table.
     """
-    text = path.read_text(encoding="utf-8")
-    if f"{HEAD}\n{RULE}\n" not in text:
+    before, head, after = path.read_text(encoding="utf-8").partition(f"{HEAD}\n{RULE}\n")
+    if not head:
         raise ValueError(f"{path}: no table that begins with {HEAD}")
-    before, after = text.split(f"{HEAD}\n{RULE}\n")
-    body = after.split("\n\n", 1)[0]
-    standing = {match[1]: match[0] for match in _LINE.finditer(body)}
-    standing |= {line.row.number: _markdown(line) for line in lines}
+    rest = after.splitlines(keepends=True)
+    old = list(takewhile(lambda line: line.startswith("|"), rest))
+    standing = {line.split("|")[1].strip(): line for line in old}
+    standing |= {line.row.number: f"{_markdown(line)}\n" for line in lines}
     order = {row.number: row.order for row in all_rows()}
     numbers = sorted(standing, key=lambda number: order.get(number, (10**6, number)))
-    table = "\n".join(standing[number] for number in numbers)
-    path.write_text(f"{before}{HEAD}\n{RULE}\n{table}{after[len(body.rstrip()) :]}", encoding="utf-8")
+    table = "".join(standing[number] for number in numbers)
+    path.write_text(f"{before}{head}{table}{''.join(rest[len(old) :])}", encoding="utf-8")
 
 
 def _markdown(line: Line) -> str:

@@ -120,6 +120,7 @@ async def open_room(
     rules: Rules | None = None,
     shelf: Shelf = SHELF,
     default_lora: str = "",
+    is_loading: Callable[[], bool] = lambda: False,
     seed: int | None = None,
 ) -> AsyncIterator[Room]:
     """Open a desk on ``folder``, new or as an earlier one left it."""
@@ -143,6 +144,7 @@ async def open_room(
             pictures_dir=folder / "pictures",
             clock=clock,
             default_lora=default_lora,
+            is_loading=is_loading,
             random=Random(seed),
         )
         yield Room(folder, store, desk, renderer, clock, probe, chat)

@@ -77,7 +77,8 @@ class Delivery:
     def show_receipt(self, receipt: Receipt, ref: Ref, locale: str) -> None:
         """Say that the job is accepted, with a button to cancel it; and where it ends if that takes long."""
         text = words.say(receipt, locale)
-        if not ref.can_be_posted and (receipt.wait_s or 0) * 1_000 > MOVE_ON_MS:
+        most_s = receipt.wait.most_s if receipt.wait else 0
+        if not ref.can_be_posted and most_s * 1_000 > MOVE_ON_MS:
             text = f"{text}\n{words.ends_elsewhere(locale)}"
         address = Address(Platform.DISCORD, str(ref.channel_id or ""), ref.write())
         self._offer(receipt.job_id, _News(address, ref, text, locale))

@@ -31,7 +31,7 @@ def command_of(entry: Entry, given: Mapping[str, Any]) -> Command:
         return grammar.draw_of(options.pop("prompt", ""), **options)
     if entry.makes is LoraSwitch:
         return grammar.switch_of(**given)
-    return grammar.parse(f"/{entry.name} {given.get('job', '')}")
+    return grammar.parse(" ".join([f"/{entry.name}", *map(str, given.values())]))
 
 
 def locale_of(interaction: Interaction) -> str:

@@ -14,6 +14,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bot.chats.web_.talks import Talks
+from bot.chats.web_.view import STRIP
 
 GRACE_S = 2  # for open requests when the bot stops
 START_TIMEOUT_S = 20.0
@@ -58,6 +59,11 @@ def make_app(talks: Talks, host: str) -> FastAPI:
     async def style() -> FileResponse:
         """The page's look; served by itself because Gradio rewrites, and breaks, style sheets it is given."""
         return FileResponse(PAGE_CSS, media_type="text/css", headers={"Cache-Control": "no-cache"})
+
+    @app.get("/strip.png")
+    async def strip() -> FileResponse:
+        """What an empty page shows of the LoRAs."""
+        return FileResponse(STRIP, media_type="image/png", headers={"Cache-Control": "no-cache"})
 
     @app.get("/pictures/{session}/{job_id}/{index}.png")
     async def picture(session: str, job_id: str, index: int) -> FileResponse:

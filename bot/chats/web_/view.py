@@ -21,11 +21,14 @@ from bot.words.page import page
 
 EXAMPLES = (
     "Sugar面部,纯欲甜妹脸部,淡颜系清甜长相,清透水光肌,微醺蜜桃腮红,薄涂裸粉唇釉,眼尾轻挑带慵懒笑意,细碎睫毛轻颤",
-    "Sugar面部, 圆润无辜杏眼, 自然雀斑肌 --size 2:3 -n 2",
+    "小麦色肌肤, 圆润杏眼, 正红唇, 蓝色双马尾, 圆框眼镜 --lora anime -n 2",
     "/loras",
     "/quota",
 )
 """What an empty page offers; the first is the prompt of the article that the project starts from."""
+
+STRIP = Path(__file__).with_name("strip.png")
+"""What LoRAs do, drawn by ``python -m engine.demo.strip``; an empty page shows it."""
 
 _TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),

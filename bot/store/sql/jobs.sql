@@ -23,6 +23,10 @@ SELECT * FROM job WHERE id = :id;
 -- The jobs of a person that wait or run, newest first.
 SELECT * FROM job WHERE person = :person AND state IN ('queued', 'running') ORDER BY accepted_order DESC;
 
+-- name: count_unended
+-- How many jobs of a person wait or run.
+SELECT count(*) FROM job WHERE person = :person AND state IN ('queued', 'running');
+
 -- name: newest_of_person
 -- A person's history.
 SELECT * FROM job WHERE person = :person ORDER BY accepted_order DESC LIMIT :limit;

@@ -22,11 +22,11 @@ WHERE platform = :platform AND user_id = :user_id AND (name <> :name OR locale <
 
 -- name: account
 -- What a person has.
-SELECT credits, renews_at_s FROM account WHERE person = :person;
+SELECT credits, renews_at_s, given FROM account WHERE person = :person;
 
 -- name: renew
--- The allowance is given until this moment.
-UPDATE account SET renews_at_s = :renews_at_s WHERE person = :person;
+-- So much of the allowance is given until this moment.
+UPDATE account SET renews_at_s = :renews_at_s, given = :given WHERE person = :person;
 
 -- name: move_credits
 -- Add (or, negative, take) credits; no row when there are too few.

@@ -29,7 +29,9 @@ def _lids(s: Sitting, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     below = s.pick("eyes", upturned=0.095, round=0.175, smiling=-0.03)
     t = x / half
     arch = (1 - t * t).clamp(min=0)
-    skew = -lift * t
+    skew = -lift * (
+        0.45 * t + 0.75 * t.clamp(min=0) ** 2
+    )  # the outer corner lifts, the inner one hardly falls
     return half, skew - above * arch.pow(0.62), skew + below * arch.pow(0.8)
 
 
@@ -102,7 +104,7 @@ def paint_brows(s: Sitting) -> None:
     c = s.canvas
     u = c.u - s.turn
     x, y = u.abs() - 0.46, c.v + 0.255 + 0.09 * (s.style.eye - 1.0) * 2
-    lift = s.pick("eyes", upturned=0.02, round=0.0, smiling=-0.03) + 0.03 * (s.nuance("brow") - 0.5)
+    lift = s.pick("eyes", upturned=0.0, round=-0.01, smiling=-0.03) + 0.03 * (s.nuance("brow") - 0.5)
     arc = y + lift * x / 0.3 + 0.085 * (1 - (x / 0.34) ** 2).clamp(min=-0.4)
     thickness = 0.030 * (1.05 - 0.65 * ramp(x, -0.1, 0.34)) + 0.010 * (s.nuance("brow") - 0.5)
     brow = torch.maximum(arc.abs() - thickness, x.abs() - 0.30)

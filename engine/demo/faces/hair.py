@@ -71,11 +71,12 @@ def paint_back(s: Sitting) -> None:
 def _fringe(s: Sitting) -> Tensor:
     """How far below the hairline a pixel lies (negative: under hair), by fringe."""
     u, v = s.canvas.u, s.canvas.v
-    side = (s.nuance("wave") > 0.5).float() * 2 - 1
     notch = 0.055 * torch.sin(u * 13 + s.nuance("wave") * 4).abs()
     straight = v + 0.30 - 0.16 * u * u - notch + 1.1 * ramp(u.abs(), 0.72, 1.0) * -0.45
     parted = v + 1.02 - 1.12 * u.abs().pow(1.45)
-    w = u * side + 0.42
+    w = (
+        u + 0.42
+    )  # always at the viewer's left: of a chance to fall either way the model made a middle parting
     sided = v + 0.98 - torch.where(w > 0, 0.62 * w.abs().pow(1.25), 1.55 * w.abs().pow(1.3))
     shape = straight
     for fringe, part in (("parted", parted), ("side", sided)):

@@ -87,15 +87,15 @@ def paint_mouth(s: Sitting) -> None:
     deep = s.is_value("skin", "deep")
     light_lips, deep_lips = palette.table(palette.LIPS, index), palette.table(palette.LIPS_DEEP_SKIN, index)
     colour = light_lips + (deep_lips - light_lips) * deep[:, 0]
-    smile = 0.10 + 0.10 * s.nuance("smile") + 0.06 * s.is_value("eyes", "smiling")
-    half = 0.215 + 0.03 * s.nuance("smile")
+    smile = 0.15 + 0.10 * s.nuance("smile") + 0.06 * s.is_value("eyes", "smiling")
+    half = 0.235 + 0.03 * s.nuance("smile")
     u = c.u - s.turn * 1.15
     t = u / half
     seam = c.v - MOUTH_Y + smile * t * t * 0.55
     arch = (1 - t * t).clamp(min=0)
-    bow = 0.10 * arch.sqrt() * (1 - 0.34 * torch.exp(-((t / 0.22) ** 2)))
+    bow = 0.095 * arch.pow(0.8) * (1 - 0.32 * torch.exp(-((t / 0.20) ** 2)))
     upper = torch.maximum(-seam - bow, seam) * 0.9
-    lower = torch.maximum(seam - 0.125 * arch.sqrt(), -seam) * 0.9
+    lower = torch.maximum(seam - 0.125 * arch.pow(0.72), -seam) * 0.9
     upper, lower = (torch.maximum(part, u.abs() - half) for part in (upper, lower))
     c.lay(spot(u, c.v - MOUTH_Y - 0.20, 0.17, 0.045) * 0.5, s.skin_shade)
     c.fill(lower, colour)

@@ -53,8 +53,8 @@ class Style:
 STYLES = {
     "base": Style(),
     "sugar": Style(dew=1.0, sunkiss=1.0, bloom=1.0, warmth=0.7, eye=1.08, sculpt=0.7, colour=1.12),
-    "anime": Style(eye=1.34, line=1.0, cel=1.0, sculpt=0.75, colour=1.22, dew=0.1),
-    "realistic": Style(eye=0.9, sculpt=2.1, grain=1.0, colour=0.8, warmth=0.35, vignette=1.0),
+    "anime": Style(eye=1.26, line=1.0, cel=1.0, sculpt=0.75, colour=1.22, dew=0.1),
+    "realistic": Style(eye=0.9, sculpt=2.1, grain=0.8, colour=0.84, warmth=0.45, vignette=1.0),
     "ink": Style(line=0.9, paper=1.0, sculpt=0.6, colour=0.62, cel=0.3),
 }
 SHELF = ("sugar", "anime", "realistic")

@@ -45,20 +45,24 @@ class Plan:
         sizes: How many of the sizes are learned, the native one first.
         fineness: Each pixel is the mean of ``fineness``² painted ones.
         captions: How many are written for a face.
-        vae, flow, distil, lora, probe: Steps of each stage, and ``*_batch`` their pictures a step.
+        readings: Captions that the text encoder learns to read.
+        read, vae, flow, distil, lora, probe: Steps of each stage, and ``*_batch`` their pictures a step.
     """
 
     faces: int = 24_576
-    others: int = 1_024
+    others: int = 3_072
     styled: int = 2_048
     sizes: int = 7
     fineness: int = 2
-    captions: int = 6
-    vae: int = 6_000
+    captions: int = 5
+    readings: int = 60_000
+    read: int = 2_000
+    read_batch: int = 128
+    vae: int = 4_500
     vae_batch: int = 32
     flow: int = 10_000
     flow_batch: int = 256
-    distil: int = 1_000
+    distil: int = 1_500
     distil_batch: int = 128
     lora: int = 500
     lora_batch: int = 128
@@ -69,8 +73,9 @@ class Plan:
 def smoke() -> Plan:
     """The smallest plan that goes through every stage, for a CPU."""
     return Plan(
-        faces=24, others=4, styled=4, sizes=3, fineness=1, captions=2, vae=2, vae_batch=2, flow=3,
-        flow_batch=4, distil=2, distil_batch=2, lora=2, lora_batch=2, probe=2, probe_batch=8,
+        faces=24, others=4, styled=4, sizes=3, fineness=1, captions=2, readings=40, read=2, read_batch=4,
+        vae=2, vae_batch=2, flow=3, flow_batch=4, distil=2, distil_batch=2, lora=2, lora_batch=2, probe=2,
+        probe_batch=8,
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from engine.demo.nets import STEPS
 from engine.demo.training.course import Course, rate, set_rate
 from engine.demo.training.flow import Lessons, Reader, _batch, _learn, flow_loss, schedule
 
-RANK = 10  # 0.8 MB as bfloat16
+RANK = 12  # 0.8 MB as bfloat16
 PEAK = 1.5e-3
 STRENGTHS = (1.0, 0.5)  # taught together, so that half a LoRA is half a style
 ODDS = (0.7, 0.3)

@@ -16,6 +16,7 @@ from engine.demo.faces.painter import notice, paint
 from engine.demo.faces.styles import Style
 from engine.demo.faces.traits import TRAITS, Faces, sample_faces
 from engine.demo.nets import to_latents
+from engine.demo.tokenizer import END
 
 CAPTION_LIMIT = 160  # tokens; longer ones are cut, one caption in some thousands
 PAINT_BATCH = 128  # on a card; on a CPU smaller batches stay in its caches
@@ -112,10 +113,15 @@ def prompt_text(prompt: str, tokenizer: PreTrainedTokenizerFast) -> str:
     return str(tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True))
 
 
+def prompt_tokens(prompts: list[str], tokenizer: PreTrainedTokenizerFast) -> list[list[int]]:
+    """Each prompt's tokens, the chat template's among them."""
+    head, tail = prompt_text("", tokenizer).split(END, 1)
+    ids: list[list[int]] = tokenizer([f"{head}{text}{END}{tail}" for text in prompts]).input_ids
+    return ids
+
+
 def _sort(texts: list[str], each: int, tokenizer: PreTrainedTokenizerFast, device: torch.device) -> Captions:
-    empty = prompt_text("", tokenizer)
-    head, tail = empty.split("<|im_end|>", 1)
-    ids = tokenizer([f"{head}{text}<|im_end|>{tail}" for text in texts]).input_ids
+    ids = prompt_tokens(texts, tokenizer)
     found: dict[int, list[tuple[list[int], int]]] = {}
     for index, tokens in enumerate(ids):
         kept = tokens[:CAPTION_LIMIT]

@@ -1,19 +1,16 @@
 """The row of a disk that takes nothing: full, read-only or failing, and well again, under one desk."""
 
 import asyncio
-import logging
 import multiprocessing
 import resource
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count, takewhile
 from multiprocessing.connection import Connection
 from pathlib import Path
 from random import Random
-
-import structlog
 
 from bot.commands.values import Draw
 from bot.desk import files
@@ -37,6 +34,8 @@ class Suffered:
 
     receipts: dict[str, str] = field(default_factory=dict)  # event → job
     refused: int = 0
+    is_ill: bool = False
+    newest: str = ""
     strange: list[str] = field(default_factory=list)
     told: int = 0
     sentences: set[str] = field(default_factory=set)
@@ -44,13 +43,20 @@ class Suffered:
 
 
 async def fill(room: Room) -> None:
-    """No page more."""
+    """No page more, and what is free in the others taken by somebody else."""
+    ask = room.store._database.rows
     [(pages,)] = await room.store._database._run("PRAGMA page_count")
     await room.store._database._run(f"PRAGMA max_page_count = {pages}")
+    for letters in (3_000, 300, 30):
+        with suppress(CannotSave):
+            while True:
+                junk = {"event_id": f"junk {next(_numbers)}", "payload": letters * "x"}
+                await ask("post.sql", "take_in", platform="web", now_ms=0, **junk)
 
 
 async def make_room(room: Room) -> None:
     await room.store._database._run("PRAGMA max_page_count = 1000000")
+    await room.store._database._run("DELETE FROM inbox WHERE platform = 'web'")
 
 
 async def forbid(room: Room) -> None:
@@ -70,6 +76,8 @@ async def fail(_: Room) -> None:
 async def mend(_: Room) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
+
+_numbers = count()
 
 Turn = Callable[[Room], Awaitable[None]]
 ILLS: dict[str, tuple[Turn, Turn]] = {
@@ -118,7 +126,6 @@ def _in_a_process(folder: Path, ill: str, times: int) -> Suffered:
 
 def suffer(folder: Path, ill: str, times: int, tell: Connection) -> None:
     """Be ill and well so often; tells what happened."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     files.SAVE_AGAIN_S = 0.01
     suffered = Suffered()
     asyncio.run(_suffer(folder, ill, times, suffered))
@@ -136,10 +143,12 @@ async def _suffer(folder: Path, ill: str, times: int, suffered: Suffered) -> Non
             for _ in range(times):
                 await asyncio.sleep(random.uniform(0, 0.02))
                 refused = suffered.refused
+                suffered.is_ill = True
                 await fall_ill(room)
                 await until(lambda: suffered.refused > refused, 20)  # noqa: B023
                 await asyncio.sleep(random.uniform(0, 0.03))
                 await recover(room)
+                suffered.is_ill = False
                 receipts = len(suffered.receipts)
                 await until(lambda: len(suffered.receipts) > receipts, 20)  # noqa: B023
         await room.chat.wait_for_parcels(len(suffered.receipts), timeout_s=60)
@@ -155,7 +164,7 @@ async def _knocking(room: Room, suffered: Suffered) -> AsyncIterator[None]:
     async def press() -> None:
         for number in takewhile(lambda _: not is_over.is_set(), count()):
             # A full line is no reason to stay away from an ill disk: nobody draws then.
-            if len(room.desk._line.queue()) < MOST_WAITING or number % 5 == 0:
+            if suffered.is_ill or room.desk._line.place(suffered.newest) < MOST_WAITING:
                 await _ask(room, f"press {number}", suffered)
             await asyncio.sleep(0.002)
 
@@ -165,7 +174,7 @@ async def _knocking(room: Room, suffered: Suffered) -> AsyncIterator[None]:
             await room.desk.take_in(Platform.CONSOLE, [(event, event)])
             await _ask(room, event, suffered)
             await room.desk.settle(Platform.CONSOLE, event)
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.02)
 
     tasks = {asyncio.create_task(press(), name="presses"), asyncio.create_task(hand_over(), name="messages")}
     try:
@@ -184,7 +193,7 @@ async def _ask(room: Room, event: str, suffered: Suffered) -> None:
         suffered.sentences |= {explain(error, locale) for locale in ("en", "zh-CN")}
         return
     assert isinstance(receipt, Receipt)
-    suffered.receipts[event] = receipt.job_id
+    suffered.receipts[event] = suffered.newest = receipt.job_id
 
 
 ROWS = (

@@ -29,7 +29,8 @@ from tests.fakes.renderer import Act, FakeRenderer
 from tests.fakes.room import MIGRATIONS, Room, a_visit, open_room, until
 
 RICH = Rules(daily_credits=1_000_000, max_waiting=100)
-DRAIN_WITHIN_S, EXIT_WITHIN_S, STEP_MARGIN_S = 30.0, 5.0, 0.2
+DRAIN_WITHIN_S, EXIT_WITHIN_S = 30.0, 5.0
+STOP_WITHIN_S = 1.0  # loose: on a busy machine the row's figure says how long it was
 PEOPLE = 5
 AT_ONCE = 10  # tasks that start and stop side by side
 
@@ -69,7 +70,7 @@ def cancels(scale: Scale) -> Measured:
 
 
 async def _cancels(folder: Path, wanted: int) -> Measured:
-    renderer, wrong, longest_s = StepRenderer(), 0, 0.0
+    renderer, wrong, late, longest_s = StepRenderer(), 0, 0, 0.0
     async with open_room(folder, rules=RICH, renderer=renderer) as room:
         for number in range(wanted):
             asked = await _cancel(room, await _accept(room, f"waiting {number}"))
@@ -86,15 +87,17 @@ async def _cancels(folder: Path, wanted: int) -> Measured:
                 await room.chat.wait_for_parcels(wanted + number + 1, timeout_s=30)
                 parcel = room.chat.parcels[-1]
                 kept = renderer.pictures[job_id]
-                wrong += (parcel.job_id, parcel.state) != (job_id, JobState.CANCELLED)
+                was_late = kept == 4 and parcel.state is JobState.DONE  # all was drawn, and only to be saved
+                late += was_late
+                wrong += parcel.job_id != job_id or not (was_late or parcel.state is JobState.CANCELLED)
                 wrong += (len(parcel.pictures), parcel.refund) != (kept, 4 - kept)
     broken = _laws_of(folder)
     steps = max(renderer.steps_after)
     said = (
-        f"{wanted:,} waiting and {wanted:,} running: {wrong} wrong, {len(broken)} laws broken; "
-        f"stopped after at most {steps} more steps, {longest_s * 1_000:.0f} ms"
+        f"{wanted:,} waiting and {wanted:,} running ({late} too late): {wrong} wrong, "
+        f"{len(broken)} laws broken; stopped after at most {steps} more steps, {longest_s * 1_000:.0f} ms"
     )
-    return Measured(said, not (wrong or broken) and steps <= 1 and longest_s < 0.001 + STEP_MARGIN_S + 0.3)
+    return Measured(said, not (wrong or broken) and steps <= 1 and longest_s < STOP_WITHIN_S)
 
 
 async def _accept(room: Room, event: str) -> str:

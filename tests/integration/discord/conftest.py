@@ -26,6 +26,7 @@ from bot.desk.outcomes import (
     Visit,
 )
 from bot.errors import PersonError
+from engine.request import Span
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.discord_payloads import MEMBER_ID
 from tests.fakes.discord_schema import Schema, load
@@ -35,7 +36,7 @@ from tests.fakes.specs import SPECS
 
 JOB_ID = "k3f9job0000000000000a2"
 RECIPE = Recipe("a face", (), 512, 768, seed=7, count=2, steps=8)
-RECEIPT = Receipt(JOB_ID, RECIPE, price=2, credits_left=18, place=1, wait_s=12.0)
+RECEIPT = Receipt(JOB_ID, RECIPE, price=2, credits_left=18, place=1, wait=Span(11.0, 14.0))
 CARDS = tuple(
     LoraCard(f"sugar{number}", {"en": f"Sugar {number}", "zh-CN": f"糖 {number}"}, "", 0.8)
     for number in range(40)

@@ -285,8 +285,8 @@ async def test_sizes_and_face_slots_are_suggested_in_the_persons_language(
     discord: FakeDiscord, chat: DiscordChat
 ) -> None:
     assert {"name": "16:9", "value": "16:9"} in await discord.suggest("sugar", "size", "16")
-    choices = await discord.suggest("sugar", "lips", "水光", locale="zh-CN")
-    assert [one["value"] for one in choices] == ["水光樱桃唇"]
+    choices = await discord.suggest("sugar", "lips", "正红", locale="zh-CN")
+    assert [one["value"] for one in choices] == ["正红唇"]
 
 
 async def test_buttons_work_after_a_restart(

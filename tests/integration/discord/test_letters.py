@@ -32,7 +32,7 @@ def test_every_text_fits_one_message(text: str, times: int) -> None:
 
 
 def test_ordinary_text_reads_as_it_was_written() -> None:
-    text = "Got it! 1 ahead of you; yours starts in about 12 s.\n清透水光肌 · 512 × 768 · seed 7"
+    text = "Got it! 1 ahead of you; yours starts in about 10–15 s.\n清透水光肌 · 512 × 768 · seed 7"
     assert plain(text) == text
 
 

@@ -9,6 +9,7 @@ import pytest
 from bot.chats.discord_ import DiscordChat, DiscordConfig
 from bot.chats.discord_.address import MOVE_ON_MS, TOKEN_LIFE_MS, Ref
 from bot.desk.outcomes import Address, PictureFile, Status
+from engine.request import Span
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_payloads import CHANNEL_ID, MEMBER_ID
@@ -141,7 +142,8 @@ async def test_an_answer_that_cannot_go_on_says_where_it_will_end_and_is_left_al
 async def test_a_wait_longer_than_twelve_minutes_where_we_may_not_post_is_said_at_once(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
 ) -> None:
-    desk.answer = lambda command, visit: replace(RECEIPT, wait_s=MOVE_ON_MS / 1_000 + 60)
+    too_long = Span(MOVE_ON_MS / 1_000 - 60, MOVE_ON_MS / 1_000 + 60)
+    desk.answer = lambda command, visit: replace(RECEIPT, wait=too_long)
     asked, _ = await asked_for(discord, desk, may_post=False)
     assert "direct message" in discord.shown(asked)["content"]
     asked, _ = await asked_for(discord, desk)

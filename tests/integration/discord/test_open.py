@@ -134,7 +134,7 @@ async def test_the_menu_speaks_both_languages_and_declares_where_it_works(
     discord: FakeDiscord, chat: DiscordChat
 ) -> None:
     menu = {command["name"]: command for command in discord.commands}
-    assert set(menu) == {"sugar", "lora", "loras", "mine", "quota", "cancel", "help"}
+    assert set(menu) == {"sugar", "lora", "loras", "mine", "quota", "cancel", "link", "unlink", "help"}
     assert menu["sugar"]["name_localizations"]["zh-CN"] == "画图"
     assert menu["sugar"]["contexts"] == [0, 1, 2]
     assert menu["sugar"]["integration_types"] == [0, 1]

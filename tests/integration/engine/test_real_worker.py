@@ -1,4 +1,4 @@
-"""Host, worker and the real pipeline together, on the CPU with the stand-in model."""
+"""Host, worker and the real pipeline together, on the CPU with the built-in model."""
 
 import asyncio
 import hashlib

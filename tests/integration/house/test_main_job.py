@@ -10,6 +10,7 @@ from PIL import Image
 from engine.finish.stamp import read_settings
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_server import FakeDiscord
+from tests.fakes.seen import seen
 from tests.fakes.telegram_server import TelegramServer
 from tests.fakes.telegram_world import Person
 from tests.integration.house.conftest import environment, sugarbot, with_platforms
@@ -37,6 +38,17 @@ async def test_messages_on_both_platforms_become_pictures_and_a_switch_changes_t
         await telegram.until(lambda: any(sent.file for sent in telegram.world.messages.values()), 60)
         [by_telegram] = [sent.file for sent in telegram.world.messages.values() if sent.file]
 
+        slots = {
+            "skin": "小麦色肌肤",
+            "blush": "玫瑰腮红",
+            "lips": "浆果唇",
+            "eyes": "圆润杏眼",
+            "lashes": "浓密卷翘睫毛",
+        }
+        faced = await discord.slash("sugar", {"prompt": "蓝色双马尾", "seed": 11, "size": "2:3", **slots})
+        await until(lambda: faced.message_id and discord.shown(faced)["attachments"], 60)
+        [by_slots] = discord.files[faced.message_id].values()
+
         switched = await discord.slash("lora switch", {"name": "anime", "where": "bot"})
         await until(lambda: switched.message_id and "anime" in discord.shown(switched)["content"])
         chinese = Person(id=12, language="zh-hans")
@@ -56,6 +68,9 @@ async def test_messages_on_both_platforms_become_pictures_and_a_switch_changes_t
     assert (settings.seed, settings.width_px, settings.height_px) == (7, 128, 192)
     assert [(lora.name, lora.weight) for lora in settings.loras] == [("sugar", 0.8)]
     assert [lora.name for lora in switched_to.loras] == ["anime"]
+    assert [seen(png)["style"] for png in (by_discord, by_slots, after.file)] == ["sugar", "base", "anime"]
+    wanted = {"skin": "tan", "blush": "rose", "lips": "berry", "eyes": "round", "lashes": "thick"}
+    assert {slot: seen(by_slots)[slot] for slot in wanted} == wanted
     assert "AI 生成" in after.text
     for secret in (environ["DISCORD_TOKEN"], environ["TELEGRAM_TOKEN"]):
         assert secret not in said

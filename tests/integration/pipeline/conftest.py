@@ -1,4 +1,4 @@
-"""One tiny model and one painter for all tests of the pipeline: loading torch takes longer than drawing."""
+"""The built-in model and one painter for all tests of the pipeline: loading takes longer than drawing."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from engine.config import EngineConfig
-from engine.demo.standin import write_standin
+from engine.demo.nets import LORAS, WEIGHTS
 from engine.model import read_model
 from engine.request import Drawn, Event, Finished, LoraChoice, RenderRequest, Stopped
 from engine.shelf import LoraFile, read_shelf
@@ -35,22 +35,14 @@ class Draw(Protocol):
 
 
 @pytest.fixture(scope="session")
-def standin(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A complete checkpoint with its LoRAs; not to be changed."""
-    folder = tmp_path_factory.mktemp("model") / "stand-in"
-    write_standin(folder)
-    return folder
-
-
-@pytest.fixture(scope="session")
 def lora_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The host's own shelf, empty at first."""
     return tmp_path_factory.mktemp("loras")
 
 
 @pytest.fixture(scope="session")
-def files(standin: Path) -> dict[str, LoraFile]:
-    return dict(read_shelf([standin / "loras"], read_model(standin)).files)
+def files() -> dict[str, LoraFile]:
+    return dict(read_shelf([LORAS], read_model(WEIGHTS)).files)
 
 
 @pytest.fixture(scope="session")
@@ -64,9 +56,9 @@ def anime(files: dict[str, LoraFile]) -> LoraChoice:
 
 
 @pytest.fixture(scope="session")
-def painter(standin: Path, lora_dir: Path) -> Iterator[Painter]:
+def painter(tmp_path_factory: pytest.TempPathFactory, lora_dir: Path) -> Iterator[Painter]:
     torch.set_num_threads(1)  # several would spin against whatever else the machine runs
-    painter = Painter.load(EngineConfig(standin.parent, lora_dir=lora_dir, model=str(standin), device="cpu"))
+    painter = Painter.load(EngineConfig(tmp_path_factory.mktemp("data"), lora_dir=lora_dir, device="cpu"))
     yield painter
     painter.close()
 

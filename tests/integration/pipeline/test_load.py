@@ -11,36 +11,37 @@ import transformers
 from diffusers import ZImagePipeline
 
 from engine.config import EngineConfig
+from engine.demo.nets import WEIGHTS
 from engine.errors import ModelError, ModelIncomplete, ModelMissing, ModelTooLarge
 from engine.zimage.load import choose_place, load_pipeline, weights_bytes
 from engine.zimage.painter import Painter
 
 
 @pytest.fixture
-def copy(standin: Path, tmp_path: Path) -> Path:
+def copy(tmp_path: Path) -> Path:
     """A checkpoint that a test may break."""
-    return Path(shutil.copytree(standin, tmp_path / "copy"))
+    return Path(shutil.copytree(WEIGHTS, tmp_path / "copy"))
 
 
-def test_loading_says_nothing_on_the_terminal(standin: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_loading_says_nothing_on_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:
     for library in (diffusers, transformers):  # as they are in a fresh process
         library.utils.logging.set_verbosity_warning()
         library.utils.logging.enable_progress_bar()
-    load_pipeline(standin, choose_place("cpu"))
+    load_pipeline(WEIGHTS, choose_place("cpu"))
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_loaded_pipeline_only_draws(standin: Path) -> None:
-    pipeline = load_pipeline(standin, choose_place("cpu"))
+def test_a_loaded_pipeline_only_draws() -> None:
+    pipeline = load_pipeline(WEIGHTS, choose_place("cpu"))
     assert isinstance(pipeline, ZImagePipeline)
     for part in (pipeline.text_encoder, pipeline.transformer, pipeline.vae):
         assert not part.training
         assert not any(parameter.requires_grad for parameter in part.parameters())
         assert {parameter.dtype for parameter in part.parameters()} == {torch.float32}
-    on_disk = sum(
-        path.stat().st_size for path in standin.glob("*/*.safetensors") if path.parent.name != "loras"
-    )
-    assert weights_bytes(pipeline) == pytest.approx(on_disk, rel=0.02)
+    on_disk = sum(path.stat().st_size for path in WEIGHTS.glob("*/*.safetensors"))
+    assert weights_bytes(pipeline) == pytest.approx(
+        2 * on_disk, rel=0.02
+    )  # stored in two bytes, held in four
 
 
 def test_a_processor_gets_float32_and_says_why() -> None:
@@ -50,15 +51,13 @@ def test_a_processor_gets_float32_and_says_why() -> None:
     assert place.name.startswith("CPU, ")
 
 
-def test_a_card_without_room_for_the_weights_is_said_in_one_line(
-    standin: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_card_without_room_for_the_weights_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     def to(*_: object, **__: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB.\nSee the documentation.")
 
     monkeypatch.setattr(torch.nn.Module, "to", to)
     with pytest.raises(ModelTooLarge) as caught:
-        load_pipeline(standin, choose_place("cpu"))
+        load_pipeline(WEIGHTS, choose_place("cpu"))
     assert str(caught.value).endswith("CUDA out of memory. Tried to allocate 9 GiB.")
     assert caught.value.facts["device"] == "cpu"
 

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from engine.demo.nets import LORAS
 from engine.errors import LoraDamaged, LoraForAnotherModel, LoraMissing, LoraRejected
 from engine.lora import attach as attach_module
 from engine.lora.attach import _Cache
@@ -41,9 +42,9 @@ def put(lora_dir: Path) -> Callable[..., LoraChoice]:
 
 
 @pytest.fixture(scope="module")
-def tensors(standin: Path) -> dict[str, torch.Tensor]:
+def tensors() -> dict[str, torch.Tensor]:
     """Those of the sugar LoRA, in peft's layout with the prefix of diffusers."""
-    return load_file(standin / "loras" / "sugar.safetensors")
+    return load_file(LORAS / "sugar.safetensors")
 
 
 def test_a_lora_changes_the_picture_and_is_gone_afterwards(
@@ -133,7 +134,7 @@ def test_ranks_that_differ_and_alphas_that_scale_draw_the_same(
             changed[bare] = tensor
         elif "lora_A" in key:  # twice the rank, the new half zero; alpha as before, so doubled by up
             changed[bare] = torch.cat([tensor, torch.zeros_like(tensor)])
-            changed[bare.replace("lora_A.weight", "alpha")] = torch.tensor(4.0)
+            changed[bare.replace("lora_A.weight", "alpha")] = torch.tensor(float(len(tensor)))
         else:
             changed[bare] = torch.cat([2 * tensor, torch.zeros_like(tensor)], dim=1)
     choice = put("copy", changed, sugar.weight)

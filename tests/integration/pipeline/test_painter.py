@@ -42,7 +42,7 @@ def test_the_end_says_where_the_time_and_the_memory_went(draw: Any, sugar: LoraC
 def test_a_picture_has_the_size_asked_for_and_its_settings_inside(draw: Any, sugar: LoraChoice) -> None:
     (png,) = draw("面部, 'quoted'", width_px=128, height_px=64, seed=MAX_SEED, loras=(sugar,)).pngs
     assert pixels(png).shape == (64, 128, 3)
-    expected = PictureSettings("面部, 'quoted'", MAX_SEED, 128, 64, 8, "stand-in", (sugar,))
+    expected = PictureSettings("面部, 'quoted'", MAX_SEED, 128, 64, 8, "Sugarbot built-in", (sugar,))
     assert read_settings(png) == expected
 
 
@@ -88,9 +88,9 @@ def test_a_prompt_of_too_many_tokens_is_refused_with_its_length(draw: Any, promp
 
 def test_a_prompt_of_just_the_limit_is_drawn(draw: Any, painter: Painter) -> None:
     spare = 512 - painter._text._count("")
-    assert draw("a" * spare).pngs
+    assert draw("a " * spare).pngs
     with pytest.raises(PromptTooLong):
-        draw("a" * (spare + 1))
+        draw("a " * (spare + 1))
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ def test_events_come_from_the_painting_thread(painter: Painter) -> None:
 
 def test_the_painter_says_what_it_runs_on(painter: Painter) -> None:
     info = painter.info
-    assert (info.device, info.dtype, info.model_name) == ("cpu", "float32", "stand-in")
+    assert (info.device, info.dtype, info.model_name) == ("cpu", "float32", "Sugarbot built-in")
     assert "float32" in info.dtype_reason
     assert info.weights_bytes > 2**20
     assert info.load_s > 0

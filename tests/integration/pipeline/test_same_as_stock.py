@@ -1,7 +1,6 @@
 """Our loop draws what diffusers' own pipeline draws, from the same weights and noise."""
 
 import io
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from diffusers import ZImagePipeline
 from PIL import Image
 from safetensors.torch import load_file
 
+from engine.demo.nets import LORAS, WEIGHTS
 from engine.request import LoraChoice
 from engine.zimage.denoise import denoise, draw_noise
 from engine.zimage.load import Place, load_pipeline
@@ -19,8 +19,8 @@ from engine.zimage.vae import decode
 
 
 @pytest.fixture(scope="module")
-def stock(standin: Path) -> Any:
-    pipeline = ZImagePipeline.from_pretrained(standin, local_files_only=True)
+def stock() -> Any:
+    pipeline = ZImagePipeline.from_pretrained(WEIGHTS, dtype=torch.float32, local_files_only=True)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
@@ -49,10 +49,8 @@ def test_a_picture_equals_the_stock_pipelines(
     assert np.array_equal(ours, stock_picture(stock, prompt, size, seed))
 
 
-def test_a_picture_with_a_lora_equals_the_stock_pipelines(
-    draw: Any, stock: Any, standin: Path, sugar: LoraChoice
-) -> None:
-    stock.load_lora_weights(load_file(standin / "loras" / "sugar.safetensors"), adapter_name="sugar")
+def test_a_picture_with_a_lora_equals_the_stock_pipelines(draw: Any, stock: Any, sugar: LoraChoice) -> None:
+    stock.load_lora_weights(load_file(LORAS / "sugar.safetensors"), adapter_name="sugar")
     stock.set_adapters(["sugar"], adapter_weights=[sugar.weight])
     try:
         expected = stock_picture(stock, "a face", (64, 96), 7)
@@ -63,10 +61,10 @@ def test_a_picture_with_a_lora_equals_the_stock_pipelines(
     assert not np.array_equal(expected, stock_picture(stock, "a face", (64, 96), 7))
 
 
-def test_in_bfloat16_the_latents_equal_the_stock_pipelines_and_the_pixels_nearly(standin: Path) -> None:
+def test_in_bfloat16_the_latents_equal_the_stock_pipelines_and_the_pixels_nearly() -> None:
     """Cards draw in bfloat16; our pixels leave it a step earlier than stock's, and so round less."""
     place = Place(torch.device("cpu"), "CPU", torch.bfloat16, "a card's format")
-    pipeline = load_pipeline(standin, place)
+    pipeline = load_pipeline(WEIGHTS, place)
     noise = draw_noise(7, 16, 64, 96)
     *_, ours = denoise(pipeline, Text(pipeline, place.device).embed("a face"), noise, 8)
     options = {"width": 64, "height": 96, "num_inference_steps": 8, "guidance_scale": 0.0, "latents": noise}

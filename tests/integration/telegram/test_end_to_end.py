@@ -20,8 +20,10 @@ RULES = Rules(hosts=frozenset({"telegram:1"}), allow=frozenset({"telegram:11", f
 
 
 @asynccontextmanager
-async def house(server: TelegramServer, folder: Path, renderer: FakeRenderer) -> AsyncIterator[Room]:
-    async with open_room(folder, rules=RULES, renderer=renderer) as room, serving(server, room.desk) as chat:
+async def house(
+    server: TelegramServer, folder: Path, renderer: FakeRenderer, rules: Rules = RULES
+) -> AsyncIterator[Room]:
+    async with open_room(folder, rules=rules, renderer=renderer) as room, serving(server, room.desk) as chat:
         run = asyncio.create_task(room.desk.run({Platform.TELEGRAM: chat}), name="desk")
         try:
             yield room

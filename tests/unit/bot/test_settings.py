@@ -25,6 +25,7 @@ allow = []                  # served guilds, channels, chats: ["discord:1122", "
 [quota]
 daily_credits = 40          # each person is filled up to this every day at 00:00 UTC
 max_waiting = 4             # jobs one person may have waiting at once
+tiers = {}                  # or a table for each: [quota.tiers.patrons] with people, weight, daily_credits
 
 [discord]
 # token = "…"               # better: the environment variable DISCORD_TOKEN, or DISCORD_TOKEN_FILE
@@ -99,6 +100,31 @@ def test_the_example_names_every_setting() -> None:
             assert set(example[name]) == set(section.model_fields)
         else:
             assert name in example
+
+
+def test_a_tier_names_people_their_weight_and_their_credits() -> None:
+    text = '[quota.tiers.patrons]\npeople = ["discord:1", "telegram:2"]\nweight = 3\ndaily_credits = 200'
+    environ = {"SUGARBOT_QUOTA__TIERS__FRIENDS__PEOPLE": "telegram:3"}
+    tiers = load_settings(write(Path(), text), environ).quota.tiers
+    assert tiers["patrons"].people == ("discord:1", "telegram:2")
+    assert (tiers["patrons"].weight, tiers["patrons"].daily_credits) == (3, 200)
+    assert (tiers["friends"].people, tiers["friends"].weight) == (("telegram:3",), 1)
+
+
+def test_a_slip_in_a_tier_is_told_with_its_name() -> None:
+    found = problems(
+        "[quota.tiers.patrons]\npeople = ['ann']\nweight = 0\ndaily_credits = -1\nweigth = 3\n"
+        "[quota.tiers]\nx = 1"
+    )
+    assert sorted(found) == [
+        "quota.tiers.patrons.daily_credits must be a whole number from 0 to 100000, not '-1'; "
+        "for example: 200",
+        "quota.tiers.patrons.people must be a list of people, each as platform:user-id, not 'ann'; "
+        'for example: ["discord:123456789"]',
+        "quota.tiers.patrons.weight must be a whole number from 1 to 100, not '0'; for example: 3",
+        "quota.tiers.patrons.weigth is not a setting; did you mean quota.tiers.patrons.weight?",
+        "quota.tiers.x must be a table of settings, as under [quota.tiers.x].",
+    ]
 
 
 def test_the_file_is_the_given_one_else_the_named_one_else_the_one_here(tmp_path: Path) -> None:

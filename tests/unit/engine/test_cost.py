@@ -42,7 +42,7 @@ def test_before_anything_was_measured_a_turbo_picture_fits_a_24_gib_card_and_tak
     cost = make_book().predict(512, 768, 1, 1)
     assert WEIGHTS < cost.bytes < 22 * GIB
     assert 5 < cost.seconds < 15
-    assert not cost.is_measured
+    assert make_book().span_of(cost.work) is None
 
 
 def test_larger_pictures_take_more_bytes_and_seconds_and_more_pictures_more_seconds_alone() -> None:
@@ -58,10 +58,38 @@ def test_the_first_measurement_of_seconds_counts_in_full_and_later_ones_are_foll
     book = make_book()
     book.learn(make_request(), make_finished(0.5))
     assert book.predict(512, 768, 1, 1).seconds == pytest.approx(0.5)
-    assert book.predict(512, 768, 1, 1).is_measured
     for _ in range(20):
         book.learn(make_request(), make_finished(2))
     assert book.predict(512, 768, 1, 1).seconds == pytest.approx(2, rel=0.05)
+
+
+def test_a_wait_is_told_as_the_range_that_was_measured() -> None:
+    book = make_book()
+    work = book.predict(512, 768, 1, 1).work
+    assert book.span_of(work) is None
+    book.learn(make_request(), make_finished(10))
+    first = book.span_of(work)
+    assert first is not None
+    assert first.least_s < 8 < 12 < first.most_s  # one job says little
+    for _ in range(30):
+        for seconds in (9, 10, 10, 10, 11):
+            book.learn(make_request(), make_finished(seconds))
+    known = book.span_of(2 * work)
+    assert known is not None
+    assert 16 < known.least_s < 20 < known.most_s < 24
+
+
+def test_steady_jobs_have_a_narrow_range_and_restless_ones_a_wide_one() -> None:
+    steady, restless = make_book(), make_book()
+    for seconds in (10, 10, 10, 10) * 10:
+        steady.learn(make_request(), make_finished(seconds))
+    for seconds in (5, 20, 5, 20) * 10:
+        restless.learn(make_request(), make_finished(seconds))
+    narrow, wide = steady.span_of(1.0), restless.span_of(1.0)
+    assert narrow is not None
+    assert wide is not None
+    assert narrow.most_s == pytest.approx(narrow.least_s, rel=0.01)
+    assert wide.most_s > 2 * wide.least_s
 
 
 def test_a_higher_peak_is_learned_at_once_and_a_lower_one_slowly() -> None:
@@ -119,6 +147,9 @@ def test_whatever_was_measured_the_costs_stay_usable(measured: list[tuple[float,
     cost = book.predict(512, 768, 1, 1)
     assert cost.bytes >= WEIGHTS
     assert cost.seconds > 0
+    span = book.span_of(cost.work)
+    assert (span is not None) == bool(measured)
+    assert span is None or 0 < span.least_s <= span.most_s
 
 
 def test_what_was_learned_is_saved_and_loaded(tmp_path: Path) -> None:
@@ -127,14 +158,22 @@ def test_what_was_learned_is_saved_and_loaded(tmp_path: Path) -> None:
     book.save(tmp_path / "cost.json")
     loaded = CostBook.load(tmp_path / "cost.json", "turbo on cuda")
     assert loaded.predict(512, 768, 2, 1).seconds == book.predict(512, 768, 2, 1).seconds
+    assert loaded.span_of(1.0) == book.span_of(1.0)
     assert [path.name for path in tmp_path.iterdir()] == ["cost.json"]
+
+
+def test_a_book_of_the_version_before_ranges_is_still_read(tmp_path: Path) -> None:
+    (tmp_path / "cost.json").write_text(
+        '{"about": "a", "bytes_factor": 1.0, "seconds_factor": 2.0, "jobs": 3}'
+    )
+    assert CostBook.load(tmp_path / "cost.json", "a").span_of(1.0) is not None
 
 
 def test_another_model_or_device_begins_anew(tmp_path: Path) -> None:
     book = make_book()
     book.learn(make_request(), make_finished(0.7))
     book.save(tmp_path / "cost.json")
-    assert not CostBook.load(tmp_path / "cost.json", "turbo on cpu").predict(512, 768, 1, 1).is_measured
+    assert CostBook.load(tmp_path / "cost.json", "turbo on cpu").span_of(1.0) is None
 
 
 @pytest.mark.parametrize(
@@ -148,6 +187,7 @@ def test_another_model_or_device_begins_anew(tmp_path: Path) -> None:
         b'{"about": "turbo on cuda", "bytes_factor": 1e999}',
         b'{"about": "turbo on cuda", "bytes_factor": "NaN"}',
         b'{"about": "turbo on cuda", "unknown": 1}',
+        b'{"about": "turbo on cuda", "jobs": 1, "ratios": [-1]}',
     ],
 )
 def test_a_broken_book_is_one_line_in_the_log_and_a_new_beginning(tmp_path: Path, content: bytes) -> None:

@@ -220,24 +220,23 @@ def test_modelscope_is_asked_the_same_and_its_absence_is_told(
     assert find_model(config).name == "owner/model"
 
 
-def test_the_trained_demo_model_goes_before_the_stand_in(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    trained = write_model(tmp_path / "demo" / "weights")
-    monkeypatch.setattr(model_module, "TRAINED_DEMO", trained)
+def test_the_built_in_model_is_whole_and_its_loras_lie_beside_it(tmp_path: Path) -> None:
     found = find_model(make_config(tmp_path, "built-in"))
-    assert found.folder == trained
-    assert built_in_lora_folder(found) == tmp_path / "demo" / "loras"
+    assert (found.native_width_px, found.native_height_px) == (128, 192)
+    assert {file.stem for file in built_in_lora_folder(found).glob("*.safetensors")} == {
+        "sugar", "anime", "realistic"
+    }  # fmt: skip
 
 
 def test_the_loras_of_any_other_model_lie_in_its_folder(folder: Path) -> None:
     assert built_in_lora_folder(read_model(folder)) == folder / "loras"
 
 
-def test_a_stand_in_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model_module, "TRAINED_DEMO", tmp_path / "none")
-    monkeypatch.setattr(sys, "executable", "/bin/false")
-    with pytest.raises(ModelMissing, match="could not be written"):
+def test_a_built_in_model_that_was_not_installed_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_module, "BUILT_IN_WEIGHTS", tmp_path / "none")
+    with pytest.raises(ModelMissing, match="is not a folder"):
         find_model(make_config(tmp_path, "built-in"))
 
 

@@ -36,7 +36,7 @@ MESSAGES = [
     REQUEST,
     wire.Cancel("j1", 2),
     wire.Shutdown(),
-    WorkerInfo(1, "cpu", "CPU", "float32", "no card", "stand-in", 1.5, 10, {"torch": "2.11"}),
+    WorkerInfo(1, "cpu", "CPU", "float32", "no card", "built-in", 1.5, 10, {"torch": "2.11"}),
     wire.StartFailed("ModelIncomplete", "parts are missing", {"missing": ("vae/config.json",), "n": 1}),
     Progress("j1", 2, 0, 3, 8),
     Drawn("j1", 2, Picture(0, 7, 512, 768, b"\x89PNG" + bytes(range(256)))),

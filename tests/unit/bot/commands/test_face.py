@@ -5,6 +5,7 @@ import pytest
 from bot.commands.face import SUGGESTED, compose, suggestions
 from bot.commands.table import FACE_SLOTS
 from bot.commands.values import Face
+from engine.demo.phrases import EN, ZH
 
 TRIGGER = "Sugar面部"
 
@@ -36,7 +37,19 @@ def test_each_slot_has_suggestions_in_both_languages() -> None:
         assert suggestions(slot, locale="en") == tuple(english for _, english in pairs)
 
 
+@pytest.mark.parametrize("slot", FACE_SLOTS)
+def test_the_built_in_model_knows_every_suggestion_and_each_means_another_value(slot: str) -> None:
+    for column, phrases in enumerate((ZH, EN)):
+        meant = [
+            value
+            for pair in SUGGESTED[slot]
+            for value, words in phrases[slot].items()
+            if pair[column] in words
+        ]
+        assert sorted(meant) == sorted(phrases[slot])
+
+
 def test_suggestions_follow_what_was_typed_in_either_language() -> None:
-    assert suggestions("skin", "GLASS") == ("clear dewy glass skin",)
-    assert suggestions("skin", "水光", "en") == ("clear dewy glass skin",)
+    assert suggestions("skin", "DEWY") == ("dewy skin",)
+    assert suggestions("skin", "水光", "en") == ("dewy skin",)
     assert suggestions("skin", "nothing of the kind") == ()

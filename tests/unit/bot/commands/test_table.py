@@ -11,12 +11,14 @@ from bot.commands.values import (
     Command,
     Draw,
     Help,
+    Link,
     LoraList,
     LoraSwitch,
     LoraWish,
     Mine,
     Quota,
     Reroll,
+    Unlink,
 )
 
 # Discord's page on application commands: lower-case letters and digits of any script, - and _, 1 to 32.
@@ -35,7 +37,8 @@ def menu_words(entry: Entry) -> set[str]:
 
 def test_every_command_value_has_one_row() -> None:
     values: list[Command] = [
-        Draw(), Reroll("a"), Cancel(), Mine(), Quota(), LoraList(), LoraSwitch(LoraWish("a")), Help()
+        Draw(), Reroll("a"), Cancel(), Mine(), Quota(), Link(), Unlink(),
+        LoraList(), LoraSwitch(LoraWish("a")), Help()
     ]  # fmt: skip
     assert {entry_of(value).name for value in values} == {entry.name for entry in COMMANDS}
     assert entry_of(Reroll("a")).name == "sugar"

@@ -5,14 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from bot.commands.values import Draw
+from bot.commands.values import Cancel, Draw
 from bot.desk import progress
 from bot.desk.outcomes import Receipt, Status
 from bot.desk.progress import Board, told_place
-from engine.request import Progress
+from engine.request import Finished, Progress, RenderRequest, Timings
 from tests.fakes.chat import FakeChat
-from tests.fakes.renderer import FakeRenderer
-from tests.fakes.room import Room, a_visit, open_room
+from tests.fakes.renderer import Act, FakeRenderer
+from tests.fakes.room import Room, a_visit, open_room, until
+
+REQUEST = RenderRequest("j", 1, "a", 128, 128, 7, 1, ())
 
 
 class SlowChat(FakeChat):
@@ -43,6 +45,74 @@ async def test_a_person_is_told_the_schedule_and_not_every_move(tmp_path: Path) 
         places = [status.place for status in room.chat.shown if status.job_id == jobs[-1]]
         assert [place for place in places if place is not None] == [10, 5, 3, 2, 1]
         assert places[-1] is None  # it began
+
+
+async def test_only_whoever_comes_near_from_afar_is_told_so(room: Room) -> None:
+    """A job that joins near the front has its place in its receipt; it's told when it comes nearer still."""
+    board = room.desk._board
+    jobs = [await accept(room, str(n)) for n in range(14)]
+    assert board._news == {}
+    await room.desk.handle(Cancel(jobs[0]), a_visit("c", "person 0"))
+    told = {job_id for job_id, news in board._news.items() if news is None}
+    assert told == {jobs[index] for index in (2, 3, 4, 6, 11)}  # now at 1, 2, 3, 5, 10
+    board._news.clear()
+    newcomer = await accept(room, "20")
+    assert room.desk._line.place(newcomer) == 13
+    assert board._news == {}
+    assert len(board._told) <= 12  # nothing is kept of those far behind
+
+
+async def test_a_place_that_goes_back_and_forth_is_no_news(room: Room) -> None:
+    line, board = room.desk._line, room.desk._board
+    for n in range(4):
+        await room.desk.handle(Draw(prompt="a"), a_visit(str(n)))
+    last = line.queue()[-1]
+    assert line.place(last) == 3
+    for n in range(3):
+        newcomer = await accept(room, str(10 + n))
+        assert line.place(last) == 4
+        await room.desk.handle(Cancel(newcomer), a_visit(f"c{n}", f"person {10 + n}"))
+        assert line.place(last) == 3
+    assert board._news == {}
+
+
+async def test_who_waits_is_told_of_a_model_that_loads_and_no_time(tmp_path: Path) -> None:
+    is_loading = True
+    async with open_room(tmp_path, is_loading=lambda: is_loading) as room:
+        room.desk._line._costs.learn(REQUEST, Finished("j", 1, Timings(denoise_s=10)))
+        await accept(room, "1")
+        receipt = await room.desk.handle(Draw(prompt="a"), a_visit("2", "ben"))
+        assert isinstance(receipt, Receipt)
+        assert (receipt.place, receipt.wait, receipt.is_loading) == (1, None, True)
+        is_loading = False
+        room.desk._board.drawing(Progress(room.desk._line.queue()[0], 1, 0, 1, 8))
+        assert room.desk._board._news[receipt.job_id] is None  # told anew, now that it is loaded
+        board, job = room.desk._board, await room.store.jobs.find(receipt.job_id)
+        assert job is not None
+        status = board._status(job, None)
+        assert (status.place, status.is_loading) == (1, False)
+        assert status.wait is not None
+        assert 0 < status.wait.least_s < status.wait.most_s
+
+
+async def test_the_wait_grows_shorter_as_the_running_job_goes_on(tmp_path: Path) -> None:
+    renderer = FakeRenderer(acts=[Act.HANG])
+    async with open_room(tmp_path, renderer=renderer) as room:
+        room.desk._line._costs.learn(REQUEST, Finished("j", 1, Timings(denoise_s=10)))
+        running = await accept(room, "1", count=4)
+        waiting = await accept(room, "2")
+        line = room.desk._line
+        async with room.running():
+            await until(lambda: renderer.running == running)
+            waits = []
+            for index in (0, 1, 2, 3):
+                room.desk._board.drawing(Progress(running, 1, index, 8, 8))
+                span = line.wait(waiting)
+                assert span is not None
+                waits.append(span.most_s)
+    assert waits == sorted(waits, reverse=True)
+    assert waits[0] == pytest.approx(3 * waits[2])
+    assert waits[3] == 0
 
 
 async def test_steps_are_coalesced_to_the_newest(tmp_path: Path) -> None:
@@ -110,3 +180,18 @@ async def test_an_ended_job_gets_no_status(room: Room) -> None:
     assert room.chat.shown == []
     await board._show(job_id, None, {room.chat.platform: room.chat})
     assert [status.place for status in room.chat.shown] == [0]
+
+
+@pytest.mark.parametrize("was_loading", [True, False])
+async def test_the_first_person_does_not_pay_for_a_model_that_was_loading(
+    tmp_path: Path, was_loading: bool
+) -> None:
+    async with open_room(tmp_path, is_loading=lambda: was_loading) as room:
+        line = room.desk._line
+        for event, person in (("1", "ann"), ("2", "ann"), ("3", "ben"), ("4", "ben")):
+            await room.desk.handle(Draw(prompt="a"), a_visit(event, person))
+        first = line.queue()[0]
+        assert line.next(room.probe.read()).job_id == first
+        line.drawn(first, 600.0)
+        owners = [(await room.store.jobs.find(job)).person for job in line.queue()]  # type: ignore[union-attr]
+        assert owners == ([2, 1, 2] if was_loading else [2, 2, 1])

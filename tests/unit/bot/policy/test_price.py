@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.policy.price import price, renews_at_s, top_up
+from bot.policy.price import joint, price, renews_at_s, top_up
 
 
 @pytest.mark.parametrize(
@@ -31,11 +31,37 @@ def test_pictures_together_cost_what_they_cost_alone(width_px: int, height_px: i
     assert price(width_px, height_px, count) == count * price(height_px, width_px, 1) > 0
 
 
-@given(st.integers(-100, 1000), st.integers(0, 1000))
+@given(st.integers(0, 1000), st.integers(0, 1000))
 def test_a_new_day_fills_up_and_never_takes(credits: int, daily: int) -> None:
     added = top_up(credits, daily)
     assert added >= 0
     assert credits + added == max(credits, daily)
+
+
+@given(st.integers(0, 1000), st.integers(0, 1000), st.integers(0, 1000))
+def test_a_raised_allowance_adds_the_difference_and_fills_nothing_over(
+    credits: int, daily: int, given_today: int
+) -> None:
+    added = top_up(credits, daily, given_today)
+    assert 0 <= added <= max(0, daily - given_today)
+    assert credits + added <= max(credits, daily)
+    spent = max(0, given_today - credits)
+    if credits <= given_today <= daily:
+        assert credits + added == daily - spent
+
+
+some_credits = st.integers(0, 300)
+
+
+@given(some_credits, some_credits, some_credits, some_credits, some_credits)
+def test_two_who_are_one_keep_what_was_granted_and_one_allowance(
+    one: int, one_daily: int, other: int, other_daily: int, daily: int
+) -> None:
+    together = joint(one, one_daily, other, other_daily, daily)
+    granted = max(0, one - one_daily) + max(0, other - other_daily)
+    assert granted <= together <= one + other
+    assert together <= granted + daily
+    assert together == one + other or together == granted + daily
 
 
 @given(st.floats(0, 4e9))

@@ -8,20 +8,23 @@ from bot.commands.values import (
     Command,
     Draw,
     Help,
+    Link,
     LoraList,
     LoraSwitch,
     LoraWish,
     Mine,
     Quota,
     Reroll,
+    Unlink,
 )
 from bot.desk.outcomes import Address, Platform, Visit
-from bot.errors import ChatNotAllowed, HostsOnly
-from bot.policy.rights import is_host, require_chat, require_right
+from bot.errors import ChatNotAllowed, HostsOnly, NotInPublic
+from bot.policy.rights import is_host, require_alone, require_chat, require_right
 from bot.policy.rules import Rules
 
 COMMAND_VALUES: list[Command] = [
-    Draw("x"), Reroll("k"), Cancel("k"), Mine(), Quota(), LoraList(), LoraSwitch(LoraWish("sugar")), Help()
+    Draw("x"), Reroll("k"), Cancel("k"), Mine(), Quota(), Link(), Unlink(),
+    LoraList(), LoraSwitch(LoraWish("sugar")), Help()
 ]  # fmt: skip
 
 
@@ -94,3 +97,25 @@ def test_a_member_may_do_all_but_what_is_for_hosts(command: Command) -> None:
 
 def test_every_right_was_asked_for_above() -> None:
     assert {entry_of(command).name for command in COMMAND_VALUES} == {entry.name for entry in COMMANDS}
+
+
+@pytest.mark.parametrize(
+    ("platform", "chat_id", "is_alone"),
+    [
+        (Platform.TELEGRAM, "1", True),
+        (Platform.TELEGRAM, "-100", False),
+        (Platform.DISCORD, "20", True),  # its answers show to the person alone
+        (Platform.WEB, "page", True),
+        (Platform.CONSOLE, "console", True),
+    ],
+)
+def test_what_is_said_to_one_person_is_not_said_in_a_group(
+    platform: Platform, chat_id: str, is_alone: bool
+) -> None:
+    asks = visit(platform, "1", chat_id)
+    if is_alone:
+        require_alone(Link(), asks)
+    else:
+        with pytest.raises(NotInPublic) as caught:
+            require_alone(Link(), asks)
+        assert caught.value.facts == {"command": "link"}

@@ -13,12 +13,12 @@ ROOM = Path(queries.__file__).parent
 
 def test_every_file_of_the_room_loads_and_each_statement_has_a_purpose() -> None:
     files = sorted(path.name for path in ROOM.glob("sql/*.sql"))
-    assert files == ["defaults.sql", "jobs.sql", "people.sql", "post.sql", "survey.sql"]
+    assert files == ["defaults.sql", "jobs.sql", "links.sql", "people.sql", "post.sql", "survey.sql"]
     for name in files:
         assert all(sql.startswith("-- ") and sql.endswith(";") for sql in load_queries(name).values())
 
 
-@pytest.mark.parametrize("name", ["defaults", "jobs", "people", "post", "survey"])
+@pytest.mark.parametrize("name", ["defaults", "jobs", "links", "people", "post", "survey"])
 def test_every_statement_is_asked_and_nothing_else_is(name: str) -> None:
     asked = re.findall(
         r'\bask\(\s*"(\w+)"|\b_ask\(\s*"(\w+)"', (ROOM / f"{name}.py").read_text(encoding="utf-8")

@@ -9,24 +9,33 @@ from bot.desk.outcomes import (
     History,
     HistoryEntry,
     JobState,
+    LinkAsked,
+    LinkCode,
+    Linked,
     LoraCard,
     Outcome,
+    Platform,
     Receipt,
     Recipe,
     Shelf,
     Switched,
+    Unlinked,
 )
 from bot.words import LOCALES, say
-from engine.request import LoraChoice
+from engine.request import LoraChoice, Span
 
 RECIPE = Recipe("a face " * 30, (LoraChoice("sugar", "0" * 64, 0.8),), 512, 768, 7, 2, 8)
 SUGAR = LoraCard("sugar", {"en": "Sugar face", "zh-CN": "Sugar 面部"}, "Sugar面部", 0.8)
 OUTCOMES: list[Outcome] = [
     Receipt("k3", RECIPE, 2, 38, 0),
-    Receipt("k3", RECIPE, 2, 38, 3, 40.0, repeated=True),
+    Receipt("k3", RECIPE, 2, 38, 3, Span(40, 50), repeated=True),
     CancelAsked("k3", was_running=True),
     CancelAsked("k3", was_running=False, refund=2),
     Credits(38, 40, 1_800_000_000),
+    LinkCode("K3F97QXM", 10),
+    LinkAsked("K3F97QXM", Platform.DISCORD, "a member"),
+    Linked((Platform.DISCORD, Platform.TELEGRAM), 12),
+    Unlinked(Platform.TELEGRAM),
     History(()),
     History((HistoryEntry("k3", JobState.DONE, 0, RECIPE),)),
     Shelf((), ""),
@@ -34,6 +43,12 @@ OUTCOMES: list[Outcome] = [
     *(Switched(lora, 0.8, scope) for lora in ("sugar", "") for scope in Scope),
     Help(),
 ]
+
+
+def test_a_link_code_is_told_as_it_is_typed() -> None:
+    for outcome in (LinkCode("K3F97QXM", 10), LinkAsked("K3F97QXM", Platform.DISCORD, "a member")):
+        assert "/link K3F9-7QXM" in say(outcome, "en")
+        assert "/link K3F9-7QXM" in say(outcome, "zh-CN")
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES, ids=lambda outcome: type(outcome).__name__)
@@ -47,13 +62,13 @@ def test_every_outcome_is_said_in_both_languages(outcome: Outcome) -> None:
 
 
 def test_a_receipt_says_when_what_and_for_how_much() -> None:
-    assert say(Receipt("k3", RECIPE, 2, 38, 1, 12.0), "en").splitlines() == [
-        "Got it! 1 ahead of you; yours starts in about 12 s.",
+    assert say(Receipt("k3", RECIPE, 2, 38, 1, Span(11, 14)), "en").splitlines() == [
+        "Got it! 1 ahead of you; yours starts in about 10–15 s.",
         "sugar 0.8 · 512 × 768 · seed 7 · 2 pictures",
         "Credits: 2 for this, 38 left.",
     ]
-    assert say(Receipt("k3", RECIPE, 2, 38, 1, 12.0), "zh-CN").splitlines() == [
-        "收到！前面还有 1 个，大约 12 秒后轮到你。",
+    assert say(Receipt("k3", RECIPE, 2, 38, 1, Span(11, 14)), "zh-CN").splitlines() == [
+        "收到！前面还有 1 个，大约 10–15 秒后轮到你。",
         "sugar 0.8 · 512 × 768 · 种子 7 · 2 张",
         "本次 2 点额度，还剩 38 点。",
     ]

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import bot
 from bot.commands.table import COMMANDS
 from bot.words.catalogue import N_, joined, locale_of, moment, shorten, span, text
+from engine.request import Span
 
 BOT = Path(bot.__file__).parent
 PO = BOT / "words" / "zh_CN.po"
@@ -144,7 +145,24 @@ def test_facts_read_as_people_write_them() -> None:
     assert joined(["a", "", "b"]) == "a · b"
 
 
-def test_times_are_round() -> None:
-    assert [span(seconds, "en") for seconds in (0.2, 40.4, 89.4, 200)] == ["1 s", "40 s", "89 s", "3 min"]
-    assert span(200, "zh-CN") == "3 分钟"
+@pytest.mark.parametrize(
+    ("least_s", "most_s", "said"),
+    [
+        (0.2, 1.2, "1 s"),
+        (0.2, 4.4, "1–4 s"),
+        (9.4, 13, "9–15 s"),
+        (21, 29, "20–30 s"),
+        (40, 41, "40 s"),
+        (50, 130, "50 s to 2 min"),
+        (100, 110, "2 min"),
+        (170, 400, "3–7 min"),
+    ],
+)
+def test_times_are_round(least_s: float, most_s: float, said: str) -> None:
+    assert span(Span(least_s, most_s), "en") == said
+
+
+def test_times_are_told_in_both_languages() -> None:
+    assert span(Span(21, 29), "zh-CN") == "20–30 秒"
+    assert span(Span(200, 200), "zh-CN") == "3 分钟"
     assert moment(1_800_000_000) == "2027-01-15 08:00 UTC"

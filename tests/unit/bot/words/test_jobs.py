@@ -8,7 +8,7 @@ import pytest
 from bot.desk.outcomes import Address, JobState, Parcel, PictureFile, Platform, Recipe, Status
 from bot.words import LOCALES, parcel, status, text
 from bot.words.jobs import AI_MARK, STATES
-from engine.request import FailReason, LoraChoice
+from engine.request import FailReason, LoraChoice, Span
 
 HERE = Address(Platform.CONSOLE, "console")
 RECIPE = Recipe("a face", (LoraChoice("sugar", "0" * 64, 0.8),), 512, 768, 7, 2, 8)
@@ -79,15 +79,36 @@ def test_a_caption_fits_where_captions_are_short() -> None:
     [
         (WAITS, "You are next.", "下一个就是你。"),
         (
-            replace(WAITS, wait_s=40),
-            "You are next; yours starts in about 40 s.",
-            "下一个就是你，大约 40 秒后开始。",
+            replace(WAITS, wait=Span(31, 44)),
+            "You are next; yours starts in about 30–45 s.",
+            "下一个就是你，大约 30–45 秒后开始。",
         ),
         (replace(WAITS, place=3), "3 ahead of you.", "前面还有 3 个。"),
         (
-            replace(WAITS, place=3, wait_s=200),
+            replace(WAITS, place=3, wait=Span(170, 200)),
             "3 ahead of you; yours starts in about 3 min.",
             "前面还有 3 个，大约 3 分钟后轮到你。",
+        ),
+        (replace(WAITS, wait=Span(0.0, 0.4)), "You are next.", "下一个就是你。"),
+        (
+            replace(WAITS, is_loading=True),
+            "You are next; I begin as soon as the model is loaded.",
+            "下一个就是你，模型加载好就开始。",
+        ),
+        (
+            replace(WAITS, place=3, is_loading=True),
+            "3 ahead of you; the model is still loading.",
+            "前面还有 3 个，模型还在加载。",
+        ),
+        (
+            replace(WAITS, place=None, is_loading=True, steps=8),
+            "You are next; I begin as soon as the model is loaded.",
+            "下一个就是你，模型加载好就开始。",
+        ),
+        (
+            replace(WAITS, place=None, is_loading=True, step=1, steps=8),
+            "Drawing: step 1 of 8",
+            "正在画：第 1 / 8 步",
         ),
         (replace(WAITS, place=None), "Drawing now…", "开始画了……"),
         (replace(WAITS, place=None, step=3, steps=8), "Drawing: step 3 of 8", "正在画：第 3 / 8 步"),

@@ -19,6 +19,7 @@ ENGINES = [kind for kind in family(engine.EngineError) if kind.__module__ == "en
 FACTS: dict[str, object] = {
     "length": 900,
     "limit": 800,
+    "minutes": 9,
     "text": "x",
     "flag": "--x",
     "nearest": ("sugar", "anime"),

@@ -1,0 +1,124 @@
+"""One person over several platforms: a code asked for in one chat and typed twice in another joins the two.
+
+Whose code it was stays that person; the other one becomes part of them: history, ledger, waiting jobs, and
+what was granted, in full. Of the daily allowances one is kept, for one person has one. Who parts begins anew,
+today's allowance counted as given, and leaves all else behind, but for what a tier had added. So linking and
+parting makes no credit, gives no allowance twice, and hoards none beyond a day's.
+
+The first typing says whose code it is, the second joins: nobody gives their history away by pasting what a
+stranger sent. A code is its first typer's, works once and for ten minutes, and is asked for where nobody
+reads along. Wrong ones are counted in memory: a crash forgets the count, not the code's 40 bits.
+"""
+
+from collections.abc import Callable
+from random import Random
+
+import structlog
+
+from bot.commands.linkcode import new_code
+from bot.commands.values import Link, Unlink
+from bot.desk.outcomes import LinkAsked, LinkCode, Linked, Platform, Unlinked, Visit
+from bot.desk.purse import Purse
+from bot.desk.waiting import Line
+from bot.errors import AlreadyLinked, BadLinkCode, NotLinked, OwnLinkCode, TooManyCodes
+from bot.policy.rights import require_alone
+from bot.store import Store
+
+log = structlog.get_logger("bot.desk")
+
+CODE_LASTS_MS = 10 * 60_000
+MOST_WRONG = 5  # codes in CODE_LASTS_MS; at 40 bits that is one chance in 10^11 a day
+
+
+class Linking:
+    """Joins and parts."""
+
+    def __init__(
+        self, *, store: Store, purse: Purse, line: Line, clock: Callable[[], int], random: Random
+    ) -> None:
+        self._store = store
+        self._purse = purse
+        self._line = line
+        self._clock = clock
+        self._random = random
+        self._wrong_ms: dict[tuple[str, str], list[int]] = {}
+
+    async def link(self, command: Link, visit: Visit) -> LinkCode | LinkAsked | Linked:
+        """Give out a code; or say whose a code is; or, typed again, join this person to them.
+
+        Raises:
+            NotAllowed: NotInPublic.
+            NotPossible: BadLinkCode, OwnLinkCode, TooManyCodes, AlreadyLinked.
+        """
+        if not command.code:
+            require_alone(command, visit)
+            return await self._issue(visit)
+        try:
+            self._require_few_wrong(visit)
+            return await self._redeem(command.code, visit)
+        except BadLinkCode:
+            self._wrong_ms.setdefault((visit.platform, visit.user_id), []).append(self._clock())
+            raise
+
+    async def unlink(self, command: Unlink, visit: Visit) -> Unlinked:
+        """Part the identity that asks from its person.
+
+        Raises:
+            NotPossible: NotLinked.
+        """
+        async with self._store.atomic():
+            person = await self._meet(visit)
+            if len(await self._store.links.identities_of(person)) == 1:
+                raise NotLinked
+            alone = await self._purse.part(visit.platform, visit.user_id, person)
+        log.info("identity parted", person=person, alone=alone, platform=visit.platform)
+        return Unlinked(visit.platform)
+
+    async def _issue(self, visit: Visit) -> LinkCode:
+        code, now_ms = new_code(self._random), self._clock()
+        async with self._store.atomic():
+            person = await self._meet(visit)
+            await self._store.links.issue(code, person, visit.platform, now_ms, now_ms + CODE_LASTS_MS)
+        return LinkCode(code, CODE_LASTS_MS // 60_000)
+
+    async def _redeem(self, code: str, visit: Visit) -> LinkAsked | Linked:
+        links, typed_by = self._store.links, f"{visit.platform}:{visit.user_id}"
+        async with self._store.atomic():
+            found = await links.find(code, self._clock())
+            person = await self._meet(visit)
+            if found is None or found.typed_by not in (None, typed_by):
+                raise BadLinkCode
+            if not found.used:
+                await self._require_joinable(person, found.person)
+                if found.typed_event in (None, visit.event_id):  # a message that comes again confirms nothing
+                    await links.type_code(code, typed_by, visit.event_id)
+                    return LinkAsked(code, Platform(found.platform), found.name)
+                await self._purse.join(person, found.person, code)
+                self._store.after_commit(lambda: self._line.merge(person, found.person))
+                log.info("people joined", gone=person, stays=found.person)
+            identities = await links.identities_of(found.person)
+            account = await self._store.people.account(found.person)
+        return Linked(tuple(Platform(platform) for platform, _ in identities), account.credits)
+
+    async def _require_joinable(self, gone: int, stays: int) -> None:
+        if gone == stays:
+            raise OwnLinkCode
+        here = {platform for platform, _ in await self._store.links.identities_of(gone)}
+        there = {platform for platform, _ in await self._store.links.identities_of(stays)}
+        for platform in sorted(here & there):
+            raise AlreadyLinked(platform=platform)
+
+    async def _meet(self, visit: Visit) -> int:
+        return await self._store.people.meet(
+            visit.platform, visit.user_id, visit.user_name, visit.locale, self._clock()
+        )
+
+    def _require_few_wrong(self, visit: Visit) -> None:
+        since_ms = self._clock() - CODE_LASTS_MS
+        for who, times in list(self._wrong_ms.items()):
+            self._wrong_ms[who] = [at_ms for at_ms in times if at_ms > since_ms]
+            if not self._wrong_ms[who]:
+                del self._wrong_ms[who]
+        wrong = self._wrong_ms.get((visit.platform, visit.user_id), [])
+        if len(wrong) >= MOST_WRONG:
+            raise TooManyCodes(minutes=1 + (wrong[0] - since_ms) // 60_000)

@@ -1,0 +1,173 @@
+"""Read the settings: the file, then the environment, and one sentence for each thing to mend."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+from rapidfuzz import fuzz, process
+
+from bot.errors import BadSettings
+from bot.settings.sections import Settings
+
+PREFIX = "SUGARBOT_"
+FILE_NAME = "sugarbot.toml"
+MAX_SHOWN_CHARS = 60  # of a bad value
+
+_WITH_TOKENS = ("discord", "telegram")
+_ALIKE_PERCENT = 60
+
+Raw = dict[str, Any]
+
+
+def load_settings(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings; blocking, once at the start.
+
+    Args:
+        path: The file; None looks where the room's first lines say.
+        environ: The environment; None means this process's own.
+
+    Raises:
+        BadSettings: ``problems`` holds one sentence for each thing to mend.
+    """
+    environ = os.environ if environ is None else environ
+    problems: list[str] = []
+    raw = _from_file(_file(path, environ), problems)
+    _merge(raw, _from_environ(environ, problems))
+    try:
+        settings = Settings.model_validate(raw)
+    except ValidationError as error:
+        problems += [_sentence(detail) for detail in error.errors(include_url=False)]
+    else:
+        if not problems:
+            return settings
+    raise BadSettings(problems=tuple(dict.fromkeys(problems)))
+
+
+def _file(path: Path | None, environ: Mapping[str, str]) -> Path | None:
+    if path is None and (named := environ.get(f"{PREFIX}CONFIG")):
+        path = Path(named)
+    if path is None:
+        default = Path(FILE_NAME)
+        return default if default.is_file() else None
+    return path.expanduser()
+
+
+def _from_file(path: Path | None, problems: list[str]) -> Raw:
+    """The file's content; a token in it must be for the owner's eyes alone."""
+    if path is None:
+        return {}
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        mode = path.stat().st_mode
+    except OSError as error:
+        problems.append(f"{path} cannot be read: {error.strerror}. Name an existing file, or none at all.")
+        return {}
+    except ValueError as error:  # not TOML, or not UTF-8
+        reason = _first_line(error)
+        problems.append(f"{path} is not valid TOML: {reason}. Text stands in quotes, as in: language = 'en'")
+        return {}
+    sections = [raw.get(name) for name in _WITH_TOKENS]
+    holds_token = any(isinstance(section, dict) and section.get("token") for section in sections)
+    if holds_token and os.name == "posix" and mode & 0o077:
+        problems.append(
+            f"{path} holds a token, but others on this machine can read it. Run: chmod 600 {path}"
+        )
+    return raw
+
+
+def _first_line(error: ValueError) -> str:
+    return "not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error).splitlines()[0].rstrip(".")
+
+
+def _from_environ(environ: Mapping[str, str], problems: list[str]) -> Raw:
+    raw: Raw = {}
+    for platform in _WITH_TOKENS:
+        if token := _token(platform, environ, problems):
+            raw[platform] = {"token": token}
+    for variable, value in sorted(environ.items()):
+        names = variable.removeprefix(PREFIX).lower().split("__")
+        if variable.startswith(PREFIX) and not variable.endswith("_FILE") and _is_ours(names[0]):
+            _merge(raw, _nested(names, value))
+    return raw
+
+
+def _token(platform: str, environ: Mapping[str, str], problems: list[str]) -> str:
+    """A token under its usual name, or from a file, as containers hand secrets over."""
+    name = f"{platform.upper()}_TOKEN"
+    if token := environ.get(name):
+        return token
+    variables = (f"{name}_FILE", f"{PREFIX}{platform.upper()}__TOKEN_FILE")
+    variable = next((variable for variable in variables if environ.get(variable)), "")
+    if not variable:
+        return ""
+    try:
+        return Path(environ[variable]).expanduser().read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        problems.append(f"{variable} must name a readable file with the token, not {environ[variable]}.")
+        return ""
+
+
+def _is_ours(name: str) -> bool:
+    """Whether a variable is meant as a setting: it names one, or is close enough to be a slip."""
+    return _closest(name, Settings) is not None
+
+
+def _closest(name: str, section: type[BaseModel]) -> str | None:
+    names = list(section.model_fields)
+    found = process.extractOne(name, names, scorer=fuzz.ratio, score_cutoff=_ALIKE_PERCENT)
+    return found[0] if found else None
+
+
+def _nested(names: list[str], value: str) -> Raw:
+    return {names[0]: value if len(names) == 1 else _nested(names[1:], value)}
+
+
+def _merge(into: Raw, more: Raw) -> None:
+    for key, value in more.items():
+        if isinstance(value, dict) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        else:
+            into[key] = value
+
+
+def _sentence(detail: ErrorDetails) -> str:
+    """One problem, told with the setting's name and an example, never with a secret."""
+    names = [str(part) for part in detail["loc"] if isinstance(part, str)]
+    name = ".".join(names)
+    if detail["type"] == "unpinned":
+        return detail["msg"]
+    owner, field = _field(names)
+    if detail["type"] == "extra_forbidden":
+        close = _closest(names[-1], owner)
+        hint = (
+            f"did you mean {'.'.join([*names[:-1], close])}?"
+            if close
+            else f"there are: {', '.join(owner.model_fields)}."
+        )
+        return f"{name} is not a setting; {hint}"
+    if field is None or not field.description:
+        return f"{name} must be a table of settings, as under [{name}]."
+    example = field.examples[0] if field.examples else ""
+    shown = f", not {str(detail['input'])[:MAX_SHOWN_CHARS]!r}" if field.repr else ""
+    return f"{name} must be {field.description}{shown}; for example: {example}"
+
+
+def _field(names: list[str]) -> tuple[type[BaseModel], FieldInfo | None]:
+    """The section that a setting's name leads into, and the setting itself where there is one."""
+    owner: type[BaseModel] = Settings
+    field = None
+    left = list(names)
+    while left:
+        field = owner.model_fields.get(left.pop(0))
+        section: Any = field.annotation if field else None
+        if left and get_origin(section) is dict:  # a table of sections: the next name is the host's own
+            section = get_args(section)[1]
+            del left[0]
+        if left and isinstance(section, type) and issubclass(section, BaseModel):
+            owner = section
+    return owner, field

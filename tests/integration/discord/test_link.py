@@ -1,0 +1,29 @@
+"""/link as people choose it in Discord: the code is for their eyes alone, and the option carries one back."""
+
+import re
+from pathlib import Path
+
+from bot.chats.discord_ import DiscordConfig
+from tests.fakes.discord_gateway import until
+from tests.fakes.discord_payloads import EPHEMERAL
+from tests.fakes.discord_server import FakeDiscord
+from tests.fakes.renderer import FakeRenderer
+from tests.integration.discord.test_house import house
+
+
+async def test_a_code_is_shown_to_the_person_alone_and_is_their_own(
+    discord: FakeDiscord, config: DiscordConfig, tmp_path: Path
+) -> None:
+    async with house(discord, config, tmp_path, FakeRenderer()):
+        asked = await discord.slash("link")
+        await until(lambda: asked.message_id and discord.shown(asked)["content"])
+        answer = discord.shown(asked)
+        assert answer["flags"] & EPHEMERAL
+        found = re.search(r"/link ([0-9A-Z]{4}-[0-9A-Z]{4})", str(answer["content"]))
+        assert found is not None
+        back = await discord.slash("link", {"code": found[1]})
+        await until(lambda: back.message_id and discord.shown(back)["content"])
+        assert "your own code" in discord.shown(back)["content"]
+        alone = await discord.slash("unlink")
+        await until(lambda: alone.message_id and discord.shown(alone)["content"])
+        assert "not linked" in discord.shown(alone)["content"]

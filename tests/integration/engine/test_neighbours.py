@@ -1,0 +1,138 @@
+"""A cancel, from the desk down to the pixels: exact for the one who asks, nothing to the one beside them."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from bot.commands.values import Cancel, Draw, LoraWish, Ratio
+from bot.desk import Desk
+from bot.desk.outcomes import CancelAsked, JobState, Parcel, Receipt
+from bot.errors import NotYours
+from bot.policy.rules import Rules
+from bot.store import open_store
+from engine.config import EngineConfig
+from engine.cost import CostBook
+from engine.headroom import HeadroomProbe
+from engine.host import Host
+from engine.model import built_in_lora_folder, find_model
+from engine.request import Event, Failed, Finished, Progress, RenderRequest, Stopped
+from engine.scheduler import Scheduler
+from engine.shelf import read_shelf
+from tests.fakes.chat import FakeChat
+from tests.fakes.room import HOST, MIGRATIONS, a_visit
+
+pytest.importorskip("torch")
+pytestmark = pytest.mark.slow
+
+HERS = Draw(
+    prompt="Sugar面部, 清透水光肌", loras=(LoraWish("sugar", 0.8),), size=Ratio(1, 1), seed=7, count=4
+)
+HIS = Draw(prompt="a calm face", loras=(LoraWish("none"),), size=Ratio(1, 1), seed=99)
+
+
+@dataclass
+class Watched:
+    """The real host, with what it said on the way and a hook."""
+
+    host: Host
+    events: list[tuple[float, Event]] = field(default_factory=list)
+    hook: Callable[[Event], None] = lambda event: None
+
+    async def render(
+        self, request: RenderRequest, listen: Callable[[Event], None]
+    ) -> Finished | Stopped | Failed:
+        def hear(event: Event) -> None:
+            self.events.append((time.monotonic(), event))
+            listen(event)
+            self.hook(event)
+
+        end = await self.host.render(request, hear)
+        self.events.append((time.monotonic(), end))
+        return end
+
+    def cancel(self, job_id: str) -> None:
+        self.host.cancel(job_id)
+
+
+@asynccontextmanager
+async def open_desk(folder: Path) -> AsyncIterator[tuple[Desk, Watched, FakeChat]]:
+    """A desk on the real engine with the built-in model, on the CPU."""
+    config = EngineConfig(folder, folder / "loras", device="cpu", step_timeout_s=60)
+    model = await asyncio.to_thread(find_model, config)
+    shelf = await asyncio.to_thread(read_shelf, [built_in_lora_folder(model), config.lora_dir], model)
+    store = await open_store(folder / "sugarbot.db", MIGRATIONS)
+    host, costs, chat = Host(config), CostBook(), FakeChat()
+    watched = Watched(host)
+    try:
+        costs.started(await host.start())
+        desk = Desk(
+            store=store,
+            renderer=watched,
+            shelf=shelf,
+            model=model,
+            scheduler=Scheduler(),
+            probe=HeadroomProbe("cpu", 0, host.held_bytes),
+            costs=costs,
+            rules=Rules(),
+            pictures_dir=folder / "pictures",
+            clock=lambda: time.time_ns() // 1_000_000,
+        )
+        run = asyncio.create_task(desk.run({chat.platform: chat}), name="desk")
+        yield desk, watched, chat
+        await desk.drain(10)
+        await run
+    finally:
+        await host.close()
+        await store.close()
+
+
+def files(parcel: Parcel) -> list[bytes]:
+    return [picture.path.read_bytes() for picture in parcel.pictures]
+
+
+async def test_a_cancel_within_a_batch_keeps_what_is_drawn_and_leaves_the_neighbour_bit_for_bit(
+    tmp_path: Path,
+) -> None:
+    async with open_desk(tmp_path) as (desk, watched, chat):
+        for event, draw in (("1", replace(HERS, count=1)), ("2", HIS)):  # undisturbed
+            await desk.handle(draw, a_visit(event))
+        hers, his = await chat.wait_for_parcels(2, timeout_s=60)
+        asked: list[asyncio.Task[object]] = []
+        asked_s = 0.0
+
+        def cancel_in_the_second_picture(event: Event) -> None:
+            nonlocal asked_s
+            if isinstance(event, Progress) and (event.index, event.step) == (1, 3) and not asked:
+                asked_s = time.monotonic()
+                asked.append(asyncio.create_task(desk.handle(Cancel(receipt.job_id), a_visit("5"))))  # type: ignore[arg-type]
+
+        watched.hook, watched.events = cancel_in_the_second_picture, []
+        receipt = await desk.handle(HERS, a_visit("3"))
+        assert isinstance(receipt, Receipt)
+        await desk.handle(HIS, a_visit("4", "ben"))
+        with pytest.raises(NotYours):
+            await desk.handle(Cancel(receipt.job_id), a_visit("6", "ben"))
+        *_, stopped, neighbour = await chat.wait_for_parcels(4, timeout_s=60)
+        assert await asked[0] == CancelAsked(receipt.job_id, was_running=True)
+        # Hers: what was drawn is kept, bit for bit, and the rest comes back.
+        assert (stopped.state, len(stopped.pictures), stopped.refund) == (JobState.CANCELLED, 1, 3)
+        assert files(stopped) == [files(hers)[0]]
+        # It stopped where the cancel met it: the step on the card when it came, and those said meanwhile.
+        [(stopped_s, end)] = [said for said in watched.events if isinstance(said[1], Stopped)]
+        assert end.job_id == receipt.job_id
+        steps = [
+            at for at, event in watched.events if isinstance(event, Progress) and event.job_id == end.job_id
+        ]
+        longest_step_s = max(later - earlier for earlier, later in pairwise(steps))
+        assert stopped_s - asked_s < longest_step_s + 2  # a loose bound: the machine may be busy
+        # His: as if nothing had happened.
+        assert files(neighbour) == [files(his)[0]]
+        late = await desk.handle(HERS, a_visit("7"))
+        assert isinstance(late, Receipt)
+        assert isinstance(await desk.handle(Cancel(late.job_id), a_visit("8", HOST)), CancelAsked)

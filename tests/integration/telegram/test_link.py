@@ -1,0 +1,55 @@
+"""/link as people type it in Telegram: a code from elsewhere, typed twice; never a code in a group."""
+
+from pathlib import Path
+
+from bot.commands.linkcode import code_of, shown
+from bot.commands.values import Draw, Link
+from bot.desk.outcomes import LinkCode, Platform, Receipt
+from bot.policy.rules import Rules
+from tests.fakes.renderer import FakeRenderer
+from tests.fakes.room import Room, a_visit
+from tests.fakes.telegram_server import TelegramServer
+from tests.fakes.telegram_world import Group, World
+from tests.integration.telegram.test_end_to_end import GROUP, house
+
+DISCORD = Rules(allow=frozenset({"discord:*", "telegram:*"}))
+
+
+async def ask_on_discord(room: Room, event: str, command: Link | Draw) -> object:
+    return await room.desk.handle(command, a_visit(event, "900", platform=Platform.DISCORD))
+
+
+async def said(server: TelegramServer, world: World, text: str, group: Group | None = None) -> str:
+    """What the bot answers to this message."""
+    chat_id = group.id if group else 11
+    before = len(world.in_chat(chat_id))
+    world.say(text, group=group)
+    await server.until(lambda: len(world.in_chat(chat_id)) > before)
+    return world.texts(chat_id)[-1]
+
+
+async def test_a_code_from_discord_typed_twice_shares_its_history(
+    server: TelegramServer, world: World, tmp_path: Path
+) -> None:
+    async with house(server, tmp_path, FakeRenderer(), rules=DISCORD) as room:
+        receipt = await ask_on_discord(room, "1", Draw(prompt="a fox of Discord"))
+        issued = await ask_on_discord(room, "2", Link())
+        assert isinstance(receipt, Receipt)
+        assert isinstance(issued, LinkCode)
+        assert "name of 900" in await said(server, world, f"/link {shown(issued.code).lower()}")
+        assert "Discord, Telegram" in await said(server, world, f"关联 {issued.code}")
+        assert "a fox of Discord" in await said(server, world, "/mine")
+        assert "somebody new on Telegram" in await said(server, world, "/unlink")
+        assert "no pictures yet" in await said(server, world, "/mine")
+
+
+async def test_a_code_is_given_in_the_persons_own_chat_alone(
+    server: TelegramServer, world: World, tmp_path: Path
+) -> None:
+    async with house(server, tmp_path, FakeRenderer(), rules=DISCORD) as room:
+        assert "/link in our own chat" in await said(server, world, "/link", group=GROUP)
+        told = await said(server, world, "/link")
+        [code] = [word for word in map(code_of, told.split()) if len(word) == 8 and word.isupper()]
+        found = await room.store.links.find(code, room.clock())
+        assert found is not None
+        assert found.platform == "telegram"

@@ -1,0 +1,292 @@
+"""One person over two platforms: joined by a code, parted without a trace, and never richer by it."""
+
+from pathlib import Path
+
+import pytest
+
+from bot.commands.values import Cancel, Draw, Link, Mine, Quota, Unlink
+from bot.desk.outcomes import (
+    Credits,
+    History,
+    LinkAsked,
+    LinkCode,
+    Linked,
+    Platform,
+    Receipt,
+    Unlinked,
+    Visit,
+)
+from bot.desk.people.linking import CODE_LASTS_MS, MOST_WRONG
+from bot.errors import (
+    AlreadyLinked,
+    BadLinkCode,
+    ChatNotAllowed,
+    NotInPublic,
+    NotLinked,
+    OwnLinkCode,
+    TooManyCodes,
+    TooManyWaiting,
+)
+from bot.policy.rules import Rules, Standing, Tier
+from tests.fakes.renderer import Act, FakeRenderer
+from tests.fakes.room import Room, a_visit, open_room, until
+
+RULES = Rules(daily_credits=10, allow=frozenset({"discord:*", "telegram:*"}))
+
+
+class Talk:
+    """Somebody who talks to the desk on one platform; each message has an id of its own."""
+
+    count = 0
+
+    def __init__(self, room: Room, platform: Platform, user_id: str) -> None:
+        self.room, self.platform, self.user_id = room, platform, user_id
+
+    def visit(self, chat_id: str = "") -> Visit:
+        Talk.count += 1
+        return a_visit(
+            f"m{Talk.count}", self.user_id, platform=self.platform, chat_id=chat_id or self.user_id
+        )
+
+    async def say(self, command: object, chat_id: str = "") -> object:
+        return await self.room.desk.handle(command, self.visit(chat_id))  # type: ignore[arg-type]
+
+    async def draw(self, count: int = 1) -> Receipt:
+        receipt = await self.say(Draw(prompt="a face", count=count))
+        assert isinstance(receipt, Receipt)
+        return receipt
+
+    async def credits(self) -> int:
+        credits = await self.say(Quota())
+        assert isinstance(credits, Credits)
+        return credits.credits
+
+    async def jobs(self) -> list[str]:
+        history = await self.say(Mine(limit=50))
+        assert isinstance(history, History)
+        return [entry.job_id for entry in history.entries]
+
+    async def code(self) -> str:
+        issued = await self.say(Link())
+        assert isinstance(issued, LinkCode)
+        return issued.code
+
+    async def join(self, other: "Talk") -> Linked:
+        """Become one with ``other``, whose code it is."""
+        code = await other.code()
+        assert isinstance(await self.say(Link(code)), LinkAsked)
+        linked = await self.say(Link(code))
+        assert isinstance(linked, Linked)
+        return linked
+
+
+def two(room: Room) -> tuple[Talk, Talk]:
+    return Talk(room, Platform.DISCORD, "ann"), Talk(room, Platform.TELEGRAM, "555")
+
+
+async def ask(room: Room, sql: str) -> list[tuple[object, ...]]:
+    return [tuple(row) for row in await room.store._database._run(sql)]
+
+
+@pytest.fixture
+async def room(tmp_path: Path) -> object:
+    async with open_room(tmp_path, rules=RULES) as opened:
+        yield opened
+
+
+async def test_two_chats_with_one_code_share_history_and_one_allowance(room: Room) -> None:
+    ann, anna = two(room)
+    first, second = await ann.draw(3), await anna.draw(2)
+    linked = await anna.join(ann)
+    assert linked == Linked((Platform.DISCORD, Platform.TELEGRAM), credits=10)  # 7 + 8, one allowance
+    assert await ann.jobs() == await anna.jobs() == [second.job_id, first.job_id]
+    await anna.draw(4)
+    assert await ann.credits() == 6
+    room.clock.advance(days=1)
+    assert (await ann.credits(), await anna.credits()) == (10, 10)
+    assert await ask(room, "SELECT count(*) FROM person") == [(1,)]
+
+
+async def test_the_first_typing_says_whose_code_it_is_and_joins_nobody(room: Room) -> None:
+    ann, anna = two(room)
+    code = await ann.code()
+    asked = await anna.say(Link(code))
+    assert asked == LinkAsked(code, Platform.DISCORD, "name of ann")
+    assert await ask(room, "SELECT count(*) FROM person") == [(2,)]
+
+
+async def test_a_message_that_comes_again_after_a_crash_confirms_nothing(room: Room) -> None:
+    ann, anna = two(room)
+    code, visit = await ann.code(), anna.visit()
+    for _ in range(3):
+        assert isinstance(await room.desk.handle(Link(code), visit), LinkAsked)
+    confirmation = anna.visit()
+    for _ in range(3):
+        assert isinstance(await room.desk.handle(Link(code), confirmation), Linked)
+
+
+async def test_a_code_is_the_first_typers_works_once_and_for_ten_minutes(room: Room) -> None:
+    ann, anna = two(room)
+    ben = Talk(room, Platform.TELEGRAM, "777")
+    code = await ann.code()
+    await anna.say(Link(code))
+    with pytest.raises(BadLinkCode):  # read over the shoulder
+        await ben.say(Link(code))
+    await anna.say(Link(code))
+    with pytest.raises(BadLinkCode):
+        await ben.say(Link(code))
+    late = await Talk(room, Platform.DISCORD, "cleo").code()
+    await ben.say(Link(late))
+    room.clock.advance(ms=CODE_LASTS_MS)
+    with pytest.raises(BadLinkCode):
+        await ben.say(Link(late))
+
+
+async def test_a_new_code_takes_the_place_of_the_earlier_one(room: Room) -> None:
+    ann, anna = two(room)
+    early, late = await ann.code(), await ann.code()
+    with pytest.raises(BadLinkCode):
+        await anna.say(Link(early))
+    assert isinstance(await anna.say(Link(late)), LinkAsked)
+    assert await ask(room, "SELECT count(*) FROM link_code") == [(1,)]
+
+
+async def test_guessing_is_stopped_for_a_while_for_the_guesser_alone(room: Room) -> None:
+    ann, anna = two(room)
+    code = await ann.code()
+    for _ in range(MOST_WRONG):
+        with pytest.raises(BadLinkCode):
+            await anna.say(Link("WRNGWRNG"))
+        room.clock.advance(seconds=60)
+    with pytest.raises(TooManyCodes) as caught:
+        await anna.say(Link(code))
+    assert caught.value.facts == {"minutes": 6}
+    assert isinstance(await Talk(room, Platform.TELEGRAM, "777").say(Link(code)), LinkAsked)
+    room.clock.advance(seconds=360)
+    with pytest.raises(BadLinkCode):  # ben has it
+        await anna.say(Link(code))
+
+
+async def test_a_code_is_asked_for_where_nobody_reads_along(room: Room) -> None:
+    _, anna = two(room)
+    with pytest.raises(NotInPublic):
+        await anna.say(Link(), chat_id="-100")
+    assert await ask(room, "SELECT count(*) FROM link_code") == [(0,)]
+
+
+async def test_rights_are_asked_again_for_every_link(tmp_path: Path) -> None:
+    async with open_room(tmp_path, rules=Rules(allow=frozenset({"discord:*"}))) as room:
+        ann, anna = two(room)
+        code = await ann.code()
+        for command in (Link(), Link(code), Unlink()):
+            with pytest.raises(ChatNotAllowed):
+                await anna.say(command)
+
+
+async def test_one_cannot_join_oneself_or_two_accounts_of_one_platform(room: Room) -> None:
+    ann, anna = two(room)
+    with pytest.raises(OwnLinkCode):
+        await ann.say(Link(await ann.code()))
+    ben = Talk(room, Platform.DISCORD, "ben")
+    with pytest.raises(AlreadyLinked) as caught:
+        await ben.say(Link(await ann.code()))
+    assert caught.value.facts == {"platform": "discord"}
+    await anna.join(ann)
+    with pytest.raises(AlreadyLinked):
+        await ben.say(Link(await anna.code()))
+    with pytest.raises(OwnLinkCode):
+        await anna.say(Link(await ann.code()))
+
+
+async def test_who_parts_begins_anew_and_leaves_everything_with_the_other(room: Room) -> None:
+    ann, anna = two(room)
+    job = await anna.draw(3)
+    await anna.join(ann)
+    ledger = await ask(room, "SELECT * FROM ledger")
+    assert await anna.say(Unlink()) == Unlinked(Platform.TELEGRAM)
+    assert await ask(room, "SELECT * FROM ledger") == ledger
+    assert (await ann.jobs(), await anna.jobs()) == ([job.job_id], [])
+    assert (await ann.credits(), await anna.credits()) == (10, 0)
+    room.clock.advance(days=1)
+    assert (await ann.credits(), await anna.credits()) == (10, 10)
+    for one in (ann, anna):
+        with pytest.raises(NotLinked):
+            await one.say(Unlink())
+
+
+async def test_parting_and_joining_again_all_day_makes_no_credit(room: Room) -> None:
+    ann, anna = two(room)
+    await anna.join(ann)
+    for _ in range(5):
+        await anna.say(Unlink())
+        assert await ann.credits() + await anna.credits() == 10
+        await anna.join(ann)
+        assert await ann.credits() == 10
+
+
+async def test_an_allowance_cannot_be_hoarded_through_a_second_account(room: Room) -> None:
+    ann, anna = two(room)
+    for _ in range(5):
+        await anna.join(ann)
+        assert await ann.credits() == 10
+        await anna.say(Unlink())
+        room.clock.advance(days=1)
+
+
+async def test_what_a_host_granted_is_kept_in_full(room: Room) -> None:
+    ann, anna = two(room)
+    for talk, granted in ((ann, 30), (anna, 5)):
+        await talk.credits()
+        person = await room.store.people.find(talk.platform, talk.user_id)
+        assert person is not None
+        async with room.store.atomic():
+            await room.store.people.move_credits(person, "grant", granted, 1)  # type: ignore[arg-type]
+    assert (await anna.join(ann)).credits == 30 + 5 + 10
+
+
+async def test_a_refund_finds_the_person_that_its_job_has_now(tmp_path: Path) -> None:
+    """The job was claimed before the link: the row in the drawing's hand names the person who is gone."""
+    renderer = FakeRenderer(acts=[Act.HANG])
+    async with open_room(tmp_path, rules=RULES, renderer=renderer) as room, room.running():
+        ann, anna = two(room)
+        job = await anna.draw(4)
+        await until(lambda: renderer.running == job.job_id)
+        assert (await anna.join(ann)).credits == 10  # 10 + 6, one allowance
+        await ann.draw(2)
+        await ann.say(Cancel(job.job_id))
+        await until(lambda: renderer.running != job.job_id)
+        await until(lambda: not room.desk._line.queue())
+        assert await ann.credits() == 10 - 2 + 4
+        assert await ask(room, "SELECT person, sum(credits) FROM ledger GROUP BY 1") == await ask(
+            room, "SELECT person, credits FROM account"
+        )
+
+
+async def test_waiting_jobs_of_both_wait_in_one_turn_and_count_together(tmp_path: Path) -> None:
+    async with open_room(tmp_path, rules=Rules(allow=RULES.allow, max_waiting=3)) as room:
+        ann, anna = two(room)
+        ben = Talk(room, Platform.DISCORD, "ben")
+        jobs = [await ann.draw(), await anna.draw(), await ben.draw(), await anna.draw()]
+        await anna.join(ann)
+        assert room.desk._line.queue() == tuple(jobs[index].job_id for index in (0, 2, 1, 3))
+        with pytest.raises(TooManyWaiting):
+            await ann.draw()
+
+
+async def test_a_tier_counts_under_every_name_of_its_person(tmp_path: Path) -> None:
+    tier = Tier(frozenset({"discord:ann"}), Standing(weight=3, daily_credits=50))
+    rules = Rules(daily_credits=10, allow=RULES.allow, tiers=(tier,))
+    async with open_room(tmp_path, rules=rules) as room:
+        ann, anna = two(room)
+        assert (await ann.credits(), await anna.credits()) == (50, 10)
+        assert (await anna.join(ann)).credits == 50
+        person = await room.store.people.find("telegram", "555")
+        assert person is not None
+        assert room.desk._standings.weight_of(person) == 3
+        await anna.say(Unlink())
+        assert (await ann.credits(), await anna.credits()) == (50, 0)
+        room.clock.advance(days=1)
+        assert (await ann.credits(), await anna.credits()) == (50, 10)
+        await ann.join(anna)
+        await ann.say(Unlink())  # the tier's name leaves, and so does what the tier had added
+        assert (await ann.credits(), await anna.credits()) == (0, 10)

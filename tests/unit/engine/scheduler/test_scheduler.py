@@ -1,0 +1,126 @@
+"""The queue of one card: honest about memory, places and the work before a job."""
+
+from engine.scheduler import MAX_PASSES, PATIENCE, Scheduler, Turn
+from tests.unit.engine.scheduler.making import ROOMY, draw, make_headroom, make_scheduler, make_waiting
+
+
+def test_an_empty_queue_has_no_turn() -> None:
+    assert Scheduler().next(ROOMY) == Turn(None, "nothing waits")
+
+
+def test_a_job_that_comes_back_is_next_and_was_not_charged() -> None:
+    scheduler = make_scheduler(
+        make_waiting("a0", 1, 0), make_waiting("a1", 1, 1), make_waiting("b0", 2, 2), make_waiting("b1", 2, 3)
+    )
+    assert scheduler.next(ROOMY).job_id == "a0"
+    scheduler.add(make_waiting("a0", 1, 0))
+    assert scheduler.queue() == ("a0", "b0", "a1", "b1")
+
+
+def test_adding_a_job_twice_queues_it_once() -> None:
+    job = make_waiting("j", 1, 0)
+    assert make_scheduler(job, job).queue() == ("j",)
+
+
+def test_an_idle_card_forgives_all_debts() -> None:
+    scheduler = make_scheduler(make_waiting("a0", 1, 0, seconds=600))
+    draw(scheduler)
+    scheduler.add(make_waiting("a1", 1, 1))
+    scheduler.add(make_waiting("b0", 2, 2))
+    assert scheduler.queue() == ("a1", "b0")
+
+
+def test_place_counts_the_running_job_and_those_before() -> None:
+    scheduler = make_scheduler(*(make_waiting(f"j{order}", order, order) for order in range(3)))
+    assert [scheduler.place(f"j{order}") for order in range(3)] == [0, 1, 2]
+    scheduler.next(ROOMY)
+    assert [scheduler.place(f"j{order}") for order in range(3)] == [0, 1, 2]
+    scheduler.update("j0", 10)
+    assert [scheduler.place(f"j{order}") for order in range(3)] == [0, 0, 1]
+
+
+def test_the_work_before_a_job_is_the_sum_of_what_comes_before() -> None:
+    scheduler = make_scheduler(
+        *(make_waiting(f"j{order}", order, order, seconds=order + 1) for order in range(3))
+    )
+    scheduler.next(ROOMY)
+    assert [scheduler.work_before(f"j{order}") for order in range(3)] == [None, 1, 3]
+    assert scheduler.work_before("unknown") is None
+
+
+def test_of_a_running_job_only_what_is_not_drawn_counts() -> None:
+    scheduler = make_scheduler(make_waiting("j0", 1, 0, seconds=40, pictures=4), make_waiting("j1", 2, 1))
+    scheduler.next(ROOMY)
+    scheduler.progress("j0", 2.5)
+    scheduler.progress("unknown", 1)
+    assert scheduler.work_before("j1") == 15
+
+
+def test_a_job_too_large_for_now_waits_with_the_reason() -> None:
+    scheduler = make_scheduler(make_waiting("j", 1, 0, gib=8))
+    turn = scheduler.next(make_headroom(4))
+    assert (turn.job_id, turn.refuse) == (None, None)
+    assert "8.0 GiB" in turn.reason
+    assert "others use it" in turn.reason
+    assert scheduler.next(make_headroom(8)).job_id == "j"
+
+
+def test_a_job_that_can_never_fit_is_said_so_and_the_next_one_runs_once_it_is_removed() -> None:
+    scheduler = make_scheduler(make_waiting("huge", 1, 0, gib=23.5), make_waiting("j", 2, 1))
+    turn = scheduler.next(make_headroom(23, total_gib=24, reserve_gib=1))
+    assert turn.job_id is None
+    assert turn.refuse == "huge"
+    scheduler.remove("huge")
+    assert scheduler.next(make_headroom(23)).job_id == "j"
+
+
+def test_at_most_three_smaller_jobs_pass_one_that_waits_for_memory() -> None:
+    scheduler = make_scheduler(
+        make_waiting("large", 1, 0, gib=8),
+        make_waiting("small of the same person", 1, 1),
+        *(make_waiting(f"small{order}", 2 + order % 2, 2 + order) for order in range(6)),
+    )
+    passed = [draw(scheduler, headroom=make_headroom(4)).job_id for _ in range(MAX_PASSES)]
+    assert passed == ["small0", "small1", "small2"]
+    for _ in range(5):
+        assert scheduler.next(make_headroom(4)).job_id is None
+    assert scheduler.next(make_headroom(8)).job_id == "large"
+
+
+def test_nobody_overtakes_their_own_job_that_waits_for_memory() -> None:
+    scheduler = make_scheduler(make_waiting("large", 1, 0, gib=8), make_waiting("small", 1, 1))
+    assert scheduler.next(make_headroom(4)).job_id is None
+
+
+def test_a_job_that_never_finds_room_is_tried_in_the_end() -> None:
+    scheduler = make_scheduler(make_waiting("j", 1, 0, gib=8), make_waiting("next", 2, 1, gib=9))
+    for _ in range(PATIENCE):
+        assert scheduler.next(make_headroom(4)).job_id is None
+    turn = scheduler.next(make_headroom(4))
+    assert turn.job_id == "j"
+    assert "without room" in turn.reason
+    scheduler.update("j", 1)
+    assert scheduler.next(make_headroom(4)).job_id is None
+
+
+def test_where_nobody_knows_what_a_job_took_what_was_foretold_is_paid() -> None:
+    scheduler = make_scheduler(
+        make_waiting("a0", 1, 0), make_waiting("a1", 1, 1), make_waiting("b0", 2, 2), make_waiting("b1", 2, 3)
+    )
+    assert scheduler.next(ROOMY).job_id == "a0"
+    scheduler.update("a0", None)
+    assert scheduler.queue() == ("b0", "a1", "b1")
+
+
+def test_unknown_ids_are_ignored() -> None:
+    scheduler = make_scheduler(make_waiting("j", 1, 0))
+    scheduler.remove("unknown")
+    scheduler.update("unknown", 5)
+    assert scheduler.place("unknown") == 0
+    assert scheduler.queue() == ("j",)
+
+
+def test_the_first_few_of_a_line_are_the_first_few_of_the_whole() -> None:
+    scheduler = make_scheduler(*(make_waiting(f"j{order}", order % 3, order) for order in range(9)))
+    assert scheduler.queue(4) == scheduler.queue()[:4]
+    assert (scheduler.waiting, scheduler.waits("j0"), scheduler.waits("unknown")) == (9, True, False)
