@@ -25,8 +25,8 @@ from tests.unit.engine.folders import write_model
 
 PEOPLE = 6
 READY_S = 30.0
-ALL_DONE_S = 120.0
-GROUP = Group(-100_200)
+ALL_DONE_S = 300.0
+GROUPS = 200  # each takes 20 messages a minute, and that in real time
 STARTS = "discord-starts.json"
 SPAN_S = 0.35  # after a bot is there; half of the kills come while it starts
 START_SPAN_S = 0.6
@@ -51,7 +51,8 @@ class Crowd:
         count = self.random.choice((1, 1, 2, 3))
         if chance < 0.4 or not self.is_on_discord:
             person = Person(self.random.randint(11, 10 + PEOPLE))
-            group = GROUP if self.random.random() < 0.1 else None
+            is_group = self.random.random() < 0.1
+            group = Group(-100_200 - self.random.randrange(GROUPS)) if is_group else None
             text = f"a fox -n {count}"
             message_id = self.telegram.world.say(f"/sugar {text}" if group else text, by=person, group=group)
             self.messages.append((group.id if group else person.id, message_id))
