@@ -89,7 +89,7 @@ ILLS: dict[str, tuple[Turn, Turn]] = {
 
 def ill_disk(scale: Scale) -> Measured:
     """Take the disk away and give it back under one desk, again and again, for each kind of illness."""
-    times = scale.of(3, 100)
+    times = scale.of(3, 30)
     found = {ill: _in_a_process(scale.folder / ill, ill, times) for ill in ILLS}
     refused = sum(each.refused for each in found.values())
     jobs = sum(len(each.receipts) for each in found.values())
@@ -143,14 +143,15 @@ async def _suffer(folder: Path, ill: str, times: int, suffered: Suffered) -> Non
             for _ in range(times):
                 await asyncio.sleep(random.uniform(0, 0.02))
                 refused = suffered.refused
-                suffered.is_ill = True
                 await fall_ill(room)
+                suffered.is_ill = True
                 await until(lambda: suffered.refused > refused, 20)  # noqa: B023
                 await asyncio.sleep(random.uniform(0, 0.03))
                 await recover(room)
                 suffered.is_ill = False
                 receipts = len(suffered.receipts)
                 await until(lambda: len(suffered.receipts) > receipts, 20)  # noqa: B023
+                await until(lambda: room.desk._line.place(suffered.newest) < MOST_WAITING, 60)
         await room.chat.wait_for_parcels(len(suffered.receipts), timeout_s=60)
         suffered.told = len({parcel.job_id for parcel in room.chat.parcels} & set(suffered.receipts.values()))
         suffered.laws = []
