@@ -25,7 +25,7 @@ from tests.fakes.room import Room, a_visit, open_room, until
 
 RICH = Rules(daily_credits=1_000_000, max_waiting=100)
 MOST_WAITING = 8
-ENOUGH_BYTES = 2**40
+PROMPT = "面" * 800  # the longest: hardly a job finds a page with room for it
 
 
 @dataclass
@@ -89,7 +89,7 @@ ILLS: dict[str, tuple[Turn, Turn]] = {
 
 def ill_disk(scale: Scale) -> Measured:
     """Take the disk away and give it back under one desk, again and again, for each kind of illness."""
-    times = scale.of(3, 30)
+    times = scale.of(3, 100)
     found = {ill: _in_a_process(scale.folder / ill, ill, times) for ill in ILLS}
     refused = sum(each.refused for each in found.values())
     jobs = sum(len(each.receipts) for each in found.values())
@@ -188,7 +188,7 @@ async def _knocking(room: Room, suffered: Suffered) -> AsyncIterator[None]:
 
 async def _ask(room: Room, event: str, suffered: Suffered) -> None:
     try:
-        receipt = await room.desk.handle(Draw(prompt="a face", count=2), a_visit(event, event))
+        receipt = await room.desk.handle(Draw(prompt=PROMPT, count=2), a_visit(event, event))
     except CannotSave as error:
         suffered.refused += 1
         suffered.sentences |= {explain(error, locale) for locale in ("en", "zh-CN")}
