@@ -141,7 +141,7 @@ class Desk:
         """Do what was asked. When this returns a ``Receipt``, the job survives any crash.
 
         Raises:
-            PersonError: Refused; nothing was charged or changed.
+            PersonError: Refused; nothing was charged or changed. ``CannotSave`` among them: not now.
         """
         require_chat(visit, self._rules)
         require_right(command, visit, self._rules)
@@ -183,7 +183,10 @@ class Desk:
         return Glance(self._line.waiting, drawing, step, steps, self._defaults.of_bot)
 
     async def take_in(self, platform: Platform, events: Sequence[tuple[str, str]]) -> None:
-        """Store raw events (id, JSON) before they are confirmed to the platform; known ids are skipped."""
+        """Store raw events (id, JSON) before they are confirmed to the platform; known ids are skipped.
+
+        While the disk takes nothing it waits, for to return would confirm what is nowhere.
+        """
         await saved(lambda: self._store.post.take_in(platform, events, self._clock()))
 
     async def taken_in(self, platform: Platform) -> tuple[tuple[str, str], ...]:

@@ -25,7 +25,7 @@ from tests.fakes.room import Room, a_visit, open_room, until
 
 RICH = Rules(daily_credits=1_000_000, max_waiting=100)
 MOST_WAITING = 8
-ENOUGH_BYTES = 2**40
+PROMPT = "面" * 800  # the longest: hardly a job finds a page with room for it
 
 
 @dataclass
@@ -143,14 +143,15 @@ async def _suffer(folder: Path, ill: str, times: int, suffered: Suffered) -> Non
             for _ in range(times):
                 await asyncio.sleep(random.uniform(0, 0.02))
                 refused = suffered.refused
-                suffered.is_ill = True
                 await fall_ill(room)
+                suffered.is_ill = True
                 await until(lambda: suffered.refused > refused, 20)  # noqa: B023
                 await asyncio.sleep(random.uniform(0, 0.03))
                 await recover(room)
                 suffered.is_ill = False
                 receipts = len(suffered.receipts)
                 await until(lambda: len(suffered.receipts) > receipts, 20)  # noqa: B023
+                await until(lambda: room.desk._line.place(suffered.newest) < MOST_WAITING, 60)
         await room.chat.wait_for_parcels(len(suffered.receipts), timeout_s=60)
         suffered.told = len({parcel.job_id for parcel in room.chat.parcels} & set(suffered.receipts.values()))
         suffered.laws = []
@@ -187,7 +188,7 @@ async def _knocking(room: Room, suffered: Suffered) -> AsyncIterator[None]:
 
 async def _ask(room: Room, event: str, suffered: Suffered) -> None:
     try:
-        receipt = await room.desk.handle(Draw(prompt="a face", count=2), a_visit(event, event))
+        receipt = await room.desk.handle(Draw(prompt=PROMPT, count=2), a_visit(event, event))
     except CannotSave as error:
         suffered.refused += 1
         suffered.sentences |= {explain(error, locale) for locale in ("en", "zh-CN")}

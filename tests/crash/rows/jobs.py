@@ -162,7 +162,7 @@ async def _poison(folder: Path, wanted: int) -> Measured:
             last_served = max(at for at, prompt in enumerate(drawn) if prompt != "poison")
             waited = max(waited, _longest_run(drawn[:last_served], "poison"))
     said = (
-        f"{wanted} poisonous jobs stopped after {sorted(tries)} tries, {wrong} not refunded; "
+        f"{wanted} poisonous jobs stopped after {max(tries)} tries, {wrong} not refunded; "
         f"others waited for at most {waited} tries"
     )
     return Measured(said, list(tries) == [TRIES] and not wrong and waited <= 2)
