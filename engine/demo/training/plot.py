@@ -9,15 +9,20 @@ WIDTH, HEIGHT, GAP = 300, 150, 34
 
 def plot_losses(source: Path, target: Path) -> None:
     """Draw every stage's loss over its steps, the loss on a logarithmic scale."""
-    curves: dict[str, list[tuple[int, float]]] = {}
+    curves: dict[str, dict[int, float]] = {}
     for line in source.read_text(encoding="utf-8").splitlines():
         entry = json.loads(line)
-        curves.setdefault(entry["stage"], []).append((entry["step"], entry["loss"]))
+        curves.setdefault(entry["stage"], {})[entry["step"]] = entry[
+            "loss"
+        ]  # the last, where a step was made again
     columns = 3
     rows = -(-len(curves) // columns)
     charts = [
         _chart(
-            name, points, (index % columns) * (WIDTH + GAP) + GAP, (index // columns) * (HEIGHT + GAP) + GAP
+            name,
+            sorted(points.items()),
+            (index % columns) * (WIDTH + GAP) + GAP,
+            (index // columns) * (HEIGHT + GAP) + GAP,
         )
         for index, (name, points) in enumerate(curves.items())
     ]
