@@ -21,6 +21,7 @@ import pypinyin  # noqa: F401 - the shelf imports it late; here it comes before 
 from bot.commands.values import (
     Cancel,
     Draw,
+    Link,
     LoraList,
     LoraSwitch,
     LoraWish,
@@ -29,9 +30,10 @@ from bot.commands.values import (
     Quota,
     Reroll,
     Scope,
+    Unlink,
 )
 from bot.desk import delivery, drawing
-from bot.desk.outcomes import JobState, Platform, Receipt
+from bot.desk.outcomes import JobState, LinkCode, Platform, Receipt
 from bot.errors import AlreadyEnded, NothingToCancel, PersonError
 from bot.policy.rules import Rules
 from engine.cost import CostBook
@@ -138,6 +140,7 @@ class _Platform:
 
     async def send(self) -> None:
         await self._look_around()
+        await self._link_and_part()
         await self._answer_inbox()
         confirmed = self._confirmed()
         # Two presses that we did not see answered come once more; what was handed over is forgotten there.
@@ -228,6 +231,19 @@ class _Platform:
     def _kind(self, number: int) -> Kind:
         is_poison = self._has_poison and number % 41 == 17
         return Kind.POISON if is_poison else ROUND[number % len(ROUND)]
+
+    async def _link_and_part(self) -> None:
+        """Somebody is one person here and on the page, and parts again now and then."""
+        name = f"person-{self._random.randrange(1 + self._events // 5)}"
+        issued = await self._desk.handle(Link(), a_visit("link", name))
+        assert isinstance(issued, LinkCode)
+        with contextlib.suppress(PersonError):  # they were one already
+            for turn in range(2):
+                visit = a_visit(f"{issued.code} {turn}", name, platform=Platform.WEB)
+                await self._desk.handle(Link(issued.code), visit)
+        if self._random.random() < 0.5:
+            with contextlib.suppress(PersonError):
+                await self._desk.handle(Unlink(), a_visit("unlink", name, platform=Platform.WEB))
 
     async def _look_around(self) -> None:
         """What changes no job."""
