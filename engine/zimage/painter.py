@@ -126,6 +126,7 @@ class Painter:
             embedding = self._text.embed(request.prompt)
         with job.gauge.stage("lora_s"):
             stack = self._bank.stack(request.loras)
+            self._bank.patches([stack], are_even=True)  # merged now, so that the time is counted as theirs
         with job.gauge.stage("text_s"):
             caption = self._denoiser.read(embedding, stack)
         return all(self._draw_picture(job, index, caption, stack) for index in range(request.count))

@@ -88,7 +88,7 @@ def test_a_prompt_of_too_many_tokens_is_refused_with_its_length(draw: Any, promp
 
 
 def test_a_prompt_of_just_the_limit_is_drawn(draw: Any, painter: Painter) -> None:
-    spare = 512 - painter._text._count("")
+    spare = 512 - len(painter._text._tokens(""))
     assert draw("a " * spare).pngs
     with pytest.raises(PromptTooLong):
         draw("a " * (spare + 1))

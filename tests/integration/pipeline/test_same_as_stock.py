@@ -20,7 +20,7 @@ from engine.lora.find import Finder
 from engine.request import LoraChoice
 from engine.zimage.denoise import Denoiser, Row, draw_noise, read_sigmas
 from engine.zimage.forward.forward import Forward
-from engine.zimage.load import Place, load_pipeline
+from engine.zimage.load import Place, choose_place, load_pipeline
 from engine.zimage.text import Text
 from engine.zimage.vae import decode
 
@@ -80,6 +80,7 @@ def test_in_bfloat16_the_latents_are_as_near_to_the_stock_pipelines_as_the_forma
     noise = draw_noise(7, 16, 64, 96)
     options = {"width": 64, "height": 96, "num_inference_steps": 8, "guidance_scale": 0.0, "latents": noise}
     stock = pipeline("a face", output_type="latent", **options).images
+    stock_pixels = np.asarray(pipeline("a face", **options).images[0])
     forward = Forward(pipeline.transformer)
     denoiser = Denoiser(forward, Bank(forward.weights.matrices, Finder(dict)))
     caption = denoiser.read(Text(pipeline, place.device).embed("a face"), ())
@@ -90,7 +91,15 @@ def test_in_bfloat16_the_latents_are_as_near_to_the_stock_pipelines_as_the_forma
     assert (row.latents - stock).norm() / stock.norm() <= 2e-2
     pixels, is_finite = decode(pipeline.vae, row.latents)
     assert is_finite
-    assert furthest(pixels, np.asarray(pipeline("a face", **options).images[0])) <= 8
+    assert furthest(pixels, stock_pixels) <= 8
+
+
+@pytest.mark.parametrize("prompt", ["", "a face", "Sugar面部, 清透水光肌, " * 20])
+def test_a_prompts_embedding_is_the_stock_pipelines(stock: Any, prompt: str) -> None:
+    (expected,), _ = stock.encode_prompt(prompt, device="cpu", do_classifier_free_guidance=False)
+    ours = Text(load_pipeline(WEIGHTS, choose_place("cpu")), torch.device("cpu")).embed(prompt)
+    assert ours.shape == expected.shape
+    assert (ours - expected).norm() / expected.norm() <= 1e-5
 
 
 def test_noise_depends_on_seed_and_size_alone() -> None:
