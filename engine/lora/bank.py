@@ -4,7 +4,6 @@ disk → main memory (pinned where there is a card) → card, each a cache that 
 The base weights are never written, so there is nothing to take off and nothing that could drift.
 """
 
-import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
@@ -17,7 +16,7 @@ from engine.errors import LoraMissing, LoraRejected
 from engine.lora.find import Finder
 from engine.lora.formats import Pair, normalise
 from engine.lora.read import read_tensors
-from engine.lora.ways import Adapter, Matrices, Patches, Stack, columns, merged, side
+from engine.lora.ways import Adapter, Matrices, Patches, Stack, columns, merged, side, views
 from engine.request import LoraChoice
 
 CACHE_BYTES = 2**30  # of main memory, and as much of the card: six rank-32 LoRAs of Z-Image at 159 MB each
@@ -95,7 +94,7 @@ class Bank:
     def _adapter(self, choice: LoraChoice) -> Adapter:
         adapter = self._on_card.get(choice.sha256)
         if adapter is None:
-            adapter = _moved(self._converted(choice), self._device)
+            adapter = self._converted(choice).on(self._device)
             self._on_card.put(choice.sha256, adapter)
         return adapter
 
@@ -123,28 +122,11 @@ def convert(pairs: Mapping[str, Pair], dtype: torch.dtype, *, is_pinned: bool) -
     """Lay a LoRA into one piece of main memory, so that it reaches the card in one copy."""
     numbers = sum(pair.down.numel() + pair.up.numel() for pair in pairs.values())
     block = torch.empty(numbers, dtype=dtype, pin_memory=is_pinned)
-    adapter = Adapter(_views(pairs, block), block)
-    for module, pair in pairs.items():
-        adapter.pairs[module].down.copy_(pair.down)
-        adapter.pairs[module].up.copy_(pair.up)
+    adapter = Adapter(views(pairs, block), block)
+    for part, pair in pairs.items():
+        adapter.pairs[part].down.copy_(pair.down)
+        adapter.pairs[part].up.copy_(pair.up)
     return adapter
-
-
-def _moved(adapter: Adapter, device: torch.device) -> Adapter:
-    if adapter.block.device == device:
-        return adapter
-    block = adapter.block.to(device, non_blocking=True)
-    return Adapter(_views(adapter.pairs, block), block)
-
-
-def _views(pairs: Mapping[str, Pair], block: Tensor) -> dict[str, Pair]:
-    """Pairs of these shapes, one after the other in ``block``."""
-    shapes = [shape for pair in pairs.values() for shape in (pair.down.shape, pair.up.shape)]
-    views = iter(torch.split(block, [math.prod(shape) for shape in shapes]))
-    return {
-        module: Pair(next(views).view(pair.down.shape), next(views).view(pair.up.shape))
-        for module, pair in pairs.items()
-    }
 
 
 class _Sized(Protocol):

@@ -5,6 +5,7 @@
 ``columns``  each row its own stack, any lengths: the thin products ride as extra columns of the wide one
 """
 
+import math
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -45,6 +46,23 @@ class Adapter:
     def nbytes(self) -> int:
         """Its size in memory."""
         return self.block.nbytes
+
+    def on(self, device: torch.device) -> "Adapter":
+        """The same LoRA on another device, moved in one piece."""
+        if self.block.device == device:
+            return self
+        block = self.block.to(device, non_blocking=True)
+        return Adapter(views(self.pairs, block), block)
+
+
+def views(pairs: Mapping[str, Pair], block: Tensor) -> dict[str, Pair]:
+    """Pairs of these shapes, one after the other in ``block``."""
+    shapes = [shape for pair in pairs.values() for shape in (pair.down.shape, pair.up.shape)]
+    pieces = iter(torch.split(block, [math.prod(shape) for shape in shapes]))
+    return {
+        part: Pair(next(pieces).view(pair.down.shape), next(pieces).view(pair.up.shape))
+        for part, pair in pairs.items()
+    }
 
 
 Matrices = Mapping[str, Matrix]  # by layer
