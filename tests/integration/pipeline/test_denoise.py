@@ -109,14 +109,14 @@ def test_pictures_side_by_side_are_each_as_if_alone(
 def test_pictures_join_and_leave_between_steps(
     denoiser: Denoiser, pipeline: Any, stacks: list[Stack], stock: list[Tensor]
 ) -> None:
-    first, cancelled = (row_of(denoiser, pipeline, stacks, number) for number in (0, 1))
+    first = row_of(denoiser, pipeline, stacks, 0)
     denoiser.join(first)
     denoiser.step()
+    cancelled, late = (row_of(denoiser, pipeline, stacks, number) for number in (1, 2))
+    denoiser.step()  # not disturbed by what was merged to read the others' prompts
     denoiser.join(cancelled)
     denoiser.step()
     denoiser.leave(cancelled)
-    late = row_of(denoiser, pipeline, stacks, 2)  # read while another is on its way
-    denoiser.step()  # not disturbed by what was merged to read the other's prompt
     denoiser.join(late)
     denoiser.step()
     assert (first.step, cancelled.step, late.step) == (4, 1, 1)
