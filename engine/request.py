@@ -71,7 +71,7 @@ class Picture:
 class Timings:
     """Where the time of one job went, in seconds, summed over its pictures.
 
-    ``lora_s`` attach and detach · ``text_s`` prompt → embeddings · ``denoise_s`` the forwards ·
+    ``lora_s`` fetch and merge · ``text_s`` prompt → embeddings · ``denoise_s`` the forwards ·
     ``decode_s`` latents → pixels on the host · ``encode_s`` pixels → stamped PNG.
     """
 

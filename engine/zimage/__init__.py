@@ -1,9 +1,9 @@
 """The Z-Image pipeline inside the worker: a request in, pictures out.
 
 ``painter.Painter`` is the door; behind it ``load`` (folder → pipeline, device and dtype), ``text`` (prompt →
-embeddings), ``denoise`` (noise → latents, one step at a time), ``vae`` (latents → pixels) and ``room``
-(out-of-memory). The room knows no queue, person or socket. It keeps nothing on disk: after a crash the
-weights are simply read again.
+embeddings), ``forward`` (a room of its own: one step of any pictures), ``denoise`` (noise → latents, step by
+step), ``vae`` (latents → pixels) and ``room`` (out-of-memory). The room knows no queue, person or socket. It
+keeps nothing on disk: after a crash the weights are simply read again.
 
 Tests: ``pytest tests/integration/pipeline`` (real torch on the CPU, tiny model).
 """

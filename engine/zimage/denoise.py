@@ -1,16 +1,20 @@
-"""Noise → latents: the loop of ZImagePipeline without guidance, one forward a step, stoppable after each.
+"""Noise → latents: one forward a step for every picture on its way, each at its own moment.
 
-The same noise and prompt give the same latents as the stock pipeline. A picture's noise depends on its seed
-and size alone, never on the device or on what is drawn beside it.
+The same noise, prompt and LoRAs give the same latents as the stock pipeline without guidance, whatever is
+drawn beside them. A picture's noise depends on its seed and size alone, never on the device.
 """
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from engine.lora.bank import Bank
+from engine.lora.ways import Stack
 from engine.request import MAX_SEED
+from engine.zimage.forward.forward import Batch, Caption, Forward
+from engine.zimage.forward.tokens import Size
 
 PIXELS_PER_LATENT = 8  # of the VAE, along each side
 
@@ -32,34 +36,101 @@ def draw_noise(seed: int, channels: int, width_px: int, height_px: int) -> Tenso
     return torch.randn(shape, generator=generator, dtype=torch.float32)
 
 
-@torch.no_grad()
-def denoise(pipeline: Any, embedding: Tensor, noise: Tensor, steps: int) -> Iterator[Tensor]:
-    """Run ``steps`` forwards, handing out the latents after each; the last are the picture's.
-
-    Whoever stops asking stops the work; there is nothing to clean up.
+def read_sigmas(scheduler: Any, steps: int) -> list[float]:
+    """How much noise is left before each of ``steps`` steps, and after the last: 1 … 0.
 
     Args:
-        pipeline: A ``ZImagePipeline`` whose transformer, with its LoRAs, is ready.
-        embedding: Shape (tokens, width), from ``Text.embed``, on the transformer's device.
-        noise: From ``draw_noise``.
+        scheduler: The pipeline's; its shift of time is in them.
         steps: At least 1; 8 is what Turbo is distilled for.
-
-    Yields:
-        Latents, float32, the noise's shape, on the transformer's device.
     """
-    transformer, scheduler = pipeline.transformer, pipeline.scheduler
-    # From 1 down to 1/steps, so that each step moves; the scheduler adds the final 0 and its shift of time.
-    scheduler.set_timesteps(sigmas=torch.linspace(1, 1 / steps, steps).tolist(), device=embedding.device)
-    scheduler.set_begin_index(0)  # otherwise each step asks the card where it is
-    latents = noise.to(embedding.device)
-    for moment in scheduler.timesteps:
-        time_left = (1000 - moment.expand(1)) / 1000  # the model counts from 0, pure noise, to 1
-        frames = latents.to(transformer.dtype).unsqueeze(2)  # (1, channels, 1 frame, height, width)
-        (velocity,) = transformer(list(frames.unbind(0)), time_left, [embedding], return_dict=False)[0]
-        velocity = velocity.float().squeeze(1).unsqueeze(0)
-        latents = scheduler.step(-velocity, moment, latents, return_dict=False)[0]
-        if (
-            latents.is_cuda
-        ):  # or the loop would be done long before the card, its progress untrue, its end deaf
+    # From 1 down to 1/steps, so that each step moves; the scheduler adds the final 0.
+    scheduler.set_timesteps(sigmas=torch.linspace(1, 1 / steps, steps).tolist())
+    sigmas: list[float] = scheduler.sigmas.tolist()
+    return sigmas
+
+
+@dataclass(eq=False)
+class Row:
+    """One picture on its way.
+
+    Attributes:
+        caption: From ``Forward.read``, with the LoRAs of ``stack``.
+        stack: Its LoRAs.
+        sigmas: From ``read_sigmas``.
+        latents: float32 (1, channels, height / 8, width / 8); from ``draw_noise`` at first.
+        step: How many are done.
+    """
+
+    caption: Caption
+    stack: Stack
+    sigmas: list[float]
+    latents: Tensor
+    step: int = 0
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the latents are the picture's."""
+        return self.step == len(self.sigmas) - 1
+
+    @property
+    def size(self) -> Size:
+        """Of the latents: height, width."""
+        height, width = self.latents.shape[-2:]
+        return height, width
+
+
+class Denoiser:
+    """The pictures that take their steps together; any may join or leave between two steps.
+
+    Whoever stops asking for steps stops the work; there is nothing to clean up but the rows.
+    """
+
+    def __init__(self, forward: Forward, bank: Bank) -> None:
+        self._forward = forward
+        self._bank = bank
+        self._rows: list[Row] = []
+        self._batch: Batch | None = None
+
+    def read(self, embedding: Tensor, stack: Stack) -> Caption:
+        """Refine a prompt with the LoRAs of the pictures it is for.
+
+        Args:
+            embedding: Shape (tokens, width), from ``Text.embed``, on the model's device.
+            stack: Their LoRAs.
+        """
+        self._batch = None  # its patches end with the bank's next
+        return self._forward.read(embedding, self._bank.patches([stack], are_even=True))
+
+    def join(self, row: Row) -> None:
+        """Let a picture take part from the next step on."""
+        row.latents = row.latents.to(self._forward.device)
+        self._rows.append(row)
+        self._batch = None
+
+    def leave(self, row: Row) -> None:
+        """Take a picture out, done or not; one that has left already is no error."""
+        if row in self._rows:
+            self._rows.remove(row)
+            self._batch = None
+
+    def step(self) -> None:
+        """Take one step with every row; those that are done leave. Returns when the card has done it."""
+        if self._batch is None:
+            self._batch = self._gather()
+        times = [1 - row.sigmas[row.step] for row in self._rows]  # the model counts from noise to picture
+        velocities = self._batch([row.latents[0] for row in self._rows], times)
+        for row, velocity in zip(list(self._rows), velocities, strict=True):
+            stride = row.sigmas[row.step] - row.sigmas[row.step + 1]
+            row.latents = row.latents + stride * velocity.float()
+            row.step += 1
+            if row.is_done:
+                self.leave(row)
+        if self._forward.device.type == "cuda":
+            # Or the loop would be done long before the card, its progress untrue, its end deaf.
             torch.cuda.current_stream().synchronize()
-        yield latents
+
+    def _gather(self) -> Batch:
+        captions, sizes = [row.caption for row in self._rows], [row.size for row in self._rows]
+        are_even = len({(row.size[0] * row.size[1], len(row.caption.tokens)) for row in self._rows}) == 1
+        patches = self._bank.patches([row.stack for row in self._rows], are_even=are_even)
+        return self._forward.batch(captions, sizes, patches)

@@ -12,6 +12,7 @@ from diffusers import ZImagePipeline
 from safetensors import SafetensorError
 
 from engine.errors import ModelError, ModelIncomplete, ModelTooLarge
+from engine.zimage.forward.weights import require_known
 from engine.zimage.quiet import hush
 from engine.zimage.room import first_line
 
@@ -41,6 +42,11 @@ class Place:
     name: str
     dtype: torch.dtype
     dtype_reason: str
+
+    @property
+    def is_card(self) -> bool:
+        """Whether it is a CUDA card."""
+        return self.device.type == "cuda"
 
 
 def choose_place(wanted: str) -> Place:
@@ -90,6 +96,7 @@ def load_pipeline(folder: Path, place: Place) -> Any:
             use_safetensors=True,
             low_cpu_mem_usage=True,  # weights go straight into place: one copy in memory, not two
         )
+        require_known(pipeline.transformer)
     except torch.OutOfMemoryError as error:
         raise _too_large(place, error) from error
     except _UNLOADABLE as error:

@@ -1,14 +1,13 @@
 """The worker's painter: one loaded model that turns requests into pictures, one job at a time.
 
-What a job attached, allocated or began is gone when ``paint`` returns or raises, so each picture is drawn as
-if it were the first. Not for several threads at once.
+What a job changed or began is gone when ``paint`` returns or raises, so each picture is drawn as if it were
+the first. Not for several threads at once.
 """
 
 import importlib.metadata
 import os
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from typing import Any, Self
 
 import numpy as np
@@ -22,12 +21,16 @@ from engine.errors import OutOfMemory
 from engine.finish.encode import Encoder
 from engine.finish.guard import require_picture
 from engine.finish.stamp import PictureSettings
-from engine.lora.attach import Loras
+from engine.lora.bank import Bank
 from engine.lora.find import Finder
+from engine.lora.ways import Stack
 from engine.model import ModelInfo, built_in_lora_folder, find_model
 from engine.request import MAX_SEED, Event, Finished, RenderRequest, Stopped, WorkerInfo
 from engine.shelf import read_shelf
-from engine.zimage.denoise import denoise, draw_noise
+from engine.zimage.denoise import Denoiser, Row, draw_noise, read_sigmas
+from engine.zimage.forward.block import run_block
+from engine.zimage.forward.compiled import CompiledBlock
+from engine.zimage.forward.forward import Caption, Forward
 from engine.zimage.job import Job
 from engine.zimage.load import Place, choose_place, load_pipeline, weights_bytes
 from engine.zimage.measure import Gauge
@@ -35,7 +38,7 @@ from engine.zimage.room import first_line, free_memory, with_room
 from engine.zimage.text import Text
 from engine.zimage.vae import decode
 
-LIBRARIES = ("torch", "diffusers", "transformers", "peft")  # whose versions decide what a seed looks like
+LIBRARIES = ("torch", "diffusers", "transformers")  # whose versions decide what a seed looks like
 
 
 class Painter:
@@ -50,7 +53,9 @@ class Painter:
         self._device = place.device
         self._pipeline = pipeline
         self._text = Text(pipeline, place.device)
-        self._loras = Loras(pipeline, finder)
+        self._forward = Forward(pipeline.transformer, CompiledBlock() if place.is_card else run_block)
+        self._bank = Bank(self._forward.weights.matrices, finder)
+        self._denoiser = Denoiser(self._forward, self._bank)
         self._encoder = Encoder()
         self.info = WorkerInfo(
             pid=os.getpid(),
@@ -119,19 +124,18 @@ class Painter:
         request = job.request
         with job.gauge.stage("text_s"):
             embedding = self._text.embed(request.prompt)
-        with ExitStack() as stack:
-            with job.gauge.stage("lora_s"):
-                stack.enter_context(self._loras.attached(request.loras))
-            is_complete = all(self._draw_picture(job, index, embedding) for index in range(request.count))
-            with job.gauge.stage("lora_s"):
-                stack.close()
-        return is_complete
+        with job.gauge.stage("lora_s"):
+            stack = self._bank.stack(request.loras)
+            self._bank.patches([stack], are_even=True)  # merged now, so that the time is counted as theirs
+        with job.gauge.stage("text_s"):
+            caption = self._denoiser.read(embedding, stack)
+        return all(self._draw_picture(job, index, caption, stack) for index in range(request.count))
 
-    def _draw_picture(self, job: Job, index: int, embedding: Tensor) -> bool:
+    def _draw_picture(self, job: Job, index: int, caption: Caption, stack: Stack) -> bool:
         """Draw one picture and begin to encode it; False when cancelled on the way."""
         seed = (job.request.seed + index) % (MAX_SEED + 1)
         with job.gauge.stage("denoise_s"):
-            latents = self._denoise(job, index, seed, embedding)
+            latents = self._denoise(job, index, seed, caption, stack)
         if latents is None:
             return False
         with job.gauge.stage("decode_s"):
@@ -139,21 +143,26 @@ class Painter:
         job.add(index, pixels, self._settings(job.request, seed))
         return True
 
-    def _denoise(self, job: Job, index: int, seed: int, embedding: Tensor) -> Tensor | None:
+    def _denoise(self, job: Job, index: int, seed: int, caption: Caption, stack: Stack) -> Tensor | None:
         """The latents of one picture; None when cancelled."""
         request = job.request
-        channels = self._pipeline.transformer.in_channels
-        noise = draw_noise(seed, channels, request.width_px, request.height_px)
+        noise = draw_noise(seed, self._forward.channels, request.width_px, request.height_px)
+        sigmas = read_sigmas(self._pipeline.scheduler, request.steps)
 
-        def run(_is_retry: bool) -> Tensor | None:
-            latents = noise
-            remaining = denoise(self._pipeline, embedding, noise, request.steps)
-            for step in range(1, request.steps + 1):
-                if job.is_cancelled():
-                    return None
-                latents = next(remaining)
-                job.step_done(index, step)
-            return latents
+        def run(is_retry: bool) -> Tensor | None:
+            if is_retry:
+                self._bank.make_room()
+            row = Row(caption, stack, sigmas, noise)
+            self._denoiser.join(row)
+            try:
+                while not row.is_done:
+                    if job.is_cancelled():
+                        return None
+                    self._denoiser.step()
+                    job.step_done(index, row.step)
+            finally:
+                self._denoiser.leave(row)
+            return row.latents
 
         return with_room(run)
 

@@ -1,4 +1,8 @@
-"""Prompt → embeddings, by the pipeline's own way: Qwen's chat layout, the last hidden layer but one."""
+"""Prompt → embeddings: Qwen's chat layout, the last hidden layer but one, as the stock pipeline has them.
+
+The stock pipeline fills each prompt up to 512 tokens, runs every layer, and throws most of it away. Here only
+the prompt's own tokens go through only the layers that count.
+"""
 
 from collections import OrderedDict
 from typing import Any
@@ -13,13 +17,22 @@ KEPT_PROMPTS = 64  # an embedding of Z-Image has at most 2.6 MB
 
 
 class Text:
-    """The text half of one pipeline, with the embeddings of the latest prompts kept."""
+    """The text half of one pipeline, with the embeddings of the latest prompts kept.
+
+    Args:
+        pipeline: Its encoder loses what its pictures never see; ``encode_prompt`` is of no use afterwards.
+        device: Where the encoder is.
+    """
 
     def __init__(self, pipeline: Any, device: torch.device) -> None:
-        self._pipeline = pipeline
+        self._tokenizer = pipeline.tokenizer
+        self._encoder = pipeline.text_encoder.base_model
+        self._encoder.layers = self._encoder.layers[:-1]
+        self._encoder.norm = torch.nn.Identity()
         self._device = device
         self._kept: OrderedDict[str, Tensor] = OrderedDict()
 
+    @torch.no_grad()
     def embed(self, prompt: str) -> Tensor:
         """Encode a prompt, or remember it.
 
@@ -32,28 +45,23 @@ class Text:
         if prompt in self._kept:
             self._kept.move_to_end(prompt)
             return self._kept[prompt]
-        tokens = self._count(prompt)
-        if tokens > MAX_TOKENS:
-            raise PromptTooLong(tokens=tokens, limit=MAX_TOKENS)
-        with torch.no_grad():
-            embeddings, _ = self._pipeline.encode_prompt(
-                prompt,
-                device=self._device,
-                do_classifier_free_guidance=False,
-                max_sequence_length=MAX_TOKENS,
-            )
-        embedding: Tensor = embeddings[0]
+        tokens = self._tokens(prompt)
+        if len(tokens) > MAX_TOKENS:
+            raise PromptTooLong(tokens=len(tokens), limit=MAX_TOKENS)
+        ids = torch.tensor([tokens], device=self._device)
+        embedding: Tensor = self._encoder(input_ids=ids, use_cache=False).last_hidden_state[0]
         self._kept[prompt] = embedding
         if len(self._kept) > KEPT_PROMPTS:
             self._kept.popitem(last=False)
         return embedding
 
-    def _count(self, prompt: str) -> int:
-        """Tokens of the prompt in the layout that ``ZImagePipeline._encode_prompt`` gives it."""
-        layout = self._pipeline.tokenizer.apply_chat_template(
+    def _tokens(self, prompt: str) -> list[int]:
+        """The prompt in the layout that ``ZImagePipeline._encode_prompt`` gives it."""
+        layout = self._tokenizer.apply_chat_template(
             [{"role": "user", "content": prompt}],
             tokenize=False,
             add_generation_prompt=True,
             enable_thinking=True,
         )
-        return len(self._pipeline.tokenizer(layout).input_ids)
+        tokens: list[int] = self._tokenizer(layout).input_ids
+        return tokens

@@ -103,6 +103,15 @@ def write(name: str, content: bytes) -> Callable[[Path], None]:
     return change
 
 
+def change(name: str, old: bytes, new: bytes) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        content = (folder / name).read_bytes()
+        assert old in content
+        (folder / name).write_bytes(content.replace(old, new))
+
+    return change
+
+
 BREAKS = {
     "no transformer weights": drop("transformer/diffusion_pytorch_model.safetensors"),
     "no text encoder weights": drop("text_encoder/model.safetensors"),
@@ -111,6 +120,7 @@ BREAKS = {
     "garbled index": write("model_index.json", b"{"),
     "truncated weights": write("vae/diffusion_pytorch_model.safetensors", b"\x10"),
     "another transformer": write("transformer/config.json", b'{"dim": 48, "n_layers": 1}'),
+    "other norms": change("transformer/config.json", b'"norm_eps": 1e-05', b'"norm_eps": 1e-06'),
 }
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from structlog.testing import capture_logs
 
 from engine.errors import BlankPicture, OutOfMemory, PromptTooLong
 from engine.finish.stamp import PictureSettings, read_settings
@@ -87,7 +88,7 @@ def test_a_prompt_of_too_many_tokens_is_refused_with_its_length(draw: Any, promp
 
 
 def test_a_prompt_of_just_the_limit_is_drawn(draw: Any, painter: Painter) -> None:
-    spare = 512 - painter._text._count("")
+    spare = 512 - len(painter._text._tokens(""))
     assert draw("a " * spare).pngs
     with pytest.raises(PromptTooLong):
         draw("a " * (spare + 1))
@@ -167,11 +168,7 @@ def test_a_card_that_stays_full_ends_the_job_and_frees_what_it_held(
     draw: Any, painter: Painter, sugar: LoraChoice, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
     undisturbed = draw().pngs
-    target, name = (
-        (painter._pipeline.transformer, "forward")
-        if part == "transformer"
-        else (painter._pipeline.vae, "decode")
-    )
+    target, name = (painter._forward, "run") if part == "transformer" else (painter._pipeline.vae, "decode")
 
     def fail(*args: object, **options: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nadvice")
@@ -185,19 +182,41 @@ def test_a_card_that_stays_full_ends_the_job_and_frees_what_it_held(
     assert draw().pngs == undisturbed
 
 
-def test_a_full_card_while_loras_are_attached_ends_the_job_likewise(
+def test_a_full_card_while_loras_are_merged_ends_the_job_likewise(
     draw: Any, painter: Painter, sugar: LoraChoice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     undisturbed = draw().pngs
-
-    def fail(*args: object, **options: object) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory.")
-
     with monkeypatch.context() as patch:
-        patch.setattr(painter._pipeline, "set_adapters", fail)
+        patch.setattr(painter._bank, "patches", full)
         with pytest.raises(OutOfMemory):
             draw(loras=(sugar,))
     assert draw().pngs == undisturbed
+
+
+def full(*args: object, **options: object) -> None:
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nadvice")
+
+
+def test_a_picture_that_does_not_fit_beside_the_second_copy_is_drawn_without_it(
+    draw: Any, painter: Painter, sugar: LoraChoice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = pixels(draw(loras=(sugar,)).pngs[0])
+    calls = []
+
+    def run(*args: Any) -> torch.Tensor:
+        calls.append(bool(painter._bank._working))
+        if len(calls) == 20:  # in the second of the steps
+            full()
+        return real_run(*args)
+
+    real_run = painter._forward.run
+    monkeypatch.setattr(painter._forward, "run", run)
+    monkeypatch.setattr(painter._bank, "_has_room", True)
+    with capture_logs() as logs:
+        ours = pixels(draw(loras=(sugar,)).pngs[0])
+    assert (calls[0], calls[-1]) == (True, False)
+    assert [line["log_level"] for line in logs] == ["warning"]
+    assert np.abs(ours.astype(int) - expected).max() <= 1
 
 
 def test_drawing_unpickles_nothing(

@@ -1,4 +1,8 @@
-"""Our loop draws what diffusers' own pipeline draws, from the same weights and noise."""
+"""Our loop draws what diffusers' own pipeline draws, from the same weights and noise.
+
+Not bit for bit: our matrices are fused, and a sum over one wide product rounds otherwise than over three
+narrow ones. In float32 a value of a pixel then falls on the other side of a half now and then, never further.
+"""
 
 import io
 from typing import Any
@@ -11,9 +15,12 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from engine.demo.nets import LORAS, WEIGHTS
+from engine.lora.bank import Bank
+from engine.lora.find import Finder
 from engine.request import LoraChoice
-from engine.zimage.denoise import denoise, draw_noise
-from engine.zimage.load import Place, load_pipeline
+from engine.zimage.denoise import Denoiser, Row, draw_noise, read_sigmas
+from engine.zimage.forward.forward import Forward
+from engine.zimage.load import Place, choose_place, load_pipeline
 from engine.zimage.text import Text
 from engine.zimage.vae import decode
 
@@ -37,6 +44,11 @@ def stock_picture(stock: Any, prompt: str, size: tuple[int, int], seed: int) -> 
     return np.asarray(image)
 
 
+def furthest(one: np.ndarray, other: np.ndarray) -> int:
+    """The largest difference of a value, of 255."""
+    return int(np.abs(one.astype(int) - other.astype(int)).max())
+
+
 @pytest.mark.parametrize(
     ("prompt", "size", "seed"),
     [("Sugar面部, 清透水光肌", (128, 192), 7), ("a face", (64, 256), 2**32 - 1), ("", (80, 112), 0)],
@@ -46,7 +58,7 @@ def test_a_picture_equals_the_stock_pipelines(
 ) -> None:
     (png,) = draw(prompt, width_px=size[0], height_px=size[1], seed=seed).pngs
     ours = np.asarray(Image.open(io.BytesIO(png)))
-    assert np.array_equal(ours, stock_picture(stock, prompt, size, seed))
+    assert furthest(ours, stock_picture(stock, prompt, size, seed)) <= 1
 
 
 def test_a_picture_with_a_lora_equals_the_stock_pipelines(draw: Any, stock: Any, sugar: LoraChoice) -> None:
@@ -57,22 +69,37 @@ def test_a_picture_with_a_lora_equals_the_stock_pipelines(draw: Any, stock: Any,
     finally:
         stock.unload_lora_weights()
     (png,) = draw("a face", loras=(sugar,)).pngs
-    assert np.array_equal(np.asarray(Image.open(io.BytesIO(png))), expected)
-    assert not np.array_equal(expected, stock_picture(stock, "a face", (64, 96), 7))
+    assert furthest(np.asarray(Image.open(io.BytesIO(png))), expected) <= 1
+    assert furthest(expected, stock_picture(stock, "a face", (64, 96), 7)) > 20
 
 
-def test_in_bfloat16_the_latents_equal_the_stock_pipelines_and_the_pixels_nearly() -> None:
-    """Cards draw in bfloat16; our pixels leave it a step earlier than stock's, and so round less."""
+def test_in_bfloat16_the_latents_are_as_near_to_the_stock_pipelines_as_the_format_allows() -> None:
+    """Cards draw in bfloat16, where a different order of sums shows in the third digit."""
     place = Place(torch.device("cpu"), "CPU", torch.bfloat16, "a card's format")
     pipeline = load_pipeline(WEIGHTS, place)
     noise = draw_noise(7, 16, 64, 96)
-    *_, ours = denoise(pipeline, Text(pipeline, place.device).embed("a face"), noise, 8)
     options = {"width": 64, "height": 96, "num_inference_steps": 8, "guidance_scale": 0.0, "latents": noise}
-    assert torch.equal(ours, pipeline("a face", output_type="latent", **options).images)
-    pixels, is_finite = decode(pipeline.vae, ours)
-    stock = np.asarray(pipeline("a face", **options).images[0]).astype(int)
+    stock = pipeline("a face", output_type="latent", **options).images
+    stock_pixels = np.asarray(pipeline("a face", **options).images[0])
+    forward = Forward(pipeline.transformer)
+    denoiser = Denoiser(forward, Bank(forward.weights.matrices, Finder(dict)))
+    caption = denoiser.read(Text(pipeline, place.device).embed("a face"), ())
+    row = Row(caption, (), read_sigmas(pipeline.scheduler, 8), noise)
+    denoiser.join(row)
+    while not row.is_done:
+        denoiser.step()
+    assert (row.latents - stock).norm() / stock.norm() <= 2e-2
+    pixels, is_finite = decode(pipeline.vae, row.latents)
     assert is_finite
-    assert np.abs(pixels.astype(int) - stock).max() <= 2
+    assert furthest(pixels, stock_pixels) <= 8
+
+
+@pytest.mark.parametrize("prompt", ["", "a face", "Sugar面部, 清透水光肌, " * 20])
+def test_a_prompts_embedding_is_the_stock_pipelines(stock: Any, prompt: str) -> None:
+    (expected,), _ = stock.encode_prompt(prompt, device="cpu", do_classifier_free_guidance=False)
+    ours = Text(load_pipeline(WEIGHTS, choose_place("cpu")), torch.device("cpu")).embed(prompt)
+    assert ours.shape == expected.shape
+    assert (ours - expected).norm() / expected.norm() <= 1e-5
 
 
 def test_noise_depends_on_seed_and_size_alone() -> None:

@@ -1,0 +1,54 @@
+"""Milliseconds and peak memory of a piece of work, on a card or without one."""
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+WARM_UPS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was measured.
+
+    Attributes:
+        milliseconds: The median.
+        peak_bytes: What torch held at most meanwhile, weights included; 0 without a card.
+    """
+
+    milliseconds: float
+    peak_bytes: int
+
+
+def measure(work: Callable[[], object], device: torch.device, rounds: int) -> Reading:
+    """Do ``work`` a few times unmeasured, then ``rounds`` times, each waited for."""
+    is_card = device.type == "cuda"
+    for _ in range(WARM_UPS):
+        work()
+    if is_card:
+        torch.cuda.synchronize(device)
+        torch.cuda.reset_peak_memory_stats(device)
+    seconds = []
+    for _ in range(rounds):
+        began_s = time.perf_counter()
+        work()
+        if is_card:
+            torch.cuda.synchronize(device)
+        seconds.append(time.perf_counter() - began_s)
+    peak_bytes = torch.cuda.max_memory_allocated(device) if is_card else 0
+    return Reading(statistics.median(seconds) * 1000, peak_bytes)
+
+
+def in_graph(work: Callable[[], object], device: torch.device) -> Callable[[], object]:
+    """The same work as one CUDA graph; without a card, the work itself."""
+    if device.type != "cuda":
+        return work
+    for _ in range(WARM_UPS):
+        work()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        work()
+    return graph.replay

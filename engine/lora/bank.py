@@ -1,0 +1,159 @@
+"""The LoRAs of one model: read once, converted once, put on a picture's layers whenever it is drawn.
+
+disk → main memory (pinned where there is a card) → card, each a cache that drops what was used least lately.
+The base weights are never written, so there is nothing to take off and nothing that could drift.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Generic, Protocol, TypeVar
+
+import structlog
+import torch
+from torch import Tensor
+
+from engine.errors import LoraMissing, LoraRejected
+from engine.lora.find import Finder
+from engine.lora.formats import Pair, normalise
+from engine.lora.read import read_tensors
+from engine.lora.ways import Adapter, Matrices, Patches, Stack, columns, merged, side, views
+from engine.request import LoraChoice
+
+CACHE_BYTES = 2**30  # of main memory, and as much of the card: six rank-32 LoRAs of Z-Image at 159 MB each
+
+log = structlog.get_logger("engine.lora")
+
+
+class Bank:
+    """The LoRAs of one model. Not for several threads at once.
+
+    Args:
+        matrices: What LoRAs change, on the model's device; layers that are not in it cannot be changed.
+        finder: Where the files lie.
+        cache_bytes: How much of main memory, and again of the card, converted files may keep.
+    """
+
+    def __init__(self, matrices: Matrices, finder: Finder, cache_bytes: int = CACHE_BYTES) -> None:
+        self._matrices = matrices
+        self._finder = finder
+        self._shapes = {
+            part: (len(matrix.weight[rows]), matrix.weight.shape[1])
+            for matrix in matrices.values()
+            for part, rows in matrix.parts.items()
+        }
+        weight = next(iter(matrices.values())).weight
+        self._device, self._dtype = weight.device, weight.dtype
+        self._in_memory = Cache[Adapter](cache_bytes)
+        self._on_card = Cache[Adapter](cache_bytes) if self._device.type == "cuda" else self._in_memory
+        self._working: dict[str, Tensor] = {}
+        self._merged: tuple[Stack, Patches] = ((), {})
+        self._has_room = True
+
+    def stack(self, choices: Sequence[LoraChoice]) -> Stack:
+        """Fetch a picture's LoRAs onto the device; those of strength 0 are checked and left out.
+
+        Raises:
+            LoraRejected: A file is missing, changed, damaged or for another model. Facts: ``name`` and what
+                its class says.
+        """
+        adapters = [(self._adapter(choice), choice.weight) for choice in choices]
+        return tuple((adapter, strength) for adapter, strength in adapters if strength)
+
+    def patches(self, stacks: Sequence[Stack], *, are_even: bool) -> Patches:
+        """What the rows' LoRAs change, valid until the next call.
+
+        Args:
+            stacks: One for each row.
+            are_even: Whether all rows are of one length.
+        """
+        if len(set(stacks)) == 1 and self._has_room:
+            try:
+                return self._merge(stacks[0])
+            except torch.OutOfMemoryError as error:
+                detail = str(error).partition("\n")[0]
+            self._do_without_copy(detail)
+        return side(self._matrices, stacks) if are_even else columns(self._matrices, stacks)
+
+    def make_room(self) -> None:
+        """Give the second copy of the weights back, where there is one, and do without it from now on."""
+        if self._working:
+            self._do_without_copy("a picture did not fit beside the second copy of the weights")
+
+    def _do_without_copy(self, reason: str) -> None:
+        log.warning("LoRAs are drawn beside the weights, which takes longer", reason=reason)
+        self._has_room = False
+        self._merged = ((), {})
+        self._working.clear()
+
+    def _merge(self, stack: Stack) -> Patches:
+        if stack != self._merged[0]:
+            self._merged = ((), {})  # if this fails on the way, the copy holds a bit of both
+            self._merged = (stack, merged(self._matrices, stack, self._working))
+        return self._merged[1]
+
+    def _adapter(self, choice: LoraChoice) -> Adapter:
+        adapter = self._on_card.get(choice.sha256)
+        if adapter is None:
+            adapter = self._converted(choice).on(self._device)
+            self._on_card.put(choice.sha256, adapter)
+        return adapter
+
+    def _converted(self, choice: LoraChoice) -> Adapter:
+        adapter = self._in_memory.get(choice.sha256)
+        if adapter is None:
+            try:
+                pairs = normalise(self._read(choice), self._shapes)
+            except LoraRejected as error:
+                error.facts["name"] = choice.name
+                raise
+            adapter = convert(pairs, self._dtype, is_pinned=self._device.type == "cuda")
+            self._in_memory.put(choice.sha256, adapter)
+        return adapter
+
+    def _read(self, choice: LoraChoice) -> dict[str, Tensor]:
+        try:
+            return read_tensors(self._finder.path_of(choice), choice)
+        except LoraMissing:
+            self._finder.look_again()  # the file was renamed or replaced since the shelf was read
+            return read_tensors(self._finder.path_of(choice), choice)
+
+
+def convert(pairs: Mapping[str, Pair], dtype: torch.dtype, *, is_pinned: bool) -> Adapter:
+    """Lay a LoRA into one piece of main memory, so that it reaches the card in one copy."""
+    numbers = sum(pair.down.numel() + pair.up.numel() for pair in pairs.values())
+    block = torch.empty(numbers, dtype=dtype, pin_memory=is_pinned)
+    adapter = Adapter(views(pairs, block), block)
+    for part, pair in pairs.items():
+        adapter.pairs[part].down.copy_(pair.down)
+        adapter.pairs[part].up.copy_(pair.up)
+    return adapter
+
+
+class _Sized(Protocol):
+    @property
+    def nbytes(self) -> int: ...
+
+
+T = TypeVar("T", bound=_Sized)
+
+
+class Cache(Generic[T]):
+    """Entries by hash, at most ``limit_bytes`` together, the least recently used dropped first."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit_bytes = limit_bytes
+        self._entries: OrderedDict[str, T] = OrderedDict()
+
+    def get(self, sha256: str) -> T | None:
+        """The entry, which then counts as just used."""
+        if sha256 in self._entries:
+            self._entries.move_to_end(sha256)
+        return self._entries.get(sha256)
+
+    def put(self, sha256: str, entry: T) -> None:
+        """Keep an entry, however large, at the price of others."""
+        self._entries[sha256] = entry
+        while (
+            len(self._entries) > 1 and sum(each.nbytes for each in self._entries.values()) > self._limit_bytes
+        ):
+            self._entries.popitem(last=False)

@@ -1,0 +1,10 @@
+"""The transformer's mathematics, written for the card: the same function as diffusers', with less to do.
+
+``forward.Forward`` is the door: it reads a caption once, then makes a ``Batch`` whose every call is one step
+of all its pictures. Behind it ``weights`` (diffusers' parameters, fused, in one copy), ``tokens`` (latents ↔
+tokens and where each token stands), ``packing`` (rows of any lengths in one tensor), ``block`` (what a
+compiler sees) and ``compiled`` (the compiler, and the way without it).
+
+The room knows no prompt, job or LoRA file; LoRAs come as patches of its layers. Nothing of it outlives the
+process. Tests: ``pytest tests/integration/pipeline/test_forward.py``.
+"""

@@ -1,0 +1,92 @@
+"""Latents ↔ tokens, and where each token stands for RoPE, all as Z-Image counts it."""
+
+from collections.abc import Sequence
+
+import torch
+from diffusers import ZImageTransformer2DModel
+from torch import Tensor
+
+STEP = (
+    32  # pictures and captions are each filled up to a multiple of this; the fillers take part in attention
+)
+SIDE = 2  # latents along each side of a token
+
+Size = tuple[int, int]  # of latents: height, width
+
+
+def padded(length: int) -> int:
+    """A length in tokens after filling up."""
+    return -(-length // STEP) * STEP
+
+
+def token_count(size: Size) -> int:
+    """Tokens of a picture, fillers not counted.
+
+    Raises:
+        ValueError: The size is not a whole number of tokens. What a person asks for was checked long before.
+    """
+    height, width = size
+    if height < SIDE or width < SIDE or height % SIDE or width % SIDE:
+        raise ValueError(f"Latents of {height} x {width} are no whole number of tokens.")
+    return height // SIDE * (width // SIDE)
+
+
+def to_tokens(latents: Tensor) -> Tensor:
+    """[channels, height, width] → [tokens, 4 · channels]."""
+    channels, height, width = latents.shape
+    tiles = latents.view(channels, height // SIDE, SIDE, width // SIDE, SIDE)
+    return tiles.permute(1, 3, 2, 4, 0).reshape(-1, SIDE * SIDE * channels)
+
+
+def to_latents(tokens: Tensor, size: Size) -> Tensor:
+    """The reverse of :func:`to_tokens`; fillers at the end are left out."""
+    height, width = size
+    tiles = tokens[: token_count(size)].view(height // SIDE, width // SIDE, SIDE, SIDE, -1)
+    return tiles.permute(4, 0, 2, 1, 3).reshape(-1, height, width)
+
+
+class Rope:
+    """The turns of every place, in real numbers.
+
+    Args:
+        transformer: Its own tables are the source, so that both forwards turn by the same angles.
+        device: Where the turns are used.
+    """
+
+    def __init__(self, transformer: ZImageTransformer2DModel, device: torch.device) -> None:
+        rope = transformer.rope_embedder
+        tables = rope.precompute_freqs_cis(rope.axes_dims, rope.axes_lens, rope.theta)
+        # For a pair (a, b): out = (a, b) · (cos, cos) + (b, a) · (-sin, sin).
+        self._tables = [
+            torch.stack([table.real.repeat_interleave(2, -1), _with_signs(table.imag)]).to(device)
+            for table in tables
+        ]
+
+    def caption(self, length: int) -> Tensor:
+        """Turns of a caption of ``length`` tokens, fillers included: float32 [2, length, head]."""
+        return self._turns([range(1, length + 1), [0] * length, [0] * length])
+
+    def picture(self, size: Size, caption_length: int) -> Tensor:
+        """Turns of a picture that follows its own caption: float32 [2, padded tokens, head]."""
+        rows, columns = size[0] // SIDE, size[1] // SIDE
+        fillers = [0] * (padded(rows * columns) - rows * columns)
+        return self._turns(
+            [
+                [caption_length + 1] * (rows * columns) + fillers,
+                [row for row in range(rows) for _ in range(columns)] + fillers,
+                [*range(columns)] * rows + fillers,
+            ]
+        )
+
+    def _turns(self, places: Sequence[Sequence[int]]) -> Tensor:
+        """The turns of tokens, from their places on each axis."""
+        device = self._tables[0].device
+        each = [
+            table[:, torch.tensor(axis, device=device)]
+            for table, axis in zip(self._tables, places, strict=True)
+        ]
+        return torch.cat(each, dim=-1)
+
+
+def _with_signs(sines: Tensor) -> Tensor:
+    return torch.stack([-sines, sines], dim=-1).flatten(-2)

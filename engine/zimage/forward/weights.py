@@ -1,0 +1,181 @@
+"""diffusers' parameters as the forward wants them: fused, and still in one copy.
+
+Query, key and value become one matrix, and so do the two that open a feed-forward. The library's own
+parameters become views of the fused ones, so its forward goes on working and nothing is held twice.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import accumulate
+from typing import NamedTuple, Self
+
+import torch
+from diffusers import ZImageTransformer2DModel
+from torch import Tensor
+
+from engine.lora.ways import Columns, Matrix, Merged, Patch, Patches, Side, apply
+
+# The end of a fused layer's name, and those of the library's layers in it, in the order of their rows.
+FUSED = {
+    "attention.qkv": ("attention.to_q", "attention.to_k", "attention.to_v"),
+    "feed_forward.w13": ("feed_forward.w1", "feed_forward.w3"),
+}
+EPSILON = 1e-5  # of every RMS norm in Z-Image
+PATCH = "2-1"  # two by two latents of one frame are a token; Z-Image has no other
+
+
+class Layer(NamedTuple):
+    """A linear layer: weight [out, in], bias [out], and what LoRAs do beside it."""
+
+    weight: Tensor
+    bias: Tensor | None = None
+    patch: Side | Columns | None = None
+
+    def __call__(self, x: Tensor, owner: Tensor | None = None) -> Tensor:
+        """``x`` [rows, tokens, in], or packed with ``owner``; see ``engine.lora.ways.apply``."""
+        return apply(x, self.weight, self.bias, self.patch, owner)
+
+    def wearing(self, patch: Patch | None) -> "Layer":
+        """The same layer with LoRAs on it."""
+        if isinstance(patch, Merged):
+            return Layer(
+                patch.weight, self.bias
+            )  # the very shapes of the base: a compiler sees no difference
+        return Layer(self.weight, self.bias, patch)
+
+
+class Block(NamedTuple):
+    """One block; ``modulation`` is None where it does not see the time; ``norm_qk`` is [2, 1, head]."""
+
+    qkv: Layer
+    out: Layer
+    w13: Layer
+    w2: Layer
+    modulation: Layer | None
+    norm_qk: Tensor
+    norm_before_attention: Tensor
+    norm_after_attention: Tensor
+    norm_before_feed: Tensor
+    norm_after_feed: Tensor
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The whole transformer.
+
+    Attributes:
+        layers: Every linear layer, by its name after fusing.
+        parts: The same names → the library's layers in each, and their rows.
+        tensors: Norms and pad tokens, by the library's names.
+    """
+
+    layers: Mapping[str, Layer]
+    parts: Mapping[str, Mapping[str, slice]]
+    tensors: Mapping[str, Tensor]
+
+    @property
+    def matrices(self) -> dict[str, Matrix]:
+        """What LoRAs change, by layer."""
+        return {name: Matrix(layer.weight, self.parts[name]) for name, layer in self.layers.items()}
+
+    def wearing(self, patches: Patches) -> Self:
+        """The same weights with LoRAs on them."""
+        return replace(
+            self, layers={name: layer.wearing(patches.get(name)) for name, layer in self.layers.items()}
+        )
+
+    @cached_property
+    def noise_refiner(self) -> list[Block]:
+        """The blocks that see the picture alone."""
+        return self._blocks("noise_refiner")
+
+    @cached_property
+    def context_refiner(self) -> list[Block]:
+        """The blocks that see the caption alone."""
+        return self._blocks("context_refiner")
+
+    @cached_property
+    def main(self) -> list[Block]:
+        """The blocks that see both."""
+        return self._blocks("layers")
+
+    def _blocks(self, group: str) -> list[Block]:
+        names = [name.removesuffix(".attention.qkv") for name in self.layers if name.endswith(".qkv")]
+        return [self._block(name) for name in names if name.startswith(f"{group}.")]
+
+    def _block(self, name: str) -> Block:
+        layers, tensors = self.layers, self.tensors
+        norms = [tensors[f"{name}.attention.norm_{part}.weight"] for part in "qk"]
+        return Block(
+            qkv=layers[f"{name}.attention.qkv"],
+            out=layers[f"{name}.attention.to_out.0"],
+            w13=layers[f"{name}.feed_forward.w13"],
+            w2=layers[f"{name}.feed_forward.w2"],
+            modulation=layers.get(f"{name}.adaLN_modulation.0"),
+            norm_qk=torch.stack(norms)[:, None],
+            norm_before_attention=tensors[f"{name}.attention_norm1.weight"],
+            norm_after_attention=tensors[f"{name}.attention_norm2.weight"],
+            norm_before_feed=tensors[f"{name}.ffn_norm1.weight"],
+            norm_after_feed=tensors[f"{name}.ffn_norm2.weight"],
+        )
+
+
+def require_known(transformer: ZImageTransformer2DModel) -> None:
+    """Make sure that this forward draws what the library's would.
+
+    Raises:
+        ValueError: It is a variant with other parts.
+    """
+    config = transformer.config
+    if list(transformer.all_x_embedder) != [PATCH] or not config.qk_norm or config.norm_eps != EPSILON:
+        raise ValueError("The transformer has other patches or norms than Z-Image-Turbo.")
+
+
+@torch.no_grad()
+def fuse(transformer: ZImageTransformer2DModel) -> Weights:
+    """Fuse a loaded transformer in place; at most one matrix is held twice at a time."""
+    linears = {
+        name: module
+        for name, module in transformer.named_modules()
+        if isinstance(module, torch.nn.Linear) and not name.startswith("siglip_")
+    }
+    layers: dict[str, Layer] = {}
+    parts: dict[str, dict[str, slice]] = {}
+    for name, linear in linears.items():
+        block, end, members = _place(name)
+        if not members:
+            layers[name], parts[name] = Layer(linear.weight.data, linear.bias), {name: slice(None)}
+        elif name == block + members[0]:
+            own = {block + member: linears[block + member] for member in members}
+            layers[block + end] = Layer(_one_matrix(list(own.values())))
+            parts[block + end] = _rows(own)
+    tensors = {
+        name: parameter.data
+        for name, parameter in transformer.named_parameters()
+        if name.rpartition(".")[0] not in linears
+    }
+    return Weights(layers, parts, tensors)
+
+
+def _place(name: str) -> tuple[str, str, tuple[str, ...]]:
+    """Where a layer goes: the path before, the fused name, its members; empty where it stays alone."""
+    for end, members in FUSED.items():
+        for member in members:
+            if name.endswith(member):
+                return name.removesuffix(member), end, members
+    return "", "", ()
+
+
+def _rows(linears: Mapping[str, torch.nn.Linear]) -> dict[str, slice]:
+    """Where each layer's rows lie in their one matrix."""
+    ends = list(accumulate(linear.out_features for linear in linears.values()))
+    return {name: slice(start, end) for name, start, end in zip(linears, [0, *ends], ends, strict=False)}
+
+
+def _one_matrix(linears: list[torch.nn.Linear]) -> Tensor:
+    fused = torch.cat([linear.weight.data for linear in linears])
+    rows = [linear.out_features for linear in linears]
+    for linear, view in zip(linears, torch.split(fused, rows), strict=True):
+        linear.weight.data = view
+    return fused

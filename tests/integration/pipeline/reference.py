@@ -1,0 +1,72 @@
+"""diffusers and peft, asked the plain way: what every picture of ours is held against."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine.lora.bank import convert
+from engine.lora.formats import normalise
+from engine.lora.ways import Adapter
+from engine.zimage.forward.forward import Forward
+
+LIMIT = 1e-5  # relative error in float32: figure E9
+
+LoraTensors = Mapping[str, Tensor]  # in the layout of diffusers
+
+
+def error_of(ours: Tensor, stock: Tensor) -> float:
+    return float((ours - stock).norm() / stock.norm())
+
+
+@torch.no_grad()
+def stock_velocity(
+    pipeline: Any,
+    latents: Tensor,
+    time: float,
+    embedding: Tensor,
+    loras: Sequence[tuple[LoraTensors, float]] = (),
+) -> Tensor:
+    """One row through the library's forward, its LoRAs put on by peft."""
+    names = [f"lora_{place}" for place in range(len(loras))]
+    try:
+        with warnings.catch_warnings():
+            # peft warns of a second adapter on one model, which is what a stack of LoRAs is.
+            warnings.filterwarnings("ignore", "Already found a `peft_config` attribute", UserWarning)
+            for name, (tensors, _) in zip(names, loras, strict=True):
+                pipeline.load_lora_weights(dict(tensors), adapter_name=name)
+        if loras:
+            pipeline.set_adapters(names, adapter_weights=[strength for _, strength in loras])
+        out = pipeline.transformer([latents[:, None]], torch.tensor([time]), [embedding], return_dict=False)[
+            0
+        ]
+        return torch.as_tensor(out[0][:, 0])
+    finally:
+        if loras:
+            pipeline.unload_lora_weights()
+
+
+def shapes_of(forward: Forward) -> dict[str, tuple[int, int]]:
+    """The model's linear layers as a LoRA file names them."""
+    return {
+        part: (len(matrix.weight[rows]), matrix.weight.shape[1])
+        for matrix in forward.weights.matrices.values()
+        for part, rows in matrix.parts.items()
+    }
+
+
+def adapter_of(forward: Forward, tensors: LoraTensors) -> Adapter:
+    return convert(normalise(tensors, shapes_of(forward)), forward.dtype, is_pinned=False)
+
+
+def random_lora(forward: Forward, seed: int, rank: int, only: str = "") -> dict[str, Tensor]:
+    """A LoRA on every linear layer of the model whose name has ``only`` in it, strong enough to be seen."""
+    generator = torch.Generator().manual_seed(seed)
+    tensors = {}
+    for part, (out, into) in shapes_of(forward).items():
+        if only in part:
+            tensors[f"transformer.{part}.lora_A.weight"] = torch.randn(rank, into, generator=generator) * 0.05
+            tensors[f"transformer.{part}.lora_B.weight"] = torch.randn(out, rank, generator=generator) * 0.05
+    return tensors

@@ -1,0 +1,139 @@
+"""The bank converts a LoRA once, and the base weights stay what they were, bit for bit."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from structlog.testing import capture_logs
+
+from engine.demo.nets import WEIGHTS
+from engine.lora import bank as bank_module
+from engine.lora.bank import Bank
+from engine.lora.find import Finder
+from engine.lora.ways import Columns, Merged, Side
+from engine.request import LoraChoice
+from engine.zimage.forward.forward import Forward
+from engine.zimage.load import choose_place, load_pipeline
+from tests.integration.pipeline.reference import random_lora
+
+SWITCHES = 1000
+
+
+@pytest.fixture(scope="module")
+def forward() -> Forward:
+    return Forward(load_pipeline(WEIGHTS, choose_place("cpu")).transformer)
+
+
+@pytest.fixture
+def choices(forward: Forward, tmp_path: Path) -> list[LoraChoice]:
+    """Two LoRAs of one block's layers, and one of every layer."""
+    chosen = []
+    for seed, only in enumerate(["layers.0.attention.to_q", "layers.0.", ""]):
+        path = tmp_path / f"{seed}.safetensors"
+        save_file(random_lora(forward, seed, 3, only), path)
+        chosen.append(LoraChoice(path.stem, hashlib.sha256(path.read_bytes()).hexdigest(), 0.7))
+    return chosen
+
+
+@pytest.fixture
+def bank(forward: Forward, choices: list[LoraChoice], tmp_path: Path) -> Bank:
+    class File:
+        def __init__(self, choice: LoraChoice) -> None:
+            self.sha256, self.path = choice.sha256, tmp_path / f"{choice.name}.safetensors"
+
+    files: Any = {choice.name: File(choice) for choice in choices}
+    return Bank(forward.weights.matrices, Finder(lambda: files))
+
+
+def copy_of(forward: Forward) -> dict[str, torch.Tensor]:
+    return {name: layer.weight.clone() for name, layer in forward.weights.layers.items()}
+
+
+def merged_weights(bank: Bank, choices: list[LoraChoice]) -> dict[str, torch.Tensor]:
+    patches = bank.patches([bank.stack(choices)], are_even=True)
+    assert all(isinstance(patch, Merged) for patch in patches.values())
+    return {name: patch.weight for name, patch in patches.items()}  # type: ignore[union-attr]
+
+
+def test_a_thousand_switches_leave_the_base_and_each_lora_bit_for_bit(
+    forward: Forward, bank: Bank, choices: list[LoraChoice]
+) -> None:
+    base = copy_of(forward)
+    first, second = ([choices[0]], [choices[1]])
+    before = {name: weight.clone() for name, weight in merged_weights(bank, first).items()}
+    for switch in range(SWITCHES):
+        merged_weights(bank, (second, first)[switch % 2])
+    after = merged_weights(bank, first)
+    assert before.keys() == after.keys() == {"layers.0.attention.qkv"}
+    assert all(torch.equal(after[name], before[name]) for name in before)
+    assert all(torch.equal(layer.weight, base[name]) for name, layer in forward.weights.layers.items())
+
+
+def test_the_merged_copy_keeps_its_place_in_memory(bank: Bank, choices: list[LoraChoice]) -> None:
+    places = [
+        merged_weights(bank, [choice])["layers.0.attention.qkv"].data_ptr()
+        for choice in [*choices, choices[0]]
+    ]
+    assert len(set(places)) == 1
+
+
+def test_parts_that_a_lora_does_not_touch_are_the_base_after_one_that_did(
+    forward: Forward, bank: Bank, choices: list[LoraChoice]
+) -> None:
+    merged_weights(bank, [choices[1]])
+    only_queries = merged_weights(bank, [choices[0]])["layers.0.attention.qkv"]
+    base = forward.weights.layers["layers.0.attention.qkv"].weight
+    width = base.shape[1]
+    assert not torch.equal(only_queries[:width], base[:width])
+    assert torch.equal(only_queries[width:], base[width:])
+
+
+def test_the_same_stack_again_is_not_merged_again(
+    bank: Bank, choices: list[LoraChoice], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = merged_weights(bank, choices)
+
+    def refuse(*args: object) -> None:
+        raise AssertionError("Merged again.")
+
+    monkeypatch.setattr(bank_module, "merged", refuse)
+    assert merged_weights(bank, choices).keys() == expected.keys()
+
+
+def test_a_lora_lies_in_one_piece(bank: Bank, choices: list[LoraChoice]) -> None:
+    ((adapter, strength),) = bank.stack(choices[2:])
+    matrices = [matrix for pair in adapter.pairs.values() for matrix in (pair.down, pair.up)]
+    assert {matrix.untyped_storage().data_ptr() for matrix in matrices} == {
+        adapter.block.untyped_storage().data_ptr()
+    }
+    assert sum(matrix.nbytes for matrix in matrices) == adapter.nbytes
+    assert strength == 0.7
+
+
+def test_the_way_follows_from_the_rows(bank: Bank, choices: list[LoraChoice]) -> None:
+    one, other = (bank.stack([choice]) for choice in choices[:2])
+    cases = [([one, one], False, Merged), ([one, other], True, Side), ([one, other], False, Columns)]
+    for stacks, are_even, way in cases:
+        patches = bank.patches(stacks, are_even=are_even)
+        assert {type(patch) for patch in patches.values()} == {way}
+    assert bank.patches([(), ()], are_even=True) == {}
+
+
+def test_without_room_for_a_second_copy_loras_are_drawn_beside_the_weights_and_it_is_said_once(
+    bank: Bank, choices: list[LoraChoice], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(matrices: Any, stack: Any, working: dict[str, Any]) -> None:
+        working["layers.0.attention.qkv"] = torch.zeros(1)
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nadvice")
+
+    monkeypatch.setattr(bank_module, "merged", fail)
+    stack = bank.stack(choices)
+    with capture_logs() as logs:
+        for _ in range(2):
+            patches = bank.patches([stack], are_even=True)
+            assert {type(patch) for patch in patches.values()} == {Side}
+    assert [line["reason"] for line in logs] == ["CUDA out of memory. Tried to allocate 2 GiB."]
+    assert not bank._working

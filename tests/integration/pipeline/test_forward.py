@@ -1,0 +1,262 @@
+"""E9: our forward is diffusers' forward, for any rows beside each other and any LoRAs on them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+from structlog.testing import capture_logs
+from torch import Tensor
+
+from engine.demo.nets import WEIGHTS
+from engine.lora.ways import Patches, Stack, columns, merged, side
+from engine.zimage.forward.block import run_block
+from engine.zimage.forward.compiled import CompiledBlock
+from engine.zimage.forward.forward import Forward
+from engine.zimage.load import choose_place, load_pipeline
+from tests.integration.pipeline.reference import (
+    LIMIT,
+    adapter_of,
+    error_of,
+    random_lora,
+    shapes_of,
+    stock_velocity,
+)
+
+WIDTH = 160  # of the built-in model's text encoder
+
+
+@dataclass(frozen=True)
+class Question:
+    """A row to draw: size of its latents, caption length, time; everything random comes from these."""
+
+    size: tuple[int, int]
+    words: int
+    time: float
+
+    @property
+    def latents(self) -> Tensor:
+        return torch.randn(16, *self.size, generator=torch.Generator().manual_seed(self.words))
+
+    @property
+    def embedding(self) -> Tensor:
+        return torch.randn(self.words, WIDTH, generator=torch.Generator().manual_seed(self.size[0]))
+
+
+TALL, WIDE, SMALL = Question((12, 8), 20, 0.0), Question((8, 14), 45, 0.5), Question((6, 10), 32, 0.875)
+ALIKE = [Question((12, 8), 20, 0.0), Question((8, 12), 9, 0.5), Question((12, 8), 32, 0.75)]
+MIXED = [TALL, WIDE, SMALL, Question((12, 8), 100, 0.3)]
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> Any:
+    torch.set_num_threads(1)
+    return load_pipeline(WEIGHTS, choose_place("cpu"))
+
+
+@pytest.fixture(scope="module")
+def forward(pipeline: Any) -> Forward:
+    return Forward(pipeline.transformer)
+
+
+def ours(
+    forward: Forward, rows: Sequence[Question], patches: Callable[[Sequence[int]], Patches]
+) -> list[Tensor]:
+    """Our answer; ``patches`` says what LoRAs change for the rows of these numbers."""
+    captions = [forward.read(row.embedding, patches([number])) for number, row in enumerate(rows)]
+    batch = forward.batch(captions, [row.size for row in rows], patches(range(len(rows))))
+    return batch([row.latents for row in rows], [row.time for row in rows])
+
+
+def no_lora(_: Sequence[int]) -> Patches:
+    return {}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [TALL, WIDE, SMALL, Question((2, 2), 1, 0.2), Question((24, 16), 64, 1.0), Question((18, 20), 500, 0.6)],
+    ids=str,
+)
+def test_a_single_row_is_stocks(pipeline: Any, forward: Forward, row: Question) -> None:
+    stock = stock_velocity(pipeline, row.latents, row.time, row.embedding)
+    assert stock.abs().mean() > 0.1
+    assert error_of(ours(forward, [row], no_lora)[0], stock) <= LIMIT
+
+
+@pytest.mark.parametrize("rows", [ALIKE, MIXED], ids=["one length", "several lengths"])
+def test_rows_beside_each_other_are_each_as_if_alone(
+    pipeline: Any, forward: Forward, rows: list[Question]
+) -> None:
+    for row, answer in zip(rows, ours(forward, rows, no_lora), strict=True):
+        assert error_of(answer, stock_velocity(pipeline, row.latents, row.time, row.embedding)) <= LIMIT
+
+
+def test_the_library_goes_on_working_on_the_same_memory() -> None:
+    pipeline = load_pipeline(WEIGHTS, choose_place("cpu"))
+    before = stock_velocity(pipeline, TALL.latents, 0.5, TALL.embedding)
+    bytes_before = storage_bytes(pipeline.transformer.state_dict().values())
+    weights = Forward(pipeline.transformer).weights
+    assert torch.equal(stock_velocity(pipeline, TALL.latents, 0.5, TALL.embedding), before)
+    ours = [layer.weight for layer in weights.layers.values()]
+    assert storage_bytes([*pipeline.transformer.state_dict().values(), *ours]) == bytes_before
+
+
+def storage_bytes(tensors: Any) -> int:
+    return sum({t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors}.values())
+
+
+LORAS = {
+    "every layer": (1, 4, ""),
+    "attention": (2, 7, "attention"),
+    "keys": (3, 2, "to_k"),
+    "w3": (4, 1, "w3"),
+}
+STACKS = [
+    [("every layer", 0.8)],
+    [],
+    [("attention", -1.3), ("every layer", 0.5), ("w3", 1.0)],
+    [("keys", 2.0), ("keys", 0.5)],
+]
+
+
+@pytest.fixture(scope="module")
+def loras(forward: Forward) -> dict[str, dict[str, Tensor]]:
+    return {name: random_lora(forward, *what) for name, what in LORAS.items()}
+
+
+@pytest.fixture(scope="module")
+def stacks(forward: Forward, loras: dict[str, dict[str, Tensor]]) -> list[Stack]:
+    adapters = {name: adapter_of(forward, tensors) for name, tensors in loras.items()}
+    return [tuple((adapters[name], strength) for name, strength in stack) for stack in STACKS]
+
+
+def by_way(way: str, forward: Forward, stacks: Sequence[Stack]) -> Callable[[Sequence[int]], Patches]:
+    matrices = forward.weights.matrices
+    ways = {
+        "merged": lambda own: merged(matrices, own[0], {}),
+        "side": lambda own: side(matrices, own),
+        "columns": lambda own: columns(matrices, own),
+    }
+    return lambda numbers: ways[way]([stacks[number] for number in numbers])
+
+
+@pytest.mark.parametrize("way", ["merged", "side", "columns"])
+@pytest.mark.parametrize("stack", range(len(STACKS)))
+def test_a_stack_of_loras_is_pefts_in_each_way(
+    pipeline: Any, forward: Forward, loras: Any, stacks: list[Stack], way: str, stack: int
+) -> None:
+    own = [(loras[name], strength) for name, strength in STACKS[stack]]
+    stock = stock_velocity(pipeline, TALL.latents, TALL.time, TALL.embedding, own)
+    (answer,) = ours(forward, [TALL], by_way(way, forward, [stacks[stack]]))
+    assert error_of(answer, stock) <= LIMIT
+    if own:
+        base = stock_velocity(pipeline, TALL.latents, TALL.time, TALL.embedding)
+        assert error_of(base, stock) > 0.01
+
+
+@pytest.mark.parametrize(
+    ("way", "rows"), [("side", [*ALIKE, TALL]), ("columns", [*ALIKE, TALL]), ("columns", MIXED)]
+)
+def test_rows_with_other_loras_are_each_as_if_alone(
+    pipeline: Any, forward: Forward, loras: Any, stacks: list[Stack], way: str, rows: list[Question]
+) -> None:
+    answers = ours(forward, rows, by_way(way, forward, stacks))
+    for row, stack, answer in zip(rows, STACKS, answers, strict=True):
+        own = [(loras[name], strength) for name, strength in stack]
+        assert error_of(answer, stock_velocity(pipeline, row.latents, row.time, row.embedding, own)) <= LIMIT
+
+
+def renamed(pattern: str, *, has_dots: bool = True) -> Callable[[str], str]:
+    def rename(key: str) -> str:
+        part, _, matrix = key.removeprefix("transformer.").partition(".lora_")
+        letter = matrix[0]
+        path = part if has_dots else part.replace(".", "_")
+        return pattern.format(path=path, AB=letter, du={"A": "down", "B": "up"}[letter])
+
+    return rename
+
+
+LAYOUTS = {
+    "bare": renamed("{path}.lora_{AB}.weight"),
+    "raw peft": renamed("base_model.model.{path}.lora_{AB}.weight"),
+    "peft in memory": renamed("transformer.{path}.lora_{AB}.default.weight"),
+    "ai-toolkit": renamed("diffusion_model.{path}.lora_{AB}.weight"),
+    "down and up": renamed("diffusion_model.{path}.lora_{du}.weight"),
+    "kohya": renamed("lora_unet_{path}.lora_{du}.weight", has_dots=False),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_layout_of_a_file_draws_as_peft_draws_its_own(
+    pipeline: Any, forward: Forward, loras: Any, layout: str
+) -> None:
+    tensors = loras["every layer"]
+    adapter = adapter_of(forward, {LAYOUTS[layout](key): tensor for key, tensor in tensors.items()})
+    (answer,) = ours(forward, [TALL], by_way("merged", forward, [((adapter, 1.0),)]))
+    stock = stock_velocity(pipeline, TALL.latents, TALL.time, TALL.embedding, [(tensors, 1.0)])
+    assert error_of(answer, stock) <= LIMIT
+
+
+@pytest.mark.parametrize("name", ["diffusion_model.{block}.attention.qkv", "lora_unet_{block}_attention_qkv"])
+def test_a_file_with_one_matrix_for_query_key_and_value_draws_as_peft_draws_three(
+    pipeline: Any, forward: Forward, name: str
+) -> None:
+    down, up = (
+        torch.randn(*shape, generator=torch.Generator().manual_seed(5)) for shape in ((4, 256), (768, 4))
+    )
+    blocks = sorted(
+        {part.rpartition(".attention")[0] for part in shapes_of(forward) if ".attention." in part}
+    )
+    fused, split = {}, {}
+    for block in blocks:
+        path = name.format(block=block if "." in name else block.replace(".", "_"))
+        fused |= {
+            f"{path}.lora_down.weight": down,
+            f"{path}.lora_up.weight": up,
+            f"{path}.alpha": torch.tensor(0.2),
+        }
+        for part, rows in zip("qkv", up.split(256), strict=True):
+            split[f"transformer.{block}.attention.to_{part}.lora_A.weight"] = down
+            split[f"transformer.{block}.attention.to_{part}.lora_B.weight"] = rows * (0.2 / 4)
+    (answer,) = ours(forward, [TALL], by_way("merged", forward, [((adapter_of(forward, fused), 1.0),)]))
+    stock = stock_velocity(pipeline, TALL.latents, TALL.time, TALL.embedding, [(split, 1.0)])
+    assert error_of(answer, stock) <= LIMIT
+
+
+@pytest.mark.parametrize("size", [(12, 7), (0, 8), (1, 1)])
+def test_latents_that_are_no_whole_number_of_tokens_are_refused(
+    forward: Forward, size: tuple[int, int]
+) -> None:
+    caption = forward.read(TALL.embedding, {})
+    with pytest.raises(ValueError, match="whole number of tokens"):
+        forward.batch([caption], [size], {})
+
+
+@pytest.mark.parametrize("way", ["merged", "side", "columns"])
+def test_a_compiler_sees_each_block_as_one_graph_and_changes_nothing(
+    forward: Forward, stacks: list[Stack], way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``aot_eager`` traces as the card's compiler does, and ``fullgraph`` raises at any break."""
+    patches = by_way(way, forward, stacks)
+    expected = ours(forward, [ALIKE[0]], patches)
+    compiled = CompiledBlock(backend="aot_eager")
+    monkeypatch.setattr(forward, "run", compiled)
+    answers = ours(forward, [ALIKE[0]], patches)
+    assert compiled.is_compiled
+    assert error_of(answers[0], expected[0]) <= LIMIT
+
+
+def test_a_compiler_that_fails_is_done_without_and_said_once(
+    forward: Forward, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(graph: Any, inputs: Any) -> Any:
+        raise RuntimeError("no such compiler\nadvice")
+
+    expected = ours(forward, [TALL], no_lora)
+    monkeypatch.setattr(forward, "run", CompiledBlock(backend=fail))
+    with capture_logs() as logs:
+        answers = ours(forward, [TALL], no_lora)
+    assert torch.equal(answers[0], expected[0])
+    assert [line["event"] for line in logs] == ["blocks run uncompiled"]
+    assert forward.run is not run_block

@@ -1,0 +1,36 @@
+"""The measuring script runs to its end without a card, and what it measures is the right thing."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from engine.bench.step import main
+from tests.integration.pipeline.reference import LIMIT
+
+
+def test_every_way_is_measured_and_gives_stocks_result(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.set_num_threads(1)
+    path = tmp_path / "table.json"
+    numbers = {"size": "64x96", "rows": "2", "rank": "4", "rounds": "2", "device": "cpu", "json": str(path)}
+    lines = main(["--tiny", *(word for name, value in numbers.items() for word in (f"--{name}", value))])
+    assert [line.name for line in lines] == [
+        "floor: products",
+        "floor: attention",
+        "stock",
+        "stock, peft",
+        "ours",
+        "ours, merged",
+        "switch by merging",
+        "ours, side, one",
+        "ours, side, each its own",
+        "ours, columns, one",
+        "ours, columns, each its own",
+    ]
+    assert all(line.milliseconds > 0 for line in lines)
+    compared = [line for line in lines if line.name.startswith("ours")]
+    assert all(line.error is not None and line.error <= LIMIT for line in compared)
+    assert len(json.loads(path.read_text())) == len(capsys.readouterr().out.splitlines()) == len(lines)
