@@ -160,6 +160,8 @@ class Page:
         async for _ in here.follow():
             yield talk_html(here)
             await asyncio.sleep(FRAME_S)
+        # Gradio shows the last value once more when a stream ends; it must not be one from before the pause.
+        yield talk_html(here)
 
     async def _example(self, event: gr.EventData) -> str:
         return EXAMPLES[int(event.example) % len(EXAMPLES)]

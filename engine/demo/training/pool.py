@@ -120,6 +120,14 @@ def prompt_tokens(prompts: list[str], tokenizer: PreTrainedTokenizerFast) -> lis
     return ids
 
 
+def pad_rows(rows: list[list[int]], length: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Token rows as one block int64 [M, length], zeros behind each, and their lengths [M]."""
+    block = torch.zeros(len(rows), length, dtype=torch.long)
+    for index, tokens in enumerate(rows):
+        block[index, : len(tokens)] = torch.tensor(tokens)
+    return block.to(device), torch.tensor([len(tokens) for tokens in rows]).to(device)
+
+
 def _sort(texts: list[str], each: int, tokenizer: PreTrainedTokenizerFast, device: torch.device) -> Captions:
     ids = prompt_tokens(texts, tokenizer)
     found: dict[int, list[tuple[list[int], int]]] = {}
@@ -128,12 +136,8 @@ def _sort(texts: list[str], each: int, tokenizer: PreTrainedTokenizerFast, devic
         found.setdefault(padded(len(kept)), []).append((kept, index // each))
     groups = {}
     for length, items in sorted(found.items()):
-        block = torch.zeros(len(items), length, dtype=torch.long)
-        for row, (tokens, _) in enumerate(items):
-            block[row, : len(tokens)] = torch.tensor(tokens)
-        sizes = torch.tensor([len(tokens) for tokens, _ in items])
         owners = torch.tensor([owner for _, owner in items])
-        groups[length] = (block.to(device), sizes.to(device), owners.to(device))
+        groups[length] = (*pad_rows([tokens for tokens, _ in items], length, device), owners.to(device))
     return Captions(groups, tuple((length, len(items)) for length, items in sorted(found.items())))
 
 

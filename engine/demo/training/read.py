@@ -17,7 +17,7 @@ from engine.demo.dense import padded
 from engine.demo.faces.traits import TRAITS, sample_faces
 from engine.demo.nets import TEXT, new_text_encoder
 from engine.demo.training.course import Course, rate, set_rate
-from engine.demo.training.pool import CAPTION_LIMIT, prompt_tokens
+from engine.demo.training.pool import CAPTION_LIMIT, pad_rows, prompt_tokens
 
 PEAK = 1.5e-3
 READING_SEED = 4_000_000  # faces that are only ever read about
@@ -82,12 +82,8 @@ def write_readings(count: int, seed: int, tokenizer: PreTrainedTokenizerFast, de
             found.setdefault(padded(len(tokens)), []).append((tokens, truth))
     groups: Groups = {}
     for length, items in sorted(found.items()):
-        block = torch.zeros(len(items), length, dtype=torch.long)
-        for row, (tokens, _) in enumerate(items):
-            block[row, : len(tokens)] = torch.tensor(tokens)
-        lengths = torch.tensor([len(tokens) for tokens, _ in items])
         answers = torch.tensor([truth for _, truth in items])
-        groups[length] = (block.to(device), lengths.to(device), answers.to(device))
+        groups[length] = (*pad_rows([tokens for tokens, _ in items], length, device), answers.to(device))
     return groups
 
 
