@@ -1,14 +1,22 @@
-"""A transformer with Z-Image-Turbo's exact configuration and random weights, and random LoRAs for it."""
+"""A pipeline with Z-Image-Turbo's exact configuration and random weights, and random LoRAs for it."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import torch
-from diffusers import ZImageTransformer2DModel
+from diffusers import (
+    AutoencoderKL,
+    FlowMatchEulerDiscreteScheduler,
+    ZImagePipeline,
+    ZImageTransformer2DModel,
+)
 from torch import Tensor
+from transformers import AutoTokenizer, Qwen3Config, Qwen3Model
 
 from engine.lora.bank import convert
 from engine.lora.formats import Pair
 from engine.lora.ways import Adapter, Matrices
+from engine.model import BUILT_IN_WEIGHTS
 
 # transformer/config.json of Z-Image-Turbo; 6,154,908,736 parameters.
 TURBO: dict[str, Any] = {
@@ -20,22 +28,66 @@ TINY = TURBO | {
     "dim": 128, "n_layers": 2, "n_refiner_layers": 1, "n_heads": 4, "n_kv_heads": 4, "cap_feat_dim": 64,
     "axes_dims": [8, 12, 12],
 }  # fmt: skip
+# text_encoder/config.json: Qwen3-4B, 4,022,468,096 parameters with the embedding.
+QWEN: dict[str, Any] = {
+    "vocab_size": 151936, "hidden_size": 2560, "intermediate_size": 9728, "num_hidden_layers": 36,
+    "num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 128, "max_position_embeddings": 40960,
+    "rope_theta": 1_000_000,
+}  # fmt: skip
+TINY_QWEN = QWEN | {
+    "vocab_size": 512, "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2,
+    "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 32,
+}  # fmt: skip
+# vae/config.json: 83,819,683 parameters.
+VAE: dict[str, Any] = {
+    "down_block_types": ["DownEncoderBlock2D"] * 4, "up_block_types": ["UpDecoderBlock2D"] * 4,
+    "block_out_channels": [128, 256, 512, 512], "layers_per_block": 2, "latent_channels": 16,
+    "sample_size": 1024, "scaling_factor": 0.3611, "shift_factor": 0.1159, "use_quant_conv": False,
+    "use_post_quant_conv": False,
+}  # fmt: skip
+TINY_VAE = VAE | {"block_out_channels": [32] * 4, "layers_per_block": 1}
+SHIFT = 3.0  # scheduler/scheduler_config.json
 SPREAD = 0.02  # of a LoRA's random numbers: enough to change the result, not enough to drown it
+
+
+Model = TypeVar("Model", bound=torch.nn.Module)
+
+
+def random_pipeline(device: torch.device, dtype: torch.dtype, *, is_tiny: bool = False) -> ZImagePipeline:
+    """Make a whole pipeline on its device: 20.5 GB in bfloat16. Its tokenizer is the built-in model's.
+
+    Args:
+        device: Where the weights are made.
+        dtype: Their number format, from the start: nothing is held twice.
+        is_tiny: The same layout in a few MB, to try a script without a card.
+    """
+    text, vae = (TINY_QWEN, TINY_VAE) if is_tiny else (QWEN, VAE)
+    return ZImagePipeline(
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=SHIFT),
+        vae=_made(lambda: AutoencoderKL(**vae), device, dtype),
+        text_encoder=_made(lambda: Qwen3Model(Qwen3Config(**text)), device, dtype),
+        tokenizer=AutoTokenizer.from_pretrained(BUILT_IN_WEIGHTS / "tokenizer"),
+        transformer=random_transformer(TINY if is_tiny else TURBO, device, dtype),
+    )
 
 
 def random_transformer(
     config: dict[str, Any], device: torch.device, dtype: torch.dtype
 ) -> ZImageTransformer2DModel:
     """Make one, on its device and in its number format from the start: full size is 12.3 GB in bfloat16."""
+    return _made(lambda: ZImageTransformer2DModel(**config), device, dtype)
+
+
+def _made(make: Callable[[], Model], device: torch.device, dtype: torch.dtype) -> Model:
     torch.manual_seed(0)
     usual = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:
         with device:
-            transformer = ZImageTransformer2DModel(**config)
+            model = make()
     finally:
         torch.set_default_dtype(usual)
-    return transformer.requires_grad_(False).eval()
+    return model.requires_grad_(False).eval()
 
 
 def random_lora(matrices: Matrices, seed: int, rank: int) -> Adapter:
