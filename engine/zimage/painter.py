@@ -28,8 +28,6 @@ from engine.model import ModelInfo, built_in_lora_folder, find_model
 from engine.request import MAX_SEED, Event, Finished, RenderRequest, Stopped, WorkerInfo
 from engine.shelf import read_shelf
 from engine.zimage.denoise import Denoiser, Row, draw_noise, read_sigmas
-from engine.zimage.forward.block import run_block
-from engine.zimage.forward.compiled import CompiledBlock
 from engine.zimage.forward.forward import Caption, Forward
 from engine.zimage.job import Job
 from engine.zimage.load import Place, choose_place, load_pipeline, weights_bytes
@@ -53,7 +51,7 @@ class Painter:
         self._device = place.device
         self._pipeline = pipeline
         self._text = Text(pipeline, place.device)
-        self._forward = Forward(pipeline.transformer, CompiledBlock() if place.is_card else run_block)
+        self._forward = Forward(pipeline.transformer)
         self._bank = Bank(self._forward.weights.matrices, finder)
         self._denoiser = Denoiser(self._forward, self._bank)
         self._encoder = Encoder()
@@ -126,7 +124,7 @@ class Painter:
             embedding = self._text.embed(request.prompt)
         with job.gauge.stage("lora_s"):
             stack = self._bank.stack(request.loras)
-            self._bank.patches([stack], are_even=True)  # merged now, so that the time is counted as theirs
+            self._bank.patches([stack])  # merged now, so that the time is counted as theirs
         with job.gauge.stage("text_s"):
             caption = self._denoiser.read(embedding, stack)
         return all(self._draw_picture(job, index, caption, stack) for index in range(request.count))

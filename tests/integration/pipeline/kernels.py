@@ -1,0 +1,23 @@
+"""Run as a program: the card's kernels in Triton's interpreter, on the CPU, held against torch's results.
+
+The interpreter is chosen when Triton is imported, so it has a process of its own: TRITON_INTERPRET=1.
+"""
+
+import torch
+
+from engine.lora import kernel
+from engine.zimage.forward import fusions, kernels
+
+CPU = torch.device("cpu")
+
+
+def main() -> None:
+    """Print the largest relative error of each number format; raise where a merge is wrong."""
+    fused = fusions.Fusions(kernels.norm, kernels.add, kernels.add_norm, kernels.turn, kernels.swiglu)
+    for number_format in (torch.float32, torch.bfloat16):
+        print(number_format, fusions._difference(fused, CPU, number_format, head=16))
+    kernel.try_out(torch.zeros(1))  # the interpreter has no products in bfloat16
+
+
+if __name__ == "__main__":
+    main()
