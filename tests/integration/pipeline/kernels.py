@@ -5,8 +5,12 @@ The interpreter is chosen when Triton is imported, so it has a process of its ow
 
 import torch
 
+from engine.demo.nets import WEIGHTS
 from engine.lora import kernel
+from engine.zimage import kernels as vae_kernels
+from engine.zimage.decoder import _exchange
 from engine.zimage.forward import fusions, kernels
+from engine.zimage.load import choose_place, load_pipeline
 
 CPU = torch.device("cpu")
 
@@ -16,6 +20,7 @@ def main() -> None:
     fused = fusions.Fusions(kernels.norm, kernels.add, kernels.add_norm, kernels.turn, kernels.swiglu)
     for number_format in (torch.float32, torch.bfloat16):
         print(number_format, fusions._difference(fused, CPU, number_format, head=16))
+    _exchange(load_pipeline(WEIGHTS, choose_place("cpu")).vae.decoder, vae_kernels)
     kernel.try_out(torch.zeros(1))  # the interpreter has no products in bfloat16
 
 
