@@ -70,6 +70,8 @@ class Bank:
         Args:
             stacks: One for each row.
         """
+        if not any(stacks):
+            return NO_PATCHES
         if len(set(stacks)) == 1 and self._has_room:
             try:
                 return self._merge(stacks[0])
