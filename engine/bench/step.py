@@ -17,7 +17,7 @@ from torch import Tensor
 from engine.bench.clock import Reading, in_graph, measure
 from engine.bench.floor import attention, products
 from engine.bench.turbo import TINY, TURBO, as_file, random_lora, random_transformer
-from engine.lora.merge import Merger, group_of
+from engine.lora.merge import Merger
 from engine.lora.ways import NO_PATCHES, Patches, Stack, side
 from engine.zimage.denoise import PIXELS_PER_LATENT
 from engine.zimage.forward.forward import Forward
@@ -134,7 +134,7 @@ def _our_lines(
 
 def _all_merged(subject: Subject, merger: Merger, stack: Stack) -> Patches:
     patches = merger.merge(stack)
-    for group in dict.fromkeys(map(group_of, subject.matrices)):
+    for group in list(patches.pending):
         patches.ready(group)
     return patches
 

@@ -7,15 +7,15 @@ float32 and rounds once. Elsewhere, or where the kernel does not work, torch doe
 
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import structlog
 import torch
 from torch import Tensor
 
-from engine.lora.ways import Matrices, Merged, Patches, Stack, joined
+from engine.lora.ways import Matrices, Merged, Patches, Stack, Write, joined
 
-Write = Callable[[Sequence[str]], None]  # writes the copies of these layers
-Writer = Callable[[Matrices, Mapping[str, Tensor], Stack], Write]
+Writer = Callable[[Mapping[str, Tensor], Stack], Write]  # copies to write, the LoRAs to write into them
 _BLOCKS = ("noise_refiner", "context_refiner", "layers")
 
 log = structlog.get_logger("engine.lora")
@@ -31,7 +31,7 @@ class Merger:
     def __init__(self, matrices: Matrices) -> None:
         self._matrices = matrices
         self._copies: dict[str, Tensor] = {}
-        self._writer = _choose(next(iter(matrices.values())).weight)
+        self._writer = _choose(matrices)
 
     @property
     def nbytes(self) -> int:
@@ -60,13 +60,8 @@ class Merger:
         pending: dict[str, list[str]] = {}
         for name in touched:
             pending.setdefault(group_of(name), []).append(name)
-        write = self._writer(self._matrices, copies, stack)
-
-        def ready(group: str) -> None:
-            if names := pending.pop(group, None):
-                write(names)
-
-        return Patches({name: Merged(copy) for name, copy in copies.items()}, ready)
+        layers = {name: Merged(copy) for name, copy in copies.items()}
+        return Patches(layers, pending, self._writer(copies, stack))
 
 
 def group_of(layer: str) -> str:
@@ -75,7 +70,7 @@ def group_of(layer: str) -> str:
     return f"{first}.{second}" if first in _BLOCKS else first
 
 
-def write_plainly(matrices: Matrices, copies: Mapping[str, Tensor], stack: Stack) -> Write:
+def _plainly(matrices: Matrices, copies: Mapping[str, Tensor], stack: Stack) -> Write:
     """Merge with torch."""
 
     def write(names: Sequence[str]) -> None:
@@ -91,10 +86,11 @@ def write_plainly(matrices: Matrices, copies: Mapping[str, Tensor], stack: Stack
     return write
 
 
-def _choose(weight: Tensor) -> Writer:
+def _choose(matrices: Matrices) -> Writer:
     """The kernel where it works, said once where not."""
+    weight, plainly = next(iter(matrices.values())).weight, partial(_plainly, matrices)
     if not weight.is_cuda:
-        return write_plainly
+        return plainly
     try:
         from engine.lora import kernel  # noqa: PLC0415 - Triton is there only where a card may be
 
@@ -109,5 +105,5 @@ def _choose(weight: Tensor) -> Writer:
     ) as error:
         reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
         log.warning("LoRAs are merged without the card's own kernel, which takes longer", reason=reason)
-        return write_plainly
-    return kernel.write
+        return plainly
+    return kernel.Kernel(matrices)

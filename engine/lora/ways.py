@@ -28,7 +28,7 @@ class Matrix:
     parts: Mapping[str, slice]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Adapter:
     """One LoRA in the model's number format, on its device.
 
@@ -83,8 +83,11 @@ class Side(NamedTuple):
 Patch = Merged | Side
 
 
-def _always(group: str) -> None:
-    """Nothing to wait for."""
+Write = Callable[[Sequence[str]], None]  # merges these layers
+
+
+def _nothing(layers: Sequence[str]) -> None:
+    """There is nothing to merge."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,12 +96,18 @@ class Patches:
 
     Attributes:
         layers: By layer; one that is not in it draws as its base.
-        ready: Call it with the beginning of some layers' names before their weights are used: they are merged
-            just in time, so that the first step need not wait for the last layer.
+        pending: Layers that are still to be merged, by group: the beginning of their names.
+        write: Merges layers.
     """
 
     layers: Mapping[str, Patch] = field(default_factory=dict)
-    ready: Callable[[str], None] = _always
+    pending: dict[str, list[str]] = field(default_factory=dict)
+    write: Write = _nothing
+
+    def ready(self, group: str) -> None:
+        """Have a group merged before it is used; the first step need not wait for the last layer."""
+        if names := self.pending.pop(group, None):
+            self.write(names)
 
 
 NO_PATCHES = Patches()

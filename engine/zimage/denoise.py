@@ -117,6 +117,13 @@ class Denoiser:
             self._rows.remove(row)
             self._batch = None
 
+    def make_room(self) -> None:
+        """Do with less memory: without the second copy of the weights, and without recorded steps."""
+        self._batch = None
+        self._bank.make_room()
+        if self._forward.graphs:
+            self._forward.graphs.drop()
+
     def step(self) -> None:
         """Take one step with every row; those that are done leave."""
         if self._batch is None:

@@ -147,7 +147,7 @@ class Painter:
 
         def run(is_retry: bool) -> Tensor | None:
             if is_retry:
-                self._bank.make_room()
+                self._denoiser.make_room()
             row = Row(caption, stack, sigmas, noise)
             self._denoiser.join(row)
             try:

@@ -9,13 +9,14 @@ import torch.nn.functional as nn
 from diffusers import ZImageTransformer2DModel
 from torch import Tensor
 
-from engine.lora.ways import Patches
+from engine.lora.ways import NO_PATCHES, Patches
 from engine.zimage.forward.block import run_blocks
 from engine.zimage.forward.fusions import choose
+from engine.zimage.forward.graphs import MOST_TOKENS, Graph, Graphs, Key
 from engine.zimage.forward.packing import Rows
 from engine.zimage.forward.plain import EPSILON
 from engine.zimage.forward.tokens import Rope, Size, padded, to_latents, to_tokens, token_count
-from engine.zimage.forward.weights import PATCH, fuse
+from engine.zimage.forward.weights import PATCH, Weights, fuse
 
 TIME_WIDTH = 256  # of the time's sines and cosines, both together
 SLOWEST = 10_000  # the longest of their periods, in radians
@@ -37,6 +38,7 @@ class Forward:
 
     def __init__(self, transformer: ZImageTransformer2DModel) -> None:
         self.weights = fuse(transformer)
+        self._worn = NO_PATCHES, self.weights
         self.channels: int = transformer.in_channels
         self.time_scale: float = transformer.t_scale
         self.device: torch.device = transformer.device
@@ -44,6 +46,7 @@ class Forward:
         self.rope = Rope(transformer, self.device)
         self.do = choose(transformer.x_pad_token, self.weights.head)
         half = torch.arange(TIME_WIDTH // 2, dtype=torch.float32, device=self.device)
+        self.graphs = Graphs() if self.device.type == "cuda" else None
         self.periods = torch.exp(-math.log(SLOWEST) * half / (TIME_WIDTH // 2))
 
     @torch.no_grad()
@@ -55,7 +58,7 @@ class Forward:
             patches: Of the one row that will be drawn with it.
         """
         patches.ready("cap_embedder")
-        weights = self.weights.wearing(patches)
+        weights = self.wearing(patches)
         length = padded(len(embedding))
         rows = Rows([length], self.device)
         known = nn.rms_norm(
@@ -65,6 +68,12 @@ class Forward:
         x = torch.cat([x, weights.tensors["cap_pad_token"].expand(length - len(embedding), -1)])
         turns = self.rope.caption(length)
         return Caption(run_blocks(x, weights.context_refiner, turns, None, rows, self.do, patches.ready))
+
+    def wearing(self, patches: Patches) -> Weights:
+        """The weights with LoRAs on them; remembered, for a picture asks twice."""
+        if self._worn[0] is not patches:
+            self._worn = patches, self.weights.wearing(patches)
+        return self._worn[1]
 
     def batch(self, captions: Sequence[Caption], sizes: Sequence[Size], patches: Patches) -> "Batch":
         """Put pictures together for their next steps; row ``i`` has caption, size and LoRAs ``i``."""
@@ -78,8 +87,9 @@ class Batch:
         self, forward: Forward, captions: Sequence[Caption], sizes: Sequence[Size], patches: Patches
     ) -> None:
         self._forward = forward
+        self._patches = patches
         self._ready = patches.ready
-        self._weights = forward.weights.wearing(patches)
+        self._weights = forward.wearing(patches)
         self._captions = [caption.tokens for caption in captions]
         self._sizes = list(sizes)
         counts = [token_count(size) for size in sizes]
@@ -95,11 +105,13 @@ class Batch:
             torch.cat([turn, forward.rope.caption(len(caption))], dim=1)
             for turn, caption in zip(turns, self._captions, strict=True)
         ]
+        self._graph: Graph | None = None
+        self._has_looked = False
         self._picture_turns, self._whole_turns = torch.cat(turns, dim=1), torch.cat(both, dim=1)
 
     @torch.no_grad()
     def __call__(self, latents: Sequence[Tensor], times: Tensor) -> list[Tensor]:
-        """Predict ``clean - noise`` of every row.
+        """Predict ``clean - noise`` of every row; what it returns may be written over by the next call.
 
         Args:
             latents: Of each row: [channels, height, width], in any number format.
@@ -108,6 +120,29 @@ class Batch:
         Returns:
             As ``latents``, in the model's number format.
         """
+        graph = self._recorded(latents, times)
+        return graph(latents, times) if graph else self._step(latents, times)
+
+    def _recorded(self, latents: Sequence[Tensor], times: Tensor) -> Graph | None:
+        """This step as a graph, where one is of use and everything is merged; looked for once a batch."""
+        graphs = self._forward.graphs
+        if graphs is None or self._patches.pending or sum(self._whole.lengths) > MOST_TOKENS:
+            return None
+        if not self._has_looked:
+            self._has_looked, key = True, self._key()
+            self._graph = graphs.find(key, self._captions)
+            if self._graph is None and graphs.is_due(key):
+                self._captions = [caption.clone() for caption in self._captions]
+                self._graph = graphs.record(key, self._captions, self._step, latents, times)
+        return self._graph
+
+    def _key(self) -> Key:
+        """What a graph of this batch holds fast: its shape, and where its weights lie."""
+        places = (layer.weight.data_ptr() for layer in self._weights.layers.values())
+        captions = (len(caption) for caption in self._captions)
+        return (*self._sizes, None, *captions, None, *places)
+
+    def _step(self, latents: Sequence[Tensor], times: Tensor) -> list[Tensor]:
         weights, do = self._weights, self._forward.do
         time = self._time(times)
         pictures = run_blocks(

@@ -114,7 +114,6 @@ class Weights:
 
     def _block(self, name: str) -> Block:
         layers, tensors = self.layers, self.tensors
-        norms = [tensors[f"{name}.attention.norm_{part}.weight"] for part in "qk"]
         return Block(
             name=name,
             qkv=layers[f"{name}.attention.qkv"],
@@ -122,7 +121,7 @@ class Weights:
             w13=layers[f"{name}.feed_forward.w13"],
             w2=layers[f"{name}.feed_forward.w2"],
             modulation=layers.get(f"{name}.adaLN_modulation.0"),
-            norm_qk=torch.stack(norms),
+            norm_qk=tensors[f"{name}.norm_qk"],
             norm_before_attention=tensors[f"{name}.attention_norm1.weight"],
             norm_after_attention=tensors[f"{name}.attention_norm2.weight"],
             norm_before_feed=tensors[f"{name}.ffn_norm1.weight"],
@@ -164,6 +163,11 @@ def fuse(transformer: ZImageTransformer2DModel) -> Weights:
         for name, parameter in transformer.named_parameters()
         if name.rpartition(".")[0] not in linears
     }
+    for name in [name for name in tensors if name.endswith(".norm_q.weight")]:
+        block = name.removesuffix(".attention.norm_q.weight")
+        tensors[f"{block}.norm_qk"] = torch.stack(
+            [tensors.pop(name), tensors.pop(name.replace("_q.", "_k."))]
+        )
     return Weights(layers, parts, tensors)
 
 
