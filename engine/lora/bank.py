@@ -5,7 +5,7 @@ The base weights are never written, so there is nothing to take off and nothing 
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
 
 import structlog
@@ -33,9 +33,16 @@ class Bank:
         matrices: What LoRAs change, on the model's device; layers that are not in it cannot be changed.
         finder: Where the files lie.
         cache_bytes: How much of main memory, and at least of the card, converted files may keep.
+        in_eight: Layers that are drawn in eight bits.
     """
 
-    def __init__(self, matrices: Matrices, finder: Finder, cache_bytes: int = CACHE_BYTES) -> None:
+    def __init__(
+        self,
+        matrices: Matrices,
+        finder: Finder,
+        cache_bytes: int = CACHE_BYTES,
+        in_eight: Collection[str] = (),
+    ) -> None:
         self._matrices = matrices
         self._finder = finder
         self._shapes = {
@@ -50,8 +57,8 @@ class Bank:
         if self._device.type == "cuda":
             card_bytes = torch.cuda.get_device_properties(self._device).total_memory
             self._on_card = Cache[Adapter](max(cache_bytes, card_bytes // PART_OF_CARD))
-        self._merger = Merger(matrices)
-        self._merged: tuple[Stack, Patches] = ((), NO_PATCHES)
+        self._merger = Merger(matrices, in_eight)
+        self._merged: tuple[Stack | None, Patches] = (None, NO_PATCHES)
         self._has_room = True
 
     def stack(self, choices: Sequence[LoraChoice]) -> Stack:
@@ -70,7 +77,7 @@ class Bank:
         Args:
             stacks: One for each row.
         """
-        if not any(stacks):
+        if not any(stacks) and not self._merger.in_eight:
             return NO_PATCHES
         if len(set(stacks)) == 1 and self._has_room:
             try:
@@ -78,7 +85,7 @@ class Bank:
             except torch.OutOfMemoryError as error:
                 detail = str(error).partition("\n")[0]
             self._do_without_copy(detail)
-        return side(self._matrices, stacks)
+        return side(self._matrices, stacks) if any(stacks) else NO_PATCHES
 
     def make_room(self) -> None:
         """Give the second copy of the weights back, where there is one, and do without it from now on."""
@@ -88,12 +95,12 @@ class Bank:
     def _do_without_copy(self, reason: str) -> None:
         log.warning("LoRAs are drawn beside the weights, which takes longer", reason=reason)
         self._has_room = False
-        self._merged = ((), NO_PATCHES)
+        self._merged = (None, NO_PATCHES)
         self._merger.drop()
 
     def _merge(self, stack: Stack) -> Patches:
         if stack != self._merged[0]:
-            self._merged = ((), NO_PATCHES)  # if this fails on the way, the copy holds a bit of both
+            self._merged = (None, NO_PATCHES)  # if this fails on the way, the copy holds a bit of both
             self._merged = (stack, self._merger.merge(stack))
         return self._merged[1]
 

@@ -68,9 +68,10 @@ Stack = tuple[tuple[Adapter, float], ...]  # the LoRAs of one picture, each with
 
 
 class Merged(NamedTuple):
-    """A layer's weight with the LoRAs in it: [out, in]."""
+    """A layer's weight with the LoRAs in it: [out, in]; in eight bits with ``scales`` float32 [out, 1]."""
 
     weight: Tensor
+    scales: Tensor | None = None
 
 
 class Side(NamedTuple):
@@ -98,11 +99,13 @@ class Patches:
         layers: By layer; one that is not in it draws as its base.
         pending: Layers that are still to be merged, by group: the beginning of their names.
         write: Merges layers.
+        is_eight: Whether the large layers are merged into eight bits.
     """
 
     layers: Mapping[str, Patch] = field(default_factory=dict)
     pending: dict[str, list[str]] = field(default_factory=dict)
     write: Write = _nothing
+    is_eight: bool = False
 
     def ready(self, group: str) -> None:
         """Have a group merged before it is used; the first step need not wait for the last layer."""

@@ -5,13 +5,14 @@ same parameters and give the same picture. Compiling the decoder was as fast (12
 on an H200) and took 28 s for each size, or 50 s for all.
 """
 
-import subprocess
 from typing import Any
 
 import structlog
 import torch
 import torch.nn.functional as nn
 from torch import Tensor
+
+from engine.kernel_faults import FAULTS, in_short
 
 CLOSE = 0.03  # relative error of a small picture in bfloat16
 
@@ -30,15 +31,8 @@ def speed_up(vae: Any) -> None:
         from engine.zimage import kernels  # noqa: PLC0415 - Triton is there only where a card may be
 
         _exchange(vae.decoder, kernels)
-    except (
-        ImportError,
-        OSError,
-        RuntimeError,
-        ValueError,
-        AssertionError,
-        subprocess.SubprocessError,
-    ) as error:
-        reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+    except FAULTS as error:
+        reason = in_short(error)
         log.warning("the decoder runs without the card's own kernels: pictures take longer", reason=reason)
 
 

@@ -26,6 +26,7 @@ from engine.request import MAX_SEED, Event, Finished, RenderRequest, Stopped, Wo
 from engine.shelf import read_shelf
 from engine.zimage.decoder import speed_up
 from engine.zimage.denoise import Denoiser, Row, draw_noise, read_sigmas
+from engine.zimage.forward.eight import wants_eight
 from engine.zimage.forward.forward import Caption, Forward
 from engine.zimage.job import Job
 from engine.zimage.load import Place, choose_place, load_pipeline, weights_bytes
@@ -44,14 +45,17 @@ class Painter:
         info: What the worker tells its host.
     """
 
-    def __init__(self, model: ModelInfo, place: Place, pipeline: Any, finder: Finder) -> None:
+    def __init__(
+        self, model: ModelInfo, place: Place, pipeline: Any, finder: Finder, *, is_eight: bool = False
+    ) -> None:
         self._model_name = model.name
         self._device = place.device
         self._pipeline = pipeline
         self._text = Text(pipeline, place.device)
         speed_up(pipeline.vae)
-        self._forward = Forward(pipeline.transformer)
-        self._bank = Bank(self._forward.weights.matrices, finder)
+        self._forward = Forward(pipeline.transformer, is_eight=is_eight)
+        in_eight = self._forward.weights.in_eight if self._forward.do_in_eight else ()
+        self._bank = Bank(self._forward.weights.matrices, finder, in_eight=in_eight)
         self._denoiser = Denoiser(self._forward, self._bank)
         self._encoder = Encoder()
         self.info = WorkerInfo(
@@ -77,7 +81,8 @@ class Painter:
         place = choose_place(config.device)
         pipeline = load_pipeline(model.folder, place)
         folders = [folder for folder in (built_in_lora_folder(model), config.lora_dir) if folder]
-        return cls(model, place, pipeline, Finder(lambda: read_shelf(folders, model).files))
+        finder = Finder(lambda: read_shelf(folders, model).files)
+        return cls(model, place, pipeline, finder, is_eight=wants_eight(config.precision, place.device))
 
     def paint(
         self, request: RenderRequest, report: Callable[[Event], None], is_cancelled: Callable[[], bool]

@@ -45,7 +45,7 @@ def run_blocks(
     y = do.norm(x, blocks[0].norm_before_attention, scale_attention, rows)
     for block, after in zip(blocks, [*blocks[1:], None], strict=True):
         query, key, value = do.turn(block.qkv(y, rows), block.norm_qk, turns).unbind(1)
-        attended = block.out(_attend(query, key, value, rows).flatten(1), rows)
+        attended = block.out(do.pack(_attend(query, key, value, rows).flatten(1)), rows)
         x, y = do.add_norm(
             x, attended, block.norm_after_attention, gate_attention, block.norm_before_feed, scale_feed, rows
         )

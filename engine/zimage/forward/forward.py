@@ -11,7 +11,7 @@ from torch import Tensor
 
 from engine.lora.ways import NO_PATCHES, Patches
 from engine.zimage.forward.block import run_blocks
-from engine.zimage.forward.fusions import choose
+from engine.zimage.forward.fusions import PLAIN, Fusions, choose
 from engine.zimage.forward.graphs import MOST_TOKENS, Graph, Graphs, Key
 from engine.zimage.forward.packing import Rows
 from engine.zimage.forward.plain import EPSILON
@@ -34,9 +34,10 @@ class Forward:
 
     Args:
         transformer: On its device, only drawing.
+        is_eight: Whether to multiply in eight bits, where the card's kernels can.
     """
 
-    def __init__(self, transformer: ZImageTransformer2DModel) -> None:
+    def __init__(self, transformer: ZImageTransformer2DModel, *, is_eight: bool = False) -> None:
         self.weights = fuse(transformer)
         self._worn = NO_PATCHES, self.weights
         self.channels: int = transformer.in_channels
@@ -44,7 +45,9 @@ class Forward:
         self.device: torch.device = transformer.device
         self.dtype: torch.dtype = transformer.dtype
         self.rope = Rope(transformer, self.device)
-        self.do = choose(transformer.x_pad_token, self.weights.head)
+        weight, head = transformer.x_pad_token, self.weights.head
+        self.do = choose(weight, head) or PLAIN
+        self.do_in_eight = choose(weight, head, is_eight=True) if is_eight else None
         half = torch.arange(TIME_WIDTH // 2, dtype=torch.float32, device=self.device)
         self.graphs = Graphs() if self.device.type == "cuda" else None
         self.periods = torch.exp(-math.log(SLOWEST) * half / (TIME_WIDTH // 2))
@@ -88,6 +91,7 @@ class Batch:
     ) -> None:
         self._forward = forward
         self._patches = patches
+        self._do: Fusions = (forward.do_in_eight if patches.is_eight else None) or forward.do
         self._ready = patches.ready
         self._weights = forward.wearing(patches)
         self._captions = [caption.tokens for caption in captions]
@@ -143,7 +147,7 @@ class Batch:
         return (*self._sizes, None, *captions, None, *places)
 
     def _step(self, latents: Sequence[Tensor], times: Tensor) -> list[Tensor]:
-        weights, do = self._weights, self._forward.do
+        weights, do = self._weights, self._do
         time = self._time(times)
         pictures = run_blocks(
             self._embed(latents),

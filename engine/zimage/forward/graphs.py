@@ -1,6 +1,6 @@
 """Steps recorded as CUDA graphs: where a step is short, launching it takes longer than doing it.
 
-A step of 512 x 512 is 450 launches, 11 ms of this process for 23 ms of an H200's; of 256 x 256, for 8. A graph
+A step is 450 launches: 11 ms of this process for 23 ms of an H200 at 512 x 512, for 8 at 256 x 256. A graph
 holds one shape of a batch and the weights it used, base or merged copy, which keep their places; so it serves
 every picture of that shape, whatever its LoRAs. Larger pictures need none.
 """

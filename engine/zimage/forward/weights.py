@@ -16,6 +16,7 @@ from diffusers import ZImageTransformer2DModel
 from torch import Tensor
 
 from engine.lora.ways import Matrix, Merged, Patch, Patches, Side, beside
+from engine.zimage.forward.eight import Eight, multiply
 from engine.zimage.forward.packing import Rows
 from engine.zimage.forward.plain import EPSILON
 
@@ -28,21 +29,25 @@ PATCH = "2-1"  # two by two latents of one frame are a token; Z-Image has no oth
 
 
 class Layer(NamedTuple):
-    """A linear layer: weight [out, in], bias [out], and what LoRAs do beside it."""
+    """A linear layer: weight [out, in], its scales [out, 1] in eight bits, bias [out], LoRAs beside it."""
 
     weight: Tensor
     bias: Tensor | None = None
     patch: Side | None = None
+    scales: Tensor | None = None
 
-    def __call__(self, x: Tensor, rows: Rows | None = None) -> Tensor:
+    def __call__(self, x: Tensor | Eight, rows: Rows | None = None) -> Tensor:
         """``x`` [tokens, in] → [tokens, out]; without ``rows``, one line of ``x`` is one row."""
+        if isinstance(x, Eight):
+            assert self.scales is not None  # noqa: S101 - the same blocks are in eight bits on both sides
+            return multiply(x, self.weight, self.scales)
         out = nn.linear(x, self.weight, self.bias)
         return out if self.patch is None else beside(x, out, self.patch, rows)
 
     def wearing(self, patch: Patch | None) -> "Layer":
         """The same layer with LoRAs on it."""
         if isinstance(patch, Merged):
-            return Layer(patch.weight, self.bias)
+            return Layer(patch.weight, self.bias, scales=patch.scales)
         return Layer(self.weight, self.bias, patch)
 
 
@@ -80,6 +85,13 @@ class Weights:
     def matrices(self) -> dict[str, Matrix]:
         """What LoRAs change, by layer."""
         return {name: Matrix(layer.weight, self.parts[name]) for name, layer in self.layers.items()}
+
+    @property
+    def in_eight(self) -> frozenset[str]:
+        """The layers that may be in eight bits: the large products of the blocks of every step."""
+        ends = (*FUSED, "attention.to_out.0", "feed_forward.w2")
+        blocks = ("noise_refiner.", "layers.")
+        return frozenset(name for name in self.layers if name.startswith(blocks) and name.endswith(ends))
 
     @property
     def head(self) -> int:

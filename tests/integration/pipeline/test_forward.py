@@ -257,9 +257,10 @@ def test_the_cards_kernels_give_what_torch_gives() -> None:
     )
     assert done.returncode == 0, done.stderr
     errors = [float(line.split()[-1]) for line in done.stdout.splitlines()]
-    assert len(errors) == 2
+    assert len(errors) == 3
     assert errors[0] <= LIMIT
     assert errors[1] <= fusions.CLOSE
+    assert errors[2] <= 2 * fusions.CLOSE_EIGHT  # the interpreter cuts eight bits off, a card rounds
 
 
 @pytest.mark.parametrize("fault", ["cannot be built", "gives another result"])
@@ -277,6 +278,6 @@ def test_kernels_that_do_not_work_are_done_without_and_said_once(
     weight: Any = SimpleNamespace(is_cuda=True, device=torch.device("cpu"), dtype=torch.float32)
     with capture_logs() as logs:
         chosen = fusions.choose(weight, 16)
-    assert chosen is fusions.PLAIN
+    assert chosen is None
     assert [line["event"] for line in logs] == ["the card's own kernels do not work: pictures take longer"]
     assert ("no such compiler" in logs[0]["reason"]) == (fault == "cannot be built")
