@@ -2,8 +2,8 @@
 
 A program writes one tile of one part. Where things lie is told by three tables on the card: ``parts`` (base,
 copy, its scales, rows, columns, number of the first tile), ``pairs`` (up, down, rank: of each LoRA of the
-stack for each part) and ``strengths``. Imported only where there is a card; tests run it on the CPU in Triton's
-interpreter.
+stack for each part) and ``strengths``. Imported only where there is a card; tests run it on the CPU in
+Triton's interpreter.
 """
 
 from collections.abc import Collection, Mapping, Sequence

@@ -22,8 +22,13 @@ Step = Callable[[Sequence[Tensor], Tensor], list[Tensor]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Graph:
-    """One recorded step, and where it reads and writes."""
+    """One recorded step, and where it reads and writes.
 
+    Attributes:
+        step: What was recorded; it owns tables that the graph reads, which would be gone with it.
+    """
+
+    step: Step
     captions: list[Tensor]
     latents: list[Tensor]
     times: Tensor
@@ -78,7 +83,7 @@ class Graphs:
         # Other threads of this process may copy to the card meanwhile.
         with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
             velocities = step(own, moments)
-        self._kept[key] = Graph(captions, own, moments, graph, velocities)
+        self._kept[key] = Graph(step, captions, own, moments, graph, velocities)
         if len(self._kept) > KEPT:
             self._kept.popitem(last=False)
         return self._kept[key]
