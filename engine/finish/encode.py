@@ -6,13 +6,14 @@ zlib releases the interpreter's lock while it works, so threads suffice.
 import io
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from engine.finish.stamp import PictureSettings, chunks
+from engine.request import Picture
+from engine.worker.voice import Encoded
 
 THREADS = 2  # the second keeps up where drawing a picture takes less time than compressing it
 
@@ -21,37 +22,38 @@ THREADS = 2  # the second keeps up where drawing a picture takes less time than 
 COMPRESS_LEVEL = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    """A complete PNG file, and the seconds it took."""
-
-    png: bytes = field(repr=False)
-    encode_s: float
-
-
 class Encoder:
     """A small pool of compressing threads; ``close`` it in the end."""
 
     def __init__(self, threads: int = THREADS) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="encode")
 
-    def submit(self, pixels: npt.NDArray[np.uint8], settings: PictureSettings) -> "Future[Encoded]":
+    def submit(
+        self, index: int, pixels: npt.NDArray[np.uint8], settings: PictureSettings
+    ) -> "Future[Encoded]":
         """Begin to encode and return at once.
 
         Args:
+            index: Which picture of its job it is.
             pixels: Shape (height, width, 3); must not be changed until the future is done.
             settings: Written into the file.
         """
-        return self._pool.submit(encode, pixels, settings)
+        return self._pool.submit(_encoded, index, pixels, settings)
 
     def close(self) -> None:
         """Drop what has not begun and wait for what has."""
         self._pool.shutdown(cancel_futures=True)
 
 
-def encode(pixels: npt.NDArray[np.uint8], settings: PictureSettings) -> Encoded:
+def encode(pixels: npt.NDArray[np.uint8], settings: PictureSettings) -> bytes:
     """Make the file of one picture: the same pixels and settings give the same bytes."""
-    began_s = time.perf_counter()
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG", compress_level=COMPRESS_LEVEL, pnginfo=chunks(settings))
-    return Encoded(file.getvalue(), time.perf_counter() - began_s)
+    return file.getvalue()
+
+
+def _encoded(index: int, pixels: npt.NDArray[np.uint8], settings: PictureSettings) -> Encoded:
+    began_s = time.perf_counter()
+    png = encode(pixels, settings)
+    picture = Picture(index, settings.seed, settings.width_px, settings.height_px, png)
+    return Encoded(picture, time.perf_counter() - began_s)

@@ -103,15 +103,6 @@ def test_a_job_that_never_finds_room_is_tried_in_the_end() -> None:
     assert scheduler.next(make_headroom(4)).job_id is None
 
 
-def test_where_nobody_knows_what_a_job_took_what_was_foretold_is_paid() -> None:
-    scheduler = make_scheduler(
-        make_waiting("a0", 1, 0), make_waiting("a1", 1, 1), make_waiting("b0", 2, 2), make_waiting("b1", 2, 3)
-    )
-    assert scheduler.next(ROOMY).job_id == "a0"
-    scheduler.update("a0", None)
-    assert scheduler.queue() == ("b0", "a1", "b1")
-
-
 def test_unknown_ids_are_ignored() -> None:
     scheduler = make_scheduler(make_waiting("j", 1, 0))
     scheduler.remove("unknown")
