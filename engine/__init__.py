@@ -1,7 +1,7 @@
 """One card, one worker process: render requests in, pictures out.
 
 The room knows nothing of people, chats or money: it never imports ``bot``. Every file that lies in the room
-itself, but for ``worker``, is the parent's side and never imports torch; ``zimage``, ``lora`` and ``finish``
+itself, but for the room ``worker``, is the parent's side and never imports torch; ``zimage``, ``lora`` and ``finish``
 run in the worker process, the only owner of CUDA. ``README.md`` has the map.
 
 A crash of the worker loses nothing: the host says ``WorkerLost`` and starts another.
