@@ -23,7 +23,19 @@ from bot.settings import Settings
 from bot.words import N_, text
 from engine.config import BUILT_IN
 from engine.host import Host
-from engine.request import Event, Failed, Finished, RenderRequest, Stopped, Timings, WorkerInfo
+from engine.request import (
+    Event,
+    Failed,
+    Finished,
+    LoraChoice,
+    RenderRequest,
+    Stopped,
+    Timings,
+    WorkerInfo,
+)
+from engine.request import (
+    Progress as Step,
+)
 
 FIRST_MESSAGE = (
     "/sugar Sugar面部，清透水光肌，微醺蜜桃腮红，薄涂裸粉唇釉，眼尾轻挑带慵懒笑意，细碎睫毛轻颤"
@@ -101,16 +113,28 @@ class StopWatch:
     ) -> Finished | Stopped | Failed:
         """Render as the host does; see ``Host.render``."""
         assert self._host is not None  # noqa: S101 - ``on`` comes first
-        began = time.perf_counter()
-        end = await self._host.render(request, listen)
+        began_s = time.perf_counter()
+
+        def hear(event: Event) -> None:
+            nonlocal began_s
+            if isinstance(event, Step) and (event.index, event.step) == (0, 0):
+                began_s = time.perf_counter()  # until then it lay ready behind another job
+            listen(event)
+
+        end = await self._host.render(request, hear)
         if isinstance(end, Finished):
-            self.timings, self.whole_s = end.timings, time.perf_counter() - began
+            self.timings, self.whole_s = end.timings, time.perf_counter() - began_s
         return end
 
     def cancel(self, job_id: str) -> None:
         """Cancel as the host does."""
         assert self._host is not None  # noqa: S101 - ``on`` comes first
         self._host.cancel(job_id)
+
+    def foresee(self, loras: tuple[LoraChoice, ...]) -> None:
+        """Foresee as the host does."""
+        assert self._host is not None  # noqa: S101 - ``on`` comes first
+        self._host.foresee(loras)
 
 
 def _chats_of(house: House) -> list[Chat]:

@@ -20,6 +20,7 @@
     + PromptTooLong
     + BlankPicture
   x WorkerLost                      the worker process ended; the host starts another, the job goes back
+    + NotBegun                      … while it drew another job; this one goes back and has lost no try
   x WorkerNotReady                  the worker could not be started
   x WireError                       the two processes misunderstand each other; the worker is ended
 
@@ -128,6 +129,10 @@ class BlankPicture(RenderError):
 
 class WorkerLost(EngineError):
     """The worker process ended while it drew."""
+
+
+class NotBegun(WorkerLost):
+    """The worker process ended while it drew another job."""
 
 
 class WorkerNotReady(EngineError):

@@ -89,7 +89,10 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A denoising step of one picture is done: ``step`` of ``steps``, picture ``index`` of the job."""
+    """A denoising step of one picture is done: ``step`` of ``steps``, picture ``index`` of the job.
+
+    Step 0 of picture 0 is the job's beginning: until then it lay ready in the worker, behind another.
+    """
 
     job_id: str
     attempt: int

@@ -19,7 +19,7 @@ from pydantic_core import from_json, to_json
 
 from engine.config import EngineConfig
 from engine.errors import WireError
-from engine.request import Drawn, Failed, Finished, Progress, RenderRequest, Stopped, WorkerInfo
+from engine.request import Drawn, Failed, Finished, LoraChoice, Progress, RenderRequest, Stopped, WorkerInfo
 
 MAX_HEADER_BYTES = 2**20  # the longest prompt we take is some 40 KiB; the rest is small
 MAX_RAW_BYTES = 64 * 2**20  # five times an incompressible RGB picture of 2048 x 2048
@@ -37,6 +37,13 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True)
+class Foresee:
+    """Host to worker: jobs to come need these LoRAs, soonest first; it replaces what was foreseen before."""
+
+    loras: tuple[LoraChoice, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Shutdown:
     """Host to worker: stop what you draw and end."""
 
@@ -50,7 +57,7 @@ class StartFailed:
     facts: dict[str, str | int | tuple[str, ...]] = field(default_factory=dict)
 
 
-Order = EngineConfig | RenderRequest | Cancel | Shutdown
+Order = EngineConfig | RenderRequest | Cancel | Foresee | Shutdown
 Answer = WorkerInfo | StartFailed | Progress | Drawn | Finished | Stopped | Failed
 Message = Order | Answer
 
@@ -60,6 +67,7 @@ KINDS: dict[str, type[Any]] = {
         EngineConfig,
         RenderRequest,
         Cancel,
+        Foresee,
         Shutdown,
         WorkerInfo,
         StartFailed,

@@ -27,7 +27,7 @@ from bot.commands.values import (
 )
 from bot.desk.accept import Accepting
 from bot.desk.delivery import Delivers, Delivery
-from bot.desk.drawing import Drawing, Renderer
+from bot.desk.drawing import Drawing, Foresight, Renderer
 from bot.desk.ending import Cancelling, Ending
 from bot.desk.files import saved
 from bot.desk.history import Records
@@ -97,6 +97,7 @@ class Desk:
         line = Line(scheduler, costs, weight_of=self._standings.weight_of, is_loading=is_loading)
         self._board = Board(store=store, line=line)
         line.on_change(self._board.line_moved)
+        line.on_change(Foresight(line, renderer).line_moved)
         ending = Ending(store=store, purse=purse, line=line, clock=clock)
         self._drawing = Drawing(
             store=store,

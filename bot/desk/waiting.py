@@ -10,7 +10,7 @@ from collections.abc import Callable
 from bot.store.rows import JobRow
 from engine.cost import Cost, CostBook
 from engine.headroom import Headroom
-from engine.request import Progress, Span
+from engine.request import LoraChoice, Progress, Span
 from engine.scheduler import Scheduler, Turn, Waiting
 
 
@@ -60,7 +60,7 @@ class Line:
         self._costs = costs
         self._weight_of = weight_of
         self._on_change: list[Callable[[str], None]] = []
-        self._began_loading = False
+        self._loras: dict[str, tuple[LoraChoice, ...]] = {}
         self.is_loading = is_loading
         self.bell = Bell()
 
@@ -69,16 +69,28 @@ class Line:
         self._on_change.append(effect)
 
     def add(self, job: JobRow) -> None:
-        """Let a queued job wait; one that waits already stays where it is."""
-        weight = self._weight_of(job.person)
+        """Let a queued job wait; one that waits already stays where it is.
+
+        One that has lost a try may be what ended the worker, so it is drawn with none beside it.
+        """
+        self._loras[job.id] = job.loras
         self._scheduler.add(
-            Waiting(job.id, job.person, self.cost_of(job), job.accepted_order, weight, job.count)
+            Waiting(
+                job.id,
+                job.person,
+                self.cost_of(job),
+                job.accepted_order,
+                weight=self._weight_of(job.person),
+                pictures=job.count,
+                is_alone=job.attempt > 0,
+            )
         )
         self._changed(job.id)
 
     def remove(self, job_id: str) -> None:
         """The job waits no more; one that never did is no error."""
         self._scheduler.remove(job_id)
+        self._loras.pop(job_id, None)
         self._changed()
 
     def merge(self, person: int, into: int) -> None:
@@ -88,40 +100,43 @@ class Line:
 
     def next(self, headroom: Headroom) -> Turn:
         """Whose turn it is, if it fits now."""
-        self._began_loading = self.is_loading()
-        return self._scheduler.next(headroom)
+        turn = self._scheduler.next(headroom)
+        if turn.job_id is not None:
+            del self._loras[turn.job_id]
+        return turn
 
     def progress(self, progress: Progress) -> None:
         """How far the running job is; the wait of the others grows shorter by it."""
         self._scheduler.progress(progress.job_id, progress.index + progress.step / progress.steps)
 
     def drawn(self, job_id: str, seconds: float) -> None:
-        """The job's turn is over; the time it took counts against its person's next turns.
-
-        Where the model was still loading when it began, nobody knows what of that time was drawing.
-        """
-        self._scheduler.update(job_id, None if self._began_loading else seconds)
+        """The job's turn is over; the time it took counts against its person's next turns."""
+        self._scheduler.update(job_id, seconds)
         self._changed()
 
     @property
     def waiting(self) -> int:
-        """How many jobs wait."""
+        """How many jobs wait, one that lies ready behind the drawn one among them."""
         return self._scheduler.waiting
 
     def queue(self, most: int | None = None) -> tuple[str, ...]:
         """The waiting jobs, next first; at most so many."""
         return self._scheduler.queue(most)
 
+    def loras_of(self, job_id: str) -> tuple[LoraChoice, ...]:
+        """What a waiting job needs from the shelf; nothing for any other."""
+        return self._loras.get(job_id, ())
+
     def waits(self, job_id: str) -> bool:
         """Whether this job is in line."""
         return self._scheduler.waits(job_id)
 
     def place(self, job_id: str) -> int:
-        """How many jobs run or wait before it; 0 also for one that is drawn or unknown."""
+        """How many jobs are drawn, lie ready or wait before it; 0 also for one that is drawn or unknown."""
         return self._scheduler.place(job_id)
 
     def wait(self, job_id: str) -> Span | None:
-        """How long until a waiting job begins; None while nothing was measured, or the model still loads."""
+        """How long until a job begins; None while nothing was measured, or the model still loads."""
         work = self._scheduler.work_before(job_id)
         return None if work is None or self.is_loading() else self._costs.span_of(work)
 

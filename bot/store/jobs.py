@@ -78,8 +78,11 @@ class Jobs:
         fail: str | None = None,
         pictures: Sequence[PictureRow] = (),
     ) -> bool:
-        """End a job with its pictures; False, and nothing changed, when this try no longer counts."""
-        values = {"state": state, "fail": fail, "now_ms": now_ms}
+        """End a job with its pictures; False, and nothing changed, when this try no longer counts.
+
+        ``job.started_ms`` is stored, too: the caller knows since when it was really drawn.
+        """
+        values = {"state": state, "fail": fail, "started_ms": job.started_ms, "now_ms": now_ms}
         if not await self._ask("end", id=job.id, attempt=job.attempt, lease=job.lease, **values):
             return False
         for picture in pictures:

@@ -4,7 +4,8 @@ disk → main memory (pinned where there is a card) → card, each a cache that 
 The base weights are never written, so there is nothing to take off and nothing that could drift.
 """
 
-from collections import OrderedDict
+import threading
+from collections import OrderedDict, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
 
@@ -27,7 +28,7 @@ log = structlog.get_logger("engine.lora")
 
 
 class Bank:
-    """The LoRAs of one model. Not for several threads at once.
+    """The LoRAs of one model. Not for several threads at once, but for ``prepare``.
 
     Args:
         matrices: What LoRAs change, on the model's device; layers that are not in it cannot be changed.
@@ -57,6 +58,7 @@ class Bank:
         if self._device.type == "cuda":
             card_bytes = torch.cuda.get_device_properties(self._device).total_memory
             self._on_card = Cache[Adapter](max(cache_bytes, card_bytes // PART_OF_CARD))
+        self._fetching: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._merger = Merger(matrices, in_eight)
         self._merged: tuple[Stack | None, Patches] = (None, NO_PATCHES)
         self._has_room = True
@@ -70,6 +72,24 @@ class Bank:
         """
         adapters = [(self._adapter(choice), choice.weight) for choice in choices]
         return tuple((adapter, strength) for adapter, strength in adapters if strength)
+
+    def prepare(self, choices: Sequence[LoraChoice]) -> None:
+        """Fetch LoRAs into main memory before their turn, as many as have a place there together.
+
+        For another thread than the painting one. What is wrong with one is not said: ``stack`` meets it again
+        and says it.
+
+        Args:
+            choices: Soonest needed first.
+        """
+        ahead_bytes = 0
+        for choice in choices:
+            try:
+                ahead_bytes += self._converted(choice).nbytes
+            except LoraRejected:
+                continue
+            if 2 * ahead_bytes > self._in_memory.limit_bytes:  # the rest would drive out what comes before
+                return
 
     def patches(self, stacks: Sequence[Stack]) -> Patches:
         """What the rows' LoRAs change, valid until the next call with other stacks.
@@ -112,16 +132,17 @@ class Bank:
         return adapter
 
     def _converted(self, choice: LoraChoice) -> Adapter:
-        adapter = self._in_memory.get(choice.sha256)
-        if adapter is None:
-            try:
-                pairs = normalise(self._read(choice), self._shapes)
-            except LoraRejected as error:
-                error.facts["name"] = choice.name
-                raise
-            adapter = convert(pairs, self._dtype, is_pinned=self._device.type == "cuda")
-            self._in_memory.put(choice.sha256, adapter)
-        return adapter
+        with self._fetching[choice.sha256]:  # whoever comes second waits for the first, and finds it
+            adapter = self._in_memory.get(choice.sha256)
+            if adapter is None:
+                try:
+                    pairs = normalise(self._read(choice), self._shapes)
+                except LoraRejected as error:
+                    error.facts["name"] = choice.name
+                    raise
+                adapter = convert(pairs, self._dtype, is_pinned=self._device.type == "cuda")
+                self._in_memory.put(choice.sha256, adapter)
+            return adapter
 
     def _read(self, choice: LoraChoice) -> dict[str, Tensor]:
         try:
@@ -151,22 +172,29 @@ T = TypeVar("T", bound=_Sized)
 
 
 class Cache(Generic[T]):
-    """Entries by hash, at most ``limit_bytes`` together, the least recently used dropped first."""
+    """Entries by hash, at most ``limit_bytes`` together, the least recently used dropped first.
+
+    For several threads.
+    """
 
     def __init__(self, limit_bytes: int) -> None:
-        self._limit_bytes = limit_bytes
+        self.limit_bytes = limit_bytes
         self._entries: OrderedDict[str, T] = OrderedDict()
+        self._lock = threading.Lock()
 
     def get(self, sha256: str) -> T | None:
         """The entry, which then counts as just used."""
-        if sha256 in self._entries:
-            self._entries.move_to_end(sha256)
-        return self._entries.get(sha256)
+        with self._lock:
+            if sha256 in self._entries:
+                self._entries.move_to_end(sha256)
+            return self._entries.get(sha256)
 
     def put(self, sha256: str, entry: T) -> None:
         """Keep an entry, however large, at the price of others."""
-        self._entries[sha256] = entry
-        while (
-            len(self._entries) > 1 and sum(each.nbytes for each in self._entries.values()) > self._limit_bytes
-        ):
-            self._entries.popitem(last=False)
+        with self._lock:
+            self._entries[sha256] = entry
+            while (
+                len(self._entries) > 1
+                and sum(each.nbytes for each in self._entries.values()) > self.limit_bytes
+            ):
+                self._entries.popitem(last=False)

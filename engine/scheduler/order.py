@@ -37,6 +37,7 @@ class Waiting:
         accepted_order: Rises with every acceptance.
         weight: How many times a usual person's seconds its person gets.
         pictures: How many the job has, each as long as the others.
+        is_alone: Whether nothing may lie ready beside it.
     """
 
     job_id: str
@@ -45,6 +46,7 @@ class Waiting:
     accepted_order: int
     weight: int = 1
     pictures: int = 1
+    is_alone: bool = False
 
     @property
     def length(self) -> float:

@@ -6,6 +6,7 @@ Unknown ids are ignored: the database, not this, knows which jobs exist.
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import takewhile
 
 from engine.headroom import Headroom
 from engine.scheduler.order import Key, Order, Waiting
@@ -19,7 +20,8 @@ class Turn:
     """What to do next; ``reason`` is a sentence for the log.
 
     Attributes:
-        job_id: Draw this one; it counts as running now. None: nothing can be drawn at the moment.
+        job_id: Draw this one; it counts as running now, from the moment it lies ready behind another. None:
+            nothing can be drawn at the moment.
         refuse: This one can never fit. The caller gives it up, removes it, and asks again.
     """
 
@@ -30,10 +32,17 @@ class Turn:
 
 @dataclass(slots=True)
 class _Running:
-    """A job on the card, the key it had in line, and how many of its pictures are drawn."""
+    """A job that was given its turn: it is drawn, or lies ready behind the one that is.
+
+    Attributes:
+        key: What it had in line.
+        granted_bytes: How much of the card it was found to fit.
+        drawn: How many of its pictures are drawn.
+    """
 
     job: Waiting
     key: Key
+    granted_bytes: int
     drawn: float = 0.0
 
     @property
@@ -74,30 +83,46 @@ class Scheduler:
                 ran.job = replace(ran.job, person_id=into_id)
 
     def next(self, headroom: Headroom) -> Turn:
-        """Say which job to draw now; call it when the card is free, with a fresh reading.
+        """Say which job to draw next; call it with a fresh reading, when the card is free or about to be.
 
         Where the first in line does not fit just now, at most ``MAX_PASSES`` smaller jobs of other people go
         before it; then everybody waits for it. After ``PATIENCE`` readings it is tried: the prediction may be
-        wrong, and a worker that runs out of memory says so and lives.
+        wrong, and a worker that runs out of memory says so and lives. Behind a job that runs, only the first
+        in line gets its turn: whether others pass it is decided on a free card.
         """
         self._order.begin_round()
         if not self._order:
             return Turn(None, "nothing waits")
         [first] = self._order.first(1)
-        if first.cost.bytes <= headroom.free_bytes:
-            return self._run(first, f"next in line, needs {_gib(first.cost.bytes)}: {headroom.reason}")
         limit_bytes = headroom.total_bytes - headroom.reserve_bytes
-        if first.cost.bytes > limit_bytes:
+        if first.cost.bytes > max(limit_bytes, headroom.free_bytes):
             reason = f"needs {_gib(first.cost.bytes)}, and {_gib(limit_bytes)} is all there ever is"
             return Turn(None, reason, refuse=first.job_id)
+        if self._running:
+            return self._next_behind(first, headroom)
+        if first.cost.bytes <= headroom.free_bytes:
+            return self._run(first, _fits(first, headroom), first.cost.bytes)
+        return self._next_without_room(first, headroom)
+
+    def _next_behind(self, first: Waiting, headroom: Headroom) -> Turn:
+        """Let the first in line lie ready behind what runs: it needs room only when that has gone."""
+        if first.is_alone or any(ran.job.is_alone for ran in self._running.values()):
+            return Turn(None, "one that has ended the worker before is drawn alone")
+        room_bytes = max(headroom.free_bytes, *(ran.granted_bytes for ran in self._running.values()))
+        if first.cost.bytes <= room_bytes:
+            return self._run(first, _fits(first, headroom), first.cost.bytes)
+        return Turn(None, f"{first.job_id} needs {_gib(first.cost.bytes)} and waits for a free card")
+
+    def _next_without_room(self, first: Waiting, headroom: Headroom) -> Turn:
         why = f"{first.job_id} needs {_gib(first.cost.bytes)} and waits for memory: {headroom.reason}"
         smaller = _first_that_fits(self._order, headroom.free_bytes)
         if smaller is not None and self._passes[first.job_id] < MAX_PASSES:
             self._passes[first.job_id] += 1
-            return self._run(smaller, f"smaller, so it goes first: {why}")
+            return self._run(smaller, f"smaller, so it goes first: {why}", smaller.cost.bytes)
         self._readings[first.job_id] += 1
         if self._readings[first.job_id] > PATIENCE:
-            return self._run(first, f"tried after {PATIENCE} readings without room: {why}")
+            reason = f"tried after {PATIENCE} readings without room: {why}"
+            return self._run(first, reason, headroom.free_bytes)
         return Turn(None, why)
 
     def progress(self, job_id: str, drawn: float) -> None:
@@ -105,17 +130,16 @@ class Scheduler:
         if ran := self._running.get(job_id):
             ran.drawn = drawn
 
-    def update(self, job_id: str, seconds: float | None) -> None:
-        """Settle a job that ran: its person pays for what it really took; None: for what was foretold."""
+    def update(self, job_id: str, seconds: float) -> None:
+        """Settle a job that ran: its person pays for the seconds it was drawn, not for those it lay ready."""
         if ran := self._running.pop(job_id, None):
-            if seconds is not None:
-                self._order.settle(ran.job, seconds)
+            self._order.settle(ran.job, seconds)
             self._forgive_when_idle()
 
     @property
     def waiting(self) -> int:
-        """How many jobs wait."""
-        return len(self._order)
+        """How many jobs wait, one that lies ready among them."""
+        return len(self._order) + max(0, len(self._running) - 1)
 
     def queue(self, most: int | None = None) -> tuple[str, ...]:
         """The waiting jobs, at most so many, as they are drawn if nobody else comes and memory suffices."""
@@ -127,18 +151,27 @@ class Scheduler:
         return job_id in self._order
 
     def place(self, job_id: str) -> int:
-        """How many jobs run or wait before it; 0 where it runs or is not known."""
-        return len(self._running) + self._order.place(job_id) if job_id in self._order else 0
+        """How many jobs are drawn, lie ready or wait before it; 0 where it is drawn or not known."""
+        if job_id in self._order:
+            return len(self._running) + self._order.place(job_id)
+        return len(self._running_before(job_id))
 
     def work_before(self, job_id: str) -> float | None:
-        """The work (``Cost.work``) that remains before a waiting job begins; None for any other."""
-        if job_id not in self._order:
-            return None
-        running = sum(ran.work_left for ran in self._running.values())
-        return running + self._order.work_before(job_id)
+        """The work (``Cost.work``) that remains before a job begins; None where it is drawn or not known."""
+        if job_id in self._order:
+            running = sum(ran.work_left for ran in self._running.values())
+            return running + self._order.work_before(job_id)
+        before = self._running_before(job_id)
+        return sum(ran.work_left for ran in before) if before else None
 
-    def _run(self, job: Waiting, reason: str) -> Turn:
-        self._running[job.job_id] = _Running(job, self._order.draw(job.job_id))
+    def _running_before(self, job_id: str) -> list[_Running]:
+        """What is drawn, or lies ready, before a job that lies ready; nothing for any other."""
+        if job_id not in self._running:
+            return []
+        return list(takewhile(lambda ran: ran.job.job_id != job_id, self._running.values()))
+
+    def _run(self, job: Waiting, reason: str, granted_bytes: int) -> Turn:
+        self._running[job.job_id] = _Running(job, self._order.draw(job.job_id), granted_bytes)
         self._forget_wait(job.job_id)
         return Turn(job.job_id, reason)
 
@@ -158,6 +191,10 @@ def _first_that_fits(line: Iterable[Waiting], free_bytes: int) -> Waiting | None
             return job
         seen.add(job.person_id)
     return None
+
+
+def _fits(job: Waiting, headroom: Headroom) -> str:
+    return f"next in line, needs {_gib(job.cost.bytes)}: {headroom.reason}"
 
 
 def _gib(count: int) -> str:

@@ -1,13 +1,14 @@
 """The worker's painter: one loaded model that turns requests into pictures, one job at a time.
 
 What a job changed or began is gone when ``paint`` returns or raises, so each picture is drawn as if it were
-the first. Not for several threads at once.
+the first. Not for several threads at once, but for ``prepare`` and ``foresee``.
 """
 
 import importlib.metadata
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Self
 
 import psutil
@@ -22,8 +23,9 @@ from engine.lora.bank import Bank
 from engine.lora.find import Finder
 from engine.lora.ways import Stack
 from engine.model import ModelInfo, built_in_lora_folder, find_model
-from engine.request import MAX_SEED, Event, Finished, RenderRequest, Stopped, WorkerInfo
+from engine.request import MAX_SEED, Finished, LoraChoice, RenderRequest, Stopped, WorkerInfo
 from engine.shelf import read_shelf
+from engine.worker.voice import Voice
 from engine.zimage.decoder import speed_up
 from engine.zimage.denoise import Denoiser, Row, draw_noise, read_sigmas
 from engine.zimage.forward.eight import wants_eight
@@ -85,37 +87,45 @@ class Painter:
         return cls(model, place, pipeline, finder, is_eight=wants_eight(config.precision, place.device))
 
     def paint(
-        self, request: RenderRequest, report: Callable[[Event], None], is_cancelled: Callable[[], bool]
-    ) -> Finished | Stopped:
+        self, request: RenderRequest, voice: Voice, is_cancelled: Callable[[], bool]
+    ) -> Callable[[], Finished] | Stopped:
         """Draw a job's pictures one after the other.
 
         Args:
             request: Its size must be one that the model allows.
-            report: Gets ``Progress`` after each step and each picture as ``Drawn``, in order, in this thread.
+            voice: Told of each step, and shown each picture, whose file may not be ready when this returns.
             is_cancelled: Asked before each step.
 
         Returns:
-            ``Finished``, or ``Stopped`` when ``is_cancelled`` said so. Every complete picture was reported.
+            What makes a ``Finished`` once the last picture is ready; or ``Stopped`` when ``is_cancelled``
+            said so. Every complete picture was shown.
 
         Raises:
             RenderError: OutOfMemory, PromptTooLong or BlankPicture; this job cannot be drawn, others can.
             LoraRejected: A LoRA is missing, changed, damaged or for another model.
         """
         gauge = Gauge(self._device)
-        job = Job(request, report, is_cancelled, self._encoder, gauge)
+        job = Job(request, voice, is_cancelled, self._encoder, gauge)
         detail = ""
         try:
             is_complete = self._draw(job)
         except torch.OutOfMemoryError as error:
             detail = first_line(error)
-        finally:
-            job.report_all()
         if detail:  # outside of "except", where the error's traceback would hold the failed job's tensors
             free_memory()
             raise OutOfMemory(detail=detail)
         if not is_complete:
             return Stopped(request.job_id, request.attempt)
-        return Finished(request.job_id, request.attempt, gauge.timings, gauge.peak_bytes)
+        # What it took is known when the card has done it all, and the next job need not wait for that.
+        return partial(_finished, request, gauge, gauge.peak_bytes)
+
+    def prepare(self, request: RenderRequest) -> None:
+        """Fetch a job's LoRAs into main memory; beside ``paint``, in another thread."""
+        self._bank.prepare(request.loras)
+
+    def foresee(self, loras: Sequence[LoraChoice]) -> None:
+        """Likewise, for jobs to come."""
+        self._bank.prepare(loras)
 
     def close(self) -> None:
         """End the encoding threads; the memory goes back with the last reference to the painter."""
@@ -177,3 +187,7 @@ class Painter:
             model=self._model_name,
             loras=request.loras,
         )
+
+
+def _finished(request: RenderRequest, gauge: Gauge, peak_bytes: int) -> Finished:
+    return Finished(request.job_id, request.attempt, gauge.timings, peak_bytes)

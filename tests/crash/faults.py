@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bot.desk import drawing
 from bot.desk.delivery import Delivery
+from bot.desk.drawing import loop, settling
 from bot.desk.ending import Ending
 from bot.desk.outcomes import Parcel
 from bot.desk.purse import Purse
@@ -141,9 +141,18 @@ def lost_tries_not_counted() -> None:
     Jobs.put_back = put_back  # type: ignore[method-assign]
 
 
+def a_ready_job_pays_for_its_neighbour() -> None:
+    """Whoever the worker had in hand when it was lost has lost a try."""
+
+    class Never(Exception):
+        """Raised by nobody."""
+
+    loop.NotBegun = Never
+
+
 def picture_row_before_its_file() -> None:
     """The rows name files that are written a moment later."""
-    real = drawing.save_pictures
+    real = settling.save_pictures
 
     def save(job_id: str, pictures: Sequence[Picture], folder: Path) -> tuple[PictureRow, ...]:
         threading.Timer(0.003, real, (job_id, pictures, folder)).start()
@@ -152,7 +161,7 @@ def picture_row_before_its_file() -> None:
             for picture in pictures
         )
 
-    drawing.save_pictures = save
+    settling.save_pictures = save
 
 
 def same_message_not_recognised() -> None:
@@ -194,6 +203,7 @@ FAULTS: dict[str, Callable[[], None]] = {
         no_fence_at_the_end,
         refund_outside_and_not_unique,
         lost_tries_not_counted,
+        a_ready_job_pays_for_its_neighbour,
         picture_row_before_its_file,
         same_message_not_recognised,
         answer_as_a_new_message,

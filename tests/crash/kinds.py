@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from bot.desk.outcomes import Parcel, Status, Undeliverable
-from engine.errors import WorkerNotReady
+from engine.errors import NotBegun, WorkerNotReady
 from engine.request import Event, Failed, Finished, RenderRequest, Stopped
 from tests.fakes.chat import FakeChat
 from tests.fakes.renderer import Act, FakeRenderer
@@ -55,10 +55,22 @@ class LifeRenderer(FakeRenderer):
         super().__init__()
         self._folder = folder
         self._unready: set[str] = set()
+        self._not_begun: dict[str, int] = {}  # job that lay ready when the worker was lost → its try
         self.regret: Callable[[str], Awaitable[None]]
 
     async def render(
         self, request: RenderRequest, listen: Callable[[Event], None]
+    ) -> Finished | Stopped | Failed:
+        if self._not_begun.pop(request.job_id, request.attempt) != request.attempt:
+            append(self._folder / "wrong.log", f"a try of {request.job_id} was lost to another job")
+        try:
+            return await super().render(request, listen)
+        except NotBegun:
+            self._not_begun[request.job_id] = request.attempt
+            raise
+
+    async def _render(
+        self, request: RenderRequest, listen: Callable[[Event], None], act: Act
     ) -> Finished | Stopped | Failed:
         kind = kind_of(request.prompt)
         if kind is Kind.POISON:
@@ -71,9 +83,10 @@ class LifeRenderer(FakeRenderer):
             await self.regret(request.job_id)
         is_lost = kind in (Kind.CURSED, Kind.REGRETTED) or (kind is Kind.UNLUCKY and request.attempt == 1)
         acts = {Kind.ENDLESS: Act.HANG, Kind.FAILING: Act.FAIL, Kind.BROKEN: Act.BREAK}
-        self.acts.append(Act.LOSE if is_lost else acts.get(kind, Act.DRAW))
-        self.step_s = 0.001 if kind is Kind.LAST else 0
-        return await super().render(request, listen if kind is not Kind.TORN else lambda event: None)
+        act = Act.LOSE if is_lost else acts.get(kind, Act.DRAW)
+        # A lost worker leaves time for a neighbour to lie ready behind the job that it is lost to.
+        self.step_s = 0.005 if is_lost else 0.001 if kind is Kind.LAST else 0
+        return await super()._render(request, listen if kind is not Kind.TORN else lambda event: None, act)
 
 
 class LifeChat(FakeChat):

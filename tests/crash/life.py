@@ -32,7 +32,8 @@ from bot.commands.values import (
     Scope,
     Unlink,
 )
-from bot.desk import delivery, drawing
+from bot.desk import delivery
+from bot.desk.drawing import loop
 from bot.desk.outcomes import JobState, LinkCode, Platform, Receipt
 from bot.errors import AlreadyEnded, NothingToCancel, PersonError
 from bot.policy.rules import Rules
@@ -78,7 +79,7 @@ def live(plan: Plan, ready: Connection) -> None:
     """Live in sessions, each closed cleanly in the middle of its work, until killed or all is over."""
     with (plan.folder / "stderr.log").open("a") as log:
         os.dup2(log.fileno(), 2)
-    drawing.NOT_READY_WAIT_S = 0.005
+    loop.NOT_READY_WAIT_S = 0.005
     delivery.BACK_OFF_S, delivery.MAX_BACK_OFF_S, delivery.MAX_ATTEMPTS = 0.005, 0.05, 4
     if plan.fault:
         FAULTS[plan.fault]()
@@ -113,7 +114,7 @@ async def _session(plan: Plan, random: Random, ready: Connection) -> bool:
         async with room.running():
             await until(lambda: bool(room.desk._loops), timeout_s=30)
             for job in lost:  # an answer of the life that is gone comes late
-                if await room.desk._drawing._ending.end(job, JobState.DONE) is not None:
+                if await room.desk._drawing._settling._ending.end(job, JobState.DONE) is not None:
                     append(folder / "wrong.log", f"a late answer of {job.id} was taken")
             await platform.send()
             until_s = time.monotonic() + random.uniform(0, 0.5 if plan.is_last else 0.06)

@@ -1,4 +1,7 @@
-"""A renderer without a worker process: draws tiny real PNG files, or fails the way a test asks."""
+"""A renderer without a worker process: draws tiny real PNG files, or fails the way a test asks.
+
+As the host's worker, it may have several jobs in hand, and draws one after the other.
+"""
 
 import asyncio
 import io
@@ -8,7 +11,7 @@ from enum import Enum, auto
 
 from PIL import Image, PngImagePlugin
 
-from engine.errors import WorkerLost, WorkerNotReady
+from engine.errors import NotBegun, WorkerLost, WorkerNotReady
 from engine.request import (
     MAX_SEED,
     Drawn,
@@ -16,6 +19,7 @@ from engine.request import (
     Failed,
     FailReason,
     Finished,
+    LoraChoice,
     Picture,
     Progress,
     RenderRequest,
@@ -52,10 +56,12 @@ class FakeRenderer:
     Attributes:
         acts: What the next requests meet, in order; once empty, every request is drawn.
         step_s: How long one step takes; 0 still lets other tasks run.
-        requests: All requests so far.
-        cancelled: The running jobs whose cancel was asked.
+        handed: All requests so far, in the order they came.
+        requests: Those that were begun, in order.
+        cancelled: The jobs in hand whose cancel was asked.
         running: The job being drawn; empty for none.
         drawn: Pictures drawn so far.
+        foreseen: What was foreseen last.
     """
 
     def __init__(
@@ -68,25 +74,55 @@ class FakeRenderer:
         self.acts = deque(acts)
         self.step_s = step_s
         self.fail_reason = fail_reason
+        self.handed: list[RenderRequest] = []
         self.requests: list[RenderRequest] = []
         self.cancelled: set[str] = set()
         self.running = ""
         self.drawn = 0
+        self.foreseen: tuple[LoraChoice, ...] = ()
+        self._turns: dict[str, asyncio.Future[bool]] = {}  # of jobs in hand: begun, or stopped
 
     def cancel(self, job_id: str) -> None:
-        if job_id == self.running:  # as the host, which forgets a cancel of a job it does not have
+        if turn := self._turns.get(job_id):  # as the host, which forgets a cancel of a job it does not have
             self.cancelled.add(job_id)
+            if not turn.done():
+                turn.set_result(False)
+
+    def foresee(self, loras: tuple[LoraChoice, ...]) -> None:
+        self.foreseen = loras
 
     async def render(
         self, request: RenderRequest, listen: Callable[[Event], None]
     ) -> Finished | Stopped | Failed:
-        self.requests.append(request)
-        self.running = request.job_id
+        self.handed.append(request)
+        self._turns[request.job_id] = turn = asyncio.get_running_loop().create_future()
+        self._let_begin()
         try:
+            if not await turn:
+                return Stopped(request.job_id, request.attempt)
+            self.requests.append(request)
+            listen(Progress(request.job_id, request.attempt, 0, 0, request.steps))
             return await self._render(request, listen, self.acts.popleft() if self.acts else Act.DRAW)
+        except NotBegun:
+            raise
+        except WorkerLost:
+            for behind in self._turns.values():
+                if not behind.done():
+                    behind.set_exception(NotBegun())
+            raise
         finally:
-            self.running = ""
+            del self._turns[request.job_id]
             self.cancelled.discard(request.job_id)
+            if self.running == request.job_id:
+                self.running = ""
+                self._let_begin()
+
+    def _let_begin(self) -> None:
+        """Let the first in hand begin, where none is drawn."""
+        ready = next((job_id for job_id, turn in self._turns.items() if not turn.done()), None)
+        if ready is not None and not self.running:
+            self.running = ready
+            self._turns[ready].set_result(True)
 
     async def _render(
         self, request: RenderRequest, listen: Callable[[Event], None], act: Act

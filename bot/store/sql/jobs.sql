@@ -53,7 +53,8 @@ UPDATE job SET state = 'queued', lease = NULL, attempt = attempt - 1 WHERE state
 
 -- name: end
 -- A job ends, once; no row when this try is no longer the one that counts.
-UPDATE job SET state = :state, fail = :fail, ended_ms = :now_ms, lease = NULL
+UPDATE job SET state = :state, fail = :fail, ended_ms = :now_ms, lease = NULL,
+               started_ms = coalesce(:started_ms, started_ms)
 WHERE id = :id AND state IN ('queued', 'running') AND attempt = :attempt AND lease IS :lease
 RETURNING *;
 

@@ -92,6 +92,7 @@ class FakeHost:
         self.info: Any = None
         self.render = self._renderer.render
         self.cancel = self._renderer.cancel
+        self.foresee = self._renderer.foresee
 
     async def start(self) -> Any:
         from engine.request import WorkerInfo

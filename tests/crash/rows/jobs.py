@@ -17,11 +17,10 @@ from bot.commands.values import Draw
 from bot.desk.outcomes import JobState, Platform, Receipt
 from bot.policy.rules import Rules
 from bot.store.rows import JobRow, PictureRow
-from engine.errors import WorkerLost
 from engine.request import Event, Failed, FailReason, Finished, RenderRequest, Stopped
 from tests.crash.laws import broken_laws
 from tests.crash.rows import Measured, Row, Scale
-from tests.fakes.renderer import FakeRenderer
+from tests.fakes.renderer import Act, FakeRenderer
 from tests.fakes.room import Room, a_visit, open_room
 from tests.unit.bot.desk.test_laws import Laws
 
@@ -76,7 +75,7 @@ def late_answers(scale: Scale) -> Measured:
 async def _late_answers(folder: Path, wanted: int) -> Measured:
     refused = Counter[bool]()
     async with open_room(folder, rules=RICH) as room:
-        ending, jobs = room.desk._drawing._ending, room.store.jobs
+        ending, jobs = room.desk._drawing._settling._ending, room.store.jobs
         for number in range(wanted):
             receipt = await room.desk.handle(Draw(prompt="a", count=2), a_visit(str(number)))
             assert isinstance(receipt, Receipt)
@@ -104,7 +103,7 @@ async def _changes_nothing(room: Room, late: JobRow, number: int) -> bool:
     state = (JobState.DONE, JobState.FAILED, JobState.CANCELLED)[number % 3]
     fail = FailReason.WORKER_ERROR if state is JobState.FAILED else None
     pictures = [PictureRow(late.id, 0, 1, f"late-{number}.png")]
-    answer = await room.desk._drawing._ending.end(late, state, fail=fail, pictures=pictures)
+    answer = await room.desk._drawing._settling._ending.end(late, state, fail=fail, pictures=pictures)
     put_back = await room.store.jobs.put_back(late, uses_attempt=True)
     return (answer, put_back) == (None, None) and before == [
         [tuple(row) for row in await ask(table)] for table in tables
@@ -126,14 +125,11 @@ class PoisonedRenderer(FakeRenderer):
         super().__init__()
         self.gate = asyncio.Event()
 
-    async def render(
-        self, request: RenderRequest, listen: Callable[[Event], None]
+    async def _render(
+        self, request: RenderRequest, listen: Callable[[Event], None], act: Act
     ) -> Finished | Stopped | Failed:
         await self.gate.wait()
-        if request.prompt != "poison":
-            return await super().render(request, listen)
-        self.requests.append(request)
-        raise WorkerLost
+        return await super()._render(request, listen, Act.LOSE if request.prompt == "poison" else act)
 
 
 def poison(scale: Scale) -> Measured:

@@ -11,15 +11,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 
-from engine import worker
 from engine.config import EngineConfig
 from engine.errors import LoraMissing, ModelIncomplete, OutOfMemory
 from engine.request import (
-    Drawn,
-    Event,
     Finished,
+    LoraChoice,
     Picture,
     Progress,
     RenderRequest,
@@ -27,8 +26,12 @@ from engine.request import (
     Timings,
     WorkerInfo,
 )
+from engine.worker.__main__ import log_to_stderr
+from engine.worker.serve import run
+from engine.worker.voice import Encoded, Voice
 
 STEP_S = 0.01
+SLOW_FILE_S = 0.5
 PNG = b"\x89PNG fake " + bytes(300_000)
 
 
@@ -41,26 +44,52 @@ class FakePainter:
 
     def __init__(self, config: EngineConfig) -> None:
         self.info = WorkerInfo(0, "cpu", "a fake", "float32", "a test", config.model, 0.1, 1000, {})
+        self._folder = config.data_dir
 
     def paint(
-        self, request: RenderRequest, report: Callable[[Event], None], is_cancelled: Callable[[], bool]
-    ) -> Finished | Stopped:
+        self, request: RenderRequest, voice: Voice, is_cancelled: Callable[[], bool]
+    ) -> Callable[[], Finished] | Stopped:
         job = (request.job_id, request.attempt)
         for index in range(request.count):
             for step in range(1, request.steps + 1):
                 time.sleep(STEP_S)
                 if is_cancelled():
                     return Stopped(*job)
-                report(Progress(*job, index, step, request.steps))
+                voice.step(index, step)
                 if step == 2:
-                    misbehave(request, report)
-            report(
-                Drawn(*job, Picture(index, request.seed + index, request.width_px, request.height_px, PNG))
-            )
-        return Finished(*job, Timings(denoise_s=1.0), peak_bytes=5000)
+                    misbehave(request, voice)
+            voice.show(encoded(request, index))
+        return lambda: Finished(*job, Timings(denoise_s=1.0), peak_bytes=5000)
+
+    def prepare(self, request: RenderRequest) -> None:
+        self._note(f"prepare {request.job_id}")
+
+    def foresee(self, loras: Sequence[LoraChoice]) -> None:
+        self._note("foresee " + " ".join(choice.name for choice in loras))
+        if any(choice.name == "broken" for choice in loras):
+            raise ZeroDivisionError
+
+    def _note(self, line: str) -> None:
+        if self._folder.is_dir():
+            with (self._folder / "prepared.log").open("a") as log:
+                log.write(line + "\n")
 
 
-def misbehave(request: RenderRequest, report: Callable[[Event], None]) -> None:
+def encoded(request: RenderRequest, index: int) -> "Future[Encoded]":
+    """The file of a picture: ready at once, or late, or broken."""
+    future: Future[Encoded] = Future()
+    picture = Picture(index, request.seed + index, request.width_px, request.height_px, PNG)
+    match request.prompt:
+        case "slow files":
+            threading.Timer(SLOW_FILE_S, future.set_result, [Encoded(picture, SLOW_FILE_S)]).start()
+        case "broken file":
+            future.set_exception(ZeroDivisionError("while encoding: broken file"))
+        case _:
+            future.set_result(Encoded(picture, 0.5))
+    return future
+
+
+def misbehave(request: RenderRequest, voice: Voice) -> None:
     match request.prompt:
         case "die":
             os.kill(os.getpid(), signal.SIGKILL)
@@ -79,8 +108,8 @@ def misbehave(request: RenderRequest, report: Callable[[Event], None]) -> None:
         case "card":
             raise AcceleratorError("CUDA error: an illegal memory access was encountered")
         case "late":
-            report(Progress(request.job_id, request.attempt - 1, 7, 7, 7))
-            report(Progress("another job", request.attempt, 7, 7, 7))
+            voice._say(Progress(request.job_id, request.attempt - 1, 7, 7, 7))
+            voice._say(Progress("another job", request.attempt, 7, 7, 7))
         case "child":
             subprocess.Popen(["sleep", "300"])
         case "print":
@@ -115,6 +144,6 @@ def load(config: EngineConfig) -> FakePainter:
 
 
 if __name__ == "__main__":
-    worker._log_to_stderr()
+    log_to_stderr()
     with socket.socket(fileno=int(sys.argv[1])) as connection:
-        sys.exit(worker.run(connection, load))
+        sys.exit(run(connection, load))

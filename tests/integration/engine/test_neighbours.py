@@ -21,7 +21,7 @@ from engine.cost import CostBook
 from engine.headroom import HeadroomProbe
 from engine.host import Host
 from engine.model import built_in_lora_folder, find_model
-from engine.request import Event, Failed, Finished, Progress, RenderRequest, Stopped
+from engine.request import Event, Failed, Finished, LoraChoice, Progress, RenderRequest, Stopped
 from engine.scheduler import Scheduler
 from engine.shelf import read_shelf
 from tests.fakes.chat import FakeChat
@@ -58,6 +58,9 @@ class Watched:
 
     def cancel(self, job_id: str) -> None:
         self.host.cancel(job_id)
+
+    def foresee(self, loras: tuple[LoraChoice, ...]) -> None:
+        self.host.foresee(loras)
 
 
 @asynccontextmanager

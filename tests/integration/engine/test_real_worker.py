@@ -81,7 +81,7 @@ async def test_a_picture_is_drawn_with_its_lora_and_is_the_same_after_the_worker
     outcome = await host.render(make_request(model, choice, count=2), with_lora.append)
     assert isinstance(outcome, Finished)
     assert outcome.timings.denoise_s > 0
-    assert len([event for event in with_lora if isinstance(event, Progress)]) == 16
+    assert len([event for event in with_lora if isinstance(event, Progress) and event.step]) == 16
     plain: list[Event] = []
     await host.render(make_request(model, attempt=2), plain.append)
 

@@ -11,8 +11,9 @@ import torch
 from engine.config import EngineConfig
 from engine.demo.nets import LORAS, WEIGHTS
 from engine.model import read_model
-from engine.request import Drawn, Event, Finished, LoraChoice, RenderRequest, Stopped
+from engine.request import Drawn, Event, Failed, Finished, LoraChoice, RenderRequest, Stopped
 from engine.shelf import LoraFile, read_shelf
+from engine.worker.voice import Voice
 from engine.zimage.painter import Painter
 
 
@@ -20,7 +21,7 @@ from engine.zimage.painter import Painter
 class Result:
     """What came of one job."""
 
-    end: Finished | Stopped
+    end: Finished | Stopped | Failed
     events: list[Event]
 
     @property
@@ -76,6 +77,11 @@ def draw(painter: Painter) -> Draw:
         given = {"width_px": 64, "height_px": 96, "seed": 7, **changes}
         request = RenderRequest("job-1", 3, prompt, **given)  # type: ignore[arg-type]
         events: list[Event] = []
-        return Result(painter.paint(request, events.append, lambda: cancel(events)), events)
+        voice = Voice(request, events.append)
+        voice.end(painter.paint(request, voice, lambda: cancel(events)))
+        voice.wait()
+        *events, end = events
+        assert isinstance(end, Finished | Stopped | Failed)
+        return Result(end, events)
 
     return draw

@@ -1,6 +1,7 @@
 """The bank converts a LoRA once, and the base weights stay what they were, bit for bit."""
 
 import hashlib
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from safetensors.torch import save_file
 from structlog.testing import capture_logs
 
 from engine.demo.nets import WEIGHTS
+from engine.lora import bank as bank_module
 from engine.lora.bank import Bank
 from engine.lora.find import Finder
 from engine.lora.merge import Merger, group_of
@@ -139,3 +141,38 @@ def test_without_room_for_a_second_copy_loras_are_drawn_beside_the_weights_and_i
             assert {type(patch) for patch in patches.layers.values()} == {Side}
     assert [line["reason"] for line in logs] == ["CUDA out of memory. Tried to allocate 2 GiB."]
     assert not bank._merger.nbytes
+
+
+def test_fetching_ahead_converts_each_lora_once_also_where_two_threads_want_it(
+    bank: Bank, choices: list[LoraChoice], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    real_read = bank_module.read_tensors
+
+    def slow_read(path: Path, choice: LoraChoice) -> dict[str, torch.Tensor]:
+        read.append(choice.name)
+        begun.set()
+        may_go_on.wait(30)
+        return real_read(path, choice)
+
+    begun, may_go_on = threading.Event(), threading.Event()
+    monkeypatch.setattr(bank_module, "read_tensors", slow_read)
+    ahead = threading.Thread(target=bank.prepare, args=[choices])
+    ahead.start()
+    begun.wait(30)
+    threading.Timer(0.05, may_go_on.set).start()
+    assert len(bank.stack(choices)) == 3
+    ahead.join(30)
+    assert sorted(read) == sorted(choice.name for choice in choices)
+
+
+def test_fetching_ahead_stops_before_it_drives_out_what_is_needed_first(
+    forward: Forward, bank: Bank, choices: list[LoraChoice]
+) -> None:
+    whole = choices[2]  # much larger than the other two
+    [(adapter, _)] = bank.stack([whole])
+    small = Bank(forward.weights.matrices, bank._finder, cache_bytes=adapter.nbytes)
+    small.prepare([whole, *choices[:2]])
+    assert list(small._in_memory._entries) == [whole.sha256]
+    small.prepare([*choices[:2], LoraChoice("gone", "f" * 64)])  # what cannot be read is passed over
+    assert {choice.sha256 for choice in choices[:2]} <= small._in_memory._entries.keys()

@@ -11,9 +11,21 @@ import torch
 from PIL import Image
 from structlog.testing import capture_logs
 
-from engine.errors import BlankPicture, OutOfMemory, PromptTooLong
+from engine.errors import LoraMissing, OutOfMemory, PromptTooLong
+from engine.finish import encode as encode_module
 from engine.finish.stamp import PictureSettings, read_settings
-from engine.request import MAX_SEED, Drawn, Finished, LoraChoice, Progress, Stopped
+from engine.request import (
+    MAX_SEED,
+    Drawn,
+    Event,
+    FailReason,
+    Finished,
+    LoraChoice,
+    Progress,
+    RenderRequest,
+    Stopped,
+)
+from engine.worker.voice import Voice
 from engine.zimage import painter as painter_module
 from engine.zimage.painter import Painter
 from engine.zimage.vae import Pixels
@@ -115,8 +127,8 @@ def test_a_result_that_is_not_finite_is_no_picture_and_harms_no_later_one(
     real_decode = painter._pipeline.vae.decode
     with monkeypatch.context() as patch:
         patch.setattr(painter._pipeline.vae, "decode", decode)
-        with pytest.raises(BlankPicture, match="not finite"):
-            draw()
+        end = draw().end
+    assert (end.reason, "not_finite" in end.detail) == (FailReason.BLANK_PICTURE, True)
     assert draw().pngs == undisturbed
 
 
@@ -133,15 +145,9 @@ def test_pictures_that_were_complete_before_a_failure_are_reported(
 
     real_decode = painter_module.decode
     monkeypatch.setattr(painter_module, "decode", decode_once)
-    events: list[object] = []
-
-    def remember(seen: list[object]) -> bool:
-        events[:] = seen
-        return False
-
-    with pytest.raises(BlankPicture):
-        draw(count=2, cancel=remember)
-    assert [event.picture.index for event in events if isinstance(event, Drawn)] == [0]
+    result = draw(count=2)
+    assert [event.picture.index for event in result.events if isinstance(event, Drawn)] == [0]
+    assert (result.end.reason, "flat" in result.end.detail) == (FailReason.BLANK_PICTURE, True)
 
 
 def test_a_full_card_is_tried_once_more_in_tiles(
@@ -238,13 +244,39 @@ def test_drawing_writes_nothing_to_the_terminal(
     assert capfd.readouterr() == ("", "")
 
 
-def test_events_come_from_the_painting_thread(painter: Painter) -> None:
-    from engine.request import RenderRequest
+def test_painting_is_over_before_the_files_are_made(
+    painter: Painter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_encode = threading.Event()
+    real_chunks = encode_module.chunks
 
-    threads = set()
+    def chunks(settings: PictureSettings) -> Any:
+        may_encode.wait(30)
+        return real_chunks(settings)
+
+    monkeypatch.setattr(encode_module, "chunks", chunks)
     request = RenderRequest("job-1", 1, "a face", 64, 64, 7, 3)
-    painter.paint(request, lambda event: threads.add(threading.current_thread()), lambda: False)
-    assert threads == {threading.current_thread()}
+    events: list[Event] = []
+    voice = Voice(request, events.append)
+    voice.end(painter.paint(request, voice, lambda: False))
+    assert not any(isinstance(event, Drawn) for event in events)
+    may_encode.set()
+    voice.wait()
+    *drawn, end = events[-4:]
+    assert [event.picture.index for event in drawn if isinstance(event, Drawn)] == [0, 1, 2]
+    assert isinstance(end, Finished)
+    assert end.timings.encode_s > 0
+
+
+def test_a_job_is_prepared_beside_another_and_its_faults_are_met_when_it_is_painted(
+    painter: Painter, draw: Any, sugar: LoraChoice, anime: LoraChoice
+) -> None:
+    gone = LoraChoice("gone", "f" * 64)
+    painter.foresee([gone, anime])
+    painter.prepare(RenderRequest("job-2", 1, "a face", 64, 64, 7, loras=(gone, sugar)))
+    assert {sugar.sha256, anime.sha256} <= painter._bank._in_memory._entries.keys()
+    with pytest.raises(LoraMissing):
+        draw(loras=(gone,))
 
 
 def test_the_painter_says_what_it_runs_on(painter: Painter) -> None:

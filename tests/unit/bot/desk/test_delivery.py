@@ -53,10 +53,10 @@ async def test_a_failed_delivery_is_tried_again_later(room: Room) -> None:
     async with room.running():
         await until_outbox(room, [("maybe", 1)])
         room.clock.advance(seconds=back_off_s(1))
-        room.desk._drawing._ending.posted.ring()
+        room.desk._drawing._settling._ending.posted.ring()
         await until_outbox(room, [("maybe", 2)])
         room.clock.advance(seconds=back_off_s(2))
-        room.desk._drawing._ending.posted.ring()
+        room.desk._drawing._settling._ending.posted.ring()
         [parcel] = await room.chat.wait_for_parcels(1)
         await until_outbox(room, [("sent", 3)])
     assert parcel.job_id == job_id
@@ -69,7 +69,7 @@ async def test_a_platform_that_says_when_is_asked_again_then_and_not_later(room:
         await until_outbox(room, [("maybe", 1)])
         assert await room.store.post.next_due_ms(Platform.CONSOLE) == room.clock() + 7_000
         room.clock.advance(seconds=7)
-        room.desk._drawing._ending.posted.ring()
+        room.desk._drawing._settling._ending.posted.ring()
         await room.chat.wait_for_parcels(1)
 
 

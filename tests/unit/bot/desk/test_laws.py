@@ -162,7 +162,7 @@ class Laws(RuleBasedStateMachine):
         drawn = min(drawn, job.count) if failed else job.count
         pictures = save_pictures(job_id, self.drawn(job_id, drawn), self.folder / "pictures")
         state, fail = (JobState.FAILED, FailReason.BLANK_PICTURE) if failed else (JobState.DONE, None)
-        refund = self.do(self.drawing._ending.end(row, state, fail=fail, pictures=pictures))
+        refund = self.do(self.drawing._settling._ending.end(row, state, fail=fail, pictures=pictures))
         assert refund == job.count - drawn
         self.model.end(job, state, drawn)
         self.stale.append(row)
@@ -172,7 +172,7 @@ class Laws(RuleBasedStateMachine):
     def lose_the_worker(self, data: st.DataObject) -> None:
         job_id = self.job_in(data, "running")
         row = self.row(job_id)
-        self.do(self.drawing._take_back(row, []))
+        self.do(self.drawing._settling.take_back(row, []))
         self.model.take_back(self.model.jobs[job_id])
         self.stale.append(row)
 
@@ -181,7 +181,7 @@ class Laws(RuleBasedStateMachine):
     def finish_late(self, data: st.DataObject) -> None:
         row = data.draw(st.sampled_from(self.stale))
         pictures = save_pictures(row.id, self.drawn(row.id, row.count), self.folder / "pictures")
-        assert self.do(self.drawing._ending.end(row, JobState.DONE, pictures=pictures)) is None
+        assert self.do(self.drawing._settling._ending.end(row, JobState.DONE, pictures=pictures)) is None
 
     @rule(person=st.sampled_from(PEOPLE), newest=st.booleans(), data=st.data())
     def cancel(self, person: str, newest: bool, data: st.DataObject) -> None:

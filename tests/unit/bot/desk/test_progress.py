@@ -37,7 +37,7 @@ def test_places_are_told_in_few_steps() -> None:
 
 
 async def test_a_person_is_told_the_schedule_and_not_every_move(tmp_path: Path) -> None:
-    async with open_room(tmp_path, renderer=FakeRenderer(step_s=0.001)) as room:
+    async with open_room(tmp_path, renderer=FakeRenderer(step_s=0.004)) as room:
         room.desk._board._every_s = 0.0
         jobs = [await accept(room, str(n)) for n in range(13)]
         async with room.running():
@@ -180,18 +180,3 @@ async def test_an_ended_job_gets_no_status(room: Room) -> None:
     assert room.chat.shown == []
     await board._show(job_id, None, {room.chat.platform: room.chat})
     assert [status.place for status in room.chat.shown] == [0]
-
-
-@pytest.mark.parametrize("was_loading", [True, False])
-async def test_the_first_person_does_not_pay_for_a_model_that_was_loading(
-    tmp_path: Path, was_loading: bool
-) -> None:
-    async with open_room(tmp_path, is_loading=lambda: was_loading) as room:
-        line = room.desk._line
-        for event, person in (("1", "ann"), ("2", "ann"), ("3", "ben"), ("4", "ben")):
-            await room.desk.handle(Draw(prompt="a"), a_visit(event, person))
-        first = line.queue()[0]
-        assert line.next(room.probe.read()).job_id == first
-        line.drawn(first, 600.0)
-        owners = [(await room.store.jobs.find(job)).person for job in line.queue()]  # type: ignore[union-attr]
-        assert owners == ([2, 1, 2] if was_loading else [2, 2, 1])

@@ -1,5 +1,7 @@
 """The queue of one card: honest about memory, places and the work before a job."""
 
+from dataclasses import replace
+
 from engine.scheduler import MAX_PASSES, PATIENCE, Scheduler, Turn
 from tests.unit.engine.scheduler.making import ROOMY, draw, make_headroom, make_scheduler, make_waiting
 
@@ -103,15 +105,6 @@ def test_a_job_that_never_finds_room_is_tried_in_the_end() -> None:
     assert scheduler.next(make_headroom(4)).job_id is None
 
 
-def test_where_nobody_knows_what_a_job_took_what_was_foretold_is_paid() -> None:
-    scheduler = make_scheduler(
-        make_waiting("a0", 1, 0), make_waiting("a1", 1, 1), make_waiting("b0", 2, 2), make_waiting("b1", 2, 3)
-    )
-    assert scheduler.next(ROOMY).job_id == "a0"
-    scheduler.update("a0", None)
-    assert scheduler.queue() == ("b0", "a1", "b1")
-
-
 def test_unknown_ids_are_ignored() -> None:
     scheduler = make_scheduler(make_waiting("j", 1, 0))
     scheduler.remove("unknown")
@@ -124,3 +117,50 @@ def test_the_first_few_of_a_line_are_the_first_few_of_the_whole() -> None:
     scheduler = make_scheduler(*(make_waiting(f"j{order}", order % 3, order) for order in range(9)))
     assert scheduler.queue(4) == scheduler.queue()[:4]
     assert (scheduler.waiting, scheduler.waits("j0"), scheduler.waits("unknown")) == (9, True, False)
+
+
+def test_the_next_in_line_may_lie_ready_behind_the_drawn_one_and_counts_as_before_the_others() -> None:
+    scheduler = make_scheduler(*(make_waiting(f"j{order}", order, order, seconds=10) for order in range(3)))
+    assert [scheduler.next(ROOMY).job_id for _ in range(2)] == ["j0", "j1"]
+    assert [scheduler.place(f"j{order}") for order in range(3)] == [0, 1, 2]
+    assert [scheduler.work_before(f"j{order}") for order in range(3)] == [None, 10, 20]
+    assert scheduler.waiting == 2
+    scheduler.update("j0", 10)
+    assert [scheduler.work_before(f"j{order}") for order in range(3)] == [None, None, 10]
+
+
+def test_a_job_fits_behind_one_that_takes_as_much_whatever_is_free_meanwhile() -> None:
+    scheduler = make_scheduler(make_waiting("j0", 1, 0, gib=8), make_waiting("j1", 2, 1, gib=8))
+    assert scheduler.next(make_headroom(8)).job_id == "j0"
+    assert scheduler.next(make_headroom(1)).job_id == "j1"
+
+
+def test_behind_a_running_job_only_the_first_in_line_gets_its_turn() -> None:
+    scheduler = make_scheduler(
+        make_waiting("j0", 1, 0, gib=4), make_waiting("large", 2, 1, gib=8), make_waiting("small", 3, 2)
+    )
+    assert scheduler.next(make_headroom(4)).job_id == "j0"
+    for _ in range(2 * PATIENCE):
+        assert scheduler.next(make_headroom(4)).job_id is None
+    scheduler.update("j0", 1)
+    assert scheduler.next(make_headroom(4)).job_id == "small"  # on a free card it may pass
+
+
+def test_what_was_tried_without_room_makes_room_for_nobody_behind_it() -> None:
+    scheduler = make_scheduler(make_waiting("j", 1, 0, gib=8), make_waiting("next", 2, 1, gib=8))
+    for _ in range(PATIENCE + 1):
+        turn = scheduler.next(make_headroom(4))
+    assert turn.job_id == "j"
+    assert scheduler.next(make_headroom(4)).job_id is None
+
+
+def test_a_job_that_is_drawn_alone_lies_behind_nobody_and_nobody_behind_it() -> None:
+    alone = replace(make_waiting("alone", 2, 1), is_alone=True)
+    scheduler = make_scheduler(make_waiting("j0", 1, 0), alone, make_waiting("j2", 3, 2))
+    assert scheduler.next(ROOMY).job_id == "j0"
+    assert scheduler.next(ROOMY).job_id is None
+    scheduler.update("j0", 1)
+    assert scheduler.next(ROOMY).job_id == "alone"
+    assert scheduler.next(ROOMY).job_id is None
+    scheduler.update("alone", 1)
+    assert scheduler.next(ROOMY).job_id == "j2"

@@ -1,10 +1,11 @@
-"""What the worker decides by itself; its life as a process is tested with the host."""
+"""What the worker makes of an error; its life as a process is tested with the host."""
 
 import pytest
 
 from engine.errors import OutOfMemory
 from engine.request import RenderRequest
-from engine.worker import _is_card_fault, _trace
+from engine.worker.failing import is_card_fault
+from engine.worker.failing import trace as trace_of
 
 
 class AcceleratorError(RuntimeError):
@@ -28,11 +29,11 @@ class OutOfMemoryError(RuntimeError):
     ],
 )
 def test_any_error_of_the_card_but_lack_of_memory_is_fatal(error: Exception, is_fault: bool) -> None:
-    assert _is_card_fault(error) is is_fault
+    assert is_card_fault(error) is is_fault
 
 
 def test_a_trace_has_no_prompt_even_where_a_library_repeats_it() -> None:
     request = RenderRequest("j", 1, "a secret wish", 512, 512, 7)
-    trace = _trace(ValueError("cannot encode 'a secret wish'"), request)
+    trace = trace_of(ValueError("cannot encode 'a secret wish'"), request)
     assert "cannot encode" in trace
     assert "secret" not in trace

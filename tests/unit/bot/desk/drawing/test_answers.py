@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from bot.commands.values import Cancel, Draw, Mine
-from bot.desk import drawing, files
+from bot.desk import files
+from bot.desk.drawing import loop, settling
 from bot.desk.outcomes import History, JobState, Parcel, Platform, Receipt
 from bot.errors import CannotSave
 from engine.headroom import Headroom
@@ -85,7 +86,7 @@ async def test_a_job_that_loses_the_worker_lets_others_come_first_and_is_given_u
 
 
 async def test_a_worker_that_does_not_start_costs_no_try(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drawing, "NOT_READY_WAIT_S", 0.01)
+    monkeypatch.setattr(loop, "NOT_READY_WAIT_S", 0.01)
     room.renderer.acts.extend([Act.UNREADY] * 5)
     await accept(room)
     parcel = await only_parcel(room)
@@ -96,8 +97,8 @@ async def test_a_worker_that_does_not_start_costs_no_try(room: Room, monkeypatch
 async def test_a_finish_without_every_picture_is_a_failure_that_refunds_them(
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = drawing.save_pictures
-    monkeypatch.setattr(drawing, "save_pictures", lambda job, drawn, folder: real(job, drawn[:1], folder))
+    real = settling.save_pictures
+    monkeypatch.setattr(settling, "save_pictures", lambda job, drawn, folder: real(job, drawn[:1], folder))
     await accept(room, count=3)
     parcel = await only_parcel(room)
     assert (parcel.state, len(parcel.pictures), parcel.refund) == (JobState.FAILED, 1, 2)
@@ -107,7 +108,7 @@ async def test_a_full_disk_fails_the_job_with_a_refund(room: Room, monkeypatch: 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(drawing, "save_pictures", full)
+    monkeypatch.setattr(settling, "save_pictures", full)
     await accept(room)
     parcel = await only_parcel(room)
     assert (parcel.state, parcel.fail, parcel.refund) == (JobState.FAILED, FailReason.WORKER_ERROR, 1)
@@ -124,7 +125,7 @@ async def test_a_job_that_can_never_fit_is_refused_and_refunded(room: Room) -> N
 async def test_a_job_that_does_not_fit_now_waits_until_it_does(
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(drawing, "NO_ROOM_WAIT_S", 0.01)
+    monkeypatch.setattr(loop, "NO_ROOM_WAIT_S", 0.01)
     room.probe.free_bytes = 1
     await accept(room)
     async with room.running():
@@ -232,7 +233,7 @@ async def test_a_cancel_that_a_crash_interrupted_is_kept(tmp_path: Path) -> None
 async def test_a_cancel_while_no_worker_starts_ends_the_job(
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(drawing, "NOT_READY_WAIT_S", 0.01)
+    monkeypatch.setattr(loop, "NOT_READY_WAIT_S", 0.01)
     render = room.renderer.render
 
     async def unready(request: RenderRequest, listen: Callable[[Event], None]) -> object:

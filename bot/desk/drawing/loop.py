@@ -1,0 +1,276 @@
+"""The drawing loop: claims the next job while one is drawn, and sees each through until its end is saved.
+
+A job claimed here is ``running`` under this run's lease. The renderer has two of them at most: it draws the
+first, and goes on to the second without asking. Saving an end holds up neither. A crash leaves claimed jobs
+as they are, and ``recover`` finds them at the next start; our own stop puts them back without using up one of
+their tries. While the disk takes nothing, everything waits with what it has to write.
+"""
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import structlog
+
+from bot.desk.drawing.foresight import Foreseeing
+from bot.desk.drawing.settling import Settling
+from bot.desk.ending import Ending
+from bot.desk.files import saved
+from bot.desk.outcomes import JobState
+from bot.desk.progress import Board
+from bot.desk.waiting import Line, heard
+from bot.errors import CannotSave
+from bot.store import Store
+from bot.store.rows import JobRow
+from engine.cost import CostBook
+from engine.errors import NotBegun, WorkerLost, WorkerNotReady
+from engine.headroom import HeadroomProbe
+from engine.host import MOST_IN_HAND
+from engine.request import (
+    Drawn,
+    Event,
+    Failed,
+    Finished,
+    Picture,
+    Progress,
+    RenderRequest,
+    Stopped,
+)
+
+Result = TypeVar("Result")
+
+log = structlog.get_logger("bot.desk")
+
+MOST_CLAIMED = MOST_IN_HAND + 2  # further ends are being saved; a disk slower than the card makes it wait
+NO_ROOM_WAIT_S = 1.0  # until the card is looked at again
+NOT_READY_WAIT_S = 5.0  # until a worker that did not start is asked again; the host backs off by itself
+
+
+class Renderer(Foreseeing, Protocol):
+    """What draws: ``engine.host.Host``, or something in its place."""
+
+    async def render(
+        self, request: RenderRequest, listen: Callable[[Event], None]
+    ) -> Finished | Stopped | Failed:
+        """Draw one request after those asked for before; raises WorkerLost. It keeps its own time limits.
+
+        Reports Progress, step 0 of picture 0 when it begins, and Drawn.
+        """
+
+    def cancel(self, job_id: str) -> None:
+        """Stop this job between two steps, or before it begins; unknown jobs are ignored."""
+
+
+@dataclass(eq=False, slots=True)
+class _Claimed:
+    """A job of ours until its end is saved.
+
+    Attributes:
+        drawn: Its pictures so far.
+        progress: What the renderer said last; None while it lies ready behind another.
+        began_ms: When that was first said.
+    """
+
+    job: JobRow
+    drawn: list[Picture] = field(default_factory=list)
+    progress: Progress | None = None
+    began_ms: int | None = None
+
+
+class Drawing:
+    """The loop between line and renderer."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        renderer: Renderer,
+        line: Line,
+        ending: Ending,
+        board: Board,
+        probe: HeadroomProbe,
+        costs: CostBook,
+        pictures_dir: Path,
+        clock: Callable[[], int],
+    ) -> None:
+        self._store = store
+        self._renderer = renderer
+        self._line = line
+        self._board = board
+        self._probe = probe
+        self._costs = costs
+        self._clock = clock
+        self._lease = uuid.uuid4().hex
+        self._claimed: list[_Claimed] = []
+        self._hand: list[_Claimed] = []  # those of them that the renderer has, in its order
+        self._to_stop: set[str] = set()
+        self._closing = asyncio.Event()
+        self._settling = Settling(
+            store=store,
+            line=line,
+            ending=ending,
+            pictures_dir=pictures_dir,
+            is_closing=self._closing.is_set,
+        )
+
+    async def recover(self) -> None:
+        """After a stop: jobs that a crash interrupted wait again, or end if they caused too many."""
+        for job in await self._store.jobs.in_state(JobState.RUNNING):
+            log.warning("job found interrupted", job_id=job.id, attempt=job.attempt)
+            await self._saved(partial(self._settling.take_back, job, []))
+        for job in await self._store.jobs.in_state(JobState.QUEUED):
+            await self._saved(partial(self._settling.let_wait, job))
+
+    @property
+    def running(self) -> tuple[str, int, int]:
+        """The job on the card (empty: none), and the step of how many its present picture has reached."""
+        if not self._hand:
+            return "", 0, 0
+        first = self._hand[0]
+        step, steps = (first.progress.step, first.progress.steps) if first.progress else (0, 0)
+        return first.job.id, step, steps
+
+    def stop(self, job_id: str) -> None:
+        """Stop this job after its current step, or before it begins."""
+        self._to_stop.add(job_id)
+        self._renderer.cancel(job_id)
+
+    def close(self) -> None:
+        """Claim no more; what the renderer has stops after its current step and waits for the next start."""
+        self._closing.set()
+        self._line.bell.ring()
+        for claimed in self._hand:
+            self._renderer.cancel(claimed.job.id)
+
+    async def run(self) -> None:
+        """Draw until closed."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                await self._claim_jobs(group)
+        finally:
+            # Whatever ended this loop, it was our stop: the jobs under our lease have lost no try.
+            with contextlib.suppress(CannotSave):
+                await self._store.jobs.put_back_leased(self._lease)
+
+    async def _claim_jobs(self, group: asyncio.TaskGroup) -> None:
+        with _closing_unsaved():
+            while not self._closing.is_set():
+                ring = self._line.bell.next_ring()
+                if len(self._hand) >= MOST_IN_HAND or len(self._claimed) >= MOST_CLAIMED:
+                    await heard(ring, None)
+                    continue
+                headroom = await asyncio.to_thread(self._probe.read)
+                turn = self._line.next(headroom)
+                if turn.refuse:
+                    log.warning("job can never fit", job_id=turn.refuse, reason=turn.reason)
+                    await self._saved(partial(self._settling.refuse, turn.refuse))
+                    self._line.remove(turn.refuse)
+                elif turn.job_id is None:
+                    await heard(ring, NO_ROOM_WAIT_S if self._line.queue(1) else None)
+                elif job := await self._claim(turn.job_id):
+                    log.info("job claimed", job_id=job.id, attempt=job.attempt, reason=turn.reason)
+                    claimed = _Claimed(job)
+                    self._claimed.append(claimed)
+                    self._hand.append(claimed)
+                    group.create_task(self._see_through(claimed), name=f"draw {job.id}")
+                else:
+                    self._line.remove(turn.job_id)  # cancelled a moment ago
+
+    async def _claim(self, job_id: str) -> JobRow | None:
+        return await self._saved(lambda: self._store.jobs.claim(job_id, self._lease, self._clock()))
+
+    async def _saved(self, work: Callable[[], Awaitable[Result]]) -> Result:
+        return await saved(work, self._closing.is_set)
+
+    async def _see_through(self, claimed: _Claimed) -> None:
+        """Have a job drawn, and save what came of it."""
+        try:
+            with _closing_unsaved():
+                await self._draw(claimed)
+        finally:
+            self._claimed.remove(claimed)
+            self._to_stop.discard(claimed.job.id)
+            self._turn_over(claimed)
+
+    async def _draw(self, claimed: _Claimed) -> None:
+        job, settling = claimed.job, self._settling
+        try:
+            answer = await self._render(claimed)
+            self._costs.learn(_request_of(job), answer)
+            self._turn_over(claimed)  # before the end is saved, so that the next is claimed meanwhile
+            begun = replace(job, started_ms=claimed.began_ms)
+            await self._saved(lambda: settling.settle(begun, answer, claimed.drawn))
+        except CannotSave:
+            raise  # closing
+        except NotBegun:
+            log.info("worker lost before the job began", job_id=job.id, attempt=job.attempt)
+            await self._saved(lambda: settling.put_back(job, uses_attempt=False))
+        except WorkerLost as error:
+            log.warning("worker lost", job_id=job.id, attempt=job.attempt, detail=str(error))
+            self._charge(claimed)  # first of all, or the job would be next again: others come before
+            await self._saved(lambda: settling.take_back(job, claimed.drawn))
+        except WorkerNotReady as error:
+            log.error("worker not ready", job_id=job.id, detail=str(error))
+            await self._saved(lambda: settling.put_back(job, uses_attempt=False))
+            await heard(self._closing, NOT_READY_WAIT_S)
+        except Exception:  # desk loop: one job's unforeseen failure must not hold up the others
+            log.exception("job failed", job_id=job.id)
+            await self._saved(lambda: settling.give_up(job))
+
+    async def _render(self, claimed: _Claimed) -> Finished | Stopped | Failed:
+        job = claimed.job
+        if claimed is self._hand[0]:
+            self._board.drawing(Progress(job.id, job.attempt, index=0, step=0, steps=job.steps))
+        if self._closing.is_set() or job.id in self._to_stop:  # said before the renderer knew the job
+            return Stopped(job.id, job.attempt)
+        return await self._renderer.render(_request_of(job), lambda event: self._listen(event, claimed))
+
+    def _listen(self, event: Event, claimed: _Claimed) -> None:
+        if isinstance(event, Drawn):
+            claimed.drawn.append(event.picture)
+        elif isinstance(event, Progress):
+            if claimed.began_ms is None:
+                log.info("job begins", job_id=event.job_id, attempt=event.attempt)
+                claimed.began_ms = self._clock()
+            claimed.progress = event
+            self._board.drawing(event)
+
+    def _turn_over(self, claimed: _Claimed) -> None:
+        """The renderer has it no more; asked twice, it does nothing the second time."""
+        if claimed in self._hand:
+            self._hand.remove(claimed)
+        self._charge(claimed)
+
+    def _charge(self, claimed: _Claimed) -> None:
+        """Let its person pay for the time that it was drawn, which is none where it never began."""
+        now_ms = self._clock()
+        began_ms = now_ms if claimed.began_ms is None else claimed.began_ms
+        self._line.drawn(claimed.job.id, (now_ms - began_ms) / 1_000)
+
+
+@contextlib.contextmanager
+def _closing_unsaved() -> Iterator[None]:
+    """End the block where we close and the disk takes nothing."""
+    try:
+        yield
+    except CannotSave:
+        log.warning("closing on a disk that takes nothing: the next start finds its jobs as they are")
+
+
+def _request_of(job: JobRow) -> RenderRequest:
+    return RenderRequest(
+        job_id=job.id,
+        attempt=job.attempt,
+        prompt=job.prompt,
+        width_px=job.width_px,
+        height_px=job.height_px,
+        seed=job.seed,
+        count=job.count,
+        loras=job.loras,
+        steps=job.steps,
+    )

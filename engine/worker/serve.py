@@ -1,0 +1,157 @@
+"""The worker's life: load the model that the host names, then paint job after job.
+
+The painting thread does nothing else: when the card is free it takes the next job, and the files of the last
+pictures are made and sent beside it.
+"""
+
+import os
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+import structlog
+
+from engine import wire
+from engine.config import EngineConfig
+from engine.errors import ModelError
+from engine.request import Finished, LoraChoice, RenderRequest, Stopped, WorkerInfo
+from engine.worker.failing import failed, is_card_fault, trace
+from engine.worker.orders import EXIT_WIRE_ERROR, Orders
+from engine.worker.voice import Answers, End, Voice
+
+EXIT_MODEL_ERROR = 3  # told to the host before
+EXIT_CARD_FAULT = 70  # EX_SOFTWARE of sysexits.h
+CPU_NICENESS = 5  # on a machine without a card the chats' process goes first
+
+log = structlog.get_logger("engine.worker")
+
+
+class Painter(Protocol):
+    """What draws; ``engine.zimage.painter.Painter`` is the one there is."""
+
+    info: WorkerInfo
+
+    def paint(
+        self, request: RenderRequest, voice: Voice, is_cancelled: Callable[[], bool]
+    ) -> Callable[[], Finished] | Stopped:
+        """Draw a job; return when the card has its last work in hand, whether or not the files are made.
+
+        Args:
+            request: The job.
+            voice: Told of every step and shown every picture.
+            is_cancelled: Asked before each step.
+
+        Raises:
+            RenderError: This job cannot be drawn, others can.
+            LoraRejected: One of its LoRAs cannot be used.
+        """
+
+    def prepare(self, request: RenderRequest) -> None:
+        """Do what needs no card for a job that is drawn next; called beside ``paint``, in another thread.
+
+        Whatever it raises, ``paint`` meets the cause again and says it.
+        """
+
+    def foresee(self, loras: Sequence[LoraChoice]) -> None:
+        """Likewise, for jobs to come: fetch their LoRAs, soonest first, as many as there is a place for."""
+
+
+Load = Callable[[EngineConfig], Painter]
+
+
+def run(connection: socket.socket, load: Load) -> int:
+    """Load the model that the first message names, then draw until told to end.
+
+    Args:
+        connection: The worker's end of the host's socket.
+        load: Makes the painter; may raise ``ModelError``.
+
+    Returns:
+        The exit status of the process, when everything was sent.
+    """
+    config = wire.receive_blocking(connection)
+    if not isinstance(config, EngineConfig):
+        return EXIT_WIRE_ERROR
+    _prepare_process(config)
+    answers = Answers(connection)
+    orders = Orders(connection, answers.put)  # from now on: a load of minutes must not outlive the host
+    try:
+        painter = load(config)
+    except ModelError as error:
+        facts = {
+            key: fact if isinstance(fact, str | int | tuple) else str(fact)
+            for key, fact in error.facts.items()
+        }
+        answers.put(wire.StartFailed(type(error).__name__, str(error), facts))
+        status = EXIT_MODEL_ERROR
+    else:
+        answers.put(replace(painter.info, pid=os.getpid()))
+        threading.Thread(target=_prepare, args=(painter, orders), name="prepare", daemon=True).start()
+        status = _paint_all(painter, orders, answers)
+    answers.close()
+    return status
+
+
+def _paint_all(painter: Painter, orders: Orders, answers: Answers) -> int:
+    """Paint until it is time to end, and let every end be said."""
+    voices: list[Voice] = []
+    status = 0
+    while (request := orders.next_request()) is not None:
+        voice = Voice(request, answers.put)
+        voice.step(0, 0)
+        end = _paint(painter, request, voice, orders.is_cancelled)
+        if end is None:
+            status = EXIT_CARD_FAULT
+            break
+        voice.end(end)
+        voices = [each for each in (*voices, voice) if not each.has_ended]
+    for voice in voices:
+        voice.wait()
+    return status
+
+
+def _paint(
+    painter: Painter, request: RenderRequest, voice: Voice, is_cancelled: Callable[[], bool]
+) -> End | None:
+    """Draw one job, whatever happens; None when the card is not to be trusted any more."""
+    try:
+        return painter.paint(request, voice, is_cancelled)
+    except Exception as error:  # noqa: BLE001 - worker loop: one job's unforeseen error must not end the others
+        if not is_card_fault(error):
+            return failed(request, error)
+        log.error("card fault", job_id=request.job_id, attempt=request.attempt, trace=trace(error, request))
+        return None
+
+
+def _prepare(painter: Painter, orders: Orders) -> None:
+    """Fetch ahead, in a thread of its own, until it is time to end."""
+    while (what := orders.next_to_prepare()) is not None:
+        try:
+            if isinstance(what, RenderRequest):
+                painter.prepare(what)
+            else:
+                painter.foresee(what)
+        except Exception as error:  # noqa: BLE001 - the job meets it again in ``paint``, which says it
+            log.info("not prepared", error=type(error).__name__)
+
+
+def _prepare_process(config: EngineConfig) -> None:
+    """Set what libraries read once, when they are imported; what the host set already stands."""
+    threads = str(len(os.sched_getaffinity(0)))
+    for name, value in {
+        "OMP_NUM_THREADS": threads,
+        "MKL_NUM_THREADS": threads,
+        # Threads that wait must sleep: on two cores with busy neighbours, spinning ones took a picture
+        # of a tiny model from 0.17 s to 1.6 s and more.
+        "OMP_WAIT_POLICY": "passive",
+        "TOKENIZERS_PARALLELISM": "false",
+        "PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True",
+    }.items():
+        os.environ.setdefault(name, value)
+    os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # cuda:1 is then the card that NVML counts as 1
+    os.environ["HF_HUB_OFFLINE"] = "1"  # the parent fetched the model; nothing else is ever fetched
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    if config.device == "cpu":
+        os.nice(CPU_NICENESS)

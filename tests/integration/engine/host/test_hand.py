@@ -1,0 +1,203 @@
+"""The host with real processes: a second job lies ready while one is drawn, and pays for nothing."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from engine.errors import NotBegun, WorkerLost
+from engine.host import Host
+from engine.request import Drawn, Event, Failed, FailReason, Finished, LoraChoice, Progress, Stopped
+from tests.integration.engine.host.hosting import CONFIG, at_step, eventually, make_request, started
+
+SUGAR, ANIME, BROKEN = (LoraChoice(name, name * 8, 1.0) for name in ("sugar", "anime", "broken"))
+
+
+async def both(
+    host: Host, first: str, second: str, listen: Callable[[Event], None] = lambda event: None
+) -> tuple[object, object]:
+    """What becomes of two jobs that are asked for at once, by their prompts."""
+    requests = make_request("first", first), make_request("second", second)
+    first_end, second_end = await asyncio.gather(
+        *(host.render(each, listen) for each in requests), return_exceptions=True
+    )
+    return first_end, second_end
+
+
+def begin_of(job_id: str) -> Progress:
+    return Progress(job_id, 1, 0, 0, 8)
+
+
+async def test_the_next_job_begins_while_the_files_of_the_last_are_made() -> None:
+    events: list[Event] = []
+    async with started() as host:
+        first, second = await both(host, "slow files", "a face", events.append)
+    assert isinstance(first, Finished)
+    assert isinstance(second, Finished)
+    assert first.timings.encode_s == 0.5
+    firsts_picture = next(
+        at for at, event in enumerate(events) if isinstance(event, Drawn) and event.job_id == "first"
+    )
+    assert begin_of("second") in events[:firsts_picture]
+
+
+async def test_pictures_come_before_their_end_and_in_order_however_late_their_files_are() -> None:
+    events: list[Event] = []
+    async with started() as host:
+        end = await host.render(make_request(prompt="slow files", count=3), events.append)
+    assert isinstance(end, Finished)
+    assert [event.picture.index for event in events if isinstance(event, Drawn)] == [0, 1, 2]
+
+
+async def test_a_file_that_cannot_be_made_fails_its_job_alone() -> None:
+    async with started() as host:
+        first, second = await both(host, "broken file", "a face")
+    assert isinstance(first, Failed)
+    assert (first.reason, first.detail) == (FailReason.WORKER_ERROR, "ZeroDivisionError")
+    assert isinstance(second, Finished)
+
+
+async def test_a_worker_has_two_jobs_in_hand_and_no_third(tmp_path: Path) -> None:
+    async with started(replace(CONFIG, data_dir=tmp_path)) as host:
+        renders = [
+            asyncio.create_task(host.render(make_request(f"j{n}", count=20), lambda event: None))
+            for n in range(3)
+        ]
+        await eventually(lambda: prepared(tmp_path))
+        await asyncio.sleep(0.1)
+        assert prepared(tmp_path) == ["prepare j1"]
+        host.cancel("j1")
+        await eventually(lambda: len(prepared(tmp_path)) == 2)
+        assert prepared(tmp_path) == ["prepare j1", "prepare j2"]
+        host.cancel("j0")
+        host.cancel("j2")
+        assert await asyncio.gather(*renders) == [Stopped(f"j{n}", 1) for n in range(3)]
+
+
+def prepared(folder: Path) -> list[str]:
+    log = folder / "prepared.log"
+    return log.read_text().splitlines() if log.exists() else []
+
+
+async def test_a_cancel_of_the_ready_job_is_answered_at_once_and_without_a_step() -> None:
+    events: list[Event] = []
+    async with started() as host:
+        first = asyncio.create_task(host.render(make_request("first", count=1000), events.append))
+        second = asyncio.create_task(host.render(make_request("second"), events.append))
+        await eventually(lambda: begin_of("first") in events)
+        host.cancel("second")
+        async with asyncio.timeout(5):  # the first would go on for minutes
+            assert await second == Stopped("second", 1)
+        host.cancel("first")
+        assert await first == Stopped("first", 1)
+    assert {event.job_id for event in events} == {"first"}
+
+
+@pytest.mark.parametrize("poison", ["die", "exit", "card"])
+async def test_a_job_that_ends_the_worker_takes_no_try_of_the_one_behind_it(poison: str) -> None:
+    async with started() as host:
+        first, second = await both(host, poison, "a face")
+        assert type(first) is WorkerLost
+        assert type(second) is NotBegun
+        assert isinstance(await host.render(make_request("second"), lambda event: None), Finished)
+
+
+@pytest.mark.parametrize("poison", ["hang", "stop"])
+async def test_a_job_that_hangs_takes_no_try_of_the_one_behind_it(poison: str) -> None:
+    async with started(replace(CONFIG, step_timeout_s=0.5)) as host:
+        first, second = await both(host, poison, "a face")
+        assert type(first) is WorkerLost
+        assert type(second) is NotBegun
+
+
+async def test_a_job_behind_a_long_one_is_not_taken_for_one_that_hangs() -> None:
+    async with started(replace(CONFIG, step_timeout_s=0.5)) as host:
+        requests = make_request("first", count=15), make_request("second")
+        ends = await asyncio.gather(*(host.render(each, lambda event: None) for each in requests))
+    assert [type(end) for end in ends] == [Finished, Finished]
+
+
+async def test_a_second_job_that_ends_the_worker_is_to_blame_for_it() -> None:
+    """The first has told its end before: only who was being drawn pays."""
+    async with started() as host:
+        first, second = await both(host, "a face", "die")
+    assert isinstance(first, Finished)
+    assert type(second) is WorkerLost
+
+
+async def test_a_worker_lost_before_it_told_an_end_costs_everybody_who_may_have_begun_a_try() -> None:
+    async with started() as host:
+        first, second = await both(host, "slow files", "die")
+    assert type(first) is WorkerLost
+    assert type(second) is WorkerLost
+
+
+async def test_a_render_given_up_stays_in_hand_until_its_step_is_over() -> None:
+    events: list[Event] = []
+    async with started() as host:
+        first = asyncio.create_task(host.render(make_request("first", count=1000), events.append))
+        second = asyncio.create_task(host.render(make_request("second"), events.append))
+        await eventually(lambda: begin_of("first") in events)
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        async with asyncio.timeout(5):
+            assert isinstance(await second, Finished)
+
+
+async def test_jobs_asked_for_before_the_worker_is_there_keep_their_order() -> None:
+    order: list[str] = []
+
+    def note(event: Event) -> None:
+        if isinstance(event, Progress) and event.step == 0:
+            order.append(event.job_id)
+
+    host = Host(CONFIG, module="tests.integration.engine.fake_child")
+    renders = [asyncio.create_task(host.render(make_request(f"j{n}"), note)) for n in range(4)]
+    await asyncio.sleep(0.01)
+    await host.start()
+    await asyncio.gather(*renders)
+    await host.close()
+    assert order == ["j0", "j1", "j2", "j3"]
+
+
+async def test_closing_stops_the_drawn_and_the_ready_job() -> None:
+    async with started() as host:
+        renders = [
+            asyncio.create_task(host.render(make_request(f"j{n}", count=1000), lambda event: None))
+            for n in range(2)
+        ]
+        await asyncio.sleep(0.1)
+        await host.close()
+        assert await asyncio.gather(*renders) == [Stopped("j0", 1), Stopped("j1", 1)]
+
+
+async def test_closing_waits_for_the_files_of_what_was_drawn() -> None:
+    async with started() as host:
+        render = asyncio.create_task(
+            host.render(make_request(prompt="slow files"), at_step(8, lambda: drawn.set()))
+        )
+        drawn = asyncio.Event()
+        await drawn.wait()
+        await asyncio.sleep(0.05)  # the paint is over
+        await host.close()
+        assert isinstance(await render, Finished)
+
+
+async def test_what_is_foreseen_reaches_every_worker_and_harms_none(tmp_path: Path) -> None:
+    config = replace(CONFIG, data_dir=tmp_path)
+    host = Host(config, module="tests.integration.engine.fake_child")
+    host.foresee([BROKEN, SUGAR])  # before there is a worker
+    await host.start()
+    await eventually(lambda: prepared(tmp_path) == ["foresee broken sugar"])
+    assert isinstance(await host.render(make_request(), lambda event: None), Finished)
+    host.foresee([ANIME])
+    await eventually(lambda: prepared(tmp_path)[1:] == ["foresee anime"])
+    assert host.info is not None
+    os.kill(host.info.pid, signal.SIGKILL)
+    await eventually(lambda: prepared(tmp_path)[2:] == ["foresee anime"])
+    await host.close()

@@ -1,0 +1,107 @@
+"""The host with real processes: every way a worker can be lost, and its replacement."""
+
+import asyncio
+import os
+import signal
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import structlog
+
+from engine.errors import WorkerLost, WorkerNotReady
+from engine.host import host as host_module
+from engine.request import (
+    Finished,
+)
+from tests.integration.engine.host.hosting import CONFIG, eventually, make_request, started
+
+
+async def test_the_log_of_a_bug_has_the_job_and_the_trace_but_not_the_prompt() -> None:
+    with structlog.testing.capture_logs() as logs:
+        async with started() as host:
+            await host.render(make_request("the job", prompt="bug"), lambda event: None)
+    (entry,) = [entry for entry in logs if entry["event"] == "job failed"]
+    assert entry["job_id"] == "the job"
+    assert "ZeroDivisionError: a …, while drawing: …" in entry["trace"]
+
+
+@pytest.mark.parametrize("prompt", ["die", "exit", "card"])
+async def test_a_worker_that_ends_loses_its_job_at_once_and_is_replaced(prompt: str) -> None:
+    async with started() as host:
+        pid = host.info and host.info.pid
+        begun = time.monotonic()
+        with pytest.raises(WorkerLost):
+            await host.render(make_request(prompt=prompt), lambda event: None)
+        assert time.monotonic() - begun < 1.5
+        assert isinstance(await host.render(make_request(attempt=2), lambda event: None), Finished)
+        assert (host.info and host.info.pid) != pid
+
+
+async def test_a_card_fault_ends_the_worker_with_its_own_status() -> None:
+    with structlog.testing.capture_logs() as logs:
+        async with started() as host:
+            with pytest.raises(WorkerLost):
+                await host.render(make_request(prompt="card"), lambda event: None)
+            await eventually(lambda: any(entry["event"] == "worker ended" for entry in logs))
+    assert [entry["status"] for entry in logs if entry["event"] == "worker ended"] == [70]
+
+
+@pytest.mark.parametrize("prompt", ["hang", "stop"])
+async def test_a_worker_that_takes_no_step_is_ended_and_replaced(prompt: str) -> None:
+    async with started(replace(CONFIG, step_timeout_s=0.5)) as host:
+        with pytest.raises(WorkerLost, match="no step"):
+            await host.render(make_request(prompt=prompt), lambda event: None)
+        assert isinstance(await host.render(make_request(attempt=2), lambda event: None), Finished)
+
+
+async def test_a_worker_killed_while_idle_is_replaced_before_the_next_job() -> None:
+    async with started() as host:
+        assert host.info is not None
+        pid = host.info.pid
+        os.kill(pid, signal.SIGKILL)
+        await eventually(lambda: host.info is not None and host.info.pid != pid)
+        assert isinstance(await host.render(make_request(), lambda event: None), Finished)
+
+
+async def test_a_replacement_that_fails_to_start_is_tried_again(tmp_path: Path) -> None:
+    starts = tmp_path / "starts"
+    async with started(replace(CONFIG, model=f"once:{starts}")) as host:
+        with pytest.raises(WorkerLost):
+            await host.render(make_request(prompt="die"), lambda event: None)
+        assert isinstance(await host.render(make_request(attempt=2), lambda event: None), Finished)
+    assert starts.read_text() == "xxx"
+
+
+async def test_restarts_come_later_and_later_until_a_picture_was_drawn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        host_module, "FIRST_PAUSE_S", 0.5
+    )  # 0.5, 1, 2: more than a busy machine's start varies
+    pauses: list[float] = []
+    async with started() as host:
+        for _ in range(3):
+            begun = time.monotonic()
+            with pytest.raises(WorkerLost):
+                await host.render(make_request(prompt="die"), lambda event: None)
+            lost = time.monotonic()
+            await eventually(lambda: host.info is None)
+            await eventually(lambda: host.info is not None)
+            pauses.append(time.monotonic() - lost)
+            assert lost - begun < 2
+    assert pauses[2] > pauses[0] + 0.1
+
+
+async def test_a_host_whose_worker_never_starts_again_says_so_instead_of_waiting_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host_module, "FIRST_PAUSE_S", 0.001)
+    monkeypatch.setattr(host_module, "MAX_FAILED_STARTS", 2)
+    async with started(replace(CONFIG, model=f"first:{tmp_path / 'starts'}")) as host:
+        with pytest.raises(WorkerLost):
+            await host.render(make_request(prompt="die"), lambda event: None)
+        with pytest.raises(WorkerNotReady, match="status 4"):
+            async with asyncio.timeout(30):
+                await host.watch()

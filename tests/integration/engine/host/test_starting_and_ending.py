@@ -1,0 +1,193 @@
+"""The host with real processes: starts and ends, and what is left afterwards (nothing)."""
+
+import asyncio
+import sys
+import time
+from dataclasses import replace
+
+import psutil
+import pytest
+import structlog
+
+from engine.errors import ModelIncomplete, WorkerLost, WorkerNotReady
+from engine.host import Host
+from engine.host import life as life_module
+from engine.request import (
+    Finished,
+    Stopped,
+)
+from tests.integration.engine.host.hosting import CONFIG, FAKE, eventually, make_request, started
+
+
+async def test_the_watch_over_a_sound_worker_ends_with_the_host() -> None:
+    async with started() as host:
+        watch = asyncio.create_task(host.watch(), name="watch")
+        await asyncio.sleep(0.05)
+        assert not watch.done()
+    await asyncio.wait_for(watch, 5)
+
+
+async def test_a_worker_never_sees_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISCORD_TOKEN", "a secret")
+    async with started() as host:
+        assert host.info is not None
+        assert "DISCORD_TOKEN" not in psutil.Process(host.info.pid).environ()
+
+
+async def test_a_model_error_reaches_the_host_with_its_facts() -> None:
+    host = Host(replace(CONFIG, model="incomplete"), module=FAKE)
+    with pytest.raises(ModelIncomplete, match="vae is missing") as caught:
+        await host.start()
+    assert caught.value.facts == {"missing": ("vae/config.json",), "folder": "/nowhere"}
+    await host.close()
+
+
+async def test_a_worker_that_crashes_while_it_loads_is_said_so_with_its_status() -> None:
+    with pytest.raises(WorkerNotReady, match="status 1"):
+        await Host(replace(CONFIG, model="crash"), module=FAKE).start()
+
+
+async def test_a_worker_that_is_not_ready_in_time_is_ended() -> None:
+    with pytest.raises(WorkerNotReady, match="not ready within"):
+        await Host(replace(CONFIG, model="slow", start_timeout_s=1), module=FAKE).start()
+
+
+async def test_a_cancelled_start_leaves_nothing() -> None:
+    task = asyncio.create_task(Host(replace(CONFIG, model="slow"), module=FAKE).start())
+    await eventually(lambda: psutil.Process().children())
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_render_before_the_start_waits_for_it() -> None:
+    host = Host(CONFIG, module=FAKE)
+    task = asyncio.create_task(host.render(make_request(), lambda event: None))
+    await asyncio.sleep(0.05)
+    await host.start()
+    assert isinstance(await task, Finished)
+    await host.close()
+
+
+async def test_a_render_without_a_worker_gives_up_after_the_start_timeout() -> None:
+    host = Host(replace(CONFIG, start_timeout_s=0.2), module=FAKE)
+    with pytest.raises(WorkerNotReady):
+        await host.render(make_request(), lambda event: None)
+
+
+async def test_closing_stops_the_running_job_and_refuses_the_next() -> None:
+    async with started() as host:
+        task = asyncio.create_task(host.render(make_request(count=1000), lambda event: None))
+        await asyncio.sleep(0.1)
+        begun = time.monotonic()
+        await host.close()
+        assert time.monotonic() - begun < 3
+        assert await task == Stopped("j", 1)
+        with pytest.raises(WorkerNotReady):
+            await host.render(make_request(), lambda event: None)
+
+
+async def test_closing_right_after_a_worker_was_lost_leaves_nothing() -> None:
+    for _ in range(3):
+        async with started() as host:
+            with pytest.raises(WorkerLost):
+                await host.render(make_request(prompt="die"), lambda event: None)
+
+
+async def test_a_process_that_the_system_refuses_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with pytest.raises(WorkerNotReady, match="could not be started"):
+        await Host(CONFIG, module=FAKE).start()
+
+
+async def test_a_worker_that_neither_listens_nor_heeds_sigterm_is_killed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(life_module, "ASK_S", 0.3)
+    monkeypatch.setattr(life_module, "TERMINATE_S", 0.3)
+    async with started(replace(CONFIG, model="deaf")) as host:
+        task = asyncio.create_task(host.render(make_request(prompt="hang"), lambda event: None))
+        await asyncio.sleep(0.2)
+        await host.close()
+        with pytest.raises(WorkerLost):
+            await task
+
+
+async def test_what_the_worker_started_ends_with_it() -> None:
+    async with started() as host:
+        await host.render(make_request(prompt="child"), lambda event: None)
+        assert host.info is not None
+        [child] = psutil.Process(host.info.pid).children(recursive=True)
+    # Its new parent, process 1, may leave a zombie in a container; that holds nothing.
+    await eventually(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
+
+
+async def test_what_libraries_print_is_logged_line_by_line() -> None:
+    with structlog.testing.capture_logs() as logs:
+        async with started() as host:
+            await host.render(make_request(prompt="print"), lambda event: None)
+    lines = [entry["line"] for entry in logs if entry["event"] == "worker says"]
+    assert lines[:2] == ["a library's remark", "and its progress bar"]
+    assert "".join(lines[2:]) == "x" * 100_000
+
+
+@pytest.mark.parametrize("prompt", ["a face", "hang"])
+async def test_the_worker_ends_when_its_host_is_killed(prompt: str) -> None:
+    script = f"""
+import asyncio
+from pathlib import Path
+from engine.config import EngineConfig
+from engine.host import Host
+from engine.request import RenderRequest
+
+async def main():
+    host = Host(EngineConfig(Path("var"), Path("shelf"), model="fake", device="cpu"), module="{FAKE}")
+    print((await host.start()).pid, flush=True)
+    await host.render(RenderRequest("j", 1, "{prompt}", 512, 512, 7, 10_000), lambda event: None)
+
+asyncio.run(main())
+"""
+    parent = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", script, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+    )
+    assert parent.stdout is not None
+    pid = 0
+    while not pid:
+        line = (await parent.stdout.readline()).strip()
+        pid = int(line) if line.isdigit() else 0
+    await asyncio.sleep(0.2)
+    assert psutil.pid_exists(pid)
+    parent.kill()
+    await parent.wait()
+    await eventually(
+        lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    )
+
+
+async def test_a_worker_that_loads_ends_when_its_host_is_killed() -> None:
+    script = f"""
+import asyncio
+from pathlib import Path
+from engine.config import EngineConfig
+from engine.host import Host
+
+config = EngineConfig(Path("var"), Path("shelf"), model="slow", device="cpu")
+asyncio.run(Host(config, module="{FAKE}").start())
+"""
+    parent = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", script, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+    )
+    assert parent.stdout is not None
+    while b"loading" not in await parent.stdout.readline():
+        pass
+    [child] = psutil.Process(parent.pid).children()
+    parent.kill()
+    await parent.wait()
+    await eventually(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
+
+
+async def test_start_and_stop_again_and_again_leaves_nothing() -> None:
+    for number in range(8):
+        async with started() as host:
+            if number % 2:
+                await host.render(make_request(), lambda event: None)
