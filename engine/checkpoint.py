@@ -18,7 +18,7 @@ _CLASSES = {  # part → how its class in model_index.json begins
     "tokenizer": "",  # any class: the files decide
     "scheduler": "FlowMatchEulerDiscreteScheduler",
 }
-_STEMS = {  # part → how its weights' file names begin
+STEMS = {  # part → how its weights' file names begin
     "transformer": "diffusion_pytorch_model",
     "vae": "diffusion_pytorch_model",
     "text_encoder": "model",
@@ -29,7 +29,7 @@ def missing_parts(folder: Path) -> list[str]:
     """Name every part that a Z-Image pipeline needs and this folder lacks; empty for a whole checkpoint."""
     return [
         *_missing_classes(folder),
-        *(flaw for part in _STEMS for flaw in _missing_weights(folder, part)),
+        *(flaw for part in STEMS for flaw in _missing_weights(folder, part)),
         *_missing_scheduler(folder / "scheduler"),
         *_missing_tokenizer(folder / "tokenizer"),
     ]
@@ -42,7 +42,7 @@ def linear_shapes(folder: Path) -> dict[str, tuple[int, int]]:
         BadHeader: A weights file broke since the folder was proved whole.
         OSError: It is gone.
     """
-    names, _ = _weight_files(folder / "transformer", _STEMS["transformer"])
+    names, _ = _weight_files(folder / "transformer", STEMS["transformer"])
     shapes = {}
     for name in names:
         for key, tensor in _header_of(folder / "transformer" / name).items():
@@ -67,7 +67,7 @@ def _missing_classes(folder: Path) -> list[str]:
 
 def _missing_weights(folder: Path, part: str) -> list[str]:
     missing = [] if _json(folder / part / "config.json") is not None else [f"{part}/config.json"]
-    names, flaws = _weight_files(folder / part, _STEMS[part])
+    names, flaws = _weight_files(folder / part, STEMS[part])
     missing += [f"{part}/{flaw}" for flaw in flaws]
     for name in names:
         try:
