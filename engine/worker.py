@@ -11,13 +11,11 @@ import queue
 import socket
 import sys
 import threading
-import time
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
-import psutil
 import structlog
 
 from engine import wire
@@ -217,19 +215,22 @@ def _load_painter(config: EngineConfig) -> Painter:
         from engine.zimage import stream  # noqa: PLC0415 - torch, after the environment
         from engine.zimage.place import choose_place  # noqa: PLC0415 - likewise
 
-        log.info("worker torch", seconds=_age_s())
+        _say_step("torch imported")
         stream.begin(find_model(config).folder, choose_place(config.device))
+        _say_step("device chosen")
         from engine.zimage.painter import Painter as ZImagePainter  # noqa: PLC0415 - likewise
 
-        log.info("worker libraries", seconds=_age_s())
-        return ZImagePainter.load(config)
+        _say_step("libraries imported")
+        painter = ZImagePainter.load(config)
+        _say_step("ready")
+        return painter
     finally:
         sys.setswitchinterval(usual_s)
 
 
-def _age_s() -> float:
-    """Seconds since this process began."""
-    return round(time.time() - psutil.Process().create_time(), 3)
+def _say_step(step: str) -> None:
+    """Log how far the start is; the host's log knows the time."""
+    log.info("worker starts", step=step)
 
 
 def main() -> None:

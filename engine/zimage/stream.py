@@ -8,17 +8,21 @@ end of the process. Needs torch alone, so that it can begin before the libraries
 
 import os
 import threading
+import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from pathlib import Path
 
+import structlog
 import torch
 from torch import Tensor
 
 from engine.checkpoint import STEMS, weight_files
 from engine.header import read_header
 from engine.zimage.place import Place
+
+log = structlog.get_logger("engine.worker")
 
 READERS = 8  # one thread copies some 5 GB/s from the page cache, and a card takes ten times that
 BUFFER_BYTES = 32 * 2**20  # of each reader; a matrix of Z-Image-Turbo is 29 or 79 MB
@@ -63,17 +67,24 @@ class Weights:
         return self._parts.pop(part).result()
 
     def _read(self, folder: Path, part: str) -> dict[str, Tensor]:
+        began_s = time.perf_counter()
         tensors: dict[str, Tensor] = {}
         with ExitStack() as open_files:
-            jobs = [
-                self._readers.submit(self._copy, file, offset_bytes, dtype, target)
-                for path in weight_files(folder, part)
-                for file in [open_files.enter_context(path.open("rb")).fileno()]
-                for offset_bytes, dtype, target in self._stretches(path, tensors)
-            ]
-            open_files.callback(lambda: [job.cancel() for job in jobs])
-            for job in jobs:
-                job.result()
+            jobs: list[Future[None]] = []
+            try:
+                for path in weight_files(folder, part):
+                    file = open_files.enter_context(path.open("rb")).fileno()
+                    for offset_bytes, dtype, target in self._stretches(path, tensors):
+                        jobs.append(self._readers.submit(self._copy, file, offset_bytes, dtype, target))
+                for job in jobs:
+                    job.result()
+            finally:
+                for job in jobs:
+                    job.cancel()
+                wait(jobs)  # until then the files are theirs
+        gigabytes = sum(tensor.nbytes for tensor in tensors.values()) / 1e9
+        seconds = time.perf_counter() - began_s
+        log.info("weights read", part=part, gigabytes=round(gigabytes, 3), seconds=round(seconds, 3))
         return tensors
 
     def _stretches(self, path: Path, tensors: dict[str, Tensor]) -> Iterator[tuple[int, torch.dtype, Tensor]]:

@@ -9,6 +9,7 @@ import diffusers
 import pytest
 import torch
 import transformers
+from structlog.testing import capture_logs
 
 from engine.config import EngineConfig
 from engine.demo.nets import WEIGHTS
@@ -28,7 +29,8 @@ def test_loading_says_nothing_on_the_terminal(capfd: pytest.CaptureFixture[str])
     for library in (diffusers, transformers):  # as they are in a fresh process
         library.utils.logging.set_verbosity_warning()
         library.utils.logging.enable_progress_bar()
-    load_pipeline(WEIGHTS, choose_place("cpu"))
+    with capture_logs():  # our own lines are no noise
+        load_pipeline(WEIGHTS, choose_place("cpu"))
     assert capfd.readouterr() == ("", "")
 
 

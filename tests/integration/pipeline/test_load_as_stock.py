@@ -2,15 +2,19 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from diffusers import ZImagePipeline, ZImageTransformer2DModel
+from structlog.testing import capture_logs
 from transformers import Qwen3Config, Qwen3ForCausalLM, Qwen3Model
 
+from engine import worker
 from engine.bench import checkpoint
+from engine.config import EngineConfig
 from engine.demo.nets import WEIGHTS
 from engine.errors import ModelIncomplete
 from engine.zimage import stream
@@ -151,6 +155,16 @@ def test_what_was_begun_is_taken_once(tmp_path: Path) -> None:
     (folder / "vae" / "diffusion_pytorch_model.safetensors").unlink()
     with pytest.raises(FileNotFoundError):
         stream.take(folder, place(torch.float32)).of("vae")
+
+
+def test_the_worker_reads_every_part_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "peft", sys.modules.get("peft"))  # it is put back afterwards
+    config = EngineConfig(tmp_path, lora_dir=tmp_path / "loras", device="cpu")
+    with capture_logs() as lines:
+        worker._load_painter(config)
+    parts = [line["part"] for line in lines if line["event"] == "weights read"]
+    assert sorted(parts) == sorted(PARTS)
+    assert not stream._begun
 
 
 def test_missing_weights_are_named(tmp_path: Path) -> None:
