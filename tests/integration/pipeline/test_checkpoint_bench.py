@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformers import Qwen2Tokenizer
 
 from engine.bench import checkpoint
+from engine.bench.tokens import large_tokenizer
 from engine.bench.turbo import random_pipeline
 from engine.checkpoint import linear_shapes, missing_parts
 from engine.config import EngineConfig
@@ -31,6 +33,17 @@ def test_a_checkpoint_holds_the_pipelines_weights(tmp_path: Path, is_fp32: bool)
     assert {name.removeprefix("model.") for name in text} == set(made.text_encoder.state_dict())
     config = json.loads((folder / "text_encoder" / "config.json").read_text())
     assert config["architectures"] == ["Qwen3ForCausalLM"]
+
+
+def test_a_tokenizer_of_any_size_is_read_back(tmp_path: Path) -> None:
+    made = large_tokenizer("{{ messages[0]['content'] }}<|im_end|>", words=3000)
+    made.save_pretrained(tmp_path)
+    read = Qwen2Tokenizer.from_pretrained(tmp_path, local_files_only=True)
+    assert len(read.get_vocab()) >= 3000
+    text = "<|im_start|>a face, 清透<|im_end|>"
+    assert read.decode(read(text).input_ids) == text
+    assert len(read("face").input_ids) < 4  # its pieces are put together
+    assert read.chat_template == made.chat_template
 
 
 def test_it_draws(tmp_path: Path) -> None:
