@@ -1,4 +1,4 @@
-"""A tokenizer as large as Qwen3's, of invented words: reading one takes a good part of a second of a start."""
+"""A tokenizer as large as Qwen3's, of invented words: reading one takes a good part of a second."""
 
 from typing import Any
 
