@@ -66,6 +66,14 @@ def say(
 
 
 @app.command()
+def setup(config: Config = None) -> None:
+    """Fetch the model where it is missing, and convert its weights once so that each start is faster."""
+    from bot import setup as prepare  # noqa: PLC0415 - see the module's first lines
+
+    _work(prepare.report, config, verbose=True)
+
+
+@app.command()
 def doctor(config: Config = None) -> None:
     """Say what is set up, what is wrong with it, and what to do; exits 1 if anything is wrong."""
     from bot import doctor as examine  # noqa: PLC0415 - see the module's first lines

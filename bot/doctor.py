@@ -18,6 +18,7 @@ from bot.database import problems_of
 from bot.errors import DatabaseInUse, OperatorError, PortTaken
 from bot.house import DATABASE, MIGRATIONS
 from bot.settings import Settings
+from bot.setup import gains_by_copy
 from bot.store import open_store
 from bot.words import N_, explain, text
 from engine.errors import ModelError
@@ -150,6 +151,13 @@ def _engine(settings: Settings) -> Iterator[Finding]:
         return
     native = f"{model.native_width_px} × {model.native_height_px}"
     yield Finding(State.FINE, N_("model"), f"{model.name}, {native}")
+    if model.origin is not None:
+        yield Finding(State.FINE, N_("model"), text(N_("converted: {path}"), locale, path=str(model.folder)))
+    elif gains_by_copy(config, model):
+        sentence = text(
+            N_("`sugarbot setup` would convert its weights, so that each start is faster"), locale
+        )
+        yield Finding(State.NOTE, N_("model"), sentence)
     found = _read_shelf(settings, model)
     names = ", ".join(found.files) or text(N_("empty"), locale)
     yield Finding(State.FINE if found.files else State.NOTE, N_("shelf"), names)

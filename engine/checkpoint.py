@@ -18,7 +18,7 @@ _CLASSES = {  # part → how its class in model_index.json begins
     "tokenizer": "",  # any class: the files decide
     "scheduler": "FlowMatchEulerDiscreteScheduler",
 }
-_STEMS = {  # part → how its weights' file names begin
+STEMS = {  # part → how its weights' file names begin
     "transformer": "diffusion_pytorch_model",
     "vae": "diffusion_pytorch_model",
     "text_encoder": "model",
@@ -29,7 +29,7 @@ def missing_parts(folder: Path) -> list[str]:
     """Name every part that a Z-Image pipeline needs and this folder lacks; empty for a whole checkpoint."""
     return [
         *_missing_classes(folder),
-        *(flaw for part in _STEMS for flaw in _missing_weights(folder, part)),
+        *(flaw for part in STEMS for flaw in _missing_weights(folder, part)),
         *_missing_scheduler(folder / "scheduler"),
         *_missing_tokenizer(folder / "tokenizer"),
     ]
@@ -42,13 +42,29 @@ def linear_shapes(folder: Path) -> dict[str, tuple[int, int]]:
         BadHeader: A weights file broke since the folder was proved whole.
         OSError: It is gone.
     """
-    names, _ = _weight_files(folder / "transformer", _STEMS["transformer"])
     shapes = {}
-    for name in names:
-        for key, tensor in _header_of(folder / "transformer" / name).items():
+    for path in weight_files(folder, "transformer"):
+        for key, tensor in header_of(path).items():
             if key.endswith(".weight") and len(tensor.shape) == 2:
                 shapes[key.removesuffix(".weight")] = (tensor.shape[0], tensor.shape[1])
     return shapes
+
+
+def weight_files(folder: Path, part: str) -> list[Path]:
+    """Say which files hold a part's weights; none where the index that lists them is broken."""
+    names, _ = _weight_files(folder / part, STEMS[part])
+    return [folder / part / name for name in names]
+
+
+def header_of(path: Path) -> dict[str, Tensor]:
+    """Read a file's header.
+
+    Raises:
+        BadHeader: It is no intact safetensors file.
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as file:
+        return read_header(file)
 
 
 def _missing_classes(folder: Path) -> list[str]:
@@ -67,11 +83,11 @@ def _missing_classes(folder: Path) -> list[str]:
 
 def _missing_weights(folder: Path, part: str) -> list[str]:
     missing = [] if _json(folder / part / "config.json") is not None else [f"{part}/config.json"]
-    names, flaws = _weight_files(folder / part, _STEMS[part])
+    names, flaws = _weight_files(folder / part, STEMS[part])
     missing += [f"{part}/{flaw}" for flaw in flaws]
     for name in names:
         try:
-            _header_of(folder / part / name)
+            header_of(folder / part / name)
         except OSError:
             missing.append(f"{part}/{name}")
         except BadHeader as error:
@@ -108,11 +124,6 @@ def _weight_files(folder: Path, stem: str) -> tuple[list[str], list[str]]:
     if any(Path(name).name != name or not name.endswith(".safetensors") for name in names):
         return [], [f"{index_name} (it leads outside the folder)"]
     return names, []
-
-
-def _header_of(path: Path) -> dict[str, Tensor]:
-    with path.open("rb") as file:
-        return read_header(file)
 
 
 def _json(path: Path) -> dict[str, Any] | None:

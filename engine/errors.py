@@ -5,6 +5,8 @@
     + ModelMissing                  there is no such folder or revision
     + ModelIncomplete               parts are missing or not ours to load
     + ModelTooLarge                 the card has no room for the weights
+    + NoRoomForCopy                 the disk has no room for the converted weights
+    + ConversionRunning             another process converts in this data folder
   x LoraRejected                    the host replaces the file; nothing of it reached the card
     + LoraDamaged                   not an intact safetensors file
       - LoraTruncated · LoraPickled
@@ -53,6 +55,14 @@ class ModelIncomplete(ModelError):
 
 class ModelTooLarge(ModelError):
     """The card has no room for the model's weights."""
+
+
+class NoRoomForCopy(ModelError):
+    """The disk has no room for a converted copy of the weights."""
+
+
+class ConversionRunning(ModelError):
+    """Another process is converting weights in this data folder."""
 
 
 class LoraRejected(EngineError):

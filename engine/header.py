@@ -7,7 +7,7 @@ file. Parent-side and torch-free: the shelf and the model folder are both examin
 
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import BinaryIO
 
@@ -50,10 +50,27 @@ class BadHeader(EngineError):
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """What the header says of one tensor: ``dtype`` as ``BF16``, ``shape`` outermost first."""
+    """What the header says of one tensor.
+
+    Attributes:
+        dtype: As the format names it: ``BF16``, ``F32``.
+        shape: Outermost first.
+        offset_bytes: Where its numbers begin, from the start of the file; where it lies is not what it is.
+    """
 
     dtype: str
     shape: tuple[int, ...]
+    offset_bytes: int = field(default=0, compare=False)
+
+    @property
+    def item_bytes(self) -> int:
+        """Bytes of one number."""
+        return _ITEM_BYTES[self.dtype]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all its numbers."""
+        return math.prod(self.shape) * self.item_bytes
 
 
 def read_header(file: BinaryIO) -> dict[str, Tensor]:
@@ -88,7 +105,7 @@ def read_header(file: BinaryIO) -> dict[str, Tensor]:
         )  # fmt: skip
     spans, tensors = [], {}
     for name, entry in entries.items():
-        tensors[name], span = _tensor(name, entry)
+        tensors[name], span = _tensor(name, entry, 8 + length)
         spans.append(span)
     _check_layout(spans, size - 8 - length)
     return tensors
@@ -113,7 +130,7 @@ def _refuse_start(start: bytes, size: int, length: int) -> None:
     )  # fmt: skip
 
 
-def _tensor(name: str, entry: object) -> tuple[Tensor, tuple[int, int]]:
+def _tensor(name: str, entry: object, data_begin: int) -> tuple[Tensor, tuple[int, int]]:
     damaged = BadHeader(Flaw.DAMAGED, f"The header's entry {name[:80]!r} is malformed.")
     if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
         raise damaged
@@ -130,7 +147,7 @@ def _tensor(name: str, entry: object) -> tuple[Tensor, tuple[int, int]]:
     begin, end = offsets
     if end - begin != math.prod(shape) * _ITEM_BYTES[dtype]:
         raise damaged
-    return Tensor(dtype, tuple(shape)), (begin, end)
+    return Tensor(dtype, tuple(shape), data_begin + begin), (begin, end)
 
 
 def _are_counts(value: object) -> bool:

@@ -13,6 +13,8 @@ from typing import Any
 import psutil
 import pynvml
 
+_PROCESSOR = "CPU"
+
 
 @dataclass(frozen=True, slots=True)
 class Headroom:
@@ -33,6 +35,11 @@ class Headroom:
     device_name: str
     reason: str
     reserve_bytes: int = 0
+
+    @property
+    def is_card(self) -> bool:
+        """Whether it is a card's memory, not the machine's."""
+        return self.device_name != _PROCESSOR
 
 
 class HeadroomProbe:
@@ -102,7 +109,7 @@ class HeadroomProbe:
 
     def _main_memory(self, why: str) -> Headroom:
         memory = psutil.virtual_memory()
-        return self._headroom(memory.total, memory.available, "CPU", f"main memory, because {why}")
+        return self._headroom(memory.total, memory.available, _PROCESSOR, f"main memory, because {why}")
 
     def _headroom(self, total: int, free: int, device_name: str, source: str) -> Headroom:
         held = self._held_bytes()

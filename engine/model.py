@@ -10,13 +10,14 @@ import importlib
 import math
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from engine import converted
 from engine.checkpoint import missing_parts
 from engine.config import BUILT_IN, EngineConfig
 from engine.errors import ModelIncomplete, ModelMissing
@@ -49,7 +50,12 @@ class _Limits(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelInfo:
-    """A complete model on disk and the sizes it draws. Sides are multiples of ``multiple_px``."""
+    """A complete model on disk and the sizes it draws. Sides are multiples of ``multiple_px``.
+
+    Attributes:
+        folder: What is loaded.
+        origin: What the host named, where ``folder`` is a converted copy of it; else None.
+    """
 
     name: str
     folder: Path
@@ -59,6 +65,7 @@ class ModelInfo:
     max_side_px: int
     multiple_px: int = 16
     max_area_px: int
+    origin: Path | None = None
 
     def fit(self, ratio_w: int, ratio_h: int) -> tuple[int, int]:
         """Say the size of this shape with about the native area; always one that is allowed.
@@ -110,12 +117,30 @@ class ModelInfo:
 
 
 def find_model(config: EngineConfig) -> ModelInfo:
-    """Find the model that the settings name, fetching it where it is not on disk yet.
+    """Find what to load: the model that the settings name, or its converted copy where that is faster.
 
     Raises:
         ModelMissing: It is nowhere, or cannot be fetched; the host mends the setting or the network.
         ModelIncomplete: ``missing`` names every part that the folder lacks.
     """
+    source = find_source(config)
+    if config.model == BUILT_IN or config.device == "cpu":
+        return source  # a processor draws in float32, and float32 is what the source may hold
+    folder = converted.copy_folder(config.data_dir, source.folder, source.name)
+    state = converted.copy_state(folder, source.folder)
+    if state is not converted.CopyState.CURRENT:
+        if state is converted.CopyState.STALE:
+            log.warning("converted weights ignored", reason="their source has changed", folder=str(folder))
+        return source
+    try:
+        return replace(read_model(folder, source.name), origin=source.folder)
+    except ModelIncomplete as error:
+        log.warning("converted weights ignored", reason=str(error), folder=str(folder))
+        return source
+
+
+def find_source(config: EngineConfig) -> ModelInfo:
+    """Find the model itself, fetching it where it is not on disk yet; raises as ``find_model``."""
     if config.model == BUILT_IN:
         return read_model(BUILT_IN_WEIGHTS)
     folder = Path(config.model).expanduser()
@@ -157,7 +182,8 @@ def read_model(folder: Path, name: str = "") -> ModelInfo:
 
 def built_in_lora_folder(model: ModelInfo) -> Path:
     """Say where the LoRAs lie that came with this model; it need not exist, for most come with none."""
-    beside = model.folder.parent if model.folder == BUILT_IN_WEIGHTS.resolve() else model.folder
+    folder = model.origin or model.folder
+    beside = folder.parent if folder == BUILT_IN_WEIGHTS.resolve() else folder
     return beside / "loras"
 
 

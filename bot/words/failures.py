@@ -25,6 +25,13 @@ ENGINE_SENTENCES: dict[type[Exception], str] = {
         "The card has no room for the model. Close other programs that use it, or set another engine.device "
         "or engine.model in sugarbot.toml. ({detail})"
     ),
+    errors.NoRoomForCopy: N_(
+        "The converted weights need {needed_gb} GB below {folder}, and {free_gb} GB are free. Make room, or "
+        "set another data_dir in sugarbot.toml."
+    ),
+    errors.ConversionRunning: N_(
+        "Another `sugarbot setup` is converting weights in {folder}. Wait until it is done."
+    ),
     errors.LoraRejected: N_("The LoRA “{name}” can't be used. Please choose another; /loras shows them."),
     errors.LoraDamaged: N_("The file of the LoRA “{name}” is damaged. Copy or download it again. ({detail})"),
     errors.LoraTruncated: N_("The file of the LoRA “{name}” is cut off. Copy or download it again."),

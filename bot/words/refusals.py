@@ -108,6 +108,8 @@ def _facts_of(error: BaseException) -> dict[str, object]:
     facts: dict[str, object] = dict(getattr(error, "facts", {}))
     if isinstance(error, EngineError):
         facts["detail"] = str(error)
+    for name in [name for name in facts if name.endswith("_bytes")]:
+        facts[f"{name.removesuffix('_bytes')}_gb"] = f"{float(str(facts[name])) / 1e9:.1f}"
     if "renews_at_s" in facts:
         facts["renews_at"] = moment(float(str(facts["renews_at_s"])))
     if "platform" in facts:

@@ -1,23 +1,34 @@
-"""A checkpoint folder → a diffusers pipeline on its device, in the number format that suits it.
+"""A checkpoint folder → the parts of a pipeline on their device, in the number format that suits it.
 
-Only local files and only safetensors are read; nothing is fetched and nothing unpickled.
+Only local files and only safetensors are read; nothing is fetched and nothing unpickled. The modules are
+built without memory, from their configurations; ``stream`` brings the weights straight to where they stay.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import ZImagePipeline
+import transformers
+from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, ZImageTransformer2DModel
+from pydantic_core import from_json
 from safetensors import SafetensorError
+from torch import Tensor, nn
 
-from engine.errors import ModelError, ModelIncomplete, ModelTooLarge
+from engine.errors import ModelIncomplete, ModelTooLarge
+from engine.header import BadHeader
 from engine.zimage.forward.weights import require_known
+from engine.zimage.place import Place, choose_place
 from engine.zimage.quiet import hush
 from engine.zimage.room import first_line
+from engine.zimage.stream import Weights, take
+
+__all__ = ["Parts", "Place", "choose_place", "load_pipeline", "weights_bytes"]
 
 # What the libraries raise for a folder that is not what they expect; they have no error of their own for it.
 _UNLOADABLE = (
+    BadHeader,
     OSError,
     SafetensorError,
     RuntimeError,
@@ -27,61 +38,25 @@ _UNLOADABLE = (
     AttributeError,
     AssertionError,
 )
+_BODY = "model."  # what the names begin with where a text encoder was saved together with a head
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where the model runs, and in which numbers.
+@dataclass(frozen=True, slots=True, eq=False)
+class Parts:
+    """What a ``ZImagePipeline`` is made of, ready to draw; untyped, for the libraries carry no types."""
 
-    Attributes:
-        name: For people: ``NVIDIA H200``, ``CPU, 2 threads``.
-        dtype_reason: Why this format, for the log.
-    """
-
-    device: torch.device
-    name: str
-    dtype: torch.dtype
-    dtype_reason: str
-
-    @property
-    def is_card(self) -> bool:
-        """Whether it is a CUDA card."""
-        return self.device.type == "cuda"
+    transformer: Any
+    text_encoder: Any
+    vae: Any
+    tokenizer: Any
+    scheduler: Any
 
 
-def choose_place(wanted: str) -> Place:
-    """Turn the ``device`` setting into a place.
-
-    Args:
-        wanted: ``auto``, ``cuda``, ``cuda:1``, ``cpu``.
-
-    Raises:
-        ModelError: There is no such device; the host changes the setting or mends the driver.
-    """
-    has_card = torch.cuda.is_available()
-    if wanted == "cpu" or (wanted == "auto" and not has_card):
-        why = "asked for by the setting" if wanted == "cpu" else "no CUDA card is visible"
-        name = f"CPU, {torch.get_num_threads()} threads"
-        return Place(torch.device("cpu"), name, torch.float32, f"{why}; processors are fastest in float32")
-    number = int(wanted.removeprefix("cuda:")) if wanted.startswith("cuda:") else 0
-    if not has_card or number >= torch.cuda.device_count():
-        raise ModelError(f"There is no device {wanted} here.", device=wanted)
-    device = torch.device("cuda", number)
-    torch.cuda.set_device(device)
-    name = torch.cuda.get_device_name(device)
-    major, minor = torch.cuda.get_device_capability(device)
-    if torch.cuda.is_bf16_supported(including_emulation=False):
-        return Place(device, name, torch.bfloat16, f"compute capability {major}.{minor} has bfloat16")
-    # Float16 is no way out: Z-Image's activations leave its range and the pictures turn black.
-    reason = f"compute capability {major}.{minor} has no bfloat16"
-    return Place(device, name, torch.float32, reason)
-
-
-def load_pipeline(folder: Path, place: Place) -> Any:
+def load_pipeline(folder: Path, place: Place) -> Parts:
     """Load every part of the checkpoint and put it on the device.
 
     Returns:
-        A ``ZImagePipeline`` (untyped: diffusers carries no types) that only draws: no gradients, no bars.
+        Parts that only draw: no gradients. Their numbers are those of ``ZImagePipeline.from_pretrained``.
 
     Raises:
         ModelIncomplete: Parts are missing, damaged or of other classes. Facts: ``folder``, ``detail``.
@@ -89,36 +64,84 @@ def load_pipeline(folder: Path, place: Place) -> Any:
     """
     hush()
     try:
-        pipeline = ZImagePipeline.from_pretrained(
-            folder,
-            dtype=place.dtype,
-            local_files_only=True,
-            use_safetensors=True,
-            low_cpu_mem_usage=True,  # weights go straight into place: one copy in memory, not two
-        )
-        require_known(pipeline.transformer)
+        parts = _load(folder, place, take(folder, place))
+        require_known(parts.transformer)
     except torch.OutOfMemoryError as error:
-        raise _too_large(place, error) from error
+        detail = first_line(error)
+        raise ModelTooLarge(f"{place.name}: {detail}", device=str(place.device), detail=detail) from error
     except _UNLOADABLE as error:
         detail = f"{type(error).__name__}: {error}"
         raise ModelIncomplete(
             f"{folder} cannot be loaded. {detail}", folder=str(folder), detail=detail
         ) from error
-    pipeline.set_progress_bar_config(disable=True)
-    try:
-        for part in (pipeline.text_encoder, pipeline.transformer, pipeline.vae):
-            part.requires_grad_(False).eval().to(place.device)
-    except torch.OutOfMemoryError as error:
-        raise _too_large(place, error) from error
-    return pipeline
-
-
-def _too_large(place: Place, error: torch.OutOfMemoryError) -> ModelTooLarge:
-    detail = first_line(error)
-    return ModelTooLarge(f"{place.name}: {detail}", device=str(place.device), detail=detail)
+    return parts
 
 
 def weights_bytes(pipeline: Any) -> int:
     """Memory of all parameters and buffers."""
     parts = (pipeline.text_encoder, pipeline.transformer, pipeline.vae)
     return sum(tensor.nbytes for part in parts for tensor in (*part.parameters(), *part.buffers()))
+
+
+def _load(folder: Path, place: Place, weights: Weights) -> Parts:
+    classes = {name: entry[-1] for name, entry in _json(folder / "model_index.json").items() if entry}
+    tokenizer = getattr(transformers, classes["tokenizer"])
+    with torch.device("meta"):
+        transformer = ZImageTransformer2DModel.from_config(_json(folder / "transformer" / "config.json"))
+        vae = AutoencoderKL.from_config(_json(folder / "vae" / "config.json"))
+        encoder = _encoder(folder / "text_encoder", classes["text_encoder"])
+    return Parts(
+        tokenizer=tokenizer.from_pretrained(folder / "tokenizer", local_files_only=True),
+        scheduler=FlowMatchEulerDiscreteScheduler.from_config(
+            _json(folder / "scheduler" / "scheduler_config.json")
+        ),
+        transformer=_filled(transformer, weights.of("transformer"), place),
+        vae=_filled(vae, weights.of("vae"), place),
+        text_encoder=_filled_encoder(encoder, weights.of("text_encoder"), place),
+    )
+
+
+def _encoder(folder: Path, class_name: str) -> Any:
+    config = transformers.Qwen3Config.from_pretrained(folder, local_files_only=True)
+    kind = {"Qwen3Model": transformers.Qwen3Model, "Qwen3ForCausalLM": transformers.Qwen3ForCausalLM}
+    return kind[class_name](config)
+
+
+def _filled_encoder(encoder: Any, tensors: Mapping[str, Tensor], place: Place) -> nn.Module:
+    """Give the encoder its weights, saved with a head or without, and the tables that no file holds."""
+    known = encoder.state_dict().keys()
+    renamed = {_name_in(known, name): tensor for name, tensor in tensors.items()}
+    if encoder.config.tie_word_embeddings and "lm_head.weight" in known:
+        renamed["lm_head.weight"] = renamed[f"{_BODY}embed_tokens.weight"]
+    body = encoder.base_model
+    body.rotary_emb = type(body.rotary_emb)(config=encoder.config)
+    filled = _filled(encoder, renamed, place)
+    encoder.tie_weights()
+    return filled
+
+
+def _name_in(known: Any, name: str) -> str:
+    """The module's name for a weight of the file."""
+    names = (name, f"{_BODY}{name}", name.removeprefix(_BODY))
+    return next((each for each in names if each in known), name)
+
+
+def _filled(module: Any, tensors: Mapping[str, Tensor], place: Place) -> nn.Module:
+    """Give a module its weights; what the files hold beyond them is dropped, as the library does.
+
+    Raises:
+        LookupError: Weights are missing; RuntimeError where they have other shapes.
+    """
+    missing = module.load_state_dict(tensors, strict=False, assign=True).missing_keys
+    if missing:
+        raise LookupError(f"{type(module).__name__} lacks {len(missing)} tensors, among them {missing[0]}")
+    # The weights are there already; this moves the tables, and refuses a tensor that nobody gave numbers.
+    filled: nn.Module = module.to(place.device).requires_grad_(False).eval()
+    return filled
+
+
+def _json(path: Path) -> dict[str, Any]:
+    value = from_json(path.read_bytes())
+    if not isinstance(value, dict):
+        raise TypeError(f"{path.name} is no object")
+    return value

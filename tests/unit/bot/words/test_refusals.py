@@ -17,6 +17,9 @@ def family(kind: type[Exception]) -> list[type[Exception]]:
 OURS = [kind for kind in family(errors.SugarbotError) if kind.__module__ == "bot.errors"]
 ENGINES = [kind for kind in family(engine.EngineError) if kind.__module__ == "engine.errors"]
 FACTS: dict[str, object] = {
+    "folder": "/data/models",
+    "needed_bytes": 12_600_000_000,
+    "free_bytes": 3_100_000_000,
     "length": 900,
     "limit": 800,
     "minutes": 9,

@@ -1,0 +1,143 @@
+"""A checkpoint's files → tensors on the device, in their final number format, by several threads at once.
+
+Each thread reads a stretch of a file into a buffer of its own, pinned where there is a card, and copies it to
+where it belongs while the others read. Reading is ``pread``, not a memory map: from the page cache it is the
+same one copy, without a page fault for each 4 KiB, and a file that shrinks meanwhile is an error and not the
+end of the process. Needs torch alone, so that it can begin before the libraries of models are imported.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from pathlib import Path
+
+import structlog
+import torch
+from torch import Tensor
+
+from engine.checkpoint import STEMS, weight_files
+from engine.header import read_header
+from engine.zimage.place import Place
+
+log = structlog.get_logger("engine.worker")
+
+READERS = 8  # one thread copies some 5 GB/s from the page cache, and a card takes ten times that
+BUFFER_BYTES = 32 * 2**20  # of each reader; a matrix of Z-Image-Turbo is 29 or 79 MB
+_DTYPES = {
+    "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
+    "F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2, "BOOL": torch.bool,
+    "I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8,
+    "U64": torch.uint64, "U32": torch.uint32, "U16": torch.uint16, "U8": torch.uint8,
+}  # fmt: skip
+
+
+class Weights:
+    """The weights of every part, on their way from the moment this is made.
+
+    Args:
+        folder: A checkpoint.
+        place: Where they go. Floating-point numbers get its format, all others keep theirs.
+        readers: How many threads read.
+        buffer_bytes: Of each thread; a multiple of 8.
+    """
+
+    def __init__(
+        self, folder: Path, place: Place, *, readers: int = READERS, buffer_bytes: int = BUFFER_BYTES
+    ) -> None:
+        self._place = place
+        self._buffer_bytes = buffer_bytes
+        self._own = threading.local()  # each reader's buffer and stream
+        self._readers = ThreadPoolExecutor(min(readers, os.cpu_count() or 1), "weights")
+        one_by_one = ThreadPoolExecutor(1, "weights of a part")
+        self._parts: dict[str, Future[dict[str, Tensor]]] = {
+            part: one_by_one.submit(self._read, folder, part) for part in STEMS
+        }
+        one_by_one.shutdown(wait=False)  # its thread ends with the last part
+
+    def of(self, part: str) -> dict[str, Tensor]:
+        """Wait for one part's weights; asked for once, they are the caller's alone.
+
+        Raises:
+            BadHeader: A file is damaged; likewise OSError, where it is gone or ends early.
+            OutOfMemoryError: The device has no room.
+        """
+        return self._parts.pop(part).result()
+
+    def _read(self, folder: Path, part: str) -> dict[str, Tensor]:
+        began_s = time.perf_counter()
+        tensors: dict[str, Tensor] = {}
+        with ExitStack() as open_files:
+            jobs: list[Future[None]] = []
+            try:
+                for path in weight_files(folder, part):
+                    file = open_files.enter_context(path.open("rb")).fileno()
+                    for offset_bytes, dtype, target in self._stretches(path, tensors):
+                        jobs.append(self._readers.submit(self._copy, file, offset_bytes, dtype, target))
+                for job in jobs:
+                    job.result()
+            finally:
+                for job in jobs:
+                    job.cancel()
+                wait(jobs)  # until then the files are theirs
+        gigabytes = sum(tensor.nbytes for tensor in tensors.values()) / 1e9
+        seconds = time.perf_counter() - began_s
+        log.info("weights read", part=part, gigabytes=round(gigabytes, 3), seconds=round(seconds, 3))
+        return tensors
+
+    def _stretches(self, path: Path, tensors: dict[str, Tensor]) -> Iterator[tuple[int, torch.dtype, Tensor]]:
+        """Make room for a file's tensors, and say which stretch of the file fills which numbers of them."""
+        with path.open("rb") as file:
+            found = read_header(file)
+        for name, entry in found.items():
+            dtype = _DTYPES[entry.dtype]
+            final = self._place.dtype if dtype.is_floating_point else dtype
+            tensors[name] = torch.empty(entry.shape, dtype=final, device=self._place.device)
+            count = self._buffer_bytes // entry.item_bytes
+            for index, target in enumerate(torch.split(tensors[name].view(-1), count)):
+                yield entry.offset_bytes + index * self._buffer_bytes, dtype, target
+
+    def _copy(self, file: int, offset_bytes: int, dtype: torch.dtype, target: Tensor) -> None:
+        buffer = self._buffer()[: target.numel() * dtype.itemsize]
+        _read_fully(file, buffer, offset_bytes)
+        numbers = buffer.view(dtype)
+        if not self._place.is_card:
+            target.copy_(numbers)
+            return
+        with torch.cuda.stream(self._own.stream):
+            if dtype != target.dtype:
+                numbers = numbers.to(target.device, non_blocking=True)  # so that the card does the rounding
+            target.copy_(numbers, non_blocking=True)
+        self._own.stream.synchronize()  # the buffer is free again
+
+    def _buffer(self) -> Tensor:
+        if not hasattr(self._own, "buffer"):
+            is_card = self._place.is_card
+            self._own.buffer = torch.empty(self._buffer_bytes, dtype=torch.uint8, pin_memory=is_card)
+            self._own.stream = torch.cuda.Stream(self._place.device) if is_card else None  # type: ignore[no-untyped-call]
+        buffer: Tensor = self._own.buffer
+        return buffer
+
+
+def _read_fully(file: int, buffer: Tensor, offset_bytes: int) -> None:
+    rest: memoryview = buffer.numpy().data
+    while rest:
+        count = os.preadv(file, [rest], offset_bytes)
+        if not count:
+            raise OSError("A weights file became shorter while it was read.")
+        rest, offset_bytes = rest[count:], offset_bytes + count
+
+
+_begun: dict[tuple[Path, Place], Weights] = {}
+
+
+def begin(folder: Path, place: Place) -> None:
+    """Begin to read a checkpoint that ``take`` is going to be asked for; returns at once."""
+    _begun[folder, place] = Weights(folder, place)
+
+
+def take(folder: Path, place: Place) -> Weights:
+    """The weights that are on their way already; else their reading begins now."""
+    return _begun.pop((folder, place), None) or Weights(folder, place)

@@ -1,0 +1,45 @@
+"""The copy that `sugarbot setup` makes is what torch itself would have loaded, bit for bit."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers import ZImagePipeline
+
+from engine.bench import checkpoint
+from engine.config import EngineConfig
+from engine.convert import convert, to_bfloat16
+from engine.model import find_model, find_source
+from engine.zimage.load import load_pipeline
+from engine.zimage.place import Place
+
+
+@pytest.mark.parametrize("wide", [torch.float32, torch.float16], ids=str)
+def test_rounding_is_torchs(wide: torch.dtype) -> None:
+    if wide == torch.float16:
+        numbers = torch.arange(2**16, dtype=torch.int32).to(torch.int16).view(torch.float16)  # all there are
+    else:
+        bits = torch.randint(-(2**31), 2**31, (2**21,), generator=torch.Generator().manual_seed(1))
+        ties = (torch.arange(2**16) << 16) + 0x8000  # half way between each two neighbours
+        numbers = torch.cat([bits, ties - 2**31]).to(torch.int32).view(torch.float32)
+    ours = torch.from_numpy(to_bfloat16(numbers.numpy()).view(np.int16)).view(torch.bfloat16)
+    theirs = numbers.to(torch.bfloat16)
+    is_number = ~torch.isnan(numbers)
+    assert is_number.sum() > 2**15
+    assert torch.equal(ours.view(torch.int16)[is_number], theirs.view(torch.int16)[is_number])
+    assert torch.isnan(ours[~is_number]).all()
+
+
+def test_the_copy_loads_as_the_source_does(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    checkpoint.main(["--into", str(folder), "--tiny", "--fp32", "--device", "cpu"])
+    config = EngineConfig(tmp_path / "data", lora_dir=tmp_path, model=str(folder), device="cuda")
+    copy = convert(find_source(config), config.data_dir, lambda *_: None)
+    assert find_model(config).folder == copy.resolve()
+    theirs = ZImagePipeline.from_pretrained(folder, dtype=torch.bfloat16, local_files_only=True)
+    ours = load_pipeline(copy, Place(torch.device("cpu"), "CPU", torch.bfloat16, "a card's format"))
+    for part in ("transformer", "vae", "text_encoder"):
+        wanted, found = getattr(theirs, part).state_dict(), getattr(ours, part).state_dict()
+        assert wanted.keys() == found.keys()
+        assert all(torch.equal(wanted[name], found[name]) for name in wanted)
