@@ -79,6 +79,12 @@ class Bank:
         if self._working:
             self._do_without_copy("a picture did not fit beside the second copy of the weights")
 
+    def forget(self, *, in_memory: bool) -> None:
+        """Drop the card's copies of all LoRAs, and those in main memory where asked to."""
+        self._on_card.clear()
+        if in_memory:
+            self._in_memory.clear()
+
     def _do_without_copy(self, reason: str) -> None:
         log.warning("LoRAs are drawn beside the weights, which takes longer", reason=reason)
         self._has_room = False
@@ -157,3 +163,7 @@ class Cache(Generic[T]):
             len(self._entries) > 1 and sum(each.nbytes for each in self._entries.values()) > self._limit_bytes
         ):
             self._entries.popitem(last=False)
+
+    def clear(self) -> None:
+        """Drop every entry."""
+        self._entries.clear()
