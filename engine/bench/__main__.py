@@ -45,8 +45,8 @@ def main(words: list[str] | None = None) -> int:
     except ModelError as error:
         print(error, file=sys.stderr)
         return 1
-    print()
-    print(_verdicts(book, options.only), flush=True)
+    if not options.lines_only:
+        print(f"\n{_verdicts(book, options.only)}", flush=True)
     return int(any(line.has_failed for line in book.lines))
 
 
@@ -66,11 +66,12 @@ def _options(words: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--sizes",
         type=_sizes,
-        help="width x height of E1, E2 and E3; left out: 512x768,1024x1024,512x512, or their like for a small model",
+        help="width x height of E1, E2 and E3; left out: 512x768,1024x1024,512x512 or their like",
     )
     parser.add_argument("--rounds", type=_count, help="pictures of a median")
     parser.add_argument("--pictures", type=_count, help="of each queue of E6")
     parser.add_argument("--switches", type=_count, help="of LoRAs, in E5")
+    parser.add_argument("--lines-only", action="store_true", help="without the figures to reach at the end")
     parser.add_argument("--into", type=Path, help="a folder for results.json, results.md and results.svg")
     return parser.parse_args(words)
 

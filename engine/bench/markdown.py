@@ -7,6 +7,23 @@ from engine.bench.book import FLOOR, OURS, RECIPE, STOCK, Line, ratio
 
 CONTENDERS = (STOCK, RECIPE, FLOOR, OURS)
 SPEED = ("E1", "E2", "E3")
+ENGLISH = "en"
+HEADINGS = {
+    ENGLISH: {
+        "title": "One picture with a LoRA: seconds from prompt to pixels",
+        "columns": (
+            "size, px", "stock diffusers + peft, s", "strongest recipe, s", "floor, s", "**Sugarbot**, s",
+            "ours ÷ stock", "ours ÷ recipe", "ours ÷ floor", "peak GiB: stock, recipe, ours",
+        ),
+    },
+    "zh-CN": {
+        "title": "带 LoRA 的单张图：从提示词到像素的秒数",
+        "columns": (
+            "尺寸，px", "原版 diffusers + peft，s", "最强方案，s", "下限，s", "**Sugarbot**，s",
+            "本项目 ÷ 原版", "本项目 ÷ 最强方案", "本项目 ÷ 下限", "显存峰值 GiB：原版、最强方案、本项目",
+        ),
+    },
+}  # fmt: skip
 
 
 def page(document: Mapping[str, Any]) -> str:
@@ -37,7 +54,7 @@ def machine(about: Mapping[str, Any]) -> str:
     )
 
 
-def speed_table(document: Mapping[str, Any]) -> str:
+def speed_table(document: Mapping[str, Any], language: str = ENGLISH) -> str:
     """Seconds of one picture with a LoRA, prompt → pixels, by size and contender."""
     lines = lines_of(document)
     rows = []
@@ -49,9 +66,7 @@ def speed_table(document: Mapping[str, Any]) -> str:
         mine = own.get(OURS)
         ratios = [_times(ratio(lines, mine, other)) if mine else "–" for other in CONTENDERS[:3]]
         rows.append([f"{row}: {size}", *(_value(own.get(who)) for who in CONTENDERS), *ratios, _peaks(own)])
-    head = ["size, px", "stock, s", "recipe, s", "floor, s", "**ours**, s"]
-    head += ["ours ÷ stock", "ours ÷ recipe", "ours ÷ floor", "peak GiB: stock, recipe, ours"]
-    return _table(head, rows)
+    return table(list(HEADINGS[language]["columns"]), rows)
 
 
 def figure_table(document: Mapping[str, Any]) -> str:
@@ -61,7 +76,7 @@ def figure_table(document: Mapping[str, Any]) -> str:
         [each["row"], each["what"], each["reach"], number(each["measured"]), marks[each["is_met"]]]
         for each in document["figures"]
     ]
-    return _table(["row", "figure", "to reach", "measured", ""], rows)
+    return table(["row", "figure", "to reach", "measured", ""], rows)
 
 
 def line_table(document: Mapping[str, Any]) -> str:
@@ -77,7 +92,7 @@ def line_table(document: Mapping[str, Any]) -> str:
         ]
         for line in sorted(lines_of(document), key=lambda line: line.row)
     ]
-    return _table(["row", "work", "who", "measured", "peak GiB", "note"], rows)
+    return table(["row", "work", "who", "measured", "peak GiB", "note"], rows)
 
 
 def lines_of(document: Mapping[str, Any]) -> list[Line]:
@@ -106,6 +121,7 @@ def _peaks(own: Mapping[str, Line]) -> str:
     return ", ".join(number(own[who].peak_gib) if who in own else "–" for who in (STOCK, RECIPE, OURS))
 
 
-def _table(head: list[str], rows: Iterable[list[str]]) -> str:
+def table(head: list[str], rows: Iterable[list[str]]) -> str:
+    """A Markdown table."""
     lines = [head, ["---"] * len(head), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

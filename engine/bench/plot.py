@@ -16,7 +16,7 @@ BAR, STEP, GROUP_GAP, TOP, BOTTOM = 18, 24, 38, 66, 44
 NAMES = {
     "stock": "diffusers + peft",
     "recipe": "strongest recipe",
-    "floor": "the card's floor",
+    "floor": "floor",
     "ours": "Sugarbot",
 }
 STYLE = """

@@ -43,7 +43,7 @@ class Turn:
 
 
 def turns(subject: Subject) -> tuple[Turn, ...]:
-    """Every turn, in order: the floor before us, for both fuse the weights; the start last, on a free card."""
+    """Every turn, in order: floor before ours, for both fuse the weights; the start last, on a free card."""
     switches = [Piece("E5", who, lambda each: [each.switch()]) for who in ("stock", "recipe")]
     ours = (
         *(_whole_picture(row) for row in SPEED),
