@@ -14,6 +14,7 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 from bot.article import LARGE, ROUND, USUAL, Findings, Shot, SizePx, measure
+from bot.bench import WIDE
 from bot.settings import Settings
 from bot.words import N_, text
 
@@ -49,7 +50,7 @@ async def report(settings: Settings, *, rounds: int, into: Path | None) -> int:
         findings = await measure(
             settings, rounds=rounds, tell=lambda count: bar.update(task, completed=count)
         )
-    out = Console(highlight=False, markup=False, soft_wrap=True)
+    out = Console(width=None if Console().is_terminal else WIDE, highlight=False, markup=False)
     out.print(on_screen(findings, locale))
     await asyncio.to_thread(_write, document(findings), folder)
     out.print(text(N_("All of it is in {path}."), locale, path=str(folder)))
@@ -135,7 +136,7 @@ def _together(findings: Findings, locale: str) -> list[Row]:
         here = text(
             N_("mean {mean}, spread {spread}, {failures} failed"),
             locale,
-            mean=_mean(list(each.shots), locale),
+            mean=_mean_of([shot.seconds for shot in each.shots if shot.end]),
             spread=_s(each.spread_s),
             failures=each.failures,
         )
@@ -170,9 +171,12 @@ def _size(ours: SizePx, articles: SizePx, locale: str) -> str:
 
 def _mean(shots: list[Shot], locale: str) -> str:
     seconds = [shot.seconds for shot in shots if shot.end]
-    failures = len(shots) - len(seconds)
-    mean = _s(statistics.mean(seconds)) if seconds else NOTHING
+    failures, mean = len(shots) - len(seconds), _mean_of(seconds)
     return mean if not failures else text(N_("{mean}, {count} failed"), locale, mean=mean, count=failures)
+
+
+def _mean_of(seconds: list[float]) -> str:
+    return _s(statistics.mean(seconds)) if seconds else NOTHING
 
 
 def _success(shots: list[Shot]) -> str:

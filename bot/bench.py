@@ -28,6 +28,7 @@ from engine.model import find_model
 LONGEST_S = 3600.0  # a whole run; the longest seen took eight minutes
 END_S = 10.0  # for the process to end after SIGTERM
 RESULTS = "results.json"
+WIDE = 160  # columns, where no terminal says how many
 ROWS = {
     "E1": N_("one picture of the usual size"),
     "E2": N_("one large picture"),
@@ -77,7 +78,7 @@ async def compare(
     weights = ["--random"] if is_random else await _weights(config, sizes)
     given = ["--sizes", sizes] if sizes else []
     words = [*weights, "--device", config.device, "--lines-only", "--into", str(folder), *given, *options]
-    out = Console(highlight=False, markup=False, soft_wrap=True)
+    out = Console(width=None if Console().is_terminal else WIDE, highlight=False, markup=False)
     out.print(text(N_("Measuring. With a card, the first lines take a minute."), settings.language))
     code = await _run(words)
     if code == 0:

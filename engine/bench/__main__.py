@@ -4,6 +4,7 @@ import argparse
 import logging
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -38,10 +39,12 @@ def main(words: list[str] | None = None) -> int:
                 return 2
             facts = about(place, "engine.bench", words) | {"subject": subject.model.name}
             book = Book(facts, judge_for(facts["dtype"]), [_writer(options.into)] if options.into else [])
+            book.write()
             print(markdown.machine(facts), flush=True)
+            began_s = time.perf_counter()
             for line in measure(subject, options.only):
                 book.add(line)
-                print(_row(book, line), flush=True)
+                print(f"{time.perf_counter() - began_s:5.0f} s  {_row(book, line)}", flush=True)
     except ModelError as error:
         print(error, file=sys.stderr)
         return 1

@@ -62,6 +62,10 @@ class Book:
     def add(self, line: Line) -> None:
         """Write a line down."""
         self.lines.append(line)
+        self.write()
+
+    def write(self) -> None:
+        """Write everything anew; at the start, too, so that no older run's files stand there."""
         document = self.document()
         for write in self.writers:
             write(document)

@@ -138,7 +138,7 @@ class Recipe(Stock):
         self._pipeline.enable_lora_hotswap(
             target_rank=RANK
         )  # before the first LoRA, which comes before compiling
-        super()._wear()
+        self._pipeline.load_lora_weights(self._subject.loras.path(0), adapter_name=NAME)
         if self._is_card:
             torch._dynamo.config.recompile_limit = 64  # three kinds of block and three sizes, one function
             self._pipeline.transformer.set_attention_backend("_native_cudnn")
