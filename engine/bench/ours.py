@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from engine.bench.book import OURS, Line
-from engine.bench.clock import WARM_UPS
+from engine.bench.clock import warm_ups
 from engine.bench.figures import PNG
 from engine.bench.subject import SizePx, Subject, said
 from engine.request import STEPS, Finished, RenderRequest
@@ -36,7 +36,8 @@ class Ours:
         """A whole picture up to its pixels on the host, each of a new prompt; the file is made beside it."""
         size = self._subject.sizes[row]
         rounds = self._subject.effort.rounds
-        ends = [self.draw(size) for _ in range(WARM_UPS + rounds)][WARM_UPS:]
+        unmeasured = warm_ups(self._subject.place.device)
+        ends = [self.draw(size) for _ in range(unmeasured + rounds)][unmeasured:]
         parts = [_median(ends, part) * 1000 for part in ("text_s", "lora_s", "denoise_s", "decode_s")]
         seconds = statistics.median(end.timings.total_s - end.timings.encode_s for end in ends)
         note = "text {:.1f} + LoRA {:.1f} + steps {:.1f} + VAE {:.1f} ms".format(*parts)

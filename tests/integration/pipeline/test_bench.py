@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as nn
 
 from engine.bench import switch
-from engine.bench.__main__ import main
 from engine.bench.book import Line, values
+from engine.bench.command import main
 from engine.bench.figures import BUSY, CASES, CHANGED, FIRST, IN_MEMORY, ON_CARD, ON_DISK, figures, judge_for
 from engine.bench.markdown import lines_of
 from engine.bench.ours import Ours
