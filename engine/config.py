@@ -17,6 +17,7 @@ class EngineConfig:
         data_dir: Everything the engine writes lies below: ``models/``, ``cost.json``.
         lora_dir: The shelf of the host's own LoRA files.
         device: ``auto``, ``cuda``, ``cuda:1``, ``cpu``.
+        precision: ``bf16``, or ``fp8`` for a card that multiplies in eight bits: faster, and another picture.
         reserve_bytes: Memory kept free on the card for others.
         start_timeout_s: How long a worker may take until it is ready.
         step_timeout_s: How long one denoising step may take before the worker counts as hung.
@@ -28,6 +29,7 @@ class EngineConfig:
     revision: str = ""
     source: str = "hub"
     device: str = "auto"
+    precision: str = "bf16"
     reserve_bytes: int = 512 * 2**20
     start_timeout_s: float = 300.0
     step_timeout_s: float = 120.0

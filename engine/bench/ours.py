@@ -24,10 +24,12 @@ class Ours:
         pipeline: Its own modules over the shared weights.
     """
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, subject: Subject, *, is_eight: bool = False) -> None:
         self._subject = subject
         self.pipeline: Any = subject.twin()
-        self._painter = Painter(subject.model, subject.place, self.pipeline, subject.loras.finder())
+        self._painter = Painter(
+            subject.model, subject.place, self.pipeline, subject.loras.finder(), is_eight=is_eight
+        )
         self.text = self._painter._text
         self.bank = self._painter._bank
         self.denoiser = self._painter._denoiser
@@ -37,9 +39,10 @@ class Ours:
         size = self._subject.sizes[row]
         rounds = self._subject.effort.rounds
         unmeasured = warm_ups(self._subject.place.device)
-        ends = [self.draw(size) for _ in range(unmeasured + rounds)][unmeasured:]
+        drawn = [self.timed(size) for _ in range(unmeasured + rounds)][unmeasured:]
+        ends = [end for _, end in drawn]
         parts = [_median(ends, part) * 1000 for part in ("text_s", "lora_s", "denoise_s", "decode_s")]
-        seconds = statistics.median(end.timings.total_s - end.timings.encode_s for end in ends)
+        seconds = statistics.median(seconds for seconds, _ in drawn)
         note = "text {:.1f} + LoRA {:.1f} + steps {:.1f} + VAE {:.1f} ms".format(*parts)
         peak = max(end.peak_bytes for end in ends) / GIB if self._subject.place.is_card else None
         yield Line(row, OURS, seconds, work=said(size), peak_gib=peak, note=note)
@@ -51,6 +54,13 @@ class Ours:
         """Draw one picture with a LoRA, its prompt a new one."""
         (end,) = self.queue([self.request(size, lora, steps)])
         return end
+
+    def timed(self, size: SizePx, lora: int = 0, steps: int = STEPS) -> tuple[float, Finished]:
+        """The same, and its seconds up to the pixels: all of them but the file's, which comes after."""
+        request = self.request(size, lora, steps)
+        began_s = time.perf_counter()
+        (end,) = self.queue([request])
+        return time.perf_counter() - began_s - end.timings.encode_s, end
 
     def request(self, size: SizePx, lora: int = 0, steps: int = STEPS) -> RenderRequest:
         """An order for one picture, its prompt a new one."""

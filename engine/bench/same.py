@@ -26,14 +26,14 @@ class Drawing:
     seed: int = 7
 
 
-_ONE, _OTHER, _THREE = ((0, 0.8),), ((1, 0.8),), ((0, 0.8), (1, -0.4), (2, 0.5))
+ONE, _OTHER, _THREE = ((0, 0.8),), ((1, 0.8),), ((0, 0.8), (1, -0.4), (2, 0.5))
 BATCHES: dict[str, tuple[Drawing, ...]] = dict(
     zip(
         CASES,
         (
-            (Drawing("E1", _ONE),),
-            (Drawing("E1", _ONE), Drawing("E3", _ONE)),
-            (Drawing("E1", _ONE), Drawing("E1", _OTHER)),
+            (Drawing("E1", ONE),),
+            (Drawing("E1", ONE), Drawing("E3", ONE)),
+            (Drawing("E1", ONE), Drawing("E1", _OTHER)),
             (Drawing("E1", _THREE),),
         ),
         strict=True,
@@ -57,6 +57,12 @@ def line(subject: Subject, ours: "Ours", case: str) -> Line:
     errors = [_error(mine, subject.references[drawing]) for mine, drawing in zip(latents, batch, strict=True)]
     work = " and ".join(dict.fromkeys(said(subject.sizes[drawing.row]) for drawing in batch))
     return Line("E9", case, max(errors), "relative error", work=work)
+
+
+def error_of(subject: Subject, ours: "Ours", drawing: Drawing) -> float:
+    """How far one picture lies from the library's, which was drawn before."""
+    (latents,) = _draw(subject, ours, (drawing,))
+    return _error(latents, subject.references[drawing])
 
 
 def _draw(subject: Subject, ours: "Ours", batch: tuple[Drawing, ...]) -> list[Tensor]:

@@ -20,11 +20,11 @@ from engine.bench.floor import attention, products
 from engine.bench.machine import about
 from engine.bench.markdown import machine, number, table
 from engine.bench.turbo import TINY, TURBO, as_file, random_lora, random_transformer
-from engine.lora.ways import Patches, Stack, columns, merged, side
+from engine.lora.merge import Merger
+from engine.lora.ways import NO_PATCHES, Patches, Stack, side
 from engine.zimage.denoise import PIXELS_PER_LATENT
-from engine.zimage.forward.block import run_block
-from engine.zimage.forward.compiled import CompiledBlock
-from engine.zimage.forward.forward import Forward, RunBlock
+from engine.zimage.forward.forward import Forward
+from engine.zimage.forward.fusions import PLAIN
 from engine.zimage.load import choose_place
 
 CAPTION = 60  # tokens of a usual prompt
@@ -81,13 +81,14 @@ class Subject:
         """Our step; ``own`` is what the LoRAs of each row change in reading its caption."""
         captions = [self.forward.read(self.embedding, each) for each in own]
         batch = self.forward.batch(captions, [self.size] * len(self.latents), patches)
-        return lambda: batch(self.latents, [TIME] * len(self.latents))
+        times = torch.full((len(self.latents),), TIME, device=self.device)
+        return lambda: batch(self.latents, times)
 
     def read(self, work: Callable[[], object]) -> Reading:
         """Measure on this device."""
         return measure(work, self.device, self.rounds)
 
-    def line(self, name: str, work: Callable[[], list[Tensor]], stock: list[Tensor] | None) -> Line:
+    def line(self, name: str, work: Callable[[], Any], stock: list[Tensor] | None) -> Line:
         """Measure a step and hold its result against the library's."""
         reading = self.read(work)
         return _line(name, reading, _error(work(), stock) if stock else None)
@@ -105,34 +106,41 @@ def lines(subject: Subject, *, is_compiled: bool) -> Iterator[Line]:
     one, mixed = _stock_with_loras(subject)
     yield subject.line("stock", subject.stock, base)
     yield _stock_line(subject)
-    runs: dict[str, RunBlock] = {"": run_block}
-    if is_compiled:
-        runs[", compiled"] = CompiledBlock()
-    for label, run in runs.items():
-        subject.forward.run = run
-        yield subject.line(f"ours{label}", subject.ours({}, [{}] * rows), base)
-        yield from _lora_lines(subject, label, one, mixed)
+    yield from _our_lines(subject, base, one, mixed)
     if is_compiled:
         subject.transformer.compile_repeated_blocks(fullgraph=True)
         yield subject.line("stock, compiled", subject.stock, base)
 
 
-def _lora_lines(subject: Subject, label: str, one: list[Tensor], mixed: list[Tensor]) -> Iterator[Line]:
-    """The three ways: one LoRA for all rows by each, and a LoRA of its own for each row by two."""
-    matrices, stacks, rows = subject.matrices, subject.stacks, len(subject.latents)
-    working: dict[str, Tensor] = {}
-    patches = merged(matrices, stacks[0], working)
-    yield subject.line(f"ours, merged{label}", subject.ours(patches, [patches] * rows), one)
-    if not label:
-        reading = subject.read(lambda: merged(matrices, stacks[-1], working))
-        yield _line("switch by merging", reading, None)
-    patches = {}
-    working.clear()  # 12 GB at full size, which the next rows must not be charged for
-    for name, way in (("side", side), ("columns", columns)):
-        for kind, own, stock in (("one", stacks[:1] * rows, one), ("each its own", stacks, mixed)):
-            reading_patches = [side(matrices, [stack]) for stack in own]
-            step = subject.ours(way(matrices, own), reading_patches)
-            yield subject.line(f"ours, {name}, {kind}{label}", step, stock)
+def _our_lines(
+    subject: Subject, base: list[Tensor], one: list[Tensor], mixed: list[Tensor]
+) -> Iterator[Line]:
+    """Without a LoRA; one for all rows, by each way; one of its own for each row."""
+    stacks, rows, device = subject.stacks, len(subject.latents), subject.device
+    step = subject.ours(NO_PATCHES, [NO_PATCHES] * rows)
+    yield subject.line("ours", step, base)
+    if device.type == "cuda":
+        yield subject.line("ours, in a graph", in_graph(step, device), None)
+        fused, subject.forward.do = subject.forward.do, PLAIN
+        yield subject.line("ours, without its kernels", step, base)
+        subject.forward.do = fused
+    merger = Merger(subject.matrices)
+    patches = _all_merged(subject, merger, stacks[0])
+    yield subject.line("ours, merged", subject.ours(patches, [patches] * rows), one)
+    yield _line("switch by merging", subject.read(lambda: _all_merged(subject, merger, stacks[-1])), None)
+    merger.drop()  # 12 GB at full size, which the next rows must not be charged for
+    del patches
+    for kind, own, stock in (("one", stacks[:1] * rows, one), ("each its own", stacks, mixed)):
+        reading_patches = [side(subject.matrices, [stack]) for stack in own]
+        step = subject.ours(side(subject.matrices, own), reading_patches)
+        yield subject.line(f"ours, side, {kind}", step, stock)
+
+
+def _all_merged(subject: Subject, merger: Merger, stack: Stack) -> Patches:
+    patches = merger.merge(stack)
+    for group in list(patches.pending):
+        patches.ready(group)
+    return patches
 
 
 def _stock_with_loras(subject: Subject) -> tuple[list[Tensor], list[Tensor]]:
@@ -178,7 +186,7 @@ def main(arguments: list[str] | None = None) -> list[Line]:
     parser.add_argument("--rows", type=int, default=1, help="pictures in one step")
     parser.add_argument("--rank", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--compiled", action="store_true", help="measure the compiled blocks, too")
+    parser.add_argument("--compiled", action="store_true", help="measure the library's compiled blocks, too")
     parser.add_argument(
         "--tiny", action="store_true", help="a small transformer, to try the script without a card"
     )

@@ -3,7 +3,7 @@
 import statistics
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from engine.bench.book import RECIPE, STOCK, Line
 from engine.bench.clock import measure
 from engine.bench.loras import RANK
-from engine.bench.same import PROMPT_OF_ALL, Drawing, drawings
+from engine.bench.same import PROMPT_OF_ALL, Drawing
 from engine.bench.subject import SizePx, Subject, said
 from engine.request import STEPS
 from engine.zimage.denoise import draw_noise
@@ -61,10 +61,11 @@ class Stock:
 
     switch_note = "unload_lora_weights, load_lora_weights, set_adapters"
 
-    def remember(self) -> None:
+    def remember(self, drawings: Iterable[Drawing]) -> None:
         """Draw what ours is compared with, and keep the latents."""
-        for drawing in drawings():
-            self._subject.references[drawing] = self._latents(drawing)
+        for drawing in drawings:
+            if drawing not in self._subject.references:
+                self._subject.references[drawing] = self._latents(drawing)
 
     def close(self) -> None:
         """Nothing is left to end; the memory goes with the last reference."""

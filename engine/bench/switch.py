@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from engine.bench.book import Line
 from engine.bench.figures import CHANGED, IN_MEMORY, ON_CARD, ON_DISK
 from engine.bench.ours import Ours
-from engine.bench.subject import Subject
+from engine.bench.subject import Subject, said
 
 PAIR = 1, 2  # the two that take turns
 
@@ -21,6 +21,7 @@ def lines(subject: Subject, ours: Ours) -> Iterator[Line]:
         yield Line("E5", IN_MEMORY, None, "ms", note="without a card, that is where they are drawn from")
     note = "page cache"
     yield _line(subject, ours, ON_DISK, lambda: ours.bank.forget(in_memory=True), note)
+    yield _longer(subject, ours)
     for number in range(subject.effort.switches):
         _switch(subject, ours, PAIR[number % 2])
     after = ours.fingerprint()
@@ -38,6 +39,18 @@ def _line(subject: Subject, ours: Ours, who: str, forget: Callable[[], None], no
         forget()
         seconds.append(_switch(subject, ours, one))
     return Line("E5", who, statistics.median(seconds) * 1000, "ms", note=note)
+
+
+def _longer(subject: Subject, ours: Ours) -> Line:
+    """How much longer a whole picture takes than with the LoRA of the one before: merging goes on in its steps."""
+    size, rounds = subject.sizes["E1"], range(subject.effort.rounds)
+    ours.draw(size, PAIR[0])
+    same = [ours.timed(size, PAIR[0])[0] for _ in rounds]
+    turns = [ours.timed(size, PAIR[(number + 1) % 2])[0] for number in rounds]
+    longer_ms = (statistics.median(turns) - statistics.median(same)) * 1000
+    return Line(
+        "E5", "ours, whole picture longer by", longer_ms, "ms", work=said(size), note="LoRA on the card"
+    )
 
 
 def _switch(subject: Subject, ours: Ours, number: int) -> float:

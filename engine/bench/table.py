@@ -9,7 +9,8 @@ from typing import Any
 
 from engine.bench import queues, same, switch
 from engine.bench.book import Line
-from engine.bench.figures import CASES
+from engine.bench.eight import COMPARED, Eight
+from engine.bench.figures import CASES, FP8
 from engine.bench.floor import Floor
 from engine.bench.ours import Ours
 from engine.bench.start import Start
@@ -52,18 +53,25 @@ def turns(subject: Subject) -> tuple[Turn, ...]:
         Piece("E7", "ours", lambda ours: [queues.busy(subject, ours)]),
         *(_same_picture(subject, case) for case in CASES),
     )
-    references = Piece("E9", "stock", lambda stock: stock.remember())
+    references = [Piece("E9", "stock", lambda stock: stock.remember(same.drawings()))]
+    if subject.place.is_card:
+        references.append(Piece("E4", "stock", lambda stock: stock.remember(COMPARED.values())))
     return (
         Turn(Floor, tuple(_speed(row, "floor") for row in SPEED)),
-        Turn(Stock, (*(_speed(row, "stock") for row in SPEED), switches[0], references)),
+        Turn(Stock, (*(_speed(row, "stock") for row in SPEED), switches[0], *references)),
         Turn(Recipe, (*(_speed(row, "recipe") for row in SPEED), switches[1])),
         Turn(Ours, ours),
+        Turn(Eight, tuple(_in_eight(row) for row in FP8)),
         Turn(Start, (Piece("E8", "start", lambda start: start.lines()),)),
     )
 
 
 def _speed(row: str, who: str) -> Piece:
     return Piece(row, who, lambda contender: [contender.line(row)])
+
+
+def _in_eight(row: str) -> Piece:
+    return Piece("E4", FP8[row], lambda eight: [eight.line(row)])
 
 
 def _whole_picture(row: str) -> Piece:

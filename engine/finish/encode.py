@@ -5,6 +5,7 @@ zlib releases the interpreter's lock while it works, so threads suffice.
 
 import io
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -35,14 +36,16 @@ class Encoder:
     def __init__(self, threads: int = THREADS) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="encode")
 
-    def submit(self, pixels: npt.NDArray[np.uint8], settings: PictureSettings) -> "Future[Encoded]":
+    def submit(
+        self, pixels: Callable[[], npt.NDArray[np.uint8]], settings: PictureSettings
+    ) -> "Future[Encoded]":
         """Begin to encode and return at once.
 
         Args:
-            pixels: Shape (height, width, 3); must not be changed until the future is done.
+            pixels: Waits for the picture; shape (height, width, 3). What it raises, the future raises.
             settings: Written into the file.
         """
-        return self._pool.submit(encode, pixels, settings)
+        return self._pool.submit(lambda: encode(pixels(), settings))
 
     def close(self) -> None:
         """Drop what has not begun and wait for what has."""

@@ -5,7 +5,7 @@ The base weights are never written, so there is nothing to take off and nothing 
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
 
 import structlog
@@ -15,11 +15,13 @@ from torch import Tensor
 from engine.errors import LoraMissing, LoraRejected
 from engine.lora.find import Finder
 from engine.lora.formats import Pair, normalise
+from engine.lora.merge import Merger
 from engine.lora.read import read_tensors
-from engine.lora.ways import Adapter, Matrices, Patches, Stack, columns, merged, side, views
+from engine.lora.ways import NO_PATCHES, Adapter, Matrices, Patches, Stack, side, views
 from engine.request import LoraChoice
 
-CACHE_BYTES = 2**30  # of main memory, and as much of the card: six rank-32 LoRAs of Z-Image at 159 MB each
+CACHE_BYTES = 2**30  # of main memory: six rank-32 LoRAs of Z-Image at 159 MB each
+PART_OF_CARD = 20  # as much of the card at least, or a twentieth of it: 44 of them on an H200
 
 log = structlog.get_logger("engine.lora")
 
@@ -30,10 +32,17 @@ class Bank:
     Args:
         matrices: What LoRAs change, on the model's device; layers that are not in it cannot be changed.
         finder: Where the files lie.
-        cache_bytes: How much of main memory, and again of the card, converted files may keep.
+        cache_bytes: How much of main memory, and at least of the card, converted files may keep.
+        in_eight: Layers that are drawn in eight bits.
     """
 
-    def __init__(self, matrices: Matrices, finder: Finder, cache_bytes: int = CACHE_BYTES) -> None:
+    def __init__(
+        self,
+        matrices: Matrices,
+        finder: Finder,
+        cache_bytes: int = CACHE_BYTES,
+        in_eight: Collection[str] = (),
+    ) -> None:
         self._matrices = matrices
         self._finder = finder
         self._shapes = {
@@ -44,9 +53,12 @@ class Bank:
         weight = next(iter(matrices.values())).weight
         self._device, self._dtype = weight.device, weight.dtype
         self._in_memory = Cache[Adapter](cache_bytes)
-        self._on_card = Cache[Adapter](cache_bytes) if self._device.type == "cuda" else self._in_memory
-        self._working: dict[str, Tensor] = {}
-        self._merged: tuple[Stack, Patches] = ((), {})
+        self._on_card = self._in_memory
+        if self._device.type == "cuda":
+            card_bytes = torch.cuda.get_device_properties(self._device).total_memory
+            self._on_card = Cache[Adapter](max(cache_bytes, card_bytes // PART_OF_CARD))
+        self._merger = Merger(matrices, in_eight)
+        self._merged: tuple[Stack | None, Patches] = (None, NO_PATCHES)
         self._has_room = True
 
     def stack(self, choices: Sequence[LoraChoice]) -> Stack:
@@ -59,24 +71,25 @@ class Bank:
         adapters = [(self._adapter(choice), choice.weight) for choice in choices]
         return tuple((adapter, strength) for adapter, strength in adapters if strength)
 
-    def patches(self, stacks: Sequence[Stack], *, are_even: bool) -> Patches:
-        """What the rows' LoRAs change, valid until the next call.
+    def patches(self, stacks: Sequence[Stack]) -> Patches:
+        """What the rows' LoRAs change, valid until the next call with other stacks.
 
         Args:
             stacks: One for each row.
-            are_even: Whether all rows are of one length.
         """
+        if not any(stacks) and not self._merger.in_eight:
+            return NO_PATCHES
         if len(set(stacks)) == 1 and self._has_room:
             try:
                 return self._merge(stacks[0])
             except torch.OutOfMemoryError as error:
                 detail = str(error).partition("\n")[0]
             self._do_without_copy(detail)
-        return side(self._matrices, stacks) if are_even else columns(self._matrices, stacks)
+        return side(self._matrices, stacks) if any(stacks) else NO_PATCHES
 
     def make_room(self) -> None:
         """Give the second copy of the weights back, where there is one, and do without it from now on."""
-        if self._working:
+        if self._merger.nbytes:
             self._do_without_copy("a picture did not fit beside the second copy of the weights")
 
     def forget(self, *, in_memory: bool) -> None:
@@ -88,13 +101,13 @@ class Bank:
     def _do_without_copy(self, reason: str) -> None:
         log.warning("LoRAs are drawn beside the weights, which takes longer", reason=reason)
         self._has_room = False
-        self._merged = ((), {})
-        self._working.clear()
+        self._merged = (None, NO_PATCHES)
+        self._merger.drop()
 
     def _merge(self, stack: Stack) -> Patches:
         if stack != self._merged[0]:
-            self._merged = ((), {})  # if this fails on the way, the copy holds a bit of both
-            self._merged = (stack, merged(self._matrices, stack, self._working))
+            self._merged = (None, NO_PATCHES)  # if this fails on the way, the copy holds a bit of both
+            self._merged = (stack, self._merger.merge(stack))
         return self._merged[1]
 
     def _adapter(self, choice: LoraChoice) -> Adapter:

@@ -1,17 +1,15 @@
-"""Three ways to draw with LoRAs; all leave the base weights untouched and give the same picture.
+"""Two ways to draw with LoRAs; both leave the base weights untouched and give the same picture.
 
-``merged``   one stack for every row: base + LoRAs, written into a working copy; nothing to do per step
-``side``     each row its own stack, rows of one length: two thin products beside the wide one
-``columns``  each row its own stack, any lengths: the thin products ride as extra columns of the wide one
+``Merged``  one stack for every row: base + LoRAs in a working copy (``merge``); nothing to do per step
+``Side``    each row its own stack, and no copy: two thin products beside the wide one
 """
 
 import math
-from collections.abc import Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
 
 import torch
-import torch.nn.functional as nn
 from torch import Tensor
 
 from engine.lora.formats import Pair
@@ -30,7 +28,7 @@ class Matrix:
     parts: Mapping[str, slice]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Adapter:
     """One LoRA in the model's number format, on its device.
 
@@ -70,9 +68,10 @@ Stack = tuple[tuple[Adapter, float], ...]  # the LoRAs of one picture, each with
 
 
 class Merged(NamedTuple):
-    """A layer's weight with the LoRAs in it: [out, in]."""
+    """A layer's weight with the LoRAs in it: [out, in]; in eight bits with ``scales`` float32 [out, 1]."""
 
     weight: Tensor
+    scales: Tensor | None = None
 
 
 class Side(NamedTuple):
@@ -82,49 +81,55 @@ class Side(NamedTuple):
     up: Tensor
 
 
-class Columns(NamedTuple):
-    """All rows' pairs in one: ``weight`` [out, in + R], ``down`` [R, in], ``strengths`` [rows, R]."""
-
-    weight: Tensor
-    down: Tensor
-    strengths: Tensor
+Patch = Merged | Side
 
 
-Patch = Merged | Side | Columns
-Patches = Mapping[str, Patch]  # by layer; a layer that is not in it draws as its base
+Write = Callable[[Sequence[str]], None]  # merges these layers
 
 
-def merged(matrices: Matrices, stack: Stack, working: MutableMapping[str, Tensor]) -> Patches:
-    """Write base + LoRAs of every layer they touch.
+def _nothing(layers: Sequence[str]) -> None:
+    """There is nothing to merge."""
 
-    Args:
-        matrices: The base.
-        stack: Of all rows.
-        working: Copies made so far; they are written over, and those that are missing are added.
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Patches:
+    """What LoRAs change.
+
+    Attributes:
+        layers: By layer; one that is not in it draws as its base.
+        pending: Layers that are still to be merged, by group: the beginning of their names.
+        write: Merges layers.
+        is_eight: Whether the large layers are merged into eight bits.
     """
-    patches: dict[str, Patch] = {}
-    for name, matrix in matrices.items():
-        pairs = {part: _joined(stack, part) for part in matrix.parts}
-        if not any(pairs.values()):
-            continue
-        if name not in working:
-            working[name] = torch.empty_like(matrix.weight)
-        for part, rows in matrix.parts.items():
-            base, copy = matrix.weight[rows], working[name][rows]
-            if pair := pairs[part]:
-                # One rounding: the product is added in the accumulator, whatever the number format.
-                torch.addmm(base, pair.up, pair.down, out=copy)
-            else:
-                copy.copy_(base)
-        patches[name] = Merged(working[name])
-    return patches
+
+    layers: Mapping[str, Patch] = field(default_factory=dict)
+    pending: dict[str, list[str]] = field(default_factory=dict)
+    write: Write = _nothing
+    is_eight: bool = False
+
+    def ready(self, group: str) -> None:
+        """Have a group merged before it is used; the first step need not wait for the last layer."""
+        if names := self.pending.pop(group, None):
+            self.write(names)
+
+
+NO_PATCHES = Patches()
+
+
+class Lengths(Protocol):
+    """How rows lie in one tensor of tokens: ``engine.zimage.forward.packing.Rows``."""
+
+    are_even: bool
+
+    def split(self, packed: Tensor) -> Sequence[Tensor]:
+        """Each row's own tokens."""
 
 
 def side(matrices: Matrices, stacks: Sequence[Stack]) -> Patches:
     """Lay each row's pairs beside each other, shorter ranks filled with zeros."""
     patches: dict[str, Patch] = {}
     for name, matrix in matrices.items():
-        pairs = [_fused(matrix, {part: _joined(stack, part) for part in matrix.parts}) for stack in stacks]
+        pairs = [_fused(matrix, {part: joined(stack, part) for part in matrix.parts}) for stack in stacks]
         rank = max(len(pair.down) for pair in pairs)
         if not rank:
             continue
@@ -134,52 +139,31 @@ def side(matrices: Matrices, stacks: Sequence[Stack]) -> Patches:
             down[row, : len(pair.down)] = pair.down
             up[row, :, : len(pair.down)] = pair.up
         patches[name] = Side(down, up)
-    return patches
+    return Patches(patches)
 
 
-def columns(matrices: Matrices, stacks: Sequence[Stack]) -> Patches:
-    """Widen each layer by the ranks of all LoRAs; a row's strengths are zero for those of other rows."""
-    adapters = list(dict.fromkeys(adapter for stack in stacks for adapter, _ in stack))
-    shares = [[sum(s for mine, s in stack if mine is adapter) for adapter in adapters] for stack in stacks]
-    patches: dict[str, Patch] = {}
-    for name, matrix in matrices.items():
-        pairs = [_fused(matrix, adapter.pairs) for adapter in adapters]
-        ranks = torch.tensor([len(pair.down) for pair in pairs], dtype=torch.int64)
-        if not ranks.sum():
-            continue
-        strengths = torch.tensor(shares).repeat_interleave(ranks, dim=1).to(matrix.weight)
-        patches[name] = Columns(
-            torch.cat([matrix.weight, *(pair.up for pair in pairs)], dim=1),
-            torch.cat([pair.down for pair in pairs]),
-            strengths,
-        )
-    return patches
-
-
-def apply(
-    x: Tensor, weight: Tensor, bias: Tensor | None, patch: Side | Columns | None, owner: Tensor | None
-) -> Tensor:
-    """A linear layer with its patch.
+def beside(x: Tensor, out: Tensor, patch: Side, rows: Lengths | None) -> Tensor:
+    """Add to a layer's output what the LoRAs of each row make of its input.
 
     Args:
-        x: [rows, tokens, in]; or [1, tokens, in] with the rows one after the other.
-        weight: Of the base, [out, in].
-        bias: [out].
-        patch: What the LoRAs change; ``Merged`` has taken the place of ``weight`` already.
-        owner: In the second form: each token's row, int [tokens]. ``Side`` cannot have it.
+        x: [tokens, in].
+        out: [tokens, out]; written over.
+        patch: Each row's pair.
+        rows: Where the rows lie; None: each line is a row.
     """
-    match patch:
-        case None:
-            return nn.linear(x, weight, bias)
-        case Side():
-            return nn.linear(x, weight, bias) + torch.bmm(torch.bmm(x, patch.down.mT), patch.up.mT)
-        case Columns():
-            strengths = patch.strengths[:, None] if owner is None else patch.strengths[owner][None]
-            thin = nn.linear(x, patch.down) * strengths
-            return nn.linear(torch.cat([x, thin], dim=-1), patch.weight, bias)
+    if len(patch.down) == 1:
+        return out.addmm_(x @ patch.down[0].mT, patch.up[0].mT)
+    if rows is None or rows.are_even:
+        count = len(patch.down)
+        thin = torch.bmm(x.view(count, -1, x.shape[-1]), patch.down.mT)
+        out.view(count, -1, out.shape[-1]).baddbmm_(thin, patch.up.mT)
+        return out
+    for row, (own, mine) in enumerate(zip(rows.split(x), rows.split(out), strict=True)):
+        mine.addmm_(own @ patch.down[row].mT, patch.up[row].mT)
+    return out
 
 
-def _joined(stack: Stack, part: str) -> Pair | None:
+def joined(stack: Stack, part: str) -> Pair | None:
     """A stack's pairs of one part as one of a larger rank, strengths in; None where it changes nothing."""
     pairs = [(adapter.pairs[part], strength) for adapter, strength in stack if part in adapter.pairs]
     if not pairs:

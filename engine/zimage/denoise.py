@@ -4,6 +4,7 @@ The same noise, prompt and LoRAs give the same latents as the stock pipeline wit
 drawn beside them. A picture's noise depends on its seed and size alone, never on the device.
 """
 
+from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from engine.zimage.forward.forward import Batch, Caption, Forward
 from engine.zimage.forward.tokens import Size
 
 PIXELS_PER_LATENT = 8  # of the VAE, along each side
+AHEAD = 1  # steps that the card has in hand beyond the running one
 
 
 def draw_noise(seed: int, channels: int, width_px: int, height_px: int) -> Tensor:
@@ -58,7 +60,7 @@ class Row:
         stack: Its LoRAs.
         sigmas: From ``read_sigmas``.
         latents: float32 (1, channels, height / 8, width / 8); from ``draw_noise`` at first.
-        step: How many are done.
+        step: How many were taken.
     """
 
     caption: Caption
@@ -82,7 +84,8 @@ class Row:
 class Denoiser:
     """The pictures that take their steps together; any may join or leave between two steps.
 
-    Whoever stops asking for steps stops the work; there is nothing to clean up but the rows.
+    On a card a step is begun while the one before it still runs, so that the card never waits for this
+    process; ``step`` returns when the one before is done. Whoever stops asking for steps stops the work.
     """
 
     def __init__(self, forward: Forward, bank: Bank) -> None:
@@ -90,6 +93,7 @@ class Denoiser:
         self._bank = bank
         self._rows: list[Row] = []
         self._batch: Batch | None = None
+        self._begun: deque[torch.cuda.Event] = deque()
 
     def read(self, embedding: Tensor, stack: Stack) -> Caption:
         """Refine a prompt with the LoRAs of the pictures it is for.
@@ -99,7 +103,7 @@ class Denoiser:
             stack: Their LoRAs.
         """
         self._batch = None  # its patches end with the bank's next
-        return self._forward.read(embedding, self._bank.patches([stack], are_even=True))
+        return self._forward.read(embedding, self._bank.patches([stack]))
 
     def join(self, row: Row) -> None:
         """Let a picture take part from the next step on."""
@@ -113,24 +117,34 @@ class Denoiser:
             self._rows.remove(row)
             self._batch = None
 
+    def make_room(self) -> None:
+        """Do with less memory: without the second copy of the weights, and without recorded steps."""
+        self._batch = None
+        self._bank.make_room()
+        if self._forward.graphs:
+            self._forward.graphs.drop()
+
     def step(self) -> None:
-        """Take one step with every row; those that are done leave. Returns when the card has done it."""
+        """Take one step with every row; those that are done leave."""
         if self._batch is None:
             self._batch = self._gather()
-        times = [1 - row.sigmas[row.step] for row in self._rows]  # the model counts from noise to picture
+        device = self._forward.device
+        sigmas = torch.tensor([(row.sigmas[row.step], row.sigmas[row.step + 1]) for row in self._rows])
+        sigmas = sigmas.to(device, non_blocking=True)
+        times = 1 - sigmas[:, 0]  # the model counts from noise to picture
         velocities = self._batch([row.latents[0] for row in self._rows], times)
-        for row, velocity in zip(list(self._rows), velocities, strict=True):
-            stride = row.sigmas[row.step] - row.sigmas[row.step + 1]
-            row.latents = row.latents + stride * velocity.float()
+        for row, velocity, (now, after) in zip(list(self._rows), velocities, sigmas, strict=True):
+            row.latents = row.latents + (now - after) * velocity.float()
             row.step += 1
             if row.is_done:
                 self.leave(row)
-        if self._forward.device.type == "cuda":
-            # Or the loop would be done long before the card, its progress untrue, its end deaf.
-            torch.cuda.current_stream().synchronize()
+        if device.type == "cuda":
+            self._begun.append(torch.cuda.current_stream().record_event())
+            # Without waiting, the loop would be done long before the card, its progress untrue, its end deaf.
+            while len(self._begun) > AHEAD:
+                self._begun.popleft().synchronize()
 
     def _gather(self) -> Batch:
         captions, sizes = [row.caption for row in self._rows], [row.size for row in self._rows]
-        are_even = len({(row.size[0] * row.size[1], len(row.caption.tokens)) for row in self._rows}) == 1
-        patches = self._bank.patches([row.stack for row in self._rows], are_even=are_even)
+        patches = self._bank.patches([row.stack for row in self._rows])
         return self._forward.batch(captions, sizes, patches)

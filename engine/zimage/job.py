@@ -7,13 +7,11 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 
-import numpy as np
-import numpy.typing as npt
-
 from engine.finish.encode import Encoded, Encoder
 from engine.finish.stamp import PictureSettings
 from engine.request import Drawn, Event, Picture, Progress, RenderRequest
 from engine.zimage.measure import Gauge
+from engine.zimage.vae import Pixels
 
 
 class Job:
@@ -50,9 +48,9 @@ class Job:
         while self._waiting and self._waiting[0][2].done():
             self._report_first()
 
-    def add(self, index: int, pixels: npt.NDArray[np.uint8], settings: PictureSettings) -> None:
-        """Begin to encode picture ``index``; pixels of shape (height, width, 3)."""
-        self._waiting.append((index, settings, self._encoder.submit(pixels, settings)))
+    def add(self, index: int, pixels: Pixels, settings: PictureSettings) -> None:
+        """Begin to encode picture ``index`` as soon as it is drawn."""
+        self._waiting.append((index, settings, self._encoder.submit(pixels.wait, settings)))
 
     def report_all(self) -> None:
         """Wait for every picture that was added, and report it."""

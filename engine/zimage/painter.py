@@ -10,8 +10,6 @@ import time
 from collections.abc import Callable
 from typing import Any, Self
 
-import numpy as np
-import numpy.typing as npt
 import psutil
 import torch
 from torch import Tensor
@@ -19,7 +17,6 @@ from torch import Tensor
 from engine.config import EngineConfig
 from engine.errors import OutOfMemory
 from engine.finish.encode import Encoder
-from engine.finish.guard import require_picture
 from engine.finish.stamp import PictureSettings
 from engine.lora.bank import Bank
 from engine.lora.find import Finder
@@ -27,9 +24,9 @@ from engine.lora.ways import Stack
 from engine.model import ModelInfo, built_in_lora_folder, find_model
 from engine.request import MAX_SEED, Event, Finished, RenderRequest, Stopped, WorkerInfo
 from engine.shelf import read_shelf
+from engine.zimage.decoder import speed_up
 from engine.zimage.denoise import Denoiser, Row, draw_noise, read_sigmas
-from engine.zimage.forward.block import run_block
-from engine.zimage.forward.compiled import CompiledBlock
+from engine.zimage.forward.eight import wants_eight
 from engine.zimage.forward.forward import Caption, Forward
 from engine.zimage.job import Job
 from engine.zimage.load import Place, choose_place, load_pipeline, weights_bytes
@@ -48,13 +45,17 @@ class Painter:
         info: What the worker tells its host.
     """
 
-    def __init__(self, model: ModelInfo, place: Place, pipeline: Any, finder: Finder) -> None:
+    def __init__(
+        self, model: ModelInfo, place: Place, pipeline: Any, finder: Finder, *, is_eight: bool = False
+    ) -> None:
         self._model_name = model.name
         self._device = place.device
         self._pipeline = pipeline
         self._text = Text(pipeline, place.device)
-        self._forward = Forward(pipeline.transformer, CompiledBlock() if place.is_card else run_block)
-        self._bank = Bank(self._forward.weights.matrices, finder)
+        speed_up(pipeline.vae)
+        self._forward = Forward(pipeline.transformer, is_eight=is_eight)
+        in_eight = self._forward.weights.in_eight if self._forward.do_in_eight else ()
+        self._bank = Bank(self._forward.weights.matrices, finder, in_eight=in_eight)
         self._denoiser = Denoiser(self._forward, self._bank)
         self._encoder = Encoder()
         self.info = WorkerInfo(
@@ -80,7 +81,8 @@ class Painter:
         place = choose_place(config.device)
         pipeline = load_pipeline(model.folder, place)
         folders = [folder for folder in (built_in_lora_folder(model), config.lora_dir) if folder]
-        return cls(model, place, pipeline, Finder(lambda: read_shelf(folders, model).files))
+        finder = Finder(lambda: read_shelf(folders, model).files)
+        return cls(model, place, pipeline, finder, is_eight=wants_eight(config.precision, place.device))
 
     def paint(
         self, request: RenderRequest, report: Callable[[Event], None], is_cancelled: Callable[[], bool]
@@ -126,7 +128,6 @@ class Painter:
             embedding = self._text.embed(request.prompt)
         with job.gauge.stage("lora_s"):
             stack = self._bank.stack(request.loras)
-            self._bank.patches([stack], are_even=True)  # merged now, so that the time is counted as theirs
         with job.gauge.stage("text_s"):
             caption = self._denoiser.read(embedding, stack)
         return all(self._draw_picture(job, index, caption, stack) for index in range(request.count))
@@ -139,7 +140,7 @@ class Painter:
         if latents is None:
             return False
         with job.gauge.stage("decode_s"):
-            pixels = self._decode(latents)
+            pixels = with_room(lambda is_retry: decode(self._pipeline.vae, latents, in_tiles=is_retry))
         job.add(index, pixels, self._settings(job.request, seed))
         return True
 
@@ -151,7 +152,7 @@ class Painter:
 
         def run(is_retry: bool) -> Tensor | None:
             if is_retry:
-                self._bank.make_room()
+                self._denoiser.make_room()
             row = Row(caption, stack, sigmas, noise)
             self._denoiser.join(row)
             try:
@@ -165,12 +166,6 @@ class Painter:
             return row.latents
 
         return with_room(run)
-
-    def _decode(self, latents: Tensor) -> npt.NDArray[np.uint8]:
-        """The pixels of one picture, in tiles where the card is too full for them at once."""
-        pixels, is_finite = with_room(lambda is_retry: decode(self._pipeline.vae, latents, in_tiles=is_retry))
-        require_picture(pixels, is_finite=is_finite)
-        return pixels
 
     def _settings(self, request: RenderRequest, seed: int) -> PictureSettings:
         return PictureSettings(

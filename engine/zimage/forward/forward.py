@@ -1,7 +1,7 @@
 """The door of the room: a caption is read once, then each call of a batch is one step of all its pictures."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -9,13 +9,15 @@ import torch.nn.functional as nn
 from diffusers import ZImageTransformer2DModel
 from torch import Tensor
 
-from engine.lora.ways import Patches
-from engine.zimage.forward.block import run_block
-from engine.zimage.forward.packing import Packing, Spans
+from engine.lora.ways import NO_PATCHES, Patches
+from engine.zimage.forward.block import run_blocks
+from engine.zimage.forward.fusions import PLAIN, Fusions, choose
+from engine.zimage.forward.graphs import MOST_TOKENS, Graph, Graphs, Key
+from engine.zimage.forward.packing import Rows
+from engine.zimage.forward.plain import EPSILON
 from engine.zimage.forward.tokens import Rope, Size, padded, to_latents, to_tokens, token_count
-from engine.zimage.forward.weights import EPSILON, PATCH, Block, fuse
+from engine.zimage.forward.weights import PATCH, Weights, fuse
 
-RunBlock = Callable[[Tensor, Block, Tensor, Tensor | None, Spans | None], Tensor]
 TIME_WIDTH = 256  # of the time's sines and cosines, both together
 SLOWEST = 10_000  # the longest of their periods, in radians
 
@@ -32,17 +34,23 @@ class Forward:
 
     Args:
         transformer: On its device, only drawing.
-        run: ``run_block``, or the same compiled.
+        is_eight: Whether to multiply in eight bits, where the card's kernels can.
     """
 
-    def __init__(self, transformer: ZImageTransformer2DModel, run: RunBlock = run_block) -> None:
+    def __init__(self, transformer: ZImageTransformer2DModel, *, is_eight: bool = False) -> None:
         self.weights = fuse(transformer)
+        self._worn = NO_PATCHES, self.weights
         self.channels: int = transformer.in_channels
         self.time_scale: float = transformer.t_scale
         self.device: torch.device = transformer.device
         self.dtype: torch.dtype = transformer.dtype
         self.rope = Rope(transformer, self.device)
-        self.run = run
+        weight, head = transformer.x_pad_token, self.weights.head
+        self.do = choose(weight, head) or PLAIN
+        self.do_in_eight = choose(weight, head, is_eight=True) if is_eight else None
+        half = torch.arange(TIME_WIDTH // 2, dtype=torch.float32, device=self.device)
+        self.graphs = Graphs() if self.device.type == "cuda" else None
+        self.periods = torch.exp(-math.log(SLOWEST) * half / (TIME_WIDTH // 2))
 
     @torch.no_grad()
     def read(self, embedding: Tensor, patches: Patches) -> Caption:
@@ -52,18 +60,23 @@ class Forward:
             embedding: Shape (tokens, width of the text encoder), from ``Text.embed``.
             patches: Of the one row that will be drawn with it.
         """
-        weights = self.weights.wearing(patches)
+        patches.ready("cap_embedder")
+        weights = self.wearing(patches)
         length = padded(len(embedding))
+        rows = Rows([length], self.device)
         known = nn.rms_norm(
             embedding.to(self.dtype), embedding.shape[-1:], weights.tensors["cap_embedder.0.weight"], EPSILON
         )
-        x = weights.layers["cap_embedder.1"](known[None])
-        filler = weights.tensors["cap_pad_token"].expand(1, length - len(embedding), -1)
-        x = torch.cat([x, filler], dim=1)
-        turns = self.rope.caption(length)[:, None, :, None]
-        for block in weights.context_refiner:
-            x = self.run(x, block, turns, None, None)
-        return Caption(x[0])
+        x = weights.layers["cap_embedder.1"](known, rows)
+        x = torch.cat([x, weights.tensors["cap_pad_token"].expand(length - len(embedding), -1)])
+        turns = self.rope.caption(length)
+        return Caption(run_blocks(x, weights.context_refiner, turns, None, rows, self.do, patches.ready))
+
+    def wearing(self, patches: Patches) -> Weights:
+        """The weights with LoRAs on them; remembered, for a picture asks twice."""
+        if self._worn[0] is not patches:
+            self._worn = patches, self.weights.wearing(patches)
+        return self._worn[1]
 
     def batch(self, captions: Sequence[Caption], sizes: Sequence[Size], patches: Patches) -> "Batch":
         """Put pictures together for their next steps; row ``i`` has caption, size and LoRAs ``i``."""
@@ -77,18 +90,17 @@ class Batch:
         self, forward: Forward, captions: Sequence[Caption], sizes: Sequence[Size], patches: Patches
     ) -> None:
         self._forward = forward
-        self._weights = forward.weights.wearing(patches)
+        self._patches = patches
+        self._do: Fusions = (forward.do_in_eight if patches.is_eight else None) or forward.do
+        self._ready = patches.ready
+        self._weights = forward.wearing(patches)
         self._captions = [caption.tokens for caption in captions]
         self._sizes = list(sizes)
         counts = [token_count(size) for size in sizes]
-        self._fillers = [padded(count) - count for count in counts]
         lengths = [padded(count) for count in counts]
         whole = [length + len(caption) for length, caption in zip(lengths, self._captions, strict=True)]
-        self._pictures = Packing(lengths, forward.device)
-        self._whole = Packing(whole, forward.device)
-        self._is_filler = self._pictures.pack(
-            [torch.arange(padded(count), device=forward.device) >= count for count in counts]
-        )[..., None]
+        self._pictures, self._whole = Rows(lengths, forward.device), Rows(whole, forward.device)
+        self._fillers = [length - count for length, count in zip(lengths, counts, strict=True)]
         turns = [
             forward.rope.picture(size, len(caption))
             for size, caption in zip(sizes, self._captions, strict=True)
@@ -97,66 +109,90 @@ class Batch:
             torch.cat([turn, forward.rope.caption(len(caption))], dim=1)
             for turn, caption in zip(turns, self._captions, strict=True)
         ]
-        self._picture_turns = _packed_turns(self._pictures, turns)
-        self._whole_turns = _packed_turns(self._whole, both)
+        self._graph: Graph | None = None
+        self._has_looked = False
+        self._picture_turns, self._whole_turns = torch.cat(turns, dim=1), torch.cat(both, dim=1)
 
     @torch.no_grad()
-    def __call__(self, latents: Sequence[Tensor], times: Sequence[float]) -> list[Tensor]:
-        """Predict ``clean - noise`` of every row.
+    def __call__(self, latents: Sequence[Tensor], times: Tensor) -> list[Tensor]:
+        """Predict ``clean - noise`` of every row; what it returns may be written over by the next call.
 
         Args:
             latents: Of each row: [channels, height, width], in any number format.
-            times: Of each row, 1 - sigma: 0 is noise, 1 is a picture.
+            times: Of each row, 1 - sigma: 0 is noise, 1 is a picture. float32 [rows], on the device.
 
         Returns:
             As ``latents``, in the model's number format.
         """
-        weights, run = self._weights, self._forward.run
+        graph = self._recorded(latents, times)
+        return graph(latents, times) if graph else self._step(latents, times)
+
+    def _recorded(self, latents: Sequence[Tensor], times: Tensor) -> Graph | None:
+        """This step as a graph, where one is of use and everything is merged; looked for once a batch."""
+        graphs = self._forward.graphs
+        if graphs is None or self._patches.pending or sum(self._whole.lengths) > MOST_TOKENS:
+            return None
+        if not self._has_looked:
+            self._has_looked, key = True, self._key()
+            self._graph = graphs.find(key, self._captions)
+            if self._graph is None and graphs.is_due(key):
+                self._captions = [caption.clone() for caption in self._captions]
+                self._graph = graphs.record(key, self._captions, self._step, latents, times)
+        return self._graph
+
+    def _key(self) -> Key:
+        """What a graph of this batch holds fast: its shape, and where its weights lie."""
+        places = (layer.weight.data_ptr() for layer in self._weights.layers.values())
+        captions = (len(caption) for caption in self._captions)
+        return (*self._sizes, None, *captions, None, *places)
+
+    def _step(self, latents: Sequence[Tensor], times: Tensor) -> list[Tensor]:
+        weights, do = self._weights, self._do
         time = self._time(times)
-        x = self._embed(latents)
-        for block in weights.noise_refiner:
-            x = run(x, block, self._picture_turns, time, self._pictures.spans)
-        pictures = self._pictures.unpack(x)
-        x = self._whole.pack([torch.cat(row) for row in zip(pictures, self._captions, strict=True)])
-        for block in weights.main:
-            x = run(x, block, self._whole_turns, time, self._whole.spans)
+        pictures = run_blocks(
+            self._embed(latents),
+            weights.noise_refiner,
+            self._picture_turns,
+            time,
+            self._pictures,
+            do,
+            self._ready,
+        )
+        rows = zip(self._pictures.split(pictures), self._captions, strict=True)
+        x = torch.cat([part for row in rows for part in row])
+        x = run_blocks(x, weights.main, self._whole_turns, time, self._whole, do, self._ready)
         tokens = self._last(x, time)
         return [
-            to_latents(row, size) for row, size in zip(self._whole.unpack(tokens), self._sizes, strict=True)
+            to_latents(row, size) for row, size in zip(self._whole.split(tokens), self._sizes, strict=True)
         ]
 
-    def _time(self, times: Sequence[float]) -> Tensor:
-        """The times as the blocks see them: [rows, 1, 256]."""
-        forward, layers = self._forward, self._weights.layers
-        moments = torch.tensor(times, dtype=torch.float32, device=forward.device) * forward.time_scale
-        half = torch.arange(TIME_WIDTH // 2, dtype=torch.float32, device=forward.device)
-        angles = moments[:, None, None] * torch.exp(-math.log(SLOWEST) * half / (TIME_WIDTH // 2))
-        waves = torch.cat([angles.cos(), angles.sin()], dim=-1).to(forward.dtype)
+    def _time(self, times: Tensor) -> Tensor:
+        """The times as the blocks see them: [rows, 256]."""
+        self._ready("t_embedder")
+        layers = self._weights.layers
+        angles = (times * self._forward.time_scale)[:, None] * self._forward.periods
+        waves = torch.cat([angles.cos(), angles.sin()], dim=-1).to(self._forward.dtype)
         return layers["t_embedder.mlp.2"](nn.silu(layers["t_embedder.mlp.0"](waves)))
 
     def _embed(self, latents: Sequence[Tensor]) -> Tensor:
         """The pictures' tokens, packed, the learned filler at their ends."""
-        tokens = [
-            nn.pad(to_tokens(each.to(self._forward.dtype)), (0, 0, 0, fillers))
-            for each, fillers in zip(latents, self._fillers, strict=True)
-        ]
-        spans = self._pictures.spans
-        embed = self._weights.layers[f"all_x_embedder.{PATCH}"]
-        x = embed(self._pictures.pack(tokens), spans.owner if spans else None)
-        return torch.where(self._is_filler, self._weights.tensors["x_pad_token"], x)
+        self._ready("all_x_embedder")
+        filler = self._weights.tensors["x_pad_token"]
+        tokens = torch.cat(
+            [
+                nn.pad(to_tokens(each.to(self._forward.dtype)), (0, 0, 0, fillers))
+                for each, fillers in zip(latents, self._fillers, strict=True)
+            ]
+        )
+        x = self._weights.layers[f"all_x_embedder.{PATCH}"](tokens, self._pictures)
+        for row, fillers in zip(self._pictures.split(x), self._fillers, strict=True):
+            if fillers:
+                row[-fillers:] = filler
+        return x
 
     def _last(self, x: Tensor, time: Tensor) -> Tensor:
         """Tokens → what they say of their latents."""
-        spans = self._whole.spans
-        owner = spans.owner if spans else None
+        self._ready("all_final_layer")
         scale = 1 + self._weights.layers[f"all_final_layer.{PATCH}.adaLN_modulation.1"](nn.silu(time))
-        if owner is not None:
-            scale = scale[:, 0][owner][None]
-        x = nn.layer_norm(x, x.shape[-1:], eps=1e-6) * scale
-        return self._weights.layers[f"all_final_layer.{PATCH}.linear"](x, owner)
-
-
-def _packed_turns(packing: Packing, rows: Sequence[Tensor]) -> Tensor:
-    """Rows of [2, tokens, head] → [2, rows or 1, tokens, 1, head]."""
-    packed = packing.pack([row.transpose(0, 1) for row in rows])  # [rows or 1, tokens, 2, head]
-    return packed.permute(2, 0, 1, 3)[:, :, :, None].contiguous()
+        x = nn.layer_norm(x, x.shape[-1:], eps=1e-6) * self._whole.spread(scale)
+        return self._weights.layers[f"all_final_layer.{PATCH}.linear"](x, self._whole)

@@ -56,37 +56,24 @@ class Rope:
     def __init__(self, transformer: ZImageTransformer2DModel, device: torch.device) -> None:
         rope = transformer.rope_embedder
         tables = rope.precompute_freqs_cis(rope.axes_dims, rope.axes_lens, rope.theta)
-        # For a pair (a, b): out = (a, b) · (cos, cos) + (b, a) · (-sin, sin).
-        self._tables = [
-            torch.stack([table.real.repeat_interleave(2, -1), _with_signs(table.imag)]).to(device)
-            for table in tables
-        ]
+        self._tables = [torch.stack([table.real, table.imag]).to(device) for table in tables]
+        self._device = device
 
     def caption(self, length: int) -> Tensor:
-        """Turns of a caption of ``length`` tokens, fillers included: float32 [2, length, head]."""
-        return self._turns([range(1, length + 1), [0] * length, [0] * length])
+        """Turns of a caption of ``length`` tokens, fillers included: float32 [2, length, head / 2]."""
+        zeros = torch.zeros(length, dtype=torch.int64)
+        return self._turns([torch.arange(1, length + 1), zeros, zeros])
 
     def picture(self, size: Size, caption_length: int) -> Tensor:
-        """Turns of a picture that follows its own caption: float32 [2, padded tokens, head]."""
+        """Turns of a picture that follows its own caption: float32 [2, padded tokens, head / 2]."""
         rows, columns = size[0] // SIDE, size[1] // SIDE
-        fillers = [0] * (padded(rows * columns) - rows * columns)
-        return self._turns(
-            [
-                [caption_length + 1] * (rows * columns) + fillers,
-                [row for row in range(rows) for _ in range(columns)] + fillers,
-                [*range(columns)] * rows + fillers,
-            ]
-        )
+        places = torch.zeros(3, padded(rows * columns), dtype=torch.int64)  # fillers stand at 0, 0, 0
+        places[0, : rows * columns] = caption_length + 1
+        places[1, : rows * columns] = torch.arange(rows).repeat_interleave(columns)
+        places[2, : rows * columns] = torch.arange(columns).repeat(rows)
+        return self._turns(places.unbind())
 
-    def _turns(self, places: Sequence[Sequence[int]]) -> Tensor:
+    def _turns(self, places: Sequence[Tensor]) -> Tensor:
         """The turns of tokens, from their places on each axis."""
-        device = self._tables[0].device
-        each = [
-            table[:, torch.tensor(axis, device=device)]
-            for table, axis in zip(self._tables, places, strict=True)
-        ]
+        each = [table[:, axis.to(self._device)] for table, axis in zip(self._tables, places, strict=True)]
         return torch.cat(each, dim=-1)
-
-
-def _with_signs(sines: Tensor) -> Tensor:
-    return torch.stack([-sines, sines], dim=-1).flatten(-2)

@@ -11,43 +11,50 @@ from itertools import accumulate
 from typing import NamedTuple, Self
 
 import torch
+import torch.nn.functional as nn
 from diffusers import ZImageTransformer2DModel
 from torch import Tensor
 
-from engine.lora.ways import Columns, Matrix, Merged, Patch, Patches, Side, apply
+from engine.lora.ways import Matrix, Merged, Patch, Patches, Side, beside
+from engine.zimage.forward.eight import Eight, multiply
+from engine.zimage.forward.packing import Rows
+from engine.zimage.forward.plain import EPSILON
 
 # The end of a fused layer's name, and those of the library's layers in it, in the order of their rows.
 FUSED = {
     "attention.qkv": ("attention.to_q", "attention.to_k", "attention.to_v"),
     "feed_forward.w13": ("feed_forward.w1", "feed_forward.w3"),
 }
-EPSILON = 1e-5  # of every RMS norm in Z-Image
 PATCH = "2-1"  # two by two latents of one frame are a token; Z-Image has no other
 
 
 class Layer(NamedTuple):
-    """A linear layer: weight [out, in], bias [out], and what LoRAs do beside it."""
+    """A linear layer: weight [out, in], its scales [out, 1] in eight bits, bias [out], LoRAs beside it."""
 
     weight: Tensor
     bias: Tensor | None = None
-    patch: Side | Columns | None = None
+    patch: Side | None = None
+    scales: Tensor | None = None
 
-    def __call__(self, x: Tensor, owner: Tensor | None = None) -> Tensor:
-        """``x`` [rows, tokens, in], or packed with ``owner``; see ``engine.lora.ways.apply``."""
-        return apply(x, self.weight, self.bias, self.patch, owner)
+    def __call__(self, x: Tensor | Eight, rows: Rows | None = None) -> Tensor:
+        """``x`` [tokens, in] → [tokens, out]; without ``rows``, one line of ``x`` is one row."""
+        if isinstance(x, Eight):
+            assert self.scales is not None  # noqa: S101 - the same blocks are in eight bits on both sides
+            return multiply(x, self.weight, self.scales)
+        out = nn.linear(x, self.weight, self.bias)
+        return out if self.patch is None else beside(x, out, self.patch, rows)
 
     def wearing(self, patch: Patch | None) -> "Layer":
         """The same layer with LoRAs on it."""
         if isinstance(patch, Merged):
-            return Layer(
-                patch.weight, self.bias
-            )  # the very shapes of the base: a compiler sees no difference
+            return Layer(patch.weight, self.bias, scales=patch.scales)
         return Layer(self.weight, self.bias, patch)
 
 
 class Block(NamedTuple):
-    """One block; ``modulation`` is None where it does not see the time; ``norm_qk`` is [2, 1, head]."""
+    """One block; ``modulation`` is None where it does not see the time; ``norm_qk`` is [2, head]."""
 
+    name: str
     qkv: Layer
     out: Layer
     w13: Layer
@@ -79,10 +86,23 @@ class Weights:
         """What LoRAs change, by layer."""
         return {name: Matrix(layer.weight, self.parts[name]) for name, layer in self.layers.items()}
 
+    @property
+    def in_eight(self) -> frozenset[str]:
+        """The layers that may be in eight bits: the large products of the blocks of every step."""
+        ends = (*FUSED, "attention.to_out.0", "feed_forward.w2")
+        blocks = ("noise_refiner.", "layers.")
+        return frozenset(name for name in self.layers if name.startswith(blocks) and name.endswith(ends))
+
+    @property
+    def head(self) -> int:
+        """Width of a head."""
+        return self.main[0].norm_qk.shape[-1]
+
     def wearing(self, patches: Patches) -> Self:
         """The same weights with LoRAs on them."""
         return replace(
-            self, layers={name: layer.wearing(patches.get(name)) for name, layer in self.layers.items()}
+            self,
+            layers={name: layer.wearing(patches.layers.get(name)) for name, layer in self.layers.items()},
         )
 
     @cached_property
@@ -106,14 +126,14 @@ class Weights:
 
     def _block(self, name: str) -> Block:
         layers, tensors = self.layers, self.tensors
-        norms = [tensors[f"{name}.attention.norm_{part}.weight"] for part in "qk"]
         return Block(
+            name=name,
             qkv=layers[f"{name}.attention.qkv"],
             out=layers[f"{name}.attention.to_out.0"],
             w13=layers[f"{name}.feed_forward.w13"],
             w2=layers[f"{name}.feed_forward.w2"],
             modulation=layers.get(f"{name}.adaLN_modulation.0"),
-            norm_qk=torch.stack(norms)[:, None],
+            norm_qk=tensors[f"{name}.norm_qk"],
             norm_before_attention=tensors[f"{name}.attention_norm1.weight"],
             norm_after_attention=tensors[f"{name}.attention_norm2.weight"],
             norm_before_feed=tensors[f"{name}.ffn_norm1.weight"],
@@ -155,6 +175,11 @@ def fuse(transformer: ZImageTransformer2DModel) -> Weights:
         for name, parameter in transformer.named_parameters()
         if name.rpartition(".")[0] not in linears
     }
+    for name in [name for name in tensors if name.endswith(".norm_q.weight")]:
+        block = name.removesuffix(".attention.norm_q.weight")
+        tensors[f"{block}.norm_qk"] = torch.stack(
+            [tensors.pop(name), tensors.pop(name.replace("_q.", "_k."))]
+        )
     return Weights(layers, parts, tensors)
 
 

@@ -10,10 +10,10 @@ from safetensors.torch import save_file
 from structlog.testing import capture_logs
 
 from engine.demo.nets import WEIGHTS
-from engine.lora import bank as bank_module
 from engine.lora.bank import Bank
 from engine.lora.find import Finder
-from engine.lora.ways import Columns, Merged, Side
+from engine.lora.merge import Merger, group_of
+from engine.lora.ways import NO_PATCHES, Merged, Side
 from engine.request import LoraChoice
 from engine.zimage.forward.forward import Forward
 from engine.zimage.load import choose_place, load_pipeline
@@ -53,9 +53,13 @@ def copy_of(forward: Forward) -> dict[str, torch.Tensor]:
 
 
 def merged_weights(bank: Bank, choices: list[LoraChoice]) -> dict[str, torch.Tensor]:
-    patches = bank.patches([bank.stack(choices)], are_even=True)
-    assert all(isinstance(patch, Merged) for patch in patches.values())
-    return {name: patch.weight for name, patch in patches.items()}  # type: ignore[union-attr]
+    patches = bank.patches([bank.stack(choices)])
+    weights = {}
+    for name, patch in patches.layers.items():
+        assert isinstance(patch, Merged)
+        patches.ready(group_of(name))
+        weights[name] = patch.weight
+    return weights
 
 
 def test_a_thousand_switches_leave_the_base_and_each_lora_bit_for_bit(
@@ -99,7 +103,7 @@ def test_the_same_stack_again_is_not_merged_again(
     def refuse(*args: object) -> None:
         raise AssertionError("Merged again.")
 
-    monkeypatch.setattr(bank_module, "merged", refuse)
+    monkeypatch.setattr(Merger, "merge", refuse)
     assert merged_weights(bank, choices).keys() == expected.keys()
 
 
@@ -115,25 +119,23 @@ def test_a_lora_lies_in_one_piece(bank: Bank, choices: list[LoraChoice]) -> None
 
 def test_the_way_follows_from_the_rows(bank: Bank, choices: list[LoraChoice]) -> None:
     one, other = (bank.stack([choice]) for choice in choices[:2])
-    cases = [([one, one], False, Merged), ([one, other], True, Side), ([one, other], False, Columns)]
-    for stacks, are_even, way in cases:
-        patches = bank.patches(stacks, are_even=are_even)
-        assert {type(patch) for patch in patches.values()} == {way}
-    assert bank.patches([(), ()], are_even=True) == {}
+    for stacks, way in [([one, one], Merged), ([one, other], Side)]:
+        assert {type(patch) for patch in bank.patches(stacks).layers.values()} == {way}
+    assert bank.patches([(), ()]).layers == NO_PATCHES.layers
 
 
 def test_without_room_for_a_second_copy_loras_are_drawn_beside_the_weights_and_it_is_said_once(
     bank: Bank, choices: list[LoraChoice], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(matrices: Any, stack: Any, working: dict[str, Any]) -> None:
-        working["layers.0.attention.qkv"] = torch.zeros(1)
+    def fail(self: Merger, stack: Any) -> None:
+        self._copies["layers.0.attention.qkv"] = torch.zeros(1)
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nadvice")
 
-    monkeypatch.setattr(bank_module, "merged", fail)
+    monkeypatch.setattr(Merger, "merge", fail)
     stack = bank.stack(choices)
     with capture_logs() as logs:
         for _ in range(2):
-            patches = bank.patches([stack], are_even=True)
-            assert {type(patch) for patch in patches.values()} == {Side}
+            patches = bank.patches([stack])
+            assert {type(patch) for patch in patches.layers.values()} == {Side}
     assert [line["reason"] for line in logs] == ["CUDA out of memory. Tried to allocate 2 GiB."]
-    assert not bank._working
+    assert not bank._merger.nbytes

@@ -16,6 +16,7 @@ from engine.finish.stamp import PictureSettings, read_settings
 from engine.request import MAX_SEED, Drawn, Finished, LoraChoice, Progress, Stopped
 from engine.zimage import painter as painter_module
 from engine.zimage.painter import Painter
+from engine.zimage.vae import Pixels
 
 
 def pixels(png: bytes) -> np.ndarray:
@@ -127,7 +128,7 @@ def test_pictures_that_were_complete_before_a_failure_are_reported(
     def decode_once(vae: Any, latents: torch.Tensor, *, in_tiles: bool) -> Any:
         decoded.append(in_tiles)
         if len(decoded) > 1:
-            return np.zeros((96, 64, 3), np.uint8), True
+            return Pixels(torch.zeros(96, 64, 3, dtype=torch.uint8), torch.tensor(True))
         return real_decode(vae, latents, in_tiles=in_tiles)
 
     real_decode = painter_module.decode
@@ -168,13 +169,11 @@ def test_a_card_that_stays_full_ends_the_job_and_frees_what_it_held(
     draw: Any, painter: Painter, sugar: LoraChoice, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
     undisturbed = draw().pngs
-    target, name = (painter._forward, "run") if part == "transformer" else (painter._pipeline.vae, "decode")
-
-    def fail(*args: object, **options: object) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nadvice")
-
     with monkeypatch.context() as patch:
-        patch.setattr(target, name, fail)
+        if part == "transformer":
+            patch.setattr(painter._forward, "do", painter._forward.do._replace(swiglu=full))
+        else:
+            patch.setattr(painter._pipeline.vae, "decode", full)
         with pytest.raises(OutOfMemory) as caught:
             draw(loras=(sugar,))
     assert caught.value.facts == {"detail": "CUDA out of memory. Tried to allocate 2 GiB."}
@@ -203,14 +202,14 @@ def test_a_picture_that_does_not_fit_beside_the_second_copy_is_drawn_without_it(
     expected = pixels(draw(loras=(sugar,)).pngs[0])
     calls = []
 
-    def run(*args: Any) -> torch.Tensor:
-        calls.append(bool(painter._bank._working))
+    def swiglu(opened: torch.Tensor) -> torch.Tensor:
+        calls.append(bool(painter._bank._merger.nbytes))
         if len(calls) == 20:  # in the second of the steps
             full()
-        return real_run(*args)
+        return do.swiglu(opened)
 
-    real_run = painter._forward.run
-    monkeypatch.setattr(painter._forward, "run", run)
+    do = painter._forward.do
+    monkeypatch.setattr(painter._forward, "do", do._replace(swiglu=swiglu))
     monkeypatch.setattr(painter._bank, "_has_room", True)
     with capture_logs() as logs:
         ours = pixels(draw(loras=(sugar,)).pngs[0])

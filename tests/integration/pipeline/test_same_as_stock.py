@@ -89,8 +89,7 @@ def test_in_bfloat16_the_latents_are_as_near_to_the_stock_pipelines_as_the_forma
     while not row.is_done:
         denoiser.step()
     assert (row.latents - stock).norm() / stock.norm() <= 2e-2
-    pixels, is_finite = decode(pipeline.vae, row.latents)
-    assert is_finite
+    pixels = decode(pipeline.vae, row.latents).wait()
     assert furthest(pixels, stock_pixels) <= 8
 
 

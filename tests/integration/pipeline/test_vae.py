@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from engine.errors import BlankPicture
 from engine.zimage import vae as vae_module
 from engine.zimage.painter import Painter
 from engine.zimage.vae import decode
@@ -12,8 +13,8 @@ LATENTS = torch.randn(1, 16, 24, 16, generator=torch.Generator().manual_seed(3))
 
 
 def test_pixels_are_bytes_of_the_pictures_shape(painter: Painter) -> None:
-    pixels, is_finite = decode(painter._pipeline.vae, LATENTS)
-    assert (pixels.shape, pixels.dtype, is_finite) == ((192, 128, 3), np.uint8, True)
+    pixels = decode(painter._pipeline.vae, LATENTS).wait()
+    assert (pixels.shape, pixels.dtype) == ((192, 128, 3), np.uint8)
 
 
 def test_tiles_are_used_for_one_picture_and_then_no_more(
@@ -21,13 +22,13 @@ def test_tiles_are_used_for_one_picture_and_then_no_more(
 ) -> None:
     vae = painter._pipeline.vae
     before = vae.use_tiling, vae.tile_sample_min_size, vae.tile_latent_min_size
-    whole, _ = decode(vae, LATENTS)
+    whole = decode(vae, LATENTS).wait()
     monkeypatch.setattr(vae_module, "TILE_PX", 64)  # small enough that this picture needs several
-    tiled, _ = decode(vae, LATENTS, in_tiles=True)
+    tiled = decode(vae, LATENTS, in_tiles=True).wait()
     assert tiled.shape == whole.shape
     assert not np.array_equal(tiled, whole)
     assert (vae.use_tiling, vae.tile_sample_min_size, vae.tile_latent_min_size) == before
-    assert np.array_equal(decode(vae, LATENTS)[0], whole)
+    assert np.array_equal(decode(vae, LATENTS).wait(), whole)
 
 
 def test_a_failing_tile_leaves_the_decoder_as_it_was(
@@ -47,5 +48,5 @@ def test_a_failing_tile_leaves_the_decoder_as_it_was(
 def test_one_value_that_is_not_finite_is_noticed(painter: Painter) -> None:
     latents = LATENTS.clone()
     latents[0, 3, 2, 2] = float("nan")
-    _, is_finite = decode(painter._pipeline.vae, latents)
-    assert not is_finite
+    with pytest.raises(BlankPicture, match="not finite"):
+        decode(painter._pipeline.vae, latents).wait()

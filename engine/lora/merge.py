@@ -1,0 +1,111 @@
+"""Base + LoRAs → a working copy, group by group of layers, each just before it is used.
+
+The base is read and never written, so there is nothing to take off and nothing drifts; the copy keeps its
+place in memory. On a card one kernel writes a group: it reads the base once, adds every LoRA of the stack in
+float32 and rounds once. Elsewhere, or where the kernel does not work, torch does the same part by part.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+
+import structlog
+import torch
+
+from engine.kernel_faults import FAULTS, in_short
+from engine.lora.ways import Matrices, Merged, Patches, Stack, Write, joined
+
+Writer = Callable[[Mapping[str, Merged], Stack], Write]  # copies to write, the LoRAs to write into them
+_BLOCKS = ("noise_refiner", "context_refiner", "layers")
+
+log = structlog.get_logger("engine.lora")
+
+
+class Merger:
+    """The working copy of one model.
+
+    Args:
+        matrices: The base.
+        in_eight: Layers whose copy is in eight bits, where the card's kernel can write it. They have one also
+            without a LoRA.
+    """
+
+    def __init__(self, matrices: Matrices, in_eight: Collection[str] = ()) -> None:
+        self._matrices = matrices
+        self._copies: dict[str, Merged] = {}
+        self._writer, is_kernel = _choose(matrices, in_eight)
+        self.in_eight: Collection[str] = in_eight if is_kernel else ()
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the copy so far."""
+        return sum(copy.weight.nbytes for copy in self._copies.values())
+
+    def drop(self) -> None:
+        """Give the copy's memory back."""
+        self._copies.clear()
+
+    def merge(self, stack: Stack) -> Patches:
+        """Begin to merge; earlier patches end with this.
+
+        Raises:
+            torch.OutOfMemoryError: There is no room for the copy.
+        """
+        touched = [
+            name
+            for name, matrix in self._matrices.items()
+            if name in self.in_eight
+            or any(part in adapter.pairs for adapter, _ in stack for part in matrix.parts)
+        ]
+        for name in touched:
+            if name not in self._copies:
+                self._copies[name] = self._empty(name)
+        copies = {name: self._copies[name] for name in touched}
+        pending: dict[str, list[str]] = {}
+        for name in touched:
+            pending.setdefault(group_of(name), []).append(name)
+        return Patches(copies, pending, self._writer(copies, stack), is_eight=bool(self.in_eight))
+
+    def _empty(self, name: str) -> Merged:
+        weight = self._matrices[name].weight
+        if name not in self.in_eight:
+            return Merged(torch.empty_like(weight))
+        scales = weight.new_empty(len(weight), 1, dtype=torch.float32)
+        return Merged(torch.empty_like(weight, dtype=torch.float8_e4m3fn), scales)
+
+
+def group_of(layer: str) -> str:
+    """The layers that are used together: one block, or one embedder."""
+    first, second = layer.split(".")[:2]
+    return f"{first}.{second}" if first in _BLOCKS else first
+
+
+def _plainly(matrices: Matrices, copies: Mapping[str, Merged], stack: Stack) -> Write:
+    """Merge with torch."""
+
+    def write(names: Sequence[str]) -> None:
+        for name in names:
+            for part, rows in matrices[name].parts.items():
+                base, copy = matrices[name].weight[rows], copies[name].weight[rows]
+                if pair := joined(stack, part):
+                    # One rounding: the product is added in the accumulator, whatever the number format.
+                    torch.addmm(base, pair.up, pair.down, out=copy)
+                else:
+                    copy.copy_(base)
+
+    return write
+
+
+def _choose(matrices: Matrices, in_eight: Collection[str]) -> tuple[Writer, bool]:
+    """The kernel where it works, and whether it does; said once where not."""
+    weight, plainly = next(iter(matrices.values())).weight, partial(_plainly, matrices)
+    if not weight.is_cuda:
+        return plainly, False
+    try:
+        from engine.lora import kernel  # noqa: PLC0415 - Triton is there only where a card may be
+
+        kernel.try_out(weight, is_eight=bool(in_eight))
+    except FAULTS as error:
+        reason = in_short(error)
+        log.warning("LoRAs are merged without the card's own kernel, which takes longer", reason=reason)
+        return plainly, False
+    return kernel.Kernel(matrices, in_eight), True

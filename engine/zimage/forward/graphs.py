@@ -1,0 +1,90 @@
+"""Steps recorded as CUDA graphs: where a step is short, launching it takes longer than doing it.
+
+A step is 450 launches: 11 ms of this process for 23 ms of an H200 at 512 x 512, for 8 at 256 x 256. A graph
+holds one shape of a batch and the weights it used, base or merged copy, which keep their places; so it serves
+every picture of that shape, whatever its LoRAs. Larger pictures need none.
+"""
+
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+MOST_TOKENS = 2816  # 768 x 768 with the longest caption
+SEEN_BEFORE = 1  # pictures of a shape that are drawn before it is recorded
+KEPT = 16  # graphs; all of them share one pool of memory
+
+Key = tuple[object, ...]
+Step = Callable[[Sequence[Tensor], Tensor], list[Tensor]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Graph:
+    """One recorded step, and where it reads and writes."""
+
+    captions: list[Tensor]
+    latents: list[Tensor]
+    times: Tensor
+    graph: torch.cuda.CUDAGraph
+    velocities: list[Tensor]
+
+    def __call__(self, latents: Sequence[Tensor], times: Tensor) -> list[Tensor]:
+        """As ``Batch``; what it returns is written over by the next step."""
+        for own, given in zip(self.latents, latents, strict=True):
+            own.copy_(given)
+        self.times.copy_(times)
+        self.graph.replay()
+        return self.velocities
+
+
+class Graphs:
+    """The recorded steps of one model; the least recently used go first."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Key, Graph] = OrderedDict()
+        self._seen: Counter[Key] = Counter()
+        self._pool = torch.cuda.graph_pool_handle()
+
+    def find(self, key: Key, captions: Sequence[Tensor]) -> Graph | None:
+        """The graph of this shape, with these captions in it."""
+        if (graph := self._kept.get(key)) is None:
+            return None
+        self._kept.move_to_end(key)
+        for own, given in zip(graph.captions, captions, strict=True):
+            own.copy_(given)
+        return graph
+
+    def is_due(self, key: Key) -> bool:
+        """Whether a shape that has no graph has been seen often enough; counts."""
+        self._seen[key] += 1
+        return self._seen[key] > SEEN_BEFORE
+
+    def record(
+        self, key: Key, captions: list[Tensor], step: Step, latents: Sequence[Tensor], times: Tensor
+    ) -> Graph:
+        """Record a step that has been taken before; nothing of it may still be pending.
+
+        Args:
+            key: Its shape and weights.
+            captions: What ``step`` reads; the graph keeps them.
+            step: Takes the step.
+            latents: Of its rows, as they are now.
+            times: Of its rows, likewise.
+        """
+        own, moments = [each.clone() for each in latents], times.clone()
+        graph = torch.cuda.CUDAGraph()
+        # Other threads of this process may copy to the card meanwhile.
+        with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
+            velocities = step(own, moments)
+        self._kept[key] = Graph(captions, own, moments, graph, velocities)
+        if len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+        return self._kept[key]
+
+    def drop(self) -> None:
+        """Give their memory back."""
+        self._kept.clear()
+        self._seen.clear()
+        self._pool = torch.cuda.graph_pool_handle()

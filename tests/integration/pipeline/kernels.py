@@ -1,0 +1,32 @@
+"""Run as a program: the card's kernels in Triton's interpreter, on the CPU, held against torch's results.
+
+The interpreter is chosen when Triton is imported, so it has a process of its own: TRITON_INTERPRET=1.
+"""
+
+import torch
+
+from engine.demo.nets import WEIGHTS
+from engine.lora import kernel
+from engine.zimage import kernels as vae_kernels
+from engine.zimage.decoder import _exchange
+from engine.zimage.forward import fusions, kernels, plain
+from engine.zimage.load import choose_place, load_pipeline
+
+CPU = torch.device("cpu")
+
+
+def main() -> None:
+    """Print the largest relative error of each number format; raise where a merge is wrong."""
+    fused = fusions.Fusions(
+        kernels.norm, kernels.add, kernels.add_norm, kernels.turn, kernels.swiglu, plain.pack
+    )
+    for number_format in (torch.float32, torch.bfloat16):
+        print(number_format, fusions._difference(fused, CPU, number_format, head=16))
+    in_eight = fused._replace(**kernels.IN_EIGHT)
+    print("float8", fusions._difference(in_eight, CPU, torch.float32, head=16))
+    _exchange(load_pipeline(WEIGHTS, choose_place("cpu")).vae.decoder, vae_kernels)
+    kernel.try_out(torch.zeros(1))  # the interpreter has no products in bfloat16
+
+
+if __name__ == "__main__":
+    main()
