@@ -42,7 +42,7 @@ def _line(subject: Subject, ours: Ours, who: str, forget: Callable[[], None], no
 
 
 def _longer(subject: Subject, ours: Ours) -> Line:
-    """How much longer a whole picture takes than with the LoRA of the one before: merging goes on in its steps."""
+    """How much longer a picture takes than with the LoRA of the one before: its first step merges."""
     size, rounds = subject.sizes["E1"], range(subject.effort.rounds)
     ours.draw(size, PAIR[0])
     same = [ours.timed(size, PAIR[0])[0] for _ in rounds]
