@@ -128,15 +128,34 @@ def restore(
 
 @app.command()
 def bench(
-    pictures: Annotated[int, typer.Option(min=1, max=1000, help="How many pictures.")] = 10,
-    size: Annotated[str, typer.Option(help="Like 512x768; left out: the model's native size.")] = "",
-    lora_name: Annotated[str, typer.Option("--lora", help="On every picture; left out: the first.")] = "",
+    article: Annotated[bool, typer.Option("--article", help="The rows of the article, end to end.")] = False,
+    random: Annotated[
+        bool, typer.Option("--random", help="Random weights of Z-Image-Turbo's real size.")
+    ] = False,
+    only: Annotated[str, typer.Option(help="Rows, like E1,E2; left out: all.")] = "",
+    sizes: Annotated[str, typer.Option(help="Of E1, E2 and E3, like 512x768,1024x1024,512x512.")] = "",
+    rounds: Annotated[
+        int | None, typer.Option(min=1, max=100, help="Pictures of a median; of --article: tens of pictures.")
+    ] = None,
+    into: Annotated[
+        Path | None, typer.Option(help="A folder for the results; left out: bench/ in the data folder.")
+    ] = None,
     config: Config = None,
 ) -> None:
-    """Measure this machine: start to ready, the first picture, then each stage of the following ones."""
-    from bot import bench as measure  # noqa: PLC0415 - see the module's first lines
+    """Measure this machine against stock diffusers, the strongest known recipe and its own limit."""
+    from bot import article_table  # noqa: PLC0415 - see the module's first lines
+    from bot import bench as comparison  # noqa: PLC0415 - likewise
 
-    _work(lambda settings: measure.report(settings, pictures=pictures, size=size, lora=lora_name), config)
+    if article:
+        _work(lambda settings: article_table.report(settings, rounds=rounds or 5, into=into), config)
+    given = {"--only": only, "--rounds": str(rounds or "")}
+    options = [word for option, value in given.items() if value for word in (option, value)]
+    _work(
+        lambda settings: comparison.compare(
+            settings, is_random=random, sizes=sizes, options=options, into=into
+        ),
+        config,
+    )
 
 
 def _work(

@@ -1,135 +1,162 @@
-"""`sugarbot bench`: measure this machine as it is set up, with a LoRA on every picture.
+"""`sugarbot bench`: this machine against stock diffusers, the strongest known recipe and its own limit.
 
-It times the engine alone (no chat, no database). It does not yet compare with stock diffusers, the strongest
-known recipe or the card's arithmetic floor; it says so below its table.
+``python -m engine.bench`` measures, in a process of its own, for this side never loads torch; its lines pass
+through as they come. What they amount to is told here, in the host's language. ``bot.article`` is the other
+half of the command.
 """
 
 import asyncio
-import statistics
-import time
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from rich.console import Console
-from rich.progress import Progress as Bar
 from rich.table import Table
 
 from bot.commands.grammar import draw_of
-from bot.commands.values import Pixels, Ratio
-from bot.errors import SizeNotAllowed, UnknownLora
+from bot.commands.values import Pixels
+from bot.errors import BadSize, SizeNotAllowed
 from bot.settings import Settings
 from bot.words import N_, text
+from engine.config import BUILT_IN, EngineConfig
 from engine.errors import EngineError
-from engine.host import Host
-from engine.model import ModelInfo, built_in_lora_folder, find_model
-from engine.request import Failed, Finished, LoraChoice, RenderRequest, Stopped, WorkerInfo
-from engine.shelf import Shelf, read_shelf
+from engine.model import find_model
 
-PROMPT = "清透水光肌，微醺蜜桃腮红，薄涂裸粉唇釉，眼尾轻挑带慵懒笑意，细碎睫毛轻颤"
-STAGES = ("lora_s", "text_s", "denoise_s", "decode_s", "encode_s")
+LONGEST_S = 3600.0  # a whole run; the longest seen took eight minutes
+END_S = 10.0  # for the process to end after SIGTERM
+RESULTS = "results.json"
+WIDE = 160  # columns, where no terminal says how many
+ROWS = {
+    "E1": N_("one picture of the usual size"),
+    "E2": N_("one large picture"),
+    "E3": N_("one small picture"),
+    "E4": N_("one picture in fp8, which a host may choose"),
+    "E5": N_("another LoRA than the picture before"),
+    "E6": N_("another LoRA for every picture"),
+    "E7": N_("the card at work while jobs wait"),
+    "E8": N_("from the start to the first picture"),
+    "E9": N_("the same picture as stock diffusers"),
+}
+FIGURES = (
+    N_("ours ÷ floor"), N_("stock ÷ ours"), N_("recipe ÷ ours"), N_("PNG beside it"), N_("ours, fp8, as E1"),
+    N_("ours, fp8, as E2"), N_("ours, on the card"), N_("ours, in main memory"), N_("ours, on disk"),
+    N_("base tensors changed"), N_("different LoRAs ÷ one"), N_("card busy"), N_("first picture"),
+    N_("error, single"), N_("error, batch of two sizes"), N_("error, batch of two LoRAs"),
+    N_("error, stack of three LoRAs"),
+)  # fmt: skip
+CONTENDERS = {
+    "stock": N_("stock diffusers"),
+    "recipe": N_("strongest recipe"),
+    "floor": N_("floor"),
+    "ours": N_("ours"),
+}
+MARKS = {True: "✓", False: "✗", None: "–"}
 
 
-async def report(settings: Settings, *, pictures: int, size: str, lora: str) -> int:
-    """Start a worker, draw ``pictures`` one by one, print a table; returns the exit code.
+async def compare(
+    settings: Settings, *, is_random: bool, sizes: str, options: Sequence[str], into: Path | None
+) -> int:
+    """Measure and tell; returns the measuring process's exit code.
+
+    Args:
+        settings: Say which model and device.
+        is_random: Measure random weights of Z-Image-Turbo's real size instead of the host's model.
+        sizes: Of E1, E2 and E3, as ``512x768,1024x1024,512x512``; empty for the usual ones.
+        options: More for ``engine.bench``, as ``--only E1``.
+        into: Where the results go; left out, ``bench`` in the data folder.
 
     Raises:
-        PersonError: A size or LoRA that this machine does not have.
-        EngineError: The model or the worker is at fault, or a picture failed.
+        PersonError: The model draws no such size.
+        ModelError: The model is not there.
+        EngineError: The measurement did not end within an hour.
     """
     config = settings.to_engine_config()
+    folder = into or settings.data_dir / "bench"
+    weights = ["--random"] if is_random else await _weights(config, sizes)
+    given = ["--sizes", sizes] if sizes else []
+    words = [*weights, "--device", config.device, "--lines-only", "--into", str(folder), *given, *options]
+    out = Console(width=None if Console().is_terminal else WIDE, highlight=False, markup=False)
+    out.print(text(N_("Measuring. With a card, the first lines take a minute."), settings.language))
+    code = await _run(words)
+    if code == 0:
+        document = json.loads(await asyncio.to_thread((folder / RESULTS).read_text, encoding="utf-8"))
+        for table in (_speeds(document, settings.language), _figures(document, settings.language)):
+            if table.rows:
+                out.print(table)
+        out.print(text(N_("All of it is in {path}."), settings.language, path=str(folder)))
+    return code
+
+
+async def _weights(config: EngineConfig, sizes: str) -> list[str]:
+    """The host's model, once it is known to draw these sizes."""
     model = await asyncio.to_thread(find_model, config)
-    shelf = await asyncio.to_thread(read_shelf, [built_in_lora_folder(model), config.lora_dir], model)
-    width_px, height_px = _size(model, size)
-    choice = _choice(shelf, lora)
-    host = Host(config)
-    finished: list[tuple[float, Finished]] = []
-    out = Console()
+    for size in filter(None, sizes.split(",")):
+        wanted = draw_of("bench", size=size.strip()).size
+        if not isinstance(wanted, Pixels):
+            raise BadSize(text=size)
+        width_px, height_px = wanted.width_px, wanted.height_px
+        if not model.allows(width_px, height_px):
+            nearest = model.nearest(width_px, height_px)
+            raise SizeNotAllowed(width_px=width_px, height_px=height_px, nearest=nearest)
+    return [] if config.model == BUILT_IN else ["--folder", str(model.folder)]
+
+
+async def _run(words: Sequence[str]) -> int:
+    """The exit code of the measuring process; it never outlives this call."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "engine.bench", *words,
+        env={name: value for name, value in os.environ.items() if "TOKEN" not in name},
+        stdin=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
     try:
-        info = await host.start()
-        with Bar(console=Console(stderr=True), transient=True) as bar:
-            for index in bar.track(range(pictures + 1), description=text(N_("Drawing"), settings.language)):
-                request = RenderRequest(
-                    job_id=f"bench-{index}",
-                    attempt=1,
-                    prompt=f"{PROMPT}，{index}",  # a new text each time, so that no embedding is reused
-                    width_px=width_px,
-                    height_px=height_px,
-                    seed=index,
-                    loras=choice,
-                )
-                finished.append(await _timed(host, request))
+        async with asyncio.timeout(LONGEST_S):
+            return await process.wait()
+    except TimeoutError:
+        raise EngineError(f"The measurement took more than {LONGEST_S:.0f} s and was ended.") from None
     finally:
-        await host.close()
-    _print(out, settings.language, info, finished, f"{width_px} × {height_px}", choice)
-    return 0
+        if process.returncode is None:
+            await asyncio.shield(_end(process))
 
 
-async def _timed(host: Host, request: RenderRequest) -> tuple[float, Finished]:
-    began = time.perf_counter()
-    end = await host.render(request, lambda event: None)
-    match end:
-        case Finished():
-            return time.perf_counter() - began, end
-        case Failed(reason=reason, detail=detail):
-            raise EngineError(f"{reason}: {detail}")
-        case Stopped():
-            raise EngineError("the worker stopped by itself")
+async def _end(process: asyncio.subprocess.Process) -> None:
+    process.terminate()
+    try:
+        async with asyncio.timeout(END_S):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
 
 
-def _size(model: ModelInfo, size: str) -> tuple[int, int]:
-    match draw_of("bench", size=size or None).size:
-        case Pixels(width_px, height_px):
-            if not model.allows(width_px, height_px):
-                raise SizeNotAllowed(
-                    width_px=width_px, height_px=height_px, nearest=model.nearest(width_px, height_px)
-                )
-            return width_px, height_px
-        case Ratio(width, height):
-            return model.fit(width, height)
-        case None:
-            return model.native_width_px, model.native_height_px
+def _speeds(document: Mapping[str, Any], locale: str) -> Table:
+    """Seconds of one picture with a LoRA, by size and contender."""
+    table = Table(title=text(N_("One picture with a LoRA, seconds from prompt to pixels"), locale))
+    table.add_column(text(N_("size, px"), locale))
+    for name in CONTENDERS.values():
+        table.add_column(text(name, locale), justify="right")
+    for row in ("E1", "E2", "E3"):
+        own = {line["who"]: line for line in document["lines"] if line["row"] == row}
+        if own.keys() & CONTENDERS.keys():
+            size = next(line["work"] for line in own.values())
+            table.add_row(size, *(_number(own.get(who, {}).get("value")) for who in CONTENDERS))
+    return table
 
 
-def _choice(shelf: Shelf, lora: str) -> tuple[LoraChoice, ...]:
-    if lora and lora not in shelf.files:
-        raise UnknownLora(name=lora, nearest=tuple(shelf.files)[:3])
-    names = [lora] if lora else list(shelf.files)[:1]
-    return tuple(LoraChoice(name, shelf.files[name].sha256, shelf.files[name].weight) for name in names)
+def _figures(document: Mapping[str, Any], locale: str) -> Table:
+    """What was to be reached, as far as it was measured."""
+    table = Table(title=text(N_("Figures to reach, set for a data-centre card"), locale))
+    for title in (N_("what"), N_("figure"), N_("to reach"), N_("measured"), ""):
+        table.add_column(text(title, locale), overflow="fold")
+    for each in document["figures"]:
+        if each["measured"] is not None:
+            row, what, mark = each["row"], each["what"], MARKS[each["is_met"]]
+            about = f"{row} {text(ROWS[row], locale)}"
+            table.add_row(about, text(what, locale), each["reach"], _number(each["measured"]), mark)
+    return table
 
 
-def _print(
-    out: Console,
-    locale: str,
-    info: WorkerInfo,
-    finished: list[tuple[float, Finished]],
-    size: str,
-    loras: tuple[LoraChoice, ...],
-) -> None:
-    (first_s, _), *rest = finished
-    table = Table(title=f"{info.model_name} · {info.device_name} · {info.dtype} · {size}")
-    table.add_column(text(N_("what"), locale))
-    table.add_column(text(N_("seconds"), locale), justify="right")
-    table.add_row(text(N_("start to ready"), locale), f"{info.load_s:.2f}")
-    table.add_row(text(N_("first picture, cold"), locale), f"{first_s:.3f}")
-    whole = text(N_("one picture, median of {count}"), locale, count=len(rest))
-    table.add_row(whole, f"{statistics.median(seconds for seconds, _ in rest):.3f}")
-    for stage in STAGES:
-        median_s = statistics.median(getattr(end.timings, stage) for _, end in rest)
-        table.add_row(f"  {stage.removesuffix('_s')}", f"{median_s:.3f}")
-    out.print(table)
-    peak = max(end.peak_bytes for _, end in rest) / 2**30
-    names = ", ".join(f"{choice.name}:{choice.weight:g}" for choice in loras) or "none"
-    versions = " · ".join(f"{name} {version}" for name, version in info.versions.items())
-    out.print(
-        text(
-            N_("LoRA {names} · peak memory {peak} GiB · {detail}"),
-            locale,
-            names=names,
-            peak=f"{peak:.2f}",
-            detail=versions,
-        )
-    )
-    out.print(
-        text(
-            N_("Not compared yet: stock diffusers, the strongest known recipe, the card's own limit."),
-            locale,
-        )
-    )
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3g}"

@@ -1,9 +1,9 @@
-"""Measures steps and starts at Z-Image-Turbo's real size, with random weights: none are needed for speed.
+"""How fast we are, in one run on one device: against the library, its strongest recipe and the card's floor.
 
-``python -m engine.bench.step --help``. ``turbo`` makes the transformer and LoRAs, ``clock`` times work on a
-card or without one, ``floor`` is what the arithmetic alone costs, ``step`` holds every way of taking a step
-against the library's in one run. ``checkpoint`` writes such weights to disk, ``reading`` holds every way of
-loading them against the library's, ``start`` goes from process start to the first picture. The room is for
-people at a terminal: no other room imports it. Tests: ``pytest tests/integration/pipeline/test_*_bench.py``
-(tiny, on the CPU).
+``python -m engine.bench`` measures the figures E1 to E9, ``python -m engine.bench.step`` one denoising step
+every way, ``python -m engine.bench.place`` puts results into a README. ``checkpoint`` writes random weights
+to disk, ``reading`` holds every way of loading them against the library's, ``start`` goes from process start to
+the first picture. What each row is stands in this room's README. Random weights will do: none are needed for
+speed. The room is for people at a terminal: no other room imports it. Tests: ``pytest
+tests/integration/pipeline/test_*bench.py``.
 """

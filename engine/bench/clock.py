@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
-WARM_UPS = 3
+WARM_UPS = 3  # a card compiles, picks kernels and records graphs first
+WARM_UPS_ON_CPU = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Reading:
 def measure(work: Callable[[], object], device: torch.device, rounds: int) -> Reading:
     """Do ``work`` a few times unmeasured, then ``rounds`` times, each waited for."""
     is_card = device.type == "cuda"
-    for _ in range(WARM_UPS):
+    for _ in range(warm_ups(device)):
         work()
     if is_card:
         torch.cuda.synchronize(device)
@@ -40,6 +41,11 @@ def measure(work: Callable[[], object], device: torch.device, rounds: int) -> Re
         seconds.append(time.perf_counter() - began_s)
     peak_bytes = torch.cuda.max_memory_allocated(device) if is_card else 0
     return Reading(statistics.median(seconds) * 1000, peak_bytes)
+
+
+def warm_ups(device: torch.device) -> int:
+    """How often work is done before it is measured."""
+    return WARM_UPS if device.type == "cuda" else WARM_UPS_ON_CPU
 
 
 def in_graph(work: Callable[[], object], device: torch.device) -> Callable[[], object]:

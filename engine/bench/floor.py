@@ -1,10 +1,23 @@
-"""The floor of a step: its matrix products and its attention alone, of the very shapes, and nothing else."""
+"""The floor: matrix products, convolutions and attention alone, of the very shapes, and nothing else.
 
+No program can be faster on this card without other arithmetic; what is between these operations (norms, RoPE,
+gates, launches, the host) is what a better program can save.
+"""
+
+import copy
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from engine.bench.book import FLOOR, Line
+from engine.bench.clock import in_graph, measure
+from engine.bench.record import arithmetic
+from engine.bench.subject import SizePx, Subject, said, tokens_of
+from engine.request import STEPS
+from engine.zimage.denoise import PIXELS_PER_LATENT
 from engine.zimage.forward.forward import Forward
 from engine.zimage.forward.tokens import Size, padded, token_count
 
@@ -51,3 +64,66 @@ def attention(forward: Forward, rows: int, size: Size, caption: int) -> Callable
             nn.scaled_dot_product_attention(query, key, value)
 
     return work
+
+
+class Floor:
+    """The arithmetic of a whole picture. Open it before our own way: both fuse the shared weights."""
+
+    def __init__(self, subject: Subject) -> None:
+        self._subject = subject
+        self._pipeline = subject.twin()
+        self._forward = Forward(self._pipeline.transformer)
+        self._device = subject.place.device
+        self._tokens = tokens_of(self._pipeline, subject.prompt()[0])
+        self._text_ms = self._read(self._text())
+
+    @torch.no_grad()
+    def line(self, row: str) -> Line:
+        """Eight steps, the prompt's own tokens through the layers that count, and the decoder."""
+        latents = sized(self._subject.sizes[row])
+        shape = 1, latents, self._tokens.shape[1]
+        products_ms = self._read(products(self._forward, *shape))
+        attention_ms = self._least_attention_ms(attention(self._forward, *shape))
+        decode_ms = self._read(self._decode(latents))
+        whole_ms = STEPS * (products_ms + attention_ms) + self._text_ms + decode_ms
+        note = (
+            f"{STEPS} × ({products_ms:.2f} products + {attention_ms:.2f} attention) "
+            f"+ {self._text_ms:.2f} text + {decode_ms:.2f} VAE, ms"
+        )
+        return Line(row, FLOOR, whole_ms / 1000, work=said(self._subject.sizes[row]), note=note)
+
+    def close(self) -> None:
+        """Nothing is left to end; the memory goes with the last reference."""
+
+    def _least_attention_ms(self, work: Callable[[], None]) -> float:
+        """The fastest kernel's; which one torch takes by itself differs by version."""
+        read = [self._read(work)]
+        if self._subject.place.is_card and self._subject.place.dtype == torch.bfloat16:
+            with sdpa_kernel(SDPBackend.CUDNN_ATTENTION):
+                read.append(self._read(work))
+        return min(read)
+
+    def _text(self) -> Callable[[], None]:
+        """The text encoder as far as pictures see it: the last layer but one, no filling up."""
+        encoder = self._pipeline.text_encoder.base_model
+        encoder.layers = encoder.layers[:-1]
+        return arithmetic(lambda: encoder(input_ids=self._tokens, use_cache=False))[0]
+
+    def _decode(self, latents: Size) -> Callable[[], None]:
+        vae: Any = copy.deepcopy(self._pipeline.vae)
+        if self._subject.place.is_card:
+            vae.to(memory_format=torch.channels_last)
+        values = torch.randn(1, self._forward.channels, *latents, dtype=vae.dtype, device=self._device)
+        return arithmetic(lambda: vae.decode(values, return_dict=False))[0]
+
+    @torch.no_grad()
+    def _read(self, work: Callable[[], None]) -> float:
+        with torch.backends.cudnn.flags(enabled=True, benchmark=self._subject.place.is_card):
+            return measure(
+                in_graph(work, self._device), self._device, self._subject.effort.rounds
+            ).milliseconds
+
+
+def sized(size: SizePx) -> Size:
+    """Pixels → latents: height, width."""
+    return size[1] // PIXELS_PER_LATENT, size[0] // PIXELS_PER_LATENT

@@ -5,8 +5,8 @@ library's own of the same work (figure E9: 1e-5 in float32, 2e-2 in bfloat16).
 """
 
 import argparse
-import json
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from engine.bench.book import write_json
 from engine.bench.clock import Reading, in_graph, measure
 from engine.bench.floor import attention, products
+from engine.bench.machine import about
+from engine.bench.markdown import machine, number, table
 from engine.bench.turbo import TINY, TURBO, as_file, random_lora, random_transformer
 from engine.lora.merge import Merger
 from engine.lora.ways import NO_PATCHES, Patches, Stack, side
 from engine.zimage.denoise import PIXELS_PER_LATENT
 from engine.zimage.forward.forward import Forward
 from engine.zimage.forward.fusions import PLAIN
+from engine.zimage.load import choose_place
 
 CAPTION = 60  # tokens of a usual prompt
 TIME = 0.25  # somewhere on the way
@@ -175,7 +179,7 @@ def _error(ours: list[Tensor], stock: list[Tensor]) -> float:
 
 
 def main(arguments: list[str] | None = None) -> list[Line]:
-    """Measure, print a table, and write JSON where asked to."""
+    """Measure, print a table, and write it where asked to."""
     parser = argparse.ArgumentParser(prog="python -m engine.bench.step")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--size", default="512x768", help="width x height in px")
@@ -186,8 +190,10 @@ def main(arguments: list[str] | None = None) -> list[Line]:
     parser.add_argument(
         "--tiny", action="store_true", help="a small transformer, to try the script without a card"
     )
-    parser.add_argument("--json", type=Path, help="where to write the table")
-    options = parser.parse_args(arguments)
+    parser.add_argument("--into", type=Path, help="a folder for step.json and step.md")
+    words = sys.argv[1:] if arguments is None else arguments
+    options = parser.parse_args(words)
+    facts = about(choose_place(options.device), "engine.bench.step", words)
     measured: list[Line] = []
     for line in lines(Subject(options), is_compiled=options.compiled):
         measured.append(line)
@@ -195,11 +201,22 @@ def main(arguments: list[str] | None = None) -> list[Line]:
         error = "" if line.error is None else f"{line.error:10.1e}"
         ratio = f"{line.milliseconds / floor_ms:6.2f}"
         print(f"{line.name:36} {line.milliseconds:9.2f} ms {ratio} x floor {line.peak_gib:7.2f} GiB {error}")
-    if options.json:
-        options.json.write_text(
-            json.dumps([asdict(line) for line in measured], indent=2) + "\n", encoding="utf-8"
-        )
+    if options.into:
+        work = f"one step, {options.rows} × {options.size}"
+        document = {"about": facts | {"subject": work}, "lines": [asdict(line) for line in measured]}
+        write_json(document, options.into / "step.json")
+        (options.into / "step.md").write_text(page(document), encoding="utf-8")
     return measured
+
+
+def page(document: Mapping[str, Any]) -> str:
+    """The same as Markdown."""
+    rows = [
+        [line["name"], f"{line['milliseconds']:.2f}", number(line["peak_gib"]), number(line["error"])]
+        for line in document["lines"]
+    ]
+    head = ["step", "ms", "peak GiB", "relative error"]
+    return f"# One step, every way\n\n{machine(document['about'])}\n\n{table(head, rows)}\n"
 
 
 if __name__ == "__main__":

@@ -46,6 +46,15 @@ VAE: dict[str, Any] = {
     "use_post_quant_conv": False,
 }  # fmt: skip
 TINY_VAE = VAE | {"block_out_channels": [32] * 4, "layers_per_block": 1}
+# The limits that engine.model gives Z-Image-Turbo; of the tiny one, what takes milliseconds.
+LIMITS: dict[str, Any] = {
+    "native_width_px": 512, "native_height_px": 768, "min_side_px": 256, "max_side_px": 1536,
+    "max_area_px": 1024 * 1536,
+}  # fmt: skip
+TINY_LIMITS: dict[str, Any] = {
+    "native_width_px": 64, "native_height_px": 96, "min_side_px": 32, "max_side_px": 192,
+    "max_area_px": 128 * 192,
+}  # fmt: skip
 SHIFT = 3.0  # scheduler/scheduler_config.json
 SPREAD = 0.02  # of a LoRA's random numbers: enough to change the result, not enough to drown it
 

@@ -112,6 +112,12 @@ class Bank:
         if self._merger.nbytes:
             self._do_without_copy("a picture did not fit beside the second copy of the weights")
 
+    def forget(self, *, in_memory: bool) -> None:
+        """Drop the card's copies of all LoRAs, and those in main memory where asked to."""
+        self._on_card.clear()
+        if in_memory:
+            self._in_memory.clear()
+
     def _do_without_copy(self, reason: str) -> None:
         log.warning("LoRAs are drawn beside the weights, which takes longer", reason=reason)
         self._has_room = False
@@ -198,3 +204,8 @@ class Cache(Generic[T]):
                 and sum(each.nbytes for each in self._entries.values()) > self.limit_bytes
             ):
                 self._entries.popitem(last=False)
+
+    def clear(self) -> None:
+        """Drop every entry."""
+        with self._lock:
+            self._entries.clear()

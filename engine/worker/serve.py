@@ -138,6 +138,12 @@ def _prepare(painter: Painter, orders: Orders) -> None:
 
 
 def _prepare_process(config: EngineConfig) -> None:
+    prepare_libraries()
+    if config.device == "cpu":
+        os.nice(CPU_NICENESS)
+
+
+def prepare_libraries() -> None:
     """Set what libraries read once, when they are imported; what the host set already stands."""
     threads = str(len(os.sched_getaffinity(0)))
     for name, value in {
@@ -153,5 +159,3 @@ def _prepare_process(config: EngineConfig) -> None:
     os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # cuda:1 is then the card that NVML counts as 1
     os.environ["HF_HUB_OFFLINE"] = "1"  # the parent fetched the model; nothing else is ever fetched
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-    if config.device == "cpu":
-        os.nice(CPU_NICENESS)

@@ -1,5 +1,6 @@
 """The measuring script runs to its end without a card, and what it measures is the right thing."""
 
+import importlib.metadata
 import json
 from pathlib import Path
 
@@ -14,8 +15,8 @@ def test_every_way_is_measured_and_gives_stocks_result(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     torch.set_num_threads(1)
-    path = tmp_path / "table.json"
-    numbers = {"size": "64x96", "rows": "2", "rank": "4", "rounds": "2", "device": "cpu", "json": str(path)}
+    numbers = {"size": "64x96", "rows": "2", "rank": "4", "rounds": "2", "device": "cpu"}
+    numbers["into"] = str(tmp_path)
     lines = main(["--tiny", *(word for name, value in numbers.items() for word in (f"--{name}", value))])
     assert [line.name for line in lines] == [
         "floor: products",
@@ -31,4 +32,7 @@ def test_every_way_is_measured_and_gives_stocks_result(
     assert all(line.milliseconds > 0 for line in lines)
     compared = [line for line in lines if line.name.startswith("ours")]
     assert all(line.error is not None and line.error <= LIMIT for line in compared)
-    assert len(json.loads(path.read_text())) == len(capsys.readouterr().out.splitlines()) == len(lines)
+    document = json.loads((tmp_path / "step.json").read_text())
+    assert len(document["lines"]) == len(capsys.readouterr().out.splitlines()) == len(lines)
+    assert document["about"]["versions"]["torch"] == importlib.metadata.version("torch")
+    assert all(f"| {line.name} |" in (tmp_path / "step.md").read_text() for line in lines)

@@ -1,0 +1,153 @@
+"""The command line of the benchmark: the table of figures, measured in one run on one device."""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from engine.bench import markdown, plot
+from engine.bench.book import Book, Line, ratio, write_json
+from engine.bench.figures import judge_for
+from engine.bench.machine import about
+from engine.bench.markdown import number
+from engine.bench.subject import ON_CARD, ON_CPU, SIZES, SizePx, Subject, said
+from engine.bench.table import measure
+from engine.errors import ModelError
+from engine.model import BUILT_IN_WEIGHTS
+from engine.zimage.load import Place, choose_place
+
+ROWS = ("E1", "E2", "E3", "E4", "E5", "E6", "E7", "E8", "E9")
+
+
+def main(words: list[str] | None = None) -> int:
+    """Measure and print, line by line; returns 1 if a row raised, 2 for a wrong command line."""
+    words = sys.argv[1:] if words is None else words
+    options = _options(words)
+    try:
+        place = choose_place(options.device)
+        with tempfile.TemporaryDirectory(prefix="sugarbot-bench-") as scratch:
+            subject = _subject(options, place, Path(scratch))
+            if options.sizes and (flaw := _resize(subject, options.sizes)):
+                print(flaw, file=sys.stderr)
+                return 2
+            facts = about(place, "engine.bench", words) | {"subject": subject.model.name}
+            book = Book(facts, judge_for(facts["dtype"]), [_writer(options.into)] if options.into else [])
+            book.write()
+            print(markdown.machine(facts), flush=True)
+            began_s = time.perf_counter()
+            for line in measure(subject, options.only):
+                book.add(line)
+                print(f"{time.perf_counter() - began_s:5.0f} s  {_row(book, line)}", flush=True)
+    except ModelError as error:
+        print(error, file=sys.stderr)
+        return 1
+    if not options.lines_only:
+        print(f"\n{_verdicts(book, options.only)}", flush=True)
+    return int(any(line.has_failed for line in book.lines))
+
+
+def _options(words: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m engine.bench", description="The table of figures, measured in one run."
+    )
+    weights = parser.add_mutually_exclusive_group()
+    weights.add_argument(
+        "--folder",
+        type=Path,
+        default=BUILT_IN_WEIGHTS,
+        help="a Z-Image checkpoint; left out: the built-in model",
+    )
+    weights.add_argument("--random", action="store_true", help="random weights of Z-Image-Turbo's real size")
+    weights.add_argument("--tiny", action="store_true", help="random weights, tiny: to try the benchmark")
+    parser.add_argument("--device", default="auto", help="auto, cuda, cuda:1 or cpu")
+    parser.add_argument("--only", type=_rows, default=ROWS, help="rows, like E1,E2")
+    parser.add_argument(
+        "--sizes",
+        type=_sizes,
+        help="width x height of E1, E2 and E3; left out: 512x768,1024x1024,512x512 or their like",
+    )
+    parser.add_argument("--rounds", type=_count, help="pictures of a median")
+    parser.add_argument("--pictures", type=_count, help="of each queue of E6")
+    parser.add_argument("--switches", type=_count, help="of LoRAs, in E5")
+    parser.add_argument("--lines-only", action="store_true", help="without the figures to reach at the end")
+    parser.add_argument("--into", type=Path, help="a folder for results.json, results.md and results.svg")
+    return parser.parse_args(words)
+
+
+def _subject(options: argparse.Namespace, place: Place, scratch: Path) -> Subject:
+    given = {name: getattr(options, name) for name in ("rounds", "pictures", "switches")}
+    usual = ON_CARD if place.is_card else ON_CPU
+    effort = replace(usual, **{name: count for name, count in given.items() if count is not None})
+    if options.random or options.tiny:
+        return Subject.random(place, effort, scratch, is_tiny=options.tiny)
+    return Subject.load(options.folder, place, effort, scratch)
+
+
+def _resize(subject: Subject, sizes: list[SizePx]) -> str:
+    """Give the rows other sizes; what is wrong with them, where something is."""
+    for size in sizes:
+        if not subject.model.allows(*size):
+            near = ", ".join(said(each) for each in subject.model.nearest(*size))
+            return f"{said(size)} px cannot be drawn by {subject.model.name}. The nearest sizes: {near}."
+    subject.sizes = dict(zip(SIZES, sizes, strict=True))
+    return ""
+
+
+def _rows(written: str) -> list[str]:
+    rows = [row.strip().upper() for row in written.split(",")]
+    if strange := [row for row in rows if row not in ROWS]:
+        raise argparse.ArgumentTypeError(f"no such row: {', '.join(strange)}; there are {', '.join(ROWS)}")
+    return rows
+
+
+def _sizes(written: str) -> list[SizePx]:
+    sizes = []
+    for each in written.split(","):
+        width, _, height = each.strip().lower().partition("x")
+        if not (width.isdecimal() and height.isdecimal()):
+            raise argparse.ArgumentTypeError(f"{each} is no size like 512x768")
+        sizes.append((int(width), int(height)))
+    if len(sizes) != len(SIZES):
+        raise argparse.ArgumentTypeError(f"give {len(SIZES)} sizes, of {', '.join(SIZES)}")
+    return sizes
+
+
+def _count(written: str) -> int:
+    if not written.isdecimal() or int(written) < 1:
+        raise argparse.ArgumentTypeError(f"{written} is no number from 1")
+    return int(written)
+
+
+def _writer(folder: Path) -> Callable[[dict[str, Any]], None]:
+    def write(document: dict[str, Any]) -> None:
+        write_json(document, folder / "results.json")
+        (folder / "results.md").write_text(markdown.page(document), encoding="utf-8")
+        (folder / "results.svg").write_text(plot.plot(document), encoding="utf-8")
+
+    return write
+
+
+def _row(book: Book, line: Line) -> str:
+    """A line for the terminal."""
+    value = "failed" if line.has_failed else f"{number(line.value)} {line.unit}"
+    ratios = [
+        f"{times:.2f} × {other}"
+        for other in ("floor", "stock", "recipe")
+        if other != line.who and (times := ratio(book.lines, line, other)) is not None
+    ]
+    peak = [f"{line.peak_gib:.1f} GiB"] if line.peak_gib else []
+    more = " · ".join([*ratios, *peak, *([line.note] if line.note else [])])
+    return f"{line.row}  {line.work:12}  {line.who:24} {value:>20}  {more}"
+
+
+def _verdicts(book: Book, rows: list[str]) -> str:
+    marks = {True: "met", False: "missed", None: "not measured"}
+    return "\n".join(
+        f"{each.row}  {each.what:26} {each.reach:>12} {number(each.measured):>10}  {marks[each.is_met]}"
+        for each in book.judge(book.lines)
+        if each.row in rows
+    )

@@ -1,0 +1,34 @@
+"""E4: the large products in fp8, which a host may choose: how fast, and how far from the library."""
+
+from engine.bench.book import Line
+from engine.bench.figures import FP8
+from engine.bench.ours import Ours
+from engine.bench.same import ONE, Drawing, error_of
+from engine.bench.subject import Subject, said
+from engine.zimage.forward.eight import wants_eight
+
+COMPARED = {row: Drawing(row, ONE) for row in FP8}
+
+
+class Eight:
+    """Our own way in eight bits, where the card can."""
+
+    def __init__(self, subject: Subject) -> None:
+        self._subject = subject
+        can = wants_eight("fp8", subject.place.device)
+        self._ours = Ours(subject, is_eight=True) if can else None
+
+    def line(self, row: str) -> Line:
+        """A picture of the size of ``row``, the error in its note."""
+        work = said(self._subject.sizes[row])
+        if self._ours is None:
+            return Line("E4", FP8[row], None, work=work, note="needs a card that multiplies in fp8")
+        line, _ = self._ours.lines(row)
+        error = error_of(self._subject, self._ours, COMPARED[row])
+        note = f"relative error {error:.1e} against the library · {line.note}"
+        return Line("E4", FP8[row], line.value, work=work, peak_gib=line.peak_gib, note=note)
+
+    def close(self) -> None:
+        """End its threads."""
+        if self._ours:
+            self._ours.close()

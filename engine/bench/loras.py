@@ -1,0 +1,72 @@
+"""Random LoRAs as files: what peft and we are to read must be the very same."""
+
+import hashlib
+from pathlib import Path
+
+import torch
+from diffusers import ZImageTransformer2DModel
+from safetensors.torch import save_file
+
+from engine.bench.turbo import SPREAD
+from engine.lora.find import Finder
+from engine.request import LoraChoice
+from engine.shelf import LoraFile
+
+RANK = 32
+STRENGTH = 1.0
+TRAINED = ("attention.", "feed_forward.")  # what trainers train: 238 layers of Z-Image, 476 tensors, 159 MB
+
+
+class RandomLoras:
+    """LoRAs on every linear layer of attention and feed-forward, each written when first asked for.
+
+    Args:
+        transformer: The library's.
+        folder: Where the files go.
+    """
+
+    def __init__(self, transformer: ZImageTransformer2DModel, folder: Path) -> None:
+        self._shapes = {
+            name: (module.out_features, module.in_features)
+            for name, module in transformer.named_modules()
+            if isinstance(module, torch.nn.Linear) and any(part in name for part in TRAINED)
+        }
+        self._device, self._dtype = transformer.device, transformer.dtype
+        self._folder = folder
+        self._files: dict[str, LoraFile] = {}
+
+    def choice(self, number: int, strength: float = STRENGTH) -> LoraChoice:
+        """A LoRA as a request names it."""
+        file = self._file(number)
+        return LoraChoice(file.name, file.sha256, strength)
+
+    def path(self, number: int) -> str:
+        """Its file, as the library wants to be told."""
+        return str(self._file(number).path)
+
+    def finder(self) -> Finder:
+        """Finds every file that was written so far, or will be."""
+        return Finder(lambda: self._files)
+
+    def _file(self, number: int) -> LoraFile:
+        name = f"random-{number}"
+        if name not in self._files:
+            path = self._folder / f"{name}.safetensors"
+            save_file(self._tensors(number), path)
+            with path.open("rb") as file:
+                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            self._files[name] = LoraFile(name, path, sha256, path.stat().st_size, RANK)
+        return self._files[name]
+
+    def _tensors(self, number: int) -> dict[str, torch.Tensor]:
+        generator = torch.Generator(self._device).manual_seed(number)
+
+        def numbers(*shape: int) -> torch.Tensor:
+            drawn = torch.randn(shape, generator=generator, device=self._device, dtype=torch.float32)
+            return (drawn * SPREAD).to(self._dtype).cpu()
+
+        tensors = {}
+        for name, (out, into) in self._shapes.items():
+            tensors[f"transformer.{name}.lora_A.weight"] = numbers(RANK, into)
+            tensors[f"transformer.{name}.lora_B.weight"] = numbers(out, RANK)
+        return tensors

@@ -1,0 +1,48 @@
+"""What figures were measured on: without it they mean nothing. No name or path of the machine is in it."""
+
+import importlib.metadata
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from engine.zimage.load import Place
+
+LIBRARIES = ("torch", "diffusers", "transformers", "peft")
+ASK_S = 20.0  # for the driver's version
+
+
+def about(place: Place, program: str, words: Sequence[str]) -> dict[str, Any]:
+    """The device, its driver, the libraries, the day and the command.
+
+    Args:
+        place: Where the model runs.
+        program: ``engine.bench``.
+        words: Its command line; of a path only the last part is kept.
+    """
+    return {
+        "device": place.name,
+        "dtype": str(place.dtype).removeprefix("torch."),
+        "driver": _driver() if place.is_card else "",
+        "python": sys.version.partition(" ")[0],
+        "versions": {library: importlib.metadata.version(library) for library in LIBRARIES},
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "command": f"python -m {program} {shlex.join(map(_short, words))}".strip(),
+    }
+
+
+def _short(word: str) -> str:
+    return Path(word).name if "/" in word else word
+
+
+def _driver() -> str:
+    """The driver's version; empty where nvidia-smi does not say."""
+    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=ASK_S, check=True)  # noqa: S603
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.partition("\n")[0].strip()

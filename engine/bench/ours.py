@@ -1,0 +1,114 @@
+"""Our own way: the painter that the worker has, asked as the worker asks it."""
+
+import statistics
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import torch
+
+from engine.bench.book import OURS, Line
+from engine.bench.clock import warm_ups
+from engine.bench.figures import PNG
+from engine.bench.subject import SizePx, Subject, said
+from engine.request import STEPS, Event, Failed, Finished, RenderRequest
+from engine.worker.voice import Voice
+from engine.zimage.painter import Painter
+
+GIB = 2**30
+
+
+class Ours:
+    """The painter and its parts; only here does the benchmark look inside it.
+
+    Attributes:
+        pipeline: Its own modules over the shared weights.
+    """
+
+    def __init__(self, subject: Subject, *, is_eight: bool = False) -> None:
+        self._subject = subject
+        self.pipeline: Any = subject.twin()
+        self._painter = Painter(
+            subject.model, subject.place, self.pipeline, subject.loras.finder(), is_eight=is_eight
+        )
+        self.text = self._painter._text
+        self.bank = self._painter._bank
+        self.denoiser = self._painter._denoiser
+
+    def lines(self, row: str) -> Iterator[Line]:
+        """A whole picture up to its pixels on the host, each of a new prompt; the file is made beside it."""
+        size = self._subject.sizes[row]
+        rounds = self._subject.effort.rounds
+        unmeasured = warm_ups(self._subject.place.device)
+        drawn = [self.timed(size) for _ in range(unmeasured + rounds)][unmeasured:]
+        ends = [end for _, end in drawn]
+        parts = [_median(ends, part) * 1000 for part in ("text_s", "lora_s", "denoise_s", "decode_s")]
+        seconds = statistics.median(seconds for seconds, _ in drawn)
+        note = "text {:.1f} + LoRA {:.1f} + steps {:.1f} + VAE {:.1f} ms".format(*parts)
+        peak = max(end.peak_bytes for end in ends) / GIB if self._subject.place.is_card else None
+        yield Line(row, OURS, seconds, work=said(size), peak_gib=peak, note=note)
+        yield Line(
+            row, PNG, _median(ends, "encode_s") * 1000, "ms", work=said(size), note="in another thread"
+        )
+
+    def draw(self, size: SizePx, lora: int = 0, steps: int = STEPS) -> Finished:
+        """Draw one picture with a LoRA, its prompt a new one."""
+        (end,) = self.queue([self.request(size, lora, steps)])
+        return end
+
+    def timed(self, size: SizePx, lora: int = 0, steps: int = STEPS) -> tuple[float, Finished]:
+        """The same, and its seconds up to the pixels: all of them but the file's, which comes after."""
+        request = self.request(size, lora, steps)
+        began_s = time.perf_counter()
+        (end,) = self.queue([request])
+        return time.perf_counter() - began_s - end.timings.encode_s, end
+
+    def request(self, size: SizePx, lora: int = 0, steps: int = STEPS) -> RenderRequest:
+        """An order for one picture, its prompt a new one."""
+        prompt, seed = self._subject.prompt()
+        return RenderRequest(
+            job_id=f"bench-{seed}", attempt=1, prompt=prompt, width_px=size[0], height_px=size[1],
+            seed=seed, loras=(self._subject.loras.choice(lora),), steps=steps,
+        )  # fmt: skip
+
+    def queue(self, requests: Iterable[RenderRequest]) -> list[Finished]:
+        """Draw what waits, as the worker does while there is always another order."""
+        said: list[Event] = []
+        voices = []
+        for request in requests:
+            voices.append(Voice(request, said.append))
+            voices[-1].end(self._painter.paint(request, voices[-1], lambda: False))
+        for voice in voices:
+            voice.wait()
+        if failed := [event for event in said if isinstance(event, Failed)]:
+            raise RuntimeError(f"a picture failed: {failed[0]}")
+        return [event for event in said if isinstance(event, Finished)]
+
+    def rate(self, requests: list[RenderRequest]) -> float:
+        """Pictures a second of a full queue."""
+        began_s = time.perf_counter()
+        self.queue(requests)
+        return len(requests) / (time.perf_counter() - began_s)
+
+    def fingerprint(self) -> list[tuple[int, int]]:
+        """Of each of the base's tensors: two sums that one changed bit, or two that changed places, alter."""
+        return [_fingerprint(tensor) for tensor in self.pipeline.transformer.parameters()]
+
+    def close(self) -> None:
+        """End its threads; the memory goes with the last reference."""
+        self._painter.close()
+
+
+def _median(ends: list[Finished], part: str) -> float:
+    return float(statistics.median(getattr(end.timings, part) for end in ends))
+
+
+@torch.no_grad()
+def _fingerprint(tensor: torch.Tensor) -> tuple[int, int]:
+    words = tensor.detach().contiguous().view(torch.uint8).flatten()
+    width = 8 if len(words) % 8 == 0 else 1
+    numbers = words.view(torch.int64) if width == 8 else words.long()
+    places = (
+        torch.arange(1, len(numbers) + 1, device=numbers.device) * 0x9E3779B97F4A7C1
+    )  # wraps, as it should
+    return int(numbers.sum()), int((numbers * places).sum())

@@ -1,0 +1,65 @@
+"""E6 and E7, a full queue: do many LoRAs slow it down, and does the card ever wait?"""
+
+import json
+import random
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from engine.bench.book import Line
+from engine.bench.figures import BUSY, MANY_LORAS, ONE_LORA
+from engine.bench.ours import Ours
+from engine.bench.subject import Subject, said
+
+LORAS = 16
+WATCHED = 12  # pictures
+ON_THE_CARD = ("kernel", "gpu_memcpy", "gpu_memset")  # categories of the profiler's trace
+
+
+def mixed(subject: Subject, ours: Ours) -> Iterator[Line]:
+    """E6: pictures a second of two queues that differ in their LoRAs alone."""
+    size, count = subject.sizes["E1"], subject.effort.pictures
+    dice = random.Random(6)  # noqa: S311 - an order of LoRAs, no secret
+    numbers = {ONE_LORA: [0] * count, MANY_LORAS: [dice.randrange(LORAS) for _ in range(count)]}
+    queues = {who: [ours.request(size, number) for number in own] for who, own in numbers.items()}
+    ours.draw(size)  # compiled by now, and the first queue's LoRA in place
+    for who, queue in queues.items():
+        yield Line("E6", who, ours.rate(queue), "pictures/s", work=said(size), note=f"{count} pictures")
+
+
+def busy(subject: Subject, ours: Ours) -> Line:
+    """E7: the share of a full queue's time in which the card computes or copies."""
+    size = subject.sizes["E1"]
+    if not subject.place.is_card:
+        return Line("E7", BUSY, None, "%", work=said(size), note="needs a card")
+    requests = [ours.request(size, number % LORAS) for number in range(WATCHED)]
+    ours.queue(requests[:1])
+    with profile(activities=[ProfilerActivity.CUDA]) as seen:
+        ours.queue(requests)
+        torch.cuda.synchronize(subject.place.device)
+    with tempfile.TemporaryDirectory(prefix="sugarbot-bench-") as folder:
+        path = Path(folder) / "trace.json"
+        seen.export_chrome_trace(str(path))
+        events = json.loads(path.read_text(encoding="utf-8"))["traceEvents"]
+    spans = [(event["ts"], event["ts"] + event["dur"]) for event in events if event.get("cat") in ON_THE_CARD]
+    note = f"{WATCHED} pictures, each with another LoRA; watched by the profiler"
+    return Line("E7", BUSY, 100 * share(spans), "%", work=said(size), note=note)
+
+
+def share(spans: list[tuple[float, float]]) -> float:
+    """How much of the time from the first span's start to the last one's end lies in any of them.
+
+    Raises:
+        ValueError: There are none.
+    """
+    if not spans:
+        raise ValueError("the profiler saw nothing on the card")
+    covered, reached = 0.0, min(start for start, _ in spans)
+    first = reached
+    for start, end in sorted(spans):
+        covered += max(0.0, end - max(start, reached))
+        reached = max(reached, end)
+    return covered / (reached - first)

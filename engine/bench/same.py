@@ -1,0 +1,85 @@
+"""E9: is it the same picture? Our latents after all steps against the library's."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from engine.bench.book import Line
+from engine.bench.figures import CASES
+from engine.bench.subject import PROMPT, Subject, said
+from engine.request import STEPS
+from engine.zimage.denoise import Row, draw_noise, read_sigmas
+
+if TYPE_CHECKING:
+    from engine.bench.ours import Ours
+
+PROMPT_OF_ALL = PROMPT
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """One row of a batch: whose size it has, and its LoRAs, each by number and strength."""
+
+    row: str
+    stack: tuple[tuple[int, float], ...]
+    seed: int = 7
+
+
+ONE, _OTHER, _THREE = ((0, 0.8),), ((1, 0.8),), ((0, 0.8), (1, -0.4), (2, 0.5))
+BATCHES: dict[str, tuple[Drawing, ...]] = dict(
+    zip(
+        CASES,
+        (
+            (Drawing("E1", ONE),),
+            (Drawing("E1", ONE), Drawing("E3", ONE)),
+            (Drawing("E1", ONE), Drawing("E1", _OTHER)),
+            (Drawing("E1", _THREE),),
+        ),
+        strict=True,
+    )
+)
+
+
+def drawings() -> list[Drawing]:
+    """Every row of every batch once."""
+    return list(dict.fromkeys(drawing for batch in BATCHES.values() for drawing in batch))
+
+
+def line(subject: Subject, ours: "Ours", case: str) -> Line:
+    """Draw a batch and say how far its worst row lies from the library's picture.
+
+    Raises:
+        KeyError: The library's pictures were not drawn before.
+    """
+    batch = BATCHES[case]
+    latents = _draw(subject, ours, batch)
+    errors = [_error(mine, subject.references[drawing]) for mine, drawing in zip(latents, batch, strict=True)]
+    work = " and ".join(dict.fromkeys(said(subject.sizes[drawing.row]) for drawing in batch))
+    return Line("E9", case, max(errors), "relative error", work=work)
+
+
+def error_of(subject: Subject, ours: "Ours", drawing: Drawing) -> float:
+    """How far one picture lies from the library's, which was drawn before."""
+    (latents,) = _draw(subject, ours, (drawing,))
+    return _error(latents, subject.references[drawing])
+
+
+def _draw(subject: Subject, ours: "Ours", batch: tuple[Drawing, ...]) -> list[Tensor]:
+    embedding = ours.text.embed(PROMPT_OF_ALL)
+    sigmas = read_sigmas(ours.pipeline.scheduler, STEPS)
+    rows = []
+    for drawing in batch:
+        choices = [subject.loras.choice(number, strength) for number, strength in drawing.stack]
+        stack = ours.bank.stack(choices)
+        noise = draw_noise(drawing.seed, ours.pipeline.transformer.in_channels, *subject.sizes[drawing.row])
+        rows.append(Row(ours.denoiser.read(embedding, stack), stack, sigmas, noise))
+    for row in rows:
+        ours.denoiser.join(row)
+    while not all(row.is_done for row in rows):
+        ours.denoiser.step()
+    return [row.latents.cpu() for row in rows]
+
+
+def _error(ours: Tensor, stock: Tensor) -> float:
+    return float((ours.float() - stock.float()).norm() / stock.float().norm())

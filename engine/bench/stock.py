@@ -1,0 +1,150 @@
+"""The library's own ways: as its documentation begins, and the strongest recipe known for it."""
+
+import statistics
+import time
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine.bench.book import RECIPE, STOCK, Line
+from engine.bench.clock import measure
+from engine.bench.loras import RANK
+from engine.bench.same import PROMPT_OF_ALL, Drawing
+from engine.bench.subject import SizePx, Subject, said
+from engine.request import STEPS
+from engine.zimage.denoise import draw_noise
+
+NAME = "lora"
+GIB = 2**30
+
+
+class Stock:
+    """diffusers, uncompiled, with one LoRA that peft put on: prompt → PIL picture.
+
+    Attributes:
+        who: In the table.
+        note: What is special about it.
+    """
+
+    who = STOCK
+    note = "eager, peft"
+
+    def __init__(self, subject: Subject) -> None:
+        self._subject = subject
+        self._pipeline = subject.twin()
+        self._is_card = subject.place.is_card
+        self._wear()
+
+    def line(self, row: str) -> Line:
+        """The median of whole pictures, each of a new prompt."""
+        size = self._subject.sizes[row]
+        reading = measure(lambda: self._draw(size), self._subject.place.device, self._subject.effort.rounds)
+        peak = reading.peak_bytes / GIB if self._is_card else None
+        return Line(
+            row, self.who, reading.milliseconds / 1000, work=said(size), peak_gib=peak, note=self.note
+        )
+
+    def switch(self) -> Line:
+        """What it takes to draw with another LoRA from a file in the page cache."""
+        paths = [self._subject.loras.path(number) for number in (1, 0)]
+        seconds: list[float] = []
+        for path in paths * 2:
+            with self._timed(seconds):
+                self._put_on(path)
+        return Line(
+            "E5", f"{self.who}, another LoRA", statistics.median(seconds) * 1000, "ms", note=self.switch_note
+        )
+
+    switch_note = "unload_lora_weights, load_lora_weights, set_adapters"
+
+    def remember(self, drawings: Iterable[Drawing]) -> None:
+        """Draw what ours is compared with, and keep the latents."""
+        for drawing in drawings:
+            if drawing not in self._subject.references:
+                self._subject.references[drawing] = self._latents(drawing)
+
+    def close(self) -> None:
+        """Nothing is left to end; the memory goes with the last reference."""
+
+    def _wear(self) -> None:
+        self._pipeline.load_lora_weights(self._subject.loras.path(0), adapter_name=NAME)
+        self._pipeline.set_adapters([NAME])
+
+    def _put_on(self, path: str) -> None:
+        self._pipeline.unload_lora_weights()
+        self._pipeline.load_lora_weights(path, adapter_name=NAME)
+        self._pipeline.set_adapters([NAME])
+
+    def _draw(self, size: SizePx) -> Any:
+        prompt, seed = self._subject.prompt()
+        return self._call(prompt, size, generator=torch.Generator("cpu").manual_seed(seed))
+
+    def _call(self, prompt: str, size: SizePx, **more: Any) -> Any:
+        width, height = size
+        return self._pipeline(
+            prompt, width=width, height=height, num_inference_steps=STEPS, guidance_scale=0.0, **more
+        ).images
+
+    def _latents(self, drawing: Drawing) -> Tensor:
+        """One picture's latents on the host, drawn alone."""
+        width, height = size = self._subject.sizes[drawing.row]
+        names = [f"stacked-{number}" for number, _ in drawing.stack]
+        self._pipeline.unload_lora_weights()
+        with warnings.catch_warnings():
+            # peft warns of a second adapter on one model, which is what a stack of LoRAs is.
+            warnings.filterwarnings("ignore", "Already found a `peft_config` attribute", UserWarning)
+            for name, (number, _) in zip(names, drawing.stack, strict=True):
+                self._pipeline.load_lora_weights(self._subject.loras.path(number), adapter_name=name)
+        self._pipeline.set_adapters(names, adapter_weights=[strength for _, strength in drawing.stack])
+        noise = draw_noise(drawing.seed, self._pipeline.transformer.in_channels, width, height)
+        latents: Tensor = self._call(PROMPT_OF_ALL, size, latents=noise, output_type="latent")
+        return latents.cpu()
+
+    @contextmanager
+    def _timed(self, seconds: list[float]) -> Iterator[None]:
+        self._wait()
+        began_s = time.perf_counter()
+        yield
+        self._wait()
+        seconds.append(time.perf_counter() - began_s)
+
+    def _wait(self) -> None:
+        if self._is_card:
+            torch.cuda.synchronize(self._subject.place.device)
+
+
+class Recipe(Stock):
+    """The library at its fastest: LoRAs swapped in place, blocks compiled by size, cuDNN's attention."""
+
+    who = RECIPE
+    switch_note = "load_lora_weights(hotswap=True)"
+
+    @property
+    def note(self) -> str:  # type: ignore[override]
+        """Compiling is a matter of cards here: on a processor it takes minutes and saves nothing."""
+        if self._is_card:
+            return "hotswap, compiled blocks, cuDNN attention"
+        return "hotswap alone: blocks are compiled, and cuDNN is there, on a card only"
+
+    def close(self) -> None:
+        """Give back what is one for the whole process: the choice of attention, and the compiler's memory."""
+        self._pipeline.transformer.reset_attention_backend()
+        torch._dynamo.reset()
+
+    def _wear(self) -> None:
+        self._pipeline.enable_lora_hotswap(
+            target_rank=RANK
+        )  # before the first LoRA, which comes before compiling
+        self._pipeline.load_lora_weights(self._subject.loras.path(0), adapter_name=NAME)
+        if self._is_card:
+            torch._dynamo.config.recompile_limit = 64  # three kinds of block and three sizes, one function
+            self._pipeline.transformer.set_attention_backend("_native_cudnn")
+            # Compiled for each size alone: shapes that may change cost the kernels some of their speed.
+            self._pipeline.transformer.compile_repeated_blocks(fullgraph=True, dynamic=False)
+
+    def _put_on(self, path: str) -> None:
+        self._pipeline.load_lora_weights(path, adapter_name=NAME, hotswap=True)

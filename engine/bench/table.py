@@ -1,0 +1,112 @@
+"""The rows in the order in which they are measured: contender after contender, so that only one holds memory.
+
+A row that raises is a line that says so; the next one is measured all the same.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from engine.bench import queues, same, switch
+from engine.bench.book import Line
+from engine.bench.eight import COMPARED, Eight
+from engine.bench.figures import CASES, FP8
+from engine.bench.first import Start
+from engine.bench.floor import Floor
+from engine.bench.ours import Ours
+from engine.bench.stock import Recipe, Stock
+from engine.bench.subject import Subject
+from engine.zimage.room import first_line, free_memory
+
+SPEED = ("E1", "E2", "E3")
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a row that one contender measures.
+
+    Attributes:
+        who: What a failure is said of.
+        measure: Contender → its lines; None where it only prepares what others measure.
+    """
+
+    row: str
+    who: str
+    measure: Callable[[Any], Iterable[Line] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What is measured while one contender is open; ``open_`` makes it, and may take its time."""
+
+    open_: Callable[[Subject], Any]
+    pieces: tuple[Piece, ...]
+
+
+def turns(subject: Subject) -> tuple[Turn, ...]:
+    """Every turn, in order: floor before ours, for both fuse the weights; the start last, on a free card."""
+    switches = [Piece("E5", who, lambda each: [each.switch()]) for who in ("stock", "recipe")]
+    ours = (
+        *(_whole_picture(row) for row in SPEED),
+        Piece("E5", "ours", lambda ours: switch.lines(subject, ours)),
+        Piece("E6", "ours", lambda ours: queues.mixed(subject, ours)),
+        Piece("E7", "ours", lambda ours: [queues.busy(subject, ours)]),
+        *(_same_picture(subject, case) for case in CASES),
+    )
+    references = [Piece("E9", "stock", lambda stock: stock.remember(same.drawings()))]
+    if subject.place.is_card:
+        references.append(Piece("E4", "stock", lambda stock: stock.remember(COMPARED.values())))
+    return (
+        Turn(Floor, tuple(_speed(row, "floor") for row in SPEED)),
+        Turn(Stock, (*(_speed(row, "stock") for row in SPEED), switches[0], *references)),
+        Turn(Recipe, (*(_speed(row, "recipe") for row in SPEED), switches[1])),
+        Turn(Ours, ours),
+        Turn(Eight, tuple(_in_eight(row) for row in FP8)),
+        Turn(Start, (Piece("E8", "start", lambda start: start.lines()),)),
+    )
+
+
+def _speed(row: str, who: str) -> Piece:
+    return Piece(row, who, lambda contender: [contender.line(row)])
+
+
+def _in_eight(row: str) -> Piece:
+    return Piece("E4", FP8[row], lambda eight: [eight.line(row)])
+
+
+def _whole_picture(row: str) -> Piece:
+    return Piece(row, "ours", lambda ours: ours.lines(row))
+
+
+def _same_picture(subject: Subject, case: str) -> Piece:
+    return Piece("E9", case, lambda ours: [same.line(subject, ours, case)])
+
+
+def measure(subject: Subject, wanted: Collection[str]) -> Iterator[Line]:
+    """Measure the wanted rows, each line as soon as it is known; the subject is released at the end."""
+    for turn in turns(subject):
+        pieces = [piece for piece in turn.pieces if piece.row in wanted]
+        if not pieces:
+            continue
+        try:
+            contender = turn.open_(subject)
+        except Exception as error:  # noqa: BLE001 - one contender's failure must not end the others' run
+            yield from (_failed(piece, error) for piece in pieces)
+            continue
+        for piece in pieces:
+            yield from _lines(piece, contender)
+        contender.close()
+        del contender
+        free_memory()
+
+
+def _lines(piece: Piece, contender: Any) -> Iterator[Line]:
+    try:
+        yield from piece.measure(contender) or ()
+    except Exception as error:  # noqa: BLE001 - see this module's first lines
+        yield _failed(piece, error)
+
+
+def _failed(piece: Piece, error: Exception) -> Line:
+    why = f"{type(error).__name__}: {first_line(error)}"
+    return Line(piece.row, piece.who, None, "", note=why, has_failed=True)
