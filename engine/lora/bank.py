@@ -142,20 +142,23 @@ class Bank:
             adapter = self._in_memory.get(choice.sha256)
             if adapter is None:
                 try:
-                    pairs = normalise(self._read(choice), self._shapes)
+                    adapter = self._read(choice)
                 except LoraRejected as error:
                     error.facts["name"] = choice.name
                     raise
-                adapter = convert(pairs, self._dtype, is_pinned=self._device.type == "cuda")
                 self._in_memory.put(choice.sha256, adapter)
             return adapter
 
-    def _read(self, choice: LoraChoice) -> dict[str, Tensor]:
+    def _read(self, choice: LoraChoice) -> Adapter:
         try:
-            return read_tensors(self._finder.path_of(choice), choice)
+            return read_tensors(self._finder.path_of(choice), choice, self._convert)
         except LoraMissing:
             self._finder.look_again()  # the file was renamed or replaced since the shelf was read
-            return read_tensors(self._finder.path_of(choice), choice)
+            return read_tensors(self._finder.path_of(choice), choice, self._convert)
+
+    def _convert(self, tensors: Mapping[str, Tensor]) -> Adapter:
+        pairs = normalise(tensors, self._shapes)
+        return convert(pairs, self._dtype, is_pinned=self._device.type == "cuda")
 
 
 def convert(pairs: Mapping[str, Pair], dtype: torch.dtype, *, is_pinned: bool) -> Adapter:

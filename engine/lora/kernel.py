@@ -16,6 +16,7 @@ from torch import Tensor
 
 from engine.lora.formats import Pair
 from engine.lora.ways import Adapter, Matrices, Matrix, Merged, Stack, Write
+from engine.upload import upload
 
 TILE = 64, 128  # rows and columns: the fastest of five shapes tried on an H200
 EIGHT_TILE = 16, 256  # rows of one program, and columns at a time
@@ -52,21 +53,18 @@ class Kernel:
                 self._tiles.append(self._tiles[-1] + _tiles(base, name in in_eight))
                 self._names.append(part)
             self._spans[name] = len(self._names) - len(matrix.parts), len(self._names)
+        self._copied: tuple[list[int], Tensor] = ([], torch.tensor(self._parts))
         self._places: WeakKeyDictionary[Adapter, Tensor] = WeakKeyDictionary()
 
     def __call__(self, copies: Mapping[str, Merged], stack: Stack) -> Write:
         """Say where things are, for the launches that follow."""
-        for name, copy in copies.items():
-            for number, rows in enumerate(self._matrices[name].parts.values(), self._spans[name][0]):
-                scales = 0 if copy.scales is None else copy.scales[rows].data_ptr()
-                self._parts[number][1:3] = copy.weight[rows].data_ptr(), scales
-        parts = torch.tensor(self._parts)
+        parts = self._places_of(copies)
         none = torch.zeros(1, len(parts), 3, dtype=torch.int64)
         pairs = torch.stack([self._place(adapter) for adapter, _ in stack]) if stack else none
         strengths = torch.tensor([strength for _, strength in stack], dtype=torch.float32)
         is_aligned = not (parts[:, :5] % ALIGNED).any() and not (pairs[..., :2] % ALIGNED).any()
         most = int(pairs[..., 2].max())
-        tables = [table.to(self._device) for table in (parts, pairs, strengths)]
+        tables = [upload(table, self._device) for table in (parts, pairs, strengths)]
 
         def write(names: Sequence[str]) -> None:
             for first, end, is_eight in self._runs(names):
@@ -79,6 +77,17 @@ class Kernel:
                 )  # fmt: skip
 
         return write
+
+    def _places_of(self, copies: Mapping[str, Merged]) -> Tensor:
+        """The table of parts; copies keep their places, so it rarely changes."""
+        places = [copy.weight.data_ptr() for copy in copies.values()]
+        if places != self._copied[0]:
+            for name, copy in copies.items():
+                for number, rows in enumerate(self._matrices[name].parts.values(), self._spans[name][0]):
+                    scales = 0 if copy.scales is None else copy.scales[rows].data_ptr()
+                    self._parts[number][1:3] = copy.weight[rows].data_ptr(), scales
+            self._copied = places, torch.tensor(self._parts)
+        return self._copied[1]
 
     def _place(self, adapter: Adapter) -> Tensor:
         """Where an adapter's pairs lie: int64 [parts, 3]; rank 0 where it has none."""

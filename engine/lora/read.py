@@ -8,23 +8,32 @@ import errno
 import hashlib
 import os
 import stat
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
 
-from engine.errors import LoraDamaged, LoraMissing, LoraNotAFile, LoraTooLarge
+from engine.errors import LoraDamaged, LoraMissing, LoraNotAFile, LoraRejected, LoraTooLarge
 from engine.request import LoraChoice
 from engine.shelf import MAX_FILE_BYTES
 
+T = TypeVar("T")
 
-def read_tensors(path: Path, choice: LoraChoice) -> dict[str, Tensor]:
-    """The tensors of the file that the job was accepted with, in main memory.
+
+def read_tensors(path: Path, choice: LoraChoice, use: Callable[[dict[str, Tensor]], T]) -> T:
+    """What ``use`` makes of the tensors of the file that the job was accepted with.
+
+    Hashing takes as long as all the rest, so both go on at once; what ``use`` made or raised counts only if
+    the hash is right.
 
     Args:
         path: Where the shelf says it lies.
         choice: Names the content that is expected.
+        use: Takes the tensors, in main memory; may raise LoraRejected.
 
     Raises:
         LoraMissing: There is no such file, or it has another content.
@@ -33,8 +42,20 @@ def read_tensors(path: Path, choice: LoraChoice) -> dict[str, Tensor]:
         LoraDamaged: It is no intact safetensors file.
     """
     content = _read(path)
-    if hashlib.sha256(content).hexdigest() != choice.sha256:
-        raise LoraMissing()
+    with ThreadPoolExecutor(1, thread_name_prefix="hash") as beside:
+        digest = beside.submit(hashlib.sha256, content)
+        try:
+            made = use(_tensors(content))
+        except LoraRejected:
+            if digest.result().hexdigest() != choice.sha256:
+                raise LoraMissing() from None
+            raise
+        if digest.result().hexdigest() != choice.sha256:
+            raise LoraMissing()
+    return made
+
+
+def _tensors(content: bytes) -> dict[str, Tensor]:
     try:
         return load(content)
     except (SafetensorError, KeyError) as error:  # KeyError: a number format that torch does not have

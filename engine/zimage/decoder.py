@@ -25,7 +25,7 @@ def speed_up(vae: Any) -> None:
     Args:
         vae: An ``AutoencoderKL`` on its device.
     """
-    if vae.device.type != "cuda":
+    if vae.device.type != "cuda" or isinstance(vae.decoder.conv_norm_out, NormSilu):
         return
     try:
         from engine.zimage import kernels  # noqa: PLC0415 - Triton is there only where a card may be

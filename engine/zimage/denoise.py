@@ -14,6 +14,7 @@ from torch import Tensor
 from engine.lora.bank import Bank
 from engine.lora.ways import Stack
 from engine.request import MAX_SEED
+from engine.upload import upload
 from engine.zimage.forward.forward import Batch, Caption, Forward
 from engine.zimage.forward.tokens import Size
 
@@ -107,7 +108,7 @@ class Denoiser:
 
     def join(self, row: Row) -> None:
         """Let a picture take part from the next step on."""
-        row.latents = row.latents.to(self._forward.device)
+        row.latents = upload(row.latents, self._forward.device)
         self._rows.append(row)
         self._batch = None
 
@@ -130,7 +131,7 @@ class Denoiser:
             self._batch = self._gather()
         device = self._forward.device
         sigmas = torch.tensor([(row.sigmas[row.step], row.sigmas[row.step + 1]) for row in self._rows])
-        sigmas = sigmas.to(device, non_blocking=True)
+        sigmas = upload(sigmas, device)
         times = 1 - sigmas[:, 0]  # the model counts from noise to picture
         velocities = self._batch([row.latents[0] for row in self._rows], times)
         for row, velocity, (now, after) in zip(list(self._rows), velocities, sigmas, strict=True):

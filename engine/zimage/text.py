@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from engine.errors import PromptTooLong
+from engine.upload import upload
 
 MAX_TOKENS = 512  # what ZImagePipeline encodes; it would cut off the rest without a word
 LENGTHS = (32, 64, 96, 128, 192, 256, 384, MAX_TOKENS)  # of the graphs; a text is filled up to the next
@@ -104,6 +105,6 @@ class _Graph:
     def __call__(self, tokens: list[int]) -> Tensor:
         filled = torch.zeros_like(self._ids, device="cpu")
         filled[0, : len(tokens)] = torch.tensor(tokens)
-        self._ids.copy_(filled)
+        self._ids.copy_(upload(filled, self._ids.device))
         self._graph.replay()
         return self._hidden[: len(tokens)].clone()

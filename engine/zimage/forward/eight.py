@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 LARGEST = 448.0  # of float8 e4m3
+STEP = 16  # of both sides of a weight
 NEEDS = (8, 9)  # compute capability: Ada, Hopper and later multiply in eight bits
 
 log = structlog.get_logger("engine.forward")

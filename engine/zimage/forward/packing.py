@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from engine.upload import upload
+
 
 class Rows:
     """Where the rows of one batch lie.
@@ -20,8 +22,8 @@ class Rows:
         self.lengths = list(lengths)
         self.are_even = len(set(lengths)) == 1
         counts = torch.tensor(self.lengths)
-        self.owner = torch.arange(len(counts)).repeat_interleave(counts).int().to(device)
-        self.starts = torch.cat([torch.zeros(1, dtype=torch.int64), counts.cumsum(0)]).int().to(device)
+        self.owner = upload(torch.arange(len(counts)).repeat_interleave(counts).int(), device)
+        self.starts = upload(torch.cat([torch.zeros(1, dtype=torch.int64), counts.cumsum(0)]).int(), device)
 
     def __len__(self) -> int:
         return len(self.lengths)

@@ -1,15 +1,18 @@
 """Latents ↔ tokens, and where each token stands for RoPE, all as Z-Image counts it."""
 
-from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 from diffusers import ZImageTransformer2DModel
 from torch import Tensor
 
+from engine.upload import upload
+
 STEP = (
     32  # pictures and captions are each filled up to a multiple of this; the fillers take part in attention
 )
 SIDE = 2  # latents along each side of a token
+KEPT_TURNS = 32  # 0.8 MB each at 512 x 768
 
 Size = tuple[int, int]  # of latents: height, width
 
@@ -46,7 +49,7 @@ def to_latents(tokens: Tensor, size: Size) -> Tensor:
 
 
 class Rope:
-    """The turns of every place, in real numbers.
+    """The turns of every place, in real numbers; those of the latest pictures and captions are kept.
 
     Args:
         transformer: Its own tables are the source, so that both forwards turn by the same angles.
@@ -58,22 +61,26 @@ class Rope:
         tables = rope.precompute_freqs_cis(rope.axes_dims, rope.axes_lens, rope.theta)
         self._tables = [torch.stack([table.real, table.imag]).to(device) for table in tables]
         self._device = device
+        self._kept = lru_cache(KEPT_TURNS)(self._turns)
 
     def caption(self, length: int) -> Tensor:
         """Turns of a caption of ``length`` tokens, fillers included: float32 [2, length, head / 2]."""
-        zeros = torch.zeros(length, dtype=torch.int64)
-        return self._turns([torch.arange(1, length + 1), zeros, zeros])
+        return self._kept(None, length)
 
     def picture(self, size: Size, caption_length: int) -> Tensor:
         """Turns of a picture that follows its own caption: float32 [2, padded tokens, head / 2]."""
-        rows, columns = size[0] // SIDE, size[1] // SIDE
-        places = torch.zeros(3, padded(rows * columns), dtype=torch.int64)  # fillers stand at 0, 0, 0
-        places[0, : rows * columns] = caption_length + 1
-        places[1, : rows * columns] = torch.arange(rows).repeat_interleave(columns)
-        places[2, : rows * columns] = torch.arange(columns).repeat(rows)
-        return self._turns(places.unbind())
+        return self._kept(size, caption_length)
 
-    def _turns(self, places: Sequence[Tensor]) -> Tensor:
+    def _turns(self, size: Size | None, caption_length: int) -> Tensor:
         """The turns of tokens, from their places on each axis."""
-        each = [table[:, axis.to(self._device)] for table, axis in zip(self._tables, places, strict=True)]
-        return torch.cat(each, dim=-1)
+        if size is None:
+            places = torch.zeros(3, caption_length, dtype=torch.int64)
+            places[0] = torch.arange(1, caption_length + 1)
+        else:
+            rows, columns = size[0] // SIDE, size[1] // SIDE
+            places = torch.zeros(3, padded(rows * columns), dtype=torch.int64)  # fillers stand at 0, 0, 0
+            places[0, : rows * columns] = caption_length + 1
+            places[1, : rows * columns] = torch.arange(rows).repeat_interleave(columns)
+            places[2, : rows * columns] = torch.arange(columns).repeat(rows)
+        axes = upload(places, self._device)
+        return torch.cat([table[:, axis] for table, axis in zip(self._tables, axes, strict=True)], dim=-1)

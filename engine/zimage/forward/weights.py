@@ -16,7 +16,7 @@ from diffusers import ZImageTransformer2DModel
 from torch import Tensor
 
 from engine.lora.ways import Matrix, Merged, Patch, Patches, Side, beside
-from engine.zimage.forward.eight import Eight, multiply
+from engine.zimage.forward.eight import STEP, Eight, multiply
 from engine.zimage.forward.packing import Rows
 from engine.zimage.forward.plain import EPSILON
 
@@ -88,10 +88,15 @@ class Weights:
 
     @property
     def in_eight(self) -> frozenset[str]:
-        """The layers that may be in eight bits: the large products of the blocks of every step."""
+        """The layers that may be in eight bits: the large products of the blocks of every step.
+
+        All of them or none, where a side does not suit the card's products.
+        """
         ends = (*FUSED, "attention.to_out.0", "feed_forward.w2")
         blocks = ("noise_refiner.", "layers.")
-        return frozenset(name for name in self.layers if name.startswith(blocks) and name.endswith(ends))
+        names = [name for name in self.layers if name.startswith(blocks) and name.endswith(ends)]
+        do_suit = all(side % STEP == 0 for name in names for side in self.layers[name].weight.shape)
+        return frozenset(names) if do_suit else frozenset()
 
     @property
     def head(self) -> int:

@@ -21,9 +21,9 @@ def main() -> None:
         kernels.norm, kernels.add, kernels.add_norm, kernels.turn, kernels.swiglu, plain.pack
     )
     for number_format in (torch.float32, torch.bfloat16):
-        print(number_format, fusions._difference(fused, CPU, number_format, head=16))
+        print("error", number_format, fusions._difference(fused, CPU, number_format, head=16))
     in_eight = fused._replace(**kernels.IN_EIGHT)
-    print("float8", fusions._difference(in_eight, CPU, torch.float32, head=16))
+    print("error", "float8", fusions._difference(in_eight, CPU, torch.float32, head=16))
     _exchange(load_pipeline(WEIGHTS, choose_place("cpu")).vae.decoder, vae_kernels)
     kernel.try_out(torch.zeros(1))  # the interpreter has no products in bfloat16
 

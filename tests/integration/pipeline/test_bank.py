@@ -149,11 +149,11 @@ def test_fetching_ahead_converts_each_lora_once_also_where_two_threads_want_it(
     read: list[str] = []
     real_read = bank_module.read_tensors
 
-    def slow_read(path: Path, choice: LoraChoice) -> dict[str, torch.Tensor]:
+    def slow_read(path: Path, choice: LoraChoice, use: Any) -> Any:
         read.append(choice.name)
         begun.set()
         may_go_on.wait(30)
-        return real_read(path, choice)
+        return real_read(path, choice, use)
 
     begun, may_go_on = threading.Event(), threading.Event()
     monkeypatch.setattr(bank_module, "read_tensors", slow_read)

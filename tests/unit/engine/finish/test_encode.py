@@ -3,12 +3,11 @@
 import io
 import threading
 from contextlib import closing
-from unittest.mock import patch
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
-from engine.finish import encode as encode_module
 from engine.finish.encode import Encoder, encode
 from engine.finish.stamp import PictureSettings
 
@@ -30,11 +29,12 @@ def test_the_same_picture_gives_the_same_bytes() -> None:
 def test_encoding_happens_in_a_thread_of_its_own() -> None:
     threads = []
 
-    def chunks(settings: PictureSettings) -> None:
+    def wait() -> npt.NDArray[np.uint8]:
         threads.append(threading.current_thread())
+        return PIXELS
 
-    with patch.object(encode_module, "chunks", chunks), closing(Encoder()) as encoder:
-        encoded = encoder.submit(3, lambda: PIXELS, SETTINGS).result(timeout=10)
+    with closing(Encoder()) as encoder:
+        encoded = encoder.submit(3, wait, SETTINGS).result(timeout=10)
     assert encoded.encode_s > 0
     assert (encoded.picture.index, encoded.picture.seed, encoded.picture.width_px) == (3, 7, 48)
     assert threads != [threading.current_thread()]
