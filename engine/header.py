@@ -73,17 +73,18 @@ class Tensor:
         return math.prod(self.shape) * self.item_bytes
 
 
-def read_header(file: BinaryIO) -> dict[str, Tensor]:
+def read_header(file: BinaryIO, size_bytes: int | None = None) -> dict[str, Tensor]:
     """Read which tensors a file holds, and prove that the file is exactly as long as they need.
 
     Args:
         file: Open for reading, at its start.
+        size_bytes: Of the whole, where ``file`` is no file of the disk.
 
     Raises:
         BadHeader: The file must not be loaded; ``flaw`` says what is wrong with it.
         OSError: It cannot be read.
     """
-    size = os.fstat(file.fileno()).st_size
+    size = os.fstat(file.fileno()).st_size if size_bytes is None else size_bytes
     start = file.read(9)
     length = int.from_bytes(start[:8], "little")
     if length > MAX_HEADER_BYTES or start[8:9] != b"{":

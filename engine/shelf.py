@@ -11,10 +11,10 @@ import math
 import os
 import re
 import stat
+import time
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from io import BufferedReader
 from pathlib import Path
 from typing import Annotated
@@ -46,6 +46,11 @@ MAX_RANK = 256  # the largest that trainers offer; beyond it the file is as larg
 MAX_WEIGHT = 2.0
 TABLE = "loras.toml"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,47}")
+SETTLED_NS = 2 * 10**9  # after a write: within a tick of the clock a second one would not show in the times
+    2 * 10**9
+)  # after a write; within one tick of the clock a second write would not show in the times
+MOST_HASHES = 1024
+_hashes: dict["_Stamp", str] = {}  # of this process; the oldest goes first
 _DTYPES = {"F16", "BF16", "F32"}
 _ONE = Tensor("F32", ())
 _SHOWN = 3  # how many wrong names an error repeats
@@ -114,6 +119,7 @@ class _Stamp:
     path: Path
     bytes: int
     mtime_ns: int
+    ctime_ns: int
     inode: int
 
 
@@ -241,15 +247,42 @@ def _fits(pair: Mapping[Part, Tensor], linears: Sequence[tuple[int, int]]) -> bo
 
 
 def _stamp(path: Path, status: os.stat_result) -> _Stamp:
-    return _Stamp(path, status.st_size, status.st_mtime_ns, status.st_ino)
+    return _Stamp(path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 
-@lru_cache(maxsize=1024)
+def sha256_of(path: Path) -> str:
+    """Hash a file, or remember its hash.
+
+    Raises:
+        LoraNotAFile: It is a link, a folder, or not there.
+        LoraDamaged: It was written to meanwhile.
+    """
+    with _open(path) as file:
+        status = os.fstat(file.fileno())
+    return _sha256(_stamp(path, status))
+
+
+def known_sha256(path: Path, status: os.stat_result) -> str | None:
+    """The hash of a file, where this process has hashed it since it was last written; reads nothing.
+
+    Args:
+        path: As the shelf names it.
+        status: Of the open file.
+    """
+    return _hashes.get(_stamp(path, status))
+
+
 def _sha256(stamp: _Stamp) -> str:
+    if stamp in _hashes:
+        return _hashes[stamp]
     with _open(stamp.path) as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         if _stamp(stamp.path, os.fstat(file.fileno())) != stamp:
             raise LoraDamaged("The file changed while it was read.", name=stamp.path.stem)
+    if time.time_ns() - stamp.ctime_ns > SETTLED_NS:
+        _hashes[stamp] = digest
+        if len(_hashes) > MOST_HASHES:
+            del _hashes[next(iter(_hashes))]
     return digest
 
 

@@ -1,6 +1,5 @@
 """Random LoRAs as files: what peft and we are to read must be the very same."""
 
-import hashlib
 from pathlib import Path
 
 import torch
@@ -10,7 +9,7 @@ from safetensors.torch import save_file
 from engine.bench.turbo import SPREAD
 from engine.lora.find import Finder
 from engine.request import LoraChoice
-from engine.shelf import LoraFile
+from engine.shelf import LoraFile, sha256_of
 
 RANK = 32
 STRENGTH = 1.0
@@ -44,6 +43,11 @@ class RandomLoras:
         """Its file, as the library wants to be told."""
         return str(self._file(number).path)
 
+    def read_shelf(self) -> None:
+        """Hash every file written so far, as a worker does when it starts."""
+        for file in self._files.values():
+            sha256_of(file.path)
+
     def finder(self) -> Finder:
         """Finds every file that was written so far, or will be."""
         return Finder(lambda: self._files)
@@ -53,9 +57,7 @@ class RandomLoras:
         if name not in self._files:
             path = self._folder / f"{name}.safetensors"
             save_file(self._tensors(number), path)
-            with path.open("rb") as file:
-                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            self._files[name] = LoraFile(name, path, sha256, path.stat().st_size, RANK)
+            self._files[name] = LoraFile(name, path, sha256_of(path), path.stat().st_size, RANK)
         return self._files[name]
 
     def _tensors(self, number: int) -> dict[str, torch.Tensor]:

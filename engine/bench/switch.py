@@ -19,7 +19,8 @@ def lines(subject: Subject, ours: Ours) -> Iterator[Line]:
         yield _line(subject, ours, IN_MEMORY, lambda: ours.bank.forget(in_memory=False))
     else:
         yield Line("E5", IN_MEMORY, None, "ms", note="without a card, that is where they are drawn from")
-    note = "page cache"
+    subject.loras.read_shelf()
+    note = "page cache, hashed before"
     yield _line(subject, ours, ON_DISK, lambda: ours.bank.forget(in_memory=True), note)
     yield _longer(subject, ours)
     for number in range(subject.effort.switches):

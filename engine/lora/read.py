@@ -1,11 +1,14 @@
 """Reads a LoRA file so that what was hashed is what is used.
 
-The bytes are read once, from a descriptor that follows no link; their hash is compared, and the tensors come
-from these very bytes. Swapping the file at any moment changes nothing but the refusal.
+The bytes are read once, from a descriptor that follows no link, and the tensors come from these very bytes.
+Their hash is compared; where this process has hashed the file before, and by its size, times and inode nothing
+was written to it since, that hash stands. Swapping the file at any moment changes nothing but the refusal.
 """
 
 import errno
 import hashlib
+import io
+import math
 import os
 import stat
 from collections.abc import Callable
@@ -13,13 +16,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from safetensors import SafetensorError
-from safetensors.torch import load
+import torch
 from torch import Tensor
 
+from engine.dtypes import DTYPES
 from engine.errors import LoraDamaged, LoraMissing, LoraNotAFile, LoraRejected, LoraTooLarge
+from engine.header import MAX_HEADER_BYTES, BadHeader, read_header
 from engine.request import LoraChoice
-from engine.shelf import MAX_FILE_BYTES
+from engine.shelf import MAX_FILE_BYTES, known_sha256
 
 T = TypeVar("T")
 
@@ -41,28 +45,36 @@ def read_tensors(path: Path, choice: LoraChoice, use: Callable[[dict[str, Tensor
         LoraTooLarge: It has more than ``MAX_FILE_BYTES``.
         LoraDamaged: It is no intact safetensors file.
     """
-    content = _read(path)
+    content, known = _read(path)
     with ThreadPoolExecutor(1, thread_name_prefix="hash") as beside:
-        digest = beside.submit(hashlib.sha256, content)
+        digest = beside.submit(lambda: known or hashlib.sha256(content).hexdigest())
         try:
             made = use(_tensors(content))
         except LoraRejected:
-            if digest.result().hexdigest() != choice.sha256:
+            if digest.result() != choice.sha256:
                 raise LoraMissing() from None
             raise
-        if digest.result().hexdigest() != choice.sha256:
+        if digest.result() != choice.sha256:
             raise LoraMissing()
     return made
 
 
-def _tensors(content: bytes) -> dict[str, Tensor]:
+def _tensors(content: bytearray) -> dict[str, Tensor]:
+    """Views of the content, which lives as long as they do."""
     try:
-        return load(content)
-    except (SafetensorError, KeyError) as error:  # KeyError: a number format that torch does not have
+        header = read_header(io.BytesIO(content[: MAX_HEADER_BYTES + 9]), len(content))
+        return {
+            name: torch.frombuffer(
+                content, dtype=DTYPES[entry.dtype], count=math.prod(entry.shape), offset=entry.offset_bytes
+            ).view(entry.shape)
+            for name, entry in header.items()
+        }
+    except (BadHeader, KeyError, ValueError) as error:  # a format that torch does not have, an empty tensor
         raise LoraDamaged() from error
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path) -> tuple[bytearray, str | None]:
+    """The file's bytes, and its hash where it is known."""
     try:
         # Not blocking: a named pipe in the folder must not hang the worker before it is seen to be one.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -76,7 +88,14 @@ def _read(path: Path) -> bytes:
             raise LoraNotAFile()
         if status.st_size > MAX_FILE_BYTES:
             raise LoraTooLarge(bytes=status.st_size, limit=MAX_FILE_BYTES)
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            return file.read(MAX_FILE_BYTES)
+        known = known_sha256(path, status)
+        content = bytearray(status.st_size)
+        with os.fdopen(descriptor, "rb", buffering=0, closefd=False) as file:
+            read, view = 0, memoryview(content)
+            while more := file.readinto(view[read:]):
+                read += more
+            view.release()
+        is_as_before = known_sha256(path, os.fstat(descriptor)) == known
+        return content[:read] if read < len(content) else content, known if is_as_before else None
     finally:
         os.close(descriptor)

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from engine.checkpoint import STEMS, weight_files
+from engine.dtypes import DTYPES
 from engine.header import read_header
 from engine.zimage.place import Place
 
@@ -26,12 +27,6 @@ log = structlog.get_logger("engine.worker")
 
 READERS = 8  # one thread copies some 5 GB/s from the page cache, and a card takes ten times that
 BUFFER_BYTES = 32 * 2**20  # of each reader; a matrix of Z-Image-Turbo is 29 or 79 MB
-_DTYPES = {
-    "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
-    "F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2, "BOOL": torch.bool,
-    "I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8,
-    "U64": torch.uint64, "U32": torch.uint32, "U16": torch.uint16, "U8": torch.uint8,
-}  # fmt: skip
 
 
 class Weights:
@@ -92,7 +87,7 @@ class Weights:
         with path.open("rb") as file:
             found = read_header(file)
         for name, entry in found.items():
-            dtype = _DTYPES[entry.dtype]
+            dtype = DTYPES[entry.dtype]
             final = self._place.dtype if dtype.is_floating_point else dtype
             tensors[name] = torch.empty(entry.shape, dtype=final, device=self._place.device)
             count = self._buffer_bytes // entry.item_bytes

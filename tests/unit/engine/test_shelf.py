@@ -212,6 +212,13 @@ def test_a_broken_table_is_told_and_the_loras_stay(folder: Path, model: ModelInf
     assert isinstance(rejected.error, errors.LoraTableRefused)
 
 
+def test_the_hash_of_a_file_just_written_is_not_kept(folder: Path, model: ModelInfo) -> None:
+    """A second write within the clock's tick would not show in its times."""
+    path = put(folder)
+    read_shelf([folder], model)
+    assert shelf_module.known_sha256(path, path.stat()) is None
+
+
 def test_an_unchanged_file_is_not_hashed_again_and_a_changed_one_is(
     folder: Path, model: ModelInfo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -223,6 +230,7 @@ def test_an_unchanged_file_is_not_hashed_again_and_a_changed_one_is(
         return file_digest(file, name)  # type: ignore[arg-type]
 
     monkeypatch.setattr(shelf_module.hashlib, "file_digest", counted)
+    monkeypatch.setattr(shelf_module, "SETTLED_NS", 0)
     path = put(folder)
     before = read_shelf([folder], model).files["sugar"].sha256
     assert read_shelf([folder], model).files["sugar"].sha256 == before

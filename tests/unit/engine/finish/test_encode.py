@@ -45,4 +45,4 @@ def test_encoding_happens_in_a_thread_of_its_own() -> None:
 def test_an_error_in_the_thread_reaches_the_caller() -> None:
     with closing(Encoder()) as encoder:
         future = encoder.submit(0, lambda: np.zeros((3, 3, 9), np.uint8), SETTINGS)
-        assert isinstance(future.exception(timeout=10), TypeError)
+        assert isinstance(future.exception(timeout=10), ValueError)
