@@ -46,9 +46,7 @@ MAX_RANK = 256  # the largest that trainers offer; beyond it the file is as larg
 MAX_WEIGHT = 2.0
 TABLE = "loras.toml"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,47}")
-SETTLED_NS = 2 * 10**9  # after a write: within a tick of the clock a second one would not show in the times
-    2 * 10**9
-)  # after a write; within one tick of the clock a second write would not show in the times
+SETTLED_NS = 2 * 10**9  # after a write: within one tick of the clock a second would not show
 MOST_HASHES = 1024
 _hashes: dict["_Stamp", str] = {}  # of this process; the oldest goes first
 _DTYPES = {"F16", "BF16", "F32"}

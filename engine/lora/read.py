@@ -1,8 +1,8 @@
 """Reads a LoRA file so that what was hashed is what is used.
 
 The bytes are read once, from a descriptor that follows no link, and the tensors come from these very bytes.
-Their hash is compared; where this process has hashed the file before, and by its size, times and inode nothing
-was written to it since, that hash stands. Swapping the file at any moment changes nothing but the refusal.
+Their hash is compared; where this process has hashed the file before, and by its size, times and inode
+nothing was written to it since, that hash stands. Swapping the file changes nothing but the refusal.
 """
 
 import errno
