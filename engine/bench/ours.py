@@ -3,6 +3,7 @@
 import statistics
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -75,9 +76,13 @@ class Ours:
         """Draw what waits, as the worker does while there is always another order."""
         said: list[Event] = []
         voices = []
-        for request in requests:
-            voices.append(Voice(request, said.append))
-            voices[-1].end(self._painter.paint(request, voices[-1], lambda: False))
+        waiting = list(requests)
+        with ThreadPoolExecutor(1, thread_name_prefix="prepare") as beside:
+            for request, after in zip(waiting, [*waiting[1:], None], strict=True):
+                if after is not None:
+                    beside.submit(self._painter.prepare, after)
+                voices.append(Voice(request, said.append))
+                voices[-1].end(self._painter.paint(request, voices[-1], lambda: False))
         for voice in voices:
             voice.wait()
         if failed := [event for event in said if isinstance(event, Failed)]:

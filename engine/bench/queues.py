@@ -25,7 +25,9 @@ def mixed(subject: Subject, ours: Ours) -> Iterator[Line]:
     dice = random.Random(6)  # noqa: S311 - an order of LoRAs, no secret
     numbers = {ONE_LORA: [0] * count, MANY_LORAS: [dice.randrange(LORAS) for _ in range(count)]}
     queues = {who: [ours.request(size, number) for number in own] for who, own in numbers.items()}
-    ours.draw(size)  # compiled by now, and the first queue's LoRA in place
+    ours.queue(
+        [ours.request(size, number) for number in range(LORAS)]
+    )  # read before, as the worker reads ahead
     for who, queue in queues.items():
         yield Line("E6", who, ours.rate(queue), "pictures/s", work=said(size), note=f"{count} pictures")
 

@@ -5,6 +5,7 @@ import numpy.typing as npt
 
 from engine.errors import BlankPicture
 
+SOME = 101  # of so many pixels one is looked at first; a prime, so that they lie in all columns
 FLAT_LEVELS = 2  # of 255: what rounding alone can make of one flat colour; a real picture spans far more
 
 
@@ -20,6 +21,12 @@ def require_picture(pixels: npt.NDArray[np.uint8], *, is_finite: bool) -> None:
     """
     if not is_finite:
         raise BlankPicture("The result holds values that are not finite.", why="not_finite")
-    spread = pixels.max(axis=(0, 1)).astype(int) - pixels.min(axis=(0, 1)).astype(int)
-    if (spread <= FLAT_LEVELS).all():
+    each = pixels.reshape(-1, pixels.shape[-1])
+    # A real picture shows in a few of its pixels that it is one; to look at all of 512x768 takes 16 ms.
+    if _is_flat(each[::SOME]) and _is_flat(each):
         raise BlankPicture("The result is one flat colour.", why="flat")
+
+
+def _is_flat(each: npt.NDArray[np.uint8]) -> bool:
+    spread = each.max(axis=0).astype(int) - each.min(axis=0).astype(int)
+    return bool((spread <= FLAT_LEVELS).all())

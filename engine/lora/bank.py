@@ -151,10 +151,14 @@ class Bank:
 
     def _read(self, choice: LoraChoice) -> Adapter:
         try:
-            return read_tensors(self._finder.path_of(choice), choice, self._convert)
+            return self._read_now(choice)
         except LoraMissing:
             self._finder.look_again()  # the file was renamed or replaced since the shelf was read
-            return read_tensors(self._finder.path_of(choice), choice, self._convert)
+            return self._read_now(choice)
+
+    def _read_now(self, choice: LoraChoice) -> Adapter:
+        path = self._finder.path_of(choice)
+        return read_tensors(path, choice, self._convert, is_pinned=self._device.type == "cuda")
 
     def _convert(self, tensors: Mapping[str, Tensor]) -> Adapter:
         pairs = normalise(tensors, self._shapes)
@@ -162,8 +166,19 @@ class Bank:
 
 
 def convert(pairs: Mapping[str, Pair], dtype: torch.dtype, *, is_pinned: bool) -> Adapter:
-    """Lay a LoRA into one piece of main memory, so that it reaches the card in one copy."""
-    numbers = sum(pair.down.numel() + pair.up.numel() for pair in pairs.values())
+    """Lay a LoRA into one piece of main memory, so that it reaches the card in one copy.
+
+    Where it lies in one already, in the right number format, it stays there.
+    """
+    matrices = [matrix for pair in pairs.values() for matrix in (pair.down, pair.up)]
+    pieces = {matrix.untyped_storage().data_ptr() for matrix in matrices}
+    if len(pieces) == 1 and all(matrix.dtype is dtype and matrix.is_contiguous() for matrix in matrices):
+        first = min(
+            matrices, key=Tensor.storage_offset
+        )  # from there on, so that it begins at a round address
+        numbers = first.untyped_storage().nbytes() // dtype.itemsize - first.storage_offset()
+        return Adapter(pairs, first.as_strided((numbers,), (1,)))
+    numbers = sum(matrix.numel() for matrix in matrices)
     block = torch.empty(numbers, dtype=dtype, pin_memory=is_pinned)
     adapter = Adapter(views(pairs, block), block)
     for part, pair in pairs.items():

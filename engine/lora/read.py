@@ -8,7 +8,6 @@ nothing was written to it since, that hash stands. Swapping the file changes not
 import errno
 import hashlib
 import io
-import math
 import os
 import stat
 from collections.abc import Callable
@@ -22,13 +21,16 @@ from torch import Tensor
 from engine.dtypes import DTYPES
 from engine.errors import LoraDamaged, LoraMissing, LoraNotAFile, LoraRejected, LoraTooLarge
 from engine.header import MAX_HEADER_BYTES, BadHeader, read_header
+from engine.header import Tensor as Entry
 from engine.request import LoraChoice
 from engine.shelf import MAX_FILE_BYTES, known_sha256
 
 T = TypeVar("T")
 
 
-def read_tensors(path: Path, choice: LoraChoice, use: Callable[[dict[str, Tensor]], T]) -> T:
+def read_tensors(
+    path: Path, choice: LoraChoice, use: Callable[[dict[str, Tensor]], T], *, is_pinned: bool = False
+) -> T:
     """What ``use`` makes of the tensors of the file that the job was accepted with.
 
     Hashing takes as long as all the rest, so both go on at once; what ``use`` made or raised counts only if
@@ -37,7 +39,8 @@ def read_tensors(path: Path, choice: LoraChoice, use: Callable[[dict[str, Tensor
     Args:
         path: Where the shelf says it lies.
         choice: Names the content that is expected.
-        use: Takes the tensors, in main memory; may raise LoraRejected.
+        use: Takes the tensors, all of them views of one piece of main memory; may raise LoraRejected.
+        is_pinned: Whether that is memory that a card copies from directly.
 
     Raises:
         LoraMissing: There is no such file, or it has another content.
@@ -45,9 +48,9 @@ def read_tensors(path: Path, choice: LoraChoice, use: Callable[[dict[str, Tensor
         LoraTooLarge: It has more than ``MAX_FILE_BYTES``.
         LoraDamaged: It is no intact safetensors file.
     """
-    content, known = _read(path)
+    content, known = _read(path, is_pinned)
     with ThreadPoolExecutor(1, thread_name_prefix="hash") as beside:
-        digest = beside.submit(lambda: known or hashlib.sha256(content).hexdigest())
+        digest = beside.submit(lambda: known or hashlib.sha256(content.numpy().data).hexdigest())
         try:
             made = use(_tensors(content))
         except LoraRejected:
@@ -59,21 +62,24 @@ def read_tensors(path: Path, choice: LoraChoice, use: Callable[[dict[str, Tensor
     return made
 
 
-def _tensors(content: bytearray) -> dict[str, Tensor]:
-    """Views of the content, which lives as long as they do."""
+def _tensors(content: Tensor) -> dict[str, Tensor]:
+    """Views of the content, as its own header says."""
     try:
-        header = read_header(io.BytesIO(content[: MAX_HEADER_BYTES + 9]), len(content))
-        return {
-            name: torch.frombuffer(
-                content, dtype=DTYPES[entry.dtype], count=math.prod(entry.shape), offset=entry.offset_bytes
-            ).view(entry.shape)
-            for name, entry in header.items()
-        }
-    except (BadHeader, KeyError, ValueError) as error:  # a format that torch does not have, an empty tensor
+        start = content[: MAX_HEADER_BYTES + 9].numpy().tobytes()
+        header = read_header(io.BytesIO(start), len(content))
+        return {name: _view(content, entry) for name, entry in header.items()}
+    except (BadHeader, KeyError) as error:  # KeyError: a number format that torch does not have
         raise LoraDamaged() from error
 
 
-def _read(path: Path) -> tuple[bytearray, str | None]:
+def _view(content: Tensor, entry: Entry) -> Tensor:
+    numbers = content[entry.offset_bytes : entry.offset_bytes + entry.nbytes]
+    if entry.offset_bytes % entry.item_bytes:
+        numbers = numbers.clone()  # no writer that we know of leaves them off their places
+    return numbers.view(DTYPES[entry.dtype]).view(entry.shape)
+
+
+def _read(path: Path, is_pinned: bool) -> tuple[Tensor, str | None]:
     """The file's bytes, and its hash where it is known."""
     try:
         # Not blocking: a named pipe in the folder must not hang the worker before it is seen to be one.
@@ -89,13 +95,18 @@ def _read(path: Path) -> tuple[bytearray, str | None]:
         if status.st_size > MAX_FILE_BYTES:
             raise LoraTooLarge(bytes=status.st_size, limit=MAX_FILE_BYTES)
         known = known_sha256(path, status)
-        content = bytearray(status.st_size)
-        with os.fdopen(descriptor, "rb", buffering=0, closefd=False) as file:
-            read, view = 0, memoryview(content)
-            while more := file.readinto(view[read:]):
-                read += more
-            view.release()
+        content = torch.empty(status.st_size, dtype=torch.uint8, pin_memory=is_pinned)
+        read = _fill(content, descriptor)
         is_as_before = known_sha256(path, os.fstat(descriptor)) == known
-        return content[:read] if read < len(content) else content, known if is_as_before else None
+        return content[:read], known if is_as_before else None
     finally:
         os.close(descriptor)
+
+
+def _fill(content: Tensor, descriptor: int) -> int:
+    """Read until the end of the file or of the content; returns the bytes read."""
+    read, view = 0, content.numpy().data
+    with os.fdopen(descriptor, "rb", buffering=0, closefd=False) as file:
+        while more := file.readinto(view[read:]):
+            read += more
+    return read

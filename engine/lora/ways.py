@@ -50,7 +50,17 @@ class Adapter:
         if self.block.device == device:
             return self
         block = self.block.to(device, non_blocking=True)
-        return Adapter(views(self.pairs, block), block)
+        return Adapter(
+            {
+                part: Pair(self._moved(pair.down, block), self._moved(pair.up, block))
+                for part, pair in self.pairs.items()
+            },
+            block,
+        )
+
+    def _moved(self, matrix: Tensor, block: Tensor) -> Tensor:
+        start = matrix.storage_offset() - self.block.storage_offset()
+        return block[start : start + matrix.numel()].view(matrix.shape)
 
 
 def views(pairs: Mapping[str, Pair], block: Tensor) -> dict[str, Pair]:

@@ -12,8 +12,9 @@ from structlog.testing import capture_logs
 
 from engine.demo.nets import WEIGHTS
 from engine.lora import bank as bank_module
-from engine.lora.bank import Bank
+from engine.lora.bank import Bank, convert
 from engine.lora.find import Finder
+from engine.lora.formats import Pair
 from engine.lora.merge import Merger, group_of
 from engine.lora.ways import NO_PATCHES, Merged, Side
 from engine.request import LoraChoice
@@ -116,7 +117,24 @@ def test_a_lora_lies_in_one_piece(bank: Bank, choices: list[LoraChoice]) -> None
         adapter.block.untyped_storage().data_ptr()
     }
     assert sum(matrix.nbytes for matrix in matrices) == adapter.nbytes
+    assert adapter.block.data_ptr() == min(matrix.data_ptr() for matrix in matrices)
     assert strength == 0.7
+
+
+def test_a_lora_in_another_number_format_is_laid_anew_and_moved_as_a_whole(bank: Bank) -> None:
+    pairs = {name: Pair(torch.ones(2, 3) * number, torch.ones(4, 2)) for number, name in enumerate("ab")}
+    adapter = convert(pairs, torch.bfloat16, is_pinned=False)
+    assert (adapter.block.dtype, adapter.nbytes) == (torch.bfloat16, 2 * 2 * (6 + 8))
+    moved = adapter.on(torch.device("meta"))
+    assert {name: pair.up.shape for name, pair in moved.pairs.items()} == dict.fromkeys("ab", (4, 2))
+    places = [pair.down.storage_offset() for pair in moved.pairs.values()]
+    assert places == [pair.down.storage_offset() for pair in adapter.pairs.values()]
+
+
+def test_a_file_in_the_models_format_is_not_copied(bank: Bank, choices: list[LoraChoice]) -> None:
+    ((adapter, _),) = bank.stack(choices[2:])
+    again = convert(adapter.pairs, adapter.block.dtype, is_pinned=False)
+    assert again.block.data_ptr() == adapter.block.data_ptr()
 
 
 def test_the_way_follows_from_the_rows(bank: Bank, choices: list[LoraChoice]) -> None:
@@ -149,11 +167,11 @@ def test_fetching_ahead_converts_each_lora_once_also_where_two_threads_want_it(
     read: list[str] = []
     real_read = bank_module.read_tensors
 
-    def slow_read(path: Path, choice: LoraChoice, use: Any) -> Any:
+    def slow_read(path: Path, choice: LoraChoice, use: Any, *, is_pinned: bool) -> Any:
         read.append(choice.name)
         begun.set()
         may_go_on.wait(30)
-        return real_read(path, choice, use)
+        return real_read(path, choice, use, is_pinned=is_pinned)
 
     begun, may_go_on = threading.Event(), threading.Event()
     monkeypatch.setattr(bank_module, "read_tensors", slow_read)

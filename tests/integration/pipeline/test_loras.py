@@ -204,7 +204,7 @@ def test_a_refused_lora_ends_the_job_before_its_first_step_and_leaves_the_model_
         "second of two": {key: tensor[:1] for key, tensor in tensors.items()},
     }[flaw]
 
-    def read(path: Path, choice: LoraChoice, use: Any) -> Any:
+    def read(path: Path, choice: LoraChoice, use: Any, *, is_pinned: bool) -> Any:
         return use(bad)
 
     steps = []

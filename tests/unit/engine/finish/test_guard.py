@@ -13,6 +13,12 @@ def test_a_picture_with_two_tones_passes() -> None:
     require_picture(pixels, is_finite=True)
 
 
+def test_a_picture_that_is_flat_but_for_one_spot_passes() -> None:
+    pixels = np.zeros((64, 64, 3), np.uint8)
+    pixels[40, 41] = 200
+    require_picture(pixels, is_finite=True)
+
+
 @pytest.mark.parametrize("colour", [(0, 0, 0), (255, 255, 255), (12, 200, 77)])
 def test_one_flat_colour_is_refused(colour: tuple[int, int, int]) -> None:
     pixels = np.full((64, 96, 3), colour, np.uint8)
