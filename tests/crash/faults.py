@@ -155,7 +155,7 @@ def picture_row_before_its_file() -> None:
     real = settling.save_pictures
 
     def save(job_id: str, pictures: Sequence[Picture], folder: Path) -> tuple[PictureRow, ...]:
-        threading.Timer(0.003, real, (job_id, pictures, folder)).start()
+        threading.Timer(0.02, real, (job_id, pictures, folder)).start()
         return tuple(
             PictureRow(job_id, picture.index, picture.seed, f"{job_id}-{picture.index}.png")
             for picture in pictures

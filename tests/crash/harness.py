@@ -35,12 +35,12 @@ class Harness:
         self._plan = Plan(folder, seed * 100_000, events=0, fault=fault, has_poison=has_poison)
         self._random = Random(seed)
 
-    def kill(self, times: int) -> int:
+    def kill(self, times: int, span_s: float = SPAN_S) -> int:
         """Kill this many lives at random moments; how many died of a kill, ours or poison."""
         met = 0
         for _ in range(times):
             process = self._start(self._next(EVENTS_A_LIFE))
-            process.join(self._random.uniform(0, SPAN_S))
+            process.join(self._random.uniform(0, span_s))
             process.kill()
             process.join()
             met += process.exitcode == -signal.SIGKILL

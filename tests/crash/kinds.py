@@ -9,6 +9,7 @@ import signal
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from pathlib import Path
+from typing import ClassVar
 
 from bot.desk.outcomes import Parcel, Status, Undeliverable
 from engine.errors import NotBegun, WorkerNotReady
@@ -51,11 +52,12 @@ def kind_of(prompt: str) -> Kind:
 class LifeRenderer(FakeRenderer):
     """Draws, fails, or takes the worker or the whole process with it."""
 
+    _not_begun: ClassVar[dict[str, int]] = {}  # of the whole life: job that lay ready at a loss → its try
+
     def __init__(self, folder: Path) -> None:
         super().__init__()
         self._folder = folder
         self._unready: set[str] = set()
-        self._not_begun: dict[str, int] = {}  # job that lay ready when the worker was lost → its try
         self.regret: Callable[[str], Awaitable[None]]
 
     async def render(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.crash.faults import FAULTS
-from tests.crash.harness import Harness
+from tests.crash.harness import SPAN_S, Harness
 from tests.crash.laws import Finding
 from tests.crash.rows import Measured, Row, Scale
 
@@ -83,7 +83,8 @@ def planted_faults(scale: Scale) -> Measured:
         kills = 0
         for turn in range(10):
             harness = Harness(scale.folder / fault / str(turn), fault=fault, seed=turn + 1)
-            kills += harness.kill(KILLS_A_FAULT // 10)
+            # Now and then a life that is long enough to meet the rarer things also on a busy machine.
+            kills += harness.kill(KILLS_A_FAULT // 10, span_s=SPAN_S * (1 + turn % 3 * 2))
             has_ended = harness.finish(timeout_s=8)
             if not has_ended or harness.find().broken_laws:
                 return kills
