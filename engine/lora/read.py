@@ -25,6 +25,8 @@ from engine.header import Tensor as Entry
 from engine.request import LoraChoice
 from engine.shelf import MAX_FILE_BYTES, known_sha256
 
+READERS = 4  # one thread copies 5 GB/s from the page cache
+
 T = TypeVar("T")
 
 
@@ -104,9 +106,15 @@ def _read(path: Path, is_pinned: bool) -> tuple[Tensor, str | None]:
 
 
 def _fill(content: Tensor, descriptor: int) -> int:
-    """Read until the end of the file or of the content; returns the bytes read."""
-    read, view = 0, content.numpy().data
-    with os.fdopen(descriptor, "rb", buffering=0, closefd=False) as file:
-        while more := file.readinto(view[read:]):
+    """Read until the end of the file or of the content, in several pieces at once; returns the bytes read."""
+    view = content.numpy().data
+    length = -(-len(view) // READERS) or 1
+
+    def fill(start: int) -> int:
+        piece, read = view[start : start + length], 0
+        while more := os.preadv(descriptor, [piece[read:]], start + read) if len(piece) > read else 0:
             read += more
-    return read
+        return read
+
+    with ThreadPoolExecutor(READERS, thread_name_prefix="read") as pool:
+        return sum(pool.map(fill, range(0, len(view), length)))

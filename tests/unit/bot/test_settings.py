@@ -49,6 +49,7 @@ model = "built-in"          # or a diffusers folder, or a Hub name such as "Tong
 revision = ""               # the commit of a Hub name, 40 hexadecimal digits; required for one
 source = "hub"              # or modelscope
 device = "auto"             # auto, cpu, cuda, cuda:1
+precision = "bf16"          # or fp8: faster on Ada, Hopper and later cards, and another picture
 default_lora = ""           # used where nobody names one
 # lora_dir = "/srv/loras"   # left out: data_dir/loras
 reserve_mib = 512           # memory on the card left to others
