@@ -8,7 +8,10 @@ import asyncio
 import sqlite3
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from functools import reduce
+from operator import add
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -112,6 +115,15 @@ class Finding:
         """How many do not hold, and one of them."""
         first = f", first: {self.broken[0]}" if self.broken else ""
         return f"{len(self.broken)} laws broken{first}"
+
+
+def together(findings: Sequence[Finding]) -> Finding:
+    """What several runs found."""
+    sums = {
+        each.name: reduce(add, (getattr(finding, each.name) for finding in findings))
+        for each in fields(Finding)
+    }
+    return Finding(**sums)
 
 
 async def killed(
