@@ -8,7 +8,10 @@ import asyncio
 import sqlite3
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from functools import reduce
+from operator import add
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -23,7 +26,8 @@ from tests.fakes.telegram_server import TelegramServer
 from tests.fakes.telegram_world import Group, Person, Sent
 from tests.unit.engine.folders import write_model
 
-PEOPLE = 6
+PEOPLE = 6  # at least; a chat takes a message a second, and that in real time
+MESSAGES_A_PERSON = 50  # at most, so that all is done in time
 READY_S = 30.0
 ALL_DONE_S = 300.0
 GROUPS = 200  # each takes 20 messages a minute, and that in real time
@@ -44,13 +48,14 @@ class Crowd:
     interactions: list[Asked] = field(default_factory=list)
     messages: list[tuple[int, int]] = field(default_factory=list)  # chat id, message id
     is_on_discord: bool = True
+    people: int = PEOPLE
 
     async def act(self) -> None:
         """Do one thing that a person would do."""
         chance = self.random.random()
         count = self.random.choice((1, 1, 2, 3))
         if chance < 0.4 or not self.is_on_discord:
-            person = Person(self.random.randint(11, 10 + PEOPLE))
+            person = Person(self.random.randint(11, 10 + self.people))
             is_group = self.random.random() < 0.1
             group = Group(-100_200 - self.random.randrange(GROUPS)) if is_group else None
             text = f"a fox -n {count}"
@@ -61,7 +66,7 @@ class Crowd:
             await self._act_on_discord(chance, count)
 
     async def _act_on_discord(self, chance: float, count: int) -> None:
-        user_id = str(900_000_000_000_000_030 + self.random.randint(1, PEOPLE))
+        user_id = str(900_000_000_000_000_030 + self.random.randint(1, self.people))
         try:
             if chance < 0.85 or not self.interactions:
                 options = {"prompt": "a face", "count": count, "private": self.random.random() < 0.2}
@@ -112,6 +117,15 @@ class Finding:
         return f"{len(self.broken)} laws broken{first}"
 
 
+def together(findings: Sequence[Finding]) -> Finding:
+    """What several runs found."""
+    sums = {
+        each.name: reduce(add, (getattr(finding, each.name) for finding in findings))
+        for each in fields(Finding)
+    }
+    return Finding(**sums)
+
+
 async def killed(
     folder: Path,
     kills: int,
@@ -124,7 +138,8 @@ async def killed(
     """Kill a bot so many times, or as often as ``within_s`` allows; let one live to the end, and look."""
     began_s, random = time.monotonic(), Random(seed)
     async with FakeDiscord() as discord, TelegramServer() as telegram, nursery(folder / "said.log") as bots:
-        crowd = Crowd(random, discord, telegram, is_on_discord=is_on_discord)
+        people = max(PEOPLE, kills * acts_each // MESSAGES_A_PERSON)
+        crowd = Crowd(random, discord, telegram, is_on_discord=is_on_discord, people=people)
         model = write_model(folder / "model")
         environ = environment(folder, model, discord, telegram)
         if not is_on_discord:
@@ -243,7 +258,7 @@ async def _ask_for_what_may_be_missing(crowd: Crowd) -> int:
         if not any(job_id in other.file_name for other in crowd.telegram.world.messages.values()):
             missing.add(sent.chat_id)
     for chat_id in missing:
-        for person in [chat_id] if chat_id > 0 else range(11, 11 + PEOPLE):
+        for person in [chat_id] if chat_id > 0 else range(11, 11 + crowd.people):
             crowd.telegram.world.say("/mine", by=Person(person))
     await crowd.telegram.wake()
     if missing:
