@@ -87,7 +87,7 @@ class LifeRenderer(FakeRenderer):
         acts = {Kind.ENDLESS: Act.HANG, Kind.FAILING: Act.FAIL, Kind.BROKEN: Act.BREAK}
         act = Act.LOSE if is_lost else acts.get(kind, Act.DRAW)
         # A lost worker leaves time for a neighbour to lie ready behind the job that it is lost to.
-        self.step_s = 0.005 if is_lost else 0.001 if kind is Kind.LAST else 0
+        self.step_s = 0.005 if is_lost else 0.001 if kind in (Kind.LAST, Kind.ENDLESS) else 0
         return await super()._render(request, listen if kind is not Kind.TORN else lambda event: None, act)
 
 
