@@ -13,10 +13,10 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColu
 from bot.settings import Settings
 from bot.words import N_, text
 from engine.config import BUILT_IN, EngineConfig
-from engine.convert import convert
-from engine.converted import CopyState, copy_folder, copy_state, parts_to_convert
 from engine.headroom import HeadroomProbe
 from engine.model import ModelInfo, find_source
+from engine.weights.convert import convert
+from engine.weights.converted import CopyState, copy_folder, copy_state, parts_to_convert
 
 
 async def report(settings: Settings) -> int:

@@ -17,10 +17,10 @@ from typing import Annotated, Any
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from engine import converted
-from engine.checkpoint import missing_parts
 from engine.config import BUILT_IN, EngineConfig
 from engine.errors import ModelIncomplete, ModelMissing
+from engine.weights import converted
+from engine.weights.checkpoint import missing_parts
 
 log = structlog.get_logger(__name__)
 

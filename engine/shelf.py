@@ -22,7 +22,6 @@ from typing import Annotated
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from engine.checkpoint import linear_shapes
 from engine.errors import (
     LoraDamaged,
     LoraForAnotherModel,
@@ -35,9 +34,10 @@ from engine.errors import (
     LoraTruncated,
     LoraUnsupported,
 )
-from engine.header import BadHeader, Flaw, Tensor, read_header
 from engine.lora.keys import Part, module_names, read_key
 from engine.model import ModelInfo
+from engine.weights.checkpoint import linear_shapes
+from engine.weights.header import BadHeader, Flaw, Tensor, read_header
 
 log = structlog.get_logger(__name__)
 

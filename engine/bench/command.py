@@ -9,13 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from engine.bench import markdown, plot
-from engine.bench.book import Book, Line, ratio, write_json
-from engine.bench.figures import judge_for
-from engine.bench.machine import about
-from engine.bench.markdown import number
-from engine.bench.subject import ON_CARD, ON_CPU, SIZES, SizePx, Subject, said
-from engine.bench.table import measure
+from engine.bench.rows.subject import ON_CARD, ON_CPU, SIZES, SizePx, Subject, said
+from engine.bench.rows.table import measure
+from engine.bench.tell import markdown, plot
+from engine.bench.tell.book import Book, Line, ratio, write_json
+from engine.bench.tell.figures import judge_for
+from engine.bench.tell.machine import about
+from engine.bench.tell.markdown import number
 from engine.errors import ModelError
 from engine.model import BUILT_IN_WEIGHTS
 from engine.zimage.load import Place, choose_place

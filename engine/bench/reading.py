@@ -18,8 +18,8 @@ from safetensors import safe_open
 from torch import Tensor
 
 from engine.bench.start import warm
-from engine.checkpoint import STEMS, weight_files
 from engine.model import read_model
+from engine.weights.checkpoint import STEMS, weight_files
 from engine.zimage.load import load_pipeline
 from engine.zimage.place import Place, choose_place
 from engine.zimage.stream import Weights

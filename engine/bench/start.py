@@ -18,11 +18,11 @@ from typing import Any
 from structlog.processors import TimeStamper
 from structlog.testing import capture_logs
 
-from engine.checkpoint import STEMS, weight_files
 from engine.config import BUILT_IN, EngineConfig
 from engine.host import Host
 from engine.model import ModelInfo, find_model
 from engine.request import Failed, FailReason, Finished, RenderRequest
+from engine.weights.checkpoint import STEMS, weight_files
 
 REACH_S = 12.0  # figure E8
 WANTED = (1024, 1024)

@@ -14,11 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.bench.book import write_json
 from engine.bench.clock import Reading, in_graph, measure
-from engine.bench.floor import attention, products
-from engine.bench.machine import about
-from engine.bench.markdown import machine, number, table
+from engine.bench.rows.floor import attention, products
+from engine.bench.tell.book import write_json
+from engine.bench.tell.machine import about
+from engine.bench.tell.markdown import machine, number, table
 from engine.bench.turbo import TINY, TURBO, as_file, random_lora, random_transformer
 from engine.lora.merge import Merger
 from engine.lora.ways import NO_PATCHES, Patches, Stack, side

@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from engine.errors import ModelIncomplete, ModelTooLarge
-from engine.header import BadHeader
+from engine.weights.header import BadHeader
 from engine.zimage.forward.weights import require_known
 from engine.zimage.place import Place, choose_place
 from engine.zimage.quiet import hush

@@ -18,9 +18,9 @@ import structlog
 import torch
 from torch import Tensor
 
-from engine.checkpoint import STEMS, weight_files
-from engine.dtypes import DTYPES
-from engine.header import read_header
+from engine.weights.checkpoint import STEMS, weight_files
+from engine.weights.dtypes import DTYPES
+from engine.weights.header import read_header
 from engine.zimage.place import Place
 
 log = structlog.get_logger("engine.worker")

@@ -2,8 +2,9 @@
 
 ``forward.Forward`` is the door: it reads a caption once, then makes a ``Batch`` whose every call is one step
 of all its pictures. Behind it ``weights`` (diffusers' parameters, fused, in one copy), ``tokens`` (latents ↔
-tokens and where each token stands), ``packing`` (rows of any lengths in one tensor), ``block`` (what a
-compiler sees) and ``compiled`` (the compiler, and the way without it).
+tokens and where each token stands), ``packing`` (rows of any lengths in one tensor), ``block`` (a row of
+blocks), ``fusions`` (what happens between two products: ``plain`` in torch, ``kernels`` on a card, ``eight``
+for products in eight bits) and ``graphs`` (short steps, recorded).
 
 The room knows no prompt, job or LoRA file; LoRAs come as patches of its layers. Nothing of it outlives the
 process. Tests: ``pytest tests/integration/pipeline/test_forward.py``.

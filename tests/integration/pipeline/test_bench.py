@@ -11,10 +11,17 @@ import pytest
 import torch
 import torch.nn.functional as nn
 
-from engine.bench import switch
-from engine.bench.book import Line, values
 from engine.bench.command import main
-from engine.bench.figures import (
+from engine.bench.place import BEGIN, END
+from engine.bench.place import main as place
+from engine.bench.rows import switch
+from engine.bench.rows.ours import Ours
+from engine.bench.rows.queues import share
+from engine.bench.rows.record import arithmetic
+from engine.bench.rows.stock import Recipe, Stock
+from engine.bench.rows.subject import Effort, Subject, tokens_of
+from engine.bench.tell.book import Line, values
+from engine.bench.tell.figures import (
     BUSY,
     CASES,
     CHANGED,
@@ -26,15 +33,8 @@ from engine.bench.figures import (
     figures,
     judge_for,
 )
-from engine.bench.markdown import lines_of
-from engine.bench.ours import Ours
-from engine.bench.place import BEGIN, END
-from engine.bench.place import main as place
-from engine.bench.plot import plot
-from engine.bench.queues import share
-from engine.bench.record import arithmetic
-from engine.bench.stock import Recipe, Stock
-from engine.bench.subject import Effort, Subject, tokens_of
+from engine.bench.tell.markdown import lines_of
+from engine.bench.tell.plot import plot
 from engine.zimage.load import choose_place
 
 WORDS = ["--tiny", "--device", "cpu", "--rounds", "1", "--pictures", "2", "--switches", "2"]

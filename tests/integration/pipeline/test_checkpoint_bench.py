@@ -11,9 +11,9 @@ from transformers import Qwen2Tokenizer
 from engine.bench import checkpoint
 from engine.bench.tokens import large_tokenizer
 from engine.bench.turbo import random_pipeline
-from engine.checkpoint import linear_shapes, missing_parts
 from engine.config import EngineConfig
 from engine.request import Drawn, Event, Finished, RenderRequest
+from engine.weights.checkpoint import linear_shapes, missing_parts
 from engine.zimage.painter import Painter
 
 

@@ -9,8 +9,8 @@ from diffusers import ZImagePipeline
 
 from engine.bench import checkpoint
 from engine.config import EngineConfig
-from engine.convert import convert, to_bfloat16
 from engine.model import find_model, find_source
+from engine.weights.convert import convert, to_bfloat16
 from engine.zimage.load import load_pipeline
 from engine.zimage.place import Place
 

@@ -10,10 +10,10 @@ import pytest
 from bot import doctor, setup
 from bot.settings import Settings, load_settings
 from bot.words import explain
-from engine.convert import convert
 from engine.errors import NoRoomForCopy
 from engine.headroom import Headroom, HeadroomProbe
 from engine.model import find_model, find_source
+from engine.weights.convert import convert
 from tests.unit.engine.folders import write_model
 
 

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import model as model_module
-from engine.checkpoint import linear_shapes
 from engine.config import EngineConfig
 from engine.errors import ModelIncomplete, ModelMissing
 from engine.model import ModelInfo, built_in_lora_folder, find_model, read_model
+from engine.weights.checkpoint import linear_shapes
 from tests.unit.engine.folders import LINEARS, write_model
 
 TURBO = ModelInfo(

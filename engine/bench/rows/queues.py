@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from engine.bench.book import Line
-from engine.bench.figures import BUSY, MANY_LORAS, ONE_LORA
-from engine.bench.ours import Ours
-from engine.bench.subject import Subject, said
+from engine.bench.rows.ours import Ours
+from engine.bench.rows.subject import Subject, said
+from engine.bench.tell.book import Line
+from engine.bench.tell.figures import BUSY, MANY_LORAS, ONE_LORA
 
 LORAS = 16
 WATCHED = 12  # pictures

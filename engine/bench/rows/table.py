@@ -7,15 +7,15 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from engine.bench import queues, same, switch
-from engine.bench.book import Line
-from engine.bench.eight import COMPARED, Eight
-from engine.bench.figures import CASES, FP8
-from engine.bench.first import Start
-from engine.bench.floor import Floor
-from engine.bench.ours import Ours
-from engine.bench.stock import Recipe, Stock
-from engine.bench.subject import Subject
+from engine.bench.rows import queues, same, switch
+from engine.bench.rows.eight import COMPARED, Eight
+from engine.bench.rows.first import Start
+from engine.bench.rows.floor import Floor
+from engine.bench.rows.ours import Ours
+from engine.bench.rows.stock import Recipe, Stock
+from engine.bench.rows.subject import Subject
+from engine.bench.tell.book import Line
+from engine.bench.tell.figures import CASES, FP8
 from engine.zimage.room import first_line, free_memory
 
 SPEED = ("E1", "E2", "E3")

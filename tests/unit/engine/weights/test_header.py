@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.header import MAX_HEADER_BYTES, MAX_TENSORS, BadHeader, Flaw, Tensor, read_header
+from engine.weights.header import MAX_HEADER_BYTES, MAX_TENSORS, BadHeader, Flaw, Tensor, read_header
 from tests.unit.engine.folders import header_of, lora_tensors, pack, safetensors
 
 GOOD = safetensors({"a": ("F32", (2, 3)), "b": ("BF16", ()), "empty": ("F16", (0, 4))})

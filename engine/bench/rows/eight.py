@@ -1,10 +1,10 @@
 """E4: the large products in fp8, which a host may choose: how fast, and how far from the library."""
 
-from engine.bench.book import Line
-from engine.bench.figures import FP8
-from engine.bench.ours import Ours
-from engine.bench.same import ONE, Drawing, error_of
-from engine.bench.subject import Subject, said
+from engine.bench.rows.ours import Ours
+from engine.bench.rows.same import ONE, Drawing, error_of
+from engine.bench.rows.subject import Subject, said
+from engine.bench.tell.book import Line
+from engine.bench.tell.figures import FP8
 from engine.zimage.forward.eight import wants_eight
 
 COMPARED = {row: Drawing(row, ONE) for row in FP8}

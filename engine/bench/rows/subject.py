@@ -11,7 +11,7 @@ import torch
 from diffusers import ZImagePipeline
 from torch import Tensor
 
-from engine.bench.loras import RandomLoras
+from engine.bench.rows.loras import RandomLoras
 from engine.bench.turbo import LIMITS, TINY_LIMITS, random_pipeline
 from engine.model import BUILT_IN_WEIGHTS, ModelInfo, read_model
 from engine.zimage.load import Place, load_pipeline

@@ -1,7 +1,7 @@
 """Knows which copy of a checkpoint in bfloat16 belongs to which source, and which sources would gain by one.
 
 A copy lies below ``data_dir/models`` and says in ``converted.json`` what it was made from. It counts only
-while every file of the source has the size and the time of change it had then. ``engine.convert`` makes it.
+while every file of the source has the size and the time of change it had then. ``convert`` makes it.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic_core import from_json
 
-from engine.checkpoint import STEMS, header_of, weight_files
+from engine.weights.checkpoint import STEMS, header_of, weight_files
 
 SIDECAR = "converted.json"
 WIDER = frozenset({"F32", "F16"})  # number formats that a card's loading has to round to bfloat16 each time

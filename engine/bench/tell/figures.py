@@ -7,7 +7,7 @@ seconds and milliseconds are that card's.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from engine.bench.book import FLOOR, OURS, RECIPE, STOCK, Line, Verdict, values
+from engine.bench.tell.book import FLOOR, OURS, RECIPE, STOCK, Line, Verdict, values
 
 Values = Mapping[str, float]
 SAME = {"float32": 1e-5, "bfloat16": 2e-2}  # relative error against diffusers, by number format

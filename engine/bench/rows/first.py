@@ -5,10 +5,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from engine.bench.book import Line
-from engine.bench.figures import FIRST
+from engine.bench.rows.subject import Subject, said
 from engine.bench.start import measure
-from engine.bench.subject import Subject, said
+from engine.bench.tell.book import Line
+from engine.bench.tell.figures import FIRST
 from engine.config import EngineConfig
 from engine.zimage.room import free_memory
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from engine.bench.book import FLOOR, OURS, RECIPE, STOCK, Line, ratio
+from engine.bench.tell.book import FLOOR, OURS, RECIPE, STOCK, Line, ratio
 
 CONTENDERS = (STOCK, RECIPE, FLOOR, OURS)
 SPEED = ("E1", "E2", "E3")

@@ -12,10 +12,10 @@ import torch
 import torch.nn.functional as nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from engine.bench.book import FLOOR, Line
 from engine.bench.clock import in_graph, measure
-from engine.bench.record import arithmetic
-from engine.bench.subject import SizePx, Subject, said, tokens_of
+from engine.bench.rows.record import arithmetic
+from engine.bench.rows.subject import SizePx, Subject, said, tokens_of
+from engine.bench.tell.book import FLOOR, Line
 from engine.request import STEPS
 from engine.zimage.denoise import PIXELS_PER_LATENT
 from engine.zimage.forward.forward import Forward

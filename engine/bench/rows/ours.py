@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 
-from engine.bench.book import OURS, Line
 from engine.bench.clock import warm_ups
-from engine.bench.figures import PNG
-from engine.bench.subject import SizePx, Subject, said
+from engine.bench.rows.subject import SizePx, Subject, said
+from engine.bench.tell.book import OURS, Line
+from engine.bench.tell.figures import PNG
 from engine.request import STEPS, Event, Failed, Finished, RenderRequest
 from engine.worker.voice import Voice
 from engine.zimage.painter import Painter

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from safetensors import safe_open
 
-from engine.header import Tensor, read_header
-from engine.shards import write_part
+from engine.weights.header import Tensor, read_header
+from engine.weights.shards import write_part
 
 TENSORS = {
     "a": Tensor("BF16", (3, 5)),

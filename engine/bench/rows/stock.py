@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.bench.book import RECIPE, STOCK, Line
 from engine.bench.clock import measure
-from engine.bench.loras import RANK
-from engine.bench.same import PROMPT_OF_ALL, Drawing
-from engine.bench.subject import SizePx, Subject, said
+from engine.bench.rows.loras import RANK
+from engine.bench.rows.same import PROMPT_OF_ALL, Drawing
+from engine.bench.rows.subject import SizePx, Subject, said
+from engine.bench.tell.book import RECIPE, STOCK, Line
 from engine.request import STEPS
 from engine.zimage.denoise import draw_noise
 

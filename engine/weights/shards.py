@@ -1,7 +1,7 @@
 """Writes a part of a checkpoint as safetensors files of bounded size, without ever holding one of them.
 
-The reverse of ``engine.header``, and torch-free as it is: whoever has the numbers hands them over piece by
-piece, so that 25 GB are written in the memory of one piece.
+The reverse of ``header``, and torch-free as it is: whoever has the numbers hands them over piece by piece,
+so that 25 GB are written in the memory of one piece.
 """
 
 import json
@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from engine.header import Tensor
+from engine.weights.header import Tensor
 
 MAX_SHARD_BYTES = 5 * 10**9  # what diffusers and transformers split at, too
 _ALIGNMENT_BYTES = 8  # of the first tensor, as the safetensors library writes it

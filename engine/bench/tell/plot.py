@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from xml.sax.saxutils import escape
 
-from engine.bench.book import Line
-from engine.bench.markdown import CONTENDERS, SPEED, lines_of
+from engine.bench.tell.book import Line
+from engine.bench.tell.markdown import CONTENDERS, SPEED, lines_of
 
 WIDTH, LEFT, RIGHT = 720, 150, 80  # px; bars lie between the margins, names and figures in them
 BAR, STEP, GROUP_GAP, TOP, BOTTOM = 18, 24, 38, 66, 44

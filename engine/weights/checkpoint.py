@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from engine.header import BadHeader, Tensor, read_header
+from engine.weights.header import BadHeader, Tensor, read_header
 
 _CLASSES = {  # part → how its class in model_index.json begins
     "transformer": "ZImageTransformer2DModel",

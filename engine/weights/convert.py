@@ -19,12 +19,12 @@ import numpy as np
 import numpy.typing as npt
 from filelock import FileLock, Timeout
 
-from engine.checkpoint import STEMS, header_of, weight_files
-from engine.converted import SIDECAR, WIDER, copy_folder, files_of, identity_of, parts_to_convert
 from engine.errors import ConversionRunning, ModelIncomplete, NoRoomForCopy
-from engine.header import Tensor
 from engine.model import ModelInfo
-from engine.shards import settle, write_part
+from engine.weights.checkpoint import STEMS, header_of, weight_files
+from engine.weights.converted import SIDECAR, WIDER, copy_folder, files_of, identity_of, parts_to_convert
+from engine.weights.header import Tensor
+from engine.weights.shards import settle, write_part
 
 STRETCH_BYTES = 16 * 2**20  # read at once
 SPARE_BYTES = 256 * 2**20  # of the disk, left to the pictures and the database

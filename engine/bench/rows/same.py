@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from engine.bench.book import Line
-from engine.bench.figures import CASES
-from engine.bench.subject import PROMPT, Subject, said
+from engine.bench.rows.subject import PROMPT, Subject, said
+from engine.bench.tell.book import Line
+from engine.bench.tell.figures import CASES
 from engine.request import STEPS
 from engine.zimage.denoise import Row, draw_noise, read_sigmas
 
 if TYPE_CHECKING:
-    from engine.bench.ours import Ours
+    from engine.bench.rows.ours import Ours
 
 PROMPT_OF_ALL = PROMPT
 

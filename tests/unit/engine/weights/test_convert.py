@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine import convert as module
-from engine.checkpoint import header_of, linear_shapes, missing_parts, weight_files
 from engine.config import EngineConfig
-from engine.convert import convert, to_bfloat16
-from engine.converted import CopyState, copy_folder, copy_state, parts_to_convert
 from engine.errors import ConversionRunning, ModelIncomplete, NoRoomForCopy
 from engine.model import built_in_lora_folder, find_model, find_source
+from engine.weights import convert as module
+from engine.weights.checkpoint import header_of, linear_shapes, missing_parts, weight_files
+from engine.weights.convert import convert, to_bfloat16
+from engine.weights.converted import CopyState, copy_folder, copy_state, parts_to_convert
 from tests.unit.engine.folders import write_model
 
 ROUNDED = {  # float32 bits → bfloat16 bits
@@ -170,7 +170,7 @@ KILLED = """
 import os, sys
 from pathlib import Path
 from engine.config import EngineConfig
-from engine.convert import convert
+from engine.weights.convert import convert
 from engine.model import find_source
 data, model, steps = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 def report(done_bytes, total_bytes):

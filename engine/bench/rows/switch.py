@@ -3,10 +3,10 @@
 import statistics
 from collections.abc import Callable, Iterator
 
-from engine.bench.book import Line
-from engine.bench.figures import CHANGED, IN_MEMORY, ON_CARD, ON_DISK
-from engine.bench.ours import Ours
-from engine.bench.subject import Subject, said
+from engine.bench.rows.ours import Ours
+from engine.bench.rows.subject import Subject, said
+from engine.bench.tell.book import Line
+from engine.bench.tell.figures import CHANGED, IN_MEMORY, ON_CARD, ON_DISK
 
 PAIR = 1, 2  # the two that take turns
 

@@ -1,0 +1,1 @@
+"""How measured lines are kept and told: ``book`` and ``figures``, ``machine``, ``markdown``, ``plot``."""
