@@ -5,16 +5,26 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from diffusers import ZImagePipeline
 from torch import Tensor
 
+from engine.demo.nets import WEIGHTS
 from engine.lora.bank import convert
 from engine.lora.formats import normalise
 from engine.lora.ways import Adapter
 from engine.zimage.forward.forward import Forward
+from engine.zimage.load import load_pipeline
+from engine.zimage.place import choose_place
 
 LIMIT = 1e-5  # relative error in float32: figure E9
 
 LoraTensors = Mapping[str, Tensor]  # in the layout of diffusers
+
+
+def loaded_pipeline() -> ZImagePipeline:
+    """The built-in model as the worker loads it, in the library's pipeline: peft wants one to wear LoRAs."""
+    parts = load_pipeline(WEIGHTS, choose_place("cpu"))
+    return ZImagePipeline(**{name: getattr(parts, name) for name in parts.__slots__})
 
 
 def error_of(ours: Tensor, stock: Tensor) -> float:

@@ -14,6 +14,7 @@ from engine.bench.turbo import random_pipeline
 from engine.config import EngineConfig
 from engine.request import Drawn, Event, Finished, RenderRequest
 from engine.weights.checkpoint import linear_shapes, missing_parts
+from engine.worker.voice import Voice
 from engine.zimage.painter import Painter
 
 
@@ -55,6 +56,8 @@ def test_it_draws(tmp_path: Path) -> None:
     )
     events: list[Event] = []
     request = RenderRequest("job-1", 1, "a face", width_px=256, height_px=256, seed=1, steps=2)
-    assert isinstance(painter.paint(request, events.append, lambda: False), Finished)
+    voice = Voice(request, events.append)
+    voice.end(painter.paint(request, voice, lambda: False))
+    voice.wait()
     painter.close()
-    assert [type(event) for event in events[-1:]] == [Drawn]
+    assert [type(event) for event in events[-2:]] == [Drawn, Finished]

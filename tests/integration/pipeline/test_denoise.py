@@ -7,14 +7,19 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.demo.nets import WEIGHTS
 from engine.lora.bank import Bank
 from engine.lora.find import Finder
 from engine.lora.ways import Stack
 from engine.zimage.denoise import Denoiser, Row, draw_noise, read_sigmas
 from engine.zimage.forward.forward import Forward
-from engine.zimage.load import choose_place, load_pipeline
-from tests.integration.pipeline.reference import LIMIT, adapter_of, error_of, random_lora, stock_velocity
+from tests.integration.pipeline.reference import (
+    LIMIT,
+    adapter_of,
+    error_of,
+    loaded_pipeline,
+    random_lora,
+    stock_velocity,
+)
 
 EMBEDDING = torch.randn(70, 160, generator=torch.Generator().manual_seed(1))
 # Of each picture: size in px, words of its prompt, steps, seed, LoRAs with strengths.
@@ -29,7 +34,7 @@ PICTURES = [
 @pytest.fixture(scope="module")
 def pipeline() -> Any:
     torch.set_num_threads(1)
-    return load_pipeline(WEIGHTS, choose_place("cpu"))
+    return loaded_pipeline()
 
 
 @pytest.fixture(scope="module")

@@ -13,16 +13,15 @@ import torch
 from structlog.testing import capture_logs
 from torch import Tensor
 
-from engine.demo.nets import WEIGHTS
 from engine.lora.merge import Merger
 from engine.lora.ways import NO_PATCHES, Patches, Stack, side
 from engine.zimage.forward import fusions, plain
 from engine.zimage.forward.forward import Forward
-from engine.zimage.load import choose_place, load_pipeline
 from tests.integration.pipeline.reference import (
     LIMIT,
     adapter_of,
     error_of,
+    loaded_pipeline,
     random_lora,
     shapes_of,
     stock_velocity,
@@ -56,7 +55,7 @@ MIXED = [TALL, WIDE, SMALL, Question((12, 8), 100, 0.3)]
 @pytest.fixture(scope="module")
 def pipeline() -> Any:
     torch.set_num_threads(1)
-    return load_pipeline(WEIGHTS, choose_place("cpu"))
+    return loaded_pipeline()
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +96,7 @@ def test_rows_beside_each_other_are_each_as_if_alone(
 
 
 def test_the_library_goes_on_working_on_the_same_memory() -> None:
-    pipeline = load_pipeline(WEIGHTS, choose_place("cpu"))
+    pipeline = loaded_pipeline()
     before = stock_velocity(pipeline, TALL.latents, 0.5, TALL.embedding)
     bytes_before = storage_bytes(pipeline.transformer.state_dict().values())
     weights = Forward(pipeline.transformer).weights
