@@ -6,7 +6,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import psutil
 import pytest
 
 from bot import bench
@@ -116,40 +115,37 @@ async def test_the_exit_code_and_the_lines_of_the_measuring_process_are_kept(
     assert "a line" in capfd.readouterr().out
 
 
-async def until_there() -> list[psutil.Process]:
-    """This process's children, once it has any."""
-    while not (children := psutil.Process().children()):  # noqa: ASYNC110 - no event tells of a process
-        await asyncio.sleep(0.01)
-    return children
-
-
-def asleep(monkeypatch: pytest.MonkeyPatch, script: str) -> None:
-    """Have the measuring process run a script instead."""
-    real = asyncio.create_subprocess_exec
+def asleep(monkeypatch: pytest.MonkeyPatch, script: str) -> list[asyncio.subprocess.Process]:
+    """Have the measuring process run a script instead; it is in the list once it was started."""
+    real, started = asyncio.create_subprocess_exec, list[asyncio.subprocess.Process]()
 
     async def exec_(*_: str, **more: object) -> asyncio.subprocess.Process:
-        return await real(sys.executable, "-c", script, **more)  # type: ignore[arg-type]
+        started.append(await real(sys.executable, "-c", script, **more))  # type: ignore[arg-type]
+        return started[-1]
 
     monkeypatch.setattr(asyncio, "create_subprocess_exec", exec_)
+    return started
 
 
 async def test_the_measuring_process_never_outlives_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    asleep(monkeypatch, "import time; time.sleep(60)")
+    started = asleep(monkeypatch, "import time; time.sleep(60)")
     task = asyncio.create_task(bench._run([]))
-    (child,) = await until_there()
+    while not started:  # noqa: ASYNC110 - no event tells of a process
+        await asyncio.sleep(0.01)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert not child.is_running()
+    assert started[0].returncode is not None
 
 
 async def test_one_that_does_not_end_is_ended_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    asleep(monkeypatch, "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)")
+    script = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
+    started = asleep(monkeypatch, script)
     monkeypatch.setattr(bench, "LONGEST_S", 0.5)
     monkeypatch.setattr(bench, "END_S", 0.1)
     with pytest.raises(EngineError, match="was ended"):
         await bench._run([])
-    assert not psutil.Process().children()
+    assert started[0].returncode is not None
 
 
 def test_every_row_and_figure_has_its_name_in_both_languages() -> None:
