@@ -17,6 +17,8 @@ import torch
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
+from engine.demo.training.precision import working_dtype
+
 LOG_EVERY = 50  # steps
 SAVE_EVERY_S = 240.0
 
@@ -191,16 +193,16 @@ class Average:
 
 
 class Masters:
-    """A module computing in bfloat16, and the float32 weights that the optimizer moves.
+    """A module computing in its device's working dtype, and the float32 weights that the optimizer moves.
 
     Faster than autocast where a network is mostly norms: nothing is cast back and forth.
     """
 
-    def __init__(self, module: nn.Module, peak: float, fused: bool) -> None:
+    def __init__(self, module: nn.Module, peak: float, device: torch.device) -> None:
         self.copies = [weight.detach().clone() for weight in module.parameters()]
-        self.module = module.to(torch.bfloat16)
+        self.module = module.to(working_dtype(device))
         self.optimizer = torch.optim.AdamW(
-            self.copies, peak, betas=(0.9, 0.98), weight_decay=1e-4, fused=fused
+            self.copies, peak, betas=(0.9, 0.98), weight_decay=1e-4, fused=device.type == "cuda"
         )
 
     @torch.no_grad()

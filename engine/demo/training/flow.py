@@ -20,6 +20,7 @@ from engine.demo.dense import Block, dense_forward, run_block
 from engine.demo.nets import SHIFT, STEPS, new_transformer
 from engine.demo.training.course import Average, Course, rate, set_rate
 from engine.demo.training.pool import Captions, null_tokens
+from engine.demo.training.precision import working_precision
 
 PEAK = 5e-4
 DISTIL_PEAK = 4e-5  # the flow ends at 1e-5, in a sharp valley: at 1.2e-4 the loss grew three hundredfold
@@ -113,7 +114,7 @@ def flow_loss(
     """Weighted squared error of the predicted direction at noise levels ``sigma`` [B]."""
     noise = torch.randn_like(clean)
     level = sigma[:, None, None, None]
-    with torch.autocast(clean.device.type, torch.bfloat16):
+    with working_precision(clean.device):
         guess = reader((1 - level) * clean + level * noise, sigma, tokens, lengths)
     error = (guess.float() - (clean - noise)).square().mean(1)
     loss: Tensor = (error * weight).mean() / weight.mean()
@@ -146,7 +147,7 @@ def train_distil(
         noise = torch.randn_like(clean)
         x = torch.lerp(clean, noise, sigma[:, None, None, None])
         target = clean - noise + _guidance(teacher, x, sigma, tokens, lengths, tokenizer)
-        with torch.autocast(course.device.type, torch.bfloat16):
+        with working_precision(course.device):
             guess = student(x, sigma, tokens, lengths)
         error = (guess.float() - target).square().mean(1)
         loss = (error * weight).mean() / weight.mean()
@@ -167,7 +168,7 @@ def _guidance(
     every = torch.ones(len(x), dtype=torch.bool, device=x.device)
     empty, empty_lengths = null_tokens(tokens, lengths, every, tokenizer)
     both, both_lengths = torch.cat([tokens, empty]), torch.cat([lengths, empty_lengths])
-    with torch.autocast(x.device.type, torch.bfloat16):
+    with working_precision(x.device):
         guesses = teacher(torch.cat([x, x]), torch.cat([sigma, sigma]), both, both_lengths)
     said, unsaid = guesses.float().chunk(2)
     more: Tensor = (GUIDANCE - 1) * (said - unsaid)
@@ -182,7 +183,7 @@ def sample(reader: Reader, tokens: Tensor, lengths: Tensor, size: tuple[int, int
     x = torch.randn(len(tokens), 16, height // 8, width // 8, generator=dice).to(tokens.device)
     levels = schedule().to(x.device)
     for start, end in itertools.pairwise(levels):
-        with torch.autocast(x.device.type, torch.bfloat16):
+        with working_precision(x.device):
             direction = reader(x, start.expand(len(x)), tokens, lengths).float()
         x = x + direction * (start - end)
     return x

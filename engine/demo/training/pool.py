@@ -17,6 +17,7 @@ from engine.demo.faces.styles import Style
 from engine.demo.faces.traits import TRAITS, Faces, sample_faces
 from engine.demo.nets import to_latents
 from engine.demo.tokenizer import END
+from engine.demo.training.precision import working_precision
 
 CAPTION_LIMIT = 160  # tokens; longer ones are cut, one caption in some thousands
 PAINT_BATCH = 128  # on a card; on a CPU smaller batches stay in its caches
@@ -66,7 +67,7 @@ def encode(vae: AutoencoderKL, pictures: Pictures, batch: int = 64) -> Tensor:
     device = pictures.pixels.device
     latents = []
     for chosen in batches(len(pictures.pixels), batch, device):
-        with torch.autocast(device.type, torch.bfloat16):
+        with working_precision(device):
             mean = vae.encode(pictures.floats(chosen)).latent_dist.mean
         latents.append(to_latents(vae, mean.float()).bfloat16())
     return torch.cat(latents)

@@ -9,6 +9,7 @@ from engine.demo.faces.traits import TRAITS
 from engine.demo.probe import STYLE_NAMES, Probe, roughen
 from engine.demo.training.course import Course, rate, set_rate
 from engine.demo.training.pool import Pictures, batches
+from engine.demo.training.precision import working_precision
 
 PEAK = 2e-3
 UNKNOWN = -100  # a style half taken has no name
@@ -32,7 +33,7 @@ def train_probe(course: Course, marked: Marked, check: Marked) -> Probe:
         pieces = [_piece(*entry, batch // 4) for entry in dice.choices(marked, odds, k=4)]
         pictures = roughen(torch.cat([piece[0] for piece in pieces]))
         truth = {name: torch.cat([piece[1][name] for piece in pieces]) for name in pieces[0][1]}
-        with torch.autocast(course.device.type, torch.bfloat16):
+        with working_precision(course.device):
             scores = probe(pictures)
         loss = torch.stack([
             nn.cross_entropy(scores[name].float(), truth[name], ignore_index=UNKNOWN, reduction="sum") for

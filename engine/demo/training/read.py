@@ -18,6 +18,7 @@ from engine.demo.faces.traits import TRAITS, sample_faces
 from engine.demo.nets import TEXT, new_text_encoder
 from engine.demo.training.course import Course, rate, set_rate
 from engine.demo.training.pool import CAPTION_LIMIT, pad_rows, prompt_tokens
+from engine.demo.training.precision import working_precision
 
 PEAK = 1.5e-3
 READING_SEED = 4_000_000  # faces that are only ever read about
@@ -108,7 +109,7 @@ def understanding(encoder: Qwen3Model, answers: Answers, groups: Groups) -> floa
 
 
 def _ask(encoder: Qwen3Model, answers: Answers, tokens: Tensor, lengths: Tensor) -> tuple[Tensor, ...]:
-    with torch.autocast(tokens.device.type, torch.bfloat16):
+    with working_precision(tokens.device):
         said = encoder(input_ids=tokens, output_hidden_states=True, use_cache=False).hidden_states[-2]
     last = said[torch.arange(len(tokens), device=tokens.device), lengths - 1]
     scores: tuple[Tensor, ...] = answers(last.float())

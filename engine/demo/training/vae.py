@@ -24,7 +24,7 @@ def train_vae(course: Course, native: list[Pictures], others: list[Pictures]) ->
     if course.is_done("vae"):
         return _fitted(vae, course.result("vae"))
     total, batch = course.plan.vae, course.plan.vae_batch
-    masters = Masters(vae, PEAK, course.on_card)
+    masters = Masters(vae, PEAK, course.device)
     torch.backends.cudnn.benchmark = True  # two sizes only, so the search pays
     for step in course.steps("vae", total, {"masters": masters}):
         dice = dice_of(course.seed + step)
@@ -48,7 +48,7 @@ def train_vae(course: Course, native: list[Pictures], others: list[Pictures]) ->
 
 def _loss(vae: AutoencoderKL, pictures: Tensor, weight: Tensor) -> Tensor:
     """Weighted absolute and squared error, the same of the picture's slopes, and a little KL."""
-    spread = vae.encode(pictures.bfloat16()).latent_dist
+    spread = vae.encode(pictures.to(vae.dtype)).latent_dist
     error = vae.decode(spread.sample()).sample.float() - pictures
     care = 1 + SMALL_THINGS * nn.interpolate(weight[:, None].float() / 255, scale_factor=8, mode="bilinear")
     plain = ((error.abs() + 2 * error.square()) * care).mean() / care.mean()
