@@ -1,7 +1,6 @@
 """Faults planted on purpose, each one a rule of the protocol left out: a harness that misses one is blind."""
 
 import asyncio
-import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -151,17 +150,24 @@ def a_ready_job_pays_for_its_neighbour() -> None:
 
 
 def picture_row_before_its_file() -> None:
-    """The rows name files that are written a moment later."""
-    real = settling.save_pictures
+    """The rows are stored first, then the files that they name."""
+    save, end = settling.save_pictures, Ending.end
+    unsaved: dict[str, tuple[Sequence[Picture], Path]] = {}
 
-    def save(job_id: str, pictures: Sequence[Picture], folder: Path) -> tuple[PictureRow, ...]:
-        threading.Timer(0.02, real, (job_id, pictures, folder)).start()
+    def rows_alone(job_id: str, pictures: Sequence[Picture], folder: Path) -> tuple[PictureRow, ...]:
+        unsaved[job_id] = pictures, folder
         return tuple(
             PictureRow(job_id, picture.index, picture.seed, f"{job_id}-{picture.index}.png")
             for picture in pictures
         )
 
-    settling.save_pictures = save
+    async def end_then_save(self: Ending, job: JobRow, *how: Any, **more: Any) -> None:
+        await end(self, job, *how, **more)
+        if job.id in unsaved:
+            await asyncio.to_thread(save, job.id, *unsaved.pop(job.id))
+
+    settling.save_pictures = rows_alone
+    Ending.end = end_then_save  # type: ignore[method-assign]
 
 
 def same_message_not_recognised() -> None:

@@ -19,7 +19,6 @@ from tests.crash.rows import Measured, Row, Scale
 
 KILLS_A_RUN = 50
 ORPHANS_PER_KILL = 0.2  # placeholder texts; never pictures
-ORPHANS_SHORT = 0.5  # of the short form's 50 kills, where chance and busy neighbours count for more
 REACH_BACK_S = 10.0
 REACH_IDENTIFIES = 300  # of the 1,000 after which Discord resets the token
 REACH_REFUSED = 500  # of the 10,000 in ten minutes after which it shuts us out
@@ -49,8 +48,7 @@ def seen_twice(scale: Scale) -> Measured:
         f"{found.kills:,} kills: {len(found.doubled)} jobs with pictures shown twice; {found.orphans} "
         f"placeholder texts twice, {found.left_open} Telegram albums left to /mine"
     )
-    most = (ORPHANS_PER_KILL if scale.is_long else ORPHANS_SHORT) * found.kills
-    return Measured(said, not found.doubled and found.orphans <= most)
+    return Measured(said, not found.doubled and found.orphans <= ORPHANS_PER_KILL * found.kills)
 
 
 def telegram_killed(scale: Scale) -> Measured:
