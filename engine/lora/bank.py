@@ -173,9 +173,7 @@ def convert(pairs: Mapping[str, Pair], dtype: torch.dtype, *, is_pinned: bool) -
     matrices = [matrix for pair in pairs.values() for matrix in (pair.down, pair.up)]
     pieces = {matrix.untyped_storage().data_ptr() for matrix in matrices}
     if len(pieces) == 1 and all(matrix.dtype is dtype and matrix.is_contiguous() for matrix in matrices):
-        first = min(
-            matrices, key=Tensor.storage_offset
-        )  # from there on, so that it begins at a round address
+        first = min(matrices, key=Tensor.storage_offset)  # the block begins there: at a round address
         numbers = first.untyped_storage().nbytes() // dtype.itemsize - first.storage_offset()
         return Adapter(pairs, first.as_strided((numbers,), (1,)))
     numbers = sum(matrix.numel() for matrix in matrices)

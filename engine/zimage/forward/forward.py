@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import structlog
 import torch
 import torch.nn.functional as nn
 from diffusers import ZImageTransformer2DModel
@@ -21,6 +22,8 @@ from engine.zimage.forward.weights import PATCH, Weights, fuse
 TIME_WIDTH = 256  # of the time's sines and cosines, both together
 SLOWEST = 10_000  # the longest of their periods, in radians
 
+log = structlog.get_logger("engine.forward")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Caption:
@@ -34,7 +37,7 @@ class Forward:
 
     Args:
         transformer: On its device, only drawing.
-        is_eight: Whether to multiply in eight bits, where the card's kernels can.
+        is_eight: Whether to multiply in eight bits, where the card's kernels and the model's sides can.
     """
 
     def __init__(self, transformer: ZImageTransformer2DModel, *, is_eight: bool = False) -> None:
@@ -45,6 +48,9 @@ class Forward:
         self.device: torch.device = transformer.device
         self.dtype: torch.dtype = transformer.dtype
         self.rope = Rope(transformer, self.device)
+        if is_eight and not self.weights.in_eight:
+            log.warning("this model's sides are no multiples of 16: pictures are drawn in full precision")
+            is_eight = False
         weight, head = transformer.x_pad_token, self.weights.head
         self.do = choose(weight, head) or PLAIN
         self.do_in_eight = choose(weight, head, is_eight=True) if is_eight else None

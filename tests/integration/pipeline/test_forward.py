@@ -280,3 +280,13 @@ def test_kernels_that_do_not_work_are_done_without_and_said_once(
     assert chosen is None
     assert [line["event"] for line in logs] == ["the card's own kernels do not work: pictures take longer"]
     assert ("no such compiler" in logs[0]["reason"]) == (fault == "cannot be built")
+
+
+def test_a_model_whose_sides_do_not_suit_eight_bits_is_drawn_in_full_precision_and_says_so() -> None:
+    transformer = loaded_pipeline().transformer  # of 256 wide blocks, which open to 682
+    with capture_logs() as logs:
+        forward = Forward(transformer, is_eight=True)
+    assert forward.do_in_eight is None
+    assert [line["event"] for line in logs] == [
+        "this model's sides are no multiples of 16: pictures are drawn in full precision"
+    ]
