@@ -6,6 +6,8 @@ from typing import Any
 
 from aiohttp import web
 
+from tests.fakes.forms import read_form
+
 PREFIX = "/api/v10"
 
 
@@ -51,9 +53,9 @@ async def read_request(http: web.Request) -> Request:
     body: Any = None
     files: dict[str, bytes] = {}
     if http.content_type == "multipart/form-data":
-        form = await http.post()
-        body = json.loads(str(form["payload_json"]))
-        files = {name: part.file.read() for name, part in form.items() if isinstance(part, web.FileField)}
+        fields, uploads = await read_form(http)
+        body = json.loads(fields["payload_json"])
+        files = {name: content for name, (_, content) in uploads.items()}
     elif http.can_read_body:
         body = json.loads(await http.read())
     return Request(

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from aiohttp import web
 
+from tests.fakes.forms import read_form
 from tests.fakes.telegram_schema import TelegramSchema
 from tests.fakes.telegram_world import Refusal, World
 
@@ -222,14 +223,8 @@ class TelegramServer:
 
 
 async def _read(request: web.Request) -> Call:
-    params = dict(request.query)
-    files = {}
-    for name, value in (await request.post()).items():
-        if isinstance(value, web.FileField):
-            files[name] = (value.filename, value.file.read())
-            value.file.close()
-        else:
-            params[name] = str(value)
+    fields, files = await read_form(request)
+    params = dict(request.query) | fields
     return Call(request.match_info["method"], params, files, asyncio.get_running_loop().time())
 
 
