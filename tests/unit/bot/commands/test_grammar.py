@@ -1,15 +1,9 @@
-"""What people type, choose and mistype."""
-
-import contextlib
-import time
+"""What people type and choose."""
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from bot.commands.grammar import draw_of, parse, switch_of
 from bot.commands.values import (
-    MAX_PROMPT_CHARS,
     Cancel,
     Draw,
     Face,
@@ -30,29 +24,11 @@ from bot.errors import (
     BadWeight,
     EmptyPrompt,
     MissingValue,
-    NotUnderstood,
-    PersonError,
-    PromptTooLong,
     TooManyLoras,
-    UnknownCommand,
-    UnknownFlag,
 )
-from engine.request import MAX_SEED
+from tests.unit.bot.commands.typed import drawn, refused
 
 EXAMPLE = "Sugar面部,纯欲甜妹脸部,清透水光肌,微醺蜜桃腮红"
-
-
-def drawn(text: str) -> Draw:
-    command = parse(text)
-    assert isinstance(command, Draw)
-    return command
-
-
-def refused(text: str, error: type[PersonError]) -> dict[str, object]:
-    with pytest.raises(error) as caught:
-        parse(text)
-    assert type(caught.value) is error
-    return caught.value.facts
 
 
 def test_plain_text_is_a_prompt() -> None:
@@ -236,123 +212,6 @@ def test_the_last_of_two_values_counts() -> None:
     assert drawn("x --seed 1 种子 2").seed == 2
 
 
-@pytest.mark.parametrize(
-    "size", ["0", "-1", "2:0", "0:3", "7x", "x7", "768", "a:b", "2:3:4", "123456x1", "-2:3", "2.5:3"]
-)
-def test_a_size_that_is_none_is_refused(size: str) -> None:
-    assert refused(f"x --size {size}", BadSize) == {"text": size}
-
-
-def test_a_chinese_size_of_zero_is_refused_as_typed() -> None:
-    assert refused("脸 比例 2:0", BadSize) == {"text": "2:0"}
-    assert refused("脸 比例 7x", BadSize) == {"text": "7x"}
-
-
-def test_any_size_that_a_model_might_draw_passes_the_grammar() -> None:
-    assert drawn("x --size 7x9999").size == Pixels(7, 9999)
-
-
-@pytest.mark.parametrize("seed", ["-1", "1.5", "seven", "4294967296", "9" * 5000, "٧", "1_0", "0x10", "1e3"])
-def test_a_seed_that_is_none_is_refused(seed: str) -> None:
-    assert refused(f"x --seed {seed}", BadSeed) == {"text": seed, "limit": MAX_SEED}
-
-
-def test_the_largest_seed_is_taken() -> None:
-    assert drawn(f"x --seed {MAX_SEED}").seed == MAX_SEED
-    assert drawn("x 种子 0").seed == 0
-
-
-@pytest.mark.parametrize("count", ["0", "99", "-1", "two", "1.5", "5"])
-def test_a_count_that_is_none_is_refused(count: str) -> None:
-    assert refused(f"x -n {count}", BadCount) == {"text": count, "limit": 4}
-
-
-@pytest.mark.parametrize("weight", ["nan", "inf", "-inf", "9", "-2.1", "strong", "1e0", "0x1", "1_0", "--1"])
-def test_a_weight_that_is_none_is_refused(weight: str) -> None:
-    assert refused(f"x --lora sugar:{weight}", BadWeight)["text"] == weight
-    assert refused(f"x <lora:sugar:{weight}>", BadWeight)["text"] == weight
-    with pytest.raises(BadWeight):
-        draw_of("x", weight=weight)
-
-
-@pytest.mark.parametrize(
-    ("text", "flag", "example"),
-    [
-        ("x --size", "--size", "--size 2:3"),
-        ("x --size --seed 7", "--size", "--size 2:3"),
-        ("x --size, y", "--size", "--size 2:3"),
-        ("x -n", "-n", "--count 4"),
-        ("x --lora", "--lora", "--lora sugar:0.8"),
-        ("x --lora <lora:a>", "--lora", "--lora sugar:0.8"),
-        ("x --lora sugar:", "sugar:", "--lora sugar:0.8"),
-        ("x --skin, y", "--skin", "--skin 清透水光肌"),
-        ('x --skin "" y', "--skin", "--skin 清透水光肌"),
-        ("x <lora:>", "<lora:>", "<lora:sugar:0.8>"),
-        ("x <lora:sugar", "<lora:sugar", "<lora:sugar:0.8>"),
-        ("/lora switch", "/lora switch", "/lora switch sugar 0.8 --here"),
-        ("/lora switch --here", "/lora switch", "/lora switch sugar 0.8 --here"),
-    ],
-)
-def test_half_an_option_says_what_it_lacks(text: str, flag: str, example: str) -> None:
-    facts = refused(text, MissingValue)
-    assert facts["flag"] == flag or facts["flag"] == f"{flag} "
-    assert facts["example"] == example
-
-
-@pytest.mark.parametrize(
-    ("text", "flag", "nearest"),
-    [
-        ("x --sed 7", "--sed", "--seed"),
-        ("x --seed7", "--seed7", "--seed"),
-        ("x,--sise 2:3", "--sise", "--size"),
-        ("x --ｓｉｚ 2:3", "--ｓｉｚ", "--size"),
-        ("脸 --尺村 2:3", "--尺村", "--尺寸"),
-        ("脸 --眼影 金色", "--眼影", "--眼神"),
-    ],
-)
-def test_an_unknown_option_is_refused_with_the_nearest(text: str, flag: str, nearest: str) -> None:
-    facts = refused(text, UnknownFlag)
-    assert facts["flag"] == flag
-    assert nearest in facts["nearest"]  # type: ignore[operator]
-
-
-def test_an_unknown_short_option_is_refused() -> None:
-    assert refused("x -s 7", UnknownFlag)["flag"] == "-s"
-
-
-@pytest.mark.parametrize(
-    ("text", "word", "nearest"),
-    [
-        ("/sugr a face", "sugr", "sugar"),
-        ("/lora swich x", "lora swich", "lora switch"),
-        ("/quotas", "quotas", "quota"),
-    ],
-)
-def test_an_unknown_command_is_refused_with_the_nearest(text: str, word: str, nearest: str) -> None:
-    facts = refused(text, UnknownCommand)
-    assert facts["text"] == word
-    assert nearest in facts["nearest"]  # type: ignore[operator]
-
-
-@pytest.mark.parametrize("text", ["/", "／", "/ sugar", "/😀", "//", "/" + "x" * 500])
-def test_a_slash_without_a_command_is_refused(text: str) -> None:
-    assert len(str(refused(text, UnknownCommand)["text"])) <= 64
-
-
-@pytest.mark.parametrize(
-    "text", ["", "   ", "\n\t", "/sugar", "/sugar --seed 7", "\x00", "\u202e", "/画", "<lora:a:1>"]
-)
-def test_a_message_without_a_prompt_is_refused(text: str) -> None:
-    refused(text, EmptyPrompt)
-
-
-def test_a_long_prompt_is_refused_with_both_lengths() -> None:
-    assert len(drawn("面" * MAX_PROMPT_CHARS).prompt) == MAX_PROMPT_CHARS
-    assert refused("面" * (MAX_PROMPT_CHARS + 1), PromptTooLong) == {"length": 801, "limit": 800}
-    assert refused("a " * 5_000, PromptTooLong)["limit"] == 800
-    assert refused("x" * 700 + " --skin " + "y" * 200, PromptTooLong)["length"] == 900
-
-
 def test_control_characters_and_bidi_overrides_are_dropped() -> None:
     assert drawn("a\x00b\x1b[31m\x7f\n\tc\u202ed\u2066e\r\nf").prompt == "ab[31m  cde f"
 
@@ -398,39 +257,3 @@ def test_a_switch_can_be_chosen_from_a_menu() -> None:
         switch_of(" ")
     with pytest.raises(BadWeight):
         parse("/lora switch sugar 9")
-
-
-WORDS = """
--- －－ — -n --size --seed --skin --lora --尺寸 比例 种子 张数 权重 <lora: ＜lora： > : ：
-2:3 512x768 7 -1 nan 0.8 , ， " “ ” / /sugar /lora 画 @bot = none --private a 面
-"""
-FRAGMENTS = st.sampled_from([*WORDS.split(), " ", "\n", "/lora switch ", "\x00", "\u202e", "\ud800"])
-MESSAGES = st.lists(FRAGMENTS | st.text(max_size=6), max_size=14).map("".join)
-
-
-@settings(max_examples=400, deadline=None)
-@given(MESSAGES)
-def test_no_message_raises_anything_but_a_refusal(text: str) -> None:
-    with contextlib.suppress(NotUnderstood):
-        parse(text)
-
-
-@settings(max_examples=200, deadline=None)
-@given(MESSAGES, st.text(max_size=8) | st.floats() | st.integers() | st.none(), MESSAGES)
-def test_no_slash_option_raises_anything_but_a_refusal(
-    prompt: str, number: str | float | None, words: str
-) -> None:
-    with contextlib.suppress(NotUnderstood):
-        draw_of(prompt, lora=words, weight=number, size=words, seed=number, count=number, skin=words)
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["--skin " * 1100, "-- " * 2600, "<lora:" * 1300, "种子" + " " * 7900, "——" * 4000, '--skin "' * 900,
-     "9" * 8000, "--size 9" + " " * 7900, "-" * 8000, "(" * 8000, "比例 9" * 1600, "画 " * 4000],
-)  # fmt: skip
-def test_no_message_takes_long_to_read(text: str) -> None:
-    begin = time.perf_counter()
-    with contextlib.suppress(PersonError):
-        parse(text)
-    assert time.perf_counter() - begin < 1.0
