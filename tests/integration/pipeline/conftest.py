@@ -7,6 +7,7 @@ from typing import Protocol
 
 import pytest
 import torch
+from diffusers import ZImagePipeline
 
 from engine.config import EngineConfig
 from engine.demo.nets import LORAS, WEIGHTS
@@ -14,7 +15,9 @@ from engine.model import read_model
 from engine.request import Drawn, Event, Failed, Finished, LoraChoice, RenderRequest, Stopped
 from engine.shelf import LoraFile, read_shelf
 from engine.worker.voice import Voice
+from engine.zimage.forward.forward import Forward
 from engine.zimage.painter import Painter
+from tests.integration.pipeline.reference import loaded_pipeline
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,18 @@ class Draw(Protocol):
     def __call__(
         self, prompt: str = ..., *, cancel: Callable[[list[Event]], bool] = ..., **changes: object
     ) -> Result: ...
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> ZImagePipeline:
+    """The library's pipeline, of whose transformer ``forward`` fuses the parameters."""
+    torch.set_num_threads(1)  # several would spin against whatever else the machine runs
+    return loaded_pipeline()
+
+
+@pytest.fixture(scope="module")
+def forward(pipeline: ZImagePipeline) -> Forward:
+    return Forward(pipeline.transformer)
 
 
 @pytest.fixture(scope="session")
@@ -58,7 +73,7 @@ def anime(files: dict[str, LoraFile]) -> LoraChoice:
 
 @pytest.fixture(scope="session")
 def painter(tmp_path_factory: pytest.TempPathFactory, lora_dir: Path) -> Iterator[Painter]:
-    torch.set_num_threads(1)  # several would spin against whatever else the machine runs
+    torch.set_num_threads(1)  # as in ``pipeline``
     painter = Painter.load(EngineConfig(tmp_path_factory.mktemp("data"), lora_dir=lora_dir, device="cpu"))
     yield painter
     painter.close()

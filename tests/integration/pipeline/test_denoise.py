@@ -16,7 +16,6 @@ from tests.integration.pipeline.reference import (
     LIMIT,
     adapter_of,
     error_of,
-    loaded_pipeline,
     random_lora,
     stock_velocity,
 )
@@ -29,17 +28,6 @@ PICTURES = [
     ((64, 64), 70, 5, 3, [("b", -1.0), ("a", 1.0)]),
     ((64, 96), 20, 4, 4, [("a", 0.7)]),
 ]
-
-
-@pytest.fixture(scope="module")
-def pipeline() -> Any:
-    torch.set_num_threads(1)
-    return loaded_pipeline()
-
-
-@pytest.fixture(scope="module")
-def forward(pipeline: Any) -> Forward:
-    return Forward(pipeline.transformer)
 
 
 @pytest.fixture(scope="module")

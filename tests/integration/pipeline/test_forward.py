@@ -52,17 +52,6 @@ ALIKE = [Question((12, 8), 20, 0.0), Question((8, 12), 9, 0.5), Question((12, 8)
 MIXED = [TALL, WIDE, SMALL, Question((12, 8), 100, 0.3)]
 
 
-@pytest.fixture(scope="module")
-def pipeline() -> Any:
-    torch.set_num_threads(1)
-    return loaded_pipeline()
-
-
-@pytest.fixture(scope="module")
-def forward(pipeline: Any) -> Forward:
-    return Forward(pipeline.transformer)
-
-
 def ours(
     forward: Forward, rows: Sequence[Question], patches: Callable[[Sequence[int]], Patches]
 ) -> list[Tensor]:
