@@ -23,13 +23,16 @@ def at_random(scale: Scale) -> Measured:
 
     def one(number: int) -> tuple[int, Finding]:
         harness = Harness(scale.folder / str(number), seed=number + 1)
-        return harness.kill(KILLS_A_FOLDER), _finished(harness)
+        met = 0
+        while met < KILLS_A_FOLDER:  # some lives are over before their kill comes
+            met += harness.kill(KILLS_A_FOLDER - met)
+        return met, _finished(harness)
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         found = list(pool.map(one, range(wanted // KILLS_A_FOLDER)))
     kills = sum(met for met, _ in found)
     told = _told([finding for _, finding in found], kills)
-    return Measured(f"{kills:,} kills, {told.said}", told.holds and kills > 0.9 * wanted)
+    return Measured(f"{kills:,} kills, {told.said}", told.holds and kills >= wanted)
 
 
 def at_every_await(scale: Scale) -> Measured:
