@@ -27,7 +27,7 @@ from tests.fakes.telegram_world import Group, Person, Sent
 from tests.unit.engine.folders import write_model
 
 PEOPLE = 6  # at least; a chat takes a message a second, and that in real time
-MESSAGES_A_PERSON = 20  # at most, so that all is done in time
+MESSAGES_A_PERSON = 50  # at most, so that all is done in time
 READY_S = 30.0
 ALL_DONE_S = 300.0
 GROUPS = 200  # each takes 20 messages a minute, and that in real time

@@ -75,7 +75,7 @@ class Plan:
 def smoke() -> Plan:
     """The smallest plan that goes through every stage, for a CPU."""
     return Plan(
-        faces=24, others=4, styled=4, sizes=3, fineness=1, captions=2, readings=40, read=2, read_batch=4,
+        faces=8, others=4, styled=4, sizes=3, fineness=1, captions=2, readings=40, read=2, read_batch=4,
         vae=2, vae_batch=2, flow=3, flow_batch=4, distil=2, distil_batch=2, lora=2, lora_batch=2, probe=2,
         probe_batch=8,
     )  # fmt: skip
