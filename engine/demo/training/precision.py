@@ -14,4 +14,5 @@ def working_dtype(device: torch.device) -> torch.dtype:
 
 def working_precision(device: torch.device) -> torch.autocast:
     """A context in which float32 modules compute in :func:`working_dtype`."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
+    dtype = working_dtype(device)
+    return torch.autocast(device.type, dtype, enabled=dtype is not torch.float32)

@@ -48,8 +48,8 @@ def whole_bot_killed(scale: Scale) -> Measured:
 def seen_twice(scale: Scale) -> Measured:
     """What people saw twice in those same runs.
 
-    The rate of placeholder texts is 0.13 to 0.15 a kill, of which 50 kills tell too little: one series in ten
-    is above 0.2 by chance. A short form that is above goes on to 200 kills, for which the same bound holds.
+    Placeholder texts stood twice at 0.11 a kill in 260 kills while eight people wrote; by chance 50 kills can
+    be above 0.2. A short form that is above goes on to 200 kills, for which the same bound holds.
     """
     kills = scale.of(50, 1_000)
     found = _killed(kills)

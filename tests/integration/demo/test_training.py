@@ -12,7 +12,8 @@ from safetensors import safe_open
 
 from engine.demo.judge import make_pictures, wear
 from engine.demo.nets import load_pipeline
-from engine.demo.training.course import Course, OutOfTime, smoke
+from engine.demo.training.course import Course, Masters, OutOfTime, smoke
+from engine.demo.training.precision import working_precision
 
 pytestmark = pytest.mark.slow
 
@@ -50,6 +51,13 @@ def test_the_exported_files_are_small_and_bfloat16(export: Path) -> None:
 
 def test_the_smoke_run_draws_its_losses(export: Path) -> None:
     assert "lora-sugar" in (export / "losses.svg").read_text(encoding="utf-8")
+
+
+def test_a_course_on_a_cpu_computes_in_float32() -> None:
+    cpu = torch.device("cpu")
+    assert Masters(torch.nn.Linear(2, 1), 0.1, cpu).module.weight.dtype is torch.float32
+    with working_precision(cpu):
+        assert torch.nn.Linear(2, 1)(torch.zeros(1, 2)).dtype is torch.float32
 
 
 def course(out: Path, stop_at: float) -> Course:
