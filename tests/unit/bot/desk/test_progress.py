@@ -1,6 +1,7 @@
 """News of waiting and running jobs: thinned, coalesced, and never after the result."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ from bot.commands.values import Cancel, Draw
 from bot.desk import progress
 from bot.desk.outcomes import Receipt, Status
 from bot.desk.progress import Board, told_place
-from engine.request import Finished, Progress, RenderRequest, Timings
+from engine.host import MOST_IN_HAND
+from engine.request import Event, Failed, Finished, Progress, RenderRequest, Stopped, Timings
 from tests.fakes.chat import FakeChat
 from tests.fakes.renderer import Act, FakeRenderer
 from tests.fakes.room import Room, a_visit, open_room, until
@@ -36,8 +38,29 @@ def test_places_are_told_in_few_steps() -> None:
     assert told == [1, 1, 2, 3, 5, 5, 10, 10, 10, 10, 10, 11, 11]
 
 
+class PatientRenderer(FakeRenderer):
+    """Draws a job once the next one is in its hand and everybody was told what that changed."""
+
+    room: Room
+
+    async def _render(
+        self, request: RenderRequest, listen: Callable[[Event], None], act: Act
+    ) -> Finished | Stopped | Failed:
+        board, line = self.room.desk._board, self.room.desk._line
+        await until(
+            lambda: (
+                (len(self._turns) == MOST_IN_HAND or not line.queue(1))
+                and not board._news
+                and not board._showing
+            )
+        )
+        return await super()._render(request, listen, act)
+
+
 async def test_a_person_is_told_the_schedule_and_not_every_move(tmp_path: Path) -> None:
-    async with open_room(tmp_path, renderer=FakeRenderer(step_s=0.004)) as room:
+    renderer = PatientRenderer()
+    async with open_room(tmp_path, renderer=renderer) as room:
+        renderer.room = room
         room.desk._board._every_s = 0.0
         jobs = [await accept(room, str(n)) for n in range(13)]
         async with room.running():
