@@ -3,6 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+unexport PYTHONDONTWRITEBYTECODE  # the tests start hundreds of processes; each would compile all anew
 
 .PHONY: setup demo run test check crash lock
 
@@ -11,7 +12,7 @@ setup: $(READY)
 $(READY): requirements.lock .ci/uv.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --require-hashes -r .ci/uv.txt
-	$(BIN)/uv pip sync --require-hashes requirements.lock
+	$(BIN)/uv pip sync --require-hashes --compile-bytecode requirements.lock
 	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation -e .
 	touch $@
 

@@ -51,6 +51,7 @@ class Database:
     def __init__(self, connection: aiosqlite.Connection) -> None:
         self._connection = connection
         self._lock = asyncio.Lock()
+        self._line = asyncio.Lock()  # in which all waits for the lock but what is urgent
         self._owner: asyncio.Task[Any] | None = None
         self._after_commit: list[Callable[[], None]] = []
 
@@ -69,7 +70,7 @@ class Database:
             async with self._savepoint():
                 yield
             return
-        async with self._lock:
+        async with self._line, self._lock:
             self._owner = asyncio.current_task()
             try:
                 async with self._transaction():
@@ -93,6 +94,12 @@ class Database:
         Raises:
             CannotSave: The disk took or gave nothing, and nothing happened.
         """
+        is_inside = self._owner is asyncio.current_task()
+        async with contextlib.nullcontext() if is_inside else self._line:
+            return await self.urgent_rows(file_name, query, **values)
+
+    async def urgent_rows(self, file_name: str, query: str, /, **values: Value) -> list[sqlite3.Row]:
+        """As ``rows``, but before all that waits already; only the open transaction is let end."""
         sql = load_queries(file_name)[query]
         if self._owner is asyncio.current_task():
             return await self._run(sql, values)

@@ -18,6 +18,7 @@ class Jobs:
 
     def __init__(self, database: Database) -> None:
         self._ask = partial(database.rows, "jobs.sql")
+        self._ask_first = partial(database.urgent_rows, "jobs.sql")
 
     async def of_origin(self, platform: str, event_id: str) -> JobRow | None:
         """The job this very message made before."""
@@ -94,8 +95,11 @@ class Jobs:
         await self._ask("request_cancel", id=job_id)
 
     async def readdress(self, job_id: str, platform: str, chat_id: str, ref: str) -> None:
-        """Store where the job's answer stands or shall go."""
-        await self._ask("readdress", id=job_id, platform=platform, chat_id=chat_id, ref=ref)
+        """Store where the job's answer stands or shall go, before anything else that waits to be stored.
+
+        It tells what people see already: after a crash in between they would see it twice.
+        """
+        await self._ask_first("readdress", id=job_id, platform=platform, chat_id=chat_id, ref=ref)
 
     async def pictures_of(self, job_ids: Sequence[str]) -> tuple[PictureRow, ...]:
         """The pictures of these jobs, by job and index."""

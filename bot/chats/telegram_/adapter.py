@@ -6,6 +6,7 @@ updates to Telegram before anybody handled them. Use: ``await open()``, ``await 
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 from dataclasses import dataclass, field
@@ -126,7 +127,9 @@ class TelegramChat:
         is_album = len(parcel.pictures) > 1
         self._gate.require_room(place.chat_id, messages=len(parcel.pictures) + 1 if is_album else 1)
         await self._board.take_down(place)
-        await self._delivery.bring(parcel, place)
+        has_message = place.message_id is not None
+        async with contextlib.nullcontext() if has_message else self._placing.of(parcel.job_id):
+            await self._delivery.bring(parcel, place)
 
     async def _answer(self, event_id: str, payload: str) -> None:
         """Answer one stored event; whatever it does to us ends here, so that it cannot come back for ever."""

@@ -84,6 +84,8 @@ class Answers:
         if receipt.repeated:
             if receipt.address is None or Place.of(receipt.address).message_id is not None:
                 return
+            if self._placing.is_on_its_way(receipt.job_id):
+                return  # with its result
             receipt = replace(receipt, repeated=False)  # accepted before a crash, but never told
         async with self._placing.of(receipt.job_id) as placed:
             sent = await self._sender.put_text(

@@ -1,7 +1,9 @@
 """Placeholders on their way: a picture may be drawn faster than its placeholder is sent.
 
 Where the desk's address has no message yet, delivery asks here, so that the picture lands on the placeholder
-and not beside it. Of use within one process only; after a crash the desk's addresses are all there is.
+and not beside it. After a crash it is also the other way round: a result may be on its way while the message
+that asked for it waits to be answered again, and then needs no placeholder. Of use within one process only;
+after a crash the desk's addresses are all there is.
 """
 
 import asyncio
@@ -21,7 +23,7 @@ class Placing:
 
     @asynccontextmanager
     async def of(self, job_id: str) -> AsyncIterator["asyncio.Future[Place | None]"]:
-        """While the block runs, the job's placeholder is on its way; set the result to where it stands."""
+        """While the block runs, the job's first message is on its way; set the result to where it stands."""
         place = self._places[job_id] = asyncio.get_running_loop().create_future()
         while len(self._places) > REMEMBERED:
             self._places.pop(next(iter(self._places)))
@@ -29,7 +31,12 @@ class Placing:
             yield place
         finally:
             if not place.done():
-                place.set_result(None)  # it was not sent
+                place.set_result(None)  # it was not sent, or the desk's address has it
+
+    def is_on_its_way(self, job_id: str) -> bool:
+        """Whether somebody is about to send the job's first message."""
+        place = self._places.get(job_id)
+        return place is not None and not place.done()
 
     async def arrived(self, job_id: str, place: Place) -> Place:
         """The place with the placeholder that was on its way, once it arrived; else ``place`` as it is."""

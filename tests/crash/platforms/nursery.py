@@ -168,8 +168,12 @@ def live_and_end(environ: dict[str, str]) -> NoReturn:
 
 
 def main() -> None:
-    import pypinyin  # noqa: F401 - the shelf imports it late; here it comes before the fork
+    # What a bot imports late comes before the fork here.
+    import pypinyin  # noqa: F401
 
+    import bot.chats.discord_
+    import bot.chats.telegram_
+    import bot.serve  # noqa: F401
     import tests.fakes.renderer  # noqa: F401
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them

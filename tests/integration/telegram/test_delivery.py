@@ -13,7 +13,7 @@ from bot.chats.telegram_.sender import may_have_arrived
 from bot.desk.outcomes import JobState, NotNow, Undeliverable
 from engine.request import FailReason
 from tests.fakes.desk import ScriptedDesk
-from tests.fakes.telegram_house import make_parcel, make_status, png
+from tests.fakes.telegram_house import Script, make_parcel, make_status, png
 from tests.fakes.telegram_server import TelegramServer
 from tests.fakes.telegram_world import Person, Sent, World
 
@@ -284,6 +284,20 @@ async def test_a_picture_faster_than_its_placeholder_lands_on_it(
     (shown,) = world.in_chat(12)
     assert shown.file == png()
     assert Place.of(desk.addresses["j1"]).message_id == shown.message_id
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+async def test_after_a_crash_a_result_on_its_way_needs_no_placeholder_beside_it(
+    chat: TelegramChat, server: TelegramServer, world: World, desk: ScriptedDesk, tmp_path: Path, count: int
+) -> None:
+    message_id = world.say("a fox", by=Person(12))
+    assert isinstance(desk.answer, Script)
+    desk.answer.jobs[f"12:{message_id}"] = "j1"  # accepted before, never told
+    server.delays_s["sendMediaGroup" if count > 1 else "sendMessage"] = 0.3
+    parcel = make_parcel(Place(12, reply_to=message_id), tmp_path, *[png("peru"), png("navy")][:count])
+    await asyncio.gather(chat.deliver(parcel), server.until(lambda: desk.settled))
+    assert len(world.in_chat(12)) == (1 if count < 2 else 3)
+    assert len(Place.of(desk.addresses["j1"]).album) == (0 if count < 2 else 2)
 
 
 async def test_a_placeholder_that_could_not_be_sent_does_not_hold_the_picture_back(

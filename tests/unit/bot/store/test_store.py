@@ -221,3 +221,25 @@ async def test_a_chats_default_goes_before_the_bots(store: Store) -> None:
     await store.defaults.set_for_chat("web", "room", DefaultLora("", 0.0))
     assert await store.defaults.of("web", "room") == DefaultLora("", 0.0)
     assert await store.defaults.of("web", "hall") == DefaultLora("anime", 1.0)
+
+
+async def test_where_a_placeholder_stands_is_stored_before_all_that_waits(store: Store) -> None:
+    job = await a_job(store)
+    stored = []
+
+    async def ordinary(number: int) -> None:
+        async with store.atomic():
+            await store.people.account(job.person)
+        stored.append(f"ordinary {number}")
+
+    async with store.atomic():
+        waiting = [asyncio.create_task(ordinary(number)) for number in range(3)]
+        await asyncio.sleep(0)
+        moving = asyncio.create_task(store.jobs.readdress(job.id, "web", "room", '{"message": 1}'))
+        moving.add_done_callback(lambda _: stored.append("place"))
+        await asyncio.sleep(0)
+    await asyncio.gather(moving, *waiting)
+    moved = await store.jobs.find(job.id)
+    assert moved is not None
+    assert moved.ref == '{"message": 1}'
+    assert stored == ["place", "ordinary 0", "ordinary 1", "ordinary 2"]
