@@ -130,6 +130,7 @@ class Desk:
             store=store,
             purse=purse,
             standings=self._standings,
+            line=line,
             pictures_dir=pictures_dir,
             posted=ending.posted,
             clock=clock,

@@ -8,7 +8,7 @@ from bot.desk.outcomes import Credits, History, HistoryEntry, JobState, PictureF
 from bot.desk.people.standings import Standings
 from bot.desk.purse import Purse
 from bot.desk.recipe import recipe_of_job
-from bot.desk.waiting import Bell
+from bot.desk.waiting import Bell, Line
 from bot.store import Store
 from bot.store.rows import JobRow
 
@@ -33,6 +33,7 @@ class Records:
         store: Store,
         purse: Purse,
         standings: Standings,
+        line: Line,
         pictures_dir: Path,
         posted: Bell,
         clock: Callable[[], int],
@@ -40,6 +41,7 @@ class Records:
         self._store = store
         self._purse = purse
         self._standings = standings
+        self._line = line
         self._pictures_dir = pictures_dir
         self._posted = posted
         self._clock = clock
@@ -52,7 +54,7 @@ class Records:
             jobs = await self._store.jobs.newest_of(person, limit)
             files = await picture_files(self._store, self._pictures_dir, [job.id for job in jobs])
             await self._send_kept(person, visit)
-        return History(tuple(_entry(job, files[job.id]) for job in jobs))
+        return History(tuple(_entry(job, self._state(job), files[job.id]) for job in jobs))
 
     async def quota(self, visit: Visit) -> Credits:
         """What the person may still draw today."""
@@ -61,6 +63,11 @@ class Records:
             account = await self._purse.renew(person)
             daily = (await self._standings.of(person)).daily_credits
         return Credits(account.credits, daily, account.renews_at_s)
+
+    def _state(self, job: JobRow) -> JobState:
+        """As a person sees it: what lies ready behind the drawn job is claimed, and waits all the same."""
+        state = JobState(job.state)
+        return JobState.QUEUED if state is JobState.RUNNING and self._line.place(job.id) else state
 
     async def _meet(self, visit: Visit) -> int:
         return await self._store.people.meet(
@@ -76,10 +83,10 @@ class Records:
             self._store.after_commit(self._posted.ring)
 
 
-def _entry(job: JobRow, pictures: list[PictureFile]) -> HistoryEntry:
+def _entry(job: JobRow, state: JobState, pictures: list[PictureFile]) -> HistoryEntry:
     return HistoryEntry(
         job_id=job.id,
-        state=JobState(job.state),
+        state=state,
         created_at_ms=job.created_ms,
         recipe=recipe_of_job(job),
         pictures=tuple(pictures),

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.commands.values import Cancel, Draw, LoraWish
+from bot.commands.values import Cancel, Draw, LoraWish, Mine
 from bot.desk.drawing import loop, settling
-from bot.desk.outcomes import JobState, Receipt
+from bot.desk.outcomes import History, JobState, Receipt
 from bot.store.rows import JobRow, PictureRow
 from engine.request import Event, Failed, Finished, Picture, RenderRequest, Stopped
 from tests.fakes.renderer import Act, FakeRenderer
@@ -58,6 +58,10 @@ async def test_what_lies_ready_is_told_as_waiting_until_it_is_drawn(tmp_path: Pa
             glance, line = room.desk.glance(), room.desk._line
             assert (glance.drawing, glance.waiting) == (first, 2)
             assert [line.place(job_id) for job_id in (first, second, third)] == [0, 1, 2]
+            for person, state in enumerate((JobState.RUNNING, JobState.QUEUED)):
+                mine = await room.desk.handle(Mine(), a_visit("m", f"person {person}"))
+                assert isinstance(mine, History)
+                assert [entry.state for entry in mine.entries] == [state]
             await asyncio.sleep(0.02)
             assert second not in {status.job_id for status in room.chat.shown if status.place is None}
             await room.desk.handle(Cancel(first), a_visit("c", "person 0"))
