@@ -104,13 +104,13 @@ class Database:
         if self._owner is asyncio.current_task():
             return await self._run(sql, values)
         async with self._lock:
+            await self._undo_the_refused()
             return await self._run(sql, values)
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[None]:
         try:
-            if self._connection.in_transaction:  # the disk refused even to roll the last one back
-                await self._run("ROLLBACK")
+            await self._undo_the_refused()
             await self._run("BEGIN IMMEDIATE")
             yield
             await to_the_end(self._commit())
@@ -120,6 +120,11 @@ class Database:
                 with contextlib.suppress(CannotSave):
                     await self._run("ROLLBACK")
             raise
+
+    async def _undo_the_refused(self) -> None:
+        """End a transaction that the disk refused to commit and then even to roll back."""
+        if self._connection.in_transaction:
+            await self._run("ROLLBACK")
 
     async def _commit(self) -> None:
         await self._execute("COMMIT", {})

@@ -76,6 +76,12 @@ def perhaps_above(locale: str) -> str:
     return text(sentence, locale)
 
 
+def not_here(locale: str) -> str:
+    """What is left of a placeholder in a chat that takes no pictures."""
+    sentence = N_("I may not send pictures to this chat. Write /mine to me in private, and they come there.")
+    return text(sentence, locale)
+
+
 def parcel(parcel: Parcel, locale: str) -> str:
     """The caption of an ended job: what was drawn or why not, and the credits; pictures are marked."""
     drawn = ""

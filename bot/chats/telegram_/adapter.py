@@ -28,11 +28,12 @@ from bot.chats.telegram_.menu import declare
 from bot.chats.telegram_.place import Place
 from bot.chats.telegram_.placing import Placing
 from bot.chats.telegram_.sender import Sender
-from bot.desk.outcomes import Parcel, Platform, Status, Undeliverable
-from bot.errors import PlatformUnreachable, TokenRefused
+from bot.desk.outcomes import Outcome, Parcel, Platform, Receipt, Status, Undeliverable
+from bot.errors import CannotSave, PersonError, PlatformUnreachable, TokenRefused
 
 OPEN_S = 30.0
 CLOSE_S = 10.0
+DRAIN_S = 5.0
 READ_S = 20.0  # Telegram takes a while to re-encode a photo before it answers
 UPLOAD_S = 60.0  # 10 MB at 1.3 Mbit/s
 RETRY_PAUSES_S = (1.0, 5.0, 20.0)  # then an answer that will not arrive is given up
@@ -64,6 +65,7 @@ class TelegramChat:
 
     def __init__(self, config: TelegramConfig, desk: Desk) -> None:
         _keep_addresses_out_of_logs()
+        self._desk = desk
         self._token = config.token
         self._hosts = config.hosts
         polling = _client(config, connection_pool_size=1)
@@ -108,7 +110,8 @@ class TelegramChat:
             tasks.create_task(self._board.run(), name="telegram board")
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Let the answers under way end, and close every connection."""
+        await self._intake.drain(DRAIN_S)
         async with asyncio.timeout(CLOSE_S):
             await self._bot.shutdown()
 
@@ -123,48 +126,55 @@ class TelegramChat:
             Undeliverable: Blocked, or the chat is gone.
             NotNow: The chat is full. After ``TelegramError``, ``TimeoutError`` and ``OSError``: later, too.
         """
-        place = await self._placing.arrived(parcel.job_id, Place.of(parcel.address))
+        place = Place.of(parcel.address)
         is_album = len(parcel.pictures) > 1
         self._gate.require_room(place.chat_id, messages=len(parcel.pictures) + 1 if is_album else 1)
+        if place.reply_to is not None:  # else /mine asked for it, perhaps elsewhere
+            place = await self._placing.arrived(parcel.job_id, place)
         await self._board.take_down(place)
         has_message = place.message_id is not None
         async with contextlib.nullcontext() if has_message else self._placing.of(parcel.job_id):
             await self._delivery.bring(parcel, place)
 
     async def _answer(self, event_id: str, payload: str) -> None:
-        """Answer one stored event; whatever it does to us ends here, so that it cannot come back for ever."""
+        """Answer one stored event and settle it, whatever it does to us: it must not come back for ever."""
         event: Said | Pressed | None = None
+        what: Outcome | PersonError | None = None
+        is_settled = False
         try:
             event = read(Update.de_json(json.loads(payload), self._bot), self._bot.bot)
             if event is None:
                 log.debug("event dropped", event_id=event_id, reason="not meant for us")
             else:
-                await self._answer_patiently(event)
+                what = await self._answers.ask(event)
+                if not isinstance(what, Receipt | CannotSave):
+                    # Done or refused: after a crash it must not be done once more, nor accepted after all.
+                    await self._desk.settle(Platform.TELEGRAM, event_id)
+                    is_settled = True
+                await self._tell_patiently(event, what)
         except Undeliverable as error:
             log.info("answer not delivered", event_id=event_id, reason=str(error))
         except Exception as error:
             # Supervision point: one bad update must stop neither the others nor itself from being settled.
             log.exception("event failed", event_id=event_id)
-            if event is not None:
+            if event is not None and not isinstance(what, Receipt):  # an accepted job's picture says enough
                 await self._apologise(event, error, event_id)
+        if not is_settled:
+            await self._desk.settle(Platform.TELEGRAM, event_id)
 
-    async def _answer_patiently(self, event: Said | Pressed) -> None:
-        """Answer, and again a few times while the network fails; the desk does nothing twice."""
+    async def _tell_patiently(self, event: Said | Pressed, what: Outcome | PersonError | None) -> None:
+        """Say it, and again a few times while the network fails."""
         for pause_s in RETRY_PAUSES_S:
             try:
-                return await self._answer_once(event)
+                return await self._answers.tell(event, what)
             except BadRequest:
                 raise
             except (NetworkError, TimeoutError) as error:
                 log.warning("answer delayed", event_id=event.visit.event_id, reason=repr(error))
-                await asyncio.sleep(pause_s)
-        return await self._answer_once(event)
-
-    async def _answer_once(self, event: Said | Pressed) -> None:
-        if isinstance(event, Pressed):
-            await self._answers.to_press(event)
-        else:
-            await self._answers.to_said(event)
+            await asyncio.sleep(pause_s)
+            if isinstance(what, Receipt):
+                what = await self._answers.ask(event)  # its picture may stand there by now
+        return await self._answers.tell(event, what)
 
     async def _apologise(self, event: Said | Pressed, error: Exception, event_id: str) -> None:
         try:

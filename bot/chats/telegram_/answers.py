@@ -1,4 +1,4 @@
-"""Answers one event: understand it, ask the desk, say the outcome or the refusal.
+"""Answers one event: understand it, ask the desk once, say the outcome or the refusal until it arrives.
 
 A press is answered first and worked on later, or its button would spin. What was accepted before a crash is
 not announced twice.
@@ -19,7 +19,7 @@ from bot.chats.telegram_.placing import Placing
 from bot.chats.telegram_.sender import Sender
 from bot.commands.buttons import press_of
 from bot.commands.grammar import parse
-from bot.desk.outcomes import CancelAsked, Outcome, Receipt, Visit
+from bot.desk.outcomes import CancelAsked, Outcome, Receipt
 from bot.errors import PersonError, UnknownCommand
 
 PRESS_S = 10.0
@@ -34,37 +34,43 @@ class Answers:
         self._desk = desk
         self._placing = placing
 
-    async def to_said(self, said: Said) -> None:
-        """Answer a message.
+    async def ask(self, event: Said | Pressed) -> Outcome | PersonError | None:
+        """Have the desk do what is wanted; what there is to say of it, if anything.
+
+        Asked once for each event: only a draw may be asked again, as the desk knows its job by the event.
+        """
+        if isinstance(event, Pressed):
+            await self._stop_spinner(event.query_id)
+        try:
+            command = press_of(event.data) if isinstance(event, Pressed) else parse(event.text)
+            outcome = await self._desk.handle(command, event.visit)
+        except UnknownCommand as error:
+            return error if isinstance(event, Pressed) or event.is_addressed else None
+        except PersonError as error:
+            return error
+        # The message of a job that a button cancelled is about to say so itself.
+        return None if isinstance(event, Pressed) and isinstance(outcome, CancelAsked) else outcome
+
+    async def tell(self, event: Said | Pressed, what: Outcome | PersonError | None) -> None:
+        """Say what ``ask`` returned.
 
         Raises:
             Undeliverable: The chat is closed to us.
-            TelegramError: The answer did not arrive; asking again is harmless. So does a ``TimeoutError``.
+            TelegramError: It did not arrive; telling again is harmless. So does a ``TimeoutError``.
         """
-        try:
-            outcome = await self._desk.handle(parse(said.text), said.visit)
-        except UnknownCommand as error:
-            if said.is_addressed:
-                await self._say(said.place, words.explain(error, said.visit.locale))
-        except PersonError as error:
-            await self._say(said.place, words.explain(error, said.visit.locale))
-        else:
-            await self._tell(outcome, said.place, said.visit)
-
-    async def to_press(self, pressed: Pressed) -> None:
-        """Answer a press; raises what ``to_said`` raises."""
-        await self._stop_spinner(pressed.query_id)
-        try:
-            outcome = await self._desk.handle(press_of(pressed.data), pressed.visit)
-        except PersonError as error:
-            await self._say(pressed.place, words.explain(error, pressed.visit.locale))
-        else:
-            # The cancelled job's own message is about to say so.
-            if not isinstance(outcome, CancelAsked):
-                await self._tell(outcome, pressed.place, pressed.visit)
+        locale = event.visit.locale
+        match what:
+            case None:
+                return
+            case PersonError():
+                await self._say(event.place, words.explain(what, locale))
+            case Receipt():
+                await self._place_placeholder(what, event.place, locale)
+            case _:
+                await self._say(event.place, words.say(what, locale))
 
     async def apologise(self, event: Said | Pressed, error: Exception) -> None:
-        """Say that something went wrong on our side; raises what ``to_said`` raises."""
+        """Say that something went wrong on our side; raises what ``tell`` raises."""
         await self._say(event.place, words.explain(error, event.visit.locale))
 
     async def _stop_spinner(self, query_id: str) -> None:
@@ -73,12 +79,6 @@ class Answers:
                 await self._bot.answer_callback_query(query_id)
         except (TelegramError, TimeoutError):
             return  # too old perhaps: pressed while we were away, or before a crash; the work is still wanted
-
-    async def _tell(self, outcome: Outcome, place: Place, visit: Visit) -> None:
-        if isinstance(outcome, Receipt):
-            await self._place_placeholder(outcome, place, visit.locale)
-        else:
-            await self._say(place, words.say(outcome, visit.locale))
 
     async def _place_placeholder(self, receipt: Receipt, place: Place, locale: str) -> None:
         if receipt.repeated:

@@ -60,6 +60,7 @@ class Board:
         self._waiting.pop(spot, None)
         if self._painting is not None and self._painting.spot == spot:
             await self._painting.done.wait()
+            self._waiting.pop(spot, None)  # one that met a flood limit was put back
 
     async def run(self) -> None:
         """Paint until cancelled."""

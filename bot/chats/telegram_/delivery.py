@@ -11,9 +11,13 @@ placeholder: a line of text, when the process ends between sending it and ``Desk
 """
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from telegram import InlineKeyboardMarkup
+from telegram.error import TelegramError
 
 from bot import words
 from bot.chats.contract import Desk
@@ -47,7 +51,8 @@ class Delivery:
         if uploads and not place.album:
             if place.is_sending:
                 await self._leave_open(parcel, place, caption, keyboard)
-            place = await self._bring_album(parcel.job_id, place, uploads)
+            async with self._else_by_mine(parcel, place):
+                place = await self._bring_album(parcel.job_id, place, uploads)
         await self._moved(parcel.job_id, place, await self._sender.put_text(place, caption, keyboard))
 
     async def _bring_picture(
@@ -60,11 +65,23 @@ class Delivery:
     ) -> None:
         if place.message_id is None:
             place = await self._begin(parcel, place)
+        async with self._else_by_mine(parcel, place):
+            try:
+                await self._sender.turn_into_picture(place, upload, caption, keyboard)
+            except MessageGone as gone:
+                place = await self._begin(parcel, gone.place)
+                await self._sender.turn_into_picture(place, upload, caption, keyboard)
+
+    @asynccontextmanager
+    async def _else_by_mine(self, parcel: Parcel, place: Place) -> AsyncIterator[None]:
+        """Where a chat takes no pictures, let the placeholder say where they are: else it would never end."""
         try:
-            await self._sender.turn_into_picture(place, upload, caption, keyboard)
-        except MessageGone as gone:
-            place = await self._begin(parcel, gone.place)
-            await self._sender.turn_into_picture(place, upload, caption, keyboard)
+            yield
+        except Undeliverable:
+            if place.message_id is not None:
+                with contextlib.suppress(Undeliverable, TelegramError, TimeoutError):
+                    await self._sender.put_text(place, words.not_here(parcel.locale))
+            raise
 
     async def _begin(self, parcel: Parcel, place: Place) -> Place:
         """Send a placeholder for a picture and store where it is."""
@@ -72,14 +89,18 @@ class Delivery:
         return await self._moved(parcel.job_id, place, sent)
 
     async def _bring_album(self, job_id: str, place: Place, uploads: list[Upload]) -> Place:
-        place = await self._moved(job_id, place, replace(place, is_sending=True))
-        try:
-            sent = await self._sender.put_album(place, uploads)
-        except Exception as error:
-            if not may_have_arrived(error):
-                await self._moved(job_id, place, replace(place, is_sending=False))
-            raise
-        return await self._moved(job_id, place, sent)
+        @asynccontextmanager
+        async def sending() -> AsyncIterator[None]:
+            """What is cut off in here may have arrived; what was refused, or waits its turn, has not."""
+            await self._moved(job_id, place, replace(place, is_sending=True))
+            try:
+                yield
+            except Exception as error:
+                if not may_have_arrived(error):
+                    await self._desk.moved(job_id, place.address())
+                raise
+
+        return await self._moved(job_id, place, await self._sender.put_album(place, uploads, sending))
 
     async def _leave_open(
         self, parcel: Parcel, place: Place, caption: str, keyboard: InlineKeyboardMarkup | None

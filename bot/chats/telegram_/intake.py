@@ -10,7 +10,7 @@ import asyncio
 import json
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from urllib.parse import urlencode
 
 import structlog
@@ -30,8 +30,8 @@ AT_ONCE = 8  # chats answered at the same time
 
 log = structlog.get_logger(__name__)
 
-Answer = Callable[[str, str], Awaitable[None]]
-"""Answers one stored event, (id, JSON); never raises."""
+Answer = Callable[[str, str], Coroutine[None, None, None]]
+"""Answers one stored event, (id, JSON), and settles it; never raises."""
 
 
 class Intake:
@@ -45,6 +45,7 @@ class Intake:
         self._in_hand: set[str] = set()
         self._lanes: dict[str, deque[tuple[str, str]]] = {}
         self._room = asyncio.Semaphore(AT_ONCE)
+        self._answering: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Take updates until cancelled; those left from before a crash come first."""
@@ -58,6 +59,15 @@ class Intake:
                     await self._desk.take_in(Platform.TELEGRAM, stored)
                     await self._hand_on(tasks)
                 offset = max(raw["update_id"] for raw in batch) + 1 if batch else None
+
+    async def drain(self, timeout_s: float) -> None:
+        """After ``run``: let the answers under way end; those that take longer are cut off."""
+        if not self._answering:
+            return
+        _, late = await asyncio.wait(self._answering, timeout=timeout_s)
+        for answering in late:
+            answering.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
 
     async def _poll_until_answered(self, offset: int | None) -> list[Raw]:
         pause_s = FIRST_PAUSE_S
@@ -107,12 +117,16 @@ class Intake:
                 tasks.create_task(self._walk(chat), name=f"telegram chat {chat}")
 
     async def _walk(self, chat: str) -> None:
-        """Answer a chat's events one after the other, and settle each."""
+        """Answer a chat's events one after the other."""
         lane = self._lanes[chat]
         while lane:
             event_id, payload = lane.popleft()
             async with self._room:
-                await self._answer(event_id, payload)
-                await self._desk.settle(Platform.TELEGRAM, event_id)
+                # Our stop lets it end: cut off, it would be answered twice after the next start.
+                answer = self._answer(event_id, payload)
+                answering = asyncio.create_task(answer, name=f"telegram event {event_id}")
+                self._answering.add(answering)
+                answering.add_done_callback(self._answering.discard)
+                await asyncio.shield(answering)
             self._in_hand.discard(event_id)
         del self._lanes[chat]

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 
 from bot.chats.telegram_.place import Place
 
-REMEMBERED = 64  # jobs; only those accepted in the last moments are ever asked for
+REMEMBERED = 64  # jobs beside those on their way; only those of the last moments are ever asked for
 
 
 class Placing:
@@ -24,9 +24,11 @@ class Placing:
     @asynccontextmanager
     async def of(self, job_id: str) -> AsyncIterator["asyncio.Future[Place | None]"]:
         """While the block runs, the job's first message is on its way; set the result to where it stands."""
+        self._places.pop(job_id, None)  # a second try is remembered as long as a first
+        arrived = [each for each, place in self._places.items() if place.done()]
+        for each in arrived[: max(0, len(arrived) + 1 - REMEMBERED)]:
+            del self._places[each]
         place = self._places[job_id] = asyncio.get_running_loop().create_future()
-        while len(self._places) > REMEMBERED:
-            self._places.pop(next(iter(self._places)))
         try:
             yield place
         finally:

@@ -7,6 +7,7 @@ the caller stores it when it changed (a new message, or a group that became a su
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -45,6 +46,9 @@ _NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, http
 _NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 
 T = TypeVar("T")
+
+Sending = Callable[[], AbstractAsyncContextManager[None]]
+"""Entered around each request once there is room for it, and left with what the request raised."""
 
 log = structlog.get_logger(__name__)
 
@@ -159,18 +163,19 @@ class Sender:
                 raise MessageGone(replace(place, message_id=None)) from error
             raise
 
-    async def put_album(self, place: Place, uploads: Sequence[Upload]) -> Place:
-        """Send two to ten pictures as one album; Telegram allows no buttons on it."""
+    async def put_album(self, place: Place, uploads: Sequence[Upload], sending: Sending) -> Place:
+        """Send two to ten pictures as one album, in ``sending``; Telegram allows no buttons on it."""
         as_documents = any(upload.is_too_big_for_photo for upload in uploads)
         ids: list[int] = []
 
         async def send(where: Place) -> Message:
-            messages = await self._bot.send_media_group(
-                where.chat_id,
-                [upload.media(as_document=as_documents) for upload in uploads],
-                message_thread_id=where.thread_id,
-                reply_parameters=_reply(where),
-            )
+            async with sending():
+                messages = await self._bot.send_media_group(
+                    where.chat_id,
+                    [upload.media(as_document=as_documents) for upload in uploads],
+                    message_thread_id=where.thread_id,
+                    reply_parameters=_reply(where),
+                )
             ids[:] = [message.message_id for message in messages]
             return messages[0]
 

@@ -1,10 +1,14 @@
 """Placeholders show the newest state, within what Telegram allows."""
 
+import asyncio
+from pathlib import Path
+
 import pytest
 
 from bot.chats.telegram_ import TelegramChat
 from bot.chats.telegram_.place import Place
-from tests.fakes.telegram_house import make_status
+from bot.desk.outcomes import JobState
+from tests.fakes.telegram_house import make_parcel, make_status
 from tests.fakes.telegram_server import TelegramServer
 from tests.fakes.telegram_world import Sent, World
 
@@ -80,3 +84,18 @@ async def test_a_job_without_a_placeholder_shows_nothing(chat: TelegramChat, ser
     await chat.show(make_status(HERE, step=1))
     await server.until(lambda: server.named("editMessageText"))
     assert len(server.named("editMessageText")) == 1
+
+
+@pytest.mark.filterwarnings("ignore:Deprecated since version v22.2")  # the library is between two types
+async def test_a_state_that_met_a_flood_limit_does_not_come_after_the_result(
+    chat: TelegramChat, server: TelegramServer, world: World, tmp_path: Path
+) -> None:
+    server.delays_s["editMessageText"] = 0.2
+    server.fail("editMessageText", 429, "Too Many Requests: retry after 1", retry_after=1)
+    await chat.show(make_status(HERE, step=7))
+    await server.until(lambda: server.named("editMessageText"))
+    await chat.deliver(make_parcel(HERE, tmp_path, state=JobState.FAILED))
+    told = world.texts(11)
+    await asyncio.sleep(2.5)  # the hold, and the gap after which the board paints
+    assert world.texts(11) == told
+    assert "7 of 8" not in told[0]

@@ -1,6 +1,7 @@
 """Ended jobs arrive, once, whatever the chat has become meanwhile."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -10,10 +11,11 @@ from telegram.error import BadRequest, NetworkError, TimedOut
 from bot.chats.telegram_ import TelegramChat
 from bot.chats.telegram_.place import Place
 from bot.chats.telegram_.sender import may_have_arrived
-from bot.desk.outcomes import JobState, NotNow, Undeliverable
+from bot.desk.outcomes import Address, JobState, NotNow, Platform, Undeliverable
 from engine.request import FailReason
 from tests.fakes.desk import ScriptedDesk
-from tests.fakes.telegram_house import Script, make_parcel, make_status, png
+from tests.fakes.room import until
+from tests.fakes.telegram_house import Script, make_parcel, make_status, png, serving
 from tests.fakes.telegram_server import TelegramServer
 from tests.fakes.telegram_world import Person, Sent, World
 
@@ -320,3 +322,46 @@ async def test_a_full_group_makes_the_desk_come_back_instead_of_holding_other_ch
     with pytest.raises(NotNow):
         await chat.deliver(make_parcel(place, tmp_path, png(), png()))
     assert not server.named("sendMediaGroup")
+
+
+async def test_mine_brings_a_kept_picture_to_the_chat_that_asks(
+    chat: TelegramChat, server: TelegramServer, world: World, desk: ScriptedDesk, tmp_path: Path
+) -> None:
+    message_id = world.say("a fox", by=Person(12))
+    await server.until(lambda: desk.settled)
+    world.blocked.add(12)
+    with pytest.raises(Undeliverable):
+        await chat.deliver(make_parcel(Place(12, reply_to=message_id), tmp_path, png()))
+    parcel = make_parcel(HERE, tmp_path, png())
+    await chat.deliver(replace(parcel, address=Address(Platform.TELEGRAM, "11", "")))
+    assert world.in_chat(11)[-1].file == png()
+
+
+@pytest.mark.parametrize("method", ["sendMediaGroup", "editMessageMedia"])
+async def test_a_chat_that_takes_no_pictures_is_told_where_they_are(
+    chat: TelegramChat, server: TelegramServer, world: World, tmp_path: Path, method: str
+) -> None:
+    server.fail(method, 400, "Bad Request: not enough rights to send photos to the chat")
+    contents = [png("peru"), png("navy")][: 2 if method == "sendMediaGroup" else 1]
+    with pytest.raises(Undeliverable):
+        await chat.deliver(make_parcel(HERE, tmp_path, *contents))
+    (placeholder,) = world.in_chat(11)
+    assert "/mine" in placeholder.text
+
+
+@pytest.mark.filterwarnings("ignore:Deprecated since version v22.2")  # the library is between two types
+async def test_an_album_that_only_waits_its_turn_has_not_been_sent(
+    chat: TelegramChat, server: TelegramServer, world: World, desk: ScriptedDesk, tmp_path: Path
+) -> None:
+    server.fail("sendMediaGroup", 429, "Too Many Requests: retry after 30", retry_after=30)
+    contents = png("peru"), png("navy")
+    delivering = asyncio.create_task(chat.deliver(make_parcel(HERE, tmp_path, *contents)))
+    await server.until(lambda: server.refusals)
+    await until(lambda: not Place.of(desk.addresses["j1"]).is_sending)
+    delivering.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await delivering
+    assert Place.of(desk.addresses["j1"]) == HERE
+    async with serving(server, desk) as after_the_stop:
+        await after_the_stop.deliver(make_parcel(Place.of(desk.addresses["j1"]), tmp_path, *contents))
+    assert [sent.file for sent in world.in_chat(11)[1:]] == list(contents)

@@ -5,13 +5,14 @@ import contextlib
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
 import pytest
 
-from bot.errors import DatabaseDamaged, DatabaseInUse, FolderUnusable
+from bot.errors import CannotSave, DatabaseDamaged, DatabaseInUse, FolderUnusable
 from bot.store import Store, open_store
+from bot.store.database import Value
 from bot.store.rows import DefaultLora, JobRow, LedgerKind, NewJob, OutboxState, PictureRow
 from engine.request import LoraChoice
 from tests.fakes.room import MIGRATIONS
@@ -243,3 +244,26 @@ async def test_where_a_placeholder_stands_is_stored_before_all_that_waits(store:
     assert moved is not None
     assert moved.ref == '{"message": 1}'
     assert stored == ["place", "ordinary 0", "ordinary 1", "ordinary 2"]
+
+
+async def test_a_statement_alone_is_no_part_of_what_the_disk_refused_to_roll_back(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await a_job(store)
+    execute, refused = store._database._execute, []
+
+    async def ill(sql: str, values: dict[str, Value]) -> Iterable[sqlite3.Row]:
+        if sql in ("COMMIT", "ROLLBACK") and len(refused) < 2:
+            refused.append(sql)
+            raise CannotSave(detail="disk I/O error")
+        return await execute(sql, values)
+
+    monkeypatch.setattr(store._database, "_execute", ill)
+    with pytest.raises(CannotSave):
+        async with store.atomic():
+            await store.jobs.request_cancel(job.id)
+    await store.jobs.readdress(job.id, "web", "room", "kept")
+    async with store.atomic():
+        stored = await store.jobs.find(job.id)
+    assert stored is not None
+    assert (stored.ref, stored.cancel_requested) == ("kept", False)
