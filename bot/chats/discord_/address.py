@@ -6,7 +6,7 @@ later is an ordinary message of the bot (``posted``), editable for ever.
 
 import json
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 TOKEN_LIFE_MS = (
     15 * 60 * 1000
@@ -26,8 +26,9 @@ class Ref:
         channel_id: 0 where Discord did not name a channel that we know.
         ephemeral: Only the person sees the answer; nothing of it may go to the channel.
         file_bytes: The largest file that the answer may carry.
-        posted: The answer is an ordinary message in ``channel_id``; the token no longer matters.
+        posted: The answer is an ordinary message in ``channel_id``; the token matters to ``answer_id`` alone.
         may_post: Discord said when it was asked that we may write ordinary messages in ``channel_id``.
+        answer_id: The interaction's own message, if it may not say yet that it goes on as this one; else 0.
     """
 
     application_id: int
@@ -40,6 +41,7 @@ class Ref:
     file_bytes: int = DEFAULT_FILE_BYTES
     posted: bool = False
     may_post: bool = True
+    answer_id: int = 0
 
     def write(self) -> str:
         """The JSON that ``read`` takes."""
@@ -64,6 +66,18 @@ class Ref:
     def moves_on_ms(self, now_ms: int) -> int:
         """Milliseconds until the answer should go on elsewhere; never for an ordinary message."""
         return sys.maxsize if self.posted else self.created_ms + MOVE_ON_MS - now_ms
+
+    def as_message(self, message_id: int) -> "Ref":
+        """The ordinary message that this answer goes on as."""
+        # An interaction may name more for its person's sake than the bot's own messages may carry.
+        file_bytes = min(self.file_bytes, DEFAULT_FILE_BYTES)
+        left_id = self.message_id
+        return replace(self, message_id=message_id, posted=True, answer_id=left_id, file_bytes=file_bytes)
+
+    def left_behind(self, now_ms: int) -> "Ref | None":
+        """The answer that goes on as this message, while it may not say so yet and can be edited."""
+        answer = replace(self, message_id=self.answer_id, posted=False, answer_id=0)
+        return answer if self.answer_id and answer.is_editable(now_ms) else None
 
     @property
     def can_be_posted(self) -> bool:

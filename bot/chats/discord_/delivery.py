@@ -4,7 +4,8 @@ A parcel goes by the first way that is open: editing the answer, an ordinary mes
 message. Each can be repeated without showing it twice: an edit as such, a message by its nonce, the job id.
 
 Discord lets an answer be edited for 15 minutes. One that still waits after twelve goes on as an ordinary
-message of the bot, or says that it cannot; so nobody watches a number that stands still.
+message of the bot, or says that it cannot; so nobody watches a number that stands still. A parcel that comes
+later goes the same way, for that message may stand already and only the news of it be lost.
 """
 
 import asyncio
@@ -89,10 +90,11 @@ class Delivery:
         self._offer(status.job_id, _News(status.address, ref, text, status.locale))
 
     async def move_on(self) -> None:
-        """Let answers that Discord will soon close go on elsewhere, until cancelled."""
+        """Let answers that Discord will soon close go on elsewhere and say so, until cancelled."""
         while True:
             for job_id, news in tuple(self._waiting.items()):
-                if news.ref.moves_on_ms(self._clock()) <= 0:
+                now_ms = self._clock()
+                if news.ref.moves_on_ms(now_ms) <= 0 or news.ref.left_behind(now_ms):
                     self._offer(job_id, news)
             await asyncio.sleep(LOOK_EVERY_S)
 
@@ -118,18 +120,23 @@ class Delivery:
         self._refusals.require_few()
         ref = _ref_of(parcel)
         last = self._waiting.pop(parcel.job_id, None)
-        if last is not None and last.ref.posted and not ref.posted:  # it moved while the parcel was made
+        if last is not None and last.ref.posted:  # it moved while the parcel was made
             ref = last.ref
+        is_secret = ref.ephemeral or parcel.private
         if ref.is_editable(self._clock()):
+            if ref.moves_on_ms(self._clock()) <= 0 and ref.can_be_posted and not is_secret:
+                ref = await self._go_on(ref, parcel)
+            # First, for a try whose success nobody heard of may have left the pictures in the answer.
+            await self._point(parcel.job_id, ref, parcel.locale)
             letter = await self._letter(parcel, ref.file_bytes)
             closed = CLOSED if ref.posted else ANSWER_CLOSED
-            if await self._try(letters.edit(self._client, ref, letter), parcel, "edit", closed):
+            if await self._try(letters.edit(self._client, ref, letter), parcel.job_id, "edit", closed):
                 return
         letter = await self._letter(parcel, DEFAULT_FILE_BYTES)
-        is_secret = ref.ephemeral or parcel.private
-        if ref.channel_id and not is_secret and await self._post(ref.channel_id, ref, letter, parcel):
+        gone = replace(ref, message_id=0, token="")
+        if ref.channel_id and not is_secret and await self._post(gone, letter, parcel):
             return
-        if not await self._write_directly(ref, letter, parcel):
+        if not await self._write_directly(gone, letter, parcel):
             raise Undeliverable(f"job {parcel.job_id}: neither its channel nor its person takes messages")
 
     def _offer(self, job_id: str, news: _News) -> None:
@@ -145,7 +152,7 @@ class Delivery:
             return is_open
 
         known = self._waiting.get(job_id)
-        if known is not None and known.ref.posted and not news.ref.posted:  # read before it moved
+        if known is not None and known.ref.posted:  # the news may have been read before it moved
             news = replace(news, address=known.address, ref=known.ref)
         if self._pace.offer(job_id, edit):
             self._waiting[job_id] = news
@@ -156,8 +163,14 @@ class Delivery:
         letter = Letter(plain(news.text), button=Cancel(job_id), locale=news.locale)
         if ref.moves_on_ms(now_ms) > 0:
             await letters.edit(self._client, ref, letter)
+            await self._point(job_id, ref, news.locale)
             return True
-        if ref.can_be_posted and await self._go_on_as_message(job_id, news, letter):
+        if ref.can_be_posted and (there := await self._send(ref, letter, job_id)):
+            address = replace(news.address, ref=there.write())
+            newest = self._waiting.get(job_id, news)  # more may have come while it was sent
+            self._waiting[job_id] = replace(newest, address=address, ref=there)
+            await self._desk.moved(job_id, address)
+            await self._point(job_id, there, news.locale)
             return True
         self._waiting.pop(job_id, None)
         if ref.is_editable(now_ms):
@@ -165,46 +178,51 @@ class Delivery:
             await letters.edit(self._client, ref, replace(letter, text=plain(last)))
         return False
 
-    async def _go_on_as_message(self, job_id: str, news: _News, letter: Letter) -> bool:
-        """Post what the answer says as an ordinary message and point to it; False where we may not post."""
-        ref = news.ref
-        try:
-            message_id = await letters.post(self._client, ref.channel_id, ref.user_id, letter, nonce=job_id)
-        except discord.HTTPException as error:
-            if error.status not in CLOSED:
-                raise
-            log.info("answer cannot go on", job_id=job_id, error=_short(error))
-            return False
-        there = replace(ref, message_id=message_id, posted=True, token="")
-        address = replace(news.address, ref=there.write())
-        self._waiting[job_id] = replace(news, address=address, ref=there)
-        await self._desk.moved(job_id, address)
-        if ref.is_editable(self._clock()):
-            await letters.edit(self._client, ref, Letter(plain(words.goes_on_below(news.locale))))
-        return True
+    async def _point(self, job_id: str, ref: Ref, locale: str) -> None:
+        """Let the answer that goes on as this message say so, if it does not yet and still can."""
+        if answer := ref.left_behind(self._clock()):
+            pointing = letters.edit(self._client, answer, Letter(plain(words.goes_on_below(locale))))
+            await self._try(pointing, job_id, "point", ANSWER_CLOSED)
+            if news := self._waiting.get(job_id):
+                self._waiting[job_id] = replace(news, ref=replace(news.ref, answer_id=0))
+
+    async def _go_on(self, ref: Ref, parcel: Parcel) -> Ref:
+        """Let the answer go on as a message, still without pictures, and return where it is now.
+
+        A message that is sent again after Discord forgot its nonce shows twice; an edit that brings pictures
+        never does.
+        """
+        text = plain(words.parcel(parcel, parcel.locale))
+        letter = Letter(text, button=Reroll(parcel.job_id), locale=parcel.locale)
+        return await self._post(ref, letter, parcel) or ref
 
     async def _letter(self, parcel: Parcel, file_bytes: int) -> Letter:
         enclosures = await _enclosed(parcel.job_id, parcel.pictures, parcel.recipe.prompt, file_bytes)
         text = plain(words.parcel(parcel, parcel.locale))
         return Letter(text, enclosures, Reroll(parcel.job_id), parcel.locale)
 
-    async def _post(self, channel_id: int, ref: Ref, letter: Letter, parcel: Parcel) -> bool:
+    async def _post(self, ref: Ref, letter: Letter, parcel: Parcel) -> Ref | None:
         """Send an ordinary message and note where it is, so that the next try edits it."""
-        posting = letters.post(self._client, channel_id, ref.user_id, letter, nonce=parcel.job_id)
-        message_id = await self._try(posting, parcel, "post")
-        if not message_id:
-            return False
-        there = replace(ref, channel_id=channel_id, message_id=message_id, posted=True, token="")
-        address = Address(parcel.address.platform, parcel.address.chat_id, there.write())
-        await self._desk.moved(parcel.job_id, address)
-        return True
+        there = await self._send(ref, letter, parcel.job_id)
+        if there is not None:
+            await self._desk.moved(parcel.job_id, replace(parcel.address, ref=there.write()))
+        return there
 
     async def _write_directly(self, ref: Ref, letter: Letter, parcel: Parcel) -> bool:
-        channel_id = await self._try(letters.direct_channel(self._client, ref.user_id), parcel, "direct")
-        return bool(channel_id) and await self._post(channel_id, ref, letter, parcel)
+        opening = letters.direct_channel(self._client, ref.user_id)
+        channel_id = await self._try(opening, parcel.job_id, "direct")
+        if not channel_id:
+            return False
+        return await self._post(replace(ref, channel_id=channel_id), letter, parcel) is not None
+
+    async def _send(self, ref: Ref, letter: Letter, job_id: str) -> Ref | None:
+        """Send an ordinary message to the channel of ``ref``; None where we may not."""
+        posting = letters.post(self._client, ref.channel_id, ref.user_id, letter, nonce=job_id)
+        message_id = await self._try(posting, job_id, "post")
+        return ref.as_message(message_id) if message_id else None
 
     async def _try(
-        self, sending: Awaitable[int], parcel: Parcel, way: str, closed: frozenset[int] = CLOSED
+        self, sending: Awaitable[int], job_id: str, way: str, closed: frozenset[int] = CLOSED
     ) -> int:
         """The id that the sending returned; 0 when this way is closed for good."""
         try:
@@ -212,7 +230,7 @@ class Delivery:
         except discord.HTTPException as error:
             if error.status not in closed:
                 raise
-            log.info("way closed", way=way, job_id=parcel.job_id, error=_short(error))
+            log.info("way closed", way=way, job_id=job_id, error=_short(error))
             return 0
 
 

@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
+from discord import HTTPException
 
 from bot.chats.discord_ import DiscordChat, DiscordConfig
-from bot.chats.discord_.address import MOVE_ON_MS, TOKEN_LIFE_MS, Ref
+from bot.chats.discord_.address import DEFAULT_FILE_BYTES, MOVE_ON_MS, TOKEN_LIFE_MS, Ref
 from bot.desk.outcomes import Address, PictureFile, Status
 from engine.request import Span
 from tests.fakes.desk import ScriptedDesk
@@ -49,6 +50,15 @@ async def asked_for(
     return asked, desk.handled[-1][1].address
 
 
+def with_pictures(discord: FakeDiscord) -> list[str]:
+    return [key for key, message in discord.messages.items() if message["attachments"]]
+
+
+def pointings(discord: FakeDiscord) -> int:
+    edits = [one for one in discord.requests if one.path.startswith("/webhooks")]
+    return sum("goes on" in one.body["content"] for one in edits)
+
+
 def waits_at(address: Address, place: int) -> Status:
     return Status(JOB_ID, address, "en", count=1, place=place)
 
@@ -62,6 +72,7 @@ async def test_an_answer_that_waits_twelve_minutes_goes_on_as_one_message_that_b
     (message,) = discord.in_channel(CHANNEL_ID)
     assert message["content"].startswith(f"<@{MEMBER_ID}> Got it!")
     await until(lambda: "goes on" in discord.shown(asked)["content"])
+    assert len(discord.edits[message["id"]]) == 1
     assert not discord.buttons(asked.message_id)
     assert [button["label"] for button in discord.buttons(message["id"])] == ["Cancel"]
     sent = next(one for one in discord.requests if one.path == f"/channels/{CHANNEL_ID}/messages")
@@ -158,6 +169,161 @@ async def test_trouble_while_it_moves_on_is_tried_again_and_shows_once(
     clock.ahead_ms = MOVE_ON_MS
     await until(lambda: "goes on" in discord.shown(asked)["content"])
     assert len(discord.in_channel(CHANNEL_ID)) == 1
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_a_parcel_finds_the_message_whose_arrival_nobody_heard_of(
+    discord: FakeDiscord,
+    config: DiscordConfig,
+    desk: ScriptedDesk,
+    clock: Clock,
+    pictures: Pictures,
+    restarts: bool,
+) -> None:
+    lost = Fault("POST", f"/channels/{CHANNEL_ID}", 400, code=50035, after=True, times=1_000)
+    async with opened(replace(config, status_interval_s=0.3), desk, clock) as chat:
+        asked, old = await asked_for(discord, desk)
+        discord.faults.append(lost)
+        clock.ahead_ms = MOVE_ON_MS
+        await until(lambda: discord.in_channel(CHANNEL_ID))
+        if not restarts:
+            lost.times = 0
+            await chat.deliver(parcel_of(old, pictures))
+    if restarts:
+        lost.times = 0
+        async with opened(config, desk, clock) as chat:
+            await chat.deliver(parcel_of(old, pictures))
+    (message,) = discord.in_channel(CHANNEL_ID)
+    assert with_pictures(discord) == [message["id"]]
+    assert "goes on" in discord.shown(asked)["content"]
+    assert not [one for one in discord.messages.values() if "Got it" in one["content"]]
+
+
+@pytest.mark.parametrize("why", ["may not post", "private", "channel closed"])
+async def test_a_parcel_after_the_twelfth_minute_stays_in_its_answer_where_it_cannot_go_on(
+    discord: FakeDiscord,
+    config: DiscordConfig,
+    desk: ScriptedDesk,
+    clock: Clock,
+    pictures: Pictures,
+    why: str,
+) -> None:
+    async with opened(config, desk, clock):
+        asked, address = await asked_for(discord, desk, may_post=why != "may not post")
+    if why == "channel closed":
+        discord.closed_channels[CHANNEL_ID] = (403, 50013)
+    clock.ahead_ms = MOVE_ON_MS
+    async with opened(config, desk, clock) as chat:
+        await chat.deliver(parcel_of(address, pictures, private=why == "private"))
+    assert with_pictures(discord) == [asked.message_id]
+    assert not discord.in_channel(CHANNEL_ID)
+
+
+async def test_pictures_that_reached_the_answer_unheard_are_not_shown_again_below_it(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, clock: Clock, pictures: Pictures
+) -> None:
+    asked, address = await asked_for(discord, desk)
+    lost = Fault("PATCH", "/webhooks", 400, code=50035, after=True)
+    discord.faults.append(lost)
+    with pytest.raises(HTTPException):
+        await chat.deliver(parcel_of(address, pictures))
+    assert with_pictures(discord) == [asked.message_id]
+    clock.ahead_ms = MOVE_ON_MS
+    discord.faults.append(Fault("PATCH", "/webhooks", 400, code=50035))
+    with pytest.raises(HTTPException):
+        await chat.deliver(parcel_of(address, pictures))
+    assert with_pictures(discord) == [asked.message_id]
+    discord.forget_nonces()
+    await chat.deliver(parcel_of(desk.addresses[JOB_ID], pictures))
+    (message,) = discord.in_channel(CHANNEL_ID)
+    assert with_pictures(discord) == [message["id"]]
+
+
+async def test_pictures_show_once_though_discord_forgot_the_nonce_of_their_message(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, clock: Clock, pictures: Pictures
+) -> None:
+    _, address = await asked_for(discord, desk)
+    await chat.deliver(parcel_of(address, ()))  # ends the statuses, so that nothing else is posted
+    clock.ahead_ms = MOVE_ON_MS
+    discord.faults.append(Fault("POST", f"/channels/{CHANNEL_ID}", 400, code=50035, after=True))
+    with pytest.raises(HTTPException):
+        await chat.deliver(parcel_of(address, pictures))
+    discord.forget_nonces()
+    await chat.deliver(parcel_of(address, pictures))
+    assert len(with_pictures(discord)) == 1
+
+
+async def test_an_answer_says_in_the_end_that_it_goes_on_below(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, clock: Clock
+) -> None:
+    asked, _ = await asked_for(discord, desk)
+    fault = Fault("PATCH", "/webhooks", 400, code=50035, times=4)
+    discord.faults.append(fault)
+    clock.ahead_ms = MOVE_ON_MS
+    await until(lambda: "goes on" in discord.shown(asked)["content"])
+    assert not fault.times
+    assert not discord.buttons(asked.message_id)
+    (message,) = discord.in_channel(CHANNEL_ID)
+    told = pointings(discord)
+    await chat.show(waits_at(desk.addresses[JOB_ID], 2))
+    await until(lambda: "2 ahead" in message["content"])
+    await chat.deliver(parcel_of(desk.addresses[JOB_ID], ()))
+    assert pointings(discord) == told
+
+
+@pytest.mark.parametrize("by", ["status", "parcel"])
+async def test_an_answer_that_could_not_say_so_before_a_restart_does_after_it(
+    discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk, clock: Clock, by: str
+) -> None:
+    fault = Fault("PATCH", "/webhooks", 400, code=50035, times=1_000)
+    async with opened(config, desk, clock):
+        asked, _ = await asked_for(discord, desk)
+        discord.faults.append(fault)
+        clock.ahead_ms = MOVE_ON_MS
+        await until(lambda: JOB_ID in desk.addresses)
+    fault.times = 0
+    assert "Got it" in discord.shown(asked)["content"]
+    async with opened(config, desk, clock) as chat:
+        if by == "status":
+            await chat.show(waits_at(desk.addresses[JOB_ID], 2))
+        else:
+            await chat.deliver(parcel_of(desk.addresses[JOB_ID], ()))
+        await until(lambda: "goes on" in discord.shown(asked)["content"])
+
+
+async def test_a_message_tells_on_where_its_answer_was_dismissed(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, clock: Clock
+) -> None:
+    asked, old = await asked_for(discord, desk)
+    del discord.messages[asked.message_id]
+    clock.ahead_ms = MOVE_ON_MS
+    await until(lambda: pointings(discord))
+    (message,) = discord.in_channel(CHANNEL_ID)
+    await chat.show(waits_at(old, 2))
+    await until(lambda: "2 ahead" in message["content"])
+
+
+async def test_news_that_come_while_an_answer_moves_on_are_told_by_its_message(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, clock: Clock
+) -> None:
+    _, old = await asked_for(discord, desk)
+    busy = Fault("POST", f"/channels/{CHANNEL_ID}", 429, retry_after_s=0.2)
+    discord.faults.append(busy)
+    clock.ahead_ms = MOVE_ON_MS
+    await until(lambda: not busy.times)
+    await chat.show(waits_at(old, 2))
+    await until(lambda: discord.in_channel(CHANNEL_ID))
+    (message,) = discord.in_channel(CHANNEL_ID)
+    await until(lambda: "2 ahead" in message["content"])
+
+
+async def test_a_message_takes_no_larger_files_than_any_of_the_bot(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, clock: Clock
+) -> None:
+    await asked_for(discord, desk, file_bytes=50 * DEFAULT_FILE_BYTES)
+    clock.ahead_ms = MOVE_ON_MS
+    await until(lambda: JOB_ID in desk.addresses)
+    assert Ref.read(desk.addresses[JOB_ID].ref).file_bytes == DEFAULT_FILE_BYTES
 
 
 def test_an_address_of_an_earlier_version_can_still_be_read() -> None:
