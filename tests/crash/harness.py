@@ -19,6 +19,7 @@ from tests.crash.life import Plan, live
 from tests.crash.points import live_to
 
 EVENTS_A_LIFE = 6
+EVENTS_TO_A_POINT = 20
 SPAN_S = 0.15  # in which a life has done most of its work
 
 
@@ -46,7 +47,7 @@ class Harness:
             met += process.exitcode == -signal.SIGKILL
         return met
 
-    def kill_at(self, point: str, nth: int, *, events: int = 20, timeout_s: float = 1) -> bool:
+    def kill_at(self, point: str, nth: int, *, events: int = EVENTS_TO_A_POINT, timeout_s: float = 1) -> bool:
         """Let a life with ``events`` fresh messages die at this point, the ``nth`` time; whether it did."""
         process = self._start(self._next(events), live_to, (point, nth))
         process.join(timeout_s)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.crash.faults import FAULTS
-from tests.crash.harness import SPAN_S, Harness
+from tests.crash.harness import EVENTS_TO_A_POINT, SPAN_S, Harness
 from tests.crash.laws import Finding
 from tests.crash.rows import Measured, Row, Scale
 
@@ -13,6 +13,7 @@ AT_ONCE = 2  # harnesses side by side
 KILLS_A_FOLDER = 100
 POINTS_A_FOLDER = 50
 EVENTS_FOR_ALL = 130  # messages after which nearly every await of desk and store was reached
+TRIES_AT_A_POINT = 5  # where chance alone brings a life there
 KILLS_A_FAULT = 150  # within which each must be seen
 MOST_SENT_AGAIN = 0.2  # a kill, on the one way where an edit is impossible
 
@@ -38,18 +39,20 @@ def at_random(scale: Scale) -> Measured:
 def at_every_await(scale: Scale) -> Measured:
     """Find the awaits that a life reaches, then die before and after each of them.
 
-    The short form dies at each await once, here before and there after it.
+    The short form dies at each await once, here before and there after it; the long form the first, second, …
+    time that a usual life comes there, and from the first on again.
     """
     times = scale.of(1, 20)
     finding = Harness(scale.folder / "found", has_poison=False)
     at_first = finding.reached(EVENTS_FOR_ALL)
     finding.kill(10)
     later = finding.reached(EVENTS_FOR_ALL)
+    usual = finding.reached(EVENTS_TO_A_POINT)
     reached = {name: max(at_first[name], later[name]) for name in at_first}
     points = [name for name, hits in reached.items() if hits]
     if not scale.is_long:
         points = [name for number, name in enumerate(points) if (number + number // 2) % 2 == 0]
-    rounds = [(name, 1 + time % reached[name]) for time in range(times) for name in points]
+    rounds = [(name, 1 + time % max(1, usual[name])) for time in range(times) for name in points]
     slices = [rounds[at : at + POINTS_A_FOLDER] for at in range(0, len(rounds), POINTS_A_FOLDER)]
 
     def one(number: int) -> list[tuple[list[str], Finding]]:
@@ -61,9 +64,13 @@ def at_every_await(scale: Scale) -> Measured:
             (met if is_met else missed).append(name)
         found = [(met, _finished(harness))]
         for turn, name in enumerate(missed):  # reached in a first life, or by much work alone
-            harness = Harness(folder / str(turn), has_poison=False, seed=number + turn)
-            if harness.kill_at(name, 1) or harness.kill_at(name, 1, events=EVENTS_FOR_ALL, timeout_s=20):
-                found.append(([name], _finished(harness)))
+            for again in range(TRIES_AT_A_POINT):
+                harness = Harness(
+                    folder / f"{turn}-{again}", has_poison=False, seed=number + turn + 7 * again
+                )
+                if harness.kill_at(name, 1) or harness.kill_at(name, 1, events=EVENTS_FOR_ALL, timeout_s=20):
+                    found.append(([name], _finished(harness)))
+                    break
         return found
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
