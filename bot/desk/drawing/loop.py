@@ -118,13 +118,19 @@ class Drawing:
             is_closing=self._closing.is_set,
         )
 
-    async def recover(self) -> None:
-        """After a stop: jobs that a crash interrupted wait again, or end if they caused too many."""
+    async def recover(self) -> tuple[str, ...]:
+        """After a stop: jobs that a crash interrupted wait again, or end if they caused too many.
+
+        Returns:
+            The jobs that the last run left waiting.
+        """
+        known = set(self._line.queue())
         for job in await self._store.jobs.in_state(JobState.RUNNING):
             log.warning("job found interrupted", job_id=job.id, attempt=job.attempt)
             await self._saved(partial(self._settling.take_back, job, []))
         for job in await self._store.jobs.in_state(JobState.QUEUED):
             await self._saved(partial(self._settling.let_wait, job))
+        return tuple(job_id for job_id in self._line.queue() if job_id not in known)
 
     @property
     def running(self) -> tuple[str, int, int]:
