@@ -14,7 +14,7 @@ class EngineConfig:
         model: ``built-in``, a folder in diffusers' layout, or a Hub name: ``Tongyi-MAI/Z-Image-Turbo``.
         revision: The pinned commit of a Hub name; required for one, ignored otherwise.
         source: ``hub`` or ``modelscope``: where a Hub name is fetched from.
-        data_dir: Everything the engine writes lies below: ``models/``, ``cost.json``.
+        data_dir: Everything the engine writes lies below: ``models/``, ``triton/``, ``cost.json``.
         lora_dir: The shelf of the host's own LoRA files.
         device: ``auto``, ``cuda``, ``cuda:1``, ``cpu``.
         precision: ``bf16``, or ``fp8`` for a card that multiplies in eight bits: faster, and another picture.
@@ -33,3 +33,8 @@ class EngineConfig:
     reserve_bytes: int = 512 * 2**20
     start_timeout_s: float = 300.0
     step_timeout_s: float = 120.0
+
+    @property
+    def kernels_dir(self) -> Path:
+        """Where the card's kernels are kept once they are built."""
+        return self.data_dir / "triton"

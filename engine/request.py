@@ -71,7 +71,8 @@ class Picture:
 class Timings:
     """Where the time of one job went, in seconds, summed over its pictures.
 
-    ``lora_s`` fetch and merge · ``text_s`` prompt → embeddings · ``denoise_s`` the forwards ·
+    ``lora_s`` LoRAs fetched onto the device; merging them begins in ``text_s`` and goes on in ``denoise_s`` ·
+    ``text_s`` prompt → what the blocks see of it · ``denoise_s`` the forwards ·
     ``decode_s`` latents → pixels on the host · ``encode_s`` pixels → stamped PNG.
     """
 

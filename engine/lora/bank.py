@@ -6,22 +6,22 @@ The base weights are never written, so there is nothing to take off and nothing 
 
 import threading
 from collections import OrderedDict, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
 
 import structlog
 import torch
 from torch import Tensor
 
-from engine.errors import LoraMissing, LoraRejected
+from engine.errors import LoraDamaged, LoraMissing, LoraRejected
 from engine.lora.find import Finder
-from engine.lora.formats import Pair, normalise
+from engine.lora.formats import SHOWN, Pair, is_finite, normalise
 from engine.lora.merge import Merger
 from engine.lora.read import read_tensors
 from engine.lora.ways import NO_PATCHES, Adapter, Matrices, Patches, Stack, side, views
 from engine.request import LoraChoice
 
-CACHE_BYTES = 2**30  # of main memory: six rank-32 LoRAs of Z-Image at 159 MB each
+CACHE_BYTES = 2**30  # of main memory: four rank-32 LoRAs of Z-Image, 159 MB each; pinned, one holds 256 MiB
 PART_OF_CARD = 20  # as much of the card at least, or a twentieth of it: 44 of them on an H200
 
 log = structlog.get_logger("engine.lora")
@@ -35,6 +35,7 @@ class Bank:
         finder: Where the files lie.
         cache_bytes: How much of main memory, and at least of the card, converted files may keep.
         in_eight: Layers that are drawn in eight bits.
+        let_go: Called when the second copy of the weights is given back: whoever drew with it holds it too.
     """
 
     def __init__(
@@ -43,9 +44,11 @@ class Bank:
         finder: Finder,
         cache_bytes: int = CACHE_BYTES,
         in_eight: Collection[str] = (),
+        let_go: Callable[[], None] = lambda: None,
     ) -> None:
         self._matrices = matrices
         self._finder = finder
+        self._let_go = let_go
         self._shapes = {
             part: (len(matrix.weight[rows]), matrix.weight.shape[1])
             for matrix in matrices.values()
@@ -85,7 +88,7 @@ class Bank:
         ahead_bytes = 0
         for choice in choices:
             try:
-                ahead_bytes += self._converted(choice).nbytes
+                ahead_bytes += self._converted(choice).held_bytes
             except LoraRejected:
                 continue
             if 2 * ahead_bytes > self._in_memory.limit_bytes:  # the rest would drive out what comes before
@@ -112,6 +115,11 @@ class Bank:
         if self._merger.nbytes:
             self._do_without_copy("a picture did not fit beside the second copy of the weights")
 
+    @property
+    def in_eight(self) -> Collection[str]:
+        """The layers that the next picture has in eight bits: none where the kernels or the memory lack."""
+        return self._merger.in_eight if self._has_room else ()
+
     def forget(self, *, in_memory: bool) -> None:
         """Drop the card's copies of all LoRAs, and those in main memory where asked to."""
         self._on_card.clear()
@@ -123,6 +131,7 @@ class Bank:
         self._has_room = False
         self._merged = (None, NO_PATCHES)
         self._merger.drop()
+        self._let_go()
 
     def _merge(self, stack: Stack) -> Patches:
         if stack != self._merged[0]:
@@ -169,6 +178,9 @@ def convert(pairs: Mapping[str, Pair], dtype: torch.dtype, *, is_pinned: bool) -
     """Lay a LoRA into one piece of main memory, so that it reaches the card in one copy.
 
     Where it lies in one already, in the right number format, it stays there.
+
+    Raises:
+        LoraDamaged: Numbers that were finite in the file's format are not in the model's.
     """
     matrices = [matrix for pair in pairs.values() for matrix in (pair.down, pair.up)]
     pieces = {matrix.untyped_storage().data_ptr() for matrix in matrices}
@@ -182,12 +194,15 @@ def convert(pairs: Mapping[str, Pair], dtype: torch.dtype, *, is_pinned: bool) -
     for part, pair in pairs.items():
         adapter.pairs[part].down.copy_(pair.down)
         adapter.pairs[part].up.copy_(pair.up)
+    if any(matrix.dtype is not dtype for matrix in matrices) and not is_finite(block):
+        broken = [part for part, own in adapter.pairs.items() if not all(map(is_finite, (own.down, own.up)))]
+        raise LoraDamaged(why="not_finite", found=tuple(broken[:SHOWN]))
     return adapter
 
 
 class _Sized(Protocol):
     @property
-    def nbytes(self) -> int: ...
+    def held_bytes(self) -> int: ...
 
 
 T = TypeVar("T", bound=_Sized)
@@ -217,7 +232,7 @@ class Cache(Generic[T]):
             self._entries[sha256] = entry
             while (
                 len(self._entries) > 1
-                and sum(each.nbytes for each in self._entries.values()) > self.limit_bytes
+                and sum(each.held_bytes for each in self._entries.values()) > self.limit_bytes
             ):
                 self._entries.popitem(last=False)
 

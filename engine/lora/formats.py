@@ -98,17 +98,19 @@ def _pair(path: str, parts: Mapping[Part, Tensor]) -> Pair:
         raise LoraUnsupported(why="rank", found=(path,))
     if up.shape[1] != rank:
         raise LoraDamaged(why="half_a_pair", found=(path,))
-    if not all(_is_finite(part) for part in parts.values()):
+    if not all(is_finite(part) for part in parts.values()):
         raise LoraDamaged(why="not_finite", found=(path,))
     alpha = parts.get(Part.ALPHA)
     if alpha is not None:
         if alpha.numel() != 1:
             raise LoraDamaged(why="alpha", found=(path,))
         up = (up.float() * (alpha.item() / rank)).to(up.dtype)
+        if not is_finite(up):  # the product may leave the range that both of its factors were in
+            raise LoraDamaged(why="not_finite", found=(path,))
     return Pair(down, up)
 
 
-def _is_finite(tensor: Tensor) -> bool:
+def is_finite(tensor: Tensor) -> bool:
     """Whether every number is finite; by the least and the greatest, in a tenth of ``isfinite``'s time."""
     return all(bool(torch.isfinite(end)) for end in torch.aminmax(tensor))
 

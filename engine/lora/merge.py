@@ -11,7 +11,7 @@ from functools import partial
 import structlog
 import torch
 
-from engine.kernel_faults import FAULTS, in_short
+from engine.kernel_faults import faults, forgiven
 from engine.lora.ways import Matrices, Merged, Patches, Stack, Write, joined
 
 Writer = Callable[[Mapping[str, Merged], Stack], Write]  # copies to write, the LoRAs to write into them
@@ -104,8 +104,8 @@ def _choose(matrices: Matrices, in_eight: Collection[str]) -> tuple[Writer, bool
         from engine.lora import kernel  # noqa: PLC0415 - Triton is there only where a card may be
 
         kernel.try_out(weight, is_eight=bool(in_eight))
-    except FAULTS as error:
-        reason = in_short(error)
+    except faults() as error:
+        reason = forgiven(error)
         log.warning("LoRAs are merged without the card's own kernel, which takes longer", reason=reason)
         return plainly, False
     return kernel.Kernel(matrices, in_eight), True

@@ -45,6 +45,13 @@ class Adapter:
         """Its size in memory."""
         return self.block.nbytes
 
+    @property
+    def held_bytes(self) -> int:
+        """What it keeps from other uses: of a file read in one piece also the rest of the file."""
+        nbytes = self.block.untyped_storage().nbytes()
+        # Torch's allocator of pinned memory rounds each piece up to a power of two.
+        return 1 << (nbytes - 1).bit_length() if self.block.is_pinned() else nbytes
+
     def on(self, device: torch.device) -> "Adapter":
         """The same LoRA on another device, moved in one piece."""
         if self.block.device == device:

@@ -7,7 +7,8 @@ import structlog
 from engine.errors import LoraRejected, RenderError
 from engine.request import Failed, FailReason, RenderRequest
 
-_CARD_FAULTS = ("CUDA error", "cuDNN error", "CUBLAS_STATUS", "CUDNN_STATUS", "NCCL error")
+_TRITON = "Triton Error [CUDA]"
+_CARD_FAULTS = ("CUDA error", "cuDNN error", "CUBLAS_STATUS", "CUDNN_STATUS", "NCCL error", _TRITON)
 
 log = structlog.get_logger("engine.worker")
 
@@ -23,7 +24,7 @@ def failed(request: RenderRequest, error: Exception) -> Failed:
 
 def is_card_fault(error: BaseException) -> bool:
     """Whether the card or its driver failed; lack of memory, which the painter handles, is none."""
-    if type(error).__name__ == "OutOfMemoryError":
+    if type(error).__name__ == "OutOfMemoryError" or f"{_TRITON}: out of memory" in str(error):
         return False
     return type(error).__name__ == "AcceleratorError" or any(sign in str(error) for sign in _CARD_FAULTS)
 

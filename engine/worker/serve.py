@@ -139,6 +139,8 @@ def _prepare(painter: Painter, orders: Orders) -> None:
 
 def _prepare_process(config: EngineConfig) -> None:
     prepare_libraries()
+    # Triton's own place is the home folder, which goes with a container; then each start would build anew.
+    os.environ.setdefault("TRITON_CACHE_DIR", str(config.kernels_dir.absolute()))
     if config.device == "cpu":
         os.nice(CPU_NICENESS)
 

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as nn
 from torch import Tensor
 
-from engine.kernel_faults import FAULTS, in_short
+from engine.kernel_faults import faults, forgiven
 
 CLOSE = 0.03  # relative error of a small picture in bfloat16
 
@@ -31,8 +31,8 @@ def speed_up(vae: Any) -> None:
         from engine.zimage import kernels  # noqa: PLC0415 - Triton is there only where a card may be
 
         _exchange(vae.decoder, kernels)
-    except FAULTS as error:
-        reason = in_short(error)
+    except faults() as error:
+        reason = forgiven(error)
         log.warning("the decoder runs without the card's own kernels: pictures take longer", reason=reason)
 
 

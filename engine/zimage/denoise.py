@@ -122,8 +122,7 @@ class Denoiser:
         """Do with less memory: without the second copy of the weights, and without recorded steps."""
         self._batch = None
         self._bank.make_room()
-        if self._forward.graphs:
-            self._forward.graphs.drop()
+        self._forward.forget()
 
     def step(self) -> None:
         """Take one step with every row; those that are done leave."""

@@ -57,7 +57,9 @@ class Painter:
         speed_up(pipeline.vae)
         self._forward = Forward(pipeline.transformer, is_eight=is_eight)
         in_eight = self._forward.weights.in_eight if self._forward.do_in_eight else ()
-        self._bank = Bank(self._forward.weights.matrices, finder, in_eight=in_eight)
+        self._bank = Bank(
+            self._forward.weights.matrices, finder, in_eight=in_eight, let_go=self._forward.forget
+        )
         self._denoiser = Denoiser(self._forward, self._bank)
         self._encoder = Encoder()
         self.info = WorkerInfo(

@@ -9,16 +9,21 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
+import structlog
 import torch
 from torch import Tensor
 
 from engine.errors import PromptTooLong
+from engine.kernel_faults import faults, forgiven
 from engine.upload import upload
+from engine.zimage.recording import recording
 
 MAX_TOKENS = 512  # what ZImagePipeline encodes; it would cut off the rest without a word
 LENGTHS = (32, 64, 96, 128, 192, 256, 384, MAX_TOKENS)  # of the graphs; a text is filled up to the next
 KEPT_PROMPTS = 64  # an embedding of Z-Image has at most 2.6 MB
 WARM_UPS = 2  # a library's first calls do what no graph can hold
+
+log = structlog.get_logger("engine.zimage")
 
 
 class Text:
@@ -36,6 +41,7 @@ class Text:
         self._encoder.norm = torch.nn.Identity()
         self._device = device
         self._graphs: dict[int, _Graph] = {}
+        self._can_record = device.type == "cuda"
         self._kept: OrderedDict[str, Tensor] = OrderedDict()
 
     @torch.no_grad()
@@ -54,7 +60,8 @@ class Text:
         tokens = self._tokens(prompt)
         if len(tokens) > MAX_TOKENS:
             raise PromptTooLong(tokens=len(tokens), limit=MAX_TOKENS)
-        embedding = self._in_graph(tokens) if self._device.type == "cuda" else self._encode(tokens)
+        graph = self._graph_of(len(tokens))
+        embedding = graph(tokens) if graph else self._encode(tokens)
         self._kept[prompt] = embedding
         if len(self._kept) > KEPT_PROMPTS:
             self._kept.popitem(last=False)
@@ -63,12 +70,20 @@ class Text:
     def _encode(self, tokens: list[int]) -> Tensor:
         return self._run(torch.tensor([tokens], device=self._device))
 
-    def _in_graph(self, tokens: list[int]) -> Tensor:
-        """No token sees those after it, so what fills a text up changes nothing."""
-        length = next(length for length in LENGTHS if length >= len(tokens))
-        if length not in self._graphs:
-            self._graphs[length] = _Graph(self._run, length, self._device)
-        return self._graphs[length](tokens)
+    def _graph_of(self, count: int) -> "_Graph | None":
+        """Where so many tokens go; None where nothing can be recorded, which is said once.
+
+        No token sees those after it, so what fills a text up changes nothing.
+        """
+        length = next(length for length in LENGTHS if length >= count)
+        if length not in self._graphs and self._can_record:
+            try:
+                self._graphs[length] = _Graph(self._run, length, self._device)
+            except faults() as error:
+                reason = forgiven(error)
+                log.warning("texts cannot be recorded: prompts take longer", reason=reason)
+                self._can_record = False
+        return self._graphs.get(length)
 
     def _run(self, ids: Tensor) -> Tensor:
         hidden: Tensor = self._encoder(input_ids=ids, use_cache=False).last_hidden_state[0]
@@ -97,9 +112,7 @@ class _Graph:
             for _ in range(WARM_UPS):
                 run(self._ids)
         torch.cuda.current_stream(device).wait_stream(side)
-        self._graph = torch.cuda.CUDAGraph()
-        # Other threads of this process may copy to the card meanwhile.
-        with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
+        with recording() as self._graph:
             self._hidden = run(self._ids)
 
     def __call__(self, tokens: list[int]) -> Tensor:

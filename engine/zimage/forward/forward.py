@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import structlog
@@ -10,7 +11,7 @@ import torch.nn.functional as nn
 from diffusers import ZImageTransformer2DModel
 from torch import Tensor
 
-from engine.lora.ways import NO_PATCHES, Patches
+from engine.lora.ways import NO_PATCHES, Patches, Side
 from engine.zimage.forward.block import run_blocks
 from engine.zimage.forward.fusions import PLAIN, Fusions, choose
 from engine.zimage.forward.graphs import MOST_TOKENS, Graph, Graphs, Key
@@ -51,9 +52,9 @@ class Forward:
         if is_eight and not self.weights.in_eight:
             log.warning("this model's sides are no multiples of 16: pictures are drawn in full precision")
             is_eight = False
-        weight, head = transformer.x_pad_token, self.weights.head
-        self.do = choose(weight, head) or PLAIN
-        self.do_in_eight = choose(weight, head, is_eight=True) if is_eight else None
+        weight, sides = transformer.x_pad_token, self.weights.sides
+        self.do = choose(weight, sides) or PLAIN
+        self.do_in_eight = choose(weight, sides, is_eight=True) if is_eight else None
         half = torch.arange(TIME_WIDTH // 2, dtype=torch.float32, device=self.device)
         self.graphs = Graphs() if self.device.type == "cuda" else None
         self.periods = torch.exp(-math.log(SLOWEST) * half / (TIME_WIDTH // 2))
@@ -83,6 +84,12 @@ class Forward:
         if self._worn[0] is not patches:
             self._worn = patches, self.weights.wearing(patches)
         return self._worn[1]
+
+    def forget(self) -> None:
+        """Let go of weights with LoRAs on them, and of recorded steps, which hold the weights they use."""
+        self._worn = NO_PATCHES, self.weights
+        if self.graphs:
+            self.graphs.drop()
 
     def batch(self, captions: Sequence[Caption], sizes: Sequence[Size], patches: Patches) -> "Batch":
         """Put pictures together for their next steps; row ``i`` has caption, size and LoRAs ``i``."""
@@ -115,6 +122,9 @@ class Batch:
             torch.cat([turn, forward.rope.caption(len(caption))], dim=1)
             for turn, caption in zip(turns, self._captions, strict=True)
         ]
+        # A graph's key knows weights by their place, which LoRAs beside the weights leave as it is.
+        is_beside = any(isinstance(patch, Side) for patch in patches.layers.values())
+        self._may_record = not is_beside and sum(whole) <= MOST_TOKENS
         self._graph: Graph | None = None
         self._has_looked = False
         self._picture_turns, self._whole_turns = torch.cat(turns, dim=1), torch.cat(both, dim=1)
@@ -136,14 +146,15 @@ class Batch:
     def _recorded(self, latents: Sequence[Tensor], times: Tensor) -> Graph | None:
         """This step as a graph, where one is of use and everything is merged; looked for once a batch."""
         graphs = self._forward.graphs
-        if graphs is None or self._patches.pending or sum(self._whole.lengths) > MOST_TOKENS:
+        if graphs is None or self._patches.pending or not self._may_record:
             return None
         if not self._has_looked:
             self._has_looked, key = True, self._key()
             self._graph = graphs.find(key, self._captions)
             if self._graph is None and graphs.is_due(key):
                 self._captions = [caption.clone() for caption in self._captions]
-                self._graph = graphs.record(key, self._captions, self._step, latents, times)
+                # Of a twin, which has no graph: in a ring, the memory of both would come back late.
+                self._graph = graphs.record(key, self._captions, copy(self)._step, latents, times)
         return self._graph
 
     def _key(self) -> Key:

@@ -13,7 +13,7 @@ import structlog
 import torch
 from torch import Tensor
 
-from engine.kernel_faults import FAULTS, in_short
+from engine.kernel_faults import faults, forgiven
 from engine.zimage.forward import plain
 from engine.zimage.forward.eight import Eight
 from engine.zimage.forward.packing import Rows
@@ -47,15 +47,23 @@ class Fusions(NamedTuple):
     """The same numbers as a product wants them."""
 
 
+class Sides(NamedTuple):
+    """Of a model's blocks: width of a token, of a head, and of what a feed-forward opens to."""
+
+    width: int
+    head: int
+    inner: int
+
+
 PLAIN = Fusions(plain.norm, plain.add, plain.add_norm, plain.turn, plain.swiglu, plain.pack)
 
 
-def choose(weight: Tensor, head: int, *, is_eight: bool = False) -> Fusions | None:
+def choose(weight: Tensor, sides: Sides, *, is_eight: bool = False) -> Fusions | None:
     """Take the kernels where they work and give what the plain functions give; say it once where not.
 
     Args:
         weight: Any of the model: its device and number format.
-        head: Width of a head.
+        sides: The model's; a kernel is built anew for others, and may then fail.
         is_eight: Whether products take eight bits.
 
     Returns:
@@ -70,30 +78,30 @@ def choose(weight: Tensor, head: int, *, is_eight: bool = False) -> Fusions | No
         fused = Fusions(kernels.norm, kernels.add, kernels.add_norm, kernels.turn, kernels.swiglu, plain.pack)
         if is_eight:
             fused = fused._replace(**kernels.IN_EIGHT)
-        error = _difference(fused, weight.device, weight.dtype, head)
+        error = _difference(fused, weight.device, weight.dtype, sides)
         if error <= (CLOSE_EIGHT if is_eight else CLOSE):
             return fused
         reason = f"their results are off by {error:.3f}"
-    except FAULTS as error:
-        reason = in_short(error)
+    except faults() as error:
+        reason = forgiven(error)
     log.warning("the card's own kernels do not work: pictures take longer", reason=reason, is_eight=is_eight)
     return None
 
 
 @torch.no_grad()
-def _difference(fused: Fusions, device: torch.device, dtype: torch.dtype, head: int) -> float:
-    """The largest relative error over all functions, on small random input."""
+def _difference(fused: Fusions, device: torch.device, dtype: torch.dtype, sides: Sides) -> float:
+    """The largest relative error over all functions, on a few random tokens."""
     generator = torch.Generator().manual_seed(0)
-    lengths, heads = [3, 5], 6
+    lengths, (width, head, inner) = [3, 5], sides
 
     def numbers(*shape: int, dtype: torch.dtype = dtype) -> Tensor:
         return torch.randn(shape, generator=generator).to(device, dtype)
 
-    rows, tokens, width = Rows(lengths, device), sum(lengths), heads * head
-    x, y, weight, told = numbers(tokens, width), numbers(tokens, width), numbers(width), numbers(2, 2 * width)
-    scale, gate = told.chunk(2, dim=-1)
+    rows, tokens = Rows(lengths, device), sum(lengths)
+    x, y, weight, told = numbers(tokens, width), numbers(tokens, width), numbers(width), numbers(2, 4 * width)
+    scale, gate, _, _ = told.chunk(4, dim=-1)  # as a block is told them
     qkv, norms = numbers(tokens, 3 * width), numbers(2, head)
-    turns, opened = numbers(2, tokens, head // 2, dtype=torch.float32), numbers(tokens, 2 * width)
+    turns, opened = numbers(2, tokens, head // 2, dtype=torch.float32), numbers(tokens, 2 * inner)
     told_all, told_nothing = (weight, scale, rows), (weight, None, rows)
     cases: list[tuple[Callable[..., Any], Callable[..., Any], tuple[Any, ...]]] = [
         *((fused.norm, plain.norm, (x, *told)) for told in (told_all, told_nothing)),

@@ -9,8 +9,12 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import structlog
 import torch
 from torch import Tensor
+
+from engine.kernel_faults import faults, forgiven
+from engine.zimage.recording import recording
 
 MOST_TOKENS = 2816  # 768 x 768 with the longest caption
 SEEN_BEFORE = 1  # pictures of a shape that are drawn before it is recorded
@@ -18,6 +22,8 @@ KEPT = 16  # graphs; all of them share one pool of memory
 
 Key = tuple[object, ...]
 Step = Callable[[Sequence[Tensor], Tensor], list[Tensor]]
+
+log = structlog.get_logger("engine.forward")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,6 +57,7 @@ class Graphs:
         self._kept: OrderedDict[Key, Graph] = OrderedDict()
         self._seen: Counter[Key] = Counter()
         self._pool = torch.cuda.graph_pool_handle()
+        self._can_record = True
 
     def find(self, key: Key, captions: Sequence[Tensor]) -> Graph | None:
         """The graph of this shape, with these captions in it."""
@@ -62,13 +69,13 @@ class Graphs:
         return graph
 
     def is_due(self, key: Key) -> bool:
-        """Whether a shape that has no graph has been seen often enough; counts."""
+        """Whether a shape that has no graph has been seen often enough; counts. Never where none can be."""
         self._seen[key] += 1
-        return self._seen[key] > SEEN_BEFORE
+        return self._can_record and self._seen[key] > SEEN_BEFORE
 
     def record(
         self, key: Key, captions: list[Tensor], step: Step, latents: Sequence[Tensor], times: Tensor
-    ) -> Graph:
+    ) -> Graph | None:
         """Record a step that has been taken before; nothing of it may still be pending.
 
         Args:
@@ -77,12 +84,19 @@ class Graphs:
             step: Takes the step.
             latents: Of its rows, as they are now.
             times: Of its rows, likewise.
+
+        Returns:
+            None where it cannot be recorded, which is said once: no other step will be tried.
         """
         own, moments = [each.clone() for each in latents], times.clone()
-        graph = torch.cuda.CUDAGraph()
-        # Other threads of this process may copy to the card meanwhile.
-        with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
-            velocities = step(own, moments)
+        try:
+            with recording(self._pool) as graph:
+                velocities = step(own, moments)
+        except faults() as error:
+            reason = forgiven(error)
+            log.warning("steps cannot be recorded: small pictures take longer", reason=reason)
+            self._can_record = False
+            return None
         self._kept[key] = Graph(step, captions, own, moments, graph, velocities)
         if len(self._kept) > KEPT:
             self._kept.popitem(last=False)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from engine.lora.ways import Matrix, Merged, Patch, Patches, Side, beside
 from engine.zimage.forward.eight import STEP, Eight, multiply
+from engine.zimage.forward.fusions import Sides
 from engine.zimage.forward.packing import Rows
 from engine.zimage.forward.plain import EPSILON
 
@@ -99,9 +100,11 @@ class Weights:
         return frozenset(names) if do_suit else frozenset()
 
     @property
-    def head(self) -> int:
-        """Width of a head."""
-        return self.main[0].norm_qk.shape[-1]
+    def sides(self) -> Sides:
+        """Of every block: all have the same."""
+        block = self.main[0]
+        width, inner = block.w2.weight.shape
+        return Sides(width, block.norm_qk.shape[-1], inner)
 
     def wearing(self, patches: Patches) -> Self:
         """The same weights with LoRAs on them."""

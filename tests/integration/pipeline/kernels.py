@@ -13,6 +13,8 @@ from engine.zimage.forward import fusions, kernels, plain
 from engine.zimage.load import choose_place, load_pipeline
 
 CPU = torch.device("cpu")
+# Small ones, of which no block of a kernel is full, and those of Z-Image-Turbo.
+SIDES = [fusions.Sides(width=96, head=16, inner=96), fusions.Sides(width=3840, head=128, inner=10_240)]
 
 
 def main() -> None:
@@ -20,10 +22,11 @@ def main() -> None:
     fused = fusions.Fusions(
         kernels.norm, kernels.add, kernels.add_norm, kernels.turn, kernels.swiglu, plain.pack
     )
-    for number_format in (torch.float32, torch.bfloat16):
-        print("error", number_format, fusions._difference(fused, CPU, number_format, head=16))
     in_eight = fused._replace(**kernels.IN_EIGHT)
-    print("error", "float8", fusions._difference(in_eight, CPU, torch.float32, head=16))
+    for sides in SIDES:
+        for number_format in (torch.float32, torch.bfloat16):
+            print("error", number_format, fusions._difference(fused, CPU, number_format, sides))
+        print("error", "float8", fusions._difference(in_eight, CPU, torch.float32, sides))
     _exchange(load_pipeline(WEIGHTS, choose_place("cpu")).vae.decoder, vae_kernels)
     kernel.try_out(torch.zeros(1))  # the interpreter has no products in bfloat16
 

@@ -3,6 +3,7 @@
 import hashlib
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,12 +12,13 @@ from safetensors.torch import save_file
 from structlog.testing import capture_logs
 
 from engine.demo.nets import WEIGHTS
+from engine.errors import LoraDamaged
 from engine.lora import bank as bank_module
-from engine.lora.bank import Bank, convert
+from engine.lora.bank import Bank, Cache, convert
 from engine.lora.find import Finder
 from engine.lora.formats import Pair
 from engine.lora.merge import Merger, group_of
-from engine.lora.ways import NO_PATCHES, Merged, Side
+from engine.lora.ways import NO_PATCHES, Adapter, Merged, Side
 from engine.request import LoraChoice
 from engine.zimage.forward.forward import Forward
 from engine.zimage.load import choose_place, load_pipeline
@@ -129,6 +131,33 @@ def test_a_lora_in_another_number_format_is_laid_anew_and_moved_as_a_whole(bank:
     assert {name: pair.up.shape for name, pair in moved.pairs.items()} == dict.fromkeys("ab", (4, 2))
     places = [pair.down.storage_offset() for pair in moved.pairs.values()]
     assert places == [pair.down.storage_offset() for pair in adapter.pairs.values()]
+
+
+def test_a_lora_that_is_not_finite_in_the_models_number_format_is_refused() -> None:
+    pairs = {name: Pair(torch.ones(2, 3), torch.ones(4, 2)) for name in "ab"}
+    pairs["b"].up[1, 1] = 3.4e38  # the greatest of bfloat16 is 3.39e38
+    with pytest.raises(LoraDamaged) as caught:
+        convert(pairs, torch.bfloat16, is_pinned=False)
+    assert caught.value.facts == {"why": "not_finite", "found": ("b",)}
+
+
+def test_pinned_memory_counts_as_the_power_of_two_that_torch_takes() -> None:
+    class Block:
+        """As much of it as is asked; the memory itself is not needed."""
+
+        def __init__(self, *, is_pinned: bool) -> None:
+            self.is_pinned = lambda: is_pinned
+
+        def untyped_storage(self) -> Any:
+            return SimpleNamespace(nbytes=lambda: 159_000_000)
+
+    pinned, other = (Adapter({}, Block(is_pinned=each)) for each in (True, False))  # type: ignore[arg-type]
+    assert (pinned.held_bytes, other.held_bytes) == (256 * 2**20, 159_000_000)
+    for adapter, fitting in ((pinned, 4), (other, 6)):
+        cache = Cache[Adapter](2**30)
+        for number in range(8):
+            cache.put(str(number), adapter)
+        assert list(cache._entries) == [str(number) for number in range(8)][-fitting:]
 
 
 def test_a_file_in_the_models_format_is_not_copied(bank: Bank, choices: list[LoraChoice]) -> None:

@@ -124,6 +124,16 @@ NO_RANK = changed(down=torch.ones(0, WIDTH), up=torch.ones(WIDTH, 0))
 HUGE_RANK = changed(down=random(MAX_RANK + 1, WIDTH), up=random(WIDTH, MAX_RANK + 1))
 ANOTHER_BLOCK = good() | in_layout("bare", "layers.7.attention.to_q", *matrices(TO_Q))
 TEXT_ENCODER = good() | {"lora_te_layers_0.lora_down.weight": random(4, 4)}
+# Each of these numbers is finite in its own format; up times alpha / rank is not.
+SCALED_OUT_OF_HALF = changed(
+    down=random(RANK, WIDTH).half(), up=torch.full((WIDTH, RANK), 100.0).half(), alpha=torch.tensor(1e5)
+)
+SCALED_OUT_OF_BRAIN = changed(
+    down=random(RANK, WIDTH).bfloat16(),
+    up=torch.full((WIDTH, RANK), 1e3).bfloat16(),
+    alpha=torch.tensor(3e38),
+)
+SCALED_OUT_OF_FULL = changed(up=torch.full((WIDTH, RANK), 3.4e38), alpha=torch.tensor(2.0 * RANK))
 FUSED = "layers.0.attention.qkv"
 FUSED_AND_NOT = good() | {
     f"{FUSED}.lora_A.weight": random(RANK, WIDTH),
@@ -138,6 +148,9 @@ REFUSED: dict[str, tuple[dict[str, Tensor], type[LoraRejected], str]] = {
     "nan": (changed(up=NAN), LoraDamaged, "not_finite"),
     "infinite": (changed(down=INF), LoraDamaged, "not_finite"),
     "alpha is nan": (changed(alpha=torch.tensor(float("nan"))), LoraDamaged, "not_finite"),
+    "alpha out of float16": (SCALED_OUT_OF_HALF, LoraDamaged, "not_finite"),
+    "alpha out of bfloat16": (SCALED_OUT_OF_BRAIN, LoraDamaged, "not_finite"),
+    "alpha out of float32": (SCALED_OUT_OF_FULL, LoraDamaged, "not_finite"),
     "alpha is a list": (changed(alpha=torch.ones(3)), LoraDamaged, "alpha"),
     "all zero": (changed(up=torch.zeros(WIDTH, RANK)), LoraDamaged, "all_zero"),
     "whole numbers": (changed(up=torch.ones(WIDTH, RANK).char()), LoraUnsupported, "number_format"),

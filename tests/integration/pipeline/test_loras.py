@@ -16,6 +16,7 @@ from engine.demo.nets import LORAS
 from engine.errors import LoraDamaged, LoraMissing, LoraRejected
 from engine.lora import bank as bank_module
 from engine.lora.bank import Cache
+from engine.lora.ways import Adapter
 from engine.request import LoraChoice, Progress
 from engine.shelf import LoraFile
 from engine.zimage.painter import Painter
@@ -232,19 +233,19 @@ def test_a_lora_is_read_once_while_memory_lasts(
 
 
 def test_the_cache_drops_what_was_used_least_recently_and_keeps_within_its_bytes() -> None:
-    cache = Cache[torch.Tensor](limit_bytes=800)
+    cache = Cache[Adapter](limit_bytes=800)
     for name in ("a", "b"):
-        cache.put(name, torch.zeros(100))
+        cache.put(name, Adapter({}, torch.zeros(100)))
     assert cache.get("a") is not None
-    cache.put("c", torch.zeros(100))
+    cache.put("c", Adapter({}, torch.zeros(100)))
     assert (cache.get("a") is None, cache.get("b") is None, cache.get("c") is None) == (False, True, False)
 
 
 def test_one_lora_beyond_the_caches_size_is_still_usable() -> None:
-    cache = Cache[torch.Tensor](limit_bytes=1)
-    cache.put("a", torch.zeros(100))
+    cache = Cache[Adapter](limit_bytes=1)
+    cache.put("a", Adapter({}, torch.zeros(100)))
     assert cache.get("a") is not None
-    cache.put("b", torch.zeros(100))
+    cache.put("b", Adapter({}, torch.zeros(100)))
     assert cache.get("a") is None
 
 

@@ -1,0 +1,27 @@
+"""How the card's work is recorded as a CUDA graph, and what is left behind where it cannot be: nothing."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+
+@contextmanager
+def recording(pool: Any = None) -> Iterator[torch.cuda.CUDAGraph]:
+    """Record what this thread gives the card inside the context.
+
+    Args:
+        pool: Memory that several graphs share, from ``graph_pool_handle``; None: the graph's own.
+
+    Raises:
+        Exception: As the work raises, or torch, where it cannot be recorded.
+    """
+    graph = torch.cuda.CUDAGraph()
+    with (
+        # torch goes on in the stream of the recording where that cannot be begun or ended.
+        torch.cuda.stream(torch.cuda.current_stream()),
+        # Other threads of this process may copy to the card meanwhile.
+        torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"),
+    ):
+        yield graph

@@ -1,0 +1,187 @@
+"""Kernels of our own that cannot be built, do not run or give another result are done without, and said once.
+
+What is not their fault is not taken for it: a full card may soon be less full, a failed one draws nothing.
+"""
+
+import ast
+import sys
+from collections.abc import Callable
+from copy import deepcopy
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from structlog.testing import capture_logs
+from torch import Tensor
+from triton.compiler.errors import CompilationError
+from triton.runtime.errors import OutOfResources, PTXASError
+
+from engine.kernel_faults import faults, forgiven
+from engine.lora import merge
+from engine.zimage import decoder
+from engine.zimage.forward import forward as forward_module
+from engine.zimage.forward import fusions, plain
+from engine.zimage.forward.forward import Forward
+from tests.integration.pipeline.reference import loaded_pipeline
+
+FORGIVEN: dict[str, Exception] = {
+    "no such compiler": RuntimeError("no such compiler\nadvice"),
+    "no such type": CompilationError("a\nsource", ast.parse("x").body[0], "no such type\nadvice"),
+    "out of resource: shared memory": OutOfResources(300_000, 232_448, "shared memory"),
+    "ptxas fell": PTXASError("ptxas fell\nadvice"),
+    "kernel image is invalid": RuntimeError("Triton Error [CUDA]: device kernel image is invalid"),
+    "stream is capturing": torch.AcceleratorError("CUDA error: not permitted when stream is capturing"),
+}
+PASSED_ON: list[Exception] = [
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+    torch.AcceleratorError("CUDA error: an illegal memory access was encountered"),
+    RuntimeError("Triton Error [CUDA]: out of memory"),
+]
+SIDES = fusions.Sides(width=96, head=16, inner=80)
+ON_CARD: Any = SimpleNamespace(is_cuda=True, device=torch.device("cpu"), dtype=torch.float32)
+
+Use = Callable[[], None]
+Room = Callable[
+    [Use], object
+]  # lets a room try its kernels out, which call what is given; None: without them
+
+
+def put_in_place(monkeypatch: pytest.MonkeyPatch, module: str, **functions: Any) -> None:
+    """A module that imports Triton, without Triton."""
+    fake = SimpleNamespace(**functions)
+    monkeypatch.setitem(sys.modules, module, fake)
+    monkeypatch.setattr(module, fake, raising=False)
+
+
+def put_fusions(monkeypatch: pytest.MonkeyPatch, swiglu: Callable[[Tensor], Tensor]) -> None:
+    put_in_place(
+        monkeypatch, "engine.zimage.forward.kernels", **(fusions.PLAIN._asdict() | {"swiglu": swiglu})
+    )
+
+
+@pytest.fixture(params=["forward", "merge", "decoder"])
+def room(request: pytest.FixtureRequest, pipeline: Any, monkeypatch: pytest.MonkeyPatch) -> Room:
+    def forward(use: Use) -> object:
+        put_fusions(monkeypatch, lambda opened: (use(), plain.swiglu(opened))[1])  # type: ignore[func-returns-value]
+        return fusions.choose(ON_CARD, SIDES)
+
+    def merging(use: Use) -> object:
+        put_in_place(
+            monkeypatch,
+            "engine.lora.kernel",
+            try_out=lambda weight, is_eight: use(),
+            Kernel=lambda matrices, in_eight: "the kernel",
+        )
+        matrices: Any = {"a": SimpleNamespace(weight=ON_CARD)}
+        writer, is_kernel = merge._choose(matrices, ())
+        assert (writer == "the kernel") == is_kernel
+        return writer if is_kernel else None
+
+    def decoding(use: Use) -> object:
+        def norm_silu(x: Tensor, bias: Tensor | None, *norm: Any) -> Tensor:
+            use()
+            weight, shift, groups, epsilon = norm
+            x = x if bias is None else x + bias
+            normed = torch.nn.functional.group_norm(x.mT[None], groups, weight, shift, epsilon)
+            return torch.nn.functional.silu(normed[0].mT)
+
+        put_in_place(
+            monkeypatch,
+            "engine.zimage.kernels",
+            norm_silu=norm_silu,
+            residual=lambda x, y, bias: x + y + bias,
+        )
+        whole = deepcopy(pipeline.vae.decoder)
+        latents = torch.randn(1, 16, 4, 4, generator=torch.Generator().manual_seed(1))
+        before, names = whole(latents), [type(part).__name__ for part in whole.modules()]
+        vae = SimpleNamespace(device=SimpleNamespace(type="cuda"), decoder=whole)
+        try:
+            decoder.speed_up(vae)
+        finally:
+            has_kernels = isinstance(whole.conv_norm_out, decoder.NormSilu)
+            if not has_kernels:
+                assert torch.equal(whole(latents), before)
+                assert [type(part).__name__ for part in whole.modules()] == names
+        return "the kernels" if has_kernels else None
+
+    rooms: dict[str, Room] = {"forward": forward, "merge": merging, "decoder": decoding}
+    return torch.no_grad()(rooms[request.param])
+
+
+def raiser(fault: Exception) -> Use:
+    def use() -> None:
+        raise fault
+
+    return use
+
+
+@pytest.mark.parametrize("reason", FORGIVEN)
+def test_kernels_that_do_not_work_are_done_without_and_said_once(room: Room, reason: str) -> None:
+    with capture_logs() as logs:
+        assert room(raiser(FORGIVEN[reason])) is None
+    assert [line["log_level"] for line in logs] == ["warning"]
+    assert reason in logs[0]["reason"]
+    assert "advice" not in logs[0]["reason"]
+    assert "the card's own kernel" in logs[0]["event"]
+
+
+@pytest.mark.parametrize("fault", PASSED_ON, ids=str)
+def test_a_full_or_failed_card_is_no_fault_of_a_kernel(room: Room, fault: Exception) -> None:
+    with capture_logs() as logs, pytest.raises(type(fault)) as caught:
+        room(raiser(fault))
+    assert caught.value is fault
+    assert not logs
+
+
+def test_kernels_that_work_are_taken_without_a_word(room: Room) -> None:
+    with capture_logs() as logs:
+        assert room(lambda: None) is not None
+    assert not logs
+
+
+def test_kernels_with_another_result_are_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    put_fusions(monkeypatch, lambda opened: plain.swiglu(opened) * 1.1)
+    with capture_logs() as logs:
+        assert fusions.choose(ON_CARD, SIDES) is None
+    assert [line["event"] for line in logs] == ["the card's own kernels do not work: pictures take longer"]
+    assert "off by 0.100" in logs[0]["reason"]
+
+
+def test_kernels_are_tried_out_at_the_sides_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others make other binaries, which would be built first in a job, and fail there."""
+    seen = set()
+
+    def turn(qkv: Tensor, norms: Tensor, turns: Tensor) -> Tensor:
+        seen.add(("turned", qkv.shape[1], norms.shape[-1]))
+        return plain.turn(qkv, norms, turns)
+
+    def swiglu(opened: Tensor) -> Tensor:
+        seen.add(("opened", opened.shape[1]))
+        return plain.swiglu(opened)
+
+    put_in_place(
+        monkeypatch,
+        "engine.zimage.forward.kernels",
+        **(fusions.PLAIN._asdict() | {"swiglu": swiglu, "turn": turn}),
+    )
+    monkeypatch.setattr(
+        forward_module, "choose", lambda weight, sides, **options: fusions.choose(ON_CARD, sides, **options)
+    )
+    forward = Forward(loaded_pipeline().transformer)
+    assert forward.do.swiglu is swiglu
+    assert seen == {("turned", 3 * 256, 64), ("opened", 2 * 682)}  # of the built-in model
+
+
+def test_without_triton_all_but_its_own_errors_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_triton = faults()
+    monkeypatch.delitem(sys.modules, "triton.errors")
+    assert {*with_triton} - {*faults()} == {CompilationError.__mro__[1]}
+
+
+def test_a_failed_card_is_seen_whatever_name_triton_gives_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    fault = torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "synchronize", raiser(fault))
+    with pytest.raises(torch.AcceleratorError):
+        forgiven(RuntimeError("Triton Error [CUDA]: an illegal memory access was encountered"))
