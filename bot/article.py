@@ -65,7 +65,7 @@ class Together:
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """What another LoRA costs: how much longer its picture takes, and the worker's own part of it."""
+    """What another LoRA costs: how much longer its picture takes, and the part that fetches its weights."""
 
     longer_s: float
     lora_s: float

@@ -159,7 +159,7 @@ def _switch(findings: Findings, locale: str) -> str:
     if switch is None:
         return text(N_("not measured: it takes two LoRAs that can be drawn with"), locale)
     longer, own = f"{switch.longer_s * 1000:.0f} ms", f"{switch.lora_s * 1000:.1f} ms"
-    return text(N_("{longer} longer; {own} in the worker"), locale, longer=longer, own=own)
+    return text(N_("{longer} longer; {own} to fetch the weights"), locale, longer=longer, own=own)
 
 
 def _size(ours: SizePx, articles: SizePx, locale: str) -> str:

@@ -80,14 +80,42 @@ async def compare(
     words = [*weights, "--device", config.device, "--lines-only", "--into", str(folder), *given, *options]
     out = Console(width=None if Console().is_terminal else WIDE, highlight=False, markup=False)
     out.print(text(N_("Measuring. With a card, the first lines take a minute."), settings.language))
+    before = await asyncio.to_thread(_read, folder)
     code = await _run(words)
-    if code == 0:
-        document = json.loads(await asyncio.to_thread((folder / RESULTS).read_text, encoding="utf-8"))
-        for table in (_speeds(document, settings.language), _figures(document, settings.language)):
-            if table.rows:
-                out.print(table)
+    written = await asyncio.to_thread(_read, folder)
+    if written and written != before:  # else it ended before it measured, and an older run's may lie there
+        _tell(json.loads(written), settings.language, out)
         out.print(text(N_("All of it is in {path}."), settings.language, path=str(folder)))
+    if code:
+        out.print(text(N_("Not everything was measured: exit code {code}."), settings.language, code=code))
     return code
+
+
+def _read(folder: Path) -> str:
+    """The results as they lie there; empty where none do."""
+    try:
+        return (folder / RESULTS).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+
+
+def _tell(document: Mapping[str, Any], locale: str, out: Console) -> None:
+    """Print what was measured, then what failed."""
+    for table in (_speeds(document, locale), _figures(document, locale)):
+        if table.rows:
+            out.print(table)
+    for line in document["lines"]:
+        if line["has_failed"]:
+            who = line["who"]
+            out.print(
+                text(
+                    N_("{row} {who} failed: {why}"),
+                    locale,
+                    row=line["row"],
+                    who=text(CONTENDERS.get(who, who), locale),
+                    why=line["note"],
+                )
+            )
 
 
 async def _weights(config: EngineConfig, sizes: str) -> list[str]:
@@ -140,7 +168,7 @@ def _speeds(document: Mapping[str, Any], locale: str) -> Table:
     for row in ("E1", "E2", "E3"):
         own = {line["who"]: line for line in document["lines"] if line["row"] == row}
         if own.keys() & CONTENDERS.keys():
-            size = next(line["work"] for line in own.values())
+            size = max(line["work"] for line in own.values())  # a line that failed names none
             table.add_row(size, *(_number(own.get(who, {}).get("value")) for who in CONTENDERS))
     return table
 

@@ -4,11 +4,13 @@ Nothing is changed and no platform is asked; what a check does not cover, the re
 """
 
 import asyncio
+import os
 import shutil
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from importlib.util import find_spec
 from pathlib import Path
 
 from rich.console import Console
@@ -144,6 +146,12 @@ def _engine(settings: Settings) -> Iterator[Finding]:
         detail=headroom.reason,
     )
     yield Finding(State.FINE, N_("card"), memory)
+    if headroom.is_card and find_spec("triton") and not _has_compiler():
+        sentence = text(
+            N_("no C compiler: install gcc or clang, or name one in CC; until then pictures take longer"),
+            locale,
+        )
+        yield Finding(State.NOTE, N_("card"), sentence)
     try:
         model = find_model(config)
     except ModelError as error:
@@ -167,6 +175,12 @@ def _engine(settings: Settings) -> Iterator[Finding]:
     if default and default not in found.files:
         sentence = text(N_("engine.default_lora is {name}, which is not on the shelf"), locale, name=default)
         yield Finding(State.WRONG, N_("shelf"), sentence)
+
+
+def _has_compiler() -> bool:
+    """Whether Triton finds what it builds the card's kernels with; it looks for the same names."""
+    named = os.environ.get("CC")
+    return any(map(shutil.which, ("gcc", "clang") if named is None else (named,)))
 
 
 def _chats(settings: Settings) -> Iterator[Finding]:

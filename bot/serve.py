@@ -218,7 +218,7 @@ def _print_stages(locale: str, load_s: float, watch: StopWatch) -> None:
     table = Table(text(N_("stage"), locale), text(N_("seconds"), locale))
     for name, seconds in (
         (N_("load the model"), load_s),
-        (N_("attach the LoRA"), spent.lora_s),
+        (N_("fetch the LoRA"), spent.lora_s),
         (N_("read the prompt"), spent.text_s),
         (N_("denoise, 8 steps"), spent.denoise_s),
         (N_("decode"), spent.decode_s),

@@ -2,8 +2,10 @@
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -41,6 +43,39 @@ def measure(work: Callable[[], object], device: torch.device, rounds: int) -> Re
         seconds.append(time.perf_counter() - began_s)
     peak_bytes = torch.cuda.max_memory_allocated(device) if is_card else 0
     return Reading(statistics.median(seconds) * 1000, peak_bytes)
+
+
+@dataclass
+class Peak:
+    """What ``peak`` found: the most that torch held; 0 without a card."""
+
+    nbytes: int = 0
+
+
+@contextmanager
+def peak(device: torch.device) -> Iterator[Peak]:
+    """Find the most memory that torch holds meanwhile, weights included; known when the context is left."""
+    found = Peak()
+    if device.type != "cuda":
+        yield found
+        return
+    reset = torch.cuda.reset_peak_memory_stats
+
+    def look() -> None:
+        found.nbytes = max(found.nbytes, torch.cuda.max_memory_allocated(device))
+
+    def look_and_reset(device: Any = None) -> None:
+        look()
+        reset(device)
+
+    reset(device)
+    # Each job's gauge and ``measure`` begin to count anew; without this only the last job would be seen.
+    torch.cuda.reset_peak_memory_stats = look_and_reset
+    try:
+        yield found
+    finally:
+        torch.cuda.reset_peak_memory_stats = reset
+        look()
 
 
 def warm_ups(device: torch.device) -> int:

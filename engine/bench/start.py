@@ -1,13 +1,15 @@
 """From process start to the first picture, with a real host and a real worker: figure E8.
 
 ``python -m engine.bench.start --folder FOLDER``: puts the weights into the page cache, starts a worker as the
-bot does, and draws two pictures. Without a folder it is the built-in model, to try the script anywhere.
+bot does, and draws two pictures with a random rank-32 LoRA. Without a folder it is the built-in model, to try
+the script anywhere.
 """
 
 import argparse
 import asyncio
 import importlib.util
 import json
+import os
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -15,14 +17,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from structlog.processors import TimeStamper
 from structlog.testing import capture_logs
 
+from engine.bench.rows.loras import RandomLoras
 from engine.config import BUILT_IN, EngineConfig
 from engine.host import Host
 from engine.model import ModelInfo, find_model
-from engine.request import Failed, FailReason, Finished, RenderRequest
-from engine.weights.checkpoint import STEMS, weight_files
+from engine.request import Failed, FailReason, Finished, LoraChoice, RenderRequest
+from engine.weights.checkpoint import STEMS, linear_shapes, weight_files
 
 REACH_S = 12.0  # figure E8
 WANTED = (1024, 1024)
@@ -38,6 +42,8 @@ class Start:
         parts: Each part's weights: ``gigabytes``, ``seconds``.
         picture_s: The first picture alone, asked for when the worker was ready; ``again_s`` the next one.
         first_picture_s: The figure: start to first picture.
+        peak_bytes: The most memory that the pictures held, weights included; 0 where none of them says.
+        are_kernels_cached: Whether Triton had built kernels before; else a card's picture waits for them.
         is_bytecode_cached: Whether Python had compiled the libraries before; else imports take twice as long.
     """
 
@@ -52,6 +58,8 @@ class Start:
     picture_s: float
     again_s: float
     first_picture_s: float
+    peak_bytes: int
+    are_kernels_cached: bool
     is_bytecode_cached: bool
 
 
@@ -65,12 +73,13 @@ def warm(model: ModelInfo) -> float:
     return time.perf_counter() - began_s
 
 
-async def measure(config: EngineConfig, size: tuple[int, int]) -> Start:
-    """Start a worker, draw two pictures of one prompt, end it.
+async def measure(config: EngineConfig, size: tuple[int, int], lora: LoraChoice) -> Start:
+    """Start a worker, draw two pictures, end it.
 
     Args:
         config: The model must be on disk.
         size: Width and height in px, which the model must allow.
+        lora: Its file lies on the shelf of ``config``; both pictures have it.
 
     Raises:
         ModelError: The worker cannot load the model.
@@ -78,15 +87,16 @@ async def measure(config: EngineConfig, size: tuple[int, int]) -> Start:
     """
     model = find_model(config)
     page_cache_s = warm(model)
+    are_kernels_cached = _are_kernels_cached(config)
     host = Host(config)
     with capture_logs(processors=[TimeStamper()]) as lines:
         began_at_s, began_s = time.time(), time.perf_counter()
         try:
             info = await host.start()
             ready_s = time.perf_counter() - began_s
-            picture_s = await _draw(host, "first", size)
+            picture_s, peak_bytes = await _draw(host, "first", size, lora)
             first_picture_s = time.perf_counter() - began_s
-            again_s = await _draw(host, "second", size)
+            again_s, again_bytes = await _draw(host, "second", size, lora)
         finally:
             await host.close()
     return Start(
@@ -103,6 +113,8 @@ async def measure(config: EngineConfig, size: tuple[int, int]) -> Start:
         picture_s=picture_s,
         again_s=again_s,
         first_picture_s=first_picture_s,
+        peak_bytes=max(peak_bytes, again_bytes),
+        are_kernels_cached=are_kernels_cached,
         is_bytecode_cached=_is_bytecode_cached(),
     )
 
@@ -111,9 +123,11 @@ def _figures(line: Mapping[str, Any]) -> dict[str, float]:
     return {name: float(line[name]) for name in ("gigabytes", "seconds")}
 
 
-async def _draw(host: Host, job_id: str, size: tuple[int, int]) -> float:
-    """Seconds until the picture is here."""
-    request = RenderRequest(job_id, 1, f"a face, {job_id}", width_px=size[0], height_px=size[1], seed=1)
+async def _draw(host: Host, job_id: str, size: tuple[int, int], lora: LoraChoice) -> tuple[float, int]:
+    """Seconds until the picture is here, and the bytes that the worker held at most; 0 where it is flat."""
+    request = RenderRequest(
+        job_id, 1, f"a face, {job_id}", width_px=size[0], height_px=size[1], seed=1, loras=(lora,)
+    )
     began_s = time.perf_counter()
     outcome = await host.render(request, lambda event: None)
     seconds = time.perf_counter() - began_s
@@ -121,7 +135,12 @@ async def _draw(host: Host, job_id: str, size: tuple[int, int]) -> float:
     is_flat = isinstance(outcome, Failed) and outcome.reason is FailReason.BLANK_PICTURE
     if not isinstance(outcome, Finished) and not is_flat:
         raise RuntimeError(f"the {job_id} picture failed: {outcome}")
-    return seconds
+    return seconds, outcome.peak_bytes if isinstance(outcome, Finished) else 0
+
+
+def _are_kernels_cached(config: EngineConfig) -> bool:
+    folder = Path(os.environ.get("TRITON_CACHE_DIR", config.kernels_dir))
+    return any(folder.glob("*"))
 
 
 def _is_bytecode_cached() -> bool:
@@ -143,6 +162,8 @@ def say(start: Start) -> str:
     ]
     head = f"{start.device}, {start.dtype}, {start.model}; into the page cache: {start.page_cache_s:.1f} s"
     lines = [head, *(f"{name:28} {seconds:7.2f} s   {remark}".rstrip() for name, seconds, remark in rows)]
+    if not start.are_kernels_cached:
+        lines.append("With a card, its kernels were built anew: give a --data-dir and measure again.")
     if not start.is_bytecode_cached:
         lines.append("Python compiled the libraries anew: unset PYTHONDONTWRITEBYTECODE and measure again.")
     return "\n".join(lines)
@@ -154,13 +175,13 @@ def main(arguments: Sequence[str] | None = None) -> Start:
     parser.add_argument("--folder", default=BUILT_IN, help="a checkpoint; left out: the built-in model")
     parser.add_argument("--size", default="", help="left out: 1024x1024, or the native size of a small model")
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--data-dir", type=Path, help="where `sugarbot setup` put a converted copy")
+    parser.add_argument("--data-dir", type=Path, help="with a converted copy, and with kernels built before")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as empty:
         config = EngineConfig(
             options.data_dir or Path(empty),
-            lora_dir=Path(empty) / "loras",
+            lora_dir=Path(empty),
             model=options.folder,
             device=options.device,
         )
@@ -168,7 +189,9 @@ def main(arguments: Sequence[str] | None = None) -> Start:
         native = (model.native_width_px, model.native_height_px)
         width, height = map(int, options.size.split("x")) if options.size else WANTED
         is_wanted = bool(options.size) or model.allows(width, height)
-        start = asyncio.run(measure(config, (width, height) if is_wanted else native))
+        loras = RandomLoras(linear_shapes(model.folder), config.lora_dir, torch.device("cpu"), torch.bfloat16)
+        size = (width, height) if is_wanted else native
+        start = asyncio.run(measure(config, size, loras.choice(0)))
     print(say(start))
     if options.json:
         options.json.write_text(json.dumps(asdict(start), indent=2) + "\n", encoding="utf-8")

@@ -8,6 +8,8 @@ from engine.bench.tell.figures import FP8
 from engine.zimage.forward.eight import wants_eight
 
 COMPARED = {row: Drawing(row, ONE) for row in FP8}
+NO_CARD = "needs a card that multiplies in fp8"
+NOT_IN_EIGHT = "was drawn in full precision: the log says what does not work or has no room"
 
 
 class Eight:
@@ -19,14 +21,17 @@ class Eight:
         self._ours = Ours(subject, is_eight=True) if can else None
 
     def line(self, row: str) -> Line:
-        """A picture of the size of ``row``, the error in its note."""
+        """A picture of the size of ``row``, the error in its note; no value where it is not in eight bits."""
         work = said(self._subject.sizes[row])
         if self._ours is None:
-            return Line("E4", FP8[row], None, work=work, note="needs a card that multiplies in fp8")
-        line, _ = self._ours.lines(row)
-        error = error_of(self._subject, self._ours, COMPARED[row])
-        note = f"relative error {error:.1e} against the library · {line.note}"
-        return Line("E4", FP8[row], line.value, work=work, peak_gib=line.peak_gib, note=note)
+            return Line("E4", FP8[row], None, work=work, note=NO_CARD)
+        if self._ours.is_in_eight:
+            line, _ = self._ours.lines(row)
+            error = error_of(self._subject, self._ours, COMPARED[row])
+            note = f"relative error {error:.1e} against the library · {line.note}"
+            if self._ours.is_in_eight:  # still: the copy in eight bits is given up where memory runs out
+                return Line("E4", FP8[row], line.value, work=work, peak_gib=line.peak_gib, note=note)
+        return Line("E4", FP8[row], None, work=work, note=NOT_IN_EIGHT)
 
     def close(self) -> None:
         """End its threads."""

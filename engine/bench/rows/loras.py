@@ -1,9 +1,9 @@
 """Random LoRAs as files: what peft and we are to read must be the very same."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from diffusers import ZImageTransformer2DModel
 from safetensors.torch import save_file
 
 from engine.bench.turbo import SPREAD
@@ -20,17 +20,18 @@ class RandomLoras:
     """LoRAs on every linear layer of attention and feed-forward, each written when first asked for.
 
     Args:
-        transformer: The library's.
+        linears: The library's linear layers: path → (out, in); what trainers leave alone is passed over.
         folder: Where the files go.
+        device: Where the numbers are made; likewise ``dtype``, their format.
     """
 
-    def __init__(self, transformer: ZImageTransformer2DModel, folder: Path) -> None:
+    def __init__(
+        self, linears: Mapping[str, tuple[int, int]], folder: Path, device: torch.device, dtype: torch.dtype
+    ) -> None:
         self._shapes = {
-            name: (module.out_features, module.in_features)
-            for name, module in transformer.named_modules()
-            if isinstance(module, torch.nn.Linear) and any(part in name for part in TRAINED)
+            name: shape for name, shape in linears.items() if any(part in name for part in TRAINED)
         }
-        self._device, self._dtype = transformer.device, transformer.dtype
+        self._device, self._dtype = device, dtype
         self._folder = folder
         self._files: dict[str, LoraFile] = {}
 

@@ -45,7 +45,7 @@ class Ours:
         ends = [end for _, end in drawn]
         parts = [_median(ends, part) * 1000 for part in ("text_s", "lora_s", "denoise_s", "decode_s")]
         seconds = statistics.median(seconds for seconds, _ in drawn)
-        note = "text {:.1f} + LoRA {:.1f} + steps {:.1f} + VAE {:.1f} ms".format(*parts)
+        note = "text {:.1f} + LoRA fetched {:.1f} + steps {:.1f} + VAE {:.1f} ms".format(*parts)
         peak = max(end.peak_bytes for end in ends) / GIB if self._subject.place.is_card else None
         yield Line(row, OURS, seconds, work=said(size), peak_gib=peak, note=note)
         yield Line(
@@ -94,6 +94,11 @@ class Ours:
         began_s = time.perf_counter()
         self.queue(requests)
         return len(requests) / (time.perf_counter() - began_s)
+
+    @property
+    def is_in_eight(self) -> bool:
+        """Whether the next picture's large products are in eight bits."""
+        return bool(self.bank.in_eight)
 
     def fingerprint(self) -> list[tuple[int, int]]:
         """Of each of the base's tensors: two sums that one changed bit, or two that changed places, alter."""

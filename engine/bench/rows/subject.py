@@ -70,7 +70,12 @@ class Subject:
         self.folder = folder
         self.effort = effort
         self.sizes: Mapping[str, SizePx] = scaled(model)
-        self.loras = RandomLoras(pipeline.transformer, scratch)
+        linears = {
+            name: (module.out_features, module.in_features)
+            for name, module in pipeline.transformer.named_modules()
+            if isinstance(module, torch.nn.Linear)
+        }
+        self.loras = RandomLoras(linears, scratch, place.device, place.dtype)
         self.references: dict[Any, Tensor] = {}
 
     @classmethod

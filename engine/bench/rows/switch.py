@@ -1,59 +1,64 @@
-"""E5: what another LoRA costs its picture, by where its weights lie, and the base afterwards."""
+"""E5: what another LoRA costs its picture, by where its weights lie, and the base afterwards.
+
+A picture with another LoRA than the one before, then one with the same LoRA again: what the first takes more
+is the price of the switch. The marks of its stages could not tell it, for merging lies in several of them.
+"""
 
 import statistics
 from collections.abc import Callable, Iterator
 
+from engine.bench.clock import warm_ups
 from engine.bench.rows.ours import Ours
-from engine.bench.rows.subject import Subject, said
+from engine.bench.rows.subject import SizePx, Subject, said
 from engine.bench.tell.book import Line
 from engine.bench.tell.figures import CHANGED, IN_MEMORY, ON_CARD, ON_DISK
 
 PAIR = 1, 2  # the two that take turns
+WHOLE = "{}, whole picture"
+LATER_START = "its first step starts later by this than with the same LoRA again"
+LATER_PIXELS = "its pixels come later by this than with the same LoRA again"
 
 
 def lines(subject: Subject, ours: Ours) -> Iterator[Line]:
-    """Milliseconds until the first step can start, then how many base tensors many switches changed."""
+    """Milliseconds of a switch for each place of the weights, then how many base tensors many changed."""
     before = ours.fingerprint()
-    yield _line(subject, ours, ON_CARD, lambda: None)
+    for _ in range(warm_ups(subject.place.device)):
+        ours.draw(subject.sizes["E1"], PAIR[0])
+    yield from _cost(subject, ours, ON_CARD, lambda: None)
     if subject.place.is_card:
-        yield _line(subject, ours, IN_MEMORY, lambda: ours.bank.forget(in_memory=False))
+        yield from _cost(subject, ours, IN_MEMORY, lambda: ours.bank.forget(in_memory=False))
     else:
         yield Line("E5", IN_MEMORY, None, "ms", note="without a card, that is where they are drawn from")
     subject.loras.read_shelf()
-    note = "page cache, hashed before"
-    yield _line(subject, ours, ON_DISK, lambda: ours.bank.forget(in_memory=True), note)
-    yield _longer(subject, ours)
+    yield from _cost(
+        subject, ours, ON_DISK, lambda: ours.bank.forget(in_memory=True), " · page cache, hashed before"
+    )
     for number in range(subject.effort.switches):
-        _switch(subject, ours, PAIR[number % 2])
+        ours.draw(subject.sizes["E3"], PAIR[number % 2], steps=1)
     after = ours.fingerprint()
     changed = sum(one != other for one, other in zip(before, after, strict=True))
     note = f"of {len(before)}, after {subject.effort.switches} switches"
     yield Line("E5", CHANGED, float(changed), "tensors", note=note)
 
 
-def _line(subject: Subject, ours: Ours, who: str, forget: Callable[[], None], note: str = "") -> Line:
-    """The median of a LoRA's part of a picture, the other one drawn before each."""
-    one, other = PAIR
-    seconds = []
+def _cost(
+    subject: Subject, ours: Ours, where: str, forget: Callable[[], None], note: str = ""
+) -> Iterator[Line]:
+    """The medians of what a switched picture takes more, up to its first step and up to its pixels."""
+    size, (one, other) = subject.sizes["E1"], PAIR
+    starts, pixels = [], []
     for _ in range(subject.effort.rounds):
-        _switch(subject, ours, other)
+        ours.draw(size, other)
         forget()
-        seconds.append(_switch(subject, ours, one))
-    return Line("E5", who, statistics.median(seconds) * 1000, "ms", note=note)
+        switched, same = _timed(ours, size, one), _timed(ours, size, one)
+        starts.append(switched[0] - same[0])
+        pixels.append(switched[1] - same[1])
+    for who, seconds, what in ((where, starts, LATER_START), (WHOLE.format(where), pixels, LATER_PIXELS)):
+        yield Line("E5", who, statistics.median(seconds) * 1000, "ms", work=said(size), note=what + note)
 
 
-def _longer(subject: Subject, ours: Ours) -> Line:
-    """How much longer a picture takes than with the LoRA of the one before: its first step merges."""
-    size, rounds = subject.sizes["E1"], range(subject.effort.rounds)
-    ours.draw(size, PAIR[0])
-    same = [ours.timed(size, PAIR[0])[0] for _ in rounds]
-    turns = [ours.timed(size, PAIR[(number + 1) % 2])[0] for number in rounds]
-    longer_ms = (statistics.median(turns) - statistics.median(same)) * 1000
-    return Line(
-        "E5", "ours, whole picture longer by", longer_ms, "ms", work=said(size), note="LoRA on the card"
-    )
-
-
-def _switch(subject: Subject, ours: Ours, number: int) -> float:
-    """Draw one step with a LoRA; the seconds that went into the LoRA alone."""
-    return ours.draw(subject.sizes["E3"], number, steps=1).timings.lora_s
+def _timed(ours: Ours, size: SizePx, number: int) -> tuple[float, float]:
+    """Seconds from the order to the start of the first step, and to the pixels."""
+    whole_s, end = ours.timed(size, number)
+    # One stage follows the other: what is neither step nor decoder lies before the first step.
+    return whole_s - end.timings.denoise_s - end.timings.decode_s, whole_s

@@ -4,9 +4,12 @@ A row that raises is a line that says so; the next one is measured all the same.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
+
+from engine.bench.clock import peak
 from engine.bench.rows import queues, same, switch
 from engine.bench.rows.eight import COMPARED, Eight
 from engine.bench.rows.first import Start
@@ -19,6 +22,7 @@ from engine.bench.tell.figures import CASES, FP8
 from engine.zimage.room import first_line, free_memory
 
 SPEED = ("E1", "E2", "E3")
+GIB = 2**30
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +32,13 @@ class Piece:
     Attributes:
         who: What a failure is said of.
         measure: Contender → its lines; None where it only prepares what others measure.
+        is_elsewhere: Whether another process holds the memory, so that only the lines know of it.
     """
 
     row: str
     who: str
     measure: Callable[[Any], Iterable[Line] | None]
+    is_elsewhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,7 @@ def turns(subject: Subject) -> tuple[Turn, ...]:
         Turn(Recipe, (*(_speed(row, "recipe") for row in SPEED), switches[1])),
         Turn(Ours, ours),
         Turn(Eight, tuple(_in_eight(row) for row in FP8)),
-        Turn(Start, (Piece("E8", "start", lambda start: start.lines()),)),
+        Turn(Start, (Piece("E8", "start", lambda start: start.lines(), is_elsewhere=True),)),
     )
 
 
@@ -94,17 +100,30 @@ def measure(subject: Subject, wanted: Collection[str]) -> Iterator[Line]:
             yield from (_failed(piece, error) for piece in pieces)
             continue
         for piece in pieces:
-            yield from _lines(piece, contender)
+            yield from _lines(piece, contender, subject.place.device)
         contender.close()
         del contender
         free_memory()
 
 
-def _lines(piece: Piece, contender: Any) -> Iterator[Line]:
+def _lines(piece: Piece, contender: Any, device: torch.device) -> Iterator[Line]:
+    """A piece's lines, each with the peak of memory since the one before, where it names none itself."""
+    lines = _measured(piece, contender)
     try:
-        yield from piece.measure(contender) or ()
+        while True:
+            with peak(device) as found:
+                line = next(lines, None)
+            if line is None:
+                return
+            is_known = line.value is None or line.peak_gib is not None or piece.is_elsewhere
+            yield line if is_known or not found.nbytes else replace(line, peak_gib=found.nbytes / GIB)
     except Exception as error:  # noqa: BLE001 - see this module's first lines
         yield _failed(piece, error)
+
+
+def _measured(piece: Piece, contender: Any) -> Iterator[Line]:
+    """Its lines one by one; nothing is measured before the first is asked for."""
+    yield from piece.measure(contender) or ()
 
 
 def _failed(piece: Piece, error: Exception) -> Line:

@@ -1,11 +1,17 @@
 """The scripts that measure starting and reading run to their end without a card."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from engine.bench import checkpoint, reading, start
+from engine.bench import checkpoint, command, reading, start
+from engine.config import EngineConfig
+from engine.model import find_model
+from engine.request import Finished, RenderRequest, Timings
+from engine.shelf import read_shelf
 
 
 @pytest.mark.slow
@@ -20,7 +26,41 @@ def test_a_start_is_measured_from_process_to_picture(
     assert 0 < measured.steps_s["torch imported"] < measured.steps_s["ready"]
     assert measured.first_picture_s >= measured.ready_s + measured.picture_s
     assert json.loads(path.read_text())["first_picture_s"] == measured.first_picture_s
+    assert measured.peak_bytes > 0
     assert "start to first picture" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "run",
+    [lambda: start.main(["--device", "cpu"]), lambda: command.main(["--device", "cpu", "--only", "E8"])],
+)
+def test_what_is_started_draws_with_a_lora_of_rank_32(
+    monkeypatch: pytest.MonkeyPatch, run: Callable[[], object]
+) -> None:
+    drawn: list[tuple[int, ...]] = []
+
+    class FakeHost:
+        """Draws nothing; looks at what it is asked for, and at the shelf."""
+
+        def __init__(self, config: EngineConfig) -> None:
+            self.ranks = {
+                file.sha256: file.rank
+                for file in read_shelf([config.lora_dir], find_model(config)).files.values()
+            }
+
+        async def start(self) -> SimpleNamespace:
+            return SimpleNamespace(device_name="none", dtype="float32")
+
+        async def render(self, request: RenderRequest, listen: object) -> Finished:
+            drawn.append(tuple(self.ranks[lora.sha256] for lora in request.loras if lora.weight))
+            return Finished(request.job_id, request.attempt, Timings(), 1)
+
+        async def close(self) -> None:
+            """Nothing was started."""
+
+    monkeypatch.setattr(start, "Host", FakeHost)
+    run()
+    assert drawn == [(32,), (32,)]
 
 
 def test_every_way_of_reading_is_measured(tmp_path: Path) -> None:

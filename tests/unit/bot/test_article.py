@@ -150,7 +150,7 @@ def test_the_table_stands_beside_the_article_s(findings: Findings) -> None:
     assert said["peak memory"].here == "22.50 GiB; all programs on the card 23.00 GiB"
     assert said["2 at once"].here == "mean 1.75 s, spread 1.50 s, 0 failed"
     assert said["3 at once"].here == "mean 1.50 s, spread 1.00 s, 1 failed"
-    assert said["another LoRA than before"].here == "4 ms longer; 3.1 ms in the worker"
+    assert said["another LoRA than before"].here == "4 ms longer; 3.1 ms to fetch the weights"
     chinese = article_table.rows(findings, "zh-CN")
     assert [row.a10 for row in chinese if "同时" in row.what] == ["第二张慢 40 %", "第三张失败率超过 60 %"]
 

@@ -17,7 +17,7 @@ from engine.errors import EngineError
 
 DOCUMENT = {
     "lines": [
-        {"row": "E1", "who": who, "value": value, "work": "512 × 768"}
+        {"row": "E1", "who": who, "value": value, "work": "512 × 768", "note": "", "has_failed": False}
         for who, value in (("stock", 0.714), ("recipe", 0.482), ("floor", 0.265), ("ours", 0.289))
     ],
     "figures": [
@@ -74,6 +74,32 @@ async def test_the_results_are_told_in_the_host_s_language(
     assert "显卡忙碌" not in said  # nothing was measured
     assert handed[0][-2:] == options
     assert "--folder" not in handed[0]
+
+
+async def test_what_was_measured_is_told_where_a_row_failed(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stock, *others = DOCUMENT["lines"]
+    failed = stock | {"value": None, "work": "", "note": "RuntimeError: no room", "has_failed": True}
+    lines = json.dumps(DOCUMENT | {"lines": [failed, *others]})
+    path = str(settings.data_dir / "results.json")
+    asleep(monkeypatch, f"open({path!r}, 'w').write({lines!r}); raise SystemExit(1)")
+    code = await bench.compare(settings, is_random=False, sizes="", options=[], into=settings.data_dir)
+    assert code == 1
+    said = capsys.readouterr().out
+    failure = "E1 原版 diffusers 失败：RuntimeError: no room"
+    for expected in ("512 × 768", "0.289", "1.09", failure, "退出码 1"):
+        assert expected in said
+
+
+async def test_an_older_runs_results_are_not_told_for_one_that_measured_nothing(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (settings.data_dir / "results.json").write_text(json.dumps(DOCUMENT), encoding="utf-8")
+    asleep(monkeypatch, "raise SystemExit(2)")
+    into = settings.data_dir
+    assert await bench.compare(settings, is_random=False, sizes="", options=[], into=into) == 2
+    assert "0.289" not in capsys.readouterr().out
 
 
 async def test_random_weights_are_measured_without_asking_for_the_host_s_model(

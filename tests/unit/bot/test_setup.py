@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -69,6 +70,39 @@ def test_the_doctor_says_when_a_conversion_would_save_time(card: None, settings:
     convert(find_source(settings.to_engine_config()), settings.data_dir, lambda *_: None)
     assert "sugarbot setup" not in said()
     assert "converted: " in said()
+
+
+@pytest.mark.parametrize(
+    ("programs", "named", "is_missed"),
+    [((), None, True), (("clang",), None, False), (("gcc",), "icc", True), (("icc",), "icc", False)],
+)
+def test_the_doctor_misses_the_compiler_that_triton_needs(
+    card: None,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    programs: tuple[str, ...],
+    named: str | None,
+    is_missed: bool,
+) -> None:
+    monkeypatch.setattr(doctor, "find_spec", lambda name: name)
+    monkeypatch.setattr(shutil, "which", lambda name: name if name in programs else None)
+    monkeypatch.delenv("CC", raising=False)
+    if named is not None:
+        monkeypatch.setenv("CC", named)
+    for language, expected in (("en", "install gcc or clang"), ("zh-CN", "没有 C 编译器")):
+        told = settings.model_copy(update={"language": language})
+        found = [each for each in doctor._engine(told) if expected in each.sentence]
+        assert [each.state for each in found] == [doctor.State.NOTE] * is_missed
+
+
+@pytest.mark.parametrize("lacks", ["card", "triton"])
+def test_the_doctor_asks_for_no_compiler_where_nothing_is_built(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, lacks: str
+) -> None:
+    request.getfixturevalue("no_card" if lacks == "card" else "card")
+    monkeypatch.setattr(doctor, "find_spec", lambda name: None if lacks == "triton" else name)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    assert not [each for each in doctor._engine(settings) if "gcc" in each.sentence]
 
 
 async def test_ctrl_c_stops_it_and_leaves_nothing(

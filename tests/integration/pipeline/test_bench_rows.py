@@ -1,0 +1,158 @@
+"""A row of the benchmark says what it names: a switch's cost, eight bits, the peak of memory."""
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from engine.bench.command import main
+from engine.bench.rows import eight, switch, table
+from engine.bench.rows.ours import Ours
+from engine.bench.rows.subject import Effort, Subject
+from engine.bench.tell.book import Line
+from engine.bench.tell.figures import FP8, ON_CARD, ON_DISK
+from engine.bench.tell.markdown import lines_of
+from engine.lora import bank as bank_module
+from engine.lora.merge import Merger, group_of
+from engine.lora.ways import Patches, Stack
+from engine.zimage.forward.forward import Forward
+from engine.zimage.load import choose_place
+
+WORDS = ["--tiny", "--device", "cpu", "--rounds", "1", "--only", "E4"]
+SLOW_S = 0.05
+GIB = 2**30
+
+
+@pytest.fixture(scope="module")
+def subject(tmp_path_factory: pytest.TempPathFactory) -> Subject:
+    torch.set_num_threads(1)
+    effort = Effort(rounds=1, pictures=2, switches=2)
+    return Subject.random(choose_place("cpu"), effort, tmp_path_factory.mktemp("loras"), is_tiny=True)
+
+
+@pytest.mark.parametrize(
+    ("slow", "on_card", "on_disk"),
+    [
+        ("merge", (50, 50), (50, 50)),
+        ("context_refiner.0", (50, 50), (50, 50)),  # the prompt needs it, before the first step
+        ("layers.1", (0, 50), (0, 50)),
+        ("read", (0, 0), (50, 50)),
+    ],
+)
+def test_what_a_switch_does_shows_in_its_cost_wherever_it_does_it(
+    subject: Subject,
+    monkeypatch: pytest.MonkeyPatch,
+    slow: str,
+    on_card: tuple[int, int],
+    on_disk: tuple[int, int],
+) -> None:
+    now_s = 0.0
+    real_merge, real_read = Merger.merge, bank_module.read_tensors
+
+    def take(is_slow: bool) -> None:
+        nonlocal now_s
+        now_s += SLOW_S if is_slow else 0
+
+    def merge(self: Merger, stack: Stack) -> Patches:
+        patches = real_merge(self, stack)
+
+        def write(names: Sequence[str]) -> None:
+            take(group_of(names[0]) == slow)
+            patches.write(names)
+
+        take(slow == "merge")
+        return replace(patches, write=write)
+
+    def read(*args: Any, **options: Any) -> Any:
+        take(slow == "read")
+        return real_read(*args, **options)
+
+    monkeypatch.setattr(Merger, "merge", merge)
+    monkeypatch.setattr(bank_module, "read_tensors", read)
+    monkeypatch.setattr(time, "perf_counter", lambda: now_s)  # all else takes no time, on a busy machine, too
+    ours = Ours(subject)
+    try:
+        own = {line.who: line.value for line in switch.lines(subject, ours)}
+    finally:
+        ours.close()
+    for where, expected in ((ON_CARD, on_card), (ON_DISK, on_disk)):
+        assert (own[where], own[switch.WHOLE.format(where)]) == pytest.approx(expected)
+
+
+def test_what_is_not_drawn_in_eight_bits_has_no_figure_in_eight_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(eight, "wants_eight", lambda *_: True)
+    monkeypatch.setattr(eight, "error_of", lambda *_: 0.0)
+    assert main([*WORDS, "--into", str(tmp_path)]) == 0
+    lines = lines_of(json.loads((tmp_path / "results.json").read_text(encoding="utf-8")))
+    assert [(line.who, line.value, line.note) for line in lines] == [
+        (who, None, eight.NOT_IN_EIGHT) for who in FP8.values()
+    ]
+
+
+def test_a_copy_in_eight_bits_that_was_given_up_on_the_way_has_no_figure(
+    subject: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(eight, "wants_eight", lambda *_: True)
+    contender = eight.Eight(subject)
+    bank = contender._ours.bank  # type: ignore[union-attr]
+    bank._merger.in_eight = ["a layer"]
+    monkeypatch.setattr(Ours, "lines", lambda *_: (Line("E1", "ours", 1.0), None))
+    monkeypatch.setattr(eight, "error_of", lambda *_: 0.0)
+    try:
+        assert contender.line("E1").value == 1.0
+        monkeypatch.setattr(eight, "error_of", lambda *_: bank._do_without_copy("for this test") or 0.0)
+        assert contender.line("E1").value is None
+    finally:
+        contender.close()
+
+
+def test_the_tiny_model_can_be_drawn_in_eight_bits(subject: Subject) -> None:
+    weights = Forward(subject.twin().transformer).weights
+    assert {name.split(".")[0] for name in weights.in_eight} == {"noise_refiner", "layers"}
+    head = weights.main[0].norm_qk.shape[-1]
+    assert head & (head - 1) == 0  # the kernels take no other width
+
+
+def test_each_line_has_its_own_peak_whoever_counts_anew_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Card:
+        """Counts as torch does."""
+
+        held = most = 0
+
+    card = Card()
+
+    def take(gib: int) -> None:
+        card.held = gib * GIB
+        card.most = max(card.most, card.held)
+
+    def reset(*_: Any) -> None:
+        card.most = card.held
+
+    def measured(_: Any) -> Iterator[Line]:
+        for job in (30, 10):
+            torch.cuda.reset_peak_memory_stats()  # as each job's gauge does
+            take(job)
+            take(0)
+        yield Line("E6", "one", 1.0)
+        take(5)
+        yield Line("E6", "two", 1.0)
+        yield Line("E6", "knows", 1.0, peak_gib=20.0)
+        yield Line("E6", "nothing", None)
+        raise RuntimeError("no more")
+
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", reset)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda _: card.most)
+    lines = [*table._lines(table.Piece("E6", "ours", measured), None, torch.device("cuda"))]
+    assert [line.peak_gib for line in lines] == [30, 5, 20, None, None]
+    assert lines[-1].has_failed
+    assert torch.cuda.reset_peak_memory_stats is reset
+    elsewhere = table.Piece("E8", "start", measured, is_elsewhere=True)
+    assert next(table._lines(elsewhere, None, torch.device("cuda"))).peak_gib is None
+    assert next(table._lines(table.Piece("E6", "", measured), None, torch.device("cpu"))).peak_gib is None
