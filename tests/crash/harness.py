@@ -47,7 +47,7 @@ class Harness:
             met += process.exitcode == -signal.SIGKILL
         return met
 
-    def kill_at(self, point: str, nth: int, *, events: int = EVENTS_TO_A_POINT, timeout_s: float = 1) -> bool:
+    def kill_at(self, point: str, nth: int, *, timeout_s: float, events: int = EVENTS_TO_A_POINT) -> bool:
         """Let a life with ``events`` fresh messages die at this point, the ``nth`` time; whether it did."""
         process = self._start(self._next(events), live_to, (point, nth))
         process.join(timeout_s)

@@ -13,6 +13,7 @@ AT_ONCE = 2  # harnesses side by side
 KILLS_A_FOLDER = 100
 POINTS_A_FOLDER = 50
 EVENTS_FOR_ALL = 130  # messages after which nearly every await of desk and store was reached
+USUAL_S, RARE_S = 4.0, 1.0  # for a life to reach a point: on a slow disk, and where it may never
 TRIES_AT_A_POINT = 5  # where chance alone brings a life there
 KILLS_A_FAULT = 150  # within which each must be seen
 MOST_SENT_AGAIN = 0.2  # a kill, on the one way where an edit is impossible
@@ -60,7 +61,8 @@ def at_every_await(scale: Scale) -> Measured:
         harness = Harness(folder, has_poison=False, seed=number + 1)
         met, missed = [], []
         for name, nth in slices[number]:
-            is_met = later[name] and harness.kill_at(name, nth)
+            timeout_s = USUAL_S if usual[name] else RARE_S
+            is_met = later[name] and harness.kill_at(name, nth, timeout_s=timeout_s)
             (met if is_met else missed).append(name)
         found = [(met, _finished(harness))]
         for turn, name in enumerate(missed):  # reached in a first life, or by much work alone
@@ -68,7 +70,9 @@ def at_every_await(scale: Scale) -> Measured:
                 harness = Harness(
                     folder / f"{turn}-{again}", has_poison=False, seed=number + turn + 7 * again
                 )
-                if harness.kill_at(name, 1) or harness.kill_at(name, 1, events=EVENTS_FOR_ALL, timeout_s=20):
+                if harness.kill_at(name, 1, timeout_s=RARE_S) or harness.kill_at(
+                    name, 1, timeout_s=20, events=EVENTS_FOR_ALL
+                ):
                     found.append(([name], _finished(harness)))
                     break
         return found
