@@ -48,8 +48,8 @@ def whole_bot_killed(scale: Scale) -> Measured:
 def seen_twice(scale: Scale) -> Measured:
     """What people saw twice in those same runs.
 
-    Placeholder texts stood twice at 0.075 a kill in 200 kills while eight people wrote; by chance 50 kills can
-    be above 0.2. A short form that is above goes on to 200 kills, for which the same bound holds.
+    Placeholder texts stood twice at 0.075 a kill in 200 kills while eight people wrote; by chance 50 kills
+    can be above 0.2. A short form that is above goes on to 200 kills, for which the same bound holds.
     """
     kills = scale.of(50, 1_000)
     found = _killed(kills)
