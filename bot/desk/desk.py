@@ -204,7 +204,7 @@ class Desk:
         await saved(self._store.post.recover)
         await saved(lambda: self._store.post.forget_settled(self._clock() - EVENT_MEMORY_MS))
         await self._standings.recall()
-        self._board.recall(await self._drawing.recover())
+        self._board.remind(await self._drawing.recover())
         await self._defaults.recall()
         async with asyncio.TaskGroup() as group:
             telling = group.create_task(self._board.run(chats), name="desk tells")

@@ -24,7 +24,7 @@ TOLD_PLACES = (1, 2, 3, 5, 10)  # a placeholder is edited when its job first com
 FAR = TOLD_PLACES[-1] + 1  # every place beyond
 SHOW_EVERY_S = 1.0  # Telegram's limit for one chat; between two, only the newest counts
 SHOW_TIMEOUT_S = 10.0
-RECALLED_AT_ONCE = 20  # of a thousand that wait at a start the last hears of it within a minute
+REMINDED_AT_ONCE = 20  # of a thousand that wait at a start the last hears of it within a minute
 
 News = Progress | None  # None: its place in the line
 
@@ -48,7 +48,7 @@ class Board:
         self._news: dict[str, News] = {}
         self._told: dict[str, int] = {}
         self._showing: dict[str, asyncio.Task[None]] = {}
-        self._recalled: deque[str] = deque()
+        self._to_remind: deque[str] = deque()
 
     def drawing(self, progress: Progress) -> None:
         """A step of this job is done (0: it begins)."""
@@ -70,9 +70,9 @@ class Board:
                 self._news[job_id] = None
                 self._bell.ring()
 
-    def recall(self, jobs: Iterable[str]) -> None:
+    def remind(self, jobs: Iterable[str]) -> None:
         """Tell jobs of an earlier run where they stand, a few at a time: their chats know of none yet."""
-        self._recalled.extend(jobs)
+        self._to_remind.extend(jobs)
         self._bell.ring()
 
     async def silence(self, job_id: str) -> None:
@@ -85,8 +85,8 @@ class Board:
         """Show news until cancelled."""
         async with asyncio.TaskGroup() as group:
             while True:
-                for _ in range(min(RECALLED_AT_ONCE, len(self._recalled))):
-                    self._news.setdefault(self._recalled.popleft(), None)
+                for _ in range(min(REMINDED_AT_ONCE, len(self._to_remind))):
+                    self._news.setdefault(self._to_remind.popleft(), None)
                 if not self._news:
                     await heard(self._bell.next_ring(), None)
                 for job_id in [job_id for job_id in self._news if job_id not in self._showing]:

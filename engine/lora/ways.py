@@ -41,11 +41,6 @@ class Adapter:
     block: Tensor
 
     @property
-    def nbytes(self) -> int:
-        """Its size in memory."""
-        return self.block.nbytes
-
-    @property
     def held_bytes(self) -> int:
         """What it keeps from other uses: of a file read in one piece also the rest of the file."""
         nbytes = self.block.untyped_storage().nbytes()

@@ -118,7 +118,7 @@ def test_a_lora_lies_in_one_piece(bank: Bank, choices: list[LoraChoice]) -> None
     assert {matrix.untyped_storage().data_ptr() for matrix in matrices} == {
         adapter.block.untyped_storage().data_ptr()
     }
-    assert sum(matrix.nbytes for matrix in matrices) == adapter.nbytes
+    assert sum(matrix.nbytes for matrix in matrices) == adapter.block.nbytes
     assert adapter.block.data_ptr() == min(matrix.data_ptr() for matrix in matrices)
     assert strength == 0.7
 
@@ -126,7 +126,7 @@ def test_a_lora_lies_in_one_piece(bank: Bank, choices: list[LoraChoice]) -> None
 def test_a_lora_in_another_number_format_is_laid_anew_and_moved_as_a_whole(bank: Bank) -> None:
     pairs = {name: Pair(torch.ones(2, 3) * number, torch.ones(4, 2)) for number, name in enumerate("ab")}
     adapter = convert(pairs, torch.bfloat16, is_pinned=False)
-    assert (adapter.block.dtype, adapter.nbytes) == (torch.bfloat16, 2 * 2 * (6 + 8))
+    assert (adapter.block.dtype, adapter.block.nbytes) == (torch.bfloat16, 2 * 2 * (6 + 8))
     moved = adapter.on(torch.device("meta"))
     assert {name: pair.up.shape for name, pair in moved.pairs.items()} == dict.fromkeys("ab", (4, 2))
     places = [pair.down.storage_offset() for pair in moved.pairs.values()]
@@ -218,7 +218,7 @@ def test_fetching_ahead_stops_before_it_drives_out_what_is_needed_first(
 ) -> None:
     whole = choices[2]  # much larger than the other two
     [(adapter, _)] = bank.stack([whole])
-    small = Bank(forward.weights.matrices, bank._finder, cache_bytes=adapter.nbytes)
+    small = Bank(forward.weights.matrices, bank._finder, cache_bytes=adapter.block.nbytes)
     small.prepare([whole, *choices[:2]])
     assert list(small._in_memory._entries) == [whole.sha256]
     small.prepare([*choices[:2], LoraChoice("gone", "f" * 64)])  # what cannot be read is passed over

@@ -87,14 +87,14 @@ async def test_only_whoever_comes_near_from_afar_is_told_so(room: Room) -> None:
 
 async def test_after_a_restart_everybody_hears_where_they_stand_a_few_at_a_time(tmp_path: Path) -> None:
     """Discord's answers must move on before they are 15 minutes old, also those far back in line."""
-    count = 2 * progress.RECALLED_AT_ONCE
+    count = 2 * progress.REMINDED_AT_ONCE
     async with open_room(tmp_path) as room:
         jobs = [await accept(room, str(n)) for n in range(count)]
     async with open_room(tmp_path, renderer=FakeRenderer([Act.HANG])) as room:
         room.desk._board._every_s = 0.02
         async with room.running():
             await until(lambda: len(room.chat.shown) > 1)
-            assert len(room.chat.shown) <= progress.RECALLED_AT_ONCE + 1  # and the one that is drawn
+            assert len(room.chat.shown) <= progress.REMINDED_AT_ONCE + 1  # and the one that is drawn
             await until(lambda: {status.job_id for status in room.chat.shown} == set(jobs))
             told = {status.job_id: status.place for status in room.chat.shown}
     assert [told[job_id] for job_id in jobs[1:]] == list(range(1, count))
