@@ -4,7 +4,7 @@ All or nothing: a file of which only half would take effect is refused, since it
 be wrong. Layers of other kinds (LoKr, LoHa, DoRA, biases) are refused by name, too.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -48,11 +48,13 @@ def normalise(tensors: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, int
         Each has the facts ``why``, a word, and ``found``, the first few names it is about.
     """
     known = module_names(shapes)
+    are_finite = _are_finite(tensors.values())
     pairs: dict[str, Pair] = {}
     for path, parts in _by_path(tensors).items():
         if path not in known:
             raise LoraForAnotherModel(why="unknown_modules", found=_unknown_paths(tensors, known))
-        for module, pair in _split(path, _pair(path, parts), known[path], shapes).items():
+        pair_of_path = _pair(path, parts, are_finite=are_finite)
+        for module, pair in _split(path, pair_of_path, known[path], shapes).items():
             if module in pairs:
                 raise LoraDamaged(why="named_twice", found=(module,))
             pairs[module] = pair
@@ -84,8 +86,8 @@ def _unknown_paths(tensors: Mapping[str, Tensor], known: Mapping[str, tuple[str,
     return _first([path for path in _by_path(tensors) if path not in known])
 
 
-def _pair(path: str, parts: Mapping[Part, Tensor]) -> Pair:
-    """Check one module's tensors by themselves and bake alpha in."""
+def _pair(path: str, parts: Mapping[Part, Tensor], *, are_finite: bool) -> Pair:
+    """Check one module's tensors and bake alpha in; ``are_finite``: that all are, where it is known."""
     if Part.DOWN not in parts or Part.UP not in parts:
         raise LoraDamaged(why="half_a_pair", found=(path,))
     if any(part.dtype not in FLOATS for part in parts.values()):
@@ -98,16 +100,39 @@ def _pair(path: str, parts: Mapping[Part, Tensor]) -> Pair:
         raise LoraUnsupported(why="rank", found=(path,))
     if up.shape[1] != rank:
         raise LoraDamaged(why="half_a_pair", found=(path,))
-    if not all(is_finite(part) for part in parts.values()):
+    if not are_finite and not all(is_finite(part) for part in parts.values()):
         raise LoraDamaged(why="not_finite", found=(path,))
     alpha = parts.get(Part.ALPHA)
     if alpha is not None:
         if alpha.numel() != 1:
             raise LoraDamaged(why="alpha", found=(path,))
-        up = (up.float() * (alpha.item() / rank)).to(up.dtype)
-        if not is_finite(up):  # the product may leave the range that both of its factors were in
+        scale = alpha.item() / rank
+        if scale != 1:  # else the file's own numbers are left where they lie
+            up = (up.float() * scale).to(up.dtype)
+        if abs(scale) > 1 and not is_finite(up):  # the product may leave the range of both of its factors
             raise LoraDamaged(why="not_finite", found=(path,))
     return Pair(down, up)
+
+
+def _are_finite(tensors: Collection[Tensor]) -> bool:
+    """Whether every number is finite, found out at a glance; False: one is not, or there is no such glance.
+
+    Tensors of a file lie side by side: one look at all of them takes 3 ms where 476 looks take 45, most of it
+    to wake torch's threads (159 MB, 16 cores).
+    """
+    spans: dict[tuple[int, torch.dtype], list[Tensor]] = {}
+    for tensor in tensors:
+        if tensor.dtype not in FLOATS or not tensor.is_contiguous() or not tensor.numel():
+            return False
+        spans.setdefault((tensor.untyped_storage().data_ptr(), tensor.dtype), []).append(tensor)
+    return all(is_finite(_span(own)) for own in spans.values())
+
+
+def _span(tensors: Sequence[Tensor]) -> Tensor:
+    """From the first to the last number of tensors of one storage and one number format."""
+    start = min(tensor.storage_offset() for tensor in tensors)
+    end = max(tensor.storage_offset() + tensor.numel() for tensor in tensors)
+    return tensors[0].as_strided((end - start,), (1,), start)
 
 
 def is_finite(tensor: Tensor) -> bool:

@@ -14,7 +14,11 @@ from torch import Tensor
 PIXELS = 256  # of one program of ``_sums``
 TILE = 4096  # numbers of one program of ``_apply`` and ``_residual``
 CHANNELS = 128  # of one program of ``_sums``
+CHUNKS = 256  # sums of one turn of ``_lines``
 WARPS = 8
+# Where one of these is a multiple of 16, Triton would build a kernel anew, and a picture of a new size wait for
+# its compiler.
+_PLAIN = "pixels", "chunks"
 
 
 def norm_silu(
@@ -43,7 +47,7 @@ def norm_silu(
     each = channels // groups
     _lines[(groups,)](
         sums, bias_or_any, weight, shift, lines, chunks, channels, each, pixels * each, epsilon,
-        HAS_BIAS=has_bias, CHUNKS=min(1024, triton.next_power_of_2(chunks)),
+        HAS_BIAS=has_bias, CHUNKS=CHUNKS,
         CHANNELS=triton.next_power_of_2(each),
     )  # fmt: skip
     _apply[(triton.cdiv(x.numel(), TILE),)](x, lines, out, x.numel(), channels, TILE=TILE, num_warps=WARPS)
@@ -59,7 +63,7 @@ def residual(x: Tensor, y: Tensor, bias: Tensor) -> Tensor:
     return out
 
 
-@triton.jit
+@triton.jit(do_not_specialize=_PLAIN)
 def _sums(
     x, bias, sums, pixels, channels, chunks,
     HAS_BIAS: tl.constexpr, PIXELS: tl.constexpr, CHANNELS: tl.constexpr,
@@ -79,7 +83,7 @@ def _sums(
     tl.store(place + chunks * channels, tl.sum(value * value, axis=0), is_channel)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=_PLAIN)
 def _lines(
     sums, bias, weight, shift, lines, chunks, channels, each, count, epsilon,
     HAS_BIAS: tl.constexpr, CHUNKS: tl.constexpr, CHANNELS: tl.constexpr,

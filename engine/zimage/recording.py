@@ -18,10 +18,16 @@ def recording(pool: Any = None) -> Iterator[torch.cuda.CUDAGraph]:
         Exception: As the work raises, or torch, where it cannot be recorded.
     """
     graph = torch.cuda.CUDAGraph()
-    with (
-        # torch goes on in the stream of the recording where that cannot be begun or ended.
-        torch.cuda.stream(torch.cuda.current_stream()),
-        # Other threads of this process may copy to the card meanwhile.
-        torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"),
-    ):
-        yield graph
+    try:
+        with (
+            # torch goes on in the stream of the recording where that cannot be begun or ended.
+            torch.cuda.stream(torch.cuda.current_stream()),
+            # Other threads of this process may copy to the card meanwhile.
+            torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"),
+        ):
+            yield graph
+    except BaseException:
+        # The card's random numbers believe that they are still being recorded, and refuse; a copy does not.
+        generator = torch.cuda.default_generators[torch.cuda.current_device()]
+        generator.graphsafe_set_state(generator.clone_state())
+        raise

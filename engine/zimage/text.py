@@ -16,6 +16,7 @@ from torch import Tensor
 from engine.errors import PromptTooLong
 from engine.kernel_faults import faults, forgiven
 from engine.upload import upload
+from engine.zimage.encoder import speed_up
 from engine.zimage.recording import recording
 
 MAX_TOKENS = 512  # what ZImagePipeline encodes; it would cut off the rest without a word
@@ -39,6 +40,7 @@ class Text:
         self._encoder = pipeline.text_encoder.base_model
         self._encoder.layers = self._encoder.layers[:-1]
         self._encoder.norm = torch.nn.Identity()
+        speed_up(self._encoder)
         self._device = device
         self._graphs: dict[int, _Graph] = {}
         self._can_record = device.type == "cuda"

@@ -53,16 +53,16 @@ def line(subject: Subject, ours: "Ours", case: str) -> Line:
         KeyError: The library's pictures were not drawn before.
     """
     batch = BATCHES[case]
-    latents = _draw(subject, ours, batch)
-    errors = [_error(mine, subject.references[drawing]) for mine, drawing in zip(latents, batch, strict=True)]
     work = " and ".join(dict.fromkeys(said(subject.sizes[drawing.row]) for drawing in batch))
-    return Line("E9", case, max(errors), "relative error", work=work)
+    return Line("E9", case, error_of(subject, ours, *batch), "relative error", work=work)
 
 
-def error_of(subject: Subject, ours: "Ours", drawing: Drawing) -> float:
-    """How far one picture lies from the library's, which was drawn before."""
-    (latents,) = _draw(subject, ours, (drawing,))
-    return _error(latents, subject.references[drawing])
+def error_of(subject: Subject, ours: "Ours", *batch: Drawing) -> float:
+    """How far the worst of pictures drawn together lies from the library's, which were drawn before."""
+    latents = _draw(subject, ours, batch)
+    return max(
+        _error(mine, subject.references[drawing]) for mine, drawing in zip(latents, batch, strict=True)
+    )
 
 
 def _draw(subject: Subject, ours: "Ours", batch: tuple[Drawing, ...]) -> list[Tensor]:

@@ -4,7 +4,7 @@ Query, key and value become one matrix, and so do the two that open a feed-forwa
 parameters become views of the fused ones, so its forward goes on working and nothing is held twice.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
@@ -176,7 +176,7 @@ def fuse(transformer: ZImageTransformer2DModel) -> Weights:
             layers[name], parts[name] = Layer(linear.weight.data, linear.bias), {name: slice(None)}
         elif name == block + members[0]:
             own = {block + member: linears[block + member] for member in members}
-            layers[block + end] = Layer(_one_matrix(list(own.values())))
+            layers[block + end] = Layer(one_matrix(list(own.values())))
             parts[block + end] = _rows(own)
     tensors = {
         name: parameter.data
@@ -206,7 +206,8 @@ def _rows(linears: Mapping[str, torch.nn.Linear]) -> dict[str, slice]:
     return {name: slice(start, end) for name, start, end in zip(linears, [0, *ends], ends, strict=False)}
 
 
-def _one_matrix(linears: list[torch.nn.Linear]) -> Tensor:
+def one_matrix(linears: Sequence[torch.nn.Linear]) -> Tensor:
+    """Lay weights of one width one under the other; the layers' own become views of it, [their rows, in]."""
     fused = torch.cat([linear.weight.data for linear in linears])
     rows = [linear.out_features for linear in linears]
     for linear, view in zip(linears, torch.split(fused, rows), strict=True):

@@ -7,6 +7,7 @@ import torch
 
 from engine.demo.nets import WEIGHTS
 from engine.lora import kernel
+from engine.zimage import encoder, kernel_turn
 from engine.zimage import kernels as vae_kernels
 from engine.zimage.decoder import _exchange
 from engine.zimage.forward import fusions, kernels, plain
@@ -27,7 +28,9 @@ def main() -> None:
         for number_format in (torch.float32, torch.bfloat16):
             print("error", number_format, fusions._difference(fused, CPU, number_format, sides))
         print("error", "float8", fusions._difference(in_eight, CPU, torch.float32, sides))
-    _exchange(load_pipeline(WEIGHTS, choose_place("cpu")).vae.decoder, vae_kernels)
+    pipeline = load_pipeline(WEIGHTS, choose_place("cpu"))
+    _exchange(pipeline.vae.decoder, vae_kernels)
+    encoder.exchange(pipeline.text_encoder.base_model, kernel_turn.turn, kernels.swiglu)
     kernel.try_out(torch.zeros(1))  # the interpreter has no products in bfloat16
 
 

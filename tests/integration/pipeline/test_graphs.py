@@ -247,14 +247,30 @@ def test_texts_that_cannot_be_recorded_are_read_all_the_same_and_it_is_tried_and
 
 
 @pytest.mark.parametrize("when", ["begun", "ended"])
-def test_a_recording_that_cannot_be_begun_or_ended_leaves_the_stream_as_it_was(
+def test_a_recording_that_cannot_be_begun_or_ended_leaves_stream_and_dice_as_they_were(
     monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
+    class Dice:
+        """As torch's: one that has seen a recording begin counts on seeing its end."""
+
+        def __init__(self, *, is_recorded: bool) -> None:
+            self.is_recorded = is_recorded
+
+        def clone_state(self) -> "Dice":
+            return Dice(is_recorded=False)
+
+        def graphsafe_set_state(self, state: "Dice") -> None:
+            self.is_recorded = state.is_recorded
+
     class Cuda:
         """As torch: its ``graph`` does not go back to the stream before it where either fails."""
 
         CUDAGraph = object
         stream_now = "ours"
+        default_generators = [Dice(is_recorded=False)]
+
+        def current_device(self) -> int:
+            return 0
 
         def current_stream(self) -> str:
             return self.stream_now
@@ -270,6 +286,7 @@ def test_a_recording_that_cannot_be_begun_or_ended_leaves_the_stream_as_it_was(
         @contextmanager
         def graph(self, graph: object, *, pool: object, capture_error_mode: str) -> Iterator[None]:
             self.stream_now = "the recording's"
+            self.default_generators[0].is_recorded = True
             if when == "begun":
                 raise FAULTS[1]
             yield
@@ -280,3 +297,4 @@ def test_a_recording_that_cannot_be_begun_or_ended_leaves_the_stream_as_it_was(
     with pytest.raises(torch.AcceleratorError), recording():
         pass
     assert cuda.stream_now == "ours"
+    assert not cuda.default_generators[0].is_recorded

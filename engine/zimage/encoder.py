@@ -1,0 +1,99 @@
+"""The text encoder's layers made fast on a card: nine launches each in place of some sixty.
+
+A prompt is so short that the card waits for its launches, also in a graph. The library's layers stay, and
+hold the weights; their products are fused as the transformer's are, and norms and turns are one kernel each.
+"""
+
+from typing import Any
+
+import structlog
+import torch
+import torch.nn.functional as nn
+from torch import Tensor
+
+from engine.kernel_faults import faults, forgiven
+from engine.zimage.forward.weights import one_matrix
+
+CLOSE = 0.03  # relative error of what one layer changes, in bfloat16
+TRIED = 8  # tokens
+
+log = structlog.get_logger("engine.zimage")
+
+
+def speed_up(encoder: Any) -> None:
+    """Exchange the layers in place where there is a card and its kernels work; say where not.
+
+    Args:
+        encoder: A ``Qwen3Model`` on its device, only reading.
+    """
+    if encoder.device.type != "cuda" or isinstance(encoder.layers[0], Layer):
+        return
+    try:
+        from engine.zimage import kernel_turn  # noqa: PLC0415 - Triton is there only where a card may be
+        from engine.zimage.forward import kernels  # noqa: PLC0415 - likewise
+
+        exchange(encoder, kernel_turn.turn, kernels.swiglu)
+    except faults() as error:
+        reason = forgiven(error)
+        log.warning("the encoder runs without the card's own kernels: prompts take longer", reason=reason)
+
+
+@torch.no_grad()
+def exchange(encoder: Any, turn: Any, swiglu: Any) -> None:
+    """Exchange the layers, once the first was found to do what it did.
+
+    Args:
+        encoder: As for ``speed_up``, on any device.
+        turn: As ``engine.zimage.kernel_turn.turn``.
+        swiglu: As ``engine.zimage.forward.kernels.swiglu``.
+
+    Raises:
+        RuntimeError: It does not.
+    """
+    weight, first = encoder.embed_tokens.weight, encoder.layers[0]
+    x = torch.randn(1, TRIED, weight.shape[1], generator=torch.Generator().manual_seed(0)).to(weight)
+    told = encoder.rotary_emb(x, torch.arange(TRIED, device=x.device)[None])
+    expected = (first(x, position_embeddings=told) - x).float()
+    found = (Layer(first, turn, swiglu)(x, position_embeddings=told) - x).float()
+    error = float((found - expected).norm() / expected.norm())
+    if not error <= CLOSE:
+        raise RuntimeError(f"a layer's result is off by {error:.3f}")
+    encoder.layers = torch.nn.ModuleList(Layer(layer, turn, swiglu) for layer in encoder.layers)
+
+
+class Layer(torch.nn.Module):
+    """One layer of the encoder, for one text.
+
+    Args:
+        layer: The library's ``Qwen3DecoderLayer``; its weights become views of fused ones.
+        turn: As ``engine.zimage.kernel_turn.turn``.
+        swiglu: As ``engine.zimage.forward.kernels.swiglu``.
+    """
+
+    def __init__(self, layer: Any, turn: Any, swiglu: Any) -> None:
+        super().__init__()
+        attention, feed = layer.self_attn, layer.mlp
+        self._layer = layer
+        self._turn, self._swiglu = turn, swiglu
+        self._queries = attention.q_proj.out_features // attention.head_dim
+        self._qkv = one_matrix([attention.q_proj, attention.k_proj, attention.v_proj])
+        self._w13 = one_matrix([feed.gate_proj, feed.up_proj])
+        self._norms = torch.stack([attention.q_norm.weight, attention.k_norm.weight])
+
+    def forward(self, x: Tensor, *, position_embeddings: tuple[Tensor, Tensor], **_: Any) -> Tensor:
+        """``x`` [1, tokens, width]; ``position_embeddings``: cosines and sines, each [1, tokens, head]."""
+        attention, feed = self._layer.self_attn, self._layer.mlp
+        x = x[0]
+        qkv = nn.linear(_norm(x, self._layer.input_layernorm), self._qkv).view(len(x), -1, attention.head_dim)
+        cos, sin = position_embeddings
+        self._turn(qkv, self._norms, cos[0], sin[0], self._queries, attention.q_norm.variance_epsilon)
+        keys = (qkv.shape[1] - self._queries) // 2
+        query, key, value = torch.split(qkv.transpose(0, 1)[None], [self._queries, keys, keys], dim=1)
+        attended = nn.scaled_dot_product_attention(query, key, value, is_causal=True, enable_gqa=True)
+        x = torch.addmm(x, attended[0].transpose(0, 1).flatten(1), attention.o_proj.weight.mT)
+        opened = nn.linear(_norm(x, self._layer.post_attention_layernorm), self._w13)
+        return x.addmm_(self._swiglu(opened), feed.down_proj.weight.mT)[None]
+
+
+def _norm(x: Tensor, norm: Any) -> Tensor:
+    return nn.rms_norm(x, x.shape[-1:], norm.weight, norm.variance_epsilon)

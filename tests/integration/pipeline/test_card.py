@@ -1,0 +1,97 @@
+"""What only a card can show: kernels, recorded steps and copies together draw the library's picture."""
+
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from structlog.testing import capture_logs
+
+from engine.bench.command import main
+from engine.bench.rows import same
+from engine.bench.rows.ours import Ours
+from engine.bench.rows.same import Drawing
+from engine.bench.rows.stock import Stock
+from engine.bench.rows.subject import Effort, Subject
+from engine.bench.tell.book import values
+from engine.bench.tell.figures import CASES, SAME
+from engine.bench.tell.markdown import lines_of
+from engine.zimage.forward.forward import Batch
+from engine.zimage.load import choose_place
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA card"),
+]
+
+LIMIT = SAME["bfloat16"]
+FULL_SIZE_BYTES = 40 * 2**30  # the library's modules, ours and a second copy
+A, B = Drawing("E1", ((0, 0.8),)), Drawing("E1", ((1, 0.8),))
+
+
+@pytest.fixture(scope="module")
+def subject(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
+    """Tiny weights on the card, and what the library draws with them."""
+    effort = Effort(rounds=1, pictures=2, switches=3)
+    subject = Subject.random(choose_place("cuda"), effort, tmp_path_factory.mktemp("loras"), is_tiny=True)
+    stock = Stock(subject)
+    stock.remember({A, B, *same.drawings()})
+    stock.close()
+    yield subject
+    subject.release()
+
+
+@pytest.fixture
+def ours(subject: Subject) -> Iterator[Ours]:
+    painter = Ours(subject)
+    yield painter
+    painter.close()
+
+
+def test_at_full_size_latents_are_the_librarys(tmp_path: Path) -> None:
+    if torch.cuda.get_device_properties(0).total_memory < FULL_SIZE_BYTES:
+        pytest.skip("needs a card of 40 GiB")
+    words = ["--random", "--only", "E9", "--device", "cuda", "--lines-only", "--into", str(tmp_path)]
+    assert main(words) == 0
+    lines = lines_of(json.loads((tmp_path / "results.json").read_text(encoding="utf-8")))
+    errors = values(lines, "E9")
+    assert errors.keys() == set(CASES)
+    assert max(errors.values()) <= LIMIT
+
+
+def test_steps_are_the_librarys_before_and_after_they_are_recorded(subject: Subject, ours: Ours) -> None:
+    for case in CASES * 3:
+        assert same.line(subject, ours, case).value <= LIMIT
+    assert ours.denoiser._forward.graphs._kept
+
+
+def test_rows_that_change_places_keep_their_loras(subject: Subject, ours: Ours) -> None:
+    assert same.error_of(subject, ours, A) <= LIMIT
+    for batch in [(A, B), (B, A), (A, A), (B, B)] * 2:
+        assert same.error_of(subject, ours, *batch) <= LIMIT
+
+
+def test_a_step_that_cannot_be_recorded_is_taken_all_the_same(
+    subject: Subject, ours: Ours, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = Batch._step
+
+    def asking(self: Batch, latents: Any, times: torch.Tensor) -> Any:
+        assert float(times[0]) >= 0  # waits for the card, which no recording allows
+        return step(self, latents, times)
+
+    monkeypatch.setattr(Batch, "_step", asking)
+    held = []
+    with capture_logs() as logs:
+        for drawing in itertools.islice(itertools.cycle([A, B]), 8):
+            assert same.error_of(subject, ours, drawing) <= LIMIT
+            held.append(torch.cuda.memory_allocated())
+    assert [line["log_level"] for line in logs if "cannot be recorded" in line["event"]] == ["warning"]
+    assert not ours.denoiser._forward.graphs._kept
+    assert held[-1] <= held[3]  # what the recording took came back
+    assert torch.rand(8, device="cuda").max() > 0  # and so did the card's random numbers
