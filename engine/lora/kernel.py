@@ -27,7 +27,7 @@ RUN = tl.constexpr(8)  # parts of one launch at most: those of a block
 ALIGNED = 16  # bytes of an address, numbers of a row: then a thread loads eight numbers at once
 CLOSE, CLOSE_EIGHT = 0.01, 0.05  # relative error; eight bits have three digits after the point
 # Where one of these is a multiple of 16, Triton would build a kernel anew, and a LoRA of another rank wait
-# for its compiler. It may for ``loras``: to know that there is but one saves a sixth (10.0 ms in place of 12.1).
+# for its compiler. It may for ``loras``: to know that there is but one saves a sixth (10.0 ms, else 12.1).
 _PLAIN = "first", "end", "before", "count", "most"
 _FORMATS = {torch.bfloat16: tl.bfloat16, torch.float32: tl.float32}
 

@@ -12,7 +12,7 @@ import torch.nn.functional as nn
 from torch import Tensor
 
 from engine.kernel_faults import faults, forgiven
-from engine.zimage.forward.weights import one_matrix
+from engine.zimage.forward.fuse import one_matrix
 
 CLOSE = 0.03  # relative error of what one layer changes, in bfloat16
 TRIED = 8  # tokens

@@ -16,8 +16,8 @@ TILE = 4096  # numbers of one program of ``_apply`` and ``_residual``
 CHANNELS = 128  # of one program of ``_sums``
 CHUNKS = 256  # sums of one turn of ``_lines``
 WARPS = 8
-# Where one of these is a multiple of 16, Triton would build a kernel anew, and a picture of a new size wait for
-# its compiler.
+# Where one of these is a multiple of 16, Triton would build a kernel anew, and a picture of a new size wait
+# for its compiler.
 _PLAIN = "pixels", "chunks"
 
 

@@ -1,7 +1,6 @@
 """A row of transformer blocks. Pure functions of tensors; every token of every row in one tensor.
 
-Shapes: ``x`` [tokens, width]; ``turns`` float32 [2, tokens, head / 2]: cosines and sines; ``time``
-[rows, 256].
+Shapes: ``x`` [tokens, width]; ``turns`` float32 [2, tokens, head / 2]: cosines and sines.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,17 +13,14 @@ from torch.nn.attention.varlen import varlen_attn
 
 from engine.zimage.forward.fusions import Fusions
 from engine.zimage.forward.packing import Rows
-from engine.zimage.forward.weights import Block
-
-Told = tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None]
-_NOTHING: Told = (None, None, None, None)
+from engine.zimage.forward.weights import Block, Tell, Told
 
 
 def run_blocks(
     x: Tensor,
     blocks: Sequence[Block],
     turns: Tensor,
-    time: Tensor | None,
+    tell: Tell,
     rows: Rows,
     do: Fusions,
     ready: Callable[[str], None],
@@ -35,13 +31,13 @@ def run_blocks(
         x: All rows' tokens.
         blocks: At least one.
         turns: Where each token stands.
-        time: None for blocks that do not see it.
+        tell: What the time says to a block; ``nothing`` where it does not see it.
         rows: Where the rows lie.
         do: How things are done on this device.
         ready: Told the name of each block before its weights are used.
     """
     ready(blocks[0].name)
-    scale_attention, gate_attention, scale_feed, gate_feed = _told(blocks[0], time)
+    scale_attention, gate_attention, scale_feed, gate_feed = tell(blocks[0])
     y = do.norm(x, blocks[0].norm_before_attention, scale_attention, rows)
     for block, after in zip(blocks, [*blocks[1:], None], strict=True):
         query, key, value = do.turn(block.qkv(y, rows), block.norm_qk, turns).unbind(1)
@@ -54,18 +50,16 @@ def run_blocks(
             return do.add(x, fed, block.norm_after_feed, gate_feed, rows)
         ready(after.name)
         gate = gate_feed
-        scale_attention, gate_attention, scale_feed, gate_feed = _told(after, time)
+        scale_attention, gate_attention, scale_feed, gate_feed = tell(after)
         x, y = do.add_norm(
             x, fed, block.norm_after_feed, gate, after.norm_before_attention, scale_attention, rows
         )
     raise ValueError("There are no blocks.")
 
 
-def _told(block: Block, time: Tensor | None) -> Told:
-    """What the time says to a block: scale and gate of its attention, scale and gate of its feed-forward."""
-    if block.modulation is None or time is None:
-        return _NOTHING
-    return cast(Told, block.modulation(time).chunk(4, dim=-1))
+def nothing(block: Block) -> Told:
+    """The time says nothing to a caption's blocks."""
+    return None, None, None, None
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor, rows: Rows) -> Tensor:

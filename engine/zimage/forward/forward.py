@@ -12,13 +12,14 @@ from diffusers import ZImageTransformer2DModel
 from torch import Tensor
 
 from engine.lora.ways import NO_PATCHES, Patches, Side
-from engine.zimage.forward.block import run_blocks
+from engine.zimage.forward.block import nothing, run_blocks
+from engine.zimage.forward.fuse import fuse
 from engine.zimage.forward.fusions import PLAIN, Fusions, choose
 from engine.zimage.forward.graphs import MOST_TOKENS, Graph, Graphs, Key
 from engine.zimage.forward.packing import Rows
 from engine.zimage.forward.plain import EPSILON
 from engine.zimage.forward.tokens import Rope, Size, padded, to_latents, to_tokens, token_count
-from engine.zimage.forward.weights import PATCH, Weights, fuse
+from engine.zimage.forward.weights import PATCH, Weights
 
 TIME_WIDTH = 256  # of the time's sines and cosines, both together
 SLOWEST = 10_000  # the longest of their periods, in radians
@@ -77,7 +78,7 @@ class Forward:
         x = weights.layers["cap_embedder.1"](known, rows)
         x = torch.cat([x, weights.tensors["cap_pad_token"].expand(length - len(embedding), -1)])
         turns = self.rope.caption(length)
-        return Caption(run_blocks(x, weights.context_refiner, turns, None, rows, self.do, patches.ready))
+        return Caption(run_blocks(x, weights.context_refiner, turns, nothing, rows, self.do, patches.ready))
 
     def wearing(self, patches: Patches) -> Weights:
         """The weights with LoRAs on them; remembered, for a picture asks twice."""
@@ -166,18 +167,19 @@ class Batch:
     def _step(self, latents: Sequence[Tensor], times: Tensor) -> list[Tensor]:
         weights, do = self._weights, self._do
         time = self._time(times)
+        tell = weights.telling(time)
         pictures = run_blocks(
             self._embed(latents),
             weights.noise_refiner,
             self._picture_turns,
-            time,
+            tell,
             self._pictures,
             do,
             self._ready,
         )
         rows = zip(self._pictures.split(pictures), self._captions, strict=True)
         x = torch.cat([part for row in rows for part in row])
-        x = run_blocks(x, weights.main, self._whole_turns, time, self._whole, do, self._ready)
+        x = run_blocks(x, weights.main, self._whole_turns, tell, self._whole, do, self._ready)
         tokens = self._last(x, time)
         return [
             to_latents(row, size) for row, size in zip(self._whole.split(tokens), self._sizes, strict=True)

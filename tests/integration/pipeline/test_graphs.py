@@ -267,7 +267,7 @@ def test_a_recording_that_cannot_be_begun_or_ended_leaves_stream_and_dice_as_the
 
         CUDAGraph = object
         stream_now = "ours"
-        default_generators = [Dice(is_recorded=False)]
+        default_generators = (Dice(is_recorded=False),)
 
         def current_device(self) -> int:
             return 0

@@ -1,0 +1,92 @@
+"""diffusers' parameters → fused ones, and still in one copy.
+
+Query, key and value become one matrix, so do the two that open a feed-forward, and what all blocks make of
+the time. The library's own parameters become views of the fused ones, so its forward goes on working and
+nothing is held twice.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+
+import torch
+from diffusers import ZImageTransformer2DModel
+from torch import Tensor
+
+from engine.zimage.forward.plain import EPSILON
+from engine.zimage.forward.weights import FUSED, MODULATION, PATCH, Layer, Modulations, Weights
+
+
+def require_known(transformer: ZImageTransformer2DModel) -> None:
+    """Make sure that this forward draws what the library's would.
+
+    Raises:
+        ValueError: It is a variant with other parts.
+    """
+    config = transformer.config
+    if list(transformer.all_x_embedder) != [PATCH] or not config.qk_norm or config.norm_eps != EPSILON:
+        raise ValueError("The transformer has other patches or norms than Z-Image-Turbo.")
+
+
+@torch.no_grad()
+def fuse(transformer: ZImageTransformer2DModel) -> Weights:
+    """Fuse a loaded transformer in place; at most one matrix is held twice at a time."""
+    linears = {
+        name: module
+        for name, module in transformer.named_modules()
+        if isinstance(module, torch.nn.Linear) and not name.startswith("siglip_")
+    }
+    modulations = _modulations(linears)
+    layers: dict[str, Layer] = {}
+    parts: dict[str, dict[str, slice]] = {}
+    for name, linear in linears.items():
+        block, end, members = _place(name)
+        if not members:
+            layers[name], parts[name] = Layer(linear.weight.data, linear.bias), {name: slice(None)}
+        elif name == block + members[0]:
+            own = {block + member: linears[block + member] for member in members}
+            layers[block + end] = Layer(one_matrix(list(own.values())))
+            parts[block + end] = _rows(own)
+    tensors = {
+        name: parameter.data
+        for name, parameter in transformer.named_parameters()
+        if name.rpartition(".")[0] not in linears
+    }
+    for name in [name for name in tensors if name.endswith(".norm_q.weight")]:
+        block = name.removesuffix(".attention.norm_q.weight")
+        tensors[f"{block}.norm_qk"] = torch.stack(
+            [tensors.pop(name), tensors.pop(name.replace("_q.", "_k."))]
+        )
+    return Weights(layers, parts, tensors, modulations)
+
+
+def _modulations(linears: Mapping[str, torch.nn.Linear]) -> Modulations:
+    own = {name.removesuffix(MODULATION): each for name, each in linears.items() if name.endswith(MODULATION)}
+    rows = _rows(own)
+    bias = torch.cat([linear.bias.data for linear in own.values()])
+    for name, linear in own.items():
+        linear.bias.data = bias[rows[name]]
+    return Modulations(Layer(one_matrix(list(own.values())), bias), rows)
+
+
+def _place(name: str) -> tuple[str, str, tuple[str, ...]]:
+    """Where a layer goes: the path before, the fused name, its members; empty where it stays alone."""
+    for end, members in FUSED.items():
+        for member in members:
+            if name.endswith(member):
+                return name.removesuffix(member), end, members
+    return "", "", ()
+
+
+def _rows(linears: Mapping[str, torch.nn.Linear]) -> dict[str, slice]:
+    """Where each layer's rows lie in their one matrix."""
+    ends = list(accumulate(linear.out_features for linear in linears.values()))
+    return {name: slice(start, end) for name, start, end in zip(linears, [0, *ends], ends, strict=False)}
+
+
+def one_matrix(linears: Sequence[torch.nn.Linear]) -> Tensor:
+    """Lay weights of one width one under the other; the layers' own become views of it, [their rows, in]."""
+    fused = torch.cat([linear.weight.data for linear in linears])
+    rows = [linear.out_features for linear in linears]
+    for linear, view in zip(linears, torch.split(fused, rows), strict=True):
+        linear.weight.data = view
+    return fused
