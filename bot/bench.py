@@ -168,7 +168,8 @@ def _speeds(document: Mapping[str, Any], locale: str) -> Table:
     for row in ("E1", "E2", "E3"):
         own = {line["who"]: line for line in document["lines"] if line["row"] == row}
         if own.keys() & CONTENDERS.keys():
-            size = max(line["work"] for line in own.values())  # a line that failed names none
+            # A line that failed names no size.
+            size = next(filter(None, (line["work"] for line in own.values())), "")
             table.add_row(size, *(_number(own.get(who, {}).get("value")) for who in CONTENDERS))
     return table
 

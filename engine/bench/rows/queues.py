@@ -39,7 +39,7 @@ def busy(subject: Subject, ours: Ours) -> Line:
         return Line("E7", BUSY, None, "%", work=said(size), note="needs a card")
     requests = [ours.request(size, number % LORAS) for number in range(WATCHED)]
     ours.queue(requests[:1])
-    with profile(activities=[ProfilerActivity.CUDA]) as seen:
+    with profile(activities=[ProfilerActivity.CUDA], acc_events=True) as seen:
         ours.queue(requests)
         torch.cuda.synchronize(subject.place.device)
     with tempfile.TemporaryDirectory(prefix="sugarbot-bench-") as folder:

@@ -1,5 +1,6 @@
 """The library's own ways: as its documentation begins, and the strongest recipe known for it."""
 
+import os
 import statistics
 import time
 import warnings
@@ -19,6 +20,7 @@ from engine.request import STEPS
 from engine.zimage.denoise import draw_noise
 
 NAME = "lora"
+KERNELS = "TRITON_CACHE_DIR"
 GIB = 2**30
 
 
@@ -123,6 +125,10 @@ class Recipe(Stock):
     who = RECIPE
     switch_note = "load_lora_weights(hotswap=True)"
 
+    def __init__(self, subject: Subject) -> None:
+        self._kernels_dir = os.environ.get(KERNELS)
+        super().__init__(subject)
+
     @property
     def note(self) -> str:  # type: ignore[override]
         """Compiling is a matter of cards here: on a processor it takes minutes and saves nothing."""
@@ -131,9 +137,11 @@ class Recipe(Stock):
         return "hotswap alone: blocks are compiled, and cuDNN is there, on a card only"
 
     def close(self) -> None:
-        """Give back what is one for the whole process: the choice of attention, and the compiler's memory."""
+        """Give back what is one for the whole process: attention, the compiler's memory, Triton's folder."""
         self._pipeline.transformer.reset_attention_backend()
         torch._dynamo.reset()
+        if self._kernels_dir is None:  # the compiler has set it, and the worker of E8 would follow it
+            os.environ.pop(KERNELS, None)
 
     def _wear(self) -> None:
         self._pipeline.enable_lora_hotswap(

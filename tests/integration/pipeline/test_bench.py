@@ -345,6 +345,7 @@ def test_a_start_on_a_checkpoint_is_measured(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA card")
 @pytest.mark.timeout(600)
+@pytest.mark.filterwarnings("default")  # torch's own compiler warns of what it does; a host sees lines
 def test_a_card_measures_every_row(tmp_path: Path) -> None:
     words = [word for word in WORDS if word not in ("--device", "cpu")]
     assert main([*words, "--device", "cuda", "--into", str(tmp_path)]) == 0
