@@ -107,6 +107,51 @@ def test_half_precision_keeps_its_format_when_alpha_is_baked_in() -> None:
     assert (pair.down.dtype, pair.up.dtype) == (torch.bfloat16, torch.bfloat16)
 
 
+def test_an_alpha_that_changes_nothing_leaves_the_numbers_where_they_lie() -> None:
+    tensors = in_layout("bare", TO_Q, *matrices(TO_Q))
+    pair = normalise({**tensors, f"{TO_Q}.alpha": torch.tensor(float(RANK))}, SHAPES)[TO_Q]
+    assert pair.up.data_ptr() == tensors[f"{TO_Q}.lora_B.weight"].data_ptr()
+
+
+def in_one_piece(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The same tensors as views of one piece of memory, as they come from a file."""
+    pieces = [tensor.contiguous().view(-1).view(torch.uint8) for tensor in tensors.values()]
+    content = iter(torch.split(torch.cat(pieces), [len(piece) for piece in pieces]))
+    return {name: next(content).view(tensor.dtype).view(tensor.shape) for name, tensor in tensors.items()}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("place", [0, 5, -1])
+def test_a_number_that_is_none_is_found_wherever_it_lies_in_a_file(
+    dtype: torch.dtype, value: float, place: int
+) -> None:
+    whole = {
+        name: tensor.to(dtype)
+        for module in SHAPES
+        for name, tensor in in_layout("bare", module, *matrices(module)).items()
+    }
+    assert normalise(in_one_piece(whole), SHAPES).keys() == SHAPES.keys()
+    for name in whole:
+        broken = in_one_piece(whole)
+        broken[name].view(-1)[place] = value
+        with pytest.raises(LoraDamaged) as caught:
+            normalise(broken, SHAPES)
+        assert caught.value.facts["why"] == "not_finite"
+        assert caught.value.facts["found"] == (name.partition(".lora_")[0],)
+
+
+def test_numbers_of_another_format_in_between_are_not_taken_for_broken_ones() -> None:
+    down, up = matrices(TO_Q)
+    half_of_it_is_nan = torch.tensor([0x3F807FC0], dtype=torch.int32).view(torch.float32)
+    assert torch.isfinite(half_of_it_is_nan).all()
+    assert not torch.isfinite(half_of_it_is_nan.view(torch.bfloat16)).all()
+    first = in_layout("bare", TO_Q, down.bfloat16(), half_of_it_is_nan.expand_as(up).clone())
+    last = in_layout("bare", "layers.0.feed_forward.w1", *matrices("layers.0.feed_forward.w1"))
+    tensors = first | {name: tensor.bfloat16() for name, tensor in last.items()}
+    assert len(normalise(in_one_piece(tensors), SHAPES)) == 2
+
+
 def good() -> dict[str, Tensor]:
     return in_layout("bare", TO_Q, *matrices(TO_Q))
 

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -230,6 +230,34 @@ def test_latents_that_are_no_whole_number_of_tokens_are_refused(
     caption = forward.read(TALL.embedding, NO_PATCHES)
     with pytest.raises(ValueError, match="whole number of tokens"):
         forward.batch([caption], [size], NO_PATCHES)
+
+
+@pytest.mark.parametrize(("only", "is_together"), [("adaLN_modulation", False), ("attention", True)])
+def test_what_the_time_says_is_one_product_unless_a_lora_changes_it(
+    forward: Forward, only: str, is_together: bool
+) -> None:
+    adapter = adapter_of(forward, random_lora(forward, 5, 3, only))
+    worn = forward.weights.wearing(Merger(forward.weights.matrices).merge(((adapter, 1.0),)))
+    assert (worn.modulations is not None) == is_together
+    time = torch.randn(3, 256, generator=torch.Generator().manual_seed(6))
+    together = forward.weights.telling(time)
+    apart = replace(forward.weights, modulations=None).telling(time)
+    for block in (*forward.weights.noise_refiner, *forward.weights.main):
+        for one, other in zip(together(block), apart(block), strict=True):
+            assert one is not None
+            assert other is not None
+            assert error_of(one, other) <= LIMIT
+
+
+def test_no_weight_is_held_twice(forward: Forward) -> None:
+    held = {
+        layer.weight.untyped_storage().data_ptr(): layer.weight.untyped_storage().nbytes()
+        for layer in forward.weights.layers.values()
+    }
+    assert forward.weights.modulations is not None
+    together = forward.weights.modulations.layer.weight.untyped_storage().data_ptr()
+    assert together in held
+    assert sum(held.values()) == sum(layer.weight.nbytes for layer in forward.weights.layers.values())
 
 
 def test_the_cards_kernels_give_what_torch_gives() -> None:

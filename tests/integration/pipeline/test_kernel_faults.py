@@ -18,12 +18,14 @@ from triton.compiler.errors import CompilationError
 from triton.runtime.errors import OutOfResources, PTXASError
 
 from engine.kernel_faults import faults, forgiven
+from engine.lora import kernel as merge_kernels
 from engine.lora import merge
-from engine.zimage import decoder
+from engine.zimage import decoder, encoder
+from engine.zimage import kernels as vae_kernels
 from engine.zimage.forward import forward as forward_module
 from engine.zimage.forward import fusions, plain
 from engine.zimage.forward.forward import Forward
-from tests.integration.pipeline.reference import loaded_pipeline
+from tests.integration.pipeline.reference import LIMIT, error_of, loaded_pipeline
 
 FORGIVEN: dict[str, Exception] = {
     "no such compiler": RuntimeError("no such compiler\nadvice"),
@@ -60,7 +62,19 @@ def put_fusions(monkeypatch: pytest.MonkeyPatch, swiglu: Callable[[Tensor], Tens
     )
 
 
-@pytest.fixture(params=["forward", "merge", "decoder"])
+def turned_plainly(
+    qkv: Tensor, norms: Tensor, cos: Tensor, sin: Tensor, queries: int, epsilon: float
+) -> None:
+    """As ``engine.zimage.kernel_turn.turn``, in torch."""
+    keys = (qkv.shape[1] - queries) // 2
+    heads = qkv[:, : queries + keys]
+    own = norms.repeat_interleave(torch.tensor([queries, keys]), dim=0)
+    normed = heads * torch.rsqrt(heads.pow(2).mean(-1, keepdim=True) + epsilon) * own
+    left, right = normed.chunk(2, dim=-1)
+    heads.copy_(normed * cos[:, None] + torch.cat([-right, left], dim=-1) * sin[:, None])
+
+
+@pytest.fixture(params=["forward", "merge", "decoder", "encoder"])
 def room(request: pytest.FixtureRequest, pipeline: Any, monkeypatch: pytest.MonkeyPatch) -> Room:
     def forward(use: Use) -> object:
         put_fusions(monkeypatch, lambda opened: (use(), plain.swiglu(opened))[1])  # type: ignore[func-returns-value]
@@ -105,7 +119,29 @@ def room(request: pytest.FixtureRequest, pipeline: Any, monkeypatch: pytest.Monk
                 assert [type(part).__name__ for part in whole.modules()] == names
         return "the kernels" if has_kernels else None
 
-    rooms: dict[str, Room] = {"forward": forward, "merge": merging, "decoder": decoding}
+    def encoding(use: Use) -> object:
+        def turn(*args: Any) -> None:
+            use()
+            turned_plainly(*args)
+
+        put_encoding(monkeypatch, turn)
+        whole = deepcopy(pipeline.text_encoder.base_model)
+        tokens, known = torch.tensor([[7, 5, 3, 2]]), type(whole.layers[0])
+        before = whole(tokens).last_hidden_state
+        try:
+            encoder.speed_up(on_card(whole))
+        finally:
+            has_kernels = isinstance(whole.layers[0], encoder.Layer)
+            after = whole(tokens).last_hidden_state if has_kernels else None
+            assert has_kernels or {type(layer) for layer in whole.layers} == {known}
+            assert has_kernels or torch.equal(whole(tokens).last_hidden_state, before)
+        if after is not None:
+            assert error_of(after, before) <= LIMIT
+        return "the kernels" if has_kernels else None
+
+    rooms: dict[str, Room] = {
+        "forward": forward, "merge": merging, "decoder": decoding, "encoder": encoding,
+    }  # fmt: skip
     return torch.no_grad()(rooms[request.param])
 
 
@@ -114,6 +150,21 @@ def raiser(fault: Exception) -> Use:
         raise fault
 
     return use
+
+
+def put_encoding(monkeypatch: pytest.MonkeyPatch, turn: Callable[..., None]) -> None:
+    put_in_place(monkeypatch, "engine.zimage.kernel_turn", turn=turn)
+    put_fusions(monkeypatch, plain.swiglu)
+
+
+def on_card(whole: Any) -> Any:
+    """An encoder that says that it lies on a card."""
+
+    class OnCard(type(whole)):  # type: ignore[misc]
+        device = SimpleNamespace(type="cuda")
+
+    whole.__class__ = OnCard
+    return whole
 
 
 @pytest.mark.parametrize("reason", FORGIVEN)
@@ -148,6 +199,23 @@ def test_kernels_with_another_result_are_done_without(monkeypatch: pytest.Monkey
     assert "off by 0.100" in logs[0]["reason"]
 
 
+def test_an_encoder_with_another_result_stays_the_librarys(
+    pipeline: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def turn(qkv: Tensor, norms: Tensor, cos: Tensor, sin: Tensor, queries: int, epsilon: float) -> None:
+        turned_plainly(qkv, norms, cos, -sin, queries, epsilon)
+
+    put_encoding(monkeypatch, turn)
+    whole = deepcopy(pipeline.text_encoder.base_model)
+    with capture_logs() as logs, torch.no_grad():
+        encoder.speed_up(on_card(whole))
+    assert not any(isinstance(layer, encoder.Layer) for layer in whole.layers)
+    assert [line["event"] for line in logs] == [
+        "the encoder runs without the card's own kernels: prompts take longer"
+    ]
+    assert "off by" in logs[0]["reason"]
+
+
 def test_kernels_are_tried_out_at_the_sides_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
     """Others make other binaries, which would be built first in a job, and fail there."""
     seen = set()
@@ -171,6 +239,24 @@ def test_kernels_are_tried_out_at_the_sides_of_the_model(monkeypatch: pytest.Mon
     forward = Forward(loaded_pipeline().transformer)
     assert forward.do.swiglu is swiglu
     assert seen == {("turned", 3 * 256, 64), ("opened", 2 * 682)}  # of the built-in model
+
+
+def test_no_kernel_is_built_anew_for_another_rank_or_size() -> None:
+    """Triton takes names that it does not find without a word."""
+    free = {
+        kernel.fn.__name__: {each.name for each in kernel.params if each.do_not_specialize}
+        for kernel in (
+            merge_kernels._merge_kernel, merge_kernels._merge_eight_kernel,
+            vae_kernels._sums, vae_kernels._lines,
+        )
+    }  # fmt: skip
+    of_a_stack = {"first", "end", "before", "count", "most"}
+    assert free == {
+        "_merge_kernel": of_a_stack,
+        "_merge_eight_kernel": of_a_stack,
+        "_sums": {"pixels", "chunks"},
+        "_lines": {"chunks"},
+    }
 
 
 def test_without_triton_all_but_its_own_errors_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
