@@ -2,7 +2,8 @@
 
 The stock pipeline fills each prompt up to 512 tokens, runs every layer, and throws most of it away. Here only
 the prompt's own tokens go through only the layers that count. On a card they go in a graph: a short text is
-hundreds of small launches, of which the card waits for each (H200, 64 tokens: 27 ms, in a graph 7.7).
+hundreds of small launches, of which the card waits for each (H200, 64 tokens: 27 ms, in a graph 7.7, and with
+the layers of ``encoder`` 4.1).
 """
 
 from collections import OrderedDict

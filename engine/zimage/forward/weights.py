@@ -66,7 +66,7 @@ class Block(NamedTuple):
 
 
 class Modulations(NamedTuple):
-    """What all blocks make of the time as one layer: 32 products of 5 µs on an H200 become one of 60.
+    """What all blocks make of the time as one layer: one product in place of 32, of 5 µs each on an H200.
 
     Attributes:
         rows: Block → its rows.
