@@ -177,17 +177,14 @@ class Bank:
 def convert(pairs: Mapping[str, Pair], dtype: torch.dtype, *, is_pinned: bool) -> Adapter:
     """Lay a LoRA into one piece of main memory, so that it reaches the card in one copy.
 
-    Where it lies in one already, in the right number format, it stays there.
+    Where it lies in one already, in the right number format and without gaps, it stays there.
 
     Raises:
         LoraDamaged: Numbers that were finite in the file's format are not in the model's.
     """
     matrices = [matrix for pair in pairs.values() for matrix in (pair.down, pair.up)]
-    pieces = {matrix.untyped_storage().data_ptr() for matrix in matrices}
-    if len(pieces) == 1 and all(matrix.dtype is dtype and matrix.is_contiguous() for matrix in matrices):
-        first = min(matrices, key=Tensor.storage_offset)  # the block begins there: at a round address
-        numbers = first.untyped_storage().nbytes() // dtype.itemsize - first.storage_offset()
-        return Adapter(pairs, first.as_strided((numbers,), (1,)))
+    if all(matrix.dtype is dtype for matrix in matrices) and (block := _block_of(matrices)) is not None:
+        return Adapter(pairs, block)
     numbers = sum(matrix.numel() for matrix in matrices)
     block = torch.empty(numbers, dtype=dtype, pin_memory=is_pinned)
     adapter = Adapter(views(pairs, block), block)
@@ -198,6 +195,21 @@ def convert(pairs: Mapping[str, Pair], dtype: torch.dtype, *, is_pinned: bool) -
         broken = [part for part, own in adapter.pairs.items() if not all(map(is_finite, (own.down, own.up)))]
         raise LoraDamaged(why="not_finite", found=tuple(broken[:SHOWN]))
     return adapter
+
+
+def _block_of(matrices: Sequence[Tensor]) -> Tensor | None:
+    """The piece of memory that they fill side by side; None where they do not.
+
+    Alphas among them, of two bytes each, would leave all that comes after at addresses that a card's threads
+    read one number at a time.
+    """
+    if len({matrix.untyped_storage().data_ptr() for matrix in matrices}) > 1:
+        return None
+    places = {(matrix.storage_offset(), matrix.numel()) for matrix in matrices}
+    start, end = min(offset for offset, _ in places), max(offset + numbers for offset, numbers in places)
+    if not all(map(Tensor.is_contiguous, matrices)) or sum(numbers for _, numbers in places) != end - start:
+        return None
+    return matrices[0].as_strided((end - start,), (1,), start)
 
 
 class _Sized(Protocol):

@@ -24,11 +24,11 @@ LARGEST = tl.constexpr(448.0)  # of float8 e4m3
 RANKS = 32  # of the inner product at a time
 WARPS = 4
 RUN = tl.constexpr(8)  # parts of one launch at most: those of a block
-ALIGNED = 16  # bytes of an address, numbers of a row: then a thread loads eight numbers at once
+ALIGNED = 16  # bytes of an address, numbers of a row
 CLOSE, CLOSE_EIGHT = 0.01, 0.05  # relative error; eight bits have three digits after the point
 # Where one of these is a multiple of 16, Triton would build a kernel anew, and a LoRA of another rank wait
 # for its compiler. It may for ``loras``: to know that there is but one saves a sixth (10.0 ms, else 12.1).
-_PLAIN = "first", "end", "before", "count", "most"
+_UNSPECIALISED = "first", "end", "before", "count", "most"
 _FORMATS = {torch.bfloat16: tl.bfloat16, torch.float32: tl.float32}
 
 
@@ -65,7 +65,7 @@ class Kernel:
         none = torch.zeros(1, len(parts), 3, dtype=torch.int64)
         pairs = torch.stack([self._place(adapter) for adapter, _ in stack]) if stack else none
         strengths = torch.tensor([strength for _, strength in stack], dtype=torch.float32)
-        is_aligned = not (parts[:, :5] % ALIGNED).any() and not (pairs[..., :2] % ALIGNED).any()
+        is_aligned = _are_aligned(parts[:, :5]) and _are_aligned(pairs[..., :2])
         most = int(pairs[..., 2].max())
         tables = [upload(table, self._device) for table in (parts, pairs, strengths)]
 
@@ -75,7 +75,7 @@ class Kernel:
                 rows, columns = EIGHT_TILE if is_eight else TILE
                 (_merge_eight_kernel if is_eight else _merge_kernel)[(tiles,)](
                     *tables, first, end, before, len(parts), len(stack), most,
-                    FORMAT=self._format, IS_ALIGNED=bool(is_aligned), ROWS=rows, COLUMNS=columns, RANKS=RANKS,
+                    FORMAT=self._format, IS_ALIGNED=is_aligned, ROWS=rows, COLUMNS=columns, RANKS=RANKS,
                     num_warps=WARPS,
                 )  # fmt: skip
 
@@ -116,38 +116,46 @@ class Kernel:
         return runs
 
 
-def try_out(like: Tensor, *, is_eight: bool = False) -> None:
-    """Merge something small, one LoRA and two of them: a kernel each.
+def try_out(matrices: Matrices, *, is_eight: bool = False) -> None:
+    """Merge something small in every way that pictures of a model need: each is a kernel of its own.
 
     Args:
-        like: Any weight of the model: its device and number format.
-        is_eight: Into eight bits.
+        matrices: The model's: their device, their number format, and whether they lie at round addresses.
+        is_eight: Whether layers are merged into eight bits, which they are without a LoRA too.
 
     Raises:
         RuntimeError: The result is not what torch says.
     """
-    base = torch.randn(96, 160, generator=torch.Generator().manual_seed(0)).to(like)
+    own = torch.tensor(Kernel(matrices)._parts)
+    columns = 160 if _are_aligned(own[:, :5]) else 165
+    like = next(iter(matrices.values())).weight
+    base = torch.randn(96, columns, generator=torch.Generator().manual_seed(0)).to(like)
     pair = Pair(base[:5] * 0.1, base[:, :5].contiguous())
-    matrices = {
+    small = {
         "a": Matrix(base, {"a": slice(0, 64), "b": slice(64, 96)}),
         "c": Matrix(base, {"c": slice(None)}),
     }
-    copies = {name: Merged(torch.empty_like(base)) for name in matrices}
+    copies = {name: Merged(torch.empty_like(base)) for name in small}
     if is_eight:
         eight = torch.empty_like(base, dtype=torch.float8_e4m3fn)
         copies["c"] = Merged(eight, base.new_empty(96, 1, dtype=torch.float32))
     adapter = Adapter({"c": pair, "b": Pair(pair.down, pair.up[64:])}, base)
-    write = Kernel(matrices, {"c"} if is_eight else ())
-    changed = base.float() + 0.75 * pair.up.float() @ pair.down.float()
-    wanted = [torch.cat([base[:64].float(), changed[64:]]), changed]
-    for stack in (((adapter, 0.75),), ((adapter, 0.5), (adapter, 0.25))):
-        write(copies, stack)(list(copies))
+    write = Kernel(small, {"c"} if is_eight else ())
+    for strengths in [(0.75,), (0.5, 0.25), *([()] if is_eight else [])]:
+        write(copies, tuple((adapter, strength) for strength in strengths))(list(copies))
+        changed = base.float() + sum(strengths) * pair.up.float() @ pair.down.float()
+        wanted = [torch.cat([base[:64].float(), changed[64:]]), changed]
         for copy, expected in zip(copies.values(), wanted, strict=True):
             found = copy.weight.float() * (1 if copy.scales is None else copy.scales)
             error = float((found - expected).norm() / expected.norm())
             close = CLOSE if copy.scales is None else CLOSE_EIGHT
             if not error <= close:
                 raise RuntimeError(f"The kernel's result is off by {error:.3f}.")
+
+
+def _are_aligned(table: Tensor) -> bool:
+    """Whether all addresses and sides of a table are round: then a thread loads eight numbers at once."""
+    return not bool((table % ALIGNED).any())
 
 
 def _tiles(matrix: Tensor, is_eight: bool) -> int:
@@ -200,7 +208,7 @@ def _merged(
     return total + tl.load(base + at, has_row & has_column, other=0.0).to(tl.float32)
 
 
-@triton.jit(do_not_specialize=_PLAIN)
+@triton.jit(do_not_specialize=_UNSPECIALISED)
 def _merge_kernel(
     parts, pairs, strengths, first, end, before, count, loras, most,
     FORMAT: tl.constexpr, IS_ALIGNED: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
@@ -226,7 +234,7 @@ def _merge_kernel(
     tl.store(copy + row[:, None] * columns + column[None, :], total.to(FORMAT), has_row & has_column)
 
 
-@triton.jit(do_not_specialize=_PLAIN)
+@triton.jit(do_not_specialize=_UNSPECIALISED)
 def _merge_eight_kernel(
     parts, pairs, strengths, first, end, before, count, loras, most,
     FORMAT: tl.constexpr, IS_ALIGNED: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,

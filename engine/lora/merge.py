@@ -103,7 +103,7 @@ def _choose(matrices: Matrices, in_eight: Collection[str]) -> tuple[Writer, bool
     try:
         from engine.lora import kernel  # noqa: PLC0415 - Triton is there only where a card may be
 
-        kernel.try_out(weight, is_eight=bool(in_eight))
+        kernel.try_out(matrices, is_eight=bool(in_eight))
     except faults() as error:
         reason = forgiven(error)
         log.warning("LoRAs are merged without the card's own kernel, which takes longer", reason=reason)

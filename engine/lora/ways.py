@@ -121,8 +121,9 @@ class Patches:
 
     def ready(self, group: str) -> None:
         """Have a group merged before it is used; the first step need not wait for the last layer."""
-        if names := self.pending.pop(group, None):
+        if names := self.pending.get(group):
             self.write(names)
+            del self.pending[group]  # not before: where this failed, the next job with this stack tries again
 
 
 NO_PATCHES = Patches()

@@ -18,7 +18,7 @@ CHUNKS = 256  # sums of one turn of ``_lines``
 WARPS = 8
 # Where one of these is a multiple of 16, Triton would build a kernel anew, and a picture of a new size wait
 # for its compiler.
-_PLAIN = "pixels", "chunks"
+_UNSPECIALISED = "pixels", "chunks", "count"
 
 
 def norm_silu(
@@ -63,7 +63,7 @@ def residual(x: Tensor, y: Tensor, bias: Tensor) -> Tensor:
     return out
 
 
-@triton.jit(do_not_specialize=_PLAIN)
+@triton.jit(do_not_specialize=_UNSPECIALISED)
 def _sums(
     x, bias, sums, pixels, channels, chunks,
     HAS_BIAS: tl.constexpr, PIXELS: tl.constexpr, CHANNELS: tl.constexpr,
@@ -83,7 +83,7 @@ def _sums(
     tl.store(place + chunks * channels, tl.sum(value * value, axis=0), is_channel)
 
 
-@triton.jit(do_not_specialize=_PLAIN)
+@triton.jit(do_not_specialize=_UNSPECIALISED)
 def _lines(
     sums, bias, weight, shift, lines, chunks, channels, each, count, epsilon,
     HAS_BIAS: tl.constexpr, CHUNKS: tl.constexpr, CHANNELS: tl.constexpr,

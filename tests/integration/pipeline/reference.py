@@ -80,3 +80,15 @@ def random_lora(forward: Forward, seed: int, rank: int, only: str = "") -> dict[
             tensors[f"transformer.{part}.lora_A.weight"] = torch.randn(rank, into, generator=generator) * 0.05
             tensors[f"transformer.{part}.lora_B.weight"] = torch.randn(out, rank, generator=generator) * 0.05
     return tensors
+
+
+def turned_plainly(
+    qkv: Tensor, norms: Tensor, cos: Tensor, sin: Tensor, queries: int, epsilon: float
+) -> None:
+    """As ``engine.zimage.kernel_turn.turn``, in torch."""
+    keys = (qkv.shape[1] - queries) // 2
+    heads = qkv[:, : queries + keys]
+    own = norms.repeat_interleave(torch.tensor([queries, keys]), dim=0)
+    normed = heads * torch.rsqrt(heads.pow(2).mean(-1, keepdim=True) + epsilon) * own
+    left, right = normed.chunk(2, dim=-1)
+    heads.copy_(normed * cos[:, None] + torch.cat([-right, left], dim=-1) * sin[:, None])

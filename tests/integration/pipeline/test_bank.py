@@ -16,8 +16,9 @@ from engine.errors import LoraDamaged
 from engine.lora import bank as bank_module
 from engine.lora.bank import Bank, Cache, convert
 from engine.lora.find import Finder
-from engine.lora.formats import Pair
+from engine.lora.formats import Pair, normalise
 from engine.lora.merge import Merger, group_of
+from engine.lora.read import read_tensors
 from engine.lora.ways import NO_PATCHES, Adapter, Merged, Side
 from engine.request import LoraChoice
 from engine.zimage.forward.forward import Forward
@@ -112,6 +113,33 @@ def test_the_same_stack_again_is_not_merged_again(
     assert merged_weights(bank, choices).keys() == expected.keys()
 
 
+def test_a_merge_that_fails_is_made_up_for_by_the_next_job_with_these_loras(
+    bank: Bank, choices: list[LoraChoice], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = {name: weight.clone() for name, weight in merged_weights(bank, choices[2:]).items()}
+    merged_weights(bank, choices[:1])
+    for copy in bank._merger._copies.values():
+        copy.weight.fill_(float("nan"))
+    real_writer, tries = bank._merger._writer, []
+
+    def fail_once(*args: Any) -> Any:
+        write = real_writer(*args)
+
+        def writing(names: Any) -> None:
+            tries.append(names)
+            if len(tries) == 3:
+                raise RuntimeError("no such compiler")
+            write(names)
+
+        return writing
+
+    monkeypatch.setattr(bank._merger, "_writer", fail_once)
+    with pytest.raises(RuntimeError):
+        merged_weights(bank, choices[2:])
+    found = merged_weights(bank, choices[2:])
+    assert all(torch.equal(found[name], weight) for name, weight in expected.items())
+
+
 def test_a_lora_lies_in_one_piece(bank: Bank, choices: list[LoraChoice]) -> None:
     ((adapter, strength),) = bank.stack(choices[2:])
     matrices = [matrix for pair in adapter.pairs.values() for matrix in (pair.down, pair.up)]
@@ -164,6 +192,32 @@ def test_a_file_in_the_models_format_is_not_copied(bank: Bank, choices: list[Lor
     ((adapter, _),) = bank.stack(choices[2:])
     again = convert(adapter.pairs, adapter.block.dtype, is_pinned=False)
     assert again.block.data_ptr() == adapter.block.data_ptr()
+
+
+@pytest.mark.parametrize("alpha", [3.0, 6.0, None], ids=["of no effect", "twice", "none"])
+def test_alphas_in_between_leave_no_number_at_a_crooked_address(tmp_path: Path, alpha: float | None) -> None:
+    """As trainers write them: an alpha before each pair, two bytes long."""
+    modules = ("layers.0.attention.to_q", "layers.0.attention.to_k", "layers.1.attention.to_q")
+    tensors = {}
+    for module in modules:
+        name = f"lora_unet_{module.replace('.', '_')}"
+        tensors[f"{name}.lora_down.weight"] = torch.randn(3, 256).bfloat16()
+        tensors[f"{name}.lora_up.weight"] = torch.randn(256, 3).bfloat16()
+        if alpha is not None:
+            tensors[f"{name}.alpha"] = torch.tensor(alpha).bfloat16()
+    path = tmp_path / "kohya.safetensors"
+    save_file(tensors, path)
+    choice = LoraChoice("kohya", hashlib.sha256(path.read_bytes()).hexdigest(), 1.0)
+    shapes = dict.fromkeys(modules, (256, 256))
+    adapter = read_tensors(
+        path, choice, lambda read: convert(normalise(read, shapes), torch.bfloat16, is_pinned=False)
+    )
+    start = adapter.block.storage_offset()
+    for module, pair in adapter.pairs.items():
+        own = tensors[f"lora_unet_{module.replace('.', '_')}.lora_up.weight"]
+        assert torch.allclose(pair.up.float(), own.float() * (1.0 if alpha is None else alpha / 3))
+        for matrix in (pair.down, pair.up):
+            assert (matrix.storage_offset() - start) * matrix.itemsize % 16 == 0
 
 
 def test_the_way_follows_from_the_rows(bank: Bank, choices: list[LoraChoice]) -> None:

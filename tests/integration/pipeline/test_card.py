@@ -19,7 +19,13 @@ from engine.bench.rows.subject import Effort, Subject
 from engine.bench.tell.book import values
 from engine.bench.tell.figures import CASES, SAME
 from engine.bench.tell.markdown import lines_of
+from engine.bench.turbo import random_lora
+from engine.lora import kernel
+from engine.zimage import kernels as vae_kernels
+from engine.zimage.decoder import NormSilu
+from engine.zimage.encoder import EncoderLayer
 from engine.zimage.forward.forward import Batch
+from engine.zimage.forward.fusions import PLAIN
 from engine.zimage.load import choose_place
 
 pytestmark = [
@@ -48,7 +54,14 @@ def subject(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
 
 @pytest.fixture
 def ours(subject: Subject) -> Iterator[Ours]:
-    painter = Ours(subject)
+    """With every kernel: what falls back to torch would draw the same picture, and prove nothing."""
+    with capture_logs() as logs:
+        painter = Ours(subject)
+    assert not [line for line in logs if line["log_level"] == "warning"]
+    assert painter.denoiser._forward.do is not PLAIN
+    assert isinstance(painter.text._encoder.layers[0], EncoderLayer)
+    assert isinstance(painter.pipeline.vae.decoder.conv_norm_out, NormSilu)
+    assert isinstance(painter.bank._merger._writer, kernel.Kernel)
     yield painter
     painter.close()
 
@@ -74,6 +87,24 @@ def test_rows_that_change_places_keep_their_loras(subject: Subject, ours: Ours) 
     assert same.error_of(subject, ours, A) <= LIMIT
     for batch in [(A, B), (B, A), (A, A), (B, B)] * 2:
         assert same.error_of(subject, ours, *batch) <= LIMIT
+
+
+def test_no_kernel_is_built_in_a_picture(subject: Subject, ours: Ours) -> None:
+    def built() -> int:
+        each = (kernel._merge_kernel, kernel._merge_eight_kernel, vae_kernels._sums, vae_kernels._lines)
+        return sum(len(cache[0]) for one in each for cache in one.device_caches.values())
+
+    before = built()
+    assert before
+    matrices = ours.bank._matrices
+    for ranks in ((1,), (5,), (32,), (5, 32), (1, 2, 3, 4)):
+        stack = tuple((random_lora(matrices, seed, rank), 0.5) for seed, rank in enumerate(ranks))
+        patches = ours.bank.patches([stack])
+        for group in list(patches.pending):
+            patches.ready(group)
+    for side in (64, 80, 96, 112, 176):
+        ours.draw((side, 64))
+    assert built() == before
 
 
 def test_a_step_that_cannot_be_recorded_is_taken_all_the_same(

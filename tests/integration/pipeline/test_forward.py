@@ -277,6 +277,13 @@ def test_the_cards_kernels_give_what_torch_gives() -> None:
     assert len(errors) == 2 * len(bounds)
     for error, bound in zip(errors, 2 * bounds, strict=True):
         assert error <= bound
+    of_the_encoder = [
+        float(line.split()[-1])
+        for line in done.stdout.splitlines()
+        if line.startswith(("turned ", "encoder "))
+    ]
+    assert len(of_the_encoder) == 3
+    assert max(of_the_encoder) <= LIMIT
 
 
 def test_a_model_whose_sides_do_not_suit_eight_bits_is_drawn_in_full_precision_and_says_so() -> None:

@@ -25,7 +25,7 @@ from engine.zimage import kernels as vae_kernels
 from engine.zimage.forward import forward as forward_module
 from engine.zimage.forward import fusions, plain
 from engine.zimage.forward.forward import Forward
-from tests.integration.pipeline.reference import LIMIT, error_of, loaded_pipeline
+from tests.integration.pipeline.reference import LIMIT, error_of, loaded_pipeline, turned_plainly
 
 FORGIVEN: dict[str, Exception] = {
     "no such compiler": RuntimeError("no such compiler\nadvice"),
@@ -62,18 +62,6 @@ def put_fusions(monkeypatch: pytest.MonkeyPatch, swiglu: Callable[[Tensor], Tens
     )
 
 
-def turned_plainly(
-    qkv: Tensor, norms: Tensor, cos: Tensor, sin: Tensor, queries: int, epsilon: float
-) -> None:
-    """As ``engine.zimage.kernel_turn.turn``, in torch."""
-    keys = (qkv.shape[1] - queries) // 2
-    heads = qkv[:, : queries + keys]
-    own = norms.repeat_interleave(torch.tensor([queries, keys]), dim=0)
-    normed = heads * torch.rsqrt(heads.pow(2).mean(-1, keepdim=True) + epsilon) * own
-    left, right = normed.chunk(2, dim=-1)
-    heads.copy_(normed * cos[:, None] + torch.cat([-right, left], dim=-1) * sin[:, None])
-
-
 @pytest.fixture(params=["forward", "merge", "decoder", "encoder"])
 def room(request: pytest.FixtureRequest, pipeline: Any, monkeypatch: pytest.MonkeyPatch) -> Room:
     def forward(use: Use) -> object:
@@ -84,7 +72,7 @@ def room(request: pytest.FixtureRequest, pipeline: Any, monkeypatch: pytest.Monk
         put_in_place(
             monkeypatch,
             "engine.lora.kernel",
-            try_out=lambda weight, is_eight: use(),
+            try_out=lambda matrices, is_eight: use(),
             Kernel=lambda matrices, in_eight: "the kernel",
         )
         matrices: Any = {"a": SimpleNamespace(weight=ON_CARD)}
@@ -131,7 +119,7 @@ def room(request: pytest.FixtureRequest, pipeline: Any, monkeypatch: pytest.Monk
         try:
             encoder.speed_up(on_card(whole))
         finally:
-            has_kernels = isinstance(whole.layers[0], encoder.Layer)
+            has_kernels = isinstance(whole.layers[0], encoder.EncoderLayer)
             after = whole(tokens).last_hidden_state if has_kernels else None
             assert has_kernels or {type(layer) for layer in whole.layers} == {known}
             assert has_kernels or torch.equal(whole(tokens).last_hidden_state, before)
@@ -209,7 +197,7 @@ def test_an_encoder_with_another_result_stays_the_librarys(
     whole = deepcopy(pipeline.text_encoder.base_model)
     with capture_logs() as logs, torch.no_grad():
         encoder.speed_up(on_card(whole))
-    assert not any(isinstance(layer, encoder.Layer) for layer in whole.layers)
+    assert not any(isinstance(layer, encoder.EncoderLayer) for layer in whole.layers)
     assert [line["event"] for line in logs] == [
         "the encoder runs without the card's own kernels: prompts take longer"
     ]
@@ -255,7 +243,7 @@ def test_no_kernel_is_built_anew_for_another_rank_or_size() -> None:
         "_merge_kernel": of_a_stack,
         "_merge_eight_kernel": of_a_stack,
         "_sums": {"pixels", "chunks"},
-        "_lines": {"chunks"},
+        "_lines": {"chunks", "count"},
     }
 
 
