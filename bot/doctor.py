@@ -7,6 +7,7 @@ import asyncio
 import os
 import shutil
 import socket
+import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -146,12 +147,9 @@ def _engine(settings: Settings) -> Iterator[Finding]:
         detail=headroom.reason,
     )
     yield Finding(State.FINE, N_("card"), memory)
-    if headroom.is_card and find_spec("triton") and not _has_compiler():
-        sentence = text(
-            N_("no C compiler: install gcc or clang, or name one in CC; until then pictures take longer"),
-            locale,
-        )
-        yield Finding(State.NOTE, N_("card"), sentence)
+    if headroom.is_card and find_spec("triton"):
+        for lack in _lacks_of_triton():
+            yield Finding(State.NOTE, N_("card"), text(lack, locale))
     try:
         model = find_model(config)
     except ModelError as error:
@@ -177,10 +175,13 @@ def _engine(settings: Settings) -> Iterator[Finding]:
         yield Finding(State.WRONG, N_("shelf"), sentence)
 
 
-def _has_compiler() -> bool:
-    """Whether Triton finds what it builds the card's kernels with; it looks for the same names."""
+def _lacks_of_triton() -> Iterator[str]:
+    """What Triton builds the card's kernels with and does not find; it looks in the same places."""
     named = os.environ.get("CC")
-    return any(map(shutil.which, ("gcc", "clang") if named is None else (named,)))
+    if not any(map(shutil.which, ("gcc", "clang") if named is None else (named,))):
+        yield N_("no C compiler: install gcc or clang, or name one in CC; until then pictures take longer")
+    if not Path(sysconfig.get_paths(scheme="posix_prefix")["include"], "Python.h").is_file():
+        yield N_("no Python.h: install python3-dev (Fedora: python3-devel); until then pictures take longer")
 
 
 def _chats(settings: Settings) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ import torch
 
 # Triton raises RuntimeErrors of its own, and what its compiler, linker and loader raise.
 _FAULTS = (ImportError, OSError, RuntimeError, ValueError, AssertionError, subprocess.SubprocessError)
-_FULL = "Triton Error [CUDA]: out of memory"  # a RuntimeError, for Triton knows none of torch's own
+_FULL = "Triton Error [CUDA]: out of memory"  # a RuntimeError, for Triton does not know torch's own
 # Part of all that CUDA says of what cannot be recorded; torch raises it as it raises a fault of the card.
 _NOT_RECORDED = "captur"
 
@@ -23,12 +23,15 @@ def forgiven(fault: Exception) -> str:
     """One line for the log, of something that is done without from now on; the rest is a compiler's output.
 
     Raises:
-        Exception: The fault itself, where the card is full, which may pass, or has failed, as all else would.
+        OutOfMemoryError: The card is full, which may pass, whoever found out.
+        Exception: The fault itself, where the card has failed, as all else would.
     """
     # What Triton's compiler prints begins with the source, and ends with what is wrong with it.
     said = str(getattr(fault, "error_message", None) or fault)
     line = f"{type(fault).__name__}: {said.partition(chr(10))[0]}"
-    if isinstance(fault, torch.OutOfMemoryError) or _FULL in line:
+    if _FULL in line:
+        raise torch.OutOfMemoryError(line) from fault
+    if isinstance(fault, torch.OutOfMemoryError):
         raise fault
     if isinstance(fault, torch.AcceleratorError) and _NOT_RECORDED not in line:
         raise fault

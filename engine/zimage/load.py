@@ -16,12 +16,12 @@ from pydantic_core import from_json
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from engine.errors import ModelIncomplete, ModelTooLarge
+from engine.errors import ModelIncomplete
 from engine.weights.header import BadHeader
 from engine.zimage.forward.fuse import require_known
 from engine.zimage.place import Place, choose_place
 from engine.zimage.quiet import hush
-from engine.zimage.room import first_line
+from engine.zimage.room import room_for_model
 from engine.zimage.stream import Weights, take
 
 __all__ = ["Parts", "Place", "choose_place", "load_pipeline", "weights_bytes"]
@@ -65,11 +65,9 @@ def load_pipeline(folder: Path, place: Place) -> Parts:
     """
     hush()
     try:
-        parts = _load(folder, place, take(folder, place))
-        require_known(parts.transformer)
-    except torch.OutOfMemoryError as error:
-        detail = first_line(error)
-        raise ModelTooLarge(f"{place.name}: {detail}", device=str(place.device), detail=detail) from error
+        with room_for_model(place):
+            parts = _load(folder, place, take(folder, place))
+            require_known(parts.transformer)
     except _UNLOADABLE as error:
         detail = f"{type(error).__name__}: {error}"
         raise ModelIncomplete(

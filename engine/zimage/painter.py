@@ -33,7 +33,7 @@ from engine.zimage.forward.forward import Caption, Forward
 from engine.zimage.job import Job
 from engine.zimage.load import Place, choose_place, load_pipeline, weights_bytes
 from engine.zimage.measure import Gauge
-from engine.zimage.room import first_line, free_memory, with_room
+from engine.zimage.room import first_line, free_memory, room_for_model, with_room
 from engine.zimage.text import Text
 from engine.zimage.vae import decode
 
@@ -79,14 +79,16 @@ class Painter:
         """Load the configured model; takes from seconds to minutes.
 
         Raises:
-            ModelError: ModelMissing, ModelIncomplete, or a device that is not there. The host must act.
+            ModelError: ModelMissing, ModelIncomplete, ModelTooLarge, or a device that is not there. The host
+                must act.
         """
         model = find_model(config)
         place = choose_place(config.device)
         pipeline = load_pipeline(model.folder, place)
         folders = [folder for folder in (built_in_lora_folder(model), config.lora_dir) if folder]
         finder = Finder(lambda: read_shelf(folders, model).files)
-        return cls(model, place, pipeline, finder, is_eight=wants_eight(config.precision, place.device))
+        with room_for_model(place):
+            return cls(model, place, pipeline, finder, is_eight=wants_eight(config.precision, place.device))
 
     def paint(
         self, request: RenderRequest, voice: Voice, is_cancelled: Callable[[], bool]

@@ -1,12 +1,14 @@
 """What to do when the card is full: free what can be freed, try once more with less, then say so."""
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
 
-from engine.errors import OutOfMemory
+from engine.errors import ModelTooLarge, OutOfMemory
+from engine.zimage.place import Place
 
 T = TypeVar("T")
 
@@ -26,6 +28,20 @@ def with_room(work: Callable[[bool], T]) -> T:
         # Only here, with the error gone, are the failed attempt's tensors free: its traceback held them.
         free_memory()
     raise OutOfMemory(detail=detail)
+
+
+@contextmanager
+def room_for_model(place: Place) -> Iterator[None]:
+    """Say of a load that finds no room what the host must know; nothing is tried again.
+
+    Raises:
+        ModelTooLarge: The device has no room now. Facts: ``device``, ``detail``.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        detail = first_line(error)
+        raise ModelTooLarge(f"{place.name}: {detail}", device=str(place.device), detail=detail) from error
 
 
 def first_line(error: BaseException) -> str:

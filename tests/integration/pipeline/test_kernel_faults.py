@@ -167,9 +167,13 @@ def test_kernels_that_do_not_work_are_done_without_and_said_once(room: Room, rea
 
 @pytest.mark.parametrize("fault", PASSED_ON, ids=str)
 def test_a_full_or_failed_card_is_no_fault_of_a_kernel(room: Room, fault: Exception) -> None:
-    with capture_logs() as logs, pytest.raises(type(fault)) as caught:
+    is_tritons = "Triton" in str(fault)
+    with (
+        capture_logs() as logs,
+        pytest.raises(torch.OutOfMemoryError if is_tritons else type(fault)) as caught,
+    ):
         room(raiser(fault))
-    assert caught.value is fault
+    assert (caught.value.__cause__ if is_tritons else caught.value) is fault
     assert not logs
 
 

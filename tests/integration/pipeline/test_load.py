@@ -14,6 +14,8 @@ from structlog.testing import capture_logs
 from engine.config import EngineConfig
 from engine.demo.nets import WEIGHTS
 from engine.errors import ModelError, ModelIncomplete, ModelMissing, ModelTooLarge
+from engine.kernel_faults import forgiven
+from engine.zimage import painter as painter_module
 from engine.zimage import stream
 from engine.zimage.load import choose_place, load_pipeline, weights_bytes
 from engine.zimage.painter import Painter
@@ -62,6 +64,21 @@ def test_a_card_without_room_for_the_weights_is_said_in_one_line(monkeypatch: py
         load_pipeline(WEIGHTS, choose_place("cpu"))
     assert str(caught.value).endswith("CUDA out of memory. Tried to allocate 9 GiB.")
     assert caught.value.facts["device"] == "cpu"
+
+
+@pytest.mark.parametrize("fault", ["CUDA out of memory.", "Triton Error [CUDA]: out of memory"])
+def test_so_is_one_without_room_for_what_is_made_of_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fault: str
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        if fault.startswith("Triton"):
+            forgiven(RuntimeError(fault))
+        raise torch.OutOfMemoryError(f"{fault}\nSee the documentation.")
+
+    monkeypatch.setattr(painter_module, "Forward", full)
+    with pytest.raises(ModelTooLarge) as caught:
+        Painter.load(EngineConfig(tmp_path, lora_dir=tmp_path, device="cpu"))
+    assert str(caught.value).endswith(fault)
 
 
 @pytest.mark.parametrize("wanted", ["cuda", "cuda:0", "cuda:7"])

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 
@@ -95,14 +96,34 @@ def test_the_doctor_misses_the_compiler_that_triton_needs(
         assert [each.state for each in found] == [doctor.State.NOTE] * is_missed
 
 
+@pytest.mark.parametrize("is_missed", [True, False])
+def test_the_doctor_misses_the_headers_that_triton_needs(
+    card: None, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, is_missed: bool
+) -> None:
+    monkeypatch.setattr(doctor, "find_spec", lambda name: name)
+    monkeypatch.setattr(sysconfig, "get_paths", lambda scheme: {"include": str(tmp_path)})
+    if not is_missed:
+        (tmp_path / "Python.h").touch()
+    for language, expected in (("en", "install python3-dev"), ("zh-CN", "没有 Python.h")):
+        told = settings.model_copy(update={"language": language})
+        found = [each for each in doctor._engine(told) if expected in each.sentence]
+        assert [each.state for each in found] == [doctor.State.NOTE] * is_missed
+
+
 @pytest.mark.parametrize("lacks", ["card", "triton"])
 def test_the_doctor_asks_for_no_compiler_where_nothing_is_built(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, lacks: str
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    lacks: str,
 ) -> None:
     request.getfixturevalue("no_card" if lacks == "card" else "card")
     monkeypatch.setattr(doctor, "find_spec", lambda name: None if lacks == "triton" else name)
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    assert not [each for each in doctor._engine(settings) if "gcc" in each.sentence]
+    monkeypatch.setattr(sysconfig, "get_paths", lambda scheme: {"include": str(tmp_path)})
+    sentences = [each.sentence for each in doctor._engine(settings)]
+    assert not [each for each in sentences if "gcc" in each or "Python.h" in each]
 
 
 async def test_ctrl_c_stops_it_and_leaves_nothing(
