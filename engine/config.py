@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 BUILT_IN = "built-in"
+TRITON_DIR = "TRITON_CACHE_DIR"  # the environment variable by which Triton is told where its kernels lie
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from structlog.processors import TimeStamper
 from structlog.testing import capture_logs
 
 from engine.bench.rows.loras import RandomLoras
-from engine.config import BUILT_IN, EngineConfig
+from engine.config import BUILT_IN, TRITON_DIR, EngineConfig
 from engine.host import Host
 from engine.model import ModelInfo, find_model
 from engine.request import Failed, FailReason, Finished, LoraChoice, RenderRequest
@@ -139,7 +139,7 @@ async def _draw(host: Host, job_id: str, size: tuple[int, int], lora: LoraChoice
 
 
 def _are_kernels_cached(config: EngineConfig) -> bool:
-    folder = Path(os.environ.get("TRITON_CACHE_DIR", config.kernels_dir))
+    folder = Path(os.environ.get(TRITON_DIR, config.kernels_dir))
     return any(folder.glob("*"))
 
 

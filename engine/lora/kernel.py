@@ -81,6 +81,34 @@ class Kernel:
 
         return write
 
+    def try_out(self) -> None:
+        """Merge something small in every way that pictures of this model need: each is built for itself.
+
+        Raises:
+            RuntimeError: The result is not what torch says.
+        """
+        columns = 160 if _are_aligned(self._copied[1][:, :5]) else 165
+        like = next(iter(self._matrices.values())).weight
+        base = torch.randn(96, columns, generator=torch.Generator().manual_seed(0)).to(like)
+        pair = Pair(base[:5] * 0.1, base[:, :5].contiguous())
+        small = {
+            "a": Matrix(base, {"a": slice(0, 64), "b": slice(64, 96)}),
+            "c": Matrix(base, {"c": slice(None)}),
+        }
+        copies = {name: Merged(torch.empty_like(base)) for name in small}
+        if self._in_eight:
+            eight = torch.empty_like(base, dtype=torch.float8_e4m3fn)
+            copies["c"] = Merged(eight, base.new_empty(96, 1, dtype=torch.float32))
+        adapter = Adapter({"c": pair, "b": Pair(pair.down, pair.up[64:])}, base)
+        writer = Kernel(small, {"c"} if self._in_eight else ())
+        without_lora = [()] if self._in_eight else []  # only then is anything merged
+        for strengths in [(0.75,), (0.5, 0.25), *without_lora]:
+            writer(copies, tuple((adapter, strength) for strength in strengths))(list(copies))
+            changed = base.float() + sum(strengths) * pair.up.float() @ pair.down.float()
+            wanted = [torch.cat([base[:64].float(), changed[64:]]), changed]
+            for copy, expected in zip(copies.values(), wanted, strict=True):
+                _require_close(copy, expected)
+
     def _places_of(self, copies: Mapping[str, Merged]) -> Tensor:
         """The table of parts; copies keep their places, so it rarely changes."""
         places = [copy.weight.data_ptr() for copy in copies.values()]
@@ -116,41 +144,11 @@ class Kernel:
         return runs
 
 
-def try_out(matrices: Matrices, *, is_eight: bool = False) -> None:
-    """Merge something small in every way that pictures of a model need: each is a kernel of its own.
-
-    Args:
-        matrices: The model's: their device, their number format, and whether they lie at round addresses.
-        is_eight: Whether layers are merged into eight bits, which they are without a LoRA too.
-
-    Raises:
-        RuntimeError: The result is not what torch says.
-    """
-    own = torch.tensor(Kernel(matrices)._parts)
-    columns = 160 if _are_aligned(own[:, :5]) else 165
-    like = next(iter(matrices.values())).weight
-    base = torch.randn(96, columns, generator=torch.Generator().manual_seed(0)).to(like)
-    pair = Pair(base[:5] * 0.1, base[:, :5].contiguous())
-    small = {
-        "a": Matrix(base, {"a": slice(0, 64), "b": slice(64, 96)}),
-        "c": Matrix(base, {"c": slice(None)}),
-    }
-    copies = {name: Merged(torch.empty_like(base)) for name in small}
-    if is_eight:
-        eight = torch.empty_like(base, dtype=torch.float8_e4m3fn)
-        copies["c"] = Merged(eight, base.new_empty(96, 1, dtype=torch.float32))
-    adapter = Adapter({"c": pair, "b": Pair(pair.down, pair.up[64:])}, base)
-    write = Kernel(small, {"c"} if is_eight else ())
-    for strengths in [(0.75,), (0.5, 0.25), *([()] if is_eight else [])]:
-        write(copies, tuple((adapter, strength) for strength in strengths))(list(copies))
-        changed = base.float() + sum(strengths) * pair.up.float() @ pair.down.float()
-        wanted = [torch.cat([base[:64].float(), changed[64:]]), changed]
-        for copy, expected in zip(copies.values(), wanted, strict=True):
-            found = copy.weight.float() * (1 if copy.scales is None else copy.scales)
-            error = float((found - expected).norm() / expected.norm())
-            close = CLOSE if copy.scales is None else CLOSE_EIGHT
-            if not error <= close:
-                raise RuntimeError(f"The kernel's result is off by {error:.3f}.")
+def _require_close(copy: Merged, expected: Tensor) -> None:
+    found = copy.weight.float() * (1 if copy.scales is None else copy.scales)
+    error = float((found - expected).norm() / expected.norm())
+    if not error <= (CLOSE if copy.scales is None else CLOSE_EIGHT):
+        raise RuntimeError(f"The kernel's result is off by {error:.3f}.")
 
 
 def _are_aligned(table: Tensor) -> bool:

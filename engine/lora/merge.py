@@ -103,9 +103,10 @@ def _choose(matrices: Matrices, in_eight: Collection[str]) -> tuple[Writer, bool
     try:
         from engine.lora import kernel  # noqa: PLC0415 - Triton is there only where a card may be
 
-        kernel.try_out(matrices, is_eight=bool(in_eight))
+        writer = kernel.Kernel(matrices, in_eight)
+        writer.try_out()
     except faults() as error:
         reason = forgiven(error)
         log.warning("LoRAs are merged without the card's own kernel, which takes longer", reason=reason)
         return plainly, False
-    return kernel.Kernel(matrices, in_eight), True
+    return writer, True

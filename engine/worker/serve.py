@@ -14,7 +14,7 @@ from typing import Protocol
 import structlog
 
 from engine import wire
-from engine.config import EngineConfig
+from engine.config import TRITON_DIR, EngineConfig
 from engine.errors import ModelError
 from engine.request import Finished, LoraChoice, RenderRequest, Stopped, WorkerInfo
 from engine.worker.failing import failed, is_card_fault, trace
@@ -140,7 +140,7 @@ def _prepare(painter: Painter, orders: Orders) -> None:
 def _prepare_process(config: EngineConfig) -> None:
     prepare_libraries()
     # Triton's own place is the home folder, which goes with a container; then each start would build anew.
-    os.environ.setdefault("TRITON_CACHE_DIR", str(config.kernels_dir.absolute()))
+    os.environ.setdefault(TRITON_DIR, str(config.kernels_dir.absolute()))
     if config.device == "cpu":
         os.nice(CPU_NICENESS)
 

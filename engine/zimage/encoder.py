@@ -54,11 +54,13 @@ def exchange(encoder: Any, turn: Any, swiglu: Any) -> None:
     x = torch.randn(1, TRIED, weight.shape[1], generator=torch.Generator().manual_seed(0)).to(weight)
     told = encoder.rotary_emb(x, torch.arange(TRIED, device=x.device)[None])
     expected = (first(x, position_embeddings=told) - x).float()
-    found = (EncoderLayer(first, turn, swiglu)(x, position_embeddings=told) - x).float()
+    tried = EncoderLayer(first, turn, swiglu)
+    found = (tried(x, position_embeddings=told) - x).float()
     error = float((found - expected).norm() / expected.norm())
     if not error <= CLOSE:
         raise RuntimeError(f"a layer's result is off by {error:.3f}")
-    encoder.layers = torch.nn.ModuleList(EncoderLayer(layer, turn, swiglu) for layer in encoder.layers)
+    others = [EncoderLayer(layer, turn, swiglu) for layer in encoder.layers[1:]]
+    encoder.layers = torch.nn.ModuleList([tried, *others])
 
 
 class EncoderLayer(torch.nn.Module):

@@ -11,7 +11,7 @@ from engine.bench import start
 from engine.bench.rows.subject import Subject, said
 from engine.bench.tell.book import Line
 from engine.bench.tell.figures import FIRST
-from engine.config import EngineConfig
+from engine.config import TRITON_DIR, EngineConfig
 from engine.zimage.room import free_memory
 
 READY = "start to ready"
@@ -47,7 +47,7 @@ class Start:
             config = EngineConfig(
                 Path(scratch), Path(scratch), model=str(self._folder), device=str(self._place.device)
             )
-            if self._place.is_card and "TRITON_CACHE_DIR" not in os.environ:
+            if self._place.is_card and TRITON_DIR not in os.environ:
                 yield self._line(ANEW, self._start(config), "an empty kernel cache")
             begun = self._start(config)
         note = "the worker process and its weights"

@@ -16,11 +16,11 @@ from engine.bench.rows.loras import RANK
 from engine.bench.rows.same import PROMPT_OF_ALL, Drawing
 from engine.bench.rows.subject import SizePx, Subject, said
 from engine.bench.tell.book import RECIPE, STOCK, Line
+from engine.config import TRITON_DIR
 from engine.request import STEPS
 from engine.zimage.denoise import draw_noise
 
 NAME = "lora"
-KERNELS = "TRITON_CACHE_DIR"
 GIB = 2**30
 
 
@@ -126,7 +126,7 @@ class Recipe(Stock):
     switch_note = "load_lora_weights(hotswap=True)"
 
     def __init__(self, subject: Subject) -> None:
-        self._kernels_dir = os.environ.get(KERNELS)
+        self._kernels_dir = os.environ.get(TRITON_DIR)
         super().__init__(subject)
 
     @property
@@ -141,7 +141,7 @@ class Recipe(Stock):
         self._pipeline.transformer.reset_attention_backend()
         torch._dynamo.reset()
         if self._kernels_dir is None:  # the compiler has set it, and the worker of E8 would follow it
-            os.environ.pop(KERNELS, None)
+            os.environ.pop(TRITON_DIR, None)
 
     def _wear(self) -> None:
         self._pipeline.enable_lora_hotswap(

@@ -21,10 +21,8 @@ EPSILON = 1e-3  # large enough to be missed
 CPU = torch.device("cpu")
 # Small ones, of which no block of a kernel is full, and those of Z-Image-Turbo.
 SIDES = [fusions.Sides(width=96, head=16, inner=96), fusions.Sides(width=3840, head=128, inner=10_240)]
-HEADS = [
-    (4, 2, 40),
-    (32, 8, 128),
-]  # queries, keys, numbers of each: of the built-in text encoder and of Qwen3
+# Queries, keys, numbers of each: of the built-in text encoder and of Qwen3.
+HEADS = [(4, 2, 40), (32, 8, 128)]
 ROUND, NOT_ROUND = (32, 48), (32, 50)  # sides of a weight, at which a merge has kernels of its own
 
 
@@ -47,7 +45,8 @@ def main() -> None:
     for shape in (ROUND, NOT_ROUND):
         for is_eight in (False, True):
             # The interpreter has no products in bfloat16.
-            kernel.try_out({"a": Matrix(torch.zeros(shape), {"a": slice(None)})}, is_eight=is_eight)
+            matrices = {"a": Matrix(torch.zeros(shape), {"a": slice(None)})}
+            kernel.Kernel(matrices, {"a"} if is_eight else ()).try_out()
 
 
 def error_of_turn(queries: int, keys: int, head: int) -> float:

@@ -69,15 +69,11 @@ def room(request: pytest.FixtureRequest, pipeline: Any, monkeypatch: pytest.Monk
         return fusions.choose(ON_CARD, SIDES)
 
     def merging(use: Use) -> object:
-        put_in_place(
-            monkeypatch,
-            "engine.lora.kernel",
-            try_out=lambda matrices, is_eight: use(),
-            Kernel=lambda matrices, in_eight: "the kernel",
-        )
+        the_kernel = SimpleNamespace(try_out=use)
+        put_in_place(monkeypatch, "engine.lora.kernel", Kernel=lambda matrices, in_eight: the_kernel)
         matrices: Any = {"a": SimpleNamespace(weight=ON_CARD)}
         writer, is_kernel = merge._choose(matrices, ())
-        assert (writer == "the kernel") == is_kernel
+        assert (writer is the_kernel) == is_kernel
         return writer if is_kernel else None
 
     def decoding(use: Use) -> object:
