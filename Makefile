@@ -3,6 +3,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+# Much of a test's time is waiting, so two tests a core; a file stays with one worker and shares its fixtures.
+WORKERS ?= 4
+PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile
 unexport PYTHONDONTWRITEBYTECODE  # the tests start hundreds of processes; each would compile all anew
 
 .PHONY: setup demo run test check crash lock
@@ -23,14 +26,14 @@ run: setup
 	$(BIN)/sugarbot run
 
 test: setup
-	$(BIN)/pytest
+	$(PYTEST)
 
 check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest
+	$(PYTEST)
 
 crash: setup
 	$(BIN)/python -m tests.crash $(ROWS)
