@@ -18,7 +18,7 @@ from engine.bench.tell.machine import about
 from engine.bench.tell.markdown import number
 from engine.errors import ModelError
 from engine.model import BUILT_IN_WEIGHTS
-from engine.zimage.load import Place, choose_place
+from engine.zimage.load import Placement, choose_placement
 
 ROWS = ("E1", "E2", "E3", "E4", "E5", "E6", "E7", "E8", "E9")
 
@@ -28,7 +28,7 @@ def main(words: list[str] | None = None) -> int:
     words = sys.argv[1:] if words is None else words
     options = _options(words)
     try:
-        place = choose_place(options.device)
+        place = choose_placement(options.device)
         with tempfile.TemporaryDirectory(prefix="sugarbot-bench-") as scratch:
             subject = _subject(options, place, Path(scratch))
             if options.sizes and (flaw := _resize(subject, options.sizes)):
@@ -78,7 +78,7 @@ def _options(words: list[str]) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
-def _subject(options: argparse.Namespace, place: Place, scratch: Path) -> Subject:
+def _subject(options: argparse.Namespace, place: Placement, scratch: Path) -> Subject:
     given = {name: getattr(options, name) for name in ("rounds", "pictures", "switches")}
     usual = ON_CARD if place.is_card else ON_CPU
     effort = replace(usual, **{name: count for name, count in given.items() if count is not None})

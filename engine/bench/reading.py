@@ -20,9 +20,9 @@ from torch import Tensor
 from engine.bench.start import warm
 from engine.model import read_model
 from engine.weights.checkpoint import STEMS, weight_files
+from engine.zimage.device import Placement, choose_placement
 from engine.zimage.load import load_pipeline
-from engine.zimage.place import Place, choose_place
-from engine.zimage.stream import Weights
+from engine.zimage.weight_reader import WeightReader
 
 READERS = (1, 2, 4, 8, 16)
 
@@ -36,7 +36,7 @@ class Line:
     gigabytes: float
 
 
-def ways(folder: Path, place: Place) -> Iterator[tuple[str, Callable[[], object]]]:
+def ways(folder: Path, place: Placement) -> Iterator[tuple[str, Callable[[], object]]]:
     """Each way's name, and what loads everything and returns what holds it."""
     for readers in READERS:
         yield f"ours, {readers} readers", partial(_ours, folder, place, readers)
@@ -46,12 +46,12 @@ def ways(folder: Path, place: Place) -> Iterator[tuple[str, Callable[[], object]
     yield "ZImagePipeline.from_pretrained", lambda: _stock(folder, place)
 
 
-def _ours(folder: Path, place: Place, readers: int) -> list[dict[str, Tensor]]:
-    weights = Weights(folder, place, readers=readers)
+def _ours(folder: Path, place: Placement, readers: int) -> list[dict[str, Tensor]]:
+    weights = WeightReader(folder, place, readers=readers)
     return [weights.of(part) for part in STEMS]
 
 
-def _by_library(folder: Path, place: Place, device: str) -> list[Tensor]:
+def _by_library(folder: Path, place: Placement, device: str) -> list[Tensor]:
     tensors = []
     for path in (path for part in STEMS for path in weight_files(folder, part)):
         with safe_open(path, "pt", device=device) as file:
@@ -59,11 +59,11 @@ def _by_library(folder: Path, place: Place, device: str) -> list[Tensor]:
     return tensors
 
 
-def _stock(folder: Path, place: Place) -> object:
+def _stock(folder: Path, place: Placement) -> object:
     return ZImagePipeline.from_pretrained(folder, dtype=place.dtype, local_files_only=True).to(place.device)
 
 
-def measure(folder: Path, place: Place) -> Iterator[Line]:
+def measure(folder: Path, place: Placement) -> Iterator[Line]:
     """Take every way once, each with an empty device."""
     paths = [path for part in STEMS for path in weight_files(folder, part)]
     gigabytes = sum(path.stat().st_size for path in paths) / 1e9
@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> list[Line]:
     parser.add_argument("--device", default="auto")
     options = parser.parse_args(arguments)
     warm(read_model(options.folder))
-    place = choose_place(options.device)
+    place = choose_placement(options.device)
     if place.is_card:
         torch.zeros(1, device=place.device)  # what a process pays once is not the first way's
     lines = []

@@ -25,7 +25,7 @@ from engine.lora.ways import NO_PATCHES, Patches, Stack, side
 from engine.zimage.denoise import PIXELS_PER_LATENT
 from engine.zimage.forward.forward import Forward
 from engine.zimage.forward.fusions import PLAIN
-from engine.zimage.load import choose_place
+from engine.zimage.load import choose_placement
 
 CAPTION = 60  # tokens of a usual prompt
 TIME = 0.25  # somewhere on the way
@@ -193,7 +193,7 @@ def main(arguments: list[str] | None = None) -> list[Line]:
     parser.add_argument("--into", type=Path, help="a folder for step.json and step.md")
     words = sys.argv[1:] if arguments is None else arguments
     options = parser.parse_args(words)
-    facts = about(choose_place(options.device), "engine.bench.step", words)
+    facts = about(choose_placement(options.device), "engine.bench.step", words)
     measured: list[Line] = []
     for line in lines(Subject(options), is_compiled=options.compiled):
         measured.append(line)

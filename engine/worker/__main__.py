@@ -36,11 +36,11 @@ def _load_painter(config: EngineConfig) -> Painter:
     usual_s = sys.getswitchinterval()
     sys.setswitchinterval(TURN_S)
     try:
-        from engine.zimage import stream  # noqa: PLC0415 - torch, after the environment
-        from engine.zimage.place import choose_place  # noqa: PLC0415 - likewise
+        from engine.zimage import weight_reader  # noqa: PLC0415 - torch, after the environment
+        from engine.zimage.device import choose_placement  # noqa: PLC0415 - likewise
 
         _say_step("torch imported")
-        stream.begin(find_model(config).folder, choose_place(config.device))
+        weight_reader.begin(find_model(config).folder, choose_placement(config.device))
         _say_step("device chosen")
         from engine.zimage.painter import Painter as ZImagePainter  # noqa: PLC0415 - likewise
 

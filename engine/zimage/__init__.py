@@ -1,10 +1,10 @@
 """The Z-Image pipeline inside the worker: a request in, pictures out.
 
-``painter.Painter`` is the door; behind it ``place``, ``stream`` and ``load`` (folder → parts on a device),
-``text`` (prompt → embeddings), ``forward`` (a room of its own: one step of any pictures), ``denoise`` (noise
-→ latents, step by step), ``vae`` (latents → pixels; ``decoder`` and ``kernels`` make it fast on a card) and
-``room`` (out-of-memory). The room knows no queue, person or socket. It
-keeps nothing on disk: after a crash the weights are simply read again.
+``painter.Painter`` is the entry point. A checkpoint becomes parts on a device in ``device``,
+``weight_reader`` and ``load``. A picture passes ``text`` (prompt → embedding), ``denoise`` with ``forward``
+(noise → latents, one step of any number of pictures at a time) and ``vae`` (latents → pixels). ``memory``
+handles out-of-memory. The package knows no queue, person or socket. It keeps nothing on disk: after a crash
+the weights are read again.
 
 Tests: ``pytest tests/integration/pipeline`` (real torch on the CPU, tiny model).
 """

@@ -15,7 +15,7 @@ from engine.lora.bank import Bank
 from engine.lora.ways import Stack
 from engine.request import MAX_SEED
 from engine.upload import upload
-from engine.zimage.forward.forward import Batch, Caption, Forward
+from engine.zimage.forward.forward import Batch, Forward, RefinedCaption
 from engine.zimage.forward.tokens import Size
 
 PIXELS_PER_LATENT = 8  # of the VAE, along each side
@@ -53,7 +53,7 @@ def read_sigmas(scheduler: Any, steps: int) -> list[float]:
 
 
 @dataclass(eq=False)
-class Row:
+class LatentRow:
     """One picture on its way.
 
     Attributes:
@@ -64,7 +64,7 @@ class Row:
         step: How many were taken.
     """
 
-    caption: Caption
+    caption: RefinedCaption
     stack: Stack
     sigmas: list[float]
     latents: Tensor
@@ -92,11 +92,11 @@ class Denoiser:
     def __init__(self, forward: Forward, bank: Bank) -> None:
         self._forward = forward
         self._bank = bank
-        self._rows: list[Row] = []
+        self._rows: list[LatentRow] = []
         self._batch: Batch | None = None
         self._begun: deque[torch.cuda.Event] = deque()
 
-    def read(self, embedding: Tensor, stack: Stack) -> Caption:
+    def read(self, embedding: Tensor, stack: Stack) -> RefinedCaption:
         """Refine a prompt with the LoRAs of the pictures it is for.
 
         Args:
@@ -106,13 +106,13 @@ class Denoiser:
         self._batch = None  # its patches end with the bank's next
         return self._forward.read(embedding, self._bank.patches([stack]))
 
-    def join(self, row: Row) -> None:
+    def join(self, row: LatentRow) -> None:
         """Let a picture take part from the next step on."""
         row.latents = upload(row.latents, self._forward.device)
         self._rows.append(row)
         self._batch = None
 
-    def leave(self, row: Row) -> None:
+    def leave(self, row: LatentRow) -> None:
         """Take a picture out, done or not; one that has left already is no error."""
         if row in self._rows:
             self._rows.remove(row)

@@ -6,8 +6,8 @@ from engine.finish.encode import Encoder
 from engine.finish.stamp import PictureSettings
 from engine.request import RenderRequest
 from engine.worker.voice import Voice
-from engine.zimage.measure import Gauge
-from engine.zimage.vae import Pixels
+from engine.zimage.timing import StageTimer
+from engine.zimage.vae.decode import DecodedPixels
 
 
 class Job:
@@ -27,7 +27,7 @@ class Job:
         voice: Voice,
         is_cancelled: Callable[[], bool],
         encoder: Encoder,
-        gauge: Gauge,
+        gauge: StageTimer,
     ) -> None:
         self.request = request
         self.gauge = gauge
@@ -39,6 +39,6 @@ class Job:
         """Report a step of picture ``index``."""
         self._voice.step(index, step)
 
-    def add(self, index: int, pixels: Pixels, settings: PictureSettings) -> None:
+    def add(self, index: int, pixels: DecodedPixels, settings: PictureSettings) -> None:
         """Begin to encode picture ``index`` as soon as it is drawn; it is shown when its file is ready."""
         self._voice.show(self._encoder.submit(index, pixels.wait, settings))

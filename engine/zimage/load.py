@@ -18,13 +18,13 @@ from torch import Tensor, nn
 
 from engine.errors import ModelIncomplete
 from engine.weights.header import BadHeader
+from engine.zimage.device import Placement, choose_placement
 from engine.zimage.forward.fuse import require_known
-from engine.zimage.place import Place, choose_place
-from engine.zimage.quiet import hush
-from engine.zimage.room import room_for_model
-from engine.zimage.stream import Weights, take
+from engine.zimage.library_output import hush
+from engine.zimage.memory import room_for_model
+from engine.zimage.weight_reader import WeightReader, take
 
-__all__ = ["Parts", "Place", "choose_place", "load_pipeline", "weights_bytes"]
+__all__ = ["Parts", "Placement", "choose_placement", "load_pipeline", "weights_bytes"]
 
 # What the libraries raise for a folder that is not what they expect; they have no error of their own for it.
 _UNLOADABLE = (
@@ -53,7 +53,7 @@ class Parts:
     scheduler: Any
 
 
-def load_pipeline(folder: Path, place: Place) -> Parts:
+def load_pipeline(folder: Path, place: Placement) -> Parts:
     """Load every part of the checkpoint and put it on the device.
 
     Returns:
@@ -82,7 +82,7 @@ def weights_bytes(pipeline: Any) -> int:
     return sum(tensor.nbytes for part in parts for tensor in (*part.parameters(), *part.buffers()))
 
 
-def _load(folder: Path, place: Place, weights: Weights) -> Parts:
+def _load(folder: Path, place: Placement, weights: WeightReader) -> Parts:
     classes = {name: entry[-1] for name, entry in _json(folder / "model_index.json").items() if entry}
     with torch.device("meta"):
         transformer = ZImageTransformer2DModel.from_config(_json(folder / "transformer" / "config.json"))
@@ -129,7 +129,7 @@ def _encoder(folder: Path, class_name: str) -> Any:
     return kind[class_name](config)
 
 
-def _filled_encoder(encoder: Any, tensors: Mapping[str, Tensor], place: Place) -> nn.Module:
+def _filled_encoder(encoder: Any, tensors: Mapping[str, Tensor], place: Placement) -> nn.Module:
     """Give the encoder its weights, saved with a head or without, and the tables that no file holds."""
     known = encoder.state_dict().keys()
     renamed = {_name_in(known, name): tensor for name, tensor in tensors.items()}
@@ -148,7 +148,7 @@ def _name_in(known: Any, name: str) -> str:
     return next((each for each in names if each in known), name)
 
 
-def _filled(module: Any, tensors: Mapping[str, Tensor], place: Place) -> nn.Module:
+def _filled(module: Any, tensors: Mapping[str, Tensor], place: Placement) -> nn.Module:
     """Give a module its weights; what the files hold beyond them is dropped, as the library does.
 
     Raises:

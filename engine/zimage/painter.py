@@ -26,16 +26,16 @@ from engine.model import ModelInfo, built_in_lora_folder, find_model
 from engine.request import MAX_SEED, Finished, LoraChoice, RenderRequest, Stopped, WorkerInfo
 from engine.shelf import read_shelf
 from engine.worker.voice import Voice
-from engine.zimage.decoder import speed_up
-from engine.zimage.denoise import Denoiser, Row, draw_noise, read_sigmas
-from engine.zimage.forward.eight import wants_eight
-from engine.zimage.forward.forward import Caption, Forward
+from engine.zimage.denoise import Denoiser, LatentRow, draw_noise, read_sigmas
+from engine.zimage.forward.forward import Forward, RefinedCaption
+from engine.zimage.forward.fp8 import wants_eight
 from engine.zimage.job import Job
-from engine.zimage.load import Place, choose_place, load_pipeline, weights_bytes
-from engine.zimage.measure import Gauge
-from engine.zimage.room import first_line, free_memory, room_for_model, with_room
-from engine.zimage.text import Text
-from engine.zimage.vae import decode
+from engine.zimage.load import Placement, choose_placement, load_pipeline, weights_bytes
+from engine.zimage.memory import first_line, free_memory, room_for_model, with_room
+from engine.zimage.text.prompt import Text
+from engine.zimage.timing import StageTimer
+from engine.zimage.vae.decode import decode
+from engine.zimage.vae.decoder import speed_up
 
 LIBRARIES = ("torch", "diffusers", "transformers")  # whose versions decide what a seed looks like
 
@@ -48,7 +48,7 @@ class Painter:
     """
 
     def __init__(
-        self, model: ModelInfo, place: Place, pipeline: Any, finder: Finder, *, is_eight: bool = False
+        self, model: ModelInfo, place: Placement, pipeline: Any, finder: Finder, *, is_eight: bool = False
     ) -> None:
         self._model_name = model.name
         self._device = place.device
@@ -83,7 +83,7 @@ class Painter:
                 must act.
         """
         model = find_model(config)
-        place = choose_place(config.device)
+        place = choose_placement(config.device)
         pipeline = load_pipeline(model.folder, place)
         folders = [folder for folder in (built_in_lora_folder(model), config.lora_dir) if folder]
         finder = Finder(lambda: read_shelf(folders, model).files)
@@ -108,7 +108,7 @@ class Painter:
             RenderError: OutOfMemory, PromptTooLong or BlankPicture; this job cannot be drawn, others can.
             LoraRejected: A LoRA is missing, changed, damaged or for another model.
         """
-        gauge = Gauge(self._device)
+        gauge = StageTimer(self._device)
         job = Job(request, voice, is_cancelled, self._encoder, gauge)
         detail = ""
         try:
@@ -146,7 +146,7 @@ class Painter:
             caption = self._denoiser.read(embedding, stack)
         return all(self._draw_picture(job, index, caption, stack) for index in range(request.count))
 
-    def _draw_picture(self, job: Job, index: int, caption: Caption, stack: Stack) -> bool:
+    def _draw_picture(self, job: Job, index: int, caption: RefinedCaption, stack: Stack) -> bool:
         """Draw one picture and begin to encode it; False when cancelled on the way."""
         seed = (job.request.seed + index) % (MAX_SEED + 1)
         with job.gauge.stage("denoise_s"):
@@ -158,7 +158,9 @@ class Painter:
         job.add(index, pixels, self._settings(job.request, seed))
         return True
 
-    def _denoise(self, job: Job, index: int, seed: int, caption: Caption, stack: Stack) -> Tensor | None:
+    def _denoise(
+        self, job: Job, index: int, seed: int, caption: RefinedCaption, stack: Stack
+    ) -> Tensor | None:
         """The latents of one picture; None when cancelled."""
         request = job.request
         noise = draw_noise(seed, self._forward.channels, request.width_px, request.height_px)
@@ -167,7 +169,7 @@ class Painter:
         def run(is_retry: bool) -> Tensor | None:
             if is_retry:
                 self._denoiser.make_room()
-            row = Row(caption, stack, sigmas, noise)
+            row = LatentRow(caption, stack, sigmas, noise)
             self._denoiser.join(row)
             try:
                 while not row.is_done:
@@ -193,5 +195,5 @@ class Painter:
         )
 
 
-def _finished(request: RenderRequest, gauge: Gauge, peak_bytes: int) -> Finished:
+def _finished(request: RenderRequest, gauge: StageTimer, peak_bytes: int) -> Finished:
     return Finished(request.job_id, request.attempt, gauge.timings, peak_bytes)

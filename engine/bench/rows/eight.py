@@ -5,7 +5,7 @@ from engine.bench.rows.same import ONE, Drawing, error_of
 from engine.bench.rows.subject import Subject, said
 from engine.bench.tell.book import Line
 from engine.bench.tell.figures import FP8
-from engine.zimage.forward.eight import wants_eight
+from engine.zimage.forward.fp8 import wants_eight
 
 COMPARED = {row: Drawing(row, ONE) for row in FP8}
 NO_CARD = "needs a card that multiplies in fp8"

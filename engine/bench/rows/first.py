@@ -12,7 +12,7 @@ from engine.bench.rows.subject import Subject, said
 from engine.bench.tell.book import Line
 from engine.bench.tell.figures import FIRST
 from engine.config import TRITON_DIR, EngineConfig
-from engine.zimage.room import free_memory
+from engine.zimage.memory import free_memory
 
 READY = "start to ready"
 ANEW = "first picture, kernels built anew"

@@ -9,7 +9,7 @@ from engine.bench.rows.subject import PROMPT, Subject, said
 from engine.bench.tell.book import Line
 from engine.bench.tell.figures import CASES
 from engine.request import STEPS
-from engine.zimage.denoise import Row, draw_noise, read_sigmas
+from engine.zimage.denoise import LatentRow, draw_noise, read_sigmas
 
 if TYPE_CHECKING:
     from engine.bench.rows.ours import Ours
@@ -73,7 +73,7 @@ def _draw(subject: Subject, ours: "Ours", batch: tuple[Drawing, ...]) -> list[Te
         choices = [subject.loras.choice(number, strength) for number, strength in drawing.stack]
         stack = ours.bank.stack(choices)
         noise = draw_noise(drawing.seed, ours.pipeline.transformer.in_channels, *subject.sizes[drawing.row])
-        rows.append(Row(ours.denoiser.read(embedding, stack), stack, sigmas, noise))
+        rows.append(LatentRow(ours.denoiser.read(embedding, stack), stack, sigmas, noise))
     for row in rows:
         ours.denoiser.join(row)
     while not all(row.is_done for row in rows):

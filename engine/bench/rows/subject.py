@@ -14,8 +14,8 @@ from torch import Tensor
 from engine.bench.rows.loras import RandomLoras
 from engine.bench.turbo import LIMITS, TINY_LIMITS, random_pipeline
 from engine.model import BUILT_IN_WEIGHTS, ModelInfo, read_model
-from engine.zimage.load import Place, load_pipeline
-from engine.zimage.quiet import hush
+from engine.zimage.library_output import hush
+from engine.zimage.load import Placement, load_pipeline
 
 PROMPT = "Sugar面部，清透水光肌，微醺蜜桃腮红，薄涂裸粉唇釉，眼尾轻挑带慵懒笑意，细碎睫毛轻颤"
 SIZES = {"E1": (512, 768), "E2": (1024, 1024), "E3": (512, 512)}  # Z-Image-Turbo's native size is the first
@@ -58,7 +58,7 @@ class Subject:
         self,
         pipeline: Any,
         model: ModelInfo,
-        place: Place,
+        place: Placement,
         folder: Path | None,
         effort: Effort,
         scratch: Path,
@@ -79,7 +79,7 @@ class Subject:
         self.references: dict[Any, Tensor] = {}
 
     @classmethod
-    def load(cls, folder: Path, place: Place, effort: Effort, scratch: Path) -> "Subject":
+    def load(cls, folder: Path, place: Placement, effort: Effort, scratch: Path) -> "Subject":
         """Load a checkpoint.
 
         Raises:
@@ -92,7 +92,7 @@ class Subject:
         return cls(pipeline, model, place, folder, effort, scratch)
 
     @classmethod
-    def random(cls, place: Place, effort: Effort, scratch: Path, *, is_tiny: bool) -> "Subject":
+    def random(cls, place: Placement, effort: Effort, scratch: Path, *, is_tiny: bool) -> "Subject":
         """Make random weights, of real size or tiny: speed does not depend on what is drawn."""
         hush()
         pipeline = random_pipeline(place.device, place.dtype, is_tiny=is_tiny)

@@ -19,7 +19,7 @@ from engine.bench.rows.stock import Recipe, Stock
 from engine.bench.rows.subject import Subject
 from engine.bench.tell.book import Line
 from engine.bench.tell.figures import CASES, FP8
-from engine.zimage.room import first_line, free_memory
+from engine.zimage.memory import first_line, free_memory
 
 SPEED = ("E1", "E2", "E3")
 GIB = 2**30

@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from engine.zimage.load import Place
+from engine.zimage.load import Placement
 
 LIBRARIES = ("torch", "diffusers", "transformers", "peft")
 ASK_S = 20.0  # for the driver's version
 
 
-def about(place: Place, program: str, words: Sequence[str]) -> dict[str, Any]:
+def about(place: Placement, program: str, words: Sequence[str]) -> dict[str, Any]:
     """The device, its driver, the libraries, the day and the command.
 
     Args:

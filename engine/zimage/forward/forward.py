@@ -15,9 +15,9 @@ from engine.lora.ways import NO_PATCHES, Patches, Side
 from engine.zimage.forward.block import nothing, run_blocks
 from engine.zimage.forward.fuse import fuse
 from engine.zimage.forward.fusions import PLAIN, Fusions, choose
-from engine.zimage.forward.graphs import MOST_TOKENS, Graph, Graphs, Key
 from engine.zimage.forward.packing import Rows
 from engine.zimage.forward.plain import EPSILON
+from engine.zimage.forward.step_graphs import MOST_TOKENS, Graph, Graphs, Key
 from engine.zimage.forward.tokens import Rope, Size, padded, to_latents, to_tokens, token_count
 from engine.zimage.forward.weights import PATCH, Weights
 
@@ -28,7 +28,7 @@ log = structlog.get_logger("engine.forward")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Caption:
+class RefinedCaption:
     """A prompt as the picture's blocks see it, refined: [tokens, width], fillers included."""
 
     tokens: Tensor
@@ -61,7 +61,7 @@ class Forward:
         self.periods = torch.exp(-math.log(SLOWEST) * half / (TIME_WIDTH // 2))
 
     @torch.no_grad()
-    def read(self, embedding: Tensor, patches: Patches) -> Caption:
+    def read(self, embedding: Tensor, patches: Patches) -> RefinedCaption:
         """Refine a prompt's embedding for all steps of its pictures.
 
         Args:
@@ -78,7 +78,9 @@ class Forward:
         x = weights.layers["cap_embedder.1"](known, rows)
         x = torch.cat([x, weights.tensors["cap_pad_token"].expand(length - len(embedding), -1)])
         turns = self.rope.caption(length)
-        return Caption(run_blocks(x, weights.context_refiner, turns, nothing, rows, self.do, patches.ready))
+        return RefinedCaption(
+            run_blocks(x, weights.context_refiner, turns, nothing, rows, self.do, patches.ready)
+        )
 
     def wearing(self, patches: Patches) -> Weights:
         """The weights with LoRAs on them; remembered, for a picture asks twice."""
@@ -92,7 +94,7 @@ class Forward:
         if self.graphs:
             self.graphs.drop()
 
-    def batch(self, captions: Sequence[Caption], sizes: Sequence[Size], patches: Patches) -> "Batch":
+    def batch(self, captions: Sequence[RefinedCaption], sizes: Sequence[Size], patches: Patches) -> "Batch":
         """Put pictures together for their next steps; row ``i`` has caption, size and LoRAs ``i``."""
         return Batch(self, captions, sizes, patches)
 
@@ -101,7 +103,7 @@ class Batch:
     """Rows that take their steps together, each at its own time. Made anew when a row joins or leaves."""
 
     def __init__(
-        self, forward: Forward, captions: Sequence[Caption], sizes: Sequence[Size], patches: Patches
+        self, forward: Forward, captions: Sequence[RefinedCaption], sizes: Sequence[Size], patches: Patches
     ) -> None:
         self._forward = forward
         self._patches = patches

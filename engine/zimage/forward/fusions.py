@@ -15,7 +15,7 @@ from torch import Tensor
 
 from engine.kernel_faults import faults, forgiven
 from engine.zimage.forward import plain
-from engine.zimage.forward.eight import Eight
+from engine.zimage.forward.fp8 import Fp8Matrix
 from engine.zimage.forward.packing import Rows
 
 CLOSE = 0.02  # relative error between the two in bfloat16: figure E9
@@ -24,7 +24,7 @@ CLOSE_EIGHT = 0.05  # where a result has eight bits, of which three follow the p
 log = structlog.get_logger("engine.forward")
 
 
-Input = Tensor | Eight  # of a product
+Input = Tensor | Fp8Matrix  # of a product
 
 
 class Fusions(NamedTuple):
@@ -121,6 +121,6 @@ def _difference(fused: Fusions, device: torch.device, dtype: torch.dtype, sides:
 
 def _error(found: Input | tuple[Input, ...], expected: Tensor | tuple[Tensor, ...]) -> float:
     if isinstance(expected, Tensor):
-        numbers = found.values.float() * found.scales if isinstance(found, Eight) else cast(Tensor, found)
+        numbers = found.values.float() * found.scales if isinstance(found, Fp8Matrix) else cast(Tensor, found)
         return float((numbers.float() - expected.float()).norm() / expected.float().norm())
     return max(_error(one, other) for one, other in zip(found, expected, strict=True))

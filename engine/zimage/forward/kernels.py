@@ -12,7 +12,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from engine.zimage.forward.eight import LARGEST, Eight
+from engine.zimage.forward.fp8 import LARGEST, Fp8Matrix
 from engine.zimage.forward.packing import Rows
 from engine.zimage.forward.plain import EPSILON
 
@@ -22,7 +22,7 @@ WARPS = 8
 
 def norm(
     x: Tensor, weight: Tensor, scale: Tensor | None, rows: Rows, *, is_eight: bool = False
-) -> Tensor | Eight:
+) -> Tensor | Fp8Matrix:
     """See ``Fusions.norm``."""
     out, scales = _empty(x, x.shape[1], is_eight)
     told = weight if scale is None else scale
@@ -31,7 +31,7 @@ def norm(
         EPSILON=EPSILON, IS_SCALED=scale is not None, LARGEST=LARGEST, IS_EIGHT=is_eight, BLOCK=_block(x),
         num_warps=WARPS,
     )  # fmt: skip
-    return Eight(out, scales) if is_eight else out
+    return Fp8Matrix(out, scales) if is_eight else out
 
 
 def add(x: Tensor, y: Tensor, weight: Tensor, gate: Tensor | None, rows: Rows) -> Tensor:
@@ -56,7 +56,7 @@ def add_norm(
     rows: Rows,
     *,
     is_eight: bool = False,
-) -> tuple[Tensor, Tensor | Eight]:
+) -> tuple[Tensor, Tensor | Fp8Matrix]:
     """See ``Fusions.add_norm``."""
     added = torch.empty_like(x)
     out, scales = _empty(x, x.shape[1], is_eight)
@@ -68,7 +68,7 @@ def add_norm(
         HAS_NEXT=True, IS_SCALED=next_scale is not None, LARGEST=LARGEST, IS_EIGHT=is_eight, BLOCK=_block(x),
         num_warps=WARPS,
     )  # fmt: skip
-    return added, Eight(out, scales) if is_eight else out
+    return added, Fp8Matrix(out, scales) if is_eight else out
 
 
 def turn(qkv: Tensor, norms: Tensor, turns: Tensor) -> Tensor:
@@ -82,7 +82,7 @@ def turn(qkv: Tensor, norms: Tensor, turns: Tensor) -> Tensor:
     return qkv.view(len(qkv), 3, heads, head)
 
 
-def swiglu(opened: Tensor, *, is_eight: bool = False) -> Tensor | Eight:
+def swiglu(opened: Tensor, *, is_eight: bool = False) -> Tensor | Fp8Matrix:
     """See ``Fusions.swiglu``."""
     tokens, inner = len(opened), opened.shape[1] // 2
     out, scales = _empty(opened, inner, is_eight)
@@ -90,14 +90,14 @@ def swiglu(opened: Tensor, *, is_eight: bool = False) -> Tensor | Eight:
     _swiglu_kernel[(tokens, triton.cdiv(inner, block))](
         opened, out, scales, inner, LARGEST=LARGEST, IS_EIGHT=is_eight, BLOCK=block, num_warps=WARPS
     )
-    return Eight(out, scales) if is_eight else out
+    return Fp8Matrix(out, scales) if is_eight else out
 
 
-def pack(x: Tensor) -> Eight:
+def pack(x: Tensor) -> Fp8Matrix:
     """See ``Fusions.pack``."""
     out, scales = _empty(x, x.shape[1], is_eight=True)
     _pack_kernel[(len(x),)](x, out, scales, x.shape[1], LARGEST=LARGEST, BLOCK=_block(x), num_warps=WARPS)
-    return Eight(out, scales)
+    return Fp8Matrix(out, scales)
 
 
 IN_EIGHT: dict[str, Any] = {

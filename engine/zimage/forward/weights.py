@@ -9,7 +9,7 @@ import torch.nn.functional as nn
 from torch import Tensor
 
 from engine.lora.ways import Matrix, Merged, Patch, Patches, Side, beside
-from engine.zimage.forward.eight import STEP, Eight, multiply
+from engine.zimage.forward.fp8 import STEP, Fp8Matrix, multiply
 from engine.zimage.forward.fusions import Sides
 from engine.zimage.forward.packing import Rows
 
@@ -34,9 +34,9 @@ class Layer(NamedTuple):
     patch: Side | None = None
     scales: Tensor | None = None
 
-    def __call__(self, x: Tensor | Eight, rows: Rows | None = None) -> Tensor:
+    def __call__(self, x: Tensor | Fp8Matrix, rows: Rows | None = None) -> Tensor:
         """``x`` [tokens, in] → [tokens, out]; without ``rows``, one line of ``x`` is one row."""
-        if isinstance(x, Eight):
+        if isinstance(x, Fp8Matrix):
             assert self.scales is not None  # noqa: S101 - the same blocks are in eight bits on both sides
             return multiply(x, self.weight, self.scales)
         out = nn.linear(x, self.weight, self.bias)

@@ -10,11 +10,11 @@ import torch
 from engine.demo.nets import WEIGHTS
 from engine.lora import kernel
 from engine.lora.ways import Matrix
-from engine.zimage import encoder, kernel_turn
-from engine.zimage import kernels as vae_kernels
-from engine.zimage.decoder import _exchange
 from engine.zimage.forward import fusions, kernels, plain
-from engine.zimage.load import choose_place, load_pipeline
+from engine.zimage.load import choose_placement, load_pipeline
+from engine.zimage.text import encoder, rope_kernel
+from engine.zimage.vae import norm_kernels as vae_kernels
+from engine.zimage.vae.decoder import _exchange
 from tests.integration.pipeline.reference import error_of, turned_plainly
 
 EPSILON = 1e-3  # large enough to be missed
@@ -38,7 +38,7 @@ def main() -> None:
         print("error", "float8", fusions._difference(in_eight, CPU, torch.float32, sides))
     for heads in HEADS:
         print("turned", error_of_turn(*heads))
-    pipeline = load_pipeline(WEIGHTS, choose_place("cpu"))
+    pipeline = load_pipeline(WEIGHTS, choose_placement("cpu"))
     _exchange(pipeline.vae.decoder, vae_kernels)
     print("encoder", error_of_encoder(pipeline.text_encoder.base_model))
     kernel.CLOSE_EIGHT *= 2  # the interpreter cuts eight bits off, a card rounds
@@ -57,7 +57,7 @@ def error_of_turn(queries: int, keys: int, head: int) -> float:
     cos, sin = (torch.cat([each, each], dim=-1) for each in (angles.cos(), angles.sin()))
     expected = qkv.clone()
     turned_plainly(expected, norms, cos, sin, queries, EPSILON)
-    kernel_turn.turn(qkv, norms, cos, sin, queries, EPSILON)
+    rope_kernel.turn(qkv, norms, cos, sin, queries, EPSILON)
     assert torch.equal(qkv[:, -keys:], expected[:, -keys:])
     return error_of(qkv, expected)
 
@@ -67,7 +67,7 @@ def error_of_encoder(whole: Any) -> float:
     """Of a whole text, against the library's layers."""
     tokens = torch.tensor([[7, 5, 3, 2, 11]])
     expected = whole(tokens).last_hidden_state
-    encoder.exchange(whole, kernel_turn.turn, kernels.swiglu)
+    encoder.exchange(whole, rope_kernel.turn, kernels.swiglu)
     return error_of(whole(tokens).last_hidden_state, expected)
 
 

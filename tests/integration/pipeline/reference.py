@@ -12,9 +12,9 @@ from engine.demo.nets import WEIGHTS
 from engine.lora.bank import convert
 from engine.lora.formats import normalise
 from engine.lora.ways import Adapter
+from engine.zimage.device import choose_placement
 from engine.zimage.forward.forward import Forward
 from engine.zimage.load import load_pipeline
-from engine.zimage.place import choose_place
 
 LIMIT = 1e-5  # relative error in float32: figure E9
 
@@ -23,7 +23,7 @@ LoraTensors = Mapping[str, Tensor]  # in the layout of diffusers
 
 def loaded_pipeline() -> ZImagePipeline:
     """The built-in model as the worker loads it, in the library's pipeline: peft wants one to wear LoRAs."""
-    parts = load_pipeline(WEIGHTS, choose_place("cpu"))
+    parts = load_pipeline(WEIGHTS, choose_placement("cpu"))
     return ZImagePipeline(**{name: getattr(parts, name) for name in parts.__slots__})
 
 
@@ -85,7 +85,7 @@ def random_lora(forward: Forward, seed: int, rank: int, only: str = "") -> dict[
 def turned_plainly(
     qkv: Tensor, norms: Tensor, cos: Tensor, sin: Tensor, queries: int, epsilon: float
 ) -> None:
-    """As ``engine.zimage.kernel_turn.turn``, in torch."""
+    """As ``engine.zimage.text.rope_kernel.turn``, in torch."""
     keys = (qkv.shape[1] - queries) // 2
     heads = qkv[:, : queries + keys]
     own = norms.repeat_interleave(torch.tensor([queries, keys]), dim=0)

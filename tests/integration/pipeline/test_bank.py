@@ -22,7 +22,7 @@ from engine.lora.read import read_tensors
 from engine.lora.ways import NO_PATCHES, Adapter, Merged, Side
 from engine.request import LoraChoice
 from engine.zimage.forward.forward import Forward
-from engine.zimage.load import choose_place, load_pipeline
+from engine.zimage.load import choose_placement, load_pipeline
 from tests.integration.pipeline.reference import random_lora
 
 SWITCHES = 1000
@@ -30,7 +30,7 @@ SWITCHES = 1000
 
 @pytest.fixture(scope="module")
 def forward() -> Forward:
-    return Forward(load_pipeline(WEIGHTS, choose_place("cpu")).transformer)
+    return Forward(load_pipeline(WEIGHTS, choose_placement("cpu")).transformer)
 
 
 @pytest.fixture

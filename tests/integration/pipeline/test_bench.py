@@ -35,7 +35,7 @@ from engine.bench.tell.figures import (
 )
 from engine.bench.tell.markdown import lines_of
 from engine.bench.tell.plot import plot
-from engine.zimage.load import choose_place
+from engine.zimage.load import choose_placement
 
 WORDS = ["--tiny", "--device", "cpu", "--rounds", "1", "--pictures", "2", "--switches", "2"]
 SPEED = ("E1", "E2", "E3")
@@ -65,7 +65,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def subject(tmp_path_factory: pytest.TempPathFactory) -> Subject:
     torch.set_num_threads(1)
     effort = Effort(rounds=1, pictures=2, switches=3)
-    return Subject.random(choose_place("cpu"), effort, tmp_path_factory.mktemp("loras"), is_tiny=True)
+    return Subject.random(choose_placement("cpu"), effort, tmp_path_factory.mktemp("loras"), is_tiny=True)
 
 
 def test_no_row_fails_and_everything_that_a_cpu_can_do_is_measured(run: Run) -> None:

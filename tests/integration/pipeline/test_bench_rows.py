@@ -21,7 +21,7 @@ from engine.lora import bank as bank_module
 from engine.lora.merge import Merger, group_of
 from engine.lora.ways import Patches, Stack
 from engine.zimage.forward.forward import Forward
-from engine.zimage.load import choose_place
+from engine.zimage.load import choose_placement
 
 WORDS = ["--tiny", "--device", "cpu", "--rounds", "1", "--only", "E4"]
 SLOW_S = 0.05
@@ -32,7 +32,7 @@ GIB = 2**30
 def subject(tmp_path_factory: pytest.TempPathFactory) -> Subject:
     torch.set_num_threads(1)
     effort = Effort(rounds=1, pictures=2, switches=2)
-    return Subject.random(choose_place("cpu"), effort, tmp_path_factory.mktemp("loras"), is_tiny=True)
+    return Subject.random(choose_placement("cpu"), effort, tmp_path_factory.mktemp("loras"), is_tiny=True)
 
 
 @pytest.mark.parametrize(

@@ -21,12 +21,12 @@ from engine.bench.tell.figures import CASES, SAME
 from engine.bench.tell.markdown import lines_of
 from engine.bench.turbo import random_lora
 from engine.lora import kernel
-from engine.zimage import kernels as vae_kernels
-from engine.zimage.decoder import NormSilu
-from engine.zimage.encoder import EncoderLayer
 from engine.zimage.forward.forward import Batch
 from engine.zimage.forward.fusions import PLAIN
-from engine.zimage.load import choose_place
+from engine.zimage.load import choose_placement
+from engine.zimage.text.encoder import EncoderLayer
+from engine.zimage.vae import norm_kernels as vae_kernels
+from engine.zimage.vae.decoder import NormSilu
 
 pytestmark = [
     pytest.mark.gpu,
@@ -44,7 +44,7 @@ A, B = Drawing("E1", ((0, 0.8),)), Drawing("E1", ((1, 0.8),))
 def subject(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
     """Tiny weights on the card, and what the library draws with them."""
     effort = Effort(rounds=1, pictures=2, switches=3)
-    subject = Subject.random(choose_place("cuda"), effort, tmp_path_factory.mktemp("loras"), is_tiny=True)
+    subject = Subject.random(choose_placement("cuda"), effort, tmp_path_factory.mktemp("loras"), is_tiny=True)
     stock = Stock(subject)
     stock.remember({A, B, *same.drawings()})
     stock.close()

@@ -11,8 +11,8 @@ from engine.bench import checkpoint
 from engine.config import EngineConfig
 from engine.model import find_model, find_source
 from engine.weights.convert import convert, to_bfloat16
+from engine.zimage.device import Placement
 from engine.zimage.load import load_pipeline
-from engine.zimage.place import Place
 
 
 @pytest.mark.parametrize("wide", [torch.float32, torch.float16], ids=str)
@@ -38,7 +38,7 @@ def test_the_copy_loads_as_the_source_does(tmp_path: Path) -> None:
     copy = convert(find_source(config), config.data_dir, lambda *_: None)
     assert find_model(config).folder == copy.resolve()
     theirs = ZImagePipeline.from_pretrained(folder, dtype=torch.bfloat16, local_files_only=True)
-    ours = load_pipeline(copy, Place(torch.device("cpu"), "CPU", torch.bfloat16, "a card's format"))
+    ours = load_pipeline(copy, Placement(torch.device("cpu"), "CPU", torch.bfloat16, "a card's format"))
     for part in ("transformer", "vae", "text_encoder"):
         wanted, found = getattr(theirs, part).state_dict(), getattr(ours, part).state_dict()
         assert wanted.keys() == found.keys()

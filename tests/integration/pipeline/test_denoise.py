@@ -10,7 +10,7 @@ from torch import Tensor
 from engine.lora.bank import Bank
 from engine.lora.find import Finder
 from engine.lora.ways import Stack
-from engine.zimage.denoise import Denoiser, Row, draw_noise, read_sigmas
+from engine.zimage.denoise import Denoiser, LatentRow, draw_noise, read_sigmas
 from engine.zimage.forward.forward import Forward
 from tests.integration.pipeline.reference import (
     LIMIT,
@@ -46,10 +46,12 @@ def stacks(forward: Forward, loras: dict[str, dict[str, Tensor]]) -> list[Stack]
     return [tuple((adapters[name], strength) for name, strength in own) for *_, own in PICTURES]
 
 
-def row_of(denoiser: Denoiser, pipeline: Any, stacks: list[Stack], number: int) -> Row:
+def row_of(denoiser: Denoiser, pipeline: Any, stacks: list[Stack], number: int) -> LatentRow:
     size, words, steps, seed, _ = PICTURES[number]
     caption = denoiser.read(EMBEDDING[:words], stacks[number])
-    return Row(caption, stacks[number], read_sigmas(pipeline.scheduler, steps), draw_noise(seed, 16, *size))
+    return LatentRow(
+        caption, stacks[number], read_sigmas(pipeline.scheduler, steps), draw_noise(seed, 16, *size)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +72,7 @@ def stock_latents(pipeline: Any, loras: dict[str, dict[str, Tensor]], number: in
     return latents
 
 
-def finish(denoiser: Denoiser, rows: list[Row]) -> None:
+def finish(denoiser: Denoiser, rows: list[LatentRow]) -> None:
     for row in rows:
         denoiser.join(row)
     while not all(row.is_done for row in rows):

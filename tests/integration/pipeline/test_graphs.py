@@ -17,14 +17,14 @@ from engine.lora.find import Finder
 from engine.lora.merge import Merger
 from engine.lora.ways import NO_PATCHES, Patches, Stack, side
 from engine.request import LoraChoice
-from engine.zimage import recording as recording_module
-from engine.zimage import text as text_module
-from engine.zimage.denoise import Denoiser, Row, draw_noise
-from engine.zimage.forward import graphs as graphs_module
+from engine.zimage import cuda_graph as recording_module
+from engine.zimage.cuda_graph import recording
+from engine.zimage.denoise import Denoiser, LatentRow, draw_noise
+from engine.zimage.forward import step_graphs as graphs_module
 from engine.zimage.forward.forward import Forward
-from engine.zimage.forward.graphs import Graph, Graphs, Key, Step
+from engine.zimage.forward.step_graphs import Graph, Graphs, Key, Step
 from engine.zimage.painter import Painter
-from engine.zimage.recording import recording
+from engine.zimage.text import prompt as text_module
 from tests.integration.pipeline.reference import LIMIT, adapter_of, error_of, random_lora
 
 SIZE = (12, 8)
@@ -125,7 +125,7 @@ def test_no_recorded_step_keeps_the_second_copy_of_the_weights(
     denoiser = Denoiser(forward, bank)
     for _ in range(2):
         caption = denoiser.read(EMBEDDING, stacks["A"])
-        row = Row(caption, stacks["A"], [1.0, 0.7, 0.3, 0.0], draw_noise(1, 16, 64, 96))
+        row = LatentRow(caption, stacks["A"], [1.0, 0.7, 0.3, 0.0], draw_noise(1, 16, 64, 96))
         denoiser.join(row)
         while not row.is_done:
             denoiser.step()

@@ -20,11 +20,12 @@ from triton.runtime.errors import OutOfResources, PTXASError
 from engine.kernel_faults import faults, forgiven
 from engine.lora import kernel as merge_kernels
 from engine.lora import merge
-from engine.zimage import decoder, encoder
-from engine.zimage import kernels as vae_kernels
 from engine.zimage.forward import forward as forward_module
 from engine.zimage.forward import fusions, plain
 from engine.zimage.forward.forward import Forward
+from engine.zimage.text import encoder
+from engine.zimage.vae import decoder
+from engine.zimage.vae import norm_kernels as vae_kernels
 from tests.integration.pipeline.reference import LIMIT, error_of, loaded_pipeline, turned_plainly
 
 FORGIVEN: dict[str, Exception] = {
@@ -86,7 +87,7 @@ def room(request: pytest.FixtureRequest, pipeline: Any, monkeypatch: pytest.Monk
 
         put_in_place(
             monkeypatch,
-            "engine.zimage.kernels",
+            "engine.zimage.vae.norm_kernels",
             norm_silu=norm_silu,
             residual=lambda x, y, bias: x + y + bias,
         )
@@ -137,7 +138,7 @@ def raiser(fault: Exception) -> Use:
 
 
 def put_encoding(monkeypatch: pytest.MonkeyPatch, turn: Callable[..., None]) -> None:
-    put_in_place(monkeypatch, "engine.zimage.kernel_turn", turn=turn)
+    put_in_place(monkeypatch, "engine.zimage.text.rope_kernel", turn=turn)
     put_fusions(monkeypatch, plain.swiglu)
 
 

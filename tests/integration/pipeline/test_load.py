@@ -16,8 +16,8 @@ from engine.demo.nets import WEIGHTS
 from engine.errors import ModelError, ModelIncomplete, ModelMissing, ModelTooLarge
 from engine.kernel_faults import forgiven
 from engine.zimage import painter as painter_module
-from engine.zimage import stream
-from engine.zimage.load import choose_place, load_pipeline, weights_bytes
+from engine.zimage import weight_reader
+from engine.zimage.load import choose_placement, load_pipeline, weights_bytes
 from engine.zimage.painter import Painter
 
 
@@ -32,12 +32,12 @@ def test_loading_says_nothing_on_the_terminal(capfd: pytest.CaptureFixture[str])
         library.utils.logging.set_verbosity_warning()
         library.utils.logging.enable_progress_bar()
     with capture_logs():  # our own lines are no noise
-        load_pipeline(WEIGHTS, choose_place("cpu"))
+        load_pipeline(WEIGHTS, choose_placement("cpu"))
     assert capfd.readouterr() == ("", "")
 
 
 def test_a_loaded_pipeline_only_draws() -> None:
-    pipeline = load_pipeline(WEIGHTS, choose_place("cpu"))
+    pipeline = load_pipeline(WEIGHTS, choose_placement("cpu"))
     for part in (pipeline.text_encoder, pipeline.transformer, pipeline.vae):
         assert not part.training
         assert not any(parameter.requires_grad for parameter in part.parameters())
@@ -49,7 +49,7 @@ def test_a_loaded_pipeline_only_draws() -> None:
 
 
 def test_a_processor_gets_float32_and_says_why() -> None:
-    place = choose_place("cpu")
+    place = choose_placement("cpu")
     assert (place.device, place.dtype) == (torch.device("cpu"), torch.float32)
     assert "asked for" in place.dtype_reason
     assert place.name.startswith("CPU, ")
@@ -59,9 +59,9 @@ def test_a_card_without_room_for_the_weights_is_said_in_one_line(monkeypatch: py
     def empty(*_: object, **__: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB.\nSee the documentation.")
 
-    monkeypatch.setattr(stream.torch, "empty", empty)
+    monkeypatch.setattr(weight_reader.torch, "empty", empty)
     with pytest.raises(ModelTooLarge) as caught:
-        load_pipeline(WEIGHTS, choose_place("cpu"))
+        load_pipeline(WEIGHTS, choose_placement("cpu"))
     assert str(caught.value).endswith("CUDA out of memory. Tried to allocate 9 GiB.")
     assert caught.value.facts["device"] == "cpu"
 
@@ -85,9 +85,9 @@ def test_so_is_one_without_room_for_what_is_made_of_them(
 def test_a_card_that_is_not_there_is_said(wanted: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ModelError) as caught:
-        choose_place(wanted)
+        choose_placement(wanted)
     assert caught.value.facts == {"device": wanted}
-    assert choose_place("auto").device.type == "cpu"
+    assert choose_placement("auto").device.type == "cpu"
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_a_card_gets_bfloat16_where_it_has_it_and_never_float16(
     }
     for name, answer in answers.items():
         monkeypatch.setattr(torch.cuda, name, lambda *_, answer=answer, **__: answer)
-    place = choose_place("cuda:1")
+    place = choose_placement("cuda:1")
     assert (str(place.device), place.name, place.dtype) == ("cuda:1", "NVIDIA Test", dtype)
     assert "8.6" in place.dtype_reason
 
@@ -147,7 +147,7 @@ BREAKS = {
 def test_a_broken_checkpoint_is_incomplete_and_not_a_riddle(copy: Path, case: str) -> None:
     BREAKS[case](copy)
     with pytest.raises(ModelIncomplete) as caught:
-        load_pipeline(copy, choose_place("cpu"))
+        load_pipeline(copy, choose_placement("cpu"))
     assert caught.value.facts["folder"] == str(copy)
     assert re.search(r"cannot be loaded\. \w+: ", str(caught.value))
 
@@ -166,7 +166,7 @@ def test_pickled_weights_are_never_opened(copy: Path, tmp_path: Path) -> None:
             weights.unlink()
         torch.save(Bomb(), copy / part / name)
         with pytest.raises(ModelIncomplete):
-            load_pipeline(copy, choose_place("cpu"))
+            load_pipeline(copy, choose_placement("cpu"))
     assert not (tmp_path / "ran").exists()
 
 

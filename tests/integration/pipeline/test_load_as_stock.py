@@ -18,16 +18,16 @@ from engine.config import EngineConfig
 from engine.demo.nets import WEIGHTS
 from engine.errors import ModelIncomplete
 from engine.worker import __main__ as worker
-from engine.zimage import stream
+from engine.zimage import weight_reader
+from engine.zimage.device import Placement
 from engine.zimage.load import load_pipeline
-from engine.zimage.place import Place
 
 PARTS = ("transformer", "text_encoder", "vae")
 FORMATS = [torch.float32, torch.bfloat16]
 
 
-def place(dtype: torch.dtype) -> Place:
-    return Place(torch.device("cpu"), "CPU", dtype, "for this test")
+def place(dtype: torch.dtype) -> Placement:
+    return Placement(torch.device("cpu"), "CPU", dtype, "for this test")
 
 
 def copy_of_built_in(folder: Path) -> Path:
@@ -202,8 +202,8 @@ def test_a_picture_is_the_librarys(tmp_path: Path, case: str) -> None:
 
 def test_a_file_larger_than_the_buffers_is_read_in_stretches(tmp_path: Path) -> None:
     folder = as_published(tmp_path / "model")
-    whole = stream.Weights(folder, place(torch.bfloat16))
-    in_stretches = stream.Weights(folder, place(torch.bfloat16), readers=3, buffer_bytes=1000)
+    whole = weight_reader.WeightReader(folder, place(torch.bfloat16))
+    in_stretches = weight_reader.WeightReader(folder, place(torch.bfloat16), readers=3, buffer_bytes=1000)
     for part in PARTS:
         wanted, found = whole.of(part), in_stretches.of(part)
         assert wanted.keys() == found.keys()
@@ -212,12 +212,12 @@ def test_a_file_larger_than_the_buffers_is_read_in_stretches(tmp_path: Path) -> 
 
 def test_what_was_begun_is_taken_once(tmp_path: Path) -> None:
     folder = copy_of_built_in(tmp_path / "model")
-    stream.begin(folder, place(torch.float32))
-    begun = stream.take(folder, place(torch.float32))
+    weight_reader.begin(folder, place(torch.float32))
+    begun = weight_reader.take(folder, place(torch.float32))
     for part in PARTS:  # all of them, here and below, or a reader would go on into the next test
         begun.of(part)
     (folder / "vae" / "diffusion_pytorch_model.safetensors").unlink()
-    anew = stream.take(folder, place(torch.float32))
+    anew = weight_reader.take(folder, place(torch.float32))
     with pytest.raises(FileNotFoundError):
         anew.of("vae")
     for part in set(PARTS) - {"vae"}:
@@ -231,7 +231,7 @@ def test_the_worker_reads_every_part_once(tmp_path: Path, monkeypatch: pytest.Mo
         worker._load_painter(config)
     parts = [line["part"] for line in lines if line["event"] == "weights read"]
     assert sorted(parts) == sorted(PARTS)
-    assert not stream._begun
+    assert not weight_reader._begun
 
 
 def test_missing_weights_are_named(tmp_path: Path) -> None:

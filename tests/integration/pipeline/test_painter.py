@@ -28,7 +28,7 @@ from engine.request import (
 from engine.worker.voice import Voice
 from engine.zimage import painter as painter_module
 from engine.zimage.painter import Painter
-from engine.zimage.vae import Pixels
+from engine.zimage.vae.decode import DecodedPixels
 
 
 def pixels(png: bytes) -> np.ndarray:
@@ -140,7 +140,7 @@ def test_pictures_that_were_complete_before_a_failure_are_reported(
     def decode_once(vae: Any, latents: torch.Tensor, *, in_tiles: bool) -> Any:
         decoded.append(in_tiles)
         if len(decoded) > 1:
-            return Pixels(torch.zeros(96, 64, 3, dtype=torch.uint8), torch.tensor(True))
+            return DecodedPixels(torch.zeros(96, 64, 3, dtype=torch.uint8), torch.tensor(True))
         return real_decode(vae, latents, in_tiles=in_tiles)
 
     real_decode = painter_module.decode

@@ -18,11 +18,11 @@ from engine.demo.nets import LORAS, WEIGHTS
 from engine.lora.bank import Bank
 from engine.lora.find import Finder
 from engine.request import LoraChoice
-from engine.zimage.denoise import Denoiser, Row, draw_noise, read_sigmas
+from engine.zimage.denoise import Denoiser, LatentRow, draw_noise, read_sigmas
 from engine.zimage.forward.forward import Forward
-from engine.zimage.load import Place, choose_place, load_pipeline
-from engine.zimage.text import Text
-from engine.zimage.vae import decode
+from engine.zimage.load import Placement, choose_placement, load_pipeline
+from engine.zimage.text.prompt import Text
+from engine.zimage.vae.decode import decode
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def test_a_picture_with_a_lora_equals_the_stock_pipelines(draw: Any, stock: Any,
 
 def test_in_bfloat16_the_latents_are_as_near_to_the_stock_pipelines_as_the_format_allows() -> None:
     """Cards draw in bfloat16, where a different order of sums shows in the third digit."""
-    place = Place(torch.device("cpu"), "CPU", torch.bfloat16, "a card's format")
+    place = Placement(torch.device("cpu"), "CPU", torch.bfloat16, "a card's format")
     parts = load_pipeline(WEIGHTS, place)
     pipeline = ZImagePipeline(**{name: getattr(parts, name) for name in parts.__slots__})
     noise = draw_noise(7, 16, 64, 96)
@@ -85,7 +85,7 @@ def test_in_bfloat16_the_latents_are_as_near_to_the_stock_pipelines_as_the_forma
     forward = Forward(pipeline.transformer)
     denoiser = Denoiser(forward, Bank(forward.weights.matrices, Finder(dict)))
     caption = denoiser.read(Text(pipeline, place.device).embed("a face"), ())
-    row = Row(caption, (), read_sigmas(pipeline.scheduler, 8), noise)
+    row = LatentRow(caption, (), read_sigmas(pipeline.scheduler, 8), noise)
     denoiser.join(row)
     while not row.is_done:
         denoiser.step()
@@ -97,7 +97,7 @@ def test_in_bfloat16_the_latents_are_as_near_to_the_stock_pipelines_as_the_forma
 @pytest.mark.parametrize("prompt", ["", "a face", "Sugar面部, 清透水光肌, " * 20])
 def test_a_prompts_embedding_is_the_stock_pipelines(stock: Any, prompt: str) -> None:
     (expected,), _ = stock.encode_prompt(prompt, device="cpu", do_classifier_free_guidance=False)
-    ours = Text(load_pipeline(WEIGHTS, choose_place("cpu")), torch.device("cpu")).embed(prompt)
+    ours = Text(load_pipeline(WEIGHTS, choose_placement("cpu")), torch.device("cpu")).embed(prompt)
     assert ours.shape == expected.shape
     assert (ours - expected).norm() / expected.norm() <= 1e-5
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from engine.errors import BlankPicture
-from engine.zimage import vae as vae_module
 from engine.zimage.painter import Painter
-from engine.zimage.vae import decode
+from engine.zimage.vae import decode as vae_module
+from engine.zimage.vae.decode import decode
 
 LATENTS = torch.randn(1, 16, 24, 16, generator=torch.Generator().manual_seed(3))
 

@@ -10,13 +10,13 @@ from PIL import Image
 
 from engine.finish.png import write
 
-Pixels = npt.NDArray[np.uint8]
+DecodedPixels = npt.NDArray[np.uint8]
 NOISE = np.random.default_rng(1).integers(0, 256, (33, 17, 3), dtype=np.uint8)
 PICTURES = [NOISE, NOISE[:1], NOISE[:, :1], np.zeros((5, 4, 3), np.uint8), np.full((5, 4, 3), 255, np.uint8)]
 
 
 @pytest.mark.parametrize("pixels", PICTURES, ids=["noise", "one line", "one column", "black", "white"])
-def test_what_is_written_is_read_back_bit_for_bit(pixels: Pixels) -> None:
+def test_what_is_written_is_read_back_bit_for_bit(pixels: DecodedPixels) -> None:
     with Image.open(io.BytesIO(write(pixels, []))) as image:
         image.load()
         assert image.mode == "RGB"

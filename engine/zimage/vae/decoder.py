@@ -28,9 +28,9 @@ def speed_up(vae: Any) -> None:
     if vae.device.type != "cuda" or isinstance(vae.decoder.conv_norm_out, NormSilu):
         return
     try:
-        from engine.zimage import kernels  # noqa: PLC0415 - Triton is there only where a card may be
+        from engine.zimage.vae import norm_kernels  # noqa: PLC0415 - Triton is there only where a card may be
 
-        _exchange(vae.decoder, kernels)
+        _exchange(vae.decoder, norm_kernels)
     except faults() as error:
         reason = forgiven(error)
         log.warning("the decoder runs without the card's own kernels: pictures take longer", reason=reason)
@@ -75,7 +75,7 @@ class NormSilu(torch.nn.Module):
 
     Args:
         norm: The library's.
-        kernels: ``engine.zimage.kernels``.
+        kernels: ``engine.zimage.vae.norm_kernels``.
     """
 
     def __init__(self, norm: torch.nn.GroupNorm, kernels: Any) -> None:
@@ -95,7 +95,7 @@ class Residual(torch.nn.Module):
 
     Args:
         block: The library's ``ResnetBlock2D``, without time and without a scale of its own.
-        kernels: ``engine.zimage.kernels``.
+        kernels: ``engine.zimage.vae.norm_kernels``.
     """
 
     def __init__(self, block: Any, kernels: Any) -> None:

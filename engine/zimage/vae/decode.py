@@ -15,7 +15,7 @@ from engine.zimage.denoise import PIXELS_PER_LATENT
 TILE_PX = 256  # a tile's side: a sixteenth of what 1024x1024 needs at once; a quarter of it is blended
 
 
-class Pixels:
+class DecodedPixels:
     """A picture on its way to the host: the card may still be drawing it.
 
     Args:
@@ -49,7 +49,7 @@ def _on_host(tensor: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def decode(vae: Any, latents: Tensor, *, in_tiles: bool = False) -> Pixels:
+def decode(vae: Any, latents: Tensor, *, in_tiles: bool = False) -> DecodedPixels:
     """Decode one picture; on a card, begin to.
 
     Args:
@@ -61,7 +61,9 @@ def decode(vae: Any, latents: Tensor, *, in_tiles: bool = False) -> Pixels:
     with _tiling(vae, in_tiles):
         image = vae.decode(scaled, return_dict=False)[0][0].float()
     levels = (image / 2 + 0.5).clamp(0, 1) * 255
-    return Pixels(levels.round().to(torch.uint8).permute(1, 2, 0).contiguous(), torch.isfinite(image).all())
+    return DecodedPixels(
+        levels.round().to(torch.uint8).permute(1, 2, 0).contiguous(), torch.isfinite(image).all()
+    )
 
 
 @contextmanager

@@ -32,14 +32,14 @@ def wants_eight(precision: str, device: torch.device) -> bool:
     return can
 
 
-class Eight(NamedTuple):
+class Fp8Matrix(NamedTuple):
     """Lines of numbers: ``values`` float8 [lines, width], times ``scales`` float32 [lines, 1]."""
 
     values: Tensor
     scales: Tensor
 
 
-def multiply(x: Eight, weight: Tensor, scales: Tensor) -> Tensor:
+def multiply(x: Fp8Matrix, weight: Tensor, scales: Tensor) -> Tensor:
     """The product of a linear layer.
 
     Args:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from engine.kernel_faults import faults, forgiven
-from engine.zimage.recording import recording
+from engine.zimage.cuda_graph import recording
 
 MOST_TOKENS = 2816  # 768 x 768 with the longest caption
 SEEN_BEFORE = 1  # pictures of a shape that are drawn before it is recorded

@@ -21,7 +21,7 @@ from torch import Tensor
 from engine.weights.checkpoint import STEMS, weight_files
 from engine.weights.dtypes import DTYPES
 from engine.weights.header import read_header
-from engine.zimage.place import Place
+from engine.zimage.device import Placement
 
 log = structlog.get_logger("engine.worker")
 
@@ -29,7 +29,7 @@ READERS = 8  # one thread copies some 5 GB/s from the page cache, and a card tak
 BUFFER_BYTES = 32 * 2**20  # of each reader; a matrix of Z-Image-Turbo is 29 or 79 MB
 
 
-class Weights:
+class WeightReader:
     """The weights of every part, on their way from the moment this is made.
 
     Args:
@@ -40,7 +40,7 @@ class Weights:
     """
 
     def __init__(
-        self, folder: Path, place: Place, *, readers: int = READERS, buffer_bytes: int = BUFFER_BYTES
+        self, folder: Path, place: Placement, *, readers: int = READERS, buffer_bytes: int = BUFFER_BYTES
     ) -> None:
         self._place = place
         self._buffer_bytes = buffer_bytes
@@ -125,14 +125,14 @@ def _read_fully(file: int, buffer: Tensor, offset_bytes: int) -> None:
         rest, offset_bytes = rest[count:], offset_bytes + count
 
 
-_begun: dict[tuple[Path, Place], Weights] = {}
+_begun: dict[tuple[Path, Placement], WeightReader] = {}
 
 
-def begin(folder: Path, place: Place) -> None:
+def begin(folder: Path, place: Placement) -> None:
     """Begin to read a checkpoint that ``take`` is going to be asked for; returns at once."""
-    _begun[folder, place] = Weights(folder, place)
+    _begun[folder, place] = WeightReader(folder, place)
 
 
-def take(folder: Path, place: Place) -> Weights:
+def take(folder: Path, place: Placement) -> WeightReader:
     """The weights that are on their way already; else their reading begins now."""
-    return _begun.pop((folder, place), None) or Weights(folder, place)
+    return _begun.pop((folder, place), None) or WeightReader(folder, place)

@@ -8,7 +8,7 @@ from typing import TypeVar
 import torch
 
 from engine.errors import ModelTooLarge, OutOfMemory
-from engine.zimage.place import Place
+from engine.zimage.device import Placement
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ def with_room(work: Callable[[bool], T]) -> T:
 
 
 @contextmanager
-def room_for_model(place: Place) -> Iterator[None]:
+def room_for_model(place: Placement) -> Iterator[None]:
     """Say of a load that finds no room what the host must know; nothing is tried again.
 
     Raises:

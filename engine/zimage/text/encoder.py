@@ -29,10 +29,10 @@ def speed_up(encoder: Any) -> None:
     if encoder.device.type != "cuda" or isinstance(encoder.layers[0], EncoderLayer):
         return
     try:
-        from engine.zimage import kernel_turn  # noqa: PLC0415 - Triton is there only where a card may be
         from engine.zimage.forward import kernels  # noqa: PLC0415 - likewise
+        from engine.zimage.text import rope_kernel  # noqa: PLC0415 - Triton is there only where a card may be
 
-        exchange(encoder, kernel_turn.turn, kernels.swiglu)
+        exchange(encoder, rope_kernel.turn, kernels.swiglu)
     except faults() as error:
         reason = forgiven(error)
         log.warning("the encoder runs without the card's own kernels: prompts take longer", reason=reason)
@@ -44,7 +44,7 @@ def exchange(encoder: Any, turn: Any, swiglu: Any) -> None:
 
     Args:
         encoder: As for ``speed_up``, on any device.
-        turn: As ``engine.zimage.kernel_turn.turn``.
+        turn: As ``engine.zimage.text.rope_kernel.turn``.
         swiglu: As ``engine.zimage.forward.kernels.swiglu``.
 
     Raises:
@@ -68,7 +68,7 @@ class EncoderLayer(torch.nn.Module):
 
     Args:
         layer: The library's ``Qwen3DecoderLayer``; its weights become views of fused ones.
-        turn: As ``engine.zimage.kernel_turn.turn``.
+        turn: As ``engine.zimage.text.rope_kernel.turn``.
         swiglu: As ``engine.zimage.forward.kernels.swiglu``.
     """
 

@@ -10,7 +10,7 @@ import torch
 from engine.request import Timings
 
 
-class Gauge:
+class StageTimer:
     """Measures one job from the moment it is made.
 
     Args:

@@ -8,7 +8,7 @@ from engine.errors import ModelError
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Placement:
     """Where the model runs, and in which numbers.
 
     Attributes:
@@ -27,7 +27,7 @@ class Place:
         return self.device.type == "cuda"
 
 
-def choose_place(wanted: str) -> Place:
+def choose_placement(wanted: str) -> Placement:
     """Turn the ``device`` setting into a place.
 
     Args:
@@ -40,7 +40,9 @@ def choose_place(wanted: str) -> Place:
     if wanted == "cpu" or (wanted == "auto" and not has_card):
         why = "asked for by the setting" if wanted == "cpu" else "no CUDA card is visible"
         name = f"CPU, {torch.get_num_threads()} threads"
-        return Place(torch.device("cpu"), name, torch.float32, f"{why}; processors are fastest in float32")
+        return Placement(
+            torch.device("cpu"), name, torch.float32, f"{why}; processors are fastest in float32"
+        )
     number = int(wanted.removeprefix("cuda:")) if wanted.startswith("cuda:") else 0
     if not has_card or number >= torch.cuda.device_count():
         raise ModelError(f"There is no device {wanted} here.", device=wanted)
@@ -49,7 +51,7 @@ def choose_place(wanted: str) -> Place:
     name = torch.cuda.get_device_name(device)
     major, minor = torch.cuda.get_device_capability(device)
     if torch.cuda.is_bf16_supported(including_emulation=False):
-        return Place(device, name, torch.bfloat16, f"compute capability {major}.{minor} has bfloat16")
+        return Placement(device, name, torch.bfloat16, f"compute capability {major}.{minor} has bfloat16")
     # Float16 is no way out: Z-Image's activations leave its range and the pictures turn black.
     reason = f"compute capability {major}.{minor} has no bfloat16"
-    return Place(device, name, torch.float32, reason)
+    return Placement(device, name, torch.float32, reason)

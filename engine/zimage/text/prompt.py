@@ -17,8 +17,8 @@ from torch import Tensor
 from engine.errors import PromptTooLong
 from engine.kernel_faults import faults, forgiven
 from engine.upload import upload
-from engine.zimage.encoder import speed_up
-from engine.zimage.recording import recording
+from engine.zimage.cuda_graph import recording
+from engine.zimage.text.encoder import speed_up
 
 MAX_TOKENS = 512  # what ZImagePipeline encodes; it would cut off the rest without a word
 LENGTHS = (32, 64, 96, 128, 192, 256, 384, MAX_TOKENS)  # of the graphs; a text is filled up to the next
