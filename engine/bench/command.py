@@ -9,13 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from engine.bench.report import markdown, plot
+from engine.bench.report.figures import judge_for
+from engine.bench.report.machine import about
+from engine.bench.report.markdown import number
+from engine.bench.report.results import ResultBook, ResultLine, ratio, write_json
 from engine.bench.rows.subject import ON_CARD, ON_CPU, SIZES, SizePx, Subject, said
 from engine.bench.rows.table import measure
-from engine.bench.tell import markdown, plot
-from engine.bench.tell.book import Book, Line, ratio, write_json
-from engine.bench.tell.figures import judge_for
-from engine.bench.tell.machine import about
-from engine.bench.tell.markdown import number
 from engine.errors import ModelError
 from engine.model import BUILT_IN_WEIGHTS
 from engine.zimage.load import Placement, choose_placement
@@ -35,7 +35,9 @@ def main(words: list[str] | None = None) -> int:
                 print(flaw, file=sys.stderr)
                 return 2
             facts = about(place, "engine.bench", words) | {"subject": subject.model.name}
-            book = Book(facts, judge_for(facts["dtype"]), [_writer(options.into)] if options.into else [])
+            book = ResultBook(
+                facts, judge_for(facts["dtype"]), [_writer(options.into)] if options.into else []
+            )
             book.write()
             print(markdown.machine(facts), flush=True)
             began_s = time.perf_counter()
@@ -131,7 +133,7 @@ def _writer(folder: Path) -> Callable[[dict[str, Any]], None]:
     return write
 
 
-def _row(book: Book, line: Line) -> str:
+def _row(book: ResultBook, line: ResultLine) -> str:
     """A line for the terminal."""
     value = "failed" if line.has_failed else f"{number(line.value)} {line.unit}"
     ratios = [
@@ -144,7 +146,7 @@ def _row(book: Book, line: Line) -> str:
     return f"{line.row}  {line.work:12}  {line.who:24} {value:>20}  {more}"
 
 
-def _verdicts(book: Book, rows: list[str]) -> str:
+def _verdicts(book: ResultBook, rows: list[str]) -> str:
     marks = {True: "met", False: "missed", None: "not measured"}
     return "\n".join(
         f"{each.row}  {each.what:26} {each.reach:>12} {number(each.measured):>10}  {marks[each.is_met]}"

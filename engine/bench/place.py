@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from engine.bench.tell.markdown import ENGLISH, HEADINGS, machine, speed_table
+from engine.bench.report.markdown import ENGLISH, HEADINGS, machine, speed_table
 
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 

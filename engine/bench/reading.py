@@ -28,7 +28,7 @@ READERS = (1, 2, 4, 8, 16)
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ReadingRow:
     """One way: its seconds, and what it read."""
 
     name: str
@@ -63,7 +63,7 @@ def _stock(folder: Path, place: Placement) -> object:
     return ZImagePipeline.from_pretrained(folder, dtype=place.dtype, local_files_only=True).to(place.device)
 
 
-def measure(folder: Path, place: Placement) -> Iterator[Line]:
+def measure(folder: Path, place: Placement) -> Iterator[ReadingRow]:
     """Take every way once, each with an empty device."""
     paths = [path for part in STEMS for path in weight_files(folder, part)]
     gigabytes = sum(path.stat().st_size for path in paths) / 1e9
@@ -72,14 +72,14 @@ def measure(folder: Path, place: Placement) -> Iterator[Line]:
         loaded = load()
         if place.is_card:
             torch.cuda.synchronize(place.device)
-        yield Line(name, time.perf_counter() - began_s, gigabytes)
+        yield ReadingRow(name, time.perf_counter() - began_s, gigabytes)
         del loaded
         gc.collect()
         if place.is_card:
             torch.cuda.empty_cache()
 
 
-def main(arguments: Sequence[str] | None = None) -> list[Line]:
+def main(arguments: Sequence[str] | None = None) -> list[ReadingRow]:
     """Measure every way and print it; returns the lines."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--folder", type=Path, required=True)

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from engine.bench.clock import Reading, in_graph, measure
+from engine.bench.report.machine import about
+from engine.bench.report.markdown import machine, number, table
+from engine.bench.report.results import write_json
 from engine.bench.rows.floor import attention, products
-from engine.bench.tell.book import write_json
-from engine.bench.tell.machine import about
-from engine.bench.tell.markdown import machine, number, table
 from engine.bench.turbo import TINY, TURBO, as_file, random_lora, random_transformer
 from engine.lora.merge import Merger
 from engine.lora.ways import NO_PATCHES, Patches, Stack, side
@@ -32,7 +32,7 @@ TIME = 0.25  # somewhere on the way
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class StepRow:
     """One row of the table; ``error`` None where there is nothing to compare with."""
 
     name: str
@@ -41,7 +41,7 @@ class Line:
     error: float | None
 
 
-class Subject:
+class StepSubject:
     """A transformer, the rows it draws, and the LoRAs on them.
 
     Args:
@@ -88,13 +88,13 @@ class Subject:
         """Measure on this device."""
         return measure(work, self.device, self.rounds)
 
-    def line(self, name: str, work: Callable[[], Any], stock: list[Tensor] | None) -> Line:
+    def line(self, name: str, work: Callable[[], Any], stock: list[Tensor] | None) -> StepRow:
         """Measure a step and hold its result against the library's."""
         reading = self.read(work)
         return _line(name, reading, _error(work(), stock) if stock else None)
 
 
-def lines(subject: Subject, *, is_compiled: bool) -> Iterator[Line]:
+def lines(subject: StepSubject, *, is_compiled: bool) -> Iterator[StepRow]:
     """Every row of the table, measured as it is asked for."""
     rows = len(subject.latents)
     shape = rows, subject.size, CAPTION
@@ -113,8 +113,8 @@ def lines(subject: Subject, *, is_compiled: bool) -> Iterator[Line]:
 
 
 def _our_lines(
-    subject: Subject, base: list[Tensor], one: list[Tensor], mixed: list[Tensor]
-) -> Iterator[Line]:
+    subject: StepSubject, base: list[Tensor], one: list[Tensor], mixed: list[Tensor]
+) -> Iterator[StepRow]:
     """Without a LoRA; one for all rows, by each way; one of its own for each row."""
     stacks, rows, device = subject.stacks, len(subject.latents), subject.device
     step = subject.ours(NO_PATCHES, [NO_PATCHES] * rows)
@@ -136,14 +136,14 @@ def _our_lines(
         yield subject.line(f"ours, side, {kind}", step, stock)
 
 
-def _all_merged(subject: Subject, merger: Merger, stack: Stack) -> Patches:
+def _all_merged(subject: StepSubject, merger: Merger, stack: Stack) -> Patches:
     patches = merger.merge(stack)
     for group in list(patches.pending):
         patches.ready(group)
     return patches
 
 
-def _stock_with_loras(subject: Subject) -> tuple[list[Tensor], list[Tensor]]:
+def _stock_with_loras(subject: StepSubject) -> tuple[list[Tensor], list[Tensor]]:
     """The library's results: the first LoRA on every row, and each row's own."""
     results = []
     for stack in subject.stacks:
@@ -153,21 +153,21 @@ def _stock_with_loras(subject: Subject) -> tuple[list[Tensor], list[Tensor]]:
     return results[0], [result[row] for row, result in enumerate(results)]
 
 
-def _stock_line(subject: Subject) -> Line:
+def _stock_line(subject: StepSubject) -> StepRow:
     _wear(subject, subject.stacks[0])
     reading = subject.read(subject.stock)
     subject.transformer.unload_lora()
     return _line("stock, peft", reading, None)
 
 
-def _wear(subject: Subject, stack: Stack) -> None:
+def _wear(subject: StepSubject, stack: Stack) -> None:
     ((adapter, strength),) = stack
     subject.transformer.load_lora_adapter(as_file(adapter), prefix="transformer", adapter_name="lora")
     subject.transformer.set_adapters("lora", strength)
 
 
-def _line(name: str, reading: Reading, error: float | None) -> Line:
-    return Line(name, reading.milliseconds, reading.peak_bytes / 2**30, error)
+def _line(name: str, reading: Reading, error: float | None) -> StepRow:
+    return StepRow(name, reading.milliseconds, reading.peak_bytes / 2**30, error)
 
 
 def _error(ours: list[Tensor], stock: list[Tensor]) -> float:
@@ -178,7 +178,7 @@ def _error(ours: list[Tensor], stock: list[Tensor]) -> float:
     )
 
 
-def main(arguments: list[str] | None = None) -> list[Line]:
+def main(arguments: list[str] | None = None) -> list[StepRow]:
     """Measure, print a table, and write it where asked to."""
     parser = argparse.ArgumentParser(prog="python -m engine.bench.step")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -194,8 +194,8 @@ def main(arguments: list[str] | None = None) -> list[Line]:
     words = sys.argv[1:] if arguments is None else arguments
     options = parser.parse_args(words)
     facts = about(choose_placement(options.device), "engine.bench.step", words)
-    measured: list[Line] = []
-    for line in lines(Subject(options), is_compiled=options.compiled):
+    measured: list[StepRow] = []
+    for line in lines(StepSubject(options), is_compiled=options.compiled):
         measured.append(line)
         floor_ms = sum(each.milliseconds for each in measured[:2])
         error = "" if line.error is None else f"{line.error:10.1e}"

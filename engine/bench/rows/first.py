@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from engine.bench import start
+from engine.bench.report.figures import FIRST
+from engine.bench.report.results import ResultLine
 from engine.bench.rows.subject import Subject, said
-from engine.bench.tell.book import Line
-from engine.bench.tell.figures import FIRST
 from engine.config import TRITON_DIR, EngineConfig
 from engine.zimage.memory import free_memory
 
@@ -19,7 +19,7 @@ ANEW = "first picture, kernels built anew"
 GIB = 2**30
 
 
-class Start:
+class FirstPicture:
     """A worker that is yet to be started. Open it last: it takes the weights off the card."""
 
     def __init__(self, subject: Subject) -> None:
@@ -31,7 +31,7 @@ class Start:
         subject.release()
         free_memory()
 
-    def lines(self) -> Iterator[Line]:
+    def lines(self) -> Iterator[ResultLine]:
         """Start it on files that are in the page cache, and have it draw with a LoRA; on a card twice.
 
         The first time Triton builds the card's kernels, unless the host keeps them elsewhere; the second time
@@ -40,7 +40,7 @@ class Start:
         work = said(self._size)
         if self._folder is None:
             why = "random weights are not started from files; give a checkpoint with --folder"
-            yield Line("E8", FIRST, None, work=work, note=why)
+            yield ResultLine("E8", FIRST, None, work=work, note=why)
             return
         with tempfile.TemporaryDirectory(prefix="sugarbot-bench-") as scratch:
             shutil.copy(self._loras.path(0), scratch)  # alone: a worker hashes its whole shelf
@@ -51,7 +51,7 @@ class Start:
                 yield self._line(ANEW, self._start(config), "an empty kernel cache")
             begun = self._start(config)
         note = "the worker process and its weights"
-        yield Line("E8", READY, begun.ready_s, work=work, note=note)
+        yield ResultLine("E8", READY, begun.ready_s, work=work, note=note)
         yield self._line(FIRST, begun, "weights in the page cache")
 
     def close(self) -> None:
@@ -60,7 +60,7 @@ class Start:
     def _start(self, config: EngineConfig) -> start.Start:
         return asyncio.run(start.measure(config, self._size, self._loras.choice(0)))
 
-    def _line(self, who: str, begun: start.Start, note: str) -> Line:
+    def _line(self, who: str, begun: start.Start, note: str) -> ResultLine:
         """The first picture; what a processor's worker holds is no card's memory."""
         peak = begun.peak_bytes / GIB if self._place.is_card and begun.peak_bytes else None
-        return Line("E8", who, begun.first_picture_s, work=said(self._size), peak_gib=peak, note=note)
+        return ResultLine("E8", who, begun.first_picture_s, work=said(self._size), peak_gib=peak, note=note)

@@ -13,9 +13,9 @@ import torch.nn.functional as nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from engine.bench.clock import in_graph, measure
+from engine.bench.report.results import FLOOR, ResultLine
 from engine.bench.rows.record import arithmetic
 from engine.bench.rows.subject import SizePx, Subject, said, tokens_of
-from engine.bench.tell.book import FLOOR, Line
 from engine.request import STEPS
 from engine.zimage.denoise import PIXELS_PER_LATENT
 from engine.zimage.forward.forward import Forward
@@ -78,7 +78,7 @@ class Floor:
         self._text_ms = self._read(self._text())
 
     @torch.no_grad()
-    def line(self, row: str) -> Line:
+    def line(self, row: str) -> ResultLine:
         """Eight steps, the prompt's own tokens through the layers that count, and the decoder."""
         latents = sized(self._subject.sizes[row])
         shape = 1, latents, self._tokens.shape[1]
@@ -90,7 +90,7 @@ class Floor:
             f"{STEPS} × ({products_ms:.2f} products + {attention_ms:.2f} attention) "
             f"+ {self._text_ms:.2f} text + {decode_ms:.2f} VAE, ms"
         )
-        return Line(row, FLOOR, whole_ms / 1000, work=said(self._subject.sizes[row]), note=note)
+        return ResultLine(row, FLOOR, whole_ms / 1000, work=said(self._subject.sizes[row]), note=note)
 
     def close(self) -> None:
         """Nothing is left to end; the memory goes with the last reference."""

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 
 from engine.bench.clock import warm_ups
+from engine.bench.report.figures import PNG
+from engine.bench.report.results import OURS, ResultLine
 from engine.bench.rows.subject import SizePx, Subject, said
-from engine.bench.tell.book import OURS, Line
-from engine.bench.tell.figures import PNG
 from engine.request import STEPS, Event, Failed, Finished, RenderRequest
 from engine.worker.voice import Voice
 from engine.zimage.painter import Painter
@@ -36,7 +36,7 @@ class Ours:
         self.bank = self._painter._bank
         self.denoiser = self._painter._denoiser
 
-    def lines(self, row: str) -> Iterator[Line]:
+    def lines(self, row: str) -> Iterator[ResultLine]:
         """A whole picture up to its pixels on the host, each of a new prompt; the file is made beside it."""
         size = self._subject.sizes[row]
         rounds = self._subject.effort.rounds
@@ -47,8 +47,8 @@ class Ours:
         seconds = statistics.median(seconds for seconds, _ in drawn)
         note = "text {:.1f} + LoRA fetched {:.1f} + steps {:.1f} + VAE {:.1f} ms".format(*parts)
         peak = max(end.peak_bytes for end in ends) / GIB if self._subject.place.is_card else None
-        yield Line(row, OURS, seconds, work=said(size), peak_gib=peak, note=note)
-        yield Line(
+        yield ResultLine(row, OURS, seconds, work=said(size), peak_gib=peak, note=note)
+        yield ResultLine(
             row, PNG, _median(ends, "encode_s") * 1000, "ms", work=said(size), note="in another thread"
         )
 

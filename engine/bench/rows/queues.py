@@ -9,17 +9,17 @@ from pathlib import Path
 import torch
 from torch.profiler import ProfilerActivity, profile
 
+from engine.bench.report.figures import BUSY, MANY_LORAS, ONE_LORA
+from engine.bench.report.results import ResultLine
 from engine.bench.rows.ours import Ours
 from engine.bench.rows.subject import Subject, said
-from engine.bench.tell.book import Line
-from engine.bench.tell.figures import BUSY, MANY_LORAS, ONE_LORA
 
 LORAS = 16
 WATCHED = 12  # pictures
 ON_THE_CARD = ("kernel", "gpu_memcpy", "gpu_memset")  # categories of the profiler's trace
 
 
-def mixed(subject: Subject, ours: Ours) -> Iterator[Line]:
+def mixed(subject: Subject, ours: Ours) -> Iterator[ResultLine]:
     """E6: pictures a second of two queues that differ in their LoRAs alone."""
     size, count = subject.sizes["E1"], subject.effort.pictures
     dice = random.Random(6)  # noqa: S311 - an order of LoRAs, no secret
@@ -29,14 +29,14 @@ def mixed(subject: Subject, ours: Ours) -> Iterator[Line]:
         [ours.request(size, number) for number in range(LORAS)]
     )  # read before, as the worker reads ahead
     for who, queue in queues.items():
-        yield Line("E6", who, ours.rate(queue), "pictures/s", work=said(size), note=f"{count} pictures")
+        yield ResultLine("E6", who, ours.rate(queue), "pictures/s", work=said(size), note=f"{count} pictures")
 
 
-def busy(subject: Subject, ours: Ours) -> Line:
+def busy(subject: Subject, ours: Ours) -> ResultLine:
     """E7: the share of a full queue's time in which the card computes or copies."""
     size = subject.sizes["E1"]
     if not subject.place.is_card:
-        return Line("E7", BUSY, None, "%", work=said(size), note="needs a card")
+        return ResultLine("E7", BUSY, None, "%", work=said(size), note="needs a card")
     requests = [ours.request(size, number % LORAS) for number in range(WATCHED)]
     ours.queue(requests[:1])
     with profile(activities=[ProfilerActivity.CUDA], acc_events=True) as seen:
@@ -48,7 +48,7 @@ def busy(subject: Subject, ours: Ours) -> Line:
         events = json.loads(path.read_text(encoding="utf-8"))["traceEvents"]
     spans = [(event["ts"], event["ts"] + event["dur"]) for event in events if event.get("cat") in ON_THE_CARD]
     note = f"{WATCHED} pictures, each with another LoRA; watched by the profiler"
-    return Line("E7", BUSY, 100 * share(spans), "%", work=said(size), note=note)
+    return ResultLine("E7", BUSY, 100 * share(spans), "%", work=said(size), note=note)
 
 
 def share(spans: list[tuple[float, float]]) -> float:

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from engine.bench.clock import measure
+from engine.bench.report.results import RECIPE, STOCK, ResultLine
+from engine.bench.rows.agreement import PROMPT_OF_ALL, ComparedPicture
 from engine.bench.rows.loras import RANK
-from engine.bench.rows.same import PROMPT_OF_ALL, Drawing
 from engine.bench.rows.subject import SizePx, Subject, said
-from engine.bench.tell.book import RECIPE, STOCK, Line
 from engine.config import TRITON_DIR
 from engine.request import STEPS
 from engine.zimage.denoise import draw_noise
@@ -41,29 +41,29 @@ class Stock:
         self._is_card = subject.place.is_card
         self._wear()
 
-    def line(self, row: str) -> Line:
+    def line(self, row: str) -> ResultLine:
         """The median of whole pictures, each of a new prompt."""
         size = self._subject.sizes[row]
         reading = measure(lambda: self._draw(size), self._subject.place.device, self._subject.effort.rounds)
         peak = reading.peak_bytes / GIB if self._is_card else None
-        return Line(
+        return ResultLine(
             row, self.who, reading.milliseconds / 1000, work=said(size), peak_gib=peak, note=self.note
         )
 
-    def switch(self) -> Line:
+    def switch(self) -> ResultLine:
         """What it takes to draw with another LoRA from a file in the page cache."""
         paths = [self._subject.loras.path(number) for number in (1, 0)]
         seconds: list[float] = []
         for path in paths * 2:
             with self._timed(seconds):
                 self._put_on(path)
-        return Line(
+        return ResultLine(
             "E5", f"{self.who}, another LoRA", statistics.median(seconds) * 1000, "ms", note=self.switch_note
         )
 
     switch_note = "unload_lora_weights, load_lora_weights, set_adapters"
 
-    def remember(self, drawings: Iterable[Drawing]) -> None:
+    def remember(self, drawings: Iterable[ComparedPicture]) -> None:
         """Draw what ours is compared with, and keep the latents."""
         for drawing in drawings:
             if drawing not in self._subject.references:
@@ -91,7 +91,7 @@ class Stock:
             prompt, width=width, height=height, num_inference_steps=STEPS, guidance_scale=0.0, **more
         ).images
 
-    def _latents(self, drawing: Drawing) -> Tensor:
+    def _latents(self, drawing: ComparedPicture) -> Tensor:
         """One picture's latents on the host, drawn alone."""
         width, height = size = self._subject.sizes[drawing.row]
         names = [f"stacked-{number}" for number, _ in drawing.stack]
@@ -119,7 +119,7 @@ class Stock:
             torch.cuda.synchronize(self._subject.place.device)
 
 
-class Recipe(Stock):
+class StrongestRecipe(Stock):
     """The library at its fastest: LoRAs swapped in place, blocks compiled by size, cuDNN's attention."""
 
     who = RECIPE

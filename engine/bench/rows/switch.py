@@ -8,10 +8,10 @@ import statistics
 from collections.abc import Callable, Iterator
 
 from engine.bench.clock import warm_ups
+from engine.bench.report.figures import CHANGED, IN_MEMORY, ON_CARD, ON_DISK
+from engine.bench.report.results import ResultLine
 from engine.bench.rows.ours import Ours
 from engine.bench.rows.subject import SizePx, Subject, said
-from engine.bench.tell.book import Line
-from engine.bench.tell.figures import CHANGED, IN_MEMORY, ON_CARD, ON_DISK
 
 PAIR = 1, 2  # the two that take turns
 WHOLE = "{}, whole picture"
@@ -19,7 +19,7 @@ LATER_START = "its first step starts later by this than with the same LoRA again
 LATER_PIXELS = "its pixels come later by this than with the same LoRA again"
 
 
-def lines(subject: Subject, ours: Ours) -> Iterator[Line]:
+def lines(subject: Subject, ours: Ours) -> Iterator[ResultLine]:
     """Milliseconds of a switch for each place of the weights, then how many base tensors many changed."""
     before = ours.fingerprint()
     for _ in range(warm_ups(subject.place.device)):
@@ -28,7 +28,9 @@ def lines(subject: Subject, ours: Ours) -> Iterator[Line]:
     if subject.place.is_card:
         yield from _cost(subject, ours, IN_MEMORY, lambda: ours.bank.forget(in_memory=False))
     else:
-        yield Line("E5", IN_MEMORY, None, "ms", note="without a card, that is where they are drawn from")
+        yield ResultLine(
+            "E5", IN_MEMORY, None, "ms", note="without a card, that is where they are drawn from"
+        )
     subject.loras.read_shelf()
     yield from _cost(
         subject, ours, ON_DISK, lambda: ours.bank.forget(in_memory=True), " · page cache, hashed before"
@@ -38,12 +40,12 @@ def lines(subject: Subject, ours: Ours) -> Iterator[Line]:
     after = ours.fingerprint()
     changed = sum(one != other for one, other in zip(before, after, strict=True))
     note = f"of {len(before)}, after {subject.effort.switches} switches"
-    yield Line("E5", CHANGED, float(changed), "tensors", note=note)
+    yield ResultLine("E5", CHANGED, float(changed), "tensors", note=note)
 
 
 def _cost(
     subject: Subject, ours: Ours, where: str, forget: Callable[[], None], note: str = ""
-) -> Iterator[Line]:
+) -> Iterator[ResultLine]:
     """The medians of what a switched picture takes more, up to its first step and up to its pixels."""
     size, (one, other) = subject.sizes["E1"], PAIR
     starts, pixels = [], []
@@ -54,7 +56,9 @@ def _cost(
         starts.append(switched[0] - same[0])
         pixels.append(switched[1] - same[1])
     for who, seconds, what in ((where, starts, LATER_START), (WHOLE.format(where), pixels, LATER_PIXELS)):
-        yield Line("E5", who, statistics.median(seconds) * 1000, "ms", work=said(size), note=what + note)
+        yield ResultLine(
+            "E5", who, statistics.median(seconds) * 1000, "ms", work=said(size), note=what + note
+        )
 
 
 def _timed(ours: Ours, size: SizePx, number: int) -> tuple[float, float]:

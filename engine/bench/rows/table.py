@@ -10,15 +10,15 @@ from typing import Any
 import torch
 
 from engine.bench.clock import peak
-from engine.bench.rows import queues, same, switch
-from engine.bench.rows.eight import COMPARED, Eight
-from engine.bench.rows.first import Start
+from engine.bench.report.figures import CASES, FP8
+from engine.bench.report.results import ResultLine
+from engine.bench.rows import agreement, queues, switch
+from engine.bench.rows.first import FirstPicture
 from engine.bench.rows.floor import Floor
+from engine.bench.rows.fp8 import COMPARED, Fp8Pictures
 from engine.bench.rows.ours import Ours
-from engine.bench.rows.stock import Recipe, Stock
+from engine.bench.rows.stock import Stock, StrongestRecipe
 from engine.bench.rows.subject import Subject
-from engine.bench.tell.book import Line
-from engine.bench.tell.figures import CASES, FP8
 from engine.zimage.memory import first_line, free_memory
 
 SPEED = ("E1", "E2", "E3")
@@ -37,19 +37,19 @@ class Piece:
 
     row: str
     who: str
-    measure: Callable[[Any], Iterable[Line] | None]
+    measure: Callable[[Any], Iterable[ResultLine] | None]
     is_elsewhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class ContenderRun:
     """What is measured while one contender is open; ``open_`` makes it, and may take its time."""
 
     open_: Callable[[Subject], Any]
     pieces: tuple[Piece, ...]
 
 
-def turns(subject: Subject) -> tuple[Turn, ...]:
+def contender_runs(subject: Subject) -> tuple[ContenderRun, ...]:
     """Every turn, in order: floor before ours, for both fuse the weights; the start last, on a free card."""
     switches = [Piece("E5", who, lambda each: [each.switch()]) for who in ("stock", "recipe")]
     ours = (
@@ -59,16 +59,16 @@ def turns(subject: Subject) -> tuple[Turn, ...]:
         Piece("E7", "ours", lambda ours: [queues.busy(subject, ours)]),
         *(_same_picture(subject, case) for case in CASES),
     )
-    references = [Piece("E9", "stock", lambda stock: stock.remember(same.drawings()))]
+    references = [Piece("E9", "stock", lambda stock: stock.remember(agreement.drawings()))]
     if subject.place.is_card:
         references.append(Piece("E4", "stock", lambda stock: stock.remember(COMPARED.values())))
     return (
-        Turn(Floor, tuple(_speed(row, "floor") for row in SPEED)),
-        Turn(Stock, (*(_speed(row, "stock") for row in SPEED), switches[0], *references)),
-        Turn(Recipe, (*(_speed(row, "recipe") for row in SPEED), switches[1])),
-        Turn(Ours, ours),
-        Turn(Eight, tuple(_in_eight(row) for row in FP8)),
-        Turn(Start, (Piece("E8", "start", lambda start: start.lines(), is_elsewhere=True),)),
+        ContenderRun(Floor, tuple(_speed(row, "floor") for row in SPEED)),
+        ContenderRun(Stock, (*(_speed(row, "stock") for row in SPEED), switches[0], *references)),
+        ContenderRun(StrongestRecipe, (*(_speed(row, "recipe") for row in SPEED), switches[1])),
+        ContenderRun(Ours, ours),
+        ContenderRun(Fp8Pictures, tuple(_in_eight(row) for row in FP8)),
+        ContenderRun(FirstPicture, (Piece("E8", "start", lambda start: start.lines(), is_elsewhere=True),)),
     )
 
 
@@ -85,12 +85,12 @@ def _whole_picture(row: str) -> Piece:
 
 
 def _same_picture(subject: Subject, case: str) -> Piece:
-    return Piece("E9", case, lambda ours: [same.line(subject, ours, case)])
+    return Piece("E9", case, lambda ours: [agreement.line(subject, ours, case)])
 
 
-def measure(subject: Subject, wanted: Collection[str]) -> Iterator[Line]:
+def measure(subject: Subject, wanted: Collection[str]) -> Iterator[ResultLine]:
     """Measure the wanted rows, each line as soon as it is known; the subject is released at the end."""
-    for turn in turns(subject):
+    for turn in contender_runs(subject):
         pieces = [piece for piece in turn.pieces if piece.row in wanted]
         if not pieces:
             continue
@@ -106,7 +106,7 @@ def measure(subject: Subject, wanted: Collection[str]) -> Iterator[Line]:
         free_memory()
 
 
-def _lines(piece: Piece, contender: Any, device: torch.device) -> Iterator[Line]:
+def _lines(piece: Piece, contender: Any, device: torch.device) -> Iterator[ResultLine]:
     """A piece's lines, each with the peak of memory since the one before, where it names none itself."""
     lines = _measured(piece, contender)
     try:
@@ -121,11 +121,11 @@ def _lines(piece: Piece, contender: Any, device: torch.device) -> Iterator[Line]
         yield _failed(piece, error)
 
 
-def _measured(piece: Piece, contender: Any) -> Iterator[Line]:
+def _measured(piece: Piece, contender: Any) -> Iterator[ResultLine]:
     """Its lines one by one; nothing is measured before the first is asked for."""
     yield from piece.measure(contender) or ()
 
 
-def _failed(piece: Piece, error: Exception) -> Line:
+def _failed(piece: Piece, error: Exception) -> ResultLine:
     why = f"{type(error).__name__}: {first_line(error)}"
-    return Line(piece.row, piece.who, None, "", note=why, has_failed=True)
+    return ResultLine(piece.row, piece.who, None, "", note=why, has_failed=True)

@@ -26,7 +26,7 @@ READING_SEED = 4_000_000  # faces that are only ever read about
 Groups = dict[int, tuple[Tensor, Tensor, Tensor]]  # padded length → tokens, lengths, answers [M, traits]
 
 
-class Answers(nn.Module):
+class TraitScores(nn.Module):
     """One linear answer a trait, with one more value for "not said"; dropped after this stage."""
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ def train_reading(course: Course, tokenizer: PreTrainedTokenizerFast) -> Qwen3Mo
     if course.is_done("read"):
         encoder.load_state_dict(course.result("read")["encoder"])
         return encoder.eval().requires_grad_(False)
-    answers = Answers().to(course.device)
+    answers = TraitScores().to(course.device)
     both = nn.ModuleList([encoder, answers])
     optimizer = torch.optim.AdamW(both.parameters(), PEAK, betas=(0.9, 0.98), weight_decay=0.01)
     groups = write_readings(course.plan.readings, READING_SEED + course.seed, tokenizer, course.device)
@@ -95,7 +95,7 @@ def sum_losses(scores: tuple[Tensor, ...], truth: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def understanding(encoder: Qwen3Model, answers: Answers, groups: Groups) -> float:
+def understanding(encoder: Qwen3Model, answers: TraitScores, groups: Groups) -> float:
     """Share of traits read right, said or not, 0 … 1."""
     right, asked = 0.0, 0
     for tokens, lengths, truth in groups.values():
@@ -108,7 +108,7 @@ def understanding(encoder: Qwen3Model, answers: Answers, groups: Groups) -> floa
     return right / max(1, asked)
 
 
-def _ask(encoder: Qwen3Model, answers: Answers, tokens: Tensor, lengths: Tensor) -> tuple[Tensor, ...]:
+def _ask(encoder: Qwen3Model, answers: TraitScores, tokens: Tensor, lengths: Tensor) -> tuple[Tensor, ...]:
     with working_precision(tokens.device):
         said = encoder(input_ids=tokens, output_hidden_states=True, use_cache=False).hidden_states[-2]
     last = said[torch.arange(len(tokens), device=tokens.device), lengths - 1]

@@ -14,14 +14,7 @@ import torch.nn.functional as nn
 from engine.bench.command import main
 from engine.bench.place import BEGIN, END
 from engine.bench.place import main as place
-from engine.bench.rows import switch
-from engine.bench.rows.ours import Ours
-from engine.bench.rows.queues import share
-from engine.bench.rows.record import arithmetic
-from engine.bench.rows.stock import Recipe, Stock
-from engine.bench.rows.subject import Effort, Subject, tokens_of
-from engine.bench.tell.book import Line, values
-from engine.bench.tell.figures import (
+from engine.bench.report.figures import (
     BUSY,
     CASES,
     CHANGED,
@@ -33,8 +26,15 @@ from engine.bench.tell.figures import (
     figures,
     judge_for,
 )
-from engine.bench.tell.markdown import lines_of
-from engine.bench.tell.plot import plot
+from engine.bench.report.markdown import lines_of
+from engine.bench.report.plot import plot
+from engine.bench.report.results import ResultLine, values
+from engine.bench.rows import switch
+from engine.bench.rows.ours import Ours
+from engine.bench.rows.queues import share
+from engine.bench.rows.record import arithmetic
+from engine.bench.rows.stock import Stock, StrongestRecipe
+from engine.bench.rows.subject import Effort, Subject, tokens_of
 from engine.zimage.load import choose_placement
 
 WORDS = ["--tiny", "--device", "cpu", "--rounds", "1", "--pictures", "2", "--switches", "2"]
@@ -48,7 +48,7 @@ class Run:
     code: int
     folder: Path
     document: dict[str, Any]
-    lines: list[Line]
+    lines: list[ResultLine]
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +111,11 @@ def test_the_figures_are_judged_from_the_lines(run: Run) -> None:
 
 def test_a_limit_holds_on_both_sides() -> None:
     def met(ours: float, stock: float) -> dict[str, bool | None]:
-        lines = [Line("E1", "ours", ours), Line("E1", "stock", stock), Line("E1", "floor", 1.0)]
+        lines = [
+            ResultLine("E1", "ours", ours),
+            ResultLine("E1", "stock", stock),
+            ResultLine("E1", "floor", 1.0),
+        ]
         return {each.what: each.is_met for each in judge_for("bfloat16")(lines) if each.row == "E1"}
 
     assert met(1.1, 2.64)["ours ÷ floor"] is True
@@ -150,7 +154,7 @@ def test_a_bar_is_as_long_as_its_seconds(run: Run) -> None:
 
 def test_no_text_of_the_plot_lies_on_another(run: Run) -> None:
     wide = [
-        asdict(Line(row, who, value, work="1024 × 1024"))
+        asdict(ResultLine(row, who, value, work="1024 × 1024"))
         for row in SPEED
         for who, value in (("stock", 12.34), ("recipe", 11.1), ("floor", 0.001), ("ours", 12.33))
     ]
@@ -190,7 +194,7 @@ def test_a_contender_that_cannot_be_opened_fails_its_rows_alone(
     def fail(*_: object) -> None:
         raise ValueError("no")
 
-    monkeypatch.setattr(Recipe, "_wear", fail)
+    monkeypatch.setattr(StrongestRecipe, "_wear", fail)
     assert main([*WORDS, "--only", "E3", "--into", str(tmp_path)]) == 1
     lines = lines_of(json.loads((tmp_path / "results.json").read_text(encoding="utf-8")))
     assert [line.who for line in lines if line.has_failed] == ["recipe"]

@@ -11,12 +11,12 @@ import pytest
 import torch
 
 from engine.bench.command import main
-from engine.bench.rows import eight, switch, table
+from engine.bench.report.figures import FP8, ON_CARD, ON_DISK
+from engine.bench.report.markdown import lines_of
+from engine.bench.report.results import ResultLine
+from engine.bench.rows import fp8, switch, table
 from engine.bench.rows.ours import Ours
 from engine.bench.rows.subject import Effort, Subject
-from engine.bench.tell.book import Line
-from engine.bench.tell.figures import FP8, ON_CARD, ON_DISK
-from engine.bench.tell.markdown import lines_of
 from engine.lora import bank as bank_module
 from engine.lora.merge import Merger, group_of
 from engine.lora.ways import Patches, Stack
@@ -87,27 +87,27 @@ def test_what_a_switch_does_shows_in_its_cost_wherever_it_does_it(
 def test_what_is_not_drawn_in_eight_bits_has_no_figure_in_eight_bits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(eight, "wants_eight", lambda *_: True)
-    monkeypatch.setattr(eight, "error_of", lambda *_: 0.0)
+    monkeypatch.setattr(fp8, "wants_eight", lambda *_: True)
+    monkeypatch.setattr(fp8, "error_of", lambda *_: 0.0)
     assert main([*WORDS, "--into", str(tmp_path)]) == 0
     lines = lines_of(json.loads((tmp_path / "results.json").read_text(encoding="utf-8")))
     assert [(line.who, line.value, line.note) for line in lines] == [
-        (who, None, eight.NOT_IN_EIGHT) for who in FP8.values()
+        (who, None, fp8.NOT_IN_EIGHT) for who in FP8.values()
     ]
 
 
 def test_a_copy_in_eight_bits_that_was_given_up_on_the_way_has_no_figure(
     subject: Subject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(eight, "wants_eight", lambda *_: True)
-    contender = eight.Eight(subject)
+    monkeypatch.setattr(fp8, "wants_eight", lambda *_: True)
+    contender = fp8.Fp8Pictures(subject)
     bank = contender._ours.bank  # type: ignore[union-attr]
     bank._merger.in_eight = ["a layer"]
-    monkeypatch.setattr(Ours, "lines", lambda *_: (Line("E1", "ours", 1.0), None))
-    monkeypatch.setattr(eight, "error_of", lambda *_: 0.0)
+    monkeypatch.setattr(Ours, "lines", lambda *_: (ResultLine("E1", "ours", 1.0), None))
+    monkeypatch.setattr(fp8, "error_of", lambda *_: 0.0)
     try:
         assert contender.line("E1").value == 1.0
-        monkeypatch.setattr(eight, "error_of", lambda *_: bank._do_without_copy("for this test") or 0.0)
+        monkeypatch.setattr(fp8, "error_of", lambda *_: bank._do_without_copy("for this test") or 0.0)
         assert contender.line("E1").value is None
     finally:
         contender.close()
@@ -135,16 +135,16 @@ def test_each_line_has_its_own_peak_whoever_counts_anew_meanwhile(monkeypatch: p
     def reset(*_: Any) -> None:
         card.most = card.held
 
-    def measured(_: Any) -> Iterator[Line]:
+    def measured(_: Any) -> Iterator[ResultLine]:
         for job in (30, 10):
             torch.cuda.reset_peak_memory_stats()  # as each job's gauge does
             take(job)
             take(0)
-        yield Line("E6", "one", 1.0)
+        yield ResultLine("E6", "one", 1.0)
         take(5)
-        yield Line("E6", "two", 1.0)
-        yield Line("E6", "knows", 1.0, peak_gib=20.0)
-        yield Line("E6", "nothing", None)
+        yield ResultLine("E6", "two", 1.0)
+        yield ResultLine("E6", "knows", 1.0, peak_gib=20.0)
+        yield ResultLine("E6", "nothing", None)
         raise RuntimeError("no more")
 
     monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", reset)

@@ -11,14 +11,14 @@ import torch
 from structlog.testing import capture_logs
 
 from engine.bench.command import main
-from engine.bench.rows import same
+from engine.bench.report.figures import CASES, SAME
+from engine.bench.report.markdown import lines_of
+from engine.bench.report.results import values
+from engine.bench.rows import agreement
+from engine.bench.rows.agreement import Drawing
 from engine.bench.rows.ours import Ours
-from engine.bench.rows.same import Drawing
 from engine.bench.rows.stock import Stock
 from engine.bench.rows.subject import Effort, Subject
-from engine.bench.tell.book import values
-from engine.bench.tell.figures import CASES, SAME
-from engine.bench.tell.markdown import lines_of
 from engine.bench.turbo import random_lora
 from engine.lora import kernel
 from engine.zimage.forward.forward import Batch
@@ -46,7 +46,7 @@ def subject(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
     effort = Effort(rounds=1, pictures=2, switches=3)
     subject = Subject.random(choose_placement("cuda"), effort, tmp_path_factory.mktemp("loras"), is_tiny=True)
     stock = Stock(subject)
-    stock.remember({A, B, *same.drawings()})
+    stock.remember({A, B, *agreement.drawings()})
     stock.close()
     yield subject
     subject.release()
@@ -79,14 +79,14 @@ def test_at_full_size_latents_are_the_librarys(tmp_path: Path) -> None:
 
 def test_steps_are_the_librarys_before_and_after_they_are_recorded(subject: Subject, ours: Ours) -> None:
     for case in CASES * 3:
-        assert same.line(subject, ours, case).value <= LIMIT
+        assert agreement.line(subject, ours, case).value <= LIMIT
     assert ours.denoiser._forward.graphs._kept
 
 
 def test_rows_that_change_places_keep_their_loras(subject: Subject, ours: Ours) -> None:
-    assert same.error_of(subject, ours, A) <= LIMIT
+    assert agreement.error_of(subject, ours, A) <= LIMIT
     for batch in [(A, B), (B, A), (A, A), (B, B)] * 2:
-        assert same.error_of(subject, ours, *batch) <= LIMIT
+        assert agreement.error_of(subject, ours, *batch) <= LIMIT
 
 
 def test_no_kernel_is_built_in_a_picture(subject: Subject, ours: Ours) -> None:
@@ -120,7 +120,7 @@ def test_a_step_that_cannot_be_recorded_is_taken_all_the_same(
     held = []
     with capture_logs() as logs:
         for drawing in itertools.islice(itertools.cycle([A, B]), 8):
-            assert same.error_of(subject, ours, drawing) <= LIMIT
+            assert agreement.error_of(subject, ours, drawing) <= LIMIT
             held.append(torch.cuda.memory_allocated())
     assert [line["log_level"] for line in logs if "cannot be recorded" in line["event"]] == ["warning"]
     assert not ours.denoiser._forward.graphs._kept

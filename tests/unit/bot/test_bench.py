@@ -12,7 +12,7 @@ from bot import bench
 from bot.errors import BadSize, SizeNotAllowed
 from bot.settings import Settings
 from bot.words import text
-from engine.bench.tell.figures import figures
+from engine.bench.report.figures import figures
 from engine.errors import EngineError
 
 DOCUMENT = {

@@ -7,7 +7,7 @@ seconds and milliseconds are that card's.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from engine.bench.tell.book import FLOOR, OURS, RECIPE, STOCK, Line, Verdict, values
+from engine.bench.report.results import FLOOR, OURS, RECIPE, STOCK, ResultLine, Verdict, values
 
 Values = Mapping[str, float]
 SAME = {"float32": 1e-5, "bfloat16": 2e-2}  # relative error against diffusers, by number format
@@ -39,7 +39,7 @@ class Figure:
         """The limit as people read it."""
         return f"{'≥' if self.is_least else '≤'} {self.limit:g}{f' {self.unit}' if self.unit else ''}"
 
-    def verdict(self, lines: list[Line]) -> Verdict:
+    def verdict(self, lines: list[ResultLine]) -> Verdict:
         """Hold a run's lines against the limit."""
         try:
             measured = self.of(values(lines, self.row))
@@ -81,7 +81,7 @@ def figures(dtype: str) -> tuple[Figure, ...]:
     )
 
 
-def judge_for(dtype: str) -> Callable[[list[Line]], list[Verdict]]:
+def judge_for(dtype: str) -> Callable[[list[ResultLine]], list[Verdict]]:
     """The judge of a run with a model in this number format."""
     known = figures(dtype)
     return lambda lines: [figure.verdict(lines) for figure in known]

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from engine.bench.report.figures import CASES
+from engine.bench.report.results import ResultLine
 from engine.bench.rows.subject import PROMPT, Subject, said
-from engine.bench.tell.book import Line
-from engine.bench.tell.figures import CASES
 from engine.request import STEPS
 from engine.zimage.denoise import LatentRow, draw_noise, read_sigmas
 
@@ -18,7 +18,7 @@ PROMPT_OF_ALL = PROMPT
 
 
 @dataclass(frozen=True, slots=True)
-class Drawing:
+class ComparedPicture:
     """One row of a batch: whose size it has, and its LoRAs, each by number and strength."""
 
     row: str
@@ -27,26 +27,26 @@ class Drawing:
 
 
 ONE, _OTHER, _THREE = ((0, 0.8),), ((1, 0.8),), ((0, 0.8), (1, -0.4), (2, 0.5))
-BATCHES: dict[str, tuple[Drawing, ...]] = dict(
+BATCHES: dict[str, tuple[ComparedPicture, ...]] = dict(
     zip(
         CASES,
         (
-            (Drawing("E1", ONE),),
-            (Drawing("E1", ONE), Drawing("E3", ONE)),
-            (Drawing("E1", ONE), Drawing("E1", _OTHER)),
-            (Drawing("E1", _THREE),),
+            (ComparedPicture("E1", ONE),),
+            (ComparedPicture("E1", ONE), ComparedPicture("E3", ONE)),
+            (ComparedPicture("E1", ONE), ComparedPicture("E1", _OTHER)),
+            (ComparedPicture("E1", _THREE),),
         ),
         strict=True,
     )
 )
 
 
-def drawings() -> list[Drawing]:
+def drawings() -> list[ComparedPicture]:
     """Every row of every batch once."""
     return list(dict.fromkeys(drawing for batch in BATCHES.values() for drawing in batch))
 
 
-def line(subject: Subject, ours: "Ours", case: str) -> Line:
+def line(subject: Subject, ours: "Ours", case: str) -> ResultLine:
     """Draw a batch and say how far its worst row lies from the library's picture.
 
     Raises:
@@ -54,10 +54,10 @@ def line(subject: Subject, ours: "Ours", case: str) -> Line:
     """
     batch = BATCHES[case]
     work = " and ".join(dict.fromkeys(said(subject.sizes[drawing.row]) for drawing in batch))
-    return Line("E9", case, error_of(subject, ours, *batch), "relative error", work=work)
+    return ResultLine("E9", case, error_of(subject, ours, *batch), "relative error", work=work)
 
 
-def error_of(subject: Subject, ours: "Ours", *batch: Drawing) -> float:
+def error_of(subject: Subject, ours: "Ours", *batch: ComparedPicture) -> float:
     """How far the worst of pictures drawn together lies from the library's, which were drawn before."""
     latents = _draw(subject, ours, batch)
     return max(
@@ -65,7 +65,7 @@ def error_of(subject: Subject, ours: "Ours", *batch: Drawing) -> float:
     )
 
 
-def _draw(subject: Subject, ours: "Ours", batch: tuple[Drawing, ...]) -> list[Tensor]:
+def _draw(subject: Subject, ours: "Ours", batch: tuple[ComparedPicture, ...]) -> list[Tensor]:
     embedding = ours.text.embed(PROMPT_OF_ALL)
     sigmas = read_sigmas(ours.pipeline.scheduler, STEPS)
     rows = []

@@ -10,7 +10,7 @@ OURS, STOCK, RECIPE, FLOOR = "ours", "stock", "recipe", "floor"
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ResultLine:
     """One figure.
 
     Attributes:
@@ -45,7 +45,7 @@ class Verdict:
 
 
 @dataclass
-class Book:
+class ResultBook:
     """A run's lines, and where they are written.
 
     Attributes:
@@ -55,11 +55,11 @@ class Book:
     """
 
     about: Mapping[str, Any]
-    judge: Callable[[list[Line]], list[Verdict]]
+    judge: Callable[[list[ResultLine]], list[Verdict]]
     writers: list[Callable[[dict[str, Any]], None]] = field(default_factory=list)
-    lines: list[Line] = field(default_factory=list)
+    lines: list[ResultLine] = field(default_factory=list)
 
-    def add(self, line: Line) -> None:
+    def add(self, line: ResultLine) -> None:
         """Write a line down."""
         self.lines.append(line)
         self.write()
@@ -79,12 +79,12 @@ class Book:
         }
 
 
-def values(lines: list[Line], row: str) -> dict[str, float]:
+def values(lines: list[ResultLine], row: str) -> dict[str, float]:
     """What a row's lines say, by ``who``; without those that say nothing."""
     return {line.who: line.value for line in lines if line.row == row and line.value is not None}
 
 
-def ratio(lines: list[Line], line: Line, other: str) -> float | None:
+def ratio(lines: list[ResultLine], line: ResultLine, other: str) -> float | None:
     """How many times as long as ``other`` of the same row a line took; None where that means nothing."""
     against = values(lines, line.row).get(other)
     if line.value is None or not against or line.unit != "s":

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from engine.bench.tell.book import FLOOR, OURS, RECIPE, STOCK, Line, ratio
+from engine.bench.report.results import FLOOR, OURS, RECIPE, STOCK, ResultLine, ratio
 
 CONTENDERS = (STOCK, RECIPE, FLOOR, OURS)
 SPEED = ("E1", "E2", "E3")
@@ -95,9 +95,9 @@ def line_table(document: Mapping[str, Any]) -> str:
     return table(["row", "work", "who", "measured", "peak GiB", "note"], rows)
 
 
-def lines_of(document: Mapping[str, Any]) -> list[Line]:
+def lines_of(document: Mapping[str, Any]) -> list[ResultLine]:
     """The lines of a document that was read from its file."""
-    return [Line(**line) for line in document["lines"]]
+    return [ResultLine(**line) for line in document["lines"]]
 
 
 def number(value: float | None) -> str:
@@ -109,7 +109,7 @@ def number(value: float | None) -> str:
     return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
 
 
-def _value(line: Line | None) -> str:
+def _value(line: ResultLine | None) -> str:
     return number(line.value) if line else "–"
 
 
@@ -117,7 +117,7 @@ def _times(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}"
 
 
-def _peaks(own: Mapping[str, Line]) -> str:
+def _peaks(own: Mapping[str, ResultLine]) -> str:
     return ", ".join(number(own[who].peak_gib) if who in own else "–" for who in (STOCK, RECIPE, OURS))
 
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from xml.sax.saxutils import escape
 
-from engine.bench.tell.book import Line
-from engine.bench.tell.markdown import CONTENDERS, SPEED, lines_of
+from engine.bench.report.markdown import CONTENDERS, SPEED, lines_of
+from engine.bench.report.results import ResultLine
 
 WIDTH, LEFT, RIGHT = 720, 150, 80  # px; bars lie between the margins, names and figures in them
 BAR, STEP, GROUP_GAP, TOP, BOTTOM = 18, 24, 38, 66, 44
@@ -60,7 +60,7 @@ def plot(document: Mapping[str, Any]) -> str:
     )
 
 
-def _groups(lines: Sequence[Line]) -> list[list[Line]]:
+def _groups(lines: Sequence[ResultLine]) -> list[list[ResultLine]]:
     """The measured contenders of each size, in the table's order."""
     groups = []
     for row in SPEED:
@@ -70,7 +70,7 @@ def _groups(lines: Sequence[Line]) -> list[list[Line]]:
     return groups
 
 
-def _bar(line: Line, top: float, longest: float) -> list[str]:
+def _bar(line: ResultLine, top: float, longest: float) -> list[str]:
     value = line.value or 0.0
     length = max(1.0, (WIDTH - LEFT - RIGHT) * value / longest)
     middle = top + BAR / 2 + 4.5
@@ -81,7 +81,7 @@ def _bar(line: Line, top: float, longest: float) -> list[str]:
     ]
 
 
-def _aloud(groups: Sequence[Sequence[Line]]) -> str:
+def _aloud(groups: Sequence[Sequence[ResultLine]]) -> str:
     """The same in words, for those who hear it."""
     said = []
     for group in groups:
