@@ -104,8 +104,8 @@ def run_block(block: ZImageTransformerBlock, x: Tensor, turns: Tensor, adaln: Te
     """One block; ``adaln`` None for those that do not see the time."""
     if adaln is None:
         x = x + block.attention_norm2(_attend(block, block.attention_norm1(x), turns))
-        told: Tensor = x + block.ffn_norm2(block.feed_forward(block.ffn_norm1(x)))
-        return told
+        out: Tensor = x + block.ffn_norm2(block.feed_forward(block.ffn_norm1(x)))
+        return out
     scale_a, gate_a, scale_f, gate_f = block.adaLN_modulation(adaln)[:, None].chunk(4, dim=2)
     attended = _attend(block, block.attention_norm1(x) * (1 + scale_a), turns)
     x = x + gate_a.tanh() * block.attention_norm2(attended)

@@ -37,7 +37,7 @@ class Encoder:
         return self._pool.submit(_encoded, index, pixels, settings)
 
     def close(self) -> None:
-        """Drop what has not begun and wait for what has."""
+        """Drop pictures whose encoding has not started and wait for the others."""
         self._pool.shutdown(cancel_futures=True)
 
 

@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 from engine.errors import BlankPicture
 
-SOME = 101  # of so many pixels one is looked at first; a prime, so that they lie in all columns
+SOME = 101  # of so many pixels one is looked at first; a prime, so that they cover all columns
 FLAT_LEVELS = 2  # of 255: what rounding alone can make of one flat colour; a real picture spans far more
 
 

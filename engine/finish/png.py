@@ -1,8 +1,8 @@
 """Pixels → a PNG file in a third of Pillow's time: 16 ms of one core for 512 x 768 of noise in place of 54.
 
 Pillow tries five filters on each line, and searches for repeats that a photograph does not have. Here each
-line is told by its difference from the one above, and only runs of one number are looked for. The file is no
-larger.
+line is stored as its difference from the one above, and only runs of one number are compressed. The file is
+no larger.
 """
 
 import struct

@@ -1,8 +1,9 @@
 """How a picture was made, written into its PNG and read back.
 
-Two marks: the ``parameters`` text chunk in the form that AUTOMATIC1111's web UI began and most tools read,
-and an XMP packet that names the picture as made by a model (IPTC's digital source type). Both depend on the
-settings alone, so the same job gives the same bytes. Nothing of the person, the chat or the time is written.
+Two marks: the ``parameters`` text chunk in the form that AUTOMATIC1111's web UI introduced and most tools
+read, and an XMP packet that names the picture as made by a model (IPTC's digital source type). Both depend on
+the settings alone, so the same job gives the same bytes. Nothing of the person, the chat or the time is
+written.
 """
 
 import io

@@ -32,10 +32,11 @@ class Bank:
 
     Args:
         matrices: What LoRAs change, on the model's device; layers that are not in it cannot be changed.
-        finder: Where the files lie.
+        finder: Finds the files.
         cache_bytes: How much of main memory, and at least of the card, converted files may keep.
         in_eight: Layers that are drawn in eight bits.
-        let_go: Called when the second copy of the weights is given back: whoever drew with it holds it too.
+        let_go: Called when the second copy of the weights is given back: whoever drew with it must release it
+            too.
     """
 
     def __init__(
@@ -79,8 +80,8 @@ class Bank:
     def prepare(self, choices: Sequence[LoraChoice]) -> None:
         """Fetch LoRAs into main memory before their turn, as many as have a place there together.
 
-        For another thread than the painting one. What is wrong with one is not said: ``stack`` meets it again
-        and says it.
+        For a thread other than the painting one. Errors are ignored here: ``stack`` meets them again and
+        raises them.
 
         Args:
             choices: Soonest needed first.
@@ -110,7 +111,7 @@ class Bank:
             self._do_without_copy(detail)
         return side(self._matrices, stacks) if any(stacks) else NO_PATCHES
 
-    def make_room(self) -> None:
+    def release_extra_memory(self) -> None:
         """Give the second copy of the weights back, where there is one, and do without it from now on."""
         if self._merger.nbytes:
             self._do_without_copy("a picture did not fit beside the second copy of the weights")
@@ -147,7 +148,7 @@ class Bank:
         return adapter
 
     def _converted(self, choice: LoraChoice) -> Adapter:
-        with self._fetching[choice.sha256]:  # whoever comes second waits for the first, and finds it
+        with self._fetching[choice.sha256]:  # a second caller waits for the first, and finds the result
             adapter = self._in_memory.get(choice.sha256)
             if adapter is None:
                 try:
@@ -177,7 +178,7 @@ class Bank:
 def convert(pairs: Mapping[str, Pair], dtype: torch.dtype, *, is_pinned: bool) -> Adapter:
     """Lay a LoRA into one piece of main memory, so that it reaches the card in one copy.
 
-    Where it lies in one already, in the right number format and without gaps, it stays there.
+    A tensor that is already there, contiguous and in the right number format, is not copied.
 
     Raises:
         LoraDamaged: Numbers that were finite in the file's format are not in the model's.

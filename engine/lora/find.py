@@ -23,7 +23,7 @@ class Finder:
         self.look_again()
 
     def path_of(self, choice: LoraChoice) -> Path:
-        """Where the content lies, whatever the file is called by now.
+        """The path of the content, even if the file was renamed since.
 
         Raises:
             LoraMissing: No file on the shelf has this hash. Facts: ``name``.

@@ -1,4 +1,4 @@
-"""A LoRA file's tensors → one pair of matrices for each module of this model, or a refusal that says why.
+"""A LoRA file's tensors → one pair of matrices for each module of this model, or a refusal with the reason.
 
 All or nothing: a file of which only half would take effect is refused, since its picture would look right and
 be wrong. Layers of other kinds (LoKr, LoHa, DoRA, biases) are refused by name, too.
@@ -107,7 +107,7 @@ def _pair(path: str, parts: Mapping[Part, Tensor], *, are_finite: bool) -> Pair:
         if alpha.numel() != 1:
             raise LoraDamaged(why="alpha", found=(path,))
         scale = alpha.item() / rank
-        if scale != 1:  # else the file's own numbers are left where they lie
+        if scale != 1:  # otherwise the file's own numbers are used in place
             up = (up.float() * scale).to(up.dtype)
         if abs(scale) > 1 and not is_finite(up):  # the product may leave the range of both of its factors
             raise LoraDamaged(why="not_finite", found=(path,))
@@ -117,8 +117,8 @@ def _pair(path: str, parts: Mapping[Part, Tensor], *, are_finite: bool) -> Pair:
 def _are_finite(tensors: Collection[Tensor]) -> bool:
     """Whether every number is finite, found out at a glance; False: one is not, or there is no such glance.
 
-    Tensors of a file lie side by side: one look at all of them takes 3 ms where 476 looks take 45, most of it
-    to wake torch's threads (159 MB, 16 cores).
+    Tensors of a file are adjacent in memory: one look at all of them takes 3 ms where 476 looks take 45, most
+    of it to wake torch's threads (159 MB, 16 cores).
     """
     spans: dict[tuple[int, torch.dtype], list[Tensor]] = {}
     for tensor in tensors:

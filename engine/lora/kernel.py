@@ -1,6 +1,6 @@
 """One kernel that merges a run of layers, in Triton: 9.5 ms for all of Z-Image on an H200; copying takes 6.4.
 
-A program writes one tile of one part. Where things lie is told by three tables on the card: ``parts`` (base,
+A program writes one tile of one part. Three tables on the card hold the addresses: ``parts`` (base,
 copy, its scales, rows, columns, number of the first tile), ``pairs`` (up, down, rank: of each LoRA of the
 stack for each part) and ``strengths``. Imported only where there is a card; tests run it on the CPU in
 Triton's interpreter.
@@ -26,7 +26,7 @@ WARPS = 4
 RUN = tl.constexpr(8)  # parts of one launch at most: those of a block
 ALIGNED = 16  # bytes of an address, numbers of a row
 CLOSE, CLOSE_EIGHT = 0.01, 0.05  # relative error; eight bits have three digits after the point
-# Where one of these is a multiple of 16, Triton would build a kernel anew, and a LoRA of another rank wait
+# Where one of these is a multiple of 16, Triton would compile another kernel, and a LoRA of another rank wait
 # for its compiler. It may for ``loras``: to know that there is but one saves a sixth (10.0 ms, else 12.1).
 _UNSPECIALISED = "first", "end", "before", "count", "most"
 _FORMATS = {torch.bfloat16: tl.bfloat16, torch.float32: tl.float32}
@@ -85,7 +85,7 @@ class Kernel:
         """Merge something small in every way that pictures of this model need: each is built for itself.
 
         Raises:
-            RuntimeError: The result is not what torch says.
+            RuntimeError: The result differs from torch's.
         """
         columns = 160 if _are_aligned(self._copied[1][:, :5]) else 165
         like = next(iter(self._matrices.values())).weight
@@ -121,7 +121,7 @@ class Kernel:
         return self._copied[1]
 
     def _place(self, adapter: Adapter) -> Tensor:
-        """Where an adapter's pairs lie: int64 [parts, 3]; rank 0 where it has none."""
+        """The addresses of an adapter's pairs: int64 [parts, 3]; rank 0 for a part without a pair."""
         if adapter not in self._places:
             pairs = (adapter.pairs.get(name) for name in self._names)
             self._places[adapter] = torch.tensor(

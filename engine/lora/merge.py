@@ -11,7 +11,7 @@ from functools import partial
 import structlog
 import torch
 
-from engine.kernel_faults import faults, forgiven
+from engine.kernel_faults import kernel_errors, reason_to_do_without
 from engine.lora.ways import Matrices, Merged, Patches, Stack, Write, joined
 
 Writer = Callable[[Mapping[str, Merged], Stack], Write]  # copies to write, the LoRAs to write into them
@@ -48,7 +48,7 @@ class Merger:
         """Begin to merge; earlier patches end with this.
 
         Raises:
-            torch.OutOfMemoryError: There is no room for the copy.
+            torch.OutOfMemoryError: Too little memory for the copy.
         """
         touched = [
             name
@@ -87,7 +87,7 @@ def _plainly(matrices: Matrices, copies: Mapping[str, Merged], stack: Stack) -> 
             for part, rows in matrices[name].parts.items():
                 base, copy = matrices[name].weight[rows], copies[name].weight[rows]
                 if pair := joined(stack, part):
-                    # One rounding: the product is added in the accumulator, whatever the number format.
+                    # One rounding: the product is added in the accumulator, in every number format.
                     torch.addmm(base, pair.up, pair.down, out=copy)
                 else:
                     copy.copy_(base)
@@ -96,7 +96,7 @@ def _plainly(matrices: Matrices, copies: Mapping[str, Merged], stack: Stack) -> 
 
 
 def _choose(matrices: Matrices, in_eight: Collection[str]) -> tuple[Writer, bool]:
-    """The kernel where it works, and whether it does; said once where not."""
+    """The kernel where it works, and whether it does; logged once where it does not."""
     weight, plainly = next(iter(matrices.values())).weight, partial(_plainly, matrices)
     if not weight.is_cuda:
         return plainly, False
@@ -105,8 +105,8 @@ def _choose(matrices: Matrices, in_eight: Collection[str]) -> tuple[Writer, bool
 
         writer = kernel.Kernel(matrices, in_eight)
         writer.try_out()
-    except faults() as error:
-        reason = forgiven(error)
+    except kernel_errors() as error:
+        reason = reason_to_do_without(error)
         log.warning("LoRAs are merged without the card's own kernel, which takes longer", reason=reason)
         return plainly, False
     return writer, True

@@ -2,7 +2,7 @@
 
 The bytes are read once, from a descriptor that follows no link, and the tensors come from these very bytes.
 Their hash is compared; where this process has hashed the file before, and by its size, times and inode
-nothing was written to it since, that hash stands. Swapping the file changes nothing but the refusal.
+nothing was written to it since, that hash is valid. Replacing the file can only cause a refusal.
 """
 
 import errno
@@ -39,14 +39,14 @@ def read_tensors(
     the hash is right.
 
     Args:
-        path: Where the shelf says it lies.
+        path: As the shelf gives it.
         choice: Names the content that is expected.
         use: Takes the tensors, all of them views of one piece of main memory; may raise LoraRejected.
         is_pinned: Whether that is memory that a card copies from directly.
 
     Raises:
         LoraMissing: There is no such file, or it has another content.
-        LoraNotAFile: A link, a folder or a pipe lies there.
+        LoraNotAFile: The path is a link, a folder or a pipe.
         LoraTooLarge: It has more than ``MAX_FILE_BYTES``.
         LoraDamaged: It is no intact safetensors file.
     """
@@ -65,7 +65,7 @@ def read_tensors(
 
 
 def _tensors(content: Tensor) -> dict[str, Tensor]:
-    """Views of the content, as its own header says."""
+    """Views of the content, by its own header."""
     try:
         start = content[: MAX_HEADER_BYTES + 9].numpy().tobytes()
         header = read_header(io.BytesIO(start), len(content))

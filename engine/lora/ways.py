@@ -130,7 +130,7 @@ NO_PATCHES = Patches()
 
 
 class Lengths(Protocol):
-    """How rows lie in one tensor of tokens: ``engine.zimage.forward.packing.Rows``."""
+    """The positions of rows in one tensor of tokens: ``engine.zimage.forward.packing.Rows``."""
 
     are_even: bool
 
@@ -162,7 +162,7 @@ def beside(x: Tensor, out: Tensor, patch: Side, rows: Lengths | None) -> Tensor:
         x: [tokens, in].
         out: [tokens, out]; written over.
         patch: Each row's pair.
-        rows: Where the rows lie; None: each line is a row.
+        rows: The rows' positions; None: each line is a row.
     """
     if len(patch.down) == 1:
         return out.addmm_(x @ patch.down[0].mT, patch.up[0].mT)

@@ -20,7 +20,7 @@ def recording(pool: Any = None) -> Iterator[torch.cuda.CUDAGraph]:
     graph = torch.cuda.CUDAGraph()
     try:
         with (
-            # torch goes on in the stream of the recording where that cannot be begun or ended.
+            # If a capture cannot start or end, torch stays in the capture stream.
             torch.cuda.stream(torch.cuda.current_stream()),
             # Other threads of this process may copy to the card meanwhile.
             torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"),

@@ -26,10 +26,10 @@ def draw_noise(seed: int, channels: int, width_px: int, height_px: int) -> Tenso
     """The picture's starting point, drawn on the CPU for every device alike.
 
     Args:
-        seed: Of this picture; beyond MAX_SEED it begins again at 0.
+        seed: Of this picture; taken modulo MAX_SEED + 1.
         channels: Of the latents, 16 in Z-Image.
         width_px: A multiple of 16.
-        height_px: Likewise.
+        height_px: A multiple of 16.
 
     Returns:
         Shape (1, channels, height / 8, width / 8), float32.
@@ -85,8 +85,8 @@ class LatentRow:
 class Denoiser:
     """The pictures that take their steps together; any may join or leave between two steps.
 
-    On a card a step is begun while the one before it still runs, so that the card never waits for this
-    process; ``step`` returns when the one before is done. Whoever stops asking for steps stops the work.
+    On a card, ``step`` queues a step while the previous one still runs, and returns when the previous one is
+    done, so the card never waits for this process. A caller stops the work by not calling ``step`` again.
     """
 
     def __init__(self, forward: Forward, bank: Bank) -> None:
@@ -118,10 +118,10 @@ class Denoiser:
             self._rows.remove(row)
             self._batch = None
 
-    def make_room(self) -> None:
+    def release_extra_memory(self) -> None:
         """Do with less memory: without the second copy of the weights, and without recorded steps."""
         self._batch = None
-        self._bank.make_room()
+        self._bank.release_extra_memory()
         self._forward.forget()
 
     def step(self) -> None:
@@ -140,7 +140,8 @@ class Denoiser:
                 self.leave(row)
         if device.type == "cuda":
             self._begun.append(torch.cuda.current_stream().record_event())
-            # Without waiting, the loop would be done long before the card, its progress untrue, its end deaf.
+            # Without this wait the loop would run far ahead of the card: it would report steps that are not
+            # done and notice a cancellation too late.
             while len(self._begun) > AHEAD:
                 self._begun.popleft().synchronize()
 

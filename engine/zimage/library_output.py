@@ -1,4 +1,4 @@
-"""Keeps the libraries' progress bars and remarks off stderr; what matters is raised or said in our log."""
+"""Keeps the libraries' progress bars and remarks off stderr; what matters is raised or logged by us."""
 
 import diffusers
 import transformers

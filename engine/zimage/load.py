@@ -21,7 +21,7 @@ from engine.weights.header import BadHeader
 from engine.zimage.device import Placement, choose_placement
 from engine.zimage.forward.fuse import require_known
 from engine.zimage.library_output import hush
-from engine.zimage.memory import room_for_model
+from engine.zimage.memory import report_model_too_large
 from engine.zimage.weight_reader import WeightReader, take
 
 __all__ = ["Parts", "Placement", "choose_placement", "load_pipeline", "weights_bytes"]
@@ -39,7 +39,7 @@ _UNLOADABLE = (
     AssertionError,
 )
 _TOKENS = ("bos_token", "eos_token", "pad_token", "unk_token")  # which a chat layout may name
-_BODY = "model."  # what the names begin with where a text encoder was saved together with a head
+_BODY = "model."  # prefix of the names where a text encoder was saved together with a head
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,11 +61,12 @@ def load_pipeline(folder: Path, place: Placement) -> Parts:
 
     Raises:
         ModelIncomplete: Parts are missing, damaged or of other classes. Facts: ``folder``, ``detail``.
-        ModelTooLarge: The device has no room for the weights now. Facts: ``device``, ``detail``.
+        ModelTooLarge: The device has too little free memory for the weights now. Facts: ``device``,
+            ``detail``.
     """
     hush()
     try:
-        with room_for_model(place):
+        with report_model_too_large(place):
             parts = _load(folder, place, take(folder, place))
             require_known(parts.transformer)
     except _UNLOADABLE as error:

@@ -1,4 +1,4 @@
-"""What to do when the card is full: free what can be freed, try once more with less, then say so."""
+"""Out-of-memory on the card: free what can be freed, retry once with less, then raise an explaining error."""
 
 import gc
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ from engine.zimage.device import Placement
 T = TypeVar("T")
 
 
-def with_room(work: Callable[[bool], T]) -> T:
+def retry_with_less_memory(work: Callable[[bool], T]) -> T:
     """Call ``work(False)``; if memory runs out, clean up and call ``work(True)``, which should need less.
 
     Raises:
@@ -31,11 +31,11 @@ def with_room(work: Callable[[bool], T]) -> T:
 
 
 @contextmanager
-def room_for_model(place: Placement) -> Iterator[None]:
-    """Say of a load that finds no room what the host must know; nothing is tried again.
+def report_model_too_large(place: Placement) -> Iterator[None]:
+    """Turn out-of-memory while a model loads into ``ModelTooLarge``; nothing is retried.
 
     Raises:
-        ModelTooLarge: The device has no room now. Facts: ``device``, ``detail``.
+        ModelTooLarge: The device has too little free memory now. Facts: ``device``, ``detail``.
     """
     try:
         yield
@@ -45,7 +45,7 @@ def room_for_model(place: Placement) -> Iterator[None]:
 
 
 def first_line(error: BaseException) -> str:
-    """What the allocator says in short; the rest is advice for programmers."""
+    """The first line of the allocator's message; the rest is advice for programmers."""
     return str(error).partition("\n")[0] or type(error).__name__
 
 

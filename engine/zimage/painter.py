@@ -1,7 +1,7 @@
 """The worker's painter: one loaded model that turns requests into pictures, one job at a time.
 
-What a job changed or began is gone when ``paint`` returns or raises, so each picture is drawn as if it were
-the first. Not for several threads at once, but for ``prepare`` and ``foresee``.
+``paint`` leaves nothing of a job behind, whether it returns or raises: each picture is drawn as if it were
+the first. One thread calls ``paint``; ``prepare`` and ``foresee`` may run in another.
 """
 
 import importlib.metadata
@@ -31,7 +31,7 @@ from engine.zimage.forward.forward import Forward, RefinedCaption
 from engine.zimage.forward.fp8 import wants_eight
 from engine.zimage.job import Job
 from engine.zimage.load import Placement, choose_placement, load_pipeline, weights_bytes
-from engine.zimage.memory import first_line, free_memory, room_for_model, with_room
+from engine.zimage.memory import first_line, free_memory, report_model_too_large, retry_with_less_memory
 from engine.zimage.text.prompt import Text
 from engine.zimage.timing import StageTimer
 from engine.zimage.vae.decode import decode
@@ -44,7 +44,7 @@ class Painter:
     """A model on its device, ready to draw.
 
     Attributes:
-        info: What the worker tells its host.
+        info: What the worker reports to its host.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Painter:
         pipeline = load_pipeline(model.folder, place)
         folders = [folder for folder in (built_in_lora_folder(model), config.lora_dir) if folder]
         finder = Finder(lambda: read_shelf(folders, model).files)
-        with room_for_model(place):
+        with report_model_too_large(place):
             return cls(model, place, pipeline, finder, is_eight=wants_eight(config.precision, place.device))
 
     def paint(
@@ -128,7 +128,7 @@ class Painter:
         self._bank.prepare(request.loras)
 
     def foresee(self, loras: Sequence[LoraChoice]) -> None:
-        """Likewise, for jobs to come."""
+        """Fetch these LoRAs into main memory for later jobs; beside ``paint``, in another thread."""
         self._bank.prepare(loras)
 
     def close(self) -> None:
@@ -147,14 +147,16 @@ class Painter:
         return all(self._draw_picture(job, index, caption, stack) for index in range(request.count))
 
     def _draw_picture(self, job: Job, index: int, caption: RefinedCaption, stack: Stack) -> bool:
-        """Draw one picture and begin to encode it; False when cancelled on the way."""
+        """Draw one picture and start to encode it; False when cancelled on the way."""
         seed = (job.request.seed + index) % (MAX_SEED + 1)
         with job.gauge.stage("denoise_s"):
             latents = self._denoise(job, index, seed, caption, stack)
         if latents is None:
             return False
         with job.gauge.stage("decode_s"):
-            pixels = with_room(lambda is_retry: decode(self._pipeline.vae, latents, in_tiles=is_retry))
+            pixels = retry_with_less_memory(
+                lambda is_retry: decode(self._pipeline.vae, latents, in_tiles=is_retry)
+            )
         job.add(index, pixels, self._settings(job.request, seed))
         return True
 
@@ -168,7 +170,7 @@ class Painter:
 
         def run(is_retry: bool) -> Tensor | None:
             if is_retry:
-                self._denoiser.make_room()
+                self._denoiser.release_extra_memory()
             row = LatentRow(caption, stack, sigmas, noise)
             self._denoiser.join(row)
             try:
@@ -181,7 +183,7 @@ class Painter:
                 self._denoiser.leave(row)
             return row.latents
 
-        return with_room(run)
+        return retry_with_less_memory(run)
 
     def _settings(self, request: RenderRequest, seed: int) -> PictureSettings:
         return PictureSettings(

@@ -3,7 +3,8 @@
 Each thread reads a stretch of a file into a buffer of its own, pinned where there is a card, and copies it to
 where it belongs while the others read. Reading is ``pread``, not a memory map: from the page cache it is the
 same one copy, without a page fault for each 4 KiB, and a file that shrinks meanwhile is an error and not the
-end of the process. Needs torch alone, so that it can begin before the libraries of models are imported.
+end of the process. Needs torch alone, so that reading can start before diffusers and transformers are
+imported.
 """
 
 import os
@@ -56,8 +57,9 @@ class WeightReader:
         """Wait for one part's weights; asked for once, they are the caller's alone.
 
         Raises:
-            BadHeader: A file is damaged; likewise OSError, where it is gone or ends early.
-            OutOfMemoryError: The device has no room.
+            BadHeader: A file is damaged.
+            OSError: A file is gone or ends early.
+            OutOfMemoryError: The device has too little free memory.
         """
         return self._parts.pop(part).result()
 
@@ -83,7 +85,7 @@ class WeightReader:
         return tensors
 
     def _stretches(self, path: Path, tensors: dict[str, Tensor]) -> Iterator[tuple[int, torch.dtype, Tensor]]:
-        """Make room for a file's tensors, and say which stretch of the file fills which numbers of them."""
+        """Allocate a file's tensors; yield each stretch of the file and the part that it fills."""
         with path.open("rb") as file:
             found = read_header(file)
         for name, entry in found.items():

@@ -13,31 +13,31 @@ from torch.nn.attention.varlen import varlen_attn
 
 from engine.zimage.forward.fusions import Fusions
 from engine.zimage.forward.packing import Rows
-from engine.zimage.forward.weights import Block, Tell, Told
+from engine.zimage.forward.weights import Block, BlockModulation, Modulate
 
 
 def run_blocks(
     x: Tensor,
     blocks: Sequence[Block],
     turns: Tensor,
-    tell: Tell,
+    modulate: Modulate,
     rows: Rows,
     do: Fusions,
     ready: Callable[[str], None],
 ) -> Tensor:
-    """Let ``x`` through all blocks, one after the other.
+    """Pass ``x`` through all blocks, one after the other.
 
     Args:
         x: All rows' tokens.
         blocks: At least one.
-        turns: Where each token stands.
-        tell: What the time says to a block; ``nothing`` where it does not see it.
-        rows: Where the rows lie.
+        turns: The rotation of each token's position.
+        modulate: A block's scales and gates at this time; ``unmodulated`` for blocks without them.
+        rows: The rows' positions in ``x``.
         do: How things are done on this device.
-        ready: Told the name of each block before its weights are used.
+        ready: Called with the name of each block before its weights are used.
     """
     ready(blocks[0].name)
-    scale_attention, gate_attention, scale_feed, gate_feed = tell(blocks[0])
+    scale_attention, gate_attention, scale_feed, gate_feed = modulate(blocks[0])
     y = do.norm(x, blocks[0].norm_before_attention, scale_attention, rows)
     for block, after in zip(blocks, [*blocks[1:], None], strict=True):
         query, key, value = do.turn(block.qkv(y, rows), block.norm_qk, turns).unbind(1)
@@ -50,15 +50,15 @@ def run_blocks(
             return do.add(x, fed, block.norm_after_feed, gate_feed, rows)
         ready(after.name)
         gate = gate_feed
-        scale_attention, gate_attention, scale_feed, gate_feed = tell(after)
+        scale_attention, gate_attention, scale_feed, gate_feed = modulate(after)
         x, y = do.add_norm(
             x, fed, block.norm_after_feed, gate, after.norm_before_attention, scale_attention, rows
         )
     raise ValueError("There are no blocks.")
 
 
-def nothing(block: Block) -> Told:
-    """The time says nothing to a caption's blocks."""
+def unmodulated(block: Block) -> BlockModulation:
+    """A caption's blocks have no modulation."""
     return None, None, None, None
 
 

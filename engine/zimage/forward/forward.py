@@ -1,4 +1,4 @@
-"""The door of the room: a caption is read once, then each call of a batch is one step of all its pictures."""
+"""The transformer: a caption is refined once, then each call of a batch is one step of all its pictures."""
 
 import math
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from diffusers import ZImageTransformer2DModel
 from torch import Tensor
 
 from engine.lora.ways import NO_PATCHES, Patches, Side
-from engine.zimage.forward.block import nothing, run_blocks
+from engine.zimage.forward.block import run_blocks, unmodulated
 from engine.zimage.forward.fuse import fuse
 from engine.zimage.forward.fusions import PLAIN, Fusions, choose
 from engine.zimage.forward.packing import Rows
@@ -44,7 +44,7 @@ class Forward:
 
     def __init__(self, transformer: ZImageTransformer2DModel, *, is_eight: bool = False) -> None:
         self.weights = fuse(transformer)
-        self._worn = NO_PATCHES, self.weights
+        self._last_with_loras = NO_PATCHES, self.weights
         self.channels: int = transformer.in_channels
         self.time_scale: float = transformer.t_scale
         self.device: torch.device = transformer.device
@@ -69,7 +69,7 @@ class Forward:
             patches: Of the one row that will be drawn with it.
         """
         patches.ready("cap_embedder")
-        weights = self.wearing(patches)
+        weights = self.with_loras(patches)
         length = padded(len(embedding))
         rows = Rows([length], self.device)
         known = nn.rms_norm(
@@ -79,18 +79,18 @@ class Forward:
         x = torch.cat([x, weights.tensors["cap_pad_token"].expand(length - len(embedding), -1)])
         turns = self.rope.caption(length)
         return RefinedCaption(
-            run_blocks(x, weights.context_refiner, turns, nothing, rows, self.do, patches.ready)
+            run_blocks(x, weights.context_refiner, turns, unmodulated, rows, self.do, patches.ready)
         )
 
-    def wearing(self, patches: Patches) -> Weights:
+    def with_loras(self, patches: Patches) -> Weights:
         """The weights with LoRAs on them; remembered, for a picture asks twice."""
-        if self._worn[0] is not patches:
-            self._worn = patches, self.weights.wearing(patches)
-        return self._worn[1]
+        if self._last_with_loras[0] is not patches:
+            self._last_with_loras = patches, self.weights.with_loras(patches)
+        return self._last_with_loras[1]
 
     def forget(self) -> None:
         """Let go of weights with LoRAs on them, and of recorded steps, which hold the weights they use."""
-        self._worn = NO_PATCHES, self.weights
+        self._last_with_loras = NO_PATCHES, self.weights
         if self.graphs:
             self.graphs.drop()
 
@@ -100,7 +100,10 @@ class Forward:
 
 
 class Batch:
-    """Rows that take their steps together, each at its own time. Made anew when a row joins or leaves."""
+    """Rows that take their steps together, each at its own time.
+
+    A new batch replaces it when a row joins or leaves.
+    """
 
     def __init__(
         self, forward: Forward, captions: Sequence[RefinedCaption], sizes: Sequence[Size], patches: Patches
@@ -109,7 +112,7 @@ class Batch:
         self._patches = patches
         self._do: Fusions = (forward.do_in_eight if patches.is_eight else None) or forward.do
         self._ready = patches.ready
-        self._weights = forward.wearing(patches)
+        self._weights = forward.with_loras(patches)
         self._captions = [caption.tokens for caption in captions]
         self._sizes = list(sizes)
         counts = [token_count(size) for size in sizes]
@@ -161,7 +164,7 @@ class Batch:
         return self._graph
 
     def _key(self) -> Key:
-        """What a graph of this batch holds fast: its shape, and where its weights lie."""
+        """What a graph of this batch depends on: its shape, and the addresses of its weights."""
         places = (layer.weight.data_ptr() for layer in self._weights.layers.values())
         captions = (len(caption) for caption in self._captions)
         return (*self._sizes, None, *captions, None, *places)
@@ -169,19 +172,19 @@ class Batch:
     def _step(self, latents: Sequence[Tensor], times: Tensor) -> list[Tensor]:
         weights, do = self._weights, self._do
         time = self._time(times)
-        tell = weights.telling(time)
+        modulate = weights.modulation_at(time)
         pictures = run_blocks(
             self._embed(latents),
             weights.noise_refiner,
             self._picture_turns,
-            tell,
+            modulate,
             self._pictures,
             do,
             self._ready,
         )
         rows = zip(self._pictures.split(pictures), self._captions, strict=True)
         x = torch.cat([part for row in rows for part in row])
-        x = run_blocks(x, weights.main, self._whole_turns, tell, self._whole, do, self._ready)
+        x = run_blocks(x, weights.main, self._whole_turns, modulate, self._whole, do, self._ready)
         tokens = self._last(x, time)
         return [
             to_latents(row, size) for row, size in zip(self._whole.split(tokens), self._sizes, strict=True)
@@ -212,7 +215,7 @@ class Batch:
         return x
 
     def _last(self, x: Tensor, time: Tensor) -> Tensor:
-        """Tokens → what they say of their latents."""
+        """Tokens → the velocities of their latents."""
         self._ready("all_final_layer")
         scale = 1 + self._weights.layers[f"all_final_layer.{PATCH}.adaLN_modulation.1"](nn.silu(time))
         x = nn.layer_norm(x, x.shape[-1:], eps=1e-6) * self._whole.spread(scale)

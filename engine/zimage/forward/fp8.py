@@ -18,7 +18,7 @@ log = structlog.get_logger("engine.forward")
 
 
 def wants_eight(precision: str, device: torch.device) -> bool:
-    """Whether to multiply in eight bits, as the host asks; said where the device cannot.
+    """Whether to multiply in eight bits, as the host asks; logs a warning where the device cannot.
 
     Args:
         precision: ``bf16`` or ``fp8``.

@@ -78,7 +78,7 @@ def _place(name: str) -> tuple[str, str, tuple[str, ...]]:
 
 
 def _rows(linears: Mapping[str, torch.nn.Linear]) -> dict[str, slice]:
-    """Where each layer's rows lie in their one matrix."""
+    """The slice of each layer's rows in the fused matrix."""
     ends = list(accumulate(linear.out_features for linear in linears.values()))
     return {name: slice(start, end) for name, start, end in zip(linears, [0, *ends], ends, strict=False)}
 

@@ -13,7 +13,7 @@ import structlog
 import torch
 from torch import Tensor
 
-from engine.kernel_faults import faults, forgiven
+from engine.kernel_faults import kernel_errors, reason_to_do_without
 from engine.zimage.forward import plain
 from engine.zimage.forward.fp8 import Fp8Matrix
 from engine.zimage.forward.packing import Rows
@@ -59,11 +59,11 @@ PLAIN = Fusions(plain.norm, plain.add, plain.add_norm, plain.turn, plain.swiglu,
 
 
 def choose(weight: Tensor, sides: Sides, *, is_eight: bool = False) -> Fusions | None:
-    """Take the kernels where they work and give what the plain functions give; say it once where not.
+    """Choose the kernels where they work and agree with the plain functions; log once where they do not.
 
     Args:
         weight: Any of the model: its device and number format.
-        sides: The model's; a kernel is built anew for others, and may then fail.
+        sides: The model's; other sides compile other kernels, which may fail.
         is_eight: Whether products take eight bits.
 
     Returns:
@@ -82,8 +82,8 @@ def choose(weight: Tensor, sides: Sides, *, is_eight: bool = False) -> Fusions |
         if error <= (CLOSE_EIGHT if is_eight else CLOSE):
             return fused
         reason = f"their results are off by {error:.3f}"
-    except faults() as error:
-        reason = forgiven(error)
+    except kernel_errors() as error:
+        reason = reason_to_do_without(error)
     log.warning("the card's own kernels do not work: pictures take longer", reason=reason, is_eight=is_eight)
     return None
 
@@ -98,16 +98,21 @@ def _difference(fused: Fusions, device: torch.device, dtype: torch.dtype, sides:
         return torch.randn(shape, generator=generator).to(device, dtype)
 
     rows, tokens = Rows(lengths, device), sum(lengths)
-    x, y, weight, told = numbers(tokens, width), numbers(tokens, width), numbers(width), numbers(2, 4 * width)
-    scale, gate, _, _ = told.chunk(4, dim=-1)  # as a block is told them
+    x, y, weight, modulation = (
+        numbers(tokens, width),
+        numbers(tokens, width),
+        numbers(width),
+        numbers(2, 4 * width),
+    )
+    scale, gate, _, _ = modulation.chunk(4, dim=-1)  # views, as in a block
     qkv, norms = numbers(tokens, 3 * width), numbers(2, head)
     turns, opened = numbers(2, tokens, head // 2, dtype=torch.float32), numbers(tokens, 2 * inner)
-    told_all, told_nothing = (weight, scale, rows), (weight, None, rows)
+    all_modulated, unmodulated = (weight, scale, rows), (weight, None, rows)
     cases: list[tuple[Callable[..., Any], Callable[..., Any], tuple[Any, ...]]] = [
-        *((fused.norm, plain.norm, (x, *told)) for told in (told_all, told_nothing)),
-        *((fused.add, plain.add, (x, y, *told)) for told in ((weight, gate, rows), told_nothing)),
-        (fused.add_norm, plain.add_norm, (x, y, weight, gate, *told_all)),
-        (fused.add_norm, plain.add_norm, (x, y, weight, None, *told_nothing)),
+        *((fused.norm, plain.norm, (x, *modulation)) for modulation in (all_modulated, unmodulated)),
+        *((fused.add, plain.add, (x, y, *modulation)) for modulation in ((weight, gate, rows), unmodulated)),
+        (fused.add_norm, plain.add_norm, (x, y, weight, gate, *all_modulated)),
+        (fused.add_norm, plain.add_norm, (x, y, weight, None, *unmodulated)),
         (fused.turn, plain.turn, (qkv, norms, turns)),
         (fused.swiglu, plain.swiglu, (opened,)),
         (fused.pack, plain.pack, (x,)),

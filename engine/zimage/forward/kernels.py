@@ -25,9 +25,9 @@ def norm(
 ) -> Tensor | Fp8Matrix:
     """See ``Fusions.norm``."""
     out, scales = _empty(x, x.shape[1], is_eight)
-    told = weight if scale is None else scale
+    modulation = weight if scale is None else scale
     _norm_kernel[(len(x),)](
-        x, weight, told, rows.owner, out, scales, x.shape[1], told.stride(0),
+        x, weight, modulation, rows.owner, out, scales, x.shape[1], modulation.stride(0),
         EPSILON=EPSILON, IS_SCALED=scale is not None, LARGEST=LARGEST, IS_EIGHT=is_eight, BLOCK=_block(x),
         num_warps=WARPS,
     )  # fmt: skip
@@ -163,16 +163,16 @@ def _add_kernel(
     value = tl.load(y + token * width + at, mask=inside, other=0.0).to(tl.float32)
     value = _normed(value, weight, at, inside, width, EPSILON)
     if IS_GATED:
-        told = tl.load(gate + row * gate_stride + at, mask=inside, other=0.0).to(tl.float32)
-        value *= 2 * tl.sigmoid(2 * told) - 1  # tanh
+        modulation = tl.load(gate + row * gate_stride + at, mask=inside, other=0.0).to(tl.float32)
+        value *= 2 * tl.sigmoid(2 * modulation) - 1  # tanh
     value += tl.load(x + token * width + at, mask=inside, other=0.0).to(tl.float32)
     value = value.to(added.dtype.element_ty)
     tl.store(added + token * width + at, value, mask=inside)
     if HAS_NEXT:
         value = _normed(value.to(tl.float32), next_weight, at, inside, width, EPSILON)
         if IS_SCALED:
-            told = tl.load(next_scale + row * scale_stride + at, mask=inside, other=0.0).to(tl.float32)
-            value *= 1 + told
+            modulation = tl.load(next_scale + row * scale_stride + at, mask=inside, other=0.0).to(tl.float32)
+            value *= 1 + modulation
         _store(out, scales, token, width, at, inside, value, LARGEST, IS_EIGHT)
 
 

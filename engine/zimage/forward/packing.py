@@ -9,13 +9,13 @@ from engine.upload import upload
 
 
 class Rows:
-    """Where the rows of one batch lie.
+    """The position of each row of a batch in the packed tensor.
 
     Attributes:
         lengths: Tokens of each row.
         are_even: Whether all are as long; attention then needs no list of lengths.
         owner: Each token's row, int32 [tokens].
-        starts: Where each row begins, and the end: int32 [rows + 1].
+        starts: The start of each row, and the end: int32 [rows + 1].
     """
 
     def __init__(self, lengths: Sequence[int], device: torch.device) -> None:

@@ -13,7 +13,7 @@ import structlog
 import torch
 from torch import Tensor
 
-from engine.kernel_faults import faults, forgiven
+from engine.kernel_faults import kernel_errors, reason_to_do_without
 from engine.zimage.cuda_graph import recording
 
 MOST_TOKENS = 2816  # 768 x 768 with the longest caption
@@ -83,17 +83,17 @@ class Graphs:
             captions: What ``step`` reads; the graph keeps them.
             step: Takes the step.
             latents: Of its rows, as they are now.
-            times: Of its rows, likewise.
+            times: Of its rows, one each.
 
         Returns:
-            None where it cannot be recorded, which is said once: no other step will be tried.
+            None where it cannot be captured: that is logged once, and no other step is tried.
         """
         own, moments = [each.clone() for each in latents], times.clone()
         try:
             with recording(self._pool) as graph:
                 velocities = step(own, moments)
-        except faults() as error:
-            reason = forgiven(error)
+        except kernel_errors() as error:
+            reason = reason_to_do_without(error)
             log.warning("steps cannot be recorded: small pictures take longer", reason=reason)
             self._can_record = False
             return None

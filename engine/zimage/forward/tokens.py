@@ -1,4 +1,4 @@
-"""Latents ↔ tokens, and where each token stands for RoPE, all as Z-Image counts it."""
+"""Latents ↔ tokens, and each token's RoPE position, all as Z-Image counts it."""
 
 from functools import lru_cache
 
@@ -78,7 +78,7 @@ class Rope:
             places[0] = torch.arange(1, caption_length + 1)
         else:
             rows, columns = size[0] // SIDE, size[1] // SIDE
-            places = torch.zeros(3, padded(rows * columns), dtype=torch.int64)  # fillers stand at 0, 0, 0
+            places = torch.zeros(3, padded(rows * columns), dtype=torch.int64)  # padding has position 0, 0, 0
             places[0, : rows * columns] = caption_length + 1
             places[1, : rows * columns] = torch.arange(rows).repeat_interleave(columns)
             places[2, : rows * columns] = torch.arange(columns).repeat(rows)

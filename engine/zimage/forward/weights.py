@@ -18,12 +18,12 @@ FUSED = {
     "attention.qkv": ("attention.to_q", "attention.to_k", "attention.to_v"),
     "feed_forward.w13": ("feed_forward.w1", "feed_forward.w3"),
 }
-MODULATION = ".adaLN_modulation.0"  # the end of a name: what a block makes of the time
+MODULATION = ".adaLN_modulation.0"  # the end of a name: a block's modulation layer
 PATCH = "2-1"  # two by two latents of one frame are a token; Z-Image has no other
 
-# What the time says to a block: scale and gate of its attention, scale and gate of its feed-forward.
-Told = tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None]
-Tell = Callable[["Block"], Told]
+# A block's modulation: scale and gate of its attention, scale and gate of its feed-forward.
+BlockModulation = tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None]
+Modulate = Callable[["Block"], BlockModulation]
 
 
 class Layer(NamedTuple):
@@ -42,7 +42,7 @@ class Layer(NamedTuple):
         out = nn.linear(x, self.weight, self.bias)
         return out if self.patch is None else beside(x, out, self.patch, rows)
 
-    def wearing(self, patch: Patch | None) -> "Layer":
+    def with_loras(self, patch: Patch | None) -> "Layer":
         """The same layer with LoRAs on it."""
         if isinstance(patch, Merged):
             return Layer(patch.weight, self.bias, scales=patch.scales)
@@ -116,25 +116,25 @@ class Weights:
         width, inner = block.w2.weight.shape
         return Sides(width, block.norm_qk.shape[-1], inner)
 
-    def wearing(self, patches: Patches) -> Self:
+    def with_loras(self, patches: Patches) -> Self:
         """The same weights with LoRAs on them."""
         is_other_time = any(name.endswith(MODULATION) for name in patches.layers)
         return replace(
             self,
-            layers={name: layer.wearing(patches.layers.get(name)) for name, layer in self.layers.items()},
+            layers={name: layer.with_loras(patches.layers.get(name)) for name, layer in self.layers.items()},
             modulations=None if is_other_time else self.modulations,
         )
 
-    def telling(self, time: Tensor) -> Tell:
-        """What the time says to each block.
+    def modulation_at(self, time: Tensor) -> Modulate:
+        """Each block's modulation at this time.
 
         Args:
             time: [rows, 256].
         """
         if self.modulations is None:
-            return lambda block: _told(cast(Layer, block.modulation)(time))
-        told, rows = self.modulations.layer(time), self.modulations.rows
-        return lambda block: _told(told[:, rows[block.name]])
+            return lambda block: _split_modulation(cast(Layer, block.modulation)(time))
+        modulation, rows = self.modulations.layer(time), self.modulations.rows
+        return lambda block: _split_modulation(modulation[:, rows[block.name]])
 
     @cached_property
     def noise_refiner(self) -> list[Block]:
@@ -172,5 +172,5 @@ class Weights:
         )
 
 
-def _told(modulation: Tensor) -> Told:
-    return cast(Told, modulation.chunk(4, dim=-1))
+def _split_modulation(modulation: Tensor) -> BlockModulation:
+    return cast(BlockModulation, modulation.chunk(4, dim=-1))

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as nn
 from torch import Tensor
 
-from engine.kernel_faults import faults, forgiven
+from engine.kernel_faults import kernel_errors, reason_to_do_without
 from engine.zimage.forward.fuse import one_matrix
 
 CLOSE = 0.03  # relative error of what one layer changes, in bfloat16
@@ -21,7 +21,7 @@ log = structlog.get_logger("engine.zimage")
 
 
 def speed_up(encoder: Any) -> None:
-    """Exchange the layers in place where there is a card and its kernels work; say where not.
+    """Replace the layers in place on a card whose kernels work; log a warning where they do not.
 
     Args:
         encoder: A ``Qwen3Model`` on its device, only reading.
@@ -29,12 +29,12 @@ def speed_up(encoder: Any) -> None:
     if encoder.device.type != "cuda" or isinstance(encoder.layers[0], EncoderLayer):
         return
     try:
-        from engine.zimage.forward import kernels  # noqa: PLC0415 - likewise
+        from engine.zimage.forward import kernels  # noqa: PLC0415 - Triton, too
         from engine.zimage.text import rope_kernel  # noqa: PLC0415 - Triton is there only where a card may be
 
         exchange(encoder, rope_kernel.turn, kernels.swiglu)
-    except faults() as error:
-        reason = forgiven(error)
+    except kernel_errors() as error:
+        reason = reason_to_do_without(error)
         log.warning("the encoder runs without the card's own kernels: prompts take longer", reason=reason)
 
 
@@ -52,10 +52,10 @@ def exchange(encoder: Any, turn: Any, swiglu: Any) -> None:
     """
     weight, first = encoder.embed_tokens.weight, encoder.layers[0]
     x = torch.randn(1, TRIED, weight.shape[1], generator=torch.Generator().manual_seed(0)).to(weight)
-    told = encoder.rotary_emb(x, torch.arange(TRIED, device=x.device)[None])
-    expected = (first(x, position_embeddings=told) - x).float()
+    rotary = encoder.rotary_emb(x, torch.arange(TRIED, device=x.device)[None])
+    expected = (first(x, position_embeddings=rotary) - x).float()
     tried = EncoderLayer(first, turn, swiglu)
-    found = (tried(x, position_embeddings=told) - x).float()
+    found = (tried(x, position_embeddings=rotary) - x).float()
     error = float((found - expected).norm() / expected.norm())
     if not error <= CLOSE:
         raise RuntimeError(f"a layer's result is off by {error:.3f}")

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from engine.errors import PromptTooLong
-from engine.kernel_faults import faults, forgiven
+from engine.kernel_faults import kernel_errors, reason_to_do_without
 from engine.upload import upload
 from engine.zimage.cuda_graph import recording
 from engine.zimage.text.encoder import speed_up
@@ -74,16 +74,16 @@ class Text:
         return self._run(torch.tensor([tokens], device=self._device))
 
     def _graph_of(self, count: int) -> "_Graph | None":
-        """Where so many tokens go; None where nothing can be recorded, which is said once.
+        """The graph for a text of ``count`` tokens; None where no graph can be captured, logged once.
 
-        No token sees those after it, so what fills a text up changes nothing.
+        Attention is causal, so the padding after a text changes none of its embeddings.
         """
         length = next(length for length in LENGTHS if length >= count)
         if length not in self._graphs and self._can_record:
             try:
                 self._graphs[length] = _Graph(self._run, length, self._device)
-            except faults() as error:
-                reason = forgiven(error)
+            except kernel_errors() as error:
+                reason = reason_to_do_without(error)
                 log.warning("texts cannot be recorded: prompts take longer", reason=reason)
                 self._can_record = False
         return self._graphs.get(length)

@@ -18,7 +18,7 @@ def turn(qkv: Tensor, norms: Tensor, cos: Tensor, sin: Tensor, queries: int, eps
         qkv: [tokens, heads, head]: the queries, the keys, and as many values, which stay as they are.
         norms: [2, head]: the queries' and the keys' weights.
         cos: [tokens, head], of the angles; both halves are the same.
-        sin: Likewise.
+        sin: The sines, in the same shape.
         queries: How many heads are queries.
         epsilon: Added to the mean of squares.
     """

@@ -50,7 +50,7 @@ def _on_host(tensor: Tensor) -> Tensor:
 
 @torch.no_grad()
 def decode(vae: Any, latents: Tensor, *, in_tiles: bool = False) -> DecodedPixels:
-    """Decode one picture; on a card, begin to.
+    """Decode one picture; on a card, queue the work and return.
 
     Args:
         vae: An ``AutoencoderKL``.

@@ -1,4 +1,4 @@
-"""The VAE's decoder made fast on a card: channels side by side, and norm, silu and biases in kernels of ours.
+"""The VAE's decoder made fast on a card: channels-last memory, and norm, silu and biases in our own kernels.
 
 The library's modules stay; only its residual blocks and its last norm are exchanged for these, which hold the
 same parameters and give the same picture. Compiling the decoder was as fast (12.6 ms against 33 for 512 x 768
@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as nn
 from torch import Tensor
 
-from engine.kernel_faults import faults, forgiven
+from engine.kernel_faults import kernel_errors, reason_to_do_without
 
 CLOSE = 0.03  # relative error of a small picture in bfloat16
 
@@ -20,7 +20,7 @@ log = structlog.get_logger("engine.zimage")
 
 
 def speed_up(vae: Any) -> None:
-    """Exchange the decoder's blocks in place where there is a card and its kernels work; say where not.
+    """Replace the decoder's blocks in place on a card whose kernels work; log a warning where they do not.
 
     Args:
         vae: An ``AutoencoderKL`` on its device.
@@ -31,8 +31,8 @@ def speed_up(vae: Any) -> None:
         from engine.zimage.vae import norm_kernels  # noqa: PLC0415 - Triton is there only where a card may be
 
         _exchange(vae.decoder, norm_kernels)
-    except faults() as error:
-        reason = forgiven(error)
+    except kernel_errors() as error:
+        reason = reason_to_do_without(error)
         log.warning("the decoder runs without the card's own kernels: pictures take longer", reason=reason)
 
 
@@ -122,7 +122,7 @@ class Residual(torch.nn.Module):
 
 
 def flatten(x: Tensor) -> Tensor:
-    """[1, channels, height, width] → [pixels, channels]; a view where the channels lie side by side."""
+    """[1, channels, height, width] → [pixels, channels]; a view where memory is channels-last."""
     return x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
 
 

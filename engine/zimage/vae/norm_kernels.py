@@ -1,4 +1,4 @@
-"""The VAE decoder's norms in Triton, for pictures whose channels lie side by side.
+"""The VAE decoder's norms in Triton, for channels-last pictures.
 
 A group norm with silu after it is read twice and written once: ``_sums`` adds up stretches of pixels,
 ``_lines`` makes of them a scale and a shift for each channel, ``_apply`` uses these. Nothing is added in an
@@ -16,8 +16,8 @@ TILE = 4096  # numbers of one program of ``_apply`` and ``_residual``
 CHANNELS = 128  # of one program of ``_sums``
 CHUNKS = 256  # sums of one turn of ``_lines``
 WARPS = 8
-# Where one of these is a multiple of 16, Triton would build a kernel anew, and a picture of a new size wait
-# for its compiler.
+# Where one of these is a multiple of 16, Triton would compile another kernel, and a picture of a new size
+# wait for its compiler.
 _UNSPECIALISED = "pixels", "chunks", "count"
 
 
@@ -30,7 +30,7 @@ def norm_silu(
         x: [pixels, channels].
         bias: [channels], of the convolution before; None: none.
         weight: [channels], of the norm.
-        shift: [channels], likewise.
+        shift: [channels], added after the scale.
         groups: Of channels.
         epsilon: Added to the variance.
     """

@@ -15,7 +15,7 @@ from engine.bench.report.figures import CASES, SAME
 from engine.bench.report.markdown import lines_of
 from engine.bench.report.results import values
 from engine.bench.rows import agreement
-from engine.bench.rows.agreement import Drawing
+from engine.bench.rows.agreement import ComparedPicture
 from engine.bench.rows.ours import Ours
 from engine.bench.rows.stock import Stock
 from engine.bench.rows.subject import Effort, Subject
@@ -37,7 +37,7 @@ pytestmark = [
 
 LIMIT = SAME["bfloat16"]
 FULL_SIZE_BYTES = 40 * 2**30  # the library's modules, ours and a second copy
-A, B = Drawing("E1", ((0, 0.8),)), Drawing("E1", ((1, 0.8),))
+A, B = ComparedPicture("E1", ((0, 0.8),)), ComparedPicture("E1", ((1, 0.8),))
 
 
 @pytest.fixture(scope="module")

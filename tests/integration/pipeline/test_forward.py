@@ -237,11 +237,11 @@ def test_what_the_time_says_is_one_product_unless_a_lora_changes_it(
     forward: Forward, only: str, is_together: bool
 ) -> None:
     adapter = adapter_of(forward, random_lora(forward, 5, 3, only))
-    worn = forward.weights.wearing(Merger(forward.weights.matrices).merge(((adapter, 1.0),)))
-    assert (worn.modulations is not None) == is_together
+    with_lora = forward.weights.with_loras(Merger(forward.weights.matrices).merge(((adapter, 1.0),)))
+    assert (with_lora.modulations is not None) == is_together
     time = torch.randn(3, 256, generator=torch.Generator().manual_seed(6))
-    together = forward.weights.telling(time)
-    apart = replace(forward.weights, modulations=None).telling(time)
+    together = forward.weights.modulation_at(time)
+    apart = replace(forward.weights, modulations=None).modulation_at(time)
     for block in (*forward.weights.noise_refiner, *forward.weights.main):
         for one, other in zip(together(block), apart(block), strict=True):
             assert one is not None

@@ -141,7 +141,7 @@ def test_no_recorded_step_keeps_the_second_copy_of_the_weights(
     if way == "the bank finds no room":
         monkeypatch.setattr(Merger, "merge", full)
     else:
-        denoiser.make_room()
+        denoiser.release_extra_memory()
     denoiser.read(EMBEDDING, stacks["B"])
     assert left == [0]
     assert not graphs._kept

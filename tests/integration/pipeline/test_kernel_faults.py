@@ -17,7 +17,7 @@ from torch import Tensor
 from triton.compiler.errors import CompilationError
 from triton.runtime.errors import OutOfResources, PTXASError
 
-from engine.kernel_faults import faults, forgiven
+from engine.kernel_faults import kernel_errors, reason_to_do_without
 from engine.lora import kernel as merge_kernels
 from engine.lora import merge
 from engine.zimage.forward import forward as forward_module
@@ -249,9 +249,9 @@ def test_no_kernel_is_built_anew_for_another_rank_or_size() -> None:
 
 
 def test_without_triton_all_but_its_own_errors_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    with_triton = faults()
+    with_triton = kernel_errors()
     monkeypatch.delitem(sys.modules, "triton.errors")
-    assert {*with_triton} - {*faults()} == {CompilationError.__mro__[1]}
+    assert {*with_triton} - {*kernel_errors()} == {CompilationError.__mro__[1]}
 
 
 def test_a_failed_card_is_seen_whatever_name_triton_gives_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -259,4 +259,4 @@ def test_a_failed_card_is_seen_whatever_name_triton_gives_to_it(monkeypatch: pyt
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
     monkeypatch.setattr(torch.cuda, "synchronize", raiser(fault))
     with pytest.raises(torch.AcceleratorError):
-        forgiven(RuntimeError("Triton Error [CUDA]: an illegal memory access was encountered"))
+        reason_to_do_without(RuntimeError("Triton Error [CUDA]: an illegal memory access was encountered"))

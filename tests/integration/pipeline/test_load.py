@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from engine.config import EngineConfig
 from engine.demo.nets import WEIGHTS
 from engine.errors import ModelError, ModelIncomplete, ModelMissing, ModelTooLarge
-from engine.kernel_faults import forgiven
+from engine.kernel_faults import reason_to_do_without
 from engine.zimage import painter as painter_module
 from engine.zimage import weight_reader
 from engine.zimage.load import choose_placement, load_pipeline, weights_bytes
@@ -72,7 +72,7 @@ def test_so_is_one_without_room_for_what_is_made_of_them(
 ) -> None:
     def full(*_: object, **__: object) -> None:
         if fault.startswith("Triton"):
-            forgiven(RuntimeError(fault))
+            reason_to_do_without(RuntimeError(fault))
         raise torch.OutOfMemoryError(f"{fault}\nSee the documentation.")
 
     monkeypatch.setattr(painter_module, "Forward", full)
