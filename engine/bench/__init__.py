@@ -3,7 +3,7 @@
 ``python -m engine.bench`` measures the figures E1 to E9, ``python -m engine.bench.step`` one denoising step
 every way, ``python -m engine.bench.place`` puts results into a README. ``checkpoint`` writes random weights
 to disk, ``reading`` holds every way of loading them against the library's, ``start`` goes from a start to
-the first picture. What each row is stands in this room's README. Random weights will do: none are needed for
-speed. The room is for people at a terminal: no other room imports it. Tests: ``pytest
+the first picture. The package's README describes each row. Random weights will do: none are needed for
+speed. It is for people at a terminal: no other package imports it. Tests: ``pytest
 tests/integration/pipeline/test_*bench.py``.
 """

@@ -85,7 +85,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--device", default=card, help="where the weights are made")
     options = parser.parse_args(arguments)
     pipeline = random_pipeline(torch.device(options.device), torch.bfloat16, is_tiny=options.tiny)
-    if not options.tiny:  # the tiny text encoder has no room for its words
+    if not options.tiny:  # the tiny text encoder's vocabulary is smaller
         pipeline.register_modules(tokenizer=large_tokenizer(pipeline.tokenizer.chat_template))
     write(options.into, pipeline, is_fp32=options.fp32)
     missing = missing_parts(options.into)

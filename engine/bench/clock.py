@@ -69,7 +69,7 @@ def peak(device: torch.device) -> Iterator[Peak]:
         reset(device)
 
     reset(device)
-    # Each job's gauge and ``measure`` begin to count anew; without this only the last job would be seen.
+    # Each job's ``StageTimer`` and ``measure`` reset the peak; without this only the last job would be seen.
     torch.cuda.reset_peak_memory_stats = look_and_reset
     try:
         yield found

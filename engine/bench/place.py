@@ -1,6 +1,6 @@
 """Puts a run's table and plot into Markdown pages: ``python -m engine.bench.place FOLDER PAGE …``.
 
-A page has two marks, and what is between them is written anew. One whose name ends in ``.zh-CN.md`` gets
+A page has two marks, and the text between them is replaced. One whose name ends in ``.zh-CN.md`` gets
 Chinese headings.
 """
 
@@ -34,7 +34,7 @@ def place(folder: Path, page: Path) -> None:
 
 
 def _block(document: Mapping[str, Any], plot: str, page: Path) -> str:
-    """What stands between the marks."""
+    """The text between the marks."""
     language = "zh-CN" if page.name.endswith(".zh-CN.md") else ENGLISH
     title = HEADINGS[language]["title"]
     return "\n\n".join([f"![{title}]({plot})", speed_table(document, language), machine(document["about"])])

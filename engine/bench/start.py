@@ -35,7 +35,7 @@ PIECE_BYTES = 16 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What was measured; all seconds count from the moment the host began to start the worker.
+    """What was measured; all seconds count from the moment the host starts the worker.
 
     Attributes:
         steps_s: How far the worker was, as it said → when.
@@ -79,7 +79,7 @@ async def measure(config: EngineConfig, size: tuple[int, int], lora: LoraChoice)
     Args:
         config: The model must be on disk.
         size: Width and height in px, which the model must allow.
-        lora: Its file lies on the shelf of ``config``; both pictures have it.
+        lora: Its file is on the shelf of ``config``; both pictures have it.
 
     Raises:
         ModelError: The worker cannot load the model.
@@ -163,9 +163,9 @@ def say(start: Start) -> str:
     head = f"{start.device}, {start.dtype}, {start.model}; into the page cache: {start.page_cache_s:.1f} s"
     lines = [head, *(f"{name:28} {seconds:7.2f} s   {remark}".rstrip() for name, seconds, remark in rows)]
     if not start.are_kernels_cached:
-        lines.append("With a card, its kernels were built anew: give a --data-dir and measure again.")
+        lines.append("With a card, its kernels were compiled again: give a --data-dir and measure again.")
     if not start.is_bytecode_cached:
-        lines.append("Python compiled the libraries anew: unset PYTHONDONTWRITEBYTECODE and measure again.")
+        lines.append("Python compiled the libraries again: unset PYTHONDONTWRITEBYTECODE and measure again.")
     return "\n".join(lines)
 
 

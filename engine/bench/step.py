@@ -1,6 +1,6 @@
 """One step, taken every way, in one run on one device: ``python -m engine.bench.step --size 512x768``.
 
-Each row says its time, its ratio to the floor, its peak of memory and how far its result lies from the
+Each row says its time, its ratio to the floor, its peak of memory and how far its result differs from the
 library's own of the same work (figure E9: 1e-5 in float32, 2e-2 in bfloat16).
 """
 
@@ -70,7 +70,7 @@ class StepSubject:
 
     @torch.no_grad()
     def stock(self) -> list[Tensor]:
-        """The library's step, whatever LoRA it wears."""
+        """The library's step, with the LoRA that is loaded."""
         rows = len(self.latents)
         latents = [each.to(self.transformer.dtype)[:, None] for each in self.latents]
         times = torch.full((rows,), TIME, device=self.device)

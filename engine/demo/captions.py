@@ -1,7 +1,7 @@
 """Captions: what people write for a face, in Chinese and English, in any order, with words missing.
 
 Pure and seeded: the same random numbers give the same captions. A caption says a subset of the traits; what
-it does not say the seed decides. ``said`` tells which, so that obedience is asked only for what was asked.
+it does not say the seed decides. ``said`` lists which, so that obedience is asked only for what was asked.
 """
 
 import random

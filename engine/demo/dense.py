@@ -32,7 +32,7 @@ def dense_forward(
         transformer: Of the library's class, LoRA layers allowed.
         latents: float [B, 16, h, w]; (h / 2) · (w / 2) may be any number.
         times: float [B], 1 - sigma: 0 is noise, 1 is a picture.
-        captions: float [B, L, D], L a multiple of 32; what lies past a caption's length is ignored.
+        captions: float [B, L, D], L a multiple of 32; what is past a caption's length is ignored.
         lengths: int [B], tokens of each caption.
         block: :func:`run_block`, or the same compiled.
 

@@ -1,7 +1,7 @@
 """Print the model's figures: ``python -m engine.demo.evaluate``.
 
-Obedience for every trait, with and without each LoRA; how surely the styles are told apart; what half a LoRA
-does; that a seed repeats; seconds, start and memory on this machine.
+Obedience for every trait, with and without each LoRA; how surely the styles are distinguished; what half a
+LoRA does; that a seed repeats; seconds, start and memory on this machine.
 """
 
 import json

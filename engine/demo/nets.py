@@ -1,4 +1,4 @@
-"""The small networks: the classes of Z-Image-Turbo at a hundredth of its width, and how they lie on disk."""
+"""The small networks: the classes of Z-Image-Turbo at a hundredth of its width, and their files on disk."""
 
 import json
 from pathlib import Path
@@ -46,7 +46,7 @@ def new_transformer() -> ZImageTransformer2DModel:
     for block in [*transformer.layers, *transformer.noise_refiner]:
         nn.init.zeros_(block.adaLN_modulation[0].weight)
         nn.init.zeros_(block.adaLN_modulation[0].bias)
-        block.adaLN_modulation[0].bias.data.unflatten(0, (4, -1))[[1, 3]] = 0.5  # the gates stand half open
+        block.adaLN_modulation[0].bias.data.unflatten(0, (4, -1))[[1, 3]] = 0.5  # the gates start half open
     head = transformer.all_final_layer["2-1"]
     nn.init.zeros_(head.linear.weight)
     nn.init.zeros_(head.linear.bias)

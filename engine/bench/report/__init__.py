@@ -1,1 +1,1 @@
-"""How measured lines are kept and told: ``book`` and ``figures``, ``machine``, ``markdown``, ``plot``."""
+"""Keeps and reports measured lines: ``results`` and ``figures``, ``machine``, ``markdown``, ``plot``."""

@@ -1,6 +1,6 @@
 """The figures to reach: what each row of the benchmark is held against.
 
-They were set from measurements of one H200 (see this room's README). Ratios mean the same on every card;
+They were set from measurements of one H200 (see the package's README). Ratios mean the same on every card;
 seconds and milliseconds are that card's.
 """
 

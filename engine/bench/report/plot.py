@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape
 from engine.bench.report.markdown import CONTENDERS, SPEED, lines_of
 from engine.bench.report.results import ResultLine
 
-WIDTH, LEFT, RIGHT = 720, 150, 80  # px; bars lie between the margins, names and figures in them
+WIDTH, LEFT, RIGHT = 720, 150, 80  # px; bars are between the margins, names and figures in them
 BAR, STEP, GROUP_GAP, TOP, BOTTOM = 18, 24, 38, 66, 44
 NAMES = {
     "stock": "diffusers + peft",

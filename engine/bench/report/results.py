@@ -65,13 +65,13 @@ class ResultBook:
         self.write()
 
     def write(self) -> None:
-        """Write everything anew; at the start, too, so that no older run's files stand there."""
+        """Replace every output; at the start, too, so that no older run's files remain."""
         document = self.document()
         for write in self.writers:
             write(document)
 
     def document(self) -> dict[str, Any]:
-        """Everything so far, as it stands in ``results.json``."""
+        """Everything so far, as in ``results.json``."""
         return {
             "about": dict(self.about),
             "lines": [asdict(line) for line in self.lines],

@@ -47,7 +47,7 @@ def drawings() -> list[ComparedPicture]:
 
 
 def line(subject: Subject, ours: "Ours", case: str) -> ResultLine:
-    """Draw a batch and say how far its worst row lies from the library's picture.
+    """Draw a batch and measure how far its worst row differs from the library's picture.
 
     Raises:
         KeyError: The library's pictures were not drawn before.
@@ -58,7 +58,7 @@ def line(subject: Subject, ours: "Ours", case: str) -> ResultLine:
 
 
 def error_of(subject: Subject, ours: "Ours", *batch: ComparedPicture) -> float:
-    """How far the worst of pictures drawn together lies from the library's, which were drawn before."""
+    """How far the worst of pictures drawn together differs from the library's, which were drawn before."""
     latents = _draw(subject, ours, batch)
     return max(
         _error(mine, subject.references[drawing]) for mine, drawing in zip(latents, batch, strict=True)

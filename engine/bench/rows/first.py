@@ -15,7 +15,7 @@ from engine.config import TRITON_DIR, EngineConfig
 from engine.zimage.memory import free_memory
 
 READY = "start to ready"
-ANEW = "first picture, kernels built anew"
+COMPILED = "first picture, kernels compiled"
 GIB = 2**30
 
 
@@ -48,7 +48,7 @@ class FirstPicture:
                 Path(scratch), Path(scratch), model=str(self._folder), device=str(self._place.device)
             )
             if self._place.is_card and TRITON_DIR not in os.environ:
-                yield self._line(ANEW, self._start(config), "an empty kernel cache")
+                yield self._line(COMPILED, self._start(config), "an empty kernel cache")
             begun = self._start(config)
         note = "the worker process and its weights"
         yield ResultLine("E8", READY, begun.ready_s, work=work, note=note)

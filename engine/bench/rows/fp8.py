@@ -9,7 +9,7 @@ from engine.zimage.forward.fp8 import wants_eight
 
 COMPARED = {row: ComparedPicture(row, ONE) for row in FP8}
 NO_CARD = "needs a card that multiplies in fp8"
-NOT_IN_EIGHT = "was drawn in full precision: the log says what does not work or has no room"
+NOT_IN_EIGHT = "was drawn in full precision: the log names what does not work or does not fit"
 
 
 class Fp8Pictures:

@@ -22,7 +22,7 @@ class RandomLoras:
     Args:
         linears: The library's linear layers: path → (out, in); what trainers leave alone is passed over.
         folder: Where the files go.
-        device: Where the numbers are made; likewise ``dtype``, their format.
+        device: Where the numbers are made; ``dtype`` is their format.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class RandomLoras:
         return LoraChoice(file.name, file.sha256, strength)
 
     def path(self, number: int) -> str:
-        """Its file, as the library wants to be told."""
+        """Its file, in the form that the library takes."""
         return str(self._file(number).path)
 
     def read_shelf(self) -> None:

@@ -52,7 +52,7 @@ def busy(subject: Subject, ours: Ours) -> ResultLine:
 
 
 def share(spans: list[tuple[float, float]]) -> float:
-    """How much of the time from the first span's start to the last one's end lies in any of them.
+    """How much of the time from the first span's start to the last one's end is inside any of them.
 
     Raises:
         ValueError: There are none.

@@ -1,4 +1,4 @@
-"""The library's own ways: as its documentation begins, and the strongest recipe known for it."""
+"""The library's own ways: as its documentation starts, and the strongest recipe known for it."""
 
 import os
 import statistics

@@ -1,7 +1,7 @@
-"""E5: what another LoRA costs its picture, by where its weights lie, and the base afterwards.
+"""E5: what a change of LoRA costs, by where its weights are, and the base afterwards.
 
 A picture with another LoRA than the one before, then one with the same LoRA again: what the first takes more
-is the price of the switch. The marks of its stages could not tell it, for merging lies in several of them.
+is the price of the switch. The stage timer could not show it, because merging is part of several stages.
 """
 
 import statistics
@@ -64,5 +64,5 @@ def _cost(
 def _timed(ours: Ours, size: SizePx, number: int) -> tuple[float, float]:
     """Seconds from the order to the start of the first step, and to the pixels."""
     whole_s, end = ours.timed(size, number)
-    # One stage follows the other: what is neither step nor decoder lies before the first step.
+    # Stages follow one another: what is neither step nor decoder is before the first step.
     return whole_s - end.timings.denoise_s - end.timings.decode_s, whole_s

@@ -69,7 +69,7 @@ def paint_back(s: Sitting) -> None:
 
 
 def _fringe(s: Sitting) -> Tensor:
-    """How far below the hairline a pixel lies (negative: under hair), by fringe."""
+    """How far below the hairline a pixel is (negative: under hair), by fringe."""
     u, v = s.canvas.u, s.canvas.v
     notch = 0.055 * torch.sin(u * 13 + s.nuance("wave") * 4).abs()
     straight = v + 0.30 - 0.16 * u * u - notch + 1.1 * ramp(u.abs(), 0.72, 1.0) * -0.45

@@ -58,7 +58,7 @@ def spot(x: Tensor, y: Tensor, rx: Tensor | float, ry: Tensor | float) -> Tensor
 
 
 class Canvas:
-    """B pictures being painted, and where their pixels lie about each head.
+    """B pictures being painted, and their pixels' positions relative to each head.
 
     Attributes:
         rgb: float [B, 3, H, W], 0 … 1.
@@ -89,7 +89,7 @@ class Canvas:
         self.line_colour = torch.tensor([0.24, 0.13, 0.17], device=device)[None, :]
 
     def cover(self, distance: Tensor, softness: float = 0.0) -> Tensor:
-        """How much of each pixel lies inside a shape; ``softness`` widens the edge, in head units."""
+        """How much of each pixel is inside a shape; ``softness`` widens the edge, in head units."""
         return (0.5 - distance / (self.px + softness)).clamp(0, 1)
 
     def lay(self, weight: Tensor, colour: Tensor) -> None:

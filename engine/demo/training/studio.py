@@ -101,7 +101,7 @@ class Studio:
         return self.pools[key]
 
     def _lessons(self, vae: AutoencoderKL, key: Key, count: int) -> Lessons:
-        """Draw and encode, or read what an earlier call encoded; the captions are written anew."""
+        """Draw and encode, or read what an earlier call encoded; the captions are written again."""
         style, strength, size = key
         kept = self.course.out / "latents" / f"{style}-{strength}-{size[0]}x{size[1]}-{count}.pt"
         faces = sample_faces(count, self._seed(key)).to(self.course.device)
