@@ -48,8 +48,11 @@ class Desk(Protocol):
     async def handle(self, command: Command, visit: Visit) -> Outcome:
         """Do what was asked. When this returns a ``Receipt``, the job survives any crash.
 
+        An event that was taken in and not settled is carried out once: handled again, after a crash or a
+        failed send, it gets the same answer. A repeated ``Receipt`` says so.
+
         Raises:
-            PersonError: Refused; nothing was charged or changed.
+            PersonError: Refused; nothing was charged or changed. The same each time, but for ``CannotSave``.
         """
 
     async def moved(self, job_id: str, address: Address) -> None:
@@ -65,4 +68,4 @@ class Desk(Protocol):
         """The stored events that were not settled yet, oldest first."""
 
     async def settle(self, platform: Platform, event_id: str) -> None:
-        """The event was answered; it need not be handled again."""
+        """Call it after the answer was sent: the event is not handled again, and its answer is forgotten."""

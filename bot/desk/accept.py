@@ -4,6 +4,7 @@ The same message twice, even at the same moment or after a crash, makes one job 
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from random import Random
 
 import structlog
@@ -64,7 +65,7 @@ class Accepting:
         self._closing = True
 
     async def draw(self, command: Draw, visit: Visit) -> Receipt:
-        """Accept new pictures.
+        """Accept new pictures; the receipt knows its turn after ``with_turn``.
 
         Raises:
             PersonError: Refused; nothing was charged or stored.
@@ -108,11 +109,21 @@ class Accepting:
                 raise TooManyWaiting(limit=self._rules.max_waiting)
             job = await jobs.add(self._new_job(person, visit, recipe, private), visit.event_id)
             credits_left = await self._purse.charge(job)
-            self._store.after_commit(lambda: self._line.add(job))
-        log.info(
-            "job accepted", job_id=job.id, person=person, price=job.price, place=self._line.place(job.id)
-        )
+            self._store.after_commit(lambda: self._joins(job))
         return self._receipt(job, credits_left, repeated=False)
+
+    def with_turn(self, receipt: Receipt) -> Receipt:
+        """The receipt with its job's turn, which the line knows only once the job is committed."""
+        line, job_id = self._line, receipt.job_id
+        return replace(
+            receipt, place=line.place(job_id), wait=line.wait(job_id), is_loading=line.is_loading()
+        )
+
+    def _joins(self, job: JobRow) -> None:
+        self._line.add(job)
+        log.info(
+            "job accepted", job_id=job.id, person=job.person, price=job.price, place=self._line.place(job.id)
+        )
 
     def _new_job(self, person: int, visit: Visit, recipe: Recipe, private: bool) -> NewJob:
         now_ms = self._clock()
@@ -141,9 +152,7 @@ class Accepting:
             recipe=recipe_of_job(job),
             price=job.price,
             credits_left=credits_left,
-            place=self._line.place(job.id),
-            wait=self._line.wait(job.id),
-            is_loading=self._line.is_loading(),
+            place=0,
             repeated=repeated,
             address=Address(Platform(job.platform), job.chat_id, job.ref) if repeated else None,
         )

@@ -26,12 +26,13 @@ from bot.commands.values import (
     Unlink,
 )
 from bot.desk.accept import Accepting
+from bot.desk.answers import StoredAnswers
 from bot.desk.delivery import Delivers, Delivery
 from bot.desk.drawing import Drawing, Foresight, Renderer
 from bot.desk.ending import Cancelling, Ending
 from bot.desk.files import saved
 from bot.desk.history import Records
-from bot.desk.outcomes import Address, Glance, LoraCard, Outcome, Platform, Visit
+from bot.desk.outcomes import Address, Glance, LoraCard, Outcome, Platform, Receipt, Visit
 from bot.desk.people.linking import Linking
 from bot.desk.people.standings import Standings
 from bot.desk.progress import Board, Shows
@@ -91,6 +92,7 @@ class Desk:
         self._rules = rules
         self._clock = clock
         self._shelf = LoraShelf(shelf)
+        self._answers = StoredAnswers(store)
         self._defaults = Defaults(store=store, shelf=self._shelf, from_settings=default_lora)
         self._standings = Standings(store=store, rules=rules)
         purse = Purse(store=store, standings=self._standings, clock=clock)
@@ -142,9 +144,17 @@ class Desk:
     async def handle(self, command: Command, visit: Visit) -> Outcome:
         """Do what was asked. When this returns a ``Receipt``, the job survives any crash.
 
+        An event that was taken in and not settled is carried out once: handled again, it gets the same answer.
+
         Raises:
             PersonError: Refused; nothing was charged or changed. ``CannotSave`` among them: not now.
         """
+        if isinstance(command, Mine | Quota | LoraList | Help):  # changes nothing that a second time would spoil
+            return await self._do(command, visit)
+        outcome = await self._answers.once(visit, lambda: self._do(command, visit))
+        return self._accepting.with_turn(outcome) if isinstance(outcome, Receipt) else outcome
+
+    async def _do(self, command: Command, visit: Visit) -> Outcome:
         require_chat(visit, self._rules)
         require_right(command, visit, self._rules)
         match command:
@@ -196,7 +206,7 @@ class Desk:
         return await self._store.post.taken_in(platform)
 
     async def settle(self, platform: Platform, event_id: str) -> None:
-        """The event was answered; it need not be handled again."""
+        """The answer was sent; the event need not be handled again, and its answer is forgotten."""
         await saved(lambda: self._store.post.settle(platform, event_id))
 
     async def run(self, chats: Mapping[Platform, Chat]) -> None:

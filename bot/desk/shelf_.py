@@ -101,11 +101,15 @@ class Defaults:
         """
         default = self._settle(command.lora)
         if command.scope is Scope.BOT:
-            await self._store.defaults.set_for_bot(default)
-            self.of_bot = default.lora
+            async with self._store.atomic():
+                await self._store.defaults.set_for_bot(default)
+                self._store.after_commit(lambda: self._use(default.lora))
         else:
             await self._store.defaults.set_for_chat(visit.address.platform, visit.address.chat_id, default)
         return Switched(lora=default.lora, weight=default.weight, scope=command.scope)
+
+    def _use(self, name: str) -> None:
+        self.of_bot = name
 
     def _settle(self, wish: LoraWish) -> DefaultLora:
         if wish.name.casefold() == NONE:

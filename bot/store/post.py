@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from bot.store.database import Database
-from bot.store.rows import ClaimedParcel, OutboxState, ParcelRow
+from bot.store.rows import ClaimedParcel, EventRow, OutboxState, ParcelRow
 
 
 class Post:
@@ -57,8 +57,17 @@ class Post:
         """The events that were not settled yet, oldest first."""
         return tuple((row[0], row[1]) for row in await self._ask("taken_in", platform=platform))
 
+    async def find_event(self, platform: str, event_id: str) -> EventRow | None:
+        """A stored event that was not settled yet."""
+        rows = await self._ask("event", platform=platform, event_id=event_id)
+        return EventRow(**dict(rows[0])) if rows else None
+
+    async def keep_answer(self, platform: str, event_id: str, answer: str) -> None:
+        """Store what is to be sent for an event; belongs inside ``atomic`` with what was done for it."""
+        await self._ask("keep_answer", platform=platform, event_id=event_id, answer=answer)
+
     async def settle(self, platform: str, event_id: str) -> None:
-        """The event was answered; its payload is not kept."""
+        """The event was answered; neither its payload nor its answer is kept."""
         await self._ask("settle", platform=platform, event_id=event_id)
 
     async def forget_settled(self, before_ms: int) -> None:

@@ -120,6 +120,13 @@ class ClaimedParcel:
 
 
 @dataclass(frozen=True, slots=True)
+class EventRow:
+    """A chat's event that waits for its answer to be sent; ``answer`` is the desk's JSON, None before it."""
+
+    answer: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class LinkCodeRow:
     """A code that joins two people.
 

@@ -94,6 +94,15 @@ def sent_before_delivered() -> None:
     Post.claim = claim  # type: ignore[method-assign]
 
 
+def answers_not_kept() -> None:
+    """An event whose answer was cut off is carried out once more."""
+
+    async def keep_answer(_: Post, platform: str, event_id: str, answer: str) -> None:
+        return
+
+    Post.keep_answer = keep_answer  # type: ignore[method-assign]
+
+
 def no_recovery_of_the_outbox() -> None:
     """What was being sent when the process died is forgotten."""
 
@@ -205,6 +214,7 @@ FAULTS: dict[str, Callable[[], None]] = {
         parcel_outside_the_transaction,
         confirmed_before_stored,
         sent_before_delivered,
+        answers_not_kept,
         no_recovery_of_the_outbox,
         no_fence_at_the_end,
         refund_outside_and_not_unique,

@@ -34,7 +34,7 @@ from bot.commands.values import (
 )
 from bot.desk import delivery
 from bot.desk.drawing import loop
-from bot.desk.outcomes import JobState, LinkCode, Platform, Receipt
+from bot.desk.outcomes import CancelAsked, JobState, LinkCode, Platform, Receipt
 from bot.errors import AlreadyEnded, NothingToCancel, PersonError
 from bot.policy.rules import Rules
 from engine.cost import CostBook
@@ -143,6 +143,7 @@ class _Platform:
         await self._look_around()
         await self._link_and_part()
         await self._answer_inbox()
+        await self._change_minds()
         confirmed = self._confirmed()
         # Two presses that we did not see answered come once more; what was handed over is forgotten there.
         repeated = [number for number in sorted(confirmed) if number % 2 == 0][-2:]
@@ -155,6 +156,18 @@ class _Platform:
                 await self._press(number)
             await asyncio.sleep(self._random.uniform(0, 0.003))
         await self._answer_inbox()
+
+    async def _change_minds(self) -> None:
+        """Somebody with several jobs sends ``/cancel`` without an id, stored before it is confirmed."""
+        rows = await self._room.store._database._run(
+            "SELECT user_id FROM job JOIN identity USING (person) WHERE ended_ms IS NULL "
+            "AND identity.platform = 'console' GROUP BY user_id HAVING count(*) > 1"
+        )
+        if rows and self._random.random() < 0.3:
+            withdraws = json.dumps({"withdraws": rows[0]["user_id"]})
+            await self._desk.take_in(
+                Platform.CONSOLE, [(f"withdraw-{self._random.getrandbits(64)}", withdraws)]
+            )
 
     async def is_busy(self) -> bool:
         """Whether a message, a job or a parcel is still on its way."""
@@ -208,8 +221,21 @@ class _Platform:
 
     async def _answer_inbox(self) -> None:
         for event_id, payload in await self._desk.taken_in(Platform.CONSOLE):
-            await self._answer(json.loads(payload)["number"])
+            event = json.loads(payload)
+            if "withdraws" in event:
+                await self._withdraw(event_id, event["withdraws"])
+            else:
+                await self._answer(event["number"])
             await self._desk.settle(Platform.CONSOLE, event_id)
+
+    async def _withdraw(self, event_id: str, person: str) -> None:
+        """Answer a stored ``/cancel``; what is said of it is the same each time."""
+        try:
+            answer: object = await self._desk.handle(Cancel(), a_visit(event_id, person))
+        except PersonError as refusal:
+            answer = type(refusal).__name__
+        said = answer.job_id if isinstance(answer, CancelAsked) else answer
+        append(self._folder / "withdrawn.log", f"{event_id} {said}")
 
     async def _answer(self, number: int) -> str:
         person, kind = f"person-{number // 5}", self._kind(number)

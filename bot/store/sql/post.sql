@@ -48,9 +48,17 @@ ON CONFLICT (platform, event_id) DO NOTHING;
 -- The events that were not answered yet, oldest first.
 SELECT event_id, payload FROM inbox WHERE platform = :platform AND settled = 0 ORDER BY id;
 
+-- name: event
+-- An event that waits for its answer to be sent, with the answer if there is one.
+SELECT answer FROM inbox WHERE platform = :platform AND event_id = :event_id AND settled = 0;
+
+-- name: keep_answer
+-- What is to be sent, until it was.
+UPDATE inbox SET answer = :answer WHERE platform = :platform AND event_id = :event_id AND settled = 0;
+
 -- name: settle
 -- The event was answered; its id stays for a while so that a repetition is known.
-UPDATE inbox SET settled = 1, payload = '' WHERE platform = :platform AND event_id = :event_id;
+UPDATE inbox SET settled = 1, payload = '', answer = NULL WHERE platform = :platform AND event_id = :event_id;
 
 -- name: forget_settled
 -- Ids that no platform repeats any more.

@@ -1,0 +1,12 @@
+"""Answers that survive a crash: an event that a chat stored is carried out once and answered the same each time.
+
+* ``keeping``   carries a command out and stores its answer in the same transaction
+* ``encoding``  outcomes and refusals as JSON, from a closed set of classes
+
+A crash between the effect and ``Desk.settle`` leaves the answer in the inbox; the next start sends it.
+Tests of this package alone: ``pytest tests/unit/bot/desk/answers``.
+"""
+
+from bot.desk.answers.keeping import StoredAnswers
+
+__all__ = ["StoredAnswers"]

@@ -1,0 +1,73 @@
+"""Stored answers read back as they were, and nothing but answers is ever made from stored text."""
+
+import json
+
+import pytest
+
+from bot import errors
+from bot.commands.values import Help, Scope
+from bot.desk.answers.encoding import decode, encode
+from bot.desk.outcomes import (
+    CancelAsked,
+    LinkAsked,
+    LinkCode,
+    Linked,
+    Outcome,
+    Platform,
+    Switched,
+    Unlinked,
+)
+from bot.words import explain
+from tests.unit.bot.words.test_refusals import FACTS, family
+
+OUTCOMES: list[Outcome] = [
+    CancelAsked("k3", was_running=True),
+    CancelAsked("k4", was_running=False, refund=3),
+    LinkCode("ABCDEFGH", 10),
+    LinkAsked("ABCDEFGH", Platform.DISCORD, "糖\u200b🙂"),
+    Linked((Platform.DISCORD, Platform.TELEGRAM), 12),
+    Unlinked(Platform.TELEGRAM),
+    Switched("sugar", 0.8, Scope.BOT),
+]
+REFUSALS = [kind for kind in family(errors.PersonError) if kind.__module__ == "bot.errors"]
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES, ids=repr)
+def test_an_outcome_reads_back_equal_with_the_same_types(outcome: Outcome) -> None:
+    again = decode(encode(outcome))
+    assert again == outcome
+    assert repr(again) == repr(outcome)
+
+
+@pytest.mark.parametrize("kind", REFUSALS, ids=lambda kind: kind.__name__)
+def test_every_refusal_says_the_same_again(kind: type[errors.PersonError]) -> None:
+    refusal = kind(**FACTS | {"nearest": ((512, 768), (768, 512))})
+    again = decode(encode(refusal))
+    assert type(again) is kind
+    assert again.facts == refusal.facts
+    for locale in ("en", "zh-CN"):
+        assert explain(again, locale) == explain(refusal, locale)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        "{}",
+        "null",
+        "not json",
+        json.dumps({"outcome": "path", "facts": "/etc/passwd"}),
+        json.dumps({"outcome": "linked", "facts": {"platforms": ["moon"], "credits": 1}}),
+        json.dumps({"refusal": "OSError", "facts": {}}),
+        json.dumps({"refusal": "OperatorError", "facts": {}}),
+        json.dumps({"refusal": "NotYours", "facts": [1]}),
+        json.dumps({"outcome": "cancel_asked", "facts": {"job_id": "k"}}),
+    ],
+)
+def test_what_no_version_of_ours_wrote_is_a_plain_refusal(text: str) -> None:
+    assert type(decode(text)) is errors.NotPossible
+
+
+def test_what_is_never_stored_is_a_mistake_of_ours() -> None:
+    with pytest.raises(KeyError):
+        encode(Help())
