@@ -6,7 +6,7 @@
       - EmptyPrompt · PromptTooLong · UnknownCommand (OldButton) · UnknownFlag · MissingValue
       - BadSize · BadSeed · BadCount · BadWeight · TooManyLoras
     + NotAllowed
-      - HostsOnly · ChatNotAllowed · NotYours · NotInPublic
+      - HostsOnly · ChatNotAllowed · NotYours · NotInPublic · NoPrivateChat
     + NotPossible
       - UnknownLora · SizeNotAllowed · NoCreditsLeft · TooManyWaiting
       - NoSuchJob · NothingToCancel · AlreadyEnded · Closing · CannotSave
@@ -114,6 +114,10 @@ class NotYours(NotAllowed):
 
 class NotInPublic(NotAllowed):
     """Others can read along here. Facts: ``command``."""
+
+
+class NoPrivateChat(NotAllowed):
+    """Private pictures were asked for in a group, and the bot may not write to the person in private."""
 
 
 class NotPossible(PersonError):

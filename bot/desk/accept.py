@@ -10,12 +10,13 @@ from random import Random
 import structlog
 
 from bot.commands.values import Draw, Reroll
+from bot.desk.history import is_open_here
 from bot.desk.outcomes import Address, Platform, Receipt, Recipe, Visit
 from bot.desk.purse import Purse
 from bot.desk.recipe import Recipes, recipe_of_job
 from bot.desk.shelf_ import Defaults
 from bot.desk.waiting import Line
-from bot.errors import Closing, NoSuchJob, NotYours, TooManyWaiting
+from bot.errors import Closing, NoPrivateChat, NoSuchJob, NotYours, TooManyWaiting
 from bot.policy.price import price
 from bot.policy.rights import is_host
 from bot.policy.rules import Rules
@@ -87,7 +88,7 @@ class Accepting:
             job = await self._store.jobs.find(command.job_id)
             if job is None:
                 raise NoSuchJob(job_id=command.job_id)
-            if not (job.person == person or _is_open_here(job, visit) or is_host(visit, self._rules)):
+            if not (job.person == person or is_open_here(job, visit) or is_host(visit, self._rules)):
                 raise NotYours(job_id=job.id)
             return self._recipes.again(job), job.private
 
@@ -105,9 +106,10 @@ class Accepting:
                 visit.platform, visit.user_id, visit.user_name, visit.locale, self._clock()
             )
             recipe, private = await wanted(person)
+            address = _where_the_answer_goes(visit, private)
             if await jobs.count_unended(person) >= self._rules.max_waiting:
                 raise TooManyWaiting(limit=self._rules.max_waiting)
-            job = await jobs.add(self._new_job(person, visit, recipe, private), visit.event_id)
+            job = await jobs.add(self._new_job(person, visit, address, recipe, private), visit.event_id)
             credits_left = await self._purse.charge(job)
             self._store.after_commit(lambda: self._joins(job))
         return self._receipt(job, credits_left, repeated=False)
@@ -125,14 +127,14 @@ class Accepting:
             "job accepted", job_id=job.id, person=job.person, price=job.price, place=self._line.place(job.id)
         )
 
-    def _new_job(self, person: int, visit: Visit, recipe: Recipe, private: bool) -> NewJob:
+    def _new_job(self, person: int, visit: Visit, address: Address, recipe: Recipe, private: bool) -> NewJob:
         now_ms = self._clock()
         return NewJob(
             id=new_job_id(now_ms, self._random),
             person=person,
-            platform=visit.address.platform,
-            chat_id=visit.address.chat_id,
-            ref=visit.address.ref,
+            platform=address.platform,
+            chat_id=address.chat_id,
+            ref=address.ref,
             locale=visit.locale,
             private=private,
             prompt=recipe.prompt,
@@ -158,6 +160,14 @@ class Accepting:
         )
 
 
-def _is_open_here(job: JobRow, visit: Visit) -> bool:
-    here = (visit.address.platform, visit.address.chat_id)
-    return not job.private and (job.platform, job.chat_id) == here
+def _where_the_answer_goes(visit: Visit, private: bool) -> Address:
+    """The chat that asks; for private pictures that a group is asked for, the person's private chat.
+
+    Raises:
+        NoPrivateChat: The bot cannot write there.
+    """
+    if not (private and visit.is_group):
+        return visit.address
+    if visit.private_address is None:
+        raise NoPrivateChat
+    return visit.private_address

@@ -144,12 +144,14 @@ class Desk:
     async def handle(self, command: Command, visit: Visit) -> Outcome:
         """Do what was asked. When this returns a ``Receipt``, the job survives any crash.
 
-        An event that was taken in and not settled is carried out once: handled again, it gets the same answer.
+        An event that was taken in and not settled is carried out once: again, it gets the same answer.
 
         Raises:
             PersonError: Refused; nothing was charged or changed. ``CannotSave`` among them: not now.
         """
-        if isinstance(command, Mine | Quota | LoraList | Help):  # changes nothing that a second time would spoil
+        if isinstance(
+            command, Mine | Quota | LoraList | Help
+        ):  # changes nothing that a second time would spoil
             return await self._do(command, visit)
         outcome = await self._answers.once(visit, lambda: self._do(command, visit))
         return self._accepting.with_turn(outcome) if isinstance(outcome, Receipt) else outcome

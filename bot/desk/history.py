@@ -24,6 +24,12 @@ async def picture_files(store: Store, pictures_dir: Path, jobs: list[str]) -> di
     return files
 
 
+def is_open_here(job: JobRow, visit: Visit) -> bool:
+    """Whether everybody in the visitor's chat may see the job: it was drawn there, and not in private."""
+    here = (visit.address.platform, visit.address.chat_id)
+    return not job.private and (job.platform, job.chat_id) == here
+
+
 class Records:
     """Answers ``/mine`` and ``/quota``."""
 
@@ -47,14 +53,22 @@ class Records:
         self._clock = clock
 
     async def mine(self, command: Mine, visit: Visit) -> History:
-        """The person's newest jobs. What could not be delivered is sent again, to the chat that asks."""
+        """The person's newest jobs. What could not be delivered is sent again, to the chat that asks.
+
+        Where others read the answer, it holds only what was drawn openly in that very chat.
+        """
         limit = max(1, min(command.limit, MOST_ENTRIES))
         async with self._store.atomic():
             person = await self._meet(visit)
             jobs = await self._store.jobs.newest_of(person, limit)
+            hidden = 0
+            if visit.is_group:
+                hidden = sum(not is_open_here(job, visit) for job in jobs)
+                address = visit.address
+                jobs = await self._store.jobs.newest_open_in(person, address.platform, address.chat_id, limit)
             files = await picture_files(self._store, self._pictures_dir, [job.id for job in jobs])
             await self._send_kept(person, visit)
-        return History(tuple(_entry(job, self._state(job), files[job.id]) for job in jobs))
+        return History(tuple(_entry(job, self._state(job), files[job.id]) for job in jobs), hidden)
 
     async def quota(self, visit: Visit) -> Credits:
         """What the person may still draw today."""
@@ -75,7 +89,11 @@ class Records:
         )
 
     async def _send_kept(self, person: int, visit: Visit) -> None:
-        kept = await self._store.post.take_kept(person)
+        post, address = self._store.post, visit.address
+        if visit.is_group:
+            kept = await post.take_kept_of_chat(person, address.platform, address.chat_id)
+        else:
+            kept = await post.take_kept(person)
         for job_id in kept:
             # Without a ref it is a new message: the old one is out of reach, this visit's shows the list.
             await self._store.jobs.readdress(job_id, visit.address.platform, visit.address.chat_id, "")

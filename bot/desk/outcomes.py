@@ -42,6 +42,9 @@ class Visit:
         locale: ``en`` or ``zh-CN``.
         is_chat_admin: The platform says this person administers this chat (not yet a host of the bot).
         space_id: The Discord guild, for allow-lists; empty elsewhere.
+        is_group: Several people read the answer.
+        private_address: Where only the person reads, if the chat can write there; for private pictures that
+            are asked for in a group.
     """
 
     platform: Platform
@@ -52,6 +55,8 @@ class Visit:
     user_name: str = ""
     is_chat_admin: bool = False
     space_id: str = ""
+    is_group: bool = False
+    private_address: Address | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,9 +206,15 @@ class HistoryEntry:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The person's newest jobs, newest first."""
+    """The person's newest jobs, newest first.
+
+    Attributes:
+        hidden: How many of the newest are left out because others read the answer: private ones, and those of
+            other chats.
+    """
 
     entries: tuple[HistoryEntry, ...]
+    hidden: int = 0
 
 
 @dataclass(frozen=True, slots=True)

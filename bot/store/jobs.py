@@ -50,6 +50,15 @@ class Jobs:
         """The person's jobs, newest first."""
         return tuple(job_of(row) for row in await self._ask("newest_of_person", person=person, limit=limit))
 
+    async def newest_open_in(
+        self, person: int, platform: str, chat_id: str, limit: int
+    ) -> tuple[JobRow, ...]:
+        """The person's jobs of this chat that everybody there may see, newest first."""
+        rows = await self._ask(
+            "newest_open_in", person=person, platform=platform, chat_id=chat_id, limit=limit
+        )
+        return tuple(job_of(row) for row in rows)
+
     async def in_state(self, state: str) -> tuple[JobRow, ...]:
         """All jobs in this state, in the order of acceptance."""
         return tuple(job_of(row) for row in await self._ask("in_state", state=state))

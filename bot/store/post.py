@@ -40,6 +40,11 @@ class Post:
         """Make the person's kept parcels due again; the ids of their jobs."""
         return tuple(row[0] for row in await self._ask("take_kept", person=person))
 
+    async def take_kept_of_chat(self, person: int, platform: str, chat_id: str) -> tuple[str, ...]:
+        """As ``take_kept``, but only what was drawn openly in this chat."""
+        rows = await self._ask("take_kept_of_chat", person=person, platform=platform, chat_id=chat_id)
+        return tuple(row[0] for row in rows)
+
     async def parcel(self, job_id: str) -> ParcelRow:
         """To whom this job's parcel goes, and how its money ended."""
         [row] = await self._ask("parcel", job=job_id)

@@ -74,10 +74,18 @@ def _receipt(receipt: Receipt, locale: str) -> str:
 
 
 def _history(history: History, locale: str) -> str:
-    if not history.entries:
+    if not (history.entries or history.hidden):
         return text(N_("You have no pictures yet. Send me a sentence and I'll draw it."), locale)
     lines = [past(entry, locale) for entry in history.entries]
-    return "\n".join([text(N_("Your newest jobs:"), locale), *lines])
+    if lines:
+        lines.insert(0, text(N_("Your newest jobs:"), locale))
+    if history.hidden:
+        sentence = N_(
+            "Not shown where others read: {count} of your newest jobs, private or from another chat. "
+            "Write /mine to me in private."
+        )
+        lines.append(text(sentence, locale, count=history.hidden))
+    return "\n".join(lines)
 
 
 def past(entry: HistoryEntry, locale: str) -> str:

@@ -32,6 +32,10 @@ SENTENCES: dict[type[Exception], str] = {
     ),
     errors.NotYours: N_("Job {job_id} is someone else's. /mine shows yours."),
     errors.NotInPublic: N_("Others can read along here. Please send me /{command} in our own chat."),
+    errors.NoPrivateChat: N_(
+        "I may not write to you in private yet, so I drew nothing and charged nothing. Open a private chat "
+        "with me, press Start there, and ask again."
+    ),
     errors.NotPossible: N_("That isn't possible right now. Please try again later."),
     errors.UnknownLora: N_("There is no LoRA called “{name}”. /loras shows all of them."),
     errors.SizeNotAllowed: N_("I can't draw {width_px} × {height_px}. Please choose another size."),

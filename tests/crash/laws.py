@@ -115,7 +115,11 @@ def _broken_promises(
     said: dict[str, set[str]] = defaultdict(set)
     for event, answer in _lines(folder, "withdrawn.log"):
         said[event].add(answer)
-    broken += [f"answered in different ways: {event} {answers}" for event, answers in said.items() if len(answers) > 1]
+    broken += [
+        f"answered in different ways: {event} {answers}"
+        for event, answers in said.items()
+        if len(answers) > 1
+    ]
     broken += [f"never told: {job}" for job in origins.values() if job not in told]
     for job, lines in told.items():
         places = {place for place, _ in lines} - {"a-new-message"}

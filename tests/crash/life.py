@@ -236,6 +236,7 @@ class _Platform:
             answer = type(refusal).__name__
         said = answer.job_id if isinstance(answer, CancelAsked) else answer
         append(self._folder / "withdrawn.log", f"{event_id} {said}")
+        await asyncio.sleep(0.001)  # sent, and not yet settled
 
     async def _answer(self, number: int) -> str:
         person, kind = f"person-{number // 5}", self._kind(number)

@@ -1,4 +1,4 @@
-"""Answers that survive a crash: an event that a chat stored is carried out once and answered the same each time.
+"""Answers that survive a crash: a stored event is carried out once and answered the same each time.
 
 * ``keeping``   carries a command out and stores its answer in the same transaction
 * ``encoding``  outcomes and refusals as JSON, from a closed set of classes

@@ -31,6 +31,11 @@ SELECT count(*) FROM job WHERE person = :person AND state IN ('queued', 'running
 -- A person's history.
 SELECT * FROM job WHERE person = :person ORDER BY accepted_order DESC LIMIT :limit;
 
+-- name: newest_open_in
+-- A person's history as far as everybody in a chat may see it.
+SELECT * FROM job WHERE person = :person AND private = 0 AND platform = :platform AND chat_id = :chat_id
+ORDER BY accepted_order DESC LIMIT :limit;
+
 -- name: in_state
 -- All jobs in this state, in the order of acceptance.
 SELECT * FROM job WHERE state = :state ORDER BY accepted_order;

@@ -30,6 +30,13 @@ UPDATE outbox SET state = 'ready', attempts = 0, not_before_ms = 0
 WHERE state = 'kept' AND job IN (SELECT id FROM job WHERE person = :person)
 RETURNING job;
 
+-- name: take_kept_of_chat
+-- As take_kept, where others read along: only what was drawn openly there.
+UPDATE outbox SET state = 'ready', attempts = 0, not_before_ms = 0
+WHERE state = 'kept' AND job IN (
+    SELECT id FROM job WHERE person = :person AND private = 0 AND platform = :platform AND chat_id = :chat_id)
+RETURNING job;
+
 -- name: parcel
 -- To whom a job's parcel goes and how its money ended.
 SELECT coalesce(identity.user_id, '') AS user_id, coalesce(identity.name, '') AS user_name,

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -9,12 +10,13 @@ import pytest
 
 from bot.commands.values import Cancel, Draw, LoraWish, Mine, Quota, Reroll
 from bot.desk.accept import new_job_id
-from bot.desk.outcomes import Address, Credits, Platform, Receipt
+from bot.desk.outcomes import Address, Credits, Platform, Receipt, Visit
 from bot.errors import (
     ChatNotAllowed,
     Closing,
     EmptyPrompt,
     NoCreditsLeft,
+    NoPrivateChat,
     NoSuchJob,
     NotYours,
     PersonError,
@@ -188,6 +190,45 @@ async def test_others_reroll_only_what_they_can_see(
     else:
         with pytest.raises(NotYours):
             await room.desk.handle(Reroll(first.job_id), visit)  # type: ignore[arg-type]
+
+
+def in_group(event: str, private_address: Address | None = None) -> Visit:
+    return replace(a_visit(event, chat_id="group"), is_group=True, private_address=private_address)
+
+
+async def test_private_pictures_asked_for_in_a_group_go_to_the_private_chat(room: Room) -> None:
+    own = Address(Platform.CONSOLE, "ann alone", "ref of the private chat")
+    receipt = await room.desk.handle(Draw(prompt="a", private=True), in_group("1", own))
+    assert isinstance(receipt, Receipt)
+    async with room.running():
+        [parcel] = await room.chat.wait_for_parcels(1)
+    assert parcel.address == own
+    assert parcel.private
+    again = await room.desk.handle(Draw(prompt="a", private=True), in_group("1", own))
+    assert isinstance(again, Receipt)
+    assert again.address == own
+
+
+async def test_private_pictures_without_a_private_chat_are_refused_before_charging(room: Room) -> None:
+    with pytest.raises(NoPrivateChat):
+        await room.desk.handle(Draw(prompt="a", private=True), in_group("1"))
+    assert [await rows_in(room, table) for table in ("person", "job", "origin", "ledger")] == [0, 0, 0, 0]
+    for visit in (in_group("2"), a_visit("3")):
+        open_or_alone = Draw(prompt="a", private=not visit.is_group)
+        assert isinstance(await room.desk.handle(open_or_alone, visit), Receipt)
+
+
+async def test_a_reroll_of_private_pictures_stays_private(room: Room) -> None:
+    first = await room.desk.handle(Draw(prompt="a", private=True), a_visit("1"))
+    assert isinstance(first, Receipt)
+    with pytest.raises(NoPrivateChat):
+        await room.desk.handle(Reroll(first.job_id), in_group("2"))
+    own = Address(Platform.CONSOLE, "ann alone")
+    again = await room.desk.handle(Reroll(first.job_id), in_group("3", own))
+    assert isinstance(again, Receipt)
+    job = await room.store.jobs.find(again.job_id)
+    assert job is not None
+    assert (job.private, job.chat_id) == (True, "ann alone")
 
 
 async def test_an_accept_cancelled_at_any_moment_is_whole_or_absent(room: Room) -> None:

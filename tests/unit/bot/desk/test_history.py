@@ -1,9 +1,20 @@
 """What a person is told of the past, and of the money."""
 
+import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 from bot.commands.values import Draw, Mine, Quota
-from bot.desk.outcomes import Credits, History, JobState, Receipt
+from bot.desk.outcomes import (
+    Address,
+    Credits,
+    History,
+    JobState,
+    Platform,
+    Receipt,
+    Undeliverable,
+    Visit,
+)
 from bot.policy.price import renews_at_s
 from bot.policy.rules import Rules
 from tests.fakes.room import Room, a_visit, open_room
@@ -61,3 +72,67 @@ async def test_a_database_from_before_raises_were_kept_gives_nothing_twice(tmp_p
             assert isinstance(credits, Credits)
             assert credits.credits == credits_then
             clock.advance(days=1)
+
+
+def in_group(event: str, chat_id: str = "group", private_address: Address | None = None) -> Visit:
+    return replace(a_visit(event, chat_id=chat_id), is_group=True, private_address=private_address)
+
+
+async def draw(room: Room, visit: Visit, prompt: str, *, private: bool = False) -> str:
+    receipt = await room.desk.handle(Draw(prompt=prompt, private=private), visit)
+    assert isinstance(receipt, Receipt)
+    return receipt.job_id
+
+
+async def test_a_group_sees_only_what_was_drawn_openly_in_it(room: Room) -> None:
+    own = Address(Platform.CONSOLE, "ann alone")
+    await draw(room, in_group("1"), "an open face")
+    await draw(room, in_group("2", private_address=own), "a secret face", private=True)
+    await draw(room, in_group("3", chat_id="other group"), "another group's face")
+    await draw(room, a_visit("4", chat_id="ann alone"), "a face drawn alone")
+    history = await room.desk.handle(Mine(), in_group("m"))
+    assert isinstance(history, History)
+    assert [entry.recipe.prompt for entry in history.entries] == ["an open face"]
+    assert history.hidden == 3
+    alone = await room.desk.handle(Mine(), a_visit("n", chat_id="ann alone"))
+    assert isinstance(alone, History)
+    assert (len(alone.entries), alone.hidden) == (4, 0)
+
+
+async def test_what_is_hidden_takes_no_place_in_a_group_s_list(room: Room) -> None:
+    shown = [await draw(room, in_group(str(number)), "open") for number in range(2)]
+    for number in range(2):
+        await draw(room, a_visit(f"alone {number}", chat_id="ann alone"), "alone")
+    history = await room.desk.handle(Mine(limit=2), in_group("m"))
+    assert isinstance(history, History)
+    assert [entry.job_id for entry in history.entries] == shown[::-1]
+    assert history.hidden == 2
+
+
+async def test_a_kept_private_picture_does_not_come_to_a_group(room: Room) -> None:
+    own = Address(Platform.CONSOLE, "ann alone")
+    room.chat.errors.extend([Undeliverable("blocked")] * 3)
+    open_job = await draw(room, in_group("1"), "open")
+    secret = await draw(room, in_group("2", private_address=own), "secret", private=True)
+    alone = await draw(room, a_visit("3", chat_id="ann alone"), "alone")
+    async with room.running():
+        await until_kept(room, 3)
+        await room.desk.handle(Mine(), in_group("m"))
+        [parcel] = await room.chat.wait_for_parcels(1)
+        assert (parcel.job_id, parcel.address.chat_id) == (open_job, "group")
+        await until_kept(room, 2)
+        await room.desk.handle(Mine(), a_visit("n", chat_id="ann alone"))
+        parcels = await room.chat.wait_for_parcels(3)
+    assert {parcel.job_id for parcel in parcels[1:]} == {secret, alone}
+    assert {parcel.address.chat_id for parcel in parcels[1:]} == {"ann alone"}
+
+
+async def until_kept(room: Room, wanted: int) -> None:
+    async with asyncio.timeout(5):
+        while True:
+            rows = await room.store._database._run(
+                "SELECT total(state = 'kept'), total(state NOT IN ('kept', 'sent')) FROM outbox"
+            )
+            if tuple(rows[0]) == (wanted, 0):
+                return
+            await asyncio.sleep(0.002)

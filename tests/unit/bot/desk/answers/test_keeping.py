@@ -51,7 +51,9 @@ async def ask(room: Room, command: Command, visit: Visit) -> object:
         return type(refusal), refusal.facts
 
 
-async def stored(room: Room, event_id: str, user: str = "ann", platform: Platform = Platform.CONSOLE) -> Visit:
+async def stored(
+    room: Room, event_id: str, user: str = "ann", platform: Platform = Platform.CONSOLE
+) -> Visit:
     """An event that its chat has stored."""
     await room.desk.take_in(platform, [(event_id, "{}")])
     return a_visit(event_id, user, platform=platform, chat_id=user)
@@ -106,7 +108,9 @@ async def test_a_refusal_stays_a_refusal_when_the_reason_is_gone(room: Room) -> 
     assert refused[0] is NoCreditsLeft
     room.clock.advance(days=1)
     assert await ask(room, Draw(prompt="a"), visit) == refused
-    assert await ask(room, Quota(), a_visit("q", chat_id="ann")) == Credits(3, 3, room.clock() // 86_400_000 * 86_400 + 86_400)
+    assert await ask(room, Quota(), a_visit("q", chat_id="ann")) == Credits(
+        3, 3, room.clock() // 86_400_000 * 86_400 + 86_400
+    )
     assert isinstance(await ask(room, Draw(prompt="a"), await stored(room, "s")), Receipt)
 
 
@@ -123,7 +127,10 @@ async def test_nothing_to_cancel_stays_so_when_a_job_came_since(room: Room) -> N
 async def test_rights_are_refused_the_same_way_twice(room: Room) -> None:
     visit = await stored(room, "s")
     for _ in range(2):
-        assert await ask(room, LoraSwitch(LoraWish("sugar")), visit) == (HostsOnly, {"command": "lora switch"})
+        assert await ask(room, LoraSwitch(LoraWish("sugar")), visit) == (
+            HostsOnly,
+            {"command": "lora switch"},
+        )
     await room.desk.take_in(Platform.WEB, [("w", "{}")])
     closed = Rules()
     async with open_room(room.folder / "closed", rules=closed) as other:
