@@ -143,7 +143,6 @@ class _Platform:
         await self._look_around()
         await self._link_and_part()
         await self._answer_inbox()
-        await self._change_minds()
         confirmed = self._confirmed()
         # Two presses that we did not see answered come once more; what was handed over is forgotten there.
         repeated = [number for number in sorted(confirmed) if number % 2 == 0][-2:]
@@ -154,6 +153,7 @@ class _Platform:
                 await self._hand_over(number)
             else:
                 await self._press(number)
+            await self._change_minds()
             await asyncio.sleep(self._random.uniform(0, 0.003))
         await self._answer_inbox()
 
@@ -168,6 +168,7 @@ class _Platform:
             await self._desk.take_in(
                 Platform.CONSOLE, [(f"withdraw-{self._random.getrandbits(64)}", withdraws)]
             )
+            await self._answer_inbox()
 
     async def is_busy(self) -> bool:
         """Whether a message, a job or a parcel is still on its way."""
@@ -224,6 +225,8 @@ class _Platform:
             event = json.loads(payload)
             if "withdraws" in event:
                 await self._withdraw(event_id, event["withdraws"])
+                if self._random.random() < 0.5:
+                    continue  # the answer did not arrive, and is asked for again
             else:
                 await self._answer(event["number"])
             await self._desk.settle(Platform.CONSOLE, event_id)
@@ -236,7 +239,7 @@ class _Platform:
             answer = type(refusal).__name__
         said = answer.job_id if isinstance(answer, CancelAsked) else answer
         append(self._folder / "withdrawn.log", f"{event_id} {said}")
-        await asyncio.sleep(0.001)  # sent, and not yet settled
+        await asyncio.sleep(0.003)  # sent, and not yet settled
 
     async def _answer(self, number: int) -> str:
         person, kind = f"person-{number // 5}", self._kind(number)
