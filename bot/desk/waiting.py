@@ -37,6 +37,27 @@ async def heard(ring: asyncio.Event, timeout_s: float | None) -> None:
             await ring.wait()
 
 
+class ForwardClock:
+    """The time of a clock that may be set back, for waits and durations: it never goes back itself.
+
+    A step back counts as no time at all; from then on it is ahead of the clock that it reads.
+
+    Args:
+        clock: UTC milliseconds.
+    """
+
+    def __init__(self, clock: Callable[[], int]) -> None:
+        self._clock = clock
+        self._last_ms = self._now_ms = clock()
+
+    def __call__(self) -> int:
+        """Milliseconds; never less than the time before."""
+        read_ms = self._clock()
+        self._now_ms += max(0, read_ms - self._last_ms)
+        self._last_ms = read_ms
+        return self._now_ms
+
+
 class Line:
     """Who waits for the card, in the scheduler's order.
 

@@ -7,7 +7,7 @@ parting makes no credit, gives no allowance twice, and hoards none beyond a day'
 
 The first typing says whose code it is, the second joins: nobody gives their history away by pasting what a
 stranger sent. A code is its first typer's, works once and for ten minutes, and is asked for where nobody
-reads along. Wrong ones are counted in memory: a crash forgets the count, not the code's 40 bits.
+reads along.
 """
 
 from collections.abc import Callable
@@ -18,16 +18,16 @@ import structlog
 from bot.commands.linkcode import new_code
 from bot.commands.values import Link, Unlink
 from bot.desk.outcomes import LinkAsked, LinkCode, Linked, Platform, Unlinked, Visit
+from bot.desk.people.attempts import LinkAttempts
 from bot.desk.purse import Purse
 from bot.desk.waiting import Line
-from bot.errors import AlreadyLinked, BadLinkCode, NotLinked, OwnLinkCode, TooManyCodes
+from bot.errors import AlreadyLinked, BadLinkCode, NotLinked, OwnLinkCode
 from bot.policy.rights import require_alone
 from bot.store import Store
 
 log = structlog.get_logger("bot.desk")
 
 CODE_LASTS_MS = 10 * 60_000
-MOST_WRONG = 5  # codes in CODE_LASTS_MS; at 40 bits that is one chance in 10^11 a day
 
 
 class Linking:
@@ -41,7 +41,7 @@ class Linking:
         self._line = line
         self._clock = clock
         self._random = random
-        self._wrong_ms: dict[tuple[str, str], list[int]] = {}
+        self._attempts = LinkAttempts(clock)
 
     async def link(self, command: Link, visit: Visit) -> LinkCode | LinkAsked | Linked:
         """Give out a code; or say whose a code is; or, typed again, join this person to them.
@@ -53,12 +53,8 @@ class Linking:
         if not command.code:
             require_alone(command, visit)
             return await self._issue(visit)
-        try:
-            self._require_few_wrong(visit)
+        with self._attempts.trying(f"{visit.platform}:{visit.user_id}", command.code):
             return await self._redeem(command.code, visit)
-        except BadLinkCode:
-            self._wrong_ms.setdefault((visit.platform, visit.user_id), []).append(self._clock())
-            raise
 
     async def unlink(self, command: Unlink, visit: Visit) -> Unlinked:
         """Part the identity that asks from its person.
@@ -112,13 +108,3 @@ class Linking:
         return await self._store.people.meet(
             visit.platform, visit.user_id, visit.user_name, visit.locale, self._clock()
         )
-
-    def _require_few_wrong(self, visit: Visit) -> None:
-        since_ms = self._clock() - CODE_LASTS_MS
-        for who, times in list(self._wrong_ms.items()):
-            self._wrong_ms[who] = [at_ms for at_ms in times if at_ms > since_ms]
-            if not self._wrong_ms[who]:
-                del self._wrong_ms[who]
-        wrong = self._wrong_ms.get((visit.platform, visit.user_id), [])
-        if len(wrong) >= MOST_WRONG:
-            raise TooManyCodes(minutes=1 + (wrong[0] - since_ms) // 60_000)

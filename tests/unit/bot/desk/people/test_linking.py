@@ -1,6 +1,7 @@
 """One person over two platforms: joined by a code, parted without a trace, and never richer by it."""
 
 import asyncio
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -17,13 +18,15 @@ from bot.desk.outcomes import (
     Unlinked,
     Visit,
 )
-from bot.desk.people.linking import CODE_LASTS_MS, MOST_WRONG
+from bot.desk.people.attempts import MOST_BY_ACCOUNT, MOST_IN_ALL, MOST_OF_CODE, WINDOW_MS
+from bot.desk.people.linking import CODE_LASTS_MS, Linking
 from bot.errors import (
     AlreadyLinked,
     BadLinkCode,
     ChatNotAllowed,
     NotInPublic,
     NotLinked,
+    NotPossible,
     OwnLinkCode,
     TooManyCodes,
     TooManyWaiting,
@@ -155,7 +158,7 @@ async def test_a_new_code_takes_the_place_of_the_earlier_one(room: Room) -> None
 async def test_guessing_is_stopped_for_a_while_for_the_guesser_alone(room: Room) -> None:
     ann, anna = two(room)
     code = await ann.code()
-    for _ in range(MOST_WRONG):
+    for _ in range(MOST_BY_ACCOUNT):
         with pytest.raises(BadLinkCode):
             await anna.say(Link("WRNGWRNG"))
         room.clock.advance(seconds=60)
@@ -166,6 +169,73 @@ async def test_guessing_is_stopped_for_a_while_for_the_guesser_alone(room: Room)
     room.clock.advance(seconds=360)
     with pytest.raises(BadLinkCode):  # ben has it
         await anna.say(Link(code))
+
+
+async def tries(talk: Talk, code: str) -> str:
+    try:
+        return type(await talk.say(Link(code))).__name__
+    except NotPossible as refusal:
+        return type(refusal).__name__
+
+
+async def test_a_hundred_wrong_codes_at_once_are_counted_before_they_are_tried(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anna = Talk(room, Platform.TELEGRAM, "555")
+    find, tried = room.store.links.find, []
+
+    async def count_tries(code: str, now_ms: int) -> object:
+        tried.append(code)
+        return await find(code, now_ms)
+
+    monkeypatch.setattr(room.store.links, "find", count_tries)
+    wrong = [f"WRNG{number:04}" for number in range(100)]
+    said = await asyncio.gather(*(tries(anna, code) for code in wrong))
+    assert Counter(said) == {"BadLinkCode": 5, "TooManyCodes": 95}
+    assert len(tried) == 5
+    direct = Linking.link  # also without the desk's transaction around it
+    said = await asyncio.gather(
+        *(
+            direct(room.desk._linking, Link(code), Talk(room, Platform.TELEGRAM, "777").visit())
+            for code in wrong
+        ),
+        return_exceptions=True,
+    )
+    assert Counter(type(answer).__name__ for answer in said) == {"BadLinkCode": 5, "TooManyCodes": 95}
+
+
+async def test_one_code_is_tried_few_times_whoever_tries(room: Room) -> None:
+    ann, anna = two(room)
+    code = await ann.code()
+    assert isinstance(await anna.say(Link(code)), LinkAsked)
+    strangers = [Talk(room, Platform.TELEGRAM, f"stranger {number}") for number in range(30)]
+    said = [await tries(stranger, code) for stranger in strangers]
+    assert said == ["BadLinkCode"] * MOST_OF_CODE + ["TooManyCodes"] * (30 - MOST_OF_CODE)
+
+
+async def test_wrong_codes_of_all_accounts_together_have_a_limit_that_passes(room: Room) -> None:
+    attempts = room.desk._linking._attempts
+    for number in range(MOST_IN_ALL):
+        with pytest.raises(BadLinkCode), attempts.trying(f"account {number}", f"code {number}"):
+            raise BadLinkCode
+    ann, anna = two(room)
+    code = await ann.code()
+    assert await tries(anna, code) == "TooManyCodes"
+    assert len(attempts._wrong) == MOST_IN_ALL
+    room.clock.advance(days=-1)  # a clock that is set back neither forgets nor prolongs them
+    assert await tries(anna, code) == "TooManyCodes"
+    room.clock.advance(ms=WINDOW_MS)
+    assert isinstance(await anna.say(Link(await ann.code())), LinkAsked)
+    assert len(attempts._wrong) == 0
+
+
+async def test_right_codes_are_not_counted(room: Room) -> None:
+    ann, anna = two(room)
+    for _ in range(3 * MOST_BY_ACCOUNT):
+        code = await ann.code()
+        with pytest.raises(OwnLinkCode):
+            await ann.say(Link(code))
+        assert isinstance(await anna.say(Link(code)), LinkAsked)
 
 
 async def test_a_code_is_asked_for_where_nobody_reads_along(room: Room) -> None:
