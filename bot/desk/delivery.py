@@ -2,10 +2,14 @@
 
 A parcel is ``sending`` while a chat has it. What a crash or an error interrupts may have arrived: it becomes
 ``maybe`` and is tried again at the same message, where a second time changes nothing.
+
+One person's parcels in one chat arrive in the order in which their jobs ended; only one that keeps failing is
+overtaken. A slow chat holds up no other.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -17,7 +21,7 @@ from bot.desk.history import picture_files
 from bot.desk.outcomes import Address, JobState, NotNow, Parcel, Platform, Undeliverable
 from bot.desk.progress import Board
 from bot.desk.recipe import recipe_of_job
-from bot.desk.waiting import heard
+from bot.desk.waiting import ForwardClock, heard
 from bot.errors import CannotSave
 from bot.store import Store
 from bot.store.rows import ClaimedParcel, OutboxState
@@ -27,7 +31,9 @@ Result = TypeVar("Result")
 
 log = structlog.get_logger("bot.desk")
 
-LANES = 4  # deliveries at once on one platform: an album that uploads slowly holds up no other
+MOST_IN_FLIGHT = 12  # deliveries at once on one platform …
+MOST_IN_CHAT = 4  # … of which one chat, however slowly it takes them, has no more than this
+ORDER_WAIT_S = 60.0  # a parcel that waits no longer than this is waited for by the person's later ones
 DELIVER_TIMEOUT_S = 120.0  # four pictures on a slow line
 BACK_OFF_S = 2.0  # doubled at every failure …
 MAX_BACK_OFF_S = 300.0  # … up to this
@@ -51,8 +57,14 @@ class Delivery:
         self._bell = ending.posted
         self._board = board
         self._pictures_dir = pictures_dir
-        self._clock = clock
+        self._clock = ForwardClock(clock)
         self._closing = False
+
+    async def recover(self) -> None:
+        """After a stop: what was being sent is tried again, and nothing later than the longest back-off."""
+        latest_ms = self._clock() + int(1_000 * MAX_BACK_OFF_S)
+        await self._saved(self._store.post.recover)
+        await self._saved(lambda: self._store.post.bring_forward(latest_ms))
 
     def close(self) -> None:
         """Deliver what is due, and then let ``run`` return."""
@@ -63,27 +75,42 @@ class Delivery:
         """Deliver until closed. Parcels for platforms without a chat wait until there is one."""
         async with asyncio.TaskGroup() as group:
             for platform, chat in chats.items():
-                for lane in range(LANES):
-                    group.create_task(self._lane(platform, chat), name=f"deliver {platform} {lane}")
+                group.create_task(self._dispatch(platform, chat), name=f"deliver {platform}")
 
-    async def _lane(self, platform: Platform, chat: Delivers) -> None:
-        try:
-            while await self._work(platform, chat):
-                pass
-        except CannotSave:  # closing: a parcel on its way is found at the next start
-            log.warning("closing on a disk that takes nothing", platform=platform)
+    async def _dispatch(self, platform: Platform, chat: Delivers) -> None:
+        """Claim what is due and deliver it, several parcels at once, until closed and nothing is due."""
+        in_flight: set[asyncio.Task[None]] = set()
 
-    async def _work(self, platform: Platform, chat: Delivers) -> bool:
-        """Deliver what is due, or wait for it; whether there may be more."""
-        ring = self._bell.next_ring()
-        if parcel := await self._saved(lambda: self._store.post.claim(platform, self._clock())):
-            await self._deliver(parcel, chat)
-        elif self._closing:
-            return False
-        else:
-            due_ms = await self._saved(lambda: self._store.post.next_due_ms(platform))
-            await heard(ring, None if due_ms is None else max(0.05, (due_ms - self._clock()) / 1_000))
-        return True
+        def landed(task: asyncio.Task[None]) -> None:
+            in_flight.discard(task)
+            self._bell.ring()  # what waited for it may go now
+
+        async with asyncio.TaskGroup() as group:
+            with _closing_unsaved(platform):
+                while True:
+                    ring, now_ms = self._bell.next_ring(), self._clock()
+                    if claimed := await self._claim(platform, now_ms, len(in_flight)):
+                        task = group.create_task(self._deliver(claimed, chat), name=f"deliver {claimed.job}")
+                        in_flight.add(task)
+                        task.add_done_callback(landed)
+                    elif self._closing and not in_flight:
+                        return
+                    else:
+                        await heard(ring, await self._wait_s(platform, now_ms))
+
+    async def _claim(self, platform: Platform, now_ms: int, in_flight: int) -> ClaimedParcel | None:
+        if in_flight >= MOST_IN_FLIGHT:
+            return None
+        waited_for_ms = now_ms + int(1_000 * ORDER_WAIT_S)
+        return await self._saved(
+            lambda: self._store.post.claim(
+                platform, now_ms, waited_for_ms=waited_for_ms, most_in_chat=MOST_IN_CHAT
+            )
+        )
+
+    async def _wait_s(self, platform: Platform, now_ms: int) -> float | None:
+        due_ms = await self._saved(lambda: self._store.post.next_due_ms(platform, now_ms))
+        return None if due_ms is None else max(0.05, (due_ms - self._clock()) / 1_000)
 
     async def _saved(self, work: Callable[[], Awaitable[Result]]) -> Result:
         return await saved(work, lambda: self._closing)
@@ -92,6 +119,10 @@ class Delivery:
         await self._saved(lambda: self._store.post.mark(claimed.job, state, due_ms))
 
     async def _deliver(self, claimed: ClaimedParcel, chat: Delivers) -> None:
+        with _closing_unsaved(claimed.job):
+            await self._try(claimed, chat)
+
+    async def _try(self, claimed: ClaimedParcel, chat: Delivers) -> None:
         await self._board.silence(claimed.job)
         facts = {"job_id": claimed.job, "attempts": claimed.attempts}
         try:
@@ -138,9 +169,19 @@ class Delivery:
             price=job.price,
             refund=person.refund,
             credits_left=person.credits,
-            seconds=(job.ended_ms - (job.started_ms or job.ended_ms)) / 1_000,
+            seconds=max(0, job.ended_ms - (job.started_ms or job.ended_ms))
+            / 1_000,  # a clock may be set back
             fail=FailReason(job.fail) if job.fail else None,
         )
+
+
+@contextlib.contextmanager
+def _closing_unsaved(what: str) -> Iterator[None]:
+    """End the block where we close and the disk takes nothing: the next start finds a parcel on its way."""
+    try:
+        yield
+    except CannotSave:
+        log.warning("closing on a disk that takes nothing", delivering=what)
 
 
 def back_off_s(attempts: int) -> float:

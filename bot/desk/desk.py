@@ -213,7 +213,7 @@ class Desk:
 
     async def run(self, chats: Mapping[Platform, Chat]) -> None:
         """Pick up what the last run left, then draw, deliver and tell until drained or cancelled."""
-        await saved(self._store.post.recover)
+        await self._delivery.recover()
         await saved(lambda: self._store.post.forget_settled(self._clock() - EVENT_MEMORY_MS))
         await self._standings.recall()
         self._board.remind(await self._drawing.recover())

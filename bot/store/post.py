@@ -18,14 +18,21 @@ class Post:
         """Put an ended job into the outbox; belongs inside ``atomic`` with its end."""
         await self._ask("post", job=job_id)
 
-    async def claim(self, platform: str, now_ms: int) -> ClaimedParcel | None:
-        """Take the platform's oldest parcel that is due; it counts as sending until marked."""
-        rows = await self._ask("claim_parcel", platform=platform, now_ms=now_ms)
+    async def claim(
+        self, platform: str, now_ms: int, *, waited_for_ms: int, most_in_chat: int
+    ) -> ClaimedParcel | None:
+        """Take the platform's oldest parcel that is due and free; it counts as sending until marked.
+
+        It is not free behind an earlier one of the same person in the same chat that is being sent or due
+        until ``waited_for_ms``, nor while its chat has ``most_in_chat`` being sent.
+        """
+        limits = {"waited_for_ms": waited_for_ms, "most_in_chat": most_in_chat}
+        rows = await self._ask("claim_parcel", platform=platform, now_ms=now_ms, **limits)
         return ClaimedParcel(**dict(rows[0])) if rows else None
 
-    async def next_due_ms(self, platform: str) -> int | None:
-        """When this platform's next parcel may be tried; None when none waits."""
-        [(due_ms,)] = await self._ask("next_due", platform=platform)
+    async def next_due_ms(self, platform: str, now_ms: int) -> int | None:
+        """When the next parcel of this platform that is not due yet will be; None for none."""
+        [(due_ms,)] = await self._ask("next_due", platform=platform, now_ms=now_ms)
         return None if due_ms is None else int(due_ms)
 
     async def mark(self, job_id: str, state: OutboxState, not_before_ms: int = 0) -> None:
@@ -35,6 +42,10 @@ class Post:
     async def recover(self) -> None:
         """After a stop: what was being sent may have arrived."""
         await self._ask("recover_sending")
+
+    async def bring_forward(self, latest_ms: int) -> None:
+        """Let no parcel wait longer than until ``latest_ms``; the clock may have been set back."""
+        await self._ask("bring_forward", latest_ms=latest_ms)
 
     async def take_kept(self, person: int) -> tuple[str, ...]:
         """Make the person's kept parcels due again; the ids of their jobs."""

@@ -3,18 +3,29 @@
 INSERT INTO outbox (job) VALUES (:job);
 
 -- name: claim_parcel
--- The oldest parcel of a platform that is due becomes ours to deliver.
+-- The oldest parcel of a platform that is due and free becomes ours to deliver.
 UPDATE outbox SET state = 'sending', attempts = attempts + 1
-WHERE id = (SELECT outbox.id FROM outbox JOIN job ON job.id = outbox.job
-            WHERE outbox.state IN ('ready', 'maybe') AND outbox.not_before_ms <= :now_ms
-              AND job.platform = :platform
-            ORDER BY outbox.id LIMIT 1)
+WHERE id = (
+    SELECT outbox.id FROM outbox JOIN job ON job.id = outbox.job
+    WHERE outbox.state IN ('ready', 'maybe') AND outbox.not_before_ms <= :now_ms AND job.platform = :platform
+      AND (SELECT count(*) FROM outbox AS other JOIN job AS its ON its.id = other.job
+           WHERE other.state = 'sending' AND its.platform = job.platform AND its.chat_id = job.chat_id) < :most_in_chat
+      AND NOT EXISTS (
+          SELECT 1 FROM outbox AS earlier JOIN job AS its ON its.id = earlier.job
+          WHERE earlier.id < outbox.id AND earlier.state IN ('ready', 'maybe', 'sending')
+            AND (earlier.state = 'sending' OR earlier.not_before_ms <= :waited_for_ms)
+            AND its.person = job.person AND its.platform = job.platform AND its.chat_id = job.chat_id)
+    ORDER BY outbox.id LIMIT 1)
 RETURNING job, attempts;
 
 -- name: next_due
--- When the next parcel of a platform may be tried; NULL when none waits.
+-- When the next parcel of a platform that is not due yet will be; NULL when none is to come.
 SELECT min(outbox.not_before_ms) FROM outbox JOIN job ON job.id = outbox.job
-WHERE outbox.state IN ('ready', 'maybe') AND job.platform = :platform;
+WHERE outbox.state IN ('ready', 'maybe') AND outbox.not_before_ms > :now_ms AND job.platform = :platform;
+
+-- name: bring_forward
+-- A clock that was set back would let parcels wait for hours.
+UPDATE outbox SET not_before_ms = :latest_ms WHERE state IN ('ready', 'maybe') AND not_before_ms > :latest_ms;
 
 -- name: mark_parcel
 -- How the delivery of a parcel ended.

@@ -7,12 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.commands.values import Draw, Mine
+from bot.commands.values import Cancel, Draw, Mine
 from bot.desk import delivery
 from bot.desk.delivery import back_off_s
-from bot.desk.outcomes import Address, NotNow, Platform, Receipt, Undeliverable
+from bot.desk.outcomes import Address, NotNow, Parcel, Platform, Receipt, Undeliverable
+from bot.desk.waiting import Bell
 from tests.fakes.chat import FakeChat
-from tests.fakes.renderer import FakeRenderer
+from tests.fakes.clock import FakeClock
+from tests.fakes.renderer import Act, FakeRenderer
 from tests.fakes.room import Room, a_visit, open_room, until
 
 
@@ -67,7 +69,7 @@ async def test_a_platform_that_says_when_is_asked_again_then_and_not_later(room:
     await accept(room)
     async with room.running():
         await until_outbox(room, [("maybe", 1)])
-        assert await room.store.post.next_due_ms(Platform.CONSOLE) == room.clock() + 7_000
+        assert await room.store.post.next_due_ms(Platform.CONSOLE, room.clock()) == room.clock() + 7_000
         room.clock.advance(seconds=7)
         room.desk._drawing._settling._ending.posted.ring()
         await room.chat.wait_for_parcels(1)
@@ -123,11 +125,126 @@ async def test_a_delivery_that_hangs_is_cut_off_and_holds_up_no_other(
 
     room.chat.deliver = hang_once  # type: ignore[method-assign]
     await accept(room, "1")
-    second = await accept(room, "2")
+    second = await accept(room, "2", "ben")
     async with room.running():
         [parcel] = await room.chat.wait_for_parcels(1, timeout_s=0.19)
         assert parcel.job_id == second
         await until_outbox(room, [("maybe", 1), ("sent", 1)])
+
+
+class StubbornChat(FakeChat):
+    """Takes the parcels of some people only when a test lets it; ``begun`` are all that came so far."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open_to: dict[str, asyncio.Event] = {}
+        self.begun: list[str] = []
+
+    async def deliver(self, parcel: Parcel) -> None:
+        self.begun.append(parcel.job_id)
+        if is_open := self.open_to.get(parcel.user_id):
+            await is_open.wait()
+        await super().deliver(parcel)
+
+
+async def test_one_person_s_pictures_come_in_the_order_in_which_they_ended(tmp_path: Path) -> None:
+    chat = StubbornChat()
+    chat.open_to["ann"] = asyncio.Event()
+    async with open_room(tmp_path, chat=chat) as room:
+        ann_s = [await accept(room, str(number)) for number in range(4)]
+        async with room.running():
+            ben_s = await accept(room, "b", "ben")
+            await until(lambda: room.renderer.drawn == 5)
+            [first] = await chat.wait_for_parcels(1)
+            assert first.job_id == ben_s
+            assert set(chat.begun) == {ann_s[0], ben_s}
+            chat.open_to["ann"].set()
+            parcels = await chat.wait_for_parcels(5)
+    assert [parcel.job_id for parcel in parcels if parcel.user_id == "ann"] == ann_s
+
+
+async def test_a_full_chat_keeps_the_order_and_one_that_keeps_failing_is_overtaken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = FakeClock()
+    async with open_room(tmp_path, clock=clock) as room:
+        room.chat.errors.append(NotNow("full", after_s=30))
+        jobs = [await accept(room, str(number)) for number in range(2)]
+        async with room.running():
+            await until_outbox(room, [("maybe", 1), ("ready", 0)])
+            await until(lambda: room.renderer.drawn == 2)
+            clock.advance(seconds=30)
+            posted(room).ring()
+            parcels = await room.chat.wait_for_parcels(2)
+            assert [parcel.job_id for parcel in parcels] == jobs
+            room.chat.errors.append(NotNow("gone for long", after_s=delivery.ORDER_WAIT_S + 1))
+            late = [await accept(room, f"late {number}") for number in range(2)]
+            await room.chat.wait_for_parcels(3)
+            assert room.chat.parcels[2].job_id == late[1]
+
+
+async def test_a_slow_chat_with_many_people_holds_up_no_other_chat_of_its_platform(tmp_path: Path) -> None:
+    chat = StubbornChat()
+    people = [f"person {number}" for number in range(20)]
+    chat.open_to = {person: asyncio.Event() for person in people}
+    async with open_room(tmp_path, chat=chat) as room:
+        for person in people:
+            await accept(room, person, person)
+        elsewhere = await room.desk.handle(Draw(prompt="a"), a_visit("e", "ann", chat_id="elsewhere"))
+        assert isinstance(elsewhere, Receipt)
+        async with room.running():
+            [first] = await chat.wait_for_parcels(1)
+            assert first.job_id == elsewhere.job_id
+            assert len(chat.begun) == delivery.MOST_IN_CHAT + 1
+            for is_open in chat.open_to.values():
+                is_open.set()
+            await chat.wait_for_parcels(21)
+
+
+def posted(room: Room) -> Bell:
+    return room.desk._drawing._settling._ending.posted
+
+
+async def test_a_clock_set_back_prolongs_no_back_off(room: Room) -> None:
+    room.chat.errors.append(ConnectionError())
+    await accept(room)
+    async with room.running():
+        await until_outbox(room, [("maybe", 1)])
+        room.clock.advance(seconds=-3_600)
+        posted(room).ring()
+        await asyncio.sleep(0.01)
+        assert await outbox(room) == [("maybe", 1)]
+        room.clock.advance(seconds=back_off_s(1))
+        posted(room).ring()
+        await room.chat.wait_for_parcels(1)
+
+
+async def test_after_a_start_with_an_earlier_clock_nothing_waits_longer_than_the_longest_back_off(
+    tmp_path: Path,
+) -> None:
+    clock = FakeClock()
+    async with open_room(tmp_path, clock=clock) as room:
+        room.chat.errors.append(NotNow("full", after_s=100_000))
+        await accept(room)
+        async with room.running():
+            await until_outbox(room, [("maybe", 1)])
+    clock.advance(days=-30)
+    async with open_room(tmp_path, clock=clock) as room, room.running():
+        await until(lambda: bool(room.desk._loops))
+        clock.advance(seconds=delivery.MAX_BACK_OFF_S)
+        posted(room).ring()
+        await room.chat.wait_for_parcels(1)
+
+
+async def test_no_caption_shows_less_than_no_time(room: Room) -> None:
+    room.renderer.acts.append(Act.HANG)
+    job_id = await accept(room)
+    async with room.running():
+        await until(lambda: room.renderer.running == job_id)
+        room.clock.advance(seconds=-3_600)
+        await room.desk.handle(Cancel(job_id), a_visit("c"))
+        [parcel] = await room.chat.wait_for_parcels(1)
+    assert parcel.seconds == 0.0
 
 
 async def test_what_a_crash_caught_on_its_way_is_delivered_again(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """The laws of jobs and money, whatever happens in whatever order, against a small model of them.
 
 accepted = waiting + ended · one charge a job, at most one refund · charges − refunds = pictures ·
-sum of the ledger = credits · every ended job has one parcel, a waiting one none · parcels leave in order,
-when they are due, and what a stop caught on its way is on its way again
+sum of the ledger = credits · every ended job has one parcel, a waiting one none · a person's parcels leave in
+order, when they are due, and what a stop caught on its way is on its way again
 """
 
 import asyncio
@@ -30,9 +30,10 @@ from tests.fakes.room import Room, a_visit, open_room
 
 RULES = Rules(daily_credits=6, max_waiting=3)
 PEOPLE = ("ann", "ben", "cleo")
+WAITED_FOR_MS, MOST_IN_CHAT = 60_000, 2
 
 
-@dataclass
+@dataclass(eq=False)
 class Job:
     """What the model knows of a job; a picture costs one credit here."""
 
@@ -48,6 +49,13 @@ class Job:
     @property
     def waits(self) -> bool:
         return self.state in ("queued", "running")
+
+    def precedes(self, later: "Job", outbox: list["Job"], waited_for_ms: int) -> bool:
+        """Whether this one's parcel must leave before the later one's."""
+        if self.person != later.person or outbox.index(self) >= outbox.index(later):
+            return False
+        is_waited_for = self.parcel in ("ready", "maybe") and self.due_ms <= waited_for_ms
+        return self.parcel == "sending" or is_waited_for
 
 
 @dataclass
@@ -206,12 +214,22 @@ class Laws(RuleBasedStateMachine):
 
     @rule()
     def take_a_parcel(self) -> None:
-        now_ms, jobs = self.clock(), self.model.jobs
-        due = [job for job in self.model.outbox if job.parcel in ("ready", "maybe") and job.due_ms <= now_ms]
-        claimed = self.do(self.room.store.post.claim("console", now_ms))
-        assert (claimed and jobs[claimed.job]) is (due[0] if due else None)
-        if due:
-            due[0].parcel = "sending"
+        now_ms, outbox = self.clock(), self.model.outbox
+        waited_for_ms = now_ms + WAITED_FOR_MS
+        free = [job for job in outbox if job.parcel in ("ready", "maybe") and job.due_ms <= now_ms]
+        free = [
+            job for job in free if not any(other.precedes(job, outbox, waited_for_ms) for other in outbox)
+        ]
+        if sum(job.parcel == "sending" for job in outbox) >= MOST_IN_CHAT:  # they are all of one chat
+            free = []
+        claimed = self.do(
+            self.room.store.post.claim(
+                "console", now_ms, waited_for_ms=waited_for_ms, most_in_chat=MOST_IN_CHAT
+            )
+        )
+        assert (claimed and self.model.jobs[claimed.job]) is (free[0] if free else None)
+        if free:
+            free[0].parcel = "sending"
 
     @precondition(lambda self: any(job.parcel == "sending" for job in self.model.outbox))
     @rule(data=st.data(), end=st.sampled_from(OutboxState), later_s=st.integers(0, 7_200))

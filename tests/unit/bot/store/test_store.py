@@ -25,10 +25,10 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
     await store.close()
 
 
-async def a_job(store: Store, name: str = "job") -> JobRow:
-    person = await store.people.meet("web", "ann", "Ann", "en", 1)
+async def a_job(store: Store, name: str = "job", *, chat_id: str = "room", user_id: str = "ann") -> JobRow:
+    person = await store.people.meet("web", user_id, "Ann", "en", 1)
     loras = (LoraChoice("sugar", "a" * 64, 0.8),)
-    new = NewJob(name, person, "web", "room", "{}", "en", True, "a face", loras, 64, 96, 7, 2, 8, 2, 5)
+    new = NewJob(name, person, "web", chat_id, "{}", "en", True, "a face", loras, 64, 96, 7, 2, 8, 2, 5)
     return await store.jobs.add(new, event_id=name)
 
 
@@ -174,29 +174,64 @@ async def test_a_stop_of_ours_gives_the_try_back(store: Store) -> None:
     assert (await store.jobs.in_state("queued"))[0].attempt == 0
 
 
-async def test_parcels_leave_in_order_when_they_are_due(store: Store) -> None:
-    for name in ("b", "a", "c"):
-        job = await a_job(store, name)
+async def ended_jobs(store: Store, *names: str, chat_id: str = "room", person: str = "ann") -> None:
+    for name in names:
+        job = await a_job(store, name, chat_id=chat_id, user_id=person)
         await store.jobs.end(job, "cancelled", 1)
         await store.post.post(name)
-    assert (await store.post.claim("web", 0)).job == "b"  # type: ignore[union-attr]
+
+
+async def claim(store: Store, now_ms: int, platform: str = "web", most_in_chat: int = 9) -> str | None:
+    parcel = await store.post.claim(platform, now_ms, waited_for_ms=now_ms + 50, most_in_chat=most_in_chat)
+    return parcel and parcel.job
+
+
+async def test_parcels_of_a_person_in_a_chat_leave_one_after_the_other(store: Store) -> None:
+    await ended_jobs(store, "b", "a", "c")
+    assert [await claim(store, 0), await claim(store, 0)] == ["b", None]
     await store.post.mark("b", OutboxState.MAYBE, 100)
-    assert (await store.post.claim("web", 99)).job == "a"  # type: ignore[union-attr]
+    assert await claim(store, 49) == "a"  # b waits so long that the others go first
     await store.post.mark("a", OutboxState.KEPT)
-    assert await store.post.claim("discord", 1_000) is None
-    assert (await store.post.claim("web", 99)).job == "c"  # type: ignore[union-attr]
-    assert await store.post.claim("web", 99) is None
-    assert await store.post.next_due_ms("web") == 100
+    assert await claim(store, 49, "discord") is None
+    assert await claim(store, 50) is None  # now b is near
+    assert await store.post.next_due_ms("web", 50) == 100
+    assert await claim(store, 100) == "b"
+    assert await store.post.next_due_ms("web", 100) is None
     await store.post.recover()
-    again = [(await store.post.claim("web", 100)) for _ in range(3)]
-    assert [parcel and (parcel.job, parcel.attempts) for parcel in again] == [("b", 2), ("c", 2), None]
+    assert [await claim(store, 100), await claim(store, 100)] == ["b", None]
+    await store.post.mark("b", OutboxState.SENT)
+    assert [await claim(store, 100), await claim(store, 100)] == ["c", None]
+
+
+async def test_parcels_of_others_and_of_other_chats_wait_for_nobody(store: Store) -> None:
+    await ended_jobs(store, "1", "2", chat_id="here")
+    await ended_jobs(store, "3", chat_id="there")
+    await ended_jobs(store, "4", "5", chat_id="here", person="another")
+    assert [await claim(store, 0) for _ in range(4)] == ["1", "3", "4", None]
+
+
+async def test_one_chat_has_only_so_many_on_their_way(store: Store) -> None:
+    for number in range(4):
+        await ended_jobs(store, str(number), chat_id="slow", person=f"person {number}")
+    await ended_jobs(store, "quick", chat_id="quick", person="ann")
+    assert [await claim(store, 0, most_in_chat=3) for _ in range(5)] == ["0", "1", "2", "quick", None]
+
+
+async def test_no_parcel_waits_longer_than_it_may(store: Store) -> None:
+    await ended_jobs(store, "far", "near")
+    for name, due_ms in (("far", 9_000), ("near", 40)):
+        await store.post.claim("web", 0, waited_for_ms=0, most_in_chat=9)
+        await store.post.mark(name, OutboxState.MAYBE, due_ms)
+    await store.post.bring_forward(500)
+    rows = await store._database._run("SELECT job, not_before_ms FROM outbox ORDER BY id")
+    assert [tuple(row) for row in rows] == [("far", 500), ("near", 40)]
 
 
 async def test_kept_parcels_are_taken_once_by_their_person_alone(store: Store) -> None:
     job = await a_job(store)
     await store.jobs.end(job, "cancelled", 1)
     await store.post.post("job")
-    await store.post.claim("web", 0)
+    assert await claim(store, 0) == "job"
     await store.post.mark("job", OutboxState.KEPT)
     assert await store.post.take_kept(job.person + 1) == ()
     assert await store.post.take_kept(job.person) == ("job",)
