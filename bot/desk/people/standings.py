@@ -13,7 +13,7 @@ class Standings:
         self._store = store
         self._rules = rules
         self._usual = rules.standing_of(())
-        self._known: dict[int, Standing] = {}
+        self._known: dict[int, Standing] = {}  # of the tiers' people alone: they are few
 
     async def recall(self) -> None:
         """Find the people of all tiers, before stored jobs join the line again."""
@@ -29,7 +29,10 @@ class Standings:
             return self._usual
         identities = await self._store.links.identities_of(person)
         standing = self._rules.standing_of(f"{platform}:{user_id}" for platform, user_id in identities)
-        self._known[person] = standing
+        if standing == self._usual:
+            self._known.pop(person, None)
+        else:
+            self._known[person] = standing
         return standing
 
     def weight_of(self, person: int) -> int:
