@@ -58,6 +58,9 @@ class Desk(Protocol):
     async def moved(self, job_id: str, address: Address) -> None:
         """Store where the job's placeholder now is."""
 
+    async def chat_migrated(self, platform: Platform, old_chat_id: str, new_chat_id: str) -> None:
+        """The platform gave a chat another id: its permission, default LoRA, jobs and parcels follow."""
+
     def suggest_loras(self, typed: str, locale: str) -> tuple[LoraCard, ...]:
         """At most 25 LoRAs that match what was typed so far, best first; answered from memory."""
 

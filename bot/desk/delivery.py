@@ -71,6 +71,10 @@ class Delivery:
         self._closing = True
         self._bell.ring()
 
+    def look(self) -> None:
+        """Parcels may be due that were not."""
+        self._bell.ring()
+
     async def run(self, chats: Mapping[Platform, Delivers]) -> None:
         """Deliver until closed. Parcels for platforms without a chat wait until there is one."""
         async with asyncio.TaskGroup() as group:

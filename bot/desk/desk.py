@@ -40,6 +40,7 @@ from bot.desk.purse import Purse
 from bot.desk.recipe import Recipes
 from bot.desk.shelf_ import Defaults, LoraShelf
 from bot.desk.waiting import Line
+from bot.errors import ChatNotAllowed
 from bot.policy.rights import require_chat, require_right
 from bot.policy.rules import Rules
 from bot.store import Store
@@ -157,7 +158,7 @@ class Desk:
         return self._accepting.with_turn(outcome) if isinstance(outcome, Receipt) else outcome
 
     async def _do(self, command: Command, visit: Visit) -> Outcome:
-        require_chat(visit, self._rules)
+        await self._require_chat(visit)
         require_right(command, visit, self._rules)
         match command:
             case Draw():
@@ -181,6 +182,31 @@ class Desk:
             case Help():
                 return command
         assert_never(command)
+
+    async def _require_chat(self, visit: Visit) -> None:
+        """Return when the bot serves this chat, under its present id or one that it had before."""
+        try:
+            require_chat(visit, self._rules)
+        except ChatNotAllowed:
+            earlier_ids = await self._store.defaults.earlier_ids(visit.platform, visit.address.chat_id)
+            require_chat(visit, self._rules, earlier_ids)
+
+    async def chat_migrated(self, platform: Platform, old_chat_id: str, new_chat_id: str) -> None:
+        """A platform gave a chat another id: its permission, default LoRA, jobs and parcels follow.
+
+        Their placeholders do not: messages of the earlier chat cannot be edited in the new one. Call it as
+        often as the platform says so.
+        """
+
+        async def move() -> None:
+            async with self._store.atomic():
+                await self._store.defaults.move_chat(platform, old_chat_id, new_chat_id)
+                await self._store.jobs.move_chat(platform, old_chat_id, new_chat_id)
+                await self._store.post.make_due(platform, new_chat_id)
+                self._store.after_commit(self._delivery.look)
+
+        await saved(move)
+        log.info("chat migrated", platform=platform, old_chat_id=old_chat_id, new_chat_id=new_chat_id)
 
     async def moved(self, job_id: str, address: Address) -> None:
         """Store where the job's placeholder now is; unknown jobs are ignored."""

@@ -4,6 +4,7 @@ The platforms are told the same rights when their menus are declared, but a menu
 here again for every command, whether it was typed, chosen or pressed.
 """
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from bot.commands.table import Right, entry_of
@@ -52,8 +53,13 @@ def is_host(visit: Asker, rules: Rules) -> bool:
     return f"{visit.platform}:{visit.user_id}" in rules.hosts
 
 
-def require_chat(visit: Asker, rules: Rules) -> None:
+def require_chat(visit: Asker, rules: Rules, earlier_ids: Iterable[str] = ()) -> None:
     """Return when the bot serves this chat; a host is served everywhere.
+
+    Args:
+        visit: Who asks, and where.
+        rules: What the host allowed.
+        earlier_ids: Ids that the chat had before its platform gave it another.
 
     Raises:
         ChatNotAllowed: Closed to this chat; ``chat`` is the entry the host would add to ``allow``.
@@ -61,7 +67,7 @@ def require_chat(visit: Asker, rules: Rules) -> None:
     if visit.platform in LOCAL_PLATFORMS or is_host(visit, rules):
         return
     places = [place for place in (visit.space_id, visit.address.chat_id) if place]
-    if rules.allow.isdisjoint({f"{visit.platform}:{place}" for place in [*places, "*"]}):
+    if rules.allow.isdisjoint({f"{visit.platform}:{place}" for place in [*places, *earlier_ids, "*"]}):
         raise ChatNotAllowed(chat=f"{visit.platform}:{places[0] if places else ''}")
 
 

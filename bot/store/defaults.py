@@ -1,4 +1,4 @@
-"""Which LoRA a picture gets when nobody named one, per chat and for the whole bot."""
+"""Which LoRA a picture gets when nobody named one, per chat and for the whole bot; and chats' earlier ids."""
 
 from functools import partial
 
@@ -7,7 +7,7 @@ from bot.store.rows import DefaultLora
 
 
 class Defaults:
-    """Queries on chat_default and bot_default."""
+    """Queries on chat_default, bot_default and chat_alias."""
 
     def __init__(self, database: Database) -> None:
         self._ask = partial(database.rows, "defaults.sql")
@@ -31,3 +31,14 @@ class Defaults:
     async def set_for_bot(self, default: DefaultLora) -> None:
         """Settle it wherever no chat has its own."""
         await self._ask("set_bot_default", lora=default.lora, weight=default.weight)
+
+    async def move_chat(self, platform: str, earlier: str, now: str) -> None:
+        """Give a chat's default to its new id, unless that has its own, and remember the earlier id."""
+        chat = {"platform": platform, "earlier": earlier, "now": now}
+        await self._ask("copy_chat_default", **chat)
+        await self._ask("forget_chat_default", platform=platform, chat_id=earlier)
+        await self._ask("add_alias", **chat)
+
+    async def earlier_ids(self, platform: str, chat_id: str) -> tuple[str, ...]:
+        """The ids that this chat had before."""
+        return tuple(row[0] for row in await self._ask("earlier_ids", platform=platform, chat_id=chat_id))

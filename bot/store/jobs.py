@@ -110,6 +110,10 @@ class Jobs:
         """
         await self._ask_first("readdress", id=job_id, platform=platform, chat_id=chat_id, ref=ref)
 
+    async def move_chat(self, platform: str, earlier: str, now: str) -> None:
+        """Give a chat's jobs to its new id. Message ids of the earlier one mean nothing there, so refs go."""
+        await self._ask("move_chat", platform=platform, earlier=earlier, now=now)
+
     async def pictures_of(self, job_ids: Sequence[str]) -> tuple[PictureRow, ...]:
         """The pictures of these jobs, by job and index."""
         rows = await self._ask("pictures", jobs=json.dumps(list(job_ids)))

@@ -47,6 +47,10 @@ class Post:
         """Let no parcel wait longer than until ``latest_ms``; the clock may have been set back."""
         await self._ask("bring_forward", latest_ms=latest_ms)
 
+    async def make_due(self, platform: str, chat_id: str) -> None:
+        """Try the waiting parcels of a chat again at once."""
+        await self._ask("make_due", platform=platform, chat_id=chat_id)
+
     async def take_kept(self, person: int) -> tuple[str, ...]:
         """Make the person's kept parcels due again; the ids of their jobs."""
         return tuple(row[0] for row in await self._ask("take_kept", person=person))

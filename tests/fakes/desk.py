@@ -19,10 +19,14 @@ class ScriptedDesk:
     addresses: dict[str, Address] = field(default_factory=dict)
     inbox: dict[tuple[Platform, str], str] = field(default_factory=dict)
     settled: list[str] = field(default_factory=list)
+    migrations: list[tuple[str, str]] = field(default_factory=list)
 
     async def handle(self, command: Command, visit: Visit) -> Outcome:
         self.handled.append((command, visit))
         return self.answer(command, visit)
+
+    async def chat_migrated(self, platform: Platform, old_chat_id: str, new_chat_id: str) -> None:
+        self.migrations.append((old_chat_id, new_chat_id))
 
     async def moved(self, job_id: str, address: Address) -> None:
         self.addresses[job_id] = address

@@ -15,3 +15,26 @@ ON CONFLICT (platform, chat_id) DO UPDATE SET lora = excluded.lora, weight = exc
 -- A host switched the bot.
 INSERT INTO bot_default (id, lora, weight) VALUES (1, :lora, :weight)
 ON CONFLICT (id) DO UPDATE SET lora = excluded.lora, weight = excluded.weight;
+
+-- name: copy_chat_default
+-- The chat has another id now; a default that it was given there already counts more.
+INSERT INTO chat_default (platform, chat_id, lora, weight)
+SELECT platform, :now, lora, weight FROM chat_default WHERE platform = :platform AND chat_id = :earlier
+ON CONFLICT (platform, chat_id) DO NOTHING;
+
+-- name: forget_chat_default
+-- Nobody asks in this chat any more.
+DELETE FROM chat_default WHERE platform = :platform AND chat_id = :chat_id;
+
+-- name: add_alias
+-- The same chat under another id.
+INSERT INTO chat_alias (platform, chat_id, earlier_chat_id) VALUES (:platform, :now, :earlier)
+ON CONFLICT DO NOTHING;
+
+-- name: earlier_ids
+-- All ids that a chat had before, however often it changed.
+WITH RECURSIVE earlier (chat_id) AS (
+    SELECT earlier_chat_id FROM chat_alias WHERE platform = :platform AND chat_id = :chat_id
+    UNION
+    SELECT earlier_chat_id FROM chat_alias JOIN earlier USING (chat_id) WHERE platform = :platform)
+SELECT chat_id FROM earlier;

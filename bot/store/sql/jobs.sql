@@ -71,6 +71,10 @@ UPDATE job SET cancel_requested = 1 WHERE id = :id AND state = 'running';
 -- The answer now stands, or shall go, there.
 UPDATE job SET platform = :platform, chat_id = :chat_id, ref = :ref WHERE id = :id;
 
+-- name: move_chat
+-- A chat has another id now, and other messages.
+UPDATE job SET chat_id = :now, ref = '' WHERE platform = :platform AND chat_id = :earlier;
+
 -- name: add_picture
 -- One picture of an ending job.
 INSERT INTO picture (job, idx, seed, file_name) VALUES (:job, :idx, :seed, :file_name);

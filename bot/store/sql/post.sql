@@ -27,6 +27,11 @@ WHERE outbox.state IN ('ready', 'maybe') AND outbox.not_before_ms > :now_ms AND 
 -- A clock that was set back would let parcels wait for hours.
 UPDATE outbox SET not_before_ms = :latest_ms WHERE state IN ('ready', 'maybe') AND not_before_ms > :latest_ms;
 
+-- name: make_due
+-- What a chat could not take is tried again at once.
+UPDATE outbox SET not_before_ms = 0
+WHERE state = 'maybe' AND job IN (SELECT id FROM job WHERE platform = :platform AND chat_id = :chat_id);
+
 -- name: mark_parcel
 -- How the delivery of a parcel ended.
 UPDATE outbox SET state = :state, not_before_ms = :not_before_ms WHERE job = :job AND state = 'sending';

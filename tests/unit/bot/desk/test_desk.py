@@ -3,10 +3,16 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from bot.chats.contract import Desk as Contract
-from bot.commands.values import Draw, Help, LoraSwitch, LoraWish, Scope
+from bot.commands.values import Draw, Help, LoraList, LoraSwitch, LoraWish, Scope
 from bot.desk import desk as desk_module
-from bot.desk.outcomes import Glance, Platform, Receipt
+from bot.desk.outcomes import Address, Glance, Platform, Receipt
+from bot.desk.outcomes import Shelf as LoraShelf
+from bot.errors import ChatNotAllowed
+from bot.policy.rules import Rules
+from tests.fakes.chat import FakeChat
 from tests.fakes.clock import FakeClock
 from tests.fakes.renderer import Act, FakeRenderer
 from tests.fakes.room import HOST, Room, a_visit, open_room, until
@@ -77,3 +83,61 @@ async def test_a_glance_tells_the_queue_the_step_and_the_default(tmp_path: Path)
     assert glance.default_lora == "sugar"
     async with open_room(tmp_path, default_lora="anime") as room, room.running():
         await until(lambda: room.desk.glance().default_lora == "sugar")
+
+
+GROUP = {"platform": Platform.TELEGRAM, "chat_id": "-1"}
+SUPERGROUP = {"platform": Platform.TELEGRAM, "chat_id": "-1001"}
+
+
+def group_rules(*allow: str) -> Rules:
+    return Rules(allow=frozenset(allow), hosts=frozenset({f"telegram:{HOST}"}))
+
+
+async def test_a_migrated_chat_keeps_its_permission_default_jobs_and_parcels(tmp_path: Path) -> None:
+    rules = group_rules("telegram:-1")
+    telegram = FakeChat(Platform.TELEGRAM)
+    telegram.errors.append(ConnectionError("the group is gone"))
+    async with open_room(tmp_path, rules=rules, chat=telegram) as room:
+        await room.desk.handle(LoraSwitch(LoraWish("sugar")), a_visit("1", HOST, **GROUP))
+        async with room.running():
+            fails = await room.desk.handle(Draw(prompt="a"), a_visit("2", **GROUP))
+            await until(lambda: not telegram.errors)
+    async with open_room(tmp_path, rules=rules, chat=telegram) as room:
+        waits = await room.desk.handle(Draw(prompt="b"), a_visit("3", "ben", **GROUP))
+        with pytest.raises(ChatNotAllowed):
+            await room.desk.handle(Draw(prompt="c"), a_visit("4", **SUPERGROUP))
+        for _ in range(2):  # both chats say so
+            await room.desk.chat_migrated(Platform.TELEGRAM, "-1", "-1001")
+    async with open_room(tmp_path, rules=rules, chat=telegram, clock=room.clock) as room:
+        shelf = await room.desk.handle(LoraList(), a_visit("5", **SUPERGROUP))
+        assert isinstance(shelf, LoraShelf)
+        assert shelf.default == "sugar"
+        async with room.running():
+            parcels = await telegram.wait_for_parcels(2)
+    assert isinstance(fails, Receipt)
+    assert isinstance(waits, Receipt)
+    assert {parcel.job_id for parcel in parcels} == {fails.job_id, waits.job_id}
+    assert {parcel.address for parcel in parcels} == {Address(Platform.TELEGRAM, "-1001", "")}
+
+
+async def test_a_default_that_the_new_chat_has_already_counts_more(tmp_path: Path) -> None:
+    async with open_room(tmp_path, rules=group_rules("telegram:*")) as room:
+        for lora, place in (("sugar", GROUP), ("anime", SUPERGROUP)):
+            await room.desk.handle(LoraSwitch(LoraWish(lora)), a_visit(lora, HOST, **place))
+        await room.desk.chat_migrated(Platform.TELEGRAM, "-1", "-1001")
+        for place, default in ((SUPERGROUP, "anime"), (GROUP, "")):
+            shelf = await room.desk.handle(LoraList(), a_visit("l", **place))
+            assert isinstance(shelf, LoraShelf)
+            assert shelf.default == default
+
+
+async def test_a_chat_is_known_by_all_ids_that_it_ever_had_and_by_no_other(tmp_path: Path) -> None:
+    async with open_room(tmp_path, rules=group_rules("telegram:-1")) as room:
+        for old, new in (("-1", "-2"), ("-2", "-3"), ("-3", "-1"), ("-8", "-9")):
+            await room.desk.chat_migrated(Platform.TELEGRAM, old, new)
+        for chat_id in ("-1", "-2", "-3"):
+            await room.desk.handle(Help(), a_visit("h", platform=Platform.TELEGRAM, chat_id=chat_id))
+        for platform, chat_id in ((Platform.TELEGRAM, "-9"), (Platform.DISCORD, "-3")):
+            with pytest.raises(ChatNotAllowed) as caught:
+                await room.desk.handle(Help(), a_visit("h", platform=platform, chat_id=chat_id))
+            assert caught.value.facts == {"chat": f"{platform}:{chat_id}"}

@@ -54,6 +54,16 @@ def test_another_entry_allows_nothing(entry: str) -> None:
         require_chat(visit(), Rules(allow=frozenset({entry})))
 
 
+def test_a_chat_is_allowed_under_the_ids_it_had_before() -> None:
+    rules = Rules(allow=frozenset({"telegram:-1"}))
+    asks = visit(Platform.TELEGRAM, chat_id="-1001", space_id="")
+    require_chat(asks, rules, earlier_ids=("-1",))
+    for earlier_ids in ((), ("-2",)):
+        with pytest.raises(ChatNotAllowed) as caught:
+            require_chat(asks, rules, earlier_ids)
+        assert caught.value.facts == {"chat": "telegram:-1001"}
+
+
 def test_an_empty_space_is_not_matched_by_an_empty_entry() -> None:
     with pytest.raises(ChatNotAllowed):
         require_chat(visit(space_id=""), Rules(allow=frozenset({"discord:"})))

@@ -46,6 +46,7 @@ def insert(schema: sqlite3.Connection, table: str, **values: object) -> None:
         ("origin", "platform", Platform),
         ("inbox", "platform", Platform),
         ("chat_default", "platform", Platform),
+        ("chat_alias", "platform", Platform),
         ("ledger", "kind", LedgerKind),
         ("outbox", "state", OutboxState),
     ],
