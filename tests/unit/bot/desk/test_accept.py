@@ -255,6 +255,12 @@ def test_job_ids_are_short_readable_and_sort_by_time() -> None:
     ids = [new_job_id(START_MS + n * 1_000, random) for n in range(100)]
     assert ids == sorted(ids)
     assert len(set(ids)) == 100
+    digits = "0123456789abcdefghjkmnpqrstvwxyz"
+    numbers = [
+        sum(digits.index(one) << 5 * place for place, one in enumerate(job_id[::-1])) for job_id in ids
+    ]
+    assert [number >> 35 for number in numbers] == [START_MS + n * 1_000 for n in range(100)]
+    assert numbers[0] & (1 << 35) - 1 == Random(1).getrandbits(35)
     assert all(re.fullmatch(r"[0-9a-hjkmnp-tv-z]{16}", job_id) for job_id in ids)
 
 

@@ -7,7 +7,6 @@ import pytest
 
 from bot.chats.contract import Desk as Contract
 from bot.commands.values import Draw, Help, LoraList, LoraSwitch, LoraWish, Scope
-from bot.desk import desk as desk_module
 from bot.desk.outcomes import Address, Glance, Platform, Receipt
 from bot.desk.outcomes import Shelf as LoraShelf
 from bot.errors import ChatNotAllowed
@@ -39,7 +38,13 @@ async def test_old_settled_events_are_forgotten_at_the_start(tmp_path: Path) -> 
     async with open_room(tmp_path, clock=clock) as room:
         await room.desk.take_in(Platform.TELEGRAM, [("1", "{}"), ("2", "{}")])
         await room.desk.settle(Platform.TELEGRAM, "1")
-        clock.advance(ms=desk_module.EVENT_MEMORY_MS + 1)
+        clock.advance(days=14)
+        async with room.running():
+            pass
+        await room.desk.take_in(Platform.TELEGRAM, [("1", "known")])
+        assert dict(await room.desk.taken_in(Platform.TELEGRAM)) == {"2": "{}"}
+        clock.advance(ms=1)
+    async with open_room(tmp_path, clock=clock) as room:
         async with room.running():
             pass
         await room.desk.take_in(Platform.TELEGRAM, [("1", "new"), ("2", "new")])

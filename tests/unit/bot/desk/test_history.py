@@ -35,8 +35,19 @@ async def test_history_is_newest_first_ones_own_and_limited(room: Room) -> None:
     assert isinstance(history, History)
     assert [entry.recipe.prompt for entry in history.entries] == ["face 3", "face 2", "face 1"]
     assert {entry.state for entry in history.entries} == {JobState.QUEUED}
-    for limit in (-5, 0, 10**9):
-        assert isinstance(await room.desk.handle(Mine(limit=limit), a_visit("m")), History)
+    for limit, count in ((-5, 1), (0, 1), (2, 2), (10**9, 4)):
+        history = await room.desk.handle(Mine(limit=limit), a_visit("m"))
+        assert isinstance(history, History)
+        assert len(history.entries) == count
+
+
+async def test_no_history_is_longer_than_fifty_jobs(tmp_path: Path) -> None:
+    async with open_room(tmp_path, rules=Rules(daily_credits=99, max_waiting=99)) as room:
+        for number in range(52):
+            await room.desk.handle(Draw(prompt="a"), a_visit(str(number)))
+        history = await room.desk.handle(Mine(limit=99), a_visit("m"))
+    assert isinstance(history, History)
+    assert len(history.entries) == 50
 
 
 async def test_a_larger_allowance_counts_on_the_same_day_and_once(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ def test_rules_say_what_the_settings_say() -> None:
 
 def test_the_defaults_are_one_set_of_numbers() -> None:
     assert Rules.from_settings(load_settings(environ={})) == Rules()
+    assert Rules().standing_of(()) == Standing()
 
 
 def test_a_person_in_several_tiers_has_the_best_of_each() -> None:

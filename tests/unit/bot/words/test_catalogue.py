@@ -2,6 +2,7 @@
 
 import ast
 import string
+import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -166,3 +167,13 @@ def test_times_are_told_in_both_languages() -> None:
     assert span(Span(21, 29), "zh-CN") == "20–30 秒"
     assert span(Span(200, 200), "zh-CN") == "3 分钟"
     assert moment(1_800_000_000) == "2027-01-15 08:00 UTC"
+
+
+def test_a_moment_is_told_in_utc_wherever_the_host_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Shanghai")
+    time.tzset()
+    try:
+        assert moment(1_790_000_000) == "2026-09-21 14:13 UTC"
+    finally:
+        monkeypatch.undo()
+        time.tzset()

@@ -19,7 +19,7 @@ from bot.desk.outcomes import (
     Visit,
 )
 from bot.desk.people.attempts import MOST_BY_ACCOUNT, MOST_IN_ALL, MOST_OF_CODE, WINDOW_MS
-from bot.desk.people.linking import CODE_LASTS_MS, Linking
+from bot.desk.people.linking import Linking
 from bot.errors import (
     AlreadyLinked,
     BadLinkCode,
@@ -139,11 +139,17 @@ async def test_a_code_is_the_first_typers_works_once_and_for_ten_minutes(room: R
     await anna.say(Link(code))
     with pytest.raises(BadLinkCode):
         await ben.say(Link(code))
-    late = await Talk(room, Platform.DISCORD, "cleo").code()
-    await ben.say(Link(late))
-    room.clock.advance(ms=CODE_LASTS_MS)
+    cleo = Talk(room, Platform.DISCORD, "cleo")
+    late = await cleo.say(Link())
+    assert isinstance(late, LinkCode)
+    assert late.minutes == 10
+    await ben.say(Link(late.code))
+    room.clock.advance(ms=10 * 60_000 - 1)
+    assert isinstance(await ben.say(Link(late.code)), Linked)
+    early = await ann.code()
+    room.clock.advance(ms=10 * 60_000)
     with pytest.raises(BadLinkCode):
-        await ben.say(Link(late))
+        await Talk(room, Platform.TELEGRAM, "888").say(Link(early))
 
 
 async def test_a_new_code_takes_the_place_of_the_earlier_one(room: Room) -> None:
