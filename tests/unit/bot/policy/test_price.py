@@ -16,6 +16,7 @@ from bot.policy.price import joint, price, renews_at_s, top_up
         (1024, 1024, 1, 1),
         (848, 1248, 1, 1),  # the native area at 2:3, a little above it on the grid
         (1024, 1152, 1, 1),
+        (1, 1024 * 1152 + 1, 1, 2),
         (1040, 1152, 1, 2),
         (1024, 2048, 1, 2),
         (1536, 1536, 4, 8),

@@ -38,11 +38,21 @@ OUTCOMES: list[Outcome] = [
     Unlinked(Platform.TELEGRAM),
     History(()),
     History((HistoryEntry("k3", JobState.DONE, 0, RECIPE),)),
+    History((), hidden=2),
     Shelf((), ""),
     Shelf((SUGAR, LoraCard("plain", {}, "", 1.0)), "sugar"),
     *(Switched(lora, 0.8, scope) for lora in ("sugar", "") for scope in Scope),
     Help(),
 ]
+
+
+def test_a_history_in_a_group_says_how_much_is_left_out_and_where_it_is() -> None:
+    shown = HistoryEntry("k3", JobState.DONE, 0, RECIPE)
+    for history, lines in ((History((), hidden=2), 1), (History((shown,), hidden=2), 3)):
+        said = say(history, "en").splitlines()
+        assert len(said) == lines
+        assert "2 of your newest jobs" in said[-1]
+        assert "/mine to me in private" in said[-1]
 
 
 def test_a_link_code_is_told_as_it_is_typed() -> None:
