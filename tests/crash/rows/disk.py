@@ -56,7 +56,8 @@ async def fill(room: Room) -> None:
 
 async def make_room(room: Room) -> None:
     await room.store._database._run("PRAGMA max_page_count = 1000000")
-    await room.store._database._run("DELETE FROM inbox WHERE platform = 'web'")
+    async with room.store.atomic():  # not within a transaction of the desk, which may be rolled back
+        await room.store._database._run("DELETE FROM inbox WHERE platform = 'web'")
 
 
 async def forbid(room: Room) -> None:

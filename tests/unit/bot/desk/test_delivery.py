@@ -209,6 +209,20 @@ async def test_a_slow_chat_with_many_people_holds_up_no_other_chat_of_its_platfo
             await chat.wait_for_parcels(21)
 
 
+async def test_twelve_deliveries_of_a_platform_are_on_their_way_at_once_and_no_more(tmp_path: Path) -> None:
+    chat = StubbornChat()
+    people = [f"person {number}" for number in range(14)]
+    chat.open_to = {person: asyncio.Event() for person in people}
+    async with open_room(tmp_path, chat=chat) as room:
+        for person in people:
+            await room.desk.handle(Draw(prompt="a"), a_visit(person, person, chat_id=person))
+        async with room.running():
+            await until_outbox(room, [("ready", 0)] * 2 + [("sending", 1)] * 12, in_order=False)
+            for is_open in chat.open_to.values():
+                is_open.set()
+            await chat.wait_for_parcels(14)
+
+
 def posted(room: Room) -> Bell:
     return room.desk._drawing._settling._ending.posted
 
