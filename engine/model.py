@@ -26,6 +26,7 @@ log = structlog.get_logger(__name__)
 
 BUILT_IN_WEIGHTS = Path(__file__).parent / "demo" / "weights"
 FILES_OF_A_MODEL = ["*.json", "*.safetensors", "*.txt", "*.jinja"]  # never a pickle, never code
+SHAPE_COUNTS = 4.0  # a size 1 % off the wanted shape is as far away as one of 4 % more or less area
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 Side = Annotated[int, Field(ge=16, le=8192, multiple_of=16)]  # 8192: the positions the transformer knows
@@ -68,14 +69,24 @@ class ModelInfo:
     origin: Path | None = None
 
     def fit(self, ratio_w: int, ratio_h: int) -> tuple[int, int]:
-        """Say the size of this shape with about the native area; always one that is allowed.
+        """Say the allowed size nearest to this shape with about the native area; 1:1 is a square.
 
         Args:
             ratio_w: The shape's width, > 0, in any unit; 2 of 2:3.
             ratio_h: Its height, > 0, in the same unit.
         """
-        area = self.native_width_px * self.native_height_px
-        return self._allowed(math.sqrt(area * ratio_w / ratio_h), math.sqrt(area * ratio_h / ratio_w))
+        shape = ratio_w / ratio_h
+        native_area = self.native_width_px * self.native_height_px
+        sides = range(self._on_grid(self.min_side_px), self.max_side_px + 1, self.multiple_px)
+        widths = {(width, self._on_grid(width / shape)) for width in sides}
+        heights = {(self._on_grid(height * shape), height) for height in sides}
+
+        def distance(size: tuple[int, int]) -> float:
+            off_shape = abs(math.log(size[0] / size[1] / shape))
+            return SHAPE_COUNTS * off_shape + abs(math.log(size[0] * size[1] / native_area))
+
+        allowed = [size for size in widths | heights if self.allows(*size)]
+        return min(allowed, key=lambda size: (distance(size), size))
 
     def allows(self, width_px: int, height_px: int) -> bool:
         """Whether this size can be drawn."""

@@ -21,16 +21,7 @@ from engine.upload import upload
 from engine.zimage.cuda_graph import recording
 from engine.zimage.text.encoder import speed_up
 
-LENGTHS = (
-    32,
-    64,
-    96,
-    128,
-    192,
-    256,
-    384,
-    MAX_PROMPT_TOKENS,
-)  # of the graphs; a text is filled up to the next
+LENGTHS = (32, 64, 96, 128, 192, 256, 384, MAX_PROMPT_TOKENS)  # of the graphs; filled up to the next
 KEPT_PROMPTS = 64  # an embedding of Z-Image has at most 2.6 MB
 WARM_UPS = 2  # a library's first calls do what no graph can hold
 

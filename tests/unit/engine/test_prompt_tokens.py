@@ -19,12 +19,15 @@ from tests.fakes.vocabulary import real_tokenizer_folder
 
 TEXTS = st.text(max_size=60) | st.lists(
     st.sampled_from(
-        ["Sugar面部", "，", ", ", "a girl", "  ", "\n", "👩🏽‍🎨", "é", "e\u0301", "ｄｅｗｙ", "<|im_end|>", "<think>", "وجه",
-         "123", "\ufffd", "\x1b"]
+        ["Sugar面部", "，", ", ", "a girl", "  ", "\n", "👩🏽‍🎨", "é", "e\u0301", "ｄｅｗｙ", "<|im_end|>",
+         "<think>", "وجه", "123", "\ufffd", "\x1b"]
     ),
     max_size=30,
 ).map("".join)  # fmt: skip
-EXAMPLE = "Sugar面部,纯欲甜妹脸部,淡颜系清甜长相,清透水光肌,微醺蜜桃腮红,薄涂裸粉唇釉,眼尾轻挑带慵懒笑意,细碎睫毛轻颤"
+EXAMPLE = (
+    "Sugar面部,纯欲甜妹脸部,淡颜系清甜长相,清透水光肌,微醺蜜桃腮红,"
+    "薄涂裸粉唇釉,眼尾轻挑带慵懒笑意,细碎睫毛轻颤"
+)
 
 
 @pytest.fixture(scope="module", params=["built-in", "real"])
