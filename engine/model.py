@@ -68,6 +68,11 @@ class ModelInfo:
     max_area_px: int
     origin: Path | None = None
 
+    @property
+    def is_built_in(self) -> bool:
+        """Whether this is the small model that comes with the program, which knows few words."""
+        return self.folder == BUILT_IN_WEIGHTS.resolve()
+
     def fit(self, ratio_w: int, ratio_h: int) -> tuple[int, int]:
         """Say the allowed size nearest to this shape with about the native area; 1:1 is a square.
 

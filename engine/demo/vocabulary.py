@@ -6,7 +6,7 @@ the feature that it stands with: blue is known of hair, not of eyes. Pure text; 
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from engine.demo.phrases import CUT_EN, CUT_ZH, EN, FILLERS, HAIR_EN, HAIR_ZH, TRIGGERS, ZH
 
@@ -24,7 +24,7 @@ class UnknownFeature:
         known: What it can draw in that place, in the same language: ``black``, ``brown``, …
     """
 
-    said: str
+    said: str = field(repr=False)
     known: tuple[str, ...]
 
 
@@ -39,7 +39,7 @@ class Reading:
     """
 
     features: tuple[UnknownFeature, ...] = ()
-    words: tuple[str, ...] = ()
+    words: tuple[str, ...] = field(default=(), repr=False)
     is_blank: bool = False
 
 
