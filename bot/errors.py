@@ -122,7 +122,7 @@ class TooManyLoras(NotUnderstood):
 class WeightsTooHigh(NotUnderstood):
     """The LoRAs of one picture are too strong together.
 
-    Facts: ``total`` and ``limit``, sums of weights without their signs; ``example``, the same LoRAs within it.
+    Facts: ``total`` and ``limit``, sums of weights without signs; ``example``, the same LoRAs within it.
     """
 
 

@@ -39,7 +39,7 @@ class LoraShelf:
         return tuple(entry.card for entry in self._entries)
 
     def find(self, typed: str) -> LoraFile | None:
-        """The LoRA with this name, title or a title's pinyin, whatever its width, capitals and accents' form."""
+        """The LoRA with this name, title or a title's pinyin, compared as ``plain`` compares."""
         wanted = plain(typed)
         name = wanted if wanted in self._files else self._names.get(wanted)
         return None if name is None else self._files[name]
