@@ -172,6 +172,6 @@ def _require_sane_weights(loras: tuple[LoraChoice, ...]) -> None:
     if round(total, 3) <= MAX_TOTAL_WEIGHT:
         return
     share = MAX_TOTAL_WEIGHT / total
-    within = [LoraWish(lora.name, math.trunc(100 * share * lora.weight) / 100) for lora in loras]
+    within = [LoraWish(lora.name, math.trunc(round(100 * share * lora.weight, 6)) / 100) for lora in loras]
     example = " ".join(map(lora_text, within))
     raise WeightsTooHigh(total=round(total, 2), limit=MAX_TOTAL_WEIGHT, example=example)

@@ -18,7 +18,7 @@ BAD = {
     "nothing at all": ("/sugar", "What shall I draw?"),
     "a prompt of spaces": ("/sugar   ", "What shall I draw?"),
     "only what cannot be seen": ("/sugar \x00\u202e\u2066", "What shall I draw?"),
-    "10,000 characters": ("/sugar " + "长" * 10_000, "10006 characters"),
+    "10,000 characters": ("/sugar " + "长" * 10_000, "10007 characters"),
     "more tokens than the model reads": ("/sugar " + "wonderful " * 600, "the model reads 512"),
     "an unknown LoRA": ("/sugar a face --lora suger", "sugar"),
     "a size of 0": ("/sugar a face --size 0", "not a size"),

@@ -42,9 +42,9 @@ def tokens(folder: Path) -> PromptTokens:
 
 @pytest.fixture(scope="module")
 def workers_count(folder: Path) -> Callable[[str], int]:
-    """What ``engine.zimage.text.Text`` counts, with the tokenizer that the worker loads."""
+    """What ``engine.zimage.text.prompt.Text`` counts, with the tokenizer that the worker loads."""
     from engine.zimage.load import _tokenizer
-    from engine.zimage.text import Text
+    from engine.zimage.text.prompt import Text
 
     text = Text.__new__(Text)  # the encoder plays no part in counting
     name = json.loads((folder / "tokenizer_config.json").read_text())["tokenizer_class"]

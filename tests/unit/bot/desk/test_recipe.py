@@ -139,6 +139,9 @@ def test_loras_that_are_too_strong_together_are_refused_with_weights_that_fit() 
         "limit": 2.0,
         "example": "--lora sugar:1.2 --lora anime:-0.8",
     }
+    with pytest.raises(WeightsTooHigh) as even:
+        recipe_of(Draw(prompt="a", loras=(LoraWish("sugar", 1.5), LoraWish("anime", 1.5))))
+    assert even.value.facts["example"] == "--lora sugar:1 --lora anime:1"
     fitting = parse(f"a {caught.value.facts['example']}")
     assert isinstance(fitting, Draw)
     assert len(recipe_of(fitting).loras) == 2
