@@ -14,9 +14,9 @@ from babel.messages.pofile import read_po
 from engine.request import Span
 
 LOCALES = ("en", "zh-CN")
-Times = Literal["utc", "discord"] | tzinfo
-"""How a point in time is written: in UTC, as Discord's markup, which each reader's client puts into their own
-time zone, or in the reader's zone where the chat knows it."""
+Times = Literal["utc", "local", "discord"] | tzinfo
+"""How a point in time is written: in UTC; in this machine's zone, for who sits at it; as Discord's markup, which
+each reader's client puts into their own zone; or in the reader's zone where the chat knows it."""
 
 PLATFORM_NAMES = {"discord": "Discord", "telegram": "Telegram", "web": "Web", "console": "Console"}
 MINUTES_FROM_S = 90
@@ -94,7 +94,9 @@ def when(unix_s: float, times: Times = "utc") -> str:
     """A point in time, the same in both languages: ``2026-11-29 14:05 UTC+0``, or ``<t:…:f> (<t:…:R>)``."""
     if times == "discord":
         return f"<t:{int(unix_s)}:f> (<t:{int(unix_s)}:R>)"
-    moment = datetime.fromtimestamp(unix_s, tz=times if isinstance(times, tzinfo) else UTC)
+    moment = datetime.fromtimestamp(unix_s, tz=UTC)
+    if times != "utc":
+        moment = moment.astimezone(None if times == "local" else times)
     offset = moment.utcoffset() or timedelta()
     hours, minutes = divmod(round(abs(offset) / timedelta(minutes=1)), 60)
     sign = "-" if offset < timedelta() else "+"

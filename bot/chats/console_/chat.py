@@ -149,14 +149,14 @@ class ConsoleChat:
         try:
             return await self._answer(text, visit)
         except PersonError as error:
-            return self._refused(words.explain(error, self._locale))
+            return self._refused(words.explain(error, self._locale, times="local"))
         finally:
             del self._waiting[event_id]
 
     async def _answer(self, text: str, visit: Visit) -> ConsoleAnswer:
         outcome = await self._desk.handle(grammar.parse(text), visit)
         if not isinstance(outcome, Receipt):
-            self._write(words.say(outcome, self._locale))
+            self._write(words.say(outcome, self._locale, times="local"))
             return ConsoleAnswer()
         self._ticker.tell(words.say(outcome, self._locale))
         try:

@@ -187,11 +187,12 @@ def test_a_point_in_time_is_written_as_the_platform_shows_it(times: Times, writt
     assert when(1_800_000_000, times) == written
 
 
-def test_the_server_s_own_time_zone_plays_no_part(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_server_s_own_time_zone_is_told_only_to_who_sits_at_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     time.tzset()
     try:
         assert when(1_800_000_000) == "2027-01-15 08:00 UTC+0"
+        assert when(1_800_000_000, "local") == "2027-01-15 17:00 UTC+9"
     finally:
         monkeypatch.undo()
         time.tzset()

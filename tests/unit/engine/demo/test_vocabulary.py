@@ -49,6 +49,8 @@ def test_what_it_knows_is_not_named(prompt: str) -> None:
         ("a girl with green hair", "green hair"),
         ("Spiky Green hair", "Spiky Green hair"),
         ("white background", "white background"),
+        ("Very Spiky Neat Green Hair", "Spiky Neat Green Hair"),
+        ("neat spiky grassy Green hair", "spiky grassy Green hair"),
         ("绿色头发的女孩", "绿色头发"),
         ("一个绿发女孩", "绿发"),
         ("白色背景", "白色背景"),
