@@ -86,12 +86,8 @@ class ModelInfo:
         widths = {(width, self._on_grid(width / shape)) for width in sides}
         heights = {(self._on_grid(height * shape), height) for height in sides}
 
-        def distance(size: tuple[int, int]) -> float:
-            off_shape = abs(math.log(size[0] / size[1] / shape))
-            return SHAPE_COUNTS * off_shape + abs(math.log(size[0] * size[1] / native_area))
-
         allowed = [size for size in widths | heights if self.allows(*size)]
-        return min(allowed, key=lambda size: (distance(size), size))
+        return min(allowed, key=lambda size: (_distance(size, shape, native_area), size))
 
     def allows(self, width_px: int, height_px: int) -> bool:
         """Whether this size can be drawn."""
@@ -110,10 +106,8 @@ class ModelInfo:
             (self.native_width_px, self.native_height_px),
         }
 
-        def distance(size: tuple[int, int]) -> float:
-            return abs(math.log(size[0] / wanted_w)) + abs(math.log(size[1] / wanted_h))
-
-        return tuple(sorted(sizes, key=lambda size: (distance(size), size)))
+        shape, area = wanted_w / wanted_h, wanted_w * wanted_h
+        return tuple(sorted(sizes, key=lambda size: (_distance(size, shape, area), size)))
 
     def _allowed(self, width_px: float, height_px: float) -> tuple[int, int]:
         """Bring a size within the limits: shrink its shape, then each side into its range and on the grid."""
@@ -130,6 +124,12 @@ class ModelInfo:
     def _on_grid(self, side: float) -> int:
         rounded = round(side / self.multiple_px) * self.multiple_px
         return min(max(rounded, self.min_side_px), self.max_side_px)
+
+
+def _distance(size: tuple[int, int], shape: float, area: float) -> float:
+    """How far a size is from a wanted shape (width / height) and area."""
+    width, height = size
+    return SHAPE_COUNTS * abs(math.log(width / height / shape)) + abs(math.log(width * height / area))
 
 
 def find_model(config: EngineConfig) -> ModelInfo:

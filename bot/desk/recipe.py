@@ -161,10 +161,10 @@ class Recipes:
                 if self._model.allows(width_px, height_px):
                     return (width_px, height_px), ()
                 nearest = self._model.nearest(width_px, height_px)
-                off_px = max(abs(nearest[0][0] - width_px), abs(nearest[0][1] - height_px))
-                if off_px >= self._model.multiple_px:
-                    raise SizeNotAllowed(width_px=width_px, height_px=height_px, nearest=nearest)
-                return nearest[0], (SizeChanged(size_text(size), *nearest[0]),)
+                for near in nearest:
+                    if max(abs(near[0] - width_px), abs(near[1] - height_px)) < self._model.multiple_px:
+                        return near, (SizeChanged(size_text(size), *near),)
+                raise SizeNotAllowed(width_px=width_px, height_px=height_px, nearest=nearest)
 
 
 def _require_sane_weights(loras: tuple[LoraChoice, ...]) -> None:

@@ -15,8 +15,8 @@ from engine.request import Span
 
 LOCALES = ("en", "zh-CN")
 Times = Literal["utc", "local", "discord"] | tzinfo
-"""How a point in time is written: in UTC; in this machine's zone, for who sits at it; as Discord's markup, which
-each reader's client puts into their own zone; or in the reader's zone where the chat knows it."""
+"""How a point in time is written: in UTC; in this machine's zone, for who sits at it; as Discord's markup,
+which each reader's client puts into their own zone; or in the reader's zone where the chat knows it."""
 
 PLATFORM_NAMES = {"discord": "Discord", "telegram": "Telegram", "web": "Web", "console": "Console"}
 MINUTES_FROM_S = 90

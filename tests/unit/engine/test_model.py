@@ -270,7 +270,14 @@ def test_one_to_one_is_a_square_whatever_the_native_shape(native_w: int, native_
 
 
 def test_the_built_in_model_draws_squares_too() -> None:
-    assert read_model(model_module.BUILT_IN_WEIGHTS).fit(1, 1) == (144, 144)
+    built_in = read_model(model_module.BUILT_IN_WEIGHTS)
+    assert built_in.fit(1, 1) == (144, 144)
+    assert built_in.nearest(1000, 1000)[0] == (144, 144)
+
+
+def test_only_the_built_in_model_is_built_in(tmp_path: Path, folder: Path) -> None:
+    assert find_model(make_config(tmp_path, "built-in")).is_built_in
+    assert not find_model(make_config(tmp_path, str(folder))).is_built_in
 
 
 @pytest.mark.parametrize("model", [TURBO, SMALL])

@@ -11,7 +11,8 @@ from bot.commands.grammar import draw_of, parse
 from bot.errors import NotUnderstood, PersonError
 
 WORDS = """
--- －－ — -n -seed —size --steps --no --風格 種子 零 十六比九 abc --size --seed --skin --lora --尺寸 比例 种子 张数 权重 <lora: ＜lora： > : ：
+-- －－ — -n -seed —size --steps --no --風格 種子 零 十六比九 abc
+--size --seed --skin --lora --尺寸 比例 种子 张数 权重 <lora: ＜lora： > : ：
 2:3 512x768 7 -1 nan 0.8 , ， " “ ” / /sugar /lora 画 @bot = none --private a 面
 """
 FRAGMENTS = st.sampled_from([*WORDS.split(), " ", "\n", "/lora switch ", "\x00", "\u202e", "\ud800"])

@@ -109,6 +109,14 @@ async def test_a_switch_keeps_its_weight(room: Room) -> None:
     assert receipt.recipe.loras[0].weight == 0.4
 
 
+async def test_a_panel_shows_the_bot_s_default_as_soon_as_it_is_switched(room: Room) -> None:
+    assert room.desk.glance().default_lora == ""
+    await room.desk.handle(LoraSwitch(LoraWish("anime")), a_visit("1", HOST))
+    assert room.desk.glance().default_lora == ""
+    await room.desk.handle(LoraSwitch(LoraWish("anime"), Scope.BOT), a_visit("2", HOST))
+    assert room.desk.glance().default_lora == "anime"
+
+
 async def test_members_do_not_switch(room: Room) -> None:
     with pytest.raises(HostsOnly):
         await room.desk.handle(LoraSwitch(LoraWish("sugar")), a_visit("1"))
