@@ -3,16 +3,17 @@
 * SugarbotError                     blame
   x PersonError                     USER: nothing was charged, nothing was changed
     + NotUnderstood
-      - EmptyPrompt · PromptTooLong · UnknownCommand (OldButton) · UnknownFlag · MissingValue
-      - BadSize · BadSeed · BadCount · BadWeight · TooManyLoras
+      - EmptyPrompt · PromptTooLong · TextTooLong · UnknownCommand (OldButton) · MissingValue
+      - UnknownFlag (FixedSteps · NoNegativePrompt · NoGuidance)
+      - BadSize · BadSeed · BadCount · BadWeight · TooManyLoras · WeightsTooHigh
     + NotAllowed
       - HostsOnly · ChatNotAllowed · NotYours · NotInPublic · NoPrivateChat
     + NotPossible
-      - UnknownLora · SizeNotAllowed · NoCreditsLeft · TooManyWaiting
+      - UnknownLora · SizeNotAllowed · ShapeNotAllowed · NoCreditsLeft · TooManyWaiting
       - NoSuchJob · NothingToCancel · AlreadyEnded · Closing · CannotSave
       - BadLinkCode · OwnLinkCode · TooManyCodes · AlreadyLinked · NotLinked
   x OperatorError                   OPERATOR: the process does not start, or a chat does not open
-    + BadSettings · FolderUnusable · DatabaseNewer · DatabaseInUse · DatabaseDamaged
+    + BadSettings · FolderUnusable · OutFolderUnusable · DatabaseNewer · DatabaseInUse · DatabaseDamaged
     + TokenRefused · TokenMissing · PortTaken · PlatformUnreachable
 
 Attributes are the facts; the sentences, in both languages, stand in ``bot.words`` under each class's name.
@@ -57,7 +58,14 @@ class EmptyPrompt(NotUnderstood):
 
 
 class PromptTooLong(NotUnderstood):
-    """Facts: ``length`` and ``limit`` in characters."""
+    """The model cannot read all of it.
+
+    Facts: ``tokens`` and ``limit`` in the model's tokens; ``excess``, about how many characters are too many.
+    """
+
+
+class TextTooLong(NotUnderstood):
+    """The message is too long to be read at all. Facts: ``length`` and ``limit`` in characters."""
 
 
 class UnknownCommand(NotUnderstood):
@@ -72,8 +80,23 @@ class UnknownFlag(NotUnderstood):
     """Facts: ``flag`` as typed; ``nearest``, a tuple of known flags."""
 
 
+class FixedSteps(UnknownFlag):
+    """The number of steps belongs to the model. Facts: ``flag`` as typed, ``steps``."""
+
+
+class NoNegativePrompt(UnknownFlag):
+    """A distilled model reads no negative prompt. Facts: ``flag`` as typed."""
+
+
+class NoGuidance(UnknownFlag):
+    """A distilled model draws without guidance. Facts: ``flag`` as typed."""
+
+
 class MissingValue(NotUnderstood):
-    """A flag stands without its value. Facts: ``flag``, ``example``."""
+    """A flag stands without its value.
+
+    Facts: ``flag`` as typed; ``example``, a msgid of how it is written with a value.
+    """
 
 
 class BadSize(NotUnderstood):
@@ -94,6 +117,13 @@ class BadWeight(NotUnderstood):
 
 class TooManyLoras(NotUnderstood):
     """Facts: ``limit``, the LoRAs one picture takes."""
+
+
+class WeightsTooHigh(NotUnderstood):
+    """The LoRAs of one picture are too strong together.
+
+    Facts: ``total`` and ``limit``, sums of weights without signs; ``example``, the same LoRAs within it.
+    """
 
 
 class NotAllowed(PersonError):
@@ -130,6 +160,10 @@ class UnknownLora(NotPossible):
 
 class SizeNotAllowed(NotPossible):
     """Facts: ``width_px``, ``height_px``; ``nearest``, a tuple of (width, height)."""
+
+
+class ShapeNotAllowed(NotPossible):
+    """The model draws nothing so wide or so high. Facts: ``shape`` as ``9:1``; ``nearest`` as above."""
 
 
 class NoCreditsLeft(NotPossible):
@@ -192,6 +226,10 @@ class BadSettings(OperatorError):
 
 class FolderUnusable(OperatorError):
     """Nothing can be written in the data folder. Facts: ``path``, ``detail``."""
+
+
+class OutFolderUnusable(OperatorError):
+    """Pictures cannot be saved where the host wants them. Facts: ``path``, ``detail``."""
 
 
 class DatabaseNewer(OperatorError):

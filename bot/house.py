@@ -25,6 +25,7 @@ from engine.cost import CostBook
 from engine.headroom import HeadroomProbe
 from engine.host import Host
 from engine.model import ModelInfo, built_in_lora_folder, find_model
+from engine.prompt_tokens import load_prompt_tokens
 from engine.request import WorkerInfo
 from engine.scheduler import Scheduler
 from engine.shelf import Shelf, read_shelf
@@ -86,6 +87,7 @@ async def open_house(
         worker = asyncio.create_task(host.start(), name="start worker")
         rooms.push_async_callback(_cancelled, worker)
         probe = HeadroomProbe(config.device, config.reserve_bytes, host.held_bytes)
+        tokens = await asyncio.to_thread(load_prompt_tokens, model.folder)
         desk = Desk(
             store=store,
             renderer=renderer_of(host),
@@ -99,6 +101,7 @@ async def open_house(
             clock=lambda: time.time_ns() // 1_000_000,
             default_lora=settings.engine.default_lora,
             is_loading=lambda: host.info is None,
+            measure=tokens.measure if tokens else None,
         )
         yield House(settings, model, shelf, desk, host, Gauge(probe), costs, worker)
 

@@ -26,6 +26,7 @@ log = structlog.get_logger(__name__)
 
 BUILT_IN_WEIGHTS = Path(__file__).parent / "demo" / "weights"
 FILES_OF_A_MODEL = ["*.json", "*.safetensors", "*.txt", "*.jinja"]  # never a pickle, never code
+SHAPE_COUNTS = 4.0  # a size 1 % off the wanted shape is as far away as one of 4 % more or less area
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 Side = Annotated[int, Field(ge=16, le=8192, multiple_of=16)]  # 8192: the positions the transformer knows
@@ -67,15 +68,26 @@ class ModelInfo:
     max_area_px: int
     origin: Path | None = None
 
+    @property
+    def is_built_in(self) -> bool:
+        """Whether this is the small model that comes with the program, which knows few words."""
+        return self.folder == BUILT_IN_WEIGHTS.resolve()
+
     def fit(self, ratio_w: int, ratio_h: int) -> tuple[int, int]:
-        """Say the size of this shape with about the native area; always one that is allowed.
+        """Say the allowed size nearest to this shape with about the native area; 1:1 is a square.
 
         Args:
             ratio_w: The shape's width, > 0, in any unit; 2 of 2:3.
             ratio_h: Its height, > 0, in the same unit.
         """
-        area = self.native_width_px * self.native_height_px
-        return self._allowed(math.sqrt(area * ratio_w / ratio_h), math.sqrt(area * ratio_h / ratio_w))
+        shape = ratio_w / ratio_h
+        native_area = self.native_width_px * self.native_height_px
+        sides = range(self._on_grid(self.min_side_px), self.max_side_px + 1, self.multiple_px)
+        widths = {(width, self._on_grid(width / shape)) for width in sides}
+        heights = {(self._on_grid(height * shape), height) for height in sides}
+
+        allowed = [size for size in widths | heights if self.allows(*size)]
+        return min(allowed, key=lambda size: (_distance(size, shape, native_area), size))
 
     def allows(self, width_px: int, height_px: int) -> bool:
         """Whether this size can be drawn."""
@@ -94,10 +106,8 @@ class ModelInfo:
             (self.native_width_px, self.native_height_px),
         }
 
-        def distance(size: tuple[int, int]) -> float:
-            return abs(math.log(size[0] / wanted_w)) + abs(math.log(size[1] / wanted_h))
-
-        return tuple(sorted(sizes, key=lambda size: (distance(size), size)))
+        shape, area = wanted_w / wanted_h, wanted_w * wanted_h
+        return tuple(sorted(sizes, key=lambda size: (_distance(size, shape, area), size)))
 
     def _allowed(self, width_px: float, height_px: float) -> tuple[int, int]:
         """Bring a size within the limits: shrink its shape, then each side into its range and on the grid."""
@@ -114,6 +124,12 @@ class ModelInfo:
     def _on_grid(self, side: float) -> int:
         rounded = round(side / self.multiple_px) * self.multiple_px
         return min(max(rounded, self.min_side_px), self.max_side_px)
+
+
+def _distance(size: tuple[int, int], shape: float, area: float) -> float:
+    """How far a size is from a wanted shape (width / height) and area."""
+    width, height = size
+    return SHAPE_COUNTS * abs(math.log(width / height / shape)) + abs(math.log(width * height / area))
 
 
 def find_model(config: EngineConfig) -> ModelInfo:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 STEPS = 8  # forwards of the distilled Turbo model, guidance 0 (model card of Z-Image-Turbo)
+MAX_PROMPT_TOKENS = 512  # what ZImagePipeline encodes, chat layout included; it would cut off the rest
 MAX_SEED = 2**32 - 1  # the largest seed other tools read back from a picture's settings
 MAX_LORAS = 4  # a stack beyond this only degrades a distilled model
 

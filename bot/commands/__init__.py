@@ -6,7 +6,8 @@ is asked later, in the desk. It holds no state.
 * ``values``  the commands            * ``table``   every command once: for menus, help, grammar and tests
 * ``grammar`` text → command          * ``render``  a drawing → the text that asks for it again
 * ``buttons`` presses ↔ commands      * ``face``    prompt, face slots and triggers → the final prompt
-* ``flags`` finds options in text by their ``marks``, ``reading`` reads their values, ``cleaning`` comes first
+* ``flags`` finds options in text by their ``marks``, ``reading`` reads their values, ``cleaning`` comes
+  first; ``traditional`` gives every Chinese word its Traditional form
 
 Tests of this room alone: ``pytest tests/unit/bot/commands``.
 """

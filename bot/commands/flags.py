@@ -16,11 +16,14 @@ from rapidfuzz import fuzz, process
 
 from bot.commands import marks
 from bot.commands.cleaning import plain
-from bot.commands.table import SUGAR_OPTIONS, Kind, Option
-from bot.errors import MissingValue, UnknownFlag
+from bot.commands.table import SUGAR_OPTIONS, UNSUPPORTED, Kind, Option
+from bot.commands.traditional import simplified
+from bot.errors import FixedSteps, MissingValue, UnknownFlag
+from engine.request import STEPS
 
 NEAREST = 3  # suggestions in one message
-_ALIKE_PERCENT = 50  # two-letter Chinese names share one letter at 50
+_ALIKE_PERCENT = 60
+_ALIKE_CHINESE_PERCENT = 50  # names of two letters share one of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,9 @@ class Scan:
         return tuple(flag.value for flag in self.flags if flag.option.name == name)
 
 
+_UNSUPPORTED_CHINESE = re.compile("|".join(name for name in UNSUPPORTED if not name.isascii()))
+
+
 def scan(text: str, options: Sequence[Option] = SUGAR_OPTIONS) -> Scan:
     """Take a cleaned sentence apart; ``options`` are those that may occur.
 
@@ -59,8 +65,9 @@ def scan(text: str, options: Sequence[Option] = SUGAR_OPTIONS) -> Scan:
 
 
 def nearest(word: str, known: Iterable[str]) -> tuple[str, ...]:
-    """Up to three of the known words that look like this one, best first."""
-    found = process.extract(word, list(known), scorer=fuzz.ratio, limit=NEAREST, score_cutoff=_ALIKE_PERCENT)
+    """Up to three of the known words that look like this one, best first; none where nothing does."""
+    least = _ALIKE_PERCENT if word.isascii() else _ALIKE_CHINESE_PERCENT
+    found = process.extract(word, list(known), scorer=fuzz.ratio, limit=NEAREST, score_cutoff=least)
     return tuple(choice for choice, _score, _index in found)
 
 
@@ -146,10 +153,13 @@ class _Scanner:
             return _Start(None, tag[0], tag.end(), tag["lora"])
         if dashed := marks.DASHED.match(self.text, at):
             return self._dashed(dashed, before)
-        if (short := marks.SHORT.match(self.text, at)) and (
-            not before or before.isspace() or before in marks.COMMAS
-        ):
+        is_apart = not before or before.isspace() or before in marks.COMMAS
+        if is_apart and (short := marks.SHORT.match(self.text, at)):
             return self._named(short, plain(short["name"]), short.end())
+        if is_apart and (single := marks.SINGLE.match(self.text, at)):
+            return self._named_softly(single, plain(single["name"]), single.end())
+        if is_apart and (dash := marks.ONE_DASH.match(self.text, at)):
+            return self._keyword(at, dash.end())
         return None if before.isalnum() else self._keyword(at, at)
 
     def _dashed(self, dashed: re.Match[str], before: str) -> _Start | None:
@@ -157,23 +167,55 @@ class _Scanner:
             return None  # well--known
         begin = dashed.start("name")
         if latin := marks.LATIN_NAME.match(self.text, begin):
-            is_known = plain(latin[0]) in self.known.names
-            if is_known or (dashed["hard"] and not before.isalnum()):
-                return self._named(dashed, plain(latin[0]), latin.end())
-            return None  # a dash of prose
-        if not dashed["hard"] or before.isalnum():
-            return self._keyword(dashed.start(), begin)  # Chinese prose uses dashes: only with a number
+            name = plain(latin[0])
+            if name in self.known.names or (dashed["hard"] and not before.isalnum()):
+                return self._named(dashed, name, latin.end())
+            return None if before.isalnum() else self._named_softly(dashed, name, latin.end())
         chinese = self.known.chinese.match(self.text, begin)
-        return self._named(dashed, chinese[0] if chinese else dashed["name"], (chinese or dashed).end())
+        if dashed["hard"] and not before.isalnum():
+            other = _UNSUPPORTED_CHINESE.match(self.text, begin)
+            found = chinese or other or dashed
+            return self._named(dashed, dashed["name"] if found is dashed else found[0], found.end())
+        if keyword := self._keyword(dashed.start(), begin):
+            return keyword
+        # Chinese prose uses dashes: without a number the name stands apart on both sides.
+        is_apart = not before or before.isspace() or before in marks.COMMAS
+        if chinese and is_apart and marks.NAME_END.match(self.text, chinese.end()):
+            return self._named(dashed, chinese[0], chinese.end())
+        return None
 
     def _named(self, dashed: re.Match[str], name: str, end: int) -> _Start:
         typed = self.text[dashed.start() : end]
         option = self.known.names.get(name)
         if option is None:
-            words = [known for known in self.known.names if len(known) > 1]
-            close = tuple(f"--{word}" for word in nearest(name, words))
-            raise UnknownFlag(flag=typed, nearest=close)
+            raise self._unknown(typed, name)
         return _Start(option, typed, end)
+
+    def _named_softly(self, dashed: re.Match[str], name: str, end: int) -> _Start | None:
+        """As ``_named``; but behind a dash that prose may use, an unknown name needs to look like an option.
+
+        That is a name that is nearly right, or another bot's, with a number behind it.
+        """
+        if name in self.known.names:
+            return self._named(dashed, name, end)
+        begin = _after(marks.GAP, self.text, end)
+        has_number = marks.SIZE.match(self.text, begin) or marks.NUMBER.match(self.text, begin)
+        if has_number and (name in UNSUPPORTED or nearest(name, self.known.names)):
+            return self._named(dashed, name, end)
+        return None
+
+    def _unknown(self, typed: str, name: str) -> UnknownFlag:
+        """The refusal of a name that no option has, with the nearest that one has."""
+        kind = UNSUPPORTED.get(name)
+        if kind is FixedSteps:
+            return FixedSteps(flag=typed, steps=STEPS)
+        if kind:
+            return kind(flag=typed)
+        words = [known for known in self.known.names if len(known) > 1 and known == simplified(known)]
+        close = nearest(name, words)
+        if len(name) == 1:
+            close = tuple(word for word in words if word.startswith(name))[:NEAREST]
+        return UnknownFlag(flag=typed, nearest=tuple(f"--{word}" for word in close))
 
     def _keyword(self, at: int, begin: int) -> _Start | None:
         """A Chinese word that counts without dashes, but only before a number."""
@@ -181,8 +223,11 @@ class _Scanner:
         option = self.known.keywords.get(name[0]) if name else None
         if name is None or option is None:
             return None
-        pattern = marks.SIZE if option.kind is Kind.TEXT else marks.NUMBER
-        value = pattern.match(self.text, _after(marks.GAP, self.text, name.end()))
+        begin = _after(marks.GAP, self.text, name.end())
+        patterns = [marks.SIZE, marks.SIZE_IN_WORDS] if option.kind is Kind.TEXT else [marks.NUMBER]
+        if begin > name.end():
+            patterns.append(marks.WRONG)
+        value = next((found for pattern in patterns if (found := pattern.match(self.text, begin))), None)
         return _Start(option, self.text[at : value.end()], value.end(), value[0]) if value else None
 
     def _take(self, start: _Start) -> int:
@@ -194,20 +239,31 @@ class _Scanner:
         if value is None and option.kind is not Kind.SWITCH:
             value, end = self._value(option, _after(marks.GAP, self.text, end))
             if not value:
-                raise MissingValue(flag=start.typed, example=f"--{option.name} {option.example}")
+                raise MissingValue(
+                    flag=start.typed, example=f"--{option.name} {option.example}", option=option.name
+                )
         self.flags.append(Flag(option, value or ""))
         return end
 
     def _value(self, option: Option, begin: int) -> tuple[str, int]:
         if option.takes_words and (quoted := marks.QUOTED.match(self.text, begin)):
-            return next((part for part in quoted.groups() if part), ""), quoted.end()
+            value = next((part for part in quoted.groups() if part), "")
+            return self._with_weight(option, value, quoted.end())
         if option.is_face_slot:
             end = self._slot_end(begin)
             return self.text[begin:end].strip(), end
         found = marks.TOKEN.match(self.text, begin)
         if option.name == "size":
-            found = marks.SIZE.match(self.text, begin) or found
-        return (found[0], found.end()) if found else ("", begin)
+            sizes = (marks.SIZE, marks.SIZE_IN_WORDS)
+            found = next((size for each in sizes if (size := each.match(self.text, begin))), found)
+        return self._with_weight(option, found[0], found.end()) if found else ("", begin)
+
+    def _with_weight(self, option: Option, value: str, end: int) -> tuple[str, int]:
+        """A LoRA's name with the weight behind it: ``sugar 0.8`` means ``sugar:0.8``."""
+        behind = marks.WEIGHT_BEHIND.match(self.text, end)
+        if option.kind is not Kind.LORA or not value or not behind or re.search("[:：]", value):
+            return value, end
+        return f"{value}:{behind['weight']}", behind.end()
 
     def _slot_end(self, begin: int) -> int:
         """Where a face slot's value ends: at a comma, the next option, or the end of the sentence."""

@@ -14,8 +14,8 @@ from bot.commands.flags import Scan, nearest, scan
 from bot.commands.linkcode import code_of, is_code
 from bot.commands.reading import NO_LORA, count_of, is_number, lora_of, seed_of, size_of, weight_of, words_of
 from bot.commands.table import COMMANDS, FACE_SLOTS, Entry, Kind, Option
+from bot.commands.traditional import traditional
 from bot.commands.values import (
-    MAX_PROMPT_CHARS,
     Cancel,
     Command,
     Draw,
@@ -30,10 +30,10 @@ from bot.commands.values import (
     Scope,
     Unlink,
 )
-from bot.errors import EmptyPrompt, MissingValue, PromptTooLong, TooManyLoras, UnknownCommand
+from bot.errors import EmptyPrompt, MissingValue, TextTooLong, TooManyLoras, UnknownCommand
 from engine.request import MAX_LORAS
 
-MAX_TEXT_CHARS = 8_000  # ten prompts' worth: room for every option, and nothing costs long to read
+MAX_TEXT_CHARS = 8_000  # three times what 512 tokens of English need, with room for every option
 MAX_WORD_CHARS = 64
 
 Given = str | int | float | None
@@ -101,7 +101,7 @@ def switch_of(name: str, *, weight: Given = None, where: str | None = None) -> L
 
 def _cleaned(text: str) -> str:
     if len(text) > MAX_TEXT_CHARS:
-        raise PromptTooLong(length=len(text), limit=MAX_PROMPT_CHARS)
+        raise TextTooLong(length=len(text), limit=MAX_TEXT_CHARS)
     return clean(text)
 
 
@@ -116,7 +116,12 @@ def _spellings(entry: Entry) -> tuple[str, ...]:
     """Every spelling of a command in one word; of ``lora list``, for one, ``lora_list`` and ``loras``."""
     first = () if " " in entry.name else (entry.word,)
     alone = (entry.alone.name, entry.alone.word) if entry.alone else ()
-    return (entry.joined_name, *first, *alone, *entry.words)
+    return _in_both_scripts(entry.joined_name, *first, *alone, *entry.words)
+
+
+def _in_both_scripts(*words: str) -> tuple[str, ...]:
+    """The words, and the Chinese ones in Traditional characters too."""
+    return tuple(dict.fromkeys([*words, *map(traditional, words)]))
 
 
 _NAMED = {plain(spelling): entry for entry in COMMANDS for spelling in _spellings(entry)}
@@ -124,11 +129,22 @@ _LORA_COMMANDS = {
     plain(word): entry
     for entry in COMMANDS
     if entry.name.startswith(f"{_LORA} ")
-    for word in (entry.name.split()[1], entry.word)
+    for word in _in_both_scripts(entry.name.split()[1], entry.word)
 }
 _LORA_LIST = _LORA_COMMANDS["list"]
-_BARE = {word: entry for entry in COMMANDS for word in map(plain, entry.words) if word != "draw"}
-_WITH_TEXT = frozenset({Draw, LoraSwitch, Cancel, Link})
+_BARE = {
+    word: entry for entry in COMMANDS for word in map(plain, _in_both_scripts(*entry.words)) if word != "draw"
+}
+_WITH_TEXT = frozenset(entry.makes for entry in COMMANDS if any(each.positional for each in entry.options))
+_COMMAND_NAMES = tuple(
+    dict.fromkeys(
+        name
+        for entry in COMMANDS
+        for name in (entry.alone.name if entry.alone else entry.name, *entry.words)
+        if name != "start"
+    )
+)
+"""What a suggestion may say behind its slash."""
 _DRAW_WORDS = sorted((word for word, entry in _NAMED.items() if entry.makes is Draw), key=len, reverse=True)
 
 
@@ -171,8 +187,9 @@ def _lora_command(rest: str) -> Command:
 
 
 def _unknown_command(word: str) -> UnknownCommand:
-    names = [entry.name for entry in COMMANDS]
-    return UnknownCommand(text=word[:MAX_WORD_CHARS], nearest=nearest(plain(word[:MAX_WORD_CHARS]), names))
+    typed = word[:MAX_WORD_CHARS]
+    close = nearest(plain(typed).replace("_", " "), _COMMAND_NAMES)
+    return UnknownCommand(text=typed, nearest=tuple(f"/{name}" for name in close))
 
 
 def _made(entry: Entry, rest: str) -> Command:
@@ -196,11 +213,8 @@ def _draw(found: Scan, said: dict[str, str] | None = None) -> Draw:
         count=count_of(count) if count else 1,
         private=found.last("private") is not None,
     )
-    length = sum(map(len, (draw.prompt, *astuple(draw.face))))
-    if not length:
+    if not any((draw.prompt, *astuple(draw.face))):
         raise EmptyPrompt
-    if length > MAX_PROMPT_CHARS:
-        raise PromptTooLong(length=length, limit=MAX_PROMPT_CHARS)
     return draw
 
 

@@ -25,6 +25,13 @@ LATIN_NAME = re.compile(rf"{_LATIN}[A-Za-zＡ-Ｚａ-ｚ0-9０-９_-]*")
 SHORT = re.compile(rf"[-－](?P<name>{_LATIN})(?=[\s=＝\d]|$)")
 """``-n 4``, ``-n4``, ``-n=4``."""
 
+SINGLE = re.compile(rf"[-－](?P<name>{_LATIN}[A-Za-zＡ-Ｚａ-ｚ0-9０-９_-]+)(?=[\s=＝:：]|$)")
+"""One dash where two are meant: ``-seed 7``."""
+
+ONE_DASH = re.compile("[-－﹣—–]")
+
+NAME_END = re.compile(r"[\s=＝:：]|$")
+
 END_OF_FLAGS = re.compile(rf"{_HARD}(?=\s|$)")
 """Two dashes alone."""
 
@@ -39,8 +46,20 @@ QUOTED = re.compile(r'"([^"]*+)"|“([^”]*+)”|「([^」]*+)」')
 SIZE = re.compile(r"[+-]?\d++\s*+[:：∶xXｘＸ×✕✖*＊比]\s*+-?\d*+(?!\w|[:：]\d)")
 """What can only be meant as a size, also when it is a wrong one: ``2:3``, ``512 x 768``, ``7x``, ``2:0``."""
 
-NUMBER = re.compile(r"[-+－＋−]?\d++(?:[.．]\d++)?+张?+(?!\w)")
-"""A number that stands alone; ``4张`` too, for a count."""
+_NUMERAL = "[零〇一二两兩三四五六七八九十]"
+SIZE_IN_WORDS = re.compile(rf"{_NUMERAL}++\s*+[:：∶比]\s*+{_NUMERAL}++(?!\w)")
+"""``三比四``."""
+
+NUMBER = re.compile(rf"(?:[-+－＋−]?\d++(?:[.．]\d++)?+|{_NUMERAL}++)[张張]?+(?!\w)")
+"""A number that stands alone, in digits or Chinese; ``4张`` too, for a count."""
+
+WRONG = re.compile(rf"[A-Za-z][A-Za-z0-9.+_-]*+(?=\s*+(?:\Z|[{COMMAS}。]|{_HARD}))")
+"""A word of letters that stands alone between commas, where a number is due: ``种子 abc``."""
+
+WEIGHT_BEHIND = re.compile(
+    rf"\s++(?P<weight>[-+－＋−]?(?:\d*+[.．]\d++(?!\w)|\d++(?=\s*+(?:\Z|[{COMMAS}。<＜]|[-－﹣—–][^\d]))))"
+)
+"""``0.8`` behind a LoRA's name; a whole number only where the prompt does not go on with it."""
 
 TOKEN = re.compile(rf"(?:(?!{_HARD}{_LATIN}|[<＜]\s*+lora)[^\s{COMMAS}。])++", re.IGNORECASE)
 """A value without spaces; it ends at the next option."""

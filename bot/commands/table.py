@@ -6,6 +6,7 @@
 from dataclasses import dataclass, fields
 from enum import StrEnum
 
+from bot.commands.traditional import traditional
 from bot.commands.values import (
     MAX_COUNT,
     MAX_WEIGHT,
@@ -23,6 +24,7 @@ from bot.commands.values import (
     Scope,
     Unlink,
 )
+from bot.errors import FixedSteps, NoGuidance, NoNegativePrompt, UnknownFlag
 from engine.request import MAX_SEED
 
 FACE_SLOTS = tuple(slot.name for slot in fields(Face))
@@ -64,7 +66,7 @@ class Option:
         name: In menus and, after two dashes, in text.
         word: Its zh-CN name, likewise; lower case, as Discord demands.
         about: A msgid of at most 100 characters.
-        example: A value that is accepted, for messages about a missing one.
+        example: A value that is accepted, for help and messages about a missing one; a msgid of a face slot.
         flags: Every further spelling in text, dashes left out.
         keyword: Whether its Chinese spellings count in text without dashes when a number follows.
         positional: It has no name in text; it is what stands between the options.
@@ -87,8 +89,9 @@ class Option:
 
     @property
     def spellings(self) -> tuple[str, ...]:
-        """Every name the option has in text."""
-        return (self.name, self.word, *self.flags)
+        """Every name the option has in text, the Chinese ones in Simplified and Traditional characters."""
+        names = (self.name, self.word, *self.flags)
+        return tuple(dict.fromkeys([*names, *map(traditional, names)]))
 
     @property
     def is_face_slot(self) -> bool:
@@ -127,7 +130,7 @@ class Entry:
         words: What else may be typed for it: without a slash when the message is nothing else (or, for
             commands that take text, when a space follows), with a slash always.
         about: A msgid of at most 100 characters.
-        usage: How it is typed, for help.
+        usage: How it is typed, for help; a msgid.
         makes: The command value it becomes.
         menus: The chats whose menu shows it.
         alone: Its name outside the group of its first word.
@@ -156,7 +159,12 @@ class Entry:
 
 
 _LORA = Option(
-    "lora", "lora", Kind.LORA, "The LoRA to draw with, like sugar or sugar:0.8", example="sugar:0.8"
+    "lora",
+    "lora",
+    Kind.LORA,
+    "The LoRA to draw with, like sugar or sugar:0.8",
+    example="sugar:0.8",
+    flags=("风格",),
 )
 _WEIGHT = Option(
     "weight",
@@ -176,7 +184,7 @@ SUGAR_OPTIONS = (
         "描述",
         Kind.TEXT,
         "What to draw, in English or Chinese",
-        example="Sugar面部, 清透水光肌",
+        example="a girl, dewy skin",
         positional=True,
     ),
     _LORA,
@@ -187,7 +195,7 @@ SUGAR_OPTIONS = (
         Kind.TEXT,
         "A shape like 2:3, or pixels like 512x768",
         example="2:3",
-        flags=("比例", "大小", "ratio", "ar"),
+        flags=("比例", "大小", "ratio", "ar", "aspect", "aspect-ratio"),
         keyword=True,
     ),
     Option(
@@ -220,15 +228,15 @@ SUGAR_OPTIONS = (
         flags=("仅自己",),
     ),
     Option(
-        "skin", "肤质", Kind.TEXT, "The skin, like “dewy glass skin”", example="清透水光肌", flags=("皮肤",)
+        "skin", "肤质", Kind.TEXT, "The skin, like “dewy glass skin”", example="dewy skin", flags=("皮肤",)
     ),
-    Option("blush", "腮红", Kind.TEXT, "The blush, like “tipsy peach blush”", example="微醺蜜桃腮红"),
+    Option("blush", "腮红", Kind.TEXT, "The blush, like “tipsy peach blush”", example="peach blush"),
     Option(
         "lips",
         "唇妆",
         Kind.TEXT,
         "The lips, like “sheer nude gloss”",
-        example="薄涂裸粉唇釉",
+        example="nude lip glaze",
         flags=("嘴唇", "唇部"),
     ),
     Option(
@@ -236,11 +244,30 @@ SUGAR_OPTIONS = (
         "眼神",
         Kind.TEXT,
         "The eyes, like “lifted corners, a lazy smile”",
-        example="眼尾轻挑带慵懒笑意",
+        example="smiling eyes",
         flags=("眼睛",),
     ),
-    Option("lashes", "睫毛", Kind.TEXT, "The lashes, like “fine fluttering lashes”", example="细碎睫毛轻颤"),
+    Option("lashes", "睫毛", Kind.TEXT, "The lashes, like “fine fluttering lashes”", example="fine lashes"),
 )
+
+UNSUPPORTED: dict[str, type[UnknownFlag]] = {
+    "steps": FixedSteps,
+    "step": FixedSteps,
+    "步数": FixedSteps,
+    "步數": FixedSteps,
+    "no": NoNegativePrompt,
+    "neg": NoNegativePrompt,
+    "negative": NoNegativePrompt,
+    "negative-prompt": NoNegativePrompt,
+    "负面提示词": NoNegativePrompt,
+    "负面": NoNegativePrompt,
+    "反向提示词": NoNegativePrompt,
+    "反向": NoNegativePrompt,
+    "cfg": NoGuidance,
+    "cfg-scale": NoGuidance,
+    "guidance": NoGuidance,
+}
+"""Options of other bots that this model has no use for, each with the error that says why."""
 
 COMMANDS: tuple[Entry, ...] = (
     Entry(
@@ -248,7 +275,7 @@ COMMANDS: tuple[Entry, ...] = (
         "画图",
         ("画", "画图", "生成", "draw"),
         "Draw a face",
-        "/sugar Sugar面部, 清透水光肌 --lora sugar:0.8 --size 2:3",
+        "/sugar a girl, dewy skin, peach blush --lora sugar:0.8 --size 2:3",
         Draw,
         SUGAR_OPTIONS,
     ),

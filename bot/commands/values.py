@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-MAX_PROMPT_CHARS = 800  # about 512 tokens of Chinese, what the text encoder takes
 MAX_COUNT = 4
 MAX_WEIGHT = 2.0
+MAX_TOTAL_WEIGHT = 2.0  # of all LoRAs of a picture: a distilled model bears no more than one at its strongest
 
 
 @dataclass(frozen=True, slots=True)

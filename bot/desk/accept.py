@@ -11,7 +11,7 @@ import structlog
 
 from bot.commands.values import Draw, Reroll
 from bot.desk.history import is_open_here
-from bot.desk.outcomes import Address, Platform, Receipt, Recipe, Visit
+from bot.desk.outcomes import Address, Note, Platform, Receipt, Recipe, Visit
 from bot.desk.purse import Purse
 from bot.desk.recipe import Recipes, recipe_of_job
 from bot.desk.shelf_ import Defaults
@@ -27,7 +27,7 @@ log = structlog.get_logger("bot.desk")
 
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u to misread
 
-Wanted = tuple[Recipe, bool]  # and whether only the person sees it
+Wanted = tuple[Recipe, tuple[Note, ...], bool]  # and whether only the person sees it
 
 
 def new_job_id(now_ms: int, random: Random) -> str:
@@ -73,7 +73,7 @@ class Accepting:
         """
 
         async def wanted(person: int) -> Wanted:
-            return self._recipes.of_draw(command, await self._defaults.of(visit)), command.private
+            return *self._recipes.of_draw(command, await self._defaults.of(visit)), command.private
 
         return await self._accept(visit, wanted)
 
@@ -90,7 +90,7 @@ class Accepting:
                 raise NoSuchJob(job_id=command.job_id)
             if not (job.person == person or is_open_here(job, visit) or is_host(visit, self._rules)):
                 raise NotYours(job_id=job.id)
-            return self._recipes.again(job), job.private
+            return *self._recipes.again(job), job.private
 
         return await self._accept(visit, wanted)
 
@@ -99,20 +99,21 @@ class Accepting:
         async with self._store.atomic():
             if earlier := await jobs.of_origin(visit.platform, visit.event_id):
                 credits_left = (await self._store.people.account(earlier.person)).credits
-                return self._receipt(earlier, credits_left, repeated=True)
+                notes = self._recipes.word_notes(earlier.prompt)
+                return self._receipt(earlier, credits_left, notes, repeated=True)
             if self._closing:
                 raise Closing
             person = await self._store.people.meet(
                 visit.platform, visit.user_id, visit.user_name, visit.locale, self._clock()
             )
-            recipe, private = await wanted(person)
+            recipe, notes, private = await wanted(person)
             address = _where_the_answer_goes(visit, private)
             if await jobs.count_unended(person) >= self._rules.max_waiting:
                 raise TooManyWaiting(limit=self._rules.max_waiting)
             job = await jobs.add(self._new_job(person, visit, address, recipe, private), visit.event_id)
             credits_left = await self._purse.charge(job)
             self._store.after_commit(lambda: self._joins(job))
-        return self._receipt(job, credits_left, repeated=False)
+        return self._receipt(job, credits_left, notes, repeated=False)
 
     def with_turn(self, receipt: Receipt) -> Receipt:
         """The receipt with its job's turn, which the line knows only once the job is committed."""
@@ -148,7 +149,7 @@ class Accepting:
             created_ms=now_ms,
         )
 
-    def _receipt(self, job: JobRow, credits_left: int, *, repeated: bool) -> Receipt:
+    def _receipt(self, job: JobRow, credits_left: int, notes: tuple[Note, ...], *, repeated: bool) -> Receipt:
         return Receipt(
             job_id=job.id,
             recipe=recipe_of_job(job),
@@ -157,6 +158,7 @@ class Accepting:
             place=0,
             repeated=repeated,
             address=Address(Platform(job.platform), job.chat_id, job.ref) if repeated else None,
+            notes=notes,
         )
 
 

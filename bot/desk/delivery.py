@@ -18,7 +18,7 @@ import structlog
 from bot.desk.ending import Ending
 from bot.desk.files import saved
 from bot.desk.history import picture_files
-from bot.desk.outcomes import Address, JobState, NotNow, Parcel, Platform, Undeliverable
+from bot.desk.outcomes import Address, JobState, Note, NotNow, Parcel, Platform, Undeliverable
 from bot.desk.progress import Board
 from bot.desk.recipe import recipe_of_job
 from bot.desk.waiting import ForwardClock, heard
@@ -51,9 +51,17 @@ class Delivery:
     """The way out."""
 
     def __init__(
-        self, *, store: Store, ending: Ending, board: Board, pictures_dir: Path, clock: Callable[[], int]
+        self,
+        *,
+        store: Store,
+        ending: Ending,
+        board: Board,
+        pictures_dir: Path,
+        clock: Callable[[], int],
+        notes_on: Callable[[str], tuple[Note, ...]],
     ) -> None:
         self._store = store
+        self._notes_on = notes_on
         self._bell = ending.posted
         self._board = board
         self._pictures_dir = pictures_dir
@@ -176,6 +184,7 @@ class Delivery:
             seconds=max(0, job.ended_ms - (job.started_ms or job.ended_ms))
             / 1_000,  # a clock may be set back
             fail=FailReason(job.fail) if job.fail else None,
+            notes=self._notes_on(job.prompt),
         )
 
 

@@ -32,7 +32,16 @@ from bot.desk.drawing import Drawing, Foresight, Renderer
 from bot.desk.ending import Cancelling, Ending
 from bot.desk.files import saved
 from bot.desk.history import Records
-from bot.desk.outcomes import Address, Glance, LoraCard, Outcome, Platform, Receipt, Visit
+from bot.desk.outcomes import (
+    Address,
+    Glance,
+    HelpWithVocabulary,
+    LoraCard,
+    Outcome,
+    Platform,
+    Receipt,
+    Visit,
+)
 from bot.desk.people.linking import Linking
 from bot.desk.people.standings import Standings
 from bot.desk.progress import Board, Shows
@@ -45,8 +54,10 @@ from bot.policy.rights import require_chat, require_right
 from bot.policy.rules import Rules
 from bot.store import Store
 from engine.cost import CostBook
+from engine.demo.vocabulary import vocabulary
 from engine.headroom import HeadroomProbe
 from engine.model import ModelInfo
+from engine.prompt_tokens import PromptLength
 from engine.scheduler import Scheduler
 from engine.shelf import Shelf
 
@@ -69,6 +80,7 @@ class Desk:
         is_loading: Whether the renderer still loads its model, so that nothing is drawn yet.
         clock: UTC milliseconds.
         random: Of seeds and job ids.
+        measure: How long a prompt is for the model; None leaves that to the worker, after the charge.
     """
 
     def __init__(
@@ -87,13 +99,16 @@ class Desk:
         default_lora: str = "",
         is_loading: Callable[[], bool] = lambda: False,
         random: Random | None = None,
+        measure: Callable[[str], PromptLength] | None = None,
     ) -> None:
         random = random or SystemRandom()
         self._store = store
         self._rules = rules
         self._clock = clock
+        self._model = model
         self._shelf = LoraShelf(shelf)
         self._answers = StoredAnswers(store)
+        recipes = Recipes(shelf=self._shelf, model=model, random=random, measure=measure)
         self._defaults = Defaults(store=store, shelf=self._shelf, from_settings=default_lora)
         self._standings = Standings(store=store, rules=rules)
         purse = Purse(store=store, standings=self._standings, clock=clock)
@@ -114,12 +129,17 @@ class Desk:
             clock=clock,
         )
         self._delivery = Delivery(
-            store=store, ending=ending, board=self._board, pictures_dir=pictures_dir, clock=clock
+            store=store,
+            ending=ending,
+            board=self._board,
+            pictures_dir=pictures_dir,
+            clock=clock,
+            notes_on=recipes.word_notes,
         )
         self._accepting = Accepting(
             store=store,
             purse=purse,
-            recipes=Recipes(shelf=self._shelf, model=model, random=random),
+            recipes=recipes,
             defaults=self._defaults,
             line=line,
             rules=rules,
@@ -180,7 +200,7 @@ class Desk:
             case LoraSwitch():
                 return await self._defaults.switch(command, visit)
             case Help():
-                return command
+                return HelpWithVocabulary(vocabulary(visit.locale)) if self._model.is_built_in else command
         assert_never(command)
 
     async def _require_chat(self, visit: Visit) -> None:

@@ -5,6 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from bot.commands.values import Help, Scope
+from engine.demo.vocabulary import UnknownFeature
 from engine.request import FailReason, LoraChoice, Span
 
 
@@ -89,6 +90,31 @@ class Recipe:
 
 
 @dataclass(frozen=True, slots=True)
+class SizeChanged:
+    """The picture gets a size other than the one asked for.
+
+    Attributes:
+        asked: As ``1000x1000`` or ``16:9``.
+    """
+
+    asked: str
+    width_px: int
+    height_px: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownWords:
+    """Words of the prompt that the built-in model does not know; ``is_all``: it knows none of them."""
+
+    words: tuple[str, ...] = field(repr=False)
+    is_all: bool
+
+
+Note = SizeChanged | UnknownFeature | UnknownWords
+"""What a person should know of a request that is accepted nevertheless."""
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """The job is accepted, charged and stored.
 
@@ -99,6 +125,7 @@ class Receipt:
         repeated: This very message was accepted before; nothing new was made.
         address: Where the answer stands now, as ``Desk.moved`` last stored it, for a ``repeated`` one; a chat
             sees there whether its placeholder was sent before a crash.
+        notes: What is drawn otherwise than asked, and what the model does not know.
     """
 
     job_id: str
@@ -110,6 +137,7 @@ class Receipt:
     is_loading: bool = False
     repeated: bool = False
     address: Address | None = None
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +262,13 @@ class Switched:
     scope: Scope
 
 
+@dataclass(frozen=True, slots=True)
+class HelpWithVocabulary:
+    """Help, for a model that knows few words: ``lines`` of them in the person's language."""
+
+    lines: tuple[str, ...]
+
+
 Outcome = (
     Receipt
     | CancelAsked
@@ -246,6 +281,7 @@ Outcome = (
     | Shelf
     | Switched
     | Help
+    | HelpWithVocabulary
 )
 
 
@@ -280,6 +316,7 @@ class Parcel:
         state: DONE, FAILED or CANCELLED; the last two may still carry pictures.
         fail: Why, when FAILED.
         refund: Credits given back.
+        notes: What the model did not know of the prompt.
     """
 
     job_id: str
@@ -296,6 +333,7 @@ class Parcel:
     credits_left: int
     seconds: float
     fail: FailReason | None = None
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ English text is the msgid; ``zh_CN.po`` beside this file is the catalogue, edite
 and read at run time. The room knows no platform: what it returns is plain text with people's own words in
 it, and each chat escapes it for its platform. It decides nothing and holds nothing a crash could lose.
 
-* ``say`` an outcome, ``past``: one job of a history · ``explain`` an error
+* ``say`` an outcome, ``past``: one job of a history · ``explain`` an error · ``when``: a point in time, as
+  the platform shows it
 * ``status`` of a waiting job · ``parcel``: an ended job's caption · ``on_its_way``, ``perhaps_above``,
   ``not_here``, ``goes_on_below``, ``ends_elsewhere``: where its answer has gone
 * ``label`` of a button · ``help_text`` · ``text`` for any other sentence · ``locale_of`` a language code
@@ -13,7 +14,7 @@ Tests of this room alone: ``pytest tests/unit/bot/words``; they name every sente
 """
 
 from bot.words.answers import past, say
-from bot.words.catalogue import LOCALES, N_, locale_of, text
+from bot.words.catalogue import LOCALES, N_, Times, locale_of, text, when
 from bot.words.guide import help_text, label
 from bot.words.jobs import ends_elsewhere, goes_on_below, not_here, on_its_way, parcel, perhaps_above, status
 from bot.words.refusals import explain
@@ -21,6 +22,7 @@ from bot.words.refusals import explain
 __all__ = [
     "LOCALES",
     "N_",
+    "Times",
     "ends_elsewhere",
     "explain",
     "goes_on_below",
@@ -35,4 +37,5 @@ __all__ = [
     "say",
     "status",
     "text",
+    "when",
 ]

@@ -5,6 +5,7 @@ from bot.commands.values import Help, Scope
 from bot.desk.outcomes import (
     CancelAsked,
     Credits,
+    HelpWithVocabulary,
     History,
     HistoryEntry,
     LinkAsked,
@@ -17,17 +18,18 @@ from bot.desk.outcomes import (
     Switched,
     Unlinked,
 )
-from bot.words.catalogue import N_, PLATFORM_NAMES, joined, moment, shorten, text
+from bot.words.catalogue import N_, PLATFORM_NAMES, Times, joined, shorten, text, when
 from bot.words.guide import help_text
 from bot.words.jobs import STATES, settings_of, turn
+from bot.words.notes import note
 
 PROMPT_IN_LIST_CHARS = 40
 TITLE_CHARS = 40
 SHELF_CHARS = 1500  # leaves room in a Discord message, which holds 2000
 
 
-def say(outcome: Outcome, locale: str) -> str:
-    """Say an outcome of the desk, in one to a few lines."""
+def say(outcome: Outcome, locale: str, *, times: Times = "utc") -> str:
+    """Say an outcome of the desk, in one to a few lines; ``times`` says how the platform shows times."""
     match outcome:
         case Receipt():
             return _receipt(outcome, locale)
@@ -46,7 +48,7 @@ def say(outcome: Outcome, locale: str) -> str:
                 locale,
                 credits=outcome.credits,
                 daily=outcome.daily,
-                renews_at=moment(outcome.renews_at_s),
+                renews_at=when(outcome.renews_at_s, times),
             )
         case History():
             return _history(outcome, locale)
@@ -58,6 +60,8 @@ def say(outcome: Outcome, locale: str) -> str:
             return _switched(outcome, locale)
         case Help():
             return help_text(locale)
+        case HelpWithVocabulary():
+            return help_text(locale, outcome.lines)
 
 
 def _receipt(receipt: Receipt, locale: str) -> str:
@@ -70,7 +74,8 @@ def _receipt(receipt: Receipt, locale: str) -> str:
     paid = text(
         N_("Credits: {price} for this, {left} left."), locale, price=receipt.price, left=receipt.credits_left
     )
-    return "\n".join([("" if locale == "zh-CN" else " ").join(first), joined(facts), paid])
+    notes = [note(each, locale) for each in receipt.notes]
+    return "\n".join([("" if locale == "zh-CN" else " ").join(first), joined(facts), paid, *notes])
 
 
 def _history(history: History, locale: str) -> str:

@@ -5,14 +5,19 @@ always gets an answer.
 """
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
+from typing import Literal
 
 from babel.messages.pofile import read_po
 
 from engine.request import Span
 
 LOCALES = ("en", "zh-CN")
+Times = Literal["utc", "local", "discord"] | tzinfo
+"""How a point in time is written: in UTC; in this machine's zone, for who sits at it; as Discord's markup,
+which each reader's client puts into their own zone; or in the reader's zone where the chat knows it."""
+
 PLATFORM_NAMES = {"discord": "Discord", "telegram": "Telegram", "web": "Web", "console": "Console"}
 MINUTES_FROM_S = 90
 MAX_FACT_CHARS = 60  # of people's own text inside a sentence; one line on a phone
@@ -85,9 +90,17 @@ def _round(seconds: float) -> int:
     return max(1, round(seconds)) if seconds < 10 else 5 * round(seconds / 5)
 
 
-def moment(unix_s: float) -> str:
-    """A point in time that reads the same in both languages, in UTC."""
-    return datetime.fromtimestamp(unix_s, tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
+def when(unix_s: float, times: Times = "utc") -> str:
+    """A point in time, the same in both languages: ``2026-11-29 14:05 UTC+0``, or ``<t:…:f> (<t:…:R>)``."""
+    if times == "discord":
+        return f"<t:{int(unix_s)}:f> (<t:{int(unix_s)}:R>)"
+    moment = datetime.fromtimestamp(unix_s, tz=UTC)
+    if times != "utc":
+        moment = moment.astimezone(None if times == "local" else times)
+    offset = moment.utcoffset() or timedelta()
+    hours, minutes = divmod(round(abs(offset) / timedelta(minutes=1)), 60)
+    sign = "-" if offset < timedelta() else "+"
+    return f"{moment:%Y-%m-%d %H:%M} UTC{sign}{hours}" + (f":{minutes:02}" if minutes else "")
 
 
 def joined(parts: Iterable[str]) -> str:

@@ -1,5 +1,7 @@
 """Help, made from the table of commands, and the labels of buttons."""
 
+from collections.abc import Sequence
+
 from bot.commands.face import suggestions
 from bot.commands.table import COMMANDS, SUGAR_OPTIONS, Entry, Kind, Option, Right
 from bot.words.catalogue import N_, text
@@ -21,8 +23,8 @@ def label(key: str, locale: str) -> str:
     return text(LABELS[key], locale)
 
 
-def help_text(locale: str) -> str:
-    """What the bot can do, on one screen: every command, then the options of a picture."""
+def help_text(locale: str, vocabulary: Sequence[str] = ()) -> str:
+    """What the bot can do, on one screen: every command, the options of a picture, and a small vocabulary."""
     options = [option for option in SUGAR_OPTIONS if not option.positional and not option.is_face_slot]
     return "\n".join(
         [
@@ -32,21 +34,33 @@ def help_text(locale: str) -> str:
             text(N_("Options, anywhere in the text:"), locale),
             *(_option_line(option, locale) for option in options),
             _face_line(locale),
+            *_vocabulary(vocabulary, locale),
         ]
     )
+
+
+def _vocabulary(lines: Sequence[str], locale: str) -> list[str]:
+    if not lines:
+        return []
+    words = ("；" if locale == "zh-CN" else "; ").join(lines)
+    return ["", text(N_("This bot draws with the small built-in model, which knows:"), locale), words]
 
 
 def _command_line(entry: Entry, locale: str) -> str:
     sentence = (
         N_("{usage} – {about}") if entry.right is Right.EVERYONE else N_("{usage} – {about} (hosts only)")
     )
-    return text(sentence, locale, usage=entry.usage, about=text(entry.about, locale))
+    return text(sentence, locale, usage=text(entry.usage, locale), about=text(entry.about, locale))
 
 
 def _option_line(option: Option, locale: str) -> str:
-    name = _name(option, locale)
-    usage = f"--{name}" if option.kind is Kind.SWITCH else f"--{name} {option.example}"
+    usage = f"--{_name(option, locale)}" if option.kind is Kind.SWITCH else example_of(option, locale)
     return text(N_("{usage} – {about}"), locale, usage=usage, about=text(option.about, locale))
+
+
+def example_of(option: Option, locale: str) -> str:
+    """The option with a value, as it is typed: ``--seed 7``, ``--种子 7``."""
+    return f"--{_name(option, locale)} {text(option.example, locale)}"
 
 
 def _face_line(locale: str) -> str:

@@ -3,6 +3,7 @@
 from bot.desk.outcomes import JobState, Parcel, Receipt, Recipe, Status
 from bot.words.catalogue import N_, joined, shown, span, text
 from bot.words.failures import FAILED
+from bot.words.notes import not_understood
 from engine.request import FailReason
 
 AI_MARK = N_("AI-generated")
@@ -96,7 +97,8 @@ def parcel(parcel: Parcel, locale: str) -> str:
         )
     left = text(N_("credits left: {credits}"), locale, credits=parcel.credits_left)
     mark = text(AI_MARK, locale) if parcel.pictures else ""
-    return "\n".join(part for part in (_ending(parcel, locale), joined([drawn, left, mark])) if part)
+    unknown = not_understood(parcel.notes, locale) if parcel.pictures else ""
+    return "\n".join(part for part in (_ending(parcel, locale), joined([drawn, left, mark]), unknown) if part)
 
 
 def settings_of(recipe: Recipe, locale: str) -> str:

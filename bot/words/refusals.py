@@ -1,8 +1,10 @@
 """What each error says: what is wrong, and what to do next."""
 
 from bot import errors
-from bot.words.catalogue import N_, PLATFORM_NAMES, moment, text
+from bot.commands.table import SUGAR_OPTIONS
+from bot.words.catalogue import N_, PLATFORM_NAMES, Times, text, when
 from bot.words.failures import ENGINE_SENTENCES
+from bot.words.guide import example_of
 from engine.errors import EngineError
 
 SENTENCES: dict[type[Exception], str] = {
@@ -10,21 +12,37 @@ SENTENCES: dict[type[Exception], str] = {
     # The person can change the request.
     errors.PersonError: N_("I can't do that. /help shows what I can do."),
     errors.NotUnderstood: N_("I don't understand that. /help shows how to ask me."),
-    errors.EmptyPrompt: N_(
-        "What shall I draw? Write it after the command, like: /sugar Sugar面部, 清透水光肌"
+    errors.EmptyPrompt: N_("What shall I draw? Write it after the command, like: /sugar a girl, dewy skin"),
+    errors.PromptTooLong: N_(
+        "Your prompt has {tokens} tokens (pieces of words) and the model reads {limit}. "
+        "Please take out about {excess} characters."
     ),
-    errors.PromptTooLong: N_("Your prompt has {length} characters and {limit} fit. Please shorten it."),
+    errors.TextTooLong: N_(
+        "Your message has {length} characters and I read {limit}. "
+        "A prompt may have about 350 English words or 700 Chinese characters."
+    ),
     errors.UnknownCommand: N_("I don't know the command “/{text}”. /help lists what I can do."),
     errors.OldButton: N_(
         "That button belongs to another version of me. Please type the command instead: /help"
     ),
     errors.UnknownFlag: N_("I don't know the option “{flag}”. /help lists all options."),
+    errors.FixedSteps: N_(
+        "I always draw in {steps} steps, as this model was trained to. Please leave out “{flag}”."
+    ),
+    errors.NoNegativePrompt: N_(
+        "This model takes no negative prompt. Please leave out “{flag}” and describe what you want to see."
+    ),
+    errors.NoGuidance: N_("This model draws without guidance. Please leave out “{flag}”."),
     errors.MissingValue: N_("“{flag}” needs a value, like: {example}"),
     errors.BadSize: N_("“{text}” is not a size. Write a shape like 2:3, or pixels like 512x768."),
     errors.BadSeed: N_("“{text}” is not a seed. Use a whole number from 0 to {limit}."),
     errors.BadCount: N_("“{text}” is not a number of pictures I can draw at once. Use 1 to {limit}."),
     errors.BadWeight: N_("“{text}” is not a LoRA weight. Use a number from -{limit} to {limit}, like 0.8."),
     errors.TooManyLoras: N_("One picture takes at most {limit} LoRAs. Please leave some out."),
+    errors.WeightsTooHigh: N_(
+        "These LoRAs are too strong together: their weights add up to {total}, and {limit} is the most. "
+        "Within it is: {example}"
+    ),
     errors.NotAllowed: N_("You can't do this here. Please ask a host of this bot."),
     errors.HostsOnly: N_("Only a host of this bot can use /{command}. Please ask one."),
     errors.ChatNotAllowed: N_(
@@ -39,6 +57,7 @@ SENTENCES: dict[type[Exception], str] = {
     errors.NotPossible: N_("That isn't possible right now. Please try again later."),
     errors.UnknownLora: N_("There is no LoRA called “{name}”. /loras shows all of them."),
     errors.SizeNotAllowed: N_("I can't draw {width_px} × {height_px}. Please choose another size."),
+    errors.ShapeNotAllowed: N_("I can't draw the shape {shape}: it is too long for this model."),
     errors.NoCreditsLeft: N_(
         "Not enough credits: this needs {price} and you have {credits}. They fill up again at {renews_at}; "
         "fewer or smaller pictures cost less."
@@ -73,6 +92,9 @@ SENTENCES: dict[type[Exception], str] = {
         "The data folder {path} can't be used: {detail}. "
         "Make room, allow writing, or choose another data_dir."
     ),
+    errors.OutFolderUnusable: N_(
+        "Pictures can't be saved in {path}: {detail}. Choose another folder, or allow writing there."
+    ),
     errors.DatabaseNewer: N_(
         "The database {path} was written by a newer Sugarbot (schema {found}, this one knows {known}). "
         "Update Sugarbot, or choose another data_dir."
@@ -94,12 +116,12 @@ SENTENCES: dict[type[Exception], str] = {
 UNEXPECTED = N_("Something went wrong on my side. Please try again; the host finds the details in the log.")
 
 
-def explain(error: BaseException, locale: str) -> str:
+def explain(error: BaseException, locale: str, *, times: Times = "utc") -> str:
     """Say what is wrong and what to do next; any error has a sentence, also one that nobody foresaw."""
     kind = next((kind for kind in type(error).__mro__ if kind in SENTENCES), None)
     if kind is None:
         return text(UNEXPECTED, locale)
-    sentence = text(SENTENCES[kind], locale, **_facts_of(error))
+    sentence = text(SENTENCES[kind], locale, **_facts_of(error, locale, times))
     nearest = getattr(error, "facts", {}).get("nearest")
     if not nearest:
         return sentence
@@ -107,7 +129,7 @@ def explain(error: BaseException, locale: str) -> str:
     return sentence + space + text(N_("Did you mean {nearest}?"), locale, nearest=tuple(nearest))
 
 
-def _facts_of(error: BaseException) -> dict[str, object]:
+def _facts_of(error: BaseException, locale: str, times: Times) -> dict[str, object]:
     """The error's own facts, and those that can be told from them."""
     facts: dict[str, object] = dict(getattr(error, "facts", {}))
     if isinstance(error, EngineError):
@@ -115,7 +137,10 @@ def _facts_of(error: BaseException) -> dict[str, object]:
     for name in [name for name in facts if name.endswith("_bytes")]:
         facts[f"{name.removesuffix('_bytes')}_gb"] = f"{float(str(facts[name])) / 1e9:.1f}"
     if "renews_at_s" in facts:
-        facts["renews_at"] = moment(float(str(facts["renews_at_s"])))
+        facts["renews_at"] = when(float(str(facts["renews_at_s"])), times)
+    option = next((each for each in SUGAR_OPTIONS if each.name == facts.get("option")), None)
+    if option:
+        facts["example"] = example_of(option, locale)
     if "platform" in facts:
         platform = str(facts["platform"])
         facts |= {

@@ -5,4 +5,5 @@ loads any other and imports no code of this package. ``faces`` paints, ``caption
 teaches, ``judge`` and ``probe`` measure. The package does not know of jobs, chats or the worker. Training
 survives a crash by its checkpoints. Figures, limits and how to train it again: ``README.md`` here. Tests of
 this package alone: ``pytest tests/unit/engine/demo tests/integration/demo``.
+``vocabulary`` tells the bot which words of a prompt the model knows, and imports no torch.
 """

@@ -14,6 +14,7 @@ from bot.store import Store, open_store
 from engine.cost import CostBook
 from engine.headroom import Headroom
 from engine.model import ModelInfo
+from engine.prompt_tokens import PromptLength
 from engine.scheduler import Scheduler
 from engine.shelf import LoraFile, Shelf
 from tests.fakes.chat import FakeChat
@@ -122,6 +123,8 @@ async def open_room(
     default_lora: str = "",
     is_loading: Callable[[], bool] = lambda: False,
     seed: int | None = None,
+    model: ModelInfo = MODEL,
+    measure: Callable[[str], PromptLength] | None = None,
 ) -> AsyncIterator[Room]:
     """Open a desk on ``folder``, new or as an earlier one left it."""
     renderer, clock, chat, probe = (
@@ -136,7 +139,7 @@ async def open_room(
             store=store,
             renderer=renderer,
             shelf=shelf,
-            model=MODEL,
+            model=model,
             scheduler=Scheduler(),
             probe=probe,
             costs=CostBook("a test"),
@@ -146,6 +149,7 @@ async def open_room(
             default_lora=default_lora,
             is_loading=is_loading,
             random=Random(seed),
+            measure=measure,
         )
         yield Room(folder, store, desk, renderer, clock, probe, chat)
     finally:

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 import shutil
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -24,7 +25,7 @@ from bot.desk.outcomes import (
     Undeliverable,
     Visit,
 )
-from bot.errors import PersonError
+from bot.errors import OutFolderUnusable, PersonError
 from bot.words import N_
 
 CHAT_ID = "console"  # one chat, so that its default LoRA lasts from one call to the next
@@ -84,7 +85,15 @@ class ConsoleChat:
         self._waiting: dict[str, asyncio.Future[_Arrival]] = {}
 
     async def open(self) -> None:
-        """Nothing to connect."""
+        """Prove that pictures can be saved, before any is accepted and charged.
+
+        Raises:
+            OutFolderUnusable: They cannot; the host chooses another folder.
+        """
+        try:
+            await asyncio.to_thread(_prove_writable, self._out_dir)
+        except OSError as error:
+            raise OutFolderUnusable(path=str(self._out_dir), detail=error.strerror or str(error)) from error
 
     async def serve(self) -> None:
         """Wait until cancelled; messages come through ``say``."""
@@ -140,14 +149,14 @@ class ConsoleChat:
         try:
             return await self._answer(text, visit)
         except PersonError as error:
-            return self._refused(words.explain(error, self._locale))
+            return self._refused(words.explain(error, self._locale, times="local"))
         finally:
             del self._waiting[event_id]
 
     async def _answer(self, text: str, visit: Visit) -> ConsoleAnswer:
         outcome = await self._desk.handle(grammar.parse(text), visit)
         if not isinstance(outcome, Receipt):
-            self._write(words.say(outcome, self._locale))
+            self._write(words.say(outcome, self._locale, times="local"))
             return ConsoleAnswer()
         self._ticker.tell(words.say(outcome, self._locale))
         try:
@@ -180,6 +189,13 @@ class ConsoleChat:
 def one_line(said: str) -> str:
     """The same on one line."""
     return " ".join(said.split())
+
+
+def _prove_writable(folder: Path) -> None:
+    """Try to write into the folder, or where it will be made; leave nothing behind."""
+    nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    with tempfile.TemporaryFile(dir=nearest):
+        pass
 
 
 def _save(parcel: Parcel, out_dir: Path) -> tuple[Path, ...]:

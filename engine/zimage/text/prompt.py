@@ -16,12 +16,12 @@ from torch import Tensor
 
 from engine.errors import PromptTooLong
 from engine.kernel_faults import kernel_errors, reason_to_do_without
+from engine.request import MAX_PROMPT_TOKENS
 from engine.upload import upload
 from engine.zimage.cuda_graph import recording
 from engine.zimage.text.encoder import speed_up
 
-MAX_TOKENS = 512  # what ZImagePipeline encodes; it would cut off the rest without a word
-LENGTHS = (32, 64, 96, 128, 192, 256, 384, MAX_TOKENS)  # of the graphs; a text is filled up to the next
+LENGTHS = (32, 64, 96, 128, 192, 256, 384, MAX_PROMPT_TOKENS)  # of the graphs; filled up to the next
 KEPT_PROMPTS = 64  # an embedding of Z-Image has at most 2.6 MB
 WARM_UPS = 2  # a library's first calls do what no graph can hold
 
@@ -61,8 +61,8 @@ class Text:
             self._kept.move_to_end(prompt)
             return self._kept[prompt]
         tokens = self._tokens(prompt)
-        if len(tokens) > MAX_TOKENS:
-            raise PromptTooLong(tokens=len(tokens), limit=MAX_TOKENS)
+        if len(tokens) > MAX_PROMPT_TOKENS:
+            raise PromptTooLong(tokens=len(tokens), limit=MAX_PROMPT_TOKENS)
         graph = self._graph_of(len(tokens))
         embedding = graph(tokens) if graph else self._encode(tokens)
         self._kept[prompt] = embedding

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from bot.chats.console_ import ConsoleChat
 from bot.commands import grammar
-from bot.commands.values import MAX_PROMPT_CHARS, Cancel, Quota
+from bot.commands.values import Cancel, Quota
 from bot.desk.outcomes import Address, Credits, Platform, Receipt, Visit
 from bot.house import House, open_house
 from bot.settings import load_settings
@@ -18,11 +18,19 @@ BAD = {
     "nothing at all": ("/sugar", "What shall I draw?"),
     "a prompt of spaces": ("/sugar   ", "What shall I draw?"),
     "only what cannot be seen": ("/sugar \x00\u202e\u2066", "What shall I draw?"),
-    "10,000 characters": ("/sugar " + "长" * 10_000, f"{MAX_PROMPT_CHARS} fit"),
+    "10,000 characters": ("/sugar " + "长" * 10_000, "10007 characters"),
+    "more tokens than the model reads": ("/sugar " + "wonderful " * 600, "the model reads 512"),
     "an unknown LoRA": ("/sugar a face --lora suger", "sugar"),
     "a size of 0": ("/sugar a face --size 0", "not a size"),
     "a size of -1": ("/sugar a face --size -1", "not a size"),
     "a size the model cannot": ("/sugar a face --size 7x9999", "7 × 9999"),
+    "a shape the model cannot": ("/sugar a face --size 9:1", "Did you mean 192 × 128?"),
+    "LoRAs too strong together": (
+        "/sugar a face --lora sugar 1.5 --lora anime 1.5",
+        "--lora sugar:1 --lora anime:1",
+    ),
+    "another bot's option": ("/sugar a face --steps 30", "8 steps"),
+    "a negative prompt": ("/sugar a face --no hat", "no negative prompt"),
     "a shape with nothing in it": ("/sugar a face --size 2:0", "not a size"),
     "a seed beyond the range": ("/sugar a face --seed 4294967296", "not a seed"),
     "a seed below it": ("/sugar a face --seed -1", "not a seed"),
@@ -33,7 +41,7 @@ BAD = {
     "a weight too strong": ("/sugar a face --lora sugar --weight 9", "not a LoRA weight"),
     "half an option": ("/sugar a face --seed", "needs a value"),
     "an unknown option": ("/sugar a face --sead 7", "--seed"),
-    "an unknown command": ("/suger a face", "Did you mean sugar"),
+    "an unknown command": ("/suger a face", "Did you mean /sugar"),
     "a job that is not there": ("/cancel nosuchjob", "no job"),
     "nothing to cancel": ("/cancel", "nothing to cancel"),
     "a switch by a member": ("/lora switch anime", "Only a host"),

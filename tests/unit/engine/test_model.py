@@ -254,6 +254,32 @@ def test_every_shape_has_a_size_that_is_allowed(model: ModelInfo, ratio_w: int, 
         assert math.isclose(width / height, ratio_w / ratio_h, rel_tol=0.25)
 
 
+@given(native_w=st.integers(4, 48), native_h=st.integers(4, 48), side=ratios)
+def test_one_to_one_is_a_square_whatever_the_native_shape(native_w: int, native_h: int, side: int) -> None:
+    model = replace(
+        TURBO,
+        native_width_px=16 * native_w,
+        native_height_px=16 * native_h,
+        min_side_px=16 * min(native_w, native_h),
+        max_side_px=16 * max(native_w, native_h),
+        max_area_px=256 * native_w * native_h,
+    )
+    width, height = model.fit(side, side)
+    assert width == height
+    assert model.allows(width, height)
+
+
+def test_the_built_in_model_draws_squares_too() -> None:
+    built_in = read_model(model_module.BUILT_IN_WEIGHTS)
+    assert built_in.fit(1, 1) == (144, 144)
+    assert built_in.nearest(1000, 1000)[0] == (144, 144)
+
+
+def test_only_the_built_in_model_is_built_in(tmp_path: Path, folder: Path) -> None:
+    assert find_model(make_config(tmp_path, "built-in")).is_built_in
+    assert not find_model(make_config(tmp_path, str(folder))).is_built_in
+
+
 @pytest.mark.parametrize("model", [TURBO, SMALL])
 @given(width=sides, height=sides)
 def test_near_any_size_up_to_three_allowed_ones_are_told(model: ModelInfo, width: int, height: int) -> None:

@@ -22,3 +22,14 @@ def test_names_are_compared_half_width_and_without_capitals() -> None:
     assert plain("５１２×７６８") == "512x768"
     assert plain("2∶3") == "2:3"
     assert plain("−1") == "-1"
+
+
+def test_control_characters_and_bidi_overrides_are_dropped_and_their_neighbours_kept() -> None:
+    dropped = [
+        *range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)
+    ]  # fmt: skip
+    as_spaces = (0x09, 0x0A, 0x0D)
+    for code in dropped:
+        assert clean(f"a{chr(code)}b") == ("a b" if code in as_spaces else "ab"), hex(code)
+    for code in (0x20, 0x7E, 0xA0, 0x2029, 0x202F, 0x2065, 0x206A):
+        assert clean(f"a{chr(code)}b") == f"a{chr(code)}b", hex(code)

@@ -11,7 +11,8 @@ from bot.commands.grammar import draw_of, parse
 from bot.errors import NotUnderstood, PersonError
 
 WORDS = """
--- －－ — -n --size --seed --skin --lora --尺寸 比例 种子 张数 权重 <lora: ＜lora： > : ：
+-- －－ — -n -seed —size --steps --no --風格 種子 零 十六比九 abc
+--size --seed --skin --lora --尺寸 比例 种子 张数 权重 <lora: ＜lora： > : ：
 2:3 512x768 7 -1 nan 0.8 , ， " “ ” / /sugar /lora 画 @bot = none --private a 面
 """
 FRAGMENTS = st.sampled_from([*WORDS.split(), " ", "\n", "/lora switch ", "\x00", "\u202e", "\ud800"])
@@ -37,7 +38,9 @@ def test_no_slash_option_raises_anything_but_a_refusal(
 @pytest.mark.parametrize(
     "text",
     ["--skin " * 1100, "-- " * 2600, "<lora:" * 1300, "种子" + " " * 7900, "——" * 4000, '--skin "' * 900,
-     "9" * 8000, "--size 9" + " " * 7900, "-" * 8000, "(" * 8000, "比例 9" * 1600, "画 " * 4000],
+     "9" * 8000, "--size 9" + " " * 7900, "-" * 8000, "(" * 8000, "比例 9" * 1600, "画 " * 4000,
+     "-ab 9 " * 1300, "—sise 2:3 " * 800, "--lora a 9" + " " * 7900, "种子 a " * 1600, "种子 " + "a" * 7900,
+     "十" * 8000, "张数 " + "十" * 7900, " ——眼神" * 1600],
 )  # fmt: skip
 def test_no_message_takes_long_to_read(text: str) -> None:
     begin = time.perf_counter()

@@ -97,6 +97,14 @@ def test_required_options_come_first_as_discord_demands() -> None:
         assert required == sorted(required, reverse=True)
 
 
+def test_only_the_switch_needs_an_option_and_commands_without_flags_take_what_stands_behind_them() -> None:
+    assert [option.name for _, option in OPTIONS if option.required] == ["name"]
+    positional = {(entry.name, option.name) for entry, option in OPTIONS if option.positional}
+    assert positional == {
+        ("sugar", "prompt"), ("lora switch", "name"), ("cancel", "job"), ("link", "code")
+    }  # fmt: skip
+
+
 def test_no_two_options_share_a_spelling() -> None:
     spellings = [word for option in SUGAR_OPTIONS for word in {option.name, option.word, *option.flags}]
     assert len(spellings) == len(set(spellings))

@@ -1,25 +1,39 @@
 """From a wish to a recipe: which LoRAs, which size, which words."""
 
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
 import pytest
 
+from bot.commands.grammar import parse
 from bot.commands.values import (
-    MAX_PROMPT_CHARS,
     Draw,
     Face,
+    Help,
     LoraSwitch,
     LoraWish,
     Pixels,
+    Quota,
     Ratio,
     Reroll,
     Scope,
 )
-from bot.desk.outcomes import Receipt, Recipe
+from bot.desk.outcomes import HelpWithVocabulary, Receipt, Recipe, SizeChanged, UnknownWords
 from bot.desk.recipe import Recipes
 from bot.desk.shelf_ import LoraShelf
-from bot.errors import EmptyPrompt, PromptTooLong, SizeNotAllowed, TooManyLoras, UnknownLora
+from bot.errors import (
+    EmptyPrompt,
+    PromptTooLong,
+    ShapeNotAllowed,
+    SizeNotAllowed,
+    TooManyLoras,
+    UnknownLora,
+    WeightsTooHigh,
+)
+from engine.demo.vocabulary import read_prompt, vocabulary
+from engine.model import BUILT_IN_WEIGHTS, read_model
+from engine.prompt_tokens import PromptLength, PromptTokens
 from engine.request import MAX_SEED, STEPS, LoraChoice
 from engine.shelf import LoraFile, Shelf
 from tests.fakes.room import HOST, MODEL, SHELF, Room, a_visit, open_room
@@ -28,22 +42,23 @@ SUGAR = LoraChoice("sugar", "a" * 64, 0.8)
 ANIME = LoraChoice("anime", "b" * 64, 1.0)
 
 
-def recipes(shelf: Shelf = SHELF) -> Recipes:
-    return Recipes(shelf=LoraShelf(shelf), model=MODEL, random=Random(3))
+def recipes(shelf: Shelf = SHELF, measure: Callable[[str], PromptLength] | None = None) -> Recipes:
+    return Recipes(shelf=LoraShelf(shelf), model=MODEL, random=Random(3), measure=measure)
 
 
 def recipe_of(draw: Draw, default: LoraWish | None = None) -> Recipe:
-    return recipes().of_draw(draw, default)
+    return recipes().of_draw(draw, default)[0]
 
 
 def test_nothing_said_means_no_lora_the_native_size_and_a_new_seed() -> None:
     first, second = recipes(), recipes()
-    recipe = first.of_draw(Draw(prompt="a face"), None)
+    recipe, notes = first.of_draw(Draw(prompt="a face"), None)
+    assert notes == ()
     assert (recipe.prompt, recipe.loras, recipe.width_px, recipe.height_px) == ("a face", (), 128, 128)
     assert (recipe.count, recipe.steps) == (1, STEPS)
     assert 0 <= recipe.seed <= MAX_SEED
-    assert second.of_draw(Draw(prompt="a face"), None).seed == recipe.seed  # randomness is injected
-    assert first.of_draw(Draw(prompt="a face"), None).seed != recipe.seed
+    assert second.of_draw(Draw(prompt="a face"), None)[0].seed == recipe.seed  # randomness is injected
+    assert first.of_draw(Draw(prompt="a face"), None)[0].seed != recipe.seed
 
 
 @pytest.mark.parametrize(
@@ -56,6 +71,10 @@ def test_nothing_said_means_no_lora_the_native_size_and_a_new_seed() -> None:
         ((LoraWish("", 0.6),), (LoraChoice("sugar", "a" * 64, 0.6),)),
         ((LoraWish("none"),), ()),
         ((LoraWish("NONE"), LoraWish("anime")), ()),
+        ((LoraWish("ｎｏｎｅ"),), ()),
+        ((LoraWish("ｓｕｇａｒ", 0.3),), (LoraChoice("sugar", "a" * 64, 0.3),)),
+        ((LoraWish("sugar 0.5"),), (LoraChoice("sugar", "a" * 64, 0.5),)),
+        ((LoraWish("Sugar face 0.5"),), (LoraChoice("sugar", "a" * 64, 0.5),)),
         ((LoraWish("anime"), LoraWish("sugar", 1.0), LoraWish("anime", 0.5)),
          (LoraChoice("anime", "b" * 64, 0.5), LoraChoice("sugar", "a" * 64, 1.0))),
     ],
@@ -100,12 +119,76 @@ def test_no_words_at_all_are_refused(draw: Draw) -> None:
         recipe_of(draw)
 
 
+def test_a_title_that_ends_with_a_number_is_a_title() -> None:
+    two = LoraFile("two", Path("two"), "2" * 64, 1, 8, titles={"en": "Sugar face 2"})
+    draw = Draw(prompt="a", loras=(LoraWish("Sugar face 2"),))
+    files = {**SHELF.files, "two": two}
+    assert recipes(Shelf(files)).of_draw(draw, None)[0].loras[0].name == "two"
+    with pytest.raises(UnknownLora) as caught:
+        recipe_of(Draw(prompt="a", loras=(LoraWish("salt 0.5"),)))
+    assert caught.value.facts["name"] == "salt 0.5"
+    with pytest.raises(UnknownLora):
+        recipe_of(Draw(prompt="a", loras=(LoraWish("sugar 0.5", 0.8),)))
+
+
+def test_loras_that_are_too_strong_together_are_refused_with_weights_that_fit() -> None:
+    with pytest.raises(WeightsTooHigh) as caught:
+        recipe_of(Draw(prompt="a", loras=(LoraWish("sugar", 1.5), LoraWish("anime", -1.0))))
+    assert caught.value.facts == {
+        "total": 2.5,
+        "limit": 2.0,
+        "example": "--lora sugar:1.2 --lora anime:-0.8",
+    }
+    with pytest.raises(WeightsTooHigh) as even:
+        recipe_of(Draw(prompt="a", loras=(LoraWish("sugar", 1.5), LoraWish("anime", 1.5))))
+    assert even.value.facts["example"] == "--lora sugar:1 --lora anime:1"
+    fitting = parse(f"a {caught.value.facts['example']}")
+    assert isinstance(fitting, Draw)
+    assert len(recipe_of(fitting).loras) == 2
+    assert len(recipe_of(Draw(prompt="a", loras=(LoraWish("sugar", 0.9), LoraWish("anime", 1.1)))).loras) == 2
+
+
+async def test_a_job_that_was_accepted_is_drawn_again_whatever_its_weights(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receipt = await room.desk.handle(Draw(prompt="a", loras=(LoraWish("sugar"),)), a_visit("1"))
+    assert isinstance(receipt, Receipt)
+    monkeypatch.setattr("bot.desk.recipe.MAX_TOTAL_WEIGHT", 0.5)
+    again = await room.desk.handle(Reroll(receipt.job_id), a_visit("2"))
+    assert isinstance(again, Receipt)
+    assert again.recipe.loras == (SUGAR,)
+
+
+def counting_words(prompt: str) -> PromptLength:
+    words = prompt.split()
+    return PromptLength(len(words), 5, len(" ".join(words[5:])))
+
+
 def test_the_length_counts_with_everything_that_was_joined() -> None:
-    prompt = "a" * MAX_PROMPT_CHARS
-    assert recipe_of(Draw(prompt=prompt)).prompt == prompt
+    measured = recipes(measure=counting_words)
+    assert measured.of_draw(Draw(prompt="one two three four five"), None)[0].prompt
     with pytest.raises(PromptTooLong) as caught:
-        recipe_of(Draw(prompt=prompt, loras=(LoraWish("sugar"),)))
-    assert caught.value.facts == {"length": MAX_PROMPT_CHARS + len("sugar face, "), "limit": MAX_PROMPT_CHARS}
+        measured.of_draw(Draw(prompt="one two three four", loras=(LoraWish("sugar"),)), None)
+    assert caught.value.facts == {"tokens": 6, "limit": 5, "excess": 4}
+
+
+async def test_a_prompt_that_is_too_long_for_the_model_costs_nothing(tmp_path: Path) -> None:
+    measure = PromptTokens(BUILT_IN_WEIGHTS / "tokenizer").measure
+    async with open_room(tmp_path, measure=measure) as room:
+        before = await room.desk.handle(Quota(), a_visit("1"))
+        with pytest.raises(PromptTooLong) as caught:
+            await room.desk.handle(Draw(prompt="wonderful face " * 200), a_visit("2"))
+        assert caught.value.facts["tokens"] > 512
+        assert await room.desk.handle(Quota(), a_visit("3")) == before
+
+
+async def test_a_reroll_for_a_model_that_reads_less_is_refused(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        receipt = await room.desk.handle(Draw(prompt="one two three four five six"), a_visit("1"))
+    assert isinstance(receipt, Receipt)
+    async with open_room(tmp_path, measure=counting_words) as room:
+        with pytest.raises(PromptTooLong):
+            await room.desk.handle(Reroll(receipt.job_id), a_visit("2"))
 
 
 def test_a_ratio_is_fitted_and_pixels_are_taken_or_refused() -> None:
@@ -116,6 +199,76 @@ def test_a_ratio_is_fitted_and_pixels_are_taken_or_refused() -> None:
     with pytest.raises(SizeNotAllowed) as caught:
         recipe_of(Draw(prompt="a", size=Pixels(7, 9999)))
     assert caught.value.facts["nearest"] == MODEL.nearest(7, 9999)
+
+
+@pytest.mark.parametrize(
+    ("size", "width_px", "height_px"),
+    [
+        (Pixels(1000, 1000), 992, 992),
+        (Pixels(130, 190), 128, 192),
+        (Pixels(60, 100), 64, 96),
+        (Pixels(64, 71), 64, 64),
+    ],
+)
+def test_pixels_beside_the_grid_are_put_on_it_with_a_note(
+    size: Pixels, width_px: int, height_px: int
+) -> None:
+    recipe, notes = recipes().of_draw(Draw(prompt="a", size=size), None)
+    assert (recipe.width_px, recipe.height_px) == (width_px, height_px)
+    assert notes == (SizeChanged(f"{size.width_px}x{size.height_px}", width_px, height_px),)
+
+
+@pytest.mark.parametrize("size", [Pixels(48, 64), Pixels(2064, 64), Pixels(2048, 2048), Pixels(1, 1)])
+def test_pixels_that_are_a_whole_step_outside_the_limits_are_refused(size: Pixels) -> None:
+    with pytest.raises(SizeNotAllowed) as caught:
+        recipe_of(Draw(prompt="a", size=size))
+    nearest = caught.value.facts["nearest"]
+    assert isinstance(nearest, tuple)
+    assert MODEL.allows(*nearest[0])
+
+
+def test_a_shape_that_the_model_draws_about_so_gets_a_note_and_any_other_is_refused() -> None:
+    of = Recipes(shelf=LoraShelf(SHELF), model=read_model(BUILT_IN_WEIGHTS), random=Random(3)).of_draw
+    recipe, notes = of(Draw(prompt="a girl", size=Ratio(16, 9)), None)
+    assert (recipe.width_px, recipe.height_px) == (192, 128)
+    assert notes == (SizeChanged("16:9", 192, 128),)
+    assert of(Draw(prompt="a girl", size=Ratio(3, 4)), None)[1] == ()  # 128 × 176: nobody sees that
+    for shape in (Ratio(9, 1), Ratio(1, 9), Ratio(2, 1)):
+        with pytest.raises(ShapeNotAllowed) as caught:
+            of(Draw(prompt="a girl", size=shape), None)
+        nearest = (192, 128) if shape.width > shape.height else (128, 192)
+        assert caught.value.facts == {"shape": f"{shape.width}:{shape.height}", "nearest": (nearest,)}
+
+
+async def test_words_that_the_built_in_model_does_not_know_are_named_and_drawn(tmp_path: Path) -> None:
+    notes = (*read_prompt("green hair").features, UnknownWords(("hat",), is_all=False))
+    async with open_room(tmp_path, model=read_model(BUILT_IN_WEIGHTS)) as room:
+        draw = Draw(prompt="a girl with green hair, hat")
+        receipt = await room.desk.handle(draw, a_visit("1"))
+        repeated = await room.desk.handle(draw, a_visit("1"))
+        assert isinstance(receipt, Receipt)
+        assert isinstance(repeated, Receipt)
+        assert receipt.notes == repeated.notes == notes
+        again = await room.desk.handle(Reroll(receipt.job_id), a_visit("2"))
+        assert isinstance(again, Receipt)
+        assert again.notes == notes
+        async with room.running():
+            await room.chat.wait_for_parcels(2)
+        assert room.chat.parcels[0].notes == notes
+
+
+async def test_another_model_reads_any_word(room: Room) -> None:
+    receipt = await room.desk.handle(Draw(prompt="a fox with green hair"), a_visit("1"))
+    assert isinstance(receipt, Receipt)
+    assert receipt.notes == ()
+    assert await room.desk.handle(Help(), a_visit("2")) == Help()
+
+
+async def test_help_lists_the_built_in_model_s_words_in_the_person_s_language(tmp_path: Path) -> None:
+    async with open_room(tmp_path, model=read_model(BUILT_IN_WEIGHTS)) as room:
+        for locale in ("en", "zh-CN"):
+            shown = await room.desk.handle(Help(), a_visit("1", locale=locale))
+            assert shown == HelpWithVocabulary(vocabulary(locale))
 
 
 async def test_a_later_switch_never_changes_a_waiting_job(room: Room) -> None:

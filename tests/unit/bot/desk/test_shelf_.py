@@ -1,5 +1,6 @@
 """Choosing a LoRA by what people type, and switching the default."""
 
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -36,11 +37,47 @@ def test_what_begins_so_stands_before_what_contains_it() -> None:
     assert names == ["sugarcane", "oldsugar", "suger"]
 
 
-@pytest.mark.parametrize("typed", ["sugar", "Sugar", " sugar ", "SUGAR FACE", "糖面部", "tangmianbu"])
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "sugar",
+        "Sugar",
+        " sugar ",
+        "SUGAR FACE",
+        "糖面部",
+        "tangmianbu",
+        "ｓｕｇａｒ",
+        "Ｓｕｇａｒ　ｆａｃｅ",
+        "sugar\u3000",
+    ],
+)
 def test_a_lora_may_be_named_as_people_name_it(typed: str) -> None:
     file = LoraShelf(SHELF).find(typed)
     assert file is not None
     assert file.name == "sugar"
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD", "NFKC", "NFKD"])
+@pytest.mark.parametrize("typed", ["NFC", "NFD", "NFKD"])
+def test_a_title_is_found_whatever_unicode_form_either_side_has(form: str, typed: str) -> None:
+    title = "Café Größe ２"
+    files = {
+        "cafe": LoraFile("cafe", Path("c"), "0" * 64, 1, 8, titles={"en": unicodedata.normalize(form, title)})
+    }
+    shelf = LoraShelf(Files(files))
+    for wanted in (title, title.upper()):
+        file = shelf.find(unicodedata.normalize(typed, wanted))
+        assert file is not None
+        assert shelf.suggest(unicodedata.normalize(typed, wanted[:4]), "en")[0].name == "cafe"
+
+
+def test_a_full_width_name_is_suggested_as_its_plain_one() -> None:
+    assert LoraShelf(SHELF).suggest("ｓｕｇ", "en")[0].name == "sugar"
+
+
+async def test_a_full_width_none_is_no_lora(room: Room) -> None:
+    switched = await room.desk.handle(LoraSwitch(LoraWish("ＮＯＮＥ")), a_visit("1", HOST))
+    assert switched == Switched(lora="", weight=0.0, scope=Scope.CHAT)
 
 
 def test_a_name_goes_before_anothers_title() -> None:
@@ -70,6 +107,14 @@ async def test_a_switch_keeps_its_weight(room: Room) -> None:
     receipt = await room.desk.handle(Draw(prompt="a"), a_visit("2"))
     assert isinstance(receipt, Receipt)
     assert receipt.recipe.loras[0].weight == 0.4
+
+
+async def test_a_panel_shows_the_bot_s_default_as_soon_as_it_is_switched(room: Room) -> None:
+    assert room.desk.glance().default_lora == ""
+    await room.desk.handle(LoraSwitch(LoraWish("anime")), a_visit("1", HOST))
+    assert room.desk.glance().default_lora == ""
+    await room.desk.handle(LoraSwitch(LoraWish("anime"), Scope.BOT), a_visit("2", HOST))
+    assert room.desk.glance().default_lora == "anime"
 
 
 async def test_members_do_not_switch(room: Room) -> None:

@@ -1,11 +1,14 @@
 """What the desk's outcomes say."""
 
+from zoneinfo import ZoneInfo
+
 import pytest
 
 from bot.commands.values import Help, Scope
 from bot.desk.outcomes import (
     CancelAsked,
     Credits,
+    HelpWithVocabulary,
     History,
     HistoryEntry,
     JobState,
@@ -13,15 +16,19 @@ from bot.desk.outcomes import (
     LinkCode,
     Linked,
     LoraCard,
+    Note,
     Outcome,
     Platform,
     Receipt,
     Recipe,
     Shelf,
+    SizeChanged,
     Switched,
+    UnknownWords,
     Unlinked,
 )
 from bot.words import LOCALES, say
+from engine.demo.vocabulary import UnknownFeature
 from engine.request import LoraChoice, Span
 
 RECIPE = Recipe("a face " * 30, (LoraChoice("sugar", "0" * 64, 0.8),), 512, 768, 7, 2, 8)
@@ -29,6 +36,7 @@ SUGAR = LoraCard("sugar", {"en": "Sugar face", "zh-CN": "Sugar 面部"}, "Sugar�
 OUTCOMES: list[Outcome] = [
     Receipt("k3", RECIPE, 2, 38, 0),
     Receipt("k3", RECIPE, 2, 38, 3, Span(40, 50), repeated=True),
+    Receipt("k3", RECIPE, 2, 38, 0, notes=(SizeChanged("9:1", 192, 128), UnknownWords(("fox",), True))),
     CancelAsked("k3", was_running=True),
     CancelAsked("k3", was_running=False, refund=2),
     Credits(38, 40, 1_800_000_000),
@@ -43,6 +51,7 @@ OUTCOMES: list[Outcome] = [
     Shelf((SUGAR, LoraCard("plain", {}, "", 1.0)), "sugar"),
     *(Switched(lora, 0.8, scope) for lora in ("sugar", "") for scope in Scope),
     Help(),
+    HelpWithVocabulary(("round / smiling eyes", "no blush")),
 ]
 
 
@@ -82,6 +91,45 @@ def test_a_receipt_says_when_what_and_for_how_much() -> None:
         "sugar 0.8 · 512 × 768 · 种子 7 · 2 张",
         "本次 2 点额度，还剩 38 点。",
     ]
+
+
+@pytest.mark.parametrize(
+    ("note", "english", "chinese"),
+    [
+        (
+            SizeChanged("1000x1000", 992, 992),
+            "This model can't draw 1000x1000 exactly, so it becomes 992 × 992.",
+            "这个模型画不了正好 1000x1000 的图，会画成 992 × 992。",
+        ),
+        (
+            UnknownFeature("green hair", ("black", "brown")),
+            "The built-in model knows no “green hair” here, only: black, brown.",
+            "内置模型画不出“green hair”，这里只会画：black、brown。",
+        ),
+        (
+            UnknownWords(("hat", "sea"), is_all=False),
+            "The built-in model doesn't know: hat, sea. /help lists what it knows.",
+            "内置模型不认识：hat、sea。发送 /help 可以看它认识哪些词。",
+        ),
+        (
+            UnknownWords(("fox",), is_all=True),
+            "The built-in model draws faces and knows none of these words: fox. "
+            "So the face is left to chance; /help lists what it knows.",
+            "内置模型只会画人脸，这些词都不认识：fox。这张脸会随机画；发送 /help 可以看它认识哪些词。",
+        ),
+    ],
+)
+def test_a_receipt_ends_with_what_is_drawn_otherwise(note: Note, english: str, chinese: str) -> None:
+    receipt = Receipt("k3", RECIPE, 2, 38, 0, notes=(note,))
+    assert say(receipt, "en").splitlines()[3:] == [english]
+    assert say(receipt, "zh-CN").splitlines()[3:] == [chinese]
+
+
+def test_a_renewal_is_written_as_the_platform_shows_times() -> None:
+    credits = Credits(38, 40, 1_800_000_000)
+    assert say(credits, "en").endswith("at 2027-01-15 08:00 UTC+0.")
+    assert say(credits, "en", times="discord").endswith("at <t:1800000000:f> (<t:1800000000:R>).")
+    assert "2027-01-15 16:00 UTC+8" in say(credits, "zh-CN", times=ZoneInfo("Asia/Shanghai"))
 
 
 def test_a_repeated_message_is_answered_with_its_first_job() -> None:

@@ -5,6 +5,7 @@ import string
 import time
 from itertools import pairwise
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from babel.messages.extract import extract_from_dir
@@ -13,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import bot
-from bot.commands.table import COMMANDS
-from bot.words.catalogue import N_, joined, locale_of, moment, shorten, span, text
+from bot.commands.table import COMMANDS, SUGAR_OPTIONS
+from bot.commands.values import Draw
+from bot.words.catalogue import N_, Times, joined, locale_of, shorten, span, text, when
 from engine.request import Span
 
 BOT = Path(bot.__file__).parent
@@ -28,7 +30,9 @@ def msgids() -> list[str]:
     found = extract_from_dir(BOT, keywords={"N_": None, "text": None}, method_map=[("**.py", "python")])
     written = [message if isinstance(message, str) else message[0] for _, _, message, _, _ in found]
     about = [option.about for entry in COMMANDS for option in entry.options]
-    return list(dict.fromkeys([*written, *(entry.about for entry in COMMANDS), *about]))
+    examples = [option.example for option in SUGAR_OPTIONS if option.is_face_slot]
+    usages = [entry.usage for entry in COMMANDS if " " in entry.usage and entry.makes is Draw]
+    return list(dict.fromkeys([*written, *(entry.about for entry in COMMANDS), *about, *examples, *usages]))
 
 
 def translations() -> dict[str, str]:
@@ -166,14 +170,29 @@ def test_times_are_round(least_s: float, most_s: float, said: str) -> None:
 def test_times_are_told_in_both_languages() -> None:
     assert span(Span(21, 29), "zh-CN") == "20–30 秒"
     assert span(Span(200, 200), "zh-CN") == "3 分钟"
-    assert moment(1_800_000_000) == "2027-01-15 08:00 UTC"
 
 
-def test_a_moment_is_told_in_utc_wherever_the_host_lives(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TZ", "Asia/Shanghai")
+@pytest.mark.parametrize(
+    ("times", "written"),
+    [
+        ("utc", "2027-01-15 08:00 UTC+0"),
+        ("discord", "<t:1800000000:f> (<t:1800000000:R>)"),
+        (ZoneInfo("Asia/Shanghai"), "2027-01-15 16:00 UTC+8"),
+        (ZoneInfo("Asia/Kolkata"), "2027-01-15 13:30 UTC+5:30"),
+        (ZoneInfo("America/St_Johns"), "2027-01-15 04:30 UTC-3:30"),
+        (ZoneInfo("America/New_York"), "2027-01-15 03:00 UTC-5"),
+    ],
+)
+def test_a_point_in_time_is_written_as_the_platform_shows_it(times: Times, written: str) -> None:
+    assert when(1_800_000_000, times) == written
+
+
+def test_the_server_s_own_time_zone_is_told_only_to_who_sits_at_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
     time.tzset()
     try:
-        assert moment(1_790_000_000) == "2026-09-21 14:13 UTC"
+        assert when(1_800_000_000) == "2027-01-15 08:00 UTC+0"
+        assert when(1_800_000_000, "local") == "2027-01-15 17:00 UTC+9"
     finally:
         monkeypatch.undo()
         time.tzset()

@@ -5,14 +5,15 @@ import pytest
 from bot.commands.grammar import parse
 from bot.commands.table import COMMANDS, SUGAR_OPTIONS
 from bot.commands.values import Draw
-from bot.words import LOCALES, help_text, label
+from bot.words import LOCALES, help_text, label, text
 from bot.words.guide import LABELS
+from engine.demo.vocabulary import vocabulary
 
 
 @pytest.mark.parametrize("locale", LOCALES)
 def test_help_names_every_command_and_option_on_one_screen(locale: str) -> None:
     said = help_text(locale)
-    assert all(entry.usage in said for entry in COMMANDS)
+    assert all(text(entry.usage, locale) in said for entry in COMMANDS)
     assert all(
         f"--{option.word}" in said or f"--{option.name}" in said
         for option in SUGAR_OPTIONS
@@ -32,8 +33,24 @@ def test_every_example_in_help_is_understood(locale: str) -> None:
         assert parse(f"a face {flag}") != Draw("a face"), flag
 
 
-def test_every_usage_makes_its_own_command() -> None:
-    assert all(type(parse(entry.usage)) is entry.makes for entry in COMMANDS)
+@pytest.mark.parametrize("locale", LOCALES)
+def test_every_usage_makes_its_own_command(locale: str) -> None:
+    assert all(type(parse(text(entry.usage, locale))) is entry.makes for entry in COMMANDS)
+
+
+def test_english_help_holds_no_chinese_and_chinese_help_shows_a_chinese_prompt() -> None:
+    english, chinese = (help_text(locale, vocabulary(locale)) for locale in LOCALES)
+    assert not [letter for letter in english if "\u3400" <= letter <= "\u9fff"]
+    assert "/sugar Sugar面部，清透水光肌，微醺蜜桃腮红" in chinese
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_help_lists_a_small_vocabulary_on_the_same_screen(locale: str) -> None:
+    said = help_text(locale, vocabulary(locale))
+    assert said.startswith(help_text(locale))
+    assert all(line in said for line in vocabulary(locale))
+    assert len(said) <= 2000
+    assert len(said.splitlines()) <= 25
 
 
 def test_labels_fit_on_a_button() -> None:

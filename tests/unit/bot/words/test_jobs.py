@@ -5,9 +5,20 @@ from pathlib import Path
 
 import pytest
 
-from bot.desk.outcomes import Address, JobState, Parcel, PictureFile, Platform, Recipe, Status
+from bot.desk.outcomes import (
+    Address,
+    JobState,
+    Parcel,
+    PictureFile,
+    Platform,
+    Recipe,
+    SizeChanged,
+    Status,
+    UnknownWords,
+)
 from bot.words import LOCALES, parcel, status, text
 from bot.words.jobs import AI_MARK, STATES
+from engine.demo.vocabulary import UnknownFeature
 from engine.request import FailReason, LoraChoice, Span
 
 HERE = Address(Platform.CONSOLE, "console")
@@ -50,6 +61,19 @@ def test_whatever_comes_with_a_picture_is_marked(state: JobState, locale: str) -
     assert mark not in parcel(replace(DONE, state=JobState.FAILED, pictures=()), locale)
 
 
+NOTES = (UnknownFeature("green hair", ("black",)), UnknownWords(("hat", "sea"), is_all=False))
+
+
+def test_a_caption_names_what_the_model_did_not_know() -> None:
+    captioned = replace(DONE, notes=NOTES)
+    assert parcel(captioned, "en").splitlines()[1:] == [
+        "Not known to the built-in model: green hair, hat, sea."
+    ]
+    assert parcel(captioned, "zh-CN").splitlines()[1:] == ["内置模型不认识：green hair、hat、sea。"]
+    assert "Not known" not in parcel(replace(captioned, state=JobState.FAILED, pictures=()), "en")
+    assert "Not known" not in parcel(replace(DONE, notes=(SizeChanged("9:1", 192, 128),)), "en")
+
+
 def test_a_failed_job_says_why_and_what_came_back() -> None:
     failed = replace(
         DONE, state=JobState.FAILED, fail=FailReason.OUT_OF_MEMORY, pictures=(), refund=2, credits_left=13
@@ -71,7 +95,10 @@ def test_a_cancelled_job_says_what_was_drawn_before() -> None:
 def test_a_caption_fits_where_captions_are_short() -> None:
     long = replace(RECIPE, loras=tuple(LoraChoice("x" * 200, "0" * 64, 0.8) for _ in range(4)), count=4)
     pictures = tuple(PictureFile(index, 2**32 - 1, Path("x")) for index in range(4))
-    assert len(parcel(replace(DONE, recipe=long, pictures=pictures), "en")) <= 1024  # Telegram's caption
+    notes = (UnknownFeature("x" * 24, ()),) * 4
+    notes += (UnknownWords(("y" * 24,) * 4, is_all=False),)
+    longest = replace(DONE, recipe=long, pictures=pictures, notes=notes)
+    assert len(parcel(longest, "en")) <= 1024  # Telegram's caption
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import pytest
 
 import engine.errors as engine
 from bot import errors
+from bot.commands.grammar import parse
 from bot.words import LOCALES, explain
 from bot.words.failures import ENGINE_SENTENCES, FAILED
 from bot.words.refusals import SENTENCES
@@ -22,6 +23,11 @@ FACTS: dict[str, object] = {
     "free_bytes": 3_100_000_000,
     "length": 900,
     "limit": 800,
+    "tokens": 1013,
+    "excess": 300,
+    "steps": 8,
+    "total": 2.4,
+    "shape": "9:1",
     "minutes": 9,
     "text": "x",
     "flag": "--x",
@@ -97,9 +103,9 @@ def test_sizes_read_as_sizes_and_times_as_times() -> None:
     assert explain(error, "en") == (
         "I can't draw 7 × 9999. Please choose another size. Did you mean 512 × 768, 768 × 512?"
     )
-    assert "2027-01-15 08:00 UTC" in explain(
-        errors.NoCreditsLeft(price=2, credits=1, renews_at_s=1_800_000_000), "zh-CN"
-    )
+    no_credits = errors.NoCreditsLeft(price=2, credits=1, renews_at_s=1_800_000_000)
+    assert "2027-01-15 08:00 UTC+0" in explain(no_credits, "zh-CN")
+    assert "<t:1800000000:R>" in explain(no_credits, "en", times="discord")
 
 
 def test_each_bad_setting_stands_on_its_own_line() -> None:
@@ -116,3 +122,44 @@ def test_a_missing_token_names_the_variable_to_set() -> None:
 
 def test_the_host_is_told_the_engine_s_own_reason() -> None:
     assert "/models/x is not a folder." in explain(engine.ModelMissing("/models/x is not a folder."), "en")
+
+
+def test_a_long_prompt_is_told_in_tokens_with_how_much_to_take_out() -> None:
+    error = errors.PromptTooLong(tokens=530, limit=512, excess=31)
+    assert explain(error, "en") == (
+        "Your prompt has 530 tokens (pieces of words) and the model reads 512. "
+        "Please take out about 31 characters."
+    )
+    assert explain(error, "zh-CN") == "提示词有 530 个 token，模型最多读 512 个。请删掉大约 31 个字。"
+
+
+@pytest.mark.parametrize(
+    ("typed", "english", "chinese"),
+    [
+        ("x --skin", "--skin dewy skin", "--肤质 清透水光肌"),
+        ("x --seed", "--seed 7", "--种子 7"),
+        ("x --lora", "--lora sugar:0.8", "--lora sugar:0.8"),
+        ("x <lora:>", "<lora:sugar:0.8>", "<lora:sugar:0.8>"),
+    ],
+)
+def test_an_example_is_in_the_reader_s_language(typed: str, english: str, chinese: str) -> None:
+    with pytest.raises(errors.MissingValue) as caught:
+        parse(typed)
+    assert explain(caught.value, "en").endswith(f"needs a value, like: {english}")
+    assert explain(caught.value, "zh-CN").endswith(f"还缺一个值，比如：{chinese}")
+
+
+def test_a_suggested_command_can_be_typed_as_it_stands() -> None:
+    with pytest.raises(errors.UnknownCommand) as caught:
+        parse("/sugr a face")
+    assert explain(caught.value, "en") == (
+        "I don't know the command “/sugr”. /help lists what I can do. Did you mean /sugar?"
+    )
+    with pytest.raises(errors.UnknownCommand) as caught:
+        parse("/xyz")
+    assert explain(caught.value, "en") == "I don't know the command “/xyz”. /help lists what I can do."
+
+
+def test_no_english_sentence_holds_chinese() -> None:
+    for sentence in SENTENCES.values():
+        assert not [letter for letter in sentence if "\u3400" <= letter <= "\u9fff"], sentence

@@ -1,5 +1,6 @@
 import asyncio
 import io
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +11,7 @@ from rich.console import Console
 from bot.chats.console_ import ConsoleAnswer, ConsoleChat
 from bot.commands.values import Command, Draw, Quota
 from bot.desk.outcomes import Credits, JobState, Outcome, Parcel, Platform, Undeliverable, Visit
-from bot.errors import BadSize
+from bot.errors import BadSize, OutFolderUnusable
 from engine.request import FailReason
 from tests.fakes.desk import ScriptedDesk
 from tests.unit.bot.chats.making import JOB, PNG, make_address, make_parcel, make_receipt, make_status
@@ -74,6 +75,28 @@ async def test_pictures_are_saved_and_each_path_is_a_line_of_its_own(
     assert room.answers.getvalue().splitlines() == [str(path) for path in answer.paths]
     assert [path.read_bytes() for path in answer.paths] == [path.read_bytes() for path in drawn]
     assert [path.name for path in answer.paths] == ["k3f9-1.png", "k3f9-2.png"]
+
+
+async def test_a_file_in_place_of_the_out_folder_is_refused_before_anything_is_accepted(
+    tmp_path: Path,
+) -> None:
+    taken = tmp_path / "README.md"
+    taken.write_text("mine")
+    for out_dir in (taken, taken / "below"):
+        room = Room(out_dir, lambda visit: make_parcel(address=visit.address))
+        with pytest.raises(OutFolderUnusable) as caught:
+            await room.chat.open()
+        assert caught.value.facts == {"path": str(out_dir), "detail": "Not a directory"}
+        assert not room.desk.handled
+    assert taken.read_text() == "mine"
+
+
+async def test_a_folder_that_is_not_there_yet_is_no_obstacle_and_is_made_with_the_first_picture(
+    tmp_path: Path,
+) -> None:
+    room = Room(tmp_path / "new" / "out", lambda visit: make_parcel(address=visit.address))
+    await room.chat.open()
+    assert os.listdir(tmp_path) == []
 
 
 async def test_a_refusal_is_one_line_and_a_failing_exit_code(tmp_path: Path) -> None:

@@ -1,0 +1,116 @@
+"""Which words the built-in model knows."""
+
+import subprocess
+import sys
+
+import pytest
+
+from engine.demo.captions import dice_of, write_caption
+from engine.demo.faces.traits import TRAITS
+from engine.demo.phrases import EN, TRIGGERS, ZH
+from engine.demo.vocabulary import MOST, Reading, UnknownFeature, read_prompt, vocabulary
+
+EYES = ("upturned eyes", "round eyes", "smiling eyes")
+
+
+@pytest.mark.parametrize("phrases", [ZH, EN], ids=["zh", "en"])
+def test_every_phrase_of_the_training_is_known(phrases: dict[str, dict[str, tuple[str, ...]]]) -> None:
+    for rows in phrases.values():
+        for row in rows.values():
+            for text in row:
+                assert read_prompt(text) == Reading(), text
+
+
+def test_every_caption_of_the_training_is_known() -> None:
+    dice = dice_of(7)
+    strange = 0
+    for _ in range(400):
+        values = {trait.name: dice.choice(trait.values) for trait in TRAITS}
+        caption = write_caption(values, dice, "zh" if dice.random() < 0.5 else "en")
+        strange += read_prompt(caption.text) != Reading()
+    assert strange <= 20  # three in a hundred hold letters of no meaning on purpose
+
+
+KNOWN = [
+    "", "123", "a girl", "masterpiece, best quality, 8k", "一个女孩的脸",
+    "very long pink hair and round glasses", "A woman with long wavy blonde hair, smiling",
+    "黑色的长发，红唇", "eyes with a lazy smile",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("prompt", [*KNOWN, *TRIGGERS.values()])
+def test_what_it_knows_is_not_named(prompt: str) -> None:
+    assert read_prompt(prompt) == Reading()
+
+
+@pytest.mark.parametrize(
+    ("prompt", "said"),
+    [
+        ("a girl with green hair", "green hair"),
+        ("Spiky Green hair", "Spiky Green hair"),
+        ("white background", "white background"),
+        ("Very Spiky Neat Green Hair", "Spiky Neat Green Hair"),
+        ("neat spiky grassy Green hair", "spiky grassy Green hair"),
+        ("绿色头发的女孩", "绿色头发"),
+        ("一个绿发女孩", "绿发"),
+        ("白色背景", "白色背景"),
+    ],
+)
+def test_a_feature_it_cannot_draw_so_is_named_with_what_it_can(prompt: str, said: str) -> None:
+    (feature,) = read_prompt(prompt).features
+    assert feature.said == said
+    assert len(feature.known) >= 3
+    assert not read_prompt(prompt).words
+    assert not read_prompt(prompt).is_blank
+
+
+def test_a_colour_is_known_only_where_training_used_it() -> None:
+    assert read_prompt("blue hair") == read_prompt("蓝色头发") == Reading()
+    assert read_prompt("blue eyes").features == (UnknownFeature("blue eyes", EYES),)
+    assert read_prompt("蓝色眼睛").features[0].said == "蓝色眼睛"
+
+
+def test_two_features_in_one_part_are_told_apart() -> None:
+    said = [feature.said for feature in read_prompt("pink hair and blue eyes with green lips").features]
+    assert said == ["blue eyes", "green lips"]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "words", "is_blank"),
+    [
+        ("a fox", ("fox",), True),
+        ("hello", ("hello",), True),
+        ("画一只猫", ("猫",), True),
+        ("وجه", ("وجه",), True),
+        ("red lips, a hat", ("hat",), False),
+        ("红唇，戴着帽子，在海边", ("帽子", "海边"), False),
+        ("a portrait of a dragon", ("dragon",), False),
+        ("hat, hat, Hat", ("hat", "Hat"), True),
+    ],
+)
+def test_words_without_meaning_are_named(prompt: str, words: tuple[str, ...], is_blank: bool) -> None:
+    assert read_prompt(prompt) == Reading(words=words, is_blank=is_blank)
+
+
+def test_little_is_named_of_a_text_that_is_all_strange() -> None:
+    reading = read_prompt(" ".join(f"{'x' * 90}{letter} green{letter} hair," for letter in "abcdefgh"))
+    assert len(reading.features) == MOST
+    assert all(len(feature.said) <= 24 for feature in reading.features)
+    words = read_prompt(", ".join(letter * 90 for letter in "bcdefghj")).words
+    assert len(words) == MOST
+    assert all(len(word) <= 24 for word in words)
+
+
+def test_the_vocabulary_has_a_line_for_each_trait_in_both_languages() -> None:
+    english, chinese = vocabulary("en"), vocabulary("zh-CN")
+    assert len(english) == len(chinese) == len(TRAITS)
+    assert "dewy / matte / porcelain / tan / deep skin" in english
+    assert "black / brown / blonde / ginger / pink / blue hair" in english
+    assert "清透水光肌、雾面奶油肌、冷白瓷肌、小麦色肌肤、深棕肌肤" in chinese
+    assert "".join(english).isascii()
+
+
+def test_it_imports_no_torch() -> None:
+    code = "import sys, engine.demo.vocabulary as v; v.read_prompt('a face'); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
