@@ -5,6 +5,7 @@
     + NotUnderstood
       - EmptyPrompt · PromptTooLong · UnknownCommand (OldButton) · UnknownFlag · MissingValue
       - BadSize · BadSeed · BadCount · BadWeight · TooManyLoras
+      - TextOnly · LoraFileSent
     + NotAllowed
       - HostsOnly · ChatNotAllowed · NotYours · NotInPublic
     + NotPossible
@@ -94,6 +95,14 @@ class BadWeight(NotUnderstood):
 
 class TooManyLoras(NotUnderstood):
     """Facts: ``limit``, the LoRAs one picture takes."""
+
+
+class TextOnly(NotUnderstood):
+    """A picture, sticker, voice message or file was sent; only text is read so far."""
+
+
+class LoraFileSent(NotUnderstood):
+    """A .safetensors file was sent to a chat; a host puts it into the LoRA folder."""
 
 
 class NotAllowed(PersonError):

@@ -17,7 +17,7 @@ from bot.desk.outcomes import (
     Switched,
     Unlinked,
 )
-from bot.words.catalogue import N_, PLATFORM_NAMES, joined, moment, shorten, text
+from bot.words.catalogue import N_, PLATFORM_NAMES, UTC_TIMES, joined, moment, shorten, text
 from bot.words.guide import help_text
 from bot.words.jobs import STATES, settings_of, turn
 
@@ -26,8 +26,12 @@ TITLE_CHARS = 40
 SHELF_CHARS = 1500  # leaves room in a Discord message, which holds 2000
 
 
-def say(outcome: Outcome, locale: str) -> str:
-    """Say an outcome of the desk, in one to a few lines."""
+def say(outcome: Outcome, locale: str, *, times: str = UTC_TIMES) -> str:
+    """Say an outcome of the desk, in one to a few lines.
+
+    Args:
+        times: How points in time are written; see ``moment``.
+    """
     match outcome:
         case Receipt():
             return _receipt(outcome, locale)
@@ -46,7 +50,7 @@ def say(outcome: Outcome, locale: str) -> str:
                 locale,
                 credits=outcome.credits,
                 daily=outcome.daily,
-                renews_at=moment(outcome.renews_at_s),
+                renews_at=moment(outcome.renews_at_s, times),
             )
         case History():
             return _history(outcome, locale)

@@ -15,6 +15,7 @@ from engine.request import Span
 LOCALES = ("en", "zh-CN")
 PLATFORM_NAMES = {"discord": "Discord", "telegram": "Telegram", "web": "Web", "console": "Console"}
 MINUTES_FROM_S = 90
+UTC_TIMES, DISCORD_TIMES = "utc", "discord"
 MAX_FACT_CHARS = 60  # of people's own text inside a sentence; one line on a phone
 
 _LISTED_WITH = {"en": ", ", "zh-CN": "、"}
@@ -85,8 +86,14 @@ def _round(seconds: float) -> int:
     return max(1, round(seconds)) if seconds < 10 else 5 * round(seconds / 5)
 
 
-def moment(unix_s: float) -> str:
-    """A point in time that reads the same in both languages, in UTC."""
+def moment(unix_s: float, times: str = UTC_TIMES) -> str:
+    """A point in time that reads the same in both languages.
+
+    Args:
+        times: ``utc``, or ``discord`` for a mark that Discord shows in the reader's own time zone.
+    """
+    if times == DISCORD_TIMES:
+        return f"<t:{int(unix_s)}:f> (<t:{int(unix_s)}:R>)"
     return datetime.fromtimestamp(unix_s, tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 

@@ -1,7 +1,7 @@
 """What each error says: what is wrong, and what to do next."""
 
 from bot import errors
-from bot.words.catalogue import N_, PLATFORM_NAMES, moment, text
+from bot.words.catalogue import N_, PLATFORM_NAMES, UTC_TIMES, moment, text
 from bot.words.failures import ENGINE_SENTENCES
 from engine.errors import EngineError
 
@@ -25,6 +25,14 @@ SENTENCES: dict[type[Exception], str] = {
     errors.BadCount: N_("“{text}” is not a number of pictures I can draw at once. Use 1 to {limit}."),
     errors.BadWeight: N_("“{text}” is not a LoRA weight. Use a number from -{limit} to {limit}, like 0.8."),
     errors.TooManyLoras: N_("One picture takes at most {limit} LoRAs. Please leave some out."),
+    errors.TextOnly: N_(
+        "I only read text so far: pictures, stickers, voice messages and files are not accepted as input "
+        "yet. Send me a sentence and I'll draw it."
+    ),
+    errors.LoraFileSent: N_(
+        "I take no LoRA files from a chat. A host of this bot puts the .safetensors file into the LoRA "
+        "folder; after that /loras shows it, and --lora with its name draws with it."
+    ),
     errors.NotAllowed: N_("You can't do this here. Please ask a host of this bot."),
     errors.HostsOnly: N_("Only a host of this bot can use /{command}. Please ask one."),
     errors.ChatNotAllowed: N_(
@@ -90,12 +98,16 @@ SENTENCES: dict[type[Exception], str] = {
 UNEXPECTED = N_("Something went wrong on my side. Please try again; the host finds the details in the log.")
 
 
-def explain(error: BaseException, locale: str) -> str:
-    """Say what is wrong and what to do next; any error has a sentence, also one that nobody foresaw."""
+def explain(error: BaseException, locale: str, *, times: str = UTC_TIMES) -> str:
+    """Say what is wrong and what to do next; any error has a sentence, also one that nobody foresaw.
+
+    Args:
+        times: How points in time are written; see ``moment``.
+    """
     kind = next((kind for kind in type(error).__mro__ if kind in SENTENCES), None)
     if kind is None:
         return text(UNEXPECTED, locale)
-    sentence = text(SENTENCES[kind], locale, **_facts_of(error))
+    sentence = text(SENTENCES[kind], locale, **_facts_of(error, times))
     nearest = getattr(error, "facts", {}).get("nearest")
     if not nearest:
         return sentence
@@ -103,7 +115,7 @@ def explain(error: BaseException, locale: str) -> str:
     return sentence + space + text(N_("Did you mean {nearest}?"), locale, nearest=tuple(nearest))
 
 
-def _facts_of(error: BaseException) -> dict[str, object]:
+def _facts_of(error: BaseException, times: str) -> dict[str, object]:
     """The error's own facts, and those that can be told from them."""
     facts: dict[str, object] = dict(getattr(error, "facts", {}))
     if isinstance(error, EngineError):
@@ -111,7 +123,7 @@ def _facts_of(error: BaseException) -> dict[str, object]:
     for name in [name for name in facts if name.endswith("_bytes")]:
         facts[f"{name.removesuffix('_bytes')}_gb"] = f"{float(str(facts[name])) / 1e9:.1f}"
     if "renews_at_s" in facts:
-        facts["renews_at"] = moment(float(str(facts["renews_at_s"])))
+        facts["renews_at"] = moment(float(str(facts["renews_at_s"])), times)
     if "platform" in facts:
         platform = str(facts["platform"])
         facts |= {

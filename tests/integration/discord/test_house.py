@@ -113,9 +113,10 @@ async def test_nobody_else_can_cancel_it(discord: FakeDiscord, config: DiscordCo
         asked = await discord.slash("sugar", {"prompt": "a face", "size": "512x512"})
         await until(lambda: bot.renderer.running and asked.message_id in discord.edits)
         pressed = await discord.press(asked.message_id, user_id="900000000000000031")
-        await until(lambda: pressed.message_id and discord.shown(pressed)["content"])
-        assert "someone else" in discord.shown(pressed)["content"]
-        assert discord.shown(pressed)["flags"] & EPHEMERAL
+        await until(lambda: pressed.followups and discord.messages[pressed.followups[0]]["content"])
+        refusal = discord.messages[pressed.followups[0]]
+        assert "someone else" in refusal["content"]
+        assert refusal["flags"] & EPHEMERAL
         assert not bot.renderer.cancelled
 
 

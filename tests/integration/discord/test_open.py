@@ -23,7 +23,7 @@ async def test_opening_identifies_without_privileged_intents_over_zlib(
     discord: FakeDiscord, chat: DiscordChat
 ) -> None:
     (identity,) = discord.gateway.identified
-    assert identity["intents"] == 1  # guilds alone
+    assert identity["intents"] == 1 | 1 << 9 | 1 << 12  # servers, and messages in them and directly
     assert discord.gateway.compressions == ["zlib-stream"]
     await until(lambda: discord.gateway.heartbeats)
 
@@ -280,7 +280,7 @@ def test_no_host_is_warned_of_a_missing_voice() -> None:
         "from bot.chats.discord_.client import Connection\n"
         "from bot.chats.discord_.limits import Refusals\n"
         "Connection(gateway='', proxy=None, silent_s=60, intake=None, starts=None,"
-        "           refusals=Refusals(), on_press=None)"
+        "           refusals=Refusals(), on_press=None, on_message=None)"
     )
 
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30)
