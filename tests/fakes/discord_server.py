@@ -158,9 +158,10 @@ class FakeDiscord:
         """The interaction as the gateway sent it."""
         return self._events[asked.token]
 
-    async def acknowledge(self, asked: Asked) -> None:
-        """Let the interaction show "thinking…", as by a bot that ended right after."""
-        body = {"type": DEFERRED[0], "data": {"flags": 0}}
+    async def acknowledge(self, asked: Asked, *, secret: bool = False, is_press: bool = False) -> None:
+        """Let the interaction show "thinking…", or take a press, as by a bot that ended right after."""
+        flags = payloads.EPHEMERAL if secret else 0
+        body = {"type": PRESS_SEEN} if is_press else {"type": DEFERRED[0], "data": {"flags": flags}}
         request = Request("POST", "", {}, body, {}, "")
         await self._callback(request, asked.interaction_id, asked.token)
 

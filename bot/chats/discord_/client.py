@@ -47,18 +47,23 @@ class _Socket(DiscordWebSocket):
 
     async def received_message(self, msg: Any, /) -> None:
         """Read a frame; what is broken in its text is replaced."""
+        if isinstance(msg, bytes):
+            msg = await self._decompressed(msg)
+            if msg is None:
+                return
         try:
-            if isinstance(msg, bytes):
-                msg = self._decompressor.decompress(msg)
-                if msg is None:  # a part of a message
-                    return
             await super().received_message(_well_formed(msg))
-        except zlib.error:  # what follows cannot be read either
-            log.warning("frame dropped", reason="not compressed as agreed; connecting again")
-            await self.close()
-            raise ReconnectWebSocket(self.shard_id) from None
         except MALFORMED as error:
             log.warning("frame dropped", reason=f"malformed: {type(error).__name__}")
+
+    async def _decompressed(self, data: bytes) -> str | None:
+        """The text of a frame; None for a part of one. A broken stream cannot be read on: connect again."""
+        try:
+            return self._decompressor.decompress(data)
+        except (zlib.error, ValueError):
+            log.warning("line broken", reason="not compressed as agreed; connecting again")
+            await self.close()
+            raise ReconnectWebSocket(self.shard_id) from None
 
 
 def _well_formed(text: str) -> str:

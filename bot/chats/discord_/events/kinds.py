@@ -6,6 +6,7 @@ Events are read as Discord wrote them, before discord.py makes objects of them.
 
 from dataclasses import dataclass
 from enum import StrEnum
+from textwrap import wrap
 from typing import Any
 
 from bot.commands.buttons import PRESS
@@ -14,8 +15,8 @@ Raw = dict[str, Any]
 """The ``d`` of a gateway event."""
 
 DEFAULT, REPLY = 0, 19  # types of messages that a person wrote; all others are made by Discord
-APPLICATION_COMMAND, COMPONENT, AUTOCOMPLETE, FORM = 2, 3, 4, 5
 LORA_SUFFIX = ".safetensors"
+WIDTH = 110  # of a line in the docstring
 
 
 class Kind(StrEnum):
@@ -126,5 +127,7 @@ def rendered() -> str:
     parts = []
     for title, is_answered in (("Answered:", True), ("Ignored on purpose:", False)):
         parts.append(title)
-        parts += [f"* {kind}: {rule.then}" for kind, rule in RULES.items() if rule.is_answered is is_answered]
+        for kind, rule in RULES.items():
+            if rule.is_answered is is_answered:
+                parts += wrap(f"* {kind}: {rule.then}", WIDTH, subsequent_indent="  ")
     return "\n".join(parts)
