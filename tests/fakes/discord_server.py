@@ -107,6 +107,13 @@ class FakeDiscord:
         data = {"custom_id": custom_id, "components": []}
         return await self._interact(payloads.FORM, data, **where)
 
+    async def context_menu(self, name: str, **where: Any) -> Asked:
+        """Choose an entry of a message's own menu."""
+        target = self._snowflake()
+        resolved = {"messages": {target: payloads.message(target, payloads.CHANNEL_ID)}}
+        data = {"id": "900000000000000098", "name": name, "type": 3, "target_id": target, "resolved": resolved}
+        return await self._interact(payloads.APPLICATION_COMMAND, data, **where)
+
     async def say(
         self,
         content: str,

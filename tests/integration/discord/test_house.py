@@ -35,6 +35,8 @@ MODEL = ModelInfo(
     max_area_px=1024 * 1024,
 )
 
+RULES = Rules(allow=frozenset({f"discord:{GUILD_ID}"}))
+
 
 @dataclass
 class House:
@@ -52,7 +54,7 @@ class House:
 
 @asynccontextmanager
 async def house(
-    discord: FakeDiscord, config: DiscordConfig, folder: Path, renderer: FakeRenderer
+    discord: FakeDiscord, config: DiscordConfig, folder: Path, renderer: FakeRenderer, rules: Rules = RULES
 ) -> AsyncIterator[House]:
     async with AsyncExitStack() as opened:
         store = await open_store(folder / "sugarbot.db", MIGRATIONS)
@@ -65,7 +67,7 @@ async def house(
             scheduler=Scheduler(),
             probe=HeadroomProbe("cpu", 0),
             costs=CostBook(),
-            rules=Rules(allow=frozenset({f"discord:{GUILD_ID}"})),
+            rules=rules,
             pictures_dir=folder / "pictures",
             clock=lambda: time.time_ns() // 1_000_000,
         )

@@ -81,6 +81,9 @@ RULES: dict[Kind, Rule] = {
 }
 
 
+_PRESSES = {"c": Kind.CANCEL, "r": Kind.REROLL}
+
+
 def kind_of_message(raw: Raw, my_id: int) -> Kind:
     """Sort a MESSAGE_CREATE.
 
@@ -112,9 +115,7 @@ def kind_of_interaction(raw: Raw) -> Kind:
             return Kind.SLASH if data.get("type", 1) == 1 else Kind.UNKNOWN_COMMAND
         case 3:
             press = PRESS.fullmatch(str(data.get("custom_id", "")))
-            if press is None:
-                return Kind.OLD_BUTTON
-            return Kind.CANCEL if press["action"] == "c" else Kind.REROLL
+            return _PRESSES.get(press["action"], Kind.OLD_BUTTON) if press else Kind.OLD_BUTTON
         case 4:
             return Kind.TYPING
         case 5:
