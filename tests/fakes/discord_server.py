@@ -58,7 +58,8 @@ class FakeDiscord:
         self.commands: list[dict[str, Any]] = []
         self.asked: dict[str, Asked] = {}
         self.written: dict[str, dict[str, Any]] = {}  # what people wrote, as the gateway sent it
-        self.before: Callable[[Request], Awaitable[None]] | None = None  # a test holds requests back with it
+        self.before: Callable[[Request], Awaitable[None]] | None = None  # called with each request before it …
+        self.after: Callable[[Request], Awaitable[None]] | None = None  # … and once it is carried out
         self.closed_channels: dict[str, tuple[int, int]] = {}
         self.gateway = FakeGateway(TOKEN, payloads.ready())
         self._events: dict[str, dict[str, Any]] = {}
@@ -227,6 +228,12 @@ class FakeDiscord:
             self.problems += self.schema.problems(
                 request.method, request.path, request.query, request.body, tuple(request.files)
             )
+        try:
+            return await self._carried_out(request)
+        except ConnectionError:  # by a hook of a test that killed whoever asked
+            return web.Response(status=400)
+
+    async def _carried_out(self, request: Request) -> web.Response:
         if self.before is not None:
             await self.before(request)
         fault = self._fault(request)
@@ -237,6 +244,8 @@ class FakeDiscord:
             answer = await self._route(request)
         except Refused as refused:
             return as_json({"code": refused.code, "message": refused.text}, refused.status)
+        if self.after is not None:
+            await self.after(request)
         if fault is not None:
             return faulty(fault)
         return web.Response(status=204) if answer is None else as_json(answer)
