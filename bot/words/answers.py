@@ -29,8 +29,7 @@ SHELF_CHARS = 1500  # leaves room in a Discord message, which holds 2000
 def say(outcome: Outcome, locale: str, *, times: str = UTC_TIMES) -> str:
     """Say an outcome of the desk, in one to a few lines.
 
-    Args:
-        times: How points in time are written; see ``moment``.
+    ``times`` says how points in time are written; see ``moment``.
     """
     match outcome:
         case Receipt():

@@ -89,8 +89,7 @@ def _round(seconds: float) -> int:
 def moment(unix_s: float, times: str = UTC_TIMES) -> str:
     """A point in time that reads the same in both languages.
 
-    Args:
-        times: ``utc``, or ``discord`` for a mark that Discord shows in the reader's own time zone.
+    ``times`` is ``utc``, or ``discord`` for a mark that Discord shows in the reader's own time zone.
     """
     if times == DISCORD_TIMES:
         return f"<t:{int(unix_s)}:f> (<t:{int(unix_s)}:R>)"

@@ -85,7 +85,8 @@ def comes_directly(locale: str) -> str:
 def went_directly(locale: str) -> str:
     """What is left of a placeholder whose pictures went to the person directly."""
     sentence = N_(
-        "I may not post pictures in this channel, so they went to you as a direct message; /mine has them, too."
+        "I may not post pictures in this channel, so they went to you as a direct message; "
+        "/mine has them, too."
     )
     return text(sentence, locale)
 

@@ -101,8 +101,7 @@ UNEXPECTED = N_("Something went wrong on my side. Please try again; the host fin
 def explain(error: BaseException, locale: str, *, times: str = UTC_TIMES) -> str:
     """Say what is wrong and what to do next; any error has a sentence, also one that nobody foresaw.
 
-    Args:
-        times: How points in time are written; see ``moment``.
+    ``times`` says how points in time are written; see ``moment``.
     """
     kind = next((kind for kind in type(error).__mro__ if kind in SENTENCES), None)
     if kind is None:

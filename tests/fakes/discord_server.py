@@ -58,7 +58,9 @@ class FakeDiscord:
         self.commands: list[dict[str, Any]] = []
         self.asked: dict[str, Asked] = {}
         self.written: dict[str, dict[str, Any]] = {}  # what people wrote, as the gateway sent it
-        self.before: Callable[[Request], Awaitable[None]] | None = None  # called with each request before it …
+        self.before: Callable[[Request], Awaitable[None]] | None = (
+            None  # called with each request before it …
+        )
         self.after: Callable[[Request], Awaitable[None]] | None = None  # … and once it is carried out
         self.closed_channels: dict[str, tuple[int, int]] = {}
         self.gateway = FakeGateway(TOKEN, payloads.ready())
@@ -112,7 +114,13 @@ class FakeDiscord:
         """Choose an entry of a message's own menu."""
         target = self._snowflake()
         resolved = {"messages": {target: payloads.message(target, payloads.CHANNEL_ID)}}
-        data = {"id": "900000000000000098", "name": name, "type": 3, "target_id": target, "resolved": resolved}
+        data = {
+            "id": "900000000000000098",
+            "name": name,
+            "type": 3,
+            "target_id": target,
+            "resolved": resolved,
+        }
         return await self._interact(payloads.APPLICATION_COMMAND, data, **where)
 
     async def say(
@@ -298,7 +306,11 @@ class FakeDiscord:
             return {"interaction": {"id": interaction_id, "type": payloads.AUTOCOMPLETE}}
         if kind == PRESS_SEEN:  # the pressed message itself is the answer
             asked.message_id = self._events[token]["message"]["id"]
-            about = {"id": interaction_id, "type": payloads.COMPONENT, "response_message_id": asked.message_id}
+            about = {
+                "id": interaction_id,
+                "type": payloads.COMPONENT,
+                "response_message_id": asked.message_id,
+            }
             return {"interaction": about}
         flags = data.get("flags", 0) | (payloads.LOADING if kind in DEFERRED else 0)
         message = self._new_message(asked.channel_id, data.get("content", ""), flags)

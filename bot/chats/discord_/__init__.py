@@ -1,4 +1,4 @@
-"""Discord: commands, buttons and messages in; answers, edited in place, and messages out. Built on discord.py.
+"""Discord: commands, buttons and messages in; answers, edited in place, and messages out; on discord.py.
 
 The door is ``DiscordChat(DiscordConfig(…), desk)``, a ``bot.chats.contract.Chat``. The room knows Discord and
 the words; it knows no database, card or model, and decides no right. It asks for no privileged intent.

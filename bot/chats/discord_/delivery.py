@@ -131,8 +131,7 @@ class Delivery:
     ) -> None:
         """Say something to who asked, by the first way that is open: here, in the channel, directly.
 
-        Args:
-            event_id: Of the question; the nonce that makes a second answer show once.
+        The id of the question is the nonce that makes a second answer show once.
 
         Raises:
             discord.HTTPException, aiohttp.ClientError, TimeoutError: Discord has trouble; nobody read it.
@@ -277,8 +276,7 @@ class Delivery:
     ) -> int:
         """The id that the sending returned; 0 when this way is closed for good.
 
-        Args:
-            about: The job or event, for the log.
+        ``about`` is the job or event, for the log.
         """
         try:
             return await sending

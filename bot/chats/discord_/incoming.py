@@ -158,7 +158,7 @@ class Incoming:
             self._delivery.show_stopping(outcome)
 
     async def _serve_late(self, interaction: Interaction, command: Command, ref: Ref) -> None:
-        """Answer without the token, which is dead: by a message, to the person alone what only they may see."""
+        """Answer without the token, which is dead: by a message, privately what only the person may see."""
         locale, event_id = locale_of(interaction), str(interaction.id)
         log.info("interaction answered late", interaction_id=interaction.id)
         try:

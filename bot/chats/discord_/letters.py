@@ -102,23 +102,25 @@ async def post(client: discord.Client, ref: Ref, letter: Letter, nonce: str) -> 
         discord.HTTPException: With status 403 or 404 when the bot may not write there.
         TimeoutError: Nobody knows whether it arrived; the same nonce makes trying again safe.
     """
-    addressed, mentioned, question = letter, NOBODY, None
+    channel = client.get_partial_messageable(ref.channel_id)
+    addressed, mentioned = letter, NOBODY
+    reply: dict[str, Any] = {}
     if ref.reply_to:
-        question = discord.MessageReference(
-            message_id=ref.reply_to, channel_id=ref.channel_id, fail_if_not_exists=False
-        )
+        reply = {
+            "reference": channel.get_partial_message(ref.reply_to).to_reference(fail_if_not_exists=False)
+        }
     else:
         addressed = replace(letter, text=f"<@{ref.user_id}> {letter.text}".rstrip())
         person = discord.Object(ref.user_id)
         mentioned = discord.AllowedMentions(everyone=False, roles=False, users=[person], replied_user=False)
     async with asyncio.timeout(letter.timeout_s):
-        message = await client.get_partial_messageable(ref.channel_id).send(
+        message = await channel.send(
             content=addressed.text,
             files=addressed.files(),
             view=addressed.view() or discord.utils.MISSING,
             nonce=nonce,
-            reference=question,
             allowed_mentions=mentioned,
+            **reply,
         )
         if message.content != addressed.text or len(message.attachments) != len(letter.enclosures):
             await _rewrite(message, addressed)

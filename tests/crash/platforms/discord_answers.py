@@ -1,6 +1,7 @@
 """The whole bot killed while an answer is on its way to Discord: after the next start each has arrived."""
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -117,10 +118,8 @@ class Bot:
             discord.before = discord.after = None
         await until(lambda: not is_alive(self._pid))
         await self.start()
-        try:
+        with contextlib.suppress(TimeoutError):  # it shows in the figures
             await until(lambda: _answers(discord, asked) and not self._unsettled(), ANSWERED_S)
-        except TimeoutError:
-            pass  # it shows in the figures
         return _answers(discord, asked)
 
     def _unsettled(self) -> int:

@@ -47,7 +47,9 @@ async def direct_message(discord: FakeDiscord) -> dict[str, object]:
 async def test_a_sentence_becomes_a_reply_that_becomes_the_pictures(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, pictures: Pictures, in_guild: bool
 ) -> None:
-    message_id = await discord.say(f"{AT_ME} a face --seed 7" if in_guild else "a face --seed 7", in_guild=in_guild)
+    message_id = await discord.say(
+        f"{AT_ME} a face --seed 7" if in_guild else "a face --seed 7", in_guild=in_guild
+    )
     reply = await reply_to(discord, message_id)
     await until(lambda: desk.settled == [message_id])
     [(command, visit)] = desk.handled
@@ -68,7 +70,9 @@ async def test_a_sentence_becomes_a_reply_that_becomes_the_pictures(
 async def test_a_reply_carries_the_jobs_id_as_nonce_and_pings_nobody(
     discord: FakeDiscord, chat: DiscordChat
 ) -> None:
-    await reply_to(discord, await discord.say(f"{AT_ME} @everyone <@77> a face", mentions=[user(BOT_ID), user("77")]))
+    await reply_to(
+        discord, await discord.say(f"{AT_ME} @everyone <@77> a face", mentions=[user(BOT_ID), user("77")])
+    )
     sent = next(one for one in discord.requests if one.path == f"/channels/{CHANNEL_ID}/messages")
     assert (sent.body["nonce"], sent.body["enforce_nonce"]) == (JOB_ID, True)
     assert sent.body["allowed_mentions"] in ({"parse": []}, {"parse": [], "replied_user": False})
@@ -96,7 +100,10 @@ async def test_a_typed_command_does_what_its_slash_command_does(
     ("changed", "said"),
     [
         ({"content": "", "attachments": [{"filename": "photo.png"}]}, "I only read text so far"),
-        ({"content": "", "sticker_items": [{"id": "1", "name": "hi", "format_type": 1}]}, "I only read text so far"),
+        (
+            {"content": "", "sticker_items": [{"id": "1", "name": "hi", "format_type": 1}]},
+            "I only read text so far",
+        ),
         ({"content": "", "attachments": [{"filename": "a.safetensors"}]}, "into the LoRA folder"),
         ({"content": f"{AT_ME}"}, "What shall I draw?"),
         ({"content": "/sugr a face"}, "I don't know the command"),

@@ -46,7 +46,7 @@ class Said:
 
     Attributes:
         text: Without the bot's name in it; other people's names in place of their ids.
-        is_public: Others read along.
+        guild_id: 0 in a direct message.
     """
 
     kind: Kind
@@ -60,6 +60,7 @@ class Said:
 
     @property
     def is_public(self) -> bool:
+        """Whether others read along."""
         return self.guild_id != 0
 
     def command(self) -> Command:
@@ -136,10 +137,11 @@ def read(raw: Raw, kind: Kind, my_id: int, locales: Locales, server_locale: str 
 def may_answer(client: discord.Client, said: Said) -> tuple[bool, bool]:
     """Whether the bot may write, and attach files, where this was said; yes where Discord has not told."""
     guild = client.get_guild(said.guild_id)
-    channel = guild and guild.get_channel_or_thread(said.channel_id)
-    if guild is None or channel is None or guild.me is None:
+    channel = None if guild is None else guild.get_channel_or_thread(said.channel_id)
+    me = None if guild is None or client.user is None else guild.get_member(client.user.id)
+    if channel is None or me is None:
         return True, True
-    may = channel.permissions_for(guild.me)
+    may = channel.permissions_for(me)
     is_thread = isinstance(channel, discord.Thread)
     may_send = may.view_channel and (may.send_messages_in_threads if is_thread else may.send_messages)
     return may_send, may_send and may.attach_files

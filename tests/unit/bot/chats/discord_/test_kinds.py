@@ -1,4 +1,4 @@
-"""The table of everything that Discord sends: complete, shown in the docstring, and what events are sorted by."""
+"""The table of everything that Discord sends: complete, shown in the docstring, and applied to events."""
 
 from typing import Any
 
