@@ -291,3 +291,21 @@ async def test_an_answer_that_discord_does_not_take_now_is_given_after_the_next_
     async with opened(config, desk):
         await reply_to(discord, message_id)
         await until(lambda: desk.settled == [message_id])
+
+
+async def test_nothing_is_kept_in_memory_of_what_is_answered_and_delivered(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
+) -> None:
+    desk.answer = lambda _, visit: replace(RECEIPT, job_id=f"job{visit.event_id}")
+    asked = [
+        await discord.say("a face", user_id=str(10**17 + number), in_guild=False) for number in range(50)
+    ]
+    await until(lambda: len(desk.settled) == 50)
+    assert all(discord.replies(message_id) for message_id in asked)
+    for message_id in asked:
+        job_id = f"job{message_id}"
+        await chat.deliver(parcel_of(desk.addresses[job_id], (), job_id=job_id))
+    assert not chat._delivery._waiting
+    assert not chat._pace._lines
+    assert not chat._replies._busy
+    assert not any(chat._intake._seen.values())

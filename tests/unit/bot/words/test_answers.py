@@ -21,7 +21,8 @@ from bot.desk.outcomes import (
     Switched,
     Unlinked,
 )
-from bot.words import LOCALES, say
+from bot.errors import NoCreditsLeft
+from bot.words import LOCALES, explain, say
 from engine.request import LoraChoice, Span
 
 RECIPE = Recipe("a face " * 30, (LoraChoice("sugar", "0" * 64, 0.8),), 512, 768, 7, 2, 8)
@@ -97,3 +98,13 @@ def test_a_large_shelf_fits_into_a_message() -> None:
     )
     for locale in LOCALES:
         assert len(say(Shelf(cards, ""), locale)) <= 2000
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_discord_shows_moments_in_the_readers_own_time_zone(locale: str) -> None:
+    moment = "<t:1800000000:f> (<t:1800000000:R>)"
+    assert moment in say(Credits(38, 40, 1_800_000_000), locale, times="discord")
+    assert "UTC" in say(Credits(38, 40, 1_800_000_000), locale)
+    refusal = NoCreditsLeft(price=2, credits=1, renews_at_s=1_800_000_000)
+    assert moment in explain(refusal, locale, times="discord")
+    assert "UTC" in explain(refusal, locale)
