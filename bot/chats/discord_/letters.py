@@ -21,6 +21,7 @@ CALL_TIMEOUT_S = 30.0  # discord.py tries five times within 25 s when Discord ha
 UPLOAD_TIMEOUT_S = 100.0  # 24 MiB at 2 Mbit/s
 MAX_CHARS = 1960  # a message takes 2000; the rest is for the mention of a person
 NOBODY = discord.AllowedMentions.none()
+MAY_NOT_REPLY = 160002  # without the permission to read the message history
 _TIME = re.compile(r"\\<(t:\d{1,12}:[fR]>)")  # a moment as ``words.moment`` writes it for Discord
 
 
@@ -113,17 +114,33 @@ async def post(client: discord.Client, ref: Ref, letter: Letter, nonce: str) -> 
         addressed = replace(letter, text=f"<@{ref.user_id}> {letter.text}".rstrip())
         person = discord.Object(ref.user_id)
         mentioned = discord.AllowedMentions(everyone=False, roles=False, users=[person], replied_user=False)
+    try:
+        return await _send(channel, addressed, nonce, mentioned, reply)
+    except discord.HTTPException as error:
+        if error.code != MAY_NOT_REPLY or not ref.reply_to:
+            raise
+    return await post(client, replace(ref, reply_to=0), letter, nonce)
+
+
+async def _send(
+    channel: discord.PartialMessageable,
+    letter: Letter,
+    nonce: str,
+    mentioned: discord.AllowedMentions,
+    reply: dict[str, Any],
+) -> int:
+    """Send a message, or bring up to date the one that Discord has of this nonce."""
     async with asyncio.timeout(letter.timeout_s):
         message = await channel.send(
-            content=addressed.text,
-            files=addressed.files(),
-            view=addressed.view() or discord.utils.MISSING,
+            content=letter.text,
+            files=letter.files(),
+            view=letter.view() or discord.utils.MISSING,
             nonce=nonce,
             allowed_mentions=mentioned,
             **reply,
         )
-        if message.content != addressed.text or len(message.attachments) != len(letter.enclosures):
-            await _rewrite(message, addressed)
+        if message.content != letter.text or len(message.attachments) != len(letter.enclosures):
+            await _rewrite(message, letter)
     return message.id
 
 

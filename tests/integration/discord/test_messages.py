@@ -309,3 +309,14 @@ async def test_nothing_is_kept_in_memory_of_what_is_answered_and_delivered(
     assert not chat._pace._lines
     assert not chat._replies._busy
     assert not any(chat._intake._seen.values())
+
+
+async def test_where_the_bot_may_not_reply_it_answers_without_a_reference(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
+) -> None:
+    discord.faults.append(Fault("POST", f"/channels/{CHANNEL_ID}", 403, code=160002))
+    message_id = await discord.say(f"{AT_ME} a face")
+    await until(lambda: desk.settled == [message_id])
+    [message] = discord.in_channel(CHANNEL_ID)
+    assert message["content"].startswith(f"<@{MEMBER_ID}> Got it!")
+    assert not discord.in_channel(discord.direct_channel(MEMBER_ID))
