@@ -6,6 +6,7 @@
       - EmptyPrompt · PromptTooLong · TextTooLong · UnknownCommand (OldButton) · MissingValue
       - UnknownFlag (FixedSteps · NoNegativePrompt · NoGuidance)
       - BadSize · BadSeed · BadCount · BadWeight · TooManyLoras · WeightsTooHigh
+      - TextOnly · LoraFileSent
     + NotAllowed
       - HostsOnly · ChatNotAllowed · NotYours · NotInPublic · NoPrivateChat
     + NotPossible
@@ -124,6 +125,14 @@ class WeightsTooHigh(NotUnderstood):
 
     Facts: ``total`` and ``limit``, sums of weights without signs; ``example``, the same LoRAs within it.
     """
+
+
+class TextOnly(NotUnderstood):
+    """A picture, sticker, voice message or file was sent; only text is read so far."""
+
+
+class LoraFileSent(NotUnderstood):
+    """A .safetensors file was sent to a chat; a host puts it into the LoRA folder."""
 
 
 class NotAllowed(PersonError):

@@ -7,7 +7,8 @@ it, and each chat escapes it for its platform. It decides nothing and holds noth
 * ``say`` an outcome, ``past``: one job of a history · ``explain`` an error · ``when``: a point in time, as
   the platform shows it
 * ``status`` of a waiting job · ``parcel``: an ended job's caption · ``on_its_way``, ``perhaps_above``,
-  ``not_here``, ``goes_on_below``, ``ends_elsewhere``: where its answer has gone
+  ``not_here``, ``goes_on_below``, ``ends_elsewhere``, ``comes_directly``, ``went_directly``,
+  ``answered_directly``: where its answer has gone
 * ``label`` of a button · ``help_text`` · ``text`` for any other sentence · ``locale_of`` a language code
 
 Tests of this room alone: ``pytest tests/unit/bot/words``; they name every sentence that lacks its Chinese.
@@ -16,13 +17,26 @@ Tests of this room alone: ``pytest tests/unit/bot/words``; they name every sente
 from bot.words.answers import past, say
 from bot.words.catalogue import LOCALES, N_, Times, locale_of, text, when
 from bot.words.guide import help_text, label
-from bot.words.jobs import ends_elsewhere, goes_on_below, not_here, on_its_way, parcel, perhaps_above, status
+from bot.words.jobs import (
+    answered_directly,
+    comes_directly,
+    ends_elsewhere,
+    goes_on_below,
+    not_here,
+    on_its_way,
+    parcel,
+    perhaps_above,
+    status,
+    went_directly,
+)
 from bot.words.refusals import explain
 
 __all__ = [
     "LOCALES",
     "N_",
     "Times",
+    "answered_directly",
+    "comes_directly",
     "ends_elsewhere",
     "explain",
     "goes_on_below",
@@ -37,5 +51,6 @@ __all__ = [
     "say",
     "status",
     "text",
+    "went_directly",
     "when",
 ]

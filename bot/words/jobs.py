@@ -77,6 +77,26 @@ def perhaps_above(locale: str) -> str:
     return text(sentence, locale)
 
 
+def comes_directly(locale: str) -> str:
+    """Where pictures will arrive that may not be posted where they were asked for."""
+    sentence = N_("I may not post pictures in this channel, so they come to you as a direct message.")
+    return text(sentence, locale)
+
+
+def went_directly(locale: str) -> str:
+    """What is left of a placeholder whose pictures went to the person directly."""
+    sentence = N_(
+        "I may not post pictures in this channel, so they went to you as a direct message; "
+        "/mine has them, too."
+    )
+    return text(sentence, locale)
+
+
+def answered_directly(locale: str) -> str:
+    """Stands before an answer that could not be written where it was asked for."""
+    return text(N_("I may not write in the channel where you asked, so I answer here."), locale)
+
+
 def not_here(locale: str) -> str:
     """What is left of a placeholder in a chat that takes no pictures."""
     sentence = N_("I may not send pictures to this chat. Write /mine to me in private, and they come there.")

@@ -43,6 +43,14 @@ SENTENCES: dict[type[Exception], str] = {
         "These LoRAs are too strong together: their weights add up to {total}, and {limit} is the most. "
         "Within it is: {example}"
     ),
+    errors.TextOnly: N_(
+        "I only read text so far: pictures, stickers, voice messages and files are not accepted as input "
+        "yet. Send me a sentence and I'll draw it."
+    ),
+    errors.LoraFileSent: N_(
+        "I take no LoRA files from a chat. A host of this bot puts the .safetensors file into the LoRA "
+        "folder; after that /loras shows it, and --lora with its name draws with it."
+    ),
     errors.NotAllowed: N_("You can't do this here. Please ask a host of this bot."),
     errors.HostsOnly: N_("Only a host of this bot can use /{command}. Please ask one."),
     errors.ChatNotAllowed: N_(

@@ -35,9 +35,10 @@ class Line:
         self._deflate = zlib.compressobj() if compress == "zlib-stream" else None
 
     async def send(self, payload: dict[str, Any]) -> None:
-        if self.is_silent:
-            return
-        text = json.dumps(payload)
+        if not self.is_silent:
+            await self.send_text(json.dumps(payload))
+
+    async def send_text(self, text: str) -> None:
         if self._deflate is None:
             await self.socket.send_str(text)
             return
@@ -92,6 +93,16 @@ class FakeGateway:
         event = self._session.add(name, data)
         if self._line is not None:
             await self._line.send(event)
+
+    async def send_frame(self, text: str) -> None:
+        """Send a frame that may be anything."""
+        assert self._line is not None
+        await self._line.send_text(text)
+
+    async def send_bytes(self, data: bytes) -> None:
+        """Send bytes that nobody compressed."""
+        assert self._line is not None
+        await self._line.socket.send_bytes(data)
 
     async def ask_to_reconnect(self) -> None:
         """Op 7: come back and resume."""

@@ -12,7 +12,10 @@ MAY_POST = 1 << 10 | 1 << 11 | 1 << 15 | 1 << 38  # see, write, attach files, wr
 EPHEMERAL = 1 << 6
 LOADING = 1 << 7
 TIMESTAMP = "2026-11-23T08:00:00.000000+00:00"
-APPLICATION_COMMAND, COMPONENT, AUTOCOMPLETE = 2, 3, 4
+APPLICATION_COMMAND, COMPONENT, AUTOCOMPLETE, FORM = 2, 3, 4, 5
+VIEW, SEND, ATTACH = 1 << 10, 1 << 11, 1 << 15
+IN_SERVER, WITH_BOT, ELSEWHERE = 0, 1, 2  # contexts of an interaction
+ROLE_ID = GUILD_ID  # the role of everybody has its server's id
 
 
 def user(user_id: str = MEMBER_ID, name: str = "member", *, bot: bool = False) -> dict[str, Any]:
@@ -80,6 +83,56 @@ def message(message_id: str, channel_id: str, content: str = "", flags: int = 0)
     }
 
 
+def guild(permissions: int = VIEW | SEND | ATTACH, denied: int = 0, locale: str = "en-US") -> dict[str, Any]:
+    """A GUILD_CREATE event: a server with one channel, where everybody is denied something."""
+    overwrites = [{"id": ROLE_ID, "type": 0, "allow": "0", "deny": str(denied)}]
+    channel = {"id": CHANNEL_ID, "type": 0, "name": "drawing", "position": 0}
+    everybody = {
+        "id": ROLE_ID,
+        "name": "@everyone",
+        "permissions": str(permissions),
+        "position": 0,
+        "color": 0,
+        "colors": {"primary_color": 0, "secondary_color": None, "tertiary_color": None},
+        "hoist": False,
+        "managed": False,
+        "mentionable": False,
+        "flags": 0,
+    }
+    me = {"user": BOT, "roles": [], "joined_at": TIMESTAMP, "deaf": False, "mute": False, "flags": 0}
+    return {
+        "id": GUILD_ID,
+        "name": "a server",
+        "owner_id": "900000000000000003",
+        "preferred_locale": locale,
+        "roles": [everybody],
+        "emojis": [],
+        "features": [],
+        "channels": [{**channel, "permission_overwrites": overwrites}],
+        "members": [me],
+        "threads": [],
+        "member_count": 2,
+        "unavailable": False,
+    }
+
+
+def said(
+    message_id: str, channel_id: str, content: str, *, user_id: str, in_guild: bool, **changed: Any
+) -> dict[str, Any]:
+    """A MESSAGE_CREATE event of a person; its text stands there where the bot may read it."""
+    written = {**message(message_id, channel_id, content), "author": user(user_id)}
+    if f"<@{BOT_ID}>" in content:
+        written["mentions"] = [BOT]
+    if in_guild:
+        member = {"roles": [], "joined_at": TIMESTAMP, "deaf": False, "mute": False, "flags": 0}
+        written |= {"guild_id": GUILD_ID, "member": member}
+    written |= changed
+    is_mine = any(one["id"] == BOT_ID for one in written["mentions"])
+    if in_guild and not is_mine:  # what Discord withholds of whoever has no privileged intent
+        written |= {"content": "", "attachments": [], "embeds": [], "components": []}
+    return written
+
+
 def interaction(
     interaction_id: str,
     token: str,
@@ -93,8 +146,12 @@ def interaction(
     permissions: int,
     file_bytes: int,
     may_post: bool = True,
+    is_own_install: bool = False,
 ) -> dict[str, Any]:
-    """An INTERACTION_CREATE event: in a server, or in a direct message with the bot."""
+    """An INTERACTION_CREATE event: in a server, in a direct message with the bot, or among other people.
+
+    The last is ``is_own_install`` outside of a server: somebody brought the bot along as their own app.
+    """
     channel: dict[str, Any] = {"id": channel_id, "type": 0, "name": "drawing", "position": 0}
     who: dict[str, Any] = {"guild_id": GUILD_ID, "guild": {"id": GUILD_ID, "locale": "en-US", "features": []}}
     if in_guild:
@@ -108,8 +165,9 @@ def interaction(
             "permissions": str(permissions),
         }
     else:
-        channel = {"id": channel_id, "type": 1, "recipients": [user(user_id)]}
+        channel = {"id": channel_id, "type": 3 if is_own_install else 1, "recipients": [user(user_id)]}
         who = {"user": user(user_id)}
+    owners = {"0": GUILD_ID if in_guild else "0"}
     return {
         "id": interaction_id,
         "application_id": APPLICATION_ID,
@@ -122,8 +180,8 @@ def interaction(
         "channel": channel,
         "app_permissions": str(MAY_POST if may_post else 0),
         "entitlements": [],
-        "authorizing_integration_owners": {"0": GUILD_ID if in_guild else "0"},
-        "context": 0 if in_guild else 1,
+        "authorizing_integration_owners": {"1": user_id} if is_own_install else owners,
+        "context": IN_SERVER if in_guild else ELSEWHERE if is_own_install else WITH_BOT,
         "attachment_size_limit": file_bytes,
         **who,
     }

@@ -17,6 +17,8 @@ EXCUSED_INTEGERS = {
     "attachments[].id": "the number of a file in the request; Discord's own examples write it as an integer",
     "allowed_mentions.users[]": "discord.py writes ids as integers, which the API takes for every snowflake",
     "recipient_id": "the same",
+    "message_reference.message_id": "the same",
+    "message_reference.channel_id": "the same",
 }
 QUERY_WORDS = {"1": True, "0": False, "true": True, "false": False}  # discord.py writes booleans as 0 and 1
 

@@ -23,7 +23,7 @@ from tests.fakes.discord_schema import Schema
 DISCORD_EPOCH_MS = 1_420_070_400_000
 TOKEN = "a-bot-token"
 ACKNOWLEDGE_S = 3.0
-DEFERRED, MESSAGE, SUGGESTIONS = (5, 6), 4, 8
+DEFERRED, PRESS_SEEN, MESSAGE, SUGGESTIONS = (5,), 6, 4, 8
 
 
 @dataclass
@@ -57,6 +57,11 @@ class FakeDiscord:
         self.edits: dict[str, list[dict[str, Any]]] = {}
         self.commands: list[dict[str, Any]] = []
         self.asked: dict[str, Asked] = {}
+        self.written: dict[str, dict[str, Any]] = {}  # what people wrote, as the gateway sent it
+        self.before: Callable[[Request], Awaitable[None]] | None = (
+            None  # called with each request before it …
+        )
+        self.after: Callable[[Request], Awaitable[None]] | None = None  # … and once it is carried out
         self.closed_channels: dict[str, tuple[int, int]] = {}
         self.gateway = FakeGateway(TOKEN, payloads.ready())
         self._events: dict[str, dict[str, Any]] = {}
@@ -100,6 +105,45 @@ class FakeDiscord:
         data = {"component_type": 2, "custom_id": custom_id or self.buttons(message_id)[0]["custom_id"]}
         return await self._interact(payloads.COMPONENT, data, message=message, **where)
 
+    async def submit(self, custom_id: str, **where: Any) -> Asked:
+        """Submit a form."""
+        data = {"custom_id": custom_id, "components": []}
+        return await self._interact(payloads.FORM, data, **where)
+
+    async def context_menu(self, name: str, **where: Any) -> Asked:
+        """Choose an entry of a message's own menu."""
+        target = self._snowflake()
+        resolved = {"messages": {target: payloads.message(target, payloads.CHANNEL_ID)}}
+        data = {
+            "id": "900000000000000098",
+            "name": name,
+            "type": 3,
+            "target_id": target,
+            "resolved": resolved,
+        }
+        return await self._interact(payloads.APPLICATION_COMMAND, data, **where)
+
+    async def say(
+        self,
+        content: str,
+        *,
+        user_id: str = payloads.MEMBER_ID,
+        channel_id: str = payloads.CHANNEL_ID,
+        in_guild: bool = True,
+        **changed: Any,
+    ) -> str:
+        """Write a message; its id. In a direct message it is the channel between the bot and the person."""
+        where = channel_id if in_guild else self.direct_channel(user_id)
+        message_id = self._snowflake()
+        event = payloads.said(message_id, where, content, user_id=user_id, in_guild=in_guild, **changed)
+        self.written[message_id] = event
+        await self.gateway.dispatch("MESSAGE_CREATE", event)
+        return message_id
+
+    def replies(self, message_id: str) -> list[dict[str, Any]]:
+        """The bot's replies to a person's message, as they read now."""
+        return [one for one in self.messages.values() if one.get("reply_to") == message_id]
+
     def buttons(self, message_id: str) -> list[dict[str, Any]]:
         """The buttons that a message shows."""
         rows = self.messages[message_id]["components"]
@@ -130,9 +174,10 @@ class FakeDiscord:
         """The interaction as the gateway sent it."""
         return self._events[asked.token]
 
-    async def acknowledge(self, asked: Asked) -> None:
-        """Let the interaction show "thinking…", as by a bot that ended right after."""
-        body = {"type": DEFERRED[0], "data": {"flags": 0}}
+    async def acknowledge(self, asked: Asked, *, secret: bool = False, is_press: bool = False) -> None:
+        """Let the interaction show "thinking…", or take a press, as by a bot that ended right after."""
+        flags = payloads.EPHEMERAL if secret else 0
+        body = {"type": PRESS_SEEN} if is_press else {"type": DEFERRED[0], "data": {"flags": flags}}
         request = Request("POST", "", {}, body, {}, "")
         await self._callback(request, asked.interaction_id, asked.token)
 
@@ -149,6 +194,7 @@ class FakeDiscord:
         file_bytes: int = 10 * 1024 * 1024,
         message: dict[str, Any] | None = None,
         may_post: bool = True,
+        is_own_install: bool = False,
         age_s: float = 0.0,
     ) -> Asked:
         asked = Asked(self._snowflake(age_s), f"interaction-token-{next(self._counter)}", channel_id)
@@ -165,6 +211,7 @@ class FakeDiscord:
             permissions=permissions,
             file_bytes=file_bytes,
             may_post=may_post,
+            is_own_install=is_own_install,
         )
         if message is not None:
             event["message"] = message
@@ -189,6 +236,14 @@ class FakeDiscord:
             self.problems += self.schema.problems(
                 request.method, request.path, request.query, request.body, tuple(request.files)
             )
+        try:
+            return await self._carried_out(request)
+        except ConnectionError:  # by a hook of a test that killed whoever asked
+            return web.Response(status=400)
+
+    async def _carried_out(self, request: Request) -> web.Response:
+        if self.before is not None:
+            await self.before(request)
         fault = self._fault(request)
         if fault is not None and not fault.after:
             await asyncio.sleep(fault.delay_s)
@@ -197,6 +252,8 @@ class FakeDiscord:
             answer = await self._route(request)
         except Refused as refused:
             return as_json({"code": refused.code, "message": refused.text}, refused.status)
+        if self.after is not None:
+            await self.after(request)
         if fault is not None:
             return faulty(fault)
         return web.Response(status=204) if answer is None else as_json(answer)
@@ -247,6 +304,14 @@ class FakeDiscord:
         kind, data = request.body["type"], request.body.get("data") or {}
         if kind == SUGGESTIONS:
             return {"interaction": {"id": interaction_id, "type": payloads.AUTOCOMPLETE}}
+        if kind == PRESS_SEEN:  # the pressed message itself is the answer
+            asked.message_id = self._events[token]["message"]["id"]
+            about = {
+                "id": interaction_id,
+                "type": payloads.COMPONENT,
+                "response_message_id": asked.message_id,
+            }
+            return {"interaction": about}
         flags = data.get("flags", 0) | (payloads.LOADING if kind in DEFERRED else 0)
         message = self._new_message(asked.channel_id, data.get("content", ""), flags)
         asked.message_id = message["id"]
@@ -284,6 +349,10 @@ class FakeDiscord:
 
     async def _follow_up(self, request: Request, application_id: str, token: str) -> Any:
         asked = self._answer_of(token)
+        thinking = self.messages.get(asked.message_id)
+        if thinking is not None and thinking["flags"] & payloads.LOADING:
+            thinking["flags"] &= ~payloads.LOADING  # Discord edits the deferred answer, visible as it is
+            return self._change(thinking, Request("", "", {}, {**request.body, "flags": None}, {}, ""))
         message = self._new_message(asked.channel_id, flags=request.body.get("flags", 0))
         asked.followups.append(message["id"])
         return self._change(message, request)
@@ -294,6 +363,7 @@ class FakeDiscord:
         if body.get("enforce_nonce") and (channel_id, body["nonce"]) in self._nonces:
             return self.messages[self._nonces[channel_id, body["nonce"]]]
         message = self._new_message(channel_id)
+        message["reply_to"] = str((body.get("message_reference") or {}).get("message_id", ""))
         self._nonces[channel_id, str(body.get("nonce"))] = message["id"]
         return self._change(message, request)
 

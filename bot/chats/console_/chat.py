@@ -27,6 +27,7 @@ from bot.desk.outcomes import (
 )
 from bot.errors import OutFolderUnusable, PersonError
 from bot.words import N_
+from bot.words.terminal import printable
 
 CHAT_ID = "console"  # one chat, so that its default LoRA lasts from one call to the next
 HOST_ID = "host"  # what bot.policy takes for the host at the console
@@ -158,7 +159,7 @@ class ConsoleChat:
         if not isinstance(outcome, Receipt):
             self._write(words.say(outcome, self._locale, times="local"))
             return ConsoleAnswer()
-        self._ticker.tell(words.say(outcome, self._locale))
+        self._ticker.receipt(outcome, self._locale)
         try:
             with self._ticker:
                 parcel, paths = await self._waiting[visit.event_id]
@@ -182,7 +183,7 @@ class ConsoleChat:
         return ConsoleAnswer(refusal=refusal)
 
     def _write(self, line: str) -> None:
-        self._answers.write(line + "\n")
+        self._answers.write(printable(line) + "\n")
         self._answers.flush()
 
 

@@ -8,7 +8,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.text import Text
 
 from bot import words
-from bot.desk.outcomes import Status
+from bot.desk.outcomes import Receipt, Status
+from bot.words.terminal import printable
 
 
 class Ticker:
@@ -51,9 +52,14 @@ class Ticker:
             self._told[status.job_id] = (status.place, status.index)
             self.tell(words.status(status, status.locale))
 
+    def receipt(self, receipt: Receipt, locale: str) -> None:
+        """Print that a job is accepted; its place is not printed again as a status."""
+        self._told[receipt.job_id] = (receipt.place, 0)
+        self.tell(words.say(receipt, locale))
+
     def tell(self, line: str) -> None:
-        """Print a line as it is: nothing in it is markup."""
-        self._console.print(Text(line), soft_wrap=True)
+        """Print a line: nothing in it is markup, and control characters are written out."""
+        self._console.print(Text(printable(line)), soft_wrap=True)
 
     def _draw(self, status: Status) -> None:
         if status.job_id not in self._bars:

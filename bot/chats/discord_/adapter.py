@@ -15,7 +15,10 @@ from pydantic import SecretStr
 from bot.chats.contract import Desk
 from bot.chats.discord_.client import API_BASE, GATEWAY, Connection, Menu, speak_to
 from bot.chats.discord_.delivery import Delivery
-from bot.chats.discord_.incoming import Incoming
+from bot.chats.discord_.events.kinds import Raw
+from bot.chats.discord_.events.messages import Locales
+from bot.chats.discord_.events.replies import Replies
+from bot.chats.discord_.incoming import DRAIN_TIMEOUT_S, Incoming
 from bot.chats.discord_.intake import Intake
 from bot.chats.discord_.limits import Refusals, Starts
 from bot.chats.discord_.menu import declare, sync_if_changed
@@ -78,9 +81,12 @@ class DiscordChat:
             starts=self._starts,
             refusals=refusals,
             on_press=self._press,
+            on_message=self._hear,
         )
         self._delivery = Delivery(self._client, desk, self._pace, refusals, clock)
-        self._incoming = Incoming(desk, self._delivery, self._intake)
+        locales = Locales()
+        self._incoming = Incoming(desk, self._delivery, self._intake, locales, clock)
+        self._replies = Replies(self._client, desk, self._delivery, self._intake, locales)
         self._menu = Menu(self._client, self._incoming.unknown)
         declare(self._menu, self._incoming)
         self._session: asyncio.Task[None] | None = None
@@ -128,7 +134,8 @@ class DiscordChat:
 
     async def close(self) -> None:
         """Let the answers under way finish, then disconnect; a second call does nothing."""
-        await self._incoming.drain()
+        await asyncio.gather(self._incoming.drain(), self._replies.drain(DRAIN_TIMEOUT_S))
+        await self._intake.close()
         await self._pace.close()
         await self._client.close()
         await self._end_session()
@@ -172,6 +179,9 @@ class DiscordChat:
 
     async def _press(self, interaction: discord.Interaction[discord.Client]) -> None:
         await self._incoming.press(interaction)
+
+    def _hear(self, raw: Raw) -> None:
+        self._replies.take(raw)
 
     async def _greeted(self, session: asyncio.Task[None]) -> None:
         greeting = asyncio.create_task(self._client.is_there.wait(), name="discord greeting")

@@ -1,7 +1,8 @@
 """Where a Discord answer stands, as the JSON that the database keeps between acceptance and delivery.
 
 An answer begins as an interaction's response, editable with its token for 15 minutes. What had to be sent
-later is an ordinary message of the bot (``posted``), editable for ever.
+later is an ordinary message of the bot (``posted``), editable for ever. The answer to a message is ``posted``
+from the start; its ``message_id`` is 0 until it is sent.
 """
 
 import json
@@ -28,7 +29,9 @@ class Ref:
         file_bytes: The largest file that the answer may carry.
         posted: The answer is an ordinary message in ``channel_id``; the token matters to ``answer_id`` alone.
         may_post: Discord said when it was asked that we may write ordinary messages in ``channel_id``.
+        may_attach: Likewise, messages with files.
         answer_id: The interaction's own message, if it may not say yet that it goes on as this one; else 0.
+        reply_to: The person's message that a ``posted`` answer replies to; 0 for an interaction's.
     """
 
     application_id: int
@@ -41,7 +44,9 @@ class Ref:
     file_bytes: int = DEFAULT_FILE_BYTES
     posted: bool = False
     may_post: bool = True
+    may_attach: bool = True
     answer_id: int = 0
+    reply_to: int = 0
 
     def write(self) -> str:
         """The JSON that ``read`` takes."""
@@ -61,11 +66,15 @@ class Ref:
 
     def is_editable(self, now_ms: int) -> bool:
         """Whether the answer can still be edited in place."""
-        return self.posted or now_ms - self.created_ms < TOKEN_LIFE_MS - MARGIN_MS
+        if self.posted:
+            return self.message_id != 0
+        return now_ms - self.created_ms < TOKEN_LIFE_MS - MARGIN_MS
 
     def moves_on_ms(self, now_ms: int) -> int:
-        """Milliseconds until the answer should go on elsewhere; never for an ordinary message."""
-        return sys.maxsize if self.posted else self.created_ms + MOVE_ON_MS - now_ms
+        """Milliseconds until the answer should go on as an ordinary message; never for one that is sent."""
+        if self.posted:
+            return sys.maxsize if self.message_id else 0
+        return self.created_ms + MOVE_ON_MS - now_ms
 
     def as_message(self, message_id: int) -> "Ref":
         """The ordinary message that this answer goes on as."""
@@ -78,6 +87,12 @@ class Ref:
         """The answer that goes on as this message, while it may not say so yet and can be edited."""
         answer = replace(self, message_id=self.answer_id, posted=False, answer_id=0)
         return answer if self.answer_id and answer.is_editable(now_ms) else None
+
+    def as_direct(self, channel_id: int) -> "Ref":
+        """A message, not yet sent, in the channel between the bot and the person."""
+        return replace(
+            self, channel_id=channel_id, message_id=0, token="", reply_to=0, may_post=True, may_attach=True
+        )
 
     @property
     def can_be_posted(self) -> bool:

@@ -27,6 +27,7 @@ from bot.chats.discord_.pace import Pace
 from bot.commands.values import Cancel, Reroll
 from bot.desk.outcomes import (
     Address,
+    CancelAsked,
     History,
     Outcome,
     Parcel,
@@ -75,14 +76,26 @@ class Delivery:
         self._clock = clock
         self._waiting: dict[str, _News] = {}
 
-    def show_receipt(self, receipt: Receipt, ref: Ref, locale: str) -> None:
-        """Say that the job is accepted, with a button to cancel it; and where it ends if that takes long."""
-        text = words.say(receipt, locale)
+    async def show_receipt(self, receipt: Receipt, ref: Ref, locale: str) -> None:
+        """Say that the job is accepted, with a button to cancel it, and where it ends if not here.
+
+        Returns when it was said, or when something newer may have been: the job says how it goes on.
+        """
+        text = words.say(receipt, locale, times="discord")
         most_s = receipt.wait.most_s if receipt.wait else 0
-        if not ref.can_be_posted and most_s * 1_000 > MOVE_ON_MS:
+        if ref.posted and ref.may_post and not ref.may_attach:
+            text = f"{text}\n{words.comes_directly(locale)}"
+        elif not (ref.posted or ref.can_be_posted) and most_s * 1_000 > MOVE_ON_MS:
             text = f"{text}\n{words.ends_elsewhere(locale)}"
         address = Address(Platform.DISCORD, str(ref.channel_id or ""), ref.write())
         self._offer(receipt.job_id, _News(address, ref, text, locale))
+        await self._pace.made(receipt.job_id)
+
+    def show_stopping(self, asked: CancelAsked) -> None:
+        """Let the answer of a job that is drawn say that it stops after its current step."""
+        known = self._waiting.get(asked.job_id)
+        if known is not None and asked.was_running:
+            self._offer(asked.job_id, replace(known, text=words.say(asked, known.locale)))
 
     def show(self, status: Status) -> None:
         """Say where the job stands, as soon as the pace allows."""
@@ -98,16 +111,41 @@ class Delivery:
                     self._offer(job_id, news)
             await asyncio.sleep(LOOK_EVERY_S)
 
-    async def show_outcome(self, outcome: Outcome, ref: Ref, locale: str) -> None:
-        """Say what came of a command; with a person's history come the first pictures of each job."""
+    async def show_outcome(self, outcome: Outcome, ref: Ref, locale: str, event_id: str) -> None:
+        """Say what came of a command; with a person's history come the first pictures of each job.
+
+        Raises:
+            discord.HTTPException, aiohttp.ClientError, TimeoutError: Discord has trouble; nobody read it.
+        """
         entries = outcome.entries[:MAX_ENCLOSURES] if isinstance(outcome, History) else ()
         share_bytes = min(ref.file_bytes, REQUEST_BYTES // max(1, len(entries)))
         enclosures: list[Enclosure] = []
         for entry in entries:
             prompt = entry.recipe.prompt
             enclosures += await _enclosed(entry.job_id, entry.pictures[:1], prompt, share_bytes)
-        letter = Letter(plain(words.say(outcome, locale)), tuple(enclosures))
-        await letters.edit(self._client, ref, letter)
+        await self.answer(words.say(outcome, locale, times="discord"), ref, locale, event_id, enclosures)
+
+    async def answer(
+        self, text: str, ref: Ref, locale: str, event_id: str, enclosures: Sequence[Enclosure] = ()
+    ) -> None:
+        """Say something to who asked, by the first way that is open: here, in the channel, directly.
+
+        The id of the question is the nonce that makes a second answer show once.
+
+        Raises:
+            discord.HTTPException, aiohttp.ClientError, TimeoutError: Discord has trouble; nobody read it.
+        """
+        letter, gone = Letter(plain(text), tuple(enclosures)), replace(ref, message_id=0, token="")
+        if ref.is_editable(self._clock()):
+            closed = CLOSED if ref.posted else ANSWER_CLOSED
+            if await self._try(letters.edit(self._client, ref, letter), event_id, "edit", closed):
+                return
+        if ref.can_be_posted and await self._send(gone, letter, event_id):
+            return
+        if ref.posted:
+            letter = replace(letter, text=plain(f"{words.answered_directly(locale)}\n{text}"))
+        if not await self._send_directly(gone, letter, event_id):
+            log.warning("answer closed", event_id=event_id)
 
     async def deliver(self, parcel: Parcel) -> None:
         """Bring the parcel by the first way that is open.
@@ -123,9 +161,11 @@ class Delivery:
         if last is not None and last.ref.posted:  # it moved while the parcel was made
             ref = last.ref
         is_secret = ref.ephemeral or parcel.private
-        if ref.is_editable(self._clock()):
-            if ref.moves_on_ms(self._clock()) <= 0 and ref.can_be_posted and not is_secret:
-                ref = await self._go_on(ref, parcel)
+        goes_directly = ref.posted and not ref.may_attach and bool(parcel.pictures)
+        is_open = ref.posted or ref.is_editable(self._clock())
+        if is_open and ref.moves_on_ms(self._clock()) <= 0 and ref.can_be_posted and not is_secret:
+            ref = await self._go_on(ref, parcel)
+        if ref.is_editable(self._clock()) and not goes_directly:
             # First, for a try whose success nobody heard of may have left the pictures in the answer.
             await self._point(parcel.job_id, ref, parcel.locale)
             letter = await self._letter(parcel, ref.file_bytes)
@@ -134,10 +174,16 @@ class Delivery:
                 return
         letter = await self._letter(parcel, DEFAULT_FILE_BYTES)
         gone = replace(ref, message_id=0, token="")
-        if ref.channel_id and not is_secret and await self._post(gone, letter, parcel):
+        is_postable = bool(ref.channel_id) and not (is_secret or goes_directly)
+        if is_postable and await self._post(gone, letter, parcel):
             return
-        if not await self._write_directly(gone, letter, parcel):
+        there = await self._send_directly(gone, letter, parcel.job_id)
+        if ref.posted and ref.message_id:
+            left = words.went_directly(parcel.locale) if there else words.not_here(parcel.locale)
+            await self._try(letters.edit(self._client, ref, Letter(plain(left))), parcel.job_id, "point")
+        if there is None:
             raise Undeliverable(f"job {parcel.job_id}: neither its channel nor its person takes messages")
+        await self._desk.moved(parcel.job_id, replace(parcel.address, ref=there.write()))
 
     def _offer(self, job_id: str, news: _News) -> None:
         async def edit() -> bool:
@@ -165,7 +211,11 @@ class Delivery:
             await letters.edit(self._client, ref, letter)
             await self._point(job_id, ref, news.locale)
             return True
-        if ref.can_be_posted and (there := await self._send(ref, letter, job_id)):
+        there = await self._send(ref, letter, job_id) if ref.can_be_posted else None
+        if there is None and ref.posted:
+            text = plain(f"{words.answered_directly(news.locale)}\n{news.text}")
+            there = await self._send_directly(ref, replace(letter, text=text), job_id)
+        if there is not None:
             address = replace(news.address, ref=there.write())
             newest = self._waiting.get(job_id, news)  # more may have come while it was sent
             self._waiting[job_id] = replace(newest, address=address, ref=there)
@@ -208,29 +258,31 @@ class Delivery:
             await self._desk.moved(parcel.job_id, replace(parcel.address, ref=there.write()))
         return there
 
-    async def _write_directly(self, ref: Ref, letter: Letter, parcel: Parcel) -> bool:
+    async def _send_directly(self, ref: Ref, letter: Letter, nonce: str) -> Ref | None:
+        """Send a direct message to the person of ``ref``; None where they take none."""
         opening = letters.direct_channel(self._client, ref.user_id)
-        channel_id = await self._try(opening, parcel.job_id, "direct")
-        if not channel_id:
-            return False
-        return await self._post(replace(ref, channel_id=channel_id), letter, parcel) is not None
+        channel_id = await self._try(opening, nonce, "direct")
+        return await self._send(ref.as_direct(channel_id), letter, nonce) if channel_id else None
 
-    async def _send(self, ref: Ref, letter: Letter, job_id: str) -> Ref | None:
+    async def _send(self, ref: Ref, letter: Letter, nonce: str) -> Ref | None:
         """Send an ordinary message to the channel of ``ref``; None where we may not."""
-        posting = letters.post(self._client, ref.channel_id, ref.user_id, letter, nonce=job_id)
-        message_id = await self._try(posting, job_id, "post")
+        posting = letters.post(self._client, ref, letter, nonce)
+        message_id = await self._try(posting, nonce, "post")
         return ref.as_message(message_id) if message_id else None
 
     async def _try(
-        self, sending: Awaitable[int], job_id: str, way: str, closed: frozenset[int] = CLOSED
+        self, sending: Awaitable[int], about: str, way: str, closed: frozenset[int] = CLOSED
     ) -> int:
-        """The id that the sending returned; 0 when this way is closed for good."""
+        """The id that the sending returned; 0 when this way is closed for good.
+
+        ``about`` is the job or event, for the log.
+        """
         try:
             return await sending
         except discord.HTTPException as error:
             if error.status not in closed:
                 raise
-            log.info("way closed", way=way, job_id=job_id, error=_short(error))
+            log.info("way closed", way=way, about=about, error=_short(error))
             return 0
 
 

@@ -1,8 +1,10 @@
 """Takes interactions in: acknowledged within Discord's three seconds, then asked of the desk, then answered.
 
-What can be refused by reading alone is refused in the first call, to the person alone. What asks for pictures
-is stored before it is acknowledged, so that a crash cannot leave "thinking…" standing for ever. What cannot
-be acknowledged is not accepted and so not charged: Discord has told the person that we did not answer.
+What can be refused by reading alone is refused in the first call, to the person alone. All else is stored
+before it is acknowledged and settled after it was answered, so that a crash cannot leave "thinking…" standing
+for ever; where the disk takes nothing it is refused instead. What cannot be acknowledged is not accepted and
+so not charged: Discord has told the person that we did not answer. What is found so late after a stop that
+its token is dead is answered by a message.
 """
 
 import asyncio
@@ -15,30 +17,37 @@ import structlog
 
 from bot import words
 from bot.chats.contract import Desk
+from bot.chats.discord_.address import Ref
 from bot.chats.discord_.delivery import UNREACHED, Delivery
+from bot.chats.discord_.events.messages import Locales
 from bot.chats.discord_.intake import Intake
 from bot.chats.discord_.letters import CALL_TIMEOUT_S, NOBODY, plain
 from bot.chats.discord_.reading import command_of, is_secret, locale_of, ref_of, suggestions, visit_of
 from bot.commands.buttons import press_of
 from bot.commands.table import Entry, Option
-from bot.commands.values import Command, Draw, Reroll
-from bot.desk.outcomes import Receipt
-from bot.errors import PersonError, UnknownCommand
+from bot.commands.values import Cancel, Command, Help
+from bot.desk.outcomes import CancelAsked, Receipt
+from bot.errors import CannotSave, OldButton, PersonError, UnknownCommand
 
 Interaction = discord.Interaction[discord.Client]
 log = structlog.get_logger()
 ACK_TIMEOUT_S = 3.0  # Discord, Receiving and Responding: later answers are refused
 DRAIN_TIMEOUT_S = 5.0
+PRESS_SEEN = discord.InteractionResponseType.deferred_message_update
 ALREADY_ACKNOWLEDGED = 40060  # by our own first try whose answer was lost, or before the event was replayed
 
 
 class Incoming:
     """Answers the menu and the buttons of one connection."""
 
-    def __init__(self, desk: Desk, delivery: Delivery, intake: Intake) -> None:
+    def __init__(
+        self, desk: Desk, delivery: Delivery, intake: Intake, locales: Locales, clock: Callable[[], int]
+    ) -> None:
         self._desk = desk
         self._delivery = delivery
         self._intake = intake
+        self._locales = locales
+        self._clock = clock
         self._busy: set[asyncio.Task[object]] = set()
 
     async def give(self, interaction: Interaction, entry: Entry, given: Mapping[str, object]) -> None:
@@ -46,9 +55,16 @@ class Incoming:
         await self._supervised(interaction, lambda: command_of(entry, given))
 
     async def press(self, interaction: Interaction) -> None:
-        """Answer a button."""
-        data: Mapping[str, Any] = interaction.data or {}
-        await self._supervised(interaction, lambda: press_of(str(data.get("custom_id", ""))))
+        """Answer a button, a list or a form, of which only our present buttons mean something."""
+
+        def read() -> Command:
+            data: Mapping[str, Any] = interaction.data or {}
+            custom_id = str(data.get("custom_id", ""))
+            if interaction.type is discord.InteractionType.modal_submit:
+                raise OldButton(text=custom_id, nearest=())
+            return press_of(custom_id)
+
+        await self._supervised(interaction, read)
 
     async def unknown(self, interaction: Interaction) -> None:
         """Say that there is no such command (any more)."""
@@ -74,61 +90,93 @@ class Incoming:
         task = asyncio.current_task()
         if task is not None:
             self._busy.add(task)
+        self._locales.note(str(interaction.user.id), locale_of(interaction))
         try:
             await self._answer(interaction, read)
-        except UNREACHED as error:
+        except UNREACHED as error:  # what is stored is answered after the next start
             log.warning("answer not sent", interaction_id=interaction.id, error=type(error).__name__)
         except Exception as error:  # the supervision point: logged with its ids, the person gets an apology
             log.exception("interaction failed", interaction_id=interaction.id, guild_id=interaction.guild_id)
             await self._apologise(interaction, error)
+            await self._intake.settle(str(interaction.id))
         finally:
             if task is not None:
                 self._busy.discard(task)
 
     async def _answer(self, interaction: Interaction, read: Callable[[], Command]) -> None:
+        event_id = str(interaction.id)
         try:
             command = read()
         except PersonError as error:
-            self._intake.forget(str(interaction.id))
-            await _reply(interaction, words.explain(error, locale_of(interaction)))
+            self._intake.forget(event_id)
+            await _reply(interaction, self._explained(error, interaction))
             return
-        if not isinstance(command, Draw | Reroll):  # all else costs nothing and is asked again in a second
-            self._intake.forget(str(interaction.id))
-            await self._serve(interaction, command)
-            return
-        await self._intake.store(str(interaction.id))
         try:
-            await self._serve(interaction, command)
-        except asyncio.CancelledError:  # our stop: the next start goes on from here
-            raise
-        except BaseException:
-            await self._intake.settle(str(interaction.id))
-            raise
-        await self._intake.settle(str(interaction.id))
+            await self._intake.store(event_id)
+        except CannotSave as error:
+            if not isinstance(command, Help):  # which needs no disk
+                await _reply(interaction, self._explained(error, interaction))
+                return
+        await self._serve(interaction, command)
+        await self._intake.settle(event_id)
 
     async def _serve(self, interaction: Interaction, command: Command) -> None:
-        locale = locale_of(interaction)
         secret = is_secret(command, interaction)
-        answer = await self._acknowledge(interaction, secret=secret)
-        if answer is None:
-            return
-        message_id, is_blank = answer
-        ref = ref_of(interaction, message_id, ephemeral=secret)
+        ref = ref_of(interaction, 0, ephemeral=secret)
+        if not ref.is_editable(self._clock()):  # found after a stop that outlived its token
+            await self._serve_late(interaction, command, ref)
+        elif isinstance(command, Cancel) and interaction.type is discord.InteractionType.component:
+            await self._serve_cancel(interaction, command, ref)
+        else:
+            answer = await self._acknowledge(interaction, secret=secret)
+            if answer is not None:
+                await self._serve_shown(interaction, command, replace(ref, message_id=answer))
+
+    async def _serve_shown(self, interaction: Interaction, command: Command, ref: Ref) -> None:
+        """Answer in the message that shows "thinking"; its id is 0 where it is gone again."""
+        locale = locale_of(interaction)
         try:
             outcome = await self._desk.handle(command, visit_of(interaction, ref))
         except PersonError as error:
-            await _replace(interaction, words.explain(error, locale), secret=secret)
+            await _replace(interaction, self._explained(error, interaction), ref)
             return
         if not isinstance(outcome, Receipt):
-            await self._delivery.show_outcome(outcome, ref, locale)
-        elif is_blank:  # else a crash came after the receipt, which may have become the picture
-            self._delivery.show_receipt(replace(outcome, repeated=False), ref, locale)
+            await self._delivery.show_outcome(outcome, ref, locale, str(interaction.id))
+        elif ref.message_id:
+            await self._delivery.show_receipt(replace(outcome, repeated=False), ref, locale)
 
-    async def _acknowledge(self, interaction: Interaction, *, secret: bool) -> tuple[int, bool] | None:
+    async def _serve_cancel(self, interaction: Interaction, command: Cancel, ref: Ref) -> None:
+        """Answer a press of Cancel by what its own message becomes; only a refusal is a message."""
+        if not await self._acknowledge_press(interaction):
+            return
+        try:
+            outcome = await self._desk.handle(command, visit_of(interaction, ref))
+        except PersonError as error:
+            await _follow_up(interaction, self._explained(error, interaction))
+            return
+        if isinstance(outcome, CancelAsked):
+            self._delivery.show_stopping(outcome)
+
+    async def _serve_late(self, interaction: Interaction, command: Command, ref: Ref) -> None:
+        """Answer without the token, which is dead: by a message, privately what only the person may see."""
+        locale, event_id = locale_of(interaction), str(interaction.id)
+        log.info("interaction answered late", interaction_id=interaction.id)
+        try:
+            outcome = await self._desk.handle(command, visit_of(interaction, ref))
+        except PersonError as error:
+            alone = replace(ref, ephemeral=True)
+            await self._delivery.answer(self._explained(error, interaction), alone, locale, event_id)
+            return
+        if not isinstance(outcome, Receipt):
+            await self._delivery.show_outcome(outcome, ref, locale, event_id)
+        elif outcome.address is None or not Ref.read(outcome.address.ref).posted:
+            await self._delivery.show_receipt(replace(outcome, repeated=False), ref, locale)
+
+    async def _acknowledge(self, interaction: Interaction, *, secret: bool) -> int | None:
         """Make Discord show that we think.
 
         Returns:
-            The answer's message id, and whether it still shows nothing else; None where it is too late.
+            The answer's message id, 0 where it was deleted; None where it is too late or shows an answer.
         """
         try:
             async with asyncio.timeout(ACK_TIMEOUT_S):
@@ -139,16 +187,36 @@ class Incoming:
                 return None
             made = None
         if made is not None and made.message_id is not None:
-            return made.message_id, True
-        async with asyncio.timeout(CALL_TIMEOUT_S):
-            message = await interaction.original_response()
-        return message.id, message.flags.loading
+            return made.message_id
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT_S):
+                message = await interaction.original_response()
+        except discord.NotFound:  # by a public refusal of ours, which may not have arrived, or by the person
+            return None if secret else 0
+        return message.id if message.flags.loading else None
+
+    async def _acknowledge_press(self, interaction: Interaction) -> bool:
+        """Tell Discord that the pressed message will change; False where it is too late."""
+        try:
+            async with asyncio.timeout(ACK_TIMEOUT_S):
+                await interaction.response.defer()
+        except UNREACHED as error:
+            if getattr(error, "code", 0) != ALREADY_ACKNOWLEDGED:
+                log.warning("too late to answer", interaction_id=interaction.id, error=type(error).__name__)
+                return False
+        return True
+
+    def _explained(self, error: Exception, interaction: Interaction) -> str:
+        return words.explain(error, locale_of(interaction), times="discord")
 
     async def _apologise(self, interaction: Interaction, error: Exception) -> None:
-        text = words.explain(error, locale_of(interaction))
+        text = self._explained(error, interaction)
         try:
-            if interaction.response.is_done():
-                await _replace(interaction, text, secret=True)
+            if interaction.response.is_done() and interaction.response.type is not PRESS_SEEN:
+                async with asyncio.timeout(CALL_TIMEOUT_S):
+                    await interaction.edit_original_response(content=plain(text), allowed_mentions=NOBODY)
+            elif interaction.response.is_done():
+                await _follow_up(interaction, text)
             else:
                 await _reply(interaction, text)
         except UNREACHED as unreached:
@@ -161,11 +229,20 @@ async def _reply(interaction: Interaction, text: str) -> None:
         await interaction.response.send_message(plain(text), ephemeral=True, allowed_mentions=NOBODY)
 
 
-async def _replace(interaction: Interaction, text: str, *, secret: bool) -> None:
-    """Say something in place of "thinking"; to the person alone, also where that shows to everyone."""
+async def _follow_up(interaction: Interaction, text: str) -> None:
+    """Say something to the person alone, beside the answer."""
     async with asyncio.timeout(CALL_TIMEOUT_S):
-        if secret:
-            await interaction.edit_original_response(content=plain(text), allowed_mentions=NOBODY)
-            return
-        await interaction.delete_original_response()
         await interaction.followup.send(plain(text), ephemeral=True, allowed_mentions=NOBODY)
+
+
+async def _replace(interaction: Interaction, text: str, ref: Ref) -> None:
+    """Say something in place of "thinking"; to the person alone, also where that shows to everyone."""
+    if ref.ephemeral:
+        async with asyncio.timeout(CALL_TIMEOUT_S):
+            await interaction.edit_original_response(content=plain(text), allowed_mentions=NOBODY)
+        return
+    if ref.message_id:
+        # First, for Discord would put the text of the next message into this one, where everybody reads it.
+        async with asyncio.timeout(CALL_TIMEOUT_S):
+            await interaction.delete_original_response()
+    await _follow_up(interaction, text)

@@ -5,6 +5,7 @@ Everything a person wrote is made harmless here: no markdown, no mention, no lin
 
 import asyncio
 import io
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +21,8 @@ CALL_TIMEOUT_S = 30.0  # discord.py tries five times within 25 s when Discord ha
 UPLOAD_TIMEOUT_S = 100.0  # 24 MiB at 2 Mbit/s
 MAX_CHARS = 1960  # a message takes 2000; the rest is for the mention of a person
 NOBODY = discord.AllowedMentions.none()
+MAY_NOT_REPLY = 160002  # without the permission to read the message history
+_TIME = re.compile(r"\\<(t:\d{1,12}:[fR]>)")  # a moment as ``words.moment`` writes it for Discord
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +88,10 @@ async def edit(client: discord.Client, ref: Ref, letter: Letter) -> int:
     return ref.message_id
 
 
-async def post(client: discord.Client, channel_id: int, user_id: int, letter: Letter, nonce: str) -> int:
-    """Send an ordinary message that mentions this person alone; the same nonce again sends nothing new.
+async def post(client: discord.Client, ref: Ref, letter: Letter, nonce: str) -> int:
+    """Send an ordinary message to the channel of ``ref``; the same nonce again sends nothing new.
+
+    A reply to the person's message pings nobody; what continues an interaction mentions its person alone.
 
     Discord remembers a nonce for some minutes and then answers with the message it has, which is brought up
     to date where it says something else.
@@ -98,18 +103,44 @@ async def post(client: discord.Client, channel_id: int, user_id: int, letter: Le
         discord.HTTPException: With status 403 or 404 when the bot may not write there.
         TimeoutError: Nobody knows whether it arrived; the same nonce makes trying again safe.
     """
-    person = discord.Object(user_id)
-    addressed = replace(letter, text=f"<@{user_id}> {letter.text}".rstrip())
+    channel = client.get_partial_messageable(ref.channel_id)
+    addressed, mentioned = letter, NOBODY
+    reply: dict[str, Any] = {}
+    if ref.reply_to:
+        reply = {
+            "reference": channel.get_partial_message(ref.reply_to).to_reference(fail_if_not_exists=False)
+        }
+    else:
+        addressed = replace(letter, text=f"<@{ref.user_id}> {letter.text}".rstrip())
+        person = discord.Object(ref.user_id)
+        mentioned = discord.AllowedMentions(everyone=False, roles=False, users=[person], replied_user=False)
+    try:
+        return await _send(channel, addressed, nonce, mentioned, reply)
+    except discord.HTTPException as error:
+        if error.code != MAY_NOT_REPLY or not ref.reply_to:
+            raise
+    return await post(client, replace(ref, reply_to=0), letter, nonce)
+
+
+async def _send(
+    channel: discord.PartialMessageable,
+    letter: Letter,
+    nonce: str,
+    mentioned: discord.AllowedMentions,
+    reply: dict[str, Any],
+) -> int:
+    """Send a message, or bring up to date the one that Discord has of this nonce."""
     async with asyncio.timeout(letter.timeout_s):
-        message = await client.get_partial_messageable(channel_id).send(
-            content=addressed.text,
-            files=addressed.files(),
-            view=addressed.view() or discord.utils.MISSING,
+        message = await channel.send(
+            content=letter.text,
+            files=letter.files(),
+            view=letter.view() or discord.utils.MISSING,
             nonce=nonce,
-            allowed_mentions=discord.AllowedMentions(everyone=False, roles=False, users=[person]),
+            allowed_mentions=mentioned,
+            **reply,
         )
-        if message.content != addressed.text or len(message.attachments) != len(letter.enclosures):
-            await _rewrite(message, addressed)
+        if message.content != letter.text or len(message.attachments) != len(letter.enclosures):
+            await _rewrite(message, letter)
     return message.id
 
 
@@ -144,7 +175,10 @@ async def _rewrite(message: discord.Message | discord.PartialMessage | _Answer, 
 
 
 def _escaped(text: str) -> str:
-    """The text without meaning to Discord; its own escapes leave links behind names, emoji and addresses."""
+    """The text without meaning to Discord, moments excepted.
+
+    Its own escapes leave links behind names, emoji and addresses.
+    """
     unlinked = text.replace("](", "]\u200b(").replace("://", ":\u200b//")
     said = discord.utils.escape_mentions(discord.utils.escape_markdown(unlinked, ignore_links=False))
-    return said.replace("<", "\\<")
+    return _TIME.sub(r"<\1", said.replace("<", "\\<"))

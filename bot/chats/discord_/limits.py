@@ -28,6 +28,7 @@ LONGEST_GAP_S = 320.0  # … up to this: 270 a day, and at most 288 in any 24 ho
 REFUSED = frozenset({401, 403, 429})  # what Discord counts (Rate Limits, Invalid Request Limit)
 REFUSALS_WINDOW_S = 600.0
 MOST_REFUSALS = 400  # of 10,000; what is under way when this is reached may still be refused
+REMEMBERED_REFUSALS = 10_000  # by then Discord has shut us out
 
 
 class Starts:
@@ -81,7 +82,7 @@ class Refusals:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._times: deque[float] = deque()
+        self._times: deque[float] = deque(maxlen=REMEMBERED_REFUSALS)
         self.trace = aiohttp.TraceConfig()
         self.trace.on_request_end.append(self._see)
 

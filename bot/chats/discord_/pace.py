@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 INTERVAL_S = 2.0  # a webhook takes 5 requests in 2 s; the parcel must never find its bucket empty
+MADE_TIMEOUT_S = 30.0
 REMEMBERED_ENDINGS = 1000  # a status that overtakes its parcel is seconds late, not a thousand jobs
 
 Edit = Callable[[], Awaitable[bool]]
@@ -20,6 +21,7 @@ class _Line:
     newest: Edit | None = None
     editing: asyncio.Lock = field(default_factory=asyncio.Lock)
     task: asyncio.Task[None] | None = None
+    first: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
 class Pace:
@@ -43,6 +45,12 @@ class Pace:
         if line.task is None:
             line.task = asyncio.create_task(self._run(job_id, line), name=f"discord status {job_id}")
         return True
+
+    async def made(self, job_id: str, timeout_s: float = MADE_TIMEOUT_S) -> None:
+        """Return when the edit that is offered now was made, or dropped, or takes too long."""
+        line = self._lines.get(job_id)
+        if line is not None:
+            await asyncio.wait({line.first}, timeout=timeout_s)
 
     async def end(self, job_id: str) -> None:
         """Let no further edit of this job begin, and wait for the one under way."""
@@ -69,9 +77,13 @@ class Pace:
                     if not await edit():
                         self._remember(job_id)
                         break
+                if not line.first.done():
+                    line.first.set_result(None)
                 await asyncio.sleep(self._interval_s)
         finally:  # also where an edit fails in a way that nobody foresaw: the next one begins a new line
             self._lines.pop(job_id, None)
+            if not line.first.done():
+                line.first.set_result(None)
 
     def _remember(self, job_id: str) -> None:
         self._ended[job_id] = None

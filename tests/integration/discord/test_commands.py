@@ -30,7 +30,7 @@ from bot.desk.outcomes import (
     Shelf,
     Switched,
 )
-from bot.errors import HostsOnly, NoCreditsLeft, UnknownLora
+from bot.errors import HostsOnly, NoCreditsLeft, NotYours, UnknownLora
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_payloads import CHANNEL_ID, EPHEMERAL, GUILD_ID, LOADING, MANAGE_GUILD, MEMBER_ID
@@ -297,11 +297,35 @@ async def test_buttons_work_after_a_restart(
         await answered(discord, asked)
     async with opened(config, desk):
         cancelled = await discord.press(asked.message_id)
-        assert "Stopping job" in await answered(discord, cancelled)
+        await until(lambda: len(desk.handled) == 2)
         await discord.press(asked.message_id, f"v1:r:{JOB_ID}")
         await until(lambda: len(desk.handled) == 3)
     assert [command for command, _ in desk.handled[1:]] == [Cancel(JOB_ID), Reroll(JOB_ID)]
-    assert cancelled.callbacks[0] == {"type": 5, "data": {"flags": EPHEMERAL}}
+    assert cancelled.callbacks == [{"type": 6}]
+
+
+async def test_a_press_of_cancel_is_answered_by_its_own_message_alone(
+    discord: FakeDiscord, chat: DiscordChat
+) -> None:
+    asked = await discord.slash("sugar", {"prompt": "a face"})
+    await answered(discord, asked)
+    pressed = await discord.press(asked.message_id)
+    await until(lambda: "Stopping job" in discord.shown(asked)["content"])
+    assert pressed.message_id == asked.message_id
+    assert not pressed.followups
+    assert len(discord.messages) == 1
+
+
+async def test_a_press_of_cancel_that_is_refused_is_said_to_the_presser_alone(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
+) -> None:
+    asked = await discord.slash("sugar", {"prompt": "a face"})
+    text = await answered(discord, asked)
+    desk.answer = refusing(NotYours(job_id=JOB_ID))
+    pressed = await discord.press(asked.message_id, user_id="900000000000000031")
+    await until(lambda: pressed.followups and discord.messages[pressed.followups[0]]["content"])
+    assert discord.messages[pressed.followups[0]]["flags"] & EPHEMERAL
+    assert discord.shown(asked)["content"] == text
 
 
 async def test_nothing_is_kept_in_memory_of_a_button(discord: FakeDiscord, chat: DiscordChat) -> None:

@@ -35,6 +35,8 @@ MODEL = ModelInfo(
     max_area_px=1024 * 1024,
 )
 
+RULES = Rules(allow=frozenset({f"discord:{GUILD_ID}"}))
+
 
 @dataclass
 class House:
@@ -52,7 +54,7 @@ class House:
 
 @asynccontextmanager
 async def house(
-    discord: FakeDiscord, config: DiscordConfig, folder: Path, renderer: FakeRenderer
+    discord: FakeDiscord, config: DiscordConfig, folder: Path, renderer: FakeRenderer, rules: Rules = RULES
 ) -> AsyncIterator[House]:
     async with AsyncExitStack() as opened:
         store = await open_store(folder / "sugarbot.db", MIGRATIONS)
@@ -65,7 +67,7 @@ async def house(
             scheduler=Scheduler(),
             probe=HeadroomProbe("cpu", 0),
             costs=CostBook(),
-            rules=Rules(allow=frozenset({f"discord:{GUILD_ID}"})),
+            rules=rules,
             pictures_dir=folder / "pictures",
             clock=lambda: time.time_ns() // 1_000_000,
         )
@@ -113,9 +115,10 @@ async def test_nobody_else_can_cancel_it(discord: FakeDiscord, config: DiscordCo
         asked = await discord.slash("sugar", {"prompt": "a face", "size": "512x512"})
         await until(lambda: bot.renderer.running and asked.message_id in discord.edits)
         pressed = await discord.press(asked.message_id, user_id="900000000000000031")
-        await until(lambda: pressed.message_id and discord.shown(pressed)["content"])
-        assert "someone else" in discord.shown(pressed)["content"]
-        assert discord.shown(pressed)["flags"] & EPHEMERAL
+        await until(lambda: pressed.followups and discord.messages[pressed.followups[0]]["content"])
+        refusal = discord.messages[pressed.followups[0]]
+        assert "someone else" in refusal["content"]
+        assert refusal["flags"] & EPHEMERAL
         assert not bot.renderer.cancelled
 
 

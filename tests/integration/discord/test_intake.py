@@ -6,13 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from bot.chats.discord_ import DiscordChat, DiscordConfig
-from bot.commands.values import Quota
-from bot.desk.outcomes import Platform
+from bot.chats.discord_ import DiscordChat, DiscordConfig, intake
+from bot.commands.values import Cancel, Help
+from bot.desk.outcomes import Credits, Platform
+from bot.errors import CannotSave, NoCreditsLeft
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.discord_gateway import until
+from tests.fakes.discord_http import Fault, Request
+from tests.fakes.discord_payloads import CHANNEL_ID, EPHEMERAL, MEMBER_ID
 from tests.fakes.discord_server import ACKNOWLEDGE_S, Asked, FakeDiscord
-from tests.integration.discord.conftest import RECEIPT, opened
+from tests.integration.discord.conftest import RECEIPT, opened, refusing
 
 
 async def left_behind(discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk) -> Asked:
@@ -43,14 +46,94 @@ async def test_a_drawing_is_stored_before_it_is_acknowledged_and_settled_after_i
     assert len(desk.handled) == 1
 
 
-async def test_what_costs_nothing_is_not_stored(
+@pytest.mark.parametrize(("name", "options"), [("quota", {}), ("mine", {}), ("cancel", {}), ("link", {})])
+async def test_every_command_is_settled_only_after_its_answer_was_sent(
+    discord: FakeDiscord,
+    chat: DiscordChat,
+    desk: ScriptedDesk,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    options: dict[str, object],
+) -> None:
+    desk.answer = lambda *_: Credits(3, 20, 1_795_000_000)
+    shown_when_settled: list[str] = []
+    settle = desk.settle
+
+    async def watched(platform: Platform, event_id: str) -> None:
+        shown_when_settled.extend(discord.shown(asked)["content"] for asked in discord.asked.values())
+        await settle(platform, event_id)
+
+    monkeypatch.setattr(desk, "settle", watched)
+    asked = await discord.slash(name, options)
+    await until(lambda: desk.settled == [asked.interaction_id])
+    assert ["Credits left: 3" in said for said in shown_when_settled] == [True]
+
+
+async def test_an_accepted_job_is_settled_only_after_its_receipt_was_sent(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
 ) -> None:
-    desk.answer = lambda command, visit: command  # type: ignore[assignment, return-value]
-    await discord.slash("quota")
+    may_go = asyncio.Event()
+
+    async def hold(request: Request) -> None:
+        if request.method == "PATCH":
+            await may_go.wait()
+
+    discord.before = hold
+    asked = await discord.slash("sugar", {"prompt": "a face"})
     await until(lambda: desk.handled)
-    assert isinstance(desk.handled[0][0], Quota)
+    await asyncio.sleep(0.05)
     assert not desk.settled
+    may_go.set()
+    await until(lambda: desk.settled == [asked.interaction_id])
+
+
+# A disk that takes nothing.
+
+
+def test_the_time_to_store_leaves_time_to_acknowledge() -> None:
+    assert intake.STORE_TIMEOUT_S <= ACKNOWLEDGE_S - 0.9
+
+
+@pytest.mark.parametrize("locale", ["en-US", "zh-CN"])
+async def test_a_disk_that_hangs_is_said_in_time_to_the_person_alone_and_nothing_is_accepted(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, monkeypatch: pytest.MonkeyPatch, locale: str
+) -> None:
+    monkeypatch.setattr(intake, "STORE_TIMEOUT_S", 0.1)
+    take_in, has_room = desk.take_in, asyncio.Event()
+
+    async def hanging(platform: Platform, events: list[tuple[str, str]]) -> None:
+        await has_room.wait()
+        await take_in(platform, events)
+
+    monkeypatch.setattr(desk, "take_in", hanging)
+    asked = [await discord.slash("sugar", {"prompt": "a face"}, locale=locale) for _ in range(3)]
+    await until(lambda: all(one.callbacks for one in asked))
+    for one in asked:
+        assert one.callbacks[0]["type"] == 4
+        assert one.callbacks[0]["data"]["flags"] == EPHEMERAL
+        assert ("存" if locale == "zh-CN" else "charged nothing") in one.callbacks[0]["data"]["content"]
+    has_room.set()
+    after = await discord.slash("sugar", {"prompt": "a face"})
+    await until(lambda: after.interaction_id in desk.settled)
+    assert [visit.event_id for _, visit in desk.handled] == [after.interaction_id]
+    assert not desk.inbox  # what was stored after its refusal must not come back
+
+
+async def test_a_full_disk_is_said_at_once_and_help_needs_none(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_: object) -> None:
+        raise CannotSave(detail="database or disk is full")
+
+    monkeypatch.setattr(desk, "take_in", full)
+    desk.answer = lambda *_: Help()
+    for name in ("quota", "sugar"):
+        asked = await discord.slash(name, {"prompt": "a face"} if name == "sugar" else {})
+        await until(lambda asked=asked: asked.callbacks)
+        assert "can't save anything" in asked.callbacks[0]["data"]["content"]
+    assert not desk.handled
+    asked = await discord.slash("help")
+    await until(lambda: asked.message_id and "/sugar" in discord.shown(asked)["content"])
 
 
 async def test_a_hundred_at_once_share_a_few_commits(
@@ -70,18 +153,17 @@ async def test_a_hundred_at_once_share_a_few_commits(
     assert len(batches) < 50
 
 
-async def test_a_store_that_fails_once_costs_one_person_an_apology_and_nobody_else(
+async def test_an_event_that_cannot_be_stored_costs_one_person_an_apology_and_nobody_else(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    errors = [OSError("the disk is full")]
-
     async def failing(platform: Platform, events: list[tuple[str, str]]) -> None:
         await asyncio.sleep(0.05)
-        if errors:
-            raise errors.pop()
+        if any("poison" in payload for _, payload in events):
+            raise ValueError("not to be stored")
 
     monkeypatch.setattr(desk, "take_in", failing)
-    asked = [await discord.slash("sugar", {"prompt": "a face"}) for _ in range(3)]
+    prompts = ("a face", "poison", "a face")
+    asked = [await discord.slash("sugar", {"prompt": prompt}) for prompt in prompts]
     await until(lambda: all(one.callbacks for one in asked) and len(desk.handled) >= 2)
     assert len(desk.handled) == 2
     (refused,) = [one for one in asked if one.callbacks[0]["type"] == 4]
@@ -123,3 +205,116 @@ async def test_what_was_never_acknowledged_is_not_accepted_after_a_crash(
         await until(lambda: desk.settled == [asked.interaction_id])
     assert not desk.handled
     assert not asked.callbacks
+
+
+CREDITS = Credits(3, 20, 1_795_000_000)
+Name = str
+
+
+async def left_by(
+    discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk, name: Name, **where: object
+) -> Asked:
+    """A slash command that a bot stored before it ended."""
+    async with opened(config, desk):
+        pass
+    asked = await discord.slash(name, {"prompt": "a face"} if name == "sugar" else {}, **where)
+    await desk.take_in(Platform.DISCORD, [(asked.interaction_id, json.dumps(discord.event_of(asked)))])
+    return asked
+
+
+async def test_a_plain_answer_that_a_crash_held_up_is_sent_after_it(
+    discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk
+) -> None:
+    asked = await left_by(discord, config, desk, "quota")
+    await discord.acknowledge(asked, secret=True)
+    desk.answer = lambda *_: CREDITS
+    async with opened(config, desk):
+        await until(lambda: desk.settled == [asked.interaction_id])
+    assert "Credits left: 3" in discord.shown(asked)["content"]
+
+
+async def test_a_refusal_that_a_crash_held_up_is_sent_after_it_also_where_thinking_is_gone(
+    discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk
+) -> None:
+    desk.answer = refusing(NoCreditsLeft(price=2, credits=1, renews_at_s=5))
+    asked = await left_by(discord, config, desk, "sugar")
+    await discord.acknowledge(asked)
+    del discord.messages[asked.message_id]  # it died between deleting "thinking…" and saying why
+    async with opened(config, desk):
+        await until(lambda: desk.settled == [asked.interaction_id])
+    [followup] = asked.followups
+    assert "Not enough credits" in discord.messages[followup]["content"]
+    assert discord.messages[followup]["flags"] & EPHEMERAL
+
+
+async def test_a_press_of_cancel_that_a_crash_held_up_is_carried_out_after_it(
+    discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk
+) -> None:
+    async with opened(config, desk):
+        drawn = await discord.slash("sugar", {"prompt": "a face"})
+        await until(lambda: desk.settled)
+    pressed = await discord.press(drawn.message_id)
+    await desk.take_in(Platform.DISCORD, [(pressed.interaction_id, json.dumps(discord.event_of(pressed)))])
+    await discord.acknowledge(pressed, is_press=True)
+    async with opened(config, desk):
+        await until(lambda: pressed.interaction_id in desk.settled)
+    assert isinstance(desk.handled[-1][0], Cancel)
+    assert not pressed.followups
+
+
+@pytest.mark.parametrize("name", ["quota", "sugar"])
+async def test_what_is_found_after_its_token_died_is_answered_by_a_message(
+    discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk, name: str
+) -> None:
+    asked = await left_by(discord, config, desk, name, age_s=16 * 60)
+    asked.expired = True
+    if name == "quota":
+        desk.answer = lambda *_: CREDITS
+    channel_id = discord.direct_channel(MEMBER_ID) if name == "quota" else CHANNEL_ID
+    async with opened(config, desk):
+        await until(lambda: desk.settled == [asked.interaction_id])
+    [message] = discord.in_channel(channel_id)
+    assert message["content"].startswith(f"<@{MEMBER_ID}> ")
+    assert ("Credits left: 3" if name == "quota" else "Got it!") in message["content"]
+    assert not asked.callbacks
+
+
+async def test_what_can_be_answered_nowhere_is_settled(
+    discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk
+) -> None:
+    asked = await left_by(discord, config, desk, "quota", age_s=16 * 60)
+    asked.expired, desk.answer = True, lambda *_: CREDITS
+    discord.closed_channels[discord.direct_channel(MEMBER_ID)] = (403, 50007)
+    async with opened(config, desk):
+        await until(lambda: desk.settled == [asked.interaction_id])
+
+
+async def test_an_answer_that_discord_does_not_take_now_is_given_after_the_next_start(
+    discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk
+) -> None:
+    desk.answer = lambda *_: CREDITS
+    trouble = Fault("PATCH", "/webhooks", 400, code=50035)
+    discord.faults.append(trouble)
+    async with opened(config, desk):
+        asked = await discord.slash("quota")
+        await until(lambda: not trouble.times)
+        await asyncio.sleep(0.05)
+        assert not desk.settled
+    async with opened(config, desk):
+        await until(lambda: desk.settled == [asked.interaction_id])
+    assert "Credits left: 3" in discord.shown(asked)["content"]
+
+
+async def test_an_event_that_was_forgotten_before_it_was_stored_is_settled(
+    discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk
+) -> None:
+    await desk.take_in(Platform.DISCORD, [("7", "null")])
+    async with opened(config, desk):
+        await until(lambda: desk.settled == ["7"])
+
+
+async def test_the_memory_of_events_is_bounded() -> None:
+    seen = intake.Intake(ScriptedDesk(lambda *_: CREDITS))
+    for number in range(intake.REMEMBERED + 10):
+        seen.is_new({"id": str(number)})
+    assert len(seen._seen) == intake.REMEMBERED

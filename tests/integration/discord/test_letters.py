@@ -40,3 +40,8 @@ def test_ordinary_text_reads_as_it_was_written() -> None:
 def test_an_address_that_is_not_ours_is_a_value_error(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - whichever one, the desk keeps the parcel
         Ref.read(text)
+
+
+def test_a_moment_of_ours_keeps_its_meaning() -> None:
+    said = plain("again at <t:1800000000:f> (<t:1800000000:R>), not <t:1:x> or <@1>")
+    assert said == "again at <t:1800000000:f> (<t:1800000000:R>), not \\<t:1:x> or \\<@1>"

@@ -23,7 +23,7 @@ async def test_opening_identifies_without_privileged_intents_over_zlib(
     discord: FakeDiscord, chat: DiscordChat
 ) -> None:
     (identity,) = discord.gateway.identified
-    assert identity["intents"] == 1  # guilds alone
+    assert identity["intents"] == 1 | 1 << 9 | 1 << 12  # servers, and messages in them and directly
     assert discord.gateway.compressions == ["zlib-stream"]
     await until(lambda: discord.gateway.heartbeats)
 
@@ -243,6 +243,57 @@ async def test_an_event_that_cannot_be_read_is_dropped_and_the_line_stays(
     assert not discord.gateway.resumed
 
 
+async def test_a_lone_surrogate_in_a_frame_is_replaced_and_the_line_stays(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
+) -> None:
+    odd = await discord.slash("sugar", {"prompt": "a \ud800 face \U0001f98a"})
+    await until(lambda: odd.message_id and discord.shown(odd)["content"])
+    await discord.say("\udfff fox", in_guild=False)
+    await until(lambda: len(desk.handled) == 2)
+    assert [getattr(command, "prompt", "") for command, _ in desk.handled] == ["a ? face \U0001f98a", "? fox"]
+    assert len(discord.gateway.identified) == 1
+    assert not discord.gateway.resumed
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        "",
+        "no JSON",
+        '{"op": 0, "s": 5',
+        "[]",
+        "null",
+        "7",
+        '{"op": "x"}',
+        '{"op": 99, "d": {}}',
+        '{"op": 10, "d": null}',
+        '{"op": 0, "t": 5, "d": []}',
+        '{"op": 0, "t": "SOMETHING_NEW", "d": {"id": "1"}}',
+        '{"op": 0, "t": "INTERACTION_CREATE"}',
+        '{"op": 0, "t": "RESUMED", "d": null}',
+        '{"op": 0, "t": "READY", "d": {"user": 5}, "s": 1}',
+        '{"op": 0, "t": "MESSAGE_CREATE", "d": {"content": "\\ud83d"}}',
+    ],
+)
+async def test_a_frame_that_cannot_be_read_is_dropped_and_the_line_stays(
+    discord: FakeDiscord, chat: DiscordChat, frame: str
+) -> None:
+    await discord.gateway.send_frame(frame)
+    asked = await discord.slash("cancel", {})
+    await until(lambda: asked.message_id and discord.shown(asked)["content"])
+    assert len(discord.gateway.identified) == 1
+    assert not discord.gateway.resumed
+
+
+async def test_a_line_that_is_not_compressed_as_agreed_is_made_anew(
+    discord: FakeDiscord, chat: DiscordChat
+) -> None:
+    await discord.gateway.send_bytes(b"rubbish\x00\x00\xff\xff")
+    await until(lambda: discord.gateway.resumed, timeout_s=10)
+    asked = await discord.slash("cancel", {})
+    await until(lambda: asked.message_id and discord.shown(asked)["content"], timeout_s=10)
+
+
 async def test_a_token_replaced_while_serving_ends_it(
     discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk
 ) -> None:
@@ -280,7 +331,7 @@ def test_no_host_is_warned_of_a_missing_voice() -> None:
         "from bot.chats.discord_.client import Connection\n"
         "from bot.chats.discord_.limits import Refusals\n"
         "Connection(gateway='', proxy=None, silent_s=60, intake=None, starts=None,"
-        "           refusals=Refusals(), on_press=None)"
+        "           refusals=Refusals(), on_press=None, on_message=None)"
     )
 
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30)

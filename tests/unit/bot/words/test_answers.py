@@ -27,7 +27,8 @@ from bot.desk.outcomes import (
     UnknownWords,
     Unlinked,
 )
-from bot.words import LOCALES, say
+from bot.errors import NoCreditsLeft
+from bot.words import LOCALES, explain, say
 from engine.demo.vocabulary import UnknownFeature
 from engine.request import LoraChoice, Span
 
@@ -155,3 +156,13 @@ def test_a_large_shelf_fits_into_a_message() -> None:
     )
     for locale in LOCALES:
         assert len(say(Shelf(cards, ""), locale)) <= 2000
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_discord_shows_moments_in_the_readers_own_time_zone(locale: str) -> None:
+    moment = "<t:1800000000:f> (<t:1800000000:R>)"
+    assert moment in say(Credits(38, 40, 1_800_000_000), locale, times="discord")
+    assert "UTC" in say(Credits(38, 40, 1_800_000_000), locale)
+    refusal = NoCreditsLeft(price=2, credits=1, renews_at_s=1_800_000_000)
+    assert moment in explain(refusal, locale, times="discord")
+    assert "UTC" in explain(refusal, locale)

@@ -10,7 +10,16 @@ from rich.console import Console
 
 from bot.chats.console_ import ConsoleAnswer, ConsoleChat
 from bot.commands.values import Command, Draw, Quota
-from bot.desk.outcomes import Credits, JobState, Outcome, Parcel, Platform, Undeliverable, Visit
+from bot.desk.outcomes import (
+    Credits,
+    JobState,
+    LinkAsked,
+    Outcome,
+    Parcel,
+    Platform,
+    Undeliverable,
+    Visit,
+)
 from bot.errors import BadSize, OutFolderUnusable
 from engine.request import FailReason
 from tests.fakes.desk import ScriptedDesk
@@ -230,3 +239,14 @@ async def test_a_prompt_reaches_the_desk_as_it_was_typed(tmp_path: Path) -> None
     assert isinstance(command, Draw)
     assert command.prompt == "Sugar面部, [bold]清透水光肌[/bold]"
     assert visit.locale == "zh-CN"
+
+
+async def test_control_characters_in_an_answer_are_written_out(tmp_path: Path) -> None:
+    answers = io.StringIO()
+    asked = LinkAsked("K3F97QXM", Platform.TELEGRAM, "\x1b]0;owned\x07 \u202ename")
+    chat = ConsoleChat(ScriptedDesk(lambda *_: asked), out_dir=tmp_path, answers=answers)
+
+    await chat.say("/link K3F97QXM")
+
+    assert "\\x1b]0;owned\\x07 \\u202ename" in answers.getvalue()
+    assert not {"\x1b", "\x07", "\u202e"} & set(answers.getvalue())

@@ -3,7 +3,7 @@ import io
 from rich.console import Console
 
 from bot.chats.console_.ticker import Ticker
-from tests.unit.bot.chats.making import make_status
+from tests.unit.bot.chats.making import make_receipt, make_status
 
 
 def told(*, terminal: bool) -> str:
@@ -32,3 +32,25 @@ def test_people_s_text_is_never_markup() -> None:
     Ticker(Console(file=screen, width=100)).tell("[red]not red[/red] [/]")
 
     assert screen.getvalue() == "[red]not red[/red] [/]\n"
+
+
+def test_control_characters_of_people_do_not_reach_the_terminal() -> None:
+    screen = io.StringIO()
+
+    Ticker(Console(file=screen, width=100)).tell("\x1b[2Jgone \u202egnp.exe\x07")
+
+    assert screen.getvalue() == "\\x1b[2Jgone \\u202egnp.exe\\x07\n"
+
+
+def test_a_place_that_was_told_in_the_receipt_is_not_told_again() -> None:
+    screen = io.StringIO()
+    ticker = Ticker(Console(file=screen, width=100))
+
+    ticker.receipt(make_receipt(place=1), "en")
+    ticker.show(make_status(place=1, step=0, steps=0))
+    ticker.show(make_status(place=0, step=0, steps=0))
+
+    first, *_, last = screen.getvalue().splitlines()
+    assert first.startswith("Got it! 1 ahead of you")
+    assert last == "You are next."
+    assert screen.getvalue().count("ahead of you") == 1

@@ -2,6 +2,8 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import aiohttp
 import pytest
@@ -14,6 +16,7 @@ from bot.chats.discord_.limits import (
     FREE_STARTS,
     MOST_REFUSALS,
     REFUSALS_WINDOW_S,
+    REMEMBERED_REFUSALS,
     Refusals,
     Starts,
 )
@@ -110,3 +113,11 @@ async def test_answers_that_discord_counts_are_counted_and_forgotten_after_ten_m
     assert raised.value.after_s == REFUSALS_WINDOW_S
     clock.now_s += REFUSALS_WINDOW_S
     refusals.require_few()
+
+
+async def test_the_memory_of_refusals_is_bounded() -> None:
+    refusals = Refusals(Clock())
+    refused = SimpleNamespace(response=SimpleNamespace(status=429))
+    for _ in range(REMEMBERED_REFUSALS + 10):
+        await refusals._see(cast(Any, None), SimpleNamespace(), cast(Any, refused))
+    assert len(refusals._times) == REMEMBERED_REFUSALS

@@ -1,0 +1,22 @@
+"""The row of answers that are on their way to Discord when the process dies."""
+
+from tests.crash.platforms import discord_answers
+from tests.crash.rows import Measured, Row, Scale
+
+
+def answers_in_flight(scale: Scale) -> Measured:
+    """Kill the bot when an answer was acknowledged, is on its way, and has arrived unheard."""
+    found = discord_answers.run(scale.folder, scale.of(0, 10))
+    lost = f", first: {found.lost[0]}" if found.lost else ""
+    said = f"{found.kills} kills: {len(found.lost)} answers lost{lost}, {found.twice} shown twice"
+    return Measured(said, not found.lost and found.kills > 0)
+
+
+ROWS = (
+    Row(
+        "1c",
+        "kill -9 while an answer is on its way to Discord",
+        "300 kills: 0 answers lost; a plain one may arrive twice",
+        answers_in_flight,
+    ),
+)

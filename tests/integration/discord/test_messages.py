@@ -1,0 +1,322 @@
+"""Plain messages: answered by one reply that becomes the pictures, pinging nobody, once whatever happens."""
+
+import asyncio
+import json
+from dataclasses import replace
+
+import pytest
+
+from bot.chats.discord_ import DiscordChat, DiscordConfig
+from bot.chats.discord_.address import Ref
+from bot.commands.values import Draw, LoraSwitch, LoraWish, Quota
+from bot.desk.outcomes import Credits, PictureFile, Platform, Status
+from bot.errors import CannotSave, NoCreditsLeft
+from tests.fakes.desk import ScriptedDesk
+from tests.fakes.discord_gateway import until
+from tests.fakes.discord_payloads import (
+    ATTACH,
+    BOT_ID,
+    CHANNEL_ID,
+    MEMBER_ID,
+    SEND,
+    guild,
+    user,
+)
+from tests.fakes.discord_server import FakeDiscord, Fault
+from tests.integration.discord.conftest import JOB_ID, RECEIPT, opened, parcel_of, refusing
+
+AT_ME = f"<@{BOT_ID}>"
+Pictures = tuple[PictureFile, ...]
+
+
+async def reply_to(discord: FakeDiscord, message_id: str) -> dict[str, object]:
+    """The bot's one reply, once it is there."""
+    await until(lambda: discord.replies(message_id))
+    [reply] = discord.replies(message_id)
+    return reply
+
+
+async def direct_message(discord: FakeDiscord) -> dict[str, object]:
+    """The one message that the member got directly."""
+    await until(lambda: discord.in_channel(discord.direct_channel(MEMBER_ID)))
+    [message] = discord.in_channel(discord.direct_channel(MEMBER_ID))
+    return message
+
+
+@pytest.mark.parametrize("in_guild", [True, False])
+async def test_a_sentence_becomes_a_reply_that_becomes_the_pictures(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, pictures: Pictures, in_guild: bool
+) -> None:
+    message_id = await discord.say(
+        f"{AT_ME} a face --seed 7" if in_guild else "a face --seed 7", in_guild=in_guild
+    )
+    reply = await reply_to(discord, message_id)
+    await until(lambda: desk.settled == [message_id])
+    [(command, visit)] = desk.handled
+    assert command == Draw("a face", seed=7)
+    assert (visit.platform, visit.event_id, visit.user_id) == (Platform.DISCORD, message_id, MEMBER_ID)
+    assert "1 ahead of you" in str(reply["content"])
+    assert [button["label"] for button in discord.buttons(str(reply["id"]))] == ["Cancel"]
+
+    address = desk.addresses[JOB_ID]
+    await chat.show(Status(JOB_ID, address, "en", count=1, place=0))
+    await until(lambda: "You are next" in str(reply["content"]))
+    await chat.deliver(parcel_of(address, pictures))
+    assert len(reply["attachments"]) == 2  # type: ignore[arg-type]
+    assert [button["label"] for button in discord.buttons(str(reply["id"]))] == ["Reroll"]
+    assert len(discord.messages) == 1
+
+
+async def test_a_reply_carries_the_jobs_id_as_nonce_and_pings_nobody(
+    discord: FakeDiscord, chat: DiscordChat
+) -> None:
+    await reply_to(
+        discord, await discord.say(f"{AT_ME} @everyone <@77> a face", mentions=[user(BOT_ID), user("77")])
+    )
+    sent = next(one for one in discord.requests if one.path == f"/channels/{CHANNEL_ID}/messages")
+    assert (sent.body["nonce"], sent.body["enforce_nonce"]) == (JOB_ID, True)
+    assert sent.body["allowed_mentions"] in ({"parse": []}, {"parse": [], "replied_user": False})
+
+
+@pytest.mark.parametrize(
+    ("text", "command"),
+    [
+        ("/sugar a face", Draw("a face")),
+        ("/quota", Quota()),
+        ("额度", Quota()),
+        ("/lora switch sugar 0.5", LoraSwitch(LoraWish("sugar", 0.5))),
+    ],
+)
+async def test_a_typed_command_does_what_its_slash_command_does(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, text: str, command: object
+) -> None:
+    desk.answer = lambda *_: Credits(3, 20, 1_795_000_000)
+    reply = await reply_to(discord, await discord.say(text, in_guild=False))
+    assert desk.handled[0][0] == command
+    assert "<t:1795000000:f>" in str(reply["content"])
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"content": "", "attachments": [{"filename": "photo.png"}]}, "I only read text so far"),
+        (
+            {"content": "", "sticker_items": [{"id": "1", "name": "hi", "format_type": 1}]},
+            "I only read text so far",
+        ),
+        ({"content": "", "attachments": [{"filename": "a.safetensors"}]}, "into the LoRA folder"),
+        ({"content": f"{AT_ME}"}, "What shall I draw?"),
+        ({"content": "/sugr a face"}, "I don't know the command"),
+        ({"content": "画一个女孩 --size 0"}, "不是"),
+    ],
+)
+async def test_what_cannot_be_drawn_says_why_and_is_never_asked_of_the_desk(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, changed: dict[str, object], said: str
+) -> None:
+    message_id = await discord.say(str(changed.pop("content")), in_guild=False, **changed)
+    assert said in str((await reply_to(discord, message_id))["content"])
+    await until(lambda: desk.settled == [message_id])
+    assert not desk.handled
+
+
+async def test_what_is_ignored_on_purpose_costs_no_request(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
+) -> None:
+    requests = len(discord.requests)
+    await discord.say("a face")
+    await discord.say(f"{AT_ME} a face", author=user("5", bot=True))
+    await discord.say(f"{AT_ME} a face", webhook_id="5")
+    await discord.say("", in_guild=False, type=6)
+    await discord.gateway.dispatch("MESSAGE_UPDATE", {**discord.written[await discord.say("x")]})
+    await discord.gateway.dispatch("MESSAGE_DELETE", {"id": "1", "channel_id": CHANNEL_ID})
+    for odd in ({}, {"id": "1"}, {"id": "1", "author": 5}, {"id": "x", "author": {"id": "y"}}, [], None):
+        await discord.gateway.dispatch("MESSAGE_CREATE", odd)
+    await reply_to(discord, await discord.say("a face", in_guild=False))
+    assert len(desk.handled) == 1
+    assert len(discord.requests) == requests + 1
+
+
+async def test_a_repeated_message_is_answered_once(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
+) -> None:
+    desk.answer = lambda *_: Credits(3, 20, 1_795_000_000)
+    message_id = await discord.say("/quota", in_guild=False)
+    await reply_to(discord, message_id)
+    await discord.gateway.dispatch("MESSAGE_CREATE", discord.written[message_id])
+    await reply_to(discord, await discord.say("/quota", in_guild=False))
+    assert [visit.event_id for _, visit in desk.handled].count(message_id) == 1
+
+
+async def test_a_disk_that_takes_nothing_is_said_and_nothing_is_accepted(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_: object) -> None:
+        raise CannotSave(detail="database or disk is full")
+
+    monkeypatch.setattr(desk, "take_in", full)
+    reply = await reply_to(discord, await discord.say("a face", in_guild=False))
+    assert "can't save anything" in str(reply["content"])
+    assert not desk.handled
+
+
+async def test_an_error_nobody_planned_for_ends_in_an_apology(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
+) -> None:
+    def break_down(*_: object) -> Credits:
+        raise ZeroDivisionError
+
+    desk.answer = break_down
+    reply = await reply_to(discord, await discord.say("a face", in_guild=False))
+    assert "Something went wrong" in str(reply["content"])
+
+
+# Where the bot may not write or attach files.
+
+
+async def test_where_the_bot_may_not_write_it_answers_directly_and_says_why(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, pictures: Pictures
+) -> None:
+    await discord.gateway.dispatch("GUILD_CREATE", guild(denied=SEND))
+    await discord.say(f"{AT_ME} a face")
+    message = await direct_message(discord)
+    assert str(message["content"]).endswith("2 left.") or "Got it!" in str(message["content"])
+    assert "I may not write in the channel" in str(message["content"])
+    await until(lambda: JOB_ID in desk.addresses)
+    await chat.deliver(parcel_of(desk.addresses[JOB_ID], pictures))
+    assert len(message["attachments"]) == 2  # type: ignore[arg-type]
+    assert not discord.in_channel(CHANNEL_ID)
+
+
+async def test_a_refusal_where_the_bot_may_not_write_comes_directly(
+    discord: FakeDiscord, config: DiscordConfig
+) -> None:
+    discord.closed_channels[CHANNEL_ID] = (403, 50013)  # nobody told us before
+    async with opened(config, ScriptedDesk(refusing(NoCreditsLeft(price=2, credits=1, renews_at_s=5)))):
+        await discord.say(f"{AT_ME} a face")
+        assert "Not enough credits" in str((await direct_message(discord))["content"])
+
+
+async def test_a_person_who_can_be_answered_nowhere_is_settled(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
+) -> None:
+    desk.answer = lambda *_: Credits(3, 20, 1_795_000_000)
+    for channel in (CHANNEL_ID, discord.direct_channel(MEMBER_ID)):
+        discord.closed_channels[channel] = (403, 50013)
+    message_id = await discord.say(f"{AT_ME} /quota")
+    await until(lambda: desk.settled == [message_id])
+
+
+async def test_where_no_files_may_be_attached_it_is_said_at_once_and_pictures_come_directly(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, pictures: Pictures
+) -> None:
+    await discord.gateway.dispatch("GUILD_CREATE", guild(denied=ATTACH))
+    reply = await reply_to(discord, await discord.say(f"{AT_ME} a face"))
+    assert "they come to you as a direct message" in str(reply["content"])
+    await until(lambda: JOB_ID in desk.addresses)
+    for _ in range(2):
+        await chat.deliver(parcel_of(desk.addresses[JOB_ID], pictures))
+    assert len((await direct_message(discord))["attachments"]) == 2  # type: ignore[arg-type]
+    assert "they went to you as a direct message" in str(reply["content"])
+    assert not reply["components"]
+    assert not reply["attachments"]
+
+
+# Crashes.
+
+
+async def left_behind(discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk, text: str) -> str:
+    """A message that a bot stored before it ended; the gateway will not send it again."""
+    async with opened(config, desk):
+        pass
+    message_id = await discord.say(text, in_guild=False)
+    await desk.take_in(Platform.DISCORD, [(message_id, json.dumps(discord.written[message_id]))])
+    return message_id
+
+
+async def test_a_message_that_was_stored_before_a_crash_is_answered_after_it(
+    discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk
+) -> None:
+    message_id = await left_behind(discord, config, desk, "/quota")
+    desk.answer = lambda *_: Credits(3, 20, 1_795_000_000)
+    async with opened(config, desk):
+        assert "Credits left: 3" in str((await reply_to(discord, message_id))["content"])
+        await until(lambda: desk.settled == [message_id])
+
+
+@pytest.mark.parametrize("is_shown", [True, False])
+async def test_a_job_that_was_accepted_before_a_crash_has_one_placeholder_after_it(
+    discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk, is_shown: bool
+) -> None:
+    message_id = await left_behind(discord, config, desk, "a face")
+
+    def repeat(_: object, visit: object) -> object:
+        address = visit.address  # type: ignore[attr-defined]
+        if is_shown:
+            address = replace(address, ref=replace(Ref.read(address.ref), message_id=5).write())
+        return replace(RECEIPT, repeated=True, address=address)
+
+    desk.answer = repeat  # type: ignore[assignment]
+    async with opened(config, desk):
+        await until(lambda: desk.settled == [message_id])
+    assert len(discord.replies(message_id)) == (0 if is_shown else 1)
+
+
+async def test_a_placeholder_whose_arrival_nobody_heard_of_is_found_by_its_nonce(
+    discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk, pictures: Pictures
+) -> None:
+    lost = Fault("POST", "/channels", 400, code=50035, after=True, times=1_000)
+    discord.faults.append(lost)
+    async with opened(config, desk):
+        message_id = await discord.say("a face", in_guild=False)
+        await reply_to(discord, message_id)
+        address = desk.handled[0][1].address
+    assert JOB_ID not in desk.addresses
+    lost.times = 0
+    async with opened(config, desk) as chat:
+        await chat.deliver(parcel_of(address, pictures))
+    assert len((await reply_to(discord, message_id))["attachments"]) == 2  # type: ignore[arg-type]
+
+
+async def test_an_answer_that_discord_does_not_take_now_is_given_after_the_next_start(
+    discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk
+) -> None:
+    desk.answer = lambda *_: Credits(3, 20, 1_795_000_000)
+    trouble = Fault("POST", "/channels", 400, code=50035, times=1)
+    discord.faults.append(trouble)
+    async with opened(config, desk):
+        message_id = await discord.say("/quota", in_guild=False)
+        await until(lambda: not trouble.times)
+        await asyncio.sleep(0.05)
+        assert not desk.settled
+    async with opened(config, desk):
+        await reply_to(discord, message_id)
+        await until(lambda: desk.settled == [message_id])
+
+
+async def test_nothing_is_kept_in_memory_of_what_is_answered_and_delivered(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
+) -> None:
+    desk.answer = lambda _, visit: replace(RECEIPT, job_id=f"job{visit.event_id}")
+    asked = [
+        await discord.say("a face", user_id=str(10**17 + number), in_guild=False) for number in range(50)
+    ]
+    await until(lambda: len(desk.settled) == 50)
+    assert all(discord.replies(message_id) for message_id in asked)
+    for message_id in asked:
+        job_id = f"job{message_id}"
+        await chat.deliver(parcel_of(desk.addresses[job_id], (), job_id=job_id))
+    assert not chat._delivery._waiting
+    assert not chat._pace._lines
+    assert not chat._replies._busy
+    assert not any(chat._intake._seen.values())
+
+
+async def test_where_the_bot_may_not_reply_it_answers_without_a_reference(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
+) -> None:
+    discord.faults.append(Fault("POST", f"/channels/{CHANNEL_ID}", 403, code=160002))
+    message_id = await discord.say(f"{AT_ME} a face")
+    await until(lambda: desk.settled == [message_id])
+    [message] = discord.in_channel(CHANNEL_ID)
+    assert message["content"].startswith(f"<@{MEMBER_ID}> Got it!")
+    assert not discord.in_channel(discord.direct_channel(MEMBER_ID))
