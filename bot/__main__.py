@@ -4,8 +4,8 @@ Only typer is imported here; a command imports the rooms it opens, so that ``--h
 error that a person can act on ends a command with one line and exit code 1; bad usage ends with 2.
 """
 
-import asyncio
 import signal
+import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -35,7 +35,7 @@ def run(config: Config = None, quiet: Quiet = False) -> None:
     """Serve every chat that is set up, until Ctrl-C."""
     from bot import serve  # noqa: PLC0415 - see the module's first lines
 
-    _work(serve.run, config, verbose=not quiet)
+    _work(serve.run, config, verbose=not quiet, stopped=0)
 
 
 @app.command()
@@ -43,7 +43,7 @@ def demo(config: Config = None, verbose: Verbose = False) -> None:
     """Draw a first picture with the built-in model, then serve the local page until Ctrl-C."""
     from bot import serve  # noqa: PLC0415 - see the module's first lines
 
-    _work(serve.demo, config, verbose=verbose)
+    _work(serve.demo, config, verbose=verbose, stopped=0)
 
 
 @app.command()
@@ -159,13 +159,23 @@ def bench(
 
 
 def _work(
-    work: "Callable[[Settings], Coroutine[Any, Any, int]]", config: Path | None, *, verbose: bool = False
+    work: "Callable[[Settings], Coroutine[Any, Any, int]]",
+    config: Path | None,
+    *,
+    verbose: bool = False,
+    stopped: int | None = None,
 ) -> None:
-    """Read the settings, open the log, do the work; errors a person can act on become one line."""
+    """Read the settings, open the log, do the work; errors a person can act on become one line.
+
+    Args:
+        work: The command.
+        config: The settings file that the command line names.
+        verbose: Log info events, too.
+        stopped: The exit code after Ctrl-C or SIGTERM; None means 128 and the signal's number.
+    """
     from bot import logs, words  # noqa: PLC0415 - see the module's first lines
-    from bot.errors import SugarbotError  # noqa: PLC0415 - likewise
-    from bot.settings import load_settings  # noqa: PLC0415 - likewise
-    from engine.errors import EngineError  # noqa: PLC0415 - likewise
+    from bot.settings import load_settings  # noqa: PLC0415 - as above
+    from bot.shell import failures, runner  # noqa: PLC0415 - as above
 
     locale = words.locale_of(None)
     code = 1
@@ -173,25 +183,26 @@ def _work(
         settings = load_settings(config)
         locale = settings.language
         logs.open_log(secrets=settings.secrets(), verbose=verbose)
-        code = asyncio.run(work(settings))
-    except* (SugarbotError, EngineError) as errors:
-        for error in _leaves(errors):
-            typer.echo(words.explain(error, locale), err=True)
-    except* KeyboardInterrupt:
+        code = runner.run(lambda: work(settings), stopped=stopped)
+    except KeyboardInterrupt:
         code = 128 + signal.SIGINT
+    except Exception as error:
+        unknown = failures.explained(error, lambda line: typer.echo(line, err=True), locale)
+        if unknown is not None:
+            raise unknown from None
     raise typer.Exit(code)
-
-
-def _leaves(error: BaseException) -> list[BaseException]:
-    """The errors in a group of groups."""
-    if isinstance(error, BaseExceptionGroup):
-        return [leaf for part in error.exceptions for leaf in _leaves(part)]
-    return [error]
 
 
 def main() -> None:
     """Run the command line; the ``sugarbot`` script."""
-    app(prog_name="sugarbot")
+    try:
+        app(prog_name="sugarbot")
+    except SystemExit as end:
+        if "bot.shell.runner" in sys.modules:  # else no command has run
+            from bot.shell.runner import leave_if_threads_remain  # noqa: PLC0415 - see the first lines
+
+            leave_if_threads_remain(end.code if isinstance(end.code, int) else 1)
+        raise
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 DATABASE = "sugarbot.db"
 COSTS = "cost.json"
 BACKUPS = "backups"
-DRAIN_S = 25.0  # service managers kill after 30 s
+DRAIN_S = 15.0  # the rest of bot.shell.runner.STOP_S is for the worker, the chats and the database
 UNREACHABLE_WAIT_S = (5.0, 15.0, 60.0, 300.0)  # between tries to reach a platform; the last one repeats
 
 

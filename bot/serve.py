@@ -4,10 +4,8 @@ Each function takes the settings and returns the exit code; errors the host can 
 """
 
 import asyncio
-import contextlib
-import signal
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
@@ -46,12 +44,12 @@ people = Console(stderr=True, highlight=False)
 
 
 async def run(settings: Settings) -> int:
-    """Serve every chat that is set up, until SIGINT or SIGTERM.
+    """Serve every chat that is set up, until cancelled.
 
     Raises:
         TokenMissing: No chat is set up at all.
     """
-    async with _until_stopped(), open_house(settings) as house:
+    async with open_house(settings) as house:
         chats = _chats_of(house)
         if not chats:
             raise TokenMissing(platform="discord")
@@ -64,7 +62,7 @@ async def run(settings: Settings) -> int:
                         )
                     )
             await asyncio.Event().wait()
-    return 0
+    raise AssertionError  # only a cancellation ends the wait
 
 
 async def say(settings: Settings, message: str, *, user_name: str, is_host: bool, out_dir: Path) -> int:
@@ -81,7 +79,7 @@ async def demo(settings: Settings) -> int:
     built_in = settings.engine.model_copy(update={"model": BUILT_IN, "device": "cpu", "default_lora": ""})
     settings = settings.model_copy(update={"engine": built_in})
     watch = StopWatch()
-    async with _until_stopped(), open_house(settings, renderer_of=watch.on) as house:
+    async with open_house(settings, renderer_of=watch.on) as house:
         console = ConsoleChat(house.desk, out_dir=Path("out"), locale=settings.language)
         page = _page_of(house)
         async with keep_house(house, [console, page]):
@@ -92,7 +90,7 @@ async def demo(settings: Settings) -> int:
             _print_stages(settings.language, info.load_s, watch)
             _tell(text(N_("The page is open at {url} – Ctrl-C ends it."), settings.language, url=page.url))
             await asyncio.Event().wait()
-    return 0
+    raise AssertionError  # only a cancellation ends the wait
 
 
 class StopWatch:
@@ -231,32 +229,3 @@ def _print_stages(locale: str, load_s: float, watch: StopWatch) -> None:
 
 def _tell(sentence: str) -> None:
     people.print(sentence, markup=False)
-
-
-@contextlib.asynccontextmanager
-async def _until_stopped() -> AsyncIterator[None]:
-    """Let the first SIGINT or SIGTERM cancel the block, wherever it stands; a second ends all at once."""
-    task, loop = asyncio.current_task(), asyncio.get_running_loop()
-    assert task is not None  # noqa: S101 - this is a coroutine
-    signals = (signal.SIGINT, signal.SIGTERM)
-    is_stopped = False
-
-    def listen_no_more() -> None:
-        for number in signals:
-            loop.remove_signal_handler(number)
-
-    def stop() -> None:
-        nonlocal is_stopped
-        is_stopped = True
-        listen_no_more()
-        task.cancel()
-
-    for number in signals:
-        loop.add_signal_handler(number, stop)
-    try:
-        yield
-    except asyncio.CancelledError:
-        if not is_stopped or task.uncancel():  # somebody else wants an end, too
-            raise
-    finally:
-        listen_no_more()

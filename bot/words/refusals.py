@@ -1,7 +1,10 @@
 """What each error says: what is wrong, and what to do next."""
 
+import os
+
 from bot import errors
 from bot.words.catalogue import N_, PLATFORM_NAMES, moment, text
+from bot.words.details import detail_in, reason
 from bot.words.failures import ENGINE_SENTENCES
 from engine.errors import EngineError
 
@@ -94,8 +97,8 @@ def explain(error: BaseException, locale: str) -> str:
     """Say what is wrong and what to do next; any error has a sentence, also one that nobody foresaw."""
     kind = next((kind for kind in type(error).__mro__ if kind in SENTENCES), None)
     if kind is None:
-        return text(UNEXPECTED, locale)
-    sentence = text(SENTENCES[kind], locale, **_facts_of(error))
+        return _of_the_system(error, locale) if isinstance(error, OSError) else text(UNEXPECTED, locale)
+    sentence = text(SENTENCES[kind], locale, **_facts_of(error, locale))
     nearest = getattr(error, "facts", {}).get("nearest")
     if not nearest:
         return sentence
@@ -103,11 +106,26 @@ def explain(error: BaseException, locale: str) -> str:
     return sentence + space + text(N_("Did you mean {nearest}?"), locale, nearest=tuple(nearest))
 
 
-def _facts_of(error: BaseException) -> dict[str, object]:
+def _of_the_system(error: OSError, locale: str) -> str:
+    """What the operating system refused; one without a number is a library's or a time-out of ours."""
+    if error.errno is None:
+        return text(UNEXPECTED, locale)
+    why = reason(error, locale)
+    if error.filename is None:
+        refused = N_("The system refused: {detail}. Try again; if it happens again, restart the machine.")
+        return text(refused, locale, detail=why)
+    unusable = N_("{path} can't be used: {detail}. Check the path and its permissions, then try again.")
+    path = os.fsdecode(error.filename) if isinstance(error.filename, bytes) else str(error.filename)
+    return text(unusable, locale, path=path, detail=why)
+
+
+def _facts_of(error: BaseException, locale: str) -> dict[str, object]:
     """The error's own facts, and those that can be told from them."""
     facts: dict[str, object] = dict(getattr(error, "facts", {}))
     if isinstance(error, EngineError):
         facts["detail"] = str(error)
+    if "detail" in facts:
+        facts["detail"] = detail_in(str(facts["detail"]), locale)
     for name in [name for name in facts if name.endswith("_bytes")]:
         facts[f"{name.removesuffix('_bytes')}_gb"] = f"{float(str(facts[name])) / 1e9:.1f}"
     if "renews_at_s" in facts:

@@ -1,0 +1,41 @@
+"""What people, files and platforms named, made safe for a terminal."""
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.words.terminal import printable
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[2J\x1b]0;owned\x07", r"\x1b[2J\x1b]0;owned\x07"),
+        ("a\rb\x08c\x00\x7f", r"a\rb\x08c\x00\x7f"),
+        ("\x9b31m", r"\x9b31m"),
+        ("evil\u202egnp.exe\u2066", r"evil\u202egnp.exe\u2066"),
+        ("\u200f\u061c\u2028\ufeff", r"\u200f\u061c\u2028\ufeff"),
+        ("\ud800", r"\ud800"),
+        ("\U000e0041", r"\U000e0041"),
+    ],
+)
+def test_control_characters_are_written_out(text: str, shown: str) -> None:
+    assert printable(text) == shown
+
+
+@pytest.mark.parametrize("text", ["清透水光肌 · 512 × 768 – “sugar”", "two\nlines\tand a tab", "👩‍🎨 é ｓ", ""])
+def test_ordinary_text_is_unchanged(text: str) -> None:
+    assert printable(text) == text
+
+
+def test_one_line_stays_one_line() -> None:
+    assert printable("job ended\nERROR forged", is_one_line=True) == r"job ended\nERROR forged"
+
+
+@given(st.text(st.characters(exclude_categories=())))
+def test_no_text_reaches_the_terminal_as_a_command(text: str) -> None:
+    shown = printable(text, is_one_line=True)
+    assert not [character for character in shown if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")]
+    shown.encode()
