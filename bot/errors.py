@@ -13,7 +13,7 @@
       - BadLinkCode · OwnLinkCode · TooManyCodes · AlreadyLinked · NotLinked
   x OperatorError                   OPERATOR: the process does not start, or a chat does not open
     + BadSettings · FolderUnusable · DatabaseNewer · DatabaseInUse · DatabaseDamaged
-    + TokenRefused · TokenMissing · PortTaken · PlatformUnreachable
+    + TokenRefused · TokenMissing · PortTaken · PlatformUnreachable · PackageMissing · NotStartable
 
 Attributes are the facts; the sentences, in both languages, stand in ``bot.words`` under each class's name.
 """
@@ -216,3 +216,11 @@ class PortTaken(OperatorError):
 
 class PlatformUnreachable(OperatorError):
     """Facts: ``platform``, ``detail``."""
+
+
+class PackageMissing(OperatorError):
+    """An optional package is not installed. Facts: ``platform``, the chat that needs it; ``package``."""
+
+
+class NotStartable(OperatorError):
+    """The set-up has faults that ``sugarbot doctor`` shows, too. Facts: ``problems``, of ``bot.shell.checks``."""

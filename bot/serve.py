@@ -53,14 +53,10 @@ async def run(settings: Settings) -> int:
         chats = _chats_of(house)
         if not chats:
             raise TokenMissing(platform="discord")
-        async with keep_house(house, chats):
-            for chat in chats:
-                if isinstance(chat, WebChat):
-                    _tell(
-                        text(
-                            N_("The page is open at {url} – Ctrl-C ends it."), settings.language, url=chat.url
-                        )
-                    )
+        async with keep_house(house, chats) as keeping:
+            for kept in keeping:
+                if isinstance(kept.chat, WebChat) and kept.is_open:
+                    _tell_page(settings.language, kept.chat)
             await asyncio.Event().wait()
     raise AssertionError  # only a cancellation ends the wait
 
@@ -88,7 +84,7 @@ async def demo(settings: Settings) -> int:
             if answer.exit_code:
                 return answer.exit_code
             _print_stages(settings.language, info.load_s, watch)
-            _tell(text(N_("The page is open at {url} – Ctrl-C ends it."), settings.language, url=page.url))
+            _tell_page(settings.language, page)
             await asyncio.Event().wait()
     raise AssertionError  # only a cancellation ends the wait
 
@@ -227,5 +223,5 @@ def _print_stages(locale: str, load_s: float, watch: StopWatch) -> None:
     people.print(table)
 
 
-def _tell(sentence: str) -> None:
-    people.print(sentence, markup=False)
+def _tell_page(locale: str, page: WebChat) -> None:
+    people.print(text(N_("The page is open at {url} – Ctrl-C ends it."), locale, url=page.url), markup=False)

@@ -88,6 +88,11 @@ SENTENCES: dict[type[Exception], str] = {
     errors.PlatformUnreachable: N_(
         "{platform} can't be reached: {detail}. Check the network, or set a proxy for it in sugarbot.toml."
     ),
+    errors.PackageMissing: N_(
+        "{platform} is off, because the Python package {package} is not installed. Install Sugarbot with its "
+        "extra parts (pip install 'sugarbot[web]'), or turn that chat off in sugarbot.toml."
+    ),
+    errors.NotStartable: N_("Sugarbot can't start like this. Please correct:\n{problems}"),
     **ENGINE_SENTENCES,
 }
 UNEXPECTED = N_("Something went wrong on my side. Please try again; the host finds the details in the log.")
