@@ -18,6 +18,8 @@
 Attributes are the facts; the sentences, in both languages, stand in ``bot.words`` under each class's name.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar
 
@@ -182,8 +184,21 @@ class OperatorError(SugarbotError):
     blame = Blame.OPERATOR
 
 
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing for the host to mend in the settings or the set-up.
+
+    Attributes:
+        code: Names its sentence in ``bot.words``.
+        facts: Fill the sentence; never a secret.
+    """
+
+    code: str
+    facts: Mapping[str, object] = field(default_factory=dict)
+
+
 class BadSettings(OperatorError):
-    """Facts: ``problems``, a tuple of sentences, one for each bad value."""
+    """Facts: ``problems``, a tuple of ``Problem``, one for each bad value."""
 
 
 class FolderUnusable(OperatorError):
@@ -223,4 +238,4 @@ class PackageMissing(OperatorError):
 
 
 class NotStartable(OperatorError):
-    """The set-up has faults that ``sugarbot doctor`` shows, too. Facts: ``problems``, of ``bot.shell.checks``."""
+    """The set-up has faults that ``sugarbot doctor`` shows, too. Facts: ``problems``, a tuple of ``Problem``."""

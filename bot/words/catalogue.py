@@ -18,7 +18,9 @@ MINUTES_FROM_S = 90
 MAX_FACT_CHARS = 60  # of people's own text inside a sentence; one line on a phone
 
 _LISTED_WITH = {"en": ", ", "zh-CN": "、"}
-_NEVER_SHORTENED = frozenset({"about", "detail", "example", "parts", "path", "problems", "usage"})
+_NEVER_SHORTENED = frozenset(
+    {"about", "detail", "example", "parts", "path", "problems", "setting", "settings", "usage", "what"}
+)
 
 
 def N_(msgid: str) -> str:

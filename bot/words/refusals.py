@@ -6,6 +6,7 @@ from bot import errors
 from bot.words.catalogue import N_, PLATFORM_NAMES, moment, text
 from bot.words.details import detail_in, reason
 from bot.words.failures import ENGINE_SENTENCES
+from bot.words.problems import problem_in
 from engine.errors import EngineError
 
 SENTENCES: dict[type[Exception], str] = {
@@ -143,5 +144,5 @@ def _facts_of(error: BaseException, locale: str) -> dict[str, object]:
         }
     problems = facts.get("problems")
     if isinstance(problems, list | tuple):
-        facts["problems"] = "\n".join(f"- {problem}" for problem in problems)
+        facts["problems"] = "\n".join(f"- {problem_in(problem, locale)}" for problem in problems)
     return facts

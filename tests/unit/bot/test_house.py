@@ -109,7 +109,9 @@ async def test_the_last_chat_lost_ends_the_house() -> None:
 
 
 @pytest.mark.parametrize("when", ["opening", "serving"])
-async def test_an_error_that_nobody_mapped_restarts_its_chat_alone_and_leaves_its_traceback(when: str) -> None:
+async def test_an_error_that_nobody_mapped_restarts_its_chat_alone_and_leaves_its_traceback(
+    when: str,
+) -> None:
     failing = ScriptedChat(
         opening=[KeyError("x"), None, None] if when == "opening" else [None, None],
         serving=[None] if when == "opening" else [KeyError("x"), None],

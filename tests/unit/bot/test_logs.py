@@ -173,6 +173,13 @@ def test_no_spelling_of_a_secret_is_written(text: str) -> None:
         root.setLevel(level)
         structlog.reset_defaults()
     said = stream.getvalue()
-    for secret in (SECRET, TELEGRAM, PROXY_PASSWORD, quote(PROXY_PASSWORD, safe=""), "unknown-pass", "AAF3kDq"):
+    for secret in (
+        SECRET,
+        TELEGRAM,
+        PROXY_PASSWORD,
+        quote(PROXY_PASSWORD, safe=""),
+        "unknown-pass",
+        "AAF3kDq",
+    ):
         assert secret not in said
     assert said.count("***") == 4

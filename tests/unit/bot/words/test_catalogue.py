@@ -4,15 +4,18 @@ import ast
 import string
 from itertools import pairwise
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 import bot
 from bot.commands.table import COMMANDS
+from bot.settings import Settings
 from bot.words.catalogue import N_, joined, locale_of, moment, shorten, span, text
 from engine.request import Span
 
@@ -27,7 +30,20 @@ def msgids() -> list[str]:
     found = extract_from_dir(BOT, keywords={"N_": None, "text": None}, method_map=[("**.py", "python")])
     written = [message if isinstance(message, str) else message[0] for _, _, message, _, _ in found]
     about = [option.about for entry in COMMANDS for option in entry.options]
-    return list(dict.fromkeys([*written, *(entry.about for entry in COMMANDS), *about]))
+    return list(
+        dict.fromkeys([*written, *(entry.about for entry in COMMANDS), *about, *settings_are(Settings)])
+    )
+
+
+def settings_are(section: type[BaseModel]) -> list[str]:
+    """What each setting must be, sections within sections included."""
+    found = []
+    for field in section.model_fields.values():
+        kinds = [field.annotation, *get_args(field.annotation)]
+        inner = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        found += [field.description] if field.description else []
+        found += [each for kind in inner for each in settings_are(kind)]
+    return found
 
 
 def translations() -> dict[str, str]:

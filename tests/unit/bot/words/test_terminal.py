@@ -25,7 +25,9 @@ def test_control_characters_are_written_out(text: str, shown: str) -> None:
     assert printable(text) == shown
 
 
-@pytest.mark.parametrize("text", ["清透水光肌 · 512 × 768 – “sugar”", "two\nlines\tand a tab", "👩‍🎨 é ｓ", ""])
+@pytest.mark.parametrize(
+    "text", ["清透水光肌 · 512 × 768 – “sugar”", "two\nlines\tand a tab", "👩‍🎨 é ｓ", ""]
+)
 def test_ordinary_text_is_unchanged(text: str) -> None:
     assert printable(text) == text
 
@@ -37,5 +39,7 @@ def test_one_line_stays_one_line() -> None:
 @given(st.text(st.characters(exclude_categories=())))
 def test_no_text_reaches_the_terminal_as_a_command(text: str) -> None:
     shown = printable(text, is_one_line=True)
-    assert not [character for character in shown if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")]
+    assert not [
+        character for character in shown if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
+    ]
     shown.encode()
