@@ -20,6 +20,7 @@ from bot.errors import OperatorError, PackageMissing, PlatformUnreachable
 from bot.gauge import Gauge
 from bot.policy.rules import Rules
 from bot.settings import Settings
+from bot.shell import checks
 from bot.store import open_store
 from engine.cost import CostBook
 from engine.headroom import HeadroomProbe
@@ -78,6 +79,7 @@ async def open_house(
         model = await asyncio.to_thread(find_model, config)
         folders = [built_in_lora_folder(model), config.lora_dir]
         shelf = await asyncio.to_thread(read_shelf, folders, model)
+        checks.require(checks.of_shelf(settings, shelf), settings.language)
         about = f"{model.name} on {config.device}"  # figures of another model or device are not used
         costs = await asyncio.to_thread(CostBook.load, settings.data_dir / COSTS, about)
         rooms.push_async_callback(upkeep.save_costs, costs, settings.data_dir / COSTS)

@@ -4,6 +4,7 @@ Each function takes the settings and returns the exit code; errors the host can 
 """
 
 import asyncio
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,11 +16,12 @@ from rich.table import Table
 from bot.chats.console_ import ConsoleChat
 from bot.chats.contract import Chat
 from bot.chats.web_ import CardView, WebChat
-from bot.errors import TokenMissing
 from bot.house import House, keep_house, open_house
 from bot.settings import Settings
+from bot.shell import checks
 from bot.words import N_, text
 from engine.config import BUILT_IN
+from engine.headroom import HeadroomProbe
 from engine.host import Host
 from engine.request import (
     Event,
@@ -47,12 +49,11 @@ async def run(settings: Settings) -> int:
     """Serve every chat that is set up, until cancelled.
 
     Raises:
-        TokenMissing: No chat is set up at all.
+        NotStartable: Something that ``sugarbot doctor`` marks as wrong keeps it from working.
     """
+    await asyncio.to_thread(_require_set_up, settings)
     async with open_house(settings) as house:
         chats = _chats_of(house)
-        if not chats:
-            raise TokenMissing(platform="discord")
         async with keep_house(house, chats) as keeping:
             for kept in keeping:
                 if isinstance(kept.chat, WebChat) and kept.is_open:
@@ -129,6 +130,13 @@ class StopWatch:
         """Foresee as the host does."""
         assert self._host is not None  # noqa: S101 - ``on`` comes first
         self._host.foresee(loras)
+
+
+def _require_set_up(settings: Settings) -> None:
+    config = settings.to_engine_config()
+    headroom = HeadroomProbe(config.device, config.reserve_bytes).read()
+    findings = [*checks.of_settings(settings, os.environ), *checks.of_device(settings, headroom)]
+    checks.require(findings, settings.language)
 
 
 def _chats_of(house: House) -> list[Chat]:

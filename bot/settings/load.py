@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 from rapidfuzz import fuzz, process
 
 from bot.errors import BadSettings, Problem
+from bot.settings.language import SHORT, default_language
 from bot.settings.sections import Settings
 
 PREFIX = "SUGARBOT_"
@@ -38,7 +39,8 @@ def load_settings(path: Path | None = None, environ: Mapping[str, str] | None = 
     """
     environ = os.environ if environ is None else environ
     problems: list[Problem] = []
-    raw = _from_file(_file(path, environ), problems)
+    raw: Raw = {"language": default_language(environ)}
+    _merge(raw, _from_file(settings_file(path, environ), problems))
     _merge(raw, _from_environ(environ, problems))
     try:
         settings = Settings.model_validate(raw)
@@ -50,7 +52,8 @@ def load_settings(path: Path | None = None, environ: Mapping[str, str] | None = 
     raise BadSettings(problems=tuple(_distinct(problems)))
 
 
-def _file(path: Path | None, environ: Mapping[str, str]) -> Path | None:
+def settings_file(path: Path | None, environ: Mapping[str, str]) -> Path | None:
+    """Say which file is read; None where there is none, which is no fault."""
     if path is None and (named := environ.get(f"{PREFIX}CONFIG")):
         path = Path(named)
     if path is None:
@@ -105,18 +108,17 @@ def _from_environ(environ: Mapping[str, str], problems: list[Problem]) -> Raw:
             raw[platform] = {"token": token}
     for variable, value in sorted(environ.items()):
         names = variable.removeprefix(PREFIX).lower().split("__")
-        if variable.startswith(PREFIX) and not variable.endswith("_FILE") and _is_ours(names[0]):
+        is_setting = variable.startswith(PREFIX) and not variable.endswith("_FILE") and variable != SHORT
+        if is_setting and _is_ours(names[0]):
             _merge(raw, _nested(names, value))
     return raw
 
 
 def _token(platform: str, environ: Mapping[str, str], problems: list[Problem]) -> str:
     """A token under its usual name, or from a file, as containers hand secrets over."""
-    name = f"{platform.upper()}_TOKEN"
-    if token := environ.get(name):
+    if token := environ.get(f"{platform.upper()}_TOKEN"):
         return token
-    variables = (f"{name}_FILE", f"{PREFIX}{platform.upper()}__TOKEN_FILE")
-    variable = next((variable for variable in variables if environ.get(variable)), "")
+    variable = token_file_variable(platform, environ)
     if not variable:
         return ""
     try:
@@ -124,6 +126,12 @@ def _token(platform: str, environ: Mapping[str, str], problems: list[Problem]) -
     except (OSError, UnicodeDecodeError):
         problems.append(Problem("token_file", {"setting": variable, "path": environ[variable]}))
         return ""
+
+
+def token_file_variable(platform: str, environ: Mapping[str, str]) -> str:
+    """Say which variable names the file with a platform's token; empty where none does."""
+    variables = (f"{platform.upper()}_TOKEN_FILE", f"{PREFIX}{platform.upper()}__TOKEN_FILE")
+    return next((variable for variable in variables if environ.get(variable)), "")
 
 
 def _is_ours(name: str) -> bool:

@@ -57,6 +57,7 @@ _OF_THE_ENGINE = (
     N_("{path} has a wrong {part}."),
     N_("{name} is no folder here, and engine.revision is not the 40 digits of a commit."),
     N_("{name} could not be fetched ({detail})."),
+    N_("{name} is not on this machine. Fetch it with: sugarbot setup"),
     N_("engine.source is modelscope, but its package is not installed (pip install modelscope)."),
     N_("{path} changed while it was converted."),
     N_("{path} cannot be loaded. {detail}"),
@@ -84,6 +85,11 @@ _OF_THE_ENGINE = (
     N_("The tensors overlap or leave gaps."),
     N_("The file ends before its last tensor."),
     N_("The file goes on after its last tensor."),
+    N_("NVML does not answer: {detail}"),
+    N_("NVML does not answer in time"),
+    N_("NVML shows no card for {name}"),
+    N_("main memory, because {detail}"),
+    N_("no card is visible"),
 )
 _OF_CLASSES = (  # an error without a line of its own says its class's
     N_("The engine failed."),
