@@ -7,6 +7,7 @@ platform. Blocking, except ``require``.
 import os
 import shutil
 import stat
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -99,9 +100,7 @@ def of_shelf(settings: Settings, shelf: Shelf) -> Iterator[Finding]:
     else:
         yield Finding(Level.NOTE, "shelf", "no_loras")
     for refused in shelf.rejected:
-        yield Finding(
-            Level.WRONG, "shelf", "lora_refused", {"name": refused.name, "error": refused.error}
-        )
+        yield Finding(Level.WRONG, "shelf", "lora_refused", {"name": refused.name, "error": refused.error})
     default = settings.engine.default_lora
     if default and default not in shelf.files:
         yield Finding(Level.WRONG, "shelf", "default_unknown", {"name": default})
@@ -134,11 +133,9 @@ def _data_folder(folder: Path) -> Iterator[Finding]:
     facts: dict[str, object] = {"path": str(folder)}
     there = next(each for each in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(each))
     try:
-        if not there.is_dir():
-            raise NotADirectoryError(20, os.strerror(20))
-        if not os.access(there, os.W_OK | os.X_OK):
-            raise PermissionError(13, os.strerror(13))
         free_bytes = shutil.disk_usage(there).free
+        if free_bytes >= DISK_NEEDED_BYTES:
+            tempfile.TemporaryFile(dir=there).close()  # it has no name, so a crash leaves nothing
     except OSError as error:
         yield Finding(Level.WRONG, "data", "data_unusable", facts | {"detail": error.strerror})
         return

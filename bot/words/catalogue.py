@@ -19,7 +19,20 @@ MAX_FACT_CHARS = 60  # of people's own text inside a sentence; one line on a pho
 
 _LISTED_WITH = {"en": ", ", "zh-CN": "、"}
 _NEVER_SHORTENED = frozenset(
-    {"about", "detail", "example", "parts", "path", "problems", "setting", "settings", "loras", "url", "usage", "what"}
+    {
+        "about",
+        "detail",
+        "example",
+        "parts",
+        "path",
+        "problems",
+        "setting",
+        "settings",
+        "loras",
+        "url",
+        "usage",
+        "what",
+    }
 )
 
 

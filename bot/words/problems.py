@@ -46,9 +46,7 @@ FINDINGS = {
         "engine.device is {device}, and there is no such card. Set another engine.device, or install its driver. "
         "({detail})"
     ),
-    "card_unknown": N_(
-        "its memory is unknown, so jobs are not admitted by it. Try: nvidia-smi ({detail})"
-    ),
+    "card_unknown": N_("its memory is unknown, so jobs are not admitted by it. Try: nvidia-smi ({detail})"),
     "no_compiler": N_(
         "no C compiler: install gcc or clang, or name one in CC; until then pictures take longer"
     ),

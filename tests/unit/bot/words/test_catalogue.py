@@ -4,7 +4,7 @@ import ast
 import string
 from itertools import pairwise
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from babel.messages.extract import extract_from_dir
@@ -12,8 +12,10 @@ from babel.messages.pofile import read_po
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
+from typer.main import get_command
 
 import bot
+from bot.__main__ import app
 from bot.commands.table import COMMANDS
 from bot.settings import Settings
 from bot.words.catalogue import N_, joined, locale_of, moment, shorten, span, text
@@ -30,9 +32,16 @@ def msgids() -> list[str]:
     found = extract_from_dir(BOT, keywords={"N_": None, "text": None}, method_map=[("**.py", "python")])
     written = [message if isinstance(message, str) else message[0] for _, _, message, _, _ in found]
     about = [option.about for entry in COMMANDS for option in entry.options]
-    return list(
-        dict.fromkeys([*written, *(entry.about for entry in COMMANDS), *about, *settings_are(Settings)])
-    )
+    shell = shell_says(get_command(app))
+    every = [*written, *(entry.about for entry in COMMANDS), *about, *settings_are(Settings), *shell]
+    return list(dict.fromkeys(every))
+
+
+def shell_says(command: Any) -> list[str]:
+    """The help of a command, of its options and arguments, and of the commands within it."""
+    about = [command.help, *(each.help for each in command.params)]
+    within = [said for each in getattr(command, "commands", {}).values() for said in shell_says(each)]
+    return [said for said in [*about, *within] if said]
 
 
 def settings_are(section: type[BaseModel]) -> list[str]:
