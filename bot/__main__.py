@@ -7,6 +7,7 @@ Exit codes: 0 done · 1 refused, or an error that the host can act on, in one li
 130 and 143 ended by Ctrl-C and SIGTERM, which for ``run`` and ``demo`` is the ordinary end, 0.
 """
 
+import io
 import signal
 import sys
 from collections.abc import Callable, Coroutine
@@ -54,7 +55,9 @@ def demo(config: Config = None, verbose: Verbose = False) -> None:
 
 @app.command(cls=Command)
 def say(
-    message: Annotated[str, typer.Argument(metavar="MESSAGE", help="What to say, like: /sugar a smiling face --seed 7")],
+    message: Annotated[
+        str, typer.Argument(metavar="MESSAGE", help="What to say, like: /sugar a smiling face --seed 7")
+    ],
     name: Annotated[str, typer.Option("--as", help="Who says it.")] = "a member",
     host: Annotated[bool, typer.Option("--host", help="Say it as a host of the bot.")] = False,
     out: Annotated[Path, typer.Option(help="Where pictures are put.")] = Path("out"),
@@ -204,6 +207,8 @@ def _work(
 
 def main() -> None:
     """Run the command line; the ``sugarbot`` script."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that knows no ✓ is no error
     code = 1
     try:
         code = app(prog_name="sugarbot", standalone_mode=False)

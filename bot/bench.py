@@ -13,13 +13,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from bot.commands.grammar import draw_of
 from bot.commands.values import Pixels
 from bot.errors import BadSize, SizeNotAllowed
 from bot.settings import Settings
+from bot.shell.folders import require_writable
+from bot.shell.screen import Screen, add_row
 from bot.words import N_, text
 from engine.config import BUILT_IN, EngineConfig
 from engine.errors import EngineError
@@ -28,7 +29,6 @@ from engine.model import find_model
 LONGEST_S = 3600.0  # a whole run; the longest seen took eight minutes
 END_S = 10.0  # for the process to end after SIGTERM
 RESULTS = "results.json"
-WIDE = 160  # columns, where no terminal says how many
 ROWS = {
     "E1": N_("one picture of the usual size"),
     "E2": N_("one large picture"),
@@ -72,22 +72,24 @@ async def compare(
         PersonError: The model draws no such size.
         ModelError: The model is not there.
         EngineError: The measurement did not end within an hour.
+        OSError: The folder cannot be written; nothing was measured.
     """
     config = settings.to_engine_config()
     folder = into or settings.data_dir / "bench"
+    await asyncio.to_thread(require_writable, folder)
     weights = ["--random"] if is_random else await _weights(config, sizes)
     given = ["--sizes", sizes] if sizes else []
     words = [*weights, "--device", config.device, "--lines-only", "--into", str(folder), *given, *options]
-    out = Console(width=None if Console().is_terminal else WIDE, highlight=False, markup=False)
-    out.print(text(N_("Measuring. With a card, the first lines take a minute."), settings.language))
+    out = Screen()
+    out.say(text(N_("Measuring. With a card, the first lines take a minute."), settings.language))
     before = await asyncio.to_thread(_read, folder)
     code = await _run(words)
     written = await asyncio.to_thread(_read, folder)
     if written and written != before:  # else it ended before it measured, and an older run's may lie there
         _tell(json.loads(written), settings.language, out)
-        out.print(text(N_("All of it is in {path}."), settings.language, path=str(folder)))
+        out.say(text(N_("All of it is in {path}."), settings.language, path=str(folder)))
     if code:
-        out.print(text(N_("Not everything was measured: exit code {code}."), settings.language, code=code))
+        out.say(text(N_("Not everything was measured: exit code {code}."), settings.language, code=code))
     return code
 
 
@@ -99,7 +101,7 @@ def _read(folder: Path) -> str:
         return ""
 
 
-def _tell(document: Mapping[str, Any], locale: str, out: Console) -> None:
+def _tell(document: Mapping[str, Any], locale: str, out: Screen) -> None:
     """Print what was measured, then what failed."""
     for table in (_speeds(document, locale), _figures(document, locale)):
         if table.rows:
@@ -107,7 +109,7 @@ def _tell(document: Mapping[str, Any], locale: str, out: Console) -> None:
     for line in document["lines"]:
         if line["has_failed"]:
             who = line["who"]
-            out.print(
+            out.say(
                 text(
                     N_("{row} {who} failed: {why}"),
                     locale,
@@ -170,7 +172,7 @@ def _speeds(document: Mapping[str, Any], locale: str) -> Table:
         if own.keys() & CONTENDERS.keys():
             # A line that failed names no size.
             size = next(filter(None, (line["work"] for line in own.values())), "")
-            table.add_row(size, *(_number(own.get(who, {}).get("value")) for who in CONTENDERS))
+            add_row(table, (size, *(_number(own.get(who, {}).get("value")) for who in CONTENDERS)))
     return table
 
 
@@ -183,7 +185,7 @@ def _figures(document: Mapping[str, Any], locale: str) -> Table:
         if each["measured"] is not None:
             row, what, mark = each["row"], each["what"], MARKS[each["is_met"]]
             about = f"{row} {text(ROWS[row], locale)}"
-            table.add_row(about, text(what, locale), each["reach"], _number(each["measured"]), mark)
+            add_row(table, (about, text(what, locale), each["reach"], _number(each["measured"]), mark))
     return table
 
 

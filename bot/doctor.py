@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from bot.database import problems_of
@@ -22,10 +21,10 @@ from bot.settings import Settings
 from bot.setup import gains_by_copy
 from bot.shell import checks
 from bot.shell.checks import Finding, Level
+from bot.shell.screen import Screen, add_row
 from bot.store import open_store
 from bot.words import N_, explain, text
 from bot.words.checks import finding_in, title_in
-from bot.words.terminal import printable
 from engine.errors import ModelError
 from engine.headroom import HeadroomProbe
 from engine.model import ModelInfo, built_in_lora_folder, find_model
@@ -45,11 +44,11 @@ async def report(settings: Settings) -> int:
     table = Table(show_header=False, box=None, pad_edge=False)
     for part in dict.fromkeys(finding.about for finding in findings):
         for finding in (each for each in findings if each.about == part):
-            sentence = printable(finding_in(finding.code, finding.facts, locale), is_one_line=True)
-            table.add_row(finding.level, title_in(part, locale), sentence)
-    out = Console(highlight=False, markup=False)
+            sentence = finding_in(finding.code, finding.facts, locale)
+            add_row(table, (finding.level, title_in(part, locale), sentence))
+    out = Screen()
     out.print(table)
-    out.print(
+    out.say(
         text(
             N_(
                 "Not checked: whether the platforms accept the tokens, what the bot may do in each channel, "
@@ -69,23 +68,17 @@ async def shelf(settings: Settings) -> int:
     """
     locale = settings.language
     found = await asyncio.to_thread(_read_shelf, settings)
-    table = Table(
-        N_("LoRA"),
-        text(N_("title"), locale),
-        text(N_("trigger"), locale),
-        text(N_("rank"), locale),
-        "MiB",
-        "sha256",
-    )
+    table = Table()
+    for title in (N_("LoRA"), N_("title"), N_("trigger"), N_("rank"), "MiB", "sha256"):
+        table.add_column(text(title, locale), overflow="fold")
     for file in found.files.values():
         size = f"{file.bytes / 2**20:.1f}"
         cells = (file.name, file.titles.get(locale, ""), file.trigger, str(file.rank), size, file.sha256[:12])
-        table.add_row(*(printable(cell, is_one_line=True) for cell in cells))
-    out = Console(highlight=False, markup=False)
+        add_row(table, cells)
+    out = Screen()
     out.print(table)
     for refused in found.rejected:
-        line = f"{Level.WRONG} {refused.name}: {explain(refused.error, locale)}"
-        out.print(printable(line, is_one_line=True))
+        out.say(f"{Level.WRONG} {refused.name}: {explain(refused.error, locale)}")
     return int(bool(found.rejected))
 
 

@@ -19,6 +19,7 @@ from bot.chats.web_ import CardView, WebChat
 from bot.house import House, keep_house, open_house
 from bot.settings import Settings
 from bot.shell import checks
+from bot.shell.folders import require_writable
 from bot.words import N_, text
 from engine.config import BUILT_IN
 from engine.headroom import HeadroomProbe
@@ -63,7 +64,12 @@ async def run(settings: Settings) -> int:
 
 
 async def say(settings: Settings, message: str, *, user_name: str, is_host: bool, out_dir: Path) -> int:
-    """Put one message through the whole way; 0 when it was answered, 1 when it was refused or failed."""
+    """Put one message through the whole way; 0 when it was answered, 1 when it was refused or failed.
+
+    Raises:
+        OSError: Pictures cannot be saved in ``out_dir``; nothing was accepted.
+    """
+    await asyncio.to_thread(require_writable, out_dir)
     async with open_house(settings) as house:
         console = ConsoleChat(house.desk, out_dir=out_dir, locale=settings.language)
         async with keep_house(house, [console]):
@@ -76,6 +82,7 @@ async def demo(settings: Settings) -> int:
     built_in = settings.engine.model_copy(update={"model": BUILT_IN, "device": "cpu", "default_lora": ""})
     settings = settings.model_copy(update={"engine": built_in})
     watch = StopWatch()
+    await asyncio.to_thread(require_writable, Path("out"))
     async with open_house(settings, renderer_of=watch.on) as house:
         console = ConsoleChat(house.desk, out_dir=Path("out"), locale=settings.language)
         page = _page_of(house)

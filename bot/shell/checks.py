@@ -4,10 +4,8 @@ A finding is a value; its sentence is in ``bot.words.checks``. Nothing is change
 platform. Blocking, except ``require``.
 """
 
-import os
 import shutil
 import stat
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -17,6 +15,7 @@ import structlog
 
 from bot.errors import NotStartable, Problem
 from bot.settings import Settings, token_file_variable
+from bot.shell.folders import require_writable
 from bot.words.checks import finding_in
 from engine.headroom import Headroom
 from engine.shelf import Shelf
@@ -25,6 +24,7 @@ DISK_NEEDED_BYTES = 256 * 2**20  # less is as good as full
 DISK_LOW_BYTES = 2 * 2**30  # about two thousand pictures at 1 MB each
 PLATFORMS = ("discord", "telegram")
 MENDED_WHILE_RUNNING = frozenset({"disk_full", "lora_refused"})  # wrong, but no reason not to start
+CHOSEN = frozenset({"chat_off", "page_off", "no_hosts"})  # as likely a choice as an oversight
 NO_CARD = ("no card", "Not Found", "Not Loaded")  # in a reading's reason: NVML or its driver shows none
 
 log = structlog.get_logger("bot.checks")
@@ -123,7 +123,13 @@ def require(findings: Iterable[Finding], locale: str) -> None:
         if finding.level is Level.WRONG and finding.code not in MENDED_WHILE_RUNNING:
             problems.append(Problem(finding.code, finding.facts))
         elif finding.level is not Level.FINE:
-            say = log.error if finding.level is Level.WRONG else log.warning
+            say = (
+                log.error
+                if finding.level is Level.WRONG
+                else log.info
+                if finding.code in CHOSEN
+                else log.warning
+            )
             say("set-up", about=finding.about, why=finding_in(finding.code, finding.facts, locale))
     if problems:
         raise NotStartable(problems=tuple(problems))
@@ -131,11 +137,10 @@ def require(findings: Iterable[Finding], locale: str) -> None:
 
 def _data_folder(folder: Path) -> Iterator[Finding]:
     facts: dict[str, object] = {"path": str(folder)}
-    there = next(each for each in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(each))
     try:
-        free_bytes = shutil.disk_usage(there).free
+        free_bytes = _free_bytes(folder)
         if free_bytes >= DISK_NEEDED_BYTES:
-            tempfile.TemporaryFile(dir=there).close()  # it has no name, so a crash leaves nothing
+            require_writable(folder)
     except OSError as error:
         yield Finding(Level.WRONG, "data", "data_unusable", facts | {"detail": error.strerror})
         return
@@ -146,6 +151,11 @@ def _data_folder(folder: Path) -> Iterator[Finding]:
         yield Finding(Level.NOTE, "data", "disk_low", facts)
     else:
         yield Finding(Level.FINE, "data", "data", facts)
+
+
+def _free_bytes(folder: Path) -> int:
+    whole = folder.absolute()
+    return shutil.disk_usage(next(each for each in (whole, *whole.parents) if each.exists())).free
 
 
 def _lora_folder(folder: Path | None) -> Iterator[Finding]:
