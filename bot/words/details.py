@@ -104,7 +104,8 @@ _OF_CLASSES = (  # an error without a line of its own says its class's
     N_("The loras.toml beside the files cannot be read."),
     N_("The worker process could not be started."),
 )
-KNOWN = (*_OF_THE_ENGINE, *_OF_CLASSES)
+KNOWN = (*_OF_CLASSES, *_OF_THE_ENGINE)
+_TABLE = re.compile(r"(.*loras\.toml): .*", re.DOTALL)  # what follows is a parser's
 _FIELD = re.compile(r"\\\{(\w+)\\\}")
 
 
@@ -127,6 +128,8 @@ def detail_in(line: str, locale: str) -> str:
         return line
     if line in _SYSTEM:
         return text(_SYSTEM[line], locale)
+    if found := _TABLE.fullmatch(line):
+        return text(N_("see {path}"), locale, path=found[1])
     for pattern, sentence in _PATTERNS.items():
         if found := pattern.fullmatch(line):
             facts = {name: detail_in(value, locale) for name, value in found.groupdict().items()}
