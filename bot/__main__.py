@@ -158,6 +158,10 @@ def bench(
     from bot import article_table  # noqa: PLC0415 - see the module's first lines
     from bot import bench as comparison  # noqa: PLC0415 - likewise
 
+    if {row.strip().upper() for row in only.split(",") if row} - set(comparison.ROWS):
+        raise typer.BadParameter("", param_hint="--only")
+    if sizes and len(sizes.split(",")) != comparison.SIZES:
+        raise typer.BadParameter("", param_hint="--sizes")
     if article:
         _work(lambda settings: article_table.report(settings, rounds=rounds or 5, into=into), config)
     given = {"--only": only, "--rounds": str(rounds or "")}
@@ -198,7 +202,7 @@ def _work(
         code = runner.run(lambda: work(settings), stopped=stopped)
     except KeyboardInterrupt:
         code = 128 + signal.SIGINT
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - what is unknown is raised again
         unknown = failures.explained(error, lambda line: typer.echo(line, err=True), locale)
         if unknown is not None:
             raise unknown from None
@@ -215,7 +219,7 @@ def main() -> None:
     except UsageError as error:
         typer.echo(explained(error, sys.argv[1:]), err=True)
         code = USAGE_ERROR
-    except Exception:
+    except Exception:  # noqa: BLE001 - logged with its traceback
         import structlog  # noqa: PLC0415 - see the module's first lines
 
         from bot import logs  # noqa: PLC0415 - as above

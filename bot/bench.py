@@ -1,15 +1,15 @@
 """`sugarbot bench`: this machine against stock diffusers, the strongest known recipe and its own limit.
 
-``python -m engine.bench`` measures, in a process of its own, for this side never loads torch; its lines pass
-through as they come. What they amount to is told here, in the host's language. ``bot.article`` is the other
-half of the command.
+``python -m engine.bench`` measures in a process of its own, for this side never loads torch. Each result is
+printed here in the host's language as it comes, and what they amount to at the end. ``bot.article`` is the
+other half of the command.
 """
 
 import asyncio
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,16 @@ from bot.settings import Settings
 from bot.shell.folders import require_writable
 from bot.shell.screen import Screen, add_row
 from bot.words import N_, text
+from bot.words.catalogue import joined
 from engine.config import BUILT_IN, EngineConfig
 from engine.errors import EngineError
 from engine.model import find_model
 
 LONGEST_S = 3600.0  # a whole run; the longest seen took eight minutes
+LONGEST_LINE_BYTES = 2**20
 END_S = 10.0  # for the process to end after SIGTERM
 RESULTS = "results.json"
+SIZES = 3  # of E1, E2 and E3
 ROWS = {
     "E1": N_("one picture of the usual size"),
     "E2": N_("one large picture"),
@@ -52,6 +55,11 @@ CONTENDERS = {
     "recipe": N_("strongest recipe"),
     "floor": N_("floor"),
     "ours": N_("ours"),
+}
+UNITS = {
+    "pictures/s": N_("pictures a second"),
+    "tensors": N_("tensors"),
+    "relative error": N_("relative error"),
 }
 MARKS = {True: "✓", False: "✗", None: "–"}
 
@@ -79,11 +87,11 @@ async def compare(
     await asyncio.to_thread(require_writable, folder)
     weights = ["--random"] if is_random else await _weights(config, sizes)
     given = ["--sizes", sizes] if sizes else []
-    words = [*weights, "--device", config.device, "--lines-only", "--into", str(folder), *given, *options]
+    words = [*weights, "--device", config.device, "--json-lines", "--into", str(folder), *given, *options]
     out = Screen()
     out.say(text(N_("Measuring. With a card, the first lines take a minute."), settings.language))
     before = await asyncio.to_thread(_read, folder)
-    code = await _run(words)
+    code = await _run(words, lambda line: out.say(_progress(line, settings.language)))
     written = await asyncio.to_thread(_read, folder)
     if written and written != before:  # else it ended before it measured, and an older run's may lie there
         _tell(json.loads(written), settings.language, out)
@@ -134,15 +142,45 @@ async def _weights(config: EngineConfig, sizes: str) -> list[str]:
     return [] if config.model == BUILT_IN else ["--folder", str(model.folder)]
 
 
-async def _run(words: Sequence[str]) -> int:
-    """The exit code of the measuring process; it never outlives this call."""
+def _progress(line: str, locale: str) -> str:
+    """What the measuring process has just measured; a line that is none of its results stays as it is."""
+    try:
+        result = json.loads(line)
+        row, value = ROWS[result["row"]], result["value"]
+        who = CONTENDERS.get(result["who"], "")
+        measured = (
+            text(N_("not measured"), locale) if value is None else f"{_number(value)} {_unit(result, locale)}"
+        )
+        about = joined(
+            [f"{result['row']} {text(row, locale)}", text(who, locale) if who else "", result["work"]]
+        )
+        return f"{result['seconds']:5.0f} s  {about}: {measured}"
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return line
+
+
+def _unit(result: Mapping[str, Any], locale: str) -> str:
+    unit = str(result["unit"])
+    return text(UNITS[unit], locale) if unit in UNITS else unit
+
+
+async def _run(words: Sequence[str], hear: Callable[[str], object]) -> int:
+    """The exit code of the measuring process, which never outlives this call.
+
+    Args:
+        words: Its command line.
+        hear: Called with each line that it prints.
+    """
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "engine.bench", *words,
         env={name: value for name, value in os.environ.items() if "TOKEN" not in name},
-        stdin=asyncio.subprocess.DEVNULL,
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, limit=LONGEST_LINE_BYTES,
     )  # fmt: skip
+    assert process.stdout is not None  # noqa: S101 - PIPE was asked for
     try:
         async with asyncio.timeout(LONGEST_S):
+            async for line in process.stdout:
+                hear(line.decode(errors="replace").rstrip("\n"))
             return await process.wait()
     except TimeoutError:
         raise EngineError(f"The measurement took more than {LONGEST_S:.0f} s and was ended.") from None

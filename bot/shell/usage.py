@@ -73,7 +73,8 @@ def _sentence(error: Any, locale: str) -> str:
 
     message = str(error.message)
     parameter = getattr(error, "param", None)
-    name = "" if parameter is None else max([*parameter.opts, parameter.name], key=len)
+    hint = str(getattr(error, "param_hint", None) or "")
+    name = hint if parameter is None else max([*parameter.opts, parameter.name], key=len)
     if found := _NO_COMMAND.match(message):
         said = text(N_("There is no command {name}."), locale, name=found[1])
         return said + _nearest(difflib.get_close_matches(found[1], error.ctx.command.commands), locale)

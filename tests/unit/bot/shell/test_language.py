@@ -68,6 +68,8 @@ LINES = {
     "too much": ["say", "a", "b"],
     "wrong value": ["bench", "--rounds", "x"],
     "out of range": ["bench", "--rounds", "0"],
+    "unknown row": ["bench", "--only", "E1,E99"],
+    "too few sizes": ["bench", "--sizes", "512x768"],
     "unknown in group": ["db", "chekc"],
     "no such file": ["doctor", "--config", "nowhere.toml"],
     "a folder": ["doctor", "--config", "."],
