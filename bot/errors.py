@@ -238,4 +238,4 @@ class PackageMissing(OperatorError):
 
 
 class NotStartable(OperatorError):
-    """The set-up has faults that ``sugarbot doctor`` shows, too. Facts: ``problems``, a tuple of ``Problem``."""
+    """The set-up has faults, as ``sugarbot doctor`` shows. Facts: ``problems``, a tuple of ``Problem``."""

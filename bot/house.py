@@ -109,8 +109,8 @@ async def open_house(
 async def keep_house(house: House, chats: Sequence[Chat]) -> AsyncIterator[Sequence["ChatKeeping"]]:
     """Open these chats, all at once, and run them and the desk while the block runs; then drain and close.
 
-    The block begins when each was tried. A chat that fails, or whose platform cannot be reached, is tried again
-    beside the others, and so is one that only the host can bring back, unless it was the last.
+    The block begins when each was tried. A chat that fails, or whose platform cannot be reached, is tried
+    again beside the others, and so is one that only the host can bring back, unless it was the last.
 
     Raises:
         OperatorError: A token that is refused or a port that is taken at the start, or the last chat is lost:

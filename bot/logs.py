@@ -1,8 +1,8 @@
 """One log on stderr for our own events and the libraries', with every secret struck out.
 
 Our events come through structlog, the libraries' through ``logging``; both end in one formatter. A token is
-struck out by its literal text wherever it appears, also URL-encoded, and so is anything shaped like a Telegram
-token, because Telegram puts the token into every request's address, and the password of any address.
+struck out by its literal text wherever it appears, also URL-encoded, and so are the password of any address
+and anything shaped like a Telegram token, because Telegram puts the token into every request's address.
 Control characters are written out: a file's or a person's name can neither forge a line nor steer a terminal.
 Tracebacks hold no local variables, which could be prompts.
 """

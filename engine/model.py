@@ -144,7 +144,7 @@ def find_model(config: EngineConfig, *, download: bool = True) -> ModelInfo:
 
 
 def find_source(config: EngineConfig, *, download: bool = True) -> ModelInfo:
-    """Find the model itself, fetching it where it is not on disk yet; arguments and errors as ``find_model``."""
+    """Find the model itself, fetching it where it is not on disk yet; raises as ``find_model``."""
     if config.model == BUILT_IN:
         return read_model(BUILT_IN_WEIGHTS)
     folder = Path(config.model).expanduser()
@@ -212,7 +212,9 @@ def _fetch(config: EngineConfig, *, download: bool) -> ModelInfo:
         found = fetch(config.model, config.revision, folder)
     except ModelMissing:
         raise
-    except Exception as error:  # two libraries and theirs: which errors they raise changes with their versions
+    except (
+        Exception
+    ) as error:  # two libraries and theirs: which errors they raise changes with their versions
         why = ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
         raise ModelMissing(
             f"{config.model} could not be fetched ({why}).",

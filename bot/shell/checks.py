@@ -1,4 +1,4 @@
-"""What is right and wrong with a set-up: the checks that ``run`` makes before it starts and ``doctor`` prints.
+"""What is right and wrong with a set-up: ``run`` makes these checks before it starts, ``doctor`` prints them.
 
 A finding is a value; its sentence is in ``bot.words.checks``. Nothing is changed, downloaded or asked of a
 platform. Blocking, except ``require``.
@@ -170,8 +170,8 @@ def _lora_folder(folder: Path | None) -> Iterator[Finding]:
 
 
 def _chats(settings: Settings) -> Iterator[Finding]:
-    sections = {"discord": settings.discord, "telegram": settings.telegram}
-    served = [platform for platform in PLATFORMS if sections[platform].token.get_secret_value()]
+    tokens = {"discord": settings.discord.token, "telegram": settings.telegram.token}
+    served = [platform for platform in PLATFORMS if tokens[platform].get_secret_value()]
     for platform in PLATFORMS:
         if platform not in served:
             variable = f"{platform.upper()}_TOKEN"

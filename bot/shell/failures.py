@@ -1,4 +1,4 @@
-"""Errors at the end of a command: a sentence for each that the host can act on, a traceback for the others."""
+"""Errors at the end of a command: a sentence for each that the host can act on."""
 
 from collections.abc import Callable
 
@@ -16,6 +16,8 @@ def explained(error: Exception, tell: Callable[[str], object], locale: str) -> E
         tell: Prints one sentence; control characters are already written out.
         locale: The host's language.
     """
+    known: Exception | None
+    unknown: Exception | None
     if isinstance(error, ExceptionGroup):
         known, unknown = error.split(_is_known)
     else:

@@ -138,7 +138,7 @@ class _Executor(concurrent.futures.ThreadPoolExecutor):
         super().__init__(**options)
         self._unfinished: weakref.WeakSet[concurrent.futures.Future[Any]] = weakref.WeakSet()
 
-    def submit(self, *work: Any, **options: Any) -> concurrent.futures.Future[Any]:  # type: ignore[override]
+    def submit(self, *work: Any, **options: Any) -> concurrent.futures.Future[Any]:
         future = super().submit(*work, **options)
         self._unfinished.add(future)
         return future

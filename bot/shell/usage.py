@@ -25,6 +25,7 @@ class Command(TyperCommand):
     """A command whose help is in the host's language."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help; typer calls it."""
         formatter.write(_help(self, ctx))
 
 
@@ -34,6 +35,7 @@ class Group(TyperGroup):
     command_class = Command
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help; typer calls it."""
         formatter.write(_help(self, ctx))
 
 

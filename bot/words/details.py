@@ -1,7 +1,7 @@
 """The technical part of an error, in the host's language.
 
 Engine, operating system and database explain themselves in one English line, which suits a log. Hosts read
-their own language, so each known line has a translation here; an unknown one, as of a library, stays as it is.
+their own language, so each known line has a translation here; an unknown one, of a library, stays as it is.
 """
 
 import errno

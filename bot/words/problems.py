@@ -43,7 +43,8 @@ FINDINGS = {
     "card": N_("{name}, {free} of {total} GiB free, {reserve} GiB of it kept for other programs"),
     "processor": N_("none in use: pictures are drawn on the processor, {free} of {total} GiB memory free"),
     "device_missing": N_(
-        "engine.device is {device}, and there is no such card. Set another engine.device, or install its driver."
+        "engine.device is {device}, and there is no such card. "
+        "Set another engine.device, or install its driver."
     ),
     "card_unknown": N_("its memory is unknown, so jobs are not admitted by it. Try: nvidia-smi ({detail})"),
     "no_compiler": N_(

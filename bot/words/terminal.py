@@ -18,6 +18,7 @@ def printable(text: str, *, is_one_line: bool = False) -> str:
     r"""Write control characters out, ``\x1b`` for an escape; all other text stays as it is.
 
     Args:
+        text: From anywhere.
         is_one_line: Write out line feeds and tabs too, as in a log, where a line feed forges an entry.
     """
     shown = _UNSAFE.sub(_written_out, text)

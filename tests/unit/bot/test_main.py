@@ -149,10 +149,8 @@ def test_nothing_to_do_shows_the_help(
 def test_an_error_of_the_system_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert work(PermissionError(13, "Permission denied", "/srv/\x1b[2J")) == 1
     said = capsys.readouterr().err
-    assert (
-        said
-        == "/srv/\\x1b[2J can't be used: permission denied. Check the path and its permissions, then try again.\n"
-    )
+    assert said.startswith("/srv/\\x1b[2J can't be used: permission denied. Check the path")
+    assert len(said.splitlines()) == 1
 
 
 def test_an_error_of_the_system_without_a_path_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -212,7 +212,10 @@ def test_a_hub_model_is_downloaded_below_the_data_folder_and_a_failure_is_told(
     ("error", "said"),
     [
         (httpx.ConnectError("[Errno -2] Name or service not known"), r"ConnectError: \[Errno -2\] Name"),
-        (httpx.RemoteProtocolError("Server disconnected\nmore"), r"RemoteProtocolError: Server disconnected\)"),
+        (
+            httpx.RemoteProtocolError("Server disconnected\nmore"),
+            r"RemoteProtocolError: Server disconnected\)",
+        ),
         (httpx.ReadTimeout(""), r"\(ReadTimeout\)"),
         (OSError(), r"\(OSError\)"),
         (RuntimeError("data stream closed"), "RuntimeError"),

@@ -204,9 +204,9 @@ def test_what_heals_while_the_bot_runs_is_an_error_in_the_log_and_no_refusal() -
 
 
 FACTS = {
-    "path": "/d", "free": "1", "total": "2", "needed": "3", "reserve": "4", "detail": "x", "schema": 7, "name": "n",
-    "device": "cuda:1", "size": "1 × 1", "loras": ("a", "b"), "variable": "V", "example": "e", "url": "http://x/",
-    "problem": "p",
+    "path": "/d", "free": "1", "total": "2", "needed": "3", "reserve": "4", "detail": "x", "schema": 7,
+    "name": "n", "device": "cuda:1", "size": "1 × 1", "loras": ("a", "b"), "variable": "V", "example": "e",
+    "url": "http://x/", "problem": "p",
 }  # fmt: skip
 
 

@@ -108,8 +108,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     loras = tmp_path / "loras"
     loras.mkdir()
     for name, content in {
-        "cut": b"\xff\x00\x00\x00\x00\x00\x00\x00{", "zip": b"PK\x03\x04" + bytes(64), "A b": b"", "none": b"x" * 64,
+        "cut": b"\xff\x00\x00\x00\x00\x00\x00\x00{", "zip": b"PK\x03\x04" + bytes(64), "A b": b"",
         "json": b"\x02\x00\x00\x00\x00\x00\x00\x00{]", "empty": b"\x02\x00\x00\x00\x00\x00\x00\x00{}",
+        "none": b"x" * 64,
     }.items():  # fmt: skip
         (loras / f"{name}.safetensors").write_bytes(content)
     (loras / "loras.toml").write_text("[x")
