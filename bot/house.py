@@ -79,7 +79,9 @@ async def open_house(
         model = await asyncio.to_thread(find_model, config)
         folders = [built_in_lora_folder(model), config.lora_dir]
         shelf = await asyncio.to_thread(read_shelf, folders, model)
-        checks.require(checks.of_shelf(settings, shelf), settings.language)
+        findings = checks.of_shelf(settings, shelf)
+        unlogged = [finding for finding in findings if finding.code != "lora_refused"]  # read_shelf logs those
+        checks.require(unlogged, settings.language)
         about = f"{model.name} on {config.device}"  # figures of another model or device are not used
         costs = await asyncio.to_thread(CostBook.load, settings.data_dir / COSTS, about)
         rooms.push_async_callback(upkeep.save_costs, costs, settings.data_dir / COSTS)

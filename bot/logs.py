@@ -56,11 +56,8 @@ class _Strike:
             elif key in _TRACE_TEXTS:
                 cleaned["exception"] = printable(self.clean(str(value))).rstrip()
             else:
-                cleaned[self._one_line(key)] = self._value(value)
+                cleaned[self._one_line(key)] = self._one_line(str(value))
         return cleaned
-
-    def _value(self, value: Any) -> Any:
-        return value if value is None or isinstance(value, bool | int | float) else self._one_line(str(value))
 
     def _one_line(self, text: str) -> str:
         return printable(self.clean(text), is_one_line=True)

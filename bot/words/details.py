@@ -10,7 +10,7 @@ import re
 
 from bot.words.catalogue import N_, text
 
-_OF_THE_SYSTEM = {
+_OF_THE_SYSTEM: dict[int | None, str] = {
     errno.ENOENT: N_("no such file or folder"),
     errno.EACCES: N_("permission denied"),
     errno.EPERM: N_("operation not permitted"),
@@ -114,7 +114,9 @@ def _pattern(sentence: str) -> re.Pattern[str]:
 
 
 _PATTERNS = {_pattern(sentence): sentence for sentence in KNOWN}
-_SYSTEM = {os.strerror(number): sentence for number, sentence in _OF_THE_SYSTEM.items()} | _OF_SQLITE
+_SYSTEM = {
+    os.strerror(number): sentence for number, sentence in _OF_THE_SYSTEM.items() if number
+} | _OF_SQLITE
 
 
 def detail_in(line: str, locale: str) -> str:
@@ -139,5 +141,5 @@ def detail_in(line: str, locale: str) -> str:
 
 def reason(error: OSError, locale: str) -> str:
     """Why the operating system refused, without the path."""
-    known = _OF_THE_SYSTEM.get(error.errno or 0)
+    known = _OF_THE_SYSTEM.get(error.errno)
     return text(known, locale) if known else error.strerror or str(error) or type(error).__name__

@@ -185,3 +185,19 @@ async def test_a_missing_package_of_the_only_chat_is_for_the_host_to_mend() -> N
         error = tasks[0].exception()
     assert isinstance(error, PackageMissing)
     assert error.facts["package"] == "uvicorn"
+
+
+async def test_a_chat_is_open_only_while_it_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.house.UNREACHABLE_WAIT_S", (60.0,))
+    for chat, is_open in (
+        (sound(), True),
+        (ScriptedChat(opening=[GONE], serving=[]), False),
+        (ScriptedChat(opening=[None], serving=[GONE]), False),
+    ):
+        keeping = ChatKeeping(chat, "en")
+        assert not keeping.is_open
+        task = asyncio.create_task(keeping.run([keeping]), name="chat")
+        await keeping.tried.wait()
+        await until(lambda keeping=keeping, is_open=is_open: keeping.is_open is is_open)  # type: ignore[misc]
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

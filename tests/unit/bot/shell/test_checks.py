@@ -159,6 +159,11 @@ def test_a_device_that_is_not_there_is_found(
     assert levels(list(checks.of_device(wanted, headroom))) == {code: level}
 
 
+def test_figures_are_in_gib(tmp_path: Path) -> None:
+    [card] = checks.of_device(settings(tmp_path), CARD)
+    assert finding_in(card.code, card.facts, "en").startswith("NVIDIA A10, 20.0 of 24.0 GiB free, 1.0 GiB")
+
+
 def test_faults_of_the_shelf_are_found(tmp_path: Path) -> None:
     refused = Rejected("bad\x1b", LoraPickled(name="bad\x1b"))
     plain, named = settings(tmp_path), settings(tmp_path, SUGARBOT_ENGINE__DEFAULT_LORA="sugr")

@@ -200,3 +200,16 @@ def test_a_task_that_ignores_its_cancellation_is_left() -> None:
     runner.run(work, leave=leave)
     assert left == [1]
     assert task.done()
+
+
+def test_short_work_in_a_thread_is_finished(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "THREADS_S", 5)
+    monkeypatch.setattr(runner, "CLOSE_S", 10)
+    finished = []
+
+    async def work() -> int:
+        asyncio.get_running_loop().run_in_executor(None, lambda: (time.sleep(0.1), finished.append(True)))
+        return 0
+
+    assert runner.run(work, leave=never) == 0
+    assert finished
