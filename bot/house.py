@@ -80,7 +80,9 @@ async def open_house(
         folders = [built_in_lora_folder(model), config.lora_dir]
         shelf = await asyncio.to_thread(read_shelf, folders, model)
         findings = checks.of_shelf(settings, shelf)
-        unlogged = [finding for finding in findings if finding.code != "lora_refused"]  # read_shelf logs those
+        unlogged = [
+            finding for finding in findings if finding.code != "lora_refused"
+        ]  # read_shelf logs those
         checks.require(unlogged, settings.language)
         about = f"{model.name} on {config.device}"  # figures of another model or device are not used
         costs = await asyncio.to_thread(CostBook.load, settings.data_dir / COSTS, about)

@@ -12,6 +12,7 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 import weakref
@@ -83,6 +84,9 @@ class _Stop:
         self._signal: int | None = None
         self._cancel: Callable[[], object] | None = None
         self._timers: list[threading.Timer] = []
+        # A signal that comes just before the loop begins to wait would not be handled until something else
+        # happens, so it also makes a socket readable.
+        self._woken, self._wakeup = socket.socketpair()
 
     def leave_after(self, seconds: float) -> None:
         """Leave when ``heard`` has not ended by then."""
@@ -95,9 +99,14 @@ class _Stop:
     def heard(self) -> Iterator[None]:
         """Hear the signals while the block runs, and let no timer outlive it."""
         before = {number: signal.signal(number, self._on_signal) for number in SIGNALS}
+        self._wakeup.setblocking(False)
+        other = signal.set_wakeup_fd(self._wakeup.fileno(), warn_on_full_buffer=False)
         try:
             yield
         finally:
+            signal.set_wakeup_fd(other)
+            self._wakeup.close()
+            self._woken.close()
             for timer in self._timers:
                 timer.cancel()
             for number, handler in before.items():
@@ -107,6 +116,7 @@ class _Stop:
         """Await the work; a cancellation that came from a signal becomes an exit code."""
         task, loop = asyncio.current_task(), asyncio.get_running_loop()
         assert task is not None  # noqa: S101 - this is a coroutine
+        loop.add_reader(self._woken, lambda: self._woken.recv(4096))
         self._cancel = lambda: loop.call_soon_threadsafe(task.cancel)
         try:
             return await work()

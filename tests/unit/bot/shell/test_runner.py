@@ -213,3 +213,37 @@ def test_short_work_in_a_thread_is_finished(monkeypatch: pytest.MonkeyPatch) -> 
 
     assert runner.run(work, leave=never) == 0
     assert finished
+
+
+def test_a_signal_just_before_the_loop_waits_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "STOP_S", 5)
+
+    async def work() -> int:
+        selector = asyncio.get_running_loop()._selector  # type: ignore[attr-defined]
+        real = selector.select
+
+        def select(timeout: float | None = None) -> object:
+            monkeypatch.setattr(selector, "select", real)
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+            other = threading.Thread(target=kill_here)
+            other.start()
+            other.join()
+            return real(timeout)
+
+        monkeypatch.setattr(selector, "select", select)
+        await asyncio.sleep(20)
+        return 0
+
+    def kill_here() -> (
+        None
+    ):  # only this thread takes the signal, so the main thread's wait is not interrupted
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.05)
+
+    began_s = time.monotonic()
+    try:
+        assert runner.run(work, leave=never) == 143
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+    assert time.monotonic() - began_s < AT_ONCE_S
