@@ -1,28 +1,35 @@
 """The ``sugarbot`` command: every way to start a part of the house, one short function each.
 
-Only typer is imported here; a command imports the rooms it opens, so that ``--help`` answers at once. An
-error that a person can act on ends a command with one line and exit code 1; bad usage ends with 2.
+Only typer is imported here; a command imports the rooms it opens, so that ``--help`` answers at once. Help
+texts and docstrings of commands are msgids of ``bot/words/zh_CN.po``.
+
+Exit codes: 0 done · 1 refused, or an error that the host can act on, in one line each · 2 wrong usage ·
+130 and 143 ended by Ctrl-C and SIGTERM, which for ``run`` and ``demo`` is the ordinary end, 0.
 """
 
-import asyncio
+import io
 import signal
+import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bot.shell.usage import USAGE_ERROR, Command, Group, UsageError, explained, locale_of_line
+
 if TYPE_CHECKING:
     from bot.settings import Settings
 
 app = typer.Typer(
+    cls=Group,
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Draw faces with Z-Image-Turbo and a LoRA of your choice, in Discord, Telegram and on a local page.",
 )
 
-db = typer.Typer(help="Check, back up and restore the database; alone it is `check`.")
+db = typer.Typer(cls=Group, help="Check, back up and restore the database; alone it is `check`.")
 app.add_typer(db, name="db")
 
 Config = Annotated[Path | None, typer.Option("--config", help="Read this file instead of sugarbot.toml.")]
@@ -30,32 +37,34 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Log warnings only.")
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log every job.")]
 
 
-@app.command()
+@app.command(cls=Command)
 def run(config: Config = None, quiet: Quiet = False) -> None:
     """Serve every chat that is set up, until Ctrl-C."""
     from bot import serve  # noqa: PLC0415 - see the module's first lines
 
-    _work(serve.run, config, verbose=not quiet)
+    _work(serve.run, config, verbose=not quiet, stopped=0)
 
 
-@app.command()
+@app.command(cls=Command)
 def demo(config: Config = None, verbose: Verbose = False) -> None:
     """Draw a first picture with the built-in model, then serve the local page until Ctrl-C."""
     from bot import serve  # noqa: PLC0415 - see the module's first lines
 
-    _work(serve.demo, config, verbose=verbose)
+    _work(serve.demo, config, verbose=verbose, stopped=0)
 
 
-@app.command()
+@app.command(cls=Command)
 def say(
-    message: Annotated[str, typer.Argument(help="What to say, like: /sugar a smiling face --seed 7")],
+    message: Annotated[
+        str, typer.Argument(metavar="MESSAGE", help="What to say, like: /sugar a smiling face --seed 7")
+    ],
     name: Annotated[str, typer.Option("--as", help="Who says it.")] = "a member",
     host: Annotated[bool, typer.Option("--host", help="Say it as a host of the bot.")] = False,
     out: Annotated[Path, typer.Option(help="Where pictures are put.")] = Path("out"),
     config: Config = None,
     verbose: Verbose = False,
 ) -> None:
-    """Put one message through the whole way and wait for its answer."""
+    """Send one message to the bot and wait for its answer."""
     from bot import serve  # noqa: PLC0415 - see the module's first lines
 
     _work(
@@ -65,7 +74,7 @@ def say(
     )
 
 
-@app.command()
+@app.command(cls=Command)
 def setup(config: Config = None) -> None:
     """Fetch the model where it is missing, and convert its weights once so that each start is faster."""
     from bot import setup as prepare  # noqa: PLC0415 - see the module's first lines
@@ -73,7 +82,7 @@ def setup(config: Config = None) -> None:
     _work(prepare.report, config, verbose=True)
 
 
-@app.command()
+@app.command(cls=Command)
 def doctor(config: Config = None) -> None:
     """Say what is set up, what is wrong with it, and what to do; exits 1 if anything is wrong."""
     from bot import doctor as examine  # noqa: PLC0415 - see the module's first lines
@@ -81,7 +90,7 @@ def doctor(config: Config = None) -> None:
     _work(examine.report, config)
 
 
-@app.command()
+@app.command(cls=Command)
 def lora(config: Config = None) -> None:
     """List the shelf: each LoRA with its file, and each refused file with the reason."""
     from bot import doctor as examine  # noqa: PLC0415 - see the module's first lines
@@ -96,7 +105,7 @@ def db_itself(context: typer.Context, config: Config = None) -> None:
         check(config)
 
 
-@db.command()
+@db.command(cls=Command)
 def check(config: Config = None) -> None:
     """Say where the database is, its schema version, whether it is sound, and what is in it."""
     from bot import database  # noqa: PLC0415 - see the module's first lines
@@ -104,7 +113,7 @@ def check(config: Config = None) -> None:
     _work(database.check, config)
 
 
-@db.command()
+@db.command(cls=Command)
 def backup(
     to: Annotated[Path | None, typer.Option(help="A folder; left out: backups/ in the data folder.")] = None,
     config: Config = None,
@@ -115,9 +124,9 @@ def backup(
     _work(lambda settings: database.back_up(settings, to), config)
 
 
-@db.command()
+@db.command(cls=Command)
 def restore(
-    file: Annotated[Path, typer.Argument(help="A backup.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A backup.")],
     config: Config = None,
 ) -> None:
     """Put a backup in the database's place; what was there is kept beside it. Stop the bot first."""
@@ -126,7 +135,7 @@ def restore(
     _work(lambda settings: database.restore(settings, file), config)
 
 
-@app.command()
+@app.command(cls=Command)
 def bench(
     article: Annotated[bool, typer.Option("--article", help="The rows of the article, end to end.")] = False,
     random: Annotated[
@@ -135,7 +144,10 @@ def bench(
     only: Annotated[str, typer.Option(help="Rows, like E1,E2; left out: all.")] = "",
     sizes: Annotated[str, typer.Option(help="Of E1, E2 and E3, like 512x768,1024x1024,512x512.")] = "",
     rounds: Annotated[
-        int | None, typer.Option(min=1, max=100, help="Pictures of a median; of --article: tens of pictures.")
+        int | None,
+        typer.Option(
+            min=1, max=100, help="Pictures of a median; of --article: tens of pictures; from 1 to 100."
+        ),
     ] = None,
     into: Annotated[
         Path | None, typer.Option(help="A folder for the results; left out: bench/ in the data folder.")
@@ -146,6 +158,10 @@ def bench(
     from bot import article_table  # noqa: PLC0415 - see the module's first lines
     from bot import bench as comparison  # noqa: PLC0415 - likewise
 
+    if {row.strip().upper() for row in only.split(",") if row} - set(comparison.ROWS):
+        raise typer.BadParameter("", param_hint="--only")
+    if sizes and len(sizes.split(",")) != comparison.SIZES:
+        raise typer.BadParameter("", param_hint="--sizes")
     if article:
         _work(lambda settings: article_table.report(settings, rounds=rounds or 5, into=into), config)
     given = {"--only": only, "--rounds": str(rounds or "")}
@@ -159,39 +175,63 @@ def bench(
 
 
 def _work(
-    work: "Callable[[Settings], Coroutine[Any, Any, int]]", config: Path | None, *, verbose: bool = False
+    work: "Callable[[Settings], Coroutine[Any, Any, int]]",
+    config: Path | None,
+    *,
+    verbose: bool = False,
+    stopped: int | None = None,
 ) -> None:
-    """Read the settings, open the log, do the work; errors a person can act on become one line."""
-    from bot import logs, words  # noqa: PLC0415 - see the module's first lines
-    from bot.errors import SugarbotError  # noqa: PLC0415 - likewise
-    from bot.settings import load_settings  # noqa: PLC0415 - likewise
-    from engine.errors import EngineError  # noqa: PLC0415 - likewise
+    """Read the settings, open the log, do the work; errors a person can act on become one line.
 
-    locale = words.locale_of(None)
+    Args:
+        work: The command.
+        config: The settings file that the command line names.
+        verbose: Log info events, too.
+        stopped: The exit code after Ctrl-C or SIGTERM; None means 128 and the signal's number.
+    """
+    from bot import logs  # noqa: PLC0415 - see the module's first lines
+    from bot.settings import load_settings  # noqa: PLC0415 - as above
+    from bot.shell import failures, runner  # noqa: PLC0415 - as above
+
+    locale = locale_of_line(sys.argv[1:])
     code = 1
     try:
         settings = load_settings(config)
         locale = settings.language
         logs.open_log(secrets=settings.secrets(), verbose=verbose)
-        code = asyncio.run(work(settings))
-    except* (SugarbotError, EngineError) as errors:
-        for error in _leaves(errors):
-            typer.echo(words.explain(error, locale), err=True)
-    except* KeyboardInterrupt:
+        code = runner.run(lambda: work(settings), stopped=stopped)
+    except KeyboardInterrupt:
         code = 128 + signal.SIGINT
+    except Exception as error:  # noqa: BLE001 - what is unknown is raised again
+        unknown = failures.explained(error, lambda line: typer.echo(line, err=True), locale)
+        if unknown is not None:
+            raise unknown from None
     raise typer.Exit(code)
-
-
-def _leaves(error: BaseException) -> list[BaseException]:
-    """The errors in a group of groups."""
-    if isinstance(error, BaseExceptionGroup):
-        return [leaf for part in error.exceptions for leaf in _leaves(part)]
-    return [error]
 
 
 def main() -> None:
     """Run the command line; the ``sugarbot`` script."""
-    app(prog_name="sugarbot")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that knows no ✓ is no error
+    code = 1
+    try:
+        code = app(prog_name="sugarbot", standalone_mode=False)
+    except UsageError as error:
+        typer.echo(explained(error, sys.argv[1:]), err=True)
+        code = USAGE_ERROR
+    except Exception:  # noqa: BLE001 - logged with its traceback
+        import structlog  # noqa: PLC0415 - see the module's first lines
+
+        from bot import logs  # noqa: PLC0415 - as above
+
+        if not structlog.is_configured():
+            logs.open_log()
+        structlog.get_logger("bot").critical("unexpected error", exc_info=True)  # here secrets are struck out
+    if "bot.shell.runner" in sys.modules:  # else no command has run
+        from bot.shell.runner import leave_if_threads_remain  # noqa: PLC0415 - see the module's first lines
+
+        leave_if_threads_remain(code)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -14,8 +14,9 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 from bot.article import LARGE, ROUND, USUAL, Findings, Shot, SizePx, measure
-from bot.bench import WIDE
 from bot.settings import Settings
+from bot.shell.folders import require_writable
+from bot.shell.screen import Screen, add_row
 from bot.words import N_, text
 
 GIB = 2**30
@@ -42,18 +43,20 @@ async def report(settings: Settings, *, rounds: int, into: Path | None) -> int:
 
     Raises:
         EngineError: The model or the worker is at fault; single pictures that fail are in the table.
+        OSError: The folder cannot be written; nothing was measured.
     """
     locale = settings.language
     folder = into or settings.data_dir / "bench"
+    await asyncio.to_thread(require_writable, folder)
     with Bar(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(text(N_("Drawing"), locale), total=None)
         findings = await measure(
             settings, rounds=rounds, tell=lambda count: bar.update(task, completed=count)
         )
-    out = Console(width=None if Console().is_terminal else WIDE, highlight=False, markup=False)
+    out = Screen()
     out.print(on_screen(findings, locale))
     await asyncio.to_thread(_write, document(findings), folder)
-    out.print(text(N_("All of it is in {path}."), locale, path=str(folder)))
+    out.say(text(N_("All of it is in {path}."), locale, path=str(folder)))
     return 0 if all(shot.end for shot in findings.shots) else 1
 
 
@@ -105,7 +108,7 @@ def on_screen(findings: Findings, locale: str) -> Table:
     for title in (N_("what"), N_("here"), N_("article, A10"), N_("article, A100")):
         table.add_column(text(title, locale), overflow="fold")
     for row in rows(findings, locale):
-        table.add_row(row.what, row.here, row.a10, row.a100)
+        add_row(table, (row.what, row.here, row.a10, row.a100))
     return table
 
 

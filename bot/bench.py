@@ -1,34 +1,37 @@
 """`sugarbot bench`: this machine against stock diffusers, the strongest known recipe and its own limit.
 
-``python -m engine.bench`` measures, in a process of its own, for this side never loads torch; its lines pass
-through as they come. What they amount to is told here, in the host's language. ``bot.article`` is the other
-half of the command.
+``python -m engine.bench`` measures in a process of its own, for this side never loads torch. Each result is
+printed here in the host's language as it comes, and what they amount to at the end. ``bot.article`` is the
+other half of the command.
 """
 
 import asyncio
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from bot.commands.grammar import draw_of
 from bot.commands.values import Pixels
 from bot.errors import BadSize, SizeNotAllowed
 from bot.settings import Settings
+from bot.shell.folders import require_writable
+from bot.shell.screen import Screen, add_row
 from bot.words import N_, text
+from bot.words.catalogue import joined
 from engine.config import BUILT_IN, EngineConfig
 from engine.errors import EngineError
 from engine.model import find_model
 
 LONGEST_S = 3600.0  # a whole run; the longest seen took eight minutes
+LONGEST_LINE_BYTES = 2**20
 END_S = 10.0  # for the process to end after SIGTERM
 RESULTS = "results.json"
-WIDE = 160  # columns, where no terminal says how many
+SIZES = 3  # of E1, E2 and E3
 ROWS = {
     "E1": N_("one picture of the usual size"),
     "E2": N_("one large picture"),
@@ -53,6 +56,11 @@ CONTENDERS = {
     "floor": N_("floor"),
     "ours": N_("ours"),
 }
+UNITS = {
+    "pictures/s": N_("pictures a second"),
+    "tensors": N_("tensors"),
+    "relative error": N_("relative error"),
+}
 MARKS = {True: "✓", False: "✗", None: "–"}
 
 
@@ -72,22 +80,24 @@ async def compare(
         PersonError: The model draws no such size.
         ModelError: The model is not there.
         EngineError: The measurement did not end within an hour.
+        OSError: The folder cannot be written; nothing was measured.
     """
     config = settings.to_engine_config()
     folder = into or settings.data_dir / "bench"
+    await asyncio.to_thread(require_writable, folder)
     weights = ["--random"] if is_random else await _weights(config, sizes)
     given = ["--sizes", sizes] if sizes else []
-    words = [*weights, "--device", config.device, "--lines-only", "--into", str(folder), *given, *options]
-    out = Console(width=None if Console().is_terminal else WIDE, highlight=False, markup=False)
-    out.print(text(N_("Measuring. With a card, the first lines take a minute."), settings.language))
+    words = [*weights, "--device", config.device, "--json-lines", "--into", str(folder), *given, *options]
+    out = Screen()
+    out.say(text(N_("Measuring. With a card, the first lines take a minute."), settings.language))
     before = await asyncio.to_thread(_read, folder)
-    code = await _run(words)
+    code = await _run(words, lambda line: out.say(_progress(line, settings.language)))
     written = await asyncio.to_thread(_read, folder)
     if written and written != before:  # else it ended before it measured, and an older run's may lie there
         _tell(json.loads(written), settings.language, out)
-        out.print(text(N_("All of it is in {path}."), settings.language, path=str(folder)))
+        out.say(text(N_("All of it is in {path}."), settings.language, path=str(folder)))
     if code:
-        out.print(text(N_("Not everything was measured: exit code {code}."), settings.language, code=code))
+        out.say(text(N_("Not everything was measured: exit code {code}."), settings.language, code=code))
     return code
 
 
@@ -99,7 +109,7 @@ def _read(folder: Path) -> str:
         return ""
 
 
-def _tell(document: Mapping[str, Any], locale: str, out: Console) -> None:
+def _tell(document: Mapping[str, Any], locale: str, out: Screen) -> None:
     """Print what was measured, then what failed."""
     for table in (_speeds(document, locale), _figures(document, locale)):
         if table.rows:
@@ -107,7 +117,7 @@ def _tell(document: Mapping[str, Any], locale: str, out: Console) -> None:
     for line in document["lines"]:
         if line["has_failed"]:
             who = line["who"]
-            out.print(
+            out.say(
                 text(
                     N_("{row} {who} failed: {why}"),
                     locale,
@@ -132,15 +142,45 @@ async def _weights(config: EngineConfig, sizes: str) -> list[str]:
     return [] if config.model == BUILT_IN else ["--folder", str(model.folder)]
 
 
-async def _run(words: Sequence[str]) -> int:
-    """The exit code of the measuring process; it never outlives this call."""
+def _progress(line: str, locale: str) -> str:
+    """What the measuring process has just measured; a line that is none of its results stays as it is."""
+    try:
+        result = json.loads(line)
+        row, value = ROWS[result["row"]], result["value"]
+        who = CONTENDERS.get(result["who"], "")
+        measured = (
+            text(N_("not measured"), locale) if value is None else f"{_number(value)} {_unit(result, locale)}"
+        )
+        about = joined(
+            [f"{result['row']} {text(row, locale)}", text(who, locale) if who else "", result["work"]]
+        )
+        return f"{result['seconds']:5.0f} s  {about}: {measured}"
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return line
+
+
+def _unit(result: Mapping[str, Any], locale: str) -> str:
+    unit = str(result["unit"])
+    return text(UNITS[unit], locale) if unit in UNITS else unit
+
+
+async def _run(words: Sequence[str], hear: Callable[[str], object]) -> int:
+    """The exit code of the measuring process, which never outlives this call.
+
+    Args:
+        words: Its command line.
+        hear: Called with each line that it prints.
+    """
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "engine.bench", *words,
         env={name: value for name, value in os.environ.items() if "TOKEN" not in name},
-        stdin=asyncio.subprocess.DEVNULL,
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, limit=LONGEST_LINE_BYTES,
     )  # fmt: skip
+    assert process.stdout is not None  # noqa: S101 - PIPE was asked for
     try:
         async with asyncio.timeout(LONGEST_S):
+            async for line in process.stdout:
+                hear(line.decode(errors="replace").rstrip("\n"))
             return await process.wait()
     except TimeoutError:
         raise EngineError(f"The measurement took more than {LONGEST_S:.0f} s and was ended.") from None
@@ -170,7 +210,7 @@ def _speeds(document: Mapping[str, Any], locale: str) -> Table:
         if own.keys() & CONTENDERS.keys():
             # A line that failed names no size.
             size = next(filter(None, (line["work"] for line in own.values())), "")
-            table.add_row(size, *(_number(own.get(who, {}).get("value")) for who in CONTENDERS))
+            add_row(table, (size, *(_number(own.get(who, {}).get("value")) for who in CONTENDERS)))
     return table
 
 
@@ -183,7 +223,7 @@ def _figures(document: Mapping[str, Any], locale: str) -> Table:
         if each["measured"] is not None:
             row, what, mark = each["row"], each["what"], MARKS[each["is_met"]]
             about = f"{row} {text(ROWS[row], locale)}"
-            table.add_row(about, text(what, locale), each["reach"], _number(each["measured"]), mark)
+            add_row(table, (about, text(what, locale), each["reach"], _number(each["measured"]), mark))
     return table
 
 

@@ -15,11 +15,13 @@
       - BadLinkCode · OwnLinkCode · TooManyCodes · AlreadyLinked · NotLinked
   x OperatorError                   OPERATOR: the process does not start, or a chat does not open
     + BadSettings · FolderUnusable · OutFolderUnusable · DatabaseNewer · DatabaseInUse · DatabaseDamaged
-    + TokenRefused · TokenMissing · PortTaken · PlatformUnreachable
+    + TokenRefused · TokenMissing · PortTaken · PlatformUnreachable · PackageMissing · NotStartable
 
 Attributes are the facts; the sentences, in both languages, stand in ``bot.words`` under each class's name.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar
 
@@ -229,8 +231,21 @@ class OperatorError(SugarbotError):
     blame = Blame.OPERATOR
 
 
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing for the host to mend in the settings or the set-up.
+
+    Attributes:
+        code: Names its sentence in ``bot.words``.
+        facts: Fill the sentence; never a secret.
+    """
+
+    code: str
+    facts: Mapping[str, object] = field(default_factory=dict)
+
+
 class BadSettings(OperatorError):
-    """Facts: ``problems``, a tuple of sentences, one for each bad value."""
+    """Facts: ``problems``, a tuple of ``Problem``, one for each bad value."""
 
 
 class FolderUnusable(OperatorError):
@@ -267,3 +282,11 @@ class PortTaken(OperatorError):
 
 class PlatformUnreachable(OperatorError):
     """Facts: ``platform``, ``detail``."""
+
+
+class PackageMissing(OperatorError):
+    """An optional package is not installed. Facts: ``platform``, the chat that needs it; ``package``."""
+
+
+class NotStartable(OperatorError):
+    """The set-up has faults, as ``sugarbot doctor`` shows. Facts: ``problems``, a tuple of ``Problem``."""

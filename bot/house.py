@@ -7,7 +7,7 @@ by the desk at the next start.
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +16,11 @@ import structlog
 from bot import upkeep, words
 from bot.chats.contract import Chat
 from bot.desk import Desk, Renderer
-from bot.errors import OperatorError, PlatformUnreachable
+from bot.errors import OperatorError, PackageMissing, PlatformUnreachable
 from bot.gauge import Gauge
 from bot.policy.rules import Rules
 from bot.settings import Settings
+from bot.shell import checks
 from bot.store import open_store
 from engine.cost import CostBook
 from engine.headroom import HeadroomProbe
@@ -36,7 +37,7 @@ MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 DATABASE = "sugarbot.db"
 COSTS = "cost.json"
 BACKUPS = "backups"
-DRAIN_S = 25.0  # service managers kill after 30 s
+DRAIN_S = 15.0  # the rest of bot.shell.runner.STOP_S is for the worker, the chats and the database
 UNREACHABLE_WAIT_S = (5.0, 15.0, 60.0, 300.0)  # between tries to reach a platform; the last one repeats
 
 
@@ -79,6 +80,11 @@ async def open_house(
         model = await asyncio.to_thread(find_model, config)
         folders = [built_in_lora_folder(model), config.lora_dir]
         shelf = await asyncio.to_thread(read_shelf, folders, model)
+        findings = checks.of_shelf(settings, shelf)
+        unlogged = [
+            finding for finding in findings if finding.code != "lora_refused"
+        ]  # read_shelf logs those
+        checks.require(unlogged, settings.language)
         about = f"{model.name} on {config.device}"  # figures of another model or device are not used
         costs = await asyncio.to_thread(CostBook.load, settings.data_dir / COSTS, about)
         rooms.push_async_callback(upkeep.save_costs, costs, settings.data_dir / COSTS)
@@ -107,11 +113,11 @@ async def open_house(
 
 
 @contextlib.asynccontextmanager
-async def keep_house(house: House, chats: Sequence[Chat]) -> AsyncIterator[None]:
+async def keep_house(house: House, chats: Sequence[Chat]) -> AsyncIterator[Sequence["ChatKeeping"]]:
     """Open these chats, all at once, and run them and the desk while the block runs; then drain and close.
 
-    The block begins when each was tried. A chat whose platform cannot be reached is tried again beside the
-    others, and so is one that is lost later, unless it was the last.
+    The block begins when each was tried. A chat that fails, or whose platform cannot be reached, is tried
+    again beside the others, and so is one that only the host can bring back, unless it was the last.
 
     Raises:
         OperatorError: A token that is refused or a port that is taken at the start, or the last chat is lost:
@@ -129,36 +135,57 @@ async def keep_house(house: House, chats: Sequence[Chat]) -> AsyncIterator[None]
             for kept in keeping:
                 serving = kept.run(keeping)
                 work.append(group.create_task(serving, name=f"chat {kept.chat.platform}"))
-            work.append(group.create_task(house.gauge.run(), name="gauge"))
             data_dir = house.settings.data_dir
-            saving = upkeep.keep_costs(house.costs, data_dir / COSTS)
-            work.append(group.create_task(saving, name="keep costs"))
-            backing_up = upkeep.back_up_daily(data_dir / DATABASE, data_dir / BACKUPS, locale)
-            work.append(group.create_task(backing_up, name="back up"))
+            beside: dict[str, Callable[[], Awaitable[None]]] = {
+                "gauge": house.gauge.run,
+                "keep costs": lambda: upkeep.keep_costs(house.costs, data_dir / COSTS),
+                "back up": lambda: upkeep.back_up_daily(data_dir / DATABASE, data_dir / BACKUPS, locale),
+            }
+            for name, job in beside.items():
+                work.append(group.create_task(kept_running(name, job), name=name))
             # A stop does not wait for the model: a worker that still loads is ended.
             work.append(group.create_task(_started(house), name="worker started"))
             try:
                 for kept in keeping:
                     await kept.tried.wait()
-                yield
+                yield keeping
             finally:
                 await house.desk.drain(DRAIN_S)
                 for task in work:
                     task.cancel()
 
 
+async def kept_running(name: str, job: Callable[[], Awaitable[None]]) -> None:
+    """Run a background job until cancelled; one that fails is logged and restarted with a back-off."""
+    failures = 0
+    while True:
+        began_s = time.monotonic()
+        try:
+            await job()
+            return
+        except Exception:
+            log.exception("background job failed", job=name)
+        wait_s = UNREACHABLE_WAIT_S[min(failures, len(UNREACHABLE_WAIT_S) - 1)]
+        failures = failures + 1 if time.monotonic() - began_s < UNREACHABLE_WAIT_S[-1] else 0
+        await asyncio.sleep(wait_s)
+
+
 class ChatKeeping:
-    """Keeps one chat open: opens it, lets it serve, and begins anew where its platform failed.
+    """Keeps one chat open: opens it, lets it serve, and restarts it with a back-off when it fails.
+
+    A failure that is no error of the host's ends this chat alone and is logged with its traceback.
 
     Attributes:
         chat: The chat.
         tried: Set once the first opening has succeeded or failed.
+        is_open: It takes messages.
         is_lost: Only the host can bring it back.
     """
 
     def __init__(self, chat: Chat, locale: str) -> None:
         self.chat = chat
         self.tried = asyncio.Event()
+        self.is_open = False
         self.is_lost = False
         self._locale = locale
 
@@ -166,27 +193,38 @@ class ChatKeeping:
         """Keep it open until cancelled.
 
         Raises:
-            OperatorError: It was refused at its first opening, or later when no other chat is left.
+            OperatorError: It was refused at its first opening, or later when no other chat is left. A package
+                that is not installed ends this chat alone while another is left.
         """
         failures = 0
         while True:
             try:
-                await self.chat.open()
+                await self._open()
                 log.info("chat open", platform=self.chat.platform)
-                failures, self.is_lost = 0, False
+                failures, self.is_lost, self.is_open = 0, False, True
                 self.tried.set()
                 await self.chat.serve()
             except PlatformUnreachable as error:
                 log.warning("chat unreachable", platform=self.chat.platform, why=self._why(error))
             except OperatorError as error:
                 self.is_lost = True
-                if not self.tried.is_set() or all(kept.is_lost for kept in beside):
+                is_refused = not self.tried.is_set() and not isinstance(error, PackageMissing)
+                if is_refused or all(kept.is_lost for kept in beside):
                     raise
                 log.error("chat lost", platform=self.chat.platform, why=self._why(error))
                 failures = len(UNREACHABLE_WAIT_S)
+            except Exception:
+                log.exception("chat failed", platform=self.chat.platform)
+            self.is_open = False
             self.tried.set()
             await asyncio.sleep(UNREACHABLE_WAIT_S[min(failures, len(UNREACHABLE_WAIT_S) - 1)])
             failures += 1
+
+    async def _open(self) -> None:
+        try:
+            await self.chat.open()
+        except ModuleNotFoundError as error:
+            raise PackageMissing(platform=self.chat.platform, package=error.name) from error
 
     def _why(self, error: OperatorError) -> str:
         return words.explain(error, self._locale)

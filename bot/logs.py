@@ -1,45 +1,76 @@
 """One log on stderr for our own events and the libraries', with every secret struck out.
 
 Our events come through structlog, the libraries' through ``logging``; both end in one formatter. A token is
-struck out by its literal text wherever it appears, and anything shaped like a Telegram token even if unknown,
-because Telegram puts the token into every request's address.
+struck out by its literal text wherever it appears, also URL-encoded, and so are the password of any address
+and anything shaped like a Telegram token, because Telegram puts the token into every request's address.
+Control characters are written out: a file's or a person's name can neither forge a line nor steer a terminal.
+Tracebacks hold no local variables, which could be prompts.
 """
 
+import io
 import logging
 import re
 import sys
 from collections.abc import Iterable, MutableMapping
 from typing import Any, TextIO
+from urllib.parse import quote, quote_plus, unquote
 
 import structlog
 
-_TELEGRAM_TOKEN = re.compile(r"(?<!\d)\d{6,12}:[A-Za-z0-9_-]{30,}")
+from bot.words.terminal import printable
+
+_TELEGRAM_TOKEN = re.compile(r"(?<!\d)\d{6,12}(?::|%3[Aa])[A-Za-z0-9_-]{30,}")
+_PASSWORD = re.compile(r"(?<=://)([^\s/:@]*):[^\s/@]+(?=@)")
 _STRUCK = "***"
 _QUIET = ("httpx", "httpcore", "uvicorn", "gradio", "asyncio", "aiosqlite", "matplotlib", "urllib3")
+_TRACE_TEXTS = ("trace", "exception", "stack_info")  # several lines; the worker renders its own tracebacks
+
+Event = MutableMapping[str, Any]
 
 
 class _Strike:
-    """Replaces secrets in every string of an event."""
+    """Replaces secrets in every text of an event."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        self._secrets = tuple(sorted({secret for secret in secrets if secret}, key=len, reverse=True))
+        spellings = {
+            spelling
+            for secret in secrets
+            if secret
+            for spelling in (secret, unquote(secret), quote(secret, safe=""), quote_plus(secret, safe=""))
+        }
+        spellings |= {spelling.replace("%3A", "%3a") for spelling in spellings}
+        self._secrets = tuple(sorted(spellings, key=len, reverse=True))
 
     def clean(self, text: str) -> str:
         for secret in self._secrets:
             text = text.replace(secret, _STRUCK)
-        return _TELEGRAM_TOKEN.sub(_STRUCK, text)
+        text = _TELEGRAM_TOKEN.sub(_STRUCK, text)
+        return _PASSWORD.sub(rf"\1:{_STRUCK}", text)
 
-    def __call__(self, _logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        return {key: self._clean_value(value) for key, value in event.items()}
+    def __call__(self, _logger: Any, _name: str, event: Event) -> Event:
+        """Clean keys and values; a traceback in text becomes the event's ``exception``."""
+        cleaned: Event = {}
+        for key, value in event.items():
+            if key == "exc_info" or key.startswith("_"):
+                cleaned[key] = value  # the renderer makes a traceback of it, and ``traceback`` cleans that
+            elif key in _TRACE_TEXTS:
+                cleaned["exception"] = printable(self.clean(str(value))).rstrip()
+            else:
+                cleaned[self._one_line(key)] = self._one_line(str(value))
+        return cleaned
 
-    def _clean_value(self, value: Any) -> Any:
-        if value is None or isinstance(value, bool | int | float):
-            return value
-        return self.clean(value if isinstance(value, str) else str(value))
+    def _one_line(self, text: str) -> str:
+        return printable(self.clean(text), is_one_line=True)
+
+    def traceback(self, target: TextIO, exc_info: Any) -> None:
+        """Write a traceback without secrets and control characters."""
+        written = io.StringIO()
+        structlog.dev.plain_traceback(written, exc_info)
+        target.write(printable(self.clean(written.getvalue())))
 
 
 class _StruckStream:
-    """The last gate: whatever is written, tracebacks included, leaves without secrets."""
+    """The last gate: whatever is written leaves without secrets."""
 
     def __init__(self, stream: TextIO, strike: _Strike) -> None:
         self._stream = stream
@@ -74,8 +105,7 @@ def open_log(*, secrets: Iterable[str] = (), verbose: bool = False, stream: Text
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    colors = target.isatty()
-    renderer = structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
+    renderer = structlog.dev.ConsoleRenderer(colors=target.isatty(), exception_formatter=strike.traceback)
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],

@@ -4,10 +4,9 @@ Each function takes the settings and returns the exit code; errors the host can 
 """
 
 import asyncio
-import contextlib
-import signal
+import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
@@ -17,11 +16,13 @@ from rich.table import Table
 from bot.chats.console_ import ConsoleChat
 from bot.chats.contract import Chat
 from bot.chats.web_ import CardView, WebChat
-from bot.errors import TokenMissing
 from bot.house import House, keep_house, open_house
 from bot.settings import Settings
+from bot.shell import checks
+from bot.shell.folders import require_writable
 from bot.words import N_, text
 from engine.config import BUILT_IN
+from engine.headroom import HeadroomProbe
 from engine.host import Host
 from engine.request import (
     Event,
@@ -46,29 +47,29 @@ people = Console(stderr=True, highlight=False)
 
 
 async def run(settings: Settings) -> int:
-    """Serve every chat that is set up, until SIGINT or SIGTERM.
+    """Serve every chat that is set up, until cancelled.
 
     Raises:
-        TokenMissing: No chat is set up at all.
+        NotStartable: Something that ``sugarbot doctor`` marks as wrong keeps it from working.
     """
-    async with _until_stopped(), open_house(settings) as house:
+    await asyncio.to_thread(_require_set_up, settings)
+    async with open_house(settings) as house:
         chats = _chats_of(house)
-        if not chats:
-            raise TokenMissing(platform="discord")
-        async with keep_house(house, chats):
-            for chat in chats:
-                if isinstance(chat, WebChat):
-                    _tell(
-                        text(
-                            N_("The page is open at {url} – Ctrl-C ends it."), settings.language, url=chat.url
-                        )
-                    )
+        async with keep_house(house, chats) as keeping:
+            for kept in keeping:
+                if isinstance(kept.chat, WebChat) and kept.is_open:
+                    _tell_page(settings.language, kept.chat)
             await asyncio.Event().wait()
-    return 0
+    raise AssertionError  # only a cancellation ends the wait
 
 
 async def say(settings: Settings, message: str, *, user_name: str, is_host: bool, out_dir: Path) -> int:
-    """Put one message through the whole way; 0 when it was answered, 1 when it was refused or failed."""
+    """Put one message through the whole way; 0 when it was answered, 1 when it was refused or failed.
+
+    Raises:
+        OSError: Pictures cannot be saved in ``out_dir``; nothing was accepted.
+    """
+    await asyncio.to_thread(require_writable, out_dir)
     async with open_house(settings) as house:
         console = ConsoleChat(house.desk, out_dir=out_dir, locale=settings.language)
         async with keep_house(house, [console]):
@@ -81,7 +82,8 @@ async def demo(settings: Settings) -> int:
     built_in = settings.engine.model_copy(update={"model": BUILT_IN, "device": "cpu", "default_lora": ""})
     settings = settings.model_copy(update={"engine": built_in})
     watch = StopWatch()
-    async with _until_stopped(), open_house(settings, renderer_of=watch.on) as house:
+    await asyncio.to_thread(require_writable, Path("out"))
+    async with open_house(settings, renderer_of=watch.on) as house:
         console = ConsoleChat(house.desk, out_dir=Path("out"), locale=settings.language)
         page = _page_of(house)
         async with keep_house(house, [console, page]):
@@ -90,9 +92,9 @@ async def demo(settings: Settings) -> int:
             if answer.exit_code:
                 return answer.exit_code
             _print_stages(settings.language, info.load_s, watch)
-            _tell(text(N_("The page is open at {url} – Ctrl-C ends it."), settings.language, url=page.url))
+            _tell_page(settings.language, page)
             await asyncio.Event().wait()
-    return 0
+    raise AssertionError  # only a cancellation ends the wait
 
 
 class StopWatch:
@@ -135,6 +137,13 @@ class StopWatch:
         """Foresee as the host does."""
         assert self._host is not None  # noqa: S101 - ``on`` comes first
         self._host.foresee(loras)
+
+
+def _require_set_up(settings: Settings) -> None:
+    config = settings.to_engine_config()
+    headroom = HeadroomProbe(config.device, config.reserve_bytes).read()
+    findings = [*checks.of_settings(settings, os.environ), *checks.of_device(settings, headroom)]
+    checks.require(findings, settings.language)
 
 
 def _chats_of(house: House) -> list[Chat]:
@@ -229,34 +238,5 @@ def _print_stages(locale: str, load_s: float, watch: StopWatch) -> None:
     people.print(table)
 
 
-def _tell(sentence: str) -> None:
-    people.print(sentence, markup=False)
-
-
-@contextlib.asynccontextmanager
-async def _until_stopped() -> AsyncIterator[None]:
-    """Let the first SIGINT or SIGTERM cancel the block, wherever it stands; a second ends all at once."""
-    task, loop = asyncio.current_task(), asyncio.get_running_loop()
-    assert task is not None  # noqa: S101 - this is a coroutine
-    signals = (signal.SIGINT, signal.SIGTERM)
-    is_stopped = False
-
-    def listen_no_more() -> None:
-        for number in signals:
-            loop.remove_signal_handler(number)
-
-    def stop() -> None:
-        nonlocal is_stopped
-        is_stopped = True
-        listen_no_more()
-        task.cancel()
-
-    for number in signals:
-        loop.add_signal_handler(number, stop)
-    try:
-        yield
-    except asyncio.CancelledError:
-        if not is_stopped or task.uncancel():  # somebody else wants an end, too
-            raise
-    finally:
-        listen_no_more()
+def _tell_page(locale: str, page: WebChat) -> None:
+    people.print(text(N_("The page is open at {url} – Ctrl-C ends it."), locale, url=page.url), markup=False)

@@ -7,10 +7,10 @@ import asyncio
 import threading
 import time
 
-from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
 from bot.settings import Settings
+from bot.shell.screen import Screen
 from bot.words import N_, text
 from engine.config import BUILT_IN, EngineConfig
 from engine.headroom import HeadroomProbe
@@ -26,18 +26,18 @@ async def report(settings: Settings) -> int:
         ModelError: It cannot be had, is not whole, or there is no room for the copy; the host must act.
     """
     locale, config = settings.language, settings.to_engine_config()
-    out = Console(highlight=False, markup=False, soft_wrap=True)
+    out = Screen()
     source = await asyncio.to_thread(find_source, config)
-    out.print(
+    out.say(
         text(N_("The model {name} is complete: {path}"), locale, name=source.name, path=str(source.folder))
     )
     reason = await asyncio.to_thread(_reason_against, config, source)
     if reason:
-        out.print(text(reason, locale))
+        out.say(text(reason, locale))
         return 0
     began_s = time.monotonic()
     folder = await _convert(out, source, config, text(N_("converting"), locale))
-    out.print(
+    out.say(
         text(
             N_("Converted to bfloat16 in {seconds} s: {path} – please keep the original, too."),
             locale,
@@ -71,7 +71,7 @@ def _reason_against(config: EngineConfig, source: ModelInfo) -> str:
     return ""
 
 
-async def _convert(out: Console, source: ModelInfo, config: EngineConfig, about: str) -> str:
+async def _convert(out: Screen, source: ModelInfo, config: EngineConfig, about: str) -> str:
     """Convert in a thread with a bar; when cancelled, the thread stops at its next piece and tidies up."""
     is_stopped = threading.Event()
     columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())

@@ -132,14 +132,18 @@ def _distance(size: tuple[int, int], shape: float, area: float) -> float:
     return SHAPE_COUNTS * abs(math.log(width / height / shape)) + abs(math.log(width * height / area))
 
 
-def find_model(config: EngineConfig) -> ModelInfo:
+def find_model(config: EngineConfig, *, download: bool = True) -> ModelInfo:
     """Find what to load: the model that the settings name, or its converted copy where that is faster.
+
+    Args:
+        config: Names the model.
+        download: Fetch it where it is not on this machine; else such a model is missing.
 
     Raises:
         ModelMissing: It is nowhere, or cannot be fetched; the host mends the setting or the network.
         ModelIncomplete: ``missing`` names every part that the folder lacks.
     """
-    source = find_source(config)
+    source = find_source(config, download=download)
     if config.model == BUILT_IN or config.device == "cpu":
         return source  # a processor draws in float32, and float32 is what the source may hold
     folder = converted.copy_folder(config.data_dir, source.folder, source.name)
@@ -155,7 +159,7 @@ def find_model(config: EngineConfig) -> ModelInfo:
         return source
 
 
-def find_source(config: EngineConfig) -> ModelInfo:
+def find_source(config: EngineConfig, *, download: bool = True) -> ModelInfo:
     """Find the model itself, fetching it where it is not on disk yet; raises as ``find_model``."""
     if config.model == BUILT_IN:
         return read_model(BUILT_IN_WEIGHTS)
@@ -164,7 +168,7 @@ def find_source(config: EngineConfig) -> ModelInfo:
         return read_model(folder)
     if not _HUB_NAME.fullmatch(config.model):
         raise ModelMissing(f"{folder} is not a folder.", folder=str(folder))
-    return _fetch(config)
+    return _fetch(config, download=download)
 
 
 def read_model(folder: Path, name: str = "") -> ModelInfo:
@@ -203,30 +207,55 @@ def built_in_lora_folder(model: ModelInfo) -> Path:
     return beside / "loras"
 
 
-def _fetch(config: EngineConfig) -> ModelInfo:
+def _fetch(config: EngineConfig, *, download: bool) -> ModelInfo:
     """Take a pinned Hub model from this machine, else download it below ``data_dir/models``."""
     if not _COMMIT.fullmatch(config.revision):
         raise ModelMissing(
             f"{config.model} is no folder here, and engine.revision is not the 40 digits of a commit.",
             model=config.model, revision=config.revision,
         )  # fmt: skip
-    download = _hub if config.source == "hub" else _modelscope
     folder = config.data_dir / "models" / config.model.replace("/", "--") / config.revision
     try:
         return read_model(folder, config.model)
     except (ModelMissing, ModelIncomplete):
         pass  # never fetched, or the last download broke off
+    if not download:
+        return read_model(_hub_cache(config), config.model)
+    fetch = _hub if config.source == "hub" else _modelscope
     started = time.monotonic()
     log.info("model fetch begins", model=config.model, revision=config.revision, source=config.source)
     try:
-        found = download(config.model, config.revision, folder)
-    except (OSError, ValueError) as error:
+        found = fetch(config.model, config.revision, folder)
+    except ModelMissing:
+        raise
+    except (
+        Exception
+    ) as error:  # two libraries and theirs: which errors they raise changes with their versions
+        why = ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
         raise ModelMissing(
-            f"{config.model} could not be fetched ({type(error).__name__}: {str(error).splitlines()[0]}).",
+            f"{config.model} could not be fetched ({why}).",
             model=config.model, revision=config.revision, source=config.source,
         ) from error  # fmt: skip
     log.info("model fetch done", folder=str(found), seconds=round(time.monotonic() - started, 1))
     return read_model(found, config.model)
+
+
+def _hub_cache(config: EngineConfig) -> Path:
+    """Say where the machine's own Hub cache has this commit.
+
+    Raises:
+        ModelMissing: It does not.
+    """
+    import huggingface_hub as hub  # noqa: PLC0415 - only hosts with a Hub model pay for it
+
+    try:
+        pinned: dict[str, Any] = {"revision": config.revision, "allow_patterns": FILES_OF_A_MODEL}
+        return Path(hub.snapshot_download(config.model, local_files_only=True, **pinned))
+    except (OSError, ValueError) as error:
+        raise ModelMissing(
+            f"{config.model} is not on this machine. Fetch it with: sugarbot setup",
+            model=config.model, revision=config.revision,
+        ) from error  # fmt: skip
 
 
 def _hub(name: str, revision: str, folder: Path) -> Path:

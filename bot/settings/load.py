@@ -1,6 +1,7 @@
-"""Read the settings: the file, then the environment, and one sentence for each thing to mend."""
+"""Read the settings: the file, then the environment, and one problem for each thing to mend."""
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +12,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from rapidfuzz import fuzz, process
 
-from bot.errors import BadSettings
+from bot.errors import BadSettings, Problem
+from bot.settings.language import SHORT, default_language
 from bot.settings.sections import Settings
 
 PREFIX = "SUGARBOT_"
@@ -20,6 +22,7 @@ MAX_SHOWN_CHARS = 60  # of a bad value
 
 _WITH_TOKENS = ("discord", "telegram")
 _ALIKE_PERCENT = 60
+_PLACE = re.compile(r"\(at line (\d+), column \d+\)")
 
 Raw = dict[str, Any]
 
@@ -32,23 +35,25 @@ def load_settings(path: Path | None = None, environ: Mapping[str, str] | None = 
         environ: The environment; None means this process's own.
 
     Raises:
-        BadSettings: ``problems`` holds one sentence for each thing to mend.
+        BadSettings: ``problems`` holds one for each thing to mend.
     """
     environ = os.environ if environ is None else environ
-    problems: list[str] = []
-    raw = _from_file(_file(path, environ), problems)
+    problems: list[Problem] = []
+    raw: Raw = {"language": default_language(environ)}
+    _merge(raw, _from_file(settings_file(path, environ), problems))
     _merge(raw, _from_environ(environ, problems))
     try:
         settings = Settings.model_validate(raw)
     except ValidationError as error:
-        problems += [_sentence(detail) for detail in error.errors(include_url=False)]
+        problems += [_problem(detail) for detail in error.errors(include_url=False)]
     else:
         if not problems:
             return settings
-    raise BadSettings(problems=tuple(dict.fromkeys(problems)))
+    raise BadSettings(problems=tuple(_distinct(problems)))
 
 
-def _file(path: Path | None, environ: Mapping[str, str]) -> Path | None:
+def settings_file(path: Path | None, environ: Mapping[str, str]) -> Path | None:
+    """Say which file is read; None where there is none, which is no fault."""
     if path is None and (named := environ.get(f"{PREFIX}CONFIG")):
         path = Path(named)
     if path is None:
@@ -57,59 +62,76 @@ def _file(path: Path | None, environ: Mapping[str, str]) -> Path | None:
     return path.expanduser()
 
 
-def _from_file(path: Path | None, problems: list[str]) -> Raw:
+def _from_file(path: Path | None, problems: list[Problem]) -> Raw:
     """The file's content; a token in it must be for the owner's eyes alone."""
     if path is None:
         return {}
+    facts = {"path": str(path)}
+    text = ""
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8-sig")
+        raw = tomllib.loads(text)
         mode = path.stat().st_mode
     except OSError as error:
-        problems.append(f"{path} cannot be read: {error.strerror}. Name an existing file, or none at all.")
+        problems.append(Problem("unreadable", {**facts, "detail": os.strerror(error.errno or 0)}))
         return {}
-    except ValueError as error:  # not TOML, or not UTF-8
-        reason = _first_line(error)
-        problems.append(f"{path} is not valid TOML: {reason}. Text stands in quotes, as in: language = 'en'")
+    except UnicodeDecodeError:
+        problems.append(Problem("not_utf8", facts))
+        return {}
+    except ValueError as error:
+        problems.append(_not_toml(path, text, error))
         return {}
     sections = [raw.get(name) for name in _WITH_TOKENS]
     holds_token = any(isinstance(section, dict) and section.get("token") for section in sections)
     if holds_token and os.name == "posix" and mode & 0o077:
-        problems.append(
-            f"{path} holds a token, but others on this machine can read it. Run: chmod 600 {path}"
-        )
+        problems.append(Problem("readable_by_others", facts))
     return raw
 
 
-def _first_line(error: ValueError) -> str:
-    return "not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error).splitlines()[0].rstrip(".")
+def _not_toml(path: Path, text: str, error: ValueError) -> Problem:
+    """The place of a TOML error; its text is English and names no remedy, so only its kind is kept."""
+    place = _PLACE.search(str(error))
+    line = place[1] if place else str(len(text.splitlines()))  # "at end of document"
+    is_twice = any(word in str(error) for word in ("twice", "overwrite", "Duplicate"))
+    return Problem("given_twice" if is_twice else "not_toml", {"path": str(path), "line": line})
 
 
-def _from_environ(environ: Mapping[str, str], problems: list[str]) -> Raw:
+def _distinct(problems: list[Problem]) -> list[Problem]:
+    """Each problem once, in order."""
+    return [problem for place, problem in enumerate(problems) if problem not in problems[:place]]
+
+
+def _from_environ(environ: Mapping[str, str], problems: list[Problem]) -> Raw:
     raw: Raw = {}
     for platform in _WITH_TOKENS:
         if token := _token(platform, environ, problems):
             raw[platform] = {"token": token}
     for variable, value in sorted(environ.items()):
         names = variable.removeprefix(PREFIX).lower().split("__")
-        if variable.startswith(PREFIX) and not variable.endswith("_FILE") and _is_ours(names[0]):
+        is_setting = variable.startswith(PREFIX) and not variable.endswith("_FILE") and variable != SHORT
+        if is_setting and _is_ours(names[0]):
             _merge(raw, _nested(names, value))
     return raw
 
 
-def _token(platform: str, environ: Mapping[str, str], problems: list[str]) -> str:
+def _token(platform: str, environ: Mapping[str, str], problems: list[Problem]) -> str:
     """A token under its usual name, or from a file, as containers hand secrets over."""
-    name = f"{platform.upper()}_TOKEN"
-    if token := environ.get(name):
+    if token := environ.get(f"{platform.upper()}_TOKEN"):
         return token
-    variables = (f"{name}_FILE", f"{PREFIX}{platform.upper()}__TOKEN_FILE")
-    variable = next((variable for variable in variables if environ.get(variable)), "")
+    variable = token_file_variable(platform, environ)
     if not variable:
         return ""
     try:
         return Path(environ[variable]).expanduser().read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError):
-        problems.append(f"{variable} must name a readable file with the token, not {environ[variable]}.")
+        problems.append(Problem("token_file", {"setting": variable, "path": environ[variable]}))
         return ""
+
+
+def token_file_variable(platform: str, environ: Mapping[str, str]) -> str:
+    """Say which variable names the file with a platform's token; empty where none does."""
+    variables = (f"{platform.upper()}_TOKEN_FILE", f"{PREFIX}{platform.upper()}__TOKEN_FILE")
+    return next((variable for variable in variables if environ.get(variable)), "")
 
 
 def _is_ours(name: str) -> bool:
@@ -135,26 +157,27 @@ def _merge(into: Raw, more: Raw) -> None:
             into[key] = value
 
 
-def _sentence(detail: ErrorDetails) -> str:
-    """One problem, told with the setting's name and an example, never with a secret."""
+def _problem(detail: ErrorDetails) -> Problem:
+    """One problem with the setting's name and an example, never with a secret."""
     names = [str(part) for part in detail["loc"] if isinstance(part, str)]
     name = ".".join(names)
     if detail["type"] == "unpinned":
-        return detail["msg"]
+        return Problem("unpinned", detail["ctx"])
     owner, field = _field(names)
     if detail["type"] == "extra_forbidden":
-        close = _closest(names[-1], owner)
-        hint = (
-            f"did you mean {'.'.join([*names[:-1], close])}?"
-            if close
-            else f"there are: {', '.join(owner.model_fields)}."
-        )
-        return f"{name} is not a setting; {hint}"
+        if close := _closest(names[-1], owner):
+            return Problem("misspelt", {"setting": name, "nearest_setting": ".".join([*names[:-1], close])})
+        return Problem("no_setting", {"setting": name, "settings": tuple(owner.model_fields)})
     if field is None or not field.description:
-        return f"{name} must be a table of settings, as under [{name}]."
-    example = field.examples[0] if field.examples else ""
-    shown = f", not {str(detail['input'])[:MAX_SHOWN_CHARS]!r}" if field.repr else ""
-    return f"{name} must be {field.description}{shown}; for example: {example}"
+        return Problem("no_table", {"setting": name})
+    facts = {
+        "setting": name,
+        "what": field.description,
+        "example": str(field.examples[0] if field.examples else ""),
+    }
+    if not field.repr:  # a secret
+        return Problem("must_be", facts)
+    return Problem("must_be_not", {**facts, "value": str(detail["input"])[:MAX_SHOWN_CHARS]})
 
 
 def _field(names: list[str]) -> tuple[type[BaseModel], FieldInfo | None]:

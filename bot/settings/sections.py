@@ -194,8 +194,7 @@ class EngineSettings(Section):
         if not revision and _is_hub_name(info.data.get("model", BUILT_IN)):
             raise PydanticCustomError(
                 "unpinned",
-                "engine.revision must name the commit of {model} to use, so that no other weights are ever "
-                "loaded; for example: {example}",
+                "engine.revision must name a commit of {model}",  # people read bot.words' sentence
                 {"model": info.data["model"], "example": EXAMPLE_COMMIT},
             )
         return revision

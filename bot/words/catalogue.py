@@ -23,7 +23,22 @@ MINUTES_FROM_S = 90
 MAX_FACT_CHARS = 60  # of people's own text inside a sentence; one line on a phone
 
 _LISTED_WITH = {"en": ", ", "zh-CN": "、"}
-_NEVER_SHORTENED = frozenset({"about", "detail", "example", "path", "problems", "usage"})
+_NEVER_SHORTENED = frozenset(
+    {
+        "about",
+        "detail",
+        "example",
+        "parts",
+        "path",
+        "problems",
+        "setting",
+        "settings",
+        "loras",
+        "url",
+        "usage",
+        "what",
+    }
+)
 
 
 def N_(msgid: str) -> str:

@@ -1,10 +1,14 @@
 """What each error says: what is wrong, and what to do next."""
 
+import os
+
 from bot import errors
 from bot.commands.table import SUGAR_OPTIONS
 from bot.words.catalogue import N_, PLATFORM_NAMES, Times, text, when
+from bot.words.details import detail_in, reason
 from bot.words.failures import ENGINE_SENTENCES
 from bot.words.guide import example_of
+from bot.words.problems import problem_in
 from engine.errors import EngineError
 
 SENTENCES: dict[type[Exception], str] = {
@@ -119,6 +123,11 @@ SENTENCES: dict[type[Exception], str] = {
     errors.PlatformUnreachable: N_(
         "{platform} can't be reached: {detail}. Check the network, or set a proxy for it in sugarbot.toml."
     ),
+    errors.PackageMissing: N_(
+        "{platform} is off, because the Python package {package} is not installed. Install Sugarbot with its "
+        "extra parts (pip install 'sugarbot[web]'), or turn that chat off in sugarbot.toml."
+    ),
+    errors.NotStartable: N_("Sugarbot can't start like this. Please correct:\n{problems}"),
     **ENGINE_SENTENCES,
 }
 UNEXPECTED = N_("Something went wrong on my side. Please try again; the host finds the details in the log.")
@@ -128,7 +137,7 @@ def explain(error: BaseException, locale: str, *, times: Times = "utc") -> str:
     """Say what is wrong and what to do next; any error has a sentence, also one that nobody foresaw."""
     kind = next((kind for kind in type(error).__mro__ if kind in SENTENCES), None)
     if kind is None:
-        return text(UNEXPECTED, locale)
+        return _of_the_system(error, locale) if isinstance(error, OSError) else text(UNEXPECTED, locale)
     sentence = text(SENTENCES[kind], locale, **_facts_of(error, locale, times))
     nearest = getattr(error, "facts", {}).get("nearest")
     if not nearest:
@@ -137,11 +146,26 @@ def explain(error: BaseException, locale: str, *, times: Times = "utc") -> str:
     return sentence + space + text(N_("Did you mean {nearest}?"), locale, nearest=tuple(nearest))
 
 
+def _of_the_system(error: OSError, locale: str) -> str:
+    """What the operating system refused; one without a number is a library's or a time-out of ours."""
+    if error.errno is None:
+        return text(UNEXPECTED, locale)
+    why = reason(error, locale)
+    if error.filename is None:
+        refused = N_("The system refused: {detail}. Try again; if it happens again, restart the machine.")
+        return text(refused, locale, detail=why)
+    unusable = N_("{path} can't be used: {detail}. Check the path and its permissions, then try again.")
+    path = os.fsdecode(error.filename) if isinstance(error.filename, bytes) else str(error.filename)
+    return text(unusable, locale, path=path, detail=why)
+
+
 def _facts_of(error: BaseException, locale: str, times: Times) -> dict[str, object]:
     """The error's own facts, and those that can be told from them."""
     facts: dict[str, object] = dict(getattr(error, "facts", {}))
     if isinstance(error, EngineError):
         facts["detail"] = str(error)
+    if "detail" in facts:
+        facts["detail"] = detail_in(str(facts["detail"]), locale)
     for name in [name for name in facts if name.endswith("_bytes")]:
         facts[f"{name.removesuffix('_bytes')}_gb"] = f"{float(str(facts[name])) / 1e9:.1f}"
     if "renews_at_s" in facts:
@@ -157,5 +181,5 @@ def _facts_of(error: BaseException, locale: str, times: Times) -> dict[str, obje
         }
     problems = facts.get("problems")
     if isinstance(problems, list | tuple):
-        facts["problems"] = "\n".join(f"- {problem}" for problem in problems)
+        facts["problems"] = "\n".join(f"- {problem_in(problem, locale)}" for problem in problems)
     return facts

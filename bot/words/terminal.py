@@ -17,7 +17,9 @@ _LINE_ENDS = re.compile("[\t\n]")
 def printable(text: str, *, is_one_line: bool = False) -> str:
     r"""Write control characters out, ``\x1b`` for an escape; all other text stays as it is.
 
-    With ``is_one_line`` line feeds and tabs are written out too: in a log they forge an entry.
+    Args:
+        text: From anywhere.
+        is_one_line: Write out line feeds and tabs too, as in a log, where a line feed forges an entry.
     """
     shown = _UNSAFE.sub(_written_out, text)
     return _LINE_ENDS.sub(_written_out, shown) if is_one_line else shown

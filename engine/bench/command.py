@@ -1,11 +1,12 @@
 """The command line of the benchmark: the table of figures, measured in one run on one device."""
 
 import argparse
+import json
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,15 +40,20 @@ def main(words: list[str] | None = None) -> int:
                 facts, judge_for(facts["dtype"]), [_writer(options.into)] if options.into else []
             )
             book.write()
-            print(markdown.machine(facts), flush=True)
+            if not options.json_lines:
+                print(markdown.machine(facts), flush=True)
             began_s = time.perf_counter()
             for line in measure(subject, options.only):
                 book.add(line)
-                print(f"{time.perf_counter() - began_s:5.0f} s  {_row(book, line)}", flush=True)
+                seconds = time.perf_counter() - began_s
+                if options.json_lines:
+                    print(json.dumps({"seconds": seconds, **asdict(line)}), flush=True)
+                else:
+                    print(f"{seconds:5.0f} s  {_row(book, line)}", flush=True)
     except ModelError as error:
         print(error, file=sys.stderr)
         return 1
-    if not options.lines_only:
+    if not (options.lines_only or options.json_lines):
         print(f"\n{_verdicts(book, options.only)}", flush=True)
     return int(any(line.has_failed for line in book.lines))
 
@@ -76,6 +82,7 @@ def _options(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--pictures", type=_count, help="of each queue of E6")
     parser.add_argument("--switches", type=_count, help="of LoRAs, in E5")
     parser.add_argument("--lines-only", action="store_true", help="without the figures to reach at the end")
+    parser.add_argument("--json-lines", action="store_true", help="one JSON object a line, for a program")
     parser.add_argument("--into", type=Path, help="a folder for results.json, results.md and results.svg")
     return parser.parse_args(words)
 

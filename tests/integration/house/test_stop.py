@@ -9,12 +9,12 @@ import pytest
 import structlog
 
 from bot import serve
-from bot.__main__ import _leaves
 from bot.chats.console_ import ConsoleChat
 from bot.commands import grammar
 from bot.desk.outcomes import Address, Platform, Receipt, Visit
 from bot.house import COSTS, House, keep_house, open_house
 from bot.settings import Settings, load_settings
+from bot.shell.failures import leaves
 from engine.errors import EngineError, ModelIncomplete, WorkerNotReady
 from engine.host import Host
 from tests.fakes.room import until
@@ -74,4 +74,4 @@ async def test_a_worker_that_cannot_start_ends_what_was_said_with_its_reason(
     async with asyncio.timeout(AT_ONCE_S):
         with pytest.raises(ExceptionGroup) as caught:
             await serve.say(settings, "/sugar a face", user_name="a member", is_host=False, out_dir=tmp_path)
-    assert [type(leaf) for leaf in _leaves(caught.value)] == [error]
+    assert [type(leaf) for leaf in leaves(caught.value)] == [error]

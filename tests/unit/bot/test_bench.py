@@ -42,7 +42,7 @@ def handed(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> list[Sequence
         folder.mkdir()
         (folder / "results.json").write_text(json.dumps(DOCUMENT), encoding="utf-8")
 
-    async def run(words: Sequence[str]) -> int:
+    async def run(words: Sequence[str], hear: object) -> int:
         lines.append(words)
         folder = Path(words[words.index("--into") + 1])
         await asyncio.to_thread(write, folder)
@@ -155,7 +155,7 @@ def asleep(monkeypatch: pytest.MonkeyPatch, script: str) -> list[asyncio.subproc
 
 async def test_the_measuring_process_never_outlives_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     started = asleep(monkeypatch, "import time; time.sleep(60)")
-    task = asyncio.create_task(bench._run([]))
+    task = asyncio.create_task(bench._run([], print))
     while not started:  # noqa: ASYNC110 - no event tells of a process
         await asyncio.sleep(0.01)
     task.cancel()
@@ -170,7 +170,7 @@ async def test_one_that_does_not_end_is_ended_and_told(monkeypatch: pytest.Monke
     monkeypatch.setattr(bench, "LONGEST_S", 0.5)
     monkeypatch.setattr(bench, "END_S", 0.1)
     with pytest.raises(EngineError, match="was ended"):
-        await bench._run([])
+        await bench._run([], print)
     assert started[0].returncode is not None
 
 
@@ -180,3 +180,35 @@ def test_every_row_and_figure_has_its_name_in_both_languages() -> None:
         assert text(figure.what, "zh-CN") != figure.what
         assert figure.row in bench.ROWS
     assert set(bench.FIGURES) == {figure.what for figure in figures("bfloat16")}
+
+
+RESULT = {
+    "seconds": 12.4, "row": "E6", "who": "ours", "value": 3.21, "unit": "pictures/s", "work": "512 × 768",
+    "note": "12 pictures",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changed", "locale", "said"),
+    [
+        ({}, "en", "   12 s  E6 another LoRA for every picture · ours · 512 × 768: 3.21 pictures a second"),
+        ({}, "zh-CN", "   12 s  E6 每张都换 LoRA · 本项目 · 512 × 768: 3.21 张/秒"),
+        ({"who": "x", "unit": "s"}, "en", "   12 s  E6 another LoRA for every picture · 512 × 768: 3.21 s"),
+        (
+            {"value": None},
+            "en",
+            "   12 s  E6 another LoRA for every picture · ours · 512 × 768: not measured",
+        ),
+    ],
+)
+def test_each_result_is_printed_in_the_host_s_language(
+    changed: dict[str, object], locale: str, said: str
+) -> None:
+    assert bench._progress(json.dumps(RESULT | changed), locale) == said
+
+
+@pytest.mark.parametrize(
+    "line", ["a warning of a library", "7", "[]", '{"row": "E6"}', '{"row": []}', "null"]
+)
+def test_a_line_that_is_no_result_stays_as_it_is(line: str) -> None:
+    assert bench._progress(line, "en") == line

@@ -1,6 +1,9 @@
 """The command line: light to import, and errors become one line and an exit code."""
 
+import asyncio
 import logging
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -50,6 +53,7 @@ def work(error: BaseException | None, code: int = 0) -> int:
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Without a sugarbot.toml, and with this process's log as it was afterwards."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SUGARBOT_LANG", "en")
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield
@@ -97,3 +101,100 @@ def test_a_mistake_beside_a_known_error_is_not_hidden_either(capsys: pytest.Capt
 
 def test_ctrl_c_before_anything_serves_ends_with_its_code() -> None:
     assert work(KeyboardInterrupt()) == 130
+
+
+def printed(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> tuple[int, str]:
+    """The exit code of a command line, and what it prints on standard error."""
+    monkeypatch.setattr(sys, "argv", ["sugarbot", *words])
+    with pytest.raises(SystemExit) as ended:
+        command_line.main()
+    return int(str(ended.value.code)), capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["dcotor"], "There is no command dcotor. Did you mean doctor?\nSee: sugarbot --help"),
+        (["db", "bakup"], "There is no command bakup. Did you mean backup?\nSee: sugarbot db --help"),
+        (["zzz"], "There is no command zzz.\nSee: sugarbot --help"),
+        (
+            ["bench", "--rands"],
+            "There is no option --rands. Did you mean --random, --rounds?\nSee: sugarbot bench --help",
+        ),
+        (["say"], "MESSAGE is missing.\nSee: sugarbot say --help"),
+        (["say", "a", "b c"], "This is too much: b c\nSee: sugarbot say --help"),
+        (["bench", "--rounds", "x"], "The value of --rounds does not fit.\nSee: sugarbot bench --help"),
+        (["bench", "--only", "E99"], "The value of --only does not fit.\nSee: sugarbot bench --help"),
+        (["bench", "--sizes", "1x1,2x2"], "The value of --sizes does not fit.\nSee: sugarbot bench --help"),
+        (["\x1b[2J"], "There is no command \\x1b[2J.\nSee: sugarbot --help"),
+    ],
+)
+def test_wrong_usage_is_said_with_what_was_meant(
+    words: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert printed(words, monkeypatch, capsys) == (2, said + "\n")
+
+
+def test_nothing_to_do_shows_the_help(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, said = printed([], monkeypatch, capsys)
+    assert code == 2
+    assert "doctor" in said
+    assert "Exit codes: 0 done" in said
+
+
+def test_an_error_of_the_system_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert work(PermissionError(13, "Permission denied", "/srv/\x1b[2J")) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("/srv/\\x1b[2J can't be used: permission denied. Check the path")
+    assert len(said.splitlines()) == 1
+
+
+def test_an_error_of_the_system_without_a_path_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert work(OSError(11, "Resource temporarily unavailable")) == 1
+    assert capsys.readouterr().err.startswith("The system refused: the system has no process")
+
+
+def test_a_time_out_of_ours_is_a_mistake() -> None:
+    async def job(settings: Settings) -> int:
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        command_line._work(job, None)
+
+
+def test_a_mistake_of_ours_is_a_traceback_without_secrets_or_variables(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    token = "123456:secret-secret-secret-secret-secret"
+
+    async def report(settings: Settings) -> int:
+        hidden = "a wish of a member"
+        raise RuntimeError(f"{token} {len(hidden)}")
+
+    monkeypatch.setenv("TELEGRAM_TOKEN", token)
+    monkeypatch.setattr("bot.doctor.report", report)
+    code, said = printed(["doctor"], monkeypatch, capsys)
+    assert code == 1
+    assert "RuntimeError: *** 18" in said
+    assert "secret-secret" not in said
+    assert "│" not in said
+
+
+@pytest.mark.parametrize("command", ["run", "demo"])
+def test_a_stop_is_the_ordinary_end_of_what_serves(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def stopped(settings: Settings) -> int:
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.sleep(60)
+        return 1
+
+    monkeypatch.setattr(f"bot.serve.{command}", stopped)
+    monkeypatch.setattr("bot.setup.report", stopped)
+    for words, code in (([command], 0), (["setup"], 143)):
+        monkeypatch.setattr(sys, "argv", ["sugarbot", *words])
+        with pytest.raises(SystemExit) as ended:
+            command_line.main()
+        assert ended.value.code == code

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from bot.errors import BadSettings
 from bot.settings import EXAMPLE_COMMIT, Settings, load_settings
+from bot.words.problems import problem_in
 from engine.config import BUILT_IN, EngineConfig
 
 TOKEN = "123456:secret-secret-secret-secret-secret"
@@ -76,9 +77,13 @@ def problems(
     path = write(folder or Path(), text)
     with pytest.raises(BadSettings) as caught:
         load_settings(path, environ or {})
-    found = caught.value.facts["problems"]
+    return said_of(caught.value)
+
+
+def said_of(error: BadSettings, locale: str = "en") -> list[str]:
+    found = error.facts["problems"]
     assert isinstance(found, tuple)
-    return list(found)
+    return [problem_in(problem, locale) for problem in found]
 
 
 def test_without_a_file_everything_has_a_default() -> None:
@@ -270,14 +275,38 @@ def test_every_loopback_address_will_do(host: str) -> None:
     assert load_settings(environ={"SUGARBOT_WEB__HOST": host}).web.host == host
 
 
-def test_a_file_that_is_none_is_told(tmp_path: Path) -> None:
-    for path in (tmp_path / "none.toml", tmp_path):
-        with pytest.raises(BadSettings, match="cannot be read"):
-            load_settings(path, {})
-    assert "not valid TOML" in problems("language = en")[0]
-    (tmp_path / "latin.toml").write_bytes(b'language = "\xff"')
-    with pytest.raises(BadSettings, match="not UTF-8"):
-        load_settings(tmp_path / "latin.toml", {})
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, ["can't be read", "no such file or folder"]),
+        ("folder", ["can't be read", "it is a folder"]),
+        (b"language = en", ["not valid TOML", "line 1"]),
+        (b"[web]\nport = 1\n[web]\nport = 2", ["twice", "line 3"]),
+        (b"language = 'en'\nlanguage = 'en'", ["twice", "line 2"]),
+        (b'language = "\xff"', ["not UTF-8"]),
+        (b'language = "en', ["not valid TOML"]),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_said_with_the_reason(
+    content: bytes | str | None, words: list[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "x.toml"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content:
+        path.mkdir()
+    with pytest.raises(BadSettings) as caught:
+        load_settings(path, {})
+    [problem] = said_of(caught.value)
+    for word in (str(path), *words):
+        assert word in problem.replace("No such file or directory", "no such file or folder").replace(
+            "Is a directory", "it is a folder"
+        )
+
+
+def test_a_byte_order_mark_is_no_fault() -> None:
+    Path("bom.toml").write_bytes(b"\xef\xbb\xbfweb.port = 1001")
+    assert load_settings(Path("bom.toml"), {}).web.port == 1001
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604])
@@ -285,8 +314,9 @@ def test_a_token_that_others_can_read_is_refused(mode: int) -> None:
     path = write(Path(), f'[telegram]\ntoken = "{TOKEN}"')
     assert load_settings(path, {}).telegram.token.get_secret_value() == TOKEN
     path.chmod(mode)
-    with pytest.raises(BadSettings, match="chmod 600") as caught:
+    with pytest.raises(BadSettings) as caught:
         load_settings(path, {})
+    assert "chmod 600" in said_of(caught.value)[0]
     assert "secret" not in str(caught.value)
 
 

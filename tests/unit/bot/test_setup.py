@@ -11,12 +11,22 @@ import pytest
 
 from bot import doctor, setup
 from bot.settings import Settings, load_settings
+from bot.shell.checks import Finding, Level
 from bot.words import explain
+from bot.words.checks import finding_in
 from engine.errors import NoRoomForCopy
 from engine.headroom import Headroom, HeadroomProbe
 from engine.model import find_model, find_source
 from engine.weights.convert import convert
 from tests.unit.engine.folders import write_model
+
+
+def sentence(finding: Finding, locale: str = "en") -> str:
+    return finding_in(finding.code, finding.facts, locale)
+
+
+def sentences(settings: Settings) -> list[str]:
+    return [sentence(each) for each in doctor._engine(settings)]
 
 
 @pytest.fixture
@@ -65,7 +75,7 @@ async def test_the_built_in_model_needs_nothing(
 
 def test_the_doctor_says_when_a_conversion_would_save_time(card: None, settings: Settings) -> None:
     def said() -> str:
-        return "\n".join(finding.sentence for finding in doctor._engine(settings))
+        return "\n".join(sentences(settings))
 
     assert "sugarbot setup" in said()
     convert(find_source(settings.to_engine_config()), settings.data_dir, lambda *_: None)
@@ -92,8 +102,8 @@ def test_the_doctor_misses_the_compiler_that_triton_needs(
         monkeypatch.setenv("CC", named)
     for language, expected in (("en", "install gcc or clang"), ("zh-CN", "没有 C 编译器")):
         told = settings.model_copy(update={"language": language})
-        found = [each for each in doctor._engine(told) if expected in each.sentence]
-        assert [each.state for each in found] == [doctor.State.NOTE] * is_missed
+        found = [each for each in doctor._engine(told) if expected in sentence(each, language)]
+        assert [each.level for each in found] == [Level.NOTE] * is_missed
 
 
 @pytest.mark.parametrize("is_missed", [True, False])
@@ -106,8 +116,8 @@ def test_the_doctor_misses_the_headers_that_triton_needs(
         (tmp_path / "Python.h").touch()
     for language, expected in (("en", "install python3-dev"), ("zh-CN", "没有 Python.h")):
         told = settings.model_copy(update={"language": language})
-        found = [each for each in doctor._engine(told) if expected in each.sentence]
-        assert [each.state for each in found] == [doctor.State.NOTE] * is_missed
+        found = [each for each in doctor._engine(told) if expected in sentence(each, language)]
+        assert [each.level for each in found] == [Level.NOTE] * is_missed
 
 
 @pytest.mark.parametrize("lacks", ["card", "triton"])
@@ -122,8 +132,8 @@ def test_the_doctor_asks_for_no_compiler_where_nothing_is_built(
     monkeypatch.setattr(doctor, "find_spec", lambda name: None if lacks == "triton" else name)
     monkeypatch.setattr(shutil, "which", lambda name: None)
     monkeypatch.setattr(sysconfig, "get_paths", lambda scheme: {"include": str(tmp_path)})
-    sentences = [each.sentence for each in doctor._engine(settings)]
-    assert not [each for each in sentences if "gcc" in each or "Python.h" in each]
+    said = sentences(settings)
+    assert not [each for each in said if "gcc" in each or "Python.h" in each]
 
 
 async def test_ctrl_c_stops_it_and_leaves_nothing(

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -205,6 +206,56 @@ def test_a_hub_model_is_downloaded_below_the_data_folder_and_a_failure_is_told(
     assert found.folder == tmp_path / "data" / "models" / "owner--model" / REVISION
     with pytest.raises(ModelMissing, match=r"ConnectionError: no route\)"):
         find_model(make_config(tmp_path, "owner/broken", revision=REVISION))
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (httpx.ConnectError("[Errno -2] Name or service not known"), r"ConnectError: \[Errno -2\] Name"),
+        (
+            httpx.RemoteProtocolError("Server disconnected\nmore"),
+            r"RemoteProtocolError: Server disconnected\)",
+        ),
+        (httpx.ReadTimeout(""), r"\(ReadTimeout\)"),
+        (OSError(), r"\(OSError\)"),
+        (RuntimeError("data stream closed"), "RuntimeError"),
+    ],
+)
+def test_whatever_a_library_raises_without_a_network_is_a_missing_model(
+    error: Exception, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import huggingface_hub as hub
+
+    def snapshot_download(name: str, *, local_files_only: bool = False, **_: object) -> str:
+        raise hub.errors.LocalEntryNotFoundError("not cached") if local_files_only else error
+
+    monkeypatch.setattr(hub, "snapshot_download", snapshot_download)
+    with pytest.raises(ModelMissing, match=said):
+        find_model(make_config(tmp_path, "owner/model", revision=REVISION))
+
+
+@pytest.mark.parametrize("source", ["hub", "modelscope"])
+def test_who_only_looks_downloads_nothing(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import huggingface_hub as hub
+
+    cached = write_model(tmp_path / "cached")
+
+    def snapshot_download(name: str, *, local_files_only: bool = False, **_: object) -> str:
+        assert local_files_only, "a download begins"
+        if name == "owner/cached":
+            return str(cached)
+        raise hub.errors.LocalEntryNotFoundError("not cached")
+
+    monkeypatch.setattr(hub, "snapshot_download", snapshot_download)
+    monkeypatch.setitem(sys.modules, "modelscope", None)
+    config = make_config(tmp_path, "owner/model", revision=REVISION, source=source)
+    with pytest.raises(ModelMissing, match="sugarbot setup"):
+        find_model(config, download=False)
+    assert find_model(replace(config, model="owner/cached"), download=False).folder == cached
+    write_model(tmp_path / "data" / "models" / "owner--model" / REVISION)
+    assert find_model(config, download=False).name == "owner/model"
 
 
 def test_modelscope_is_asked_the_same_and_its_absence_is_told(

@@ -5,6 +5,7 @@ import string
 import time
 from itertools import pairwise
 from pathlib import Path
+from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -12,10 +13,14 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
+from typer.main import get_command
 
 import bot
+from bot.__main__ import app
 from bot.commands.table import COMMANDS, SUGAR_OPTIONS
 from bot.commands.values import Draw
+from bot.settings import Settings
 from bot.words.catalogue import N_, Times, joined, locale_of, shorten, span, text, when
 from engine.request import Span
 
@@ -32,7 +37,27 @@ def msgids() -> list[str]:
     about = [option.about for entry in COMMANDS for option in entry.options]
     examples = [option.example for option in SUGAR_OPTIONS if option.is_face_slot]
     usages = [entry.usage for entry in COMMANDS if " " in entry.usage and entry.makes is Draw]
-    return list(dict.fromkeys([*written, *(entry.about for entry in COMMANDS), *about, *examples, *usages]))
+    shell = shell_says(get_command(app))
+    every = [*written, *(entry.about for entry in COMMANDS), *about, *examples, *usages]
+    return list(dict.fromkeys([*every, *settings_are(Settings), *shell]))
+
+
+def shell_says(command: Any) -> list[str]:
+    """The help of a command, of its options and arguments, and of the commands within it."""
+    about = [command.help, *(each.help for each in command.params)]
+    within = [said for each in getattr(command, "commands", {}).values() for said in shell_says(each)]
+    return [said for said in [*about, *within] if said]
+
+
+def settings_are(section: type[BaseModel]) -> list[str]:
+    """What each setting must be, sections within sections included."""
+    found = []
+    for field in section.model_fields.values():
+        kinds = [field.annotation, *get_args(field.annotation)]
+        inner = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        found += [field.description] if field.description else []
+        found += [each for kind in inner for each in settings_are(kind)]
+    return found
 
 
 def translations() -> dict[str, str]:

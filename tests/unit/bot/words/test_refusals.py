@@ -42,7 +42,8 @@ FACTS: dict[str, object] = {
     "price": 2,
     "credits": 1,
     "renews_at_s": 1_800_000_000,
-    "problems": ("a", "b"),
+    "problems": (errors.Problem("no_table", {"setting": "web"}),),
+    "package": "uvicorn",
     "path": "/var/x.db",
     "found": 9,
     "known": 1,
@@ -110,9 +111,18 @@ def test_sizes_read_as_sizes_and_times_as_times() -> None:
 
 def test_each_bad_setting_stands_on_its_own_line() -> None:
     said = explain(
-        errors.BadSettings(problems=("web.port must be a port.", "languag is not a setting.")), "en"
+        errors.BadSettings(
+            problems=(
+                errors.Problem("no_table", {"setting": "web"}),
+                errors.Problem("misspelt", {"setting": "languag", "nearest_setting": "language"}),
+            )
+        ),
+        "en",
     )
-    assert said.splitlines()[1:] == ["- web.port must be a port.", "- languag is not a setting."]
+    assert said.splitlines()[1:] == [
+        "- web must be a table of settings, as under [web].",
+        "- languag is not a setting; did you mean language?",
+    ]
 
 
 def test_a_missing_token_names_the_variable_to_set() -> None:

@@ -41,7 +41,7 @@ def test_an_outcome_reads_back_equal_with_the_same_types(outcome: Outcome) -> No
 
 @pytest.mark.parametrize("kind", REFUSALS, ids=lambda kind: kind.__name__)
 def test_every_refusal_says_the_same_again(kind: type[errors.PersonError]) -> None:
-    refusal = kind(**FACTS | {"nearest": ((512, 768), (768, 512))})
+    refusal = kind(**FACTS | {"nearest": ((512, 768), (768, 512)), "problems": ()})
     again = decode(encode(refusal))
     assert type(again) is kind
     assert again.facts == refusal.facts
