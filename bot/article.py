@@ -136,7 +136,7 @@ async def _opened(
     model = await asyncio.to_thread(find_model, config)
     shelf = await asyncio.to_thread(read_shelf, [built_in_lora_folder(model), config.lora_dir], model)
     host = Host(config)
-    probe = HeadroomProbe(config.device, config.reserve_bytes, host.held_bytes)
+    probe = HeadroomProbe(config.device, config.reserve_bytes, host.held_bytes, host.device)
     began = time.perf_counter()
     try:
         info = await host.start()

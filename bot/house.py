@@ -85,7 +85,7 @@ async def open_house(
         rooms.push_async_callback(host.close)
         worker = asyncio.create_task(host.start(), name="start worker")
         rooms.push_async_callback(_cancelled, worker)
-        probe = HeadroomProbe(config.device, config.reserve_bytes, host.held_bytes)
+        probe = HeadroomProbe(config.device, config.reserve_bytes, host.held_bytes, host.device)
         desk = Desk(
             store=store,
             renderer=renderer_of(host),

@@ -132,9 +132,7 @@ class CostBook:
         if self._learned.card not in ("", card):
             log.info("costs are learned anew on another card", card=card, before=self._learned.card)
             self._learned = _Learned(about=self._learned.about)
-        self._learned = self._learned.model_copy(
-            update={"card": card, "weights_bytes": worker.weights_bytes}
-        )
+        self._learned = self._learned.model_copy(update={"card": card, "weights_bytes": worker.weights_bytes})
 
     def predict(self, width_px: int, height_px: int, count: int, loras: int) -> Cost:
         """Say what a job of ``count`` pictures of this size, with ``loras`` LoRAs, will take."""

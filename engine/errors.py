@@ -3,6 +3,8 @@
 * EngineError
   x ModelError                      the host (the person) mends the checkpoint or the setting
     + ModelMissing                  there is no such folder or revision
+      - ModelNotDownloaded          it was not fetched yet; `sugarbot setup` fetches it
+      - ModelUnreachable            it cannot be fetched: the network, the Hub, the proxy or the disk
     + ModelIncomplete               parts are missing or not ours to load
     + ModelTooLarge                 the card has no room for the weights
     + NoRoomForCopy                 the disk has no room for the converted weights
@@ -47,6 +49,14 @@ class ModelError(EngineError):
 
 class ModelMissing(ModelError):
     """There is no model at this place."""
+
+
+class ModelNotDownloaded(ModelMissing):
+    """The model is not downloaded yet."""
+
+
+class ModelUnreachable(ModelMissing):
+    """The model could not be downloaded."""
 
 
 class ModelIncomplete(ModelError):

@@ -68,8 +68,8 @@ class HeadroomProbe:
         reserve_bytes: Kept free for other programs.
         held_bytes: Says what our worker holds on the device now; pass ``Host.held_bytes``. Without it a job's
             whole footprint would have to fit beside the weights that are already loaded.
-        worker_device: Says where the worker draws, ``cuda:0`` or ``cpu``, and nothing before it is ready; pass
-            ``Host.device``. Decides between card and main memory where ``device`` is ``auto``.
+        worker_device: Says where the worker draws, ``cuda:0`` or ``cpu``, and nothing before it is ready;
+            pass ``Host.device``. Decides between card and main memory where ``device`` is ``auto``.
         nvml: The module ``pynvml``, or one that answers like it.
         environ: Holds ``CUDA_VISIBLE_DEVICES`` where it is set.
         clock: Seconds that never go back.

@@ -4,8 +4,8 @@ NVIDIA documents only some of them. The others were measured with ``cuInit`` of 
 
 * A number may have white space and a sign before it and anything behind it (``0abc`` is 0), and counts
   modulo 2^32.
-* A UUID must begin with ``GPU-``, without white space before it. Its digits may be upper case, lack the hyphens
-  and stop early, as long as one GPU alone begins with them. What follows the digits is ignored.
+* A UUID must begin with ``GPU-``, without white space before it. Its digits may be upper case, lack the
+  hyphens and stop early, as long as one GPU alone begins with them. What follows the digits is ignored.
 * The first entry decides between numbers and UUIDs. The list ends before the first entry that is invalid or
   of the other kind.
 * A GPU that is named twice makes CUDA refuse every device.

@@ -1,4 +1,4 @@
-"""Whose turn is it, and does the job fit: pure order and admission, without asyncio or card; the clock is passed in.
+"""Whose turn is it, and does the job fit: pure order and admission; the clock is passed in.
 
 * ``order``      who comes before whom: fair in seconds, by weight, in bounded rounds
 * ``scheduler``  the queue of one card: order, memory, and what is told of places and waits

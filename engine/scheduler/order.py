@@ -1,7 +1,9 @@
 """The order of waiting jobs: fair in seconds, by weight, in rounds, and each place known without a rehearsal.
 
-Seconds are those of ``Cost.work``, which nothing learned changes: jobs that joined before and after the engine
-learned how fast this card is compare fairly. Every person has a scale of seconds per weight. A job begins on it where the person's job before it ends, and
+Seconds are those of ``Cost.work``, which nothing learned changes: jobs that joined before and after the
+engine learned how fast this card is compare fairly.
+
+Every person has a scale of seconds per weight. A job begins on it where the person's job before it ends, and
 jobs are drawn in the order of these beginnings: over time everybody gets seconds in proportion to their
 weight. A round is a stretch of the scale so short that nobody has two jobs in it. It is drawn to its end;
 who comes meanwhile joins at the front of the next one. What follows from it, with ``n`` people at most in the

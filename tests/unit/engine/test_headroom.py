@@ -37,7 +37,7 @@ def make_probe(
     held_gib: int = 0,
     visible: str | None = None,
     worker: str = "",
-    clock: Callable[[], float] = Seconds(),
+    clock: Callable[[], float] = lambda: 100.0,
 ) -> HeadroomProbe:
     environ = {} if visible is None else {"CUDA_VISIBLE_DEVICES": visible}
     return HeadroomProbe(
@@ -61,7 +61,8 @@ def test_free_memory_is_what_nvml_says_less_the_reserve() -> None:
     assert (reading.device_name, reading.is_card, reading.is_known) == ("NVIDIA A10", True, True)
     assert reading.reserve_bytes == GIB
     assert reading.reason == (
-        "10.0 GiB of 24.0 GiB free on NVIDIA A10, and 0.0 GiB held by our worker, less 1.0 GiB for others (NVML)"
+        "10.0 GiB of 24.0 GiB free on NVIDIA A10, and 0.0 GiB held by our worker, "
+        "less 1.0 GiB for others (NVML)"
     )
 
 

@@ -19,9 +19,10 @@ THREE = [
 @pytest.mark.parametrize(
     "value",
     [
-        None, "0", "0,-1", "0,1", " 0", "0 ", "\t0", " 0, 1", "+0", "-0", "00", "0x0", "0abc", "0,abc", "0.5", "0,",
-        "0;1", "00000000000000000000000", "4294967296", UUID, "GPU-b5", "GPU-b", f"{UUID}x", UUID.upper(),
-        "GPU-B5", f"{UUID},0", f"0,{UUID}", f"{UUID},", f"{UUID} ", f"GPU-{DIGITS.replace('-', '')}",
+        None, "0", "0,-1", "0,1", " 0", "0 ", "\t0", " 0, 1", "+0", "-0", "00", "0x0", "0abc", "0,abc", "0.5",
+        "0,", "0;1", "00000000000000000000000", "4294967296", UUID, "GPU-b5", "GPU-b", f"{UUID}x",
+        UUID.upper(), "GPU-B5",
+        f"{UUID},0", f"0,{UUID}", f"{UUID},", f"{UUID} ", f"GPU-{DIGITS.replace('-', '')}",
         f"GPU-{DIGITS[:8]}",
     ],
 )  # fmt: skip
@@ -32,9 +33,9 @@ def test_the_card_is_shown_as_the_driver_showed_it(value: str | None) -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        "", "1", "-1", "-1,0", "0,0", "1,0", "abc", "NoDevFiles", "GPU-", "GPU", "G", "GPU-zz", DIGITS, "b5aa",
-        f"{UUID},{UUID}", f"GPU-b5,{UUID}", f" {UUID}", ",0", ",", "all", "none", "void", f"gpu-{DIGITS}",
-        "99999999999999999999",
+        "", "1", "-1", "-1,0", "0,0", "1,0", "abc", "NoDevFiles", "GPU-", "GPU", "G", "GPU-zz", DIGITS,
+        "b5aa", f"{UUID},{UUID}", f"GPU-b5,{UUID}", f" {UUID}", ",0", ",", "all", "none", "void",
+        f"gpu-{DIGITS}", "99999999999999999999",
     ],
 )  # fmt: skip
 def test_the_card_is_hidden_as_the_driver_hid_it(value: str) -> None:
