@@ -32,6 +32,7 @@ Each class's docstring is its default message in plain English; its attributes a
 these in their own language through ``bot.words``.
 """
 
+from engine.printable import printable
 from engine.request import FailReason
 
 
@@ -39,8 +40,18 @@ class EngineError(Exception):
     """The engine failed."""
 
     def __init__(self, message: str = "", **facts: object) -> None:
-        super().__init__(message or type(self).__doc__ or "")
-        self.facts = facts
+        """Make the error; names that files chose may stand in its text, so no control character stays in it."""
+        super().__init__(printable(message) or type(self).__doc__ or "")
+        self.facts = {name: _printable(fact) for name, fact in facts.items()}
+
+
+def _printable(fact: object) -> object:
+    match fact:
+        case str():
+            return printable(fact)
+        case tuple():
+            return tuple(map(_printable, fact))
+    return fact
 
 
 class ModelError(EngineError):

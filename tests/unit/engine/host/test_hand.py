@@ -1,4 +1,4 @@
-"""The jobs that a worker has been given: events reach theirs, silence is timed, and an end has one to blame."""
+"""The jobs that a worker has been given: their events, its silence, and whom its end is blamed on."""
 
 import asyncio
 
