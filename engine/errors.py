@@ -40,7 +40,7 @@ class EngineError(Exception):
     """The engine failed."""
 
     def __init__(self, message: str = "", **facts: object) -> None:
-        """Make the error; names that files chose may stand in its text, so no control character stays in it."""
+        """Make the error; files may have chosen names in its text, so control characters are written out."""
         super().__init__(printable(message) or type(self).__doc__ or "")
         self.facts = {name: _printable(fact) for name, fact in facts.items()}
 

@@ -35,7 +35,8 @@ SLOW_FILE_S = 0.5
 ODD_LINES = [
     b"[]", b"{}", b"null", b"1", b'"text"', b'{"event": "x"}', b'{"event": 1, "level": 2}',
     b'{"event": "x", "level": "info", "origin": "y", "self": 1, "exc_info": true, "event_": 2}',
-    b'{"event": {"a": []}, "level": ["info"]}', b"[" * 100_000, b'{"event": "x", "level": "info", "n": ' + b"9" * 5000,
+    b'{"event": {"a": []}, "level": ["info"]}', b"[" * 100_000,
+    b'{"event": "x", "level": "info", "n": ' + b"9" * 5000,
     b'{"event": "x", "level": "info", "n": ' + b"9" * 5000 + b"}", b"\xff\xfe", b"\x00\x00", b"", b" ",
     b'{"event": "x", "level": "info", "text": "\\ud800"}', b'{"event": "x", "level": "__class__", "": 1}',
 ]  # fmt: skip

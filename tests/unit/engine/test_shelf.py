@@ -137,7 +137,6 @@ def test_a_lora_that_changes_only_some_modules_is_accepted(folder: Path, model: 
         ("sugar", safetensors(lora_tensors(dtype="F64")), errors.LoraUnsupported),
         ("sugar", safetensors(lora_tensors(rank=0)), errors.LoraUnsupported),
         ("sugar", safetensors(lora_tensors(rank=257)), errors.LoraUnsupported),
-        ("sugar", safetensors(lora_tensors(rank=0)), errors.LoraUnsupported),
         ("sugar", safetensors(lora_tensors(down=".lokr_w1", up=".lokr_w2")), errors.LoraUnsupported),
         ("sugar", safetensors({"x.hada_w1_a": ("F32", (2, 2))}), errors.LoraUnsupported),
         ("sugar", safetensors(lora_tensors() | {"a.dora_scale": ("F32", (8,))}), errors.LoraUnsupported),

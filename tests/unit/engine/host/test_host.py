@@ -118,7 +118,9 @@ async def lose(nursery: Nursery, host: Host) -> None:
     """Let the newest worker end, and wait until its replacement is ready or was given up."""
     count = nursery.tries
     nursery.lives[-1].is_lost.set()
-    while nursery.tries == count or (host.info is None and not host._keeper.done()):  # type: ignore[union-attr]
+    keeper = host._keeper
+    assert keeper is not None
+    while nursery.tries == count or (host.info is None and not keeper.done()):  # noqa: ASYNC110 - no bell
         await asyncio.sleep(0)
 
 

@@ -112,8 +112,9 @@ def test_our_own_errors_say_their_reason_and_facts_and_others_their_type() -> No
 
 
 WAYS: list[Callable[[str], str]] = [
-    str, repr, ascii, json.dumps, quote, quote_plus, html.escape, str.upper, lambda text: text[: len(text) // 2],
-    lambda text: "\u200b".join(text), lambda text: repr(text.encode()), lambda text: json.dumps(json.dumps(text)),
+    str, repr, ascii, json.dumps, quote, quote_plus, html.escape, str.upper,
+    lambda text: text[: len(text) // 2], lambda text: "\u200b".join(text), lambda text: repr(text.encode()),
+    lambda text: json.dumps(json.dumps(text)),
     lambda text: text.encode("unicode_escape").decode(), lambda text: text[::-1],
 ]  # fmt: skip
 
