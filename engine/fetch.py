@@ -73,6 +73,8 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 def main() -> None:
     """Fetch the model that the config on stdin names."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb", 0)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # the log and libraries print to stdout
     header = sys.stdin.buffer.read(wire.LENGTHS.size)
     config = wire.decode(sys.stdin.buffer.read(wire.LENGTHS.unpack(header)[0]), b"")
     assert isinstance(config, EngineConfig)  # noqa: S101 - our parent wrote it
@@ -81,8 +83,7 @@ def main() -> None:
     try:
         find_source(config)
     except ModelError as error:
-        sys.stdout.buffer.write(wire.encode(wire.StartFailed.of(error)))
-        sys.stdout.flush()
+        answers.write(wire.encode(wire.StartFailed.of(error)))
         status = 1
     os._exit(status)  # threads of the download may still run
 

@@ -283,3 +283,12 @@ async def test_the_watch_ends_with_the_host_and_at_once_where_nothing_was_starte
     await host.close()
     await asyncio.wait_for(watch, 1)
     await Host(CONFIG).close()  # one that never started closes as well
+
+
+async def test_a_host_that_is_closed_refuses_a_job_at_once(nursery: Nursery) -> None:
+    host = await started(nursery)
+    await host.close()
+    began_s = asyncio.get_running_loop().time()
+    with pytest.raises(WorkerNotReady):
+        await host.render(A, silent)
+    assert asyncio.get_running_loop().time() - began_s < 0.1

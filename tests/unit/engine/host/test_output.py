@@ -152,3 +152,14 @@ def test_a_flood_of_text_is_cut_off_and_counted_and_events_still_come_through() 
     ]
     assert logs[499]["line"] == "line 499"
     assert (logs[501]["lines"], logs[501]["pid"], logs[501]["log_level"]) == (4, 7, "warning")
+
+
+def test_as_many_lines_as_are_allowed_are_no_flood() -> None:
+    clock = Seconds()
+    output = Output(7, clock)
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(500):
+            output.log_line(b"x")
+        clock.now_s += 60
+        output.log_line(b"x")
+    assert {entry["event"] for entry in logs} == {"worker says"}

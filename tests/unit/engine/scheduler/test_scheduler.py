@@ -245,3 +245,12 @@ def test_a_job_that_is_drawn_alone_lies_behind_nobody_and_nobody_behind_it() -> 
     assert scheduler.next(ROOMY).job_id is None
     scheduler.update("alone", 1)
     assert scheduler.next(ROOMY).job_id == "j2"
+
+
+def test_a_card_that_is_idle_because_its_job_was_removed_forgives_all_debts() -> None:
+    scheduler = make_scheduler(make_waiting("a0", 1, 0, seconds=600))
+    assert scheduler.next(ROOMY).job_id == "a0"
+    scheduler.remove("a0")
+    scheduler.add(make_waiting("a1", 1, 1))
+    scheduler.add(make_waiting("b0", 2, 2))
+    assert scheduler.queue() == ("a1", "b0")
