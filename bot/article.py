@@ -16,9 +16,10 @@ import structlog
 
 from bot.settings import Settings
 from engine.errors import WorkerLost
+from engine.fetch import fetch_model
 from engine.headroom import HeadroomProbe
 from engine.host import Host
-from engine.model import ModelInfo, built_in_lora_folder, find_model
+from engine.model import ModelInfo, built_in_lora_folder
 from engine.request import Failed, Finished, LoraChoice, RenderRequest, Stopped, WorkerInfo
 from engine.shelf import Shelf, read_shelf
 
@@ -133,10 +134,10 @@ async def _opened(
 ) -> AsyncIterator[tuple["_Article", WorkerInfo, float]]:
     """The engine started, as the bot starts it, and ended afterwards."""
     config = settings.to_engine_config()
-    model = await asyncio.to_thread(find_model, config)
+    model = await fetch_model(config)
     shelf = await asyncio.to_thread(read_shelf, [built_in_lora_folder(model), config.lora_dir], model)
     host = Host(config)
-    probe = HeadroomProbe(config.device, config.reserve_bytes, host.held_bytes)
+    probe = HeadroomProbe(config.device, config.reserve_bytes, host.held_bytes, host.device)
     began = time.perf_counter()
     try:
         info = await host.start()

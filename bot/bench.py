@@ -25,7 +25,7 @@ from bot.words import N_, text
 from bot.words.catalogue import joined
 from engine.config import BUILT_IN, EngineConfig
 from engine.errors import EngineError
-from engine.model import find_model
+from engine.fetch import fetch_model
 
 LONGEST_S = 3600.0  # a whole run; the longest seen took eight minutes
 LONGEST_LINE_BYTES = 2**20
@@ -130,7 +130,7 @@ def _tell(document: Mapping[str, Any], locale: str, out: Screen) -> None:
 
 async def _weights(config: EngineConfig, sizes: str) -> list[str]:
     """The host's model, once it is known to draw these sizes."""
-    model = await asyncio.to_thread(find_model, config)
+    model = await fetch_model(config)
     for size in filter(None, sizes.split(",")):
         wanted = draw_of("bench", size=size.strip()).size
         if not isinstance(wanted, Pixels):

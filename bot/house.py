@@ -23,9 +23,10 @@ from bot.settings import Settings
 from bot.shell import checks
 from bot.store import open_store
 from engine.cost import CostBook
+from engine.fetch import fetch_model
 from engine.headroom import HeadroomProbe
 from engine.host import Host
-from engine.model import ModelInfo, built_in_lora_folder, find_model
+from engine.model import ModelInfo, built_in_lora_folder
 from engine.prompt_tokens import load_prompt_tokens
 from engine.request import WorkerInfo
 from engine.scheduler import Scheduler
@@ -77,7 +78,7 @@ async def open_house(
     async with contextlib.AsyncExitStack() as rooms:
         store = await open_store(settings.data_dir / DATABASE, MIGRATIONS)
         rooms.push_async_callback(store.close)
-        model = await asyncio.to_thread(find_model, config)
+        model = await fetch_model(config)
         folders = [built_in_lora_folder(model), config.lora_dir]
         shelf = await asyncio.to_thread(read_shelf, folders, model)
         findings = checks.of_shelf(settings, shelf)
@@ -92,7 +93,7 @@ async def open_house(
         rooms.push_async_callback(host.close)
         worker = asyncio.create_task(host.start(), name="start worker")
         rooms.push_async_callback(_cancelled, worker)
-        probe = HeadroomProbe(config.device, config.reserve_bytes, host.held_bytes)
+        probe = HeadroomProbe(config.device, config.reserve_bytes, host.held_bytes, host.device)
         tokens = await asyncio.to_thread(load_prompt_tokens, model.folder)
         desk = Desk(
             store=store,

@@ -17,7 +17,7 @@ from urllib.parse import quote, quote_plus, unquote
 
 import structlog
 
-from bot.words.terminal import printable
+from engine.printable import printable
 
 _TELEGRAM_TOKEN = re.compile(r"(?<!\d)\d{6,12}(?::|%3[Aa])[A-Za-z0-9_-]{30,}")
 _PASSWORD = re.compile(r"(?<=://)([^\s/:@]*):[^\s/@]+(?=@)")
@@ -54,19 +54,19 @@ class _Strike:
             if key == "exc_info" or key.startswith("_"):
                 cleaned[key] = value  # the renderer makes a traceback of it, and ``traceback`` cleans that
             elif key in _TRACE_TEXTS:
-                cleaned["exception"] = printable(self.clean(str(value))).rstrip()
+                cleaned["exception"] = printable(self.clean(str(value)), is_one_line=False).rstrip()
             else:
                 cleaned[self._one_line(key)] = self._one_line(str(value))
         return cleaned
 
     def _one_line(self, text: str) -> str:
-        return printable(self.clean(text), is_one_line=True)
+        return printable(self.clean(text))
 
     def traceback(self, target: TextIO, exc_info: Any) -> None:
         """Write a traceback without secrets and control characters."""
         written = io.StringIO()
         structlog.dev.plain_traceback(written, exc_info)
-        target.write(printable(self.clean(written.getvalue())))
+        target.write(printable(self.clean(written.getvalue()), is_one_line=False))
 
 
 class _StruckStream:

@@ -13,6 +13,7 @@ from bot.settings import Settings
 from bot.shell.screen import Screen
 from bot.words import N_, text
 from engine.config import BUILT_IN, EngineConfig
+from engine.fetch import fetch_model
 from engine.headroom import HeadroomProbe
 from engine.model import ModelInfo, find_source
 from engine.weights.convert import convert
@@ -27,6 +28,7 @@ async def report(settings: Settings) -> int:
     """
     locale, config = settings.language, settings.to_engine_config()
     out = Screen()
+    await fetch_model(config)
     source = await asyncio.to_thread(find_source, config)
     out.say(
         text(N_("The model {name} is complete: {path}"), locale, name=source.name, path=str(source.folder))

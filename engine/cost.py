@@ -48,7 +48,8 @@ class Cost:
     Attributes:
         bytes: The most its worker will hold on the device, the weights included.
         seconds: From its start to its last picture.
-        work: The same before anything was learned; what ``CostBook.span_of`` makes a range of.
+        work: The same before anything was learned: it never changes, so sums and comparisons of waiting jobs
+            use it. ``CostBook.span_of`` turns it into a range of seconds.
     """
 
     bytes: int
@@ -57,7 +58,7 @@ class Cost:
 
 
 class _Learned(BaseModel):
-    """What the file holds: the factors, and for which model and device they hold.
+    """What the file holds: the factors, and for which model, setting and card they hold.
 
     ``doubt`` comes from jobs that ran out of memory, which say that they needed more and not how much.
     """
@@ -65,6 +66,8 @@ class _Learned(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     about: str
+    card: Annotated[str, Field(max_length=400)] = ""  # empty in files of versions that did not note it
+    weights_bytes: Annotated[int, Field(ge=0)] = 0  # of the last worker
     bytes_factor: Factor = 1.0
     doubt: Annotated[float, Field(ge=1, le=MOST_DOUBT)] = 1.0
     seconds_factor: Factor = 1.0
@@ -76,12 +79,12 @@ class CostBook:
     """Predicts costs for one model on one device, and learns them.
 
     Args:
-        about: Names the model and the device; figures of another pair are not used.
+        about: Names the model and the device setting; figures of another pair are not used. Those of another
+            card are used until ``started`` names the card.
     """
 
     def __init__(self, about: str = "") -> None:
         self._learned = _Learned(about=about)
-        self._weights_bytes = 0
 
     @classmethod
     def load(cls, path: Path, about: str = "") -> "CostBook":
@@ -115,16 +118,32 @@ class CostBook:
             os.unlink(draft)
             raise
 
+    @property
+    def knows_weights(self) -> bool:
+        """Whether a worker, of this run or an earlier one, has said how much memory the weights take.
+
+        Until then every prediction of bytes is too low by that much.
+        """
+        return self._learned.weights_bytes > 0
+
     def started(self, worker: WorkerInfo) -> None:
-        """Take in what the worker holds at rest; until then weights count as nothing."""
-        self._weights_bytes = worker.weights_bytes
+        """Note the worker's card and what it holds at rest; what was learned on another card is dropped."""
+        card = _card_of(worker)
+        if self._learned.card not in ("", card):
+            log.info("costs are learned anew on another card", card=card, before=self._learned.card)
+            self._learned = _Learned(about=self._learned.about)
+        self._learned = self._learned.model_copy(update={"card": card, "weights_bytes": worker.weights_bytes})
 
     def predict(self, width_px: int, height_px: int, count: int, loras: int) -> Cost:
         """Say what a job of ``count`` pictures of this size, with ``loras`` LoRAs, will take."""
         learned = self._learned
         above = _bytes_above_weights(width_px, height_px, loras) * learned.bytes_factor * learned.doubt
         work = _seconds(width_px, height_px, count, STEPS)
-        return Cost(self._weights_bytes + round(above), work * learned.seconds_factor, work)
+        return Cost(learned.weights_bytes + round(above), work * learned.seconds_factor, work)
+
+    def work_of(self, seconds: float) -> float:
+        """Convert seconds that a job took into the unit of ``Cost.work``."""
+        return seconds / self._learned.seconds_factor
 
     def span_of(self, work: float) -> Span | None:
         """How long so much work (``Cost.work``, summed) takes; None while nothing was measured."""
@@ -138,8 +157,8 @@ class CostBook:
         """Take in how a job went; only finished ones and those that ran out of memory teach something."""
         if isinstance(outcome, Finished):
             self._learn_seconds(request, outcome.timings.total_s)
-            if outcome.peak_bytes and self._weights_bytes:
-                self._learn_bytes(request, max(0, outcome.peak_bytes - self._weights_bytes))
+            if outcome.peak_bytes and self.knows_weights:
+                self._learn_bytes(request, max(0, outcome.peak_bytes - self._learned.weights_bytes))
         elif isinstance(outcome, Failed) and outcome.reason is FailReason.OUT_OF_MEMORY:
             self._change(doubt=min(MOST_DOUBT, self._learned.doubt * DOES_NOT_FIT))
 
@@ -163,6 +182,12 @@ class CostBook:
     def _change(self, **facts: float) -> None:
         bounded = {name: _bounded(value) for name, value in facts.items() if name != "jobs"}
         self._learned = self._learned.model_copy(update={**facts, **bounded})
+
+
+def _card_of(worker: WorkerInfo) -> str:
+    """Name all that decides how fast and how large a job is, besides the model."""
+    versions = (f"{name} {version}" for name, version in sorted(worker.versions.items()))
+    return ", ".join((worker.device_name, worker.dtype, *versions))[:400]
 
 
 def _quantiles(ratios: Sequence[float]) -> tuple[float, float]:

@@ -3,6 +3,8 @@
 * EngineError
   x ModelError                      the host (the person) mends the checkpoint or the setting
     + ModelMissing                  there is no such folder or revision
+      - ModelNotDownloaded          it was not fetched yet; `sugarbot setup` fetches it
+      - ModelUnreachable            it cannot be fetched: the network, the Hub, the proxy or the disk
     + ModelIncomplete               parts are missing or not ours to load
     + ModelTooLarge                 the card has no room for the weights
     + NoRoomForCopy                 the disk has no room for the converted weights
@@ -30,6 +32,7 @@ Each class's docstring is its default message in plain English; its attributes a
 these in their own language through ``bot.words``.
 """
 
+from engine.printable import printable
 from engine.request import FailReason
 
 
@@ -37,8 +40,18 @@ class EngineError(Exception):
     """The engine failed."""
 
     def __init__(self, message: str = "", **facts: object) -> None:
-        super().__init__(message or type(self).__doc__ or "")
-        self.facts = facts
+        """Make the error; files may have chosen names in its text, so control characters are written out."""
+        super().__init__(printable(message) or type(self).__doc__ or "")
+        self.facts = {name: _printable(fact) for name, fact in facts.items()}
+
+
+def _printable(fact: object) -> object:
+    match fact:
+        case str():
+            return printable(fact)
+        case tuple():
+            return tuple(map(_printable, fact))
+    return fact
 
 
 class ModelError(EngineError):
@@ -47,6 +60,14 @@ class ModelError(EngineError):
 
 class ModelMissing(ModelError):
     """There is no model at this place."""
+
+
+class ModelNotDownloaded(ModelMissing):
+    """The model is not downloaded yet."""
+
+
+class ModelUnreachable(ModelMissing):
+    """The model could not be downloaded."""
 
 
 class ModelIncomplete(ModelError):

@@ -6,19 +6,21 @@ stopped at the next call; nothing below ``data_dir/models`` is ever half of a mo
 without being noticed, for each call proves the folder anew.
 """
 
+import errno
 import importlib
 import math
 import re
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from engine.config import BUILT_IN, EngineConfig
-from engine.errors import ModelIncomplete, ModelMissing
+from engine.errors import ModelIncomplete, ModelMissing, ModelNotDownloaded, ModelUnreachable
+from engine.printable import printable
 from engine.weights import converted
 from engine.weights.checkpoint import missing_parts
 
@@ -27,6 +29,7 @@ log = structlog.get_logger(__name__)
 BUILT_IN_WEIGHTS = Path(__file__).parent / "demo" / "weights"
 FILES_OF_A_MODEL = ["*.json", "*.safetensors", "*.txt", "*.jinja"]  # never a pickle, never code
 SHAPE_COUNTS = 4.0  # a size 1 % off the wanted shape is as far away as one of 4 % more or less area
+MOST_DETAIL = 300  # characters of a library's error
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 Side = Annotated[int, Field(ge=16, le=8192, multiple_of=16)]  # 8192: the positions the transformer knows
@@ -137,10 +140,12 @@ def find_model(config: EngineConfig, *, download: bool = True) -> ModelInfo:
 
     Args:
         config: Names the model.
-        download: Fetch it where it is not on this machine; else such a model is missing.
+        download: Fetch it where it is not on disk; minutes to hours. ``engine.fetch`` does the same in a
+            process that can be ended.
 
     Raises:
-        ModelMissing: It is nowhere, or cannot be fetched; the host mends the setting or the network.
+        ModelMissing: It does not exist; the host mends the setting. ModelNotDownloaded: it is not on disk,
+            and ``download`` is False. ModelUnreachable: it cannot be fetched; the host mends the network.
         ModelIncomplete: ``missing`` names every part that the folder lacks.
     """
     source = find_source(config, download=download)
@@ -219,57 +224,58 @@ def _fetch(config: EngineConfig, *, download: bool) -> ModelInfo:
         return read_model(folder, config.model)
     except (ModelMissing, ModelIncomplete):
         pass  # never fetched, or the last download broke off
+    if config.source == "hub" and (cached := _in_hub_cache(config)) is not None:
+        return cached
     if not download:
-        return read_model(_hub_cache(config), config.model)
-    fetch = _hub if config.source == "hub" else _modelscope
+        raise ModelNotDownloaded(f"{config.model} is not on this machine.", model=config.model)
     started = time.monotonic()
     log.info("model fetch begins", model=config.model, revision=config.revision, source=config.source)
+    fetch = _hub if config.source == "hub" else _modelscope
     try:
-        found = fetch(config.model, config.revision, folder)
+        fetch(config.model, config.revision, folder)
     except ModelMissing:
         raise
-    except (
-        Exception
-    ) as error:  # two libraries and theirs: which errors they raise changes with their versions
-        why = ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
-        raise ModelMissing(
-            f"{config.model} could not be fetched ({why}).",
-            model=config.model, revision=config.revision, source=config.source,
-        ) from error  # fmt: skip
-    log.info("model fetch done", folder=str(found), seconds=round(time.monotonic() - started, 1))
-    return read_model(found, config.model)
+    except Exception as error:  # supervision: what a download library raises changes with its version
+        raise _unreachable(config, error) from error
+    log.info("model fetch done", folder=str(folder), seconds=round(time.monotonic() - started, 1))
+    return read_model(folder, config.model)
 
 
-def _hub_cache(config: EngineConfig) -> Path:
-    """Say where the machine's own Hub cache has this commit.
+def _unreachable(config: EngineConfig, error: Exception) -> ModelUnreachable:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    detail = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        detail = f"no space left below {config.data_dir}"
+    return ModelUnreachable(
+        f"{config.model}: {printable(detail)[:MOST_DETAIL]}",
+        model=config.model, revision=config.revision, source=config.source,
+    )  # fmt: skip
 
-    Raises:
-        ModelMissing: It does not.
-    """
+
+def _in_hub_cache(config: EngineConfig) -> ModelInfo | None:
+    """Return the machine's own copy of this commit where the Hub's cache has it whole; asks no network."""
     import huggingface_hub as hub  # noqa: PLC0415 - only hosts with a Hub model pay for it
 
     try:
-        pinned: dict[str, Any] = {"revision": config.revision, "allow_patterns": FILES_OF_A_MODEL}
-        return Path(hub.snapshot_download(config.model, local_files_only=True, **pinned))
-    except (OSError, ValueError) as error:
-        raise ModelMissing(
-            f"{config.model} is not on this machine. Fetch it with: sugarbot setup",
-            model=config.model, revision=config.revision,
-        ) from error  # fmt: skip
+        found = hub.snapshot_download(
+            config.model,
+            revision=config.revision,
+            allow_patterns=FILES_OF_A_MODEL,
+            local_files_only=True,
+        )
+        return read_model(Path(found), config.model)
+    except (OSError, ValueError, ModelIncomplete, ModelMissing):
+        return None
 
 
-def _hub(name: str, revision: str, folder: Path) -> Path:
-    """Use the machine's own Hub cache where it has this commit; ``HF_ENDPOINT`` names a mirror."""
+def _hub(name: str, revision: str, folder: Path) -> None:
+    """Download from the Hub; ``HF_ENDPOINT`` names a mirror."""
     import huggingface_hub as hub  # noqa: PLC0415 - only hosts with a Hub model pay for it
 
-    pinned: dict[str, Any] = {"revision": revision, "allow_patterns": FILES_OF_A_MODEL}
-    try:
-        return Path(hub.snapshot_download(name, local_files_only=True, **pinned))
-    except hub.errors.LocalEntryNotFoundError:
-        return Path(hub.snapshot_download(name, local_dir=folder, **pinned))
+    hub.snapshot_download(name, revision=revision, allow_patterns=FILES_OF_A_MODEL, local_dir=folder)
 
 
-def _modelscope(name: str, revision: str, folder: Path) -> Path:
+def _modelscope(name: str, revision: str, folder: Path) -> None:
     """Hosts who cannot reach the Hub install ``modelscope`` themselves; it is no dependency of ours."""
     try:
         modelscope = importlib.import_module("modelscope")
@@ -278,4 +284,4 @@ def _modelscope(name: str, revision: str, folder: Path) -> Path:
             "engine.source is modelscope, but its package is not installed (pip install modelscope)."
         ) from error
     pinned = {"revision": revision, "allow_patterns": FILES_OF_A_MODEL, "local_dir": str(folder)}
-    return Path(modelscope.snapshot_download(name, **pinned))
+    modelscope.snapshot_download(name, **pinned)

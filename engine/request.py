@@ -118,12 +118,14 @@ class Finished:
 
     Attributes:
         peak_bytes: The most memory the job held on the card, weights included; 0 where unknown.
+        held_bytes: What the worker keeps of the device between jobs; 0 where unknown.
     """
 
     job_id: str
     attempt: int
     timings: Timings
     peak_bytes: int = 0
+    held_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

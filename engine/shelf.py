@@ -36,6 +36,7 @@ from engine.errors import (
 )
 from engine.lora.keys import Part, module_names, read_key
 from engine.model import ModelInfo
+from engine.printable import printable
 from engine.weights.checkpoint import linear_shapes
 from engine.weights.header import BadHeader, Flaw, Tensor, read_header
 
@@ -141,7 +142,7 @@ def read_shelf(folders: Sequence[Path], model: ModelInfo) -> Shelf:
             try:
                 files[path.stem] = _examine(path, linears, table.get(path.stem, _Entry()))
             except LoraRejected as error:
-                rejected.append(Rejected(path.stem, error))
+                rejected.append(Rejected(printable(path.stem), error))
     for each in rejected:
         log.warning("lora set aside", lora=each.name, error=type(each.error).__name__, detail=str(each.error))
     return Shelf(files, tuple(rejected))

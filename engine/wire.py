@@ -9,23 +9,21 @@ unpickled. Each side reads in its own way: the host with ``receive`` on an async
 import asyncio
 import socket
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from typing import Any
 
-import structlog
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
 from engine.config import EngineConfig
-from engine.errors import WireError
+from engine.errors import ModelError, WireError
 from engine.request import Drawn, Failed, Finished, LoraChoice, Progress, RenderRequest, Stopped, WorkerInfo
 
 MAX_HEADER_BYTES = 2**20  # the longest prompt we take is some 40 KiB; the rest is small
 MAX_RAW_BYTES = 64 * 2**20  # five times an incompressible RGB picture of 2048 x 2048
-_LENGTHS = struct.Struct("!II")
-_LEVELS = ("debug", "info", "warning", "error", "critical")
-log = structlog.get_logger("engine.host")
+LENGTHS = struct.Struct("!II")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +54,31 @@ class StartFailed:
     message: str
     facts: dict[str, str | int | tuple[str, ...]] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, error: ModelError) -> "StartFailed":
+        """Make the message from an error."""
+        facts = {
+            key: fact if isinstance(fact, str | int | tuple) else str(fact)
+            for key, fact in error.facts.items()
+        }
+        return cls(type(error).__name__, str(error), facts)
+
+    def to_error(self) -> ModelError:
+        """Make the error again; one of an unknown class is a plain ``ModelError``."""
+        kinds = {kind.__name__: kind for kind in _with_subclasses(ModelError)}
+        return kinds.get(self.error, ModelError)(self.message, **self.facts)
+
+
+@dataclass(frozen=True, slots=True)
+class CardFault:
+    """Worker to host: the card has failed under this job, and the worker ends; no other job is to blame."""
+
+    job_id: str
+    attempt: int
+
 
 Order = EngineConfig | RenderRequest | Cancel | Foresee | Shutdown
-Answer = WorkerInfo | StartFailed | Progress | Drawn | Finished | Stopped | Failed
+Answer = WorkerInfo | StartFailed | CardFault | Progress | Drawn | Finished | Stopped | Failed
 Message = Order | Answer
 
 KINDS: dict[str, type[Any]] = {
@@ -71,6 +91,7 @@ KINDS: dict[str, type[Any]] = {
         Shutdown,
         WorkerInfo,
         StartFailed,
+        CardFault,
         Progress,
         Drawn,
         Finished,
@@ -98,7 +119,7 @@ def encode(message: Message) -> bytes:
     except ValueError as error:  # half of a surrogate pair, which JSON from a chat may smuggle in
         raise WireError(f"a {kind_name} holds text that is no Unicode") from error
     _check_lengths(len(header), len(raw))
-    return _LENGTHS.pack(len(header), len(raw)) + header + raw
+    return LENGTHS.pack(len(header), len(raw)) + header + raw
 
 
 def decode(header: bytes, raw: bytes) -> Message:
@@ -138,14 +159,14 @@ async def receive(reader: asyncio.StreamReader) -> Message | None:
         WireError: The frame is malformed or breaks off; no further one can be read.
     """
     try:
-        start = await reader.readexactly(_LENGTHS.size)
+        start = await reader.readexactly(LENGTHS.size)
     except asyncio.IncompleteReadError as error:
         if error.partial:
             raise WireError("a frame breaks off") from error
         return None
     except ConnectionError:
         return None
-    lengths = _LENGTHS.unpack(start)
+    lengths = LENGTHS.unpack(start)
     _check_lengths(*lengths)
     try:
         return decode(await reader.readexactly(lengths[0]), await reader.readexactly(lengths[1]))
@@ -159,12 +180,12 @@ def receive_blocking(connection: socket.socket) -> Message | None:
     Raises:
         WireError: The frame is malformed or breaks off; no further one can be read.
     """
-    start = _read(connection, _LENGTHS.size)
+    start = _read(connection, LENGTHS.size)
     if not start:
         return None
-    if len(start) < _LENGTHS.size:
+    if len(start) < LENGTHS.size:
         raise WireError("a frame breaks off")
-    lengths = _LENGTHS.unpack(start)
+    lengths = LENGTHS.unpack(start)
     _check_lengths(*lengths)
     header, raw = _read(connection, lengths[0]), _read(connection, lengths[1])
     if (len(header), len(raw)) != lengths:
@@ -196,14 +217,7 @@ def _adapter(kind_name: str) -> TypeAdapter[Any]:
     return TypeAdapter(KINDS[kind_name])
 
 
-def relay(line: bytes) -> None:
-    """Put one line that the worker printed into our log: its own events as events, anything else as text."""
-    try:
-        event: Any = from_json(line)
-        name, level = str(event.pop("event")), str(event.pop("level"))
-        event = {str(key): value for key, value in event.items()}
-    except (ValueError, AttributeError, KeyError):
-        if line.strip():
-            log.info("worker says", line=line.decode(errors="replace"))
-        return
-    getattr(log, level if level in _LEVELS else "info")(name, origin="worker", **event)
+def _with_subclasses(kind: type[ModelError]) -> Iterator[type[ModelError]]:
+    yield kind
+    for each in kind.__subclasses__():
+        yield from _with_subclasses(each)

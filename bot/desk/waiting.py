@@ -81,7 +81,7 @@ class Line:
         self._costs = costs
         self._weight_of = weight_of
         self._on_change: list[Callable[[str], None]] = []
-        self._loras: dict[str, tuple[LoraChoice, ...]] = {}
+        self._jobs: dict[str, JobRow] = {}  # those that wait
         self.is_loading = is_loading
         self.bell = Bell()
 
@@ -94,7 +94,7 @@ class Line:
 
         One that has lost a try may be what ended the worker, so it is drawn with none beside it.
         """
-        self._loras[job.id] = job.loras
+        self._jobs[job.id] = job
         self._scheduler.add(
             Waiting(
                 job.id,
@@ -111,7 +111,7 @@ class Line:
     def remove(self, job_id: str) -> None:
         """The job waits no more; one that never did is no error."""
         self._scheduler.remove(job_id)
-        self._loras.pop(job_id, None)
+        self._jobs.pop(job_id, None)
         self._changed()
 
     def merge(self, person: int, into: int) -> None:
@@ -119,11 +119,16 @@ class Line:
         self._scheduler.merge(person, into)
         self._changed()
 
+    @property
+    def is_blind(self) -> bool:
+        """Whether no job's need of memory can be predicted yet: the model loads for the first time."""
+        return self.is_loading() and not self._costs.knows_weights
+
     def next(self, headroom: Headroom) -> Turn:
-        """Whose turn it is, if it fits now."""
-        turn = self._scheduler.next(headroom)
+        """Return whose turn it is, if it fits now by what is known now."""
+        turn = self._scheduler.next(headroom, lambda waiting: self.cost_of(self._jobs[waiting.job_id]).bytes)
         if turn.job_id is not None:
-            del self._loras[turn.job_id]
+            del self._jobs[turn.job_id]
         return turn
 
     def progress(self, progress: Progress) -> None:
@@ -132,7 +137,7 @@ class Line:
 
     def drawn(self, job_id: str, seconds: float) -> None:
         """The job's turn is over; the time it took counts against its person's next turns."""
-        self._scheduler.update(job_id, seconds)
+        self._scheduler.update(job_id, self._costs.work_of(seconds))
         self._changed()
 
     @property
@@ -146,7 +151,8 @@ class Line:
 
     def loras_of(self, job_id: str) -> tuple[LoraChoice, ...]:
         """What a waiting job needs from the shelf; nothing for any other."""
-        return self._loras.get(job_id, ())
+        job = self._jobs.get(job_id)
+        return job.loras if job else ()
 
     def waits(self, job_id: str) -> bool:
         """Whether this job is in line."""

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from bot import words
 from bot.errors import SugarbotError
-from bot.words.terminal import printable
 from engine.errors import EngineError
+from engine.printable import printable
 
 
 def explained(error: Exception, tell: Callable[[str], object], locale: str) -> Exception | None:
@@ -23,7 +23,7 @@ def explained(error: Exception, tell: Callable[[str], object], locale: str) -> E
     else:
         known, unknown = (error, None) if _is_known(error) else (None, error)
     for leaf in leaves(known) if known else ():
-        tell(printable(words.explain(leaf, locale)))
+        tell(printable(words.explain(leaf, locale), is_one_line=False))
     return unknown
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.table import Table
 
-from bot.words.terminal import printable
+from engine.printable import printable
 
 WIDE = 160  # columns, where no terminal says how many
 
@@ -18,7 +18,7 @@ class Screen(Console):
 
     def say(self, line: str) -> None:
         """Print a text, its own line breaks kept and no other made."""
-        self.print(printable(line), soft_wrap=True)
+        self.print(printable(line, is_one_line=False), soft_wrap=True)
 
 
 def add_row(table: Table, cells: Iterable[str]) -> None:

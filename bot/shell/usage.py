@@ -59,7 +59,7 @@ def explained(error: Any, arguments: Sequence[str]) -> str:
         arguments: The command line.
     """
     from bot.words import N_, text  # noqa: PLC0415 - as above
-    from bot.words.terminal import printable  # noqa: PLC0415 - as above
+    from engine.printable import printable  # noqa: PLC0415 - as above
 
     if type(error).__name__ == "NoArgsIsHelpError":  # its message is the help itself
         return str(error.message).rstrip()
@@ -67,7 +67,7 @@ def explained(error: Any, arguments: Sequence[str]) -> str:
     said = [_sentence(error, locale)]
     if error.ctx is not None:
         said.append(text(N_("See: {example}"), locale, example=f"{error.ctx.command_path} --help"))
-    return printable("\n".join(said))
+    return printable("\n".join(said), is_one_line=False)
 
 
 def _sentence(error: Any, locale: str) -> str:

@@ -20,6 +20,14 @@ ENGINE_SENTENCES: dict[type[Exception], str] = {
     errors.EngineError: N_("Drawing failed. Please try again; the host finds the details in the log."),
     errors.ModelError: N_("The model can't be loaded. Check engine.model in sugarbot.toml. ({detail})"),
     errors.ModelMissing: N_("There is no model to load. Check engine.model in sugarbot.toml. ({detail})"),
+    errors.ModelNotDownloaded: N_(
+        "The model isn't downloaded yet. `sugarbot setup` downloads it. ({detail})"
+    ),
+    errors.ModelUnreachable: N_(
+        "The model can't be downloaded. Check the network, and HTTPS_PROXY behind a proxy; or set "
+        'HF_ENDPOINT to a mirror, engine.source = "modelscope", or engine.model to a folder that holds the '
+        "model. ({detail})"
+    ),
     errors.ModelIncomplete: N_("The model's folder is incomplete. Download the model again. ({detail})"),
     errors.ModelTooLarge: N_(
         "The card has no room for the model. Close other programs that use it, or set another engine.device "

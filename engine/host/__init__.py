@@ -3,6 +3,7 @@
 * ``host``  renders one after the other over all the workers there are in time
 * ``life``  one worker, from its start to its end
 * ``hand``  the jobs that one worker has been given, and which of them its end is to be blamed on
+* ``output``  what a worker prints, on its way into our log
 
 A worker that dies or hangs costs the job it drew one try and is replaced; no state outlives it, so nothing
 has to be repaired. Knows no torch and no people.

@@ -70,6 +70,7 @@ class Hand:
         self._on_silence = on_silence
         self.is_lost = False
         self._jobs: list[Handed] = []
+        self._blamed: tuple[str, int] | None = None
         self._alarm: asyncio.TimerHandle | None = None
 
     def take(self, request: RenderRequest) -> Handed:
@@ -93,16 +94,23 @@ class Hand:
         if is_first:
             self._wind()
 
-    def lose(self, message: str = "") -> None:
-        """The worker is gone. The first in hand is lost, and any other that may have begun; the rest is not.
+    def blame(self, job_id: str, attempt: int) -> None:
+        """The worker says that it ends because of this try, and of no other in hand."""
+        self._blamed = (job_id, attempt)
 
+    def lose(self, message: str = "") -> None:
+        """The worker is gone. The try that it blamed is lost, and no other.
+
+        Where it blamed none in hand, the first is lost, and any other that may have begun; the rest is not.
         The first also where nothing was heard of it: it may be what ended the worker before a word got out.
         """
         self.is_lost = True
         lost, self._jobs = self._jobs, []
         self._wind()
+        blamed = [(handed.request.job_id, handed.request.attempt) == self._blamed for handed in lost]
         for place, handed in enumerate(lost):
-            handed.lose(WorkerLost(message) if place == 0 or handed.is_heard else NotBegun())
+            is_lost = blamed[place] if any(blamed) else place == 0 or handed.is_heard
+            handed.lose(WorkerLost(message) if is_lost else NotBegun())
 
     def _wind(self) -> None:
         """Let the clock of whoever is first now begin anew."""

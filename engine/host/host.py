@@ -45,6 +45,7 @@ class Host:
         self._module = module
         self._life: Life | None = None  # the newest, also after it was lost
         self._info: WorkerInfo | None = None
+        self._device = ""
         self._held_bytes = 0
         self._is_up = asyncio.Event()
         self._is_closed = asyncio.Event()
@@ -61,6 +62,10 @@ class Host:
     def held_bytes(self) -> int:
         """Memory of the device that the worker holds and will use again, as far as its answers tell."""
         return self._held_bytes
+
+    def device(self) -> str:
+        """Where the newest worker draws or drew: ``cuda:0``, ``cpu``; empty before the first is ready."""
+        return self._device
 
     async def start(self) -> WorkerInfo:
         """Start the first worker and wait until it is ready; call it once.
@@ -158,9 +163,19 @@ class Host:
             if self._life is life:
                 self._mark_down()  # at once, so that the next job does not meet it
             raise
-        if isinstance(outcome, Finished):
-            self._held_bytes = max(self._held_bytes, outcome.peak_bytes)
+        if self._life is life and self._info is not None:
+            self._held_bytes = self._held_after(outcome, self._info.weights_bytes)
         return outcome
+
+    def _held_after(self, outcome: Finished | Stopped | Failed, weights_bytes: int) -> int:
+        match outcome:
+            case Finished(held_bytes=held_bytes) if held_bytes:
+                return held_bytes
+            case Finished(peak_bytes=peak_bytes):
+                return max(self._held_bytes, peak_bytes)
+            case Failed(reason=FailReason.OUT_OF_MEMORY):
+                return weights_bytes  # it has given back all that it could
+        return self._held_bytes
 
     async def _start_worker(self) -> Life:
         try:
@@ -173,6 +188,7 @@ class Host:
             await life.end(ask=False)
             raise
         self._life, self._info, self._held_bytes = life, info, info.weights_bytes
+        self._device = info.device
         if self._foreseen:
             life.send(wire.Foresee(self._foreseen))
         self._is_up.set()

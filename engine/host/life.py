@@ -3,19 +3,19 @@
 import asyncio
 import contextlib
 import os
-import re
 import signal
 import socket
 import sys
-from collections.abc import Callable
-from typing import Self
+from collections.abc import Callable, Mapping
+from typing import IO, Self
 
 import structlog
 
 from engine import wire
 from engine.config import EngineConfig
-from engine.errors import ModelError, NotBegun, WireError, WorkerLost, WorkerNotReady
+from engine.errors import NotBegun, WireError, WorkerLost, WorkerNotReady
 from engine.host.hand import Hand
+from engine.host.output import Output
 from engine.request import (
     Drawn,
     Event,
@@ -29,8 +29,9 @@ from engine.request import (
 
 ASK_S = 5.0  # for a worker to end by itself: one step and the end of the interpreter
 TERMINATE_S = 5.0  # after SIGTERM
-LONGEST_LINE = 8192  # of the worker's output; what is longer is logged in pieces
-_MODEL_ERRORS = {kind.__name__: kind for kind in ModelError.__subclasses__()}
+OUTPUT_S = 1.0  # for the last lines of a worker that is gone; a process that it left behind may hold the pipe
+# A worker draws and fetches nothing, so it needs neither tokens nor the way through a proxy.
+_SECRETS = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "API_KEY", "CREDENTIAL")
 
 log = structlog.get_logger("engine.host")
 
@@ -52,6 +53,8 @@ class Life:
         process: asyncio.subprocess.Process,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
+        printed: asyncio.StreamReader,
+        pipe: asyncio.BaseTransport,
     ) -> None:
         self.is_lost = asyncio.Event()
         self.has_drawn = False
@@ -60,12 +63,13 @@ class Life:
         self._process = process
         self._reader = reader
         self._writer = writer
+        self._pipe = pipe
+        self._output = Output(process.pid)
         self._hand = Hand(config.step_timeout_s, self._end_of_patience)
         self._greeting: asyncio.Future[wire.Message | None] = asyncio.get_running_loop().create_future()
-        self._tasks = [
-            asyncio.create_task(self._receive(), name=f"worker {process.pid} answers"),
-            asyncio.create_task(self._tell(), name=f"worker {process.pid} log"),
-        ]
+        self._answering = asyncio.create_task(self._receive(), name=f"worker {process.pid} answers")
+        self._printing = asyncio.create_task(self._output.read(printed), name=f"worker {process.pid} output")
+        self._ending = asyncio.create_task(self._see_end(), name=f"worker {process.pid} end")
 
     @classmethod
     async def spawn(cls, config: EngineConfig, module: str) -> Self:
@@ -79,17 +83,21 @@ class Life:
             reader, writer = await asyncio.open_connection(sock=ours)
             with contextlib.ExitStack() as unless_started:
                 unless_started.callback(writer.close)
-                process = await asyncio.create_subprocess_exec(
-                    sys.executable, "-m", module, str(theirs.fileno()),
-                    pass_fds=[theirs.fileno()],
-                    env={name: value for name, value in os.environ.items() if "TOKEN" not in name},
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=asyncio.subprocess.PIPE,
-                    stderr=asyncio.subprocess.STDOUT,
-                    start_new_session=True,  # Ctrl-C at a terminal reaches us alone; we end it in order
-                )  # fmt: skip
+                # Not asyncio's own pipe: that one cannot be closed while a process left behind holds it.
+                printed, pipe, their_end = await _output_pipe()
+                unless_started.callback(pipe.close)
+                with their_end:
+                    process = await asyncio.create_subprocess_exec(
+                        sys.executable, "-m", module, str(theirs.fileno()),
+                        pass_fds=[theirs.fileno()],
+                        env=environment(os.environ),
+                        stdin=asyncio.subprocess.DEVNULL,
+                        stdout=their_end,
+                        stderr=asyncio.subprocess.STDOUT,
+                        start_new_session=True,  # Ctrl-C at a terminal reaches us alone; we end it in order
+                    )  # fmt: skip
                 unless_started.pop_all()
-        return cls(config, process, reader, writer)
+        return cls(config, process, reader, writer, printed, pipe)
 
     async def ready(self) -> WorkerInfo:
         """Tell the worker what to load, and wait until it has.
@@ -110,7 +118,7 @@ class Life:
                 self.info = answer
                 return answer
             case wire.StartFailed():
-                raise _MODEL_ERRORS.get(answer.error, ModelError)(answer.message, **answer.facts)
+                raise answer.to_error()
             case _:
                 status = await self.end(ask=False)
                 raise WorkerNotReady(f"The worker ended while it started, with status {status}.")
@@ -142,6 +150,7 @@ class Life:
         if self._hand.is_lost:
             raise NotBegun
         self.send(request)
+        self._output.withhold(request.prompt)
         handed = self._hand.take(request)
         try:
             while True:
@@ -175,7 +184,12 @@ class Life:
         status = await self._process.wait()
         self._is_gone = True
         self._writer.close()
-        await asyncio.wait(self._tasks)
+        await asyncio.wait([self._answering, self._ending])
+        await asyncio.wait([self._printing], timeout=OUTPUT_S)
+        if self._printing.cancel():
+            log.warning("a process that the worker started holds its output", pid=self._process.pid)
+            await asyncio.wait([self._printing])
+        self._pipe.close()
         with contextlib.suppress(ConnectionError):
             await self._writer.wait_closed()
         return status
@@ -195,6 +209,12 @@ class Life:
         self._signal(signal.SIGKILL)
         self._hand.lose(f"The worker took no step in {self._config.step_timeout_s:.0f} s and was ended.")
 
+    async def _see_end(self) -> None:
+        """Close the socket of a worker that has ended: a process that it left may hold the other end."""
+        await self._process.wait()
+        await asyncio.wait([self._answering], timeout=OUTPUT_S)  # what it said last
+        self._writer.close()
+
     async def _receive(self) -> None:
         """Take in what the worker says until its end of the socket closes."""
         try:
@@ -211,21 +231,29 @@ class Life:
     def _hear(self, message: wire.Message) -> None:
         if isinstance(message, Progress | Drawn | Finished | Stopped | Failed):
             self._hand.hear(message)
+        elif isinstance(message, wire.CardFault):
+            self._hand.blame(message.job_id, message.attempt)
         elif not self._greeting.done():
             self._greeting.set_result(message)
         else:
             log.error("worker speaks out of turn and is ended", pid=self._process.pid)
             self._signal(signal.SIGKILL)
 
-    async def _tell(self) -> None:
-        """Put what the worker prints into our log, until it and its children have closed their output."""
-        output = self._process.stdout
-        assert output is not None  # noqa: S101 - PIPE was asked for
-        pending = b""
-        while piece := await output.read(LONGEST_LINE):
-            *lines, pending = re.split(rb"[\r\n]+", pending + piece)
-            if len(pending) >= LONGEST_LINE:
-                lines, pending = [*lines, pending], b""
-            for line in lines:
-                wire.relay(line)
-        wire.relay(pending)
+
+def environment(ours: Mapping[str, str]) -> dict[str, str]:
+    """Return what a worker may know of our environment: no tokens, passwords or proxies."""
+    return {
+        name: value
+        for name, value in ours.items()
+        if not name.upper().endswith("_PROXY") and not any(secret in name.upper() for secret in _SECRETS)
+    }
+
+
+async def _output_pipe() -> tuple[asyncio.StreamReader, asyncio.ReadTransport, IO[bytes]]:
+    """Open a pipe: a reader of its one end, what closes that, and the other end."""
+    read_end, write_end = os.pipe()
+    ours, theirs = os.fdopen(read_end, "rb", 0), os.fdopen(write_end, "wb", 0)
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    pipe, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), ours)
+    return reader, pipe, theirs

@@ -1,4 +1,4 @@
-"""Whose turn is it, and does the job fit: pure order and admission, without clock, asyncio or card.
+"""Whose turn is it, and does the job fit: pure order and admission; the clock is passed in.
 
 * ``order``      who comes before whom: fair in seconds, by weight, in bounded rounds
 * ``scheduler``  the queue of one card: order, memory, and what is told of places and waits
@@ -8,6 +8,6 @@ Tests of this room alone: ``pytest tests/unit/engine/scheduler``.
 """
 
 from engine.scheduler.order import MOST_ROUNDS, Waiting
-from engine.scheduler.scheduler import MAX_PASSES, PATIENCE, Scheduler, Turn
+from engine.scheduler.scheduler import MAX_PASSES, PATIENCE_S, Scheduler, Turn
 
-__all__ = ["MAX_PASSES", "MOST_ROUNDS", "PATIENCE", "Scheduler", "Turn", "Waiting"]
+__all__ = ["MAX_PASSES", "MOST_ROUNDS", "PATIENCE_S", "Scheduler", "Turn", "Waiting"]

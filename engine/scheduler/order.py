@@ -1,5 +1,8 @@
 """The order of waiting jobs: fair in seconds, by weight, in rounds, and each place known without a rehearsal.
 
+Seconds are those of ``Cost.work``, which nothing learned changes: jobs that joined before and after the
+engine learned how fast this card is compare fairly.
+
 Every person has a scale of seconds per weight. A job begins on it where the person's job before it ends, and
 jobs are drawn in the order of these beginnings: over time everybody gets seconds in proportion to their
 weight. A round is a stretch of the scale so short that nobody has two jobs in it. It is drawn to its end;
@@ -50,8 +53,8 @@ class Waiting:
 
     @property
     def length(self) -> float:
-        """Its length on the scale of its person: seconds per weight."""
-        return max(self.cost.seconds, LEAST_S) / self.weight
+        """Its length on the scale of its person: seconds of work per weight."""
+        return max(self.cost.work, LEAST_S) / self.weight
 
 
 @dataclass(slots=True)
@@ -145,12 +148,12 @@ class Order:
         self._jobs[job.job_id] = job
         self._put(key)
 
-    def settle(self, job: Waiting, seconds: float) -> None:
-        """Charge what a drawn job took in place of what was foretold."""
+    def settle(self, job: Waiting, work: float) -> None:
+        """Charge the work that a drawn job took in place of the predicted work."""
         person = self._people.get(job.person_id)
         if person is None:
             return  # what was foretold is forgotten already
-        person.paid_to += replace(job, cost=replace(job.cost, seconds=seconds)).length - job.length
+        person.paid_to += replace(job, cost=replace(job.cost, work=work)).length - job.length
         if person.jobs:
             begins, follows, *_ = self._keys[person.jobs[0].job_id]
             owed_to = max(person.paid_to, min(begins, self._round_end))

@@ -3,8 +3,9 @@
 Unknown ids are ignored: the database, not this, knows which jobs exist.
 """
 
+import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from itertools import takewhile
 
@@ -12,7 +13,10 @@ from engine.headroom import Headroom
 from engine.scheduler.order import Key, Order, Waiting
 
 MAX_PASSES = 3  # smaller jobs that may go before one that waits for memory
-PATIENCE = 60  # readings without room for the first in line, after which it is tried all the same
+PATIENCE_S = 60.0  # without room for the first in line, or without a reading; then it is tried all the same
+
+NeedOf = Callable[[Waiting], int]
+"""How many bytes a waiting job needs on the card, by what is known now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +55,23 @@ class _Running:
         return self.job.cost.work * max(0.0, 1 - self.drawn / self.job.pictures)
 
 
-class Scheduler:
-    """Who waits, who runs."""
+def _need_at_joining(job: Waiting) -> int:
+    return job.cost.bytes
 
-    def __init__(self) -> None:
+
+class Scheduler:
+    """Who waits, who runs.
+
+    Args:
+        clock: Seconds that never go back.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._order = Order()
         self._running: dict[str, _Running] = {}
         self._passes: Counter[str] = Counter()  # job that waits for memory → smaller ones that went before
-        self._readings: Counter[str] = Counter()  # likewise → readings that had no room for it
+        self._without_room_since_s: dict[str, float] = {}  # job that waits for memory → when that began
 
     def add(self, waiting: Waiting) -> None:
         """Queue a job. One that was running comes back: it is not charged, and stands where it stood."""
@@ -82,46 +95,54 @@ class Scheduler:
             if ran.job.person_id == person_id:
                 ran.job = replace(ran.job, person_id=into_id)
 
-    def next(self, headroom: Headroom) -> Turn:
+    def next(self, headroom: Headroom, need_of: NeedOf = _need_at_joining) -> Turn:
         """Say which job to draw next; call it with a fresh reading, when the card is free or about to be.
 
         Where the first in line does not fit just now, at most ``MAX_PASSES`` smaller jobs of other people go
-        before it; then everybody waits for it. After ``PATIENCE`` readings it is tried: the prediction may be
+        before it; then everybody waits for it. After ``PATIENCE_S`` it is tried: the prediction may be
         wrong, and a worker that runs out of memory says so and lives. Behind a job that runs, only the first
-        in line gets its turn: whether others pass it is decided on a free card.
+        in line gets its turn: whether others pass it is decided on a free card. No job is refused because
+        memory is unknown; without any reading for ``PATIENCE_S`` jobs are tried one at a time.
+
+        Args:
+            headroom: The reading.
+            need_of: Says what a job needs by what was learned since it joined.
         """
         self._order.begin_round()
         if not self._order:
             return Turn(None, "nothing waits")
         [first] = self._order.first(1)
         limit_bytes = headroom.total_bytes - headroom.reserve_bytes
-        if first.cost.bytes > max(limit_bytes, headroom.free_bytes):
-            reason = f"needs {_gib(first.cost.bytes)}, and {_gib(limit_bytes)} is all there ever is"
+        need_bytes = need_of(first)
+        if headroom.is_known and need_bytes > max(limit_bytes, headroom.free_bytes):
+            reason = f"needs {_gib(need_bytes)}, and {_gib(limit_bytes)} is all there ever is"
             return Turn(None, reason, refuse=first.job_id)
         if self._running:
-            return self._next_behind(first, headroom)
-        if first.cost.bytes <= headroom.free_bytes:
-            return self._run(first, _fits(first, headroom), first.cost.bytes)
-        return self._next_without_room(first, headroom)
+            return self._next_behind(first, need_bytes, headroom)
+        if need_bytes <= headroom.free_bytes:
+            return self._run(first, _fits(need_bytes, headroom), need_bytes)
+        return self._next_without_room(first, headroom, need_of)
 
-    def _next_behind(self, first: Waiting, headroom: Headroom) -> Turn:
+    def _next_behind(self, first: Waiting, need_bytes: int, headroom: Headroom) -> Turn:
         """Let the first in line lie ready behind what runs: it needs room only when that has gone."""
         if first.is_alone or any(ran.job.is_alone for ran in self._running.values()):
             return Turn(None, "one that has ended the worker before is drawn alone")
         room_bytes = max(headroom.free_bytes, *(ran.granted_bytes for ran in self._running.values()))
-        if first.cost.bytes <= room_bytes:
-            return self._run(first, _fits(first, headroom), first.cost.bytes)
-        return Turn(None, f"{first.job_id} needs {_gib(first.cost.bytes)} and waits for a free card")
+        if need_bytes <= room_bytes:
+            return self._run(first, _fits(need_bytes, headroom), need_bytes)
+        return Turn(None, f"{first.job_id} needs {_gib(need_bytes)} and waits for a free card")
 
-    def _next_without_room(self, first: Waiting, headroom: Headroom) -> Turn:
-        why = f"{first.job_id} needs {_gib(first.cost.bytes)} and waits for memory: {headroom.reason}"
-        smaller = _first_that_fits(self._order, headroom.free_bytes)
+    def _next_without_room(self, first: Waiting, headroom: Headroom, need_of: NeedOf) -> Turn:
+        now_s = self._clock()
+        waited_s = now_s - self._without_room_since_s.setdefault(first.job_id, now_s)
+        why = f"{first.job_id} needs {_gib(need_of(first))} and waits for memory: {headroom.reason}"
+        smaller = _first_that_fits(self._order, headroom.free_bytes, need_of)
         if smaller is not None and self._passes[first.job_id] < MAX_PASSES:
             self._passes[first.job_id] += 1
-            return self._run(smaller, f"smaller, so it goes first: {why}", smaller.cost.bytes)
-        self._readings[first.job_id] += 1
-        if self._readings[first.job_id] > PATIENCE:
-            reason = f"tried after {PATIENCE} readings without room: {why}"
+            return self._run(smaller, f"smaller, so it goes first: {why}", need_of(smaller))
+        has_no_reading_s = headroom.unknown_s if headroom.unknown_s and not headroom.total_bytes else 0.0
+        if max(waited_s, has_no_reading_s) > PATIENCE_S:
+            reason = f"tried after {PATIENCE_S:.0f} s without room: {why}"
             return self._run(first, reason, headroom.free_bytes)
         return Turn(None, why)
 
@@ -130,10 +151,15 @@ class Scheduler:
         if ran := self._running.get(job_id):
             ran.drawn = drawn
 
-    def update(self, job_id: str, seconds: float) -> None:
-        """Settle a job that ran: its person pays for the seconds it was drawn, not for those it lay ready."""
+    def update(self, job_id: str, work: float) -> None:
+        """Settle a job that ran: its person pays for the time it was drawn, not for the time it lay ready.
+
+        Args:
+            job_id: The job.
+            work: That time in the unit of ``Cost.work``; ``CostBook.work_of`` converts seconds.
+        """
         if ran := self._running.pop(job_id, None):
-            self._order.settle(ran.job, seconds)
+            self._order.settle(ran.job, work)
             self._forgive_when_idle()
 
     @property
@@ -176,25 +202,26 @@ class Scheduler:
         return Turn(job.job_id, reason)
 
     def _forget_wait(self, job_id: str) -> None:
-        del self._passes[job_id], self._readings[job_id]  # a Counter does not mind what it lacks
+        del self._passes[job_id]  # a Counter does not mind what it lacks
+        self._without_room_since_s.pop(job_id, None)
 
     def _forgive_when_idle(self) -> None:
         if not self._order and not self._running:
             self._order.forget_debts()  # the card stands idle: nobody owes anybody
 
 
-def _first_that_fits(line: Iterable[Waiting], free_bytes: int) -> Waiting | None:
+def _first_that_fits(line: Iterable[Waiting], free_bytes: int, need_of: NeedOf) -> Waiting | None:
     """Find the first job that fits among the oldest of each person, for nobody overtakes themselves."""
     seen: set[int] = set()
     for job in line:
-        if job.person_id not in seen and job.cost.bytes <= free_bytes:
+        if job.person_id not in seen and need_of(job) <= free_bytes:
             return job
         seen.add(job.person_id)
     return None
 
 
-def _fits(job: Waiting, headroom: Headroom) -> str:
-    return f"next in line, needs {_gib(job.cost.bytes)}: {headroom.reason}"
+def _fits(need_bytes: int, headroom: Headroom) -> str:
+    return f"next in line, needs {_gib(need_bytes)}: {headroom.reason}"
 
 
 def _gib(count: int) -> str:

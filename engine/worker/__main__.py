@@ -3,11 +3,14 @@
 import os
 import socket
 import sys
+import threading
+from types import TracebackType
 
 import structlog
 
 from engine.config import EngineConfig
 from engine.model import find_model
+from engine.worker.failing import trace
 from engine.worker.serve import Painter, run
 
 # While imports keep the interpreter busy, a reader of weights waits this long for its turn. With Python's own
@@ -18,15 +21,22 @@ log = structlog.get_logger("engine.worker")
 
 
 def log_to_stderr() -> None:
-    """One JSON line for each event, no local variables in tracebacks; the host puts them into its own log."""
+    """Write one JSON line for each event, for the host's log; of errors that nobody catches no message."""
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
-            structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+    sys.excepthook = _log_uncaught
+    threading.excepthook = lambda args: _log_uncaught(args.exc_type, args.exc_value, args.exc_traceback)
+
+
+def _log_uncaught(
+    kind: type[BaseException], error: BaseException | None, _: TracebackType | None = None
+) -> None:
+    log.error("worker error", error=kind.__name__, trace=trace(error) if error else "")
 
 
 def _load_painter(config: EngineConfig) -> Painter:
@@ -40,7 +50,7 @@ def _load_painter(config: EngineConfig) -> Painter:
         from engine.zimage.device import choose_placement  # noqa: PLC0415 - likewise
 
         _say_step("torch imported")
-        weight_reader.begin(find_model(config).folder, choose_placement(config.device))
+        weight_reader.begin(find_model(config, download=False).folder, choose_placement(config.device))
         _say_step("device chosen")
         from engine.zimage.painter import Painter as ZImagePainter  # noqa: PLC0415 - likewise
 

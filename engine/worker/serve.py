@@ -17,12 +17,11 @@ from engine import wire
 from engine.config import TRITON_DIR, EngineConfig
 from engine.errors import ModelError
 from engine.request import Finished, LoraChoice, RenderRequest, Stopped, WorkerInfo
-from engine.worker.failing import failed, is_card_fault, trace
+from engine.worker.faults import Faults
 from engine.worker.orders import EXIT_WIRE_ERROR, Orders
 from engine.worker.voice import Answers, End, Voice
 
 EXIT_MODEL_ERROR = 3  # told to the host before
-EXIT_CARD_FAULT = 70  # EX_SOFTWARE of sysexits.h
 CPU_NICENESS = 5  # on a machine without a card the chats' process goes first
 
 log = structlog.get_logger("engine.worker")
@@ -80,52 +79,39 @@ def run(connection: socket.socket, load: Load) -> int:
     try:
         painter = load(config)
     except ModelError as error:
-        facts = {
-            key: fact if isinstance(fact, str | int | tuple) else str(fact)
-            for key, fact in error.facts.items()
-        }
-        answers.put(wire.StartFailed(type(error).__name__, str(error), facts))
+        answers.put(wire.StartFailed.of(error))
         status = EXIT_MODEL_ERROR
     else:
         answers.put(replace(painter.info, pid=os.getpid()))
-        threading.Thread(target=_prepare, args=(painter, orders), name="prepare", daemon=True).start()
-        status = _paint_all(painter, orders, answers)
+        faults = Faults(answers)
+        preparing = (painter, orders, faults)
+        threading.Thread(target=_prepare, args=preparing, name="prepare", daemon=True).start()
+        _paint_all(painter, orders, faults)
+        status = 0
     answers.close()
     return status
 
 
-def _paint_all(painter: Painter, orders: Orders, answers: Answers) -> int:
+def _paint_all(painter: Painter, orders: Orders, faults: Faults) -> None:
     """Paint until it is time to end, and let every end be said."""
-    voices: list[Voice] = []
-    status = 0
     while (request := orders.next_request()) is not None:
-        voice = Voice(request, answers.put)
+        voice = faults.begin(request)
         voice.step(0, 0)
-        end = _paint(painter, request, voice, orders.is_cancelled)
-        if end is None:
-            status = EXIT_CARD_FAULT
-            break
-        voice.end(end)
-        voices = [each for each in (*voices, voice) if not each.has_ended]
-    for voice in voices:
-        voice.wait()
-    return status
+        voice.end(_paint(painter, request, voice, orders.is_cancelled, faults))
+    faults.wait_for_ends()
 
 
 def _paint(
-    painter: Painter, request: RenderRequest, voice: Voice, is_cancelled: Callable[[], bool]
-) -> End | None:
-    """Draw one job, whatever happens; None when the card is not to be trusted any more."""
+    painter: Painter, request: RenderRequest, voice: Voice, is_cancelled: Callable[[], bool], faults: Faults
+) -> End:
+    """Draw one job, whatever happens."""
     try:
         return painter.paint(request, voice, is_cancelled)
     except Exception as error:  # noqa: BLE001 - worker loop: one job's unforeseen error must not end the others
-        if not is_card_fault(error):
-            return failed(request, error)
-        log.error("card fault", job_id=request.job_id, attempt=request.attempt, trace=trace(error, request))
-        return None
+        return faults.failed(request, error)
 
 
-def _prepare(painter: Painter, orders: Orders) -> None:
+def _prepare(painter: Painter, orders: Orders, faults: Faults) -> None:
     """Fetch ahead, in a thread of its own, until it is time to end."""
     while (what := orders.next_to_prepare()) is not None:
         try:
@@ -134,6 +120,7 @@ def _prepare(painter: Painter, orders: Orders) -> None:
             else:
                 painter.foresee(what)
         except Exception as error:  # noqa: BLE001 - the job meets it again in ``paint``, which says it
+            faults.ignored(error)
             log.info("not prepared", error=type(error).__name__)
 
 

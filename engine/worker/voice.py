@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from engine import wire
 from engine.request import Drawn, Event, Failed, Finished, Picture, Progress, RenderRequest, Stopped
-from engine.worker.failing import failed
+from engine.worker import failing
 
 # A finish is asked for after the last picture: only then is it known what the job took.
 End = Stopped | Failed | Callable[[], Finished]
@@ -49,10 +49,10 @@ class Answers:
         """
         self._frames.put(wire.encode(message))
 
-    def close(self) -> None:
-        """Return when everything was sent; nothing can be put any more."""
+    def close(self, timeout_s: float | None = None) -> None:
+        """Return when everything was sent, or after ``timeout_s``; nothing can be put any more."""
         self._frames.put(None)
-        self._thread.join()
+        self._thread.join(timeout_s)
 
     def _send(self) -> None:
         while (frame := self._frames.get()) is not None:
@@ -69,10 +69,20 @@ class Voice:
     Args:
         request: The job.
         say: Takes an event; from any thread. ``Answers.put``.
+        failed: Returns how a job ends that met an error; from any thread.
+
+    Attributes:
+        request: The job.
     """
 
-    def __init__(self, request: RenderRequest, say: Callable[[Event], None]) -> None:
-        self._request = request
+    def __init__(
+        self,
+        request: RenderRequest,
+        say: Callable[[Event], None],
+        failed: Callable[[RenderRequest, Exception], Failed] = failing.failed,
+    ) -> None:
+        self.request = request
+        self._failed_by = failed
         self._job = (request.job_id, request.attempt)
         self._say = say
         self._lock = threading.Lock()
@@ -84,7 +94,7 @@ class Voice:
 
     def step(self, index: int, step: int) -> None:
         """A step of picture ``index`` is done; step 0 of picture 0: the job begins."""
-        self._say(Progress(*self._job, index, step, self._request.steps))
+        self._say(Progress(*self._job, index, step, self.request.steps))
 
     def show(self, picture: Future[Encoded]) -> None:
         """Say the picture as soon as its file and those before it are ready; one that fails fails the job."""
@@ -118,15 +128,22 @@ class Voice:
             elif self._failed:
                 self._say(self._failed)
             else:
-                end = self._end()
-                self._say(replace(end, timings=replace(end.timings, encode_s=self._encode_s)))
+                self._say(self._finished(self._end))
             self._has_ended.set()
+
+    def _finished(self, end: Callable[[], Finished]) -> Finished | Failed:
+        try:
+            finished = end()
+        except Exception as error:  # noqa: BLE001 - asking for the timings waits for the card
+            return self._failed_by(self.request, error)
+        return replace(finished, timings=replace(finished.timings, encode_s=self._encode_s))
 
     def _say_picture(self, picture: Future[Encoded]) -> None:
         try:
             encoded = picture.result()
             self._say(Drawn(*self._job, encoded.picture))
         except Exception as error:  # noqa: BLE001 - as in ``serve``: what goes wrong with a file fails its job alone
-            self._failed = self._failed or failed(self._request, error)
+            failed = self._failed_by(self.request, error)
+            self._failed = self._failed or failed
         else:
             self._encode_s += encoded.encode_s

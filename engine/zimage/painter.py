@@ -82,7 +82,7 @@ class Painter:
             ModelError: ModelMissing, ModelIncomplete, ModelTooLarge, or a device that is not there. The host
                 must act.
         """
-        model = find_model(config)
+        model = find_model(config, download=False)
         place = choose_placement(config.device)
         pipeline = load_pipeline(model.folder, place)
         folders = [folder for folder in (built_in_lora_folder(model), config.lora_dir) if folder]
@@ -121,7 +121,7 @@ class Painter:
         if not is_complete:
             return Stopped(request.job_id, request.attempt)
         # What it took is known when the card has done it all, and the next job need not wait for that.
-        return partial(_finished, request, gauge, gauge.peak_bytes)
+        return partial(_finished, request, gauge, gauge.peak_bytes, gauge.held_bytes)
 
     def prepare(self, request: RenderRequest) -> None:
         """Fetch a job's LoRAs into main memory; beside ``paint``, in another thread."""
@@ -197,5 +197,5 @@ class Painter:
         )
 
 
-def _finished(request: RenderRequest, gauge: StageTimer, peak_bytes: int) -> Finished:
-    return Finished(request.job_id, request.attempt, gauge.timings, peak_bytes)
+def _finished(request: RenderRequest, gauge: StageTimer, peak_bytes: int, held_bytes: int) -> Finished:
+    return Finished(request.job_id, request.attempt, gauge.timings, peak_bytes, held_bytes)

@@ -56,6 +56,13 @@ class StageTimer:
         return Timings(**self._seconds)
 
     @property
+    def held_bytes(self) -> int:
+        """On a card what torch keeps of it now, for other work of this process; else the process's memory."""
+        if self._device.type == "cuda":
+            return torch.cuda.memory_reserved(self._device)
+        return self._process.memory_info().rss
+
+    @property
     def peak_bytes(self) -> int:
         """On a card what torch had allocated at most; else the process's memory, as seen after each stage."""
         if self._device.type == "cuda":

@@ -27,7 +27,7 @@ from bot.desk.outcomes import (
 )
 from bot.errors import OutFolderUnusable, PersonError
 from bot.words import N_
-from bot.words.terminal import printable
+from engine.printable import printable
 
 CHAT_ID = "console"  # one chat, so that its default LoRA lasts from one call to the next
 HOST_ID = "host"  # what bot.policy takes for the host at the console
@@ -183,7 +183,7 @@ class ConsoleChat:
         return ConsoleAnswer(refusal=refusal)
 
     def _write(self, line: str) -> None:
-        self._answers.write(printable(line) + "\n")
+        self._answers.write(printable(line, is_one_line=False) + "\n")
         self._answers.flush()
 
 

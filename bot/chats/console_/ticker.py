@@ -9,7 +9,7 @@ from rich.text import Text
 
 from bot import words
 from bot.desk.outcomes import Receipt, Status
-from bot.words.terminal import printable
+from engine.printable import printable
 
 
 class Ticker:
@@ -59,7 +59,7 @@ class Ticker:
 
     def tell(self, line: str) -> None:
         """Print a line: nothing in it is markup, and control characters are written out."""
-        self._console.print(Text(printable(line)), soft_wrap=True)
+        self._console.print(Text(printable(line, is_one_line=False)), soft_wrap=True)
 
     def _draw(self, status: Status) -> None:
         if status.job_id not in self._bars:

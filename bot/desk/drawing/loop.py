@@ -8,6 +8,7 @@ their tries. While the disk takes nothing, everything waits with what it has to 
 
 import asyncio
 import contextlib
+import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -48,6 +49,7 @@ log = structlog.get_logger("bot.desk")
 
 MOST_CLAIMED = MOST_IN_HAND + 2  # further ends are being saved; a disk slower than the card makes it wait
 NO_ROOM_WAIT_S = 1.0  # until the card is looked at again
+BLIND_WAIT_S = 0.2  # until it is asked again whether the model has loaded
 NOT_READY_WAIT_S = 5.0  # until a worker that did not start is asked again; the host backs off by itself
 
 
@@ -73,17 +75,24 @@ class _Claimed:
     Attributes:
         drawn: Its pictures so far.
         progress: What the renderer said last; None while it lies ready behind another.
-        began_ms: When that was first said.
+        began_ms: When that was first said, for the record.
+        began_s: The same on the clock that measures how long it was drawn.
     """
 
     job: JobRow
     drawn: list[Picture] = field(default_factory=list)
     progress: Progress | None = None
     began_ms: int | None = None
+    began_s: float | None = None
 
 
 class Drawing:
-    """The loop between line and renderer."""
+    """The loop between line and renderer.
+
+    Args:
+        clock: UTC milliseconds, for records; it may go back.
+        seconds: Seconds that never go back, for durations.
+    """
 
     def __init__(
         self,
@@ -97,6 +106,7 @@ class Drawing:
         costs: CostBook,
         pictures_dir: Path,
         clock: Callable[[], int],
+        seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._renderer = renderer
@@ -105,6 +115,7 @@ class Drawing:
         self._probe = probe
         self._costs = costs
         self._clock = clock
+        self._seconds = seconds
         self._lease = uuid.uuid4().hex
         self._claimed: list[_Claimed] = []
         self._hand: list[_Claimed] = []  # those of them that the renderer has, in its order
@@ -169,6 +180,9 @@ class Drawing:
                 ring = self._line.bell.next_ring()
                 if len(self._hand) >= MOST_IN_HAND or len(self._claimed) >= MOST_CLAIMED:
                     await heard(ring, None)
+                    continue
+                if self._line.is_blind:
+                    await heard(ring, BLIND_WAIT_S)
                     continue
                 headroom = await asyncio.to_thread(self._probe.read)
                 turn = self._line.next(headroom)
@@ -242,7 +256,7 @@ class Drawing:
         elif isinstance(event, Progress):
             if claimed.began_ms is None:
                 log.info("job begins", job_id=event.job_id, attempt=event.attempt)
-                claimed.began_ms = self._clock()
+                claimed.began_ms, claimed.began_s = self._clock(), self._seconds()
             claimed.progress = event
             self._board.drawing(event)
 
@@ -254,9 +268,8 @@ class Drawing:
 
     def _charge(self, claimed: _Claimed) -> None:
         """Let its person pay for the time that it was drawn, which is none where it never began."""
-        now_ms = self._clock()
-        began_ms = now_ms if claimed.began_ms is None else claimed.began_ms
-        self._line.drawn(claimed.job.id, (now_ms - began_ms) / 1_000)
+        drawn_s = 0.0 if claimed.began_s is None else self._seconds() - claimed.began_s
+        self._line.drawn(claimed.job.id, drawn_s)
 
 
 @contextlib.contextmanager

@@ -32,6 +32,14 @@ from engine.worker.voice import Encoded, Voice
 
 STEP_S = 0.01
 SLOW_FILE_S = 0.5
+ODD_LINES = [
+    b"[]", b"{}", b"null", b"1", b'"text"', b'{"event": "x"}', b'{"event": 1, "level": 2}',
+    b'{"event": "x", "level": "info", "origin": "y", "self": 1, "exc_info": true, "event_": 2}',
+    b'{"event": {"a": []}, "level": ["info"]}', b"[" * 100_000,
+    b'{"event": "x", "level": "info", "n": ' + b"9" * 5000,
+    b'{"event": "x", "level": "info", "n": ' + b"9" * 5000 + b"}", b"\xff\xfe", b"\x00\x00", b"", b" ",
+    b'{"event": "x", "level": "info", "text": "\\ud800"}', b'{"event": "x", "level": "__class__", "": 1}',
+]  # fmt: skip
 PNG = b"\x89PNG fake " + bytes(300_000)
 
 
@@ -84,9 +92,16 @@ def encoded(request: RenderRequest, index: int) -> "Future[Encoded]":
             threading.Timer(SLOW_FILE_S, future.set_result, [Encoded(picture, SLOW_FILE_S)]).start()
         case "broken file":
             future.set_exception(ZeroDivisionError("while encoding: broken file"))
+        case "card fails in file":
+            fault = AcceleratorError("CUDA error: an illegal memory access was encountered")
+            threading.Timer(SLOW_FILE_S, future.set_exception, [fault]).start()
         case _:
             future.set_result(Encoded(picture, 0.5))
     return future
+
+
+def fail_with(text: str) -> None:
+    raise ValueError(f"in a thread: {text}")
 
 
 def misbehave(request: RenderRequest, voice: Voice) -> None:
@@ -112,6 +127,24 @@ def misbehave(request: RenderRequest, voice: Voice) -> None:
             voice._say(Progress("another job", request.attempt, 7, 7, 7))
         case "child":
             subprocess.Popen(["sleep", "300"])
+        case "leave a process behind":
+            subprocess.Popen(["sleep", "15"], start_new_session=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "leave a fork behind":
+            if os.fork() == 0:  # it has our end of the socket, too
+                os.setsid()
+                time.sleep(15)
+                os._exit(0)
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "odd lines":
+            for line in ODD_LINES:
+                sys.stdout.buffer.write(line + b"\n")
+            sys.stdout.buffer.write(b"x" * 10_000_000)
+            sys.stdout.flush()
+        case "a secret wish":
+            print(f"a library quotes {request.prompt!r}", flush=True)
+            print("a library's remark", flush=True)
+            threading.Thread(target=fail_with, args=[request.prompt]).start()
         case "print":
             print("a library's remark\rand its progress bar", flush=True)
             print("x" * 100_000, flush=True)

@@ -29,6 +29,9 @@ class FakeHost:
         self.requests = []
         self._misfortune = misfortune
 
+    def device(self) -> str:
+        return "cuda:0"
+
     def held_bytes(self) -> int:
         return 0
 

@@ -12,7 +12,7 @@ import pytest
 import structlog
 
 from bot.logs import open_log
-from engine import wire
+from engine.host.output import Output
 
 SECRET = "MTA-secret.token.of-discord"
 TELEGRAM = "123456789:AAF3kDq-EXAMPLEexampleEXAMPLEexample12"
@@ -24,6 +24,7 @@ def lines() -> Iterator[io.StringIO]:
     root = logging.getLogger()
     before, level = root.handlers[:], root.level
     open_log(secrets=[SECRET], verbose=True, stream=stream)
+    structlog.configure(cache_logger_on_first_use=False)  # a cached logger outlives this test
     yield stream
     root.handlers[:] = before
     root.setLevel(level)
@@ -126,7 +127,7 @@ def test_a_traceback_holds_no_local_variables(lines: io.StringIO) -> None:
 
 def test_the_worker_s_own_traceback_keeps_its_lines(lines: io.StringIO) -> None:
     event = {"event": "job failed", "level": "error", "trace": f"Traceback:\n  line 1\n{SECRET}\x1b[2J"}
-    wire.relay(json.dumps(event).encode())
+    Output(1).log_line(json.dumps(event).encode())
     first, *trace = lines.getvalue().splitlines()
     assert "job failed" in first
     assert trace == ["Traceback:", "  line 1", "***\\x1b[2J"]

@@ -169,6 +169,37 @@ def test_a_book_of_the_version_before_ranges_is_still_read(tmp_path: Path) -> No
     assert CostBook.load(tmp_path / "cost.json", "a").span_of(1.0) is not None
 
 
+def a_worker(name: str = "NVIDIA A10", dtype: str = "bfloat16", torch: str = "2.11") -> WorkerInfo:
+    return WorkerInfo(1, "cuda:0", name, dtype, "", "turbo", 1, WEIGHTS, {"torch": torch})
+
+
+@pytest.mark.parametrize(
+    "other", [a_worker("NVIDIA H200"), a_worker(dtype="float32"), a_worker(torch="2.12")]
+)
+def test_what_was_learned_on_a_card_holds_for_that_card_alone(tmp_path: Path, other: WorkerInfo) -> None:
+    book = CostBook("turbo on auto")
+    book.started(a_worker())
+    book.learn(make_request(), make_finished(0.7))
+    book.save(tmp_path / "cost.json")
+    same = CostBook.load(tmp_path / "cost.json", "turbo on auto")
+    assert same.knows_weights  # of the last run, until the worker says more
+    same.started(a_worker())
+    assert same.span_of(1.0) == book.span_of(1.0)
+    same.started(other)
+    assert same.span_of(1.0) is None
+    assert same.predict(512, 768, 1, 1).bytes > WEIGHTS
+
+
+def test_seconds_become_work_by_what_was_learned_and_work_never_changes() -> None:
+    book = make_book()
+    before = book.predict(512, 768, 1, 1).work
+    assert book.work_of(3.0) == 3.0
+    book.learn(make_request(), make_finished(before / 2))
+    assert book.predict(512, 768, 1, 1).work == before
+    assert book.work_of(3.0) == pytest.approx(6.0)
+    assert not CostBook().knows_weights
+
+
 def test_another_model_or_device_begins_anew(tmp_path: Path) -> None:
     book = make_book()
     book.learn(make_request(), make_finished(0.7))
@@ -209,3 +240,8 @@ def test_a_book_that_cannot_be_saved_leaves_the_old_one_and_no_draft(tmp_path: P
     with pytest.raises(IsADirectoryError):
         make_book().save(tmp_path / "cost.json")
     assert [path.name for path in tmp_path.iterdir()] == ["cost.json"]
+
+
+def test_the_first_guess_is_what_the_stock_pipeline_took() -> None:
+    assert make_book().predict(1024, 1024, 1, 0).bytes - WEIGHTS == pytest.approx(2.6 * GIB)
+    assert make_book().predict(1024, 1024, 1, 2).bytes - WEIGHTS == pytest.approx(2.6 * GIB + 320 * 2**20)

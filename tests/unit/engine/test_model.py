@@ -1,20 +1,24 @@
 """The model folder: whole or told what is missing; and the sizes a model draws."""
 
+import contextlib
+import errno
 import json
 import math
+import socket
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
-import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.words import explain
 from engine import model as model_module
 from engine.config import EngineConfig
-from engine.errors import ModelIncomplete, ModelMissing
+from engine.errors import ModelIncomplete, ModelMissing, ModelNotDownloaded, ModelUnreachable
 from engine.model import ModelInfo, built_in_lora_folder, find_model, read_model
 from engine.weights.checkpoint import linear_shapes
 from tests.unit.engine.folders import LINEARS, write_model
@@ -186,76 +190,132 @@ def test_a_hub_model_in_the_machines_own_cache_is_used_where_it_lies(
     ]
 
 
-def test_a_hub_model_is_downloaded_below_the_data_folder_and_a_failure_is_told(
+def not_in_the_cache(**options: object) -> None:
+    """As the library says it."""
+    import huggingface_hub as hub
+
+    if options.get("local_files_only"):
+        raise hub.errors.LocalEntryNotFoundError("not cached")
+
+
+def test_a_hub_model_is_downloaded_below_the_data_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import huggingface_hub as hub
 
-    def snapshot_download(
-        name: str, *, local_files_only: bool = False, local_dir: Path | None = None, **_: object
-    ) -> str:
-        if local_files_only:
-            raise hub.errors.LocalEntryNotFoundError("not cached")
-        assert local_dir is not None
-        if name == "owner/broken":
-            raise ConnectionError("no route\nto the Hub")
-        return str(write_model(local_dir))
+    def snapshot_download(name: str, **options: object) -> str:
+        not_in_the_cache(**options)
+        return str(write_model(Path(str(options["local_dir"]))))
 
     monkeypatch.setattr(hub, "snapshot_download", snapshot_download)
     found = find_model(make_config(tmp_path, "owner/model", revision=REVISION))
     assert found.folder == tmp_path / "data" / "models" / "owner--model" / REVISION
-    with pytest.raises(ModelMissing, match=r"ConnectionError: no route\)"):
-        find_model(make_config(tmp_path, "owner/broken", revision=REVISION))
+    assert found.name == "owner/model"
+
+
+def test_a_model_that_is_not_on_disk_is_not_fetched_where_nobody_asked_for_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import huggingface_hub as hub
+
+    def snapshot_download(name: str, **options: object) -> str:
+        not_in_the_cache(**options)
+        pytest.fail("it downloads")
+
+    monkeypatch.setattr(hub, "snapshot_download", snapshot_download)
+    with pytest.raises(ModelNotDownloaded, match="owner/model"):
+        find_model(make_config(tmp_path, "owner/model", revision=REVISION), download=False)
+    modelscope = make_config(tmp_path, "owner/model", revision=REVISION, source="modelscope")
+    with pytest.raises(ModelNotDownloaded):
+        find_model(modelscope, download=False)
+
+
+def test_a_commit_that_the_hub_cache_holds_in_part_is_downloaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import huggingface_hub as hub
+
+    broken = write_model(tmp_path / "cache")
+    (broken / "model_index.json").unlink()
+
+    def snapshot_download(name: str, *, local_dir: Path | None = None, **options: object) -> str:
+        return str(broken) if local_dir is None else str(write_model(local_dir))
+
+    monkeypatch.setattr(hub, "snapshot_download", snapshot_download)
+    assert "owner--model" in str(find_model(make_config(tmp_path, "owner/model", revision=REVISION)).folder)
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("answer", "word"),
     [
-        (httpx.ConnectError("[Errno -2] Name or service not known"), r"ConnectError: \[Errno -2\] Name"),
-        (
-            httpx.RemoteProtocolError("Server disconnected\nmore"),
-            r"RemoteProtocolError: Server disconnected\)",
-        ),
-        (httpx.ReadTimeout(""), r"\(ReadTimeout\)"),
-        (OSError(), r"\(OSError\)"),
-        (RuntimeError("data stream closed"), "RuntimeError"),
+        (None, "ConnectError"),
+        (b"", "RemoteProtocolError"),
+        (b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n", "403"),
     ],
 )
-def test_whatever_a_library_raises_without_a_network_is_a_missing_model(
-    error: Exception, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_hub_that_cannot_be_reached_is_a_sentence_with_the_librarys_own_errors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes | None, word: str
+) -> None:
+    from huggingface_hub import constants
+
+    with socket.socket() as hub:
+        hub.bind(("127.0.0.1", 0))
+        monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{hub.getsockname()[1]}")
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        if answer is not None:
+            hub.listen()
+            threading.Thread(target=answer_once, args=(hub, answer), daemon=True).start()
+        with pytest.raises(ModelUnreachable, match=word) as caught:
+            find_model(make_config(tmp_path, "owner/model", revision=REVISION))
+    assert caught.value.facts["model"] == "owner/model"
+    assert "HF_ENDPOINT" in explain(caught.value, "en")
+    assert "HF_ENDPOINT" in explain(caught.value, "zh-CN")
+
+
+def answer_once(hub: socket.socket, answer: bytes) -> None:
+    with contextlib.suppress(OSError):
+        while True:
+            connection, _ = hub.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(answer)
+
+
+@pytest.mark.parametrize(
+    ("error", "detail"),
+    [
+        (RuntimeError(), "owner/model: RuntimeError"),
+        (ValueError("\n"), "owner/model: ValueError"),
+        (OSError("\n\n a reason\nand advice"), "owner/model: OSError: a reason"),
+        (RuntimeError("\x1b[2Jxet"), r"owner/model: RuntimeError: \x1b[2Jxet"),
+        (RuntimeError("x" * 5000), "owner/model: " + ("RuntimeError: " + "x" * 5000)[:300]),
+    ],
+)
+def test_any_error_of_a_download_is_one_line_also_where_it_has_no_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, detail: str
 ) -> None:
     import huggingface_hub as hub
 
-    def snapshot_download(name: str, *, local_files_only: bool = False, **_: object) -> str:
-        raise hub.errors.LocalEntryNotFoundError("not cached") if local_files_only else error
+    def snapshot_download(name: str, **options: object) -> str:
+        not_in_the_cache(**options)
+        raise error
 
     monkeypatch.setattr(hub, "snapshot_download", snapshot_download)
-    with pytest.raises(ModelMissing, match=said):
+    with pytest.raises(ModelUnreachable) as caught:
         find_model(make_config(tmp_path, "owner/model", revision=REVISION))
+    assert str(caught.value) == detail
 
 
-@pytest.mark.parametrize("source", ["hub", "modelscope"])
-def test_who_only_looks_downloads_nothing(
-    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_disk_without_space_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import huggingface_hub as hub
 
-    cached = write_model(tmp_path / "cached")
-
-    def snapshot_download(name: str, *, local_files_only: bool = False, **_: object) -> str:
-        assert local_files_only, "a download begins"
-        if name == "owner/cached":
-            return str(cached)
-        raise hub.errors.LocalEntryNotFoundError("not cached")
+    def snapshot_download(name: str, **options: object) -> str:
+        not_in_the_cache(**options)
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(hub, "snapshot_download", snapshot_download)
-    monkeypatch.setitem(sys.modules, "modelscope", None)
-    config = make_config(tmp_path, "owner/model", revision=REVISION, source=source)
-    with pytest.raises(ModelMissing, match="sugarbot setup"):
-        find_model(config, download=False)
-    assert find_model(replace(config, model="owner/cached"), download=False).folder == cached
-    write_model(tmp_path / "data" / "models" / "owner--model" / REVISION)
-    assert find_model(config, download=False).name == "owner/model"
+    with pytest.raises(ModelUnreachable, match="no space left below"):
+        find_model(make_config(tmp_path, "owner/model", revision=REVISION))
 
 
 def test_modelscope_is_asked_the_same_and_its_absence_is_told(

@@ -8,13 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bot.words import explain
 from engine import errors
 from engine import shelf as shelf_module
 from engine.model import ModelInfo, read_model
-from engine.shelf import MAX_RANK, Shelf, read_shelf
+from engine.shelf import Shelf, read_shelf
 from tests.unit.engine.folders import LINEARS, lora_tensors, safetensors, write_model
 
 FUSED = {"layers.0.attention.qkv": (24, 8), "layers.0.attention.out": (8, 8)}
@@ -72,6 +74,38 @@ def test_each_known_layout_is_accepted(
     assert read_shelf([folder], model).rejected == ()
 
 
+def test_the_rank_of_a_file_is_its_largest_and_each_of_its_ranks_is_checked(
+    folder: Path, model: ModelInfo
+) -> None:
+    modules = list(LINEARS)
+    ranks = dict(zip(modules, [4, 1, 256, 2, 2, 2, 2], strict=True))
+    put(folder, content=safetensors(mixed(ranks)))
+    assert read_shelf([folder], model).files["sugar"].rank == 256
+    for wrong in (0, 257):
+        put(folder, content=safetensors(mixed({**ranks, modules[3]: wrong})))
+        assert type(refusal(read_shelf([folder], model))) is errors.LoraUnsupported
+
+
+def mixed(ranks: dict[str, int]) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """The tensors of a LoRA that has a rank of its own for each module."""
+    tensors = {}
+    for module, rank in ranks.items():
+        tensors |= lora_tensors(rank=rank, modules={module: LINEARS[module]})
+    return tensors
+
+
+def test_names_of_files_and_tensors_are_made_safe_for_a_terminal(folder: Path, model: ModelInfo) -> None:
+    put(folder, "\x1b[2Jsugar")
+    put(folder, "anime", safetensors({"\x1b]0;owned\x07.lora_A.weight": ("F32", (2, 2))}))
+    with structlog.testing.capture_logs() as logs:
+        shelf = read_shelf([folder], model)
+    assert {rejected.name for rejected in shelf.rejected} == {r"\x1b[2Jsugar", "anime"}
+    said = [str(logs), *(f"{each.name} {each.error} {each.error.facts}" for each in shelf.rejected)]
+    said += [explain(each.error, "en") for each in shelf.rejected]
+    assert "\x1b" not in "".join(said)
+    assert "owned" in "".join(said)
+
+
 def test_layouts_with_query_key_and_value_in_one_are_accepted(folder: Path, model: ModelInfo) -> None:
     put(folder, content=safetensors(lora_tensors("diffusion_model.", modules=FUSED)))
     kohya = {f"lora_unet_{module.replace('.', '_')}": shape for module, shape in FUSED.items()}
@@ -102,7 +136,7 @@ def test_a_lora_that_changes_only_some_modules_is_accepted(folder: Path, model: 
         ("sugar", safetensors(lora_tensors(dtype="F8_E4M3")), errors.LoraUnsupported),
         ("sugar", safetensors(lora_tensors(dtype="F64")), errors.LoraUnsupported),
         ("sugar", safetensors(lora_tensors(rank=0)), errors.LoraUnsupported),
-        ("sugar", safetensors(lora_tensors(rank=MAX_RANK + 1)), errors.LoraUnsupported),
+        ("sugar", safetensors(lora_tensors(rank=257)), errors.LoraUnsupported),
         ("sugar", safetensors(lora_tensors(down=".lokr_w1", up=".lokr_w2")), errors.LoraUnsupported),
         ("sugar", safetensors({"x.hada_w1_a": ("F32", (2, 2))}), errors.LoraUnsupported),
         ("sugar", safetensors(lora_tensors() | {"a.dora_scale": ("F32", (8,))}), errors.LoraUnsupported),
@@ -217,6 +251,17 @@ def test_the_hash_of_a_file_just_written_is_not_kept(folder: Path, model: ModelI
     path = put(folder)
     read_shelf([folder], model)
     assert shelf_module.known_sha256(path, path.stat()) is None
+
+
+@pytest.mark.parametrize(("age_s", "is_kept"), [(1.9, False), (2.0, False), (2.1, True)])
+def test_a_hash_is_kept_once_the_file_is_two_seconds_old(
+    folder: Path, model: ModelInfo, monkeypatch: pytest.MonkeyPatch, age_s: float, is_kept: bool
+) -> None:
+    path = put(folder)
+    now_ns = path.stat().st_ctime_ns + round(age_s * 10**9)
+    monkeypatch.setattr(shelf_module.time, "time_ns", lambda: now_ns)
+    read_shelf([folder], model)
+    assert (shelf_module.known_sha256(path, path.stat()) is not None) is is_kept
 
 
 def test_an_unchanged_file_is_not_hashed_again_and_a_changed_one_is(

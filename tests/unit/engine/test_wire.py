@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from engine import wire
 from engine.config import EngineConfig
-from engine.errors import WireError
+from engine.errors import ModelError, ModelIncomplete, ModelUnreachable, WireError
 from engine.request import (
     Drawn,
     Failed,
@@ -39,6 +39,7 @@ MESSAGES = [
     wire.Shutdown(),
     WorkerInfo(1, "cpu", "CPU", "float32", "no card", "built-in", 1.5, 10, {"torch": "2.11"}),
     wire.StartFailed("ModelIncomplete", "parts are missing", {"missing": ("vae/config.json",), "n": 1}),
+    wire.CardFault("j1", 2),
     Progress("j1", 2, 0, 3, 8),
     Drawn("j1", 2, Picture(0, 7, 512, 768, b"\x89PNG" + bytes(range(256)))),
     Finished("j1", 2, Timings(0.1, 0.2, 0.3, 0.4, 0.5), 2**35),
@@ -161,6 +162,25 @@ def test_a_wrong_value_is_named_without_its_content() -> None:
 def test_a_message_larger_than_a_frame_is_refused_before_it_is_sent() -> None:
     with pytest.raises(WireError):
         wire.encode(Failed("j", 1, FailReason.WORKER_ERROR, "x" * wire.MAX_HEADER_BYTES))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ModelIncomplete("vae is missing", missing=("vae/config.json",), folder=Path("/nowhere"), n=1),
+        ModelUnreachable("no network", model="owner/model"),
+        ModelError("a device that is not there"),
+    ],
+)
+def test_an_error_of_the_model_is_the_same_on_the_other_side(error: ModelError) -> None:
+    [message] = read_all_blocking(wire.encode(wire.StartFailed.of(error)))
+    assert isinstance(message, wire.StartFailed)
+    again = message.to_error()
+    assert (type(again), str(again)) == (type(error), str(error))
+    assert again.facts == {
+        key: str(fact) if isinstance(fact, Path) else fact for key, fact in error.facts.items()
+    }
+    assert type(wire.StartFailed("Popen", "x", {}).to_error()) is ModelError
 
 
 async def test_a_closed_connection_between_two_frames_is_the_end() -> None:

@@ -7,10 +7,11 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 import structlog
 
-from engine.errors import WorkerLost, WorkerNotReady
+from engine.errors import NotBegun, WorkerLost, WorkerNotReady
 from engine.host import host as host_module
 from engine.request import (
     Finished,
@@ -24,7 +25,9 @@ async def test_the_log_of_a_bug_has_the_job_and_the_trace_but_not_the_prompt() -
             await host.render(make_request("the job", prompt="bug"), lambda event: None)
     (entry,) = [entry for entry in logs if entry["event"] == "job failed"]
     assert entry["job_id"] == "the job"
-    assert "ZeroDivisionError: a …, while drawing: …" in entry["trace"]
+    assert "fake_child.py:" in entry["trace"]
+    assert entry["trace"].endswith("\nZeroDivisionError")
+    assert "bug" not in entry["trace"]
 
 
 @pytest.mark.parametrize("prompt", ["die", "exit", "card"])
@@ -92,6 +95,42 @@ async def test_restarts_come_later_and_later_until_a_picture_was_drawn(
             pauses.append(time.monotonic() - lost)
             assert lost - begun < 2
     assert pauses[2] > pauses[0] + 0.1
+
+
+async def test_a_card_fault_in_a_files_thread_costs_its_own_job_a_try_and_the_next_one_nothing() -> None:
+    async with started() as host:
+        pid = host.info and host.info.pid
+        first, second = make_request("first", prompt="card fails in file"), make_request("second", count=200)
+        ends = await asyncio.gather(
+            *(host.render(each, lambda event: None) for each in (first, second)), return_exceptions=True
+        )
+        assert [type(end) for end in ends] == [WorkerLost, NotBegun]
+        assert isinstance(await host.render(make_request(attempt=2), lambda event: None), Finished)
+        assert (host.info and host.info.pid) != pid
+
+
+@pytest.mark.parametrize("prompt", ["leave a process behind", "leave a fork behind"])
+async def test_a_process_that_a_worker_leaves_behind_delays_its_replacement_by_a_moment(prompt: str) -> None:
+    others = set(psutil.pids())
+    async with started() as host:
+        begun = time.monotonic()
+        with pytest.raises(WorkerLost):
+            await host.render(make_request(prompt=prompt), lambda event: None)
+        assert isinstance(await host.render(make_request(attempt=2), lambda event: None), Finished)
+        assert time.monotonic() - begun < 10
+        left = [pid for pid in set(psutil.pids()) - others if is_left_behind(pid)]
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+        assert len(left) == 1
+
+
+def is_left_behind(pid: int) -> bool:
+    """Whether it is what a worker left: a session of its own, and no parent of ours."""
+    try:
+        process = psutil.Process(pid)
+        return os.getsid(pid) == pid and process.ppid() != os.getpid() and process.status() != "zombie"
+    except (psutil.NoSuchProcess, ProcessLookupError):
+        return False
 
 
 async def test_a_host_whose_worker_never_starts_again_says_so_instead_of_waiting_for_ever(

@@ -29,9 +29,10 @@ async def test_the_watch_over_a_sound_worker_ends_with_the_host() -> None:
 
 async def test_a_worker_never_sees_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DISCORD_TOKEN", "a secret")
+    monkeypatch.setenv("HTTPS_PROXY", "http://me:a-secret@127.0.0.1:1")
     async with started() as host:
         assert host.info is not None
-        assert "DISCORD_TOKEN" not in psutil.Process(host.info.pid).environ()
+        assert "secret" not in str(psutil.Process(host.info.pid).environ())
 
 
 async def test_a_model_error_reaches_the_host_with_its_facts() -> None:
@@ -129,6 +130,32 @@ async def test_what_libraries_print_is_logged_line_by_line() -> None:
     lines = [entry["line"] for entry in logs if entry["event"] == "worker says"]
     assert lines[:2] == ["a library's remark", "and its progress bar"]
     assert "".join(lines[2:]) == "x" * 100_000
+
+
+async def test_no_line_that_a_worker_prints_ends_the_reading_of_its_output() -> None:
+    with structlog.testing.capture_logs() as logs:
+        async with started(replace(CONFIG, step_timeout_s=5)) as host:
+            pid = host.info and host.info.pid
+            for job_id in ("first", "second"):
+                request = make_request(job_id, prompt="odd lines")
+                assert isinstance(await host.render(request, lambda event: None), Finished)
+            await host.render(make_request("last", prompt="print"), lambda event: None)
+            assert (host.info and host.info.pid) == pid
+    assert "worker output not logged" not in [entry["event"] for entry in logs]
+    assert {"event": "x", "origin": "worker", "event_": 2, "log_level": "info"} in logs
+    lines = [entry["line"] for entry in logs if entry["event"] == "worker says"]
+    assert lines[0] == "[]"
+    assert r"\x00\x00" in lines
+    assert len(lines) <= 500  # of 2,500
+
+
+async def test_nothing_of_a_prompt_that_a_library_prints_is_logged() -> None:
+    with structlog.testing.capture_logs() as logs:
+        async with started() as host:
+            await host.render(make_request(prompt="a secret wish"), lambda event: None)
+    assert "secret" not in str(logs)
+    assert "a library's remark" in [entry.get("line") for entry in logs]
+    assert [entry["error"] for entry in logs if entry["event"] == "worker error"] == ["ValueError"]
 
 
 @pytest.mark.parametrize("prompt", ["a face", "hang"])

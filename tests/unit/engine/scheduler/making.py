@@ -1,5 +1,7 @@
 """Jobs, cards and turns of the desk, for tests of the scheduler."""
 
+from collections.abc import Callable
+
 from engine.cost import Cost
 from engine.headroom import Headroom
 from engine.scheduler import Scheduler, Turn, Waiting
@@ -21,16 +23,24 @@ def make_waiting(
     return Waiting(job_id, person_id, Cost(int(gib * GIB), seconds, seconds), order, weight, pictures)
 
 
-def make_scheduler(*jobs: Waiting) -> Scheduler:
-    scheduler = Scheduler()
+def make_scheduler(*jobs: Waiting, clock: Callable[[], float] = lambda: 0.0) -> Scheduler:
+    scheduler = Scheduler(clock)
     for job in jobs:
         scheduler.add(job)
     return scheduler
 
 
-def make_headroom(free_gib: float, total_gib: float = 24, reserve_gib: float = 0) -> Headroom:
+def make_headroom(
+    free_gib: float, total_gib: float = 24, reserve_gib: float = 0, *, unknown_s: float | None = None
+) -> Headroom:
     return Headroom(
-        int(free_gib * GIB), int(total_gib * GIB), 0, "a card", "others use it", int(reserve_gib * GIB)
+        int(free_gib * GIB),
+        int(total_gib * GIB),
+        0,
+        "a card",
+        "others use it",
+        int(reserve_gib * GIB),
+        unknown_s,
     )
 
 

@@ -190,6 +190,7 @@ async def test_a_person_pays_for_being_drawn_and_not_for_lying_ready(tmp_path: P
             real(job_id, seconds)
 
         line.drawn = note  # type: ignore[method-assign]
+        room.desk._drawing._seconds = lambda: room.clock.now_ms / 1_000
         first, second, third = [await accept(room, str(n)) for n in range(3)]
         async with room.running():
             await until(lambda: len(renderer.handed) == 2 and bool(renderer.running))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.words.terminal import printable
+from engine.printable import printable
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_control_characters_are_written_out(text: str, shown: str) -> None:
     "text", ["清透水光肌 · 512 × 768 – “sugar”", "two\nlines\tand a tab", "👩‍🎨 é ｓ", ""]
 )
 def test_ordinary_text_is_unchanged(text: str) -> None:
-    assert printable(text) == text
+    assert printable(text, is_one_line=False) == text
 
 
 def test_one_line_stays_one_line() -> None:

@@ -1,4 +1,4 @@
-"""Text from people, files and platforms on its way to a terminal or a log.
+"""Text from people, files, platforms and libraries on its way to a terminal or a log.
 
 A terminal obeys control characters: a name with an escape sequence clears the screen, forges a line or sets
 the window's title. Bidirectional overrides show text in another order than it is stored.
@@ -14,7 +14,7 @@ _UNSAFE = re.compile(
 _LINE_ENDS = re.compile("[\t\n]")
 
 
-def printable(text: str, *, is_one_line: bool = False) -> str:
+def printable(text: str, *, is_one_line: bool = True) -> str:
     r"""Write control characters out, ``\x1b`` for an escape; all other text stays as it is.
 
     Args:

@@ -1,0 +1,127 @@
+"""What a job needs of the card is predicted when it is chosen, by all that is known then."""
+
+from pathlib import Path
+
+import pytest
+
+from bot.commands.values import Draw
+from bot.desk.outcomes import JobState, Receipt
+from engine.cost import CostBook
+from engine.headroom import Headroom
+from engine.request import Failed, FailReason, Finished, RenderRequest, Timings, WorkerInfo
+from engine.scheduler import Turn
+from tests.fakes.renderer import Act, FakeRenderer
+from tests.fakes.room import Room, a_visit, open_room, until
+
+GIB = 2**30
+A_WORKER = WorkerInfo(1, "cuda:0", "a card", "bfloat16", "", "tiny", 1.0, 19 * GIB)
+A_REQUEST = RenderRequest("before", 1, "a", 128, 128, 7)
+NO_ROOM = Headroom(0, 24 * GIB, 0, "a card", "others use it")
+
+
+async def accept(room: Room, event: str) -> str:
+    receipt = await room.desk.handle(Draw(prompt="a", seed=7), a_visit(event, f"person {event}"))
+    assert isinstance(receipt, Receipt)
+    return receipt.job_id
+
+
+def costs_of(room: Room) -> CostBook:
+    return room.desk._line._costs
+
+
+def need(room: Room) -> str:
+    """What the first in line needs, as the log says it."""
+    turn: Turn = room.desk._line.next(NO_ROOM)
+    assert turn.job_id is None
+    return turn.reason.partition(" needs ")[2].partition(" and ")[0]
+
+
+async def test_a_job_that_joined_before_the_worker_was_ready_needs_as_much_as_one_that_joined_after(
+    room: Room, tmp_path: Path
+) -> None:
+    await accept(room, "1")
+    costs_of(room).started(A_WORKER)
+    before = need(room)
+    async with open_room(tmp_path / "another") as another:
+        costs_of(another).started(A_WORKER)
+        await accept(another, "1")
+        assert need(another) == before
+    assert before == "19.2 GiB"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "learned"),
+    [
+        (Finished("before", 1, Timings(denoise_s=1.0), peak_bytes=22 * GIB), "22.0 GiB"),
+        (Failed("before", 1, FailReason.OUT_OF_MEMORY), "19.3 GiB"),
+    ],
+)
+async def test_what_is_learned_reaches_jobs_that_wait_already(
+    room: Room, outcome: Finished | Failed, learned: str
+) -> None:
+    costs_of(room).started(A_WORKER)
+    await accept(room, "1")
+    costs_of(room).learn(A_REQUEST, outcome)
+    assert need(room) == learned
+
+
+async def test_no_job_is_claimed_while_its_need_cannot_be_predicted(tmp_path: Path) -> None:
+    is_loading = True
+    async with open_room(tmp_path, is_loading=lambda: is_loading) as room:
+        room.probe.free_bytes, room.probe.total_bytes = 10 * GIB, 24 * GIB
+        job_id = await accept(room, "1")
+        line = room.desk._line
+        assert line.is_blind
+        async with room.running():
+            looked: list[int] = []
+            real = room.probe.read
+            room.probe.read = lambda: (looked.append(1), real())[1]  # type: ignore[method-assign]
+            costs_of(room).started(A_WORKER)
+            is_loading = False
+            await until(lambda: bool(looked))
+            assert room.renderer.handed == []  # needs 19.2 GiB of the 10 that are free
+            room.probe.free_bytes = 20 * GIB
+            await room.chat.wait_for_parcels(1)
+        job = await room.store.jobs.find(job_id)
+    assert job is not None
+    assert job.state == JobState.DONE
+
+
+async def test_a_worker_that_is_replaced_leaves_the_weights_known(tmp_path: Path) -> None:
+    async with open_room(tmp_path, is_loading=lambda: True) as room:
+        costs_of(room).started(A_WORKER)
+        assert not room.desk._line.is_blind
+
+
+async def test_the_book_learns_from_every_job_that_was_drawn(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        costs = costs_of(room)
+        before = costs.predict(128, 128, 1, 0)
+        assert costs.span_of(1.0) is None
+        await accept(room, "1")
+        async with room.running():
+            await room.chat.wait_for_parcels(1)
+        assert costs.span_of(1.0) is not None
+        assert costs.predict(128, 128, 1, 0).seconds == pytest.approx(0.1)  # as the renderer says
+        assert before.seconds > 0.5
+
+
+async def test_a_job_that_ran_out_of_memory_makes_the_book_doubt(tmp_path: Path) -> None:
+    renderer = FakeRenderer([Act.FAIL], fail_reason=FailReason.OUT_OF_MEMORY)
+    async with open_room(tmp_path, renderer=renderer) as room:
+        before = costs_of(room).predict(128, 128, 1, 0).bytes
+        await accept(room, "1")
+        async with room.running():
+            await room.chat.wait_for_parcels(1)
+        assert costs_of(room).predict(128, 128, 1, 0).bytes == pytest.approx(1.1 * before, rel=0.01)
+
+
+async def test_a_clock_that_is_set_back_does_not_change_what_a_person_pays(tmp_path: Path) -> None:
+    charged: list[float] = []
+    async with open_room(tmp_path, renderer=FakeRenderer([Act.HANG], step_s=0.001)) as room:
+        room.desk._line.drawn = lambda job_id, seconds: charged.append(seconds)  # type: ignore[method-assign]
+        await accept(room, "1")
+        async with room.running():
+            await until(lambda: room.desk.glance().step > 0)
+            room.clock.advance(seconds=-3600)
+    assert 0 <= min(charged) <= max(charged) < 60
