@@ -25,6 +25,7 @@ HEADERS = {
     "X-Frame-Options": "DENY",
 }
 METHODS = ("GET", "POST")
+MAX_HEAD_BYTES = 16 * 1024  # path and headers; uvicorn limits only what has not arrived completely
 
 
 class Guard:
@@ -61,6 +62,11 @@ class Guard:
     def _refusal(self, scope: Scope) -> PlainTextResponse | None:
         headers = Headers(scope=scope)
         locale = language_of(headers.get("accept-language", ""))
+        if (
+            len(scope["raw_path"]) + sum(len(name) + len(value) for name, value in headers.raw)
+            > MAX_HEAD_BYTES
+        ):
+            return PlainTextResponse(page("too_large", locale), 431)
         hosts = headers.getlist("host")
         if len(hosts) != 1 or hosts[0].lower() not in self._hosts:
             return PlainTextResponse(page("wrong_host", locale, url=self._url), 400)

@@ -89,15 +89,14 @@ function follow() {
   if (!atEnd) return;
   const newest = talk.lastElementChild;
   const isTall = newest?.matches(".turn:not(.person)") && newest.offsetHeight > scroller.clientHeight;
-  scroller.scrollTop = isTall ? newest.offsetTop - scroller.offsetTop - 12 : known;
+  scroller.scrollTop = isTall ? newest.offsetTop - 12 : known;
 }
 
 scroller.addEventListener("scroll", () => {
   // Where the talk grew or shrank since, it was not the reader who left the end: the observer follows.
   if (room() !== known) return;
-  const newest = talk.lastElementChild;
   const endOfSight = scroller.scrollTop + scroller.clientHeight;
-  atEnd = known - scroller.scrollTop < 80 || (newest ? newest.offsetTop - scroller.offsetTop + 80 < endOfSight : true);
+  atEnd = known - scroller.scrollTop < 80 || talk.lastElementChild.offsetTop + 80 < endOfSight;
 });
 const sizes = new ResizeObserver(follow);
 sizes.observe(talk);

@@ -10,11 +10,12 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from bot.chats.web_.guard import MAX_HEAD_BYTES
+
 GRACE_S = 2  # for open requests when the bot stops
 START_TIMEOUT_S = 20.0
 HEAD_TIMEOUT_S = 10.0  # from a connection to the end of its request's headers; uvicorn itself has no limit
 KEEP_ALIVE_S = 5
-MAX_HEAD_BYTES = 16 * 1024
 MAX_CONNECTIONS = 256
 
 
