@@ -60,7 +60,7 @@ class Hostile:
 
 
 def hostile_requests(secret: str, own: str) -> Iterator[Hostile]:
-    """All of them; ``secret`` is the path of a file that nobody may read, ``own`` the page's host and port."""
+    """All of them; ``secret`` is the path of a file to protect, ``own`` the page's host and port."""
     yield from _bodies(secret)
     yield from _kinds()
     yield from _too_large()
@@ -143,7 +143,8 @@ def _bodies(secret: str) -> Iterator[Hostile]:
 
 def _kinds() -> Iterator[Hostile]:
     kinds = (
-        "", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/jsonp",
+        "", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x",
+        "application/jsonp",
         "application/octet-stream", "text/plain; application/json", "application/xml",
     )  # fmt: skip
     for path in POSTS:
@@ -170,8 +171,10 @@ def _paths(secret: str) -> Iterator[Hostile]:
     up = "../" * 12
     encoded = "%2e%2e%2f" * 12
     name = secret.removeprefix("/")
-    for climb in (up + name, encoded + name.replace("/", "%2f"), "..%5c" * 12 + name, "%252e%252e%252f" * 8 + name,
-                  "....//" * 8 + name, "/" + name, secret.replace("/", "%2f"), "%00" + name, "..;/" * 8 + name):  # fmt: skip
+    for climb in (up + name, encoded + name.replace("/", "%2f"), "..%5c" * 12 + name,
+                  "%252e%252e%252f" * 8 + name,
+                  "....//" * 8 + name, "/" + name, secret.replace("/", "%2f"),
+                  "%00" + name, "..;/" * 8 + name):  # fmt: skip
         for before in ("/", "/page.css/", "/pictures/", "/pictures/a/", "/static/", "/events/", "/say/"):
             yield Hostile("climbing path", "GET", before + climb, wanted=(400, 404, 405))
         yield Hostile("climbing job", "GET", f"/pictures/{climb}/0.png", wanted=(404,))
@@ -191,8 +194,10 @@ def _paths(secret: str) -> Iterator[Hostile]:
 def _origins(own: str) -> Iterator[Hostile]:
     port = own.rsplit(":", 1)[1]
     good = b'{"text": "/quota"}'
-    hosts = ("evil.example", f"evil.example:{port}", "127.0.0.1", "127.0.0.1:1", f"127.0.0.1.evil.example:{port}",
-             f"localhost.evil.example:{port}", "", f"user@{own}", f"{own}@evil.example", "[::1]", f"2130706433:{port}")  # fmt: skip
+    hosts = ("evil.example", f"evil.example:{port}", "127.0.0.1", "127.0.0.1:1",
+             f"127.0.0.1.evil.example:{port}",
+             f"localhost.evil.example:{port}", "", f"user@{own}", f"{own}@evil.example",
+             "[::1]", f"2130706433:{port}")  # fmt: skip
     for host in hosts:
         for path in GETS:
             yield Hostile("foreign host", "GET", path, {"Host": host}, wanted=(400,))
