@@ -40,13 +40,13 @@ async def test_the_page_loads_whole_and_asks_nothing_of_other_machines(visitor: 
 async def test_a_prompt_shows_its_progress_and_then_its_picture(house: House, visitor: Visitor) -> None:
     await visitor.say("a smiling face")
 
-    await visitor.page.locator("progress").wait_for()
+    await visitor.page.locator("#talk progress").wait_for()
     assert "a smiling face" in await visitor.page.locator(".turn.person").inner_text()
     await visitor.pictures.first.wait_for()
 
     assert all(width > 0 for width in await widths(visitor))
     assert "128 × 128" in await visitor.answer()
-    assert await visitor.page.locator("progress").count() == 0
+    assert await visitor.page.locator("#talk progress").count() == 0
     assert visitor.strayed == visitor.complaints == []
     assert "a smiling face" in last_request(house).prompt
 
@@ -65,7 +65,7 @@ async def test_the_bar_moves_with_the_steps(house: House, visitor: Visitor) -> N
 
 async def percents(visitor: Visitor) -> AsyncIterator[int]:
     while await visitor.pictures.count() == 0:
-        bar = visitor.page.locator("progress")
+        bar = visitor.page.locator("#talk progress")
         if await bar.count():
             yield int(await bar.get_attribute("value") or 0)
         await visitor.page.wait_for_timeout(100)
