@@ -120,10 +120,6 @@ SENTENCES: dict[type[Exception], str] = {
     errors.PortTaken: N_(
         "{host}:{port} is taken by another program. Stop it, or set another web.port in sugarbot.toml."
     ),
-    errors.WebPackageMissing: N_(
-        "The page needs a package that is not installed ({name}). Install it with pip install "
-        "'sugarbot[web]', or set web.enabled = false in sugarbot.toml."
-    ),
     errors.PlatformUnreachable: N_(
         "{platform} can't be reached: {detail}. Check the network, or set a proxy for it in sugarbot.toml."
     ),

@@ -11,7 +11,7 @@ from bot.chats.web_.card import CardView
 from bot.chats.web_.sessions import Sessions
 from bot.chats.web_.talks import Talks
 from bot.desk.outcomes import Parcel, Platform, Status
-from bot.errors import PortTaken, WebPackageMissing
+from bot.errors import PackageMissing, PortTaken
 
 if TYPE_CHECKING:
     from bot.chats.web_.server import PageServer
@@ -51,7 +51,7 @@ class WebChat:
 
         Raises:
             PortTaken: Another program listens there; the host chooses another port.
-            WebPackageMissing: The extra ``web`` is not installed.
+            PackageMissing: The extra ``web`` is not installed.
         """
         self._listener = listener = _bind(self._host, self._port)
         self._port = listener.getsockname()[1]
@@ -96,7 +96,7 @@ class WebChat:
             from bot.chats.web_.routes import Pages, make_app  # noqa: PLC0415 - and Jinja
             from bot.chats.web_.server import PageServer  # noqa: PLC0415 - and uvicorn
         except ModuleNotFoundError as error:
-            raise WebPackageMissing(name=error.name or "") from error
+            raise PackageMissing(platform=self.platform, package=error.name or "") from error
         pages = Pages(self._sessions, self._talks, self._card, cookie=f"sugarbot_{self._port}")
         return PageServer(Guard(make_app(pages), host=self._host, port=self._port), listener)
 

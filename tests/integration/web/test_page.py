@@ -250,7 +250,8 @@ async def test_another_browser_finds_the_picture_with_mine(house: House, visitor
 
 async def test_a_reload_keeps_conversation_job_default_and_language(house: House) -> None:
     async with open_profile(house.browser) as profile, arrive(house, profile=profile) as visitor:
-        await visitor.page.get_by_text("中文", exact=True).click()
+        async with visitor.page.expect_navigation():  # a new language loads the page again
+            await visitor.page.get_by_text("中文", exact=True).click()
         await visitor.page.get_by_text(word("welcome", "zh-CN")).wait_for()
         await visitor.say("/lora switch anime")
         await visitor.answer()

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from bot.chats.web_ import CardView, WebChat
-from bot.errors import PortTaken, WebPackageMissing
+from bot.errors import PackageMissing, PortTaken
 from bot.words import explain
 from tests.fakes.desk import ScriptedDesk
 from tests.unit.bot.chats.making import make_parcel, make_receipt, make_status
@@ -37,12 +37,12 @@ async def test_a_missing_extra_is_said_with_the_package_that_is_missing(
     monkeypatch.setitem(sys.modules, "starlette", None)
     chat = make_chat(0)
 
-    with pytest.raises(WebPackageMissing) as refused:
+    with pytest.raises(PackageMissing) as refused:
         await chat.open()
     await chat.close()
 
     assert "pip install 'sugarbot[web]'" in explain(refused.value, "en")
-    assert refused.value.facts["name"].startswith("starlette")  # type: ignore[attr-defined]
+    assert refused.value.facts["package"].startswith("starlette")  # type: ignore[attr-defined]
 
 
 async def test_a_parcel_for_a_closed_page_counts_as_delivered() -> None:
