@@ -22,7 +22,7 @@ from engine.printable import printable
 _TELEGRAM_TOKEN = re.compile(r"(?<!\d)\d{6,12}(?::|%3[Aa])[A-Za-z0-9_-]{30,}")
 _PASSWORD = re.compile(r"(?<=://)([^\s/:@]*):[^\s/@]+(?=@)")
 _STRUCK = "***"
-_QUIET = ("httpx", "httpcore", "uvicorn", "gradio", "asyncio", "aiosqlite", "matplotlib", "urllib3")
+_QUIET = ("httpx", "httpcore", "uvicorn", "asyncio", "aiosqlite", "matplotlib", "urllib3")
 _TRACE_TEXTS = ("trace", "exception", "stack_info")  # several lines; the worker renders its own tracebacks
 
 Event = MutableMapping[str, Any]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bot.commands.values import Help, Scope
 from engine.demo.vocabulary import UnknownFeature
-from engine.request import FailReason, LoraChoice, Span
+from engine.request import FailReason, LoraChoice, Picture, Span
 
 
 class Platform(StrEnum):
@@ -294,6 +294,7 @@ class Status:
         wait: Until it begins; None while unknown or drawing.
         is_loading: The model still loads; nothing begins before it has.
         index: The picture being drawn, from 0; ``step`` of ``steps`` is done.
+        pictures: Those of the job that are complete, in memory; a try that is lost draws them again.
     """
 
     job_id: str
@@ -306,6 +307,7 @@ class Status:
     index: int = 0
     step: int = 0
     steps: int = 0
+    pictures: tuple[Picture, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ one ``show`` on its way; ``silence`` waits for it, so that no late status overwr
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import structlog
@@ -16,7 +16,7 @@ from bot.desk.outcomes import Address, JobState, Platform, Status
 from bot.desk.waiting import Bell, Line, heard
 from bot.store import Store
 from bot.store.rows import JobRow
-from engine.request import Progress
+from engine.request import Picture, Progress
 
 log = structlog.get_logger("bot.desk")
 
@@ -26,7 +26,16 @@ SHOW_EVERY_S = 1.0  # Telegram's limit for one chat; between two, only the newes
 SHOW_TIMEOUT_S = 10.0
 REMINDED_AT_ONCE = 20  # of a thousand that wait at a start the last hears of it within a minute
 
-News = Progress | None  # None: its place in the line
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What a job that is being drawn shows: its newest step, and the pictures that are complete."""
+
+    progress: Progress
+    pictures: tuple[Picture, ...] = ()
+
+
+News = _Step | None  # None: its place in the line
 
 
 class Shows(Protocol):
@@ -50,11 +59,11 @@ class Board:
         self._showing: dict[str, asyncio.Task[None]] = {}
         self._to_remind: deque[str] = deque()
 
-    def drawing(self, progress: Progress) -> None:
-        """A step of this job is done (0: it begins)."""
+    def drawing(self, progress: Progress, pictures: tuple[Picture, ...] = ()) -> None:
+        """A step of this job is done (0: it begins); ``pictures`` of it are complete."""
         self._line.progress(progress)
         self._notice_loading()
-        self._news[progress.job_id] = progress
+        self._news[progress.job_id] = _Step(progress, pictures)
         self._bell.ring()
 
     def line_moved(self, joined: str = "") -> None:
@@ -126,7 +135,10 @@ class Board:
         status = Status(job.id, address, job.locale, job.count, None, is_loading=self._line.is_loading())
         if news is None:
             return replace(status, place=self._line.place(job.id), wait=self._line.wait(job.id))
-        return replace(status, index=news.index, step=news.step, steps=news.steps)
+        progress = news.progress
+        return replace(
+            status, index=progress.index, step=progress.step, steps=progress.steps, pictures=news.pictures
+        )
 
 
 def told_place(place: int) -> int:

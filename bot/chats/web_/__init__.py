@@ -1,16 +1,18 @@
-"""The local web page: a chat, its pictures and a panel of the card, made with Gradio, for the host's machine.
+"""The local web page: a chat, its pictures and a panel of the card, for the host's own machine.
 
-Door: ``WebChat(desk, card=…, host=…, port=…)`` implements ``bot.chats.contract.Chat``; ``CardView`` is what
-the panel shows. It listens on loopback only, has one local person, and loads nothing from elsewhere.
+``WebChat(desk, card=…, host=…, port=…)`` implements ``bot.chats.contract.Chat``; ``CardView`` is what the
+panel shows. The page listens on loopback only, has one local person, and loads nothing from elsewhere.
 
-Refuses to know: how a picture is made, who may do what, how a sentence reads. A page is one browser session
-with its own conversation in memory; jobs live on when it is closed and are found with ``/mine``.
+It does not know how a picture is made, who may do what, or how a sentence reads. A browser is one session
+(cookie) with one conversation in memory, at most 100 of them, each released after 12 hours without use; jobs
+go on without it and are found with ``/mine``.
 
-Inside: ``talks`` (pages and the desk) · ``conversation`` (one page's entries) · ``view`` (entries → HTML,
-by ``templates/``) · ``page`` (Gradio, with ``theme``, ``page.css``, ``page.js``) · ``server`` (uvicorn in the
-house's own loop) · ``chat`` (open, serve, close).
+Inside: ``chat`` (open, serve, close) · ``server`` (uvicorn with limits) · ``guard`` (Host, Origin, headers) ·
+``routes`` (all there are) · ``body`` and ``incoming`` (JSON → plain values) · ``sessions`` (cookie →
+conversation) · ``conversation`` (entries) · ``talks`` (asks the desk) · ``events`` (server-sent events) ·
+``view`` (entries → HTML, by ``templates/``, with ``page.css`` and ``page.js``).
 
-Tests of this room alone: ``pytest tests/unit/bot/chats tests/integration/web``.
+Tests of this package alone: ``pytest tests/unit/bot/chats/web_ tests/integration/web``.
 """
 
 from bot.chats.web_.card import CardView

@@ -1,4 +1,4 @@
-"""The web chat's life: bind, build the page, serve, close. Gradio is imported in ``open``, in a thread."""
+"""Opens, serves and closes the page. Starlette, uvicorn and Jinja are imported in ``open``, in a thread."""
 
 import asyncio
 import errno
@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 
 from bot.chats.contract import Desk
 from bot.chats.web_.card import CardView
+from bot.chats.web_.sessions import Sessions
 from bot.chats.web_.talks import Talks
 from bot.desk.outcomes import Parcel, Platform, Status
-from bot.errors import PortTaken
+from bot.errors import PackageMissing, PortTaken
 
 if TYPE_CHECKING:
     from bot.chats.web_.server import PageServer
+
+RELEASE_EVERY_S = 600.0  # how often idle sessions are looked for
 
 
 class WebChat:
@@ -21,7 +24,7 @@ class WebChat:
 
     Args:
         desk: Takes what people type.
-        card: Reads the card for the panel, about once a second for each page; must not block.
+        card: Reads the card for the panel, about once a second for each tab; must not block.
         host: A loopback name or address.
         port: 0 takes any free one.
     """
@@ -29,12 +32,13 @@ class WebChat:
     platform = Platform.WEB
 
     def __init__(self, desk: Desk, *, card: Callable[[], CardView], host: str, port: int) -> None:
-        self._talks = Talks(desk, card)
+        self._sessions = Sessions()
+        self._talks = Talks(desk)
+        self._card = card
         self._host = host
         self._port = port
         self._listener: socket.socket | None = None
         self._server: PageServer | None = None
-        self._end_streams: Callable[[], None] = lambda: None
 
     @property
     def url(self) -> str:
@@ -47,38 +51,54 @@ class WebChat:
 
         Raises:
             PortTaken: Another program listens there; the host chooses another port.
+            PackageMissing: The extra ``web`` is not installed.
         """
         self._listener = listener = _bind(self._host, self._port)
         self._port = listener.getsockname()[1]
-        server, self._end_streams = await asyncio.to_thread(
-            asyncio.run, _build(self._talks, listener, self._host)
-        )
-        self._server = server
-        await server.start()
+        self._server = await asyncio.to_thread(self._build, listener)
+        await self._server.start()
 
     async def serve(self) -> None:
-        """Serve until cancelled."""
-        if self._server:
-            await self._server.wait()
+        """Serve until cancelled, and release sessions that nobody uses any more."""
+        if self._server is None:
+            return
+        serving = asyncio.create_task(self._server.wait(), name="web page serves")
+        try:
+            while not serving.done():
+                await asyncio.wait({serving}, timeout=RELEASE_EVERY_S)
+                self._sessions.release_idle()
+            await serving
+        finally:
+            serving.cancel()
 
     async def close(self) -> None:
-        """Let every open page go and free the port."""
-        self._talks.close_all()
-        self._end_streams()
+        """End every open page and free the port."""
+        self._sessions.close()
         if self._server:
             await self._server.stop()
         if self._listener:
             self._listener.close()
 
     async def show(self, status: Status) -> None:
-        """Tell the page, if it is still open."""
-        if talk := self._talks.find(status.address.chat_id):
+        """Show where a job stands, if its session is open."""
+        if talk := self._sessions.find(status.address.chat_id):
             talk.show(status)
 
     async def deliver(self, parcel: Parcel) -> None:
-        """Show the pictures, if the page is still open; else they wait in the history, for /mine."""
-        if talk := self._talks.find(parcel.address.chat_id):
+        """Show the pictures, if their session is open; else they wait in the history, for /mine."""
+        if talk := self._sessions.find(parcel.address.chat_id):
             talk.deliver(parcel)
+
+    def _build(self, listener: socket.socket) -> "PageServer":
+        """Import what the page needs and put it together; blocks for a moment, so it runs in a thread."""
+        try:
+            from bot.chats.web_.guard import Guard  # noqa: PLC0415 - Starlette takes 0.1 s
+            from bot.chats.web_.routes import Pages, make_app  # noqa: PLC0415 - and Jinja
+            from bot.chats.web_.server import PageServer  # noqa: PLC0415 - and uvicorn
+        except ModuleNotFoundError as error:
+            raise PackageMissing(platform=self.platform, package=error.name or "") from error
+        pages = Pages(self._sessions, self._talks, self._card, cookie=f"sugarbot_{self._port}")
+        return PageServer(Guard(make_app(pages), host=self._host, port=self._port), listener)
 
 
 def _bind(host: str, port: int) -> socket.socket:
@@ -94,15 +114,3 @@ def _bind(host: str, port: int) -> socket.socket:
             raise PortTaken(host=host, port=port) from error
         raise
     return listener
-
-
-async def _build(talks: Talks, listener: socket.socket, host: str) -> "tuple[PageServer, Callable[[], None]]":
-    """Import Gradio and put the application together; takes about four seconds, so it runs in a thread.
-
-    A coroutine, because Gradio gives a thread without an event loop one that it never closes.
-    """
-    from bot.chats.web_.page import mount_page  # noqa: PLC0415 - Gradio takes seconds to import
-    from bot.chats.web_.server import PageServer, make_app  # noqa: PLC0415 - FastAPI likewise
-
-    app = make_app(talks, host)
-    return PageServer(app, listener), mount_page(app, talks)

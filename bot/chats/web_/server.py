@@ -1,45 +1,63 @@
-"""HTTP on loopback, in the house's own event loop: the page, and the pictures that open pages show."""
+"""uvicorn on a socket that is bound already, in the bot's own event loop, with limits on time and number."""
 
 import asyncio
 import socket
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from typing import Any
 
 import uvicorn
-from fastapi import FastAPI, HTTPException
-from fastapi.responses import FileResponse
-from starlette.datastructures import MutableHeaders
-from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from bot.chats.web_.talks import Talks
-from bot.chats.web_.view import STRIP
+from bot.chats.web_.guard import MAX_HEAD_BYTES
 
 GRACE_S = 2  # for open requests when the bot stops
 START_TIMEOUT_S = 20.0
-CONTENT_POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'none'"
-"""Gradio's own page needs inline and evaluated scripts; all of them come from this machine."""
-PAGE_CSS = Path(__file__).with_name("page.css")
+HEAD_TIMEOUT_S = 10.0  # from a connection to the end of its request's headers; uvicorn itself has no limit
+KEEP_ALIVE_S = 5
+MAX_CONNECTIONS = 256
 
 
-class _OwnMachineOnly:
-    """Tells the browser to load nothing from elsewhere, and other sites not to frame the page."""
+class _Protocol(H11Protocol):
+    """HTTP/1.1, but a connection that sends no complete request head in time is closed."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    _head_timer: asyncio.TimerHandle | None = None
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_guarded(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["Content-Security-Policy"] = CONTENT_POLICY
-            await send(message)
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for the first request."""
+        super().connection_made(transport)
+        self._wait_for_head()
 
-        await self._app(scope, receive, send_guarded)
+    def data_received(self, data: bytes) -> None:
+        """Take bytes; the timer runs while they make no complete head."""
+        super().data_received(data)
+        if self.cycle is None or self.cycle.response_complete:
+            self._wait_for_head()
+        else:
+            self._stop_waiting()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the timer with the connection."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def _wait_for_head(self) -> None:
+        if self._head_timer is None:  # more bytes of the same head give it no more time
+            self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._close)
+
+    def _stop_waiting(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _close(self) -> None:
+        self._head_timer = None
+        self.transport.close()
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, but Ctrl-C stays with the house."""
+    """uvicorn, but the bot itself handles Ctrl-C."""
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -47,55 +65,28 @@ class _Server(uvicorn.Server):
         yield
 
 
-def make_app(talks: Talks, host: str) -> FastAPI:
-    """The application beneath the page: pictures, the style sheet, and no host name but this machine's."""
-    app = FastAPI(openapi_url=None)
-    app.add_middleware(_OwnMachineOnly)
-    # A foreign site can point its own name at 127.0.0.1; the browser then sends that name, and is refused.
-    own_names = [host, f"[{host}]", "127.0.0.1", "localhost"]
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=own_names)
-
-    @app.get("/page.css")
-    async def style() -> FileResponse:
-        """The page's look; served by itself because Gradio rewrites, and breaks, style sheets it is given."""
-        return FileResponse(PAGE_CSS, media_type="text/css", headers={"Cache-Control": "no-cache"})
-
-    @app.get("/strip.png")
-    async def strip() -> FileResponse:
-        """What an empty page shows of the LoRAs."""
-        return FileResponse(STRIP, media_type="image/png", headers={"Cache-Control": "no-cache"})
-
-    @app.get("/pictures/{session}/{job_id}/{index}.png")
-    async def picture(session: str, job_id: str, index: int) -> FileResponse:
-        """A picture of a page that is open; its session is a secret that only this page knows."""
-        found = talks.picture(session, job_id, index)
-        if found is None or not await asyncio.to_thread(Path.is_file, found.path):
-            raise HTTPException(404)
-        return FileResponse(
-            found.path,
-            media_type="image/png",
-            filename=f"sugarbot-{job_id}-{index + 1}.png",
-            content_disposition_type="inline",
-            headers={"Cache-Control": "private, max-age=86400"},
-        )
-
-    return app
-
-
 class PageServer:
-    """One uvicorn server on a socket that is bound already."""
+    """One HTTP server on one listening socket."""
 
-    def __init__(self, app: FastAPI, listener: socket.socket) -> None:
+    def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
         self._listener = listener
+        limits: dict[str, Any] = {
+            "limit_concurrency": MAX_CONNECTIONS,
+            "h11_max_incomplete_event_size": MAX_HEAD_BYTES,
+            "timeout_keep_alive": KEEP_ALIVE_S,
+            "timeout_graceful_shutdown": GRACE_S,
+        }
         config = uvicorn.Config(
             app,
-            log_config=None,
-            log_level="warning",
-            access_log=False,
-            lifespan="on",
+            http=_Protocol,
             ws="none",
+            lifespan="off",
+            log_config=None,
+            log_level="error",  # uvicorn warns of every malformed request; anybody local could fill the log
+            access_log=False,
             server_header=False,
-            timeout_graceful_shutdown=GRACE_S,
+            proxy_headers=False,
+            **limits,
         )
         self._server = _Server(config)
         self._task: asyncio.Task[None] | None = None
@@ -115,7 +106,7 @@ class PageServer:
             await asyncio.shield(self._task)
 
     async def stop(self) -> None:
-        """End open streams, then the server."""
+        """End open requests, then the server."""
         self._server.should_exit = True
         if self._task:
             with suppress(TimeoutError):

@@ -253,12 +253,14 @@ class Drawing:
     def _listen(self, event: Event, claimed: _Claimed) -> None:
         if isinstance(event, Drawn):
             claimed.drawn.append(event.picture)
+            if claimed.progress is not None:
+                self._board.drawing(claimed.progress, tuple(claimed.drawn))
         elif isinstance(event, Progress):
             if claimed.began_ms is None:
                 log.info("job begins", job_id=event.job_id, attempt=event.attempt)
                 claimed.began_ms, claimed.began_s = self._clock(), self._seconds()
             claimed.progress = event
-            self._board.drawing(event)
+            self._board.drawing(event, tuple(claimed.drawn))
 
     def _turn_over(self, claimed: _Claimed) -> None:
         """The renderer has it no more; asked twice, it does nothing the second time."""

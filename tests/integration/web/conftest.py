@@ -1,11 +1,11 @@
-"""One house with a real desk, a real page and a real browser for all tests of the folder.
+"""One bot with a real desk, a real page and a real browser for all tests of the folder.
 
-Each test opens the page anew, which is a session, and so a chat, of its own.
+Each visitor has an own browser profile and so an own cookie, session and chat.
 """
 
 import shutil
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,7 +48,6 @@ class House:
     room: Room
     chat: WebChat
     browser: Browser
-    profile: BrowserContext  # of an English person at a desktop machine
 
     @property
     def renderer(self) -> FakeRenderer:
@@ -84,9 +83,9 @@ class Visitor:
 
     async def say(self, text: str) -> None:
         """Type a message and send it; returns once the box is free for the next."""
-        await self.page.fill("#message textarea", text)
-        await self.page.press("#message textarea", "Enter")
-        await self.page.wait_for_function("document.querySelector('#message textarea').value === ''")
+        async with self.page.expect_response("**/say"):
+            await self.page.fill("#message", text)
+            await self.page.press("#message", "Enter")
 
     @property
     def answers(self) -> Locator:
@@ -107,16 +106,17 @@ class Visitor:
 async def arrive(
     house: House, *, profile: BrowserContext | None = None, url: str = ""
 ) -> AsyncIterator[Visitor]:
-    """Open the page anew."""
-    visitor = Visitor(await (profile or house.profile).new_page())
-    visitor.watch()
-    try:
-        await visitor.page.goto(url or house.chat.url)
-        await visitor.page.locator(".welcome").wait_for()
-        await visitor.page.locator(".panel").wait_for()
-        yield visitor
-    finally:
-        await visitor.page.close()
+    """Open the page, in a profile of its own unless one is given."""
+    async with AsyncExitStack() as stack:
+        profile = profile or await stack.enter_async_context(open_profile(house.browser))
+        visitor = Visitor(await profile.new_page())
+        visitor.watch()
+        try:
+            async with visitor.page.expect_request("**/events"):
+                await visitor.page.goto(url or house.chat.url)
+            yield visitor
+        finally:
+            await visitor.page.close()
 
 
 @asynccontextmanager
@@ -147,9 +147,9 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
         async with async_playwright() as playwright:
             browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
             try:
-                async with room.running(), open_profile(browser) as profile:
+                async with room.running():
                     await chat.open()
-                    yield House(room, chat, browser, profile)
+                    yield House(room, chat, browser)
             finally:
                 await browser.close()
                 await chat.close()

@@ -9,11 +9,7 @@ import pytest
 from bot.chats.web_ import WebChat
 from tests.integration.web.conftest import CARD, House, arrive
 
-pytestmark = [
-    pytest.mark.asyncio(loop_scope="session"),
-    # Gradio sums up its queue with pandas options that are on their way out, each time an event ends.
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:gradio.queueing"),
-]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_closing_does_not_wait_for_open_pages(house: House) -> None:

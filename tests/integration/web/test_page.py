@@ -4,15 +4,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from bot.chats.web_ import WebChat
 from bot.words.page import page as word
 from engine.request import RenderRequest
-from tests.integration.web.conftest import STEP_S, House, Visitor, arrive, open_profile
+from tests.fakes.room import until
+from tests.integration.web.conftest import CARD, STEP_S, House, Visitor, arrive, open_profile
 
-pytestmark = [
-    pytest.mark.asyncio(loop_scope="session"),
-    # Gradio sums up its queue with pandas options that are on their way out, each time an event ends.
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:gradio.queueing"),
-]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 HOSTILE = (
     '<img src=x onerror="window.hit=1"><script>window.hit=2</script> '
@@ -42,13 +40,13 @@ async def test_the_page_loads_whole_and_asks_nothing_of_other_machines(visitor: 
 async def test_a_prompt_shows_its_progress_and_then_its_picture(house: House, visitor: Visitor) -> None:
     await visitor.say("a smiling face")
 
-    await visitor.page.locator(".bar").wait_for()
+    await visitor.page.locator("#talk progress").wait_for()
     assert "a smiling face" in await visitor.page.locator(".turn.person").inner_text()
     await visitor.pictures.first.wait_for()
 
     assert all(width > 0 for width in await widths(visitor))
     assert "128 × 128" in await visitor.answer()
-    assert await visitor.page.locator(".bar").count() == 0
+    assert await visitor.page.locator("#talk progress").count() == 0
     assert visitor.strayed == visitor.complaints == []
     assert "a smiling face" in last_request(house).prompt
 
@@ -67,9 +65,9 @@ async def test_the_bar_moves_with_the_steps(house: House, visitor: Visitor) -> N
 
 async def percents(visitor: Visitor) -> AsyncIterator[int]:
     while await visitor.pictures.count() == 0:
-        bar = visitor.page.locator(".bar")
+        bar = visitor.page.locator("#talk progress")
         if await bar.count():
-            yield int(await bar.get_attribute("aria-valuenow") or 0)
+            yield int(await bar.get_attribute("value") or 0)
         await visitor.page.wait_for_timeout(100)
 
 
@@ -156,17 +154,17 @@ async def test_a_chinese_browser_reads_chinese_and_may_switch(house: House) -> N
     ):
         welcome = visitor.page.locator(".welcome h2")
         assert await welcome.inner_text() == word("welcome", "zh-CN") != word("welcome", "en")
-        assert await visitor.page.get_attribute("#message textarea", "placeholder") == word(
-            "placeholder", "zh-CN"
-        )
+        assert await visitor.page.get_attribute("#message", "placeholder") == word("placeholder", "zh-CN")
         assert await visitor.page.evaluate("document.documentElement.lang") == "zh-CN"
 
         await visitor.page.get_by_text("English", exact=True).click()
         await visitor.page.get_by_text(word("welcome", "en")).wait_for()
 
 
-async def test_an_english_browser_reads_english(visitor: Visitor) -> None:
+async def test_an_english_browser_reads_english_and_no_chinese_but_its_name(visitor: Visitor) -> None:
     assert await visitor.page.locator(".welcome h2").inner_text() == word("welcome", "en")
+    text = (await visitor.page.locator("body").inner_text()).replace("中文", "")
+    assert not [char for char in text if "\u4e00" <= char <= "\u9fff"]
 
 
 async def test_hostile_text_stays_text(visitor: Visitor) -> None:
@@ -177,29 +175,38 @@ async def test_hostile_text_stays_text(visitor: Visitor) -> None:
 
     assert await visitor.page.locator(".turn.person").first.inner_text() == HOSTILE
     assert await visitor.page.evaluate("window.hit") is None
-    assert await visitor.page.locator(".talk :is(script, strong, [onerror], img[src=x])").count() == 0
-    assert await visitor.page.locator(".talk a[href^=javascript]").count() == 0
+    assert await visitor.page.locator("#talk :is(script, strong, [onerror], img[src=x])").count() == 0
+    assert await visitor.page.locator("#talk a[href^=javascript]").count() == 0
 
 
 async def test_the_panel_shows_the_card_in_numbers(visitor: Visitor) -> None:
-    panel = await visitor.page.locator(".panel").inner_text()
+    panel = await visitor.page.locator("#panel").inner_text()
 
     for fact in (
         "A card of a test",
         "9.0 of 12.0 GiB",
         "3.0 GiB",
         "a test says so",
-        "abc",
         "5 of 8",
-        "sugar",
     ):
         assert fact in panel
+    assert CARD.drawing not in panel  # a job's id means nothing to people
+
+
+async def test_the_panel_shows_the_title_of_this_chat_s_default(house: House, visitor: Visitor) -> None:
+    panel = visitor.page.locator("#panel")
+    await panel.get_by_text("Sugar face", exact=True).wait_for()
+
+    await visitor.say("/lora switch anime")
+
+    await panel.get_by_text("anime", exact=True).wait_for()
+    async with arrive(house) as another:
+        await another.page.locator("#panel").get_by_text("Sugar face", exact=True).wait_for()
 
 
 async def test_controls_add_to_a_plain_prompt(house: House, visitor: Visitor) -> None:
-    await visitor.page.click("#options button")
-    await visitor.page.click("#lora input")
-    await visitor.page.get_by_role("option", name="anime").click()
+    await visitor.page.click("#options summary")
+    await visitor.page.select_option("#lora", label="anime")
     await visitor.page.locator("#shape").get_by_text("2:3", exact=True).click()
     await visitor.page.locator("#count").get_by_text("2", exact=True).click()
     await visitor.say("two faces")
@@ -212,49 +219,182 @@ async def test_controls_add_to_a_plain_prompt(house: House, visitor: Visitor) ->
 
 
 async def test_an_example_lands_in_the_box(visitor: Visitor) -> None:
-    await visitor.page.locator(".example").first.click()
+    example = visitor.page.locator(".example").first
 
-    await visitor.page.wait_for_function(
-        "document.querySelector('#message textarea').value.startsWith('Sugar面部')"
+    await example.click()
+
+    assert await visitor.page.input_value("#message") == await example.inner_text()
+
+
+async def test_pictures_of_a_closed_page_are_there_when_it_opens_again(house: House) -> None:
+    async with open_profile(house.browser) as profile:
+        async with arrive(house, profile=profile) as leaving:
+            await leaving.say("a face for later")
+            await leaving.page.locator("[data-state=running]").wait_for()
+
+        async with arrive(house, profile=profile) as back:
+            await back.page.locator("[data-state=done] img").wait_for()
+            assert all(width > 0 for width in await widths(back))
+
+
+async def test_another_browser_finds_the_picture_with_mine(house: House, visitor: Visitor) -> None:
+    async with arrive(house) as drawing:
+        await drawing.say("a face for both")
+        await drawing.pictures.first.wait_for()
+
+    await visitor.say("/mine")
+
+    await visitor.page.locator(".job", has_text="a face for both").locator("img").wait_for()
+    assert all(width > 0 for width in await widths(visitor))
+
+
+async def test_a_reload_keeps_conversation_job_default_and_language(house: House) -> None:
+    async with open_profile(house.browser) as profile, arrive(house, profile=profile) as visitor:
+        async with visitor.page.expect_navigation():  # a new language loads the page again
+            await visitor.page.get_by_text("中文", exact=True).click()
+        await visitor.page.get_by_text(word("welcome", "zh-CN")).wait_for()
+        await visitor.say("/lora switch anime")
+        await visitor.answer()
+        house.renderer.step_s = 0.2
+        try:
+            await visitor.say("a face over a reload")
+            await visitor.page.locator("[data-state=running]").wait_for()
+            await visitor.page.fill("#message", "not yet sent")
+            await visitor.page.reload()
+            await visitor.page.locator("[data-state=running]").wait_for()
+        finally:
+            house.renderer.step_s = STEP_S
+
+        assert await visitor.page.input_value("#message") == "not yet sent"
+        assert await visitor.page.evaluate("document.documentElement.lang") == "zh-CN"
+        assert "/lora switch anime" in await visitor.page.locator(".turn.person").first.inner_text()
+        await visitor.page.locator("[data-state=done] img").wait_for()
+        await visitor.page.locator("#panel").get_by_text("anime", exact=True).wait_for()
+        assert visitor.complaints == []
+
+
+async def test_four_pictures_stand_two_by_two_each_when_it_is_ready(house: House, visitor: Visitor) -> None:
+    house.renderer.step_s = 0.15
+    try:
+        await visitor.say("four faces -n 4")
+        await visitor.pictures.first.wait_for()
+        assert await visitor.page.locator("[data-state=running]").count() == 1
+        assert await visitor.page.locator(".pictures .frame").count() >= 1
+        assert (await widths(visitor))[0] > 0
+    finally:
+        house.renderer.step_s = STEP_S
+    await visitor.page.locator("[data-state=done]").wait_for()
+
+    assert all(width > 0 for width in await widths(visitor))
+    boxes = await visitor.pictures.evaluate_all(
+        "all => all.map(one => one.getBoundingClientRect()).map(({x, y}) => [Math.round(x), Math.round(y)])"
     )
+    assert len({x for x, _ in boxes}) == len({y for _, y in boxes}) == 2
+    assert len(boxes) == 4
 
 
-async def test_pictures_of_a_closed_page_wait_in_the_history(house: House) -> None:
-    async with arrive(house) as leaving:
-        await leaving.say("a face for later")
-        await leaving.page.locator("[data-state=running]").wait_for()
+async def test_two_tabs_show_the_same_conversation(house: House) -> None:
+    async with (
+        open_profile(house.browser) as profile,
+        arrive(house, profile=profile) as one,
+        arrive(house, profile=profile) as other,
+    ):
+        await one.say("/quota")
 
-    async with arrive(house) as back:
-        for _ in range(20):
-            await back.say("/mine")
-            await back.page.wait_for_timeout(300)
-            if await back.page.locator(".job", has_text="a face for later").locator("img").count():
-                break
-        shown = back.page.locator(".job", has_text="a face for later").locator("img").first
-        assert await shown.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
+        assert "Credits left" in await other.answer()
 
 
-async def test_a_picture_is_shown_to_its_own_page_only(visitor: Visitor) -> None:
+async def open_another_site(visitor: Visitor, body: str) -> None:
+    """Show a page that a foreign server made; the browser takes it for another site."""
+    url = "http://elsewhere.test/"
+    await visitor.page.route(url, lambda route: route.fulfill(body=body, content_type="text/html"))
+    await visitor.page.goto(url)
+
+
+async def test_the_page_connects_again_after_the_bot_was_restarted(house: House) -> None:
+    first = WebChat(house.room.desk, card=lambda: CARD, host="127.0.0.1", port=0)
+    await first.open()
+    async with arrive(house, url=first.url) as visitor:
+        port = int(first.url.rstrip("/").rsplit(":", 1)[1])
+        await visitor.say("a face before the restart")
+        await until(lambda: not house.room.desk.glance().drawing)
+        await first.close()
+        await visitor.page.get_by_text(word("lost", "en")).wait_for()
+        await visitor.page.fill("#message", "/quota")
+        await visitor.page.press("#message", "Enter")
+        await visitor.page.get_by_text(word("unsent", "en")).wait_for()
+        assert await visitor.page.input_value("#message") == "/quota"
+
+        second = WebChat(house.room.desk, card=lambda: CARD, host="127.0.0.1", port=port)
+        await second.open()
+        try:
+            await visitor.page.locator(".job", has_text="a face before the restart").locator("img").wait_for()
+            await visitor.say("/quota")
+            await visitor.page.get_by_text("Credits left").wait_for()
+        finally:
+            await second.close()
+
+
+async def test_a_link_of_another_site_opens_the_same_session(house: House) -> None:
+    async with open_profile(house.browser) as profile, arrive(house, profile=profile) as visitor:
+        await visitor.say("/quota")
+        await visitor.answer()
+        await open_another_site(visitor, f"<a href='{house.chat.url}'>to the page</a>")
+
+        await visitor.page.get_by_text("to the page").click()
+
+        assert "Credits left" in await visitor.answer()
+
+
+async def test_a_page_of_another_site_reads_and_does_nothing(house: House, visitor: Visitor) -> None:
+    drawn = len(house.renderer.requests)
+    await open_another_site(visitor, "<p>hello")
+    attack = """async (url) => {
+        const tried = [];
+        const body = '{"text": "a face"}';
+        const post = (kind) => ({method: "POST", headers: {"Content-Type": kind}, body});
+        const requests = [["say", post("application/json")], ["say", post("text/plain")], ["events"], [""]];
+        for (const [path, options] of requests) {
+            for (const mode of ["cors", "no-cors"])
+                tried.push(await fetch(url + path, {...options, mode, credentials: "include"})
+                    .then((answer) => answer.text(), () => "refused"));
+        }
+        const form = await new Promise((done) => {
+            const frame = document.createElement("iframe");
+            frame.onload = () => done(frame.contentDocument?.body.innerText ?? "closed");
+            frame.src = url;
+            document.body.append(frame);
+        });
+        return [...tried, form];
+    }"""
+
+    seen = await visitor.page.evaluate(attack, house.chat.url)
+
+    assert set(seen) <= {"refused", "", "closed"}
+    assert len(house.renderer.requests) == drawn
+
+
+async def test_a_picture_is_shown_to_its_own_session_only(house: House, visitor: Visitor) -> None:
     await visitor.say("a private face")
     await visitor.pictures.first.wait_for()
     source = await visitor.pictures.first.evaluate("image => image.src")
-    page, job, index = source.rsplit("/", 3)[1:]
 
-    async def status(url: str, **headers: str) -> int:
-        return (await visitor.page.request.get(url, headers=headers)).status
+    async def status(who: Visitor, url: str, **headers: str) -> int:
+        return (await who.page.request.get(url, headers=headers)).status
 
-    assert await status(source) == 200
-    assert await status(source.replace(page, "another")) == 404
-    assert await status(source.replace(f"{job}/{index}", f"{job}/9.png")) == 404
-    assert await status(source, Host="evil.example") == 400
+    assert await status(visitor, source) == 200
+    assert await status(visitor, source.replace("0.png", "9.png")) == 404
+    assert await status(visitor, source, Host="evil.example") == 400
+    async with arrive(house) as another:
+        assert await status(another, source) == 404
 
 
 async def test_the_browser_itself_refuses_other_machines(house: House, visitor: Visitor) -> None:
     answer = await visitor.page.request.get(house.chat.url)
     policy = answer.headers["content-security-policy"]
 
-    assert "default-src 'self'" in policy
-    assert "http" not in policy
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
     assert "frame-ancestors 'none'" in policy
     failed = "() => fetch('http://127.0.0.2:9/').then(() => 'sent', error => String(error))"
     assert "Failed to fetch" in await visitor.page.evaluate(failed)
@@ -262,62 +402,106 @@ async def test_the_browser_itself_refuses_other_machines(house: House, visitor: 
 
 
 async def test_the_weight_belongs_to_a_named_lora(visitor: Visitor) -> None:
-    weight = visitor.page.locator("#weight input[type=number]")
-    await visitor.page.click("#options button")
-    assert await weight.is_disabled()
+    await visitor.page.click("#options summary")
+    assert await visitor.page.is_disabled("#weight")
 
-    await visitor.page.click("#lora input")
-    await visitor.page.get_by_role("option", name="Sugar face").click()
-    await visitor.page.wait_for_function(
-        "document.querySelector('#weight input[type=number]').value === '0.8'"
+    await visitor.page.select_option("#lora", label="Sugar face")
+
+    assert await visitor.page.input_value("#weight") == "0.8"
+    assert await visitor.page.is_enabled("#weight")
+
+
+async def test_enter_inside_an_input_method_sends_nothing(visitor: Visitor) -> None:
+    await visitor.page.fill("#message", "ni hao")
+    composing = "{key: 'Enter', isComposing: true, bubbles: true}"
+    await visitor.page.eval_on_selector(
+        "#message", f"box => box.dispatchEvent(new KeyboardEvent('keydown', {composing}))"
     )
+    await visitor.page.press("#message", "Shift+Enter")
 
-    assert await weight.is_enabled()
+    assert await visitor.page.input_value("#message") == "ni hao\n"
+    assert await visitor.page.locator(".turn").count() == 0
+
+
+async def test_a_double_click_draws_once(house: House, visitor: Visitor) -> None:
+    await visitor.say("a face")
+    await visitor.pictures.first.wait_for()
+    drawn = len(house.renderer.requests)
+
+    await visitor.page.get_by_role("button", name="Reroll").dblclick()
+    await visitor.pictures.nth(1).wait_for()
+    await visitor.say("/quota")  # a second job would have been accepted before this is answered
+    await visitor.answers.nth(2).wait_for()
+
+    assert len(house.renderer.requests) == drawn + 1
 
 
 async def below_sight_px(visitor: Visitor) -> int:
     """How much of the conversation lies below what is seen, once the page has settled."""
     await visitor.page.wait_for_timeout(300)
     end = "talk => Math.round(talk.scrollHeight - talk.scrollTop - talk.clientHeight)"
-    return int(await visitor.page.locator("#talk").evaluate(end))
+    return int(await visitor.page.locator("#scroll").evaluate(end))
 
 
 async def test_the_newest_turn_stays_in_sight_also_when_pictures_push_it_down(visitor: Visitor) -> None:
-    for _ in range(3):
-        await visitor.say("/help")
-        await visitor.answer()
+    for number in range(12):
+        await visitor.say("/quota")
+        await visitor.answers.nth(number).wait_for()
     assert await below_sight_px(visitor) == 0
-    grow = """talk => {
-        talk.scrollTop -= 10;  // its event comes after the talk has grown, as when a picture arrives
-        talk.querySelector(".talk").lastElementChild.style.marginBottom = "900px";
+    grow = """scroll => {
+        scroll.scrollTop -= 10;  // its event comes after the talk has grown, as when a picture arrives
+        scroll.querySelector("#talk").lastElementChild.style.marginBottom = "900px";
     }"""
 
-    await visitor.page.locator("#talk").evaluate(grow)
+    await visitor.page.locator("#scroll").evaluate(grow)
 
     assert await below_sight_px(visitor) == 0
 
 
-async def test_a_reader_who_scrolled_up_is_left_there(visitor: Visitor) -> None:
-    for index in range(4):
+async def test_of_an_answer_taller_than_the_window_the_beginning_is_in_sight(house: House) -> None:
+    low = open_profile(house.browser, width_px=900, height_px=480)
+    async with low as profile, arrive(house, profile=profile) as visitor:
         await visitor.say("/help")
-        await visitor.answers.nth(index).wait_for()
-    await visitor.page.wait_for_timeout(300)  # what grows after the reader scrolled would be another story
-    await visitor.page.locator("#talk").evaluate("talk => { talk.scrollTop = 0; }")
-    await visitor.page.wait_for_timeout(200)
+        await visitor.answer()
+        await visitor.page.wait_for_timeout(300)
 
-    await visitor.say("/quota")
+        scroll = await visitor.page.locator("#scroll").bounding_box()
+        answer = await visitor.answers.last.bounding_box()
 
+    assert scroll
+    assert answer
+    assert answer["height"] > scroll["height"]
+    assert 0 <= answer["y"] - scroll["y"] < 40
+
+
+async def test_a_reader_who_scrolled_up_is_left_there(house: House, visitor: Visitor) -> None:
+    house.renderer.step_s = 0.15
+    try:
+        for number in range(12):
+            await visitor.say("/quota")
+            await visitor.answers.nth(number).wait_for()
+        await visitor.say("a face that comes later")
+        await visitor.page.locator("[data-state=running]").wait_for()
+        await visitor.page.locator("#scroll").evaluate("scroll => { scroll.scrollTop = 0; }")
+        await visitor.pictures.first.wait_for()
+    finally:
+        house.renderer.step_s = STEP_S
     assert await below_sight_px(visitor) > 80
+
+    await visitor.say("/quota")  # whoever asks wants to see the answer
+
+    assert await below_sight_px(visitor) == 0
 
 
 async def test_a_phone_needs_no_sideways_scrolling(house: House) -> None:
     phone = open_profile(house.browser, width_px=390, height_px=844)
     async with phone as profile, arrive(house, profile=profile) as visitor:
-        await visitor.page.click("#options button")
+        await visitor.page.click("#options summary")
         await visitor.say("a face on a phone")
         await visitor.pictures.first.wait_for()
 
         assert await visitor.page.evaluate("document.documentElement.scrollWidth") <= 390
+        assert await visitor.page.evaluate("document.documentElement.scrollHeight") <= 844
         box = await visitor.pictures.first.bounding_box()
         assert box
         assert box["x"] + box["width"] <= 390

@@ -18,7 +18,18 @@ from bot.errors import PortTaken
 from bot.settings import Settings
 from engine.errors import ModelMissing
 
-HEAVY = ("torch", "diffusers", "transformers", "discord", "telegram", "gradio", "aiosqlite", "pydantic")
+HEAVY = (
+    "torch",
+    "diffusers",
+    "transformers",
+    "discord",
+    "telegram",
+    "starlette",
+    "uvicorn",
+    "jinja2",
+    "aiosqlite",
+    "pydantic",
+)
 
 
 def test_importing_the_command_line_loads_nothing_heavy() -> None:

@@ -5,7 +5,8 @@ import sys
 import pytest
 
 from bot.chats.web_ import CardView, WebChat
-from bot.errors import PortTaken
+from bot.errors import PackageMissing, PortTaken
+from bot.words import explain
 from tests.fakes.desk import ScriptedDesk
 from tests.unit.bot.chats.making import make_parcel, make_receipt, make_status
 
@@ -27,6 +28,23 @@ async def test_a_taken_port_is_said_with_its_number() -> None:
     assert refused.value.facts == {"host": "127.0.0.1", "port": port}
 
 
+async def test_a_missing_extra_is_said_with_the_package_that_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in [name for name in sys.modules if name.startswith(("bot.chats.web_.", "starlette"))]:
+        if name != "bot.chats.web_.chat":
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "starlette", None)
+    chat = make_chat(0)
+
+    with pytest.raises(PackageMissing) as refused:
+        await chat.open()
+    await chat.close()
+
+    assert "pip install 'sugarbot[web]'" in explain(refused.value, "en")
+    assert refused.value.facts["package"].startswith("starlette")  # type: ignore[attr-defined]
+
+
 async def test_a_parcel_for_a_closed_page_counts_as_delivered() -> None:
     chat = make_chat(0)
 
@@ -34,8 +52,8 @@ async def test_a_parcel_for_a_closed_page_counts_as_delivered() -> None:
     await chat.deliver(make_parcel())
 
 
-def test_importing_the_chat_imports_no_gradio() -> None:
-    asked = "import sys, bot.chats.web_; print(sorted({'gradio', 'fastapi', 'uvicorn'} & set(sys.modules)))"
+def test_importing_the_chat_imports_nothing_of_the_extra() -> None:
+    asked = "import sys, bot.chats.web_; print(sorted({'starlette', 'uvicorn'} & set(sys.modules)))"
 
     said = subprocess.run(
         [sys.executable, "-c", asked], capture_output=True, text=True, timeout=60, check=True

@@ -1,9 +1,10 @@
 import asyncio
 from pathlib import Path
 
-from bot.chats.web_.conversation import MAX_ENTRIES, Conversation, Drawing
+from bot.chats.web_.conversation import MAX_ENTRIES, MAX_SHOWN_CHARS, Conversation, Drawing, Said
 from bot.desk.outcomes import History, HistoryEntry, JobState, PictureFile
-from tests.unit.bot.chats.making import JOB, make_parcel, make_receipt, make_recipe, make_status
+from engine.request import Picture
+from tests.unit.bot.chats.making import JOB, PNG, make_parcel, make_receipt, make_recipe, make_status
 
 
 def make_talk() -> Conversation:
@@ -26,7 +27,7 @@ def test_a_job_is_one_entry_from_receipt_to_parcel() -> None:
 
     drawing = the_drawing(talk)
     assert drawing.receipt == make_receipt()
-    assert drawing.status == make_status(step=4)
+    assert drawing.status is None  # and the pictures in it are free
     assert drawing.parcel == make_parcel()
 
 
@@ -45,7 +46,7 @@ def test_a_late_status_does_not_reopen_an_ended_job() -> None:
     talk.deliver(make_parcel())
     talk.show(make_status())
 
-    assert not talk.is_waiting
+    assert the_drawing(talk).parcel
     assert the_drawing(talk).status is None
 
 
@@ -79,55 +80,66 @@ def test_a_page_finds_its_own_pictures_and_no_others(tmp_path: Path) -> None:
     assert talk.picture("other", 0) is None
 
 
-async def test_a_follower_sees_every_change_and_stops_with_the_last_job() -> None:
+def test_pictures_of_a_running_job_are_found_before_its_end() -> None:
     talk = make_talk()
+    first = Picture(0, 7, 512, 768, PNG)
+    talk.show(make_status(count=2, index=1, pictures=(first,)))
+
+    assert talk.picture(JOB, 0) == first
+    assert talk.picture(JOB, 1) is None
+
+
+def test_a_message_far_too_long_to_be_a_prompt_is_kept_in_part() -> None:
+    talk = make_talk()
+
+    talk.say("x" * 4_000)
+
+    (entry,) = talk.entries
+    assert isinstance(entry, Said)
+    assert len(entry.text) == MAX_SHOWN_CHARS
+
+
+def test_an_entry_keeps_its_number_while_others_come_and_go() -> None:
+    talk = make_talk()
+    talk.say("first")
     talk.answer(make_receipt())
 
-    async def follow() -> list[bool]:
-        return [talk.is_waiting async for _ in talk.follow()]
+    for number in range(MAX_ENTRIES - 1):
+        talk.say(str(number))
+    talk.show(make_status(step=3))
 
-    async with asyncio.timeout(5):
-        following = asyncio.create_task(follow(), name="follower")
-        await asyncio.sleep(0)
-        talk.show(make_status())
-        await asyncio.sleep(0)
-        talk.deliver(make_parcel())
-        assert await following == [True, True, False]
+    assert talk.items[0].number == 1
+    assert talk.items[0].version == talk.version
+    assert talk.items[-1].number == MAX_ENTRIES
 
 
-async def test_a_change_during_a_slow_yield_is_not_lost() -> None:
+async def test_a_waiter_sees_the_next_change() -> None:
     talk = make_talk()
-    talk.answer(make_receipt())
-
-    async with asyncio.timeout(5):
-        async for _ in talk.follow():
-            if talk.is_waiting:
-                talk.deliver(make_parcel())  # while the follower's reader is still busy
-
-
-async def test_a_newer_follower_takes_over() -> None:
-    talk = make_talk()
-    talk.answer(make_receipt())
-    older = talk.follow()
-    await anext(older)
-    waiting = asyncio.create_task(anext(older, None), name="older follower")
+    waiting = asyncio.create_task(talk.wait_beyond(talk.version), name="waiter")
     await asyncio.sleep(0)
+    assert not waiting.done()
 
-    await anext(talk.follow())
+    talk.say("hello")
 
     async with asyncio.timeout(5):
-        assert await waiting is None
+        await waiting
 
 
-async def test_a_released_page_lets_its_follower_go() -> None:
+async def test_a_change_before_the_wait_is_not_lost() -> None:
     talk = make_talk()
-    talk.answer(make_receipt())
-    follower = talk.follow()
-    await anext(follower)
-    waiting = asyncio.create_task(anext(follower, None), name="follower")
+    seen = talk.version
+    talk.say("while the reader was busy")
+
+    async with asyncio.timeout(5):
+        await talk.wait_beyond(seen)
+
+
+async def test_a_released_conversation_lets_its_waiters_go() -> None:
+    talk = make_talk()
+    waiting = [asyncio.create_task(talk.wait_beyond(9), name=f"waiter {number}") for number in range(3)]
     await asyncio.sleep(0)
 
     talk.release()
 
     async with asyncio.timeout(5):
-        assert await waiting is None
+        await asyncio.gather(*waiting)

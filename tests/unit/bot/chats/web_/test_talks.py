@@ -2,14 +2,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.chats.web_.card import CardView
-from bot.chats.web_.conversation import Answered, Said
+from bot.chats.web_.conversation import Answered, Conversation, Said
 from bot.chats.web_.talks import Talks, Wishes, language_of
-from bot.commands.values import Cancel, Command, Draw, LoraWish, Pixels, Quota, Ratio
-from bot.desk.outcomes import Credits, Outcome, Platform, Visit
+from bot.commands.values import Cancel, Command, Draw, LoraWish, Mine, Pixels, Quota, Ratio
+from bot.desk.outcomes import (
+    Credits,
+    History,
+    HistoryEntry,
+    JobState,
+    LoraCard,
+    Outcome,
+    Platform,
+    Shelf,
+    Visit,
+)
 from bot.errors import BadSize, EmptyPrompt, PersonError, SugarbotError
 from tests.fakes.desk import Answer, ScriptedDesk
-from tests.unit.bot.chats.making import JOB
+from tests.unit.bot.chats.making import JOB, make_recipe
 
 CREDITS = Credits(12, 40, 1_800_000_000)
 WISHES = Wishes(lora="anime", weight=0.7, ratio=Ratio(2, 3), count=2)
@@ -17,7 +26,7 @@ WISHES = Wishes(lora="anime", weight=0.7, ratio=Ratio(2, 3), count=2)
 
 def make_talks(answer: Answer = lambda *_: CREDITS) -> tuple[Talks, ScriptedDesk]:
     desk = ScriptedDesk(answer)
-    return Talks(desk, lambda: CardView("CPU", 1, 1, 2, "a test")), desk
+    return Talks(desk), desk
 
 
 def test_controls_fill_what_the_text_left_unsaid() -> None:
@@ -43,10 +52,11 @@ def test_controls_change_no_other_command() -> None:
         ("zh-TW", "zh-CN"),
         ("en-US,en;q=0.9,zh;q=0.8", "en"),
         ("fr", "en"),
+        ("fr-CH, zh-TW;q=0.9, en;q=0.8", "zh-CN"),
         ("", "en"),
     ],
 )
-def test_a_page_speaks_the_browser_s_first_language(header: str, locale: str) -> None:
+def test_a_page_speaks_the_browser_s_first_language_that_we_know(header: str, locale: str) -> None:
     assert language_of(header) == locale
 
 
@@ -57,11 +67,11 @@ def test_any_language_header_gives_a_language(header: str) -> None:
 
 async def test_a_message_and_its_answer_join_the_conversation() -> None:
     talks, desk = make_talks()
-    talk = talks.open("page", "zh-CN")
+    talk = Conversation("page", "zh-CN")
 
     await talks.say(talk, "/quota", Wishes())
 
-    assert talk.entries == [Said("/quota"), Answered(CREDITS)]
+    assert talk.entries == (Said("/quota"), Answered(CREDITS))
     ((command, visit),) = desk.handled
     assert command == Quota()
     assert (visit.platform, visit.user_id, visit.locale) == (Platform.WEB, "local", "zh-CN")
@@ -71,7 +81,7 @@ async def test_a_message_and_its_answer_join_the_conversation() -> None:
 @pytest.mark.parametrize("text", ["", "  ", "\n\u3000"])
 async def test_an_empty_message_is_answered_but_leaves_no_empty_bubble(text: str) -> None:
     talks, _ = make_talks()
-    talk = talks.open("page", "en")
+    talk = Conversation("page", "en")
 
     await talks.say(talk, text, WISHES)
 
@@ -82,7 +92,7 @@ async def test_an_empty_message_is_answered_but_leaves_no_empty_bubble(text: str
 
 async def test_every_message_is_an_event_of_its_own() -> None:
     talks, desk = make_talks()
-    talk = talks.open("page", "en")
+    talk = Conversation("page", "en")
 
     await talks.say(talk, "/quota", Wishes())
     await talks.say(talk, "/quota", Wishes())
@@ -92,7 +102,7 @@ async def test_every_message_is_an_event_of_its_own() -> None:
 
 async def test_a_refusal_is_an_answer() -> None:
     talks, desk = make_talks()
-    talk = talks.open("page", "en")
+    talk = Conversation("page", "en")
 
     await talks.say(talk, "a face --size 0", Wishes())
 
@@ -104,7 +114,7 @@ async def test_a_refusal_is_an_answer() -> None:
 async def test_a_press_is_the_command_it_carries() -> None:
     talks, desk = make_talks()
 
-    await talks.press(talks.open("page", "en"), f"v1:c:{JOB}")
+    await talks.press(Conversation("page", "en"), f"v1:c:{JOB}")
 
     assert desk.handled[0][0] == Cancel(JOB)
 
@@ -112,7 +122,7 @@ async def test_a_press_is_the_command_it_carries() -> None:
 @given(st.text(max_size=100))
 async def test_a_forged_press_is_refused(data: str) -> None:
     talks, desk = make_talks()
-    talk = talks.open("page", "en")
+    talk = Conversation("page", "en")
 
     await talks.press(talk, data)
 
@@ -126,7 +136,7 @@ async def test_one_broken_message_does_not_end_the_page(capsys: pytest.CaptureFi
         raise ZeroDivisionError
 
     talks, _ = make_talks(broken)
-    talk = talks.open("page", "en")
+    talk = Conversation("page", "en")
 
     await talks.say(talk, "the words of a prompt", Wishes())
 
@@ -135,11 +145,36 @@ async def test_one_broken_message_does_not_end_the_page(capsys: pytest.CaptureFi
     assert "the words of a prompt" not in capsys.readouterr().out
 
 
-def test_a_closed_page_is_forgotten() -> None:
-    talks, _ = make_talks()
-    talks.open("page", "en")
+async def test_a_conversation_of_an_earlier_run_begins_with_the_newest_jobs() -> None:
+    history = History((HistoryEntry("old1", JobState.DONE, 0, make_recipe()),))
+    talks, desk = make_talks(lambda *_: history)
+    talk = Conversation("page", "en")
 
-    talks.close("page")
+    await talks.recall(talk)
 
-    assert talks.find("page") is None
-    assert talks.picture("page", JOB, 0) is None
+    assert talk.entries == (Answered(history),)
+    assert desk.handled[0][0] == Mine()
+
+
+@pytest.mark.parametrize("answer", [History(()), CREDITS])
+async def test_without_earlier_jobs_a_conversation_begins_empty(answer: Outcome) -> None:
+    talks, _ = make_talks(lambda *_: answer)
+    talk = Conversation("page", "en")
+
+    await talks.recall(talk)
+
+    assert talk.entries == ()
+
+
+async def test_the_default_lora_is_that_of_the_chat() -> None:
+    anime = LoraCard("anime", {"en": "Anime"}, "", 1.0)
+    talks, desk = make_talks(lambda *_: Shelf((LoraCard("sugar", {}, "", 0.8), anime), "anime"))
+
+    assert await talks.default_lora(Conversation("page", "en")) == anime
+    assert desk.handled[0][1].address.chat_id == "page"
+
+
+async def test_no_default_is_none() -> None:
+    talks, _ = make_talks(lambda *_: Shelf((), ""))
+
+    assert await talks.default_lora(Conversation("page", "en")) is None

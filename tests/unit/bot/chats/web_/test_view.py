@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from bot.chats.web_.card import CardView
 from bot.chats.web_.conversation import Conversation
-from bot.chats.web_.view import card_html, header_html, talk_html
-from bot.desk.outcomes import Credits, History, HistoryEntry, JobState, PictureFile
+from bot.chats.web_.view import EXAMPLES, card_html, page_html, talk_html, turn_html
+from bot.desk.outcomes import Credits, History, HistoryEntry, JobState, LoraCard, PictureFile
 from bot.errors import BadSize
-from engine.request import FailReason
-from tests.unit.bot.chats.making import JOB, make_parcel, make_receipt, make_recipe, make_status
+from engine.request import FailReason, Picture
+from tests.unit.bot.chats.making import JOB, PNG, make_parcel, make_receipt, make_recipe, make_status
 
 GIB = 2**30
 
@@ -48,8 +48,14 @@ def seen(talk: Conversation) -> Page:
 
 
 def test_an_empty_page_offers_examples() -> None:
-    assert "Sugar面部" in seen(make_talk()).text
-    assert len(seen(make_talk()).having("data-example")) > 1
+    for locale, examples in EXAMPLES.items():
+        text = seen(make_talk(locale)).text
+        assert all(example in text for example in examples)
+
+
+def test_english_examples_are_in_english() -> None:
+    assert all(example.isascii() for example in EXAMPLES["en"])
+    assert not EXAMPLES["zh-CN"][0].isascii()
 
 
 def test_a_waiting_job_says_its_place_and_can_be_cancelled() -> None:
@@ -60,14 +66,14 @@ def test_a_waiting_job_says_its_place_and_can_be_cancelled() -> None:
 
     assert "2 ahead of you" in page.text
     assert page.having("data-press") == [f"v1:c:{JOB}"]
-    assert page.having("aria-valuenow") == ["0"]
+    assert page.having("value") == ["0"]
 
 
 def test_progress_counts_every_step_of_every_picture() -> None:
     talk = make_talk()
     talk.show(make_status(count=2, index=1, step=4, steps=8))
 
-    assert seen(talk).having("aria-valuenow") == ["75"]
+    assert seen(talk).having("value") == ["75"]
 
 
 def test_a_finished_job_shows_its_pictures_and_can_be_drawn_again(tmp_path: Path) -> None:
@@ -77,10 +83,23 @@ def test_a_finished_job_shows_its_pictures_and_can_be_drawn_again(tmp_path: Path
 
     page = seen(talk)
 
-    assert [image["src"] for image in page.all("img")] == [f"pictures/page/{JOB}/{n}.png" for n in (0, 1)]
+    assert [image["src"] for image in page.all("img")] == [f"/pictures/{JOB}/{n}.png" for n in (0, 1)]
     assert page.having("data-press") == [f"v1:r:{JOB}"]
     assert "512 × 768" in page.text
-    assert page.having("role") == ["log"]  # and no progress bar any more
+    assert page.all("progress") == []
+
+
+def test_pictures_of_a_batch_show_one_by_one_in_their_places() -> None:
+    talk = make_talk()
+    talk.answer(make_receipt(recipe=make_recipe("a face", 4)))
+    drawn = tuple(Picture(index, 7 + index, 512, 768, PNG) for index in (0, 1))
+    talk.show(make_status(count=4, index=2, pictures=drawn))
+
+    page = seen(talk)
+
+    assert [image["src"] for image in page.all("img")] == [f"/pictures/{JOB}/{n}.png" for n in (0, 1)]
+    assert [frame["class"] for frame in page.all("svg")] == ["frame next", "frame"]
+    assert {frame["viewbox"] for frame in page.all("svg")} == {"0 0 512 768"}
 
 
 def test_a_failed_job_says_why_and_shows_no_picture() -> None:
@@ -101,7 +120,7 @@ def test_history_shows_earlier_pictures(tmp_path: Path) -> None:
 
     page = seen(talk)
 
-    assert page.all("img")[0]["src"] == "pictures/page/old1/0.png"
+    assert page.all("img")[0]["src"] == "/pictures/old1/0.png"
     assert page.having("data-press") == ["v1:r:old1"]
 
 
@@ -121,7 +140,7 @@ def test_the_whole_conversation_changes_its_language() -> None:
     talk.locale = "zh-CN"
 
     assert seen(talk).text != english
-    assert seen(talk).having("lang") == ["zh-CN"]
+    assert Page(page_html(talk, "", ())).all("html")[0]["lang"] == "zh-CN"
 
 
 @given(st.text(min_size=1, max_size=80))
@@ -143,22 +162,50 @@ def test_what_people_type_is_text_and_never_markup(frame: str, typed: str) -> No
 def test_the_panel_shows_the_card_in_numbers() -> None:
     card = CardView("NVIDIA A10", 9 * GIB, 3 * GIB, 12 * GIB, "NVML", 3, JOB, 5, 8, "sugar")
 
-    page = Page(card_html(card, "en"))
+    page = Page(card_html(card, "Anime", "en"))
 
     assert "9.0 of 12.0 GiB used" in page.text
     assert "3.0 GiB for drawing" in page.text
-    assert page.having("aria-valuenow") == ["75"]
-    for fact in ("NVIDIA A10", "NVML", JOB, "step 5 of 8", "sugar"):
+    assert page.having("value") == ["75"]
+    for fact in ("NVIDIA A10", "NVML", "step 5 of 8", "Anime"):
         assert fact in page.text
+    assert JOB not in page.text
+    assert "sugar" not in page.text
 
 
 def test_the_panel_of_an_idle_card_of_unknown_size_is_whole() -> None:
-    page = Page(card_html(CardView("CPU", 0, 0, 0, "unknown"), "en"))
+    page = Page(card_html(CardView("CPU", 0, 0, 0, "unknown"), "", "en"))
 
     assert "idle" in page.text
     assert "none" in page.text
-    assert page.having("aria-valuenow") == ["0"]
+    assert page.having("value") == ["0"]
 
 
-def test_the_head_names_the_house() -> None:
-    assert "Sugarbot" in Page(header_html("zh-CN")).text
+def test_a_chinese_panel_has_no_english_sentence() -> None:
+    page = Page(card_html(CardView("CPU", 0, 0, 0, "because the device is cpu"), "", "zh-CN"))
+
+    assert "because" not in page.text
+
+
+def test_the_page_needs_no_inline_script_or_style() -> None:
+    talk = make_talk()
+    talk.answer(make_receipt())
+    loras = (LoraCard("sugar", {"en": "Sugar face"}, "", 0.8), LoraCard("x", {}, "", 1.0))
+
+    page = Page(page_html(talk, card_html(CardView("CPU", 1, 1, 2, ""), "", "en"), loras))
+
+    assert "Sugarbot" in page.text
+    assert "Sugar face" in page.text
+    assert [script["src"] for script in page.all("script")] == ["/page.js"]
+    assert page.having("style") == []
+    assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
+    urls = [url or "" for name in ("src", "href") for url in page.having(name)]
+    assert all(url.startswith("/") and not url.startswith("//") for url in urls)
+
+
+def test_every_bubble_carries_the_number_of_its_entry() -> None:
+    talk = make_talk()
+    talk.say("one")
+    talk.say("two")
+
+    assert [Page(turn_html(item, talk)).having("data-number") for item in talk.items] == [["0"], ["1"]]

@@ -1,0 +1,267 @@
+"""The page under requests that no browser of ours sends, over real sockets; it needs no browser itself."""
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bot.chats.web_ import CardView, WebChat
+from bot.chats.web_.conversation import Conversation
+from bot.chats.web_.routes import Pages, make_app
+from bot.chats.web_.sessions import MAX_SESSIONS, MAX_STREAMS_PER_SESSION, Sessions
+from bot.chats.web_.talks import Talks
+from tests.fakes.desk import ScriptedDesk
+from tests.fakes.room import open_room, until
+from tests.integration.web.hostile import Hostile, hostile_requests
+
+SECRET = "content of a file that no route may show"
+ROUTES = {
+    ("GET", "/"),
+    ("GET", "/page.css"),
+    ("GET", "/page.js"),
+    ("GET", "/icon.svg"),
+    ("GET", "/strip.png"),
+    ("GET", "/events"),
+    ("GET", "/pictures/{job_id}/{name}"),
+    ("POST", "/say"),
+    ("POST", "/press"),
+    ("POST", "/language"),
+}
+
+
+@dataclass
+class Answer:
+    """What the page answered; status 0 where it closed the connection instead."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class Line:
+    """Speaks to the page over sockets."""
+
+    own: str
+
+    async def ask(self, hostile: Hostile, cookie: str = "") -> Answer:
+        host, port = self.own.rsplit(":", 1)
+        reader, writer = await asyncio.open_connection(host, int(port))
+        try:
+            writer.write(_bytes_of(hostile, self.own, cookie))
+            async with asyncio.timeout(1):
+                return _parsed(await reader.read())
+        except ConnectionError:
+            return Answer(0, {}, b"")
+        except TimeoutError:
+            return Answer(-1, {}, b"")  # never right
+        finally:
+            writer.close()
+
+    async def get(self, path: str, cookie: str = "", **headers: str) -> Answer:
+        return await self.ask(Hostile("", "GET", path, headers), cookie)
+
+    async def new_cookie(self) -> str:
+        return (await self.get("/")).headers["set-cookie"].split(";")[0]
+
+
+def _bytes_of(hostile: Hostile, own: str, cookie: str) -> bytes:
+    headers = {"Host": own, "Connection": "close"} | ({"Cookie": cookie} if cookie else {})
+    if hostile.chunked:
+        headers["Transfer-Encoding"] = "chunked"
+    elif hostile.body or hostile.method == "POST":
+        headers["Content-Length"] = str(len(hostile.body))
+    headers |= hostile.headers
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    body = hostile.body
+    if hostile.chunked:
+        parts = [body[at : at + 9_000] for at in range(0, len(body), 9_000)]
+        body = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (*parts, b""))
+    return f"{hostile.method} {hostile.path} HTTP/1.1\r\n{head}\r\n".encode() + body
+
+
+def _parsed(raw: bytes) -> Answer:
+    if not raw:
+        return Answer(0, {}, b"")
+    head, _, body = raw.partition(b"\r\n\r\n")
+    first, *lines = head.decode("latin-1").split("\r\n")
+    headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+    return Answer(int(first.split()[1]), headers, body)
+
+
+@asynccontextmanager
+async def open_page(folder: Path) -> AsyncIterator[tuple[WebChat, Line]]:
+    async with open_room(folder, default_lora="sugar") as room:
+        chat = WebChat(room.desk, card=lambda: CardView("CPU", 1, 1, 2, "a test"), host="127.0.0.1", port=0)
+        room.chat = chat
+        async with room.running():
+            await chat.open()
+            try:
+                yield chat, Line(chat.url.removeprefix("http://").rstrip("/"))
+            finally:
+                await chat.close()
+
+
+async def test_no_hostile_request_gets_a_file_an_error_of_ours_or_a_session(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    secret = tmp_path / "secret.txt"
+    secret.write_text(SECRET)
+    async with open_page(tmp_path) as (chat, line):
+        cookie = await line.new_cookie()
+        asked = list(hostile_requests(str(secret), line.own))
+        wrong = []
+        for hostile in asked:
+            answer = await line.ask(hostile, cookie)
+            about = (hostile.name, hostile.method, hostile.path[:80], hostile.headers, answer.status)
+            if answer.status not in hostile.wanted or SECRET.encode() in answer.body:
+                wrong.append(about)
+            if any(name.startswith("access-control") for name in answer.headers):
+                wrong.append(("CORS", *about))
+        talk = await line.get("/", cookie)
+
+        assert wrong == []
+        assert len(asked) >= 200
+        assert SECRET.encode() not in talk.body
+        assert len(chat._sessions) == 1
+    assert caplog.records == []
+    assert "Traceback" not in "".join(capsys.readouterr())
+
+
+async def test_the_secret_of_a_hostile_test_would_be_seen(tmp_path: Path) -> None:
+    async with open_page(tmp_path) as (_, line):
+        cookie = await line.new_cookie()
+        said = b'{"text": "/quota ' + SECRET.encode() + b'"}'
+        await line.ask(Hostile("", "POST", "/say", {"Content-Type": "application/json"}, said), cookie)
+
+        assert SECRET.encode() in (await line.get("/", cookie)).body
+
+
+def test_the_routes_are_the_documented_ones_and_no_others() -> None:
+    desk = ScriptedDesk(lambda *_: None)  # type: ignore[arg-type, return-value]
+    pages = Pages(Sessions(), Talks(desk), lambda: CardView("CPU", 1, 1, 2, ""), "cookie")
+
+    routes = make_app(pages).routes
+
+    found = {(method, route.path) for route in routes for method in (route.methods or ()) if method != "HEAD"}  # type: ignore[attr-defined]
+    assert found == ROUTES
+    assert len(routes) == len(ROUTES)
+
+
+async def test_every_answer_carries_the_headers_that_protect_it(tmp_path: Path) -> None:
+    async with open_page(tmp_path) as (_, line):
+        cookie = await line.new_cookie()
+        for path in ("/", "/page.js", "/nothing", "/say", "/pictures/a/0.png"):
+            answer = await line.get(path, cookie)
+            assert "default-src 'none'" in answer.headers["content-security-policy"]
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            assert answer.headers["x-frame-options"] == "DENY"
+            assert answer.headers["referrer-policy"] == "no-referrer"
+            assert answer.headers["cache-control"] == ("no-cache" if path == "/page.js" else "no-store")
+            assert "server" not in answer.headers
+        cookie = (await line.get("/")).headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "samesite=strict" in cookie.lower()
+
+
+async def test_a_thousand_sessions_leave_a_bounded_number_in_memory(tmp_path: Path) -> None:
+    async with open_page(tmp_path) as (chat, line):
+        for _ in range(1_000):
+            assert (await line.get("/")).status == 200
+
+        gc.collect()
+        living = [one for one in gc.get_objects() if isinstance(one, Conversation) and not one.is_released]
+        assert len(chat._sessions) <= MAX_SESSIONS
+        assert len(living) <= MAX_SESSIONS
+        assert not [task for task in asyncio.all_tasks() if "follow" in repr(task)]
+
+
+async def test_a_flood_of_sessions_does_not_end_one_that_is_on_a_screen(tmp_path: Path) -> None:
+    async with open_page(tmp_path) as (_, line):
+        cookie = await line.new_cookie()
+        said = Hostile("", "POST", "/say", {"Content-Type": "application/json"}, b'{"text": "/quota"}')
+        await line.ask(said, cookie)
+        async with streaming(line, cookie):
+            for _ in range(MAX_SESSIONS + 10):
+                await line.get("/")
+
+            assert b"/quota" in (await line.get("/", cookie)).body
+
+
+@asynccontextmanager
+async def streaming(line: Line, cookie: str) -> AsyncIterator[int]:
+    """An open stream of events, once its head has come; gives the status."""
+    host, port = line.own.rsplit(":", 1)
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        writer.write(_bytes_of(Hostile("", "GET", "/events"), line.own, cookie))
+        async with asyncio.timeout(5):
+            yield int((await reader.readline()).split()[1])
+    finally:
+        writer.close()
+
+
+async def test_streams_are_bounded_and_one_that_ends_makes_room(tmp_path: Path) -> None:
+    async with open_page(tmp_path) as (chat, line):
+        cookie = await line.new_cookie()
+        (session,) = chat._sessions._sessions.values()
+        streams = [streaming(line, cookie) for _ in range(MAX_STREAMS_PER_SESSION)]
+        for stream in streams:
+            assert await stream.__aenter__() == 200
+
+        async with streaming(line, cookie) as status:
+            assert status == 429
+        for stream in streams:
+            await stream.__aexit__(None, None, None)
+        await until(lambda: session.streams == 0)
+
+        async with streaming(line, cookie) as status:
+            assert status == 200
+
+
+async def test_a_request_without_a_session_does_nothing(tmp_path: Path) -> None:
+    async with open_page(tmp_path) as (chat, line):
+        said = Hostile("", "POST", "/say", {"Content-Type": "application/json"}, b'{"text": "a face"}')
+
+        for cookie in ("", "other=1", f"sugarbot_{line.own.rsplit(':', 1)[1]}=short"):
+            assert (await line.ask(said, cookie)).status == 403
+            assert (await line.get("/events", cookie)).status == 403
+
+        assert len(chat._sessions) == 0
+
+
+async def test_a_link_of_another_site_begins_no_session(tmp_path: Path) -> None:
+    async with open_page(tmp_path) as (chat, line):
+        visit = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+
+        answer = await line.get("/", **visit)
+
+        assert answer.status == 200
+        assert b'http-equiv="refresh"' in answer.body
+        assert "set-cookie" not in answer.headers
+        assert len(chat._sessions) == 0
+
+
+async def test_a_connection_that_sends_no_whole_request_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.chats.web_.server.HEAD_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("bot.chats.web_.body.BODY_TIMEOUT_S", 0.2)
+    async with open_page(tmp_path) as (_, line):
+        cookie = await line.new_cookie()
+        host, port = line.own.rsplit(":", 1)
+        for sent in (b"", b"GET / HTT", b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: "):
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(sent)
+            async with asyncio.timeout(5):
+                assert await reader.read() == b""
+            writer.close()
+
+        slow = {"Content-Type": "application/json", "Content-Length": "100"}
+        answer = await line.ask(Hostile("", "POST", "/say", slow, b'{"text": '), cookie)
+
+        assert answer.status == 408
