@@ -103,7 +103,6 @@ def open_log(*, secrets: Iterable[str] = (), verbose: bool = False, stream: Text
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
     )
     renderer = structlog.dev.ConsoleRenderer(colors=target.isatty(), exception_formatter=strike.traceback)
     formatter = structlog.stdlib.ProcessorFormatter(

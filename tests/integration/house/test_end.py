@@ -16,16 +16,6 @@ pytestmark = pytest.mark.timeout(60)
 SOON_S = 8.0  # "within about 5 s", and Python's start on two busy cores
 HANG = "print('hanging', flush=True); time.sleep(300)"
 
-DOWNLOAD = f"""
-import sys, time
-import engine.model
-def hang(name, revision, folder):
-    {HANG}
-engine.model._hub = hang
-sys.argv = ["sugarbot", "{{command}}"]
-from bot.__main__ import main
-main()
-"""
 DRIVER = f"""
 import sys, time
 from engine.headroom import HeadroomProbe
@@ -69,11 +59,7 @@ main()
 @asynccontextmanager
 async def started(script: str, data_dir: Path) -> AsyncIterator[asyncio.subprocess.Process]:
     """A command that has printed that it hangs; it is killed if the test leaves it running."""
-    model = {
-        "SUGARBOT_ENGINE__MODEL": "owner/name",
-        "SUGARBOT_ENGINE__REVISION": "0123456789abcdef0123456789abcdef01234567",
-    }
-    environ = environment(data_dir, SUGARBOT_WEB__PORT="0") | (model if "_hub" in script else {})
+    environ = environment(data_dir, SUGARBOT_WEB__PORT="0")
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", script, cwd=data_dir, env=environ,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
@@ -100,11 +86,36 @@ async def seconds_to_end(process: asyncio.subprocess.Process) -> float:
 
 @pytest.mark.parametrize(("command", "code"), [("run", 0), ("setup", 130), ("say /help", 130)])
 async def test_ctrl_c_does_not_wait_for_a_download(command: str, code: int, tmp_path: Path) -> None:
-    script = DOWNLOAD.format(command=command.replace(" ", '", "'))
-    async with started(script, tmp_path) as process:
+    asked = asyncio.Event()
+
+    async def accept_and_hang(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        asked.set()
+        await reader.read()
+
+    hub = await asyncio.start_server(accept_and_hang, "127.0.0.1", 0)
+    port = hub.sockets[0].getsockname()[1]
+    environ = environment(
+        tmp_path,
+        SUGARBOT_WEB__PORT="0",
+        SUGARBOT_ENGINE__MODEL="owner/name",
+        SUGARBOT_ENGINE__REVISION="0123456789abcdef0123456789abcdef01234567",
+        HF_ENDPOINT=f"http://127.0.0.1:{port}",
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bot", *command.split(), cwd=tmp_path, env=environ,
+        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(40):
+            await asked.wait()
         process.send_signal(signal.SIGINT)
         assert await seconds_to_end(process) < SOON_S
         assert process.returncode == code
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+        hub.close()
 
 
 async def test_a_driver_that_hangs_does_not_hold_a_stop(tmp_path: Path) -> None:

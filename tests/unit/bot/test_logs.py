@@ -24,7 +24,6 @@ def lines() -> Iterator[io.StringIO]:
     root = logging.getLogger()
     before, level = root.handlers[:], root.level
     open_log(secrets=[SECRET], verbose=True, stream=stream)
-    structlog.configure(cache_logger_on_first_use=False)  # a cached logger outlives this test
     yield stream
     root.handlers[:] = before
     root.setLevel(level)

@@ -21,6 +21,8 @@ LINEARS: dict[str, Shape] = {
     "cap_embedder.1": (8, 4),
 }
 
+TOKENIZER = {"version": "1.0", "model": {"type": "WordLevel", "vocab": {"[UNK]": 0}, "unk_token": "[UNK]"}}
+
 
 def header_of(tensors: Mapping[str, tuple[str, Shape]]) -> tuple[dict[str, Any], int]:
     """The header's entries, laid out without gaps, and how many bytes the tensors take."""
@@ -76,7 +78,7 @@ def write_model(folder: Path, *, limits: Mapping[str, object] | None = None) -> 
         (folder / part / "config.json").write_text("{}")
     (folder / "scheduler" / "scheduler_config.json").write_text("{}")
     (folder / "tokenizer" / "tokenizer_config.json").write_text('{"chat_template": "x"}')
-    (folder / "tokenizer" / "tokenizer.json").write_text("{}")
+    (folder / "tokenizer" / "tokenizer.json").write_text(json.dumps(TOKENIZER))
     weights = {f"{module}.weight": ("F32", shape) for module, shape in LINEARS.items()}
     weights |= {"layers.0.norm.weight": ("F32", (8,)), "x_pad_token": ("F32", (1, 8))}
     stem = "diffusion_pytorch_model"
