@@ -45,7 +45,7 @@ async def test_a_stop_does_not_wait_for_a_model_that_loads_and_its_job_waits_for
 ) -> None:
     async with open_house(settings) as house:
         async with keep_house(house, [ConsoleChat(house.desk)]):
-            receipt = await ask(house)
+            await ask(house)
             await until(lambda: house.desk.glance().waiting == 1)
             began_s = time.monotonic()
         assert time.monotonic() - began_s < AT_ONCE_S
