@@ -138,5 +138,5 @@ async def test_what_was_measured_admits_the_same_job_again(
         assert isinstance(outcome, Finished)
         costs.learn(request, outcome)
         scheduler.update("j", outcome.timings.total_s)
-        assert 0 < host.held_bytes() <= outcome.peak_bytes
+        assert 0 < host.held_bytes() < 1.02 * outcome.peak_bytes  # two readings of one process
     assert costs.predict(request.width_px, request.height_px, 1, 0).bytes >= outcome.peak_bytes * 0.9

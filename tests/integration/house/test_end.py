@@ -88,9 +88,10 @@ async def seconds_to_end(process: asyncio.subprocess.Process) -> float:
 async def test_ctrl_c_does_not_wait_for_a_download(command: str, code: int, tmp_path: Path) -> None:
     asked = asyncio.Event()
 
-    async def accept_and_hang(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+    async def accept_and_hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         asked.set()
-        await reader.read()
+        await reader.read()  # until the other side hangs up
+        writer.close()
 
     hub = await asyncio.start_server(accept_and_hang, "127.0.0.1", 0)
     port = hub.sockets[0].getsockname()[1]
@@ -116,6 +117,7 @@ async def test_ctrl_c_does_not_wait_for_a_download(command: str, code: int, tmp_
             process.kill()
         await process.wait()
         hub.close()
+        await asyncio.sleep(0.05)  # for the connection to close, too
 
 
 async def test_a_driver_that_hangs_does_not_hold_a_stop(tmp_path: Path) -> None:
