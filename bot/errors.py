@@ -6,9 +6,9 @@
       - EmptyPrompt · PromptTooLong · TextTooLong · UnknownCommand (OldButton) · MissingValue
       - UnknownFlag (FixedSteps · NoNegativePrompt · NoGuidance)
       - BadSize · BadSeed · BadCount · BadWeight · TooManyLoras · WeightsTooHigh
-      - TextOnly · LoraFileSent
+      - TextOnly · LoraFileSent · EditedMessage
     + NotAllowed
-      - HostsOnly · ChatNotAllowed · NotYours · NotInPublic · NoPrivateChat
+      - HostsOnly · ChatNotAllowed · NotYours · NotInPublic · NoPrivateChat · AnonymousSender
     + NotPossible
       - UnknownLora · SizeNotAllowed · ShapeNotAllowed · NoCreditsLeft · TooManyWaiting
       - NoSuchJob · NothingToCancel · AlreadyEnded · Closing · CannotSave
@@ -137,6 +137,10 @@ class LoraFileSent(NotUnderstood):
     """A .safetensors file was sent to a chat; a host puts it into the LoRA folder."""
 
 
+class EditedMessage(NotUnderstood):
+    """A message was edited after it had been answered."""
+
+
 class NotAllowed(PersonError):
     """The person may not do this."""
 
@@ -155,6 +159,10 @@ class NotYours(NotAllowed):
 
 class NotInPublic(NotAllowed):
     """Others can read along here. Facts: ``command``."""
+
+
+class AnonymousSender(NotAllowed):
+    """Written in the name of a group or channel: nobody can be charged. Facts: ``link`` to the bot."""
 
 
 class NoPrivateChat(NotAllowed):
@@ -187,6 +195,10 @@ class TooManyWaiting(NotPossible):
 
 class NoSuchJob(NotPossible):
     """Facts: ``job_id``."""
+
+
+class PicturesGone(NotPossible):
+    """The job has no pictures, or the host has deleted them. Facts: ``job_id``."""
 
 
 class NothingToCancel(NotPossible):

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from bot.commands.values import Command
-from bot.desk.outcomes import Address, LoraCard, Outcome, Parcel, Platform, Status, Visit
+from bot.desk.outcomes import Address, LoraCard, Outcome, Parcel, PictureFile, Platform, Status, Visit
 
 
 class Chat(Protocol):
@@ -60,6 +60,19 @@ class Desk(Protocol):
 
     async def chat_migrated(self, platform: Platform, old_chat_id: str, new_chat_id: str) -> None:
         """The platform gave a chat another id: its permission, default LoRA, jobs and parcels follow."""
+
+    async def address_of(self, job_id: str) -> Address | None:
+        """Where the job's placeholder is, as ``moved`` last stored it; None for an unknown job."""
+
+    async def keep_file_id(
+        self, platform: Platform, job_id: str, picture: PictureFile, form: str, file_id: str
+    ) -> None:
+        """Remember how the platform names a picture it was sent as ``form``: ``photo`` or ``document``."""
+
+    async def file_ids(
+        self, platform: Platform, job_ids: Sequence[str], form: str
+    ) -> dict[tuple[str, int], str]:
+        """How the platform names the pictures of these jobs, by job and index, sent as ``form``."""
 
     def suggest_loras(self, typed: str, locale: str) -> tuple[LoraCard, ...]:
         """At most 25 LoRAs that match what was typed so far, best first; answered from memory."""

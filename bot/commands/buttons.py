@@ -5,21 +5,25 @@ At most 64 bytes, which is Telegram's limit for ``callback_data`` (Discord's ``c
 
 import re
 
-from bot.commands.values import Cancel, Command, Reroll
+from bot.commands.values import Cancel, Command, Original, Reroll
 from bot.errors import OldButton
 
 MAX_DATA_BYTES = 64
-PRESS = re.compile(r"v1:(?P<action>[cr]):(?P<job_id>[A-Za-z0-9_-]{1,40})")
+PRESS = re.compile(r"v1:(?P<action>[cro]):(?P<job_id>[A-Za-z0-9_-]{1,40})")
 """Public, because discord.py finds a button's class by a pattern of its ``custom_id``."""
 
 
-def data_of(command: Cancel | Reroll) -> str:
-    """The data of a button that gives this command: ``v1:c:<job_id>`` or ``v1:r:<job_id>``.
+_ACTIONS: dict[str, type[Cancel | Reroll | Original]] = {"c": Cancel, "r": Reroll, "o": Original}
+_LETTERS = {kind: letter for letter, kind in _ACTIONS.items()}
+
+
+def data_of(command: Cancel | Reroll | Original) -> str:
+    """The data of a button that gives this command, as in ``v1:c:<job_id>``.
 
     Raises:
         ValueError: The job id has characters or a length that no button can carry; a mistake of ours.
     """
-    data = f"v1:{'c' if isinstance(command, Cancel) else 'r'}:{command.job_id}"
+    data = f"v1:{_LETTERS[type(command)]}:{command.job_id}"
     if not PRESS.fullmatch(data):
         raise ValueError(f"no button can carry the job id {command.job_id!r}")
     return data
@@ -34,6 +38,4 @@ def press_of(data: str) -> Command:
     press = PRESS.fullmatch(data)
     if press is None:
         raise OldButton(text=data[:MAX_DATA_BYTES], nearest=())
-    if press["action"] == "c":
-        return Cancel(press["job_id"])
-    return Reroll(press["job_id"])
+    return _ACTIONS[press["action"]](press["job_id"])

@@ -19,6 +19,7 @@ from bot.commands.values import (
     LoraList,
     LoraSwitch,
     Mine,
+    Original,
     Quota,
     Reroll,
     Scope,
@@ -367,7 +368,8 @@ COMMANDS: tuple[Entry, ...] = (
     Entry("help", "帮助", ("帮助", "怎么用", "start", "help"), "Say what I can do", "/help", Help),
 )
 
-_BY_TYPE = {entry.makes: entry for entry in COMMANDS} | {Reroll: COMMANDS[0]}  # a reroll is a drawing too
+_BY_TYPE = {entry.makes: entry for entry in COMMANDS}
+_BY_TYPE |= {Reroll: _BY_TYPE[Draw], Original: _BY_TYPE[Mine]}  # buttons without a command of their own
 
 
 def entry_of(command: Command) -> Entry:

@@ -92,6 +92,13 @@ class Mine:
 
 
 @dataclass(frozen=True, slots=True)
+class Original:
+    """Send a job's pictures as files, uncompressed and with their settings inside."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Quota:
     """Say how many credits are left and when they renew."""
 
@@ -133,4 +140,4 @@ class Help:
     """Say what the bot can do."""
 
 
-Command = Draw | Reroll | Cancel | Mine | Quota | Link | Unlink | LoraList | LoraSwitch | Help
+Command = Draw | Reroll | Cancel | Mine | Original | Quota | Link | Unlink | LoraList | LoraSwitch | Help

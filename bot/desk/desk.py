@@ -21,6 +21,7 @@ from bot.commands.values import (
     LoraList,
     LoraSwitch,
     Mine,
+    Original,
     Quota,
     Reroll,
     Unlink,
@@ -38,6 +39,7 @@ from bot.desk.outcomes import (
     HelpWithVocabulary,
     LoraCard,
     Outcome,
+    PictureFile,
     Platform,
     Receipt,
     Visit,
@@ -49,7 +51,7 @@ from bot.desk.purse import Purse
 from bot.desk.recipe import Recipes
 from bot.desk.shelf_ import Defaults, LoraShelf
 from bot.desk.waiting import Line
-from bot.errors import ChatNotAllowed
+from bot.errors import CannotSave, ChatNotAllowed
 from bot.policy.rights import require_chat, require_right
 from bot.policy.rules import Rules
 from bot.store import Store
@@ -60,6 +62,8 @@ from engine.model import ModelInfo
 from engine.prompt_tokens import PromptLength
 from engine.scheduler import Scheduler
 from engine.shelf import Shelf
+
+_READING = (Mine, Original, Quota, LoraList, Help)
 
 log = structlog.get_logger("bot.desk")
 
@@ -156,6 +160,7 @@ class Desk:
             line=line,
             pictures_dir=pictures_dir,
             posted=ending.posted,
+            rules=rules,
             clock=clock,
         )
         self._linking = Linking(store=store, purse=purse, line=line, clock=clock, random=random)
@@ -170,9 +175,7 @@ class Desk:
         Raises:
             PersonError: Refused; nothing was charged or changed. ``CannotSave`` among them: not now.
         """
-        if isinstance(
-            command, Mine | Quota | LoraList | Help
-        ):  # changes nothing that a second time would spoil
+        if isinstance(command, _READING):  # changes nothing that a second time would spoil
             return await self._do(command, visit)
         outcome = await self._answers.once(visit, lambda: self._do(command, visit))
         return self._accepting.with_turn(outcome) if isinstance(outcome, Receipt) else outcome
@@ -189,6 +192,8 @@ class Desk:
                 return await self._cancelling.cancel(command, visit)
             case Mine():
                 return await self._records.mine(command, visit)
+            case Original():
+                return await self._records.original(command, visit)
             case Quota():
                 return await self._records.quota(visit)
             case Link():
@@ -232,6 +237,26 @@ class Desk:
         """Store where the job's placeholder now is; unknown jobs are ignored."""
         place = (address.platform, address.chat_id, address.ref)
         await saved(lambda: self._store.jobs.readdress(job_id, *place))
+
+    async def address_of(self, job_id: str) -> Address | None:
+        """Where the job's placeholder is, as ``moved`` last stored it; None for an unknown job."""
+        job = await self._store.jobs.find(job_id)
+        return None if job is None else Address(Platform(job.platform), job.chat_id, job.ref)
+
+    async def keep_file_id(
+        self, platform: Platform, job_id: str, picture: PictureFile, form: str, file_id: str
+    ) -> None:
+        """Remember how the platform names a picture it was sent; a full disk only costs an upload later."""
+        try:
+            await self._store.jobs.keep_file_id(platform, job_id, picture.index, form, file_id)
+        except CannotSave as error:
+            log.warning("file id not kept", job_id=job_id, reason=str(error))
+
+    async def file_ids(
+        self, platform: Platform, job_ids: Sequence[str], form: str
+    ) -> dict[tuple[str, int], str]:
+        """How the platform names the pictures of these jobs, by job and index, sent as ``form``."""
+        return await self._store.jobs.file_ids(platform, job_ids, form)
 
     def suggest_loras(self, typed: str, locale: str) -> tuple[LoraCard, ...]:
         """At most 25 LoRAs that match what was typed so far, best first; answered from memory."""

@@ -1,14 +1,18 @@
 """What a person has: the newest jobs with their pictures, and the credits left."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from bot.commands.values import Mine
-from bot.desk.outcomes import Credits, History, HistoryEntry, JobState, PictureFile, Visit
+from bot.commands.values import Mine, Original
+from bot.desk.outcomes import Credits, History, HistoryEntry, JobState, Originals, PictureFile, Visit
 from bot.desk.people.standings import Standings
 from bot.desk.purse import Purse
 from bot.desk.recipe import recipe_of_job
 from bot.desk.waiting import Bell, Line
+from bot.errors import NoSuchJob, NotInPublic, NotYours, PicturesGone
+from bot.policy.rights import is_host
+from bot.policy.rules import Rules
 from bot.store import Store
 from bot.store.rows import JobRow
 
@@ -24,6 +28,11 @@ async def picture_files(store: Store, pictures_dir: Path, jobs: list[str]) -> di
     return files
 
 
+def existing(pictures: Iterable[PictureFile]) -> tuple[PictureFile, ...]:
+    """Those whose files are still there. Blocking."""
+    return tuple(picture for picture in pictures if picture.path.is_file())
+
+
 def is_open_here(job: JobRow, visit: Visit) -> bool:
     """Whether everybody in the visitor's chat may see the job: it was drawn there, and not in private."""
     here = (visit.address.platform, visit.address.chat_id)
@@ -31,7 +40,7 @@ def is_open_here(job: JobRow, visit: Visit) -> bool:
 
 
 class Records:
-    """Answers ``/mine`` and ``/quota``."""
+    """Answers ``/mine`` and ``/quota``, and finds a job's files."""
 
     def __init__(
         self,
@@ -42,6 +51,7 @@ class Records:
         line: Line,
         pictures_dir: Path,
         posted: Bell,
+        rules: Rules,
         clock: Callable[[], int],
     ) -> None:
         self._store = store
@@ -50,6 +60,7 @@ class Records:
         self._line = line
         self._pictures_dir = pictures_dir
         self._posted = posted
+        self._rules = rules
         self._clock = clock
 
     async def mine(self, command: Mine, visit: Visit) -> History:
@@ -69,6 +80,28 @@ class Records:
             files = await picture_files(self._store, self._pictures_dir, [job.id for job in jobs])
             await self._send_kept(person, visit)
         return History(tuple(_entry(job, self._state(job), files[job.id]) for job in jobs), hidden)
+
+    async def original(self, command: Original, visit: Visit) -> Originals:
+        """The files of a job: one's own, one that was drawn openly in this chat, or any for a host.
+
+        Raises:
+            PersonError: NoSuchJob, NotYours, NotInPublic (one's own, in a group that did not see it drawn)
+                or PicturesGone.
+        """
+        async with self._store.atomic():
+            person = await self._meet(visit)
+            job = await self._store.jobs.find(command.job_id)
+            if job is None:
+                raise NoSuchJob(job_id=command.job_id)
+            if not (job.person == person or is_open_here(job, visit) or is_host(visit, self._rules)):
+                raise NotYours(job_id=job.id)
+            if visit.is_group and not is_open_here(job, visit):
+                raise NotInPublic(command="mine")
+            files = await picture_files(self._store, self._pictures_dir, [job.id])
+        pictures = await asyncio.to_thread(existing, files[job.id])
+        if not pictures:
+            raise PicturesGone(job_id=job.id)
+        return Originals(job.id, pictures)
 
     async def quota(self, visit: Visit) -> Credits:
         """What the person may still draw today."""

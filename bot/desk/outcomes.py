@@ -246,6 +246,14 @@ class History:
 
 
 @dataclass(frozen=True, slots=True)
+class Originals:
+    """A job's pictures, to be sent as files; those that the host has deleted are left out."""
+
+    job_id: str
+    pictures: tuple[PictureFile, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Shelf:
     """The LoRAs there are, and which is the default here (empty: none)."""
 
@@ -274,6 +282,7 @@ Outcome = (
     | CancelAsked
     | Credits
     | History
+    | Originals
     | LinkCode
     | LinkAsked
     | Linked

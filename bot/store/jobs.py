@@ -114,6 +114,15 @@ class Jobs:
         """Give a chat's jobs to its new id. Message ids of the earlier one mean nothing there, so refs go."""
         await self._ask("move_chat", platform=platform, earlier=earlier, now=now)
 
+    async def keep_file_id(self, platform: str, job_id: str, index: int, form: str, file_id: str) -> None:
+        """Store how a platform names a picture it was sent, as a ``photo`` or a ``document``."""
+        await self._ask("keep_file_id", job=job_id, idx=index, platform=platform, form=form, file_id=file_id)
+
+    async def file_ids(self, platform: str, job_ids: Sequence[str], form: str) -> dict[tuple[str, int], str]:
+        """How a platform names the pictures of these jobs, by job and index."""
+        rows = await self._ask("file_ids", platform=platform, form=form, jobs=json.dumps(list(job_ids)))
+        return {(row["job"], int(row["idx"])): row["file_id"] for row in rows}
+
     async def pictures_of(self, job_ids: Sequence[str]) -> tuple[PictureRow, ...]:
         """The pictures of these jobs, by job and index."""
         rows = await self._ask("pictures", jobs=json.dumps(list(job_ids)))

@@ -4,24 +4,26 @@ English text is the msgid; ``zh_CN.po`` beside this file is the catalogue, edite
 and read at run time. The room knows no platform: what it returns is plain text with people's own words in
 it, and each chat escapes it for its platform. It decides nothing and holds nothing a crash could lose.
 
-* ``say`` an outcome, ``past``: one job of a history · ``explain`` an error · ``when``: a point in time, as
-  the platform shows it
+* ``say`` an outcome, ``past``: one job of a history, ``no_longer_kept``: those without pictures
+* ``explain`` an error · ``when``: a point in time, as the platform shows it
 * ``status`` of a waiting job · ``parcel``: an ended job's caption · ``on_its_way``, ``perhaps_above``,
-  ``not_here``, ``goes_on_below``, ``ends_elsewhere``, ``comes_directly``, ``went_directly``,
-  ``answered_directly``: where its answer has gone
-* ``label`` of a button · ``help_text`` · ``text`` for any other sentence · ``locale_of`` a language code
+  ``not_here``, ``goes_on_below``, ``goes_on_elsewhere``, ``ends_elsewhere``, ``comes_directly``,
+  ``went_directly``, ``answered_directly``: where its answer has gone
+* ``label`` of a button · ``greeting``, ``help_text`` · ``text`` for any other sentence · ``shorten`` one
+* ``locale_of`` a language code
 
 Tests of this room alone: ``pytest tests/unit/bot/words``; they name every sentence that lacks its Chinese.
 """
 
-from bot.words.answers import past, say
-from bot.words.catalogue import LOCALES, N_, Times, locale_of, text, when
-from bot.words.guide import help_text, label
+from bot.words.answers import no_longer_kept, past, say
+from bot.words.catalogue import LOCALES, N_, Times, locale_of, shorten, text, when
+from bot.words.guide import greeting, help_text, label
 from bot.words.jobs import (
     answered_directly,
     comes_directly,
     ends_elsewhere,
     goes_on_below,
+    goes_on_elsewhere,
     not_here,
     on_its_way,
     parcel,
@@ -40,15 +42,19 @@ __all__ = [
     "ends_elsewhere",
     "explain",
     "goes_on_below",
+    "goes_on_elsewhere",
+    "greeting",
     "help_text",
     "label",
     "locale_of",
+    "no_longer_kept",
     "not_here",
     "on_its_way",
     "parcel",
     "past",
     "perhaps_above",
     "say",
+    "shorten",
     "status",
     "text",
     "went_directly",

@@ -12,6 +12,7 @@ from bot.desk.outcomes import (
     LinkCode,
     Linked,
     LoraCard,
+    Originals,
     Outcome,
     Receipt,
     Shelf,
@@ -52,6 +53,8 @@ def say(outcome: Outcome, locale: str, *, times: Times = "utc") -> str:
             )
         case History():
             return _history(outcome, locale)
+        case Originals(job_id=job_id):
+            return text(N_("The files of job {job_id}, as they were drawn:"), locale, job_id=job_id)
         case LinkCode() | LinkAsked() | Linked() | Unlinked():
             return _linking(outcome, locale)
         case Shelf():
@@ -91,6 +94,11 @@ def _history(history: History, locale: str) -> str:
         )
         lines.append(text(sentence, locale, count=history.hidden))
     return "\n".join(lines)
+
+
+def no_longer_kept(job_ids: tuple[str, ...], locale: str) -> str:
+    """Which jobs of a history have lost their pictures."""
+    return text(N_("No longer kept: {jobs}."), locale, jobs=job_ids)
 
 
 def past(entry: HistoryEntry, locale: str) -> str:

@@ -33,6 +33,7 @@ _NEVER_SHORTENED = frozenset(
         "problems",
         "setting",
         "settings",
+        "link",
         "loras",
         "url",
         "usage",

@@ -14,6 +14,14 @@ LABELS = {
 FACE = N_("The face, feature by feature")
 
 
+def greeting(bot: str, locale: str) -> str:
+    """The first words in a group; ``bot`` is the user name, which commands need in some groups."""
+    sentence = N_(
+        "Thanks for adding me! Write /sugar@{bot} and what to draw; /help@{bot} says what else I can do."
+    )
+    return text(sentence, locale, bot=bot)
+
+
 def label(key: str, locale: str) -> str:
     """The label of a button.
 

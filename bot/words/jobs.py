@@ -97,6 +97,11 @@ def answered_directly(locale: str) -> str:
     return text(N_("I may not write in the channel where you asked, so I answer here."), locale)
 
 
+def goes_on_elsewhere(locale: str) -> str:
+    """What is left of a second placeholder for the same job."""
+    return text(N_("I go on with this one in another message."), locale)
+
+
 def not_here(locale: str) -> str:
     """What is left of a placeholder in a chat that takes no pictures."""
     sentence = N_("I may not send pictures to this chat. Write /mine to me in private, and they come there.")

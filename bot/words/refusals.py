@@ -55,6 +55,9 @@ SENTENCES: dict[type[Exception], str] = {
         "I take no LoRA files from a chat. A host of this bot puts the .safetensors file into the LoRA "
         "folder; after that /loras shows it, and --lora with its name draws with it."
     ),
+    errors.EditedMessage: N_(
+        "I don't follow edits: your first version counts. Please send the new text as a new message."
+    ),
     errors.NotAllowed: N_("You can't do this here. Please ask a host of this bot."),
     errors.HostsOnly: N_("Only a host of this bot can use /{command}. Please ask one."),
     errors.ChatNotAllowed: N_(
@@ -62,6 +65,10 @@ SENTENCES: dict[type[Exception], str] = {
     ),
     errors.NotYours: N_("Job {job_id} is someone else's. /mine shows yours."),
     errors.NotInPublic: N_("Others can read along here. Please send me /{command} in our own chat."),
+    errors.AnonymousSender: N_(
+        "You write in the name of this group or a channel, so I can't tell whose credits to use. Write under "
+        "your own name (administrators switch off “Remain anonymous”), or to me in private: {link}"
+    ),
     errors.NoPrivateChat: N_(
         "I may not write to you in private yet, so I drew nothing and charged nothing. Open a private chat "
         "with me, press Start there, and ask again."
@@ -78,6 +85,9 @@ SENTENCES: dict[type[Exception], str] = {
         "You have {limit} jobs waiting, which is the most I take. Wait for one, or stop one with /cancel."
     ),
     errors.NoSuchJob: N_("There is no job “{job_id}”. /mine shows yours."),
+    errors.PicturesGone: N_(
+        "The pictures of job {job_id} are no longer here; its seed and prompt in /mine draw them again."
+    ),
     errors.NothingToCancel: N_("There is nothing to cancel: none of your jobs is waiting or being drawn."),
     errors.AlreadyEnded: N_("Job {job_id} has already ended. /mine shows its pictures."),
     errors.Closing: N_(

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from bot.commands.values import Command
-from bot.desk.outcomes import Address, LoraCard, Outcome, Platform, Visit
+from bot.commands.values import Command, Draw, Reroll
+from bot.desk.outcomes import Address, LoraCard, Outcome, PictureFile, Platform, Visit
+from bot.errors import PersonError
 
 Answer = Callable[[Command, Visit], Outcome]
 
@@ -19,14 +20,44 @@ class ScriptedDesk:
     addresses: dict[str, Address] = field(default_factory=dict)
     inbox: dict[tuple[Platform, str], str] = field(default_factory=dict)
     settled: list[str] = field(default_factory=list)
+    answers: dict[tuple[Platform, str], Outcome | PersonError] = field(default_factory=dict)
     migrations: list[tuple[str, str]] = field(default_factory=list)
+    kept_ids: dict[tuple[str, str, int], str] = field(default_factory=dict)
 
     async def handle(self, command: Command, visit: Visit) -> Outcome:
-        self.handled.append((command, visit))
-        return self.answer(command, visit)
+        """A known event gets the answer it got before; only what makes a job is asked again."""
+        event = (visit.platform, visit.event_id)
+        if event not in self.answers:
+            self.handled.append((command, visit))
+            try:
+                self.answers[event] = self.answer(command, visit)
+            except PersonError as error:
+                self.answers[event] = error
+        elif isinstance(command, Draw | Reroll):
+            return self.answer(command, visit)
+        answer = self.answers[event]
+        if isinstance(answer, PersonError):
+            raise answer
+        return answer
+
+    async def address_of(self, job_id: str) -> Address | None:
+        return self.addresses.get(job_id)
 
     async def chat_migrated(self, platform: Platform, old_chat_id: str, new_chat_id: str) -> None:
         self.migrations.append((old_chat_id, new_chat_id))
+
+    async def keep_file_id(
+        self, platform: Platform, job_id: str, picture: PictureFile, form: str, file_id: str
+    ) -> None:
+        self.kept_ids[form, job_id, picture.index] = file_id
+
+    async def file_ids(
+        self, platform: Platform, job_ids: Sequence[str], form: str
+    ) -> dict[tuple[str, int], str]:
+        found = self.kept_ids.items()
+        return {
+            (job, index): its for (its_form, job, index), its in found if its_form == form and job in job_ids
+        }
 
     async def moved(self, job_id: str, address: Address) -> None:
         self.addresses[job_id] = address

@@ -192,6 +192,8 @@ class TelegramServer:
                 return world.edit_text(params)
             case "editMessageMedia":
                 return world.edit_media(params, files)
+            case "deleteMessage":
+                return world.delete(params)
             case "answerCallbackQuery":
                 return world.answer_press(params)
             case "sendChatAction":

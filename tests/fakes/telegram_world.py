@@ -6,6 +6,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 BOT = {"id": 700, "is_bot": True, "first_name": "Sugar", "username": "sugar_test_bot"}
+GROUP_ANONYMOUS_BOT = {
+    "id": 1087968824,
+    "is_bot": True,
+    "first_name": "Group",
+    "username": "GroupAnonymousBot",
+}
 GENERAL = 1  # the id of a forum's General topic, which sendMessage refuses
 
 
@@ -80,6 +86,12 @@ class World:
         self.closed_threads: set[int] = set()
         self.actions: list[tuple[int, str]] = []
         self.answered_presses: list[str] = []
+        self.alerts: dict[str, str] = {}  # what a presser alone saw, by press
+        self.toasts: dict[str, str] = {}
+        self.late_presses: set[str] = set()  # too old to be answered
+        self.never_started: set[int] = set()  # people the bot may not write to first
+        self.lost_file_ids: set[str] = set()
+        self.uploads = 0
         self._next_message_id = 100
         self._next_press = 1
 
@@ -95,8 +107,16 @@ class World:
         topic: int | None = None,
         update_id: int | None = None,
         edited: bool = False,
+        content: dict[str, Any] | None = None,
+        as_chat: bool = False,
+        **more: Any,
     ) -> int:
-        """A person writes; returns the message's id."""
+        """A person writes; returns the message's id.
+
+        Args:
+            content: What the message holds in place of text, which is then written under it.
+            as_chat: In the name of the group, as anonymous administrators do.
+        """
         message_id = self._new_message_id()
         if group is None:
             self.started.add(by.id)
@@ -105,9 +125,14 @@ class World:
             "date": 1_790_000_000,
             "chat": group.chat() if group else {"id": by.id, "type": "private", "first_name": by.name},
             "from": by.user(),
-            "text": text,
-            "entities": _entities(text),
+            **_words("text" if content is None else "caption", text),
+            **(content or {}),
+            **more,
         }
+        if edited:
+            message["edit_date"] = 1_790_000_060
+        if as_chat:
+            message |= {"from": GROUP_ANONYMOUS_BOT, "sender_chat": message["chat"]}
         if topic is not None:
             message |= {"message_thread_id": topic, "is_topic_message": topic != GENERAL}
         if reply_to is not None:
@@ -120,6 +145,25 @@ class World:
             }
         self.push({"edited_message" if edited else "message": message}, update_id)
         return message_id
+
+    def add_to(
+        self, group: Group, *, by: Person = Person(), status: str = "member", was: str = "left"
+    ) -> None:
+        """The bot's own membership changes."""
+        user = {"user": BOT, "until_date": 0}
+        change = {"old_chat_member": user | {"status": was}, "new_chat_member": user | {"status": status}}
+        self.push(
+            {"my_chat_member": {"chat": group.chat(), "from": by.user(), "date": 1_790_000_000, **change}}
+        )
+
+    def migrate(self, old: int, new: int, *, tells: str = "migrate_to_chat_id") -> None:
+        """A group becomes a supergroup, as one of the two service messages tells."""
+        self.migrated[old] = new
+        chat_id, other = (old, new) if tells == "migrate_to_chat_id" else (new, old)
+        kind = "group" if chat_id == old else "supergroup"
+        chat = {"id": chat_id, "type": kind, "title": "Group"}
+        message = {"message_id": self._new_message_id(), "date": 1_790_000_000, "chat": chat, "from": BOT}
+        self.push({"message": message | {"from": GROUP_ANONYMOUS_BOT, "sender_chat": chat, tells: other}})
 
     def press(self, sent: Sent, label: str, *, by: Person = Person()) -> str:
         """A person presses the button with this label; returns the query's id."""
@@ -186,16 +230,29 @@ class World:
         return self.menus.get(self._menu(params), [])
 
     def act(self, params: dict[str, str]) -> bool:
-        self.actions.append((int(params["chat_id"]), params["action"]))
+        self.actions.append((self._reachable(params), params["action"]))
         return True
 
     def answer_press(self, params: dict[str, str]) -> bool:
-        self.answered_presses.append(params["callback_query_id"])
+        query_id = params["callback_query_id"]
+        if query_id in self.late_presses:
+            raise Refusal(
+                400, "Bad Request: query is too old and response timeout expired or query ID is invalid"
+            )
+        self.answered_presses.append(query_id)
+        if params.get("text"):
+            shown = self.alerts if params.get("show_alert") == "true" else self.toasts
+            shown[query_id] = params["text"]
+        return True
+
+    def delete(self, params: dict[str, str]) -> bool:
+        old = self._old(params, gone="message to delete not found")
+        del self.messages[old.chat_id, old.message_id]
         return True
 
     def send(self, kind: str, params: dict[str, str], files: dict[str, tuple[str, bytes]]) -> dict[str, Any]:
         """sendMessage, sendPhoto and sendDocument."""
-        name, content = files.get(kind, ("", b""))
+        name, content = ("", b"") if kind == "text" else self._file(params.get(kind, kind), files)
         text = params["text"] if kind == "text" else params.get("caption", "")
         return self._keep(self._new(params, kind, text, content, name))
 
@@ -203,10 +260,10 @@ class World:
         album = f"album{self._next_message_id}"
         sent = []
         for item in json.loads(params["media"]):
-            name, content = files[item["media"].removeprefix("attach://")]
+            name, content = self._file(item["media"], files)
             new = self._new(params, item["type"], item.get("caption", ""), content, name)
-            sent.append(self._keep(replace(new, album=album)))
-        return sent
+            sent.append(replace(new, album=album))
+        return [self._keep(each) for each in sent]
 
     def edit_text(self, params: dict[str, str]) -> dict[str, Any]:
         old = self._old(params)
@@ -217,7 +274,7 @@ class World:
     def edit_media(self, params: dict[str, str], files: dict[str, tuple[str, bytes]]) -> dict[str, Any]:
         old = self._old(params)
         media = json.loads(params["media"])
-        name, content = files[media["media"].removeprefix("attach://")]
+        name, content = self._file(media["media"], files)
         new = replace(
             old,
             kind=media["type"],
@@ -245,10 +302,21 @@ class World:
             chat_id, self._new_message_id(), kind, text, _buttons(params), reply, thread_id, content, name
         )
 
-    def _old(self, params: dict[str, str]) -> Sent:
+    def _file(self, media: str, files: dict[str, tuple[str, bytes]]) -> tuple[str, bytes]:
+        """An uploaded part, or a file that was sent before, by its id."""
+        part = media.removeprefix("attach://")
+        if part in files:
+            self.uploads += 1
+            return files[part]
+        known = next((sent for sent in self.history if sent.file and f"f{sent.message_id}" == media), None)
+        if known is None or media in self.lost_file_ids:
+            raise Refusal(400, "Bad Request: wrong file identifier/HTTP URL specified")
+        return known.file_name, known.file
+
+    def _old(self, params: dict[str, str], gone: str = "message to edit not found") -> Sent:
         old = self.messages.get((self._reachable(params), int(params["message_id"])))
         if old is None:
-            raise Refusal(400, "Bad Request: message to edit not found")
+            raise Refusal(400, f"Bad Request: {gone}")
         return old
 
     def _change(self, old: Sent, new: Sent) -> dict[str, Any]:
@@ -270,6 +338,8 @@ class World:
             )
         if chat_id in self.gone:
             raise Refusal(400, "Bad Request: chat not found")
+        if chat_id in self.never_started:
+            raise Refusal(403, "Forbidden: bot can't initiate conversation with a user")
         if chat_id in self.blocked:
             raise Refusal(403, "Forbidden: bot was blocked by the user")
         return chat_id
@@ -294,6 +364,14 @@ class World:
     def _new_message_id(self) -> int:
         self._next_message_id += 1
         return self._next_message_id
+
+
+def _words(field: str, text: str) -> dict[str, Any]:
+    """Text or a caption with its entities; a message without words has neither."""
+    if field == "caption" and not text:
+        return {}
+    entities = "entities" if field == "text" else "caption_entities"
+    return {field: text, entities: _entities(text)}
 
 
 def _buttons(params: dict[str, str]) -> tuple[tuple[str, str], ...]:

@@ -9,34 +9,38 @@ import asyncio
 import contextlib
 import json
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
-from telegram import Bot, Update
-from telegram.error import BadRequest, InvalidToken, NetworkError, TelegramError
+from telegram import Bot
+from telegram.error import BadRequest, InvalidToken, RetryAfter, TelegramError
 from telegram.request import HTTPXRequest
 
 from bot.chats.contract import Desk
 from bot.chats.telegram_.answers import Answers
 from bot.chats.telegram_.board import Board
 from bot.chats.telegram_.delivery import Delivery
-from bot.chats.telegram_.gate import Gate
-from bot.chats.telegram_.incoming import Pressed, Said, read
+from bot.chats.telegram_.gate import Gate, retry_after_s
+from bot.chats.telegram_.incoming import Event, Ignored, read
 from bot.chats.telegram_.intake import Intake
 from bot.chats.telegram_.menu import declare
 from bot.chats.telegram_.place import Place
 from bot.chats.telegram_.placing import Placing
+from bot.chats.telegram_.replies.reply import Reply
 from bot.chats.telegram_.sender import Sender
-from bot.desk.outcomes import Outcome, Parcel, Platform, Receipt, Status, Undeliverable
-from bot.errors import CannotSave, PersonError, PlatformUnreachable, TokenRefused
+from bot.chats.telegram_.updates.kinds import Kind
+from bot.desk.outcomes import Parcel, Platform, Status, Undeliverable
+from bot.errors import PlatformUnreachable, TokenRefused
 
 OPEN_S = 30.0
 CLOSE_S = 10.0
 DRAIN_S = 5.0
 READ_S = 20.0  # Telegram takes a while to re-encode a photo before it answers
 UPLOAD_S = 60.0  # 10 MB at 1.3 Mbit/s
-RETRY_PAUSES_S = (1.0, 5.0, 20.0)  # then an answer that will not arrive is given up
+RETRY_PAUSES_S = (1.0, 5.0, 20.0, 60.0)  # between tries to send an answer; the last one again and again …
+MAX_TRIES = 1_440  # … for a day, as long as Telegram itself keeps an update
 
 log = structlog.get_logger(__name__)
 
@@ -78,11 +82,12 @@ class TelegramChat:
         )
         self._gate = Gate()
         self._placing = Placing()
-        sender = Sender(self._bot, self._gate)
+        sender = Sender(self._bot, self._gate, self._migrated)
         self._board = Board(self._bot, self._gate)
         self._answers = Answers(self._bot, sender, desk, self._placing)
         self._delivery = Delivery(sender, desk)
         self._intake = Intake(polling, self._bot.base_url, desk, self._answer)
+        self._closing = asyncio.Event()
 
     async def open(self) -> None:
         """Prove the token, stop any webhook and declare the commands; waiting updates are kept.
@@ -110,10 +115,14 @@ class TelegramChat:
             tasks.create_task(self._board.run(), name="telegram board")
 
     async def close(self) -> None:
-        """Let the answers under way end, and close every connection."""
+        """Let the answers under way end, and close every connection; one that hangs is left to the system."""
+        self._closing.set()
         await self._intake.drain(DRAIN_S)
-        async with asyncio.timeout(CLOSE_S):
-            await self._bot.shutdown()
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await self._bot.shutdown()
+        except (TelegramError, TimeoutError) as error:
+            log.warning("telegram not closed in time", reason=repr(error))
 
     async def show(self, status: Status) -> None:
         """Update the placeholder as soon as its chat has room; returns at once."""
@@ -134,53 +143,71 @@ class TelegramChat:
         await self._board.take_down(place)
         has_message = place.message_id is not None
         async with contextlib.nullcontext() if has_message else self._placing.of(parcel.job_id):
-            await self._delivery.bring(parcel, place)
+            is_told = self._placing.is_told(parcel.job_id, place.chat_id)
+            await self._delivery.bring(parcel, place, is_told=is_told)
+
+    async def _migrated(self, old_chat_id: int, new_chat_id: int) -> None:
+        await self._answers.migrated(old_chat_id, new_chat_id)
 
     async def _answer(self, event_id: str, payload: str) -> None:
-        """Answer one stored event and settle it, whatever it does to us: it must not come back for ever."""
-        event: Said | Pressed | None = None
-        what: Outcome | PersonError | None = None
-        is_settled = False
+        """Answer one stored event, and settle it once its answer was sent or can never be sent.
+
+        What is cut off in between is answered after the next start; the desk knows what it did for the event.
+        """
         try:
-            event = read(Update.de_json(json.loads(payload), self._bot), self._bot.bot)
-            if event is None:
-                log.debug("event dropped", event_id=event_id, reason="not meant for us")
-            else:
-                what = await self._answers.ask(event)
-                if not isinstance(what, Receipt | CannotSave):
-                    # Done or refused: after a crash it must not be done once more, nor accepted after all.
-                    await self._desk.settle(Platform.TELEGRAM, event_id)
-                    is_settled = True
-                await self._tell_patiently(event, what)
-        except Undeliverable as error:
-            log.info("answer not delivered", event_id=event_id, reason=str(error))
-        except Exception as error:
-            # Supervision point: one bad update must stop neither the others nor itself from being settled.
+            is_done = await self._answer_patiently(event_id, read(json.loads(payload), self._bot.bot))
+        except (Undeliverable, BadRequest) as error:
+            log.warning("answer cannot be sent", event_id=event_id, reason=str(error))
+        except Exception:
+            # Supervision point: an update that cannot be read must stop no other, and must not come back.
             log.exception("event failed", event_id=event_id)
-            if event is not None and not isinstance(what, Receipt):  # an accepted job's picture says enough
-                await self._apologise(event, error, event_id)
-        if not is_settled:
-            await self._desk.settle(Platform.TELEGRAM, event_id)
+        else:
+            if not is_done:
+                return
+        await self._desk.settle(Platform.TELEGRAM, event_id)
 
-    async def _tell_patiently(self, event: Said | Pressed, what: Outcome | PersonError | None) -> None:
-        """Say it, and again a few times while the network fails."""
-        for pause_s in RETRY_PAUSES_S:
+    async def _answer_patiently(self, event_id: str, event: Event) -> bool:
+        """Ask the desk and send what it answers, again while the network fails; False when we close first."""
+        if isinstance(event, Ignored):
+            log_line = log.info if event.kind is Kind.UNKNOWN else log.debug
+            log_line("update ignored", event_id=event_id, kind=event.kind.name)
+            return True
+        reply: Reply | None = None
+        is_apology = False
+        for pause_s in _pauses_s():
             try:
-                return await self._answers.tell(event, what)
-            except BadRequest:
+                reply = reply or await self._answers.ask(event)
+                await reply.send()
+            except (Undeliverable, BadRequest):
                 raise
-            except (NetworkError, TimeoutError) as error:
-                log.warning("answer delayed", event_id=event.visit.event_id, reason=repr(error))
-            await asyncio.sleep(pause_s)
-            if isinstance(what, Receipt):
-                what = await self._answers.ask(event)  # its picture may stand there by now
-        return await self._answers.tell(event, what)
+            except (TelegramError, TimeoutError) as error:
+                log.warning("answer delayed", event_id=event_id, reason=repr(error))
+                wait_s = max(pause_s, retry_after_s(error) if isinstance(error, RetryAfter) else 0.0)
+                if await self._closes_within(wait_s):
+                    return False
+            except Exception as error:
+                if is_apology:
+                    raise
+                # Supervision point: a fault of ours is logged with the event, and the person is told.
+                log.exception("event failed", event_id=event_id)
+                if reply is not None and reply.is_accepted:
+                    return True  # its picture is on its way; whoever is told to try again would pay twice
+                reply, is_apology = self._answers.apology(event, error), True
+            else:
+                return True
+        raise Undeliverable("Telegram took no answer for a day")
 
-    async def _apologise(self, event: Said | Pressed, error: Exception, event_id: str) -> None:
-        try:
-            await self._answers.apologise(event, error)
-        except Exception as failure:  # noqa: BLE001 - still the supervision point: what broke may be broken here too
-            log.warning("apology not delivered", event_id=event_id, reason=repr(failure))
+    async def _closes_within(self, seconds: float) -> bool:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._closing.wait()
+        return self._closing.is_set()
+
+
+def _pauses_s() -> Iterator[float]:
+    """Seconds to wait after each failed try to send an answer."""
+    for number in range(MAX_TRIES):
+        yield RETRY_PAUSES_S[min(number, len(RETRY_PAUSES_S) - 1)]
 
 
 def _client(config: TelegramConfig, **limits: Any) -> HTTPXRequest:

@@ -1,28 +1,48 @@
-"""Answers one event: understand it, ask the desk once, say the outcome or the refusal until it arrives.
+"""Answers one event: understand it, ask the desk once, and make the messages that say what came of it.
 
-A press is answered first and worked on later, or its button would spin. What was accepted before a crash is
-not announced twice.
+What was accepted before a crash is not announced twice.
 """
 
 import asyncio
+from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import replace
 
+import structlog
 from telegram import Bot
 from telegram.error import TelegramError
 
 from bot import words
 from bot.chats.contract import Desk
-from bot.chats.telegram_.incoming import Pressed, Said
+from bot.chats.telegram_.incoming import Added, Event, Ignored, Migrated, Pressed, Refused, Said, link_to
 from bot.chats.telegram_.keyboards import cancel_keyboard
 from bot.chats.telegram_.place import Place
 from bot.chats.telegram_.placing import Placing
+from bot.chats.telegram_.replies.pictures import Pictures
+from bot.chats.telegram_.replies.presses import Press
+from bot.chats.telegram_.replies.reach import with_private_address
+from bot.chats.telegram_.replies.reply import Reply, Send
 from bot.chats.telegram_.sender import Sender
+from bot.chats.telegram_.updates.kinds import Kind
 from bot.commands.buttons import press_of
 from bot.commands.grammar import parse
-from bot.desk.outcomes import CancelAsked, Outcome, Receipt
-from bot.errors import PersonError, UnknownCommand
+from bot.commands.values import Cancel, Command, Help
+from bot.desk.outcomes import (
+    CancelAsked,
+    History,
+    Originals,
+    Outcome,
+    Platform,
+    Receipt,
+    Undeliverable,
+    Visit,
+)
+from bot.errors import AlreadyEnded, NoPrivateChat, PersonError
 
-PRESS_S = 10.0
+AT_ONCE = 8  # events that wait for the desk at the same time
+ALBUMS = 256  # whose first item was answered; the others follow within a second
+
+log = structlog.get_logger(__name__)
 
 
 class Answers:
@@ -33,52 +53,141 @@ class Answers:
         self._sender = sender
         self._desk = desk
         self._placing = placing
+        self._pictures = Pictures(sender, desk)
+        self._asking = asyncio.Semaphore(AT_ONCE)
+        self._albums: OrderedDict[str, None] = OrderedDict()
 
-    async def ask(self, event: Said | Pressed) -> Outcome | PersonError | None:
-        """Have the desk do what is wanted; what there is to say of it, if anything.
-
-        Asked once for each event: only a draw may be asked again, as the desk knows its job by the event.
-        """
-        if isinstance(event, Pressed):
-            await self._stop_spinner(event.query_id)
-        try:
-            command = press_of(event.data) if isinstance(event, Pressed) else parse(event.text)
-            outcome = await self._desk.handle(command, event.visit)
-        except UnknownCommand as error:
-            return error if isinstance(event, Pressed) or event.is_addressed else None
-        except PersonError as error:
-            return error
-        # The message of a job that a button cancelled is about to say so itself.
-        return None if isinstance(event, Pressed) and isinstance(outcome, CancelAsked) else outcome
-
-    async def tell(self, event: Said | Pressed, what: Outcome | PersonError | None) -> None:
-        """Say what ``ask`` returned.
+    async def ask(self, event: Event) -> Reply:
+        """Have the desk do what is wanted; what there is to send then.
 
         Raises:
-            Undeliverable: The chat is closed to us.
-            TelegramError: It did not arrive; telling again is harmless. So does a ``TimeoutError``.
+            TelegramError: Nothing was done yet; ask again. So does a ``TimeoutError``.
         """
-        locale = event.visit.locale
-        match what:
-            case None:
-                return
-            case PersonError():
-                await self._say(event.place, words.explain(what, locale))
-            case Receipt():
-                await self._place_placeholder(what, event.place, locale)
+        match event:
+            case Said():
+                return await self._answer_text(event)
+            case Pressed():
+                return await self._answer_press(event)
+            case Refused():
+                return await self._answer_refused(event)
+            case Added():
+                return await self._greet(event)
+            case Migrated():
+                await self.migrated(event.old_chat_id, event.new_chat_id)
+                return Reply()
+            case Ignored():
+                return Reply()
+
+    def apology(self, event: Event, error: Exception) -> Reply:
+        """Say that something went wrong on our side."""
+        match event:
+            case Pressed():
+                press = Press(self._bot, self._sender, event)
+                return Reply(lambda: press.refuse(words.explain(error, event.visit.locale)))
+            case Said() | Refused() | Added():
+                return self._text(event.place, words.explain(error, event.visit.locale))
             case _:
-                await self._say(event.place, words.say(what, locale))
+                return Reply()
 
-    async def apologise(self, event: Said | Pressed, error: Exception) -> None:
-        """Say that something went wrong on our side; raises what ``tell`` raises."""
-        await self._say(event.place, words.explain(error, event.visit.locale))
+    async def migrated(self, old_chat_id: int, new_chat_id: int) -> None:
+        """Let everything the desk knows of a group follow it to its new id."""
+        await self._desk.chat_migrated(Platform.TELEGRAM, str(old_chat_id), str(new_chat_id))
 
-    async def _stop_spinner(self, query_id: str) -> None:
+    async def _answer_text(self, event: Said) -> Reply:
+        visit = event.visit
         try:
-            async with asyncio.timeout(PRESS_S):
-                await self._bot.answer_callback_query(query_id)
-        except (TelegramError, TimeoutError):
-            return  # too old perhaps: pressed while we were away, or before a crash; the work is still wanted
+            command = parse(event.text)
+            visit = await with_private_address(self._bot, command, visit)
+            outcome = await self._handle(command, visit)
+        except NoPrivateChat as error:
+            link = link_to(self._bot.bot, "private")
+            return self._text(event.place, f"{words.explain(error, visit.locale)}\n{link}")
+        except PersonError as error:
+            return self._text(event.place, words.explain(error, visit.locale))
+        place = event.place if visit.private_address is None else Place.of(visit.private_address)
+        match outcome:
+            case Receipt():
+                return self._accepted(outcome, command, visit, place)
+            case History():
+                return self._pictures.mine(outcome, place, visit.locale)
+            case CancelAsked(was_running=False):
+                self._placing.cancelled_by_word(outcome.job_id, place.chat_id)
+        return self._text(place, words.say(outcome, visit.locale))
+
+    async def _answer_press(self, event: Pressed) -> Reply:
+        press = Press(self._bot, self._sender, event)
+        locale = event.visit.locale
+        command: Command | None = None
+        try:
+            async with press.spinning():
+                command = press_of(event.data)
+                outcome = await self._handle(command, event.visit)
+        except PersonError as error:
+            refusal = words.explain(error, locale)
+            messages: list[Send] = [lambda: press.refuse(refusal)]
+            if isinstance(error, AlreadyEnded):
+                messages += self._fold(command, event)
+            return Reply(*messages)
+        match outcome:
+            case Receipt():
+                await press.end()
+                return self._accepted(outcome, command, event.visit, event.place)
+            case Originals():
+                await press.end()
+                return self._pictures.originals(outcome, event.place)
+            case CancelAsked():
+                # The job's own message is about to say that it is cancelled.
+                await press.end(words.say(outcome, locale) if outcome.was_running else "")
+                return Reply(*self._fold(command, event))
+        await press.end()
+        return self._text(event.place, words.say(outcome, locale))
+
+    async def _answer_refused(self, event: Refused) -> Reply:
+        if event.album and event.album in self._albums:
+            log.debug("update ignored", event_id=event.visit.event_id, kind=Kind.ALBUM_ITEM.name)
+            return Reply()
+        error = event.error
+        try:
+            await self._handle(Help(), event.visit)  # a chat that is not served hears that, and nothing else
+        except PersonError as refusal:
+            error = refusal
+        if event.album:
+            self._albums[event.album] = None
+            if len(self._albums) > ALBUMS:
+                self._albums.popitem(last=False)
+        return self._text(event.place, words.explain(error, event.visit.locale))
+
+    async def _greet(self, event: Added) -> Reply:
+        text = words.greeting(self._bot.username, event.visit.locale)
+        try:
+            await self._handle(Help(), event.visit)
+        except PersonError as error:
+            text = words.explain(error, event.visit.locale)
+        return self._text(event.place, text)
+
+    async def _handle(self, command: Command, visit: Visit) -> Outcome:
+        async with self._asking:
+            return await self._desk.handle(command, visit)
+
+    def _text(self, place: Place, text: str) -> Reply:
+        async def send() -> None:
+            await self._sender.put_text(place, text)
+
+        return Reply(send)
+
+    def _accepted(self, receipt: Receipt, command: Command, visit: Visit, place: Place) -> Reply:
+        is_first_try = True
+
+        async def send() -> None:
+            nonlocal receipt, is_first_try
+            if not is_first_try:
+                with suppress(PersonError):  # its picture may stand there by now
+                    again = await self._handle(command, visit)
+                    receipt = again if isinstance(again, Receipt) else receipt
+            is_first_try = False
+            await self._place_placeholder(receipt, place, visit.locale)
+
+        return Reply(send, is_accepted=True)
 
     async def _place_placeholder(self, receipt: Receipt, place: Place, locale: str) -> None:
         if receipt.repeated:
@@ -86,13 +195,34 @@ class Answers:
                 return
             if self._placing.is_on_its_way(receipt.job_id):
                 return  # with its result
-            receipt = replace(receipt, repeated=False)  # accepted before a crash, but never told
+        text = words.say(_as_new(receipt), locale)
         async with self._placing.of(receipt.job_id) as placed:
-            sent = await self._sender.put_text(
-                place, words.say(receipt, locale), cancel_keyboard(receipt.job_id, locale)
-            )
+            sent = await self._sender.put_text(place, text, cancel_keyboard(receipt.job_id, locale))
             placed.set_result(sent)
             await self._desk.moved(receipt.job_id, sent.address())
 
-    async def _say(self, place: Place, text: str) -> None:
-        await self._sender.put_text(place, text)
+    def _fold(self, command: Command | None, event: Pressed) -> list[Send]:
+        """Take the button from a second placeholder, which a crash or a lost answer may leave behind."""
+        if not isinstance(command, Cancel):
+            return []
+        job_id = command.job_id
+
+        async def fold() -> None:
+            address = await self._desk.address_of(job_id)
+            pressed = event.place
+            if address is None or pressed.reply_to is None:
+                return
+            place = Place.of(address)
+            is_the_one = place.message_id in (None, pressed.reply_to) or pressed.reply_to in place.album
+            if is_the_one or place.chat_id != pressed.chat_id:
+                return
+            spare = Place(pressed.chat_id, message_id=pressed.reply_to)
+            with suppress(Undeliverable, TelegramError, TimeoutError):
+                await self._sender.edit_text(spare, words.goes_on_elsewhere(event.visit.locale))
+
+        return [fold]
+
+
+def _as_new(receipt: Receipt) -> Receipt:
+    """A job that was accepted before a crash but not announced is announced like a new one."""
+    return replace(receipt, repeated=False)

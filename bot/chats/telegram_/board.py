@@ -111,5 +111,8 @@ class Board:
         is_drawing = status.place is None
         if chat_id < 0 or not is_drawing or now - self._acted_at_s.get(chat_id, -ACTION_GAP_S) < ACTION_GAP_S:
             return
+        self._acted_at_s.pop(chat_id, None)
+        for idle in [each for each, at_s in self._acted_at_s.items() if now - at_s >= ACTION_GAP_S]:
+            del self._acted_at_s[idle]
         self._acted_at_s[chat_id] = now
         await self._bot.send_chat_action(chat_id, ChatAction.UPLOAD_PHOTO)

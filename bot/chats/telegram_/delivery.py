@@ -17,14 +17,14 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from telegram import InlineKeyboardMarkup
-from telegram.error import TelegramError
+from telegram.error import BadRequest, TelegramError
 
 from bot import words
 from bot.chats.contract import Desk
-from bot.chats.telegram_.keyboards import reroll_keyboard
+from bot.chats.telegram_.keyboards import picture_keyboard
 from bot.chats.telegram_.place import Place
-from bot.chats.telegram_.sender import MessageGone, Sender, Upload, may_have_arrived
-from bot.desk.outcomes import Parcel, PictureFile, Undeliverable
+from bot.chats.telegram_.sender import MessageGone, Sender, Shown, Upload, may_have_arrived
+from bot.desk.outcomes import JobState, Parcel, PictureFile, Platform, Undeliverable
 
 
 class Delivery:
@@ -34,8 +34,13 @@ class Delivery:
         self._sender = sender
         self._desk = desk
 
-    async def bring(self, parcel: Parcel, place: Place) -> None:
+    async def bring(self, parcel: Parcel, place: Place, *, is_told: bool = False) -> None:
         """Show the parcel at ``place``.
+
+        Args:
+            parcel: The ended job.
+            place: Its placeholder, or where to send one.
+            is_told: An answer in the same chat says already that the job was cancelled before it began.
 
         Raises:
             Undeliverable: The chat is closed to us for good, or an album may have arrived before.
@@ -43,8 +48,10 @@ class Delivery:
             TelegramError: It may work later; so may a ``TimeoutError``.
         """
         caption = words.parcel(parcel, parcel.locale)
-        keyboard = reroll_keyboard(parcel.job_id, parcel.locale) if parcel.pictures else None
-        uploads = [await asyncio.to_thread(_read, parcel.job_id, picture) for picture in parcel.pictures]
+        keyboard = picture_keyboard(parcel.job_id, parcel.locale) if parcel.pictures else None
+        uploads = [await asyncio.to_thread(read_file, parcel.job_id, picture) for picture in parcel.pictures]
+        if parcel.state is JobState.CANCELLED and is_told and await self._deleted(place):
+            return
         if len(uploads) == 1:
             await self._bring_picture(parcel, place, uploads[0], caption, keyboard)
             return
@@ -52,8 +59,16 @@ class Delivery:
             if place.is_sending:
                 await self._leave_open(parcel, place, caption, keyboard)
             async with self._else_by_mine(parcel, place):
-                place = await self._bring_album(parcel.job_id, place, uploads)
+                place = await self._bring_album(parcel, place, uploads)
         await self._moved(parcel.job_id, place, await self._sender.put_text(place, caption, keyboard))
+
+    async def _deleted(self, place: Place) -> bool:
+        """Delete the placeholder of a job whose end was told; where Telegram refuses, it must be edited."""
+        try:
+            await self._sender.delete(place)
+        except BadRequest:
+            return False
+        return place.message_id is not None
 
     async def _bring_picture(
         self,
@@ -67,10 +82,15 @@ class Delivery:
             place = await self._begin(parcel, place)
         async with self._else_by_mine(parcel, place):
             try:
-                await self._sender.turn_into_picture(place, upload, caption, keyboard)
+                shown = await self._sender.turn_into_picture(place, upload, caption, keyboard)
             except MessageGone as gone:
                 place = await self._begin(parcel, gone.place)
-                await self._sender.turn_into_picture(place, upload, caption, keyboard)
+                shown = await self._sender.turn_into_picture(place, upload, caption, keyboard)
+        await self._keep_ids(parcel, shown)
+
+    async def _keep_ids(self, parcel: Parcel, shown: Shown) -> None:
+        for picture, file_id in zip(parcel.pictures, shown.file_ids, strict=False):
+            await self._desk.keep_file_id(Platform.TELEGRAM, parcel.job_id, picture, shown.form, file_id)
 
     @asynccontextmanager
     async def _else_by_mine(self, parcel: Parcel, place: Place) -> AsyncIterator[None]:
@@ -88,19 +108,22 @@ class Delivery:
         sent = await self._sender.put_text(place, words.on_its_way(parcel.locale))
         return await self._moved(parcel.job_id, place, sent)
 
-    async def _bring_album(self, job_id: str, place: Place, uploads: list[Upload]) -> Place:
+    async def _bring_album(self, parcel: Parcel, place: Place, uploads: list[Upload]) -> Place:
         @asynccontextmanager
         async def sending() -> AsyncIterator[None]:
             """What is cut off in here may have arrived; what was refused, or waits its turn, has not."""
-            await self._moved(job_id, place, replace(place, is_sending=True))
+            await self._moved(parcel.job_id, place, replace(place, is_sending=True))
             try:
                 yield
             except Exception as error:
                 if not may_have_arrived(error):
-                    await self._desk.moved(job_id, place.address())
+                    await self._desk.moved(parcel.job_id, place.address())
                 raise
 
-        return await self._moved(job_id, place, await self._sender.put_album(place, uploads, sending))
+        shown = await self._sender.put_album(place, uploads, sending)
+        place = await self._moved(parcel.job_id, place, shown.place)
+        await self._keep_ids(parcel, shown)
+        return place
 
     async def _leave_open(
         self, parcel: Parcel, place: Place, caption: str, keyboard: InlineKeyboardMarkup | None
@@ -116,5 +139,6 @@ class Delivery:
         return now
 
 
-def _read(job_id: str, picture: PictureFile) -> Upload:
+def read_file(job_id: str, picture: PictureFile) -> Upload:
+    """A picture with the name under which people save it. Blocking; raises ``OSError``."""
     return Upload(f"sugarbot-{job_id}-{picture.index + 1}.png", picture.path.read_bytes())

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum
+from itertools import islice
 from typing import TypeVar
 
 from telegram.error import RetryAfter
@@ -29,6 +30,8 @@ GROUP_EDIT_GAP_S = 5.0
 FLOOD_TRIES = 3  # a chat that still floods after this is left to the desk's next delivery
 FULL_S = 10.0  # a delivery that must wait longer makes room for other chats
 REQUEST_S = 90.0  # an album of four photos of 10 MB on a slow line
+
+LOOKED_AT = 4  # idle chats are forgotten faster than new ones come
 
 T = TypeVar("T")
 
@@ -47,6 +50,11 @@ class _Traffic:
     sent_at_s: deque[float] = field(default_factory=deque)
     held_until_s: float = 0.0
     results_waiting: int = 0
+
+    def is_idle(self, now_s: float) -> bool:
+        """Whether the chat may be forgotten: it has all its room, and nobody waits for more."""
+        is_quiet = not self.sent_at_s or self.sent_at_s[-1] <= now_s - MINUTE_S
+        return is_quiet and self.held_until_s <= now_s and not self.results_waiting
 
 
 def retry_after_s(error: RetryAfter) -> float:
@@ -147,7 +155,16 @@ class Gate:
             times.append(now)
 
     def _traffic(self, chat_id: int) -> _Traffic:
+        self._forget_idle()
         return self._chats.setdefault(chat_id, _Traffic())
+
+    def _forget_idle(self) -> None:
+        """Look at the ``LOOKED_AT`` chats not looked at for longest, so that no call takes long."""
+        now_s = self._clock()
+        for chat_id in list(islice(self._chats, LOOKED_AT)):
+            chat = self._chats.pop(chat_id)
+            if not chat.is_idle(now_s):
+                self._chats[chat_id] = chat  # last again
 
 
 def _full_for_s(sent_at_s: deque[float], limit: int, messages: int, window_s: float, now: float) -> float:

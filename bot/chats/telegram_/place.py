@@ -39,14 +39,21 @@ class Place:
             "message": self.message_id,
             "album": list(self.album) or None,
             "sending": self.is_sending or None,
+            "chat": self.chat_id,
         }
         ref = json.dumps({key: value for key, value in facts.items() if value is not None})
         return Address(Platform.TELEGRAM, str(self.chat_id), ref)
 
     @classmethod
     def of(cls, address: Address) -> "Place":
-        """Read back what ``address`` wrote."""
+        """Read back what ``address`` wrote.
+
+        A group that became a supergroup has another id meanwhile, and its messages have other ids: those of
+        the old group are left out.
+        """
         facts = json.loads(address.ref or "{}")
+        if facts.get("chat", int(address.chat_id)) != int(address.chat_id):
+            return cls(int(address.chat_id), album=tuple(facts.get("album", ())))
         return cls(
             chat_id=int(address.chat_id),
             reply_to=facts.get("reply"),

@@ -20,6 +20,7 @@ class Placing:
 
     def __init__(self) -> None:
         self._places: dict[str, asyncio.Future[Place | None]] = {}
+        self._cancelled: dict[str, int] = {}
 
     @asynccontextmanager
     async def of(self, job_id: str) -> AsyncIterator["asyncio.Future[Place | None]"]:
@@ -39,6 +40,16 @@ class Placing:
         """Whether somebody is about to send the job's first message."""
         place = self._places.get(job_id)
         return place is not None and not place.done()
+
+    def cancelled_by_word(self, job_id: str, chat_id: int) -> None:
+        """A ``/cancel`` typed in this chat is answered there, so the placeholder has nothing to add."""
+        self._cancelled[job_id] = chat_id
+        for each in list(self._cancelled)[:-REMEMBERED]:
+            del self._cancelled[each]
+
+    def is_told(self, job_id: str, chat_id: int) -> bool:
+        """Whether an answer in this chat says already that the job is cancelled."""
+        return self._cancelled.get(job_id) == chat_id
 
     async def arrived(self, job_id: str, place: Place) -> Place:
         """The place with the placeholder that was on its way, once it arrived; else ``place`` as it is."""

@@ -79,6 +79,16 @@ UPDATE job SET chat_id = :now, ref = '' WHERE platform = :platform AND chat_id =
 -- One picture of an ending job.
 INSERT INTO picture (job, idx, seed, file_name) VALUES (:job, :idx, :seed, :file_name);
 
+-- name: keep_file_id
+-- How a platform names a picture that it has; a newer name replaces an older one.
+INSERT INTO picture_file (job, idx, platform, form, file_id) VALUES (:job, :idx, :platform, :form, :file_id)
+ON CONFLICT (job, idx, platform, form) DO UPDATE SET file_id = excluded.file_id;
+
+-- name: file_ids
+-- How a platform names the pictures of these jobs (a JSON list of ids).
+SELECT job, idx, file_id FROM picture_file
+WHERE platform = :platform AND form = :form AND job IN (SELECT value FROM json_each(:jobs));
+
 -- name: pictures
 -- The pictures of these jobs (a JSON list of ids).
 SELECT * FROM picture WHERE job IN (SELECT value FROM json_each(:jobs)) ORDER BY job, idx;

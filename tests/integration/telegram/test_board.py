@@ -2,10 +2,14 @@
 
 import asyncio
 from pathlib import Path
+from typing import cast
 
 import pytest
+from telegram import Bot
 
 from bot.chats.telegram_ import TelegramChat
+from bot.chats.telegram_.board import ACTION_GAP_S, Board
+from bot.chats.telegram_.gate import OVERALL_PER_SECOND, Gate
 from bot.chats.telegram_.place import Place
 from bot.desk.outcomes import JobState
 from tests.fakes.telegram_house import make_parcel, make_status
@@ -99,3 +103,18 @@ async def test_a_state_that_met_a_flood_limit_does_not_come_after_the_result(
     await asyncio.sleep(2.5)  # the hold, and the gap after which the board paints
     assert world.texts(11) == told
     assert "7 of 8" not in told[0]
+
+
+async def test_chats_that_saw_an_action_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = 0.0
+    monkeypatch.setattr("bot.chats.telegram_.board.time.monotonic", lambda: now_s)
+
+    class Acting:
+        async def send_chat_action(self, *_: object) -> None:
+            pass
+
+    board = Board(cast(Bot, Acting()), Gate())
+    for chat_id in range(1, 50_001):
+        now_s += 1 / OVERALL_PER_SECOND
+        await board._act(chat_id, make_status(Place(chat_id, message_id=1), step=1))
+    assert len(board._acted_at_s) <= ACTION_GAP_S * OVERALL_PER_SECOND + 1

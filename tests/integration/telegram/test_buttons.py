@@ -1,13 +1,21 @@
-"""Presses: answered first, worked on later, and as good after a restart as before."""
+"""Presses: a button never spins for long, a refusal is seen by the presser alone, a restart loses none."""
+
+import asyncio
+from dataclasses import replace
 
 import pytest
+from structlog.typing import EventDict
 
+from bot.chats.telegram_ import adapter
 from bot.chats.telegram_.place import Place
-from bot.commands.values import Cancel, Reroll
+from bot.chats.telegram_.replies import presses
+from bot.commands.values import Cancel, Command, Reroll
+from bot.desk.outcomes import CancelAsked, Outcome, Visit
+from bot.errors import NotYours, PersonError
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.telegram_house import serving
 from tests.fakes.telegram_server import TelegramServer
-from tests.fakes.telegram_world import Group, Sent, World
+from tests.fakes.telegram_world import Group, Person, Sent, World
 
 
 async def placeholder(server: TelegramServer, world: World, desk: ScriptedDesk, text: str = "a fox") -> Sent:
@@ -39,18 +47,122 @@ async def test_a_cancelled_job_is_told_by_its_own_message_alone(
 
 
 @pytest.mark.usefixtures("chat")
-async def test_a_press_is_answered_before_the_desk_is_asked(
+async def test_a_button_stops_spinning_while_the_desk_is_busy(
+    server: TelegramServer, world: World, desk: ScriptedDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(presses, "SPIN_S", 0.02)
+    sent = await placeholder(server, world, desk)
+    handle, is_free = desk.handle, asyncio.Event()
+
+    async def busy(command: Command, visit: Visit) -> Outcome:
+        await is_free.wait()
+        return await handle(command, visit)
+
+    desk.handle = busy  # type: ignore[method-assign]
+    query_id = world.press(sent, "Cancel")
+    await server.until(lambda: world.answered_presses == [query_id])
+    is_free.set()
+    await server.until(lambda: len(desk.settled) == 2)
+    assert world.answered_presses == [query_id]
+
+
+def refusing(error: PersonError) -> ScriptedDesk:
+    def refuse(_command: Command, _visit: Visit) -> Outcome:
+        raise error
+
+    return ScriptedDesk(refuse)
+
+
+GROUP = Group()
+SHOWN = Sent(GROUP.id, 80, "photo", "done", (("Reroll", "v1:r:j9"), ("Cancel", "v1:c:j9")))
+
+
+async def test_another_persons_button_is_refused_to_the_presser_alone(
+    server: TelegramServer, world: World
+) -> None:
+    world.messages[GROUP.id, 80] = SHOWN
+    desk = refusing(NotYours(job_id="j9"))
+    async with serving(server, desk):
+        query_id = world.press(SHOWN, "Cancel")
+        await server.until(lambda: desk.settled)
+    assert "someone else" in world.alerts[query_id]
+    assert world.in_chat(GROUP.id) == [SHOWN]
+    assert not server.named("sendMessage")
+
+
+async def test_a_refusal_of_an_old_press_goes_to_the_private_chat(
+    server: TelegramServer, world: World
+) -> None:
+    """An alert is possible for a while only, and the press may have waited for our restart."""
+    desk = refusing(NotYours(job_id="j9"))
+    async with serving(server, desk):
+        world.late_presses.add("q1")
+        world.press(SHOWN, "Cancel")
+        await server.until(lambda: desk.settled)
+    assert "someone else" in world.texts(11)[0]
+    assert not world.in_chat(GROUP.id)
+
+
+async def test_a_refusal_that_reaches_nobody_is_one_line_in_the_log(
+    server: TelegramServer, world: World, events: list[EventDict]
+) -> None:
+    desk = refusing(NotYours(job_id="j9"))
+    world.never_started.add(11)
+    async with serving(server, desk):
+        world.late_presses.add("q1")
+        world.press(SHOWN, "Cancel")
+        await server.until(lambda: desk.settled)
+    assert not world.messages
+    assert [event["event"] for event in events if event["log_level"] != "info"] == ["answer cannot be sent"]
+
+
+async def test_an_alert_is_tried_again_while_the_network_fails(
+    server: TelegramServer, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapter, "RETRY_PAUSES_S", (0.02,))
+    server.fail("answerCallbackQuery", 502, "Bad Gateway", times=3)
+    desk = refusing(NotYours(job_id="j9"))
+    async with serving(server, desk):
+        world.press(SHOWN, "Cancel")
+        await server.until(lambda: desk.settled)
+    assert list(world.alerts) == ["q1"]
+    assert len(desk.handled) == 1
+
+
+@pytest.mark.usefixtures("chat")
+async def test_a_running_job_that_is_to_stop_says_so_for_a_moment(
     server: TelegramServer, world: World, desk: ScriptedDesk
 ) -> None:
     sent = await placeholder(server, world, desk)
-    answered_when_asked: list[bool] = []
-    answer = desk.answer
-    desk.answer = lambda command, visit: (
-        answered_when_asked.append(bool(world.answered_presses)) or answer(command, visit)  # type: ignore[func-returns-value]
-    )
-    world.press(sent, "Cancel")
+    desk.answer = lambda *_: CancelAsked("j1", was_running=True)
+    query_id = world.press(sent, "Cancel")
     await server.until(lambda: len(desk.settled) == 2)
-    assert answered_when_asked == [True]
+    assert "after its current step" in world.toasts[query_id]
+    assert len(world.messages) == 1
+
+
+@pytest.mark.usefixtures("chat")
+async def test_a_press_on_a_second_placeholder_takes_its_button(
+    server: TelegramServer, world: World, desk: ScriptedDesk
+) -> None:
+    """A crash between sending a placeholder and storing it leaves one behind."""
+    sent = await placeholder(server, world, desk)
+    spare = replace(sent, message_id=50)
+    world.messages[11, 50] = spare
+    world.press(spare, "Cancel")
+    await server.until(lambda: len(desk.settled) == 2)
+    left, kept = world.in_chat(11)
+    assert (left.text, left.buttons) == ("I go on with this one in another message.", ())
+    assert kept == sent
+
+
+@pytest.mark.usefixtures("chat")
+async def test_a_press_under_a_message_sent_through_the_bot_is_explained(
+    server: TelegramServer, world: World, desk: ScriptedDesk
+) -> None:
+    world.push({"callback_query": {"id": "q7", "from": Person().user(), "chat_instance": "c"}})
+    await server.until(lambda: desk.settled)
+    assert "another version" in world.alerts["q7"]
 
 
 @pytest.mark.parametrize("fault", [(400, "Bad Request: query is too old"), (502, "Bad Gateway")])
@@ -83,7 +195,7 @@ async def test_a_reroll_makes_a_new_job_in_the_same_topic(
 async def test_a_button_of_another_version_is_explained(
     server: TelegramServer, world: World, desk: ScriptedDesk
 ) -> None:
-    world.press(Sent(11, 80, "text", "old", (("Odd", "v0:x"),)), "Odd")
-    await server.until(lambda: world.in_chat(11))
+    query_id = world.press(Sent(11, 80, "text", "old", (("Odd", "v0:x"),)), "Odd")
+    await server.until(lambda: desk.settled)
     assert not desk.handled
-    assert "/help" in world.texts(11)[0]
+    assert "/help" in world.alerts[query_id]

@@ -73,6 +73,40 @@ async def test_a_running_job_is_cancelled_by_its_button_and_says_so(
     assert len(world.in_chat(11)) == 1
 
 
+async def test_a_typed_cancel_is_told_once_and_takes_the_placeholder_away(
+    server: TelegramServer, world: World, tmp_path: Path
+) -> None:
+    async with house(server, tmp_path, FakeRenderer([Act.HANG], step_s=0.01)):
+        world.say("a fox")
+        world.say("a hare")
+        world.say("a lynx")
+        await server.until(lambda: len(world.in_chat(11)) == 3)
+        world.say("/cancel")
+        await server.until(lambda: len(world.in_chat(11)) == 3 and "cancelled" in world.texts(11)[-1])
+        assert [text.startswith("Got it") for text in world.texts(11)][1:] == [True, False]
+        running = world.in_chat(11)[0]
+        world.press(running, "Cancel")
+        world.press(world.in_chat(11)[1], "Cancel")
+        await server.until(lambda: all("ancelled" in text for text in world.texts(11)))
+
+
+async def test_a_group_sees_of_mine_what_was_drawn_in_it(
+    server: TelegramServer, world: World, tmp_path: Path
+) -> None:
+    async with house(server, tmp_path, FakeRenderer()):
+        world.say("a private fox")
+        world.say("/sugar an open hare", group=GROUP)
+        await server.until(lambda: pictures(world) and pictures(world, GROUP.id))
+        world.say("/sugar a secret lynx --private", group=GROUP)
+        await server.until(lambda: len(pictures(world)) == 2)
+        world.say("/mine", group=GROUP)
+        await server.until(lambda: len(pictures(world, GROUP.id)) == 2)
+        [told] = [text for text in world.texts(GROUP.id) if "newest jobs" in text]
+    assert "open hare" in told
+    assert "fox" not in told
+    assert "lynx" not in told
+
+
 async def test_a_host_switches_the_lora_and_a_member_may_not(
     server: TelegramServer, world: World, tmp_path: Path
 ) -> None:

@@ -132,3 +132,18 @@ async def test_two_hundred_results_in_one_group_keep_the_limit(gate: Gate, clock
     for start_s in sent_at_s:
         assert sum(start_s <= at_s < start_s + 60.0 for at_s in sent_at_s) <= 20
     assert clock.now_s - 1000.0 == pytest.approx(9 * MINUTE_S, abs=1.0)
+
+
+async def test_idle_chats_are_forgotten_and_chats_in_use_are_not(gate: Gate, clock: Clock) -> None:
+    async def request() -> None:
+        pass
+
+    gate.hold(GROUP, 10_000.0)
+    for chat_id in range(1, 50_001):
+        await gate.call(chat_id, request)
+    assert len(gate._chats) < 5_000
+    assert gate.wait_s(GROUP, Urgency.RESULT) > 5_000.0
+    clock.now_s += 10_000.0
+    for _ in range(1_000):
+        gate.note(PRIVATE)
+    assert set(gate._chats) == {PRIVATE}

@@ -25,7 +25,7 @@ async def said(server: TelegramServer, world: World, text: str, group: Group | N
     before = len(world.in_chat(chat_id))
     world.say(text, group=group)
     await server.until(lambda: len(world.in_chat(chat_id)) > before)
-    return world.texts(chat_id)[-1]
+    return world.texts(chat_id)[before]
 
 
 async def test_a_code_from_discord_typed_twice_shares_its_history(

@@ -3,20 +3,22 @@
 import asyncio
 
 import pytest
+from structlog.typing import EventDict
+from telegram import Bot
 
 from bot.chats.telegram_ import adapter
 from bot.commands.values import Cancel, Command
-from bot.desk.outcomes import CancelAsked, Outcome, Visit
-from bot.errors import Closing
+from bot.desk.outcomes import Outcome, Platform, Visit
+from bot.errors import NotYours
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.telegram_house import Script, serving
-from tests.fakes.telegram_server import TelegramServer
-from tests.fakes.telegram_world import World
+from tests.fakes.telegram_server import Call, Fault, TelegramServer
+from tests.fakes.telegram_world import Person, Refusal, Sent, World
 
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(adapter, "RETRY_PAUSES_S", (0.02, 0.02, 0.02))
+    monkeypatch.setattr(adapter, "RETRY_PAUSES_S", (0.02,))
 
 
 async def test_a_cancel_whose_answer_was_lost_stops_no_second_job(
@@ -29,54 +31,192 @@ async def test_a_cancel_whose_answer_was_lost_stops_no_second_job(
     assert [command for command, _ in desk.handled] == [Cancel("")]
 
 
-async def test_what_was_done_or_refused_is_settled_before_it_is_told(
-    server: TelegramServer, world: World
-) -> None:
-    """Else a crash in between would do it once more, or accept what the person was told is refused."""
-
-    def answer(command: Command, _visit: Visit) -> Outcome:
-        if isinstance(command, Cancel):
-            return CancelAsked("j1", was_running=False, refund=1)
-        raise Closing
-
-    desk = ScriptedDesk(answer)
-    settled_when_told = []
-    async with serving(server, desk):
-        for told, text in enumerate(("/cancel", "a fox")):
-            server.delays_s["sendMessage"] = 0.2
-            world.say(text)
-            await server.until(lambda told=told: len(server.named("sendMessage")) > told)
-            settled_when_told.append(len(desk.settled))
-            await server.until(lambda told=told: len(world.in_chat(11)) > told)
-    assert settled_when_told == [1, 2]
-
-
-async def test_a_draw_is_settled_only_once_it_was_told(
-    server: TelegramServer, world: World, desk: ScriptedDesk
+@pytest.mark.parametrize("text", ["/cancel", "/quota", "/sugr", "x" * 9_000, "a fox"])
+async def test_an_answer_is_settled_only_once_it_was_sent(
+    server: TelegramServer, world: World, desk: ScriptedDesk, text: str
 ) -> None:
     server.delays_s["sendMessage"] = 0.2
     async with serving(server, desk):
-        world.say("a fox")
+        world.say(text)
         await server.until(lambda: server.named("sendMessage"))
         assert not desk.settled
         await server.until(lambda: desk.settled)
     assert len(world.in_chat(11)) == 1
 
 
+@pytest.mark.parametrize("text", ["/cancel", "/quota", "/sugr", "x" * 9_000, "a fox"])
+async def test_an_answer_that_was_under_way_when_the_process_ended_is_sent_after_the_restart(
+    server: TelegramServer, world: World, desk: ScriptedDesk, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setattr(adapter, "DRAIN_S", 0.0)
+    server.delays_s["sendMessage"] = 5.0
+    async with serving(server, desk):
+        world.say(text)
+        await server.until(lambda: server.named("sendMessage"))
+    assert not world.messages
+    async with serving(server, desk):
+        await server.until(lambda: desk.settled)
+    assert len(world.in_chat(11)) == 1
+    assert len(desk.handled) == (1 if text in ("/cancel", "/quota", "a fox") else 0), "done once"
+
+
+async def test_a_refused_press_that_was_under_way_when_the_process_ended_is_answered_after_the_restart(
+    server: TelegramServer, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_command: Command, _visit: Visit) -> Outcome:
+        raise NotYours(job_id="j9")
+
+    desk = ScriptedDesk(refuse)
+    monkeypatch.setattr(adapter, "DRAIN_S", 0.0)
+    server.delays_s["answerCallbackQuery"] = 5.0
+    async with serving(server, desk):
+        query_id = world.press(Sent(-100_200, 80, "photo", "done", (("Cancel", "v1:c:j9"),)), "Cancel")
+        await server.until(lambda: server.named("answerCallbackQuery"))
+    assert not world.alerts
+    async with serving(server, desk):
+        await server.until(lambda: desk.settled)
+    assert list(world.alerts) == [query_id]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [(403, "Forbidden: bot was blocked by the user"), (400, "Bad Request: chat not found"), (400, "?")],
+)
+async def test_an_answer_that_can_never_be_sent_is_settled_with_one_line(
+    server: TelegramServer,
+    world: World,
+    desk: ScriptedDesk,
+    events: list[EventDict],
+    fault: tuple[int, str],
+) -> None:
+    server.fail("sendMessage", *fault)
+    async with serving(server, desk):
+        world.say("/quota")
+        await server.until(lambda: desk.settled)
+    assert len(server.named("sendMessage")) == 1
+    [line] = [event for event in events if event["log_level"] != "info"]
+    assert (line["event"], line["event_id"]) == ("answer cannot be sent", desk.settled[0])
+
+
+async def test_a_chat_that_cannot_be_reached_holds_up_no_other_and_keeps_its_order(
+    server: TelegramServer, world: World, desk: ScriptedDesk
+) -> None:
+    unreachable = [Person(1_000 + number) for number in range(20)]
+    is_down = True
+
+    def storm(call: Call) -> Fault | None:
+        chat_id = int(call.params.get("chat_id", 0))
+        return Fault(Refusal(502, "Bad Gateway")) if is_down and chat_id >= 1_000 else None
+
+    server.storm = storm
+    async with serving(server, desk):
+        for person in unreachable:
+            world.say("/quota", by=person)
+            world.say("/help", by=person)
+        world.say("/quota")
+        await server.until(lambda: desk.settled)
+        assert len(desk.settled) == len(world.messages) == 1
+        is_down = False
+        await server.until(lambda: len(desk.settled) == 41)
+    for person in unreachable:
+        quota, help_text = world.texts(person.id)
+        assert "Credits left" in quota
+        assert "/sugar" in help_text
+
+
 @pytest.mark.filterwarnings("ignore:Deprecated since version v22.2")  # the library is between two types
 @pytest.mark.parametrize(
-    ("code", "times", "facts"), [(502, 4, {}), (429, 3, {"retry_after": 1})], ids=["outage", "flood"]
+    ("code", "times", "facts"), [(502, 6, {}), (429, 4, {"retry_after": 0})], ids=["outage", "flood"]
 )
-async def test_an_accepted_job_is_never_apologised_for(
+async def test_a_placeholder_is_tried_until_it_arrives_and_never_apologised_for(
     server: TelegramServer, world: World, desk: ScriptedDesk, code: int, times: int, facts: dict[str, int]
 ) -> None:
-    """Its picture is on its way; whoever is told to try again would pay twice."""
+    """Whoever is told to try again would pay twice."""
     server.fail("sendMessage", code, "not now", times=times, **facts)
     async with serving(server, desk):
         world.say("a fox")
         await server.until(lambda: desk.settled)
-    assert len(server.named("sendMessage")) == times
-    assert world.in_chat(11) == []
+    assert len(server.named("sendMessage")) == times + 1
+    assert ["Got it" in text for text in world.texts(11)] == [True]
+
+
+async def test_an_answer_nobody_takes_for_a_day_is_given_up(
+    server: TelegramServer,
+    world: World,
+    desk: ScriptedDesk,
+    events: list[EventDict],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(adapter, "MAX_TRIES", 3)
+    server.fail("sendMessage", 502, "Bad Gateway", times=100)
+    async with serving(server, desk):
+        world.say("/quota")
+        await server.until(lambda: desk.settled)
+    assert [event["event"] for event in events].count("answer cannot be sent") == 1
+
+
+async def test_a_stop_does_not_wait_for_a_network_that_fails(
+    server: TelegramServer, world: World, desk: ScriptedDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapter, "RETRY_PAUSES_S", (60.0,))
+    server.fail("sendMessage", 502, "Bad Gateway")
+    async with serving(server, desk):
+        world.say("/quota")
+        await server.until(lambda: server.named("sendMessage"))
+        stops_at_s = asyncio.get_running_loop().time()
+    assert asyncio.get_running_loop().time() - stops_at_s < 2.0
+    assert not desk.settled
+    async with serving(server, desk):
+        await server.until(lambda: desk.settled)
+    assert len(world.in_chat(11)) == 1
+
+
+async def test_a_connection_that_does_not_close_ends_the_close_all_the_same(
+    server: TelegramServer, desk: ScriptedDesk, monkeypatch: pytest.MonkeyPatch, events: list[EventDict]
+) -> None:
+    monkeypatch.setattr(adapter, "CLOSE_S", 0.05)
+
+    async def hang(_: Bot) -> None:
+        await asyncio.sleep(60)
+
+    async with serving(server, desk) as chat:
+        with monkeypatch.context() as patch:
+            patch.setattr(Bot, "shutdown", hang)
+            await chat.close()
+    assert any(event["event"] == "telegram not closed in time" for event in events)
+
+
+async def test_an_event_that_cannot_be_settled_stops_nothing_and_is_not_repeated_at_once(
+    server: TelegramServer, world: World, desk: ScriptedDesk, events: list[EventDict]
+) -> None:
+    settle, poison = desk.settle, []
+
+    async def failing(platform: Platform, event_id: str) -> None:
+        if not poison or event_id in poison:
+            poison.append(event_id)
+            raise RuntimeError("the database is locked")
+        await settle(platform, event_id)
+
+    desk.settle = failing  # type: ignore[method-assign]
+    async with serving(server, desk):
+        world.say("/quota")
+        await server.until(lambda: poison)
+        world.say("/quota")
+        world.say("/quota", by=Person(12))
+        await server.until(lambda: len(desk.settled) == 2)
+    assert len(poison) == 1
+    assert [event["event_id"] for event in events if event["event"] == "event not settled"] == poison
+
+
+async def test_a_stored_event_that_is_no_update_is_settled_with_its_id_in_the_log(
+    server: TelegramServer, world: World, desk: ScriptedDesk, events: list[EventDict]
+) -> None:
+    desk.inbox = {(Platform.TELEGRAM, "odd 1"): "{", (Platform.TELEGRAM, "odd 2"): "[]"}
+    world.say("/quota")
+    async with serving(server, desk):
+        await server.until(lambda: len(desk.settled) == 3)
+    told = {event["event_id"]: event["event"] for event in events if "event_id" in event}
+    assert told == {"odd 1": "event failed", "odd 2": "update ignored"}
 
 
 async def test_a_stop_lets_the_placeholder_on_its_way_be_stored(

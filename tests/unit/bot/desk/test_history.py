@@ -4,17 +4,21 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
-from bot.commands.values import Draw, Mine, Quota
+import pytest
+
+from bot.commands.values import Draw, Mine, Original, Quota
 from bot.desk.outcomes import (
     Address,
     Credits,
     History,
     JobState,
+    Originals,
     Platform,
     Receipt,
     Undeliverable,
     Visit,
 )
+from bot.errors import NoSuchJob, NotInPublic, NotYours, PicturesGone
 from bot.policy.price import renews_at_s
 from bot.policy.rules import Rules
 from tests.fakes.room import Room, a_visit, open_room
@@ -147,3 +151,40 @@ async def until_kept(room: Room, wanted: int) -> None:
             if tuple(rows[0]) == (wanted, 0):
                 return
             await asyncio.sleep(0.002)
+
+
+async def test_file_ids_are_kept_by_picture_platform_and_form(room: Room) -> None:
+    async with room.running():
+        await room.desk.handle(Draw(prompt="a fox", count=2), a_visit("1"))
+        [parcel] = await room.chat.wait_for_parcels(1)
+    one, two = parcel.pictures
+    for picture, form, file_id in ((one, "photo", "old"), (one, "photo", "new"), (two, "document", "file")):
+        await room.desk.keep_file_id(Platform.TELEGRAM, parcel.job_id, picture, form, file_id)
+    photos = await room.desk.file_ids(Platform.TELEGRAM, [parcel.job_id], "photo")
+    assert photos == {(parcel.job_id, 0): "new"}
+    assert await room.desk.file_ids(Platform.DISCORD, [parcel.job_id], "photo") == {}
+
+
+async def test_the_files_of_a_job_are_for_whom_it_was_drawn_and_who_saw_it(room: Room) -> None:
+    async with room.running():
+        await room.desk.handle(Draw(prompt="open"), a_visit("1"))
+        await room.desk.handle(Draw(prompt="secret", private=True), a_visit("2"))
+        parcels = {parcel.private: parcel for parcel in await room.chat.wait_for_parcels(2)}
+    seen, secret = Original(parcels[False].job_id), Original(parcels[True].job_id)
+    for command, visit in ((seen, a_visit("3")), (secret, a_visit("4")), (seen, a_visit("5", "ben"))):
+        found = await room.desk.handle(command, visit)
+        assert isinstance(found, Originals)
+        assert len(found.pictures) == 1
+    for command, visit in ((secret, a_visit("6", "ben")), (seen, a_visit("7", "ben", chat_id="elsewhere"))):
+        with pytest.raises(NotYours):
+            await room.desk.handle(command, visit)
+    with pytest.raises(NotInPublic):
+        await room.desk.handle(secret, in_group("6b"))
+    with pytest.raises(NoSuchJob):
+        await room.desk.handle(Original("nothing"), a_visit("8"))
+    parcels[False].pictures[0].path.unlink()
+    with pytest.raises(PicturesGone):
+        await room.desk.handle(seen, a_visit("9"))
+    assert await room.desk.address_of("nothing") is None
+    address = await room.desk.address_of(seen.job_id)
+    assert address == a_visit("1").address

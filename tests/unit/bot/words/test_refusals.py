@@ -48,6 +48,7 @@ FACTS: dict[str, object] = {
     "found": 9,
     "known": 1,
     "detail": "a reason",
+    "link": "https://t.me/sugar_bot?start=private",
     "platform": "discord",
     "host": "127.0.0.1",
     "port": 7860,

@@ -1,0 +1,265 @@
+"""A conversation of everything: each message and press has one answer, or the table says why it has none.
+
+The cases are made from the table: every content of a message and every update kind, in private and in a
+group, in both languages, by a member, a host, a stranger (whose chat is not served) and an anonymous
+administrator. They go through the real adapter and the real desk to a fake Telegram, which checks every
+request against the vendor's schema. Each case has a person and a group of its own.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.chats.telegram_.updates.kinds import CONTENTS, REQUESTED, RULES, UPDATES, Kind
+from bot.desk.outcomes import Platform
+from bot.policy.rules import Rules
+from tests.fakes.renderer import FakeRenderer
+from tests.fakes.room import Room
+from tests.fakes.telegram_server import TelegramServer
+from tests.fakes.telegram_world import Group, Person, Sent, World
+from tests.integration.telegram.test_end_to_end import house
+
+NAME = "@sugar_test_bot"
+LANGUAGES = ("en", "zh-hans")
+LEAST_CASES = 250
+DRAWN = 8  # pictures whose buttons are pressed
+FILE = {"file_id": "x", "file_unique_id": "x"}
+PHOTO = [FILE | {"width": 9, "height": 9}]
+HELD: dict[str, Any] = {
+    "photo": PHOTO,
+    "animation": FILE | {"width": 9, "height": 9, "duration": 1},
+    "audio": FILE | {"duration": 1},
+    "document": FILE | {"file_name": "notes.txt"},
+    "sticker": FILE | {"type": "regular", "width": 9, "height": 9, "is_animated": False, "is_video": False},
+    "video": FILE | {"width": 9, "height": 9, "duration": 1},
+    "video_note": FILE | {"length": 9, "duration": 1},
+    "voice": FILE | {"duration": 1},
+    "contact": {"phone_number": "1", "first_name": "Member"},
+    "dice": {"emoji": "🎲", "value": 3},
+    "location": {"longitude": 1.5, "latitude": 2.5},
+    "venue": {"location": {"longitude": 1.5, "latitude": 2.5}, "title": "A", "address": "B"},
+    "new_chat_title": "Another title",
+}
+TEXTS: dict[str, Kind] = {
+    "/sugar a fox": Kind.TEXT,
+    "/sugar 一只狐狸，张数 2": Kind.TEXT,
+    "/sugar a fox --size 9:1 --seed abc": Kind.TEXT,
+    "/sugar a fox --lora nobody": Kind.TEXT,
+    "/help": Kind.TEXT,
+    "/start private": Kind.TEXT,
+    "/mine": Kind.TEXT,
+    "/quota": Kind.TEXT,
+    "/loras": Kind.TEXT,
+    "/lora_switch none": Kind.TEXT,
+    "/cancel": Kind.TEXT,
+    "/cancel nothing": Kind.TEXT,
+    "/link": Kind.TEXT,
+    "/unlink": Kind.TEXT,
+    "/sugar": Kind.NAME_ALONE,
+    NAME: Kind.NAME_ALONE,
+    f"/sugr{NAME} a fox": Kind.UNKNOWN_COMMAND,
+    "/sugar@another_bot a fox": Kind.OTHER_BOT,
+    "/sugar " + "x" * 65_536: Kind.TEXT,
+}
+IN_PRIVATE = TEXTS | {"a fox": Kind.TEXT, "/roll 20": Kind.UNKNOWN_COMMAND, "": Kind.NAME_ALONE}
+IN_GROUP = TEXTS | {"a fox": Kind.GROUP_TALK, "/roll 20": Kind.GROUP_TALK, f"fox {NAME}": Kind.TEXT}
+
+
+@dataclass
+class Case:
+    """One update, who caused it and where, and what the table says of it."""
+
+    kind: Kind
+    what: str
+    chat_id: int
+    reply_to: int | None
+    press: str = ""
+
+
+@dataclass
+class Script:
+    """Makes the cases; ``served`` and ``hosts`` are what the settings must name."""
+
+    world: World
+    cases: list[Case] = field(default_factory=list)
+    served: set[str] = field(default_factory=set)
+    hosts: set[str] = field(default_factory=set)
+    next_id: int = 10_000
+
+    def person(self, role: str, language: str) -> tuple[Person, Group]:
+        self.next_id += 1
+        person, group = Person(self.next_id, role, language), Group(-100_000_000 - self.next_id)
+        if role == "host":
+            self.hosts.add(f"telegram:{person.id}")
+        elif role != "stranger":
+            self.served |= {f"telegram:{person.id}", f"telegram:{group.id}"}
+        return person, group
+
+    def says(self, kind: Kind, text: str, *, role: str, language: str, in_group: bool, **how: Any) -> None:
+        person, group = self.person(role, language)
+        message_id = self.world.say(text, by=person, group=group if in_group else None, **how)
+        chat_id = group.id if in_group else person.id
+        self.cases.append(Case(kind, f"{role} {language} {text[:40]!r} {list(how)}", chat_id, message_id))
+
+    def presses(self, kind: Kind, sent: Sent, label: str, person: Person) -> None:
+        query_id = self.world.press(sent, label, by=person)
+        case = Case(kind, f"{label} by {person.name}", sent.chat_id, sent.message_id, query_id)
+        self.cases.append(case)
+
+
+def messages(script: Script) -> None:
+    """Texts and every other content."""
+    contents = {name: HELD.get(name) for name, kind in CONTENTS.items() if kind is Kind.NO_TEXT}
+    for language in LANGUAGES:
+        for role in ("member", "host", "stranger"):
+            how: dict[str, Any] = {"role": role, "language": language}
+            for text, kind in IN_PRIVATE.items():
+                script.says(kind, text, in_group=False, **how)
+            for text, kind in IN_GROUP.items():
+                script.says(kind, text, in_group=True, **how)
+            script.says(Kind.EDITED, "a fox", in_group=False, edited=True, **how)
+            script.says(Kind.EDITED_ELSEWHERE, f"a fox {NAME}", in_group=True, edited=True, **how)
+            lora = FILE | {"file_name": "sugar.safetensors"}
+            script.says(Kind.LORA_FILE, "", in_group=False, content={"document": lora}, **how)
+            script.says(Kind.NO_TEXT, "/sugar a fox", in_group=True, content={"photo": PHOTO}, **how)
+            script.says(Kind.GROUP_TALK, "a fox", in_group=True, content={"photo": PHOTO}, **how)
+        how = {"role": "member", "language": language}
+        for name, content in contents.items():
+            script.says(Kind.NO_TEXT, "", in_group=False, content={name: content}, **how)
+            script.says(Kind.GROUP_TALK, "", in_group=True, content={name: content}, **how)
+        for text in ("/sugar a fox", f"a fox {NAME}"):
+            script.says(Kind.ANONYMOUS, text, in_group=True, as_chat=True, **how)
+        script.says(Kind.GROUP_TALK, "a fox", in_group=True, as_chat=True, **how)
+        answered = Sent(1, 1, "text", "Got it!")
+        script.says(Kind.TEXT, "now a hare", in_group=True, reply_to=answered, **how)
+        script.says(Kind.NO_TEXT, "", in_group=True, reply_to=answered, content={"photo": PHOTO}, **how)
+        origin = {"type": "hidden_user", "sender_user_name": "Somebody", "date": 1}
+        script.says(Kind.FORWARDED, "a fox", in_group=False, forward_origin=origin, **how)
+        script.says(
+            Kind.MACHINE, f"a fox {NAME}", in_group=True, as_chat=True, is_automatic_forward=True, **how
+        )
+        script.says(
+            Kind.EDITED_ELSEWHERE,
+            "",
+            in_group=False,
+            edited=True,
+            content={"location": HELD["location"]},
+            **how,
+        )
+        for name in (name for name, kind in CONTENTS.items() if kind is Kind.SERVICE):
+            script.says(Kind.SERVICE, "", in_group=True, content={name: HELD.get(name)}, **how)
+
+
+def odd_updates(script: Script) -> None:
+    """Update kinds beside messages and presses, albums, and the bot's membership."""
+    for name in UPDATES.keys() - set(REQUESTED):
+        script.world.push({name: {"id": "1"} if name != "channel_post" else None})
+        script.cases.append(Case(UPDATES[name], name, 0, 0))
+    script.world.push({"a_kind_of_next_year": {"x": 1}})
+    script.cases.append(Case(Kind.UNKNOWN, "a kind of next year", 0, 0))
+    for language in LANGUAGES:
+        for role in ("member", "host", "stranger"):
+            person, group = script.person(role, language)
+            script.world.add_to(group, by=person)
+            script.cases.append(Case(Kind.ADDED, f"added by {role} {language}", group.id, None))
+        person, group = script.person("member", language)
+        script.world.add_to(group, by=person, status="kicked", was="member")
+        script.cases.append(Case(Kind.MEMBERSHIP, f"removed {language}", group.id, None))
+        person, group = script.person("member", language)
+        script.world.migrate(group.id + 90_000_000, group.id)
+        script.cases.append(Case(Kind.MIGRATED, f"migrated {language}", group.id, None))
+        person, _ = script.person("member", language)
+        for number in range(3):
+            message_id = script.world.say(
+                "", by=person, content={"photo": PHOTO}, media_group_id=f"a {language}"
+            )
+            kind = Kind.ALBUM_ITEM if number else Kind.NO_TEXT
+            script.cases.append(Case(kind, f"album item {number}", person.id, message_id))
+
+
+def presses(script: Script, drawn: list[Sent]) -> None:
+    """Every button, by its person and by another, of another version, and forged."""
+    for number, shown in enumerate(drawn):
+        owner = Person(shown.chat_id, "owner", LANGUAGES[number % 2])
+        other = Person(7, "another", LANGUAGES[number % 2])
+        original = next(label for label, data in shown.buttons if data.startswith("v1:o:"))
+        script.presses(Kind.PRESS, shown, original, owner)
+        data = {label: data.replace("v1:r:", "v1:c:") for label, data in shown.buttons}
+        group = Group(-100_000_000 - shown.chat_id)
+        script.presses(
+            Kind.REFUSED_PRESS, Sent(group.id, 4, "text", "", (("C", next(iter(data.values()))),)), "C", other
+        )
+        script.presses(
+            Kind.REFUSED_PRESS, Sent(group.id, 5, "text", "", (("R", shown.buttons[0][1]),)), "R", other
+        )
+        script.presses(Kind.REFUSED_PRESS, Sent(group.id, 6, "text", "", (("Old", "v0:x"),)), "Old", owner)
+        script.presses(
+            Kind.REFUSED_PRESS, Sent(group.id, 7, "text", "", (("No", "v1:o:nothing"),)), "No", owner
+        )
+
+
+def answers(case: Case, world: World, known: set[tuple[int, int]]) -> int:
+    """How many answers a case got; the pictures of an album belong to the message with its buttons."""
+    shown = [
+        sent
+        for key, sent in world.messages.items()
+        if key not in known and sent.chat_id == case.chat_id and sent.reply_to == case.reply_to
+    ]
+    alone = [sent for sent in shown if not sent.album]
+    return len(alone) + (case.press in world.alerts) + (case.press in world.toasts)
+
+
+async def settled(server: TelegramServer, room: Room, count: Callable[[], int]) -> None:
+    """Wait until Telegram has nothing more for us and every stored event is settled."""
+    await server.until(lambda: len(server.world.forgotten) >= count(), timeout_s=60.0)
+    for _ in range(3_000):
+        if not await room.desk.taken_in(Platform.TELEGRAM):
+            return
+        await asyncio.sleep(0.02)
+    left = await room.desk.taken_in(Platform.TELEGRAM)
+    raise AssertionError(f"not settled: {left[:3]}")
+
+
+async def test_every_message_and_press_has_one_answer_or_a_row_that_says_why_not(
+    server: TelegramServer, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.chats.telegram_.gate.OVERALL_PER_SECOND", 10_000)
+    script = Script(world)
+    messages(script)
+    odd_updates(script)
+    rules = Rules(frozenset(script.hosts), frozenset(script.served), daily_credits=100, max_waiting=100)
+    async with house(server, tmp_path, FakeRenderer(), rules=rules) as room:
+        await settled(server, room, lambda: len(script.cases) - 1)
+        assert _wrong(script.cases, world, set()) == []
+        said = len(script.cases)
+
+        await server.until(lambda: len(_drawn(world)) >= DRAWN, timeout_s=20.0)
+        known = set(world.messages)
+        presses(script, _drawn(world)[:DRAWN])
+        await settled(server, room, lambda: len(script.cases) - 1)
+        assert _wrong(script.cases[said:], world, known) == []
+    assert len(script.cases) >= LEAST_CASES
+    missing = set(RULES) - {case.kind for case in script.cases}
+    assert missing == set(), "a row that no case tests"
+    print(f"{len(script.cases)} cases, {sum(RULES[case.kind].is_answered for case in script.cases)} answered")
+    print(f"{len(server.calls)} requests, {len(server.problems)} against the schema")
+
+
+def _drawn(world: World) -> list[Sent]:
+    """Single pictures in private chats, with their buttons."""
+    return [
+        sent for sent in world.messages.values() if sent.chat_id > 0 and sent.kind == "photo" and sent.buttons
+    ]
+
+
+def _wrong(cases: list[Case], world: World, known: set[tuple[int, int]]) -> list[tuple[str, str, int]]:
+    found = [(case, answers(case, world, known)) for case in cases]
+    return [
+        (case.kind.name, case.what, got)
+        for case, got in found
+        if got != (1 if RULES[case.kind].is_answered else 0)
+    ]

@@ -1,0 +1,173 @@
+"""/mine brings the pictures and a button for their files; what Telegram has is not uploaded twice."""
+
+from pathlib import Path
+
+import pytest
+
+from bot.chats.telegram_ import TelegramChat
+from bot.commands.values import Original
+from bot.desk.outcomes import History, HistoryEntry, JobState, Originals
+from tests.fakes.desk import ScriptedDesk
+from tests.fakes.renderer import FakeRenderer, tiny_png
+from tests.fakes.telegram_house import RECIPE, make_parcel, png
+from tests.fakes.telegram_server import TelegramServer
+from tests.fakes.telegram_world import Person, Sent, World
+from tests.integration.telegram.test_delivery import HERE, TEN_MB
+from tests.integration.telegram.test_end_to_end import GROUP, house, pictures
+
+
+def history(folder: Path, *counts: int) -> History:
+    """Jobs with so many pictures each."""
+    entries = []
+    for number, count in enumerate(counts, start=1):
+        contents = [png("navy", 16 + index) for index in range(count)]
+        files = make_parcel(HERE, folder, *contents, job_id=f"j{number}").pictures
+        entries.append(HistoryEntry(f"j{number}", JobState.DONE, 0, RECIPE, files))
+    return History(tuple(entries))
+
+
+def files(world: World, chat_id: int = 11) -> list[Sent]:
+    return [sent for sent in world.in_chat(chat_id) if sent.file]
+
+
+async def test_mine_shows_the_pictures_and_original_the_file_also_after_a_restart(
+    server: TelegramServer, world: World, tmp_path: Path
+) -> None:
+    async with house(server, tmp_path, FakeRenderer()):
+        world.say("a fox --seed 7")
+        world.say("a hare --seed 8 -n 2")
+        await server.until(
+            lambda: len([sent for sent in world.in_chat(11) if "Reroll" in dict(sent.buttons)]) == 2
+        )
+    shown = len(files(world))
+    uploads = world.uploads
+    async with house(server, tmp_path, FakeRenderer()):
+        world.say("/mine")
+        await server.until(lambda: len(files(world)) == shown + 3)
+        again = files(world)[shown:]
+        assert [sent.file for sent in again] == [tiny_png(8), tiny_png(9), tiny_png(7)]
+        assert world.uploads == uploads, "Telegram has them"
+        [mine] = [sent for sent in world.in_chat(11) if "newest jobs" in sent.text]
+        assert [label for label, _ in mine.buttons] == ["Original file: a hare", "Original file: a fox"]
+
+        world.press(mine, "Original file: a fox")
+        await server.until(lambda: len(files(world)) == shown + 4)
+        document = files(world)[-1]
+        assert (document.kind, document.file) == ("document", tiny_png(7))
+        assert document.file_name.endswith("-1.png")
+        assert world.uploads == uploads + 1, "photos are compressed, so the file was not there yet"
+
+        world.press(mine, "Original file: a fox")
+        await server.until(lambda: len(files(world)) == shown + 5)
+        assert files(world)[-1].file == tiny_png(7)
+        assert world.uploads == uploads + 1
+
+
+async def test_an_original_is_for_whom_it_was_drawn_and_who_saw_it(
+    server: TelegramServer, world: World, tmp_path: Path
+) -> None:
+    async with house(server, tmp_path, FakeRenderer()):
+        world.say("a fox")
+        await server.until(lambda: pictures(world))
+        mine = pictures(world)[0]
+        strangers = Sent(GROUP.id, 900, "photo", "", mine.buttons)
+        query_id = world.press(strangers, "Original file", by=Person(77))
+        await server.until(lambda: query_id in world.alerts)
+        assert "someone else" in world.alerts[query_id]
+
+        world.say("/sugar a hare", group=GROUP)
+        await server.until(lambda: pictures(world, GROUP.id))
+        world.press(pictures(world, GROUP.id)[0], "Original file", by=Person(77))
+        await server.until(lambda: len(files(world, GROUP.id)) == 2)
+
+
+async def test_pictures_whose_files_are_gone_get_a_sentence(
+    server: TelegramServer, world: World, tmp_path: Path
+) -> None:
+    async with house(server, tmp_path, FakeRenderer()):
+        world.say("a fox")
+        await server.until(lambda: pictures(world))
+        for path in (tmp_path / "pictures").rglob("*.png"):
+            path.unlink()
+        query_id = world.press(pictures(world)[0], "Original file")
+        await server.until(lambda: query_id in world.alerts)
+        assert "no longer here" in world.alerts[query_id]
+        world.say("/mine")
+        await server.until(lambda: len(world.in_chat(11)) == 2)
+    [shown, mine] = world.in_chat(11)
+    assert shown.file
+    assert "No longer kept: " in mine.text
+    assert not mine.buttons
+
+
+@pytest.mark.usefixtures("chat")
+async def test_file_ids_that_telegram_refuses_are_uploaded_anew(
+    server: TelegramServer, world: World, desk: ScriptedDesk, tmp_path: Path
+) -> None:
+    desk.answer = lambda *_: history(tmp_path, 1, 2)
+    desk.kept_ids = {("photo", "j1", 0): "of another bot", ("photo", "j2", 1): "of another bot"}
+    world.say("/mine")
+    await server.until(lambda: desk.settled)
+    assert len(files(world)) == 3
+    assert set(desk.kept_ids) == {("photo", "j1", 0), ("photo", "j2", 0), ("photo", "j2", 1)}
+    assert "of another bot" not in desk.kept_ids.values()
+
+
+@pytest.mark.usefixtures("chat")
+async def test_mine_sends_an_album_of_ten_at_most_and_one_picture_alone(
+    server: TelegramServer, world: World, desk: ScriptedDesk, tmp_path: Path
+) -> None:
+    desk.answer = lambda *_: history(tmp_path, 4, 4, 4)
+    world.say("/mine")
+    await server.until(lambda: len(desk.settled) == 1)
+    assert len(files(world)) == 10
+    desk.answer = lambda *_: history(tmp_path, 1)
+    world.say("/mine")
+    await server.until(lambda: len(desk.settled) == 2)
+    assert len(server.named("sendPhoto")) == 1
+
+
+@pytest.mark.usefixtures("chat")
+async def test_the_list_is_not_sent_again_when_the_album_fails(
+    server: TelegramServer, world: World, desk: ScriptedDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.chats.telegram_.adapter.RETRY_PAUSES_S", (0.02,))
+    desk.answer = lambda *_: history(tmp_path, 2)
+    server.fail("sendMediaGroup", 502, "Bad Gateway")
+    world.say("/mine")
+    await server.until(lambda: desk.settled)
+    assert len(server.named("sendMessage")) == 1
+    assert len(files(world)) == 2
+
+
+@pytest.mark.usefixtures("chat")
+async def test_several_originals_come_as_one_album_of_documents(
+    server: TelegramServer, world: World, desk: ScriptedDesk, tmp_path: Path
+) -> None:
+    drawn = history(tmp_path, 4).entries[0].pictures
+    desk.answer = lambda *_: Originals("j1", drawn)
+    world.press(Sent(11, 80, "text", "", (("Original file", "v1:o:j1"),)), "Original file")
+    await server.until(lambda: desk.settled)
+    assert [sent.kind for sent in files(world)] == ["document"] * 4
+    assert len({sent.album for sent in files(world)}) == 1
+    assert desk.handled[0][0] == Original("j1")
+
+
+@pytest.mark.parametrize("count", [1, 2])
+async def test_a_picture_too_big_for_a_photo_is_shown_again_as_the_document_it_was(
+    server: TelegramServer,
+    world: World,
+    chat: TelegramChat,
+    desk: ScriptedDesk,
+    tmp_path: Path,
+    count: int,
+) -> None:
+    world.messages[11, 50] = Sent(11, 50, "text", "waiting")
+    parcel = make_parcel(HERE, tmp_path, *[png() + b"\0" * TEN_MB, png("navy")][:count])
+    await chat.deliver(parcel)
+    assert {form for form, *_ in desk.kept_ids} == {"document"}
+    desk.answer = lambda *_: History((HistoryEntry("j1", JobState.DONE, 0, RECIPE, parcel.pictures),))
+    shown = len(files(world))
+    world.say("/mine")
+    await server.until(lambda: desk.settled)
+    assert [sent.kind for sent in files(world)[shown:]] == ["document"] * count

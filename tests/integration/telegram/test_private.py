@@ -1,0 +1,86 @@
+"""--private in a group: the picture goes to the person's private chat, or nothing is drawn."""
+
+import pytest
+
+from bot.chats.telegram_ import TelegramChat
+from bot.chats.telegram_.place import Place
+from bot.commands.values import Command, Draw
+from bot.desk.outcomes import Outcome, Visit
+from bot.errors import NoPrivateChat
+from tests.fakes.desk import ScriptedDesk
+from tests.fakes.telegram_house import Script, serving
+from tests.fakes.telegram_server import TelegramServer
+from tests.fakes.telegram_world import Group, Person, World
+
+GROUP = Group()
+
+
+class Private(Script):
+    """As the desk does: a private picture in a group needs the person's private chat."""
+
+    def __call__(self, command: Command, visit: Visit) -> Outcome:
+        if isinstance(command, Draw) and command.private and visit.is_group and not visit.private_address:
+            raise NoPrivateChat
+        return super().__call__(command, visit)
+
+
+@pytest.fixture
+def desk() -> ScriptedDesk:
+    script = Private()
+    scripted = ScriptedDesk(script)
+    script.addresses = scripted.addresses
+    return scripted
+
+
+@pytest.mark.parametrize("text", ["/sugar a fox --private", "/画图 一只狐狸 --私密"])
+@pytest.mark.usefixtures("chat")
+async def test_the_placeholder_stands_in_the_private_chat_and_nothing_in_the_group(
+    server: TelegramServer, world: World, desk: ScriptedDesk, text: str
+) -> None:
+    world.say(text, group=GROUP)
+    await server.until(lambda: desk.settled)
+    [placeholder] = world.in_chat(11)
+    assert "Got it" in placeholder.text
+    assert placeholder.reply_to is None
+    assert not world.in_chat(GROUP.id)
+    assert Place.of(desk.addresses["j1"]) == Place(11, message_id=placeholder.message_id)
+    [(_, visit)] = desk.handled
+    assert visit.is_group
+    assert visit.private_address == Place(11).address()
+
+
+@pytest.mark.parametrize("is_blocked", [False, True])
+@pytest.mark.usefixtures("chat")
+async def test_who_never_opened_the_private_chat_or_blocked_the_bot_is_told_how_before_anything_is_charged(
+    server: TelegramServer, world: World, desk: ScriptedDesk, *, is_blocked: bool
+) -> None:
+    (world.blocked if is_blocked else world.never_started).add(12)
+    world.say("/sugar a fox --private", group=GROUP, by=Person(12, "成员", "zh-hans"))
+    await server.until(lambda: desk.settled)
+    [told] = world.in_chat(GROUP.id)
+    assert "https://t.me/sugar_test_bot?start=private" in told.text
+    assert isinstance(desk.answer, Script)
+    assert not desk.answer.jobs
+
+
+async def test_a_network_failure_is_no_refusal(
+    server: TelegramServer, world: World, desk: ScriptedDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.chats.telegram_.adapter.RETRY_PAUSES_S", (0.02,))
+    server.fail("sendChatAction", 502, "Bad Gateway")
+    async with serving(server, desk):
+        world.say("/sugar a fox --private", group=GROUP)
+        await server.until(lambda: desk.settled)
+    assert len(world.in_chat(11)) == 1
+
+
+@pytest.mark.usefixtures("chat")
+async def test_nobody_is_asked_where_it_does_not_matter(
+    server: TelegramServer, world: World, desk: ScriptedDesk, chat: TelegramChat
+) -> None:
+    world.say("a fox --private")
+    world.say("/sugar a fox", group=GROUP)
+    world.say("/quota", group=GROUP)
+    await server.until(lambda: len(desk.settled) == 3)
+    assert not server.named("sendChatAction")
+    assert [visit.is_group for _, visit in desk.handled].count(True) == 2
