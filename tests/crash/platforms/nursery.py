@@ -103,6 +103,9 @@ class FakeHost:
     def held_bytes(self) -> int:
         return 0
 
+    def device(self) -> str:
+        return "cpu"
+
     async def watch(self) -> None:
         await asyncio.Event().wait()
 
