@@ -10,11 +10,12 @@ import contextlib
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import aiosqlite
 
-from bot.errors import CannotSave
+from bot.errors import CannotSave, DatabaseDamaged, DatabaseInUse, FolderUnusable, OperatorError
 from bot.store.queries import load_queries
 
 Value = str | int | float | None
@@ -28,6 +29,30 @@ OF_THE_DISK = (
     sqlite3.SQLITE_IOERR,
 )
 """Failures that are no damage and no mistake of ours: they end when the host has made room."""
+
+OF_A_LOCK = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+"""Another connection, such as the host's own ``sqlite3`` shell, holds a lock; they end when it lets go."""
+
+
+def code_of(error: sqlite3.Error) -> int:
+    """SQLite's primary result code; SQLITE_CORRUPT where Python raised the error without one."""
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+
+
+def operator_error(error: sqlite3.Error | UnicodeDecodeError | OSError, path: Path) -> OperatorError:
+    """What the host has to do about a failure with the database at ``path``.
+
+    Only damage is reported as damage: the advice for it costs the host a backup. Damage inside the text of the
+    schema reaches Python as a UnicodeDecodeError.
+    """
+    if isinstance(error, OSError):
+        return FolderUnusable(path=str(path.parent), detail=error.strerror or str(error))
+    if isinstance(error, sqlite3.Error) and (code := code_of(error)) in (*OF_THE_DISK, *OF_A_LOCK):
+        if code in OF_A_LOCK:
+            return DatabaseInUse(path=str(path))
+        return FolderUnusable(path=str(path.parent), detail=str(error))
+    detail = "its text is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+    return DatabaseDamaged(path=str(path), detail=detail)
 
 
 async def to_the_end(work: Awaitable[Result]) -> Result:
@@ -64,7 +89,7 @@ class Database:
         after it: the work stands.
 
         Raises:
-            CannotSave: The disk took nothing, and nothing happened.
+            CannotSave: The disk took nothing, or the database is locked, and nothing happened.
         """
         if self._owner is asyncio.current_task():
             async with self._savepoint():
@@ -92,7 +117,7 @@ class Database:
         """Run the named statement of this file with ``:name`` values, and return all its rows.
 
         Raises:
-            CannotSave: The disk took or gave nothing, and nothing happened.
+            CannotSave: The disk took or gave nothing, or the database is locked, and nothing happened.
         """
         is_inside = self._owner is asyncio.current_task()
         async with contextlib.nullcontext() if is_inside else self._line:
@@ -152,6 +177,6 @@ class Database:
         try:
             return await self._connection.execute_fetchall(sql, values)
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF in OF_THE_DISK:  # without the extended part
+            if code_of(error) in (*OF_THE_DISK, *OF_A_LOCK):
                 raise CannotSave(detail=str(error)) from error
             raise
