@@ -67,8 +67,6 @@ _READING = (Mine, Original, Quota, LoraList, Help)
 
 log = structlog.get_logger("bot.desk")
 
-EVENT_MEMORY_MS = 14 * 86_400_000  # Telegram repeats an unconfirmed update for a day; a fortnight is plenty
-
 
 class Chat(Shows, Delivers, Protocol):
     """What the desk needs of a ``bot.chats.contract.Chat``."""
@@ -290,7 +288,6 @@ class Desk:
     async def run(self, chats: Mapping[Platform, Chat]) -> None:
         """Pick up what the last run left, then draw, deliver and tell until drained or cancelled."""
         await self._delivery.recover()
-        await saved(lambda: self._store.post.forget_settled(self._clock() - EVENT_MEMORY_MS))
         await saved(self._standings.recall)
         self._board.remind(await self._drawing.recover())
         await saved(self._defaults.recall)

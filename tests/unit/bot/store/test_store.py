@@ -246,7 +246,7 @@ async def test_an_event_is_stored_once_and_its_text_goes_when_it_is_settled(stor
     await store.post.take_in("telegram", [("2", "two again")], 12)
     assert [event_id for event_id, _ in await store.post.taken_in("telegram")] == ["1", "3"]
     assert "two" not in str([tuple(row) for row in await store._database._run("SELECT payload FROM inbox")])
-    await store.post.forget_settled(before_ms=100)
+    await store.post.forget_repeats(before_ms=100)
     assert [row[0] for row in await store._database._run("SELECT event_id FROM inbox")] == ["1", "3"]
 
 
