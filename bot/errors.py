@@ -235,7 +235,10 @@ class NotLinked(NotPossible):
 
 
 class CannotSave(NotPossible):
-    """The database takes nothing now: disk full, read-only or failing, or locked. Facts: ``detail``, for the log."""
+    """The database takes nothing now: the disk is full, read-only or failing, or another program holds a lock.
+
+    Facts: ``detail``, for the log.
+    """
 
 
 class NoDiskSpace(NotPossible):

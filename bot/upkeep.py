@@ -58,11 +58,13 @@ def make_private(data_dir: Path) -> None:
     except OSError as error:
         log.warning("data folder readable by others", folder=str(data_dir), detail=str(error))
     if changed:
-        log.warning("data folder was readable by others; now it is not", folder=str(data_dir), changed=changed)
+        log.warning(
+            "data folder was readable by others; now it is not", folder=str(data_dir), changed=changed
+        )
 
 
 def remove_leftovers(data_dir: Path) -> None:
-    """Delete the drafts that a crash left in the data folder. Call it while no other process has the database."""
+    """Delete the drafts that a crash left in the data folder. Blocking; the caller has the database's lock."""
     try:
         removed = remove_drafts(data_dir, _DRAFTS_OF)
         removed += remove_drafts(data_dir / "pictures", PICTURE_NAMES)
@@ -123,8 +125,8 @@ async def tidy(store: Store, data_dir: Path, keep_pictures_days: int, now_ms: in
     Args:
         store: Its jobs, money and people are kept for ever.
         data_dir: Holds the pictures.
-        keep_pictures_days: Older pictures are deleted and ``/mine`` says so; 0 keeps them for ever. What still
-            waits to be delivered is kept.
+        keep_pictures_days: Older pictures are deleted and ``/mine`` says so; 0 keeps them for ever. What
+            still waits to be delivered is kept.
         now_ms: UTC.
     """
     await store.post.forget_repeats(now_ms - REPEATS_MS)
@@ -134,9 +136,7 @@ async def tidy(store: Store, data_dir: Path, keep_pictures_days: int, now_ms: in
         deleted = await asyncio.to_thread(_delete_pictures, data_dir / "pictures", oldest_s, waiting)
         if deleted:
             log.info("old pictures deleted", count=deleted, days=keep_pictures_days)
-    await asyncio.to_thread(
-        remove_drafts, data_dir / "backups", _BACKUP_DRAFTS_OF, older_than_s=OLD_DRAFT_S
-    )
+    await asyncio.to_thread(remove_drafts, data_dir / "backups", _BACKUP_DRAFTS_OF, older_than_s=OLD_DRAFT_S)
 
 
 def _delete_pictures(folder: Path, oldest_s: float, kept: frozenset[str]) -> int:

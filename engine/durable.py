@@ -1,8 +1,8 @@
-"""Durable, private files: after a crash a file has its old content or its new one, and only its owner reads it.
+"""Durable, private files: a crash leaves the old content or the new one, and only the owner can read it.
 
 A file is written beside its final name, synced and renamed, and then its folder is synced. A failure removes
-the draft; what a kill leaves behind has a name that ``remove_drafts`` recognises. Modes are set when a file is
-created, whatever the umask is. Blocking: call these in a thread.
+the draft; what a kill leaves behind has a name that ``remove_drafts`` recognises. Modes are set when a file
+is created, whatever the umask is. Blocking: call these in a thread.
 """
 
 import contextlib
@@ -93,7 +93,7 @@ def remove_drafts(folder: Path, names: re.Pattern[str], *, older_than_s: float =
 
 
 def tighten(folder: Path, names: re.Pattern[str]) -> int:
-    """Take all rights of group and others from a folder and its files of these names; returns how many had any.
+    """Take all rights of group and others from a folder and its files of these names; how many had any.
 
     Symbolic links are not followed. Files with a second name and what belongs to another user are left alone,
     and so is a folder with the sticky bit, which its owner shares on purpose.

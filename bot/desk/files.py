@@ -1,4 +1,4 @@
-"""The disk: pictures complete under their name or absent, room for them, and patience while it takes nothing."""
+"""The disk: pictures complete under their name or absent, room for them, and patience while it is full."""
 
 import asyncio
 import errno
@@ -67,9 +67,9 @@ async def saved(work: Callable[[], Awaitable[Result]], is_closing: Callable[[], 
 
 
 def free_and_needed_bytes(folder: Path, reserve_bytes: int) -> tuple[int, int]:
-    """Bytes free on the disk of ``folder``, which need not exist yet, and how many pictures leave free. Blocking.
+    """Bytes free on the disk of ``folder`` (which need not exist yet), and how many pictures leave free.
 
-    On a small disk less is left free: ``reserve_bytes``, but at most a twentieth of it.
+    That is ``reserve_bytes``, but on a small disk at most a twentieth of it. Blocking.
     """
     there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     usage = shutil.disk_usage(there)
@@ -84,9 +84,7 @@ class PictureSpace:
         reserve_bytes: What pictures leave free, for the database and the rest of the machine.
     """
 
-    def __init__(
-        self, folder: Path, reserve_bytes: int, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, folder: Path, reserve_bytes: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._folder = folder
         self._reserve_bytes = reserve_bytes
         self._clock = clock
@@ -95,9 +93,9 @@ class PictureSpace:
         self._full = LogLimiter("disk full: waiting jobs are not drawn", clock)
 
     async def room_bytes(self) -> int:
-        """How many bytes pictures may take; negative below the reserve. A disk that cannot be measured has room.
+        """How many bytes pictures may take; negative below the reserve.
 
-        Its own failure then says more than a guess here would.
+        A disk that cannot be measured has room: its own failure then says more than a guess here would.
         """
         if self._clock() >= self._measured_s + SPACE_AGE_S:
             try:

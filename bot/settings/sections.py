@@ -165,8 +165,8 @@ class WebSettings(Section):
 class StorageSettings(Section):
     """What pictures may take of the disk that holds ``data_dir``.
 
-    While less than ``reserve_mib`` is free (on a small disk: a twentieth of it), nothing is drawn. Pictures older
-    than ``keep_pictures_days`` are deleted; 0 keeps them for ever.
+    While less than ``reserve_mib`` is free (on a small disk: a twentieth of it), nothing is drawn. Pictures
+    older than ``keep_pictures_days`` are deleted; 0 keeps them for ever.
     """
 
     reserve_mib: Annotated[int, _must_be("mebibytes, from 0 to 1000000", 256, ge=0, le=1_000_000)] = 256

@@ -1,7 +1,7 @@
 """Copies of the database that can be trusted: made while the bot writes, checked, put back whole.
 
-A copy is written as a draft, checked by SQLite, synced and only then renamed; a failure removes the draft, and a
-crash leaves the last good copy. Blocking: call these in a thread.
+A copy is written as a draft, checked by SQLite, synced and only then renamed; a failure removes the draft, and
+a crash leaves the last good copy. Blocking: call these in a thread.
 """
 
 import contextlib
@@ -171,6 +171,6 @@ def _lay_aside(path: Path, now_s: float) -> Path:
 
 def _fold(path: Path) -> None:
     """Bring what stands in the write-ahead log into the file, where it is sound enough for that."""
-    with contextlib.suppress(sqlite3.DatabaseError, UnicodeDecodeError):
-        with contextlib.closing(sqlite3.connect(path)) as connection:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    damage = contextlib.suppress(sqlite3.DatabaseError, UnicodeDecodeError)
+    with damage, contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -42,8 +42,8 @@ def code_of(error: sqlite3.Error) -> int:
 def operator_error(error: sqlite3.Error | UnicodeDecodeError | OSError, path: Path) -> OperatorError:
     """What the host has to do about a failure with the database at ``path``.
 
-    Only damage is reported as damage: the advice for it costs the host a backup. Damage inside the text of the
-    schema reaches Python as a UnicodeDecodeError.
+    Only damage is reported as damage: the advice for it costs the host a backup. Damage inside the schema's
+    text reaches Python as a UnicodeDecodeError.
     """
     if isinstance(error, OSError):
         return FolderUnusable(path=str(path.parent), detail=error.strerror or str(error))

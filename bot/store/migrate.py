@@ -48,7 +48,7 @@ def read_steps(migrations_dir: Path) -> tuple[Step, ...]:
 
 
 def require_ours(path: Path, known: int | None = None) -> None:
-    """Return for a database of this program with at most ``known`` steps, for a new one, and for a damaged one.
+    """Return for a database of this program with at most ``known`` steps, a new one, and a damaged one.
 
     A file is ours by its application id or, from before it had one, by its tables and step number. It is only
     read: an ordinary connection folds the log that a crash left into the file when it closes. Blocking.

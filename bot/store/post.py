@@ -93,8 +93,8 @@ class Post:
     async def forget_repeats(self, before_ms: int) -> None:
         """Delete what only recognises repetitions, from before this moment.
 
-        That is the ids of settled events, the origins of ended jobs, and outbox rows of delivered jobs. An origin
-        stays while its event waits in the inbox: after a crash it is handled again and must find its job.
+        That is the ids of settled events, the origins of ended jobs, and outbox rows of delivered jobs. An
+        origin stays while its event waits in the inbox: after a crash it is handled again and must find its job.
         """
         async with self._database.atomic():
             await self._ask("forget_settled", before_ms=before_ms)

@@ -15,8 +15,7 @@ FAILED: dict[FailReason, str] = {
     FailReason.BLANK_PICTURE: N_("The picture came out blank. Try another seed, or a lower LoRA weight."),
     FailReason.WORKER_ERROR: N_("Something went wrong while drawing. Please try again."),
     FailReason.DISK_FULL: N_(
-        "My host's disk is full, so the picture could not be kept. "
-        "Please tell the host, and try again later."
+        "My host's disk is full, so the picture could not be kept. Please tell the host, and try again later."
     ),
 }
 

@@ -1,4 +1,4 @@
-"""Whatever the umask, what the bot writes is for its owner alone; what an earlier version left open is closed."""
+"""Whatever the umask, what the bot writes is for its owner alone, and what an older version left open closes."""
 
 import asyncio
 import os
@@ -28,6 +28,21 @@ def loose_in(folder: Path) -> dict[str, str]:
     return {str(path): oct(mode) for path, mode in modes.items() if mode & 0o077}
 
 
+async def worker_umask(pid: int) -> str:
+    """The umask of the worker process, once it has started; from /proc."""
+    async with asyncio.timeout(30):
+        while not (umask := await asyncio.to_thread(_worker_umask, pid)):
+            await asyncio.sleep(0.05)
+    return umask
+
+
+def _worker_umask(pid: int) -> str:
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        if b"engine.worker" in Path(f"/proc/{child}/cmdline").read_bytes():
+            return Path(f"/proc/{child}/status").read_text().partition("Umask:")[2].split()[0]
+    return ""
+
+
 async def test_a_drawing_a_backup_and_a_running_bot_leave_nothing_readable(tmp_path: Path) -> None:
     data = tmp_path / "var"
     data.mkdir(0o755)
@@ -47,6 +62,7 @@ async def test_a_drawing_a_backup_and_a_running_bot_leave_nothing_readable(tmp_p
                 assert line, "it ended"
         assert (data / "sugarbot.db-wal").exists()
         assert loose_in(data) == {}
+        assert await worker_umask(process.pid) == "0077"
         log = asyncio.create_task(process.stdout.read(), name="log")
     await log
     assert process.returncode == 0
@@ -58,7 +74,10 @@ async def test_the_shell_explains_what_a_command_on_the_database_cannot_do(tmp_p
     code, said = await ended("db", "check", environ=environ)
     assert code == 0, said
     (tmp_path / "file").touch()
-    for words in (("restore", str(tmp_path / "nope")), ("backup", "--to", str(tmp_path / "file" / "backups"))):
+    for words in (
+        ("restore", str(tmp_path / "nope")),
+        ("backup", "--to", str(tmp_path / "file" / "backups")),
+    ):
         code, said = await ended("db", *words, environ=environ)
         assert code == 1
         assert words[-1] in said

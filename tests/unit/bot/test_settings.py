@@ -46,7 +46,7 @@ host = "127.0.0.1"          # loopback only: whoever opens the page acts as a ho
 port = 7860                 # 0: any free port
 
 [storage]
-reserve_mib = 256           # of the disk: while less is free nothing is drawn (a small disk: a twentieth of it)
+reserve_mib = 256           # nothing is drawn while less of the disk is free (small disk: a twentieth of it)
 keep_pictures_days = 30     # older pictures are deleted, and /mine says so; 0 keeps them for ever
 
 [engine]

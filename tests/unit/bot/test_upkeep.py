@@ -1,4 +1,4 @@
-"""Upkeep: a backup a day, nothing that grows for ever, nothing readable by others, and nothing that ends the bot."""
+"""Upkeep: a backup a day, nothing that grows for ever or is readable by others, and nothing ends the bot."""
 
 import asyncio
 import os
@@ -97,7 +97,9 @@ async def test_a_fault_that_nobody_foresaw_is_logged_and_tried_again(
 def test_thinning_out_knows_only_possible_dates(tmp_path: Path) -> None:
     now_s = datetime(2026, 9, 21, tzinfo=UTC).timestamp()
     odd = ["sugarbot-20361231-000000.db", "sugarbot-20251399-000000.db", "sugarbot-20260920-000000.db.bak"]
-    days = [f"sugarbot-{datetime.fromtimestamp(now_s - n * DAY_S, tz=UTC):%Y%m%d-%H%M%S}.db" for n in range(9)]
+    days = [
+        f"sugarbot-{datetime.fromtimestamp(now_s - n * DAY_S, tz=UTC):%Y%m%d-%H%M%S}.db" for n in range(9)
+    ]
     for name in (*odd, *days):
         (tmp_path / name).touch()
     assert backup.newest_s(tmp_path, now_s) == now_s
@@ -262,8 +264,8 @@ def test_a_linked_pictures_folder_is_not_changed(tmp_path: Path) -> None:
 
 def test_what_a_crash_left_half_written_is_removed_at_the_start(tmp_path: Path) -> None:
     drafts = [
-        "sugarbot.db.part", "sugarbot.db.abcd1234.part", "sugarbot.db.abcd1234.part-wal", "cost.json.abcd1234.part",
-        "sugarbot.db.v0001.backup.part", "discord-starts.json.part", "pictures/1m3250v00shy4w7c-0.png.part",
+        "sugarbot.db.part", "sugarbot.db.abcd1234.part", "sugarbot.db.abcd1234.part-wal",
+        "cost.json.abcd1234.part", "sugarbot.db.v0001.backup.part", "discord-starts.json.part", "pictures/1m3250v00shy4w7c-0.png.part",
         "pictures/1m3250v00shy4w7c-1.png.abcd1234.part", "backups/sugarbot-20260101-000000.part",
         "backups/sugarbot-20260101-000000.db.abcd1234.part",
     ]  # fmt: skip

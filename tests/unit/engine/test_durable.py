@@ -88,9 +88,13 @@ def test_a_failure_keeps_the_old_content_and_removes_the_draft(
 
 
 def test_what_sqlite_lays_beside_a_draft_goes_with_it(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), durable.replacing(tmp_path / "note-1.txt") as draft:
-        leave(tmp_path, f"{draft.name}-wal", f"{draft.name}-shm", f"{draft.name}-journal")
-        raise ZeroDivisionError
+    def fail_half_way() -> None:
+        with durable.replacing(tmp_path / "note-1.txt") as draft:
+            leave(tmp_path, f"{draft.name}-wal", f"{draft.name}-shm", f"{draft.name}-journal")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail_half_way()
     assert names_in(tmp_path) == []
 
 

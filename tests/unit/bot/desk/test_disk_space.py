@@ -1,10 +1,9 @@
-"""A full disk and a locked database: people hear it before anything is drawn, nothing is lost, nobody restarts."""
+"""A full disk and a locked database: people hear it before anything is drawn, and nothing is lost."""
 
 import asyncio
 import errno
 import sqlite3
 from collections import namedtuple
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -45,10 +44,9 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
 
 
 @pytest.fixture
-def _fast_retries(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _fast_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "SAVE_AGAIN_S", 0.02)
     monkeypatch.setattr(files, "_unsaved", files.LogLimiter("a test", clock=lambda: 0.0))
-    yield
 
 
 async def credits_of(room: Room, user_id: str = "ann") -> int:
@@ -127,7 +125,9 @@ async def test_a_small_disk_keeps_a_twentieth_free(disk: Disk, tmp_path: Path) -
     assert files.free_and_needed_bytes(tmp_path, 256 * MIB) == (50 * GIB, 256 * MIB)
 
 
-async def test_the_disk_is_measured_once_a_second(tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_disk_is_measured_once_a_second(
+    tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(files, "SPACE_AGE_S", 1.0)
     now_s = 10.0
     space = files.PictureSpace(tmp_path, 0, clock=lambda: now_s)

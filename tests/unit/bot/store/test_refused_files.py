@@ -45,6 +45,10 @@ def files_in(folder: Path) -> dict[str, str]:
     }
 
 
+def drafts_in(folder: Path) -> list[Path]:
+    return list(folder.rglob("*.part*"))
+
+
 def is_explained(error: OperatorError) -> bool:
     """In both languages, with the path, and without a placeholder left over."""
     said = [explain(error, locale) for locale in ("en", "zh-CN")]
@@ -87,7 +91,7 @@ async def test_a_copy_before_a_migration_is_private_and_leaves_no_draft(tmp_path
     await (await open_store(path, more)).close()
     copy = tmp_path / f"sugarbot.db.v{version:04d}.backup"
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
-    assert not list(tmp_path.glob("*.part*"))
+    assert not drafts_in(tmp_path)
 
 
 async def test_new_databases_carry_our_mark_and_older_ones_without_it_open(tmp_path: Path) -> None:
@@ -137,7 +141,7 @@ async def test_damage_inside_the_text_of_the_schema_is_damage(tmp_path: Path) ->
         back_up(path, tmp_path / "more backups", NOW_S)
     with pytest.raises(DatabaseDamaged):
         restore(made, path, MIGRATIONS, NOW_S)
-    assert not list(tmp_path.rglob("*.part*"))
+    assert not drafts_in(tmp_path)
 
 
 async def test_damage_found_while_counting_is_damage(tmp_path: Path) -> None:

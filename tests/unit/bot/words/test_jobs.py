@@ -97,9 +97,7 @@ def test_a_caption_says_which_pictures_are_no_longer_there() -> None:
         "1 of 2 pictures are no longer on the host's disk; the same prompt and seed draw them again.\nsugar"
     )
     none_left = parcel(replace(DONE, pictures=(), missing=2), "zh-CN")
-    assert none_left == (
-        "2 张图里有 2 张已不在主机的磁盘上；用同样的提示词和种子可以再画一次。\n剩余额度 11"
-    )
+    assert none_left == ("2 张图里有 2 张已不在主机的磁盘上；用同样的提示词和种子可以再画一次。\n剩余额度 11")
 
 
 def test_a_caption_fits_where_captions_are_short() -> None:
