@@ -235,7 +235,7 @@ class NotLinked(NotPossible):
 
 
 class CannotSave(NotPossible):
-    """The database takes nothing now: the disk is full, read-only or failing, or another program holds a lock.
+    """The database takes nothing: the disk is full, read-only or failing, or another program holds a lock.
 
     Facts: ``detail``, for the log.
     """

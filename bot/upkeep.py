@@ -64,7 +64,7 @@ def make_private(data_dir: Path) -> None:
 
 
 def remove_leftovers(data_dir: Path) -> None:
-    """Delete the drafts that a crash left in the data folder. Blocking; the caller has the database's lock."""
+    """Delete the drafts that a crash left in the data folder. Blocking; the caller holds the lock."""
     try:
         removed = remove_drafts(data_dir, _DRAFTS_OF)
         removed += remove_drafts(data_dir / "pictures", PICTURE_NAMES)
@@ -80,7 +80,10 @@ async def keep_costs(costs: CostBook, path: Path) -> None:
     """Save the book every few minutes until cancelled."""
     while True:
         await asyncio.sleep(SAVE_COSTS_EVERY_S)
-        await save_costs(costs, path)
+        try:
+            await save_costs(costs, path)
+        except Exception:  # supervision: a fault in the upkeep must not end the bot
+            log.exception("cost book not saved")
 
 
 async def save_costs(costs: CostBook, path: Path) -> None:

@@ -1,7 +1,7 @@
 """Copies of the database that can be trusted: made while the bot writes, checked, put back whole.
 
-A copy is written as a draft, checked by SQLite, synced and only then renamed; a failure removes the draft, and
-a crash leaves the last good copy. Blocking: call these in a thread.
+A copy is written as a draft, checked by SQLite, synced and only then renamed; a failure removes the draft,
+and a crash leaves the last good copy. Blocking: call these in a thread.
 """
 
 import contextlib

@@ -94,7 +94,7 @@ class Post:
         """Delete what only recognises repetitions, from before this moment.
 
         That is the ids of settled events, the origins of ended jobs, and outbox rows of delivered jobs. An
-        origin stays while its event waits in the inbox: after a crash it is handled again and must find its job.
+        origin stays while its event waits in the inbox: handled again after a crash, it must find its job.
         """
         async with self._database.atomic():
             await self._ask("forget_settled", before_ms=before_ms)

@@ -1,4 +1,4 @@
-"""The row of a disk that takes nothing (full, read-only, failing, locked) and is well again, under one desk."""
+"""The row of a disk that takes nothing (full, read-only, failing, locked) and recovers, under one desk."""
 
 import asyncio
 import multiprocessing

@@ -1,4 +1,4 @@
-"""Whatever the umask, what the bot writes is for its owner alone, and what an older version left open closes."""
+"""Under any umask the bot writes for its owner alone, and what an older version left open is closed."""
 
 import asyncio
 import os
@@ -31,7 +31,7 @@ def loose_in(folder: Path) -> dict[str, str]:
 async def worker_umask(pid: int) -> str:
     """The umask of the worker process, once it has started; from /proc."""
     async with asyncio.timeout(30):
-        while not (umask := await asyncio.to_thread(_worker_umask, pid)):
+        while not (umask := await asyncio.to_thread(_worker_umask, pid)):  # noqa: ASYNC110 - another process
             await asyncio.sleep(0.05)
     return umask
 

@@ -263,12 +263,17 @@ def test_a_linked_pictures_folder_is_not_changed(tmp_path: Path) -> None:
 
 
 def test_what_a_crash_left_half_written_is_removed_at_the_start(tmp_path: Path) -> None:
+    database = ["sugarbot.db.part", "sugarbot.db.abcd1234.part", "sugarbot.db.abcd1234.part-wal"]
     drafts = [
-        "sugarbot.db.part", "sugarbot.db.abcd1234.part", "sugarbot.db.abcd1234.part-wal",
-        "cost.json.abcd1234.part", "sugarbot.db.v0001.backup.part", "discord-starts.json.part", "pictures/1m3250v00shy4w7c-0.png.part",
-        "pictures/1m3250v00shy4w7c-1.png.abcd1234.part", "backups/sugarbot-20260101-000000.part",
+        *database,
+        "sugarbot.db.v0001.backup.part",
+        "cost.json.abcd1234.part",
+        "discord-starts.json.part",
+        "pictures/1m3250v00shy4w7c-0.png.part",
+        "pictures/1m3250v00shy4w7c-1.png.abcd1234.part",
+        "backups/sugarbot-20260101-000000.part",
         "backups/sugarbot-20260101-000000.db.abcd1234.part",
-    ]  # fmt: skip
+    ]
     others = ["film.part", "pictures/film.part", "sugarbot.db", "backups/sugarbot-20260101-000000.db"]
     young = "backups/sugarbot-20260102-000000.db.abcd1234.part"  # another process may be writing it
     for name in (*drafts, *others, young):

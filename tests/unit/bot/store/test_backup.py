@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import sqlite3
+import stat
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -64,6 +65,7 @@ async def test_a_restore_into_an_empty_folder_needs_nothing_there(tmp_path: Path
         await room.desk.handle(Draw(prompt="a face"), a_visit("1"))
         backup = back_up(tmp_path / "old" / "sugarbot.db", tmp_path, NOW_S)
     assert restore(backup, tmp_path / "new" / "sugarbot.db", MIGRATIONS, NOW_S) is None
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o700
     assert await jobs_in(tmp_path / "new") == 1
 
 
