@@ -6,6 +6,7 @@ is created, whatever the umask is. Blocking: call these in a thread.
 """
 
 import contextlib
+import errno
 import os
 import re
 import stat
@@ -63,6 +64,11 @@ def write_file(path: Path, content: bytes) -> None:
 def create_file(path: Path) -> None:
     """Create an empty file for its owner alone unless it exists; an existing one is not touched."""
     os.close(os.open(path, os.O_RDONLY | os.O_CREAT, FILE_MODE))
+
+
+def is_disk_full(error: OSError) -> bool:
+    """Whether this is a full disk or an exhausted quota."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def sync_file(path: Path) -> None:

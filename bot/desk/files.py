@@ -1,7 +1,6 @@
 """The disk: pictures complete under their name or absent, room for them, and patience while it is full."""
 
 import asyncio
-import errno
 import re
 import shutil
 import time
@@ -125,11 +124,6 @@ def require_space(width_px: int, height_px: int, count: int, room_bytes: int) ->
     needed_bytes = count * (3 * width_px * height_px + 2**16)
     if needed_bytes > room_bytes:
         raise NoDiskSpace(free_bytes=room_bytes, needed_bytes=needed_bytes)
-
-
-def is_disk_full(error: OSError) -> bool:
-    """Whether this is a full disk or an exhausted quota."""
-    return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def save_pictures(job_id: str, pictures: Sequence[Picture], folder: Path) -> tuple[PictureRow, ...]:

@@ -5,7 +5,6 @@ and a crash leaves the last good copy. Blocking: call these in a thread.
 """
 
 import contextlib
-import errno
 import os
 import re
 import shutil
@@ -15,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bot.errors import BackupFailed, DatabaseDamaged, DatabaseMissing, DiskFull, RestoreFailed
-from bot.store.database import OF_A_LOCK, OF_THE_DISK, code_of, operator_error
+from bot.store.database import OF_A_LOCK, OF_THE_DISK, code_of, operator_error, shows_full_disk
 from bot.store.lock import locked
 from bot.store.migrate import read_steps, require_ours
 from engine.durable import make_folder, replacing, sync_file
@@ -25,7 +24,6 @@ KEEP_WEEKS = 4
 CLOCK_SLACK_S = 3_600.0  # a backup from further in the future was named by a wrong clock
 NAMES = re.compile(r"sugarbot-(\d{8}-\d{6})\.db")
 _TIME = "%Y%m%d-%H%M%S"
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def back_up(path: Path, folder: Path, now_s: float) -> Path:
@@ -127,15 +125,12 @@ def _explained(path: Path, folder: Path, failed: type[BackupFailed | RestoreFail
     """Raise what the host has to do: damage of ``path``, or a disk that takes nothing into ``folder``."""
     try:
         yield
-    except OSError as error:
-        if error.errno in _FULL:
+    except (sqlite3.DatabaseError, UnicodeDecodeError, OSError) as error:
+        if shows_full_disk(error, folder):
             raise DiskFull(path=str(folder)) from error
-        raise failed(path=str(folder), detail=error.strerror or str(error)) from error
-    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-        code = code_of(error) if isinstance(error, sqlite3.Error) else sqlite3.SQLITE_CORRUPT
-        if code == sqlite3.SQLITE_FULL:
-            raise DiskFull(path=str(folder)) from error
-        if code in (*OF_THE_DISK, *OF_A_LOCK):
+        if isinstance(error, OSError):
+            raise failed(path=str(folder), detail=error.strerror or str(error)) from error
+        if isinstance(error, sqlite3.Error) and code_of(error) in (*OF_THE_DISK, *OF_A_LOCK):
             raise failed(path=str(folder), detail=str(error)) from error
         raise operator_error(error, path) from error
 

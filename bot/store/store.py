@@ -8,7 +8,7 @@ from pathlib import Path
 
 import aiosqlite
 
-from bot.errors import CannotSave, FolderUnusable
+from bot.errors import CannotSave
 from bot.store.database import Database, operator_error, to_the_end
 from bot.store.defaults import Defaults
 from bot.store.jobs import Jobs
@@ -59,12 +59,15 @@ class Store:
         """Count what is there and check that it is sound; reads the whole file.
 
         Raises:
-            OperatorError: DatabaseDamaged: SQLite cannot even count; FolderUnusable: the disk fails.
+            OperatorError: DatabaseDamaged, DiskFull, FolderUnusable or, while another program locks it,
+                DatabaseInUse.
         """
         try:
             return await survey(self._database)
         except CannotSave as error:
-            raise FolderUnusable(path=str(self._path.parent), detail=error.facts["detail"]) from error
+            cause = error.__cause__
+            assert isinstance(cause, sqlite3.Error)  # noqa: S101 - Database raises no other
+            raise operator_error(cause, self._path) from error
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             raise operator_error(error, self._path) from error
 
@@ -84,7 +87,8 @@ async def open_store(path: Path, migrations_dir: Path) -> Store:
         DatabaseNewer: A newer version of the bot wrote it; start that one. The file is untouched.
         DatabaseDamaged: It is no intact database; put the backup in its place.
         DatabaseForeign: It is another program's; the file is untouched.
-        FolderUnusable: The disk is full, or the folder is not ours to write in.
+        DiskFull: The host makes room.
+        FolderUnusable: The folder is not ours to write in.
     """
     steps = await asyncio.to_thread(read_steps, migrations_dir)
     async with AsyncExitStack() as opening:

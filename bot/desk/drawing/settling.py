@@ -10,11 +10,12 @@ from pathlib import Path
 import structlog
 
 from bot.desk.ending import Ending
-from bot.desk.files import LogLimiter, is_disk_full, save_pictures
+from bot.desk.files import LogLimiter, save_pictures
 from bot.desk.outcomes import JobState
 from bot.desk.waiting import Line
 from bot.store import Store
 from bot.store.rows import JobRow, PictureRow
+from engine.durable import is_disk_full
 from engine.request import Failed, FailReason, Finished, Picture, Stopped
 
 log = structlog.get_logger("bot.desk")

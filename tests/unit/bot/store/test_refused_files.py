@@ -4,6 +4,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import shutil
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -18,11 +19,13 @@ from bot.errors import (
     DatabaseForeign,
     DatabaseMissing,
     DiskFull,
+    FolderUnusable,
     OperatorError,
     RestoreFailed,
 )
 from bot.store import open_store
 from bot.store.backup import back_up, restore
+from bot.store.database import operator_error
 from bot.store.migrate import APPLICATION_ID
 from bot.words import explain
 from tests.fakes.room import MIGRATIONS
@@ -188,6 +191,18 @@ async def test_a_backup_onto_a_full_disk_says_so_and_leaves_nothing(
     assert isinstance(caught.value.__cause__, sqlite3.OperationalError)
     assert is_explained(caught.value)
     assert files_in(tmp_path / "backups") == {}
+
+
+@pytest.mark.parametrize(("free_bytes", "kind"), [(0, DiskFull), (2**30, FolderUnusable)])
+def test_an_input_output_error_is_a_full_disk_where_nothing_is_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free_bytes: int, kind: type[OperatorError]
+) -> None:
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = sqlite3.SQLITE_IOERR | 19 << 8  # of the shared memory's size
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(2**40, 0, free_bytes))
+    told = operator_error(error, tmp_path / "sugarbot.db")
+    assert type(told) is kind
+    assert is_explained(told)
 
 
 @pytest.mark.parametrize(("number", "error"), [(errno.ENOSPC, DiskFull), (errno.EIO, RestoreFailed)])
