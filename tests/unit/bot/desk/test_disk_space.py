@@ -210,3 +210,40 @@ async def test_a_start_under_a_lock_goes_on_when_it_ends(tmp_path: Path) -> None
         finally:
             host.close()
     assert parcel.state is JobState.DONE
+
+
+@pytest.mark.usefixtures("_fast_retries")
+@pytest.mark.parametrize("part", ["links.people_named", "defaults.of_bot", "jobs.in_state", "post.taken_in"])
+async def test_a_read_that_fails_at_the_start_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    table, query = part.split(".")
+    async with open_room(tmp_path) as room:
+        await accept(room)
+        await room.desk.take_in(Platform.TELEGRAM, [("3", "{}")])
+        asked = getattr(room.store, table)
+        ask, failures = getattr(asked, query), [CannotSave(detail="disk I/O error")]
+
+        async def failing_once(*given: object) -> object:
+            if failures:
+                raise failures.pop()
+            return await ask(*given)
+
+        monkeypatch.setattr(asked, query, failing_once)
+        async with room.running():
+            await room.chat.wait_for_parcels(1)
+            assert await room.desk.taken_in(Platform.TELEGRAM) == (("3", "{}"),)
+    assert not failures
+
+
+async def test_another_failure_of_the_disk_is_not_called_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    async with open_room(tmp_path) as room, room.running():
+        monkeypatch.setattr("engine.durable.os.fsync", refuse)
+        await accept(room)
+        [parcel] = await room.chat.wait_for_parcels(1)
+    assert (parcel.fail, parcel.refund) == (FailReason.WORKER_ERROR, parcel.price)
