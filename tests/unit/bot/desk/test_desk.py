@@ -12,7 +12,6 @@ from bot.desk.outcomes import Shelf as LoraShelf
 from bot.errors import ChatNotAllowed
 from bot.policy.rules import Rules
 from tests.fakes.chat import FakeChat
-from tests.fakes.clock import FakeClock
 from tests.fakes.renderer import Act, FakeRenderer
 from tests.fakes.room import HOST, Room, a_visit, open_room, until
 
