@@ -127,7 +127,8 @@ def test_a_young_draft_may_be_in_use_and_is_spared(tmp_path: Path) -> None:
 
 def test_tightening_changes_the_folder_and_its_own_files_and_follows_no_link(tmp_path: Path) -> None:
     folder, outside = tmp_path / "data", tmp_path / "note-9.txt"
-    folder.mkdir(0o755)
+    folder.mkdir()
+    folder.chmod(0o755)
     outside.touch()
     outside.chmod(0o644)
     for name in ("note-1.txt", "note-2.txt", "other.txt"):
