@@ -39,7 +39,7 @@ _FOLDERS = {
     "pictures": PICTURE_NAMES,
     "models": _NO_FILES,  # its weights may share their data with a checkpoint elsewhere
     "loras": _NO_FILES,
-    "kernels": _NO_FILES,
+    "triton": _NO_FILES,
     "bench": re.compile(r".+"),
 }
 
