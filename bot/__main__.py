@@ -8,6 +8,7 @@ Exit codes: 0 done · 1 refused, or an error that the host can act on, in one li
 """
 
 import io
+import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine
@@ -194,6 +195,7 @@ def _work(
     from bot.shell import failures, runner  # noqa: PLC0415 - as above
 
     locale = locale_of_line(sys.argv[1:])
+    os.umask(0o077)  # whatever this process and its worker create is for their owner alone
     code = 1
     try:
         settings = load_settings(config)

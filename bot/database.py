@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from bot import upkeep
 from bot.house import BACKUPS, DATABASE, MIGRATIONS
 from bot.settings import Settings
 from bot.store import Survey, backup, open_store
@@ -17,6 +18,7 @@ async def check(settings: Settings) -> int:
     """Print what is in the database and whether it is sound; 1 if it is not."""
     locale = settings.language
     path = settings.data_dir / DATABASE
+    await asyncio.to_thread(upkeep.make_private, settings.data_dir)
     store = await open_store(path, MIGRATIONS)
     try:
         survey = await store.survey()
@@ -43,9 +45,10 @@ async def back_up(settings: Settings, folder: Path | None) -> int:
     """Copy the database, in use or not; print the new file.
 
     Raises:
-        DatabaseDamaged: There is no sound database to copy.
+        OperatorError: There is no sound database to copy, or the folder takes nothing; nothing was changed.
     """
     path = settings.data_dir / DATABASE
+    await asyncio.to_thread(upkeep.make_private, settings.data_dir)
     made = await asyncio.to_thread(backup.back_up, path, folder or settings.data_dir / BACKUPS, time.time())
     Console(highlight=False, markup=False, soft_wrap=True).print(str(made))
     return 0
@@ -58,6 +61,7 @@ async def restore(settings: Settings, file: Path) -> int:
         OperatorError: The bot runs, or the backup is none that this version can use; nothing was changed.
     """
     path = settings.data_dir / DATABASE
+    await asyncio.to_thread(upkeep.make_private, settings.data_dir)
     aside = await asyncio.to_thread(backup.restore, file, path, MIGRATIONS, time.time())
     locale = settings.language
     said = (

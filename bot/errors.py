@@ -11,10 +11,11 @@
       - HostsOnly · ChatNotAllowed · NotYours · NotInPublic · NoPrivateChat · AnonymousSender
     + NotPossible
       - UnknownLora · SizeNotAllowed · ShapeNotAllowed · NoCreditsLeft · TooManyWaiting
-      - NoSuchJob · NothingToCancel · AlreadyEnded · Closing · CannotSave
+      - NoSuchJob · NothingToCancel · AlreadyEnded · Closing · CannotSave · NoDiskSpace
       - BadLinkCode · OwnLinkCode · TooManyCodes · AlreadyLinked · NotLinked
   x OperatorError                   OPERATOR: the process does not start, or a chat does not open
     + BadSettings · FolderUnusable · OutFolderUnusable · DatabaseNewer · DatabaseInUse · DatabaseDamaged
+    + DatabaseMissing · DatabaseForeign · DiskFull · BackupFailed · RestoreFailed
     + TokenRefused · TokenMissing · PortTaken · PlatformUnreachable · PackageMissing · NotStartable
 
 Attributes are the facts; the sentences, in both languages, stand in ``bot.words`` under each class's name.
@@ -234,7 +235,14 @@ class NotLinked(NotPossible):
 
 
 class CannotSave(NotPossible):
-    """The disk takes nothing now: full, read-only or failing. Facts: ``detail``, for the log."""
+    """The database takes nothing: the disk is full, read-only or failing, or another program holds a lock.
+
+    Facts: ``detail``, for the log.
+    """
+
+
+class NoDiskSpace(NotPossible):
+    """The host's disk has no room for the pictures. Facts: ``free_bytes``, ``needed_bytes``, for the log."""
 
 
 class OperatorError(SugarbotError):
@@ -278,6 +286,26 @@ class DatabaseInUse(OperatorError):
 
 class DatabaseDamaged(OperatorError):
     """Facts: ``path``, ``detail``."""
+
+
+class DatabaseMissing(OperatorError):
+    """There is no such file. Facts: ``path``."""
+
+
+class DatabaseForeign(OperatorError):
+    """Another program's SQLite database, which is left as it is. Facts: ``path``."""
+
+
+class DiskFull(OperatorError):
+    """Nothing more can be written; no existing file changed. Facts: ``path``, the folder."""
+
+
+class BackupFailed(OperatorError):
+    """The backup could not be written; nothing changed. Facts: ``path``, the folder; ``detail``."""
+
+
+class RestoreFailed(OperatorError):
+    """The backup could not be put in place; nothing changed. Facts: ``path``, the folder; ``detail``."""
 
 
 class TokenMissing(OperatorError):

@@ -21,7 +21,7 @@ from bot.gauge import Gauge
 from bot.policy.rules import Rules
 from bot.settings import Settings
 from bot.shell import checks
-from bot.store import open_store
+from bot.store import Store, open_store
 from engine.cost import CostBook
 from engine.fetch import fetch_model
 from engine.headroom import HeadroomProbe
@@ -51,6 +51,7 @@ class House:
     """
 
     settings: Settings
+    store: Store
     model: ModelInfo
     shelf: Shelf
     desk: Desk
@@ -76,8 +77,10 @@ async def open_house(
     """
     config = settings.to_engine_config()
     async with contextlib.AsyncExitStack() as rooms:
+        await asyncio.to_thread(upkeep.make_private, settings.data_dir)
         store = await open_store(settings.data_dir / DATABASE, MIGRATIONS)
         rooms.push_async_callback(store.close)
+        await asyncio.to_thread(upkeep.remove_leftovers, settings.data_dir)
         model = await fetch_model(config)
         folders = [built_in_lora_folder(model), config.lora_dir]
         shelf = await asyncio.to_thread(read_shelf, folders, model)
@@ -105,12 +108,13 @@ async def open_house(
             costs=costs,
             rules=Rules.from_settings(settings),
             pictures_dir=settings.data_dir / "pictures",
-            clock=lambda: time.time_ns() // 1_000_000,
+            clock=_now_ms,
+            reserve_bytes=settings.storage.reserve_bytes,
             default_lora=settings.engine.default_lora,
             is_loading=lambda: host.info is None,
             measure=tokens.measure if tokens else None,
         )
-        yield House(settings, model, shelf, desk, host, Gauge(probe), costs, worker)
+        yield House(settings, store, model, shelf, desk, host, Gauge(probe), costs, worker)
 
 
 @contextlib.asynccontextmanager
@@ -137,9 +141,11 @@ async def keep_house(house: House, chats: Sequence[Chat]) -> AsyncIterator[Seque
                 serving = kept.run(keeping)
                 work.append(group.create_task(serving, name=f"chat {kept.chat.platform}"))
             data_dir = house.settings.data_dir
+            keep_days = house.settings.storage.keep_pictures_days
             beside: dict[str, Callable[[], Awaitable[None]]] = {
                 "gauge": house.gauge.run,
                 "keep costs": lambda: upkeep.keep_costs(house.costs, data_dir / COSTS),
+                "tidy": lambda: upkeep.tidy_daily(house.store, data_dir, keep_days, _now_ms),
                 "back up": lambda: upkeep.back_up_daily(data_dir / DATABASE, data_dir / BACKUPS, locale),
             }
             for name, job in beside.items():
@@ -229,6 +235,10 @@ class ChatKeeping:
 
     def _why(self, error: OperatorError) -> str:
         return words.explain(error, self._locale)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 async def _started(house: House) -> None:

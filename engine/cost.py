@@ -7,8 +7,6 @@ How far the newest jobs lay from what was foretold is kept, so that a wait is to
 Knows no clock and no card. The caller saves the book, in a thread; a broken file only means learning again.
 """
 
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import Annotated
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from engine.durable import write_file
 from engine.request import STEPS, Failed, FailReason, Finished, RenderRequest, Span, Stopped, WorkerInfo
 
 log = structlog.get_logger(__name__)
@@ -107,16 +106,7 @@ class CostBook:
         Raises:
             OSError: It could not be written; the old file stands.
         """
-        descriptor, draft = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(self._learned.model_dump_json() + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(draft, path)
-        except OSError:
-            os.unlink(draft)
-            raise
+        write_file(path, f"{self._learned.model_dump_json()}\n".encode())
 
     @property
     def knows_weights(self) -> bool:

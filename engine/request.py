@@ -145,7 +145,7 @@ class Stopped:
 
 
 class FailReason(StrEnum):
-    """Why the worker gave a job up.
+    """Why a job was given up.
 
     OUT_OF_MEMORY   the card had no room, after one retry at a smaller footprint
     PROMPT_TOO_LONG the text has more tokens than the text encoder takes
@@ -153,6 +153,7 @@ class FailReason(StrEnum):
     LORA_REJECTED   the file is damaged or made for another model
     BLANK_PICTURE   the result was not a picture (not finite, or one flat colour)
     WORKER_ERROR    anything else; the worker's log has the details
+    DISK_FULL       the parent could not save the pictures: no space left on the disk
     """
 
     OUT_OF_MEMORY = "out_of_memory"
@@ -161,6 +162,7 @@ class FailReason(StrEnum):
     LORA_REJECTED = "lora_rejected"
     BLANK_PICTURE = "blank_picture"
     WORKER_ERROR = "worker_error"
+    DISK_FULL = "disk_full"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from random import Random
 import structlog
 
 from bot.commands.values import Draw, Reroll
+from bot.desk.files import PictureSpace, require_space
 from bot.desk.history import is_open_here
 from bot.desk.outcomes import Address, Note, Platform, Receipt, Recipe, Visit
 from bot.desk.purse import Purse
@@ -47,6 +48,7 @@ class Accepting:
         recipes: Recipes,
         defaults: Defaults,
         line: Line,
+        space: PictureSpace,
         rules: Rules,
         clock: Callable[[], int],
         random: Random,
@@ -56,6 +58,7 @@ class Accepting:
         self._recipes = recipes
         self._defaults = defaults
         self._line = line
+        self._space = space
         self._rules = rules
         self._clock = clock
         self._random = random
@@ -95,7 +98,7 @@ class Accepting:
         return await self._accept(visit, wanted)
 
     async def _accept(self, visit: Visit, wanted: Callable[[int], Awaitable[Wanted]]) -> Receipt:
-        jobs = self._store.jobs
+        jobs, room_bytes = self._store.jobs, await self._space.room_bytes()
         async with self._store.atomic():
             if earlier := await jobs.of_origin(visit.platform, visit.event_id):
                 credits_left = (await self._store.people.account(earlier.person)).credits
@@ -110,6 +113,7 @@ class Accepting:
             address = _where_the_answer_goes(visit, private)
             if await jobs.count_unended(person) >= self._rules.max_waiting:
                 raise TooManyWaiting(limit=self._rules.max_waiting)
+            require_space(recipe.width_px, recipe.height_px, recipe.count, room_bytes)
             job = await jobs.add(self._new_job(person, visit, address, recipe, private), visit.event_id)
             credits_left = await self._purse.charge(job)
             self._store.after_commit(lambda: self._joins(job))

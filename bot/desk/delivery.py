@@ -17,7 +17,7 @@ import structlog
 
 from bot.desk.ending import Ending
 from bot.desk.files import saved
-from bot.desk.history import picture_files
+from bot.desk.history import saved_pictures
 from bot.desk.outcomes import Address, JobState, Note, NotNow, Parcel, Platform, Undeliverable
 from bot.desk.progress import Board
 from bot.desk.recipe import recipe_of_job
@@ -167,7 +167,9 @@ class Delivery:
             if job is None or job.ended_ms is None:
                 raise LookupError(f"the outbox holds {job_id}, which has not ended")
             person = await self._store.post.parcel(job_id)
-            files = await picture_files(self._store, self._pictures_dir, [job_id])
+        pictures = (await saved_pictures(self._store, self._pictures_dir, [job_id]))[job_id]
+        if pictures.missing:
+            log.warning("pictures missing on the disk", job_id=job_id, missing=pictures.missing)
         return Parcel(
             job_id=job.id,
             address=Address(Platform(job.platform), job.chat_id, job.ref),
@@ -177,7 +179,8 @@ class Delivery:
             private=job.private,
             state=JobState(job.state),
             recipe=recipe_of_job(job),
-            pictures=tuple(files[job_id]),
+            pictures=pictures.files,
+            missing=pictures.missing,
             price=job.price,
             refund=person.refund,
             credits_left=person.credits,

@@ -31,7 +31,7 @@ from bot.desk.answers import StoredAnswers
 from bot.desk.delivery import Delivers, Delivery
 from bot.desk.drawing import Drawing, Foresight, Renderer
 from bot.desk.ending import Cancelling, Ending
-from bot.desk.files import saved
+from bot.desk.files import PictureSpace, saved
 from bot.desk.history import Records
 from bot.desk.outcomes import (
     Address,
@@ -67,8 +67,6 @@ _READING = (Mine, Original, Quota, LoraList, Help)
 
 log = structlog.get_logger("bot.desk")
 
-EVENT_MEMORY_MS = 14 * 86_400_000  # Telegram repeats an unconfirmed update for a day; a fortnight is plenty
-
 
 class Chat(Shows, Delivers, Protocol):
     """What the desk needs of a ``bot.chats.contract.Chat``."""
@@ -80,6 +78,7 @@ class Desk:
     Args:
         rules: Who may do what, and how much.
         pictures_dir: Where finished pictures lie; made when the first one is.
+        reserve_bytes: What pictures leave free on its disk.
         default_lora: The default where no host switched one; empty for none.
         is_loading: Whether the renderer still loads its model, so that nothing is drawn yet.
         clock: UTC milliseconds.
@@ -100,6 +99,7 @@ class Desk:
         rules: Rules,
         pictures_dir: Path,
         clock: Callable[[], int],
+        reserve_bytes: int = 0,
         default_lora: str = "",
         is_loading: Callable[[], bool] = lambda: False,
         random: Random | None = None,
@@ -120,6 +120,7 @@ class Desk:
         self._board = Board(store=store, line=line)
         line.on_change(self._board.line_moved)
         line.on_change(Foresight(line, renderer).line_moved)
+        space = PictureSpace(pictures_dir, reserve_bytes)
         ending = Ending(store=store, purse=purse, line=line, clock=clock)
         self._drawing = Drawing(
             store=store,
@@ -130,6 +131,7 @@ class Desk:
             probe=probe,
             costs=costs,
             pictures_dir=pictures_dir,
+            space=space,
             clock=clock,
         )
         self._delivery = Delivery(
@@ -146,6 +148,7 @@ class Desk:
             recipes=recipes,
             defaults=self._defaults,
             line=line,
+            space=space,
             rules=rules,
             clock=clock,
             random=random,
@@ -276,7 +279,7 @@ class Desk:
 
     async def taken_in(self, platform: Platform) -> tuple[tuple[str, str], ...]:
         """The stored events that were not settled yet, oldest first."""
-        return await self._store.post.taken_in(platform)
+        return await saved(lambda: self._store.post.taken_in(platform))
 
     async def settle(self, platform: Platform, event_id: str) -> None:
         """The answer was sent; the event need not be handled again, and its answer is forgotten."""
@@ -285,10 +288,9 @@ class Desk:
     async def run(self, chats: Mapping[Platform, Chat]) -> None:
         """Pick up what the last run left, then draw, deliver and tell until drained or cancelled."""
         await self._delivery.recover()
-        await saved(lambda: self._store.post.forget_settled(self._clock() - EVENT_MEMORY_MS))
-        await self._standings.recall()
+        await saved(self._standings.recall)
         self._board.remind(await self._drawing.recover())
-        await self._defaults.recall()
+        await saved(self._defaults.recall)
         async with asyncio.TaskGroup() as group:
             telling = group.create_task(self._board.run(chats), name="desk tells")
             delivering = group.create_task(self._delivery.run(chats), name="desk delivers")

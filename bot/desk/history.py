@@ -1,7 +1,8 @@
 """What a person has: the newest jobs with their pictures, and the credits left."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from bot.commands.values import Mine, Original
@@ -19,18 +20,31 @@ from bot.store.rows import JobRow
 MOST_ENTRIES = 50
 
 
-async def picture_files(store: Store, pictures_dir: Path, jobs: list[str]) -> dict[str, list[PictureFile]]:
-    """The pictures of these jobs, by job id, in order."""
-    files: dict[str, list[PictureFile]] = {job_id: [] for job_id in jobs}
-    for picture in await store.jobs.pictures_of(jobs):
-        path = pictures_dir / picture.file_name
-        files[picture.job].append(PictureFile(index=picture.idx, seed=picture.seed, path=path))
-    return files
+@dataclass(frozen=True, slots=True)
+class SavedPictures:
+    """A job's pictures that are on the disk, in order, and how many are not any more."""
+
+    files: tuple[PictureFile, ...]
+    missing: int
 
 
-def existing(pictures: Iterable[PictureFile]) -> tuple[PictureFile, ...]:
-    """Those whose files are still there. Blocking."""
-    return tuple(picture for picture in pictures if picture.path.is_file())
+async def saved_pictures(store: Store, pictures_dir: Path, jobs: list[str]) -> dict[str, SavedPictures]:
+    """The pictures of these jobs by job id. Call it outside a transaction: it looks at the disk."""
+    rows = await store.jobs.pictures_of(jobs)
+
+    def look() -> dict[str, SavedPictures]:
+        found = {}
+        for job_id in jobs:
+            files = [
+                PictureFile(index=row.idx, seed=row.seed, path=pictures_dir / row.file_name)
+                for row in rows
+                if row.job == job_id
+            ]
+            there = tuple(file for file in files if file.path.is_file())
+            found[job_id] = SavedPictures(there, len(files) - len(there))
+        return found
+
+    return await asyncio.to_thread(look)
 
 
 def is_open_here(job: JobRow, visit: Visit) -> bool:
@@ -77,8 +91,8 @@ class Records:
                 hidden = sum(not is_open_here(job, visit) for job in jobs)
                 address = visit.address
                 jobs = await self._store.jobs.newest_open_in(person, address.platform, address.chat_id, limit)
-            files = await picture_files(self._store, self._pictures_dir, [job.id for job in jobs])
             await self._send_kept(person, visit)
+        files = await saved_pictures(self._store, self._pictures_dir, [job.id for job in jobs])
         return History(tuple(_entry(job, self._state(job), files[job.id]) for job in jobs), hidden)
 
     async def original(self, command: Original, visit: Visit) -> Originals:
@@ -97,11 +111,10 @@ class Records:
                 raise NotYours(job_id=job.id)
             if visit.is_group and not is_open_here(job, visit):
                 raise NotInPublic(command="mine")
-            files = await picture_files(self._store, self._pictures_dir, [job.id])
-        pictures = await asyncio.to_thread(existing, files[job.id])
-        if not pictures:
+        pictures = (await saved_pictures(self._store, self._pictures_dir, [job.id]))[job.id]
+        if not pictures.files:
             raise PicturesGone(job_id=job.id)
-        return Originals(job.id, pictures)
+        return Originals(job.id, pictures.files)
 
     async def quota(self, visit: Visit) -> Credits:
         """What the person may still draw today."""
@@ -134,11 +147,12 @@ class Records:
             self._store.after_commit(self._posted.ring)
 
 
-def _entry(job: JobRow, state: JobState, pictures: list[PictureFile]) -> HistoryEntry:
+def _entry(job: JobRow, state: JobState, pictures: SavedPictures) -> HistoryEntry:
     return HistoryEntry(
         job_id=job.id,
         state=state,
         created_at_ms=job.created_ms,
         recipe=recipe_of_job(job),
-        pictures=tuple(pictures),
+        pictures=pictures.files,
+        missing=pictures.missing,
     )

@@ -223,13 +223,14 @@ class PictureFile:
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """One of the person's jobs."""
+    """One of the person's jobs; ``missing`` of its pictures have expired and left the disk."""
 
     job_id: str
     state: JobState
     created_at_ms: int
     recipe: Recipe
     pictures: tuple[PictureFile, ...] = ()
+    missing: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,6 +329,7 @@ class Parcel:
         fail: Why, when FAILED.
         refund: Credits given back.
         notes: What the model did not know of the prompt.
+        missing: Drawn pictures whose files are no longer on the disk.
     """
 
     job_id: str
@@ -345,6 +347,7 @@ class Parcel:
     seconds: float
     fail: FailReason | None = None
     notes: tuple[Note, ...] = ()
+    missing: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,11 +120,11 @@ class Board:
         return forget
 
     async def _show(self, job_id: str, news: News, chats: Mapping[Platform, Shows]) -> None:
-        job = await self._store.jobs.find(job_id)
         wanted = JobState.QUEUED if news is None else JobState.RUNNING
-        if job is None or job.state != wanted or not (chat := chats.get(Platform(job.platform))):
-            return
         try:
+            job = await self._store.jobs.find(job_id)
+            if job is None or job.state != wanted or not (chat := chats.get(Platform(job.platform))):
+                return
             async with asyncio.timeout(SHOW_TIMEOUT_S):
                 await chat.show(self._status(job, news))
         except Exception as error:  # noqa: BLE001 - desk loop: a status is worth one try, whatever a platform raises

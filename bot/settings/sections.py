@@ -162,6 +162,24 @@ class WebSettings(Section):
     port: Annotated[int, _must_be("a port from 0 (any free one) to 65535", 7860, ge=0, le=65535)] = 7860
 
 
+class StorageSettings(Section):
+    """What pictures may take of the disk that holds ``data_dir``.
+
+    While less than ``reserve_mib`` is free (on a small disk: a twentieth of it), nothing is drawn. Pictures
+    older than ``keep_pictures_days`` are deleted; 0 keeps them for ever.
+    """
+
+    reserve_mib: Annotated[int, _must_be("mebibytes, from 0 to 1000000", 256, ge=0, le=1_000_000)] = 256
+    keep_pictures_days: Annotated[
+        int, _must_be("days, from 1 to 10000, or 0 for ever", 30, ge=0, le=10_000)
+    ] = 30
+
+    @property
+    def reserve_bytes(self) -> int:
+        """The same in bytes."""
+        return self.reserve_mib * 2**20
+
+
 class EngineSettings(Section):
     """The model, its LoRAs and the card, as ``EngineConfig`` says them; by default LoRAs lie in data_dir."""
 
@@ -220,6 +238,7 @@ class Settings(Section):
     telegram: TelegramSettings = TelegramSettings()
     web: WebSettings = WebSettings()
     engine: EngineSettings = EngineSettings()
+    storage: StorageSettings = StorageSettings()
 
     def secrets(self) -> tuple[str, ...]:
         """What must never be written anywhere: the tokens, and passwords of proxies."""

@@ -4,7 +4,6 @@ A finding is a value; its sentence is in ``bot.words.checks``. Nothing is change
 platform. Blocking, except ``require``.
 """
 
-import shutil
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import structlog
 
+from bot.desk.files import free_and_needed_bytes
 from bot.errors import NotStartable, Problem
 from bot.settings import Settings, token_file_variable
 from bot.shell.folders import require_writable
@@ -20,7 +20,6 @@ from bot.words.checks import finding_in
 from engine.headroom import Headroom
 from engine.shelf import Shelf
 
-DISK_NEEDED_BYTES = 256 * 2**20  # less is as good as full
 DISK_LOW_BYTES = 2 * 2**30  # about two thousand pictures at 1 MB each
 PLATFORMS = ("discord", "telegram")
 MENDED_WHILE_RUNNING = frozenset({"disk_full", "lora_refused"})  # wrong, but no reason not to start
@@ -57,7 +56,7 @@ class Finding:
 def of_settings(settings: Settings, environ: Mapping[str, str]) -> list[Finding]:
     """Check everything that needs neither the model nor a card."""
     return [
-        *_data_folder(settings.data_dir),
+        *_data_folder(settings.data_dir, settings.storage.reserve_bytes),
         *_lora_folder(settings.engine.lora_dir),
         *_chats(settings),
         *_token_files(environ),
@@ -135,27 +134,22 @@ def require(findings: Iterable[Finding], locale: str) -> None:
         raise NotStartable(problems=tuple(problems))
 
 
-def _data_folder(folder: Path) -> Iterator[Finding]:
+def _data_folder(folder: Path, reserve_bytes: int) -> Iterator[Finding]:
     facts: dict[str, object] = {"path": str(folder)}
     try:
-        free_bytes = _free_bytes(folder)
-        if free_bytes >= DISK_NEEDED_BYTES:
+        free_bytes, needed_bytes = free_and_needed_bytes(folder, reserve_bytes)
+        if free_bytes >= needed_bytes:
             require_writable(folder)
     except OSError as error:
         yield Finding(Level.WRONG, "data", "data_unusable", facts | {"detail": error.strerror})
         return
-    facts |= {"free": _gib(free_bytes), "needed": _gib(DISK_NEEDED_BYTES)}
-    if free_bytes < DISK_NEEDED_BYTES:
+    facts |= {"free": _gib(free_bytes), "needed": _gib(needed_bytes)}
+    if free_bytes < needed_bytes:
         yield Finding(Level.WRONG, "data", "disk_full", facts)
     elif free_bytes < DISK_LOW_BYTES:
         yield Finding(Level.NOTE, "data", "disk_low", facts)
     else:
         yield Finding(Level.FINE, "data", "data", facts)
-
-
-def _free_bytes(folder: Path) -> int:
-    whole = folder.absolute()
-    return shutil.disk_usage(next(each for each in (whole, *whole.parents) if each.exists())).free
 
 
 def _lora_folder(folder: Path | None) -> Iterator[Finding]:

@@ -7,15 +7,18 @@ take the same lock: nobody reads what another task has not committed.
 
 import asyncio
 import contextlib
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import aiosqlite
 
-from bot.errors import CannotSave
+from bot.errors import CannotSave, DatabaseDamaged, DatabaseInUse, DiskFull, FolderUnusable, OperatorError
 from bot.store.queries import load_queries
+from engine.durable import is_disk_full
 
 Value = str | int | float | None
 Result = TypeVar("Result")
@@ -28,6 +31,48 @@ OF_THE_DISK = (
     sqlite3.SQLITE_IOERR,
 )
 """Failures that are no damage and no mistake of ours: they end when the host has made room."""
+
+FULL_BELOW_BYTES = 2**20  # less is not even room for a transaction
+
+OF_A_LOCK = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+"""Another connection, such as the host's own ``sqlite3`` shell, holds a lock; they end when it lets go."""
+
+
+def code_of(error: sqlite3.Error) -> int:
+    """SQLite's primary result code; SQLITE_CORRUPT where Python raised the error without one."""
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+
+
+def shows_full_disk(error: Exception, folder: Path) -> bool:
+    """Whether a failure of the database or a file in ``folder`` comes from a full disk.
+
+    SQLite reports one as an I/O error where it cannot extend its shared memory, so free space decides there.
+    """
+    if isinstance(error, OSError):
+        return is_disk_full(error)
+    code = code_of(error) if isinstance(error, sqlite3.Error) else sqlite3.SQLITE_OK
+    if code == sqlite3.SQLITE_IOERR:
+        with contextlib.suppress(OSError):
+            return shutil.disk_usage(folder).free < FULL_BELOW_BYTES
+    return code == sqlite3.SQLITE_FULL
+
+
+def operator_error(error: sqlite3.Error | UnicodeDecodeError | OSError, path: Path) -> OperatorError:
+    """What the host has to do about a failure with the database at ``path``.
+
+    Only damage is reported as damage: the advice for it costs the host a backup. Damage inside the schema's
+    text reaches Python as a UnicodeDecodeError.
+    """
+    if shows_full_disk(error, path.parent):
+        return DiskFull(path=str(path.parent))
+    if isinstance(error, OSError):
+        return FolderUnusable(path=str(path.parent), detail=error.strerror or str(error))
+    if isinstance(error, sqlite3.Error) and (code := code_of(error)) in (*OF_THE_DISK, *OF_A_LOCK):
+        if code in OF_A_LOCK:
+            return DatabaseInUse(path=str(path))
+        return FolderUnusable(path=str(path.parent), detail=str(error))
+    detail = "its text is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+    return DatabaseDamaged(path=str(path), detail=detail)
 
 
 async def to_the_end(work: Awaitable[Result]) -> Result:
@@ -64,7 +109,7 @@ class Database:
         after it: the work stands.
 
         Raises:
-            CannotSave: The disk took nothing, and nothing happened.
+            CannotSave: The disk took nothing, or the database is locked, and nothing happened.
         """
         if self._owner is asyncio.current_task():
             async with self._savepoint():
@@ -92,7 +137,7 @@ class Database:
         """Run the named statement of this file with ``:name`` values, and return all its rows.
 
         Raises:
-            CannotSave: The disk took or gave nothing, and nothing happened.
+            CannotSave: The disk took or gave nothing, or the database is locked, and nothing happened.
         """
         is_inside = self._owner is asyncio.current_task()
         async with contextlib.nullcontext() if is_inside else self._line:
@@ -152,6 +197,6 @@ class Database:
         try:
             return await self._connection.execute_fetchall(sql, values)
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF in OF_THE_DISK:  # without the extended part
+            if code_of(error) in (*OF_THE_DISK, *OF_A_LOCK):
                 raise CannotSave(detail=str(error)) from error
             raise

@@ -7,6 +7,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from bot.errors import DatabaseInUse
+from engine.durable import FILE_MODE
 
 
 @contextmanager
@@ -18,7 +19,8 @@ def locked(path: Path) -> Iterator[None]:
     Raises:
         DatabaseInUse: Another process has it; end that one.
     """
-    lock = FileLock(path.with_name(f"{path.name}.lock"), blocking=False, thread_local=False)
+    name = path.with_name(f"{path.name}.lock")
+    lock = FileLock(name, mode=FILE_MODE, blocking=False, thread_local=False)
     try:
         lock.acquire()
     except Timeout as error:

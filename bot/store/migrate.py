@@ -5,7 +5,6 @@ copy is laid beside it. A database newer than the code is refused before anythin
 """
 
 import contextlib
-import os
 import re
 import sqlite3
 from dataclasses import dataclass
@@ -14,10 +13,13 @@ from pathlib import Path
 import aiosqlite
 import structlog
 
-from bot.errors import DatabaseDamaged, DatabaseNewer
+from bot.errors import DatabaseDamaged, DatabaseForeign, DatabaseNewer
+from engine.durable import replacing
 
 log = structlog.get_logger("bot.store")
 
+APPLICATION_ID = 0x53554741  # "SUGA", in the header of each database that a step of ours has touched
+_FIRST_TABLES = {"person", "identity", "account", "job", "origin", "picture", "ledger", "outbox", "inbox"}
 _FILE_NAME = re.compile(r"(\d{4})_\w+\.sql")
 
 
@@ -45,23 +47,32 @@ def read_steps(migrations_dir: Path) -> tuple[Step, ...]:
     return tuple(steps)
 
 
-def refuse_newer_log(path: Path, known: int) -> None:
-    """Return unless a crash left this database with a log, and with more steps than the ``known``. Blocking.
+def require_ours(path: Path, known: int | None = None) -> None:
+    """Return for a database of this program with at most ``known`` steps, a new one, and a damaged one.
 
-    It is only read: an ordinary connection folds such a log into the file when it closes.
+    A file is ours by its application id or, from before it had one, by its tables and step number. It is only
+    read: an ordinary connection folds the log that a crash left into the file when it closes. Blocking.
 
     Raises:
-        DatabaseNewer: File and log are untouched.
+        DatabaseForeign: Another program's; file and log are untouched.
+        DatabaseNewer: Likewise; a newer version wrote it.
     """
-    if not path.with_name(f"{path.name}-wal").exists():
+    if not path.is_file():
         return
-    uri = f"{path.absolute().as_uri()}?mode=ro"
+    has_log = path.with_name(f"{path.name}-wal").exists()
+    uri = f"{path.absolute().as_uri()}?mode=ro{'' if has_log else '&immutable=1'}"
     try:
         with contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
+            [program] = connection.execute("PRAGMA application_id").fetchone()
             [found] = connection.execute("PRAGMA user_version").fetchone()
-    except sqlite3.DatabaseError:
-        return  # something else is wrong with it: the ordinary opening tells
-    if found > known:
+            names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+    except (sqlite3.DatabaseError, UnicodeDecodeError):
+        return  # damaged: the ordinary opening reports it
+    is_new = not (program or found or names)
+    is_ours = program == APPLICATION_ID or (not program and found and names >= _FIRST_TABLES)
+    if not (is_new or is_ours):
+        raise DatabaseForeign(path=str(path))
+    if known is not None and found > known:
         raise DatabaseNewer(path=str(path), found=found, known=known)
 
 
@@ -96,7 +107,8 @@ async def _run_step(connection: aiosqlite.Connection, step: Step) -> None:
     script = step.path.read_text(encoding="utf-8")
     try:
         await connection.executescript(
-            f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {step.number};\nCOMMIT;"
+            f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {step.number};\n"
+            f"PRAGMA application_id = {APPLICATION_ID};\nCOMMIT;"
         )
     except BaseException:
         if connection.in_transaction:
@@ -105,10 +117,6 @@ async def _run_step(connection: aiosqlite.Connection, step: Step) -> None:
 
 
 async def _lay_copy(connection: aiosqlite.Connection, backup: Path) -> None:
-    unfinished = backup.with_name(f"{backup.name}.part")
-    unfinished.unlink(missing_ok=True)
-    await connection.execute_fetchall("VACUUM INTO ?", (str(unfinished),))
-    with unfinished.open("rb") as file:
-        os.fsync(file.fileno())
-    unfinished.replace(backup)
+    with replacing(backup) as draft:  # VACUUM INTO takes an empty file
+        await connection.execute_fetchall("VACUUM INTO ?", (str(draft),))
     log.info("database copied before migration", backup=backup.name)

@@ -90,6 +90,17 @@ class Post:
         """The event was answered; neither its payload nor its answer is kept."""
         await self._ask("settle", platform=platform, event_id=event_id)
 
-    async def forget_settled(self, before_ms: int) -> None:
-        """Drop the ids of events that were settled and came before this moment."""
-        await self._ask("forget_settled", before_ms=before_ms)
+    async def forget_repeats(self, before_ms: int) -> None:
+        """Delete what only recognises repetitions, from before this moment.
+
+        That is the ids of settled events, the origins of ended jobs, and outbox rows of delivered jobs. An
+        origin stays while its event waits in the inbox: handled again after a crash, it must find its job.
+        """
+        async with self._database.atomic():
+            await self._ask("forget_settled", before_ms=before_ms)
+            await self._ask("forget_origins", before_ms=before_ms)
+            await self._ask("forget_sent", before_ms=before_ms)
+
+    async def pictures_waiting(self) -> tuple[str, ...]:
+        """File names of the pictures that are still to be delivered."""
+        return tuple(row[0] for row in await self._ask("pictures_waiting"))

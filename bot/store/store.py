@@ -8,21 +8,22 @@ from pathlib import Path
 
 import aiosqlite
 
-from bot.errors import DatabaseDamaged, DatabaseInUse, FolderUnusable, OperatorError
-from bot.store.database import OF_THE_DISK, Database, to_the_end
+from bot.errors import CannotSave
+from bot.store.database import Database, operator_error, to_the_end
 from bot.store.defaults import Defaults
 from bot.store.jobs import Jobs
 from bot.store.links import Links
 from bot.store.lock import locked
-from bot.store.migrate import migrate, read_steps, refuse_newer_log
+from bot.store.migrate import migrate, read_steps, require_ours
 from bot.store.people import People
 from bot.store.post import Post
 from bot.store.survey import Survey, survey
+from engine.durable import create_file, make_folder
 
 PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON")
 """FULL: what a person was told survives a power cut; a commit costs a millisecond, a picture seconds."""
 
-BUSY_TIMEOUT_MS = 5_000  # one process, one connection: only a host's own sqlite3 shell ever makes us wait
+BUSY_TIMEOUT_MS = 1_000  # only a host's own sqlite3 shell makes us wait; a person is answered within 3 s
 
 
 class Store:
@@ -36,8 +37,9 @@ class Store:
         defaults: Default LoRAs.
     """
 
-    def __init__(self, database: Database, closing: AsyncExitStack) -> None:
+    def __init__(self, database: Database, path: Path, closing: AsyncExitStack) -> None:
         self._database = database
+        self._path = path
         self._closing = closing
         self.people = People(database)
         self.links = Links(database)
@@ -54,8 +56,20 @@ class Store:
         self._database.after_commit(effect)
 
     async def survey(self) -> Survey:
-        """Count what is there and check that it is sound; reads the whole file."""
-        return await survey(self._database)
+        """Count what is there and check that it is sound; reads the whole file.
+
+        Raises:
+            OperatorError: DatabaseDamaged, DiskFull, FolderUnusable or, while another program locks it,
+                DatabaseInUse.
+        """
+        try:
+            return await survey(self._database)
+        except CannotSave as error:
+            cause = error.__cause__
+            assert isinstance(cause, sqlite3.Error)  # noqa: S101 - Database raises no other
+            raise operator_error(cause, self._path) from error
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            raise operator_error(error, self._path) from error
 
     async def close(self) -> None:
         """Close the database, its log folded back into the file, and let another process have it.
@@ -71,18 +85,18 @@ async def open_store(path: Path, migrations_dir: Path) -> Store:
     Raises:
         DatabaseInUse: Another process has it; end that one.
         DatabaseNewer: A newer version of the bot wrote it; start that one. The file is untouched.
-        DatabaseDamaged: It is no intact database of ours; put the backup in its place.
-        FolderUnusable: The disk is full, or the folder is not ours to write in.
+        DatabaseDamaged: It is no intact database; put the backup in its place.
+        DatabaseForeign: It is another program's; the file is untouched.
+        DiskFull: The host makes room.
+        FolderUnusable: The folder is not ours to write in.
     """
     steps = await asyncio.to_thread(read_steps, migrations_dir)
     async with AsyncExitStack() as opening:
         try:
-            await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
+            await asyncio.to_thread(make_folder, path.parent)
             opening.enter_context(locked(path))
-        except OSError as error:
-            raise FolderUnusable(path=str(path.parent), detail=error.strerror or str(error)) from error
-        try:
-            await asyncio.to_thread(refuse_newer_log, path, len(steps))
+            await asyncio.to_thread(require_ours, path, len(steps))
+            await asyncio.to_thread(create_file, path)  # SQLite would give it the umask's mode
             connection = aiosqlite.connect(path, isolation_level=None)
             opening.push_async_callback(connection.close)
             await to_the_end(connection)  # a cancel in its middle would leave the connection to nobody
@@ -91,19 +105,9 @@ async def open_store(path: Path, migrations_dir: Path) -> Store:
             await migrate(connection, path, steps)
             for pragma in PRAGMAS:
                 await connection.execute_fetchall(f"PRAGMA {pragma}")
-        except sqlite3.DatabaseError as error:
-            raise _told(error, path) from error
-        return Store(Database(connection), opening.pop_all())
-
-
-def _told(error: sqlite3.DatabaseError, path: Path) -> OperatorError:
-    """What the host must mend: not every failure of SQLite is damage, which would cost the host a backup."""
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF  # without the extended part
-    if code == sqlite3.SQLITE_BUSY:
-        return DatabaseInUse(path=str(path))
-    if code in OF_THE_DISK:
-        return FolderUnusable(path=str(path.parent), detail=str(error))
-    return DatabaseDamaged(path=str(path), detail=str(error))
+        except (sqlite3.DatabaseError, UnicodeDecodeError, OSError) as error:
+            raise operator_error(error, path) from error
+        return Store(Database(connection), path, opening.pop_all())
 
 
 async def _check(connection: aiosqlite.Connection) -> None:

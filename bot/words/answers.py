@@ -93,6 +93,11 @@ def _history(history: History, locale: str) -> str:
             "Write /mine to me in private."
         )
         lines.append(text(sentence, locale, count=history.hidden))
+    if any(entry.missing for entry in history.entries):
+        expired = N_(
+            "Expired pictures are no longer on the host's disk; the same prompt and seed draw them again."
+        )
+        lines.append(text(expired, locale))
     return "\n".join(lines)
 
 
@@ -109,6 +114,7 @@ def past(entry: HistoryEntry, locale: str) -> str:
             text(STATES[entry.state], locale),
             shorten(entry.recipe.prompt, PROMPT_IN_LIST_CHARS),
             text(N_("seed {seeds}"), locale, seeds=entry.recipe.seed),
+            text(N_("pictures expired"), locale) if entry.missing else "",
         ]
     )
 

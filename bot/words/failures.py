@@ -14,6 +14,9 @@ FAILED: dict[FailReason, str] = {
     FailReason.LORA_REJECTED: N_("The LoRA's file doesn't work with this model. Please choose another LoRA."),
     FailReason.BLANK_PICTURE: N_("The picture came out blank. Try another seed, or a lower LoRA weight."),
     FailReason.WORKER_ERROR: N_("Something went wrong while drawing. Please try again."),
+    FailReason.DISK_FULL: N_(
+        "My host's disk is full, so the picture could not be kept. Please tell the host, and try again later."
+    ),
 }
 
 ENGINE_SENTENCES: dict[type[Exception], str] = {

@@ -135,12 +135,18 @@ def settings_of(recipe: Recipe, locale: str) -> str:
 
 def _ending(parcel: Parcel, locale: str) -> str:
     """Why a job did not end as it was asked for, and what came back; nothing for one that did."""
-    if parcel.state is JobState.DONE:
-        return ""
-    sentences = [text(N_("Cancelled."), locale)]
+    sentences = []
+    if parcel.state is JobState.CANCELLED:
+        sentences = [text(N_("Cancelled."), locale)]
     if parcel.state is JobState.FAILED:
         sentences = [text(FAILED[parcel.fail or FailReason.WORKER_ERROR], locale)]
-    if parcel.pictures:
+    if parcel.missing:
+        lost = N_(
+            "{missing} of {count} pictures are no longer on the host's disk; "
+            "the same prompt and seed draw them again."
+        )
+        sentences.append(text(lost, locale, missing=parcel.missing, count=parcel.recipe.count))
+    elif parcel.pictures and parcel.state is not JobState.DONE:
         facts = {"done": len(parcel.pictures), "count": parcel.recipe.count}
         sentences.append(text(N_("Drawn before that: {done} of {count}."), locale, **facts))
     if parcel.refund:

@@ -105,7 +105,11 @@ SENTENCES: dict[type[Exception], str] = {
     errors.NotLinked: N_("This chat is not linked to another one. /link links it."),
     errors.CannotSave: N_(
         "I can't save anything right now, so I took nothing on and charged nothing: my host's disk is full "
-        "or read-only. Please try again in a few minutes."
+        "or read-only, or another program holds my database. Please try again in a few minutes."
+    ),
+    errors.NoDiskSpace: N_(
+        "My host's disk is full, so I couldn't keep your picture; I took nothing on and charged nothing. "
+        "Please tell the host, and try again later."
     ),
     # The host mends something.
     errors.OperatorError: N_("Sugarbot can't go on. The log says what to mend."),
@@ -124,6 +128,20 @@ SENTENCES: dict[type[Exception], str] = {
     errors.DatabaseInUse: N_("Another Sugarbot is running on {path}. Stop it, or choose another data_dir."),
     errors.DatabaseDamaged: N_(
         "The database {path} is damaged: {detail}. Put a backup in its place, or move it away to begin anew."
+    ),
+    errors.DatabaseMissing: N_("There is no database {path}. Check the name, or data_dir in sugarbot.toml."),
+    errors.DatabaseForeign: N_(
+        "{path} is another program's database, so it is left as it is. "
+        "Choose another file, or another data_dir in sugarbot.toml."
+    ),
+    errors.DiskFull: N_("The disk of {path} is full. Make room there and try again; nothing was changed."),
+    errors.BackupFailed: N_(
+        "No backup was made in {path}: {detail}. Allow writing there, or name another folder with --to; "
+        "nothing was changed."
+    ),
+    errors.RestoreFailed: N_(
+        "Nothing was restored in {path}: {detail}. Check the file and the folder and try again; "
+        "nothing was changed."
     ),
     errors.TokenMissing: N_("There is no token for {platform}. Set {variable} in the environment."),
     errors.TokenRefused: N_("{platform} refused the token. Make a new one there and set it as {variable}."),

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from filelock import FileLock, Timeout
 
+from engine.durable import FILE_MODE, make_folder, sync_file
 from engine.errors import ConversionRunning, ModelIncomplete, NoRoomForCopy
 from engine.model import ModelInfo
 from engine.weights.checkpoint import STEMS, header_of, weight_files
@@ -61,8 +62,9 @@ def convert(source: ModelInfo, data_dir: Path, report: Report) -> Path:
         OSError: The disk broke or filled up.
     """
     into = copy_folder(data_dir, source.folder, source.name)
-    into.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(into.parent / ".convert.lock", blocking=False, thread_local=False)
+    make_folder(into.parent)
+    name = into.parent / ".convert.lock"
+    lock = FileLock(name, mode=FILE_MODE, blocking=False, thread_local=False)
     try:
         lock.acquire()
     except Timeout as error:
@@ -120,11 +122,7 @@ def _publish(draft: Path, into: Path) -> None:
         shutil.rmtree(old)
     else:
         draft.rename(into)
-    descriptor = os.open(into.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_file(into.parent)
 
 
 def _index(source: Path, part: str) -> Path:

@@ -69,6 +69,7 @@ def _say_step(step: str) -> None:
 
 def main() -> None:
     """Serve the host whose socket this process was given."""
+    os.umask(0o077)  # what libraries cache is for this user alone, whoever started the worker
     log_to_stderr()
     with socket.socket(fileno=int(sys.argv[1])) as connection:
         status = run(connection, _load_painter)

@@ -125,6 +125,7 @@ async def open_room(
     seed: int | None = None,
     model: ModelInfo = MODEL,
     measure: Callable[[str], PromptLength] | None = None,
+    reserve_bytes: int = 0,
 ) -> AsyncIterator[Room]:
     """Open a desk on ``folder``, new or as an earlier one left it."""
     renderer, clock, chat, probe = (
@@ -150,6 +151,7 @@ async def open_room(
             is_loading=is_loading,
             random=Random(seed),
             measure=measure,
+            reserve_bytes=reserve_bytes,
         )
         yield Room(folder, store, desk, renderer, clock, probe, chat)
     finally:

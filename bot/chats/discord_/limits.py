@@ -6,7 +6,6 @@ because the process that crashes again and again is the one that identifies too 
 """
 
 import json
-import os
 import time
 from collections import deque
 from collections.abc import Callable
@@ -17,6 +16,7 @@ import aiohttp
 import structlog
 
 from bot.desk.outcomes import NotNow
+from engine.durable import write_file
 
 log = structlog.get_logger()
 
@@ -53,13 +53,7 @@ class Starts:
 
     def note(self) -> None:
         """Count one identify, on disk before it is made."""
-        text = json.dumps([*self._lately(), self._clock()])
-        unfinished = self._file.with_name(f"{self._file.name}.part")
-        with unfinished.open("w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(self._file)
+        write_file(self._file, json.dumps([*self._lately(), self._clock()]).encode())
 
     def _lately(self) -> list[float]:
         now_s = self._clock()

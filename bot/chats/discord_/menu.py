@@ -23,6 +23,7 @@ from discord.enums import AppCommandOptionType
 from bot.chats.discord_.localise import Localiser, described, named
 from bot.commands.face import SUGGESTED
 from bot.commands.table import COMMANDS, Entry, Kind, Option, Right
+from engine.durable import write_file
 
 Interaction = discord.Interaction[discord.Client]
 Tree = app_commands.CommandTree[discord.Client]
@@ -118,7 +119,7 @@ async def sync_if_changed(tree: Tree, file: Path) -> bool:
     if await asyncio.to_thread(_declared, file) == digest:
         return False
     await tree.sync()
-    await asyncio.to_thread(file.write_text, digest + "\n")
+    await asyncio.to_thread(write_file, file, f"{digest}\n".encode())
     return True
 
 

@@ -21,7 +21,7 @@ import structlog
 from bot.desk.drawing.foresight import Foreseeing
 from bot.desk.drawing.settling import Settling
 from bot.desk.ending import Ending
-from bot.desk.files import saved
+from bot.desk.files import PictureSpace, saved
 from bot.desk.outcomes import JobState
 from bot.desk.progress import Board
 from bot.desk.waiting import Line, heard
@@ -105,10 +105,12 @@ class Drawing:
         probe: HeadroomProbe,
         costs: CostBook,
         pictures_dir: Path,
+        space: PictureSpace,
         clock: Callable[[], int],
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
+        self._space = space
         self._renderer = renderer
         self._line = line
         self._board = board
@@ -136,10 +138,10 @@ class Drawing:
             The jobs that the last run left waiting.
         """
         known = set(self._line.queue())
-        for job in await self._store.jobs.in_state(JobState.RUNNING):
+        for job in await self._saved(partial(self._store.jobs.in_state, JobState.RUNNING)):
             log.warning("job found interrupted", job_id=job.id, attempt=job.attempt)
             await self._saved(partial(self._settling.take_back, job, []))
-        for job in await self._store.jobs.in_state(JobState.QUEUED):
+        for job in await self._saved(partial(self._store.jobs.in_state, JobState.QUEUED)):
             await self._saved(partial(self._settling.let_wait, job))
         return tuple(job_id for job_id in self._line.queue() if job_id not in known)
 
@@ -183,6 +185,9 @@ class Drawing:
                     continue
                 if self._line.is_blind:
                     await heard(ring, BLIND_WAIT_S)
+                    continue
+                if self._line.queue(1) and not await self._space.has_room():
+                    await heard(ring, NO_ROOM_WAIT_S)
                     continue
                 headroom = await asyncio.to_thread(self._probe.read)
                 turn = self._line.next(headroom)

@@ -10,11 +10,12 @@ from pathlib import Path
 import structlog
 
 from bot.desk.ending import Ending
-from bot.desk.files import save_pictures
+from bot.desk.files import LogLimiter, save_pictures
 from bot.desk.outcomes import JobState
 from bot.desk.waiting import Line
 from bot.store import Store
-from bot.store.rows import JobRow
+from bot.store.rows import JobRow, PictureRow
+from engine.durable import is_disk_full
 from engine.request import Failed, FailReason, Finished, Picture, Stopped
 
 log = structlog.get_logger("bot.desk")
@@ -43,6 +44,7 @@ class Settling:
         self._ending = ending
         self._pictures_dir = pictures_dir
         self._is_closing = is_closing
+        self._full = LogLimiter("disk full: drawn pictures were lost and refunded")
 
     async def settle(
         self, job: JobRow, answer: Finished | Stopped | Failed, drawn: Sequence[Picture]
@@ -51,7 +53,10 @@ class Settling:
         if isinstance(answer, Stopped) and await self._is_our_stop(job):
             await self.put_back(job, uses_attempt=False)
             return
-        pictures = await asyncio.to_thread(save_pictures, job.id, drawn, self._pictures_dir)
+        pictures = await self._save(job, drawn)
+        if pictures is None:
+            await self._ending.end(job, JobState.FAILED, fail=FailReason.DISK_FULL)
+            return
         match answer:
             case Finished() if len(pictures) == job.count:
                 await self._ending.end(job, JobState.DONE, pictures=pictures)
@@ -79,7 +84,7 @@ class Settling:
         if job.attempt < MAX_ATTEMPTS or (now is not None and now.cancel_requested):
             await self.put_back(job, uses_attempt=True)
             return
-        pictures = await asyncio.to_thread(save_pictures, job.id, drawn, self._pictures_dir)
+        pictures = await self._save(job, drawn) or ()
         await self._ending.end(job, JobState.FAILED, fail=FailReason.WORKER_ERROR, pictures=pictures)
 
     async def put_back(self, job: JobRow, *, uses_attempt: bool) -> None:
@@ -95,6 +100,16 @@ class Settling:
                 await self._ending.end(queued, JobState.CANCELLED)
             else:
                 self._store.after_commit(lambda: self._line.add(queued))
+
+    async def _save(self, job: JobRow, drawn: Sequence[Picture]) -> tuple[PictureRow, ...] | None:
+        """Write the pictures; None, and nothing written, where the disk is full."""
+        try:
+            return await asyncio.to_thread(save_pictures, job.id, drawn, self._pictures_dir)
+        except OSError as error:
+            if not is_disk_full(error):
+                raise
+            self._full.error(job_id=job.id, folder=str(self._pictures_dir))
+            return None
 
     async def _is_our_stop(self, job: JobRow) -> bool:
         now = await self._store.jobs.find(job.id)

@@ -86,3 +86,20 @@ UPDATE inbox SET settled = 1, payload = '', answer = NULL WHERE platform = :plat
 -- name: forget_settled
 -- Ids that no platform repeats any more.
 DELETE FROM inbox WHERE settled = 1 AND at_ms < :before_ms;
+
+-- name: forget_origins
+-- Messages that made jobs which ended long ago, unless they are still to be handled.
+DELETE FROM origin
+WHERE job IN (SELECT id FROM job WHERE ended_ms < :before_ms)
+  AND NOT EXISTS (SELECT 1 FROM inbox WHERE inbox.platform = origin.platform AND inbox.event_id = origin.event_id);
+
+-- name: forget_sent
+-- Jobs that were delivered and ended long ago; one without a row is not delivered again.
+DELETE FROM outbox
+WHERE state = 'sent' AND job IN (SELECT id FROM job WHERE ended_ms < :before_ms)
+  AND job NOT IN (SELECT job FROM origin);
+
+-- name: pictures_waiting
+-- Pictures that a chat may still ask for.
+SELECT picture.file_name FROM picture JOIN outbox ON outbox.job = picture.job
+WHERE outbox.state IN ('ready', 'sending', 'maybe');

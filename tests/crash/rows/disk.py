@@ -1,4 +1,4 @@
-"""The row of a disk that takes nothing: full, read-only or failing, and well again, under one desk."""
+"""The row of a disk that takes nothing (full, read-only, failing, locked) and recovers, under one desk."""
 
 import asyncio
 import multiprocessing
@@ -78,6 +78,20 @@ async def mend(_: Room) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
+async def lock(room: Room) -> None:
+    """As a host's own ``sqlite3`` shell in the middle of a transaction."""
+    await room.store._database._run("PRAGMA busy_timeout = 5")
+    _shells[room.folder] = shell = sqlite3.connect(
+        room.folder / "sugarbot.db", isolation_level=None, timeout=5, check_same_thread=False
+    )
+    await asyncio.to_thread(shell.execute, "BEGIN IMMEDIATE")
+
+
+async def unlock(room: Room) -> None:
+    _shells.pop(room.folder).close()
+
+
+_shells: dict[Path, sqlite3.Connection] = {}
 _numbers = count()
 
 Turn = Callable[[Room], Awaitable[None]]
@@ -85,6 +99,7 @@ ILLS: dict[str, tuple[Turn, Turn]] = {
     "full": (fill, make_room),
     "read-only": (forbid, allow),
     "failing": (fail, mend),
+    "locked": (lock, unlock),
 }
 
 
@@ -201,7 +216,7 @@ async def _ask(room: Room, event: str, suffered: Suffered) -> None:
 ROWS = (
     Row(
         "19",
-        "disk full, read-only and failing while the desk works",
+        "disk full, read-only and failing, database locked, while the desk works",
         "0 corrupt, 0 charged for nothing, a clear message, recovers without restart",
         ill_disk,
     ),

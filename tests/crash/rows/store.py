@@ -141,7 +141,7 @@ async def _crowd(folder: Path, writes: int) -> Measured:
 async def _back_up_all_the_time(folder: Path) -> None:
     for number in range(10**6):
         await asyncio.to_thread(backup.back_up, folder / "sugarbot.db", folder / "backups", NOW_S + number)
-        await asyncio.to_thread(backup.thin_out, folder / "backups")
+        await asyncio.to_thread(backup.thin_out, folder / "backups", NOW_S + number)
 
 
 def _p99_ms(seconds: list[float]) -> float:

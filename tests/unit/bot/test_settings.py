@@ -45,6 +45,10 @@ enabled = true
 host = "127.0.0.1"          # loopback only: whoever opens the page acts as a host
 port = 7860                 # 0: any free port
 
+[storage]
+reserve_mib = 256           # nothing is drawn while less of the disk is free (small disk: a twentieth of it)
+keep_pictures_days = 30     # older pictures are deleted, and /mine says so; 0 keeps them for ever
+
 [engine]
 model = "built-in"          # or a diffusers folder, or a Hub name such as "Tongyi-MAI/Z-Image-Turbo"
 revision = ""               # the commit of a Hub name, 40 hexadecimal digits; required for one

@@ -327,3 +327,16 @@ async def test_a_job_that_moved_is_delivered_where_its_placeholder_is(room: Room
 @given(st.integers(1, 10_000))
 def test_back_off_grows_to_five_minutes(attempts: int) -> None:
     assert 2.0 <= back_off_s(attempts) <= back_off_s(attempts + 1) <= 300.0
+
+
+async def test_pictures_that_left_the_disk_are_counted_and_the_others_delivered_at_once(room: Room) -> None:
+    room.chat.errors.append(ConnectionError("once"))
+    await room.desk.handle(Draw(prompt="a", count=3), a_visit("1"))
+    async with room.running():
+        await until_outbox(room, [("maybe", 1)])
+        (room.folder / "pictures").joinpath(f"{room.renderer.requests[0].job_id}-1.png").unlink()
+        room.clock.advance(seconds=back_off_s(1))
+        room.desk._drawing._settling._ending.posted.ring()
+        [parcel] = await room.chat.wait_for_parcels(1)
+        await until_outbox(room, [("sent", 2)])
+    assert ([picture.index for picture in parcel.pictures], parcel.missing) == ([0, 2], 1)

@@ -12,7 +12,6 @@ from bot.desk.outcomes import Shelf as LoraShelf
 from bot.errors import ChatNotAllowed
 from bot.policy.rules import Rules
 from tests.fakes.chat import FakeChat
-from tests.fakes.clock import FakeClock
 from tests.fakes.renderer import Act, FakeRenderer
 from tests.fakes.room import HOST, Room, a_visit, open_room, until
 
@@ -31,24 +30,6 @@ async def test_events_wait_across_a_restart_until_they_are_settled(tmp_path: Pat
         await room.desk.take_in(Platform.TELEGRAM, [("2", "{}")])
         assert await room.desk.taken_in(Platform.TELEGRAM) == (("9", "[]"),)
         assert await room.desk.taken_in(Platform.DISCORD) == ()
-
-
-async def test_old_settled_events_are_forgotten_at_the_start(tmp_path: Path) -> None:
-    clock = FakeClock()
-    async with open_room(tmp_path, clock=clock) as room:
-        await room.desk.take_in(Platform.TELEGRAM, [("1", "{}"), ("2", "{}")])
-        await room.desk.settle(Platform.TELEGRAM, "1")
-        clock.advance(days=14)
-        async with room.running():
-            pass
-        await room.desk.take_in(Platform.TELEGRAM, [("1", "known")])
-        assert dict(await room.desk.taken_in(Platform.TELEGRAM)) == {"2": "{}"}
-        clock.advance(ms=1)
-    async with open_room(tmp_path, clock=clock) as room:
-        async with room.running():
-            pass
-        await room.desk.take_in(Platform.TELEGRAM, [("1", "new"), ("2", "new")])
-        assert dict(await room.desk.taken_in(Platform.TELEGRAM)) == {"1": "new", "2": "{}"}
 
 
 async def test_starting_and_stopping_many_times_leaks_no_task(tmp_path: Path) -> None:

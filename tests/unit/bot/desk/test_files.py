@@ -1,11 +1,12 @@
 """Pictures are complete under their name, or not there."""
 
+import os
+import stat
 from pathlib import Path
 
 import pytest
 
-from bot.desk import files
-from bot.desk.files import save_pictures
+from bot.desk.files import PICTURE_NAMES, save_pictures
 from engine.request import Picture
 
 
@@ -27,7 +28,36 @@ def test_a_write_that_fails_leaves_the_earlier_file(tmp_path: Path, monkeypatch:
     def fail(_: int) -> None:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(files.os, "fsync", fail)
+    monkeypatch.setattr("engine.durable.os.fsync", fail)
     with pytest.raises(OSError, match="Input/output"):
         save_pictures("job", [picture(0, b"new")], tmp_path)
     assert (tmp_path / "job-0.png").read_bytes() == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["job-0.png"]
+
+
+def test_a_disk_that_fills_up_between_two_pictures_leaves_neither(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsync, calls = os.fsync, list[int]()
+
+    def fill_up(descriptor: int) -> None:
+        calls.append(descriptor)
+        if len(calls) > 2:  # the first picture and its folder are through
+            raise OSError(28, "No space left on device")
+        fsync(descriptor)
+
+    monkeypatch.setattr("engine.durable.os.fsync", fill_up)
+    with pytest.raises(OSError, match="No space"):
+        save_pictures("job", [picture(0, b"a"), picture(1, b"b")], tmp_path / "pictures")
+    assert list((tmp_path / "pictures").iterdir()) == []
+
+
+def test_pictures_are_private_and_their_names_are_those_that_upkeep_knows(tmp_path: Path) -> None:
+    before = os.umask(0o000)
+    try:
+        [row] = save_pictures("1m3250v00shy4w7c", [picture(3, b"a")], tmp_path / "pictures")
+    finally:
+        os.umask(before)
+    path = tmp_path / "pictures" / row.file_name
+    assert [stat.S_IMODE(one.stat().st_mode) for one in (path.parent, path)] == [0o700, 0o600]
+    assert PICTURE_NAMES.fullmatch(row.file_name)

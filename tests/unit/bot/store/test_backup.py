@@ -3,13 +3,14 @@
 import asyncio
 import hashlib
 import sqlite3
+import stat
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from bot.commands.values import Draw
-from bot.errors import DatabaseDamaged, DatabaseInUse, DatabaseNewer
+from bot.errors import DatabaseDamaged, DatabaseForeign, DatabaseInUse, DatabaseMissing, DatabaseNewer
 from bot.store.backup import KEEP_DAYS, KEEP_WEEKS, back_up, restore, thin_out
 from tests.fakes.room import MIGRATIONS, a_visit, open_room
 
@@ -64,6 +65,7 @@ async def test_a_restore_into_an_empty_folder_needs_nothing_there(tmp_path: Path
         await room.desk.handle(Draw(prompt="a face"), a_visit("1"))
         backup = back_up(tmp_path / "old" / "sugarbot.db", tmp_path, NOW_S)
     assert restore(backup, tmp_path / "new" / "sugarbot.db", MIGRATIONS, NOW_S) is None
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o700
     assert await jobs_in(tmp_path / "new") == 1
 
 
@@ -80,7 +82,7 @@ async def test_a_backup_that_is_none_of_ours_changes_nothing(tmp_path: Path, wha
     async with open_room(tmp_path) as room:
         await room.desk.handle(Draw(prompt="a face"), a_visit("1"))
         good = back_up(path, tmp_path, NOW_S)
-    bad, error = tmp_path / "bad.db", DatabaseDamaged
+    bad, error = tmp_path / "bad.db", DatabaseMissing if what == "missing" else DatabaseDamaged
     if what == "cut":
         bad.write_bytes(good.read_bytes()[:9000])
     elif what == "text":
@@ -89,6 +91,7 @@ async def test_a_backup_that_is_none_of_ours_changes_nothing(tmp_path: Path, wha
         with sqlite3.connect(bad) as connection:
             connection.execute("CREATE TABLE other (id)")
         connection.close()
+        error = DatabaseForeign
     elif what == "newer":
         bad.write_bytes(good.read_bytes())
         with sqlite3.connect(bad) as connection:
@@ -103,9 +106,9 @@ async def test_a_backup_that_is_none_of_ours_changes_nothing(tmp_path: Path, wha
 
 
 def test_a_database_that_is_not_there_is_no_empty_backup(tmp_path: Path) -> None:
-    with pytest.raises(DatabaseDamaged):
+    with pytest.raises(DatabaseMissing):
         back_up(tmp_path / "sugarbot.db", tmp_path / "backups", NOW_S)
-    assert not list((tmp_path / "backups").glob("*.db"))
+    assert not (tmp_path / "backups").exists()
 
 
 def test_a_week_of_days_and_a_month_of_weeks_are_kept(tmp_path: Path) -> None:
@@ -114,7 +117,7 @@ def test_a_week_of_days_and_a_month_of_weeks_are_kept(tmp_path: Path) -> None:
             made = datetime.fromtimestamp(NOW_S - day * DAY_S - hour * 3600, tz=UTC)
             (tmp_path / f"sugarbot-{made:%Y%m%d-%H%M%S}.db").touch()
     (tmp_path / "mine.db").touch()
-    thin_out(tmp_path)
+    thin_out(tmp_path, NOW_S)
     kept = sorted(path.name for path in tmp_path.iterdir())
     assert "mine.db" in kept
     assert KEEP_DAYS + KEEP_WEEKS - 2 <= len(kept) - 1 <= KEEP_DAYS + KEEP_WEEKS
@@ -134,7 +137,7 @@ async def test_a_restore_that_is_cut_off_leaves_the_database_in_its_place(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("bot.store.backup._rename", cut_off)
+        patch.setattr(Path, "replace", cut_off)
         with pytest.raises(KeyboardInterrupt):
             restore(made, path, MIGRATIONS, NOW_S)
     assert await jobs_in(tmp_path) == 2

@@ -255,3 +255,26 @@ async def test_a_rollback_that_the_disk_refused_is_made_up_for(
     async with database.atomic():
         await database.put(2)
     assert await database.numbers() == [2]
+
+
+async def test_a_lock_of_another_connection_is_no_fault_of_ours_and_leaves_nothing(
+    tmp_path: Path, database: Counter
+) -> None:
+    await database._run("PRAGMA busy_timeout = 5")
+    other = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(CannotSave, match="locked"):
+        async with database.atomic():
+            await database.put(1)
+    with pytest.raises(CannotSave, match="locked"):
+        await database._run("INSERT INTO number VALUES (2)")
+    other.execute("ROLLBACK")
+    other.close()
+    async with database.atomic():
+        await database.put(3)
+    assert await database.numbers() == [3]
+
+
+async def test_a_failure_that_python_raises_without_a_code_stays_what_it_is(database: Counter) -> None:
+    with pytest.raises(sqlite3.OperationalError, match="Could not decode"):
+        await database._run("SELECT CAST(x'ff' AS TEXT)")

@@ -92,6 +92,14 @@ def test_a_cancelled_job_says_what_was_drawn_before() -> None:
     assert said.startswith("Cancelled. Drawn before that: 1 of 2. Credits given back: 1.\nsugar 0.8 · ")
 
 
+def test_a_caption_says_which_pictures_are_no_longer_there() -> None:
+    assert parcel(replace(DONE, pictures=PICTURES[:1], missing=1), "en").startswith(
+        "1 of 2 pictures are no longer on the host's disk; the same prompt and seed draw them again.\nsugar"
+    )
+    none_left = parcel(replace(DONE, pictures=(), missing=2), "zh-CN")
+    assert none_left == ("2 张图里有 2 张已不在主机的磁盘上；用同样的提示词和种子可以再画一次。\n剩余额度 11")
+
+
 def test_a_caption_fits_where_captions_are_short() -> None:
     long = replace(RECIPE, loras=tuple(LoraChoice("x" * 200, "0" * 64, 0.8) for _ in range(4)), count=4)
     pictures = tuple(PictureFile(index, 2**32 - 1, Path("x")) for index in range(4))

@@ -111,7 +111,7 @@ async def test_a_full_disk_fails_the_job_with_a_refund(room: Room, monkeypatch: 
     monkeypatch.setattr(settling, "save_pictures", full)
     await accept(room)
     parcel = await only_parcel(room)
-    assert (parcel.state, parcel.fail, parcel.refund) == (JobState.FAILED, FailReason.WORKER_ERROR, 1)
+    assert (parcel.state, parcel.fail, parcel.refund) == (JobState.FAILED, FailReason.DISK_FULL, 1)
 
 
 async def test_a_job_that_can_never_fit_is_refused_and_refunded(room: Room) -> None:

@@ -1,0 +1,249 @@
+"""A full disk and a locked database: people hear it before anything is drawn, and nothing is lost."""
+
+import asyncio
+import errno
+import sqlite3
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+import structlog
+
+from bot.commands.values import Draw, Pixels
+from bot.desk import files
+from bot.desk.outcomes import JobState, Platform, Receipt
+from bot.errors import CannotSave, NoDiskSpace
+from bot.words import explain
+from bot.words import parcel as caption_of
+from engine.request import FailReason
+from tests.fakes.renderer import Act, FakeRenderer
+from tests.fakes.room import Room, a_visit, open_room, until
+
+GIB, MIB = 2**30, 2**20
+Usage = namedtuple("Usage", "total used free")  # as shutil.disk_usage returns it
+
+
+class Disk:
+    """A disk with this much free space, where the product measures it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.total, self.free = 100 * GIB, 50 * GIB
+        self.measured = 0
+        monkeypatch.setattr(files.shutil, "disk_usage", self._usage)
+        monkeypatch.setattr(files, "SPACE_AGE_S", 0.0)
+        monkeypatch.setattr("bot.desk.drawing.loop.NO_ROOM_WAIT_S", 0.01)
+
+    def _usage(self, _: Path) -> Usage:
+        self.measured += 1
+        return Usage(self.total, self.total - self.free, self.free)
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    return Disk(monkeypatch)
+
+
+@pytest.fixture
+def _fast_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "SAVE_AGAIN_S", 0.02)
+    monkeypatch.setattr(files, "_unsaved", files.LogLimiter("a test", clock=lambda: 0.0))
+
+
+async def credits_of(room: Room, user_id: str = "ann") -> int:
+    person = await room.store.people.find(Platform.CONSOLE, user_id)
+    return 0 if person is None else (await room.store.people.account(person)).credits
+
+
+async def accept(room: Room, event: str = "1", user: str = "ann") -> Receipt:
+    receipt = await room.desk.handle(Draw(prompt="a face", size=Pixels(512, 512)), a_visit(event, user))
+    assert isinstance(receipt, Receipt)
+    return receipt
+
+
+async def test_a_request_that_the_disk_cannot_take_is_refused_before_it_is_charged(
+    tmp_path: Path, disk: Disk
+) -> None:
+    async with open_room(tmp_path, reserve_bytes=100 * MIB) as room:
+        earlier = await accept(room)
+        disk.free = 100 * MIB + 500_000  # the reserve, and less than one picture
+        before = await credits_of(room)
+        with pytest.raises(NoDiskSpace) as refused:
+            await accept(room, "2")
+        assert await credits_of(room) == before
+        assert "disk is full" in explain(refused.value, "en")
+        assert "磁盘已满" in explain(refused.value, "zh-CN")
+        assert (await accept(room)).job_id == earlier.job_id  # the same message again gets its receipt
+        disk.free += MIB
+        await accept(room, "3")
+
+
+async def test_an_accepted_job_waits_while_the_disk_is_full_and_is_drawn_when_there_is_room(
+    tmp_path: Path, disk: Disk
+) -> None:
+    with structlog.testing.capture_logs() as logs:
+        async with open_room(tmp_path, reserve_bytes=100 * MIB) as room:
+            await accept(room)
+            disk.free = 99 * MIB
+            async with room.running():
+                looked = disk.measured
+                await until(lambda: disk.measured > looked + 5)
+                assert not room.renderer.handed
+                disk.free = 50 * GIB
+                [parcel] = await room.chat.wait_for_parcels(1)
+    assert (parcel.state, len(parcel.pictures)) == (JobState.DONE, 1)
+    assert [log["event"] for log in logs].count("disk full: waiting jobs are not drawn") == 1
+
+
+async def test_a_picture_that_the_full_disk_refuses_is_refunded_and_its_person_reads_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with structlog.testing.capture_logs() as logs:
+        async with open_room(tmp_path) as room, room.running():
+            monkeypatch.setattr("engine.durable.os.fsync", refuse)
+            for number in range(3):
+                await accept(room, str(number))
+            parcels = await room.chat.wait_for_parcels(3)
+            monkeypatch.undo()
+            assert await credits_of(room) == 40
+    for parcel in parcels:
+        assert (parcel.state, parcel.fail, parcel.pictures) == (JobState.FAILED, FailReason.DISK_FULL, ())
+        assert parcel.refund == parcel.price
+        assert "disk is full" in caption_of(parcel, "en")
+        assert "磁盘已满" in caption_of(parcel, "zh-CN")
+    assert list((tmp_path / "pictures").iterdir()) == []
+    assert [log["event"] for log in logs].count("disk full: drawn pictures were lost and refunded") == 1
+    assert not any(log.get("exc_info") for log in logs)
+
+
+async def test_a_small_disk_keeps_a_twentieth_free(disk: Disk, tmp_path: Path) -> None:
+    disk.total = 40 * MIB
+    assert files.free_and_needed_bytes(tmp_path / "not" / "there", 256 * MIB) == (50 * GIB, 2 * MIB)
+    disk.total = 100 * GIB
+    assert files.free_and_needed_bytes(tmp_path, 256 * MIB) == (50 * GIB, 256 * MIB)
+
+
+async def test_the_disk_is_measured_once_a_second(
+    tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "SPACE_AGE_S", 1.0)
+    now_s = 10.0
+    space = files.PictureSpace(tmp_path, 0, clock=lambda: now_s)
+    for _ in range(5):
+        await space.room_bytes()
+    assert disk.measured == 1
+    now_s += 1.0
+    await space.room_bytes()
+    assert disk.measured == 2
+
+
+async def test_a_disk_that_cannot_be_measured_stops_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Path) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(files.shutil, "disk_usage", fail)
+    async with open_room(tmp_path, reserve_bytes=100 * MIB) as room, room.running():
+        await accept(room)
+        [parcel] = await room.chat.wait_for_parcels(1)
+    assert parcel.state is JobState.DONE
+
+
+def test_a_condition_that_lasts_is_logged_once_a_minute_with_its_count() -> None:
+    now_s = 0.0
+    limiter = files.LogLimiter("disk ill", clock=lambda: now_s)
+    with structlog.testing.capture_logs() as logs:
+        for now_s in (0.0, 1.0, 59.0, 60.0, 61.0):  # noqa: B007 - the clock reads it
+            limiter.error(detail="x")
+    assert [(log["event"], log["times"], log["detail"]) for log in logs] == [
+        ("disk ill", 1, "x"),
+        ("disk ill", 3, "x"),
+    ]
+
+
+@pytest.mark.usefixtures("_fast_retries")
+async def test_a_lock_that_another_program_holds_is_waited_out(tmp_path: Path) -> None:
+    """At every moment of a job: while it is accepted, drawn, ended and delivered."""
+    renderer = FakeRenderer([Act.DRAW], step_s=0.01)
+    async with open_room(tmp_path, renderer=renderer) as room:
+        await room.store._database._run("PRAGMA busy_timeout = 5")
+        host = sqlite3.connect(tmp_path / "sugarbot.db", isolation_level=None)
+        try:
+            async with room.running():
+                first = await accept(room)
+                await until(lambda: bool(renderer.running))
+                host.execute("BEGIN IMMEDIATE")
+                with pytest.raises(CannotSave) as refused:
+                    await accept(room, "2", "bob")
+                assert "another program" in explain(refused.value, "en")
+                taking_in = asyncio.create_task(room.desk.take_in(Platform.TELEGRAM, [("3", "{}")]))
+                await asyncio.sleep(0.2)  # drawn by now; its end cannot be saved
+                assert not taking_in.done()
+                assert not room.chat.parcels
+                host.execute("ROLLBACK")
+                [parcel] = await room.chat.wait_for_parcels(1)
+                await taking_in
+                second = await accept(room, "2", "bob")
+                await room.chat.wait_for_parcels(2)
+        finally:
+            host.close()
+        assert parcel.job_id == first.job_id
+        assert {one.job_id for one in room.chat.parcels} == {first.job_id, second.job_id}
+        assert (await room.store.survey()).is_sound
+
+
+@pytest.mark.usefixtures("_fast_retries")
+async def test_a_start_under_a_lock_goes_on_when_it_ends(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        await accept(room)
+        await room.store._database._run("PRAGMA busy_timeout = 5")
+        host = sqlite3.connect(tmp_path / "sugarbot.db", isolation_level=None)
+        host.execute("BEGIN IMMEDIATE")
+        try:
+            async with room.running():
+                await asyncio.sleep(0.1)
+                host.execute("ROLLBACK")
+                [parcel] = await room.chat.wait_for_parcels(1)
+        finally:
+            host.close()
+    assert parcel.state is JobState.DONE
+
+
+@pytest.mark.usefixtures("_fast_retries")
+@pytest.mark.parametrize("part", ["links.people_named", "defaults.of_bot", "jobs.in_state", "post.taken_in"])
+async def test_a_read_that_fails_at_the_start_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    table, query = part.split(".")
+    async with open_room(tmp_path) as room:
+        await accept(room)
+        await room.desk.take_in(Platform.TELEGRAM, [("3", "{}")])
+        asked = getattr(room.store, table)
+        ask, failures = getattr(asked, query), [CannotSave(detail="disk I/O error")]
+
+        async def failing_once(*given: object) -> object:
+            if failures:
+                raise failures.pop()
+            return await ask(*given)
+
+        monkeypatch.setattr(asked, query, failing_once)
+        async with room.running():
+            await room.chat.wait_for_parcels(1)
+            assert await room.desk.taken_in(Platform.TELEGRAM) == (("3", "{}"),)
+    assert not failures
+
+
+async def test_another_failure_of_the_disk_is_not_called_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    async with open_room(tmp_path) as room, room.running():
+        monkeypatch.setattr("engine.durable.os.fsync", refuse)
+        await accept(room)
+        [parcel] = await room.chat.wait_for_parcels(1)
+    assert (parcel.fail, parcel.refund) == (FailReason.WORKER_ERROR, parcel.price)
