@@ -18,7 +18,7 @@ from bot import upkeep
 from bot.commands.values import Cancel, Draw
 from bot.desk.outcomes import CancelAsked, JobState, Receipt
 from bot.policy.rules import Rules
-from bot.serve import _until_stopped
+from bot.shell import runner
 from bot.store import open_store
 from engine.cost import CostBook
 from engine.request import Drawn, Event, Failed, Finished, RenderRequest, Stopped
@@ -149,21 +149,18 @@ def drains(scale: Scale) -> Measured:
 def serve_under_load(folder: Path, turn: int, ready: Connection) -> None:
     """A desk under load, until SIGTERM."""
 
-    async def serve() -> None:
+    async def serve() -> int:
         renderer = FakeRenderer(step_s=0.002)
-        async with (
-            _until_stopped(),
-            open_room(folder, rules=RICH, renderer=renderer) as room,
-            room.running(drain_s=25),
-        ):
+        async with open_room(folder, rules=RICH, renderer=renderer) as room, room.running(drain_s=25):
             ready.send("ready")
             for number in range(10**6):
                 if len(room.desk._line.queue()) < PEOPLE:
                     visit = a_visit(f"{turn} {number}", f"person {number % PEOPLE}")
                     await room.desk.handle(Draw(prompt="a face", count=1 + number % 3), visit)
                 await asyncio.sleep(0.001)
+        return 1
 
-    asyncio.run(serve())
+    _exit_with(runner.run(serve, stopped=0))
 
 
 async def _finish(folder: Path) -> None:
@@ -198,17 +195,23 @@ def exits(scale: Scale) -> Measured:
 def open_and_close(folder: Path, turn: int, ready: Connection) -> None:
     """Open, work, close, until SIGTERM; exit code 1 if a connection or its thread is left."""
 
-    async def work() -> None:
-        async with _until_stopped():
-            ready.send("ready")
-            for number in range(10**6):
-                async with open_room(folder, rules=RICH) as room, room.running():
-                    await room.desk.handle(Draw(prompt="a face"), a_visit(f"{turn} {number}"))
-                    await asyncio.sleep(0.005)
+    async def work() -> int:
+        ready.send("ready")
+        for number in range(10**6):
+            async with open_room(folder, rules=RICH) as room, room.running():
+                await room.desk.handle(Draw(prompt="a face"), a_visit(f"{turn} {number}"))
+                await asyncio.sleep(0.005)
+        return 1
 
-    asyncio.run(work())
+    code = runner.run(work, stopped=0)
     if left := _left_open(folder):
         raise SystemExit(f"left open: {left}")
+    _exit_with(code)
+
+
+def _exit_with(code: int) -> None:
+    if code:
+        raise SystemExit(code)
 
 
 def _left_open(folder: Path) -> list[str]:
