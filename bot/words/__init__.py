@@ -4,7 +4,7 @@ English text is the msgid; ``zh_CN.po`` beside this file is the catalogue, edite
 and read at run time. The room knows no platform: what it returns is plain text with people's own words in
 it, and each chat escapes it for its platform. It decides nothing and holds nothing a crash could lose.
 
-* ``say`` an outcome, ``past``: one job of a history, ``no_longer_kept``: those without pictures
+* ``say`` an outcome, ``past``: one job of a history
 * ``explain`` an error · ``when``: a point in time, as the platform shows it
 * ``status`` of a waiting job · ``parcel``: an ended job's caption · ``on_its_way``, ``perhaps_above``,
   ``not_here``, ``goes_on_below``, ``goes_on_elsewhere``, ``ends_elsewhere``, ``comes_directly``,
@@ -15,7 +15,7 @@ it, and each chat escapes it for its platform. It decides nothing and holds noth
 Tests of this room alone: ``pytest tests/unit/bot/words``; they name every sentence that lacks its Chinese.
 """
 
-from bot.words.answers import no_longer_kept, past, say
+from bot.words.answers import past, say
 from bot.words.catalogue import LOCALES, N_, Times, locale_of, shorten, text, when
 from bot.words.guide import greeting, help_text, label
 from bot.words.jobs import (
@@ -47,7 +47,6 @@ __all__ = [
     "help_text",
     "label",
     "locale_of",
-    "no_longer_kept",
     "not_here",
     "on_its_way",
     "parcel",

@@ -101,11 +101,6 @@ def _history(history: History, locale: str) -> str:
     return "\n".join(lines)
 
 
-def no_longer_kept(job_ids: tuple[str, ...], locale: str) -> str:
-    """Which jobs of a history have lost their pictures."""
-    return text(N_("No longer kept: {jobs}."), locale, jobs=job_ids)
-
-
 def past(entry: HistoryEntry, locale: str) -> str:
     """Say one job of a history, on one line."""
     return joined(

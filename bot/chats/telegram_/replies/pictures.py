@@ -32,16 +32,13 @@ class Pictures:
         """The list of jobs with a button for each job's files, then the newest pictures as one album."""
 
         async def send_list() -> None:
-            kept, gone = await asyncio.to_thread(_sorted, history)
-            lines = [words.say(history, locale)]
-            if gone:
-                lines.append(words.no_longer_kept(gone, locale))
+            kept = await asyncio.to_thread(_kept, history)
             entries = [entry for entry in history.entries if entry.job_id in {job_id for job_id, _ in kept}]
             keyboard = originals_keyboard(entries[:MOST_BUTTONS], locale)
-            await self._sender.put_text(place, "\n".join(lines), keyboard)
+            await self._sender.put_text(place, words.say(history, locale), keyboard)
 
         async def send_pictures() -> None:
-            kept, _ = await asyncio.to_thread(_sorted, history)
+            kept = await asyncio.to_thread(_kept, history)
             await self._send(kept[:MOST_IN_ALBUM], place, PHOTO)
 
         return Reply(send_list, send_pictures)
@@ -86,13 +83,7 @@ async def _upload(job_id: str, picture: PictureFile, file_id: str) -> Upload:
     return await asyncio.to_thread(read_file, job_id, picture)
 
 
-def _sorted(history: History) -> tuple[list[Wanted], tuple[str, ...]]:
-    """The pictures whose files are there, newest job first, and the jobs that have lost all of theirs."""
-    kept: list[Wanted] = []
-    gone: list[str] = []
-    for entry in history.entries:
-        files = [picture for picture in entry.pictures if picture.path.is_file()]
-        kept += [(entry.job_id, picture) for picture in files]
-        if entry.pictures and not files:
-            gone.append(entry.job_id)
-    return kept, tuple(gone)
+def _kept(history: History) -> list[Wanted]:
+    """The pictures whose files are there now, newest job first; the list may be sent long after it was made."""
+    pictures = [(entry.job_id, picture) for entry in history.entries for picture in entry.pictures]
+    return [(job_id, picture) for job_id, picture in pictures if picture.path.is_file()]
