@@ -38,7 +38,9 @@ async def test_a_code_from_discord_typed_twice_shares_its_history(
         assert isinstance(issued, LinkCode)
         assert "name of 900" in await said(server, world, f"/link {shown(issued.code).lower()}")
         assert "Discord, Telegram" in await said(server, world, f"关联 {issued.code}")
+        count = len(world.in_chat(11))
         assert "a fox of Discord" in await said(server, world, "/mine")
+        await server.until(lambda: len(world.in_chat(11)) == count + 2)  # the list and the picture
         assert "somebody new on Telegram" in await said(server, world, "/unlink")
         assert "no pictures yet" in await said(server, world, "/mine")
 

@@ -174,7 +174,7 @@ async def test_a_thousand_sessions_leave_a_bounded_number_in_memory(tmp_path: Pa
             assert (await line.get("/")).status == 200
 
         gc.collect()
-        living = [one for one in gc.get_objects() if isinstance(one, Conversation) and not one.is_released]
+        living = [one for one in gc.get_objects() if type(one) is Conversation and not one.is_released]
         assert len(chat._sessions) <= MAX_SESSIONS
         assert len(living) <= MAX_SESSIONS
         assert not [task for task in asyncio.all_tasks() if "follow" in repr(task)]

@@ -118,7 +118,7 @@ async def rows_of(room: Room) -> dict[str, int]:
 
 async def test_sixty_days_of_messages_leave_no_more_rows_than_a_fortnight(tmp_path: Path) -> None:
     clock, most = FakeClock(), dict[str, int]()
-    rules = Rules(daily_credits=1_000)
+    rules = Rules(daily_credits=1_000, max_waiting=10)
     async with open_room(tmp_path, clock=clock, rules=rules) as room, room.running():
         for day in range(60):
             for number in range(5):

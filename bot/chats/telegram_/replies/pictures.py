@@ -84,6 +84,6 @@ async def _upload(job_id: str, picture: PictureFile, file_id: str) -> Upload:
 
 
 def _kept(history: History) -> list[Wanted]:
-    """The pictures whose files are there now, newest job first; the list may be sent long after it was made."""
+    """The pictures whose files exist now, newest job first; the list may be older than this moment."""
     pictures = [(entry.job_id, picture) for entry in history.entries for picture in entry.pictures]
     return [(job_id, picture) for job_id, picture in pictures if picture.path.is_file()]

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import time
+import uuid
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from engine.request import (
     Finished,
 )
 from tests.integration.engine.host.hosting import CONFIG, eventually, make_request, started
+
+MARK = "LEFT_BEHIND_BY"
 
 
 async def test_the_log_of_a_bug_has_the_job_and_the_trace_but_not_the_prompt() -> None:
@@ -110,26 +113,30 @@ async def test_a_card_fault_in_a_files_thread_costs_its_own_job_a_try_and_the_ne
 
 
 @pytest.mark.parametrize("prompt", ["leave a process behind", "leave a fork behind"])
-async def test_a_process_that_a_worker_leaves_behind_delays_its_replacement_by_a_moment(prompt: str) -> None:
-    others = set(psutil.pids())
+async def test_a_process_that_a_worker_leaves_behind_delays_its_replacement_by_a_moment(
+    prompt: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark = uuid.uuid4().hex
+    monkeypatch.setenv(MARK, mark)
     async with started() as host:
         begun = time.monotonic()
         with pytest.raises(WorkerLost):
             await host.render(make_request(prompt=prompt), lambda event: None)
         assert isinstance(await host.render(make_request(attempt=2), lambda event: None), Finished)
         assert time.monotonic() - begun < 10
-        left = [pid for pid in set(psutil.pids()) - others if is_left_behind(pid)]
+        left = [pid for pid in psutil.pids() if is_left_behind(pid, mark)]
         for pid in left:
             os.kill(pid, signal.SIGKILL)
         assert len(left) == 1
 
 
-def is_left_behind(pid: int) -> bool:
-    """Whether it is what a worker left: a session of its own, and no parent of ours."""
+def is_left_behind(pid: int, mark: str) -> bool:
+    """Whether it is what a worker of this test left: a session of its own, and no parent of ours."""
     try:
         process = psutil.Process(pid)
-        return os.getsid(pid) == pid and process.ppid() != os.getpid() and process.status() != "zombie"
-    except (psutil.NoSuchProcess, ProcessLookupError):
+        is_alone = os.getsid(pid) == pid and process.ppid() != os.getpid() and process.status() != "zombie"
+        return is_alone and process.environ().get(MARK) == mark
+    except (psutil.Error, ProcessLookupError):
         return False
 
 

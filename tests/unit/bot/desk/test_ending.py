@@ -67,7 +67,7 @@ async def test_without_an_id_the_newest_is_cancelled(room: Room) -> None:
 
 
 async def test_a_running_job_stops_and_keeps_what_was_drawn(room: Room) -> None:
-    room.renderer.step_s = 0.002
+    room.renderer.step_s = 0.02
     job = await accept(room, count=4)
     async with room.running():
         await until(lambda: room.renderer.drawn > 0)

@@ -27,6 +27,13 @@ def hanging() -> Iterator[threading.Event]:
 
 
 @pytest.fixture(autouse=True)
+def own_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads that other tests of this process left are none of the command's."""
+    others, every = set(threading.enumerate()) - {threading.main_thread()}, threading.enumerate
+    monkeypatch.setattr(threading, "enumerate", lambda: [each for each in every() if each not in others])
+
+
+@pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "THREADS_S", 0.05)
     monkeypatch.setattr(runner, "CLOSE_S", 0.1)
