@@ -59,6 +59,7 @@ async def _run(folder: Path, plan: list[tuple[str, str]]) -> Finding:
         environ = whole_bot.environment(folder, model, discord, telegram)
         environ["SUGARBOT_ALLOW"] += ",discord:*"
         del environ["TELEGRAM_TOKEN"]
+        environ["TEST_RENDERER"] = "steady"  # the first picture must be drawn
         bot = Bot(bots, environ, discord)
         await bot.start()
         try:

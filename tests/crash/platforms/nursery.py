@@ -83,12 +83,12 @@ async def kill(pid: int) -> None:
 
 
 class FakeHost:
-    """In place of ``engine.host.Host``: a renderer without a worker process, that fails now and then."""
+    """In place of ``engine.host.Host``: a renderer without a worker process, which may fail now and then."""
 
-    def __init__(self, config: Any) -> None:
+    def __init__(self, config: Any, *, fails: bool = True) -> None:
         from tests.fakes.renderer import FakeRenderer
 
-        self._renderer = FakeRenderer(_acts(), step_s=0.0005)
+        self._renderer = FakeRenderer(_acts() if fails else (), step_s=0.0005)
         self.info: Any = None
         self.render = self._renderer.render
         self.cancel = self._renderer.cancel
@@ -134,6 +134,8 @@ def live(environ: dict[str, str]) -> None:
     match environ.pop("TEST_RENDERER", ""):
         case "fake":
             bot.house.Host = FakeHost  # type: ignore[assignment, misc]
+        case "steady":
+            bot.house.Host = partial(FakeHost, fails=False)  # type: ignore[assignment, misc]
         case "child":
             bot.house.Host = partial(bot.house.Host, module=FAKE_CHILD)  # type: ignore[assignment, misc]
     lags = environ.pop("TEST_LAGS", "")

@@ -18,6 +18,8 @@ from bot.errors import PortTaken
 from bot.settings import Settings
 from engine.errors import ModelMissing
 
+pytestmark = pytest.mark.usefixtures("own_threads")
+
 HEAVY = (
     "torch",
     "diffusers",

@@ -16,6 +16,8 @@ from bot.words.details import KNOWN, detail_in
 from engine import errors
 from tests.unit.engine.folders import write_model
 
+pytestmark = pytest.mark.usefixtures("own_threads")
+
 # Three plain English words in a row, in lower case but for the first: names, options and paths are not.
 ENGLISH = re.compile(r"(?<![\w/.`'\"<=\[-])[A-Za-z]['’a-z]+ (?:[a-z]['’a-z]*,? ){1,}[a-z]{2,}(?![\w/.=-])")
 CHINESE = re.compile("[\u4e00-\u9fff]+")

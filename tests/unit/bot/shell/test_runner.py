@@ -11,6 +11,8 @@ import pytest
 
 from bot.shell import runner
 
+pytestmark = pytest.mark.usefixtures("own_threads")
+
 AT_ONCE_S = 1.5
 
 
@@ -24,13 +26,6 @@ def hanging() -> Iterator[threading.Event]:
     event = threading.Event()
     yield event
     event.set()
-
-
-@pytest.fixture(autouse=True)
-def own_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Threads that other tests of this process left are none of the command's."""
-    others, every = set(threading.enumerate()) - {threading.main_thread()}, threading.enumerate
-    monkeypatch.setattr(threading, "enumerate", lambda: [each for each in every() if each not in others])
 
 
 @pytest.fixture(autouse=True)
