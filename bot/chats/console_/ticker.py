@@ -48,8 +48,11 @@ class Ticker:
         """Show where a job stands."""
         if self._console.is_terminal:
             self._draw(status)
-        elif self._told.get(status.job_id) != (status.place, status.index):
-            self._told[status.job_id] = (status.place, status.index)
+            return
+        # A claimed job whose model still loads is next, as a waiting one in the first place is.
+        place = 0 if status.place is None and status.is_loading else status.place
+        if self._told.get(status.job_id) != (place, status.index):
+            self._told[status.job_id] = (place, status.index)
             self.tell(words.status(status, status.locale))
 
     def receipt(self, receipt: Receipt, locale: str) -> None:

@@ -54,3 +54,14 @@ def test_a_place_that_was_told_in_the_receipt_is_not_told_again() -> None:
     assert first.startswith("Got it! 1 ahead of you")
     assert last == "You are next."
     assert screen.getvalue().count("ahead of you") == 1
+
+
+def test_a_job_that_is_next_while_the_model_loads_is_said_once() -> None:
+    stream = io.StringIO()
+    ticker = Ticker(Console(file=stream, width=200))
+    ticker.receipt(make_receipt(place=0, is_loading=True), "en")
+    ticker.show(make_status(place=0, is_loading=True))
+    ticker.show(make_status(place=None, is_loading=True, step=0))
+    assert stream.getvalue().count("next") == 1
+    ticker.show(make_status(place=None, step=1))
+    assert "step 1 of 8" in stream.getvalue()
