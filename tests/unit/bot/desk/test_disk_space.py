@@ -247,3 +247,10 @@ async def test_another_failure_of_the_disk_is_not_called_full(
         await accept(room)
         [parcel] = await room.chat.wait_for_parcels(1)
     assert (parcel.fail, parcel.refund) == (FailReason.WORKER_ERROR, parcel.price)
+
+
+def test_pictures_that_fit_exactly_are_accepted() -> None:
+    needed_bytes = 4 * (3 * 512 * 768 + 65_536)  # three bytes a pixel, and the settings beside them
+    files.require_space(512, 768, 4, needed_bytes)
+    with pytest.raises(NoDiskSpace):
+        files.require_space(512, 768, 4, needed_bytes - 1)

@@ -218,3 +218,13 @@ async def test_an_ended_job_gets_no_status(room: Room) -> None:
     assert room.chat.shown == []
     await board._show(job_id, None, {room.chat.platform: room.chat})
     assert [status.place for status in room.chat.shown] == [0]
+
+
+async def test_whoever_watches_the_queue_hears_when_a_job_leaves_it(room: Room) -> None:
+    job_id = await accept(room, "1")
+    moves: list[str] = []
+    room.desk._line.on_change(moves.append)
+    ring = room.desk._line.bell.next_ring()
+    room.desk._line.remove(job_id)
+    assert moves == [""]
+    assert ring.is_set()

@@ -147,3 +147,22 @@ async def test_a_restore_that_is_cut_off_leaves_the_database_in_its_place(
     assert aside is not None
     assert again is not None
     assert aside != again, "a second restore within a second took the first one's copy"
+
+
+async def test_a_restore_keeps_the_old_file_also_where_it_can_have_no_second_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "sugarbot.db"
+    async with open_room(tmp_path) as room:
+        await room.desk.handle(Draw(prompt="a face"), a_visit("1"))
+        backup = back_up(path, tmp_path / "backups", NOW_S)
+        await room.desk.handle(Draw(prompt="a face"), a_visit("2"))
+
+    def refuse(*_: object) -> None:
+        raise PermissionError("no hard links here")
+
+    monkeypatch.setattr("os.link", refuse)
+    aside = restore(backup, path, MIGRATIONS, NOW_S)
+    assert aside is not None
+    aside.replace(path)
+    assert await jobs_in(tmp_path) == 2

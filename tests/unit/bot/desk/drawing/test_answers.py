@@ -320,3 +320,13 @@ async def test_a_stop_on_a_disk_that_takes_nothing_is_a_stop(tmp_path: Path) -> 
     async with open_room(tmp_path) as room:
         parcel = await only_parcel(room)
     assert (parcel.job_id, parcel.state) == (job_id, JobState.DONE)
+
+
+async def test_a_worker_that_is_not_ready_is_not_asked_again_at_once(tmp_path: Path) -> None:
+    renderer = FakeRenderer([Act.UNREADY] * 50)
+    async with open_room(tmp_path, renderer=renderer) as room:
+        await accept(room)
+        async with room.running():
+            await until(lambda: len(renderer.handed) == 1)
+            await asyncio.sleep(0.2)
+            assert len(renderer.handed) <= 2  # two may be in hand
