@@ -38,10 +38,11 @@ from engine.request import (
     Progress as Step,
 )
 
-FIRST_MESSAGE = (
-    "/sugar Sugar面部，清透水光肌，微醺蜜桃腮红，薄涂裸粉唇釉，眼尾轻挑带慵懒笑意，细碎睫毛轻颤"
-    " --lora sugar --seed 7"
-)
+FIRST_MESSAGE = {
+    "en": "/sugar a girl, dewy skin, peach blush, nude lip glaze, upturned eyes --lora sugar --seed 7",
+    "zh-CN": "/sugar Sugar面部，清透水光肌，微醺蜜桃腮红，薄涂裸粉唇釉，眼尾轻挑带慵懒笑意，细碎睫毛轻颤"
+    " --lora sugar --seed 7",
+}
 
 people = Console(stderr=True, highlight=False)
 
@@ -88,7 +89,7 @@ async def demo(settings: Settings) -> int:
         page = _page_of(house)
         async with keep_house(house, [console, page]):
             info = await _loaded(house)
-            answer = await console.say(FIRST_MESSAGE, user_name="a member", is_host=False)
+            answer = await console.say(FIRST_MESSAGE[settings.language], user_name="a member", is_host=False)
             if answer.exit_code:
                 return answer.exit_code
             _print_stages(settings.language, info.load_s, watch)

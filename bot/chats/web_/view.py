@@ -23,7 +23,7 @@ from bot.words.page import LANGUAGES, page
 
 EXAMPLES = {
     "en": (
-        "a girl with fair skin, rosy cheeks, nude pink lips, brown eyes, long wavy hair, a soft smile",
+        "a girl with porcelain skin, rose blush, nude lip glaze, smiling eyes, fine lashes, wavy hair",
         "tanned skin, round eyes, red lips, blue twin tails, round glasses --lora anime -n 2",
         "/loras",
         "/quota",

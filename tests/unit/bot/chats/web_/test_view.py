@@ -8,8 +8,12 @@ from hypothesis import strategies as st
 from bot.chats.web_.card import CardView
 from bot.chats.web_.conversation import Conversation
 from bot.chats.web_.view import EXAMPLES, card_html, page_html, talk_html, turn_html
+from bot.commands import grammar
+from bot.commands.values import Draw
 from bot.desk.outcomes import Credits, History, HistoryEntry, JobState, LoraCard, PictureFile
 from bot.errors import BadSize
+from bot.serve import FIRST_MESSAGE
+from engine.demo.vocabulary import Reading, read_prompt
 from engine.request import FailReason, Picture
 from tests.unit.bot.chats.making import JOB, PNG, make_parcel, make_receipt, make_recipe, make_status
 
@@ -209,3 +213,10 @@ def test_every_bubble_carries_the_number_of_its_entry() -> None:
     talk.say("two")
 
     assert [Page(turn_html(item, talk)).having("data-number") for item in talk.items] == [["0"], ["1"]]
+
+
+@pytest.mark.parametrize("prompt", [*EXAMPLES["en"][:2], *EXAMPLES["zh-CN"][:2], *FIRST_MESSAGE.values()])
+def test_the_built_in_model_knows_every_word_of_the_examples(prompt: str) -> None:
+    command = grammar.parse(prompt)
+    assert isinstance(command, Draw)
+    assert read_prompt(command.prompt) == Reading((), is_blank=False)
