@@ -42,9 +42,13 @@ class Rush:
     def lag(self, share: float) -> float:
         return _at(self.lags_s, share)
 
-    @property
-    def holds(self) -> bool:
-        return self.acknowledged(0.999) <= REACH_ACKNOWLEDGED_S and self.lag(0.99) <= REACH_LAG_S
+    def holds(self, *, is_alone: bool) -> bool:
+        """Whether people are answered in time; ``is_alone`` also asks for a loop that is never late.
+
+        Lag is the machine's as much as the bot's: beside other tests on the same cores it says nothing.
+        """
+        is_in_time = self.acknowledged(0.999) <= REACH_ACKNOWLEDGED_S
+        return is_in_time and (not is_alone or self.lag(0.99) <= REACH_LAG_S)
 
     @property
     def said(self) -> str:

@@ -152,12 +152,12 @@ def rushed(scale: Scale) -> Measured:
     (at_once := scale.folder / "at once").mkdir()
     found = rush.rush(at_once, scale.of(200, 500))
     said = f"{len(found.acknowledged_s)} at once: {found.said}"
-    holds = found.holds
+    holds = found.holds(is_alone=scale.is_long)
     if scale.is_long:
         (spread := scale.folder / "spread").mkdir()
         over = rush.rush(spread, 3_000, over_s=60.0)
         said += f"; 3,000 within a minute: {over.said}"
-        holds = holds and over.holds
+        holds = holds and over.holds(is_alone=True)
     return Measured(said, holds)
 
 
