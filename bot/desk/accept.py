@@ -10,7 +10,7 @@ from random import Random
 import structlog
 
 from bot.commands.values import Draw, Reroll
-from bot.desk.files import PictureSpace, require_space
+from bot.desk.files import require_space
 from bot.desk.history import is_open_here
 from bot.desk.outcomes import Address, Note, Platform, Receipt, Recipe, Visit
 from bot.desk.purse import Purse
@@ -48,7 +48,6 @@ class Accepting:
         recipes: Recipes,
         defaults: Defaults,
         line: Line,
-        space: PictureSpace,
         rules: Rules,
         clock: Callable[[], int],
         random: Random,
@@ -58,7 +57,6 @@ class Accepting:
         self._recipes = recipes
         self._defaults = defaults
         self._line = line
-        self._space = space
         self._rules = rules
         self._clock = clock
         self._random = random
@@ -68,8 +66,11 @@ class Accepting:
         """From now on take no new job."""
         self._closing = True
 
-    async def draw(self, command: Draw, visit: Visit) -> Receipt:
+    async def draw(self, command: Draw, visit: Visit, room_bytes: int) -> Receipt:
         """Accept new pictures; the receipt knows its turn after ``with_turn``.
+
+        Args:
+            room_bytes: How many bytes pictures may take on the disk.
 
         Raises:
             PersonError: Refused; nothing was charged or stored.
@@ -78,9 +79,9 @@ class Accepting:
         async def wanted(person: int) -> Wanted:
             return *self._recipes.of_draw(command, await self._defaults.of(visit)), command.private
 
-        return await self._accept(visit, wanted)
+        return await self._accept(visit, wanted, room_bytes)
 
-    async def reroll(self, command: Reroll, visit: Visit) -> Receipt:
+    async def reroll(self, command: Reroll, visit: Visit, room_bytes: int) -> Receipt:
         """Accept an earlier job again, with a new seed, at this person's expense.
 
         Raises:
@@ -95,10 +96,12 @@ class Accepting:
                 raise NotYours(job_id=job.id)
             return *self._recipes.again(job), job.private
 
-        return await self._accept(visit, wanted)
+        return await self._accept(visit, wanted, room_bytes)
 
-    async def _accept(self, visit: Visit, wanted: Callable[[int], Awaitable[Wanted]]) -> Receipt:
-        jobs, room_bytes = self._store.jobs, await self._space.room_bytes()
+    async def _accept(
+        self, visit: Visit, wanted: Callable[[int], Awaitable[Wanted]], room_bytes: int
+    ) -> Receipt:
+        jobs = self._store.jobs
         async with self._store.atomic():
             if earlier := await jobs.of_origin(visit.platform, visit.event_id):
                 credits_left = (await self._store.people.account(earlier.person)).credits

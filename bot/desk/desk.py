@@ -120,7 +120,7 @@ class Desk:
         self._board = Board(store=store, line=line)
         line.on_change(self._board.line_moved)
         line.on_change(Foresight(line, renderer).line_moved)
-        space = PictureSpace(pictures_dir, reserve_bytes)
+        self._space = PictureSpace(pictures_dir, reserve_bytes)
         ending = Ending(store=store, purse=purse, line=line, clock=clock)
         self._drawing = Drawing(
             store=store,
@@ -131,7 +131,7 @@ class Desk:
             probe=probe,
             costs=costs,
             pictures_dir=pictures_dir,
-            space=space,
+            space=self._space,
             clock=clock,
         )
         self._delivery = Delivery(
@@ -148,7 +148,6 @@ class Desk:
             recipes=recipes,
             defaults=self._defaults,
             line=line,
-            space=space,
             rules=rules,
             clock=clock,
             random=random,
@@ -180,17 +179,19 @@ class Desk:
         """
         if isinstance(command, _READING):  # changes nothing that a second time would spoil
             return await self._do(command, visit)
-        outcome = await self._answers.once(visit, lambda: self._do(command, visit))
+        # Measured before the transaction of ``once``: a slow disk must not hold the write lock.
+        room_bytes = await self._space.room_bytes() if isinstance(command, Draw | Reroll) else 0
+        outcome = await self._answers.once(visit, lambda: self._do(command, visit, room_bytes))
         return self._accepting.with_turn(outcome) if isinstance(outcome, Receipt) else outcome
 
-    async def _do(self, command: Command, visit: Visit) -> Outcome:
+    async def _do(self, command: Command, visit: Visit, room_bytes: int = 0) -> Outcome:
         await self._require_chat(visit)
         require_right(command, visit, self._rules)
         match command:
             case Draw():
-                return await self._accepting.draw(command, visit)
+                return await self._accepting.draw(command, visit, room_bytes)
             case Reroll():
-                return await self._accepting.reroll(command, visit)
+                return await self._accepting.reroll(command, visit, room_bytes)
             case Cancel():
                 return await self._cancelling.cancel(command, visit)
             case Mine():

@@ -1,6 +1,7 @@
 """A full disk and a locked database: people hear it before anything is drawn, and nothing is lost."""
 
 import asyncio
+import contextlib
 import errno
 import sqlite3
 from collections import namedtuple
@@ -137,6 +138,24 @@ async def test_the_disk_is_measured_once_a_second(
     now_s += 1.0
     await space.room_bytes()
     assert disk.measured == 2
+
+
+async def test_the_database_takes_other_writes_while_the_disk_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = []
+
+    def write_meanwhile(_: Path) -> Usage:
+        with contextlib.closing(sqlite3.connect(tmp_path / "sugarbot.db", timeout=0)) as other:
+            other.execute("BEGIN IMMEDIATE")  # fails while the desk is inside a transaction
+            other.rollback()
+        written.append(True)
+        return Usage(100 * GIB, 50 * GIB, 50 * GIB)
+
+    monkeypatch.setattr(files.shutil, "disk_usage", write_meanwhile)
+    async with open_room(tmp_path) as room:
+        await accept(room)
+    assert written == [True]
 
 
 async def test_a_disk_that_cannot_be_measured_stops_nobody(
