@@ -67,10 +67,7 @@ class Accepting:
         self._closing = True
 
     async def draw(self, command: Draw, visit: Visit, room_bytes: int) -> Receipt:
-        """Accept new pictures; the receipt knows its turn after ``with_turn``.
-
-        Args:
-            room_bytes: How many bytes pictures may take on the disk.
+        """Accept new pictures for which the disk has ``room_bytes``; ``with_turn`` adds the queue position.
 
         Raises:
             PersonError: Refused; nothing was charged or stored.
