@@ -166,6 +166,11 @@ class FakeDiscord:
         """Let some minutes pass."""
         self._nonces.clear()
 
+    def forget(self) -> None:
+        """Drop all messages, interactions and requests, and the nonces that name those messages."""
+        for kept in (self.asked, self.messages, self.edits, self.requests, self._nonces):
+            kept.clear()
+
     async def replay(self, asked: Asked) -> None:
         """Send the same interaction once more, as a resumed gateway may."""
         await self.gateway.dispatch("INTERACTION_CREATE", self._events[asked.token])

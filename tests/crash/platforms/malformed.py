@@ -217,10 +217,7 @@ async def _on_discord(folder: Path, count: int, found: Counter[str]) -> None:
             await _until(lambda: not _answering())
             answered = any(one.callbacks for one in discord.asked.values())
             found[_verdict("discord", answered, log.lines[lines:])] += 1
-            discord.asked.clear()
-            discord.messages.clear()
-            discord.edits.clear()
-            discord.requests.clear()
+            discord.forget()
             log.lines.clear()
 
         await _tried_here(check, mutated(bases), count)
