@@ -90,8 +90,8 @@ class Incoming:
         task = asyncio.current_task()
         if task is not None:
             self._busy.add(task)
-        self._locales.note(str(interaction.user.id), locale_of(interaction))
         try:
+            self._locales.note(str(interaction.user.id), locale_of(interaction))
             await self._answer(interaction, read)
         except UNREACHED as error:  # what is stored is answered after the next start
             log.warning("answer not sent", interaction_id=interaction.id, error=type(error).__name__)

@@ -1,8 +1,10 @@
 """Commands and buttons: from a person's press to the desk and back to their screen."""
 
 import asyncio
+import gc
 
 import pytest
+import structlog
 
 from bot.chats.discord_ import DiscordChat, DiscordConfig
 from bot.commands.values import (
@@ -269,6 +271,24 @@ async def test_a_command_of_an_older_menu_is_answered(
     asked = await discord.slash("paint", {"prompt": "a face"})
     assert "paint" in await answered(discord, asked)
     assert not desk.handled
+
+
+@pytest.mark.parametrize("name", ["sugar", "paint"])
+async def test_an_interaction_without_a_person_is_logged_and_disturbs_nobody(
+    discord: FakeDiscord, chat: DiscordChat, name: str
+) -> None:
+    unhandled: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unhandled.append(context))
+    asked = await discord.slash("quota", {})
+    event = {**discord.event_of(asked), "id": "77", "token": "no person"}
+    event = {key: part for key, part in event.items() if key not in {"user", "member"}}
+    event["data"] = {"id": "1", "type": 1, "name": name}
+    with structlog.testing.capture_logs() as logs:
+        chat._client.handle_again(event)
+        await until(lambda: any(log["event"] == "interaction failed" for log in logs))
+    gc.collect()
+    assert not unhandled
+    assert await answered(discord, await discord.slash("quota", {}))
 
 
 async def test_lora_suggestions_come_from_memory_and_are_at_most_25(
