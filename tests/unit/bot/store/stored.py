@@ -50,4 +50,4 @@ async def ended_jobs(
 async def claim(store: Store, now_ms: int, platform: str = "web", most_in_chat: int = 9) -> str | None:
     """The job whose parcel is delivered next."""
     parcel = await store.post.claim(platform, now_ms, waited_for_ms=now_ms + 50, most_in_chat=most_in_chat)
-    return parcel and parcel.job
+    return parcel.job if parcel else None

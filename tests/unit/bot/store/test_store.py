@@ -8,8 +8,10 @@ import sys
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from bot.errors import CannotSave, DatabaseDamaged, DatabaseInUse, FolderUnusable
 from bot.store import Store, open_store
@@ -327,3 +329,19 @@ def test_a_database_that_one_thread_locked_another_may_let_go(tmp_path: Path) ->
     lock.__exit__(None, None, None)
     with locked(tmp_path / "a.db"):
         assert [path.name for path in tmp_path.iterdir()] == ["a.db.lock"]
+
+
+def test_a_lock_is_let_go_with_its_block_and_not_only_with_its_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[FileLock] = []
+
+    def keep(*where: Any, **how: Any) -> FileLock:
+        kept.append(FileLock(*where, **how))
+        return kept[-1]
+
+    monkeypatch.setattr("bot.store.lock.FileLock", keep)
+    for _ in range(2):
+        with locked(tmp_path / "a.db"):
+            assert kept[-1].is_locked
+        assert not kept[-1].is_locked
