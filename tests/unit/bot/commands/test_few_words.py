@@ -118,3 +118,15 @@ def test_a_sign_before_an_option_hides_it_neither_in_a_prompt_nor_in_a_slot() ->
 def test_an_option_that_begins_the_text_needs_nothing_before_it() -> None:
     assert parse("种子 7, x") == parse("-seed 7, x") == parse("——种子 7, x") == Draw("x", seed=7)
     assert refused("--size", MissingValue)["option"] == "size"
+
+
+@pytest.mark.parametrize(
+    "prose", ["风格 2", "皮肤 3, 脸", "腮红 2:3", "嘴唇 2", "眼睛 2", "私密 1", "描述 7"]
+)
+def test_a_word_that_takes_no_number_stays_prose_before_one(prose: str) -> None:
+    assert parse(prose) == Draw(prose)
+
+
+def test_two_dashes_alone_end_a_slot_only_where_they_stand_apart() -> None:
+    assert drawn("--lips soft -- x") == Draw("x", Face(lips="soft"))
+    assert drawn("--lips soft-- x") == Draw("", Face(lips="soft-- x"))
