@@ -4,7 +4,7 @@ import pytest
 
 from bot.commands.grammar import draw_of, parse, switch_of
 from bot.commands.values import Cancel, Draw, Face, Link, LoraList, LoraSwitch, LoraWish, Mine, Scope
-from bot.errors import BadCount, MissingValue, UnknownCommand
+from bot.errors import BadCount, MissingValue, NoGuidance, UnknownCommand, UnknownFlag
 from tests.unit.bot.commands.typed import drawn, refused
 
 
@@ -130,3 +130,31 @@ def test_a_word_that_takes_no_number_stays_prose_before_one(prose: str) -> None:
 def test_two_dashes_alone_end_a_slot_only_where_they_stand_apart() -> None:
     assert drawn("--lips soft -- x") == Draw("x", Face(lips="soft"))
     assert drawn("--lips soft-- x") == Draw("", Face(lips="soft-- x"))
+
+
+@pytest.mark.parametrize("prose", ["甜妹--xyz 7", "甜妹—sise 2:3", "种子abc, 脸", "x-seed 7", "1—2", "a <3"])
+def test_what_hangs_on_a_word_is_part_of_the_prose(prose: str) -> None:
+    assert parse(prose) == Draw(prose)
+
+
+@pytest.mark.parametrize("text", ["a face —sise 512x768", "a face -sise 512x768", "a face —cfg 7"])
+def test_a_nearly_right_name_with_a_size_or_a_number_behind_it_is_an_option(text: str) -> None:
+    refused(text, NoGuidance if "cfg" in text else UnknownFlag)
+
+
+@pytest.mark.parametrize(
+    ("text", "prompt"),
+    [
+        ("a, --seed 7 b", "a, b"),
+        ("a、--seed 7 b", "a、b"),
+        ("a --seed 7 , b", "a, b"),
+        ("--seed 7 ,, b", "b"),
+        ("a, --seed 7, --count 2", "a"),
+        ("a --seed 7 --count 2 b", "a b"),
+        ("a; --seed 7", "a"),
+        ("a --seed 7。", "a 。"),
+        (", a --seed 7", ", a"),
+    ],
+)
+def test_the_rest_of_the_prompt_is_sewn_together_at_each_seam(text: str, prompt: str) -> None:
+    assert drawn(text).prompt == prompt
