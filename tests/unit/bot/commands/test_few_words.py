@@ -81,6 +81,11 @@ def test_loras_are_listed(text: str) -> None:
     assert parse(text) == LoraList()
 
 
+@pytest.mark.parametrize("text", ["/列表", "/切换 sugar", "/list", "/switch sugar"])
+def test_the_second_word_of_a_command_is_none_by_itself(text: str) -> None:
+    refused(text, UnknownCommand)
+
+
 def test_zero_is_a_value_where_it_was_chosen() -> None:
     assert draw_of("x", seed=0) == Draw("x", seed=0)
     assert draw_of("x", weight=0).loras == (LoraWish("", 0.0),)
