@@ -319,21 +319,9 @@ async def test_an_effect_of_a_stored_block_follows_its_commit(store: Store) -> N
     assert called == ["stored"]
 
 
-def test_a_database_that_one_thread_locked_another_may_let_go(tmp_path: Path) -> None:
-    lock = locked(tmp_path / "a.db")
-    with ThreadPoolExecutor(1) as another:
-        another.submit(lock.__enter__).result()
-    with pytest.raises(DatabaseInUse) as caught, locked(tmp_path / "a.db"):
-        pass
-    assert caught.value.facts == {"path": str(tmp_path / "a.db")}
-    lock.__exit__(None, None, None)
-    with locked(tmp_path / "a.db"):
-        assert [path.name for path in tmp_path.iterdir()] == ["a.db.lock"]
-
-
-def test_a_lock_is_let_go_with_its_block_and_not_only_with_its_memory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def kept_locks(monkeypatch: pytest.MonkeyPatch) -> list[FileLock]:
+    """Every lock that was made; without this list, freeing its memory lets one go as well."""
     kept: list[FileLock] = []
 
     def keep(*where: Any, **how: Any) -> FileLock:
@@ -341,7 +329,26 @@ def test_a_lock_is_let_go_with_its_block_and_not_only_with_its_memory(
         return kept[-1]
 
     monkeypatch.setattr("bot.store.lock.FileLock", keep)
+    return kept
+
+
+def test_a_database_that_one_thread_locked_another_may_let_go(
+    tmp_path: Path, kept_locks: list[FileLock]
+) -> None:
+    lock = locked(tmp_path / "a.db")
+    with ThreadPoolExecutor(1) as another:  # lives until the end: some locks go with their thread
+        another.submit(lock.__enter__).result()
+        with pytest.raises(DatabaseInUse) as caught, locked(tmp_path / "a.db"):
+            pass
+        assert caught.value.facts == {"path": str(tmp_path / "a.db")}
+        lock.__exit__(None, None, None)
+        with locked(tmp_path / "a.db"):
+            assert [path.name for path in tmp_path.iterdir()] == ["a.db.lock"]
+    assert len(kept_locks) == 3
+
+
+def test_a_lock_is_let_go_with_its_block(tmp_path: Path, kept_locks: list[FileLock]) -> None:
     for _ in range(2):
         with locked(tmp_path / "a.db"):
-            assert kept[-1].is_locked
-        assert not kept[-1].is_locked
+            assert kept_locks[-1].is_locked
+        assert not kept_locks[-1].is_locked
