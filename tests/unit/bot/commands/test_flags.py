@@ -33,3 +33,23 @@ def test_the_nearest_words_are_few_and_the_best_is_first() -> None:
     assert nearest("sugr", ["lora", "sugar", "sugar2", "sugars", "sugary"])[0] == "sugar"
     assert len(nearest("sugr", ["sugar", "sugar2", "sugars", "sugary"])) == 3
     assert nearest("zzz", ["sugar"]) == ()
+
+
+def test_three_of_five_letters_are_alike_enough_and_less_is_not() -> None:
+    assert nearest("suxyr", ["sugar"]) == ("sugar",)
+    assert nearest("suxyz", ["sugar"]) == ()
+    assert nearest("尺村", ["尺寸"]) == ("尺寸",)
+    assert nearest("尺村子", ["尺寸"]) == ()
+
+
+def test_the_longest_of_two_names_is_meant() -> None:
+    wider = Option("wider", "宽度", Kind.INTEGER, "about", example="3", keyword=True)
+    for text in ("a --宽度 3", "a 宽度 3"):
+        found = scan(text, (WIDE, wider))
+        assert [(flag.option.name, flag.value) for flag in found.flags] == [("wider", "3")]
+
+
+def test_without_options_every_dashed_word_is_unknown() -> None:
+    with pytest.raises(UnknownFlag) as caught:
+        scan("a --天气 晴", ())
+    assert caught.value.facts == {"flag": "--天气", "nearest": ()}

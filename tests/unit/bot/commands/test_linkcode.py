@@ -41,3 +41,13 @@ def test_parting_is_a_command_of_its_own(typed: str) -> None:
 
 def test_a_code_shows_in_no_repr() -> None:
     assert "K3F97QX0" not in repr(Link("K3F97QX0"))
+
+
+def test_a_code_is_shown_in_two_halves() -> None:
+    assert shown("K3F97QXM") == "K3F9-7QXM"
+
+
+@pytest.mark.parametrize("typed", ["K3F97QX", "K3F97QX00", "UUUUUUUU", "K3F97QX面", ""])
+def test_what_is_too_short_too_long_or_holds_another_sign_is_no_code(typed: str) -> None:
+    assert not is_code(typed)
+    assert parse(f"关联 {typed}".strip()) == (Draw(prompt=f"关联 {typed}") if typed else Link())

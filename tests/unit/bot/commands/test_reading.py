@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.commands.reading import count_of, is_number, lora_of, seed_of, size_of, weight_of, words_of
-from bot.commands.values import LoraWish, Pixels, Ratio
+from bot.commands.values import MAX_TOTAL_WEIGHT, MAX_WEIGHT, LoraWish, Pixels, Ratio
 from bot.errors import BadCount, BadSeed, BadSize, BadWeight, MissingValue, PersonError
 from engine.request import MAX_SEED
 
@@ -72,3 +72,40 @@ def test_numbers_are_told_from_words() -> None:
     assert is_number("－１")
     assert not is_number("v1")
     assert not is_number("nan")
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("零", 0), ("〇", 0), ("九", 9), ("十", 10), ("十六", 16), ("二十", 20), ("两", 2), ("九十九", 99)],
+)
+def test_chinese_numerals_below_a_hundred(text: str, number: int) -> None:
+    assert seed_of(text) == number
+
+
+@pytest.mark.parametrize("text", ["一百", "十十", "二三", "一零", "第一"])
+def test_other_chinese_numerals_are_refused(text: str) -> None:
+    with pytest.raises(BadSeed):
+        seed_of(text)
+
+
+def test_the_bounds_of_a_number_belong_to_it() -> None:
+    assert [count_of("1"), count_of("4")] == [1, 4]
+    assert [weight_of("-2"), weight_of("2.000"), weight_of(".5"), weight_of("+1.")] == [-2.0, 2.0, 0.5, 1.0]
+    assert [seed_of("0"), seed_of(str(MAX_SEED))] == [0, MAX_SEED]
+    for read, wrong, error in (
+        (count_of, "0", BadCount),
+        (count_of, "5", BadCount),
+        (weight_of, "2.001", BadWeight),
+        (weight_of, "-2.001", BadWeight),
+        (seed_of, str(MAX_SEED + 1), BadSeed),
+    ):
+        with pytest.raises(error):
+            read(wrong)
+
+
+def test_a_weight_has_three_places() -> None:
+    assert weight_of("0.12345") == 0.123
+
+
+def test_loras_together_bear_no_more_than_one_at_its_strongest() -> None:
+    assert MAX_TOTAL_WEIGHT == MAX_WEIGHT == 2.0

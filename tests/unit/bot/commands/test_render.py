@@ -98,6 +98,13 @@ def test_what_was_chosen_reads_the_same_again(
             '/sugar x --lora "my lora:0.5" --lora none',
         ),
         (Draw("x", loras=(LoraWish("", 0.5),)), "/sugar x --weight 0.5"),
+        (Draw("x", seed=0), "/sugar x --seed 0"),
+        (Draw("about --steps 20"), "/sugar -- about --steps 20"),
+        (Draw("about <lora:a>", seed=7), "/sugar --seed 7 -- about <lora:a>"),
+        (Draw("x", count=1), "/sugar x"),
+        (Draw("x", Face(lips="nude gloss")), "/sugar x --lips nude gloss"),
+        (Draw("x", Face(lips="种子 7")), '/sugar x --lips "种子 7"'),
+        (Draw("x", loras=(LoraWish("a", 0.0),)), "/sugar x --lora a:0"),
     ],
 )
 def test_the_text_is_the_shortest_that_says_it(draw: Draw, text: str) -> None:

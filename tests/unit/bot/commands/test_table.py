@@ -5,6 +5,7 @@ import re
 import pytest
 
 from bot.commands import table
+from bot.commands.grammar import draw_of
 from bot.commands.table import COMMANDS, FACE_SLOTS, SUGAR_OPTIONS, Entry, Kind, Option, Right, entry_of
 from bot.commands.values import (
     Cancel,
@@ -16,10 +17,12 @@ from bot.commands.values import (
     LoraSwitch,
     LoraWish,
     Mine,
+    Original,
     Quota,
     Reroll,
     Unlink,
 )
+from bot.errors import NotUnderstood
 
 # Discord's page on application commands: lower-case letters and digits of any script, - and _, 1 to 32.
 DISCORD_NAME = re.compile(r"[-_\w]{1,32}")
@@ -42,6 +45,7 @@ def test_every_command_value_has_one_row() -> None:
     ]  # fmt: skip
     assert {entry_of(value).name for value in values} == {entry.name for entry in COMMANDS}
     assert entry_of(Reroll("a")).name == "sugar"
+    assert entry_of(Original("a")).name == "mine"
 
 
 def test_only_the_switch_is_for_hosts() -> None:
@@ -118,3 +122,32 @@ def test_a_hosts_telegram_menu_has_every_command_and_everyones_has_all_but_the_h
     assert table.telegram_menu(for_host=True) == COMMANDS
     everyones = tuple(entry for entry in COMMANDS if entry.right is Right.EVERYONE)
     assert table.telegram_menu(for_host=False) == everyones
+
+
+BOUNDED = [option for option in SUGAR_OPTIONS if option.least is not None]
+
+
+def test_every_number_of_a_drawing_says_its_bounds_to_the_menus() -> None:
+    numbers = {option.name for option in SUGAR_OPTIONS if option.kind in (Kind.INTEGER, Kind.NUMBER)}
+    assert numbers == {"weight", "seed", "count"} == {option.name for option in BOUNDED}
+
+
+@pytest.mark.parametrize("option", BOUNDED, ids=lambda option: option.name)
+def test_a_menu_lets_through_what_the_grammar_takes_and_nothing_else(option: Option) -> None:
+    assert option.least is not None
+    assert option.most is not None
+    for taken in (option.least, option.most):
+        draw_of("x", **{option.name: taken})  # type: ignore[arg-type]
+    for refused in (option.least - 1, option.most + 1):
+        with pytest.raises(NotUnderstood):
+            draw_of("x", **{option.name: refused})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("option", SUGAR_OPTIONS, ids=lambda option: option.name)
+def test_only_a_lora_and_the_words_of_a_face_may_hold_spaces(option: Option) -> None:
+    assert option.takes_words is (option.name == "lora" or option.name in FACE_SLOTS)
+
+
+def test_a_choice_says_its_default_first() -> None:
+    [where] = [option for _, option in OPTIONS if option.kind is Kind.CHOICE]
+    assert [choice.name for choice in where.choices] == ["here", "everywhere"]

@@ -3,6 +3,7 @@
 # ruff: noqa: PT012 - what stands in a failing block is the very thing under test
 
 import asyncio
+import gc
 import sqlite3
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
@@ -73,6 +74,27 @@ async def test_a_nested_block_is_lost_with_its_outer_one(database: Counter) -> N
                 await database.put(1)
             raise ZeroDivisionError
     assert await database.numbers() == []
+
+
+async def test_a_block_that_fails_takes_with_it_what_blocks_within_it_did_or_undid(
+    database: Counter,
+) -> None:
+    async with database.atomic():
+        await database.put(0)
+        with pytest.raises(ZeroDivisionError):
+            async with database.atomic():
+                await database.put(1)
+                async with database.atomic():
+                    await database.put(2)
+                raise ZeroDivisionError
+        with pytest.raises(ZeroDivisionError):
+            async with database.atomic():
+                await database.put(3)
+                with pytest.raises(sqlite3.IntegrityError):
+                    async with database.atomic():
+                        await database.put(3)
+                raise ZeroDivisionError
+    assert await database.numbers() == [0]
 
 
 async def test_a_transaction_that_the_database_ended_itself_raises_the_first_error(database: Counter) -> None:
@@ -199,6 +221,35 @@ async def test_work_goes_to_its_end_under_two_cancels() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert done == ["work"]
+
+
+async def test_work_that_fails_after_a_cancel_leaves_no_error_that_nobody_read() -> None:
+    unread: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unread.append(context))
+
+    async def work() -> None:
+        await asyncio.sleep(0)
+        raise ZeroDivisionError
+
+    task = asyncio.create_task(to_the_end(work()))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    del task
+    gc.collect()
+    await asyncio.sleep(0)
+    assert unread == []
+
+
+async def test_work_gives_what_it_gives_or_raises_what_it_raises() -> None:
+    async def divide(by: int) -> float:
+        await asyncio.sleep(0)
+        return 6 / by
+
+    assert await to_the_end(divide(2)) == 3
+    with pytest.raises(ZeroDivisionError):
+        await to_the_end(divide(0))
 
 
 async def test_fifty_tasks_write_without_one_busy_error(database: Counter) -> None:

@@ -12,12 +12,14 @@ import time
 from pathlib import Path
 from random import Random
 
+import aiosqlite
 import pytest
 
-from bot.errors import DatabaseDamaged, DatabaseNewer
+from bot.errors import DatabaseDamaged, DatabaseForeign, DatabaseNewer
 from bot.store import open_store
-from bot.store.migrate import read_steps
+from bot.store.migrate import APPLICATION_ID, migrate, read_steps, require_ours
 from tests.fakes.room import MIGRATIONS
+from tests.unit.bot.store.stored import names_in
 
 KNOWN = len(read_steps(MIGRATIONS))
 NEXT = f"{KNOWN + 1:04d}_more.sql"
@@ -95,10 +97,104 @@ async def test_a_newer_database_is_refused_and_left_untouched(tmp_path: Path) ->
     assert hashlib.sha256(path.read_bytes()).hexdigest() == before
 
 
+async def test_a_database_of_today_is_opened_again_without_a_copy_and_without_a_check_of_each_row(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "a.db"
+    await make(path)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("INSERT INTO account (person) VALUES (99)")
+        connection.commit()
+    await make(path)
+    assert names_in(tmp_path) == ["a.db", "a.db.lock"]
+
+
+async def test_a_file_that_became_newer_meanwhile_is_refused_too(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    async with aiosqlite.connect(path, isolation_level=None) as connection:
+        await migrate(connection, path, read_steps(MIGRATIONS))
+        await connection.execute_fetchall(f"PRAGMA user_version = {KNOWN + 1}")
+        with pytest.raises(DatabaseNewer) as caught:
+            await migrate(connection, path, read_steps(MIGRATIONS))
+    assert caught.value.facts == {"path": str(path), "found": KNOWN + 1, "known": KNOWN}
+
+
+async def test_a_step_that_fails_leaves_the_connection_outside_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    broken = read_steps(with_next(tmp_path, "CREATE TABLE person (id INTEGER);"))
+    async with aiosqlite.connect(path, isolation_level=None) as connection:
+        with pytest.raises(sqlite3.OperationalError, match="person"):
+            await migrate(connection, path, broken)
+        assert not connection.in_transaction
+    assert version_of(path) == KNOWN
+
+
+async def test_a_database_says_in_its_header_whose_it_is(tmp_path: Path) -> None:
+    await make(tmp_path / "a.db")
+    assert (tmp_path / "a.db").read_bytes()[68:72] == b"SUGA"
+
+
+@pytest.mark.parametrize(
+    ("program", "version", "tables", "is_ours"),
+    [
+        (0, 0, False, True),  # a new file
+        (0, 1, True, True),  # from before our mark
+        (APPLICATION_ID, 0, False, True),
+        (0, 0, True, False),
+        (0, 1, False, False),
+        (77, 0, False, False),
+        (77, 1, True, False),
+    ],
+)
+def test_a_database_is_ours_by_its_mark_or_by_its_tables_and_number(
+    tmp_path: Path, program: int, version: int, tables: bool, is_ours: bool
+) -> None:
+    path = tmp_path / "a.db"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        if tables:
+            connection.executescript(read_steps(MIGRATIONS)[0].path.read_text(encoding="utf-8"))
+        connection.execute(f"PRAGMA user_version = {version}")
+        connection.execute(f"PRAGMA application_id = {program}")
+    if is_ours:
+        require_ours(path)
+    else:
+        with pytest.raises(DatabaseForeign) as caught:
+            require_ours(path)
+        assert caught.value.facts == {"path": str(path)}
+
+
+async def test_a_database_is_newer_from_the_first_step_on_that_is_not_known(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    require_ours(path, 0)
+    await make(path)
+    require_ours(path, KNOWN)
+    require_ours(path)
+    with pytest.raises(DatabaseNewer) as caught:
+        require_ours(path, KNOWN - 1)
+    assert caught.value.facts == {"path": str(path), "found": KNOWN, "known": KNOWN - 1}
+
+
+def test_only_files_with_a_number_and_a_name_are_steps(tmp_path: Path) -> None:
+    for name in (
+        "0002_b.sql",
+        "0001_a.sql",
+        "notes.sql",
+        "0003.sql",
+        "3_c.sql",
+        "0003_c.sql.txt",
+        "README.md",
+    ):
+        (tmp_path / name).touch()
+    assert [(step.number, step.path.name) for step in read_steps(tmp_path)] == [
+        (1, "0001_a.sql"),
+        (2, "0002_b.sql"),
+    ]
+
+
 async def test_rows_without_parents_are_reported(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     await make(path)
-    with pytest.raises(DatabaseDamaged, match="without their parents"):
+    with pytest.raises(DatabaseDamaged, match="1 rows without their parents"):
         await make(path, with_next(tmp_path, "INSERT INTO account (person) VALUES (99);"))
 
 

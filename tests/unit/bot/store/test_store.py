@@ -5,31 +5,22 @@ import contextlib
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from bot.errors import CannotSave, DatabaseDamaged, DatabaseInUse, FolderUnusable
 from bot.store import Store, open_store
 from bot.store.database import Value
-from bot.store.rows import DefaultLora, JobRow, LedgerKind, NewJob, OutboxState, PictureRow
+from bot.store.lock import locked
+from bot.store.rows import DefaultLora, LedgerKind, OutboxState, PictureRow
 from engine.request import LoraChoice
 from tests.fakes.room import MIGRATIONS
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    store = await open_store(tmp_path / "a.db", MIGRATIONS)
-    yield store
-    await store.close()
-
-
-async def a_job(store: Store, name: str = "job", *, chat_id: str = "room", user_id: str = "ann") -> JobRow:
-    person = await store.people.meet("web", user_id, "Ann", "en", 1)
-    loras = (LoraChoice("sugar", "a" * 64, 0.8),)
-    new = NewJob(name, person, "web", chat_id, "{}", "en", True, "a face", loras, 64, 96, 7, 2, 8, 2, 5)
-    return await store.jobs.add(new, event_id=name)
+from tests.unit.bot.store.stored import a_job, claim, ended_jobs, names_in
 
 
 async def test_a_second_process_is_refused_until_the_first_has_closed(tmp_path: Path) -> None:
@@ -174,18 +165,6 @@ async def test_a_stop_of_ours_gives_the_try_back(store: Store) -> None:
     assert (await store.jobs.in_state("queued"))[0].attempt == 0
 
 
-async def ended_jobs(store: Store, *names: str, chat_id: str = "room", person: str = "ann") -> None:
-    for name in names:
-        job = await a_job(store, name, chat_id=chat_id, user_id=person)
-        await store.jobs.end(job, "cancelled", 1)
-        await store.post.post(name)
-
-
-async def claim(store: Store, now_ms: int, platform: str = "web", most_in_chat: int = 9) -> str | None:
-    parcel = await store.post.claim(platform, now_ms, waited_for_ms=now_ms + 50, most_in_chat=most_in_chat)
-    return parcel and parcel.job
-
-
 async def test_parcels_of_a_person_in_a_chat_leave_one_after_the_other(store: Store) -> None:
     await ended_jobs(store, "b", "a", "c")
     assert [await claim(store, 0), await claim(store, 0)] == ["b", None]
@@ -302,3 +281,74 @@ async def test_a_statement_alone_is_no_part_of_what_the_disk_refused_to_roll_bac
         stored = await store.jobs.find(job.id)
     assert stored is not None
     assert (stored.ref, stored.cancel_requested) == ("kept", False)
+
+
+async def test_single_statements_wait_their_turn_behind_where_a_placeholder_stands(store: Store) -> None:
+    job = await a_job(store)
+    stored = []
+
+    async with store.atomic():
+        reading = asyncio.create_task(store.people.account(job.person))
+        reading.add_done_callback(lambda _: stored.append("ordinary"))
+        another = asyncio.create_task(store.people.account(job.person))
+        another.add_done_callback(lambda _: stored.append("ordinary"))
+        await asyncio.sleep(0)
+        moving = asyncio.create_task(store.jobs.readdress(job.id, "web", "room", "there"))
+        moving.add_done_callback(lambda _: stored.append("place"))
+        await asyncio.sleep(0)
+    await asyncio.gather(moving, reading, another)
+    assert stored == ["place", "ordinary", "ordinary"]
+
+
+async def test_a_store_is_closed_also_where_its_task_is_cancelled_meanwhile(tmp_path: Path) -> None:
+    store = await open_store(tmp_path / "a.db", MIGRATIONS)
+    closing = asyncio.create_task(store.close())
+    await asyncio.sleep(0)
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    assert names_in(tmp_path) == ["a.db", "a.db.lock"]
+    await (await open_store(tmp_path / "a.db", MIGRATIONS)).close()
+
+
+async def test_an_effect_of_a_stored_block_follows_its_commit(store: Store) -> None:
+    called: list[str] = []
+    async with store.atomic():
+        store.after_commit(lambda: called.append("stored"))
+        assert called == []
+    assert called == ["stored"]
+
+
+@pytest.fixture
+def kept_locks(monkeypatch: pytest.MonkeyPatch) -> list[FileLock]:
+    """Every lock that was made; without this list, freeing its memory lets one go as well."""
+    kept: list[FileLock] = []
+
+    def keep(*where: Any, **how: Any) -> FileLock:
+        kept.append(FileLock(*where, **how))
+        return kept[-1]
+
+    monkeypatch.setattr("bot.store.lock.FileLock", keep)
+    return kept
+
+
+def test_a_database_that_one_thread_locked_another_may_let_go(
+    tmp_path: Path, kept_locks: list[FileLock]
+) -> None:
+    lock = locked(tmp_path / "a.db")
+    with ThreadPoolExecutor(1) as another:  # lives until the end: some locks go with their thread
+        another.submit(lock.__enter__).result()
+        with pytest.raises(DatabaseInUse) as caught, locked(tmp_path / "a.db"):
+            pass
+        assert caught.value.facts == {"path": str(tmp_path / "a.db")}
+        lock.__exit__(None, None, None)
+        with locked(tmp_path / "a.db"):
+            assert [path.name for path in tmp_path.iterdir()] == ["a.db.lock"]
+    assert len(kept_locks) == 3
+
+
+def test_a_lock_is_let_go_with_its_block(tmp_path: Path, kept_locks: list[FileLock]) -> None:
+    for _ in range(2):
+        with locked(tmp_path / "a.db"):
+            assert kept_locks[-1].is_locked
+        assert not kept_locks[-1].is_locked

@@ -3,7 +3,10 @@
 import sqlite3
 from pathlib import Path
 
+import pytest
+
 from bot.commands.values import Draw
+from bot.store import Store
 from tests.fakes.room import a_visit, open_room
 
 
@@ -43,3 +46,38 @@ async def test_an_ended_job_without_a_parcel_is_seen(tmp_path: Path) -> None:
         survey = await room.store.survey()
     assert survey.untold == 1
     assert not survey.is_sound
+
+
+async def test_an_empty_database_is_sound(store: Store) -> None:
+    survey = await store.survey()
+    assert survey.is_sound
+    assert (dict(survey.jobs), survey.people, survey.credits, survey.damage) == ({}, 0, 0, ())
+
+
+async def test_rows_that_the_schema_forbids_are_damage(store: Store) -> None:
+    person = await store.people.meet("web", "ann", "Ann", "en", 1)
+    await store._database._run("PRAGMA ignore_check_constraints = 1")
+    await store._database._run(
+        "INSERT INTO identity VALUES ('fax', 'ann', :person, 'Ann', 'en')", {"person": person}
+    )
+    await store._database._run("PRAGMA ignore_check_constraints = 0")
+    survey = await store.survey()
+    assert survey.damage == ("CHECK constraint failed in identity",)
+    assert (survey.unbalanced, survey.untold, survey.is_sound) == (0, 0, False)
+
+
+async def test_rows_that_point_at_nothing_are_damage(store: Store) -> None:
+    await store._database._run("PRAGMA foreign_keys = OFF")
+    await store._database._run("INSERT INTO account (person) VALUES (99)")
+    survey = await store.survey()
+    assert survey.damage == ("account 99 → person",)
+    assert not survey.is_sound
+
+
+@pytest.mark.parametrize("more", [1, 3])
+async def test_each_person_with_wrong_credits_counts(store: Store, more: int) -> None:
+    for number in range(more + 1):
+        await store.people.meet("web", str(number), "Ann", "en", 1)
+    await store._database._run("UPDATE account SET credits = 1 WHERE person > 1")
+    survey = await store.survey()
+    assert (survey.unbalanced, survey.credits, survey.ledger) == (more, more, 0)

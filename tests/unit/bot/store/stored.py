@@ -1,0 +1,53 @@
+"""What the tests of the store lay into it and find in its folder."""
+
+from pathlib import Path
+
+from bot.store import Store
+from bot.store.rows import JobRow, NewJob
+from engine.request import LoraChoice
+
+
+def names_in(folder: Path) -> list[str]:
+    """The names of a folder's files, sorted."""
+    return sorted(path.name for path in folder.iterdir())
+
+
+async def a_job(
+    store: Store,
+    name: str = "job",
+    *,
+    chat_id: str = "room",
+    user_id: str = "ann",
+    private: bool = True,
+    platform: str = "web",
+    created_ms: int = 5,
+) -> JobRow:
+    """A queued job of a person whom the house may have met before."""
+    person = await store.people.meet(platform, user_id, user_id.title(), "en", 1)
+    loras = (LoraChoice("sugar", "a" * 64, 0.8),)
+    new = NewJob(
+        name, person, platform, chat_id, "{}", "en", private, "a face", loras, 64, 96, 7, 2, 8, 2, created_ms
+    )
+    return await store.jobs.add(new, event_id=name)
+
+
+async def ended_jobs(
+    store: Store,
+    *names: str,
+    chat_id: str = "room",
+    person: str = "ann",
+    private: bool = True,
+    platform: str = "web",
+    ended_ms: int = 1,
+) -> None:
+    """Jobs that ended and stand in the outbox, in this order."""
+    for name in names:
+        job = await a_job(store, name, chat_id=chat_id, user_id=person, private=private, platform=platform)
+        await store.jobs.end(job, "cancelled", ended_ms)
+        await store.post.post(name)
+
+
+async def claim(store: Store, now_ms: int, platform: str = "web", most_in_chat: int = 9) -> str | None:
+    """The job whose parcel is delivered next."""
+    parcel = await store.post.claim(platform, now_ms, waited_for_ms=now_ms + 50, most_in_chat=most_in_chat)
+    return parcel.job if parcel else None

@@ -1,0 +1,125 @@
+"""Jobs as their people, their chats and the renderer see them."""
+
+import pytest
+
+from bot.store import Store
+from bot.store.rows import PictureRow, loras_json
+from engine.request import LoraChoice
+from tests.unit.bot.store.stored import a_job
+
+
+async def test_a_persons_jobs_are_listed_newest_first_and_counted_while_they_wait_or_run(
+    store: Store,
+) -> None:
+    jobs = [await a_job(store, name) for name in ("z", "m", "a")]
+    await a_job(store, "another's", user_id="bob")
+    person = jobs[0].person
+    await store.jobs.claim("z", "run", 1)
+    await store.jobs.end(jobs[1], "cancelled", 2)
+    assert [job.id for job in await store.jobs.unended_of(person)] == ["a", "z"]
+    assert await store.jobs.count_unended(person) == 2
+    assert [job.id for job in await store.jobs.newest_of(person, 9)] == ["a", "m", "z"]
+    assert [job.id for job in await store.jobs.newest_of(person, 2)] == ["a", "m"]
+    assert [job.id for job in await store.jobs.in_state("queued")] == ["a", "another's"]
+    assert [job.accepted_order for job in jobs] == [1, 2, 3]
+
+
+async def test_a_chat_sees_only_what_was_drawn_openly_in_it(store: Store) -> None:
+    await a_job(store, "secret")
+    shown = await a_job(store, "shown", private=False)
+    assert shown.private is False
+    await a_job(store, "later", private=False)
+    await a_job(store, "elsewhere", private=False, chat_id="hall")
+    await a_job(store, "bob's", private=False, user_id="bob")
+    listed = await store.jobs.newest_open_in(shown.person, "web", "room", 9)
+    assert [job.id for job in listed] == ["later", "shown"]
+    assert [job.id for job in await store.jobs.newest_open_in(shown.person, "web", "room", 1)] == ["later"]
+    assert await store.jobs.newest_open_in(shown.person, "discord", "room", 9) == ()
+
+
+async def test_what_is_not_there_is_none(store: Store) -> None:
+    await a_job(store)
+    assert await store.jobs.find("nothing") is None
+    assert await store.jobs.of_origin("web", "nothing") is None
+    assert await store.jobs.of_origin("discord", "job") is None
+    assert await store.jobs.claim("nothing", "run", 1) is None
+    assert await store.jobs.pictures_of(["job"]) == ()
+
+
+async def test_a_job_that_ends_says_how_and_since_when_it_was_drawn(store: Store) -> None:
+    await a_job(store)
+    running = await store.jobs.claim("job", "run", 10)
+    assert running is not None
+    assert (running.state, running.attempt, running.lease, running.started_ms) == ("running", 1, "run", 10)
+    assert await store.jobs.end(running, "failed", 30, fail="out_of_memory") is True
+    ended = await store.jobs.find("job")
+    assert ended is not None
+    assert (ended.state, ended.fail, ended.started_ms, ended.ended_ms, ended.lease) == (
+        "failed",
+        "out_of_memory",
+        10,
+        30,
+        None,
+    )
+    assert await store.jobs.end(running, "done", 31) is False
+
+
+async def test_a_running_job_can_be_asked_to_stop_and_a_waiting_one_is_not(store: Store) -> None:
+    await a_job(store, "waits")
+    await a_job(store, "runs")
+    await store.jobs.claim("runs", "run", 1)
+    for name in ("waits", "runs"):
+        await store.jobs.request_cancel(name)
+    waits, runs = await store.jobs.find("waits"), await store.jobs.find("runs")
+    assert waits is not None
+    assert runs is not None
+    assert (waits.cancel_requested, runs.cancel_requested) == (False, True)
+
+
+@pytest.mark.parametrize(("uses_attempt", "attempt"), [(True, 1), (False, 0)])
+async def test_a_try_that_was_put_back_counts_only_where_it_was_used(
+    store: Store, uses_attempt: bool, attempt: int
+) -> None:
+    await a_job(store)
+    running = await store.jobs.claim("job", "run", 1)
+    assert running is not None
+    waiting = await store.jobs.put_back(running, uses_attempt=uses_attempt)
+    assert waiting is not None
+    assert (waiting.state, waiting.attempt, waiting.lease) == ("queued", attempt, None)
+
+
+async def test_jobs_move_with_their_chat_and_lose_the_place_of_their_answer(store: Store) -> None:
+    await a_job(store, "moves", chat_id="-5")
+    await a_job(store, "stays", chat_id="-6")
+    await store.jobs.move_chat("web", "-5", "-1005")
+    moves, stays = await store.jobs.find("moves"), await store.jobs.find("stays")
+    assert moves is not None
+    assert stays is not None
+    assert (moves.chat_id, moves.ref) == ("-1005", "")
+    assert (stays.chat_id, stays.ref) == ("-6", "{}")
+
+
+async def test_an_answer_that_moved_stands_where_it_was_put(store: Store) -> None:
+    await a_job(store)
+    await store.jobs.readdress("job", "discord", "hall", "there")
+    moved = await store.jobs.find("job")
+    assert moved is not None
+    assert (moved.platform, moved.chat_id, moved.ref) == ("discord", "hall", "there")
+
+
+async def test_a_platforms_name_for_a_picture_is_kept_by_form_and_the_newest_counts(store: Store) -> None:
+    job = await a_job(store)
+    pictures = [PictureRow("job", index, 7, f"job-{index}.png") for index in (1, 0)]
+    await store.jobs.end(job, "cancelled", 1, pictures=pictures)
+    assert await store.jobs.pictures_of(["job"]) == tuple(reversed(pictures))
+    await store.jobs.keep_file_id("telegram", "job", 0, "photo", "old")
+    await store.jobs.keep_file_id("telegram", "job", 0, "photo", "new")
+    await store.jobs.keep_file_id("telegram", "job", 1, "document", "file")
+    assert await store.jobs.file_ids("telegram", ["job"], "photo") == {("job", 0): "new"}
+    assert await store.jobs.file_ids("telegram", ["job"], "document") == {("job", 1): "file"}
+    assert await store.jobs.file_ids("discord", ["job"], "photo") == {}
+    assert await store.jobs.file_ids("telegram", ["other"], "photo") == {}
+
+
+def test_a_loras_name_stands_in_the_database_as_people_read_it() -> None:
+    assert "糖面部" in loras_json([LoraChoice("糖面部", "a" * 64, 0.8)])
