@@ -183,6 +183,24 @@ class Reset:
         return self.pieces.pop(0)
 
 
+class Dripping:
+    """A connection that gives a few bytes at a time."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    def recv(self, count: int) -> bytes:
+        piece = self.data[: min(count, 7)]
+        self.data = self.data[len(piece) :]
+        return piece
+
+
+def test_of_frames_that_come_in_drips_none_takes_bytes_of_the_next() -> None:
+    dripping = Dripping(b"".join(map(wire.encode, MESSAGES)))
+    assert [wire.receive_blocking(dripping) for _ in MESSAGES] == MESSAGES  # type: ignore[arg-type]
+    assert wire.receive_blocking(dripping) is None  # type: ignore[arg-type]
+
+
 async def test_a_connection_that_is_reset_ends_like_one_that_is_closed() -> None:
     assert await wire.receive(Reset()) is None  # type: ignore[arg-type]
     assert wire.receive_blocking(Reset()) is None  # type: ignore[arg-type]
