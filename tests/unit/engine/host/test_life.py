@@ -119,6 +119,16 @@ async def test_a_worker_that_closes_its_socket_while_it_loads_has_a_moment_to_en
             await life.ready()
 
 
+async def test_a_worker_that_closes_its_socket_while_it_loads_and_does_not_end_is_killed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with newborn(monkeypatch) as (life, child, _):
+        child.socket.close()
+        with pytest.raises(WorkerNotReady, match="with status -9"):
+            await life.ready()
+        assert child.told == [(signal.SIGKILL, pytest.approx(5))]
+
+
 async def test_a_job_is_sent_at_once_and_its_events_are_heard_in_order_until_its_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
