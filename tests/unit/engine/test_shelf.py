@@ -81,9 +81,12 @@ def test_the_rank_of_a_file_is_its_largest_and_each_of_its_ranks_is_checked(
     ranks = dict(zip(modules, [4, 1, 256, 2, 2, 2, 2], strict=True))
     put(folder, content=safetensors(mixed(ranks)))
     assert read_shelf([folder], model).files["sugar"].rank == 256
-    for wrong in (0, 257):
+    for wrong, said, found in ((0, "0 to 256", "256"), (257, "1 to 257", "257")):
         put(folder, content=safetensors(mixed({**ranks, modules[3]: wrong})))
-        assert type(refusal(read_shelf([folder], model))) is errors.LoraUnsupported
+        refused = refusal(read_shelf([folder], model))
+        assert type(refused) is errors.LoraUnsupported
+        assert f"ranks are {said}, and 1 to 256 are allowed" in str(refused)
+        assert refused.facts["found"] == (found,)
 
 
 def mixed(ranks: dict[str, int]) -> dict[str, tuple[str, tuple[int, ...]]]:
