@@ -168,11 +168,10 @@ def _open(path: Path) -> BufferedReader:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise LoraNotAFile(name=path.stem) from error
-    file = os.fdopen(descriptor, "rb")
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        file.close()
+        os.close(descriptor)
         raise LoraNotAFile(name=path.stem)
-    return file
+    return os.fdopen(descriptor, "rb")
 
 
 def _tensors(file: BufferedReader, name: str) -> dict[str, Tensor]:

@@ -1,5 +1,6 @@
 """The cost book: sensible before it knows anything, and soon right."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from engine.request import (
     Finished,
     LoraChoice,
     RenderRequest,
+    Span,
     Stopped,
     Timings,
     WorkerInfo,
@@ -162,11 +164,63 @@ def test_what_was_learned_is_saved_and_loaded(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["cost.json"]
 
 
+@pytest.mark.parametrize(("seconds", "peak_bytes"), [(0, 1), (1e18, 2**62)])
+def test_a_book_is_read_again_however_odd_the_job_was(
+    tmp_path: Path, seconds: float, peak_bytes: int
+) -> None:
+    book = make_book()
+    book.learn(make_request(), make_finished())
+    for _ in range(3):
+        book.learn(make_request(), make_finished(seconds, peak_bytes))
+    book.save(tmp_path / "cost.json")
+    loaded = CostBook.load(tmp_path / "cost.json", "turbo on cuda")
+    assert loaded.span_of(1.0) == book.span_of(1.0) is not None
+    assert json.loads((tmp_path / "cost.json").read_bytes())["jobs"] == 4
+
+
+def test_a_book_of_a_card_with_an_endless_name_is_read_again(tmp_path: Path) -> None:
+    book = CostBook("a")
+    book.started(a_worker("NVIDIA " + "x" * 1000))
+    book.save(tmp_path / "cost.json")
+    assert CostBook.load(tmp_path / "cost.json", "a").knows_weights
+
+
 def test_a_book_of_the_version_before_ranges_is_still_read(tmp_path: Path) -> None:
     (tmp_path / "cost.json").write_text(
         '{"about": "a", "bytes_factor": 1.0, "seconds_factor": 2.0, "jobs": 3}'
     )
     assert CostBook.load(tmp_path / "cost.json", "a").span_of(1.0) is not None
+
+
+def load_book(folder: Path, ratios: list[float]) -> CostBook:
+    """A book in which so many jobs took these parts of the seconds that were foretold."""
+    book = {"about": "a", "seconds_factor": 1.0, "jobs": len(ratios) + 1, "ratios": ratios}
+    (folder / "cost.json").write_text(json.dumps(book))
+    return CostBook.load(folder / "cost.json", "a")
+
+
+def test_seven_jobs_are_too_few_for_a_narrow_range_and_eight_are_enough(tmp_path: Path) -> None:
+    assert load_book(tmp_path, [1.0] * 7).span_of(10) == Span(7, 15)
+    assert load_book(tmp_path, [1.0] * 8).span_of(10) == Span(10, 10)
+
+
+def test_few_jobs_may_make_the_range_wider_than_the_guess(tmp_path: Path) -> None:
+    assert load_book(tmp_path, [0.5, 1.0, 3.0]).span_of(10) == Span(5, 30)
+
+
+def test_one_job_in_ten_may_lie_below_the_range_and_one_above_it(tmp_path: Path) -> None:
+    assert load_book(tmp_path, [0.2, 0.8, *[1.0] * 7, 1.2, 9.0]).span_of(10) == Span(8, 12)
+
+
+def test_the_range_is_that_of_the_fifty_newest_jobs(tmp_path: Path) -> None:
+    book = load_book(tmp_path, [2.0] * 6 + [1.0] * 44)
+    assert book.span_of(10) == Span(10, 20)
+    request = make_request()
+    foretold = book.predict(request.width_px, request.height_px, request.count, 1)
+    book.learn(request, make_finished(foretold.seconds))
+    assert book.span_of(10) == Span(10, 10)  # the oldest of the six slow ones is forgotten
+    book.save(tmp_path / "cost.json")
+    assert CostBook.load(tmp_path / "cost.json", "a").span_of(10) == Span(10, 10)
 
 
 def a_worker(name: str = "NVIDIA A10", dtype: str = "bfloat16", torch: str = "2.11") -> WorkerInfo:
@@ -245,3 +299,4 @@ def test_a_book_that_cannot_be_saved_leaves_the_old_one_and_no_draft(tmp_path: P
 def test_the_first_guess_is_what_the_stock_pipeline_took() -> None:
     assert make_book().predict(1024, 1024, 1, 0).bytes - WEIGHTS == pytest.approx(2.6 * GIB)
     assert make_book().predict(1024, 1024, 1, 2).bytes - WEIGHTS == pytest.approx(2.6 * GIB + 320 * 2**20)
+    assert make_book().predict(512, 768, 1, 1).seconds == pytest.approx(8.4, rel=0.01)

@@ -70,6 +70,11 @@ def test_what_our_own_worker_holds_counts_as_free_for_its_next_job() -> None:
     assert make_probe(a_card(24, 4), held_gib=19).read().free_bytes == 23 * GIB
 
 
+def test_without_a_worker_nothing_is_held_and_the_card_is_read() -> None:
+    reading = HeadroomProbe("auto", 0, nvml=a_card(24, 10), environ={}).read()
+    assert (reading.free_bytes, reading.reserve_bytes, reading.is_card) == (10 * GIB, 0, True)
+
+
 def test_free_memory_is_never_below_zero_nor_above_the_card() -> None:
     assert make_probe(a_card(24, 1), reserve_gib=2).read().free_bytes == 0
     assert make_probe(a_card(24, 20), held_gib=19).read().free_bytes == 24 * GIB
@@ -151,12 +156,12 @@ def test_an_outage_is_two_lines_in_the_log() -> None:
         for code in (None, 18, 18, 15, None, None):
             nvml.fails_with = code
             probe.read()
-            clock.now_s += 1.5
+            clock.now_s += 1.52
     assert [(entry["log_level"], entry["event"]) for entry in logs] == [
         ("warning", "card memory is unknown"),
         ("info", "card memory is known again"),
     ]
-    assert (logs[0]["why"], logs[1]["unknown_s"]) == ("NVML does not answer: NVML error 18", 4.5)
+    assert (logs[0]["why"], logs[1]["unknown_s"]) == ("NVML does not answer: NVML error 18", 4.6)
 
 
 def test_nvml_that_hangs_is_unknown_for_everybody_and_its_answer_is_not_waited_for(

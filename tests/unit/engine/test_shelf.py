@@ -81,9 +81,12 @@ def test_the_rank_of_a_file_is_its_largest_and_each_of_its_ranks_is_checked(
     ranks = dict(zip(modules, [4, 1, 256, 2, 2, 2, 2], strict=True))
     put(folder, content=safetensors(mixed(ranks)))
     assert read_shelf([folder], model).files["sugar"].rank == 256
-    for wrong in (0, 257):
+    for wrong, said, found in ((0, "0 to 256", "256"), (257, "1 to 257", "257")):
         put(folder, content=safetensors(mixed({**ranks, modules[3]: wrong})))
-        assert type(refusal(read_shelf([folder], model))) is errors.LoraUnsupported
+        refused = refusal(read_shelf([folder], model))
+        assert type(refused) is errors.LoraUnsupported
+        assert f"ranks are {said}, and 1 to 256 are allowed" in str(refused)
+        assert refused.facts["found"] == (found,)
 
 
 def mixed(ranks: dict[str, int]) -> dict[str, tuple[str, tuple[int, ...]]]:
@@ -169,10 +172,22 @@ def test_the_wrong_modules_are_named_but_not_all_of_them(folder: Path, model: Mo
     assert len(str(refused)) < 300
 
 
+def test_of_three_wrong_modules_all_are_named_and_of_an_endless_name_its_beginning(
+    folder: Path, model: ModelInfo
+) -> None:
+    modules = {f"down_blocks.{number}.{'x' * 100}": (8, 8) for number in range(3)}
+    put(folder, content=safetensors(lora_tensors(modules=modules)))
+    refused = refusal(read_shelf([folder], model))
+    assert refused.facts["found"] == tuple(f"down_blocks.{number}.{'x' * 66}" for number in range(3))
+    assert "more" not in str(refused)
+
+
 def test_a_file_larger_than_a_gibibyte_is_refused_unread(folder: Path, model: ModelInfo) -> None:
     path = put(folder)
     os.truncate(path, 2**30 + 1)
     assert type(refusal(read_shelf([folder], model))) is errors.LoraTooLarge
+    os.truncate(path, 2**30)  # that may be read, and is not what its header says
+    assert type(refusal(read_shelf([folder], model))) is errors.LoraTruncated
 
 
 @pytest.mark.parametrize(
@@ -190,7 +205,11 @@ def test_nothing_but_a_regular_file_of_the_folder_is_opened(
 ) -> None:
     outside = put(folder.parent, "outside")
     make(folder / "sugar.safetensors", outside)
+    before = len(os.listdir("/proc/self/fd"))
     assert type(refusal(read_shelf([folder], model))) is errors.LoraNotAFile
+    with pytest.raises(errors.LoraNotAFile):
+        shelf_module.sha256_of(folder / "sugar.safetensors")
+    assert len(os.listdir("/proc/self/fd")) <= before  # the shelf is read again and again
 
 
 def test_a_wrong_file_harms_no_other(folder: Path, model: ModelInfo) -> None:
@@ -262,6 +281,21 @@ def test_a_hash_is_kept_once_the_file_is_two_seconds_old(
     monkeypatch.setattr(shelf_module.time, "time_ns", lambda: now_ns)
     read_shelf([folder], model)
     assert (shelf_module.known_sha256(path, path.stat()) is not None) is is_kept
+
+
+def test_of_a_thousand_hashes_the_oldest_is_forgotten_for_a_new_one(
+    folder: Path, model: ModelInfo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashes = {shelf_module._Stamp(Path(f"/{number}"), 1, 1, 1, 1): "" for number in range(1023)}
+    monkeypatch.setattr(shelf_module, "_hashes", hashes)
+    monkeypatch.setattr(shelf_module, "SETTLED_NS", 0)
+    put(folder)
+    read_shelf([folder], model)
+    assert [stamp.path for stamp in hashes][:1] == [Path("/0")]
+    put(folder, "anime")
+    read_shelf([folder], model)
+    assert len(hashes) == 1024
+    assert [stamp.path for stamp in hashes][:1] == [Path("/1")]
 
 
 def test_an_unchanged_file_is_not_hashed_again_and_a_changed_one_is(

@@ -150,6 +150,68 @@ async def test_a_frame_that_is_too_large_is_refused_before_it_is_read(lengths: t
             wire.receive_blocking(ours)
 
 
+@pytest.mark.parametrize("lengths", [(2**20, 0), (2, 64 * 2**20)])
+async def test_a_frame_as_large_as_is_allowed_is_waited_for(lengths: tuple[int, int]) -> None:
+    start = struct.pack("!II", *lengths)
+    with pytest.raises(WireError, match="breaks off"):
+        await read_all(start)
+    with pytest.raises(WireError, match="breaks off"):
+        read_all_blocking(start)
+    assert (wire.MAX_HEADER_BYTES, wire.MAX_RAW_BYTES) == (2**20, 64 * 2**20)
+
+
+def test_an_unknown_kind_is_named_in_short() -> None:
+    with pytest.raises(WireError) as caught:
+        wire.decode(json.dumps({"kind": "Popen" * 100, "body": {}}).encode(), b"")
+    assert caught.value.facts == {"kind": "Popen" * 8}
+
+
+class Reset:
+    """A connection that the other side resets after some bytes."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        self.pieces = list(pieces)
+
+    async def readexactly(self, count: int) -> bytes:
+        if not self.pieces:
+            raise ConnectionResetError
+        return self.pieces.pop(0)
+
+    def recv(self, count: int) -> bytes:
+        if not self.pieces:
+            raise ConnectionResetError
+        return self.pieces.pop(0)
+
+
+class Dripping:
+    """A connection that gives a few bytes at a time."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    def recv(self, count: int) -> bytes:
+        piece = self.data[: min(count, 7)]
+        self.data = self.data[len(piece) :]
+        return piece
+
+
+def test_of_frames_that_come_in_drips_none_takes_bytes_of_the_next() -> None:
+    dripping = Dripping(b"".join(map(wire.encode, MESSAGES)))
+    assert [wire.receive_blocking(dripping) for _ in MESSAGES] == MESSAGES  # type: ignore[arg-type]
+    assert wire.receive_blocking(dripping) is None  # type: ignore[arg-type]
+
+
+async def test_a_connection_that_is_reset_ends_like_one_that_is_closed() -> None:
+    assert await wire.receive(Reset()) is None  # type: ignore[arg-type]
+    assert wire.receive_blocking(Reset()) is None  # type: ignore[arg-type]
+    start, header = frame(GOOD)[:8], frame(GOOD)[8:]
+    for pieces in ([start], [start, header[:5]]):
+        with pytest.raises(WireError, match="breaks off"):
+            await wire.receive(Reset(*pieces))  # type: ignore[arg-type]
+        with pytest.raises(WireError, match="breaks off"):
+            wire.receive_blocking(Reset(*pieces))  # type: ignore[arg-type]
+
+
 def test_a_wrong_value_is_named_without_its_content() -> None:
     body = {"job_id": "j", "attempt": "x", "prompt": "a secret wish", "width_px": 1, "height_px": 1}
     body |= {"seed": 1, "count": 1, "loras": [], "steps": 8}

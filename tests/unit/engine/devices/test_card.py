@@ -78,6 +78,13 @@ def test_of_a_divided_gpu_one_instance_is_read_and_never_the_whole(
     assert name_of(Card(number, visible, divided())) == name
 
 
+def test_a_setting_that_names_no_instance_shows_none_even_where_there_is_one_alone() -> None:
+    instance = FakeGpu(10, 4, "MIG-aaaa1111", "Card 0 MIG 1g.10gb")
+    nvml = FakeNvml(FakeGpu(80, 70, "GPU-8d93f2a1", "Card 0", [instance]))
+    assert name_of(Card(0, "MIG-a", nvml)) == "Card 0 MIG 1g.10gb"
+    assert name_of(Card(0, "MIG-", nvml)) is None
+
+
 def test_nvml_is_opened_once_and_again_after_an_error() -> None:
     nvml = three()
     card = Card(0, None, nvml)

@@ -79,3 +79,31 @@ def test_the_older_kind_of_groups_is_read_too(tmp_path: Path) -> None:
         },
     )
     assert read_main_memory(tmp_path) == (8 * GIB, 3 * GIB)
+
+
+def test_of_the_older_kind_only_the_group_that_holds_memory_counts(tmp_path: Path) -> None:
+    base = "sys/fs/cgroup/memory"
+    write(
+        tmp_path,
+        "9:cpu,cpuacct:/cores\n5:hugetlb,memory:/docker/abc\n1:name=systemd:/cores",
+        {
+            f"{base}/cores/memory.limit_in_bytes": GIB,
+            f"{base}/cores/memory.usage_in_bytes": 0,
+            f"{base}/docker/abc/memory.limit_in_bytes": 8 * GIB,
+            f"{base}/docker/abc/memory.usage_in_bytes": 2 * GIB,
+        },
+    )
+    assert read_main_memory(tmp_path) == (8 * GIB, 6 * GIB)
+
+
+def test_a_group_may_have_a_colon_in_its_name(tmp_path: Path) -> None:
+    base = "sys/fs/cgroup/unit:bot"
+    files = {f"{base}/memory.max": 8 * GIB, f"{base}/memory.current": GIB}
+    assert read_main_memory(write(tmp_path, "0::/unit:bot", files)) == (8 * GIB, 7 * GIB)
+
+
+def test_figures_of_a_group_that_say_nothing_of_cached_files_are_read_without_them(tmp_path: Path) -> None:
+    base = "sys/fs/cgroup"
+    files = {f"{base}/memory.max": 8 * GIB, f"{base}/memory.current": 2 * GIB}
+    write(tmp_path, "0::/", {**files, f"{base}/memory.stat": "anon 5\npressure some 7 of 9"})
+    assert read_main_memory(tmp_path) == (8 * GIB, 6 * GIB)

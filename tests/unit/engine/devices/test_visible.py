@@ -35,7 +35,7 @@ def test_the_card_is_shown_as_the_driver_showed_it(value: str | None) -> None:
     [
         "", "1", "-1", "-1,0", "0,0", "1,0", "abc", "NoDevFiles", "GPU-", "GPU", "G", "GPU-zz", DIGITS,
         "b5aa", f"{UUID},{UUID}", f"GPU-b5,{UUID}", f" {UUID}", ",0", ",", "all", "none", "void",
-        f"gpu-{DIGITS}", "99999999999999999999",
+        f"gpu-{DIGITS}", "99999999999999999999", "18446744073709551616",
     ],
 )  # fmt: skip
 def test_the_card_is_hidden_as_the_driver_hid_it(value: str) -> None:

@@ -7,6 +7,7 @@ import pytest
 from engine.errors import NotBegun, WorkerLost
 from engine.host.hand import MOST_IN_HAND, Hand, Handed
 from engine.request import Failed, FailReason, Finished, Progress, RenderRequest, Stopped, Timings
+from tests.unit.engine.host.clock import Clock, jumping_clock
 
 A, B, C = (RenderRequest(job_id, 1, "a face", 512, 768, 7) for job_id in "abc")
 
@@ -103,48 +104,63 @@ async def test_where_the_worker_blames_a_job_no_other_is_lost(
 class Alarms:
     """Counts when a worker was found silent."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
         self.at_s: list[float] = []
+        self._clock = clock
 
     def __call__(self) -> None:
-        self.at_s.append(asyncio.get_running_loop().time())
+        self.at_s.append(self._clock())
 
 
 async def test_the_first_in_hand_is_timed_from_when_it_became_first_and_from_each_word_of_it() -> None:
-    alarms = Alarms()
-    hand = Hand(0.2, alarms)
-    await asyncio.sleep(0.25)
-    assert alarms.at_s == []  # nothing in hand
-    hand.take(A)
-    hand.take(B)
-    for _ in range(4):
-        await asyncio.sleep(0.1)
-        hand.hear(step(A))
-    assert alarms.at_s == []
-    for _ in range(3):  # of the second one it may say what it likes
-        await asyncio.sleep(0.1)
-        hand.hear(step(B, 0))
-    assert len(alarms.at_s) == 1
+    async with jumping_clock() as clock:
+        alarms = Alarms(clock)
+        hand = Hand(20, alarms)
+        await asyncio.sleep(25)
+        assert alarms.at_s == []  # nothing in hand
+        hand.take(A)
+        hand.take(B)
+        for _ in range(4):
+            await asyncio.sleep(19)
+            hand.hear(step(A))
+        assert alarms.at_s == []
+        for _ in range(3):  # of the second one it may say what it likes
+            await asyncio.sleep(10)
+            hand.hear(step(B, 0))
+        assert alarms.at_s == [pytest.approx(25 + 4 * 19 + 20)]
 
 
 async def test_the_next_has_its_full_time_once_the_first_has_ended() -> None:
-    alarms = Alarms()
-    hand = Hand(0.2, alarms)
-    hand.take(A)
-    await asyncio.sleep(0.15)
-    hand.take(B)  # behind another: nothing changes
-    hand.hear(Stopped("a", 1))
-    await asyncio.sleep(0.15)
-    assert alarms.at_s == []
-    hand.hear(Stopped("b", 1))
-    await asyncio.sleep(0.25)
-    assert alarms.at_s == []
+    async with jumping_clock() as clock:
+        alarms = Alarms(clock)
+        hand = Hand(20, alarms)
+        hand.take(A)
+        await asyncio.sleep(15)
+        hand.take(B)  # behind another: nothing changes
+        hand.hear(Stopped("a", 1))
+        await asyncio.sleep(19)
+        assert alarms.at_s == []
+        hand.hear(Stopped("b", 1))
+        await asyncio.sleep(25)
+        assert alarms.at_s == []
+
+
+async def test_one_that_comes_behind_another_gives_that_no_more_time() -> None:
+    async with jumping_clock() as clock:
+        alarms = Alarms(clock)
+        hand = Hand(20, alarms)
+        hand.take(A)
+        await asyncio.sleep(15)
+        hand.take(B)
+        await asyncio.sleep(15)
+        assert alarms.at_s == [pytest.approx(20)]
 
 
 async def test_a_lost_hand_is_timed_no_more() -> None:
-    alarms = Alarms()
-    hand = Hand(0.05, alarms)
-    hand.take(A)
-    hand.lose()
-    await asyncio.sleep(0.1)
-    assert alarms.at_s == []
+    async with jumping_clock() as clock:
+        alarms = Alarms(clock)
+        hand = Hand(20, alarms)
+        hand.take(A)
+        hand.lose()
+        await asyncio.sleep(25)
+        assert alarms.at_s == []

@@ -23,10 +23,11 @@ from engine.request import (
     Timings,
     WorkerInfo,
 )
+from tests.unit.engine.host.clock import jumping_clock
 
-CONFIG = EngineConfig(Path("var"), Path("shelf"), start_timeout_s=0.2)
+CONFIG = EngineConfig(Path("var"), Path("shelf"), start_timeout_s=300)
 SUGAR = LoraChoice("sugar", "a" * 64)
-A = RenderRequest("a", 1, "a face", 512, 768, 7)
+A, B = (RenderRequest(job_id, 1, "a face", 512, 768, 7) for job_id in "ab")
 WEIGHTS = 1000
 Answer = Finished | Stopped | Failed | Exception
 
@@ -45,6 +46,7 @@ class ScriptedLife:
     ended: list[bool] = field(default_factory=list)
     is_lost: asyncio.Event = field(default_factory=asyncio.Event)
     has_drawn: bool = False
+    _bell: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def info(self) -> WorkerInfo:
@@ -57,13 +59,19 @@ class ScriptedLife:
         self.sent.append(message)
 
     async def draw(self, request: RenderRequest, listen: Callable[[Event], None]) -> Answer:
-        if not self.answers:
-            await asyncio.Event().wait()
+        while not self.answers:
+            await self._bell.wait()
+            self._bell.clear()
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
         self.has_drawn = True
         return answer
+
+    def answer(self, answer: Answer) -> None:
+        """Say it to the job that has waited longest."""
+        self.answers.append(answer)
+        self._bell.set()
 
     async def end(self, *, ask: bool) -> int:
         self.ended.append(ask)
@@ -199,19 +207,65 @@ async def test_two_jobs_are_in_hand_and_the_third_waits(nursery: Nursery) -> Non
 
 
 async def test_without_a_worker_a_job_waits_for_the_start_timeout(nursery: Nursery) -> None:
-    host = Host(CONFIG)
-    began_s = asyncio.get_running_loop().time()
-    with pytest.raises(WorkerNotReady):
-        await host.render(A, silent)
-    assert 0.15 < asyncio.get_running_loop().time() - began_s < 2
-    render = asyncio.create_task(host.render(A, silent))
-    nursery.scripts = [[done()]]
+    async with jumping_clock() as clock:
+        host = Host(CONFIG)
+        with pytest.raises(WorkerNotReady):
+            await host.render(A, silent)
+        assert clock() == pytest.approx(300)
+        render = asyncio.create_task(host.render(A, silent))
+        nursery.scripts = [[done()]]
+        await asyncio.sleep(0)
+        await host.start()
+        assert await render == done()
+        await host.close()
+        with pytest.raises(WorkerNotReady):
+            await host.render(A, silent)  # at once
+        assert clock() == pytest.approx(300)
+        assert [task for task in asyncio.all_tasks() if "worker" in task.get_name()] == []
+
+
+async def test_a_host_that_is_closed_lets_go_of_a_job_that_waits_for_a_worker(nursery: Nursery) -> None:
+    async with jumping_clock() as clock:
+        host = Host(CONFIG)
+        renders = [asyncio.create_task(host.render(each, silent)) for each in (A, B)]
+        await asyncio.wait(renders, timeout=10)
+        host.cancel("b")
+        assert await renders[1] == Stopped("b", 1)
+        await host.close()
+        with pytest.raises(WorkerNotReady):
+            await renders[0]
+        assert clock() == pytest.approx(10)
+
+
+async def test_what_an_old_worker_still_says_changes_nothing_about_its_replacement(nursery: Nursery) -> None:
+    host = await started(nursery, [], [])
+    renders = [asyncio.create_task(host.render(each, silent)) for each in (A, B)]
     await asyncio.sleep(0)
-    await host.start()
-    assert await render == done()
+    old = nursery.lives[0]
+    await lose(nursery, host)
+    host.foresee([SUGAR])
+    old.answer(done(9000))
+    assert await renders[0] == done(9000)
+    assert host.held_bytes() == WEIGHTS
+    old.answer(WorkerLost())
+    with pytest.raises(WorkerLost):
+        await renders[1]
+    assert host.info == nursery.lives[1].info
+    assert old.sent == []
     await host.close()
-    with pytest.raises(WorkerNotReady):
+    assert [life.ended for life in nursery.lives] == [[False], [True]]
+
+
+async def test_between_two_workers_nobody_is_told_what_is_foreseen(nursery: Nursery) -> None:
+    host = await started(nursery, [WorkerLost()], [done()])
+    with pytest.raises(WorkerLost):
         await host.render(A, silent)
+    host.foresee([SUGAR])
+    assert nursery.lives[0].sent == []
+    nursery.lives[0].is_lost.set()
+    assert await host.render(A, silent) == done()
+    assert nursery.lives[1].sent == [wire.Foresee((SUGAR,))]
+    await host.close()
 
 
 async def test_what_is_foreseen_is_said_at_once_and_again_to_each_replacement(nursery: Nursery) -> None:
@@ -283,12 +337,3 @@ async def test_the_watch_ends_with_the_host_and_at_once_where_nothing_was_starte
     await host.close()
     await asyncio.wait_for(watch, 1)
     await Host(CONFIG).close()  # one that never started closes as well
-
-
-async def test_a_host_that_is_closed_refuses_a_job_at_once(nursery: Nursery) -> None:
-    host = await started(nursery)
-    await host.close()
-    began_s = asyncio.get_running_loop().time()
-    with pytest.raises(WorkerNotReady):
-        await host.render(A, silent)
-    assert asyncio.get_running_loop().time() - began_s < 0.1

@@ -163,3 +163,26 @@ def test_as_many_lines_as_are_allowed_are_no_flood() -> None:
         clock.now_s += 60
         output.log_line(b"x")
     assert {entry["event"] for entry in logs} == {"worker says"}
+
+
+def test_each_minute_has_its_full_number_of_lines() -> None:
+    clock = Seconds()
+    output = Output(7, clock)
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(3):
+            for _ in range(501):
+                output.log_line(b"x")
+            clock.now_s += 60
+        output.log_line(b"x")
+    assert [entry["event"] for entry in logs].count("worker says") == 1501
+    assert [entry["lines"] for entry in logs if entry["event"] == "worker output dropped"] == [1, 1, 1]
+
+
+def test_a_prompt_is_withheld_until_eight_others_have_followed_it() -> None:
+    output = Output(1)
+    output.withhold("a secret wish")
+    for number in range(7):
+        output.withhold(f"{number} another wish")
+    assert logged(b"cannot read 'a secret wish'", output)[0]["event"] != "worker says"
+    output.withhold("")  # no prompt at all pushes none out
+    assert logged(b"cannot read 'a secret wish'", output)[0]["event"] != "worker says"

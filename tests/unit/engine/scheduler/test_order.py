@@ -1,16 +1,21 @@
 """The order: fair in seconds and weights, first come first served for each person, bounded for everybody."""
 
 from collections import Counter
-from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from engine.cost import Cost
 from engine.scheduler import MOST_ROUNDS, Scheduler, Waiting
-from engine.scheduler import order as order_module
-from tests.unit.engine.scheduler.making import ROOMY, draw, draw_all, make_scheduler, make_waiting
+from tests.unit.engine.scheduler.making import (
+    ROOMY,
+    draw,
+    draw_all,
+    make_headroom,
+    make_scheduler,
+    make_waiting,
+)
 
 # No job longer than MOST_ROUNDS of another: nobody ages, so the order is the one that was foretold.
 jobs_of_people = st.lists(st.tuples(st.integers(1, 5), st.floats(1, MOST_ROUNDS)), max_size=40)
@@ -197,134 +202,76 @@ def test_an_endless_stream_of_tiny_newcomers_holds_nobody_up_for_ever() -> None:
     assert MOST_ROUNDS / 2 < turn <= (MOST_ROUNDS + 2) * 2
 
 
-SECONDS = st.sampled_from([0.001, 1, 10, 1e5])
-WEIGHTS = st.sampled_from([1, 2, 100])
-
-
-@dataclass
-class Head:
-    """A person's next job: what was drawn since it became that, and how many waited at most meanwhile."""
-
-    job_id: str
-    people: int = 0
-    drawn: int = 0
-
-
-@dataclass
-class Newcomer:
-    """Somebody's first job: whose jobs were drawn before it."""
-
-    job_id: str
-    before: Counter[int] = field(default_factory=Counter)
-
-
-class Bounds(RuleBasedStateMachine):
-    """Anything at all happens; the two bounds hold for every newcomer and every next job."""
-
-    @initialize()
-    def begin(self) -> None:
-        self.scheduler = Scheduler()
-        self.jobs: dict[str, Waiting] = {}
-        self.heads: dict[int, Head] = {}
-        self.newcomers: dict[int, Newcomer] = {}
-        self.owes: set[int] = set()
-        self.order = 0
-
-    @rule(person=st.integers(1, 4), lengths=st.lists(SECONDS, min_size=1, max_size=6), weight=WEIGHTS)
-    def queue_several(self, person: int, lengths: list[float], weight: int) -> None:
-        for seconds in lengths:
-            self.join(person, seconds, weight)
-
-    @rule(
-        count=st.integers(1, 20),
-        seconds=SECONDS,
-        weight=WEIGHTS,
-        drawn=st.integers(0, 2),
-        jobs=st.integers(1, 2),
+def one_in_debt() -> Scheduler:
+    """Somebody who has had 1,000 seconds and waits again, and another with a hundred jobs of one."""
+    scheduler = make_scheduler(
+        make_waiting("first", 1, 0, seconds=1000),
+        make_waiting("second", 1, 1, seconds=1),
+        *(make_waiting(f"b{number}", 2, 2 + number, seconds=1) for number in range(100)),
     )
-    def strangers_come(self, count: int, seconds: float, weight: int, drawn: int, jobs: int) -> None:
-        """One after the other, and some jobs are drawn between them."""
-        for _ in range(count):
-            stranger = 100 + self.order
-            for _ in range(jobs):
-                self.join(stranger, seconds, weight)
-            for _ in range(min(drawn, len(self.jobs))):
-                self.draw(1)
-
-    def join(self, person: int, seconds: float, weight: int) -> None:
-        self.order += 1
-        job = make_waiting(f"j{self.order}", person, self.order, seconds=seconds, weight=weight)
-        is_new = person not in self.owes and person not in self.heads
-        self.jobs[job.job_id] = job
-        self.scheduler.add(job)
-        if is_new:
-            self.newcomers[person] = Newcomer(job.job_id)
-        self.look()
-
-    @precondition(lambda self: self.jobs)
-    @rule(slower=st.sampled_from([0.1, 1, 3]))
-    def draw(self, slower: float) -> None:
-        job_id = self.scheduler.next(ROOMY).job_id
-        assert job_id is not None
-        job = self.jobs.pop(job_id)
-        self.scheduler.update(job_id, job.cost.seconds * slower)
-        self.owes.add(job.person_id)
-        self.heads.pop(job.person_id)
-        for head in self.heads.values():
-            head.drawn += 1
-        if (newcomer := self.newcomers.get(job.person_id)) and newcomer.job_id == job_id:
-            assert all(count == 1 for count in newcomer.before.values())
-            del self.newcomers[job.person_id]
-        for newcomer in self.newcomers.values():
-            newcomer.before[job.person_id] += 1
-        if not self.jobs:
-            self.owes.clear()
-        self.look()
-
-    @precondition(lambda self: self.jobs)
-    @rule()
-    def put_back(self) -> None:
-        job_id = self.scheduler.next(ROOMY).job_id
-        assert job_id is not None
-        self.scheduler.add(self.jobs[job_id])
-
-    @precondition(lambda self: self.jobs)
-    @rule(data=st.data())
-    def cancel(self, data: st.DataObject) -> None:
-        heads = sorted(head.job_id for head in self.heads.values())
-        job = self.jobs.pop(data.draw(st.sampled_from(heads) | st.sampled_from(sorted(self.jobs))))
-        self.scheduler.remove(job.job_id)
-        if self.heads[job.person_id].job_id == job.job_id:
-            del self.heads[job.person_id]
-        if (newcomer := self.newcomers.get(job.person_id)) and newcomer.job_id == job.job_id:
-            del self.newcomers[job.person_id]
-            self.owes.add(job.person_id)  # its later jobs are no newcomer's any more
-        if not self.jobs:
-            self.owes.clear()
-        self.look()
-
-    def look(self) -> None:
-        """Who is next of each person now, and how many people wait."""
-        nearest: dict[int, Waiting] = {}
-        for job in self.jobs.values():  # in the order of acceptance
-            nearest.setdefault(job.person_id, job)
-        for person, job in nearest.items():
-            self.heads.setdefault(person, Head(job.job_id))
-        for head in self.heads.values():
-            head.people = max(head.people, len(nearest))
-            assert head.drawn <= (order_module.MOST_ROUNDS + 2) * head.people
-
-    def teardown(self) -> None:
-        left = self.scheduler.queue()
-        assert sorted(left) == sorted(self.jobs)
-        assert [self.jobs[job_id] for job_id in left] == list(self.scheduler._order)
+    assert [draw(scheduler, seconds).job_id for seconds in (1000, 1)] == ["first", "b0"]
+    return scheduler
 
 
-class TestBounds(Bounds.TestCase):
-    """With few rounds the ageing is met often; the bounds are the same with many."""
+def test_who_is_in_debt_is_left_out_of_fifty_rounds_and_comes_first_in_the_next() -> None:
+    scheduler = one_in_debt()
+    drawn = [draw(scheduler, 1).job_id for _ in range(52)]
+    assert drawn == [*(f"b{number}" for number in range(1, 51)), "second", "b51"]
 
-    settings = settings(max_examples=300, stateful_step_count=15, deadline=None)
 
-    @pytest.fixture(autouse=True)
-    def few_rounds(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(order_module, "MOST_ROUNDS", 3)
+def test_who_leaves_the_line_and_comes_again_is_left_out_anew() -> None:
+    scheduler = one_in_debt()
+    for _ in range(30):
+        draw(scheduler, 1)
+    scheduler.remove("second")
+    scheduler.add(make_waiting("third", 1, 200, seconds=1))
+    drawn = [draw(scheduler, 1).job_id for _ in range(52)]
+    assert drawn.index("third") == 51  # fifty rounds, and it was accepted last of the next
+
+
+def test_who_cancels_one_of_two_waiting_jobs_is_not_left_out_anew() -> None:
+    scheduler = one_in_debt()
+    scheduler.add(make_waiting("third", 1, 200, seconds=1))
+    for _ in range(30):
+        draw(scheduler, 1)
+    scheduler.remove("second")
+    drawn = [draw(scheduler, 1).job_id for _ in range(52)]
+    assert drawn.index("third") == 21
+
+
+def test_among_jobs_of_a_moment_a_newcomer_is_as_near_as_among_long_ones() -> None:
+    scheduler = make_scheduler(*(make_waiting(f"a{order}", 1, order, seconds=0.01) for order in range(9)))
+    draw(scheduler, 0.01)
+    scheduler.add(make_waiting("new", 2, 100, seconds=10))
+    assert scheduler.place("new") <= 1
+
+
+def test_jobs_that_take_no_time_at_all_are_drawn_in_turns_too() -> None:
+    hers = [make_waiting(f"a{order}", 1, order, seconds=0) for order in range(3)]
+    his = [make_waiting(f"b{order}", 2, 10 + order, seconds=0) for order in range(3)]
+    assert draw_all(make_scheduler(*hers, *his)) == ["a0", "b0", "a1", "b1", "a2", "b2"]
+
+
+def test_a_short_job_is_not_taken_for_a_long_one() -> None:
+    short = [make_waiting(f"short{order}", 1, order, seconds=0.1) for order in range(30)]
+    long = [make_waiting(f"long{order}", 2, 100 + order, seconds=1) for order in range(3)]
+    drawn = draw_all(make_scheduler(*short, *long))
+    assert 9 <= drawn.index("long1") <= 12
+
+
+def test_a_job_that_passed_a_larger_one_came_back_and_was_cancelled_costs_nothing_more() -> None:
+    large = make_waiting("large", 1, 0, gib=8)
+    scheduler = make_scheduler(large, make_waiting("b0", 2, 1), make_waiting("b1", 2, 2))
+    little = make_headroom(4)
+    assert draw(scheduler, 30, little).job_id == "b0"
+    assert scheduler.next(little).job_id == "b1"
+    scheduler.add(make_waiting("b1", 2, 2))
+    scheduler.remove("b1")
+    scheduler.add(make_waiting("b2", 2, 3))
+    scheduler.add(make_waiting("c0", 3, 4))
+    assert scheduler.queue() == ("large", "c0", "b2")  # the thirty seconds of b0 are owed
+
+
+def test_a_job_of_a_person_without_a_tier_has_one_picture_and_their_usual_share() -> None:
+    plain = Waiting("j", 1, Cost(0, 10, 10), 0)
+    assert (plain.length, plain.pictures, plain.is_alone) == (10, 1, False)

@@ -37,11 +37,21 @@ def test_adding_a_job_twice_queues_it_once() -> None:
 
 
 def test_an_idle_card_forgives_all_debts() -> None:
-    scheduler = make_scheduler(make_waiting("a0", 1, 0, seconds=600))
-    draw(scheduler)
+    scheduler = make_scheduler(make_waiting("a0", 1, 0, seconds=10))
+    draw(scheduler, seconds=600)
     scheduler.add(make_waiting("a1", 1, 1))
     scheduler.add(make_waiting("b0", 2, 2))
     assert scheduler.queue() == ("a1", "b0")
+
+
+def test_a_card_that_draws_or_has_jobs_to_draw_forgives_nobody() -> None:
+    scheduler = make_scheduler(make_waiting("a0", 1, 0), make_waiting("c0", 3, 1))
+    draw(scheduler, seconds=600)  # c0 waits
+    assert scheduler.next(ROOMY).job_id == "c0"
+    scheduler.remove("unknown")  # nobody waits, and c0 is drawn
+    scheduler.add(make_waiting("a1", 1, 2))
+    scheduler.add(make_waiting("b0", 2, 3))
+    assert scheduler.queue() == ("b0", "a1")
 
 
 def test_place_counts_the_running_job_and_those_before() -> None:
@@ -247,10 +257,19 @@ def test_a_job_that_is_drawn_alone_lies_behind_nobody_and_nobody_behind_it() -> 
     assert scheduler.next(ROOMY).job_id == "j2"
 
 
-def test_a_card_that_is_idle_because_its_job_was_removed_forgives_all_debts() -> None:
-    scheduler = make_scheduler(make_waiting("a0", 1, 0, seconds=600))
+def test_a_card_that_is_idle_because_its_jobs_were_removed_forgives_all_debts() -> None:
+    scheduler = make_scheduler(make_waiting("a0", 1, 0, seconds=600), make_waiting("z0", 3, 1, seconds=1))
     assert scheduler.next(ROOMY).job_id == "a0"
+    scheduler.remove("z0")
     scheduler.remove("a0")
-    scheduler.add(make_waiting("a1", 1, 1))
-    scheduler.add(make_waiting("b0", 2, 2))
+    scheduler.add(make_waiting("a1", 1, 2))
+    scheduler.add(make_waiting("b0", 2, 3))
     assert scheduler.queue() == ("a1", "b0")
+
+
+def test_a_job_as_large_as_all_there_ever_is_waits_and_is_not_refused() -> None:
+    scheduler = make_scheduler(make_waiting("j", 1, 0, gib=23))
+    assert scheduler.next(make_headroom(4, 24, 1)) == Turn(
+        None, "j needs 23.0 GiB and waits for memory: others use it"
+    )
+    assert scheduler.next(make_headroom(23, 24, 1)).job_id == "j"
