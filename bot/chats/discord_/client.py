@@ -104,7 +104,7 @@ class Menu(app_commands.CommandTree[discord.Client]):
         try:
             async with asyncio.timeout(SUGGEST_TIMEOUT_S):
                 await interaction.response.autocomplete([])
-        except (discord.HTTPException, aiohttp.ClientError, TimeoutError) as error:
+        except (discord.HTTPException, aiohttp.ClientError, TimeoutError, *MALFORMED) as error:
             log.info("suggestions not sent", interaction_id=interaction.id, error=type(error).__name__)
 
 

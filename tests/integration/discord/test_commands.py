@@ -291,6 +291,22 @@ async def test_an_interaction_without_a_person_is_logged_and_disturbs_nobody(
     assert await answered(discord, await discord.slash("quota", {}))
 
 
+async def test_an_autocomplete_whose_token_is_no_text_is_logged_and_disturbs_nobody(
+    discord: FakeDiscord, chat: DiscordChat
+) -> None:
+    unhandled: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unhandled.append(context))
+    asked = await discord.slash("quota", {})
+    data = {"id": "1", "type": 1, "name": "paint", "options": []}
+    with structlog.testing.capture_logs() as logs:
+        chat._client.handle_again(
+            {**discord.event_of(asked), "id": "78", "type": 4, "token": {}, "data": data}
+        )
+        await until(lambda: any(log["event"] == "suggestions not sent" for log in logs))
+    gc.collect()
+    assert not unhandled
+
+
 async def test_lora_suggestions_come_from_memory_and_are_at_most_25(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
 ) -> None:
