@@ -32,7 +32,7 @@ def look(room: Room) -> None:
     room.desk._delivery.look()
 
 
-@pytest.mark.parametrize(("after_s", "is_waited_for"), [(60.0, True), (60.5, False)])
+@pytest.mark.parametrize(("after_s", "is_waited_for"), [(60.0, True), (60.03, False)])
 async def test_a_later_parcel_waits_a_minute_for_an_earlier_one(
     room: Room, after_s: float, is_waited_for: bool
 ) -> None:
