@@ -5,7 +5,9 @@ from pathlib import Path
 from random import SystemRandom
 
 import pytest
+import structlog
 
+from bot import desk as desk_package
 from bot.commands.values import Draw, LoraList, Quota
 from bot.desk import Desk, delivery, files
 from bot.desk.outcomes import PictureFile, Platform, Receipt
@@ -15,6 +17,7 @@ from bot.policy.rules import Rules, Standing, Tier
 from engine.cost import CostBook
 from engine.scheduler import Scheduler
 from tests.fakes.chat import FakeChat
+from tests.fakes.renderer import Act, FakeRenderer
 from tests.fakes.room import MODEL, SHELF, Room, a_visit, open_room, until
 
 
@@ -93,12 +96,34 @@ async def test_a_drain_while_the_start_waits_for_the_disk_ends_the_start(
             await run
 
 
-async def test_when_a_drain_returns_nothing_of_the_desk_goes_on(room: Room) -> None:
-    run = asyncio.create_task(room.desk.run({room.chat.platform: room.chat}))
-    await until(lambda: bool(room.desk._loops))
-    await room.desk.drain(5)
-    assert all(loop.done() for loop in room.desk._loops)
-    await run
+@pytest.mark.parametrize("acts", [[], [Act.HANG], [Act.DRAW]])
+async def test_a_drain_that_has_time_cuts_nothing_off(tmp_path: Path, acts: list[Act]) -> None:
+    with structlog.testing.capture_logs() as logs:
+        async with open_room(tmp_path, renderer=FakeRenderer(acts, step_s=0.001)) as room:
+            run = asyncio.create_task(room.desk.run({room.chat.platform: room.chat}))
+            await until(lambda: bool(room.desk._loops))
+            if acts:
+                await accept(room, "1")
+                await until(lambda: bool(room.renderer.requests))
+            if Act.DRAW in acts:
+                await room.chat.wait_for_parcels(1)
+            await asyncio.sleep(0.02)  # whoever has nothing to do waits for a bell
+            await room.desk.drain(4)
+            await run
+    assert [log["cut_off"] for log in logs if log["event"] == "desk stopped"] == [[]]
+
+
+async def test_when_a_drain_has_cut_off_what_was_late_nothing_goes_on(tmp_path: Path) -> None:
+    with structlog.testing.capture_logs() as logs:
+        async with open_room(tmp_path, renderer=FakeRenderer([Act.HANG], step_s=60)) as room:
+            run = asyncio.create_task(room.desk.run({room.chat.platform: room.chat}))
+            await accept(room, "1")
+            await until(lambda: bool(room.renderer.running))
+            await room.desk.drain(0.01)
+            assert [loop.done() for loop in room.desk._loops] == [True] * 3
+            await asyncio.gather(run, return_exceptions=True)
+    [cut_off] = [log["cut_off"] for log in logs if log["event"] == "desk stopped"]
+    assert set(cut_off) == {"desk draws", "desk delivers", "desk tells"}
 
 
 async def test_a_platform_s_name_for_a_picture_that_cannot_be_kept_is_no_failure(
@@ -121,3 +146,9 @@ async def test_a_run_knows_the_tiers_people_before_anybody_asks(tmp_path: Path) 
     async with open_room(tmp_path, rules=Rules(tiers=(tier,))) as room, room.running():
         await until(lambda: bool(room.desk._loops))
         assert room.desk._standings.weight_of(person) == 3
+
+
+def test_the_package_has_two_doors_and_no_other() -> None:
+    assert desk_package.Renderer is not None
+    with pytest.raises(AttributeError, match="no attribute 'Cellar'"):
+        _ = desk_package.Cellar

@@ -281,9 +281,11 @@ async def test_a_disk_with_exactly_its_reserve_free_is_not_full_and_one_byte_les
         disk.free = 100 * MIB
         assert await space.has_room()
         assert logs == []
-        disk.free = 99 * MIB
+        disk.free = 97 * MIB
         assert not await space.has_room()
-    assert [(log["missing_mib"], log["folder"]) for log in logs] == [(1, str(tmp_path))]
+    assert [(log["missing_mib"], log["folder"]) for log in logs] == [(3, str(tmp_path))]
+    disk.free = 100 * MIB - 1
+    assert not await space.has_room()
 
 
 async def test_a_disk_that_cannot_be_measured_has_room_for_everything(
@@ -296,3 +298,17 @@ async def test_a_disk_that_cannot_be_measured_has_room_for_everything(
     space = files.PictureSpace(tmp_path, 100 * MIB)
     assert await space.has_room()
     files.require_space(2048, 2048, 4, await space.room_bytes())
+
+
+@pytest.mark.usefixtures("_fast_retries")
+async def test_the_log_says_once_that_nothing_can_be_saved_and_why() -> None:
+    failures = [CannotSave(detail="disk full")] * 3
+
+    async def work() -> str:
+        if failures:
+            raise failures.pop()
+        return "saved"
+
+    with structlog.testing.capture_logs() as logs:
+        assert await files.saved(work) == "saved"
+    assert [(log["event"], log["detail"]) for log in logs] == [("a test", "disk full")]

@@ -303,3 +303,14 @@ async def test_a_job_that_is_silenced_has_no_news_and_others_have(room: Room) ->
     await board.silence(first)
     await board.silence("unknown")
     assert set(board._news) == {second}
+
+
+async def test_a_place_that_comes_nearer_wakes_the_board_and_a_step_does(room: Room) -> None:
+    jobs, board = [await accept(room, str(n)) for n in range(3)], room.desk._board
+    ring = board._bell.next_ring()
+    room.desk._line.remove(jobs[0])
+    assert set(board._news) == {jobs[2]}  # from the second place to the first
+    assert ring.is_set()
+    ring = board._bell.next_ring()
+    board.drawing(Progress(jobs[1], 1, 0, 1, 8))
+    assert ring.is_set()
