@@ -56,5 +56,5 @@ def test_only_three_states_are_an_end() -> None:
 
 
 def test_a_platform_that_says_not_now_says_why_and_until_when() -> None:
-    full = NotNow("the chat is full", after_s=7.0)
+    full = NotNow("the chat is full", 7.0)
     assert (str(full), full.after_s) == ("the chat is full", 7.0)
