@@ -273,3 +273,61 @@ def test_pictures_that_fit_exactly_are_accepted() -> None:
     files.require_space(512, 768, 4, needed_bytes)
     with pytest.raises(NoDiskSpace):
         files.require_space(512, 768, 4, needed_bytes - 1)
+
+
+async def test_a_measure_of_the_disk_is_good_for_a_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[Path] = []
+
+    def usage(folder: Path) -> Usage:
+        measured.append(folder)
+        return Usage(100 * GIB, 50 * GIB, 50 * GIB)
+
+    monkeypatch.setattr(files.shutil, "disk_usage", usage)
+    now_s = 10.0
+    space = files.PictureSpace(tmp_path, GIB, clock=lambda: now_s)
+    for now_s, times in ((10.0, 1), (10.99, 1), (11.0, 2), (11.5, 2), (12.5, 3)):  # noqa: B007 - the clock reads it
+        assert await space.room_bytes() == 49 * GIB
+        assert len(measured) == times
+
+
+async def test_a_disk_with_exactly_its_reserve_free_is_not_full_and_one_byte_less_is(
+    tmp_path: Path, disk: Disk
+) -> None:
+    space = files.PictureSpace(tmp_path, 100 * MIB, clock=lambda: 0.0)
+    with structlog.testing.capture_logs() as logs:
+        disk.free = 100 * MIB
+        assert await space.has_room()
+        assert logs == []
+        disk.free = 97 * MIB
+        assert not await space.has_room()
+    assert [(log["missing_mib"], log["folder"]) for log in logs] == [(3, str(tmp_path))]
+    disk.free = 100 * MIB - 1
+    assert not await space.has_room()
+
+
+async def test_a_disk_that_cannot_be_measured_has_room_for_everything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Path) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(files.shutil, "disk_usage", fail)
+    space = files.PictureSpace(tmp_path, 100 * MIB)
+    assert await space.has_room()
+    files.require_space(2048, 2048, 4, await space.room_bytes())
+
+
+@pytest.mark.usefixtures("_fast_retries")
+async def test_the_log_says_once_that_nothing_can_be_saved_and_why() -> None:
+    failures = [CannotSave(detail="disk full")] * 3
+
+    async def work() -> str:
+        if failures:
+            raise failures.pop()
+        return "saved"
+
+    with structlog.testing.capture_logs() as logs:
+        assert await files.saved(work) == "saved"
+    assert [(log["event"], log["detail"]) for log in logs] == [("a test", "disk full")]

@@ -61,3 +61,17 @@ def test_pictures_are_private_and_their_names_are_those_that_upkeep_knows(tmp_pa
     path = tmp_path / "pictures" / row.file_name
     assert [stat.S_IMODE(one.stat().st_mode) for one in (path.parent, path)] == [0o700, 0o600]
     assert PICTURE_NAMES.fullmatch(row.file_name)
+
+
+def test_what_failed_is_said_even_if_a_written_picture_is_gone_by_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill_up(path: Path, _: bytes) -> None:
+        if path.name == "job-1.png":  # somebody makes room by hand at the same moment
+            (tmp_path / "job-0.png").unlink()
+            raise OSError(28, "No space left on device")
+        path.write_bytes(b"a")
+
+    monkeypatch.setattr("bot.desk.files.write_file", fill_up)
+    with pytest.raises(OSError, match="No space"):
+        save_pictures("job", [picture(0, b"a"), picture(1, b"b")], tmp_path)

@@ -21,7 +21,7 @@ from bot.desk.outcomes import (
 from bot.errors import NoSuchJob, NotInPublic, NotYours, PicturesGone
 from bot.policy.price import renews_at_s
 from bot.policy.rules import Rules
-from tests.fakes.room import Room, a_visit, open_room
+from tests.fakes.room import HOST, Room, a_visit, open_room
 
 
 async def test_a_stranger_has_a_full_purse_and_no_history(room: Room) -> None:
@@ -188,3 +188,48 @@ async def test_the_files_of_a_job_are_for_whom_it_was_drawn_and_who_saw_it(room:
     assert await room.desk.address_of("nothing") is None
     address = await room.desk.address_of(seen.job_id)
     assert address == a_visit("1").address
+
+
+async def test_a_host_gets_the_files_of_any_job_but_not_where_others_read_along(room: Room) -> None:
+    secret = await draw(room, a_visit("1"), "secret", private=True)
+    async with room.running():
+        await room.chat.wait_for_parcels(1)
+    found = await room.desk.handle(Original(secret), a_visit("2", HOST, chat_id="elsewhere"))
+    assert isinstance(found, Originals)
+    assert (found.job_id, len(found.pictures)) == (secret, 1)
+    with pytest.raises(NotInPublic) as caught:
+        await room.desk.handle(Original(secret), replace(in_group("3"), user_id=HOST))
+    assert caught.value.facts == {"command": "mine"}
+
+
+async def test_what_left_the_disk_is_counted_and_the_rest_is_there(room: Room) -> None:
+    await room.desk.handle(Draw(prompt="a", count=3), a_visit("1"))
+    async with room.running():
+        [parcel] = await room.chat.wait_for_parcels(1)
+    parcel.pictures[1].path.unlink()
+    history = await room.desk.handle(Mine(), a_visit("2"))
+    assert isinstance(history, History)
+    [entry] = history.entries
+    assert ([picture.index for picture in entry.pictures], entry.missing) == ([0, 2], 1)
+    found = await room.desk.handle(Original(parcel.job_id), a_visit("3"))
+    assert isinstance(found, Originals)
+    assert [picture.index for picture in found.pictures] == [0, 2]
+
+
+async def test_nothing_is_looked_for_where_nothing_was_kept(room: Room) -> None:
+    await room.desk.handle(Draw(prompt="a"), a_visit("1"))
+    ring = room.desk._records._posted.next_ring()
+    await room.desk.handle(Mine(), a_visit("2"))
+    assert not ring.is_set()
+
+
+async def test_a_history_has_each_job_s_own_pictures(room: Room) -> None:
+    for number, count in enumerate((1, 3)):
+        await room.desk.handle(Draw(prompt="a", count=count), a_visit(str(number)))
+        room.clock.advance(seconds=1)
+    async with room.running():
+        await room.chat.wait_for_parcels(2)
+    history = await room.desk.handle(Mine(), a_visit("m"))
+    assert isinstance(history, History)
+    assert [len(entry.pictures) for entry in history.entries] == [3, 1]
+    assert all(one.path.name.startswith(entry.job_id) for entry in history.entries for one in entry.pictures)

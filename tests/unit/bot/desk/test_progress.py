@@ -228,3 +228,89 @@ async def test_whoever_watches_the_queue_hears_when_a_job_leaves_it(room: Room) 
     room.desk._line.remove(job_id)
     assert moves == [""]
     assert ring.is_set()
+
+
+async def test_twenty_are_reminded_at_once_and_the_others_in_turn(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        await accept(room, "1")
+        board = room.desk._board
+        board._every_s = 60.0
+        board.remind([f"job {n}" for n in range(25)])
+        run = asyncio.create_task(board.run({}))
+        await until(lambda: len(board._to_remind) < 25)
+        assert list(board._to_remind) == [f"job {n}" for n in range(20, 25)]
+        run.cancel()
+        await asyncio.wait({run})
+
+
+async def test_a_reminder_wakes_a_board_that_had_nothing_to_tell(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        job_id, board = await accept(room, "1"), room.desk._board
+        board._every_s = 0.0
+        run = asyncio.create_task(board.run({room.chat.platform: room.chat}))
+        await asyncio.sleep(0.01)
+        board.remind([job_id])
+        await until(lambda: bool(room.chat.shown))
+        assert [status.place for status in room.chat.shown] == [0]
+        run.cancel()
+        await asyncio.wait({run})
+
+
+async def test_a_reminder_overwrites_no_news(room: Room) -> None:
+    job_id, board = await accept(room, "1"), room.desk._board
+    board._every_s = 60.0
+    board.drawing(Progress(job_id, 1, 0, 3, 8))
+    board.remind([job_id])
+    said: list[object] = []
+
+    async def note(job_id: str, news: object, chats: object) -> None:
+        said.append(news)
+
+    board._show = note  # type: ignore[method-assign, assignment]
+    run = asyncio.create_task(board.run({}))
+    await until(lambda: bool(said))
+    assert [news is None for news in said] == [False]
+    run.cancel()
+    await asyncio.wait({run})
+
+
+async def test_who_waits_hears_that_the_model_loaded_as_soon_as_the_line_moves(tmp_path: Path) -> None:
+    is_loading = True
+    async with open_room(tmp_path, is_loading=lambda: is_loading) as room:
+        jobs, board = [await accept(room, str(n)) for n in range(14)], room.desk._board
+        assert board._news == {}
+        ring = board._bell.next_ring()
+        is_loading = False
+        room.desk._line.remove(jobs[-1])
+        assert set(board._news) == set(jobs[:11])  # those near; the others were told of no time
+        assert ring.is_set()
+        board._news.clear()
+        board.line_moved()
+        assert board._news == {}  # once
+
+
+async def test_news_of_a_chat_that_is_not_there_is_no_failure(room: Room) -> None:
+    job_id = await accept(room, "1")
+    await room.desk._board._show(job_id, None, {})
+    assert room.chat.shown == []
+
+
+async def test_a_job_that_is_silenced_has_no_news_and_others_have(room: Room) -> None:
+    first, second = await accept(room, "1"), await accept(room, "2")
+    board = room.desk._board
+    for job_id in (first, second):
+        board.drawing(Progress(job_id, 1, 0, 1, 8))
+    await board.silence(first)
+    await board.silence("unknown")
+    assert set(board._news) == {second}
+
+
+async def test_a_place_that_comes_nearer_wakes_the_board_and_a_step_does(room: Room) -> None:
+    jobs, board = [await accept(room, str(n)) for n in range(3)], room.desk._board
+    ring = board._bell.next_ring()
+    room.desk._line.remove(jobs[0])
+    assert set(board._news) == {jobs[2]}  # from the second place to the first
+    assert ring.is_set()
+    ring = board._bell.next_ring()
+    board.drawing(Progress(jobs[1], 1, 0, 1, 8))
+    assert ring.is_set()

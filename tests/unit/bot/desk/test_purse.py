@@ -25,3 +25,8 @@ def test_all_comes_back_for_nothing_nothing_for_all_and_no_one_is_short_changed(
     assert (refund == price) or kept
     assert (refund == 0) or kept < count
     assert (price - refund) * count <= price * kept
+
+
+def test_a_broken_credit_goes_to_the_person() -> None:
+    for price, count, kept, refund in ((4, 4, 1, 3), (5, 4, 3, 2), (5, 3, 1, 4), (1, 4, 3, 1), (8, 4, 2, 4)):
+        assert refund_of(replace(JOB, price=price, count=count), kept) == refund

@@ -303,3 +303,44 @@ async def test_a_switch_of_the_bot_holds_where_no_chat_has_its_own(room: Room) -
     assert isinstance(elsewhere, Receipt)
     assert isinstance(plain, Receipt)
     assert (elsewhere.recipe.loras, plain.recipe.loras) == ((ANIME,), ())
+
+
+def test_four_loras_are_taken_together() -> None:
+    files = {name: LoraFile(name, Path(name), name * 64, 1, 8) for name in "abcd"}
+    wishes = tuple(LoraWish(name, 0.5) for name in files)
+    recipe, _ = recipes(Shelf(files)).of_draw(Draw(prompt="p", loras=wishes), None)
+    assert [lora.name for lora in recipe.loras] == ["a", "b", "c", "d"]
+
+
+@pytest.mark.parametrize(("each", "is_taken"), [(1.0002, True), (1.0004, False), (1.0, True)])
+def test_a_thousandth_is_what_weights_are_counted_in(each: float, is_taken: bool) -> None:
+    draw = Draw(prompt="a", loras=(LoraWish("sugar", each), LoraWish("anime", -each)))
+    if is_taken:
+        assert len(recipe_of(draw).loras) == 2
+    else:
+        with pytest.raises(WeightsTooHigh):
+            recipe_of(draw)
+
+
+def test_what_is_too_strong_is_told_in_hundredths() -> None:
+    with pytest.raises(WeightsTooHigh) as caught:
+        recipe_of(Draw(prompt="a", loras=(LoraWish("sugar", 1.2345), LoraWish("anime", 1.0))))
+    assert caught.value.facts["total"] == 2.23
+    assert caught.value.facts["example"] == "--lora sugar:1.1 --lora anime:0.89"
+
+
+def test_pixels_a_step_off_in_one_direction_alone_are_refused() -> None:
+    for size in (Pixels(128, 48), Pixels(48, 128)):
+        with pytest.raises(SizeNotAllowed) as caught:
+            recipe_of(Draw(prompt="a", size=size))
+        assert (caught.value.facts["width_px"], caught.value.facts["height_px"]) == (
+            size.width_px,
+            size.height_px,
+        )
+
+
+def test_a_reroll_s_seed_is_of_32_bits_and_as_random_as_the_first() -> None:
+    again = recipes()
+    seeds = {again.new_seed() for _ in range(200)}
+    assert len(seeds) == 200
+    assert MAX_SEED // 2 < max(seeds) <= MAX_SEED == 2**32 - 1

@@ -149,3 +149,72 @@ async def test_a_default_whose_file_is_gone_is_no_default(tmp_path: Path) -> Non
         receipt = await room.desk.handle(Draw(prompt="a"), a_visit("2"))
         assert isinstance(receipt, Receipt)
         assert receipt.recipe.loras == ()
+
+
+@pytest.mark.parametrize(
+    ("typed", "is_near"),
+    [
+        ("abcxy", True),  # three of five letters: just near enough
+        ("abxyz", False),
+        ("abcdxyz", False),  # four of seven
+        ("abcde", True),
+    ],
+)
+def test_a_name_that_shares_three_letters_of_five_is_suggested_and_less_is_noise(
+    typed: str, is_near: bool
+) -> None:
+    shelf = shelf_of("abcdefg" if len(typed) == 7 else "abcde")
+    assert bool(shelf.suggest(typed, "en")) is is_near
+
+
+def test_the_nearer_of_two_near_misses_stands_first_and_equals_go_by_title() -> None:
+    assert [card.name for card in shelf_of("sugxy", "sugaz").suggest("sugar", "en")] == ["sugaz", "sugxy"]
+    files = {
+        name: LoraFile(name, Path(name), "0" * 64, 1, 8, titles={"en": title})
+        for name, title in (("x1", "b title"), ("x2", "A title"), ("x3", "C title"))
+    }
+    shelf = LoraShelf(Files(files))
+    assert [card.name for card in shelf.suggest("x", "en")] == ["x2", "x1", "x3"]
+    assert [card.name for card in shelf.suggest("x", "zh-CN")] == ["x1", "x2", "x3"]  # no title there
+
+
+def test_a_refusal_names_the_three_nearest_at_most() -> None:
+    with pytest.raises(UnknownLora) as caught:
+        shelf_of("sugar1", "sugar2", "sugar3", "sugar4").need("sugar")
+    assert caught.value.facts["nearest"] == ("sugar1", "sugar2", "sugar3")
+
+
+@pytest.mark.parametrize("typed", ["sugar face", "tangmianbu", "tmb"])
+def test_a_title_with_spaces_and_its_pinyin_are_keys_without_them(typed: str) -> None:
+    files = {
+        "one": LoraFile("one", Path("one"), "0" * 64, 1, 8, titles={"zh-CN": "糖 面部", "en": "Sugar face"})
+    }
+    file = LoraShelf(Files(files)).find(typed)
+    assert file is not None
+    assert file.name == "one"
+
+
+def test_of_two_with_one_title_the_first_by_name_is_found() -> None:
+    files = {
+        name: LoraFile(name, Path(name), name * 64, 1, 8, titles={"en": "Same"}) for name in ("b", "a", "c")
+    }
+    file = LoraShelf(Files(files)).find("same")
+    assert file is not None
+    assert file.name == "a"
+
+
+async def test_a_settings_default_of_none_is_no_default(tmp_path: Path) -> None:
+    async with open_room(tmp_path, default_lora=" None ") as room:
+        assert room.desk.glance().default_lora == ""
+        shelf = await room.desk.handle(LoraList(), a_visit("1"))
+    assert isinstance(shelf, Shelf)
+    assert shelf.default == ""
+
+
+async def test_a_switch_to_none_has_no_weight_and_holds_against_the_bot_s_default(room: Room) -> None:
+    await room.desk.handle(LoraSwitch(LoraWish("sugar"), Scope.BOT), a_visit("1", HOST))
+    switched = await room.desk.handle(LoraSwitch(LoraWish("none", 0.7)), a_visit("2", HOST))
+    assert switched == Switched(lora="", weight=0.0, scope=Scope.CHAT)
+    shelf = await room.desk.handle(LoraList(), a_visit("3"))
+    assert isinstance(shelf, Shelf)
+    assert shelf.default == ""

@@ -129,3 +129,14 @@ def test_what_is_said_to_one_person_is_not_said_in_a_group(
         with pytest.raises(NotInPublic) as caught:
             require_alone(Link(), asks)
         assert caught.value.facts == {"command": "link"}
+
+
+def test_a_guild_without_a_channel_and_a_place_without_a_name_are_named_as_they_are() -> None:
+    for asks, chat in (
+        (visit(chat_id=""), "discord:300"),
+        (visit(chat_id="", space_id=""), "discord:"),
+        (visit(space_id=""), "discord:20"),
+    ):
+        with pytest.raises(ChatNotAllowed) as caught:
+            require_chat(asks, Rules())
+        assert caught.value.facts == {"chat": chat}

@@ -1,0 +1,43 @@
+"""The event loop's time, standing still until a test moves it: for waits of seconds and minutes."""
+
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+
+class FrozenLoop:
+    """Stops the running loop's time; what sleeps or waits with a limit goes on after a ``leap``."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._loop = loop = asyncio.get_running_loop()
+        self._now_s = loop.time()
+        monkeypatch.setattr(loop, "time", lambda: self._now_s)
+
+    def leap(self, seconds: float) -> None:
+        """So much time has passed."""
+        self._now_s += seconds
+
+    def waits(self, seconds: float) -> int:
+        """How many wait, and will be woken in just so many seconds."""
+        timers = self._loop._scheduled  # type: ignore[attr-defined]
+        left_s = [timer.when() - self._now_s for timer in timers if not timer.cancelled()]
+        return sum(abs(left - seconds) < 0.001 for left in left_s)
+
+    async def until(self, is_so: Callable[[], bool | Awaitable[bool]]) -> None:
+        """Return as soon as ``is_so``, in no time of the loop; AssertionError when it does not come true."""
+        give_up_s = time.monotonic() + 5
+        while True:
+            answer = is_so()
+            if (await answer) if inspect.isawaitable(answer) else answer:
+                return
+            assert time.monotonic() < give_up_s, "it did not come true without more time"
+            await asyncio.sleep(0)
+
+    async def settle(self) -> None:
+        """Let everything that can go on without more time go on for a moment."""
+        until_s = time.monotonic() + 0.05
+        while time.monotonic() < until_s:  # noqa: ASYNC110 - nothing rings when nothing is left to do
+            await asyncio.sleep(0)

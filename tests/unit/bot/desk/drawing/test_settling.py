@@ -1,0 +1,256 @@
+"""What becomes of a job whose try went wrong, case by case, and what the loop keeps of it."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import structlog
+
+from bot.commands.values import Cancel, Draw
+from bot.desk.drawing import MAX_ATTEMPTS
+from bot.desk.outcomes import JobState, Receipt
+from bot.store.rows import JobRow
+from engine.request import (
+    Event,
+    Failed,
+    FailReason,
+    Finished,
+    Picture,
+    RenderRequest,
+    Stopped,
+    Timings,
+)
+from tests.fakes.renderer import Act, FakeRenderer, tiny_png
+from tests.fakes.room import Room, a_visit, open_room, until
+
+
+async def accept(room: Room, event: str = "1", count: int = 2) -> str:
+    receipt = await room.desk.handle(Draw(prompt="a", count=count), a_visit(event, f"person {event}"))
+    assert isinstance(receipt, Receipt)
+    return receipt.job_id
+
+
+async def row_of(room: Room, job_id: str) -> JobRow:
+    job = await room.store.jobs.find(job_id)
+    assert job is not None
+    return job
+
+
+async def claimed(room: Room, tries: int = 1, count: int = 2) -> JobRow:
+    """A job at this try."""
+    job_id = await accept(room, count=count)
+    for _ in range(tries - 1):
+        job = await room.store.jobs.claim(job_id, "a run", 1)
+        assert job is not None
+        await room.store.jobs.put_back(job, uses_attempt=True)
+    job = await room.store.jobs.claim(job_id, "a run", 1)
+    assert job is not None
+    assert job.attempt == tries
+    return job
+
+
+def pictures(count: int) -> list[Picture]:
+    return [Picture(index, index, 8, 8, tiny_png(index)) for index in range(count)]
+
+
+async def credits_of(room: Room) -> int:
+    person = await room.store.people.find("console", "person 1")
+    assert person is not None
+    return (await room.store.people.account(person)).credits
+
+
+async def test_the_third_loss_keeps_and_charges_what_was_drawn(room: Room) -> None:
+    job = await claimed(room, tries=3)
+    await room.desk._drawing._settling.take_back(job, pictures(1))
+    ended = await row_of(room, job.id)
+    assert (ended.state, ended.fail) == (JobState.FAILED, FailReason.WORKER_ERROR)
+    assert len(await room.store.jobs.pictures_of([job.id])) == 1
+    assert await credits_of(room) == 39
+
+
+async def test_the_second_loss_keeps_nothing_and_charges_later(room: Room) -> None:
+    job = await claimed(room, tries=2)
+    await room.desk._drawing._settling.take_back(job, pictures(1))
+    again = await row_of(room, job.id)
+    assert (again.state, again.attempt) == (JobState.QUEUED, 2)
+    assert await credits_of(room) == 38
+    assert MAX_ATTEMPTS == 3
+
+
+async def test_a_loss_after_a_cancel_is_a_cancel_even_at_the_third_try(room: Room) -> None:
+    job = await claimed(room, tries=3)
+    await room.store.jobs.request_cancel(job.id)
+    await room.desk._drawing._settling.take_back(job, pictures(1))
+    assert (await row_of(room, job.id)).state == JobState.CANCELLED
+    assert await credits_of(room) == 40
+
+
+@pytest.mark.parametrize(
+    ("answer", "drawn", "state", "fail", "credits"),
+    [
+        (Finished("j", 1, Timings()), 2, JobState.DONE, None, 38),
+        (Finished("j", 1, Timings()), 1, JobState.FAILED, FailReason.WORKER_ERROR, 39),
+        (Failed("j", 1, FailReason.BLANK_PICTURE), 1, JobState.FAILED, FailReason.BLANK_PICTURE, 39),
+        (Stopped("j", 1), 1, JobState.CANCELLED, None, 39),
+        (Stopped("j", 1), 0, JobState.CANCELLED, None, 40),
+    ],
+)
+async def test_each_answer_ends_the_job_its_way(
+    room: Room,
+    answer: Finished | Failed | Stopped,
+    drawn: int,
+    state: JobState,
+    fail: FailReason | None,
+    credits: int,
+) -> None:
+    job = await claimed(room)
+    await room.desk._drawing._settling.settle(job, answer, pictures(drawn))
+    ended = await row_of(room, job.id)
+    assert (ended.state, ended.fail) == (state, fail)
+    assert await credits_of(room) == credits
+
+
+@pytest.mark.parametrize(
+    ("is_closing", "cancel_asked", "state"),
+    [
+        (True, False, JobState.QUEUED),
+        (True, True, JobState.CANCELLED),
+        (False, False, JobState.CANCELLED),
+        (False, True, JobState.CANCELLED),
+    ],
+)
+async def test_a_stop_is_ours_only_while_we_close_and_nobody_asked_for_it(
+    room: Room, is_closing: bool, cancel_asked: bool, state: JobState
+) -> None:
+    job = await claimed(room)
+    settling = room.desk._drawing._settling
+    settling._is_closing = lambda: is_closing
+    if cancel_asked:
+        await room.store.jobs.request_cancel(job.id)
+    await settling.settle(job, Stopped(job.id, 1), [])
+    stopped = await row_of(room, job.id)
+    assert (stopped.state, stopped.attempt) == (state, 0 if state == JobState.QUEUED else 1)
+
+
+async def test_a_refusal_ends_what_waits_and_nothing_else(room: Room) -> None:
+    settling = room.desk._drawing._settling
+    job = await claimed(room)
+    await settling.refuse(job.id)
+    await settling.refuse("unknown")
+    assert (await row_of(room, job.id)).state == JobState.RUNNING
+    await settling.put_back(job, uses_attempt=False)
+    await settling.refuse(job.id)
+    ended = await row_of(room, job.id)
+    assert (ended.state, ended.fail, ended.attempt) == (JobState.FAILED, FailReason.OUT_OF_MEMORY, 0)
+    assert not room.desk._line.waits(job.id)
+
+
+async def test_a_late_put_back_does_not_join_the_line(room: Room) -> None:
+    job = await claimed(room)
+    settling = room.desk._drawing._settling
+    room.desk._line.remove(job.id)
+    await settling.give_up(job)
+    await settling.put_back(job, uses_attempt=True)
+    assert (await row_of(room, job.id)).state == JobState.FAILED
+    assert room.desk._line.queue() == ()
+
+
+class SlowToBegin(FakeRenderer):
+    """Takes a job in hand, and says nothing of it until it is stopped."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stopped = asyncio.Event()
+
+    async def render(
+        self, request: RenderRequest, listen: Callable[[Event], None]
+    ) -> Finished | Stopped | Failed:
+        await self.stopped.wait()
+        return Stopped(request.job_id, request.attempt)
+
+    def cancel(self, job_id: str) -> None:
+        self.stopped.set()
+
+
+async def test_whose_turn_it_is_is_told_so_before_the_renderer_has_said_a_word(tmp_path: Path) -> None:
+    renderer = SlowToBegin()
+    async with open_room(tmp_path, renderer=renderer) as room:
+        room.desk._board._every_s = 0.0
+        job_id = await accept(room)
+        async with room.running():
+            await until(lambda: bool(room.chat.shown))
+            [status] = room.chat.shown
+            assert (status.job_id, status.place, status.index) == (job_id, None, 0)
+            assert (status.step, status.steps, status.count, status.pictures) == (0, 8, 2, ())
+            glance = room.desk.glance()
+            assert (glance.drawing, glance.step, glance.steps) == (job_id, 0, 0)
+
+
+async def test_the_loop_keeps_nothing_of_a_job_that_has_ended(room: Room) -> None:
+    room.renderer.acts.append(Act.HANG)
+    job_id = await accept(room)
+    drawing = room.desk._drawing
+    async with room.running():
+        await until(lambda: room.renderer.running == job_id)
+        await room.desk.handle(Cancel(), a_visit("c", "person 1"))
+        await room.chat.wait_for_parcels(1)
+        await until(lambda: not drawing._claimed)
+        assert (drawing._hand, drawing._to_stop, drawing.running) == ([], set(), ("", 0, 0))
+
+
+async def test_a_job_that_is_gone_when_it_is_claimed_leaves_the_line(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def gone(*_: object) -> None:
+        return None
+
+    job_id, line = await accept(room), room.desk._line
+    left: list[str] = []
+    remove = line.remove
+
+    def note(job_id: str) -> None:
+        left.append(job_id)
+        remove(job_id)
+
+    monkeypatch.setattr(room.store.jobs, "claim", gone)
+    monkeypatch.setattr(line, "remove", note)
+    async with room.running():
+        await until(lambda: bool(left))
+    assert left == [job_id]
+    assert (room.renderer.handed, line.queue(), line.waiting) == ([], (), 0)
+
+
+async def test_a_job_begins_once_however_often_it_reports(room: Room) -> None:
+    with structlog.testing.capture_logs() as logs:
+        await accept(room, count=3)
+        async with room.running():
+            [parcel] = await room.chat.wait_for_parcels(1)
+    assert [log["event"] for log in logs].count("job begins") == 1
+    assert len(parcel.pictures) == 3
+
+
+async def test_a_picture_is_shown_as_soon_as_it_is_complete(room: Room) -> None:
+    shown: list[int] = []
+    board = room.desk._board
+    drawing = board.drawing
+
+    def note(progress: object, pictures: tuple[Picture, ...] = ()) -> None:
+        shown.append(len(pictures))
+        drawing(progress, pictures)  # type: ignore[arg-type]
+
+    board.drawing = note  # type: ignore[method-assign, assignment]
+    await accept(room, count=2)
+    async with room.running():
+        await room.chat.wait_for_parcels(1)
+    # begun by the desk, begun by the renderer, then eight steps and the picture, twice
+    assert shown == [0, 0, *[0] * 8, 1, *[1] * 8, 2]
+
+
+async def test_a_start_tells_which_jobs_it_found_waiting_and_not_those_it_knew(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        old = await accept(room, "1")
+    async with open_room(tmp_path) as room:
+        new = await accept(room, "2")
+        assert await room.desk._drawing.recover() == (old,)
+        assert set(room.desk._line.queue()) == {old, new}

@@ -1,0 +1,126 @@
+"""Delivery in figures: how long a parcel is waited for, how often it is tried, what the log says of it."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import structlog
+
+from bot.commands.values import Draw
+from bot.desk.delivery import back_off_s
+from bot.desk.outcomes import NotNow, Platform, Receipt, Undeliverable
+from tests.fakes.room import Room, a_visit, open_room
+
+
+async def accept(room: Room, event: str = "1", count: int = 1) -> str:
+    receipt = await room.desk.handle(Draw(prompt="a", count=count), a_visit(event))
+    assert isinstance(receipt, Receipt)
+    return receipt.job_id
+
+
+async def until_outbox(room: Room, *wanted: tuple[str, int]) -> None:
+    async with asyncio.timeout(5):
+        while True:
+            rows = await room.store._database._run("SELECT state, attempts FROM outbox ORDER BY id")
+            if [tuple(row) for row in rows] == list(wanted):
+                return
+            await asyncio.sleep(0.002)
+
+
+def look(room: Room) -> None:
+    room.desk._delivery.look()
+
+
+@pytest.mark.parametrize(("after_s", "is_waited_for"), [(60.0, True), (60.03, False)])
+async def test_a_later_parcel_waits_a_minute_for_an_earlier_one(
+    room: Room, after_s: float, is_waited_for: bool
+) -> None:
+    room.chat.errors.append(NotNow("full", after_s=after_s))
+    async with room.running():
+        first = await accept(room, "1")
+        await until_outbox(room, ("maybe", 1))
+        second = await accept(room, "2")
+        if is_waited_for:
+            await until_outbox(room, ("maybe", 1), ("ready", 0))
+            await asyncio.sleep(0.02)
+            assert room.chat.parcels == []
+        else:
+            await until_outbox(room, ("maybe", 1), ("sent", 1))
+        room.clock.advance(seconds=after_s)
+        look(room)
+        parcels = await room.chat.wait_for_parcels(2)
+    order = [first, second] if is_waited_for else [second, first]
+    assert [parcel.job_id for parcel in parcels] == order
+
+
+def test_a_back_off_begins_with_two_seconds_and_doubles_to_five_minutes() -> None:
+    waits = [back_off_s(attempts) for attempts in range(1, 11)]
+    assert waits == [2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
+    assert back_off_s(100_000) == 300
+
+
+@pytest.mark.parametrize(("attempts", "end"), [(298, "maybe"), (299, "kept")])
+async def test_the_three_hundredth_failure_is_the_last(tmp_path: Path, attempts: int, end: str) -> None:
+    async with open_room(tmp_path) as room:
+        room.chat.errors.extend([ConnectionError(), ConnectionError()])
+        await accept(room)
+        async with room.running():
+            await until_outbox(room, ("maybe", 1))
+            await room.store._database._run(f"UPDATE outbox SET attempts = {attempts}")  # noqa: S608
+            room.clock.advance(seconds=2)
+            look(room)
+            await until_outbox(room, (end, attempts + 1))
+
+
+async def test_a_failure_is_tried_again_after_its_back_off_and_not_before(room: Room) -> None:
+    room.chat.errors.append(ConnectionError())
+    await accept(room)
+    async with room.running():
+        await until_outbox(room, ("maybe", 1))
+        due_ms = await room.store.post.next_due_ms(Platform.CONSOLE, room.clock())
+        assert due_ms == room.clock() + 2_000
+
+
+async def test_after_a_start_nothing_waits_longer_than_five_minutes(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        room.chat.errors.append(NotNow("full", after_s=100_000))
+        await accept(room)
+        async with room.running():
+            await until_outbox(room, ("maybe", 1))
+        clock = room.clock
+    async with open_room(tmp_path, clock=clock) as room:
+        await room.desk._delivery.recover()
+        assert await room.store.post.next_due_ms(Platform.CONSOLE, clock()) == clock() + 300_000
+
+
+async def test_the_log_says_why_a_parcel_waits_or_is_kept_and_whose_pictures_are_gone(room: Room) -> None:
+    room.chat.errors.extend([NotNow("the chat is full", after_s=1), Undeliverable("blocked")])
+    with structlog.testing.capture_logs() as logs:
+        job_id = await accept(room, count=2)
+        async with room.running():
+            await until_outbox(room, ("maybe", 1))
+            assert not [log for log in logs if log["event"] == "pictures missing on the disk"]
+            (room.folder / "pictures" / f"{job_id}-0.png").unlink()
+            room.clock.advance(seconds=1)
+            look(room)
+            await until_outbox(room, ("kept", 2))
+    said = {log["event"]: log for log in logs}
+    assert said["parcel waits"]["reason"] == "the chat is full"
+    assert said["parcel kept"]["reason"] == "blocked"
+    assert said["pictures missing on the disk"]["missing"] == 1
+
+
+async def test_only_what_has_ended_can_be_a_parcel(room: Room) -> None:
+    for job_id in (await accept(room), "unknown"):
+        with pytest.raises(LookupError, match=job_id):
+            await room.desk._delivery._parcel(job_id)
+
+
+async def test_a_parcel_tells_how_long_its_job_was_drawn(room: Room) -> None:
+    job_id = await accept(room)
+    job = await room.store.jobs.claim(job_id, "a run", room.clock())
+    assert job is not None
+    begun = replace(job, started_ms=room.clock() - 7_500)
+    await room.desk._drawing._settling.give_up(begun)
+    assert (await room.desk._delivery._parcel(job_id)).seconds == 7.5

@@ -1,0 +1,154 @@
+"""Starting, stopping and moving a desk that is at work."""
+
+import asyncio
+from pathlib import Path
+from random import SystemRandom
+
+import pytest
+import structlog
+
+from bot import desk as desk_package
+from bot.commands.values import Draw, LoraList, Quota
+from bot.desk import Desk, delivery, files
+from bot.desk.outcomes import PictureFile, Platform, Receipt
+from bot.desk.outcomes import Shelf as LoraShelf
+from bot.errors import CannotSave
+from bot.policy.rules import Rules, Standing, Tier
+from engine.cost import CostBook
+from engine.scheduler import Scheduler
+from tests.fakes.chat import FakeChat
+from tests.fakes.renderer import Act, FakeRenderer
+from tests.fakes.room import MODEL, SHELF, Room, a_visit, open_room, until
+
+
+async def accept(room: Room, event: str, platform: Platform = Platform.CONSOLE) -> Receipt:
+    receipt = await room.desk.handle(Draw(prompt="a"), a_visit(event, platform=platform))
+    assert isinstance(receipt, Receipt)
+    return receipt
+
+
+async def test_equal_randomness_makes_equal_seeds(tmp_path: Path) -> None:
+    made = []
+    for seed, name in ((1, "a"), (1, "b"), (2, "c")):
+        async with open_room(tmp_path / name, seed=seed) as room:
+            receipt = await accept(room, "1")
+            made.append((receipt.job_id, receipt.recipe.seed))
+    assert made[0] == made[1] != made[2]
+
+
+async def test_a_desk_needs_no_more_than_it_must_be_told(room: Room) -> None:
+    desk = Desk(
+        store=room.store,
+        renderer=room.renderer,
+        shelf=SHELF,
+        model=MODEL,
+        scheduler=Scheduler(),
+        probe=room.probe,  # type: ignore[arg-type]
+        costs=CostBook("a test"),
+        rules=Rules(),
+        pictures_dir=room.folder / "pictures",
+        clock=room.clock,
+    )
+    receipt = await desk.handle(Draw(prompt="a"), a_visit("1"))
+    assert isinstance(receipt, Receipt)
+    assert not receipt.is_loading
+    assert isinstance(desk._accepting._random, SystemRandom)
+    assert desk._accepting._space._reserve_bytes == 0
+    shelf = await desk.handle(LoraList(), a_visit("2"))
+    assert isinstance(shelf, LoraShelf)
+    assert shelf.default == ""
+
+
+async def test_a_chat_that_moves_while_the_desk_runs_gets_its_parcels_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "BACK_OFF_S", 60.0)
+    telegram = FakeChat(Platform.TELEGRAM)
+    telegram.errors.append(ConnectionError("the group is gone"))
+    rules = Rules(allow=frozenset({"telegram:*"}))
+    async with open_room(tmp_path, chat=telegram, rules=rules) as room, room.running():
+        receipt = await accept(room, "1", Platform.TELEGRAM)
+        async with asyncio.timeout(5):
+            while not await room.store._database._run("SELECT 1 FROM outbox WHERE state = 'maybe'"):  # noqa: ASYNC110
+                await asyncio.sleep(0.002)
+        await asyncio.sleep(0.02)  # its back-off has begun
+        await room.desk.chat_migrated(Platform.TELEGRAM, "here", "there")
+        [parcel] = await telegram.wait_for_parcels(1)
+    assert (parcel.job_id, parcel.address.chat_id) == (receipt.job_id, "there")
+
+
+async def test_a_drain_while_the_start_waits_for_the_disk_ends_the_start(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "SAVE_AGAIN_S", 0.01)
+    tried: list[int] = []
+
+    async def fail() -> None:
+        tried.append(1)
+        raise CannotSave(detail="disk full")
+
+    monkeypatch.setattr(room.store.post, "recover", fail)
+    run = asyncio.create_task(room.desk.run({room.chat.platform: room.chat}))
+    await until(lambda: len(tried) > 1)
+    await room.desk.drain(1)
+    async with asyncio.timeout(5):
+        with pytest.raises(CannotSave):
+            await run
+
+
+@pytest.mark.parametrize("acts", [[], [Act.HANG], [Act.DRAW]])
+async def test_a_drain_that_has_time_cuts_nothing_off(tmp_path: Path, acts: list[Act]) -> None:
+    with structlog.testing.capture_logs() as logs:
+        async with open_room(tmp_path, renderer=FakeRenderer(acts, step_s=0.001)) as room:
+            run = asyncio.create_task(room.desk.run({room.chat.platform: room.chat}))
+            await until(lambda: bool(room.desk._loops))
+            if acts:
+                await accept(room, "1")
+                await until(lambda: bool(room.renderer.requests))
+            if Act.DRAW in acts:
+                await room.chat.wait_for_parcels(1)
+            await asyncio.sleep(0.02)  # whoever has nothing to do waits for a bell
+            await room.desk.drain(4)
+            await run
+    assert [log["cut_off"] for log in logs if log["event"] == "desk stopped"] == [[]]
+
+
+async def test_when_a_drain_has_cut_off_what_was_late_nothing_goes_on(tmp_path: Path) -> None:
+    with structlog.testing.capture_logs() as logs:
+        async with open_room(tmp_path, renderer=FakeRenderer([Act.HANG], step_s=60)) as room:
+            run = asyncio.create_task(room.desk.run({room.chat.platform: room.chat}))
+            await accept(room, "1")
+            await until(lambda: bool(room.renderer.running))
+            await room.desk.drain(0.01)
+            assert [loop.done() for loop in room.desk._loops] == [True] * 3
+            await asyncio.gather(run, return_exceptions=True)
+    [cut_off] = [log["cut_off"] for log in logs if log["event"] == "desk stopped"]
+    assert set(cut_off) == {"desk draws", "desk delivers", "desk tells"}
+
+
+async def test_a_platform_s_name_for_a_picture_that_cannot_be_kept_is_no_failure(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise CannotSave(detail="disk full")
+
+    monkeypatch.setattr(room.store.jobs, "keep_file_id", fail)
+    picture = PictureFile(0, 1, Path("a.png"))
+    await room.desk.keep_file_id(Platform.TELEGRAM, "j", picture, "photo", "id")
+
+
+async def test_a_run_knows_the_tiers_people_before_anybody_asks(tmp_path: Path) -> None:
+    tier = Tier(frozenset({"console:ann"}), Standing(weight=3, daily_credits=50))
+    async with open_room(tmp_path, rules=Rules(tiers=(tier,))) as room:
+        await room.desk.handle(Quota(), a_visit("1"))
+        person = await room.store.people.find(Platform.CONSOLE, "ann")
+    assert person is not None
+    async with open_room(tmp_path, rules=Rules(tiers=(tier,))) as room, room.running():
+        await until(lambda: bool(room.desk._loops))
+        assert room.desk._standings.weight_of(person) == 3
+
+
+def test_the_package_has_two_doors_and_no_other() -> None:
+    assert desk_package.Renderer is not None
+    with pytest.raises(AttributeError, match="no attribute 'Cellar'"):
+        _ = desk_package.Cellar

@@ -1,0 +1,60 @@
+"""What an outcome says where nobody said otherwise."""
+
+from bot.desk.outcomes import (
+    Address,
+    CancelAsked,
+    History,
+    HistoryEntry,
+    JobState,
+    NotNow,
+    Platform,
+    Receipt,
+    Recipe,
+    Status,
+    Visit,
+)
+
+HERE = Address(Platform.DISCORD, "20")
+RECIPE = Recipe("a", (), 64, 64, 1, 1, 8)
+
+
+def test_a_visit_claims_nothing_that_its_chat_did_not_say() -> None:
+    visit = Visit(Platform.DISCORD, "e", "1", HERE)
+    assert not visit.is_chat_admin
+    assert not visit.is_group
+    assert (visit.space_id, visit.private_address) == ("", None)
+
+
+def test_a_receipt_is_for_a_new_job_of_a_loaded_model_unless_it_says_otherwise() -> None:
+    receipt = Receipt("j", RECIPE, price=1, credits_left=2, place=0)
+    assert not receipt.repeated
+    assert not receipt.is_loading
+    assert (receipt.wait, receipt.address, receipt.notes) == (None, None, ())
+
+
+def test_a_job_that_stops_later_has_nothing_back_yet() -> None:
+    assert CancelAsked("j", was_running=True).refund == 0
+
+
+def test_a_job_that_waits_shows_no_step_and_no_picture() -> None:
+    status = Status("j", HERE, "en", count=2, place=3)
+    assert (status.index, status.step, status.steps, status.pictures) == (0, 0, 0, ())
+    assert not status.is_loading
+
+
+def test_a_history_hides_and_misses_nothing_unless_it_says_so() -> None:
+    entry = HistoryEntry("j", JobState.DONE, 1, RECIPE)
+    assert (entry.missing, History((entry,)).hidden) == (0, 0)
+
+
+def test_only_three_states_are_an_end() -> None:
+    assert [state for state in JobState if state.has_ended] == [
+        JobState.DONE,
+        JobState.FAILED,
+        JobState.CANCELLED,
+    ]
+
+
+def test_a_platform_that_says_not_now_says_why_and_until_when() -> None:
+    full = NotNow("the chat is full", 7.0)
+    assert (str(full), full.after_s) == ("the chat is full", 7.0)

@@ -1,0 +1,199 @@
+"""How long the desk waits before it looks, shows or tries again, on a loop whose time the test moves."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from bot.commands.values import Draw
+from bot.desk.files import saved
+from bot.desk.outcomes import NotNow, Parcel, Receipt, Status
+from bot.errors import CannotSave
+from engine.headroom import Headroom
+from engine.request import WorkerInfo
+from tests.fakes.chat import FakeChat
+from tests.fakes.frozen import FrozenLoop
+from tests.fakes.renderer import Act, FakeRenderer
+from tests.fakes.room import Room, a_visit, open_room
+
+
+@pytest.fixture
+async def frozen(monkeypatch: pytest.MonkeyPatch) -> FrozenLoop:
+    return FrozenLoop(monkeypatch)
+
+
+async def accept(room: Room, event: str = "1") -> str:
+    receipt = await room.desk.handle(Draw(prompt="a"), a_visit(event, f"person {event}"))
+    assert isinstance(receipt, Receipt)
+    return receipt.job_id
+
+
+async def states(room: Room) -> list[str]:
+    return [row[0] for row in await room.store._database._run("SELECT state FROM outbox ORDER BY id")]
+
+
+async def test_what_could_not_be_saved_is_tried_again_every_two_seconds(frozen: FrozenLoop) -> None:
+    tries: list[int] = []
+
+    async def work() -> str:
+        tries.append(1)
+        if len(tries) < 3:
+            raise CannotSave(detail="disk full")
+        return "saved"
+
+    saving = asyncio.create_task(saved(work))
+    for done in (1, 2):
+        await frozen.until(lambda: frozen.waits(2) == 1)
+        assert len(tries) == done
+        frozen.leap(2)
+    await frozen.until(saving.done)
+    assert (await saving, len(tries)) == ("saved", 3)
+
+
+async def test_what_cannot_be_saved_while_we_close_is_not_tried_again() -> None:
+    tries: list[int] = []
+
+    async def work() -> None:
+        tries.append(1)
+        raise CannotSave(detail="disk full")
+
+    with pytest.raises(CannotSave):
+        await saved(work, lambda: True)
+    assert len(tries) == 1
+
+
+class Deaf(FakeChat):
+    """Never answers; counts what it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+
+    async def deliver(self, parcel: Parcel) -> None:
+        self.asked += 1
+        await asyncio.Event().wait()
+
+    async def show(self, status: Status) -> None:
+        self.asked += 1
+        await asyncio.Event().wait()
+
+
+async def test_a_delivery_has_two_minutes(tmp_path: Path, frozen: FrozenLoop) -> None:
+    chat = Deaf()
+    chat.show = FakeChat().show  # type: ignore[method-assign]
+    async with open_room(tmp_path, chat=chat) as room:
+        await accept(room)
+        async with room.running():
+            await frozen.until(lambda: chat.asked == 1)
+            frozen.leap(119.9)
+            await frozen.settle()
+            assert await states(room) == ["sending"]
+            frozen.leap(0.2)
+            await frozen.until(lambda: is_outbox(room, ["maybe"]))
+
+
+async def is_outbox(room: Room, wanted: list[str]) -> bool:
+    return await states(room) == wanted
+
+
+async def test_a_show_has_ten_seconds(tmp_path: Path, frozen: FrozenLoop) -> None:
+    chat = Deaf()
+    async with open_room(tmp_path, chat=chat) as room:
+        job_id = await accept(room)
+        showing = asyncio.create_task(room.desk._board._show(job_id, None, {chat.platform: chat}))
+        await frozen.until(lambda: chat.asked == 1)
+        frozen.leap(9.9)
+        await frozen.settle()
+        assert not showing.done()
+        frozen.leap(0.2)
+        await frozen.until(showing.done)
+        await showing
+
+
+async def test_a_placeholder_is_edited_once_a_second_at_most(tmp_path: Path, frozen: FrozenLoop) -> None:
+    async with open_room(tmp_path, renderer=FakeRenderer([Act.HANG])) as room:
+        await accept(room)
+        async with room.running():
+            for edits in (1, 2, 3):
+                await frozen.until(lambda edits=edits: len(room.chat.shown) == edits)  # type: ignore[misc]
+                await frozen.until(lambda: frozen.waits(1) == 1)
+                frozen.leap(0.9)
+                await frozen.settle()
+                assert len(room.chat.shown) == edits
+                frozen.leap(0.1)
+
+
+async def test_a_worker_that_did_not_start_is_asked_again_after_five_seconds(
+    tmp_path: Path, frozen: FrozenLoop
+) -> None:
+    renderer = FakeRenderer([Act.UNREADY] * 50)
+    async with open_room(tmp_path, renderer=renderer) as room:
+        await accept(room)
+        async with room.running():
+            for asked in (2, 4):  # two may be in hand
+                await frozen.until(lambda: frozen.waits(5) == 2)
+                assert len(renderer.handed) == asked
+                frozen.leap(5)
+
+
+async def test_a_card_without_room_is_looked_at_every_second_and_an_idle_one_never(
+    tmp_path: Path, frozen: FrozenLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_room(tmp_path) as room:
+        looked: list[int] = []
+        real = room.probe.read
+
+        def read() -> Headroom:
+            looked.append(1)
+            return real()
+
+        monkeypatch.setattr(room.probe, "read", read)
+        room.probe.free_bytes = 1
+        async with room.running():
+            await frozen.until(lambda: len(looked) == 1)
+            await frozen.settle()
+            assert frozen.waits(1) == 0
+            await accept(room)
+            for looks in (2, 3, 4):
+                await frozen.until(lambda: frozen.waits(1) == 1)
+                assert len(looked) == looks
+                frozen.leap(1)
+
+
+async def test_a_model_that_has_loaded_is_noticed_within_a_fifth_of_a_second(
+    tmp_path: Path, frozen: FrozenLoop
+) -> None:
+    is_loading = True
+    async with open_room(tmp_path, is_loading=lambda: is_loading) as room:
+        await accept(room)
+        async with room.running():
+            await frozen.until(lambda: frozen.waits(0.2) == 1)
+            room.desk._line._costs.started(WorkerInfo(1, "cuda:0", "a card", "bfloat16", "", "tiny", 1.0, 1))
+            is_loading = False
+            frozen.leap(0.2)
+            await frozen.until(lambda: len(room.renderer.handed) == 1)
+
+
+async def test_a_platform_that_says_when_is_asked_just_then(tmp_path: Path, frozen: FrozenLoop) -> None:
+    async with open_room(tmp_path) as room:
+        room.chat.errors.append(NotNow("the chat is full", after_s=1_000))
+        await accept(room)
+        async with room.running():
+            await frozen.until(lambda: frozen.waits(1_000) == 1)
+            assert await states(room) == ["maybe"]
+            room.clock.advance(seconds=1_000)
+            frozen.leap(1_000)
+            await frozen.until(lambda: len(room.chat.parcels) == 1)
+
+
+async def test_a_parcel_that_is_due_in_no_time_is_looked_at_in_a_twentieth_of_a_second(
+    tmp_path: Path, frozen: FrozenLoop
+) -> None:
+    async with open_room(tmp_path) as room:
+        room.chat.errors.append(NotNow("a moment", after_s=0.001))
+        await accept(room)
+        async with room.running():
+            await frozen.until(lambda: frozen.waits(0.05) == 1)
+            room.clock.advance(ms=1)
+            frozen.leap(0.05)
+            await frozen.until(lambda: len(room.chat.parcels) == 1)
