@@ -53,7 +53,7 @@ async def test_a_desk_needs_no_more_than_it_must_be_told(room: Room) -> None:
     assert isinstance(receipt, Receipt)
     assert not receipt.is_loading
     assert isinstance(desk._accepting._random, SystemRandom)
-    assert desk._accepting._space._reserve_bytes == 0
+    assert desk._space._reserve_bytes == 0
     shelf = await desk.handle(LoraList(), a_visit("2"))
     assert isinstance(shelf, LoraShelf)
     assert shelf.default == ""
