@@ -1,7 +1,7 @@
-"""The ``sugarbot`` command: every way to start a part of the house, one short function each.
+"""The ``sugarbot`` command: every way to start a part of the application, one short function each.
 
 Only typer is imported here; a command imports the rooms it opens, so that ``--help`` answers at once. Help
-texts and docstrings of commands are msgids of ``bot/words/zh_CN.po``.
+texts and docstrings of commands are msgids of ``bot/messages/zh_CN.po``.
 
 Exit codes: 0 done · 1 refused, or an error that the host can act on, in one line each · 2 wrong usage ·
 130 and 143 ended by Ctrl-C and SIGTERM, which for ``run`` and ``demo`` is the ordinary end, 0.
@@ -17,20 +17,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bot.shell.usage import USAGE_ERROR, Command, Group, UsageError, explained, locale_of_line
+from bot.cli.usage import USAGE_ERROR, UsageCommand, UsageError, UsageGroup, explained, locale_of_line
 
 if TYPE_CHECKING:
     from bot.settings import Settings
 
 app = typer.Typer(
-    cls=Group,
+    cls=UsageGroup,
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Draw faces with Z-Image-Turbo and a LoRA of your choice, in Discord, Telegram and on a local page.",
 )
 
-db = typer.Typer(cls=Group, help="Check, back up and restore the database; alone it is `check`.")
+db = typer.Typer(cls=UsageGroup, help="Check, back up and restore the database; alone it is `check`.")
 app.add_typer(db, name="db")
 
 Config = Annotated[Path | None, typer.Option("--config", help="Read this file instead of sugarbot.toml.")]
@@ -38,23 +38,23 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Log warnings only.")
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log every job.")]
 
 
-@app.command(cls=Command)
+@app.command(cls=UsageCommand)
 def run(config: Config = None, quiet: Quiet = False) -> None:
     """Serve every chat that is set up, until Ctrl-C."""
-    from bot import serve  # noqa: PLC0415 - see the module's first lines
+    from bot.cli import serve
 
     _work(serve.run, config, verbose=not quiet, stopped=0)
 
 
-@app.command(cls=Command)
+@app.command(cls=UsageCommand)
 def demo(config: Config = None, verbose: Verbose = False) -> None:
     """Draw a first picture with the built-in model, then serve the local page until Ctrl-C."""
-    from bot import serve  # noqa: PLC0415 - see the module's first lines
+    from bot.cli import serve
 
     _work(serve.demo, config, verbose=verbose, stopped=0)
 
 
-@app.command(cls=Command)
+@app.command(cls=UsageCommand)
 def say(
     message: Annotated[
         str, typer.Argument(metavar="MESSAGE", help="What to say, like: /sugar a smiling face --seed 7")
@@ -66,7 +66,7 @@ def say(
     verbose: Verbose = False,
 ) -> None:
     """Send one message to the bot and wait for its answer."""
-    from bot import serve  # noqa: PLC0415 - see the module's first lines
+    from bot.cli import serve
 
     _work(
         lambda settings: serve.say(settings, message, user_name=name, is_host=host, out_dir=out),
@@ -75,26 +75,26 @@ def say(
     )
 
 
-@app.command(cls=Command)
+@app.command(cls=UsageCommand)
 def setup(config: Config = None) -> None:
     """Fetch the model where it is missing, and convert its weights once so that each start is faster."""
-    from bot import setup as prepare  # noqa: PLC0415 - see the module's first lines
+    from bot.cli import setup as prepare
 
     _work(prepare.report, config, verbose=True)
 
 
-@app.command(cls=Command)
+@app.command(cls=UsageCommand)
 def doctor(config: Config = None) -> None:
     """Say what is set up, what is wrong with it, and what to do; exits 1 if anything is wrong."""
-    from bot import doctor as examine  # noqa: PLC0415 - see the module's first lines
+    from bot.cli import doctor as examine
 
     _work(examine.report, config)
 
 
-@app.command(cls=Command)
+@app.command(cls=UsageCommand)
 def lora(config: Config = None) -> None:
     """List the shelf: each LoRA with its file, and each refused file with the reason."""
-    from bot import doctor as examine  # noqa: PLC0415 - see the module's first lines
+    from bot.cli import doctor as examine
 
     _work(examine.shelf, config)
 
@@ -106,37 +106,37 @@ def db_itself(context: typer.Context, config: Config = None) -> None:
         check(config)
 
 
-@db.command(cls=Command)
+@db.command(cls=UsageCommand)
 def check(config: Config = None) -> None:
     """Say where the database is, its schema version, whether it is sound, and what is in it."""
-    from bot import database  # noqa: PLC0415 - see the module's first lines
+    from bot.cli import db
 
-    _work(database.check, config)
+    _work(db.check, config)
 
 
-@db.command(cls=Command)
+@db.command(cls=UsageCommand)
 def backup(
     to: Annotated[Path | None, typer.Option(help="A folder; left out: backups/ in the data folder.")] = None,
     config: Config = None,
 ) -> None:
     """Copy the database, also while the bot runs; `run` does it by itself once a day."""
-    from bot import database  # noqa: PLC0415 - see the module's first lines
+    from bot.cli import db
 
-    _work(lambda settings: database.back_up(settings, to), config)
+    _work(lambda settings: db.back_up(settings, to), config)
 
 
-@db.command(cls=Command)
+@db.command(cls=UsageCommand)
 def restore(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A backup.")],
     config: Config = None,
 ) -> None:
     """Put a backup in the database's place; what was there is kept beside it. Stop the bot first."""
-    from bot import database  # noqa: PLC0415 - see the module's first lines
+    from bot.cli import db
 
-    _work(lambda settings: database.restore(settings, file), config)
+    _work(lambda settings: db.restore(settings, file), config)
 
 
-@app.command(cls=Command)
+@app.command(cls=UsageCommand)
 def bench(
     article: Annotated[bool, typer.Option("--article", help="The rows of the article, end to end.")] = False,
     random: Annotated[
@@ -156,8 +156,8 @@ def bench(
     config: Config = None,
 ) -> None:
     """Measure this machine against stock diffusers, the strongest known recipe and its own limit."""
-    from bot import article_table  # noqa: PLC0415 - see the module's first lines
-    from bot import bench as comparison  # noqa: PLC0415 - likewise
+    from bot.cli.bench import article_table
+    from bot.cli.bench import command as comparison
 
     if {row.strip().upper() for row in only.split(",") if row} - set(comparison.ROWS):
         raise typer.BadParameter("", param_hint="--only")
@@ -190,9 +190,8 @@ def _work(
         verbose: Log info events, too.
         stopped: The exit code after Ctrl-C or SIGTERM; None means 128 and the signal's number.
     """
-    from bot import logs  # noqa: PLC0415 - see the module's first lines
-    from bot.settings import load_settings  # noqa: PLC0415 - as above
-    from bot.shell import failures, runner  # noqa: PLC0415 - as above
+    from bot.cli import failures, logs, runner
+    from bot.settings import load_settings
 
     locale = locale_of_line(sys.argv[1:])
     os.umask(0o077)  # whatever this process and its worker create is for their owner alone
@@ -222,15 +221,15 @@ def main() -> None:
         typer.echo(explained(error, sys.argv[1:]), err=True)
         code = USAGE_ERROR
     except Exception:  # noqa: BLE001 - logged with its traceback
-        import structlog  # noqa: PLC0415 - see the module's first lines
+        import structlog
 
-        from bot import logs  # noqa: PLC0415 - as above
+        from bot.cli import logs
 
         if not structlog.is_configured():
             logs.open_log()
         structlog.get_logger("bot").critical("unexpected error", exc_info=True)  # here secrets are struck out
-    if "bot.shell.runner" in sys.modules:  # else no command has run
-        from bot.shell.runner import leave_if_threads_remain  # noqa: PLC0415 - see the module's first lines
+    if "bot.cli.runner" in sys.modules:  # else no command has run
+        from bot.cli.runner import leave_if_threads_remain
 
         leave_if_threads_remain(code)
     sys.exit(code)

@@ -18,7 +18,7 @@
     + DatabaseMissing · DatabaseForeign · DiskFull · BackupFailed · RestoreFailed
     + TokenRefused · TokenMissing · PortTaken · PlatformUnreachable · PackageMissing · NotStartable
 
-Attributes are the facts; the sentences, in both languages, stand in ``bot.words`` under each class's name.
+Attributes are the facts; the sentences, in both languages, stand in ``bot.messages`` under each class's name.
 """
 
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ class Blame(StrEnum):
 class SugarbotError(Exception):
     """Something a person must be told.
 
-    Keyword facts become attributes and fill the sentence in ``bot.words``.
+    Keyword facts become attributes and fill the sentence in ``bot.messages``.
     """
 
     blame: ClassVar[Blame]
@@ -256,7 +256,7 @@ class Problem:
     """One thing for the host to mend in the settings or the set-up.
 
     Attributes:
-        code: Names its sentence in ``bot.words``.
+        code: Names its sentence in ``bot.messages``.
         facts: Fill the sentence; never a secret.
     """
 

@@ -29,7 +29,7 @@
   x WireError                       the two processes misunderstand each other; the worker is ended
 
 Each class's docstring is its default message in plain English; its attributes are the facts. People read
-these in their own language through ``bot.words``.
+these in their own language through ``bot.messages``.
 """
 
 from engine.printable import printable
@@ -146,7 +146,7 @@ class OutOfMemory(RenderError):
     reason = FailReason.OUT_OF_MEMORY
 
 
-class PromptTooLong(RenderError):
+class PromptOverLimit(RenderError):
     """The prompt has more tokens than the text encoder takes."""
 
     reason = FailReason.PROMPT_TOO_LONG

@@ -1,7 +1,7 @@
 r"""Finds a prompt in text that others wrote, however they quoted, escaped or shortened it.
 
 Used for what libraries print. Errors need none of it: of a foreign error only its type and place leave the
-worker (``engine.worker.failing``).
+worker (``engine.worker.failures``).
 """
 
 import html

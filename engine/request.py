@@ -129,7 +129,7 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class TimeEstimate:
     """A length of time that is foretold: eight times in ten it lies between these seconds."""
 
     least_s: float

@@ -22,6 +22,9 @@ from typing import Annotated
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from engine.checkpoint.contents import linear_shapes
+from engine.checkpoint.header import BadHeader, Flaw, Tensor, read_header
+from engine.checkpoint.model import ModelInfo
 from engine.errors import (
     LoraDamaged,
     LoraForAnotherModel,
@@ -35,10 +38,7 @@ from engine.errors import (
     LoraUnsupported,
 )
 from engine.lora.keys import Part, module_names, read_key
-from engine.model import ModelInfo
 from engine.printable import printable
-from engine.weights.checkpoint import linear_shapes
-from engine.weights.header import BadHeader, Flaw, Tensor, read_header
 
 log = structlog.get_logger(__name__)
 

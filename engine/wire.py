@@ -27,7 +27,7 @@ LENGTHS = struct.Struct("!II")
 
 
 @dataclass(frozen=True, slots=True)
-class Cancel:
+class CancelJob:
     """Host to worker: stop this attempt between two steps."""
 
     job_id: str
@@ -35,7 +35,7 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True)
-class Foresee:
+class PrefetchLoras:
     """Host to worker: jobs to come need these LoRAs, soonest first; it replaces what was foreseen before."""
 
     loras: tuple[LoraChoice, ...]
@@ -77,17 +77,17 @@ class CardFault:
     attempt: int
 
 
-Order = EngineConfig | RenderRequest | Cancel | Foresee | Shutdown
-Answer = WorkerInfo | StartFailed | CardFault | Progress | Drawn | Finished | Stopped | Failed
-Message = Order | Answer
+HostMessage = EngineConfig | RenderRequest | CancelJob | PrefetchLoras | Shutdown
+WorkerMessage = WorkerInfo | StartFailed | CardFault | Progress | Drawn | Finished | Stopped | Failed
+Message = HostMessage | WorkerMessage
 
 KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
         EngineConfig,
         RenderRequest,
-        Cancel,
-        Foresee,
+        CancelJob,
+        PrefetchLoras,
         Shutdown,
         WorkerInfo,
         StartFailed,

@@ -1,19 +1,28 @@
-"""The seam between a platform and the house: what a chat gets, and what it must do.
+"""The seam between a platform and the application: what a chat gets, and what it must do.
 
-A chat translates in (message → ``Command`` and ``Visit``), asks the desk, and translates out (``Outcome``,
-``Status``, ``Parcel`` or error → message, its sentences from ``bot.words``). It holds no state that the
-database lacks.
+A chat translates in (message → ``Command`` and ``CommandContext``), asks the desk, and translates out
+(``Outcome``, ``Status``, ``JobResult`` or error → message, its sentences from ``bot.messages``). It holds no
+state that the database lacks.
 """
 
 from collections.abc import Sequence
 from typing import Protocol
 
 from bot.commands.values import Command
-from bot.desk.outcomes import Address, LoraCard, Outcome, Parcel, PictureFile, Platform, Status, Visit
+from bot.outcomes import (
+    Address,
+    CommandContext,
+    JobResult,
+    LoraSummary,
+    Outcome,
+    PictureFile,
+    Platform,
+    Status,
+)
 
 
 class Chat(Protocol):
-    """One platform, from the house's side."""
+    """One platform, from the application's side."""
 
     platform: Platform
 
@@ -33,7 +42,7 @@ class Chat(Protocol):
     async def show(self, status: Status) -> None:
         """Update the placeholder; may be skipped when the platform's rate does not allow it."""
 
-    async def deliver(self, parcel: Parcel) -> None:
+    async def deliver(self, result: JobResult) -> None:
         """Bring an ended job to its person, by editing the placeholder where there is one.
 
         Raises:
@@ -43,9 +52,9 @@ class Chat(Protocol):
 
 
 class Desk(Protocol):
-    """The house, from a chat's side."""
+    """The application, from a chat's side."""
 
-    async def handle(self, command: Command, visit: Visit) -> Outcome:
+    async def handle(self, command: Command, context: CommandContext) -> Outcome:
         """Do what was asked. When this returns a ``Receipt``, the job survives any crash.
 
         An event that was taken in and not settled is carried out once: handled again, after a crash or a
@@ -59,7 +68,7 @@ class Desk(Protocol):
         """Store where the job's placeholder now is."""
 
     async def chat_migrated(self, platform: Platform, old_chat_id: str, new_chat_id: str) -> None:
-        """The platform gave a chat another id: its permission, default LoRA, jobs and parcels follow."""
+        """The platform gave a chat another id: its permission, default LoRA, jobs and results follow."""
 
     async def address_of(self, job_id: str) -> Address | None:
         """Where the job's placeholder is, as ``moved`` last stored it; None for an unknown job."""
@@ -74,7 +83,7 @@ class Desk(Protocol):
     ) -> dict[tuple[str, int], str]:
         """How the platform names the pictures of these jobs, by job and index, sent as ``form``."""
 
-    def suggest_loras(self, typed: str, locale: str) -> tuple[LoraCard, ...]:
+    def suggest_loras(self, typed: str, locale: str) -> tuple[LoraSummary, ...]:
         """At most 25 LoRAs that match what was typed so far, best first; answered from memory."""
 
     async def take_in(self, platform: Platform, events: Sequence[tuple[str, str]]) -> None:

@@ -16,7 +16,7 @@ from rapidfuzz import fuzz, process
 
 from bot.commands import marks
 from bot.commands.cleaning import plain
-from bot.commands.table import SUGAR_OPTIONS, UNSUPPORTED, Kind, Option
+from bot.commands.table import SUGAR_OPTIONS, UNSUPPORTED, Option, OptionKind
 from bot.commands.traditional import simplified
 from bot.errors import FixedSteps, MissingValue, UnknownFlag
 from engine.request import STEPS
@@ -224,7 +224,7 @@ class _Scanner:
         if name is None or option is None:
             return None
         begin = _after(marks.GAP, self.text, name.end())
-        patterns = [marks.SIZE, marks.SIZE_IN_WORDS] if option.kind is Kind.TEXT else [marks.NUMBER]
+        patterns = [marks.SIZE, marks.SIZE_IN_WORDS] if option.kind is OptionKind.TEXT else [marks.NUMBER]
         if begin > name.end():
             patterns.append(marks.WRONG)
         value = next((found for pattern in patterns if (found := pattern.match(self.text, begin))), None)
@@ -236,7 +236,7 @@ class _Scanner:
         if option is None:
             self.tags.append(value or "")
             return end
-        if value is None and option.kind is not Kind.SWITCH:
+        if value is None and option.kind is not OptionKind.SWITCH:
             value, end = self._value(option, _after(marks.GAP, self.text, end))
             if not value:
                 raise MissingValue(
@@ -261,7 +261,7 @@ class _Scanner:
     def _with_weight(self, option: Option, value: str, end: int) -> tuple[str, int]:
         """A LoRA's name with the weight behind it: ``sugar 0.8`` means ``sugar:0.8``."""
         behind = marks.WEIGHT_BEHIND.match(self.text, end)
-        if option.kind is not Kind.LORA or not value or not behind or re.search("[:：]", value):
+        if option.kind is not OptionKind.LORA or not value or not behind or re.search("[:：]", value):
             return value, end
         return f"{value}:{behind['weight']}", behind.end()
 

@@ -13,7 +13,7 @@ from bot.commands.cleaning import clean, plain
 from bot.commands.flags import Scan, nearest, scan
 from bot.commands.linkcode import code_of, is_code
 from bot.commands.reading import NO_LORA, count_of, is_number, lora_of, seed_of, size_of, weight_of, words_of
-from bot.commands.table import COMMANDS, FACE_SLOTS, Entry, Kind, Option
+from bot.commands.table import COMMANDS, FACE_SLOTS, CommandEntry, Option, OptionKind
 from bot.commands.traditional import traditional
 from bot.commands.values import (
     Cancel,
@@ -112,7 +112,7 @@ def _written(value: Given) -> str:
     return "" if value is None else clean(str(value))
 
 
-def _spellings(entry: Entry) -> tuple[str, ...]:
+def _spellings(entry: CommandEntry) -> tuple[str, ...]:
     """Every spelling of a command in one word; of ``lora list``, for one, ``lora_list`` and ``loras``."""
     first = () if " " in entry.name else (entry.word,)
     alone = (entry.alone.name, entry.alone.word) if entry.alone else ()
@@ -163,7 +163,7 @@ def _slashed(message: str) -> Command:
     raise _unknown_command(found["word"])
 
 
-def _bare(message: str) -> tuple[Entry | None, str]:
+def _bare(message: str) -> tuple[CommandEntry | None, str]:
     """A command without a slash: the whole message, or a Chinese word, a space and its text."""
     if entry := _BARE.get(plain(message)):
         return entry, ""
@@ -192,7 +192,7 @@ def _unknown_command(word: str) -> UnknownCommand:
     return UnknownCommand(text=typed, nearest=tuple(f"/{name}" for name in close))
 
 
-def _made(entry: Entry, rest: str) -> Command:
+def _made(entry: CommandEntry, rest: str) -> Command:
     return _MAKERS[entry.makes](rest)
 
 
@@ -241,9 +241,11 @@ def _loras(found: Scan, chosen: str | None, weight: str | None) -> tuple[LoraWis
 
 def _options_in_text(options: Sequence[Option]) -> tuple[Option, ...]:
     """A command's options as flags: each choice of one is a switch of its own."""
-    flags = [option for option in options if option.kind is not Kind.CHOICE]
+    flags = [option for option in options if option.kind is not OptionKind.CHOICE]
     for option in options:
-        flags += [Option(choice.name, choice.word, Kind.SWITCH, option.about) for choice in option.choices]
+        flags += [
+            Option(choice.name, choice.word, OptionKind.SWITCH, option.about) for choice in option.choices
+        ]
     return tuple(flags)
 
 

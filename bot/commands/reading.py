@@ -3,7 +3,7 @@
 import re
 
 from bot.commands.cleaning import clean, plain
-from bot.commands.values import MAX_COUNT, MAX_WEIGHT, LoraWish, Pixels, Ratio, Size
+from bot.commands.values import MAX_COUNT, MAX_WEIGHT, LoraWish, PixelSize, Ratio, Size
 from bot.errors import BadCount, BadSeed, BadSize, BadWeight, MissingValue
 from engine.request import MAX_SEED
 
@@ -30,7 +30,7 @@ def size_of(text: str) -> Size:
     if found is None:
         raise BadSize(text=text)
     width, height = int(found[1]), int(found[3])
-    return Ratio(width, height) if found[2] in ":比" else Pixels(width, height)
+    return Ratio(width, height) if found[2] in ":比" else PixelSize(width, height)
 
 
 def seed_of(text: str) -> int:

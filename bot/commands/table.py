@@ -1,6 +1,6 @@
 """The one table of commands: platform menus, help, the grammar and the tests are made from it.
 
-``about`` texts are msgids: English here, every other language in ``bot/words``.
+``about`` texts are msgids: English here, every other language in ``bot/messages``.
 """
 
 from dataclasses import dataclass, fields
@@ -39,7 +39,7 @@ class Right(StrEnum):
     HOST = "host"
 
 
-class Kind(StrEnum):
+class OptionKind(StrEnum):
     """What an option takes; ``LORA`` is text with suggestions from the shelf, ``SWITCH`` is there or not."""
 
     TEXT = "text"
@@ -51,7 +51,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class OptionChoice:
     """One value of a ``CHOICE`` option; ``name`` and zh-CN ``word`` as an option's."""
 
     value: str
@@ -77,7 +77,7 @@ class Option:
 
     name: str
     word: str
-    kind: Kind
+    kind: OptionKind
     about: str
     example: str = ""
     flags: tuple[str, ...] = ()
@@ -86,7 +86,7 @@ class Option:
     required: bool = False
     least: float | None = None
     most: float | None = None
-    choices: tuple[Choice, ...] = ()
+    choices: tuple[OptionChoice, ...] = ()
 
     @property
     def spellings(self) -> tuple[str, ...]:
@@ -102,7 +102,7 @@ class Option:
     @property
     def takes_words(self) -> bool:
         """Whether its value may hold spaces, and so may stand in quotes."""
-        return self.is_face_slot or self.kind is Kind.LORA
+        return self.is_face_slot or self.kind is OptionKind.LORA
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ class Alone:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CommandEntry:
     """One command.
 
     Attributes:
@@ -162,7 +162,7 @@ class Entry:
 _LORA = Option(
     "lora",
     "lora",
-    Kind.LORA,
+    OptionKind.LORA,
     "The LoRA to draw with, like sugar or sugar:0.8",
     example="sugar:0.8",
     flags=("风格",),
@@ -170,7 +170,7 @@ _LORA = Option(
 _WEIGHT = Option(
     "weight",
     "权重",
-    Kind.NUMBER,
+    OptionKind.NUMBER,
     "How strongly the LoRA works; 1 is as trained",
     example="0.8",
     flags=("强度",),
@@ -183,7 +183,7 @@ SUGAR_OPTIONS = (
     Option(
         "prompt",
         "描述",
-        Kind.TEXT,
+        OptionKind.TEXT,
         "What to draw, in English or Chinese",
         example="a girl, dewy skin",
         positional=True,
@@ -193,7 +193,7 @@ SUGAR_OPTIONS = (
     Option(
         "size",
         "尺寸",
-        Kind.TEXT,
+        OptionKind.TEXT,
         "A shape like 2:3, or pixels like 512x768",
         example="2:3",
         flags=("比例", "大小", "ratio", "ar", "aspect", "aspect-ratio"),
@@ -202,7 +202,7 @@ SUGAR_OPTIONS = (
     Option(
         "seed",
         "种子",
-        Kind.INTEGER,
+        OptionKind.INTEGER,
         "The same seed draws the same picture again",
         example="7",
         flags=("随机种子",),
@@ -213,7 +213,7 @@ SUGAR_OPTIONS = (
     Option(
         "count",
         "张数",
-        Kind.INTEGER,
+        OptionKind.INTEGER,
         "How many pictures",
         example="4",
         flags=("n", "数量"),
@@ -224,18 +224,23 @@ SUGAR_OPTIONS = (
     Option(
         "private",
         "私密",
-        Kind.SWITCH,
+        OptionKind.SWITCH,
         "Only you see the answer, where the chat can do that",
         flags=("仅自己",),
     ),
     Option(
-        "skin", "肤质", Kind.TEXT, "The skin, like “dewy glass skin”", example="dewy skin", flags=("皮肤",)
+        "skin",
+        "肤质",
+        OptionKind.TEXT,
+        "The skin, like “dewy glass skin”",
+        example="dewy skin",
+        flags=("皮肤",),
     ),
-    Option("blush", "腮红", Kind.TEXT, "The blush, like “tipsy peach blush”", example="peach blush"),
+    Option("blush", "腮红", OptionKind.TEXT, "The blush, like “tipsy peach blush”", example="peach blush"),
     Option(
         "lips",
         "唇妆",
-        Kind.TEXT,
+        OptionKind.TEXT,
         "The lips, like “sheer nude gloss”",
         example="nude lip glaze",
         flags=("嘴唇", "唇部"),
@@ -243,12 +248,14 @@ SUGAR_OPTIONS = (
     Option(
         "eyes",
         "眼神",
-        Kind.TEXT,
+        OptionKind.TEXT,
         "The eyes, like “lifted corners, a lazy smile”",
         example="smiling eyes",
         flags=("眼睛",),
     ),
-    Option("lashes", "睫毛", Kind.TEXT, "The lashes, like “fine fluttering lashes”", example="fine lashes"),
+    Option(
+        "lashes", "睫毛", OptionKind.TEXT, "The lashes, like “fine fluttering lashes”", example="fine lashes"
+    ),
 )
 
 UNSUPPORTED: dict[str, type[UnknownFlag]] = {
@@ -270,8 +277,8 @@ UNSUPPORTED: dict[str, type[UnknownFlag]] = {
 }
 """Options of other bots that this model has no use for, each with the error that says why."""
 
-COMMANDS: tuple[Entry, ...] = (
-    Entry(
+COMMANDS: tuple[CommandEntry, ...] = (
+    CommandEntry(
         "sugar",
         "画图",
         ("画", "画图", "生成", "draw"),
@@ -280,7 +287,7 @@ COMMANDS: tuple[Entry, ...] = (
         Draw,
         SUGAR_OPTIONS,
     ),
-    Entry(
+    CommandEntry(
         "lora list",
         "列表",
         ("lora列表", "所有lora", "有哪些lora"),
@@ -289,7 +296,7 @@ COMMANDS: tuple[Entry, ...] = (
         LoraList,
         alone=Alone("loras", "lora列表"),
     ),
-    Entry(
+    CommandEntry(
         "lora switch",
         "切换",
         ("换lora", "切换lora"),
@@ -300,7 +307,7 @@ COMMANDS: tuple[Entry, ...] = (
             Option(
                 "name",
                 "名称",
-                Kind.LORA,
+                OptionKind.LORA,
                 "The LoRA, or none",
                 example="sugar",
                 required=True,
@@ -310,18 +317,21 @@ COMMANDS: tuple[Entry, ...] = (
             Option(
                 "where",
                 "范围",
-                Kind.CHOICE,
+                OptionKind.CHOICE,
                 "Only here, or everywhere",
-                choices=(Choice(Scope.CHAT, "here", "这里"), Choice(Scope.BOT, "everywhere", "全部")),
+                choices=(
+                    OptionChoice(Scope.CHAT, "here", "这里"),
+                    OptionChoice(Scope.BOT, "everywhere", "全部"),
+                ),
             ),
         ),
         right=Right.HOST,
     ),
-    Entry("mine", "我的", ("我的", "我的图", "我的作品"), "Show your newest pictures", "/mine", Mine),
-    Entry(
+    CommandEntry("mine", "我的", ("我的", "我的图", "我的作品"), "Show your newest pictures", "/mine", Mine),
+    CommandEntry(
         "quota", "额度", ("额度", "我的额度", "余额"), "Show how many credits you have left", "/quota", Quota
     ),
-    Entry(
+    CommandEntry(
         "cancel",
         "取消",
         ("取消", "取消任务"),
@@ -332,14 +342,14 @@ COMMANDS: tuple[Entry, ...] = (
             Option(
                 "job",
                 "任务",
-                Kind.TEXT,
+                OptionKind.TEXT,
                 "Which job; your newest when left out",
                 example="k3f9",
                 positional=True,
             ),
         ),
     ),
-    Entry(
+    CommandEntry(
         "link",
         "关联",
         ("关联", "绑定", "关联账号"),
@@ -350,14 +360,14 @@ COMMANDS: tuple[Entry, ...] = (
             Option(
                 "code",
                 "关联码",
-                Kind.TEXT,
+                OptionKind.TEXT,
                 "The code from your other chat; left out, I give you one to type there",
                 example="K3F9-7QXM",
                 positional=True,
             ),
         ),
     ),
-    Entry(
+    CommandEntry(
         "unlink",
         "取消关联",
         ("取消关联", "解绑"),
@@ -365,19 +375,19 @@ COMMANDS: tuple[Entry, ...] = (
         "/unlink",
         Unlink,
     ),
-    Entry("help", "帮助", ("帮助", "怎么用", "start", "help"), "Say what I can do", "/help", Help),
+    CommandEntry("help", "帮助", ("帮助", "怎么用", "start", "help"), "Say what I can do", "/help", Help),
 )
 
 _BY_TYPE = {entry.makes: entry for entry in COMMANDS}
 _BY_TYPE |= {Reroll: _BY_TYPE[Draw], Original: _BY_TYPE[Mine]}  # buttons without a command of their own
 
 
-def entry_of(command: Command) -> Entry:
+def entry_of(command: Command) -> CommandEntry:
     """The row of the table that a command belongs to."""
     return _BY_TYPE[type(command)]
 
 
-def telegram_menu(*, for_host: bool) -> tuple[Entry, ...]:
+def telegram_menu(*, for_host: bool) -> tuple[CommandEntry, ...]:
     """The rows of Telegram's menu, in order: everyone's, and for a host the hosts' too."""
     shown = (entry for entry in COMMANDS if "telegram" in entry.menus)
     return tuple(entry for entry in shown if for_host or entry.right is Right.EVERYONE)

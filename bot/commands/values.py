@@ -17,14 +17,14 @@ class Ratio:
 
 
 @dataclass(frozen=True, slots=True)
-class Pixels:
+class PixelSize:
     """An exact size, as in ``512x768``."""
 
     width_px: int
     height_px: int
 
 
-Size = Ratio | Pixels
+Size = Ratio | PixelSize
 
 
 @dataclass(frozen=True, slots=True)

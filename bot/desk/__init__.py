@@ -4,7 +4,7 @@
 and no CUDA: chats hand it commands, the store keeps its word, a ``Renderer`` draws.
 
 After a crash: every accepted job is waiting, ended, or tried again, at most three times; it is charged once
-if pictures exist and not for those that do not; its parcel is delivered, perhaps twice, at the same message.
+if pictures exist and not for those that do not; its result is delivered, perhaps twice, at the same message.
 Tests of this room alone: ``pytest tests/unit/bot/desk tests/crash``.
 """
 

@@ -1,9 +1,9 @@
 """Bring ended jobs to their people: in order, again after a failure, and never twice on purpose.
 
-A parcel is ``sending`` while a chat has it. What a crash or an error interrupts may have arrived: it becomes
+A result is ``sending`` while a chat has it. What a crash or an error interrupts may have arrived: it becomes
 ``maybe`` and is tried again at the same message, where a second time changes nothing.
 
-One person's parcels in one chat arrive in the order in which their jobs ended; only one that keeps failing is
+One person's results in one chat arrive in the order in which their jobs ended; only one that keeps failing is
 overtaken. A slow chat holds up no other.
 """
 
@@ -15,16 +15,16 @@ from typing import Protocol, TypeVar
 
 import structlog
 
-from bot.desk.ending import Ending
+from bot.desk.completion import JobCompletion
 from bot.desk.files import saved
 from bot.desk.history import saved_pictures
-from bot.desk.outcomes import Address, JobState, Note, NotNow, Parcel, Platform, Undeliverable
-from bot.desk.progress import Board
-from bot.desk.recipe import recipe_of_job
-from bot.desk.waiting import ForwardClock, heard
+from bot.desk.progress import ProgressPublisher
+from bot.desk.queue import MonotonicClock, wait_for_change
+from bot.desk.recipes import recipe_of_job
 from bot.errors import CannotSave
+from bot.outcomes import Address, JobResult, JobState, Note, Platform, RetryLater, Undeliverable
 from bot.store import Store
-from bot.store.rows import ClaimedParcel, OutboxState
+from bot.store.rows import ClaimedRow, OutboxState
 from engine.request import FailReason
 
 Result = TypeVar("Result")
@@ -33,39 +33,39 @@ log = structlog.get_logger("bot.desk")
 
 MOST_IN_FLIGHT = 12  # deliveries at once on one platform …
 MOST_IN_CHAT = 4  # … of which one chat, however slowly it takes them, has no more than this
-ORDER_WAIT_S = 60.0  # a parcel that waits no longer than this is waited for by the person's later ones
+ORDER_WAIT_S = 60.0  # a result that waits no longer than this is waited for by the person's later ones
 DELIVER_TIMEOUT_S = 120.0  # four pictures on a slow line
 BACK_OFF_S = 2.0  # doubled at every failure …
 MAX_BACK_OFF_S = 300.0  # … up to this
-MAX_ATTEMPTS = 300  # about a day; then the parcel waits for /mine
+MAX_ATTEMPTS = 300  # about a day; then the result waits for /mine
 
 
 class Delivers(Protocol):
     """A chat, from this side."""
 
-    async def deliver(self, parcel: Parcel) -> None:
+    async def deliver(self, result: JobResult) -> None:
         """Bring an ended job to its person; Undeliverable: never; NotNow: then; any other error: later."""
 
 
-class Delivery:
+class ResultDelivery:
     """The way out."""
 
     def __init__(
         self,
         *,
         store: Store,
-        ending: Ending,
-        board: Board,
+        completion: JobCompletion,
+        board: ProgressPublisher,
         pictures_dir: Path,
         clock: Callable[[], int],
         notes_on: Callable[[str], tuple[Note, ...]],
     ) -> None:
         self._store = store
         self._notes_on = notes_on
-        self._bell = ending.posted
+        self._changed_signal = completion.posted
         self._board = board
         self._pictures_dir = pictures_dir
-        self._clock = ForwardClock(clock)
+        self._clock = MonotonicClock(clock)
         self._closing = False
 
     async def recover(self) -> None:
@@ -77,30 +77,30 @@ class Delivery:
     def close(self) -> None:
         """Deliver what is due, and then let ``run`` return."""
         self._closing = True
-        self._bell.ring()
+        self._changed_signal.change()
 
     def look(self) -> None:
-        """Parcels may be due that were not."""
-        self._bell.ring()
+        """Results may be due that were not."""
+        self._changed_signal.change()
 
     async def run(self, chats: Mapping[Platform, Delivers]) -> None:
-        """Deliver until closed. Parcels for platforms without a chat wait until there is one."""
+        """Deliver until closed. Results for platforms without a chat wait until there is one."""
         async with asyncio.TaskGroup() as group:
             for platform, chat in chats.items():
                 group.create_task(self._dispatch(platform, chat), name=f"deliver {platform}")
 
     async def _dispatch(self, platform: Platform, chat: Delivers) -> None:
-        """Claim what is due and deliver it, several parcels at once, until closed and nothing is due."""
+        """Claim what is due and deliver it, several results at once, until closed and nothing is due."""
         in_flight: set[asyncio.Task[None]] = set()
 
         def landed(task: asyncio.Task[None]) -> None:
             in_flight.discard(task)
-            self._bell.ring()  # what waited for it may go now
+            self._changed_signal.change()  # what waited for it may go now
 
         async with asyncio.TaskGroup() as group:
             with _closing_unsaved(platform):
                 while True:
-                    ring, now_ms = self._bell.next_ring(), self._clock()
+                    change, now_ms = self._changed_signal.next_change(), self._clock()
                     if claimed := await self._claim(platform, now_ms, len(in_flight)):
                         task = group.create_task(self._deliver(claimed, chat), name=f"deliver {claimed.job}")
                         in_flight.add(task)
@@ -108,9 +108,9 @@ class Delivery:
                     elif self._closing and not in_flight:
                         return
                     else:
-                        await heard(ring, await self._wait_s(platform, now_ms))
+                        await wait_for_change(change, await self._wait_s(platform, now_ms))
 
-    async def _claim(self, platform: Platform, now_ms: int, in_flight: int) -> ClaimedParcel | None:
+    async def _claim(self, platform: Platform, now_ms: int, in_flight: int) -> ClaimedRow | None:
         if in_flight >= MOST_IN_FLIGHT:
             return None
         waited_for_ms = now_ms + int(1_000 * ORDER_WAIT_S)
@@ -127,50 +127,50 @@ class Delivery:
     async def _saved(self, work: Callable[[], Awaitable[Result]]) -> Result:
         return await saved(work, lambda: self._closing)
 
-    async def _mark(self, claimed: ClaimedParcel, state: OutboxState, due_ms: int = 0) -> None:
+    async def _mark(self, claimed: ClaimedRow, state: OutboxState, due_ms: int = 0) -> None:
         await self._saved(lambda: self._store.post.mark(claimed.job, state, due_ms))
 
-    async def _deliver(self, claimed: ClaimedParcel, chat: Delivers) -> None:
+    async def _deliver(self, claimed: ClaimedRow, chat: Delivers) -> None:
         with _closing_unsaved(claimed.job):
             await self._try(claimed, chat)
 
-    async def _try(self, claimed: ClaimedParcel, chat: Delivers) -> None:
+    async def _try(self, claimed: ClaimedRow, chat: Delivers) -> None:
         await self._board.silence(claimed.job)
         facts = {"job_id": claimed.job, "attempts": claimed.attempts}
         try:
-            parcel = await self._saved(lambda: self._parcel(claimed.job))
+            result = await self._saved(lambda: self._result(claimed.job))
             async with asyncio.timeout(DELIVER_TIMEOUT_S):
-                await chat.deliver(parcel)
+                await chat.deliver(result)
         except Undeliverable as reason:
             log.warning("parcel kept", **facts, reason=str(reason))
             await self._mark(claimed, OutboxState.KEPT)
-        except NotNow as reason:
+        except RetryLater as reason:
             log.info("parcel waits", **facts, reason=str(reason))
             await self._mark(claimed, OutboxState.MAYBE, self._clock() + int(1_000 * reason.after_s))
-        except Exception as error:  # noqa: BLE001 - desk loop: whatever a platform raises, the parcel is tried again
+        except Exception as error:  # noqa: BLE001 - desk loop: whatever a platform raises, the result is tried again
             log.warning("parcel not delivered", **facts, error=type(error).__name__)
             await self._try_later(claimed)
         else:
             log.info("parcel delivered", **facts)
             await self._mark(claimed, OutboxState.SENT)
 
-    async def _try_later(self, claimed: ClaimedParcel) -> None:
+    async def _try_later(self, claimed: ClaimedRow) -> None:
         if claimed.attempts >= MAX_ATTEMPTS:
             await self._mark(claimed, OutboxState.KEPT)
             return
         due_ms = self._clock() + int(1_000 * back_off_s(claimed.attempts))
         await self._mark(claimed, OutboxState.MAYBE, due_ms)
 
-    async def _parcel(self, job_id: str) -> Parcel:
+    async def _result(self, job_id: str) -> JobResult:
         async with self._store.atomic():
             job = await self._store.jobs.find(job_id)
             if job is None or job.ended_ms is None:
                 raise LookupError(f"the outbox holds {job_id}, which has not ended")
-            person = await self._store.post.parcel(job_id)
+            person = await self._store.post.result(job_id)
         pictures = (await saved_pictures(self._store, self._pictures_dir, [job_id]))[job_id]
         if pictures.missing:
             log.warning("pictures missing on the disk", job_id=job_id, missing=pictures.missing)
-        return Parcel(
+        return JobResult(
             job_id=job.id,
             address=Address(Platform(job.platform), job.chat_id, job.ref),
             user_id=person.user_id,
@@ -193,7 +193,7 @@ class Delivery:
 
 @contextlib.contextmanager
 def _closing_unsaved(what: str) -> Iterator[None]:
-    """End the block where we close and the disk takes nothing: the next start finds a parcel on its way."""
+    """End the block where we close and the disk takes nothing: the next start finds a result on its way."""
     try:
         yield
     except CannotSave:
@@ -201,5 +201,5 @@ def _closing_unsaved(what: str) -> Iterator[None]:
 
 
 def back_off_s(attempts: int) -> float:
-    """Seconds until a parcel that failed ``attempts`` times is tried again."""
+    """Seconds until a result that failed ``attempts`` times is tried again."""
     return min(MAX_BACK_OFF_S, BACK_OFF_S * 2.0 ** min(attempts - 1, 16))

@@ -26,40 +26,40 @@ from bot.commands.values import (
     Reroll,
     Unlink,
 )
-from bot.desk.accept import Accepting
+from bot.desk.acceptance import JobAcceptance
 from bot.desk.answers import StoredAnswers
-from bot.desk.delivery import Delivers, Delivery
-from bot.desk.drawing import Drawing, Foresight, Renderer
-from bot.desk.ending import Cancelling, Ending
+from bot.desk.completion import JobCancellation, JobCompletion
+from bot.desk.delivery import Delivers, ResultDelivery
+from bot.desk.drawing import Drawing, LoraPrefetch, Renderer
 from bot.desk.files import PictureSpace, saved
-from bot.desk.history import Records
-from bot.desk.outcomes import (
+from bot.desk.history import HistoryQueries
+from bot.desk.loras import LoraDefaults, LoraShelf
+from bot.desk.people.ledger import Ledger
+from bot.desk.people.linking import AccountLinking
+from bot.desk.people.tiers import TierMembership
+from bot.desk.progress import ProgressPublisher, Shows
+from bot.desk.queue import JobQueue
+from bot.desk.recipes import Recipes
+from bot.errors import CannotSave, ChatNotAllowed
+from bot.outcomes import (
     Address,
-    Glance,
+    CommandContext,
     HelpWithVocabulary,
-    LoraCard,
+    LoraSummary,
     Outcome,
     PictureFile,
     Platform,
+    QueueStatus,
     Receipt,
-    Visit,
 )
-from bot.desk.people.linking import Linking
-from bot.desk.people.standings import Standings
-from bot.desk.progress import Board, Shows
-from bot.desk.purse import Purse
-from bot.desk.recipe import Recipes
-from bot.desk.shelf_ import Defaults, LoraShelf
-from bot.desk.waiting import Line
-from bot.errors import CannotSave, ChatNotAllowed
 from bot.policy.rights import require_chat, require_right
 from bot.policy.rules import Rules
 from bot.store import Store
-from engine.cost import CostBook
+from engine.checkpoint.model import ModelInfo
+from engine.checkpoint.prompt_tokens import PromptLength
 from engine.demo.vocabulary import vocabulary
-from engine.headroom import HeadroomProbe
-from engine.model import ModelInfo
-from engine.prompt_tokens import PromptLength
+from engine.planner.cost import CostBook
+from engine.planner.headroom import HeadroomProbe
 from engine.scheduler import Scheduler
 from engine.shelf import Shelf
 
@@ -113,20 +113,20 @@ class Desk:
         self._shelf = LoraShelf(shelf)
         self._answers = StoredAnswers(store)
         recipes = Recipes(shelf=self._shelf, model=model, random=random, measure=measure)
-        self._defaults = Defaults(store=store, shelf=self._shelf, from_settings=default_lora)
-        self._standings = Standings(store=store, rules=rules)
-        purse = Purse(store=store, standings=self._standings, clock=clock)
-        line = Line(scheduler, costs, weight_of=self._standings.weight_of, is_loading=is_loading)
-        self._board = Board(store=store, line=line)
-        line.on_change(self._board.line_moved)
-        line.on_change(Foresight(line, renderer).line_moved)
+        self._defaults = LoraDefaults(store=store, shelf=self._shelf, from_settings=default_lora)
+        self._tiers = TierMembership(store=store, rules=rules)
+        ledger = Ledger(store=store, tiers=self._tiers, clock=clock)
+        line = JobQueue(scheduler, costs, weight_of=self._tiers.weight_of, is_loading=is_loading)
+        self._board = ProgressPublisher(store=store, line=line)
+        line.on_change(self._board.queue_changed)
+        line.on_change(LoraPrefetch(line, renderer).queue_changed)
         self._space = PictureSpace(pictures_dir, reserve_bytes)
-        ending = Ending(store=store, purse=purse, line=line, clock=clock)
+        completion = JobCompletion(store=store, ledger=ledger, line=line, clock=clock)
         self._drawing = Drawing(
             store=store,
             renderer=renderer,
             line=line,
-            ending=ending,
+            completion=completion,
             board=self._board,
             probe=probe,
             costs=costs,
@@ -134,17 +134,17 @@ class Desk:
             space=self._space,
             clock=clock,
         )
-        self._delivery = Delivery(
+        self._delivery = ResultDelivery(
             store=store,
-            ending=ending,
+            completion=completion,
             board=self._board,
             pictures_dir=pictures_dir,
             clock=clock,
             notes_on=recipes.word_notes,
         )
-        self._accepting = Accepting(
+        self._acceptance = JobAcceptance(
             store=store,
-            purse=purse,
+            ledger=ledger,
             recipes=recipes,
             defaults=self._defaults,
             line=line,
@@ -152,24 +152,24 @@ class Desk:
             clock=clock,
             random=random,
         )
-        self._cancelling = Cancelling(
-            store=store, ending=ending, rules=rules, stop_drawing=self._drawing.stop
+        self._cancellation = JobCancellation(
+            store=store, completion=completion, rules=rules, stop_drawing=self._drawing.stop
         )
-        self._records = Records(
+        self._history = HistoryQueries(
             store=store,
-            purse=purse,
-            standings=self._standings,
+            ledger=ledger,
+            tiers=self._tiers,
             line=line,
             pictures_dir=pictures_dir,
-            posted=ending.posted,
+            posted=completion.posted,
             rules=rules,
             clock=clock,
         )
-        self._linking = Linking(store=store, purse=purse, line=line, clock=clock, random=random)
+        self._linking = AccountLinking(store=store, ledger=ledger, line=line, clock=clock, random=random)
         self._line = line
         self._loops: tuple[asyncio.Task[None], ...] = ()
 
-    async def handle(self, command: Command, visit: Visit) -> Outcome:
+    async def handle(self, command: Command, context: CommandContext) -> Outcome:
         """Do what was asked. When this returns a ``Receipt``, the job survives any crash.
 
         An event that was taken in and not settled is carried out once: again, it gets the same answer.
@@ -178,50 +178,50 @@ class Desk:
             PersonError: Refused; nothing was charged or changed. ``CannotSave`` among them: not now.
         """
         if isinstance(command, _READING):  # changes nothing that a second time would spoil
-            return await self._do(command, visit)
+            return await self._do(command, context)
         # Measured before the transaction of ``once``: a slow disk must not hold the write lock.
         room_bytes = await self._space.room_bytes() if isinstance(command, Draw | Reroll) else 0
-        outcome = await self._answers.once(visit, lambda: self._do(command, visit, room_bytes))
-        return self._accepting.with_turn(outcome) if isinstance(outcome, Receipt) else outcome
+        outcome = await self._answers.once(context, lambda: self._do(command, context, room_bytes))
+        return self._acceptance.with_turn(outcome) if isinstance(outcome, Receipt) else outcome
 
-    async def _do(self, command: Command, visit: Visit, room_bytes: int = 0) -> Outcome:
-        await self._require_chat(visit)
-        require_right(command, visit, self._rules)
+    async def _do(self, command: Command, context: CommandContext, room_bytes: int = 0) -> Outcome:
+        await self._require_chat(context)
+        require_right(command, context, self._rules)
         match command:
             case Draw():
-                return await self._accepting.draw(command, visit, room_bytes)
+                return await self._acceptance.draw(command, context, room_bytes)
             case Reroll():
-                return await self._accepting.reroll(command, visit, room_bytes)
+                return await self._acceptance.reroll(command, context, room_bytes)
             case Cancel():
-                return await self._cancelling.cancel(command, visit)
+                return await self._cancellation.cancel(command, context)
             case Mine():
-                return await self._records.mine(command, visit)
+                return await self._history.mine(command, context)
             case Original():
-                return await self._records.original(command, visit)
+                return await self._history.original(command, context)
             case Quota():
-                return await self._records.quota(visit)
+                return await self._history.quota(context)
             case Link():
-                return await self._linking.link(command, visit)
+                return await self._linking.link(command, context)
             case Unlink():
-                return await self._linking.unlink(command, visit)
+                return await self._linking.unlink(command, context)
             case LoraList():
-                return await self._defaults.show(visit)
+                return await self._defaults.show(context)
             case LoraSwitch():
-                return await self._defaults.switch(command, visit)
+                return await self._defaults.switch(command, context)
             case Help():
-                return HelpWithVocabulary(vocabulary(visit.locale)) if self._model.is_built_in else command
+                return HelpWithVocabulary(vocabulary(context.locale)) if self._model.is_built_in else command
         assert_never(command)
 
-    async def _require_chat(self, visit: Visit) -> None:
+    async def _require_chat(self, context: CommandContext) -> None:
         """Return when the bot serves this chat, under its present id or one that it had before."""
         try:
-            require_chat(visit, self._rules)
+            require_chat(context, self._rules)
         except ChatNotAllowed:
-            earlier_ids = await self._store.defaults.earlier_ids(visit.platform, visit.address.chat_id)
-            require_chat(visit, self._rules, earlier_ids)
+            earlier_ids = await self._store.defaults.earlier_ids(context.platform, context.address.chat_id)
+            require_chat(context, self._rules, earlier_ids)
 
     async def chat_migrated(self, platform: Platform, old_chat_id: str, new_chat_id: str) -> None:
-        """A platform gave a chat another id: its permission, default LoRA, jobs and parcels follow.
+        """A platform gave a chat another id: its permission, default LoRA, jobs and results follow.
 
         Their placeholders do not: messages of the earlier chat cannot be edited in the new one. Call it as
         often as the platform says so.
@@ -262,14 +262,14 @@ class Desk:
         """How the platform names the pictures of these jobs, by job and index, sent as ``form``."""
         return await self._store.jobs.file_ids(platform, job_ids, form)
 
-    def suggest_loras(self, typed: str, locale: str) -> tuple[LoraCard, ...]:
+    def suggest_loras(self, typed: str, locale: str) -> tuple[LoraSummary, ...]:
         """At most 25 LoRAs that match what was typed so far, best first; answered from memory."""
         return self._shelf.suggest(typed, locale)
 
-    def glance(self) -> Glance:
+    def queue_status(self) -> QueueStatus:
         """The queue as it is now; answered from memory."""
         drawing, step, steps = self._drawing.running
-        return Glance(self._line.waiting, drawing, step, steps, self._defaults.of_bot)
+        return QueueStatus(self._line.waiting, drawing, step, steps, self._defaults.of_bot)
 
     async def take_in(self, platform: Platform, events: Sequence[tuple[str, str]]) -> None:
         """Store raw events (id, JSON) before they are confirmed to the platform; known ids are skipped.
@@ -289,7 +289,7 @@ class Desk:
     async def run(self, chats: Mapping[Platform, Chat]) -> None:
         """Pick up what the last run left, then draw, deliver and tell until drained or cancelled."""
         await self._delivery.recover()
-        await saved(self._standings.recall)
+        await saved(self._tiers.recall)
         self._board.remind(await self._drawing.recover())
         await saved(self._defaults.recall)
         async with asyncio.TaskGroup() as group:
@@ -307,7 +307,7 @@ class Desk:
 
         What is not done in time is cut off; nothing is lost by it.
         """
-        self._accepting.close()
+        self._acceptance.close()
         self._drawing.close()
         if not self._loops:
             self._delivery.close()

@@ -6,12 +6,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot.commands.values import Mine, Original
-from bot.desk.outcomes import Credits, History, HistoryEntry, JobState, Originals, PictureFile, Visit
-from bot.desk.people.standings import Standings
-from bot.desk.purse import Purse
-from bot.desk.recipe import recipe_of_job
-from bot.desk.waiting import Bell, Line
+from bot.desk.people.ledger import Ledger
+from bot.desk.people.tiers import TierMembership
+from bot.desk.queue import ChangeSignal, JobQueue
+from bot.desk.recipes import recipe_of_job
 from bot.errors import NoSuchJob, NotInPublic, NotYours, PicturesGone
+from bot.outcomes import (
+    CommandContext,
+    CreditBalance,
+    History,
+    HistoryEntry,
+    JobState,
+    Originals,
+    PictureFile,
+)
 from bot.policy.rights import is_host
 from bot.policy.rules import Rules
 from bot.store import Store
@@ -47,55 +55,55 @@ async def saved_pictures(store: Store, pictures_dir: Path, jobs: list[str]) -> d
     return await asyncio.to_thread(look)
 
 
-def is_open_here(job: JobRow, visit: Visit) -> bool:
+def is_open_here(job: JobRow, context: CommandContext) -> bool:
     """Whether everybody in the visitor's chat may see the job: it was drawn there, and not in private."""
-    here = (visit.address.platform, visit.address.chat_id)
+    here = (context.address.platform, context.address.chat_id)
     return not job.private and (job.platform, job.chat_id) == here
 
 
-class Records:
+class HistoryQueries:
     """Answers ``/mine`` and ``/quota``, and finds a job's files."""
 
     def __init__(
         self,
         *,
         store: Store,
-        purse: Purse,
-        standings: Standings,
-        line: Line,
+        ledger: Ledger,
+        tiers: TierMembership,
+        line: JobQueue,
         pictures_dir: Path,
-        posted: Bell,
+        posted: ChangeSignal,
         rules: Rules,
         clock: Callable[[], int],
     ) -> None:
         self._store = store
-        self._purse = purse
-        self._standings = standings
+        self._ledger = ledger
+        self._tiers = tiers
         self._line = line
         self._pictures_dir = pictures_dir
         self._posted = posted
         self._rules = rules
         self._clock = clock
 
-    async def mine(self, command: Mine, visit: Visit) -> History:
+    async def mine(self, command: Mine, context: CommandContext) -> History:
         """The person's newest jobs. What could not be delivered is sent again, to the chat that asks.
 
         Where others read the answer, it holds only what was drawn openly in that very chat.
         """
         limit = max(1, min(command.limit, MOST_ENTRIES))
         async with self._store.atomic():
-            person = await self._meet(visit)
+            person = await self._meet(context)
             jobs = await self._store.jobs.newest_of(person, limit)
             hidden = 0
-            if visit.is_group:
-                hidden = sum(not is_open_here(job, visit) for job in jobs)
-                address = visit.address
+            if context.is_group:
+                hidden = sum(not is_open_here(job, context) for job in jobs)
+                address = context.address
                 jobs = await self._store.jobs.newest_open_in(person, address.platform, address.chat_id, limit)
-            await self._send_kept(person, visit)
+            await self._send_kept(person, context)
         files = await saved_pictures(self._store, self._pictures_dir, [job.id for job in jobs])
         return History(tuple(_entry(job, self._state(job), files[job.id]) for job in jobs), hidden)
 
-    async def original(self, command: Original, visit: Visit) -> Originals:
+    async def original(self, command: Original, context: CommandContext) -> Originals:
         """The files of a job: one's own, one that was drawn openly in this chat, or any for a host.
 
         Raises:
@@ -103,48 +111,48 @@ class Records:
                 or PicturesGone.
         """
         async with self._store.atomic():
-            person = await self._meet(visit)
+            person = await self._meet(context)
             job = await self._store.jobs.find(command.job_id)
             if job is None:
                 raise NoSuchJob(job_id=command.job_id)
-            if not (job.person == person or is_open_here(job, visit) or is_host(visit, self._rules)):
+            if not (job.person == person or is_open_here(job, context) or is_host(context, self._rules)):
                 raise NotYours(job_id=job.id)
-            if visit.is_group and not is_open_here(job, visit):
+            if context.is_group and not is_open_here(job, context):
                 raise NotInPublic(command="mine")
         pictures = (await saved_pictures(self._store, self._pictures_dir, [job.id]))[job.id]
         if not pictures.files:
             raise PicturesGone(job_id=job.id)
         return Originals(job.id, pictures.files)
 
-    async def quota(self, visit: Visit) -> Credits:
+    async def quota(self, context: CommandContext) -> CreditBalance:
         """What the person may still draw today."""
         async with self._store.atomic():
-            person = await self._meet(visit)
-            account = await self._purse.renew(person)
-            daily = (await self._standings.of(person)).daily_credits
-        return Credits(account.credits, daily, account.renews_at_s)
+            person = await self._meet(context)
+            account = await self._ledger.renew(person)
+            daily = (await self._tiers.of(person)).daily_credits
+        return CreditBalance(account.credits, daily, account.renews_at_s)
 
     def _state(self, job: JobRow) -> JobState:
         """As a person sees it: what lies ready behind the drawn job is claimed, and waits all the same."""
         state = JobState(job.state)
-        return JobState.QUEUED if state is JobState.RUNNING and self._line.place(job.id) else state
+        return JobState.QUEUED if state is JobState.RUNNING and self._line.position(job.id) else state
 
-    async def _meet(self, visit: Visit) -> int:
+    async def _meet(self, context: CommandContext) -> int:
         return await self._store.people.meet(
-            visit.platform, visit.user_id, visit.user_name, visit.locale, self._clock()
+            context.platform, context.user_id, context.user_name, context.locale, self._clock()
         )
 
-    async def _send_kept(self, person: int, visit: Visit) -> None:
-        post, address = self._store.post, visit.address
-        if visit.is_group:
+    async def _send_kept(self, person: int, context: CommandContext) -> None:
+        post, address = self._store.post, context.address
+        if context.is_group:
             kept = await post.take_kept_of_chat(person, address.platform, address.chat_id)
         else:
             kept = await post.take_kept(person)
         for job_id in kept:
             # Without a ref it is a new message: the old one is out of reach, this visit's shows the list.
-            await self._store.jobs.readdress(job_id, visit.address.platform, visit.address.chat_id, "")
+            await self._store.jobs.readdress(job_id, context.address.platform, context.address.chat_id, "")
         if kept:
-            self._store.after_commit(self._posted.ring)
+            self._store.after_commit(self._posted.change)
 
 
 def _entry(job: JobRow, state: JobState, pictures: SavedPictures) -> HistoryEntry:

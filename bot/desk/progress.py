@@ -12,8 +12,8 @@ from typing import Protocol
 
 import structlog
 
-from bot.desk.outcomes import Address, JobState, Platform, Status
-from bot.desk.waiting import Bell, Line, heard
+from bot.desk.queue import ChangeSignal, JobQueue, wait_for_change
+from bot.outcomes import Address, JobState, Platform, Status
 from bot.store import Store
 from bot.store.rows import JobRow
 from engine.request import Picture, Progress
@@ -45,14 +45,14 @@ class Shows(Protocol):
         """Update the job's placeholder."""
 
 
-class Board:
+class ProgressPublisher:
     """Shows chats where their jobs stand."""
 
-    def __init__(self, *, store: Store, line: Line, every_s: float = SHOW_EVERY_S) -> None:
+    def __init__(self, *, store: Store, line: JobQueue, every_s: float = SHOW_EVERY_S) -> None:
         self._store = store
         self._line = line
         self._every_s = every_s
-        self._bell = Bell()
+        self._changed_signal = ChangeSignal()
         self._was_loading = False
         self._news: dict[str, News] = {}
         self._told: dict[str, int] = {}
@@ -64,25 +64,25 @@ class Board:
         self._line.progress(progress)
         self._notice_loading()
         self._news[progress.job_id] = _Step(progress, pictures)
-        self._bell.ring()
+        self._changed_signal.change()
 
-    def line_moved(self, joined: str = "") -> None:
+    def queue_changed(self, joined: str = "") -> None:
         """Places have changed; whoever came near enough is told. Looks at those who are near alone."""
         self._notice_loading()
         self._told = {job_id: place for job_id, place in self._told.items() if self._line.waits(job_id)}
         for job_id in self._line.queue(FAR):
-            place = told_place(self._line.place(job_id))
+            place = announced_position(self._line.position(job_id))
             if job_id == joined:
                 self._told.setdefault(job_id, place)  # its first place was in its receipt
             elif place < self._told.get(job_id, FAR):  # others may come before it, which is no news
                 self._told[job_id] = place
                 self._news[job_id] = None
-                self._bell.ring()
+                self._changed_signal.change()
 
     def remind(self, jobs: Iterable[str]) -> None:
         """Tell jobs of an earlier run where they stand, a few at a time: their chats know of none yet."""
         self._to_remind.extend(jobs)
-        self._bell.ring()
+        self._changed_signal.change()
 
     async def silence(self, job_id: str) -> None:
         """Say no more about this job; returns when nothing about it is on its way."""
@@ -97,7 +97,7 @@ class Board:
                 for _ in range(min(REMINDED_AT_ONCE, len(self._to_remind))):
                     self._news.setdefault(self._to_remind.popleft(), None)
                 if not self._news:
-                    await heard(self._bell.next_ring(), None)
+                    await wait_for_change(self._changed_signal.next_change(), None)
                 for job_id in [job_id for job_id in self._news if job_id not in self._showing]:
                     show = self._show(job_id, self._news.pop(job_id), chats)
                     self._showing[job_id] = task = group.create_task(show, name=f"show {job_id}")
@@ -110,7 +110,7 @@ class Board:
         if self._was_loading and not is_loading:
             for job_id in self._line.queue(FAR):
                 self._news[job_id] = None
-                self._bell.ring()
+                self._changed_signal.change()
         self._was_loading = is_loading
 
     def _forget(self, job_id: str) -> Callable[[asyncio.Task[None]], None]:
@@ -134,13 +134,13 @@ class Board:
         address = Address(Platform(job.platform), job.chat_id, job.ref)
         status = Status(job.id, address, job.locale, job.count, None, is_loading=self._line.is_loading())
         if news is None:
-            return replace(status, place=self._line.place(job.id), wait=self._line.wait(job.id))
+            return replace(status, position=self._line.position(job.id), wait=self._line.wait(job.id))
         progress = news.progress
         return replace(
             status, index=progress.index, step=progress.step, steps=progress.steps, pictures=news.pictures
         )
 
 
-def told_place(place: int) -> int:
+def announced_position(place: int) -> int:
     """The step of the schedule that ``place`` has reached; all places beyond it are one."""
     return next((told for told in TOLD_PLACES if place <= told), FAR)

@@ -25,7 +25,7 @@ class Place(Protocol):
 
 
 class Asker(Protocol):
-    """Who asks: the part of ``Visit`` that rights depend on."""
+    """Who asks: the part of ``CommandContext`` that rights depend on."""
 
     @property
     def platform(self) -> str:
@@ -44,49 +44,49 @@ class Asker(Protocol):
         """The chat."""
 
 
-def is_host(visit: Asker, rules: Rules) -> bool:
+def is_host(context: Asker, rules: Rules) -> bool:
     """Whether this person is a host: named in the settings, or sitting at the host's own machine."""
-    if visit.platform == "web":
+    if context.platform == "web":
         return True  # the page answers on loopback only
-    if visit.platform == "console":
-        return visit.user_id == CONSOLE_HOST
-    return f"{visit.platform}:{visit.user_id}" in rules.hosts
+    if context.platform == "console":
+        return context.user_id == CONSOLE_HOST
+    return f"{context.platform}:{context.user_id}" in rules.hosts
 
 
-def require_chat(visit: Asker, rules: Rules, earlier_ids: Iterable[str] = ()) -> None:
+def require_chat(context: Asker, rules: Rules, earlier_ids: Iterable[str] = ()) -> None:
     """Return when the bot serves this chat; a host is served everywhere.
 
     Args:
-        visit: Who asks, and where.
+        context: Who asks, and where.
         rules: What the host allowed.
         earlier_ids: Ids that the chat had before its platform gave it another.
 
     Raises:
         ChatNotAllowed: Closed to this chat; ``chat`` is the entry the host would add to ``allow``.
     """
-    if visit.platform in LOCAL_PLATFORMS or is_host(visit, rules):
+    if context.platform in LOCAL_PLATFORMS or is_host(context, rules):
         return
-    places = [place for place in (visit.space_id, visit.address.chat_id) if place]
-    if rules.allow.isdisjoint({f"{visit.platform}:{place}" for place in [*places, *earlier_ids, "*"]}):
-        raise ChatNotAllowed(chat=f"{visit.platform}:{places[0] if places else ''}")
+    places = [place for place in (context.space_id, context.address.chat_id) if place]
+    if rules.allow.isdisjoint({f"{context.platform}:{place}" for place in [*places, *earlier_ids, "*"]}):
+        raise ChatNotAllowed(chat=f"{context.platform}:{places[0] if places else ''}")
 
 
-def require_right(command: Command, visit: Asker, rules: Rules) -> None:
+def require_right(command: Command, context: Asker, rules: Rules) -> None:
     """Return when this person may give this command.
 
     Raises:
         HostsOnly: The command is for hosts, and this person is none.
     """
     entry = entry_of(command)
-    if entry.right is Right.HOST and not is_host(visit, rules):
+    if entry.right is Right.HOST and not is_host(context, rules):
         raise HostsOnly(command=entry.name)
 
 
-def require_alone(command: Command, visit: Asker) -> None:
+def require_alone(command: Command, context: Asker) -> None:
     """Return when nobody else reads the answer: Discord shows it to the person alone, Telegram to the chat.
 
     Raises:
         NotInPublic: In a group.
     """
-    if visit.platform == "telegram" and visit.address.chat_id != visit.user_id:
+    if context.platform == "telegram" and context.address.chat_id != context.user_id:
         raise NotInPublic(command=entry_of(command).name)

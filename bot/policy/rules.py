@@ -9,7 +9,7 @@ if TYPE_CHECKING:  # reading settings costs 0.2 s of imports, which judging does
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Entitlement:
     """What a person is entitled to.
 
     Attributes:
@@ -26,7 +26,7 @@ class Tier:
     """People whose standing the host raised; ``people`` as ``platform:user_id``."""
 
     people: frozenset[str]
-    standing: Standing
+    standing: Entitlement
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Rules:
     Attributes:
         hosts: ``platform:user_id`` of each host.
         allow: ``platform:chat_id`` of each served chat, ``discord:guild_id``, or ``platform:*``.
-        daily_credits: As in ``Standing``, for people in no tier.
+        daily_credits: As in ``Entitlement``, for people in no tier.
         max_waiting: How many jobs of one person may wait or run at once.
     """
 
@@ -53,7 +53,7 @@ class Rules:
         tiers = []
         for tier in quota.tiers.values():
             daily = quota.daily_credits if tier.daily_credits is None else tier.daily_credits
-            tiers.append(Tier(frozenset(tier.people), Standing(tier.weight, daily)))
+            tiers.append(Tier(frozenset(tier.people), Entitlement(tier.weight, daily)))
         return cls(
             hosts=frozenset(settings.hosts),
             allow=frozenset(settings.allow),
@@ -62,9 +62,9 @@ class Rules:
             tiers=tuple(tiers),
         )
 
-    def standing_of(self, identities: Iterable[str]) -> Standing:
+    def entitlement_of(self, identities: Iterable[str]) -> Entitlement:
         """The best of the tiers that name any of a person's identities (``platform:user_id``)."""
         names = frozenset(identities)
         found = [tier.standing for tier in self.tiers if not names.isdisjoint(tier.people)]
-        found = found or [Standing(daily_credits=self.daily_credits)]
-        return Standing(max(one.weight for one in found), max(one.daily_credits for one in found))
+        found = found or [Entitlement(daily_credits=self.daily_credits)]
+        return Entitlement(max(one.weight for one in found), max(one.daily_credits for one in found))

@@ -8,7 +8,7 @@ After a crash every committed transaction is there, whole, and nothing of any ot
 Tests of this room alone: ``pytest tests/unit/bot/store``.
 """
 
-from bot.store import backup
+from bot.store.files import backup
 from bot.store.store import Store, open_store
 from bot.store.survey import Survey
 

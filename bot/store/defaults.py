@@ -6,7 +6,7 @@ from bot.store.database import Database
 from bot.store.rows import DefaultLora
 
 
-class Defaults:
+class DefaultLoras:
     """Queries on chat_default, bot_default and chat_alias."""
 
     def __init__(self, database: Database) -> None:

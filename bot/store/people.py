@@ -13,7 +13,7 @@ class People:
         self._ask = partial(database.rows, "people.sql")
 
     async def find(self, platform: str, user_id: str) -> int | None:
-        """The person behind this identity, if the house ever met one."""
+        """The person behind this identity, if the application ever met one."""
         rows = await self._ask("find_person", platform=platform, user_id=user_id)
         return rows[0][0] if rows else None
 

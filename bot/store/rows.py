@@ -27,7 +27,7 @@ class LedgerKind(StrEnum):
 
 
 class OutboxState(StrEnum):
-    """Where an ended job's parcel stands. Values equal the CHECK list of outbox.state in migrations/0001.
+    """Where an ended job's result stands. Values equal the CHECK list of outbox.state in migrations/0001.
 
     READY   not tried yet
     SENDING being delivered by this process
@@ -102,8 +102,8 @@ class AccountRow:
 
 
 @dataclass(frozen=True, slots=True)
-class ParcelRow:
-    """What a parcel says beside its job: to whom, and how the money ended."""
+class OutboxRow:
+    """What a result says beside its job: to whom, and how the money ended."""
 
     user_id: str
     user_name: str
@@ -112,15 +112,15 @@ class ParcelRow:
 
 
 @dataclass(frozen=True, slots=True)
-class ClaimedParcel:
-    """A parcel this process now delivers, for the ``attempts``-th time."""
+class ClaimedRow:
+    """A result this process now delivers, for the ``attempts``-th time."""
 
     job: str
     attempts: int
 
 
 @dataclass(frozen=True, slots=True)
-class EventRow:
+class InboxRow:
     """A chat's event that waits for its answer to be sent; ``answer`` is the desk's JSON, None before it."""
 
     answer: str | None = field(repr=False)

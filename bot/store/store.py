@@ -10,11 +10,11 @@ import aiosqlite
 
 from bot.errors import CannotSave
 from bot.store.database import Database, operator_error, to_the_end
-from bot.store.defaults import Defaults
+from bot.store.defaults import DefaultLoras
+from bot.store.files.lock import locked
+from bot.store.files.migrate import migrate, read_steps, require_ours
 from bot.store.jobs import Jobs
 from bot.store.links import Links
-from bot.store.lock import locked
-from bot.store.migrate import migrate, read_steps, require_ours
 from bot.store.people import People
 from bot.store.post import Post
 from bot.store.survey import Survey, survey
@@ -45,7 +45,7 @@ class Store:
         self.links = Links(database)
         self.jobs = Jobs(database)
         self.post = Post(database)
-        self.defaults = Defaults(database)
+        self.defaults = DefaultLoras(database)
 
     def atomic(self) -> AbstractAsyncContextManager[None]:
         """Make everything in the block happen, or nothing; see ``Database.atomic``."""

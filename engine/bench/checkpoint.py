@@ -16,9 +16,9 @@ from torch import nn
 
 from engine.bench.tokens import large_tokenizer
 from engine.bench.turbo import random_pipeline
-from engine.weights.checkpoint import STEMS, missing_parts
-from engine.weights.header import Tensor
-from engine.weights.shards import MAX_SHARD_BYTES, write_part
+from engine.checkpoint.contents import STEMS, missing_parts
+from engine.checkpoint.header import Tensor
+from engine.checkpoint.shards import MAX_SHARD_BYTES, write_part
 
 PUBLISHED_SHARD_BYTES = 10 * 10**9  # of the float32 transformer: three files
 PIECE_NUMBERS = 32 * 2**20  # 128 MiB of float32 at a time

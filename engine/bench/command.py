@@ -17,8 +17,8 @@ from engine.bench.report.markdown import number
 from engine.bench.report.results import ResultBook, ResultLine, ratio, write_json
 from engine.bench.rows.subject import ON_CARD, ON_CPU, SIZES, SizePx, Subject, said
 from engine.bench.rows.table import measure
+from engine.checkpoint.model import BUILT_IN_WEIGHTS
 from engine.errors import ModelError
-from engine.model import BUILT_IN_WEIGHTS
 from engine.zimage.load import Placement, choose_placement
 
 ROWS = ("E1", "E2", "E3", "E4", "E5", "E6", "E7", "E8", "E9")

@@ -18,8 +18,8 @@ from safetensors import safe_open
 from torch import Tensor
 
 from engine.bench.start import warm
-from engine.model import read_model
-from engine.weights.checkpoint import STEMS, weight_files
+from engine.checkpoint.contents import STEMS, weight_files
+from engine.checkpoint.model import read_model
 from engine.zimage.device import Placement, choose_placement
 from engine.zimage.load import load_pipeline
 from engine.zimage.weight_reader import WeightReader

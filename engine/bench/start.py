@@ -22,11 +22,11 @@ from structlog.processors import TimeStamper
 from structlog.testing import capture_logs
 
 from engine.bench.rows.loras import RandomLoras
+from engine.checkpoint.contents import STEMS, linear_shapes, weight_files
+from engine.checkpoint.model import ModelInfo, find_model
 from engine.config import BUILT_IN, TRITON_DIR, EngineConfig
 from engine.host import Host
-from engine.model import ModelInfo, find_model
 from engine.request import Failed, FailReason, Finished, LoraChoice, RenderRequest
-from engine.weights.checkpoint import STEMS, linear_shapes, weight_files
 
 REACH_S = 12.0  # figure E8
 WANTED = (1024, 1024)

@@ -13,10 +13,10 @@ from diffusers import (
 from torch import Tensor
 from transformers import AutoTokenizer, Qwen3Config, Qwen3Model
 
+from engine.checkpoint.model import BUILT_IN_WEIGHTS
 from engine.lora.bank import convert
 from engine.lora.formats import Pair
 from engine.lora.ways import Adapter, Matrices
-from engine.model import BUILT_IN_WEIGHTS
 
 # transformer/config.json of Z-Image-Turbo; 6,154,908,736 parameters.
 TURBO: dict[str, Any] = {

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from engine.finish.png import write
 from engine.finish.stamp import PictureSettings, chunks
 from engine.request import Picture
-from engine.worker.voice import Encoded
+from engine.worker.reporter import Encoded
 
 THREADS = 2  # the second keeps up where drawing a picture takes less time than compressing it
 

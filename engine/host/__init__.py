@@ -11,7 +11,7 @@ has to be repaired. Knows no torch and no people.
 Tests: ``pytest tests/integration/engine tests/unit/engine/host``.
 """
 
-from engine.host.hand import MOST_IN_HAND
+from engine.host.hand import MAX_IN_FLIGHT
 from engine.host.host import Host
 
-__all__ = ["MOST_IN_HAND", "Host"]
+__all__ = ["MAX_IN_FLIGHT", "Host"]

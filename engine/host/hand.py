@@ -12,7 +12,7 @@ import structlog
 from engine.errors import NotBegun, WorkerLost
 from engine.request import Drawn, Event, Progress, RenderRequest
 
-MOST_IN_HAND = 2  # one is drawn, one lies ready; a third would only be taken from the scheduler too early
+MAX_IN_FLIGHT = 2  # one is drawn, one lies ready; a third would only be taken from the scheduler too early
 
 log = structlog.get_logger("engine.host")
 

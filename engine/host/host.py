@@ -12,7 +12,7 @@ import structlog
 from engine import wire
 from engine.config import EngineConfig
 from engine.errors import ModelError, WireError, WorkerLost, WorkerNotReady
-from engine.host.hand import MOST_IN_HAND
+from engine.host.hand import MAX_IN_FLIGHT
 from engine.host.life import Life
 from engine.request import (
     Event,
@@ -50,9 +50,9 @@ class Host:
         self._is_up = asyncio.Event()
         self._is_closed = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
-        self._places = asyncio.Semaphore(MOST_IN_HAND)
+        self._places = asyncio.Semaphore(MAX_IN_FLIGHT)
         self._jobs: dict[str, _Job] = {}
-        self._foreseen: tuple[LoraChoice, ...] = ()
+        self._prefetched: tuple[LoraChoice, ...] = ()
 
     @property
     def info(self) -> WorkerInfo | None:
@@ -83,7 +83,7 @@ class Host:
     ) -> Finished | Stopped | Failed:
         """Have a job drawn, after those asked for before it.
 
-        The worker has ``MOST_IN_HAND`` jobs at most; a further one waits here.
+        The worker has ``MAX_IN_FLIGHT`` jobs at most; a further one waits here.
 
         Args:
             request: The job; its id must not be in another ``render`` that still goes on.
@@ -118,18 +118,18 @@ class Host:
         if job is not None:
             job.cancel.set()
             if job.life is not None:
-                job.life.send(wire.Cancel(job_id, job.request.attempt))
+                job.life.send(wire.CancelJob(job_id, job.request.attempt))
 
-    def foresee(self, loras: Sequence[LoraChoice]) -> None:
+    def prefetch(self, loras: Sequence[LoraChoice]) -> None:
         """Let the worker, and each that replaces it, fetch what jobs to come need from the disk.
 
         Args:
             loras: The next ones needed, soonest first, in place of those said before. They are fetched
                 beside the drawing, as many as main memory has a place for.
         """
-        self._foreseen = tuple(loras)
+        self._prefetched = tuple(loras)
         if self._life is not None and self._is_up.is_set():
-            self._life.send(wire.Foresee(self._foreseen))
+            self._life.send(wire.PrefetchLoras(self._prefetched))
 
     async def close(self) -> None:
         """End the worker: ask, then SIGTERM, then SIGKILL. Its jobs answer ``Stopped`` or are lost."""
@@ -189,8 +189,8 @@ class Host:
             raise
         self._life, self._info, self._held_bytes = life, info, info.weights_bytes
         self._device = info.device
-        if self._foreseen:
-            life.send(wire.Foresee(self._foreseen))
+        if self._prefetched:
+            life.send(wire.PrefetchLoras(self._prefetched))
         self._is_up.set()
         log.info("worker ready", pid=info.pid, device=info.device_name, dtype=info.dtype)
         return life

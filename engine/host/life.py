@@ -69,7 +69,7 @@ class Life:
         self._greeting: asyncio.Future[wire.Message | None] = asyncio.get_running_loop().create_future()
         self._answering = asyncio.create_task(self._receive(), name=f"worker {process.pid} answers")
         self._printing = asyncio.create_task(self._output.read(printed), name=f"worker {process.pid} output")
-        self._ending = asyncio.create_task(self._see_end(), name=f"worker {process.pid} end")
+        self._completion = asyncio.create_task(self._see_end(), name=f"worker {process.pid} end")
 
     @classmethod
     async def spawn(cls, config: EngineConfig, module: str) -> Self:
@@ -123,7 +123,7 @@ class Life:
                 status = await self.end(ask=False)
                 raise WorkerNotReady(f"The worker ended while it started, with status {status}.")
 
-    def send(self, message: wire.Order) -> None:
+    def send(self, message: wire.HostMessage) -> None:
         """Send an order; one to a worker that is gone is dropped.
 
         Raises:
@@ -163,7 +163,7 @@ class Life:
         except WorkerLost:
             raise
         except BaseException:  # our task was cancelled, or the listener failed
-            self.send(wire.Cancel(request.job_id, request.attempt))
+            self.send(wire.CancelJob(request.job_id, request.attempt))
             raise
 
     async def end(self, *, ask: bool) -> int:
@@ -184,7 +184,7 @@ class Life:
         status = await self._process.wait()
         self._is_gone = True
         self._writer.close()
-        await asyncio.wait([self._answering, self._ending])
+        await asyncio.wait([self._answering, self._completion])
         await asyncio.wait([self._printing], timeout=OUTPUT_S)
         if self._printing.cancel():
             log.warning("a process that the worker started holds its output", pid=self._process.pid)

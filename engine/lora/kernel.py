@@ -14,9 +14,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from engine.cuda.upload import upload
 from engine.lora.formats import Pair
 from engine.lora.ways import Adapter, Matrices, Matrix, Merged, Stack, Write
-from engine.upload import upload
 
 TILE = 64, 128  # rows and columns: the fastest of five shapes tried on an H200
 EIGHT_TILE = 16, 256  # rows of one program, and columns at a time

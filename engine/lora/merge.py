@@ -11,7 +11,7 @@ from functools import partial
 import structlog
 import torch
 
-from engine.kernel_faults import kernel_errors, reason_to_do_without
+from engine.cuda.kernel_faults import kernel_errors, reason_to_do_without
 from engine.lora.ways import Matrices, Merged, Patches, Stack, Write, joined
 
 Writer = Callable[[Mapping[str, Merged], Stack], Write]  # copies to write, the LoRAs to write into them

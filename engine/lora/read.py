@@ -18,12 +18,12 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from engine.checkpoint.header import MAX_HEADER_BYTES, BadHeader, read_header
+from engine.checkpoint.header import Tensor as Entry
+from engine.cuda.dtypes import DTYPES
 from engine.errors import LoraDamaged, LoraMissing, LoraNotAFile, LoraRejected, LoraTooLarge
 from engine.request import LoraChoice
 from engine.shelf import MAX_FILE_BYTES, known_sha256
-from engine.weights.dtypes import DTYPES
-from engine.weights.header import MAX_HEADER_BYTES, BadHeader, read_header
-from engine.weights.header import Tensor as Entry
 
 READERS = 4  # one thread copies 5 GB/s from the page cache
 

@@ -8,6 +8,6 @@ Tests of this room alone: ``pytest tests/unit/engine/scheduler``.
 """
 
 from engine.scheduler.order import MOST_ROUNDS, Waiting
-from engine.scheduler.scheduler import MAX_PASSES, PATIENCE_S, Scheduler, Turn
+from engine.scheduler.scheduler import MAX_PASSES, PATIENCE_S, Decision, Scheduler
 
-__all__ = ["MAX_PASSES", "MOST_ROUNDS", "PATIENCE_S", "Scheduler", "Turn", "Waiting"]
+__all__ = ["MAX_PASSES", "MOST_ROUNDS", "PATIENCE_S", "Decision", "Scheduler", "Waiting"]

@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
-from engine.cost import Cost
+from engine.planner.cost import Cost
 
 MOST_ROUNDS = 50  # a 4-picture job of the largest size costs about 30 times the smallest one
 LEAST_S = 1e-3  # a job counts as at least this long, so that every round moves on
@@ -72,7 +72,7 @@ class _Person:
     left_out: int = 0
 
 
-class Order:
+class FairOrder:
     """Who waits, sorted. Asked for unknown jobs, it raises KeyError."""
 
     def __init__(self) -> None:
@@ -96,13 +96,13 @@ class Order:
         """The next ``count`` jobs."""
         return tuple(islice(self, count))
 
-    def place(self, job_id: str) -> int:
+    def position(self, job_id: str) -> int:
         """How many jobs come before it."""
         return bisect_left(self._line, self._keys[job_id])
 
     def work_before(self, job_id: str) -> float:
         """The work of all that come before it."""
-        return sum(self._work[: self.place(job_id)])
+        return sum(self._work[: self.position(job_id)])
 
     def join(self, job: Waiting) -> None:
         """Let a job wait, among its person's in the order of acceptance."""

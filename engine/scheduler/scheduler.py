@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from itertools import takewhile
 
-from engine.headroom import Headroom
-from engine.scheduler.order import Key, Order, Waiting
+from engine.planner.headroom import Headroom
+from engine.scheduler.order import FairOrder, Key, Waiting
 
 MAX_PASSES = 3  # smaller jobs that may go before one that waits for memory
 PATIENCE_S = 60.0  # without room for the first in line, or without a reading; then it is tried all the same
@@ -20,7 +20,7 @@ NeedOf = Callable[[Waiting], int]
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class Decision:
     """What to do next; ``reason`` is a sentence for the log.
 
     Attributes:
@@ -68,7 +68,7 @@ class Scheduler:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._order = Order()
+        self._order = FairOrder()
         self._running: dict[str, _Running] = {}
         self._passes: Counter[str] = Counter()  # job that waits for memory → smaller ones that went before
         self._without_room_since_s: dict[str, float] = {}  # job that waits for memory → when that began
@@ -95,7 +95,7 @@ class Scheduler:
             if ran.job.person_id == person_id:
                 ran.job = replace(ran.job, person_id=into_id)
 
-    def next(self, headroom: Headroom, need_of: NeedOf = _need_at_joining) -> Turn:
+    def next(self, headroom: Headroom, need_of: NeedOf = _need_at_joining) -> Decision:
         """Say which job to draw next; call it with a fresh reading, when the card is free or about to be.
 
         Where the first in line does not fit just now, at most ``MAX_PASSES`` smaller jobs of other people go
@@ -110,29 +110,29 @@ class Scheduler:
         """
         self._order.begin_round()
         if not self._order:
-            return Turn(None, "nothing waits")
+            return Decision(None, "nothing waits")
         [first] = self._order.first(1)
         limit_bytes = headroom.total_bytes - headroom.reserve_bytes
         need_bytes = need_of(first)
         if headroom.is_known and need_bytes > max(limit_bytes, headroom.free_bytes):
             reason = f"needs {_gib(need_bytes)}, and {_gib(limit_bytes)} is all there ever is"
-            return Turn(None, reason, refuse=first.job_id)
+            return Decision(None, reason, refuse=first.job_id)
         if self._running:
             return self._next_behind(first, need_bytes, headroom)
         if need_bytes <= headroom.free_bytes:
             return self._run(first, _fits(need_bytes, headroom), need_bytes)
         return self._next_without_room(first, headroom, need_of)
 
-    def _next_behind(self, first: Waiting, need_bytes: int, headroom: Headroom) -> Turn:
+    def _next_behind(self, first: Waiting, need_bytes: int, headroom: Headroom) -> Decision:
         """Let the first in line lie ready behind what runs: it needs room only when that has gone."""
         if first.is_alone or any(ran.job.is_alone for ran in self._running.values()):
-            return Turn(None, "one that has ended the worker before is drawn alone")
+            return Decision(None, "one that has ended the worker before is drawn alone")
         room_bytes = max(headroom.free_bytes, *(ran.granted_bytes for ran in self._running.values()))
         if need_bytes <= room_bytes:
             return self._run(first, _fits(need_bytes, headroom), need_bytes)
-        return Turn(None, f"{first.job_id} needs {_gib(need_bytes)} and waits for a free card")
+        return Decision(None, f"{first.job_id} needs {_gib(need_bytes)} and waits for a free card")
 
-    def _next_without_room(self, first: Waiting, headroom: Headroom, need_of: NeedOf) -> Turn:
+    def _next_without_room(self, first: Waiting, headroom: Headroom, need_of: NeedOf) -> Decision:
         now_s = self._clock()
         waited_s = now_s - self._without_room_since_s.setdefault(first.job_id, now_s)
         why = f"{first.job_id} needs {_gib(need_of(first))} and waits for memory: {headroom.reason}"
@@ -144,7 +144,7 @@ class Scheduler:
         if max(waited_s, has_no_reading_s) > PATIENCE_S:
             reason = f"tried after {PATIENCE_S:.0f} s without room: {why}"
             return self._run(first, reason, headroom.free_bytes)
-        return Turn(None, why)
+        return Decision(None, why)
 
     def progress(self, job_id: str, drawn: float) -> None:
         """Note how many pictures of a running job are drawn, the present one in part."""
@@ -176,10 +176,10 @@ class Scheduler:
         """Whether this job waits."""
         return job_id in self._order
 
-    def place(self, job_id: str) -> int:
+    def position(self, job_id: str) -> int:
         """How many jobs are drawn, lie ready or wait before it; 0 where it is drawn or not known."""
         if job_id in self._order:
-            return len(self._running) + self._order.place(job_id)
+            return len(self._running) + self._order.position(job_id)
         return len(self._running_before(job_id))
 
     def work_before(self, job_id: str) -> float | None:
@@ -196,10 +196,10 @@ class Scheduler:
             return []
         return list(takewhile(lambda ran: ran.job.job_id != job_id, self._running.values()))
 
-    def _run(self, job: Waiting, reason: str, granted_bytes: int) -> Turn:
+    def _run(self, job: Waiting, reason: str, granted_bytes: int) -> Decision:
         self._running[job.job_id] = _Running(job, self._order.draw(job.job_id), granted_bytes)
         self._forget_wait(job.job_id)
-        return Turn(job.job_id, reason)
+        return Decision(job.job_id, reason)
 
     def _forget_wait(self, job_id: str) -> None:
         del self._passes[job_id]  # a Counter does not mind what it lacks

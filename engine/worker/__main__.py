@@ -8,9 +8,9 @@ from types import TracebackType
 
 import structlog
 
+from engine.checkpoint.model import find_model
 from engine.config import EngineConfig
-from engine.model import find_model
-from engine.worker.failing import trace
+from engine.worker.failures import trace
 from engine.worker.serve import Painter, run
 
 # While imports keep the interpreter busy, a reader of weights waits this long for its turn. With Python's own
@@ -52,7 +52,7 @@ def _load_painter(config: EngineConfig) -> Painter:
         _say_step("torch imported")
         weight_reader.begin(find_model(config, download=False).folder, choose_placement(config.device))
         _say_step("device chosen")
-        from engine.zimage.painter import Painter as ZImagePainter  # noqa: PLC0415 - likewise
+        from engine.zimage.pipeline import Pipeline as ZImagePainter  # noqa: PLC0415 - likewise
 
         _say_step("libraries imported")
         painter = ZImagePainter.load(config)

@@ -14,8 +14,8 @@ import structlog
 
 from engine import wire
 from engine.request import Failed, RenderRequest
-from engine.worker.failing import failed, is_card_fault, trace
-from engine.worker.voice import Answers, Voice
+from engine.worker.failures import failed, is_card_fault, trace
+from engine.worker.reporter import EventSender, JobReporter
 
 EXIT_CARD_FAULT = 70  # EX_SOFTWARE of sysexits.h
 FILES_S = 5.0  # for files of earlier jobs, whose pixels may have left the card in time
@@ -32,16 +32,16 @@ class Faults:
         end_process: Ends the process at once, with this status.
     """
 
-    def __init__(self, answers: Answers, end_process: Callable[[int], NoReturn] = os._exit) -> None:
+    def __init__(self, answers: EventSender, end_process: Callable[[int], NoReturn] = os._exit) -> None:
         self._answers = answers
         self._end_process = end_process
         self._lock = threading.Lock()
-        self._voices: list[Voice] = []  # of jobs that have begun and not ended, oldest first
+        self._voices: list[JobReporter] = []  # of jobs that have begun and not ended, oldest first
         self._met_by: list[RenderRequest] = []
 
-    def begin(self, request: RenderRequest) -> Voice:
+    def begin(self, request: RenderRequest) -> JobReporter:
         """Begin to speak of a job; one that meets an error is judged here."""
-        voice = Voice(request, self._answers.put, self.failed)
+        voice = JobReporter(request, self._answers.put, self.failed)
         with self._lock:
             self._voices = [*(each for each in self._voices if not each.has_ended), voice]
         return voice

@@ -35,7 +35,7 @@ class Orders:
         self._changed = threading.Condition()
         self._ready: deque[RenderRequest] = deque()
         self._to_prepare: deque[RenderRequest] = deque()
-        self._foreseen: tuple[LoraChoice, ...] = ()
+        self._prefetched: tuple[LoraChoice, ...] = ()
         self._drawn: RenderRequest | None = None
         self._is_cancelled = False
         self._is_ending = False
@@ -60,13 +60,13 @@ class Orders:
     def next_to_prepare(self) -> RenderRequest | tuple[LoraChoice, ...] | None:
         """Wait for a job that lies ready behind another, or else what later ones need; None at the end."""
         with self._changed:
-            self._changed.wait_for(lambda: self._to_prepare or self._foreseen or self._is_ending)
+            self._changed.wait_for(lambda: self._to_prepare or self._prefetched or self._is_ending)
             if self._is_ending:
                 return None
             if self._to_prepare:
                 return self._to_prepare.popleft()
-            foreseen, self._foreseen = self._foreseen, ()
-            return foreseen
+            prefetched, self._prefetched = self._prefetched, ()
+            return prefetched
 
     def _read(self) -> None:
         while True:
@@ -87,10 +87,10 @@ class Orders:
                 self._ready.append(order)
                 if self._drawn is not None or len(self._ready) > 1:
                     self._to_prepare.append(order)
-            case wire.Cancel():
+            case wire.CancelJob():
                 self._cancel(order)
-            case wire.Foresee():
-                self._foreseen = order.loras
+            case wire.PrefetchLoras():
+                self._prefetched = order.loras
             case wire.Shutdown():
                 self._is_ending = True
                 while self._ready:
@@ -100,7 +100,7 @@ class Orders:
                 # the card must be free for the next worker at once.
                 os._exit(0)
 
-    def _cancel(self, order: wire.Cancel) -> None:
+    def _cancel(self, order: wire.CancelJob) -> None:
         if self._drawn is not None and _is_about(order, self._drawn):
             self._is_cancelled = True
         elif ready := next((each for each in self._ready if _is_about(order, each)), None):
@@ -114,5 +114,5 @@ class Orders:
         self._answer(Stopped(ready.job_id, ready.attempt))
 
 
-def _is_about(order: wire.Cancel, request: RenderRequest) -> bool:
+def _is_about(order: wire.CancelJob, request: RenderRequest) -> bool:
     return (order.job_id, order.attempt) == (request.job_id, request.attempt)

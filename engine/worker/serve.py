@@ -19,7 +19,7 @@ from engine.errors import ModelError
 from engine.request import Finished, LoraChoice, RenderRequest, Stopped, WorkerInfo
 from engine.worker.faults import Faults
 from engine.worker.orders import EXIT_WIRE_ERROR, Orders
-from engine.worker.voice import Answers, End, Voice
+from engine.worker.reporter import End, EventSender, JobReporter
 
 EXIT_MODEL_ERROR = 3  # told to the host before
 CPU_NICENESS = 5  # on a machine without a card the chats' process goes first
@@ -28,12 +28,12 @@ log = structlog.get_logger("engine.worker")
 
 
 class Painter(Protocol):
-    """What draws; ``engine.zimage.painter.Painter`` is the one there is."""
+    """What draws; ``engine.zimage.pipeline.Painter`` is the one there is."""
 
     info: WorkerInfo
 
     def paint(
-        self, request: RenderRequest, voice: Voice, is_cancelled: Callable[[], bool]
+        self, request: RenderRequest, voice: JobReporter, is_cancelled: Callable[[], bool]
     ) -> Callable[[], Finished] | Stopped:
         """Draw a job; return when the card has its last work in hand, whether or not the files are made.
 
@@ -53,7 +53,7 @@ class Painter(Protocol):
         Whatever it raises, ``paint`` meets the cause again and says it.
         """
 
-    def foresee(self, loras: Sequence[LoraChoice]) -> None:
+    def prefetch(self, loras: Sequence[LoraChoice]) -> None:
         """Likewise, for jobs to come: fetch their LoRAs, soonest first, as many as there is a place for."""
 
 
@@ -74,7 +74,7 @@ def run(connection: socket.socket, load: Load) -> int:
     if not isinstance(config, EngineConfig):
         return EXIT_WIRE_ERROR
     _prepare_process(config)
-    answers = Answers(connection)
+    answers = EventSender(connection)
     orders = Orders(connection, answers.put)  # from now on: a load of minutes must not outlive the host
     try:
         painter = load(config)
@@ -102,7 +102,11 @@ def _paint_all(painter: Painter, orders: Orders, faults: Faults) -> None:
 
 
 def _paint(
-    painter: Painter, request: RenderRequest, voice: Voice, is_cancelled: Callable[[], bool], faults: Faults
+    painter: Painter,
+    request: RenderRequest,
+    voice: JobReporter,
+    is_cancelled: Callable[[], bool],
+    faults: Faults,
 ) -> End:
     """Draw one job, whatever happens."""
     try:
@@ -118,7 +122,7 @@ def _prepare(painter: Painter, orders: Orders, faults: Faults) -> None:
             if isinstance(what, RenderRequest):
                 painter.prepare(what)
             else:
-                painter.foresee(what)
+                painter.prefetch(what)
         except Exception as error:  # noqa: BLE001 - the job meets it again in ``paint``, which says it
             faults.ignored(error)
             log.info("not prepared", error=type(error).__name__)

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from engine.cuda.upload import upload
 from engine.lora.bank import Bank
 from engine.lora.ways import Stack
 from engine.request import MAX_SEED
-from engine.upload import upload
 from engine.zimage.forward.forward import Batch, Forward, RefinedCaption
 from engine.zimage.forward.tokens import Size
 

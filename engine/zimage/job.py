@@ -5,7 +5,7 @@ from collections.abc import Callable
 from engine.finish.encode import Encoder
 from engine.finish.stamp import PictureSettings
 from engine.request import RenderRequest
-from engine.worker.voice import Voice
+from engine.worker.reporter import JobReporter
 from engine.zimage.timing import StageTimer
 from engine.zimage.vae.decode import DecodedPixels
 
@@ -24,13 +24,13 @@ class Job:
     def __init__(
         self,
         request: RenderRequest,
-        voice: Voice,
+        voice: JobReporter,
         is_cancelled: Callable[[], bool],
         encoder: Encoder,
-        gauge: StageTimer,
+        headroom_monitor: StageTimer,
     ) -> None:
         self.request = request
-        self.gauge = gauge
+        self.headroom_monitor = headroom_monitor
         self.is_cancelled = is_cancelled
         self._voice = voice
         self._encoder = encoder

@@ -16,8 +16,8 @@ from pydantic_core import from_json
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from engine.checkpoint.header import BadHeader
 from engine.errors import ModelIncomplete
-from engine.weights.header import BadHeader
 from engine.zimage.device import Placement, choose_placement
 from engine.zimage.forward.fuse import require_known
 from engine.zimage.library_output import hush

@@ -19,9 +19,9 @@ import structlog
 import torch
 from torch import Tensor
 
-from engine.weights.checkpoint import STEMS, weight_files
-from engine.weights.dtypes import DTYPES
-from engine.weights.header import read_header
+from engine.checkpoint.contents import STEMS, weight_files
+from engine.checkpoint.header import read_header
+from engine.cuda.dtypes import DTYPES
 from engine.zimage.device import Placement
 
 log = structlog.get_logger("engine.worker")

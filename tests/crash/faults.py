@@ -7,16 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bot.desk.delivery import Delivery
-from bot.desk.drawing import loop, settling
-from bot.desk.ending import Ending
-from bot.desk.outcomes import Parcel
-from bot.desk.purse import Purse
+from bot.desk.completion import JobCompletion
+from bot.desk.delivery import ResultDelivery
+from bot.desk.drawing import loop, recorder
+from bot.desk.people.ledger import Ledger
+from bot.outcomes import JobResult
 from bot.store.database import Database
 from bot.store.jobs import Jobs
 from bot.store.post import Post
 from bot.store.queries import load_queries
-from bot.store.rows import ClaimedParcel, JobRow, OutboxState, PictureRow
+from bot.store.rows import ClaimedRow, JobRow, OutboxState, PictureRow
 from engine.request import Picture
 
 _later: set[asyncio.Task[Any]] = set()
@@ -53,13 +53,13 @@ def no_transactions() -> None:
 
 def charge_outside_the_transaction() -> None:
     """The job is accepted first and paid a moment later."""
-    real = Purse.charge
+    real = Ledger.charge
 
-    async def charge(purse: Purse, job: JobRow) -> int:
-        _in_a_moment(real(purse, job))
+    async def charge(ledger: Ledger, job: JobRow) -> int:
+        _in_a_moment(real(ledger, job))
         return 0
 
-    Purse.charge = charge  # type: ignore[method-assign]
+    Ledger.charge = charge  # type: ignore[method-assign]
 
 
 def parcel_outside_the_transaction() -> None:
@@ -83,13 +83,13 @@ def confirmed_before_stored() -> None:
 
 
 def sent_before_delivered() -> None:
-    """A parcel counts as sent as soon as somebody takes it."""
+    """A result counts as sent as soon as somebody takes it."""
     real = Post.claim
 
-    async def claim(self: Post, platform: str, now_ms: int) -> ClaimedParcel | None:
-        if parcel := await real(self, platform, now_ms):
-            await self.mark(parcel.job, OutboxState.SENT)
-        return parcel
+    async def claim(self: Post, platform: str, now_ms: int) -> ClaimedRow | None:
+        if result := await real(self, platform, now_ms):
+            await self.mark(result.job, OutboxState.SENT)
+        return result
 
     Post.claim = claim  # type: ignore[method-assign]
 
@@ -122,21 +122,21 @@ def refund_outside_and_not_unique() -> None:
     """Money goes back in a transaction of its own, and nothing stops a second time."""
     queries = load_queries("people.sql")
     queries["write_ledger"] = queries["write_ledger"].replace("INSERT INTO", "INSERT OR IGNORE INTO")
-    real_end, real_refund = Ending.end, Purse.refund
+    real_end, real_refund = JobCompletion.end, Ledger.refund
 
     async def end(
-        ending: Ending, job: JobRow, *args: Any, pictures: Sequence[PictureRow] = (), **facts: Any
+        completion: JobCompletion, job: JobRow, *args: Any, pictures: Sequence[PictureRow] = (), **facts: Any
     ) -> int | None:
-        now = await ending._store.jobs.find(job.id)
+        now = await completion._store.jobs.find(job.id)
         if now and (now.attempt, now.lease) == (job.attempt, job.lease):
-            async with ending._store.atomic():
-                await real_refund(ending._purse, job, kept=len(pictures))
-        return await real_end(ending, job, *args, pictures=pictures, **facts)
+            async with completion._store.atomic():
+                await real_refund(completion._ledger, job, kept=len(pictures))
+        return await real_end(completion, job, *args, pictures=pictures, **facts)
 
-    async def refund(_: Purse, job: JobRow, kept: int) -> None:
+    async def refund(_: Ledger, job: JobRow, kept: int) -> None:
         return
 
-    Ending.end, Purse.refund = end, refund  # type: ignore[method-assign]
+    JobCompletion.end, Ledger.refund = end, refund  # type: ignore[method-assign]
 
 
 def lost_tries_not_counted() -> None:
@@ -160,7 +160,7 @@ def a_ready_job_pays_for_its_neighbour() -> None:
 
 def picture_row_before_its_file() -> None:
     """The rows are stored first, then the files that they name."""
-    save, end = settling.save_pictures, Ending.end
+    save, end = recorder.save_pictures, JobCompletion.end
     unsaved: dict[str, tuple[Sequence[Picture], Path]] = {}
 
     def rows_alone(job_id: str, pictures: Sequence[Picture], folder: Path) -> tuple[PictureRow, ...]:
@@ -170,13 +170,13 @@ def picture_row_before_its_file() -> None:
             for picture in pictures
         )
 
-    async def end_then_save(self: Ending, job: JobRow, *how: Any, **more: Any) -> None:
+    async def end_then_save(self: JobCompletion, job: JobRow, *how: Any, **more: Any) -> None:
         await end(self, job, *how, **more)
         if job.id in unsaved:
             await asyncio.to_thread(save, job.id, *unsaved.pop(job.id))
 
-    settling.save_pictures = rows_alone
-    Ending.end = end_then_save  # type: ignore[method-assign]
+    recorder.save_pictures = rows_alone
+    JobCompletion.end = end_then_save  # type: ignore[method-assign]
 
 
 def same_message_not_recognised() -> None:
@@ -195,15 +195,15 @@ def same_message_not_recognised() -> None:
 
 def answer_as_a_new_message() -> None:
     """Each delivery goes to a message of its own."""
-    real = Delivery._parcel
+    real = ResultDelivery._result
     numbers = iter(range(10**6))
 
-    async def parcel(delivery: Delivery, job_id: str) -> Parcel:
+    async def result(delivery: ResultDelivery, job_id: str) -> JobResult:
         there = await real(delivery, job_id)
         ref = there.address.ref and f"{there.address.ref}-{next(numbers)}-{id(delivery)}"
         return replace(there, address=replace(there.address, ref=ref))
 
-    Delivery._parcel = parcel  # type: ignore[method-assign]
+    ResultDelivery._result = result  # type: ignore[method-assign]
 
 
 FAULTS: dict[str, Callable[[], None]] = {

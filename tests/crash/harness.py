@@ -102,10 +102,10 @@ def begin(target: Callable[..., None], *args: object) -> BaseProcess:
     """Run ``target(*args, ready)`` in a process of its own; returns when it said ``ready``, or has ended."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.crash.nursery"])
-    heard, ready = context.Pipe(duplex=False)
+    wait_for_change, ready = context.Pipe(duplex=False)
     process = context.Process(target=target, args=(*args, ready), daemon=True)
     process.start()
     ready.close()
-    with heard, contextlib.suppress(EOFError):
-        heard.recv()
+    with wait_for_change, contextlib.suppress(EOFError):
+        wait_for_change.recv()
     return process

@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import ClassVar
 
-from bot.desk.outcomes import Parcel, Status, Undeliverable
+from bot.outcomes import JobResult, Status, Undeliverable
 from engine.errors import NotBegun, WorkerNotReady
 from engine.request import Event, Failed, Finished, RenderRequest, Stopped
 from tests.fakes.chat import FakeChat
@@ -113,19 +113,19 @@ class LifeChat(FakeChat):
         await asyncio.sleep(0.002)
         await super().show(status)
 
-    async def deliver(self, parcel: Parcel) -> None:
-        kind, is_edit = kind_of(parcel.recipe.prompt), bool(parcel.address.ref)
+    async def deliver(self, result: JobResult) -> None:
+        kind, is_edit = kind_of(result.recipe.prompt), bool(result.address.ref)
         if is_edit and kind is Kind.AGAIN:
             raise Undeliverable("the placeholder is gone")
         if is_edit and kind is Kind.SILENT:
             raise ConnectionError("this channel never answers")
-        await super().deliver(parcel)
-        place = parcel.address.ref if is_edit else "a-new-message"
-        story = f"{parcel.state}-{len(parcel.pictures)}-{parcel.refund}"
-        append(self._folder / "told.log", f"{parcel.job_id} {place} {story}")
+        await super().deliver(result)
+        place = result.address.ref if is_edit else "a-new-message"
+        story = f"{result.state}-{len(result.pictures)}-{result.refund}"
+        append(self._folder / "told.log", f"{result.job_id} {place} {story}")
         await asyncio.sleep(0.001)  # seen, and not yet marked
-        if is_edit and kind is Kind.DOUBTED and parcel.job_id not in self._doubted:
-            self._doubted.add(parcel.job_id)
+        if is_edit and kind is Kind.DOUBTED and result.job_id not in self._doubted:
+            self._doubted.add(result.job_id)
             raise ConnectionError("it arrived, but the answer did not")
 
 

@@ -26,7 +26,7 @@ from bot.commands.values import (
     LoraSwitch,
     LoraWish,
     Mine,
-    Pixels,
+    PixelSize,
     Quota,
     Reroll,
     Scope,
@@ -34,14 +34,14 @@ from bot.commands.values import (
 )
 from bot.desk import delivery
 from bot.desk.drawing import loop
-from bot.desk.outcomes import CancelAsked, JobState, LinkCode, Platform, Receipt
 from bot.errors import AlreadyEnded, NothingToCancel, PersonError
+from bot.outcomes import CancelAsked, JobState, LinkCode, Platform, Receipt
 from bot.policy.rules import Rules
-from engine.cost import CostBook
+from engine.planner.cost import CostBook
 from tests.crash.faults import FAULTS
 from tests.crash.kinds import ROUND, Kind, LifeChat, LifeRenderer, append
 from tests.fakes.clock import FakeClock
-from tests.fakes.room import HOST, Room, a_visit, open_room, until
+from tests.fakes.room import HOST, Room, a_context, open_room, until
 
 RULES = Rules(daily_credits=9, max_waiting=100)  # five messages of about two credits each: some are refused
 ROOM_BYTES = CostBook("a test").predict(512, 512, count=1, loras=2).bytes
@@ -114,7 +114,7 @@ async def _session(plan: Plan, random: Random, ready: Connection) -> bool:
         async with room.running():
             await until(lambda: bool(room.desk._loops), timeout_s=30)
             for job in lost:  # an answer of the life that is gone comes late
-                if await room.desk._drawing._settling._ending.end(job, JobState.DONE) is not None:
+                if await room.desk._drawing._recorder._completion.end(job, JobState.DONE) is not None:
                     append(folder / "wrong.log", f"a late answer of {job.id} was taken")
             await platform.send()
             until_s = time.monotonic() + random.uniform(0, 0.5 if plan.is_last else 0.06)
@@ -171,8 +171,8 @@ class _Platform:
             await self._answer_inbox()
 
     async def is_busy(self) -> bool:
-        """Whether a message, a job or a parcel is still on its way."""
-        async with self._room.store.atomic():  # or it would see a job's end before its parcel
+        """Whether a message, a job or a result is still on its way."""
+        async with self._room.store.atomic():  # or it would see a job's end before its result
             [row] = await self._room.store._database._run(
                 "SELECT (SELECT count(*) FROM job WHERE ended_ms IS NULL)"
                 "     + (SELECT count(*) FROM outbox WHERE state <> 'sent')"
@@ -195,11 +195,11 @@ class _Platform:
             "SELECT DISTINCT user_id FROM outbox JOIN job ON job.id = outbox.job "
             "JOIN identity USING (person) WHERE outbox.state = 'kept'"
         ):
-            await self._desk.handle(Mine(), a_visit("mine", row["user_id"]))
+            await self._desk.handle(Mine(), a_context("mine", row["user_id"]))
 
     async def cancel(self, job_id: str, person: str) -> None:
         with contextlib.suppress(AlreadyEnded, NothingToCancel):
-            await self._desk.handle(Cancel(job_id), a_visit("cancel", person))
+            await self._desk.handle(Cancel(job_id), a_context("cancel", person))
 
     def _confirmed(self) -> set[int]:
         log = self._folder / "confirmed.log"
@@ -234,7 +234,7 @@ class _Platform:
     async def _withdraw(self, event_id: str, person: str) -> None:
         """Answer a stored ``/cancel``; what is said of it is the same each time."""
         try:
-            answer: object = await self._desk.handle(Cancel(), a_visit(event_id, person))
+            answer: object = await self._desk.handle(Cancel(), a_context(event_id, person))
         except PersonError as refusal:
             answer = type(refusal).__name__
         said = answer.job_id if isinstance(answer, CancelAsked) else answer
@@ -244,17 +244,17 @@ class _Platform:
     async def _answer(self, number: int) -> str:
         person, kind = f"person-{number // 5}", self._kind(number)
         try:
-            receipt = await self._desk.handle(_command(number, kind), a_visit(str(number), person))
+            receipt = await self._desk.handle(_command(number, kind), a_context(str(number), person))
         except PersonError as refusal:
             append(self._folder / "answered.log", f"{number} -")
             return type(refusal).__name__
         assert isinstance(receipt, Receipt)
         append(self._folder / "answered.log", f"{number} {receipt.job_id}")
-        await self._desk.moved(receipt.job_id, a_visit(str(number), person).address)
+        await self._desk.moved(receipt.job_id, a_context(str(number), person).address)
         if kind in (Kind.WITHDRAWN, Kind.RECALLED):
             await self.cancel(receipt.job_id if kind is Kind.WITHDRAWN else "", person)
         if kind is Kind.AGAIN:
-            friend = a_visit(f"again-{number}", f"friend-{number}")
+            friend = a_context(f"again-{number}", f"friend-{number}")
             with contextlib.suppress(PersonError):
                 await self._desk.handle(Reroll(receipt.job_id), friend)
         return receipt.job_id
@@ -266,22 +266,22 @@ class _Platform:
     async def _link_and_part(self) -> None:
         """Somebody is one person here and on the page, and parts again now and then."""
         name = f"person-{self._random.randrange(1 + self._events // 5)}"
-        issued = await self._desk.handle(Link(), a_visit("link", name))
+        issued = await self._desk.handle(Link(), a_context("link", name))
         assert isinstance(issued, LinkCode)
         with contextlib.suppress(PersonError):  # they were one already
             for turn in range(2):
-                visit = a_visit(f"{issued.code} {turn}", name, platform=Platform.WEB)
-                await self._desk.handle(Link(issued.code), visit)
+                context = a_context(f"{issued.code} {turn}", name, platform=Platform.WEB)
+                await self._desk.handle(Link(issued.code), context)
         if self._random.random() < 0.5:
             with contextlib.suppress(PersonError):
-                await self._desk.handle(Unlink(), a_visit("unlink", name, platform=Platform.WEB))
+                await self._desk.handle(Unlink(), a_context("unlink", name, platform=Platform.WEB))
 
     async def _look_around(self) -> None:
         """What changes no job."""
-        await self._desk.handle(Quota(), a_visit("quota", "person-0"))
-        await self._desk.handle(LoraList(), a_visit("list", "person-0"))
+        await self._desk.handle(Quota(), a_context("quota", "person-0"))
+        await self._desk.handle(LoraList(), a_context("list", "person-0"))
         for scope in Scope:
-            await self._desk.handle(LoraSwitch(LoraWish("sugar"), scope), a_visit("switch", HOST))
+            await self._desk.handle(LoraSwitch(LoraWish("sugar"), scope), a_context("switch", HOST))
 
 
 def _command(number: int, kind: Kind) -> Draw:
@@ -289,5 +289,5 @@ def _command(number: int, kind: Kind) -> Draw:
         prompt=f"{kind} {number}",
         count=1 + number % 3,
         loras=(LoraWish("nobody has this"),) if kind is Kind.NAMELESS else (),
-        size=Pixels(1024, 1024) if kind is Kind.TOO_LARGE else None,
+        size=PixelSize(1024, 1024) if kind is Kind.TOO_LARGE else None,
     )

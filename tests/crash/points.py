@@ -24,7 +24,7 @@ from typing import Any
 WRAPPED = ("bot.desk", "bot.store")
 # What holds classes of the wrapped modules is read anew with them.
 _ANEW = (*WRAPPED, "tests.fakes", "tests.crash.life", "tests.crash.kinds", "tests.crash.faults")
-_NOT_THE_BOT = ("bot.store.survey", "bot.store.backup")  # the host's tools, on a bot at rest
+_NOT_THE_BOT = ("bot.store.survey", "bot.store.files.backup")  # the host's tools, on a bot at rest
 
 _points: list[str] = []
 _reached: Counter[str] = Counter()

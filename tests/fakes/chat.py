@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 
-from bot.desk.outcomes import Parcel, Platform, Status
+from bot.outcomes import JobResult, Platform, Status
 
 
 class FakeChat:
@@ -13,7 +13,7 @@ class FakeChat:
         errors: Raised by the next deliveries, in order; once empty, every delivery arrives.
         deliver_s: How long one delivery takes.
         shown: Every status, in order.
-        parcels: Every parcel that arrived, in order.
+        results: Every result that arrived, in order.
         log: Job ids as they were shown (``"show"``) and delivered (``"deliver"``), in one order.
     """
 
@@ -22,7 +22,7 @@ class FakeChat:
         self.deliver_s = deliver_s
         self.errors: deque[Exception] = deque()
         self.shown: list[Status] = []
-        self.parcels: list[Parcel] = []
+        self.results: list[JobResult] = []
         self.log: list[tuple[str, str]] = []
         self._arrived = asyncio.Condition()
 
@@ -40,17 +40,17 @@ class FakeChat:
         self.shown.append(status)
         self.log.append(("show", status.job_id))
 
-    async def deliver(self, parcel: Parcel) -> None:
+    async def deliver(self, result: JobResult) -> None:
         await asyncio.sleep(self.deliver_s)
         if self.errors:
             raise self.errors.popleft()
         async with self._arrived:
-            self.parcels.append(parcel)
-            self.log.append(("deliver", parcel.job_id))
+            self.results.append(result)
+            self.log.append(("deliver", result.job_id))
             self._arrived.notify_all()
 
-    async def wait_for_parcels(self, count: int, timeout_s: float = 5.0) -> list[Parcel]:
-        """Return once ``count`` parcels arrived in all; TimeoutError when they do not."""
+    async def wait_for_results(self, count: int, timeout_s: float = 5.0) -> list[JobResult]:
+        """Return once ``count`` results arrived in all; TimeoutError when they do not."""
         async with asyncio.timeout(timeout_s), self._arrived:
-            await self._arrived.wait_for(lambda: len(self.parcels) >= count)
-        return self.parcels
+            await self._arrived.wait_for(lambda: len(self.results) >= count)
+        return self.results

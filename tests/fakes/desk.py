@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from bot.commands.values import Command, Draw, Reroll
-from bot.desk.outcomes import Address, LoraCard, Outcome, PictureFile, Platform, Visit
 from bot.errors import PersonError
+from bot.outcomes import Address, CommandContext, LoraSummary, Outcome, PictureFile, Platform
 
-Answer = Callable[[Command, Visit], Outcome]
+Answer = Callable[[Command, CommandContext], Outcome]
 
 
 @dataclass
@@ -15,8 +15,8 @@ class ScriptedDesk:
     """Implements ``bot.chats.contract.Desk``: records what chats ask and answers with ``answer``."""
 
     answer: Answer
-    cards: tuple[LoraCard, ...] = ()
-    handled: list[tuple[Command, Visit]] = field(default_factory=list)
+    cards: tuple[LoraSummary, ...] = ()
+    handled: list[tuple[Command, CommandContext]] = field(default_factory=list)
     addresses: dict[str, Address] = field(default_factory=dict)
     inbox: dict[tuple[Platform, str], str] = field(default_factory=dict)
     settled: list[str] = field(default_factory=list)
@@ -24,17 +24,17 @@ class ScriptedDesk:
     migrations: list[tuple[str, str]] = field(default_factory=list)
     kept_ids: dict[tuple[str, str, int], str] = field(default_factory=dict)
 
-    async def handle(self, command: Command, visit: Visit) -> Outcome:
+    async def handle(self, command: Command, context: CommandContext) -> Outcome:
         """A known event gets the answer it got before; only what makes a job is asked again."""
-        event = (visit.platform, visit.event_id)
+        event = (context.platform, context.event_id)
         if event not in self.answers:
-            self.handled.append((command, visit))
+            self.handled.append((command, context))
             try:
-                self.answers[event] = self.answer(command, visit)
+                self.answers[event] = self.answer(command, context)
             except PersonError as error:
                 self.answers[event] = error
         elif isinstance(command, Draw | Reroll):
-            return self.answer(command, visit)
+            return self.answer(command, context)
         answer = self.answers[event]
         if isinstance(answer, PersonError):
             raise answer
@@ -62,7 +62,7 @@ class ScriptedDesk:
     async def moved(self, job_id: str, address: Address) -> None:
         self.addresses[job_id] = address
 
-    def suggest_loras(self, typed: str, locale: str) -> tuple[LoraCard, ...]:
+    def suggest_loras(self, typed: str, locale: str) -> tuple[LoraSummary, ...]:
         return tuple(card for card in self.cards if typed.lower() in card.name)[:25]
 
     async def take_in(self, platform: Platform, events: Sequence[tuple[str, str]]) -> None:

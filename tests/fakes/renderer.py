@@ -79,7 +79,7 @@ class FakeRenderer:
         self.cancelled: set[str] = set()
         self.running = ""
         self.drawn = 0
-        self.foreseen: tuple[LoraChoice, ...] = ()
+        self.prefetched: tuple[LoraChoice, ...] = ()
         self._turns: dict[str, asyncio.Future[bool]] = {}  # of jobs in hand: begun, or stopped
 
     def cancel(self, job_id: str) -> None:
@@ -88,8 +88,8 @@ class FakeRenderer:
             if not turn.done():
                 turn.set_result(False)
 
-    def foresee(self, loras: tuple[LoraChoice, ...]) -> None:
-        self.foreseen = loras
+    def prefetch(self, loras: tuple[LoraChoice, ...]) -> None:
+        self.prefetched = loras
 
     async def render(
         self, request: RenderRequest, listen: Callable[[Event], None]

@@ -8,13 +8,13 @@ from pathlib import Path
 from random import Random
 
 from bot.desk import Desk
-from bot.desk.outcomes import Address, Platform, Visit
+from bot.outcomes import Address, CommandContext, Platform
 from bot.policy.rules import Rules
 from bot.store import Store, open_store
-from engine.cost import CostBook
-from engine.headroom import Headroom
-from engine.model import ModelInfo
-from engine.prompt_tokens import PromptLength
+from engine.checkpoint.model import ModelInfo
+from engine.checkpoint.prompt_tokens import PromptLength
+from engine.planner.cost import CostBook
+from engine.planner.headroom import Headroom
 from engine.scheduler import Scheduler
 from engine.shelf import LoraFile, Shelf
 from tests.fakes.chat import FakeChat
@@ -92,16 +92,16 @@ class Room:
                 await asyncio.wait({run})
 
 
-def a_visit(
+def a_context(
     event_id: str,
     user_id: str = "ann",
     *,
     platform: Platform = Platform.CONSOLE,
     chat_id: str = "here",
     locale: str = "en",
-) -> Visit:
+) -> CommandContext:
     """A message ``event_id`` of a person in a chat."""
-    return Visit(
+    return CommandContext(
         platform=platform,
         event_id=event_id,
         user_id=user_id,

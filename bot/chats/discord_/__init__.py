@@ -6,7 +6,7 @@ the words; it knows no database, card or model, and decides no right. It asks fo
 * in   ``menu`` declares the commands, ``incoming`` answers them and the buttons, ``reading`` understands
        them, ``events`` sorts everything that arrives and answers plain messages, ``intake`` stores what is to
        be answered before it is acknowledged
-* out  ``delivery`` brings parcels, ``letters`` sends, ``pace`` holds edits back, ``enclose`` fits pictures in
+* out  ``delivery`` brings results, ``letters`` sends, ``pace`` holds edits back, ``enclose`` fits pictures in
 * ``client`` and ``adapter`` hold the connection; ``address`` is where an answer stands; ``limits`` keeps us
   from what Discord bans a bot for
 

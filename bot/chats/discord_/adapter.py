@@ -1,4 +1,4 @@
-"""Discord as a chat of the house: opens the connection, declares the menu, passes on what comes and goes."""
+"""Discord as a chat: opens the connection, declares the menu, passes on what comes and goes."""
 
 import asyncio
 import time
@@ -23,8 +23,8 @@ from bot.chats.discord_.intake import Intake
 from bot.chats.discord_.limits import Refusals, Starts
 from bot.chats.discord_.menu import declare, sync_if_changed
 from bot.chats.discord_.pace import INTERVAL_S, Pace
-from bot.desk.outcomes import Parcel, Platform, Status
 from bot.errors import OperatorError, PlatformUnreachable, TokenRefused
+from bot.outcomes import JobResult, Platform, Status
 
 log = structlog.get_logger()
 BAD_TOKEN = 4004  # the gateway's close code for a token that it does not know
@@ -145,14 +145,14 @@ class DiscordChat:
         if self._session is not None:  # before it opens, nothing can be edited
             self._delivery.show(status)
 
-    async def deliver(self, parcel: Parcel) -> None:
+    async def deliver(self, result: JobResult) -> None:
         """Bring an ended job to its person: its answer, else its channel, else directly.
 
         Raises:
             Undeliverable: No way is open, and none will be.
             NotNow: Discord refused too much lately.
         """
-        await self._delivery.deliver(parcel)
+        await self._delivery.deliver(result)
 
     async def _connect(self) -> bool:
         """Do what ``open`` says; True where the commands were new."""

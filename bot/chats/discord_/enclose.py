@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import structlog
 from PIL import Image
 
-from bot.desk.outcomes import PictureFile
+from bot.outcomes import PictureFile
 
 log = structlog.get_logger()
 REQUEST_BYTES = 24 * 1024 * 1024  # Discord takes 25 MiB in one request; the rest is for text and headers

@@ -15,7 +15,7 @@ from typing import Any
 import discord
 import structlog
 
-from bot import words
+from bot import messages
 from bot.chats.contract import Desk
 from bot.chats.discord_.address import Ref
 from bot.chats.discord_.delivery import UNREACHED, Delivery
@@ -24,10 +24,10 @@ from bot.chats.discord_.intake import Intake
 from bot.chats.discord_.letters import CALL_TIMEOUT_S, NOBODY, plain
 from bot.chats.discord_.reading import command_of, is_secret, locale_of, ref_of, suggestions, visit_of
 from bot.commands.buttons import press_of
-from bot.commands.table import Entry, Option
+from bot.commands.table import CommandEntry, Option
 from bot.commands.values import Cancel, Command, Help
-from bot.desk.outcomes import CancelAsked, Receipt
 from bot.errors import CannotSave, OldButton, PersonError, UnknownCommand
+from bot.outcomes import CancelAsked, Receipt
 
 Interaction = discord.Interaction[discord.Client]
 log = structlog.get_logger()
@@ -50,7 +50,7 @@ class Incoming:
         self._clock = clock
         self._busy: set[asyncio.Task[object]] = set()
 
-    async def give(self, interaction: Interaction, entry: Entry, given: Mapping[str, object]) -> None:
+    async def give(self, interaction: Interaction, entry: CommandEntry, given: Mapping[str, object]) -> None:
         """Answer a slash command."""
         await self._supervised(interaction, lambda: command_of(entry, given))
 
@@ -78,7 +78,7 @@ class Incoming:
 
     def suggest(self, option: Option, typed: str, locale: str) -> Sequence[tuple[str, str]]:
         """(label, value) pairs that match what was typed so far; from memory, at once."""
-        return suggestions(self._desk, option, typed, words.locale_of(locale))
+        return suggestions(self._desk, option, typed, messages.locale_of(locale))
 
     async def drain(self) -> None:
         """Wait a moment for the answers under way."""
@@ -207,7 +207,7 @@ class Incoming:
         return True
 
     def _explained(self, error: Exception, interaction: Interaction) -> str:
-        return words.explain(error, locale_of(interaction), times="discord")
+        return messages.explain(error, locale_of(interaction), times="discord")
 
     async def _apologise(self, interaction: Interaction, error: Exception) -> None:
         text = self._explained(error, interaction)

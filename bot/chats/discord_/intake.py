@@ -18,8 +18,8 @@ import structlog
 
 from bot.chats.contract import Desk
 from bot.chats.discord_.events.kinds import Raw
-from bot.desk.outcomes import Platform
 from bot.errors import CannotSave
+from bot.outcomes import Platform
 
 log = structlog.get_logger()
 REMEMBERED = 2_000  # events; a resume repeats the last few seconds, not more than the last thousand

@@ -11,7 +11,7 @@ from typing import Any
 
 import discord
 
-from bot import words
+from bot import messages
 from bot.chats.discord_.address import Ref
 from bot.chats.discord_.enclose import Enclosure
 from bot.commands.buttons import data_of
@@ -51,7 +51,9 @@ class Letter:
             return None
         key = "cancel" if isinstance(self.button, Cancel) else "reroll"
         view = discord.ui.View(timeout=None)
-        view.add_item(discord.ui.Button(label=words.label(key, self.locale), custom_id=data_of(self.button)))
+        view.add_item(
+            discord.ui.Button(label=messages.label(key, self.locale), custom_id=data_of(self.button))
+        )
         view.stop()
         return view
 

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import aiohttp
 import structlog
 
-from bot.desk.outcomes import NotNow
+from bot.outcomes import RetryLater
 from engine.durable import write_file
 
 log = structlog.get_logger()
@@ -95,7 +95,7 @@ class Refusals:
         """
         if self.count >= MOST_REFUSALS:
             after_s = self._times[self.count - MOST_REFUSALS] + REFUSALS_WINDOW_S - self._clock()
-            raise NotNow(f"{self.count} refusals in {REFUSALS_WINDOW_S:g} s", after_s)
+            raise RetryLater(f"{self.count} refusals in {REFUSALS_WINDOW_S:g} s", after_s)
 
     async def _see(
         self, _: aiohttp.ClientSession, __: SimpleNamespace, ended: aiohttp.TraceRequestEndParams

@@ -3,7 +3,7 @@
 import discord
 from discord import app_commands
 
-from bot import words
+from bot import messages
 
 CHINESE = (discord.Locale.chinese, discord.Locale.taiwan_chinese)
 
@@ -30,5 +30,5 @@ class Localiser(app_commands.Translator):
         """The Chinese for a name or description; None where it is the same or unknown."""
         if locale not in CHINESE:
             return None
-        said = string.extras.get("word") or words.text(string.message, "zh-CN")
+        said = string.extras.get("word") or messages.text(string.message, "zh-CN")
         return None if said == string.message else str(said)

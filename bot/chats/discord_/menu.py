@@ -22,7 +22,7 @@ from discord.enums import AppCommandOptionType
 
 from bot.chats.discord_.localise import Localiser, described, named
 from bot.commands.face import SUGGESTED
-from bot.commands.table import COMMANDS, Entry, Kind, Option, Right
+from bot.commands.table import COMMANDS, CommandEntry, Option, OptionKind, Right
 from engine.durable import write_file
 
 Interaction = discord.Interaction[discord.Client]
@@ -30,14 +30,14 @@ Tree = app_commands.CommandTree[discord.Client]
 Choice = app_commands.Choice[str | int | float]
 MAX_CHOICES = 25  # Discord takes no more suggestions at once
 SUGGESTING = {"size", *SUGGESTED}
-_TYPES = {Kind.INTEGER: AppCommandOptionType.integer, Kind.NUMBER: AppCommandOptionType.number}
-_TYPES[Kind.SWITCH] = AppCommandOptionType.boolean
+_TYPES = {OptionKind.INTEGER: AppCommandOptionType.integer, OptionKind.NUMBER: AppCommandOptionType.number}
+_TYPES[OptionKind.SWITCH] = AppCommandOptionType.boolean
 
 
 class Clerk(Protocol):
     """Who answers the menu."""
 
-    async def give(self, interaction: Interaction, entry: Entry, given: Mapping[str, object]) -> None:
+    async def give(self, interaction: Interaction, entry: CommandEntry, given: Mapping[str, object]) -> None:
         """A person gave a command with these options, unsaid ones left out."""
 
     def suggest(self, option: Option, typed: str, locale: str) -> Sequence[tuple[str, str]]:
@@ -74,7 +74,7 @@ class _Asked(app_commands.Transformer):
         return value
 
     def _bound(self, value: float | None) -> int | float | None:
-        return int(value) if value is not None and self._option.kind is Kind.INTEGER else value
+        return int(value) if value is not None and self._option.kind is OptionKind.INTEGER else value
 
 
 class _Suggested(_Asked):
@@ -127,7 +127,7 @@ def _declared(file: Path) -> str:
     return file.read_text().strip() if file.is_file() else ""
 
 
-def _places(entries: Sequence[Entry]) -> dict[str, Any]:
+def _places(entries: Sequence[CommandEntry]) -> dict[str, Any]:
     """Where a top-level command shows: everyone's everywhere, one that holds a host's to managers."""
     if all(entry.right is Right.EVERYONE for entry in entries):
         return {
@@ -144,7 +144,7 @@ def _places(entries: Sequence[Entry]) -> dict[str, Any]:
 
 
 def _command(
-    entry: Entry, clerk: Clerk, name: app_commands.locale_str | None = None, **places: Any
+    entry: CommandEntry, clerk: Clerk, name: app_commands.locale_str | None = None, **places: Any
 ) -> app_commands.Command[Any, ..., None]:
     """One command, by its last word unless named; its options stand in the callback's signature."""
 
@@ -171,7 +171,7 @@ def _command(
 
 
 def _parameter(option: Option, clerk: Clerk) -> inspect.Parameter:
-    suggesting = option.kind is Kind.LORA or option.name in SUGGESTING
+    suggesting = option.kind is OptionKind.LORA or option.name in SUGGESTING
     asked = (_Suggested if suggesting else _Asked)(option, clerk)
     default = inspect.Parameter.empty if option.required else None
     return inspect.Parameter(option.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=asked)

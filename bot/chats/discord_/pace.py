@@ -1,4 +1,4 @@
-"""How often a waiting job's answer is edited: not faster than Discord likes, and never after its parcel.
+"""How often a waiting job's answer is edited: not faster than Discord likes, and never after its result.
 
 The newest state wins. What is held here is only what has not been shown yet; a crash loses nothing but that.
 """
@@ -8,9 +8,9 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-INTERVAL_S = 2.0  # a webhook takes 5 requests in 2 s; the parcel must never find its bucket empty
+INTERVAL_S = 2.0  # a webhook takes 5 requests in 2 s; the result must never find its bucket empty
 MADE_TIMEOUT_S = 30.0
-REMEMBERED_ENDINGS = 1000  # a status that overtakes its parcel is seconds late, not a thousand jobs
+REMEMBERED_ENDINGS = 1000  # a status that overtakes its result is seconds late, not a thousand jobs
 
 Edit = Callable[[], Awaitable[bool]]
 """Makes one edit; False when the answer can take no more of them."""

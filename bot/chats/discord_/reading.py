@@ -5,22 +5,22 @@ from typing import Any
 
 import discord
 
-from bot import words
+from bot import messages
 from bot.chats.contract import Desk
 from bot.chats.discord_.address import Ref
 from bot.commands import grammar
 from bot.commands.face import SUGGESTED
 from bot.commands.face import suggestions as face_suggestions
-from bot.commands.table import Entry, Kind, Option
+from bot.commands.table import CommandEntry, Option, OptionKind
 from bot.commands.values import Command, Draw, LoraSwitch, Reroll
-from bot.desk.outcomes import Address, Platform, Visit
+from bot.outcomes import Address, CommandContext, Platform
 
 Interaction = discord.Interaction[discord.Client]
 LABEL_CHARS = 100  # Discord's limit for a suggestion's label, and for its value
 SIZES = ("2:3", "3:4", "1:1", "4:3", "3:2", "9:16", "16:9")  # shapes that pictures are commonly asked in
 
 
-def command_of(entry: Entry, given: Mapping[str, Any]) -> Command:
+def command_of(entry: CommandEntry, given: Mapping[str, Any]) -> Command:
     """The command that a menu's entry and its options ask for.
 
     Raises:
@@ -36,7 +36,7 @@ def command_of(entry: Entry, given: Mapping[str, Any]) -> Command:
 
 def locale_of(interaction: Interaction) -> str:
     """The language of the person's own Discord."""
-    return words.locale_of(str(interaction.locale.value))
+    return messages.locale_of(str(interaction.locale.value))
 
 
 def ref_of(interaction: Interaction, message_id: int, *, ephemeral: bool) -> Ref:
@@ -63,9 +63,9 @@ def _may_post(interaction: Interaction) -> bool:
     return interaction.is_guild_integration() and may.view_channel and may_send and may.attach_files
 
 
-def visit_of(interaction: Interaction, ref: Ref) -> Visit:
+def visit_of(interaction: Interaction, ref: Ref) -> CommandContext:
     """Who asks, and where."""
-    return Visit(
+    return CommandContext(
         platform=Platform.DISCORD,
         event_id=str(interaction.id),
         user_id=str(interaction.user.id),
@@ -90,7 +90,7 @@ def is_secret(command: Command, interaction: Interaction) -> bool:
 
 def suggestions(desk: Desk, option: Option, typed: str, locale: str) -> Sequence[tuple[str, str]]:
     """(label, value) pairs for one option, best first."""
-    if option.kind is Kind.LORA:
+    if option.kind is OptionKind.LORA:
         cards = desk.suggest_loras(typed, locale)
         return [(_label(card.titles.get(locale, ""), card.name), card.name) for card in cards]
     if option.name in SUGGESTED:

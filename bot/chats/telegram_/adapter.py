@@ -20,7 +20,7 @@ from telegram.request import HTTPXRequest
 
 from bot.chats.contract import Desk
 from bot.chats.telegram_.answers import Answers
-from bot.chats.telegram_.board import Board
+from bot.chats.telegram_.board import PlaceholderEditor
 from bot.chats.telegram_.delivery import Delivery
 from bot.chats.telegram_.gate import Gate, retry_after_s
 from bot.chats.telegram_.incoming import Event, Ignored, read
@@ -31,8 +31,8 @@ from bot.chats.telegram_.placing import Placing
 from bot.chats.telegram_.replies.reply import Reply
 from bot.chats.telegram_.sender import Sender
 from bot.chats.telegram_.updates.kinds import Kind
-from bot.desk.outcomes import Parcel, Platform, Status, Undeliverable
 from bot.errors import PlatformUnreachable, TokenRefused
+from bot.outcomes import JobResult, Platform, Status, Undeliverable
 
 OPEN_S = 30.0
 CLOSE_S = 10.0
@@ -83,7 +83,7 @@ class TelegramChat:
         self._gate = Gate()
         self._placing = Placing()
         sender = Sender(self._bot, self._gate, self._migrated)
-        self._board = Board(self._bot, self._gate)
+        self._board = PlaceholderEditor(self._bot, self._gate)
         self._answers = Answers(self._bot, sender, desk, self._placing)
         self._delivery = Delivery(sender, desk)
         self._intake = Intake(polling, self._bot.base_url, desk, self._answer)
@@ -128,23 +128,23 @@ class TelegramChat:
         """Update the placeholder as soon as its chat has room; returns at once."""
         self._board.put(status)
 
-    async def deliver(self, parcel: Parcel) -> None:
+    async def deliver(self, result: JobResult) -> None:
         """Bring an ended job to its person.
 
         Raises:
             Undeliverable: Blocked, or the chat is gone.
             NotNow: The chat is full. After ``TelegramError``, ``TimeoutError`` and ``OSError``: later, too.
         """
-        place = Place.of(parcel.address)
-        is_album = len(parcel.pictures) > 1
-        self._gate.require_room(place.chat_id, messages=len(parcel.pictures) + 1 if is_album else 1)
+        place = Place.of(result.address)
+        is_album = len(result.pictures) > 1
+        self._gate.require_room(place.chat_id, messages=len(result.pictures) + 1 if is_album else 1)
         if place.reply_to is not None:  # else /mine asked for it, perhaps elsewhere
-            place = await self._placing.arrived(parcel.job_id, place)
+            place = await self._placing.arrived(result.job_id, place)
         await self._board.take_down(place)
         has_message = place.message_id is not None
-        async with contextlib.nullcontext() if has_message else self._placing.of(parcel.job_id):
-            is_told = self._placing.is_told(parcel.job_id, place.chat_id)
-            await self._delivery.bring(parcel, place, is_told=is_told)
+        async with contextlib.nullcontext() if has_message else self._placing.of(result.job_id):
+            is_told = self._placing.is_told(result.job_id, place.chat_id)
+            await self._delivery.bring(result, place, is_told=is_told)
 
     async def _migrated(self, old_chat_id: int, new_chat_id: int) -> None:
         await self._answers.migrated(old_chat_id, new_chat_id)

@@ -1,4 +1,4 @@
-"""Answers one event: understand it, ask the desk once, and make the messages that say what came of it.
+"""Answers one event: understand it, ask the desk once, and make the sends that say what came of it.
 
 What was accepted before a crash is not announced twice.
 """
@@ -12,7 +12,7 @@ import structlog
 from telegram import Bot
 from telegram.error import TelegramError
 
-from bot import words
+from bot import messages
 from bot.chats.contract import Desk
 from bot.chats.telegram_.incoming import Added, Event, Ignored, Migrated, Pressed, Refused, Said, link_to
 from bot.chats.telegram_.keyboards import cancel_keyboard
@@ -27,17 +27,17 @@ from bot.chats.telegram_.updates.kinds import Kind
 from bot.commands.buttons import press_of
 from bot.commands.grammar import parse
 from bot.commands.values import Cancel, Command, Help
-from bot.desk.outcomes import (
+from bot.errors import AlreadyEnded, NoPrivateChat, PersonError
+from bot.outcomes import (
     CancelAsked,
+    CommandContext,
     History,
     Originals,
     Outcome,
     Platform,
     Receipt,
     Undeliverable,
-    Visit,
 )
-from bot.errors import AlreadyEnded, NoPrivateChat, PersonError
 
 AT_ONCE = 8  # events that wait for the desk at the same time
 ALBUMS = 256  # whose first item was answered; the others follow within a second
@@ -83,9 +83,9 @@ class Answers:
         match event:
             case Pressed():
                 press = Press(self._bot, self._sender, event)
-                return Reply(lambda: press.refuse(words.explain(error, event.visit.locale)))
+                return Reply(lambda: press.refuse(messages.explain(error, event.context.locale)))
             case Said() | Refused() | Added():
-                return self._text(event.place, words.explain(error, event.visit.locale))
+                return self._text(event.place, messages.explain(error, event.context.locale))
             case _:
                 return Reply()
 
@@ -94,80 +94,82 @@ class Answers:
         await self._desk.chat_migrated(Platform.TELEGRAM, str(old_chat_id), str(new_chat_id))
 
     async def _answer_text(self, event: Said) -> Reply:
-        visit = event.visit
+        context = event.context
         try:
             command = parse(event.text)
-            visit = await with_private_address(self._bot, command, visit)
-            outcome = await self._handle(command, visit)
+            context = await with_private_address(self._bot, command, context)
+            outcome = await self._handle(command, context)
         except NoPrivateChat as error:
             link = link_to(self._bot.bot, "private")
-            return self._text(event.place, f"{words.explain(error, visit.locale)}\n{link}")
+            return self._text(event.place, f"{messages.explain(error, context.locale)}\n{link}")
         except PersonError as error:
-            return self._text(event.place, words.explain(error, visit.locale))
-        place = event.place if visit.private_address is None else Place.of(visit.private_address)
+            return self._text(event.place, messages.explain(error, context.locale))
+        place = event.place if context.private_address is None else Place.of(context.private_address)
         match outcome:
             case Receipt():
-                return self._accepted(outcome, command, visit, place)
+                return self._accepted(outcome, command, context, place)
             case History():
-                return self._pictures.mine(outcome, place, visit.locale)
+                return self._pictures.mine(outcome, place, context.locale)
             case CancelAsked(was_running=False):
                 self._placing.cancelled_by_word(outcome.job_id, place.chat_id)
-        return self._text(place, words.say(outcome, visit.locale))
+        return self._text(place, messages.say(outcome, context.locale))
 
     async def _answer_press(self, event: Pressed) -> Reply:
         press = Press(self._bot, self._sender, event)
-        locale = event.visit.locale
+        locale = event.context.locale
         command: Command | None = None
         try:
             async with press.spinning():
                 command = press_of(event.data)
-                outcome = await self._handle(command, event.visit)
+                outcome = await self._handle(command, event.context)
         except PersonError as error:
-            refusal = words.explain(error, locale)
-            messages: list[Send] = [lambda: press.refuse(refusal)]
+            refusal = messages.explain(error, locale)
+            sends: list[Send] = [lambda: press.refuse(refusal)]
             if isinstance(error, AlreadyEnded):
-                messages += self._fold(command, event)
-            return Reply(*messages)
+                sends += self._fold(command, event)
+            return Reply(*sends)
         match outcome:
             case Receipt():
                 await press.end()
-                return self._accepted(outcome, command, event.visit, event.place)
+                return self._accepted(outcome, command, event.context, event.place)
             case Originals():
                 await press.end()
                 return self._pictures.originals(outcome, event.place)
             case CancelAsked():
                 # The job's own message is about to say that it is cancelled.
-                await press.end(words.say(outcome, locale) if outcome.was_running else "")
+                await press.end(messages.say(outcome, locale) if outcome.was_running else "")
                 return Reply(*self._fold(command, event))
         await press.end()
-        return self._text(event.place, words.say(outcome, locale))
+        return self._text(event.place, messages.say(outcome, locale))
 
     async def _answer_refused(self, event: Refused) -> Reply:
         if event.album and event.album in self._albums:
-            log.debug("update ignored", event_id=event.visit.event_id, kind=Kind.ALBUM_ITEM.name)
+            log.debug("update ignored", event_id=event.context.event_id, kind=Kind.ALBUM_ITEM.name)
             return Reply()
         error = event.error
         try:
-            await self._handle(Help(), event.visit)  # a chat that is not served hears that, and nothing else
+            await self._handle(
+                Help(), event.context
+            )  # a chat that is not served hears that, and nothing else
         except PersonError as refusal:
             error = refusal
         if event.album:
             self._albums[event.album] = None
             if len(self._albums) > ALBUMS:
                 self._albums.popitem(last=False)
-        return self._text(event.place, words.explain(error, event.visit.locale))
+        return self._text(event.place, messages.explain(error, event.context.locale))
 
     async def _greet(self, event: Added) -> Reply:
-        text = words.greeting(self._bot.username, event.visit.locale)
+        text = messages.greeting(self._bot.username, event.context.locale)
         try:
-            await self._handle(Help(), event.visit)
+            await self._handle(Help(), event.context)
         except PersonError as error:
-            text = words.explain(error, event.visit.locale)
+            text = messages.explain(error, event.context.locale)
         return self._text(event.place, text)
 
-    async def _handle(self, command: Command, visit: Visit) -> Outcome:
+    async def _handle(self, command: Command, context: CommandContext) -> Outcome:
         async with self._asking:
-            return await self._desk.handle(command, visit)
+            return await self._desk.handle(command, context)
 
     def _text(self, place: Place, text: str) -> Reply:
         async def send() -> None:
@@ -175,17 +177,17 @@ class Answers:
 
         return Reply(send)
 
-    def _accepted(self, receipt: Receipt, command: Command, visit: Visit, place: Place) -> Reply:
+    def _accepted(self, receipt: Receipt, command: Command, context: CommandContext, place: Place) -> Reply:
         is_first_try = True
 
         async def send() -> None:
             nonlocal receipt, is_first_try
             if not is_first_try:
                 with suppress(PersonError):  # its picture may stand there by now
-                    again = await self._handle(command, visit)
+                    again = await self._handle(command, context)
                     receipt = again if isinstance(again, Receipt) else receipt
             is_first_try = False
-            await self._place_placeholder(receipt, place, visit.locale)
+            await self._place_placeholder(receipt, place, context.locale)
 
         return Reply(send, is_accepted=True)
 
@@ -195,7 +197,7 @@ class Answers:
                 return
             if self._placing.is_on_its_way(receipt.job_id):
                 return  # with its result
-        text = words.say(_as_new(receipt), locale)
+        text = messages.say(_as_new(receipt), locale)
         async with self._placing.of(receipt.job_id) as placed:
             sent = await self._sender.put_text(place, text, cancel_keyboard(receipt.job_id, locale))
             placed.set_result(sent)
@@ -218,7 +220,7 @@ class Answers:
                 return
             spare = Place(pressed.chat_id, message_id=pressed.reply_to)
             with suppress(Undeliverable, TelegramError, TimeoutError):
-                await self._sender.edit_text(spare, words.goes_on_elsewhere(event.visit.locale))
+                await self._sender.edit_text(spare, messages.goes_on_elsewhere(event.context.locale))
 
         return [fold]
 

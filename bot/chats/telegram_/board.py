@@ -13,11 +13,11 @@ from telegram import Bot
 from telegram.constants import ChatAction
 from telegram.error import BadRequest, RetryAfter, TelegramError
 
-from bot import words
+from bot import messages
 from bot.chats.telegram_.gate import Gate, Urgency, retry_after_s
 from bot.chats.telegram_.keyboards import cancel_keyboard
 from bot.chats.telegram_.place import Place
-from bot.desk.outcomes import Status
+from bot.outcomes import Status
 
 PAINT_S = 10.0
 ACTION_GAP_S = 5.0  # Telegram shows a chat action for five seconds at most
@@ -33,7 +33,7 @@ class _Painting:
     done: asyncio.Event
 
 
-class Board:
+class PlaceholderEditor:
     """One task paints what ``put`` left."""
 
     def __init__(self, bot: Bot, gate: Gate) -> None:
@@ -88,7 +88,7 @@ class Board:
         try:
             async with asyncio.timeout(PAINT_S):
                 await self._bot.edit_message_text(
-                    words.status(status, status.locale),
+                    messages.status(status, status.locale),
                     *spot,
                     reply_markup=cancel_keyboard(status.job_id, status.locale),
                 )
@@ -108,7 +108,7 @@ class Board:
     async def _act(self, chat_id: int, status: Status) -> None:
         """Let the person see "sending a photo" while the card draws, and only then."""
         now = time.monotonic()
-        is_drawing = status.place is None
+        is_drawing = status.position is None
         if chat_id < 0 or not is_drawing or now - self._acted_at_s.get(chat_id, -ACTION_GAP_S) < ACTION_GAP_S:
             return
         self._acted_at_s.pop(chat_id, None)

@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from telegram.error import RetryAfter
 
-from bot.desk.outcomes import NotNow
+from bot.outcomes import RetryLater
 
 GROUP_MESSAGES_PER_MINUTE = 20
 MINUTE_S = 61.0  # what counts is when Telegram gets it: a second for the way there
@@ -110,7 +110,7 @@ class Gate:
         """
         wait_s = self.wait_s(chat_id, Urgency.RESULT, messages)
         if wait_s > FULL_S:
-            raise NotNow(f"chat {chat_id} can take no more for {wait_s:.0f} s", wait_s)
+            raise RetryLater(f"chat {chat_id} can take no more for {wait_s:.0f} s", wait_s)
 
     async def call(self, chat_id: int, request: Callable[[], Awaitable[T]], messages: int = 1) -> T:
         """Make a request that a person waits for, as soon as it may go out.

@@ -12,12 +12,12 @@ from typing import Any
 from telegram import CallbackQuery, ChatMember, ChatMemberUpdated, Message, MessageEntity, Update, User
 from telegram.constants import ChatType
 
-from bot import words
+from bot import messages
 from bot.chats.telegram_.place import Place
 from bot.chats.telegram_.updates.kinds import REQUESTED, UPDATES, Kind, Raw, content_of
 from bot.commands.grammar import parse
-from bot.desk.outcomes import Platform, Visit
 from bot.errors import AnonymousSender, EditedMessage, LoraFileSent, PersonError, TextOnly, UnknownCommand
+from bot.outcomes import CommandContext, Platform
 
 _COMMAND = re.compile(r"/(?P<name>[^\s@]+)(?:@(?P<bot>\w+))?")
 _OUTSIDE = (ChatMember.LEFT, ChatMember.BANNED)
@@ -30,7 +30,7 @@ class Said:
     """A text for us, without our own name in it."""
 
     text: str
-    visit: Visit
+    context: CommandContext
     place: Place
 
 
@@ -40,7 +40,7 @@ class Pressed:
 
     query_id: str
     data: str
-    visit: Visit
+    context: CommandContext
     place: Place
 
 
@@ -53,7 +53,7 @@ class Refused:
     """
 
     error: PersonError
-    visit: Visit
+    context: CommandContext
     place: Place
     album: str = ""
 
@@ -62,7 +62,7 @@ class Refused:
 class Added:
     """Somebody added the bot to a group."""
 
-    visit: Visit
+    context: CommandContext
     place: Place
 
 
@@ -180,13 +180,13 @@ def _read_message(message: Message, raw: Raw, me: User, event_id: str) -> Event:
     if isinstance(text, Ignored):
         return text
     place = Place(message.chat.id, reply_to=message.message_id, thread_id=_thread(message))
-    visit = _visit(event_id, person, place)
+    context = _visit(event_id, person, place)
     if is_anonymous:
-        return Refused(AnonymousSender(link=link_to(me)), visit, place, message.media_group_id or "")
+        return Refused(AnonymousSender(link=link_to(me)), context, place, message.media_group_id or "")
     if kind is Kind.TEXT:
-        return Said(text, visit, place)
+        return Said(text, context, place)
     error = LoraFileSent() if kind is Kind.LORA_FILE else TextOnly()
-    return Refused(error, visit, place, message.media_group_id or "")
+    return Refused(error, context, place, message.media_group_id or "")
 
 
 def _migrated(message: Message) -> Migrated:
@@ -257,13 +257,13 @@ def _thread(message: Message) -> int | None:
     return message.message_thread_id if message.is_topic_message else None
 
 
-def _visit(event_id: str, person: User, place: Place) -> Visit:
-    return Visit(
+def _visit(event_id: str, person: User, place: Place) -> CommandContext:
+    return CommandContext(
         platform=Platform.TELEGRAM,
         event_id=event_id,
         user_id=str(person.id),
         address=place.address(),
-        locale=words.locale_of(person.language_code or ""),
+        locale=messages.locale_of(person.language_code or ""),
         user_name=person.full_name,
         is_group=place.is_group,
     )

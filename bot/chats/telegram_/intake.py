@@ -21,7 +21,7 @@ from bot.chats.contract import Desk
 from bot.chats.telegram_.gate import retry_after_s
 from bot.chats.telegram_.incoming import chat_key, event_key
 from bot.chats.telegram_.updates.kinds import REQUESTED, Raw
-from bot.desk.outcomes import Platform
+from bot.outcomes import Platform
 
 POLL_S = 25  # Telegram holds an empty answer so long; home routers drop connections idle for a minute
 ANSWER_MARGIN_S = 10  # beyond POLL_S, for the network

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 
-from bot import words
+from bot import messages
 from bot.commands.buttons import data_of
 from bot.commands.values import Cancel, Original, Reroll
-from bot.desk.outcomes import HistoryEntry
+from bot.outcomes import HistoryEntry
 
 LABEL_CHARS = 32  # of a prompt; longer ones are cut off on a phone
 
@@ -25,10 +25,10 @@ def picture_keyboard(job_id: str, locale: str) -> InlineKeyboardMarkup:
 
 def originals_keyboard(entries: Sequence[HistoryEntry], locale: str) -> InlineKeyboardMarkup | None:
     """One button for each of these jobs, which sends its pictures as files; None without jobs."""
-    label = words.label("original", locale)
+    label = messages.label("original", locale)
     buttons = [
         InlineKeyboardButton(
-            f"{label}: {words.shorten(entry.recipe.prompt, LABEL_CHARS)}",
+            f"{label}: {messages.shorten(entry.recipe.prompt, LABEL_CHARS)}",
             callback_data=data_of(Original(entry.job_id)),
         )
         for entry in entries
@@ -37,4 +37,4 @@ def originals_keyboard(entries: Sequence[HistoryEntry], locale: str) -> InlineKe
 
 
 def _button(label: str, command: Cancel | Reroll | Original, locale: str) -> InlineKeyboardButton:
-    return InlineKeyboardButton(words.label(label, locale), callback_data=data_of(command))
+    return InlineKeyboardButton(messages.label(label, locale), callback_data=data_of(command))

@@ -11,7 +11,7 @@ import structlog
 from telegram import Bot, BotCommand, BotCommandScope, BotCommandScopeChat, BotCommandScopeDefault
 from telegram.error import BadRequest, Forbidden
 
-from bot import words
+from bot import messages
 from bot.commands.table import telegram_menu
 
 DECLARE_S = 20.0
@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 def menu(locale: str, *, for_host: bool) -> tuple[BotCommand, ...]:
     """The commands as people of this locale see them."""
     rows = telegram_menu(for_host=for_host)
-    return tuple(BotCommand(row.telegram_name, words.text(row.about, locale)) for row in rows)
+    return tuple(BotCommand(row.telegram_name, messages.text(row.about, locale)) for row in rows)
 
 
 async def declare(bot: Bot, hosts: Sequence[int] = ()) -> None:

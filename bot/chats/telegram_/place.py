@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 
-from bot.desk.outcomes import Address, Platform
+from bot.outcomes import Address, Platform
 
 
 @dataclass(frozen=True, slots=True)

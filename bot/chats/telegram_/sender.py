@@ -27,7 +27,7 @@ from telegram.error import BadRequest, ChatMigrated, Forbidden, RetryAfter
 
 from bot.chats.telegram_.gate import Gate
 from bot.chats.telegram_.place import Place
-from bot.desk.outcomes import Undeliverable
+from bot.outcomes import Undeliverable
 
 # Telegram's own words, lower case; it gives refusals no codes of their own.
 _SAME = ("message is not modified",)

@@ -10,15 +10,15 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from bot.desk.outcomes import CancelAsked, LinkAsked, LinkCode, Linked, Outcome, Switched, Unlinked
 from bot.errors import NotPossible, PersonError
+from bot.outcomes import CancelAsked, LinkAsked, LinkCode, Linked, LoraSwitched, Outcome, Unlinked
 
 _OUTCOMES: dict[str, type[Any]] = {
     "cancel_asked": CancelAsked,
     "link_asked": LinkAsked,
     "link_code": LinkCode,
     "linked": Linked,
-    "switched": Switched,
+    "switched": LoraSwitched,
     "unlinked": Unlinked,
 }
 _NAMES = {kind: name for name, kind in _OUTCOMES.items()}

@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from bot.desk.answers.encoding import decode, encode
-from bot.desk.outcomes import Outcome, Receipt, Visit
 from bot.errors import CannotSave, PersonError
+from bot.outcomes import CommandContext, Outcome, Receipt
 from bot.store import Store
 
 log = structlog.get_logger("bot.desk")
@@ -18,7 +18,7 @@ class StoredAnswers:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def once(self, visit: Visit, work: Callable[[], Awaitable[Outcome]]) -> Outcome:
+    async def once(self, context: CommandContext, work: Callable[[], Awaitable[Outcome]]) -> Outcome:
         """Do ``work``, or answer as before where this very event was answered already.
 
         ``work`` runs inside a transaction: it waits for nothing outside this process, and changes memory
@@ -27,12 +27,12 @@ class StoredAnswers:
         Raises:
             PersonError: The refusal, the same each time; ``CannotSave`` alone is tried again.
         """
-        post, event = self._store.post, (visit.platform, visit.event_id)
+        post, event = self._store.post, (context.platform, context.event_id)
         answer: Outcome | PersonError
         async with self._store.atomic():
             stored = await post.find_event(*event)
             if stored is not None and stored.answer is not None:
-                log.info("event answered as before", platform=visit.platform, event_id=visit.event_id)
+                log.info("event answered as before", platform=context.platform, event_id=context.event_id)
                 answer = decode(stored.answer)
             else:
                 answer = await self._try(work)

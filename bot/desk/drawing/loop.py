@@ -18,20 +18,20 @@ from typing import Protocol, TypeVar
 
 import structlog
 
-from bot.desk.drawing.foresight import Foreseeing
-from bot.desk.drawing.settling import Settling
-from bot.desk.ending import Ending
+from bot.desk.completion import JobCompletion
+from bot.desk.drawing.prefetch import PrefetchesLoras
+from bot.desk.drawing.recorder import ResultRecorder
 from bot.desk.files import PictureSpace, saved
-from bot.desk.outcomes import JobState
-from bot.desk.progress import Board
-from bot.desk.waiting import Line, heard
+from bot.desk.progress import ProgressPublisher
+from bot.desk.queue import JobQueue, wait_for_change
 from bot.errors import CannotSave
+from bot.outcomes import JobState
 from bot.store import Store
 from bot.store.rows import JobRow
-from engine.cost import CostBook
 from engine.errors import NotBegun, WorkerLost, WorkerNotReady
-from engine.headroom import HeadroomProbe
-from engine.host import MOST_IN_HAND
+from engine.host import MAX_IN_FLIGHT
+from engine.planner.cost import CostBook
+from engine.planner.headroom import HeadroomProbe
 from engine.request import (
     Drawn,
     Event,
@@ -47,13 +47,13 @@ Result = TypeVar("Result")
 
 log = structlog.get_logger("bot.desk")
 
-MOST_CLAIMED = MOST_IN_HAND + 2  # further ends are being saved; a disk slower than the card makes it wait
+MOST_CLAIMED = MAX_IN_FLIGHT + 2  # further ends are being saved; a disk slower than the card makes it wait
 NO_ROOM_WAIT_S = 1.0  # until the card is looked at again
 BLIND_WAIT_S = 0.2  # until it is asked again whether the model has loaded
 NOT_READY_WAIT_S = 5.0  # until a worker that did not start is asked again; the host backs off by itself
 
 
-class Renderer(Foreseeing, Protocol):
+class Renderer(PrefetchesLoras, Protocol):
     """What draws: ``engine.host.Host``, or something in its place."""
 
     async def render(
@@ -99,9 +99,9 @@ class Drawing:
         *,
         store: Store,
         renderer: Renderer,
-        line: Line,
-        ending: Ending,
-        board: Board,
+        line: JobQueue,
+        completion: JobCompletion,
+        board: ProgressPublisher,
         probe: HeadroomProbe,
         costs: CostBook,
         pictures_dir: Path,
@@ -123,10 +123,10 @@ class Drawing:
         self._hand: list[_Claimed] = []  # those of them that the renderer has, in its order
         self._to_stop: set[str] = set()
         self._closing = asyncio.Event()
-        self._settling = Settling(
+        self._recorder = ResultRecorder(
             store=store,
             line=line,
-            ending=ending,
+            completion=completion,
             pictures_dir=pictures_dir,
             is_closing=self._closing.is_set,
         )
@@ -140,9 +140,9 @@ class Drawing:
         known = set(self._line.queue())
         for job in await self._saved(partial(self._store.jobs.in_state, JobState.RUNNING)):
             log.warning("job found interrupted", job_id=job.id, attempt=job.attempt)
-            await self._saved(partial(self._settling.take_back, job, []))
+            await self._saved(partial(self._recorder.take_back, job, []))
         for job in await self._saved(partial(self._store.jobs.in_state, JobState.QUEUED)):
-            await self._saved(partial(self._settling.let_wait, job))
+            await self._saved(partial(self._recorder.let_wait, job))
         return tuple(job_id for job_id in self._line.queue() if job_id not in known)
 
     @property
@@ -162,7 +162,7 @@ class Drawing:
     def close(self) -> None:
         """Claim no more; what the renderer has stops after its current step and waits for the next start."""
         self._closing.set()
-        self._line.bell.ring()
+        self._line.changed.change()
         for claimed in self._hand:
             self._renderer.cancel(claimed.job.id)
 
@@ -179,24 +179,24 @@ class Drawing:
     async def _claim_jobs(self, group: asyncio.TaskGroup) -> None:
         with _closing_unsaved():
             while not self._closing.is_set():
-                ring = self._line.bell.next_ring()
-                if len(self._hand) >= MOST_IN_HAND or len(self._claimed) >= MOST_CLAIMED:
-                    await heard(ring, None)
+                change = self._line.changed.next_change()
+                if len(self._hand) >= MAX_IN_FLIGHT or len(self._claimed) >= MOST_CLAIMED:
+                    await wait_for_change(change, None)
                     continue
                 if self._line.is_blind:
-                    await heard(ring, BLIND_WAIT_S)
+                    await wait_for_change(change, BLIND_WAIT_S)
                     continue
                 if self._line.queue(1) and not await self._space.has_room():
-                    await heard(ring, NO_ROOM_WAIT_S)
+                    await wait_for_change(change, NO_ROOM_WAIT_S)
                     continue
                 headroom = await asyncio.to_thread(self._probe.read)
                 turn = self._line.next(headroom)
                 if turn.refuse:
                     log.warning("job can never fit", job_id=turn.refuse, reason=turn.reason)
-                    await self._saved(partial(self._settling.refuse, turn.refuse))
+                    await self._saved(partial(self._recorder.refuse, turn.refuse))
                     self._line.remove(turn.refuse)
                 elif turn.job_id is None:
-                    await heard(ring, NO_ROOM_WAIT_S if self._line.queue(1) else None)
+                    await wait_for_change(change, NO_ROOM_WAIT_S if self._line.queue(1) else None)
                 elif job := await self._claim(turn.job_id):
                     log.info("job claimed", job_id=job.id, attempt=job.attempt, reason=turn.reason)
                     claimed = _Claimed(job)
@@ -223,29 +223,29 @@ class Drawing:
             self._turn_over(claimed)
 
     async def _draw(self, claimed: _Claimed) -> None:
-        job, settling = claimed.job, self._settling
+        job, recorder = claimed.job, self._recorder
         try:
             answer = await self._render(claimed)
             self._costs.learn(_request_of(job), answer)
             self._turn_over(claimed)  # before the end is saved, so that the next is claimed meanwhile
             begun = replace(job, started_ms=claimed.began_ms)
-            await self._saved(lambda: settling.settle(begun, answer, claimed.drawn))
+            await self._saved(lambda: recorder.settle(begun, answer, claimed.drawn))
         except CannotSave:
             raise  # closing
         except NotBegun:
             log.info("worker lost before the job began", job_id=job.id, attempt=job.attempt)
-            await self._saved(lambda: settling.put_back(job, uses_attempt=False))
+            await self._saved(lambda: recorder.put_back(job, uses_attempt=False))
         except WorkerLost as error:
             log.warning("worker lost", job_id=job.id, attempt=job.attempt, detail=str(error))
             self._charge(claimed)  # first of all, or the job would be next again: others come before
-            await self._saved(lambda: settling.take_back(job, claimed.drawn))
+            await self._saved(lambda: recorder.take_back(job, claimed.drawn))
         except WorkerNotReady as error:
             log.error("worker not ready", job_id=job.id, detail=str(error))
-            await self._saved(lambda: settling.put_back(job, uses_attempt=False))
-            await heard(self._closing, NOT_READY_WAIT_S)
+            await self._saved(lambda: recorder.put_back(job, uses_attempt=False))
+            await wait_for_change(self._closing, NOT_READY_WAIT_S)
         except Exception:  # desk loop: one job's unforeseen failure must not hold up the others
             log.exception("job failed", job_id=job.id)
-            await self._saved(lambda: settling.give_up(job))
+            await self._saved(lambda: recorder.give_up(job))
 
     async def _render(self, claimed: _Claimed) -> Finished | Stopped | Failed:
         job = claimed.job

@@ -2,7 +2,7 @@
 
 * ``linking``    two become one by a code, and part again
 * ``attempts``   how often codes may be tried
-* ``standings``  weight and daily credits, under every name of a person
+* ``tiers``  weight and daily credits, under every name of a person
 
 Tests of this room alone: ``pytest tests/unit/bot/desk/people``.
 """

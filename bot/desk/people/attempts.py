@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from bot.desk.waiting import ForwardClock
+from bot.desk.queue import MonotonicClock
 from bot.errors import BadLinkCode, TooManyCodes
 
 WINDOW_MS = 10 * 60_000
@@ -25,7 +25,7 @@ class LinkAttempts:
     """Counts wrong codes in memory: a crash forgets the count, not a code's 40 bits."""
 
     def __init__(self, clock: Callable[[], int]) -> None:
-        self._clock = ForwardClock(clock)
+        self._clock = MonotonicClock(clock)
         self._wrong: deque[_Attempt] = deque()
 
     @contextmanager

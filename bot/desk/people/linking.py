@@ -17,11 +17,11 @@ import structlog
 
 from bot.commands.linkcode import new_code
 from bot.commands.values import Link, Unlink
-from bot.desk.outcomes import LinkAsked, LinkCode, Linked, Platform, Unlinked, Visit
 from bot.desk.people.attempts import LinkAttempts
-from bot.desk.purse import Purse
-from bot.desk.waiting import Line
+from bot.desk.people.ledger import Ledger
+from bot.desk.queue import JobQueue
 from bot.errors import AlreadyLinked, BadLinkCode, NotLinked, OwnLinkCode
+from bot.outcomes import CommandContext, LinkAsked, LinkCode, Linked, Platform, Unlinked
 from bot.policy.rights import require_alone
 from bot.store import Store
 
@@ -30,20 +30,20 @@ log = structlog.get_logger("bot.desk")
 CODE_LASTS_MS = 10 * 60_000
 
 
-class Linking:
+class AccountLinking:
     """Joins and parts."""
 
     def __init__(
-        self, *, store: Store, purse: Purse, line: Line, clock: Callable[[], int], random: Random
+        self, *, store: Store, ledger: Ledger, line: JobQueue, clock: Callable[[], int], random: Random
     ) -> None:
         self._store = store
-        self._purse = purse
+        self._ledger = ledger
         self._line = line
         self._clock = clock
         self._random = random
         self._attempts = LinkAttempts(clock)
 
-    async def link(self, command: Link, visit: Visit) -> LinkCode | LinkAsked | Linked:
+    async def link(self, command: Link, context: CommandContext) -> LinkCode | LinkAsked | Linked:
         """Give out a code; or say whose a code is; or, typed again, join this person to them.
 
         Raises:
@@ -51,45 +51,48 @@ class Linking:
             NotPossible: BadLinkCode, OwnLinkCode, TooManyCodes, AlreadyLinked.
         """
         if not command.code:
-            require_alone(command, visit)
-            return await self._issue(visit)
-        with self._attempts.trying(f"{visit.platform}:{visit.user_id}", command.code):
-            return await self._redeem(command.code, visit)
+            require_alone(command, context)
+            return await self._issue(context)
+        with self._attempts.trying(f"{context.platform}:{context.user_id}", command.code):
+            return await self._redeem(command.code, context)
 
-    async def unlink(self, command: Unlink, visit: Visit) -> Unlinked:
+    async def unlink(self, command: Unlink, context: CommandContext) -> Unlinked:
         """Part the identity that asks from its person.
 
         Raises:
             NotPossible: NotLinked.
         """
         async with self._store.atomic():
-            person = await self._meet(visit)
+            person = await self._meet(context)
             if len(await self._store.links.identities_of(person)) == 1:
                 raise NotLinked
-            alone = await self._purse.part(visit.platform, visit.user_id, person)
-        log.info("identity parted", person=person, alone=alone, platform=visit.platform)
-        return Unlinked(visit.platform)
+            alone = await self._ledger.part(context.platform, context.user_id, person)
+        log.info("identity parted", person=person, alone=alone, platform=context.platform)
+        return Unlinked(context.platform)
 
-    async def _issue(self, visit: Visit) -> LinkCode:
+    async def _issue(self, context: CommandContext) -> LinkCode:
         code, now_ms = new_code(self._random), self._clock()
         async with self._store.atomic():
-            person = await self._meet(visit)
-            await self._store.links.issue(code, person, visit.platform, now_ms, now_ms + CODE_LASTS_MS)
+            person = await self._meet(context)
+            await self._store.links.issue(code, person, context.platform, now_ms, now_ms + CODE_LASTS_MS)
         return LinkCode(code, CODE_LASTS_MS // 60_000)
 
-    async def _redeem(self, code: str, visit: Visit) -> LinkAsked | Linked:
-        links, typed_by = self._store.links, f"{visit.platform}:{visit.user_id}"
+    async def _redeem(self, code: str, context: CommandContext) -> LinkAsked | Linked:
+        links, typed_by = self._store.links, f"{context.platform}:{context.user_id}"
         async with self._store.atomic():
             found = await links.find(code, self._clock())
-            person = await self._meet(visit)
+            person = await self._meet(context)
             if found is None or found.typed_by not in (None, typed_by):
                 raise BadLinkCode
             if not found.used:
                 await self._require_joinable(person, found.person)
-                if found.typed_event in (None, visit.event_id):  # a message that comes again confirms nothing
-                    await links.type_code(code, typed_by, visit.event_id)
+                if found.typed_event in (
+                    None,
+                    context.event_id,
+                ):  # a message that comes again confirms nothing
+                    await links.type_code(code, typed_by, context.event_id)
                     return LinkAsked(code, Platform(found.platform), found.name)
-                await self._purse.join(person, found.person, code)
+                await self._ledger.join(person, found.person, code)
                 self._store.after_commit(lambda: self._line.merge(person, found.person))
                 log.info("people joined", gone=person, stays=found.person)
             identities = await links.identities_of(found.person)
@@ -104,7 +107,7 @@ class Linking:
         for platform in sorted(here & there):
             raise AlreadyLinked(platform=platform)
 
-    async def _meet(self, visit: Visit) -> int:
+    async def _meet(self, context: CommandContext) -> int:
         return await self._store.people.meet(
-            visit.platform, visit.user_id, visit.user_name, visit.locale, self._clock()
+            context.platform, context.user_id, context.user_name, context.locale, self._clock()
         )

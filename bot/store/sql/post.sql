@@ -2,8 +2,8 @@
 -- An ended job is to be told.
 INSERT INTO outbox (job) VALUES (:job);
 
--- name: claim_parcel
--- The oldest parcel of a platform that is due and free becomes ours to deliver.
+-- name: claim_result
+-- The oldest result of a platform that is due and free becomes ours to deliver.
 UPDATE outbox SET state = 'sending', attempts = attempts + 1
 WHERE id = (
     SELECT outbox.id FROM outbox JOIN job ON job.id = outbox.job
@@ -19,12 +19,12 @@ WHERE id = (
 RETURNING job, attempts;
 
 -- name: next_due
--- When the next parcel of a platform that is not due yet will be; NULL when none is to come.
+-- When the next result of a platform that is not due yet will be; NULL when none is to come.
 SELECT min(outbox.not_before_ms) FROM outbox JOIN job ON job.id = outbox.job
 WHERE outbox.state IN ('ready', 'maybe') AND outbox.not_before_ms > :now_ms AND job.platform = :platform;
 
 -- name: bring_forward
--- A clock that was set back would let parcels wait for hours.
+-- A clock that was set back would let results wait for hours.
 UPDATE outbox SET not_before_ms = :latest_ms WHERE state IN ('ready', 'maybe') AND not_before_ms > :latest_ms;
 
 -- name: make_due
@@ -32,8 +32,8 @@ UPDATE outbox SET not_before_ms = :latest_ms WHERE state IN ('ready', 'maybe') A
 UPDATE outbox SET not_before_ms = 0
 WHERE state = 'maybe' AND job IN (SELECT id FROM job WHERE platform = :platform AND chat_id = :chat_id);
 
--- name: mark_parcel
--- How the delivery of a parcel ended.
+-- name: mark_result
+-- How the delivery of a result ended.
 UPDATE outbox SET state = :state, not_before_ms = :not_before_ms WHERE job = :job AND state = 'sending';
 
 -- name: recover_sending
@@ -41,7 +41,7 @@ UPDATE outbox SET state = :state, not_before_ms = :not_before_ms WHERE job = :jo
 UPDATE outbox SET state = 'maybe' WHERE state = 'sending';
 
 -- name: take_kept
--- A person's kept parcels are tried again, as if new.
+-- A person's kept results are tried again, as if new.
 UPDATE outbox SET state = 'ready', attempts = 0, not_before_ms = 0
 WHERE state = 'kept' AND job IN (SELECT id FROM job WHERE person = :person)
 RETURNING job;
@@ -53,8 +53,8 @@ WHERE state = 'kept' AND job IN (
     SELECT id FROM job WHERE person = :person AND private = 0 AND platform = :platform AND chat_id = :chat_id)
 RETURNING job;
 
--- name: parcel
--- To whom a job's parcel goes and how its money ended.
+-- name: result
+-- To whom a job's result goes and how its money ended.
 SELECT coalesce(identity.user_id, '') AS user_id, coalesce(identity.name, '') AS user_name,
        coalesce((SELECT credits FROM ledger WHERE ledger.job = job.id AND kind = 'refund'), 0) AS refund,
        account.credits

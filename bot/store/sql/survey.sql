@@ -28,7 +28,7 @@ WHERE credits <> (SELECT coalesce(sum(ledger.credits), 0) FROM ledger WHERE ledg
 
 -- name: untold
 -- Ended jobs that nobody will ever be told about: there must be none. Delivered ones lose their rows after a
--- fortnight (bot.upkeep), so each counts only while its message would still be recognised.
+-- fortnight (bot.desk.maintenance), so each counts only while its message would still be recognised.
 SELECT count(*) AS count FROM job
 WHERE state IN ('done', 'failed', 'cancelled') AND id NOT IN (SELECT job FROM outbox)
   AND id IN (SELECT job FROM origin);

@@ -13,8 +13,8 @@ from engine.bench.report.figures import PNG
 from engine.bench.report.results import OURS, ResultLine
 from engine.bench.rows.subject import SizePx, Subject, said
 from engine.request import STEPS, Event, Failed, Finished, RenderRequest
-from engine.worker.voice import Voice
-from engine.zimage.painter import Painter
+from engine.worker.reporter import JobReporter
+from engine.zimage.pipeline import Pipeline
 
 GIB = 2**30
 
@@ -29,7 +29,7 @@ class Ours:
     def __init__(self, subject: Subject, *, is_eight: bool = False) -> None:
         self._subject = subject
         self.pipeline: Any = subject.twin()
-        self._painter = Painter(
+        self._painter = Pipeline(
             subject.model, subject.place, self.pipeline, subject.loras.finder(), is_eight=is_eight
         )
         self.text = self._painter._text
@@ -81,7 +81,7 @@ class Ours:
             for request, after in zip(waiting, [*waiting[1:], None], strict=True):
                 if after is not None:
                     beside.submit(self._painter.prepare, after)
-                voices.append(Voice(request, said.append))
+                voices.append(JobReporter(request, said.append))
                 voices[-1].end(self._painter.paint(request, voices[-1], lambda: False))
         for voice in voices:
             voice.wait()

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from engine.bench.rows.loras import RandomLoras
 from engine.bench.turbo import LIMITS, TINY_LIMITS, random_pipeline
-from engine.model import BUILT_IN_WEIGHTS, ModelInfo, read_model
+from engine.checkpoint.model import BUILT_IN_WEIGHTS, ModelInfo, read_model
 from engine.zimage.library_output import hush
 from engine.zimage.load import Placement, load_pipeline
 

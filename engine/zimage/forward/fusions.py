@@ -13,7 +13,7 @@ import structlog
 import torch
 from torch import Tensor
 
-from engine.kernel_faults import kernel_errors, reason_to_do_without
+from engine.cuda.kernel_faults import kernel_errors, reason_to_do_without
 from engine.zimage.forward import plain
 from engine.zimage.forward.fp8 import Fp8Matrix
 from engine.zimage.forward.packing import Rows

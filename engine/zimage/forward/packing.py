@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from engine.upload import upload
+from engine.cuda.upload import upload
 
 
 class Rows:

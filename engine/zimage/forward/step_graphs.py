@@ -13,7 +13,7 @@ import structlog
 import torch
 from torch import Tensor
 
-from engine.kernel_faults import kernel_errors, reason_to_do_without
+from engine.cuda.kernel_faults import kernel_errors, reason_to_do_without
 from engine.zimage.cuda_graph import recording
 
 MOST_TOKENS = 2816  # 768 x 768 with the longest caption

@@ -6,7 +6,7 @@ import torch
 from diffusers import ZImageTransformer2DModel
 from torch import Tensor
 
-from engine.upload import upload
+from engine.cuda.upload import upload
 
 STEP = (
     32  # pictures and captions are each filled up to a multiple of this; the fillers take part in attention

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as nn
 from torch import Tensor
 
-from engine.kernel_faults import kernel_errors, reason_to_do_without
+from engine.cuda.kernel_faults import kernel_errors, reason_to_do_without
 from engine.zimage.forward.fuse import one_matrix
 
 CLOSE = 0.03  # relative error of what one layer changes, in bfloat16

@@ -14,10 +14,10 @@ import structlog
 import torch
 from torch import Tensor
 
-from engine.errors import PromptTooLong
-from engine.kernel_faults import kernel_errors, reason_to_do_without
+from engine.cuda.kernel_faults import kernel_errors, reason_to_do_without
+from engine.cuda.upload import upload
+from engine.errors import PromptOverLimit
 from engine.request import MAX_PROMPT_TOKENS
-from engine.upload import upload
 from engine.zimage.cuda_graph import recording
 from engine.zimage.text.encoder import speed_up
 
@@ -62,7 +62,7 @@ class Text:
             return self._kept[prompt]
         tokens = self._tokens(prompt)
         if len(tokens) > MAX_PROMPT_TOKENS:
-            raise PromptTooLong(tokens=len(tokens), limit=MAX_PROMPT_TOKENS)
+            raise PromptOverLimit(tokens=len(tokens), limit=MAX_PROMPT_TOKENS)
         graph = self._graph_of(len(tokens))
         embedding = graph(tokens) if graph else self._encode(tokens)
         self._kept[prompt] = embedding

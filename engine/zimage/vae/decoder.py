@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as nn
 from torch import Tensor
 
-from engine.kernel_faults import kernel_errors, reason_to_do_without
+from engine.cuda.kernel_faults import kernel_errors, reason_to_do_without
 
 CLOSE = 0.03  # relative error of a small picture in bfloat16
 

@@ -16,10 +16,10 @@ from pydantic import SecretStr
 from bot.chats.discord_ import DiscordChat, DiscordConfig, delivery
 from bot.chats.discord_.address import MOVE_ON_MS, TOKEN_LIFE_MS
 from bot.desk import Desk
-from bot.desk.outcomes import Platform
+from bot.outcomes import Platform
 from bot.policy.rules import Rules
 from bot.store import Store, open_store
-from engine.cost import CostBook
+from engine.planner.cost import CostBook
 from engine.scheduler import Scheduler
 from tests.fakes import discord_payloads, discord_server
 from tests.fakes.discord_gateway import until
@@ -61,7 +61,7 @@ class PatientRenderer(FakeRenderer):
 
 
 @dataclass
-class House:
+class Application:
     """A running desk on Discord."""
 
     discord: FakeDiscord
@@ -81,7 +81,7 @@ class House:
         return asked
 
     async def all_delivered(self) -> None:
-        """Once no parcel is left that can be delivered."""
+        """Once no result is left that can be delivered."""
         async with asyncio.timeout(ALL_S):
             while await self._left():  # noqa: ASYNC110 - the store rings no bell
                 await asyncio.sleep(0.05)
@@ -100,7 +100,7 @@ class House:
 
 
 @asynccontextmanager
-async def house(folder: Path) -> AsyncIterator[House]:
+async def house(folder: Path) -> AsyncIterator[Application]:
     clock, renderer = Clock(), PatientRenderer()
     async with FakeDiscord() as discord:
         store = await open_store(folder / "sugarbot.db", MIGRATIONS)
@@ -130,7 +130,7 @@ async def house(folder: Path) -> AsyncIterator[House]:
             asyncio.create_task(chat.serve(), name="serve"),
         ]
         try:
-            yield House(discord, store, renderer, clock)
+            yield Application(discord, store, renderer, clock)
         finally:
             for task in running:
                 task.cancel()
@@ -216,7 +216,7 @@ async def stormy(folder: Path, jobs: int, seed: int = 1) -> Stormy:
     return Stormy(jobs, refused, most, once, twice, kept, faults)
 
 
-async def _nobody_takes_messages(bot: House, jobs: int) -> int:
+async def _nobody_takes_messages(bot: Application, jobs: int) -> int:
     """As many jobs again, in a channel that was closed meanwhile, of people who take no messages."""
     bot.renderer.may_draw.clear()
     asked = await bot.ask(jobs, channel_id=CLOSED_CHANNEL)

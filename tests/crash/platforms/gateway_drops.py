@@ -12,12 +12,12 @@ from pydantic import SecretStr
 
 from bot.chats.discord_ import DiscordChat, DiscordConfig, client
 from bot.commands.values import Command
-from bot.desk.outcomes import Outcome, Receipt, Visit
+from bot.outcomes import CommandContext, Outcome, Receipt
 from tests.fakes import discord_server
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_server import Asked, FakeDiscord
-from tests.fakes.telegram_house import RECIPE
+from tests.fakes.telegram_app import RECIPE
 
 WAYS = ("op 7", "op 9, resumable", "op 9", "reset", "silence")
 HEARTBEAT_MS = 60
@@ -45,8 +45,8 @@ class Drops:
         return self.back_s[int(len(self.back_s) * 0.95)]
 
 
-def answer(command: Command, visit: Visit) -> Outcome:
-    return Receipt(f"job{visit.event_id[-10:]}", RECIPE, 1, 9, 0, None)
+def answer(command: Command, context: CommandContext) -> Outcome:
+    return Receipt(f"job{context.event_id[-10:]}", RECIPE, 1, 9, 0, None)
 
 
 def drops(folder: Path, count: int, seed: int = 1) -> Drops:
@@ -86,14 +86,14 @@ async def _drops(folder: Path, count: int, random: Random) -> Drops:
             pass  # it shows in the figures
         finally:
             await chat.close()
-    handled = Counter(visit.event_id for _, visit in desk.handled)
+    handled = Counter(context.event_id for _, context in desk.handled)
     twice = sum(times > 1 for times in handled.values())
     lost = len({one.interaction_id for one in must} - set(handled))
     return Drops(len(must) + len(may), twice, lost, tuple(sorted(back_s)))
 
 
 def _handled(desk: ScriptedDesk) -> set[str]:
-    return {visit.event_id for _, visit in desk.handled}
+    return {context.event_id for _, context in desk.handled}
 
 
 async def _ask(discord: FakeDiscord, asked: list[Asked]) -> None:

@@ -25,13 +25,13 @@ from bot.chats.telegram_ import TelegramChat, TelegramConfig, adapter
 from bot.commands.buttons import press_of
 from bot.commands.grammar import parse
 from bot.commands.values import Command, Draw, Reroll
-from bot.desk.outcomes import Help, Outcome, Receipt, Visit
 from bot.errors import PersonError
+from bot.outcomes import CommandContext, Help, Outcome, Receipt
 from tests.crash.platforms.telegram_direct import DirectRequest
 from tests.fakes import discord_payloads, discord_server
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.discord_server import FakeDiscord
-from tests.fakes.telegram_house import RECIPE
+from tests.fakes.telegram_app import RECIPE
 from tests.fakes.telegram_server import TOKEN, TelegramServer
 from tests.fakes.telegram_world import Group, Person, Sent
 
@@ -106,7 +106,7 @@ class Log(logging.Handler):
         raise structlog.DropEvent
 
 
-def answer(command: Command, visit: Visit) -> Outcome:
+def answer(command: Command, command_context: CommandContext) -> Outcome:
     if isinstance(command, Draw | Reroll):
         return Receipt("k3f9", RECIPE, 1, 9, 0, None)
     return Help()

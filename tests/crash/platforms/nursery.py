@@ -92,7 +92,7 @@ class FakeHost:
         self.info: Any = None
         self.render = self._renderer.render
         self.cancel = self._renderer.cancel
-        self.foresee = self._renderer.foresee
+        self.prefetch = self._renderer.prefetch
 
     async def start(self) -> Any:
         from engine.request import WorkerInfo
@@ -125,19 +125,19 @@ def live(environ: dict[str, str]) -> None:
     """One bot, as ``sugarbot run`` starts it."""
     import structlog
 
-    import bot.house
-    from bot import serve
+    import bot.app
+    from bot.cli import serve
     from bot.settings import load_settings
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     logging.disable(logging.CRITICAL)  # of being killed the libraries would complain at length
     match environ.pop("TEST_RENDERER", ""):
         case "fake":
-            bot.house.Host = FakeHost  # type: ignore[assignment, misc]
+            bot.app.Host = FakeHost  # type: ignore[assignment, misc]
         case "steady":
-            bot.house.Host = partial(FakeHost, fails=False)  # type: ignore[assignment, misc]
+            bot.app.Host = partial(FakeHost, fails=False)  # type: ignore[assignment, misc]
         case "child":
-            bot.house.Host = partial(bot.house.Host, module=FAKE_CHILD)  # type: ignore[assignment, misc]
+            bot.app.Host = partial(bot.app.Host, module=FAKE_CHILD)  # type: ignore[assignment, misc]
     lags = environ.pop("TEST_LAGS", "")
     asyncio.run(_watched(serve.run(load_settings(environ=environ)), lags))
 
@@ -178,7 +178,7 @@ def main() -> None:
 
     import bot.chats.discord_
     import bot.chats.telegram_
-    import bot.serve  # noqa: F401
+    import bot.cli.serve  # noqa: F401
     import tests.fakes.renderer  # noqa: F401
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them

@@ -6,7 +6,7 @@ from unittest.mock import patch
 
 from bot.chats.telegram_ import TelegramChat, TelegramConfig, adapter
 from bot.commands.values import Command
-from bot.desk.outcomes import Help, Visit
+from bot.outcomes import CommandContext, Help
 from tests.crash.platforms.telegram_direct import DirectRequest
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.telegram_server import TOKEN, TelegramServer
@@ -15,7 +15,7 @@ from tests.fakes.telegram_world import Person
 PATIENCE_S = 5.0
 
 
-def answer(command: Command, visit: Visit) -> Help:
+def answer(command: Command, context: CommandContext) -> Help:
     return Help()
 
 

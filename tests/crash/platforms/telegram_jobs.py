@@ -16,7 +16,7 @@ from bot.chats.telegram_ import TelegramChat, TelegramConfig, adapter
 from bot.chats.telegram_.gate import GROUP_MESSAGES_PER_MINUTE, Gate
 from bot.chats.telegram_.place import Place
 from bot.commands.values import Draw
-from bot.desk.outcomes import Platform, Receipt, Visit
+from bot.outcomes import CommandContext, Platform, Receipt
 from bot.policy.rules import Rules
 from tests.crash.platforms.telegram_direct import DirectRequest
 from tests.crash.platforms.virtual_time import VirtualLoop, run
@@ -129,8 +129,8 @@ async def _accept(
         place = replace(place, message_id=10_000 + number)
         sent = Sent(chat_id, 10_000 + number, "text", "Got it!", reply_to=number + 1)
         server.world.messages[chat_id, 10_000 + number] = sent
-    visit = Visit(Platform.TELEGRAM, f"event {number}", str(number % 20), place.address())
-    receipt = await room.desk.handle(Draw(prompt="a fox", count=count), visit)
+    context = CommandContext(Platform.TELEGRAM, f"event {number}", str(number % 20), place.address())
+    receipt = await room.desk.handle(Draw(prompt="a fox", count=count), context)
     assert isinstance(receipt, Receipt)
     return receipt.job_id
 

@@ -14,14 +14,14 @@ from random import Random
 
 from bot.commands.values import Draw
 from bot.desk import files
-from bot.desk.outcomes import Platform, Receipt
 from bot.errors import CannotSave
+from bot.messages import explain
+from bot.outcomes import Platform, Receipt
 from bot.policy.rules import Rules
-from bot.words import explain
 from tests.crash.laws import broken_laws
 from tests.crash.rows import Measured, Row, Scale
 from tests.fakes.renderer import FakeRenderer
-from tests.fakes.room import Room, a_visit, open_room, until
+from tests.fakes.room import Room, a_context, open_room, until
 
 RICH = Rules(daily_credits=1_000_000, max_waiting=100)
 MOST_WAITING = 8
@@ -123,13 +123,13 @@ def _in_a_process(folder: Path, ill: str, times: int) -> Suffered:
     folder.mkdir()
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.crash.nursery"])
-    heard, tell = context.Pipe(duplex=False)
+    wait_for_change, tell = context.Pipe(duplex=False)
     process = context.Process(target=suffer, args=(folder, ill, times, tell), daemon=True)
     process.start()
     tell.close()
     try:
-        with heard:
-            found: Suffered = heard.recv()
+        with wait_for_change:
+            found: Suffered = wait_for_change.recv()
     except EOFError:
         found = Suffered(strange=["the process ended before it could tell"])
     process.join(30)
@@ -167,9 +167,9 @@ async def _suffer(folder: Path, ill: str, times: int, suffered: Suffered) -> Non
                 suffered.is_ill = False
                 receipts = len(suffered.receipts)
                 await until(lambda: len(suffered.receipts) > receipts, 20)  # noqa: B023
-                await until(lambda: room.desk._line.place(suffered.newest) < MOST_WAITING, 60)
-        await room.chat.wait_for_parcels(len(suffered.receipts), timeout_s=60)
-        suffered.told = len({parcel.job_id for parcel in room.chat.parcels} & set(suffered.receipts.values()))
+                await until(lambda: room.desk._line.position(suffered.newest) < MOST_WAITING, 60)
+        await room.chat.wait_for_results(len(suffered.receipts), timeout_s=60)
+        suffered.told = len({result.job_id for result in room.chat.results} & set(suffered.receipts.values()))
         suffered.laws = []
 
 
@@ -181,7 +181,7 @@ async def _knocking(room: Room, suffered: Suffered) -> AsyncIterator[None]:
     async def press() -> None:
         for number in takewhile(lambda _: not is_over.is_set(), count()):
             # A full line is no reason to stay away from an ill disk: nobody draws then.
-            if suffered.is_ill or room.desk._line.place(suffered.newest) < MOST_WAITING:
+            if suffered.is_ill or room.desk._line.position(suffered.newest) < MOST_WAITING:
                 await _ask(room, f"press {number}", suffered)
             await asyncio.sleep(0.002)
 
@@ -204,7 +204,7 @@ async def _knocking(room: Room, suffered: Suffered) -> AsyncIterator[None]:
 
 async def _ask(room: Room, event: str, suffered: Suffered) -> None:
     try:
-        receipt = await room.desk.handle(Draw(prompt=PROMPT, count=2), a_visit(event, event))
+        receipt = await room.desk.handle(Draw(prompt=PROMPT, count=2), a_context(event, event))
     except CannotSave as error:
         suffered.refused += 1
         suffered.sentences |= {explain(error, locale) for locale in ("en", "zh-CN")}

@@ -9,11 +9,11 @@ from pathlib import Path
 from random import Random
 
 from bot.commands.values import Cancel, Draw
-from bot.desk.outcomes import Receipt
-from bot.policy.rules import Rules, Standing, Tier
+from bot.outcomes import Receipt
+from bot.policy.rules import Entitlement, Rules, Tier
 from tests.crash.rows import Measured, Row, Scale
 from tests.fakes.renderer import FakeRenderer
-from tests.fakes.room import Room, a_visit, open_room, until
+from tests.fakes.room import Room, a_context, open_room, until
 
 HEAP, NEWCOMERS = 200, 9
 WITHIN_JOBS = 1 + NEWCOMERS  # one job of each other person, and one's own
@@ -48,7 +48,7 @@ async def _fairness(scale: Scale) -> Measured:
 
 async def _one_heap(folder: Path, random: Random, weight: int, *, is_restarted: bool) -> int:
     """The latest that a newcomer was drawn, in jobs that began after the newcomer's acceptance."""
-    tier = Tier(frozenset({"console:heap"}), Standing(weight, daily_credits=4 * HEAP))
+    tier = Tier(frozenset({"console:heap"}), Entitlement(weight, daily_credits=4 * HEAP))
     rules = Rules(max_waiting=HEAP, tiers=(tier,))
     renderer = FakeRenderer(step_s=0.0002)
     begun: dict[str, int] = {}
@@ -98,10 +98,10 @@ async def _deep_queue(scale: Scale) -> Measured:
             job = await room.store.jobs.find(jobs[n])
             assert job is not None
             [(_, user)] = await room.store.links.identities_of(job.person)
-            await room.desk.handle(Cancel(job.id), a_visit(f"cancel {n}", user))
+            await room.desk.handle(Cancel(job.id), a_context(f"cancel {n}", user))
 
         async def look(n: int) -> None:
-            line.place(jobs[n])
+            line.position(jobs[n])
             line.wait(jobs[n])
 
         async def turn(n: int) -> None:
@@ -136,7 +136,7 @@ async def _deep_queue(scale: Scale) -> Measured:
 
 
 async def _accept(room: Room, event: str, person: str, count: int = 1) -> Receipt:
-    receipt = await room.desk.handle(Draw(prompt="a face", count=count), a_visit(event, person))
+    receipt = await room.desk.handle(Draw(prompt="a face", count=count), a_context(event, person))
     assert isinstance(receipt, Receipt)
     return receipt
 

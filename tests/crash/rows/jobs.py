@@ -14,14 +14,14 @@ from hypothesis import HealthCheck, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from bot.commands.values import Draw
-from bot.desk.outcomes import JobState, Platform, Receipt
+from bot.outcomes import JobState, Platform, Receipt
 from bot.policy.rules import Rules
 from bot.store.rows import JobRow, PictureRow
 from engine.request import Event, Failed, FailReason, Finished, RenderRequest, Stopped
 from tests.crash.laws import broken_laws
 from tests.crash.rows import Measured, Row, Scale
 from tests.fakes.renderer import Act, FakeRenderer
-from tests.fakes.room import Room, a_visit, open_room
+from tests.fakes.room import Room, a_context, open_room
 from tests.unit.bot.desk.test_laws import Laws
 
 RICH = Rules(daily_credits=1_000_000, max_waiting=100)
@@ -47,7 +47,7 @@ async def _duplicates(folder: Path, wanted: int) -> Measured:
                 jobs = {event: {job for came, job in answers if came == event} for event in events}
                 strange += sum(len(found) != 1 for found in jobs.values())
                 repeats += len(copies)
-                await room.chat.wait_for_parcels(messages, timeout_s=60)
+                await room.chat.wait_for_results(messages, timeout_s=60)
             repeats -= len(events)  # the first of each is none
         ask = room.store._database._run
         [(jobs_made, charges, taken_in)] = await ask(
@@ -62,7 +62,7 @@ async def _duplicates(folder: Path, wanted: int) -> Measured:
 async def _sent(room: Room, event: str) -> tuple[str, str]:
     if int(event.split()[1]) % 2:
         await room.desk.take_in(Platform.CONSOLE, [(event, event)])
-    receipt = await room.desk.handle(Draw(prompt="a face"), a_visit(event, event))
+    receipt = await room.desk.handle(Draw(prompt="a face"), a_context(event, event))
     assert isinstance(receipt, Receipt)
     return event, receipt.job_id
 
@@ -75,9 +75,9 @@ def late_answers(scale: Scale) -> Measured:
 async def _late_answers(folder: Path, wanted: int) -> Measured:
     refused = Counter[bool]()
     async with open_room(folder, rules=RICH) as room:
-        ending, jobs = room.desk._drawing._settling._ending, room.store.jobs
+        completion, jobs = room.desk._drawing._recorder._completion, room.store.jobs
         for number in range(wanted):
-            receipt = await room.desk.handle(Draw(prompt="a", count=2), a_visit(str(number)))
+            receipt = await room.desk.handle(Draw(prompt="a", count=2), a_context(str(number)))
             assert isinstance(receipt, Receipt)
             late = await jobs.claim(receipt.job_id, "an earlier run", 1)
             assert late is not None
@@ -85,10 +85,10 @@ async def _late_answers(folder: Path, wanted: int) -> Measured:
             if number % 4 > 1 and now:
                 now = await jobs.claim(now.id, "this run", 2)
             if number % 8 > 3 and now:
-                await ending.end(now, JobState.FAILED, fail=FailReason.BLANK_PICTURE)
+                await completion.end(now, JobState.FAILED, fail=FailReason.BLANK_PICTURE)
             refused[await _changes_nothing(room, late, number)] += 1
             if now and number % 8 < 4:
-                await ending.end(now, JobState.CANCELLED)
+                await completion.end(now, JobState.CANCELLED)
         broken = await asyncio.to_thread(_laws_of, folder, {"an ended job without its one sent parcel"})
     return Measured(
         f"{refused[True]:,} of {wanted:,} refused, nothing changed by any",
@@ -103,7 +103,7 @@ async def _changes_nothing(room: Room, late: JobRow, number: int) -> bool:
     state = (JobState.DONE, JobState.FAILED, JobState.CANCELLED)[number % 3]
     fail = FailReason.WORKER_ERROR if state is JobState.FAILED else None
     pictures = [PictureRow(late.id, 0, 1, f"late-{number}.png")]
-    answer = await room.desk._drawing._settling._ending.end(late, state, fail=fail, pictures=pictures)
+    answer = await room.desk._drawing._recorder._completion.end(late, state, fail=fail, pictures=pictures)
     put_back = await room.store.jobs.put_back(late, uses_attempt=True)
     return (answer, put_back) == (None, None) and before == [
         [tuple(row) for row in await ask(table)] for table in tables
@@ -143,15 +143,15 @@ async def _poison(folder: Path, wanted: int) -> Measured:
         for number in range(wanted):
             renderer.gate.clear()
             renderer.requests.clear()
-            room.chat.parcels.clear()
+            room.chat.results.clear()
             people = ["ben", "cleo", "dora", "ben", "cleo", "dora"]
             people.insert(number % 7, "ann")
             for turn, person in enumerate(people):
                 prompt = "poison" if person == "ann" else "a face"
-                await room.desk.handle(Draw(prompt=prompt, count=2), a_visit(f"{number} {turn}", person))
+                await room.desk.handle(Draw(prompt=prompt, count=2), a_context(f"{number} {turn}", person))
             renderer.gate.set()
-            parcels = await room.chat.wait_for_parcels(len(people), timeout_s=60)
-            ends = Counter((parcel.recipe.prompt, parcel.state, parcel.refund) for parcel in parcels)
+            results = await room.chat.wait_for_results(len(people), timeout_s=60)
+            ends = Counter((result.recipe.prompt, result.state, result.refund) for result in results)
             wrong += ends != {("poison", JobState.FAILED, 2): 1, ("a face", JobState.DONE, 0): 6}
             drawn = [request.prompt for request in renderer.requests]
             tries[drawn.count("poison")] += 1

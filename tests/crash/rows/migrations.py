@@ -16,7 +16,7 @@ from typing import Any
 
 from bot.errors import DatabaseNewer
 from bot.store import open_store
-from bot.store.migrate import read_steps
+from bot.store.files.migrate import read_steps
 from tests.crash.harness import begin
 from tests.crash.rows import Measured, Row, Scale
 from tests.fakes.room import MIGRATIONS

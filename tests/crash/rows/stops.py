@@ -14,19 +14,19 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from bot import upkeep
+from bot.cli import runner
 from bot.commands.values import Cancel, Draw
-from bot.desk.outcomes import CancelAsked, JobState, Receipt
+from bot.desk import maintenance
+from bot.outcomes import CancelAsked, JobState, Receipt
 from bot.policy.rules import Rules
-from bot.shell import runner
 from bot.store import open_store
-from engine.cost import CostBook
+from engine.planner.cost import CostBook
 from engine.request import Drawn, Event, Failed, Finished, RenderRequest, Stopped
 from tests.crash.harness import begin
 from tests.crash.laws import broken_laws
 from tests.crash.rows import Measured, Row, Scale
 from tests.fakes.renderer import Act, FakeRenderer
-from tests.fakes.room import MIGRATIONS, Room, a_visit, open_room, until
+from tests.fakes.room import MIGRATIONS, Room, a_context, open_room, until
 
 RICH = Rules(daily_credits=1_000_000, max_waiting=100)
 DRAIN_WITHIN_S, EXIT_WITHIN_S = 30.0, 5.0
@@ -76,7 +76,7 @@ async def _cancels(folder: Path, wanted: int) -> Measured:
             asked = await _cancel(room, await _accept(room, f"waiting {number}"))
             wrong += (asked.was_running, asked.refund) != (False, 4)
         async with room.running():
-            await room.chat.wait_for_parcels(wanted, timeout_s=600)
+            await room.chat.wait_for_results(wanted, timeout_s=600)
             for number in range(wanted):
                 job_id = await _accept(room, f"running {number}")
                 await until(lambda: renderer.running == job_id and renderer.steps > number % 30, 30)  # noqa: B023
@@ -84,13 +84,13 @@ async def _cancels(folder: Path, wanted: int) -> Measured:
                 wrong += not (await _cancel(room, job_id)).was_running
                 await until(lambda: renderer.running != job_id, 30)  # noqa: B023
                 longest_s = max(longest_s, time.monotonic() - began_s)
-                await room.chat.wait_for_parcels(wanted + number + 1, timeout_s=30)
-                parcel = room.chat.parcels[-1]
+                await room.chat.wait_for_results(wanted + number + 1, timeout_s=30)
+                result = room.chat.results[-1]
                 kept = renderer.pictures[job_id]
-                was_late = kept == 4 and parcel.state is JobState.DONE  # all was drawn, and only to be saved
+                was_late = kept == 4 and result.state is JobState.DONE  # all was drawn, and only to be saved
                 late += was_late
-                wrong += parcel.job_id != job_id or not (was_late or parcel.state is JobState.CANCELLED)
-                wrong += (len(parcel.pictures), parcel.refund) != (kept, 4 - kept)
+                wrong += result.job_id != job_id or not (was_late or result.state is JobState.CANCELLED)
+                wrong += (len(result.pictures), result.refund) != (kept, 4 - kept)
     broken = _laws_of(folder)
     steps = max(renderer.steps_after)
     said = (
@@ -101,7 +101,7 @@ async def _cancels(folder: Path, wanted: int) -> Measured:
 
 
 async def _accept(room: Room, event: str) -> str:
-    receipt = await room.desk.handle(Draw(prompt="a face", count=4), a_visit(event, event))
+    receipt = await room.desk.handle(Draw(prompt="a face", count=4), a_context(event, event))
     assert isinstance(receipt, Receipt)
     return receipt.job_id
 
@@ -109,7 +109,7 @@ async def _accept(room: Room, event: str) -> str:
 async def _cancel(room: Room, job_id: str) -> CancelAsked:
     job = await room.store.jobs.find(job_id)
     assert job is not None
-    asked = await room.desk.handle(Cancel(job_id), a_visit("cancel", job.ref.removeprefix("ref-")))
+    asked = await room.desk.handle(Cancel(job_id), a_context("cancel", job.ref.removeprefix("ref-")))
     assert isinstance(asked, CancelAsked)
     return asked
 
@@ -155,8 +155,8 @@ def serve_under_load(folder: Path, turn: int, ready: Connection) -> None:
             ready.send("ready")
             for number in range(10**6):
                 if len(room.desk._line.queue()) < PEOPLE:
-                    visit = a_visit(f"{turn} {number}", f"person {number % PEOPLE}")
-                    await room.desk.handle(Draw(prompt="a face", count=1 + number % 3), visit)
+                    context = a_context(f"{turn} {number}", f"person {number % PEOPLE}")
+                    await room.desk.handle(Draw(prompt="a face", count=1 + number % 3), context)
                 await asyncio.sleep(0.001)
         return 1
 
@@ -199,7 +199,7 @@ def open_and_close(folder: Path, turn: int, ready: Connection) -> None:
         ready.send("ready")
         for number in range(10**6):
             async with open_room(folder, rules=RICH) as room, room.running():
-                await room.desk.handle(Draw(prompt="a face"), a_visit(f"{turn} {number}"))
+                await room.desk.handle(Draw(prompt="a face"), a_context(f"{turn} {number}"))
                 await asyncio.sleep(0.005)
         return 1
 
@@ -319,8 +319,8 @@ async def _store_opening_cancelled(folder: Path, random: Random, cycle: int) -> 
 
 async def _upkeep_cancelled(folder: Path, random: Random, cycle: int) -> None:
     async with open_room(folder, rules=RICH):
-        backing_up = upkeep.back_up_daily(folder / "sugarbot.db", folder / f"backups {cycle}", "en")
-        saving = upkeep.keep_costs(CostBook(), folder / "cost.json")
+        backing_up = maintenance.back_up_daily(folder / "sugarbot.db", folder / f"backups {cycle}", "en")
+        saving = maintenance.keep_costs(CostBook(), folder / "cost.json")
         for work in (backing_up, saving):
             async with _stopped_soon(asyncio.create_task(work)):
                 await asyncio.sleep(random.uniform(0, 0.02))
@@ -330,7 +330,7 @@ async def _some_work(room: Room, random: Random, cycle: int) -> None:
     for _ in range(random.randint(0, 3)):
         await asyncio.sleep(0)
     for number in range(random.randint(0, 2)):
-        await room.desk.handle(Draw(prompt="a face"), a_visit(f"{cycle} {number}"))
+        await room.desk.handle(Draw(prompt="a face"), a_context(f"{cycle} {number}"))
     await asyncio.sleep(random.uniform(0, 0.02) if random.random() < 0.7 else 0)
 
 

@@ -11,13 +11,13 @@ from random import Random
 from types import CoroutineType
 
 from bot.commands.values import Draw
-from bot.desk.outcomes import Receipt
+from bot.outcomes import Receipt
 from bot.policy.rules import Rules
-from bot.store import backup
+from bot.store.files import backup
 from bot.store.rows import LedgerKind
 from tests.crash.harness import begin
 from tests.crash.rows import Measured, Row, Scale
-from tests.fakes.room import MIGRATIONS, Room, a_visit, open_room
+from tests.fakes.room import MIGRATIONS, Room, a_context, open_room
 
 RICH = Rules(daily_credits=1_000_000, max_waiting=100)
 TASKS, WRITES = 50, 200
@@ -64,7 +64,7 @@ async def _cancels_inside(folder: Path, wanted: int) -> Measured:
 
 
 async def _accept(room: Room, event: str) -> None:
-    assert isinstance(await room.desk.handle(Draw(prompt="a"), a_visit(event, event)), Receipt)
+    assert isinstance(await room.desk.handle(Draw(prompt="a"), a_context(event, event)), Receipt)
 
 
 async def _kept(room: Room, event: str) -> int:
@@ -187,7 +187,7 @@ async def _backups_under_load(folder: Path, wanted: int) -> list[Path]:
         async def come() -> None:
             for number in range(10**6):
                 await _accept(room, str(number))
-                await room.chat.wait_for_parcels(max(0, number - 3), timeout_s=60)
+                await room.chat.wait_for_results(max(0, number - 3), timeout_s=60)
 
         coming = asyncio.create_task(come(), name="people come")
         for number in range(wanted):

@@ -12,21 +12,21 @@ from pydantic import SecretStr
 
 from bot.chats.discord_ import DiscordChat, DiscordConfig
 from bot.commands.values import Command, Draw, Reroll
-from bot.desk.outcomes import (
+from bot.errors import PersonError
+from bot.outcomes import (
     Address,
     CancelAsked,
+    CommandContext,
+    JobResult,
     JobState,
-    LoraCard,
+    LoraSummary,
     Outcome,
-    Parcel,
     PictureFile,
     Platform,
     Receipt,
     Recipe,
-    Visit,
 )
-from bot.errors import PersonError
-from engine.request import Span
+from engine.request import TimeEstimate
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.discord_payloads import MEMBER_ID
 from tests.fakes.discord_schema import Schema, load
@@ -36,9 +36,9 @@ from tests.fakes.specs import SPECS
 
 JOB_ID = "k3f9job0000000000000a2"
 RECIPE = Recipe("a face", (), 512, 768, seed=7, count=2, steps=8)
-RECEIPT = Receipt(JOB_ID, RECIPE, price=2, credits_left=18, place=1, wait=Span(11.0, 14.0))
+RECEIPT = Receipt(JOB_ID, RECIPE, price=2, credits_left=18, position=1, wait=TimeEstimate(11.0, 14.0))
 CARDS = tuple(
-    LoraCard(f"sugar{number}", {"en": f"Sugar {number}", "zh-CN": f"糖 {number}"}, "", 0.8)
+    LoraSummary(f"sugar{number}", {"en": f"Sugar {number}", "zh-CN": f"糖 {number}"}, "", 0.8)
     for number in range(40)
 )
 
@@ -47,15 +47,15 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def answer(command: Command, visit: Visit) -> Outcome:
+def answer(command: Command, context: CommandContext) -> Outcome:
     """What the desk says unless a test wants otherwise: drawings are accepted, cancels too."""
     return RECEIPT if isinstance(command, Draw | Reroll) else CancelAsked(JOB_ID, was_running=True)
 
 
-def refusing(error: PersonError) -> Callable[[Command, Visit], Outcome]:
+def refusing(error: PersonError) -> Callable[[Command, CommandContext], Outcome]:
     """A desk that refuses everything with this."""
 
-    def refuse(command: Command, visit: Visit) -> Outcome:
+    def refuse(command: Command, context: CommandContext) -> Outcome:
         raise error
 
     return refuse
@@ -127,7 +127,7 @@ def pictures(tmp_path: Path) -> tuple[PictureFile, ...]:
     return tuple(made)
 
 
-def parcel_of(address: Address, pictures: tuple[PictureFile, ...], **changed: Any) -> Parcel:
+def result_of(address: Address, pictures: tuple[PictureFile, ...], **changed: Any) -> JobResult:
     """A finished job on its way."""
     facts: dict[str, Any] = {
         "job_id": JOB_ID,
@@ -144,7 +144,7 @@ def parcel_of(address: Address, pictures: tuple[PictureFile, ...], **changed: An
         "credits_left": 18,
         "seconds": 1.5,
     }
-    return Parcel(**facts | changed)
+    return JobResult(**facts | changed)
 
 
-__all__ = ["JOB_ID", "RECEIPT", "RECIPE", "Platform", "opened", "parcel_of", "refusing"]
+__all__ = ["JOB_ID", "RECEIPT", "RECIPE", "Platform", "opened", "refusing", "result_of"]

@@ -16,23 +16,23 @@ from bot.commands.values import (
     LoraSwitch,
     LoraWish,
     Mine,
-    Pixels,
+    PixelSize,
     Quota,
     Ratio,
     Reroll,
     Scope,
 )
-from bot.desk.outcomes import (
-    Credits,
+from bot.errors import HostsOnly, NoCreditsLeft, NotYours, UnknownLora
+from bot.outcomes import (
+    CreditBalance,
     History,
     HistoryEntry,
     JobState,
+    LoraListing,
+    LoraSwitched,
     PictureFile,
     Platform,
-    Shelf,
-    Switched,
 )
-from bot.errors import HostsOnly, NoCreditsLeft, NotYours, UnknownLora
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_payloads import CHANNEL_ID, EPHEMERAL, GUILD_ID, LOADING, MANAGE_GUILD, MEMBER_ID
@@ -63,13 +63,13 @@ async def test_a_drawing_is_asked_with_every_option_and_its_receipt_has_a_cancel
     }
     asked = await discord.slash("sugar", options, permissions=MANAGE_GUILD)
     text = await answered(discord, asked)
-    ((command, visit),) = desk.handled
+    ((command, context),) = desk.handled
     assert command == Draw(
         "a face", Face(lips="glossy"), (LoraWish("sugar1", 0.7),), Ratio(2, 3), seed=9, count=2
     )
-    assert (visit.platform, visit.event_id) == (Platform.DISCORD, asked.interaction_id)
-    assert (visit.user_id, visit.space_id, visit.address.chat_id) == (MEMBER_ID, GUILD_ID, CHANNEL_ID)
-    assert visit.is_chat_admin
+    assert (context.platform, context.event_id) == (Platform.DISCORD, asked.interaction_id)
+    assert (context.user_id, context.space_id, context.address.chat_id) == (MEMBER_ID, GUILD_ID, CHANNEL_ID)
+    assert context.is_chat_admin
     assert "1 ahead of you" in text
     (button,) = discord.buttons(asked.message_id)
     assert button["label"] == "Cancel"
@@ -83,7 +83,7 @@ async def test_options_inside_the_prompt_count_too(
     await discord.slash("sugar", {"prompt": "a face --size 512x768 <lora:sugar2:0.5>", "private": True})
     await until(lambda: desk.handled)
     command = desk.handled[0][0]
-    assert command == Draw("a face", loras=(LoraWish("sugar2", 0.5),), size=Pixels(512, 768), private=True)
+    assert command == Draw("a face", loras=(LoraWish("sugar2", 0.5),), size=PixelSize(512, 768), private=True)
 
 
 async def test_the_acknowledgement_leaves_before_the_desk_is_asked(
@@ -91,9 +91,9 @@ async def test_the_acknowledgement_leaves_before_the_desk_is_asked(
 ) -> None:
     seen: list[int] = []
 
-    def answer(*_: object) -> Credits:
+    def answer(*_: object) -> CreditBalance:
         seen.append(sum(request.path.endswith("/callback") for request in discord.requests))
-        return Credits(1, 20, 1_795_000_000)
+        return CreditBalance(1, 20, 1_795_000_000)
 
     async with opened(config, ScriptedDesk(answer)):
         await answered(discord, await discord.slash("quota"))
@@ -185,9 +185,9 @@ async def test_a_refusal_of_a_private_drawing_replaces_the_thinking(
 async def test_an_error_nobody_planned_for_ends_in_an_apology_and_the_next_person_is_served(
     discord: FakeDiscord, config: DiscordConfig
 ) -> None:
-    def answer(command: object, visit: object) -> Credits:
+    def answer(command: object, context: object) -> CreditBalance:
         if isinstance(command, Quota):
-            return Credits(1, 20, 1_795_000_000)
+            return CreditBalance(1, 20, 1_795_000_000)
         raise ZeroDivisionError
 
     async with opened(config, ScriptedDesk(answer)):
@@ -213,9 +213,9 @@ async def test_what_a_resumed_connection_repeats_is_not_handled_again(
 @pytest.mark.parametrize(
     ("name", "options", "command", "outcome", "said"),
     [
-        ("quota", {}, Quota(), Credits(3, 20, 1_795_000_000), "Credits left: 3"),
-        ("lora list", {}, LoraList(), Shelf((), ""), "There are no LoRAs yet"),
-        ("loras", {}, LoraList(), Shelf((), ""), "There are no LoRAs yet"),
+        ("quota", {}, Quota(), CreditBalance(3, 20, 1_795_000_000), "Credits left: 3"),
+        ("lora list", {}, LoraList(), LoraListing((), ""), "There are no LoRAs yet"),
+        ("loras", {}, LoraList(), LoraListing((), ""), "There are no LoRAs yet"),
         ("cancel", {"job": "#k3f9"}, Cancel("k3f9"), None, "Stopping job"),
         ("cancel", {}, Cancel(), None, "Stopping job"),
         ("help", {}, Help(), Help(), "/sugar"),
@@ -223,7 +223,7 @@ async def test_what_a_resumed_connection_repeats_is_not_handled_again(
             "lora switch",
             {"name": "sugar1", "weight": 0.5, "where": "bot"},
             LoraSwitch(LoraWish("sugar1", 0.5), Scope.BOT),
-            Switched("sugar1", 0.5, Scope.BOT),
+            LoraSwitched("sugar1", 0.5, Scope.BOT),
             "now draw with sugar1",
         ),
     ],
@@ -400,8 +400,8 @@ async def test_a_command_in_a_direct_message_has_no_space(
 ) -> None:
     await discord.slash("sugar", {"prompt": "a face"}, in_guild=False, permissions=MANAGE_GUILD)
     await until(lambda: desk.handled)
-    visit = desk.handled[0][1]
-    assert (visit.space_id, visit.is_chat_admin, visit.address.chat_id) == ("", False, CHANNEL_ID)
+    context = desk.handled[0][1]
+    assert (context.space_id, context.is_chat_admin, context.address.chat_id) == ("", False, CHANNEL_ID)
 
 
 async def test_the_interaction_token_stands_in_no_repr(

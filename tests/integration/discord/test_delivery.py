@@ -1,4 +1,4 @@
-"""Parcels: by editing the answer, else into the channel, else directly; shown once however often sent."""
+"""Results: by editing the answer, else into the channel, else directly; shown once however often sent."""
 
 import asyncio
 import io
@@ -12,13 +12,13 @@ from PIL import Image, PngImagePlugin
 
 from bot.chats.discord_ import DiscordChat, DiscordConfig
 from bot.chats.discord_.address import Ref
-from bot.desk.outcomes import Address, JobState, PictureFile, Platform, Status, Undeliverable
+from bot.outcomes import Address, JobState, PictureFile, Platform, Status, Undeliverable
 from engine.request import FailReason
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_payloads import CHANNEL_ID, MEMBER_ID
 from tests.fakes.discord_server import Asked, FakeDiscord, Fault
-from tests.integration.discord.conftest import JOB_ID, RECIPE, opened, parcel_of
+from tests.integration.discord.conftest import JOB_ID, RECIPE, opened, result_of
 
 Pictures = tuple[PictureFile, ...]
 NAMES = [f"sugar-{JOB_ID}-1.png", f"sugar-{JOB_ID}-2.png"]
@@ -41,7 +41,7 @@ async def test_two_pictures_arrive_in_one_edit_with_alt_text_caption_and_reroll(
 ) -> None:
     asked, address = await drawn_for(discord, desk)
     before = len(discord.edits[asked.message_id])
-    await chat.deliver(parcel_of(address, pictures))
+    await chat.deliver(result_of(address, pictures))
     assert len(discord.edits[asked.message_id]) == before + 1
     message = discord.shown(asked)
     assert names_in(message) == NAMES
@@ -58,7 +58,7 @@ async def test_a_parcel_sent_twice_shows_once(
 ) -> None:
     asked, address = await drawn_for(discord, desk)
     for _ in range(2):
-        await chat.deliver(parcel_of(address, pictures))
+        await chat.deliver(result_of(address, pictures))
     assert names_in(discord.shown(asked)) == NAMES
     assert not discord.in_channel(CHANNEL_ID)
 
@@ -69,7 +69,7 @@ async def test_a_parcel_is_delivered_after_a_restart(
     async with opened(config, desk):
         asked, address = await drawn_for(discord, desk)
     async with opened(config, desk) as chat:
-        await chat.deliver(parcel_of(address, pictures))
+        await chat.deliver(result_of(address, pictures))
     assert names_in(discord.shown(asked)) == NAMES
 
 
@@ -90,7 +90,7 @@ async def test_what_was_not_finished_says_why_and_brings_what_was_drawn(
     said: str,
 ) -> None:
     asked, address = await drawn_for(discord, desk)
-    await chat.deliver(parcel_of(address, pictures[:1], state=state, fail=fail, refund=1))
+    await chat.deliver(result_of(address, pictures[:1], state=state, fail=fail, refund=1))
     assert said in discord.shown(asked)["content"]
     assert "Credits given back: 1" in discord.shown(asked)["content"]
     assert names_in(discord.shown(asked)) == NAMES[:1]
@@ -107,7 +107,7 @@ async def test_an_answer_out_of_reach_becomes_a_channel_message_for_its_person_a
     asked.expired = how == "expired"
     if how == "dismissed":
         del discord.messages[asked.message_id]
-    await chat.deliver(parcel_of(address, pictures))
+    await chat.deliver(result_of(address, pictures))
     (message,) = discord.in_channel(CHANNEL_ID)
     assert message["content"].startswith(f"<@{MEMBER_ID}> ")
     assert names_in(message) == NAMES
@@ -122,10 +122,10 @@ async def test_a_channel_message_sent_twice_shows_once_by_its_nonce_and_later_by
     asked, address = await drawn_for(discord, desk)
     asked.expired = True
     discord.faults.append(Fault("POST", f"/channels/{CHANNEL_ID}", 502, after=True))
-    await chat.deliver(parcel_of(address, pictures))
-    await chat.deliver(parcel_of(address, pictures))
+    await chat.deliver(result_of(address, pictures))
+    await chat.deliver(result_of(address, pictures))
     discord.forget_nonces()
-    await chat.deliver(parcel_of(desk.addresses[JOB_ID], pictures))
+    await chat.deliver(result_of(desk.addresses[JOB_ID], pictures))
     (message,) = discord.in_channel(CHANNEL_ID)
     assert names_in(message) == NAMES
 
@@ -136,7 +136,7 @@ async def test_a_closed_channel_leaves_the_direct_message(
     asked, address = await drawn_for(discord, desk)
     asked.expired = True
     discord.closed_channels[CHANNEL_ID] = (403, 50013)
-    await chat.deliver(parcel_of(address, pictures))
+    await chat.deliver(result_of(address, pictures))
     (message,) = discord.in_channel(discord.direct_channel(MEMBER_ID))
     assert names_in(message) == NAMES
 
@@ -146,7 +146,7 @@ async def test_a_private_picture_never_goes_to_the_channel(
 ) -> None:
     asked, address = await drawn_for(discord, desk, private=True)
     asked.expired = True
-    await chat.deliver(parcel_of(address, pictures, private=True))
+    await chat.deliver(result_of(address, pictures, private=True))
     assert not discord.in_channel(CHANNEL_ID)
     assert len(discord.in_channel(discord.direct_channel(MEMBER_ID))) == 1
 
@@ -159,7 +159,7 @@ async def test_a_parcel_nobody_takes_is_undeliverable(
     discord.closed_channels[CHANNEL_ID] = (404, 10003)
     discord.closed_channels[discord.direct_channel(MEMBER_ID)] = (403, 50007)
     with pytest.raises(Undeliverable):
-        await chat.deliver(parcel_of(address, pictures))
+        await chat.deliver(result_of(address, pictures))
 
 
 @pytest.mark.parametrize("private", [False, True])
@@ -167,8 +167,8 @@ async def test_a_parcel_that_was_kept_comes_to_where_its_person_asks_for_it(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, pictures: Pictures, private: bool
 ) -> None:
     """``/mine`` names the channel alone: the answer to it shows the list."""
-    parcel = parcel_of(Address(Platform.DISCORD, CHANNEL_ID), pictures, private=private)
-    await chat.deliver(parcel)
+    result = result_of(Address(Platform.DISCORD, CHANNEL_ID), pictures, private=private)
+    await chat.deliver(result)
     where = discord.direct_channel(MEMBER_ID) if private else CHANNEL_ID
     (message,) = discord.in_channel(where)
     assert names_in(message) == NAMES
@@ -181,7 +181,7 @@ async def test_trouble_at_discord_means_try_again_and_not_another_way(
     _, address = await drawn_for(discord, desk)
     discord.faults.append(Fault("PATCH", "/webhooks", 400, code=50035))
     with pytest.raises(HTTPException):
-        await chat.deliver(parcel_of(address, pictures))
+        await chat.deliver(result_of(address, pictures))
     assert not discord.in_channel(CHANNEL_ID)
 
 
@@ -191,7 +191,7 @@ async def test_a_rate_limit_is_waited_out(
     asked, address = await drawn_for(discord, desk)
     discord.faults.append(Fault("PATCH", "/webhooks", 429, retry_after_s=0.2))
     began = time.monotonic()
-    await chat.deliver(parcel_of(address, pictures))
+    await chat.deliver(result_of(address, pictures))
     assert time.monotonic() - began >= 0.2
     assert names_in(discord.shown(asked)) == NAMES
 
@@ -205,7 +205,7 @@ async def test_a_picture_too_large_becomes_a_webp_with_its_settings(
     Image.effect_noise((512, 512), 60).convert("RGB").save(path, pnginfo=settings)
     limit_bytes = path.stat().st_size - 1
     asked, address = await drawn_for(discord, desk, file_bytes=limit_bytes)
-    await chat.deliver(parcel_of(address, (PictureFile(0, 7, path),)))
+    await chat.deliver(result_of(address, (PictureFile(0, 7, path),)))
     ((name, data),) = discord.files[asked.message_id].items()
     assert name == f"sugar-{JOB_ID}-1.webp"
     assert len(data) <= limit_bytes
@@ -220,12 +220,12 @@ async def test_a_picture_gone_from_disk_does_not_hold_up_the_other(
 ) -> None:
     asked, address = await drawn_for(discord, desk)
     pictures[0].path.unlink()
-    await chat.deliver(parcel_of(address, pictures))
+    await chat.deliver(result_of(address, pictures))
     assert names_in(discord.shown(asked)) == NAMES[1:]
 
 
 def status_at(address: Address, step: int) -> Status:
-    return Status(JOB_ID, address, "en", count=1, place=None, step=step, steps=8)
+    return Status(JOB_ID, address, "en", count=1, position=None, step=step, steps=8)
 
 
 async def test_a_status_before_the_chat_is_open_is_left_out(
@@ -258,7 +258,7 @@ async def test_no_status_follows_the_parcel(
     await chat.show(status_at(address, 1))
     await asyncio.sleep(0.1)
     await chat.show(status_at(address, 2))
-    await chat.deliver(parcel_of(address, pictures))
+    await chat.deliver(result_of(address, pictures))
     await chat.show(status_at(address, 3))
     await asyncio.sleep(0.2)
     assert names_in(discord.shown(asked)) == NAMES
@@ -279,7 +279,7 @@ async def test_statuses_stop_for_good_where_the_answer_is_gone(
 
 async def test_an_address_of_another_platform_is_refused(chat: DiscordChat, pictures: Pictures) -> None:
     with pytest.raises(ValueError, match="Discord"):
-        await chat.deliver(parcel_of(Address(Platform.DISCORD, "1", '{"other": 1}'), pictures))
+        await chat.deliver(result_of(Address(Platform.DISCORD, "1", '{"other": 1}'), pictures))
 
 
 async def test_peoples_text_in_alt_text_is_on_one_line_and_printable(
@@ -287,7 +287,7 @@ async def test_peoples_text_in_alt_text_is_on_one_line_and_printable(
 ) -> None:
     asked, address = await drawn_for(discord, desk)
     recipe = replace(RECIPE, prompt="a\x00 face\n" + "🍬" * 2_000)
-    await chat.deliver(parcel_of(address, pictures, recipe=recipe))
+    await chat.deliver(result_of(address, pictures, recipe=recipe))
     description = discord.shown(asked)["attachments"][0]["description"]
     assert description.startswith("a face 🍬")
     assert len(description) <= 1024

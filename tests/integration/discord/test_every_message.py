@@ -19,7 +19,7 @@ from tests.fakes.discord_http import Fault
 from tests.fakes.discord_payloads import BOT_ID, CHANNEL_ID, GUILD_ID, LOADING, MEMBER_ID, TIMESTAMP, user
 from tests.fakes.discord_server import Asked, FakeDiscord
 from tests.fakes.renderer import FakeRenderer
-from tests.integration.discord.test_house import house
+from tests.integration.discord.test_app import house
 
 HOST_ID, STRANGER_ID = "900000000000000040", "900000000000000050"
 PEOPLE = (MEMBER_ID, HOST_ID, STRANGER_ID)  # the stranger is served in the server alone

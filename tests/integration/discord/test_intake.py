@@ -8,8 +8,8 @@ import pytest
 
 from bot.chats.discord_ import DiscordChat, DiscordConfig, intake
 from bot.commands.values import Cancel, Help
-from bot.desk.outcomes import Credits, Platform
 from bot.errors import CannotSave, NoCreditsLeft
+from bot.outcomes import CreditBalance, Platform
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_http import Fault, Request
@@ -55,7 +55,7 @@ async def test_every_command_is_settled_only_after_its_answer_was_sent(
     name: str,
     options: dict[str, object],
 ) -> None:
-    desk.answer = lambda *_: Credits(3, 20, 1_795_000_000)
+    desk.answer = lambda *_: CreditBalance(3, 20, 1_795_000_000)
     shown_when_settled: list[str] = []
     settle = desk.settle
 
@@ -115,7 +115,7 @@ async def test_a_disk_that_hangs_is_said_in_time_to_the_person_alone_and_nothing
     has_room.set()
     after = await discord.slash("sugar", {"prompt": "a face"})
     await until(lambda: after.interaction_id in desk.settled)
-    assert [visit.event_id for _, visit in desk.handled] == [after.interaction_id]
+    assert [context.event_id for _, context in desk.handled] == [after.interaction_id]
     assert not desk.inbox  # what was stored after its refusal must not come back
 
 
@@ -176,11 +176,11 @@ async def test_what_was_acknowledged_before_a_crash_gets_its_receipt_after_it(
 ) -> None:
     asked = await left_behind(discord, config, desk)
     await discord.acknowledge(asked)
-    desk.answer = lambda command, visit: replace(RECEIPT, repeated=is_accepted)
+    desk.answer = lambda command, context: replace(RECEIPT, repeated=is_accepted)
     async with opened(config, desk):
         await until(lambda: desk.settled == [asked.interaction_id])
         await until(lambda: "Got it" in discord.shown(asked)["content"])
-    assert [visit.event_id for _, visit in desk.handled] == [asked.interaction_id]
+    assert [context.event_id for _, context in desk.handled] == [asked.interaction_id]
 
 
 async def test_what_shows_more_than_thinking_after_a_crash_is_left_as_it_is(
@@ -207,7 +207,7 @@ async def test_what_was_never_acknowledged_is_not_accepted_after_a_crash(
     assert not asked.callbacks
 
 
-CREDITS = Credits(3, 20, 1_795_000_000)
+CREDITS = CreditBalance(3, 20, 1_795_000_000)
 Name = str
 
 

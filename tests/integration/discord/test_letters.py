@@ -38,7 +38,7 @@ def test_ordinary_text_reads_as_it_was_written() -> None:
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", "7", '{"token": 1, "more": 2}', "null"])
 def test_an_address_that_is_not_ours_is_a_value_error(text: str) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 - whichever one, the desk keeps the parcel
+    with pytest.raises(ValueError):  # noqa: PT011 - whichever one, the desk keeps the result
         Ref.read(text)
 
 

@@ -8,7 +8,7 @@ from tests.fakes.discord_gateway import until
 from tests.fakes.discord_payloads import EPHEMERAL
 from tests.fakes.discord_server import FakeDiscord
 from tests.fakes.renderer import FakeRenderer
-from tests.integration.discord.test_house import house
+from tests.integration.discord.test_app import house
 
 
 async def test_a_code_is_shown_to_the_person_alone_and_is_their_own(

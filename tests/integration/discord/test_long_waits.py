@@ -9,13 +9,13 @@ from discord import HTTPException
 
 from bot.chats.discord_ import DiscordChat, DiscordConfig
 from bot.chats.discord_.address import DEFAULT_FILE_BYTES, MOVE_ON_MS, TOKEN_LIFE_MS, Ref
-from bot.desk.outcomes import Address, PictureFile, Status
-from engine.request import Span
+from bot.outcomes import Address, PictureFile, Status
+from engine.request import TimeEstimate
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_payloads import CHANNEL_ID, MEMBER_ID
 from tests.fakes.discord_server import Asked, FakeDiscord, Fault
-from tests.integration.discord.conftest import JOB_ID, RECEIPT, now_ms, opened, parcel_of
+from tests.integration.discord.conftest import JOB_ID, RECEIPT, now_ms, opened, result_of
 
 Pictures = tuple[PictureFile, ...]
 
@@ -60,7 +60,7 @@ def pointings(discord: FakeDiscord) -> int:
 
 
 def waits_at(address: Address, place: int) -> Status:
-    return Status(JOB_ID, address, "en", count=1, place=place)
+    return Status(JOB_ID, address, "en", count=1, position=place)
 
 
 async def test_an_answer_that_waits_twelve_minutes_goes_on_as_one_message_that_becomes_the_picture(
@@ -83,7 +83,7 @@ async def test_an_answer_that_waits_twelve_minutes_goes_on_as_one_message_that_b
     for address, place in ((old, 3), (desk.addresses[JOB_ID], 2)):  # the first was read before it moved
         await chat.show(waits_at(address, place))
         await until(lambda place=place: f"{place} ahead" in message["content"])
-    await chat.deliver(parcel_of(desk.addresses[JOB_ID], pictures))
+    await chat.deliver(result_of(desk.addresses[JOB_ID], pictures))
     assert discord.in_channel(CHANNEL_ID) == [message]
     assert len(message["attachments"]) == 2
     assert not discord.in_channel(discord.direct_channel(MEMBER_ID))
@@ -95,7 +95,7 @@ async def test_a_parcel_made_before_its_answer_moved_goes_to_where_it_is_now(
     _, old = await asked_for(discord, desk)
     clock.ahead_ms = MOVE_ON_MS
     await until(lambda: discord.in_channel(CHANNEL_ID))
-    await chat.deliver(parcel_of(old, pictures))
+    await chat.deliver(result_of(old, pictures))
     (message,) = discord.in_channel(CHANNEL_ID)
     assert len(message["attachments"]) == 2
 
@@ -109,7 +109,7 @@ async def test_a_message_whose_place_was_not_stored_before_a_crash_is_found_by_i
         await until(lambda: discord.in_channel(CHANNEL_ID))
     clock.ahead_ms = TOKEN_LIFE_MS
     async with opened(config, desk, clock) as chat:
-        await chat.deliver(parcel_of(old, ()))  # failed: as few files as the waiting message has
+        await chat.deliver(result_of(old, ()))  # failed: as few files as the waiting message has
     (message,) = discord.in_channel(CHANNEL_ID)
     assert "Got it" not in message["content"]
 
@@ -144,7 +144,7 @@ async def test_an_answer_that_cannot_go_on_says_where_it_will_end_and_is_left_al
     await chat.show(waits_at(address, 2))
     clock.ahead_ms, asked.expired = TOKEN_LIFE_MS, True
     discord.closed_channels[CHANNEL_ID] = (403, 50013)
-    await chat.deliver(parcel_of(address, pictures, private=why == "private"))
+    await chat.deliver(result_of(address, pictures, private=why == "private"))
     (message,) = discord.in_channel(discord.direct_channel(MEMBER_ID))
     assert len(message["attachments"]) == 2
     assert not [one for one in discord.requests[requests:] if one.path.startswith("/webhooks")]
@@ -153,8 +153,8 @@ async def test_an_answer_that_cannot_go_on_says_where_it_will_end_and_is_left_al
 async def test_a_wait_longer_than_twelve_minutes_where_we_may_not_post_is_said_at_once(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
 ) -> None:
-    too_long = Span(MOVE_ON_MS / 1_000 - 60, MOVE_ON_MS / 1_000 + 60)
-    desk.answer = lambda command, visit: replace(RECEIPT, wait=too_long)
+    too_long = TimeEstimate(MOVE_ON_MS / 1_000 - 60, MOVE_ON_MS / 1_000 + 60)
+    desk.answer = lambda command, context: replace(RECEIPT, wait=too_long)
     asked, _ = await asked_for(discord, desk, may_post=False)
     assert "direct message" in discord.shown(asked)["content"]
     asked, _ = await asked_for(discord, desk)
@@ -188,11 +188,11 @@ async def test_a_parcel_finds_the_message_whose_arrival_nobody_heard_of(
         await until(lambda: discord.in_channel(CHANNEL_ID))
         if not restarts:
             lost.times = 0
-            await chat.deliver(parcel_of(old, pictures))
+            await chat.deliver(result_of(old, pictures))
     if restarts:
         lost.times = 0
         async with opened(config, desk, clock) as chat:
-            await chat.deliver(parcel_of(old, pictures))
+            await chat.deliver(result_of(old, pictures))
     (message,) = discord.in_channel(CHANNEL_ID)
     assert with_pictures(discord) == [message["id"]]
     assert "goes on" in discord.shown(asked)["content"]
@@ -214,7 +214,7 @@ async def test_a_parcel_after_the_twelfth_minute_stays_in_its_answer_where_it_ca
         discord.closed_channels[CHANNEL_ID] = (403, 50013)
     clock.ahead_ms = MOVE_ON_MS
     async with opened(config, desk, clock) as chat:
-        await chat.deliver(parcel_of(address, pictures, private=why == "private"))
+        await chat.deliver(result_of(address, pictures, private=why == "private"))
     assert with_pictures(discord) == [asked.message_id]
     assert not discord.in_channel(CHANNEL_ID)
 
@@ -226,15 +226,15 @@ async def test_pictures_that_reached_the_answer_unheard_are_not_shown_again_belo
     lost = Fault("PATCH", "/webhooks", 400, code=50035, after=True)
     discord.faults.append(lost)
     with pytest.raises(HTTPException):
-        await chat.deliver(parcel_of(address, pictures))
+        await chat.deliver(result_of(address, pictures))
     assert with_pictures(discord) == [asked.message_id]
     clock.ahead_ms = MOVE_ON_MS
     discord.faults.append(Fault("PATCH", "/webhooks", 400, code=50035))
     with pytest.raises(HTTPException):
-        await chat.deliver(parcel_of(address, pictures))
+        await chat.deliver(result_of(address, pictures))
     assert with_pictures(discord) == [asked.message_id]
     discord.forget_nonces()
-    await chat.deliver(parcel_of(desk.addresses[JOB_ID], pictures))
+    await chat.deliver(result_of(desk.addresses[JOB_ID], pictures))
     (message,) = discord.in_channel(CHANNEL_ID)
     assert with_pictures(discord) == [message["id"]]
 
@@ -243,13 +243,13 @@ async def test_pictures_show_once_though_discord_forgot_the_nonce_of_their_messa
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, clock: Clock, pictures: Pictures
 ) -> None:
     _, address = await asked_for(discord, desk)
-    await chat.deliver(parcel_of(address, ()))  # ends the statuses, so that nothing else is posted
+    await chat.deliver(result_of(address, ()))  # ends the statuses, so that nothing else is posted
     clock.ahead_ms = MOVE_ON_MS
     discord.faults.append(Fault("POST", f"/channels/{CHANNEL_ID}", 400, code=50035, after=True))
     with pytest.raises(HTTPException):
-        await chat.deliver(parcel_of(address, pictures))
+        await chat.deliver(result_of(address, pictures))
     discord.forget_nonces()
-    await chat.deliver(parcel_of(address, pictures))
+    await chat.deliver(result_of(address, pictures))
     assert len(with_pictures(discord)) == 1
 
 
@@ -267,11 +267,11 @@ async def test_an_answer_says_in_the_end_that_it_goes_on_below(
     told = pointings(discord)
     await chat.show(waits_at(desk.addresses[JOB_ID], 2))
     await until(lambda: "2 ahead" in message["content"])
-    await chat.deliver(parcel_of(desk.addresses[JOB_ID], ()))
+    await chat.deliver(result_of(desk.addresses[JOB_ID], ()))
     assert pointings(discord) == told
 
 
-@pytest.mark.parametrize("by", ["status", "parcel"])
+@pytest.mark.parametrize("by", ["status", "result"])
 async def test_an_answer_that_could_not_say_so_before_a_restart_does_after_it(
     discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk, clock: Clock, by: str
 ) -> None:
@@ -287,7 +287,7 @@ async def test_an_answer_that_could_not_say_so_before_a_restart_does_after_it(
         if by == "status":
             await chat.show(waits_at(desk.addresses[JOB_ID], 2))
         else:
-            await chat.deliver(parcel_of(desk.addresses[JOB_ID], ()))
+            await chat.deliver(result_of(desk.addresses[JOB_ID], ()))
         await until(lambda: "goes on" in discord.shown(asked)["content"])
 
 

@@ -9,8 +9,8 @@ import pytest
 from bot.chats.discord_ import DiscordChat, DiscordConfig
 from bot.chats.discord_.address import Ref
 from bot.commands.values import Draw, LoraSwitch, LoraWish, Quota
-from bot.desk.outcomes import Credits, PictureFile, Platform, Status
 from bot.errors import CannotSave, NoCreditsLeft
+from bot.outcomes import CreditBalance, PictureFile, Platform, Status
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_payloads import (
@@ -23,7 +23,7 @@ from tests.fakes.discord_payloads import (
     user,
 )
 from tests.fakes.discord_server import FakeDiscord, Fault
-from tests.integration.discord.conftest import JOB_ID, RECEIPT, opened, parcel_of, refusing
+from tests.integration.discord.conftest import JOB_ID, RECEIPT, opened, refusing, result_of
 
 AT_ME = f"<@{BOT_ID}>"
 Pictures = tuple[PictureFile, ...]
@@ -52,16 +52,16 @@ async def test_a_sentence_becomes_a_reply_that_becomes_the_pictures(
     )
     reply = await reply_to(discord, message_id)
     await until(lambda: desk.settled == [message_id])
-    [(command, visit)] = desk.handled
+    [(command, context)] = desk.handled
     assert command == Draw("a face", seed=7)
-    assert (visit.platform, visit.event_id, visit.user_id) == (Platform.DISCORD, message_id, MEMBER_ID)
+    assert (context.platform, context.event_id, context.user_id) == (Platform.DISCORD, message_id, MEMBER_ID)
     assert "1 ahead of you" in str(reply["content"])
     assert [button["label"] for button in discord.buttons(str(reply["id"]))] == ["Cancel"]
 
     address = desk.addresses[JOB_ID]
-    await chat.show(Status(JOB_ID, address, "en", count=1, place=0))
+    await chat.show(Status(JOB_ID, address, "en", count=1, position=0))
     await until(lambda: "You are next" in str(reply["content"]))
-    await chat.deliver(parcel_of(address, pictures))
+    await chat.deliver(result_of(address, pictures))
     assert len(reply["attachments"]) == 2  # type: ignore[arg-type]
     assert [button["label"] for button in discord.buttons(str(reply["id"]))] == ["Reroll"]
     assert len(discord.messages) == 1
@@ -90,7 +90,7 @@ async def test_a_reply_carries_the_jobs_id_as_nonce_and_pings_nobody(
 async def test_a_typed_command_does_what_its_slash_command_does(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, text: str, command: object
 ) -> None:
-    desk.answer = lambda *_: Credits(3, 20, 1_795_000_000)
+    desk.answer = lambda *_: CreditBalance(3, 20, 1_795_000_000)
     reply = await reply_to(discord, await discord.say(text, in_guild=False))
     assert desk.handled[0][0] == command
     assert "<t:1795000000:f>" in str(reply["content"])
@@ -139,12 +139,12 @@ async def test_what_is_ignored_on_purpose_costs_no_request(
 async def test_a_repeated_message_is_answered_once(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
 ) -> None:
-    desk.answer = lambda *_: Credits(3, 20, 1_795_000_000)
+    desk.answer = lambda *_: CreditBalance(3, 20, 1_795_000_000)
     message_id = await discord.say("/quota", in_guild=False)
     await reply_to(discord, message_id)
     await discord.gateway.dispatch("MESSAGE_CREATE", discord.written[message_id])
     await reply_to(discord, await discord.say("/quota", in_guild=False))
-    assert [visit.event_id for _, visit in desk.handled].count(message_id) == 1
+    assert [context.event_id for _, context in desk.handled].count(message_id) == 1
 
 
 async def test_a_disk_that_takes_nothing_is_said_and_nothing_is_accepted(
@@ -162,7 +162,7 @@ async def test_a_disk_that_takes_nothing_is_said_and_nothing_is_accepted(
 async def test_an_error_nobody_planned_for_ends_in_an_apology(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
 ) -> None:
-    def break_down(*_: object) -> Credits:
+    def break_down(*_: object) -> CreditBalance:
         raise ZeroDivisionError
 
     desk.answer = break_down
@@ -182,7 +182,7 @@ async def test_where_the_bot_may_not_write_it_answers_directly_and_says_why(
     assert str(message["content"]).endswith("2 left.") or "Got it!" in str(message["content"])
     assert "I may not write in the channel" in str(message["content"])
     await until(lambda: JOB_ID in desk.addresses)
-    await chat.deliver(parcel_of(desk.addresses[JOB_ID], pictures))
+    await chat.deliver(result_of(desk.addresses[JOB_ID], pictures))
     assert len(message["attachments"]) == 2  # type: ignore[arg-type]
     assert not discord.in_channel(CHANNEL_ID)
 
@@ -199,7 +199,7 @@ async def test_a_refusal_where_the_bot_may_not_write_comes_directly(
 async def test_a_person_who_can_be_answered_nowhere_is_settled(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
 ) -> None:
-    desk.answer = lambda *_: Credits(3, 20, 1_795_000_000)
+    desk.answer = lambda *_: CreditBalance(3, 20, 1_795_000_000)
     for channel in (CHANNEL_ID, discord.direct_channel(MEMBER_ID)):
         discord.closed_channels[channel] = (403, 50013)
     message_id = await discord.say(f"{AT_ME} /quota")
@@ -214,7 +214,7 @@ async def test_where_no_files_may_be_attached_it_is_said_at_once_and_pictures_co
     assert "they come to you as a direct message" in str(reply["content"])
     await until(lambda: JOB_ID in desk.addresses)
     for _ in range(2):
-        await chat.deliver(parcel_of(desk.addresses[JOB_ID], pictures))
+        await chat.deliver(result_of(desk.addresses[JOB_ID], pictures))
     assert len((await direct_message(discord))["attachments"]) == 2  # type: ignore[arg-type]
     assert "they went to you as a direct message" in str(reply["content"])
     assert not reply["components"]
@@ -237,7 +237,7 @@ async def test_a_message_that_was_stored_before_a_crash_is_answered_after_it(
     discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk
 ) -> None:
     message_id = await left_behind(discord, config, desk, "/quota")
-    desk.answer = lambda *_: Credits(3, 20, 1_795_000_000)
+    desk.answer = lambda *_: CreditBalance(3, 20, 1_795_000_000)
     async with opened(config, desk):
         assert "Credits left: 3" in str((await reply_to(discord, message_id))["content"])
         await until(lambda: desk.settled == [message_id])
@@ -249,8 +249,8 @@ async def test_a_job_that_was_accepted_before_a_crash_has_one_placeholder_after_
 ) -> None:
     message_id = await left_behind(discord, config, desk, "a face")
 
-    def repeat(_: object, visit: object) -> object:
-        address = visit.address  # type: ignore[attr-defined]
+    def repeat(_: object, context: object) -> object:
+        address = context.address  # type: ignore[attr-defined]
         if is_shown:
             address = replace(address, ref=replace(Ref.read(address.ref), message_id=5).write())
         return replace(RECEIPT, repeated=True, address=address)
@@ -273,14 +273,14 @@ async def test_a_placeholder_whose_arrival_nobody_heard_of_is_found_by_its_nonce
     assert JOB_ID not in desk.addresses
     lost.times = 0
     async with opened(config, desk) as chat:
-        await chat.deliver(parcel_of(address, pictures))
+        await chat.deliver(result_of(address, pictures))
     assert len((await reply_to(discord, message_id))["attachments"]) == 2  # type: ignore[arg-type]
 
 
 async def test_an_answer_that_discord_does_not_take_now_is_given_after_the_next_start(
     discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk
 ) -> None:
-    desk.answer = lambda *_: Credits(3, 20, 1_795_000_000)
+    desk.answer = lambda *_: CreditBalance(3, 20, 1_795_000_000)
     trouble = Fault("POST", "/channels", 400, code=50035, times=1)
     discord.faults.append(trouble)
     async with opened(config, desk):
@@ -296,7 +296,7 @@ async def test_an_answer_that_discord_does_not_take_now_is_given_after_the_next_
 async def test_nothing_is_kept_in_memory_of_what_is_answered_and_delivered(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
 ) -> None:
-    desk.answer = lambda _, visit: replace(RECEIPT, job_id=f"job{visit.event_id}")
+    desk.answer = lambda _, context: replace(RECEIPT, job_id=f"job{context.event_id}")
     asked = [
         await discord.say("a face", user_id=str(10**17 + number), in_guild=False) for number in range(50)
     ]
@@ -304,7 +304,7 @@ async def test_nothing_is_kept_in_memory_of_what_is_answered_and_delivered(
     assert all(discord.replies(message_id) for message_id in asked)
     for message_id in asked:
         job_id = f"job{message_id}"
-        await chat.deliver(parcel_of(desk.addresses[job_id], (), job_id=job_id))
+        await chat.deliver(result_of(desk.addresses[job_id], (), job_id=job_id))
     assert not chat._delivery._waiting
     assert not chat._pace._lines
     assert not chat._replies._busy

@@ -27,8 +27,8 @@ from engine.request import (
     WorkerInfo,
 )
 from engine.worker.__main__ import log_to_stderr
+from engine.worker.reporter import Encoded, JobReporter
 from engine.worker.serve import run
-from engine.worker.voice import Encoded, Voice
 
 STEP_S = 0.01
 SLOW_FILE_S = 0.5
@@ -55,7 +55,7 @@ class FakePainter:
         self._folder = config.data_dir
 
     def paint(
-        self, request: RenderRequest, voice: Voice, is_cancelled: Callable[[], bool]
+        self, request: RenderRequest, voice: JobReporter, is_cancelled: Callable[[], bool]
     ) -> Callable[[], Finished] | Stopped:
         job = (request.job_id, request.attempt)
         for index in range(request.count):
@@ -72,7 +72,7 @@ class FakePainter:
     def prepare(self, request: RenderRequest) -> None:
         self._note(f"prepare {request.job_id}")
 
-    def foresee(self, loras: Sequence[LoraChoice]) -> None:
+    def prefetch(self, loras: Sequence[LoraChoice]) -> None:
         self._note("foresee " + " ".join(choice.name for choice in loras))
         if any(choice.name == "broken" for choice in loras):
             raise ZeroDivisionError
@@ -104,7 +104,7 @@ def fail_with(text: str) -> None:
     raise ValueError(f"in a thread: {text}")
 
 
-def misbehave(request: RenderRequest, voice: Voice) -> None:
+def misbehave(request: RenderRequest, voice: JobReporter) -> None:
     match request.prompt:
         case "die":
             os.kill(os.getpid(), signal.SIGKILL)

@@ -8,9 +8,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from engine.checkpoint.fetch import fetch_model
 from engine.config import EngineConfig
 from engine.errors import ModelUnreachable
-from engine.fetch import fetch_model
 
 
 def a_config(folder: Path) -> EngineConfig:

@@ -12,20 +12,20 @@ import pytest
 
 from bot.commands.values import Cancel, Draw, LoraWish, Ratio
 from bot.desk import Desk
-from bot.desk.outcomes import CancelAsked, JobState, Parcel, Receipt
 from bot.errors import NotYours
+from bot.outcomes import CancelAsked, JobResult, JobState, Receipt
 from bot.policy.rules import Rules
 from bot.store import open_store
+from engine.checkpoint.model import built_in_lora_folder, find_model
 from engine.config import EngineConfig
-from engine.cost import CostBook
-from engine.headroom import HeadroomProbe
 from engine.host import Host
-from engine.model import built_in_lora_folder, find_model
+from engine.planner.cost import CostBook
+from engine.planner.headroom import HeadroomProbe
 from engine.request import Event, Failed, Finished, LoraChoice, Progress, RenderRequest, Stopped
 from engine.scheduler import Scheduler
 from engine.shelf import read_shelf
 from tests.fakes.chat import FakeChat
-from tests.fakes.room import HOST, MIGRATIONS, a_visit
+from tests.fakes.room import HOST, MIGRATIONS, a_context
 
 pytest.importorskip("torch")
 pytestmark = pytest.mark.slow
@@ -59,8 +59,8 @@ class Watched:
     def cancel(self, job_id: str) -> None:
         self.host.cancel(job_id)
 
-    def foresee(self, loras: tuple[LoraChoice, ...]) -> None:
-        self.host.foresee(loras)
+    def prefetch(self, loras: tuple[LoraChoice, ...]) -> None:
+        self.host.prefetch(loras)
 
 
 @asynccontextmanager
@@ -95,7 +95,7 @@ async def open_desk(folder: Path) -> AsyncIterator[tuple[Desk, Watched, FakeChat
         await store.close()
 
 
-def files(parcel: Parcel) -> list[bytes]:
+def files(parcel: JobResult) -> list[bytes]:
     return [picture.path.read_bytes() for picture in parcel.pictures]
 
 
@@ -104,8 +104,8 @@ async def test_a_cancel_within_a_batch_keeps_what_is_drawn_and_leaves_the_neighb
 ) -> None:
     async with open_desk(tmp_path) as (desk, watched, chat):
         for event, draw in (("1", replace(HERS, count=1)), ("2", HIS)):  # undisturbed
-            await desk.handle(draw, a_visit(event))
-        hers, his = await chat.wait_for_parcels(2, timeout_s=60)
+            await desk.handle(draw, a_context(event))
+        hers, his = await chat.wait_for_results(2, timeout_s=60)
         asked: list[asyncio.Task[object]] = []
         asked_s = 0.0
 
@@ -113,15 +113,15 @@ async def test_a_cancel_within_a_batch_keeps_what_is_drawn_and_leaves_the_neighb
             nonlocal asked_s
             if isinstance(event, Progress) and (event.index, event.step) == (1, 3) and not asked:
                 asked_s = time.monotonic()
-                asked.append(asyncio.create_task(desk.handle(Cancel(receipt.job_id), a_visit("5"))))  # type: ignore[arg-type]
+                asked.append(asyncio.create_task(desk.handle(Cancel(receipt.job_id), a_context("5"))))  # type: ignore[arg-type]
 
         watched.hook, watched.events = cancel_in_the_second_picture, []
-        receipt = await desk.handle(HERS, a_visit("3"))
+        receipt = await desk.handle(HERS, a_context("3"))
         assert isinstance(receipt, Receipt)
-        await desk.handle(HIS, a_visit("4", "ben"))
+        await desk.handle(HIS, a_context("4", "ben"))
         with pytest.raises(NotYours):
-            await desk.handle(Cancel(receipt.job_id), a_visit("6", "ben"))
-        *_, stopped, neighbour = await chat.wait_for_parcels(4, timeout_s=60)
+            await desk.handle(Cancel(receipt.job_id), a_context("6", "ben"))
+        *_, stopped, neighbour = await chat.wait_for_results(4, timeout_s=60)
         assert await asked[0] == CancelAsked(receipt.job_id, was_running=True)
         # Hers: what was drawn is kept, bit for bit, and the rest comes back.
         assert (stopped.state, len(stopped.pictures), stopped.refund) == (JobState.CANCELLED, 1, 3)
@@ -136,6 +136,6 @@ async def test_a_cancel_within_a_batch_keeps_what_is_drawn_and_leaves_the_neighb
         assert stopped_s - asked_s < longest_step_s + 2  # a loose bound: the machine may be busy
         # His: as if nothing had happened.
         assert files(neighbour) == [files(his)[0]]
-        late = await desk.handle(HERS, a_visit("7"))
+        late = await desk.handle(HERS, a_context("7"))
         assert isinstance(late, Receipt)
-        assert isinstance(await desk.handle(Cancel(late.job_id), a_visit("8", HOST)), CancelAsked)
+        assert isinstance(await desk.handle(Cancel(late.job_id), a_context("8", HOST)), CancelAsked)

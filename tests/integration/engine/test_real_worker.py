@@ -12,12 +12,12 @@ import pytest
 import pytest_asyncio
 from PIL import Image
 
+from engine.checkpoint.model import ModelInfo, built_in_lora_folder, find_model
 from engine.config import EngineConfig
-from engine.cost import CostBook
 from engine.errors import WorkerLost
-from engine.headroom import HeadroomProbe
 from engine.host import Host
-from engine.model import ModelInfo, built_in_lora_folder, find_model
+from engine.planner.cost import CostBook
+from engine.planner.headroom import HeadroomProbe
 from engine.request import (
     Drawn,
     Event,
@@ -123,7 +123,7 @@ async def test_a_cancel_is_heard_between_two_steps(host: Host, model: ModelInfo)
 async def test_what_was_measured_admits_the_same_job_again(
     host: Host, model: ModelInfo, tmp_path: Path
 ) -> None:
-    """Probe, book, queue and host wired as in the house: the worker's own memory never stands in its way."""
+    """The worker's own memory blocks no job, with probe, costs, queue and host as in the application."""
     assert host.info is not None
     costs, scheduler = CostBook(), Scheduler()
     costs.started(host.info)

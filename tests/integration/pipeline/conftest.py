@@ -9,14 +9,14 @@ import pytest
 import torch
 from diffusers import ZImagePipeline
 
+from engine.checkpoint.model import read_model
 from engine.config import EngineConfig
 from engine.demo.nets import LORAS, WEIGHTS
-from engine.model import read_model
 from engine.request import Drawn, Event, Failed, Finished, LoraChoice, RenderRequest, Stopped
 from engine.shelf import LoraFile, read_shelf
-from engine.worker.voice import Voice
+from engine.worker.reporter import JobReporter
 from engine.zimage.forward.forward import Forward
-from engine.zimage.painter import Painter
+from engine.zimage.pipeline import Pipeline
 from tests.integration.pipeline.reference import loaded_pipeline
 
 
@@ -72,15 +72,15 @@ def anime(files: dict[str, LoraFile]) -> LoraChoice:
 
 
 @pytest.fixture(scope="session")
-def painter(tmp_path_factory: pytest.TempPathFactory, lora_dir: Path) -> Iterator[Painter]:
+def painter(tmp_path_factory: pytest.TempPathFactory, lora_dir: Path) -> Iterator[Pipeline]:
     torch.set_num_threads(1)  # as in ``pipeline``
-    painter = Painter.load(EngineConfig(tmp_path_factory.mktemp("data"), lora_dir=lora_dir, device="cpu"))
+    painter = Pipeline.load(EngineConfig(tmp_path_factory.mktemp("data"), lora_dir=lora_dir, device="cpu"))
     yield painter
     painter.close()
 
 
 @pytest.fixture(scope="session")
-def draw(painter: Painter) -> Draw:
+def draw(painter: Pipeline) -> Draw:
     """Draw one small job to its end, or until ``cancel``, asked with the events so far, says stop."""
 
     def draw(
@@ -92,7 +92,7 @@ def draw(painter: Painter) -> Draw:
         given = {"width_px": 64, "height_px": 96, "seed": 7, **changes}
         request = RenderRequest("job-1", 3, prompt, **given)  # type: ignore[arg-type]
         events: list[Event] = []
-        voice = Voice(request, events.append)
+        voice = JobReporter(request, events.append)
         voice.end(painter.paint(request, voice, lambda: cancel(events)))
         voice.wait()
         *events, end = events

@@ -11,11 +11,11 @@ from transformers import Qwen2Tokenizer
 from engine.bench import checkpoint
 from engine.bench.tokens import large_tokenizer
 from engine.bench.turbo import random_pipeline
+from engine.checkpoint.contents import linear_shapes, missing_parts
 from engine.config import EngineConfig
 from engine.request import Drawn, Event, Finished, RenderRequest
-from engine.weights.checkpoint import linear_shapes, missing_parts
-from engine.worker.voice import Voice
-from engine.zimage.painter import Painter
+from engine.worker.reporter import JobReporter
+from engine.zimage.pipeline import Pipeline
 
 
 @pytest.mark.parametrize("is_fp32", [False, True], ids=["bf16", "fp32"])
@@ -51,12 +51,12 @@ def test_it_draws(tmp_path: Path) -> None:
     folder = tmp_path / "model"
     checkpoint.main(["--into", str(folder), "--tiny", "--device", "cpu"])
     torch.set_num_threads(1)
-    painter = Painter.load(
+    painter = Pipeline.load(
         EngineConfig(tmp_path, lora_dir=tmp_path / "loras", model=str(folder), device="cpu")
     )
     events: list[Event] = []
     request = RenderRequest("job-1", 1, "a face", width_px=256, height_px=256, seed=1, steps=2)
-    voice = Voice(request, events.append)
+    voice = JobReporter(request, events.append)
     voice.end(painter.paint(request, voice, lambda: False))
     voice.wait()
     painter.close()

@@ -8,9 +8,9 @@ import torch
 from diffusers import ZImagePipeline
 
 from engine.bench import checkpoint
+from engine.checkpoint.convert import convert, to_bfloat16
+from engine.checkpoint.model import find_model, find_source
 from engine.config import EngineConfig
-from engine.model import find_model, find_source
-from engine.weights.convert import convert, to_bfloat16
 from engine.zimage.device import Placement
 from engine.zimage.load import load_pipeline
 

@@ -23,7 +23,7 @@ from engine.zimage.denoise import Denoiser, LatentRow, draw_noise
 from engine.zimage.forward import step_graphs as graphs_module
 from engine.zimage.forward.forward import Forward
 from engine.zimage.forward.step_graphs import Graph, Graphs, Key, Step
-from engine.zimage.painter import Painter
+from engine.zimage.pipeline import Pipeline
 from engine.zimage.text import prompt as text_module
 from tests.integration.pipeline.reference import LIMIT, adapter_of, error_of, random_lora
 
@@ -152,7 +152,7 @@ def full(*args: object) -> None:
 
 
 def test_a_painters_bank_lets_recorded_steps_go(
-    draw: Any, painter: Painter, sugar: LoraChoice, monkeypatch: pytest.MonkeyPatch
+    draw: Any, painter: Pipeline, sugar: LoraChoice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recorder = Recorder()
     recorder._kept["a step"] = recorder  # type: ignore[index, assignment]
@@ -204,7 +204,7 @@ def test_steps_that_cannot_be_recorded_are_drawn_all_the_same_and_it_is_tried_an
 
 @pytest.mark.parametrize("fault", NOT_FORGIVEN, ids=lambda fault: type(fault).__name__)
 def test_a_full_or_failed_card_is_no_matter_of_recording(
-    forward: Forward, painter: Painter, monkeypatch: pytest.MonkeyPatch, fault: Exception
+    forward: Forward, painter: Pipeline, monkeypatch: pytest.MonkeyPatch, fault: Exception
 ) -> None:
     graphs = Graphs()
     monkeypatch.setattr(forward, "graphs", graphs)
@@ -226,7 +226,7 @@ def test_a_full_or_failed_card_is_no_matter_of_recording(
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: type(fault).__name__)
 def test_texts_that_cannot_be_recorded_are_read_all_the_same_and_it_is_tried_and_said_once(
-    painter: Painter, monkeypatch: pytest.MonkeyPatch, fault: Exception
+    painter: Pipeline, monkeypatch: pytest.MonkeyPatch, fault: Exception
 ) -> None:
     text, tries = painter._text, []
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from triton.compiler.errors import CompilationError
 from triton.runtime.errors import OutOfResources, PTXASError
 
-from engine.kernel_faults import kernel_errors, reason_to_do_without
+from engine.cuda.kernel_faults import kernel_errors, reason_to_do_without
 from engine.lora import kernel as merge_kernels
 from engine.lora import merge
 from engine.zimage.forward import forward as forward_module

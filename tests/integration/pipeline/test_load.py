@@ -12,13 +12,13 @@ import transformers
 from structlog.testing import capture_logs
 
 from engine.config import EngineConfig
+from engine.cuda.kernel_faults import reason_to_do_without
 from engine.demo.nets import WEIGHTS
 from engine.errors import ModelError, ModelIncomplete, ModelMissing, ModelTooLarge
-from engine.kernel_faults import reason_to_do_without
-from engine.zimage import painter as painter_module
+from engine.zimage import pipeline as painter_module
 from engine.zimage import weight_reader
 from engine.zimage.load import choose_placement, load_pipeline, weights_bytes
-from engine.zimage.painter import Painter
+from engine.zimage.pipeline import Pipeline
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_so_is_one_without_room_for_what_is_made_of_them(
 
     monkeypatch.setattr(painter_module, "Forward", full)
     with pytest.raises(ModelTooLarge) as caught:
-        Painter.load(EngineConfig(tmp_path, lora_dir=tmp_path, device="cpu"))
+        Pipeline.load(EngineConfig(tmp_path, lora_dir=tmp_path, device="cpu"))
     assert str(caught.value).endswith(fault)
 
 
@@ -172,4 +172,4 @@ def test_pickled_weights_are_never_opened(copy: Path, tmp_path: Path) -> None:
 
 def test_a_painter_of_a_folder_that_is_not_there_says_so(tmp_path: Path) -> None:
     with pytest.raises(ModelMissing):
-        Painter.load(EngineConfig(tmp_path, lora_dir=tmp_path, model=str(tmp_path / "gone")))
+        Pipeline.load(EngineConfig(tmp_path, lora_dir=tmp_path, model=str(tmp_path / "gone")))

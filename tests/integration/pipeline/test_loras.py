@@ -19,10 +19,10 @@ from engine.lora.bank import Cache
 from engine.lora.ways import Adapter
 from engine.request import LoraChoice, Progress
 from engine.shelf import LoraFile
-from engine.zimage.painter import Painter
+from engine.zimage.pipeline import Pipeline
 
 
-def state_of(painter: Painter) -> dict[str, torch.Tensor]:
+def state_of(painter: Pipeline) -> dict[str, torch.Tensor]:
     return {name: tensor.clone() for name, tensor in painter._pipeline.transformer.state_dict().items()}
 
 
@@ -49,7 +49,7 @@ def tensors() -> dict[str, torch.Tensor]:
 
 
 def test_a_lora_changes_the_picture_and_is_gone_afterwards(
-    draw: Any, sugar: LoraChoice, painter: Painter
+    draw: Any, sugar: LoraChoice, painter: Pipeline
 ) -> None:
     base, weights = draw().pngs, state_of(painter)
     assert draw(loras=(sugar,)).pngs != base
@@ -160,7 +160,7 @@ def test_a_file_renamed_after_it_was_found_is_found_again(
     put: Callable[..., LoraChoice],
     tensors: dict[str, torch.Tensor],
     lora_dir: Path,
-    painter: Painter,
+    painter: Pipeline,
 ) -> None:
     choice = put("before", {key: 0.3 * tensor for key, tensor in tensors.items()})
     painter._bank._finder.path_of(choice)
@@ -191,7 +191,7 @@ def test_a_file_replaced_after_acceptance_is_refused_and_found_again_when_it_is_
 @pytest.mark.parametrize("flaw", ["another model", "damaged", "second of two"])
 def test_a_refused_lora_ends_the_job_before_its_first_step_and_leaves_the_model_clean(
     draw: Any,
-    painter: Painter,
+    painter: Pipeline,
     sugar: LoraChoice,
     tensors: dict[str, torch.Tensor],
     monkeypatch: pytest.MonkeyPatch,
@@ -221,7 +221,7 @@ def test_a_refused_lora_ends_the_job_before_its_first_step_and_leaves_the_model_
 
 
 def test_a_lora_is_read_once_while_memory_lasts(
-    draw: Any, painter: Painter, sugar: LoraChoice, monkeypatch: pytest.MonkeyPatch
+    draw: Any, painter: Pipeline, sugar: LoraChoice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     draw(loras=(sugar,))
 

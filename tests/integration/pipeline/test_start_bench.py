@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from engine.bench import checkpoint, command, reading, start
+from engine.checkpoint.model import find_model
 from engine.config import EngineConfig
-from engine.model import find_model
 from engine.request import Finished, RenderRequest, Timings
 from engine.shelf import read_shelf
 

@@ -5,20 +5,20 @@ import pytest
 import torch
 
 from engine.errors import BlankPicture
-from engine.zimage.painter import Painter
+from engine.zimage.pipeline import Pipeline
 from engine.zimage.vae import decode as vae_module
 from engine.zimage.vae.decode import decode
 
 LATENTS = torch.randn(1, 16, 24, 16, generator=torch.Generator().manual_seed(3))
 
 
-def test_pixels_are_bytes_of_the_pictures_shape(painter: Painter) -> None:
+def test_pixels_are_bytes_of_the_pictures_shape(painter: Pipeline) -> None:
     pixels = decode(painter._pipeline.vae, LATENTS).wait()
     assert (pixels.shape, pixels.dtype) == ((192, 128, 3), np.uint8)
 
 
 def test_tiles_are_used_for_one_picture_and_then_no_more(
-    painter: Painter, monkeypatch: pytest.MonkeyPatch
+    painter: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vae = painter._pipeline.vae
     before = vae.use_tiling, vae.tile_sample_min_size, vae.tile_latent_min_size
@@ -32,7 +32,7 @@ def test_tiles_are_used_for_one_picture_and_then_no_more(
 
 
 def test_a_failing_tile_leaves_the_decoder_as_it_was(
-    painter: Painter, monkeypatch: pytest.MonkeyPatch
+    painter: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(latents: torch.Tensor, **options: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory.")
@@ -45,7 +45,7 @@ def test_a_failing_tile_leaves_the_decoder_as_it_was(
     assert (vae.use_tiling, vae.tile_sample_min_size) == before
 
 
-def test_one_value_that_is_not_finite_is_noticed(painter: Painter) -> None:
+def test_one_value_that_is_not_finite_is_noticed(painter: Pipeline) -> None:
     latents = LATENTS.clone()
     latents[0, 3, 2, 2] = float("nan")
     with pytest.raises(BlankPicture, match="not finite"):

@@ -8,7 +8,7 @@ import structlog
 from bot.chats.telegram_ import TelegramChat
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.specs import SPECS
-from tests.fakes.telegram_house import Script, serving
+from tests.fakes.telegram_app import Script, serving
 from tests.fakes.telegram_schema import TelegramSchema
 from tests.fakes.telegram_server import TelegramServer
 from tests.fakes.telegram_world import World

@@ -8,11 +8,11 @@ import pytest
 from telegram import Bot
 
 from bot.chats.telegram_ import TelegramChat
-from bot.chats.telegram_.board import ACTION_GAP_S, Board
+from bot.chats.telegram_.board import ACTION_GAP_S, PlaceholderEditor
 from bot.chats.telegram_.gate import OVERALL_PER_SECOND, Gate
 from bot.chats.telegram_.place import Place
-from bot.desk.outcomes import JobState
-from tests.fakes.telegram_house import make_parcel, make_status
+from bot.outcomes import JobState
+from tests.fakes.telegram_app import make_result, make_status
 from tests.fakes.telegram_server import TelegramServer
 from tests.fakes.telegram_world import Sent, World
 
@@ -98,7 +98,7 @@ async def test_a_state_that_met_a_flood_limit_does_not_come_after_the_result(
     server.fail("editMessageText", 429, "Too Many Requests: retry after 1", retry_after=1)
     await chat.show(make_status(HERE, step=7))
     await server.until(lambda: server.named("editMessageText"))
-    await chat.deliver(make_parcel(HERE, tmp_path, state=JobState.FAILED))
+    await chat.deliver(make_result(HERE, tmp_path, state=JobState.FAILED))
     told = world.texts(11)
     await asyncio.sleep(2.5)  # the hold, and the gap after which the board paints
     assert world.texts(11) == told
@@ -113,7 +113,7 @@ async def test_chats_that_saw_an_action_are_forgotten(monkeypatch: pytest.Monkey
         async def send_chat_action(self, *_: object) -> None:
             pass
 
-    board = Board(cast(Bot, Acting()), Gate())
+    board = PlaceholderEditor(cast(Bot, Acting()), Gate())
     for chat_id in range(1, 50_001):
         now_s += 1 / OVERALL_PER_SECOND
         await board._act(chat_id, make_status(Place(chat_id, message_id=1), step=1))

@@ -10,10 +10,10 @@ from bot.chats.telegram_ import adapter
 from bot.chats.telegram_.place import Place
 from bot.chats.telegram_.replies import presses
 from bot.commands.values import Cancel, Command, Reroll
-from bot.desk.outcomes import CancelAsked, Outcome, Visit
 from bot.errors import NotYours, PersonError
+from bot.outcomes import CancelAsked, CommandContext, Outcome
 from tests.fakes.desk import ScriptedDesk
-from tests.fakes.telegram_house import serving
+from tests.fakes.telegram_app import serving
 from tests.fakes.telegram_server import TelegramServer
 from tests.fakes.telegram_world import Group, Person, Sent, World
 
@@ -54,9 +54,9 @@ async def test_a_button_stops_spinning_while_the_desk_is_busy(
     sent = await placeholder(server, world, desk)
     handle, is_free = desk.handle, asyncio.Event()
 
-    async def busy(command: Command, visit: Visit) -> Outcome:
+    async def busy(command: Command, context: CommandContext) -> Outcome:
         await is_free.wait()
-        return await handle(command, visit)
+        return await handle(command, context)
 
     desk.handle = busy  # type: ignore[method-assign]
     query_id = world.press(sent, "Cancel")
@@ -67,7 +67,7 @@ async def test_a_button_stops_spinning_while_the_desk_is_busy(
 
 
 def refusing(error: PersonError) -> ScriptedDesk:
-    def refuse(_command: Command, _visit: Visit) -> Outcome:
+    def refuse(_command: Command, _visit: CommandContext) -> Outcome:
         raise error
 
     return ScriptedDesk(refuse)

@@ -11,11 +11,11 @@ from telegram.error import BadRequest, NetworkError, TimedOut
 from bot.chats.telegram_ import TelegramChat
 from bot.chats.telegram_.place import Place
 from bot.chats.telegram_.sender import may_have_arrived
-from bot.desk.outcomes import Address, JobState, NotNow, Platform, Undeliverable
+from bot.outcomes import Address, JobState, Platform, RetryLater, Undeliverable
 from engine.request import FailReason
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.room import until
-from tests.fakes.telegram_house import Script, make_parcel, make_status, png, serving
+from tests.fakes.telegram_app import Script, make_result, make_status, png, serving
 from tests.fakes.telegram_server import TelegramServer
 from tests.fakes.telegram_world import Person, Sent, World
 
@@ -33,7 +33,7 @@ def placeholder(world: World) -> None:
 async def test_two_pictures_come_as_an_album_and_a_message_with_the_buttons(
     chat: TelegramChat, world: World, desk: ScriptedDesk, tmp_path: Path
 ) -> None:
-    await chat.deliver(make_parcel(HERE, tmp_path, png("peru"), png("navy")))
+    await chat.deliver(make_result(HERE, tmp_path, png("peru"), png("navy")))
     control, *album = world.in_chat(11)
     assert [sent.file for sent in album] == [png("peru"), png("navy")]
     assert {sent.album for sent in album} != {""}
@@ -51,10 +51,10 @@ async def test_delivering_twice_shows_once(
 ) -> None:
     state = JobState.DONE if count else JobState.FAILED
     contents = [png(colour) for colour in ("peru", "navy")[:count]]
-    await chat.deliver(make_parcel(HERE, tmp_path, *contents, state=state))
+    await chat.deliver(make_result(HERE, tmp_path, *contents, state=state))
     before = world.in_chat(11)
     again = Place.of(desk.addresses["j1"]) if "j1" in desk.addresses else HERE
-    await chat.deliver(make_parcel(again, tmp_path, *contents, state=state))
+    await chat.deliver(make_result(again, tmp_path, *contents, state=state))
     assert world.in_chat(11) == before
 
 
@@ -64,7 +64,7 @@ async def test_without_a_placeholder_a_new_message_is_sent_and_remembered(
 ) -> None:
     contents = [png(colour) for colour in ("peru", "navy")[:count]]
     place = Place(12, reply_to=1)
-    await chat.deliver(make_parcel(place, tmp_path, *contents))
+    await chat.deliver(make_result(place, tmp_path, *contents))
     assert len(world.in_chat(12)) == (1 if count < 2 else 3)
     assert Place.of(desk.addresses["j1"]).message_id == world.in_chat(12)[-1].message_id
 
@@ -73,7 +73,7 @@ async def test_a_placeholder_the_person_deleted_is_replaced_by_a_new_message(
     chat: TelegramChat, world: World, desk: ScriptedDesk, tmp_path: Path
 ) -> None:
     del world.messages[11, 50]
-    await chat.deliver(make_parcel(HERE, tmp_path, png()))
+    await chat.deliver(make_result(HERE, tmp_path, png()))
     assert world.in_chat(11)[0].file == png()
     assert Place.of(desk.addresses["j1"]).message_id == world.in_chat(11)[0].message_id
 
@@ -83,7 +83,7 @@ async def test_what_is_too_big_for_a_photo_comes_as_a_document(
     chat: TelegramChat, world: World, tmp_path: Path, count: int
 ) -> None:
     big = png() + b"\0" * TEN_MB
-    await chat.deliver(make_parcel(HERE, tmp_path, *[big, png()][:count]))
+    await chat.deliver(make_result(HERE, tmp_path, *[big, png()][:count]))
     pictures = [sent for sent in world.in_chat(11) if sent.file]
     assert [sent.kind for sent in pictures] == ["document"] * count
     assert pictures[0].file_name == "sugarbot-j1-1.png"
@@ -92,8 +92,8 @@ async def test_what_is_too_big_for_a_photo_comes_as_a_document(
 async def test_a_failed_job_says_why_in_its_placeholder(
     chat: TelegramChat, world: World, tmp_path: Path
 ) -> None:
-    parcel = make_parcel(HERE, tmp_path, state=JobState.FAILED, fail=FailReason.OUT_OF_MEMORY)
-    await chat.deliver(parcel)
+    result = make_result(HERE, tmp_path, state=JobState.FAILED, fail=FailReason.OUT_OF_MEMORY)
+    await chat.deliver(result)
     (shown,) = world.in_chat(11)
     assert "no room" in shown.text
     assert not shown.buttons
@@ -102,7 +102,7 @@ async def test_a_failed_job_says_why_in_its_placeholder(
 async def test_a_cancelled_job_keeps_the_pictures_it_has(
     chat: TelegramChat, world: World, tmp_path: Path
 ) -> None:
-    await chat.deliver(make_parcel(HERE, tmp_path, png(), state=JobState.CANCELLED))
+    await chat.deliver(make_result(HERE, tmp_path, png(), state=JobState.CANCELLED))
     (shown,) = world.in_chat(11)
     assert shown.file == png()
     assert shown.text.startswith("Cancelled.")
@@ -111,9 +111,9 @@ async def test_a_cancelled_job_keeps_the_pictures_it_has(
 async def test_a_caption_is_cut_to_what_telegram_takes(
     chat: TelegramChat, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.words.parcel", lambda parcel, locale: "😀" * 2000)
-    await chat.deliver(make_parcel(HERE, tmp_path, png()))
-    await chat.deliver(make_parcel(Place(12), tmp_path, png(), png()))
+    monkeypatch.setattr("bot.messages.caption_of", lambda result, locale: "😀" * 2000)
+    await chat.deliver(make_result(HERE, tmp_path, png()))
+    await chat.deliver(make_result(Place(12), tmp_path, png(), png()))
     assert world.in_chat(11)[0].text == "😀" * 511 + "…"
     assert world.in_chat(12)[-1].text == "😀" * 2000
 
@@ -124,7 +124,7 @@ async def test_a_person_who_blocked_the_bot_is_undeliverable(
 ) -> None:
     world.blocked.add(11)
     with pytest.raises(Undeliverable, match="blocked"):
-        await chat.deliver(make_parcel(place, tmp_path, png()))
+        await chat.deliver(make_result(place, tmp_path, png()))
 
 
 @pytest.mark.parametrize("place", [HERE, Place(11)])
@@ -133,7 +133,7 @@ async def test_a_chat_that_is_gone_is_undeliverable(
 ) -> None:
     world.gone.add(11)
     with pytest.raises(Undeliverable, match="hat not found"):
-        await chat.deliver(make_parcel(place, tmp_path, png()))
+        await chat.deliver(make_result(place, tmp_path, png()))
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
@@ -142,7 +142,7 @@ async def test_a_group_that_became_a_supergroup_is_followed(
 ) -> None:
     world.migrated[GROUP_ID] = -100_999
     contents = [png(colour) for colour in ("peru", "navy")[:count]]
-    await chat.deliver(make_parcel(Place(GROUP_ID, reply_to=1, message_id=50), tmp_path, *contents))
+    await chat.deliver(make_result(Place(GROUP_ID, reply_to=1, message_id=50), tmp_path, *contents))
     assert len(world.in_chat(-100_999)) == (1 if count < 2 else 3)
     assert desk.addresses["j1"].chat_id == "-100999"
 
@@ -151,10 +151,10 @@ async def test_an_answer_lost_on_its_way_is_for_the_desk_to_repeat_and_the_edit_
     chat: TelegramChat, server: TelegramServer, world: World, tmp_path: Path
 ) -> None:
     server.fail("editMessageMedia", 502, "Bad Gateway", is_done_first=True)
-    parcel = make_parcel(HERE, tmp_path, png())
+    result = make_result(HERE, tmp_path, png())
     with pytest.raises(NetworkError):
-        await chat.deliver(parcel)
-    await chat.deliver(parcel)
+        await chat.deliver(result)
+    await chat.deliver(result)
     assert len(world.in_chat(11)) == 1
 
 
@@ -164,8 +164,8 @@ async def test_a_picture_without_a_placeholder_is_shown_once_though_every_answer
     server.fail("editMessageMedia", 502, "Bad Gateway", is_done_first=True)
     place = Place(12, reply_to=1)
     with pytest.raises(NetworkError):
-        await chat.deliver(make_parcel(place, tmp_path, png()))
-    await chat.deliver(make_parcel(Place.of(desk.addresses["j1"]), tmp_path, png()))
+        await chat.deliver(make_result(place, tmp_path, png()))
+    await chat.deliver(make_result(Place.of(desk.addresses["j1"]), tmp_path, png()))
     (shown,) = world.in_chat(12)
     assert (shown.file, shown.reply_to) == (png(), 1)
     assert not server.named("sendPhoto")
@@ -177,16 +177,16 @@ async def test_an_album_that_may_have_arrived_is_not_sent_again_but_left_to_its_
     server.fail("sendMediaGroup", 502, "Bad Gateway", is_done_first=True)
     contents = png("peru"), png("navy")
     with pytest.raises(NetworkError):
-        await chat.deliver(make_parcel(HERE, tmp_path, *contents))
+        await chat.deliver(make_result(HERE, tmp_path, *contents))
     assert Place.of(desk.addresses["j1"]).is_sending
     with pytest.raises(Undeliverable, match="may have arrived"):
-        await chat.deliver(make_parcel(Place.of(desk.addresses["j1"]), tmp_path, *contents))
+        await chat.deliver(make_result(Place.of(desk.addresses["j1"]), tmp_path, *contents))
     control, *album = world.in_chat(11)
     assert [sent.file for sent in album] == list(contents)
     assert "/mine" in control.text
     assert "64 × 64" in control.text
     # The person asks for it with /mine, which names the chat alone.
-    await chat.deliver(make_parcel(Place(11), tmp_path, *contents))
+    await chat.deliver(make_result(Place(11), tmp_path, *contents))
     *album, control = world.in_chat(11)[3:]
     assert [sent.file for sent in album] == list(contents)
     assert "/mine" not in control.text
@@ -207,8 +207,8 @@ async def test_an_album_that_telegram_refused_is_sent_again(
     server.fail("sendMediaGroup", code, said)
     contents = png("peru"), png("navy")
     with pytest.raises((BadRequest, Undeliverable)):
-        await chat.deliver(make_parcel(HERE, tmp_path, *contents))
-    await chat.deliver(make_parcel(Place.of(desk.addresses["j1"]), tmp_path, *contents))
+        await chat.deliver(make_result(HERE, tmp_path, *contents))
+    await chat.deliver(make_result(Place.of(desk.addresses["j1"]), tmp_path, *contents))
     assert [sent.file for sent in world.in_chat(11)[1:]] == list(contents)
 
 
@@ -216,7 +216,7 @@ async def test_an_album_is_known_to_be_under_way_before_it_is_sent(
     chat: TelegramChat, server: TelegramServer, desk: ScriptedDesk, tmp_path: Path
 ) -> None:
     server.delays_s["sendMediaGroup"] = 5.0
-    delivering = asyncio.create_task(chat.deliver(make_parcel(HERE, tmp_path, png("peru"), png("navy"))))
+    delivering = asyncio.create_task(chat.deliver(make_result(HERE, tmp_path, png("peru"), png("navy"))))
     await server.until(lambda: server.named("sendMediaGroup"))
     assert Place.of(desk.addresses["j1"]).is_sending
     delivering.cancel()
@@ -244,7 +244,7 @@ async def test_retry_after_is_obeyed(
     chat: TelegramChat, server: TelegramServer, world: World, tmp_path: Path
 ) -> None:
     server.fail("editMessageMedia", 429, "Too Many Requests: retry after 1", retry_after=1)
-    await chat.deliver(make_parcel(HERE, tmp_path, png()))
+    await chat.deliver(make_result(HERE, tmp_path, png()))
     first, second = server.named("editMessageMedia")
     assert second.at_s - first.at_s >= 1.0
     assert world.in_chat(11)[0].file == png()
@@ -259,7 +259,7 @@ async def test_a_status_that_waited_never_replaces_the_result(
     await server.until(lambda: "1 of 8" in world.texts(11)[0])
     await chat.show(make_status(HERE, step=2))
     await chat.show(make_status(other, step=3, job_id="j2"))
-    await chat.deliver(make_parcel(HERE, tmp_path, state=JobState.FAILED))
+    await chat.deliver(make_result(HERE, tmp_path, state=JobState.FAILED))
     await server.until(lambda: "3 of 8" in world.texts(11)[1])
     assert "2 of 8" not in world.texts(11)[0]
 
@@ -270,7 +270,7 @@ async def test_a_status_still_on_its_way_arrives_before_the_result(
     server.delays_s["editMessageText"] = 0.3
     await chat.show(make_status(HERE, step=1))
     await server.until(lambda: server.named("editMessageText"))
-    await chat.deliver(make_parcel(HERE, tmp_path, state=JobState.FAILED))
+    await chat.deliver(make_result(HERE, tmp_path, state=JobState.FAILED))
     assert "1 of 8" in world.history[-2].text
     assert "1 of 8" not in world.texts(11)[0]
 
@@ -281,7 +281,7 @@ async def test_a_picture_faster_than_its_placeholder_lands_on_it(
     server.delays_s["sendMessage"] = 0.3
     message_id = world.say("a fox", by=Person(12))
     await server.until(lambda: server.named("sendMessage"))
-    await chat.deliver(make_parcel(Place(12, reply_to=message_id), tmp_path, png()))
+    await chat.deliver(make_result(Place(12, reply_to=message_id), tmp_path, png()))
     await server.until(lambda: desk.settled)
     (shown,) = world.in_chat(12)
     assert shown.file == png()
@@ -296,8 +296,8 @@ async def test_after_a_crash_a_result_on_its_way_needs_no_placeholder_beside_it(
     assert isinstance(desk.answer, Script)
     desk.answer.jobs[f"12:{message_id}"] = "j1"  # accepted before, never told
     server.delays_s["sendMediaGroup" if count > 1 else "sendMessage"] = 0.3
-    parcel = make_parcel(Place(12, reply_to=message_id), tmp_path, *[png("peru"), png("navy")][:count])
-    await asyncio.gather(chat.deliver(parcel), server.until(lambda: desk.settled))
+    result = make_result(Place(12, reply_to=message_id), tmp_path, *[png("peru"), png("navy")][:count])
+    await asyncio.gather(chat.deliver(result), server.until(lambda: desk.settled))
     assert len(world.in_chat(12)) == (1 if count < 2 else 3)
     assert len(Place.of(desk.addresses["j1"]).album) == (0 if count < 2 else 2)
 
@@ -309,7 +309,7 @@ async def test_a_placeholder_that_could_not_be_sent_does_not_hold_the_picture_ba
     server.fail("sendMessage", 403, "Forbidden: bot can't initiate conversation with a user")
     message_id = world.say("a fox", by=Person(12))
     await server.until(lambda: server.named("sendMessage"))
-    await chat.deliver(make_parcel(Place(12, reply_to=message_id), tmp_path, png()))
+    await chat.deliver(make_result(Place(12, reply_to=message_id), tmp_path, png()))
     assert world.in_chat(12)[0].file == png()
 
 
@@ -318,9 +318,9 @@ async def test_a_full_group_makes_the_desk_come_back_instead_of_holding_other_ch
 ) -> None:
     place = Place(GROUP_ID, message_id=50)
     for _ in range(19):
-        await chat.deliver(make_parcel(place, tmp_path))
-    with pytest.raises(NotNow):
-        await chat.deliver(make_parcel(place, tmp_path, png(), png()))
+        await chat.deliver(make_result(place, tmp_path))
+    with pytest.raises(RetryLater):
+        await chat.deliver(make_result(place, tmp_path, png(), png()))
     assert not server.named("sendMediaGroup")
 
 
@@ -331,9 +331,9 @@ async def test_mine_brings_a_kept_picture_to_the_chat_that_asks(
     await server.until(lambda: desk.settled)
     world.blocked.add(12)
     with pytest.raises(Undeliverable):
-        await chat.deliver(make_parcel(Place(12, reply_to=message_id), tmp_path, png()))
-    parcel = make_parcel(HERE, tmp_path, png())
-    await chat.deliver(replace(parcel, address=Address(Platform.TELEGRAM, "11", "")))
+        await chat.deliver(make_result(Place(12, reply_to=message_id), tmp_path, png()))
+    result = make_result(HERE, tmp_path, png())
+    await chat.deliver(replace(result, address=Address(Platform.TELEGRAM, "11", "")))
     assert world.in_chat(11)[-1].file == png()
 
 
@@ -344,7 +344,7 @@ async def test_a_chat_that_takes_no_pictures_is_told_where_they_are(
     server.fail(method, 400, "Bad Request: not enough rights to send photos to the chat")
     contents = [png("peru"), png("navy")][: 2 if method == "sendMediaGroup" else 1]
     with pytest.raises(Undeliverable):
-        await chat.deliver(make_parcel(HERE, tmp_path, *contents))
+        await chat.deliver(make_result(HERE, tmp_path, *contents))
     (placeholder,) = world.in_chat(11)
     assert "/mine" in placeholder.text
 
@@ -355,7 +355,7 @@ async def test_an_album_that_only_waits_its_turn_has_not_been_sent(
 ) -> None:
     server.fail("sendMediaGroup", 429, "Too Many Requests: retry after 30", retry_after=30)
     contents = png("peru"), png("navy")
-    delivering = asyncio.create_task(chat.deliver(make_parcel(HERE, tmp_path, *contents)))
+    delivering = asyncio.create_task(chat.deliver(make_result(HERE, tmp_path, *contents)))
     await server.until(lambda: server.refusals)
     await until(lambda: not Place.of(desk.addresses["j1"]).is_sending)
     delivering.cancel()
@@ -363,5 +363,5 @@ async def test_an_album_that_only_waits_its_turn_has_not_been_sent(
         await delivering
     assert Place.of(desk.addresses["j1"]) == HERE
     async with serving(server, desk) as after_the_stop:
-        await after_the_stop.deliver(make_parcel(Place.of(desk.addresses["j1"]), tmp_path, *contents))
+        await after_the_stop.deliver(make_result(Place.of(desk.addresses["j1"]), tmp_path, *contents))
     assert [sent.file for sent in world.in_chat(11)[1:]] == list(contents)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from bot.desk.outcomes import Platform
+from bot.outcomes import Platform
 from bot.policy.rules import Rules
 from tests.fakes.renderer import Act, FakeRenderer, tiny_png
 from tests.fakes.room import Room, open_room
-from tests.fakes.telegram_house import serving
+from tests.fakes.telegram_app import serving
 from tests.fakes.telegram_server import TelegramServer
 from tests.fakes.telegram_world import Group, Person, Sent, World
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from bot.chats.telegram_.updates.kinds import CONTENTS, REQUESTED, RULES, UPDATES, Kind
-from bot.desk.outcomes import Platform
+from bot.outcomes import Platform
 from bot.policy.rules import Rules
 from tests.fakes.renderer import FakeRenderer
 from tests.fakes.room import Room

@@ -8,9 +8,9 @@ from structlog.typing import EventDict
 
 from bot.chats.telegram_.incoming import event_key
 from bot.commands.values import Draw
-from bot.desk.outcomes import Platform
+from bot.outcomes import Platform
 from tests.fakes.desk import ScriptedDesk
-from tests.fakes.telegram_house import Script, serving
+from tests.fakes.telegram_app import Script, serving
 from tests.fakes.telegram_server import TelegramServer
 from tests.fakes.telegram_world import Person, World
 
@@ -191,10 +191,10 @@ async def test_a_chat_is_answered_in_order_while_another_does_not_wait_for_it(
     release = asyncio.Event()
     handle = desk.handle
 
-    async def slow_at_first(command: Draw, visit: object) -> object:
+    async def slow_at_first(command: Draw, context: object) -> object:
         if command.prompt == "slow":
             await release.wait()
-        return await handle(command, visit)  # type: ignore[arg-type]
+        return await handle(command, context)  # type: ignore[arg-type]
 
     desk.handle = slow_at_first  # type: ignore[method-assign, assignment]
     async with serving(server, desk):

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from bot.commands.linkcode import code_of, shown
 from bot.commands.values import Draw, Link
-from bot.desk.outcomes import LinkCode, Platform, Receipt
+from bot.outcomes import LinkCode, Platform, Receipt
 from bot.policy.rules import Rules
 from tests.fakes.renderer import FakeRenderer
-from tests.fakes.room import Room, a_visit
+from tests.fakes.room import Room, a_context
 from tests.fakes.telegram_server import TelegramServer
 from tests.fakes.telegram_world import Group, World
 from tests.integration.telegram.test_end_to_end import GROUP, house
@@ -16,7 +16,7 @@ DISCORD = Rules(allow=frozenset({"discord:*", "telegram:*"}))
 
 
 async def ask_on_discord(room: Room, event: str, command: Link | Draw) -> object:
-    return await room.desk.handle(command, a_visit(event, "900", platform=Platform.DISCORD))
+    return await room.desk.handle(command, a_context(event, "900", platform=Platform.DISCORD))
 
 
 async def said(server: TelegramServer, world: World, text: str, group: Group | None = None) -> str:

@@ -9,10 +9,10 @@ from bot.chats.telegram_ import TelegramChat
 from bot.chats.telegram_.place import Place
 from bot.chats.telegram_.sender import Sender
 from bot.commands.values import Cancel, Command, Draw, Quota
-from bot.desk.outcomes import Outcome, Visit
 from bot.errors import NoCreditsLeft
+from bot.outcomes import CommandContext, Outcome
 from tests.fakes.desk import ScriptedDesk
-from tests.fakes.telegram_house import make_parcel, make_status, png, serving
+from tests.fakes.telegram_app import make_result, make_status, png, serving
 from tests.fakes.telegram_server import TelegramServer
 from tests.fakes.telegram_world import GENERAL, Group, Person, Sent, World
 
@@ -33,10 +33,10 @@ async def test_a_prompt_becomes_a_placeholder_that_becomes_the_picture(
     message_id = world.say("a red fox --seed 7")
     await server.until(lambda: "j1" in desk.addresses and not desk.inbox)
 
-    command, visit = desk.handled[0]
+    command, context = desk.handled[0]
     assert isinstance(command, Draw)
     assert (command.prompt, command.seed) == ("a red fox", 7)
-    assert (visit.user_id, visit.user_name, visit.locale) == ("11", "Member", "en")
+    assert (context.user_id, context.user_name, context.locale) == ("11", "Member", "en")
     placeholder = only(world)
     assert placeholder.reply_to == message_id
     assert "Got it" in placeholder.text
@@ -48,7 +48,7 @@ async def test_a_prompt_becomes_a_placeholder_that_becomes_the_picture(
     await server.until(lambda: "3" in only(world).text)
     await server.until(lambda: world.actions == [(11, "upload_photo")])
 
-    await chat.deliver(make_parcel(place, tmp_path, png()))
+    await chat.deliver(make_result(place, tmp_path, png()))
     shown = only(world)
     assert (shown.message_id, shown.kind, shown.file) == (placeholder.message_id, "photo", png())
     assert "64 × 64" in shown.text
@@ -62,7 +62,7 @@ async def test_a_chinese_speaker_is_answered_in_chinese(
     await server.until(lambda: "j1" in desk.addresses)
     assert desk.handled[0][1].locale == "zh-CN"
     assert only(world, 12).buttons == (("取消", "v1:c:j1"),)
-    await chat.deliver(make_parcel(Place.of(desk.addresses["j1"]), tmp_path, png(), locale="zh-CN"))
+    await chat.deliver(make_result(Place.of(desk.addresses["j1"]), tmp_path, png(), locale="zh-CN"))
     assert "种子" in only(world, 12).text
 
 
@@ -143,7 +143,7 @@ async def test_commands_are_answered_with_a_sentence(
 
 
 async def test_a_refusal_is_a_reply_in_the_person_s_language(server: TelegramServer, world: World) -> None:
-    def refuse(_command: Command, _visit: Visit) -> Outcome:
+    def refuse(_command: Command, _visit: CommandContext) -> Outcome:
         raise NoCreditsLeft(price=4, credits=1, renews_at_s=1_790_000_000)
 
     async with serving(server, ScriptedDesk(refuse)):
@@ -165,7 +165,7 @@ async def test_a_reply_whose_message_was_deleted_is_sent_all_the_same(
 async def test_an_error_nobody_foresaw_is_logged_apologised_for_and_settled(
     server: TelegramServer, world: World, events: list[EventDict]
 ) -> None:
-    def break_down(_command: Command, _visit: Visit) -> Outcome:
+    def break_down(_command: Command, _visit: CommandContext) -> Outcome:
         raise RuntimeError("unforeseen")
 
     desk = ScriptedDesk(break_down)

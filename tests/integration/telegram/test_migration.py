@@ -8,7 +8,7 @@ import pytest
 from bot.chats.telegram_ import TelegramChat
 from bot.chats.telegram_.place import Place
 from tests.fakes.desk import ScriptedDesk
-from tests.fakes.telegram_house import make_parcel, png
+from tests.fakes.telegram_app import make_result, png
 from tests.fakes.telegram_server import TelegramServer
 from tests.fakes.telegram_world import Group, Sent, World
 
@@ -43,7 +43,7 @@ async def test_a_result_under_way_goes_to_the_new_group(
 ) -> None:
     world.migrated[OLD] = NEW
     place = Place(OLD, reply_to=7, message_id=50)
-    await chat.deliver(make_parcel(place, tmp_path, *[png()] * count))
+    await chat.deliver(make_result(place, tmp_path, *[png()] * count))
     assert len([sent for sent in world.in_chat(NEW) if sent.file]) == count
     assert desk.migrations[0] == (str(OLD), str(NEW))
 
@@ -54,8 +54,8 @@ async def test_message_ids_of_the_old_group_are_not_used_in_the_new_one(
     """The desk has moved the job to the new id; a message there with the old number is another one."""
     other = Sent(NEW, 50, "text", "somebody else's placeholder")
     world.messages[NEW, 50] = other
-    parcel = make_parcel(Place(OLD, reply_to=7, message_id=50, thread_id=3), tmp_path, png())
-    await chat.deliver(replace(parcel, address=replace(parcel.address, chat_id=str(NEW))))
+    result = make_result(Place(OLD, reply_to=7, message_id=50, thread_id=3), tmp_path, png())
+    await chat.deliver(replace(result, address=replace(result.address, chat_id=str(NEW))))
     first, shown = world.in_chat(NEW)
     assert first == other
     assert shown.file == png()

@@ -8,10 +8,10 @@ from telegram import Bot
 
 from bot.chats.telegram_ import adapter
 from bot.commands.values import Cancel, Command
-from bot.desk.outcomes import Outcome, Platform, Visit
 from bot.errors import NotYours
+from bot.outcomes import CommandContext, Outcome, Platform
 from tests.fakes.desk import ScriptedDesk
-from tests.fakes.telegram_house import Script, serving
+from tests.fakes.telegram_app import Script, serving
 from tests.fakes.telegram_server import Call, Fault, TelegramServer
 from tests.fakes.telegram_world import Person, Refusal, Sent, World
 
@@ -63,7 +63,7 @@ async def test_an_answer_that_was_under_way_when_the_process_ended_is_sent_after
 async def test_a_refused_press_that_was_under_way_when_the_process_ended_is_answered_after_the_restart(
     server: TelegramServer, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(_command: Command, _visit: Visit) -> Outcome:
+    def refuse(_command: Command, _visit: CommandContext) -> Outcome:
         raise NotYours(job_id="j9")
 
     desk = ScriptedDesk(refuse)

@@ -11,11 +11,11 @@ from structlog.typing import EventDict
 
 from bot.chats.telegram_ import TelegramChat, TelegramConfig
 from bot.chats.telegram_.menu import menu
+from bot.cli.logs import open_log
 from bot.commands.table import Right, telegram_menu
 from bot.errors import PlatformUnreachable, TokenRefused
-from bot.logs import open_log
 from tests.fakes.desk import ScriptedDesk
-from tests.fakes.telegram_house import serving
+from tests.fakes.telegram_app import serving
 from tests.fakes.telegram_server import TOKEN, TelegramServer
 from tests.fakes.telegram_world import Person, World
 

@@ -6,10 +6,10 @@ import pytest
 
 from bot.chats.telegram_ import TelegramChat
 from bot.commands.values import Original
-from bot.desk.outcomes import History, HistoryEntry, JobState, Originals
+from bot.outcomes import History, HistoryEntry, JobState, Originals
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.renderer import FakeRenderer, tiny_png
-from tests.fakes.telegram_house import RECIPE, make_parcel, png
+from tests.fakes.telegram_app import RECIPE, make_result, png
 from tests.fakes.telegram_server import TelegramServer
 from tests.fakes.telegram_world import Person, Sent, World
 from tests.integration.telegram.test_delivery import HERE, TEN_MB
@@ -21,7 +21,7 @@ def history(folder: Path, *counts: int) -> History:
     entries = []
     for number, count in enumerate(counts, start=1):
         contents = [png("navy", 16 + index) for index in range(count)]
-        files = make_parcel(HERE, folder, *contents, job_id=f"j{number}").pictures
+        files = make_result(HERE, folder, *contents, job_id=f"j{number}").pictures
         entries.append(HistoryEntry(f"j{number}", JobState.DONE, 0, RECIPE, files))
     return History(tuple(entries))
 
@@ -163,10 +163,10 @@ async def test_a_picture_too_big_for_a_photo_is_shown_again_as_the_document_it_w
     count: int,
 ) -> None:
     world.messages[11, 50] = Sent(11, 50, "text", "waiting")
-    parcel = make_parcel(HERE, tmp_path, *[png() + b"\0" * TEN_MB, png("navy")][:count])
-    await chat.deliver(parcel)
+    result = make_result(HERE, tmp_path, *[png() + b"\0" * TEN_MB, png("navy")][:count])
+    await chat.deliver(result)
     assert {form for form, *_ in desk.kept_ids} == {"document"}
-    desk.answer = lambda *_: History((HistoryEntry("j1", JobState.DONE, 0, RECIPE, parcel.pictures),))
+    desk.answer = lambda *_: History((HistoryEntry("j1", JobState.DONE, 0, RECIPE, result.pictures),))
     shown = len(files(world))
     world.say("/mine")
     await server.until(lambda: desk.settled)

@@ -5,10 +5,10 @@ import pytest
 from bot.chats.telegram_ import TelegramChat
 from bot.chats.telegram_.place import Place
 from bot.commands.values import Command, Draw
-from bot.desk.outcomes import Outcome, Visit
 from bot.errors import NoPrivateChat
+from bot.outcomes import CommandContext, Outcome
 from tests.fakes.desk import ScriptedDesk
-from tests.fakes.telegram_house import Script, serving
+from tests.fakes.telegram_app import Script, serving
 from tests.fakes.telegram_server import TelegramServer
 from tests.fakes.telegram_world import Group, Person, World
 
@@ -18,10 +18,10 @@ GROUP = Group()
 class Private(Script):
     """As the desk does: a private picture in a group needs the person's private chat."""
 
-    def __call__(self, command: Command, visit: Visit) -> Outcome:
-        if isinstance(command, Draw) and command.private and visit.is_group and not visit.private_address:
+    def __call__(self, command: Command, context: CommandContext) -> Outcome:
+        if isinstance(command, Draw) and command.private and context.is_group and not context.private_address:
             raise NoPrivateChat
-        return super().__call__(command, visit)
+        return super().__call__(command, context)
 
 
 @pytest.fixture
@@ -44,9 +44,9 @@ async def test_the_placeholder_stands_in_the_private_chat_and_nothing_in_the_gro
     assert placeholder.reply_to is None
     assert not world.in_chat(GROUP.id)
     assert Place.of(desk.addresses["j1"]) == Place(11, message_id=placeholder.message_id)
-    [(_, visit)] = desk.handled
-    assert visit.is_group
-    assert visit.private_address == Place(11).address()
+    [(_, context)] = desk.handled
+    assert context.is_group
+    assert context.private_address == Place(11).address()
 
 
 @pytest.mark.parametrize("is_blocked", [False, True])
@@ -83,4 +83,4 @@ async def test_nobody_is_asked_where_it_does_not_matter(
     world.say("/quota", group=GROUP)
     await server.until(lambda: len(desk.settled) == 3)
     assert not server.named("sendChatAction")
-    assert [visit.is_group for _, visit in desk.handled].count(True) == 2
+    assert [context.is_group for _, context in desk.handled].count(True) == 2

@@ -22,7 +22,7 @@ from playwright.async_api import (
     async_playwright,
 )
 
-from bot.chats.web_ import CardView, WebChat
+from bot.chats.web import CardView, WebChat
 from bot.policy.rules import Rules
 from tests.fakes.renderer import FakeRenderer
 from tests.fakes.room import Room, open_room
@@ -42,7 +42,7 @@ CARD = CardView("A card of a test", 9 * GIB, 3 * GIB, 12 * GIB, "a test says so"
 
 
 @dataclass
-class House:
+class Application:
     """The page with the desk behind it."""
 
     room: Room
@@ -104,7 +104,7 @@ class Visitor:
 
 @asynccontextmanager
 async def arrive(
-    house: House, *, profile: BrowserContext | None = None, url: str = ""
+    house: Application, *, profile: BrowserContext | None = None, url: str = ""
 ) -> AsyncIterator[Visitor]:
     """Open the page, in a profile of its own unless one is given."""
     async with AsyncExitStack() as stack:
@@ -134,7 +134,7 @@ async def open_profile(
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Application]:
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine; install the package chromium to drive the page")
     folder: Path = tmp_path_factory.mktemp("house")
@@ -149,13 +149,13 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
             try:
                 async with room.running():
                     await chat.open()
-                    yield House(room, chat, browser)
+                    yield Application(room, chat, browser)
             finally:
                 await browser.close()
                 await chat.close()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def visitor(house: House) -> AsyncIterator[Visitor]:
+async def visitor(house: Application) -> AsyncIterator[Visitor]:
     async with arrive(house) as visitor:
         yield visitor

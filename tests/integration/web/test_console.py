@@ -6,7 +6,7 @@ from pathlib import Path
 from PIL import Image
 from rich.console import Console
 
-from bot.chats.console_ import ConsoleChat
+from bot.chats.console import ConsoleChat
 from tests.fakes.renderer import Act, FakeRenderer
 from tests.fakes.room import Room, open_room
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from bot.chats.web_ import CardView, WebChat
-from bot.chats.web_.conversation import Conversation
-from bot.chats.web_.routes import Pages, make_app
-from bot.chats.web_.sessions import MAX_SESSIONS, MAX_STREAMS_PER_SESSION, Sessions
-from bot.chats.web_.talks import Talks
+from bot.chats.web import CardView, WebChat
+from bot.chats.web.conversation import Conversation
+from bot.chats.web.routes import Pages, make_app
+from bot.chats.web.sessions import MAX_SESSIONS, MAX_STREAMS_PER_SESSION, Sessions
+from bot.chats.web.talks import Talks
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.room import open_room, until
 from tests.integration.web.hostile import Hostile, hostile_requests
@@ -240,9 +240,9 @@ async def test_a_request_without_a_session_does_nothing(tmp_path: Path) -> None:
 
 async def test_a_link_of_another_site_begins_no_session(tmp_path: Path) -> None:
     async with open_page(tmp_path) as (chat, line):
-        visit = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+        context = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
 
-        answer = await line.get("/", **visit)
+        answer = await line.get("/", **context)
 
         assert answer.status == 200
         assert b'http-equiv="refresh"' in answer.body
@@ -253,8 +253,8 @@ async def test_a_link_of_another_site_begins_no_session(tmp_path: Path) -> None:
 async def test_a_connection_that_sends_no_whole_request_is_closed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.chats.web_.server.HEAD_TIMEOUT_S", 0.2)
-    monkeypatch.setattr("bot.chats.web_.body.BODY_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("bot.chats.web.server.HEAD_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("bot.chats.web.body.BODY_TIMEOUT_S", 0.2)
     async with open_page(tmp_path) as (_, line):
         cookie = await line.new_cookie()
         host, port = line.own.rsplit(":", 1)

@@ -1,4 +1,4 @@
-"""Opening and closing the web chat in the house's own event loop."""
+"""Opening and closing the web chat in the application's own event loop."""
 
 import asyncio
 import socket
@@ -6,13 +6,13 @@ import time
 
 import pytest
 
-from bot.chats.web_ import WebChat
-from tests.integration.web.conftest import CARD, House, arrive
+from bot.chats.web import WebChat
+from tests.integration.web.conftest import CARD, Application, arrive
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_closing_does_not_wait_for_open_pages(house: House) -> None:
+async def test_closing_does_not_wait_for_open_pages(house: Application) -> None:
     chat = WebChat(house.room.desk, card=lambda: CARD, host="127.0.0.1", port=0)
     await chat.open()
     serving = asyncio.create_task(chat.serve(), name="web chat serves")
@@ -28,7 +28,7 @@ async def test_closing_does_not_wait_for_open_pages(house: House) -> None:
         pass  # the port is free again
 
 
-async def test_a_cancelled_serve_leaves_closing_to_close(house: House) -> None:
+async def test_a_cancelled_serve_leaves_closing_to_close(house: Application) -> None:
     chat = WebChat(house.room.desk, card=lambda: CARD, host="127.0.0.1", port=0)
     await chat.open()
     serving = asyncio.create_task(chat.serve(), name="web chat serves")

@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bot.chats.web_ import WebChat
-from bot.words.page import page as word
+from bot.chats.web import WebChat
+from bot.messages.page import page as word
 from engine.request import RenderRequest
 from tests.fakes.room import until
-from tests.integration.web.conftest import CARD, STEP_S, House, Visitor, arrive, open_profile
+from tests.integration.web.conftest import CARD, STEP_S, Application, Visitor, arrive, open_profile
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -18,7 +18,7 @@ HOSTILE = (
 )
 
 
-def last_request(house: House) -> RenderRequest:
+def last_request(house: Application) -> RenderRequest:
     return house.renderer.requests[-1]
 
 
@@ -37,7 +37,7 @@ async def test_the_page_loads_whole_and_asks_nothing_of_other_machines(visitor: 
     assert await visitor.page.title() == "Sugarbot"
 
 
-async def test_a_prompt_shows_its_progress_and_then_its_picture(house: House, visitor: Visitor) -> None:
+async def test_a_prompt_shows_its_progress_and_then_its_picture(house: Application, visitor: Visitor) -> None:
     await visitor.say("a smiling face")
 
     await visitor.page.locator("#talk progress").wait_for()
@@ -51,7 +51,7 @@ async def test_a_prompt_shows_its_progress_and_then_its_picture(house: House, vi
     assert "a smiling face" in last_request(house).prompt
 
 
-async def test_the_bar_moves_with_the_steps(house: House, visitor: Visitor) -> None:
+async def test_the_bar_moves_with_the_steps(house: Application, visitor: Visitor) -> None:
     house.renderer.step_s = 0.3
     try:
         await visitor.say("a slow face")
@@ -82,7 +82,9 @@ async def test_commands_are_answered_in_the_conversation(visitor: Visitor) -> No
     assert "anime" in answer
 
 
-async def test_a_switch_of_the_default_holds_for_this_page_alone(house: House, visitor: Visitor) -> None:
+async def test_a_switch_of_the_default_holds_for_this_page_alone(
+    house: Application, visitor: Visitor
+) -> None:
     await visitor.say("/lora switch anime")
     assert "anime" in await visitor.answer()
     await visitor.say("one face")
@@ -95,7 +97,9 @@ async def test_a_switch_of_the_default_holds_for_this_page_alone(house: House, v
     assert [lora.name for lora in last_request(house).loras] == ["sugar"]
 
 
-async def test_a_bad_size_is_said_in_a_sentence_and_draws_nothing(house: House, visitor: Visitor) -> None:
+async def test_a_bad_size_is_said_in_a_sentence_and_draws_nothing(
+    house: Application, visitor: Visitor
+) -> None:
     drawn = len(house.renderer.requests)
 
     await visitor.say("a face --size 7x9999x")
@@ -111,7 +115,7 @@ async def test_an_empty_message_is_answered(visitor: Visitor) -> None:
     assert "What shall I draw?" in await visitor.answer()
 
 
-async def test_cancel_stops_a_running_job(house: House, visitor: Visitor) -> None:
+async def test_cancel_stops_a_running_job(house: Application, visitor: Visitor) -> None:
     house.renderer.step_s = 0.5
     try:
         await visitor.say("a face nobody wants")
@@ -125,7 +129,7 @@ async def test_cancel_stops_a_running_job(house: House, visitor: Visitor) -> Non
     assert await visitor.pictures.count() == 0
 
 
-async def test_reroll_draws_a_second_picture_with_another_seed(house: House, visitor: Visitor) -> None:
+async def test_reroll_draws_a_second_picture_with_another_seed(house: Application, visitor: Visitor) -> None:
     await visitor.say("a face")
     await visitor.pictures.nth(0).wait_for()
     first = last_request(house)
@@ -147,7 +151,7 @@ async def test_two_jobs_of_one_page_both_arrive(visitor: Visitor) -> None:
     assert await visitor.page.locator("[data-state=done]").count() == 2
 
 
-async def test_a_chinese_browser_reads_chinese_and_may_switch(house: House) -> None:
+async def test_a_chinese_browser_reads_chinese_and_may_switch(house: Application) -> None:
     async with (
         open_profile(house.browser, locale="zh-CN") as profile,
         arrive(house, profile=profile) as visitor,
@@ -193,7 +197,7 @@ async def test_the_panel_shows_the_card_in_numbers(visitor: Visitor) -> None:
     assert CARD.drawing not in panel  # a job's id means nothing to people
 
 
-async def test_the_panel_shows_the_title_of_this_chat_s_default(house: House, visitor: Visitor) -> None:
+async def test_the_panel_shows_the_title_of_this_chat_s_default(house: Application, visitor: Visitor) -> None:
     panel = visitor.page.locator("#panel")
     await panel.get_by_text("Sugar face", exact=True).wait_for()
 
@@ -204,7 +208,7 @@ async def test_the_panel_shows_the_title_of_this_chat_s_default(house: House, vi
         await another.page.locator("#panel").get_by_text("Sugar face", exact=True).wait_for()
 
 
-async def test_controls_add_to_a_plain_prompt(house: House, visitor: Visitor) -> None:
+async def test_controls_add_to_a_plain_prompt(house: Application, visitor: Visitor) -> None:
     await visitor.page.click("#options summary")
     await visitor.page.select_option("#lora", label="anime")
     await visitor.page.locator("#shape").get_by_text("2:3", exact=True).click()
@@ -226,7 +230,7 @@ async def test_an_example_lands_in_the_box(visitor: Visitor) -> None:
     assert await visitor.page.input_value("#message") == await example.inner_text()
 
 
-async def test_pictures_of_a_closed_page_are_there_when_it_opens_again(house: House) -> None:
+async def test_pictures_of_a_closed_page_are_there_when_it_opens_again(house: Application) -> None:
     async with open_profile(house.browser) as profile:
         async with arrive(house, profile=profile) as leaving:
             await leaving.say("a face for later")
@@ -237,7 +241,7 @@ async def test_pictures_of_a_closed_page_are_there_when_it_opens_again(house: Ho
             assert all(width > 0 for width in await widths(back))
 
 
-async def test_another_browser_finds_the_picture_with_mine(house: House, visitor: Visitor) -> None:
+async def test_another_browser_finds_the_picture_with_mine(house: Application, visitor: Visitor) -> None:
     async with arrive(house) as drawing:
         await drawing.say("a face for both")
         await drawing.pictures.first.wait_for()
@@ -248,7 +252,7 @@ async def test_another_browser_finds_the_picture_with_mine(house: House, visitor
     assert all(width > 0 for width in await widths(visitor))
 
 
-async def test_a_reload_keeps_conversation_job_default_and_language(house: House) -> None:
+async def test_a_reload_keeps_conversation_job_default_and_language(house: Application) -> None:
     async with open_profile(house.browser) as profile, arrive(house, profile=profile) as visitor:
         async with visitor.page.expect_navigation():  # a new language loads the page again
             await visitor.page.get_by_text("中文", exact=True).click()
@@ -273,7 +277,9 @@ async def test_a_reload_keeps_conversation_job_default_and_language(house: House
         assert visitor.complaints == []
 
 
-async def test_four_pictures_stand_two_by_two_each_when_it_is_ready(house: House, visitor: Visitor) -> None:
+async def test_four_pictures_stand_two_by_two_each_when_it_is_ready(
+    house: Application, visitor: Visitor
+) -> None:
     house.renderer.step_s = 0.15
     try:
         await visitor.say("four faces -n 4")
@@ -293,7 +299,7 @@ async def test_four_pictures_stand_two_by_two_each_when_it_is_ready(house: House
     assert len(boxes) == 4
 
 
-async def test_two_tabs_show_the_same_conversation(house: House) -> None:
+async def test_two_tabs_show_the_same_conversation(house: Application) -> None:
     async with (
         open_profile(house.browser) as profile,
         arrive(house, profile=profile) as one,
@@ -311,13 +317,13 @@ async def open_another_site(visitor: Visitor, body: str) -> None:
     await visitor.page.goto(url)
 
 
-async def test_the_page_connects_again_after_the_bot_was_restarted(house: House) -> None:
+async def test_the_page_connects_again_after_the_bot_was_restarted(house: Application) -> None:
     first = WebChat(house.room.desk, card=lambda: CARD, host="127.0.0.1", port=0)
     await first.open()
     async with arrive(house, url=first.url) as visitor:
         port = int(first.url.rstrip("/").rsplit(":", 1)[1])
         await visitor.say("a face before the restart")
-        await until(lambda: not house.room.desk.glance().drawing)
+        await until(lambda: not house.room.desk.queue_status().drawing)
         await first.close()
         await visitor.page.get_by_text(word("lost", "en")).wait_for()
         await visitor.page.fill("#message", "/quota")
@@ -335,7 +341,7 @@ async def test_the_page_connects_again_after_the_bot_was_restarted(house: House)
             await second.close()
 
 
-async def test_a_link_of_another_site_opens_the_same_session(house: House) -> None:
+async def test_a_link_of_another_site_opens_the_same_session(house: Application) -> None:
     async with open_profile(house.browser) as profile, arrive(house, profile=profile) as visitor:
         await visitor.say("/quota")
         await visitor.answer()
@@ -346,7 +352,7 @@ async def test_a_link_of_another_site_opens_the_same_session(house: House) -> No
         assert "Credits left" in await visitor.answer()
 
 
-async def test_a_page_of_another_site_reads_and_does_nothing(house: House, visitor: Visitor) -> None:
+async def test_a_page_of_another_site_reads_and_does_nothing(house: Application, visitor: Visitor) -> None:
     drawn = len(house.renderer.requests)
     await open_another_site(visitor, "<p>hello")
     attack = """async (url) => {
@@ -374,7 +380,7 @@ async def test_a_page_of_another_site_reads_and_does_nothing(house: House, visit
     assert len(house.renderer.requests) == drawn
 
 
-async def test_a_picture_is_shown_to_its_own_session_only(house: House, visitor: Visitor) -> None:
+async def test_a_picture_is_shown_to_its_own_session_only(house: Application, visitor: Visitor) -> None:
     await visitor.say("a private face")
     await visitor.pictures.first.wait_for()
     source = await visitor.pictures.first.evaluate("image => image.src")
@@ -389,7 +395,7 @@ async def test_a_picture_is_shown_to_its_own_session_only(house: House, visitor:
         assert await status(another, source) == 404
 
 
-async def test_the_browser_itself_refuses_other_machines(house: House, visitor: Visitor) -> None:
+async def test_the_browser_itself_refuses_other_machines(house: Application, visitor: Visitor) -> None:
     answer = await visitor.page.request.get(house.chat.url)
     policy = answer.headers["content-security-policy"]
 
@@ -423,7 +429,7 @@ async def test_enter_inside_an_input_method_sends_nothing(visitor: Visitor) -> N
     assert await visitor.page.locator(".turn").count() == 0
 
 
-async def test_a_double_click_draws_once(house: House, visitor: Visitor) -> None:
+async def test_a_double_click_draws_once(house: Application, visitor: Visitor) -> None:
     await visitor.say("a face")
     await visitor.pictures.first.wait_for()
     drawn = len(house.renderer.requests)
@@ -458,7 +464,7 @@ async def test_the_newest_turn_stays_in_sight_also_when_pictures_push_it_down(vi
     assert await below_sight_px(visitor) == 0
 
 
-async def test_of_an_answer_taller_than_the_window_the_beginning_is_in_sight(house: House) -> None:
+async def test_of_an_answer_taller_than_the_window_the_beginning_is_in_sight(house: Application) -> None:
     low = open_profile(house.browser, width_px=900, height_px=480)
     async with low as profile, arrive(house, profile=profile) as visitor:
         await visitor.say("/help")
@@ -474,7 +480,7 @@ async def test_of_an_answer_taller_than_the_window_the_beginning_is_in_sight(hou
     assert 0 <= answer["y"] - scroll["y"] < 40
 
 
-async def test_a_reader_who_scrolled_up_is_left_there(house: House, visitor: Visitor) -> None:
+async def test_a_reader_who_scrolled_up_is_left_there(house: Application, visitor: Visitor) -> None:
     house.renderer.step_s = 0.15
     try:
         for number in range(12):
@@ -493,7 +499,7 @@ async def test_a_reader_who_scrolled_up_is_left_there(house: House, visitor: Vis
     assert await below_sight_px(visitor) == 0
 
 
-async def test_a_phone_needs_no_sideways_scrolling(house: House) -> None:
+async def test_a_phone_needs_no_sideways_scrolling(house: Application) -> None:
     phone = open_profile(house.browser, width_px=390, height_px=844)
     async with phone as profile, arrive(house, profile=profile) as visitor:
         await visitor.page.click("#options summary")

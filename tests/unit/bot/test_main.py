@@ -42,7 +42,8 @@ def test_importing_the_command_line_loads_nothing_heavy() -> None:
 
 def test_the_parent_side_never_loads_torch() -> None:
     script = (
-        "import sys, bot.serve, bot.doctor, bot.bench, bot.chats.discord_, bot.chats.telegram_;"
+        "import sys, bot.cli.serve, bot.cli.doctor, bot.cli.bench.command;"
+        "import bot.chats.discord_, bot.chats.telegram_;"
         "print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
@@ -189,7 +190,7 @@ def test_a_mistake_of_ours_is_a_traceback_without_secrets_or_variables(
         raise RuntimeError(f"{token} {len(hidden)}")
 
     monkeypatch.setenv("TELEGRAM_TOKEN", token)
-    monkeypatch.setattr("bot.doctor.report", report)
+    monkeypatch.setattr("bot.cli.doctor.report", report)
     code, said = printed(["doctor"], monkeypatch, capsys)
     assert code == 1
     assert "RuntimeError: *** 18" in said
@@ -204,8 +205,8 @@ def test_a_stop_is_the_ordinary_end_of_what_serves(command: str, monkeypatch: py
         await asyncio.sleep(60)
         return 1
 
-    monkeypatch.setattr(f"bot.serve.{command}", stopped)
-    monkeypatch.setattr("bot.setup.report", stopped)
+    monkeypatch.setattr(f"bot.cli.serve.{command}", stopped)
+    monkeypatch.setattr("bot.cli.setup.report", stopped)
     for words, code in (([command], 0), (["setup"], 143)):
         monkeypatch.setattr(sys, "argv", ["sugarbot", *words])
         with pytest.raises(SystemExit) as ended:

@@ -9,8 +9,8 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from bot.errors import BadSettings
+from bot.messages.problems import problem_in
 from bot.settings import EXAMPLE_COMMIT, Settings, load_settings
-from bot.words.problems import problem_in
 from engine.config import BUILT_IN, EngineConfig
 
 TOKEN = "123456:secret-secret-secret-secret-secret"

@@ -12,10 +12,10 @@ import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot.words import explain
+from bot.messages import explain
 from engine import errors
 from engine import shelf as shelf_module
-from engine.model import ModelInfo, read_model
+from engine.checkpoint.model import ModelInfo, read_model
 from engine.shelf import Shelf, read_shelf
 from tests.unit.engine.folders import LINEARS, lora_tensors, safetensors, write_model
 
@@ -350,7 +350,8 @@ def test_no_content_whatever_makes_the_shelf_fail(
 
 def test_the_parent_side_never_loads_torch() -> None:
     code = (
-        "import sys, engine.shelf, engine.model, engine.host, engine.scheduler, engine.headroom; "
+        "import sys, engine.shelf, engine.checkpoint.model, engine.host, engine.scheduler; "
+        "import engine.planner.headroom; "
         "sys.exit(bool({'torch', 'safetensors', 'diffusers'} & sys.modules.keys()))"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

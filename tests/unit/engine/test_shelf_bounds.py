@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from engine import errors
-from engine.model import ModelInfo, read_model
+from engine.checkpoint.model import ModelInfo, read_model
 from engine.shelf import read_shelf
 from tests.unit.engine.folders import lora_tensors, safetensors, write_model
 

@@ -34,8 +34,8 @@ REQUEST = RenderRequest(
 MESSAGES = [
     EngineConfig(Path("/data"), Path("shelf"), device="cuda:1"),
     REQUEST,
-    wire.Cancel("j1", 2),
-    wire.Foresee((LoraChoice("sugar", "a" * 64, 0.8),)),
+    wire.CancelJob("j1", 2),
+    wire.PrefetchLoras((LoraChoice("sugar", "a" * 64, 0.8),)),
     wire.Shutdown(),
     WorkerInfo(1, "cpu", "CPU", "float32", "no card", "built-in", 1.5, 10, {"torch": "2.11"}),
     wire.StartFailed("ModelIncomplete", "parts are missing", {"missing": ("vae/config.json",), "n": 1}),

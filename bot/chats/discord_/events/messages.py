@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 
 import discord
 
-from bot import words
+from bot import messages
 from bot.chats.discord_.address import Ref
 from bot.chats.discord_.events.kinds import Kind, Raw
 from bot.commands import grammar
 from bot.commands.table import entry_of
 from bot.commands.values import Command, Draw, Link, Mine, Unlink
-from bot.desk.outcomes import Address, Platform, Visit
 from bot.errors import LoraFileSent, NotInPublic, TextOnly
+from bot.outcomes import Address, CommandContext, Platform
 
 KNOWN_LOCALES = 2_000  # people whose language an interaction named lately
 DISCORD_EPOCH_MS = 1_420_070_400_000
@@ -37,7 +37,7 @@ class Locales:
         points = [ord(character) for character in text]
         if any(point in _HAN for point in points) and not any(point in _KANA for point in points):
             return "zh-CN"
-        return self._known.get(user_id) or words.locale_of(server_locale)
+        return self._known.get(user_id) or messages.locale_of(server_locale)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +95,9 @@ class Said:
             reply_to=int(self.event_id),
         )
 
-    def visit(self, ref: Ref) -> Visit:
+    def context(self, ref: Ref) -> CommandContext:
         """Who asks, and where."""
-        return Visit(
+        return CommandContext(
             platform=Platform.DISCORD,
             event_id=self.event_id,
             user_id=str(self.user_id),

@@ -10,15 +10,15 @@ from dataclasses import replace
 import discord
 import structlog
 
-from bot import words
+from bot import messages
 from bot.chats.contract import Desk
 from bot.chats.discord_.address import Ref
 from bot.chats.discord_.delivery import UNREACHED, Delivery
 from bot.chats.discord_.events.kinds import RULES, Raw, kind_of_message
 from bot.chats.discord_.events.messages import Locales, Said, may_answer, read
 from bot.chats.discord_.intake import Intake
-from bot.desk.outcomes import Receipt
 from bot.errors import PersonError
+from bot.outcomes import Receipt
 
 log = structlog.get_logger()
 
@@ -77,9 +77,9 @@ class Replies:
         ref = said.ref(self._client.application_id or 0, may_post=may_post, may_attach=may_attach)
         try:
             await self._intake.store(said.event_id)
-            outcome = await self._desk.handle(said.command(), said.visit(ref))
+            outcome = await self._desk.handle(said.command(), said.context(ref))
         except PersonError as error:
-            text = words.explain(error, said.locale, times="discord")
+            text = messages.explain(error, said.locale, times="discord")
             await self._delivery.answer(text, ref, said.locale, said.event_id)
         else:
             if not isinstance(outcome, Receipt):
@@ -91,7 +91,7 @@ class Replies:
     async def _apologise(self, said: Said, error: Exception) -> None:
         ref = said.ref(self._client.application_id or 0, may_post=True, may_attach=True)
         try:
-            await self._delivery.answer(words.explain(error, said.locale), ref, said.locale, said.event_id)
+            await self._delivery.answer(messages.explain(error, said.locale), ref, said.locale, said.event_id)
         except UNREACHED as unreached:
             log.warning("apology not sent", message_id=said.event_id, error=type(unreached).__name__)
 

@@ -5,14 +5,14 @@ import asyncio
 import structlog
 from telegram.error import BadRequest
 
-from bot import words
+from bot import messages
 from bot.chats.contract import Desk
 from bot.chats.telegram_.delivery import read_file
 from bot.chats.telegram_.keyboards import originals_keyboard
 from bot.chats.telegram_.place import Place
 from bot.chats.telegram_.replies.reply import Reply
 from bot.chats.telegram_.sender import DOCUMENT, MOST_IN_ALBUM, PHOTO, Sender, Upload
-from bot.desk.outcomes import History, Originals, PictureFile, Platform
+from bot.outcomes import History, Originals, PictureFile, Platform
 
 MOST_BUTTONS = 8
 
@@ -35,7 +35,7 @@ class Pictures:
             kept = await asyncio.to_thread(_kept, history)
             entries = [entry for entry in history.entries if entry.job_id in {job_id for job_id, _ in kept}]
             keyboard = originals_keyboard(entries[:MOST_BUTTONS], locale)
-            await self._sender.put_text(place, words.say(history, locale), keyboard)
+            await self._sender.put_text(place, messages.say(history, locale), keyboard)
 
         async def send_pictures() -> None:
             kept = await asyncio.to_thread(_kept, history)

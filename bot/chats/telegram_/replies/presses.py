@@ -61,7 +61,7 @@ class Press:
                 return
         place = self._event.place
         if place.is_group:
-            place = Place(int(self._event.visit.user_id))
+            place = Place(int(self._event.context.user_id))
         await self._sender.put_text(place, text)
 
     async def _stop_later(self) -> None:

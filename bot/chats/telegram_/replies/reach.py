@@ -13,22 +13,22 @@ from telegram.error import BadRequest, Forbidden
 
 from bot.chats.telegram_.place import Place
 from bot.commands.values import Command, Draw
-from bot.desk.outcomes import Visit
+from bot.outcomes import CommandContext
 
 ASK_S = 10.0
 
 
-async def with_private_address(bot: Bot, command: Command, visit: Visit) -> Visit:
+async def with_private_address(bot: Bot, command: Command, context: CommandContext) -> CommandContext:
     """The visit with the person's private chat, where a group is asked for a private picture.
 
     Raises:
         TelegramError: Telegram did not say; ask again. So does a ``TimeoutError``.
     """
-    if not (isinstance(command, Draw) and command.private and visit.is_group):
-        return visit
+    if not (isinstance(command, Draw) and command.private and context.is_group):
+        return context
     try:
         async with asyncio.timeout(ASK_S):
-            await bot.send_chat_action(int(visit.user_id), ChatAction.TYPING)
+            await bot.send_chat_action(int(context.user_id), ChatAction.TYPING)
     except (BadRequest, Forbidden):
-        return visit
-    return replace(visit, private_address=Place(int(visit.user_id)).address())
+        return context
+    return replace(context, private_address=Place(int(context.user_id)).address())

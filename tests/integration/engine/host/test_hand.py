@@ -191,11 +191,11 @@ async def test_closing_waits_for_the_files_of_what_was_drawn() -> None:
 async def test_what_is_foreseen_reaches_every_worker_and_harms_none(tmp_path: Path) -> None:
     config = replace(CONFIG, data_dir=tmp_path)
     host = Host(config, module="tests.integration.engine.fake_child")
-    host.foresee([BROKEN, SUGAR])  # before there is a worker
+    host.prefetch([BROKEN, SUGAR])  # before there is a worker
     await host.start()
     await eventually(lambda: prepared(tmp_path) == ["foresee broken sugar"])
     assert isinstance(await host.render(make_request(), lambda event: None), Finished)
-    host.foresee([ANIME])
+    host.prefetch([ANIME])
     await eventually(lambda: prepared(tmp_path)[1:] == ["foresee anime"])
     assert host.info is not None
     os.kill(host.info.pid, signal.SIGKILL)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from bot.desk.outcomes import Address, JobState, Parcel, PictureFile, Platform, Receipt, Recipe, Status
+from bot.outcomes import Address, JobResult, JobState, PictureFile, Platform, Receipt, Recipe, Status
 from engine.request import LoraChoice
 
 JOB = "k3f9"
@@ -19,17 +19,17 @@ def make_address(platform: Platform = Platform.WEB, chat_id: str = "page", ref: 
 
 
 def make_receipt(job_id: str = JOB, **facts: Any) -> Receipt:
-    return Receipt(job_id, **{"recipe": make_recipe(), "price": 1, "credits_left": 39, "place": 2} | facts)
+    return Receipt(job_id, **{"recipe": make_recipe(), "price": 1, "credits_left": 39, "position": 2} | facts)
 
 
 def make_status(job_id: str = JOB, *, address: Address | None = None, **facts: Any) -> Status:
-    known = {"locale": "en", "count": 1, "place": None, "step": 4, "steps": 8}
+    known = {"locale": "en", "count": 1, "position": None, "step": 4, "steps": 8}
     return Status(job_id, address or make_address(), **known | facts)
 
 
-def make_parcel(
+def make_result(
     job_id: str = JOB, *, address: Address | None = None, paths: tuple[Path, ...] = (), **facts: Any
-) -> Parcel:
+) -> JobResult:
     known = {
         "user_id": "local",
         "user_name": "",
@@ -43,4 +43,4 @@ def make_parcel(
         "seconds": 4.25,
     }
     pictures = tuple(PictureFile(index, 7 + index, path) for index, path in enumerate(paths))
-    return Parcel(job_id, address or make_address(), pictures=pictures, **known | facts)
+    return JobResult(job_id, address or make_address(), pictures=pictures, **known | facts)

@@ -3,11 +3,11 @@
 import pytest
 
 from bot.commands.flags import nearest, scan
-from bot.commands.table import Kind, Option
+from bot.commands.table import Option, OptionKind
 from bot.errors import UnknownFlag
 
-WIDE = Option("wide", "宽", Kind.SWITCH, "about")
-DEPTH = Option("depth", "深度", Kind.INTEGER, "about", example="3", keyword=True)
+WIDE = Option("wide", "宽", OptionKind.SWITCH, "about")
+DEPTH = Option("depth", "深度", OptionKind.INTEGER, "about", example="3", keyword=True)
 
 
 def test_only_the_given_options_are_known() -> None:
@@ -43,7 +43,7 @@ def test_three_of_five_letters_are_alike_enough_and_less_is_not() -> None:
 
 
 def test_the_longest_of_two_names_is_meant() -> None:
-    wider = Option("wider", "宽度", Kind.INTEGER, "about", example="3", keyword=True)
+    wider = Option("wider", "宽度", OptionKind.INTEGER, "about", example="3", keyword=True)
     for text in ("a --宽度 3", "a 宽度 3"):
         found = scan(text, (WIDE, wider))
         assert [(flag.option.name, flag.value) for flag in found.flags] == [("wider", "3")]

@@ -12,7 +12,7 @@ from bot.commands.values import (
     LoraSwitch,
     LoraWish,
     Mine,
-    Pixels,
+    PixelSize,
     Quota,
     Ratio,
     Scope,
@@ -111,7 +111,7 @@ def test_a_shape_is_read_however_it_is_written(flag: str) -> None:
 
 @pytest.mark.parametrize("size", ["512x768", "512×768", "512*768", "512X768", "５１２ｘ７６８", "512 x 768"])
 def test_pixels_are_read_however_they_are_written(size: str) -> None:
-    assert parse(f"a face --size {size}") == Draw("a face", size=Pixels(512, 768))
+    assert parse(f"a face --size {size}") == Draw("a face", size=PixelSize(512, 768))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.commands.reading import count_of, is_number, lora_of, seed_of, size_of, weight_of, words_of
-from bot.commands.values import MAX_TOTAL_WEIGHT, MAX_WEIGHT, LoraWish, Pixels, Ratio
+from bot.commands.values import MAX_TOTAL_WEIGHT, MAX_WEIGHT, LoraWish, PixelSize, Ratio
 from bot.errors import BadCount, BadSeed, BadSize, BadWeight, MissingValue, PersonError
 from engine.request import MAX_SEED
 
@@ -15,7 +15,7 @@ from engine.request import MAX_SEED
 @given(st.integers(1, 99_999), st.integers(1, 99_999))
 def test_sizes(width: int, height: int) -> None:
     assert size_of(f"{width}:{height}") == Ratio(width, height)
-    assert size_of(f"{width} × {height}") == Pixels(width, height)
+    assert size_of(f"{width} × {height}") == PixelSize(width, height)
 
 
 @given(st.integers(0, MAX_SEED))

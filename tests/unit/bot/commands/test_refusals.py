@@ -3,7 +3,7 @@
 import pytest
 
 from bot.commands.grammar import draw_of
-from bot.commands.values import Pixels
+from bot.commands.values import PixelSize
 from bot.errors import (
     BadCount,
     BadSeed,
@@ -32,7 +32,7 @@ def test_a_chinese_size_of_zero_is_refused_as_typed() -> None:
 
 
 def test_any_size_that_a_model_might_draw_passes_the_grammar() -> None:
-    assert drawn("x --size 7x9999").size == Pixels(7, 9999)
+    assert drawn("x --size 7x9999").size == PixelSize(7, 9999)
 
 
 @pytest.mark.parametrize("seed", ["-1", "1.5", "seven", "4294967296", "9" * 5000, "٧", "1_0", "0x10", "1e3"])

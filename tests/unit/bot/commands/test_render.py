@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from bot.commands.grammar import draw_of, parse
 from bot.commands.render import render
-from bot.commands.values import Draw, Face, LoraWish, Pixels, Ratio
+from bot.commands.values import Draw, Face, LoraWish, PixelSize, Ratio
 from bot.errors import NotUnderstood
 from engine.request import MAX_SEED
 
@@ -90,7 +90,7 @@ def test_what_was_chosen_reads_the_same_again(
             ),
             "/sugar 甜妹 --skin 清透水光肌 --lora sugar:0.8 --lora b --size 2:3 --seed 7 -n 2 --private",
         ),
-        (Draw("甜妹", size=Pixels(512, 768)), "/sugar 甜妹 --size 512x768"),
+        (Draw("甜妹", size=PixelSize(512, 768)), "/sugar 甜妹 --size 512x768"),
         (Draw("", Face(skin="a, b")), '/sugar --skin "a, b"'),
         (Draw("about --seed 7", seed=8), "/sugar --seed 8 -- about --seed 7"),
         (

@@ -6,7 +6,16 @@ import pytest
 
 from bot.commands import table
 from bot.commands.grammar import draw_of
-from bot.commands.table import COMMANDS, FACE_SLOTS, SUGAR_OPTIONS, Entry, Kind, Option, Right, entry_of
+from bot.commands.table import (
+    COMMANDS,
+    FACE_SLOTS,
+    SUGAR_OPTIONS,
+    CommandEntry,
+    Option,
+    OptionKind,
+    Right,
+    entry_of,
+)
 from bot.commands.values import (
     Cancel,
     Command,
@@ -31,7 +40,7 @@ TELEGRAM_NAME = re.compile(r"[a-z0-9_]{1,32}")
 OPTIONS = [(entry, option) for entry in COMMANDS for option in entry.options]
 
 
-def menu_words(entry: Entry) -> set[str]:
+def menu_words(entry: CommandEntry) -> set[str]:
     """Its names at the top of Discord's menu, where no two may be the same in either language."""
     if entry.alone:
         return {entry.alone.name, entry.alone.word}
@@ -72,7 +81,7 @@ def test_what_is_everyones_and_shares_its_first_word_with_a_hosts_command_has_a_
 
 
 @pytest.mark.parametrize("entry", COMMANDS, ids=lambda entry: entry.name)
-def test_names_are_legal_on_both_platforms(entry: Entry) -> None:
+def test_names_are_legal_on_both_platforms(entry: CommandEntry) -> None:
     for word in [*entry.name.split(), entry.word, *menu_words(entry)]:
         assert DISCORD_NAME.fullmatch(word)
         assert word == word.lower()
@@ -82,13 +91,13 @@ def test_names_are_legal_on_both_platforms(entry: Entry) -> None:
 
 
 @pytest.mark.parametrize(("entry", "option"), OPTIONS, ids=lambda row: row.name)
-def test_options_are_legal_on_discord(entry: Entry, option: Option) -> None:
+def test_options_are_legal_on_discord(entry: CommandEntry, option: Option) -> None:
     for word in (option.name, option.word):
         assert DISCORD_NAME.fullmatch(word)
         assert word == word.lower()
     assert 1 <= len(option.about) <= 100
-    assert option.example or option.kind in (Kind.SWITCH, Kind.CHOICE)
-    assert bool(option.choices) == (option.kind is Kind.CHOICE)
+    assert option.example or option.kind in (OptionKind.SWITCH, OptionKind.CHOICE)
+    assert bool(option.choices) == (option.kind is OptionKind.CHOICE)
 
 
 def test_a_command_has_at_most_the_25_options_discord_takes() -> None:
@@ -128,7 +137,9 @@ BOUNDED = [option for option in SUGAR_OPTIONS if option.least is not None]
 
 
 def test_every_number_of_a_drawing_says_its_bounds_to_the_menus() -> None:
-    numbers = {option.name for option in SUGAR_OPTIONS if option.kind in (Kind.INTEGER, Kind.NUMBER)}
+    numbers = {
+        option.name for option in SUGAR_OPTIONS if option.kind in (OptionKind.INTEGER, OptionKind.NUMBER)
+    }
     assert numbers == {"weight", "seed", "count"} == {option.name for option in BOUNDED}
 
 
@@ -149,5 +160,5 @@ def test_only_a_lora_and_the_words_of_a_face_may_hold_spaces(option: Option) -> 
 
 
 def test_a_choice_says_its_default_first() -> None:
-    [where] = [option for _, option in OPTIONS if option.kind is Kind.CHOICE]
+    [where] = [option for _, option in OPTIONS if option.kind is OptionKind.CHOICE]
     assert [choice.name for choice in where.choices] == ["here", "everywhere"]

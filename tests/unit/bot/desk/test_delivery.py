@@ -10,18 +10,18 @@ from hypothesis import strategies as st
 from bot.commands.values import Cancel, Draw, Mine
 from bot.desk import delivery
 from bot.desk.delivery import back_off_s
-from bot.desk.outcomes import Address, NotNow, Parcel, Platform, Receipt, Undeliverable
-from bot.desk.waiting import Bell
+from bot.desk.queue import ChangeSignal
+from bot.outcomes import Address, JobResult, Platform, Receipt, RetryLater, Undeliverable
 from tests.fakes.chat import FakeChat
 from tests.fakes.clock import FakeClock
 from tests.fakes.renderer import Act, FakeRenderer
-from tests.fakes.room import Room, a_visit, open_room, until
+from tests.fakes.room import Room, a_context, open_room, until
 
 
 async def accept(
     room: Room, event: str = "1", user: str = "ann", platform: Platform = Platform.CONSOLE
 ) -> str:
-    receipt = await room.desk.handle(Draw(prompt="a"), a_visit(event, user, platform=platform))
+    receipt = await room.desk.handle(Draw(prompt="a"), a_context(event, user, platform=platform))
     assert isinstance(receipt, Receipt)
     return receipt.job_id
 
@@ -46,12 +46,12 @@ async def test_a_delivered_parcel_is_not_delivered_again(tmp_path: Path) -> None
     async with open_room(tmp_path) as room:
         await accept(room)
         async with room.running():
-            await room.chat.wait_for_parcels(1)
+            await room.chat.wait_for_results(1)
             await until_outbox(room, [("sent", 1)])
     async with open_room(tmp_path) as room:
         async with room.running():
             await asyncio.sleep(0.05)
-        assert room.chat.parcels == []
+        assert room.chat.results == []
 
 
 async def test_a_failed_delivery_is_tried_again_later(room: Room) -> None:
@@ -60,24 +60,24 @@ async def test_a_failed_delivery_is_tried_again_later(room: Room) -> None:
     async with room.running():
         await until_outbox(room, [("maybe", 1)])
         room.clock.advance(seconds=back_off_s(1))
-        room.desk._drawing._settling._ending.posted.ring()
+        room.desk._drawing._recorder._completion.posted.change()
         await until_outbox(room, [("maybe", 2)])
         room.clock.advance(seconds=back_off_s(2))
-        room.desk._drawing._settling._ending.posted.ring()
-        [parcel] = await room.chat.wait_for_parcels(1)
+        room.desk._drawing._recorder._completion.posted.change()
+        [result] = await room.chat.wait_for_results(1)
         await until_outbox(room, [("sent", 3)])
-    assert parcel.job_id == job_id
+    assert result.job_id == job_id
 
 
 async def test_a_platform_that_says_when_is_asked_again_then_and_not_later(room: Room) -> None:
-    room.chat.errors.append(NotNow("the chat is full", after_s=7.0))
+    room.chat.errors.append(RetryLater("the chat is full", after_s=7.0))
     await accept(room)
     async with room.running():
         await until_outbox(room, [("maybe", 1)])
         assert await room.store.post.next_due_ms(Platform.CONSOLE, room.clock()) == room.clock() + 7_000
         room.clock.advance(seconds=7)
-        room.desk._drawing._settling._ending.posted.ring()
-        await room.chat.wait_for_parcels(1)
+        room.desk._drawing._recorder._completion.posted.change()
+        await room.chat.wait_for_results(1)
 
 
 async def test_a_back_off_ends_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +86,7 @@ async def test_a_back_off_ends_by_itself(tmp_path: Path, monkeypatch: pytest.Mon
         room.chat.errors.append(ConnectionError())
         await accept(room)
         async with room.running():
-            await room.chat.wait_for_parcels(1)
+            await room.chat.wait_for_results(1)
 
 
 async def test_an_unreachable_chat_is_given_up_after_a_day_and_not_before(
@@ -106,13 +106,13 @@ async def test_what_can_never_arrive_is_kept_and_comes_with_mine(room: Room) -> 
     job_id = await accept(room)
     async with room.running():
         await until_outbox(room, [("kept", 1)])
-        await room.desk.handle(Mine(), a_visit("2", "ben"))
-        assert room.chat.parcels == []
-        await room.desk.handle(Mine(), a_visit("3", chat_id="a direct message"))
-        [parcel] = await room.chat.wait_for_parcels(1)
+        await room.desk.handle(Mine(), a_context("2", "ben"))
+        assert room.chat.results == []
+        await room.desk.handle(Mine(), a_context("3", chat_id="a direct message"))
+        [result] = await room.chat.wait_for_results(1)
         await until_outbox(room, [("sent", 1)])
-    assert parcel.job_id == job_id
-    assert (parcel.address.chat_id, parcel.address.ref) == ("a direct message", "")
+    assert result.job_id == job_id
+    assert (result.address.chat_id, result.address.ref) == ("a direct message", "")
 
 
 async def test_a_delivery_that_hangs_is_cut_off_and_holds_up_no_other(
@@ -122,34 +122,34 @@ async def test_a_delivery_that_hangs_is_cut_off_and_holds_up_no_other(
     arrive = room.chat.deliver
     hung: list[str] = []
 
-    async def hang_once(parcel: Parcel) -> None:
+    async def hang_once(result: JobResult) -> None:
         if not hung:
-            hung.append(parcel.job_id)
+            hung.append(result.job_id)
             await asyncio.Event().wait()
-        await arrive(parcel)
+        await arrive(result)
 
     room.chat.deliver = hang_once  # type: ignore[method-assign]
     await accept(room, "1")
     await accept(room, "2", "ben")
     async with room.running():
-        [parcel] = await room.chat.wait_for_parcels(1, timeout_s=1.4)
-        assert [parcel.job_id] != hung
+        [result] = await room.chat.wait_for_results(1, timeout_s=1.4)
+        assert [result.job_id] != hung
         await until_outbox(room, [("maybe", 1), ("sent", 1)], in_order=False)
 
 
 class StubbornChat(FakeChat):
-    """Takes the parcels of some people only when a test lets it; ``begun`` are all that came so far."""
+    """Takes the results of some people only when a test lets it; ``begun`` are all that came so far."""
 
     def __init__(self) -> None:
         super().__init__()
         self.open_to: dict[str, asyncio.Event] = {}
         self.begun: list[str] = []
 
-    async def deliver(self, parcel: Parcel) -> None:
-        self.begun.append(parcel.job_id)
-        if is_open := self.open_to.get(parcel.user_id):
+    async def deliver(self, result: JobResult) -> None:
+        self.begun.append(result.job_id)
+        if is_open := self.open_to.get(result.user_id):
             await is_open.wait()
-        await super().deliver(parcel)
+        await super().deliver(result)
 
 
 async def test_one_person_s_pictures_come_in_the_order_in_which_they_ended(tmp_path: Path) -> None:
@@ -164,8 +164,8 @@ async def test_one_person_s_pictures_come_in_the_order_in_which_they_ended(tmp_p
             assert sorted(ended) == sorted(ann_s)
             assert set(chat.begun) == {ended[0], ben_s}
             chat.open_to["ann"].set()
-            parcels = await chat.wait_for_parcels(5)
-    assert [parcel.job_id for parcel in parcels] == [ben_s, *ended]
+            results = await chat.wait_for_results(5)
+    assert [result.job_id for result in results] == [ben_s, *ended]
 
 
 async def test_a_full_chat_keeps_the_order_and_one_that_keeps_failing_is_overtaken(
@@ -173,22 +173,22 @@ async def test_a_full_chat_keeps_the_order_and_one_that_keeps_failing_is_overtak
 ) -> None:
     clock = FakeClock()
     async with open_room(tmp_path, clock=clock) as room:
-        room.chat.errors.append(NotNow("full", after_s=30))
+        room.chat.errors.append(RetryLater("full", after_s=30))
         jobs = [await accept(room, str(number)) for number in range(2)]
         async with room.running():
             await until_outbox(room, [("maybe", 1), ("ready", 0)])
             ended = await in_outbox(room)
             assert sorted(ended) == sorted(jobs)
             clock.advance(seconds=30)
-            posted(room).ring()
-            parcels = await room.chat.wait_for_parcels(2)
-            assert [parcel.job_id for parcel in parcels] == ended
-            room.chat.errors.append(NotNow("gone for long", after_s=delivery.ORDER_WAIT_S + 1))
+            posted(room).change()
+            results = await room.chat.wait_for_results(2)
+            assert [result.job_id for result in results] == ended
+            room.chat.errors.append(RetryLater("gone for long", after_s=delivery.ORDER_WAIT_S + 1))
             await accept(room, "3")
             await until_outbox(room, [("sent", 2), ("sent", 1), ("maybe", 1)])
             overtakes = await accept(room, "4")
-            await room.chat.wait_for_parcels(3)
-            assert room.chat.parcels[2].job_id == overtakes
+            await room.chat.wait_for_results(3)
+            assert room.chat.results[2].job_id == overtakes
 
 
 async def test_a_slow_chat_with_many_people_holds_up_no_other_chat_of_its_platform(tmp_path: Path) -> None:
@@ -198,15 +198,15 @@ async def test_a_slow_chat_with_many_people_holds_up_no_other_chat_of_its_platfo
     async with open_room(tmp_path, chat=chat) as room:
         for person in people:
             await accept(room, person, person)
-        elsewhere = await room.desk.handle(Draw(prompt="a"), a_visit("e", "ann", chat_id="elsewhere"))
+        elsewhere = await room.desk.handle(Draw(prompt="a"), a_context("e", "ann", chat_id="elsewhere"))
         assert isinstance(elsewhere, Receipt)
         async with room.running():
-            [first] = await chat.wait_for_parcels(1)
+            [first] = await chat.wait_for_results(1)
             assert first.job_id == elsewhere.job_id
             assert len(chat.begun) == 4 + 1
             for is_open in chat.open_to.values():
                 is_open.set()
-            await chat.wait_for_parcels(21)
+            await chat.wait_for_results(21)
 
 
 async def test_twelve_deliveries_of_a_platform_are_on_their_way_at_once_and_no_more(tmp_path: Path) -> None:
@@ -215,16 +215,16 @@ async def test_twelve_deliveries_of_a_platform_are_on_their_way_at_once_and_no_m
     chat.open_to = {person: asyncio.Event() for person in people}
     async with open_room(tmp_path, chat=chat) as room:
         for person in people:
-            await room.desk.handle(Draw(prompt="a"), a_visit(person, person, chat_id=person))
+            await room.desk.handle(Draw(prompt="a"), a_context(person, person, chat_id=person))
         async with room.running():
             await until_outbox(room, [("ready", 0)] * 2 + [("sending", 1)] * 12, in_order=False)
             for is_open in chat.open_to.values():
                 is_open.set()
-            await chat.wait_for_parcels(14)
+            await chat.wait_for_results(14)
 
 
-def posted(room: Room) -> Bell:
-    return room.desk._drawing._settling._ending.posted
+def posted(room: Room) -> ChangeSignal:
+    return room.desk._drawing._recorder._completion.posted
 
 
 async def test_a_clock_set_back_prolongs_no_back_off(room: Room) -> None:
@@ -233,12 +233,12 @@ async def test_a_clock_set_back_prolongs_no_back_off(room: Room) -> None:
     async with room.running():
         await until_outbox(room, [("maybe", 1)])
         room.clock.advance(seconds=-3_600)
-        posted(room).ring()
+        posted(room).change()
         await asyncio.sleep(0.01)
         assert await outbox(room) == [("maybe", 1)]
         room.clock.advance(seconds=back_off_s(1))
-        posted(room).ring()
-        await room.chat.wait_for_parcels(1)
+        posted(room).change()
+        await room.chat.wait_for_results(1)
 
 
 async def test_after_a_start_with_an_earlier_clock_nothing_waits_longer_than_the_longest_back_off(
@@ -246,7 +246,7 @@ async def test_after_a_start_with_an_earlier_clock_nothing_waits_longer_than_the
 ) -> None:
     clock = FakeClock()
     async with open_room(tmp_path, clock=clock) as room:
-        room.chat.errors.append(NotNow("full", after_s=100_000))
+        room.chat.errors.append(RetryLater("full", after_s=100_000))
         await accept(room)
         async with room.running():
             await until_outbox(room, [("maybe", 1)])
@@ -254,8 +254,8 @@ async def test_after_a_start_with_an_earlier_clock_nothing_waits_longer_than_the
     async with open_room(tmp_path, clock=clock) as room, room.running():
         await until(lambda: bool(room.desk._loops))
         clock.advance(seconds=300)
-        posted(room).ring()
-        await room.chat.wait_for_parcels(1)
+        posted(room).change()
+        await room.chat.wait_for_results(1)
 
 
 async def test_no_caption_shows_less_than_no_time(room: Room) -> None:
@@ -264,21 +264,21 @@ async def test_no_caption_shows_less_than_no_time(room: Room) -> None:
     async with room.running():
         await until(lambda: room.renderer.running == job_id)
         room.clock.advance(seconds=-3_600)
-        await room.desk.handle(Cancel(job_id), a_visit("c"))
-        [parcel] = await room.chat.wait_for_parcels(1)
-    assert parcel.seconds == 0.0
+        await room.desk.handle(Cancel(job_id), a_context("c"))
+        [result] = await room.chat.wait_for_results(1)
+    assert result.seconds == 0.0
 
 
 async def test_what_a_crash_caught_on_its_way_is_delivered_again(tmp_path: Path) -> None:
     async with open_room(tmp_path) as room:
         job_id = await accept(room)
         async with room.running():
-            await room.chat.wait_for_parcels(1)
+            await room.chat.wait_for_results(1)
             await until_outbox(room, [("sent", 1)])
         await room.store._database._run("UPDATE outbox SET state = 'sending'")
     async with open_room(tmp_path) as room, room.running():
-        [parcel] = await room.chat.wait_for_parcels(1)
-        assert parcel.job_id == job_id
+        [result] = await room.chat.wait_for_results(1)
+        assert result.job_id == job_id
 
 
 async def test_a_parcel_waits_for_its_platform(tmp_path: Path) -> None:
@@ -288,7 +288,7 @@ async def test_a_parcel_waits_for_its_platform(tmp_path: Path) -> None:
             await until_outbox(room, [("ready", 0)])
     web = FakeChat(Platform.WEB)
     async with open_room(tmp_path, chat=web) as room, room.running():
-        await web.wait_for_parcels(1)
+        await web.wait_for_results(1)
 
 
 async def test_a_slow_chat_holds_up_no_other_chat(tmp_path: Path) -> None:
@@ -298,7 +298,7 @@ async def test_a_slow_chat_holds_up_no_other_chat(tmp_path: Path) -> None:
             await accept(room, f"web {n}", f"person {n}", platform=Platform.WEB)
         await accept(room, "quick")
         run = asyncio.create_task(room.desk.run({Platform.WEB: slow, Platform.CONSOLE: quick}))
-        await quick.wait_for_parcels(1)
+        await quick.wait_for_results(1)
         await room.desk.drain(0.1)
         await run
         assert sorted(await outbox(room)) == [("ready", 0)] * 2 + [("sending", 1)] * 4 + [("sent", 1)]
@@ -320,8 +320,8 @@ async def test_a_job_that_moved_is_delivered_where_its_placeholder_is(room: Room
     placeholder = Address(Platform.CONSOLE, "a thread", "message 9")
     await room.desk.moved(job_id, placeholder)
     async with room.running():
-        [parcel] = await room.chat.wait_for_parcels(1)
-    assert parcel.address == placeholder
+        [result] = await room.chat.wait_for_results(1)
+    assert result.address == placeholder
 
 
 @given(st.integers(1, 10_000))
@@ -331,12 +331,12 @@ def test_back_off_grows_to_five_minutes(attempts: int) -> None:
 
 async def test_pictures_that_left_the_disk_are_counted_and_the_others_delivered_at_once(room: Room) -> None:
     room.chat.errors.append(ConnectionError("once"))
-    await room.desk.handle(Draw(prompt="a", count=3), a_visit("1"))
+    await room.desk.handle(Draw(prompt="a", count=3), a_context("1"))
     async with room.running():
         await until_outbox(room, [("maybe", 1)])
         (room.folder / "pictures").joinpath(f"{room.renderer.requests[0].job_id}-1.png").unlink()
         room.clock.advance(seconds=back_off_s(1))
-        room.desk._drawing._settling._ending.posted.ring()
-        [parcel] = await room.chat.wait_for_parcels(1)
+        room.desk._drawing._recorder._completion.posted.change()
+        [result] = await room.chat.wait_for_results(1)
         await until_outbox(room, [("sent", 2)])
-    assert ([picture.index for picture in parcel.pictures], parcel.missing) == ([0, 2], 1)
+    assert ([picture.index for picture in result.pictures], result.missing) == ([0, 2], 1)

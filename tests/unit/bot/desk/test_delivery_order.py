@@ -1,4 +1,4 @@
-"""Delivery in figures: how long a parcel is waited for, how often it is tried, what the log says of it."""
+"""Delivery in figures: how long a result is waited for, how often it is tried, what the log says of it."""
 
 import asyncio
 from dataclasses import replace
@@ -9,12 +9,12 @@ import structlog
 
 from bot.commands.values import Draw
 from bot.desk.delivery import back_off_s
-from bot.desk.outcomes import NotNow, Platform, Receipt, Undeliverable
-from tests.fakes.room import Room, a_visit, open_room
+from bot.outcomes import Platform, Receipt, RetryLater, Undeliverable
+from tests.fakes.room import Room, a_context, open_room
 
 
 async def accept(room: Room, event: str = "1", count: int = 1) -> str:
-    receipt = await room.desk.handle(Draw(prompt="a", count=count), a_visit(event))
+    receipt = await room.desk.handle(Draw(prompt="a", count=count), a_context(event))
     assert isinstance(receipt, Receipt)
     return receipt.job_id
 
@@ -36,7 +36,7 @@ def look(room: Room) -> None:
 async def test_a_later_parcel_waits_a_minute_for_an_earlier_one(
     room: Room, after_s: float, is_waited_for: bool
 ) -> None:
-    room.chat.errors.append(NotNow("full", after_s=after_s))
+    room.chat.errors.append(RetryLater("full", after_s=after_s))
     async with room.running():
         first = await accept(room, "1")
         await until_outbox(room, ("maybe", 1))
@@ -44,14 +44,14 @@ async def test_a_later_parcel_waits_a_minute_for_an_earlier_one(
         if is_waited_for:
             await until_outbox(room, ("maybe", 1), ("ready", 0))
             await asyncio.sleep(0.02)
-            assert room.chat.parcels == []
+            assert room.chat.results == []
         else:
             await until_outbox(room, ("maybe", 1), ("sent", 1))
         room.clock.advance(seconds=after_s)
         look(room)
-        parcels = await room.chat.wait_for_parcels(2)
+        results = await room.chat.wait_for_results(2)
     order = [first, second] if is_waited_for else [second, first]
-    assert [parcel.job_id for parcel in parcels] == order
+    assert [result.job_id for result in results] == order
 
 
 def test_a_back_off_begins_with_two_seconds_and_doubles_to_five_minutes() -> None:
@@ -84,7 +84,7 @@ async def test_a_failure_is_tried_again_after_its_back_off_and_not_before(room: 
 
 async def test_after_a_start_nothing_waits_longer_than_five_minutes(tmp_path: Path) -> None:
     async with open_room(tmp_path) as room:
-        room.chat.errors.append(NotNow("full", after_s=100_000))
+        room.chat.errors.append(RetryLater("full", after_s=100_000))
         await accept(room)
         async with room.running():
             await until_outbox(room, ("maybe", 1))
@@ -95,7 +95,7 @@ async def test_after_a_start_nothing_waits_longer_than_five_minutes(tmp_path: Pa
 
 
 async def test_the_log_says_why_a_parcel_waits_or_is_kept_and_whose_pictures_are_gone(room: Room) -> None:
-    room.chat.errors.extend([NotNow("the chat is full", after_s=1), Undeliverable("blocked")])
+    room.chat.errors.extend([RetryLater("the chat is full", after_s=1), Undeliverable("blocked")])
     with structlog.testing.capture_logs() as logs:
         job_id = await accept(room, count=2)
         async with room.running():
@@ -114,7 +114,7 @@ async def test_the_log_says_why_a_parcel_waits_or_is_kept_and_whose_pictures_are
 async def test_only_what_has_ended_can_be_a_parcel(room: Room) -> None:
     for job_id in (await accept(room), "unknown"):
         with pytest.raises(LookupError, match=job_id):
-            await room.desk._delivery._parcel(job_id)
+            await room.desk._delivery._result(job_id)
 
 
 async def test_a_parcel_tells_how_long_its_job_was_drawn(room: Room) -> None:
@@ -122,5 +122,5 @@ async def test_a_parcel_tells_how_long_its_job_was_drawn(room: Room) -> None:
     job = await room.store.jobs.claim(job_id, "a run", room.clock())
     assert job is not None
     begun = replace(job, started_ms=room.clock() - 7_500)
-    await room.desk._drawing._settling.give_up(begun)
-    assert (await room.desk._delivery._parcel(job_id)).seconds == 7.5
+    await room.desk._drawing._recorder.give_up(begun)
+    assert (await room.desk._delivery._result(job_id)).seconds == 7.5

@@ -7,18 +7,18 @@ import pytest
 
 from bot.chats.contract import Desk as Contract
 from bot.commands.values import Draw, Help, LoraList, LoraSwitch, LoraWish, Scope
-from bot.desk.outcomes import Address, Glance, Platform, Receipt
-from bot.desk.outcomes import Shelf as LoraShelf
 from bot.errors import ChatNotAllowed
+from bot.outcomes import Address, Platform, QueueStatus, Receipt
+from bot.outcomes import LoraListing as LoraShelf
 from bot.policy.rules import Rules
 from tests.fakes.chat import FakeChat
 from tests.fakes.renderer import Act, FakeRenderer
-from tests.fakes.room import HOST, Room, a_visit, open_room, until
+from tests.fakes.room import HOST, Room, a_context, open_room, until
 
 
 async def test_the_desk_keeps_the_contract_with_chats(room: Room) -> None:
     desk: Contract = room.desk
-    assert await desk.handle(Help(), a_visit("1")) == Help()
+    assert await desk.handle(Help(), a_context("1")) == Help()
     assert [card.name for card in desk.suggest_loras("sug", "en")] == ["sugar"]
 
 
@@ -57,18 +57,20 @@ async def test_a_drain_before_the_run_ends_the_run_at_once(room: Room) -> None:
 
 async def test_a_glance_tells_the_queue_the_step_and_the_default(tmp_path: Path) -> None:
     async with open_room(tmp_path, renderer=FakeRenderer(acts=[Act.HANG]), default_lora="anime") as room:
-        assert room.desk.glance() == Glance(waiting=0, drawing="", step=0, steps=0, default_lora="anime")
+        assert room.desk.queue_status() == QueueStatus(
+            waiting=0, drawing="", step=0, steps=0, default_lora="anime"
+        )
         async with room.running():
-            first = await room.desk.handle(Draw(prompt="a"), a_visit("1"))
-            await room.desk.handle(Draw(prompt="b"), a_visit("2"))
-            await until(lambda: room.desk.glance().step > 0)
-            await room.desk.handle(LoraSwitch(LoraWish("sugar"), Scope.BOT), a_visit("3", HOST))
-            glance = room.desk.glance()
+            first = await room.desk.handle(Draw(prompt="a"), a_context("1"))
+            await room.desk.handle(Draw(prompt="b"), a_context("2"))
+            await until(lambda: room.desk.queue_status().step > 0)
+            await room.desk.handle(LoraSwitch(LoraWish("sugar"), Scope.BOT), a_context("3", HOST))
+            queue_status = room.desk.queue_status()
     assert isinstance(first, Receipt)
-    assert (glance.waiting, glance.drawing, glance.steps) == (1, first.job_id, 8)
-    assert glance.default_lora == "sugar"
+    assert (queue_status.waiting, queue_status.drawing, queue_status.steps) == (1, first.job_id, 8)
+    assert queue_status.default_lora == "sugar"
     async with open_room(tmp_path, default_lora="anime") as room, room.running():
-        await until(lambda: room.desk.glance().default_lora == "sugar")
+        await until(lambda: room.desk.queue_status().default_lora == "sugar")
 
 
 GROUP = {"platform": Platform.TELEGRAM, "chat_id": "-1"}
@@ -84,35 +86,35 @@ async def test_a_migrated_chat_keeps_its_permission_default_jobs_and_parcels(tmp
     telegram = FakeChat(Platform.TELEGRAM)
     telegram.errors.append(ConnectionError("the group is gone"))
     async with open_room(tmp_path, rules=rules, chat=telegram) as room:
-        await room.desk.handle(LoraSwitch(LoraWish("sugar")), a_visit("1", HOST, **GROUP))
+        await room.desk.handle(LoraSwitch(LoraWish("sugar")), a_context("1", HOST, **GROUP))
         async with room.running():
-            fails = await room.desk.handle(Draw(prompt="a"), a_visit("2", **GROUP))
+            fails = await room.desk.handle(Draw(prompt="a"), a_context("2", **GROUP))
             await until(lambda: not telegram.errors)
     async with open_room(tmp_path, rules=rules, chat=telegram) as room:
-        waits = await room.desk.handle(Draw(prompt="b"), a_visit("3", "ben", **GROUP))
+        waits = await room.desk.handle(Draw(prompt="b"), a_context("3", "ben", **GROUP))
         with pytest.raises(ChatNotAllowed):
-            await room.desk.handle(Draw(prompt="c"), a_visit("4", **SUPERGROUP))
+            await room.desk.handle(Draw(prompt="c"), a_context("4", **SUPERGROUP))
         for _ in range(2):  # both chats say so
             await room.desk.chat_migrated(Platform.TELEGRAM, "-1", "-1001")
     async with open_room(tmp_path, rules=rules, chat=telegram, clock=room.clock) as room:
-        shelf = await room.desk.handle(LoraList(), a_visit("5", **SUPERGROUP))
+        shelf = await room.desk.handle(LoraList(), a_context("5", **SUPERGROUP))
         assert isinstance(shelf, LoraShelf)
         assert shelf.default == "sugar"
         async with room.running():
-            parcels = await telegram.wait_for_parcels(2)
+            results = await telegram.wait_for_results(2)
     assert isinstance(fails, Receipt)
     assert isinstance(waits, Receipt)
-    assert {parcel.job_id for parcel in parcels} == {fails.job_id, waits.job_id}
-    assert {parcel.address for parcel in parcels} == {Address(Platform.TELEGRAM, "-1001", "")}
+    assert {result.job_id for result in results} == {fails.job_id, waits.job_id}
+    assert {result.address for result in results} == {Address(Platform.TELEGRAM, "-1001", "")}
 
 
 async def test_a_default_that_the_new_chat_has_already_counts_more(tmp_path: Path) -> None:
     async with open_room(tmp_path, rules=group_rules("telegram:*")) as room:
         for lora, place in (("sugar", GROUP), ("anime", SUPERGROUP)):
-            await room.desk.handle(LoraSwitch(LoraWish(lora)), a_visit(lora, HOST, **place))
+            await room.desk.handle(LoraSwitch(LoraWish(lora)), a_context(lora, HOST, **place))
         await room.desk.chat_migrated(Platform.TELEGRAM, "-1", "-1001")
         for place, default in ((SUPERGROUP, "anime"), (GROUP, "")):
-            shelf = await room.desk.handle(LoraList(), a_visit("l", **place))
+            shelf = await room.desk.handle(LoraList(), a_context("l", **place))
             assert isinstance(shelf, LoraShelf)
             assert shelf.default == default
 
@@ -122,8 +124,8 @@ async def test_a_chat_is_known_by_all_ids_that_it_ever_had_and_by_no_other(tmp_p
         for old, new in (("-1", "-2"), ("-2", "-3"), ("-3", "-1"), ("-8", "-9")):
             await room.desk.chat_migrated(Platform.TELEGRAM, old, new)
         for chat_id in ("-1", "-2", "-3"):
-            await room.desk.handle(Help(), a_visit("h", platform=Platform.TELEGRAM, chat_id=chat_id))
+            await room.desk.handle(Help(), a_context("h", platform=Platform.TELEGRAM, chat_id=chat_id))
         for platform, chat_id in ((Platform.TELEGRAM, "-9"), (Platform.DISCORD, "-3")):
             with pytest.raises(ChatNotAllowed) as caught:
-                await room.desk.handle(Help(), a_visit("h", platform=platform, chat_id=chat_id))
+                await room.desk.handle(Help(), a_context("h", platform=platform, chat_id=chat_id))
             assert caught.value.facts == {"chat": f"{platform}:{chat_id}"}

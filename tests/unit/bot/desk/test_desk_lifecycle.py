@@ -10,19 +10,19 @@ import structlog
 from bot import desk as desk_package
 from bot.commands.values import Draw, LoraList, Quota
 from bot.desk import Desk, delivery, files
-from bot.desk.outcomes import PictureFile, Platform, Receipt
-from bot.desk.outcomes import Shelf as LoraShelf
 from bot.errors import CannotSave
-from bot.policy.rules import Rules, Standing, Tier
-from engine.cost import CostBook
+from bot.outcomes import LoraListing as LoraShelf
+from bot.outcomes import PictureFile, Platform, Receipt
+from bot.policy.rules import Entitlement, Rules, Tier
+from engine.planner.cost import CostBook
 from engine.scheduler import Scheduler
 from tests.fakes.chat import FakeChat
 from tests.fakes.renderer import Act, FakeRenderer
-from tests.fakes.room import MODEL, SHELF, Room, a_visit, open_room, until
+from tests.fakes.room import MODEL, SHELF, Room, a_context, open_room, until
 
 
 async def accept(room: Room, event: str, platform: Platform = Platform.CONSOLE) -> Receipt:
-    receipt = await room.desk.handle(Draw(prompt="a"), a_visit(event, platform=platform))
+    receipt = await room.desk.handle(Draw(prompt="a"), a_context(event, platform=platform))
     assert isinstance(receipt, Receipt)
     return receipt
 
@@ -49,12 +49,12 @@ async def test_a_desk_needs_no_more_than_it_must_be_told(room: Room) -> None:
         pictures_dir=room.folder / "pictures",
         clock=room.clock,
     )
-    receipt = await desk.handle(Draw(prompt="a"), a_visit("1"))
+    receipt = await desk.handle(Draw(prompt="a"), a_context("1"))
     assert isinstance(receipt, Receipt)
     assert not receipt.is_loading
-    assert isinstance(desk._accepting._random, SystemRandom)
+    assert isinstance(desk._acceptance._random, SystemRandom)
     assert desk._space._reserve_bytes == 0
-    shelf = await desk.handle(LoraList(), a_visit("2"))
+    shelf = await desk.handle(LoraList(), a_context("2"))
     assert isinstance(shelf, LoraShelf)
     assert shelf.default == ""
 
@@ -73,8 +73,8 @@ async def test_a_chat_that_moves_while_the_desk_runs_gets_its_parcels_at_once(
                 await asyncio.sleep(0.002)
         await asyncio.sleep(0.02)  # its back-off has begun
         await room.desk.chat_migrated(Platform.TELEGRAM, "here", "there")
-        [parcel] = await telegram.wait_for_parcels(1)
-    assert (parcel.job_id, parcel.address.chat_id) == (receipt.job_id, "there")
+        [result] = await telegram.wait_for_results(1)
+    assert (result.job_id, result.address.chat_id) == (receipt.job_id, "there")
 
 
 async def test_a_drain_while_the_start_waits_for_the_disk_ends_the_start(
@@ -106,7 +106,7 @@ async def test_a_drain_that_has_time_cuts_nothing_off(tmp_path: Path, acts: list
                 await accept(room, "1")
                 await until(lambda: bool(room.renderer.requests))
             if Act.DRAW in acts:
-                await room.chat.wait_for_parcels(1)
+                await room.chat.wait_for_results(1)
             await asyncio.sleep(0.02)  # whoever has nothing to do waits for a bell
             await room.desk.drain(4)
             await run
@@ -138,14 +138,14 @@ async def test_a_platform_s_name_for_a_picture_that_cannot_be_kept_is_no_failure
 
 
 async def test_a_run_knows_the_tiers_people_before_anybody_asks(tmp_path: Path) -> None:
-    tier = Tier(frozenset({"console:ann"}), Standing(weight=3, daily_credits=50))
+    tier = Tier(frozenset({"console:ann"}), Entitlement(weight=3, daily_credits=50))
     async with open_room(tmp_path, rules=Rules(tiers=(tier,))) as room:
-        await room.desk.handle(Quota(), a_visit("1"))
+        await room.desk.handle(Quota(), a_context("1"))
         person = await room.store.people.find(Platform.CONSOLE, "ann")
     assert person is not None
     async with open_room(tmp_path, rules=Rules(tiers=(tier,))) as room, room.running():
         await until(lambda: bool(room.desk._loops))
-        assert room.desk._standings.weight_of(person) == 3
+        assert room.desk._tiers.weight_of(person) == 3
 
 
 def test_the_package_has_two_doors_and_no_other() -> None:

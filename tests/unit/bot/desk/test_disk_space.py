@@ -10,15 +10,14 @@ from pathlib import Path
 import pytest
 import structlog
 
-from bot.commands.values import Draw, Pixels
+from bot.commands.values import Draw, PixelSize
 from bot.desk import files
-from bot.desk.outcomes import JobState, Platform, Receipt
 from bot.errors import CannotSave, NoDiskSpace
-from bot.words import explain
-from bot.words import parcel as caption_of
+from bot.messages import caption_of, explain
+from bot.outcomes import JobState, Platform, Receipt
 from engine.request import FailReason
 from tests.fakes.renderer import Act, FakeRenderer
-from tests.fakes.room import Room, a_visit, open_room, until
+from tests.fakes.room import Room, a_context, open_room, until
 
 GIB, MIB = 2**30, 2**20
 Usage = namedtuple("Usage", "total used free")  # as shutil.disk_usage returns it
@@ -56,7 +55,7 @@ async def credits_of(room: Room, user_id: str = "ann") -> int:
 
 
 async def accept(room: Room, event: str = "1", user: str = "ann") -> Receipt:
-    receipt = await room.desk.handle(Draw(prompt="a face", size=Pixels(512, 512)), a_visit(event, user))
+    receipt = await room.desk.handle(Draw(prompt="a face", size=PixelSize(512, 512)), a_context(event, user))
     assert isinstance(receipt, Receipt)
     return receipt
 
@@ -90,8 +89,8 @@ async def test_an_accepted_job_waits_while_the_disk_is_full_and_is_drawn_when_th
                 await until(lambda: disk.measured > looked + 5)
                 assert not room.renderer.handed
                 disk.free = 50 * GIB
-                [parcel] = await room.chat.wait_for_parcels(1)
-    assert (parcel.state, len(parcel.pictures)) == (JobState.DONE, 1)
+                [result] = await room.chat.wait_for_results(1)
+    assert (result.state, len(result.pictures)) == (JobState.DONE, 1)
     assert [log["event"] for log in logs].count("disk full: waiting jobs are not drawn") == 1
 
 
@@ -106,14 +105,14 @@ async def test_a_picture_that_the_full_disk_refuses_is_refunded_and_its_person_r
             monkeypatch.setattr("engine.durable.os.fsync", refuse)
             for number in range(3):
                 await accept(room, str(number))
-            parcels = await room.chat.wait_for_parcels(3)
+            results = await room.chat.wait_for_results(3)
             monkeypatch.undo()
             assert await credits_of(room) == 40
-    for parcel in parcels:
-        assert (parcel.state, parcel.fail, parcel.pictures) == (JobState.FAILED, FailReason.DISK_FULL, ())
-        assert parcel.refund == parcel.price
-        assert "disk is full" in caption_of(parcel, "en")
-        assert "磁盘已满" in caption_of(parcel, "zh-CN")
+    for result in results:
+        assert (result.state, result.fail, result.pictures) == (JobState.FAILED, FailReason.DISK_FULL, ())
+        assert result.refund == result.price
+        assert "disk is full" in caption_of(result, "en")
+        assert "磁盘已满" in caption_of(result, "zh-CN")
     assert list((tmp_path / "pictures").iterdir()) == []
     assert [log["event"] for log in logs].count("disk full: drawn pictures were lost and refunded") == 1
     assert not any(log.get("exc_info") for log in logs)
@@ -167,8 +166,8 @@ async def test_a_disk_that_cannot_be_measured_stops_nobody(
     monkeypatch.setattr(files.shutil, "disk_usage", fail)
     async with open_room(tmp_path, reserve_bytes=100 * MIB) as room, room.running():
         await accept(room)
-        [parcel] = await room.chat.wait_for_parcels(1)
-    assert parcel.state is JobState.DONE
+        [result] = await room.chat.wait_for_results(1)
+    assert result.state is JobState.DONE
 
 
 def test_a_condition_that_lasts_is_logged_once_a_minute_with_its_count() -> None:
@@ -201,16 +200,16 @@ async def test_a_lock_that_another_program_holds_is_waited_out(tmp_path: Path) -
                 taking_in = asyncio.create_task(room.desk.take_in(Platform.TELEGRAM, [("3", "{}")]))
                 await asyncio.sleep(0.2)  # drawn by now; its end cannot be saved
                 assert not taking_in.done()
-                assert not room.chat.parcels
+                assert not room.chat.results
                 host.execute("ROLLBACK")
-                [parcel] = await room.chat.wait_for_parcels(1)
+                [result] = await room.chat.wait_for_results(1)
                 await taking_in
                 second = await accept(room, "2", "bob")
-                await room.chat.wait_for_parcels(2)
+                await room.chat.wait_for_results(2)
         finally:
             host.close()
-        assert parcel.job_id == first.job_id
-        assert {one.job_id for one in room.chat.parcels} == {first.job_id, second.job_id}
+        assert result.job_id == first.job_id
+        assert {one.job_id for one in room.chat.results} == {first.job_id, second.job_id}
         assert (await room.store.survey()).is_sound
 
 
@@ -225,10 +224,10 @@ async def test_a_start_under_a_lock_goes_on_when_it_ends(tmp_path: Path) -> None
             async with room.running():
                 await asyncio.sleep(0.1)
                 host.execute("ROLLBACK")
-                [parcel] = await room.chat.wait_for_parcels(1)
+                [result] = await room.chat.wait_for_results(1)
         finally:
             host.close()
-    assert parcel.state is JobState.DONE
+    assert result.state is JobState.DONE
 
 
 @pytest.mark.usefixtures("_fast_retries")
@@ -250,7 +249,7 @@ async def test_a_read_that_fails_at_the_start_is_tried_again(
 
         monkeypatch.setattr(asked, query, failing_once)
         async with room.running():
-            await room.chat.wait_for_parcels(1)
+            await room.chat.wait_for_results(1)
             assert await room.desk.taken_in(Platform.TELEGRAM) == (("3", "{}"),)
     assert not failures
 
@@ -264,8 +263,8 @@ async def test_another_failure_of_the_disk_is_not_called_full(
     async with open_room(tmp_path) as room, room.running():
         monkeypatch.setattr("engine.durable.os.fsync", refuse)
         await accept(room)
-        [parcel] = await room.chat.wait_for_parcels(1)
-    assert (parcel.fail, parcel.refund) == (FailReason.WORKER_ERROR, parcel.price)
+        [result] = await room.chat.wait_for_results(1)
+    assert (result.fail, result.refund) == (FailReason.WORKER_ERROR, result.price)
 
 
 def test_pictures_that_fit_exactly_are_accepted() -> None:

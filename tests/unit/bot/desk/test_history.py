@@ -7,40 +7,40 @@ from pathlib import Path
 import pytest
 
 from bot.commands.values import Draw, Mine, Original, Quota
-from bot.desk.outcomes import (
+from bot.errors import NoSuchJob, NotInPublic, NotYours, PicturesGone
+from bot.outcomes import (
     Address,
-    Credits,
+    CommandContext,
+    CreditBalance,
     History,
     JobState,
     Originals,
     Platform,
     Receipt,
     Undeliverable,
-    Visit,
 )
-from bot.errors import NoSuchJob, NotInPublic, NotYours, PicturesGone
 from bot.policy.price import renews_at_s
 from bot.policy.rules import Rules
-from tests.fakes.room import HOST, Room, a_visit, open_room
+from tests.fakes.room import HOST, Room, a_context, open_room
 
 
 async def test_a_stranger_has_a_full_purse_and_no_history(room: Room) -> None:
-    credits = await room.desk.handle(Quota(), a_visit("1"))
-    assert credits == Credits(credits=40, daily=40, renews_at_s=renews_at_s(room.clock() / 1_000))
-    assert await room.desk.handle(Mine(), a_visit("2")) == History(())
+    credits = await room.desk.handle(Quota(), a_context("1"))
+    assert credits == CreditBalance(credits=40, daily=40, renews_at_s=renews_at_s(room.clock() / 1_000))
+    assert await room.desk.handle(Mine(), a_context("2")) == History(())
 
 
 async def test_history_is_newest_first_ones_own_and_limited(room: Room) -> None:
     for n in range(4):
-        await room.desk.handle(Draw(prompt=f"face {n}"), a_visit(str(n)))
+        await room.desk.handle(Draw(prompt=f"face {n}"), a_context(str(n)))
         room.clock.advance(seconds=1)
-    await room.desk.handle(Draw(prompt="another's"), a_visit("x", "ben"))
-    history = await room.desk.handle(Mine(limit=3), a_visit("m"))
+    await room.desk.handle(Draw(prompt="another's"), a_context("x", "ben"))
+    history = await room.desk.handle(Mine(limit=3), a_context("m"))
     assert isinstance(history, History)
     assert [entry.recipe.prompt for entry in history.entries] == ["face 3", "face 2", "face 1"]
     assert {entry.state for entry in history.entries} == {JobState.QUEUED}
     for limit, count in ((-5, 1), (0, 1), (2, 2), (10**9, 4)):
-        history = await room.desk.handle(Mine(limit=limit), a_visit("m"))
+        history = await room.desk.handle(Mine(limit=limit), a_context("m"))
         assert isinstance(history, History)
         assert len(history.entries) == count
 
@@ -48,53 +48,53 @@ async def test_history_is_newest_first_ones_own_and_limited(room: Room) -> None:
 async def test_no_history_is_longer_than_fifty_jobs(tmp_path: Path) -> None:
     async with open_room(tmp_path, rules=Rules(daily_credits=99, max_waiting=99)) as room:
         for number in range(52):
-            await room.desk.handle(Draw(prompt="a"), a_visit(str(number)))
-        history = await room.desk.handle(Mine(limit=99), a_visit("m"))
+            await room.desk.handle(Draw(prompt="a"), a_context(str(number)))
+        history = await room.desk.handle(Mine(limit=99), a_context("m"))
     assert isinstance(history, History)
     assert len(history.entries) == 50
 
 
 async def test_a_larger_allowance_counts_on_the_same_day_and_once(tmp_path: Path) -> None:
     async with open_room(tmp_path, rules=Rules(daily_credits=2)) as room:
-        receipt = await room.desk.handle(Draw(prompt="a"), a_visit("1"))
+        receipt = await room.desk.handle(Draw(prompt="a"), a_context("1"))
         assert isinstance(receipt, Receipt)
         clock = room.clock
     for _ in range(2):
         async with open_room(tmp_path, rules=Rules(daily_credits=9), clock=clock) as room:
-            credits = await room.desk.handle(Quota(), a_visit("2"))
-            assert isinstance(credits, Credits)
+            credits = await room.desk.handle(Quota(), a_context("2"))
+            assert isinstance(credits, CreditBalance)
             assert (credits.credits, credits.daily) == (8, 9)
             ledger = await room.store._database._run("SELECT kind, credits FROM ledger ORDER BY id")
             assert [tuple(row) for row in ledger] == [("allowance", 2), ("charge", -1), ("allowance", 7)]
     async with open_room(tmp_path, rules=Rules(daily_credits=4), clock=clock) as room:
-        credits = await room.desk.handle(Quota(), a_visit("3"))
-        assert isinstance(credits, Credits)
+        credits = await room.desk.handle(Quota(), a_context("3"))
+        assert isinstance(credits, CreditBalance)
         assert (credits.credits, credits.daily) == (8, 4)  # nothing is taken away
         clock.advance(days=1)
-        credits = await room.desk.handle(Quota(), a_visit("4"))
-        assert isinstance(credits, Credits)
+        credits = await room.desk.handle(Quota(), a_context("4"))
+        assert isinstance(credits, CreditBalance)
         assert credits.credits == 8
 
 
 async def test_a_database_from_before_raises_were_kept_gives_nothing_twice(tmp_path: Path) -> None:
     async with open_room(tmp_path, rules=Rules(daily_credits=5)) as room:
-        await room.desk.handle(Draw(prompt="a"), a_visit("1"))
+        await room.desk.handle(Draw(prompt="a"), a_context("1"))
         await room.store._database._run("UPDATE account SET given = NULL")  # as migration 0002 leaves it
         clock = room.clock
     async with open_room(tmp_path, rules=Rules(daily_credits=9), clock=clock) as room:
         for credits_then in (4, 9):
-            credits = await room.desk.handle(Quota(), a_visit("2"))
-            assert isinstance(credits, Credits)
+            credits = await room.desk.handle(Quota(), a_context("2"))
+            assert isinstance(credits, CreditBalance)
             assert credits.credits == credits_then
             clock.advance(days=1)
 
 
-def in_group(event: str, chat_id: str = "group", private_address: Address | None = None) -> Visit:
-    return replace(a_visit(event, chat_id=chat_id), is_group=True, private_address=private_address)
+def in_group(event: str, chat_id: str = "group", private_address: Address | None = None) -> CommandContext:
+    return replace(a_context(event, chat_id=chat_id), is_group=True, private_address=private_address)
 
 
-async def draw(room: Room, visit: Visit, prompt: str, *, private: bool = False) -> str:
-    receipt = await room.desk.handle(Draw(prompt=prompt, private=private), visit)
+async def draw(room: Room, context: CommandContext, prompt: str, *, private: bool = False) -> str:
+    receipt = await room.desk.handle(Draw(prompt=prompt, private=private), context)
     assert isinstance(receipt, Receipt)
     return receipt.job_id
 
@@ -104,12 +104,12 @@ async def test_a_group_sees_only_what_was_drawn_openly_in_it(room: Room) -> None
     await draw(room, in_group("1"), "an open face")
     await draw(room, in_group("2", private_address=own), "a secret face", private=True)
     await draw(room, in_group("3", chat_id="other group"), "another group's face")
-    await draw(room, a_visit("4", chat_id="ann alone"), "a face drawn alone")
+    await draw(room, a_context("4", chat_id="ann alone"), "a face drawn alone")
     history = await room.desk.handle(Mine(), in_group("m"))
     assert isinstance(history, History)
     assert [entry.recipe.prompt for entry in history.entries] == ["an open face"]
     assert history.hidden == 3
-    alone = await room.desk.handle(Mine(), a_visit("n", chat_id="ann alone"))
+    alone = await room.desk.handle(Mine(), a_context("n", chat_id="ann alone"))
     assert isinstance(alone, History)
     assert (len(alone.entries), alone.hidden) == (4, 0)
 
@@ -117,7 +117,7 @@ async def test_a_group_sees_only_what_was_drawn_openly_in_it(room: Room) -> None
 async def test_what_is_hidden_takes_no_place_in_a_group_s_list(room: Room) -> None:
     shown = [await draw(room, in_group(str(number)), "open") for number in range(2)]
     for number in range(2):
-        await draw(room, a_visit(f"alone {number}", chat_id="ann alone"), "alone")
+        await draw(room, a_context(f"alone {number}", chat_id="ann alone"), "alone")
     history = await room.desk.handle(Mine(limit=2), in_group("m"))
     assert isinstance(history, History)
     assert [entry.job_id for entry in history.entries] == shown[::-1]
@@ -129,17 +129,17 @@ async def test_a_kept_private_picture_does_not_come_to_a_group(room: Room) -> No
     room.chat.errors.extend([Undeliverable("blocked")] * 3)
     open_job = await draw(room, in_group("1"), "open")
     secret = await draw(room, in_group("2", private_address=own), "secret", private=True)
-    alone = await draw(room, a_visit("3", chat_id="ann alone"), "alone")
+    alone = await draw(room, a_context("3", chat_id="ann alone"), "alone")
     async with room.running():
         await until_kept(room, 3)
         await room.desk.handle(Mine(), in_group("m"))
-        [parcel] = await room.chat.wait_for_parcels(1)
-        assert (parcel.job_id, parcel.address.chat_id) == (open_job, "group")
+        [result] = await room.chat.wait_for_results(1)
+        assert (result.job_id, result.address.chat_id) == (open_job, "group")
         await until_kept(room, 2)
-        await room.desk.handle(Mine(), a_visit("n", chat_id="ann alone"))
-        parcels = await room.chat.wait_for_parcels(3)
-    assert {parcel.job_id for parcel in parcels[1:]} == {secret, alone}
-    assert {parcel.address.chat_id for parcel in parcels[1:]} == {"ann alone"}
+        await room.desk.handle(Mine(), a_context("n", chat_id="ann alone"))
+        results = await room.chat.wait_for_results(3)
+    assert {result.job_id for result in results[1:]} == {secret, alone}
+    assert {result.address.chat_id for result in results[1:]} == {"ann alone"}
 
 
 async def until_kept(room: Room, wanted: int) -> None:
@@ -155,46 +155,49 @@ async def until_kept(room: Room, wanted: int) -> None:
 
 async def test_file_ids_are_kept_by_picture_platform_and_form(room: Room) -> None:
     async with room.running():
-        await room.desk.handle(Draw(prompt="a fox", count=2), a_visit("1"))
-        [parcel] = await room.chat.wait_for_parcels(1)
-    one, two = parcel.pictures
+        await room.desk.handle(Draw(prompt="a fox", count=2), a_context("1"))
+        [result] = await room.chat.wait_for_results(1)
+    one, two = result.pictures
     for picture, form, file_id in ((one, "photo", "old"), (one, "photo", "new"), (two, "document", "file")):
-        await room.desk.keep_file_id(Platform.TELEGRAM, parcel.job_id, picture, form, file_id)
-    photos = await room.desk.file_ids(Platform.TELEGRAM, [parcel.job_id], "photo")
-    assert photos == {(parcel.job_id, 0): "new"}
-    assert await room.desk.file_ids(Platform.DISCORD, [parcel.job_id], "photo") == {}
+        await room.desk.keep_file_id(Platform.TELEGRAM, result.job_id, picture, form, file_id)
+    photos = await room.desk.file_ids(Platform.TELEGRAM, [result.job_id], "photo")
+    assert photos == {(result.job_id, 0): "new"}
+    assert await room.desk.file_ids(Platform.DISCORD, [result.job_id], "photo") == {}
 
 
 async def test_the_files_of_a_job_are_for_whom_it_was_drawn_and_who_saw_it(room: Room) -> None:
     async with room.running():
-        await room.desk.handle(Draw(prompt="open"), a_visit("1"))
-        await room.desk.handle(Draw(prompt="secret", private=True), a_visit("2"))
-        parcels = {parcel.private: parcel for parcel in await room.chat.wait_for_parcels(2)}
-    seen, secret = Original(parcels[False].job_id), Original(parcels[True].job_id)
-    for command, visit in ((seen, a_visit("3")), (secret, a_visit("4")), (seen, a_visit("5", "ben"))):
-        found = await room.desk.handle(command, visit)
+        await room.desk.handle(Draw(prompt="open"), a_context("1"))
+        await room.desk.handle(Draw(prompt="secret", private=True), a_context("2"))
+        results = {result.private: result for result in await room.chat.wait_for_results(2)}
+    seen, secret = Original(results[False].job_id), Original(results[True].job_id)
+    for command, context in ((seen, a_context("3")), (secret, a_context("4")), (seen, a_context("5", "ben"))):
+        found = await room.desk.handle(command, context)
         assert isinstance(found, Originals)
         assert len(found.pictures) == 1
-    for command, visit in ((secret, a_visit("6", "ben")), (seen, a_visit("7", "ben", chat_id="elsewhere"))):
+    for command, context in (
+        (secret, a_context("6", "ben")),
+        (seen, a_context("7", "ben", chat_id="elsewhere")),
+    ):
         with pytest.raises(NotYours):
-            await room.desk.handle(command, visit)
+            await room.desk.handle(command, context)
     with pytest.raises(NotInPublic):
         await room.desk.handle(secret, in_group("6b"))
     with pytest.raises(NoSuchJob):
-        await room.desk.handle(Original("nothing"), a_visit("8"))
-    parcels[False].pictures[0].path.unlink()
+        await room.desk.handle(Original("nothing"), a_context("8"))
+    results[False].pictures[0].path.unlink()
     with pytest.raises(PicturesGone):
-        await room.desk.handle(seen, a_visit("9"))
+        await room.desk.handle(seen, a_context("9"))
     assert await room.desk.address_of("nothing") is None
     address = await room.desk.address_of(seen.job_id)
-    assert address == a_visit("1").address
+    assert address == a_context("1").address
 
 
 async def test_a_host_gets_the_files_of_any_job_but_not_where_others_read_along(room: Room) -> None:
-    secret = await draw(room, a_visit("1"), "secret", private=True)
+    secret = await draw(room, a_context("1"), "secret", private=True)
     async with room.running():
-        await room.chat.wait_for_parcels(1)
-    found = await room.desk.handle(Original(secret), a_visit("2", HOST, chat_id="elsewhere"))
+        await room.chat.wait_for_results(1)
+    found = await room.desk.handle(Original(secret), a_context("2", HOST, chat_id="elsewhere"))
     assert isinstance(found, Originals)
     assert (found.job_id, len(found.pictures)) == (secret, 1)
     with pytest.raises(NotInPublic) as caught:
@@ -203,33 +206,33 @@ async def test_a_host_gets_the_files_of_any_job_but_not_where_others_read_along(
 
 
 async def test_what_left_the_disk_is_counted_and_the_rest_is_there(room: Room) -> None:
-    await room.desk.handle(Draw(prompt="a", count=3), a_visit("1"))
+    await room.desk.handle(Draw(prompt="a", count=3), a_context("1"))
     async with room.running():
-        [parcel] = await room.chat.wait_for_parcels(1)
-    parcel.pictures[1].path.unlink()
-    history = await room.desk.handle(Mine(), a_visit("2"))
+        [result] = await room.chat.wait_for_results(1)
+    result.pictures[1].path.unlink()
+    history = await room.desk.handle(Mine(), a_context("2"))
     assert isinstance(history, History)
     [entry] = history.entries
     assert ([picture.index for picture in entry.pictures], entry.missing) == ([0, 2], 1)
-    found = await room.desk.handle(Original(parcel.job_id), a_visit("3"))
+    found = await room.desk.handle(Original(result.job_id), a_context("3"))
     assert isinstance(found, Originals)
     assert [picture.index for picture in found.pictures] == [0, 2]
 
 
 async def test_nothing_is_looked_for_where_nothing_was_kept(room: Room) -> None:
-    await room.desk.handle(Draw(prompt="a"), a_visit("1"))
-    ring = room.desk._records._posted.next_ring()
-    await room.desk.handle(Mine(), a_visit("2"))
-    assert not ring.is_set()
+    await room.desk.handle(Draw(prompt="a"), a_context("1"))
+    change = room.desk._history._posted.next_change()
+    await room.desk.handle(Mine(), a_context("2"))
+    assert not change.is_set()
 
 
 async def test_a_history_has_each_job_s_own_pictures(room: Room) -> None:
     for number, count in enumerate((1, 3)):
-        await room.desk.handle(Draw(prompt="a", count=count), a_visit(str(number)))
+        await room.desk.handle(Draw(prompt="a", count=count), a_context(str(number)))
         room.clock.advance(seconds=1)
     async with room.running():
-        await room.chat.wait_for_parcels(2)
-    history = await room.desk.handle(Mine(), a_visit("m"))
+        await room.chat.wait_for_results(2)
+    history = await room.desk.handle(Mine(), a_context("m"))
     assert isinstance(history, History)
     assert [len(entry.pictures) for entry in history.entries] == [3, 1]
     assert all(one.path.name.startswith(entry.job_id) for entry in history.entries for one in entry.pictures)

@@ -1,7 +1,7 @@
 """The laws of jobs and money, whatever happens in whatever order, against a small model of them.
 
 accepted = waiting + ended · one charge a job, at most one refund · charges − refunds = pictures ·
-sum of the ledger = credits · every ended job has one parcel, a waiting one none · a person's parcels leave in
+sum of the ledger = credits · every ended job has one result, a waiting one none · a person's results leave in
 order, when they are due, and what a stop caught on its way is on its way again
 """
 
@@ -19,14 +19,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from bot.commands.values import Cancel, Draw, Mine
 from bot.desk.drawing import MAX_ATTEMPTS
 from bot.desk.files import save_pictures
-from bot.desk.outcomes import CancelAsked, JobState, Receipt
 from bot.errors import AlreadyEnded, NoCreditsLeft, NothingToCancel, TooManyWaiting
+from bot.outcomes import CancelAsked, JobState, Receipt
 from bot.policy.rules import Rules
 from bot.store.rows import JobRow, OutboxState
 from engine.request import FailReason, Picture
 from tests.fakes.clock import FakeClock
 from tests.fakes.renderer import tiny_png
-from tests.fakes.room import Room, a_visit, open_room
+from tests.fakes.room import Room, a_context, open_room
 
 RULES = Rules(daily_credits=6, max_waiting=3)
 PEOPLE = ("ann", "ben", "cleo")
@@ -43,7 +43,7 @@ class Job:
     attempt: int = 0
     pictures: int = 0
     cancel_asked: bool = False
-    parcel: str = ""
+    result: str = ""
     due_ms: int = 0
 
     @property
@@ -51,11 +51,11 @@ class Job:
         return self.state in ("queued", "running")
 
     def precedes(self, later: "Job", outbox: list["Job"], waited_for_ms: int) -> bool:
-        """Whether this one's parcel must leave before the later one's."""
+        """Whether this one's result must leave before the later one's."""
         if self.person != later.person or outbox.index(self) >= outbox.index(later):
             return False
-        is_waited_for = self.parcel in ("ready", "maybe") and self.due_ms <= waited_for_ms
-        return self.parcel == "sending" or is_waited_for
+        is_waited_for = self.result in ("ready", "maybe") and self.due_ms <= waited_for_ms
+        return self.result == "sending" or is_waited_for
 
 
 @dataclass
@@ -68,7 +68,7 @@ class Model:
     outbox: list[Job] = field(default_factory=list)
 
     def end(self, job: Job, state: str, pictures: int) -> None:
-        job.state, job.pictures, job.parcel = state, pictures, "ready"
+        job.state, job.pictures, job.result = state, pictures, "ready"
         self.credits[job.person] += job.count - pictures
         self.outbox.append(job)
 
@@ -104,8 +104,8 @@ class Laws(RuleBasedStateMachine):
         await self.room.store.post.recover()
         await self.drawing.recover()
         for job in self.model.outbox:
-            if job.parcel == "sending":
-                job.parcel = "maybe"
+            if job.result == "sending":
+                job.result = "maybe"
 
     def job_in(self, data: st.DataObject, state: str) -> str:
         return data.draw(st.sampled_from([key for key, job in self.model.jobs.items() if job.state == state]))
@@ -135,23 +135,23 @@ class Laws(RuleBasedStateMachine):
             expected = TooManyWaiting
         elif credits < count:
             expected = NoCreditsLeft
-        visit = a_visit(f"event {self.event}", person)
+        context = a_context(f"event {self.event}", person)
         try:
-            answer: object = self.do(self.room.desk.handle(Draw(prompt="a", count=count), visit))
+            answer: object = self.do(self.room.desk.handle(Draw(prompt="a", count=count), context))
         except (TooManyWaiting, NoCreditsLeft) as refusal:
             answer = refusal
         assert isinstance(answer, expected)
         if isinstance(answer, Receipt):
             model.jobs[answer.job_id] = Job(person, count)
             model.credits[person], model.renewed[person] = credits - count, today
-            self.origins[answer.job_id] = (visit.event_id, person)
+            self.origins[answer.job_id] = (context.event_id, person)
 
     @precondition(lambda self: self.model.jobs)
     @rule(data=st.data())
     def repeat(self, data: st.DataObject) -> None:
         job_id = data.draw(st.sampled_from(sorted(self.model.jobs)))
         event_id, person = self.origins[job_id]
-        receipt = self.do(self.room.desk.handle(Draw(prompt="b", count=4), a_visit(event_id, person)))
+        receipt = self.do(self.room.desk.handle(Draw(prompt="b", count=4), a_context(event_id, person)))
         assert (receipt.job_id, receipt.repeated) == (job_id, True)
 
     @precondition(lambda self: self.any_is("queued") and not self.any_is("running"))
@@ -170,7 +170,7 @@ class Laws(RuleBasedStateMachine):
         drawn = min(drawn, job.count) if failed else job.count
         pictures = save_pictures(job_id, self.drawn(job_id, drawn), self.folder / "pictures")
         state, fail = (JobState.FAILED, FailReason.BLANK_PICTURE) if failed else (JobState.DONE, None)
-        refund = self.do(self.drawing._settling._ending.end(row, state, fail=fail, pictures=pictures))
+        refund = self.do(self.drawing._recorder._completion.end(row, state, fail=fail, pictures=pictures))
         assert refund == job.count - drawn
         self.model.end(job, state, drawn)
         self.stale.append(row)
@@ -180,7 +180,7 @@ class Laws(RuleBasedStateMachine):
     def lose_the_worker(self, data: st.DataObject) -> None:
         job_id = self.job_in(data, "running")
         row = self.row(job_id)
-        self.do(self.drawing._settling.take_back(row, []))
+        self.do(self.drawing._recorder.take_back(row, []))
         self.model.take_back(self.model.jobs[job_id])
         self.stale.append(row)
 
@@ -189,7 +189,7 @@ class Laws(RuleBasedStateMachine):
     def finish_late(self, data: st.DataObject) -> None:
         row = data.draw(st.sampled_from(self.stale))
         pictures = save_pictures(row.id, self.drawn(row.id, row.count), self.folder / "pictures")
-        assert self.do(self.drawing._settling._ending.end(row, JobState.DONE, pictures=pictures)) is None
+        assert self.do(self.drawing._recorder._completion.end(row, JobState.DONE, pictures=pictures)) is None
 
     @rule(person=st.sampled_from(PEOPLE), newest=st.booleans(), data=st.data())
     def cancel(self, person: str, newest: bool, data: st.DataObject) -> None:
@@ -198,7 +198,7 @@ class Laws(RuleBasedStateMachine):
         job_id = "" if newest or not own else data.draw(st.sampled_from(own))
         meant = job_id or (waiting[-1] if waiting else "")
         try:
-            answer: object = self.do(self.room.desk.handle(Cancel(job_id), a_visit("cancel", person)))
+            answer: object = self.do(self.room.desk.handle(Cancel(job_id), a_context("cancel", person)))
         except (AlreadyEnded, NothingToCancel) as refusal:
             answer = refusal
         if not meant:
@@ -216,11 +216,11 @@ class Laws(RuleBasedStateMachine):
     def take_a_parcel(self) -> None:
         now_ms, outbox = self.clock(), self.model.outbox
         waited_for_ms = now_ms + WAITED_FOR_MS
-        free = [job for job in outbox if job.parcel in ("ready", "maybe") and job.due_ms <= now_ms]
+        free = [job for job in outbox if job.result in ("ready", "maybe") and job.due_ms <= now_ms]
         free = [
             job for job in free if not any(other.precedes(job, outbox, waited_for_ms) for other in outbox)
         ]
-        if sum(job.parcel == "sending" for job in outbox) >= MOST_IN_CHAT:  # they are all of one chat
+        if sum(job.result == "sending" for job in outbox) >= MOST_IN_CHAT:  # they are all of one chat
             free = []
         claimed = self.do(
             self.room.store.post.claim(
@@ -229,26 +229,26 @@ class Laws(RuleBasedStateMachine):
         )
         assert (claimed and self.model.jobs[claimed.job]) is (free[0] if free else None)
         if free:
-            free[0].parcel = "sending"
+            free[0].result = "sending"
 
-    @precondition(lambda self: any(job.parcel == "sending" for job in self.model.outbox))
+    @precondition(lambda self: any(job.result == "sending" for job in self.model.outbox))
     @rule(data=st.data(), end=st.sampled_from(OutboxState), later_s=st.integers(0, 7_200))
     def settle_a_parcel(self, data: st.DataObject, end: OutboxState, later_s: int) -> None:
         if end in (OutboxState.READY, OutboxState.SENDING):
             return
         jobs = self.model.jobs
-        job_id = data.draw(st.sampled_from([key for key, job in jobs.items() if job.parcel == "sending"]))
+        job_id = data.draw(st.sampled_from([key for key, job in jobs.items() if job.result == "sending"]))
         due_ms = self.clock() + 1_000 * later_s if end is OutboxState.MAYBE else 0
         self.do(self.room.store.post.mark(job_id, end, due_ms))
-        jobs[job_id].parcel, jobs[job_id].due_ms = end, due_ms
+        jobs[job_id].result, jobs[job_id].due_ms = end, due_ms
 
     @rule(person=st.sampled_from(PEOPLE))
     def fetch_what_was_kept(self, person: str) -> None:
-        self.do(self.room.desk.handle(Mine(), a_visit("mine", person)))
+        self.do(self.room.desk.handle(Mine(), a_context("mine", person)))
         self.model.credits.setdefault(person, 0)
         for job in self.model.outbox:
-            if job.person == person and job.parcel == "kept":
-                job.parcel, job.due_ms = "ready", 0
+            if job.person == person and job.result == "kept":
+                job.result, job.due_ms = "ready", 0
 
     @rule(clean=st.booleans())
     def restart(self, clean: bool) -> None:
@@ -293,7 +293,7 @@ class Laws(RuleBasedStateMachine):
         assert {row[0]: row[1] for row in accounts} == self.model.credits
         assert all(row[1] == row[2] for row in accounts)
         assert {row[0]: row[1] for row in await ask("SELECT job, state FROM outbox")} == {
-            key: job.parcel for key, job in jobs.items() if not job.waits
+            key: job.result for key, job in jobs.items() if not job.waits
         }
         waiting = {key for key, job in jobs.items() if job.state == "queued"}
         assert waiting <= set(self.room.desk._line.queue())

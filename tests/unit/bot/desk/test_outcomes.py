@@ -1,17 +1,17 @@
 """What an outcome says where nobody said otherwise."""
 
-from bot.desk.outcomes import (
+from bot.outcomes import (
     Address,
     CancelAsked,
+    CommandContext,
     History,
     HistoryEntry,
     JobState,
-    NotNow,
     Platform,
     Receipt,
     Recipe,
+    RetryLater,
     Status,
-    Visit,
 )
 
 HERE = Address(Platform.DISCORD, "20")
@@ -19,14 +19,14 @@ RECIPE = Recipe("a", (), 64, 64, 1, 1, 8)
 
 
 def test_a_visit_claims_nothing_that_its_chat_did_not_say() -> None:
-    visit = Visit(Platform.DISCORD, "e", "1", HERE)
-    assert not visit.is_chat_admin
-    assert not visit.is_group
-    assert (visit.space_id, visit.private_address) == ("", None)
+    context = CommandContext(Platform.DISCORD, "e", "1", HERE)
+    assert not context.is_chat_admin
+    assert not context.is_group
+    assert (context.space_id, context.private_address) == ("", None)
 
 
 def test_a_receipt_is_for_a_new_job_of_a_loaded_model_unless_it_says_otherwise() -> None:
-    receipt = Receipt("j", RECIPE, price=1, credits_left=2, place=0)
+    receipt = Receipt("j", RECIPE, price=1, credits_left=2, position=0)
     assert not receipt.repeated
     assert not receipt.is_loading
     assert (receipt.wait, receipt.address, receipt.notes) == (None, None, ())
@@ -37,7 +37,7 @@ def test_a_job_that_stops_later_has_nothing_back_yet() -> None:
 
 
 def test_a_job_that_waits_shows_no_step_and_no_picture() -> None:
-    status = Status("j", HERE, "en", count=2, place=3)
+    status = Status("j", HERE, "en", count=2, position=3)
     assert (status.index, status.step, status.steps, status.pictures) == (0, 0, 0, ())
     assert not status.is_loading
 
@@ -56,5 +56,5 @@ def test_only_three_states_are_an_end() -> None:
 
 
 def test_a_platform_that_says_not_now_says_why_and_until_when() -> None:
-    full = NotNow("the chat is full", 7.0)
+    full = RetryLater("the chat is full", 7.0)
     assert (str(full), full.after_s) == ("the chat is full", 7.0)

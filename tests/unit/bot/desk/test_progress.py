@@ -8,13 +8,13 @@ import pytest
 
 from bot.commands.values import Cancel, Draw
 from bot.desk import progress
-from bot.desk.outcomes import Receipt, Status
-from bot.desk.progress import Board, told_place
-from engine.host import MOST_IN_HAND
+from bot.desk.progress import ProgressPublisher, announced_position
+from bot.outcomes import Receipt, Status
+from engine.host import MAX_IN_FLIGHT
 from engine.request import Event, Failed, Finished, Progress, RenderRequest, Stopped, Timings
 from tests.fakes.chat import FakeChat
 from tests.fakes.renderer import Act, FakeRenderer
-from tests.fakes.room import Room, a_visit, open_room, until
+from tests.fakes.room import Room, a_context, open_room, until
 
 REQUEST = RenderRequest("j", 1, "a", 128, 128, 7, 1, ())
 
@@ -28,13 +28,13 @@ class SlowChat(FakeChat):
 
 
 async def accept(room: Room, event: str, count: int = 1) -> str:
-    receipt = await room.desk.handle(Draw(prompt="a", count=count), a_visit(event, f"person {event}"))
+    receipt = await room.desk.handle(Draw(prompt="a", count=count), a_context(event, f"person {event}"))
     assert isinstance(receipt, Receipt)
     return receipt.job_id
 
 
 def test_places_are_told_in_few_steps() -> None:
-    told = [told_place(place) for place in range(13)]
+    told = [announced_position(place) for place in range(13)]
     assert told == [1, 1, 2, 3, 5, 5, 10, 10, 10, 10, 10, 11, 11]
 
 
@@ -49,7 +49,7 @@ class PatientRenderer(FakeRenderer):
         board, line = self.room.desk._board, self.room.desk._line
         await until(
             lambda: (
-                (len(self._turns) == MOST_IN_HAND or not line.queue(1))
+                (len(self._turns) == MAX_IN_FLIGHT or not line.queue(1))
                 and not board._news
                 and not board._showing
             )
@@ -64,8 +64,8 @@ async def test_a_person_is_told_the_schedule_and_not_every_move(tmp_path: Path) 
         room.desk._board._every_s = 0.0
         jobs = [await accept(room, str(n)) for n in range(13)]
         async with room.running():
-            await room.chat.wait_for_parcels(13)
-        places = [status.place for status in room.chat.shown if status.job_id == jobs[-1]]
+            await room.chat.wait_for_results(13)
+        places = [status.position for status in room.chat.shown if status.job_id == jobs[-1]]
         assert [place for place in places if place is not None] == [10, 5, 3, 2, 1]
         assert places[-1] is None  # it began
 
@@ -75,12 +75,12 @@ async def test_only_whoever_comes_near_from_afar_is_told_so(room: Room) -> None:
     board = room.desk._board
     jobs = [await accept(room, str(n)) for n in range(14)]
     assert board._news == {}
-    await room.desk.handle(Cancel(jobs[0]), a_visit("c", "person 0"))
+    await room.desk.handle(Cancel(jobs[0]), a_context("c", "person 0"))
     told = {job_id for job_id, news in board._news.items() if news is None}
     assert told == {jobs[index] for index in (2, 3, 4, 6, 11)}  # now at 1, 2, 3, 5, 10
     board._news.clear()
     newcomer = await accept(room, "20")
-    assert room.desk._line.place(newcomer) == 13
+    assert room.desk._line.position(newcomer) == 13
     assert board._news == {}
     assert len(board._told) <= 12  # nothing is kept of those far behind
 
@@ -96,21 +96,21 @@ async def test_after_a_restart_everybody_hears_where_they_stand_a_few_at_a_time(
             await until(lambda: len(room.chat.shown) > 1)
             assert len(room.chat.shown) <= progress.REMINDED_AT_ONCE + 1  # and the one that is drawn
             await until(lambda: {status.job_id for status in room.chat.shown} == set(jobs))
-            told = {status.job_id: status.place for status in room.chat.shown}
+            told = {status.job_id: status.position for status in room.chat.shown}
     assert [told[job_id] for job_id in jobs[1:]] == list(range(1, count))
 
 
 async def test_a_place_that_goes_back_and_forth_is_no_news(room: Room) -> None:
     line, board = room.desk._line, room.desk._board
     for n in range(4):
-        await room.desk.handle(Draw(prompt="a"), a_visit(str(n)))
+        await room.desk.handle(Draw(prompt="a"), a_context(str(n)))
     last = line.queue()[-1]
-    assert line.place(last) == 3
+    assert line.position(last) == 3
     for n in range(3):
         newcomer = await accept(room, str(10 + n))
-        assert line.place(last) == 4
-        await room.desk.handle(Cancel(newcomer), a_visit(f"c{n}", f"person {10 + n}"))
-        assert line.place(last) == 3
+        assert line.position(last) == 4
+        await room.desk.handle(Cancel(newcomer), a_context(f"c{n}", f"person {10 + n}"))
+        assert line.position(last) == 3
     assert board._news == {}
 
 
@@ -119,16 +119,16 @@ async def test_who_waits_is_told_of_a_model_that_loads_and_no_time(tmp_path: Pat
     async with open_room(tmp_path, is_loading=lambda: is_loading) as room:
         room.desk._line._costs.learn(REQUEST, Finished("j", 1, Timings(denoise_s=10)))
         await accept(room, "1")
-        receipt = await room.desk.handle(Draw(prompt="a"), a_visit("2", "ben"))
+        receipt = await room.desk.handle(Draw(prompt="a"), a_context("2", "ben"))
         assert isinstance(receipt, Receipt)
-        assert (receipt.place, receipt.wait, receipt.is_loading) == (1, None, True)
+        assert (receipt.position, receipt.wait, receipt.is_loading) == (1, None, True)
         is_loading = False
         room.desk._board.drawing(Progress(room.desk._line.queue()[0], 1, 0, 1, 8))
         assert room.desk._board._news[receipt.job_id] is None  # told anew, now that it is loaded
         board, job = room.desk._board, await room.store.jobs.find(receipt.job_id)
         assert job is not None
         status = board._status(job, None)
-        assert (status.place, status.is_loading) == (1, False)
+        assert (status.position, status.is_loading) == (1, False)
         assert status.wait is not None
         assert 0 < status.wait.least_s < status.wait.most_s
 
@@ -158,7 +158,7 @@ async def test_steps_are_coalesced_to_the_newest(tmp_path: Path) -> None:
         room.desk._board._every_s = 0.1
         job_id = await accept(room, "1", count=3)
         async with room.running():
-            await room.chat.wait_for_parcels(1)
+            await room.chat.wait_for_results(1)
         steps = [(status.index, status.step) for status in room.chat.shown if status.job_id == job_id]
         assert steps == sorted(set(steps))
         assert 1 <= len(steps) <= 5 < 24
@@ -171,13 +171,13 @@ async def test_no_status_comes_after_the_result(tmp_path: Path) -> None:
         for n in range(10):
             await accept(room, str(n))
         async with room.running():
-            await chat.wait_for_parcels(10)
+            await chat.wait_for_results(10)
             await asyncio.sleep(0.1)
     for job_id in {job_id for _, job_id in chat.log}:
         kinds = [kind for kind, shown in chat.log if shown == job_id]
         assert kinds.index("deliver") == len(kinds) - 1
     assert "show" in {kind for kind, _ in chat.log}
-    assert len(chat.parcels) == 10
+    assert len(chat.results) == 10
 
 
 async def test_a_chat_that_cannot_show_loses_only_the_status(tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ async def test_a_chat_that_cannot_show_loses_only_the_status(tmp_path: Path) -> 
     async with open_room(tmp_path, chat=Broken(), renderer=FakeRenderer(step_s=0.001)) as room:
         await accept(room, "1")
         async with room.running():
-            await room.chat.wait_for_parcels(1)
+            await room.chat.wait_for_results(1)
 
 
 async def test_a_show_that_hangs_delays_its_own_result_only_so_long(
@@ -204,30 +204,30 @@ async def test_a_show_that_hangs_delays_its_own_result_only_so_long(
         first = await accept(room, "1")
         second = await accept(room, "2")
         async with room.running():
-            parcels = await room.chat.wait_for_parcels(2)
-    assert [parcel.job_id for parcel in parcels] == [second, first]
+            results = await room.chat.wait_for_results(2)
+    assert [job_result.job_id for job_result in results] == [second, first]
 
 
 async def test_an_ended_job_gets_no_status(room: Room) -> None:
     job_id = await accept(room, "1")
     job = await room.store.jobs.find(job_id)
     assert job is not None
-    board: Board = room.desk._board
+    board: ProgressPublisher = room.desk._board
     await board._show(job_id, Progress(job_id, 1, 0, 1, 8), {room.chat.platform: room.chat})
     await board._show("unknown", None, {room.chat.platform: room.chat})
     assert room.chat.shown == []
     await board._show(job_id, None, {room.chat.platform: room.chat})
-    assert [status.place for status in room.chat.shown] == [0]
+    assert [status.position for status in room.chat.shown] == [0]
 
 
 async def test_whoever_watches_the_queue_hears_when_a_job_leaves_it(room: Room) -> None:
     job_id = await accept(room, "1")
     moves: list[str] = []
     room.desk._line.on_change(moves.append)
-    ring = room.desk._line.bell.next_ring()
+    change = room.desk._line.changed.next_change()
     room.desk._line.remove(job_id)
     assert moves == [""]
-    assert ring.is_set()
+    assert change.is_set()
 
 
 async def test_twenty_are_reminded_at_once_and_the_others_in_turn(tmp_path: Path) -> None:
@@ -251,7 +251,7 @@ async def test_a_reminder_wakes_a_board_that_had_nothing_to_tell(tmp_path: Path)
         await asyncio.sleep(0.01)
         board.remind([job_id])
         await until(lambda: bool(room.chat.shown))
-        assert [status.place for status in room.chat.shown] == [0]
+        assert [status.position for status in room.chat.shown] == [0]
         run.cancel()
         await asyncio.wait({run})
 
@@ -279,13 +279,13 @@ async def test_who_waits_hears_that_the_model_loaded_as_soon_as_the_line_moves(t
     async with open_room(tmp_path, is_loading=lambda: is_loading) as room:
         jobs, board = [await accept(room, str(n)) for n in range(14)], room.desk._board
         assert board._news == {}
-        ring = board._bell.next_ring()
+        change = board._changed_signal.next_change()
         is_loading = False
         room.desk._line.remove(jobs[-1])
         assert set(board._news) == set(jobs[:11])  # those near; the others were told of no time
-        assert ring.is_set()
+        assert change.is_set()
         board._news.clear()
-        board.line_moved()
+        board.queue_changed()
         assert board._news == {}  # once
 
 
@@ -307,10 +307,10 @@ async def test_a_job_that_is_silenced_has_no_news_and_others_have(room: Room) ->
 
 async def test_a_place_that_comes_nearer_wakes_the_board_and_a_step_does(room: Room) -> None:
     jobs, board = [await accept(room, str(n)) for n in range(3)], room.desk._board
-    ring = board._bell.next_ring()
+    change = board._changed_signal.next_change()
     room.desk._line.remove(jobs[0])
     assert set(board._news) == {jobs[2]}  # from the second place to the first
-    assert ring.is_set()
-    ring = board._bell.next_ring()
+    assert change.is_set()
+    change = board._changed_signal.next_change()
     board.drawing(Progress(jobs[1], 1, 0, 1, 8))
-    assert ring.is_set()
+    assert change.is_set()

@@ -7,14 +7,14 @@ import pytest
 
 from bot.commands.values import Draw
 from bot.desk.files import saved
-from bot.desk.outcomes import NotNow, Parcel, Receipt, Status
 from bot.errors import CannotSave
-from engine.headroom import Headroom
+from bot.outcomes import JobResult, Receipt, RetryLater, Status
+from engine.planner.headroom import Headroom
 from engine.request import WorkerInfo
 from tests.fakes.chat import FakeChat
 from tests.fakes.frozen import FrozenLoop
 from tests.fakes.renderer import Act, FakeRenderer
-from tests.fakes.room import Room, a_visit, open_room
+from tests.fakes.room import Room, a_context, open_room
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ async def frozen(monkeypatch: pytest.MonkeyPatch) -> FrozenLoop:
 
 
 async def accept(room: Room, event: str = "1") -> str:
-    receipt = await room.desk.handle(Draw(prompt="a"), a_visit(event, f"person {event}"))
+    receipt = await room.desk.handle(Draw(prompt="a"), a_context(event, f"person {event}"))
     assert isinstance(receipt, Receipt)
     return receipt.job_id
 
@@ -69,7 +69,7 @@ class Deaf(FakeChat):
         super().__init__()
         self.asked = 0
 
-    async def deliver(self, parcel: Parcel) -> None:
+    async def deliver(self, result: JobResult) -> None:
         self.asked += 1
         await asyncio.Event().wait()
 
@@ -176,24 +176,24 @@ async def test_a_model_that_has_loaded_is_noticed_within_a_fifth_of_a_second(
 
 async def test_a_platform_that_says_when_is_asked_just_then(tmp_path: Path, frozen: FrozenLoop) -> None:
     async with open_room(tmp_path) as room:
-        room.chat.errors.append(NotNow("the chat is full", after_s=1_000))
+        room.chat.errors.append(RetryLater("the chat is full", after_s=1_000))
         await accept(room)
         async with room.running():
             await frozen.until(lambda: frozen.waits(1_000) == 1)
             assert await states(room) == ["maybe"]
             room.clock.advance(seconds=1_000)
             frozen.leap(1_000)
-            await frozen.until(lambda: len(room.chat.parcels) == 1)
+            await frozen.until(lambda: len(room.chat.results) == 1)
 
 
 async def test_a_parcel_that_is_due_in_no_time_is_looked_at_in_a_twentieth_of_a_second(
     tmp_path: Path, frozen: FrozenLoop
 ) -> None:
     async with open_room(tmp_path) as room:
-        room.chat.errors.append(NotNow("a moment", after_s=0.001))
+        room.chat.errors.append(RetryLater("a moment", after_s=0.001))
         await accept(room)
         async with room.running():
             await frozen.until(lambda: frozen.waits(0.05) == 1)
             room.clock.advance(ms=1)
             frozen.leap(0.05)
-            await frozen.until(lambda: len(room.chat.parcels) == 1)
+            await frozen.until(lambda: len(room.chat.results) == 1)

@@ -17,8 +17,8 @@ from bot.commands.values import (
     Reroll,
     Unlink,
 )
-from bot.desk.outcomes import Address, Platform, Visit
 from bot.errors import ChatNotAllowed, HostsOnly, NotInPublic
+from bot.outcomes import Address, CommandContext, Platform
 from bot.policy.rights import is_host, require_alone, require_chat, require_right
 from bot.policy.rules import Rules
 
@@ -28,35 +28,37 @@ COMMAND_VALUES: list[Command] = [
 ]  # fmt: skip
 
 
-def visit(
+def context(
     platform: Platform = Platform.DISCORD, user_id: str = "1", chat_id: str = "20", space_id: str = "300"
-) -> Visit:
-    return Visit(platform, "e", user_id, Address(platform, chat_id), space_id=space_id, is_chat_admin=True)
+) -> CommandContext:
+    return CommandContext(
+        platform, "e", user_id, Address(platform, chat_id), space_id=space_id, is_chat_admin=True
+    )
 
 
 def test_no_chat_of_a_platform_is_served_by_default() -> None:
     with pytest.raises(ChatNotAllowed) as caught:
-        require_chat(visit(), Rules())
+        require_chat(context(), Rules())
     assert caught.value.facts == {"chat": "discord:300"}
     with pytest.raises(ChatNotAllowed) as caught:
-        require_chat(visit(Platform.TELEGRAM, chat_id="-100", space_id=""), Rules())
+        require_chat(context(Platform.TELEGRAM, chat_id="-100", space_id=""), Rules())
     assert caught.value.facts == {"chat": "telegram:-100"}
 
 
 @pytest.mark.parametrize("entry", ["discord:300", "discord:20", "discord:*"])
 def test_a_guild_a_channel_or_a_whole_platform_can_be_allowed(entry: str) -> None:
-    require_chat(visit(), Rules(allow=frozenset({entry})))
+    require_chat(context(), Rules(allow=frozenset({entry})))
 
 
 @pytest.mark.parametrize("entry", ["telegram:20", "telegram:*", "discord:2", "discord:30", "discord:", "20"])
 def test_another_entry_allows_nothing(entry: str) -> None:
     with pytest.raises(ChatNotAllowed):
-        require_chat(visit(), Rules(allow=frozenset({entry})))
+        require_chat(context(), Rules(allow=frozenset({entry})))
 
 
 def test_a_chat_is_allowed_under_the_ids_it_had_before() -> None:
     rules = Rules(allow=frozenset({"telegram:-1"}))
-    asks = visit(Platform.TELEGRAM, chat_id="-1001", space_id="")
+    asks = context(Platform.TELEGRAM, chat_id="-1001", space_id="")
     require_chat(asks, rules, earlier_ids=("-1",))
     for earlier_ids in ((), ("-2",)):
         with pytest.raises(ChatNotAllowed) as caught:
@@ -66,43 +68,43 @@ def test_a_chat_is_allowed_under_the_ids_it_had_before() -> None:
 
 def test_an_empty_space_is_not_matched_by_an_empty_entry() -> None:
     with pytest.raises(ChatNotAllowed):
-        require_chat(visit(space_id=""), Rules(allow=frozenset({"discord:"})))
+        require_chat(context(space_id=""), Rules(allow=frozenset({"discord:"})))
 
 
 @pytest.mark.parametrize("platform", [Platform.CONSOLE, Platform.WEB])
 def test_the_machine_s_own_chats_are_served(platform: Platform) -> None:
-    require_chat(visit(platform), Rules())
+    require_chat(context(platform), Rules())
 
 
 def test_a_host_is_served_everywhere() -> None:
-    require_chat(visit(), Rules(hosts=frozenset({"discord:1"})))
+    require_chat(context(), Rules(hosts=frozenset({"discord:1"})))
 
 
 @pytest.mark.parametrize(
     ("who", "expected"),
     [
-        (visit(), False),
-        (visit(user_id="7"), True),
-        (visit(Platform.TELEGRAM, user_id="7"), False),
-        (visit(Platform.CONSOLE, user_id="a member"), False),
-        (visit(Platform.CONSOLE, user_id="host"), True),
-        (visit(Platform.DISCORD, user_id="host"), False),
-        (visit(Platform.WEB, user_id="anyone"), True),
+        (context(), False),
+        (context(user_id="7"), True),
+        (context(Platform.TELEGRAM, user_id="7"), False),
+        (context(Platform.CONSOLE, user_id="a member"), False),
+        (context(Platform.CONSOLE, user_id="host"), True),
+        (context(Platform.DISCORD, user_id="host"), False),
+        (context(Platform.WEB, user_id="anyone"), True),
     ],
 )
-def test_who_is_a_host(who: Visit, expected: bool) -> None:
+def test_who_is_a_host(who: CommandContext, expected: bool) -> None:
     assert is_host(who, Rules(hosts=frozenset({"discord:7"}))) is expected
 
 
 @pytest.mark.parametrize("command", COMMAND_VALUES, ids=lambda command: type(command).__name__)
 def test_a_member_may_do_all_but_what_is_for_hosts(command: Command) -> None:
     if entry_of(command).right is Right.EVERYONE:
-        require_right(command, visit(), Rules())
+        require_right(command, context(), Rules())
         return
     with pytest.raises(HostsOnly) as caught:
-        require_right(command, visit(), Rules())
+        require_right(command, context(), Rules())
     assert caught.value.facts == {"command": entry_of(command).name}
-    require_right(command, visit(), Rules(hosts=frozenset({"discord:1"})))
+    require_right(command, context(), Rules(hosts=frozenset({"discord:1"})))
 
 
 def test_every_right_was_asked_for_above() -> None:
@@ -122,7 +124,7 @@ def test_every_right_was_asked_for_above() -> None:
 def test_what_is_said_to_one_person_is_not_said_in_a_group(
     platform: Platform, chat_id: str, is_alone: bool
 ) -> None:
-    asks = visit(platform, "1", chat_id)
+    asks = context(platform, "1", chat_id)
     if is_alone:
         require_alone(Link(), asks)
     else:
@@ -133,9 +135,9 @@ def test_what_is_said_to_one_person_is_not_said_in_a_group(
 
 def test_a_guild_without_a_channel_and_a_place_without_a_name_are_named_as_they_are() -> None:
     for asks, chat in (
-        (visit(chat_id=""), "discord:300"),
-        (visit(chat_id="", space_id=""), "discord:"),
-        (visit(space_id=""), "discord:20"),
+        (context(chat_id=""), "discord:300"),
+        (context(chat_id="", space_id=""), "discord:"),
+        (context(space_id=""), "discord:20"),
     ):
         with pytest.raises(ChatNotAllowed) as caught:
             require_chat(asks, Rules())

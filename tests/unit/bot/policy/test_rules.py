@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.policy.rules import Rules, Standing, Tier
+from bot.policy.rules import Entitlement, Rules, Tier
 from bot.settings import load_settings
 
 
@@ -26,18 +26,18 @@ def test_rules_say_what_the_settings_say() -> None:
 
 def test_the_defaults_are_one_set_of_numbers() -> None:
     assert Rules.from_settings(load_settings(environ={})) == Rules()
-    assert Rules().standing_of(()) == Standing()
+    assert Rules().entitlement_of(()) == Entitlement()
 
 
 def test_a_person_in_several_tiers_has_the_best_of_each() -> None:
-    fast = Tier(frozenset({"discord:1", "discord:2"}), Standing(weight=5, daily_credits=10))
-    rich = Tier(frozenset({"discord:1", "telegram:3"}), Standing(weight=2, daily_credits=90))
+    fast = Tier(frozenset({"discord:1", "discord:2"}), Entitlement(weight=5, daily_credits=10))
+    rich = Tier(frozenset({"discord:1", "telegram:3"}), Entitlement(weight=2, daily_credits=90))
     rules = Rules(daily_credits=40, tiers=(fast, rich))
-    assert rules.standing_of(["discord:1"]) == Standing(5, 90)
-    assert rules.standing_of(["discord:2", "telegram:3"]) == Standing(5, 90)
-    assert rules.standing_of(["discord:2"]) == Standing(5, 10)
-    assert rules.standing_of(["telegram:3"]) == Standing(2, 90)
-    assert rules.standing_of(["discord:9"]) == Standing(1, 40)
+    assert rules.entitlement_of(["discord:1"]) == Entitlement(5, 90)
+    assert rules.entitlement_of(["discord:2", "telegram:3"]) == Entitlement(5, 90)
+    assert rules.entitlement_of(["discord:2"]) == Entitlement(5, 10)
+    assert rules.entitlement_of(["telegram:3"]) == Entitlement(2, 90)
+    assert rules.entitlement_of(["discord:9"]) == Entitlement(1, 40)
 
 
 def test_a_tier_without_credits_of_its_own_has_the_usual_ones() -> None:
@@ -47,4 +47,4 @@ def test_a_tier_without_credits_of_its_own_has_the_usual_ones() -> None:
         "SUGARBOT_QUOTA__TIERS__FAST__WEIGHT": "3",
     }
     rules = Rules.from_settings(load_settings(environ=environ))
-    assert rules.tiers == (Tier(frozenset({"discord:1"}), Standing(3, 9)),)
+    assert rules.tiers == (Tier(frozenset({"discord:1"}), Entitlement(3, 9)),)

@@ -22,7 +22,7 @@ async def a_job(
     platform: str = "web",
     created_ms: int = 5,
 ) -> JobRow:
-    """A queued job of a person whom the house may have met before."""
+    """A queued job of a person whom the application may have met before."""
     person = await store.people.meet(platform, user_id, user_id.title(), "en", 1)
     loras = (LoraChoice("sugar", "a" * 64, 0.8),)
     new = NewJob(
@@ -48,6 +48,6 @@ async def ended_jobs(
 
 
 async def claim(store: Store, now_ms: int, platform: str = "web", most_in_chat: int = 9) -> str | None:
-    """The job whose parcel is delivered next."""
-    parcel = await store.post.claim(platform, now_ms, waited_for_ms=now_ms + 50, most_in_chat=most_in_chat)
-    return parcel.job if parcel else None
+    """The job whose result is delivered next."""
+    result = await store.post.claim(platform, now_ms, waited_for_ms=now_ms + 50, most_in_chat=most_in_chat)
+    return result.job if result else None

@@ -19,8 +19,8 @@ from bot.errors import (
     RestoreFailed,
 )
 from bot.store import Store, open_store
-from bot.store.backup import back_up, restore
 from bot.store.database import operator_error
+from bot.store.files.backup import back_up, restore
 from tests.fakes.room import MIGRATIONS
 
 NOW_S = 1_790_000_000.0

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bot.store.backup import newest_s, thin_out
+from bot.store.files.backup import newest_s, thin_out
 from tests.unit.bot.store.stored import names_in
 
 NOW_S = datetime(2027, 1, 6, 12, tzinfo=UTC).timestamp()  # a Wednesday

@@ -9,8 +9,8 @@ import pytest
 
 from bot.errors import DatabaseDamaged
 from bot.store import open_store
-from bot.store.backup import back_up, restore
-from bot.store.migrate import APPLICATION_ID
+from bot.store.files.backup import back_up, restore
+from bot.store.files.migrate import APPLICATION_ID
 from tests.fakes.room import MIGRATIONS
 from tests.unit.bot.store.stored import names_in
 

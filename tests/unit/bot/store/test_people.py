@@ -25,8 +25,8 @@ async def test_an_allowance_is_noted_for_its_person_alone(store: Store) -> None:
 async def test_a_parcel_goes_to_the_name_that_its_person_has_now(store: Store) -> None:
     await ended_jobs(store, "job")
     await store.people.meet("web", "ann", "Anna", "zh-CN", 2)
-    parcel = await store.post.parcel("job")
-    assert (parcel.user_id, parcel.user_name) == ("ann", "Anna")
+    result = await store.post.result("job")
+    assert (result.user_id, result.user_name) == ("ann", "Anna")
 
 
 async def test_the_last_credit_may_be_spent_and_no_more(store: Store) -> None:
@@ -44,7 +44,7 @@ async def test_a_refund_stands_on_the_parcel_of_its_job(store: Store) -> None:
     job = await store.jobs.find("job")
     assert job is not None
     await store.people.move_credits(job.person, LedgerKind.REFUND, 2, 1, "job")
-    told, other = await store.post.parcel("job"), await store.post.parcel("other")
+    told, other = await store.post.result("job"), await store.post.result("other")
     assert (told.refund, told.credits) == (2, 2)
     assert (other.refund, other.credits) == (0, 2)
     with pytest.raises(Exception, match="UNIQUE"):

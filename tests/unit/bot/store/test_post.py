@@ -1,15 +1,15 @@
 """The outbox and the inbox: what is tried again, what is forgotten, and what may not be."""
 
 from bot.store import Store
-from bot.store.rows import ClaimedParcel, DefaultLora, EventRow, OutboxState, PictureRow
+from bot.store.rows import ClaimedRow, DefaultLora, InboxRow, OutboxState, PictureRow
 from tests.unit.bot.store.stored import a_job, claim, ended_jobs
 
 
 async def test_a_parcel_counts_its_deliveries_and_may_be_tried_at_once(store: Store) -> None:
     await ended_jobs(store, "job")
     for attempts in (1, 2):
-        parcel = await store.post.claim("web", 0, waited_for_ms=0, most_in_chat=1)
-        assert parcel == ClaimedParcel("job", attempts)
+        result = await store.post.claim("web", 0, waited_for_ms=0, most_in_chat=1)
+        assert result == ClaimedRow("job", attempts)
         await store.post.mark("job", OutboxState.MAYBE)
     assert await store.post.next_due_ms("web", 0) is None
 
@@ -37,15 +37,15 @@ async def test_what_was_kept_is_taken_in_a_chat_only_if_it_was_drawn_openly_ther
     assert job is not None
     assert await store.post.take_kept_of_chat(job.person, "web", "room") == ("open",)
     assert await store.post.take_kept_of_chat(job.person, "web", "room") == ()
-    parcel = await store.post.claim("web", 0, waited_for_ms=0, most_in_chat=9)
-    assert parcel == ClaimedParcel("open", 1), "a kept parcel is tried as if it were new"
+    result = await store.post.claim("web", 0, waited_for_ms=0, most_in_chat=9)
+    assert result == ClaimedRow("open", 1), "a kept parcel is tried as if it were new"
 
 
 async def test_an_answer_is_kept_until_its_event_is_settled(store: Store) -> None:
     await store.post.take_in("web", [("1", "one")], 10)
-    assert await store.post.find_event("web", "1") == EventRow(None)
+    assert await store.post.find_event("web", "1") == InboxRow(None)
     await store.post.keep_answer("web", "1", '{"said": 1}')
-    assert await store.post.find_event("web", "1") == EventRow('{"said": 1}')
+    assert await store.post.find_event("web", "1") == InboxRow('{"said": 1}')
     assert await store.post.find_event("web", "2") is None
     assert await store.post.taken_in("discord") == ()
     await store.post.settle("web", "1")

@@ -23,11 +23,11 @@ from bot.errors import (
     OperatorError,
     RestoreFailed,
 )
+from bot.messages import explain
 from bot.store import open_store
-from bot.store.backup import back_up, restore
 from bot.store.database import operator_error
-from bot.store.migrate import APPLICATION_ID
-from bot.words import explain
+from bot.store.files.backup import back_up, restore
+from bot.store.files.migrate import APPLICATION_ID
 from tests.fakes.room import MIGRATIONS
 
 NOW_S = 1_790_000_000.0

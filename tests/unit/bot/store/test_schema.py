@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import pytest
 
-from bot.desk.outcomes import JobState, Platform
+from bot.outcomes import JobState, Platform
 from bot.store.rows import LedgerKind, OutboxState
 from engine.request import MAX_SEED, FailReason
 from tests.fakes.room import MIGRATIONS

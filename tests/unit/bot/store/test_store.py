@@ -16,7 +16,7 @@ from filelock import FileLock
 from bot.errors import CannotSave, DatabaseDamaged, DatabaseInUse, FolderUnusable
 from bot.store import Store, open_store
 from bot.store.database import Value
-from bot.store.lock import locked
+from bot.store.files.lock import locked
 from bot.store.rows import DefaultLora, LedgerKind, OutboxState, PictureRow
 from engine.request import LoraChoice
 from tests.fakes.room import MIGRATIONS
@@ -328,7 +328,7 @@ def kept_locks(monkeypatch: pytest.MonkeyPatch) -> list[FileLock]:
         kept.append(FileLock(*where, **how))
         return kept[-1]
 
-    monkeypatch.setattr("bot.store.lock.FileLock", keep)
+    monkeypatch.setattr("bot.store.files.lock.FileLock", keep)
     return kept
 
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from engine.errors import NotBegun, WorkerLost
-from engine.host.hand import MOST_IN_HAND, Hand, Handed
+from engine.host.hand import MAX_IN_FLIGHT, Hand, Handed
 from engine.request import Failed, FailReason, Finished, Progress, RenderRequest, Stopped, Timings
 from tests.unit.engine.host.clock import Clock, jumping_clock
 
@@ -30,7 +30,7 @@ async def lost_of(handed: Handed) -> type[WorkerLost]:
 
 
 def test_one_job_is_drawn_and_one_lies_ready() -> None:
-    assert MOST_IN_HAND == 2
+    assert MAX_IN_FLIGHT == 2
 
 
 async def test_an_event_reaches_the_try_that_it_is_about_and_a_late_one_nobody() -> None:

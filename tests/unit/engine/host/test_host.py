@@ -46,7 +46,7 @@ class ScriptedLife:
     ended: list[bool] = field(default_factory=list)
     is_lost: asyncio.Event = field(default_factory=asyncio.Event)
     has_drawn: bool = False
-    _bell: asyncio.Event = field(default_factory=asyncio.Event)
+    _changed_signal: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def info(self) -> WorkerInfo:
@@ -55,13 +55,13 @@ class ScriptedLife:
     async def ready(self) -> WorkerInfo:
         return self.info
 
-    def send(self, message: wire.Order) -> None:
+    def send(self, message: wire.HostMessage) -> None:
         self.sent.append(message)
 
     async def draw(self, request: RenderRequest, listen: Callable[[Event], None]) -> Answer:
         while not self.answers:
-            await self._bell.wait()
-            self._bell.clear()
+            await self._changed_signal.wait()
+            self._changed_signal.clear()
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
@@ -71,7 +71,7 @@ class ScriptedLife:
     def answer(self, answer: Answer) -> None:
         """Say it to the job that has waited longest."""
         self.answers.append(answer)
-        self._bell.set()
+        self._changed_signal.set()
 
     async def end(self, *, ask: bool) -> int:
         self.ended.append(ask)
@@ -195,10 +195,10 @@ async def test_two_jobs_are_in_hand_and_the_third_waits(nursery: Nursery) -> Non
     host.cancel("a")
     host.cancel("c")
     host.cancel("unknown")
-    assert nursery.lives[0].sent == [wire.Cancel("a", 1)]
+    assert nursery.lives[0].sent == [wire.CancelJob("a", 1)]
     renders[0].cancel()
     assert await renders[2] == Stopped("c", 1)
-    assert nursery.lives[0].sent == [wire.Cancel("a", 1)]  # it never had the third
+    assert nursery.lives[0].sent == [wire.CancelJob("a", 1)]  # it never had the third
     for render in renders:
         render.cancel()
     await asyncio.wait(renders)
@@ -243,7 +243,7 @@ async def test_what_an_old_worker_still_says_changes_nothing_about_its_replaceme
     await asyncio.sleep(0)
     old = nursery.lives[0]
     await lose(nursery, host)
-    host.foresee([SUGAR])
+    host.prefetch([SUGAR])
     old.answer(done(9000))
     assert await renders[0] == done(9000)
     assert host.held_bytes() == WEIGHTS
@@ -260,23 +260,23 @@ async def test_between_two_workers_nobody_is_told_what_is_foreseen(nursery: Nurs
     host = await started(nursery, [WorkerLost()], [done()])
     with pytest.raises(WorkerLost):
         await host.render(A, silent)
-    host.foresee([SUGAR])
+    host.prefetch([SUGAR])
     assert nursery.lives[0].sent == []
     nursery.lives[0].is_lost.set()
     assert await host.render(A, silent) == done()
-    assert nursery.lives[1].sent == [wire.Foresee((SUGAR,))]
+    assert nursery.lives[1].sent == [wire.PrefetchLoras((SUGAR,))]
     await host.close()
 
 
 async def test_what_is_foreseen_is_said_at_once_and_again_to_each_replacement(nursery: Nursery) -> None:
     host = Host(CONFIG)
-    host.foresee([])
+    host.prefetch([])
     await host.start()
     assert nursery.lives[0].sent == []
-    host.foresee([SUGAR])
-    assert nursery.lives[0].sent == [wire.Foresee((SUGAR,))]
+    host.prefetch([SUGAR])
+    assert nursery.lives[0].sent == [wire.PrefetchLoras((SUGAR,))]
     await lose(nursery, host)
-    assert nursery.lives[1].sent == [wire.Foresee((SUGAR,))]
+    assert nursery.lives[1].sent == [wire.PrefetchLoras((SUGAR,))]
     await host.close()
 
 

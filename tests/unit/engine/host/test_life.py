@@ -182,11 +182,11 @@ async def test_a_job_whose_listener_fails_or_whose_caller_leaves_is_cancelled(
         child.say(STEP)
         with pytest.raises(ZeroDivisionError):
             await failing
-        assert await child.heard() == [wire.Cancel("a", 1)]
+        assert await child.heard() == [wire.CancelJob("a", 1)]
         leaving.cancel()
         await asyncio.wait([leaving])
         assert leaving.cancelled()
-        assert await child.heard() == [wire.Cancel("b", 1)]
+        assert await child.heard() == [wire.CancelJob("b", 1)]
 
 
 async def test_a_job_that_cannot_be_sent_is_its_own_fault_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from engine.cost import Cost
-from engine.headroom import Headroom
-from engine.scheduler import Scheduler, Turn, Waiting
+from engine.planner.cost import Cost
+from engine.planner.headroom import Headroom
+from engine.scheduler import Decision, Scheduler, Waiting
 
 GIB = 2**30
 ROOMY = Headroom(24 * GIB, 24 * GIB, 0, "a card", "plenty")
@@ -44,7 +44,7 @@ def make_headroom(
     )
 
 
-def draw(scheduler: Scheduler, seconds: float | None = None, headroom: Headroom = ROOMY) -> Turn:
+def draw(scheduler: Scheduler, seconds: float | None = None, headroom: Headroom = ROOMY) -> Decision:
     """One turn of the desk: the job runs and ends at once."""
     turn = scheduler.next(headroom)
     if turn.job_id is not None:

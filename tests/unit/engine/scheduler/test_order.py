@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.cost import Cost
+from engine.planner.cost import Cost
 from engine.scheduler import MOST_ROUNDS, Scheduler, Waiting
 from tests.unit.engine.scheduler.making import (
     ROOMY,
@@ -107,7 +107,7 @@ def test_a_debt_is_forgotten_while_others_have_their_share() -> None:
     drawn = [draw(scheduler).job_id for _ in range(12)]
     assert drawn.count("large") == 1
     scheduler.add(make_waiting("large again", 1, 1000, seconds=100))
-    assert scheduler.place("large again") <= 1
+    assert scheduler.position("large again") <= 1
 
 
 def test_a_person_pays_for_what_a_job_really_took() -> None:
@@ -133,7 +133,7 @@ def test_whoever_weighs_most_is_passed_by_a_newcomer_too() -> None:
     for _ in range(5):
         draw(scheduler)
     scheduler.add(make_waiting("new", 2, 100, seconds=600))
-    assert scheduler.place("new") <= 1
+    assert scheduler.position("new") <= 1
 
 
 def test_after_a_restart_the_order_is_built_anew_and_newcomers_are_as_near_as_before() -> None:
@@ -243,7 +243,7 @@ def test_among_jobs_of_a_moment_a_newcomer_is_as_near_as_among_long_ones() -> No
     scheduler = make_scheduler(*(make_waiting(f"a{order}", 1, order, seconds=0.01) for order in range(9)))
     draw(scheduler, 0.01)
     scheduler.add(make_waiting("new", 2, 100, seconds=10))
-    assert scheduler.place("new") <= 1
+    assert scheduler.position("new") <= 1
 
 
 def test_jobs_that_take_no_time_at_all_are_drawn_in_turns_too() -> None:

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from engine.headroom import Headroom
-from engine.scheduler import Scheduler, Turn
+from engine.planner.headroom import Headroom
+from engine.scheduler import Decision, Scheduler
 from tests.unit.engine.scheduler.making import GIB, ROOMY, draw, make_headroom, make_scheduler, make_waiting
 
 
@@ -19,7 +19,7 @@ class Seconds:
 
 
 def test_an_empty_queue_has_no_turn() -> None:
-    assert Scheduler().next(ROOMY) == Turn(None, "nothing waits")
+    assert Scheduler().next(ROOMY) == Decision(None, "nothing waits")
 
 
 def test_a_job_that_comes_back_is_next_and_was_not_charged() -> None:
@@ -56,11 +56,11 @@ def test_a_card_that_draws_or_has_jobs_to_draw_forgives_nobody() -> None:
 
 def test_place_counts_the_running_job_and_those_before() -> None:
     scheduler = make_scheduler(*(make_waiting(f"j{order}", order, order) for order in range(3)))
-    assert [scheduler.place(f"j{order}") for order in range(3)] == [0, 1, 2]
+    assert [scheduler.position(f"j{order}") for order in range(3)] == [0, 1, 2]
     scheduler.next(ROOMY)
-    assert [scheduler.place(f"j{order}") for order in range(3)] == [0, 1, 2]
+    assert [scheduler.position(f"j{order}") for order in range(3)] == [0, 1, 2]
     scheduler.update("j0", 10)
-    assert [scheduler.place(f"j{order}") for order in range(3)] == [0, 0, 1]
+    assert [scheduler.position(f"j{order}") for order in range(3)] == [0, 0, 1]
 
 
 def test_the_work_before_a_job_is_the_sum_of_what_comes_before() -> None:
@@ -180,7 +180,7 @@ def test_what_a_job_needs_is_asked_when_it_is_chosen() -> None:
     )
     needs = {"j0": 4, "j1": 9, "small": 2}
 
-    def choose(free_gib: float) -> Turn:
+    def choose(free_gib: float) -> Decision:
         return scheduler.next(make_headroom(free_gib), lambda job: needs[job.job_id] * GIB)
 
     assert "4.0 GiB" in choose(4).reason
@@ -198,7 +198,7 @@ def test_unknown_ids_are_ignored() -> None:
     scheduler = make_scheduler(make_waiting("j", 1, 0))
     scheduler.remove("unknown")
     scheduler.update("unknown", 5)
-    assert scheduler.place("unknown") == 0
+    assert scheduler.position("unknown") == 0
     assert scheduler.queue() == ("j",)
 
 
@@ -211,7 +211,7 @@ def test_the_first_few_of_a_line_are_the_first_few_of_the_whole() -> None:
 def test_the_next_in_line_may_lie_ready_behind_the_drawn_one_and_counts_as_before_the_others() -> None:
     scheduler = make_scheduler(*(make_waiting(f"j{order}", order, order, seconds=10) for order in range(3)))
     assert [scheduler.next(ROOMY).job_id for _ in range(2)] == ["j0", "j1"]
-    assert [scheduler.place(f"j{order}") for order in range(3)] == [0, 1, 2]
+    assert [scheduler.position(f"j{order}") for order in range(3)] == [0, 1, 2]
     assert [scheduler.work_before(f"j{order}") for order in range(3)] == [None, 10, 20]
     assert scheduler.waiting == 2
     scheduler.update("j0", 10)
@@ -269,7 +269,7 @@ def test_a_card_that_is_idle_because_its_jobs_were_removed_forgives_all_debts() 
 
 def test_a_job_as_large_as_all_there_ever_is_waits_and_is_not_refused() -> None:
     scheduler = make_scheduler(make_waiting("j", 1, 0, gib=23))
-    assert scheduler.next(make_headroom(4, 24, 1)) == Turn(
+    assert scheduler.next(make_headroom(4, 24, 1)) == Decision(
         None, "j needs 23.0 GiB and waits for memory: others use it"
     )
     assert scheduler.next(make_headroom(23, 24, 1)).job_id == "j"

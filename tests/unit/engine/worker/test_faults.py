@@ -12,7 +12,7 @@ from engine import wire
 from engine.request import Drawn, Failed, FailReason, Finished, Picture, RenderRequest, Timings
 from engine.worker import faults as faults_module
 from engine.worker.faults import Faults
-from engine.worker.voice import Answers, Encoded
+from engine.worker.reporter import Encoded, EventSender
 
 A, B, C = (RenderRequest(job_id, 1, "a face", 512, 768, 7) for job_id in "abc")
 TIMEOUT_S = 5
@@ -64,7 +64,7 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
     host, theirs = socket.socketpair()
     with host, theirs:
         made = Worker(host, None)  # type: ignore[arg-type]
-        made.faults = Faults(Answers(theirs), made.end_process)  # type: ignore[arg-type]
+        made.faults = Faults(EventSender(theirs), made.end_process)  # type: ignore[arg-type]
         yield made
 
 

@@ -27,14 +27,14 @@ class Wire:
     orders: Orders
     stopped: "SimpleQueue[Stopped]"
 
-    def send(self, *orders: wire.Order) -> None:
+    def send(self, *orders: wire.HostMessage) -> None:
         for order in orders:
             self.host.sendall(wire.encode(order))
 
     def settle(self) -> None:
         """Return when everything sent was heard: a marker job that is stopped comes back."""
         marker = RenderRequest("marker", 1, "", 512, 768, 7)
-        self.send(marker, wire.Cancel("marker", 1))
+        self.send(marker, wire.CancelJob("marker", 1))
         assert self.stopped.get(timeout=TIMEOUT_S) == Stopped("marker", 1)
 
 
@@ -65,7 +65,7 @@ def test_the_drawn_job_is_cancelled_between_two_steps_and_the_next_is_not(line: 
     line.send(A, B)
     assert line.orders.next_request() == A
     assert not line.orders.is_cancelled()
-    line.send(wire.Cancel("a", 1))
+    line.send(wire.CancelJob("a", 1))
     line.settle()
     assert line.orders.is_cancelled()
     assert line.orders.next_request() == B
@@ -75,16 +75,18 @@ def test_the_drawn_job_is_cancelled_between_two_steps_and_the_next_is_not(line: 
 def test_a_ready_job_that_is_cancelled_is_answered_at_once_and_never_drawn(line: Wire) -> None:
     line.send(A)
     assert line.orders.next_request() == A
-    line.send(B, C, wire.Cancel("b", 1))
+    line.send(B, C, wire.CancelJob("b", 1))
     assert line.stopped.get(timeout=TIMEOUT_S) == Stopped("b", 1)
     line.settle()
     assert line.orders.next_to_prepare() == C
     assert line.orders.next_request() == C
 
 
-@pytest.mark.parametrize("late", [wire.Cancel("a", 1), wire.Cancel("a", 7), wire.Cancel("unknown", 1)])
+@pytest.mark.parametrize(
+    "late", [wire.CancelJob("a", 1), wire.CancelJob("a", 7), wire.CancelJob("unknown", 1)]
+)
 def test_a_cancel_that_finds_nothing_stops_no_later_render_of_the_same_try(
-    line: Wire, late: wire.Cancel
+    line: Wire, late: wire.CancelJob
 ) -> None:
     line.send(late)
     line.settle()
@@ -98,7 +100,7 @@ def test_what_is_drawn_next_is_prepared_before_what_is_foreseen_and_the_newest_f
 ) -> None:
     line.send(A)
     assert line.orders.next_request() == A
-    line.send(wire.Foresee((SUGAR,)), B, wire.Foresee((replace(SUGAR, name="newer"),)))
+    line.send(wire.PrefetchLoras((SUGAR,)), B, wire.PrefetchLoras((replace(SUGAR, name="newer"),)))
     line.settle()
     assert line.orders.next_to_prepare() == B
     assert line.orders.next_to_prepare() == (replace(SUGAR, name="newer"),)
@@ -107,7 +109,7 @@ def test_what_is_drawn_next_is_prepared_before_what_is_foreseen_and_the_newest_f
 def test_a_job_that_has_begun_is_prepared_no_more(line: Wire) -> None:
     line.send(A)
     assert line.orders.next_request() == A
-    line.send(B, wire.Foresee((SUGAR,)))
+    line.send(B, wire.PrefetchLoras((SUGAR,)))
     line.settle()
     assert line.orders.next_request() == B
     assert line.orders.next_to_prepare() == (SUGAR,)

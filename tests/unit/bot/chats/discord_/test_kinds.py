@@ -82,9 +82,9 @@ def test_the_bots_name_is_taken_out_and_other_people_are_named(name: str) -> Non
     message = read(raw, Kind.MENTION, ME, Locales())
     assert message.text == "a friend as a fox"
     assert message.command() == Draw("a friend as a fox")
-    visit = message.visit(message.ref(1, may_post=True, may_attach=True))
-    assert (visit.event_id, visit.user_id, visit.space_id) == ("1", MEMBER_ID, GUILD_ID)
-    assert visit.address.chat_id == CHANNEL_ID
+    context = message.context(message.ref(1, may_post=True, may_attach=True))
+    assert (context.event_id, context.user_id, context.space_id) == ("1", MEMBER_ID, GUILD_ID)
+    assert context.address.chat_id == CHANNEL_ID
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from bot.chats.discord_.limits import (
     Refusals,
     Starts,
 )
-from bot.desk.outcomes import NotNow
+from bot.outcomes import RetryLater
 
 NOW_S = 1_790_000_000.0
 ALLOWED_A_DAY = 300  # of the 1,000 after which Discord resets the token
@@ -108,7 +108,7 @@ async def test_answers_that_discord_counts_are_counted_and_forgotten_after_ten_m
             async with session.get(f"http://127.0.0.1:{port}/403"):
                 pass
     await runner.cleanup()
-    with pytest.raises(NotNow) as raised:
+    with pytest.raises(RetryLater) as raised:
         refusals.require_few()
     assert raised.value.after_s == REFUSALS_WINDOW_S
     clock.now_s += REFUSALS_WINDOW_S

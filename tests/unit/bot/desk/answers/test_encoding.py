@@ -7,18 +7,18 @@ import pytest
 from bot import errors
 from bot.commands.values import Help, Scope
 from bot.desk.answers.encoding import decode, encode
-from bot.desk.outcomes import (
+from bot.messages import explain
+from bot.outcomes import (
     CancelAsked,
     LinkAsked,
     LinkCode,
     Linked,
+    LoraSwitched,
     Outcome,
     Platform,
-    Switched,
     Unlinked,
 )
-from bot.words import explain
-from tests.unit.bot.words.test_refusals import FACTS, family
+from tests.unit.bot.messages.test_refusals import FACTS, family
 
 OUTCOMES: list[Outcome] = [
     CancelAsked("k3", was_running=True),
@@ -27,7 +27,7 @@ OUTCOMES: list[Outcome] = [
     LinkAsked("ABCDEFGH", Platform.DISCORD, "糖\u200b🙂"),
     Linked((Platform.DISCORD, Platform.TELEGRAM), 12),
     Unlinked(Platform.TELEGRAM),
-    Switched("sugar", 0.8, Scope.BOT),
+    LoraSwitched("sugar", 0.8, Scope.BOT),
 ]
 REFUSALS = [kind for kind in family(errors.PersonError) if kind.__module__ == "bot.errors"]
 

@@ -10,35 +10,35 @@ from PIL import Image
 
 from bot.commands.values import Cancel, Draw, Mine
 from bot.desk import files
-from bot.desk.drawing import loop, settling
-from bot.desk.outcomes import History, JobState, Parcel, Platform, Receipt
+from bot.desk.drawing import loop, recorder
 from bot.errors import CannotSave
-from engine.headroom import Headroom
+from bot.outcomes import History, JobResult, JobState, Platform, Receipt
+from engine.planner.headroom import Headroom
 from engine.request import MAX_SEED, Event, FailReason, RenderRequest
 from tests.fakes.chat import FakeChat
 from tests.fakes.renderer import Act, FakeRenderer
-from tests.fakes.room import Room, a_visit, open_room, until
+from tests.fakes.room import Room, a_context, open_room, until
 
 
 async def accept(room: Room, event: str = "1", user: str = "ann", count: int = 1, seed: int = 7) -> str:
-    receipt = await room.desk.handle(Draw(prompt="a", count=count, seed=seed), a_visit(event, user))
+    receipt = await room.desk.handle(Draw(prompt="a", count=count, seed=seed), a_context(event, user))
     assert isinstance(receipt, Receipt)
     return receipt.job_id
 
 
-async def only_parcel(room: Room) -> Parcel:
+async def only_result(room: Room) -> JobResult:
     async with room.running():
-        [parcel] = await room.chat.wait_for_parcels(1)
-    return parcel
+        [result] = await room.chat.wait_for_results(1)
+    return result
 
 
 async def test_a_job_becomes_its_pictures(room: Room) -> None:
     job_id = await accept(room, count=2, seed=MAX_SEED)
-    parcel = await only_parcel(room)
-    assert (parcel.job_id, parcel.state, parcel.refund, parcel.credits_left) == (job_id, JobState.DONE, 0, 38)
-    assert (parcel.user_id, parcel.user_name, parcel.address.ref) == ("ann", "name of ann", "ref-1")
-    assert [(picture.index, picture.seed) for picture in parcel.pictures] == [(0, MAX_SEED), (1, 0)]
-    for picture in parcel.pictures:
+    result = await only_result(room)
+    assert (result.job_id, result.state, result.refund, result.credits_left) == (job_id, JobState.DONE, 0, 38)
+    assert (result.user_id, result.user_name, result.address.ref) == ("ann", "name of ann", "ref-1")
+    assert [(picture.index, picture.seed) for picture in result.pictures] == [(0, MAX_SEED), (1, 0)]
+    for picture in result.pictures:
         with Image.open(picture.path) as opened:
             assert opened.info["parameters"] == f"Seed: {picture.seed}"
 
@@ -47,8 +47,8 @@ async def test_a_job_becomes_its_pictures(room: Room) -> None:
 async def test_a_failed_job_says_why_and_costs_nothing(tmp_path: Path, reason: FailReason) -> None:
     async with open_room(tmp_path, renderer=FakeRenderer([Act.FAIL], fail_reason=reason)) as room:
         await accept(room, count=2)
-        parcel = await only_parcel(room)
-    assert (parcel.state, parcel.fail, parcel.refund, parcel.credits_left) == (JobState.FAILED, reason, 2, 40)
+        result = await only_result(room)
+    assert (result.state, result.fail, result.refund, result.credits_left) == (JobState.FAILED, reason, 2, 40)
 
 
 async def test_an_unforeseen_error_fails_the_job_and_not_the_next(room: Room) -> None:
@@ -56,8 +56,8 @@ async def test_an_unforeseen_error_fails_the_job_and_not_the_next(room: Room) ->
     await accept(room, "1")
     await accept(room, "2", "ben")
     async with room.running():
-        parcels = await room.chat.wait_for_parcels(2)
-    assert [(parcel.state, parcel.fail) for parcel in parcels] == [
+        results = await room.chat.wait_for_results(2)
+    assert [(result.state, result.fail) for result in results] == [
         (JobState.FAILED, FailReason.WORKER_ERROR),
         (JobState.DONE, None),
     ]
@@ -66,8 +66,8 @@ async def test_an_unforeseen_error_fails_the_job_and_not_the_next(room: Room) ->
 async def test_a_lost_worker_costs_a_try_and_the_job_is_drawn_again(room: Room) -> None:
     room.renderer.acts.append(Act.LOSE)
     await accept(room)
-    parcel = await only_parcel(room)
-    assert parcel.state is JobState.DONE
+    result = await only_result(room)
+    assert result.state is JobState.DONE
     assert [request.attempt for request in room.renderer.requests] == [1, 2]
 
 
@@ -78,8 +78,8 @@ async def test_a_job_that_loses_the_worker_lets_others_come_first_and_is_given_u
     poison = await accept(room, "1")
     other = await accept(room, "2", "ben")
     async with room.running():
-        parcels = await room.chat.wait_for_parcels(2)
-    ends = {parcel.job_id: (parcel.state, parcel.refund) for parcel in parcels}
+        results = await room.chat.wait_for_results(2)
+    ends = {result.job_id: (result.state, result.refund) for result in results}
     assert ends == {poison: (JobState.FAILED, 1), other: (JobState.DONE, 0)}
     drawn = [(request.job_id, request.attempt) for request in room.renderer.requests]
     assert drawn == [(poison, 1), (other, 1), (poison, 2), (poison, 3)]
@@ -89,36 +89,36 @@ async def test_a_worker_that_does_not_start_costs_no_try(room: Room, monkeypatch
     monkeypatch.setattr(loop, "NOT_READY_WAIT_S", 0.01)
     room.renderer.acts.extend([Act.UNREADY] * 5)
     await accept(room)
-    parcel = await only_parcel(room)
-    assert parcel.state is JobState.DONE
+    result = await only_result(room)
+    assert result.state is JobState.DONE
     assert room.renderer.requests[-1].attempt == 1
 
 
 async def test_a_finish_without_every_picture_is_a_failure_that_refunds_them(
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = settling.save_pictures
-    monkeypatch.setattr(settling, "save_pictures", lambda job, drawn, folder: real(job, drawn[:1], folder))
+    real = recorder.save_pictures
+    monkeypatch.setattr(recorder, "save_pictures", lambda job, drawn, folder: real(job, drawn[:1], folder))
     await accept(room, count=3)
-    parcel = await only_parcel(room)
-    assert (parcel.state, len(parcel.pictures), parcel.refund) == (JobState.FAILED, 1, 2)
+    result = await only_result(room)
+    assert (result.state, len(result.pictures), result.refund) == (JobState.FAILED, 1, 2)
 
 
 async def test_a_full_disk_fails_the_job_with_a_refund(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(settling, "save_pictures", full)
+    monkeypatch.setattr(recorder, "save_pictures", full)
     await accept(room)
-    parcel = await only_parcel(room)
-    assert (parcel.state, parcel.fail, parcel.refund) == (JobState.FAILED, FailReason.DISK_FULL, 1)
+    result = await only_result(room)
+    assert (result.state, result.fail, result.refund) == (JobState.FAILED, FailReason.DISK_FULL, 1)
 
 
 async def test_a_job_that_can_never_fit_is_refused_and_refunded(room: Room) -> None:
     room.probe.free_bytes = room.probe.total_bytes = 1
     await accept(room)
-    parcel = await only_parcel(room)
-    assert (parcel.state, parcel.fail, parcel.refund) == (JobState.FAILED, FailReason.OUT_OF_MEMORY, 1)
+    result = await only_result(room)
+    assert (result.state, result.fail, result.refund) == (JobState.FAILED, FailReason.OUT_OF_MEMORY, 1)
     assert room.renderer.requests == []
 
 
@@ -132,8 +132,8 @@ async def test_a_job_that_does_not_fit_now_waits_until_it_does(
         await asyncio.sleep(0.1)
         assert room.renderer.requests == []
         room.probe.free_bytes = room.probe.total_bytes
-        [parcel] = await room.chat.wait_for_parcels(1)
-    assert parcel.state is JobState.DONE
+        [result] = await room.chat.wait_for_results(1)
+    assert result.state is JobState.DONE
 
 
 async def test_a_drain_puts_the_running_job_back_with_its_try(tmp_path: Path) -> None:
@@ -144,10 +144,10 @@ async def test_a_drain_puts_the_running_job_back_with_its_try(tmp_path: Path) ->
         job = await room.store.jobs.find(job_id)
         assert job is not None
         assert (job.state, job.attempt, job.lease) == (JobState.QUEUED, 0, None)
-        assert room.chat.parcels == []
+        assert room.chat.results == []
     async with open_room(tmp_path) as room:
-        parcel = await only_parcel(room)
-        assert (parcel.job_id, parcel.state) == (job_id, JobState.DONE)
+        result = await only_result(room)
+        assert (result.job_id, result.state) == (job_id, JobState.DONE)
         assert room.renderer.requests[0].attempt == 1
 
 
@@ -215,18 +215,18 @@ async def test_a_crash_costs_a_try_and_the_third_ends_the_job(tmp_path: Path) ->
             assert job.attempt == attempt
             assert job.state == (JobState.FAILED if attempt == 3 else JobState.QUEUED)
     async with open_room(tmp_path) as room:
-        parcel = await only_parcel(room)
-        assert (parcel.state, parcel.refund, parcel.credits_left) == (JobState.FAILED, 1, 40)
+        result = await only_result(room)
+        assert (result.state, result.refund, result.credits_left) == (JobState.FAILED, 1, 40)
 
 
 async def test_a_cancel_that_a_crash_interrupted_is_kept(tmp_path: Path) -> None:
     job_ids: list[str] = []
     await crash_while_running(tmp_path, job_ids)
     async with open_room(tmp_path) as room:
-        await room.desk.handle(Cancel(), a_visit("2"))
+        await room.desk.handle(Cancel(), a_context("2"))
     async with open_room(tmp_path) as room:
-        parcel = await only_parcel(room)
-        assert (parcel.state, parcel.refund) == (JobState.CANCELLED, 1)
+        result = await only_result(room)
+        assert (result.state, result.refund) == (JobState.CANCELLED, 1)
         assert room.renderer.requests == []
 
 
@@ -237,14 +237,14 @@ async def test_a_cancel_while_no_worker_starts_ends_the_job(
     render = room.renderer.render
 
     async def unready(request: RenderRequest, listen: Callable[[Event], None]) -> object:
-        await room.desk.handle(Cancel(), a_visit("2"))
+        await room.desk.handle(Cancel(), a_context("2"))
         return await render(request, listen)
 
     room.renderer.render = unready  # type: ignore[method-assign, assignment]
     room.renderer.acts.append(Act.UNREADY)
     await accept(room)
-    parcel = await only_parcel(room)
-    assert (parcel.state, parcel.refund) == (JobState.CANCELLED, 1)
+    result = await only_result(room)
+    assert (result.state, result.refund) == (JobState.CANCELLED, 1)
     assert len(room.renderer.requests) == 1
 
 
@@ -253,10 +253,10 @@ async def test_a_cancel_that_a_cut_off_drain_left_open_is_kept(tmp_path: Path) -
         await accept(room)
         async with room.running(drain_s=0.05):
             await until(lambda: bool(room.renderer.running))
-            await room.desk.handle(Cancel(), a_visit("2"))
+            await room.desk.handle(Cancel(), a_context("2"))
     async with open_room(tmp_path) as room:
-        parcel = await only_parcel(room)
-        assert (parcel.state, parcel.refund) == (JobState.CANCELLED, 1)
+        result = await only_result(room)
+        assert (result.state, result.refund) == (JobState.CANCELLED, 1)
         assert room.renderer.requests == []
 
 
@@ -265,7 +265,7 @@ async def test_waiting_jobs_are_drawn_after_a_restart_in_their_order(tmp_path: P
         accepted = [await accept(room, str(n), f"person {n}") for n in range(5)]
     chat = FakeChat()
     async with open_room(tmp_path, chat=chat) as room, room.running():
-        await chat.wait_for_parcels(5)
+        await chat.wait_for_results(5)
     assert [request.job_id for request in room.renderer.requests] == accepted
 
 
@@ -275,15 +275,15 @@ async def test_nobody_waits_behind_anothers_queue(tmp_path: Path) -> None:
             await accept(room, f"many {n}", "many")
         few = [await accept(room, f"few {n}", f"few {n}") for n in range(3)]
         async with room.running():
-            await room.chat.wait_for_parcels(7)
+            await room.chat.wait_for_results(7)
     order = [request.job_id for request in room.renderer.requests]
     assert {order.index(job_id) for job_id in few} == {1, 2, 3}
 
 
 async def test_pictures_are_remembered(room: Room) -> None:
     job_id = await accept(room, count=2)
-    await only_parcel(room)
-    history = await room.desk.handle(Mine(), a_visit("2"))
+    await only_result(room)
+    history = await room.desk.handle(Mine(), a_context("2"))
     assert isinstance(history, History)
     assert [(entry.job_id, len(entry.pictures)) for entry in history.entries] == [(job_id, 2)]
 
@@ -304,9 +304,9 @@ async def test_a_disk_that_takes_nothing_for_a_while_costs_nobody_a_picture(
         await asyncio.sleep(0.05)
         assert not waiting.done(), "confirmed to the platform, and stored nowhere"
         await room.store._database._run("PRAGMA query_only = 0")
-        [parcel] = await room.chat.wait_for_parcels(1)
+        [result] = await room.chat.wait_for_results(1)
         await waiting
-    assert (parcel.state, parcel.refund, len(parcel.pictures)) == (JobState.DONE, 0, 2)
+    assert (result.state, result.refund, len(result.pictures)) == (JobState.DONE, 0, 2)
     assert len(room.renderer.requests) == 1
     assert await room.desk.taken_in(Platform.CONSOLE) == (("3", "{}"),)
 
@@ -318,8 +318,8 @@ async def test_a_stop_on_a_disk_that_takes_nothing_is_a_stop(tmp_path: Path) -> 
             await until(lambda: bool(room.renderer.running))
             await room.store._database._run("PRAGMA query_only = 1")
     async with open_room(tmp_path) as room:
-        parcel = await only_parcel(room)
-    assert (parcel.job_id, parcel.state) == (job_id, JobState.DONE)
+        result = await only_result(room)
+    assert (result.job_id, result.state) == (job_id, JobState.DONE)
 
 
 async def test_a_worker_that_is_not_ready_is_not_asked_again_at_once(tmp_path: Path) -> None:

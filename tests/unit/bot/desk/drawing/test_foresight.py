@@ -2,8 +2,8 @@
 
 from typing import cast
 
-from bot.desk.drawing import Foresight
-from bot.desk.waiting import Line
+from bot.desk.drawing import LoraPrefetch
+from bot.desk.queue import JobQueue
 from engine.request import LoraChoice
 
 
@@ -30,37 +30,37 @@ class Told:
     def __init__(self) -> None:
         self.told: list[str] = []
 
-    def foresee(self, loras: tuple[LoraChoice, ...]) -> None:
+    def prefetch(self, loras: tuple[LoraChoice, ...]) -> None:
         self.told.append("".join(choice.name for choice in loras))
 
 
-def foresight(*jobs: tuple[LoraChoice, ...]) -> tuple[Foresight, FakeLine, Told]:
+def foresight(*jobs: tuple[LoraChoice, ...]) -> tuple[LoraPrefetch, FakeLine, Told]:
     line, renderer = FakeLine(*jobs), Told()
-    return Foresight(cast("Line", line), renderer), line, renderer
+    return LoraPrefetch(cast("JobQueue", line), renderer), line, renderer
 
 
 def test_four_are_told_soonest_first_and_each_once_whatever_its_weight() -> None:
     sight, _, renderer = foresight(
         (lora("b"), lora("a")), (lora("a", 0.5),), (lora("c"),), (), (lora("d"), lora("e"))
     )
-    sight.line_moved()
+    sight.queue_changed()
     assert renderer.told == ["bacd"]
 
 
 def test_the_eighth_job_in_line_is_looked_at_and_the_ninth_is_not() -> None:
     sight, _, renderer = foresight(*[()] * 7, (lora("h"),), (lora("i"),))
-    sight.line_moved()
+    sight.queue_changed()
     assert renderer.told == ["h"]
 
 
 def test_the_renderer_is_told_when_that_changes_and_never_of_nothing() -> None:
     sight, line, renderer = foresight()
-    sight.line_moved()
+    sight.queue_changed()
     line.jobs = {"1": (lora("a"),)}
-    sight.line_moved("1")
-    sight.line_moved()
+    sight.queue_changed("1")
+    sight.queue_changed()
     line.jobs = {"2": (lora("b"),)}
-    sight.line_moved()
+    sight.queue_changed()
     line.jobs = {}
-    sight.line_moved()
+    sight.queue_changed()
     assert renderer.told == ["a", "b"]

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from bot.commands.values import Draw
-from bot.desk.outcomes import JobState, Receipt
-from engine.cost import CostBook
-from engine.headroom import Headroom
+from bot.outcomes import JobState, Receipt
+from engine.planner.cost import CostBook
+from engine.planner.headroom import Headroom
 from engine.request import Failed, FailReason, Finished, RenderRequest, Timings, WorkerInfo
-from engine.scheduler import Turn
+from engine.scheduler import Decision
 from tests.fakes.renderer import Act, FakeRenderer
-from tests.fakes.room import Room, a_visit, open_room, until
+from tests.fakes.room import Room, a_context, open_room, until
 
 GIB = 2**30
 A_WORKER = WorkerInfo(1, "cuda:0", "a card", "bfloat16", "", "tiny", 1.0, 19 * GIB)
@@ -20,7 +20,7 @@ NO_ROOM = Headroom(0, 24 * GIB, 0, "a card", "others use it")
 
 
 async def accept(room: Room, event: str) -> str:
-    receipt = await room.desk.handle(Draw(prompt="a", seed=7), a_visit(event, f"person {event}"))
+    receipt = await room.desk.handle(Draw(prompt="a", seed=7), a_context(event, f"person {event}"))
     assert isinstance(receipt, Receipt)
     return receipt.job_id
 
@@ -31,7 +31,7 @@ def costs_of(room: Room) -> CostBook:
 
 def need(room: Room) -> str:
     """What the first in line needs, as the log says it."""
-    turn: Turn = room.desk._line.next(NO_ROOM)
+    turn: Decision = room.desk._line.next(NO_ROOM)
     assert turn.job_id is None
     return turn.reason.partition(" needs ")[2].partition(" and ")[0]
 
@@ -81,7 +81,7 @@ async def test_no_job_is_claimed_while_its_need_cannot_be_predicted(tmp_path: Pa
             await until(lambda: bool(looked))
             assert room.renderer.handed == []  # needs 19.2 GiB of the 10 that are free
             room.probe.free_bytes = 20 * GIB
-            await room.chat.wait_for_parcels(1)
+            await room.chat.wait_for_results(1)
         job = await room.store.jobs.find(job_id)
     assert job is not None
     assert job.state == JobState.DONE
@@ -97,11 +97,11 @@ async def test_the_book_learns_from_every_job_that_was_drawn(tmp_path: Path) -> 
     async with open_room(tmp_path) as room:
         costs = costs_of(room)
         before = costs.predict(128, 128, 1, 0)
-        assert costs.span_of(1.0) is None
+        assert costs.estimate_of(1.0) is None
         await accept(room, "1")
         async with room.running():
-            await room.chat.wait_for_parcels(1)
-        assert costs.span_of(1.0) is not None
+            await room.chat.wait_for_results(1)
+        assert costs.estimate_of(1.0) is not None
         assert costs.predict(128, 128, 1, 0).seconds == pytest.approx(0.1)  # as the renderer says
         assert before.seconds > 0.5
 
@@ -112,7 +112,7 @@ async def test_a_job_that_ran_out_of_memory_makes_the_book_doubt(tmp_path: Path)
         before = costs_of(room).predict(128, 128, 1, 0).bytes
         await accept(room, "1")
         async with room.running():
-            await room.chat.wait_for_parcels(1)
+            await room.chat.wait_for_results(1)
         assert costs_of(room).predict(128, 128, 1, 0).bytes == pytest.approx(1.1 * before, rel=0.01)
 
 
@@ -122,6 +122,6 @@ async def test_a_clock_that_is_set_back_does_not_change_what_a_person_pays(tmp_p
         room.desk._line.drawn = lambda job_id, seconds: charged.append(seconds)  # type: ignore[method-assign]
         await accept(room, "1")
         async with room.running():
-            await until(lambda: room.desk.glance().step > 0)
+            await until(lambda: room.desk.queue_status().step > 0)
             room.clock.advance(seconds=-3600)
     assert 0 <= min(charged) <= max(charged) < 60

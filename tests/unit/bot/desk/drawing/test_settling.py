@@ -9,7 +9,7 @@ import structlog
 
 from bot.commands.values import Cancel, Draw
 from bot.desk.drawing import MAX_ATTEMPTS
-from bot.desk.outcomes import JobState, Receipt
+from bot.outcomes import JobState, Receipt
 from bot.store.rows import JobRow
 from engine.request import (
     Event,
@@ -22,11 +22,11 @@ from engine.request import (
     Timings,
 )
 from tests.fakes.renderer import Act, FakeRenderer, tiny_png
-from tests.fakes.room import Room, a_visit, open_room, until
+from tests.fakes.room import Room, a_context, open_room, until
 
 
 async def accept(room: Room, event: str = "1", count: int = 2) -> str:
-    receipt = await room.desk.handle(Draw(prompt="a", count=count), a_visit(event, f"person {event}"))
+    receipt = await room.desk.handle(Draw(prompt="a", count=count), a_context(event, f"person {event}"))
     assert isinstance(receipt, Receipt)
     return receipt.job_id
 
@@ -62,7 +62,7 @@ async def credits_of(room: Room) -> int:
 
 async def test_the_third_loss_keeps_and_charges_what_was_drawn(room: Room) -> None:
     job = await claimed(room, tries=3)
-    await room.desk._drawing._settling.take_back(job, pictures(1))
+    await room.desk._drawing._recorder.take_back(job, pictures(1))
     ended = await row_of(room, job.id)
     assert (ended.state, ended.fail) == (JobState.FAILED, FailReason.WORKER_ERROR)
     assert len(await room.store.jobs.pictures_of([job.id])) == 1
@@ -71,7 +71,7 @@ async def test_the_third_loss_keeps_and_charges_what_was_drawn(room: Room) -> No
 
 async def test_the_second_loss_keeps_nothing_and_charges_later(room: Room) -> None:
     job = await claimed(room, tries=2)
-    await room.desk._drawing._settling.take_back(job, pictures(1))
+    await room.desk._drawing._recorder.take_back(job, pictures(1))
     again = await row_of(room, job.id)
     assert (again.state, again.attempt) == (JobState.QUEUED, 2)
     assert await credits_of(room) == 38
@@ -81,7 +81,7 @@ async def test_the_second_loss_keeps_nothing_and_charges_later(room: Room) -> No
 async def test_a_loss_after_a_cancel_is_a_cancel_even_at_the_third_try(room: Room) -> None:
     job = await claimed(room, tries=3)
     await room.store.jobs.request_cancel(job.id)
-    await room.desk._drawing._settling.take_back(job, pictures(1))
+    await room.desk._drawing._recorder.take_back(job, pictures(1))
     assert (await row_of(room, job.id)).state == JobState.CANCELLED
     assert await credits_of(room) == 40
 
@@ -105,7 +105,7 @@ async def test_each_answer_ends_the_job_its_way(
     credits: int,
 ) -> None:
     job = await claimed(room)
-    await room.desk._drawing._settling.settle(job, answer, pictures(drawn))
+    await room.desk._drawing._recorder.settle(job, answer, pictures(drawn))
     ended = await row_of(room, job.id)
     assert (ended.state, ended.fail) == (state, fail)
     assert await credits_of(room) == credits
@@ -124,23 +124,23 @@ async def test_a_stop_is_ours_only_while_we_close_and_nobody_asked_for_it(
     room: Room, is_closing: bool, cancel_asked: bool, state: JobState
 ) -> None:
     job = await claimed(room)
-    settling = room.desk._drawing._settling
-    settling._is_closing = lambda: is_closing
+    recorder = room.desk._drawing._recorder
+    recorder._is_closing = lambda: is_closing
     if cancel_asked:
         await room.store.jobs.request_cancel(job.id)
-    await settling.settle(job, Stopped(job.id, 1), [])
+    await recorder.settle(job, Stopped(job.id, 1), [])
     stopped = await row_of(room, job.id)
     assert (stopped.state, stopped.attempt) == (state, 0 if state == JobState.QUEUED else 1)
 
 
 async def test_a_refusal_ends_what_waits_and_nothing_else(room: Room) -> None:
-    settling = room.desk._drawing._settling
+    recorder = room.desk._drawing._recorder
     job = await claimed(room)
-    await settling.refuse(job.id)
-    await settling.refuse("unknown")
+    await recorder.refuse(job.id)
+    await recorder.refuse("unknown")
     assert (await row_of(room, job.id)).state == JobState.RUNNING
-    await settling.put_back(job, uses_attempt=False)
-    await settling.refuse(job.id)
+    await recorder.put_back(job, uses_attempt=False)
+    await recorder.refuse(job.id)
     ended = await row_of(room, job.id)
     assert (ended.state, ended.fail, ended.attempt) == (JobState.FAILED, FailReason.OUT_OF_MEMORY, 0)
     assert not room.desk._line.waits(job.id)
@@ -148,10 +148,10 @@ async def test_a_refusal_ends_what_waits_and_nothing_else(room: Room) -> None:
 
 async def test_a_late_put_back_does_not_join_the_line(room: Room) -> None:
     job = await claimed(room)
-    settling = room.desk._drawing._settling
+    recorder = room.desk._drawing._recorder
     room.desk._line.remove(job.id)
-    await settling.give_up(job)
-    await settling.put_back(job, uses_attempt=True)
+    await recorder.give_up(job)
+    await recorder.put_back(job, uses_attempt=True)
     assert (await row_of(room, job.id)).state == JobState.FAILED
     assert room.desk._line.queue() == ()
 
@@ -181,10 +181,10 @@ async def test_whose_turn_it_is_is_told_so_before_the_renderer_has_said_a_word(t
         async with room.running():
             await until(lambda: bool(room.chat.shown))
             [status] = room.chat.shown
-            assert (status.job_id, status.place, status.index) == (job_id, None, 0)
+            assert (status.job_id, status.position, status.index) == (job_id, None, 0)
             assert (status.step, status.steps, status.count, status.pictures) == (0, 8, 2, ())
-            glance = room.desk.glance()
-            assert (glance.drawing, glance.step, glance.steps) == (job_id, 0, 0)
+            queue_status = room.desk.queue_status()
+            assert (queue_status.drawing, queue_status.step, queue_status.steps) == (job_id, 0, 0)
 
 
 async def test_the_loop_keeps_nothing_of_a_job_that_has_ended(room: Room) -> None:
@@ -193,8 +193,8 @@ async def test_the_loop_keeps_nothing_of_a_job_that_has_ended(room: Room) -> Non
     drawing = room.desk._drawing
     async with room.running():
         await until(lambda: room.renderer.running == job_id)
-        await room.desk.handle(Cancel(), a_visit("c", "person 1"))
-        await room.chat.wait_for_parcels(1)
+        await room.desk.handle(Cancel(), a_context("c", "person 1"))
+        await room.chat.wait_for_results(1)
         await until(lambda: not drawing._claimed)
         assert (drawing._hand, drawing._to_stop, drawing.running) == ([], set(), ("", 0, 0))
 
@@ -225,9 +225,9 @@ async def test_a_job_begins_once_however_often_it_reports(room: Room) -> None:
     with structlog.testing.capture_logs() as logs:
         await accept(room, count=3)
         async with room.running():
-            [parcel] = await room.chat.wait_for_parcels(1)
+            [result] = await room.chat.wait_for_results(1)
     assert [log["event"] for log in logs].count("job begins") == 1
-    assert len(parcel.pictures) == 3
+    assert len(result.pictures) == 3
 
 
 async def test_a_picture_is_shown_as_soon_as_it_is_complete(room: Room) -> None:
@@ -242,7 +242,7 @@ async def test_a_picture_is_shown_as_soon_as_it_is_complete(room: Room) -> None:
     board.drawing = note  # type: ignore[method-assign, assignment]
     await accept(room, count=2)
     async with room.running():
-        await room.chat.wait_for_parcels(1)
+        await room.chat.wait_for_results(1)
     # begun by the desk, begun by the renderer, then eight steps and the picture, twice
     assert shown == [0, 0, *[0] * 8, 1, *[1] * 8, 2]
 

@@ -8,18 +8,18 @@ from pathlib import Path
 import pytest
 
 from bot.commands.values import Cancel, Draw, LoraWish, Mine
-from bot.desk.drawing import settling
-from bot.desk.outcomes import History, JobState, Receipt
+from bot.desk.drawing import recorder
+from bot.outcomes import History, JobState, Receipt
 from bot.store.rows import JobRow, PictureRow
 from engine.request import Event, Failed, Finished, Picture, RenderRequest, Stopped
 from tests.fakes.renderer import Act, FakeRenderer
-from tests.fakes.room import Room, a_visit, open_room, until
+from tests.fakes.room import Room, a_context, open_room, until
 
 
 async def accept(room: Room, event: str, user: str = "", count: int = 1, lora: str = "") -> str:
     loras = (LoraWish(lora),) if lora else ()
     draw = Draw(prompt="a", count=count, seed=7, loras=loras)
-    receipt = await room.desk.handle(draw, a_visit(event, user or f"person {event}"))
+    receipt = await room.desk.handle(draw, a_context(event, user or f"person {event}"))
     assert isinstance(receipt, Receipt)
     return receipt.job_id
 
@@ -54,18 +54,18 @@ async def test_what_lies_ready_is_told_as_waiting_until_it_is_drawn(tmp_path: Pa
         room.desk._board._every_s = 0.0
         first, second, third = [await accept(room, str(n)) for n in range(3)]
         async with room.running():
-            await until(lambda: len(room.renderer.handed) == 2 and room.desk.glance().step > 0)
-            glance, line = room.desk.glance(), room.desk._line
-            assert (glance.drawing, glance.waiting) == (first, 2)
-            assert [line.place(job_id) for job_id in (first, second, third)] == [0, 1, 2]
+            await until(lambda: len(room.renderer.handed) == 2 and room.desk.queue_status().step > 0)
+            queue_status, line = room.desk.queue_status(), room.desk._line
+            assert (queue_status.drawing, queue_status.waiting) == (first, 2)
+            assert [line.position(job_id) for job_id in (first, second, third)] == [0, 1, 2]
             for person, state in enumerate((JobState.RUNNING, JobState.QUEUED)):
-                mine = await room.desk.handle(Mine(), a_visit("m", f"person {person}"))
+                mine = await room.desk.handle(Mine(), a_context("m", f"person {person}"))
                 assert isinstance(mine, History)
                 assert [entry.state for entry in mine.entries] == [state]
             await asyncio.sleep(0.02)
-            assert second not in {status.job_id for status in room.chat.shown if status.place is None}
-            await room.desk.handle(Cancel(first), a_visit("c", "person 0"))
-            await until(lambda: second in {s.job_id for s in room.chat.shown if s.place is None})
+            assert second not in {status.job_id for status in room.chat.shown if status.position is None}
+            await room.desk.handle(Cancel(first), a_context("c", "person 0"))
+            await until(lambda: second in {s.job_id for s in room.chat.shown if s.position is None})
 
 
 async def test_a_ready_job_is_cancelled_at_once_with_the_whole_refund(tmp_path: Path) -> None:
@@ -74,9 +74,9 @@ async def test_a_ready_job_is_cancelled_at_once_with_the_whole_refund(tmp_path: 
         ready = await accept(room, "2", count=3)
         async with room.running():
             await until(lambda: len(room.renderer.handed) == 2)
-            await room.desk.handle(Cancel(ready), a_visit("c", "person 2"))
-            [parcel] = await room.chat.wait_for_parcels(1)
-    assert (parcel.job_id, parcel.state, parcel.refund) == (ready, JobState.CANCELLED, 3)
+            await room.desk.handle(Cancel(ready), a_context("c", "person 2"))
+            [result] = await room.chat.wait_for_results(1)
+    assert (result.job_id, result.state, result.refund) == (ready, JobState.CANCELLED, 3)
     assert len(room.renderer.requests) == 1
 
 
@@ -94,7 +94,7 @@ async def test_a_job_that_loses_the_worker_takes_no_try_of_the_one_behind_it(tmp
     async with open_room(tmp_path, renderer=Patient([Act.LOSE])) as room:
         poison, neighbour = await accept(room, "1"), await accept(room, "2")
         async with room.running():
-            await room.chat.wait_for_parcels(2)
+            await room.chat.wait_for_results(2)
         tries = [(request.job_id, request.attempt) for request in room.renderer.handed]
         assert tries == [(poison, 1), (neighbour, 1), (neighbour, 1), (poison, 2)]
         assert (await row_of(room, neighbour)).attempt == 1
@@ -122,16 +122,16 @@ async def test_a_job_that_has_lost_a_try_is_drawn_alone(tmp_path: Path) -> None:
     async with open_room(tmp_path, renderer=renderer) as room:
         for n in range(4):
             prompt = "poison" if n == 1 else "a"
-            await room.desk.handle(Draw(prompt=prompt), a_visit(str(n), f"person {n}"))
+            await room.desk.handle(Draw(prompt=prompt), a_context(str(n), f"person {n}"))
         async with room.running():
-            await room.chat.wait_for_parcels(4)
+            await room.chat.wait_for_results(4)
     suspects = [(request, count) for request, count in renderer.beside if request.attempt > 1]
     assert {(request.prompt, request.attempt, count) for request, count in suspects} == {
         ("poison", 2, 1),
         ("poison", 3, 1),
     }
     assert max(count for _, count in renderer.beside) == 2
-    assert [parcel.recipe.prompt for parcel in room.chat.parcels if parcel.state is JobState.FAILED] == [
+    assert [result.recipe.prompt for result in room.chat.results if result.state is JobState.FAILED] == [
         "poison"
     ]
 
@@ -139,35 +139,35 @@ async def test_a_job_that_has_lost_a_try_is_drawn_alone(tmp_path: Path) -> None:
 async def test_saving_an_end_holds_up_neither_the_next_job_nor_the_one_after(
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    go_on, real = threading.Event(), settling.save_pictures
+    go_on, real = threading.Event(), recorder.save_pictures
 
     def slow(job_id: str, pictures: Sequence[Picture], folder: Path) -> tuple[PictureRow, ...]:
         if job_id == jobs[0]:
             go_on.wait(10)
         return real(job_id, pictures, folder)
 
-    monkeypatch.setattr(settling, "save_pictures", slow)
+    monkeypatch.setattr(recorder, "save_pictures", slow)
     room.renderer.step_s = 0.02  # each has long been saved when the one behind it is drawn
     jobs = [await accept(room, str(n)) for n in range(4)]
     async with room.running():
-        parcels = await room.chat.wait_for_parcels(3)
-        assert {parcel.job_id for parcel in parcels} == set(jobs[1:])
+        results = await room.chat.wait_for_results(3)
+        assert {result.job_id for result in results} == set(jobs[1:])
         ended = await room.store._database._run("SELECT job FROM outbox ORDER BY id")
-        assert [parcel.job_id for parcel in parcels] == [row[0] for row in ended]
+        assert [result.job_id for result in results] == [row[0] for row in ended]
         go_on.set()
-        await room.chat.wait_for_parcels(4)
+        await room.chat.wait_for_results(4)
 
 
 async def test_a_disk_slower_than_the_card_makes_the_card_wait(
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    go_on, real = threading.Event(), settling.save_pictures
+    go_on, real = threading.Event(), recorder.save_pictures
 
     def slow(job_id: str, pictures: Sequence[Picture], folder: Path) -> tuple[PictureRow, ...]:
         go_on.wait(10)
         return real(job_id, pictures, folder)
 
-    monkeypatch.setattr(settling, "save_pictures", slow)
+    monkeypatch.setattr(recorder, "save_pictures", slow)
     for n in range(9):
         await accept(room, str(n))
     async with room.running():
@@ -175,7 +175,7 @@ async def test_a_disk_slower_than_the_card_makes_the_card_wait(
         await asyncio.sleep(0.05)
         assert len(room.renderer.handed) == 4
         go_on.set()
-        await room.chat.wait_for_parcels(9)
+        await room.chat.wait_for_results(9)
 
 
 async def test_a_person_pays_for_being_drawn_and_not_for_lying_ready(tmp_path: Path) -> None:
@@ -195,10 +195,10 @@ async def test_a_person_pays_for_being_drawn_and_not_for_lying_ready(tmp_path: P
         async with room.running():
             await until(lambda: len(renderer.handed) == 2 and bool(renderer.running))
             room.clock.advance(seconds=600)
-            await room.desk.handle(Cancel(first), a_visit("c", "person 0"))
-            parcels = await room.chat.wait_for_parcels(3)
+            await room.desk.handle(Cancel(first), a_context("c", "person 0"))
+            results = await room.chat.wait_for_results(3)
     assert charged == {first: 600.0, second: 0.0, third: 0.0}
-    assert {parcel.job_id: parcel.seconds for parcel in parcels} == {first: 600.0, second: 0.0, third: 0.0}
+    assert {result.job_id: result.seconds for result in results} == {first: 600.0, second: 0.0, third: 0.0}
 
 
 async def test_the_loras_of_the_next_jobs_are_foreseen_four_at_most_and_soonest_first(
@@ -207,8 +207,8 @@ async def test_the_loras_of_the_next_jobs_are_foreseen_four_at_most_and_soonest_
     async with open_room(tmp_path, renderer=FakeRenderer([Act.HANG], step_s=0.001)) as room:
         for n, lora in enumerate(["anime", "sugar", "anime", "none"]):
             await accept(room, str(n), lora=lora)
-        assert [choice.name for choice in room.renderer.foreseen] == ["anime", "sugar"]
+        assert [choice.name for choice in room.renderer.prefetched] == ["anime", "sugar"]
     again = FakeRenderer([Act.HANG], step_s=0.001)
     async with open_room(tmp_path, renderer=again) as room, room.running():
         await until(lambda: len(again.handed) == 2)
-        assert [choice.name for choice in again.foreseen] == ["anime", "sugar"]  # at the start, too
+        assert [choice.name for choice in again.prefetched] == ["anime", "sugar"]  # at the start, too

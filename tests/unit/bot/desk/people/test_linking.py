@@ -7,19 +7,8 @@ from pathlib import Path
 import pytest
 
 from bot.commands.values import Cancel, Draw, Link, Mine, Quota, Unlink
-from bot.desk.outcomes import (
-    Credits,
-    History,
-    LinkAsked,
-    LinkCode,
-    Linked,
-    Platform,
-    Receipt,
-    Unlinked,
-    Visit,
-)
 from bot.desk.people.attempts import MOST_BY_ACCOUNT, MOST_IN_ALL, MOST_OF_CODE, WINDOW_MS
-from bot.desk.people.linking import Linking
+from bot.desk.people.linking import AccountLinking
 from bot.errors import (
     AlreadyLinked,
     BadLinkCode,
@@ -31,9 +20,20 @@ from bot.errors import (
     TooManyCodes,
     TooManyWaiting,
 )
-from bot.policy.rules import Rules, Standing, Tier
+from bot.outcomes import (
+    CommandContext,
+    CreditBalance,
+    History,
+    LinkAsked,
+    LinkCode,
+    Linked,
+    Platform,
+    Receipt,
+    Unlinked,
+)
+from bot.policy.rules import Entitlement, Rules, Tier
 from tests.fakes.renderer import Act, FakeRenderer
-from tests.fakes.room import Room, a_visit, open_room, until
+from tests.fakes.room import Room, a_context, open_room, until
 
 RULES = Rules(daily_credits=10, allow=frozenset({"discord:*", "telegram:*"}))
 
@@ -46,14 +46,14 @@ class Talk:
     def __init__(self, room: Room, platform: Platform, user_id: str) -> None:
         self.room, self.platform, self.user_id = room, platform, user_id
 
-    def visit(self, chat_id: str = "") -> Visit:
+    def context(self, chat_id: str = "") -> CommandContext:
         Talk.count += 1
-        return a_visit(
+        return a_context(
             f"m{Talk.count}", self.user_id, platform=self.platform, chat_id=chat_id or self.user_id
         )
 
     async def say(self, command: object, chat_id: str = "") -> object:
-        return await self.room.desk.handle(command, self.visit(chat_id))  # type: ignore[arg-type]
+        return await self.room.desk.handle(command, self.context(chat_id))  # type: ignore[arg-type]
 
     async def draw(self, count: int = 1) -> Receipt:
         receipt = await self.say(Draw(prompt="a face", count=count))
@@ -62,7 +62,7 @@ class Talk:
 
     async def credits(self) -> int:
         credits = await self.say(Quota())
-        assert isinstance(credits, Credits)
+        assert isinstance(credits, CreditBalance)
         return credits.credits
 
     async def jobs(self) -> list[str]:
@@ -121,10 +121,10 @@ async def test_the_first_typing_says_whose_code_it_is_and_joins_nobody(room: Roo
 
 async def test_a_message_that_comes_again_after_a_crash_confirms_nothing(room: Room) -> None:
     ann, anna = two(room)
-    code, visit = await ann.code(), anna.visit()
+    code, context = await ann.code(), anna.context()
     for _ in range(3):
-        assert isinstance(await room.desk.handle(Link(code), visit), LinkAsked)
-    confirmation = anna.visit()
+        assert isinstance(await room.desk.handle(Link(code), context), LinkAsked)
+    confirmation = anna.context()
     for _ in range(3):
         assert isinstance(await room.desk.handle(Link(code), confirmation), Linked)
 
@@ -199,10 +199,10 @@ async def test_a_hundred_wrong_codes_at_once_are_counted_before_they_are_tried(
     said = await asyncio.gather(*(tries(anna, code) for code in wrong))
     assert Counter(said) == {"BadLinkCode": 5, "TooManyCodes": 95}
     assert len(tried) == 5
-    direct = Linking.link  # also without the desk's transaction around it
+    direct = AccountLinking.link  # also without the desk's transaction around it
     said = await asyncio.gather(
         *(
-            direct(room.desk._linking, Link(code), Talk(room, Platform.TELEGRAM, "777").visit())
+            direct(room.desk._linking, Link(code), Talk(room, Platform.TELEGRAM, "777").context())
             for code in wrong
         ),
         return_exceptions=True,
@@ -351,7 +351,7 @@ async def test_waiting_jobs_of_both_wait_in_one_turn_and_count_together(tmp_path
 
 
 async def test_a_tier_counts_under_every_name_of_its_person(tmp_path: Path) -> None:
-    tier = Tier(frozenset({"discord:ann"}), Standing(weight=3, daily_credits=50))
+    tier = Tier(frozenset({"discord:ann"}), Entitlement(weight=3, daily_credits=50))
     rules = Rules(daily_credits=10, allow=RULES.allow, tiers=(tier,))
     async with open_room(tmp_path, rules=rules) as room:
         ann, anna = two(room)
@@ -359,7 +359,7 @@ async def test_a_tier_counts_under_every_name_of_its_person(tmp_path: Path) -> N
         assert (await anna.join(ann)).credits == 50
         person = await room.store.people.find("telegram", "555")
         assert person is not None
-        assert room.desk._standings.weight_of(person) == 3
+        assert room.desk._tiers.weight_of(person) == 3
         await anna.say(Unlink())
         assert (await ann.credits(), await anna.credits()) == (50, 0)
         room.clock.advance(days=1)

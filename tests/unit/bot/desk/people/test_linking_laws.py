@@ -17,14 +17,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from bot.commands.values import Cancel, Command, Draw, Link, Quota, Unlink
-from bot.desk.outcomes import LinkCode, Linked, Platform, Receipt, Unlinked
 from bot.errors import NotPossible
+from bot.outcomes import LinkCode, Linked, Platform, Receipt, Unlinked
 from bot.policy.price import DAY_S
-from bot.policy.rules import Rules, Standing, Tier
+from bot.policy.rules import Entitlement, Rules, Tier
 from bot.store.rows import LedgerKind
 from tests.crash.laws import LAWS
 from tests.fakes.clock import FakeClock
-from tests.fakes.room import Room, a_visit, open_room
+from tests.fakes.room import Room, a_context, open_room
 
 DAILY, PATRONS_DAILY = 6, 15
 NAMES = tuple(
@@ -35,7 +35,7 @@ RULES = Rules(
     daily_credits=DAILY,
     max_waiting=3,
     allow=frozenset({"discord:*", "telegram:*"}),
-    tiers=(Tier(frozenset({PATRON}), Standing(2, PATRONS_DAILY)),),
+    tiers=(Tier(frozenset({PATRON}), Entitlement(2, PATRONS_DAILY)),),
 )
 MOST_A_DAY = DAILY * (len(NAMES) - 1) + PATRONS_DAILY
 OF_LINKS = (
@@ -66,9 +66,9 @@ class LinkingLaws(RuleBasedStateMachine):
     def say(self, name: tuple[Platform, str], command: Command) -> Any:
         self.event += 1
         platform, user_id = name
-        visit = a_visit(f"event {self.event}", user_id, platform=platform, chat_id=user_id)
+        context = a_context(f"event {self.event}", user_id, platform=platform, chat_id=user_id)
         try:
-            return self.do(self.room.desk.handle(command, visit))
+            return self.do(self.room.desk.handle(command, context))
         except NotPossible:
             return None
 

@@ -1,0 +1,1 @@
+"""``sugarbot bench``: the command, the article's rows and their table."""

@@ -1,0 +1,86 @@
+"""What ``sugarbot db check``, ``backup`` and ``restore`` do and say."""
+
+import asyncio
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from bot.app import BACKUPS, DATABASE, MIGRATIONS
+from bot.desk import maintenance
+from bot.messages import N_, text
+from bot.settings import Settings
+from bot.store import Survey, open_store
+from bot.store.files import backup
+
+
+async def check(settings: Settings) -> int:
+    """Print what is in the database and whether it is sound; 1 if it is not."""
+    locale = settings.language
+    path = settings.data_dir / DATABASE
+    await asyncio.to_thread(maintenance.make_private, settings.data_dir)
+    store = await open_store(path, MIGRATIONS)
+    try:
+        survey = await store.survey()
+    finally:
+        await store.close()
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for about, value in (
+        (N_("file"), str(path)),
+        (N_("schema"), str(survey.schema)),
+        (N_("people"), str(survey.people)),
+        (N_("jobs"), ", ".join(f"{count} {state}" for state, count in survey.jobs.items()) or "0"),
+        (N_("pictures"), str(survey.pictures)),
+        (N_("credits, and the ledger's sum"), f"{survey.credits}, {survey.ledger}"),
+    ):
+        table.add_row(text(about, locale), value)
+    out = Console(highlight=False, markup=False)
+    out.print(table)
+    for problem in problems_of(survey, locale):
+        out.print(f"✗ {problem}")
+    return int(not survey.is_sound)
+
+
+async def back_up(settings: Settings, folder: Path | None) -> int:
+    """Copy the database, in use or not; print the new file.
+
+    Raises:
+        OperatorError: There is no sound database to copy, or the folder takes nothing; nothing was changed.
+    """
+    path = settings.data_dir / DATABASE
+    await asyncio.to_thread(maintenance.make_private, settings.data_dir)
+    made = await asyncio.to_thread(backup.back_up, path, folder or settings.data_dir / BACKUPS, time.time())
+    Console(highlight=False, markup=False, soft_wrap=True).print(str(made))
+    return 0
+
+
+async def restore(settings: Settings, file: Path) -> int:
+    """Put a backup in the database's place; print where the file lies that was there.
+
+    Raises:
+        OperatorError: The bot runs, or the backup is none that this version can use; nothing was changed.
+    """
+    path = settings.data_dir / DATABASE
+    await asyncio.to_thread(maintenance.make_private, settings.data_dir)
+    aside = await asyncio.to_thread(backup.restore, file, path, MIGRATIONS, time.time())
+    locale = settings.language
+    said = (
+        text(N_("Restored. What was there before is kept as {path}"), locale, path=str(aside))
+        if aside
+        else text(N_("Restored to {path}"), locale, path=str(path))
+    )
+    Console(highlight=False, markup=False, soft_wrap=True).print(said)
+    return 0
+
+
+def problems_of(survey: Survey, locale: str) -> list[str]:
+    """What is wrong with the database, a sentence each; empty when it is sound."""
+    problems = [text(N_("damaged: {detail}"), locale, detail=line) for line in survey.damage]
+    if survey.unbalanced:
+        broken = N_("{count} people have other credits than their ledger says")
+        problems.append(text(broken, locale, count=survey.unbalanced))
+    if survey.untold:
+        broken = N_("{count} ended jobs have no answer on its way")
+        problems.append(text(broken, locale, count=survey.untold))
+    return problems

@@ -1,0 +1,154 @@
+"""What ``sugarbot doctor`` and ``lora`` print: what is set up, what is wrong with it, what to do.
+
+Nothing is downloaded and no platform is asked; what the checks do not cover, the report says.
+"""
+
+import asyncio
+import os
+import shutil
+import socket
+import sysconfig
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+from rich.table import Table
+
+from bot.app import DATABASE, MIGRATIONS
+from bot.checks import checks
+from bot.checks.checks import Finding, Level
+from bot.cli.db import problems_of
+from bot.cli.screen import Screen, add_row
+from bot.cli.setup import gains_by_copy
+from bot.errors import DatabaseInUse, OperatorError, PortTaken
+from bot.messages import N_, explain, text
+from bot.messages.checks import finding_in, title_in
+from bot.settings import Settings
+from bot.store import open_store
+from engine.checkpoint.model import ModelInfo, built_in_lora_folder, find_model
+from engine.errors import ModelError
+from engine.planner.headroom import HeadroomProbe
+from engine.shelf import Shelf, read_shelf
+
+
+async def report(settings: Settings) -> int:
+    """Print every finding; 1 if one of them is wrong, else 0."""
+    locale = settings.language
+    findings = [
+        *await asyncio.to_thread(checks.of_settings, settings, os.environ),
+        *await asyncio.to_thread(lambda: list(checks.of_modes(settings.data_dir))),
+        *await _database(settings),
+        *await asyncio.to_thread(lambda: list(_engine(settings))),
+        *_page(settings),
+    ]
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for part in dict.fromkeys(finding.about for finding in findings):
+        for finding in (each for each in findings if each.about == part):
+            sentence = finding_in(finding.code, finding.facts, locale)
+            add_row(table, (finding.level, title_in(part, locale), sentence))
+    out = Screen()
+    out.print(table)
+    out.say(
+        text(
+            N_(
+                "Not checked: whether the platforms accept the tokens, what the bot may do in each channel, "
+                "and whether the card draws. `sugarbot say` tries the card."
+            ),
+            locale,
+        )
+    )
+    return int(any(finding.level is Level.WRONG for finding in findings))
+
+
+async def shelf(settings: Settings) -> int:
+    """Print the LoRAs and the refused files; 1 if any file was refused.
+
+    Raises:
+        ModelError: The model, which says what a LoRA must look like, is not there.
+    """
+    locale = settings.language
+    found = await asyncio.to_thread(_read_shelf, settings)
+    table = Table()
+    for title in (N_("LoRA"), N_("title"), N_("trigger"), N_("rank"), "MiB", "sha256"):
+        table.add_column(text(title, locale), overflow="fold")
+    for file in found.files.values():
+        size = f"{file.bytes / 2**20:.1f}"
+        cells = (file.name, file.titles.get(locale, ""), file.trigger, str(file.rank), size, file.sha256[:12])
+        add_row(table, cells)
+    out = Screen()
+    out.print(table)
+    for refused in found.rejected:
+        out.say(f"{Level.WRONG} {refused.name}: {explain(refused.error, locale)}")
+    return int(bool(found.rejected))
+
+
+async def _database(settings: Settings) -> list[Finding]:
+    path = settings.data_dir / DATABASE
+    if not path.exists():
+        return [Finding(Level.NOTE, "database", "database_new")]
+    try:
+        store = await open_store(path, MIGRATIONS)
+    except DatabaseInUse:
+        return [Finding(Level.FINE, "database", "database_in_use")]
+    except OperatorError as error:
+        return [Finding(Level.WRONG, "database", "database_unusable", {"error": error})]
+    try:
+        survey = await store.survey()
+    finally:
+        await store.close()
+    problems = problems_of(survey, settings.language)
+    wrong = [Finding(Level.WRONG, "database", "database_wrong", {"problem": each}) for each in problems]
+    return wrong or [Finding(Level.FINE, "database", "database_sound", {"schema": survey.schema})]
+
+
+def _engine(settings: Settings) -> Iterator[Finding]:
+    config = settings.to_engine_config()
+    headroom = HeadroomProbe(config.device, config.reserve_bytes).read()
+    yield from checks.of_device(settings, headroom)
+    if headroom.is_card and find_spec("triton"):
+        yield from _lacks_of_triton()
+    try:
+        model = find_model(config, download=False)
+    except ModelError as error:
+        yield Finding(Level.WRONG, "model", "model_unusable", {"error": error})
+        return
+    size = f"{model.native_width_px} × {model.native_height_px}"
+    yield Finding(Level.FINE, "model", "model", {"name": model.name, "size": size})
+    if model.origin is not None:
+        yield Finding(Level.FINE, "model", "converted", {"path": str(model.folder)})
+    elif gains_by_copy(config, model):
+        yield Finding(Level.NOTE, "model", "not_converted")
+    yield from checks.of_shelf(settings, read_shelf(_lora_folders(settings, model), model))
+
+
+def _lacks_of_triton() -> Iterator[Finding]:
+    """What Triton builds the card's kernels with and does not find; it looks in the same places."""
+    named = os.environ.get("CC")
+    if not any(map(shutil.which, ("gcc", "clang") if named is None else (named,))):
+        yield Finding(Level.NOTE, "card", "no_compiler")
+    if not Path(sysconfig.get_paths(scheme="posix_prefix")["include"], "Python.h").is_file():
+        yield Finding(Level.NOTE, "card", "no_headers")
+
+
+def _page(settings: Settings) -> Iterator[Finding]:
+    if not settings.web.enabled:
+        return
+    host, port = settings.web.host, settings.web.port
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            one.bind((host, port))
+        except OSError:
+            yield Finding(Level.WRONG, "page", "port_taken", {"error": PortTaken(host=host, port=port)})
+        else:
+            shown = f"[{host}]" if ":" in host else host
+            yield Finding(Level.FINE, "page", "page_open", {"url": f"http://{shown}:{port}/"})
+
+
+def _read_shelf(settings: Settings) -> Shelf:
+    model = find_model(settings.to_engine_config(), download=False)
+    return read_shelf(_lora_folders(settings, model), model)
+
+
+def _lora_folders(settings: Settings, model: ModelInfo) -> list[Path]:
+    return [built_in_lora_folder(model), settings.to_engine_config().lora_dir]

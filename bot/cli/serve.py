@@ -1,0 +1,243 @@
+"""``sugarbot run``, ``demo`` and ``say``: which chats open, and when the application closes.
+
+Each function takes the settings and returns the exit code; errors the host can act on go up as they are.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from bot.app import Application, open_application, serve_chats
+from bot.chats.console import ConsoleChat
+from bot.chats.contract import Chat
+from bot.chats.web import CardView, WebChat
+from bot.checks import checks
+from bot.checks.folders import require_writable
+from bot.messages import N_, text
+from bot.settings import Settings
+from engine.config import BUILT_IN
+from engine.host import Host
+from engine.planner.headroom import HeadroomProbe
+from engine.request import (
+    Event,
+    Failed,
+    Finished,
+    LoraChoice,
+    RenderRequest,
+    Stopped,
+    Timings,
+    WorkerInfo,
+)
+from engine.request import (
+    Progress as Step,
+)
+
+FIRST_MESSAGE = {
+    "en": "/sugar a girl, dewy skin, peach blush, nude lip glaze, upturned eyes --lora sugar --seed 7",
+    "zh-CN": "/sugar Sugar面部，清透水光肌，微醺蜜桃腮红，薄涂裸粉唇釉，眼尾轻挑带慵懒笑意，细碎睫毛轻颤"
+    " --lora sugar --seed 7",
+}
+
+people = Console(stderr=True, highlight=False)
+
+
+async def run(settings: Settings) -> int:
+    """Serve every chat that is set up, until cancelled.
+
+    Raises:
+        NotStartable: Something that ``sugarbot doctor`` marks as wrong keeps it from working.
+    """
+    await asyncio.to_thread(_require_set_up, settings)
+    async with open_application(settings) as house:
+        chats = _chats_of(house)
+        async with serve_chats(house, chats) as keeping:
+            for kept in keeping:
+                if isinstance(kept.chat, WebChat) and kept.is_open:
+                    _tell_page(settings.language, kept.chat)
+            await asyncio.Event().wait()
+    raise AssertionError  # only a cancellation ends the wait
+
+
+async def say(settings: Settings, message: str, *, user_name: str, is_host: bool, out_dir: Path) -> int:
+    """Put one message through the whole way; 0 when it was answered, 1 when it was refused or failed.
+
+    Raises:
+        OSError: Pictures cannot be saved in ``out_dir``; nothing was accepted.
+    """
+    await asyncio.to_thread(require_writable, out_dir)
+    async with open_application(settings) as house:
+        console = ConsoleChat(house.desk, out_dir=out_dir, locale=settings.language)
+        async with serve_chats(house, [console]):
+            answer = await console.say(message, user_name=user_name, is_host=is_host)
+    return answer.exit_code
+
+
+async def demo(settings: Settings) -> int:
+    """Draw a first picture with the built-in model, say how long each stage took, then serve the page."""
+    built_in = settings.engine.model_copy(update={"model": BUILT_IN, "device": "cpu", "default_lora": ""})
+    settings = settings.model_copy(update={"engine": built_in})
+    watch = StopWatch()
+    await asyncio.to_thread(require_writable, Path("out"))
+    async with open_application(settings, renderer_of=watch.on) as house:
+        console = ConsoleChat(house.desk, out_dir=Path("out"), locale=settings.language)
+        page = _page_of(house)
+        async with serve_chats(house, [console, page]):
+            info = await _loaded(house)
+            answer = await console.say(FIRST_MESSAGE[settings.language], user_name="a member", is_host=False)
+            if answer.exit_code:
+                return answer.exit_code
+            _print_stages(settings.language, info.load_s, watch)
+            _tell_page(settings.language, page)
+            await asyncio.Event().wait()
+    raise AssertionError  # only a cancellation ends the wait
+
+
+class StopWatch:
+    """A renderer that passes everything on and keeps the timings of the last finished job."""
+
+    def __init__(self) -> None:
+        self.timings = Timings()
+        self.whole_s = 0.0
+        self._host: Host | None = None
+
+    def on(self, host: Host) -> "StopWatch":
+        """Stand between the desk and this host."""
+        self._host = host
+        return self
+
+    async def render(
+        self, request: RenderRequest, listen: Callable[[Event], None]
+    ) -> Finished | Stopped | Failed:
+        """Render as the host does; see ``Host.render``."""
+        assert self._host is not None  # noqa: S101 - ``on`` comes first
+        began_s = time.perf_counter()
+
+        def hear(event: Event) -> None:
+            nonlocal began_s
+            if isinstance(event, Step) and (event.index, event.step) == (0, 0):
+                began_s = time.perf_counter()  # until then it lay ready behind another job
+            listen(event)
+
+        end = await self._host.render(request, hear)
+        if isinstance(end, Finished):
+            self.timings, self.whole_s = end.timings, time.perf_counter() - began_s
+        return end
+
+    def cancel(self, job_id: str) -> None:
+        """Cancel as the host does."""
+        assert self._host is not None  # noqa: S101 - ``on`` comes first
+        self._host.cancel(job_id)
+
+    def prefetch(self, loras: tuple[LoraChoice, ...]) -> None:
+        """Foresee as the host does."""
+        assert self._host is not None  # noqa: S101 - ``on`` comes first
+        self._host.prefetch(loras)
+
+
+def _require_set_up(settings: Settings) -> None:
+    config = settings.to_engine_config()
+    headroom = HeadroomProbe(config.device, config.reserve_bytes).read()
+    findings = [*checks.of_settings(settings, os.environ), *checks.of_device(settings, headroom)]
+    checks.require(findings, settings.language)
+
+
+def _chats_of(house: Application) -> list[Chat]:
+    settings = house.settings
+    chats: list[Chat] = []
+    if settings.discord.token.get_secret_value():
+        chats.append(_discord_of(house))
+    if settings.telegram.token.get_secret_value():
+        chats.append(_telegram_of(house))
+    if settings.web.enabled:
+        chats.append(_page_of(house))
+    return chats
+
+
+def _discord_of(house: Application) -> Chat:
+    from bot.chats.discord_ import DiscordChat, DiscordConfig  # noqa: PLC0415 - discord.py takes 0.5 s
+
+    discord = house.settings.discord
+    config = DiscordConfig(
+        token=discord.token,
+        menu_file=house.settings.data_dir / "discord-menu.sha256",
+        starts_file=house.settings.data_dir / "discord-starts.json",
+        api_base=discord.api_base,
+        gateway=discord.gateway,
+        proxy=discord.proxy,
+    )
+    return DiscordChat(config, house.desk)
+
+
+def _telegram_of(house: Application) -> Chat:
+    from bot.chats.telegram_ import TelegramChat, TelegramConfig  # noqa: PLC0415 - it takes 0.4 s
+
+    telegram = house.settings.telegram
+    hosts = (host.split(":") for host in house.settings.hosts)
+    config = TelegramConfig(
+        token=telegram.token.get_secret_value(),
+        base_url=telegram.base_url,
+        base_file_url=telegram.base_file_url,
+        proxy=telegram.proxy,
+        hosts=tuple(int(user_id) for platform, user_id in hosts if platform == "telegram"),
+    )
+    return TelegramChat(config, house.desk)
+
+
+def _page_of(house: Application) -> WebChat:
+    web = house.settings.web
+    return WebChat(house.desk, card=lambda: _card(house), host=web.host, port=web.port)
+
+
+def _card(house: Application) -> CardView:
+    headroom, queue_status = house.headroom_monitor.latest, house.desk.queue_status()
+    info = house.host.info
+    return CardView(
+        name=info.device_name if info else headroom.device_name,
+        used_bytes=headroom.used_bytes,
+        free_bytes=headroom.free_bytes,
+        total_bytes=headroom.total_bytes,
+        reason=headroom.reason,
+        waiting=queue_status.waiting,
+        drawing=queue_status.drawing,
+        step=queue_status.step,
+        steps=queue_status.steps,
+        default_lora=queue_status.default_lora,
+    )
+
+
+async def _loaded(house: Application) -> WorkerInfo:
+    """Wait for the worker, with a bar where a person watches."""
+    bar = Progress(
+        TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=people, transient=True
+    )
+    with bar:
+        bar.add_task(
+            text(N_("Loading the model {name}"), house.settings.language, name=house.model.name), total=None
+        )
+        return await house.worker
+
+
+def _print_stages(locale: str, load_s: float, watch: StopWatch) -> None:
+    spent = watch.timings
+    table = Table(text(N_("stage"), locale), text(N_("seconds"), locale))
+    for name, seconds in (
+        (N_("load the model"), load_s),
+        (N_("fetch the LoRA"), spent.lora_s),
+        (N_("read the prompt"), spent.text_s),
+        (N_("denoise, 8 steps"), spent.denoise_s),
+        (N_("decode"), spent.decode_s),
+        (N_("stamp and encode"), spent.encode_s),
+        (N_("the picture, end to end"), watch.whole_s),
+    ):
+        table.add_row(text(name, locale), f"{seconds:.2f}")
+    people.print(table)
+
+
+def _tell_page(locale: str, page: WebChat) -> None:
+    people.print(text(N_("The page is open at {url} – Ctrl-C ends it."), locale, url=page.url), markup=False)

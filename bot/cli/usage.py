@@ -1,0 +1,161 @@
+"""``--help`` and usage errors in the host's language.
+
+Help texts in ``bot.__main__`` are msgids of the catalogue. What typer itself would say is said here instead,
+because its sentences are English only.
+"""
+
+import difflib
+import os
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+USAGE_ERROR = 2
+UsageError: type[Any] = typer.BadParameter.__mro__[1]  # typer does not export it
+_NO_COMMAND = re.compile(r"No such command '(.*?)'")
+_EXTRA = re.compile(r"Got unexpected extra argument\S* \((.*)\)", re.DOTALL)
+
+
+class UsageCommand(TyperCommand):
+    """A command whose help is in the host's language."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help; typer calls it."""
+        formatter.write(_help(self, ctx))
+
+
+class UsageGroup(TyperGroup):
+    """A group of commands whose help is in the host's language."""
+
+    command_class = UsageCommand
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help; typer calls it."""
+        formatter.write(_help(self, ctx))
+
+
+def locale_of_line(arguments: Sequence[str]) -> str:
+    """The language in which to speak of a command line, before the settings are read."""
+    from bot.settings import expected_language, settings_file
+
+    given = None
+    for place, word in enumerate(arguments):
+        option, equals, value = word.partition("=")
+        if option == "--config":
+            given = value if equals else "".join(arguments[place + 1 : place + 2])
+    return expected_language(settings_file(Path(given) if given else None, os.environ), os.environ)
+
+
+def explained(error: Any, arguments: Sequence[str]) -> str:
+    """What is wrong with a command line, and where its help is.
+
+    Args:
+        error: One of ``UsageError``.
+        arguments: The command line.
+    """
+    from bot.messages import N_, text
+    from engine.printable import printable
+
+    if type(error).__name__ == "NoArgsIsHelpError":  # its message is the help itself
+        return str(error.message).rstrip()
+    locale = locale_of_line(arguments)
+    said = [_sentence(error, locale)]
+    if error.ctx is not None:
+        said.append(text(N_("See: {example}"), locale, example=f"{error.ctx.command_path} --help"))
+    return printable("\n".join(said), is_one_line=False)
+
+
+def _sentence(error: Any, locale: str) -> str:
+    from bot.messages import N_, text
+
+    message = str(error.message)
+    parameter = getattr(error, "param", None)
+    hint = str(getattr(error, "param_hint", None) or "")
+    name = hint if parameter is None else max([*parameter.opts, parameter.name], key=len)
+    if found := _NO_COMMAND.match(message):
+        said = text(N_("There is no command {name}."), locale, name=found[1])
+        return said + _nearest(difflib.get_close_matches(found[1], error.ctx.command.commands), locale)
+    if found := _EXTRA.match(message):
+        return text(N_("This is too much: {text}"), locale, text=found[1])
+    match type(error).__name__:
+        case "NoSuchOption":
+            said = text(N_("There is no option {name}."), locale, name=error.option_name)
+            return said + _nearest(sorted(error.possibilities or ()), locale)
+        case "MissingParameter":
+            return text(N_("{name} is missing."), locale, name=name.upper())
+        case "BadParameter":
+            return text(N_("The value of {name} does not fit."), locale, name=name)
+        case "BadOptionUsage":
+            return text(
+                N_("{name} is used in a wrong way; most options need a value."),
+                locale,
+                name=error.option_name,
+            )
+        case _:
+            return text(N_("I don't understand this command line."), locale)
+
+
+def _nearest(names: Sequence[str], locale: str) -> str:
+    from bot.messages import N_, text
+
+    if not names:
+        return ""
+    space = "" if locale == "zh-CN" else " "
+    return space + text(N_("Did you mean {nearest}?"), locale, nearest=tuple(names))
+
+
+def _help(command: Any, ctx: Any) -> str:
+    from bot.messages import N_, text
+
+    locale = locale_of_line(sys.argv[1:])
+    usage = " ".join([ctx.command_path, *command.collect_usage_pieces(ctx)])
+    parts = [text(N_("Usage: {usage}"), locale, usage=usage), _translated(command.help, locale)]
+    parameters = command.get_params(ctx)
+    arguments = [each for each in parameters if each.param_type_name == "argument"]
+    options = [each for each in parameters if each.param_type_name == "option"]
+    commands = getattr(command, "commands", {})
+    for title, records in (
+        (N_("Arguments:"), [(each.name.upper(), _about(each, ctx, locale)) for each in arguments]),
+        (N_("Options:"), [(_spelt(each, ctx), _about(each, ctx, locale)) for each in options]),
+        (N_("Commands:"), [(name, _translated(each.help, locale)) for name, each in commands.items()]),
+    ):
+        if records:
+            parts.append("\n".join([text(title, locale), *_rows(records)]))
+    if commands:
+        codes = N_(
+            "Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 130 and 143 ended by Ctrl-C and SIGTERM "
+            "(run and demo: 0)."
+        )
+        parts.append(text(codes, locale))
+    return "\n\n".join(parts) + "\n"
+
+
+def _rows(records: Sequence[tuple[str, str]]) -> list[str]:
+    width = max(len(name) for name, _ in records)
+    return [f"  {name:{width}}  {about}".rstrip() for name, about in records]
+
+
+def _spelt(option: Any, ctx: Any) -> str:
+    record = option.get_help_record(ctx)
+    return str(record[0]) if record else ", ".join(option.opts)
+
+
+def _about(parameter: Any, ctx: Any, locale: str) -> str:
+    from bot.messages import N_, text
+
+    said = _translated(N_("Show this help.") if "--help" in parameter.opts else parameter.help, locale)
+    default = parameter.get_default(ctx)
+    if default in (None, False, "") or parameter.required:
+        return said
+    return said + text(N_(" [default: {path}]"), locale, path=str(default))
+
+
+def _translated(said: str | None, locale: str) -> str:
+    from bot.messages import text
+
+    return text(said, locale) if said else ""

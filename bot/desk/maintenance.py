@@ -1,0 +1,159 @@
+"""What the bot does now and then beside its work: save the cost book, back up, and delete what nobody needs.
+
+Nothing here ends the bot: whatever goes wrong is a line in the log and another try.
+"""
+
+import asyncio
+import os
+import re
+import stat
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from bot import messages
+from bot.desk.files import PICTURE_NAMES
+from bot.errors import OperatorError
+from bot.store import Store
+from bot.store.files import backup
+from engine.durable import remove_drafts, tighten
+from engine.planner.cost import CostBook
+
+log = structlog.get_logger("bot.desk.maintenance")
+
+SAVE_COSTS_EVERY_S = 300.0  # what a crash forgets is learned again within a few pictures
+BACK_UP_EVERY_S = 86_400.0  # at most a day is lost with the disk
+BACK_UP_AGAIN_S = 3_600.0
+TIDY_EVERY_S = 86_400.0
+DAY_MS = 86_400_000
+REPEATS_MS = 14 * DAY_MS  # platforms repeat an unconfirmed event for a day; a fortnight is plenty
+OLD_DRAFT_S = 60.0  # a younger one in the backups may be another process's `db backup`
+
+_DATA_NAMES = re.compile(r"sugarbot\.db.*|cost\.json|discord-[\w.-]+")
+_DRAFTS_OF = re.compile(r"sugarbot\.db(\.v\d{4}\.backup|\.\d{8}-\d{6}\.aside)?|cost\.json|discord-[\w.-]+")
+_BACKUP_DRAFTS_OF = re.compile(r"sugarbot-\d{8}-\d{6}(\.db)?")
+_NO_FILES = re.compile(r"(?!)")  # only the folder's own mode
+_FOLDERS = {
+    "backups": backup.NAMES,
+    "pictures": PICTURE_NAMES,
+    "models": _NO_FILES,  # its weights may share their data with a checkpoint elsewhere
+    "loras": _NO_FILES,
+    "triton": _NO_FILES,
+    "bench": re.compile(r".+"),
+}
+
+
+def make_private(data_dir: Path) -> None:
+    """Take the rights of other users from what earlier versions left readable, and log how much that was.
+
+    Covers the data folder, its subfolders and the files that the bot writes there. Links are not followed.
+    Blocking.
+    """
+    folders = [(data_dir / name, names) for name, names in _FOLDERS.items()]
+    changed = 0
+    try:
+        for folder, names in ((data_dir, _DATA_NAMES), *folders):
+            if folder.is_dir() and (folder == data_dir or not folder.is_symlink()):
+                changed += tighten(folder, names)
+    except OSError as error:
+        log.warning("data folder readable by others", folder=str(data_dir), detail=str(error))
+    if changed:
+        log.warning(
+            "data folder was readable by others; now it is not", folder=str(data_dir), changed=changed
+        )
+
+
+def remove_leftovers(data_dir: Path) -> None:
+    """Delete the drafts that a crash left in the data folder. Blocking; the caller holds the lock."""
+    try:
+        removed = remove_drafts(data_dir, _DRAFTS_OF)
+        removed += remove_drafts(data_dir / "pictures", PICTURE_NAMES)
+        removed += remove_drafts(data_dir / "backups", _BACKUP_DRAFTS_OF, older_than_s=OLD_DRAFT_S)
+    except OSError as error:
+        log.warning("drafts of a crash not removed", folder=str(data_dir), detail=str(error))
+    else:
+        if removed:
+            log.info("drafts of a crash removed", count=removed)
+
+
+async def keep_costs(costs: CostBook, path: Path) -> None:
+    """Save the book every few minutes until cancelled."""
+    while True:
+        await asyncio.sleep(SAVE_COSTS_EVERY_S)
+        try:
+            await save_costs(costs, path)
+        except Exception:  # supervision: a fault in the upkeep must not end the bot
+            log.exception("cost book not saved")
+
+
+async def save_costs(costs: CostBook, path: Path) -> None:
+    """Save the book once."""
+    try:
+        await asyncio.to_thread(costs.save, path)
+    except OSError as error:
+        log.warning("cost book not saved", path=str(path), detail=str(error))
+
+
+async def back_up_daily(database: Path, folder: Path, locale: str) -> None:
+    """Back up whenever the newest backup is a day old, and thin the old ones out, until cancelled."""
+    while True:
+        try:
+            age_s = time.time() - await asyncio.to_thread(backup.newest_s, folder, time.time())
+            await asyncio.sleep(min(BACK_UP_EVERY_S - age_s, BACK_UP_EVERY_S))
+            made = await asyncio.to_thread(backup.back_up, database, folder, time.time())
+            await asyncio.to_thread(backup.thin_out, folder, time.time())
+        except (OSError, OperatorError) as error:
+            log.warning("no backup made", why=messages.explain(error, locale), detail=str(error))
+            await asyncio.sleep(BACK_UP_AGAIN_S)
+        except Exception:  # supervision: a fault in the upkeep must not end the bot
+            log.exception("no backup made")
+            await asyncio.sleep(BACK_UP_AGAIN_S)
+        else:
+            log.info("backup made", file=made.name)
+
+
+async def tidy_daily(store: Store, data_dir: Path, keep_pictures_days: int, clock: Callable[[], int]) -> None:
+    """Tidy now and once a day until cancelled. ``clock`` is UTC milliseconds."""
+    while True:
+        try:
+            await tidy(store, data_dir, keep_pictures_days, clock())
+        except Exception:  # supervision: a fault in the upkeep must not end the bot
+            log.exception("not tidied")
+        await asyncio.sleep(TIDY_EVERY_S)
+
+
+async def tidy(store: Store, data_dir: Path, keep_pictures_days: int, now_ms: int) -> None:
+    """Delete rows that only recognise repeated events, old pictures, and drafts of a crash.
+
+    Args:
+        store: Its jobs, money and people are kept for ever.
+        data_dir: Holds the pictures.
+        keep_pictures_days: Older pictures are deleted and ``/mine`` says so; 0 keeps them for ever. What
+            still waits to be delivered is kept.
+        now_ms: UTC.
+    """
+    await store.post.forget_repeats(now_ms - REPEATS_MS)
+    if keep_pictures_days:
+        waiting = frozenset(await store.post.pictures_waiting())
+        oldest_s = (now_ms - keep_pictures_days * DAY_MS) / 1_000
+        deleted = await asyncio.to_thread(_delete_pictures, data_dir / "pictures", oldest_s, waiting)
+        if deleted:
+            log.info("old pictures deleted", count=deleted, days=keep_pictures_days)
+    await asyncio.to_thread(remove_drafts, data_dir / "backups", _BACKUP_DRAFTS_OF, older_than_s=OLD_DRAFT_S)
+
+
+def _delete_pictures(folder: Path, oldest_s: float, kept: frozenset[str]) -> int:
+    if not folder.is_dir():
+        return 0
+    deleted = 0
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name in kept or not PICTURE_NAMES.fullmatch(entry.name):
+                continue
+            status = entry.stat(follow_symlinks=False)
+            if stat.S_ISREG(status.st_mode) and status.st_mtime < oldest_s:
+                os.unlink(entry.path)
+                deleted += 1
+    return deleted

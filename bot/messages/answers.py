@@ -1,0 +1,192 @@
+"""What the desk's outcomes say."""
+
+from bot.commands.linkcode import shown as shown_code
+from bot.commands.values import Help, Scope
+from bot.messages.catalogue import N_, PLATFORM_NAMES, Times, joined, shorten, text, when
+from bot.messages.guide import help_text
+from bot.messages.jobs import STATES, settings_of, turn
+from bot.messages.notes import note
+from bot.outcomes import (
+    CancelAsked,
+    CreditBalance,
+    HelpWithVocabulary,
+    History,
+    HistoryEntry,
+    LinkAsked,
+    LinkCode,
+    Linked,
+    LoraListing,
+    LoraSummary,
+    LoraSwitched,
+    Originals,
+    Outcome,
+    Receipt,
+    Unlinked,
+)
+
+PROMPT_IN_LIST_CHARS = 40
+TITLE_CHARS = 40
+SHELF_CHARS = 1500  # leaves room in a Discord message, which holds 2000
+
+
+def say(outcome: Outcome, locale: str, *, times: Times = "utc") -> str:
+    """Say an outcome of the desk, in one to a few lines; ``times`` says how the platform shows times."""
+    match outcome:
+        case Receipt():
+            return _receipt(outcome, locale)
+        case CancelAsked(job_id=job_id, was_running=True):
+            return text(
+                N_("Stopping job {job_id} after its current step; credits for what isn't drawn come back."),
+                locale,
+                job_id=job_id,
+            )
+        case CancelAsked(job_id=job_id, refund=refund):
+            sentence = N_("Job {job_id} is cancelled. Credits given back: {refund}.")
+            return text(sentence, locale, job_id=job_id, refund=refund)
+        case CreditBalance():
+            return text(
+                N_("Credits left: {credits}. They fill up to {daily} again at {renews_at}."),
+                locale,
+                credits=outcome.credits,
+                daily=outcome.daily,
+                renews_at=when(outcome.renews_at_s, times),
+            )
+        case History():
+            return _history(outcome, locale)
+        case Originals(job_id=job_id):
+            return text(N_("The files of job {job_id}, as they were drawn:"), locale, job_id=job_id)
+        case LinkCode() | LinkAsked() | Linked() | Unlinked():
+            return _linking(outcome, locale)
+        case LoraListing():
+            return _shelf(outcome, locale)
+        case LoraSwitched():
+            return _switched(outcome, locale)
+        case Help():
+            return help_text(locale)
+        case HelpWithVocabulary():
+            return help_text(locale, outcome.lines)
+
+
+def _receipt(receipt: Receipt, locale: str) -> str:
+    got_it = N_("I have this one already (job {job_id}).") if receipt.repeated else N_("Got it!")
+    first = [text(got_it, locale, job_id=receipt.job_id), turn(receipt, locale)]
+    recipe = receipt.recipe
+    facts = [settings_of(recipe, locale), text(N_("seed {seeds}"), locale, seeds=recipe.seed)]
+    if recipe.count > 1:
+        facts.append(text(N_("{count} pictures"), locale, count=recipe.count))
+    paid = text(
+        N_("Credits: {price} for this, {left} left."), locale, price=receipt.price, left=receipt.credits_left
+    )
+    notes = [note(each, locale) for each in receipt.notes]
+    return "\n".join([("" if locale == "zh-CN" else " ").join(first), joined(facts), paid, *notes])
+
+
+def _history(history: History, locale: str) -> str:
+    if not (history.entries or history.hidden):
+        return text(N_("You have no pictures yet. Send me a sentence and I'll draw it."), locale)
+    lines = [past(entry, locale) for entry in history.entries]
+    if lines:
+        lines.insert(0, text(N_("Your newest jobs:"), locale))
+    if history.hidden:
+        sentence = N_(
+            "Not shown where others read: {count} of your newest jobs, private or from another chat. "
+            "Write /mine to me in private."
+        )
+        lines.append(text(sentence, locale, count=history.hidden))
+    if any(entry.missing for entry in history.entries):
+        expired = N_(
+            "Expired pictures are no longer on the host's disk; the same prompt and seed draw them again."
+        )
+        lines.append(text(expired, locale))
+    return "\n".join(lines)
+
+
+def past(entry: HistoryEntry, locale: str) -> str:
+    """Say one job of a history, on one line."""
+    return joined(
+        [
+            entry.job_id,
+            text(STATES[entry.state], locale),
+            shorten(entry.recipe.prompt, PROMPT_IN_LIST_CHARS),
+            text(N_("seed {seeds}"), locale, seeds=entry.recipe.seed),
+            text(N_("pictures expired"), locale) if entry.missing else "",
+        ]
+    )
+
+
+def _linking(outcome: LinkCode | LinkAsked | Linked | Unlinked, locale: str) -> str:
+    match outcome:
+        case LinkCode():
+            sentence = N_(
+                "Type “/link {code}” twice in your other chat within {minutes} minutes; then you are one "
+                "person in both, with one history and one allowance. Show the code to nobody."
+            )
+            return text(sentence, locale, code=shown_code(outcome.code), minutes=outcome.minutes)
+        case LinkAsked():
+            sentence = N_(
+                "That is the code of “{name}” on {platform}. If that is you, type “/link {code}” once more: "
+                "you become one person, and they see all your pictures. If not, don't."
+            )
+            platform = PLATFORM_NAMES[outcome.platform]
+            name = outcome.name or "…"  # the page and the terminal know no names
+            return text(sentence, locale, name=name, platform=platform, code=shown_code(outcome.code))
+        case Linked():
+            sentence = N_(
+                "You are one person now: {platforms}. "
+                "One history, one allowance a day; credits left: {credits}."
+            )
+            names = tuple(PLATFORM_NAMES[platform] for platform in outcome.platforms)
+            return text(sentence, locale, platforms=names, credits=outcome.credits)
+        case Unlinked():
+            sentence = N_(
+                "You are somebody new on {platform}, with an empty history; credits come with the next "
+                "allowance. Pictures, credits and waiting jobs stay with your other chat."
+            )
+            return text(sentence, locale, platform=PLATFORM_NAMES[outcome.platform])
+
+
+def _shelf(shelf: LoraListing, locale: str) -> str:
+    if not shelf.cards:
+        return text(
+            N_("There are no LoRAs yet. The host can put .safetensors files into the LoRA folder."), locale
+        )
+    lines: list[str] = []
+    for card in sorted(shelf.cards, key=lambda card: card.name != shelf.default):  # the default first
+        line = _card(card, locale, is_default=card.name == shelf.default)
+        if sum(map(len, lines)) + len(line) > SHELF_CHARS:
+            lines.append(text(N_("… and {count} more"), locale, count=len(shelf.cards) - len(lines)))
+            break
+        lines.append(line)
+    use = text(N_("Draw with one: --lora {name}"), locale, name=shelf.cards[0].name)
+    return "\n".join([text(N_("LoRAs:"), locale), *lines, use])
+
+
+def _card(card: LoraSummary, locale: str, *, is_default: bool) -> str:
+    title = card.titles.get(locale) or card.titles.get("en", "")
+    return joined(
+        [
+            card.name,
+            shorten(title, TITLE_CHARS) if title != card.name else "",
+            text(N_("weight {weight}"), locale, weight=card.weight),
+            text(N_("trigger “{trigger}”"), locale, trigger=card.trigger) if card.trigger else "",
+            text(N_("the default here"), locale) if is_default else "",
+        ]
+    )
+
+
+def _switched(switched: LoraSwitched, locale: str) -> str:
+    is_none = switched.lora in ("", "none")
+    if switched.scope is Scope.CHAT:
+        sentence = N_("This chat now draws with {lora} at {weight}. Jobs that wait already keep theirs.")
+        if is_none:
+            sentence = N_("This chat now draws without a LoRA. Jobs that wait already keep theirs.")
+    else:
+        sentence = N_(
+            "Chats without their own choice now draw with {lora} at {weight}. "
+            "Jobs that wait already keep theirs."
+        )
+        if is_none:
+            sentence = N_(
+                "Chats without their own choice now draw without a LoRA. Jobs that wait already keep theirs."
+            )
+    return text(sentence, locale, lora=switched.lora, weight=switched.weight)

@@ -1,0 +1,138 @@
+"""The catalogue: from an English sentence to the same in the person's language, its facts filled in.
+
+A sentence without a translation is said in English; a fact that is missing reads as an ellipsis: a person
+always gets an answer.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta, tzinfo
+from pathlib import Path
+from typing import Literal
+
+from babel.messages.pofile import read_po
+
+from engine.request import TimeEstimate
+
+LOCALES = ("en", "zh-CN")
+Times = Literal["utc", "local", "discord"] | tzinfo
+"""How a point in time is written: in UTC; in this machine's zone, for who sits at it; as Discord's markup,
+which each reader's client puts into their own zone; or in the reader's zone where the chat knows it."""
+
+PLATFORM_NAMES = {"discord": "Discord", "telegram": "Telegram", "web": "Web", "console": "Console"}
+MINUTES_FROM_S = 90
+MAX_FACT_CHARS = 60  # of people's own text inside a sentence; one line on a phone
+
+_LISTED_WITH = {"en": ", ", "zh-CN": "、"}
+_NEVER_SHORTENED = frozenset(
+    {
+        "about",
+        "detail",
+        "example",
+        "parts",
+        "path",
+        "problems",
+        "setting",
+        "settings",
+        "link",
+        "loras",
+        "url",
+        "usage",
+        "what",
+    }
+)
+
+
+def N_(msgid: str) -> str:
+    """Mark a sentence for the catalogue where it is written down but not yet said."""
+    return msgid
+
+
+def locale_of(code: str | None) -> str:
+    """The locale we speak for a platform's language code: ``zh-hans``, ``zh_CN``, ``en-US``, … or nothing."""
+    return "zh-CN" if (code or "").lower().replace("_", "-").split("-")[0] == "zh" else "en"
+
+
+def text(msgid: str, locale: str, **facts: object) -> str:
+    """Say one sentence in a locale.
+
+    Args:
+        msgid: The English sentence, with ``{fact}`` for each place that a fact fills.
+        locale: One of ``LOCALES``; any other reads English.
+        facts: Text is shortened and kept on one line, tuples become lists of words, sizes ``512 × 768``.
+    """
+    sentence = _TRANSLATIONS.get(locale, {}).get(msgid, msgid)
+    return sentence.format_map(_Facts((key, shown(fact, locale, key)) for key, fact in facts.items()))
+
+
+def shown(fact: object, locale: str, key: str = "") -> str:
+    """A fact as people read it."""
+    match fact:
+        case str() if key in _NEVER_SHORTENED:
+            return fact
+        case str():
+            return shorten(fact, MAX_FACT_CHARS)
+        case float():
+            return f"{fact:g}"
+        case (int() as width_px, int() as height_px):
+            return f"{width_px} × {height_px}"
+        case list() | tuple():
+            return _LISTED_WITH.get(locale, ", ").join(shown(part, locale, key) for part in fact)
+        case _:
+            return str(fact)
+
+
+def shorten(said: str, most_chars: int) -> str:
+    """The text on one line, cut with an ellipsis where it is longer than ``most_chars``."""
+    line = " ".join(said.split())
+    return line if len(line) <= most_chars else line[: most_chars - 1].rstrip() + "…"
+
+
+def span(span: TimeEstimate, locale: str) -> str:
+    """A length of time in round figures: ``20–30 s``, ``50 s to 2 min``, ``3 min``."""
+    least_s, most_s = _round(span.least_s), _round(span.most_s)
+    least_min, most_min = round(span.least_s / 60), round(span.most_s / 60)
+    if most_s < MINUTES_FROM_S:
+        if least_s == most_s:
+            return text(N_("{seconds} s"), locale, seconds=most_s)
+        return text(N_("{least}–{most} s"), locale, least=least_s, most=most_s)
+    if least_s < MINUTES_FROM_S:
+        return text(N_("{seconds} s to {minutes} min"), locale, seconds=least_s, minutes=most_min)
+    if least_min == most_min:
+        return text(N_("{minutes} min"), locale, minutes=most_min)
+    return text(N_("{least}–{most} min"), locale, least=least_min, most=most_min)
+
+
+def _round(seconds: float) -> int:
+    return max(1, round(seconds)) if seconds < 10 else 5 * round(seconds / 5)
+
+
+def when(unix_s: float, times: Times = "utc") -> str:
+    """A point in time, the same in both languages: ``2026-11-29 14:05 UTC+0``, or ``<t:…:f> (<t:…:R>)``."""
+    if times == "discord":
+        return f"<t:{int(unix_s)}:f> (<t:{int(unix_s)}:R>)"
+    moment = datetime.fromtimestamp(unix_s, tz=UTC)
+    if times != "utc":
+        moment = moment.astimezone(None if times == "local" else times)
+    offset = moment.utcoffset() or timedelta()
+    hours, minutes = divmod(round(abs(offset) / timedelta(minutes=1)), 60)
+    sign = "-" if offset < timedelta() else "+"
+    return f"{moment:%Y-%m-%d %H:%M} UTC{sign}{hours}" + (f":{minutes:02}" if minutes else "")
+
+
+def joined(parts: Iterable[str]) -> str:
+    """Facts side by side on one line; empty ones are left out."""
+    return " · ".join(part for part in parts if part)
+
+
+class _Facts(dict[str, str]):
+    def __missing__(self, key: str) -> str:
+        return "…"
+
+
+def _read(po_name: str) -> dict[str, str]:
+    with Path(__file__).with_name(po_name).open("rb") as po:
+        catalogue = read_po(po)
+    return {str(message.id): str(message.string) for message in catalogue if message.id and message.string}
+
+
+_TRANSLATIONS = {"zh-CN": _read("zh_CN.po")}  # at import: later it would hold up the event loop

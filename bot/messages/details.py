@@ -1,0 +1,147 @@
+"""The technical part of an error, in the host's language.
+
+Engine, operating system and database explain themselves in one English line, which suits a log. Hosts read
+their own language, so each known line has a translation here; an unknown one, of a library, stays as it is.
+"""
+
+import errno
+import os
+import re
+
+from bot.messages.catalogue import N_, text
+
+_OF_THE_SYSTEM: dict[int | None, str] = {
+    errno.ENOENT: N_("no such file or folder"),
+    errno.EACCES: N_("permission denied"),
+    errno.EPERM: N_("operation not permitted"),
+    errno.EISDIR: N_("it is a folder"),
+    errno.ENOTDIR: N_("it is not a folder"),
+    errno.EEXIST: N_("it exists already"),
+    errno.ENOTEMPTY: N_("the folder is not empty"),
+    errno.ENOSPC: N_("the disk is full"),
+    errno.EDQUOT: N_("the disk quota is used up"),
+    errno.EFBIG: N_("the file is too large"),
+    errno.EROFS: N_("the file system is read-only"),
+    errno.EIO: N_("the disk fails to read or write"),
+    errno.ENAMETOOLONG: N_("the name is too long"),
+    errno.ELOOP: N_("too many links"),
+    errno.EMFILE: N_("too many open files"),
+    errno.ENFILE: N_("too many open files"),
+    errno.ENOMEM: N_("no main memory is left"),
+    errno.EAGAIN: N_("the system has no process or memory to spare"),
+    errno.EBUSY: N_("it is in use"),
+    errno.ETXTBSY: N_("it is in use"),
+    errno.EXDEV: N_("the folders are on different disks"),
+    errno.ECONNREFUSED: N_("connection refused"),
+    errno.ECONNRESET: N_("connection reset"),
+    errno.EHOSTUNREACH: N_("no route to the host"),
+    errno.ENETUNREACH: N_("no network"),
+    errno.ETIMEDOUT: N_("no answer in time"),
+    errno.EADDRINUSE: N_("the address is in use"),
+    errno.EADDRNOTAVAIL: N_("the address is not available"),
+    errno.EPIPE: N_("nobody reads the output"),
+}
+_OF_SQLITE = {
+    "database or disk is full": N_("the disk is full"),
+    "attempt to write a readonly database": N_("the file system is read-only"),
+    "unable to open database file": N_("it cannot be opened"),
+    "disk I/O error": N_("the disk fails to read or write"),
+    "database is locked": N_("it is in use"),
+    "file is not a database": N_("it is not a database"),
+    "database disk image is malformed": N_("its content is malformed"),
+    "it holds no jobs table": N_("it holds no jobs table"),
+}
+_OF_THE_ENGINE = (
+    N_("{path} is not a folder."),
+    N_("{path} lacks {parts}."),
+    N_("{path} has a wrong {part}."),
+    N_("{name} is no folder here, and engine.revision is not the 40 digits of a commit."),
+    N_("{name}: the download ended with status {status}."),
+    N_("{name} is not on this machine."),
+    N_("engine.source is modelscope, but its package is not installed (pip install modelscope)."),
+    N_("{path} changed while it was converted."),
+    N_("{path} cannot be loaded. {detail}"),
+    N_("There is no device {name} here."),
+    N_("The worker process could not be started: {detail}."),
+    N_("The worker was not ready within {seconds} s."),
+    N_("The worker ended while it started, with status {status}."),
+    N_("The measurement took more than {seconds} s and was ended."),
+    N_("The file has {count} bytes, and {limit} are allowed."),
+    N_("The file has {count} tensors, and {limit} are allowed."),
+    N_("The header has {count} bytes, and {limit} are allowed."),
+    N_("The LoRA changes modules that the model lacks: {parts}."),
+    N_("The file cannot be loaded: these are no LoRA pairs of ours: {parts}."),
+    N_("The file cannot be loaded: it has no tensors."),
+    N_("The LoRA's matrices have other sizes than the model's: {parts}."),
+    N_("The LoRA's ranks are {least} to {most}, and 1 to {limit} are allowed."),
+    N_("The file cannot be read: {detail}."),
+    N_("The file changed while it was read."),
+    N_("The file ends within its header."),
+    N_("The header is not JSON."),
+    N_("The file is a pickle, not safetensors."),
+    N_("The file is a {kind} archive, not safetensors."),
+    N_("The file is not safetensors."),
+    N_("The header's entry {part} is malformed."),
+    N_("The tensors overlap or leave gaps."),
+    N_("The file ends before its last tensor."),
+    N_("The file goes on after its last tensor."),
+    N_("NVML does not answer: {detail}"),
+    N_("NVML does not answer in time"),
+    N_("NVML shows no card for {name}"),
+    N_("main memory, because {detail}"),
+    N_("no card is visible"),
+)
+_OF_CLASSES = (  # an error without a line of its own says its class's
+    N_("The engine failed."),
+    N_("The model cannot be loaded."),
+    N_("There is no model at this place."),
+    N_("The model is not downloaded yet."),
+    N_("The model could not be downloaded."),
+    N_("The model folder lacks parts that a Z-Image pipeline needs."),
+    N_("The card has no room for the model's weights."),
+    N_("The file is not an intact safetensors file."),
+    N_("The file is larger than any LoRA for this model."),
+    N_("The LoRA's layout, number format or rank is not supported."),
+    N_("The LoRA was made for another model."),
+    N_("The loras.toml beside the files cannot be read."),
+    N_("The worker process could not be started."),
+)
+KNOWN = (*_OF_CLASSES, *_OF_THE_ENGINE)
+_TABLE = re.compile(r"(.*loras\.toml): .*", re.DOTALL)  # what follows is a parser's
+_FIELD = re.compile(r"\\\{(\w+)\\\}")
+
+
+def _pattern(sentence: str) -> re.Pattern[str]:
+    return re.compile(_FIELD.sub(r"(?P<\1>.+?)", re.escape(sentence)), re.DOTALL)
+
+
+_PATTERNS = {_pattern(sentence): sentence for sentence in KNOWN}
+_SYSTEM = {
+    os.strerror(number): sentence for number, sentence in _OF_THE_SYSTEM.items() if number
+} | _OF_SQLITE
+
+
+def detail_in(line: str, locale: str) -> str:
+    """The line in a locale; unchanged where no translation is known.
+
+    Args:
+        line: As the engine, the operating system or SQLite says it, in English.
+        locale: One of ``LOCALES``; English lines stay as they are.
+    """
+    if locale == "en":
+        return line
+    if line in _SYSTEM:
+        return text(_SYSTEM[line], locale)
+    if found := _TABLE.fullmatch(line):
+        return text(N_("see {path}"), locale, path=found[1])
+    for pattern, sentence in _PATTERNS.items():
+        if found := pattern.fullmatch(line):
+            facts = {name: detail_in(value, locale) for name, value in found.groupdict().items()}
+            return text(sentence, locale, **facts)
+    return line
+
+
+def reason(error: OSError, locale: str) -> str:
+    """Why the operating system refused, without the path."""
+    known = _OF_THE_SYSTEM.get(error.errno)
+    return text(known, locale) if known else error.strerror or str(error) or type(error).__name__

@@ -1,0 +1,82 @@
+"""Help, made from the table of commands, and the labels of buttons."""
+
+from collections.abc import Sequence
+
+from bot.commands.face import suggestions
+from bot.commands.table import COMMANDS, SUGAR_OPTIONS, CommandEntry, Option, OptionKind, Right
+from bot.messages.catalogue import N_, text
+
+LABELS = {
+    "cancel": N_("Cancel"),
+    "reroll": N_("Reroll"),
+    "original": N_("Original file"),
+}
+FACE = N_("The face, feature by feature")
+
+
+def greeting(bot: str, locale: str) -> str:
+    """The first words in a group; ``bot`` is the user name, which commands need in some groups."""
+    sentence = N_(
+        "Thanks for adding me! Write /sugar@{bot} and what to draw; /help@{bot} says what else I can do."
+    )
+    return text(sentence, locale, bot=bot)
+
+
+def label(key: str, locale: str) -> str:
+    """The label of a button.
+
+    Raises:
+        KeyError: There is no such button; a mistake of ours.
+    """
+    return text(LABELS[key], locale)
+
+
+def help_text(locale: str, vocabulary: Sequence[str] = ()) -> str:
+    """What the bot can do, on one screen: every command, the options of a picture, and a small vocabulary."""
+    options = [option for option in SUGAR_OPTIONS if not option.positional and not option.is_face_slot]
+    return "\n".join(
+        [
+            text(N_("Send me a sentence and I'll draw it, or use a command:"), locale),
+            *(_command_line(entry, locale) for entry in COMMANDS),
+            "",
+            text(N_("Options, anywhere in the text:"), locale),
+            *(_option_line(option, locale) for option in options),
+            _face_line(locale),
+            *_vocabulary(vocabulary, locale),
+        ]
+    )
+
+
+def _vocabulary(lines: Sequence[str], locale: str) -> list[str]:
+    if not lines:
+        return []
+    words = ("；" if locale == "zh-CN" else "; ").join(lines)
+    return ["", text(N_("This bot draws with the small built-in model, which knows:"), locale), words]
+
+
+def _command_line(entry: CommandEntry, locale: str) -> str:
+    sentence = (
+        N_("{usage} – {about}") if entry.right is Right.EVERYONE else N_("{usage} – {about} (hosts only)")
+    )
+    return text(sentence, locale, usage=text(entry.usage, locale), about=text(entry.about, locale))
+
+
+def _option_line(option: Option, locale: str) -> str:
+    usage = f"--{_name(option, locale)}" if option.kind is OptionKind.SWITCH else example_of(option, locale)
+    return text(N_("{usage} – {about}"), locale, usage=usage, about=text(option.about, locale))
+
+
+def example_of(option: Option, locale: str) -> str:
+    """The option with a value, as it is typed: ``--seed 7``, ``--种子 7``."""
+    return f"--{_name(option, locale)} {text(option.example, locale)}"
+
+
+def _face_line(locale: str) -> str:
+    """The five face slots as one example that can be copied."""
+    slots = [option for option in SUGAR_OPTIONS if option.is_face_slot]
+    said = [f"--{_name(option, locale)} {suggestions(option.name, locale=locale)[0]}" for option in slots]
+    return text(N_("{usage} – {about}"), locale, usage=" ".join(said), about=text(FACE, locale))
+
+
+def _name(option: Option, locale: str) -> str:
+    return option.word if locale == "zh-CN" else option.name

@@ -1,0 +1,68 @@
+"""The words on the local web page that no other chat has."""
+
+from bot.messages.catalogue import N_, text
+
+LANGUAGES = {"en": "English", "zh-CN": "中文"}
+"""What each language calls itself."""
+
+PAGE = {
+    "title": N_("Sugarbot"),
+    "tagline": N_("Faces, drawn on your own machine"),
+    "welcome": N_("What shall I draw?"),
+    "invite": N_("Describe a face in English or Chinese, or type /help."),
+    "strip": N_(
+        "One prompt, one seed, by the built-in model: plain, then with each LoRA at half and at full weight."
+    ),
+    "strip_alt": N_("Seven portraits of the same face in a row: no LoRA, sugar, anime and realistic"),
+    "conversation": N_("Conversation"),
+    "message": N_("Message"),
+    "placeholder": N_("Describe a face, or type / for a command"),
+    "send": N_("Send"),
+    "options": N_("Picture options"),
+    "lora": N_("LoRA"),
+    "chat_default": N_("This chat's default"),
+    "no_lora": N_("No LoRA"),
+    "weight": N_("Weight"),
+    "shape": N_("Shape"),
+    "native": N_("Native"),
+    "count": N_("Pictures"),
+    "language": N_("Language"),
+    "progress": N_("Progress"),
+    "full_size": N_("Open at full size"),
+    "card": N_("Card"),
+    "memory": N_("Memory"),
+    "memory_used": N_("{used} of {total} GiB used"),
+    "memory_free": N_("{free} GiB for drawing"),
+    "drawing": N_("Drawing"),
+    "idle": N_("idle"),
+    "step": N_("step {step} of {steps}"),
+    "a_picture": N_("a picture"),
+    "waiting": N_("Waiting"),
+    "default_lora": N_("Default LoRA"),
+    "none": N_("none"),
+    # what the page says of itself
+    "open_page": N_("Open Sugarbot"),
+    "no_script": N_("This page needs JavaScript. Allow it here, or use the terminal: sugarbot say"),
+    "lost": N_("No connection to the bot. The page tries again by itself."),
+    "unsent": N_("The bot did not answer. Your message is back in the box; send it again in a moment."),
+    # what a request is refused with
+    "wrong_host": N_("This page answers at {url} only. Open it there."),
+    "foreign": N_("This request came from another site, so nothing was done. Open Sugarbot's own page."),
+    "no_session": N_("This page has no session. Reload it."),
+    "not_found": N_("There is nothing here."),
+    "wrong_method": N_("Nothing was done: this address does not take such a request."),
+    "not_json": N_("Nothing was done: the page sends JSON only. Reload it."),
+    "malformed": N_("Nothing was done: the message is not complete. Reload the page and try again."),
+    "too_slow": N_("Nothing was done: the message took too long to arrive. Try again."),
+    "too_large": N_("Nothing was done: the message is too long. Shorten it."),
+    "too_many_tabs": N_("Too many tabs of this page are open. Close some and reload this one."),
+}
+
+
+def page(key: str, locale: str, **facts: object) -> str:
+    """A word of the page.
+
+    Raises:
+        KeyError: There is no such word; a mistake of ours.
+    """
+    return text(PAGE[key], locale, **facts)

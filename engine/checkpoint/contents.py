@@ -1,0 +1,135 @@
+"""What a Z-Image checkpoint folder must hold, and what its files say of themselves; torch-free.
+
+``missing_parts`` names everything that is not there or broken, so that a host mends it in one go instead of
+meeting one loader's traceback after the other. Weights are safetensors or nothing: a pickle does not count.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic_core import from_json
+
+from engine.checkpoint.header import BadHeader, Tensor, read_header
+
+_CLASSES = {  # part → how its class in model_index.json begins
+    "transformer": "ZImageTransformer2DModel",
+    "vae": "AutoencoderKL",
+    "text_encoder": "Qwen3",  # Qwen3Model, or Qwen3ForCausalLM whose head is not used
+    "tokenizer": "",  # any class: the files decide
+    "scheduler": "FlowMatchEulerDiscreteScheduler",
+}
+STEMS = {  # part → how its weights' file names begin
+    "transformer": "diffusion_pytorch_model",
+    "vae": "diffusion_pytorch_model",
+    "text_encoder": "model",
+}
+
+
+def missing_parts(folder: Path) -> list[str]:
+    """Name every part that a Z-Image pipeline needs and this folder lacks; empty for a whole checkpoint."""
+    return [
+        *_missing_classes(folder),
+        *(flaw for part in STEMS for flaw in _missing_weights(folder, part)),
+        *_missing_scheduler(folder / "scheduler"),
+        *_missing_tokenizer(folder / "tokenizer"),
+    ]
+
+
+def linear_shapes(folder: Path) -> dict[str, tuple[int, int]]:
+    """Read the (out, in) features of every linear of the transformer, as its own files name them.
+
+    Raises:
+        BadHeader: A weights file broke since the folder was proved whole.
+        OSError: It is gone.
+    """
+    shapes = {}
+    for path in weight_files(folder, "transformer"):
+        for key, tensor in header_of(path).items():
+            if key.endswith(".weight") and len(tensor.shape) == 2:
+                shapes[key.removesuffix(".weight")] = (tensor.shape[0], tensor.shape[1])
+    return shapes
+
+
+def weight_files(folder: Path, part: str) -> list[Path]:
+    """Say which files hold a part's weights; none where the index that lists them is broken."""
+    names, _ = _weight_files(folder / part, STEMS[part])
+    return [folder / part / name for name in names]
+
+
+def header_of(path: Path) -> dict[str, Tensor]:
+    """Read a file's header.
+
+    Raises:
+        BadHeader: It is no intact safetensors file.
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as file:
+        return read_header(file)
+
+
+def _missing_classes(folder: Path) -> list[str]:
+    index = _json(folder / "model_index.json")
+    if index is None:
+        return ["model_index.json"]
+    if index.get("_class_name") != "ZImagePipeline":
+        return [f"model_index.json (a ZImagePipeline, not {str(index.get('_class_name'))[:40]})"]
+    found = {part: entry[-1] for part, entry in index.items() if isinstance(entry, list) and entry}
+    return [
+        f"model_index.json ({part}: {kind or 'its class'})"
+        for part, kind in _CLASSES.items()
+        if not found.get(part) or not str(found[part]).startswith(kind)
+    ]
+
+
+def _missing_weights(folder: Path, part: str) -> list[str]:
+    missing = [] if _json(folder / part / "config.json") is not None else [f"{part}/config.json"]
+    names, flaws = _weight_files(folder / part, STEMS[part])
+    missing += [f"{part}/{flaw}" for flaw in flaws]
+    for name in names:
+        try:
+            header_of(folder / part / name)
+        except OSError:
+            missing.append(f"{part}/{name}")
+        except BadHeader as error:
+            missing.append(f"{part}/{name} ({error})")
+    return missing
+
+
+def _missing_scheduler(folder: Path) -> list[str]:
+    return [] if _json(folder / "scheduler_config.json") is not None else ["scheduler/scheduler_config.json"]
+
+
+def _missing_tokenizer(folder: Path) -> list[str]:
+    config = _json(folder / "tokenizer_config.json")
+    if config is None:
+        return ["tokenizer/tokenizer_config.json"]
+    missing = []
+    if not (folder / "tokenizer.json").is_file() and not (folder / "vocab.json").is_file():
+        missing.append("tokenizer/tokenizer.json")
+    if "chat_template" not in config and not (folder / "chat_template.jinja").is_file():
+        missing.append("tokenizer/chat_template.jinja")
+    return missing
+
+
+def _weight_files(folder: Path, stem: str) -> tuple[list[str], list[str]]:
+    """Say the names of a part's weight files, and the flaws of the index that lists them."""
+    index_name = f"{stem}.safetensors.index.json"
+    if not (folder / index_name).is_file():
+        return [f"{stem}.safetensors"], []
+    index = _json(folder / index_name)
+    weight_map = index.get("weight_map") if index else None
+    if not isinstance(weight_map, dict) or not weight_map:
+        return [], [f"{index_name} (a weight_map)"]
+    names = sorted({str(name) for name in weight_map.values()})
+    if any(Path(name).name != name or not name.endswith(".safetensors") for name in names):
+        return [], [f"{index_name} (it leads outside the folder)"]
+    return names, []
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    """Read a JSON object; None where there is none."""
+    try:
+        value = from_json(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None

@@ -1,0 +1,79 @@
+"""Knows which copy of a checkpoint in bfloat16 belongs to which source, and which sources would gain by one.
+
+A copy lies below ``data_dir/models`` and says in ``converted.json`` what it was made from. It counts only
+while every file of the source has the size and the time of change it had then. ``convert`` makes it.
+"""
+
+import hashlib
+import json
+import re
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic_core import from_json
+
+from engine.checkpoint.contents import STEMS, header_of, weight_files
+
+SIDECAR = "converted.json"
+WIDER = frozenset({"F32", "F16"})  # number formats that a card's loading has to round to bfloat16 each time
+_PLAIN = (".json", ".txt", ".jinja")  # what a checkpoint holds beside weights
+
+
+class CopyState(StrEnum):
+    """ABSENT there is none · STALE it was made from other files · CURRENT it belongs to the source."""
+
+    ABSENT = "absent"
+    STALE = "stale"
+    CURRENT = "current"
+
+
+def copy_folder(data_dir: Path, source: Path, name: str) -> Path:
+    """Say where the copy of a source belongs; it need not exist."""
+    place = hashlib.sha256(str(source.resolve()).encode()).hexdigest()[:8]
+    return data_dir / "models" / f"{re.sub(r'[^A-Za-z0-9._-]+', '--', name)}-{place}-bf16"
+
+
+def copy_state(folder: Path, source: Path) -> CopyState:
+    """Say whether a copy is there and belongs to the source as it is now.
+
+    Raises:
+        OSError: The source cannot be examined.
+    """
+    try:
+        made_from = from_json((folder / SIDECAR).read_bytes())["identity"]
+    except (OSError, ValueError, TypeError, KeyError):
+        return CopyState.ABSENT
+    return CopyState.CURRENT if made_from == identity_of(source) else CopyState.STALE
+
+
+def identity_of(source: Path) -> str:
+    """A short word that changes when any file of a checkpoint does."""
+    stats = [(path, path.stat()) for path in files_of(source)]
+    rows = [[str(path.relative_to(source)), stat.st_size, stat.st_mtime_ns] for path, stat in stats]
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+
+def files_of(source: Path) -> list[Path]:
+    """Every file that a checkpoint needs, weights included, and nothing that merely lies there."""
+    folders = [source, *(source / part for part in (*STEMS, "tokenizer", "scheduler"))]
+    plain = [
+        path
+        for folder in folders
+        for path in folder.iterdir()
+        if path.suffix in _PLAIN and path.is_file() and path.name != SIDECAR
+    ]
+    return sorted([*plain, *(path for part in STEMS for path in weight_files(source, part))])
+
+
+def parts_to_convert(source: Path) -> dict[str, int]:
+    """Say which parts are stored wider than bfloat16 → the bytes of their weights as they are.
+
+    Raises:
+        BadHeader: A weights file is damaged; likewise OSError.
+    """
+    parts = {}
+    for part in STEMS:
+        tensors = [tensor for path in weight_files(source, part) for tensor in header_of(path).values()]
+        if any(tensor.dtype in WIDER for tensor in tensors):
+            parts[part] = sum(tensor.nbytes for tensor in tensors)
+    return parts

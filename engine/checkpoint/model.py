@@ -1,0 +1,287 @@
+"""Finds the model and proves that its folder is whole, before a worker spends minutes on loading it.
+
+Knows where a model may come from (built in, a folder, a Hub name pinned to one commit) and which sizes it
+draws; knows nothing of torch. Blocking: call it in a thread. A download that breaks off goes on where it
+stopped at the next call; nothing below ``data_dir/models`` is ever half of a model under its final name
+without being noticed, for each call proves the folder anew.
+"""
+
+import errno
+import importlib
+import math
+import re
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from engine.checkpoint import copies
+from engine.checkpoint.contents import missing_parts
+from engine.config import BUILT_IN, EngineConfig
+from engine.errors import ModelIncomplete, ModelMissing, ModelNotDownloaded, ModelUnreachable
+from engine.printable import printable
+
+log = structlog.get_logger(__name__)
+
+BUILT_IN_WEIGHTS = Path(__file__).parents[1] / "demo" / "weights"
+FILES_OF_A_MODEL = ["*.json", "*.safetensors", "*.txt", "*.jinja"]  # never a pickle, never code
+SHAPE_COUNTS = 4.0  # a size 1 % off the wanted shape is as far away as one of 4 % more or less area
+MOST_DETAIL = 300  # characters of a library's error
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+Side = Annotated[int, Field(ge=16, le=8192, multiple_of=16)]  # 8192: the positions the transformer knows
+
+
+class _Limits(BaseModel):
+    """``sugarbot.json`` in a model's folder: what the model draws well.
+
+    Defaults are Z-Image-Turbo's: 512 x 768 is the size its face LoRAs are used at; 256 to 1536 a side is what
+    hosted services of this model take; the largest area is the native shape with both sides doubled.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    name: Annotated[str, Field(max_length=80)] = ""
+    native_width_px: Side = 512
+    native_height_px: Side = 768
+    min_side_px: Side = 256
+    max_side_px: Side = 1536
+    max_area_px: Annotated[int, Field(gt=0)] = 1024 * 1536
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelInfo:
+    """A complete model on disk and the sizes it draws. Sides are multiples of ``multiple_px``.
+
+    Attributes:
+        folder: What is loaded.
+        origin: What the host named, where ``folder`` is a converted copy of it; else None.
+    """
+
+    name: str
+    folder: Path
+    native_width_px: int
+    native_height_px: int
+    min_side_px: int
+    max_side_px: int
+    multiple_px: int = 16
+    max_area_px: int
+    origin: Path | None = None
+
+    @property
+    def is_built_in(self) -> bool:
+        """Whether this is the small model that comes with the program, which knows few words."""
+        return self.folder == BUILT_IN_WEIGHTS.resolve()
+
+    def fit(self, ratio_w: int, ratio_h: int) -> tuple[int, int]:
+        """Say the allowed size nearest to this shape with about the native area; 1:1 is a square.
+
+        Args:
+            ratio_w: The shape's width, > 0, in any unit; 2 of 2:3.
+            ratio_h: Its height, > 0, in the same unit.
+        """
+        shape = ratio_w / ratio_h
+        native_area = self.native_width_px * self.native_height_px
+        sides = range(self._on_grid(self.min_side_px), self.max_side_px + 1, self.multiple_px)
+        widths = {(width, self._on_grid(width / shape)) for width in sides}
+        heights = {(self._on_grid(height * shape), height) for height in sides}
+
+        allowed = [size for size in widths | heights if self.allows(*size)]
+        return min(allowed, key=lambda size: (_distance(size, shape, native_area), size))
+
+    def allows(self, width_px: int, height_px: int) -> bool:
+        """Whether this size can be drawn."""
+        sides_fit = all(
+            side % self.multiple_px == 0 and self.min_side_px <= side <= self.max_side_px
+            for side in (width_px, height_px)
+        )
+        return sides_fit and width_px * height_px <= self.max_area_px
+
+    def nearest(self, width_px: int, height_px: int) -> tuple[tuple[int, int], ...]:
+        """Say up to three allowed sizes, nearest first: this one mended, this shape, and the native size."""
+        wanted_w, wanted_h = max(width_px, 1), max(height_px, 1)
+        sizes = {
+            self._allowed(wanted_w, wanted_h),
+            self.fit(wanted_w, wanted_h),
+            (self.native_width_px, self.native_height_px),
+        }
+
+        shape, area = wanted_w / wanted_h, wanted_w * wanted_h
+        return tuple(sorted(sizes, key=lambda size: (_distance(size, shape, area), size)))
+
+    def _allowed(self, width_px: float, height_px: float) -> tuple[int, int]:
+        """Bring a size within the limits: shrink its shape, then each side into its range and on the grid."""
+        area, longest = width_px * height_px, max(width_px, height_px)
+        shrink = min(1.0, math.sqrt(self.max_area_px / area), self.max_side_px / longest)
+        width, height = self._on_grid(width_px * shrink), self._on_grid(height_px * shrink)
+        while width * height > self.max_area_px:  # rounding went up, or one side was raised to the minimum
+            if width >= height:
+                width -= self.multiple_px
+            else:
+                height -= self.multiple_px
+        return width, height
+
+    def _on_grid(self, side: float) -> int:
+        rounded = round(side / self.multiple_px) * self.multiple_px
+        return min(max(rounded, self.min_side_px), self.max_side_px)
+
+
+def _distance(size: tuple[int, int], shape: float, area: float) -> float:
+    """How far a size is from a wanted shape (width / height) and area."""
+    width, height = size
+    return SHAPE_COUNTS * abs(math.log(width / height / shape)) + abs(math.log(width * height / area))
+
+
+def find_model(config: EngineConfig, *, download: bool = True) -> ModelInfo:
+    """Find what to load: the model that the settings name, or its converted copy where that is faster.
+
+    Args:
+        config: Names the model.
+        download: Fetch it where it is not on disk; minutes to hours. ``engine.checkpoint.fetch`` does the
+            same in a process that can be ended.
+
+    Raises:
+        ModelMissing: It does not exist; the host mends the setting. ModelNotDownloaded: it is not on disk,
+            and ``download`` is False. ModelUnreachable: it cannot be fetched; the host mends the network.
+        ModelIncomplete: ``missing`` names every part that the folder lacks.
+    """
+    source = find_source(config, download=download)
+    if config.model == BUILT_IN or config.device == "cpu":
+        return source  # a processor draws in float32, and float32 is what the source may hold
+    folder = copies.copy_folder(config.data_dir, source.folder, source.name)
+    state = copies.copy_state(folder, source.folder)
+    if state is not copies.CopyState.CURRENT:
+        if state is copies.CopyState.STALE:
+            log.warning("converted weights ignored", reason="their source has changed", folder=str(folder))
+        return source
+    try:
+        return replace(read_model(folder, source.name), origin=source.folder)
+    except ModelIncomplete as error:
+        log.warning("converted weights ignored", reason=str(error), folder=str(folder))
+        return source
+
+
+def find_source(config: EngineConfig, *, download: bool = True) -> ModelInfo:
+    """Find the model itself, fetching it where it is not on disk yet; raises as ``find_model``."""
+    if config.model == BUILT_IN:
+        return read_model(BUILT_IN_WEIGHTS)
+    folder = Path(config.model).expanduser()
+    if folder.is_dir():
+        return read_model(folder)
+    if not _HUB_NAME.fullmatch(config.model):
+        raise ModelMissing(f"{folder} is not a folder.", folder=str(folder))
+    return _fetch(config, download=download)
+
+
+def read_model(folder: Path, name: str = "") -> ModelInfo:
+    """Prove that a folder holds a whole Z-Image checkpoint, and read its limits.
+
+    Raises:
+        ModelMissing: There is no such folder.
+        ModelIncomplete: ``missing`` names every part that is not there or broken.
+    """
+    if not folder.is_dir():
+        raise ModelMissing(f"{folder} is not a folder.", folder=str(folder))
+    missing = missing_parts(folder)
+    limits = _Limits()
+    if (folder / "sugarbot.json").is_file():
+        try:
+            limits = _Limits.model_validate_json((folder / "sugarbot.json").read_bytes())
+        except ValidationError as error:
+            missing += [
+                f"sugarbot.json ({'.'.join(map(str, each['loc']))}: {each['msg']})" for each in error.errors()
+            ]
+    if missing:
+        parts = tuple(missing)
+        raise ModelIncomplete(f"{folder} lacks {', '.join(parts)}.", folder=str(folder), missing=parts)
+    named = {**limits.model_dump(), "name": name or limits.name or folder.name}
+    info = ModelInfo(folder=folder.resolve(), **named)
+    if not info.allows(info.native_width_px, info.native_height_px):
+        flaw = "sugarbot.json (the native size is outside its own limits)"
+        raise ModelIncomplete(f"{folder} has a wrong {flaw}.", folder=str(folder), missing=(flaw,))
+    return info
+
+
+def built_in_lora_folder(model: ModelInfo) -> Path:
+    """Say where the LoRAs lie that came with this model; it need not exist, for most come with none."""
+    folder = model.origin or model.folder
+    beside = folder.parent if folder == BUILT_IN_WEIGHTS.resolve() else folder
+    return beside / "loras"
+
+
+def _fetch(config: EngineConfig, *, download: bool) -> ModelInfo:
+    """Take a pinned Hub model from this machine, else download it below ``data_dir/models``."""
+    if not _COMMIT.fullmatch(config.revision):
+        raise ModelMissing(
+            f"{config.model} is no folder here, and engine.revision is not the 40 digits of a commit.",
+            model=config.model, revision=config.revision,
+        )  # fmt: skip
+    folder = config.data_dir / "models" / config.model.replace("/", "--") / config.revision
+    try:
+        return read_model(folder, config.model)
+    except (ModelMissing, ModelIncomplete):
+        pass  # never fetched, or the last download broke off
+    if config.source == "hub" and (cached := _in_hub_cache(config)) is not None:
+        return cached
+    if not download:
+        raise ModelNotDownloaded(f"{config.model} is not on this machine.", model=config.model)
+    started = time.monotonic()
+    log.info("model fetch begins", model=config.model, revision=config.revision, source=config.source)
+    fetch = _hub if config.source == "hub" else _modelscope
+    try:
+        fetch(config.model, config.revision, folder)
+    except ModelMissing:
+        raise
+    except Exception as error:  # supervision: what a download library raises changes with its version
+        raise _unreachable(config, error) from error
+    log.info("model fetch done", folder=str(folder), seconds=round(time.monotonic() - started, 1))
+    return read_model(folder, config.model)
+
+
+def _unreachable(config: EngineConfig, error: Exception) -> ModelUnreachable:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    detail = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        detail = f"no space left below {config.data_dir}"
+    return ModelUnreachable(
+        f"{config.model}: {printable(detail)[:MOST_DETAIL]}",
+        model=config.model, revision=config.revision, source=config.source,
+    )  # fmt: skip
+
+
+def _in_hub_cache(config: EngineConfig) -> ModelInfo | None:
+    """Return the machine's own copy of this commit where the Hub's cache has it whole; asks no network."""
+    import huggingface_hub as hub  # noqa: PLC0415 - only hosts with a Hub model pay for it
+
+    try:
+        found = hub.snapshot_download(
+            config.model,
+            revision=config.revision,
+            allow_patterns=FILES_OF_A_MODEL,
+            local_files_only=True,
+        )
+        return read_model(Path(found), config.model)
+    except (OSError, ValueError, ModelIncomplete, ModelMissing):
+        return None
+
+
+def _hub(name: str, revision: str, folder: Path) -> None:
+    """Download from the Hub; ``HF_ENDPOINT`` names a mirror."""
+    import huggingface_hub as hub  # noqa: PLC0415 - only hosts with a Hub model pay for it
+
+    hub.snapshot_download(name, revision=revision, allow_patterns=FILES_OF_A_MODEL, local_dir=folder)
+
+
+def _modelscope(name: str, revision: str, folder: Path) -> None:
+    """Hosts who cannot reach the Hub install ``modelscope`` themselves; it is no dependency of ours."""
+    try:
+        modelscope = importlib.import_module("modelscope")
+    except ModuleNotFoundError as error:
+        raise ModelMissing(
+            "engine.source is modelscope, but its package is not installed (pip install modelscope)."
+        ) from error
+    pinned = {"revision": revision, "allow_patterns": FILES_OF_A_MODEL, "local_dir": str(folder)}
+    modelscope.snapshot_download(name, **pinned)

@@ -1,0 +1,64 @@
+"""No prompt is in the log, whatever characters it has and whatever fails with it."""
+
+import io
+import logging
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+import structlog
+from rich.console import Console
+
+from bot.app import open_application, serve_chats
+from bot.chats.console import ConsoleChat
+from bot.cli.logs import open_log
+from bot.settings import load_settings
+from engine.host import Host
+
+LEAKY_CHILD = "tests.integration.app.leaky_child"
+PROMPT = "'geheim\" \\wunsch\u200b 秘密愿望 {braces} %s <b>\x7f 🍬 \u0301vertraulich"
+FRAGMENTS = (
+    "geheim",
+    "wunsch",
+    "秘密",
+    "愿望",
+    "braces",
+    "vertraulich",
+    "79d8",
+    "E7%A7%98",
+    "xe7",
+    "🍬",
+    "1f36c",
+)
+
+
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    stream = io.StringIO()
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    open_log(verbose=True, stream=stream)
+    yield stream
+    root.handlers[:] = before
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+@pytest.mark.timeout(60)
+async def test_a_prompt_is_in_no_line_of_the_log(
+    log: io.StringIO, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.app.Host", partial(Host, module=LEAKY_CHILD))
+    settings = load_settings(environ={"SUGARBOT_DATA_DIR": str(tmp_path)})
+    async with open_application(settings) as house:
+        chat = ConsoleChat(house.desk, out_dir=tmp_path, console=Console(quiet=True))
+        async with serve_chats(house, [chat]):
+            for message in (PROMPT, f"/sugar {PROMPT} -n 2", f"/sugr {PROMPT}", f"/sugar {PROMPT} --lora x"):
+                answer = await chat.say(message, user_name="a member")
+                assert answer.exit_code == 1
+    written = log.getvalue()
+    assert "job failed" in written
+    assert written.count("in _paint") >= 2  # where it was raised is in the log, the messages are not
+    for fragment in FRAGMENTS:
+        assert fragment.casefold() not in written.casefold(), written

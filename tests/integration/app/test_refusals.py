@@ -1,0 +1,97 @@
+"""Bad input, said to the whole house at the console: one clear sentence each, and no credit is gone."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from rich.console import Console
+
+from bot.app import Application, open_application
+from bot.chats.console import ConsoleChat
+from bot.commands import grammar
+from bot.commands.values import Cancel, Quota
+from bot.outcomes import Address, CommandContext, CreditBalance, Platform, Receipt
+from bot.settings import load_settings
+
+BAD = {
+    "nothing at all": ("/sugar", "What shall I draw?"),
+    "a prompt of spaces": ("/sugar   ", "What shall I draw?"),
+    "only what cannot be seen": ("/sugar \x00\u202e\u2066", "What shall I draw?"),
+    "10,000 characters": ("/sugar " + "长" * 10_000, "10007 characters"),
+    "more tokens than the model reads": ("/sugar " + "wonderful " * 600, "the model reads 512"),
+    "an unknown LoRA": ("/sugar a face --lora suger", "sugar"),
+    "a size of 0": ("/sugar a face --size 0", "not a size"),
+    "a size of -1": ("/sugar a face --size -1", "not a size"),
+    "a size the model cannot": ("/sugar a face --size 7x9999", "7 × 9999"),
+    "a shape the model cannot": ("/sugar a face --size 9:1", "Did you mean 192 × 128?"),
+    "LoRAs too strong together": (
+        "/sugar a face --lora sugar 1.5 --lora anime 1.5",
+        "--lora sugar:1 --lora anime:1",
+    ),
+    "another bot's option": ("/sugar a face --steps 30", "8 steps"),
+    "a negative prompt": ("/sugar a face --no hat", "no negative prompt"),
+    "a shape with nothing in it": ("/sugar a face --size 2:0", "not a size"),
+    "a seed beyond the range": ("/sugar a face --seed 4294967296", "not a seed"),
+    "a seed below it": ("/sugar a face --seed -1", "not a seed"),
+    "a seed of letters": ("/sugar a face --seed seven", "not a seed"),
+    "no pictures": ("/sugar a face -n 0", "number of pictures"),
+    "99 pictures": ("/sugar a face -n 99", "number of pictures"),
+    "a weight that is no number": ("/sugar a face --lora sugar:nan", "not a LoRA weight"),
+    "a weight too strong": ("/sugar a face --lora sugar --weight 9", "not a LoRA weight"),
+    "half an option": ("/sugar a face --seed", "needs a value"),
+    "an unknown option": ("/sugar a face --sead 7", "--seed"),
+    "an unknown command": ("/suger a face", "Did you mean /sugar"),
+    "a job that is not there": ("/cancel nosuchjob", "no job"),
+    "nothing to cancel": ("/cancel", "nothing to cancel"),
+    "a switch by a member": ("/lora switch anime", "Only a host"),
+}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Application]:
+    data_dir = str(tmp_path_factory.mktemp("house"))
+    async with open_application(load_settings(environ={"SUGARBOT_DATA_DIR": data_dir})) as house:
+        yield house
+
+
+async def credits(house: Application) -> int:
+    context = CommandContext(Platform.CONSOLE, "ask", "a member", Address(Platform.CONSOLE, "console"))
+    answer = await house.desk.handle(Quota(), context)
+    assert isinstance(answer, CreditBalance)
+    return answer.credits
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("what", BAD)
+async def test_bad_input_gets_one_clear_sentence_and_costs_nothing(
+    house: Application, what: str, tmp_path: Path
+) -> None:
+    message, sentence = BAD[what]
+    before = await credits(house)
+    chat = ConsoleChat(house.desk, out_dir=tmp_path, console=Console(quiet=True))
+    answer = await chat.say(message, user_name="a member", is_host=False)
+    assert answer.exit_code == 1
+    assert sentence in answer.refusal
+    assert "\n" not in answer.refusal
+    assert await credits(house) == before
+    assert not answer.paths
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("prompt", ["🍬 a face 🍬", "وجه مبتسم", "a\nface\tsmiling", "<b>脸</b> & 'quotes'"])
+async def test_odd_but_honest_text_is_a_prompt(house: Application, prompt: str) -> None:
+    """It is accepted; cancelled at once, its credits come back."""
+    before = await credits(house)
+    context = CommandContext(
+        Platform.CONSOLE,
+        f"odd {prompt}",
+        "a member",
+        Address(Platform.CONSOLE, "console"),
+        user_name="a member",
+    )
+    receipt = await house.desk.handle(grammar.parse(f"/sugar {prompt}"), context)
+    assert isinstance(receipt, Receipt)
+    assert await credits(house) == before - receipt.price
+    await house.desk.handle(Cancel(receipt.job_id), context)
+    assert await credits(house) == before

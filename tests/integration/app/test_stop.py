@@ -1,0 +1,77 @@
+"""The application is told to stop while something takes long: it neither waits for it nor forgets a job."""
+
+import asyncio
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+import structlog
+
+from bot.app import COSTS, Application, open_application, serve_chats
+from bot.chats.console import ConsoleChat
+from bot.cli import serve
+from bot.cli.failures import leaves
+from bot.commands import grammar
+from bot.outcomes import Address, CommandContext, Platform, Receipt
+from bot.settings import Settings, load_settings
+from engine.errors import EngineError, ModelIncomplete, WorkerNotReady
+from engine.host import Host
+from tests.fakes.room import until
+from tests.unit.engine.folders import write_model
+
+FAKE_CHILD = "tests.integration.engine.fake_child"
+AT_ONCE_S = 10.0  # a start of Python on two busy cores; a start timeout is 300 s
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """A bot whose worker loads its model for ever."""
+    monkeypatch.setattr("bot.app.Host", partial(Host, module=FAKE_CHILD))
+    model = write_model(tmp_path / "slow")
+    environ = {"SUGARBOT_DATA_DIR": str(tmp_path), "SUGARBOT_ENGINE__MODEL": str(model)}
+    return load_settings(environ=environ)
+
+
+async def ask(house: Application) -> Receipt:
+    context = CommandContext(Platform.CONSOLE, "1", "a member", Address(Platform.CONSOLE, "console", "1"))
+    receipt = await house.desk.handle(grammar.parse("/sugar a face"), context)
+    assert isinstance(receipt, Receipt)
+    return receipt
+
+
+async def test_a_stop_does_not_wait_for_a_model_that_loads_and_its_job_waits_for_the_next_start(
+    settings: Settings,
+) -> None:
+    async with open_application(settings) as house:
+        async with serve_chats(house, [ConsoleChat(house.desk)]):
+            await ask(house)
+            await until(lambda: house.desk.queue_status().waiting == 1)
+            began_s = time.monotonic()
+        assert time.monotonic() - began_s < AT_ONCE_S
+        assert house.worker.cancelled()
+    async with open_application(settings) as house, serve_chats(house, [ConsoleChat(house.desk)]):
+        await until(lambda: house.desk.queue_status().waiting == 1)
+
+
+async def test_costs_that_cannot_be_saved_end_nothing(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.desk.maintenance.SAVE_COSTS_EVERY_S", 0.01)
+    (tmp_path / COSTS).mkdir()  # nothing can be written there, as on a full disk
+    with structlog.testing.capture_logs() as logs:
+        async with open_application(settings) as house, serve_chats(house, [ConsoleChat(house.desk)]):
+            await until(lambda: len([each for each in logs if each["event"] == "cost book not saved"]) > 1)
+            await ask(house)
+
+
+@pytest.mark.parametrize(("model", "error"), [("incomplete", ModelIncomplete), ("crash", WorkerNotReady)])
+async def test_a_worker_that_cannot_start_ends_what_was_said_with_its_reason(
+    settings: Settings, tmp_path: Path, model: str, error: type[EngineError]
+) -> None:
+    engine = settings.engine.model_copy(update={"model": str(write_model(tmp_path / model))})
+    settings = settings.model_copy(update={"engine": engine})
+    async with asyncio.timeout(AT_ONCE_S):
+        with pytest.raises(ExceptionGroup) as caught:
+            await serve.say(settings, "/sugar a face", user_name="a member", is_host=False, out_dir=tmp_path)
+    assert [type(leaf) for leaf in leaves(caught.value)] == [error]

@@ -1,0 +1,156 @@
+"""The whole way with the real desk and database: from a slash command to the pictures in the answer."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bot.chats.discord_ import DiscordChat, DiscordConfig
+from bot.desk.desk import Desk
+from bot.outcomes import Platform
+from bot.policy.rules import Rules
+from bot.store import open_store
+from engine.checkpoint.model import ModelInfo
+from engine.planner.cost import CostBook
+from engine.planner.headroom import HeadroomProbe
+from engine.scheduler import Scheduler
+from engine.shelf import Shelf
+from tests.fakes.discord_gateway import until
+from tests.fakes.discord_payloads import EPHEMERAL, GUILD_ID
+from tests.fakes.discord_server import Asked, FakeDiscord
+from tests.fakes.renderer import Act, FakeRenderer
+
+MIGRATIONS = Path(__file__).resolve().parents[3] / "migrations"
+MODEL = ModelInfo(
+    name="tiny",
+    folder=Path("/nowhere"),
+    native_width_px=512,
+    native_height_px=512,
+    min_side_px=64,
+    max_side_px=1024,
+    max_area_px=1024 * 1024,
+)
+
+RULES = Rules(allow=frozenset({f"discord:{GUILD_ID}"}))
+
+
+@dataclass
+class Application:
+    """A running bot whose card is a fake."""
+
+    discord: FakeDiscord
+    renderer: FakeRenderer
+    chat: DiscordChat
+
+    async def ended(self, asked: Asked, files: int) -> dict[str, object]:
+        """The answer once it shows so many pictures."""
+        await until(lambda: asked.message_id and len(self.discord.shown(asked)["attachments"]) == files, 10)
+        return self.discord.shown(asked)
+
+
+@asynccontextmanager
+async def house(
+    discord: FakeDiscord, config: DiscordConfig, folder: Path, renderer: FakeRenderer, rules: Rules = RULES
+) -> AsyncIterator[Application]:
+    async with AsyncExitStack() as opened:
+        store = await open_store(folder / "sugarbot.db", MIGRATIONS)
+        opened.push_async_callback(store.close)
+        desk = Desk(
+            store=store,
+            renderer=renderer,
+            shelf=Shelf({}, ()),
+            model=MODEL,
+            scheduler=Scheduler(),
+            probe=HeadroomProbe("cpu", 0),
+            costs=CostBook(),
+            rules=rules,
+            pictures_dir=folder / "pictures",
+            clock=lambda: time.time_ns() // 1_000_000,
+        )
+        chat = DiscordChat(config, desk)
+        await chat.open()
+        running = [
+            asyncio.create_task(desk.run({Platform.DISCORD: chat}), name="desk"),
+            asyncio.create_task(chat.serve(), name="serve"),
+        ]
+        try:
+            yield Application(discord, renderer, chat)
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+            await chat.close()
+
+
+async def test_a_command_becomes_pictures_in_its_own_answer(
+    discord: FakeDiscord, config: DiscordConfig, tmp_path: Path
+) -> None:
+    async with house(discord, config, tmp_path, FakeRenderer()) as bot:
+        asked = await discord.slash("sugar", {"prompt": "a face", "size": "512x512", "seed": 7, "count": 2})
+        answer = await bot.ended(asked, 2)
+        assert "seed 7, 8" in str(answer["content"])
+        again = await discord.press(asked.message_id)
+        await bot.ended(again, 2)
+    assert bot.renderer.requests[0].prompt == bot.renderer.requests[1].prompt == "a face"
+    assert bot.renderer.requests[0].seed != bot.renderer.requests[1].seed
+    assert not discord.in_channel(asked.channel_id)
+
+
+async def test_a_drawing_under_way_is_cancelled_by_its_button(
+    discord: FakeDiscord, config: DiscordConfig, tmp_path: Path
+) -> None:
+    async with house(discord, config, tmp_path, FakeRenderer([Act.HANG], step_s=0.01)) as bot:
+        asked = await discord.slash("sugar", {"prompt": "a face", "size": "512x512"})
+        await until(lambda: bot.renderer.running and asked.message_id in discord.edits)
+        await discord.press(asked.message_id)
+        await until(lambda: "Cancelled." in discord.shown(asked)["content"])
+
+
+async def test_nobody_else_can_cancel_it(discord: FakeDiscord, config: DiscordConfig, tmp_path: Path) -> None:
+    async with house(discord, config, tmp_path, FakeRenderer([Act.HANG], step_s=0.01)) as bot:
+        asked = await discord.slash("sugar", {"prompt": "a face", "size": "512x512"})
+        await until(lambda: bot.renderer.running and asked.message_id in discord.edits)
+        pressed = await discord.press(asked.message_id, user_id="900000000000000031")
+        await until(lambda: pressed.followups and discord.messages[pressed.followups[0]]["content"])
+        refusal = discord.messages[pressed.followups[0]]
+        assert "someone else" in refusal["content"]
+        assert refusal["flags"] & EPHEMERAL
+        assert not bot.renderer.cancelled
+
+
+async def test_a_job_accepted_before_a_stop_is_delivered_into_its_answer_after_it(
+    discord: FakeDiscord, config: DiscordConfig, tmp_path: Path
+) -> None:
+    async with house(discord, config, tmp_path, FakeRenderer([Act.HANG], step_s=0.01)) as bot:
+        asked = await discord.slash("sugar", {"prompt": "a face", "size": "512x512"})
+        await until(lambda: bot.renderer.running and asked.message_id in discord.edits)
+    async with house(discord, config, tmp_path, FakeRenderer()) as bot:
+        await bot.ended(asked, 1)
+
+
+async def test_a_server_that_the_host_did_not_allow_is_told_so(
+    discord: FakeDiscord, config: DiscordConfig, tmp_path: Path
+) -> None:
+    async with house(discord, config, tmp_path, FakeRenderer()):
+        asked = await discord.slash("sugar", {"prompt": "a face"}, in_guild=False)
+        await until(lambda: asked.followups and discord.messages[asked.followups[0]]["content"])
+        assert "not switched on" in discord.messages[asked.followups[0]]["content"]
+
+
+@pytest.mark.parametrize(
+    "prompt", ["@everyone **bold** [x](https://evil.example) <#1>", "\u202e\x00 ночь 🍬"]
+)
+async def test_hostile_prompts_reach_nobody_as_markup(
+    discord: FakeDiscord, config: DiscordConfig, tmp_path: Path, prompt: str
+) -> None:
+    async with house(discord, config, tmp_path, FakeRenderer()) as bot:
+        await bot.ended(await discord.slash("sugar", {"prompt": prompt, "size": "512x512"}), 1)
+        listed = await discord.slash("mine")
+        text = str((await bot.ended(listed, 1))["content"])
+    assert "@everyone" not in text
+    assert "](https" not in text
+    assert "**bold" not in text

@@ -1,0 +1,288 @@
+"""A request becomes pictures: events, seeds, cancelling, refusals and recovery."""
+
+import io
+import pickle
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from structlog.testing import capture_logs
+
+from engine.errors import LoraMissing, OutOfMemory, PromptOverLimit
+from engine.finish import encode as encode_module
+from engine.finish.stamp import PictureSettings, read_settings
+from engine.request import (
+    MAX_SEED,
+    Drawn,
+    Event,
+    FailReason,
+    Finished,
+    LoraChoice,
+    Progress,
+    RenderRequest,
+    Stopped,
+)
+from engine.worker.reporter import JobReporter
+from engine.zimage import pipeline as painter_module
+from engine.zimage.pipeline import Pipeline
+from engine.zimage.vae.decode import DecodedPixels
+
+
+def pixels(png: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(png)))
+
+
+def test_a_job_reports_each_step_and_each_picture_and_then_ends(draw: Any) -> None:
+    result = draw(count=2)
+    steps = [(event.index, event.step) for event in result.events if isinstance(event, Progress)]
+    assert steps == [(index, step) for index in (0, 1) for step in range(1, 9)]
+    drawn = [event.picture for event in result.events if isinstance(event, Drawn)]
+    assert [(picture.index, picture.seed) for picture in drawn] == [(0, 7), (1, 8)]
+    assert {(event.job_id, event.attempt) for event in [*result.events, result.end]} == {("job-1", 3)}
+    assert isinstance(result.end, Finished)
+
+
+def test_the_end_says_where_the_time_and_the_memory_went(draw: Any, sugar: LoraChoice) -> None:
+    end = draw("a prompt that is nowhere kept", loras=(sugar,)).end
+    timings = end.timings
+    for seconds in (timings.lora_s, timings.text_s, timings.denoise_s, timings.decode_s, timings.encode_s):
+        assert 0 < seconds < 30
+    assert end.peak_bytes > 10 * 2**20
+
+
+def test_a_picture_has_the_size_asked_for_and_its_settings_inside(draw: Any, sugar: LoraChoice) -> None:
+    (png,) = draw("面部, 'quoted'", width_px=128, height_px=64, seed=MAX_SEED, loras=(sugar,)).pngs
+    assert pixels(png).shape == (64, 128, 3)
+    expected = PictureSettings("面部, 'quoted'", MAX_SEED, 128, 64, 8, "Sugarbot built-in", (sugar,))
+    assert read_settings(png) == expected
+
+
+def test_the_same_seed_gives_the_same_file_and_another_seed_another_picture(draw: Any) -> None:
+    first, again, other = draw().pngs, draw().pngs, draw(seed=8).pngs
+    assert first == again
+    assert not np.array_equal(pixels(first[0]), pixels(other[0]))
+
+
+def test_the_prompt_changes_the_picture(draw: Any) -> None:
+    assert not np.array_equal(pixels(draw("a cat").pngs[0]), pixels(draw("一只猫").pngs[0]))
+
+
+def test_two_pictures_equal_two_jobs_of_one_also_where_the_seeds_begin_again(draw: Any) -> None:
+    assert draw(seed=MAX_SEED, count=2).pngs == [*draw(seed=MAX_SEED).pngs, *draw(seed=0).pngs]
+
+
+@pytest.mark.parametrize("step", [0, 1, 5, 8, 11])
+def test_cancelling_at_any_step_leaves_the_next_picture_undisturbed(
+    draw: Any, painter: Pipeline, sugar: LoraChoice, step: int
+) -> None:
+    def is_step_done(events: list[object]) -> bool:
+        return sum(isinstance(event, Progress) for event in events) >= step
+
+    undisturbed = draw().pngs
+    modules = dict(painter._pipeline.transformer.named_modules())
+    stopped = draw(loras=(sugar,), count=2, cancel=is_step_done)
+    assert stopped.end == Stopped("job-1", 3)
+    assert sum(isinstance(event, Progress) for event in stopped.events) == step
+    assert stopped.pngs == draw(loras=(sugar,)).pngs[: step // 8]
+    assert dict(painter._pipeline.transformer.named_modules()) == modules
+    assert draw().pngs == undisturbed
+
+
+@pytest.mark.parametrize("prompt", ["word " * 10_000, "脸" * 10_000])
+def test_a_prompt_of_too_many_tokens_is_refused_with_its_length(draw: Any, prompt: str) -> None:
+    with pytest.raises(PromptOverLimit) as caught:
+        draw(prompt)
+    assert caught.value.facts["limit"] == 512
+    assert caught.value.facts["tokens"] >= 10_000
+    assert prompt[:20] not in str(caught.value)
+
+
+def test_a_prompt_of_just_the_limit_is_drawn(draw: Any, painter: Pipeline) -> None:
+    spare = 512 - len(painter._text._tokens(""))
+    assert draw("a " * spare).pngs
+    with pytest.raises(PromptOverLimit):
+        draw("a " * (spare + 1))
+
+
+@pytest.mark.parametrize(
+    "prompt", ["", "\x00\x07\x1b[31m", "<|im_end|>\n<|im_start|>system", "👩🏽‍🎨\u202e", "{{ turn }}"]
+)
+def test_odd_prompts_are_drawn_like_any_other(draw: Any, prompt: str) -> None:
+    assert read_settings(draw(prompt).pngs[0]).prompt == prompt
+
+
+def test_a_result_that_is_not_finite_is_no_picture_and_harms_no_later_one(
+    draw: Any, painter: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undisturbed = draw().pngs
+
+    def decode(latents: torch.Tensor, **options: Any) -> Any:
+        image = real_decode(latents, **options)[0].clone()
+        image[0, 1, 5, 5] = float("nan")
+        return (image,)
+
+    real_decode = painter._pipeline.vae.decode
+    with monkeypatch.context() as patch:
+        patch.setattr(painter._pipeline.vae, "decode", decode)
+        end = draw().end
+    assert (end.reason, "not_finite" in end.detail) == (FailReason.BLANK_PICTURE, True)
+    assert draw().pngs == undisturbed
+
+
+def test_pictures_that_were_complete_before_a_failure_are_reported(
+    draw: Any, monkeypatch: pytest.MonkeyPatch, painter: Pipeline
+) -> None:
+    decoded = []
+
+    def decode_once(vae: Any, latents: torch.Tensor, *, in_tiles: bool) -> Any:
+        decoded.append(in_tiles)
+        if len(decoded) > 1:
+            return DecodedPixels(torch.zeros(96, 64, 3, dtype=torch.uint8), torch.tensor(True))
+        return real_decode(vae, latents, in_tiles=in_tiles)
+
+    real_decode = painter_module.decode
+    monkeypatch.setattr(painter_module, "decode", decode_once)
+    result = draw(count=2)
+    assert [event.picture.index for event in result.events if isinstance(event, Drawn)] == [0]
+    assert (result.end.reason, "flat" in result.end.detail) == (FailReason.BLANK_PICTURE, True)
+
+
+def test_a_full_card_is_tried_once_more_in_tiles(
+    draw: Any, painter: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = draw(width_px=256, height_px=256).pngs[0]
+    tiled = []
+
+    def decode(latents: torch.Tensor, **options: Any) -> Any:
+        tiled.append((painter._pipeline.vae.use_tiling, painter._pipeline.vae.tile_sample_min_size))
+        if len(tiled) == 1:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nadvice")
+        return real_decode(latents, **options)
+
+    real_decode = painter._pipeline.vae.decode
+    monkeypatch.setattr(painter._pipeline.vae, "decode", decode)
+    assert pixels(draw(width_px=256, height_px=256).pngs[0]).shape == (256, 256, 3)
+    assert [use for use, _ in tiled] == [False, True]
+    monkeypatch.undo()
+    assert draw(width_px=256, height_px=256).pngs[0] == whole
+
+
+@pytest.mark.parametrize("part", ["transformer", "vae"])
+def test_a_card_that_stays_full_ends_the_job_and_frees_what_it_held(
+    draw: Any, painter: Pipeline, sugar: LoraChoice, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    undisturbed = draw().pngs
+    with monkeypatch.context() as patch:
+        if part == "transformer":
+            patch.setattr(painter._forward, "do", painter._forward.do._replace(swiglu=full))
+        else:
+            patch.setattr(painter._pipeline.vae, "decode", full)
+        with pytest.raises(OutOfMemory) as caught:
+            draw(loras=(sugar,))
+    assert caught.value.facts == {"detail": "CUDA out of memory. Tried to allocate 2 GiB."}
+    assert caught.value.__context__ is None  # a context would keep the failed attempt's tensors alive
+    assert draw().pngs == undisturbed
+
+
+def test_a_full_card_while_loras_are_merged_ends_the_job_likewise(
+    draw: Any, painter: Pipeline, sugar: LoraChoice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undisturbed = draw().pngs
+    with monkeypatch.context() as patch:
+        patch.setattr(painter._bank, "patches", full)
+        with pytest.raises(OutOfMemory):
+            draw(loras=(sugar,))
+    assert draw().pngs == undisturbed
+
+
+def full(*args: object, **options: object) -> None:
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nadvice")
+
+
+def test_a_picture_that_does_not_fit_beside_the_second_copy_is_drawn_without_it(
+    draw: Any, painter: Pipeline, sugar: LoraChoice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = pixels(draw(loras=(sugar,)).pngs[0])
+    calls = []
+
+    def swiglu(opened: torch.Tensor) -> torch.Tensor:
+        calls.append(bool(painter._bank._merger.nbytes))
+        if len(calls) == 20:  # in the second of the steps
+            full()
+        return do.swiglu(opened)
+
+    do = painter._forward.do
+    monkeypatch.setattr(painter._forward, "do", do._replace(swiglu=swiglu))
+    monkeypatch.setattr(painter._bank, "_has_room", True)
+    with capture_logs() as logs:
+        ours = pixels(draw(loras=(sugar,)).pngs[0])
+    assert (calls[0], calls[-1]) == (True, False)
+    assert [line["log_level"] for line in logs] == ["warning"]
+    assert np.abs(ours.astype(int) - expected).max() <= 1
+
+
+def test_drawing_unpickles_nothing(
+    draw: Any, sugar: LoraChoice, anime: LoraChoice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: object, **options: object) -> None:
+        raise AssertionError("A pickle was opened.")
+
+    monkeypatch.setattr(torch, "load", refuse)
+    monkeypatch.setattr(pickle, "load", refuse)
+    monkeypatch.setattr(pickle, "loads", refuse)
+    monkeypatch.setattr(pickle, "Unpickler", refuse)
+    assert draw(loras=(sugar, anime)).pngs
+
+
+def test_drawing_writes_nothing_to_the_terminal(
+    draw: Any, sugar: LoraChoice, capfd: pytest.CaptureFixture[str]
+) -> None:
+    draw("a prompt never drawn before", loras=(sugar,))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_painting_is_over_before_the_files_are_made(
+    painter: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_encode = threading.Event()
+    real_chunks = encode_module.chunks
+
+    def chunks(settings: PictureSettings) -> Any:
+        may_encode.wait(30)
+        return real_chunks(settings)
+
+    monkeypatch.setattr(encode_module, "chunks", chunks)
+    request = RenderRequest("job-1", 1, "a face", 64, 64, 7, 3)
+    events: list[Event] = []
+    voice = JobReporter(request, events.append)
+    voice.end(painter.paint(request, voice, lambda: False))
+    assert not any(isinstance(event, Drawn) for event in events)
+    may_encode.set()
+    voice.wait()
+    *drawn, end = events[-4:]
+    assert [event.picture.index for event in drawn if isinstance(event, Drawn)] == [0, 1, 2]
+    assert isinstance(end, Finished)
+    assert end.timings.encode_s > 0
+
+
+def test_a_job_is_prepared_beside_another_and_its_faults_are_met_when_it_is_painted(
+    painter: Pipeline, draw: Any, sugar: LoraChoice, anime: LoraChoice
+) -> None:
+    gone = LoraChoice("gone", "f" * 64)
+    painter.prefetch([gone, anime])
+    painter.prepare(RenderRequest("job-2", 1, "a face", 64, 64, 7, loras=(gone, sugar)))
+    assert {sugar.sha256, anime.sha256} <= painter._bank._in_memory._entries.keys()
+    with pytest.raises(LoraMissing):
+        draw(loras=(gone,))
+
+
+def test_the_painter_says_what_it_runs_on(painter: Pipeline) -> None:
+    info = painter.info
+    assert (info.device, info.dtype, info.model_name) == ("cpu", "float32", "Sugarbot built-in")
+    assert "float32" in info.dtype_reason
+    assert info.weights_bytes > 2**20
+    assert info.load_s > 0
+    assert info.versions["torch"] == torch.__version__.partition("+")[0]

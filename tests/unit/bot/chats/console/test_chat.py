@@ -1,0 +1,254 @@
+import asyncio
+import io
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from bot.chats.console import ConsoleAnswer, ConsoleChat
+from bot.commands.values import Command, Draw, Quota
+from bot.errors import BadSize, OutFolderUnusable
+from bot.outcomes import (
+    CommandContext,
+    CreditBalance,
+    JobResult,
+    JobState,
+    LinkAsked,
+    Outcome,
+    Platform,
+    Undeliverable,
+)
+from engine.request import FailReason
+from tests.fakes.desk import ScriptedDesk
+from tests.unit.bot.chats.making import JOB, PNG, make_address, make_receipt, make_result, make_status
+
+PARCEL_ADDRESS = make_address(Platform.CONSOLE, "console", "of another process")
+
+
+@dataclass
+class Room:
+    """A console chat whose desk answers a drawing with whatever ``end`` makes of the visit."""
+
+    out_dir: Path
+    end: Callable[[CommandContext], JobResult]
+    locale: str = "en"
+    answers: io.StringIO = field(default_factory=io.StringIO)
+    told: io.StringIO = field(default_factory=io.StringIO)
+    early: bool = False
+
+    def __post_init__(self) -> None:
+        self.desk = ScriptedDesk(self._handle)
+        console = Console(file=self.told, width=200)
+        self.chat = ConsoleChat(
+            self.desk, out_dir=self.out_dir, locale=self.locale, answers=self.answers, console=console
+        )
+        self.delivery: asyncio.Task[None] | None = None
+
+    def _handle(self, command: Command, context: CommandContext) -> Outcome:
+        if isinstance(command, Quota):
+            return CreditBalance(12, 40, 1_800_000_000)
+        self.delivery = asyncio.create_task(self._draw(context), name="draws for a test")
+        return make_receipt()
+
+    async def _draw(self, context: CommandContext) -> None:
+        if not self.early:
+            await asyncio.sleep(0)
+            for step in (1, 2):
+                await self.chat.show(make_status(address=context.address, step=step))
+        await self.chat.deliver(self.end(context))
+
+    async def say(self, text: str, **who: bool | str) -> ConsoleAnswer:
+        return await self.chat.say(text, **who)
+
+
+@pytest.fixture
+def drawn(tmp_path: Path) -> tuple[Path, ...]:
+    paths = (tmp_path / "a.png", tmp_path / "b.png")
+    for path in paths:
+        path.write_bytes(PNG + path.name.encode())
+    return paths
+
+
+async def test_pictures_are_saved_and_each_path_is_a_line_of_its_own(
+    tmp_path: Path, drawn: tuple[Path, ...]
+) -> None:
+    room = Room(tmp_path / "out", lambda context: make_result(address=context.address, paths=drawn))
+
+    answer = await room.say("a smiling face")
+
+    assert answer.exit_code == 0
+    assert answer.state is JobState.DONE
+    assert room.answers.getvalue().splitlines() == [str(path) for path in answer.paths]
+    assert [path.read_bytes() for path in answer.paths] == [path.read_bytes() for path in drawn]
+    assert [path.name for path in answer.paths] == ["k3f9-1.png", "k3f9-2.png"]
+
+
+async def test_a_file_in_place_of_the_out_folder_is_refused_before_anything_is_accepted(
+    tmp_path: Path,
+) -> None:
+    taken = tmp_path / "README.md"
+    taken.write_text("mine")
+    for out_dir in (taken, taken / "below"):
+        room = Room(out_dir, lambda context: make_result(address=context.address))
+        with pytest.raises(OutFolderUnusable) as caught:
+            await room.chat.open()
+        assert caught.value.facts == {"path": str(out_dir), "detail": "Not a directory"}
+        assert not room.desk.handled
+    assert taken.read_text() == "mine"
+
+
+async def test_a_folder_that_is_not_there_yet_is_no_obstacle_and_is_made_with_the_first_picture(
+    tmp_path: Path,
+) -> None:
+    room = Room(tmp_path / "new" / "out", lambda context: make_result(address=context.address))
+    await room.chat.open()
+    assert os.listdir(tmp_path) == []
+
+
+async def test_a_refusal_is_one_line_and_a_failing_exit_code(tmp_path: Path) -> None:
+    def refuse(_command: Command, _visit: CommandContext) -> Outcome:
+        raise BadSize(text="0")
+
+    chat = ConsoleChat(ScriptedDesk(refuse), out_dir=tmp_path, answers=io.StringIO())
+
+    answer = await chat.say("a face")
+
+    assert answer.exit_code == 1
+    assert answer.state is None
+    assert "0" in answer.refusal
+    assert "\n" not in answer.refusal
+
+
+async def test_a_message_that_nobody_understands_never_reaches_the_desk(tmp_path: Path) -> None:
+    room = Room(tmp_path, lambda context: make_result(address=context.address))
+
+    answer = await room.say("a face --size 0")
+
+    assert answer.exit_code == 1
+    assert room.desk.handled == []
+    assert answer.refusal in room.told.getvalue()
+    assert room.answers.getvalue() == ""
+
+
+async def test_a_failed_job_is_refused_with_its_reason_and_saves_what_was_drawn(
+    tmp_path: Path, drawn: tuple[Path, ...]
+) -> None:
+    room = Room(
+        tmp_path / "out",
+        lambda context: make_result(
+            address=context.address, paths=drawn[:1], state=JobState.FAILED, fail=FailReason.OUT_OF_MEMORY
+        ),
+    )
+
+    answer = await room.say("a face")
+
+    assert answer.exit_code == 1
+    assert answer.state is JobState.FAILED
+    assert "\n" not in answer.refusal
+    assert len(answer.paths) == 1
+
+
+async def test_an_answer_without_a_job_goes_to_standard_output(tmp_path: Path) -> None:
+    room = Room(tmp_path / "out", lambda context: make_result(address=context.address))
+
+    answer = await room.say("/quota")
+
+    assert answer == ConsoleAnswer()
+    assert "12" in room.answers.getvalue()
+    assert not (tmp_path / "out").exists()
+
+
+async def test_progress_reads_as_quiet_lines_where_there_is_no_terminal(tmp_path: Path) -> None:
+    room = Room(tmp_path, lambda context: make_result(address=context.address))
+
+    await room.say("a face")
+
+    assert room.told.getvalue().count("step") == 1  # of two steps of the same picture
+    assert "\x1b" not in room.told.getvalue()
+
+
+async def test_a_parcel_that_comes_before_the_receipt_is_not_lost(
+    tmp_path: Path, drawn: tuple[Path, ...]
+) -> None:
+    room = Room(
+        tmp_path / "out", lambda context: make_result(address=context.address, paths=drawn), early=True
+    )
+
+    async with asyncio.timeout(5):
+        assert (await room.say("a face")).exit_code == 0
+
+
+async def test_a_parcel_of_an_earlier_process_is_saved_and_told_beside_this_one_s_answer(
+    tmp_path: Path, drawn: tuple[Path, ...]
+) -> None:
+    room = Room(tmp_path / "out", lambda context: make_result(address=context.address), locale="zh-CN")
+
+    await room.chat.deliver(make_result(address=PARCEL_ADDRESS, paths=drawn))
+
+    saved = [tmp_path / "out" / f"{JOB}-{number}.png" for number in (1, 2)]
+    first, *_, one, other = room.told.getvalue().splitlines()
+    assert first == f"之前的消息，任务 {JOB}："
+    assert [one, other] == [str(path) for path in saved]
+    assert saved[1].read_bytes() == drawn[1].read_bytes()
+    assert room.answers.getvalue() == ""
+
+
+async def test_a_folder_that_cannot_be_written_is_said_and_keeps_the_parcel(
+    tmp_path: Path, drawn: tuple[Path, ...]
+) -> None:
+    (tmp_path / "out").write_text("a file stands where the folder should be")
+    room = Room(tmp_path / "out", lambda context: make_result(address=context.address, paths=drawn))
+
+    answer = await room.say("a face")
+
+    assert answer.exit_code == 1
+    assert str(tmp_path / "out") in answer.refusal
+    assert room.delivery is not None
+    with pytest.raises(Undeliverable):
+        await room.delivery
+
+
+async def test_who_speaks_and_with_which_rights_reaches_the_desk(tmp_path: Path) -> None:
+    room = Room(tmp_path, lambda context: make_result(address=context.address))
+
+    await room.say("/quota", user_name="a member")
+    await room.say("/quota", user_name="a member", is_host=True)
+
+    member, host = (context for _, context in room.desk.handled)
+    assert member.user_name == host.user_name == "a member"
+    assert host.user_id == "host"
+    assert member.user_id not in ("host", "")
+    assert member.event_id != host.event_id
+
+
+async def test_a_member_who_calls_himself_host_is_none(tmp_path: Path) -> None:
+    room = Room(tmp_path, lambda context: make_result(address=context.address))
+
+    await room.say("/quota", user_name="host")
+
+    assert room.desk.handled[0][1].user_id != "host"
+
+
+async def test_a_prompt_reaches_the_desk_as_it_was_typed(tmp_path: Path) -> None:
+    room = Room(tmp_path, lambda context: make_result(address=context.address), locale="zh-CN")
+
+    await room.say("Sugar面部, [bold]清透水光肌[/bold]")
+
+    command, context = room.desk.handled[0]
+    assert isinstance(command, Draw)
+    assert command.prompt == "Sugar面部, [bold]清透水光肌[/bold]"
+    assert context.locale == "zh-CN"
+
+
+async def test_control_characters_in_an_answer_are_written_out(tmp_path: Path) -> None:
+    answers = io.StringIO()
+    asked = LinkAsked("K3F97QXM", Platform.TELEGRAM, "\x1b]0;owned\x07 \u202ename")
+    chat = ConsoleChat(ScriptedDesk(lambda *_: asked), out_dir=tmp_path, answers=answers)
+
+    await chat.say("/link K3F97QXM")
+
+    assert "\\x1b]0;owned\\x07 \\u202ename" in answers.getvalue()
+    assert not {"\x1b", "\x07", "\u202e"} & set(answers.getvalue())

@@ -1,0 +1,222 @@
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.chats.web.card import CardView
+from bot.chats.web.conversation import Conversation
+from bot.chats.web.view import EXAMPLES, card_html, page_html, talk_html, turn_html
+from bot.cli.serve import FIRST_MESSAGE
+from bot.commands import grammar
+from bot.commands.values import Draw
+from bot.errors import BadSize
+from bot.outcomes import CreditBalance, History, HistoryEntry, JobState, LoraSummary, PictureFile
+from engine.demo.vocabulary import Reading, read_prompt
+from engine.request import FailReason, Picture
+from tests.unit.bot.chats.making import JOB, PNG, make_receipt, make_recipe, make_result, make_status
+
+GIB = 2**30
+
+
+class Page(HTMLParser):
+    """The tags and the text of a page as a browser would see them."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+    def having(self, attribute: str) -> list[str | None]:
+        return [attributes[attribute] for _, attributes in self.tags if attribute in attributes]
+
+
+def make_talk(locale: str = "en") -> Conversation:
+    return Conversation("page", locale)
+
+
+def seen(talk: Conversation) -> Page:
+    return Page(talk_html(talk))
+
+
+def test_an_empty_page_offers_examples() -> None:
+    for locale, examples in EXAMPLES.items():
+        text = seen(make_talk(locale)).text
+        assert all(example in text for example in examples)
+
+
+def test_english_examples_are_in_english() -> None:
+    assert all(example.isascii() for example in EXAMPLES["en"])
+    assert not EXAMPLES["zh-CN"][0].isascii()
+
+
+def test_a_waiting_job_says_its_place_and_can_be_cancelled() -> None:
+    talk = make_talk()
+    talk.answer(make_receipt(position=2))
+
+    page = seen(talk)
+
+    assert "2 ahead of you" in page.text
+    assert page.having("data-press") == [f"v1:c:{JOB}"]
+    assert page.having("value") == ["0"]
+
+
+def test_progress_counts_every_step_of_every_picture() -> None:
+    talk = make_talk()
+    talk.show(make_status(count=2, index=1, step=4, steps=8))
+
+    assert seen(talk).having("value") == ["75"]
+
+
+def test_a_finished_job_shows_its_pictures_and_can_be_drawn_again(tmp_path: Path) -> None:
+    talk = make_talk()
+    talk.answer(make_receipt())
+    talk.deliver(make_result(paths=(tmp_path / "a.png", tmp_path / "b.png")))
+
+    page = seen(talk)
+
+    assert [image["src"] for image in page.all("img")] == [f"/pictures/{JOB}/{n}.png" for n in (0, 1)]
+    assert page.having("data-press") == [f"v1:r:{JOB}"]
+    assert "512 × 768" in page.text
+    assert page.all("progress") == []
+
+
+def test_pictures_of_a_batch_show_one_by_one_in_their_places() -> None:
+    talk = make_talk()
+    talk.answer(make_receipt(recipe=make_recipe("a face", 4)))
+    drawn = tuple(Picture(index, 7 + index, 512, 768, PNG) for index in (0, 1))
+    talk.show(make_status(count=4, index=2, pictures=drawn))
+
+    page = seen(talk)
+
+    assert [image["src"] for image in page.all("img")] == [f"/pictures/{JOB}/{n}.png" for n in (0, 1)]
+    assert [frame["class"] for frame in page.all("svg")] == ["frame next", "frame"]
+    assert {frame["viewbox"] for frame in page.all("svg")} == {"0 0 512 768"}
+
+
+def test_a_failed_job_says_why_and_shows_no_picture() -> None:
+    talk = make_talk()
+    talk.deliver(make_result(state=JobState.FAILED, fail=FailReason.OUT_OF_MEMORY, refund=1))
+
+    page = seen(talk)
+
+    assert page.all("img") == []
+    assert "1" in page.text
+    assert any("refusal" in (css or "") for css in page.having("class"))
+
+
+def test_history_shows_earlier_pictures(tmp_path: Path) -> None:
+    talk = make_talk()
+    entry = HistoryEntry("old1", JobState.DONE, 0, make_recipe(), (PictureFile(0, 7, tmp_path / "a.png"),))
+    talk.answer(History((entry,)))
+
+    page = seen(talk)
+
+    assert page.all("img")[0]["src"] == "/pictures/old1/0.png"
+    assert page.having("data-press") == ["v1:r:old1"]
+
+
+def test_an_empty_history_still_says_something() -> None:
+    talk = make_talk()
+    talk.answer(History(()))
+
+    assert seen(talk).text.strip()
+
+
+def test_the_whole_conversation_changes_its_language() -> None:
+    talk = make_talk()
+    talk.answer(CreditBalance(12, 40, 1_800_000_000))
+    talk.answer(BadSize(text="0"))
+    english = seen(talk).text
+
+    talk.locale = "zh-CN"
+
+    assert seen(talk).text != english
+    assert Page(page_html(talk, "", ())).all("html")[0]["lang"] == "zh-CN"
+
+
+@given(st.text(min_size=1, max_size=80))
+@pytest.mark.parametrize("frame", ["{}", "<script>alert(1)</script>{}", '"><img src=x onerror=alert(1)>{}'])
+def test_what_people_type_is_text_and_never_markup(frame: str, typed: str) -> None:
+    hostile = frame.format(typed)
+    talk, calm = make_talk(), make_talk()
+    for one, prompt in ((talk, hostile), (calm, "calm")):
+        one.say(prompt)
+        one.answer(BadSize(text=prompt))
+        one.deliver(make_result(recipe=make_recipe(prompt), paths=(Path("a.png"),)))
+
+    def bones(page: Page) -> list[tuple[str, list[str]]]:
+        return [(tag, sorted(attributes)) for tag, attributes in page.tags]
+
+    assert bones(seen(talk)) == bones(seen(calm))
+
+
+def test_the_panel_shows_the_card_in_numbers() -> None:
+    card = CardView("NVIDIA A10", 9 * GIB, 3 * GIB, 12 * GIB, "NVML", 3, JOB, 5, 8, "sugar")
+
+    page = Page(card_html(card, "Anime", "en"))
+
+    assert "9.0 of 12.0 GiB used" in page.text
+    assert "3.0 GiB for drawing" in page.text
+    assert page.having("value") == ["75"]
+    for fact in ("NVIDIA A10", "NVML", "step 5 of 8", "Anime"):
+        assert fact in page.text
+    assert JOB not in page.text
+    assert "sugar" not in page.text
+
+
+def test_the_panel_of_an_idle_card_of_unknown_size_is_whole() -> None:
+    page = Page(card_html(CardView("CPU", 0, 0, 0, "unknown"), "", "en"))
+
+    assert "idle" in page.text
+    assert "none" in page.text
+    assert page.having("value") == ["0"]
+
+
+def test_a_chinese_panel_has_no_english_sentence() -> None:
+    page = Page(card_html(CardView("CPU", 0, 0, 0, "because the device is cpu"), "", "zh-CN"))
+
+    assert "because" not in page.text
+
+
+def test_the_page_needs_no_inline_script_or_style() -> None:
+    talk = make_talk()
+    talk.answer(make_receipt())
+    loras = (LoraSummary("sugar", {"en": "Sugar face"}, "", 0.8), LoraSummary("x", {}, "", 1.0))
+
+    page = Page(page_html(talk, card_html(CardView("CPU", 1, 1, 2, ""), "", "en"), loras))
+
+    assert "Sugarbot" in page.text
+    assert "Sugar face" in page.text
+    assert [script["src"] for script in page.all("script")] == ["/page.js"]
+    assert page.having("style") == []
+    assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
+    urls = [url or "" for name in ("src", "href") for url in page.having(name)]
+    assert all(url.startswith("/") and not url.startswith("//") for url in urls)
+
+
+def test_every_bubble_carries_the_number_of_its_entry() -> None:
+    talk = make_talk()
+    talk.say("one")
+    talk.say("two")
+
+    assert [Page(turn_html(item, talk)).having("data-number") for item in talk.items] == [["0"], ["1"]]
+
+
+@pytest.mark.parametrize("prompt", [*EXAMPLES["en"][:2], *EXAMPLES["zh-CN"][:2], *FIRST_MESSAGE.values()])
+def test_the_built_in_model_knows_every_word_of_the_examples(prompt: str) -> None:
+    command = grammar.parse(prompt)
+    assert isinstance(command, Draw)
+    assert read_prompt(command.prompt) == Reading((), is_blank=False)

@@ -1,0 +1,206 @@
+"""A host reads one language: commands run in both, and nothing they print is in the other one."""
+
+import logging
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+from typer.main import get_command
+
+from bot import __main__ as command_line
+from bot.messages import LOCALES, explain, text
+from bot.messages.details import KNOWN, detail_in
+from engine import errors
+from tests.unit.engine.folders import write_model
+
+pytestmark = pytest.mark.usefixtures("own_threads")
+
+# Three plain English words in a row, in lower case but for the first: names, options and paths are not.
+ENGLISH = re.compile(r"(?<![\w/.`'\"<=\[-])[A-Za-z]['’a-z]+ (?:[a-z]['’a-z]*,? ){1,}[a-z]{2,}(?![\w/.=-])")
+CHINESE = re.compile("[\u4e00-\u9fff]+")
+NAMES = {"Sugar面部", "Anime动漫", "Realistic写实", "Sugarbot built-in", "sugarbot db", "pip install"}
+
+
+def commands() -> list[list[str]]:
+    """Each command's and group's words."""
+    root = get_command(command_line.app)
+    found: list[list[str]] = [[]]
+    for name, command in root.commands.items():
+        within = getattr(command, "commands", {})
+        found += [[name], *([name, each] for each in within)]
+    return found
+
+
+BAD_SETTINGS = """
+language = "{language}"
+hosts = ["me"]
+allow = 7
+data_dir = 3
+nonsense = 1
+web = 5
+[engine]
+model = "owner/name"
+device = "gpu"
+revison = "x"
+reserve_mib = -1
+step_timeout_s = 0
+[quota]
+daily_credits = -1
+max_waiting = 0
+[quota.tiers.x]
+people = ["ann"]
+weight = 0
+[discord]
+proxy = "socks5://x"
+gateway = "http://x"
+[telegram]
+token = "two words"
+proxy = "x"
+base_url = ""
+"""
+LINES = {
+    "no command": [],
+    "unknown command": ["dcotor"],
+    "unknown option": ["say", "x", "--hots"],
+    "missing argument": ["say"],
+    "missing value": ["run", "--config"],
+    "too much": ["say", "a", "b"],
+    "wrong value": ["bench", "--rounds", "x"],
+    "out of range": ["bench", "--rounds", "0"],
+    "unknown row": ["bench", "--only", "E1,E99"],
+    "too few sizes": ["bench", "--sizes", "512x768"],
+    "unknown in group": ["db", "chekc"],
+    "no such file": ["doctor", "--config", "nowhere.toml"],
+    "a folder": ["doctor", "--config", "."],
+    "not TOML": ["doctor", "--config", "broken.toml"],
+    "bad settings": ["doctor", "--config", "bad.toml"],
+    "out is a file": ["say", "/help", "--out", "file"],
+    "into is a file": ["bench", "--into", "file"],
+    "article into a file": ["bench", "--article", "--into", "file"],
+    "backup of nothing": ["db", "backup"],
+    "restore of nothing": ["db", "restore", "nowhere.db"],
+    "a fresh set-up": ["doctor"],
+    "a faulty set-up": ["doctor", "--config", "faulty.toml"],
+    "an unstartable set-up": ["run", "--config", "faulty.toml"],
+    "no chats": ["run", "--config", "off.toml"],
+    "an incomplete model": ["lora", "--config", "incomplete.toml"],
+    "a model elsewhere": ["setup", "--config", "missing.toml"],
+    "a model not fetched": ["doctor", "--config", "hub.toml"],
+    "the shelf": ["lora"],
+    "setup": ["setup"],
+}
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A working folder with good and bad files, and this process's log as it was afterwards."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    (tmp_path / "broken.toml").write_text("[web")
+    model = write_model(tmp_path / "model")
+    (model / "model_index.json").unlink()
+    (tmp_path / "incomplete.toml").write_text('engine.model = "model"')
+    (tmp_path / "missing.toml").write_text('engine.model = "./nowhere"')
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    (tmp_path / "hub.toml").write_text(f'engine.model = "owner/name"\nengine.revision = "{commit}"')
+    (tmp_path / "off.toml").write_text("web.enabled = false")
+    loras = tmp_path / "loras"
+    loras.mkdir()
+    for name, content in {
+        "cut": b"\xff\x00\x00\x00\x00\x00\x00\x00{", "zip": b"PK\x03\x04" + bytes(64), "A b": b"",
+        "json": b"\x02\x00\x00\x00\x00\x00\x00\x00{]", "empty": b"\x02\x00\x00\x00\x00\x00\x00\x00{}",
+        "none": b"x" * 64,
+    }.items():  # fmt: skip
+        (loras / f"{name}.safetensors").write_bytes(content)
+    (loras / "loras.toml").write_text("[x")
+    (tmp_path / "faulty.toml").write_text(
+        'data_dir = "file"\n[engine]\nlora_dir = "loras"\ndefault_lora = "sugr"\ndevice = "cuda:9"\n'
+        '[telegram]\nproxy = ""\n'
+    )
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield tmp_path
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def said(
+    words: list[str], locale: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> str:
+    """All that a command prints in a locale, its log left out."""
+    monkeypatch.setattr(sys, "argv", ["sugarbot", *words])
+    monkeypatch.setenv("SUGARBOT_LANG", {"en": "en", "zh-CN": "zh_CN.UTF-8"}[locale])
+    Path("bad.toml").write_text(BAD_SETTINGS.format(language=locale))
+    with pytest.raises(SystemExit):
+        command_line.main()
+    printed = capfd.readouterr()
+    lines = (printed.out + printed.err).splitlines()
+    return "\n".join(line for line in lines if not re.match(r"\d{4}-\d\d-\d\dT", line))
+
+
+def foreign(printed: str, locale: str) -> list[str]:
+    for name in NAMES:
+        printed = printed.replace(name, "")
+    found = ENGLISH.findall(printed) if locale == "zh-CN" else CHINESE.findall(printed)
+    return [each for each in found if each.strip()]
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+@pytest.mark.parametrize("words", commands(), ids=" ".join)
+def test_help_is_in_the_host_s_language(
+    words: list[str], locale: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    printed = said([*words, "--help"], locale, monkeypatch, capfd)
+    assert printed
+    assert not foreign(printed, locale)
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+@pytest.mark.parametrize("what", LINES)
+def test_what_a_command_prints_is_in_the_host_s_language(
+    what: str, locale: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    printed = said(LINES[what], locale, monkeypatch, capfd)
+    assert printed.strip()
+    assert "Traceback" not in printed
+    assert not foreign(printed, locale), printed
+    assert all(line.isprintable() for line in printed.splitlines())
+
+
+def test_the_settings_language_wins_over_the_system_s(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    Path("sugarbot.toml").write_text('language = "zh-CN"')
+    assert "用法" in said(["--help"], "en", monkeypatch, capfd)
+    assert "数据文件夹" in said(["doctor"], "en", monkeypatch, capfd)
+    monkeypatch.setenv("SUGARBOT_LANGUAGE", "en")
+    assert "Usage" in said(["--help"], "zh-CN", monkeypatch, capfd)
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_every_engine_error_speaks_one_language(locale: str) -> None:
+    kinds = [errors.EngineError]
+    for kind in kinds:
+        kinds += kind.__subclasses__()
+    for kind in {kind for kind in kinds if kind.__module__ == "engine.errors"}:
+        facts = {"name": "x", "folder": "/x", "needed_bytes": 1, "free_bytes": 1}
+        assert not foreign(explain(kind(**facts), locale), locale)
+
+
+@pytest.mark.parametrize("line", KNOWN)
+def test_a_detail_is_translated_with_its_facts(line: str) -> None:
+    filled = re.sub(r"\{\w+\}", "/a-1.x", line)
+    assert detail_in(filled, "en") == filled
+    assert not foreign(detail_in(filled, "zh-CN"), "zh-CN")
+    assert detail_in(filled, "zh-CN").count("/a-1.x") == line.count("{")
+    assert text(line, "zh-CN") != line
+
+
+def test_a_detail_within_a_detail_is_translated_too() -> None:
+    said = detail_in("The worker process could not be started: Permission denied.", "zh-CN")
+    assert said == "绘图进程无法启动：没有权限。"
+    assert detail_in("a line that nobody knows", "zh-CN") == "a line that nobody knows"

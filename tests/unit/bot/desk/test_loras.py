@@ -1,0 +1,220 @@
+"""Choosing a LoRA by what people type, and switching the default."""
+
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from bot.commands.values import Draw, LoraList, LoraSwitch, LoraWish, Scope
+from bot.desk.loras import LoraShelf
+from bot.errors import HostsOnly, UnknownLora
+from bot.outcomes import LoraListing, LoraSwitched, Receipt
+from engine import shelf as engine_shelf
+from engine.shelf import LoraFile
+from tests.fakes.room import HOST, SHELF, Room, a_context, open_room
+
+
+def shelf_of(*names: str) -> LoraShelf:
+    return LoraShelf(engine_shelf.Shelf({name: LoraFile(name, Path(name), "0" * 64, 1, 8) for name in names}))
+
+
+@pytest.mark.parametrize("typed", ["sugar", "SUG", "糖", "tang", "tmb", "mianbu", "suger", " sugar face"])
+def test_a_lora_is_found_by_name_title_pinyin_initials_and_near_misses(typed: str) -> None:
+    assert LoraShelf(SHELF).suggest(typed, "zh-CN")[0].name == "sugar"
+
+
+def test_nothing_typed_suggests_all_and_never_more_than_25() -> None:
+    assert [card.name for card in LoraShelf(SHELF).suggest("", "en")] == ["anime", "sugar"]
+    assert len(shelf_of(*(f"lora{n:02}" for n in range(40))).suggest("lora", "en")) == 25
+
+
+def test_noise_suggests_nothing() -> None:
+    assert LoraShelf(SHELF).suggest("qqqqqqqq", "en") == ()
+
+
+def test_what_begins_so_stands_before_what_contains_it() -> None:
+    names = [card.name for card in shelf_of("oldsugar", "sugarcane", "suger").suggest("sugar", "en")]
+    assert names == ["sugarcane", "oldsugar", "suger"]
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "sugar",
+        "Sugar",
+        " sugar ",
+        "SUGAR FACE",
+        "糖面部",
+        "tangmianbu",
+        "ｓｕｇａｒ",
+        "Ｓｕｇａｒ　ｆａｃｅ",
+        "sugar\u3000",
+    ],
+)
+def test_a_lora_may_be_named_as_people_name_it(typed: str) -> None:
+    file = LoraShelf(SHELF).find(typed)
+    assert file is not None
+    assert file.name == "sugar"
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD", "NFKC", "NFKD"])
+@pytest.mark.parametrize("typed", ["NFC", "NFD", "NFKD"])
+def test_a_title_is_found_whatever_unicode_form_either_side_has(form: str, typed: str) -> None:
+    title = "Café Größe ２"
+    files = {
+        "cafe": LoraFile("cafe", Path("c"), "0" * 64, 1, 8, titles={"en": unicodedata.normalize(form, title)})
+    }
+    shelf = LoraShelf(engine_shelf.Shelf(files))
+    for wanted in (title, title.upper()):
+        file = shelf.find(unicodedata.normalize(typed, wanted))
+        assert file is not None
+        assert shelf.suggest(unicodedata.normalize(typed, wanted[:4]), "en")[0].name == "cafe"
+
+
+def test_a_full_width_name_is_suggested_as_its_plain_one() -> None:
+    assert LoraShelf(SHELF).suggest("ｓｕｇ", "en")[0].name == "sugar"
+
+
+async def test_a_full_width_none_is_no_lora(room: Room) -> None:
+    switched = await room.desk.handle(LoraSwitch(LoraWish("ＮＯＮＥ")), a_context("1", HOST))
+    assert switched == LoraSwitched(lora="", weight=0.0, scope=Scope.CHAT)
+
+
+def test_a_name_goes_before_anothers_title() -> None:
+    files = {
+        "a": LoraFile("a", Path("a"), "0" * 64, 1, 8, titles={"en": "b"}),
+        "b": LoraFile("b", Path("b"), "1" * 64, 1, 8),
+    }
+    file = LoraShelf(engine_shelf.Shelf(files)).find("b")
+    assert file is not None
+    assert file.name == "b"
+
+
+async def test_a_host_switches_and_the_list_shows_it(room: Room) -> None:
+    switched = await room.desk.handle(LoraSwitch(LoraWish("Sugar face")), a_context("1", HOST))
+    assert switched == LoraSwitched(lora="sugar", weight=0.8, scope=Scope.CHAT)
+    shelf = await room.desk.handle(LoraList(), a_context("2"))
+    assert isinstance(shelf, LoraListing)
+    assert shelf.default == "sugar"
+    assert [card.name for card in shelf.cards] == ["anime", "sugar"]
+    elsewhere = await room.desk.handle(LoraList(), a_context("3", chat_id="elsewhere"))
+    assert isinstance(elsewhere, LoraListing)
+    assert elsewhere.default == ""
+
+
+async def test_a_switch_keeps_its_weight(room: Room) -> None:
+    await room.desk.handle(LoraSwitch(LoraWish("sugar", 0.4)), a_context("1", HOST))
+    receipt = await room.desk.handle(Draw(prompt="a"), a_context("2"))
+    assert isinstance(receipt, Receipt)
+    assert receipt.recipe.loras[0].weight == 0.4
+
+
+async def test_a_panel_shows_the_bot_s_default_as_soon_as_it_is_switched(room: Room) -> None:
+    assert room.desk.queue_status().default_lora == ""
+    await room.desk.handle(LoraSwitch(LoraWish("anime")), a_context("1", HOST))
+    assert room.desk.queue_status().default_lora == ""
+    await room.desk.handle(LoraSwitch(LoraWish("anime"), Scope.BOT), a_context("2", HOST))
+    assert room.desk.queue_status().default_lora == "anime"
+
+
+async def test_members_do_not_switch(room: Room) -> None:
+    with pytest.raises(HostsOnly):
+        await room.desk.handle(LoraSwitch(LoraWish("sugar")), a_context("1"))
+
+
+async def test_a_switch_to_an_unknown_lora_leaves_the_default(room: Room) -> None:
+    await room.desk.handle(LoraSwitch(LoraWish("sugar")), a_context("1", HOST))
+    with pytest.raises(UnknownLora):
+        await room.desk.handle(LoraSwitch(LoraWish("salt")), a_context("2", HOST))
+    shelf = await room.desk.handle(LoraList(), a_context("3"))
+    assert isinstance(shelf, LoraListing)
+    assert shelf.default == "sugar"
+
+
+async def test_the_settings_default_holds_until_a_host_switches(tmp_path: Path) -> None:
+    async with open_room(tmp_path, default_lora="sugar") as room:
+        receipt = await room.desk.handle(Draw(prompt="a"), a_context("1"))
+        assert isinstance(receipt, Receipt)
+        assert receipt.recipe.loras[0].name == "sugar"
+        await room.desk.handle(LoraSwitch(LoraWish("none"), Scope.BOT), a_context("2", HOST))
+        plain = await room.desk.handle(Draw(prompt="a"), a_context("3"))
+        assert isinstance(plain, Receipt)
+        assert plain.recipe.loras == ()
+
+
+async def test_a_default_whose_file_is_gone_is_no_default(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        await room.desk.handle(LoraSwitch(LoraWish("sugar"), Scope.BOT), a_context("1", HOST))
+    async with open_room(tmp_path, shelf=engine_shelf.Shelf({})) as room:
+        receipt = await room.desk.handle(Draw(prompt="a"), a_context("2"))
+        assert isinstance(receipt, Receipt)
+        assert receipt.recipe.loras == ()
+
+
+@pytest.mark.parametrize(
+    ("typed", "is_near"),
+    [
+        ("abcxy", True),  # three of five letters: just near enough
+        ("abxyz", False),
+        ("abcdxyz", False),  # four of seven
+        ("abcde", True),
+    ],
+)
+def test_a_name_that_shares_three_letters_of_five_is_suggested_and_less_is_noise(
+    typed: str, is_near: bool
+) -> None:
+    shelf = shelf_of("abcdefg" if len(typed) == 7 else "abcde")
+    assert bool(shelf.suggest(typed, "en")) is is_near
+
+
+def test_the_nearer_of_two_near_misses_stands_first_and_equals_go_by_title() -> None:
+    assert [card.name for card in shelf_of("sugxy", "sugaz").suggest("sugar", "en")] == ["sugaz", "sugxy"]
+    files = {
+        name: LoraFile(name, Path(name), "0" * 64, 1, 8, titles={"en": title})
+        for name, title in (("x1", "b title"), ("x2", "A title"), ("x3", "C title"))
+    }
+    shelf = LoraShelf(engine_shelf.Shelf(files))
+    assert [card.name for card in shelf.suggest("x", "en")] == ["x2", "x1", "x3"]
+    assert [card.name for card in shelf.suggest("x", "zh-CN")] == ["x1", "x2", "x3"]  # no title there
+
+
+def test_a_refusal_names_the_three_nearest_at_most() -> None:
+    with pytest.raises(UnknownLora) as caught:
+        shelf_of("sugar1", "sugar2", "sugar3", "sugar4").need("sugar")
+    assert caught.value.facts["nearest"] == ("sugar1", "sugar2", "sugar3")
+
+
+@pytest.mark.parametrize("typed", ["sugar face", "tangmianbu", "tmb"])
+def test_a_title_with_spaces_and_its_pinyin_are_keys_without_them(typed: str) -> None:
+    files = {
+        "one": LoraFile("one", Path("one"), "0" * 64, 1, 8, titles={"zh-CN": "糖 面部", "en": "Sugar face"})
+    }
+    file = LoraShelf(engine_shelf.Shelf(files)).find(typed)
+    assert file is not None
+    assert file.name == "one"
+
+
+def test_of_two_with_one_title_the_first_by_name_is_found() -> None:
+    files = {
+        name: LoraFile(name, Path(name), name * 64, 1, 8, titles={"en": "Same"}) for name in ("b", "a", "c")
+    }
+    file = LoraShelf(engine_shelf.Shelf(files)).find("same")
+    assert file is not None
+    assert file.name == "a"
+
+
+async def test_a_settings_default_of_none_is_no_default(tmp_path: Path) -> None:
+    async with open_room(tmp_path, default_lora=" None ") as room:
+        assert room.desk.queue_status().default_lora == ""
+        shelf = await room.desk.handle(LoraList(), a_context("1"))
+    assert isinstance(shelf, LoraListing)
+    assert shelf.default == ""
+
+
+async def test_a_switch_to_none_has_no_weight_and_holds_against_the_bot_s_default(room: Room) -> None:
+    await room.desk.handle(LoraSwitch(LoraWish("sugar"), Scope.BOT), a_context("1", HOST))
+    switched = await room.desk.handle(LoraSwitch(LoraWish("none", 0.7)), a_context("2", HOST))
+    assert switched == LoraSwitched(lora="", weight=0.0, scope=Scope.CHAT)
+    shelf = await room.desk.handle(LoraList(), a_context("3"))
+    assert isinstance(shelf, LoraListing)
+    assert shelf.default == ""

@@ -1,0 +1,285 @@
+"""Upkeep: a backup a day, nothing that grows for ever or is readable by others, and nothing ends the bot."""
+
+import asyncio
+import os
+import stat
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import structlog
+
+from bot.commands.values import Draw, Mine
+from bot.desk import maintenance
+from bot.messages import say
+from bot.outcomes import History, Platform, Receipt
+from bot.policy.rules import Rules
+from bot.store.files import backup
+from tests.fakes.clock import FakeClock
+from tests.fakes.room import Room, a_context, open_room, until
+
+DAY_S = 86_400
+
+
+@asynccontextmanager
+async def backing_up(folder: Path) -> AsyncIterator[Callable[[], list[Path]]]:
+    """Daily backups of a database in use while the block runs; says which there are."""
+    daily = maintenance.back_up_daily(folder / "sugarbot.db", folder / "backups", "en")
+    task = asyncio.create_task(daily, name="back up")
+    yield lambda: sorted((folder / "backups").glob("*.db"))
+    assert not task.done()
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def test_a_first_backup_is_made_at_once_and_no_second_the_same_day(tmp_path: Path) -> None:
+    async with open_room(tmp_path):
+        async with backing_up(tmp_path) as backups:
+            await until(lambda: len(backups()) == 1)
+        first = backups()
+        async with backing_up(tmp_path) as backups:
+            await asyncio.sleep(0.2)
+        assert backups() == first
+
+
+async def test_a_backup_of_yesterday_is_followed_by_todays(tmp_path: Path) -> None:
+    async with open_room(tmp_path):
+        backup.back_up(tmp_path / "sugarbot.db", tmp_path / "backups", time.time() - 90_000)
+        async with backing_up(tmp_path) as backups:
+            await until(lambda: len(backups()) == 2)
+
+
+async def test_a_folder_that_cannot_be_written_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(maintenance, "BACK_UP_AGAIN_S", 0.05)
+    (tmp_path / "backups").write_text("a file where the folder should be")
+    async with open_room(tmp_path), backing_up(tmp_path) as backups:
+        await asyncio.sleep(0.2)
+        os.unlink(tmp_path / "backups")
+        await until(lambda: len(backups()) == 1)
+
+
+@pytest.mark.parametrize(
+    "name", ["sugarbot-20360101-000000.db", "sugarbot-20251399-000000.db", "sugarbot-99991231-235959.db"]
+)
+async def test_a_backup_with_a_wrong_date_neither_postpones_nor_ends_anything(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "backups").mkdir()
+    (tmp_path / "backups" / name).touch()
+    async with open_room(tmp_path), backing_up(tmp_path) as backups:
+        await until(lambda: len(backups()) == 2)
+    assert (tmp_path / "backups" / name).exists()
+
+
+async def test_a_fault_that_nobody_foresaw_is_logged_and_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    back_up, faults = backup.back_up, [ZeroDivisionError("a test's")]
+
+    def faulty(path: Path, folder: Path, now_s: float) -> Path:
+        if faults:
+            raise faults.pop()
+        return back_up(path, folder, now_s)
+
+    monkeypatch.setattr(maintenance, "BACK_UP_AGAIN_S", 0.01)
+    monkeypatch.setattr(backup, "back_up", faulty)
+    with structlog.testing.capture_logs() as logs:
+        async with open_room(tmp_path), backing_up(tmp_path) as backups:
+            await until(lambda: len(backups()) == 1)
+    assert [log["event"] for log in logs if log["log_level"] == "error"] == ["no backup made"]
+
+
+def test_thinning_out_knows_only_possible_dates(tmp_path: Path) -> None:
+    now_s = datetime(2026, 9, 21, tzinfo=UTC).timestamp()
+    odd = ["sugarbot-20361231-000000.db", "sugarbot-20251399-000000.db", "sugarbot-20260920-000000.db.bak"]
+    days = [
+        f"sugarbot-{datetime.fromtimestamp(now_s - n * DAY_S, tz=UTC):%Y%m%d-%H%M%S}.db" for n in range(9)
+    ]
+    for name in (*odd, *days):
+        (tmp_path / name).touch()
+    assert backup.newest_s(tmp_path, now_s) == now_s
+    backup.thin_out(tmp_path, now_s)
+    kept = {path.name for path in tmp_path.iterdir()}
+    assert {*odd, *days[: backup.KEEP_DAYS]} <= kept
+
+
+async def rows_of(room: Room) -> dict[str, int]:
+    ask = room.store._database._run
+    return {
+        table: (await ask(f"SELECT count(*) FROM {table}"))[0][0]  # noqa: S608 - our own names
+        for table in ("inbox", "origin", "outbox", "job")
+    }
+
+
+async def test_sixty_days_of_messages_leave_no_more_rows_than_a_fortnight(tmp_path: Path) -> None:
+    clock, most = FakeClock(), dict[str, int]()
+    rules = Rules(daily_credits=1_000, max_waiting=10)
+    async with open_room(tmp_path, clock=clock, rules=rules) as room, room.running():
+        for day in range(60):
+            for number in range(5):
+                event = f"{day}-{number}"
+                await room.desk.take_in(Platform.TELEGRAM, [(event, "{}")])
+                await room.desk.handle(
+                    Draw(prompt="a face"), a_context(event, platform=Platform.CONSOLE, chat_id="here")
+                )
+                await room.desk.settle(Platform.TELEGRAM, event)
+            await room.chat.wait_for_results(5 * (day + 1))
+            await until(lambda: not room.desk.queue_status().drawing)
+            clock.advance(days=1)
+            await maintenance.tidy(room.store, tmp_path, 30, clock())
+            for table, count in (await rows_of(room)).items():
+                most[table] = max(count, most.get(table, 0))
+        assert (await room.store.survey()).is_sound
+    assert most.pop("job") == 300  # history and money are kept for ever
+    assert max(most.values()) <= 5 * 15, most
+
+
+async def test_an_origin_stays_while_its_event_waits_to_be_handled_again(tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with open_room(tmp_path, clock=clock) as room, room.running():
+        await room.desk.take_in(Platform.CONSOLE, [("1", "{}")])
+        first = await room.desk.handle(Draw(prompt="a face"), a_context("1"))
+        await room.chat.wait_for_results(1)
+        clock.advance(days=40)
+        await maintenance.tidy(room.store, tmp_path, 30, clock())
+        again = await room.desk.handle(Draw(prompt="a face"), a_context("1"))
+        assert isinstance(first, Receipt)
+        assert isinstance(again, Receipt)
+        assert (again.job_id, again.repeated) == (first.job_id, True)
+        assert (await room.store.survey()).is_sound
+
+
+async def test_what_is_not_delivered_yet_keeps_its_row_and_its_pictures(tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with open_room(tmp_path, clock=clock) as room:
+        async with room.running():
+            room.chat.errors.extend([ConnectionError("a test's")] * 100)
+            await room.desk.handle(Draw(prompt="a face"), a_context("1"))
+            await until(lambda: bool(list((tmp_path / "pictures").glob("*.png"))))
+            await until(lambda: not room.desk.queue_status().drawing)
+        date_pictures(tmp_path, clock)
+        clock.advance(days=40)
+        await maintenance.tidy(room.store, tmp_path, 30, clock())
+        assert (await rows_of(room))["outbox"] == 1
+    assert len(list((tmp_path / "pictures").glob("*.png"))) == 1
+
+
+def date_pictures(folder: Path, clock: FakeClock) -> None:
+    """As if they had been written now, by the simulated clock."""
+    for path in (folder / "pictures").iterdir():
+        os.utime(path, (clock() / 1_000, clock() / 1_000))
+
+
+async def test_old_pictures_are_deleted_and_their_person_reads_that_they_expired(tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with open_room(tmp_path, clock=clock) as room, room.running():
+        await room.desk.handle(Draw(prompt="an old face", count=2), a_context("1"))
+        await room.chat.wait_for_results(1)
+        date_pictures(tmp_path, clock)
+        (tmp_path / "pictures" / "holiday.png").touch()  # not ours
+        clock.advance(days=31)
+        await room.desk.handle(Draw(prompt="a new face"), a_context("2"))
+        await room.chat.wait_for_results(2)
+        [newest] = room.chat.results[-1].pictures
+        new = newest.path
+        os.utime(new, (clock() / 1_000, clock() / 1_000))
+        os.utime(tmp_path / "pictures" / "holiday.png", (1, 1))
+        await maintenance.tidy(room.store, tmp_path, 0, clock())
+        assert len(list((tmp_path / "pictures").iterdir())) == 4, "0 keeps them for ever"
+        await maintenance.tidy(room.store, tmp_path, 30, clock())
+        assert {path.name for path in (tmp_path / "pictures").iterdir()} == {new.name, "holiday.png"}
+        history = await room.desk.handle(Mine(), a_context("3"))
+    assert isinstance(history, History)
+    assert [(len(entry.pictures), entry.missing) for entry in history.entries] == [(1, 0), (0, 2)]
+    for locale, word in (("en", "expired"), ("zh-CN", "过期")):
+        newest, oldest, why = say(history, locale).splitlines()[1:]
+        assert word not in newest
+        assert word in oldest
+        assert word in why.casefold()
+
+
+async def test_a_tidying_that_fails_is_tried_again_the_next_day(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(maintenance, "TIDY_EVERY_S", 0.01)
+    faults, tidied = [ZeroDivisionError("a test's")], list[int]()
+
+    async def faulty(*given: object) -> None:
+        if faults:
+            raise faults.pop()
+        tidied.append(1)
+
+    monkeypatch.setattr(maintenance, "tidy", faulty)
+    async with open_room(tmp_path) as room:
+        task = asyncio.create_task(maintenance.tidy_daily(room.store, tmp_path, 30, room.clock))
+        await until(lambda: len(tidied) > 1)
+        task.cancel()
+        await asyncio.wait({task})
+
+
+def modes_in(folder: Path) -> dict[str, str]:
+    return {path.name: oct(stat.S_IMODE(path.lstat().st_mode)) for path in (folder, *folder.rglob("*"))}
+
+
+def test_an_earlier_version_s_files_become_private_once(tmp_path: Path) -> None:
+    data, outside = tmp_path / "var", tmp_path / "outside"
+    names = [
+        "sugarbot.db", "sugarbot.db-wal", "sugarbot.db.lock", "sugarbot.db.v0001.backup", "cost.json",
+        "discord-starts.json", "discord-menu.sha256", "backups/sugarbot-20260101-000000.db",
+        "pictures/1m3250v00shy4w7c-0.png", "bench/article.json",
+    ]  # fmt: skip
+    others = ["notes.txt", "models/weights.safetensors", "loras/sugar.safetensors"]
+    outside.mkdir()
+    for name in [f"var/{name}" for name in (*names, *others)] + ["outside/sugarbot-20260101-000000.db"]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+        (tmp_path / name).chmod(0o644)
+    for folder in (data, outside, *(path for path in data.iterdir() if path.is_dir())):
+        folder.chmod(0o755)
+    (data / "sugarbot.db.v0002.backup").symlink_to(outside / "sugarbot-20260101-000000.db")
+    with structlog.testing.capture_logs() as logs:
+        maintenance.make_private(data)
+        maintenance.make_private(data)
+    assert {oct(stat.S_IMODE((data / name).stat().st_mode)) for name in names} == {"0o600"}
+    assert {oct(stat.S_IMODE((data / name).stat().st_mode)) for name in others} == {"0o644"}
+    folders = (data, *(path for path in data.iterdir() if path.is_dir()))
+    assert {oct(stat.S_IMODE(folder.stat().st_mode)) for folder in folders} == {"0o700"}
+    assert set(modes_in(outside).values()) == {"0o755", "0o644"}
+    assert [(log["changed"], log["folder"]) for log in logs] == [(len(names) + 6, str(data))]
+
+
+def test_a_linked_pictures_folder_is_not_changed(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir(mode=0o755)
+    (tmp_path / "elsewhere").chmod(0o755)
+    (tmp_path / "var").mkdir(mode=0o700)
+    (tmp_path / "var" / "pictures").symlink_to(tmp_path / "elsewhere")
+    maintenance.make_private(tmp_path / "var")
+    assert modes_in(tmp_path / "elsewhere") == {"elsewhere": "0o755"}
+
+
+def test_what_a_crash_left_half_written_is_removed_at_the_start(tmp_path: Path) -> None:
+    database = ["sugarbot.db.part", "sugarbot.db.abcd1234.part", "sugarbot.db.abcd1234.part-wal"]
+    drafts = [
+        *database,
+        "sugarbot.db.v0001.backup.part",
+        "cost.json.abcd1234.part",
+        "discord-starts.json.part",
+        "pictures/1m3250v00shy4w7c-0.png.part",
+        "pictures/1m3250v00shy4w7c-1.png.abcd1234.part",
+        "backups/sugarbot-20260101-000000.part",
+        "backups/sugarbot-20260101-000000.db.abcd1234.part",
+    ]
+    others = ["film.part", "pictures/film.part", "sugarbot.db", "backups/sugarbot-20260101-000000.db"]
+    young = "backups/sugarbot-20260102-000000.db.abcd1234.part"  # another process may be writing it
+    for name in (*drafts, *others, young):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (1, 1) if name != young else None)
+    maintenance.remove_leftovers(tmp_path)
+    left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == {*others, young}

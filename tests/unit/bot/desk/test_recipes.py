@@ -1,0 +1,348 @@
+"""From a wish to a recipe: which LoRAs, which size, which words."""
+
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from bot.commands.grammar import parse
+from bot.commands.values import (
+    Draw,
+    Face,
+    Help,
+    LoraSwitch,
+    LoraWish,
+    PixelSize,
+    Quota,
+    Ratio,
+    Reroll,
+    Scope,
+)
+from bot.desk.loras import LoraShelf
+from bot.desk.recipes import Recipes
+from bot.errors import (
+    EmptyPrompt,
+    PromptTooLong,
+    ShapeNotAllowed,
+    SizeNotAllowed,
+    TooManyLoras,
+    UnknownLora,
+    WeightsTooHigh,
+)
+from bot.outcomes import HelpWithVocabulary, Receipt, Recipe, SizeChanged, UnknownWords
+from engine.checkpoint.model import BUILT_IN_WEIGHTS, read_model
+from engine.checkpoint.prompt_tokens import PromptLength, PromptTokens
+from engine.demo.vocabulary import read_prompt, vocabulary
+from engine.request import MAX_SEED, STEPS, LoraChoice
+from engine.shelf import LoraFile, Shelf
+from tests.fakes.room import HOST, MODEL, SHELF, Room, a_context, open_room
+
+SUGAR = LoraChoice("sugar", "a" * 64, 0.8)
+ANIME = LoraChoice("anime", "b" * 64, 1.0)
+
+
+def recipes(shelf: Shelf = SHELF, measure: Callable[[str], PromptLength] | None = None) -> Recipes:
+    return Recipes(shelf=LoraShelf(shelf), model=MODEL, random=Random(3), measure=measure)
+
+
+def recipe_of(draw: Draw, default: LoraWish | None = None) -> Recipe:
+    return recipes().of_draw(draw, default)[0]
+
+
+def test_nothing_said_means_no_lora_the_native_size_and_a_new_seed() -> None:
+    first, second = recipes(), recipes()
+    recipe, notes = first.of_draw(Draw(prompt="a face"), None)
+    assert notes == ()
+    assert (recipe.prompt, recipe.loras, recipe.width_px, recipe.height_px) == ("a face", (), 128, 128)
+    assert (recipe.count, recipe.steps) == (1, STEPS)
+    assert 0 <= recipe.seed <= MAX_SEED
+    assert second.of_draw(Draw(prompt="a face"), None)[0].seed == recipe.seed  # randomness is injected
+    assert first.of_draw(Draw(prompt="a face"), None)[0].seed != recipe.seed
+
+
+@pytest.mark.parametrize(
+    ("wishes", "loras"),
+    [
+        ((), (SUGAR,)),
+        ((LoraWish("anime"),), (ANIME,)),
+        ((LoraWish("Sugar Face", 0.3),), (LoraChoice("sugar", "a" * 64, 0.3),)),
+        ((LoraWish("糖面部"),), (SUGAR,)),
+        ((LoraWish("", 0.6),), (LoraChoice("sugar", "a" * 64, 0.6),)),
+        ((LoraWish("none"),), ()),
+        ((LoraWish("NONE"), LoraWish("anime")), ()),
+        ((LoraWish("ｎｏｎｅ"),), ()),
+        ((LoraWish("ｓｕｇａｒ", 0.3),), (LoraChoice("sugar", "a" * 64, 0.3),)),
+        ((LoraWish("sugar 0.5"),), (LoraChoice("sugar", "a" * 64, 0.5),)),
+        ((LoraWish("Sugar face 0.5"),), (LoraChoice("sugar", "a" * 64, 0.5),)),
+        ((LoraWish("anime"), LoraWish("sugar", 1.0), LoraWish("anime", 0.5)),
+         (LoraChoice("anime", "b" * 64, 0.5), LoraChoice("sugar", "a" * 64, 1.0))),
+    ],
+)  # fmt: skip
+def test_the_commands_own_loras_go_before_the_default(
+    wishes: tuple[LoraWish, ...], loras: tuple[LoraChoice, ...]
+) -> None:
+    assert recipe_of(Draw(prompt="a", loras=wishes), LoraWish("sugar")).loras == loras
+
+
+def test_a_weight_alone_where_there_is_no_default_is_ignored() -> None:
+    assert recipe_of(Draw(prompt="a", loras=(LoraWish("", 0.6),))).loras == ()
+
+
+def test_an_unknown_lora_is_refused_with_the_nearest_names() -> None:
+    with pytest.raises(UnknownLora) as caught:
+        recipe_of(Draw(prompt="a", loras=(LoraWish("suger"),)))
+    assert caught.value.facts == {"name": "suger", "nearest": ("sugar",)}
+
+
+def test_more_loras_than_a_picture_takes_are_refused() -> None:
+    files = {name: LoraFile(name, Path(name), name * 64, 1, 8) for name in "abcde"}
+    with pytest.raises(TooManyLoras):
+        recipes(Shelf(files)).of_draw(Draw(prompt="p", loras=tuple(LoraWish(name) for name in files)), None)
+
+
+def test_the_trigger_and_the_face_join_the_prompt() -> None:
+    draw = Draw(prompt=" on a beach ", face=Face(lips="cherry"), loras=(LoraWish("sugar"),))
+    assert recipe_of(draw).prompt == "sugar face, on a beach, cherry"
+
+
+@pytest.mark.parametrize(
+    "draw", [Draw(face=Face(skin="dewy")), Draw(loras=(LoraWish("sugar"),))], ids=["face", "trigger"]
+)
+def test_a_face_or_a_trigger_is_prompt_enough(draw: Draw) -> None:
+    assert recipe_of(draw).prompt
+
+
+@pytest.mark.parametrize("draw", [Draw(), Draw(prompt=" \n "), Draw(loras=(LoraWish("anime"),))])
+def test_no_words_at_all_are_refused(draw: Draw) -> None:
+    with pytest.raises(EmptyPrompt):
+        recipe_of(draw)
+
+
+def test_a_title_that_ends_with_a_number_is_a_title() -> None:
+    two = LoraFile("two", Path("two"), "2" * 64, 1, 8, titles={"en": "Sugar face 2"})
+    draw = Draw(prompt="a", loras=(LoraWish("Sugar face 2"),))
+    files = {**SHELF.files, "two": two}
+    assert recipes(Shelf(files)).of_draw(draw, None)[0].loras[0].name == "two"
+    with pytest.raises(UnknownLora) as caught:
+        recipe_of(Draw(prompt="a", loras=(LoraWish("salt 0.5"),)))
+    assert caught.value.facts["name"] == "salt 0.5"
+    with pytest.raises(UnknownLora):
+        recipe_of(Draw(prompt="a", loras=(LoraWish("sugar 0.5", 0.8),)))
+
+
+def test_loras_that_are_too_strong_together_are_refused_with_weights_that_fit() -> None:
+    with pytest.raises(WeightsTooHigh) as caught:
+        recipe_of(Draw(prompt="a", loras=(LoraWish("sugar", 1.5), LoraWish("anime", -1.0))))
+    assert caught.value.facts == {
+        "total": 2.5,
+        "limit": 2.0,
+        "example": "--lora sugar:1.2 --lora anime:-0.8",
+    }
+    with pytest.raises(WeightsTooHigh) as even:
+        recipe_of(Draw(prompt="a", loras=(LoraWish("sugar", 1.5), LoraWish("anime", 1.5))))
+    assert even.value.facts["example"] == "--lora sugar:1 --lora anime:1"
+    fitting = parse(f"a {caught.value.facts['example']}")
+    assert isinstance(fitting, Draw)
+    assert len(recipe_of(fitting).loras) == 2
+    assert len(recipe_of(Draw(prompt="a", loras=(LoraWish("sugar", 0.9), LoraWish("anime", 1.1)))).loras) == 2
+
+
+async def test_a_job_that_was_accepted_is_drawn_again_whatever_its_weights(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receipt = await room.desk.handle(Draw(prompt="a", loras=(LoraWish("sugar"),)), a_context("1"))
+    assert isinstance(receipt, Receipt)
+    monkeypatch.setattr("bot.desk.recipes.MAX_TOTAL_WEIGHT", 0.5)
+    again = await room.desk.handle(Reroll(receipt.job_id), a_context("2"))
+    assert isinstance(again, Receipt)
+    assert again.recipe.loras == (SUGAR,)
+
+
+def counting_words(prompt: str) -> PromptLength:
+    words = prompt.split()
+    return PromptLength(len(words), 5, len(" ".join(words[5:])))
+
+
+def test_the_length_counts_with_everything_that_was_joined() -> None:
+    measured = recipes(measure=counting_words)
+    assert measured.of_draw(Draw(prompt="one two three four five"), None)[0].prompt
+    with pytest.raises(PromptTooLong) as caught:
+        measured.of_draw(Draw(prompt="one two three four", loras=(LoraWish("sugar"),)), None)
+    assert caught.value.facts == {"tokens": 6, "limit": 5, "excess": 4}
+
+
+async def test_a_prompt_that_is_too_long_for_the_model_costs_nothing(tmp_path: Path) -> None:
+    measure = PromptTokens(BUILT_IN_WEIGHTS / "tokenizer").measure
+    async with open_room(tmp_path, measure=measure) as room:
+        before = await room.desk.handle(Quota(), a_context("1"))
+        with pytest.raises(PromptTooLong) as caught:
+            await room.desk.handle(Draw(prompt="wonderful face " * 200), a_context("2"))
+        assert caught.value.facts["tokens"] > 512
+        assert await room.desk.handle(Quota(), a_context("3")) == before
+
+
+async def test_a_reroll_for_a_model_that_reads_less_is_refused(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        receipt = await room.desk.handle(Draw(prompt="one two three four five six"), a_context("1"))
+    assert isinstance(receipt, Receipt)
+    async with open_room(tmp_path, measure=counting_words) as room:
+        with pytest.raises(PromptTooLong):
+            await room.desk.handle(Reroll(receipt.job_id), a_context("2"))
+
+
+def test_a_ratio_is_fitted_and_pixels_are_taken_or_refused() -> None:
+    fitted = recipe_of(Draw(prompt="a", size=Ratio(2, 3)))
+    assert (fitted.width_px, fitted.height_px) == MODEL.fit(2, 3)
+    exact = recipe_of(Draw(prompt="a", size=PixelSize(64, 96)))
+    assert (exact.width_px, exact.height_px) == (64, 96)
+    with pytest.raises(SizeNotAllowed) as caught:
+        recipe_of(Draw(prompt="a", size=PixelSize(7, 9999)))
+    assert caught.value.facts["nearest"] == MODEL.nearest(7, 9999)
+
+
+@pytest.mark.parametrize(
+    ("size", "width_px", "height_px"),
+    [
+        (PixelSize(1000, 1000), 992, 992),
+        (PixelSize(130, 190), 128, 192),
+        (PixelSize(60, 100), 64, 96),
+        (PixelSize(64, 71), 64, 64),
+    ],
+)
+def test_pixels_beside_the_grid_are_put_on_it_with_a_note(
+    size: PixelSize, width_px: int, height_px: int
+) -> None:
+    recipe, notes = recipes().of_draw(Draw(prompt="a", size=size), None)
+    assert (recipe.width_px, recipe.height_px) == (width_px, height_px)
+    assert notes == (SizeChanged(f"{size.width_px}x{size.height_px}", width_px, height_px),)
+
+
+@pytest.mark.parametrize(
+    "size", [PixelSize(48, 64), PixelSize(2064, 64), PixelSize(2048, 2048), PixelSize(1, 1)]
+)
+def test_pixels_that_are_a_whole_step_outside_the_limits_are_refused(size: PixelSize) -> None:
+    with pytest.raises(SizeNotAllowed) as caught:
+        recipe_of(Draw(prompt="a", size=size))
+    nearest = caught.value.facts["nearest"]
+    assert isinstance(nearest, tuple)
+    assert MODEL.allows(*nearest[0])
+
+
+def test_a_shape_that_the_model_draws_about_so_gets_a_note_and_any_other_is_refused() -> None:
+    of = Recipes(shelf=LoraShelf(SHELF), model=read_model(BUILT_IN_WEIGHTS), random=Random(3)).of_draw
+    recipe, notes = of(Draw(prompt="a girl", size=Ratio(16, 9)), None)
+    assert (recipe.width_px, recipe.height_px) == (192, 128)
+    assert notes == (SizeChanged("16:9", 192, 128),)
+    assert of(Draw(prompt="a girl", size=Ratio(3, 4)), None)[1] == ()  # 128 × 176: nobody sees that
+    for shape in (Ratio(9, 1), Ratio(1, 9), Ratio(2, 1)):
+        with pytest.raises(ShapeNotAllowed) as caught:
+            of(Draw(prompt="a girl", size=shape), None)
+        nearest = (192, 128) if shape.width > shape.height else (128, 192)
+        assert caught.value.facts == {"shape": f"{shape.width}:{shape.height}", "nearest": (nearest,)}
+
+
+async def test_words_that_the_built_in_model_does_not_know_are_named_and_drawn(tmp_path: Path) -> None:
+    notes = (*read_prompt("green hair").features, UnknownWords(("hat",), is_all=False))
+    async with open_room(tmp_path, model=read_model(BUILT_IN_WEIGHTS)) as room:
+        draw = Draw(prompt="a girl with green hair, hat")
+        receipt = await room.desk.handle(draw, a_context("1"))
+        repeated = await room.desk.handle(draw, a_context("1"))
+        assert isinstance(receipt, Receipt)
+        assert isinstance(repeated, Receipt)
+        assert receipt.notes == repeated.notes == notes
+        again = await room.desk.handle(Reroll(receipt.job_id), a_context("2"))
+        assert isinstance(again, Receipt)
+        assert again.notes == notes
+        async with room.running():
+            await room.chat.wait_for_results(2)
+        assert room.chat.results[0].notes == notes
+
+
+async def test_another_model_reads_any_word(room: Room) -> None:
+    receipt = await room.desk.handle(Draw(prompt="a fox with green hair"), a_context("1"))
+    assert isinstance(receipt, Receipt)
+    assert receipt.notes == ()
+    assert await room.desk.handle(Help(), a_context("2")) == Help()
+
+
+async def test_help_lists_the_built_in_model_s_words_in_the_person_s_language(tmp_path: Path) -> None:
+    async with open_room(tmp_path, model=read_model(BUILT_IN_WEIGHTS)) as room:
+        for locale in ("en", "zh-CN"):
+            shown = await room.desk.handle(Help(), a_context("1", locale=locale))
+            assert shown == HelpWithVocabulary(vocabulary(locale))
+
+
+async def test_a_later_switch_never_changes_a_waiting_job(room: Room) -> None:
+    await room.desk.handle(LoraSwitch(LoraWish("sugar")), a_context("0", HOST))
+    receipt = await room.desk.handle(Draw(prompt="a"), a_context("1"))
+    await room.desk.handle(LoraSwitch(LoraWish("anime")), a_context("2", HOST))
+    async with room.running():
+        await room.chat.wait_for_results(1)
+    assert isinstance(receipt, Receipt)
+    assert room.renderer.requests[0].loras == receipt.recipe.loras == (SUGAR,)
+
+
+async def test_a_reroll_takes_the_file_that_is_on_the_shelf_now(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        receipt = await room.desk.handle(Draw(prompt="a", loras=(LoraWish("sugar"),)), a_context("1"))
+    assert isinstance(receipt, Receipt)
+    newer = LoraFile("sugar", Path("sugar"), "c" * 64, 1, 8)
+    async with open_room(tmp_path, shelf=Shelf({"sugar": newer})) as room:
+        again = await room.desk.handle(Reroll(receipt.job_id), a_context("2"))
+        assert isinstance(again, Receipt)
+        assert again.recipe.loras == (LoraChoice("sugar", "c" * 64, 0.8),)
+    async with open_room(tmp_path, shelf=Shelf({})) as room:
+        with pytest.raises(UnknownLora):
+            await room.desk.handle(Reroll(receipt.job_id), a_context("3"))
+
+
+async def test_a_switch_of_the_bot_holds_where_no_chat_has_its_own(room: Room) -> None:
+    await room.desk.handle(LoraSwitch(LoraWish("anime"), Scope.BOT), a_context("1", HOST))
+    await room.desk.handle(LoraSwitch(LoraWish("none")), a_context("2", HOST, chat_id="plain"))
+    elsewhere = await room.desk.handle(Draw(prompt="a"), a_context("3"))
+    plain = await room.desk.handle(Draw(prompt="a"), a_context("4", chat_id="plain"))
+    assert isinstance(elsewhere, Receipt)
+    assert isinstance(plain, Receipt)
+    assert (elsewhere.recipe.loras, plain.recipe.loras) == ((ANIME,), ())
+
+
+def test_four_loras_are_taken_together() -> None:
+    files = {name: LoraFile(name, Path(name), name * 64, 1, 8) for name in "abcd"}
+    wishes = tuple(LoraWish(name, 0.5) for name in files)
+    recipe, _ = recipes(Shelf(files)).of_draw(Draw(prompt="p", loras=wishes), None)
+    assert [lora.name for lora in recipe.loras] == ["a", "b", "c", "d"]
+
+
+@pytest.mark.parametrize(("each", "is_taken"), [(1.0002, True), (1.0004, False), (1.0, True)])
+def test_a_thousandth_is_what_weights_are_counted_in(each: float, is_taken: bool) -> None:
+    draw = Draw(prompt="a", loras=(LoraWish("sugar", each), LoraWish("anime", -each)))
+    if is_taken:
+        assert len(recipe_of(draw).loras) == 2
+    else:
+        with pytest.raises(WeightsTooHigh):
+            recipe_of(draw)
+
+
+def test_what_is_too_strong_is_told_in_hundredths() -> None:
+    with pytest.raises(WeightsTooHigh) as caught:
+        recipe_of(Draw(prompt="a", loras=(LoraWish("sugar", 1.2345), LoraWish("anime", 1.0))))
+    assert caught.value.facts["total"] == 2.23
+    assert caught.value.facts["example"] == "--lora sugar:1.1 --lora anime:0.89"
+
+
+def test_pixels_a_step_off_in_one_direction_alone_are_refused() -> None:
+    for size in (PixelSize(128, 48), PixelSize(48, 128)):
+        with pytest.raises(SizeNotAllowed) as caught:
+            recipe_of(Draw(prompt="a", size=size))
+        assert (caught.value.facts["width_px"], caught.value.facts["height_px"]) == (
+            size.width_px,
+            size.height_px,
+        )
+
+
+def test_a_reroll_s_seed_is_of_32_bits_and_as_random_as_the_first() -> None:
+    again = recipes()
+    seeds = {again.new_seed() for _ in range(200)}
+    assert len(seeds) == 200
+    assert MAX_SEED // 2 < max(seeds) <= MAX_SEED == 2**32 - 1

@@ -1,0 +1,223 @@
+"""Every sentence stands in the catalogue, in both languages, with the same facts."""
+
+import ast
+import string
+import time
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, get_args
+from zoneinfo import ZoneInfo
+
+import pytest
+from babel.messages.extract import extract_from_dir
+from babel.messages.pofile import read_po
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel
+from typer.main import get_command
+
+import bot
+from bot.__main__ import app
+from bot.commands.table import COMMANDS, SUGAR_OPTIONS
+from bot.commands.values import Draw
+from bot.messages.catalogue import N_, Times, joined, locale_of, shorten, span, text, when
+from bot.settings import Settings
+from engine.request import TimeEstimate
+
+BOT = Path(bot.__file__).parent
+PO = BOT / "messages" / "zh_CN.po"
+# Marks that Chinese sentences write full-width; a half-width one beside a Chinese character is a slip.
+HALF_WIDTH = ",;!?()"
+FULL_WIDTH = "，。；：！？（）"
+
+
+def msgids() -> list[str]:
+    found = extract_from_dir(BOT, keywords={"N_": None, "text": None}, method_map=[("**.py", "python")])
+    written = [message if isinstance(message, str) else message[0] for _, _, message, _, _ in found]
+    about = [option.about for entry in COMMANDS for option in entry.options]
+    examples = [option.example for option in SUGAR_OPTIONS if option.is_face_slot]
+    usages = [entry.usage for entry in COMMANDS if " " in entry.usage and entry.makes is Draw]
+    shell = shell_says(get_command(app))
+    every = [*written, *(entry.about for entry in COMMANDS), *about, *examples, *usages]
+    return list(dict.fromkeys([*every, *settings_are(Settings), *shell]))
+
+
+def shell_says(command: Any) -> list[str]:
+    """The help of a command, of its options and arguments, and of the commands within it."""
+    about = [command.help, *(each.help for each in command.params)]
+    within = [said for each in getattr(command, "commands", {}).values() for said in shell_says(each)]
+    return [said for said in [*about, *within] if said]
+
+
+def settings_are(section: type[BaseModel]) -> list[str]:
+    """What each setting must be, sections within sections included."""
+    found = []
+    for field in section.model_fields.values():
+        kinds = [field.annotation, *get_args(field.annotation)]
+        inner = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        found += [field.description] if field.description else []
+        found += [each for kind in inner for each in settings_are(kind)]
+    return found
+
+
+def translations() -> dict[str, str]:
+    with PO.open("rb") as po:
+        return {str(message.id): str(message.string) for message in read_po(po) if message.id}
+
+
+def fields(sentence: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(sentence) if name is not None}
+
+
+CHINESE = translations()
+
+
+def test_sentences_are_found_in_the_source() -> None:
+    assert len(msgids()) > 100
+    assert "Did you mean {nearest}?" in msgids()
+
+
+def test_every_sentence_has_its_chinese() -> None:
+    missing = [sentence for sentence in msgids() if not CHINESE.get(sentence)]
+    assert not missing, f"add these to bot/messages/zh_CN.po: {missing}"
+
+
+def test_no_translation_is_left_over() -> None:
+    assert set(CHINESE) - set(msgids()) == set()
+
+
+@pytest.mark.parametrize(("english", "chinese"), CHINESE.items())
+def test_a_translation_has_the_same_facts(english: str, chinese: str) -> None:
+    assert fields(english) == fields(chinese)
+
+
+@pytest.mark.parametrize("chinese", CHINESE.values())
+def test_chinese_is_set_as_chinese(chinese: str) -> None:
+    for before, mark, after in zip(chinese, chinese[1:], chinese[2:] + " ", strict=False):
+        assert not (mark in HALF_WIDTH and (is_chinese(before) or is_chinese(after))), (
+            f"{before}{mark}{after}"
+        )
+    for left, right in pairwise(chinese):
+        assert not (is_chinese(left) and is_latin(right)) or "面部" in chinese, f"no space in {left}{right}"
+        assert not (is_latin(left) and is_chinese(right)) or "面部" in chinese, f"no space in {left}{right}"
+        assert not (left == " " and right in FULL_WIDTH), f"a space before {right}"
+        assert not (right == " " and left in FULL_WIDTH), f"a space after {left}"
+
+
+def is_chinese(character: str) -> bool:
+    return "\u4e00" <= character <= "\u9fff"
+
+
+def is_latin(character: str) -> bool:
+    return character.isascii() and character.isalnum()
+
+
+def test_no_sentence_is_hidden_from_the_catalogue() -> None:
+    """``text`` is given a marked literal or a name that holds one, never a sentence built on the spot."""
+    for path in BOT.rglob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(call, ast.Call) or not call.args:
+                continue
+            if getattr(call.func, "id", getattr(call.func, "attr", "")) == "text":
+                assert not isinstance(call.args[0], ast.JoinedStr | ast.BinOp), f"{path}:{call.lineno}"
+
+
+@pytest.mark.parametrize(
+    ("code", "locale"),
+    [
+        ("zh-CN", "zh-CN"),
+        ("zh_CN", "zh-CN"),
+        ("zh-hans", "zh-CN"),
+        ("zh-TW", "zh-CN"),
+        ("zh", "zh-CN"),
+        ("ZH", "zh-CN"),
+        ("en", "en"),
+        ("en-US", "en"),
+        ("fr", "en"),
+        ("", "en"),
+        (None, "en"),
+        ("zha", "en"),
+    ],
+)
+def test_the_locale_of_a_platform_s_code(code: str | None, locale: str) -> None:
+    assert locale_of(code) == locale
+
+
+def test_an_unknown_sentence_or_locale_is_said_in_english() -> None:
+    assert text("No such sentence: {fact}", "zh-CN", fact=7) == "No such sentence: 7"
+    assert text(N_("Got it!"), "fr") == "Got it!"
+    assert text(N_("Got it!"), "zh-CN") == "收到！"
+
+
+def test_a_missing_fact_reads_as_an_ellipsis() -> None:
+    assert text(N_("seed {seeds}"), "en") == "seed …"
+
+
+@given(st.text(), st.sampled_from(["en", "zh-CN"]))
+def test_people_s_text_is_put_in_as_it_is_but_short_and_on_one_line(said: str, locale: str) -> None:
+    sentence = text(N_("There is no LoRA called “{name}”. /loras shows all of them."), locale, name=said)
+    frame = text(N_("There is no LoRA called “{name}”. /loras shows all of them."), locale, name="")
+    assert len(sentence) <= len(frame) + 60
+    assert len(sentence.splitlines()) == 1
+
+
+def test_braces_in_people_s_text_are_only_braces() -> None:
+    said = text(N_("There is no job “{job_id}”. /mine shows yours."), "en", job_id="{0.__class__} {x}")
+    assert "{0.__class__} {x}" in said
+
+
+def test_facts_read_as_people_write_them() -> None:
+    assert text("{facts}", "en", facts=("a", "b")) == "a, b"
+    assert text("{facts}", "zh-CN", facts=("a", "b")) == "a、b"
+    assert text("{facts}", "en", facts=((512, 768), (768, 512))) == "512 × 768, 768 × 512"
+    assert text("{facts}", "en", facts=0.80) == "0.8"
+    assert shorten("a" * 9, 5) == "aaaa…"
+    assert joined(["a", "", "b"]) == "a · b"
+
+
+@pytest.mark.parametrize(
+    ("least_s", "most_s", "said"),
+    [
+        (0.2, 1.2, "1 s"),
+        (0.2, 4.4, "1–4 s"),
+        (9.4, 13, "9–15 s"),
+        (21, 29, "20–30 s"),
+        (40, 41, "40 s"),
+        (50, 130, "50 s to 2 min"),
+        (100, 110, "2 min"),
+        (170, 400, "3–7 min"),
+    ],
+)
+def test_times_are_round(least_s: float, most_s: float, said: str) -> None:
+    assert span(TimeEstimate(least_s, most_s), "en") == said
+
+
+def test_times_are_told_in_both_languages() -> None:
+    assert span(TimeEstimate(21, 29), "zh-CN") == "20–30 秒"
+    assert span(TimeEstimate(200, 200), "zh-CN") == "3 分钟"
+
+
+@pytest.mark.parametrize(
+    ("times", "written"),
+    [
+        ("utc", "2027-01-15 08:00 UTC+0"),
+        ("discord", "<t:1800000000:f> (<t:1800000000:R>)"),
+        (ZoneInfo("Asia/Shanghai"), "2027-01-15 16:00 UTC+8"),
+        (ZoneInfo("Asia/Kolkata"), "2027-01-15 13:30 UTC+5:30"),
+        (ZoneInfo("America/St_Johns"), "2027-01-15 04:30 UTC-3:30"),
+        (ZoneInfo("America/New_York"), "2027-01-15 03:00 UTC-5"),
+    ],
+)
+def test_a_point_in_time_is_written_as_the_platform_shows_it(times: Times, written: str) -> None:
+    assert when(1_800_000_000, times) == written
+
+
+def test_the_server_s_own_time_zone_is_told_only_to_who_sits_at_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        assert when(1_800_000_000) == "2027-01-15 08:00 UTC+0"
+        assert when(1_800_000_000, "local") == "2027-01-15 17:00 UTC+9"
+    finally:
+        monkeypatch.undo()
+        time.tzset()

@@ -1,0 +1,61 @@
+"""Help and buttons."""
+
+import pytest
+
+from bot.commands.grammar import parse
+from bot.commands.table import COMMANDS, SUGAR_OPTIONS
+from bot.commands.values import Draw
+from bot.messages import LOCALES, help_text, label, text
+from bot.messages.guide import LABELS
+from engine.demo.vocabulary import vocabulary
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_help_names_every_command_and_option_on_one_screen(locale: str) -> None:
+    said = help_text(locale)
+    assert all(text(entry.usage, locale) in said for entry in COMMANDS)
+    assert all(
+        f"--{option.word}" in said or f"--{option.name}" in said
+        for option in SUGAR_OPTIONS
+        if not option.positional
+    )
+    assert len(said) <= 2000
+    assert len(said.splitlines()) <= 25
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_every_example_in_help_is_understood(locale: str) -> None:
+    commands, _, options = help_text(locale).partition("\n\n")
+    for line in commands.splitlines()[1:]:
+        parse(line.split(" – ")[0])
+    for line in options.splitlines()[1:]:
+        flag = line.split(" – ")[0]
+        assert parse(f"a face {flag}") != Draw("a face"), flag
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_every_usage_makes_its_own_command(locale: str) -> None:
+    assert all(type(parse(text(entry.usage, locale))) is entry.makes for entry in COMMANDS)
+
+
+def test_english_help_holds_no_chinese_and_chinese_help_shows_a_chinese_prompt() -> None:
+    english, chinese = (help_text(locale, vocabulary(locale)) for locale in LOCALES)
+    assert not [letter for letter in english if "\u3400" <= letter <= "\u9fff"]
+    assert "/sugar Sugar面部，清透水光肌，微醺蜜桃腮红" in chinese
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_help_lists_a_small_vocabulary_on_the_same_screen(locale: str) -> None:
+    said = help_text(locale, vocabulary(locale))
+    assert said.startswith(help_text(locale))
+    assert all(line in said for line in vocabulary(locale))
+    assert len(said) <= 2000
+    assert len(said.splitlines()) <= 25
+
+
+def test_labels_fit_on_a_button() -> None:
+    for key in LABELS:
+        assert label(key, "en") != label(key, "zh-CN")
+        assert all(0 < len(label(key, locale)) <= 20 for locale in LOCALES)
+    with pytest.raises(KeyError):
+        label("nothing", "en")

@@ -1,0 +1,163 @@
+"""What is said of one job."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bot.messages import LOCALES, caption_of, status, text
+from bot.messages.jobs import AI_MARK, STATES
+from bot.outcomes import (
+    Address,
+    JobResult,
+    JobState,
+    PictureFile,
+    Platform,
+    Recipe,
+    SizeChanged,
+    Status,
+    UnknownWords,
+)
+from engine.demo.vocabulary import UnknownFeature
+from engine.request import FailReason, LoraChoice, TimeEstimate
+
+HERE = Address(Platform.CONSOLE, "console")
+RECIPE = Recipe("a face", (LoraChoice("sugar", "0" * 64, 0.8),), 512, 768, 7, 2, 8)
+PICTURES = (PictureFile(0, 7, Path("0.png")), PictureFile(1, 8, Path("1.png")))
+DONE = JobResult(
+    job_id="k3",
+    address=HERE,
+    user_id="1",
+    user_name="a member",
+    locale="en",
+    private=False,
+    state=JobState.DONE,
+    recipe=RECIPE,
+    pictures=PICTURES,
+    price=2,
+    refund=0,
+    credits_left=11,
+    seconds=6.43,
+)
+WAITS = Status("k3", HERE, "en", count=1, position=0)
+
+
+def test_the_caption_of_a_picture_says_all_that_made_it() -> None:
+    assert caption_of(DONE, "en") == (
+        "sugar 0.8 · 512 × 768 · seed 7, 8 · 6.4 s · credits left: 11 · AI-generated"
+    )
+    assert caption_of(DONE, "zh-CN") == ("sugar 0.8 · 512 × 768 · 种子 7, 8 · 6.4 秒 · 剩余额度 11 · AI 生成")
+
+
+def test_a_picture_without_a_lora_says_so() -> None:
+    assert caption_of(replace(DONE, recipe=replace(RECIPE, loras=())), "en").startswith("no LoRA · ")
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+@pytest.mark.parametrize("state", [JobState.DONE, JobState.FAILED, JobState.CANCELLED])
+def test_whatever_comes_with_a_picture_is_marked(state: JobState, locale: str) -> None:
+    mark = text(AI_MARK, locale)
+    assert mark in caption_of(replace(DONE, state=state, fail=FailReason.WORKER_ERROR), locale)
+    assert mark not in caption_of(replace(DONE, state=JobState.FAILED, pictures=()), locale)
+
+
+NOTES = (UnknownFeature("green hair", ("black",)), UnknownWords(("hat", "sea"), is_all=False))
+
+
+def test_a_caption_names_what_the_model_did_not_know() -> None:
+    captioned = replace(DONE, notes=NOTES)
+    assert caption_of(captioned, "en").splitlines()[1:] == [
+        "Not known to the built-in model: green hair, hat, sea."
+    ]
+    assert caption_of(captioned, "zh-CN").splitlines()[1:] == ["内置模型不认识：green hair、hat、sea。"]
+    assert "Not known" not in caption_of(replace(captioned, state=JobState.FAILED, pictures=()), "en")
+    assert "Not known" not in caption_of(replace(DONE, notes=(SizeChanged("9:1", 192, 128),)), "en")
+
+
+def test_a_failed_job_says_why_and_what_came_back() -> None:
+    failed = replace(
+        DONE, state=JobState.FAILED, fail=FailReason.OUT_OF_MEMORY, pictures=(), refund=2, credits_left=13
+    )
+    assert caption_of(failed, "en").splitlines() == [
+        "The card had no room for this. Try a smaller size or fewer pictures. Credits given back: 2.",
+        "credits left: 13",
+    ]
+    assert caption_of(failed, "zh-CN").startswith(
+        "显存不够，没能画出来。换小一点的尺寸，或少画几张试试。已退回 2 点额度。\n"
+    )
+
+
+def test_a_cancelled_job_says_what_was_drawn_before() -> None:
+    said = caption_of(replace(DONE, state=JobState.CANCELLED, pictures=PICTURES[:1], refund=1), "en")
+    assert said.startswith("Cancelled. Drawn before that: 1 of 2. Credits given back: 1.\nsugar 0.8 · ")
+
+
+def test_a_caption_says_which_pictures_are_no_longer_there() -> None:
+    assert caption_of(replace(DONE, pictures=PICTURES[:1], missing=1), "en").startswith(
+        "1 of 2 pictures are no longer on the host's disk; the same prompt and seed draw them again.\nsugar"
+    )
+    none_left = caption_of(replace(DONE, pictures=(), missing=2), "zh-CN")
+    assert none_left == ("2 张图里有 2 张已不在主机的磁盘上；用同样的提示词和种子可以再画一次。\n剩余额度 11")
+
+
+def test_a_caption_fits_where_captions_are_short() -> None:
+    long = replace(RECIPE, loras=tuple(LoraChoice("x" * 200, "0" * 64, 0.8) for _ in range(4)), count=4)
+    pictures = tuple(PictureFile(index, 2**32 - 1, Path("x")) for index in range(4))
+    notes = (UnknownFeature("x" * 24, ()),) * 4
+    notes += (UnknownWords(("y" * 24,) * 4, is_all=False),)
+    longest = replace(DONE, recipe=long, pictures=pictures, notes=notes)
+    assert len(caption_of(longest, "en")) <= 1024  # Telegram's caption
+
+
+@pytest.mark.parametrize(
+    ("given", "english", "chinese"),
+    [
+        (WAITS, "You are next.", "下一个就是你。"),
+        (
+            replace(WAITS, wait=TimeEstimate(31, 44)),
+            "You are next; yours starts in about 30–45 s.",
+            "下一个就是你，大约 30–45 秒后开始。",
+        ),
+        (replace(WAITS, position=3), "3 ahead of you.", "前面还有 3 个。"),
+        (
+            replace(WAITS, position=3, wait=TimeEstimate(170, 200)),
+            "3 ahead of you; yours starts in about 3 min.",
+            "前面还有 3 个，大约 3 分钟后轮到你。",
+        ),
+        (replace(WAITS, wait=TimeEstimate(0.0, 0.4)), "You are next.", "下一个就是你。"),
+        (
+            replace(WAITS, is_loading=True),
+            "You are next; I begin as soon as the model is loaded.",
+            "下一个就是你，模型加载好就开始。",
+        ),
+        (
+            replace(WAITS, position=3, is_loading=True),
+            "3 ahead of you; the model is still loading.",
+            "前面还有 3 个，模型还在加载。",
+        ),
+        (
+            replace(WAITS, position=None, is_loading=True, steps=8),
+            "You are next; I begin as soon as the model is loaded.",
+            "下一个就是你，模型加载好就开始。",
+        ),
+        (
+            replace(WAITS, position=None, is_loading=True, step=1, steps=8),
+            "Drawing: step 1 of 8",
+            "正在画：第 1 / 8 步",
+        ),
+        (replace(WAITS, position=None), "Drawing now…", "开始画了……"),
+        (replace(WAITS, position=None, step=3, steps=8), "Drawing: step 3 of 8", "正在画：第 3 / 8 步"),
+        (
+            replace(WAITS, position=None, count=4, index=1, step=3, steps=8),
+            "Drawing picture 2 of 4: step 3 of 8",
+            "正在画第 2 张，共 4 张：第 3 / 8 步",
+        ),
+    ],
+)
+def test_a_status_says_place_wait_and_progress_in_words(given: Status, english: str, chinese: str) -> None:
+    assert status(given, "en") == english
+    assert status(given, "zh-CN") == chinese
+
+
+def test_every_state_has_a_word() -> None:
+    assert set(STATES) == set(JobState)

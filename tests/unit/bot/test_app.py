@@ -1,0 +1,205 @@
+"""A chat that fails is opened again beside the others; the loss of the last one ends the application."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+import structlog
+
+from bot.app import ChatSupervisor, kept_running
+from bot.errors import PackageMissing, PlatformUnreachable, TokenRefused
+from bot.outcomes import Platform
+from tests.fakes.chat import FakeChat
+from tests.fakes.room import until
+
+GONE = PlatformUnreachable(platform="discord", detail="a test says so")
+REFUSED = TokenRefused(platform="discord")
+
+
+class ScriptedChat(FakeChat):
+    """Opens and serves as a test says: an error, or None for success."""
+
+    def __init__(
+        self, *, opening: list[Exception | None], serving: list[Exception | None], slow_s: float = 0
+    ) -> None:
+        super().__init__(Platform.DISCORD)
+        self.opening = deque(opening)
+        self.serving = deque(serving)
+        self.opened = 0
+        self.is_serving = False
+        self._slow_s = slow_s
+
+    async def open(self) -> None:
+        await asyncio.sleep(self._slow_s)
+        self.opened += 1
+        if self.opening and (error := self.opening.popleft()):
+            raise error
+
+    async def serve(self) -> None:
+        self.is_serving = True
+        if self.serving and (error := self.serving.popleft()):
+            self.is_serving = False
+            raise error
+        await asyncio.Event().wait()
+
+
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.app.UNREACHABLE_WAIT_S", (0.01, 0.02))
+
+
+@asynccontextmanager
+async def kept(*chats: ScriptedChat) -> AsyncIterator[list[asyncio.Task[None]]]:
+    keeping = [ChatSupervisor(chat, "en") for chat in chats]
+    tasks = [asyncio.create_task(one.run(keeping)) for one in keeping]
+    try:
+        yield tasks
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def sound() -> ScriptedChat:
+    return ScriptedChat(opening=[], serving=[])
+
+
+async def test_a_chat_whose_session_is_refused_later_leaves_the_others_and_is_tried_again() -> None:
+    lost, other = ScriptedChat(opening=[None, REFUSED, None], serving=[REFUSED]), sound()
+    async with kept(lost, other) as tasks:
+        await until(lambda: lost.opened == 3 and lost.is_serving)
+        assert other.is_serving
+        assert other.opened == 1
+        assert not any(task.done() for task in tasks)
+
+
+async def test_a_chat_that_cannot_be_reached_is_tried_until_it_can() -> None:
+    away = ScriptedChat(opening=[GONE, GONE, GONE, None], serving=[GONE, None])
+    async with kept(away) as tasks:
+        await until(lambda: away.opened == 5 and away.is_serving)
+        assert not tasks[0].done()
+
+
+async def test_a_slow_chat_holds_no_other_up() -> None:
+    slow, quick = ScriptedChat(opening=[], serving=[], slow_s=5), sound()
+    async with kept(slow, quick):
+        await until(lambda: quick.is_serving, timeout_s=1)
+        assert not slow.opened
+
+
+async def test_a_token_refused_at_the_start_is_for_the_host_to_mend() -> None:
+    refused = ScriptedChat(opening=[REFUSED], serving=[])
+    async with kept(refused, sound()) as tasks:
+        await asyncio.wait([tasks[0]], timeout=1)
+        assert tasks[0].exception() is REFUSED
+
+
+async def test_the_last_chat_lost_ends_the_house() -> None:
+    first, last = ScriptedChat(opening=[None], serving=[REFUSED]), sound()
+    first.opening.extend([REFUSED] * 100)
+    async with kept(first, last) as tasks:
+        await until(lambda: first.opened > 1)
+        assert not tasks[0].done()
+    alone = ScriptedChat(opening=[None], serving=[REFUSED])
+    async with kept(alone) as tasks:
+        await asyncio.wait(tasks, timeout=1)
+        assert tasks[0].exception() is REFUSED
+
+
+@pytest.mark.parametrize("when", ["opening", "serving"])
+async def test_an_error_that_nobody_mapped_restarts_its_chat_alone_and_leaves_its_traceback(
+    when: str,
+) -> None:
+    failing = ScriptedChat(
+        opening=[KeyError("x"), None, None] if when == "opening" else [None, None],
+        serving=[None] if when == "opening" else [KeyError("x"), None],
+    )
+    other = sound()
+    with structlog.testing.capture_logs() as logs:
+        async with kept(failing, other) as tasks:
+            await until(lambda: failing.opened == 2 and failing.is_serving)
+            assert other.is_serving
+            assert other.opened == 1
+            assert not any(task.done() for task in tasks)
+    [said] = [each for each in logs if each["event"] == "chat failed"]
+    assert said["exc_info"] is True
+    assert said["platform"] == "discord"
+
+
+async def test_the_only_chat_is_restarted_after_an_error_that_nobody_mapped() -> None:
+    alone = ScriptedChat(opening=[None] * 5, serving=[KeyError("x"), RuntimeError("y"), None])
+    async with kept(alone) as tasks:
+        await until(lambda: alone.opened == 3 and alone.is_serving)
+        assert not tasks[0].done()
+
+
+async def test_a_chat_waits_longer_from_failure_to_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    real = asyncio.sleep
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        await real(0)
+
+    failing = ScriptedChat(opening=[KeyError("x")] * 4, serving=[])
+    monkeypatch.setattr("bot.app.UNREACHABLE_WAIT_S", (1.0, 2.0, 3.0))
+    monkeypatch.setattr("bot.app.asyncio.sleep", sleep)
+    async with kept(failing):
+        while not failing.is_serving:
+            await real(0)
+    assert [each for each in waits if each] == [1.0, 2.0, 3.0, 3.0]
+
+
+async def test_a_background_job_that_fails_is_logged_and_restarted() -> None:
+    calls: list[int] = []
+
+    async def job() -> None:
+        calls.append(len(calls))
+        if len(calls) < 3:
+            raise ValueError("x")
+
+    with structlog.testing.capture_logs() as logs:
+        await kept_running("headroom_monitor", job)
+    assert len(calls) == 3
+    assert [(each["event"], each["job"]) for each in logs] == [
+        ("background job failed", "headroom_monitor")
+    ] * 2
+    assert all(each["exc_info"] for each in logs)
+
+
+async def test_a_missing_package_ends_its_chat_alone() -> None:
+    missing = ScriptedChat(opening=[ModuleNotFoundError("x", name="uvicorn")] * 100, serving=[])
+    other = sound()
+    with structlog.testing.capture_logs() as logs:
+        async with kept(missing, other) as tasks:
+            await until(lambda: missing.opened > 1 and other.is_serving)
+            assert not any(task.done() for task in tasks)
+    said = next(each for each in logs if each["event"] == "chat lost")
+    assert "uvicorn" in said["why"]
+
+
+async def test_a_missing_package_of_the_only_chat_is_for_the_host_to_mend() -> None:
+    missing = ScriptedChat(opening=[ModuleNotFoundError("x", name="uvicorn")], serving=[])
+    async with kept(missing) as tasks:
+        await asyncio.wait(tasks, timeout=1)
+        error = tasks[0].exception()
+    assert isinstance(error, PackageMissing)
+    assert error.facts["package"] == "uvicorn"
+
+
+async def test_a_chat_is_open_only_while_it_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.app.UNREACHABLE_WAIT_S", (60.0,))
+    for chat, is_open in (
+        (sound(), True),
+        (ScriptedChat(opening=[GONE], serving=[]), False),
+        (ScriptedChat(opening=[None], serving=[GONE]), False),
+    ):
+        keeping = ChatSupervisor(chat, "en")
+        assert not keeping.is_open
+        task = asyncio.create_task(keeping.run([keeping]), name="chat")
+        await keeping.tried.wait()
+        await until(lambda keeping=keeping, is_open=is_open: keeping.is_open is is_open)  # type: ignore[misc]
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,433 @@
+"""The model folder: whole or told what is missing; and the sizes a model draws."""
+
+import contextlib
+import errno
+import json
+import math
+import socket
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.messages import explain
+from engine.checkpoint import model as model_module
+from engine.checkpoint.contents import linear_shapes
+from engine.checkpoint.model import ModelInfo, built_in_lora_folder, find_model, read_model
+from engine.config import EngineConfig
+from engine.errors import ModelIncomplete, ModelMissing, ModelNotDownloaded, ModelUnreachable
+from tests.unit.engine.folders import LINEARS, write_model
+
+TURBO = ModelInfo(
+    name="turbo",
+    folder=Path("/x"),
+    native_width_px=512,
+    native_height_px=768,
+    min_side_px=256,
+    max_side_px=1536,
+    max_area_px=1024 * 1536,
+)
+SMALL = replace(
+    TURBO, native_width_px=128, native_height_px=192, min_side_px=64, max_side_px=256, max_area_px=256 * 256
+)
+REVISION = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_model(tmp_path / "model")
+
+
+def make_config(tmp_path: Path, model: str, **changes: str) -> EngineConfig:
+    return EngineConfig(tmp_path / "data", tmp_path / "loras", model=model, **changes)  # type: ignore[arg-type]
+
+
+def missing_of(folder: Path) -> tuple[str, ...]:
+    with pytest.raises(ModelIncomplete) as caught:
+        read_model(folder)
+    missing = caught.value.facts["missing"]
+    assert isinstance(missing, tuple)
+    return missing
+
+
+def test_a_whole_folder_is_a_model_with_the_limits_of_turbo(tmp_path: Path, folder: Path) -> None:
+    found = find_model(make_config(tmp_path, str(folder)))
+    assert found == replace(TURBO, name="model", folder=folder)
+
+
+def test_a_model_says_its_own_name_and_limits(tmp_path: Path) -> None:
+    limits = {
+        "name": "tiny",
+        "native_width_px": 64,
+        "native_height_px": 96,
+        "min_side_px": 32,
+        "max_side_px": 128,
+    }
+    found = read_model(write_model(tmp_path / "m", limits=limits | {"max_area_px": 128 * 128}))
+    assert (found.name, found.native_width_px, found.max_side_px) == ("tiny", 64, 128)
+    assert found.allows(32, 128)
+
+
+@pytest.mark.parametrize(
+    ("limits", "word"),
+    [
+        ({"native_width_px": 100}, "native_width_px"),
+        ({"max_side_px": "1536"}, "max_side_px"),
+        ({"max_sides_px": 1536}, "max_sides_px"),
+        ({"min_side_px": 1024}, "native size"),
+        ({"max_area_px": 1024}, "native size"),
+    ],
+)
+def test_wrong_limits_are_named(tmp_path: Path, limits: dict[str, object], word: str) -> None:
+    (flaw,) = missing_of(write_model(tmp_path / "m", limits=limits))
+    assert word in flaw
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "model_index.json",
+        "transformer/config.json",
+        "transformer/diffusion_pytorch_model-00002-of-00002.safetensors",
+        "vae/config.json",
+        "vae/diffusion_pytorch_model.safetensors",
+        "text_encoder/config.json",
+        "text_encoder/model.safetensors",
+        "tokenizer/tokenizer_config.json",
+        "tokenizer/tokenizer.json",
+        "scheduler/scheduler_config.json",
+    ],
+)
+def test_each_missing_file_is_named(folder: Path, part: str) -> None:
+    (folder / part).unlink()
+    assert missing_of(folder) == (part,)
+
+
+def test_everything_that_is_missing_is_named_at_once(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert len(missing_of(tmp_path / "empty")) == 9
+
+
+@pytest.mark.parametrize("part", ["transformer", "vae", "text_encoder", "tokenizer", "scheduler"])
+def test_a_part_of_the_wrong_class_is_named(folder: Path, part: str) -> None:
+    index = json.loads((folder / "model_index.json").read_text())
+    index[part] = [None, None] if part == "tokenizer" else ["diffusers", "UNet2DConditionModel"]
+    (folder / "model_index.json").write_text(json.dumps(index))
+    (flaw,) = missing_of(folder)
+    assert part in flaw
+
+
+def test_another_pipeline_is_refused_by_name(folder: Path) -> None:
+    (folder / "model_index.json").write_text('{"_class_name": "FluxPipeline"}')
+    assert missing_of(folder) == ("model_index.json (a ZImagePipeline, not FluxPipeline)",)
+
+
+def test_a_truncated_shard_is_named_with_its_flaw(folder: Path) -> None:
+    path = folder / "text_encoder" / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-1])
+    assert missing_of(folder) == ("text_encoder/model.safetensors (The file ends before its last tensor.)",)
+
+
+@pytest.mark.parametrize("name", ["../../secret.safetensors", "/etc/x.safetensors", "weights.bin"])
+def test_an_index_that_leads_elsewhere_is_refused(folder: Path, name: str) -> None:
+    index = folder / "transformer" / "diffusion_pytorch_model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"a": name}}))
+    (flaw,) = missing_of(folder)
+    assert flaw.startswith("transformer/diffusion_pytorch_model.safetensors.index.json")
+
+
+def test_a_tokenizer_without_chat_template_is_incomplete(folder: Path) -> None:
+    (folder / "tokenizer" / "tokenizer_config.json").write_text("{}")
+    assert missing_of(folder) == ("tokenizer/chat_template.jinja",)
+    (folder / "tokenizer" / "chat_template.jinja").write_text("x")
+    read_model(folder)
+
+
+def test_the_transformers_linears_are_read_from_all_its_shards(folder: Path) -> None:
+    assert linear_shapes(folder) == LINEARS
+
+
+def test_a_folder_that_is_not_there_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(ModelMissing, match="not a folder"):
+        find_model(make_config(tmp_path, str(tmp_path / "nowhere")))
+
+
+@pytest.mark.parametrize("revision", ["", "main", "0123abc", REVISION.upper()])
+def test_a_hub_name_needs_a_pinned_commit(tmp_path: Path, revision: str) -> None:
+    with pytest.raises(ModelMissing, match="40 digits"):
+        find_model(make_config(tmp_path, "Tongyi-MAI/Z-Image-Turbo", revision=revision))
+
+
+def test_a_hub_model_that_was_fetched_before_needs_no_network(tmp_path: Path) -> None:
+    place = tmp_path / "data" / "models" / "Tongyi-MAI--Z-Image-Turbo" / REVISION
+    write_model(place)
+    found = find_model(make_config(tmp_path, "Tongyi-MAI/Z-Image-Turbo", revision=REVISION))
+    assert (found.name, found.folder) == ("Tongyi-MAI/Z-Image-Turbo", place)
+
+
+def test_a_hub_model_in_the_machines_own_cache_is_used_where_it_lies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import huggingface_hub as hub
+
+    asked: list[dict[str, object]] = []
+    cached = write_model(tmp_path / "cache")
+
+    def snapshot_download(name: str, **options: object) -> str:
+        asked.append(options)
+        return str(cached)
+
+    monkeypatch.setattr(hub, "snapshot_download", snapshot_download)
+    found = find_model(make_config(tmp_path, "Tongyi-MAI/Z-Image-Turbo", revision=REVISION))
+    assert (found.name, found.folder) == ("Tongyi-MAI/Z-Image-Turbo", cached)
+    assert asked == [
+        {"revision": REVISION, "allow_patterns": model_module.FILES_OF_A_MODEL, "local_files_only": True}
+    ]
+
+
+def not_in_the_cache(**options: object) -> None:
+    """As the library says it."""
+    import huggingface_hub as hub
+
+    if options.get("local_files_only"):
+        raise hub.errors.LocalEntryNotFoundError("not cached")
+
+
+def test_a_hub_model_is_downloaded_below_the_data_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import huggingface_hub as hub
+
+    def snapshot_download(name: str, **options: object) -> str:
+        not_in_the_cache(**options)
+        return str(write_model(Path(str(options["local_dir"]))))
+
+    monkeypatch.setattr(hub, "snapshot_download", snapshot_download)
+    found = find_model(make_config(tmp_path, "owner/model", revision=REVISION))
+    assert found.folder == tmp_path / "data" / "models" / "owner--model" / REVISION
+    assert found.name == "owner/model"
+
+
+def test_a_model_that_is_not_on_disk_is_not_fetched_where_nobody_asked_for_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import huggingface_hub as hub
+
+    def snapshot_download(name: str, **options: object) -> str:
+        not_in_the_cache(**options)
+        pytest.fail("it downloads")
+
+    monkeypatch.setattr(hub, "snapshot_download", snapshot_download)
+    with pytest.raises(ModelNotDownloaded, match="owner/model"):
+        find_model(make_config(tmp_path, "owner/model", revision=REVISION), download=False)
+    modelscope = make_config(tmp_path, "owner/model", revision=REVISION, source="modelscope")
+    with pytest.raises(ModelNotDownloaded):
+        find_model(modelscope, download=False)
+
+
+def test_a_commit_that_the_hub_cache_holds_in_part_is_downloaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import huggingface_hub as hub
+
+    broken = write_model(tmp_path / "cache")
+    (broken / "model_index.json").unlink()
+
+    def snapshot_download(name: str, *, local_dir: Path | None = None, **options: object) -> str:
+        return str(broken) if local_dir is None else str(write_model(local_dir))
+
+    monkeypatch.setattr(hub, "snapshot_download", snapshot_download)
+    assert "owner--model" in str(find_model(make_config(tmp_path, "owner/model", revision=REVISION)).folder)
+
+
+@pytest.mark.parametrize(
+    ("answer", "word"),
+    [
+        (None, "ConnectError"),
+        (b"", "RemoteProtocolError"),
+        (b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n", "403"),
+    ],
+)
+def test_a_hub_that_cannot_be_reached_is_a_sentence_with_the_librarys_own_errors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes | None, word: str
+) -> None:
+    from huggingface_hub import constants
+
+    with socket.socket() as hub:
+        hub.bind(("127.0.0.1", 0))
+        monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{hub.getsockname()[1]}")
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        if answer is not None:
+            hub.listen()
+            threading.Thread(target=answer_once, args=(hub, answer), daemon=True).start()
+        with pytest.raises(ModelUnreachable, match=word) as caught:
+            find_model(make_config(tmp_path, "owner/model", revision=REVISION))
+    assert caught.value.facts["model"] == "owner/model"
+    assert "HF_ENDPOINT" in explain(caught.value, "en")
+    assert "HF_ENDPOINT" in explain(caught.value, "zh-CN")
+
+
+def answer_once(hub: socket.socket, answer: bytes) -> None:
+    with contextlib.suppress(OSError):
+        while True:
+            connection, _ = hub.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(answer)
+
+
+@pytest.mark.parametrize(
+    ("error", "detail"),
+    [
+        (RuntimeError(), "owner/model: RuntimeError"),
+        (ValueError("\n"), "owner/model: ValueError"),
+        (OSError("\n\n a reason\nand advice"), "owner/model: OSError: a reason"),
+        (RuntimeError("\x1b[2Jxet"), r"owner/model: RuntimeError: \x1b[2Jxet"),
+        (RuntimeError("x" * 5000), "owner/model: " + ("RuntimeError: " + "x" * 5000)[:300]),
+    ],
+)
+def test_any_error_of_a_download_is_one_line_also_where_it_has_no_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, detail: str
+) -> None:
+    import huggingface_hub as hub
+
+    def snapshot_download(name: str, **options: object) -> str:
+        not_in_the_cache(**options)
+        raise error
+
+    monkeypatch.setattr(hub, "snapshot_download", snapshot_download)
+    with pytest.raises(ModelUnreachable) as caught:
+        find_model(make_config(tmp_path, "owner/model", revision=REVISION))
+    assert str(caught.value) == detail
+
+
+def test_a_disk_without_space_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub as hub
+
+    def snapshot_download(name: str, **options: object) -> str:
+        not_in_the_cache(**options)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(hub, "snapshot_download", snapshot_download)
+    with pytest.raises(ModelUnreachable, match="no space left below"):
+        find_model(make_config(tmp_path, "owner/model", revision=REVISION))
+
+
+def test_modelscope_is_asked_the_same_and_its_absence_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = make_config(tmp_path, "owner/model", revision=REVISION, source="modelscope")
+    monkeypatch.setitem(sys.modules, "modelscope", None)
+    with pytest.raises(ModelMissing, match="pip install modelscope"):
+        find_model(config)
+    modelscope = ModuleType("modelscope")
+    modelscope.snapshot_download = lambda name, *, local_dir, **_: str(write_model(Path(local_dir)))  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "modelscope", modelscope)
+    assert find_model(config).name == "owner/model"
+
+
+def test_the_built_in_model_is_whole_and_its_loras_lie_beside_it(tmp_path: Path) -> None:
+    found = find_model(make_config(tmp_path, "built-in"))
+    assert (found.native_width_px, found.native_height_px) == (128, 192)
+    assert {file.stem for file in built_in_lora_folder(found).glob("*.safetensors")} == {
+        "sugar", "anime", "realistic"
+    }  # fmt: skip
+
+
+def test_the_loras_of_any_other_model_lie_in_its_folder(folder: Path) -> None:
+    assert built_in_lora_folder(read_model(folder)) == folder / "loras"
+
+
+def test_a_built_in_model_that_was_not_installed_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_module, "BUILT_IN_WEIGHTS", tmp_path / "none")
+    with pytest.raises(ModelMissing, match="is not a folder"):
+        find_model(make_config(tmp_path, "built-in"))
+
+
+sides = st.integers(-10, 20_000)
+ratios = st.integers(1, 10_000)
+
+
+@pytest.mark.parametrize("model", [TURBO, SMALL])
+@given(ratio_w=ratios, ratio_h=ratios)
+def test_every_shape_has_a_size_that_is_allowed(model: ModelInfo, ratio_w: int, ratio_h: int) -> None:
+    width, height = model.fit(ratio_w, ratio_h)
+    assert model.allows(width, height)
+    if 0.5 <= ratio_w / ratio_h <= 2:
+        assert math.isclose(width * height, model.native_width_px * model.native_height_px, rel_tol=0.25)
+        assert math.isclose(width / height, ratio_w / ratio_h, rel_tol=0.25)
+
+
+@given(native_w=st.integers(4, 48), native_h=st.integers(4, 48), side=ratios)
+def test_one_to_one_is_a_square_whatever_the_native_shape(native_w: int, native_h: int, side: int) -> None:
+    model = replace(
+        TURBO,
+        native_width_px=16 * native_w,
+        native_height_px=16 * native_h,
+        min_side_px=16 * min(native_w, native_h),
+        max_side_px=16 * max(native_w, native_h),
+        max_area_px=256 * native_w * native_h,
+    )
+    width, height = model.fit(side, side)
+    assert width == height
+    assert model.allows(width, height)
+
+
+def test_the_built_in_model_draws_squares_too() -> None:
+    built_in = read_model(model_module.BUILT_IN_WEIGHTS)
+    assert built_in.fit(1, 1) == (144, 144)
+    assert built_in.nearest(1000, 1000)[0] == (144, 144)
+
+
+def test_only_the_built_in_model_is_built_in(tmp_path: Path, folder: Path) -> None:
+    assert find_model(make_config(tmp_path, "built-in")).is_built_in
+    assert not find_model(make_config(tmp_path, str(folder))).is_built_in
+
+
+@pytest.mark.parametrize("model", [TURBO, SMALL])
+@given(width=sides, height=sides)
+def test_near_any_size_up_to_three_allowed_ones_are_told(model: ModelInfo, width: int, height: int) -> None:
+    nearest = model.nearest(width, height)
+    assert 1 <= len(nearest) <= 3
+    assert len(set(nearest)) == len(nearest)
+    assert all(model.allows(*size) for size in nearest)
+    if model.allows(width, height):
+        assert nearest[0] == (width, height)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "size"),
+    [
+        ((2, 3), (512, 768)),
+        ((3, 2), (768, 512)),
+        ((1, 1), (624, 624)),
+        ((16, 9), (832, 464)),
+        ((1, 100), (256, 1536)),
+    ],
+)
+def test_common_shapes_of_turbo(ratio: tuple[int, int], size: tuple[int, int]) -> None:
+    assert TURBO.fit(*ratio) == size
+
+
+@pytest.mark.parametrize(
+    "size", [(0, 512), (-16, 512), (7, 9999), (520, 520), (240, 512), (1552, 512), (1536, 1536)]
+)
+def test_sizes_off_the_grid_or_beyond_the_limits_are_not_allowed(size: tuple[int, int]) -> None:
+    assert not TURBO.allows(*size)
+
+
+@pytest.mark.parametrize("shape", [(9999, 7777), (7, 9999), (1234, 1235), (20_000, 13_000), (1552, 1040)])
+def test_rounding_never_goes_beyond_the_largest_area(shape: tuple[int, int]) -> None:
+    assert all(TURBO.allows(*size) for size in TURBO.nearest(*shape))
+
+
+def test_the_nearest_size_is_the_mended_one() -> None:
+    assert TURBO.nearest(519, 775)[0] == (512, 768)
+    assert TURBO.nearest(2000, 3000)[0] == (1024, 1536)
