@@ -22,6 +22,7 @@ from bot.chats.contract import Desk
 from bot.chats.telegram_.answers import Answers
 from bot.chats.telegram_.board import PlaceholderEditor
 from bot.chats.telegram_.delivery import Delivery
+from bot.chats.telegram_.event_kinds import UpdateKind
 from bot.chats.telegram_.gate import Gate, retry_after_s
 from bot.chats.telegram_.incoming import Event, Ignored, read
 from bot.chats.telegram_.intake import Intake
@@ -30,7 +31,6 @@ from bot.chats.telegram_.place import Place
 from bot.chats.telegram_.placing import Placing
 from bot.chats.telegram_.replies.reply import Reply
 from bot.chats.telegram_.sender import Sender
-from bot.chats.telegram_.updates.kinds import Kind
 from bot.errors import PlatformUnreachable, TokenRefused
 from bot.outcomes import JobResult, Platform, Status, Undeliverable
 
@@ -169,7 +169,7 @@ class TelegramChat:
     async def _answer_patiently(self, event_id: str, event: Event) -> bool:
         """Ask the desk and send what it answers, again while the network fails; False when we close first."""
         if isinstance(event, Ignored):
-            log_line = log.info if event.kind is Kind.UNKNOWN else log.debug
+            log_line = log.info if event.kind is UpdateKind.UNKNOWN else log.debug
             log_line("update ignored", event_id=event_id, kind=event.kind.name)
             return True
         reply: Reply | None = None

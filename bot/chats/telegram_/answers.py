@@ -14,6 +14,7 @@ from telegram.error import TelegramError
 
 from bot import messages
 from bot.chats.contract import Desk
+from bot.chats.telegram_.event_kinds import UpdateKind
 from bot.chats.telegram_.incoming import Added, Event, Ignored, Migrated, Pressed, Refused, Said, link_to
 from bot.chats.telegram_.keyboards import cancel_keyboard
 from bot.chats.telegram_.place import Place
@@ -23,7 +24,6 @@ from bot.chats.telegram_.replies.presses import Press
 from bot.chats.telegram_.replies.reach import with_private_address
 from bot.chats.telegram_.replies.reply import Reply, Send
 from bot.chats.telegram_.sender import Sender
-from bot.chats.telegram_.updates.kinds import Kind
 from bot.commands.buttons import press_of
 from bot.commands.grammar import parse
 from bot.commands.values import Cancel, Command, Help
@@ -144,7 +144,7 @@ class Answers:
 
     async def _answer_refused(self, event: Refused) -> Reply:
         if event.album and event.album in self._albums:
-            log.debug("update ignored", event_id=event.context.event_id, kind=Kind.ALBUM_ITEM.name)
+            log.debug("update ignored", event_id=event.context.event_id, kind=UpdateKind.ALBUM_ITEM.name)
             return Reply()
         error = event.error
         try:

@@ -13,8 +13,9 @@ from telegram import CallbackQuery, ChatMember, ChatMemberUpdated, Message, Mess
 from telegram.constants import ChatType
 
 from bot import messages
+from bot.chats.event_table import RawEvent
+from bot.chats.telegram_.event_kinds import REQUESTED, UPDATES, UpdateKind, content_kind_of
 from bot.chats.telegram_.place import Place
-from bot.chats.telegram_.updates.kinds import REQUESTED, UPDATES, Kind, Raw, content_of
 from bot.commands.grammar import parse
 from bot.errors import AnonymousSender, EditedMessage, LoraFileSent, PersonError, TextOnly, UnknownCommand
 from bot.outcomes import CommandContext, Platform
@@ -78,13 +79,13 @@ class Migrated:
 class Ignored:
     """Nothing to do, as the table says."""
 
-    kind: Kind
+    kind: UpdateKind
 
 
 Event = Said | Pressed | Refused | Added | Migrated | Ignored
 
 
-def event_key(raw: Raw) -> str:
+def event_key(raw: RawEvent) -> str:
     """Name a raw update for the store and the desk; the same update twice has the same name.
 
     It is made of the message or press, not of the update id: after a week of quiet Telegram goes on with a
@@ -99,7 +100,7 @@ def event_key(raw: Raw) -> str:
     return f"update {raw.get('update_id')} of {_part(raw, 'my_chat_member', 'date')}"
 
 
-def chat_key(raw: Raw) -> str:
+def chat_key(raw: RawEvent) -> str:
     """Name the chat a raw update belongs to; odd updates share the empty name."""
     ids = [_part(raw, kind, "chat", "id") for kind in _ABOUT]
     ids += [_part(raw, "callback_query", "message", "chat", "id"), _part(raw, "callback_query", "from", "id")]
@@ -118,17 +119,17 @@ def link_to(me: User, payload: str = "") -> str:
     return f"https://t.me/{me.username}" + (f"?start={payload}" if payload else "")
 
 
-def read(raw: Raw, me: User) -> Event:
+def read(raw: RawEvent, me: User) -> Event:
     """Say what the update asks of us.
 
     Raises:
         Exception: The update is not as Telegram describes it; which one depends on what is wrong.
     """
     if not any(name in raw for name in REQUESTED):
-        return Ignored(next((UPDATES[name] for name in raw if name in UPDATES), Kind.UNKNOWN))
+        return Ignored(next((UPDATES[name] for name in raw if name in UPDATES), UpdateKind.UNKNOWN))
     message = raw.get("message")
-    if isinstance(message, dict) and content_of(message) is Kind.SERVICE:
-        return Ignored(Kind.SERVICE)
+    if isinstance(message, dict) and content_kind_of(message) is UpdateKind.SERVICE:
+        return Ignored(UpdateKind.SERVICE)
     update = Update.de_json(raw, None)
     event_id = event_key(raw)
     if update.callback_query is not None:
@@ -139,12 +140,12 @@ def read(raw: Raw, me: User) -> Event:
         return _read_edit(update.edited_message, raw["edited_message"], event_id)
     if update.my_chat_member is not None:
         return _read_membership(update.my_chat_member, event_id)
-    return Ignored(Kind.UNKNOWN)
+    return Ignored(UpdateKind.UNKNOWN)
 
 
 def _read_press(query: CallbackQuery, event_id: str) -> Event:
     if query.from_user.is_bot:
-        return Ignored(Kind.MACHINE)
+        return Ignored(UpdateKind.MACHINE)
     place = Place(query.from_user.id)  # a button under a message that was sent through us elsewhere
     if query.message is not None:
         thread_id = _thread(query.message) if isinstance(query.message, Message) else None
@@ -152,11 +153,11 @@ def _read_press(query: CallbackQuery, event_id: str) -> Event:
     return Pressed(query.id, query.data or "", _visit(event_id, query.from_user, place), place)
 
 
-def _read_edit(message: Message, raw: Raw, event_id: str) -> Event:
+def _read_edit(message: Message, raw: RawEvent, event_id: str) -> Event:
     person = message.from_user
-    is_text = content_of(raw) is Kind.TEXT
+    is_text = content_kind_of(raw) is UpdateKind.TEXT
     if message.chat.type != ChatType.PRIVATE or not is_text or person is None or person.is_bot:
-        return Ignored(Kind.EDITED_ELSEWHERE)
+        return Ignored(UpdateKind.EDITED_ELSEWHERE)
     place = Place(message.chat.id, reply_to=message.message_id, thread_id=_thread(message))
     return Refused(EditedMessage(), _visit(event_id, person, place), place)
 
@@ -164,18 +165,18 @@ def _read_edit(message: Message, raw: Raw, event_id: str) -> Event:
 def _read_membership(change: ChatMemberUpdated, event_id: str) -> Event:
     is_added = change.old_chat_member.status in _OUTSIDE and change.new_chat_member.status not in _OUTSIDE
     if not is_added or change.chat.type not in _GROUPS:
-        return Ignored(Kind.MEMBERSHIP)
+        return Ignored(UpdateKind.MEMBERSHIP)
     place = Place(change.chat.id)
     return Added(_visit(event_id, change.from_user, place), place)
 
 
-def _read_message(message: Message, raw: Raw, me: User, event_id: str) -> Event:
-    kind = content_of(raw)
-    if kind is Kind.MIGRATED:
+def _read_message(message: Message, raw: RawEvent, me: User, event_id: str) -> Event:
+    kind = content_kind_of(raw)
+    if kind is UpdateKind.MIGRATED:
         return _migrated(message)
     person, is_anonymous = message.from_user, message.sender_chat is not None
     if person is None or message.is_automatic_forward or (person.is_bot and not is_anonymous):
-        return Ignored(Kind.MACHINE)
+        return Ignored(UpdateKind.MACHINE)
     text = _addressed(message, me)
     if isinstance(text, Ignored):
         return text
@@ -183,9 +184,9 @@ def _read_message(message: Message, raw: Raw, me: User, event_id: str) -> Event:
     context = _visit(event_id, person, place)
     if is_anonymous:
         return Refused(AnonymousSender(link=link_to(me)), context, place, message.media_group_id or "")
-    if kind is Kind.TEXT:
+    if kind is UpdateKind.TEXT:
         return Said(text, context, place)
-    error = LoraFileSent() if kind is Kind.LORA_FILE else TextOnly()
+    error = LoraFileSent() if kind is UpdateKind.LORA_FILE else TextOnly()
     return Refused(error, context, place, message.media_group_id or "")
 
 
@@ -204,7 +205,7 @@ def _addressed(message: Message, me: User) -> str | Ignored:
     entities = message.entities or message.caption_entities
     without = _without_mentions(text, entities, me)
     if without is None and not is_addressed:
-        return Ignored(Kind.GROUP_TALK)
+        return Ignored(UpdateKind.GROUP_TALK)
     return (text if without is None else without).strip()
 
 
@@ -212,9 +213,9 @@ def _named(text: str, command: re.Match[str], me: User, *, is_addressed: bool) -
     """Take our name from ``/command@name``; a command with another bot's name is not meant for us."""
     if command["bot"] is not None:
         if command["bot"].lower() != (me.username or "").lower():
-            return Ignored(Kind.OTHER_BOT)
+            return Ignored(UpdateKind.OTHER_BOT)
         return f"/{command['name']}{text[command.end() :]}"
-    return text if is_addressed or _is_ours(text) else Ignored(Kind.GROUP_TALK)
+    return text if is_addressed or _is_ours(text) else Ignored(UpdateKind.GROUP_TALK)
 
 
 def _is_ours(text: str) -> bool:

@@ -18,9 +18,10 @@ from telegram.error import Conflict, InvalidToken, RetryAfter, TelegramError
 from telegram.request import BaseRequest
 
 from bot.chats.contract import Desk
+from bot.chats.event_table import RawEvent
+from bot.chats.telegram_.event_kinds import REQUESTED
 from bot.chats.telegram_.gate import retry_after_s
 from bot.chats.telegram_.incoming import chat_key, event_key
-from bot.chats.telegram_.updates.kinds import REQUESTED, Raw
 from bot.outcomes import Platform
 
 POLL_S = 25  # Telegram holds an empty answer so long; home routers drop connections idle for a minute
@@ -68,7 +69,7 @@ class Intake:
             answering.cancel()
         await asyncio.gather(*late, return_exceptions=True)
 
-    async def _poll_until_answered(self, offset: int | None) -> list[Raw]:
+    async def _poll_until_answered(self, offset: int | None) -> list[RawEvent]:
         pause_s = FIRST_PAUSE_S
         while True:
             try:
@@ -86,7 +87,7 @@ class Intake:
             await asyncio.sleep(pause_s * random.uniform(1.0, 1.3))  # noqa: S311 - spreads retries, no secret
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
-    async def _poll(self, offset: int | None) -> list[Raw]:
+    async def _poll(self, offset: int | None) -> list[RawEvent]:
         """Ask once, for raw JSON: the library's ``get_updates`` fails a whole batch for one odd update."""
         asked = {"timeout": POLL_S, "allowed_updates": json.dumps(REQUESTED)}
         if offset is not None:

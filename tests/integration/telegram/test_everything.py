@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from bot.chats.telegram_.updates.kinds import CONTENTS, REQUESTED, RULES, UPDATES, Kind
+from bot.chats.telegram_.event_kinds import CONTENTS, REQUESTED, RULES, UPDATES, UpdateKind
 from bot.outcomes import Platform
 from bot.policy.rules import Rules
 from tests.fakes.renderer import FakeRenderer
@@ -44,36 +44,44 @@ HELD: dict[str, Any] = {
     "venue": {"location": {"longitude": 1.5, "latitude": 2.5}, "title": "A", "address": "B"},
     "new_chat_title": "Another title",
 }
-TEXTS: dict[str, Kind] = {
-    "/sugar a fox": Kind.TEXT,
-    "/sugar 一只狐狸，张数 2": Kind.TEXT,
-    "/sugar a fox --size 9:1 --seed abc": Kind.TEXT,
-    "/sugar a fox --lora nobody": Kind.TEXT,
-    "/help": Kind.TEXT,
-    "/start private": Kind.TEXT,
-    "/mine": Kind.TEXT,
-    "/quota": Kind.TEXT,
-    "/loras": Kind.TEXT,
-    "/lora_switch none": Kind.TEXT,
-    "/cancel": Kind.TEXT,
-    "/cancel nothing": Kind.TEXT,
-    "/link": Kind.TEXT,
-    "/unlink": Kind.TEXT,
-    "/sugar": Kind.NAME_ALONE,
-    NAME: Kind.NAME_ALONE,
-    f"/sugr{NAME} a fox": Kind.UNKNOWN_COMMAND,
-    "/sugar@another_bot a fox": Kind.OTHER_BOT,
-    "/sugar " + "x" * 65_536: Kind.TEXT,
+TEXTS: dict[str, UpdateKind] = {
+    "/sugar a fox": UpdateKind.TEXT,
+    "/sugar 一只狐狸，张数 2": UpdateKind.TEXT,
+    "/sugar a fox --size 9:1 --seed abc": UpdateKind.TEXT,
+    "/sugar a fox --lora nobody": UpdateKind.TEXT,
+    "/help": UpdateKind.TEXT,
+    "/start private": UpdateKind.TEXT,
+    "/mine": UpdateKind.TEXT,
+    "/quota": UpdateKind.TEXT,
+    "/loras": UpdateKind.TEXT,
+    "/lora_switch none": UpdateKind.TEXT,
+    "/cancel": UpdateKind.TEXT,
+    "/cancel nothing": UpdateKind.TEXT,
+    "/link": UpdateKind.TEXT,
+    "/unlink": UpdateKind.TEXT,
+    "/sugar": UpdateKind.NAME_ALONE,
+    NAME: UpdateKind.NAME_ALONE,
+    f"/sugr{NAME} a fox": UpdateKind.UNKNOWN_COMMAND,
+    "/sugar@another_bot a fox": UpdateKind.OTHER_BOT,
+    "/sugar " + "x" * 65_536: UpdateKind.TEXT,
 }
-IN_PRIVATE = TEXTS | {"a fox": Kind.TEXT, "/roll 20": Kind.UNKNOWN_COMMAND, "": Kind.NAME_ALONE}
-IN_GROUP = TEXTS | {"a fox": Kind.GROUP_TALK, "/roll 20": Kind.GROUP_TALK, f"fox {NAME}": Kind.TEXT}
+IN_PRIVATE = TEXTS | {
+    "a fox": UpdateKind.TEXT,
+    "/roll 20": UpdateKind.UNKNOWN_COMMAND,
+    "": UpdateKind.NAME_ALONE,
+}
+IN_GROUP = TEXTS | {
+    "a fox": UpdateKind.GROUP_TALK,
+    "/roll 20": UpdateKind.GROUP_TALK,
+    f"fox {NAME}": UpdateKind.TEXT,
+}
 
 
 @dataclass
 class Case:
     """One update, who caused it and where, and what the table says of it."""
 
-    kind: Kind
+    kind: UpdateKind
     what: str
     chat_id: int
     reply_to: int | None
@@ -99,13 +107,15 @@ class Script:
             self.served |= {f"telegram:{person.id}", f"telegram:{group.id}"}
         return person, group
 
-    def says(self, kind: Kind, text: str, *, role: str, language: str, in_group: bool, **how: Any) -> None:
+    def says(
+        self, kind: UpdateKind, text: str, *, role: str, language: str, in_group: bool, **how: Any
+    ) -> None:
         person, group = self.person(role, language)
         message_id = self.world.say(text, by=person, group=group if in_group else None, **how)
         chat_id = group.id if in_group else person.id
         self.cases.append(Case(kind, f"{role} {language} {text[:40]!r} {list(how)}", chat_id, message_id))
 
-    def presses(self, kind: Kind, sent: Sent, label: str, person: Person) -> None:
+    def presses(self, kind: UpdateKind, sent: Sent, label: str, person: Person) -> None:
         query_id = self.world.press(sent, label, by=person)
         case = Case(kind, f"{label} by {person.name}", sent.chat_id, sent.message_id, query_id)
         self.cases.append(case)
@@ -113,7 +123,7 @@ class Script:
 
 def messages(script: Script) -> None:
     """Texts and every other content."""
-    contents = {name: HELD.get(name) for name, kind in CONTENTS.items() if kind is Kind.NO_TEXT}
+    contents = {name: HELD.get(name) for name, kind in CONTENTS.items() if kind is UpdateKind.NO_TEXT}
     for language in LANGUAGES:
         for role in ("member", "host", "stranger"):
             how: dict[str, Any] = {"role": role, "language": language}
@@ -121,37 +131,37 @@ def messages(script: Script) -> None:
                 script.says(kind, text, in_group=False, **how)
             for text, kind in IN_GROUP.items():
                 script.says(kind, text, in_group=True, **how)
-            script.says(Kind.EDITED, "a fox", in_group=False, edited=True, **how)
-            script.says(Kind.EDITED_ELSEWHERE, f"a fox {NAME}", in_group=True, edited=True, **how)
+            script.says(UpdateKind.EDITED, "a fox", in_group=False, edited=True, **how)
+            script.says(UpdateKind.EDITED_ELSEWHERE, f"a fox {NAME}", in_group=True, edited=True, **how)
             lora = FILE | {"file_name": "sugar.safetensors"}
-            script.says(Kind.LORA_FILE, "", in_group=False, content={"document": lora}, **how)
-            script.says(Kind.NO_TEXT, "/sugar a fox", in_group=True, content={"photo": PHOTO}, **how)
-            script.says(Kind.GROUP_TALK, "a fox", in_group=True, content={"photo": PHOTO}, **how)
+            script.says(UpdateKind.LORA_FILE, "", in_group=False, content={"document": lora}, **how)
+            script.says(UpdateKind.NO_TEXT, "/sugar a fox", in_group=True, content={"photo": PHOTO}, **how)
+            script.says(UpdateKind.GROUP_TALK, "a fox", in_group=True, content={"photo": PHOTO}, **how)
         how = {"role": "member", "language": language}
         for name, content in contents.items():
-            script.says(Kind.NO_TEXT, "", in_group=False, content={name: content}, **how)
-            script.says(Kind.GROUP_TALK, "", in_group=True, content={name: content}, **how)
+            script.says(UpdateKind.NO_TEXT, "", in_group=False, content={name: content}, **how)
+            script.says(UpdateKind.GROUP_TALK, "", in_group=True, content={name: content}, **how)
         for text in ("/sugar a fox", f"a fox {NAME}"):
-            script.says(Kind.ANONYMOUS, text, in_group=True, as_chat=True, **how)
-        script.says(Kind.GROUP_TALK, "a fox", in_group=True, as_chat=True, **how)
+            script.says(UpdateKind.ANONYMOUS, text, in_group=True, as_chat=True, **how)
+        script.says(UpdateKind.GROUP_TALK, "a fox", in_group=True, as_chat=True, **how)
         answered = Sent(1, 1, "text", "Got it!")
-        script.says(Kind.TEXT, "now a hare", in_group=True, reply_to=answered, **how)
-        script.says(Kind.NO_TEXT, "", in_group=True, reply_to=answered, content={"photo": PHOTO}, **how)
+        script.says(UpdateKind.TEXT, "now a hare", in_group=True, reply_to=answered, **how)
+        script.says(UpdateKind.NO_TEXT, "", in_group=True, reply_to=answered, content={"photo": PHOTO}, **how)
         origin = {"type": "hidden_user", "sender_user_name": "Somebody", "date": 1}
-        script.says(Kind.FORWARDED, "a fox", in_group=False, forward_origin=origin, **how)
+        script.says(UpdateKind.FORWARDED, "a fox", in_group=False, forward_origin=origin, **how)
         script.says(
-            Kind.MACHINE, f"a fox {NAME}", in_group=True, as_chat=True, is_automatic_forward=True, **how
+            UpdateKind.MACHINE, f"a fox {NAME}", in_group=True, as_chat=True, is_automatic_forward=True, **how
         )
         script.says(
-            Kind.EDITED_ELSEWHERE,
+            UpdateKind.EDITED_ELSEWHERE,
             "",
             in_group=False,
             edited=True,
             content={"location": HELD["location"]},
             **how,
         )
-        for name in (name for name, kind in CONTENTS.items() if kind is Kind.SERVICE):
-            script.says(Kind.SERVICE, "", in_group=True, content={name: HELD.get(name)}, **how)
+        for name in (name for name, kind in CONTENTS.items() if kind is UpdateKind.SERVICE):
+            script.says(UpdateKind.SERVICE, "", in_group=True, content={name: HELD.get(name)}, **how)
 
 
 def odd_updates(script: Script) -> None:
@@ -160,24 +170,24 @@ def odd_updates(script: Script) -> None:
         script.world.push({name: {"id": "1"} if name != "channel_post" else None})
         script.cases.append(Case(UPDATES[name], name, 0, 0))
     script.world.push({"a_kind_of_next_year": {"x": 1}})
-    script.cases.append(Case(Kind.UNKNOWN, "a kind of next year", 0, 0))
+    script.cases.append(Case(UpdateKind.UNKNOWN, "a kind of next year", 0, 0))
     for language in LANGUAGES:
         for role in ("member", "host", "stranger"):
             person, group = script.person(role, language)
             script.world.add_to(group, by=person)
-            script.cases.append(Case(Kind.ADDED, f"added by {role} {language}", group.id, None))
+            script.cases.append(Case(UpdateKind.ADDED, f"added by {role} {language}", group.id, None))
         person, group = script.person("member", language)
         script.world.add_to(group, by=person, status="kicked", was="member")
-        script.cases.append(Case(Kind.MEMBERSHIP, f"removed {language}", group.id, None))
+        script.cases.append(Case(UpdateKind.MEMBERSHIP, f"removed {language}", group.id, None))
         person, group = script.person("member", language)
         script.world.migrate(group.id + 90_000_000, group.id)
-        script.cases.append(Case(Kind.MIGRATED, f"migrated {language}", group.id, None))
+        script.cases.append(Case(UpdateKind.MIGRATED, f"migrated {language}", group.id, None))
         person, _ = script.person("member", language)
         for number in range(3):
             message_id = script.world.say(
                 "", by=person, content={"photo": PHOTO}, media_group_id=f"a {language}"
             )
-            kind = Kind.ALBUM_ITEM if number else Kind.NO_TEXT
+            kind = UpdateKind.ALBUM_ITEM if number else UpdateKind.NO_TEXT
             script.cases.append(Case(kind, f"album item {number}", person.id, message_id))
 
 
@@ -187,18 +197,23 @@ def presses(script: Script, drawn: list[Sent]) -> None:
         owner = Person(shown.chat_id, "owner", LANGUAGES[number % 2])
         other = Person(7, "another", LANGUAGES[number % 2])
         original = next(label for label, data in shown.buttons if data.startswith("v1:o:"))
-        script.presses(Kind.PRESS, shown, original, owner)
+        script.presses(UpdateKind.PRESS, shown, original, owner)
         data = {label: data.replace("v1:r:", "v1:c:") for label, data in shown.buttons}
         group = Group(-100_000_000 - shown.chat_id)
         script.presses(
-            Kind.REFUSED_PRESS, Sent(group.id, 4, "text", "", (("C", next(iter(data.values()))),)), "C", other
+            UpdateKind.REFUSED_PRESS,
+            Sent(group.id, 4, "text", "", (("C", next(iter(data.values()))),)),
+            "C",
+            other,
         )
         script.presses(
-            Kind.REFUSED_PRESS, Sent(group.id, 5, "text", "", (("R", shown.buttons[0][1]),)), "R", other
+            UpdateKind.REFUSED_PRESS, Sent(group.id, 5, "text", "", (("R", shown.buttons[0][1]),)), "R", other
         )
-        script.presses(Kind.REFUSED_PRESS, Sent(group.id, 6, "text", "", (("Old", "v0:x"),)), "Old", owner)
         script.presses(
-            Kind.REFUSED_PRESS, Sent(group.id, 7, "text", "", (("No", "v1:o:nothing"),)), "No", owner
+            UpdateKind.REFUSED_PRESS, Sent(group.id, 6, "text", "", (("Old", "v0:x"),)), "Old", owner
+        )
+        script.presses(
+            UpdateKind.REFUSED_PRESS, Sent(group.id, 7, "text", "", (("No", "v1:o:nothing"),)), "No", owner
         )
 
 

@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 
 import bot.chats.telegram_
-from bot.chats.telegram_.updates.kinds import CONTENTS, REQUESTED, RULES, UPDATES, Kind, content_of, rendered
+from bot.chats.telegram_.event_kinds import (
+    CONTENTS,
+    REQUESTED,
+    RULES,
+    UPDATES,
+    UpdateKind,
+    content_kind_of,
+    render_table,
+)
 from tests.fakes.specs import spec_file
 
 README = Path(bot.chats.telegram_.__file__).with_name("README.md")
@@ -47,23 +55,23 @@ def test_every_content_of_a_message_is_in_the_table(types: dict[str, Any]) -> No
 
 
 def test_every_kind_has_a_rule_and_the_readme_shows_it() -> None:
-    assert set(RULES) == set(Kind)
-    assert rendered() in README.read_text("utf-8"), "put kinds.rendered() into the README"
+    assert set(RULES) == set(UpdateKind)
+    assert render_table() in README.read_text("utf-8"), "put event_kinds.render_table() into the README"
 
 
 @pytest.mark.parametrize(
     ("message", "kind"),
     [
-        ({"text": "a fox"}, Kind.TEXT),
-        ({"photo": [], "caption": "a fox"}, Kind.NO_TEXT),
-        ({"document": {"file_name": "Sugar.SAFETENSORS"}}, Kind.LORA_FILE),
-        ({"document": {"file_name": "notes.txt"}}, Kind.NO_TEXT),
-        ({"document": {}}, Kind.NO_TEXT),
-        ({"document": "odd"}, Kind.NO_TEXT),
-        ({"pinned_message": {}}, Kind.SERVICE),
-        ({"a_kind_of_next_year": {}}, Kind.NO_TEXT),
-        ({}, Kind.NO_TEXT),
+        ({"text": "a fox"}, UpdateKind.TEXT),
+        ({"photo": [], "caption": "a fox"}, UpdateKind.NO_TEXT),
+        ({"document": {"file_name": "Sugar.SAFETENSORS"}}, UpdateKind.LORA_FILE),
+        ({"document": {"file_name": "notes.txt"}}, UpdateKind.NO_TEXT),
+        ({"document": {}}, UpdateKind.NO_TEXT),
+        ({"document": "odd"}, UpdateKind.NO_TEXT),
+        ({"pinned_message": {}}, UpdateKind.SERVICE),
+        ({"a_kind_of_next_year": {}}, UpdateKind.NO_TEXT),
+        ({}, UpdateKind.NO_TEXT),
     ],
 )
-def test_a_message_is_sorted_by_what_it_holds(message: dict[str, Any], kind: Kind) -> None:
-    assert content_of(message) is kind
+def test_a_message_is_sorted_by_what_it_holds(message: dict[str, Any], kind: UpdateKind) -> None:
+    assert content_kind_of(message) is kind

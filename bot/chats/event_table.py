@@ -1,0 +1,36 @@
+"""The parts that the event tables of Discord and Telegram share.
+
+Each chat platform sorts every event it can receive into kinds. Its table has one rule per kind: how the bot
+answers, or why it ignores the event.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+LORA_SUFFIX = ".safetensors"
+
+RawEvent = dict[str, Any]
+"""One event of a platform, or a part of one: decoded JSON that nobody has checked yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventRule:
+    """What the bot does with one kind of event.
+
+    Attributes:
+        action: How the bot answers, or why it ignores the event.
+        is_answered: Whether the person gets an answer.
+    """
+
+    action: str
+    is_answered: bool = True
+
+
+def ignored(reason: str) -> EventRule:
+    """Make the rule of a kind that gets no answer."""
+    return EventRule(reason, is_answered=False)
+
+
+def is_lora_file(name: object) -> bool:
+    """Tell whether a file of this name looks like a LoRA."""
+    return str(name).lower().endswith(LORA_SUFFIX)

@@ -1,1 +1,0 @@
-"""What arrives from Telegram: ``kinds`` is the table of every kind and what becomes of it."""
