@@ -18,6 +18,7 @@ import structlog
 from bot import messages
 from bot.chats.contract import Desk
 from bot.chats.discord_.address import Ref
+from bot.chats.discord_.client import MALFORMED
 from bot.chats.discord_.delivery import UNREACHED, Delivery
 from bot.chats.discord_.events.messages import Locales
 from bot.chats.discord_.intake import Intake
@@ -210,8 +211,8 @@ class Incoming:
         return messages.explain(error, locale_of(interaction), times="discord")
 
     async def _apologise(self, interaction: Interaction, error: Exception) -> None:
-        text = self._explained(error, interaction)
         try:
+            text = self._explained(error, interaction)
             if interaction.response.is_done() and interaction.response.type is not PRESS_SEEN:
                 async with asyncio.timeout(CALL_TIMEOUT_S):
                     await interaction.edit_original_response(content=plain(text), allowed_mentions=NOBODY)
@@ -219,7 +220,7 @@ class Incoming:
                 await _follow_up(interaction, text)
             else:
                 await _reply(interaction, text)
-        except UNREACHED as unreached:
+        except (*UNREACHED, *MALFORMED) as unreached:
             log.warning("apology not sent", interaction_id=interaction.id, error=type(unreached).__name__)
 
 

@@ -274,13 +274,14 @@ async def test_a_command_of_an_older_menu_is_answered(
 
 
 @pytest.mark.parametrize("name", ["sugar", "paint"])
+@pytest.mark.parametrize("token", ["no person", {}])
 async def test_an_interaction_without_a_person_is_logged_and_disturbs_nobody(
-    discord: FakeDiscord, chat: DiscordChat, name: str
+    discord: FakeDiscord, chat: DiscordChat, name: str, token: object
 ) -> None:
     unhandled: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: unhandled.append(context))
     asked = await discord.slash("quota", {})
-    event = {**discord.event_of(asked), "id": "77", "token": "no person"}
+    event = {**discord.event_of(asked), "id": "77", "token": token}
     event = {key: part for key, part in event.items() if key not in {"user", "member"}}
     event["data"] = {"id": "1", "type": 1, "name": name}
     with structlog.testing.capture_logs() as logs:
