@@ -19,8 +19,9 @@ from bot.messages.checks import finding_in
 from bot.settings import Settings, token_file_variable
 from engine.planner.headroom import Headroom
 from engine.shelf import Shelf
+from engine.sizes import GIB, in_gib
 
-DISK_LOW_BYTES = 2 * 2**30  # about two thousand pictures at 1 MB each
+DISK_LOW_BYTES = 2 * GIB  # about two thousand pictures at 1 MB each
 PLATFORMS = ("discord", "telegram")
 MENDED_WHILE_RUNNING = frozenset({"disk_full", "lora_refused"})  # wrong, but no reason not to start
 CHOSEN = frozenset({"chat_off", "page_off", "no_hosts"})  # as likely a choice as an oversight
@@ -73,9 +74,9 @@ def of_device(settings: Settings, headroom: Headroom) -> Iterator[Finding]:
     device = settings.engine.device
     facts = {
         "name": headroom.device_name,
-        "free": _gib(headroom.free_bytes),
-        "total": _gib(headroom.total_bytes),
-        "reserve": _gib(headroom.reserve_bytes),
+        "free": in_gib(headroom.free_bytes),
+        "total": in_gib(headroom.total_bytes),
+        "reserve": in_gib(headroom.reserve_bytes),
         "device": device,
         "detail": headroom.reason,
     }
@@ -143,7 +144,7 @@ def _data_folder(folder: Path, reserve_bytes: int) -> Iterator[Finding]:
     except OSError as error:
         yield Finding(Level.WRONG, "data", "data_unusable", facts | {"detail": error.strerror})
         return
-    facts |= {"free": _gib(free_bytes), "needed": _gib(needed_bytes)}
+    facts |= {"free": in_gib(free_bytes), "needed": in_gib(needed_bytes)}
     if free_bytes < needed_bytes:
         yield Finding(Level.WRONG, "data", "disk_full", facts)
     elif free_bytes < DISK_LOW_BYTES:
@@ -192,7 +193,3 @@ def _token_files(environ: Mapping[str, str]) -> Iterator[Finding]:
         path = Path(environ[variable]).expanduser() if variable else None
         if path and path.is_file() and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             yield Finding(Level.NOTE, platform, "token_readable", {"path": str(path)})
-
-
-def _gib(count: int) -> str:
-    return f"{count / 2**30:.1f}"

@@ -29,6 +29,7 @@ from engine.checkpoint.model import ModelInfo, built_in_lora_folder, find_model
 from engine.errors import ModelError
 from engine.planner.headroom import HeadroomProbe
 from engine.shelf import Shelf, read_shelf
+from engine.sizes import in_mib
 
 
 async def report(settings: Settings) -> int:
@@ -72,7 +73,7 @@ async def shelf(settings: Settings) -> int:
     for title in (N_("LoRA"), N_("title"), N_("trigger"), N_("rank"), "MiB", "sha256"):
         table.add_column(text(title, locale), overflow="fold")
     for file in found.files.values():
-        size = f"{file.bytes / 2**20:.1f}"
+        size = in_mib(file.bytes)
         cells = (file.name, file.titles.get(locale, ""), file.trigger, str(file.rank), size, file.sha256[:12])
         add_row(table, cells)
     out = Screen()

@@ -54,12 +54,12 @@ async def run(settings: Settings) -> int:
         NotStartable: Something that ``sugarbot doctor`` marks as wrong keeps it from working.
     """
     await asyncio.to_thread(_require_set_up, settings)
-    async with open_application(settings) as house:
-        chats = _chats_of(house)
-        async with serve_chats(house, chats) as keeping:
-            for kept in keeping:
-                if isinstance(kept.chat, WebChat) and kept.is_open:
-                    _tell_page(settings.language, kept.chat)
+    async with open_application(settings) as application:
+        chats = _chats_of(application)
+        async with serve_chats(application, chats) as supervisor:
+            for chat in chats:
+                if isinstance(chat, WebChat) and supervisor.is_open(chat):
+                    _print_address(settings.language, chat)
             await asyncio.Event().wait()
     raise AssertionError  # only a cancellation ends the wait
 
@@ -71,9 +71,9 @@ async def say(settings: Settings, message: str, *, user_name: str, is_host: bool
         OSError: Pictures cannot be saved in ``out_dir``; nothing was accepted.
     """
     await asyncio.to_thread(require_writable, out_dir)
-    async with open_application(settings) as house:
-        console = ConsoleChat(house.desk, out_dir=out_dir, locale=settings.language)
-        async with serve_chats(house, [console]):
+    async with open_application(settings) as application:
+        console = ConsoleChat(application.desk, out_dir=out_dir, locale=settings.language)
+        async with serve_chats(application, [console]):
             answer = await console.say(message, user_name=user_name, is_host=is_host)
     return answer.exit_code
 
@@ -84,16 +84,16 @@ async def demo(settings: Settings) -> int:
     settings = settings.model_copy(update={"engine": built_in})
     watch = StopWatch()
     await asyncio.to_thread(require_writable, Path("out"))
-    async with open_application(settings, renderer_of=watch.on) as house:
-        console = ConsoleChat(house.desk, out_dir=Path("out"), locale=settings.language)
-        page = _page_of(house)
-        async with serve_chats(house, [console, page]):
-            info = await _loaded(house)
+    async with open_application(settings, renderer_of=watch.on) as application:
+        console = ConsoleChat(application.desk, out_dir=Path("out"), locale=settings.language)
+        page = _page_of(application)
+        async with serve_chats(application, [console, page]):
+            info = await _wait_for_worker(application)
             answer = await console.say(FIRST_MESSAGE[settings.language], user_name="a member", is_host=False)
             if answer.exit_code:
                 return answer.exit_code
             _print_stages(settings.language, info.load_s, watch)
-            _tell_page(settings.language, page)
+            _print_address(settings.language, page)
             await asyncio.Event().wait()
     raise AssertionError  # only a cancellation ends the wait
 
@@ -147,38 +147,38 @@ def _require_set_up(settings: Settings) -> None:
     checks.require(findings, settings.language)
 
 
-def _chats_of(house: Application) -> list[Chat]:
-    settings = house.settings
+def _chats_of(application: Application) -> list[Chat]:
+    settings = application.settings
     chats: list[Chat] = []
     if settings.discord.token.get_secret_value():
-        chats.append(_discord_of(house))
+        chats.append(_discord_of(application))
     if settings.telegram.token.get_secret_value():
-        chats.append(_telegram_of(house))
+        chats.append(_telegram_of(application))
     if settings.web.enabled:
-        chats.append(_page_of(house))
+        chats.append(_page_of(application))
     return chats
 
 
-def _discord_of(house: Application) -> Chat:
+def _discord_of(application: Application) -> Chat:
     from bot.chats.discord_ import DiscordChat, DiscordConfig  # noqa: PLC0415 - discord.py takes 0.5 s
 
-    discord = house.settings.discord
+    discord = application.settings.discord
     config = DiscordConfig(
         token=discord.token,
-        menu_file=house.settings.data_dir / "discord-menu.sha256",
-        starts_file=house.settings.data_dir / "discord-starts.json",
+        menu_file=application.settings.data_dir / "discord-menu.sha256",
+        starts_file=application.settings.data_dir / "discord-starts.json",
         api_base=discord.api_base,
         gateway=discord.gateway,
         proxy=discord.proxy,
     )
-    return DiscordChat(config, house.desk)
+    return DiscordChat(config, application.desk)
 
 
-def _telegram_of(house: Application) -> Chat:
+def _telegram_of(application: Application) -> Chat:
     from bot.chats.telegram_ import TelegramChat, TelegramConfig  # noqa: PLC0415 - it takes 0.4 s
 
-    telegram = house.settings.telegram
-    hosts = (host.split(":") for host in house.settings.hosts)
+    telegram = application.settings.telegram
+    hosts = (host.split(":") for host in application.settings.hosts)
     config = TelegramConfig(
         token=telegram.token.get_secret_value(),
         base_url=telegram.base_url,
@@ -186,17 +186,17 @@ def _telegram_of(house: Application) -> Chat:
         proxy=telegram.proxy,
         hosts=tuple(int(user_id) for platform, user_id in hosts if platform == "telegram"),
     )
-    return TelegramChat(config, house.desk)
+    return TelegramChat(config, application.desk)
 
 
-def _page_of(house: Application) -> WebChat:
-    web = house.settings.web
-    return WebChat(house.desk, card=lambda: _card(house), host=web.host, port=web.port)
+def _page_of(application: Application) -> WebChat:
+    web = application.settings.web
+    return WebChat(application.desk, card=lambda: _card(application), host=web.host, port=web.port)
 
 
-def _card(house: Application) -> CardView:
-    headroom, queue_status = house.headroom_monitor.latest, house.desk.queue_status()
-    info = house.host.info
+def _card(application: Application) -> CardView:
+    headroom, queue_status = application.headroom_monitor.latest, application.desk.queue_status()
+    info = application.host.info
     return CardView(
         name=info.device_name if info else headroom.device_name,
         used_bytes=headroom.used_bytes,
@@ -211,16 +211,17 @@ def _card(house: Application) -> CardView:
     )
 
 
-async def _loaded(house: Application) -> WorkerInfo:
+async def _wait_for_worker(application: Application) -> WorkerInfo:
     """Wait for the worker, with a bar where a person watches."""
     bar = Progress(
         TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=people, transient=True
     )
     with bar:
         bar.add_task(
-            text(N_("Loading the model {name}"), house.settings.language, name=house.model.name), total=None
+            text(N_("Loading the model {name}"), application.settings.language, name=application.model.name),
+            total=None,
         )
-        return await house.worker
+        return await application.worker
 
 
 def _print_stages(locale: str, load_s: float, watch: StopWatch) -> None:
@@ -239,5 +240,5 @@ def _print_stages(locale: str, load_s: float, watch: StopWatch) -> None:
     people.print(table)
 
 
-def _tell_page(locale: str, page: WebChat) -> None:
+def _print_address(locale: str, page: WebChat) -> None:
     people.print(text(N_("The page is open at {url} – Ctrl-C ends it."), locale, url=page.url), markup=False)

@@ -7,7 +7,6 @@ the disk; what a kill leaves is a draft, which the next run removes.
 """
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -26,6 +25,7 @@ from engine.checkpoint.model import ModelInfo
 from engine.checkpoint.shards import settle, write_part
 from engine.durable import FILE_MODE, make_folder, sync_file
 from engine.errors import ConversionRunning, ModelIncomplete, NoRoomForCopy
+from engine.reading import read_fully
 
 STRETCH_BYTES = 16 * 2**20  # read at once
 SPARE_BYTES = 256 * 2**20  # of the disk, left to the pictures and the database
@@ -165,7 +165,7 @@ def _convert_part(folder: Path, stem: str, plan: Plan) -> Iterator[int]:
             path, tensor = plan[name]
             for begin in range(0, tensor.nbytes, STRETCH_BYTES):
                 piece = stretch[: min(STRETCH_BYTES, tensor.nbytes - begin)]
-                _read_fully(files[path], piece, tensor.offset_bytes + begin)
+                read_fully(files[path], piece, tensor.offset_bytes + begin)
                 if tensor.dtype in WIDER:
                     numbers = np.frombuffer(piece, "<f4" if tensor.dtype == "F32" else "<f2")
                     yield to_bfloat16(numbers).data.cast("B")
@@ -174,11 +174,3 @@ def _convert_part(folder: Path, stem: str, plan: Plan) -> Iterator[int]:
 
         tensors = {name: _narrow(tensor) for name, (_, tensor) in plan.items()}
         yield from write_part(folder, stem, tensors, pieces)
-
-
-def _read_fully(file: int, piece: memoryview, offset_bytes: int) -> None:
-    while piece:
-        count = os.preadv(file, [piece], offset_bytes)
-        if not count:
-            raise OSError("A weights file became shorter while it was read.")
-        piece, offset_bytes = piece[count:], offset_bytes + count

@@ -22,6 +22,7 @@ from engine.checkpoint.header import MAX_HEADER_BYTES, BadHeader, read_header
 from engine.checkpoint.header import Tensor as Entry
 from engine.cuda.dtypes import DTYPES
 from engine.errors import LoraDamaged, LoraMissing, LoraNotAFile, LoraRejected, LoraTooLarge
+from engine.reading import read_into
 from engine.request import LoraChoice
 from engine.shelf import MAX_FILE_BYTES, known_sha256
 
@@ -111,10 +112,7 @@ def _fill(content: Tensor, descriptor: int) -> int:
     length = -(-len(view) // READERS) or 1
 
     def fill(start: int) -> int:
-        piece, read = view[start : start + length], 0
-        while more := os.preadv(descriptor, [piece[read:]], start + read) if len(piece) > read else 0:
-            read += more
-        return read
+        return read_into(descriptor, view[start : start + length], start)
 
     with ThreadPoolExecutor(READERS, thread_name_prefix="read") as pool:
         return sum(pool.map(fill, range(0, len(view), length)))

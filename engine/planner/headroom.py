@@ -18,6 +18,7 @@ import structlog
 
 from engine.planner.card import Card, CardMemory
 from engine.planner.main_memory import read_main_memory
+from engine.sizes import format_gib
 
 READ_TIMEOUT_S = 2.0  # a reading takes about a millisecond; a driver that has failed may never answer
 
@@ -181,13 +182,9 @@ class HeadroomProbe:
         held = self._held_bytes()
         ours = min(free + held, total)
         reason = (
-            f"{_gib(free)} of {_gib(total)} free on {device_name}, and {_gib(held)} held by our worker, "
-            f"less {_gib(self._reserve_bytes)} for others ({source})"
+            f"{format_gib(free)} of {format_gib(total)} free on {device_name}, and {format_gib(held)} held "
+            f"by our worker, less {format_gib(self._reserve_bytes)} for others ({source})"
         )
         return Headroom(
             max(0, ours - self._reserve_bytes), total, total - free, device_name, reason, self._reserve_bytes
         )
-
-
-def _gib(count: int) -> str:
-    return f"{count / 2**30:.1f} GiB"

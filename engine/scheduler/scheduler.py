@@ -11,6 +11,7 @@ from itertools import takewhile
 
 from engine.planner.headroom import Headroom
 from engine.scheduler.order import FairOrder, Key, Waiting
+from engine.sizes import format_gib
 
 MAX_PASSES = 3  # smaller jobs that may go before one that waits for memory
 PATIENCE_S = 60.0  # without room for the first in line, or without a reading; then it is tried all the same
@@ -115,7 +116,7 @@ class Scheduler:
         limit_bytes = headroom.total_bytes - headroom.reserve_bytes
         need_bytes = need_of(first)
         if headroom.is_known and need_bytes > max(limit_bytes, headroom.free_bytes):
-            reason = f"needs {_gib(need_bytes)}, and {_gib(limit_bytes)} is all there ever is"
+            reason = f"needs {format_gib(need_bytes)}, and {format_gib(limit_bytes)} is all there ever is"
             return Decision(None, reason, refuse=first.job_id)
         if self._running:
             return self._next_behind(first, need_bytes, headroom)
@@ -130,12 +131,12 @@ class Scheduler:
         room_bytes = max(headroom.free_bytes, *(ran.granted_bytes for ran in self._running.values()))
         if need_bytes <= room_bytes:
             return self._run(first, _fits(need_bytes, headroom), need_bytes)
-        return Decision(None, f"{first.job_id} needs {_gib(need_bytes)} and waits for a free card")
+        return Decision(None, f"{first.job_id} needs {format_gib(need_bytes)} and waits for a free card")
 
     def _next_without_room(self, first: Waiting, headroom: Headroom, need_of: NeedOf) -> Decision:
         now_s = self._clock()
         waited_s = now_s - self._without_room_since_s.setdefault(first.job_id, now_s)
-        why = f"{first.job_id} needs {_gib(need_of(first))} and waits for memory: {headroom.reason}"
+        why = f"{first.job_id} needs {format_gib(need_of(first))} and waits for memory: {headroom.reason}"
         smaller = _first_that_fits(self._order, headroom.free_bytes, need_of)
         if smaller is not None and self._passes[first.job_id] < MAX_PASSES:
             self._passes[first.job_id] += 1
@@ -221,8 +222,4 @@ def _first_that_fits(line: Iterable[Waiting], free_bytes: int, need_of: NeedOf) 
 
 
 def _fits(need_bytes: int, headroom: Headroom) -> str:
-    return f"next in line, needs {_gib(need_bytes)}: {headroom.reason}"
-
-
-def _gib(count: int) -> str:
-    return f"{count / 2**30:.1f} GiB"
+    return f"next in line, needs {format_gib(need_bytes)}: {headroom.reason}"

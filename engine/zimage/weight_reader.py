@@ -22,6 +22,7 @@ from torch import Tensor
 from engine.checkpoint.contents import STEMS, weight_files
 from engine.checkpoint.header import read_header
 from engine.cuda.dtypes import DTYPES
+from engine.reading import read_fully
 from engine.zimage.device import Placement
 
 log = structlog.get_logger("engine.worker")
@@ -98,7 +99,7 @@ class WeightReader:
 
     def _copy(self, file: int, offset_bytes: int, dtype: torch.dtype, target: Tensor) -> None:
         buffer = self._buffer()[: target.numel() * dtype.itemsize]
-        _read_fully(file, buffer, offset_bytes)
+        read_fully(file, buffer.numpy().data, offset_bytes)
         numbers = buffer.view(dtype)
         if not self._place.is_card:
             target.copy_(numbers)
@@ -116,15 +117,6 @@ class WeightReader:
             self._own.stream = torch.cuda.Stream(self._place.device) if is_card else None  # type: ignore[no-untyped-call]
         buffer: Tensor = self._own.buffer
         return buffer
-
-
-def _read_fully(file: int, buffer: Tensor, offset_bytes: int) -> None:
-    rest: memoryview = buffer.numpy().data
-    while rest:
-        count = os.preadv(file, [rest], offset_bytes)
-        if not count:
-            raise OSError("A weights file became shorter while it was read.")
-        rest, offset_bytes = rest[count:], offset_bytes + count
 
 
 _begun: dict[tuple[Path, Placement], WeightReader] = {}

@@ -20,6 +20,7 @@ from bot.errors import SugarbotError
 from bot.messages import LOCALES, caption_of, explain, label, past, say, status
 from bot.messages.page import LANGUAGES, page
 from bot.outcomes import History, HistoryEntry, LoraSummary, Outcome, Recipe
+from engine.sizes import in_gib
 
 EXAMPLES = {
     "en": (
@@ -125,9 +126,7 @@ def turn_html(item: Item, talk: Conversation) -> str:
 
 def card_html(card: CardView, default_lora: str, locale: str) -> str:
     """The panel of the card, its queue and the title of this chat's default LoRA (empty: none)."""
-    return _render(
-        "card.html", locale, card=card, default_lora=default_lora, gib=lambda count: f"{count / 2**30:.1f}"
-    )
+    return _render("card.html", locale, card=card, default_lora=default_lora, gib=in_gib)
 
 
 def title_of(lora: LoraSummary, locale: str) -> str:

@@ -18,8 +18,8 @@ from bot.cli.bench.article import LARGE, ROUND, USUAL, Findings, Shot, SizePx, m
 from bot.cli.screen import Screen, add_row
 from bot.messages import N_, text
 from bot.settings import Settings
+from engine.sizes import format_gib
 
-GIB = 2**30
 NOTHING = "–"
 
 
@@ -150,10 +150,10 @@ def _together(findings: Findings, locale: str) -> list[Row]:
 
 def _peak(findings: Findings, locale: str) -> str:
     peaks = [shot.end.peak_bytes for shot in findings.shots if shot.end]
-    ours = f"{max(peaks, default=0) / GIB:.2f} GiB"
+    ours = format_gib(max(peaks, default=0), digits=2)
     if not findings.used_bytes:
         return ours
-    used = f"{findings.used_bytes / GIB:.2f} GiB"
+    used = format_gib(findings.used_bytes, digits=2)
     return text(N_("{ours}; all programs on the card {used}"), locale, ours=ours, used=used)
 
 

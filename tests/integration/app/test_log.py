@@ -51,9 +51,9 @@ async def test_a_prompt_is_in_no_line_of_the_log(
 ) -> None:
     monkeypatch.setattr("bot.app.Host", partial(Host, module=LEAKY_CHILD))
     settings = load_settings(environ={"SUGARBOT_DATA_DIR": str(tmp_path)})
-    async with open_application(settings) as house:
-        chat = ConsoleChat(house.desk, out_dir=tmp_path, console=Console(quiet=True))
-        async with serve_chats(house, [chat]):
+    async with open_application(settings) as application:
+        chat = ConsoleChat(application.desk, out_dir=tmp_path, console=Console(quiet=True))
+        async with serve_chats(application, [chat]):
             for message in (PROMPT, f"/sugar {PROMPT} -n 2", f"/sugr {PROMPT}", f"/sugar {PROMPT} --lora x"):
                 answer = await chat.say(message, user_name="a member")
                 assert answer.exit_code == 1

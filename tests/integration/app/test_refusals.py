@@ -49,15 +49,15 @@ BAD = {
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Application]:
-    data_dir = str(tmp_path_factory.mktemp("house"))
-    async with open_application(load_settings(environ={"SUGARBOT_DATA_DIR": data_dir})) as house:
-        yield house
+async def application(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Application]:
+    data_dir = str(tmp_path_factory.mktemp("application"))
+    async with open_application(load_settings(environ={"SUGARBOT_DATA_DIR": data_dir})) as application:
+        yield application
 
 
-async def credits(house: Application) -> int:
+async def credits(application: Application) -> int:
     context = CommandContext(Platform.CONSOLE, "ask", "a member", Address(Platform.CONSOLE, "console"))
-    answer = await house.desk.handle(Quota(), context)
+    answer = await application.desk.handle(Quota(), context)
     assert isinstance(answer, CreditBalance)
     return answer.credits
 
@@ -65,24 +65,24 @@ async def credits(house: Application) -> int:
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("what", BAD)
 async def test_bad_input_gets_one_clear_sentence_and_costs_nothing(
-    house: Application, what: str, tmp_path: Path
+    application: Application, what: str, tmp_path: Path
 ) -> None:
     message, sentence = BAD[what]
-    before = await credits(house)
-    chat = ConsoleChat(house.desk, out_dir=tmp_path, console=Console(quiet=True))
+    before = await credits(application)
+    chat = ConsoleChat(application.desk, out_dir=tmp_path, console=Console(quiet=True))
     answer = await chat.say(message, user_name="a member", is_host=False)
     assert answer.exit_code == 1
     assert sentence in answer.refusal
     assert "\n" not in answer.refusal
-    assert await credits(house) == before
+    assert await credits(application) == before
     assert not answer.paths
 
 
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("prompt", ["🍬 a face 🍬", "وجه مبتسم", "a\nface\tsmiling", "<b>脸</b> & 'quotes'"])
-async def test_odd_but_honest_text_is_a_prompt(house: Application, prompt: str) -> None:
+async def test_odd_but_honest_text_is_a_prompt(application: Application, prompt: str) -> None:
     """It is accepted; cancelled at once, its credits come back."""
-    before = await credits(house)
+    before = await credits(application)
     context = CommandContext(
         Platform.CONSOLE,
         f"odd {prompt}",
@@ -90,8 +90,8 @@ async def test_odd_but_honest_text_is_a_prompt(house: Application, prompt: str) 
         Address(Platform.CONSOLE, "console"),
         user_name="a member",
     )
-    receipt = await house.desk.handle(grammar.parse(f"/sugar {prompt}"), context)
+    receipt = await application.desk.handle(grammar.parse(f"/sugar {prompt}"), context)
     assert isinstance(receipt, Receipt)
-    assert await credits(house) == before - receipt.price
-    await house.desk.handle(Cancel(receipt.job_id), context)
-    assert await credits(house) == before
+    assert await credits(application) == before - receipt.price
+    await application.desk.handle(Cancel(receipt.job_id), context)
+    assert await credits(application) == before

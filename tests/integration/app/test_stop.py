@@ -33,9 +33,9 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     return load_settings(environ=environ)
 
 
-async def ask(house: Application) -> Receipt:
+async def ask(application: Application) -> Receipt:
     context = CommandContext(Platform.CONSOLE, "1", "a member", Address(Platform.CONSOLE, "console", "1"))
-    receipt = await house.desk.handle(grammar.parse("/sugar a face"), context)
+    receipt = await application.desk.handle(grammar.parse("/sugar a face"), context)
     assert isinstance(receipt, Receipt)
     return receipt
 
@@ -43,15 +43,18 @@ async def ask(house: Application) -> Receipt:
 async def test_a_stop_does_not_wait_for_a_model_that_loads_and_its_job_waits_for_the_next_start(
     settings: Settings,
 ) -> None:
-    async with open_application(settings) as house:
-        async with serve_chats(house, [ConsoleChat(house.desk)]):
-            await ask(house)
-            await until(lambda: house.desk.queue_status().waiting == 1)
+    async with open_application(settings) as application:
+        async with serve_chats(application, [ConsoleChat(application.desk)]):
+            await ask(application)
+            await until(lambda: application.desk.queue_status().waiting == 1)
             began_s = time.monotonic()
         assert time.monotonic() - began_s < AT_ONCE_S
-        assert house.worker.cancelled()
-    async with open_application(settings) as house, serve_chats(house, [ConsoleChat(house.desk)]):
-        await until(lambda: house.desk.queue_status().waiting == 1)
+        assert application.worker.cancelled()
+    async with (
+        open_application(settings) as application,
+        serve_chats(application, [ConsoleChat(application.desk)]),
+    ):
+        await until(lambda: application.desk.queue_status().waiting == 1)
 
 
 async def test_costs_that_cannot_be_saved_end_nothing(
@@ -60,9 +63,12 @@ async def test_costs_that_cannot_be_saved_end_nothing(
     monkeypatch.setattr("bot.desk.maintenance.SAVE_COSTS_EVERY_S", 0.01)
     (tmp_path / COSTS).mkdir()  # nothing can be written there, as on a full disk
     with structlog.testing.capture_logs() as logs:
-        async with open_application(settings) as house, serve_chats(house, [ConsoleChat(house.desk)]):
+        async with (
+            open_application(settings) as application,
+            serve_chats(application, [ConsoleChat(application.desk)]),
+        ):
             await until(lambda: len([each for each in logs if each["event"] == "cost book not saved"]) > 1)
-            await ask(house)
+            await ask(application)
 
 
 @pytest.mark.parametrize(("model", "error"), [("incomplete", ModelIncomplete), ("crash", WorkerNotReady)])

@@ -104,16 +104,16 @@ class Visitor:
 
 @asynccontextmanager
 async def arrive(
-    house: Application, *, profile: BrowserContext | None = None, url: str = ""
+    application: Application, *, profile: BrowserContext | None = None, url: str = ""
 ) -> AsyncIterator[Visitor]:
     """Open the page, in a profile of its own unless one is given."""
     async with AsyncExitStack() as stack:
-        profile = profile or await stack.enter_async_context(open_profile(house.browser))
+        profile = profile or await stack.enter_async_context(open_profile(application.browser))
         visitor = Visitor(await profile.new_page())
         visitor.watch()
         try:
             async with visitor.page.expect_request("**/events"):
-                await visitor.page.goto(url or house.chat.url)
+                await visitor.page.goto(url or application.chat.url)
             yield visitor
         finally:
             await visitor.page.close()
@@ -134,10 +134,10 @@ async def open_profile(
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Application]:
+async def application(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Application]:
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine; install the package chromium to drive the page")
-    folder: Path = tmp_path_factory.mktemp("house")
+    folder: Path = tmp_path_factory.mktemp("application")
     rules = Rules(daily_credits=1_000)
     async with open_room(
         folder, renderer=FakeRenderer(step_s=STEP_S), rules=rules, default_lora="sugar"
@@ -156,6 +156,6 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Appli
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def visitor(house: Application) -> AsyncIterator[Visitor]:
-    async with arrive(house) as visitor:
+async def visitor(application: Application) -> AsyncIterator[Visitor]:
+    async with arrive(application) as visitor:
         yield visitor

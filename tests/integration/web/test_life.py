@@ -12,11 +12,11 @@ from tests.integration.web.conftest import CARD, Application, arrive
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_closing_does_not_wait_for_open_pages(house: Application) -> None:
-    chat = WebChat(house.room.desk, card=lambda: CARD, host="127.0.0.1", port=0)
+async def test_closing_does_not_wait_for_open_pages(application: Application) -> None:
+    chat = WebChat(application.room.desk, card=lambda: CARD, host="127.0.0.1", port=0)
     await chat.open()
     serving = asyncio.create_task(chat.serve(), name="web chat serves")
-    async with arrive(house, url=chat.url):
+    async with arrive(application, url=chat.url):
         began = time.monotonic()
         await chat.close()
         closing_s = time.monotonic() - began
@@ -28,8 +28,8 @@ async def test_closing_does_not_wait_for_open_pages(house: Application) -> None:
         pass  # the port is free again
 
 
-async def test_a_cancelled_serve_leaves_closing_to_close(house: Application) -> None:
-    chat = WebChat(house.room.desk, card=lambda: CARD, host="127.0.0.1", port=0)
+async def test_a_cancelled_serve_leaves_closing_to_close(application: Application) -> None:
+    chat = WebChat(application.room.desk, card=lambda: CARD, host="127.0.0.1", port=0)
     await chat.open()
     serving = asyncio.create_task(chat.serve(), name="web chat serves")
     await asyncio.sleep(0.05)

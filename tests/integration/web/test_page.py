@@ -18,8 +18,8 @@ HOSTILE = (
 )
 
 
-def last_request(house: Application) -> RenderRequest:
-    return house.renderer.requests[-1]
+def last_request(application: Application) -> RenderRequest:
+    return application.renderer.requests[-1]
 
 
 async def widths(visitor: Visitor) -> list[int]:
@@ -37,7 +37,9 @@ async def test_the_page_loads_whole_and_asks_nothing_of_other_machines(visitor: 
     assert await visitor.page.title() == "Sugarbot"
 
 
-async def test_a_prompt_shows_its_progress_and_then_its_picture(house: Application, visitor: Visitor) -> None:
+async def test_a_prompt_shows_its_progress_and_then_its_picture(
+    application: Application, visitor: Visitor
+) -> None:
     await visitor.say("a smiling face")
 
     await visitor.page.locator("#talk progress").wait_for()
@@ -48,16 +50,16 @@ async def test_a_prompt_shows_its_progress_and_then_its_picture(house: Applicati
     assert "128 × 128" in await visitor.answer()
     assert await visitor.page.locator("#talk progress").count() == 0
     assert visitor.strayed == visitor.complaints == []
-    assert "a smiling face" in last_request(house).prompt
+    assert "a smiling face" in last_request(application).prompt
 
 
-async def test_the_bar_moves_with_the_steps(house: Application, visitor: Visitor) -> None:
-    house.renderer.step_s = 0.3
+async def test_the_bar_moves_with_the_steps(application: Application, visitor: Visitor) -> None:
+    application.renderer.step_s = 0.3
     try:
         await visitor.say("a slow face")
         seen = {percent async for percent in percents(visitor)}
     finally:
-        house.renderer.step_s = STEP_S
+        application.renderer.step_s = STEP_S
 
     assert len(seen) >= 3
     assert max(seen) <= 100
@@ -83,30 +85,30 @@ async def test_commands_are_answered_in_the_conversation(visitor: Visitor) -> No
 
 
 async def test_a_switch_of_the_default_holds_for_this_page_alone(
-    house: Application, visitor: Visitor
+    application: Application, visitor: Visitor
 ) -> None:
     await visitor.say("/lora switch anime")
     assert "anime" in await visitor.answer()
     await visitor.say("one face")
     await visitor.pictures.first.wait_for()
-    assert [lora.name for lora in last_request(house).loras] == ["anime"]
+    assert [lora.name for lora in last_request(application).loras] == ["anime"]
 
-    async with arrive(house) as another:
+    async with arrive(application) as another:
         await another.say("another face")
         await another.pictures.first.wait_for()
-    assert [lora.name for lora in last_request(house).loras] == ["sugar"]
+    assert [lora.name for lora in last_request(application).loras] == ["sugar"]
 
 
 async def test_a_bad_size_is_said_in_a_sentence_and_draws_nothing(
-    house: Application, visitor: Visitor
+    application: Application, visitor: Visitor
 ) -> None:
-    drawn = len(house.renderer.requests)
+    drawn = len(application.renderer.requests)
 
     await visitor.say("a face --size 7x9999x")
 
     assert "is not a size" in await visitor.answer()
     assert await visitor.page.locator(".turn.refusal").count() == 1
-    assert len(house.renderer.requests) == drawn
+    assert len(application.renderer.requests) == drawn
 
 
 async def test_an_empty_message_is_answered(visitor: Visitor) -> None:
@@ -115,29 +117,31 @@ async def test_an_empty_message_is_answered(visitor: Visitor) -> None:
     assert "What shall I draw?" in await visitor.answer()
 
 
-async def test_cancel_stops_a_running_job(house: Application, visitor: Visitor) -> None:
-    house.renderer.step_s = 0.5
+async def test_cancel_stops_a_running_job(application: Application, visitor: Visitor) -> None:
+    application.renderer.step_s = 0.5
     try:
         await visitor.say("a face nobody wants")
         await visitor.page.locator("[data-state=running]").wait_for()
         await visitor.page.get_by_role("button", name="Cancel").click()
         await visitor.page.locator("[data-state=cancelled]").wait_for()
     finally:
-        house.renderer.step_s = STEP_S
+        application.renderer.step_s = STEP_S
 
     assert "Cancelled" in await visitor.page.locator("[data-state=cancelled]").inner_text()
     assert await visitor.pictures.count() == 0
 
 
-async def test_reroll_draws_a_second_picture_with_another_seed(house: Application, visitor: Visitor) -> None:
+async def test_reroll_draws_a_second_picture_with_another_seed(
+    application: Application, visitor: Visitor
+) -> None:
     await visitor.say("a face")
     await visitor.pictures.nth(0).wait_for()
-    first = last_request(house)
+    first = last_request(application)
 
     await visitor.page.get_by_role("button", name="Reroll").click()
     await visitor.pictures.nth(1).wait_for()
 
-    again = last_request(house)
+    again = last_request(application)
     assert again.prompt == first.prompt
     assert again.seed != first.seed
     assert all(width > 0 for width in await widths(visitor))
@@ -151,10 +155,10 @@ async def test_two_jobs_of_one_page_both_arrive(visitor: Visitor) -> None:
     assert await visitor.page.locator("[data-state=done]").count() == 2
 
 
-async def test_a_chinese_browser_reads_chinese_and_may_switch(house: Application) -> None:
+async def test_a_chinese_browser_reads_chinese_and_may_switch(application: Application) -> None:
     async with (
-        open_profile(house.browser, locale="zh-CN") as profile,
-        arrive(house, profile=profile) as visitor,
+        open_profile(application.browser, locale="zh-CN") as profile,
+        arrive(application, profile=profile) as visitor,
     ):
         welcome = visitor.page.locator(".welcome h2")
         assert await welcome.inner_text() == word("welcome", "zh-CN") != word("welcome", "en")
@@ -197,18 +201,20 @@ async def test_the_panel_shows_the_card_in_numbers(visitor: Visitor) -> None:
     assert CARD.drawing not in panel  # a job's id means nothing to people
 
 
-async def test_the_panel_shows_the_title_of_this_chat_s_default(house: Application, visitor: Visitor) -> None:
+async def test_the_panel_shows_the_title_of_this_chat_s_default(
+    application: Application, visitor: Visitor
+) -> None:
     panel = visitor.page.locator("#panel")
     await panel.get_by_text("Sugar face", exact=True).wait_for()
 
     await visitor.say("/lora switch anime")
 
     await panel.get_by_text("anime", exact=True).wait_for()
-    async with arrive(house) as another:
+    async with arrive(application) as another:
         await another.page.locator("#panel").get_by_text("Sugar face", exact=True).wait_for()
 
 
-async def test_controls_add_to_a_plain_prompt(house: Application, visitor: Visitor) -> None:
+async def test_controls_add_to_a_plain_prompt(application: Application, visitor: Visitor) -> None:
     await visitor.page.click("#options summary")
     await visitor.page.select_option("#lora", label="anime")
     await visitor.page.locator("#shape").get_by_text("2:3", exact=True).click()
@@ -216,7 +222,7 @@ async def test_controls_add_to_a_plain_prompt(house: Application, visitor: Visit
     await visitor.say("two faces")
     await visitor.pictures.nth(1).wait_for()
 
-    asked = last_request(house)
+    asked = last_request(application)
     assert [lora.name for lora in asked.loras] == ["anime"]
     assert asked.count == 2
     assert asked.width_px < asked.height_px
@@ -230,19 +236,21 @@ async def test_an_example_lands_in_the_box(visitor: Visitor) -> None:
     assert await visitor.page.input_value("#message") == await example.inner_text()
 
 
-async def test_pictures_of_a_closed_page_are_there_when_it_opens_again(house: Application) -> None:
-    async with open_profile(house.browser) as profile:
-        async with arrive(house, profile=profile) as leaving:
+async def test_pictures_of_a_closed_page_are_there_when_it_opens_again(application: Application) -> None:
+    async with open_profile(application.browser) as profile:
+        async with arrive(application, profile=profile) as leaving:
             await leaving.say("a face for later")
             await leaving.page.locator("[data-state=running]").wait_for()
 
-        async with arrive(house, profile=profile) as back:
+        async with arrive(application, profile=profile) as back:
             await back.page.locator("[data-state=done] img").wait_for()
             assert all(width > 0 for width in await widths(back))
 
 
-async def test_another_browser_finds_the_picture_with_mine(house: Application, visitor: Visitor) -> None:
-    async with arrive(house) as drawing:
+async def test_another_browser_finds_the_picture_with_mine(
+    application: Application, visitor: Visitor
+) -> None:
+    async with arrive(application) as drawing:
         await drawing.say("a face for both")
         await drawing.pictures.first.wait_for()
 
@@ -252,14 +260,14 @@ async def test_another_browser_finds_the_picture_with_mine(house: Application, v
     assert all(width > 0 for width in await widths(visitor))
 
 
-async def test_a_reload_keeps_conversation_job_default_and_language(house: Application) -> None:
-    async with open_profile(house.browser) as profile, arrive(house, profile=profile) as visitor:
+async def test_a_reload_keeps_conversation_job_default_and_language(application: Application) -> None:
+    async with open_profile(application.browser) as profile, arrive(application, profile=profile) as visitor:
         async with visitor.page.expect_navigation():  # a new language loads the page again
             await visitor.page.get_by_text("中文", exact=True).click()
         await visitor.page.get_by_text(word("welcome", "zh-CN")).wait_for()
         await visitor.say("/lora switch anime")
         await visitor.answer()
-        house.renderer.step_s = 0.2
+        application.renderer.step_s = 0.2
         try:
             await visitor.say("a face over a reload")
             await visitor.page.locator("[data-state=running]").wait_for()
@@ -267,7 +275,7 @@ async def test_a_reload_keeps_conversation_job_default_and_language(house: Appli
             await visitor.page.reload()
             await visitor.page.locator("[data-state=running]").wait_for()
         finally:
-            house.renderer.step_s = STEP_S
+            application.renderer.step_s = STEP_S
 
         assert await visitor.page.input_value("#message") == "not yet sent"
         assert await visitor.page.evaluate("document.documentElement.lang") == "zh-CN"
@@ -278,9 +286,9 @@ async def test_a_reload_keeps_conversation_job_default_and_language(house: Appli
 
 
 async def test_four_pictures_stand_two_by_two_each_when_it_is_ready(
-    house: Application, visitor: Visitor
+    application: Application, visitor: Visitor
 ) -> None:
-    house.renderer.step_s = 0.15
+    application.renderer.step_s = 0.15
     try:
         await visitor.say("four faces -n 4")
         await visitor.pictures.first.wait_for()
@@ -288,7 +296,7 @@ async def test_four_pictures_stand_two_by_two_each_when_it_is_ready(
         assert await visitor.page.locator(".pictures .frame").count() >= 1
         assert (await widths(visitor))[0] > 0
     finally:
-        house.renderer.step_s = STEP_S
+        application.renderer.step_s = STEP_S
     await visitor.page.locator("[data-state=done]").wait_for()
 
     assert all(width > 0 for width in await widths(visitor))
@@ -299,11 +307,11 @@ async def test_four_pictures_stand_two_by_two_each_when_it_is_ready(
     assert len(boxes) == 4
 
 
-async def test_two_tabs_show_the_same_conversation(house: Application) -> None:
+async def test_two_tabs_show_the_same_conversation(application: Application) -> None:
     async with (
-        open_profile(house.browser) as profile,
-        arrive(house, profile=profile) as one,
-        arrive(house, profile=profile) as other,
+        open_profile(application.browser) as profile,
+        arrive(application, profile=profile) as one,
+        arrive(application, profile=profile) as other,
     ):
         await one.say("/quota")
 
@@ -317,13 +325,13 @@ async def open_another_site(visitor: Visitor, body: str) -> None:
     await visitor.page.goto(url)
 
 
-async def test_the_page_connects_again_after_the_bot_was_restarted(house: Application) -> None:
-    first = WebChat(house.room.desk, card=lambda: CARD, host="127.0.0.1", port=0)
+async def test_the_page_connects_again_after_the_bot_was_restarted(application: Application) -> None:
+    first = WebChat(application.room.desk, card=lambda: CARD, host="127.0.0.1", port=0)
     await first.open()
-    async with arrive(house, url=first.url) as visitor:
+    async with arrive(application, url=first.url) as visitor:
         port = int(first.url.rstrip("/").rsplit(":", 1)[1])
         await visitor.say("a face before the restart")
-        await until(lambda: not house.room.desk.queue_status().drawing)
+        await until(lambda: not application.room.desk.queue_status().drawing)
         await first.close()
         await visitor.page.get_by_text(word("lost", "en")).wait_for()
         await visitor.page.fill("#message", "/quota")
@@ -331,7 +339,7 @@ async def test_the_page_connects_again_after_the_bot_was_restarted(house: Applic
         await visitor.page.get_by_text(word("unsent", "en")).wait_for()
         assert await visitor.page.input_value("#message") == "/quota"
 
-        second = WebChat(house.room.desk, card=lambda: CARD, host="127.0.0.1", port=port)
+        second = WebChat(application.room.desk, card=lambda: CARD, host="127.0.0.1", port=port)
         await second.open()
         try:
             await visitor.page.locator(".job", has_text="a face before the restart").locator("img").wait_for()
@@ -341,19 +349,21 @@ async def test_the_page_connects_again_after_the_bot_was_restarted(house: Applic
             await second.close()
 
 
-async def test_a_link_of_another_site_opens_the_same_session(house: Application) -> None:
-    async with open_profile(house.browser) as profile, arrive(house, profile=profile) as visitor:
+async def test_a_link_of_another_site_opens_the_same_session(application: Application) -> None:
+    async with open_profile(application.browser) as profile, arrive(application, profile=profile) as visitor:
         await visitor.say("/quota")
         await visitor.answer()
-        await open_another_site(visitor, f"<a href='{house.chat.url}'>to the page</a>")
+        await open_another_site(visitor, f"<a href='{application.chat.url}'>to the page</a>")
 
         await visitor.page.get_by_text("to the page").click()
 
         assert "Credits left" in await visitor.answer()
 
 
-async def test_a_page_of_another_site_reads_and_does_nothing(house: Application, visitor: Visitor) -> None:
-    drawn = len(house.renderer.requests)
+async def test_a_page_of_another_site_reads_and_does_nothing(
+    application: Application, visitor: Visitor
+) -> None:
+    drawn = len(application.renderer.requests)
     await open_another_site(visitor, "<p>hello")
     attack = """async (url) => {
         const tried = [];
@@ -374,13 +384,13 @@ async def test_a_page_of_another_site_reads_and_does_nothing(house: Application,
         return [...tried, form];
     }"""
 
-    seen = await visitor.page.evaluate(attack, house.chat.url)
+    seen = await visitor.page.evaluate(attack, application.chat.url)
 
     assert set(seen) <= {"refused", "", "closed"}
-    assert len(house.renderer.requests) == drawn
+    assert len(application.renderer.requests) == drawn
 
 
-async def test_a_picture_is_shown_to_its_own_session_only(house: Application, visitor: Visitor) -> None:
+async def test_a_picture_is_shown_to_its_own_session_only(application: Application, visitor: Visitor) -> None:
     await visitor.say("a private face")
     await visitor.pictures.first.wait_for()
     source = await visitor.pictures.first.evaluate("image => image.src")
@@ -391,12 +401,12 @@ async def test_a_picture_is_shown_to_its_own_session_only(house: Application, vi
     assert await status(visitor, source) == 200
     assert await status(visitor, source.replace("0.png", "9.png")) == 404
     assert await status(visitor, source, Host="evil.example") == 400
-    async with arrive(house) as another:
+    async with arrive(application) as another:
         assert await status(another, source) == 404
 
 
-async def test_the_browser_itself_refuses_other_machines(house: Application, visitor: Visitor) -> None:
-    answer = await visitor.page.request.get(house.chat.url)
+async def test_the_browser_itself_refuses_other_machines(application: Application, visitor: Visitor) -> None:
+    answer = await visitor.page.request.get(application.chat.url)
     policy = answer.headers["content-security-policy"]
 
     assert "default-src 'none'" in policy
@@ -429,17 +439,17 @@ async def test_enter_inside_an_input_method_sends_nothing(visitor: Visitor) -> N
     assert await visitor.page.locator(".turn").count() == 0
 
 
-async def test_a_double_click_draws_once(house: Application, visitor: Visitor) -> None:
+async def test_a_double_click_draws_once(application: Application, visitor: Visitor) -> None:
     await visitor.say("a face")
     await visitor.pictures.first.wait_for()
-    drawn = len(house.renderer.requests)
+    drawn = len(application.renderer.requests)
 
     await visitor.page.get_by_role("button", name="Reroll").dblclick()
     await visitor.pictures.nth(1).wait_for()
     await visitor.say("/quota")  # a second job would have been accepted before this is answered
     await visitor.answers.nth(2).wait_for()
 
-    assert len(house.renderer.requests) == drawn + 1
+    assert len(application.renderer.requests) == drawn + 1
 
 
 async def below_sight_px(visitor: Visitor) -> int:
@@ -464,9 +474,11 @@ async def test_the_newest_turn_stays_in_sight_also_when_pictures_push_it_down(vi
     assert await below_sight_px(visitor) == 0
 
 
-async def test_of_an_answer_taller_than_the_window_the_beginning_is_in_sight(house: Application) -> None:
-    low = open_profile(house.browser, width_px=900, height_px=480)
-    async with low as profile, arrive(house, profile=profile) as visitor:
+async def test_of_an_answer_taller_than_the_window_the_beginning_is_in_sight(
+    application: Application,
+) -> None:
+    low = open_profile(application.browser, width_px=900, height_px=480)
+    async with low as profile, arrive(application, profile=profile) as visitor:
         await visitor.say("/help")
         await visitor.answer()
         await visitor.page.wait_for_timeout(300)
@@ -480,8 +492,8 @@ async def test_of_an_answer_taller_than_the_window_the_beginning_is_in_sight(hou
     assert 0 <= answer["y"] - scroll["y"] < 40
 
 
-async def test_a_reader_who_scrolled_up_is_left_there(house: Application, visitor: Visitor) -> None:
-    house.renderer.step_s = 0.15
+async def test_a_reader_who_scrolled_up_is_left_there(application: Application, visitor: Visitor) -> None:
+    application.renderer.step_s = 0.15
     try:
         for number in range(12):
             await visitor.say("/quota")
@@ -491,7 +503,7 @@ async def test_a_reader_who_scrolled_up_is_left_there(house: Application, visito
         await visitor.page.locator("#scroll").evaluate("scroll => { scroll.scrollTop = 0; }")
         await visitor.pictures.first.wait_for()
     finally:
-        house.renderer.step_s = STEP_S
+        application.renderer.step_s = STEP_S
     assert await below_sight_px(visitor) > 80
 
     await visitor.say("/quota")  # whoever asks wants to see the answer
@@ -499,9 +511,9 @@ async def test_a_reader_who_scrolled_up_is_left_there(house: Application, visito
     assert await below_sight_px(visitor) == 0
 
 
-async def test_a_phone_needs_no_sideways_scrolling(house: Application) -> None:
-    phone = open_profile(house.browser, width_px=390, height_px=844)
-    async with phone as profile, arrive(house, profile=profile) as visitor:
+async def test_a_phone_needs_no_sideways_scrolling(application: Application) -> None:
+    phone = open_profile(application.browser, width_px=390, height_px=844)
+    async with phone as profile, arrive(application, profile=profile) as visitor:
         await visitor.page.click("#options summary")
         await visitor.say("a face on a phone")
         await visitor.pictures.first.wait_for()

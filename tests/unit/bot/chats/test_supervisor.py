@@ -4,11 +4,12 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 import structlog
 
-from bot.app import ChatSupervisor, kept_running
+from bot.chats.supervisor import ChatSupervisor, keep_running
 from bot.errors import PackageMissing, PlatformUnreachable, TokenRefused
 from bot.outcomes import Platform
 from tests.fakes.chat import FakeChat
@@ -47,13 +48,13 @@ class ScriptedChat(FakeChat):
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bot.app.UNREACHABLE_WAIT_S", (0.01, 0.02))
+    monkeypatch.setattr("bot.chats.supervisor.RETRY_PAUSES_S", (0.01, 0.02))
 
 
 @asynccontextmanager
-async def kept(*chats: ScriptedChat) -> AsyncIterator[list[asyncio.Task[None]]]:
-    keeping = [ChatSupervisor(chat, "en") for chat in chats]
-    tasks = [asyncio.create_task(one.run(keeping)) for one in keeping]
+async def supervised(*chats: ScriptedChat) -> AsyncIterator[list[asyncio.Task[None]]]:
+    supervisor = ChatSupervisor(chats, "en")
+    tasks = [asyncio.create_task(supervisor.keep_open(chat)) for chat in chats]
     try:
         yield tasks
     finally:
@@ -62,13 +63,13 @@ async def kept(*chats: ScriptedChat) -> AsyncIterator[list[asyncio.Task[None]]]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def sound() -> ScriptedChat:
+def working_chat() -> ScriptedChat:
     return ScriptedChat(opening=[], serving=[])
 
 
 async def test_a_chat_whose_session_is_refused_later_leaves_the_others_and_is_tried_again() -> None:
-    lost, other = ScriptedChat(opening=[None, REFUSED, None], serving=[REFUSED]), sound()
-    async with kept(lost, other) as tasks:
+    lost, other = ScriptedChat(opening=[None, REFUSED, None], serving=[REFUSED]), working_chat()
+    async with supervised(lost, other) as tasks:
         await until(lambda: lost.opened == 3 and lost.is_serving)
         assert other.is_serving
         assert other.opened == 1
@@ -77,60 +78,60 @@ async def test_a_chat_whose_session_is_refused_later_leaves_the_others_and_is_tr
 
 async def test_a_chat_that_cannot_be_reached_is_tried_until_it_can() -> None:
     away = ScriptedChat(opening=[GONE, GONE, GONE, None], serving=[GONE, None])
-    async with kept(away) as tasks:
+    async with supervised(away) as tasks:
         await until(lambda: away.opened == 5 and away.is_serving)
         assert not tasks[0].done()
 
 
-async def test_a_slow_chat_holds_no_other_up() -> None:
-    slow, quick = ScriptedChat(opening=[], serving=[], slow_s=5), sound()
-    async with kept(slow, quick):
+async def test_a_slow_chat_delays_no_other_chat() -> None:
+    slow, quick = ScriptedChat(opening=[], serving=[], slow_s=5), working_chat()
+    async with supervised(slow, quick):
         await until(lambda: quick.is_serving, timeout_s=1)
         assert not slow.opened
 
 
-async def test_a_token_refused_at_the_start_is_for_the_host_to_mend() -> None:
+async def test_a_token_refused_at_the_start_ends_the_application() -> None:
     refused = ScriptedChat(opening=[REFUSED], serving=[])
-    async with kept(refused, sound()) as tasks:
+    async with supervised(refused, working_chat()) as tasks:
         await asyncio.wait([tasks[0]], timeout=1)
         assert tasks[0].exception() is REFUSED
 
 
-async def test_the_last_chat_lost_ends_the_house() -> None:
-    first, last = ScriptedChat(opening=[None], serving=[REFUSED]), sound()
+async def test_the_loss_of_the_last_chat_ends_the_application() -> None:
+    first, last = ScriptedChat(opening=[None], serving=[REFUSED]), working_chat()
     first.opening.extend([REFUSED] * 100)
-    async with kept(first, last) as tasks:
+    async with supervised(first, last) as tasks:
         await until(lambda: first.opened > 1)
         assert not tasks[0].done()
     alone = ScriptedChat(opening=[None], serving=[REFUSED])
-    async with kept(alone) as tasks:
+    async with supervised(alone) as tasks:
         await asyncio.wait(tasks, timeout=1)
         assert tasks[0].exception() is REFUSED
 
 
 @pytest.mark.parametrize("when", ["opening", "serving"])
-async def test_an_error_that_nobody_mapped_restarts_its_chat_alone_and_leaves_its_traceback(
+async def test_an_unknown_error_restarts_its_chat_alone_and_leaves_its_traceback(
     when: str,
 ) -> None:
     failing = ScriptedChat(
         opening=[KeyError("x"), None, None] if when == "opening" else [None, None],
         serving=[None] if when == "opening" else [KeyError("x"), None],
     )
-    other = sound()
+    other = working_chat()
     with structlog.testing.capture_logs() as logs:
-        async with kept(failing, other) as tasks:
+        async with supervised(failing, other) as tasks:
             await until(lambda: failing.opened == 2 and failing.is_serving)
             assert other.is_serving
             assert other.opened == 1
             assert not any(task.done() for task in tasks)
-    [said] = [each for each in logs if each["event"] == "chat failed"]
-    assert said["exc_info"] is True
-    assert said["platform"] == "discord"
+    [event] = [each for each in logs if each["event"] == "chat failed"]
+    assert event["exc_info"] is True
+    assert event["platform"] == "discord"
 
 
-async def test_the_only_chat_is_restarted_after_an_error_that_nobody_mapped() -> None:
+async def test_the_only_chat_is_restarted_after_an_unknown_error() -> None:
     alone = ScriptedChat(opening=[None] * 5, serving=[KeyError("x"), RuntimeError("y"), None])
-    async with kept(alone) as tasks:
+    async with supervised(alone) as tasks:
         await until(lambda: alone.opened == 3 and alone.is_serving)
         assert not tasks[0].done()
 
@@ -144,9 +145,9 @@ async def test_a_chat_waits_longer_from_failure_to_failure(monkeypatch: pytest.M
         await real(0)
 
     failing = ScriptedChat(opening=[KeyError("x")] * 4, serving=[])
-    monkeypatch.setattr("bot.app.UNREACHABLE_WAIT_S", (1.0, 2.0, 3.0))
-    monkeypatch.setattr("bot.app.asyncio.sleep", sleep)
-    async with kept(failing):
+    monkeypatch.setattr("bot.chats.supervisor.RETRY_PAUSES_S", (1.0, 2.0, 3.0))
+    monkeypatch.setattr("bot.chats.supervisor.asyncio.sleep", sleep)
+    async with supervised(failing):
         while not failing.is_serving:
             await real(0)
     assert [each for each in waits if each] == [1.0, 2.0, 3.0, 3.0]
@@ -161,28 +162,26 @@ async def test_a_background_job_that_fails_is_logged_and_restarted() -> None:
             raise ValueError("x")
 
     with structlog.testing.capture_logs() as logs:
-        await kept_running("headroom_monitor", job)
+        await keep_running("tidy", job)
     assert len(calls) == 3
-    assert [(each["event"], each["job"]) for each in logs] == [
-        ("background job failed", "headroom_monitor")
-    ] * 2
+    assert [(each["event"], each["job"]) for each in logs] == [("background job failed", "tidy")] * 2
     assert all(each["exc_info"] for each in logs)
 
 
 async def test_a_missing_package_ends_its_chat_alone() -> None:
     missing = ScriptedChat(opening=[ModuleNotFoundError("x", name="uvicorn")] * 100, serving=[])
-    other = sound()
+    other = working_chat()
     with structlog.testing.capture_logs() as logs:
-        async with kept(missing, other) as tasks:
+        async with supervised(missing, other) as tasks:
             await until(lambda: missing.opened > 1 and other.is_serving)
             assert not any(task.done() for task in tasks)
-    said = next(each for each in logs if each["event"] == "chat lost")
-    assert "uvicorn" in said["why"]
+    lost = next(each for each in logs if each["event"] == "chat lost")
+    assert "uvicorn" in lost["why"]
 
 
-async def test_a_missing_package_of_the_only_chat_is_for_the_host_to_mend() -> None:
+async def test_a_missing_package_of_the_only_chat_ends_the_application() -> None:
     missing = ScriptedChat(opening=[ModuleNotFoundError("x", name="uvicorn")], serving=[])
-    async with kept(missing) as tasks:
+    async with supervised(missing) as tasks:
         await asyncio.wait(tasks, timeout=1)
         error = tasks[0].exception()
     assert isinstance(error, PackageMissing)
@@ -190,16 +189,17 @@ async def test_a_missing_package_of_the_only_chat_is_for_the_host_to_mend() -> N
 
 
 async def test_a_chat_is_open_only_while_it_serves(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bot.app.UNREACHABLE_WAIT_S", (60.0,))
+    monkeypatch.setattr("bot.chats.supervisor.RETRY_PAUSES_S", (60.0,))
     for chat, is_open in (
-        (sound(), True),
+        (working_chat(), True),
         (ScriptedChat(opening=[GONE], serving=[]), False),
         (ScriptedChat(opening=[None], serving=[GONE]), False),
     ):
-        keeping = ChatSupervisor(chat, "en")
-        assert not keeping.is_open
-        task = asyncio.create_task(keeping.run([keeping]), name="chat")
-        await keeping.tried.wait()
-        await until(lambda keeping=keeping, is_open=is_open: keeping.is_open is is_open)  # type: ignore[misc]
+        supervisor = ChatSupervisor([chat], "en")
+        assert not supervisor.is_open(chat)
+        task = asyncio.create_task(supervisor.keep_open(chat), name="chat")
+        await supervisor.wait_until_tried()
+        state = partial(supervisor.is_open, chat)
+        await until(lambda state=state, is_open=is_open: state() is is_open)  # type: ignore[misc]
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
