@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from engine.finish.png import write
 from engine.finish.stamp import PictureSettings, chunks
+from engine.reporting import Encoded
 from engine.request import Picture
-from engine.worker.reporter import Encoded
 
 THREADS = 2  # the second keeps up where drawing a picture takes less time than compressing it
 

@@ -2,7 +2,7 @@
 
 * ``serve``   load the model, then paint job after job, in the main thread
 * ``orders``  what the host wants, read in a thread of its own, so that a cancel is heard between two steps
-* ``voice``   what is said to the host, sent in a thread of its own, so that nobody who paints waits for it
+* ``reporter``   what is said to the host, sent in a thread of its own, so that nobody who paints waits for it
 * ``failing`` what an error means for its job and for the card, and what of it may be said
 * ``faults``  where every error ends: its job fails, or the card has failed and the worker ends
 

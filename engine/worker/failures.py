@@ -68,7 +68,7 @@ _PHRASES = (
 log = structlog.get_logger("engine.worker")
 
 
-def failed(request: RenderRequest, error: Exception) -> Failed:
+def describe_failure(request: RenderRequest, error: Exception) -> Failed:
     """Return what the host learns of a job that met this error; log an unexpected one with its trace."""
     job = (request.job_id, request.attempt)
     if isinstance(error, RenderError | LoraRejected):

@@ -13,9 +13,10 @@ from typing import NoReturn
 import structlog
 
 from engine import wire
+from engine.reporting import JobReporter
 from engine.request import Failed, RenderRequest
-from engine.worker.failures import failed, is_card_fault, trace
-from engine.worker.reporter import EventSender, JobReporter
+from engine.worker.failures import describe_failure, is_card_fault, trace
+from engine.worker.sender import EventSender
 
 EXIT_CARD_FAULT = 70  # EX_SOFTWARE of sysexits.h
 FILES_S = 5.0  # for files of earlier jobs, whose pixels may have left the card in time
@@ -36,25 +37,25 @@ class Faults:
         self._answers = answers
         self._end_process = end_process
         self._lock = threading.Lock()
-        self._voices: list[JobReporter] = []  # of jobs that have begun and not ended, oldest first
+        self._reporters: list[JobReporter] = []  # of jobs that have begun and not ended, oldest first
         self._met_by: list[RenderRequest] = []
 
     def begin(self, request: RenderRequest) -> JobReporter:
         """Begin to speak of a job; one that meets an error is judged here."""
-        voice = JobReporter(request, self._answers.put, self.failed)
+        reporter = JobReporter(request, self._answers.put, self.failed)
         with self._lock:
-            self._voices = [*(each for each in self._voices if not each.has_ended), voice]
-        return voice
+            self._reporters = [*(each for each in self._reporters if not each.has_ended), reporter]
+        return reporter
 
     def wait_for_ends(self) -> None:
         """Return when the end of every job was said."""
-        for voice in list(self._voices):
-            voice.wait()
+        for reporter in list(self._reporters):
+            reporter.wait()
 
     def failed(self, request: RenderRequest, error: Exception) -> Failed:
         """Return how the job ends that met this error. Does not return where the card has failed."""
         self._end_if_card_fault(request, error)
-        return failed(request, error)
+        return describe_failure(request, error)
 
     def ignored(self, error: Exception) -> None:
         """Judge an error that fails no job. Does not return where the card has failed."""
@@ -65,7 +66,7 @@ class Faults:
             return
         with self._lock:
             is_first = not self._met_by
-            running = [voice.request for voice in self._voices if not voice.has_ended]
+            running = [reporter.request for reporter in self._reporters if not reporter.has_ended]
             request = request or (running[0] if running else None)
             job = (request.job_id, request.attempt) if request else ("", 0)
             log.error("card fault", job_id=job[0], attempt=job[1], trace=trace(error))
@@ -74,7 +75,7 @@ class Faults:
         if not is_first:
             threading.Event().wait()  # the thread that met it first ends the process
         self._wait_for_earlier(request)
-        met_by = [voice.request for voice in self._voices if voice.request in self._met_by]
+        met_by = [reporter.request for reporter in self._reporters if reporter.request in self._met_by]
         blamed = met_by[0] if met_by else request
         if blamed is not None:
             self._answers.put(wire.CardFault(blamed.job_id, blamed.attempt))
@@ -83,10 +84,10 @@ class Faults:
 
     def _wait_for_earlier(self, request: RenderRequest | None) -> None:
         """Give each job before this one time to end or to meet the fault as well."""
-        requests = [voice.request for voice in self._voices]
-        earlier = self._voices[: requests.index(request)] if request in requests else []
+        requests = [reporter.request for reporter in self._reporters]
+        earlier = self._reporters[: requests.index(request)] if request in requests else []
         deadline_s = time.monotonic() + FILES_S
         while time.monotonic() < deadline_s and not all(
-            voice.has_ended or voice.request in self._met_by for voice in earlier
+            reporter.has_ended or reporter.request in self._met_by for reporter in earlier
         ):
             time.sleep(0.01)

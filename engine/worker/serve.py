@@ -16,10 +16,11 @@ import structlog
 from engine import wire
 from engine.config import TRITON_DIR, EngineConfig
 from engine.errors import ModelError
+from engine.reporting import JobEnd, JobReporter
 from engine.request import Finished, LoraChoice, RenderRequest, Stopped, WorkerInfo
 from engine.worker.faults import Faults
 from engine.worker.orders import EXIT_WIRE_ERROR, Orders
-from engine.worker.reporter import End, EventSender, JobReporter
+from engine.worker.sender import EventSender
 
 EXIT_MODEL_ERROR = 3  # told to the host before
 CPU_NICENESS = 5  # on a machine without a card the chats' process goes first
@@ -33,13 +34,13 @@ class Painter(Protocol):
     info: WorkerInfo
 
     def paint(
-        self, request: RenderRequest, voice: JobReporter, is_cancelled: Callable[[], bool]
+        self, request: RenderRequest, reporter: JobReporter, is_cancelled: Callable[[], bool]
     ) -> Callable[[], Finished] | Stopped:
         """Draw a job; return when the card has its last work in hand, whether or not the files are made.
 
         Args:
             request: The job.
-            voice: Told of every step and shown every picture.
+            reporter: Reports every step and every picture.
             is_cancelled: Asked before each step.
 
         Raises:
@@ -95,22 +96,22 @@ def run(connection: socket.socket, load: Load) -> int:
 def _paint_all(painter: Painter, orders: Orders, faults: Faults) -> None:
     """Paint until it is time to end, and let every end be said."""
     while (request := orders.next_request()) is not None:
-        voice = faults.begin(request)
-        voice.step(0, 0)
-        voice.end(_paint(painter, request, voice, orders.is_cancelled, faults))
+        reporter = faults.begin(request)
+        reporter.report_step(0, 0)
+        reporter.report_end(_paint(painter, request, reporter, orders.is_cancelled, faults))
     faults.wait_for_ends()
 
 
 def _paint(
     painter: Painter,
     request: RenderRequest,
-    voice: JobReporter,
+    reporter: JobReporter,
     is_cancelled: Callable[[], bool],
     faults: Faults,
-) -> End:
+) -> JobEnd:
     """Draw one job, whatever happens."""
     try:
-        return painter.paint(request, voice, is_cancelled)
+        return painter.paint(request, reporter, is_cancelled)
     except Exception as error:  # noqa: BLE001 - worker loop: one job's unforeseen error must not end the others
         return faults.failed(request, error)
 

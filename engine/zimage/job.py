@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from engine.finish.encode import Encoder
 from engine.finish.stamp import PictureSettings
+from engine.reporting import JobReporter
 from engine.request import RenderRequest
-from engine.worker.reporter import JobReporter
 from engine.zimage.timing import StageTimer
 from engine.zimage.vae.decode import DecodedPixels
 
@@ -15,7 +15,7 @@ class Job:
 
     Args:
         request: What to draw.
-        voice: Told of every step and shown every picture.
+        reporter: Reports every step and every picture.
         is_cancelled: Whether to stop.
         encoder: Makes the files.
         gauge: Measures the job.
@@ -24,7 +24,7 @@ class Job:
     def __init__(
         self,
         request: RenderRequest,
-        voice: JobReporter,
+        reporter: JobReporter,
         is_cancelled: Callable[[], bool],
         encoder: Encoder,
         headroom_monitor: StageTimer,
@@ -32,13 +32,13 @@ class Job:
         self.request = request
         self.headroom_monitor = headroom_monitor
         self.is_cancelled = is_cancelled
-        self._voice = voice
+        self._reporter = reporter
         self._encoder = encoder
 
     def step_done(self, index: int, step: int) -> None:
         """Report a step of picture ``index``."""
-        self._voice.step(index, step)
+        self._reporter.report_step(index, step)
 
     def add(self, index: int, pixels: DecodedPixels, settings: PictureSettings) -> None:
         """Begin to encode picture ``index`` as soon as it is drawn; it is shown when its file is ready."""
-        self._voice.show(self._encoder.submit(index, pixels.wait, settings))
+        self._reporter.report_picture(self._encoder.submit(index, pixels.wait, settings))

@@ -23,9 +23,9 @@ from engine.finish.stamp import PictureSettings
 from engine.lora.bank import Bank
 from engine.lora.find import Finder
 from engine.lora.ways import Stack
+from engine.reporting import JobReporter
 from engine.request import MAX_SEED, Finished, LoraChoice, RenderRequest, Stopped, WorkerInfo
 from engine.shelf import read_shelf
-from engine.worker.reporter import JobReporter
 from engine.zimage.denoise import Denoiser, LatentRow, draw_noise, read_sigmas
 from engine.zimage.forward.forward import Forward, RefinedCaption
 from engine.zimage.forward.fp8 import wants_eight
@@ -91,13 +91,13 @@ class Pipeline:
             return cls(model, place, pipeline, finder, is_eight=wants_eight(config.precision, place.device))
 
     def paint(
-        self, request: RenderRequest, voice: JobReporter, is_cancelled: Callable[[], bool]
+        self, request: RenderRequest, reporter: JobReporter, is_cancelled: Callable[[], bool]
     ) -> Callable[[], Finished] | Stopped:
         """Draw a job's pictures one after the other.
 
         Args:
             request: Its size must be one that the model allows.
-            voice: Told of each step, and shown each picture, whose file may not be ready when this returns.
+            reporter: Reports each step and each picture; a file may not be ready when this returns.
             is_cancelled: Asked before each step.
 
         Returns:
@@ -109,7 +109,7 @@ class Pipeline:
             LoraRejected: A LoRA is missing, changed, damaged or for another model.
         """
         headroom_monitor = StageTimer(self._device)
-        job = Job(request, voice, is_cancelled, self._encoder, headroom_monitor)
+        job = Job(request, reporter, is_cancelled, self._encoder, headroom_monitor)
         detail = ""
         try:
             is_complete = self._draw(job)

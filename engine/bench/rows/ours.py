@@ -12,8 +12,9 @@ from engine.bench.clock import warm_ups
 from engine.bench.report.figures import PNG
 from engine.bench.report.results import OURS, ResultLine
 from engine.bench.rows.subject import SizePx, Subject, said
+from engine.reporting import JobReporter
 from engine.request import STEPS, Event, Failed, Finished, RenderRequest
-from engine.worker.reporter import JobReporter
+from engine.worker.failures import describe_failure
 from engine.zimage.pipeline import Pipeline
 
 GIB = 2**30
@@ -75,16 +76,16 @@ class Ours:
     def queue(self, requests: Iterable[RenderRequest]) -> list[Finished]:
         """Draw what waits, as the worker does while there is always another order."""
         said: list[Event] = []
-        voices = []
+        reporters = []
         waiting = list(requests)
         with ThreadPoolExecutor(1, thread_name_prefix="prepare") as beside:
             for request, after in zip(waiting, [*waiting[1:], None], strict=True):
                 if after is not None:
                     beside.submit(self._painter.prepare, after)
-                voices.append(JobReporter(request, said.append))
-                voices[-1].end(self._painter.paint(request, voices[-1], lambda: False))
-        for voice in voices:
-            voice.wait()
+                reporters.append(JobReporter(request, said.append, describe_failure))
+                reporters[-1].report_end(self._painter.paint(request, reporters[-1], lambda: False))
+        for reporter in reporters:
+            reporter.wait()
         if failed := [event for event in said if isinstance(event, Failed)]:
             raise RuntimeError(f"a picture failed: {failed[0]}")
         return [event for event in said if isinstance(event, Finished)]

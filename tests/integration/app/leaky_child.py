@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from urllib.parse import quote
 
 from engine.config import EngineConfig
+from engine.reporting import JobReporter
 from engine.request import LoraChoice, RenderRequest, Stopped, WorkerInfo
 from engine.worker.__main__ import log_to_stderr
-from engine.worker.reporter import JobReporter
 from engine.worker.serve import run
 
 
@@ -19,7 +19,9 @@ class LeakyPainter:
     def __init__(self, config: EngineConfig) -> None:
         self.info = WorkerInfo(0, "cpu", "a fake", "float32", "a test", config.model, 0.1, 1000, {})
 
-    def paint(self, request: RenderRequest, voice: JobReporter, is_cancelled: Callable[[], bool]) -> Stopped:
+    def paint(
+        self, request: RenderRequest, reporter: JobReporter, is_cancelled: Callable[[], bool]
+    ) -> Stopped:
         prompt = request.prompt
         ways = (
             prompt, repr(prompt), repr([prompt]), ascii(prompt), json.dumps(prompt), quote(prompt),

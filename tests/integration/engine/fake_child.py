@@ -16,6 +16,7 @@ from concurrent.futures import Future
 
 from engine.config import EngineConfig
 from engine.errors import LoraMissing, ModelIncomplete, OutOfMemory
+from engine.reporting import Encoded, JobReporter
 from engine.request import (
     Finished,
     LoraChoice,
@@ -27,7 +28,6 @@ from engine.request import (
     WorkerInfo,
 )
 from engine.worker.__main__ import log_to_stderr
-from engine.worker.reporter import Encoded, JobReporter
 from engine.worker.serve import run
 
 STEP_S = 0.01
@@ -55,7 +55,7 @@ class FakePainter:
         self._folder = config.data_dir
 
     def paint(
-        self, request: RenderRequest, voice: JobReporter, is_cancelled: Callable[[], bool]
+        self, request: RenderRequest, reporter: JobReporter, is_cancelled: Callable[[], bool]
     ) -> Callable[[], Finished] | Stopped:
         job = (request.job_id, request.attempt)
         for index in range(request.count):
@@ -63,10 +63,10 @@ class FakePainter:
                 time.sleep(STEP_S)
                 if is_cancelled():
                     return Stopped(*job)
-                voice.step(index, step)
+                reporter.report_step(index, step)
                 if step == 2:
-                    misbehave(request, voice)
-            voice.show(encoded(request, index))
+                    misbehave(request, reporter)
+            reporter.report_picture(encoded(request, index))
         return lambda: Finished(*job, Timings(denoise_s=1.0), peak_bytes=5000)
 
     def prepare(self, request: RenderRequest) -> None:
@@ -104,7 +104,7 @@ def fail_with(text: str) -> None:
     raise ValueError(f"in a thread: {text}")
 
 
-def misbehave(request: RenderRequest, voice: JobReporter) -> None:
+def misbehave(request: RenderRequest, reporter: JobReporter) -> None:
     match request.prompt:
         case "die":
             os.kill(os.getpid(), signal.SIGKILL)
@@ -123,8 +123,8 @@ def misbehave(request: RenderRequest, voice: JobReporter) -> None:
         case "card":
             raise AcceleratorError("CUDA error: an illegal memory access was encountered")
         case "late":
-            voice._say(Progress(request.job_id, request.attempt - 1, 7, 7, 7))
-            voice._say(Progress("another job", request.attempt, 7, 7, 7))
+            reporter._send(Progress(request.job_id, request.attempt - 1, 7, 7, 7))
+            reporter._send(Progress("another job", request.attempt, 7, 7, 7))
         case "child":
             subprocess.Popen(["sleep", "300"])
         case "leave a process behind":

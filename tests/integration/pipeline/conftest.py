@@ -12,9 +12,10 @@ from diffusers import ZImagePipeline
 from engine.checkpoint.model import read_model
 from engine.config import EngineConfig
 from engine.demo.nets import LORAS, WEIGHTS
+from engine.reporting import JobReporter
 from engine.request import Drawn, Event, Failed, Finished, LoraChoice, RenderRequest, Stopped
 from engine.shelf import LoraFile, read_shelf
-from engine.worker.reporter import JobReporter
+from engine.worker.failures import describe_failure
 from engine.zimage.forward.forward import Forward
 from engine.zimage.pipeline import Pipeline
 from tests.integration.pipeline.reference import loaded_pipeline
@@ -92,9 +93,9 @@ def draw(painter: Pipeline) -> Draw:
         given = {"width_px": 64, "height_px": 96, "seed": 7, **changes}
         request = RenderRequest("job-1", 3, prompt, **given)  # type: ignore[arg-type]
         events: list[Event] = []
-        voice = JobReporter(request, events.append)
-        voice.end(painter.paint(request, voice, lambda: cancel(events)))
-        voice.wait()
+        reporter = JobReporter(request, events.append, describe_failure)
+        reporter.report_end(painter.paint(request, reporter, lambda: cancel(events)))
+        reporter.wait()
         *events, end = events
         assert isinstance(end, Finished | Stopped | Failed)
         return Result(end, events)

@@ -13,8 +13,9 @@ from engine.bench.tokens import large_tokenizer
 from engine.bench.turbo import random_pipeline
 from engine.checkpoint.contents import linear_shapes, missing_parts
 from engine.config import EngineConfig
+from engine.reporting import JobReporter
 from engine.request import Drawn, Event, Finished, RenderRequest
-from engine.worker.reporter import JobReporter
+from engine.worker.failures import describe_failure
 from engine.zimage.pipeline import Pipeline
 
 
@@ -56,8 +57,8 @@ def test_it_draws(tmp_path: Path) -> None:
     )
     events: list[Event] = []
     request = RenderRequest("job-1", 1, "a face", width_px=256, height_px=256, seed=1, steps=2)
-    voice = JobReporter(request, events.append)
-    voice.end(painter.paint(request, voice, lambda: False))
-    voice.wait()
+    reporter = JobReporter(request, events.append, describe_failure)
+    reporter.report_end(painter.paint(request, reporter, lambda: False))
+    reporter.wait()
     painter.close()
     assert [type(event) for event in events[-2:]] == [Drawn, Finished]

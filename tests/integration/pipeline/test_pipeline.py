@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from engine.errors import LoraMissing, OutOfMemory, PromptOverLimit
 from engine.finish import encode as encode_module
 from engine.finish.stamp import PictureSettings, read_settings
+from engine.reporting import JobReporter
 from engine.request import (
     MAX_SEED,
     Drawn,
@@ -25,7 +26,7 @@ from engine.request import (
     RenderRequest,
     Stopped,
 )
-from engine.worker.reporter import JobReporter
+from engine.worker.failures import describe_failure
 from engine.zimage import pipeline as painter_module
 from engine.zimage.pipeline import Pipeline
 from engine.zimage.vae.decode import DecodedPixels
@@ -257,11 +258,11 @@ def test_painting_is_over_before_the_files_are_made(
     monkeypatch.setattr(encode_module, "chunks", chunks)
     request = RenderRequest("job-1", 1, "a face", 64, 64, 7, 3)
     events: list[Event] = []
-    voice = JobReporter(request, events.append)
-    voice.end(painter.paint(request, voice, lambda: False))
+    reporter = JobReporter(request, events.append, describe_failure)
+    reporter.report_end(painter.paint(request, reporter, lambda: False))
     assert not any(isinstance(event, Drawn) for event in events)
     may_encode.set()
-    voice.wait()
+    reporter.wait()
     *drawn, end = events[-4:]
     assert [event.picture.index for event in drawn if isinstance(event, Drawn)] == [0, 1, 2]
     assert isinstance(end, Finished)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from engine.errors import BlankPicture, LoraMissing, OutOfMemory
 from engine.request import Failed, FailReason, RenderRequest
 from engine.worker import failures
-from engine.worker.failures import failed, is_card_fault, trace
+from engine.worker.failures import describe_failure, is_card_fault, trace
 
 
 class AcceleratorError(RuntimeError):
@@ -97,15 +97,15 @@ def test_places_in_libraries_are_named_from_their_package_on() -> None:
 def test_our_own_errors_say_their_reason_and_facts_and_others_their_type() -> None:
     request = RenderRequest("j", 2, "a secret wish", 512, 512, 7)
     with structlog.testing.capture_logs() as logs:
-        assert failed(request, LoraMissing(name="sugar")) == Failed(
+        assert describe_failure(request, LoraMissing(name="sugar")) == Failed(
             "j",
             2,
             FailReason.LORA_MISSING,
             "LoraMissing: No LoRA file with this name and content is on the shelf. {'name': 'sugar'}",
         )
-        assert failed(request, BlankPicture(why="flat")).reason is FailReason.BLANK_PICTURE
+        assert describe_failure(request, BlankPicture(why="flat")).reason is FailReason.BLANK_PICTURE
         assert logs == []
-        assert failed(request, KeyError("a secret wish")) == Failed(
+        assert describe_failure(request, KeyError("a secret wish")) == Failed(
             "j", 2, FailReason.WORKER_ERROR, "KeyError"
         )
     [entry] = logs
@@ -136,7 +136,7 @@ def test_no_prompt_leaves_the_worker_with_a_foreign_error(
         request = RenderRequest("j", 1, text, 512, 512, 7)
         error = raised(kind(f"before {way(text)} after"), ValueError(way(text)))
         with structlog.testing.capture_logs() as logs:
-            end = failed(request, error)
+            end = describe_failure(request, error)
         return end.detail, trace(error), [entry["trace"] for entry in logs]
 
     # Whatever the prompt, the same is said, but for phrases of a fixed list that stand in it.

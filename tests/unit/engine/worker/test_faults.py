@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 import pytest
 
 from engine import wire
+from engine.reporting import Encoded
 from engine.request import Drawn, Failed, FailReason, Finished, Picture, RenderRequest, Timings
 from engine.worker import faults as faults_module
 from engine.worker.faults import Faults
-from engine.worker.reporter import Encoded, EventSender
+from engine.worker.sender import EventSender
 
 A, B, C = (RenderRequest(job_id, 1, "a face", 512, 768, 7) for job_id in "abc")
 TIMEOUT_S = 5
@@ -92,29 +93,29 @@ def test_a_fault_while_painting_names_its_job_and_ends_the_worker(worker: Worker
 def test_a_fault_in_a_files_thread_names_that_files_job_and_not_the_one_being_drawn(worker: Worker) -> None:
     first = worker.faults.begin(A)
     file: Future[Encoded] = Future()
-    first.show(file)
-    first.end(lambda: Finished("a", 1, Timings()))
+    first.report_picture(file)
+    first.report_end(lambda: Finished("a", 1, Timings()))
     worker.faults.begin(B)
     threading.Thread(target=file.set_exception, args=[a_fault()], daemon=True).start()
     assert worker.said() == [wire.CardFault("a", 1)]
 
 
 def test_a_fault_when_the_timings_are_asked_for_is_one_as_well(worker: Worker) -> None:
-    voice = worker.faults.begin(A)
+    reporter = worker.faults.begin(A)
 
     def finish() -> Finished:
         raise a_fault()
 
     with pytest.raises(ProcessEnds):
-        voice.end(finish)
+        reporter.report_end(finish)
     assert worker.said() == [wire.CardFault("a", 1)]
 
 
 def test_an_earlier_job_whose_picture_left_the_card_in_time_ends_first(worker: Worker) -> None:
     first = worker.faults.begin(A)
     file: Future[Encoded] = Future()
-    first.show(file)
-    first.end(lambda: Finished("a", 1, Timings(denoise_s=1.0)))
+    first.report_picture(file)
+    first.report_end(lambda: Finished("a", 1, Timings(denoise_s=1.0)))
     worker.faults.begin(B)
     in_thread(worker, B, a_fault())
     picture = Picture(0, 7, 512, 768, b"png")
@@ -145,7 +146,7 @@ def test_an_earlier_job_that_says_nothing_is_not_waited_for_without_end(worker: 
 
 def test_a_fault_that_preparing_meets_is_put_down_to_the_job_being_drawn(worker: Worker) -> None:
     ended = worker.faults.begin(A)
-    ended.end(Failed("a", 1, FailReason.WORKER_ERROR))
+    ended.report_end(Failed("a", 1, FailReason.WORKER_ERROR))
     worker.faults.begin(B)
     with pytest.raises(ProcessEnds):
         worker.faults.ignored(a_fault())
