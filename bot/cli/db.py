@@ -80,7 +80,7 @@ def problems_of(survey: Survey, locale: str) -> list[str]:
     if survey.unbalanced:
         broken = N_("{count} people have other credits than their ledger says")
         problems.append(text(broken, locale, count=survey.unbalanced))
-    if survey.untold:
+    if survey.lost_results:
         broken = N_("{count} ended jobs have no answer on its way")
-        problems.append(text(broken, locale, count=survey.untold))
+        problems.append(text(broken, locale, count=survey.lost_results))
     return problems

@@ -100,18 +100,18 @@ class JobAcceptance:
     ) -> Receipt:
         jobs = self._store.jobs
         async with self._store.atomic():
-            if earlier := await jobs.of_origin(context.platform, context.event_id):
+            if earlier := await jobs.find_by_origin(context.platform, context.event_id):
                 credits_left = (await self._store.people.account(earlier.person)).credits
                 notes = self._recipes.word_notes(earlier.prompt)
                 return self._receipt(earlier, credits_left, notes, repeated=True)
             if self._closing:
                 raise Closing
-            person = await self._store.people.meet(
+            person = await self._store.people.find_or_create(
                 context.platform, context.user_id, context.user_name, context.locale, self._clock()
             )
             recipe, notes, private = await wanted(person)
             address = _where_the_answer_goes(context, private)
-            if await jobs.count_unended(person) >= self._rules.max_waiting:
+            if await jobs.count_unfinished(person) >= self._rules.max_waiting:
                 raise TooManyWaiting(limit=self._rules.max_waiting)
             require_space(recipe.width_px, recipe.height_px, recipe.count, room_bytes)
             job = await jobs.add(self._new_job(person, context, address, recipe, private), context.event_id)

@@ -56,7 +56,7 @@ class JobCompletion:
                 log.warning("late end refused", job_id=job.id, attempt=job.attempt, state=state)
                 return None
             await self._ledger.refund(job, kept=len(pictures))
-            await self._store.post.post(job.id)
+            await self._store.outbox.add(job.id)
             self._store.after_commit(lambda: self._gone(job))
         refund = refund_of(job, len(pictures))
         log.info("job ended", job_id=job.id, state=state, pictures=len(pictures), fail=fail, refund=refund)
@@ -106,6 +106,6 @@ class JobCancellation:
             if job.person != person and not is_host(context, self._rules):
                 raise NotYours(job_id=job.id)
             return job
-        if person is None or not (unended := await self._store.jobs.unended_of(person)):
+        if person is None or not (unended := await self._store.jobs.unfinished_of(person)):
             raise NothingToCancel
         return unended[0]

@@ -71,8 +71,8 @@ class ResultDelivery:
     async def recover(self) -> None:
         """After a stop: what was being sent is tried again, and nothing later than the longest back-off."""
         latest_ms = self._clock() + int(1_000 * MAX_BACK_OFF_S)
-        await self._saved(self._store.post.recover)
-        await self._saved(lambda: self._store.post.bring_forward(latest_ms))
+        await self._saved(self._store.outbox.recover)
+        await self._saved(lambda: self._store.outbox.limit_waits(latest_ms))
 
     def close(self) -> None:
         """Deliver what is due, and then let ``run`` return."""
@@ -115,20 +115,20 @@ class ResultDelivery:
             return None
         waited_for_ms = now_ms + int(1_000 * ORDER_WAIT_S)
         return await self._saved(
-            lambda: self._store.post.claim(
+            lambda: self._store.outbox.claim(
                 platform, now_ms, waited_for_ms=waited_for_ms, most_in_chat=MOST_IN_CHAT
             )
         )
 
     async def _wait_s(self, platform: Platform, now_ms: int) -> float | None:
-        due_ms = await self._saved(lambda: self._store.post.next_due_ms(platform, now_ms))
+        due_ms = await self._saved(lambda: self._store.outbox.next_due_ms(platform, now_ms))
         return None if due_ms is None else max(0.05, (due_ms - self._clock()) / 1_000)
 
     async def _saved(self, work: Callable[[], Awaitable[Result]]) -> Result:
         return await saved(work, lambda: self._closing)
 
     async def _mark(self, claimed: ClaimedRow, state: OutboxState, due_ms: int = 0) -> None:
-        await self._saved(lambda: self._store.post.mark(claimed.job, state, due_ms))
+        await self._saved(lambda: self._store.outbox.mark(claimed.job, state, due_ms))
 
     async def _deliver(self, claimed: ClaimedRow, chat: Delivers) -> None:
         with _closing_unsaved(claimed.job):
@@ -166,7 +166,7 @@ class ResultDelivery:
             job = await self._store.jobs.find(job_id)
             if job is None or job.ended_ms is None:
                 raise LookupError(f"the outbox holds {job_id}, which has not ended")
-            person = await self._store.post.result(job_id)
+            person = await self._store.outbox.details(job_id)
         pictures = (await saved_pictures(self._store, self._pictures_dir, [job_id]))[job_id]
         if pictures.missing:
             log.warning("pictures missing on the disk", job_id=job_id, missing=pictures.missing)

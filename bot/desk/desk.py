@@ -231,7 +231,7 @@ class Desk:
             async with self._store.atomic():
                 await self._store.defaults.move_chat(platform, old_chat_id, new_chat_id)
                 await self._store.jobs.move_chat(platform, old_chat_id, new_chat_id)
-                await self._store.post.make_due(platform, new_chat_id)
+                await self._store.outbox.make_due(platform, new_chat_id)
                 self._store.after_commit(self._delivery.look)
 
         await saved(move)
@@ -240,7 +240,7 @@ class Desk:
     async def moved(self, job_id: str, address: Address) -> None:
         """Store where the job's placeholder now is; unknown jobs are ignored."""
         place = (address.platform, address.chat_id, address.ref)
-        await saved(lambda: self._store.jobs.readdress(job_id, *place))
+        await saved(lambda: self._store.jobs.set_address(job_id, *place))
 
     async def address_of(self, job_id: str) -> Address | None:
         """Where the job's placeholder is, as ``moved`` last stored it; None for an unknown job."""
@@ -252,7 +252,7 @@ class Desk:
     ) -> None:
         """Remember how the platform names a picture it was sent; a full disk only costs an upload later."""
         try:
-            await self._store.jobs.keep_file_id(platform, job_id, picture.index, form, file_id)
+            await self._store.jobs.save_file_id(platform, job_id, picture.index, form, file_id)
         except CannotSave as error:
             log.warning("file id not kept", job_id=job_id, reason=str(error))
 
@@ -276,15 +276,15 @@ class Desk:
 
         While the disk takes nothing it waits, for to return would confirm what is nowhere.
         """
-        await saved(lambda: self._store.post.take_in(platform, events, self._clock()))
+        await saved(lambda: self._store.inbox.add(platform, events, self._clock()))
 
     async def taken_in(self, platform: Platform) -> tuple[tuple[str, str], ...]:
         """The stored events that were not settled yet, oldest first."""
-        return await saved(lambda: self._store.post.taken_in(platform))
+        return await saved(lambda: self._store.inbox.unsettled(platform))
 
     async def settle(self, platform: Platform, event_id: str) -> None:
         """The answer was sent; the event need not be handled again, and its answer is forgotten."""
-        await saved(lambda: self._store.post.settle(platform, event_id))
+        await saved(lambda: self._store.inbox.settle(platform, event_id))
 
     async def run(self, chats: Mapping[Platform, Chat]) -> None:
         """Pick up what the last run left, then draw, deliver and tell until drained or cancelled."""

@@ -98,7 +98,9 @@ class HistoryQueries:
             if context.is_group:
                 hidden = sum(not is_open_here(job, context) for job in jobs)
                 address = context.address
-                jobs = await self._store.jobs.newest_open_in(person, address.platform, address.chat_id, limit)
+                jobs = await self._store.jobs.newest_public_in(
+                    person, address.platform, address.chat_id, limit
+                )
             await self._send_kept(person, context)
         files = await saved_pictures(self._store, self._pictures_dir, [job.id for job in jobs])
         return History(tuple(_entry(job, self._state(job), files[job.id]) for job in jobs), hidden)
@@ -138,19 +140,19 @@ class HistoryQueries:
         return JobState.QUEUED if state is JobState.RUNNING and self._line.position(job.id) else state
 
     async def _meet(self, context: CommandContext) -> int:
-        return await self._store.people.meet(
+        return await self._store.people.find_or_create(
             context.platform, context.user_id, context.user_name, context.locale, self._clock()
         )
 
     async def _send_kept(self, person: int, context: CommandContext) -> None:
-        post, address = self._store.post, context.address
+        outbox, address = self._store.outbox, context.address
         if context.is_group:
-            kept = await post.take_kept_of_chat(person, address.platform, address.chat_id)
+            kept = await outbox.retry_kept_of_chat(person, address.platform, address.chat_id)
         else:
-            kept = await post.take_kept(person)
+            kept = await outbox.retry_kept(person)
         for job_id in kept:
             # Without a ref it is a new message: the old one is out of reach, this visit's shows the list.
-            await self._store.jobs.readdress(job_id, context.address.platform, context.address.chat_id, "")
+            await self._store.jobs.set_address(job_id, context.address.platform, context.address.chat_id, "")
         if kept:
             self._store.after_commit(self._posted.change)
 

@@ -134,9 +134,9 @@ async def tidy(store: Store, data_dir: Path, keep_pictures_days: int, now_ms: in
             still waits to be delivered is kept.
         now_ms: UTC.
     """
-    await store.post.forget_repeats(now_ms - REPEATS_MS)
+    await store.inbox.delete_expired(now_ms - REPEATS_MS)
     if keep_pictures_days:
-        waiting = frozenset(await store.post.pictures_waiting())
+        waiting = frozenset(await store.outbox.undelivered_pictures())
         oldest_s = (now_ms - keep_pictures_days * DAY_MS) / 1_000
         deleted = await asyncio.to_thread(_delete_pictures, data_dir / "pictures", oldest_s, waiting)
         if deleted:

@@ -1,11 +1,18 @@
-"""Everything that must survive: one SQLite file, one writer, one lock.
+"""The database: one SQLite file, one writing process.
 
-``open_store`` opens, checks and migrates it; ``Store.atomic`` is the only transaction; queries stand named in
-``sql/``, a file for each class that asks them; rows come out as the frozen values of ``rows``.
+``open_store`` opens, checks and migrates the file. ``Store.atomic`` is the only way to a transaction. Nothing
+here knows chats or rules. After a crash, every committed transaction is complete and no other has any effect
+(WAL, synchronous=FULL).
 
-The room knows no chats, no rules and no files but the database: what a state means is the desk's business.
-After a crash every committed transaction is there, whole, and nothing of any other (WAL, synchronous=FULL).
-Tests of this room alone: ``pytest tests/unit/bot/store``.
+* ``store``       opens the database; the queries of all tables as attributes
+* ``database``    transactions, named statements, errors of SQLite
+* ``statements``  loads ``sql/``, one file for each module that queries
+* ``rows``        rows as frozen dataclasses
+* ``jobs``, ``inbox``, ``outbox``, ``people``, ``links``, ``defaults``  the queries
+* ``survey``      figures and violated invariants, for the host
+* ``files``       the database as a file: lock, migrations, backups
+
+Tests of this package: ``pytest tests/unit/bot/store``.
 """
 
 from bot.store.files import backup

@@ -1,7 +1,7 @@
-"""Jobs, the messages that made them, and their pictures: the state machine's few moves.
+"""Jobs, the events that made them, and their pictures.
 
-``claim``, ``put_back`` and ``end`` change a row only from the state, the try and the lease they name, so a
-late answer of an earlier try changes nothing.
+``claim``, ``requeue`` and ``end`` change a row only if its state, attempt and lease are as expected: a late
+answer of an earlier attempt changes nothing.
 """
 
 import json
@@ -12,72 +12,73 @@ from functools import partial
 from bot.store.database import Database
 from bot.store.rows import JobRow, NewJob, PictureRow, job_of, loras_json
 
+URGENT = True
+
 
 class Jobs:
     """Queries on job, origin and picture."""
 
     def __init__(self, database: Database) -> None:
-        self._ask = partial(database.rows, "jobs.sql")
-        self._ask_first = partial(database.urgent_rows, "jobs.sql")
+        self._query = partial(database.query, "jobs.sql")
 
-    async def of_origin(self, platform: str, event_id: str) -> JobRow | None:
-        """The job this very message made before."""
-        rows = await self._ask("job_of_origin", platform=platform, event_id=event_id)
+    async def find_by_origin(self, platform: str, event_id: str) -> JobRow | None:
+        """Return the job that this event made, if it made one."""
+        rows = await self._query("find_by_origin", platform=platform, event_id=event_id)
         return job_of(rows[0]) if rows else None
 
     async def add(self, job: NewJob, event_id: str) -> JobRow:
-        """Queue a job with its origin; belongs inside ``atomic`` with its charge."""
+        """Queue a job with its origin; call it in the transaction of its charge."""
         values = asdict(job) | {"loras": loras_json(job.loras), "private": int(job.private)}
-        [row] = await self._ask("add_job", **values)
-        await self._ask("add_origin", platform=job.platform, event_id=event_id, job=job.id)
+        [row] = await self._query("add_job", **values)
+        await self._query("add_origin", platform=job.platform, event_id=event_id, job=job.id)
         return job_of(row)
 
     async def find(self, job_id: str) -> JobRow | None:
-        """One job."""
-        rows = await self._ask("job", id=job_id)
+        """Return one job."""
+        rows = await self._query("find_job", id=job_id)
         return job_of(rows[0]) if rows else None
 
-    async def unended_of(self, person: int) -> tuple[JobRow, ...]:
-        """The person's jobs that wait or run, newest first."""
-        return tuple(job_of(row) for row in await self._ask("unended_of_person", person=person))
+    async def unfinished_of(self, person: int) -> tuple[JobRow, ...]:
+        """Return the person's jobs that wait or run, newest first."""
+        return tuple(job_of(row) for row in await self._query("unfinished_of", person=person))
 
-    async def count_unended(self, person: int) -> int:
-        """How many of the person's jobs wait or run."""
-        [(count,)] = await self._ask("count_unended", person=person)
+    async def count_unfinished(self, person: int) -> int:
+        """Count the person's jobs that wait or run."""
+        [(count,)] = await self._query("count_unfinished", person=person)
         return int(count)
 
     async def newest_of(self, person: int, limit: int) -> tuple[JobRow, ...]:
-        """The person's jobs, newest first."""
-        return tuple(job_of(row) for row in await self._ask("newest_of_person", person=person, limit=limit))
+        """Return the person's jobs, newest first."""
+        return tuple(job_of(row) for row in await self._query("newest_of", person=person, limit=limit))
 
-    async def newest_open_in(
+    async def newest_public_in(
         self, person: int, platform: str, chat_id: str, limit: int
     ) -> tuple[JobRow, ...]:
-        """The person's jobs of this chat that everybody there may see, newest first."""
-        rows = await self._ask(
-            "newest_open_in", person=person, platform=platform, chat_id=chat_id, limit=limit
+        """Return the person's jobs of this chat that are not private, newest first."""
+        rows = await self._query(
+            "newest_public_in", person=person, platform=platform, chat_id=chat_id, limit=limit
         )
         return tuple(job_of(row) for row in rows)
 
     async def in_state(self, state: str) -> tuple[JobRow, ...]:
-        """All jobs in this state, in the order of acceptance."""
-        return tuple(job_of(row) for row in await self._ask("in_state", state=state))
+        """Return all jobs in this state, in the order of acceptance."""
+        return tuple(job_of(row) for row in await self._query("in_state", state=state))
 
     async def claim(self, job_id: str, lease: str, now_ms: int) -> JobRow | None:
-        """Begin the next try of a queued job; None when it does not wait any more."""
-        rows = await self._ask("claim", id=job_id, lease=lease, now_ms=now_ms)
+        """Start the next attempt of a queued job; None if the job is not queued any more."""
+        rows = await self._query("claim", id=job_id, lease=lease, now_ms=now_ms)
         return job_of(rows[0]) if rows else None
 
-    async def put_back(self, job: JobRow, *, uses_attempt: bool) -> JobRow | None:
-        """Queue a running job again; None when this try is no longer the one that counts."""
-        rows = await self._ask(
-            "put_back", id=job.id, attempt=job.attempt, lease=job.lease, used_attempts=int(uses_attempt)
+    async def requeue(self, job: JobRow, *, uses_attempt: bool) -> JobRow | None:
+        """Queue a running job again; None if a later attempt or its end came first."""
+        rows = await self._query(
+            "requeue", id=job.id, attempt=job.attempt, lease=job.lease, used_attempts=int(uses_attempt)
         )
         return job_of(rows[0]) if rows else None
 
-    async def put_back_leased(self, lease: str) -> None:
-        """Queue every job again that runs under this lease, its try not counted."""
-        await self._ask("put_back_leased", lease=lease)
+    async def requeue_leased(self, lease: str) -> None:
+        """Queue all running jobs of this lease again; none of their attempts counts."""
+        await self._query("requeue_leased", lease=lease)
 
     async def end(
         self,
@@ -88,42 +89,45 @@ class Jobs:
         fail: str | None = None,
         pictures: Sequence[PictureRow] = (),
     ) -> bool:
-        """End a job with its pictures; False, and nothing changed, when this try no longer counts.
+        """End a job with its pictures; False, with nothing changed, if this attempt is out of date.
 
-        ``job.started_ms`` is stored, too: the caller knows since when it was really drawn.
+        It stores ``job.started_ms`` too: the caller knows when the drawing really started.
         """
         values = {"state": state, "fail": fail, "started_ms": job.started_ms, "now_ms": now_ms}
-        if not await self._ask("end", id=job.id, attempt=job.attempt, lease=job.lease, **values):
+        if not await self._query("end", id=job.id, attempt=job.attempt, lease=job.lease, **values):
             return False
         for picture in pictures:
-            await self._ask("add_picture", **asdict(picture))
+            await self._query("add_picture", **asdict(picture))
         return True
 
     async def request_cancel(self, job_id: str) -> None:
-        """Note that a running job shall stop, so that a restart does not draw it again."""
-        await self._ask("request_cancel", id=job_id)
+        """Store that a running job must stop, so that a restart does not draw it again."""
+        await self._query("request_cancel", id=job_id)
 
-    async def readdress(self, job_id: str, platform: str, chat_id: str, ref: str) -> None:
-        """Store where the job's answer stands or shall go, before anything else that waits to be stored.
+    async def set_address(self, job_id: str, platform: str, chat_id: str, ref: str) -> None:
+        """Store where the job's answer is or will be, before all statements that wait.
 
-        It tells what people see already: after a crash in between they would see it twice.
+        People see that message already: after a crash without the address, they would see it twice.
         """
-        await self._ask_first("readdress", id=job_id, platform=platform, chat_id=chat_id, ref=ref)
+        address = {"platform": platform, "chat_id": chat_id, "ref": ref}
+        await self._query("set_address", URGENT, id=job_id, **address)
 
     async def move_chat(self, platform: str, earlier: str, now: str) -> None:
-        """Give a chat's jobs to its new id. Message ids of the earlier one mean nothing there, so refs go."""
-        await self._ask("move_chat", platform=platform, earlier=earlier, now=now)
+        """Move a chat's jobs to its new id, and clear their refs: the old message ids are invalid there."""
+        await self._query("move_chat", platform=platform, earlier=earlier, now=now)
 
-    async def keep_file_id(self, platform: str, job_id: str, index: int, form: str, file_id: str) -> None:
-        """Store how a platform names a picture it was sent, as a ``photo`` or a ``document``."""
-        await self._ask("keep_file_id", job=job_id, idx=index, platform=platform, form=form, file_id=file_id)
+    async def save_file_id(self, platform: str, job_id: str, index: int, form: str, file_id: str) -> None:
+        """Store the platform's file id of a picture that it received as a ``photo`` or a ``document``."""
+        await self._query(
+            "save_file_id", job=job_id, idx=index, platform=platform, form=form, file_id=file_id
+        )
 
     async def file_ids(self, platform: str, job_ids: Sequence[str], form: str) -> dict[tuple[str, int], str]:
-        """How a platform names the pictures of these jobs, by job and index."""
-        rows = await self._ask("file_ids", platform=platform, form=form, jobs=json.dumps(list(job_ids)))
+        """Return the platform's file ids of these jobs' pictures, by job and index."""
+        rows = await self._query("file_ids", platform=platform, form=form, jobs=json.dumps(list(job_ids)))
         return {(row["job"], int(row["idx"])): row["file_id"] for row in rows}
 
     async def pictures_of(self, job_ids: Sequence[str]) -> tuple[PictureRow, ...]:
-        """The pictures of these jobs, by job and index."""
-        rows = await self._ask("pictures", jobs=json.dumps(list(job_ids)))
+        """Return the pictures of these jobs, ordered by job and index."""
+        rows = await self._query("pictures", jobs=json.dumps(list(job_ids)))
         return tuple(PictureRow(**dict(row)) for row in rows)

@@ -1,7 +1,7 @@
-"""What stands in the database, as frozen values; the desk gives them their meaning.
+"""Rows of the database as frozen values.
 
-A job's ``state`` and ``fail`` are the desk's and the engine's words, which the schema checks; this room does
-not import the desk.
+``bot.outcomes`` and ``engine.request`` define the values of a job's ``state`` and ``fail``; the schema checks
+them.
 """
 
 import json
@@ -16,8 +16,8 @@ from engine.request import LoraChoice
 class LedgerKind(StrEnum):
     """Why credits moved. Values equal the CHECK list of ledger.kind in migrations/0001.
 
-    ALLOWANCE the day's filling up · CHARGE a job's price, negative · REFUND of pictures that were not made ·
-    GRANT a host's gift, or a correction.
+    ALLOWANCE the daily renewal · CHARGE a job's price, negative · REFUND of pictures that were not made ·
+    GRANT by a host, or a correction.
     """
 
     ALLOWANCE = "allowance"
@@ -27,13 +27,13 @@ class LedgerKind(StrEnum):
 
 
 class OutboxState(StrEnum):
-    """Where an ended job's result stands. Values equal the CHECK list of outbox.state in migrations/0001.
+    """The delivery state of a result. Values equal the CHECK list of outbox.state in migrations/0001.
 
     READY   not tried yet
     SENDING being delivered by this process
-    MAYBE   tried; it may have arrived, so it is tried again at the same message
+    MAYBE   tried; it may have arrived, so the retry edits the same message
     SENT    arrived
-    KEPT    it cannot arrive there; waits for ``/mine``
+    KEPT    the chat cannot receive it; it waits for ``/mine``
     """
 
     READY = "ready"
@@ -45,7 +45,7 @@ class OutboxState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job to be accepted: all that is known before it has an order."""
+    """A job before it is accepted."""
 
     id: str
     person: int
@@ -67,7 +67,7 @@ class NewJob:
 
 @dataclass(frozen=True, slots=True)
 class JobRow(NewJob):
-    """A job as it stands."""
+    """A stored job."""
 
     state: str
     attempt: int
@@ -81,7 +81,7 @@ class JobRow(NewJob):
 
 @dataclass(frozen=True, slots=True)
 class PictureRow:
-    """One finished picture; ``file_name`` lies within the pictures folder."""
+    """One finished picture; ``file_name`` is relative to the pictures folder."""
 
     job: str
     idx: int
@@ -91,9 +91,9 @@ class PictureRow:
 
 @dataclass(frozen=True, slots=True)
 class AccountRow:
-    """A person's credits; ``given`` of the allowance was given until ``renews_at_s`` (unix seconds).
+    """A person's credits; ``given`` of the allowance counts until ``renews_at_s`` (unix seconds).
 
-    ``given`` is None where that was before it was kept.
+    ``given`` is None in accounts from before migration 0002.
     """
 
     credits: int
@@ -102,8 +102,8 @@ class AccountRow:
 
 
 @dataclass(frozen=True, slots=True)
-class OutboxRow:
-    """What a result says beside its job: to whom, and how the money ended."""
+class ResultDetails:
+    """What a result needs beside its job: the receiver, the refund, and the credits after it."""
 
     user_id: str
     user_name: str
@@ -113,7 +113,7 @@ class OutboxRow:
 
 @dataclass(frozen=True, slots=True)
 class ClaimedRow:
-    """A result this process now delivers, for the ``attempts``-th time."""
+    """A result that this process delivers now; ``attempts`` counts this delivery too."""
 
     job: str
     attempts: int
@@ -121,19 +121,19 @@ class ClaimedRow:
 
 @dataclass(frozen=True, slots=True)
 class InboxRow:
-    """A chat's event that waits for its answer to be sent; ``answer`` is the desk's JSON, None before it."""
+    """An event that is not settled; ``answer`` is the desk's JSON, None before the event is handled."""
 
     answer: str | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class LinkCodeRow:
-    """A code that joins two people.
+    """A code that links two people.
 
     Attributes:
-        person: Who asked for it or, once used, whom both became.
-        typed_by: The identity (``platform:user_id``) that has it, by the message ``typed_event``.
-        platform: Where who asked is known by ``name``.
+        person: The person who asked for it or, once used, the merged person.
+        typed_by: The identity (``platform:user_id``) that typed it first, in the message ``typed_event``.
+        platform: Where the person who asked has the name ``name``.
     """
 
     person: int
@@ -146,14 +146,14 @@ class LinkCodeRow:
 
 @dataclass(frozen=True, slots=True)
 class DefaultLora:
-    """The LoRA a picture gets when nobody named one; an empty name means none."""
+    """The LoRA of a picture whose command names none; an empty name means no LoRA."""
 
     lora: str
     weight: float
 
 
 def job_of(row: sqlite3.Row) -> JobRow:
-    """The job in this row of table job."""
+    """Convert a row of table job."""
     values = dict(row)
     values["loras"] = tuple(LoraChoice(**lora) for lora in json.loads(values["loras"]))
     values["private"] = bool(values["private"])
@@ -162,5 +162,5 @@ def job_of(row: sqlite3.Row) -> JobRow:
 
 
 def loras_json(loras: Sequence[LoraChoice]) -> str:
-    """The LoRAs as column job.loras holds them."""
+    """Convert LoRAs to the JSON of column job.loras."""
     return json.dumps([asdict(lora) for lora in loras], ensure_ascii=False)

@@ -1,69 +1,63 @@
-"""Open the database, and hold what is asked of it: people, links, jobs, post, defaults."""
+"""Opens the database and gives access to its queries."""
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import aiosqlite
 
 from bot.errors import CannotSave
-from bot.store.database import Database, operator_error, to_the_end
+from bot.store.database import Database, operator_error, run_to_completion
 from bot.store.defaults import DefaultLoras
 from bot.store.files.lock import locked
-from bot.store.files.migrate import migrate, read_steps, require_ours
+from bot.store.files.migrate import migrate, read_migrations, require_ours
+from bot.store.inbox import Inbox
 from bot.store.jobs import Jobs
 from bot.store.links import Links
+from bot.store.outbox import Outbox
 from bot.store.people import People
-from bot.store.post import Post
 from bot.store.survey import Survey, survey
 from engine.durable import create_file, make_folder
 
 PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON")
-"""FULL: what a person was told survives a power cut; a commit costs a millisecond, a picture seconds."""
+"""FULL: what a person has read survives a power cut; a commit costs a millisecond, a picture seconds."""
 
-BUSY_TIMEOUT_MS = 1_000  # only a host's own sqlite3 shell makes us wait; a person is answered within 3 s
+BUSY_TIMEOUT_MS = 1_000  # only a host's sqlite3 shell holds the lock; a person gets an answer within 3 s
 
 
-class Store:
-    """The open database. Close it: an unclosed connection keeps the process from ending.
+class Store(Database):
+    """The open database. Close it: an unclosed connection keeps the process alive.
 
     Attributes:
         people: Identities, credits and the ledger.
-        links: Identities that are one person.
+        links: Links between identities, and their codes.
         jobs: Jobs, their origins and pictures.
-        post: Outbox and inbox.
+        inbox: Raw chat events.
+        outbox: Results to deliver.
         defaults: Default LoRAs.
     """
 
-    def __init__(self, database: Database, path: Path, closing: AsyncExitStack) -> None:
-        self._database = database
+    def __init__(self, connection: aiosqlite.Connection, path: Path, closing: AsyncExitStack) -> None:
+        super().__init__(connection)
         self._path = path
         self._closing = closing
-        self.people = People(database)
-        self.links = Links(database)
-        self.jobs = Jobs(database)
-        self.post = Post(database)
-        self.defaults = DefaultLoras(database)
-
-    def atomic(self) -> AbstractAsyncContextManager[None]:
-        """Make everything in the block happen, or nothing; see ``Database.atomic``."""
-        return self._database.atomic()
-
-    def after_commit(self, effect: Callable[[], None]) -> None:
-        """Call ``effect`` exactly when the open transaction is committed; see ``Database.after_commit``."""
-        self._database.after_commit(effect)
+        self.people = People(self)
+        self.links = Links(self)
+        self.jobs = Jobs(self)
+        self.inbox = Inbox(self)
+        self.outbox = Outbox(self)
+        self.defaults = DefaultLoras(self)
 
     async def survey(self) -> Survey:
-        """Count what is there and check that it is sound; reads the whole file.
+        """Count the contents and check that they are sound; reads the whole file.
 
         Raises:
             OperatorError: DatabaseDamaged, DiskFull, FolderUnusable or, while another program locks it,
                 DatabaseInUse.
         """
         try:
-            return await survey(self._database)
+            return await survey(self)
         except CannotSave as error:
             cause = error.__cause__
             assert isinstance(cause, sqlite3.Error)  # noqa: S101 - Database raises no other
@@ -72,46 +66,46 @@ class Store:
             raise operator_error(error, self._path) from error
 
     async def close(self) -> None:
-        """Close the database, its log folded back into the file, and let another process have it.
+        """Write the log back into the file, close it and release its lock.
 
-        It is closed when this returns, also if the task is cancelled meanwhile.
+        The database is closed when this returns, even if the task is cancelled meanwhile.
         """
-        await to_the_end(self._closing.aclose())
+        await run_to_completion(self._closing.aclose())
 
 
 async def open_store(path: Path, migrations_dir: Path) -> Store:
-    """Open the database for this process alone, made or migrated where needed.
+    """Open the database for this process alone; create or migrate it if necessary.
 
     Raises:
         DatabaseInUse: Another process has it; end that one.
-        DatabaseNewer: A newer version of the bot wrote it; start that one. The file is untouched.
-        DatabaseDamaged: It is no intact database; put the backup in its place.
-        DatabaseForeign: It is another program's; the file is untouched.
+        DatabaseNewer: A newer version of the bot wrote it; start that one. The file is unchanged.
+        DatabaseDamaged: The file is damaged; restore a backup.
+        DatabaseForeign: It belongs to another program; the file is unchanged.
         DiskFull: The host makes room.
-        FolderUnusable: The folder is not ours to write in.
+        FolderUnusable: We may not write in the folder.
     """
-    steps = await asyncio.to_thread(read_steps, migrations_dir)
+    migrations = await asyncio.to_thread(read_migrations, migrations_dir)
     async with AsyncExitStack() as opening:
         try:
             await asyncio.to_thread(make_folder, path.parent)
             opening.enter_context(locked(path))
-            await asyncio.to_thread(require_ours, path, len(steps))
+            await asyncio.to_thread(require_ours, path, len(migrations))
             await asyncio.to_thread(create_file, path)  # SQLite would give it the umask's mode
             connection = aiosqlite.connect(path, isolation_level=None)
             opening.push_async_callback(connection.close)
-            await to_the_end(connection)  # a cancel in its middle would leave the connection to nobody
+            await run_to_completion(connection)  # a cancelled start would leave the connection without owner
             connection.row_factory = sqlite3.Row
-            await _check(connection)
-            await migrate(connection, path, steps)
+            await connection.execute_fetchall(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+            await _require_intact(connection)
+            await migrate(connection, path, migrations)
             for pragma in PRAGMAS:
                 await connection.execute_fetchall(f"PRAGMA {pragma}")
         except (sqlite3.DatabaseError, UnicodeDecodeError, OSError) as error:
             raise operator_error(error, path) from error
-        return Store(Database(connection), path, opening.pop_all())
+        return Store(connection, path, opening.pop_all())
 
 
-async def _check(connection: aiosqlite.Connection) -> None:
-    await connection.execute_fetchall(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+async def _require_intact(connection: aiosqlite.Connection) -> None:
     [verdict] = await connection.execute_fetchall("PRAGMA quick_check(1)")
     if verdict[0] != "ok":
         raise sqlite3.DatabaseError(verdict[0])

@@ -1,4 +1,4 @@
-"""The state of the database as a whole, for the host: figures, and laws that are broken."""
+"""A summary of the database for the host: figures and violated invariants."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,15 +9,15 @@ from bot.store.database import Database
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What is in the database.
+    """Figures of the database and what is wrong with it.
 
     Attributes:
         schema: The number of the newest migration it has seen.
-        jobs: State → how many.
+        jobs: State → number of jobs.
         credits: The sum over all people; ``ledger`` is the sum of the ledger and must equal it.
-        damage: What SQLite finds wrong with the file, a line each; empty when it is sound.
-        unbalanced: People whose credits are not what their ledger says; 0 unless somebody changed the file.
-        untold: Ended jobs without an outbox row; likewise.
+        damage: What SQLite finds wrong with the file, one line each.
+        unbalanced: People whose credits differ from their ledger; 0 unless somebody changed the file.
+        lost_results: Ended jobs without an outbox row; 0 unless somebody changed the file.
     """
 
     schema: int
@@ -28,32 +28,32 @@ class Survey:
     ledger: int
     damage: tuple[str, ...]
     unbalanced: int
-    untold: int
+    lost_results: int
 
     @property
     def is_sound(self) -> bool:
         """Whether nothing is wrong."""
-        return not (self.damage or self.unbalanced or self.untold)
+        return not (self.damage or self.unbalanced or self.lost_results)
 
 
 async def survey(database: Database) -> Survey:
-    """Ask everything in one transaction, so that the figures belong together."""
-    ask = partial(database.rows, "survey.sql")
+    """Read everything in one transaction, so that the figures are consistent."""
+    query = partial(database.query, "survey.sql")
     async with database.atomic():
-        [schema] = await ask("schema")
-        integrity = await ask("integrity")
-        strays = await ask("strays")
-        jobs = await ask("jobs")
-        [sums] = await ask("sums")
-        [unbalanced] = await ask("unbalanced")
-        [untold] = await ask("untold")
+        [schema] = await query("schema")
+        integrity = await query("integrity")
+        orphans = await query("orphans")
+        jobs = await query("jobs")
+        [totals] = await query("totals")
+        [unbalanced] = await query("unbalanced")
+        [lost] = await query("lost_results")
     damage = [str(row[0]) for row in integrity if row[0] != "ok"]
-    damage += [f"{row['table']} {row['rowid']} → {row['parent']}" for row in strays]
+    damage += [f"{row['table']} {row['rowid']} → {row['parent']}" for row in orphans]
     return Survey(
         schema=schema[0],
         jobs={row["state"]: row["count"] for row in jobs},
         damage=tuple(damage),
         unbalanced=unbalanced["count"],
-        untold=untold["count"],
-        **dict(sums),
+        lost_results=lost["count"],
+        **dict(totals),
     )

@@ -13,10 +13,11 @@ from bot.desk.drawing import loop, recorder
 from bot.desk.people.ledger import Ledger
 from bot.outcomes import JobResult
 from bot.store.database import Database
+from bot.store.inbox import Inbox
 from bot.store.jobs import Jobs
-from bot.store.post import Post
-from bot.store.queries import load_queries
+from bot.store.outbox import Outbox
 from bot.store.rows import ClaimedRow, JobRow, OutboxState, PictureRow
+from bot.store.statements import load_statements
 from engine.request import Picture
 
 _later: set[asyncio.Task[Any]] = set()
@@ -64,64 +65,66 @@ def charge_outside_the_transaction() -> None:
 
 def parcel_outside_the_transaction() -> None:
     """The job ends first and is put into the outbox a moment later."""
-    real = Post.post
+    real = Outbox.add
 
-    async def post(self: Post, job_id: str) -> None:
+    async def add(self: Outbox, job_id: str) -> None:
         _in_a_moment(real(self, job_id))
 
-    Post.post = post  # type: ignore[method-assign]
+    Outbox.add = add  # type: ignore[method-assign]
 
 
 def confirmed_before_stored() -> None:
     """The platform is told to forget a message that is stored a moment later."""
-    real = Post.take_in
+    real = Inbox.add
 
-    async def take_in(self: Post, platform: str, events: Sequence[tuple[str, str]], now_ms: int) -> None:
+    async def add(self: Inbox, platform: str, events: Sequence[tuple[str, str]], now_ms: int) -> None:
         _in_a_moment(real(self, platform, events, now_ms))
 
-    Post.take_in = take_in  # type: ignore[method-assign]
+    Inbox.add = add  # type: ignore[method-assign]
 
 
 def sent_before_delivered() -> None:
     """A result counts as sent as soon as somebody takes it."""
-    real = Post.claim
+    real = Outbox.claim
 
-    async def claim(self: Post, platform: str, now_ms: int) -> ClaimedRow | None:
-        if result := await real(self, platform, now_ms):
+    async def claim(self: Outbox, platform: str, now_ms: int, **limits: Any) -> ClaimedRow | None:
+        if result := await real(self, platform, now_ms, **limits):
             await self.mark(result.job, OutboxState.SENT)
         return result
 
-    Post.claim = claim  # type: ignore[method-assign]
+    Outbox.claim = claim  # type: ignore[method-assign]
 
 
 def answers_not_kept() -> None:
     """An event whose answer was cut off is carried out once more."""
 
-    async def keep_answer(_: Post, platform: str, event_id: str, answer: str) -> None:
+    async def save_answer(_: Inbox, platform: str, event_id: str, answer: str) -> None:
         return
 
-    Post.keep_answer = keep_answer  # type: ignore[method-assign]
+    Inbox.save_answer = save_answer  # type: ignore[method-assign]
 
 
 def no_recovery_of_the_outbox() -> None:
     """What was being sent when the process died is forgotten."""
 
-    async def recover(_: Post) -> None:
+    async def recover(_: Outbox) -> None:
         return
 
-    Post.recover = recover  # type: ignore[method-assign]
+    Outbox.recover = recover  # type: ignore[method-assign]
 
 
 def no_fence_at_the_end() -> None:
     """Whoever ends a job ends it, whichever try and run he comes from."""
-    queries = load_queries("jobs.sql")
-    queries["end"] = queries["end"].replace("AND attempt = :attempt AND lease IS :lease", "")
+    statements = load_statements("jobs.sql")
+    statements["end"] = statements["end"].replace("AND attempt = :attempt AND lease IS :lease", "")
 
 
 def refund_outside_and_not_unique() -> None:
     """Money goes back in a transaction of its own, and nothing stops a second time."""
-    queries = load_queries("people.sql")
-    queries["write_ledger"] = queries["write_ledger"].replace("INSERT INTO", "INSERT OR IGNORE INTO")
+    statements = load_statements("people.sql")
+    statements["add_ledger_entry"] = statements["add_ledger_entry"].replace(
+        "INSERT INTO", "INSERT OR IGNORE INTO"
+    )
     real_end, real_refund = JobCompletion.end, Ledger.refund
 
     async def end(
@@ -141,12 +144,12 @@ def refund_outside_and_not_unique() -> None:
 
 def lost_tries_not_counted() -> None:
     """A crash costs a job nothing, so one that causes crashes is drawn for ever."""
-    real = Jobs.put_back
+    real = Jobs.requeue
 
-    async def put_back(self: Jobs, job: JobRow, *, uses_attempt: bool) -> JobRow | None:
+    async def requeue(self: Jobs, job: JobRow, *, uses_attempt: bool) -> JobRow | None:
         return await real(self, job, uses_attempt=False)
 
-    Jobs.put_back = put_back  # type: ignore[method-assign]
+    Jobs.requeue = requeue  # type: ignore[method-assign]
 
 
 def a_ready_job_pays_for_its_neighbour() -> None:
@@ -184,13 +187,13 @@ def same_message_not_recognised() -> None:
     real = Jobs.add
     numbers = iter(range(10**6))
 
-    async def of_origin(_: Jobs, platform: str, event_id: str) -> None:
+    async def find_by_origin(_: Jobs, platform: str, event_id: str) -> None:
         return
 
     async def add(self: Jobs, job: Any, event_id: str) -> JobRow:
         return await real(self, job, f"{event_id} {job.id} {next(numbers)}")
 
-    Jobs.of_origin, Jobs.add = of_origin, add  # type: ignore[method-assign]
+    Jobs.find_by_origin, Jobs.add = find_by_origin, add  # type: ignore[method-assign]
 
 
 def answer_as_a_new_message() -> None:

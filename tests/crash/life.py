@@ -159,7 +159,7 @@ class _Platform:
 
     async def _change_minds(self) -> None:
         """Somebody with several jobs sends ``/cancel`` without an id, stored before it is confirmed."""
-        rows = await self._room.store._database._run(
+        rows = await self._room.store._run(
             "SELECT user_id FROM job JOIN identity USING (person) WHERE ended_ms IS NULL "
             "AND identity.platform = 'console' GROUP BY user_id HAVING count(*) > 1"
         )
@@ -173,7 +173,7 @@ class _Platform:
     async def is_busy(self) -> bool:
         """Whether a message, a job or a result is still on its way."""
         async with self._room.store.atomic():  # or it would see a job's end before its result
-            [row] = await self._room.store._database._run(
+            [row] = await self._room.store._run(
                 "SELECT (SELECT count(*) FROM job WHERE ended_ms IS NULL)"
                 "     + (SELECT count(*) FROM outbox WHERE state <> 'sent')"
                 "     + (SELECT count(*) FROM inbox WHERE settled = 0) AS count"
@@ -190,7 +190,7 @@ class _Platform:
 
     async def fetch_kept(self) -> None:
         """Whoever misses a picture asks for it."""
-        ask = self._room.store._database._run
+        ask = self._room.store._run
         for row in await ask(
             "SELECT DISTINCT user_id FROM outbox JOIN job ON job.id = outbox.job "
             "JOIN identity USING (person) WHERE outbox.state = 'kept'"

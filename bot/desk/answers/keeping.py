@@ -27,17 +27,17 @@ class StoredAnswers:
         Raises:
             PersonError: The refusal, the same each time; ``CannotSave`` alone is tried again.
         """
-        post, event = self._store.post, (context.platform, context.event_id)
+        inbox, event = self._store.inbox, (context.platform, context.event_id)
         answer: Outcome | PersonError
         async with self._store.atomic():
-            stored = await post.find_event(*event)
+            stored = await inbox.find(*event)
             if stored is not None and stored.answer is not None:
                 log.info("event answered as before", platform=context.platform, event_id=context.event_id)
                 answer = decode(stored.answer)
             else:
                 answer = await self._try(work)
                 if stored is not None and not isinstance(answer, Receipt):
-                    await post.keep_answer(*event, encode(answer))
+                    await inbox.save_answer(*event, encode(answer))
         if isinstance(answer, PersonError):
             raise answer
         return answer

@@ -174,7 +174,7 @@ class Drawing:
         finally:
             # Whatever ended this loop, it was our stop: the jobs under our lease have lost no try.
             with contextlib.suppress(CannotSave):
-                await self._store.jobs.put_back_leased(self._lease)
+                await self._store.jobs.requeue_leased(self._lease)
 
     async def _claim_jobs(self, group: asyncio.TaskGroup) -> None:
         with _closing_unsaved():

@@ -92,7 +92,7 @@ class ResultRecorder:
     async def put_back(self, job: JobRow, *, uses_attempt: bool) -> None:
         """The job waits again; a late call for a try that no longer counts changes nothing."""
         async with self._store.atomic():
-            if queued := await self._store.jobs.put_back(job, uses_attempt=uses_attempt):
+            if queued := await self._store.jobs.requeue(job, uses_attempt=uses_attempt):
                 await self.let_wait(queued)
 
     async def let_wait(self, queued: JobRow) -> None:

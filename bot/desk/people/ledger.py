@@ -49,7 +49,7 @@ class Ledger:
         one, other = await self.renew(stays), await self.renew(gone)
         one_daily = (await self._tiers.of(stays)).daily_credits
         other_daily = (await self._tiers.of(gone)).daily_credits
-        await self._store.links.join(gone, stays, code)
+        await self._store.links.merge(gone, stays, code)
         daily = (await self._tiers.of(stays)).daily_credits
         kept = joint(one.credits, one_daily, other.credits, other_daily, daily)
         await self._lapse(stays, one.credits + other.credits - kept)
@@ -62,7 +62,7 @@ class Ledger:
         """
         both = await self.renew(person)
         daily_of_both = (await self._tiers.of(person)).daily_credits
-        alone = await self._store.links.part(platform, user_id, person, self._clock())
+        alone = await self._store.links.split(platform, user_id, person, self._clock())
         daily = (await self._tiers.of(person)).daily_credits
         await self._lapse(person, both.credits - joint(both.credits, daily_of_both, 0, 0, daily))
         return alone

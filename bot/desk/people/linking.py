@@ -74,13 +74,13 @@ class AccountLinking:
         code, now_ms = new_code(self._random), self._clock()
         async with self._store.atomic():
             person = await self._meet(context)
-            await self._store.links.issue(code, person, context.platform, now_ms, now_ms + CODE_LASTS_MS)
+            await self._store.links.add_code(code, person, context.platform, now_ms, now_ms + CODE_LASTS_MS)
         return LinkCode(code, CODE_LASTS_MS // 60_000)
 
     async def _redeem(self, code: str, context: CommandContext) -> LinkAsked | Linked:
         links, typed_by = self._store.links, f"{context.platform}:{context.user_id}"
         async with self._store.atomic():
-            found = await links.find(code, self._clock())
+            found = await links.find_code(code, self._clock())
             person = await self._meet(context)
             if found is None or found.typed_by not in (None, typed_by):
                 raise BadLinkCode
@@ -90,7 +90,7 @@ class AccountLinking:
                     None,
                     context.event_id,
                 ):  # a message that comes again confirms nothing
-                    await links.type_code(code, typed_by, context.event_id)
+                    await links.claim_code(code, typed_by, context.event_id)
                     return LinkAsked(code, Platform(found.platform), found.name)
                 await self._ledger.join(person, found.person, code)
                 self._store.after_commit(lambda: self._line.merge(person, found.person))
@@ -108,6 +108,6 @@ class AccountLinking:
             raise AlreadyLinked(platform=platform)
 
     async def _meet(self, context: CommandContext) -> int:
-        return await self._store.people.meet(
+        return await self._store.people.find_or_create(
             context.platform, context.user_id, context.user_name, context.locale, self._clock()
         )

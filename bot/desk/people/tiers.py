@@ -19,7 +19,7 @@ class TierMembership:
         """Find the people of all tiers, before stored jobs join the line again."""
         names = [name for tier in self._rules.tiers for name in tier.people]
         found: defaultdict[int, list[str]] = defaultdict(list)
-        for person, name in await self._store.links.people_named(names):
+        for person, name in await self._store.links.people_of(names):
             found[person].append(name)
         self._known = {person: self._rules.entitlement_of(named) for person, named in found.items()}
 

@@ -1,4 +1,4 @@
-"""One process on one database."""
+"""The lock that keeps a second process off the database."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from engine.durable import FILE_MODE
 def locked(path: Path) -> Iterator[None]:
     """Keep every other process off this database while the block runs.
 
-    The kernel drops the lock with the process, however that ends; the file ``….lock`` itself stays.
+    The kernel releases the lock when the process ends, even after a crash; the file ``….lock`` stays.
 
     Raises:
         DatabaseInUse: Another process has it; end that one.

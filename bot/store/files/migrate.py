@@ -1,7 +1,7 @@
-"""From any older schema to this code's: numbered SQL files, each applied once.
+"""Migrations: numbered SQL files, each applied once.
 
-A step and its number (``PRAGMA user_version``) are one transaction. Before an existing database is touched, a
-copy is laid beside it. A database newer than the code is refused before anything is written.
+A migration and its number (``PRAGMA user_version``) are one transaction. An existing database is copied
+first. A database newer than the code is refused before anything is written.
 """
 
 import contextlib
@@ -18,21 +18,21 @@ from engine.durable import replacing
 
 log = structlog.get_logger("bot.store")
 
-APPLICATION_ID = 0x53554741  # "SUGA", in the header of each database that a step of ours has touched
+APPLICATION_ID = 0x53554741  # "SUGA", in the header of every database that we migrated
 _FIRST_TABLES = {"person", "identity", "account", "job", "origin", "picture", "ledger", "outbox", "inbox"}
 _FILE_NAME = re.compile(r"(\d{4})_\w+\.sql")
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Migration:
     """One migration file."""
 
     number: int
     path: Path
 
 
-def read_steps(migrations_dir: Path) -> tuple[Step, ...]:
-    """The migration files in order.
+def read_migrations(migrations_dir: Path) -> tuple[Migration, ...]:
+    """Return the migration files in order.
 
     Raises:
         ValueError: Their numbers are not 1, 2, 3, …: a file is missing, or two branches took the same number.
@@ -40,22 +40,24 @@ def read_steps(migrations_dir: Path) -> tuple[Step, ...]:
     found = [
         (match, path) for path in migrations_dir.glob("*.sql") if (match := _FILE_NAME.fullmatch(path.name))
     ]
-    steps = sorted((Step(int(match[1]), path) for match, path in found), key=lambda step: step.number)
-    numbers = [step.number for step in steps]
+    migrations = sorted(
+        (Migration(int(match[1]), path) for match, path in found), key=lambda each: each.number
+    )
+    numbers = [migration.number for migration in migrations]
     if not numbers or numbers != list(range(1, len(numbers) + 1)):
         raise ValueError(f"{migrations_dir}: migrations are numbered {numbers}")
-    return tuple(steps)
+    return tuple(migrations)
 
 
 def require_ours(path: Path, known: int | None = None) -> None:
-    """Return for a database of this program with at most ``known`` steps, a new one, and a damaged one.
+    """Refuse another program's database and one with more than ``known`` migrations; accept any other file.
 
-    A file is ours by its application id or, from before it had one, by its tables and step number. It is only
-    read: an ordinary connection folds the log that a crash left into the file when it closes. Blocking.
+    The application id identifies our files; tables and version identify older files without it. The file is
+    opened read-only: a writing connection would checkpoint the log of a crash as it closes. Blocking.
 
     Raises:
-        DatabaseForeign: Another program's; file and log are untouched.
-        DatabaseNewer: Likewise; a newer version wrote it.
+        DatabaseForeign: It belongs to another program; file and log are unchanged.
+        DatabaseNewer: A newer version wrote it; file and log are unchanged.
     """
     if not path.is_file():
         return
@@ -67,7 +69,7 @@ def require_ours(path: Path, known: int | None = None) -> None:
             [found] = connection.execute("PRAGMA user_version").fetchone()
             names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
     except (sqlite3.DatabaseError, UnicodeDecodeError):
-        return  # damaged: the ordinary opening reports it
+        return  # damaged: open_store reports it
     is_new = not (program or found or names)
     is_ours = program == APPLICATION_ID or (not program and found and names >= _FIRST_TABLES)
     if not (is_new or is_ours):
@@ -77,37 +79,37 @@ def require_ours(path: Path, known: int | None = None) -> None:
 
 
 async def _version_of(connection: aiosqlite.Connection) -> int:
-    """How many steps this database has run; 0 for an empty file."""
+    """Return the number of applied migrations; 0 for an empty file."""
     [row] = await connection.execute_fetchall("PRAGMA user_version")
     return int(row[0])
 
 
-async def migrate(connection: aiosqlite.Connection, path: Path, steps: tuple[Step, ...]) -> None:
-    """Run the steps that this database lacks.
+async def migrate(connection: aiosqlite.Connection, path: Path, migrations: tuple[Migration, ...]) -> None:
+    """Apply the migrations that this database lacks.
 
     Raises:
-        DatabaseNewer: It has run steps this code does not know; the file is untouched.
+        DatabaseNewer: It has migrations that this code does not know; the file is unchanged.
         DatabaseDamaged: Rows point at rows that do not exist.
     """
     found = await _version_of(connection)
-    if found > len(steps):
-        raise DatabaseNewer(path=str(path), found=found, known=len(steps))
-    pending = steps[found:]
+    if found > len(migrations):
+        raise DatabaseNewer(path=str(path), found=found, known=len(migrations))
+    pending = migrations[found:]
     if pending and found:
-        await _lay_copy(connection, path.with_name(f"{path.name}.v{found:04d}.backup"))
-    for step in pending:
-        await _run_step(connection, step)
-        log.info("database migrated", step=step.path.stem)
+        await _copy(connection, path.with_name(f"{path.name}.v{found:04d}.backup"))
+    for migration in pending:
+        await _apply(connection, migration)
+        log.info("database migrated", migration=migration.path.stem)
     if pending and (orphans := list(await connection.execute_fetchall("PRAGMA foreign_key_check"))):
         raise DatabaseDamaged(path=str(path), detail=f"{len(orphans)} rows without their parents")
 
 
-async def _run_step(connection: aiosqlite.Connection, step: Step) -> None:
-    # One script with its own BEGIN and COMMIT: sqlite3's executescript would first commit one begun outside.
-    script = step.path.read_text(encoding="utf-8")
+async def _apply(connection: aiosqlite.Connection, migration: Migration) -> None:
+    # BEGIN and COMMIT are part of the script: sqlite3's executescript first commits an open transaction.
+    script = migration.path.read_text(encoding="utf-8")
     try:
         await connection.executescript(
-            f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {step.number};\n"
+            f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {migration.number};\n"
             f"PRAGMA application_id = {APPLICATION_ID};\nCOMMIT;"
         )
     except BaseException:
@@ -116,7 +118,7 @@ async def _run_step(connection: aiosqlite.Connection, step: Step) -> None:
         raise
 
 
-async def _lay_copy(connection: aiosqlite.Connection, backup: Path) -> None:
+async def _copy(connection: aiosqlite.Connection, backup: Path) -> None:
     with replacing(backup) as draft:  # VACUUM INTO takes an empty file
         await connection.execute_fetchall("VACUUM INTO ?", (str(draft),))
     log.info("database copied before migration", backup=backup.name)

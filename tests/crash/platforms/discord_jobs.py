@@ -87,7 +87,7 @@ class Application:
                 await asyncio.sleep(0.05)
 
     async def _left(self) -> int:
-        [row] = await self.store._database._run(
+        [row] = await self.store._run(
             "SELECT (SELECT count(*) FROM job WHERE ended_ms IS NULL)"
             " + (SELECT count(*) FROM outbox WHERE state NOT IN ('sent', 'kept')) AS count"
         )
@@ -230,7 +230,7 @@ async def _nobody_takes_messages(bot: Application, jobs: int) -> int:
     while now != before or not now:  # until it holds back, or all is kept
         await asyncio.sleep(1.0)
         before, now = now, _refused(bot.discord)
-    [kept] = await bot.store._database._run("SELECT count(*) FROM outbox WHERE state = 'kept'")
+    [kept] = await bot.store._run("SELECT count(*) FROM outbox WHERE state = 'kept'")
     return int(kept[0])
 
 

@@ -44,29 +44,29 @@ class Suffered:
 
 async def fill(room: Room) -> None:
     """No page more, and what is free in the others taken by somebody else."""
-    ask = room.store._database.rows
-    [(pages,)] = await room.store._database._run("PRAGMA page_count")
-    await room.store._database._run(f"PRAGMA max_page_count = {pages}")
+    query = room.store.query
+    [(pages,)] = await room.store._run("PRAGMA page_count")
+    await room.store._run(f"PRAGMA max_page_count = {pages}")
     for letters in (3_000, 300, 30):
         with suppress(CannotSave):
             while True:
                 junk = {"event_id": f"junk {next(_numbers)}", "payload": letters * "x"}
-                await ask("post.sql", "take_in", platform="web", now_ms=0, **junk)
+                await query("inbox.sql", "add_event", platform="web", now_ms=0, **junk)
 
 
 async def make_room(room: Room) -> None:
-    await room.store._database._run("PRAGMA max_page_count = 1000000")
+    await room.store._run("PRAGMA max_page_count = 1000000")
     async with room.store.atomic():  # not within a transaction of the desk, which may be rolled back
-        await room.store._database._run("DELETE FROM inbox WHERE platform = 'web'")
+        await room.store._run("DELETE FROM inbox WHERE platform = 'web'")
 
 
 async def forbid(room: Room) -> None:
     """As a file system that was remounted read-only."""
-    await room.store._database._run("PRAGMA query_only = 1")
+    await room.store._run("PRAGMA query_only = 1")
 
 
 async def allow(room: Room) -> None:
-    await room.store._database._run("PRAGMA query_only = 0")
+    await room.store._run("PRAGMA query_only = 0")
 
 
 async def fail(_: Room) -> None:
@@ -80,7 +80,7 @@ async def mend(_: Room) -> None:
 
 async def lock(room: Room) -> None:
     """As a host's own ``sqlite3`` shell in the middle of a transaction."""
-    await room.store._database._run("PRAGMA busy_timeout = 5")
+    await room.store._run("PRAGMA busy_timeout = 5")
     _shells[room.folder] = shell = sqlite3.connect(
         room.folder / "sugarbot.db", isolation_level=None, timeout=5, check_same_thread=False
     )

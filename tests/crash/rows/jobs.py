@@ -49,7 +49,7 @@ async def _duplicates(folder: Path, wanted: int) -> Measured:
                 repeats += len(copies)
                 await room.chat.wait_for_results(messages, timeout_s=60)
             repeats -= len(events)  # the first of each is none
-        ask = room.store._database._run
+        ask = room.store._run
         [(jobs_made, charges, taken_in)] = await ask(
             "SELECT (SELECT count(*) FROM job), (SELECT count(*) FROM ledger WHERE kind = 'charge'), "
             "(SELECT count(*) FROM inbox)"
@@ -81,7 +81,7 @@ async def _late_answers(folder: Path, wanted: int) -> Measured:
             assert isinstance(receipt, Receipt)
             late = await jobs.claim(receipt.job_id, "an earlier run", 1)
             assert late is not None
-            now = await jobs.put_back(late, uses_attempt=bool(number % 2))  # a crash, or our own stop
+            now = await jobs.requeue(late, uses_attempt=bool(number % 2))  # a crash, or our own stop
             if number % 4 > 1 and now:
                 now = await jobs.claim(now.id, "this run", 2)
             if number % 8 > 3 and now:
@@ -97,14 +97,14 @@ async def _late_answers(folder: Path, wanted: int) -> Measured:
 
 
 async def _changes_nothing(room: Room, late: JobRow, number: int) -> bool:
-    ask = room.store._database._run
+    ask = room.store._run
     tables = "SELECT * FROM job", "SELECT * FROM ledger", "SELECT * FROM picture", "SELECT * FROM outbox"
     before = [[tuple(row) for row in await ask(table)] for table in tables]
     state = (JobState.DONE, JobState.FAILED, JobState.CANCELLED)[number % 3]
     fail = FailReason.WORKER_ERROR if state is JobState.FAILED else None
     pictures = [PictureRow(late.id, 0, 1, f"late-{number}.png")]
     answer = await room.desk._drawing._recorder._completion.end(late, state, fail=fail, pictures=pictures)
-    put_back = await room.store.jobs.put_back(late, uses_attempt=True)
+    put_back = await room.store.jobs.requeue(late, uses_attempt=True)
     return (answer, put_back) == (None, None) and before == [
         [tuple(row) for row in await ask(table)] for table in tables
     ]

@@ -16,7 +16,7 @@ from typing import Any
 
 from bot.errors import DatabaseNewer
 from bot.store import open_store
-from bot.store.files.migrate import read_steps
+from bot.store.files.migrate import read_migrations
 from tests.crash.harness import begin
 from tests.crash.rows import Measured, Row, Scale
 from tests.fakes.room import MIGRATIONS
@@ -32,7 +32,7 @@ def migrations(scale: Scale) -> Measured:
 
 async def _migrations(folder: Path) -> Measured:
     steps = with_more_steps(folder / "all")
-    head = len(read_steps(steps))
+    head = len(read_migrations(steps))
     await _make(folder / "fresh.db", steps)
     wrong = []
     for version in range(1, head + 1):
@@ -54,7 +54,7 @@ async def _migrations(folder: Path) -> Measured:
 def with_more_steps(folder: Path) -> Path:
     """The migrations, and two synthetic ones that change much: they make tables, fill and drop them."""
     shutil.copytree(MIGRATIONS, folder)
-    known = len(read_steps(MIGRATIONS))
+    known = len(read_migrations(MIGRATIONS))
     more = [
         "-- Why: a test.",
         "ALTER TABLE person ADD COLUMN note TEXT NOT NULL DEFAULT '';",
@@ -77,7 +77,7 @@ def with_more_steps(folder: Path) -> Path:
 def first_steps(steps: Path, count: int, folder: Path) -> Path:
     """A folder of the first ``count`` migrations, as an older version of the bot had it."""
     folder.mkdir()
-    for step in read_steps(steps)[:count]:
+    for step in read_migrations(steps)[:count]:
         shutil.copy(step.path, folder)
     return folder
 
@@ -146,7 +146,7 @@ def killed_migrations(scale: Scale) -> Measured:
     """Kill the process that migrates, at random moments, each time on another copy of an old database."""
     wanted, random = scale.of(12, 200), Random(16)
     steps = with_more_steps(scale.folder / "all")
-    known, head = len(read_steps(MIGRATIONS)), len(read_steps(steps))
+    known, head = len(read_migrations(MIGRATIONS)), len(read_migrations(steps))
     old = scale.folder / "old.db"
     asyncio.run(_make(old, MIGRATIONS))
     _fill(old)
@@ -228,7 +228,7 @@ def crash_with_a_log(path: Path, steps: Path, ready: Connection) -> None:
 
     async def work() -> None:
         store = await open_store(path, steps)
-        await store.people.meet("web", "u", "name", "en", 1)
+        await store.people.find_or_create("web", "u", "name", "en", 1)
         ready.send("ready")
         os.kill(os.getpid(), signal.SIGKILL)
 

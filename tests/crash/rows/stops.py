@@ -165,7 +165,7 @@ def serve_under_load(folder: Path, turn: int, ready: Connection) -> None:
 
 async def _finish(folder: Path) -> None:
     async with open_room(folder, rules=RICH) as room, room.running():
-        ask = room.store._database._run
+        ask = room.store._run
         while (await ask("SELECT count(*) FROM job WHERE ended_ms IS NULL"))[0][0]:  # noqa: ASYNC110 - no bell
             await asyncio.sleep(0.01)
 

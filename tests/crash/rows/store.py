@@ -45,7 +45,7 @@ async def _cancels_inside(folder: Path, wanted: int) -> Measured:
                 victim.cancel()
                 cancels += 1
             await asyncio.gather(victim, neighbour, return_exceptions=True)
-            left_inside += room.store._database._connection.in_transaction
+            left_inside += room.store._connection.in_transaction
             kept = await _kept(room, f"victim {turn}")
             foreign += kept not in (0, 5) or await _kept(room, f"neighbour {turn}") != 5
             waits = [
@@ -69,7 +69,7 @@ async def _accept(room: Room, event: str) -> None:
 
 async def _kept(room: Room, event: str) -> int:
     """Rows of one acceptance: identity, account, origin, job, charge; 0 or 5, or it was torn."""
-    [(count,)] = await room.store._database._run(
+    [(count,)] = await room.store._run(
         "SELECT (SELECT count(*) FROM identity WHERE user_id = :event)"
         " + (SELECT count(*) FROM account JOIN identity USING (person) WHERE user_id = :event)"
         " + (SELECT count(*) FROM origin WHERE event_id = :event)"
@@ -82,9 +82,7 @@ async def _kept(room: Room, event: str) -> int:
 
 
 async def _event_of(room: Room, job_id: str) -> str:
-    [(event,)] = await room.store._database._run(
-        "SELECT event_id FROM origin WHERE job = :job", {"job": job_id}
-    )
+    [(event,)] = await room.store._run("SELECT event_id FROM origin WHERE job = :job", {"job": job_id})
     return str(event)
 
 
@@ -107,7 +105,9 @@ def crowd(scale: Scale) -> Measured:
 async def _crowd(folder: Path, writes: int) -> Measured:
     busy, waits_s = 0, list[float]()
     async with open_room(folder, rules=RICH) as room:
-        people = [await room.store.people.meet("console", str(n), "", "en", 1) for n in range(TASKS)]
+        people = [
+            await room.store.people.find_or_create("console", str(n), "", "en", 1) for n in range(TASKS)
+        ]
 
         async def write(person: int) -> None:
             nonlocal busy

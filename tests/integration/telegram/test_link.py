@@ -52,6 +52,6 @@ async def test_a_code_is_given_in_the_persons_own_chat_alone(
         assert "/link in our own chat" in await said(server, world, "/link", group=GROUP)
         told = await said(server, world, "/link")
         [code] = [word for word in map(code_of, told.split()) if len(word) == 8 and word.isupper()]
-        found = await room.store.links.find(code, room.clock())
+        found = await room.store.links.find_code(code, room.clock())
         assert found is not None
         assert found.platform == "telegram"

@@ -31,7 +31,7 @@ FACE = Draw(prompt="a face", count=2, seed=7)
 
 
 async def rows_in(room: Room, table: str) -> int:
-    return int((await room.store._database._run(f"SELECT count(*) FROM {table}"))[0][0])  # noqa: S608
+    return int((await room.store._run(f"SELECT count(*) FROM {table}"))[0][0])  # noqa: S608
 
 
 async def test_a_receipt_means_one_job_one_origin_one_charge(room: Room) -> None:
@@ -241,7 +241,7 @@ async def test_an_accept_cancelled_at_any_moment_is_whole_or_absent(room: Room) 
             await asyncio.sleep(0.0001)
         acceptance.cancel()
         await asyncio.gather(acceptance, return_exceptions=True)
-        job = await room.store.jobs.of_origin(context.platform, context.event_id)
+        job = await room.store.jobs.find_by_origin(context.platform, context.event_id)
         person = await room.store.people.find(context.platform, context.user_id)
         assert (job is None) == (person is None)
         if job is not None and person is not None:

@@ -33,7 +33,7 @@ async def test_a_late_end_of_an_earlier_try_changes_nothing(room: Room) -> None:
     queued = (await room.store.jobs.in_state("queued"))[0]
     first = await room.store.jobs.claim(queued.id, "an earlier run", 1)
     assert first is not None
-    await room.store.jobs.put_back(first, uses_attempt=True)
+    await room.store.jobs.requeue(first, uses_attempt=True)
     second = await room.store.jobs.claim(queued.id, "this run", 2)
     assert second is not None
     pictures = [PictureRow(queued.id, 0, 1, "late.png")]

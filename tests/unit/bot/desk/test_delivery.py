@@ -27,13 +27,13 @@ async def accept(
 
 
 async def outbox(room: Room) -> list[tuple[str, int]]:
-    rows = await room.store._database._run("SELECT state, attempts FROM outbox ORDER BY id")
+    rows = await room.store._run("SELECT state, attempts FROM outbox ORDER BY id")
     return [(row[0], row[1]) for row in rows]
 
 
 async def in_outbox(room: Room) -> list[str]:
     """The jobs in the order in which they ended."""
-    return [row[0] for row in await room.store._database._run("SELECT job FROM outbox ORDER BY id")]
+    return [row[0] for row in await room.store._run("SELECT job FROM outbox ORDER BY id")]
 
 
 async def until_outbox(room: Room, wanted: list[tuple[str, int]], *, in_order: bool = True) -> None:
@@ -74,7 +74,7 @@ async def test_a_platform_that_says_when_is_asked_again_then_and_not_later(room:
     await accept(room)
     async with room.running():
         await until_outbox(room, [("maybe", 1)])
-        assert await room.store.post.next_due_ms(Platform.CONSOLE, room.clock()) == room.clock() + 7_000
+        assert await room.store.outbox.next_due_ms(Platform.CONSOLE, room.clock()) == room.clock() + 7_000
         room.clock.advance(seconds=7)
         room.desk._drawing._recorder._completion.posted.change()
         await room.chat.wait_for_results(1)
@@ -275,7 +275,7 @@ async def test_what_a_crash_caught_on_its_way_is_delivered_again(tmp_path: Path)
         async with room.running():
             await room.chat.wait_for_results(1)
             await until_outbox(room, [("sent", 1)])
-        await room.store._database._run("UPDATE outbox SET state = 'sending'")
+        await room.store._run("UPDATE outbox SET state = 'sending'")
     async with open_room(tmp_path) as room, room.running():
         [result] = await room.chat.wait_for_results(1)
         assert result.job_id == job_id

@@ -22,7 +22,7 @@ async def accept(room: Room, event: str = "1", count: int = 1) -> str:
 async def until_outbox(room: Room, *wanted: tuple[str, int]) -> None:
     async with asyncio.timeout(5):
         while True:
-            rows = await room.store._database._run("SELECT state, attempts FROM outbox ORDER BY id")
+            rows = await room.store._run("SELECT state, attempts FROM outbox ORDER BY id")
             if [tuple(row) for row in rows] == list(wanted):
                 return
             await asyncio.sleep(0.002)
@@ -67,7 +67,7 @@ async def test_the_three_hundredth_failure_is_the_last(tmp_path: Path, attempts:
         await accept(room)
         async with room.running():
             await until_outbox(room, ("maybe", 1))
-            await room.store._database._run(f"UPDATE outbox SET attempts = {attempts}")  # noqa: S608
+            await room.store._run(f"UPDATE outbox SET attempts = {attempts}")  # noqa: S608
             room.clock.advance(seconds=2)
             look(room)
             await until_outbox(room, (end, attempts + 1))
@@ -78,7 +78,7 @@ async def test_a_failure_is_tried_again_after_its_back_off_and_not_before(room: 
     await accept(room)
     async with room.running():
         await until_outbox(room, ("maybe", 1))
-        due_ms = await room.store.post.next_due_ms(Platform.CONSOLE, room.clock())
+        due_ms = await room.store.outbox.next_due_ms(Platform.CONSOLE, room.clock())
         assert due_ms == room.clock() + 2_000
 
 
@@ -91,7 +91,7 @@ async def test_after_a_start_nothing_waits_longer_than_five_minutes(tmp_path: Pa
         clock = room.clock
     async with open_room(tmp_path, clock=clock) as room:
         await room.desk._delivery.recover()
-        assert await room.store.post.next_due_ms(Platform.CONSOLE, clock()) == clock() + 300_000
+        assert await room.store.outbox.next_due_ms(Platform.CONSOLE, clock()) == clock() + 300_000
 
 
 async def test_the_log_says_why_a_parcel_waits_or_is_kept_and_whose_pictures_are_gone(room: Room) -> None:

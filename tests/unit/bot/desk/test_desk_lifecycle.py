@@ -69,7 +69,7 @@ async def test_a_chat_that_moves_while_the_desk_runs_gets_its_parcels_at_once(
     async with open_room(tmp_path, chat=telegram, rules=rules) as room, room.running():
         receipt = await accept(room, "1", Platform.TELEGRAM)
         async with asyncio.timeout(5):
-            while not await room.store._database._run("SELECT 1 FROM outbox WHERE state = 'maybe'"):  # noqa: ASYNC110
+            while not await room.store._run("SELECT 1 FROM outbox WHERE state = 'maybe'"):  # noqa: ASYNC110
                 await asyncio.sleep(0.002)
         await asyncio.sleep(0.02)  # its back-off has begun
         await room.desk.chat_migrated(Platform.TELEGRAM, "here", "there")
@@ -87,7 +87,7 @@ async def test_a_drain_while_the_start_waits_for_the_disk_ends_the_start(
         tried.append(1)
         raise CannotSave(detail="disk full")
 
-    monkeypatch.setattr(room.store.post, "recover", fail)
+    monkeypatch.setattr(room.store.outbox, "recover", fail)
     run = asyncio.create_task(room.desk.run({room.chat.platform: room.chat}))
     await until(lambda: len(tried) > 1)
     await room.desk.drain(1)
@@ -132,7 +132,7 @@ async def test_a_platform_s_name_for_a_picture_that_cannot_be_kept_is_no_failure
     async def fail(*_: object) -> None:
         raise CannotSave(detail="disk full")
 
-    monkeypatch.setattr(room.store.jobs, "keep_file_id", fail)
+    monkeypatch.setattr(room.store.jobs, "save_file_id", fail)
     picture = PictureFile(0, 1, Path("a.png"))
     await room.desk.keep_file_id(Platform.TELEGRAM, "j", picture, "photo", "id")
 

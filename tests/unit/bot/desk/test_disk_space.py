@@ -187,7 +187,7 @@ async def test_a_lock_that_another_program_holds_is_waited_out(tmp_path: Path) -
     """At every moment of a job: while it is accepted, drawn, ended and delivered."""
     renderer = FakeRenderer([Act.DRAW], step_s=0.01)
     async with open_room(tmp_path, renderer=renderer) as room:
-        await room.store._database._run("PRAGMA busy_timeout = 5")
+        await room.store._run("PRAGMA busy_timeout = 5")
         host = sqlite3.connect(tmp_path / "sugarbot.db", isolation_level=None)
         try:
             async with room.running():
@@ -217,7 +217,7 @@ async def test_a_lock_that_another_program_holds_is_waited_out(tmp_path: Path) -
 async def test_a_start_under_a_lock_goes_on_when_it_ends(tmp_path: Path) -> None:
     async with open_room(tmp_path) as room:
         await accept(room)
-        await room.store._database._run("PRAGMA busy_timeout = 5")
+        await room.store._run("PRAGMA busy_timeout = 5")
         host = sqlite3.connect(tmp_path / "sugarbot.db", isolation_level=None)
         host.execute("BEGIN IMMEDIATE")
         try:
@@ -231,7 +231,7 @@ async def test_a_start_under_a_lock_goes_on_when_it_ends(tmp_path: Path) -> None
 
 
 @pytest.mark.usefixtures("_fast_retries")
-@pytest.mark.parametrize("part", ["links.people_named", "defaults.of_bot", "jobs.in_state", "post.taken_in"])
+@pytest.mark.parametrize("part", ["links.people_of", "defaults.of_bot", "jobs.in_state", "inbox.unsettled"])
 async def test_a_read_that_fails_at_the_start_is_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:

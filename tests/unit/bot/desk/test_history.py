@@ -64,7 +64,7 @@ async def test_a_larger_allowance_counts_on_the_same_day_and_once(tmp_path: Path
             credits = await room.desk.handle(Quota(), a_context("2"))
             assert isinstance(credits, CreditBalance)
             assert (credits.credits, credits.daily) == (8, 9)
-            ledger = await room.store._database._run("SELECT kind, credits FROM ledger ORDER BY id")
+            ledger = await room.store._run("SELECT kind, credits FROM ledger ORDER BY id")
             assert [tuple(row) for row in ledger] == [("allowance", 2), ("charge", -1), ("allowance", 7)]
     async with open_room(tmp_path, rules=Rules(daily_credits=4), clock=clock) as room:
         credits = await room.desk.handle(Quota(), a_context("3"))
@@ -79,7 +79,7 @@ async def test_a_larger_allowance_counts_on_the_same_day_and_once(tmp_path: Path
 async def test_a_database_from_before_raises_were_kept_gives_nothing_twice(tmp_path: Path) -> None:
     async with open_room(tmp_path, rules=Rules(daily_credits=5)) as room:
         await room.desk.handle(Draw(prompt="a"), a_context("1"))
-        await room.store._database._run("UPDATE account SET given = NULL")  # as migration 0002 leaves it
+        await room.store._run("UPDATE account SET given = NULL")  # as migration 0002 leaves it
         clock = room.clock
     async with open_room(tmp_path, rules=Rules(daily_credits=9), clock=clock) as room:
         for credits_then in (4, 9):
@@ -145,7 +145,7 @@ async def test_a_kept_private_picture_does_not_come_to_a_group(room: Room) -> No
 async def until_kept(room: Room, wanted: int) -> None:
     async with asyncio.timeout(5):
         while True:
-            rows = await room.store._database._run(
+            rows = await room.store._run(
                 "SELECT total(state = 'kept'), total(state NOT IN ('kept', 'sent')) FROM outbox"
             )
             if tuple(rows[0]) == (wanted, 0):

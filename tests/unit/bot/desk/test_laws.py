@@ -101,7 +101,7 @@ class Laws(RuleBasedStateMachine):
         self.opening = open_room(self.folder, clock=self.clock, rules=RULES)
         self.room: Room = await self.opening.__aenter__()
         self.drawing = self.room.desk._drawing
-        await self.room.store.post.recover()
+        await self.room.store.outbox.recover()
         await self.drawing.recover()
         for job in self.model.outbox:
             if job.result == "sending":
@@ -223,7 +223,7 @@ class Laws(RuleBasedStateMachine):
         if sum(job.result == "sending" for job in outbox) >= MOST_IN_CHAT:  # they are all of one chat
             free = []
         claimed = self.do(
-            self.room.store.post.claim(
+            self.room.store.outbox.claim(
                 "console", now_ms, waited_for_ms=waited_for_ms, most_in_chat=MOST_IN_CHAT
             )
         )
@@ -239,7 +239,7 @@ class Laws(RuleBasedStateMachine):
         jobs = self.model.jobs
         job_id = data.draw(st.sampled_from([key for key, job in jobs.items() if job.result == "sending"]))
         due_ms = self.clock() + 1_000 * later_s if end is OutboxState.MAYBE else 0
-        self.do(self.room.store.post.mark(job_id, end, due_ms))
+        self.do(self.room.store.outbox.mark(job_id, end, due_ms))
         jobs[job_id].result, jobs[job_id].due_ms = end, due_ms
 
     @rule(person=st.sampled_from(PEOPLE))
@@ -255,7 +255,7 @@ class Laws(RuleBasedStateMachine):
         running = [job for job in self.model.jobs.values() if job.state == "running"]
         self.stale += [self.row(key) for key, job in self.model.jobs.items() if job.state == "running"]
         if clean:
-            self.do(self.room.store.jobs.put_back_leased(self.drawing._lease))
+            self.do(self.room.store.jobs.requeue_leased(self.drawing._lease))
             for job in running:
                 job.state, job.attempt = "queued", job.attempt - 1
                 if job.cancel_asked:
@@ -276,7 +276,7 @@ class Laws(RuleBasedStateMachine):
             self.do(self.check())
 
     async def check(self) -> None:
-        ask, jobs = self.room.store._database._run, self.model.jobs
+        ask, jobs = self.room.store._run, self.model.jobs
         rows = {row["id"]: row for row in await ask("SELECT * FROM job")}
         assert {key: (row["state"], row["attempt"]) for key, row in rows.items()} == {
             key: (job.state, job.attempt) for key, job in jobs.items()

@@ -109,7 +109,7 @@ def test_thinning_out_knows_only_possible_dates(tmp_path: Path) -> None:
 
 
 async def rows_of(room: Room) -> dict[str, int]:
-    ask = room.store._database._run
+    ask = room.store._run
     return {
         table: (await ask(f"SELECT count(*) FROM {table}"))[0][0]  # noqa: S608 - our own names
         for table in ("inbox", "origin", "outbox", "job")

@@ -29,7 +29,7 @@ async def accept(room: Room, event: str = "1") -> str:
 
 
 async def states(room: Room) -> list[str]:
-    return [row[0] for row in await room.store._database._run("SELECT state FROM outbox ORDER BY id")]
+    return [row[0] for row in await room.store._run("SELECT state FROM outbox ORDER BY id")]
 
 
 async def test_what_could_not_be_saved_is_tried_again_every_two_seconds(frozen: FrozenLoop) -> None:

@@ -23,7 +23,7 @@ async def a_job(
     created_ms: int = 5,
 ) -> JobRow:
     """A queued job of a person whom the application may have met before."""
-    person = await store.people.meet(platform, user_id, user_id.title(), "en", 1)
+    person = await store.people.find_or_create(platform, user_id, user_id.title(), "en", 1)
     loras = (LoraChoice("sugar", "a" * 64, 0.8),)
     new = NewJob(
         name, person, platform, chat_id, "{}", "en", private, "a face", loras, 64, 96, 7, 2, 8, 2, created_ms
@@ -44,10 +44,10 @@ async def ended_jobs(
     for name in names:
         job = await a_job(store, name, chat_id=chat_id, user_id=person, private=private, platform=platform)
         await store.jobs.end(job, "cancelled", ended_ms)
-        await store.post.post(name)
+        await store.outbox.add(name)
 
 
 async def claim(store: Store, now_ms: int, platform: str = "web", most_in_chat: int = 9) -> str | None:
     """The job whose result is delivered next."""
-    result = await store.post.claim(platform, now_ms, waited_for_ms=now_ms + 50, most_in_chat=most_in_chat)
+    result = await store.outbox.claim(platform, now_ms, waited_for_ms=now_ms + 50, most_in_chat=most_in_chat)
     return result.job if result else None

@@ -137,7 +137,7 @@ async def test_a_restore_that_the_disk_refuses_says_what_the_disk_said(
 async def test_a_survey_while_a_shell_holds_the_database_says_who_is_in_the_way(
     tmp_path: Path, store: Store
 ) -> None:
-    await store._database._run("PRAGMA busy_timeout = 1")
+    await store._run("PRAGMA busy_timeout = 1")
     shell = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
     shell.execute("BEGIN IMMEDIATE")
     with pytest.raises(DatabaseInUse) as caught:

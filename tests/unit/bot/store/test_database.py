@@ -5,14 +5,14 @@
 import asyncio
 import gc
 import sqlite3
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiosqlite
 import pytest
 
 from bot.errors import CannotSave
-from bot.store.database import Database, Value, to_the_end
+from bot.store.database import Database, Value, run_to_completion
 
 
 class Counter(Database):
@@ -214,7 +214,7 @@ async def test_work_goes_to_its_end_under_two_cancels() -> None:
         await asyncio.sleep(0.02)
         done.append("work")
 
-    task = asyncio.create_task(to_the_end(work()))
+    task = asyncio.create_task(run_to_completion(work()))
     for _ in range(2):
         await asyncio.sleep(0.002)
         task.cancel()
@@ -231,7 +231,7 @@ async def test_work_that_fails_after_a_cancel_leaves_no_error_that_nobody_read()
         await asyncio.sleep(0)
         raise ZeroDivisionError
 
-    task = asyncio.create_task(to_the_end(work()))
+    task = asyncio.create_task(run_to_completion(work()))
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -247,9 +247,9 @@ async def test_work_gives_what_it_gives_or_raises_what_it_raises() -> None:
         await asyncio.sleep(0)
         return 6 / by
 
-    assert await to_the_end(divide(2)) == 3
+    assert await run_to_completion(divide(2)) == 3
     with pytest.raises(ZeroDivisionError):
-        await to_the_end(divide(0))
+        await run_to_completion(divide(0))
 
 
 async def test_fifty_tasks_write_without_one_busy_error(database: Counter) -> None:
@@ -289,15 +289,15 @@ async def test_a_rollback_that_the_disk_refused_is_made_up_for(
     database: Counter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An I/O error may leave the connection inside; the next block must not become a part of the lost one."""
-    execute, refused = database._execute, []
+    run, refused = database._run, []
 
-    async def ill(sql: str, values: dict[str, Value]) -> Iterable[sqlite3.Row]:
+    async def ill(sql: str, values: dict[str, Value] | None = None) -> list[sqlite3.Row]:
         if sql in ("COMMIT", "ROLLBACK") and len(refused) < 2:
             refused.append(sql)
             raise CannotSave(detail="disk I/O error")
-        return await execute(sql, values)
+        return await run(sql, values)
 
-    monkeypatch.setattr(database, "_execute", ill)
+    monkeypatch.setattr(database, "_run", ill)
     with pytest.raises(CannotSave):
         async with database.atomic():
             await database.put(1)

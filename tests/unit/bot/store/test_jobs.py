@@ -16,8 +16,8 @@ async def test_a_persons_jobs_are_listed_newest_first_and_counted_while_they_wai
     person = jobs[0].person
     await store.jobs.claim("z", "run", 1)
     await store.jobs.end(jobs[1], "cancelled", 2)
-    assert [job.id for job in await store.jobs.unended_of(person)] == ["a", "z"]
-    assert await store.jobs.count_unended(person) == 2
+    assert [job.id for job in await store.jobs.unfinished_of(person)] == ["a", "z"]
+    assert await store.jobs.count_unfinished(person) == 2
     assert [job.id for job in await store.jobs.newest_of(person, 9)] == ["a", "m", "z"]
     assert [job.id for job in await store.jobs.newest_of(person, 2)] == ["a", "m"]
     assert [job.id for job in await store.jobs.in_state("queued")] == ["a", "another's"]
@@ -31,17 +31,17 @@ async def test_a_chat_sees_only_what_was_drawn_openly_in_it(store: Store) -> Non
     await a_job(store, "later", private=False)
     await a_job(store, "elsewhere", private=False, chat_id="hall")
     await a_job(store, "bob's", private=False, user_id="bob")
-    listed = await store.jobs.newest_open_in(shown.person, "web", "room", 9)
+    listed = await store.jobs.newest_public_in(shown.person, "web", "room", 9)
     assert [job.id for job in listed] == ["later", "shown"]
-    assert [job.id for job in await store.jobs.newest_open_in(shown.person, "web", "room", 1)] == ["later"]
-    assert await store.jobs.newest_open_in(shown.person, "discord", "room", 9) == ()
+    assert [job.id for job in await store.jobs.newest_public_in(shown.person, "web", "room", 1)] == ["later"]
+    assert await store.jobs.newest_public_in(shown.person, "discord", "room", 9) == ()
 
 
 async def test_what_is_not_there_is_none(store: Store) -> None:
     await a_job(store)
     assert await store.jobs.find("nothing") is None
-    assert await store.jobs.of_origin("web", "nothing") is None
-    assert await store.jobs.of_origin("discord", "job") is None
+    assert await store.jobs.find_by_origin("web", "nothing") is None
+    assert await store.jobs.find_by_origin("discord", "job") is None
     assert await store.jobs.claim("nothing", "run", 1) is None
     assert await store.jobs.pictures_of(["job"]) == ()
 
@@ -83,7 +83,7 @@ async def test_a_try_that_was_put_back_counts_only_where_it_was_used(
     await a_job(store)
     running = await store.jobs.claim("job", "run", 1)
     assert running is not None
-    waiting = await store.jobs.put_back(running, uses_attempt=uses_attempt)
+    waiting = await store.jobs.requeue(running, uses_attempt=uses_attempt)
     assert waiting is not None
     assert (waiting.state, waiting.attempt, waiting.lease) == ("queued", attempt, None)
 
@@ -101,7 +101,7 @@ async def test_jobs_move_with_their_chat_and_lose_the_place_of_their_answer(stor
 
 async def test_an_answer_that_moved_stands_where_it_was_put(store: Store) -> None:
     await a_job(store)
-    await store.jobs.readdress("job", "discord", "hall", "there")
+    await store.jobs.set_address("job", "discord", "hall", "there")
     moved = await store.jobs.find("job")
     assert moved is not None
     assert (moved.platform, moved.chat_id, moved.ref) == ("discord", "hall", "there")
@@ -112,9 +112,9 @@ async def test_a_platforms_name_for_a_picture_is_kept_by_form_and_the_newest_cou
     pictures = [PictureRow("job", index, 7, f"job-{index}.png") for index in (1, 0)]
     await store.jobs.end(job, "cancelled", 1, pictures=pictures)
     assert await store.jobs.pictures_of(["job"]) == tuple(reversed(pictures))
-    await store.jobs.keep_file_id("telegram", "job", 0, "photo", "old")
-    await store.jobs.keep_file_id("telegram", "job", 0, "photo", "new")
-    await store.jobs.keep_file_id("telegram", "job", 1, "document", "file")
+    await store.jobs.save_file_id("telegram", "job", 0, "photo", "old")
+    await store.jobs.save_file_id("telegram", "job", 0, "photo", "new")
+    await store.jobs.save_file_id("telegram", "job", 1, "document", "file")
     assert await store.jobs.file_ids("telegram", ["job"], "photo") == {("job", 0): "new"}
     assert await store.jobs.file_ids("telegram", ["job"], "document") == {("job", 1): "file"}
     assert await store.jobs.file_ids("discord", ["job"], "photo") == {}

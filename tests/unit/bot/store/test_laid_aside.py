@@ -22,7 +22,7 @@ NEXT_ASIDE = "a.db.20261129-093001.aside"
 async def a_database(path: Path, *people: str) -> Path:
     store = await open_store(path, MIGRATIONS)
     for person in people:
-        await store.people.meet("web", person, person, "en", 1)
+        await store.people.find_or_create("web", person, person, "en", 1)
     await store.close()
     return path
 

@@ -9,31 +9,31 @@ from tests.unit.bot.store.stored import a_job
 
 async def two_people(store: Store) -> tuple[int, int]:
     """Ann on the web and on Discord; they are two until a code joins them."""
-    ann = await store.people.meet("web", "ann", "Ann", "en", 1)
-    return ann, await store.people.meet("discord", "4711", "Ann of Discord", "en", 1)
+    ann = await store.people.find_or_create("web", "ann", "Ann", "en", 1)
+    return ann, await store.people.find_or_create("discord", "4711", "Ann of Discord", "en", 1)
 
 
 async def test_a_code_tells_who_asked_and_who_typed_it_first(store: Store) -> None:
     ann, _ = await two_people(store)
-    await store.links.issue("K3F9", ann, "web", 0, 100)
-    assert await store.links.find("K3F9", 99) == LinkCodeRow(ann, None, None, False, "web", "Ann")
-    await store.links.type_code("K3F9", "discord:4711", "first")
-    await store.links.type_code("K3F9", "discord:0815", "second")
-    found = await store.links.find("K3F9", 99)
+    await store.links.add_code("K3F9", ann, "web", 0, 100)
+    assert await store.links.find_code("K3F9", 99) == LinkCodeRow(ann, None, None, False, "web", "Ann")
+    await store.links.claim_code("K3F9", "discord:4711", "first")
+    await store.links.claim_code("K3F9", "discord:0815", "second")
+    found = await store.links.find_code("K3F9", 99)
     assert found is not None
     assert (found.typed_by, found.typed_event, found.used) == ("discord:4711", "first", False)
 
 
 async def test_a_code_works_until_it_expires_or_another_is_asked_for(store: Store) -> None:
     ann, other = await two_people(store)
-    await store.links.issue("OLD", ann, "web", 0, 100)
-    await store.links.issue("HERS", other, "discord", 0, 100)
-    assert await store.links.find("OLD", 100) is None
-    assert await store.links.find("NONE", 0) is None
-    await store.links.issue("NEW", ann, "web", 50, 150)
-    assert await store.links.find("OLD", 50) is None
-    assert await store.links.find("NEW", 50) is not None
-    assert await store.links.find("HERS", 50) is not None
+    await store.links.add_code("OLD", ann, "web", 0, 100)
+    await store.links.add_code("HERS", other, "discord", 0, 100)
+    assert await store.links.find_code("OLD", 100) is None
+    assert await store.links.find_code("NONE", 0) is None
+    await store.links.add_code("NEW", ann, "web", 50, 150)
+    assert await store.links.find_code("OLD", 50) is None
+    assert await store.links.find_code("NEW", 50) is not None
+    assert await store.links.find_code("HERS", 50) is not None
 
 
 async def test_who_is_joined_takes_everything_along(store: Store) -> None:
@@ -43,17 +43,17 @@ async def test_who_is_joined_takes_everything_along(store: Store) -> None:
     await store.people.move_credits(ann, LedgerKind.GRANT, 3, 1)
     await store.people.move_credits(other, LedgerKind.GRANT, 4, 1)
     job = await a_job(store, "theirs", platform="discord", user_id="4711")
-    await store.links.issue("SECOND", other, "discord", 0, 100)
-    await store.links.issue("FIRST", ann, "web", 0, 100)
+    await store.links.add_code("SECOND", other, "discord", 0, 100)
+    await store.links.add_code("FIRST", ann, "web", 0, 100)
     async with store.atomic():
-        await store.links.join(gone=other, stays=ann, code="FIRST")
+        await store.links.merge(gone=other, stays=ann, code="FIRST")
     assert await store.links.identities_of(ann) == (("discord", "4711"), ("web", "ann"))
     assert await store.links.identities_of(other) == ()
     assert await store.people.find("discord", "4711") == ann
     account = await store.people.account(ann)
     assert (account.credits, account.renews_at_s, account.given) == (7, 90, 6)
     assert [row.id for row in await store.jobs.newest_of(ann, 9)] == [job.id]
-    used, open_ = await store.links.find("FIRST", 0), await store.links.find("SECOND", 0)
+    used, open_ = await store.links.find_code("FIRST", 0), await store.links.find_code("SECOND", 0)
     assert used is not None
     assert open_ is not None
     assert (used.person, used.used, open_.person, open_.used) == (ann, True, ann, False)
@@ -69,8 +69,8 @@ async def test_who_parts_begins_with_nothing_and_with_no_second_allowance(store:
     for person in (ann, other):
         await store.people.renew(person, 50, 4)
     await store.people.move_credits(ann, LedgerKind.GRANT, 3, 1)
-    await store.links.join(gone=other, stays=ann, code="")
-    alone = await store.links.part("discord", "4711", ann, 60)
+    await store.links.merge(gone=other, stays=ann, code="")
+    alone = await store.links.split("discord", "4711", ann, 60)
     assert alone != ann
     assert await store.people.find("discord", "4711") == alone
     assert await store.people.find("web", "ann") == ann
@@ -81,6 +81,6 @@ async def test_who_parts_begins_with_nothing_and_with_no_second_allowance(store:
 
 async def test_identities_are_found_by_their_names_and_strangers_are_not(store: Store) -> None:
     ann, other = await two_people(store)
-    found = await store.links.people_named(name for name in ("web:ann", "discord:4711", "web:nobody"))
+    found = await store.links.people_of(name for name in ("web:ann", "discord:4711", "web:nobody"))
     assert sorted(found) == [(ann, "web:ann"), (other, "discord:4711")]
-    assert await store.links.people_named([]) == ()
+    assert await store.links.people_of([]) == ()

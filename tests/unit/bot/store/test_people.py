@@ -8,15 +8,15 @@ from tests.unit.bot.store.stored import a_job, ended_jobs
 
 
 async def test_a_new_person_has_nothing_and_was_given_nothing(store: Store) -> None:
-    person = await store.people.meet("web", "ann", "Ann", "en", 1)
+    person = await store.people.find_or_create("web", "ann", "Ann", "en", 1)
     assert await store.people.find("web", "ann") == person
     assert await store.people.find("discord", "ann") is None
     assert await store.people.account(person) == AccountRow(credits=0, renews_at_s=0, given=None)
 
 
 async def test_an_allowance_is_noted_for_its_person_alone(store: Store) -> None:
-    ann = await store.people.meet("web", "ann", "Ann", "en", 1)
-    bob = await store.people.meet("web", "bob", "Bob", "en", 1)
+    ann = await store.people.find_or_create("web", "ann", "Ann", "en", 1)
+    bob = await store.people.find_or_create("web", "bob", "Bob", "en", 1)
     await store.people.renew(ann, 86_400, 20)
     assert await store.people.account(ann) == AccountRow(credits=0, renews_at_s=86_400, given=20)
     assert await store.people.account(bob) == AccountRow(credits=0, renews_at_s=0, given=None)
@@ -24,8 +24,8 @@ async def test_an_allowance_is_noted_for_its_person_alone(store: Store) -> None:
 
 async def test_a_parcel_goes_to_the_name_that_its_person_has_now(store: Store) -> None:
     await ended_jobs(store, "job")
-    await store.people.meet("web", "ann", "Anna", "zh-CN", 2)
-    result = await store.post.result("job")
+    await store.people.find_or_create("web", "ann", "Anna", "zh-CN", 2)
+    result = await store.outbox.details("job")
     assert (result.user_id, result.user_name) == ("ann", "Anna")
 
 
@@ -44,7 +44,7 @@ async def test_a_refund_stands_on_the_parcel_of_its_job(store: Store) -> None:
     job = await store.jobs.find("job")
     assert job is not None
     await store.people.move_credits(job.person, LedgerKind.REFUND, 2, 1, "job")
-    told, other = await store.post.result("job"), await store.post.result("other")
+    told, other = await store.outbox.details("job"), await store.outbox.details("other")
     assert (told.refund, told.credits) == (2, 2)
     assert (other.refund, other.credits) == (0, 2)
     with pytest.raises(Exception, match="UNIQUE"):

@@ -69,7 +69,7 @@ def _open_umask() -> Iterator[None]:
 async def test_everything_that_is_created_is_private_under_any_umask(tmp_path: Path) -> None:
     folder = tmp_path / "var"
     store = await open_store(folder / "sugarbot.db", MIGRATIONS)
-    await store.people.meet("web", "ann", "Ann", "en", 1)
+    await store.people.find_or_create("web", "ann", "Ann", "en", 1)
     assert (folder / "sugarbot.db-wal").exists()
     made = back_up(folder / "sugarbot.db", folder / "backups", NOW_S)
     modes = {path.name: oct(stat.S_IMODE(path.stat().st_mode)) for path in folder.iterdir()}
@@ -169,7 +169,7 @@ async def open_store_unchecked(path: Path) -> Any:
         async def no_check(_: object) -> None:
             return None
 
-        patch.setattr("bot.store.store._check", no_check)
+        patch.setattr("bot.store.store._require_intact", no_check)
         return await open_store(path, MIGRATIONS)
 
 

@@ -5,7 +5,6 @@ import contextlib
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -92,12 +91,12 @@ async def test_a_database_that_a_shell_holds_is_no_damage(
 
 async def test_a_commit_is_on_the_disk_and_relations_hold(store: Store) -> None:
     settings = {
-        name: (await store._database._run(f"PRAGMA {name}"))[0][0]
+        name: (await store._run(f"PRAGMA {name}"))[0][0]
         for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
     }
     assert settings == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 1_000}
     with pytest.raises(sqlite3.IntegrityError):
-        await store.post.post("no such job")
+        await store.outbox.add("no such job")
 
 
 def test_a_process_that_closes_its_store_ends(tmp_path: Path) -> None:
@@ -114,7 +113,7 @@ def test_a_process_that_closes_its_store_ends(tmp_path: Path) -> None:
 
 async def test_a_job_comes_back_as_it_was_stored(store: Store) -> None:
     job = await a_job(store)
-    assert await store.jobs.find(job.id) == job == await store.jobs.of_origin("web", "job")
+    assert await store.jobs.find(job.id) == job == await store.jobs.find_by_origin("web", "job")
     assert (job.loras, job.private, job.state, job.attempt) == (
         (LoraChoice("sugar", "a" * 64, 0.8),),
         True,
@@ -125,18 +124,18 @@ async def test_a_job_comes_back_as_it_was_stored(store: Store) -> None:
 
 
 async def test_people_are_met_once_and_may_change_their_names(store: Store) -> None:
-    first = await store.people.meet("web", "ann", "Ann", "en", 1)
-    assert await store.people.meet("web", "ann", "Anna", "zh-CN", 2) == first
-    assert await store.people.meet("discord", "ann", "Ann", "en", 3) != first
+    first = await store.people.find_or_create("web", "ann", "Ann", "en", 1)
+    assert await store.people.find_or_create("web", "ann", "Anna", "zh-CN", 2) == first
+    assert await store.people.find_or_create("discord", "ann", "Ann", "en", 3) != first
     assert await store.people.find("web", "nobody") is None
 
 
 async def test_credits_and_ledger_move_together_or_not_at_all(store: Store) -> None:
-    person = await store.people.meet("web", "ann", "Ann", "en", 1)
+    person = await store.people.find_or_create("web", "ann", "Ann", "en", 1)
     assert await store.people.move_credits(person, LedgerKind.GRANT, 3, 1)
     assert not await store.people.move_credits(person, LedgerKind.GRANT, -4, 1)
     assert (await store.people.account(person)).credits == 3
-    assert [tuple(row) for row in await store._database._run("SELECT credits FROM ledger")] == [(3,)]
+    assert [tuple(row) for row in await store._run("SELECT credits FROM ledger")] == [(3,)]
 
 
 async def test_only_the_try_that_counts_can_end_or_return_a_job(store: Store) -> None:
@@ -144,13 +143,13 @@ async def test_only_the_try_that_counts_can_end_or_return_a_job(store: Store) ->
     first = await store.jobs.claim("job", "first run", 10)
     assert first is not None
     assert await store.jobs.claim("job", "first run", 11) is None
-    assert await store.jobs.put_back(first, uses_attempt=True)
+    assert await store.jobs.requeue(first, uses_attempt=True)
     second = await store.jobs.claim("job", "second run", 12)
     assert second is not None
     assert (second.attempt, second.started_ms) == (2, 10)
     picture = PictureRow("job", 0, 7, "job-0.png")
     assert not await store.jobs.end(first, "done", 13, pictures=[picture])
-    assert await store.jobs.put_back(first, uses_attempt=False) is None
+    assert await store.jobs.requeue(first, uses_attempt=False) is None
     assert await store.jobs.end(second, "done", 14, pictures=[picture])
     assert not await store.jobs.end(second, "cancelled", 15)
     assert await store.jobs.pictures_of(["job"]) == (picture,)
@@ -159,26 +158,26 @@ async def test_only_the_try_that_counts_can_end_or_return_a_job(store: Store) ->
 async def test_a_stop_of_ours_gives_the_try_back(store: Store) -> None:
     await a_job(store)
     await store.jobs.claim("job", "ours", 1)
-    await store.jobs.put_back_leased("another's")
+    await store.jobs.requeue_leased("another's")
     assert (await store.jobs.in_state("running"))[0].attempt == 1
-    await store.jobs.put_back_leased("ours")
+    await store.jobs.requeue_leased("ours")
     assert (await store.jobs.in_state("queued"))[0].attempt == 0
 
 
 async def test_parcels_of_a_person_in_a_chat_leave_one_after_the_other(store: Store) -> None:
     await ended_jobs(store, "b", "a", "c")
     assert [await claim(store, 0), await claim(store, 0)] == ["b", None]
-    await store.post.mark("b", OutboxState.MAYBE, 100)
+    await store.outbox.mark("b", OutboxState.MAYBE, 100)
     assert await claim(store, 49) == "a"  # b waits so long that the others go first
-    await store.post.mark("a", OutboxState.KEPT)
+    await store.outbox.mark("a", OutboxState.KEPT)
     assert await claim(store, 49, "discord") is None
     assert await claim(store, 50) is None  # now b is near
-    assert await store.post.next_due_ms("web", 50) == 100
+    assert await store.outbox.next_due_ms("web", 50) == 100
     assert await claim(store, 100) == "b"
-    assert await store.post.next_due_ms("web", 100) is None
-    await store.post.recover()
+    assert await store.outbox.next_due_ms("web", 100) is None
+    await store.outbox.recover()
     assert [await claim(store, 100), await claim(store, 100)] == ["b", None]
-    await store.post.mark("b", OutboxState.SENT)
+    await store.outbox.mark("b", OutboxState.SENT)
     assert [await claim(store, 100), await claim(store, 100)] == ["c", None]
 
 
@@ -199,34 +198,34 @@ async def test_one_chat_has_only_so_many_on_their_way(store: Store) -> None:
 async def test_no_parcel_waits_longer_than_it_may(store: Store) -> None:
     await ended_jobs(store, "far", "near")
     for name, due_ms in (("far", 9_000), ("near", 40)):
-        await store.post.claim("web", 0, waited_for_ms=0, most_in_chat=9)
-        await store.post.mark(name, OutboxState.MAYBE, due_ms)
-    await store.post.bring_forward(500)
-    rows = await store._database._run("SELECT job, not_before_ms FROM outbox ORDER BY id")
+        await store.outbox.claim("web", 0, waited_for_ms=0, most_in_chat=9)
+        await store.outbox.mark(name, OutboxState.MAYBE, due_ms)
+    await store.outbox.limit_waits(500)
+    rows = await store._run("SELECT job, not_before_ms FROM outbox ORDER BY id")
     assert [tuple(row) for row in rows] == [("far", 500), ("near", 40)]
 
 
 async def test_kept_parcels_are_taken_once_by_their_person_alone(store: Store) -> None:
     job = await a_job(store)
     await store.jobs.end(job, "cancelled", 1)
-    await store.post.post("job")
+    await store.outbox.add("job")
     assert await claim(store, 0) == "job"
-    await store.post.mark("job", OutboxState.KEPT)
-    assert await store.post.take_kept(job.person + 1) == ()
-    assert await store.post.take_kept(job.person) == ("job",)
-    assert await store.post.take_kept(job.person) == ()
+    await store.outbox.mark("job", OutboxState.KEPT)
+    assert await store.outbox.retry_kept(job.person + 1) == ()
+    assert await store.outbox.retry_kept(job.person) == ("job",)
+    assert await store.outbox.retry_kept(job.person) == ()
 
 
 async def test_an_event_is_stored_once_and_its_text_goes_when_it_is_settled(store: Store) -> None:
-    await store.post.take_in("telegram", [("2", "two"), ("1", "one")], 10)
-    await store.post.take_in("telegram", [("2", "two again"), ("3", "three")], 11)
-    assert await store.post.taken_in("telegram") == (("2", "two"), ("1", "one"), ("3", "three"))
-    await store.post.settle("telegram", "2")
-    await store.post.take_in("telegram", [("2", "two again")], 12)
-    assert [event_id for event_id, _ in await store.post.taken_in("telegram")] == ["1", "3"]
-    assert "two" not in str([tuple(row) for row in await store._database._run("SELECT payload FROM inbox")])
-    await store.post.forget_repeats(before_ms=100)
-    assert [row[0] for row in await store._database._run("SELECT event_id FROM inbox")] == ["1", "3"]
+    await store.inbox.add("telegram", [("2", "two"), ("1", "one")], 10)
+    await store.inbox.add("telegram", [("2", "two again"), ("3", "three")], 11)
+    assert await store.inbox.unsettled("telegram") == (("2", "two"), ("1", "one"), ("3", "three"))
+    await store.inbox.settle("telegram", "2")
+    await store.inbox.add("telegram", [("2", "two again")], 12)
+    assert [event_id for event_id, _ in await store.inbox.unsettled("telegram")] == ["1", "3"]
+    assert "two" not in str([tuple(row) for row in await store._run("SELECT payload FROM inbox")])
+    await store.inbox.delete_expired(before_ms=100)
+    assert [row[0] for row in await store._run("SELECT event_id FROM inbox")] == ["1", "3"]
 
 
 async def test_a_chats_default_goes_before_the_bots(store: Store) -> None:
@@ -250,7 +249,7 @@ async def test_where_a_placeholder_stands_is_stored_before_all_that_waits(store:
     async with store.atomic():
         waiting = [asyncio.create_task(ordinary(number)) for number in range(3)]
         await asyncio.sleep(0)
-        moving = asyncio.create_task(store.jobs.readdress(job.id, "web", "room", '{"message": 1}'))
+        moving = asyncio.create_task(store.jobs.set_address(job.id, "web", "room", '{"message": 1}'))
         moving.add_done_callback(lambda _: stored.append("place"))
         await asyncio.sleep(0)
     await asyncio.gather(moving, *waiting)
@@ -264,19 +263,19 @@ async def test_a_statement_alone_is_no_part_of_what_the_disk_refused_to_roll_bac
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = await a_job(store)
-    execute, refused = store._database._execute, []
+    run, refused = store._run, []
 
-    async def ill(sql: str, values: dict[str, Value]) -> Iterable[sqlite3.Row]:
+    async def ill(sql: str, values: dict[str, Value] | None = None) -> list[sqlite3.Row]:
         if sql in ("COMMIT", "ROLLBACK") and len(refused) < 2:
             refused.append(sql)
             raise CannotSave(detail="disk I/O error")
-        return await execute(sql, values)
+        return await run(sql, values)
 
-    monkeypatch.setattr(store._database, "_execute", ill)
+    monkeypatch.setattr(store, "_run", ill)
     with pytest.raises(CannotSave):
         async with store.atomic():
             await store.jobs.request_cancel(job.id)
-    await store.jobs.readdress(job.id, "web", "room", "kept")
+    await store.jobs.set_address(job.id, "web", "room", "kept")
     async with store.atomic():
         stored = await store.jobs.find(job.id)
     assert stored is not None
@@ -293,7 +292,7 @@ async def test_single_statements_wait_their_turn_behind_where_a_placeholder_stan
         another = asyncio.create_task(store.people.account(job.person))
         another.add_done_callback(lambda _: stored.append("ordinary"))
         await asyncio.sleep(0)
-        moving = asyncio.create_task(store.jobs.readdress(job.id, "web", "room", "there"))
+        moving = asyncio.create_task(store.jobs.set_address(job.id, "web", "room", "there"))
         moving.add_done_callback(lambda _: stored.append("place"))
         await asyncio.sleep(0)
     await asyncio.gather(moving, reading, another)

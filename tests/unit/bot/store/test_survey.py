@@ -44,7 +44,7 @@ async def test_an_ended_job_without_a_parcel_is_seen(tmp_path: Path) -> None:
     database.close()
     async with open_room(tmp_path) as room:
         survey = await room.store.survey()
-    assert survey.untold == 1
+    assert survey.lost_results == 1
     assert not survey.is_sound
 
 
@@ -55,20 +55,18 @@ async def test_an_empty_database_is_sound(store: Store) -> None:
 
 
 async def test_rows_that_the_schema_forbids_are_damage(store: Store) -> None:
-    person = await store.people.meet("web", "ann", "Ann", "en", 1)
-    await store._database._run("PRAGMA ignore_check_constraints = 1")
-    await store._database._run(
-        "INSERT INTO identity VALUES ('fax', 'ann', :person, 'Ann', 'en')", {"person": person}
-    )
-    await store._database._run("PRAGMA ignore_check_constraints = 0")
+    person = await store.people.find_or_create("web", "ann", "Ann", "en", 1)
+    await store._run("PRAGMA ignore_check_constraints = 1")
+    await store._run("INSERT INTO identity VALUES ('fax', 'ann', :person, 'Ann', 'en')", {"person": person})
+    await store._run("PRAGMA ignore_check_constraints = 0")
     survey = await store.survey()
     assert survey.damage == ("CHECK constraint failed in identity",)
-    assert (survey.unbalanced, survey.untold, survey.is_sound) == (0, 0, False)
+    assert (survey.unbalanced, survey.lost_results, survey.is_sound) == (0, 0, False)
 
 
 async def test_rows_that_point_at_nothing_are_damage(store: Store) -> None:
-    await store._database._run("PRAGMA foreign_keys = OFF")
-    await store._database._run("INSERT INTO account (person) VALUES (99)")
+    await store._run("PRAGMA foreign_keys = OFF")
+    await store._run("INSERT INTO account (person) VALUES (99)")
     survey = await store.survey()
     assert survey.damage == ("account 99 → person",)
     assert not survey.is_sound
@@ -77,7 +75,7 @@ async def test_rows_that_point_at_nothing_are_damage(store: Store) -> None:
 @pytest.mark.parametrize("more", [1, 3])
 async def test_each_person_with_wrong_credits_counts(store: Store, more: int) -> None:
     for number in range(more + 1):
-        await store.people.meet("web", str(number), "Ann", "en", 1)
-    await store._database._run("UPDATE account SET credits = 1 WHERE person > 1")
+        await store.people.find_or_create("web", str(number), "Ann", "en", 1)
+    await store._run("UPDATE account SET credits = 1 WHERE person > 1")
     survey = await store.survey()
     assert (survey.unbalanced, survey.credits, survey.ledger) == (more, more, 0)

@@ -68,7 +68,7 @@ async def draw(room: Room, event_id: str, user: str = "ann", platform: Platform 
 
 
 async def answers(room: Room) -> list[str | None]:
-    return [row[0] for row in await room.store._database._run("SELECT answer FROM inbox ORDER BY id")]
+    return [row[0] for row in await room.store._run("SELECT answer FROM inbox ORDER BY id")]
 
 
 async def test_a_cancel_handled_again_after_a_crash_cancels_no_other_job(tmp_path: Path) -> None:
@@ -210,14 +210,14 @@ async def test_a_disk_that_takes_nothing_is_no_lasting_answer(
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context = await stored(room, "1")
-    keep = room.store.people.meet
+    keep = room.store.people.find_or_create
 
     async def fail(*_: object) -> int:
         raise CannotSave(detail="disk full")
 
-    monkeypatch.setattr(room.store.people, "meet", fail)
+    monkeypatch.setattr(room.store.people, "find_or_create", fail)
     assert await ask(room, Draw(prompt="a"), context) == (CannotSave, {"detail": "disk full"})
-    monkeypatch.setattr(room.store.people, "meet", keep)
+    monkeypatch.setattr(room.store.people, "find_or_create", keep)
     assert isinstance(await ask(room, Draw(prompt="a"), context), Receipt)
 
 
@@ -230,7 +230,7 @@ async def test_an_effect_whose_answer_cannot_be_stored_does_not_happen(
     async def fail(*_: object) -> None:
         raise CannotSave(detail="disk full")
 
-    monkeypatch.setattr(room.store.post, "keep_answer", fail)
+    monkeypatch.setattr(room.store.inbox, "save_answer", fail)
     assert await ask(room, Cancel(), context) == (CannotSave, {"detail": "disk full"})
     job = await room.store.jobs.find(job_id)
     assert job is not None
@@ -262,7 +262,7 @@ async def test_a_cancel_killed_at_any_moment_is_whole_or_absent(tmp_path: Path) 
             cancelling.cancel()
             await asyncio.gather(cancelling, return_exceptions=True)
             assert await ask(room, Cancel(), context) == CancelAsked(jobs[1], was_running=False, refund=1)
-            assert await room.store.jobs.count_unended(await person(room, user)) == 1
+            assert await room.store.jobs.count_unfinished(await person(room, user)) == 1
 
 
 async def person(room: Room, user: str) -> int:

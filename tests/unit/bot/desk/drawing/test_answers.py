@@ -296,14 +296,14 @@ async def test_a_disk_that_takes_nothing_for_a_while_costs_nobody_a_picture(
     await accept(room, count=2)
     async with room.running():
         await until(lambda: room.renderer.drawn == 1)
-        await room.store._database._run("PRAGMA query_only = 1")
+        await room.store._run("PRAGMA query_only = 1")
         await until(lambda: room.renderer.drawn == 2 and not room.renderer.running)
         with pytest.raises(CannotSave):
             await accept(room, "2", "ben")
         waiting = asyncio.create_task(room.desk.take_in(Platform.CONSOLE, [("3", "{}")]))
         await asyncio.sleep(0.05)
         assert not waiting.done(), "confirmed to the platform, and stored nowhere"
-        await room.store._database._run("PRAGMA query_only = 0")
+        await room.store._run("PRAGMA query_only = 0")
         [result] = await room.chat.wait_for_results(1)
         await waiting
     assert (result.state, result.refund, len(result.pictures)) == (JobState.DONE, 0, 2)
@@ -316,7 +316,7 @@ async def test_a_stop_on_a_disk_that_takes_nothing_is_a_stop(tmp_path: Path) -> 
         job_id = await accept(room)
         async with room.running():
             await until(lambda: bool(room.renderer.running))
-            await room.store._database._run("PRAGMA query_only = 1")
+            await room.store._run("PRAGMA query_only = 1")
     async with open_room(tmp_path) as room:
         result = await only_result(room)
     assert (result.job_id, result.state) == (job_id, JobState.DONE)

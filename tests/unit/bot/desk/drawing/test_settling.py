@@ -43,7 +43,7 @@ async def claimed(room: Room, tries: int = 1, count: int = 2) -> JobRow:
     for _ in range(tries - 1):
         job = await room.store.jobs.claim(job_id, "a run", 1)
         assert job is not None
-        await room.store.jobs.put_back(job, uses_attempt=True)
+        await room.store.jobs.requeue(job, uses_attempt=True)
     job = await room.store.jobs.claim(job_id, "a run", 1)
     assert job is not None
     assert job.attempt == tries

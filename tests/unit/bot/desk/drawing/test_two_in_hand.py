@@ -152,7 +152,7 @@ async def test_saving_an_end_holds_up_neither_the_next_job_nor_the_one_after(
     async with room.running():
         results = await room.chat.wait_for_results(3)
         assert {result.job_id for result in results} == set(jobs[1:])
-        ended = await room.store._database._run("SELECT job FROM outbox ORDER BY id")
+        ended = await room.store._run("SELECT job FROM outbox ORDER BY id")
         assert [result.job_id for result in results] == [row[0] for row in ended]
         go_on.set()
         await room.chat.wait_for_results(4)

@@ -89,7 +89,7 @@ def two(room: Room) -> tuple[Talk, Talk]:
 
 
 async def ask(room: Room, sql: str) -> list[tuple[object, ...]]:
-    return [tuple(row) for row in await room.store._database._run(sql)]
+    return [tuple(row) for row in await room.store._run(sql)]
 
 
 @pytest.fixture
@@ -188,13 +188,13 @@ async def test_a_hundred_wrong_codes_at_once_are_counted_before_they_are_tried(
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     anna = Talk(room, Platform.TELEGRAM, "555")
-    find, tried = room.store.links.find, []
+    find, tried = room.store.links.find_code, []
 
     async def count_tries(code: str, now_ms: int) -> object:
         tried.append(code)
         return await find(code, now_ms)
 
-    monkeypatch.setattr(room.store.links, "find", count_tries)
+    monkeypatch.setattr(room.store.links, "find_code", count_tries)
     wrong = [f"WRNG{number:04}" for number in range(100)]
     said = await asyncio.gather(*(tries(anna, code) for code in wrong))
     assert Counter(said) == {"BadLinkCode": 5, "TooManyCodes": 95}

@@ -73,7 +73,7 @@ class LinkingLaws(RuleBasedStateMachine):
             return None
 
     def ask(self, sql: str) -> list[Any]:
-        return [tuple(row) for row in self.do(self.room.store._database._run(sql))]
+        return [tuple(row) for row in self.do(self.room.store._run(sql))]
 
     def all_credits(self) -> int:
         [(total,)] = self.ask("SELECT coalesce(sum(credits), 0) FROM account")

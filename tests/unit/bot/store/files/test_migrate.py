@@ -17,11 +17,11 @@ import pytest
 
 from bot.errors import DatabaseDamaged, DatabaseForeign, DatabaseNewer
 from bot.store import open_store
-from bot.store.files.migrate import APPLICATION_ID, migrate, read_steps, require_ours
+from bot.store.files.migrate import APPLICATION_ID, migrate, read_migrations, require_ours
 from tests.fakes.room import MIGRATIONS
 from tests.unit.bot.store.stored import names_in
 
-KNOWN = len(read_steps(MIGRATIONS))
+KNOWN = len(read_migrations(MIGRATIONS))
 NEXT = f"{KNOWN + 1:04d}_more.sql"
 
 
@@ -112,16 +112,16 @@ async def test_a_database_of_today_is_opened_again_without_a_copy_and_without_a_
 async def test_a_file_that_became_newer_meanwhile_is_refused_too(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     async with aiosqlite.connect(path, isolation_level=None) as connection:
-        await migrate(connection, path, read_steps(MIGRATIONS))
+        await migrate(connection, path, read_migrations(MIGRATIONS))
         await connection.execute_fetchall(f"PRAGMA user_version = {KNOWN + 1}")
         with pytest.raises(DatabaseNewer) as caught:
-            await migrate(connection, path, read_steps(MIGRATIONS))
+            await migrate(connection, path, read_migrations(MIGRATIONS))
     assert caught.value.facts == {"path": str(path), "found": KNOWN + 1, "known": KNOWN}
 
 
 async def test_a_step_that_fails_leaves_the_connection_outside_of_it(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
-    broken = read_steps(with_next(tmp_path, "CREATE TABLE person (id INTEGER);"))
+    broken = read_migrations(with_next(tmp_path, "CREATE TABLE person (id INTEGER);"))
     async with aiosqlite.connect(path, isolation_level=None) as connection:
         with pytest.raises(sqlite3.OperationalError, match="person"):
             await migrate(connection, path, broken)
@@ -152,7 +152,7 @@ def test_a_database_is_ours_by_its_mark_or_by_its_tables_and_number(
     path = tmp_path / "a.db"
     with contextlib.closing(sqlite3.connect(path)) as connection:
         if tables:
-            connection.executescript(read_steps(MIGRATIONS)[0].path.read_text(encoding="utf-8"))
+            connection.executescript(read_migrations(MIGRATIONS)[0].path.read_text(encoding="utf-8"))
         connection.execute(f"PRAGMA user_version = {version}")
         connection.execute(f"PRAGMA application_id = {program}")
     if is_ours:
@@ -185,7 +185,7 @@ def test_only_files_with_a_number_and_a_name_are_steps(tmp_path: Path) -> None:
         "README.md",
     ):
         (tmp_path / name).touch()
-    assert [(step.number, step.path.name) for step in read_steps(tmp_path)] == [
+    assert [(step.number, step.path.name) for step in read_migrations(tmp_path)] == [
         (1, "0001_a.sql"),
         (2, "0002_b.sql"),
     ]
@@ -205,7 +205,7 @@ def test_migrations_with_a_gap_or_a_clash_are_refused(tmp_path: Path) -> None:
         for name in names:
             (folder / name).touch()
         with pytest.raises(ValueError, match="numbered"):
-            read_steps(folder)
+            read_migrations(folder)
 
 
 def test_a_process_killed_while_it_migrates_is_repeated_without_loss(tmp_path: Path) -> None:

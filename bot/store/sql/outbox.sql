@@ -1,9 +1,9 @@
--- name: post
--- An ended job is to be told.
+-- name: add_result
+-- Queue the result of an ended job for delivery.
 INSERT INTO outbox (job) VALUES (:job);
 
 -- name: claim_result
--- The oldest result of a platform that is due and free becomes ours to deliver.
+-- Claim the platform's oldest result that is due and free.
 UPDATE outbox SET state = 'sending', attempts = attempts + 1
 WHERE id = (
     SELECT outbox.id FROM outbox JOIN job ON job.id = outbox.job
@@ -19,16 +19,16 @@ WHERE id = (
 RETURNING job, attempts;
 
 -- name: next_due
--- When the next result of a platform that is not due yet will be; NULL when none is to come.
+-- When the platform's next result becomes due, of those that are not due yet; else NULL.
 SELECT min(outbox.not_before_ms) FROM outbox JOIN job ON job.id = outbox.job
 WHERE outbox.state IN ('ready', 'maybe') AND outbox.not_before_ms > :now_ms AND job.platform = :platform;
 
--- name: bring_forward
--- A clock that was set back would let results wait for hours.
+-- name: limit_waits
+-- A clock that was set back must not delay results for hours.
 UPDATE outbox SET not_before_ms = :latest_ms WHERE state IN ('ready', 'maybe') AND not_before_ms > :latest_ms;
 
 -- name: make_due
--- What a chat could not take is tried again at once.
+-- Retry at once what a chat could not take before.
 UPDATE outbox SET not_before_ms = 0
 WHERE state = 'maybe' AND job IN (SELECT id FROM job WHERE platform = :platform AND chat_id = :chat_id);
 
@@ -37,24 +37,24 @@ WHERE state = 'maybe' AND job IN (SELECT id FROM job WHERE platform = :platform 
 UPDATE outbox SET state = :state, not_before_ms = :not_before_ms WHERE job = :job AND state = 'sending';
 
 -- name: recover_sending
--- What a stop caught on its way may have arrived.
+-- What was being sent when the process stopped may have arrived.
 UPDATE outbox SET state = 'maybe' WHERE state = 'sending';
 
--- name: take_kept
--- A person's kept results are tried again, as if new.
+-- name: retry_kept
+-- Retry a person's kept results as if they were new.
 UPDATE outbox SET state = 'ready', attempts = 0, not_before_ms = 0
 WHERE state = 'kept' AND job IN (SELECT id FROM job WHERE person = :person)
 RETURNING job;
 
--- name: take_kept_of_chat
--- As take_kept, where others read along: only what was drawn openly there.
+-- name: retry_kept_of_chat
+-- As retry_kept, for a chat that others read: only its jobs that are not private.
 UPDATE outbox SET state = 'ready', attempts = 0, not_before_ms = 0
 WHERE state = 'kept' AND job IN (
     SELECT id FROM job WHERE person = :person AND private = 0 AND platform = :platform AND chat_id = :chat_id)
 RETURNING job;
 
--- name: result
--- To whom a job's result goes and how its money ended.
+-- name: result_details
+-- Who receives a job's result, what was refunded, and the person's credits.
 SELECT coalesce(identity.user_id, '') AS user_id, coalesce(identity.name, '') AS user_name,
        coalesce((SELECT credits FROM ledger WHERE ledger.job = job.id AND kind = 'refund'), 0) AS refund,
        account.credits
@@ -62,44 +62,7 @@ FROM job JOIN account ON account.person = job.person
 LEFT JOIN identity ON identity.person = job.person AND identity.platform = job.platform
 WHERE job.id = :job;
 
--- name: take_in
--- A raw event, stored before it is confirmed; known ones are skipped.
-INSERT INTO inbox (platform, event_id, payload, at_ms) VALUES (:platform, :event_id, :payload, :now_ms)
-ON CONFLICT (platform, event_id) DO NOTHING;
-
--- name: taken_in
--- The events that were not answered yet, oldest first.
-SELECT event_id, payload FROM inbox WHERE platform = :platform AND settled = 0 ORDER BY id;
-
--- name: event
--- An event that waits for its answer to be sent, with the answer if there is one.
-SELECT answer FROM inbox WHERE platform = :platform AND event_id = :event_id AND settled = 0;
-
--- name: keep_answer
--- What is to be sent, until it was.
-UPDATE inbox SET answer = :answer WHERE platform = :platform AND event_id = :event_id AND settled = 0;
-
--- name: settle
--- The event was answered; its id stays for a while so that a repetition is known.
-UPDATE inbox SET settled = 1, payload = '', answer = NULL WHERE platform = :platform AND event_id = :event_id;
-
--- name: forget_settled
--- Ids that no platform repeats any more.
-DELETE FROM inbox WHERE settled = 1 AND at_ms < :before_ms;
-
--- name: forget_origins
--- Messages that made jobs which ended long ago, unless they are still to be handled.
-DELETE FROM origin
-WHERE job IN (SELECT id FROM job WHERE ended_ms < :before_ms)
-  AND NOT EXISTS (SELECT 1 FROM inbox WHERE inbox.platform = origin.platform AND inbox.event_id = origin.event_id);
-
--- name: forget_sent
--- Jobs that were delivered and ended long ago; one without a row is not delivered again.
-DELETE FROM outbox
-WHERE state = 'sent' AND job IN (SELECT id FROM job WHERE ended_ms < :before_ms)
-  AND job NOT IN (SELECT job FROM origin);
-
--- name: pictures_waiting
+-- name: undelivered_pictures
 -- Pictures that a chat may still ask for.
 SELECT picture.file_name FROM picture JOIN outbox ON outbox.job = picture.job
 WHERE outbox.state IN ('ready', 'sending', 'maybe');

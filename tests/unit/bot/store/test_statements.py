@@ -5,25 +5,31 @@ from pathlib import Path
 
 import pytest
 
-from bot.store import queries
-from bot.store.queries import load_queries
+from bot.store import statements
+from bot.store.statements import load_statements
 
-ROOM = Path(queries.__file__).parent
+ROOM = Path(statements.__file__).parent
 
 
 def test_every_file_of_the_room_loads_and_each_statement_has_a_purpose() -> None:
     files = sorted(path.name for path in ROOM.glob("sql/*.sql"))
-    assert files == ["defaults.sql", "jobs.sql", "links.sql", "people.sql", "post.sql", "survey.sql"]
+    assert files == [
+        "defaults.sql",
+        "inbox.sql",
+        "jobs.sql",
+        "links.sql",
+        "outbox.sql",
+        "people.sql",
+        "survey.sql",
+    ]
     for name in files:
-        assert all(sql.startswith("-- ") and sql.endswith(";") for sql in load_queries(name).values())
+        assert all(sql.startswith("-- ") and sql.endswith(";") for sql in load_statements(name).values())
 
 
-@pytest.mark.parametrize("name", ["defaults", "jobs", "links", "people", "post", "survey"])
+@pytest.mark.parametrize("name", ["defaults", "inbox", "jobs", "links", "outbox", "people", "survey"])
 def test_every_statement_is_asked_and_nothing_else_is(name: str) -> None:
-    asked = re.findall(
-        r"\b_?ask(?:_first)?\(\s*['\"](\w+)['\"]", (ROOM / f"{name}.py").read_text(encoding="utf-8")
-    )
-    assert sorted(set(asked)) == sorted(load_queries(f"{name}.sql"))
+    asked = re.findall(r"\b_?query\(\s*['\"](\w+)['\"]", (ROOM / f"{name}.py").read_text(encoding="utf-8"))
+    assert sorted(set(asked)) == sorted(load_statements(f"{name}.sql"))
 
 
 @pytest.mark.parametrize(
@@ -37,6 +43,6 @@ def test_every_statement_is_asked_and_nothing_else_is(name: str) -> None:
 )
 def test_a_badly_headed_file_is_refused(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / f"{hash(text)}.sql").write_text(text)
-    monkeypatch.setattr(queries, "_FOLDER", tmp_path)
+    monkeypatch.setattr(statements, "_FOLDER", tmp_path)
     with pytest.raises(ValueError, match="every statement"):
-        load_queries(f"{hash(text)}.sql")
+        load_statements(f"{hash(text)}.sql")
