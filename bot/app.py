@@ -16,7 +16,9 @@ import structlog
 from bot.chats.contract import Chat
 from bot.chats.supervisor import ChatSupervisor, keep_running
 from bot.checks import checks
-from bot.desk import Desk, Renderer, maintenance
+from bot.desk import maintenance
+from bot.desk.desk import Desk
+from bot.desk.drawing import Renderer
 from bot.policy.rules import Rules
 from bot.settings import Settings
 from bot.store import Store, open_store

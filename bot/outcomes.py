@@ -1,4 +1,4 @@
-"""What the desk answers: frozen facts, no sentences. ``bot.messages`` says them in a person's language."""
+"""What the desk and the chats exchange: frozen values. ``bot.messages`` turns them into sentences."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -10,7 +10,7 @@ from engine.request import FailReason, LoraChoice, Picture, TimeEstimate
 
 
 class Platform(StrEnum):
-    """The chats we speak; the values stand in the database."""
+    """The supported platforms; the database stores the values."""
 
     CONSOLE = "console"
     WEB = "web"
@@ -20,7 +20,7 @@ class Platform(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where an answer goes. Only the chat that wrote ``ref`` reads it.
+    """Where an answer goes. Only the adapter that wrote ``ref`` reads it.
 
     Attributes:
         chat_id: The Discord channel or Telegram chat, as the platform writes it.
@@ -34,18 +34,18 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class CommandContext:
-    """Who asks, where, and by which message: what a chat knows beside the command.
+    """Who gave a command, where, and in which message.
 
     Attributes:
-        event_id: The platform's id of this very message or press; the same id twice makes one job.
+        event_id: The platform's id of this message or press; the same id twice makes one job.
         user_id: The platform's id of the person.
-        user_name: For people to read; not an identity.
+        user_name: The name to display; it does not identify the person.
         locale: ``en`` or ``zh-CN``.
-        is_chat_admin: The platform says this person administers this chat (not yet a host of the bot).
+        is_chat_admin: The platform says that this person administers this chat; this does not make a host.
         space_id: The Discord guild, for allow-lists; empty elsewhere.
         is_group: Several people read the answer.
-        private_address: Where only the person reads, if the chat can write there; for private pictures that
-            are asked for in a group.
+        private_address: The person's private chat, if the bot can write there; it receives private pictures
+            that the person requests in a group.
     """
 
     platform: Platform
@@ -62,11 +62,11 @@ class CommandContext:
 
 @dataclass(frozen=True, slots=True)
 class LoraSummary:
-    """One LoRA of the shelf as people see it.
+    """One LoRA of the shelf, for display.
 
     Attributes:
         titles: Locale → what people call it, e.g. ``{"en": "Sugar face", "zh-CN": "Sugar 面部"}``.
-        trigger: The word that is put before the prompt; empty when none is needed.
+        trigger: The word that the desk puts before the prompt; empty if the LoRA needs none.
         weight: The recommended strength.
     """
 
@@ -78,7 +78,7 @@ class LoraSummary:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """All that makes a picture again, as a job stored it."""
+    """Everything that is needed to draw the same pictures again."""
 
     prompt: str = field(repr=False)
     loras: tuple[LoraChoice, ...]
@@ -91,10 +91,10 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class SizeChanged:
-    """The picture gets a size other than the one asked for.
+    """The picture gets another size than the person requested.
 
     Attributes:
-        asked: As ``1000x1000`` or ``16:9``.
+        asked: The requested size, as ``1000x1000`` or ``16:9``.
     """
 
     asked: str
@@ -111,21 +111,21 @@ class UnknownWords:
 
 
 Note = SizeChanged | UnknownFeature | UnknownWords
-"""What a person should know of a request that is accepted nevertheless."""
+"""What a person should know about a request that the desk accepts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The job is accepted, charged and stored.
+    """The job is stored and paid.
 
     Attributes:
         position: How many jobs run or wait before it; 0 means it is next.
-        wait: Until it begins; None while nothing was measured, or the model still loads.
-        is_loading: The model still loads; nothing begins before it has.
-        repeated: This very message was accepted before; nothing new was made.
-        address: Where the answer stands now, as ``Desk.moved`` last stored it, for a ``repeated`` one; a chat
-            sees there whether its placeholder was sent before a crash.
-        notes: What is drawn otherwise than asked, and what the model does not know.
+        wait: Time until it starts; None while nothing was measured or the model still loads.
+        is_loading: The model still loads; no job starts before it is loaded.
+        repeated: This message was accepted before; no new job exists.
+        address: For a ``repeated`` receipt, what ``Desk.store_placeholder`` last stored. A chat sees there
+            whether it sent its placeholder before a crash.
+        notes: How the pictures differ from the request, and what the model does not know.
     """
 
     job_id: str
@@ -142,7 +142,7 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class CancelAsked:
-    """A waiting job is cancelled (``refund`` is back), or a running one stops after its current step."""
+    """A waiting job is cancelled and refunded, or a running one stops after its current step."""
 
     job_id: str
     was_running: bool
@@ -151,7 +151,7 @@ class CancelAsked:
 
 @dataclass(frozen=True, slots=True)
 class CreditBalance:
-    """What the person may still draw. ``renews_at_s`` is unix time, UTC."""
+    """The credits that the person has. ``renews_at_s`` is unix time, UTC."""
 
     credits: int
     daily: int
@@ -160,7 +160,7 @@ class CreditBalance:
 
 @dataclass(frozen=True, slots=True)
 class LinkCode:
-    """What the person types in the other chat, within so many minutes."""
+    """The code that the person types in the other chat; it expires after ``minutes``."""
 
     code: str = field(repr=False)
     minutes: int
@@ -168,7 +168,7 @@ class LinkCode:
 
 @dataclass(frozen=True, slots=True)
 class LinkAsked:
-    """Whose code it is; the same code once more joins who asks to them."""
+    """The owner of the code; the same code, typed again, links the person to the owner."""
 
     code: str = field(repr=False)
     platform: Platform
@@ -177,7 +177,7 @@ class LinkAsked:
 
 @dataclass(frozen=True, slots=True)
 class Linked:
-    """Who asks is now one person on these platforms, with so many credits."""
+    """The person is now linked on these platforms and has this many credits."""
 
     platforms: tuple[Platform, ...]
     credits: int
@@ -185,19 +185,19 @@ class Linked:
 
 @dataclass(frozen=True, slots=True)
 class Unlinked:
-    """Who asks begins anew on this platform; all there was stays with the others."""
+    """The person has a new account on this platform; history and credits stay on the other platforms."""
 
     platform: Platform
 
 
 class JobState(StrEnum):
-    """Where a job stands. Values equal the CHECK list of job.state in migrations/0001.
+    """The state of a job. The values equal the CHECK list of job.state in migrations/0001.
 
     QUEUED    accepted and paid; waits for the card
-    RUNNING   claimed; the worker draws it
-    DONE      every picture exists; delivery may still be under way
-    FAILED    given up; the pictures that are missing are refunded
-    CANCELLED stopped by a person; the pictures that are missing are refunded
+    RUNNING   claimed; the worker draws it, or it waits in the worker behind another job
+    DONE      every picture exists; the delivery may still be under way
+    FAILED    given up; missing pictures are refunded
+    CANCELLED stopped by a person; missing pictures are refunded
     """
 
     QUEUED = "queued"
@@ -208,13 +208,13 @@ class JobState(StrEnum):
 
     @property
     def has_ended(self) -> bool:
-        """Whether nothing more will happen but delivery."""
+        """Whether only the delivery can follow."""
         return self in (JobState.DONE, JobState.FAILED, JobState.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True)
 class PictureFile:
-    """A picture on disk: a complete PNG with its settings inside."""
+    """A picture on the disk: a complete PNG that contains its settings."""
 
     index: int
     seed: int
@@ -223,7 +223,7 @@ class PictureFile:
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """One of the person's jobs; ``missing`` of its pictures have expired and left the disk."""
+    """One of the person's jobs; ``missing`` of its pictures are no longer on the disk."""
 
     job_id: str
     state: JobState
@@ -238,8 +238,8 @@ class History:
     """The person's newest jobs, newest first.
 
     Attributes:
-        hidden: How many of the newest are left out because others read the answer: private ones, and those of
-            other chats.
+        hidden: How many of the newest jobs are left out because other people read the answer: private jobs
+            and jobs of other chats.
     """
 
     entries: tuple[HistoryEntry, ...]
@@ -248,7 +248,7 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class Originals:
-    """A job's pictures, to be sent as files; those that the host has deleted are left out."""
+    """A job's pictures, to be sent as files, without those that the host has deleted."""
 
     job_id: str
     pictures: tuple[PictureFile, ...]
@@ -256,15 +256,15 @@ class Originals:
 
 @dataclass(frozen=True, slots=True)
 class LoraListing:
-    """The LoRAs there are, and which is the default here (empty: none)."""
+    """All LoRAs, and the default of this chat (empty: none)."""
 
-    cards: tuple[LoraSummary, ...]
+    loras: tuple[LoraSummary, ...]
     default: str
 
 
 @dataclass(frozen=True, slots=True)
 class LoraSwitched:
-    """The default LoRA is changed. Waiting jobs keep theirs."""
+    """The default LoRA has changed. Waiting jobs keep their LoRAs."""
 
     lora: str
     weight: float
@@ -273,7 +273,7 @@ class LoraSwitched:
 
 @dataclass(frozen=True, slots=True)
 class HelpWithVocabulary:
-    """Help, for a model that knows few words: ``lines`` of them in the person's language."""
+    """Help for a model with a small vocabulary: ``lines`` list its words in the person's language."""
 
     lines: tuple[str, ...]
 
@@ -297,14 +297,14 @@ Outcome = (
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A job that has not ended, for the placeholder; a newer one replaces it.
+    """The progress of a job that has not ended, for its placeholder; a newer status replaces it.
 
     Attributes:
-        position: Jobs before it; None once it is being drawn.
-        wait: Until it begins; None while unknown or drawing.
-        is_loading: The model still loads; nothing begins before it has.
+        position: How many jobs are before it; None once it is being drawn.
+        wait: Time until it starts; None while it is unknown or the job is being drawn.
+        is_loading: The model still loads; no job starts before it is loaded.
         index: The picture being drawn, from 0; ``step`` of ``steps`` is done.
-        pictures: Those of the job that are complete, in memory; a try that is lost draws them again.
+        pictures: The job's complete pictures, in memory; a lost attempt draws them again.
     """
 
     job_id: str
@@ -322,14 +322,14 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class JobResult:
-    """An ended job on its way to the person. Delivering it twice must show it once.
+    """An ended job, to be delivered. A chat that receives it twice shows it once.
 
     Attributes:
-        state: DONE, FAILED or CANCELLED; the last two may still carry pictures.
-        fail: Why, when FAILED.
-        refund: Credits given back.
-        notes: What the model did not know of the prompt.
-        missing: Drawn pictures whose files are no longer on the disk.
+        state: DONE, FAILED or CANCELLED; all three may have pictures.
+        fail: The reason, if FAILED.
+        refund: Credits that were refunded.
+        notes: Words of the prompt that the model does not know.
+        missing: How many files of drawn pictures are no longer on the disk.
     """
 
     job_id: str
@@ -352,13 +352,13 @@ class JobResult:
 
 @dataclass(frozen=True, slots=True)
 class QueueStatus:
-    """The queue at one moment, for a panel.
+    """A snapshot of the queue, for a panel.
 
     Attributes:
         waiting: Jobs that wait for the card.
-        drawing: The job on the card; empty when it is idle.
-        step: Of ``steps`` done in its present picture.
-        default_lora: Used wherever no chat has its own; empty means none.
+        drawing: The job on the card; empty while the card is idle.
+        step: Steps done of the current picture, of ``steps``.
+        default_lora: The default of chats without their own; empty means none.
     """
 
     waiting: int
@@ -369,7 +369,7 @@ class QueueStatus:
 
 
 class RetryLater(Exception):
-    """The platform takes no more for a while; the result is tried again then.
+    """The platform accepts nothing for a while; the desk delivers the result after that.
 
     Attributes:
         after_s: Seconds from now.
@@ -381,4 +381,4 @@ class RetryLater(Exception):
 
 
 class Undeliverable(Exception):
-    """This result can never be delivered to its address; the desk keeps it for ``/mine``."""
+    """The address can never receive this result; the desk keeps it for ``/mine``."""

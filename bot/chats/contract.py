@@ -64,14 +64,14 @@ class Desk(Protocol):
             PersonError: Refused; nothing was charged or changed. The same each time, but for ``CannotSave``.
         """
 
-    async def moved(self, job_id: str, address: Address) -> None:
+    async def store_placeholder(self, job_id: str, address: Address) -> None:
         """Store where the job's placeholder now is."""
 
-    async def chat_migrated(self, platform: Platform, old_chat_id: str, new_chat_id: str) -> None:
+    async def migrate_chat(self, platform: Platform, old_chat_id: str, new_chat_id: str) -> None:
         """The platform gave a chat another id: its permission, default LoRA, jobs and results follow."""
 
-    async def address_of(self, job_id: str) -> Address | None:
-        """Where the job's placeholder is, as ``moved`` last stored it; None for an unknown job."""
+    async def placeholder_of(self, job_id: str) -> Address | None:
+        """The address that ``store_placeholder`` last stored; None for an unknown job."""
 
     async def keep_file_id(
         self, platform: Platform, job_id: str, picture: PictureFile, form: str, file_id: str
@@ -86,11 +86,11 @@ class Desk(Protocol):
     def suggest_loras(self, typed: str, locale: str) -> tuple[LoraSummary, ...]:
         """At most 25 LoRAs that match what was typed so far, best first; answered from memory."""
 
-    async def take_in(self, platform: Platform, events: Sequence[tuple[str, str]]) -> None:
+    async def store_events(self, platform: Platform, events: Sequence[tuple[str, str]]) -> None:
         """Store raw events (id, JSON) before they are confirmed to the platform; known ids are skipped."""
 
-    async def taken_in(self, platform: Platform) -> tuple[tuple[str, str], ...]:
+    async def pending_events(self, platform: Platform) -> tuple[tuple[str, str], ...]:
         """The stored events that were not settled yet, oldest first."""
 
-    async def settle(self, platform: Platform, event_id: str) -> None:
+    async def finish_event(self, platform: Platform, event_id: str) -> None:
         """Call it after the answer was sent: the event is not handled again, and its answer is forgotten."""

@@ -220,7 +220,7 @@ class Desk:
             earlier_ids = await self._store.defaults.earlier_ids(context.platform, context.address.chat_id)
             require_chat(context, self._rules, earlier_ids)
 
-    async def chat_migrated(self, platform: Platform, old_chat_id: str, new_chat_id: str) -> None:
+    async def migrate_chat(self, platform: Platform, old_chat_id: str, new_chat_id: str) -> None:
         """A platform gave a chat another id: its permission, default LoRA, jobs and results follow.
 
         Their placeholders do not: messages of the earlier chat cannot be edited in the new one. Call it as
@@ -237,13 +237,13 @@ class Desk:
         await saved(move)
         log.info("chat migrated", platform=platform, old_chat_id=old_chat_id, new_chat_id=new_chat_id)
 
-    async def moved(self, job_id: str, address: Address) -> None:
+    async def store_placeholder(self, job_id: str, address: Address) -> None:
         """Store where the job's placeholder now is; unknown jobs are ignored."""
         place = (address.platform, address.chat_id, address.ref)
         await saved(lambda: self._store.jobs.set_address(job_id, *place))
 
-    async def address_of(self, job_id: str) -> Address | None:
-        """Where the job's placeholder is, as ``moved`` last stored it; None for an unknown job."""
+    async def placeholder_of(self, job_id: str) -> Address | None:
+        """The address that ``store_placeholder`` last stored; None for an unknown job."""
         job = await self._store.jobs.find(job_id)
         return None if job is None else Address(Platform(job.platform), job.chat_id, job.ref)
 
@@ -271,18 +271,18 @@ class Desk:
         drawing, step, steps = self._drawing.running
         return QueueStatus(self._line.waiting, drawing, step, steps, self._defaults.of_bot)
 
-    async def take_in(self, platform: Platform, events: Sequence[tuple[str, str]]) -> None:
+    async def store_events(self, platform: Platform, events: Sequence[tuple[str, str]]) -> None:
         """Store raw events (id, JSON) before they are confirmed to the platform; known ids are skipped.
 
         While the disk takes nothing it waits, for to return would confirm what is nowhere.
         """
         await saved(lambda: self._store.inbox.add(platform, events, self._clock()))
 
-    async def taken_in(self, platform: Platform) -> tuple[tuple[str, str], ...]:
+    async def pending_events(self, platform: Platform) -> tuple[tuple[str, str], ...]:
         """The stored events that were not settled yet, oldest first."""
         return await saved(lambda: self._store.inbox.unsettled(platform))
 
-    async def settle(self, platform: Platform, event_id: str) -> None:
+    async def finish_event(self, platform: Platform, event_id: str) -> None:
         """The answer was sent; the event need not be handled again, and its answer is forgotten."""
         await saved(lambda: self._store.inbox.settle(platform, event_id))
 

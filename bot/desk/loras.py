@@ -34,7 +34,7 @@ class LoraShelf:
         self._names = {key: entry.card.name for entry in reversed(self._entries) for key in entry.keys}
 
     @property
-    def cards(self) -> tuple[LoraSummary, ...]:
+    def summaries(self) -> tuple[LoraSummary, ...]:
         """Every LoRA, by name."""
         return tuple(entry.card for entry in self._entries)
 
@@ -92,7 +92,7 @@ class LoraDefaults:
     async def show(self, context: CommandContext) -> LoraListing:
         """The whole shelf, with the default here."""
         default = await self.of(context)
-        return LoraListing(cards=self._shelf.cards, default=default.name if default else "")
+        return LoraListing(loras=self._shelf.summaries, default=default.name if default else "")
 
     async def switch(self, command: LoraSwitch, context: CommandContext) -> LoraSwitched:
         """Change a default. Waiting jobs keep the LoRA they were accepted with.

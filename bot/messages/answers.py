@@ -146,18 +146,18 @@ def _linking(outcome: LinkCode | LinkAsked | Linked | Unlinked, locale: str) -> 
 
 
 def _shelf(shelf: LoraListing, locale: str) -> str:
-    if not shelf.cards:
+    if not shelf.loras:
         return text(
             N_("There are no LoRAs yet. The host can put .safetensors files into the LoRA folder."), locale
         )
     lines: list[str] = []
-    for card in sorted(shelf.cards, key=lambda card: card.name != shelf.default):  # the default first
+    for card in sorted(shelf.loras, key=lambda card: card.name != shelf.default):  # the default first
         line = _card(card, locale, is_default=card.name == shelf.default)
         if sum(map(len, lines)) + len(line) > SHELF_CHARS:
-            lines.append(text(N_("… and {count} more"), locale, count=len(shelf.cards) - len(lines)))
+            lines.append(text(N_("… and {count} more"), locale, count=len(shelf.loras) - len(lines)))
             break
         lines.append(line)
-    use = text(N_("Draw with one: --lora {name}"), locale, name=shelf.cards[0].name)
+    use = text(N_("Draw with one: --lora {name}"), locale, name=shelf.loras[0].name)
     return "\n".join([text(N_("LoRAs:"), locale), *lines, use])
 
 

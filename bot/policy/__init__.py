@@ -1,11 +1,11 @@
 """Who may do what, and what it costs: pure rules over plain values.
 
-The room knows no database, no clock and no platform library: it is given what it judges and either returns
-or raises a ``PersonError``. Nothing here can be lost in a crash.
+The package knows no database, no clock and no platform library. Its functions return or raise a
+``PersonError``; they keep no state.
 
-* ``rules``   what the host settled: hosts, served chats, allowances
-* ``rights``  may this person do this, here?
-* ``price``   credits of a picture, and how an allowance fills up again
+* ``rules``   what the host decided: hosts, allowed chats, tiers, limits
+* ``rights``  whether this person may give this command in this chat
+* ``price``   credits of a picture, and the daily allowance
 
-Tests of this room alone: ``pytest tests/unit/bot/policy``.
+Tests: ``pytest tests/unit/bot/policy``.
 """

@@ -4,7 +4,7 @@ DAY_S = 86_400
 
 CREDIT_AREA_PX = 1024 * 1152
 """The area one credit pays for: Z-Image's native megapixel (1024 × 1024) and an eighth more, because a shape
-rounded to the model's 16-pixel grid may lie a little above it. Time and memory of a picture grow with its
+rounded to the model's 16-pixel grid may be a little larger. Time and memory of a picture grow with its
 area, so a picture of twice the area costs two."""
 
 
@@ -14,15 +14,15 @@ def price(width_px: int, height_px: int, count: int) -> int:
 
 
 def top_up(credits: int, daily: int, given: int = 0) -> int:
-    """Credits to add: up to the daily allowance, of which ``given`` was given today; never taken away."""
+    """Credits to add up to the daily allowance, of which ``given`` were added today; never negative."""
     return max(0, min(daily - given, daily - credits))
 
 
 def joint(one: int, one_daily: int, other: int, other_daily: int, daily: int) -> int:
-    """Credits of two people who turn out to be one, whose allowance is ``daily``.
+    """Credits of two people who become one person with the allowance ``daily``.
 
-    What is above the allowance of each was granted, and is kept in full. The rest is left of their
-    allowances, and one person has one allowance: it counts up to ``daily``. Never more than both had.
+    Credits above the allowance of each were granted and stay in full. The rest comes from their allowances;
+    one person has one allowance, so it counts up to ``daily``. The result is never more than both had.
     """
     granted = max(0, one - one_daily) + max(0, other - other_daily)
     return granted + min(daily, one + other - granted)

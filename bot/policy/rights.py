@@ -1,51 +1,23 @@
 """May this person do this, here?
 
-The platforms are told the same rights when their menus are declared, but a menu is no lock: the desk asks
-here again for every command, whether it was typed, chosen or pressed.
+The adapters declare their menus with the same rights, but a menu does not enforce them. The desk checks every
+command here, whether a person typed, chose or pressed it.
 """
 
 from collections.abc import Iterable
-from typing import Protocol
 
 from bot.commands.table import Right, entry_of
 from bot.commands.values import Command
 from bot.errors import ChatNotAllowed, HostsOnly, NotInPublic
+from bot.outcomes import CommandContext
 from bot.policy.rules import Rules
 
 LOCAL_PLATFORMS = frozenset({"console", "web"})  # both are reached from the host's own machine alone
 CONSOLE_HOST = "host"  # the user id of ``sugarbot say --host``
 
 
-class Place(Protocol):
-    """Where somebody asks: the part of ``Address`` that rights depend on."""
-
-    @property
-    def chat_id(self) -> str:
-        """The channel or chat, as the platform writes it."""
-
-
-class Asker(Protocol):
-    """Who asks: the part of ``CommandContext`` that rights depend on."""
-
-    @property
-    def platform(self) -> str:
-        """``discord``, ``telegram``, ``web`` or ``console``."""
-
-    @property
-    def user_id(self) -> str:
-        """The platform's id of the person."""
-
-    @property
-    def space_id(self) -> str:
-        """The Discord guild; empty elsewhere."""
-
-    @property
-    def address(self) -> Place:
-        """The chat."""
-
-
-def is_host(context: Asker, rules: Rules) -> bool:
-    """Whether this person is a host: named in the settings, or sitting at the host's own machine."""
+def is_host(context: CommandContext, rules: Rules) -> bool:
+    """Whether this person is a host: named in the settings, or at the host's own machine."""
     if context.platform == "web":
         return True  # the page answers on loopback only
     if context.platform == "console":
@@ -53,7 +25,7 @@ def is_host(context: Asker, rules: Rules) -> bool:
     return f"{context.platform}:{context.user_id}" in rules.hosts
 
 
-def require_chat(context: Asker, rules: Rules, earlier_ids: Iterable[str] = ()) -> None:
+def require_chat(context: CommandContext, rules: Rules, earlier_ids: Iterable[str] = ()) -> None:
     """Return when the bot serves this chat; a host is served everywhere.
 
     Args:
@@ -66,23 +38,23 @@ def require_chat(context: Asker, rules: Rules, earlier_ids: Iterable[str] = ()) 
     """
     if context.platform in LOCAL_PLATFORMS or is_host(context, rules):
         return
-    places = [place for place in (context.space_id, context.address.chat_id) if place]
-    if rules.allow.isdisjoint({f"{context.platform}:{place}" for place in [*places, *earlier_ids, "*"]}):
-        raise ChatNotAllowed(chat=f"{context.platform}:{places[0] if places else ''}")
+    ids = [one for one in (context.space_id, context.address.chat_id) if one]
+    if rules.allow.isdisjoint({f"{context.platform}:{one}" for one in [*ids, *earlier_ids, "*"]}):
+        raise ChatNotAllowed(chat=f"{context.platform}:{ids[0] if ids else ''}")
 
 
-def require_right(command: Command, context: Asker, rules: Rules) -> None:
+def require_right(command: Command, context: CommandContext, rules: Rules) -> None:
     """Return when this person may give this command.
 
     Raises:
-        HostsOnly: The command is for hosts, and this person is none.
+        HostsOnly: The command is for hosts, and this person is not a host.
     """
     entry = entry_of(command)
     if entry.right is Right.HOST and not is_host(context, rules):
         raise HostsOnly(command=entry.name)
 
 
-def require_alone(command: Command, context: Asker) -> None:
+def require_alone(command: Command, context: CommandContext) -> None:
     """Return when nobody else reads the answer: Discord shows it to the person alone, Telegram to the chat.
 
     Raises:

@@ -1,10 +1,10 @@
-"""What the host settled about people: who hosts, which chats are served, how much each person may draw."""
+"""What the host decided about people: the hosts, the allowed chats, and how much each person may draw."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-if TYPE_CHECKING:  # reading settings costs 0.2 s of imports, which judging does not need
+if TYPE_CHECKING:  # importing the settings takes 0.2 s, and only `from_settings` needs them
     from bot.settings import Settings
 
 
@@ -14,7 +14,7 @@ class Entitlement:
 
     Attributes:
         weight: Share of the card while others wait, in usual shares.
-        daily_credits: To how many credits the person is filled up every day at 00:00 UTC.
+        daily_credits: The account is filled up to this number every day at 00:00 UTC.
     """
 
     weight: int = 1
@@ -23,20 +23,20 @@ class Entitlement:
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """People whose standing the host raised; ``people`` as ``platform:user_id``."""
+    """People with a higher entitlement; ``people`` as ``platform:user_id``."""
 
     people: frozenset[str]
-    standing: Entitlement
+    entitlement: Entitlement
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The host's decisions; by default nobody is a host and only this machine's own chats are served.
+    """The host's decisions; by default nobody is a host and the bot serves only the console and the page.
 
     Attributes:
         hosts: ``platform:user_id`` of each host.
         allow: ``platform:chat_id`` of each served chat, ``discord:guild_id``, or ``platform:*``.
-        daily_credits: As in ``Entitlement``, for people in no tier.
+        daily_credits: As in ``Entitlement``, for people outside all tiers.
         max_waiting: How many jobs of one person may wait or run at once.
     """
 
@@ -65,6 +65,6 @@ class Rules:
     def entitlement_of(self, identities: Iterable[str]) -> Entitlement:
         """The best of the tiers that name any of a person's identities (``platform:user_id``)."""
         names = frozenset(identities)
-        found = [tier.standing for tier in self.tiers if not names.isdisjoint(tier.people)]
+        found = [tier.entitlement for tier in self.tiers if not names.isdisjoint(tier.people)]
         found = found or [Entitlement(daily_credits=self.daily_credits)]
         return Entitlement(max(one.weight for one in found), max(one.daily_credits for one in found))

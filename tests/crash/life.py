@@ -165,7 +165,7 @@ class _Platform:
         )
         if rows and self._random.random() < 0.3:
             withdraws = json.dumps({"withdraws": rows[0]["user_id"]})
-            await self._desk.take_in(
+            await self._desk.store_events(
                 Platform.CONSOLE, [(f"withdraw-{self._random.getrandbits(64)}", withdraws)]
             )
             await self._answer_inbox()
@@ -215,13 +215,13 @@ class _Platform:
 
     async def _hand_over(self, number: int) -> None:
         """As Telegram: stored first, then confirmed, answered in a moment."""
-        await self._desk.take_in(Platform.CONSOLE, [(str(number), json.dumps({"number": number}))])
+        await self._desk.store_events(Platform.CONSOLE, [(str(number), json.dumps({"number": number}))])
         append(self._folder / "confirmed.log", str(number))
         if self._random.random() < 0.5:
             await self._answer_inbox()
 
     async def _answer_inbox(self) -> None:
-        for event_id, payload in await self._desk.taken_in(Platform.CONSOLE):
+        for event_id, payload in await self._desk.pending_events(Platform.CONSOLE):
             event = json.loads(payload)
             if "withdraws" in event:
                 await self._withdraw(event_id, event["withdraws"])
@@ -229,7 +229,7 @@ class _Platform:
                     continue  # the answer did not arrive, and is asked for again
             else:
                 await self._answer(event["number"])
-            await self._desk.settle(Platform.CONSOLE, event_id)
+            await self._desk.finish_event(Platform.CONSOLE, event_id)
 
     async def _withdraw(self, event_id: str, person: str) -> None:
         """Answer a stored ``/cancel``; what is said of it is the same each time."""
@@ -250,7 +250,7 @@ class _Platform:
             return type(refusal).__name__
         assert isinstance(receipt, Receipt)
         append(self._folder / "answered.log", f"{number} {receipt.job_id}")
-        await self._desk.moved(receipt.job_id, a_context(str(number), person).address)
+        await self._desk.store_placeholder(receipt.job_id, a_context(str(number), person).address)
         if kind in (Kind.WITHDRAWN, Kind.RECALLED):
             await self.cancel(receipt.job_id if kind is Kind.WITHDRAWN else "", person)
         if kind is Kind.AGAIN:

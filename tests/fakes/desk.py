@@ -15,7 +15,7 @@ class ScriptedDesk:
     """Implements ``bot.chats.contract.Desk``: records what chats ask and answers with ``answer``."""
 
     answer: Answer
-    cards: tuple[LoraSummary, ...] = ()
+    loras: tuple[LoraSummary, ...] = ()
     handled: list[tuple[Command, CommandContext]] = field(default_factory=list)
     addresses: dict[str, Address] = field(default_factory=dict)
     inbox: dict[tuple[Platform, str], str] = field(default_factory=dict)
@@ -40,10 +40,10 @@ class ScriptedDesk:
             raise answer
         return answer
 
-    async def address_of(self, job_id: str) -> Address | None:
+    async def placeholder_of(self, job_id: str) -> Address | None:
         return self.addresses.get(job_id)
 
-    async def chat_migrated(self, platform: Platform, old_chat_id: str, new_chat_id: str) -> None:
+    async def migrate_chat(self, platform: Platform, old_chat_id: str, new_chat_id: str) -> None:
         self.migrations.append((old_chat_id, new_chat_id))
 
     async def keep_file_id(
@@ -59,19 +59,19 @@ class ScriptedDesk:
             (job, index): its for (its_form, job, index), its in found if its_form == form and job in job_ids
         }
 
-    async def moved(self, job_id: str, address: Address) -> None:
+    async def store_placeholder(self, job_id: str, address: Address) -> None:
         self.addresses[job_id] = address
 
     def suggest_loras(self, typed: str, locale: str) -> tuple[LoraSummary, ...]:
-        return tuple(card for card in self.cards if typed.lower() in card.name)[:25]
+        return tuple(card for card in self.loras if typed.lower() in card.name)[:25]
 
-    async def take_in(self, platform: Platform, events: Sequence[tuple[str, str]]) -> None:
+    async def store_events(self, platform: Platform, events: Sequence[tuple[str, str]]) -> None:
         for event_id, payload in events:
             self.inbox.setdefault((platform, event_id), payload)
 
-    async def taken_in(self, platform: Platform) -> tuple[tuple[str, str], ...]:
+    async def pending_events(self, platform: Platform) -> tuple[tuple[str, str], ...]:
         return tuple((key, payload) for (where, key), payload in self.inbox.items() if where is platform)
 
-    async def settle(self, platform: Platform, event_id: str) -> None:
+    async def finish_event(self, platform: Platform, event_id: str) -> None:
         self.settled.append(event_id)
         self.inbox.pop((platform, event_id), None)

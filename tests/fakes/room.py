@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from bot.desk import Desk
+from bot.desk.desk import Desk
 from bot.outcomes import Address, CommandContext, Platform
 from bot.policy.rules import Rules
 from bot.store import Store, open_store

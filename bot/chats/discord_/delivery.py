@@ -183,7 +183,7 @@ class Delivery:
             await self._try(letters.edit(self._client, ref, Letter(plain(left))), result.job_id, "point")
         if there is None:
             raise Undeliverable(f"job {result.job_id}: neither its channel nor its person takes messages")
-        await self._desk.moved(result.job_id, replace(result.address, ref=there.write()))
+        await self._desk.store_placeholder(result.job_id, replace(result.address, ref=there.write()))
 
     def _offer(self, job_id: str, news: _News) -> None:
         async def edit() -> bool:
@@ -219,7 +219,7 @@ class Delivery:
             address = replace(news.address, ref=there.write())
             newest = self._waiting.get(job_id, news)  # more may have come while it was sent
             self._waiting[job_id] = replace(newest, address=address, ref=there)
-            await self._desk.moved(job_id, address)
+            await self._desk.store_placeholder(job_id, address)
             await self._point(job_id, there, news.locale)
             return True
         self._waiting.pop(job_id, None)
@@ -255,7 +255,7 @@ class Delivery:
         """Send an ordinary message and note where it is, so that the next try edits it."""
         there = await self._send(ref, letter, result.job_id)
         if there is not None:
-            await self._desk.moved(result.job_id, replace(result.address, ref=there.write()))
+            await self._desk.store_placeholder(result.job_id, replace(result.address, ref=there.write()))
         return there
 
     async def _send_directly(self, ref: Ref, letter: Letter, nonce: str) -> Ref | None:

@@ -91,7 +91,7 @@ class Intake:
 
     async def settle(self, event_id: str) -> None:
         """The event was answered, or can never be."""
-        await self._desk.settle(Platform.DISCORD, event_id)
+        await self._desk.finish_event(Platform.DISCORD, event_id)
 
     async def close(self) -> None:
         """Stop storing; what is not stored yet is not accepted."""
@@ -111,7 +111,9 @@ class Intake:
 
     async def _store_batch(self, batch: Sequence["_Event"]) -> None:
         try:
-            await self._desk.take_in(Platform.DISCORD, [(event.event_id, event.payload) for event in batch])
+            await self._desk.store_events(
+                Platform.DISCORD, [(event.event_id, event.payload) for event in batch]
+            )
         except CannotSave as error:
             _fail(batch, error)
             return
@@ -130,7 +132,7 @@ class Intake:
 
     async def recall(self, handle: Callable[[Raw], None]) -> None:
         """Handle again what was stored and not settled before the last crash or stop."""
-        for event_id, payload in await self._desk.taken_in(Platform.DISCORD):
+        for event_id, payload in await self._desk.pending_events(Platform.DISCORD):
             raw = json.loads(payload)
             if event_id in self._seen:  # this process has it in hand
                 continue

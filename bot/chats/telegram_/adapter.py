@@ -164,7 +164,7 @@ class TelegramChat:
         else:
             if not is_done:
                 return
-        await self._desk.settle(Platform.TELEGRAM, event_id)
+        await self._desk.finish_event(Platform.TELEGRAM, event_id)
 
     async def _answer_patiently(self, event_id: str, event: Event) -> bool:
         """Ask the desk and send what it answers, again while the network fails; False when we close first."""

@@ -91,7 +91,7 @@ class Answers:
 
     async def migrated(self, old_chat_id: int, new_chat_id: int) -> None:
         """Let everything the desk knows of a group follow it to its new id."""
-        await self._desk.chat_migrated(Platform.TELEGRAM, str(old_chat_id), str(new_chat_id))
+        await self._desk.migrate_chat(Platform.TELEGRAM, str(old_chat_id), str(new_chat_id))
 
     async def _answer_text(self, event: Said) -> Reply:
         context = event.context
@@ -201,7 +201,7 @@ class Answers:
         async with self._placing.of(receipt.job_id) as placed:
             sent = await self._sender.put_text(place, text, cancel_keyboard(receipt.job_id, locale))
             placed.set_result(sent)
-            await self._desk.moved(receipt.job_id, sent.address())
+            await self._desk.store_placeholder(receipt.job_id, sent.address())
 
     def _fold(self, command: Command | None, event: Pressed) -> list[Send]:
         """Take the button from a second placeholder, which a crash or a lost answer may leave behind."""
@@ -210,7 +210,7 @@ class Answers:
         job_id = command.job_id
 
         async def fold() -> None:
-            address = await self._desk.address_of(job_id)
+            address = await self._desk.placeholder_of(job_id)
             pressed = event.place
             if address is None or pressed.reply_to is None:
                 return

@@ -7,7 +7,7 @@ the buttons, because albums carry none (Bot API, ``sendMediaGroup``). No picture
 Only an album is sent rather than edited, and Telegram knows no nonce. So it is stored that one is being sent;
 where a crash or a lost answer leaves it at that, the placeholder says that the pictures may be above and that
 ``/mine`` brings them again, and no album is sent twice of our own will. What can still be seen twice is a
-placeholder: a line of text, when the process ends between sending it and ``Desk.moved``.
+placeholder: a line of text, when the process ends between sending it and ``Desk.store_placeholder``.
 """
 
 import asyncio
@@ -117,7 +117,7 @@ class Delivery:
                 yield
             except Exception as error:
                 if not may_have_arrived(error):
-                    await self._desk.moved(result.job_id, place.address())
+                    await self._desk.store_placeholder(result.job_id, place.address())
                 raise
 
         shown = await self._sender.put_album(place, uploads, sending)
@@ -135,7 +135,7 @@ class Delivery:
 
     async def _moved(self, job_id: str, before: Place, now: Place) -> Place:
         if now != before:
-            await self._desk.moved(job_id, now.address())
+            await self._desk.store_placeholder(job_id, now.address())
         return now
 
 

@@ -56,7 +56,7 @@ class Intake:
                 batch = await self._poll_until_answered(offset)
                 stored = [(event_key(raw), json.dumps(raw)) for raw in batch]
                 if stored:
-                    await self._desk.take_in(Platform.TELEGRAM, stored)
+                    await self._desk.store_events(Platform.TELEGRAM, stored)
                     await self._hand_on(tasks)
                 offset = max(raw["update_id"] for raw in batch) + 1 if batch else None
 
@@ -104,7 +104,7 @@ class Intake:
         return answer
 
     async def _hand_on(self, tasks: asyncio.TaskGroup) -> None:
-        for event in await self._desk.taken_in(Platform.TELEGRAM):
+        for event in await self._desk.pending_events(Platform.TELEGRAM):
             event_id, payload = event
             if event_id in self._in_hand:
                 continue

@@ -82,8 +82,8 @@ class Talks:
             SugarbotError: The desk cannot say now.
         """
         match await self._desk.handle(LoraList(), _visit(talk)):
-            case LoraListing(cards=cards, default=default):
-                return next((card for card in cards if card.name == default), None)
+            case LoraListing(loras=loras, default=default):
+                return next((card for card in loras if card.name == default), None)
             case _:
                 return None
 

@@ -3,7 +3,7 @@
 * ``keeping``   carries a command out and stores its answer in the same transaction
 * ``encoding``  outcomes and refusals as JSON, from a closed set of classes
 
-A crash between the effect and ``Desk.settle`` leaves the answer in the inbox; the next start sends it.
+A crash between the effect and ``Desk.finish_event`` leaves the answer in the inbox; the next start sends it.
 Tests of this package alone: ``pytest tests/unit/bot/desk/answers``.
 """
 

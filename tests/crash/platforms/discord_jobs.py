@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from bot.chats.discord_ import DiscordChat, DiscordConfig, delivery
 from bot.chats.discord_.address import MOVE_ON_MS, TOKEN_LIFE_MS
-from bot.desk import Desk
+from bot.desk.desk import Desk
 from bot.outcomes import Platform
 from bot.policy.rules import Rules
 from bot.store import Store, open_store

@@ -188,9 +188,9 @@ async def _knocking(room: Room, suffered: Suffered) -> AsyncIterator[None]:
     async def hand_over() -> None:
         for number in takewhile(lambda _: not is_over.is_set(), count()):
             event = f"message {number}"
-            await room.desk.take_in(Platform.CONSOLE, [(event, event)])
+            await room.desk.store_events(Platform.CONSOLE, [(event, event)])
             await _ask(room, event, suffered)
-            await room.desk.settle(Platform.CONSOLE, event)
+            await room.desk.finish_event(Platform.CONSOLE, event)
             await asyncio.sleep(0.02)
 
     tasks = {asyncio.create_task(press(), name="presses"), asyncio.create_task(hand_over(), name="messages")}

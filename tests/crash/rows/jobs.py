@@ -61,7 +61,7 @@ async def _duplicates(folder: Path, wanted: int) -> Measured:
 
 async def _sent(room: Room, event: str) -> tuple[str, str]:
     if int(event.split()[1]) % 2:
-        await room.desk.take_in(Platform.CONSOLE, [(event, event)])
+        await room.desk.store_events(Platform.CONSOLE, [(event, event)])
     receipt = await room.desk.handle(Draw(prompt="a face"), a_context(event, event))
     assert isinstance(receipt, Receipt)
     return event, receipt.job_id

@@ -24,7 +24,7 @@ async def left_behind(discord: FakeDiscord, config: DiscordConfig, desk: Scripte
         pass
     asked = await discord.slash("sugar", {"prompt": "a face"})
     event = discord.event_of(asked)
-    await desk.take_in(Platform.DISCORD, [(asked.interaction_id, json.dumps(event))])
+    await desk.store_events(Platform.DISCORD, [(asked.interaction_id, json.dumps(event))])
     return asked
 
 
@@ -32,14 +32,14 @@ async def test_a_drawing_is_stored_before_it_is_acknowledged_and_settled_after_i
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acknowledged_when_stored: list[bool] = []
-    take_in = desk.take_in
+    take_in = desk.store_events
 
     async def watched(platform: Platform, events: list[tuple[str, str]]) -> None:
         await asyncio.sleep(0.05)
         acknowledged_when_stored.extend(bool(asked.callbacks) for asked in discord.asked.values())
         await take_in(platform, events)
 
-    monkeypatch.setattr(desk, "take_in", watched)
+    monkeypatch.setattr(desk, "store_events", watched)
     asked = await discord.slash("sugar", {"prompt": "a face"})
     await until(lambda: desk.settled == [asked.interaction_id])
     assert acknowledged_when_stored == [False]
@@ -57,13 +57,13 @@ async def test_every_command_is_settled_only_after_its_answer_was_sent(
 ) -> None:
     desk.answer = lambda *_: CreditBalance(3, 20, 1_795_000_000)
     shown_when_settled: list[str] = []
-    settle = desk.settle
+    settle = desk.finish_event
 
     async def watched(platform: Platform, event_id: str) -> None:
         shown_when_settled.extend(discord.shown(asked)["content"] for asked in discord.asked.values())
         await settle(platform, event_id)
 
-    monkeypatch.setattr(desk, "settle", watched)
+    monkeypatch.setattr(desk, "finish_event", watched)
     asked = await discord.slash(name, options)
     await until(lambda: desk.settled == [asked.interaction_id])
     assert ["Credits left: 3" in said for said in shown_when_settled] == [True]
@@ -99,13 +99,13 @@ async def test_a_disk_that_hangs_is_said_in_time_to_the_person_alone_and_nothing
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, monkeypatch: pytest.MonkeyPatch, locale: str
 ) -> None:
     monkeypatch.setattr(intake, "STORE_TIMEOUT_S", 0.1)
-    take_in, has_room = desk.take_in, asyncio.Event()
+    take_in, has_room = desk.store_events, asyncio.Event()
 
     async def hanging(platform: Platform, events: list[tuple[str, str]]) -> None:
         await has_room.wait()
         await take_in(platform, events)
 
-    monkeypatch.setattr(desk, "take_in", hanging)
+    monkeypatch.setattr(desk, "store_events", hanging)
     asked = [await discord.slash("sugar", {"prompt": "a face"}, locale=locale) for _ in range(3)]
     await until(lambda: all(one.callbacks for one in asked))
     for one in asked:
@@ -125,7 +125,7 @@ async def test_a_full_disk_is_said_at_once_and_help_needs_none(
     async def full(*_: object) -> None:
         raise CannotSave(detail="database or disk is full")
 
-    monkeypatch.setattr(desk, "take_in", full)
+    monkeypatch.setattr(desk, "store_events", full)
     desk.answer = lambda *_: Help()
     for name in ("quota", "sugar"):
         asked = await discord.slash(name, {"prompt": "a face"} if name == "sugar" else {})
@@ -145,7 +145,7 @@ async def test_a_hundred_at_once_share_a_few_commits(
         await asyncio.sleep(0.02)
         batches.append(len(events))
 
-    monkeypatch.setattr(desk, "take_in", slow)
+    monkeypatch.setattr(desk, "store_events", slow)
     for _ in range(100):
         await discord.slash("sugar", {"prompt": "a face"})
     await until(lambda: len(desk.settled) == 100)
@@ -161,7 +161,7 @@ async def test_an_event_that_cannot_be_stored_costs_one_person_an_apology_and_no
         if any("poison" in payload for _, payload in events):
             raise ValueError("not to be stored")
 
-    monkeypatch.setattr(desk, "take_in", failing)
+    monkeypatch.setattr(desk, "store_events", failing)
     prompts = ("a face", "poison", "a face")
     asked = [await discord.slash("sugar", {"prompt": prompt}) for prompt in prompts]
     await until(lambda: all(one.callbacks for one in asked) and len(desk.handled) >= 2)
@@ -218,7 +218,7 @@ async def left_by(
     async with opened(config, desk):
         pass
     asked = await discord.slash(name, {"prompt": "a face"} if name == "sugar" else {}, **where)
-    await desk.take_in(Platform.DISCORD, [(asked.interaction_id, json.dumps(discord.event_of(asked)))])
+    await desk.store_events(Platform.DISCORD, [(asked.interaction_id, json.dumps(discord.event_of(asked)))])
     return asked
 
 
@@ -254,7 +254,9 @@ async def test_a_press_of_cancel_that_a_crash_held_up_is_carried_out_after_it(
         drawn = await discord.slash("sugar", {"prompt": "a face"})
         await until(lambda: desk.settled)
     pressed = await discord.press(drawn.message_id)
-    await desk.take_in(Platform.DISCORD, [(pressed.interaction_id, json.dumps(discord.event_of(pressed)))])
+    await desk.store_events(
+        Platform.DISCORD, [(pressed.interaction_id, json.dumps(discord.event_of(pressed)))]
+    )
     await discord.acknowledge(pressed, is_press=True)
     async with opened(config, desk):
         await until(lambda: pressed.interaction_id in desk.settled)
@@ -308,7 +310,7 @@ async def test_an_answer_that_discord_does_not_take_now_is_given_after_the_next_
 async def test_an_event_that_was_forgotten_before_it_was_stored_is_settled(
     discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk
 ) -> None:
-    await desk.take_in(Platform.DISCORD, [("7", "null")])
+    await desk.store_events(Platform.DISCORD, [("7", "null")])
     async with opened(config, desk):
         await until(lambda: desk.settled == ["7"])
 

@@ -153,7 +153,7 @@ async def test_a_disk_that_takes_nothing_is_said_and_nothing_is_accepted(
     async def full(*_: object) -> None:
         raise CannotSave(detail="database or disk is full")
 
-    monkeypatch.setattr(desk, "take_in", full)
+    monkeypatch.setattr(desk, "store_events", full)
     reply = await reply_to(discord, await discord.say("a face", in_guild=False))
     assert "can't save anything" in str(reply["content"])
     assert not desk.handled
@@ -229,7 +229,7 @@ async def left_behind(discord: FakeDiscord, config: DiscordConfig, desk: Scripte
     async with opened(config, desk):
         pass
     message_id = await discord.say(text, in_guild=False)
-    await desk.take_in(Platform.DISCORD, [(message_id, json.dumps(discord.written[message_id]))])
+    await desk.store_events(Platform.DISCORD, [(message_id, json.dumps(discord.written[message_id]))])
     return message_id
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bot.commands.values import Cancel, Draw, LoraWish, Ratio
-from bot.desk import Desk
+from bot.desk.desk import Desk
 from bot.errors import NotYours
 from bot.outcomes import CancelAsked, JobResult, JobState, Receipt
 from bot.policy.rules import Rules

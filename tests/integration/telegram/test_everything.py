@@ -232,10 +232,10 @@ async def settled(server: TelegramServer, room: Room, count: Callable[[], int]) 
     """Wait until Telegram has nothing more for us and every stored event is settled."""
     await server.until(lambda: len(server.world.forgotten) >= count(), timeout_s=60.0)
     for _ in range(3_000):
-        if not await room.desk.taken_in(Platform.TELEGRAM):
+        if not await room.desk.pending_events(Platform.TELEGRAM):
             return
         await asyncio.sleep(0.02)
-    left = await room.desk.taken_in(Platform.TELEGRAM)
+    left = await room.desk.pending_events(Platform.TELEGRAM)
     raise AssertionError(f"not settled: {left[:3]}")
 
 

@@ -25,14 +25,14 @@ async def test_a_batch_is_stored_before_it_is_confirmed(
     server: TelegramServer, world: World, desk: ScriptedDesk
 ) -> None:
     forgotten_when_stored: list[list[int]] = []
-    take_in = desk.take_in
+    take_in = desk.store_events
 
     async def watched(platform: Platform, events: list[tuple[str, str]]) -> None:
         await asyncio.sleep(0.05)
         forgotten_when_stored.append(list(world.forgotten))
         await take_in(platform, events)
 
-    desk.take_in = watched  # type: ignore[method-assign, assignment]
+    desk.store_events = watched  # type: ignore[method-assign, assignment]
     for number in range(3):
         world.say(f"fox {number}")
     async with serving(server, desk):
@@ -57,7 +57,7 @@ async def test_what_was_stored_but_not_settled_before_a_crash_is_answered_first(
 ) -> None:
     world.say("kept from before")
     (raw,) = world.updates
-    await desk.take_in(Platform.TELEGRAM, [(event_key(raw), json.dumps(raw))])
+    await desk.store_events(Platform.TELEGRAM, [(event_key(raw), json.dumps(raw))])
     world.updates.clear()
     world.say("new")
     async with serving(server, desk):

@@ -189,7 +189,7 @@ async def test_a_connection_that_does_not_close_ends_the_close_all_the_same(
 async def test_an_event_that_cannot_be_settled_stops_nothing_and_is_not_repeated_at_once(
     server: TelegramServer, world: World, desk: ScriptedDesk, events: list[EventDict]
 ) -> None:
-    settle, poison = desk.settle, []
+    settle, poison = desk.finish_event, []
 
     async def failing(platform: Platform, event_id: str) -> None:
         if not poison or event_id in poison:
@@ -197,7 +197,7 @@ async def test_an_event_that_cannot_be_settled_stops_nothing_and_is_not_repeated
             raise RuntimeError("the database is locked")
         await settle(platform, event_id)
 
-    desk.settle = failing  # type: ignore[method-assign]
+    desk.finish_event = failing  # type: ignore[method-assign]
     async with serving(server, desk):
         world.say("/quota")
         await server.until(lambda: poison)

@@ -76,7 +76,7 @@ async def test_a_repeated_receipt_knows_where_its_placeholder_is(room: Room) -> 
     receipt = await room.desk.handle(FACE, a_context("1"))
     assert isinstance(receipt, Receipt)
     placeholder = Address(Platform.CONSOLE, "here", '{"message": 5}')
-    await room.desk.moved(receipt.job_id, placeholder)
+    await room.desk.store_placeholder(receipt.job_id, placeholder)
     again = await room.desk.handle(FACE, a_context("1"))
     assert isinstance(again, Receipt)
     assert again.address == placeholder

@@ -318,7 +318,7 @@ async def test_a_drain_delivers_what_is_ready(tmp_path: Path) -> None:
 async def test_a_job_that_moved_is_delivered_where_its_placeholder_is(room: Room) -> None:
     job_id = await accept(room)
     placeholder = Address(Platform.CONSOLE, "a thread", "message 9")
-    await room.desk.moved(job_id, placeholder)
+    await room.desk.store_placeholder(job_id, placeholder)
     async with room.running():
         [result] = await room.chat.wait_for_results(1)
     assert result.address == placeholder

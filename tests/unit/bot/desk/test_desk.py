@@ -24,12 +24,12 @@ async def test_the_desk_keeps_the_contract_with_chats(room: Room) -> None:
 
 async def test_events_wait_across_a_restart_until_they_are_settled(tmp_path: Path) -> None:
     async with open_room(tmp_path) as room:
-        await room.desk.take_in(Platform.TELEGRAM, [("2", "{}"), ("9", "[]")])
-        await room.desk.settle(Platform.TELEGRAM, "2")
+        await room.desk.store_events(Platform.TELEGRAM, [("2", "{}"), ("9", "[]")])
+        await room.desk.finish_event(Platform.TELEGRAM, "2")
     async with open_room(tmp_path) as room:
-        await room.desk.take_in(Platform.TELEGRAM, [("2", "{}")])
-        assert await room.desk.taken_in(Platform.TELEGRAM) == (("9", "[]"),)
-        assert await room.desk.taken_in(Platform.DISCORD) == ()
+        await room.desk.store_events(Platform.TELEGRAM, [("2", "{}")])
+        assert await room.desk.pending_events(Platform.TELEGRAM) == (("9", "[]"),)
+        assert await room.desk.pending_events(Platform.DISCORD) == ()
 
 
 async def test_starting_and_stopping_many_times_leaks_no_task(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ async def test_a_migrated_chat_keeps_its_permission_default_jobs_and_parcels(tmp
         with pytest.raises(ChatNotAllowed):
             await room.desk.handle(Draw(prompt="c"), a_context("4", **SUPERGROUP))
         for _ in range(2):  # both chats say so
-            await room.desk.chat_migrated(Platform.TELEGRAM, "-1", "-1001")
+            await room.desk.migrate_chat(Platform.TELEGRAM, "-1", "-1001")
     async with open_room(tmp_path, rules=rules, chat=telegram, clock=room.clock) as room:
         shelf = await room.desk.handle(LoraList(), a_context("5", **SUPERGROUP))
         assert isinstance(shelf, LoraShelf)
@@ -112,7 +112,7 @@ async def test_a_default_that_the_new_chat_has_already_counts_more(tmp_path: Pat
     async with open_room(tmp_path, rules=group_rules("telegram:*")) as room:
         for lora, place in (("sugar", GROUP), ("anime", SUPERGROUP)):
             await room.desk.handle(LoraSwitch(LoraWish(lora)), a_context(lora, HOST, **place))
-        await room.desk.chat_migrated(Platform.TELEGRAM, "-1", "-1001")
+        await room.desk.migrate_chat(Platform.TELEGRAM, "-1", "-1001")
         for place, default in ((SUPERGROUP, "anime"), (GROUP, "")):
             shelf = await room.desk.handle(LoraList(), a_context("l", **place))
             assert isinstance(shelf, LoraShelf)
@@ -122,7 +122,7 @@ async def test_a_default_that_the_new_chat_has_already_counts_more(tmp_path: Pat
 async def test_a_chat_is_known_by_all_ids_that_it_ever_had_and_by_no_other(tmp_path: Path) -> None:
     async with open_room(tmp_path, rules=group_rules("telegram:-1")) as room:
         for old, new in (("-1", "-2"), ("-2", "-3"), ("-3", "-1"), ("-8", "-9")):
-            await room.desk.chat_migrated(Platform.TELEGRAM, old, new)
+            await room.desk.migrate_chat(Platform.TELEGRAM, old, new)
         for chat_id in ("-1", "-2", "-3"):
             await room.desk.handle(Help(), a_context("h", platform=Platform.TELEGRAM, chat_id=chat_id))
         for platform, chat_id in ((Platform.TELEGRAM, "-9"), (Platform.DISCORD, "-3")):

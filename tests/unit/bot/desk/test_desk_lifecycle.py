@@ -7,9 +7,9 @@ from random import SystemRandom
 import pytest
 import structlog
 
-from bot import desk as desk_package
 from bot.commands.values import Draw, LoraList, Quota
-from bot.desk import Desk, delivery, files
+from bot.desk import delivery, files
+from bot.desk.desk import Desk
 from bot.errors import CannotSave
 from bot.outcomes import LoraListing as LoraShelf
 from bot.outcomes import PictureFile, Platform, Receipt
@@ -72,7 +72,7 @@ async def test_a_chat_that_moves_while_the_desk_runs_gets_its_parcels_at_once(
             while not await room.store._run("SELECT 1 FROM outbox WHERE state = 'maybe'"):  # noqa: ASYNC110
                 await asyncio.sleep(0.002)
         await asyncio.sleep(0.02)  # its back-off has begun
-        await room.desk.chat_migrated(Platform.TELEGRAM, "here", "there")
+        await room.desk.migrate_chat(Platform.TELEGRAM, "here", "there")
         [result] = await telegram.wait_for_results(1)
     assert (result.job_id, result.address.chat_id) == (receipt.job_id, "there")
 
@@ -146,9 +146,3 @@ async def test_a_run_knows_the_tiers_people_before_anybody_asks(tmp_path: Path) 
     async with open_room(tmp_path, rules=Rules(tiers=(tier,))) as room, room.running():
         await until(lambda: bool(room.desk._loops))
         assert room.desk._tiers.weight_of(person) == 3
-
-
-def test_the_package_has_two_doors_and_no_other() -> None:
-    assert desk_package.Renderer is not None
-    with pytest.raises(AttributeError, match="no attribute 'Cellar'"):
-        _ = desk_package.Cellar

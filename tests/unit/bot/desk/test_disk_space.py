@@ -197,7 +197,7 @@ async def test_a_lock_that_another_program_holds_is_waited_out(tmp_path: Path) -
                 with pytest.raises(CannotSave) as refused:
                     await accept(room, "2", "bob")
                 assert "another program" in explain(refused.value, "en")
-                taking_in = asyncio.create_task(room.desk.take_in(Platform.TELEGRAM, [("3", "{}")]))
+                taking_in = asyncio.create_task(room.desk.store_events(Platform.TELEGRAM, [("3", "{}")]))
                 await asyncio.sleep(0.2)  # drawn by now; its end cannot be saved
                 assert not taking_in.done()
                 assert not room.chat.results
@@ -238,7 +238,7 @@ async def test_a_read_that_fails_at_the_start_is_tried_again(
     table, query = part.split(".")
     async with open_room(tmp_path) as room:
         await accept(room)
-        await room.desk.take_in(Platform.TELEGRAM, [("3", "{}")])
+        await room.desk.store_events(Platform.TELEGRAM, [("3", "{}")])
         asked = getattr(room.store, table)
         ask, failures = getattr(asked, query), [CannotSave(detail="disk I/O error")]
 
@@ -250,7 +250,7 @@ async def test_a_read_that_fails_at_the_start_is_tried_again(
         monkeypatch.setattr(asked, query, failing_once)
         async with room.running():
             await room.chat.wait_for_results(1)
-            assert await room.desk.taken_in(Platform.TELEGRAM) == (("3", "{}"),)
+            assert await room.desk.pending_events(Platform.TELEGRAM) == (("3", "{}"),)
     assert not failures
 
 

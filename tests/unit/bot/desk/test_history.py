@@ -188,8 +188,8 @@ async def test_the_files_of_a_job_are_for_whom_it_was_drawn_and_who_saw_it(room:
     results[False].pictures[0].path.unlink()
     with pytest.raises(PicturesGone):
         await room.desk.handle(seen, a_context("9"))
-    assert await room.desk.address_of("nothing") is None
-    address = await room.desk.address_of(seen.job_id)
+    assert await room.desk.placeholder_of("nothing") is None
+    address = await room.desk.placeholder_of(seen.job_id)
     assert address == a_context("1").address
 
 

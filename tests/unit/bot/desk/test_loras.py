@@ -96,7 +96,7 @@ async def test_a_host_switches_and_the_list_shows_it(room: Room) -> None:
     shelf = await room.desk.handle(LoraList(), a_context("2"))
     assert isinstance(shelf, LoraListing)
     assert shelf.default == "sugar"
-    assert [card.name for card in shelf.cards] == ["anime", "sugar"]
+    assert [card.name for card in shelf.loras] == ["anime", "sugar"]
     elsewhere = await room.desk.handle(LoraList(), a_context("3", chat_id="elsewhere"))
     assert isinstance(elsewhere, LoraListing)
     assert elsewhere.default == ""

@@ -123,11 +123,11 @@ async def test_sixty_days_of_messages_leave_no_more_rows_than_a_fortnight(tmp_pa
         for day in range(60):
             for number in range(5):
                 event = f"{day}-{number}"
-                await room.desk.take_in(Platform.TELEGRAM, [(event, "{}")])
+                await room.desk.store_events(Platform.TELEGRAM, [(event, "{}")])
                 await room.desk.handle(
                     Draw(prompt="a face"), a_context(event, platform=Platform.CONSOLE, chat_id="here")
                 )
-                await room.desk.settle(Platform.TELEGRAM, event)
+                await room.desk.finish_event(Platform.TELEGRAM, event)
             await room.chat.wait_for_results(5 * (day + 1))
             await until(lambda: not room.desk.queue_status().drawing)
             clock.advance(days=1)
@@ -142,7 +142,7 @@ async def test_sixty_days_of_messages_leave_no_more_rows_than_a_fortnight(tmp_pa
 async def test_an_origin_stays_while_its_event_waits_to_be_handled_again(tmp_path: Path) -> None:
     clock = FakeClock()
     async with open_room(tmp_path, clock=clock) as room, room.running():
-        await room.desk.take_in(Platform.CONSOLE, [("1", "{}")])
+        await room.desk.store_events(Platform.CONSOLE, [("1", "{}")])
         first = await room.desk.handle(Draw(prompt="a face"), a_context("1"))
         await room.chat.wait_for_results(1)
         clock.advance(days=40)

@@ -55,7 +55,7 @@ async def stored(
     room: Room, event_id: str, user: str = "ann", platform: Platform = Platform.CONSOLE
 ) -> CommandContext:
     """An event that its chat has stored."""
-    await room.desk.take_in(platform, [(event_id, "{}")])
+    await room.desk.store_events(platform, [(event_id, "{}")])
     return a_context(event_id, user, platform=platform, chat_id=user)
 
 
@@ -77,13 +77,13 @@ async def test_a_cancel_handled_again_after_a_crash_cancels_no_other_job(tmp_pat
         context = await stored(room, "c")
         first = await ask(room, Cancel(), context)
     async with open_room(tmp_path, rules=RULES) as room:
-        assert await room.desk.taken_in(Platform.CONSOLE) == (("c", "{}"),)
+        assert await room.desk.pending_events(Platform.CONSOLE) == (("c", "{}"),)
         again = await ask(room, Cancel(), context)
         assert first == again == CancelAsked(newest, was_running=False, refund=1)
         job = await room.store.jobs.find(older)
         assert isinstance(job, JobRow)
         assert job.state == "queued"
-        await room.desk.settle(Platform.CONSOLE, "c")
+        await room.desk.finish_event(Platform.CONSOLE, "c")
         other = await ask(room, Cancel(), await stored(room, "d"))
         assert other == CancelAsked(older, was_running=False, refund=1)
 
@@ -131,7 +131,7 @@ async def test_rights_are_refused_the_same_way_twice(room: Room) -> None:
             HostsOnly,
             {"command": "lora switch"},
         )
-    await room.desk.take_in(Platform.WEB, [("w", "{}")])
+    await room.desk.store_events(Platform.WEB, [("w", "{}")])
     closed = Rules()
     async with open_room(room.folder / "closed", rules=closed) as other:
         context = await stored(other, "t", platform=Platform.TELEGRAM)
@@ -180,7 +180,7 @@ async def test_a_settled_event_leaves_no_answer_behind(room: Room) -> None:
     [answer] = await answers(room)
     assert answer is not None
     assert code.code in answer
-    await room.desk.settle(Platform.DISCORD, "1")
+    await room.desk.finish_event(Platform.DISCORD, "1")
     assert await answers(room) == [None]
 
 

@@ -300,7 +300,7 @@ async def test_a_disk_that_takes_nothing_for_a_while_costs_nobody_a_picture(
         await until(lambda: room.renderer.drawn == 2 and not room.renderer.running)
         with pytest.raises(CannotSave):
             await accept(room, "2", "ben")
-        waiting = asyncio.create_task(room.desk.take_in(Platform.CONSOLE, [("3", "{}")]))
+        waiting = asyncio.create_task(room.desk.store_events(Platform.CONSOLE, [("3", "{}")]))
         await asyncio.sleep(0.05)
         assert not waiting.done(), "confirmed to the platform, and stored nowhere"
         await room.store._run("PRAGMA query_only = 0")
@@ -308,7 +308,7 @@ async def test_a_disk_that_takes_nothing_for_a_while_costs_nobody_a_picture(
         await waiting
     assert (result.state, result.refund, len(result.pictures)) == (JobState.DONE, 0, 2)
     assert len(room.renderer.requests) == 1
-    assert await room.desk.taken_in(Platform.CONSOLE) == (("3", "{}"),)
+    assert await room.desk.pending_events(Platform.CONSOLE) == (("3", "{}"),)
 
 
 async def test_a_stop_on_a_disk_that_takes_nothing_is_a_stop(tmp_path: Path) -> None:
