@@ -1,8 +1,8 @@
-"""Names in every layout lead to the same modules, and to no others."""
+"""Names in every layout mean the same modules, and no others."""
 
 import pytest
 
-from engine.lora.keys import Key, Part, module_names, read_key
+from engine.shelf.layouts import Part, TensorName, module_names, parse_tensor_name
 
 BLOCKS = ("layers.0", "layers.11", "noise_refiner.1", "context_refiner.0")
 PARTS = (
@@ -41,9 +41,9 @@ MODULES = (
         "base_model.model.transformer.",
     ],
 )
-def test_prefix_and_ending_are_taken_off(prefix: str, ending: str, part: Part) -> None:
-    key = read_key(f"{prefix}layers.0.attention.to_q{ending}")
-    assert key == Key("layers.0.attention.to_q", part)
+def test_prefix_and_ending_are_removed(prefix: str, ending: str, part: Part) -> None:
+    parsed = parse_tensor_name(f"{prefix}layers.0.attention.to_q{ending}")
+    assert parsed == TensorName("layers.0.attention.to_q", part)
 
 
 @pytest.mark.parametrize(
@@ -61,9 +61,9 @@ def test_prefix_and_ending_are_taken_off(prefix: str, ending: str, part: Part) -
         "",
     ],
 )
-def test_what_is_no_plain_lora_is_not_understood(name: str) -> None:
-    key = read_key(name)
-    assert key is None or key.path not in module_names(MODULES)
+def test_names_of_other_kinds_of_layers_are_not_parsed(name: str) -> None:
+    parsed = parse_tensor_name(name)
+    assert parsed is None or parsed.path not in module_names(MODULES)
 
 
 def test_every_module_is_known_by_its_own_name_and_by_kohyas() -> None:
@@ -75,16 +75,16 @@ def test_every_module_is_known_by_its_own_name_and_by_kohyas() -> None:
 
 @pytest.mark.parametrize("block", BLOCKS)
 @pytest.mark.parametrize("separator", [".", "_"])
-def test_other_programs_names_lead_to_ours(block: str, separator: str) -> None:
-    def said(path: str) -> tuple[str, ...]:
+def test_other_programs_names_mean_ours(block: str, separator: str) -> None:
+    def modules_of(path: str) -> tuple[str, ...]:
         return module_names(MODULES)[path.replace(".", separator)]
 
     attention = f"{block}.attention"
-    assert said(f"{attention}.qkv") == (f"{attention}.to_q", f"{attention}.to_k", f"{attention}.to_v")
-    assert said(f"{attention}.out") == (f"{attention}.to_out.0",)
-    assert said("x_embedder") == ("all_x_embedder.2-1",)
-    assert said("final_layer.linear") == ("all_final_layer.2-1.linear",)
-    assert said("final_layer.adaLN_modulation.1") == ("all_final_layer.2-1.adaLN_modulation.1",)
+    assert modules_of(f"{attention}.qkv") == (f"{attention}.to_q", f"{attention}.to_k", f"{attention}.to_v")
+    assert modules_of(f"{attention}.out") == (f"{attention}.to_out.0",)
+    assert modules_of("x_embedder") == ("all_x_embedder.2-1",)
+    assert modules_of("final_layer.linear") == ("all_final_layer.2-1.linear",)
+    assert modules_of("final_layer.adaLN_modulation.1") == ("all_final_layer.2-1.adaLN_modulation.1",)
 
 
 def test_a_fused_name_is_unknown_where_the_model_lacks_one_of_the_three() -> None:

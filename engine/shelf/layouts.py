@@ -1,7 +1,7 @@
-"""The names that trainers give a LoRA's tensors, read into one form.
+"""Parses the names that trainers give a LoRA's tensors.
 
-Pure: text in, text out. A key is a prefix, the path of a module, and which of the two matrices it is. Known
-are the layouts of diffusers and peft, ai-toolkit, ComfyUI and kohya; what is not known is not guessed.
+A name is a prefix, the path of a module, and which of the two matrices the tensor is. Known are the layouts
+of diffusers, peft, ai-toolkit, ComfyUI and kohya; other names are not guessed. Pure: text in, text out.
 """
 
 import re
@@ -24,8 +24,8 @@ class Part(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
-    """A tensor's name, understood. ``path`` is the module as the file calls it, without prefixes."""
+class TensorName:
+    """A tensor's parsed name. ``path`` is the module as the file calls it, without prefixes."""
 
     path: str
     part: Part
@@ -41,30 +41,30 @@ _ENDINGS = (
 )
 
 
-def read_key(name: str) -> Key | None:
-    """Understand one tensor's name; None for what is not a plain LoRA's."""
+def parse_tensor_name(name: str) -> TensorName | None:
+    """Parse the name of one tensor; None if it does not belong to a plain LoRA."""
     for pattern, part in _ENDINGS:
         path, replaced = pattern.subn("", name)
         if replaced:
-            return Key(_without_prefix(path), part)
+            return TensorName(_without_prefix(path), part)
     return None
 
 
 def _without_prefix(path: str) -> str:
-    for prefix in PREFIXES:  # in this order they also stand one inside the other
+    for prefix in PREFIXES:  # in this order, because one may follow another
         path = path.removeprefix(prefix)
     return path
 
 
 def module_names(modules: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
-    """Every name under which trainers know the model's modules.
+    """Return every name that trainers use for the model's modules.
 
     Args:
         modules: The paths of the model's linear layers, as diffusers calls them.
 
     Returns:
-        Known name → the modules it stands for: one, or three where query, key and value are one matrix. Kohya
-        writes every path with underscores, so each name stands here in that form, too.
+        Known name → its modules: one, or three if query, key and value are one matrix. Kohya writes every
+        path with underscores, so each name is also listed in that form.
     """
     known: dict[str, tuple[str, ...]] = {}
     present = set(modules)

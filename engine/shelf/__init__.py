@@ -1,0 +1,27 @@
+"""The shelf: the LoRA files that people may name, each proved to fit the model. Never imports torch.
+
+* ``index``       reads the folders: names, titles, triggers, and which files are rejected
+* ``validation``  proves that a file holds LoRA pairs for this model; shelf and worker share this proof
+* ``layouts``     the tensor names of the known trainers
+* ``hashes``      sha256 of files, remembered while a file does not change
+
+A rejected file harms no other. Nothing outlives the process. Every function blocks: call it in a thread.
+
+Tests: ``pytest tests/unit/engine/shelf``.
+"""
+
+from engine.shelf.hashes import known_sha256, sha256_of
+from engine.shelf.index import MAX_WEIGHT, LoraFile, Rejected, Shelf, read_shelf
+from engine.shelf.validation import MAX_FILE_BYTES, MAX_RANK
+
+__all__ = [
+    "MAX_FILE_BYTES",
+    "MAX_RANK",
+    "MAX_WEIGHT",
+    "LoraFile",
+    "Rejected",
+    "Shelf",
+    "known_sha256",
+    "read_shelf",
+    "sha256_of",
+]

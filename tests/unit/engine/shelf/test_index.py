@@ -1,0 +1,174 @@
+"""The shelf: names people type, and files that are what they say."""
+
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import structlog
+
+from bot.messages import explain
+from engine import errors
+from engine.checkpoint.model import ModelInfo
+from engine.shelf import index, read_shelf
+from tests.unit.engine.folders import lora_tensors, safetensors
+from tests.unit.engine.shelf.files import put, refusal
+
+
+def test_a_lora_is_found_by_its_name_with_hash_and_rank(folder: Path, model: ModelInfo) -> None:
+    path = put(folder)
+    file = read_shelf([folder], model).files["sugar"]
+    digest = subprocess.run(["sha256sum", path], capture_output=True, check=True).stdout.split()[0].decode()
+    assert (file.path, file.sha256, file.bytes, file.rank) == (path, digest, path.stat().st_size, 2)
+    assert (file.titles, file.trigger, file.weight) == ({}, "", 1.0)
+
+
+def test_names_of_files_and_tensors_are_made_safe_for_a_terminal(folder: Path, model: ModelInfo) -> None:
+    put(folder, "\x1b[2Jsugar")
+    put(folder, "anime", safetensors({"\x1b]0;owned\x07.lora_A.weight": ("F32", (2, 2))}))
+    with structlog.testing.capture_logs() as logs:
+        shelf = read_shelf([folder], model)
+    assert {rejected.name for rejected in shelf.rejected} == {r"\x1b[2Jsugar", "anime"}
+    said = [str(logs), *(f"{each.name} {each.error} {each.error.facts}" for each in shelf.rejected)]
+    said += [explain(each.error, "en") for each in shelf.rejected]
+    assert "\x1b" not in "".join(said)
+    assert "owned" in "".join(said)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "error"),
+    [
+        ("sugar", safetensors(lora_tensors())[:-1], errors.LoraTruncated),
+        ("sugar", b"", errors.LoraTruncated),
+        ("sugar", pickle.dumps({"a": 1}), errors.LoraPickled),
+        ("sugar", b"PK\x03\x04 and so on", errors.LoraPickled),
+        ("sugar", b"<html>not found</html>", errors.LoraDamaged),
+        ("sugar", b"\xff" * 7 + b"\x7f{", errors.LoraTooLarge),
+        ("Sugar", None, errors.LoraNameRefused),
+        ("sugar面部", None, errors.LoraNameRefused),
+        ("-sugar", None, errors.LoraNameRefused),
+        ("sugar.v2", None, errors.LoraNameRefused),
+        ("s" * 49, None, errors.LoraNameRefused),
+        ("sugar", safetensors({}), errors.LoraUnsupported),
+        ("sugar", safetensors(lora_tensors(dtype="F8_E4M3")), errors.LoraUnsupported),
+        ("sugar", safetensors(lora_tensors(dtype="F64")), errors.LoraUnsupported),
+        ("sugar", safetensors(lora_tensors(rank=0)), errors.LoraUnsupported),
+        ("sugar", safetensors(lora_tensors(rank=257)), errors.LoraUnsupported),
+        ("sugar", safetensors(lora_tensors(down=".lokr_w1", up=".lokr_w2")), errors.LoraUnsupported),
+        ("sugar", safetensors({"x.hada_w1_a": ("F32", (2, 2))}), errors.LoraUnsupported),
+        ("sugar", safetensors(lora_tensors() | {"a.dora_scale": ("F32", (8,))}), errors.LoraUnsupported),
+        ("sugar", safetensors(dict(list(lora_tensors().items())[:-1])), errors.LoraUnsupported),
+        (
+            "sugar",
+            safetensors(lora_tensors(modules={"down_blocks.0.to_q": (8, 8)})),
+            errors.LoraForAnotherModel,
+        ),
+        ("sugar", safetensors(lora_tensors("lora_te_")), errors.LoraForAnotherModel),
+        ("sugar", safetensors(lora_tensors(modules={"cap_embedder.1": (16, 4)})), errors.LoraForAnotherModel),
+        ("sugar", safetensors(lora_tensors(modules={"cap_embedder.1": (8, 8)})), errors.LoraForAnotherModel),
+    ],
+)
+def test_each_wrong_file_is_refused_for_its_own_reason(
+    folder: Path, model: ModelInfo, name: str, content: bytes | None, error: type[errors.LoraRejected]
+) -> None:
+    put(folder, name, content)
+    refused = refusal(read_shelf([folder], model))
+    assert type(refused) is error
+    assert refused.facts["name"] == name
+
+
+def test_a_wrong_file_harms_no_other(folder: Path, model: ModelInfo) -> None:
+    put(folder)
+    put(folder, "broken", b"")
+    shelf = read_shelf([folder], model)
+    assert list(shelf.files) == ["sugar"]
+    assert [each.name for each in shelf.rejected] == ["broken"]
+
+
+def test_of_two_folders_the_first_wins_and_missing_folders_are_empty(
+    tmp_path: Path, model: ModelInfo
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    second.mkdir()
+    put(first)
+    put(second, content=safetensors(lora_tensors(rank=4)))
+    put(second, "anime")
+    shelf = read_shelf([tmp_path / "nowhere", first, second], model)
+    assert {name: file.path.parent for name, file in shelf.files.items()} == {"sugar": first, "anime": second}
+
+
+def test_the_table_gives_titles_trigger_and_weight(folder: Path, model: ModelInfo) -> None:
+    put(folder)
+    (folder / "loras.toml").write_text(
+        '[sugar]\ntitle.en = "Sugar face"\ntitle.zh-CN = "Sugar 面部"\ntrigger = "Sugar面部"\nweight = 0.8\n',
+        encoding="utf-8",
+    )
+    file = read_shelf([folder], model).files["sugar"]
+    assert file.titles == {"en": "Sugar face", "zh-CN": "Sugar 面部"}
+    assert (file.trigger, file.weight) == ("Sugar面部", 0.8)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        b"[sugar",
+        b"[sugar]\nweight = 3\n",
+        b"[sugar]\nweight = nan\n",
+        b"[sugar]\ntitel = 'typo'\n",
+        b"sugar = 1\n",
+        b"\xff\xfe",
+    ],
+)
+def test_a_broken_table_is_told_and_the_loras_stay(folder: Path, model: ModelInfo, table: bytes) -> None:
+    put(folder)
+    (folder / "loras.toml").write_bytes(table)
+    shelf = read_shelf([folder], model)
+    assert list(shelf.files) == ["sugar"]
+    (rejected,) = shelf.rejected
+    assert rejected.name == "loras.toml"
+    assert isinstance(rejected.error, errors.LoraTableRefused)
+
+
+def test_a_file_swapped_between_check_and_hash_is_refused(
+    folder: Path, model: ModelInfo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = put(folder)
+    find = index.find_layers
+
+    def swap(*facts: object) -> object:
+        path.unlink()
+        put(folder, content=safetensors(lora_tensors(rank=4)))
+        return find(*facts)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(index, "find_layers", swap)
+    assert "changed while it was read" in str(refusal(read_shelf([folder], model)))
+
+
+def test_the_parent_side_never_loads_torch() -> None:
+    code = (
+        "import sys, engine.shelf, engine.checkpoint.model, engine.host, engine.scheduler; "
+        "import engine.planner.headroom; "
+        "sys.exit(bool({'torch', 'safetensors', 'diffusers'} & sys.modules.keys()))"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "is_read"),
+    [
+        ("weight = 2.0", True),
+        ("weight = -2.0", True),
+        ("weight = 2.01", False),
+        ("weight = -2.01", False),
+        (f"title.en = '{'x' * 80}'", True),
+        (f"title.en = '{'x' * 81}'", False),
+        (f"trigger = '{'x' * 200}'", True),
+        (f"trigger = '{'x' * 201}'", False),
+    ],
+)
+def test_what_a_table_may_say_has_bounds(tmp_path: Path, model: ModelInfo, line: str, is_read: bool) -> None:
+    (tmp_path / "sugar.safetensors").write_bytes(safetensors(lora_tensors()))
+    (tmp_path / "loras.toml").write_text(f"[sugar]\n{line}\n")
+    assert bool(read_shelf([tmp_path], model).rejected) is not is_read
