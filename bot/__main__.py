@@ -1,10 +1,11 @@
-"""The ``sugarbot`` command: every way to start a part of the application, one short function each.
+"""The ``sugarbot`` command: one short function for each shell command.
 
-Only typer is imported here; a command imports the rooms it opens, so that ``--help`` answers at once. Help
-texts and docstrings of commands are msgids of ``bot/messages/zh_CN.po``.
+At the start this module imports only typer. Each command imports what it needs, so that ``--help`` answers at
+once. The docstrings and help texts of the commands are msgids of ``bot/messages/zh_CN.po``.
 
-Exit codes: 0 done · 1 refused, or an error that the host can act on, in one line each · 2 wrong usage ·
-130 and 143 ended by Ctrl-C and SIGTERM, which for ``run`` and ``demo`` is the ordinary end, 0.
+Exit codes: 0 success · 1 a refusal, or errors that the host can act on, one line each · 2 wrong usage · 130
+after Ctrl-C and 143 after SIGTERM; ``run`` and ``demo`` end with 0 then, because a signal is their ordinary
+end.
 """
 
 import io
@@ -17,7 +18,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bot.cli.usage import USAGE_ERROR, UsageCommand, UsageError, UsageGroup, explained, locale_of_line
+from bot.cli.usage import (
+    USAGE_ERROR,
+    UsageCommand,
+    UsageError,
+    UsageGroup,
+    explain_usage_error,
+    language_of_arguments,
+)
 
 if TYPE_CHECKING:
     from bot.settings import Settings
@@ -43,7 +51,7 @@ def run(config: Config = None, quiet: Quiet = False) -> None:
     """Serve every chat that is set up, until Ctrl-C."""
     from bot.cli import serve
 
-    _work(serve.run, config, verbose=not quiet, stopped=0)
+    _run_command(serve.run, config, verbose=not quiet, stop_code=0)
 
 
 @app.command(cls=UsageCommand)
@@ -51,7 +59,7 @@ def demo(config: Config = None, verbose: Verbose = False) -> None:
     """Draw a first picture with the built-in model, then serve the local page until Ctrl-C."""
     from bot.cli import serve
 
-    _work(serve.demo, config, verbose=verbose, stopped=0)
+    _run_command(serve.demo, config, verbose=verbose, stop_code=0)
 
 
 @app.command(cls=UsageCommand)
@@ -68,7 +76,7 @@ def say(
     """Send one message to the bot and wait for its answer."""
     from bot.cli import serve
 
-    _work(
+    _run_command(
         lambda settings: serve.say(settings, message, user_name=name, is_host=host, out_dir=out),
         config,
         verbose=verbose,
@@ -78,29 +86,29 @@ def say(
 @app.command(cls=UsageCommand)
 def setup(config: Config = None) -> None:
     """Fetch the model where it is missing, and convert its weights once so that each start is faster."""
-    from bot.cli import setup as prepare
+    from bot.cli import setup as setup_command
 
-    _work(prepare.report, config, verbose=True)
+    _run_command(setup_command.report, config, verbose=True)
 
 
 @app.command(cls=UsageCommand)
 def doctor(config: Config = None) -> None:
     """Say what is set up, what is wrong with it, and what to do; exits 1 if anything is wrong."""
-    from bot.cli import doctor as examine
+    from bot.cli import doctor as doctor_command
 
-    _work(examine.report, config)
+    _run_command(doctor_command.report, config)
 
 
 @app.command(cls=UsageCommand)
 def lora(config: Config = None) -> None:
     """List the shelf: each LoRA with its file, and each refused file with the reason."""
-    from bot.cli import doctor as examine
+    from bot.cli import doctor as doctor_command
 
-    _work(examine.shelf, config)
+    _run_command(doctor_command.list_shelf, config)
 
 
 @db.callback(invoke_without_command=True)
-def db_itself(context: typer.Context, config: Config = None) -> None:
+def db_without_command(context: typer.Context, config: Config = None) -> None:
     """Check, back up and restore the database; alone it is `check`."""
     if context.invoked_subcommand is None:
         check(config)
@@ -111,7 +119,7 @@ def check(config: Config = None) -> None:
     """Say where the database is, its schema version, whether it is sound, and what is in it."""
     from bot.cli import db
 
-    _work(db.check, config)
+    _run_command(db.check, config)
 
 
 @db.command(cls=UsageCommand)
@@ -122,7 +130,7 @@ def backup(
     """Copy the database, also while the bot runs; `run` does it by itself once a day."""
     from bot.cli import db
 
-    _work(lambda settings: db.back_up(settings, to), config)
+    _run_command(lambda settings: db.back_up(settings, to), config)
 
 
 @db.command(cls=UsageCommand)
@@ -133,7 +141,7 @@ def restore(
     """Put a backup in the database's place; what was there is kept beside it. Stop the bot first."""
     from bot.cli import db
 
-    _work(lambda settings: db.restore(settings, file), config)
+    _run_command(lambda settings: db.restore(settings, file), config)
 
 
 @app.command(cls=UsageCommand)
@@ -156,18 +164,17 @@ def bench(
     config: Config = None,
 ) -> None:
     """Measure this machine against stock diffusers, the strongest known recipe and its own limit."""
-    from bot.cli.bench import article_table
-    from bot.cli.bench import command as comparison
+    from bot.cli.bench import article_table, comparison
 
     if {row.strip().upper() for row in only.split(",") if row} - set(comparison.ROWS):
         raise typer.BadParameter("", param_hint="--only")
     if sizes and len(sizes.split(",")) != comparison.SIZES:
         raise typer.BadParameter("", param_hint="--sizes")
     if article:
-        _work(lambda settings: article_table.report(settings, rounds=rounds or 5, into=into), config)
-    given = {"--only": only, "--rounds": str(rounds or "")}
-    options = [word for option, value in given.items() if value for word in (option, value)]
-    _work(
+        _run_command(lambda settings: article_table.report(settings, rounds=rounds or 5, into=into), config)
+    values = {"--only": only, "--rounds": str(rounds or "")}
+    options = [word for option, value in values.items() if value for word in (option, value)]
+    _run_command(
         lambda settings: comparison.compare(
             settings, is_random=random, sizes=sizes, options=options, into=into
         ),
@@ -175,36 +182,36 @@ def bench(
     )
 
 
-def _work(
-    work: "Callable[[Settings], Coroutine[Any, Any, int]]",
+def _run_command(
+    command: "Callable[[Settings], Coroutine[Any, Any, int]]",
     config: Path | None,
     *,
     verbose: bool = False,
-    stopped: int | None = None,
+    stop_code: int | None = None,
 ) -> None:
-    """Read the settings, open the log, do the work; errors a person can act on become one line.
+    """Read the settings, open the log, run a command; print a line for each error that a host can act on.
 
     Args:
-        work: The command.
+        command: Makes the command's coroutine.
         config: The settings file that the command line names.
         verbose: Log info events, too.
-        stopped: The exit code after Ctrl-C or SIGTERM; None means 128 and the signal's number.
+        stop_code: The exit code after Ctrl-C or SIGTERM; None means 128 and the signal's number.
     """
     from bot.cli import failures, logs, runner
     from bot.settings import load_settings
 
-    locale = locale_of_line(sys.argv[1:])
-    os.umask(0o077)  # whatever this process and its worker create is for their owner alone
+    locale = language_of_arguments(sys.argv[1:])
+    os.umask(0o077)  # only their owner may read the files of this process and of its worker
     code = 1
     try:
         settings = load_settings(config)
         locale = settings.language
         logs.open_log(secrets=settings.secrets(), verbose=verbose)
-        code = runner.run(lambda: work(settings), stopped=stopped)
+        code = runner.run(lambda: command(settings), stop_code=stop_code)
     except KeyboardInterrupt:
         code = 128 + signal.SIGINT
-    except Exception as error:  # noqa: BLE001 - what is unknown is raised again
-        unknown = failures.explained(error, lambda line: typer.echo(line, err=True), locale)
+    except Exception as error:  # noqa: BLE001 - unknown errors are raised again
+        unknown = failures.print_known_errors(error, lambda line: typer.echo(line, err=True), locale)
         if unknown is not None:
             raise unknown from None
     raise typer.Exit(code)
@@ -213,12 +220,12 @@ def _work(
 def main() -> None:
     """Run the command line; the ``sugarbot`` script."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that knows no ✓ is no error
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal without ✓ is no error
     code = 1
     try:
         code = app(prog_name="sugarbot", standalone_mode=False)
     except UsageError as error:
-        typer.echo(explained(error, sys.argv[1:]), err=True)
+        typer.echo(explain_usage_error(error, sys.argv[1:]), err=True)
         code = USAGE_ERROR
     except Exception:  # noqa: BLE001 - logged with its traceback
         import structlog
@@ -227,11 +234,11 @@ def main() -> None:
 
         if not structlog.is_configured():
             logs.open_log()
-        structlog.get_logger("bot").critical("unexpected error", exc_info=True)  # here secrets are struck out
-    if "bot.cli.runner" in sys.modules:  # else no command has run
-        from bot.cli.runner import leave_if_threads_remain
+        structlog.get_logger("bot").critical("unexpected error", exc_info=True)  # the log removes secrets
+    if "bot.cli.runner" in sys.modules:  # otherwise no command has run
+        from bot.cli.runner import exit_if_threads_remain
 
-        leave_if_threads_remain(code)
+        exit_if_threads_remain(code)
     sys.exit(code)
 
 

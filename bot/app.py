@@ -84,7 +84,7 @@ async def open_application(
         model = await fetch_model(config)
         folders = [built_in_lora_folder(model), config.lora_dir]
         shelf = await asyncio.to_thread(read_shelf, folders, model)
-        findings = checks.of_shelf(settings, shelf)
+        findings = checks.check_shelf(settings, shelf)
         # read_shelf has logged the refused files.
         unlogged = [finding for finding in findings if finding.code != "lora_refused"]
         checks.require(unlogged, settings.language)

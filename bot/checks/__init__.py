@@ -1,1 +1,5 @@
-"""What ``run`` and ``doctor`` verify before the bot starts, and the folders it must be able to write."""
+"""Checks of a set-up, which ``run`` makes before the start and ``doctor`` prints.
+
+* ``checks``   findings about the settings, the card, the shelf and the data folder
+* ``folders``  whether a folder is writable
+"""

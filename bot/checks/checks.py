@@ -1,7 +1,7 @@
-"""What is right and wrong with a set-up: ``run`` makes these checks before it starts, ``doctor`` prints them.
+"""Checks of a set-up: ``run`` makes them before it starts, ``doctor`` prints them.
 
-A finding is a value; its sentence is in ``bot.messages.checks``. Nothing is changed, downloaded or asked of a
-platform. Blocking, except ``require``.
+A finding is a value; its sentence is in ``bot.messages.checks``. The checks change and download nothing and
+contact no platform. They block, except ``require``.
 """
 
 import stat
@@ -23,15 +23,15 @@ from engine.sizes import GIB, in_gib
 
 DISK_LOW_BYTES = 2 * GIB  # about two thousand pictures at 1 MB each
 PLATFORMS = ("discord", "telegram")
-MENDED_WHILE_RUNNING = frozenset({"disk_full", "lora_refused"})  # wrong, but no reason not to start
-CHOSEN = frozenset({"chat_off", "page_off", "no_hosts"})  # as likely a choice as an oversight
-NO_CARD = ("no card", "Not Found", "Not Loaded")  # in a reading's reason: NVML or its driver shows none
+REPAIRED_WHILE_RUNNING = frozenset({"disk_full", "lora_refused"})  # faults that do not prevent a start
+DELIBERATE = frozenset({"chat_off", "page_off", "no_hosts"})  # probably the host's choice
+NO_CARD = ("no card", "Not Found", "Not Loaded")  # parts of a reading's reason if NVML finds no card
 
 log = structlog.get_logger("bot.checks")
 
 
 class Level(StrEnum):
-    """What a finding is: fine, worth knowing, or to be mended."""
+    """Fine, worth knowing, or a fault to repair."""
 
     FINE = "✓"
     NOTE = "–"
@@ -43,34 +43,29 @@ class Finding:
     """One result of a check.
 
     Attributes:
-        about: The part of the set-up; names its title in ``bot.messages.checks``.
-        code: Names its sentence there.
-        facts: Fill the sentence. ``error`` is an exception that explains itself.
+        part: The part of the set-up; key of its title in ``bot.messages.checks``.
+        code: Key of its sentence there.
+        facts: Values for the sentence. ``error`` is an exception with a sentence of its own.
     """
 
     level: Level
-    about: str
+    part: str
     code: str
     facts: Mapping[str, object] = field(default_factory=dict)
 
 
-def of_settings(settings: Settings, environ: Mapping[str, str]) -> list[Finding]:
-    """Check everything that needs neither the model nor a card."""
+def check_settings(settings: Settings, environ: Mapping[str, str]) -> list[Finding]:
+    """Check everything that requires neither the model nor a card."""
     return [
-        *_data_folder(settings.data_dir, settings.storage.reserve_bytes),
-        *_lora_folder(settings.engine.lora_dir),
-        *_chats(settings),
-        *_token_files(environ),
+        *_check_data_folder(settings.data_dir, settings.storage.reserve_bytes),
+        *_check_lora_folder(settings.engine.lora_dir),
+        *_check_chats(settings),
+        *_check_token_files(environ),
     ]
 
 
-def of_engine(settings: Settings, headroom: Headroom, shelf: Shelf) -> list[Finding]:
-    """Check device and shelf."""
-    return [*of_device(settings, headroom), *of_shelf(settings, shelf)]
-
-
-def of_device(settings: Settings, headroom: Headroom) -> Iterator[Finding]:
-    """Check that the device which the settings name is there."""
+def check_device(settings: Settings, headroom: Headroom) -> Iterator[Finding]:
+    """Check that the device of the settings exists."""
     device = settings.engine.device
     facts = {
         "name": headroom.device_name,
@@ -93,7 +88,7 @@ def of_device(settings: Settings, headroom: Headroom) -> Iterator[Finding]:
         yield Finding(Level.FINE, "card", "processor", facts)
 
 
-def of_shelf(settings: Settings, shelf: Shelf) -> Iterator[Finding]:
+def check_shelf(settings: Settings, shelf: Shelf) -> Iterator[Finding]:
     """Check the LoRA files and the default LoRA."""
     if shelf.files:
         yield Finding(Level.FINE, "shelf", "loras", {"loras": tuple(shelf.files)})
@@ -106,36 +101,36 @@ def of_shelf(settings: Settings, shelf: Shelf) -> Iterator[Finding]:
         yield Finding(Level.WRONG, "shelf", "default_unknown", {"name": default})
 
 
-def of_modes(data_dir: Path) -> Iterator[Finding]:
+def check_modes(data_dir: Path) -> Iterator[Finding]:
     """Check that other users cannot read the data folder."""
     if data_dir.is_dir() and data_dir.stat().st_mode & 0o077:
         yield Finding(Level.NOTE, "data", "data_readable", {"path": str(data_dir)})
 
 
 def require(findings: Iterable[Finding], locale: str) -> None:
-    """Log what is worth knowing; refuse to start where something is wrong.
+    """Log what is worth knowing; refuse to start if there is a fault.
 
     Raises:
-        NotStartable: ``problems`` names everything that the host must mend first.
+        NotStartable: ``problems`` lists all faults that the host must repair first.
     """
     problems = []
     for finding in findings:
-        if finding.level is Level.WRONG and finding.code not in MENDED_WHILE_RUNNING:
+        if finding.level is Level.WRONG and finding.code not in REPAIRED_WHILE_RUNNING:
             problems.append(Problem(finding.code, finding.facts))
         elif finding.level is not Level.FINE:
-            say = (
+            write = (
                 log.error
                 if finding.level is Level.WRONG
                 else log.info
-                if finding.code in CHOSEN
+                if finding.code in DELIBERATE
                 else log.warning
             )
-            say("set-up", about=finding.about, why=finding_in(finding.code, finding.facts, locale))
+            write("set-up", part=finding.part, why=finding_in(finding.code, finding.facts, locale))
     if problems:
         raise NotStartable(problems=tuple(problems))
 
 
-def _data_folder(folder: Path, reserve_bytes: int) -> Iterator[Finding]:
+def _check_data_folder(folder: Path, reserve_bytes: int) -> Iterator[Finding]:
     facts: dict[str, object] = {"path": str(folder)}
     try:
         free_bytes, needed_bytes = free_and_needed_bytes(folder, reserve_bytes)
@@ -153,8 +148,8 @@ def _data_folder(folder: Path, reserve_bytes: int) -> Iterator[Finding]:
         yield Finding(Level.FINE, "data", "data", facts)
 
 
-def _lora_folder(folder: Path | None) -> Iterator[Finding]:
-    """A folder that the host names must be there; the default one need not."""
+def _check_lora_folder(folder: Path | None) -> Iterator[Finding]:
+    """Check the LoRA folder of the settings; the default folder need not exist."""
     if folder is None:
         return
     try:
@@ -164,7 +159,7 @@ def _lora_folder(folder: Path | None) -> Iterator[Finding]:
         yield Finding(Level.WRONG, "shelf", "lora_dir_unusable", facts)
 
 
-def _chats(settings: Settings) -> Iterator[Finding]:
+def _check_chats(settings: Settings) -> Iterator[Finding]:
     tokens = {"discord": settings.discord.token, "telegram": settings.telegram.token}
     served = [platform for platform in PLATFORMS if tokens[platform].get_secret_value()]
     for platform in PLATFORMS:
@@ -187,7 +182,7 @@ def _chats(settings: Settings) -> Iterator[Finding]:
             yield Finding(Level.WRONG, "page", "no_chats")
 
 
-def _token_files(environ: Mapping[str, str]) -> Iterator[Finding]:
+def _check_token_files(environ: Mapping[str, str]) -> Iterator[Finding]:
     for platform in PLATFORMS:
         variable = token_file_variable(platform, environ)
         path = Path(environ[variable]).expanduser() if variable else None

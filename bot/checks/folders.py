@@ -1,4 +1,4 @@
-"""Whether a folder can be written, asked before any work whose results go there."""
+"""Whether a folder is writable, before any work whose results go there."""
 
 import errno
 import os
@@ -7,16 +7,16 @@ from pathlib import Path
 
 
 def require_writable(folder: Path) -> None:
-    """Prove that files can be made in a folder, or in the folder that it would be made in; nothing is left.
+    """Try to create a file in a folder, or in its nearest existing parent; leave nothing behind.
 
     Raises:
-        OSError: They cannot; ``filename`` is the folder.
+        OSError: The folder is not writable; ``filename`` is the folder.
     """
-    whole = folder.absolute()
-    there = next(each for each in (whole, *whole.parents) if os.path.lexists(each))
+    absolute = folder.absolute()
+    nearest = next(each for each in (absolute, *absolute.parents) if os.path.lexists(each))
     try:
-        if not there.is_dir():
+        if not nearest.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-        tempfile.TemporaryFile(dir=there).close()  # it has no name, so a crash leaves nothing
+        tempfile.TemporaryFile(dir=nearest).close()  # without a name, so a crash leaves nothing
     except OSError as error:
         raise type(error)(error.errno, error.strerror, str(folder)) from None

@@ -1,9 +1,15 @@
-"""What all shell commands share: a bounded run, errors as sentences, the host's language, checks of a set-up.
+"""The shell commands. Each module's functions take the settings and return the exit code.
 
-* ``runner``  runs a command's coroutine, turns signals into a stop, and bounds every wait after it
-* ``failures`` prints what the host can act on, one sentence per error
-* ``checks``  what ``run`` and ``doctor`` both examine; values, no sentences
-* ``usage``   ``--help`` and usage errors in the host's language
+* ``serve``     ``run``, ``demo`` and ``say``: which chats open, and when the application closes
+* ``setup``     ``setup``: fetch the model and convert it
+* ``doctor``    ``doctor`` and ``lora``: print what is set up and what is wrong with it
+* ``db``        ``db check``, ``db backup`` and ``db restore``
+* ``bench``     ``bench``: measure this machine
+* ``runner``    runs a command's coroutine, turns signals into a stop, and bounds every wait after it
+* ``failures``  prints one sentence for each error that the host can act on
+* ``logs``      one log on standard error, without secrets
+* ``screen``    standard output as plain text
+* ``usage``     ``--help`` and usage errors in the host's language
 
 Tests: ``pytest tests/unit/bot/cli tests/integration/app/test_end.py``.
 """

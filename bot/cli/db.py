@@ -1,4 +1,4 @@
-"""What ``sugarbot db check``, ``backup`` and ``restore`` do and say."""
+"""``sugarbot db check``, ``db backup`` and ``db restore``."""
 
 import asyncio
 import time
@@ -16,7 +16,7 @@ from bot.store.files import backup
 
 
 async def check(settings: Settings) -> int:
-    """Print what is in the database and whether it is sound; 1 if it is not."""
+    """Print the database's contents and whether it is sound; return 1 if it is not."""
     locale = settings.language
     path = settings.data_dir / DATABASE
     await asyncio.to_thread(maintenance.make_private, settings.data_dir)
@@ -26,7 +26,7 @@ async def check(settings: Settings) -> int:
     finally:
         await store.close()
     table = Table(show_header=False, box=None, pad_edge=False)
-    for about, value in (
+    for label, value in (
         (N_("file"), str(path)),
         (N_("schema"), str(survey.schema)),
         (N_("people"), str(survey.people)),
@@ -34,48 +34,48 @@ async def check(settings: Settings) -> int:
         (N_("pictures"), str(survey.pictures)),
         (N_("credits, and the ledger's sum"), f"{survey.credits}, {survey.ledger}"),
     ):
-        table.add_row(text(about, locale), value)
+        table.add_row(text(label, locale), value)
     out = Console(highlight=False, markup=False)
     out.print(table)
-    for problem in problems_of(survey, locale):
+    for problem in describe_problems(survey, locale):
         out.print(f"✗ {problem}")
     return int(not survey.is_sound)
 
 
 async def back_up(settings: Settings, folder: Path | None) -> int:
-    """Copy the database, in use or not; print the new file.
+    """Copy the database, also while the bot uses it; print the path of the copy.
 
     Raises:
-        OperatorError: There is no sound database to copy, or the folder takes nothing; nothing was changed.
+        OperatorError: The database is missing or damaged, or the folder is not writable; nothing was changed.
     """
     path = settings.data_dir / DATABASE
     await asyncio.to_thread(maintenance.make_private, settings.data_dir)
-    made = await asyncio.to_thread(backup.back_up, path, folder or settings.data_dir / BACKUPS, time.time())
-    Console(highlight=False, markup=False, soft_wrap=True).print(str(made))
+    copy = await asyncio.to_thread(backup.back_up, path, folder or settings.data_dir / BACKUPS, time.time())
+    Console(highlight=False, markup=False, soft_wrap=True).print(str(copy))
     return 0
 
 
 async def restore(settings: Settings, file: Path) -> int:
-    """Put a backup in the database's place; print where the file lies that was there.
+    """Replace the database by a backup; print the path under which the replaced file is kept.
 
     Raises:
-        OperatorError: The bot runs, or the backup is none that this version can use; nothing was changed.
+        OperatorError: The bot runs, or this version cannot use the backup; nothing was changed.
     """
     path = settings.data_dir / DATABASE
     await asyncio.to_thread(maintenance.make_private, settings.data_dir)
-    aside = await asyncio.to_thread(backup.restore, file, path, MIGRATIONS, time.time())
+    replaced = await asyncio.to_thread(backup.restore, file, path, MIGRATIONS, time.time())
     locale = settings.language
-    said = (
-        text(N_("Restored. What was there before is kept as {path}"), locale, path=str(aside))
-        if aside
+    sentence = (
+        text(N_("Restored. What was there before is kept as {path}"), locale, path=str(replaced))
+        if replaced
         else text(N_("Restored to {path}"), locale, path=str(path))
     )
-    Console(highlight=False, markup=False, soft_wrap=True).print(said)
+    Console(highlight=False, markup=False, soft_wrap=True).print(sentence)
     return 0
 
 
-def problems_of(survey: Survey, locale: str) -> list[str]:
-    """What is wrong with the database, a sentence each; empty when it is sound."""
+def describe_problems(survey: Survey, locale: str) -> list[str]:
+    """One sentence for each fault of the database; empty if it is sound."""
     problems = [text(N_("damaged: {detail}"), locale, detail=line) for line in survey.damage]
     if survey.unbalanced:
         broken = N_("{count} people have other credits than their ledger says")

@@ -1,6 +1,6 @@
-"""What ``sugarbot doctor`` and ``lora`` print: what is set up, what is wrong with it, what to do.
+"""``sugarbot doctor`` and ``lora`` print the state of the set-up, its faults and what to do about them.
 
-Nothing is downloaded and no platform is asked; what the checks do not cover, the report says.
+They download nothing and contact no platform; the report names what they did not check.
 """
 
 import asyncio
@@ -17,9 +17,9 @@ from rich.table import Table
 from bot.app import DATABASE, MIGRATIONS
 from bot.checks import checks
 from bot.checks.checks import Finding, Level
-from bot.cli.db import problems_of
+from bot.cli.db import describe_problems
 from bot.cli.screen import Screen, add_row
-from bot.cli.setup import gains_by_copy
+from bot.cli.setup import benefits_from_conversion
 from bot.errors import DatabaseInUse, OperatorError, PortTaken
 from bot.messages import N_, explain, text
 from bot.messages.checks import finding_in, title_in
@@ -33,23 +33,23 @@ from engine.sizes import in_mib
 
 
 async def report(settings: Settings) -> int:
-    """Print every finding; 1 if one of them is wrong, else 0."""
+    """Print all findings; return 1 if one of them is a fault, otherwise 0."""
     locale = settings.language
     findings = [
-        *await asyncio.to_thread(checks.of_settings, settings, os.environ),
-        *await asyncio.to_thread(lambda: list(checks.of_modes(settings.data_dir))),
-        *await _database(settings),
-        *await asyncio.to_thread(lambda: list(_engine(settings))),
-        *_page(settings),
+        *await asyncio.to_thread(checks.check_settings, settings, os.environ),
+        *await asyncio.to_thread(lambda: list(checks.check_modes(settings.data_dir))),
+        *await _check_database(settings),
+        *await asyncio.to_thread(lambda: list(_check_engine(settings))),
+        *_check_page(settings),
     ]
     table = Table(show_header=False, box=None, pad_edge=False)
-    for part in dict.fromkeys(finding.about for finding in findings):
-        for finding in (each for each in findings if each.about == part):
+    for part in dict.fromkeys(finding.part for finding in findings):
+        for finding in (each for each in findings if each.part == part):
             sentence = finding_in(finding.code, finding.facts, locale)
             add_row(table, (finding.level, title_in(part, locale), sentence))
     out = Screen()
     out.print(table)
-    out.say(
+    out.print_line(
         text(
             N_(
                 "Not checked: whether the platforms accept the tokens, what the bot may do in each channel, "
@@ -61,29 +61,29 @@ async def report(settings: Settings) -> int:
     return int(any(finding.level is Level.WRONG for finding in findings))
 
 
-async def shelf(settings: Settings) -> int:
-    """Print the LoRAs and the refused files; 1 if any file was refused.
+async def list_shelf(settings: Settings) -> int:
+    """Print the LoRAs and the refused files; return 1 if a file was refused.
 
     Raises:
-        ModelError: The model, which says what a LoRA must look like, is not there.
+        ModelError: The model is missing; it defines the layers that a LoRA may change.
     """
     locale = settings.language
-    found = await asyncio.to_thread(_read_shelf, settings)
+    shelf = await asyncio.to_thread(_read_shelf, settings)
     table = Table()
     for title in (N_("LoRA"), N_("title"), N_("trigger"), N_("rank"), "MiB", "sha256"):
         table.add_column(text(title, locale), overflow="fold")
-    for file in found.files.values():
+    for file in shelf.files.values():
         size = in_mib(file.bytes)
         cells = (file.name, file.titles.get(locale, ""), file.trigger, str(file.rank), size, file.sha256[:12])
         add_row(table, cells)
     out = Screen()
     out.print(table)
-    for refused in found.rejected:
-        out.say(f"{Level.WRONG} {refused.name}: {explain(refused.error, locale)}")
-    return int(bool(found.rejected))
+    for refused in shelf.rejected:
+        out.print_line(f"{Level.WRONG} {refused.name}: {explain(refused.error, locale)}")
+    return int(bool(shelf.rejected))
 
 
-async def _database(settings: Settings) -> list[Finding]:
+async def _check_database(settings: Settings) -> list[Finding]:
     path = settings.data_dir / DATABASE
     if not path.exists():
         return [Finding(Level.NOTE, "database", "database_new")]
@@ -97,17 +97,17 @@ async def _database(settings: Settings) -> list[Finding]:
         survey = await store.survey()
     finally:
         await store.close()
-    problems = problems_of(survey, settings.language)
+    problems = describe_problems(survey, settings.language)
     wrong = [Finding(Level.WRONG, "database", "database_wrong", {"problem": each}) for each in problems]
     return wrong or [Finding(Level.FINE, "database", "database_sound", {"schema": survey.schema})]
 
 
-def _engine(settings: Settings) -> Iterator[Finding]:
+def _check_engine(settings: Settings) -> Iterator[Finding]:
     config = settings.to_engine_config()
     headroom = HeadroomProbe(config.device, config.reserve_bytes).read()
-    yield from checks.of_device(settings, headroom)
+    yield from checks.check_device(settings, headroom)
     if headroom.is_card and find_spec("triton"):
-        yield from _lacks_of_triton()
+        yield from _check_triton_build()
     try:
         model = find_model(config, download=False)
     except ModelError as error:
@@ -117,33 +117,33 @@ def _engine(settings: Settings) -> Iterator[Finding]:
     yield Finding(Level.FINE, "model", "model", {"name": model.name, "size": size})
     if model.origin is not None:
         yield Finding(Level.FINE, "model", "converted", {"path": str(model.folder)})
-    elif gains_by_copy(config, model):
+    elif benefits_from_conversion(config, model):
         yield Finding(Level.NOTE, "model", "not_converted")
-    yield from checks.of_shelf(settings, read_shelf(_lora_folders(settings, model), model))
+    yield from checks.check_shelf(settings, read_shelf(_lora_folders(settings, model), model))
 
 
-def _lacks_of_triton() -> Iterator[Finding]:
-    """What Triton builds the card's kernels with and does not find; it looks in the same places."""
-    named = os.environ.get("CC")
-    if not any(map(shutil.which, ("gcc", "clang") if named is None else (named,))):
+def _check_triton_build() -> Iterator[Finding]:
+    """Check for the compiler and headers with which Triton builds the card's kernels, where Triton looks."""
+    chosen = os.environ.get("CC")
+    if not any(map(shutil.which, ("gcc", "clang") if chosen is None else (chosen,))):
         yield Finding(Level.NOTE, "card", "no_compiler")
     if not Path(sysconfig.get_paths(scheme="posix_prefix")["include"], "Python.h").is_file():
         yield Finding(Level.NOTE, "card", "no_headers")
 
 
-def _page(settings: Settings) -> Iterator[Finding]:
+def _check_page(settings: Settings) -> Iterator[Finding]:
     if not settings.web.enabled:
         return
     host, port = settings.web.host, settings.web.port
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as one:
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            one.bind((host, port))
+            probe.bind((host, port))
         except OSError:
             yield Finding(Level.WRONG, "page", "port_taken", {"error": PortTaken(host=host, port=port)})
         else:
-            shown = f"[{host}]" if ":" in host else host
-            yield Finding(Level.FINE, "page", "page_open", {"url": f"http://{shown}:{port}/"})
+            address = f"[{host}]" if ":" in host else host
+            yield Finding(Level.FINE, "page", "page_open", {"url": f"http://{address}:{port}/"})
 
 
 def _read_shelf(settings: Settings) -> Shelf:

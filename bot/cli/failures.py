@@ -1,4 +1,4 @@
-"""Errors at the end of a command: a sentence for each that the host can act on."""
+"""Prints errors at the end of a command: one sentence for each error that the host can act on."""
 
 from collections.abc import Callable
 
@@ -8,12 +8,14 @@ from engine.errors import EngineError
 from engine.printable import printable
 
 
-def explained(error: Exception, tell: Callable[[str], object], locale: str) -> Exception | None:
-    """Print a sentence for each known error, in groups too; return what nobody can act on, or None.
+def print_known_errors(
+    error: Exception, print_line: Callable[[str], object], locale: str
+) -> Exception | None:
+    """Print a sentence for each known error, also in groups; return the unknown rest, or None.
 
     Args:
         error: What ended the command.
-        tell: Prints one sentence; control characters are already written out.
+        print_line: Prints one sentence, in which control characters are already escaped.
         locale: The host's language.
     """
     known: Exception | None
@@ -22,15 +24,15 @@ def explained(error: Exception, tell: Callable[[str], object], locale: str) -> E
         known, unknown = error.split(_is_known)
     else:
         known, unknown = (error, None) if _is_known(error) else (None, error)
-    for leaf in leaves(known) if known else ():
-        tell(printable(messages.explain(leaf, locale), is_one_line=False))
+    for leaf in flatten(known) if known else ():
+        print_line(printable(messages.explain(leaf, locale), is_one_line=False))
     return unknown
 
 
-def leaves(error: BaseException) -> list[BaseException]:
-    """The errors in a group of groups."""
+def flatten(error: BaseException) -> list[BaseException]:
+    """The single errors of a group of groups."""
     if isinstance(error, BaseExceptionGroup):
-        return [leaf for part in error.exceptions for leaf in leaves(part)]
+        return [leaf for part in error.exceptions for leaf in flatten(part)]
     return [error]
 
 

@@ -1,10 +1,10 @@
-"""One log on stderr for our own events and the libraries', with every secret struck out.
+"""One log on standard error for our own events and those of the libraries, without secrets.
 
-Our events come through structlog, the libraries' through ``logging``; both end in one formatter. A token is
-struck out by its literal text wherever it appears, also URL-encoded, and so are the password of any address
-and anything shaped like a Telegram token, because Telegram puts the token into every request's address.
-Control characters are written out: a file's or a person's name can neither forge a line nor steer a terminal.
-Tracebacks hold no local variables, which could be prompts.
+Our events come through structlog, the libraries' events through ``logging``; one formatter writes both. It
+replaces the known tokens, also in URL-encoded form, the password of any address, and every text that has the
+form of a Telegram token, because each request's address contains the token. It escapes control characters, so
+that the name of a file or a person can neither forge a line nor control a terminal. Tracebacks contain no
+local variables, because these could be prompts.
 """
 
 import io
@@ -21,14 +21,18 @@ from engine.printable import printable
 
 _TELEGRAM_TOKEN = re.compile(r"(?<!\d)\d{6,12}(?::|%3[Aa])[A-Za-z0-9_-]{30,}")
 _PASSWORD = re.compile(r"(?<=://)([^\s/:@]*):[^\s/@]+(?=@)")
-_STRUCK = "***"
+_REDACTED = "***"
 _QUIET = ("httpx", "httpcore", "uvicorn", "asyncio", "aiosqlite", "matplotlib", "urllib3")
-_TRACE_TEXTS = ("trace", "exception", "stack_info")  # several lines; the worker renders its own tracebacks
+_TRACE_TEXTS = (
+    "trace",
+    "exception",
+    "stack_info",
+)  # several lines; the worker renders its own tracebacks
 
-Event = MutableMapping[str, Any]
+_LogEvent = MutableMapping[str, Any]
 
 
-class _Strike:
+class _SecretFilter:
     """Replaces secrets in every text of an event."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
@@ -43,16 +47,16 @@ class _Strike:
 
     def clean(self, text: str) -> str:
         for secret in self._secrets:
-            text = text.replace(secret, _STRUCK)
-        text = _TELEGRAM_TOKEN.sub(_STRUCK, text)
-        return _PASSWORD.sub(rf"\1:{_STRUCK}", text)
+            text = text.replace(secret, _REDACTED)
+        text = _TELEGRAM_TOKEN.sub(_REDACTED, text)
+        return _PASSWORD.sub(rf"\1:{_REDACTED}", text)
 
-    def __call__(self, _logger: Any, _name: str, event: Event) -> Event:
-        """Clean keys and values; a traceback in text becomes the event's ``exception``."""
-        cleaned: Event = {}
+    def __call__(self, _logger: Any, _name: str, event: _LogEvent) -> _LogEvent:
+        """Clean keys and values; move a traceback in text form to the key ``exception``."""
+        cleaned: _LogEvent = {}
         for key, value in event.items():
             if key == "exc_info" or key.startswith("_"):
-                cleaned[key] = value  # the renderer makes a traceback of it, and ``traceback`` cleans that
+                cleaned[key] = value  # ``traceback`` renders and cleans it
             elif key in _TRACE_TEXTS:
                 cleaned["exception"] = printable(self.clean(str(value)), is_one_line=False).rstrip()
             else:
@@ -69,47 +73,49 @@ class _Strike:
         target.write(printable(self.clean(written.getvalue()), is_one_line=False))
 
 
-class _StruckStream:
-    """The last gate: whatever is written leaves without secrets."""
+class _FilteredStream:
+    """Removes secrets from everything that is written, as the last step."""
 
-    def __init__(self, stream: TextIO, strike: _Strike) -> None:
+    def __init__(self, stream: TextIO, secret_filter: _SecretFilter) -> None:
         self._stream = stream
-        self._strike = strike
+        self._filter = secret_filter
 
     def write(self, text: str) -> int:
-        return self._stream.write(self._strike.clean(text))
+        return self._stream.write(self._filter.clean(text))
 
     def flush(self) -> None:
         self._stream.flush()
 
 
 def open_log(*, secrets: Iterable[str] = (), verbose: bool = False, stream: TextIO | None = None) -> None:
-    """Send every log line to ``stream`` (stderr), warnings and up unless ``verbose``.
+    """Send warnings and errors to ``stream``, which is standard error by default.
 
     Args:
-        secrets: Texts that must never be written; tokens.
-        verbose: Also our info events: jobs accepted, drawn, delivered.
+        secrets: Texts that must never be written, such as tokens.
+        verbose: Also write info events: jobs accepted, drawn, delivered.
         stream: For tests.
     """
-    strike = _Strike(secrets)
+    secret_filter = _SecretFilter(secrets)
     target = stream if stream is not None else sys.stderr
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        strike,
+        secret_filter,
     ]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
     )
-    renderer = structlog.dev.ConsoleRenderer(colors=target.isatty(), exception_formatter=strike.traceback)
+    renderer = structlog.dev.ConsoleRenderer(
+        colors=target.isatty(), exception_formatter=secret_filter.traceback
+    )
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
     )
-    line_handler = logging.StreamHandler(_StruckStream(target, strike))
+    line_handler = logging.StreamHandler(_FilteredStream(target, secret_filter))
     line_handler.setFormatter(formatter)
     root = logging.getLogger()
     root.handlers[:] = [line_handler]

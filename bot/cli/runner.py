@@ -1,9 +1,9 @@
 """Runs one command to its end, and ends the process even when something hangs.
 
-The first SIGINT or SIGTERM cancels the command, which then has ``STOP_S`` to drain and close. A second one
-ends the process at once, as ``kill -9`` would: the next start repairs what that leaves. Python waits without
-limit for executor threads, and a download or a driver call cannot be interrupted, so threads that still run
-after the command are abandoned.
+The first SIGINT or SIGTERM cancels the command, which then has ``STOP_S`` to drain and close. A second signal
+ends the process at once, like ``kill -9``; the next start repairs the rest. Python waits without limit for
+executor threads, and nothing can interrupt a download or a driver call, so this module abandons threads that
+still run after the command.
 """
 
 import asyncio
@@ -22,127 +22,129 @@ from typing import Any
 import structlog
 
 STOP_S = 28.0  # from the first signal to the end; service managers kill after 30 s
-CLOSE_S = 8.0  # after the command, for tasks that it left behind
-THREADS_S = 1.5  # for executor threads, and then for all others, to finish
-FLUSH_S = 1.0  # for standard output and error; a full pipe takes nothing
+CLOSE_S = 8.0  # after the command, for its remaining tasks
+THREADS_S = 1.5  # for executor threads to finish, and then for all others
+FLUSH_S = 1.0  # for standard output and error; a full pipe would block
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 log = structlog.get_logger("bot.runner")
-Leave = Callable[[int], object]
+ExitProcess = Callable[[int], object]
 
 
-def leave_process(code: int) -> None:
-    """End the process now; threads and child processes are not waited for."""
+def exit_now(code: int) -> None:
+    """End the process now, without waiting for threads and child processes."""
     flush = threading.Thread(target=_flush, name="flush", daemon=True)
     flush.start()
     flush.join(FLUSH_S)
     os._exit(code)
 
 
-def leave_if_threads_remain(code: int, leave: Leave = leave_process) -> None:
-    """Leave when a thread would keep the interpreter waiting at its end.
+def exit_if_threads_remain(code: int, exit_process: ExitProcess = exit_now) -> None:
+    """End the process if a thread would keep the interpreter waiting.
 
     Args:
         code: The process's exit code.
-        leave: As for ``run``.
+        exit_process: As for ``run``.
     """
     own = threading.main_thread()
     threads = [each for each in threading.enumerate() if not each.daemon and each is not own]
     for thread in threads:
         thread.join(THREADS_S / len(threads))
     if any(thread.is_alive() for thread in threads):
-        leave(code)
+        exit_process(code)
 
 
 def run(
     work: Callable[[], Coroutine[Any, Any, int]],
     *,
-    stopped: int | None = None,
-    leave: Leave = leave_process,
+    stop_code: int | None = None,
+    exit_process: ExitProcess = exit_now,
 ) -> int:
-    """Run a command in an event loop of its own; call it in the main thread.
+    """Run a command in a new event loop; the caller must be the main thread.
 
     Args:
-        work: Makes the command's coroutine; its result is the exit code, and its errors are re-raised.
-        stopped: The exit code after a signal; None means 128 and the signal's number.
-        leave: Ends the process at once with an exit code.
+        work: Makes the command's coroutine, which returns the exit code; its errors are raised again.
+        stop_code: The exit code after a signal; None means 128 and the signal's number.
+        exit_process: Ends the process at once with an exit code.
     """
-    stop = _Stop(leave)
-    with stop.wait_for_change(), asyncio.Runner() as runner:
+    stop = _StopSignals(exit_process)
+    with stop.handle_signals(), asyncio.Runner() as runner:
         runner.get_loop().set_default_executor(_Executor(thread_name_prefix="worker"))
         try:
-            return runner.run(stop.stoppable(work, stopped))
+            return runner.run(stop.run_until_signal(work, stop_code))
         finally:
-            stop.leave_after(CLOSE_S)
+            stop.exit_after(CLOSE_S)
 
 
-class _Stop:
-    """Turns the first signal into a cancellation; a second one, or too much time, leaves."""
+class _StopSignals:
+    """Turns the first signal into a cancellation; a second signal or a time-out ends the process."""
 
-    def __init__(self, leave: Leave) -> None:
-        self._leave = leave
+    def __init__(self, exit_process: ExitProcess) -> None:
+        self._exit_process = exit_process
         self._signal: int | None = None
         self._cancel: Callable[[], object] | None = None
         self._timers: list[threading.Timer] = []
-        # A signal that comes just before the loop begins to wait would not be handled until something else
-        # happens, so it also makes a socket readable.
-        self._woken, self._wakeup = socket.socketpair()
+        # The loop would not notice a signal that arrives just before the loop waits, so each signal
+        # also makes a socket readable.
+        self._wakeup_reader, self._wakeup_writer = socket.socketpair()
 
-    def leave_after(self, seconds: float) -> None:
-        """Leave when ``wait_for_change`` has not ended by then."""
-        timer = threading.Timer(seconds, self._leave_late)
+    def exit_after(self, seconds: float) -> None:
+        """End the process unless ``handle_signals`` ends within this time."""
+        timer = threading.Timer(seconds, self._exit_late)
         timer.daemon = True
         timer.start()
         self._timers.append(timer)
 
     @contextlib.contextmanager
-    def wait_for_change(self) -> Iterator[None]:
-        """Hear the signals while the block runs, and let no timer outlive it."""
+    def handle_signals(self) -> Iterator[None]:
+        """Handle the signals while the block runs; cancel all timers after it."""
         before = {number: signal.signal(number, self._on_signal) for number in SIGNALS}
-        self._wakeup.setblocking(False)
-        other = signal.set_wakeup_fd(self._wakeup.fileno(), warn_on_full_buffer=False)
+        self._wakeup_writer.setblocking(False)
+        other = signal.set_wakeup_fd(self._wakeup_writer.fileno(), warn_on_full_buffer=False)
         try:
             yield
         finally:
             signal.set_wakeup_fd(other)
-            self._wakeup.close()
-            self._woken.close()
+            self._wakeup_writer.close()
+            self._wakeup_reader.close()
             for timer in self._timers:
                 timer.cancel()
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    async def stoppable(self, work: Callable[[], Coroutine[Any, Any, int]], stopped: int | None) -> int:
-        """Await the work; a cancellation that came from a signal becomes an exit code."""
+    async def run_until_signal(
+        self, work: Callable[[], Coroutine[Any, Any, int]], stop_code: int | None
+    ) -> int:
+        """Await the work; turn a cancellation by a signal into an exit code."""
         task, loop = asyncio.current_task(), asyncio.get_running_loop()
         assert task is not None  # noqa: S101 - this is a coroutine
-        loop.add_reader(self._woken, lambda: self._woken.recv(4096))
+        loop.add_reader(self._wakeup_reader, lambda: self._wakeup_reader.recv(4096))
         self._cancel = lambda: loop.call_soon_threadsafe(task.cancel)
         try:
             return await work()
         except asyncio.CancelledError:
             if self._signal is None:
                 raise
-            return 128 + self._signal if stopped is None else stopped
+            return 128 + self._signal if stop_code is None else stop_code
         finally:
             self._cancel = None
 
     def _on_signal(self, number: int, _frame: object) -> None:
         if self._signal is not None or self._cancel is None:
-            self._leave(128 + number)
+            self._exit_process(128 + number)
             return
         self._signal = number
-        self.leave_after(STOP_S)
+        self.exit_after(STOP_S)
         self._cancel()
 
-    def _leave_late(self) -> None:
+    def _exit_late(self) -> None:
         names = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
-        log.error("the command does not end, leaving", threads=names)
-        self._leave(1)
+        log.error("command does not end, process exits", threads=names)
+        self._exit_process(1)
 
 
 class _Executor(concurrent.futures.ThreadPoolExecutor):
-    """The loop's default executor, whose shutdown waits ``THREADS_S`` at most."""
+    """The loop's default executor; its shutdown waits ``THREADS_S`` at most."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -160,7 +162,7 @@ class _Executor(concurrent.futures.ThreadPoolExecutor):
 
 
 def _flush() -> None:
-    with contextlib.suppress(Exception):  # a closed or full pipe: there is nobody to tell
+    with contextlib.suppress(Exception):  # a closed pipe has no reader
         logging.shutdown()
         sys.stdout.flush()
         sys.stderr.flush()

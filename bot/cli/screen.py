@@ -1,4 +1,4 @@
-"""Standard output of a command: plain text, as wide as the terminal, and wide where it goes to a file."""
+"""Standard output of a command: plain text, as wide as the terminal, or wide where there is no terminal."""
 
 from collections.abc import Iterable
 
@@ -7,20 +7,20 @@ from rich.table import Table
 
 from engine.printable import printable
 
-WIDE = 160  # columns, where no terminal says how many
+FILE_WIDTH = 160  # columns of a table that goes to a file or a pipe
 
 
 class Screen(Console):
-    """Prints text from anywhere: nothing in it is markup, and control characters are written out."""
+    """Prints text from any source: no part of it is markup, and control characters are escaped."""
 
     def __init__(self) -> None:
-        super().__init__(width=None if Console().is_terminal else WIDE, highlight=False, markup=False)
+        super().__init__(width=None if Console().is_terminal else FILE_WIDTH, highlight=False, markup=False)
 
-    def say(self, line: str) -> None:
-        """Print a text, its own line breaks kept and no other made."""
+    def print_line(self, line: str) -> None:
+        """Print a text with its own line breaks, without further ones."""
         self.print(printable(line, is_one_line=False), soft_wrap=True)
 
 
 def add_row(table: Table, cells: Iterable[str]) -> None:
-    """Add a row whose cells stay on one line each unless they are too wide."""
+    """Add a row to a table; each cell stays on one line unless it is too wide."""
     table.add_row(*(printable(cell, is_one_line=True) for cell in cells))

@@ -1,6 +1,6 @@
 """``sugarbot run``, ``demo`` and ``say``: which chats open, and when the application closes.
 
-Each function takes the settings and returns the exit code; errors the host can act on go up as they are.
+Each command takes the settings and returns the exit code; errors that the host can act on pass through.
 """
 
 import asyncio
@@ -44,18 +44,18 @@ FIRST_MESSAGE = {
     " --lora sugar --seed 7",
 }
 
-people = Console(stderr=True, highlight=False)
+stderr = Console(stderr=True, highlight=False)
 
 
 async def run(settings: Settings) -> int:
     """Serve every chat that is set up, until cancelled.
 
     Raises:
-        NotStartable: Something that ``sugarbot doctor`` marks as wrong keeps it from working.
+        NotStartable: The set-up has a fault, which ``sugarbot doctor`` shows.
     """
-    await asyncio.to_thread(_require_set_up, settings)
+    await asyncio.to_thread(_check_set_up, settings)
     async with open_application(settings) as application:
-        chats = _chats_of(application)
+        chats = _create_chats(application)
         async with serve_chats(application, chats) as supervisor:
             for chat in chats:
                 if isinstance(chat, WebChat) and supervisor.is_open(chat):
@@ -65,10 +65,10 @@ async def run(settings: Settings) -> int:
 
 
 async def say(settings: Settings, message: str, *, user_name: str, is_host: bool, out_dir: Path) -> int:
-    """Put one message through the whole way; 0 when it was answered, 1 when it was refused or failed.
+    """Send one message to the bot; return 0 if it was answered, 1 if it was refused or its job failed.
 
     Raises:
-        OSError: Pictures cannot be saved in ``out_dir``; nothing was accepted.
+        OSError: ``out_dir`` is not writable; nothing was accepted.
     """
     await asyncio.to_thread(require_writable, out_dir)
     async with open_application(settings) as application:
@@ -79,87 +79,87 @@ async def say(settings: Settings, message: str, *, user_name: str, is_host: bool
 
 
 async def demo(settings: Settings) -> int:
-    """Draw a first picture with the built-in model, say how long each stage took, then serve the page."""
+    """Draw a first picture with the built-in model, print the time of each stage, then serve the page."""
     built_in = settings.engine.model_copy(update={"model": BUILT_IN, "device": "cpu", "default_lora": ""})
     settings = settings.model_copy(update={"engine": built_in})
-    watch = StopWatch()
+    timed = TimedRenderer()
     await asyncio.to_thread(require_writable, Path("out"))
-    async with open_application(settings, renderer_of=watch.on) as application:
+    async with open_application(settings, renderer_of=timed.wrap) as application:
         console = ConsoleChat(application.desk, out_dir=Path("out"), locale=settings.language)
-        page = _page_of(application)
+        page = _create_web_chat(application)
         async with serve_chats(application, [console, page]):
             info = await _wait_for_worker(application)
             answer = await console.say(FIRST_MESSAGE[settings.language], user_name="a member", is_host=False)
             if answer.exit_code:
                 return answer.exit_code
-            _print_stages(settings.language, info.load_s, watch)
+            _print_stages(settings.language, info.load_s, timed)
             _print_address(settings.language, page)
             await asyncio.Event().wait()
     raise AssertionError  # only a cancellation ends the wait
 
 
-class StopWatch:
-    """A renderer that passes everything on and keeps the timings of the last finished job."""
+class TimedRenderer:
+    """Wraps a renderer and keeps the timings of the last finished job."""
 
     def __init__(self) -> None:
         self.timings = Timings()
         self.whole_s = 0.0
         self._host: Host | None = None
 
-    def on(self, host: Host) -> "StopWatch":
-        """Stand between the desk and this host."""
+    def wrap(self, host: Host) -> "TimedRenderer":
+        """Pass all calls to this host."""
         self._host = host
         return self
 
     async def render(
         self, request: RenderRequest, listen: Callable[[Event], None]
     ) -> Finished | Stopped | Failed:
-        """Render as the host does; see ``Host.render``."""
-        assert self._host is not None  # noqa: S101 - ``on`` comes first
+        """See ``Host.render``."""
+        assert self._host is not None  # noqa: S101 - ``wrap`` comes first
         began_s = time.perf_counter()
 
-        def hear(event: Event) -> None:
+        def note_first_step(event: Event) -> None:
             nonlocal began_s
             if isinstance(event, Step) and (event.index, event.step) == (0, 0):
-                began_s = time.perf_counter()  # until then it lay ready behind another job
+                began_s = time.perf_counter()  # before that, it waited behind another job
             listen(event)
 
-        end = await self._host.render(request, hear)
+        end = await self._host.render(request, note_first_step)
         if isinstance(end, Finished):
             self.timings, self.whole_s = end.timings, time.perf_counter() - began_s
         return end
 
     def cancel(self, job_id: str) -> None:
-        """Cancel as the host does."""
-        assert self._host is not None  # noqa: S101 - ``on`` comes first
+        """See ``Host.cancel``."""
+        assert self._host is not None  # noqa: S101 - ``wrap`` comes first
         self._host.cancel(job_id)
 
     def prefetch(self, loras: tuple[LoraChoice, ...]) -> None:
-        """Foresee as the host does."""
-        assert self._host is not None  # noqa: S101 - ``on`` comes first
+        """See ``Host.prefetch``."""
+        assert self._host is not None  # noqa: S101 - ``wrap`` comes first
         self._host.prefetch(loras)
 
 
-def _require_set_up(settings: Settings) -> None:
+def _check_set_up(settings: Settings) -> None:
     config = settings.to_engine_config()
     headroom = HeadroomProbe(config.device, config.reserve_bytes).read()
-    findings = [*checks.of_settings(settings, os.environ), *checks.of_device(settings, headroom)]
+    findings = [*checks.check_settings(settings, os.environ), *checks.check_device(settings, headroom)]
     checks.require(findings, settings.language)
 
 
-def _chats_of(application: Application) -> list[Chat]:
+def _create_chats(application: Application) -> list[Chat]:
     settings = application.settings
     chats: list[Chat] = []
     if settings.discord.token.get_secret_value():
-        chats.append(_discord_of(application))
+        chats.append(_create_discord_chat(application))
     if settings.telegram.token.get_secret_value():
-        chats.append(_telegram_of(application))
+        chats.append(_create_telegram_chat(application))
     if settings.web.enabled:
-        chats.append(_page_of(application))
+        chats.append(_create_web_chat(application))
     return chats
 
 
-def _discord_of(application: Application) -> Chat:
+def _create_discord_chat(application: Application) -> Chat:
     from bot.chats.discord_ import DiscordChat, DiscordConfig  # noqa: PLC0415 - discord.py takes 0.5 s
 
     discord = application.settings.discord
@@ -174,7 +174,7 @@ def _discord_of(application: Application) -> Chat:
     return DiscordChat(config, application.desk)
 
 
-def _telegram_of(application: Application) -> Chat:
+def _create_telegram_chat(application: Application) -> Chat:
     from bot.chats.telegram_ import TelegramChat, TelegramConfig  # noqa: PLC0415 - it takes 0.4 s
 
     telegram = application.settings.telegram
@@ -189,12 +189,12 @@ def _telegram_of(application: Application) -> Chat:
     return TelegramChat(config, application.desk)
 
 
-def _page_of(application: Application) -> WebChat:
+def _create_web_chat(application: Application) -> WebChat:
     web = application.settings.web
-    return WebChat(application.desk, card=lambda: _card(application), host=web.host, port=web.port)
+    return WebChat(application.desk, card=lambda: _read_card(application), host=web.host, port=web.port)
 
 
-def _card(application: Application) -> CardView:
+def _read_card(application: Application) -> CardView:
     headroom, queue_status = application.headroom_monitor.latest, application.desk.queue_status()
     info = application.host.info
     return CardView(
@@ -212,9 +212,13 @@ def _card(application: Application) -> CardView:
 
 
 async def _wait_for_worker(application: Application) -> WorkerInfo:
-    """Wait for the worker, with a bar where a person watches."""
+    """Wait for the worker, with a progress bar on a terminal."""
     bar = Progress(
-        TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=people, transient=True
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        console=stderr,
+        transient=True,
     )
     with bar:
         bar.add_task(
@@ -224,21 +228,21 @@ async def _wait_for_worker(application: Application) -> WorkerInfo:
         return await application.worker
 
 
-def _print_stages(locale: str, load_s: float, watch: StopWatch) -> None:
-    spent = watch.timings
+def _print_stages(locale: str, load_s: float, timed: TimedRenderer) -> None:
+    timings = timed.timings
     table = Table(text(N_("stage"), locale), text(N_("seconds"), locale))
     for name, seconds in (
         (N_("load the model"), load_s),
-        (N_("fetch the LoRA"), spent.lora_s),
-        (N_("read the prompt"), spent.text_s),
-        (N_("denoise, 8 steps"), spent.denoise_s),
-        (N_("decode"), spent.decode_s),
-        (N_("stamp and encode"), spent.encode_s),
-        (N_("the picture, end to end"), watch.whole_s),
+        (N_("fetch the LoRA"), timings.lora_s),
+        (N_("read the prompt"), timings.text_s),
+        (N_("denoise, 8 steps"), timings.denoise_s),
+        (N_("decode"), timings.decode_s),
+        (N_("stamp and encode"), timings.encode_s),
+        (N_("the picture, end to end"), timed.whole_s),
     ):
         table.add_row(text(name, locale), f"{seconds:.2f}")
-    people.print(table)
+    stderr.print(table)
 
 
 def _print_address(locale: str, page: WebChat) -> None:
-    people.print(text(N_("The page is open at {url} – Ctrl-C ends it."), locale, url=page.url), markup=False)
+    stderr.print(text(N_("The page is open at {url} – Ctrl-C ends it."), locale, url=page.url), markup=False)

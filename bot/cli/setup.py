@@ -1,6 +1,6 @@
-"""`sugarbot setup`: have the model here, whole, and in the number format that a start reads fastest.
+"""``sugarbot setup``: fetch the whole model and convert it to the number format that a start reads fastest.
 
-It changes nothing but the data folder's ``models/``, and may be stopped and repeated at any time.
+It changes only ``models/`` in the data folder; a host may stop and repeat it at any time.
 """
 
 import asyncio
@@ -21,25 +21,25 @@ from engine.planner.headroom import HeadroomProbe
 
 
 async def report(settings: Settings) -> int:
-    """Fetch the model where it is missing, convert it where that saves time; returns the exit code, 0.
+    """Fetch the model if it is missing, convert it if that saves time; return the exit code, 0.
 
     Raises:
-        ModelError: It cannot be had, is not whole, or there is no room for the copy; the host must act.
+        ModelError: The model is unavailable or incomplete, or the copy does not fit on the disk.
     """
     locale, config = settings.language, settings.to_engine_config()
     out = Screen()
     await fetch_model(config)
     source = await asyncio.to_thread(find_source, config)
-    out.say(
+    out.print_line(
         text(N_("The model {name} is complete: {path}"), locale, name=source.name, path=str(source.folder))
     )
-    reason = await asyncio.to_thread(_reason_against, config, source)
+    reason = await asyncio.to_thread(_reason_not_to_convert, config, source)
     if reason:
-        out.say(text(reason, locale))
+        out.print_line(text(reason, locale))
         return 0
     began_s = time.monotonic()
     folder = await _convert(out, source, config, text(N_("converting"), locale))
-    out.say(
+    out.print_line(
         text(
             N_("Converted to bfloat16 in {seconds} s: {path} – please keep the original, too."),
             locale,
@@ -50,17 +50,18 @@ async def report(settings: Settings) -> int:
     return 0
 
 
-def gains_by_copy(config: EngineConfig, source: ModelInfo) -> bool:
-    """Whether a start on this machine's card would be shorter with a copy that is not there.
+def benefits_from_conversion(config: EngineConfig, source: ModelInfo) -> bool:
+    """Whether a conversion would shorten the start on this machine's card.
 
     Raises:
-        BadHeader: The source broke since it was found; likewise OSError.
+        BadHeader: The model's files were damaged meanwhile.
+        OSError: The model's files cannot be read any more.
     """
-    return not _reason_against(config, source)
+    return not _reason_not_to_convert(config, source)
 
 
-def _reason_against(config: EngineConfig, source: ModelInfo) -> str:
-    """Why there is nothing to convert; empty where there is."""
+def _reason_not_to_convert(config: EngineConfig, source: ModelInfo) -> str:
+    """Why a conversion is unnecessary; empty if it is useful."""
     if config.model == BUILT_IN:
         return N_("Nothing to convert: the built-in model is stored as it is used.")
     if not HeadroomProbe(config.device, config.reserve_bytes).read().is_card:
@@ -73,20 +74,20 @@ def _reason_against(config: EngineConfig, source: ModelInfo) -> str:
     return ""
 
 
-async def _convert(out: Screen, source: ModelInfo, config: EngineConfig, about: str) -> str:
-    """Convert in a thread with a bar; when cancelled, the thread stops at its next piece and tidies up."""
+async def _convert(out: Screen, source: ModelInfo, config: EngineConfig, label: str) -> str:
+    """Convert in a thread with a progress bar; a cancelled thread stops at its next piece and cleans up."""
     is_stopped = threading.Event()
     columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     with Progress("{task.description}", *columns, console=out, transient=True) as bar:
-        task = bar.add_task(about)
+        task = bar.add_task(label)
 
-        def show(done_bytes: int, total_bytes: int) -> None:
+        def show_progress(done_bytes: int, total_bytes: int) -> None:
             if is_stopped.is_set():
                 raise InterruptedError
             bar.update(task, completed=done_bytes, total=total_bytes)
 
         try:
-            return str(await asyncio.to_thread(convert, source, config.data_dir, show))
+            return str(await asyncio.to_thread(convert, source, config.data_dir, show_progress))
         except asyncio.CancelledError:
             is_stopped.set()
             raise

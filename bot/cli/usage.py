@@ -1,7 +1,7 @@
 """``--help`` and usage errors in the host's language.
 
-Help texts in ``bot.__main__`` are msgids of the catalogue. What typer itself would say is said here instead,
-because its sentences are English only.
+Help texts in ``bot.__main__`` are msgids of the catalogue. This module replaces typer's own sentences, which
+exist in English only.
 """
 
 import difflib
@@ -26,7 +26,7 @@ class UsageCommand(TyperCommand):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help; typer calls it."""
-        formatter.write(_help(self, ctx))
+        formatter.write(_help_text(self, ctx))
 
 
 class UsageGroup(TyperGroup):
@@ -36,26 +36,26 @@ class UsageGroup(TyperGroup):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help; typer calls it."""
-        formatter.write(_help(self, ctx))
+        formatter.write(_help_text(self, ctx))
 
 
-def locale_of_line(arguments: Sequence[str]) -> str:
-    """The language in which to speak of a command line, before the settings are read."""
+def language_of_arguments(arguments: Sequence[str]) -> str:
+    """The language for messages about a command line, before the settings are read."""
     from bot.settings import expected_language, settings_file
 
-    given = None
-    for place, word in enumerate(arguments):
+    config = None
+    for position, word in enumerate(arguments):
         option, equals, value = word.partition("=")
         if option == "--config":
-            given = value if equals else "".join(arguments[place + 1 : place + 2])
-    return expected_language(settings_file(Path(given) if given else None, os.environ), os.environ)
+            config = value if equals else "".join(arguments[position + 1 : position + 2])
+    return expected_language(settings_file(Path(config) if config else None, os.environ), os.environ)
 
 
-def explained(error: Any, arguments: Sequence[str]) -> str:
-    """What is wrong with a command line, and where its help is.
+def explain_usage_error(error: Any, arguments: Sequence[str]) -> str:
+    """Say what is wrong with a command line and how to see its help.
 
     Args:
-        error: One of ``UsageError``.
+        error: A ``UsageError``.
         arguments: The command line.
     """
     from bot.messages import N_, text
@@ -63,14 +63,14 @@ def explained(error: Any, arguments: Sequence[str]) -> str:
 
     if type(error).__name__ == "NoArgsIsHelpError":  # its message is the help itself
         return str(error.message).rstrip()
-    locale = locale_of_line(arguments)
-    said = [_sentence(error, locale)]
+    locale = language_of_arguments(arguments)
+    lines = [_describe(error, locale)]
     if error.ctx is not None:
-        said.append(text(N_("See: {example}"), locale, example=f"{error.ctx.command_path} --help"))
-    return printable("\n".join(said), is_one_line=False)
+        lines.append(text(N_("See: {example}"), locale, example=f"{error.ctx.command_path} --help"))
+    return printable("\n".join(lines), is_one_line=False)
 
 
-def _sentence(error: Any, locale: str) -> str:
+def _describe(error: Any, locale: str) -> str:
     from bot.messages import N_, text
 
     message = str(error.message)
@@ -78,14 +78,14 @@ def _sentence(error: Any, locale: str) -> str:
     hint = str(getattr(error, "param_hint", None) or "")
     name = hint if parameter is None else max([*parameter.opts, parameter.name], key=len)
     if found := _NO_COMMAND.match(message):
-        said = text(N_("There is no command {name}."), locale, name=found[1])
-        return said + _nearest(difflib.get_close_matches(found[1], error.ctx.command.commands), locale)
+        sentence = text(N_("There is no command {name}."), locale, name=found[1])
+        return sentence + _suggest(difflib.get_close_matches(found[1], error.ctx.command.commands), locale)
     if found := _EXTRA.match(message):
         return text(N_("This is too much: {text}"), locale, text=found[1])
     match type(error).__name__:
         case "NoSuchOption":
-            said = text(N_("There is no option {name}."), locale, name=error.option_name)
-            return said + _nearest(sorted(error.possibilities or ()), locale)
+            sentence = text(N_("There is no option {name}."), locale, name=error.option_name)
+            return sentence + _suggest(sorted(error.possibilities or ()), locale)
         case "MissingParameter":
             return text(N_("{name} is missing."), locale, name=name.upper())
         case "BadParameter":
@@ -100,7 +100,7 @@ def _sentence(error: Any, locale: str) -> str:
             return text(N_("I don't understand this command line."), locale)
 
 
-def _nearest(names: Sequence[str], locale: str) -> str:
+def _suggest(names: Sequence[str], locale: str) -> str:
     from bot.messages import N_, text
 
     if not names:
@@ -109,10 +109,10 @@ def _nearest(names: Sequence[str], locale: str) -> str:
     return space + text(N_("Did you mean {nearest}?"), locale, nearest=tuple(names))
 
 
-def _help(command: Any, ctx: Any) -> str:
+def _help_text(command: Any, ctx: Any) -> str:
     from bot.messages import N_, text
 
-    locale = locale_of_line(sys.argv[1:])
+    locale = language_of_arguments(sys.argv[1:])
     usage = " ".join([ctx.command_path, *command.collect_usage_pieces(ctx)])
     parts = [text(N_("Usage: {usage}"), locale, usage=usage), _translated(command.help, locale)]
     parameters = command.get_params(ctx)
@@ -120,8 +120,14 @@ def _help(command: Any, ctx: Any) -> str:
     options = [each for each in parameters if each.param_type_name == "option"]
     commands = getattr(command, "commands", {})
     for title, records in (
-        (N_("Arguments:"), [(each.name.upper(), _about(each, ctx, locale)) for each in arguments]),
-        (N_("Options:"), [(_spelt(each, ctx), _about(each, ctx, locale)) for each in options]),
+        (
+            N_("Arguments:"),
+            [(each.name.upper(), _describe_option(each, ctx, locale)) for each in arguments],
+        ),
+        (
+            N_("Options:"),
+            [(_option_names(each, ctx), _describe_option(each, ctx, locale)) for each in options],
+        ),
         (N_("Commands:"), [(name, _translated(each.help, locale)) for name, each in commands.items()]),
     ):
         if records:
@@ -137,25 +143,25 @@ def _help(command: Any, ctx: Any) -> str:
 
 def _rows(records: Sequence[tuple[str, str]]) -> list[str]:
     width = max(len(name) for name, _ in records)
-    return [f"  {name:{width}}  {about}".rstrip() for name, about in records]
+    return [f"  {name:{width}}  {description}".rstrip() for name, description in records]
 
 
-def _spelt(option: Any, ctx: Any) -> str:
+def _option_names(option: Any, ctx: Any) -> str:
     record = option.get_help_record(ctx)
     return str(record[0]) if record else ", ".join(option.opts)
 
 
-def _about(parameter: Any, ctx: Any, locale: str) -> str:
+def _describe_option(parameter: Any, ctx: Any, locale: str) -> str:
     from bot.messages import N_, text
 
-    said = _translated(N_("Show this help.") if "--help" in parameter.opts else parameter.help, locale)
+    description = _translated(N_("Show this help.") if "--help" in parameter.opts else parameter.help, locale)
     default = parameter.get_default(ctx)
     if default in (None, False, "") or parameter.required:
-        return said
-    return said + text(N_(" [default: {path}]"), locale, path=str(default))
+        return description
+    return description + text(N_(" [default: {path}]"), locale, path=str(default))
 
 
-def _translated(said: str | None, locale: str) -> str:
+def _translated(msgid: str | None, locale: str) -> str:
     from bot.messages import text
 
-    return text(said, locale) if said else ""
+    return text(msgid, locale) if msgid else ""

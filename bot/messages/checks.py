@@ -18,9 +18,9 @@ TITLES = {
 }
 
 
-def title_in(about: str, locale: str) -> str:
+def title_in(part: str, locale: str) -> str:
     """The name of a part of the set-up."""
-    return PLATFORM_NAMES.get(about) or text(TITLES[about], locale)
+    return PLATFORM_NAMES.get(part) or text(TITLES[part], locale)
 
 
 def finding_in(code: str, facts: Mapping[str, object], locale: str) -> str:

@@ -1,7 +1,8 @@
-"""`sugarbot bench --article`: the method and the rows of the article this project starts from.
+"""`sugarbot bench --article`: the method of the article that this project starts from.
 
 Its author measured Z-Image-Turbo with a face LoRA on an A10 and an A100, served by Xinference, from the click
-to the picture shown. Here the same work goes through the running engine, from order to finished file.
+to the visible picture. Here the same work goes through the running engine, from the request to the finished
+file.
 """
 
 import asyncio
@@ -29,110 +30,112 @@ PROMPT = (
     "Sugar面部，纯欲甜妹脸部，淡颜系清甜长相，清透水光肌，微醺蜜桃腮红，"
     "薄涂裸粉唇釉，眼尾轻挑带慵懒笑意，细碎睫毛轻颤"
 )
-ROUND = 10  # pictures
-USUAL, LARGE = (512, 768), (768, 1152)
-AT_ONCE = (1, 2, 3, 5)
-SWITCHES = 6
+PICTURES_PER_ROUND = 10
+USUAL_PX, LARGE_PX = (512, 768), (768, 1152)
+SIMULTANEOUS = (1, 2, 3, 5)
+LORA_SWITCHES = 6
 
-SizePx = tuple[int, int]
+ArticleSize = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Shot:
-    """One picture that was asked for; ``end`` is None where it failed, and ``why`` says how."""
+class TimedPicture:
+    """One requested picture. ``end`` is None if it failed; then ``reason`` says why."""
 
     seconds: float
     end: Finished | None
-    why: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Together:
-    """Pictures asked for in the same moment."""
+class SimultaneousPictures:
+    """Pictures that were requested at the same moment."""
 
-    shots: tuple[Shot, ...]
+    pictures: tuple[TimedPicture, ...]
 
     @property
     def spread_s(self) -> float:
-        """How much longer the last one took than the first; 0 where fewer than two succeeded."""
-        seconds = [shot.seconds for shot in self.shots if shot.end]
+        """How much longer the slowest took than the fastest; 0 if fewer than two succeeded."""
+        seconds = [picture.seconds for picture in self.pictures if picture.end]
         return max(seconds) - min(seconds) if seconds else 0.0
 
     @property
     def failures(self) -> int:
-        """How many there were."""
-        return sum(shot.end is None for shot in self.shots)
+        """The number of failed pictures."""
+        return sum(picture.end is None for picture in self.pictures)
 
 
 @dataclass(frozen=True, slots=True)
-class Switch:
-    """What another LoRA costs: how much longer its picture takes, and the part that fetches its weights."""
+class LoraSwitchCost:
+    """The cost of a different LoRA: the additional time of its picture, and the time to fetch its weights."""
 
     longer_s: float
     lora_s: float
 
 
 @dataclass
-class Findings:
-    """What was measured, in the article's order.
+class ArticleResults:
+    """All measurements, in the article's order.
 
     Attributes:
         start_s: From the start of the process until it is ready.
-        usual: Every picture of the rounds, at ``usual_px``.
-        large: Ten in a row at ``large_px``.
-        together: Pictures at once → how they fared.
-        switch: None where the shelf has fewer than two LoRAs, or none of the pictures succeeded.
-        used_bytes: The most that all programs held on the card; 0 without one.
+        usual: All pictures of the rounds, at ``usual_px``.
+        large: Ten pictures in a row, at ``large_px``.
+        simultaneous: Number of simultaneous pictures → their results.
+        switch: None if the shelf has fewer than two LoRAs or a picture failed.
+        used_bytes: The peak memory of all programs on the card; 0 without a card.
     """
 
     info: WorkerInfo
     start_s: float
-    first: Shot
-    usual_px: SizePx
-    large_px: SizePx
-    usual: list[Shot] = field(default_factory=list)
-    large: list[Shot] = field(default_factory=list)
-    together: dict[int, Together] = field(default_factory=dict)
-    switch: Switch | None = None
+    first: TimedPicture
+    usual_px: ArticleSize
+    large_px: ArticleSize
+    usual: list[TimedPicture] = field(default_factory=list)
+    large: list[TimedPicture] = field(default_factory=list)
+    simultaneous: dict[int, SimultaneousPictures] = field(default_factory=dict)
+    switch: LoraSwitchCost | None = None
     used_bytes: int = 0
 
     @property
-    def shots(self) -> list[Shot]:
-        """Every picture of the table but those of the switch."""
-        crowd = [shot for each in self.together.values() for shot in each.shots]
-        return [self.first, *self.usual, *self.large, *crowd]
+    def pictures(self) -> list[TimedPicture]:
+        """All pictures of the table except those of the LoRA switch."""
+        simultaneous = [picture for each in self.simultaneous.values() for picture in each.pictures]
+        return [self.first, *self.usual, *self.large, *simultaneous]
 
 
-async def measure(settings: Settings, *, rounds: int, tell: Callable[[int], None]) -> Findings:
+async def measure(settings: Settings, *, rounds: int, on_picture: Callable[[int], None]) -> ArticleResults:
     """Start the engine and measure everything.
 
     Args:
-        settings: Say which model, shelf and device.
-        rounds: Of ten pictures; the article has five.
-        tell: Called with the number of pictures drawn so far.
+        settings: The model, the shelf and the device.
+        rounds: Number of rounds of ten pictures; the article has five.
+        on_picture: Called with the number of pictures drawn so far.
 
     Raises:
-        ModelError: The model is not there, or cannot be loaded.
+        ModelError: The model is missing or cannot be loaded.
         WorkerNotReady: The worker does not start.
     """
-    async with _opened(settings, tell) as (article, info, start_s):
-        first = await article.shot(article.usual_px)
-        findings = Findings(info, start_s, first, article.usual_px, article.large_px)
-        findings.usual = [await article.shot(article.usual_px) for _ in range(rounds * ROUND)]
-        findings.large = [await article.shot(article.large_px) for _ in range(ROUND)]
-        for count in AT_ONCE:
-            shots = await asyncio.gather(*(article.shot(article.usual_px) for _ in range(count)))
-            findings.together[count] = Together(tuple(shots))
-        findings.switch = await article.switch()
-        findings.used_bytes = article.used_bytes
-        return findings
+    async with _open_engine(settings, on_picture) as (measurement, info, start_s):
+        first = await measurement.draw(measurement.usual_px)
+        results = ArticleResults(info, start_s, first, measurement.usual_px, measurement.large_px)
+        results.usual = [
+            await measurement.draw(measurement.usual_px) for _ in range(rounds * PICTURES_PER_ROUND)
+        ]
+        results.large = [await measurement.draw(measurement.large_px) for _ in range(PICTURES_PER_ROUND)]
+        for count in SIMULTANEOUS:
+            pictures = await asyncio.gather(*(measurement.draw(measurement.usual_px) for _ in range(count)))
+            results.simultaneous[count] = SimultaneousPictures(tuple(pictures))
+        results.switch = await measurement.switch()
+        results.used_bytes = measurement.used_bytes
+        return results
 
 
 @asynccontextmanager
-async def _opened(
-    settings: Settings, tell: Callable[[int], None]
-) -> AsyncIterator[tuple["_Article", WorkerInfo, float]]:
-    """The engine started, as the bot starts it, and ended afterwards."""
+async def _open_engine(
+    settings: Settings, on_picture: Callable[[int], None]
+) -> AsyncIterator[tuple["_Measurement", WorkerInfo, float]]:
+    """Start the engine as the bot does; close it after the block."""
     config = settings.to_engine_config()
     model = await fetch_model(config)
     shelf = await asyncio.to_thread(read_shelf, [built_in_lora_folder(model), config.lora_dir], model)
@@ -141,27 +144,32 @@ async def _opened(
     began = time.perf_counter()
     try:
         info = await host.start()
-        yield _Article(host, probe, model, shelf, tell), info, time.perf_counter() - began
+        yield _Measurement(host, probe, model, shelf, on_picture), info, time.perf_counter() - began
     finally:
         await host.close()
 
 
-class _Article:
-    """Asks a running engine for pictures, each of a text it has not seen."""
+class _Measurement:
+    """Requests pictures from a running engine, each with a new prompt."""
 
     def __init__(
-        self, host: Host, probe: HeadroomProbe, model: ModelInfo, shelf: Shelf, tell: Callable[[int], None]
+        self,
+        host: Host,
+        probe: HeadroomProbe,
+        model: ModelInfo,
+        shelf: Shelf,
+        on_picture: Callable[[int], None],
     ) -> None:
         self._host = host
         self._probe = probe
-        self._tell = tell
+        self._on_picture = on_picture
         self._numbers = itertools.count()
         self._loras = [LoraChoice(name, file.sha256, file.weight) for name, file in shelf.files.items()]
-        self.usual_px, self.large_px = (_allowed(model, size) for size in (USUAL, LARGE))
+        self.usual_px, self.large_px = (_allowed(model, size) for size in (USUAL_PX, LARGE_PX))
         self.used_bytes = 0
 
-    async def shot(self, size: SizePx, lora: int = 0) -> Shot:
-        """Ask for one picture and wait for it, with the shelf's first LoRA if there is one."""
+    async def draw(self, size: ArticleSize, lora: int = 0) -> TimedPicture:
+        """Draw one picture with the LoRA of this number on the shelf; without one if the shelf is empty."""
         number = next(self._numbers)
         request = RenderRequest(
             job_id=f"article-{number}", attempt=1, prompt=f"{PROMPT}，{number}", width_px=size[0],
@@ -171,37 +179,39 @@ class _Article:
         try:
             end = await self._host.render(request, lambda event: None)
         except WorkerLost as error:
-            return Shot(time.perf_counter() - began, None, str(error))
+            return TimedPicture(time.perf_counter() - began, None, str(error))
         seconds = time.perf_counter() - began
         headroom = await asyncio.to_thread(self._probe.read)
         if headroom.device_name != "CPU":
             self.used_bytes = max(self.used_bytes, headroom.used_bytes)
-        self._tell(number + 1)
+        self._on_picture(number + 1)
         match end:
             case Finished():
-                return Shot(seconds, end)
+                return TimedPicture(seconds, end)
             case Failed(reason=reason, detail=detail):
-                log.warning("a picture failed", reason=reason, detail=detail)
-                return Shot(seconds, None, str(reason))
+                log.warning("picture failed", reason=reason, detail=detail)
+                return TimedPicture(seconds, None, str(reason))
             case Stopped():
-                return Shot(seconds, None, "stopped")
+                return TimedPicture(seconds, None, "stopped")
 
-    async def switch(self) -> Switch | None:
-        """Pictures in turns with two LoRAs against as many with one, at the usual size."""
+    async def switch(self) -> LoraSwitchCost | None:
+        """Compare pictures that alternate between two LoRAs with as many pictures of one LoRA."""
         if len(self._loras) < 2:
             return None
-        same = [await self.shot(self.usual_px, 1) for _ in range(SWITCHES + 1)][1:]
-        turns = [await self.shot(self.usual_px, number % 2) for number in range(SWITCHES)]
-        if not all(shot.end for shot in (*same, *turns)):
+        same = [await self.draw(self.usual_px, 1) for _ in range(LORA_SWITCHES + 1)][1:]
+        turns = [await self.draw(self.usual_px, number % 2) for number in range(LORA_SWITCHES)]
+        if not all(picture.end for picture in (*same, *turns)):
             return None
         longer_s = _median(turns) - _median(same)
-        return Switch(longer_s, statistics.median(shot.end.timings.lora_s for shot in turns if shot.end))
+        return LoraSwitchCost(
+            longer_s, statistics.median(picture.end.timings.lora_s for picture in turns if picture.end)
+        )
 
 
-def _median(shots: list[Shot]) -> float:
-    return statistics.median(shot.seconds for shot in shots)
+def _median(pictures: list[TimedPicture]) -> float:
+    return statistics.median(picture.seconds for picture in pictures)
 
 
-def _allowed(model: ModelInfo, size: SizePx) -> SizePx:
-    """The article's size, or its like where the model draws no such."""
+def _allowed(model: ModelInfo, size: ArticleSize) -> ArticleSize:
+    """The article's size, or the nearest size that the model draws."""
     return size if model.allows(*size) else model.nearest(*size)[0]

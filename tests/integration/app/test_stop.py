@@ -11,7 +11,7 @@ import structlog
 from bot.app import COSTS, Application, open_application, serve_chats
 from bot.chats.console import ConsoleChat
 from bot.cli import serve
-from bot.cli.failures import leaves
+from bot.cli.failures import flatten
 from bot.commands import grammar
 from bot.outcomes import Address, CommandContext, Platform, Receipt
 from bot.settings import Settings, load_settings
@@ -80,4 +80,4 @@ async def test_a_worker_that_cannot_start_ends_what_was_said_with_its_reason(
     async with asyncio.timeout(AT_ONCE_S):
         with pytest.raises(ExceptionGroup) as caught:
             await serve.say(settings, "/sugar a face", user_name="a member", is_host=False, out_dir=tmp_path)
-    assert [type(leaf) for leaf in leaves(caught.value)] == [error]
+    assert [type(leaf) for leaf in flatten(caught.value)] == [error]

@@ -42,7 +42,7 @@ def test_importing_the_command_line_loads_nothing_heavy() -> None:
 
 def test_the_parent_side_never_loads_torch() -> None:
     script = (
-        "import sys, bot.cli.serve, bot.cli.doctor, bot.cli.bench.command;"
+        "import sys, bot.cli.serve, bot.cli.doctor, bot.cli.bench.comparison;"
         "import bot.chats.discord_, bot.chats.telegram_;"
         "print('torch' in sys.modules)"
     )
@@ -59,7 +59,7 @@ def work(error: BaseException | None, code: int = 0) -> int:
         return code
 
     with pytest.raises(typer.Exit) as ended:
-        command_line._work(job, None)
+        command_line._run_command(job, None)
     return int(ended.value.exit_code)
 
 
@@ -99,7 +99,7 @@ def test_a_mistake_of_ours_is_not_hidden() -> None:
         raise RuntimeError("a mistake")
 
     with pytest.raises(RuntimeError, match="a mistake"):
-        command_line._work(job, None)
+        command_line._run_command(job, None)
 
 
 def test_a_mistake_beside_a_known_error_is_not_hidden_either(capsys: pytest.CaptureFixture[str]) -> None:
@@ -107,7 +107,7 @@ def test_a_mistake_beside_a_known_error_is_not_hidden_either(capsys: pytest.Capt
         raise ExceptionGroup("both", [PortTaken(host="::1", port=1), RuntimeError("a mistake")])
 
     with pytest.raises(ExceptionGroup) as caught:
-        command_line._work(job, None)
+        command_line._run_command(job, None)
     assert caught.group_contains(RuntimeError, match="a mistake")
     assert not caught.group_contains(PortTaken)
     assert "is taken" in capsys.readouterr().err
@@ -177,7 +177,7 @@ def test_a_time_out_of_ours_is_a_mistake() -> None:
         raise TimeoutError
 
     with pytest.raises(TimeoutError):
-        command_line._work(job, None)
+        command_line._run_command(job, None)
 
 
 def test_a_mistake_of_ours_is_a_traceback_without_secrets_or_variables(

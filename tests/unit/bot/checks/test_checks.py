@@ -41,7 +41,7 @@ def levels(findings: list[Finding]) -> dict[str, Level]:
 
 
 def found(tmp_path: Path, text: str = "", **environ: str) -> dict[str, Level]:
-    return levels(checks.of_settings(settings(tmp_path, text, **environ), environ))
+    return levels(checks.check_settings(settings(tmp_path, text, **environ), environ))
 
 
 def test_a_sound_set_up_has_nothing_to_mend(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_each_fault_is_found(
     path.write_text(text)
     given = {"SUGARBOT_DATA_DIR": str(tmp_path)} | environ
     given = {name: value for name, value in given.items() if value}
-    assert levels(checks.of_settings(load_settings(path, given), given))[code] is level
+    assert levels(checks.check_settings(load_settings(path, given), given))[code] is level
 
 
 def test_a_chat_that_is_served_is_not_said_to_serve_nobody(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_a_data_folder_that_takes_no_file_is_found(tmp_path: Path, monkeypatch: 
         raise PermissionError(errno.EACCES, "Permission denied", str(dir))
 
     monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
-    [finding] = checks.of_settings(settings(tmp_path), {})[:1]
+    [finding] = checks.check_settings(settings(tmp_path), {})[:1]
     assert (finding.code, finding.level) == ("data_unusable", Level.WRONG)
     assert "没有权限" in finding_in(finding.code, finding.facts, "zh-CN")
 
@@ -126,8 +126,8 @@ def test_a_token_file_that_others_can_read_is_found(mode: int, is_found: bool, t
 @pytest.mark.parametrize(("mode", "is_found"), [(0o700, False), (0o750, True), (0o701, True)])
 def test_a_data_folder_that_others_can_read_is_found(mode: int, is_found: bool, tmp_path: Path) -> None:
     tmp_path.chmod(mode)
-    assert ("data_readable" in levels(list(checks.of_modes(tmp_path)))) is is_found
-    assert not list(checks.of_modes(tmp_path / "not there"))
+    assert ("data_readable" in levels(list(checks.check_modes(tmp_path)))) is is_found
+    assert not list(checks.check_modes(tmp_path / "not there"))
 
 
 @pytest.mark.parametrize(
@@ -156,23 +156,23 @@ def test_a_device_that_is_not_there_is_found(
     device: str, headroom: Headroom, code: str, level: Level, tmp_path: Path
 ) -> None:
     wanted = settings(tmp_path, SUGARBOT_ENGINE__DEVICE=device)
-    assert levels(list(checks.of_device(wanted, headroom))) == {code: level}
+    assert levels(list(checks.check_device(wanted, headroom))) == {code: level}
 
 
 def test_figures_are_in_gib(tmp_path: Path) -> None:
-    [card] = checks.of_device(settings(tmp_path), CARD)
+    [card] = checks.check_device(settings(tmp_path), CARD)
     assert finding_in(card.code, card.facts, "en").startswith("NVIDIA A10, 20.0 of 24.0 GiB free, 1.0 GiB")
 
 
 def test_faults_of_the_shelf_are_found(tmp_path: Path) -> None:
     refused = Rejected("bad\x1b", LoraPickled(name="bad\x1b"))
     plain, named = settings(tmp_path), settings(tmp_path, SUGARBOT_ENGINE__DEFAULT_LORA="sugr")
-    assert levels(list(checks.of_shelf(plain, Shelf({"sugar": SUGAR})))) == {"loras": Level.FINE}
-    assert levels(list(checks.of_shelf(plain, Shelf({})))) == {"no_loras": Level.NOTE}
-    both = levels(list(checks.of_shelf(named, Shelf({"sugar": SUGAR}, (refused,)))))
+    assert levels(list(checks.check_shelf(plain, Shelf({"sugar": SUGAR})))) == {"loras": Level.FINE}
+    assert levels(list(checks.check_shelf(plain, Shelf({})))) == {"no_loras": Level.NOTE}
+    both = levels(list(checks.check_shelf(named, Shelf({"sugar": SUGAR}, (refused,)))))
     assert both == {"loras": Level.FINE, "lora_refused": Level.WRONG, "default_unknown": Level.WRONG}
     named = settings(tmp_path, SUGARBOT_ENGINE__DEFAULT_LORA="sugar")
-    assert "default_unknown" not in levels(list(checks.of_shelf(named, Shelf({"sugar": SUGAR}))))
+    assert "default_unknown" not in levels(list(checks.check_shelf(named, Shelf({"sugar": SUGAR}))))
 
 
 def test_wrong_refuses_the_start_with_every_fault_and_notes_are_logged() -> None:
@@ -189,7 +189,7 @@ def test_wrong_refuses_the_start_with_every_fault_and_notes_are_logged() -> None
         assert len(lines) == 3
         assert "sugr" in lines[1]
         assert word in lines[2]
-    assert [(each["log_level"], each["about"]) for each in logs] == [("warning", "shelf")]
+    assert [(each["log_level"], each["part"]) for each in logs] == [("warning", "shelf")]
 
 
 def test_what_heals_while_the_bot_runs_is_an_error_in_the_log_and_no_refusal() -> None:

@@ -43,7 +43,7 @@ def test_the_result_is_the_exit_code() -> None:
     async def work() -> int:
         return await asyncio.to_thread(lambda: 3)
 
-    assert runner.run(work, leave=never) == 3
+    assert runner.run(work, exit_process=never) == 3
 
 
 def test_an_error_of_the_work_is_raised() -> None:
@@ -51,13 +51,13 @@ def test_an_error_of_the_work_is_raised() -> None:
         raise LookupError("x")
 
     with pytest.raises(LookupError):
-        runner.run(work, leave=never)
+        runner.run(work, exit_process=never)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-@pytest.mark.parametrize("stopped", [None, 0])
+@pytest.mark.parametrize("stop_code", [None, 0])
 def test_a_signal_cancels_and_gives_its_exit_code(
-    number: signal.Signals, code: int, stopped: int | None
+    number: signal.Signals, code: int, stop_code: int | None
 ) -> None:
     closed = []
 
@@ -71,7 +71,9 @@ def test_a_signal_cancels_and_gives_its_exit_code(
         return 0
 
     before = signal.getsignal(number)
-    assert runner.run(work, stopped=stopped, leave=never) == (code if stopped is None else stopped)
+    assert runner.run(work, stop_code=stop_code, exit_process=never) == (
+        code if stop_code is None else stop_code
+    )
     assert closed
     assert signal.getsignal(number) is before
 
@@ -81,7 +83,7 @@ def test_a_cancellation_without_a_signal_is_no_stop() -> None:
         raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):
-        runner.run(work, leave=never)
+        runner.run(work, exit_process=never)
 
 
 def test_a_second_signal_leaves_at_once() -> None:
@@ -95,7 +97,7 @@ def test_a_second_signal_leaves_at_once() -> None:
             os.kill(os.getpid(), signal.SIGINT)
         return 0
 
-    runner.run(work, leave=left.append)
+    runner.run(work, exit_process=left.append)
     assert left == [130]
 
 
@@ -113,7 +115,7 @@ def test_a_signal_after_the_work_leaves_at_once(hanging: threading.Event) -> Non
         await asyncio.sleep(0)
         return int(task.done())
 
-    runner.run(work, leave=left.append)
+    runner.run(work, exit_process=left.append)
     assert left == [143]
 
 
@@ -126,10 +128,10 @@ def test_a_thread_that_hangs_is_abandoned(hanging: threading.Event) -> None:
         return 4
 
     began_s = time.monotonic()
-    assert runner.run(work, leave=never) == 4
+    assert runner.run(work, exit_process=never) == 4
     assert time.monotonic() - began_s < AT_ONCE_S
     left: list[int] = []
-    runner.leave_if_threads_remain(4, left.append)
+    runner.exit_if_threads_remain(4, left.append)
     assert left == [4]
 
 
@@ -143,20 +145,20 @@ def test_work_that_waits_for_a_thread_is_not_begun_after_the_end(hanging: thread
         loop.run_in_executor(None, begun.append, True)
         return 0
 
-    runner.run(work, leave=never)
+    runner.run(work, exit_process=never)
     hanging.set()
-    runner.leave_if_threads_remain(0, never)
+    runner.exit_if_threads_remain(0, never)
     assert not begun
 
 
 def test_without_threads_nothing_is_left_early() -> None:
-    runner.leave_if_threads_remain(0, never)
+    runner.exit_if_threads_remain(0, never)
 
 
 def test_a_drain_that_hangs_after_a_signal_is_left(hanging: threading.Event) -> None:
     left: list[int] = []
 
-    def leave(code: int) -> None:
+    def exit_process(code: int) -> None:
         left.append(code)
         loop.call_soon_threadsafe(go_on.set)
 
@@ -172,14 +174,14 @@ def test_a_drain_that_hangs_after_a_signal_is_left(hanging: threading.Event) -> 
 
     go_on = asyncio.Event()
     loop: asyncio.AbstractEventLoop
-    runner.run(work, leave=leave)
+    runner.run(work, exit_process=exit_process)
     assert left == [1]
 
 
 def test_a_task_that_ignores_its_cancellation_is_left() -> None:
     left: list[int] = []
 
-    def leave(code: int) -> None:
+    def exit_process(code: int) -> None:
         left.append(code)
         loop.call_soon_threadsafe(go_on.set)
 
@@ -199,7 +201,7 @@ def test_a_task_that_ignores_its_cancellation_is_left() -> None:
     go_on = asyncio.Event()
     loop: asyncio.AbstractEventLoop
     task: asyncio.Task[None]
-    runner.run(work, leave=leave)
+    runner.run(work, exit_process=exit_process)
     assert left == [1]
     assert task.done()
 
@@ -213,7 +215,7 @@ def test_short_work_in_a_thread_is_finished(monkeypatch: pytest.MonkeyPatch) -> 
         asyncio.get_running_loop().run_in_executor(None, lambda: (time.sleep(0.1), finished.append(True)))
         return 0
 
-    assert runner.run(work, leave=never) == 0
+    assert runner.run(work, exit_process=never) == 0
     assert finished
 
 
@@ -233,7 +235,7 @@ def test_a_signal_that_does_not_interrupt_the_wait_is_heard(monkeypatch: pytest.
 
     began_s = time.monotonic()
     try:
-        assert runner.run(work, leave=never) == 143
+        assert runner.run(work, exit_process=never) == 143
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
     assert time.monotonic() - began_s < AT_ONCE_S

@@ -29,7 +29,7 @@ def test_a_stop_is_heard_while_the_house_still_opens(
             closed.append(True)
 
     monkeypatch.setattr(serve, "open_application", open_application)
-    code = runner.run(lambda: work(Settings()), stopped=0, leave=pytest.fail)  # type: ignore[arg-type, return-value]
+    code = runner.run(lambda: work(Settings()), stop_code=0, exit_process=pytest.fail)  # type: ignore[arg-type, return-value]
     assert code == 0
     assert closed
 

@@ -26,7 +26,7 @@ def sentence(finding: Finding, locale: str = "en") -> str:
 
 
 def sentences(settings: Settings) -> list[str]:
-    return [sentence(each) for each in doctor._engine(settings)]
+    return [sentence(each) for each in doctor._check_engine(settings)]
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_the_doctor_misses_the_compiler_that_triton_needs(
         monkeypatch.setenv("CC", named)
     for language, expected in (("en", "install gcc or clang"), ("zh-CN", "没有 C 编译器")):
         told = settings.model_copy(update={"language": language})
-        found = [each for each in doctor._engine(told) if expected in sentence(each, language)]
+        found = [each for each in doctor._check_engine(told) if expected in sentence(each, language)]
         assert [each.level for each in found] == [Level.NOTE] * is_missed
 
 
@@ -116,7 +116,7 @@ def test_the_doctor_misses_the_headers_that_triton_needs(
         (tmp_path / "Python.h").touch()
     for language, expected in (("en", "install python3-dev"), ("zh-CN", "没有 Python.h")):
         told = settings.model_copy(update={"language": language})
-        found = [each for each in doctor._engine(told) if expected in sentence(each, language)]
+        found = [each for each in doctor._check_engine(told) if expected in sentence(each, language)]
         assert [each.level for each in found] == [Level.NOTE] * is_missed
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.cli.bench import article, article_table
-from bot.cli.bench.article import Findings, Shot, Switch, Together
+from bot.cli.bench.article import ArticleResults, LoraSwitchCost, SimultaneousPictures, TimedPicture
 from bot.settings import Settings
 from engine.errors import WorkerLost
 from engine.planner.headroom import Headroom
@@ -20,14 +20,14 @@ RUN = 1 + 10 + 10 + (1 + 2 + 3 + 5) + 13  # first, a round, the large ones, at o
 
 
 class FakeHost:
-    """Draws at once; ``misfortune`` says what befalls a picture instead."""
+    """Draws at once; ``fault`` says what befalls a picture instead."""
 
     requests: list[RenderRequest]
     is_closed = False
 
-    def __init__(self, misfortune: Callable[[int], str]) -> None:
+    def __init__(self, fault: Callable[[int], str]) -> None:
         self.requests = []
-        self._misfortune = misfortune
+        self._misfortune = fault
 
     def device(self) -> str:
         return "cuda:0"
@@ -57,33 +57,33 @@ class FakeHost:
 def engine(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[int], str]], FakeHost]:
     """Puts a fake host and a card of 24 GiB into the article's place for them."""
 
-    def put(misfortune: Callable[[int], str] = lambda number: "") -> FakeHost:
-        host = FakeHost(misfortune)
+    def install(fault: Callable[[int], str] = lambda number: "") -> FakeHost:
+        host = FakeHost(fault)
         reading = Headroom(20 * GIB, 24 * GIB, 5 * GIB, "NVIDIA A10", "")
         monkeypatch.setattr(article, "Host", lambda config: host)
         monkeypatch.setattr(article.HeadroomProbe, "read", lambda self: reading)
         return host
 
-    return put
+    return install
 
 
-async def measure(tmp_path: Path, told: list[int] | None = None) -> Findings:
+async def measure(tmp_path: Path, counts: list[int] | None = None) -> ArticleResults:
     settings = Settings(data_dir=tmp_path)
-    return await article.measure(settings, rounds=1, tell=(told if told is not None else []).append)
+    return await article.measure(settings, rounds=1, on_picture=(counts if counts is not None else []).append)
 
 
 async def test_every_picture_of_the_method_is_asked_for_and_all_texts_are_new(
     engine: Callable[..., FakeHost], tmp_path: Path
 ) -> None:
-    host, told = engine(), list[int]()
-    findings = await measure(tmp_path, told)
-    assert len(host.requests) == RUN == told[-1]
+    host, counts = engine(), list[int]()
+    results = await measure(tmp_path, counts)
+    assert len(host.requests) == RUN == counts[-1]
     assert len({request.prompt for request in host.requests}) == RUN
     assert len({request.job_id for request in host.requests}) == RUN
-    assert (len(findings.usual), len(findings.large)) == (10, 10)
-    assert [len(each.shots) for each in findings.together.values()] == [1, 2, 3, 5]
-    assert len(findings.shots) == 32
-    assert findings.used_bytes == 5 * GIB
+    assert (len(results.usual), len(results.large)) == (10, 10)
+    assert [len(each.pictures) for each in results.simultaneous.values()] == [1, 2, 3, 5]
+    assert len(results.pictures) == 32
+    assert results.used_bytes == 5 * GIB
     assert host.is_closed
 
 
@@ -91,12 +91,12 @@ async def test_the_switch_takes_turns_of_two_loras_and_compares_with_one(
     engine: Callable[..., FakeHost], tmp_path: Path
 ) -> None:
     host = engine()
-    findings = await measure(tmp_path)
+    results = await measure(tmp_path)
     names = [request.loras[0].name for request in host.requests[-13:]]
     assert len(set(names[:7])) == 1
     assert all(one != other for one, other in pairwise(names[6:]))
-    assert findings.switch is not None
-    assert findings.switch.lora_s == 0.002
+    assert results.switch is not None
+    assert results.switch.lora_s == 0.002
 
 
 async def test_what_fails_is_counted_and_stops_nothing(
@@ -104,12 +104,12 @@ async def test_what_fails_is_counted_and_stops_nothing(
 ) -> None:
     # The third of the round runs out of memory, the worker dies at the second of two at once.
     engine(lambda number: {3: "failed", 23: "lost"}.get(number, ""))
-    findings = await measure(tmp_path)
-    assert [shot.why for shot in findings.usual if shot.end is None] == ["out_of_memory"]
-    assert [each.failures for each in findings.together.values()] == [0, 1, 0, 0]
-    said = {row.what: row.here for row in article_table.rows(findings, "en")}
-    assert said["success of all pictures"] == "94 % (30 / 32)"
-    assert ", 1 failed" in said["mean of 10 pictures, 128 × 192, where the article has 512 × 768"]
+    results = await measure(tmp_path)
+    assert [picture.reason for picture in results.usual if picture.end is None] == ["out_of_memory"]
+    assert [each.failures for each in results.simultaneous.values()] == [0, 1, 0, 0]
+    cells = {row.what: row.here for row in article_table.rows(results, "en")}
+    assert cells["success of all pictures"] == "94 % (30 / 32)"
+    assert ", 1 failed" in cells["mean of 10 pictures, 128 × 192, where the article has 512 × 768"]
 
 
 async def test_a_shelf_of_one_lora_has_no_switch(
@@ -124,58 +124,59 @@ async def test_a_shelf_of_one_lora_has_no_switch(
 
     monkeypatch.setattr(article, "read_shelf", read_one)
     engine()
-    findings = await measure(tmp_path)
-    assert findings.switch is None
-    assert "it takes two LoRAs" in article_table.rows(findings, "en")[-1].here
+    results = await measure(tmp_path)
+    assert results.switch is None
+    assert "it takes two LoRAs" in article_table.rows(results, "en")[-1].here
 
 
-def shot(seconds: float, peak_gib: float = 20.0) -> Shot:
-    return Shot(seconds, Finished("", 1, Timings(), int(peak_gib * GIB)))
+def picture(seconds: float, peak_gib: float = 20.0) -> TimedPicture:
+    return TimedPicture(seconds, Finished("", 1, Timings(), int(peak_gib * GIB)))
 
 
 @pytest.fixture
-def findings() -> Findings:
-    return Findings(
-        INFO, 12.5, shot(2.0), (512, 768), (768, 1152),
-        usual=[shot(1.0), shot(2.0)], large=[shot(4.0, 22.5)],
-        together={2: Together((shot(1.0), shot(2.5))), 3: Together((shot(1.0), shot(2.0), Shot(9, None)))},
-        switch=Switch(0.0042, 0.0031), used_bytes=23 * GIB,
+def results() -> ArticleResults:
+    three = SimultaneousPictures((picture(1.0), picture(2.0), TimedPicture(9, None)))
+    return ArticleResults(
+        INFO, 12.5, picture(2.0), (512, 768), (768, 1152),
+        usual=[picture(1.0), picture(2.0)], large=[picture(4.0, 22.5)],
+        simultaneous={2: SimultaneousPictures((picture(1.0), picture(2.5))), 3: three},
+        switch=LoraSwitchCost(0.0042, 0.0031), used_bytes=23 * GIB,
     )  # fmt: skip
 
 
-def test_the_table_stands_beside_the_article_s(findings: Findings) -> None:
-    said = {row.what: row for row in article_table.rows(findings, "en")}
-    assert said["start to ready"].here == "12.50 s"
-    assert said["start to ready"].a10 == "108.3 s"
-    assert said["mean of 2 pictures, 512 × 768"].here == "1.50 s"
-    assert said["mean of 2 pictures, 512 × 768"].a100 == "3.2 s"
-    assert said["10 in a row, 768 × 1152"].here == "4.00 s"
-    assert said["peak memory"].here == "22.50 GiB; all programs on the card 23.00 GiB"
-    assert said["2 at once"].here == "mean 1.75 s, spread 1.50 s, 0 failed"
-    assert said["3 at once"].here == "mean 1.50 s, spread 1.00 s, 1 failed"
-    assert said["another LoRA than before"].here == "4 ms longer; 3.1 ms to fetch the weights"
-    chinese = article_table.rows(findings, "zh-CN")
+def test_the_table_stands_beside_the_article_s(results: ArticleResults) -> None:
+    cells = {row.what: row for row in article_table.rows(results, "en")}
+    assert cells["start to ready"].here == "12.50 s"
+    assert cells["start to ready"].a10 == "108.3 s"
+    assert cells["mean of 2 pictures, 512 × 768"].here == "1.50 s"
+    assert cells["mean of 2 pictures, 512 × 768"].a100 == "3.2 s"
+    assert cells["10 in a row, 768 × 1152"].here == "4.00 s"
+    assert cells["peak memory"].here == "22.50 GiB; all programs on the card 23.00 GiB"
+    assert cells["2 at once"].here == "mean 1.75 s, spread 1.50 s, 0 failed"
+    assert cells["3 at once"].here == "mean 1.50 s, spread 1.00 s, 1 failed"
+    assert cells["another LoRA than before"].here == "4 ms longer; 3.1 ms to fetch the weights"
+    chinese = article_table.rows(results, "zh-CN")
     assert [row.a10 for row in chinese if "同时" in row.what] == ["第二张慢 40 %", "第三张失败率超过 60 %"]
 
 
-def test_the_file_has_what_the_screen_has(findings: Findings) -> None:
-    document = article_table.document(findings)
+def test_the_file_has_what_the_screen_has(results: ArticleResults) -> None:
+    document = article_table.document(results)
     page = article_table.markdown(json.loads(json.dumps(document)))
     assert document["seconds"] == [1.0, 2.0]
-    for row in article_table.rows(findings, "en"):
+    for row in article_table.rows(results, "en"):
         assert f"| {row.what} | {row.here} | {row.a10} | {row.a100} |" in page
     assert "NVIDIA A10; torch 2.11.0; Z-Image-Turbo, bfloat16" in page
 
 
-@pytest.mark.parametrize(("misfortune", "code"), [("", 0), ("failed", 1)])
+@pytest.mark.parametrize(("fault", "code"), [("", 0), ("failed", 1)])
 async def test_the_command_prints_and_writes_and_says_by_its_code_whether_all_went_well(
     engine: Callable[..., FakeHost],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
-    misfortune: str,
+    fault: str,
     code: int,
 ) -> None:
-    engine(lambda number: misfortune if number == 5 else "")
+    engine(lambda number: fault if number == 5 else "")
     into = tmp_path / "results"
     settings = Settings(data_dir=tmp_path, language="zh-CN")
     assert await article_table.report(settings, rounds=1, into=into) == code

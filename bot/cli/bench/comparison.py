@@ -1,8 +1,7 @@
 """`sugarbot bench`: this machine against stock diffusers, the strongest known recipe and its own limit.
 
-``python -m engine.bench`` measures in a process of its own, for this side never loads torch. Each result is
-printed here in the host's language as it comes, and what they amount to at the end. ``bot.cli.bench.article``
-is the other half of the command.
+``python -m engine.bench`` measures in its own process, because this side never loads torch. This module
+prints each result in the host's language as it arrives, and tables at the end.
 """
 
 import asyncio
@@ -67,57 +66,60 @@ MARKS = {True: "✓", False: "✗", None: "–"}
 async def compare(
     settings: Settings, *, is_random: bool, sizes: str, options: Sequence[str], into: Path | None
 ) -> int:
-    """Measure and tell; returns the measuring process's exit code.
+    """Measure and print the results; return the measuring process's exit code.
 
     Args:
-        settings: Say which model and device.
+        settings: The model and the device.
         is_random: Measure random weights of Z-Image-Turbo's real size instead of the host's model.
-        sizes: Of E1, E2 and E3, as ``512x768,1024x1024,512x512``; empty for the usual ones.
-        options: More for ``engine.bench``, as ``--only E1``.
-        into: Where the results go; left out, ``bench`` in the data folder.
+        sizes: Sizes of E1, E2 and E3, as ``512x768,1024x1024,512x512``; empty for the usual ones.
+        options: Further options of ``engine.bench``, as ``--only E1``.
+        into: Folder for the results; by default ``bench`` in the data folder.
 
     Raises:
-        PersonError: The model draws no such size.
-        ModelError: The model is not there.
+        PersonError: The model does not draw such a size.
+        ModelError: The model is missing.
         EngineError: The measurement did not end within an hour.
-        OSError: The folder cannot be written; nothing was measured.
+        OSError: The folder is not writable; nothing was measured.
     """
     config = settings.to_engine_config()
     folder = into or settings.data_dir / "bench"
     await asyncio.to_thread(require_writable, folder)
-    weights = ["--random"] if is_random else await _weights(config, sizes)
-    given = ["--sizes", sizes] if sizes else []
-    words = [*weights, "--device", config.device, "--json-lines", "--into", str(folder), *given, *options]
+    model = ["--random"] if is_random else await _model_options(config, sizes)
+    size_options = ["--sizes", sizes] if sizes else []
+    common = ["--device", config.device, "--json-lines", "--into", str(folder)]
+    arguments = [*model, *common, *size_options, *options]
     out = Screen()
-    out.say(text(N_("Measuring. With a card, the first lines take a minute."), settings.language))
-    before = await asyncio.to_thread(_read, folder)
-    code = await _run(words, lambda line: out.say(_progress(line, settings.language)))
-    written = await asyncio.to_thread(_read, folder)
-    if written and written != before:  # else it ended before it measured, and an older run's may lie there
-        _tell(json.loads(written), settings.language, out)
-        out.say(text(N_("All of it is in {path}."), settings.language, path=str(folder)))
+    out.print_line(text(N_("Measuring. With a card, the first lines take a minute."), settings.language))
+    old_results = await asyncio.to_thread(_read_results, folder)
+    code = await _run(arguments, lambda line: out.print_line(_progress(line, settings.language)))
+    results = await asyncio.to_thread(_read_results, folder)
+    if results and results != old_results:  # otherwise it measured nothing, and these are of an earlier run
+        _print_results(json.loads(results), settings.language, out)
+        out.print_line(text(N_("All of it is in {path}."), settings.language, path=str(folder)))
     if code:
-        out.say(text(N_("Not everything was measured: exit code {code}."), settings.language, code=code))
+        out.print_line(
+            text(N_("Not everything was measured: exit code {code}."), settings.language, code=code)
+        )
     return code
 
 
-def _read(folder: Path) -> str:
-    """The results as they lie there; empty where none do."""
+def _read_results(folder: Path) -> str:
+    """The text of the results file; empty if it does not exist."""
     try:
         return (folder / RESULTS).read_text(encoding="utf-8")
     except FileNotFoundError:
         return ""
 
 
-def _tell(document: Mapping[str, Any], locale: str, out: Screen) -> None:
-    """Print what was measured, then what failed."""
-    for table in (_speeds(document, locale), _figures(document, locale)):
+def _print_results(document: Mapping[str, Any], locale: str, out: Screen) -> None:
+    """Print the measurements, then the failures."""
+    for table in (_speed_table(document, locale), _figure_table(document, locale)):
         if table.rows:
             out.print(table)
     for line in document["lines"]:
         if line["has_failed"]:
             who = line["who"]
-            out.say(
+            out.print_line(
                 text(
                     N_("{row} {who} failed: {why}"),
                     locale,
@@ -128,8 +130,8 @@ def _tell(document: Mapping[str, Any], locale: str, out: Screen) -> None:
             )
 
 
-async def _weights(config: EngineConfig, sizes: str) -> list[str]:
-    """The host's model, once it is known to draw these sizes."""
+async def _model_options(config: EngineConfig, sizes: str) -> list[str]:
+    """The options that select the host's model, after a check that it draws these sizes."""
     model = await fetch_model(config)
     for size in filter(None, sizes.split(",")):
         wanted = draw_of("bench", size=size.strip()).size
@@ -143,7 +145,7 @@ async def _weights(config: EngineConfig, sizes: str) -> list[str]:
 
 
 def _progress(line: str, locale: str) -> str:
-    """What the measuring process has just measured; a line that is none of its results stays as it is."""
+    """A result of the measuring process as a sentence; any other line stays unchanged."""
     try:
         result = json.loads(line)
         row, value = ROWS[result["row"]], result["value"]
@@ -164,15 +166,15 @@ def _unit(result: Mapping[str, Any], locale: str) -> str:
     return text(UNITS[unit], locale) if unit in UNITS else unit
 
 
-async def _run(words: Sequence[str], hear: Callable[[str], object]) -> int:
-    """The exit code of the measuring process, which never outlives this call.
+async def _run(arguments: Sequence[str], on_line: Callable[[str], object]) -> int:
+    """Run the measuring process and return its exit code; it never outlives this call.
 
     Args:
-        words: Its command line.
-        hear: Called with each line that it prints.
+        arguments: Its command line.
+        on_line: Called with each line that it prints.
     """
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "engine.bench", *words,
+        sys.executable, "-m", "engine.bench", *arguments,
         env={name: value for name, value in os.environ.items() if "TOKEN" not in name},
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, limit=LONGEST_LINE_BYTES,
     )  # fmt: skip
@@ -180,7 +182,7 @@ async def _run(words: Sequence[str], hear: Callable[[str], object]) -> int:
     try:
         async with asyncio.timeout(LONGEST_S):
             async for line in process.stdout:
-                hear(line.decode(errors="replace").rstrip("\n"))
+                on_line(line.decode(errors="replace").rstrip("\n"))
             return await process.wait()
     except TimeoutError:
         raise EngineError(f"The measurement took more than {LONGEST_S:.0f} s and was ended.") from None
@@ -199,8 +201,8 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         await process.wait()
 
 
-def _speeds(document: Mapping[str, Any], locale: str) -> Table:
-    """Seconds of one picture with a LoRA, by size and contender."""
+def _speed_table(document: Mapping[str, Any], locale: str) -> Table:
+    """Seconds of one picture with a LoRA for each size and contender."""
     table = Table(title=text(N_("One picture with a LoRA, seconds from prompt to pixels"), locale))
     table.add_column(text(N_("size, px"), locale))
     for name in CONTENDERS.values():
@@ -208,14 +210,14 @@ def _speeds(document: Mapping[str, Any], locale: str) -> Table:
     for row in ("E1", "E2", "E3"):
         own = {line["who"]: line for line in document["lines"] if line["row"] == row}
         if own.keys() & CONTENDERS.keys():
-            # A line that failed names no size.
+            # A failed line has no size.
             size = next(filter(None, (line["work"] for line in own.values())), "")
             add_row(table, (size, *(_number(own.get(who, {}).get("value")) for who in CONTENDERS)))
     return table
 
 
-def _figures(document: Mapping[str, Any], locale: str) -> Table:
-    """What was to be reached, as far as it was measured."""
+def _figure_table(document: Mapping[str, Any], locale: str) -> Table:
+    """The figures to reach, as far as they were measured."""
     table = Table(title=text(N_("Figures to reach, set for a data-centre card"), locale))
     for title in (N_("what"), N_("figure"), N_("to reach"), N_("measured"), ""):
         table.add_column(text(title, locale), overflow="fold")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.cli.bench import command
+from bot.cli.bench import comparison
 from bot.errors import BadSize, SizeNotAllowed
 from bot.messages import text
 from bot.settings import Settings
@@ -34,7 +34,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def handed(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> list[Sequence[str]]:
+def command_lines(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> list[Sequence[str]]:
     """The command lines of a measuring process that succeeds at once."""
     lines: list[Sequence[str]] = []
 
@@ -42,23 +42,23 @@ def handed(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> list[Sequence
         folder.mkdir()
         (folder / "results.json").write_text(json.dumps(DOCUMENT), encoding="utf-8")
 
-    async def run(words: Sequence[str], hear: object) -> int:
-        lines.append(words)
-        folder = Path(words[words.index("--into") + 1])
+    async def run(arguments: Sequence[str], on_line: object) -> int:
+        lines.append(arguments)
+        folder = Path(arguments[arguments.index("--into") + 1])
         await asyncio.to_thread(write, folder)
         return 0
 
-    monkeypatch.setattr(command, "_run", run)
+    monkeypatch.setattr(comparison, "_run", run)
     return lines
 
 
 async def test_the_results_are_told_in_the_host_s_language(
-    settings: Settings, handed: list[Sequence[str]], capsys: pytest.CaptureFixture[str]
+    settings: Settings, command_lines: list[Sequence[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = ["--only", "E1"]
-    code = await command.compare(settings, is_random=False, sizes="", options=options, into=None)
+    code = await comparison.compare(settings, is_random=False, sizes="", options=options, into=None)
     assert code == 0
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     for expected in (
         "原版 diffusers",
         "0.714",
@@ -70,10 +70,10 @@ async def test_the_results_are_told_in_the_host_s_language(
         "2.31",
         "✗",
     ):
-        assert expected in said
-    assert "显卡忙碌" not in said  # nothing was measured
-    assert handed[0][-2:] == options
-    assert "--folder" not in handed[0]
+        assert expected in output
+    assert "显卡忙碌" not in output  # nothing was measured
+    assert command_lines[0][-2:] == options
+    assert "--folder" not in command_lines[0]
 
 
 async def test_what_was_measured_is_told_where_a_row_failed(
@@ -83,65 +83,67 @@ async def test_what_was_measured_is_told_where_a_row_failed(
     failed = stock | {"value": None, "work": "", "note": "RuntimeError: no room", "has_failed": True}
     lines = json.dumps(DOCUMENT | {"lines": [failed, *others]})
     path = str(settings.data_dir / "results.json")
-    asleep(monkeypatch, f"open({path!r}, 'w').write({lines!r}); raise SystemExit(1)")
-    code = await command.compare(settings, is_random=False, sizes="", options=[], into=settings.data_dir)
+    replace_process(monkeypatch, f"open({path!r}, 'w').write({lines!r}); raise SystemExit(1)")
+    code = await comparison.compare(settings, is_random=False, sizes="", options=[], into=settings.data_dir)
     assert code == 1
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     failure = "E1 原版 diffusers 失败：RuntimeError: no room"
     for expected in ("512 × 768", "0.289", "1.09", failure, "退出码 1"):
-        assert expected in said
+        assert expected in output
 
 
 async def test_an_older_runs_results_are_not_told_for_one_that_measured_nothing(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (settings.data_dir / "results.json").write_text(json.dumps(DOCUMENT), encoding="utf-8")
-    asleep(monkeypatch, "raise SystemExit(2)")
+    replace_process(monkeypatch, "raise SystemExit(2)")
     into = settings.data_dir
-    assert await command.compare(settings, is_random=False, sizes="", options=[], into=into) == 2
+    assert await comparison.compare(settings, is_random=False, sizes="", options=[], into=into) == 2
     assert "0.289" not in capsys.readouterr().out
 
 
 async def test_random_weights_are_measured_without_asking_for_the_host_s_model(
-    tmp_path: Path, handed: list[Sequence[str]]
+    tmp_path: Path, command_lines: list[Sequence[str]]
 ) -> None:
     settings = Settings(data_dir=tmp_path, engine={"model": "./nowhere", "device": "cuda:1"})
     into = tmp_path / "elsewhere"
-    await command.compare(settings, is_random=True, sizes="512x768,1024x1024,512x512", options=[], into=into)
-    (words,) = handed
-    assert words[0] == "--random"
-    assert words[words.index("--device") + 1] == "cuda:1"
-    assert words[words.index("--into") + 1] == str(into)
-    assert words[words.index("--sizes") + 1] == "512x768,1024x1024,512x512"
+    await comparison.compare(
+        settings, is_random=True, sizes="512x768,1024x1024,512x512", options=[], into=into
+    )
+    (arguments,) = command_lines
+    assert arguments[0] == "--random"
+    assert arguments[arguments.index("--device") + 1] == "cuda:1"
+    assert arguments[arguments.index("--into") + 1] == str(into)
+    assert arguments[arguments.index("--sizes") + 1] == "512x768,1024x1024,512x512"
 
 
 @pytest.mark.parametrize("sizes", ["2:3,128x128,128x128", "128x192,,wide"])
 async def test_what_is_no_size_is_refused(
-    settings: Settings, handed: list[Sequence[str]], sizes: str
+    settings: Settings, command_lines: list[Sequence[str]], sizes: str
 ) -> None:
     with pytest.raises(BadSize):
-        await command.compare(settings, is_random=False, sizes=sizes, options=[], into=None)
-    assert not handed
+        await comparison.compare(settings, is_random=False, sizes=sizes, options=[], into=None)
+    assert not command_lines
 
 
 async def test_a_size_off_the_model_s_grid_is_refused_with_the_nearest(
-    settings: Settings, handed: list[Sequence[str]]
+    settings: Settings, command_lines: list[Sequence[str]]
 ) -> None:
     with pytest.raises(SizeNotAllowed) as refused:
-        await command.compare(settings, is_random=False, sizes="128x192,100x100", options=[], into=None)
+        await comparison.compare(settings, is_random=False, sizes="128x192,100x100", options=[], into=None)
     assert (128, 128) in refused.value.facts["nearest"]
-    assert not handed
+    assert not command_lines
 
 
 async def test_the_exit_code_and_the_lines_of_the_measuring_process_are_kept(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    asleep(monkeypatch, "import sys; print('a line'); sys.exit(3)")
-    assert await command.compare(settings, is_random=False, sizes="", options=[], into=None) == 3
+    replace_process(monkeypatch, "import sys; print('a line'); sys.exit(3)")
+    assert await comparison.compare(settings, is_random=False, sizes="", options=[], into=None) == 3
     assert "a line" in capfd.readouterr().out
 
 
-def asleep(monkeypatch: pytest.MonkeyPatch, script: str) -> list[asyncio.subprocess.Process]:
+def replace_process(monkeypatch: pytest.MonkeyPatch, script: str) -> list[asyncio.subprocess.Process]:
     """Have the measuring process run a script instead; it is in the list once it was started."""
     real, started = asyncio.create_subprocess_exec, list[asyncio.subprocess.Process]()
 
@@ -154,8 +156,8 @@ def asleep(monkeypatch: pytest.MonkeyPatch, script: str) -> list[asyncio.subproc
 
 
 async def test_the_measuring_process_never_outlives_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    started = asleep(monkeypatch, "import time; time.sleep(60)")
-    task = asyncio.create_task(command._run([], print))
+    started = replace_process(monkeypatch, "import time; time.sleep(60)")
+    task = asyncio.create_task(comparison._run([], print))
     while not started:  # noqa: ASYNC110 - no event tells of a process
         await asyncio.sleep(0.01)
     task.cancel()
@@ -166,20 +168,20 @@ async def test_the_measuring_process_never_outlives_the_command(monkeypatch: pyt
 
 async def test_one_that_does_not_end_is_ended_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
     script = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
-    started = asleep(monkeypatch, script)
-    monkeypatch.setattr(command, "LONGEST_S", 0.5)
-    monkeypatch.setattr(command, "END_S", 0.1)
+    started = replace_process(monkeypatch, script)
+    monkeypatch.setattr(comparison, "LONGEST_S", 0.5)
+    monkeypatch.setattr(comparison, "END_S", 0.1)
     with pytest.raises(EngineError, match="was ended"):
-        await command._run([], print)
+        await comparison._run([], print)
     assert started[0].returncode is not None
 
 
 def test_every_row_and_figure_has_its_name_in_both_languages() -> None:
     for figure in figures("bfloat16"):
-        assert figure.what in command.FIGURES
+        assert figure.what in comparison.FIGURES
         assert text(figure.what, "zh-CN") != figure.what
-        assert figure.row in command.ROWS
-    assert set(command.FIGURES) == {figure.what for figure in figures("bfloat16")}
+        assert figure.row in comparison.ROWS
+    assert set(comparison.FIGURES) == {figure.what for figure in figures("bfloat16")}
 
 
 RESULT = {
@@ -189,7 +191,7 @@ RESULT = {
 
 
 @pytest.mark.parametrize(
-    ("changed", "locale", "said"),
+    ("changed", "locale", "output"),
     [
         ({}, "en", "   12 s  E6 another LoRA for every picture · ours · 512 × 768: 3.21 pictures a second"),
         ({}, "zh-CN", "   12 s  E6 每张都换 LoRA · 本项目 · 512 × 768: 3.21 张/秒"),
@@ -202,13 +204,13 @@ RESULT = {
     ],
 )
 def test_each_result_is_printed_in_the_host_s_language(
-    changed: dict[str, object], locale: str, said: str
+    changed: dict[str, object], locale: str, output: str
 ) -> None:
-    assert command._progress(json.dumps(RESULT | changed), locale) == said
+    assert comparison._progress(json.dumps(RESULT | changed), locale) == output
 
 
 @pytest.mark.parametrize(
     "line", ["a warning of a library", "7", "[]", '{"row": "E6"}', '{"row": []}', "null"]
 )
 def test_a_line_that_is_no_result_stays_as_it_is(line: str) -> None:
-    assert command._progress(line, "en") == line
+    assert comparison._progress(line, "en") == line
