@@ -127,12 +127,12 @@ class Bounds(RuleBasedStateMachine):
             self.heads.setdefault(person, Head(job.job_id))
         for head in self.heads.values():
             head.people = max(head.people, len(nearest))
-            assert head.drawn <= (order_module.MOST_ROUNDS + 2) * head.people
+            assert head.drawn <= (order_module.MAX_SKIPPED_ROUNDS + 2) * head.people
 
     def teardown(self) -> None:
         left = self.scheduler.queue()
         assert sorted(left) == sorted(self.jobs)
-        assert [self.jobs[job_id] for job_id in left] == list(self.scheduler._order)
+        assert [self.jobs[job_id] for job_id in left] == [self.scheduler._order.jobs[each] for each in left]
 
 
 class TestBounds(Bounds.TestCase):
@@ -142,4 +142,4 @@ class TestBounds(Bounds.TestCase):
 
     @pytest.fixture(autouse=True)
     def few_rounds(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(order_module, "MOST_ROUNDS", 3)
+        monkeypatch.setattr(order_module, "MAX_SKIPPED_ROUNDS", 3)

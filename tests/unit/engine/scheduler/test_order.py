@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.planner.cost import Cost
-from engine.scheduler import MOST_ROUNDS, Scheduler, Waiting
+from engine.scheduler import MAX_SKIPPED_ROUNDS, Scheduler, Waiting
 from tests.unit.engine.scheduler.making import (
     ROOMY,
     draw,
@@ -18,7 +18,7 @@ from tests.unit.engine.scheduler.making import (
 )
 
 # No job longer than MOST_ROUNDS of another: nobody ages, so the order is the one that was foretold.
-jobs_of_people = st.lists(st.tuples(st.integers(1, 5), st.floats(1, MOST_ROUNDS)), max_size=40)
+jobs_of_people = st.lists(st.tuples(st.integers(1, 5), st.floats(1, MAX_SKIPPED_ROUNDS)), max_size=40)
 
 
 def test_one_person_is_served_in_the_order_of_acceptance() -> None:
@@ -195,11 +195,11 @@ def test_an_endless_stream_of_tiny_newcomers_holds_nobody_up_for_ever() -> None:
         make_waiting("new", 2, 2, seconds=1),
     )
     assert draw(scheduler, 1000).job_id == "first"
-    for turn in range(5 * MOST_ROUNDS):
+    for turn in range(5 * MAX_SKIPPED_ROUNDS):
         scheduler.add(make_waiting(f"new{turn}", 100 + turn, 100 + turn, seconds=1))
         if draw(scheduler, 1).job_id == "second":
             break
-    assert MOST_ROUNDS / 2 < turn <= (MOST_ROUNDS + 2) * 2
+    assert MAX_SKIPPED_ROUNDS / 2 < turn <= (MAX_SKIPPED_ROUNDS + 2) * 2
 
 
 def one_in_debt() -> Scheduler:
