@@ -1,15 +1,17 @@
-"""Finds options inside a sentence and leaves the rest of it as it was.
+"""Finds the options in a sentence and keeps the rest unchanged.
 
 An option is written ``--name value`` (full-width too, or with the em-dash that phones make of ``--``),
-``-n 4``, ``<lora:name:weight>``, or as a Chinese word with a number: ``比例 2:3``. Prose is left alone:
-``well--known``, a lone dash, ``种子`` without a number. A face slot's value runs to the next option or
-comma, or stands in quotes. A bare ``--`` before the first word of the prompt ends the options: all that
-follows is prompt.
+``-n 4``, ``<lora:name:weight>``, or as a Chinese word with a number: ``比例 2:3``. Prose stays prose:
+``well--known``, a lone dash, ``种子`` without a number. The value of a face slot ends at the next option or
+comma, or is in quotes. A bare ``--`` before the first word of the prompt ends the options: all text after it
+is prompt.
+
+Two steps: ``_Lexer`` turns the text into tokens, left to right; ``_fold`` turns the tokens into a ``Scan``.
 """
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 from rapidfuzz import fuzz, process
@@ -18,7 +20,7 @@ from bot.commands import marks
 from bot.commands.cleaning import plain
 from bot.commands.table import SUGAR_OPTIONS, UNSUPPORTED, Option, OptionKind
 from bot.commands.traditional import simplified
-from bot.errors import FixedSteps, MissingValue, UnknownFlag
+from bot.errors import FixedSteps, MissingValue, PersonError, UnknownFlag
 from engine.request import STEPS
 
 NEAREST = 3  # suggestions in one message
@@ -28,7 +30,7 @@ _ALIKE_CHINESE_PERCENT = 50  # names of two letters share one of them
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """An option found in text, its value as typed (empty for a switch)."""
+    """An option in a text; ``value`` is as typed, empty for a switch."""
 
     option: Option
     value: str
@@ -36,18 +38,18 @@ class Flag:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """A sentence taken apart: what is left of it, its flags and the insides of its LoRA tags, in order."""
+    """A sentence without its options, its flags, and the contents of its LoRA tags, in order."""
 
     prompt: str
     flags: tuple[Flag, ...]
     tags: tuple[str, ...]
 
     def last(self, name: str) -> str | None:
-        """The value of the last flag of this name."""
+        """Return the value of the last flag of this name."""
         return next((flag.value for flag in reversed(self.flags) if flag.option.name == name), None)
 
     def every(self, name: str) -> tuple[str, ...]:
-        """The values of all flags of this name."""
+        """Return the values of all flags of this name."""
         return tuple(flag.value for flag in self.flags if flag.option.name == name)
 
 
@@ -55,17 +57,17 @@ _UNSUPPORTED_CHINESE = re.compile("|".join(name for name in UNSUPPORTED if not n
 
 
 def scan(text: str, options: Sequence[Option] = SUGAR_OPTIONS) -> Scan:
-    """Take a cleaned sentence apart; ``options`` are those that may occur.
+    """Split a cleaned sentence into prompt, flags and tags; ``options`` are those that may occur.
 
     Raises:
-        UnknownFlag: Something that can only be meant as an option is none.
-        MissingValue: An option stands without its value.
+        UnknownFlag: The text names an option that does not exist.
+        MissingValue: An option has no value.
     """
-    return _Scanner(text, _vocabulary(tuple(options))).run()
+    return _fold(text, _Lexer(text, _vocabulary(tuple(options))).tokens())
 
 
 def nearest(word: str, known: Iterable[str]) -> tuple[str, ...]:
-    """Up to three of the known words that look like this one, best first; none where nothing does."""
+    """Return up to three of the known words that are similar to this one, best first."""
     least = _ALIKE_PERCENT if word.isascii() else _ALIKE_CHINESE_PERCENT
     found = process.extract(word, list(known), scorer=fuzz.ratio, limit=NEAREST, score_cutoff=least)
     return tuple(choice for choice, _score, _index in found)
@@ -73,7 +75,10 @@ def nearest(word: str, known: Iterable[str]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Vocabulary:
-    """What the options are called: ``names`` after dashes, ``keywords`` also without."""
+    """The names of the options: ``names`` after dashes, ``keywords`` also without.
+
+    ``start`` matches wherever an option may start, ``chinese`` any Chinese name.
+    """
 
     names: dict[str, Option]
     keywords: dict[str, Option]
@@ -95,213 +100,230 @@ def _vocabulary(options: tuple[Option, ...]) -> _Vocabulary:
 
 
 @dataclass(frozen=True, slots=True)
-class _Start:
-    """An option recognised by its name, which ends at ``end``; ``option`` None is a LoRA tag.
+class _Tag:
+    """The content of a LoRA tag."""
 
-    ``value`` is set where recognising it meant reading it: tags, and Chinese words with a number.
-    """
+    content: str
 
-    option: Option | None
+
+@dataclass(frozen=True, slots=True)
+class _OpenSlot:
+    """A face slot without quotes; the text after it is its value."""
+
+    option: Option
     typed: str
+
+    def flag(self, value: str) -> Flag:
+        if not value:
+            raise _missing_value(self.option, self.typed)
+        return Flag(self.option, value)
+
+
+@dataclass(frozen=True, slots=True)
+class _EndOfFlags:
+    """Two dashes alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    """What ``text[start:end]`` is; the text between two tokens is prose. An error is the last token."""
+
+    start: int
     end: int
-    value: str | None = None
+    content: Flag | _OpenSlot | _Tag | _EndOfFlags | UnknownFlag | MissingValue
 
 
-@dataclass
-class _Scanner:
-    """One pass over one sentence, left to right; what was matched is never looked at again."""
+@dataclass(frozen=True, slots=True)
+class _Lexer:
+    """Splits one text into tokens. No part of the text is read into two tokens."""
 
     text: str
     known: _Vocabulary
-    flags: list[Flag] = field(default_factory=list)
-    tags: list[str] = field(default_factory=list)
-    kept: list[str] = field(default_factory=list)
-    kept_to: int = 0  # everything before it is in ``kept`` or was an option
 
-    def run(self) -> Scan:
-        at = 0
-        while found := self.known.start.search(self.text, at):
-            at = found.start()
-            if (last := marks.END_OF_FLAGS.match(self.text, at)) and self._is_blank_until(at):
-                return self._scan(self.text[last.end() :].strip())
-            start = self._start_at(at)
-            if start is None:
-                at += 1
+    def tokens(self) -> Iterator[_Token]:
+        position = value_end = 0
+        while found := self.known.start.search(self.text, position):
+            start = found.start()
+            # Directly behind a value, an option needs no space.
+            before = self.text[start - 1] if start > value_end else ""
+            token = self._token_at(start, before)
+            if token is None:
+                position = start + 1
                 continue
-            self.kept.append(self.text[self.kept_to : at])
-            self.kept_to = at = self._take(start)
-        return self._scan(_sewn([*self.kept, self.text[self.kept_to :]]))
+            yield token
+            if isinstance(token.content, PersonError):
+                return
+            position = token.end
+            if not isinstance(token.content, _OpenSlot | _EndOfFlags):
+                value_end = token.end
 
-    def _scan(self, prompt: str) -> Scan:
-        return Scan(prompt, tuple(self.flags), tuple(self.tags))
-
-    def _is_blank_until(self, at: int) -> bool:
-        before = "".join([*self.kept, self.text[self.kept_to : at]])
-        return not before.strip(f" {marks.COMMAS}")
-
-    def _start_at(self, at: int) -> _Start | None:
-        """The option that begins here; None where it is prose.
-
-        Raises:
-            UnknownFlag: It can only be meant as an option, but there is none of this name.
-            MissingValue: Half a LoRA tag.
-        """
-        before = self.text[at - 1] if at > self.kept_to else ""
-        if tag := marks.TAG.match(self.text, at):
-            if not tag["end"] or not tag["lora"].strip():
-                raise MissingValue(flag=tag[0], example="<lora:sugar:0.8>")
-            return _Start(None, tag[0], tag.end(), tag["lora"])
-        if dashed := marks.DASHED.match(self.text, at):
+    def _token_at(self, start: int, before: str) -> _Token | None:
+        """Return the token that starts here, behind the character ``before``; None for prose."""
+        if end := marks.END_OF_FLAGS.match(self.text, start):
+            return _Token(start, end.end(), _EndOfFlags())
+        if tag := marks.TAG.match(self.text, start):
+            is_whole = tag["end"] and tag["lora"].strip()
+            error = MissingValue(flag=tag[0], example="<lora:sugar:0.8>")
+            return _Token(start, tag.end(), _Tag(tag["lora"]) if is_whole else error)
+        if dashed := marks.DASHED.match(self.text, start):
             return self._dashed(dashed, before)
         is_apart = not before or before.isspace() or before in marks.COMMAS
-        if is_apart and (short := marks.SHORT.match(self.text, at)):
-            return self._named(short, plain(short["name"]), short.end())
-        if is_apart and (single := marks.SINGLE.match(self.text, at)):
-            return self._named_softly(single, plain(single["name"]), single.end())
-        if is_apart and (dash := marks.ONE_DASH.match(self.text, at)):
-            return self._keyword(at, dash.end())
-        return None if before.isalnum() else self._keyword(at, at)
+        if is_apart and (short := marks.SHORT.match(self.text, start)):
+            return self._named(start, plain(short["name"]), short.end())
+        if is_apart and (single := marks.SINGLE.match(self.text, start)):
+            return self._softly_named(start, plain(single["name"]), single.end())
+        if is_apart and (dash := marks.ONE_DASH.match(self.text, start)):
+            return self._keyword(start, dash.end())
+        return None if before.isalnum() else self._keyword(start, start)
 
-    def _dashed(self, dashed: re.Match[str], before: str) -> _Start | None:
+    def _dashed(self, dashed: re.Match[str], before: str) -> _Token | None:
+        """Return the token of a name behind two dashes, or behind a dash that prose uses too."""
         if re.match(r"[A-Za-z0-9_-]", before):
             return None  # well--known
-        begin = dashed.start("name")
-        if latin := marks.LATIN_NAME.match(self.text, begin):
+        start, name_start = dashed.span()[0], dashed.start("name")
+        is_certain = dashed["hard"] and not before.isalnum()
+        if latin := marks.LATIN_NAME.match(self.text, name_start):
             name = plain(latin[0])
-            if name in self.known.names or (dashed["hard"] and not before.isalnum()):
-                return self._named(dashed, name, latin.end())
-            return None if before.isalnum() else self._named_softly(dashed, name, latin.end())
-        chinese = self.known.chinese.match(self.text, begin)
-        if dashed["hard"] and not before.isalnum():
-            other = _UNSUPPORTED_CHINESE.match(self.text, begin)
-            found = chinese or other or dashed
-            return self._named(dashed, dashed["name"] if found is dashed else found[0], found.end())
-        if keyword := self._keyword(dashed.start(), begin):
+            if name in self.known.names or is_certain:
+                return self._named(start, name, latin.end())
+            return None if before.isalnum() else self._softly_named(start, name, latin.end())
+        chinese = self.known.chinese.match(self.text, name_start)
+        if is_certain:
+            found = chinese or _UNSUPPORTED_CHINESE.match(self.text, name_start)
+            name, end = (found[0], found.end()) if found else (dashed["name"], dashed.end())
+            return self._named(start, name, end)
+        if keyword := self._keyword(start, name_start):
             return keyword
-        # Chinese prose uses dashes: without a number the name stands apart on both sides.
+        # Chinese prose uses dashes: a name without a number counts only with a gap on both sides.
         is_apart = not before or before.isspace() or before in marks.COMMAS
         if chinese and is_apart and marks.NAME_END.match(self.text, chinese.end()):
-            return self._named(dashed, chinese[0], chinese.end())
+            return self._named(start, chinese[0], chinese.end())
         return None
 
-    def _named(self, dashed: re.Match[str], name: str, end: int) -> _Start:
-        typed = self.text[dashed.start() : end]
-        option = self.known.names.get(name)
-        if option is None:
-            raise self._unknown(typed, name)
-        return _Start(option, typed, end)
+    def _softly_named(self, start: int, name: str, end: int) -> _Token | None:
+        """As ``_named``, for a dash that prose uses too: an unknown name must look like an option.
 
-    def _named_softly(self, dashed: re.Match[str], name: str, end: int) -> _Start | None:
-        """As ``_named``; but behind a dash that prose may use, an unknown name needs to look like an option.
-
-        That is a name that is nearly right, or another bot's, with a number behind it.
+        That is a name with a typo, or another bot's option, followed by a number.
         """
         if name in self.known.names:
-            return self._named(dashed, name, end)
-        begin = _after(marks.GAP, self.text, end)
-        has_number = marks.SIZE.match(self.text, begin) or marks.NUMBER.match(self.text, begin)
+            return self._named(start, name, end)
+        value_start = self._gap_end(end)
+        has_number = marks.SIZE.match(self.text, value_start) or marks.NUMBER.match(self.text, value_start)
         if has_number and (name in UNSUPPORTED or nearest(name, self.known.names)):
-            return self._named(dashed, name, end)
+            return self._named(start, name, end)
         return None
 
-    def _unknown(self, typed: str, name: str) -> UnknownFlag:
-        """The refusal of a name that no option has, with the nearest that one has."""
-        kind = UNSUPPORTED.get(name)
-        if kind is FixedSteps:
-            return FixedSteps(flag=typed, steps=STEPS)
-        if kind:
-            return kind(flag=typed)
-        words = [known for known in self.known.names if len(known) > 1 and known == simplified(known)]
-        close = nearest(name, words)
-        if len(name) == 1:
-            close = tuple(word for word in words if word.startswith(name))[:NEAREST]
-        return UnknownFlag(flag=typed, nearest=tuple(f"--{word}" for word in close))
-
-    def _keyword(self, at: int, begin: int) -> _Start | None:
-        """A Chinese word that counts without dashes, but only before a number."""
-        name = self.known.chinese.match(self.text, begin)
+    def _keyword(self, start: int, name_start: int) -> _Token | None:
+        """Return the token of a Chinese name that counts without dashes, but only before a number."""
+        name = self.known.chinese.match(self.text, name_start)
         option = self.known.keywords.get(name[0]) if name else None
         if name is None or option is None:
             return None
-        begin = _after(marks.GAP, self.text, name.end())
+        value_start = self._gap_end(name.end())
         patterns = [marks.SIZE, marks.SIZE_IN_WORDS] if option.kind is OptionKind.TEXT else [marks.NUMBER]
-        if begin > name.end():
+        if value_start > name.end():
             patterns.append(marks.WRONG)
-        value = next((found for pattern in patterns if (found := pattern.match(self.text, begin))), None)
-        return _Start(option, self.text[at : value.end()], value.end(), value[0]) if value else None
+        matches = (pattern.match(self.text, value_start) for pattern in patterns)
+        value = next(filter(None, matches), None)
+        return _Token(start, value.end(), Flag(option, value[0])) if value else None
 
-    def _take(self, start: _Start) -> int:
-        """Note an option with its value, and return where both end."""
-        option, value, end = start.option, start.value, start.end
+    def _named(self, start: int, name: str, end: int) -> _Token:
+        """Return the token of a named option with its value."""
+        typed = self.text[start:end]
+        option = self.known.names.get(name)
         if option is None:
-            self.tags.append(value or "")
-            return end
-        if value is None and option.kind is not OptionKind.SWITCH:
-            value, end = self._value(option, _after(marks.GAP, self.text, end))
-            if not value:
-                raise MissingValue(
-                    flag=start.typed, example=f"--{option.name} {option.example}", option=option.name
-                )
-        self.flags.append(Flag(option, value or ""))
-        return end
-
-    def _value(self, option: Option, begin: int) -> tuple[str, int]:
+            return _Token(start, end, _unknown_flag(typed, name, self.known.names))
+        if option.kind is OptionKind.SWITCH:
+            return _Token(start, end, Flag(option, ""))
+        begin = self._gap_end(end)
         if option.takes_words and (quoted := marks.QUOTED.match(self.text, begin)):
-            value = next((part for part in quoted.groups() if part), "")
-            return self._with_weight(option, value, quoted.end())
-        if option.is_face_slot:
-            end = self._slot_end(begin)
-            return self.text[begin:end].strip(), end
-        found = marks.TOKEN.match(self.text, begin)
-        if option.name == "size":
-            sizes = (marks.SIZE, marks.SIZE_IN_WORDS)
-            found = next((size for each in sizes if (size := each.match(self.text, begin))), found)
-        return self._with_weight(option, found[0], found.end()) if found else ("", begin)
+            value, end = next((part for part in quoted.groups() if part), ""), quoted.end()
+        elif option.is_face_slot:
+            return _Token(start, begin, _OpenSlot(option, typed))
+        else:
+            patterns = (marks.SIZE, marks.SIZE_IN_WORDS, marks.TOKEN)[0 if option.name == "size" else 2 :]
+            found = next(filter(None, (pattern.match(self.text, begin) for pattern in patterns)), None)
+            value, end = (found[0], found.end()) if found else ("", begin)
+        if not value:
+            return _Token(start, end, _missing_value(option, typed))
+        weight = marks.WEIGHT_BEHIND.match(self.text, end)
+        if option.kind is OptionKind.LORA and weight and not re.search("[:：]", value):
+            value, end = f"{value}:{weight['weight']}", weight.end()  # sugar 0.8 means sugar:0.8
+        return _Token(start, end, Flag(option, value))
 
-    def _with_weight(self, option: Option, value: str, end: int) -> tuple[str, int]:
-        """A LoRA's name with the weight behind it: ``sugar 0.8`` means ``sugar:0.8``."""
-        behind = marks.WEIGHT_BEHIND.match(self.text, end)
-        if option.kind is not OptionKind.LORA or not value or not behind or re.search("[:：]", value):
-            return value, end
-        return f"{value}:{behind['weight']}", behind.end()
-
-    def _slot_end(self, begin: int) -> int:
-        """Where a face slot's value ends: at a comma, the next option, or the end of the sentence."""
-        comma = marks.SLOT_END.search(self.text, begin)
-        end = comma.start() if comma else len(self.text)
-        at = begin
-        while found := self.known.start.search(self.text, at, end):
-            at = found.start()
-            if self._stops_slot(at):
-                return at
-            at += 1
-        return end
-
-    def _stops_slot(self, at: int) -> bool:
-        if marks.END_OF_FLAGS.match(self.text, at) and self.text[at - 1].isspace():
-            return True
-        try:
-            return self._start_at(at) is not None
-        except (MissingValue, UnknownFlag):
-            return True  # told when the scan arrives there
+    def _gap_end(self, name_end: int) -> int:
+        gap = marks.GAP.match(self.text, name_end)
+        return gap.end() if gap else name_end
 
 
-def _after(pattern: re.Pattern[str], text: str, at: int) -> int:
-    found = pattern.match(text, at)
-    return found.end() if found else at
+def _missing_value(option: Option, typed: str) -> MissingValue:
+    return MissingValue(flag=typed, example=f"--{option.name} {option.example}", option=option.name)
 
 
-def _sewn(pieces: Iterable[str]) -> str:
-    """What options were cut out of, sewn together: one space at a seam, and no comma doubled or left over."""
+def _unknown_flag(typed: str, name: str, known: Iterable[str]) -> UnknownFlag:
+    """Return the error for a name that no option has, with the most similar names."""
+    kind = UNSUPPORTED.get(name)
+    if kind is FixedSteps:
+        return FixedSteps(flag=typed, steps=STEPS)
+    if kind:
+        return kind(flag=typed)
+    words = [word for word in known if len(word) > 1 and word == simplified(word)]
+    close = nearest(name, words)
+    if len(name) == 1:
+        close = tuple(word for word in words if word.startswith(name))[:NEAREST]
+    return UnknownFlag(flag=typed, nearest=tuple(f"--{word}" for word in close))
+
+
+def _fold(text: str, tokens: Iterable[_Token]) -> Scan:
+    """Collect flags, tags and prose; a face slot takes the prose up to the next comma or token."""
+    flags: list[Flag] = []
+    tags: list[str] = []
+    prose: list[str] = []
+    position = 0  # everything before it is in ``prose`` or belongs to an option
+    slot: _OpenSlot | None = None
+    for token in tokens:
+        content, start = token.content, token.start
+        is_end = isinstance(content, _EndOfFlags)
+        if slot:
+            comma = marks.SLOT_END.search(text, position, start)
+            if not comma and is_end and not text[start - 1].isspace():
+                continue  # soft-- is a part of the value
+            stop = comma.start() if comma else start
+            flags.append(slot.flag(text[position:stop].strip()))
+            position, slot = stop, None
+        if is_end:
+            if not any(part.strip(f" {marks.COMMAS}") for part in (*prose, text[position:start])):
+                return Scan(text[token.end :].strip(), tuple(flags), tuple(tags))
+            continue  # behind the first word of the prompt, two dashes are prose
+        if isinstance(content, PersonError):
+            raise content
+        if isinstance(content, _Tag):
+            tags.append(content.content)
+        elif isinstance(content, _OpenSlot):
+            slot = content
+        elif isinstance(content, Flag):
+            flags.append(content)
+        prose.append(text[position:start])
+        position = token.end
+    if slot:
+        comma = marks.SLOT_END.search(text, position)
+        stop = comma.start() if comma else len(text)
+        flags.append(slot.flag(text[position:stop].strip()))
+        position = stop
+    return Scan(_join_prose([*prose, text[position:]]), tuple(flags), tuple(tags))
+
+
+def _join_prose(pieces: Iterable[str]) -> str:
+    """Join the text around the options: one space between two pieces, no double or left-over comma."""
     first, *rest = (piece.strip() for piece in pieces)
-    sewn = first
+    joined = first
     for piece in rest:
-        if not sewn or sewn[-1] in marks.COMMAS:
+        if not joined or joined[-1] in marks.COMMAS:
             piece = marks.LEADING_COMMAS.sub("", piece)
         needs_space = (
-            sewn and piece and sewn[-1] not in marks.FULL_WIDTH_COMMAS and piece[0] not in marks.COMMAS
+            joined and piece and joined[-1] not in marks.FULL_WIDTH_COMMAS and piece[0] not in marks.COMMAS
         )
-        sewn = f"{sewn} {piece}" if needs_space else sewn + piece
+        joined = f"{joined} {piece}" if needs_space else joined + piece
     if rest and not marks.LEADING_COMMAS.sub("", rest[-1]):  # it ends with an option
-        sewn = marks.TRAILING_COMMAS.sub("", sewn)
-    return sewn
+        joined = marks.TRAILING_COMMAS.sub("", joined)
+    return joined
