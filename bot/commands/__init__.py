@@ -1,13 +1,17 @@
-"""The language: what a person types, chooses or presses becomes a frozen command, the same in every chat.
+"""The command language: typed text, menu choices and button presses become the same frozen commands.
 
-The room knows no platform, person, shelf or model: whether a LoRA exists, a size fits or somebody may do this
-is asked later, in the desk. It holds no state.
+Nothing here knows a platform, a person, the shelf or the model, and nothing has state: the desk checks later
+whether a LoRA exists, a size fits or the person may do this.
 
-* ``values``  the commands            * ``table``   every command once: for menus, help, grammar and tests
-* ``grammar`` text → command          * ``render``  a drawing → the text that asks for it again
-* ``buttons`` presses ↔ commands      * ``face``    prompt, face slots and triggers → the final prompt
-* ``flags`` finds options in text by their ``marks``, ``reading`` reads their values, ``cleaning`` comes
-  first; ``traditional`` gives every Chinese word its Traditional form
+* ``values``   the commands
+* ``table``    every command once: the source of menus, help, grammar and tests
+* ``grammar``  text or menu options → command
+* ``flags``    finds options in text; ``marks`` holds its patterns
+* ``reading``  the text of one option → its value; link codes
+* ``text``     cleaning, comparing, Traditional characters
+* ``face``     prompt, face slots and triggers → final prompt
+* ``render``   drawing → the text that asks for it again
+* ``buttons``  button data ↔ command
 
-Tests of this room alone: ``pytest tests/unit/bot/commands``.
+Tests of this package: ``pytest tests/unit/bot/commands``.
 """

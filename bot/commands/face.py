@@ -1,7 +1,7 @@
-"""The face slots: from prompt, slots and trigger words to the one text that the model reads.
+"""The face slots, and the final prompt from prompt, slots and trigger words.
 
-Z-Image answers to concrete features in the order trigger, face, skin, blush, lips, eyes, lashes. Words such
-as ``masterpiece`` or ``8k`` are left to the person; nothing is added but the LoRAs' triggers.
+Z-Image responds to concrete features in the order trigger, face, skin, blush, lips, eyes, lashes. We add only
+the LoRAs' triggers, no words such as ``masterpiece`` or ``8k``.
 """
 
 import re
@@ -38,16 +38,16 @@ SUGGESTED: dict[str, tuple[tuple[str, str], ...]] = {
         ("浓密卷翘睫毛", "thick lashes"),
     ),
 }
-"""(Chinese, English) suggestions for each slot, the article's own wording first.
+"""(Chinese, English) suggestions for each slot, the article's wording first.
 
-The built-in model knows every one of them, so that a newcomer sees what a slot does.
+The built-in model knows all of them, so that a newcomer sees the effect of a slot.
 """
 
 _EAST_ASIAN = re.compile(r"[\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef]")
 
 
 def suggestions(slot: str, typed: str = "", locale: str = "en") -> tuple[str, ...]:
-    """Values for a slot that contain what was typed so far (all, for nothing), in this language."""
+    """Return the suggestions for a slot that contain the typed text, in this language."""
     column = 0 if locale == "zh-CN" else 1
     wanted = typed.strip().casefold()
     return tuple(
@@ -58,16 +58,16 @@ def suggestions(slot: str, typed: str = "", locale: str = "en") -> tuple[str, ..
 
 
 def compose(prompt: str, face: Face, triggers: Sequence[str]) -> str:
-    """The final prompt: the triggers it lacks, the prompt itself untouched, then the slots.
+    """Return the final prompt: missing triggers, the unchanged prompt, then the slots.
 
-    Joined with ``，`` as soon as any part is Chinese or Japanese, else with comma and space. A trigger that
-    stands in the text already, whatever its capitals, is not put in again.
+    The separator is ``，`` if any part is Chinese or Japanese, else comma and space. A trigger that the text
+    contains already, in any case, is not added.
     """
-    said = [part for part in (prompt, *astuple(face)) if part]
+    written = [part for part in (prompt, *astuple(face)) if part]
     missing: list[str] = []
     for trigger in triggers:
-        if trigger and not any(trigger.casefold() in part.casefold() for part in [*said, *missing]):
+        if trigger and not any(trigger.casefold() in part.casefold() for part in [*written, *missing]):
             missing.append(trigger)
-    parts = [*missing, *said]
+    parts = [*missing, *written]
     comma = "，" if any(_EAST_ASIAN.search(part) for part in parts) else ", "
     return comma.join(parts)

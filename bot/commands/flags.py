@@ -17,9 +17,8 @@ from functools import lru_cache
 from rapidfuzz import fuzz, process
 
 from bot.commands import marks
-from bot.commands.cleaning import plain
 from bot.commands.table import SUGAR_OPTIONS, UNSUPPORTED, Option, OptionKind
-from bot.commands.traditional import simplified
+from bot.commands.text import normalize, simplified
 from bot.errors import FixedSteps, MissingValue, PersonError, UnknownFlag
 from engine.request import STEPS
 
@@ -169,9 +168,9 @@ class _Lexer:
             return self._dashed(dashed, before)
         is_apart = not before or before.isspace() or before in marks.COMMAS
         if is_apart and (short := marks.SHORT.match(self.text, start)):
-            return self._named(start, plain(short["name"]), short.end())
+            return self._named(start, normalize(short["name"]), short.end())
         if is_apart and (single := marks.SINGLE.match(self.text, start)):
-            return self._softly_named(start, plain(single["name"]), single.end())
+            return self._softly_named(start, normalize(single["name"]), single.end())
         if is_apart and (dash := marks.ONE_DASH.match(self.text, start)):
             return self._keyword(start, dash.end())
         return None if before.isalnum() else self._keyword(start, start)
@@ -183,7 +182,7 @@ class _Lexer:
         start, name_start = dashed.span()[0], dashed.start("name")
         is_certain = dashed["hard"] and not before.isalnum()
         if latin := marks.LATIN_NAME.match(self.text, name_start):
-            name = plain(latin[0])
+            name = normalize(latin[0])
             if name in self.known.names or is_certain:
                 return self._named(start, name, latin.end())
             return None if before.isalnum() else self._softly_named(start, name, latin.end())

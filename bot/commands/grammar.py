@@ -1,20 +1,30 @@
-"""What a person types or chooses → a frozen command. Raises nothing but ``PersonError``, whatever the text.
+"""Parses typed text and menu choices into frozen commands. For any text, the only error is ``PersonError``.
 
-Plain text is a prompt. ``/word``, its Chinese words and Telegram's ``/word@botname`` are commands; every
-spelling stands in ``table``, how options are written in ``flags``. LoRA tags and options are taken out first;
-what is left of the prompt is kept byte for byte, but for control characters and the seams.
+Plain text is a prompt. ``/word``, its Chinese words and Telegram's ``/word@botname`` are commands; ``table``
+lists all names, and ``flags`` describes how options are written. Without options and LoRA tags, the prompt is
+kept byte for byte, except for control characters and the spaces and commas around the options.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, replace
+from types import MappingProxyType
 
-from bot.commands.cleaning import clean, plain
 from bot.commands.flags import Scan, nearest, scan
-from bot.commands.linkcode import code_of, is_code
-from bot.commands.reading import NO_LORA, count_of, is_number, lora_of, seed_of, size_of, weight_of, words_of
+from bot.commands.reading import (
+    NO_LORA,
+    count_of,
+    is_link_code,
+    is_number,
+    link_code_of,
+    lora_of,
+    seed_of,
+    size_of,
+    weight_of,
+    words_of,
+)
 from bot.commands.table import COMMANDS, FACE_SLOTS, CommandEntry, Option, OptionKind
-from bot.commands.traditional import traditional
+from bot.commands.text import clean, normalize, traditional
 from bot.commands.values import (
     Cancel,
     Command,
@@ -36,8 +46,8 @@ from engine.request import MAX_LORAS
 MAX_TEXT_CHARS = 8_000  # three times what 512 tokens of English need, with room for every option
 MAX_WORD_CHARS = 64
 
-Given = str | int | float | None
-"""An option as a menu or form hands it over; None and blank text mean it was left out."""
+OptionValue = str | int | float | None
+"""The value of an option from a menu or form; None and blank text mean that it was left out."""
 
 _SLASHED = re.compile(r"[/／](?P<word>\w[\w-]*)(?:@\w+)?[:：]?(?P<rest>.*)", re.DOTALL)
 _WORDED = re.compile(r"(?P<word>\S+?)(?:\s+|\s*[:：]\s*)(?P<rest>\S.*)", re.DOTALL)
@@ -46,26 +56,26 @@ _LORA = "lora"
 
 
 def parse(text: str) -> Command:
-    """The command in a message.
+    """Return the command in a message.
 
     Raises:
-        NotUnderstood: The class says what is wrong with it, its facts what was typed. Nothing was done.
+        NotUnderstood: The class says what is wrong, its facts what was typed.
     """
-    message = _cleaned(text)
+    message = _clean(text)
     if message[:1] in ("/", "／"):
-        return _slashed(message)
-    entry, rest = _bare(message)
-    return _made(entry, rest) if entry else _draw(scan(message))
+        return _parse_slash_command(message)
+    entry, rest = _find_bare_command(message)
+    return _MAKERS[entry.makes](rest) if entry else _draw(scan(message))
 
 
 def draw_of(
     prompt: str,
     *,
     lora: str | None = None,
-    weight: Given = None,
+    weight: OptionValue = None,
     size: str | None = None,
-    seed: Given = None,
-    count: Given = None,
+    seed: OptionValue = None,
+    count: OptionValue = None,
     skin: str | None = None,
     blush: str | None = None,
     lips: str | None = None,
@@ -73,67 +83,70 @@ def draw_of(
     lashes: str | None = None,
     private: bool | None = None,
 ) -> Draw:
-    """The drawing that a menu's options or a form ask for; ``lora`` may name several, with commas between.
+    """Return the drawing of menu options or a form; ``lora`` may name several, separated by commas.
 
-    Options inside the prompt's text count too; one that is given here wins.
+    Options inside the prompt count too; an argument wins over them.
 
     Raises:
         NotUnderstood: As for ``parse``.
     """
     face = dict(zip(FACE_SLOTS, (skin, blush, lips, eyes, lashes), strict=True))
-    given = {"lora": lora, "weight": weight, "size": size, "seed": seed, "count": count, **face}
-    said = {name: written for name, value in given.items() if (written := _written(value))}
-    draw = _draw(scan(_cleaned(prompt)), said)
+    arguments = {"lora": lora, "weight": weight, "size": size, "seed": seed, "count": count, **face}
+    chosen = {name: typed for name, value in arguments.items() if (typed := _as_typed(value))}
+    draw = _draw(scan(_clean(prompt)), chosen)
     return draw if private is None else replace(draw, private=private)
 
 
-def switch_of(name: str, *, weight: Given = None, where: str | None = None) -> LoraSwitch:
-    """The ``/lora switch`` that a menu's options ask for; ``where`` is a value of ``Scope``.
+def switch_of(name: str, *, weight: OptionValue = None, where: str | None = None) -> LoraSwitch:
+    """Return the ``/lora switch`` of menu options; ``where`` is a value of ``Scope``.
 
     Raises:
-        NotUnderstood: There is no name, or no such weight.
+        NotUnderstood: The name is empty, or the weight is invalid.
     """
-    wish = lora_of(_written(name))
-    if written := _written(weight):
-        wish = replace(wish, weight=weight_of(written))
+    wish = lora_of(_as_typed(name))
+    if typed := _as_typed(weight):
+        wish = replace(wish, weight=weight_of(typed))
     return LoraSwitch(wish, Scope(where) if where else Scope.CHAT)
 
 
-def _cleaned(text: str) -> str:
+def _clean(text: str) -> str:
     if len(text) > MAX_TEXT_CHARS:
         raise TextTooLong(length=len(text), limit=MAX_TEXT_CHARS)
     return clean(text)
 
 
-def _written(value: Given) -> str:
-    """A given option as text, so that it is read and refused like a typed one."""
+def _as_typed(value: OptionValue) -> str:
+    """Convert an option to text, so that it is read and refused like a typed one."""
     if isinstance(value, float) and value.is_integer():
-        value = int(value)  # forms hand whole numbers over as floats
+        value = int(value)  # forms send whole numbers as floats
     return "" if value is None else clean(str(value))
 
 
-def _spellings(entry: CommandEntry) -> tuple[str, ...]:
-    """Every spelling of a command in one word; of ``lora list``, for one, ``lora_list`` and ``loras``."""
+def _names_of(entry: CommandEntry) -> tuple[str, ...]:
+    """Return all one-word names of a command; those of ``lora list`` include ``lora_list`` and ``loras``."""
     first = () if " " in entry.name else (entry.word,)
     alone = (entry.alone.name, entry.alone.word) if entry.alone else ()
     return _in_both_scripts(entry.joined_name, *first, *alone, *entry.words)
 
 
 def _in_both_scripts(*words: str) -> tuple[str, ...]:
-    """The words, and the Chinese ones in Traditional characters too."""
+    """Return the words, and the Chinese ones in Traditional characters too."""
     return tuple(dict.fromkeys([*words, *map(traditional, words)]))
 
 
-_NAMED = {plain(spelling): entry for entry in COMMANDS for spelling in _spellings(entry)}
+_NAMED = {normalize(name): entry for entry in COMMANDS for name in _names_of(entry)}
 _LORA_COMMANDS = {
-    plain(word): entry
+    normalize(word): entry
     for entry in COMMANDS
     if entry.name.startswith(f"{_LORA} ")
     for word in _in_both_scripts(entry.name.split()[1], entry.word)
 }
 _LORA_LIST = _LORA_COMMANDS["list"]
 _BARE = {
-    word: entry for entry in COMMANDS for word in map(plain, _in_both_scripts(*entry.words)) if word != "draw"
+    word: entry
+    for entry in COMMANDS
+    for word in map(normalize, _in_both_scripts(*entry.words))
+    if word != "draw"
 }
 _WITH_TEXT = frozenset(entry.makes for entry in COMMANDS if any(each.positional for each in entry.options))
 _COMMAND_NAMES = tuple(
@@ -144,74 +157,65 @@ _COMMAND_NAMES = tuple(
         if name != "start"
     )
 )
-"""What a suggestion may say behind its slash."""
+"""The commands that a suggestion may name."""
 _DRAW_WORDS = sorted((word for word, entry in _NAMED.items() if entry.makes is Draw), key=len, reverse=True)
 
 
-def _slashed(message: str) -> Command:
+def _parse_slash_command(message: str) -> Command:
     found = _SLASHED.match(message)
     if found is None:
         raise _unknown_command(message.split()[0][1:])
-    word, rest = plain(found["word"]), found["rest"].strip()
+    word, rest = normalize(found["word"]), found["rest"].strip()
     if word == _LORA:
         return _lora_command(rest)
     if entry := _NAMED.get(word):
-        return _made(entry, rest)
+        return _MAKERS[entry.makes](rest)
     for prefix in _DRAW_WORDS:  # /画一个女孩: Chinese is written without spaces
         if not prefix.isascii() and found["word"].startswith(prefix):
             return _draw(scan(message[1 + len(prefix) :].strip()))
     raise _unknown_command(found["word"])
 
 
-def _bare(message: str) -> tuple[CommandEntry | None, str]:
-    """A command without a slash: the whole message, or a Chinese word, a space and its text."""
-    if entry := _BARE.get(plain(message)):
+def _find_bare_command(message: str) -> tuple[CommandEntry | None, str]:
+    """Find a command without a slash: the whole message, or a Chinese word, a space and its text."""
+    if entry := _BARE.get(normalize(message)):
         return entry, ""
     found = _WORDED.fullmatch(message)
-    entry = _BARE.get(plain(found["word"])) if found else None
+    entry = _BARE.get(normalize(found["word"])) if found else None
     if found is None or entry is None or found["word"].isascii() or entry.makes not in _WITH_TEXT:
         return None, ""
     if entry.makes is Cancel and not _JOB_ID.fullmatch(found["rest"]):
-        return None, ""  # “取消 …” with more than a job after it is prose
-    if entry.makes is Link and not is_code(found["rest"]):
-        return None, ""  # and “关联 …” with more than a code
+        return None, ""  # “取消 …” with more than a job id is prose
+    if entry.makes is Link and not is_link_code(found["rest"]):
+        return None, ""  # “关联 …” with more than a code is prose
     return entry, found["rest"]
 
 
 def _lora_command(rest: str) -> Command:
     word, _, after = rest.partition(" ")
-    entry = _LORA_COMMANDS.get(plain(word)) if word else _LORA_LIST
+    entry = _LORA_COMMANDS.get(normalize(word)) if word else _LORA_LIST
     if entry is None:
         raise _unknown_command(f"{_LORA} {word}")
-    return _made(entry, after.strip())
+    return _MAKERS[entry.makes](after.strip())
 
 
 def _unknown_command(word: str) -> UnknownCommand:
     typed = word[:MAX_WORD_CHARS]
-    close = nearest(plain(typed).replace("_", " "), _COMMAND_NAMES)
+    close = nearest(normalize(typed).replace("_", " "), _COMMAND_NAMES)
     return UnknownCommand(text=typed, nearest=tuple(f"/{name}" for name in close))
 
 
-def _made(entry: CommandEntry, rest: str) -> Command:
-    return _MAKERS[entry.makes](rest)
-
-
-def _draw(found: Scan, said: dict[str, str] | None = None) -> Draw:
-    """Read a scanned sentence; ``said`` are options chosen elsewhere, which win."""
-    said = said or {}
-
-    def value(name: str) -> str | None:
-        return said.get(name) or found.last(name)
-
-    size, seed, count = value("size"), value("seed"), value("count")
+def _draw(found: Scan, chosen: Mapping[str, str] = MappingProxyType({})) -> Draw:
+    """Read a scanned sentence; the options in ``chosen`` win over those in the text."""
+    values = {**{flag.option.name: flag.value for flag in found.flags}, **chosen}
     draw = Draw(
         prompt=found.prompt,
-        face=Face(**{slot: words_of(value(slot) or "") for slot in FACE_SLOTS}),
-        loras=_loras(found, said.get("lora"), value("weight")),
-        size=size_of(size) if size else None,
-        seed=seed_of(seed) if seed else None,
-        count=count_of(count) if count else 1,
-        private=found.last("private") is not None,
+        face=Face(**{slot: words_of(values[slot]) for slot in FACE_SLOTS if slot in values}),
+        loras=_loras(found, chosen.get("lora"), values.get("weight")),
+        size=size_of(values["size"]) if "size" in values else None,
+        seed=seed_of(values["seed"]) if "seed" in values else None,
+        count=count_of(values["count"]) if "count" in values else 1,
+        private="private" in values,
     )
     if not any((draw.prompt, *astuple(draw.face))):
         raise EmptyPrompt
@@ -219,11 +223,12 @@ def _draw(found: Scan, said: dict[str, str] | None = None) -> Draw:
 
 
 def _loras(found: Scan, chosen: str | None, weight: str | None) -> tuple[LoraWish, ...]:
-    """The menu's choice, else ``--lora``, else tags; a weight without a name is for the chat's default."""
+    """Return the menu's LoRAs, else ``--lora``, else tags; a weight without a name is for the default LoRA."""
     texts: Sequence[str] = found.every(_LORA) or found.tags
     if chosen:
         texts = [part for part in re.split(r"[,，]", chosen) if part.strip()]
-    wishes = {plain(wish.name): wish for wish in map(lora_of, texts)}  # the same one twice: the last counts
+    # Of two equal names, the last counts.
+    wishes = {normalize(wish.name): wish for wish in map(lora_of, texts)}
     if len(wishes) > 1:
         wishes.pop(NO_LORA, None)
     if len(wishes) > MAX_LORAS:
@@ -240,7 +245,7 @@ def _loras(found: Scan, chosen: str | None, weight: str | None) -> tuple[LoraWis
 
 
 def _options_in_text(options: Sequence[Option]) -> tuple[Option, ...]:
-    """A command's options as flags: each choice of one is a switch of its own."""
+    """Return a command's options as flags; each choice is a switch."""
     flags = [option for option in options if option.kind is not OptionKind.CHOICE]
     for option in options:
         flags += [
@@ -282,7 +287,7 @@ _MAKERS: dict[type[Command], Callable[[str], Command]] = {
     Mine: lambda rest: Mine(),
     Quota: lambda rest: Quota(),
     Cancel: _cancel,
-    Link: lambda rest: Link(code_of(rest)[:MAX_WORD_CHARS]),
+    Link: lambda rest: Link(link_code_of(rest)[:MAX_WORD_CHARS]),
     Unlink: lambda rest: Unlink(),
     Help: lambda rest: Help(),
 }

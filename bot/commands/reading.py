@@ -1,8 +1,9 @@
-"""From the text of one option to its value; each raises the error that names what was typed."""
+"""Converts the text of one option to its value; errors name what was typed. Link codes too."""
 
 import re
+from random import Random
 
-from bot.commands.cleaning import clean, plain
+from bot.commands.text import clean, normalize
 from bot.commands.values import MAX_COUNT, MAX_WEIGHT, LoraWish, PixelSize, Ratio, Size
 from bot.errors import BadCount, BadSeed, BadSize, BadWeight, MissingValue
 from engine.request import MAX_SEED
@@ -18,14 +19,18 @@ _DECIMAL = re.compile(r"[+-]?([0-9]{1,6}(\.[0-9]{0,6})?|\.[0-9]{1,6})")
 _NO_LORA_WORDS = frozenset({NO_LORA, "off", "无", "無", "不用"})
 _LORA_EXAMPLE = "--lora sugar:0.8"
 
+LINK_CODE_CHARS = 8  # 40 bits
+_CODE_DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: no I, L, O, U to misread
+_MISREAD = str.maketrans("OIL", "011")
+
 
 def size_of(text: str) -> Size:
-    """``2:3`` → a shape, ``512x768`` → pixels; full-width, ``×``, ``*``, ``比`` and ``三比四`` as well.
+    """Convert ``2:3`` to a shape, ``512x768`` to pixels; full-width, ``×``, ``*``, ``比``, ``三比四`` too.
 
     Raises:
-        BadSize: Neither, or one side is zero. Whether a model can draw it is not asked here.
+        BadSize: It is neither, or one side is zero. Whether a model can draw it is checked later.
     """
-    sides = re.split("([:比])", plain(text))
+    sides = re.split("([:比])", normalize(text))
     found = _SIZE.fullmatch("".join(map(_number, sides)))
     if found is None:
         raise BadSize(text=text)
@@ -34,31 +39,31 @@ def size_of(text: str) -> Size:
 
 
 def seed_of(text: str) -> int:
-    """A whole number from 0 to ``MAX_SEED``, or BadSeed."""
-    number = _number(plain(text))
+    """Convert to a whole number from 0 to ``MAX_SEED``, or raise BadSeed."""
+    number = _number(normalize(text))
     if not _WHOLE.fullmatch(number) or int(number) > MAX_SEED:
         raise BadSeed(text=text, limit=MAX_SEED)
     return int(number)
 
 
 def count_of(text: str) -> int:
-    """A whole number from 1 to ``MAX_COUNT``, or BadCount; ``4张`` and ``四张`` count too."""
-    number = _number(plain(text).removesuffix("张").removesuffix("張"))
+    """Convert to a whole number from 1 to ``MAX_COUNT``, or raise BadCount; accepts ``4张`` and ``四张``."""
+    number = _number(normalize(text).removesuffix("张").removesuffix("張"))
     if not _WHOLE.fullmatch(number) or not 1 <= int(number) <= MAX_COUNT:
         raise BadCount(text=text, limit=MAX_COUNT)
     return int(number)
 
 
 def weight_of(text: str) -> float:
-    """A decimal number within ± ``MAX_WEIGHT``, to three places, or BadWeight."""
-    number = plain(text)
+    """Convert to a decimal within ± ``MAX_WEIGHT``, rounded to three places, or raise BadWeight."""
+    number = normalize(text)
     if not _DECIMAL.fullmatch(number) or abs(float(number)) > MAX_WEIGHT:
         raise BadWeight(text=text, limit=MAX_WEIGHT)
     return round(float(number), 3) + 0.0  # no -0.0
 
 
 def _number(text: str) -> str:
-    """A Chinese numeral below 100 in digits: ``十六`` → ``16``; any other text as it is."""
+    """Convert a Chinese numeral below 100 to digits: ``十六`` → ``16``; return other text unchanged."""
     found = _NUMERAL.fullmatch(text.strip().translate(_ALSO))
     if not found or not found[0]:
         return text
@@ -67,16 +72,16 @@ def _number(text: str) -> str:
 
 
 def is_number(text: str) -> bool:
-    """Whether a word can only be meant as a number."""
-    return _DECIMAL.fullmatch(plain(text)) is not None
+    """Whether a word is a number."""
+    return _DECIMAL.fullmatch(normalize(text)) is not None
 
 
 def lora_of(text: str) -> LoraWish:
-    """``sugar`` or ``sugar:0.8``; the name keeps its capitals and signs. ``none``, ``无``: no LoRA.
+    """Convert ``sugar`` or ``sugar:0.8``; the name keeps its case. ``none`` and ``无`` mean no LoRA.
 
     Raises:
-        MissingValue: There is no name.
-        BadWeight: What follows the last colon is no weight.
+        MissingValue: The name is empty.
+        BadWeight: The text after the last colon is no weight.
     """
     name, colon, weight = text.replace("：", ":").rpartition(":")
     if not colon:
@@ -84,11 +89,32 @@ def lora_of(text: str) -> LoraWish:
     name = words_of(name)
     if not name or (colon and not weight.strip()):
         raise MissingValue(flag=text, example=_LORA_EXAMPLE)
-    if plain(name) in _NO_LORA_WORDS:
+    if normalize(name) in _NO_LORA_WORDS:
         return LoraWish(NO_LORA)
     return LoraWish(name, weight_of(weight) if colon else None)
 
 
 def words_of(text: str) -> str:
-    """A name or the words of a face slot; double quotes become single ones, as they enclose both in text."""
+    """Clean a LoRA name or the value of a face slot; double quotes become single ones."""
     return clean(text.replace('"', "'"))
+
+
+def new_link_code(random: Random) -> str:
+    """Return a new code; ``random`` must be a SystemRandom, so that nobody can guess it."""
+    return "".join(random.choice(_CODE_DIGITS) for _ in range(LINK_CODE_CHARS))
+
+
+def format_link_code(code: str) -> str:
+    """Return the code as people read it: ``K3F9-7QXM``."""
+    return f"{code[: LINK_CODE_CHARS // 2]}-{code[LINK_CODE_CHARS // 2 :]}"
+
+
+def link_code_of(typed: str) -> str:
+    """Return a typed code without dashes, spaces and lower case; it may be no valid code."""
+    return "".join(char for char in typed if char.isalnum()).upper().translate(_MISREAD)
+
+
+def is_link_code(typed: str) -> bool:
+    """Whether this text is a link code."""
+    code = link_code_of(typed)
+    return len(code) == LINK_CODE_CHARS and set(code) <= set(_CODE_DIGITS)

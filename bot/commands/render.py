@@ -1,6 +1,6 @@
-"""A drawing → the text that asks for it again: for "copy this" buttons, recipes and the history.
+"""Converts a drawing to the text that asks for it again, for "copy" buttons, recipes and the history.
 
-``parse(render(draw)) == draw`` for every drawing that ``parse`` made.
+``parse(render(draw)) == draw`` for every drawing that ``parse`` returns.
 """
 
 import re
@@ -10,30 +10,30 @@ from bot.commands.flags import scan
 from bot.commands.values import Draw, LoraWish, Ratio, Size
 from bot.errors import NotUnderstood
 
-_PLAIN_NAME = re.compile(r"[\w.()+@]+(-[\w.()+@]+)*")  # needs no quotes and is no tag
+_PLAIN_NAME = re.compile(r"[\w.()+@]+(-[\w.()+@]+)*")  # needs no quotes
 _PLAIN_WORDS = re.compile(r"\w+( \w+)*")
 
 
 def render(draw: Draw) -> str:
-    """The shortest ``/sugar …`` that asks for this drawing again.
+    """Return the shortest ``/sugar …`` that asks for this drawing again.
 
-    The prompt stands first; where it would itself be read as options (a prompt may talk about ``--seed``), it
-    stands last, behind a bare ``--`` that ends the options.
+    The prompt comes first. If it contains text that reads as an option, such as ``--seed``, it comes last,
+    behind a bare ``--`` that ends the options.
     """
     flags = _flags(draw)
-    said = " ".join(part for part in (draw.prompt, *flags) if part)
-    if _says(said, draw.prompt, len(flags)):
-        return f"/sugar {said}"
+    text = " ".join(part for part in (draw.prompt, *flags) if part)
+    if _reads_as(text, draw.prompt, len(flags)):
+        return f"/sugar {text}"
     return " ".join(["/sugar", *flags, "--", draw.prompt])
 
 
 def size_text(size: Size) -> str:
-    """``2:3`` or ``512x768``."""
+    """Return ``2:3`` or ``512x768``."""
     return f"{size.width}:{size.height}" if isinstance(size, Ratio) else f"{size.width_px}x{size.height_px}"
 
 
 def lora_text(wish: LoraWish) -> str:
-    """``--lora sugar:0.8``, in quotes where the name needs them."""
+    """Return ``--lora sugar:0.8``, with quotes if the name needs them."""
     weight = "" if wish.weight is None else f":{wish.weight:g}"
     if _PLAIN_NAME.fullmatch(wish.name):
         return f"--lora {wish.name}{weight}"
@@ -55,11 +55,11 @@ def _flags(draw: Draw) -> list[str]:
 
 
 def _slot_text(words: str) -> str:
-    return words if _PLAIN_WORDS.fullmatch(words) and _says(words, words, 0) else f'"{words}"'
+    return words if _PLAIN_WORDS.fullmatch(words) and _reads_as(words, words, 0) else f'"{words}"'
 
 
-def _says(text: str, prompt: str, option_count: int) -> bool:
-    """Whether a text reads as this prompt and so many options."""
+def _reads_as(text: str, prompt: str, option_count: int) -> bool:
+    """Whether a text is read as this prompt and this number of options."""
     try:
         found = scan(text)
     except NotUnderstood:

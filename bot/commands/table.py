@@ -1,12 +1,12 @@
-"""The one table of commands: platform menus, help, the grammar and the tests are made from it.
+"""The table of commands: the source of platform menus, help, grammar and tests.
 
-``about`` texts are msgids: English here, every other language in ``bot/messages``.
+``about`` texts are msgids: English here, other languages in ``bot/messages``.
 """
 
 from dataclasses import dataclass, fields
 from enum import StrEnum
 
-from bot.commands.traditional import traditional
+from bot.commands.text import traditional
 from bot.commands.values import (
     MAX_COUNT,
     MAX_WEIGHT,
@@ -40,7 +40,7 @@ class Right(StrEnum):
 
 
 class OptionKind(StrEnum):
-    """What an option takes; ``LORA`` is text with suggestions from the shelf, ``SWITCH`` is there or not."""
+    """The type of an option; ``LORA`` is text with suggestions from the shelf, a ``SWITCH`` has no value."""
 
     TEXT = "text"
     INTEGER = "integer"
@@ -52,7 +52,7 @@ class OptionKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OptionChoice:
-    """One value of a ``CHOICE`` option; ``name`` and zh-CN ``word`` as an option's."""
+    """One value of a ``CHOICE`` option; ``name`` and zh-CN ``word`` as in ``Option``."""
 
     value: str
     name: str
@@ -65,14 +65,14 @@ class Option:
 
     Attributes:
         name: In menus and, after two dashes, in text.
-        word: Its zh-CN name, likewise; lower case, as Discord demands.
+        word: Its zh-CN name; lower case, as Discord requires.
         about: A msgid of at most 100 characters.
-        example: A value that is accepted, for help and messages about a missing one; a msgid of a face slot.
-        flags: Every further spelling in text, dashes left out.
-        keyword: Whether its Chinese spellings count in text without dashes when a number follows.
-        positional: It has no name in text; it is what stands between the options.
-        least: The smallest number allowed, ``most`` the largest.
-        choices: What a ``CHOICE`` may be, the default first; in text each is a flag of its own.
+        example: A valid value, for help and for the error of a missing value; a msgid for face slots.
+        flags: Its other names in text, without dashes.
+        keyword: Whether its Chinese names count in text without dashes if a number follows.
+        positional: It has no name in text; its value is the text between the options.
+        least: The smallest number allowed; ``most`` is the largest.
+        choices: The values of a ``CHOICE``, the default first; in text each is a flag.
     """
 
     name: str
@@ -90,7 +90,7 @@ class Option:
 
     @property
     def spellings(self) -> tuple[str, ...]:
-        """Every name the option has in text, the Chinese ones in Simplified and Traditional characters."""
+        """All names of the option in text; Chinese names in Simplified and Traditional characters."""
         names = (self.name, self.word, *self.flags)
         return tuple(dict.fromkeys([*names, *map(traditional, names)]))
 
@@ -101,20 +101,20 @@ class Option:
 
     @property
     def takes_words(self) -> bool:
-        """Whether its value may hold spaces, and so may stand in quotes."""
+        """Whether its value may contain spaces, in quotes."""
         return self.is_face_slot or self.kind is OptionKind.LORA
 
 
 @dataclass(frozen=True, slots=True)
-class Alone:
-    """A second name, of one word, for a command of two words that shares the first with a host's.
+class StandaloneName:
+    """A name of one word for everyone's command of two words.
 
-    Discord shows or hides all commands of one first word together, so everyone's command needs a word that
-    no host's command begins with.
+    Discord shows or hides all commands with the same first word together, so everyone's command must not
+    share its first word with a host's command.
 
     Attributes:
         name: In menus, help and text.
-        word: Its zh-CN name, likewise; lower case, as Discord demands.
+        word: Its zh-CN name; lower case, as Discord requires.
     """
 
     name: str
@@ -127,12 +127,12 @@ class CommandEntry:
 
     Attributes:
         name: One or two words: ``sugar``, ``lora switch``.
-        word: Its zh-CN name in menus; the second word's for a two-word name.
-        words: What else may be typed for it: without a slash when the message is nothing else (or, for
-            commands that take text, when a space follows), with a slash always.
+        word: Its zh-CN name in menus; of the second word, for a name of two words.
+        words: Other names to type: always with a slash; without one, only as the whole message or, for
+            commands that take text, before a space.
         about: A msgid of at most 100 characters.
-        usage: How it is typed, for help; a msgid.
-        makes: The command value it becomes.
+        usage: An example for help; a msgid.
+        makes: The class of its command value.
         menus: The chats whose menu shows it.
         alone: Its name outside the group of its first word.
     """
@@ -146,7 +146,7 @@ class CommandEntry:
     options: tuple[Option, ...] = ()
     right: Right = Right.EVERYONE
     menus: tuple[str, ...] = CHATS
-    alone: Alone | None = None
+    alone: StandaloneName | None = None
 
     @property
     def joined_name(self) -> str:
@@ -155,7 +155,7 @@ class CommandEntry:
 
     @property
     def telegram_name(self) -> str:
-        """The name in Telegram's menu, which knows a-z, 0-9 and _ only."""
+        """The name in Telegram's menu, which allows only a-z, 0-9 and _."""
         return self.alone.name if self.alone else self.joined_name
 
 
@@ -275,7 +275,7 @@ UNSUPPORTED: dict[str, type[UnknownFlag]] = {
     "cfg-scale": NoGuidance,
     "guidance": NoGuidance,
 }
-"""Options of other bots that this model has no use for, each with the error that says why."""
+"""Options of other bots that this model does not have, and the error that explains each."""
 
 COMMANDS: tuple[CommandEntry, ...] = (
     CommandEntry(
@@ -294,7 +294,7 @@ COMMANDS: tuple[CommandEntry, ...] = (
         "Show the LoRAs there are",
         "/loras",
         LoraList,
-        alone=Alone("loras", "lora列表"),
+        alone=StandaloneName("loras", "lora列表"),
     ),
     CommandEntry(
         "lora switch",
@@ -379,15 +379,15 @@ COMMANDS: tuple[CommandEntry, ...] = (
 )
 
 _BY_TYPE = {entry.makes: entry for entry in COMMANDS}
-_BY_TYPE |= {Reroll: _BY_TYPE[Draw], Original: _BY_TYPE[Mine]}  # buttons without a command of their own
+_BY_TYPE |= {Reroll: _BY_TYPE[Draw], Original: _BY_TYPE[Mine]}  # buttons without their own command
 
 
 def entry_of(command: Command) -> CommandEntry:
-    """The row of the table that a command belongs to."""
+    """Return the table row of a command."""
     return _BY_TYPE[type(command)]
 
 
 def telegram_menu(*, for_host: bool) -> tuple[CommandEntry, ...]:
-    """The rows of Telegram's menu, in order: everyone's, and for a host the hosts' too."""
-    shown = (entry for entry in COMMANDS if "telegram" in entry.menus)
-    return tuple(entry for entry in shown if for_host or entry.right is Right.EVERYONE)
+    """Return the rows of Telegram's menu: everyone's commands and, for a host, the hosts' commands."""
+    in_menu = (entry for entry in COMMANDS if "telegram" in entry.menus)
+    return tuple(entry for entry in in_menu if for_host or entry.right is Right.EVERYONE)

@@ -1,16 +1,16 @@
-"""What a person can ask for, as frozen values with no platform in them."""
+"""The commands, as frozen values that know no platform."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 MAX_COUNT = 4
 MAX_WEIGHT = 2.0
-MAX_TOTAL_WEIGHT = 2.0  # of all LoRAs of a picture: a distilled model bears no more than one at its strongest
+MAX_TOTAL_WEIGHT = 2.0  # of all LoRAs of a picture: more damages the pictures of a distilled model
 
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """A shape without a size, as in ``2:3``; the model's native area gives the pixels."""
+    """A shape, such as ``2:3``; the model's native area gives the pixels."""
 
     width: int
     height: int
@@ -18,7 +18,7 @@ class Ratio:
 
 @dataclass(frozen=True, slots=True)
 class PixelSize:
-    """An exact size, as in ``512x768``."""
+    """An exact size, such as ``512x768``."""
 
     width_px: int
     height_px: int
@@ -29,10 +29,10 @@ Size = Ratio | PixelSize
 
 @dataclass(frozen=True, slots=True)
 class LoraWish:
-    """A LoRA as a person named it; ``weight`` None means the LoRA's own recommended strength.
+    """A LoRA as a person names it; ``weight`` None means the strength that the LoRA recommends.
 
-    The name ``none`` asks for no LoRA at all, also where the chat has a default. An empty name is the chat's
-    default LoRA, at this weight; where there is no default it draws without one.
+    The name ``none`` means no LoRA, even if the chat has a default. An empty name means the chat's default
+    LoRA at this weight, or no LoRA without a default.
     """
 
     name: str
@@ -41,7 +41,7 @@ class LoraWish:
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """The five face slots of ``/sugar``, in the words of the person; empty means unsaid."""
+    """The five face slots of ``/sugar``, as the person wrote them; empty means not given."""
 
     skin: str = ""
     blush: str = ""
@@ -55,10 +55,10 @@ class Draw:
     """Draw ``count`` pictures of this prompt.
 
     Attributes:
-        loras: Empty means: the chat's default.
-        size: None means: the model's native size.
-        seed: None means: a new one, told in the answer.
-        private: Only the person sees the answer, where the platform can do that.
+        loras: Empty for the chat's default.
+        size: None for the model's native size.
+        seed: None for a new one, which the answer names.
+        private: Only the person sees the answer, if the platform supports that.
     """
 
     prompt: str = field(default="", repr=False)
@@ -72,47 +72,47 @@ class Draw:
 
 @dataclass(frozen=True, slots=True)
 class Reroll:
-    """Draw an earlier job again, all the same but for a new seed."""
+    """Draw an earlier job again with a new seed."""
 
     job_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Stop a job; without ``job_id`` the person's newest that has not ended."""
+    """Stop a job; without ``job_id``, the person's newest unfinished job."""
 
     job_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Mine:
-    """Show the person's newest jobs, and deliver again what could not be delivered."""
+    """Show the person's newest jobs, and deliver kept results again."""
 
     limit: int = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Original:
-    """Send a job's pictures as files, uncompressed and with their settings inside."""
+    """Send a job's pictures as uncompressed files that contain their settings."""
 
     job_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """Say how many credits are left and when they renew."""
+    """Show how many credits are left and when they renew."""
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Be one person in two chats; without ``code`` the person is given one to type in the other chat."""
+    """Link two chats to one person; without ``code``, issue a code to type in the other chat."""
 
     code: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Unlink:
-    """Be somebody else in this chat than in the others."""
+    """Become a separate person in this chat."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class LoraList:
 
 
 class Scope(StrEnum):
-    """Where a default holds: in this chat, or wherever no chat has its own."""
+    """Where a default applies: in this chat, or in all chats without their own."""
 
     CHAT = "chat"
     BOT = "bot"
@@ -137,7 +137,7 @@ class LoraSwitch:
 
 @dataclass(frozen=True, slots=True)
 class Help:
-    """Say what the bot can do."""
+    """Show what the bot can do."""
 
 
 Command = Draw | Reroll | Cancel | Mine | Original | Quota | Link | Unlink | LoraList | LoraSwitch | Help

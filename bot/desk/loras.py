@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from rapidfuzz import fuzz
 
-from bot.commands.cleaning import plain
 from bot.commands.reading import NO_LORA
+from bot.commands.text import normalize
 from bot.commands.values import LoraSwitch, LoraWish, Scope
 from bot.errors import UnknownLora
 from bot.outcomes import CommandContext, LoraListing, LoraSummary, LoraSwitched
@@ -22,7 +22,7 @@ _LIKENESS = 60.0  # of 100; below it a suggestion is noise
 @dataclass(frozen=True, slots=True)
 class _Entry:
     card: LoraSummary
-    keys: tuple[str, ...]  # name, titles and their pinyin, each as ``plain`` compares them
+    keys: tuple[str, ...]  # name, titles and their pinyin, each as ``normalize`` compares them
 
 
 class LoraShelf:
@@ -39,8 +39,8 @@ class LoraShelf:
         return tuple(entry.card for entry in self._entries)
 
     def find(self, typed: str) -> LoraFile | None:
-        """The LoRA with this name, title or a title's pinyin, compared as ``plain`` compares."""
-        wanted = plain(typed)
+        """The LoRA with this name, title or a title's pinyin, compared as ``normalize`` compares."""
+        wanted = normalize(typed)
         name = wanted if wanted in self._files else self._names.get(wanted)
         return None if name is None else self._files[name]
 
@@ -57,7 +57,7 @@ class LoraShelf:
 
     def suggest(self, typed: str, locale: str) -> tuple[LoraSummary, ...]:
         """At most 25 LoRAs that match what was typed so far, best first; all of them for nothing typed."""
-        wanted = plain(typed)
+        wanted = normalize(typed)
         scored = [(_likeness(wanted, entry.keys), entry.card) for entry in self._entries]
         scored = [(score, card) for score, card in scored if score >= _LIKENESS]
         scored.sort(key=lambda found: (-found[0], found[1].titles.get(locale, found[1].name).casefold()))
@@ -74,7 +74,7 @@ class LoraDefaults:
     def __init__(self, *, store: Store, shelf: LoraShelf, from_settings: str) -> None:
         self._store = store
         self._shelf = shelf
-        self._from_settings = "" if plain(from_settings) == NO_LORA else from_settings
+        self._from_settings = "" if normalize(from_settings) == NO_LORA else from_settings
         self.of_bot = self._from_settings
 
     async def recall(self) -> None:
@@ -115,7 +115,7 @@ class LoraDefaults:
         self.of_bot = name
 
     def _settle(self, wish: LoraWish) -> DefaultLora:
-        if plain(wish.name) == NO_LORA:
+        if normalize(wish.name) == NO_LORA:
             return DefaultLora("", 0.0)
         file = self._shelf.need(wish.name)
         return DefaultLora(file.name, file.weight if wish.weight is None else wish.weight)
@@ -123,7 +123,7 @@ class LoraDefaults:
 
 def _entry_of(file: LoraFile) -> _Entry:
     card = LoraSummary(name=file.name, titles=dict(file.titles), trigger=file.trigger, weight=file.weight)
-    keys = dict.fromkeys(plain(key) for key in (file.name, *_spoken(file.titles.values())))
+    keys = dict.fromkeys(normalize(key) for key in (file.name, *_spoken(file.titles.values())))
     return _Entry(card, tuple(keys))
 
 

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 
-from bot.commands.cleaning import plain
 from bot.commands.face import compose
 from bot.commands.reading import NO_LORA, is_number, weight_of
 from bot.commands.render import lora_text, size_text
+from bot.commands.text import normalize
 from bot.commands.values import MAX_TOTAL_WEIGHT, Draw, LoraWish, PixelSize, Ratio, Size
 from bot.desk.loras import LoraShelf
 from bot.errors import (
@@ -78,7 +78,7 @@ class Recipes:
         wishes = draw.loras or ((default,) if default else ())
         if wishes and not wishes[0].name:  # a weight without a name is for the default, if there is one
             wishes = (replace(default, weight=wishes[0].weight),) if default else ()
-        if any(plain(wish.name) == NO_LORA for wish in wishes):
+        if any(normalize(wish.name) == NO_LORA for wish in wishes):
             wishes = ()
         loras, triggers = self._pin(wishes)
         _require_sane_weights(loras)

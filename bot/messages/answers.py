@@ -1,6 +1,6 @@
 """What the desk's outcomes say."""
 
-from bot.commands.linkcode import shown as shown_code
+from bot.commands.reading import format_link_code
 from bot.commands.values import Help, Scope
 from bot.messages.catalogue import N_, PLATFORM_NAMES, Times, joined, shorten, text, when
 from bot.messages.guide import help_text
@@ -121,7 +121,7 @@ def _linking(outcome: LinkCode | LinkAsked | Linked | Unlinked, locale: str) -> 
                 "Type “/link {code}” twice in your other chat within {minutes} minutes; then you are one "
                 "person in both, with one history and one allowance. Show the code to nobody."
             )
-            return text(sentence, locale, code=shown_code(outcome.code), minutes=outcome.minutes)
+            return text(sentence, locale, code=format_link_code(outcome.code), minutes=outcome.minutes)
         case LinkAsked():
             sentence = N_(
                 "That is the code of “{name}” on {platform}. If that is you, type “/link {code}” once more: "
@@ -129,7 +129,7 @@ def _linking(outcome: LinkCode | LinkAsked | Linked | Unlinked, locale: str) -> 
             )
             platform = PLATFORM_NAMES[outcome.platform]
             name = outcome.name or "…"  # the page and the terminal know no names
-            return text(sentence, locale, name=name, platform=platform, code=shown_code(outcome.code))
+            return text(sentence, locale, name=name, platform=platform, code=format_link_code(outcome.code))
         case Linked():
             sentence = N_(
                 "You are one person now: {platforms}. "

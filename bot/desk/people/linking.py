@@ -15,7 +15,7 @@ from random import Random
 
 import structlog
 
-from bot.commands.linkcode import new_code
+from bot.commands.reading import new_link_code
 from bot.commands.values import Link, Unlink
 from bot.desk.people.attempts import LinkAttempts
 from bot.desk.people.ledger import Ledger
@@ -71,7 +71,7 @@ class AccountLinking:
         return Unlinked(context.platform)
 
     async def _issue(self, context: CommandContext) -> LinkCode:
-        code, now_ms = new_code(self._random), self._clock()
+        code, now_ms = new_link_code(self._random), self._clock()
         async with self._store.atomic():
             person = await self._meet(context)
             await self._store.links.add_code(code, person, context.platform, now_ms, now_ms + CODE_LASTS_MS)

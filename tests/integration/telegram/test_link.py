@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bot.commands.linkcode import code_of, shown
+from bot.commands.reading import format_link_code, link_code_of
 from bot.commands.values import Draw, Link
 from bot.outcomes import LinkCode, Platform, Receipt
 from bot.policy.rules import Rules
@@ -36,7 +36,7 @@ async def test_a_code_from_discord_typed_twice_shares_its_history(
         issued = await ask_on_discord(room, "2", Link())
         assert isinstance(receipt, Receipt)
         assert isinstance(issued, LinkCode)
-        assert "name of 900" in await said(server, world, f"/link {shown(issued.code).lower()}")
+        assert "name of 900" in await said(server, world, f"/link {format_link_code(issued.code).lower()}")
         assert "Discord, Telegram" in await said(server, world, f"关联 {issued.code}")
         count = len(world.in_chat(11))
         assert "a fox of Discord" in await said(server, world, "/mine")
@@ -51,7 +51,7 @@ async def test_a_code_is_given_in_the_persons_own_chat_alone(
     async with house(server, tmp_path, FakeRenderer(), rules=DISCORD) as room:
         assert "/link in our own chat" in await said(server, world, "/link", group=GROUP)
         told = await said(server, world, "/link")
-        [code] = [word for word in map(code_of, told.split()) if len(word) == 8 and word.isupper()]
+        [code] = [word for word in map(link_code_of, told.split()) if len(word) == 8 and word.isupper()]
         found = await room.store.links.find_code(code, room.clock())
         assert found is not None
         assert found.platform == "telegram"

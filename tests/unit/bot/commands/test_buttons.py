@@ -48,5 +48,5 @@ def test_no_data_raises_anything_else(data: str) -> None:
 
 @pytest.mark.parametrize("job_id", ["", "k:3", "a" * 41, "面"])
 def test_a_job_id_that_no_button_can_carry_is_our_mistake(job_id: str) -> None:
-    with pytest.raises(ValueError, match="no button can carry"):
+    with pytest.raises(ValueError, match="a button cannot hold"):
         data_of(Cancel(job_id))

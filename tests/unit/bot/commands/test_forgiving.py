@@ -4,7 +4,7 @@ import pytest
 
 from bot.commands.grammar import parse
 from bot.commands.table import COMMANDS, SUGAR_OPTIONS
-from bot.commands.traditional import simplified, traditional
+from bot.commands.text import simplified, traditional
 from bot.commands.values import Cancel, Draw, LoraList, LoraSwitch, LoraWish, Mine, Quota, Ratio, Scope
 from bot.errors import (
     BadCount,

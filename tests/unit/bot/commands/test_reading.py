@@ -1,13 +1,28 @@
 """The value of one option, read from its text alone."""
 
 from collections.abc import Callable
+from random import SystemRandom
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.commands.reading import count_of, is_number, lora_of, seed_of, size_of, weight_of, words_of
-from bot.commands.values import MAX_TOTAL_WEIGHT, MAX_WEIGHT, LoraWish, PixelSize, Ratio
+from bot.commands.grammar import parse
+from bot.commands.reading import (
+    LINK_CODE_CHARS,
+    count_of,
+    format_link_code,
+    is_link_code,
+    is_number,
+    link_code_of,
+    lora_of,
+    new_link_code,
+    seed_of,
+    size_of,
+    weight_of,
+    words_of,
+)
+from bot.commands.values import MAX_TOTAL_WEIGHT, MAX_WEIGHT, Draw, Link, LoraWish, PixelSize, Ratio, Unlink
 from bot.errors import BadCount, BadSeed, BadSize, BadWeight, MissingValue, PersonError
 from engine.request import MAX_SEED
 
@@ -109,3 +124,50 @@ def test_a_weight_has_three_places() -> None:
 
 def test_loras_together_bear_no_more_than_one_at_its_strongest() -> None:
     assert MAX_TOTAL_WEIGHT == MAX_WEIGHT == 2.0
+
+
+def test_codes_are_many_short_and_read_back_as_they_are_shown() -> None:
+    codes = {new_link_code(SystemRandom()) for _ in range(1000)}
+    assert len(codes) == 1000
+    assert {len(code) for code in codes} == {LINK_CODE_CHARS}
+    assert all(
+        link_code_of(format_link_code(code)) == code and is_link_code(format_link_code(code))
+        for code in codes
+    )
+    assert len(set("".join(codes))) == 32  # five bits a character
+
+
+@pytest.mark.parametrize("typed", ["K3F9-7QX0", "k3f9 7qxo", " K3F97QX0 ", "k3f9–7qxO", "K3F9-7QXo."])
+def test_what_people_type_for_a_code_is_forgiven(typed: str) -> None:
+    assert link_code_of(typed) == "K3F97QX0"
+    assert parse(f"/link {typed}") == Link("K3F97QX0")
+
+
+@pytest.mark.parametrize("typed", ["/link", "/关联", "关联", "绑定", "/link@sugarbot", "  关联账号 "])
+def test_without_a_code_one_is_asked_for(typed: str) -> None:
+    assert parse(typed) == Link()
+
+
+def test_a_code_may_follow_the_chinese_word_and_prose_may_too() -> None:
+    assert parse("关联 k3f9-7qx0") == Link("K3F97QX0")
+    assert parse("绑定：K3F9-7QX0") == Link("K3F97QX0")
+    assert parse("关联 两张照片里的人") == Draw(prompt="关联 两张照片里的人")
+
+
+@pytest.mark.parametrize("typed", ["/unlink", "/取消关联", "取消关联", "解绑"])
+def test_parting_is_a_command_of_its_own(typed: str) -> None:
+    assert parse(typed) == Unlink()
+
+
+def test_a_code_shows_in_no_repr() -> None:
+    assert "K3F97QX0" not in repr(Link("K3F97QX0"))
+
+
+def test_a_code_is_shown_in_two_halves() -> None:
+    assert format_link_code("K3F97QXM") == "K3F9-7QXM"
+
+
+@pytest.mark.parametrize("typed", ["K3F97QX", "K3F97QX00", "UUUUUUUU", "K3F97QX面", ""])
+def test_what_is_too_short_too_long_or_holds_another_sign_is_no_code(typed: str) -> None:
+    assert not is_link_code(typed)
+    assert parse(f"关联 {typed}".strip()) == (Draw(prompt=f"关联 {typed}") if typed else Link())

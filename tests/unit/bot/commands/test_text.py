@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.commands.cleaning import clean, plain
+from bot.commands.text import clean, normalize
 
 
 @given(st.text())
@@ -18,10 +18,10 @@ def test_visible_text_is_kept_byte_for_byte(text: str) -> None:
 
 
 def test_names_are_compared_half_width_and_without_capitals() -> None:
-    assert plain("　ＳＩＺＥ ") == "size"
-    assert plain("５１２×７６８") == "512x768"
-    assert plain("2∶3") == "2:3"
-    assert plain("−1") == "-1"
+    assert normalize("　ＳＩＺＥ ") == "size"
+    assert normalize("５１２×７６８") == "512x768"
+    assert normalize("2∶3") == "2:3"
+    assert normalize("−1") == "-1"
 
 
 def test_control_characters_and_bidi_overrides_are_dropped_and_their_neighbours_kept() -> None:
