@@ -223,7 +223,7 @@ def _draw(found: Scan, chosen: Mapping[str, str] = MappingProxyType({})) -> Draw
 
 
 def _loras(found: Scan, chosen: str | None, weight: str | None) -> tuple[LoraWish, ...]:
-    """Return the menu's LoRAs, else ``--lora``, else tags; a weight without a name is for the default LoRA."""
+    """Return the menu's LoRAs, else ``--lora``, else tags; a weight alone is for the default LoRA."""
     texts: Sequence[str] = found.every(_LORA) or found.tags
     if chosen:
         texts = [part for part in re.split(r"[,，]", chosen) if part.strip()]
