@@ -17,7 +17,7 @@ def note(note: Note, locale: str) -> str:
             return text(sentence, locale, **facts)
         case UnknownFeature():
             sentence = N_("The built-in model knows no “{said}” here, only: {known}.")
-            return text(sentence, locale, said=note.said, known=note.known)
+            return text(sentence, locale, said=note.text, known=note.known)
         case UnknownWords(is_all=True):
             sentence = N_(
                 "The built-in model draws faces and knows none of these words: {words}. "
@@ -32,6 +32,6 @@ def note(note: Note, locale: str) -> str:
 
 def not_understood(notes: Sequence[Note], locale: str) -> str:
     """The words that the model did not know, in one short line for a caption; nothing where it knew all."""
-    said = [each.said for each in notes if isinstance(each, UnknownFeature)]
+    said = [each.text for each in notes if isinstance(each, UnknownFeature)]
     said += [word for each in notes if isinstance(each, UnknownWords) for word in each.words]
     return text(N_("Not known to the built-in model: {words}."), locale, words=tuple(said)) if said else ""

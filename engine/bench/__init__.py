@@ -1,9 +1,15 @@
-"""How fast we are, in one run on one device: against the library, its strongest recipe and the card's floor.
+"""The benchmark: our speed on one device against diffusers, its strongest recipe and the card's floor.
 
-``python -m engine.bench`` measures the figures E1 to E9, ``python -m engine.bench.step`` one denoising step
-every way, ``python -m engine.bench.place`` puts results into a README. ``checkpoint`` writes random weights
-to disk, ``reading`` holds every way of loading them against the library's, ``start`` goes from a start to
-the first picture. The package's README describes each row. Random weights will do: none are needed for
-speed. It is for people at a terminal: no other package imports it. Tests: ``pytest
-tests/integration/pipeline/test_*bench.py``.
+``command``            ``python -m engine.bench``: the rows E1 to E9; ``rows`` measures, ``report`` writes
+``step``               ``python -m engine.bench.step``: one denoising step, by every method
+``startup``            ``python -m engine.bench.startup``: process start to first picture (E8)
+``load_speed``         ``python -m engine.bench.load_speed``: reading weights, by every method
+``random_checkpoint``  ``python -m engine.bench.random_checkpoint``: writes random weights to disk
+``random_model``       Z-Image-Turbo's configuration with random weights, which suffice for speed
+``random_tokenizer``   a tokenizer as large as Qwen3's
+``insert_results``     ``python -m engine.bench.insert_results``: puts results into a README
+``measurement``        time and peak memory of a piece of work
+
+The package's README describes each row. No other package imports this one. Tests: ``pytest
+tests/integration/pipeline/test_bench*.py``.
 """

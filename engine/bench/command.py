@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from engine.bench.report import markdown, plot
-from engine.bench.report.figures import judge_for
-from engine.bench.report.machine import about
+from engine.bench.report.machine import describe_machine
 from engine.bench.report.markdown import number
-from engine.bench.report.results import ResultBook, ResultLine, ratio, write_json
-from engine.bench.rows.subject import ON_CARD, ON_CPU, SIZES, SizePx, Subject, said
-from engine.bench.rows.table import measure
+from engine.bench.report.results import ResultLine, ResultLog, ratio, write_json
+from engine.bench.report.targets import evaluator_for
+from engine.bench.rows.runner import measure
+from engine.bench.rows.workload import ON_CARD, ON_CPU, SIZES, PictureSize, Workload, format_size
 from engine.checkpoint.model import BUILT_IN_WEIGHTS
 from engine.errors import ModelError
-from engine.zimage.load import Placement, choose_placement
+from engine.zimage.model_loader import Placement, choose_placement
 
 ROWS = ("E1", "E2", "E3", "E4", "E5", "E6", "E7", "E8", "E9")
 
@@ -29,33 +29,33 @@ def main(words: list[str] | None = None) -> int:
     words = sys.argv[1:] if words is None else words
     options = _options(words)
     try:
-        place = choose_placement(options.device)
+        placement = choose_placement(options.device)
         with tempfile.TemporaryDirectory(prefix="sugarbot-bench-") as scratch:
-            subject = _subject(options, place, Path(scratch))
-            if options.sizes and (flaw := _resize(subject, options.sizes)):
+            workload = _workload(options, placement, Path(scratch))
+            if options.sizes and (flaw := _resize(workload, options.sizes)):
                 print(flaw, file=sys.stderr)
                 return 2
-            facts = about(place, "engine.bench", words) | {"subject": subject.model.name}
-            book = ResultBook(
-                facts, judge_for(facts["dtype"]), [_writer(options.into)] if options.into else []
+            facts = describe_machine(placement, "engine.bench", words) | {"subject": workload.model.name}
+            result_log = ResultLog(
+                facts, evaluator_for(facts["dtype"]), [_writer(options.into)] if options.into else []
             )
-            book.write()
+            result_log.write()
             if not options.json_lines:
                 print(markdown.machine(facts), flush=True)
-            began_s = time.perf_counter()
-            for line in measure(subject, options.only):
-                book.add(line)
-                seconds = time.perf_counter() - began_s
+            started_s = time.perf_counter()
+            for line in measure(workload, options.only):
+                result_log.add(line)
+                seconds = time.perf_counter() - started_s
                 if options.json_lines:
                     print(json.dumps({"seconds": seconds, **asdict(line)}), flush=True)
                 else:
-                    print(f"{seconds:5.0f} s  {_row(book, line)}", flush=True)
+                    print(f"{seconds:5.0f} s  {_row(result_log, line)}", flush=True)
     except ModelError as error:
         print(error, file=sys.stderr)
         return 1
     if not (options.lines_only or options.json_lines):
-        print(f"\n{_verdicts(book, options.only)}", flush=True)
-    return int(any(line.has_failed for line in book.lines))
+        print(f"\n{_target_lines(result_log, options.only)}", flush=True)
+    return int(any(line.has_failed for line in result_log.lines))
 
 
 def _options(words: list[str]) -> argparse.Namespace:
@@ -87,22 +87,24 @@ def _options(words: list[str]) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
-def _subject(options: argparse.Namespace, place: Placement, scratch: Path) -> Subject:
+def _workload(options: argparse.Namespace, placement: Placement, scratch: Path) -> Workload:
     given = {name: getattr(options, name) for name in ("rounds", "pictures", "switches")}
-    usual = ON_CARD if place.is_card else ON_CPU
+    usual = ON_CARD if placement.is_card else ON_CPU
     effort = replace(usual, **{name: count for name, count in given.items() if count is not None})
     if options.random or options.tiny:
-        return Subject.random(place, effort, scratch, is_tiny=options.tiny)
-    return Subject.load(options.folder, place, effort, scratch)
+        return Workload.random(placement, effort, scratch, is_tiny=options.tiny)
+    return Workload.load(options.folder, placement, effort, scratch)
 
 
-def _resize(subject: Subject, sizes: list[SizePx]) -> str:
+def _resize(workload: Workload, sizes: list[PictureSize]) -> str:
     """Give the rows other sizes; what is wrong with them, where something is."""
     for size in sizes:
-        if not subject.model.allows(*size):
-            near = ", ".join(said(each) for each in subject.model.nearest(*size))
-            return f"{said(size)} px cannot be drawn by {subject.model.name}. The nearest sizes: {near}."
-    subject.sizes = dict(zip(SIZES, sizes, strict=True))
+        if not workload.model.allows(*size):
+            near = ", ".join(format_size(each) for each in workload.model.nearest(*size))
+            return (
+                f"{format_size(size)} px cannot be drawn by {workload.model.name}. The nearest sizes: {near}."
+            )
+    workload.sizes = dict(zip(SIZES, sizes, strict=True))
     return ""
 
 
@@ -113,7 +115,7 @@ def _rows(written: str) -> list[str]:
     return rows
 
 
-def _sizes(written: str) -> list[SizePx]:
+def _sizes(written: str) -> list[PictureSize]:
     sizes = []
     for each in written.split(","):
         width, _, height = each.strip().lower().partition("x")
@@ -140,23 +142,23 @@ def _writer(folder: Path) -> Callable[[dict[str, Any]], None]:
     return write
 
 
-def _row(book: ResultBook, line: ResultLine) -> str:
+def _row(result_log: ResultLog, line: ResultLine) -> str:
     """A line for the terminal."""
     value = "failed" if line.has_failed else f"{number(line.value)} {line.unit}"
     ratios = [
         f"{times:.2f} × {other}"
         for other in ("floor", "stock", "recipe")
-        if other != line.who and (times := ratio(book.lines, line, other)) is not None
+        if other != line.who and (times := ratio(result_log.lines, line, other)) is not None
     ]
     peak = [f"{line.peak_gib:.1f} GiB"] if line.peak_gib else []
     more = " · ".join([*ratios, *peak, *([line.note] if line.note else [])])
     return f"{line.row}  {line.work:12}  {line.who:24} {value:>20}  {more}"
 
 
-def _verdicts(book: ResultBook, rows: list[str]) -> str:
+def _target_lines(result_log: ResultLog, rows: list[str]) -> str:
     marks = {True: "met", False: "missed", None: "not measured"}
     return "\n".join(
         f"{each.row}  {each.what:26} {each.reach:>12} {number(each.measured):>10}  {marks[each.is_met]}"
-        for each in book.judge(book.lines)
+        for each in result_log.evaluate(result_log.lines)
         if each.row in rows
     )

@@ -14,25 +14,25 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.bench.clock import Reading, in_graph, measure
-from engine.bench.report.machine import about
+from engine.bench.measurement import Measurement, as_cuda_graph, measure
+from engine.bench.random_model import TINY, TURBO, as_file, random_lora, random_transformer
+from engine.bench.report.machine import describe_machine
 from engine.bench.report.markdown import machine, number, table
 from engine.bench.report.results import write_json
 from engine.bench.rows.floor import attention, products
-from engine.bench.turbo import TINY, TURBO, as_file, random_lora, random_transformer
-from engine.lora.merge import Merger
-from engine.lora.ways import NO_PATCHES, Patches, Stack, side
+from engine.lora.merger import Merger
+from engine.lora.patches import NO_PATCHES, LoraStack, Patches, side_patches
 from engine.zimage.denoise import PIXELS_PER_LATENT
 from engine.zimage.forward.forward import Forward
-from engine.zimage.forward.fusions import PLAIN
-from engine.zimage.load import choose_placement
+from engine.zimage.forward.fusions import REFERENCE
+from engine.zimage.model_loader import choose_placement
 
 CAPTION = 60  # tokens of a usual prompt
 TIME = 0.25  # somewhere on the way
 
 
 @dataclass(frozen=True, slots=True)
-class StepRow:
+class StepResult:
     """One row of the table; ``error`` None where there is nothing to compare with."""
 
     name: str
@@ -41,7 +41,7 @@ class StepRow:
     error: float | None
 
 
-class StepSubject:
+class StepWorkload:
     """A transformer, the rows it draws, and the LoRAs on them.
 
     Args:
@@ -62,9 +62,9 @@ class StepSubject:
         self.latents = [
             torch.randn(16, *self.size, generator=generator).to(self.device) for _ in range(options.rows)
         ]
-        said = torch.randn(CAPTION, self.transformer.config.cap_feat_dim, generator=generator)
-        self.embedding = said.to(self.device, dtype)
-        self.stacks: list[Stack] = [
+        embedding = torch.randn(CAPTION, self.transformer.config.cap_feat_dim, generator=generator)
+        self.embedding = embedding.to(self.device, dtype)
+        self.stacks: list[LoraStack] = [
             ((random_lora(self.matrices, seed, options.rank), 0.8),) for seed in range(options.rows)
         ]
 
@@ -79,95 +79,95 @@ class StepSubject:
 
     def ours(self, patches: Patches, own: list[Patches]) -> Callable[[], list[Tensor]]:
         """Our step; ``own`` is what the LoRAs of each row change in reading its caption."""
-        captions = [self.forward.read(self.embedding, each) for each in own]
+        captions = [self.forward.refine_caption(self.embedding, each) for each in own]
         batch = self.forward.batch(captions, [self.size] * len(self.latents), patches)
         times = torch.full((len(self.latents),), TIME, device=self.device)
         return lambda: batch(self.latents, times)
 
-    def read(self, work: Callable[[], object]) -> Reading:
+    def read(self, work: Callable[[], object]) -> Measurement:
         """Measure on this device."""
         return measure(work, self.device, self.rounds)
 
-    def line(self, name: str, work: Callable[[], Any], stock: list[Tensor] | None) -> StepRow:
+    def line(self, name: str, work: Callable[[], Any], stock: list[Tensor] | None) -> StepResult:
         """Measure a step and hold its result against the library's."""
-        reading = self.read(work)
-        return _line(name, reading, _error(work(), stock) if stock else None)
+        measurement = self.read(work)
+        return _line(name, measurement, _error(work(), stock) if stock else None)
 
 
-def lines(subject: StepSubject, *, is_compiled: bool) -> Iterator[StepRow]:
+def lines(workload: StepWorkload, *, is_compiled: bool) -> Iterator[StepResult]:
     """Every row of the table, measured as it is asked for."""
-    rows = len(subject.latents)
-    shape = rows, subject.size, CAPTION
+    rows = len(workload.latents)
+    shape = rows, workload.size, CAPTION
     for name, work in (("products", products), ("attention", attention)):
         with torch.no_grad():
-            reading = subject.read(in_graph(work(subject.forward, *shape), subject.device))
-        yield _line(f"floor: {name}", reading, None)
-    base = subject.stock()
-    one, mixed = _stock_with_loras(subject)
-    yield subject.line("stock", subject.stock, base)
-    yield _stock_line(subject)
-    yield from _our_lines(subject, base, one, mixed)
+            measurement = workload.read(as_cuda_graph(work(workload.forward, *shape), workload.device))
+        yield _line(f"floor: {name}", measurement, None)
+    base = workload.stock()
+    one, mixed = _stock_with_loras(workload)
+    yield workload.line("stock", workload.stock, base)
+    yield _stock_line(workload)
+    yield from _our_lines(workload, base, one, mixed)
     if is_compiled:
-        subject.transformer.compile_repeated_blocks(fullgraph=True)
-        yield subject.line("stock, compiled", subject.stock, base)
+        workload.transformer.compile_repeated_blocks(fullgraph=True)
+        yield workload.line("stock, compiled", workload.stock, base)
 
 
 def _our_lines(
-    subject: StepSubject, base: list[Tensor], one: list[Tensor], mixed: list[Tensor]
-) -> Iterator[StepRow]:
+    workload: StepWorkload, base: list[Tensor], one: list[Tensor], mixed: list[Tensor]
+) -> Iterator[StepResult]:
     """Without a LoRA; one for all rows, by each way; one of its own for each row."""
-    stacks, rows, device = subject.stacks, len(subject.latents), subject.device
-    step = subject.ours(NO_PATCHES, [NO_PATCHES] * rows)
-    yield subject.line("ours", step, base)
+    stacks, rows, device = workload.stacks, len(workload.latents), workload.device
+    step = workload.ours(NO_PATCHES, [NO_PATCHES] * rows)
+    yield workload.line("ours", step, base)
     if device.type == "cuda":
-        yield subject.line("ours, in a graph", in_graph(step, device), None)
-        fused, subject.forward.do = subject.forward.do, PLAIN
-        yield subject.line("ours, without its kernels", step, base)
-        subject.forward.do = fused
-    merger = Merger(subject.matrices)
-    patches = _all_merged(subject, merger, stacks[0])
-    yield subject.line("ours, merged", subject.ours(patches, [patches] * rows), one)
-    yield _line("switch by merging", subject.read(lambda: _all_merged(subject, merger, stacks[-1])), None)
+        yield workload.line("ours, in a graph", as_cuda_graph(step, device), None)
+        fused, workload.forward.fusions = workload.forward.fusions, REFERENCE
+        yield workload.line("ours, without its kernels", step, base)
+        workload.forward.fusions = fused
+    merger = Merger(workload.matrices)
+    patches = _all_merged(workload, merger, stacks[0])
+    yield workload.line("ours, merged", workload.ours(patches, [patches] * rows), one)
+    yield _line("switch by merging", workload.read(lambda: _all_merged(workload, merger, stacks[-1])), None)
     merger.drop()  # 12 GB at full size, which the next rows must not be charged for
     del patches
     for kind, own, stock in (("one", stacks[:1] * rows, one), ("each its own", stacks, mixed)):
-        reading_patches = [side(subject.matrices, [stack]) for stack in own]
-        step = subject.ours(side(subject.matrices, own), reading_patches)
-        yield subject.line(f"ours, side, {kind}", step, stock)
+        reading_patches = [side_patches(workload.matrices, [stack]) for stack in own]
+        step = workload.ours(side_patches(workload.matrices, own), reading_patches)
+        yield workload.line(f"ours, side, {kind}", step, stock)
 
 
-def _all_merged(subject: StepSubject, merger: Merger, stack: Stack) -> Patches:
+def _all_merged(workload: StepWorkload, merger: Merger, stack: LoraStack) -> Patches:
     patches = merger.merge(stack)
     for group in list(patches.pending):
-        patches.ready(group)
+        patches.ensure_merged(group)
     return patches
 
 
-def _stock_with_loras(subject: StepSubject) -> tuple[list[Tensor], list[Tensor]]:
+def _stock_with_loras(workload: StepWorkload) -> tuple[list[Tensor], list[Tensor]]:
     """The library's results: the first LoRA on every row, and each row's own."""
     results = []
-    for stack in subject.stacks:
-        _wear(subject, stack)
-        results.append(subject.stock())
-        subject.transformer.unload_lora()
+    for stack in workload.stacks:
+        _load_lora(workload, stack)
+        results.append(workload.stock())
+        workload.transformer.unload_lora()
     return results[0], [result[row] for row, result in enumerate(results)]
 
 
-def _stock_line(subject: StepSubject) -> StepRow:
-    _wear(subject, subject.stacks[0])
-    reading = subject.read(subject.stock)
-    subject.transformer.unload_lora()
-    return _line("stock, peft", reading, None)
+def _stock_line(workload: StepWorkload) -> StepResult:
+    _load_lora(workload, workload.stacks[0])
+    measurement = workload.read(workload.stock)
+    workload.transformer.unload_lora()
+    return _line("stock, peft", measurement, None)
 
 
-def _wear(subject: StepSubject, stack: Stack) -> None:
+def _load_lora(workload: StepWorkload, stack: LoraStack) -> None:
     ((adapter, strength),) = stack
-    subject.transformer.load_lora_adapter(as_file(adapter), prefix="transformer", adapter_name="lora")
-    subject.transformer.set_adapters("lora", strength)
+    workload.transformer.load_lora_adapter(as_file(adapter), prefix="transformer", adapter_name="lora")
+    workload.transformer.set_adapters("lora", strength)
 
 
-def _line(name: str, reading: Reading, error: float | None) -> StepRow:
-    return StepRow(name, reading.milliseconds, reading.peak_bytes / 2**30, error)
+def _line(name: str, measurement: Measurement, error: float | None) -> StepResult:
+    return StepResult(name, measurement.milliseconds, measurement.peak_bytes / 2**30, error)
 
 
 def _error(ours: list[Tensor], stock: list[Tensor]) -> float:
@@ -178,7 +178,7 @@ def _error(ours: list[Tensor], stock: list[Tensor]) -> float:
     )
 
 
-def main(arguments: list[str] | None = None) -> list[StepRow]:
+def main(arguments: list[str] | None = None) -> list[StepResult]:
     """Measure, print a table, and write it where asked to."""
     parser = argparse.ArgumentParser(prog="python -m engine.bench.step")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -193,9 +193,9 @@ def main(arguments: list[str] | None = None) -> list[StepRow]:
     parser.add_argument("--into", type=Path, help="a folder for step.json and step.md")
     words = sys.argv[1:] if arguments is None else arguments
     options = parser.parse_args(words)
-    facts = about(choose_placement(options.device), "engine.bench.step", words)
-    measured: list[StepRow] = []
-    for line in lines(StepSubject(options), is_compiled=options.compiled):
+    facts = describe_machine(choose_placement(options.device), "engine.bench.step", words)
+    measured: list[StepResult] = []
+    for line in lines(StepWorkload(options), is_compiled=options.compiled):
         measured.append(line)
         floor_ms = sum(each.milliseconds for each in measured[:2])
         error = "" if line.error is None else f"{line.error:10.1e}"

@@ -26,40 +26,40 @@ class Caption:
     """A prompt, and the names of the traits that it says."""
 
     text: str
-    said: frozenset[str]
+    mentioned: frozenset[str]
 
 
-def dice_of(seed: int) -> random.Random:
+def make_rng(seed: int) -> random.Random:
     """A source of chance that repeats."""
     return random.Random(seed)  # noqa: S311 - it draws faces, not secrets
 
 
 def write_caption(
-    values: Mapping[str, str], dice: random.Random, language: Language | None = None, trigger: str = ""
+    values: Mapping[str, str], rng: random.Random, language: Language | None = None, trigger: str = ""
 ) -> Caption:
     """Write one caption of a face.
 
     Args:
         values: Trait name → value name.
-        dice: The source of chance; see :func:`dice_of`.
+        rng: The source of chance; see :func:`make_rng`.
         language: None lets the dice choose, now and then both at once.
         trigger: The style whose trigger word goes first; empty lets the dice put in any, or none.
     """
-    tongue = language or dice.choices(("zh", "en", "mixed"), (0.47, 0.45, 0.08))[0]
-    names = _choose_names(dice)
-    if len(names) == len(SLOTS) and tongue == "zh" and dice.random() < 0.5:
-        parts = [_phrase(name, values, dice, "zh") for name in SLOTS]
-        return Caption(f"{_trigger(trigger, dice, 1.0)}，" + "，".join(parts), frozenset(SLOTS))
+    lang = language or rng.choices(("zh", "en", "mixed"), (0.47, 0.45, 0.08))[0]
+    names = _choose_names(rng)
+    if len(names) == len(SLOTS) and lang == "zh" and rng.random() < 0.5:
+        parts = [_phrase(name, values, rng, "zh") for name in SLOTS]
+        return Caption(f"{_trigger(trigger, rng, 1.0)}，" + "，".join(parts), frozenset(SLOTS))
     parts = []
     for name in names:
-        parts += _parts(name, names, values, dice, tongue)
-    parts += dice.choices(FILLERS, k=dice.choices((0, 1, 2, 4), (5, 3, 2, 1))[0])
-    if dice.random() < 0.03:
-        parts += ["".join(dice.choices(JUNK, k=dice.randint(3, 90)))]
-    if dice.random() < 0.8:
-        dice.shuffle(parts)
-    word = _trigger(trigger, dice, 0.7 if trigger else 0.2)
-    text = _join([word, *parts] if word else parts, dice, tongue)
+        parts += _parts(name, names, values, rng, lang)
+    parts += rng.choices(FILLERS, k=rng.choices((0, 1, 2, 4), (5, 3, 2, 1))[0])
+    if rng.random() < 0.03:
+        parts += ["".join(rng.choices(JUNK, k=rng.randint(3, 90)))]
+    if rng.random() < 0.8:
+        rng.shuffle(parts)
+    word = _trigger(trigger, rng, 0.7 if trigger else 0.2)
+    text = _join([word, *parts] if word else parts, rng, lang)
     return Caption(text, frozenset(names))
 
 
@@ -81,76 +81,74 @@ def vocabulary_texts() -> list[str]:
     ]
 
 
-def _choose_names(dice: random.Random) -> list[str]:
+def _choose_names(rng: random.Random) -> list[str]:
     """Which traits a caption says: usually most, sometimes few, sometimes the five slots, rarely none."""
-    kind = dice.random()
+    kind = rng.random()
     if kind < 0.08:
         return list(SLOTS)
     keep = 0.9 if kind < 0.70 else 0.5 if kind < 0.88 else 0.15
-    return [name for name in NAMES if dice.random() < keep]
+    return [name for name in NAMES if rng.random() < keep]
 
 
 def _parts(
-    name: str, names: Sequence[str], values: Mapping[str, str], dice: random.Random, tongue: Language
+    name: str, names: Sequence[str], values: Mapping[str, str], rng: random.Random, lang: Language
 ) -> list[str]:
     """The words for one trait; colour and cut of the hair are often one phrase, said at ``hair``."""
-    if tongue == "mixed":
-        tongue = dice.choice(("zh", "en"))
+    if lang == "mixed":
+        lang = rng.choice(("zh", "en"))
     together = "hair" in names and "cut" in names
     if together and name == "cut":
         return []
     if name not in HAIR:
-        return [_phrase(name, values, dice, tongue)]
-    colours, cuts = (HAIR_ZH, CUT_ZH) if tongue == "zh" else (HAIR_EN, CUT_EN)
-    colour = _word(colours[values["hair"]], dice)
-    cut = _word(cuts[values["cut"]], dice)
+        return [_phrase(name, values, rng, lang)]
+    colours, cuts = (HAIR_ZH, CUT_ZH) if lang == "zh" else (HAIR_EN, CUT_EN)
+    colour = _word(colours[values["hair"]], rng)
+    cut = _word(cuts[values["cut"]], rng)
     if name == "cut":
         return [cut]
-    alone = f"{colour}{dice.choice(('头发', '发', '的头发'))}" if tongue == "zh" else f"{colour} hair"
+    alone = f"{colour}{rng.choice(('头发', '发', '的头发'))}" if lang == "zh" else f"{colour} hair"
     if not together:
         return [alone]
-    if dice.random() < 0.75:
-        return [
-            f"{colour}{dice.choice(('', '', '的'))}{cut}" if tongue == "zh" else _hair_en(colour, cut, dice)
-        ]
+    if rng.random() < 0.75:
+        return [f"{colour}{rng.choice(('', '', '的'))}{cut}" if lang == "zh" else _hair_en(colour, cut, rng)]
     return [alone, cut]
 
 
-def _hair_en(colour: str, cut: str, dice: random.Random) -> str:
+def _hair_en(colour: str, cut: str, rng: random.Random) -> str:
     """Colour and cut as one English phrase: ``long pink hair``, ``a pink bob haircut``."""
     words = cut.split()
     place = words.index("hair") if "hair" in words else 1 if words[0] == "a" else 0
-    if place and words[0] != "a" and dice.random() < 0.4:
+    if place and words[0] != "a" and rng.random() < 0.4:
         place = 0
     return " ".join([*words[:place], colour, *words[place:]])
 
 
-def _phrase(name: str, values: Mapping[str, str], dice: random.Random, tongue: str) -> str:
-    return _word((ZH if tongue == "zh" else EN)[name][values[name]], dice)
+def _phrase(name: str, values: Mapping[str, str], rng: random.Random, lang: str) -> str:
+    return _word((ZH if lang == "zh" else EN)[name][values[name]], rng)
 
 
-def _word(choices: Sequence[str], dice: random.Random) -> str:
+def _word(choices: Sequence[str], rng: random.Random) -> str:
     """The usual word four times in ten, else any of them."""
-    return choices[0] if dice.random() < 0.4 else dice.choice(choices)
+    return choices[0] if rng.random() < 0.4 else rng.choice(choices)
 
 
-def _trigger(style: str, dice: random.Random, odds: float) -> str:
-    if dice.random() >= odds:
+def _trigger(style: str, rng: random.Random, odds: float) -> str:
+    if rng.random() >= odds:
         return ""
-    return TRIGGERS[style or dice.choice(tuple(TRIGGERS))]
+    return TRIGGERS[style or rng.choice(tuple(TRIGGERS))]
 
 
-def _join(parts: Sequence[str], dice: random.Random, tongue: Language) -> str:
+def _join(parts: Sequence[str], rng: random.Random, lang: Language) -> str:
     marks = {
         "zh": ("，", "，", ",", "、", " ", "。", "，带"),
         "en": (", ", ", ", ",", " ", ". ", " and ", " with "),
     }
-    chosen = marks["en" if tongue == "en" else "zh"]
-    one = dice.choice(chosen[:5])
-    mixed = dice.random() < 0.3
+    chosen = marks["en" if lang == "en" else "zh"]
+    one = rng.choice(chosen[:5])
+    mixed = rng.random() < 0.3
     text = ""
     for index, part in enumerate(parts):
-        text += (dice.choice(chosen) if mixed else one) * (index > 0) + part
-    if tongue == "en" and dice.random() < 0.2:
+        text += (rng.choice(chosen) if mixed else one) * (index > 0) + part
+    if lang == "en" and rng.random() < 0.2:
         text = text.capitalize()
-    return text + ("。" if tongue == "zh" and dice.random() < 0.1 else "")
+    return text + ("。" if lang == "zh" and rng.random() < 0.1 else "")

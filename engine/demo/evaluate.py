@@ -17,8 +17,15 @@ from rich.table import Table
 
 from engine.demo.faces.styles import SHELF
 from engine.demo.faces.traits import TRAIT
-from engine.demo.judge import distance, make_pictures, mark, set_exam, style_share, wear
-from engine.demo.nets import HERE, load_pipeline
+from engine.demo.metrics import (
+    distance,
+    load_lora,
+    make_evaluation_set,
+    make_pictures,
+    score_traits,
+    style_accuracy,
+)
+from engine.demo.networks import HERE, load_pipeline
 from engine.demo.phrases import TRIGGERS
 from engine.demo.probe import Probe, load_probe
 
@@ -41,41 +48,45 @@ def evaluate(home: Path, count: int, styled: int, device: str) -> dict[str, Any]
     pipe = load_pipeline(home / "weights", device)
     report: dict[str, Any] = {"load_s": time.monotonic() - start}
     probe = load_probe(home / "probe.safetensors")
-    exam = set_exam(count)
-    prompts = [caption.text for caption in exam.captions]
+    evaluation_set = make_evaluation_set(count)
+    prompts = [caption.text for caption in evaluation_set.captions]
     base = make_pictures(pipe, prompts)
-    report["base"] = {name: (tally.asked, tally.share) for name, tally in mark(probe, exam, base).items()}
-    report["style"] = {"base": style_share(probe, base, "base")}
+    report["base"] = {
+        name: (score.asked, score.share) for name, score in score_traits(probe, evaluation_set, base).items()
+    }
+    report["style"] = {"base": style_accuracy(probe, base, "base")}
     few = min(8, count)
     report["repeats"] = bool(
         torch.equal(make_pictures(pipe, prompts[:few]), make_pictures(pipe, prompts[:few]))
     )
     for style in SHELF:
-        report |= {style: _judge_lora(pipe, probe, home, style, styled, report)}
-    wear(pipe, None)
+        report |= {style: _evaluate_lora(pipe, probe, home, style, styled, report)}
+    load_lora(pipe, None)
     report["seconds"] = _seconds(pipe)
     report["rss_mb"] = psutil.Process().memory_info().rss / 1e6
     return report
 
 
-def _judge_lora(
+def _evaluate_lora(
     pipe: Any, probe: Probe, home: Path, style: str, count: int, report: dict[str, Any]
 ) -> dict[str, tuple[int, float]]:
     path = home / "loras" / f"{style}.safetensors"
-    exam = set_exam(count, seed=3_000_000)
-    plain = [caption.text for caption in exam.captions]
+    evaluation_set = make_evaluation_set(count, seed=3_000_000)
+    plain = [caption.text for caption in evaluation_set.captions]
     prompts = [f"{TRIGGERS[style]}，{text}" for text in plain]
-    wear(pipe, None)
+    load_lora(pipe, None)
     base = make_pictures(pipe, prompts)
-    wear(pipe, path, 1.0)
+    load_lora(pipe, path, 1.0)
     full = make_pictures(pipe, prompts)
-    report["style"][style] = style_share(probe, full, style)
-    report["style"][f"{style} untriggered"] = style_share(probe, make_pictures(pipe, plain), style)
-    wear(pipe, path, 0.5)
+    report["style"][style] = style_accuracy(probe, full, style)
+    report["style"][f"{style} untriggered"] = style_accuracy(probe, make_pictures(pipe, plain), style)
+    load_lora(pipe, path, 0.5)
     half = make_pictures(pipe, prompts)
     report.setdefault("half", {})[style] = distance(base, half) / distance(base, full)
     report.setdefault("least_change", {})[style] = float((base - full).abs().mean((1, 2, 3)).min() * 255)
-    return {name: (tally.asked, tally.share) for name, tally in mark(probe, exam, full).items()}
+    return {
+        name: (score.asked, score.share) for name, score in score_traits(probe, evaluation_set, full).items()
+    }
 
 
 def _seconds(pipe: Any) -> float:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from engine.demo.faces.styles import STYLES
 from engine.demo.faces.traits import TRAITS
-from engine.demo.nets import PROBE
+from engine.demo.networks import PROBE
 
 STYLE_NAMES = tuple(STYLES)
 WIDTHS = (24, 48, 80, 96, 96)

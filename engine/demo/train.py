@@ -16,80 +16,80 @@ from rich.console import Console
 
 from engine.demo.captions import vocabulary_texts
 from engine.demo.faces.styles import SHELF, SPARE
-from engine.demo.nets import save_pipeline
+from engine.demo.networks import save_pipeline
 from engine.demo.probe import save_probe
-from engine.demo.shelf_card import write_shelf_card
 from engine.demo.tokenizer import build_tokenizer
-from engine.demo.training.course import Course, OutOfTime, Plan, smoke
+from engine.demo.training.datasets import LORA_STYLES, DatasetCache
 from engine.demo.training.flow import train_distil, train_flow
 from engine.demo.training.loras import save_lora, train_lora
-from engine.demo.training.plot import plot_losses
+from engine.demo.training.loss_plot import plot_losses
 from engine.demo.training.probe import train_probe
-from engine.demo.training.read import train_reading
-from engine.demo.training.studio import TAUGHT, Studio
+from engine.demo.training.run import TimeLimitReached, TrainingPlan, TrainingRun, smoke
+from engine.demo.training.shelf_index import write_shelf_index
+from engine.demo.training.text_encoder import train_text_encoder
 from engine.demo.training.vae import train_vae
 
-UNFINISHED = 75  # exit code: run the same command again
-say = Console().print
+EXIT_UNFINISHED = 75  # exit code: run the same command again
+echo = Console().print
 
 
-def train(course: Course) -> Path:
+def train(run: TrainingRun) -> Path:
     """Go through all stages and export.
 
     Returns:
         The export folder: ``weights/``, ``loras/``, ``spare/``, ``probe.safetensors``.
 
     Raises:
-        OutOfTime: The course's time is over; its checkpoints are written.
+        TimeLimitReached: The time of this call is over; the checkpoints are written.
     """
     tokenizer = build_tokenizer(vocabulary_texts())
-    studio = Studio(course, tokenizer)
+    cache = DatasetCache(run, tokenizer)
     figures: dict[str, object] = {}
-    if not (course.is_done("probe") and course.is_done("vae")):
-        _timed(course, "draw", studio.marked)
-    if course.is_done("probe"):
-        probe = train_probe(course, [], [])
+    if not (run.is_done("probe") and run.is_done("vae")):
+        _timed(run, "draw", cache.labelled)
+    if run.is_done("probe"):
+        probe = train_probe(run, [], [])
     else:
-        probe = train_probe(course, studio.marked(), studio.held_out(min(600, course.plan.faces)))
-    figures["probe"] = course.result("probe")["accuracy"]
-    say("probe on held-out drawn faces", figures["probe"])
-    if course.is_done("vae"):
-        vae = train_vae(course, [], [])
+        probe = train_probe(run, cache.labelled(), cache.held_out(min(600, run.plan.faces)))
+    figures["probe"] = run.result("probe")["accuracy"]
+    echo("probe on held-out drawn faces", figures["probe"])
+    if run.is_done("vae"):
+        vae = train_vae(run, [], [])
     else:
-        vae = train_vae(course, [pool for pool, _ in studio.marked()], studio.others()[:1])
-    say("vae", course.result("vae")["psnr"], "dB")
-    encoder = train_reading(course, tokenizer)
-    figures["reading"] = course.result("read")["accuracy"]
-    say("share of traits read right from unseen captions", figures["reading"])
-    learned = course.is_done("flow") and (course.plan.distil == 0 or course.is_done("distil"))
-    lessons = [] if learned else studio.base_lessons(vae)
-    studio.forget("base")
-    teacher = train_flow(course, lessons, tokenizer, encoder)
-    reader = train_distil(course, teacher, lessons, tokenizer) if course.plan.distil else teacher
-    del lessons, teacher
+        vae = train_vae(run, [pool for pool, _ in cache.labelled()], cache.others()[:1])
+    echo("vae", run.result("vae")["psnr"], "dB")
+    encoder = train_text_encoder(run, tokenizer)
+    figures["reading"] = run.result("read")["accuracy"]
+    echo("share of traits read right from unseen captions", figures["reading"])
+    is_trained = run.is_done("flow") and (run.plan.distil == 0 or run.is_done("distil"))
+    base = [] if is_trained else cache.base_datasets(vae)
+    cache.forget("base")
+    teacher = train_flow(run, base, tokenizer, encoder)
+    model = train_distil(run, teacher, base, tokenizer) if run.plan.distil else teacher
+    del base, teacher
     loras = {}
-    for style in TAUGHT:
-        ready = course.is_done(f"lora-{style}")
-        loras[style] = train_lora(course, style, reader, {} if ready else studio.style_lessons(vae, style))
-        studio.forget(style)
-    export = course.out / "export"
+    for style in LORA_STYLES:
+        ready = run.is_done(f"lora-{style}")
+        loras[style] = train_lora(run, style, model, {} if ready else cache.style_datasets(vae, style))
+        cache.forget(style)
+    export = run.out / "export"
     for style in (*SHELF, SPARE):
         save_lora(export / ("spare" if style == SPARE else "loras") / f"{style}.safetensors", loras[style])
-    write_shelf_card(export / "loras" / "loras.toml")
+    write_shelf_index(export / "loras" / "loras.toml")
     save_probe(probe, export / "probe.safetensors")
-    save_pipeline(export / "weights", vae, reader.transformer, reader.text_encoder, tokenizer)
-    plot_losses(course.out / "losses.jsonl", export / "losses.svg")
-    figures |= {"vae_psnr_db": course.result("vae")["psnr"]}
+    save_pipeline(export / "weights", vae, model.transformer, model.text_encoder, tokenizer)
+    plot_losses(run.out / "losses.jsonl", export / "losses.svg")
+    figures |= {"vae_psnr_db": run.result("vae")["psnr"]}
     (export / "training.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     return export
 
 
-def _timed(course: Course, stage: str, work: object) -> None:
+def _timed(run: TrainingRun, stage: str, work: object) -> None:
     start = time.monotonic()
     work()  # type: ignore[operator]
-    if course.on_card:
+    if run.on_card:
         torch.cuda.synchronize()
-    say(f"{stage}: {time.monotonic() - start:.1f} s")
+    echo(f"{stage}: {time.monotonic() - start:.1f} s")
 
 
 def main(
@@ -110,18 +110,20 @@ def main(
     changes = {
         name: int(value) for name, _, value in (item.partition("=") for item in plan.split(",") if item)
     }
-    base = smoke() if small else Plan()
-    whole = Plan(**({name: getattr(base, name) for name in Plan.__dataclass_fields__} | changes))
+    base = smoke() if small else TrainingPlan()
+    whole = TrainingPlan(
+        **({name: getattr(base, name) for name in TrainingPlan.__dataclass_fields__} | changes)
+    )
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.backends.cuda.matmul.allow_tf32 = True
     torch.backends.cudnn.allow_tf32 = True
     out.mkdir(parents=True, exist_ok=True)
-    course = Course(out, device, whole, seed, time.monotonic() + limit_s, compiled)
+    run = TrainingRun(out, device, whole, seed, time.monotonic() + limit_s, compiled)
     try:
-        say("exported to", train(course))
-    except OutOfTime as over:
-        say(f"time is over in stage {over}; run the same command to go on")
-        raise typer.Exit(UNFINISHED) from over
+        echo("exported to", train(run))
+    except TimeLimitReached as over:
+        echo(f"time is over in stage {over}; run the same command to go on")
+        raise typer.Exit(EXIT_UNFINISHED) from over
 
 
 if __name__ == "__main__":

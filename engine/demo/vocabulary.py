@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 from engine.demo.phrases import CUT_EN, CUT_ZH, EN, FILLERS, HAIR_EN, HAIR_ZH, TRIGGERS, ZH
 
-MOST = 4  # of each kind in one answer: more would bury the rest of it
-MOST_DESCRIBING = 3  # words before a noun that are repeated
-MOST_CHARS = 24  # of a word that is named
+MAX_NAMED = 4  # of each kind in one answer: more would bury the rest of it
+MAX_DESCRIBING_WORDS = 3  # words before a noun that are repeated
+MAX_WORD_CHARS = 24  # of a word that is named
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,16 +20,16 @@ class UnknownFeature:
     """Something of a face that the model cannot draw so.
 
     Attributes:
-        said: As in the prompt: ``green hair``.
-        known: What it can draw in that place, in the same language: ``black``, ``brown``, …
+        text: As written in the prompt: ``green hair``.
+        known: What the model can draw instead, in the same language: ``black``, ``brown``, …
     """
 
-    said: str = field(repr=False)
+    text: str = field(repr=False)
     known: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class PromptReading:
     """What the model makes of a prompt.
 
     Attributes:
@@ -125,22 +125,29 @@ _PARTS = re.compile(r"[^,，.。;；、!！?？:：()（）\n]+")
 _RUNS = re.compile(r"(?P<zh>[\u3400-\u9fff]+)|(?P<en>[^\W\d_\u3400-\u9fff][^\W_\u3400-\u9fff]*)|\d\w*")
 
 
-def read_prompt(prompt: str) -> Reading:
-    """Tell the words that the model knows from those it does not; at most a few of these are named."""
-    notes = _Notes()
+@dataclass(slots=True)
+class _Findings:
+    features: list[UnknownFeature] = field(default_factory=list)
+    words: list[str] = field(default_factory=list)
+    has_known: bool = False
+
+
+def read_prompt(prompt: str) -> PromptReading:
+    """Separate the words that the model knows from those it does not; name at most a few unknown ones."""
+    found = _Findings()
     for part in _PARTS.findall(prompt):
-        latin: list[str] = []
+        english: list[str] = []
         for run in _RUNS.finditer(part):
-            if run["zh"]:
-                notes.read_latin(latin)
-                latin = []
-                notes.read_chinese(run["zh"])
-            elif run["en"]:
-                latin.append(run["en"])
-        notes.read_latin(latin)
-    features = tuple(dict.fromkeys(notes.features))[:MOST]
-    words = tuple(dict.fromkeys(word[:MOST_CHARS] for word in notes.words))[:MOST]
-    return Reading(features, words, is_blank=not notes.knows_any and bool(features or words))
+            if run["en"]:
+                english.append(run["en"])
+            elif run["zh"]:
+                _read_english(english, found)
+                english = []
+                _read_chinese(run["zh"], found)
+        _read_english(english, found)
+    features = tuple(dict.fromkeys(found.features))[:MAX_NAMED]
+    words = tuple(dict.fromkeys(word[:MAX_WORD_CHARS] for word in found.words))[:MAX_NAMED]
+    return PromptReading(features, words, is_blank=not found.has_known and bool(features or words))
 
 
 def vocabulary(locale: str) -> tuple[str, ...]:
@@ -154,65 +161,33 @@ def vocabulary(locale: str) -> tuple[str, ...]:
     return tuple(_shared_noun(words) for words in usual)
 
 
-@dataclass
-class _Notes:
-    features: list[UnknownFeature]
-    words: list[str]
-    knows_any: bool = False
-
-    def __init__(self) -> None:
-        self.features, self.words = [], []
-
-    def read_latin(self, typed: list[str]) -> None:
-        """Read neighbouring words: known phrases first, then nouns with the words that describe them."""
-        words = [word.casefold() for word in typed]
-        covered = _covered(words)
-        self.knows_any = self.knows_any or any(covered)
-        for at, word in enumerate(words):
-            trait = _NOUNS_EN.get(word)
-            if covered[at] or trait is None:
-                continue
-            self.knows_any = covered[at] = True
-            begin = at
-            while begin and not covered[begin - 1] and words[begin - 1] not in _GLUE_EN:
-                begin -= 1
-                covered[begin] = True
-            known = _WORDS_OF[trait] | _ANYWHERE
-            if strange := [index for index in range(begin, at) if words[index] not in known]:
-                said = " ".join(typed[max(strange[0], at - MOST_DESCRIBING) : at + 1])
-                self.features.append(UnknownFeature(said[-MOST_CHARS:], _known_en(trait)))
-        for at, word in enumerate(words):
-            if not covered[at] and word not in _ALONE:
-                self.words.append(typed[at])
-            elif word not in _GLUE_EN:
-                self.knows_any = True
-
-    def read_chinese(self, run: str) -> None:
-        """Read a run of Chinese characters, which has no spaces: the longest known phrases first."""
-        end = 0
-        for found in [*_KNOWN_ZH.finditer(run), None]:
-            self._read_gap(run[end : found.start()] if found else run[end:])
-            if found:
-                self.knows_any, end = True, found.end()
-
-    def _read_gap(self, gap: str) -> None:
-        """What no known phrase covers: descriptions of nouns, glue, and strange words."""
-        end = 0
-        for noun in _NOUN_ZH.finditer(gap):
-            self.knows_any = True
-            described = _EDGE_ZH.sub("", gap[end : noun.start()])
-            if described:
-                trait = _NOUNS_ZH[noun[0]]
-                said = f"{described}{noun[0]}"
-                self.features.append(UnknownFeature(said[-MOST_CHARS:], _known_zh(trait)))
-            end = noun.end()
-        rest = _EDGE_ZH.sub("", gap[end:])
-        if rest:
-            self.words.append(rest)
+def _read_english(typed: list[str], found: _Findings) -> None:
+    """Read adjacent words: known phrases first, then nouns with the words that describe them."""
+    words = [word.casefold() for word in typed]
+    covered = _phrase_mask(words)
+    found.has_known = found.has_known or any(covered)
+    for at, word in enumerate(words):
+        trait = _NOUNS_EN.get(word)
+        if covered[at] or trait is None:
+            continue
+        found.has_known = covered[at] = True
+        start = at
+        while start and not covered[start - 1] and words[start - 1] not in _GLUE_EN:
+            start -= 1
+            covered[start] = True
+        known = _WORDS_OF[trait] | _ANYWHERE
+        if unknown := [index for index in range(start, at) if words[index] not in known]:
+            text = " ".join(typed[max(unknown[0], at - MAX_DESCRIBING_WORDS) : at + 1])
+            found.features.append(UnknownFeature(text[-MAX_WORD_CHARS:], _known_en(trait)))
+    for at, word in enumerate(words):
+        if not covered[at] and word not in _ALONE:
+            found.words.append(typed[at])
+        elif word not in _GLUE_EN:
+            found.has_known = True
 
 
-def _covered(words: list[str]) -> list[bool]:
-    """Which words stand in a phrase of the training."""
+def _phrase_mask(words: list[str]) -> list[bool]:
+    """Which words are part of a training phrase."""
     covered = [False] * len(words)
     at = 0
     while at < len(words):
@@ -220,6 +195,30 @@ def _covered(words: list[str]) -> list[bool]:
         covered[at : at + length] = [True] * length
         at += length or 1
     return covered
+
+
+def _read_chinese(run: str, found: _Findings) -> None:
+    """Read a run of Chinese characters, which has no spaces: the longest known phrases first."""
+    end = 0
+    for phrase in [*_KNOWN_ZH.finditer(run), None]:
+        _read_gap(run[end : phrase.start()] if phrase else run[end:], found)
+        if phrase:
+            found.has_known, end = True, phrase.end()
+
+
+def _read_gap(gap: str, found: _Findings) -> None:
+    """Read what no known phrase covers: descriptions of nouns, glue, and unknown words."""
+    end = 0
+    for noun in _NOUN_ZH.finditer(gap):
+        found.has_known = True
+        described = _EDGE_ZH.sub("", gap[end : noun.start()])
+        if described:
+            text = f"{described}{noun[0]}"
+            found.features.append(UnknownFeature(text[-MAX_WORD_CHARS:], _known_zh(_NOUNS_ZH[noun[0]])))
+        end = noun.end()
+    rest = _EDGE_ZH.sub("", gap[end:])
+    if rest:
+        found.words.append(rest)
 
 
 def _usual(rows: Iterable[tuple[str, ...]]) -> tuple[str, ...]:

@@ -14,17 +14,17 @@ import numpy.typing as npt
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 LEVEL, WINDOW_BITS, MEMORY = 1, 15, 9  # of zlib
-UP = 2  # the filter: minus the line above
+FILTER_UP = 2  # the filter: minus the line above
 _HEAD = struct.Struct("!IIBBBBB")
 RGB8 = (8, 2, 0, 0, 0)  # bits, colours, and the only compression, set of filters and order there are
 
 
-def write(pixels: npt.NDArray[np.uint8], chunks: Iterable[tuple[bytes, bytes]]) -> bytes:
+def write_png(pixels: npt.NDArray[np.uint8], text_chunks: Iterable[tuple[bytes, bytes]]) -> bytes:
     """Make a file.
 
     Args:
         pixels: Shape (height, width, 3).
-        chunks: Kind and content of those that come before the pixels.
+        text_chunks: Kind and content of those that come before the pixels.
 
     Raises:
         ValueError: The pixels have another shape.
@@ -33,14 +33,14 @@ def write(pixels: npt.NDArray[np.uint8], chunks: Iterable[tuple[bytes, bytes]]) 
     if channels != 3:
         raise ValueError(f"Pixels of {channels} channels are no RGB.")
     lines = np.empty((height, 1 + 3 * width), np.uint8)
-    lines[:, 0] = UP
+    lines[:, 0] = FILTER_UP
     flat = pixels.reshape(height, -1)
     lines[0, 1:] = flat[0]
     np.subtract(flat[1:], flat[:-1], out=lines[1:, 1:])
     deflate = zlib.compressobj(LEVEL, zlib.DEFLATED, WINDOW_BITS, MEMORY, zlib.Z_RLE)
     parts = [
         (b"IHDR", _HEAD.pack(width, height, *RGB8)),
-        *chunks,
+        *text_chunks,
         (b"IDAT", deflate.compress(lines.tobytes()) + deflate.flush()),
         (b"IEND", b""),
     ]

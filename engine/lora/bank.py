@@ -7,22 +7,21 @@ The base weights are never written, so there is nothing to take off and nothing 
 import threading
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Generic, Protocol, TypeVar
 
 import structlog
 import torch
 from torch import Tensor
 
 from engine.errors import LoraDamaged, LoraMissing, LoraRejected
-from engine.lora.find import Finder
+from engine.lora.file_reader import read_tensors
+from engine.lora.finder import LoraFinder
 from engine.lora.formats import SHOWN, Pair, is_finite, normalise
-from engine.lora.merge import Merger
-from engine.lora.read import read_tensors
-from engine.lora.ways import NO_PATCHES, Adapter, Matrices, Patches, Stack, side, views
+from engine.lora.merger import Merger
+from engine.lora.patches import NO_PATCHES, Adapter, LoraStack, Matrices, Patches, pair_views, side_patches
 from engine.request import LoraChoice
 
 CACHE_BYTES = 2**30  # of main memory: four rank-32 LoRAs of Z-Image, 159 MB each; pinned, one holds 256 MiB
-PART_OF_CARD = 20  # as much of the card at least, or a twentieth of it: 44 of them on an H200
+CARD_FRACTION = 20  # as much of the card at least, or a twentieth of it: 44 of them on an H200
 
 log = structlog.get_logger("engine.lora")
 
@@ -34,22 +33,22 @@ class Bank:
         matrices: What LoRAs change, on the model's device; layers that are not in it cannot be changed.
         finder: Finds the files.
         cache_bytes: How much of main memory, and at least of the card, converted files may keep.
-        in_eight: Layers that are drawn in eight bits.
-        let_go: Called when the second copy of the weights is given back: whoever drew with it must release it
-            too.
+        fp8_layers: Layers that are drawn in eight bits.
+        on_copy_dropped: Called when the bank frees the merged copy of the weights. It must drop every other
+            reference to that copy.
     """
 
     def __init__(
         self,
         matrices: Matrices,
-        finder: Finder,
+        finder: LoraFinder,
         cache_bytes: int = CACHE_BYTES,
-        in_eight: Collection[str] = (),
-        let_go: Callable[[], None] = lambda: None,
+        fp8_layers: Collection[str] = (),
+        on_copy_dropped: Callable[[], None] = lambda: None,
     ) -> None:
         self._matrices = matrices
         self._finder = finder
-        self._let_go = let_go
+        self._on_copy_dropped = on_copy_dropped
         self._shapes = {
             part: (len(matrix.weight[rows]), matrix.weight.shape[1])
             for matrix in matrices.values()
@@ -57,17 +56,17 @@ class Bank:
         }
         weight = next(iter(matrices.values())).weight
         self._device, self._dtype = weight.device, weight.dtype
-        self._in_memory = Cache[Adapter](cache_bytes)
+        self._in_memory = AdapterCache(cache_bytes)
         self._on_card = self._in_memory
         if self._device.type == "cuda":
             card_bytes = torch.cuda.get_device_properties(self._device).total_memory
-            self._on_card = Cache[Adapter](max(cache_bytes, card_bytes // PART_OF_CARD))
+            self._on_card = AdapterCache(max(cache_bytes, card_bytes // CARD_FRACTION))
         self._fetching: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
-        self._merger = Merger(matrices, in_eight)
-        self._merged: tuple[Stack | None, Patches] = (None, NO_PATCHES)
-        self._has_room = True
+        self._merger = Merger(matrices, fp8_layers)
+        self._merged: tuple[LoraStack | None, Patches] = (None, NO_PATCHES)
+        self._copy_fits = True
 
-    def stack(self, choices: Sequence[LoraChoice]) -> Stack:
+    def stack(self, choices: Sequence[LoraChoice]) -> LoraStack:
         """Fetch a picture's LoRAs onto the device; those of strength 0 are checked and left out.
 
         Raises:
@@ -95,46 +94,46 @@ class Bank:
             if 2 * ahead_bytes > self._in_memory.limit_bytes:  # the rest would drive out what comes before
                 return
 
-    def patches(self, stacks: Sequence[Stack]) -> Patches:
+    def patches(self, stacks: Sequence[LoraStack]) -> Patches:
         """What the rows' LoRAs change, valid until the next call with other stacks.
 
         Args:
             stacks: One for each row.
         """
-        if not any(stacks) and not self._merger.in_eight:
+        if not any(stacks) and not self._merger.fp8_layers:
             return NO_PATCHES
-        if len(set(stacks)) == 1 and self._has_room:
+        if len(set(stacks)) == 1 and self._copy_fits:
             try:
                 return self._merge(stacks[0])
             except torch.OutOfMemoryError as error:
                 detail = str(error).partition("\n")[0]
-            self._do_without_copy(detail)
-        return side(self._matrices, stacks) if any(stacks) else NO_PATCHES
+            self._give_up_copy(detail)
+        return side_patches(self._matrices, stacks) if any(stacks) else NO_PATCHES
 
     def release_extra_memory(self) -> None:
         """Give the second copy of the weights back, where there is one, and do without it from now on."""
         if self._merger.nbytes:
-            self._do_without_copy("a picture did not fit beside the second copy of the weights")
+            self._give_up_copy("a picture did not fit beside the second copy of the weights")
 
     @property
-    def in_eight(self) -> Collection[str]:
+    def fp8_layers(self) -> Collection[str]:
         """The layers that the next picture has in eight bits: none where the kernels or the memory lack."""
-        return self._merger.in_eight if self._has_room else ()
+        return self._merger.fp8_layers if self._copy_fits else ()
 
-    def forget(self, *, in_memory: bool) -> None:
+    def drop_caches(self, *, in_memory: bool) -> None:
         """Drop the card's copies of all LoRAs, and those in main memory where asked to."""
         self._on_card.clear()
         if in_memory:
             self._in_memory.clear()
 
-    def _do_without_copy(self, reason: str) -> None:
+    def _give_up_copy(self, reason: str) -> None:
         log.warning("LoRAs are drawn beside the weights, which takes longer", reason=reason)
-        self._has_room = False
+        self._copy_fits = False
         self._merged = (None, NO_PATCHES)
         self._merger.drop()
-        self._let_go()
+        self._on_copy_dropped()
 
-    def _merge(self, stack: Stack) -> Patches:
+    def _merge(self, stack: LoraStack) -> Patches:
         if stack != self._merged[0]:
             self._merged = (None, NO_PATCHES)  # if this fails on the way, the copy holds a bit of both
             self._merged = (stack, self._merger.merge(stack))
@@ -163,7 +162,7 @@ class Bank:
         try:
             return self._read_now(choice)
         except LoraMissing:
-            self._finder.look_again()  # the file was renamed or replaced since the shelf was read
+            self._finder.refresh()  # the file was renamed or replaced since the shelf was read
             return self._read_now(choice)
 
     def _read_now(self, choice: LoraChoice) -> Adapter:
@@ -188,7 +187,7 @@ def convert(pairs: Mapping[str, Pair], dtype: torch.dtype, *, is_pinned: bool) -
         return Adapter(pairs, block)
     numbers = sum(matrix.numel() for matrix in matrices)
     block = torch.empty(numbers, dtype=dtype, pin_memory=is_pinned)
-    adapter = Adapter(views(pairs, block), block)
+    adapter = Adapter(pair_views(pairs, block), block)
     for part, pair in pairs.items():
         adapter.pairs[part].down.copy_(pair.down)
         adapter.pairs[part].up.copy_(pair.up)
@@ -213,33 +212,25 @@ def _block_of(matrices: Sequence[Tensor]) -> Tensor | None:
     return matrices[0].as_strided((end - start,), (1,), start)
 
 
-class _Sized(Protocol):
-    @property
-    def held_bytes(self) -> int: ...
+class AdapterCache:
+    """Adapters by hash. It holds at most ``limit_bytes`` and drops the least recently used first.
 
-
-T = TypeVar("T", bound=_Sized)
-
-
-class Cache(Generic[T]):
-    """Entries by hash, at most ``limit_bytes`` together, the least recently used dropped first.
-
-    For several threads.
+    Thread-safe. A single adapter may exceed the limit.
     """
 
     def __init__(self, limit_bytes: int) -> None:
         self.limit_bytes = limit_bytes
-        self._entries: OrderedDict[str, T] = OrderedDict()
+        self._entries: OrderedDict[str, Adapter] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, sha256: str) -> T | None:
+    def get(self, sha256: str) -> Adapter | None:
         """The entry, which then counts as just used."""
         with self._lock:
             if sha256 in self._entries:
                 self._entries.move_to_end(sha256)
             return self._entries.get(sha256)
 
-    def put(self, sha256: str, entry: T) -> None:
+    def put(self, sha256: str, entry: Adapter) -> None:
         """Keep an entry, however large, at the price of others."""
         with self._lock:
             self._entries[sha256] = entry

@@ -50,7 +50,9 @@ def _load_painter(config: EngineConfig) -> Painter:
         from engine.zimage.device import choose_placement  # noqa: PLC0415 - likewise
 
         _say_step("torch imported")
-        weight_reader.begin(find_model(config, download=False).folder, choose_placement(config.device))
+        weight_reader.start_reading(
+            find_model(config, download=False).folder, choose_placement(config.device)
+        )
         _say_step("device chosen")
         from engine.zimage.pipeline import Pipeline as ZImagePainter  # noqa: PLC0415 - likewise
 

@@ -8,7 +8,7 @@ import torch
 
 
 @contextmanager
-def recording(pool: Any = None) -> Iterator[torch.cuda.CUDAGraph]:
+def capture_graph(pool: Any = None) -> Iterator[torch.cuda.CUDAGraph]:
     """Record what this thread gives the card inside the context.
 
     Args:

@@ -13,13 +13,13 @@ from torch import Tensor
 
 from engine.cuda.upload import upload
 from engine.lora.bank import Bank
-from engine.lora.ways import Stack
+from engine.lora.patches import LoraStack
 from engine.request import MAX_SEED
 from engine.zimage.forward.forward import Batch, Forward, RefinedCaption
-from engine.zimage.forward.tokens import Size
+from engine.zimage.forward.tokens import LatentSize
 
 PIXELS_PER_LATENT = 8  # of the VAE, along each side
-AHEAD = 1  # steps that the card has in hand beyond the running one
+MAX_STEPS_AHEAD = 1  # steps that the card has in hand beyond the running one
 
 
 def draw_noise(seed: int, channels: int, width_px: int, height_px: int) -> Tensor:
@@ -39,7 +39,7 @@ def draw_noise(seed: int, channels: int, width_px: int, height_px: int) -> Tenso
     return torch.randn(shape, generator=generator, dtype=torch.float32)
 
 
-def read_sigmas(scheduler: Any, steps: int) -> list[float]:
+def sigma_schedule(scheduler: Any, steps: int) -> list[float]:
     """How much noise is left before each of ``steps`` steps, and after the last: 1 … 0.
 
     Args:
@@ -57,15 +57,15 @@ class LatentRow:
     """One picture on its way.
 
     Attributes:
-        caption: From ``Forward.read``, with the LoRAs of ``stack``.
+        caption: From ``Forward.refine_caption``, with the LoRAs of ``stack``.
         stack: Its LoRAs.
-        sigmas: From ``read_sigmas``.
+        sigmas: From ``sigma_schedule``.
         latents: float32 (1, channels, height / 8, width / 8); from ``draw_noise`` at first.
         step: How many were taken.
     """
 
     caption: RefinedCaption
-    stack: Stack
+    stack: LoraStack
     sigmas: list[float]
     latents: Tensor
     step: int = 0
@@ -76,7 +76,7 @@ class LatentRow:
         return self.step == len(self.sigmas) - 1
 
     @property
-    def size(self) -> Size:
+    def size(self) -> LatentSize:
         """Of the latents: height, width."""
         height, width = self.latents.shape[-2:]
         return height, width
@@ -94,9 +94,9 @@ class Denoiser:
         self._bank = bank
         self._rows: list[LatentRow] = []
         self._batch: Batch | None = None
-        self._begun: deque[torch.cuda.Event] = deque()
+        self._step_events: deque[torch.cuda.Event] = deque()
 
-    def read(self, embedding: Tensor, stack: Stack) -> RefinedCaption:
+    def refine_caption(self, embedding: Tensor, stack: LoraStack) -> RefinedCaption:
         """Refine a prompt with the LoRAs of the pictures it is for.
 
         Args:
@@ -104,7 +104,7 @@ class Denoiser:
             stack: Their LoRAs.
         """
         self._batch = None  # its patches end with the bank's next
-        return self._forward.read(embedding, self._bank.patches([stack]))
+        return self._forward.refine_caption(embedding, self._bank.patches([stack]))
 
     def join(self, row: LatentRow) -> None:
         """Let a picture take part from the next step on."""
@@ -122,12 +122,12 @@ class Denoiser:
         """Do with less memory: without the second copy of the weights, and without recorded steps."""
         self._batch = None
         self._bank.release_extra_memory()
-        self._forward.forget()
+        self._forward.drop_caches()
 
     def step(self) -> None:
         """Take one step with every row; those that are done leave."""
         if self._batch is None:
-            self._batch = self._gather()
+            self._batch = self._make_batch()
         device = self._forward.device
         sigmas = torch.tensor([(row.sigmas[row.step], row.sigmas[row.step + 1]) for row in self._rows])
         sigmas = upload(sigmas, device)
@@ -139,13 +139,13 @@ class Denoiser:
             if row.is_done:
                 self.leave(row)
         if device.type == "cuda":
-            self._begun.append(torch.cuda.current_stream().record_event())
+            self._step_events.append(torch.cuda.current_stream().record_event())
             # Without this wait the loop would run far ahead of the card: it would report steps that are not
             # done and notice a cancellation too late.
-            while len(self._begun) > AHEAD:
-                self._begun.popleft().synchronize()
+            while len(self._step_events) > MAX_STEPS_AHEAD:
+                self._step_events.popleft().synchronize()
 
-    def _gather(self) -> Batch:
+    def _make_batch(self) -> Batch:
         captions, sizes = [row.caption for row in self._rows], [row.size for row in self._rows]
         patches = self._bank.patches([row.stack for row in self._rows])
         return self._forward.batch(captions, sizes, patches)

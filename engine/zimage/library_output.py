@@ -4,7 +4,7 @@ import diffusers
 import transformers
 
 
-def hush() -> None:
+def silence_libraries() -> None:
     """Silence diffusers and transformers below their errors, and every progress bar of loading."""
     diffusers.utils.logging.set_verbosity_error()
     diffusers.utils.logging.disable_progress_bar()

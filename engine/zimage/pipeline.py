@@ -8,6 +8,7 @@ import importlib.metadata
 import os
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self
 
@@ -18,26 +19,40 @@ from torch import Tensor
 from engine.checkpoint.model import ModelInfo, built_in_lora_folder, find_model
 from engine.config import EngineConfig
 from engine.errors import OutOfMemory
-from engine.finish.encode import Encoder
-from engine.finish.stamp import PictureSettings
+from engine.finish.encoder import Encoder
+from engine.finish.metadata import PictureSettings
 from engine.lora.bank import Bank
-from engine.lora.find import Finder
-from engine.lora.ways import Stack
+from engine.lora.finder import LoraFinder
+from engine.lora.patches import LoraStack
 from engine.reporting import JobReporter
 from engine.request import MAX_SEED, Finished, LoraChoice, RenderRequest, Stopped, WorkerInfo
 from engine.shelf import read_shelf
-from engine.zimage.denoise import Denoiser, LatentRow, draw_noise, read_sigmas
+from engine.zimage.denoise import Denoiser, LatentRow, draw_noise, sigma_schedule
 from engine.zimage.forward.forward import Forward, RefinedCaption
-from engine.zimage.forward.fp8 import wants_eight
-from engine.zimage.job import Job
-from engine.zimage.load import Placement, choose_placement, load_pipeline, weights_bytes
-from engine.zimage.memory import first_line, free_memory, report_model_too_large, retry_with_less_memory
+from engine.zimage.forward.fp8 import should_use_fp8
+from engine.zimage.model_loader import Placement, choose_placement, load_pipeline, weights_bytes
+from engine.zimage.out_of_memory import (
+    first_line,
+    free_memory,
+    report_model_too_large,
+    retry_with_less_memory,
+)
 from engine.zimage.text.prompt import Text
 from engine.zimage.timing import StageTimer
 from engine.zimage.vae.decode import decode
 from engine.zimage.vae.decoder import speed_up
 
 LIBRARIES = ("torch", "diffusers", "transformers")  # whose versions decide what a seed looks like
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A request while it is drawn."""
+
+    request: RenderRequest
+    reporter: JobReporter
+    is_cancelled: Callable[[], bool]
+    timer: StageTimer
 
 
 class Pipeline:
@@ -48,29 +63,32 @@ class Pipeline:
     """
 
     def __init__(
-        self, model: ModelInfo, place: Placement, pipeline: Any, finder: Finder, *, is_eight: bool = False
+        self, model: ModelInfo, placement: Placement, parts: Any, finder: LoraFinder, *, is_fp8: bool = False
     ) -> None:
         self._model_name = model.name
-        self._device = place.device
-        self._pipeline = pipeline
-        self._text = Text(pipeline, place.device)
-        speed_up(pipeline.vae)
-        self._forward = Forward(pipeline.transformer, is_eight=is_eight)
-        in_eight = self._forward.weights.in_eight if self._forward.do_in_eight else ()
+        self._device = placement.device
+        self._parts = parts
+        self._text = Text(parts, placement.device)
+        speed_up(parts.vae)
+        self._forward = Forward(parts.transformer, is_fp8=is_fp8)
+        fp8_layers = self._forward.weights.fp8_layers if self._forward.fp8_fusions else ()
         self._bank = Bank(
-            self._forward.weights.matrices, finder, in_eight=in_eight, let_go=self._forward.forget
+            self._forward.weights.matrices,
+            finder,
+            fp8_layers=fp8_layers,
+            on_copy_dropped=self._forward.drop_caches,
         )
         self._denoiser = Denoiser(self._forward, self._bank)
         self._encoder = Encoder()
         self.info = WorkerInfo(
             pid=os.getpid(),
-            device=str(place.device),
-            device_name=place.name,
-            dtype=str(place.dtype).removeprefix("torch."),
-            dtype_reason=place.dtype_reason,
+            device=str(placement.device),
+            device_name=placement.name,
+            dtype=str(placement.dtype).removeprefix("torch."),
+            dtype_reason=placement.dtype_reason,
             model_name=model.name,
             load_s=time.time() - psutil.Process().create_time(),
-            weights_bytes=weights_bytes(pipeline),
+            weights_bytes=weights_bytes(parts),
             versions={library: importlib.metadata.version(library) for library in LIBRARIES},
         )
 
@@ -83,12 +101,14 @@ class Pipeline:
                 must act.
         """
         model = find_model(config, download=False)
-        place = choose_placement(config.device)
-        pipeline = load_pipeline(model.folder, place)
+        placement = choose_placement(config.device)
+        parts = load_pipeline(model.folder, placement)
         folders = [folder for folder in (built_in_lora_folder(model), config.lora_dir) if folder]
-        finder = Finder(lambda: read_shelf(folders, model).files)
-        with report_model_too_large(place):
-            return cls(model, place, pipeline, finder, is_eight=wants_eight(config.precision, place.device))
+        finder = LoraFinder(lambda: read_shelf(folders, model).files)
+        with report_model_too_large(placement):
+            return cls(
+                model, placement, parts, finder, is_fp8=should_use_fp8(config.precision, placement.device)
+            )
 
     def paint(
         self, request: RenderRequest, reporter: JobReporter, is_cancelled: Callable[[], bool]
@@ -97,7 +117,7 @@ class Pipeline:
 
         Args:
             request: Its size must be one that the model allows.
-            reporter: Reports each step and each picture; a file may not be ready when this returns.
+            reporter: Receives each step and each picture. A file may become ready after this returns.
             is_cancelled: Asked before each step.
 
         Returns:
@@ -108,8 +128,8 @@ class Pipeline:
             RenderError: OutOfMemory, PromptTooLong or BlankPicture; this job cannot be drawn, others can.
             LoraRejected: A LoRA is missing, changed, damaged or for another model.
         """
-        headroom_monitor = StageTimer(self._device)
-        job = Job(request, reporter, is_cancelled, self._encoder, headroom_monitor)
+        timer = StageTimer(self._device)
+        job = _Job(request, reporter, is_cancelled, timer)
         detail = ""
         try:
             is_complete = self._draw(job)
@@ -121,9 +141,7 @@ class Pipeline:
         if not is_complete:
             return Stopped(request.job_id, request.attempt)
         # What it took is known when the card has done it all, and the next job need not wait for that.
-        return partial(
-            _finished, request, headroom_monitor, headroom_monitor.peak_bytes, headroom_monitor.held_bytes
-        )
+        return partial(_finished, request, timer, timer.peak_bytes, timer.held_bytes)
 
     def prepare(self, request: RenderRequest) -> None:
         """Fetch a job's LoRAs into main memory; beside ``paint``, in another thread."""
@@ -137,38 +155,40 @@ class Pipeline:
         """End the encoding threads; the memory goes back with the last reference to the painter."""
         self._encoder.close()
 
-    def _draw(self, job: Job) -> bool:
+    def _draw(self, job: _Job) -> bool:
         """Draw every picture; False when cancelled on the way."""
         request = job.request
-        with job.headroom_monitor.stage("text_s"):
+        with job.timer.stage("text_s"):
             embedding = self._text.embed(request.prompt)
-        with job.headroom_monitor.stage("lora_s"):
+        with job.timer.stage("lora_s"):
             stack = self._bank.stack(request.loras)
-        with job.headroom_monitor.stage("text_s"):
-            caption = self._denoiser.read(embedding, stack)
+        with job.timer.stage("text_s"):
+            caption = self._denoiser.refine_caption(embedding, stack)
         return all(self._draw_picture(job, index, caption, stack) for index in range(request.count))
 
-    def _draw_picture(self, job: Job, index: int, caption: RefinedCaption, stack: Stack) -> bool:
+    def _draw_picture(self, job: _Job, index: int, caption: RefinedCaption, stack: LoraStack) -> bool:
         """Draw one picture and start to encode it; False when cancelled on the way."""
         seed = (job.request.seed + index) % (MAX_SEED + 1)
-        with job.headroom_monitor.stage("denoise_s"):
+        with job.timer.stage("denoise_s"):
             latents = self._denoise(job, index, seed, caption, stack)
         if latents is None:
             return False
-        with job.headroom_monitor.stage("decode_s"):
+        with job.timer.stage("decode_s"):
             pixels = retry_with_less_memory(
-                lambda is_retry: decode(self._pipeline.vae, latents, in_tiles=is_retry)
+                lambda is_retry: decode(self._parts.vae, latents, in_tiles=is_retry)
             )
-        job.add(index, pixels, self._settings(job.request, seed))
+        job.reporter.report_picture(
+            self._encoder.submit(index, pixels.wait, self._settings(job.request, seed))
+        )
         return True
 
     def _denoise(
-        self, job: Job, index: int, seed: int, caption: RefinedCaption, stack: Stack
+        self, job: _Job, index: int, seed: int, caption: RefinedCaption, stack: LoraStack
     ) -> Tensor | None:
         """The latents of one picture; None when cancelled."""
         request = job.request
         noise = draw_noise(seed, self._forward.channels, request.width_px, request.height_px)
-        sigmas = read_sigmas(self._pipeline.scheduler, request.steps)
+        sigmas = sigma_schedule(self._parts.scheduler, request.steps)
 
         def run(is_retry: bool) -> Tensor | None:
             if is_retry:
@@ -180,7 +200,7 @@ class Pipeline:
                     if job.is_cancelled():
                         return None
                     self._denoiser.step()
-                    job.step_done(index, row.step)
+                    job.reporter.report_step(index, row.step)
             finally:
                 self._denoiser.leave(row)
             return row.latents
@@ -199,7 +219,5 @@ class Pipeline:
         )
 
 
-def _finished(
-    request: RenderRequest, headroom_monitor: StageTimer, peak_bytes: int, held_bytes: int
-) -> Finished:
-    return Finished(request.job_id, request.attempt, headroom_monitor.timings, peak_bytes, held_bytes)
+def _finished(request: RenderRequest, timer: StageTimer, peak_bytes: int, held_bytes: int) -> Finished:
+    return Finished(request.job_id, request.attempt, timer.timings, peak_bytes, held_bytes)

@@ -36,15 +36,15 @@ class WeightReader:
 
     Args:
         folder: A checkpoint.
-        place: Where they go. Floating-point numbers get its format, all others keep theirs.
+        placement: Where they go. Floating-point numbers get its format, all others keep theirs.
         readers: How many threads read.
         buffer_bytes: Of each thread; a multiple of 8.
     """
 
     def __init__(
-        self, folder: Path, place: Placement, *, readers: int = READERS, buffer_bytes: int = BUFFER_BYTES
+        self, folder: Path, placement: Placement, *, readers: int = READERS, buffer_bytes: int = BUFFER_BYTES
     ) -> None:
-        self._place = place
+        self._placement = placement
         self._buffer_bytes = buffer_bytes
         self._own = threading.local()  # each reader's buffer and stream
         self._readers = ThreadPoolExecutor(min(readers, os.cpu_count() or 1), "weights")
@@ -54,7 +54,7 @@ class WeightReader:
         }
         one_by_one.shutdown(wait=False)  # its thread ends with the last part
 
-    def of(self, part: str) -> dict[str, Tensor]:
+    def wait_for(self, part: str) -> dict[str, Tensor]:
         """Wait for one part's weights; asked for once, they are the caller's alone.
 
         Raises:
@@ -65,14 +65,14 @@ class WeightReader:
         return self._parts.pop(part).result()
 
     def _read(self, folder: Path, part: str) -> dict[str, Tensor]:
-        began_s = time.perf_counter()
+        started_s = time.perf_counter()
         tensors: dict[str, Tensor] = {}
         with ExitStack() as open_files:
             jobs: list[Future[None]] = []
             try:
                 for path in weight_files(folder, part):
                     file = open_files.enter_context(path.open("rb")).fileno()
-                    for offset_bytes, dtype, target in self._stretches(path, tensors):
+                    for offset_bytes, dtype, target in self._chunks(path, tensors):
                         jobs.append(self._readers.submit(self._copy, file, offset_bytes, dtype, target))
                 for job in jobs:
                     job.result()
@@ -81,18 +81,18 @@ class WeightReader:
                     job.cancel()
                 wait(jobs)  # until then the files are theirs
         gigabytes = sum(tensor.nbytes for tensor in tensors.values()) / 1e9
-        seconds = time.perf_counter() - began_s
+        seconds = time.perf_counter() - started_s
         log.info("weights read", part=part, gigabytes=round(gigabytes, 3), seconds=round(seconds, 3))
         return tensors
 
-    def _stretches(self, path: Path, tensors: dict[str, Tensor]) -> Iterator[tuple[int, torch.dtype, Tensor]]:
+    def _chunks(self, path: Path, tensors: dict[str, Tensor]) -> Iterator[tuple[int, torch.dtype, Tensor]]:
         """Allocate a file's tensors; yield each stretch of the file and the part that it fills."""
         with path.open("rb") as file:
             found = read_header(file)
         for name, entry in found.items():
             dtype = DTYPES[entry.dtype]
-            final = self._place.dtype if dtype.is_floating_point else dtype
-            tensors[name] = torch.empty(entry.shape, dtype=final, device=self._place.device)
+            final = self._placement.dtype if dtype.is_floating_point else dtype
+            tensors[name] = torch.empty(entry.shape, dtype=final, device=self._placement.device)
             count = self._buffer_bytes // entry.item_bytes
             for index, target in enumerate(torch.split(tensors[name].view(-1), count)):
                 yield entry.offset_bytes + index * self._buffer_bytes, dtype, target
@@ -101,7 +101,7 @@ class WeightReader:
         buffer = self._buffer()[: target.numel() * dtype.itemsize]
         read_fully(file, buffer.numpy().data, offset_bytes)
         numbers = buffer.view(dtype)
-        if not self._place.is_card:
+        if not self._placement.is_card:
             target.copy_(numbers)
             return
         with torch.cuda.stream(self._own.stream):
@@ -112,21 +112,21 @@ class WeightReader:
 
     def _buffer(self) -> Tensor:
         if not hasattr(self._own, "buffer"):
-            is_card = self._place.is_card
+            is_card = self._placement.is_card
             self._own.buffer = torch.empty(self._buffer_bytes, dtype=torch.uint8, pin_memory=is_card)
-            self._own.stream = torch.cuda.Stream(self._place.device) if is_card else None  # type: ignore[no-untyped-call]
+            self._own.stream = torch.cuda.Stream(self._placement.device) if is_card else None  # type: ignore[no-untyped-call]
         buffer: Tensor = self._own.buffer
         return buffer
 
 
-_begun: dict[tuple[Path, Placement], WeightReader] = {}
+_started: dict[tuple[Path, Placement], WeightReader] = {}
 
 
-def begin(folder: Path, place: Placement) -> None:
-    """Begin to read a checkpoint that ``take`` is going to be asked for; returns at once."""
-    _begun[folder, place] = WeightReader(folder, place)
+def start_reading(folder: Path, placement: Placement) -> None:
+    """Begin to read a checkpoint that ``reader_for`` is going to be asked for; returns at once."""
+    _started[folder, placement] = WeightReader(folder, placement)
 
 
-def take(folder: Path, place: Placement) -> WeightReader:
+def reader_for(folder: Path, placement: Placement) -> WeightReader:
     """The weights that are on their way already; else their reading begins now."""
-    return _begun.pop((folder, place), None) or WeightReader(folder, place)
+    return _started.pop((folder, placement), None) or WeightReader(folder, placement)

@@ -1,1 +1,1 @@
-"""Keeps and reports measured lines: ``results`` and ``figures``, ``machine``, ``markdown``, ``plot``."""
+"""Keeps and reports measured lines: ``results`` and ``targets``, ``machine``, ``markdown``, ``plot``."""

@@ -9,24 +9,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from engine.zimage.load import Placement
+from engine.zimage.model_loader import Placement
 
 LIBRARIES = ("torch", "diffusers", "transformers", "peft")
 ASK_S = 20.0  # for the driver's version
 
 
-def about(place: Placement, program: str, words: Sequence[str]) -> dict[str, Any]:
+def describe_machine(placement: Placement, program: str, words: Sequence[str]) -> dict[str, Any]:
     """The device, its driver, the libraries, the day and the command.
 
     Args:
-        place: Where the model runs.
+        placement: Where the model runs.
         program: ``engine.bench``.
         words: Its command line; of a path only the last part is kept.
     """
     return {
-        "device": place.name,
-        "dtype": str(place.dtype).removeprefix("torch."),
-        "driver": _driver() if place.is_card else "",
+        "device": placement.name,
+        "dtype": str(placement.dtype).removeprefix("torch."),
+        "driver": _driver() if placement.is_card else "",
         "python": sys.version.partition(" ")[0],
         "versions": {library: importlib.metadata.version(library) for library in LIBRARIES},
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),

@@ -53,7 +53,7 @@ def plot(document: Mapping[str, Any]) -> str:
     )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" '
-        f'height="{height}" role="img" aria-label="{escape(_aloud(groups))}">\n<style>{STYLE}</style>\n'
+        f'height="{height}" role="img" aria-label="{escape(_spoken(groups))}">\n<style>{STYLE}</style>\n'
         f'<rect class="paper" width="{WIDTH}" height="{height}" rx="6"/>\n'
         + "\n".join([axis, *texts, *parts])
         + "\n</svg>\n"
@@ -81,10 +81,10 @@ def _bar(line: ResultLine, top: float, longest: float) -> list[str]:
     ]
 
 
-def _aloud(groups: Sequence[Sequence[ResultLine]]) -> str:
+def _spoken(groups: Sequence[Sequence[ResultLine]]) -> str:
     """The same in words, for those who hear it."""
-    said = []
+    sentences = []
     for group in groups:
-        figures = ", ".join(f"{NAMES[line.who]} {line.value:.3g} s" for line in group)
-        said.append(f"{group[0].work} px: {figures}")
-    return "; ".join(said)
+        targets = ", ".join(f"{NAMES[line.who]} {line.value:.3g} s" for line in group)
+        sentences.append(f"{group[0].work} px: {targets}")
+    return "; ".join(sentences)

@@ -34,7 +34,7 @@ class ResultLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class TargetResult:
     """One figure to reach, and whether it is; ``measured`` and ``is_met`` are None while that is unknown."""
 
     row: str
@@ -45,7 +45,7 @@ class Verdict:
 
 
 @dataclass
-class ResultBook:
+class ResultLog:
     """A run's lines, and where they are written.
 
     Attributes:
@@ -55,7 +55,7 @@ class ResultBook:
     """
 
     about: Mapping[str, Any]
-    judge: Callable[[list[ResultLine]], list[Verdict]]
+    evaluate: Callable[[list[ResultLine]], list[TargetResult]]
     writers: list[Callable[[dict[str, Any]], None]] = field(default_factory=list)
     lines: list[ResultLine] = field(default_factory=list)
 
@@ -75,7 +75,7 @@ class ResultBook:
         return {
             "about": dict(self.about),
             "lines": [asdict(line) for line in self.lines],
-            "figures": [asdict(verdict) for verdict in self.judge(self.lines)],
+            "figures": [asdict(verdict) for verdict in self.evaluate(self.lines)],
         }
 
 

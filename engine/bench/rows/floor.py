@@ -10,22 +10,27 @@ from typing import Any
 
 import torch
 import torch.nn.functional as nn
+from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.overrides import TorchFunctionMode
 
-from engine.bench.clock import in_graph, measure
+from engine.bench.measurement import as_cuda_graph, measure
 from engine.bench.report.results import FLOOR, ResultLine
-from engine.bench.rows.record import arithmetic
-from engine.bench.rows.subject import SizePx, Subject, said, tokens_of
+from engine.bench.rows.workload import PictureSize, Workload, format_size, tokens_of
 from engine.request import STEPS
 from engine.zimage.denoise import PIXELS_PER_LATENT
 from engine.zimage.forward.forward import Forward
-from engine.zimage.forward.tokens import Size, padded, token_count
+from engine.zimage.forward.tokens import LatentSize, padded_length, token_count
+
+ARITHMETIC = {nn.linear, nn.conv2d, nn.scaled_dot_product_attention}
+
+Call = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 
 
-def products(forward: Forward, rows: int, size: Size, caption: int) -> Callable[[], None]:
+def products(forward: Forward, rows: int, size: LatentSize, caption: int) -> Callable[[], None]:
     """Every wide matrix product of one step, for ``rows`` pictures with a caption of ``caption`` tokens."""
-    picture = padded(token_count(size)) * rows
-    whole = picture + padded(caption) * rows
+    picture = padded_length(token_count(size)) * rows
+    whole = picture + padded_length(caption) * rows
     tokens = {"noise_refiner": picture, "layers": whole, "all_x_embedder": picture, "all_final_layer": whole}
     weights = [
         (layer.weight, tokens[group])
@@ -46,11 +51,11 @@ def products(forward: Forward, rows: int, size: Size, caption: int) -> Callable[
     return work
 
 
-def attention(forward: Forward, rows: int, size: Size, caption: int) -> Callable[[], None]:
+def attention(forward: Forward, rows: int, size: LatentSize, caption: int) -> Callable[[], None]:
     """Every attention of one step, without a mask."""
-    picture = padded(token_count(size))
+    picture = padded_length(token_count(size))
     lengths = [picture] * len(forward.weights.noise_refiner)
-    lengths += [picture + padded(caption)] * len(forward.weights.main)
+    lengths += [picture + padded_length(caption)] * len(forward.weights.main)
     head = forward.weights.main[0].norm_qk.shape[-1]
     heads = forward.weights.main[0].out.weight.shape[1] // head
     inputs = {
@@ -69,18 +74,18 @@ def attention(forward: Forward, rows: int, size: Size, caption: int) -> Callable
 class Floor:
     """The arithmetic of a whole picture. Open it before our own way: both fuse the shared weights."""
 
-    def __init__(self, subject: Subject) -> None:
-        self._subject = subject
-        self._pipeline = subject.twin()
+    def __init__(self, workload: Workload) -> None:
+        self._workload = workload
+        self._pipeline = workload.twin()
         self._forward = Forward(self._pipeline.transformer)
-        self._device = subject.place.device
-        self._tokens = tokens_of(self._pipeline, subject.prompt()[0])
+        self._device = workload.placement.device
+        self._tokens = tokens_of(self._pipeline, workload.prompt()[0])
         self._text_ms = self._read(self._text())
 
     @torch.no_grad()
     def line(self, row: str) -> ResultLine:
         """Eight steps, the prompt's own tokens through the layers that count, and the decoder."""
-        latents = sized(self._subject.sizes[row])
+        latents = sized(self._workload.sizes[row])
         shape = 1, latents, self._tokens.shape[1]
         products_ms = self._read(products(self._forward, *shape))
         attention_ms = self._least_attention_ms(attention(self._forward, *shape))
@@ -90,7 +95,7 @@ class Floor:
             f"{STEPS} × ({products_ms:.2f} products + {attention_ms:.2f} attention) "
             f"+ {self._text_ms:.2f} text + {decode_ms:.2f} VAE, ms"
         )
-        return ResultLine(row, FLOOR, whole_ms / 1000, work=said(self._subject.sizes[row]), note=note)
+        return ResultLine(row, FLOOR, whole_ms / 1000, work=format_size(self._workload.sizes[row]), note=note)
 
     def close(self) -> None:
         """Nothing is left to end; the memory goes with the last reference."""
@@ -98,7 +103,7 @@ class Floor:
     def _least_attention_ms(self, work: Callable[[], None]) -> float:
         """The fastest kernel's; which one torch takes by itself differs by version."""
         read = [self._read(work)]
-        if self._subject.place.is_card and self._subject.place.dtype == torch.bfloat16:
+        if self._workload.placement.is_card and self._workload.placement.dtype == torch.bfloat16:
             with sdpa_kernel(SDPBackend.CUDNN_ATTENTION):
                 read.append(self._read(work))
         return min(read)
@@ -107,23 +112,69 @@ class Floor:
         """The text encoder as far as pictures see it: the last layer but one, no filling up."""
         encoder = self._pipeline.text_encoder.base_model
         encoder.layers = encoder.layers[:-1]
-        return arithmetic(lambda: encoder(input_ids=self._tokens, use_cache=False))[0]
+        return record_arithmetic(lambda: encoder(input_ids=self._tokens, use_cache=False))[0]
 
-    def _decode(self, latents: Size) -> Callable[[], None]:
+    def _decode(self, latents: LatentSize) -> Callable[[], None]:
         vae: Any = copy.deepcopy(self._pipeline.vae)
-        if self._subject.place.is_card:
+        if self._workload.placement.is_card:
             vae.to(memory_format=torch.channels_last)
         values = torch.randn(1, self._forward.channels, *latents, dtype=vae.dtype, device=self._device)
-        return arithmetic(lambda: vae.decode(values, return_dict=False))[0]
+        return record_arithmetic(lambda: vae.decode(values, return_dict=False))[0]
 
     @torch.no_grad()
     def _read(self, work: Callable[[], None]) -> float:
-        with torch.backends.cudnn.flags(enabled=True, benchmark=self._subject.place.is_card):
+        with torch.backends.cudnn.flags(enabled=True, benchmark=self._workload.placement.is_card):
             return measure(
-                in_graph(work, self._device), self._device, self._subject.effort.rounds
+                as_cuda_graph(work, self._device), self._device, self._workload.effort.rounds
             ).milliseconds
 
 
-def sized(size: SizePx) -> Size:
+def sized(size: PictureSize) -> LatentSize:
     """Pixels → latents: height, width."""
     return size[1] // PIXELS_PER_LATENT, size[0] // PIXELS_PER_LATENT
+
+
+class _Recorder(TorchFunctionMode):
+    """Keeps every call of ``ARITHMETIC``: weights as they are, everything else as its shape."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[Call] = []
+        self._inputs: dict[tuple[Any, ...], Tensor] = {}
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func in ARITHMETIC:
+            stand_ins = {name: self._stand_in(value) for name, value in kwargs.items()}
+            self.calls.append((func, tuple(map(self._stand_in, args)), stand_ins))
+        return func(*args, **kwargs)
+
+    def _stand_in(self, value: Any) -> Any:
+        """One random tensor for all inputs of a shape, or memory would not suffice for them."""
+        if not isinstance(value, Tensor) or isinstance(value, torch.nn.Parameter):
+            return value
+        key = tuple(value.shape), value.stride(), value.dtype
+        if key not in self._inputs:
+            made = torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device=value.device)
+            self._inputs[key] = made.normal_() if made.is_floating_point() else made.fill_(1)
+        return self._inputs[key]
+
+
+@torch.no_grad()
+def record_arithmetic(work: Callable[[], object]) -> tuple[Callable[[], None], int]:
+    """Do some work once, and return what does its arithmetic alone, and how many operations that is.
+
+    The inputs are random: zeros would draw less power, and the card would run faster than it can.
+    """
+    with _Recorder() as recorder:
+        work()
+    calls = recorder.calls
+
+    @torch.no_grad()
+    def again() -> None:
+        for function, args, kwargs in calls:
+            function(*args, **kwargs)
+
+    return again, len(calls)

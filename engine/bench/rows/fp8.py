@@ -1,37 +1,37 @@
 """E4: the large products in fp8, which a host may choose: how fast, and how far from the library."""
 
-from engine.bench.report.figures import FP8
 from engine.bench.report.results import ResultLine
-from engine.bench.rows.agreement import ONE, ComparedPicture, error_of
-from engine.bench.rows.ours import Ours
-from engine.bench.rows.subject import Subject, said
-from engine.zimage.forward.fp8 import wants_eight
+from engine.bench.report.targets import FP8
+from engine.bench.rows.accuracy import ONE, ComparedPicture, error_of
+from engine.bench.rows.own_pipeline import OwnPipeline
+from engine.bench.rows.workload import Workload, format_size
+from engine.zimage.forward.fp8 import should_use_fp8
 
 COMPARED = {row: ComparedPicture(row, ONE) for row in FP8}
 NO_CARD = "needs a card that multiplies in fp8"
-NOT_IN_EIGHT = "was drawn in full precision: the log names what does not work or does not fit"
+FULL_PRECISION = "was drawn in full precision: the log names what does not work or does not fit"
 
 
 class Fp8Pictures:
     """Our own way in eight bits, where the card can."""
 
-    def __init__(self, subject: Subject) -> None:
-        self._subject = subject
-        can = wants_eight("fp8", subject.place.device)
-        self._ours = Ours(subject, is_eight=True) if can else None
+    def __init__(self, workload: Workload) -> None:
+        self._workload = workload
+        can = should_use_fp8("fp8", workload.placement.device)
+        self._ours = OwnPipeline(workload, is_fp8=True) if can else None
 
     def line(self, row: str) -> ResultLine:
         """A picture of the size of ``row``, the error in its note; no value where it is not in eight bits."""
-        work = said(self._subject.sizes[row])
+        work = format_size(self._workload.sizes[row])
         if self._ours is None:
             return ResultLine("E4", FP8[row], None, work=work, note=NO_CARD)
-        if self._ours.is_in_eight:
+        if self._ours.uses_fp8:
             line, _ = self._ours.lines(row)
-            error = error_of(self._subject, self._ours, COMPARED[row])
+            error = error_of(self._workload, self._ours, COMPARED[row])
             note = f"relative error {error:.1e} against the library · {line.note}"
-            if self._ours.is_in_eight:  # still: the copy in eight bits is given up where memory runs out
+            if self._ours.uses_fp8:  # still: the copy in eight bits is given up where memory runs out
                 return ResultLine("E4", FP8[row], line.value, work=work, peak_gib=line.peak_gib, note=note)
-        return ResultLine("E4", FP8[row], None, work=work, note=NOT_IN_EIGHT)
+        return ResultLine("E4", FP8[row], None, work=work, note=FULL_PRECISION)
 
     def close(self) -> None:
         """End its threads."""

@@ -9,19 +9,19 @@ from pathlib import Path
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from engine.bench.report.figures import BUSY, MANY_LORAS, ONE_LORA
 from engine.bench.report.results import ResultLine
-from engine.bench.rows.ours import Ours
-from engine.bench.rows.subject import Subject, said
+from engine.bench.report.targets import BUSY, MANY_LORAS, ONE_LORA
+from engine.bench.rows.own_pipeline import OwnPipeline
+from engine.bench.rows.workload import Workload, format_size
 
 LORAS = 16
 WATCHED = 12  # pictures
 ON_THE_CARD = ("kernel", "gpu_memcpy", "gpu_memset")  # categories of the profiler's trace
 
 
-def mixed(subject: Subject, ours: Ours) -> Iterator[ResultLine]:
+def mixed(workload: Workload, ours: OwnPipeline) -> Iterator[ResultLine]:
     """E6: pictures a second of two queues that differ in their LoRAs alone."""
-    size, count = subject.sizes["E1"], subject.effort.pictures
+    size, count = workload.sizes["E1"], workload.effort.pictures
     dice = random.Random(6)  # noqa: S311 - an order of LoRAs, no secret
     numbers = {ONE_LORA: [0] * count, MANY_LORAS: [dice.randrange(LORAS) for _ in range(count)]}
     queues = {who: [ours.request(size, number) for number in own] for who, own in numbers.items()}
@@ -29,26 +29,28 @@ def mixed(subject: Subject, ours: Ours) -> Iterator[ResultLine]:
         [ours.request(size, number) for number in range(LORAS)]
     )  # read before, as the worker reads ahead
     for who, queue in queues.items():
-        yield ResultLine("E6", who, ours.rate(queue), "pictures/s", work=said(size), note=f"{count} pictures")
+        yield ResultLine(
+            "E6", who, ours.rate(queue), "pictures/s", work=format_size(size), note=f"{count} pictures"
+        )
 
 
-def busy(subject: Subject, ours: Ours) -> ResultLine:
+def busy(workload: Workload, ours: OwnPipeline) -> ResultLine:
     """E7: the share of a full queue's time in which the card computes or copies."""
-    size = subject.sizes["E1"]
-    if not subject.place.is_card:
-        return ResultLine("E7", BUSY, None, "%", work=said(size), note="needs a card")
+    size = workload.sizes["E1"]
+    if not workload.placement.is_card:
+        return ResultLine("E7", BUSY, None, "%", work=format_size(size), note="needs a card")
     requests = [ours.request(size, number % LORAS) for number in range(WATCHED)]
     ours.queue(requests[:1])
     with profile(activities=[ProfilerActivity.CUDA], acc_events=True) as seen:
         ours.queue(requests)
-        torch.cuda.synchronize(subject.place.device)
+        torch.cuda.synchronize(workload.placement.device)
     with tempfile.TemporaryDirectory(prefix="sugarbot-bench-") as folder:
         path = Path(folder) / "trace.json"
         seen.export_chrome_trace(str(path))
         events = json.loads(path.read_text(encoding="utf-8"))["traceEvents"]
     spans = [(event["ts"], event["ts"] + event["dur"]) for event in events if event.get("cat") in ON_THE_CARD]
     note = f"{WATCHED} pictures, each with another LoRA; watched by the profiler"
-    return ResultLine("E7", BUSY, 100 * share(spans), "%", work=said(size), note=note)
+    return ResultLine("E7", BUSY, 100 * share(spans), "%", work=format_size(size), note=note)
 
 
 def share(spans: list[tuple[float, float]]) -> float:

@@ -4,15 +4,15 @@ import torch
 from torch import Tensor
 
 from engine.demo.faces import palette
+from engine.demo.faces.background import white
 from engine.demo.faces.head import face_shape
-from engine.demo.faces.scene import white
+from engine.demo.faces.render_context import EYE_X, EYE_Y, RenderContext
 from engine.demo.faces.shapes import column, ellipse, ramp, spot, stroke
-from engine.demo.faces.sitting import EYE_X, EYE_Y, Sitting
 
 LASHES = 5
 
 
-def _frame(s: Sitting) -> tuple[Tensor, Tensor, Tensor]:
+def _frame(s: RenderContext) -> tuple[Tensor, Tensor, Tensor]:
     """Eye coordinates: ``x`` outward from the eye's middle, ``y`` down, and the side, -1 or 1."""
     c = s.canvas
     u = c.u - s.turn
@@ -21,7 +21,7 @@ def _frame(s: Sitting) -> tuple[Tensor, Tensor, Tensor]:
     return (u.abs() - EYE_X - 0.02 * (scale - 1)) / scale, (c.v - EYE_Y) / scale, side
 
 
-def _lids(s: Sitting, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _lids(s: RenderContext, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Half width, and the height of the upper and the lower lid over ``x``."""
     half = s.pick("eyes", upturned=0.32, round=0.285, smiling=0.315)
     lift = s.pick("eyes", upturned=0.095, round=0.0, smiling=-0.035)
@@ -35,7 +35,7 @@ def _lids(s: Sitting, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return half, skew - above * arch.pow(0.62), skew + below * arch.pow(0.8)
 
 
-def paint_eyes(s: Sitting) -> None:
+def draw_eyes(s: RenderContext) -> None:
     """White, iris, pupil, catch-lights, and the line and shade of the lids."""
     c = s.canvas
     x, y, side = _frame(s)
@@ -68,7 +68,7 @@ def paint_eyes(s: Sitting) -> None:
     c.lay(spot(x + half * 0.98, y - 0.01, 0.035, 0.03) * 0.5, s.skin_shade * 0.9 + 0.05)
 
 
-def paint_lashes(s: Sitting) -> None:
+def draw_lashes(s: RenderContext) -> None:
     """The lid line and lashes: fine and separate, or thick wedges with a swept corner."""
     c = s.canvas
     x, y, _ = _frame(s)
@@ -99,7 +99,7 @@ def paint_lashes(s: Sitting) -> None:
         c.fill(lash * scale, ink, thick * 0.9)
 
 
-def paint_brows(s: Sitting) -> None:
+def draw_brows(s: RenderContext) -> None:
     """Two tapered arcs in a darker tone of the hair."""
     c = s.canvas
     u = c.u - s.turn
@@ -112,7 +112,7 @@ def paint_brows(s: Sitting) -> None:
     c.fill(brow, colour, 0.88)
 
 
-def paint_sparkle(s: Sitting) -> None:
+def draw_sparkle(s: RenderContext) -> None:
     """Two small stars of light beside the face, as far as the style is dewy."""
     c = s.canvas
     for dx, dy, size in ((-1.18, -0.62, 0.20), (1.22, 0.55, 0.15)):

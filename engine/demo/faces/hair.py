@@ -5,30 +5,30 @@ from torch import Tensor
 
 from engine.demo.faces import palette
 from engine.demo.faces.head import face_shape
+from engine.demo.faces.render_context import RenderContext
 from engine.demo.faces.shapes import box, ellipse, join, ramp
-from engine.demo.faces.sitting import Sitting
 
 
-def _strands(s: Sitting, flow: Tensor) -> Tensor:
+def _strands(s: RenderContext, flow: Tensor) -> Tensor:
     """Fine light and dark along the hair, about 0, from the direction ``flow`` it falls in."""
     wave = s.nuance("wave") * 6.28
     return 0.5 * torch.sin(flow * 17 + wave) + 0.3 * torch.sin(flow * 41 + wave * 2)
 
 
-def _colour(s: Sitting, shade: Tensor, shine: Tensor) -> Tensor:
+def _colour(s: RenderContext, shade: Tensor, shine: Tensor) -> Tensor:
     """Hair colour for a shade 0 … 1 and a shine 0 … 1 → [B, 3, H, W]."""
     dark = palette.mix(s.hair, s.hair_shade, s.tone(shade.clamp(0, 1)))
     light = s.hair_light[:, :, None, None]
     return dark + (light - dark) * shine.clamp(0, 1)[:, None]
 
 
-def _wave(s: Sitting) -> Tensor:
+def _wave(s: RenderContext) -> Tensor:
     """Sideways swing of wavy hair down its length, in head units; 0 for every other cut."""
     v = s.canvas.v
     return 0.10 * torch.sin(v * 4.6 + s.nuance("wave") * 3) * ramp(v, -0.2, 0.6) * s.is_value("cut", "wavy")
 
 
-def back_shape(s: Sitting) -> Tensor:
+def back_shape(s: RenderContext) -> Tensor:
     """Distance to the hair behind the head, by cut."""
     c = s.canvas
     u, v = c.u, c.v
@@ -54,7 +54,7 @@ def back_shape(s: Sitting) -> Tensor:
     return shape
 
 
-def paint_back(s: Sitting) -> None:
+def draw_back(s: RenderContext) -> None:
     """The hair behind the head."""
     c = s.canvas
     shape = back_shape(s)
@@ -68,7 +68,7 @@ def paint_back(s: Sitting) -> None:
     c.fill(ties, band, s.is_value("cut", "twintails"), outline=True)
 
 
-def _fringe(s: Sitting) -> Tensor:
+def _fringe(s: RenderContext) -> Tensor:
     """How far below the hairline a pixel is (negative: under hair), by fringe."""
     u, v = s.canvas.u, s.canvas.v
     notch = 0.055 * torch.sin(u * 13 + s.nuance("wave") * 4).abs()
@@ -84,7 +84,7 @@ def _fringe(s: Sitting) -> Tensor:
     return shape
 
 
-def front_shape(s: Sitting) -> Tensor:
+def front_shape(s: RenderContext) -> Tensor:
     """Distance to the hair over the forehead and beside the cheeks."""
     u, v = s.canvas.u, s.canvas.v
     cap = ellipse(u, v + 0.24, 1.17, 1.23)
@@ -98,7 +98,7 @@ def front_shape(s: Sitting) -> Tensor:
     return join(fringe, lock, 0.05)
 
 
-def paint_front(s: Sitting) -> None:
+def draw_front(s: RenderContext) -> None:
     """The hair over the head, with a shadow under it and a ring of light round it."""
     c = s.canvas
     shape = front_shape(s)

@@ -4,12 +4,12 @@ import torch
 from torch import Tensor
 
 from engine.demo.faces import palette
-from engine.demo.faces.scene import white
+from engine.demo.faces.background import white
+from engine.demo.faces.render_context import EYE_X, EYE_Y, MOUTH_Y, RenderContext
 from engine.demo.faces.shapes import ellipse, join, ramp, spot
-from engine.demo.faces.sitting import EYE_X, EYE_Y, MOUTH_Y, Sitting
 
 
-def face_shape(s: Sitting) -> Tensor:
+def face_shape(s: RenderContext) -> Tensor:
     """Distance to the face: a round skull, cheeks, and a small chin."""
     u, v = s.canvas.u, s.canvas.v
     jaw = 0.70 + 0.07 * s.nuance("jaw")
@@ -18,7 +18,7 @@ def face_shape(s: Sitting) -> Tensor:
     return join(cheeks, ellipse(u - s.turn * 0.3, v - 0.98, 0.26, 0.22), 0.36)
 
 
-def paint_face(s: Sitting) -> None:
+def draw_face(s: RenderContext) -> None:
     """Ears and the face itself, lit from the upper left."""
     c = s.canvas
     ear = ellipse(c.u.abs() - 1.02, c.v - 0.24, 0.15, 0.25)
@@ -41,7 +41,7 @@ def paint_face(s: Sitting) -> None:
         c.lay(inside * spot(c.u - s.turn, c.v - 1.06, 0.28, 0.05) * 0.7 * model, s.skin_shade)
 
 
-def paint_shine(s: Sitting) -> None:
+def draw_shine(s: RenderContext) -> None:
     """Wet light on forehead, cheekbones, nose and chin, as much as skin and style have of it."""
     c, turn = s.canvas, s.turn
     shine = (s.shine * 0.85 + 0.55 * s.style.dew).clamp(0, 1.1)
@@ -55,7 +55,7 @@ def paint_shine(s: Sitting) -> None:
     c.lay((spots * shine * c.cover(face_shape(s))).clamp(0, 0.95), white(c.u))
 
 
-def paint_blush(s: Sitting) -> None:
+def draw_blush(s: RenderContext) -> None:
     """Colour on the cheeks; a style may carry it up under the eyes and over the nose."""
     c, index = s.canvas, s.faces.traits["blush"]
     colour = palette.table(palette.BLUSH, index)
@@ -69,7 +69,7 @@ def paint_blush(s: Sitting) -> None:
     c.lay(c.cover(face_shape(s)) * bloom * strength, colour)
 
 
-def paint_nose(s: Sitting) -> None:
+def draw_nose(s: RenderContext) -> None:
     """A light down the bridge, a soft shade beside it, and two small nostrils."""
     c = s.canvas
     side = (s.nuance("light") > 0.5).float() * 2 - 1
@@ -81,7 +81,7 @@ def paint_nose(s: Sitting) -> None:
     c.lay(spot(u.abs() - 0.075, v - 0.545, 0.032, 0.020) * 0.75, s.skin_shade * 0.62)
 
 
-def paint_mouth(s: Sitting) -> None:
+def draw_mouth(s: RenderContext) -> None:
     """Two lips with a bow, a parting line that smiles, and gloss."""
     c, index = s.canvas, s.faces.traits["lips"]
     deep = s.is_value("skin", "deep")
@@ -107,7 +107,7 @@ def paint_mouth(s: Sitting) -> None:
     c.lay(c.cover(torch.minimum(upper, lower)) * (wet * gloss).clamp(0, 0.95), white(c.u))
 
 
-def notice(s: Sitting) -> Tensor:
+def detail_weights(s: RenderContext) -> Tensor:
     """Where small things matter: 1 on eyes and lips, less on the cheeks, 0 elsewhere, [B, H, W]."""
     u, v = s.canvas.u - s.turn, s.canvas.v
     eyes = spot(u.abs() - EYE_X, v - EYE_Y + 0.05, 0.42, 0.36)

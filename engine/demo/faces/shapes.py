@@ -94,9 +94,9 @@ class Canvas:
 
     def lay(self, weight: Tensor, colour: Tensor) -> None:
         """Mix ``colour`` ([B, 3] or [B, 3, H, W]) into the picture by ``weight`` [B, H, W]."""
-        paint = colour[:, :, None, None] if colour.ndim == 2 else colour
+        render_faces = colour[:, :, None, None] if colour.ndim == 2 else colour
         self.rgb = torch.lerp(
-            self.rgb, paint.expand_as(self.rgb), weight.expand(self.rgb[:, 0].shape)[:, None]
+            self.rgb, render_faces.expand_as(self.rgb), weight.expand(self.rgb[:, 0].shape)[:, None]
         )
 
     def fill(

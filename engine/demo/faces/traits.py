@@ -81,12 +81,12 @@ class Faces:
 
 def sample_faces(count: int, seed: int) -> Faces:
     """Draw ``count`` faces by lot: every trait and nuance independent of the others."""
-    dice = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     traits = {}
     for trait in TRAITS:
         odds = torch.tensor(trait.odds or (1.0,) * len(trait.values))
-        traits[trait.name] = torch.multinomial(odds, count, replacement=True, generator=dice)
-    nuances = {name: torch.rand(count, generator=dice) for name in NUANCES}
+        traits[trait.name] = torch.multinomial(odds, count, replacement=True, generator=rng)
+    nuances = {name: torch.rand(count, generator=rng) for name in NUANCES}
     return Faces(traits, nuances)
 
 

@@ -8,10 +8,10 @@ from peft import LoraConfig, get_peft_model_state_dict
 from peft.tuners.lora import LoraLayer
 from torch import Tensor
 
-from engine.demo.captions import dice_of
-from engine.demo.nets import STEPS
-from engine.demo.training.course import Course, rate, set_rate
-from engine.demo.training.flow import Lessons, Reader, _batch, _learn, flow_loss, schedule
+from engine.demo.captions import make_rng
+from engine.demo.networks import STEPS
+from engine.demo.training.flow import LatentDataset, VelocityModel, _batch, _learn, flow_loss, schedule
+from engine.demo.training.run import TrainingRun, learning_rate, set_learning_rate
 
 RANK = 12  # 0.8 MB as bfloat16
 PEAK = 1.5e-3
@@ -24,49 +24,49 @@ TARGETS = (
 
 
 def train_lora(
-    course: Course, style: str, reader: Reader, lessons: dict[float, list[Lessons]]
+    run: TrainingRun, style: str, model: VelocityModel, datasets: dict[float, list[LatentDataset]]
 ) -> dict[str, Tensor]:
     """Teach one style; the reader is left as it was.
 
     Args:
-        course: The run this stage belongs to.
+        run: The run this stage belongs to.
         style: Its name; the stage is called after it.
-        reader: The finished base.
-        lessons: Strength → pictures of the style at that strength.
+        model: The finished base.
+        datasets: Strength → pictures of the style at that strength.
 
     Returns:
         The LoRA's tensors, named as diffusers reads them, without the ``transformer.`` before them.
     """
     stage = f"lora-{style}"
-    if course.is_done(stage):
-        kept: dict[str, Tensor] = course.result(stage)["lora"]
+    if run.is_done(stage):
+        kept: dict[str, Tensor] = run.result(stage)["lora"]
         return kept
-    torch.manual_seed(course.seed + sum(style.encode()))
-    reader.requires_grad_(False)
-    transformer = reader.transformer
+    torch.manual_seed(run.seed + sum(style.encode()))
+    model.requires_grad_(False)
+    transformer = model.transformer
     transformer.add_adapter(
         LoraConfig(r=RANK, lora_alpha=RANK, target_modules=TARGETS, init_lora_weights="gaussian")
     )
     weights = [weight for weight in transformer.parameters() if weight.requires_grad]
-    optimizer = torch.optim.AdamW(weights, PEAK, betas=(0.9, 0.98), weight_decay=0.0, fused=course.on_card)
-    total, levels = course.plan.lora, schedule().to(course.device)
+    optimizer = torch.optim.AdamW(weights, PEAK, betas=(0.9, 0.98), weight_decay=0.0, fused=run.on_card)
+    total, levels = run.plan.lora, schedule().to(run.device)
     try:
-        for step in course.steps(stage, total, {"optimizer": optimizer, "reader": reader}):
-            dice = dice_of(course.seed + step)
-            set_rate(optimizer, rate(step, total, PEAK, 50))
-            strength = dice.choices(STRENGTHS, ODDS)[0]
+        for step in run.steps(stage, total, {"optimizer": optimizer, "reader": model}):
+            rng = make_rng(run.seed + step)
+            set_learning_rate(optimizer, learning_rate(step, total, PEAK, 50))
+            strength = rng.choices(STRENGTHS, ODDS)[0]
             set_strength(transformer, strength)
-            clean, weight, tokens, lengths = _batch(lessons[strength], course.plan.lora_batch, dice)
-            sigma = levels[torch.randint(STEPS, (len(clean),), device=course.device)]
-            loss = flow_loss(reader, clean, weight, tokens, lengths, sigma)
+            clean, weight, tokens, lengths = _batch(datasets[strength], run.plan.lora_batch, rng)
+            sigma = levels[torch.randint(STEPS, (len(clean),), device=run.device)]
+            loss = flow_loss(model, clean, weight, tokens, lengths, sigma)
             _learn(transformer, optimizer, loss)
-            course.log(stage, step, loss)
+            run.log(stage, step, loss)
         lora = {
             name: value.detach().clone() for name, value in get_peft_model_state_dict(transformer).items()
         }
     finally:
         transformer.unload_lora()
-    course.finish(stage, {"lora": lora})
+    run.finish(stage, {"lora": lora})
     return lora
 
 

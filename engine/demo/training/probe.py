@@ -4,36 +4,36 @@ import torch
 import torch.nn.functional as nn
 from torch import Tensor
 
-from engine.demo.captions import dice_of
+from engine.demo.captions import make_rng
 from engine.demo.faces.traits import TRAITS
 from engine.demo.probe import STYLE_NAMES, Probe, roughen
-from engine.demo.training.course import Course, rate, set_rate
-from engine.demo.training.pool import Pictures, batches
 from engine.demo.training.precision import working_precision
+from engine.demo.training.run import TrainingRun, learning_rate, set_learning_rate
+from engine.demo.training.samples import FacePictures, batches
 
 PEAK = 2e-3
 UNKNOWN = -100  # a style half taken has no name
 
-Marked = list[tuple[Pictures, int]]  # pictures, and the index of their style or UNKNOWN
+LabelledPictures = list[tuple[FacePictures, int]]  # pictures, and the index of their style or UNKNOWN
 
 
-def train_probe(course: Course, marked: Marked, check: Marked) -> Probe:
+def train_probe(run: TrainingRun, labelled: LabelledPictures, check: LabelledPictures) -> Probe:
     """Teach the probe, base and styles alike, and note how well it reads the faces of ``check``."""
-    torch.manual_seed(course.seed)
-    probe = Probe().to(course.device)
-    if course.is_done("probe"):
-        probe.load_state_dict(course.result("probe")["probe"])
+    torch.manual_seed(run.seed)
+    probe = Probe().to(run.device)
+    if run.is_done("probe"):
+        probe.load_state_dict(run.result("probe")["probe"])
         return probe.eval()
-    total, batch = course.plan.probe, course.plan.probe_batch
-    optimizer = torch.optim.AdamW(probe.parameters(), PEAK, weight_decay=0.02, fused=course.on_card)
-    odds = [3.0 if style == STYLE_NAMES.index("base") else 1.0 for _, style in marked]
-    for step in course.steps("probe", total, {"probe": probe, "optimizer": optimizer}):
-        dice = dice_of(course.seed + step)
-        set_rate(optimizer, rate(step, total, PEAK, 100))
-        pieces = [_piece(*entry, batch // 4) for entry in dice.choices(marked, odds, k=4)]
+    total, batch = run.plan.probe, run.plan.probe_batch
+    optimizer = torch.optim.AdamW(probe.parameters(), PEAK, weight_decay=0.02, fused=run.on_card)
+    odds = [3.0 if style == STYLE_NAMES.index("base") else 1.0 for _, style in labelled]
+    for step in run.steps("probe", total, {"probe": probe, "optimizer": optimizer}):
+        rng = make_rng(run.seed + step)
+        set_learning_rate(optimizer, learning_rate(step, total, PEAK, 100))
+        pieces = [_piece(*entry, batch // 4) for entry in rng.choices(labelled, odds, k=4)]
         pictures = roughen(torch.cat([piece[0] for piece in pieces]))
         truth = {name: torch.cat([piece[1][name] for piece in pieces]) for name in pieces[0][1]}
-        with working_precision(course.device):
+        with working_precision(run.device):
             scores = probe(pictures)
         loss = torch.stack([
             nn.cross_entropy(scores[name].float(), truth[name], ignore_index=UNKNOWN, reduction="sum") for
@@ -42,17 +42,17 @@ def train_probe(course: Course, marked: Marked, check: Marked) -> Probe:
         optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         optimizer.step()
-        course.log("probe", step, loss)
-    course.finish("probe", {"probe": probe.state_dict(), "accuracy": accuracy(probe.eval(), check)})
+        run.log("probe", step, loss)
+    run.finish("probe", {"probe": probe.state_dict(), "accuracy": accuracy(probe.eval(), check)})
     return probe
 
 
 @torch.no_grad()
-def accuracy(probe: Probe, marked: Marked) -> dict[str, float]:
+def accuracy(probe: Probe, labelled: LabelledPictures) -> dict[str, float]:
     """Share of drawn faces that the probe reads right, a trait and for the style, 0 … 1."""
     right: dict[str, float] = {}
     seen: dict[str, int] = {}
-    for pictures, style in marked:
+    for pictures, style in labelled:
         for part in batches(len(pictures.pixels), 256, pictures.pixels.device):
             truth = _truth(pictures, style, part)
             reading = probe.read((pictures.floats(part) + 1) / 2)
@@ -63,11 +63,11 @@ def accuracy(probe: Probe, marked: Marked) -> dict[str, float]:
     return {name: right[name] / max(1, seen[name]) for name in right}
 
 
-def _piece(pictures: Pictures, style: int, count: int) -> tuple[Tensor, dict[str, Tensor]]:
+def _piece(pictures: FacePictures, style: int, count: int) -> tuple[Tensor, dict[str, Tensor]]:
     chosen = torch.randint(len(pictures.pixels), (count,), device=pictures.pixels.device)
     return (pictures.floats(chosen) + 1) / 2, _truth(pictures, style, chosen)
 
 
-def _truth(pictures: Pictures, style: int, chosen: Tensor) -> dict[str, Tensor]:
+def _truth(pictures: FacePictures, style: int, chosen: Tensor) -> dict[str, Tensor]:
     truth = {trait.name: pictures.faces.traits[trait.name][chosen] for trait in TRAITS}
     return truth | {"style": torch.full_like(truth["skin"], style)}

@@ -7,50 +7,48 @@ import torch.nn.functional as nn
 from diffusers import AutoencoderKL
 from torch import Tensor
 
-from engine.demo.captions import dice_of
-from engine.demo.nets import new_vae
-from engine.demo.training.course import Course, Masters, rate, set_rate
-from engine.demo.training.pool import Pictures, batches
+from engine.demo.captions import make_rng
+from engine.demo.networks import new_vae
+from engine.demo.training.run import MasterWeights, TrainingRun, learning_rate, set_learning_rate
+from engine.demo.training.samples import FacePictures, batches
 
 PEAK = 6e-4
 KL = 3e-5  # of the sum over a latent's 16 channels; small, so that little is lost
-SMALL_THINGS = 3.0  # extra weight on eyes and lips
+DETAIL_WEIGHT = 3.0  # extra weight on eyes and lips
 
 
-def train_vae(course: Course, native: list[Pictures], others: list[Pictures]) -> AutoencoderKL:
+def train_vae(run: TrainingRun, native: list[FacePictures], others: list[FacePictures]) -> AutoencoderKL:
     """Train on native pictures, every sixth step on one other size; then fit scale and shift."""
-    torch.manual_seed(course.seed)
-    vae = new_vae().to(course.device)
-    if course.is_done("vae"):
-        return _fitted(vae, course.result("vae"))
-    total, batch = course.plan.vae, course.plan.vae_batch
-    masters = Masters(vae, PEAK, course.device)
+    torch.manual_seed(run.seed)
+    vae = new_vae().to(run.device)
+    if run.is_done("vae"):
+        return _fitted(vae, run.result("vae"))
+    total, batch = run.plan.vae, run.plan.vae_batch
+    masters = MasterWeights(vae, PEAK, run.device)
     torch.backends.cudnn.benchmark = True  # two sizes only, so the search pays
-    for step in course.steps("vae", total, {"masters": masters}):
-        dice = dice_of(course.seed + step)
+    for step in run.steps("vae", total, {"masters": masters}):
+        rng = make_rng(run.seed + step)
         pools = others if others and step % 6 == 5 else native
-        pool = dice.choices(pools, [len(p.pixels) for p in pools])[0]
-        chosen = torch.randint(len(pool.pixels), (batch,), device=course.device)
-        set_rate(masters.optimizer, rate(step, total, PEAK, 300))
+        pool = rng.choices(pools, [len(p.pixels) for p in pools])[0]
+        chosen = torch.randint(len(pool.pixels), (batch,), device=run.device)
+        set_learning_rate(masters.optimizer, learning_rate(step, total, PEAK, 300))
         loss = _loss(vae, pool.floats(chosen), pool.weight[chosen])
         vae.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         masters.step()
-        course.log("vae", step, loss)
+        run.log("vae", step, loss)
     torch.backends.cudnn.benchmark = False
     masters.close()
     scale, shift = _spread(vae, native[0])
-    course.finish(
-        "vae", {"vae": vae.state_dict(), "scale": scale, "shift": shift, "psnr": psnr(vae, native[0])}
-    )
-    return _fitted(vae, course.result("vae"))
+    run.finish("vae", {"vae": vae.state_dict(), "scale": scale, "shift": shift, "psnr": psnr(vae, native[0])})
+    return _fitted(vae, run.result("vae"))
 
 
 def _loss(vae: AutoencoderKL, pictures: Tensor, weight: Tensor) -> Tensor:
     """Weighted absolute and squared error, the same of the picture's slopes, and a little KL."""
     spread = vae.encode(pictures.to(vae.dtype)).latent_dist
     error = vae.decode(spread.sample()).sample.float() - pictures
-    care = 1 + SMALL_THINGS * nn.interpolate(weight[:, None].float() / 255, scale_factor=8, mode="bilinear")
+    care = 1 + DETAIL_WEIGHT * nn.interpolate(weight[:, None].float() / 255, scale_factor=8, mode="bilinear")
     plain = ((error.abs() + 2 * error.square()) * care).mean() / care.mean()
     dx, dy = error.diff(dim=3).abs() * care[..., 1:], error.diff(dim=2).abs() * care[..., 1:, :]
     slopes = (dx.mean() + dy.mean()) / care.mean()
@@ -61,7 +59,7 @@ def _loss(vae: AutoencoderKL, pictures: Tensor, weight: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def psnr(vae: AutoencoderKL, pool: Pictures, count: int = 256) -> float:
+def psnr(vae: AutoencoderKL, pool: FacePictures, count: int = 256) -> float:
     """Decibels between pictures and what the VAE makes of them, the peak being 255."""
     total = 0.0
     count = min(count, len(pool.pixels))
@@ -73,7 +71,7 @@ def psnr(vae: AutoencoderKL, pool: Pictures, count: int = 256) -> float:
 
 
 @torch.no_grad()
-def _spread(vae: AutoencoderKL, pool: Pictures) -> tuple[float, float]:
+def _spread(vae: AutoencoderKL, pool: FacePictures) -> tuple[float, float]:
     """Scale and shift that bring the latents to mean 0 and spread 1."""
     parts = batches(min(2048, len(pool.pixels)), 128, pool.pixels.device)
     means = torch.cat([vae.encode(pool.floats(part)).latent_dist.mean for part in parts])

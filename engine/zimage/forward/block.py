@@ -1,6 +1,6 @@
 """A row of transformer blocks. Pure functions of tensors; every token of every row in one tensor.
 
-Shapes: ``x`` [tokens, width]; ``turns`` float32 [2, tokens, head / 2]: cosines and sines.
+Shapes: ``x`` [tokens, width]; ``rotations`` float32 [2, tokens, head / 2]: cosines and sines.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,51 +13,51 @@ from torch.nn.attention.varlen import varlen_attn
 
 from engine.zimage.forward.fusions import Fusions
 from engine.zimage.forward.packing import Rows
-from engine.zimage.forward.weights import Block, BlockModulation, Modulate
+from engine.zimage.forward.weights import BlockModulation, BlockWeights, Modulate
 
 
 def run_blocks(
     x: Tensor,
-    blocks: Sequence[Block],
-    turns: Tensor,
+    blocks: Sequence[BlockWeights],
+    rotations: Tensor,
     modulate: Modulate,
     rows: Rows,
-    do: Fusions,
-    ready: Callable[[str], None],
+    fusions: Fusions,
+    ensure_merged: Callable[[str], None],
 ) -> Tensor:
     """Pass ``x`` through all blocks, one after the other.
 
     Args:
         x: All rows' tokens.
         blocks: At least one.
-        turns: The rotation of each token's position.
+        rotations: The rotation of each token's position.
         modulate: A block's scales and gates at this time; ``unmodulated`` for blocks without them.
         rows: The rows' positions in ``x``.
-        do: How things are done on this device.
-        ready: Called with the name of each block before its weights are used.
+        fusions: How things are done on this device.
+        ensure_merged: Called with the name of each block before its weights are used.
     """
-    ready(blocks[0].name)
+    ensure_merged(blocks[0].name)
     scale_attention, gate_attention, scale_feed, gate_feed = modulate(blocks[0])
-    y = do.norm(x, blocks[0].norm_before_attention, scale_attention, rows)
+    y = fusions.norm(x, blocks[0].norm_before_attention, scale_attention, rows)
     for block, after in zip(blocks, [*blocks[1:], None], strict=True):
-        query, key, value = do.turn(block.qkv(y, rows), block.norm_qk, turns).unbind(1)
-        attended = block.out(do.pack(_attend(query, key, value, rows).flatten(1)), rows)
-        x, y = do.add_norm(
+        query, key, value = fusions.apply_rope(block.qkv(y, rows), block.norm_qk, rotations).unbind(1)
+        attended = block.out(fusions.pack(_attend(query, key, value, rows).flatten(1)), rows)
+        x, y = fusions.add_norm(
             x, attended, block.norm_after_attention, gate_attention, block.norm_before_feed, scale_feed, rows
         )
-        fed = block.w2(do.swiglu(block.w13(y, rows)), rows)
+        fed = block.w2(fusions.swiglu(block.w13(y, rows)), rows)
         if after is None:
-            return do.add(x, fed, block.norm_after_feed, gate_feed, rows)
-        ready(after.name)
+            return fusions.add(x, fed, block.norm_after_feed, gate_feed, rows)
+        ensure_merged(after.name)
         gate = gate_feed
         scale_attention, gate_attention, scale_feed, gate_feed = modulate(after)
-        x, y = do.add_norm(
+        x, y = fusions.add_norm(
             x, fed, block.norm_after_feed, gate, after.norm_before_attention, scale_attention, rows
         )
     raise ValueError("There are no blocks.")
 
 
-def unmodulated(block: Block) -> BlockModulation:
+def unmodulated(block: BlockWeights) -> BlockModulation:
     """A caption's blocks have no modulation."""
     return None, None, None, None
 

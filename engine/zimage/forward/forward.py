@@ -11,18 +11,18 @@ import torch.nn.functional as nn
 from diffusers import ZImageTransformer2DModel
 from torch import Tensor
 
-from engine.lora.ways import NO_PATCHES, Patches, Side
+from engine.lora.patches import NO_PATCHES, Patches, SidePatch
 from engine.zimage.forward.block import run_blocks, unmodulated
 from engine.zimage.forward.fuse import fuse
-from engine.zimage.forward.fusions import PLAIN, Fusions, choose
+from engine.zimage.forward.fusions import REFERENCE, Fusions, select_fusions
 from engine.zimage.forward.packing import Rows
-from engine.zimage.forward.plain import EPSILON
-from engine.zimage.forward.step_graphs import MOST_TOKENS, Graph, Graphs, Key
-from engine.zimage.forward.tokens import Rope, Size, padded, to_latents, to_tokens, token_count
+from engine.zimage.forward.reference import EPSILON
+from engine.zimage.forward.step_graphs import MAX_TOKENS, GraphKey, StepGraph, StepGraphCache
+from engine.zimage.forward.tokens import LatentSize, Rope, padded_length, to_latents, to_tokens, token_count
 from engine.zimage.forward.weights import PATCH, Weights
 
-TIME_WIDTH = 256  # of the time's sines and cosines, both together
-SLOWEST = 10_000  # the longest of their periods, in radians
+TIME_EMBEDDING_WIDTH = 256  # of the time's sines and cosines, both together
+MAX_PERIOD = 10_000  # the longest of their periods, in radians
 
 log = structlog.get_logger("engine.forward")
 
@@ -39,62 +39,66 @@ class Forward:
 
     Args:
         transformer: On its device, only drawing.
-        is_eight: Whether to multiply in eight bits, where the card's kernels and the model's sides can.
+        is_fp8: Whether to multiply in eight bits, where the card's kernels and the model's sides can.
     """
 
-    def __init__(self, transformer: ZImageTransformer2DModel, *, is_eight: bool = False) -> None:
+    def __init__(self, transformer: ZImageTransformer2DModel, *, is_fp8: bool = False) -> None:
         self.weights = fuse(transformer)
-        self._last_with_loras = NO_PATCHES, self.weights
+        self._cached_weights = NO_PATCHES, self.weights
         self.channels: int = transformer.in_channels
         self.time_scale: float = transformer.t_scale
         self.device: torch.device = transformer.device
         self.dtype: torch.dtype = transformer.dtype
         self.rope = Rope(transformer, self.device)
-        if is_eight and not self.weights.in_eight:
+        if is_fp8 and not self.weights.fp8_layers:
             log.warning("this model's sides are no multiples of 16: pictures are drawn in full precision")
-            is_eight = False
-        weight, sides = transformer.x_pad_token, self.weights.sides
-        self.do = choose(weight, sides) or PLAIN
-        self.do_in_eight = choose(weight, sides, is_eight=True) if is_eight else None
-        half = torch.arange(TIME_WIDTH // 2, dtype=torch.float32, device=self.device)
-        self.graphs = Graphs() if self.device.type == "cuda" else None
-        self.periods = torch.exp(-math.log(SLOWEST) * half / (TIME_WIDTH // 2))
+            is_fp8 = False
+        weight, block_sizes = transformer.x_pad_token, self.weights.block_sizes
+        self.fusions = select_fusions(weight, block_sizes) or REFERENCE
+        self.fp8_fusions = select_fusions(weight, block_sizes, is_fp8=True) if is_fp8 else None
+        half = torch.arange(TIME_EMBEDDING_WIDTH // 2, dtype=torch.float32, device=self.device)
+        self.graphs = StepGraphCache() if self.device.type == "cuda" else None
+        self.periods = torch.exp(-math.log(MAX_PERIOD) * half / (TIME_EMBEDDING_WIDTH // 2))
 
     @torch.no_grad()
-    def read(self, embedding: Tensor, patches: Patches) -> RefinedCaption:
+    def refine_caption(self, embedding: Tensor, patches: Patches) -> RefinedCaption:
         """Refine a prompt's embedding for all steps of its pictures.
 
         Args:
             embedding: Shape (tokens, width of the text encoder), from ``Text.embed``.
             patches: Of the one row that will be drawn with it.
         """
-        patches.ready("cap_embedder")
+        patches.ensure_merged("cap_embedder")
         weights = self.with_loras(patches)
-        length = padded(len(embedding))
+        length = padded_length(len(embedding))
         rows = Rows([length], self.device)
         known = nn.rms_norm(
             embedding.to(self.dtype), embedding.shape[-1:], weights.tensors["cap_embedder.0.weight"], EPSILON
         )
         x = weights.layers["cap_embedder.1"](known, rows)
         x = torch.cat([x, weights.tensors["cap_pad_token"].expand(length - len(embedding), -1)])
-        turns = self.rope.caption(length)
+        rotations = self.rope.caption(length)
         return RefinedCaption(
-            run_blocks(x, weights.context_refiner, turns, unmodulated, rows, self.do, patches.ready)
+            run_blocks(
+                x, weights.context_refiner, rotations, unmodulated, rows, self.fusions, patches.ensure_merged
+            )
         )
 
     def with_loras(self, patches: Patches) -> Weights:
         """The weights with LoRAs on them; remembered, for a picture asks twice."""
-        if self._last_with_loras[0] is not patches:
-            self._last_with_loras = patches, self.weights.with_loras(patches)
-        return self._last_with_loras[1]
+        if self._cached_weights[0] is not patches:
+            self._cached_weights = patches, self.weights.with_loras(patches)
+        return self._cached_weights[1]
 
-    def forget(self) -> None:
+    def drop_caches(self) -> None:
         """Let go of weights with LoRAs on them, and of recorded steps, which hold the weights they use."""
-        self._last_with_loras = NO_PATCHES, self.weights
+        self._cached_weights = NO_PATCHES, self.weights
         if self.graphs:
             self.graphs.drop()
 
-    def batch(self, captions: Sequence[RefinedCaption], sizes: Sequence[Size], patches: Patches) -> "Batch":
+    def batch(
+        self, captions: Sequence[RefinedCaption], sizes: Sequence[LatentSize], patches: Patches
+    ) -> "Batch":
         """Put pictures together for their next steps; row ``i`` has caption, size and LoRAs ``i``."""
         return Batch(self, captions, sizes, patches)
 
@@ -106,34 +110,38 @@ class Batch:
     """
 
     def __init__(
-        self, forward: Forward, captions: Sequence[RefinedCaption], sizes: Sequence[Size], patches: Patches
+        self,
+        forward: Forward,
+        captions: Sequence[RefinedCaption],
+        sizes: Sequence[LatentSize],
+        patches: Patches,
     ) -> None:
         self._forward = forward
         self._patches = patches
-        self._do: Fusions = (forward.do_in_eight if patches.is_eight else None) or forward.do
-        self._ready = patches.ready
+        self._fusions: Fusions = (forward.fp8_fusions if patches.is_fp8 else None) or forward.fusions
+        self._ensure_merged = patches.ensure_merged
         self._weights = forward.with_loras(patches)
         self._captions = [caption.tokens for caption in captions]
         self._sizes = list(sizes)
         counts = [token_count(size) for size in sizes]
-        lengths = [padded(count) for count in counts]
+        lengths = [padded_length(count) for count in counts]
         whole = [length + len(caption) for length, caption in zip(lengths, self._captions, strict=True)]
         self._pictures, self._whole = Rows(lengths, forward.device), Rows(whole, forward.device)
         self._fillers = [length - count for length, count in zip(lengths, counts, strict=True)]
-        turns = [
+        rotations = [
             forward.rope.picture(size, len(caption))
             for size, caption in zip(sizes, self._captions, strict=True)
         ]
         both = [
-            torch.cat([turn, forward.rope.caption(len(caption))], dim=1)
-            for turn, caption in zip(turns, self._captions, strict=True)
+            torch.cat([apply_rope, forward.rope.caption(len(caption))], dim=1)
+            for apply_rope, caption in zip(rotations, self._captions, strict=True)
         ]
         # A graph's key knows weights by their place, which LoRAs beside the weights leave as it is.
-        is_beside = any(isinstance(patch, Side) for patch in patches.layers.values())
-        self._may_record = not is_beside and sum(whole) <= MOST_TOKENS
-        self._graph: Graph | None = None
-        self._has_looked = False
-        self._picture_turns, self._whole_turns = torch.cat(turns, dim=1), torch.cat(both, dim=1)
+        is_beside = any(isinstance(patch, SidePatch) for patch in patches.layers.values())
+        self._can_use_graph = not is_beside and sum(whole) <= MAX_TOKENS
+        self._graph: StepGraph | None = None
+        self._graph_searched = False
+        self._picture_rotations, self._whole_rotations = torch.cat(rotations, dim=1), torch.cat(both, dim=1)
 
     @torch.no_grad()
     def __call__(self, latents: Sequence[Tensor], times: Tensor) -> list[Tensor]:
@@ -146,45 +154,47 @@ class Batch:
         Returns:
             As ``latents``, in the model's number format.
         """
-        graph = self._recorded(latents, times)
+        graph = self._find_graph(latents, times)
         return graph(latents, times) if graph else self._step(latents, times)
 
-    def _recorded(self, latents: Sequence[Tensor], times: Tensor) -> Graph | None:
+    def _find_graph(self, latents: Sequence[Tensor], times: Tensor) -> StepGraph | None:
         """This step as a graph, where one is of use and everything is merged; looked for once a batch."""
         graphs = self._forward.graphs
-        if graphs is None or self._patches.pending or not self._may_record:
+        if graphs is None or self._patches.pending or not self._can_use_graph:
             return None
-        if not self._has_looked:
-            self._has_looked, key = True, self._key()
+        if not self._graph_searched:
+            self._graph_searched, key = True, self._key()
             self._graph = graphs.find(key, self._captions)
-            if self._graph is None and graphs.is_due(key):
+            if self._graph is None and graphs.should_record(key):
                 self._captions = [caption.clone() for caption in self._captions]
                 # Of a twin, which has no graph: in a ring, the memory of both would come back late.
                 self._graph = graphs.record(key, self._captions, copy(self)._step, latents, times)
         return self._graph
 
-    def _key(self) -> Key:
+    def _key(self) -> GraphKey:
         """What a graph of this batch depends on: its shape, and the addresses of its weights."""
         places = (layer.weight.data_ptr() for layer in self._weights.layers.values())
         captions = (len(caption) for caption in self._captions)
         return (*self._sizes, None, *captions, None, *places)
 
     def _step(self, latents: Sequence[Tensor], times: Tensor) -> list[Tensor]:
-        weights, do = self._weights, self._do
+        weights, fusions = self._weights, self._fusions
         time = self._time(times)
         modulate = weights.modulation_at(time)
         pictures = run_blocks(
             self._embed(latents),
             weights.noise_refiner,
-            self._picture_turns,
+            self._picture_rotations,
             modulate,
             self._pictures,
-            do,
-            self._ready,
+            fusions,
+            self._ensure_merged,
         )
         rows = zip(self._pictures.split(pictures), self._captions, strict=True)
         x = torch.cat([part for row in rows for part in row])
-        x = run_blocks(x, weights.main, self._whole_turns, modulate, self._whole, do, self._ready)
+        x = run_blocks(
+            x, weights.main, self._whole_rotations, modulate, self._whole, fusions, self._ensure_merged
+        )
         tokens = self._last(x, time)
         return [
             to_latents(row, size) for row, size in zip(self._whole.split(tokens), self._sizes, strict=True)
@@ -192,7 +202,7 @@ class Batch:
 
     def _time(self, times: Tensor) -> Tensor:
         """The times as the blocks see them: [rows, 256]."""
-        self._ready("t_embedder")
+        self._ensure_merged("t_embedder")
         layers = self._weights.layers
         angles = (times * self._forward.time_scale)[:, None] * self._forward.periods
         waves = torch.cat([angles.cos(), angles.sin()], dim=-1).to(self._forward.dtype)
@@ -200,7 +210,7 @@ class Batch:
 
     def _embed(self, latents: Sequence[Tensor]) -> Tensor:
         """The pictures' tokens, packed, the learned filler at their ends."""
-        self._ready("all_x_embedder")
+        self._ensure_merged("all_x_embedder")
         filler = self._weights.tensors["x_pad_token"]
         tokens = torch.cat(
             [
@@ -216,7 +226,7 @@ class Batch:
 
     def _last(self, x: Tensor, time: Tensor) -> Tensor:
         """Tokens → the velocities of their latents."""
-        self._ready("all_final_layer")
+        self._ensure_merged("all_final_layer")
         scale = 1 + self._weights.layers[f"all_final_layer.{PATCH}.adaLN_modulation.1"](nn.silu(time))
         x = nn.layer_norm(x, x.shape[-1:], eps=1e-6) * self._whole.spread(scale)
         return self._weights.layers[f"all_final_layer.{PATCH}.linear"](x, self._whole)

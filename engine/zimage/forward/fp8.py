@@ -10,14 +10,14 @@ import structlog
 import torch
 from torch import Tensor
 
-LARGEST = 448.0  # of float8 e4m3
-STEP = 16  # of both sides of a weight
-NEEDS = (8, 9)  # compute capability: Ada, Hopper and later multiply in eight bits
+FP8_MAX = 448.0  # of float8 e4m3
+SIDE_MULTIPLE = 16  # of both sides of a weight
+MIN_CAPABILITY = (8, 9)  # compute capability: Ada, Hopper and later multiply in eight bits
 
 log = structlog.get_logger("engine.forward")
 
 
-def wants_eight(precision: str, device: torch.device) -> bool:
+def should_use_fp8(precision: str, device: torch.device) -> bool:
     """Whether to multiply in eight bits, as the host asks; logs a warning where the device cannot.
 
     Args:
@@ -26,7 +26,7 @@ def wants_eight(precision: str, device: torch.device) -> bool:
     """
     if precision != "fp8":
         return False
-    can = device.type == "cuda" and torch.cuda.get_device_capability(device) >= NEEDS
+    can = device.type == "cuda" and torch.cuda.get_device_capability(device) >= MIN_CAPABILITY
     if not can:
         log.warning("this device cannot multiply in fp8: pictures are drawn in full precision")
     return can

@@ -12,11 +12,11 @@ import torch
 from diffusers import ZImageTransformer2DModel
 from torch import Tensor
 
-from engine.zimage.forward.plain import EPSILON
+from engine.zimage.forward.reference import EPSILON
 from engine.zimage.forward.weights import FUSED, MODULATION, PATCH, Layer, Modulations, Weights
 
 
-def require_known(transformer: ZImageTransformer2DModel) -> None:
+def require_supported(transformer: ZImageTransformer2DModel) -> None:
     """Make sure that this forward draws what the library's would.
 
     Raises:
@@ -39,12 +39,12 @@ def fuse(transformer: ZImageTransformer2DModel) -> Weights:
     layers: dict[str, Layer] = {}
     parts: dict[str, dict[str, slice]] = {}
     for name, linear in linears.items():
-        block, end, members = _place(name)
+        block, end, members = _fused_name(name)
         if not members:
             layers[name], parts[name] = Layer(linear.weight.data, linear.bias), {name: slice(None)}
         elif name == block + members[0]:
             own = {block + member: linears[block + member] for member in members}
-            layers[block + end] = Layer(one_matrix(list(own.values())))
+            layers[block + end] = Layer(concatenate_weights(list(own.values())))
             parts[block + end] = _rows(own)
     tensors = {
         name: parameter.data
@@ -65,10 +65,10 @@ def _modulations(linears: Mapping[str, torch.nn.Linear]) -> Modulations:
     bias = torch.cat([linear.bias.data for linear in own.values()])
     for name, linear in own.items():
         linear.bias.data = bias[rows[name]]
-    return Modulations(Layer(one_matrix(list(own.values())), bias), rows)
+    return Modulations(Layer(concatenate_weights(list(own.values())), bias), rows)
 
 
-def _place(name: str) -> tuple[str, str, tuple[str, ...]]:
+def _fused_name(name: str) -> tuple[str, str, tuple[str, ...]]:
     """Where a layer goes: the path before, the fused name, its members; empty where it stays alone."""
     for end, members in FUSED.items():
         for member in members:
@@ -83,7 +83,7 @@ def _rows(linears: Mapping[str, torch.nn.Linear]) -> dict[str, slice]:
     return {name: slice(start, end) for name, start, end in zip(linears, [0, *ends], ends, strict=False)}
 
 
-def one_matrix(linears: Sequence[torch.nn.Linear]) -> Tensor:
+def concatenate_weights(linears: Sequence[torch.nn.Linear]) -> Tensor:
     """Lay weights of one width one under the other; the layers' own become views of it, [their rows, in]."""
     fused = torch.cat([linear.weight.data for linear in linears])
     rows = [linear.out_features for linear in linears]

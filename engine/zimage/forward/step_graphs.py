@@ -13,28 +13,28 @@ import structlog
 import torch
 from torch import Tensor
 
-from engine.cuda.kernel_faults import kernel_errors, reason_to_do_without
-from engine.zimage.cuda_graph import recording
+from engine.cuda.kernel_fallback import fallback_reason, kernel_errors
+from engine.zimage.cuda_graph import capture_graph
 
-MOST_TOKENS = 2816  # 768 x 768 with the longest caption
-SEEN_BEFORE = 1  # pictures of a shape that are drawn before it is recorded
-KEPT = 16  # graphs; all of them share one pool of memory
+MAX_TOKENS = 2816  # 768 x 768 with the longest caption
+WARM_UP_PICTURES = 1  # pictures of a shape that are drawn before it is recorded
+MAX_GRAPHS = 16  # graphs; all of them share one pool of memory
 
-Key = tuple[object, ...]
-Step = Callable[[Sequence[Tensor], Tensor], list[Tensor]]
+GraphKey = tuple[object, ...]
+StepFunction = Callable[[Sequence[Tensor], Tensor], list[Tensor]]
 
 log = structlog.get_logger("engine.forward")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Graph:
+class StepGraph:
     """One recorded step, and where it reads and writes.
 
     Attributes:
         step: What was recorded; it owns tables that the graph reads, which would be gone with it.
     """
 
-    step: Step
+    step: StepFunction
     captions: list[Tensor]
     latents: list[Tensor]
     times: Tensor
@@ -50,16 +50,16 @@ class Graph:
         return self.velocities
 
 
-class Graphs:
+class StepGraphCache:
     """The recorded steps of one model; the least recently used go first."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[Key, Graph] = OrderedDict()
-        self._seen: Counter[Key] = Counter()
+        self._kept: OrderedDict[GraphKey, StepGraph] = OrderedDict()
+        self._seen: Counter[GraphKey] = Counter()
         self._pool = torch.cuda.graph_pool_handle()
         self._can_record = True
 
-    def find(self, key: Key, captions: Sequence[Tensor]) -> Graph | None:
+    def find(self, key: GraphKey, captions: Sequence[Tensor]) -> StepGraph | None:
         """The graph of this shape, with these captions in it."""
         if (graph := self._kept.get(key)) is None:
             return None
@@ -68,14 +68,19 @@ class Graphs:
             own.copy_(given)
         return graph
 
-    def is_due(self, key: Key) -> bool:
+    def should_record(self, key: GraphKey) -> bool:
         """Whether a shape that has no graph has been seen often enough; counts. Never where none can be."""
         self._seen[key] += 1
-        return self._can_record and self._seen[key] > SEEN_BEFORE
+        return self._can_record and self._seen[key] > WARM_UP_PICTURES
 
     def record(
-        self, key: Key, captions: list[Tensor], step: Step, latents: Sequence[Tensor], times: Tensor
-    ) -> Graph | None:
+        self,
+        key: GraphKey,
+        captions: list[Tensor],
+        step: StepFunction,
+        latents: Sequence[Tensor],
+        times: Tensor,
+    ) -> StepGraph | None:
         """Record a step that has been taken before; nothing of it may still be pending.
 
         Args:
@@ -90,15 +95,15 @@ class Graphs:
         """
         own, moments = [each.clone() for each in latents], times.clone()
         try:
-            with recording(self._pool) as graph:
+            with capture_graph(self._pool) as graph:
                 velocities = step(own, moments)
         except kernel_errors() as error:
-            reason = reason_to_do_without(error)
+            reason = fallback_reason(error)
             log.warning("steps cannot be recorded: small pictures take longer", reason=reason)
             self._can_record = False
             return None
-        self._kept[key] = Graph(step, captions, own, moments, graph, velocities)
-        if len(self._kept) > KEPT:
+        self._kept[key] = StepGraph(step, captions, own, moments, graph, velocities)
+        if len(self._kept) > MAX_GRAPHS:
             self._kept.popitem(last=False)
         return self._kept[key]
 

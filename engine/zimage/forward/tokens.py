@@ -8,43 +8,45 @@ from torch import Tensor
 
 from engine.cuda.upload import upload
 
-STEP = (
+PAD_MULTIPLE = (
     32  # pictures and captions are each filled up to a multiple of this; the fillers take part in attention
 )
-SIDE = 2  # latents along each side of a token
-KEPT_TURNS = 32  # 0.8 MB each at 512 x 768
+PATCH_SIDE = 2  # latents along each side of a token
+MAX_ROTATIONS = 32  # 0.8 MB each at 512 x 768
 
-Size = tuple[int, int]  # of latents: height, width
+LatentSize = tuple[int, int]  # of latents: height, width
 
 
-def padded(length: int) -> int:
+def padded_length(length: int) -> int:
     """A length in tokens after filling up."""
-    return -(-length // STEP) * STEP
+    return -(-length // PAD_MULTIPLE) * PAD_MULTIPLE
 
 
-def token_count(size: Size) -> int:
+def token_count(size: LatentSize) -> int:
     """Tokens of a picture, fillers not counted.
 
     Raises:
         ValueError: The size is not a whole number of tokens. What a person asks for was checked long before.
     """
     height, width = size
-    if height < SIDE or width < SIDE or height % SIDE or width % SIDE:
+    if height < PATCH_SIDE or width < PATCH_SIDE or height % PATCH_SIDE or width % PATCH_SIDE:
         raise ValueError(f"Latents of {height} x {width} are no whole number of tokens.")
-    return height // SIDE * (width // SIDE)
+    return height // PATCH_SIDE * (width // PATCH_SIDE)
 
 
 def to_tokens(latents: Tensor) -> Tensor:
     """[channels, height, width] → [tokens, 4 · channels]."""
     channels, height, width = latents.shape
-    tiles = latents.view(channels, height // SIDE, SIDE, width // SIDE, SIDE)
-    return tiles.permute(1, 3, 2, 4, 0).reshape(-1, SIDE * SIDE * channels)
+    tiles = latents.view(channels, height // PATCH_SIDE, PATCH_SIDE, width // PATCH_SIDE, PATCH_SIDE)
+    return tiles.permute(1, 3, 2, 4, 0).reshape(-1, PATCH_SIDE * PATCH_SIDE * channels)
 
 
-def to_latents(tokens: Tensor, size: Size) -> Tensor:
+def to_latents(tokens: Tensor, size: LatentSize) -> Tensor:
     """The reverse of :func:`to_tokens`; fillers at the end are left out."""
     height, width = size
-    tiles = tokens[: token_count(size)].view(height // SIDE, width // SIDE, SIDE, SIDE, -1)
+    tiles = tokens[: token_count(size)].view(
+        height // PATCH_SIDE, width // PATCH_SIDE, PATCH_SIDE, PATCH_SIDE, -1
+    )
     return tiles.permute(4, 0, 2, 1, 3).reshape(-1, height, width)
 
 
@@ -61,26 +63,28 @@ class Rope:
         tables = rope.precompute_freqs_cis(rope.axes_dims, rope.axes_lens, rope.theta)
         self._tables = [torch.stack([table.real, table.imag]).to(device) for table in tables]
         self._device = device
-        self._kept = lru_cache(KEPT_TURNS)(self._turns)
+        self._kept = lru_cache(MAX_ROTATIONS)(self._rotations)
 
     def caption(self, length: int) -> Tensor:
         """Turns of a caption of ``length`` tokens, fillers included: float32 [2, length, head / 2]."""
         return self._kept(None, length)
 
-    def picture(self, size: Size, caption_length: int) -> Tensor:
+    def picture(self, size: LatentSize, caption_length: int) -> Tensor:
         """Turns of a picture that follows its own caption: float32 [2, padded tokens, head / 2]."""
         return self._kept(size, caption_length)
 
-    def _turns(self, size: Size | None, caption_length: int) -> Tensor:
+    def _rotations(self, size: LatentSize | None, caption_length: int) -> Tensor:
         """The turns of tokens, from their places on each axis."""
         if size is None:
-            places = torch.zeros(3, caption_length, dtype=torch.int64)
-            places[0] = torch.arange(1, caption_length + 1)
+            positions = torch.zeros(3, caption_length, dtype=torch.int64)
+            positions[0] = torch.arange(1, caption_length + 1)
         else:
-            rows, columns = size[0] // SIDE, size[1] // SIDE
-            places = torch.zeros(3, padded(rows * columns), dtype=torch.int64)  # padding has position 0, 0, 0
-            places[0, : rows * columns] = caption_length + 1
-            places[1, : rows * columns] = torch.arange(rows).repeat_interleave(columns)
-            places[2, : rows * columns] = torch.arange(columns).repeat(rows)
-        axes = upload(places, self._device)
+            rows, columns = size[0] // PATCH_SIDE, size[1] // PATCH_SIDE
+            positions = torch.zeros(
+                3, padded_length(rows * columns), dtype=torch.int64
+            )  # padding has position 0, 0, 0
+            positions[0, : rows * columns] = caption_length + 1
+            positions[1, : rows * columns] = torch.arange(rows).repeat_interleave(columns)
+            positions[2, : rows * columns] = torch.arange(columns).repeat(rows)
+        axes = upload(positions, self._device)
         return torch.cat([table[:, axis] for table, axis in zip(self._tables, axes, strict=True)], dim=-1)

@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple, Self, cast
 
+import torch
 import torch.nn.functional as nn
 from torch import Tensor
 
-from engine.lora.ways import Matrix, Merged, Patch, Patches, Side, beside
-from engine.zimage.forward.fp8 import STEP, Fp8Matrix, multiply
-from engine.zimage.forward.fusions import Sides
+from engine.lora.patches import Matrix, MergedPatch, Patch, Patches, SidePatch
+from engine.zimage.forward.fp8 import SIDE_MULTIPLE, Fp8Matrix, multiply
+from engine.zimage.forward.fusions import BlockSizes
 from engine.zimage.forward.packing import Rows
 
 # The end of a fused layer's name, and those of the library's layers in it, in the order of their rows.
@@ -23,7 +24,7 @@ PATCH = "2-1"  # two by two latents of one frame are a token; Z-Image has no oth
 
 # A block's modulation: scale and gate of its attention, scale and gate of its feed-forward.
 BlockModulation = tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None]
-Modulate = Callable[["Block"], BlockModulation]
+Modulate = Callable[["BlockWeights"], BlockModulation]
 
 
 class Layer(NamedTuple):
@@ -31,7 +32,7 @@ class Layer(NamedTuple):
 
     weight: Tensor
     bias: Tensor | None = None
-    patch: Side | None = None
+    patch: SidePatch | None = None
     scales: Tensor | None = None
 
     def __call__(self, x: Tensor | Fp8Matrix, rows: Rows | None = None) -> Tensor:
@@ -40,16 +41,37 @@ class Layer(NamedTuple):
             assert self.scales is not None  # noqa: S101 - the same blocks are in eight bits on both sides
             return multiply(x, self.weight, self.scales)
         out = nn.linear(x, self.weight, self.bias)
-        return out if self.patch is None else beside(x, out, self.patch, rows)
+        return out if self.patch is None else add_side_path(x, out, self.patch, rows)
 
     def with_loras(self, patch: Patch | None) -> "Layer":
         """The same layer with LoRAs on it."""
-        if isinstance(patch, Merged):
+        if isinstance(patch, MergedPatch):
             return Layer(patch.weight, self.bias, scales=patch.scales)
         return Layer(self.weight, self.bias, patch)
 
 
-class Block(NamedTuple):
+def add_side_path(x: Tensor, out: Tensor, patch: SidePatch, rows: Rows | None) -> Tensor:
+    """Add to a layer's output what the LoRAs of each row make of its input.
+
+    Args:
+        x: [tokens, in].
+        out: [tokens, out]; written over.
+        patch: Each row's pair.
+        rows: The rows' positions; None: each line is a row.
+    """
+    if len(patch.down) == 1:
+        return out.addmm_(x @ patch.down[0].mT, patch.up[0].mT)
+    if rows is None or rows.are_even:
+        count = len(patch.down)
+        thin = torch.bmm(x.view(count, -1, x.shape[-1]), patch.down.mT)
+        out.view(count, -1, out.shape[-1]).baddbmm_(thin, patch.up.mT)
+        return out
+    for row, (own, mine) in enumerate(zip(rows.split(x), rows.split(out), strict=True)):
+        mine.addmm_(own @ patch.down[row].mT, patch.up[row].mT)
+    return out
+
+
+class BlockWeights(NamedTuple):
     """One block; ``modulation`` is None where it does not see the time; ``norm_qk`` is [2, head]."""
 
     name: str
@@ -98,7 +120,7 @@ class Weights:
         return {name: Matrix(layer.weight, self.parts[name]) for name, layer in self.layers.items()}
 
     @property
-    def in_eight(self) -> frozenset[str]:
+    def fp8_layers(self) -> frozenset[str]:
         """The layers that may be in eight bits: the large products of the blocks of every step.
 
         All of them or none, where a side does not suit the card's products.
@@ -106,15 +128,17 @@ class Weights:
         ends = (*FUSED, "attention.to_out.0", "feed_forward.w2")
         blocks = ("noise_refiner.", "layers.")
         names = [name for name in self.layers if name.startswith(blocks) and name.endswith(ends)]
-        do_suit = all(side % STEP == 0 for name in names for side in self.layers[name].weight.shape)
-        return frozenset(names) if do_suit else frozenset()
+        is_supported = all(
+            side % SIDE_MULTIPLE == 0 for name in names for side in self.layers[name].weight.shape
+        )
+        return frozenset(names) if is_supported else frozenset()
 
     @property
-    def sides(self) -> Sides:
+    def block_sizes(self) -> BlockSizes:
         """Of every block: all have the same."""
         block = self.main[0]
         width, inner = block.w2.weight.shape
-        return Sides(width, block.norm_qk.shape[-1], inner)
+        return BlockSizes(width, block.norm_qk.shape[-1], inner)
 
     def with_loras(self, patches: Patches) -> Self:
         """The same weights with LoRAs on them."""
@@ -137,27 +161,27 @@ class Weights:
         return lambda block: _split_modulation(modulation[:, rows[block.name]])
 
     @cached_property
-    def noise_refiner(self) -> list[Block]:
+    def noise_refiner(self) -> list[BlockWeights]:
         """The blocks that see the picture alone."""
         return self._blocks("noise_refiner")
 
     @cached_property
-    def context_refiner(self) -> list[Block]:
+    def context_refiner(self) -> list[BlockWeights]:
         """The blocks that see the caption alone."""
         return self._blocks("context_refiner")
 
     @cached_property
-    def main(self) -> list[Block]:
+    def main(self) -> list[BlockWeights]:
         """The blocks that see both."""
         return self._blocks("layers")
 
-    def _blocks(self, group: str) -> list[Block]:
+    def _blocks(self, group: str) -> list[BlockWeights]:
         names = [name.removesuffix(".attention.qkv") for name in self.layers if name.endswith(".qkv")]
         return [self._block(name) for name in names if name.startswith(f"{group}.")]
 
-    def _block(self, name: str) -> Block:
+    def _block(self, name: str) -> BlockWeights:
         layers, tensors = self.layers, self.tensors
-        return Block(
+        return BlockWeights(
             name=name,
             qkv=layers[f"{name}.attention.qkv"],
             out=layers[f"{name}.attention.to_out.0"],

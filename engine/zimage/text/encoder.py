@@ -11,10 +11,10 @@ import torch
 import torch.nn.functional as nn
 from torch import Tensor
 
-from engine.cuda.kernel_faults import kernel_errors, reason_to_do_without
-from engine.zimage.forward.fuse import one_matrix
+from engine.cuda.kernel_fallback import fallback_reason, kernel_errors
+from engine.zimage.forward.fuse import concatenate_weights
 
-CLOSE = 0.03  # relative error of what one layer changes, in bfloat16
+TOLERANCE = 0.03  # relative error of what one layer changes, in bfloat16
 TRIED = 8  # tokens
 
 log = structlog.get_logger("engine.zimage")
@@ -32,19 +32,19 @@ def speed_up(encoder: Any) -> None:
         from engine.zimage.forward import kernels  # noqa: PLC0415 - Triton, too
         from engine.zimage.text import rope_kernel  # noqa: PLC0415 - Triton is there only where a card may be
 
-        exchange(encoder, rope_kernel.turn, kernels.swiglu)
+        replace_layers(encoder, rope_kernel.apply_rope, kernels.swiglu)
     except kernel_errors() as error:
-        reason = reason_to_do_without(error)
+        reason = fallback_reason(error)
         log.warning("the encoder runs without the card's own kernels: prompts take longer", reason=reason)
 
 
 @torch.no_grad()
-def exchange(encoder: Any, turn: Any, swiglu: Any) -> None:
+def replace_layers(encoder: Any, apply_rope: Any, swiglu: Any) -> None:
     """Exchange the layers, once the first was found to do what it did.
 
     Args:
         encoder: As for ``speed_up``, on any device.
-        turn: As ``engine.zimage.text.rope_kernel.turn``.
+        apply_rope: As ``engine.zimage.text.rope_kernel.apply_rope``.
         swiglu: As ``engine.zimage.forward.kernels.swiglu``.
 
     Raises:
@@ -54,12 +54,12 @@ def exchange(encoder: Any, turn: Any, swiglu: Any) -> None:
     x = torch.randn(1, TRIED, weight.shape[1], generator=torch.Generator().manual_seed(0)).to(weight)
     rotary = encoder.rotary_emb(x, torch.arange(TRIED, device=x.device)[None])
     expected = (first(x, position_embeddings=rotary) - x).float()
-    tried = EncoderLayer(first, turn, swiglu)
+    tried = EncoderLayer(first, apply_rope, swiglu)
     found = (tried(x, position_embeddings=rotary) - x).float()
     error = float((found - expected).norm() / expected.norm())
-    if not error <= CLOSE:
+    if not error <= TOLERANCE:
         raise RuntimeError(f"a layer's result is off by {error:.3f}")
-    others = [EncoderLayer(layer, turn, swiglu) for layer in encoder.layers[1:]]
+    others = [EncoderLayer(layer, apply_rope, swiglu) for layer in encoder.layers[1:]]
     encoder.layers = torch.nn.ModuleList([tried, *others])
 
 
@@ -68,18 +68,18 @@ class EncoderLayer(torch.nn.Module):
 
     Args:
         layer: The library's ``Qwen3DecoderLayer``; its weights become views of fused ones.
-        turn: As ``engine.zimage.text.rope_kernel.turn``.
+        apply_rope: As ``engine.zimage.text.rope_kernel.apply_rope``.
         swiglu: As ``engine.zimage.forward.kernels.swiglu``.
     """
 
-    def __init__(self, layer: Any, turn: Any, swiglu: Any) -> None:
+    def __init__(self, layer: Any, apply_rope: Any, swiglu: Any) -> None:
         super().__init__()
         attention, feed = layer.self_attn, layer.mlp
         self._layer = layer
-        self._turn, self._swiglu = turn, swiglu
+        self._apply_rope, self._swiglu = apply_rope, swiglu
         self._queries = attention.q_proj.out_features // attention.head_dim
-        self._qkv = one_matrix([attention.q_proj, attention.k_proj, attention.v_proj])
-        self._w13 = one_matrix([feed.gate_proj, feed.up_proj])
+        self._qkv = concatenate_weights([attention.q_proj, attention.k_proj, attention.v_proj])
+        self._w13 = concatenate_weights([feed.gate_proj, feed.up_proj])
         self._norms = torch.stack([attention.q_norm.weight, attention.k_norm.weight])
 
     def forward(self, x: Tensor, *, position_embeddings: tuple[Tensor, Tensor], **_: Any) -> Tensor:
@@ -88,7 +88,7 @@ class EncoderLayer(torch.nn.Module):
         x = x[0]
         qkv = nn.linear(_norm(x, self._layer.input_layernorm), self._qkv).view(len(x), -1, attention.head_dim)
         cos, sin = position_embeddings
-        self._turn(qkv, self._norms, cos[0], sin[0], self._queries, attention.q_norm.variance_epsilon)
+        self._apply_rope(qkv, self._norms, cos[0], sin[0], self._queries, attention.q_norm.variance_epsilon)
         keys = (qkv.shape[1] - self._queries) // 2
         query, key, value = torch.split(qkv.transpose(0, 1)[None], [self._queries, keys, keys], dim=1)
         attended = nn.scaled_dot_product_attention(query, key, value, is_causal=True, enable_gqa=True)

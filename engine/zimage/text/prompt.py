@@ -14,15 +14,15 @@ import structlog
 import torch
 from torch import Tensor
 
-from engine.cuda.kernel_faults import kernel_errors, reason_to_do_without
+from engine.cuda.kernel_fallback import fallback_reason, kernel_errors
 from engine.cuda.upload import upload
 from engine.errors import PromptOverLimit
 from engine.request import MAX_PROMPT_TOKENS
-from engine.zimage.cuda_graph import recording
+from engine.zimage.cuda_graph import capture_graph
 from engine.zimage.text.encoder import speed_up
 
 LENGTHS = (32, 64, 96, 128, 192, 256, 384, MAX_PROMPT_TOKENS)  # of the graphs; filled up to the next
-KEPT_PROMPTS = 64  # an embedding of Z-Image has at most 2.6 MB
+MAX_PROMPTS = 64  # an embedding of Z-Image has at most 2.6 MB
 WARM_UPS = 2  # a library's first calls do what no graph can hold
 
 log = structlog.get_logger("engine.zimage")
@@ -32,7 +32,7 @@ class Text:
     """The text half of one pipeline, with the embeddings of the latest prompts kept.
 
     Args:
-        pipeline: Its encoder loses what its pictures never see; ``encode_prompt`` is of no use afterwards.
+        parts: Its encoder loses what its pictures never see; ``encode_prompt`` is of no use afterwards.
         device: Where the encoder is.
     """
 
@@ -66,7 +66,7 @@ class Text:
         graph = self._graph_of(len(tokens))
         embedding = graph(tokens) if graph else self._encode(tokens)
         self._kept[prompt] = embedding
-        if len(self._kept) > KEPT_PROMPTS:
+        if len(self._kept) > MAX_PROMPTS:
             self._kept.popitem(last=False)
         return embedding
 
@@ -83,7 +83,7 @@ class Text:
             try:
                 self._graphs[length] = _Graph(self._run, length, self._device)
             except kernel_errors() as error:
-                reason = reason_to_do_without(error)
+                reason = fallback_reason(error)
                 log.warning("texts cannot be recorded: prompts take longer", reason=reason)
                 self._can_record = False
         return self._graphs.get(length)
@@ -115,7 +115,7 @@ class _Graph:
             for _ in range(WARM_UPS):
                 run(self._ids)
         torch.cuda.current_stream(device).wait_stream(side)
-        with recording() as self._graph:
+        with capture_graph() as self._graph:
             self._hidden = run(self._ids)
 
     def __call__(self, tokens: list[int]) -> Tensor:

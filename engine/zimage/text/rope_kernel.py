@@ -11,7 +11,7 @@ from torch import Tensor
 WARPS = 1  # of a program: one head of one token
 
 
-def turn(qkv: Tensor, norms: Tensor, cos: Tensor, sin: Tensor, queries: int, epsilon: float) -> None:
+def apply_rope(qkv: Tensor, norms: Tensor, cos: Tensor, sin: Tensor, queries: int, epsilon: float) -> None:
     """Norm and turn the queries and keys in their place.
 
     Args:
@@ -23,23 +23,23 @@ def turn(qkv: Tensor, norms: Tensor, cos: Tensor, sin: Tensor, queries: int, eps
         epsilon: Added to the mean of squares.
     """
     tokens, heads, head = qkv.shape
-    turned = (heads + queries) // 2
-    _turn_kernel[(tokens, turned)](
+    rotated = (heads + queries) // 2
+    _rope_kernel[(tokens, rotated)](
         qkv, norms, cos, sin, queries, heads,
         EPSILON=epsilon, HALF=head // 2, BLOCK=triton.next_power_of_2(head // 2), num_warps=WARPS,
     )  # fmt: skip
 
 
 @triton.jit
-def _turn_kernel(
+def _rope_kernel(
     qkv, norms, cos, sin, queries, heads, EPSILON: tl.constexpr, HALF: tl.constexpr, BLOCK: tl.constexpr
 ):
     token, head = tl.program_id(0), tl.program_id(1)
     at = tl.arange(0, BLOCK)
     inside = at < HALF
-    place = qkv + (token * heads + head) * 2 * HALF + at
-    left = tl.load(place, inside, other=0.0).to(tl.float32)
-    right = tl.load(place + HALF, inside, other=0.0).to(tl.float32)
+    pointer = qkv + (token * heads + head) * 2 * HALF + at
+    left = tl.load(pointer, inside, other=0.0).to(tl.float32)
+    right = tl.load(pointer + HALF, inside, other=0.0).to(tl.float32)
     squares = tl.sum(left * left, axis=0) + tl.sum(right * right, axis=0)
     root = tl.rsqrt(squares / (2 * HALF) + EPSILON)
     weight = norms + (head >= queries).to(tl.int32) * 2 * HALF + at
@@ -48,5 +48,5 @@ def _turn_kernel(
     angle = token * 2 * HALF + at
     one = tl.load(cos + angle, inside, other=0.0).to(tl.float32)
     other = tl.load(sin + angle, inside, other=0.0).to(tl.float32)
-    tl.store(place, left * one - right * other, inside)
-    tl.store(place + HALF, right * one + left * other, inside)
+    tl.store(pointer, left * one - right * other, inside)
+    tl.store(pointer + HALF, right * one + left * other, inside)

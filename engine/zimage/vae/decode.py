@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from engine.finish.guard import require_picture
+from engine.finish.image_check import check_image
 from engine.zimage.denoise import PIXELS_PER_LATENT
 
 TILE_PX = 256  # a tile's side: a sixteenth of what 1024x1024 needs at once; a quarter of it is blended
@@ -40,7 +40,7 @@ class DecodedPixels:
         if self._arrived is not None:
             self._arrived.synchronize()
         pixels: npt.NDArray[np.uint8] = self._levels.numpy()
-        require_picture(pixels, is_finite=bool(self._is_finite))
+        check_image(pixels, is_finite=bool(self._is_finite))
         return pixels
 
 

@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as nn
 from torch import Tensor
 
-from engine.cuda.kernel_faults import kernel_errors, reason_to_do_without
+from engine.cuda.kernel_fallback import fallback_reason, kernel_errors
 
-CLOSE = 0.03  # relative error of a small picture in bfloat16
+TOLERANCE = 0.03  # relative error of a small picture in bfloat16
 
 log = structlog.get_logger("engine.zimage")
 
@@ -30,14 +30,14 @@ def speed_up(vae: Any) -> None:
     try:
         from engine.zimage.vae import norm_kernels  # noqa: PLC0415 - Triton is there only where a card may be
 
-        _exchange(vae.decoder, norm_kernels)
+        _replace_blocks(vae.decoder, norm_kernels)
     except kernel_errors() as error:
-        reason = reason_to_do_without(error)
+        reason = fallback_reason(error)
         log.warning("the decoder runs without the card's own kernels: pictures take longer", reason=reason)
 
 
 @torch.no_grad()
-def _exchange(decoder: Any, kernels: Any) -> None:
+def _replace_blocks(decoder: Any, kernels: Any) -> None:
     """Exchange the blocks, or leave everything as it was.
 
     Raises:
@@ -60,7 +60,7 @@ def _exchange(decoder: Any, kernels: Any) -> None:
     try:
         found = decoder(latents)
         error = float((found.float() - expected.float()).norm() / expected.float().norm())
-        if not error <= CLOSE:
+        if not error <= TOLERANCE:
             raise RuntimeError(f"the picture is off by {error:.3f}")
     except BaseException:
         for parent, name, block in blocks:

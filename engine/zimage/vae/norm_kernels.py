@@ -78,9 +78,9 @@ def _sums(
     if HAS_BIAS:
         added = tl.load(bias + channel, is_channel, other=0.0).to(tl.float32)
         value = tl.where(inside, value + added[None, :], 0.0)
-    place = sums + chunk * channels + channel
-    tl.store(place, tl.sum(value, axis=0), is_channel)
-    tl.store(place + chunks * channels, tl.sum(value * value, axis=0), is_channel)
+    pointer = sums + chunk * channels + channel
+    tl.store(pointer, tl.sum(value, axis=0), is_channel)
+    tl.store(pointer + chunks * channels, tl.sum(value * value, axis=0), is_channel)
 
 
 @triton.jit(do_not_specialize=_UNSPECIALISED)
@@ -97,9 +97,9 @@ def _lines(
     while start < chunks:
         chunk = start + tl.arange(0, CHUNKS)
         inside = (chunk < chunks)[:, None] & is_own[None, :]
-        place = sums + chunk[:, None] * channels + channel[None, :]
-        total += tl.load(place, inside, other=0.0)
-        squares += tl.load(place + chunks * channels, inside, other=0.0)
+        pointer = sums + chunk[:, None] * channels + channel[None, :]
+        total += tl.load(pointer, inside, other=0.0)
+        squares += tl.load(pointer + chunks * channels, inside, other=0.0)
         start += CHUNKS
     mean = tl.sum(tl.sum(total, axis=0), axis=0) / count
     variance = tl.sum(tl.sum(squares, axis=0), axis=0) / count - mean * mean

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from engine.finish.stamp import read_settings
+from engine.finish.metadata import read_settings
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_server import FakeDiscord
 from tests.fakes.seen import seen

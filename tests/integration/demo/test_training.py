@@ -10,10 +10,10 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from engine.demo.judge import make_pictures, wear
-from engine.demo.nets import load_pipeline
-from engine.demo.training.course import Course, Masters, OutOfTime, smoke
+from engine.demo.metrics import load_lora, make_pictures
+from engine.demo.networks import load_pipeline
 from engine.demo.training.precision import working_precision
+from engine.demo.training.run import MasterWeights, TimeLimitReached, TrainingRun, smoke
 
 pytestmark = pytest.mark.slow
 
@@ -33,7 +33,7 @@ def test_the_smoke_run_exports_a_model_that_draws_and_loras_that_load(export: Pa
     before = make_pictures(pipe, ["红唇"], seed=1)
     assert before.shape == (1, 3, 192, 128)
     assert torch.equal(before, make_pictures(pipe, ["红唇"], seed=1))
-    wear(pipe, export / "loras" / "sugar.safetensors")
+    load_lora(pipe, export / "loras" / "sugar.safetensors")
     assert not torch.equal(before, make_pictures(pipe, ["红唇"], seed=1))
 
 
@@ -55,25 +55,25 @@ def test_the_smoke_run_draws_its_losses(export: Path) -> None:
 
 def test_a_course_on_a_cpu_computes_in_float32() -> None:
     cpu = torch.device("cpu")
-    assert Masters(torch.nn.Linear(2, 1), 0.1, cpu).module.weight.dtype is torch.float32
+    assert MasterWeights(torch.nn.Linear(2, 1), 0.1, cpu).module.weight.dtype is torch.float32
     with working_precision(cpu):
         assert torch.nn.Linear(2, 1)(torch.zeros(1, 2)).dtype is torch.float32
 
 
-def course(out: Path, stop_at: float) -> Course:
-    return Course(out, torch.device("cpu"), smoke(), seed=1, stop_at=stop_at)
+def run(out: Path, stop_at: float) -> TrainingRun:
+    return TrainingRun(out, torch.device("cpu"), smoke(), seed=1, stop_at=stop_at)
 
 
-def run_stage(course: Course, module: torch.nn.Linear, stop_after: int | None = None) -> list[int]:
+def run_stage(run: TrainingRun, module: torch.nn.Linear, stop_after: int | None = None) -> list[int]:
     seen = []
     optimizer = torch.optim.AdamW(module.parameters(), 0.1)
-    for step in course.steps("toy", 6, {"module": module, "optimizer": optimizer}):
+    for step in run.steps("toy", 6, {"module": module, "optimizer": optimizer}):
         seen.append(step)
         optimizer.zero_grad()
         module(torch.full((1, 2), float(step + 1))).sum().backward()
         optimizer.step()
         if stop_after == step:
-            course.stop_at = 0.0
+            run.stop_at = 0.0
     return seen
 
 
@@ -83,9 +83,9 @@ def test_a_course_that_ran_out_of_time_goes_on_and_ends_where_one_run_would(tmp_
     parted = torch.nn.Linear(2, 1)
     parted.load_state_dict(whole.state_dict())
     far = time.monotonic() + 1000
-    assert run_stage(course(tmp_path / "a", far), whole) == [0, 1, 2, 3, 4, 5]
-    with pytest.raises(OutOfTime):
-        run_stage(course(tmp_path / "b", far), parted, stop_after=2)
+    assert run_stage(run(tmp_path / "a", far), whole) == [0, 1, 2, 3, 4, 5]
+    with pytest.raises(TimeLimitReached):
+        run_stage(run(tmp_path / "b", far), parted, stop_after=2)
     fresh = torch.nn.Linear(2, 1)
-    assert run_stage(course(tmp_path / "b", far), fresh) == [3, 4, 5]
+    assert run_stage(run(tmp_path / "b", far), fresh) == [3, 4, 5]
     torch.testing.assert_close(fresh.weight, whole.weight)

@@ -11,7 +11,7 @@ from diffusers import ZImagePipeline
 
 from engine.checkpoint.model import read_model
 from engine.config import EngineConfig
-from engine.demo.nets import LORAS, WEIGHTS
+from engine.demo.networks import LORAS, WEIGHTS
 from engine.reporting import JobReporter
 from engine.request import Drawn, Event, Failed, Finished, LoraChoice, RenderRequest, Stopped
 from engine.shelf import LoraFile, read_shelf
@@ -40,15 +40,15 @@ class Draw(Protocol):
 
 
 @pytest.fixture(scope="module")
-def pipeline() -> ZImagePipeline:
+def stock_pipeline() -> ZImagePipeline:
     """The library's pipeline, of whose transformer ``forward`` fuses the parameters."""
     torch.set_num_threads(1)  # several would spin against whatever else the machine runs
     return loaded_pipeline()
 
 
 @pytest.fixture(scope="module")
-def forward(pipeline: ZImagePipeline) -> Forward:
-    return Forward(pipeline.transformer)
+def forward(stock_pipeline: ZImagePipeline) -> Forward:
+    return Forward(stock_pipeline.transformer)
 
 
 @pytest.fixture(scope="session")
@@ -73,15 +73,15 @@ def anime(files: dict[str, LoraFile]) -> LoraChoice:
 
 
 @pytest.fixture(scope="session")
-def painter(tmp_path_factory: pytest.TempPathFactory, lora_dir: Path) -> Iterator[Pipeline]:
-    torch.set_num_threads(1)  # as in ``pipeline``
-    painter = Pipeline.load(EngineConfig(tmp_path_factory.mktemp("data"), lora_dir=lora_dir, device="cpu"))
-    yield painter
-    painter.close()
+def pipeline(tmp_path_factory: pytest.TempPathFactory, lora_dir: Path) -> Iterator[Pipeline]:
+    torch.set_num_threads(1)  # as in ``stock_pipeline``
+    pipeline = Pipeline.load(EngineConfig(tmp_path_factory.mktemp("data"), lora_dir=lora_dir, device="cpu"))
+    yield pipeline
+    pipeline.close()
 
 
 @pytest.fixture(scope="session")
-def draw(painter: Pipeline) -> Draw:
+def draw(pipeline: Pipeline) -> Draw:
     """Draw one small job to its end, or until ``cancel``, asked with the events so far, says stop."""
 
     def draw(
@@ -94,7 +94,7 @@ def draw(painter: Pipeline) -> Draw:
         request = RenderRequest("job-1", 3, prompt, **given)  # type: ignore[arg-type]
         events: list[Event] = []
         reporter = JobReporter(request, events.append, describe_failure)
-        reporter.report_end(painter.paint(request, reporter, lambda: cancel(events)))
+        reporter.report_end(pipeline.paint(request, reporter, lambda: cancel(events)))
         reporter.wait()
         *events, end = events
         assert isinstance(end, Finished | Stopped | Failed)

@@ -8,13 +8,13 @@ import torch
 from diffusers import ZImagePipeline
 from torch import Tensor
 
-from engine.demo.nets import WEIGHTS
+from engine.demo.networks import WEIGHTS
 from engine.lora.bank import convert
 from engine.lora.formats import normalise
-from engine.lora.ways import Adapter
+from engine.lora.patches import Adapter
 from engine.zimage.device import choose_placement
 from engine.zimage.forward.forward import Forward
-from engine.zimage.load import load_pipeline
+from engine.zimage.model_loader import load_pipeline
 
 LIMIT = 1e-5  # relative error in float32: figure E9
 
@@ -33,7 +33,7 @@ def error_of(ours: Tensor, stock: Tensor) -> float:
 
 @torch.no_grad()
 def stock_velocity(
-    pipeline: Any,
+    stock_pipeline: Any,
     latents: Tensor,
     time: float,
     embedding: Tensor,
@@ -46,16 +46,16 @@ def stock_velocity(
             # peft warns of a second adapter on one model, which is what a stack of LoRAs is.
             warnings.filterwarnings("ignore", "Already found a `peft_config` attribute", UserWarning)
             for name, (tensors, _) in zip(names, loras, strict=True):
-                pipeline.load_lora_weights(dict(tensors), adapter_name=name)
+                stock_pipeline.load_lora_weights(dict(tensors), adapter_name=name)
         if loras:
-            pipeline.set_adapters(names, adapter_weights=[strength for _, strength in loras])
-        out = pipeline.transformer([latents[:, None]], torch.tensor([time]), [embedding], return_dict=False)[
-            0
-        ]
+            stock_pipeline.set_adapters(names, adapter_weights=[strength for _, strength in loras])
+        out = stock_pipeline.transformer(
+            [latents[:, None]], torch.tensor([time]), [embedding], return_dict=False
+        )[0]
         return torch.as_tensor(out[0][:, 0])
     finally:
         if loras:
-            pipeline.unload_lora_weights()
+            stock_pipeline.unload_lora_weights()
 
 
 def shapes_of(forward: Forward) -> dict[str, tuple[int, int]]:
@@ -82,10 +82,10 @@ def random_lora(forward: Forward, seed: int, rank: int, only: str = "") -> dict[
     return tensors
 
 
-def turned_plainly(
+def reference_rope(
     qkv: Tensor, norms: Tensor, cos: Tensor, sin: Tensor, queries: int, epsilon: float
 ) -> None:
-    """As ``engine.zimage.text.rope_kernel.turn``, in torch."""
+    """As ``engine.zimage.text.rope_kernel.apply_rope``, in torch."""
     keys = (qkv.shape[1] - queries) // 2
     heads = qkv[:, : queries + keys]
     own = norms.repeat_interleave(torch.tensor([queries, keys]), dim=0)

@@ -11,18 +11,18 @@ import torch
 from safetensors.torch import save_file
 from structlog.testing import capture_logs
 
-from engine.demo.nets import WEIGHTS
+from engine.demo.networks import WEIGHTS
 from engine.errors import LoraDamaged
 from engine.lora import bank as bank_module
-from engine.lora.bank import Bank, Cache, convert
-from engine.lora.find import Finder
+from engine.lora.bank import AdapterCache, Bank, convert
+from engine.lora.file_reader import read_tensors
+from engine.lora.finder import LoraFinder
 from engine.lora.formats import Pair, normalise
-from engine.lora.merge import Merger, group_of
-from engine.lora.read import read_tensors
-from engine.lora.ways import NO_PATCHES, Adapter, Merged, Side
+from engine.lora.merger import Merger, group_of
+from engine.lora.patches import NO_PATCHES, Adapter, MergedPatch, SidePatch
 from engine.request import LoraChoice
 from engine.zimage.forward.forward import Forward
-from engine.zimage.load import choose_placement, load_pipeline
+from engine.zimage.model_loader import choose_placement, load_pipeline
 from tests.integration.pipeline.reference import random_lora
 
 SWITCHES = 1000
@@ -51,7 +51,7 @@ def bank(forward: Forward, choices: list[LoraChoice], tmp_path: Path) -> Bank:
             self.sha256, self.path = choice.sha256, tmp_path / f"{choice.name}.safetensors"
 
     files: Any = {choice.name: File(choice) for choice in choices}
-    return Bank(forward.weights.matrices, Finder(lambda: files))
+    return Bank(forward.weights.matrices, LoraFinder(lambda: files))
 
 
 def copy_of(forward: Forward) -> dict[str, torch.Tensor]:
@@ -62,8 +62,8 @@ def merged_weights(bank: Bank, choices: list[LoraChoice]) -> dict[str, torch.Ten
     patches = bank.patches([bank.stack(choices)])
     weights = {}
     for name, patch in patches.layers.items():
-        assert isinstance(patch, Merged)
-        patches.ready(group_of(name))
+        assert isinstance(patch, MergedPatch)
+        patches.ensure_merged(group_of(name))
         weights[name] = patch.weight
     return weights
 
@@ -170,7 +170,7 @@ def test_a_lora_that_is_not_finite_in_the_models_number_format_is_refused() -> N
 
 
 def test_pinned_memory_counts_as_the_power_of_two_that_torch_takes() -> None:
-    class Block:
+    class BlockWeights:
         """As much of it as is asked; the memory itself is not needed."""
 
         def __init__(self, *, is_pinned: bool) -> None:
@@ -179,10 +179,10 @@ def test_pinned_memory_counts_as_the_power_of_two_that_torch_takes() -> None:
         def untyped_storage(self) -> Any:
             return SimpleNamespace(nbytes=lambda: 159_000_000)
 
-    pinned, other = (Adapter({}, Block(is_pinned=each)) for each in (True, False))  # type: ignore[arg-type]
+    pinned, other = (Adapter({}, BlockWeights(is_pinned=each)) for each in (True, False))  # type: ignore[arg-type]
     assert (pinned.held_bytes, other.held_bytes) == (256 * 2**20, 159_000_000)
     for adapter, fitting in ((pinned, 4), (other, 6)):
-        cache = Cache[Adapter](2**30)
+        cache = AdapterCache(2**30)
         for number in range(8):
             cache.put(str(number), adapter)
         assert list(cache._entries) == [str(number) for number in range(8)][-fitting:]
@@ -222,7 +222,7 @@ def test_alphas_in_between_leave_no_number_at_a_crooked_address(tmp_path: Path, 
 
 def test_the_way_follows_from_the_rows(bank: Bank, choices: list[LoraChoice]) -> None:
     one, other = (bank.stack([choice]) for choice in choices[:2])
-    for stacks, way in [([one, one], Merged), ([one, other], Side)]:
+    for stacks, way in [([one, one], MergedPatch), ([one, other], SidePatch)]:
         assert {type(patch) for patch in bank.patches(stacks).layers.values()} == {way}
     assert bank.patches([(), ()]).layers == NO_PATCHES.layers
 
@@ -239,7 +239,7 @@ def test_without_room_for_a_second_copy_loras_are_drawn_beside_the_weights_and_i
     with capture_logs() as logs:
         for _ in range(2):
             patches = bank.patches([stack])
-            assert {type(patch) for patch in patches.layers.values()} == {Side}
+            assert {type(patch) for patch in patches.layers.values()} == {SidePatch}
     assert [line["reason"] for line in logs] == ["CUDA out of memory. Tried to allocate 2 GiB."]
     assert not bank._merger.nbytes
 
@@ -252,15 +252,15 @@ def test_fetching_ahead_converts_each_lora_once_also_where_two_threads_want_it(
 
     def slow_read(path: Path, choice: LoraChoice, use: Any, *, is_pinned: bool) -> Any:
         read.append(choice.name)
-        begun.set()
+        started.set()
         may_go_on.wait(30)
         return real_read(path, choice, use, is_pinned=is_pinned)
 
-    begun, may_go_on = threading.Event(), threading.Event()
+    started, may_go_on = threading.Event(), threading.Event()
     monkeypatch.setattr(bank_module, "read_tensors", slow_read)
     ahead = threading.Thread(target=bank.prepare, args=[choices])
     ahead.start()
-    begun.wait(30)
+    started.wait(30)
     threading.Timer(0.05, may_go_on.set).start()
     assert len(bank.stack(choices)) == 3
     ahead.join(30)

@@ -12,9 +12,12 @@ import torch
 import torch.nn.functional as nn
 
 from engine.bench.command import main
-from engine.bench.place import BEGIN, END
-from engine.bench.place import main as place
-from engine.bench.report.figures import (
+from engine.bench.insert_results import BEGIN, END
+from engine.bench.insert_results import main as insert_results
+from engine.bench.report.markdown import lines_of
+from engine.bench.report.plot import plot
+from engine.bench.report.results import ResultLine, values
+from engine.bench.report.targets import (
     BUSY,
     CASES,
     CHANGED,
@@ -23,19 +26,16 @@ from engine.bench.report.figures import (
     IN_MEMORY,
     ON_CARD,
     ON_DISK,
-    figures,
-    judge_for,
+    evaluator_for,
+    targets,
 )
-from engine.bench.report.markdown import lines_of
-from engine.bench.report.plot import plot
-from engine.bench.report.results import ResultLine, values
-from engine.bench.rows import switch
-from engine.bench.rows.ours import Ours
+from engine.bench.rows import lora_switch
+from engine.bench.rows.baselines import StockPipeline, StrongestRecipe
+from engine.bench.rows.floor import record_arithmetic
+from engine.bench.rows.own_pipeline import OwnPipeline
 from engine.bench.rows.queues import share
-from engine.bench.rows.record import arithmetic
-from engine.bench.rows.stock import Stock, StrongestRecipe
-from engine.bench.rows.subject import Effort, Subject, tokens_of
-from engine.zimage.load import choose_placement
+from engine.bench.rows.workload import Effort, Workload, tokens_of
+from engine.zimage.model_loader import choose_placement
 
 WORDS = ["--tiny", "--device", "cpu", "--rounds", "1", "--pictures", "2", "--switches", "2"]
 SPEED = ("E1", "E2", "E3")
@@ -62,10 +62,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 @pytest.fixture(scope="module")
-def subject(tmp_path_factory: pytest.TempPathFactory) -> Subject:
+def workload(tmp_path_factory: pytest.TempPathFactory) -> Workload:
     torch.set_num_threads(1)
     effort = Effort(rounds=1, pictures=2, switches=3)
-    return Subject.random(choose_placement("cpu"), effort, tmp_path_factory.mktemp("loras"), is_tiny=True)
+    return Workload.random(choose_placement("cpu"), effort, tmp_path_factory.mktemp("loras"), is_tiny=True)
 
 
 def test_no_row_fails_and_everything_that_a_cpu_can_do_is_measured(run: Run) -> None:
@@ -95,14 +95,14 @@ def test_we_draw_the_library_s_picture_and_it_is_not_compared_with_itself(run: R
 def test_a_switch_is_measured_in_two_ways_and_leaves_the_base_alone(run: Run) -> None:
     own = values(run.lines, "E5")
     for where in (ON_CARD, ON_DISK):
-        assert {where, switch.WHOLE.format(where)} <= own.keys()
+        assert {where, lora_switch.WHOLE.format(where)} <= own.keys()
     assert own[CHANGED] == 0
     assert {"stock, another LoRA", "recipe, another LoRA"} <= own.keys()
 
 
 def test_the_figures_are_judged_from_the_lines(run: Run) -> None:
     verdicts = {(each["row"], each["what"]): each for each in run.document["figures"]}
-    assert len(verdicts) == len(figures("float32")) == 21
+    assert len(verdicts) == len(targets("float32")) == 21
     own = values(run.lines, "E1")
     assert verdicts["E1", "stock ÷ ours"]["measured"] == pytest.approx(own["stock"] / own["ours"])
     assert {each["is_met"] for key, each in verdicts.items() if key[0] == "E4"} == {None}
@@ -116,7 +116,7 @@ def test_a_limit_holds_on_both_sides() -> None:
             ResultLine("E1", "stock", stock),
             ResultLine("E1", "floor", 1.0),
         ]
-        return {each.what: each.is_met for each in judge_for("bfloat16")(lines) if each.row == "E1"}
+        return {each.what: each.is_met for each in evaluator_for("bfloat16")(lines) if each.row == "E1"}
 
     assert met(1.1, 2.64)["ours ÷ floor"] is True
     assert met(1.11, 2.7)["ours ÷ floor"] is False
@@ -161,8 +161,8 @@ def test_no_text_of_the_plot_lies_on_another(run: Run) -> None:
     svg = ElementTree.fromstring(plot(run.document | {"lines": wide}))  # noqa: S314 - ours
     boxes = []
     for text in svg.findall(".//{*}text"):
-        said, x, y = "".join(text.itertext()), float(text.attrib["x"]), float(text.attrib["y"])
-        width = 8.0 * len(said)  # more than any of its letters takes
+        format_size, x, y = "".join(text.itertext()), float(text.attrib["x"]), float(text.attrib["y"])
+        width = 8.0 * len(format_size)  # more than any of its letters takes
         left = x - width if text.get("text-anchor") == "end" else x
         boxes.append((left, y - 12, x if left < x else x + width, y + 3))
     assert len(boxes) == 2 + 3 + 2 * 12
@@ -179,7 +179,7 @@ def test_a_row_that_raises_says_so_and_the_others_are_measured(
     def fail(*_: object) -> None:
         raise RuntimeError("the card fell out\nand more")
 
-    monkeypatch.setattr(switch, "lines", fail)
+    monkeypatch.setattr(lora_switch, "lines", fail)
     assert main([*WORDS, "--only", "E5,E6", "--into", str(tmp_path)]) == 1
     lines = lines_of(json.loads((tmp_path / "results.json").read_text(encoding="utf-8")))
     (failed,) = (line for line in lines if line.has_failed)
@@ -202,7 +202,7 @@ def test_a_contender_that_cannot_be_opened_fails_its_rows_alone(
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["--sizes", "100x100,64x64,64x64"], "The nearest sizes: 96 × 96"),
         (["--sizes", "64x64"], "give 3 sizes"),
@@ -212,14 +212,14 @@ def test_a_contender_that_cannot_be_opened_fails_its_rows_alone(
     ],
 )
 def test_a_wrong_command_line_is_refused_with_what_to_write(
-    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     try:
         code: object = main(["--tiny", "--device", "cpu", *words])
     except SystemExit as ended:
         code = ended.code
     assert code == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_a_checkpoint_that_is_none_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -234,27 +234,27 @@ def test_sizes_of_the_command_line_are_drawn(tmp_path: Path) -> None:
     assert {(line.row, line.work) for line in lines} == {("E1", "48 × 64"), ("E3", "32 × 32")}
 
 
-def test_the_floor_is_all_of_the_arithmetic_and_nothing_else(subject: Subject) -> None:
-    pipeline = subject.twin()
-    encoder, tokens = pipeline.text_encoder, tokens_of(pipeline, "a face")
+def test_the_floor_is_all_of_the_arithmetic_and_nothing_else(workload: Workload) -> None:
+    stock_pipeline = workload.twin()
+    encoder, tokens = stock_pipeline.text_encoder, tokens_of(stock_pipeline, "a face")
     layers = len(encoder.layers)
-    work, count = arithmetic(lambda: encoder(input_ids=tokens, use_cache=False))
+    work, count = record_arithmetic(lambda: encoder(input_ids=tokens, use_cache=False))
     assert count == layers * (7 + 1)  # query, key, value, out, gate, up, down; attention
-    _, again = arithmetic(work)
+    _, again = record_arithmetic(work)
     assert again == count
     convolutions = sum(
         isinstance(module, torch.nn.Conv2d) and not name.startswith("encoder")
-        for name, module in pipeline.vae.named_modules()
+        for name, module in stock_pipeline.vae.named_modules()
     )
     latents = torch.randn(1, 16, 8, 8)
-    _, count = arithmetic(lambda: pipeline.vae.decode(latents))
+    _, count = record_arithmetic(lambda: stock_pipeline.vae.decode(latents))
     assert count == convolutions + 4 + 1  # the middle's one attention
 
 
 def test_recorded_arithmetic_is_of_the_very_shapes() -> None:
     weight = torch.nn.Parameter(torch.randn(3, 5))
     seen = []
-    work, _ = arithmetic(lambda: nn.linear(torch.zeros(2, 5), weight) + 1)
+    work, _ = record_arithmetic(lambda: nn.linear(torch.zeros(2, 5), weight) + 1)
 
     class Watch(torch.overrides.TorchFunctionMode):
         def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -269,13 +269,13 @@ def test_recorded_arithmetic_is_of_the_very_shapes() -> None:
     assert inputs.any()  # zeros would flatter the card
 
 
-def test_contenders_share_weights_and_disturb_nothing(subject: Subject) -> None:
-    one, other = subject.twin(), subject.twin()
+def test_contenders_share_weights_and_disturb_nothing(workload: Workload) -> None:
+    one, other = workload.twin(), workload.twin()
     before = [parameter.clone() for parameter in other.transformer.parameters()]
-    stock = Stock(subject)
-    ours = Ours(subject)
+    stock = StockPipeline(workload)
+    ours = OwnPipeline(workload)
     try:
-        ours.draw(subject.sizes["E3"], 1)
+        ours.draw(workload.sizes["E3"], 1)
         names = [name for name, _ in other.transformer.named_parameters()]
         assert not [name for name in names if "lora" in name]
         assert len(other.text_encoder.layers) == 2
@@ -289,13 +289,13 @@ def test_contenders_share_weights_and_disturb_nothing(subject: Subject) -> None:
         stock.close()
 
 
-def test_the_fingerprint_sees_one_bit_and_two_that_changed_places(subject: Subject) -> None:
-    ours = Ours(subject)
+def test_the_fingerprint_sees_one_bit_and_two_that_changed_places(workload: Workload) -> None:
+    ours = OwnPipeline(workload)
     try:
         before = ours.fingerprint()
-        ours.draw(subject.sizes["E3"], 1)
+        ours.draw(workload.sizes["E3"], 1)
         assert ours.fingerprint() == before
-        weight = next(each for each in ours.pipeline.transformer.parameters() if each.all())
+        weight = next(each for each in ours.parts.transformer.parameters() if each.all())
         with torch.no_grad():
             flat = weight.view(-1)
             old = flat[0].item()
@@ -311,11 +311,11 @@ def test_the_fingerprint_sees_one_bit_and_two_that_changed_places(subject: Subje
         ours.close()
 
 
-def test_every_prompt_is_new_and_as_long_as_the_others(subject: Subject) -> None:
-    pipeline = subject.twin()
-    prompts = [subject.prompt()[0] for _ in range(20)]
+def test_every_prompt_is_new_and_as_long_as_the_others(workload: Workload) -> None:
+    stock_pipeline = workload.twin()
+    prompts = [workload.prompt()[0] for _ in range(20)]
     assert len(set(prompts)) == 20
-    assert len({tokens_of(pipeline, prompt).shape for prompt in prompts}) == 1
+    assert len({tokens_of(stock_pipeline, prompt).shape for prompt in prompts}) == 1
 
 
 @pytest.mark.parametrize(
@@ -364,7 +364,7 @@ def test_results_are_placed_between_the_marks_in_both_languages(run: Run, tmp_pa
     for page in pages:
         page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n", encoding="utf-8")
     for _ in range(2):  # a second time changes nothing
-        assert place([str(run.folder), *map(str, pages)]) == 0
+        assert insert_results([str(run.folder), *map(str, pages)]) == 0
         english, chinese = (page.read_text(encoding="utf-8") for page in pages)
         assert english.startswith(f"before\n{BEGIN}\n![")
         assert english.endswith(f"{END}\nafter\n")
@@ -380,6 +380,6 @@ def test_a_page_without_marks_is_told_which_to_write(
 ) -> None:
     page = tmp_path / "README.md"
     page.write_text("nothing\n", encoding="utf-8")
-    assert place([str(run.folder), str(page)]) == 1
+    assert insert_results([str(run.folder), str(page)]) == 1
     assert BEGIN in capsys.readouterr().err
     assert page.read_text(encoding="utf-8") == "nothing\n"

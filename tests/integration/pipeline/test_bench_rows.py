@@ -11,17 +11,17 @@ import pytest
 import torch
 
 from engine.bench.command import main
-from engine.bench.report.figures import FP8, ON_CARD, ON_DISK
 from engine.bench.report.markdown import lines_of
 from engine.bench.report.results import ResultLine
-from engine.bench.rows import fp8, switch, table
-from engine.bench.rows.ours import Ours
-from engine.bench.rows.subject import Effort, Subject
+from engine.bench.report.targets import FP8, ON_CARD, ON_DISK
+from engine.bench.rows import fp8, lora_switch, runner
+from engine.bench.rows.own_pipeline import OwnPipeline
+from engine.bench.rows.workload import Effort, Workload
 from engine.lora import bank as bank_module
-from engine.lora.merge import Merger, group_of
-from engine.lora.ways import Patches, Stack
+from engine.lora.merger import Merger, group_of
+from engine.lora.patches import LoraStack, Patches
 from engine.zimage.forward.forward import Forward
-from engine.zimage.load import choose_placement
+from engine.zimage.model_loader import choose_placement
 
 WORDS = ["--tiny", "--device", "cpu", "--rounds", "1", "--only", "E4"]
 SLOW_S = 0.05
@@ -29,10 +29,10 @@ GIB = 2**30
 
 
 @pytest.fixture(scope="module")
-def subject(tmp_path_factory: pytest.TempPathFactory) -> Subject:
+def workload(tmp_path_factory: pytest.TempPathFactory) -> Workload:
     torch.set_num_threads(1)
     effort = Effort(rounds=1, pictures=2, switches=2)
-    return Subject.random(choose_placement("cpu"), effort, tmp_path_factory.mktemp("loras"), is_tiny=True)
+    return Workload.random(choose_placement("cpu"), effort, tmp_path_factory.mktemp("loras"), is_tiny=True)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def subject(tmp_path_factory: pytest.TempPathFactory) -> Subject:
     ],
 )
 def test_what_a_switch_does_shows_in_its_cost_wherever_it_does_it(
-    subject: Subject,
+    workload: Workload,
     monkeypatch: pytest.MonkeyPatch,
     slow: str,
     on_card: tuple[int, int],
@@ -58,7 +58,7 @@ def test_what_a_switch_does_shows_in_its_cost_wherever_it_does_it(
         nonlocal now_s
         now_s += SLOW_S if is_slow else 0
 
-    def merge(self: Merger, stack: Stack) -> Patches:
+    def merge(self: Merger, stack: LoraStack) -> Patches:
         patches = real_merge(self, stack)
 
         def write(names: Sequence[str]) -> None:
@@ -75,47 +75,47 @@ def test_what_a_switch_does_shows_in_its_cost_wherever_it_does_it(
     monkeypatch.setattr(Merger, "merge", merge)
     monkeypatch.setattr(bank_module, "read_tensors", read)
     monkeypatch.setattr(time, "perf_counter", lambda: now_s)  # all else takes no time, on a busy machine, too
-    ours = Ours(subject)
+    ours = OwnPipeline(workload)
     try:
-        own = {line.who: line.value for line in switch.lines(subject, ours)}
+        own = {line.who: line.value for line in lora_switch.lines(workload, ours)}
     finally:
         ours.close()
     for where, expected in ((ON_CARD, on_card), (ON_DISK, on_disk)):
-        assert (own[where], own[switch.WHOLE.format(where)]) == pytest.approx(expected)
+        assert (own[where], own[lora_switch.WHOLE.format(where)]) == pytest.approx(expected)
 
 
 def test_what_is_not_drawn_in_eight_bits_has_no_figure_in_eight_bits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fp8, "wants_eight", lambda *_: True)
+    monkeypatch.setattr(fp8, "should_use_fp8", lambda *_: True)
     monkeypatch.setattr(fp8, "error_of", lambda *_: 0.0)
     assert main([*WORDS, "--into", str(tmp_path)]) == 0
     lines = lines_of(json.loads((tmp_path / "results.json").read_text(encoding="utf-8")))
     assert [(line.who, line.value, line.note) for line in lines] == [
-        (who, None, fp8.NOT_IN_EIGHT) for who in FP8.values()
+        (who, None, fp8.FULL_PRECISION) for who in FP8.values()
     ]
 
 
 def test_a_copy_in_eight_bits_that_was_given_up_on_the_way_has_no_figure(
-    subject: Subject, monkeypatch: pytest.MonkeyPatch
+    workload: Workload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fp8, "wants_eight", lambda *_: True)
-    contender = fp8.Fp8Pictures(subject)
+    monkeypatch.setattr(fp8, "should_use_fp8", lambda *_: True)
+    contender = fp8.Fp8Pictures(workload)
     bank = contender._ours.bank  # type: ignore[union-attr]
-    bank._merger.in_eight = ["a layer"]
-    monkeypatch.setattr(Ours, "lines", lambda *_: (ResultLine("E1", "ours", 1.0), None))
+    bank._merger.fp8_layers = ["a layer"]
+    monkeypatch.setattr(OwnPipeline, "lines", lambda *_: (ResultLine("E1", "ours", 1.0), None))
     monkeypatch.setattr(fp8, "error_of", lambda *_: 0.0)
     try:
         assert contender.line("E1").value == 1.0
-        monkeypatch.setattr(fp8, "error_of", lambda *_: bank._do_without_copy("for this test") or 0.0)
+        monkeypatch.setattr(fp8, "error_of", lambda *_: bank._give_up_copy("for this test") or 0.0)
         assert contender.line("E1").value is None
     finally:
         contender.close()
 
 
-def test_the_tiny_model_can_be_drawn_in_eight_bits(subject: Subject) -> None:
-    weights = Forward(subject.twin().transformer).weights
-    assert {name.split(".")[0] for name in weights.in_eight} == {"noise_refiner", "layers"}
+def test_the_tiny_model_can_be_drawn_in_eight_bits(workload: Workload) -> None:
+    weights = Forward(workload.twin().transformer).weights
+    assert {name.split(".")[0] for name in weights.fp8_layers} == {"noise_refiner", "layers"}
     head = weights.main[0].norm_qk.shape[-1]
     assert head & (head - 1) == 0  # the kernels take no other width
 
@@ -149,10 +149,10 @@ def test_each_line_has_its_own_peak_whoever_counts_anew_meanwhile(monkeypatch: p
 
     monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", reset)
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda _: card.most)
-    lines = [*table._lines(table.Piece("E6", "ours", measured), None, torch.device("cuda"))]
+    lines = [*runner._lines(runner.RowPart("E6", "ours", measured), None, torch.device("cuda"))]
     assert [line.peak_gib for line in lines] == [30, 5, 20, None, None]
     assert lines[-1].has_failed
     assert torch.cuda.reset_peak_memory_stats is reset
-    elsewhere = table.Piece("E8", "start", measured, is_elsewhere=True)
-    assert next(table._lines(elsewhere, None, torch.device("cuda"))).peak_gib is None
-    assert next(table._lines(table.Piece("E6", "", measured), None, torch.device("cpu"))).peak_gib is None
+    elsewhere = runner.RowPart("E8", "start", measured, is_elsewhere=True)
+    assert next(runner._lines(elsewhere, None, torch.device("cuda"))).peak_gib is None
+    assert next(runner._lines(runner.RowPart("E6", "", measured), None, torch.device("cpu"))).peak_gib is None

@@ -11,19 +11,19 @@ import torch
 from structlog.testing import capture_logs
 
 from engine.bench.command import main
-from engine.bench.report.figures import CASES, SAME
+from engine.bench.random_model import random_lora
 from engine.bench.report.markdown import lines_of
 from engine.bench.report.results import values
-from engine.bench.rows import agreement
-from engine.bench.rows.agreement import ComparedPicture
-from engine.bench.rows.ours import Ours
-from engine.bench.rows.stock import Stock
-from engine.bench.rows.subject import Effort, Subject
-from engine.bench.turbo import random_lora
-from engine.lora import kernel
+from engine.bench.report.targets import CASES, SAME
+from engine.bench.rows import accuracy
+from engine.bench.rows.accuracy import ComparedPicture
+from engine.bench.rows.baselines import StockPipeline
+from engine.bench.rows.own_pipeline import OwnPipeline
+from engine.bench.rows.workload import Effort, Workload
+from engine.lora import merge_kernel
 from engine.zimage.forward.forward import Batch
-from engine.zimage.forward.fusions import PLAIN
-from engine.zimage.load import choose_placement
+from engine.zimage.forward.fusions import REFERENCE
+from engine.zimage.model_loader import choose_placement
 from engine.zimage.text.encoder import EncoderLayer
 from engine.zimage.vae import norm_kernels as vae_kernels
 from engine.zimage.vae.decoder import NormSilu
@@ -41,29 +41,31 @@ A, B = ComparedPicture("E1", ((0, 0.8),)), ComparedPicture("E1", ((1, 0.8),))
 
 
 @pytest.fixture(scope="module")
-def subject(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
+def workload(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workload]:
     """Tiny weights on the card, and what the library draws with them."""
     effort = Effort(rounds=1, pictures=2, switches=3)
-    subject = Subject.random(choose_placement("cuda"), effort, tmp_path_factory.mktemp("loras"), is_tiny=True)
-    stock = Stock(subject)
-    stock.remember({A, B, *agreement.drawings()})
+    workload = Workload.random(
+        choose_placement("cuda"), effort, tmp_path_factory.mktemp("loras"), is_tiny=True
+    )
+    stock = StockPipeline(workload)
+    stock.draw_references({A, B, *accuracy.compared_pictures()})
     stock.close()
-    yield subject
-    subject.release()
+    yield workload
+    workload.release()
 
 
 @pytest.fixture
-def ours(subject: Subject) -> Iterator[Ours]:
+def ours(workload: Workload) -> Iterator[OwnPipeline]:
     """With every kernel: what falls back to torch would draw the same picture, and prove nothing."""
     with capture_logs() as logs:
-        painter = Ours(subject)
+        pipeline = OwnPipeline(workload)
     assert not [line for line in logs if line["log_level"] == "warning"]
-    assert painter.denoiser._forward.do is not PLAIN
-    assert isinstance(painter.text._encoder.layers[0], EncoderLayer)
-    assert isinstance(painter.pipeline.vae.decoder.conv_norm_out, NormSilu)
-    assert isinstance(painter.bank._merger._writer, kernel.Kernel)
-    yield painter
-    painter.close()
+    assert pipeline.denoiser._forward.fusions is not REFERENCE
+    assert isinstance(pipeline.text._encoder.layers[0], EncoderLayer)
+    assert isinstance(pipeline.parts.vae.decoder.conv_norm_out, NormSilu)
+    assert isinstance(pipeline.bank._merger._writer, merge_kernel.Kernel)
+    yield pipeline
+    pipeline.close()
 
 
 def test_at_full_size_latents_are_the_librarys(tmp_path: Path) -> None:
@@ -77,21 +79,28 @@ def test_at_full_size_latents_are_the_librarys(tmp_path: Path) -> None:
     assert max(errors.values()) <= LIMIT
 
 
-def test_steps_are_the_librarys_before_and_after_they_are_recorded(subject: Subject, ours: Ours) -> None:
+def test_steps_are_the_librarys_before_and_after_they_are_recorded(
+    workload: Workload, ours: OwnPipeline
+) -> None:
     for case in CASES * 3:
-        assert agreement.line(subject, ours, case).value <= LIMIT
+        assert accuracy.line(workload, ours, case).value <= LIMIT
     assert ours.denoiser._forward.graphs._kept
 
 
-def test_rows_that_change_places_keep_their_loras(subject: Subject, ours: Ours) -> None:
-    assert agreement.error_of(subject, ours, A) <= LIMIT
+def test_rows_that_change_places_keep_their_loras(workload: Workload, ours: OwnPipeline) -> None:
+    assert accuracy.error_of(workload, ours, A) <= LIMIT
     for batch in [(A, B), (B, A), (A, A), (B, B)] * 2:
-        assert agreement.error_of(subject, ours, *batch) <= LIMIT
+        assert accuracy.error_of(workload, ours, *batch) <= LIMIT
 
 
-def test_no_kernel_is_built_in_a_picture(subject: Subject, ours: Ours) -> None:
+def test_no_kernel_is_built_in_a_picture(workload: Workload, ours: OwnPipeline) -> None:
     def built() -> int:
-        each = (kernel._merge_kernel, kernel._merge_eight_kernel, vae_kernels._sums, vae_kernels._lines)
+        each = (
+            merge_kernel._merge_kernel,
+            merge_kernel._merge_fp8_kernel,
+            vae_kernels._sums,
+            vae_kernels._lines,
+        )
         return sum(len(cache[0]) for one in each for cache in one.device_caches.values())
 
     before = built()
@@ -101,14 +110,14 @@ def test_no_kernel_is_built_in_a_picture(subject: Subject, ours: Ours) -> None:
         stack = tuple((random_lora(matrices, seed, rank), 0.5) for seed, rank in enumerate(ranks))
         patches = ours.bank.patches([stack])
         for group in list(patches.pending):
-            patches.ready(group)
-    for side in (64, 80, 96, 112, 176):
-        ours.draw((side, 64))
+            patches.ensure_merged(group)
+    for side_patches in (64, 80, 96, 112, 176):
+        ours.draw((side_patches, 64))
     assert built() == before
 
 
 def test_a_step_that_cannot_be_recorded_is_taken_all_the_same(
-    subject: Subject, ours: Ours, monkeypatch: pytest.MonkeyPatch
+    workload: Workload, ours: OwnPipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     step = Batch._step
 
@@ -119,8 +128,8 @@ def test_a_step_that_cannot_be_recorded_is_taken_all_the_same(
     monkeypatch.setattr(Batch, "_step", asking)
     held = []
     with capture_logs() as logs:
-        for drawing in itertools.islice(itertools.cycle([A, B]), 8):
-            assert agreement.error_of(subject, ours, drawing) <= LIMIT
+        for compared in itertools.islice(itertools.cycle([A, B]), 8):
+            assert accuracy.error_of(workload, ours, compared) <= LIMIT
             held.append(torch.cuda.memory_allocated())
     assert [line["log_level"] for line in logs if "cannot be recorded" in line["event"]] == ["warning"]
     assert not ours.denoiser._forward.graphs._kept

@@ -7,12 +7,12 @@ import pytest
 import torch
 from diffusers import ZImagePipeline
 
-from engine.bench import checkpoint
+from engine.bench import random_checkpoint
 from engine.checkpoint.convert import convert, to_bfloat16
 from engine.checkpoint.model import find_model, find_source
 from engine.config import EngineConfig
 from engine.zimage.device import Placement
-from engine.zimage.load import load_pipeline
+from engine.zimage.model_loader import load_pipeline
 
 
 @pytest.mark.parametrize("wide", [torch.float32, torch.float16], ids=str)
@@ -33,7 +33,7 @@ def test_rounding_is_torchs(wide: torch.dtype) -> None:
 
 def test_the_copy_loads_as_the_source_does(tmp_path: Path) -> None:
     folder = tmp_path / "model"
-    checkpoint.main(["--into", str(folder), "--tiny", "--fp32", "--device", "cpu"])
+    random_checkpoint.main(["--into", str(folder), "--tiny", "--fp32", "--device", "cpu"])
     config = EngineConfig(tmp_path / "data", lora_dir=tmp_path, model=str(folder), device="cuda")
     copy = convert(find_source(config), config.data_dir, lambda *_: None)
     assert find_model(config).folder == copy.resolve()

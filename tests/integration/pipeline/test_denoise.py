@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from engine.lora.bank import Bank
-from engine.lora.find import Finder
-from engine.lora.ways import Stack
-from engine.zimage.denoise import Denoiser, LatentRow, draw_noise, read_sigmas
+from engine.lora.finder import LoraFinder
+from engine.lora.patches import LoraStack
+from engine.zimage.denoise import Denoiser, LatentRow, draw_noise, sigma_schedule
 from engine.zimage.forward.forward import Forward
 from tests.integration.pipeline.reference import (
     LIMIT,
@@ -37,37 +37,37 @@ def loras(forward: Forward) -> dict[str, dict[str, Tensor]]:
 
 @pytest.fixture
 def denoiser(forward: Forward) -> Denoiser:
-    return Denoiser(forward, Bank(forward.weights.matrices, Finder(dict)))
+    return Denoiser(forward, Bank(forward.weights.matrices, LoraFinder(dict)))
 
 
 @pytest.fixture(scope="module")
-def stacks(forward: Forward, loras: dict[str, dict[str, Tensor]]) -> list[Stack]:
+def stacks(forward: Forward, loras: dict[str, dict[str, Tensor]]) -> list[LoraStack]:
     adapters = {name: adapter_of(forward, tensors) for name, tensors in loras.items()}
     return [tuple((adapters[name], strength) for name, strength in own) for *_, own in PICTURES]
 
 
-def row_of(denoiser: Denoiser, pipeline: Any, stacks: list[Stack], number: int) -> LatentRow:
+def row_of(denoiser: Denoiser, stock_pipeline: Any, stacks: list[LoraStack], number: int) -> LatentRow:
     size, words, steps, seed, _ = PICTURES[number]
-    caption = denoiser.read(EMBEDDING[:words], stacks[number])
+    caption = denoiser.refine_caption(EMBEDDING[:words], stacks[number])
     return LatentRow(
-        caption, stacks[number], read_sigmas(pipeline.scheduler, steps), draw_noise(seed, 16, *size)
+        caption, stacks[number], sigma_schedule(stock_pipeline.scheduler, steps), draw_noise(seed, 16, *size)
     )
 
 
 @pytest.fixture(scope="module")
-def stock(pipeline: Any, loras: dict[str, dict[str, Tensor]]) -> list[Tensor]:
+def stock(stock_pipeline: Any, loras: dict[str, dict[str, Tensor]]) -> list[Tensor]:
     """The latents of each picture by the library's forward and the library's scheduler."""
-    return [stock_latents(pipeline, loras, number) for number in range(len(PICTURES))]
+    return [stock_latents(stock_pipeline, loras, number) for number in range(len(PICTURES))]
 
 
-def stock_latents(pipeline: Any, loras: dict[str, dict[str, Tensor]], number: int) -> Tensor:
+def stock_latents(stock_pipeline: Any, loras: dict[str, dict[str, Tensor]], number: int) -> Tensor:
     size, words, steps, seed, own = PICTURES[number]
-    scheduler, latents = pipeline.scheduler, draw_noise(seed, 16, *size)
+    scheduler, latents = stock_pipeline.scheduler, draw_noise(seed, 16, *size)
     scheduler.set_timesteps(sigmas=torch.linspace(1, 1 / steps, steps).tolist())
     for moment in scheduler.timesteps:
         time = float((1000 - moment) / 1000)
         stack = [(loras[name], strength) for name, strength in own]
-        velocity = stock_velocity(pipeline, latents[0], time, EMBEDDING[:words], stack)
+        velocity = stock_velocity(stock_pipeline, latents[0], time, EMBEDDING[:words], stack)
         latents = scheduler.step(-velocity[None], moment, latents, return_dict=False)[0]
     return latents
 
@@ -81,9 +81,9 @@ def finish(denoiser: Denoiser, rows: list[LatentRow]) -> None:
 
 @pytest.mark.parametrize("number", range(len(PICTURES)))
 def test_one_picture_is_stocks(
-    denoiser: Denoiser, pipeline: Any, stacks: list[Stack], stock: list[Tensor], number: int
+    denoiser: Denoiser, stock_pipeline: Any, stacks: list[LoraStack], stock: list[Tensor], number: int
 ) -> None:
-    row = row_of(denoiser, pipeline, stacks, number)
+    row = row_of(denoiser, stock_pipeline, stacks, number)
     finish(denoiser, [row])
     assert row.latents.shape == stock[number].shape
     assert error_of(row.latents, stock[number]) <= LIMIT
@@ -93,21 +93,21 @@ def test_one_picture_is_stocks(
     "numbers", [[0, 3], [0, 1], [0, 1, 2, 3]], ids=["same LoRA", "one length", "any mix"]
 )
 def test_pictures_side_by_side_are_each_as_if_alone(
-    denoiser: Denoiser, pipeline: Any, stacks: list[Stack], stock: list[Tensor], numbers: list[int]
+    denoiser: Denoiser, stock_pipeline: Any, stacks: list[LoraStack], stock: list[Tensor], numbers: list[int]
 ) -> None:
-    rows = [row_of(denoiser, pipeline, stacks, number) for number in numbers]
+    rows = [row_of(denoiser, stock_pipeline, stacks, number) for number in numbers]
     finish(denoiser, rows)
     for row, number in zip(rows, numbers, strict=True):
         assert error_of(row.latents, stock[number]) <= LIMIT
 
 
 def test_pictures_join_and_leave_between_steps(
-    denoiser: Denoiser, pipeline: Any, stacks: list[Stack], stock: list[Tensor]
+    denoiser: Denoiser, stock_pipeline: Any, stacks: list[LoraStack], stock: list[Tensor]
 ) -> None:
-    first = row_of(denoiser, pipeline, stacks, 0)
+    first = row_of(denoiser, stock_pipeline, stacks, 0)
     denoiser.join(first)
     denoiser.step()
-    cancelled, late = (row_of(denoiser, pipeline, stacks, number) for number in (1, 2))
+    cancelled, late = (row_of(denoiser, stock_pipeline, stacks, number) for number in (1, 2))
     denoiser.step()  # not disturbed by what was merged to read the others' prompts
     denoiser.join(cancelled)
     denoiser.step()
@@ -125,7 +125,7 @@ def test_pictures_join_and_leave_between_steps(
 
 
 @pytest.mark.parametrize("steps", [1, 8])
-def test_the_noise_falls_from_all_to_none_and_every_step_moves(pipeline: Any, steps: int) -> None:
-    sigmas = read_sigmas(pipeline.scheduler, steps)
+def test_the_noise_falls_from_all_to_none_and_every_step_moves(stock_pipeline: Any, steps: int) -> None:
+    sigmas = sigma_schedule(stock_pipeline.scheduler, steps)
     assert (len(sigmas), sigmas[0], sigmas[-1]) == (steps + 1, 1.0, 0.0)
     assert all(later < earlier for earlier, later in itertools.pairwise(sigmas))

@@ -12,8 +12,8 @@ import torch
 from structlog.testing import capture_logs
 from torch import Tensor
 
-from engine.lora.merge import Merger
-from engine.lora.ways import NO_PATCHES, Patches, Stack, side
+from engine.lora.merger import Merger
+from engine.lora.patches import NO_PATCHES, LoraStack, Patches, side_patches
 from engine.zimage.forward import fusions
 from engine.zimage.forward.forward import Forward
 from tests.integration.pipeline.reference import (
@@ -55,7 +55,7 @@ def ours(
     forward: Forward, rows: Sequence[Question], patches: Callable[[Sequence[int]], Patches]
 ) -> list[Tensor]:
     """Our answer; ``patches`` says what LoRAs change for the rows of these numbers."""
-    captions = [forward.read(row.embedding, patches([number])) for number, row in enumerate(rows)]
+    captions = [forward.refine_caption(row.embedding, patches([number])) for number, row in enumerate(rows)]
     batch = forward.batch(captions, [row.size for row in rows], patches(range(len(rows))))
     return batch([row.latents for row in rows], torch.tensor([row.time for row in rows]))
 
@@ -69,28 +69,28 @@ def no_lora(_: Sequence[int]) -> Patches:
     [TALL, WIDE, SMALL, Question((2, 2), 1, 0.2), Question((24, 16), 64, 1.0), Question((18, 20), 500, 0.6)],
     ids=str,
 )
-def test_a_single_row_is_stocks(pipeline: Any, forward: Forward, row: Question) -> None:
-    stock = stock_velocity(pipeline, row.latents, row.time, row.embedding)
+def test_a_single_row_is_stocks(stock_pipeline: Any, forward: Forward, row: Question) -> None:
+    stock = stock_velocity(stock_pipeline, row.latents, row.time, row.embedding)
     assert stock.abs().mean() > 0.1
     assert error_of(ours(forward, [row], no_lora)[0], stock) <= LIMIT
 
 
 @pytest.mark.parametrize("rows", [ALIKE, MIXED], ids=["one length", "several lengths"])
 def test_rows_beside_each_other_are_each_as_if_alone(
-    pipeline: Any, forward: Forward, rows: list[Question]
+    stock_pipeline: Any, forward: Forward, rows: list[Question]
 ) -> None:
     for row, answer in zip(rows, ours(forward, rows, no_lora), strict=True):
-        assert error_of(answer, stock_velocity(pipeline, row.latents, row.time, row.embedding)) <= LIMIT
+        assert error_of(answer, stock_velocity(stock_pipeline, row.latents, row.time, row.embedding)) <= LIMIT
 
 
 def test_the_library_goes_on_working_on_the_same_memory() -> None:
-    pipeline = loaded_pipeline()
-    before = stock_velocity(pipeline, TALL.latents, 0.5, TALL.embedding)
-    bytes_before = storage_bytes(pipeline.transformer.state_dict().values())
-    weights = Forward(pipeline.transformer).weights
-    assert torch.equal(stock_velocity(pipeline, TALL.latents, 0.5, TALL.embedding), before)
+    stock_pipeline = loaded_pipeline()
+    before = stock_velocity(stock_pipeline, TALL.latents, 0.5, TALL.embedding)
+    bytes_before = storage_bytes(stock_pipeline.transformer.state_dict().values())
+    weights = Forward(stock_pipeline.transformer).weights
+    assert torch.equal(stock_velocity(stock_pipeline, TALL.latents, 0.5, TALL.embedding), before)
     ours = [layer.weight for layer in weights.layers.values()]
-    assert storage_bytes([*pipeline.transformer.state_dict().values(), *ours]) == bytes_before
+    assert storage_bytes([*stock_pipeline.transformer.state_dict().values(), *ours]) == bytes_before
 
 
 def storage_bytes(tensors: Any) -> int:
@@ -117,50 +117,53 @@ def loras(forward: Forward) -> dict[str, dict[str, Tensor]]:
 
 
 @pytest.fixture(scope="module")
-def stacks(forward: Forward, loras: dict[str, dict[str, Tensor]]) -> list[Stack]:
+def stacks(forward: Forward, loras: dict[str, dict[str, Tensor]]) -> list[LoraStack]:
     adapters = {name: adapter_of(forward, tensors) for name, tensors in loras.items()}
     return [tuple((adapters[name], strength) for name, strength in stack) for stack in STACKS]
 
 
-def by_way(way: str, forward: Forward, stacks: Sequence[Stack]) -> Callable[[Sequence[int]], Patches]:
+def by_way(way: str, forward: Forward, stacks: Sequence[LoraStack]) -> Callable[[Sequence[int]], Patches]:
     matrices = forward.weights.matrices
     merger = Merger(matrices)
-    ways: dict[str, Callable[[list[Stack]], Patches]] = {
+    load_methods: dict[str, Callable[[list[LoraStack]], Patches]] = {
         "merged": lambda own: merger.merge(own[0]),
-        "side": lambda own: side(matrices, own),
+        "side": lambda own: side_patches(matrices, own),
     }
-    return lambda numbers: ways[way]([stacks[number] for number in numbers])
+    return lambda numbers: load_methods[way]([stacks[number] for number in numbers])
 
 
 @pytest.mark.parametrize("way", ["merged", "side"])
 @pytest.mark.parametrize("stack", range(len(STACKS)))
 def test_a_stack_of_loras_is_pefts_in_each_way(
-    pipeline: Any, forward: Forward, loras: Any, stacks: list[Stack], way: str, stack: int
+    stock_pipeline: Any, forward: Forward, loras: Any, stacks: list[LoraStack], way: str, stack: int
 ) -> None:
     own = [(loras[name], strength) for name, strength in STACKS[stack]]
-    stock = stock_velocity(pipeline, TALL.latents, TALL.time, TALL.embedding, own)
+    stock = stock_velocity(stock_pipeline, TALL.latents, TALL.time, TALL.embedding, own)
     (answer,) = ours(forward, [TALL], by_way(way, forward, [stacks[stack]]))
     assert error_of(answer, stock) <= LIMIT
     if own:
-        base = stock_velocity(pipeline, TALL.latents, TALL.time, TALL.embedding)
+        base = stock_velocity(stock_pipeline, TALL.latents, TALL.time, TALL.embedding)
         assert error_of(base, stock) > 0.01
 
 
 @pytest.mark.parametrize("rows", [[*ALIKE, TALL], MIXED], ids=["one length", "several lengths"])
 def test_rows_with_other_loras_are_each_as_if_alone(
-    pipeline: Any, forward: Forward, loras: Any, stacks: list[Stack], rows: list[Question]
+    stock_pipeline: Any, forward: Forward, loras: Any, stacks: list[LoraStack], rows: list[Question]
 ) -> None:
     answers = ours(forward, rows, by_way("side", forward, stacks))
     for row, stack, answer in zip(rows, STACKS, answers, strict=True):
         own = [(loras[name], strength) for name, strength in stack]
-        assert error_of(answer, stock_velocity(pipeline, row.latents, row.time, row.embedding, own)) <= LIMIT
+        assert (
+            error_of(answer, stock_velocity(stock_pipeline, row.latents, row.time, row.embedding, own))
+            <= LIMIT
+        )
 
 
-def test_layers_are_merged_just_before_they_are_used(forward: Forward, stacks: list[Stack]) -> None:
+def test_layers_are_merged_just_before_they_are_used(forward: Forward, stacks: list[LoraStack]) -> None:
     patches = Merger(forward.weights.matrices).merge(stacks[0])
     last = patches.layers["layers.5.feed_forward.w2"].weight  # type: ignore[union-attr]
     last.zero_()
-    caption = forward.read(TALL.embedding, patches)
+    caption = forward.refine_caption(TALL.embedding, patches)
     assert not last.any()
     forward.batch([caption], [TALL.size], patches)([TALL.latents], torch.tensor([0.5]))
     assert last.any()
@@ -188,18 +191,18 @@ LAYOUTS = {
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_every_layout_of_a_file_draws_as_peft_draws_its_own(
-    pipeline: Any, forward: Forward, loras: Any, layout: str
+    stock_pipeline: Any, forward: Forward, loras: Any, layout: str
 ) -> None:
     tensors = loras["every layer"]
     adapter = adapter_of(forward, {LAYOUTS[layout](key): tensor for key, tensor in tensors.items()})
     (answer,) = ours(forward, [TALL], by_way("merged", forward, [((adapter, 1.0),)]))
-    stock = stock_velocity(pipeline, TALL.latents, TALL.time, TALL.embedding, [(tensors, 1.0)])
+    stock = stock_velocity(stock_pipeline, TALL.latents, TALL.time, TALL.embedding, [(tensors, 1.0)])
     assert error_of(answer, stock) <= LIMIT
 
 
 @pytest.mark.parametrize("name", ["diffusion_model.{block}.attention.qkv", "lora_unet_{block}_attention_qkv"])
 def test_a_file_with_one_matrix_for_query_key_and_value_draws_as_peft_draws_three(
-    pipeline: Any, forward: Forward, name: str
+    stock_pipeline: Any, forward: Forward, name: str
 ) -> None:
     down, up = (
         torch.randn(*shape, generator=torch.Generator().manual_seed(5)) for shape in ((4, 256), (768, 4))
@@ -219,7 +222,7 @@ def test_a_file_with_one_matrix_for_query_key_and_value_draws_as_peft_draws_thre
             split[f"transformer.{block}.attention.to_{part}.lora_A.weight"] = down
             split[f"transformer.{block}.attention.to_{part}.lora_B.weight"] = rows * (0.2 / 4)
     (answer,) = ours(forward, [TALL], by_way("merged", forward, [((adapter_of(forward, fused), 1.0),)]))
-    stock = stock_velocity(pipeline, TALL.latents, TALL.time, TALL.embedding, [(split, 1.0)])
+    stock = stock_velocity(stock_pipeline, TALL.latents, TALL.time, TALL.embedding, [(split, 1.0)])
     assert error_of(answer, stock) <= LIMIT
 
 
@@ -227,7 +230,7 @@ def test_a_file_with_one_matrix_for_query_key_and_value_draws_as_peft_draws_thre
 def test_latents_that_are_no_whole_number_of_tokens_are_refused(
     forward: Forward, size: tuple[int, int]
 ) -> None:
-    caption = forward.read(TALL.embedding, NO_PATCHES)
+    caption = forward.refine_caption(TALL.embedding, NO_PATCHES)
     with pytest.raises(ValueError, match="whole number of tokens"):
         forward.batch([caption], [size], NO_PATCHES)
 
@@ -263,7 +266,7 @@ def test_no_weight_is_held_twice(forward: Forward) -> None:
 def test_the_cards_kernels_give_what_torch_gives() -> None:
     """In a process of their own: Triton chooses its interpreter when it is imported."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.integration.pipeline.kernels"],
+        [sys.executable, "-m", "tests.integration.pipeline.interpreted_kernels"],
         env=os.environ | {"TRITON_INTERPRET": "1"},
         capture_output=True,
         text=True,
@@ -273,7 +276,7 @@ def test_the_cards_kernels_give_what_torch_gives() -> None:
     assert done.returncode == 0, done.stderr
     errors = [float(line.split()[-1]) for line in done.stdout.splitlines() if line.startswith("error ")]
     # The interpreter cuts eight bits off, a card rounds.
-    bounds = [LIMIT, fusions.CLOSE, 2 * fusions.CLOSE_EIGHT]
+    bounds = [LIMIT, fusions.TOLERANCE, 2 * fusions.FP8_TOLERANCE]
     assert len(errors) == 2 * len(bounds)
     for error, bound in zip(errors, 2 * bounds, strict=True):
         assert error <= bound
@@ -289,8 +292,8 @@ def test_the_cards_kernels_give_what_torch_gives() -> None:
 def test_a_model_whose_sides_do_not_suit_eight_bits_is_drawn_in_full_precision_and_says_so() -> None:
     transformer = loaded_pipeline().transformer  # of 256 wide blocks, which open to 682
     with capture_logs() as logs:
-        forward = Forward(transformer, is_eight=True)
-    assert forward.do_in_eight is None
+        forward = Forward(transformer, is_fp8=True)
+    assert forward.fp8_fusions is None
     assert [line["event"] for line in logs] == [
         "this model's sides are no multiples of 16: pictures are drawn in full precision"
     ]

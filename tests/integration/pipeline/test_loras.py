@@ -12,18 +12,18 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from engine.demo.nets import LORAS
+from engine.demo.networks import LORAS
 from engine.errors import LoraDamaged, LoraMissing, LoraRejected
 from engine.lora import bank as bank_module
-from engine.lora.bank import Cache
-from engine.lora.ways import Adapter
+from engine.lora.bank import AdapterCache
+from engine.lora.patches import Adapter
 from engine.request import LoraChoice, Progress
 from engine.shelf import LoraFile
 from engine.zimage.pipeline import Pipeline
 
 
-def state_of(painter: Pipeline) -> dict[str, torch.Tensor]:
-    return {name: tensor.clone() for name, tensor in painter._pipeline.transformer.state_dict().items()}
+def state_of(pipeline: Pipeline) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in pipeline._parts.transformer.state_dict().items()}
 
 
 @pytest.fixture
@@ -49,14 +49,14 @@ def tensors() -> dict[str, torch.Tensor]:
 
 
 def test_a_lora_changes_the_picture_and_is_gone_afterwards(
-    draw: Any, sugar: LoraChoice, painter: Pipeline
+    draw: Any, sugar: LoraChoice, pipeline: Pipeline
 ) -> None:
-    base, weights = draw().pngs, state_of(painter)
+    base, weights = draw().pngs, state_of(pipeline)
     assert draw(loras=(sugar,)).pngs != base
-    after = state_of(painter)
+    after = state_of(pipeline)
     assert after.keys() == weights.keys()
     assert all(torch.equal(after[name], weights[name]) for name in weights)
-    assert not hasattr(painter._pipeline.transformer, "peft_config")
+    assert not hasattr(pipeline._parts.transformer, "peft_config")
     assert draw().pngs == base
 
 
@@ -160,10 +160,10 @@ def test_a_file_renamed_after_it_was_found_is_found_again(
     put: Callable[..., LoraChoice],
     tensors: dict[str, torch.Tensor],
     lora_dir: Path,
-    painter: Pipeline,
+    pipeline: Pipeline,
 ) -> None:
     choice = put("before", {key: 0.3 * tensor for key, tensor in tensors.items()})
-    painter._bank._finder.path_of(choice)
+    pipeline._bank._finder.path_of(choice)
     renamed = (lora_dir / "before.safetensors").rename(lora_dir / "after.safetensors")
     assert draw(loras=(choice,)).pngs
     renamed.unlink()
@@ -191,7 +191,7 @@ def test_a_file_replaced_after_acceptance_is_refused_and_found_again_when_it_is_
 @pytest.mark.parametrize("flaw", ["another model", "damaged", "second of two"])
 def test_a_refused_lora_ends_the_job_before_its_first_step_and_leaves_the_model_clean(
     draw: Any,
-    painter: Pipeline,
+    pipeline: Pipeline,
     sugar: LoraChoice,
     tensors: dict[str, torch.Tensor],
     monkeypatch: pytest.MonkeyPatch,
@@ -211,7 +211,7 @@ def test_a_refused_lora_ends_the_job_before_its_first_step_and_leaves_the_model_
     steps = []
     with monkeypatch.context() as patch:
         patch.setattr(bank_module, "read_tensors", read)
-        patch.setattr(painter._bank._finder, "path_of", lambda choice: Path("nowhere"))
+        patch.setattr(pipeline._bank._finder, "path_of", lambda choice: Path("nowhere"))
         loras = (sugar,) * (flaw == "second of two") + (LoraChoice("bad", "1" * 64),)
         with pytest.raises(LoraRejected) as caught:
             draw(loras=loras, cancel=lambda events: bool(steps.extend(events)))
@@ -221,7 +221,7 @@ def test_a_refused_lora_ends_the_job_before_its_first_step_and_leaves_the_model_
 
 
 def test_a_lora_is_read_once_while_memory_lasts(
-    draw: Any, painter: Pipeline, sugar: LoraChoice, monkeypatch: pytest.MonkeyPatch
+    draw: Any, pipeline: Pipeline, sugar: LoraChoice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     draw(loras=(sugar,))
 
@@ -233,7 +233,7 @@ def test_a_lora_is_read_once_while_memory_lasts(
 
 
 def test_the_cache_drops_what_was_used_least_recently_and_keeps_within_its_bytes() -> None:
-    cache = Cache[Adapter](limit_bytes=800)
+    cache = AdapterCache(limit_bytes=800)
     for name in ("a", "b"):
         cache.put(name, Adapter({}, torch.zeros(100)))
     assert cache.get("a") is not None
@@ -242,7 +242,7 @@ def test_the_cache_drops_what_was_used_least_recently_and_keeps_within_its_bytes
 
 
 def test_one_lora_beyond_the_caches_size_is_still_usable() -> None:
-    cache = Cache[Adapter](limit_bytes=1)
+    cache = AdapterCache(limit_bytes=1)
     cache.put("a", Adapter({}, torch.zeros(100)))
     assert cache.get("a") is not None
     cache.put("b", Adapter({}, torch.zeros(100)))

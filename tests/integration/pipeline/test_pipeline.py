@@ -12,8 +12,8 @@ from PIL import Image
 from structlog.testing import capture_logs
 
 from engine.errors import LoraMissing, OutOfMemory, PromptOverLimit
-from engine.finish import encode as encode_module
-from engine.finish.stamp import PictureSettings, read_settings
+from engine.finish import encoder as encoder_module
+from engine.finish.metadata import PictureSettings, read_settings
 from engine.reporting import JobReporter
 from engine.request import (
     MAX_SEED,
@@ -27,7 +27,7 @@ from engine.request import (
     Stopped,
 )
 from engine.worker.failures import describe_failure
-from engine.zimage import pipeline as painter_module
+from engine.zimage import pipeline as pipeline_module
 from engine.zimage.pipeline import Pipeline
 from engine.zimage.vae.decode import DecodedPixels
 
@@ -77,18 +77,18 @@ def test_two_pictures_equal_two_jobs_of_one_also_where_the_seeds_begin_again(dra
 
 @pytest.mark.parametrize("step", [0, 1, 5, 8, 11])
 def test_cancelling_at_any_step_leaves_the_next_picture_undisturbed(
-    draw: Any, painter: Pipeline, sugar: LoraChoice, step: int
+    draw: Any, pipeline: Pipeline, sugar: LoraChoice, step: int
 ) -> None:
     def is_step_done(events: list[object]) -> bool:
         return sum(isinstance(event, Progress) for event in events) >= step
 
     undisturbed = draw().pngs
-    modules = dict(painter._pipeline.transformer.named_modules())
+    modules = dict(pipeline._parts.transformer.named_modules())
     stopped = draw(loras=(sugar,), count=2, cancel=is_step_done)
     assert stopped.end == Stopped("job-1", 3)
     assert sum(isinstance(event, Progress) for event in stopped.events) == step
     assert stopped.pngs == draw(loras=(sugar,)).pngs[: step // 8]
-    assert dict(painter._pipeline.transformer.named_modules()) == modules
+    assert dict(pipeline._parts.transformer.named_modules()) == modules
     assert draw().pngs == undisturbed
 
 
@@ -101,8 +101,8 @@ def test_a_prompt_of_too_many_tokens_is_refused_with_its_length(draw: Any, promp
     assert prompt[:20] not in str(caught.value)
 
 
-def test_a_prompt_of_just_the_limit_is_drawn(draw: Any, painter: Pipeline) -> None:
-    spare = 512 - len(painter._text._tokens(""))
+def test_a_prompt_of_just_the_limit_is_drawn(draw: Any, pipeline: Pipeline) -> None:
+    spare = 512 - len(pipeline._text._tokens(""))
     assert draw("a " * spare).pngs
     with pytest.raises(PromptOverLimit):
         draw("a " * (spare + 1))
@@ -116,7 +116,7 @@ def test_odd_prompts_are_drawn_like_any_other(draw: Any, prompt: str) -> None:
 
 
 def test_a_result_that_is_not_finite_is_no_picture_and_harms_no_later_one(
-    draw: Any, painter: Pipeline, monkeypatch: pytest.MonkeyPatch
+    draw: Any, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     undisturbed = draw().pngs
 
@@ -125,16 +125,16 @@ def test_a_result_that_is_not_finite_is_no_picture_and_harms_no_later_one(
         image[0, 1, 5, 5] = float("nan")
         return (image,)
 
-    real_decode = painter._pipeline.vae.decode
+    real_decode = pipeline._parts.vae.decode
     with monkeypatch.context() as patch:
-        patch.setattr(painter._pipeline.vae, "decode", decode)
+        patch.setattr(pipeline._parts.vae, "decode", decode)
         end = draw().end
     assert (end.reason, "not_finite" in end.detail) == (FailReason.BLANK_PICTURE, True)
     assert draw().pngs == undisturbed
 
 
 def test_pictures_that_were_complete_before_a_failure_are_reported(
-    draw: Any, monkeypatch: pytest.MonkeyPatch, painter: Pipeline
+    draw: Any, monkeypatch: pytest.MonkeyPatch, pipeline: Pipeline
 ) -> None:
     decoded = []
 
@@ -144,27 +144,27 @@ def test_pictures_that_were_complete_before_a_failure_are_reported(
             return DecodedPixels(torch.zeros(96, 64, 3, dtype=torch.uint8), torch.tensor(True))
         return real_decode(vae, latents, in_tiles=in_tiles)
 
-    real_decode = painter_module.decode
-    monkeypatch.setattr(painter_module, "decode", decode_once)
+    real_decode = pipeline_module.decode
+    monkeypatch.setattr(pipeline_module, "decode", decode_once)
     result = draw(count=2)
     assert [event.picture.index for event in result.events if isinstance(event, Drawn)] == [0]
     assert (result.end.reason, "flat" in result.end.detail) == (FailReason.BLANK_PICTURE, True)
 
 
 def test_a_full_card_is_tried_once_more_in_tiles(
-    draw: Any, painter: Pipeline, monkeypatch: pytest.MonkeyPatch
+    draw: Any, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = draw(width_px=256, height_px=256).pngs[0]
     tiled = []
 
     def decode(latents: torch.Tensor, **options: Any) -> Any:
-        tiled.append((painter._pipeline.vae.use_tiling, painter._pipeline.vae.tile_sample_min_size))
+        tiled.append((pipeline._parts.vae.use_tiling, pipeline._parts.vae.tile_sample_min_size))
         if len(tiled) == 1:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nadvice")
         return real_decode(latents, **options)
 
-    real_decode = painter._pipeline.vae.decode
-    monkeypatch.setattr(painter._pipeline.vae, "decode", decode)
+    real_decode = pipeline._parts.vae.decode
+    monkeypatch.setattr(pipeline._parts.vae, "decode", decode)
     assert pixels(draw(width_px=256, height_px=256).pngs[0]).shape == (256, 256, 3)
     assert [use for use, _ in tiled] == [False, True]
     monkeypatch.undo()
@@ -173,14 +173,14 @@ def test_a_full_card_is_tried_once_more_in_tiles(
 
 @pytest.mark.parametrize("part", ["transformer", "vae"])
 def test_a_card_that_stays_full_ends_the_job_and_frees_what_it_held(
-    draw: Any, painter: Pipeline, sugar: LoraChoice, monkeypatch: pytest.MonkeyPatch, part: str
+    draw: Any, pipeline: Pipeline, sugar: LoraChoice, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
     undisturbed = draw().pngs
     with monkeypatch.context() as patch:
         if part == "transformer":
-            patch.setattr(painter._forward, "do", painter._forward.do._replace(swiglu=full))
+            patch.setattr(pipeline._forward, "fusions", pipeline._forward.fusions._replace(swiglu=full))
         else:
-            patch.setattr(painter._pipeline.vae, "decode", full)
+            patch.setattr(pipeline._parts.vae, "decode", full)
         with pytest.raises(OutOfMemory) as caught:
             draw(loras=(sugar,))
     assert caught.value.facts == {"detail": "CUDA out of memory. Tried to allocate 2 GiB."}
@@ -189,11 +189,11 @@ def test_a_card_that_stays_full_ends_the_job_and_frees_what_it_held(
 
 
 def test_a_full_card_while_loras_are_merged_ends_the_job_likewise(
-    draw: Any, painter: Pipeline, sugar: LoraChoice, monkeypatch: pytest.MonkeyPatch
+    draw: Any, pipeline: Pipeline, sugar: LoraChoice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     undisturbed = draw().pngs
     with monkeypatch.context() as patch:
-        patch.setattr(painter._bank, "patches", full)
+        patch.setattr(pipeline._bank, "patches", full)
         with pytest.raises(OutOfMemory):
             draw(loras=(sugar,))
     assert draw().pngs == undisturbed
@@ -204,20 +204,20 @@ def full(*args: object, **options: object) -> None:
 
 
 def test_a_picture_that_does_not_fit_beside_the_second_copy_is_drawn_without_it(
-    draw: Any, painter: Pipeline, sugar: LoraChoice, monkeypatch: pytest.MonkeyPatch
+    draw: Any, pipeline: Pipeline, sugar: LoraChoice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = pixels(draw(loras=(sugar,)).pngs[0])
     calls = []
 
     def swiglu(opened: torch.Tensor) -> torch.Tensor:
-        calls.append(bool(painter._bank._merger.nbytes))
+        calls.append(bool(pipeline._bank._merger.nbytes))
         if len(calls) == 20:  # in the second of the steps
             full()
-        return do.swiglu(opened)
+        return fusions.swiglu(opened)
 
-    do = painter._forward.do
-    monkeypatch.setattr(painter._forward, "do", do._replace(swiglu=swiglu))
-    monkeypatch.setattr(painter._bank, "_has_room", True)
+    fusions = pipeline._forward.fusions
+    monkeypatch.setattr(pipeline._forward, "fusions", fusions._replace(swiglu=swiglu))
+    monkeypatch.setattr(pipeline._bank, "_copy_fits", True)
     with capture_logs() as logs:
         ours = pixels(draw(loras=(sugar,)).pngs[0])
     assert (calls[0], calls[-1]) == (True, False)
@@ -246,20 +246,20 @@ def test_drawing_writes_nothing_to_the_terminal(
 
 
 def test_painting_is_over_before_the_files_are_made(
-    painter: Pipeline, monkeypatch: pytest.MonkeyPatch
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     may_encode = threading.Event()
-    real_chunks = encode_module.chunks
+    real_chunks = encoder_module.text_chunks
 
     def chunks(settings: PictureSettings) -> Any:
         may_encode.wait(30)
         return real_chunks(settings)
 
-    monkeypatch.setattr(encode_module, "chunks", chunks)
+    monkeypatch.setattr(encoder_module, "text_chunks", chunks)
     request = RenderRequest("job-1", 1, "a face", 64, 64, 7, 3)
     events: list[Event] = []
     reporter = JobReporter(request, events.append, describe_failure)
-    reporter.report_end(painter.paint(request, reporter, lambda: False))
+    reporter.report_end(pipeline.paint(request, reporter, lambda: False))
     assert not any(isinstance(event, Drawn) for event in events)
     may_encode.set()
     reporter.wait()
@@ -270,18 +270,18 @@ def test_painting_is_over_before_the_files_are_made(
 
 
 def test_a_job_is_prepared_beside_another_and_its_faults_are_met_when_it_is_painted(
-    painter: Pipeline, draw: Any, sugar: LoraChoice, anime: LoraChoice
+    pipeline: Pipeline, draw: Any, sugar: LoraChoice, anime: LoraChoice
 ) -> None:
     gone = LoraChoice("gone", "f" * 64)
-    painter.prefetch([gone, anime])
-    painter.prepare(RenderRequest("job-2", 1, "a face", 64, 64, 7, loras=(gone, sugar)))
-    assert {sugar.sha256, anime.sha256} <= painter._bank._in_memory._entries.keys()
+    pipeline.prefetch([gone, anime])
+    pipeline.prepare(RenderRequest("job-2", 1, "a face", 64, 64, 7, loras=(gone, sugar)))
+    assert {sugar.sha256, anime.sha256} <= pipeline._bank._in_memory._entries.keys()
     with pytest.raises(LoraMissing):
         draw(loras=(gone,))
 
 
-def test_the_painter_says_what_it_runs_on(painter: Pipeline) -> None:
-    info = painter.info
+def test_the_painter_says_what_it_runs_on(pipeline: Pipeline) -> None:
+    info = pipeline.info
     assert (info.device, info.dtype, info.model_name) == ("cpu", "float32", "Sugarbot built-in")
     assert "float32" in info.dtype_reason
     assert info.weights_bytes > 2**20

@@ -12,15 +12,15 @@ from engine.zimage.vae.decode import decode
 LATENTS = torch.randn(1, 16, 24, 16, generator=torch.Generator().manual_seed(3))
 
 
-def test_pixels_are_bytes_of_the_pictures_shape(painter: Pipeline) -> None:
-    pixels = decode(painter._pipeline.vae, LATENTS).wait()
+def test_pixels_are_bytes_of_the_pictures_shape(pipeline: Pipeline) -> None:
+    pixels = decode(pipeline._parts.vae, LATENTS).wait()
     assert (pixels.shape, pixels.dtype) == ((192, 128, 3), np.uint8)
 
 
 def test_tiles_are_used_for_one_picture_and_then_no_more(
-    painter: Pipeline, monkeypatch: pytest.MonkeyPatch
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    vae = painter._pipeline.vae
+    vae = pipeline._parts.vae
     before = vae.use_tiling, vae.tile_sample_min_size, vae.tile_latent_min_size
     whole = decode(vae, LATENTS).wait()
     monkeypatch.setattr(vae_module, "TILE_PX", 64)  # small enough that this picture needs several
@@ -32,12 +32,12 @@ def test_tiles_are_used_for_one_picture_and_then_no_more(
 
 
 def test_a_failing_tile_leaves_the_decoder_as_it_was(
-    painter: Pipeline, monkeypatch: pytest.MonkeyPatch
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(latents: torch.Tensor, **options: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    vae = painter._pipeline.vae
+    vae = pipeline._parts.vae
     before = vae.use_tiling, vae.tile_sample_min_size
     monkeypatch.setattr(vae, "decode", fail)
     with pytest.raises(torch.OutOfMemoryError):
@@ -45,8 +45,8 @@ def test_a_failing_tile_leaves_the_decoder_as_it_was(
     assert (vae.use_tiling, vae.tile_sample_min_size) == before
 
 
-def test_one_value_that_is_not_finite_is_noticed(painter: Pipeline) -> None:
+def test_one_value_that_is_not_finite_is_noticed(pipeline: Pipeline) -> None:
     latents = LATENTS.clone()
     latents[0, 3, 2, 2] = float("nan")
     with pytest.raises(BlankPicture, match="not finite"):
-        decode(painter._pipeline.vae, latents).wait()
+        decode(pipeline._parts.vae, latents).wait()

@@ -43,7 +43,7 @@ def tokens(folder: Path) -> PromptTokens:
 @pytest.fixture(scope="module")
 def workers_count(folder: Path) -> Callable[[str], int]:
     """What ``engine.zimage.text.prompt.Text`` counts, with the tokenizer that the worker loads."""
-    from engine.zimage.load import _tokenizer
+    from engine.zimage.model_loader import _tokenizer
     from engine.zimage.text.prompt import Text
 
     text = Text.__new__(Text)  # the encoder plays no part in counting

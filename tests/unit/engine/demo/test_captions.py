@@ -24,7 +24,7 @@ def test_every_trait_a_caption_claims_is_in_its_text(
 ) -> None:
     caption = write_caption(values, random.Random(seed), language)
     text = caption.text.lower()
-    for name in caption.said - {"hair", "cut"}:
+    for name in caption.mentioned - {"hair", "cut"}:
         words = PHRASES[language][name][values[name]]
         assert any(word.lower() in text for word in words), name
 
@@ -36,8 +36,8 @@ def test_the_same_dice_write_the_same_caption(values: dict[str, str], seed: int)
 
 def test_words_are_missing_in_some_captions_and_few_in_none() -> None:
     values = {name: sorted(PHRASES["zh"][name])[0] for name in NAMES}
-    dice = random.Random(1)
-    counts = [len(write_caption(values, dice).said) for _ in range(500)]
+    rng = random.Random(1)
+    counts = [len(write_caption(values, rng).mentioned) for _ in range(500)]
     assert min(counts) <= 2
     assert max(counts) == len(NAMES)
     assert sum(counts) / len(counts) > 7
@@ -45,9 +45,9 @@ def test_words_are_missing_in_some_captions_and_few_in_none() -> None:
 
 def test_a_hair_colour_and_cut_become_one_phrase_in_both_languages() -> None:
     values = {name: sorted(PHRASES["zh"][name])[0] for name in NAMES} | {"hair": "pink", "cut": "twintails"}
-    dice = random.Random(2)
+    rng = random.Random(2)
     texts = " ".join(
-        write_caption(values, dice, language).text for language in ("zh", "en") for _ in range(200)
+        write_caption(values, rng, language).text for language in ("zh", "en") for _ in range(200)
     )
     assert "粉色双马尾" in texts
     assert "pink twintails" in texts
@@ -73,8 +73,8 @@ def test_the_prompt_of_the_five_slots_begins_with_the_trigger_and_joins_with_ful
 
 def test_a_style_asked_for_puts_its_trigger_into_most_captions() -> None:
     values = {name: sorted(PHRASES["zh"][name])[0] for name in NAMES}
-    dice = random.Random(3)
-    texts = [write_caption(values, dice, trigger="anime").text for _ in range(200)]
+    rng = random.Random(3)
+    texts = [write_caption(values, rng, trigger="anime").text for _ in range(200)]
     assert 120 < sum(text.startswith(TRIGGERS["anime"]) for text in texts) < 200
 
 
@@ -86,10 +86,10 @@ def test_the_vocabulary_covers_every_phrase() -> None:
 
 
 def test_the_shelf_card_is_toml_with_titles_in_both_languages(tmp_path: Path) -> None:
-    from engine.demo.shelf_card import write_shelf_card
+    from engine.demo.training.shelf_index import write_shelf_index
 
     path = tmp_path / "loras.toml"
-    write_shelf_card(path)
+    write_shelf_index(path)
     card = tomllib.loads(path.read_text(encoding="utf-8"))
     assert set(card) == {"sugar", "anime", "realistic"}
     for name, entry in card.items():

@@ -5,10 +5,10 @@ import sys
 
 import pytest
 
-from engine.demo.captions import dice_of, write_caption
+from engine.demo.captions import make_rng, write_caption
 from engine.demo.faces.traits import TRAITS
 from engine.demo.phrases import EN, TRIGGERS, ZH
-from engine.demo.vocabulary import MOST, Reading, UnknownFeature, read_prompt, vocabulary
+from engine.demo.vocabulary import MAX_NAMED, PromptReading, UnknownFeature, read_prompt, vocabulary
 
 EYES = ("upturned eyes", "round eyes", "smiling eyes")
 
@@ -18,16 +18,16 @@ def test_every_phrase_of_the_training_is_known(phrases: dict[str, dict[str, tupl
     for rows in phrases.values():
         for row in rows.values():
             for text in row:
-                assert read_prompt(text) == Reading(), text
+                assert read_prompt(text) == PromptReading(), text
 
 
 def test_every_caption_of_the_training_is_known() -> None:
-    dice = dice_of(7)
+    rng = make_rng(7)
     strange = 0
     for _ in range(400):
-        values = {trait.name: dice.choice(trait.values) for trait in TRAITS}
-        caption = write_caption(values, dice, "zh" if dice.random() < 0.5 else "en")
-        strange += read_prompt(caption.text) != Reading()
+        values = {trait.name: rng.choice(trait.values) for trait in TRAITS}
+        caption = write_caption(values, rng, "zh" if rng.random() < 0.5 else "en")
+        strange += read_prompt(caption.text) != PromptReading()
     assert strange <= 20  # three in a hundred hold letters of no meaning on purpose
 
 
@@ -40,7 +40,7 @@ KNOWN = [
 
 @pytest.mark.parametrize("prompt", [*KNOWN, *TRIGGERS.values()])
 def test_what_it_knows_is_not_named(prompt: str) -> None:
-    assert read_prompt(prompt) == Reading()
+    assert read_prompt(prompt) == PromptReading()
 
 
 @pytest.mark.parametrize(
@@ -58,20 +58,20 @@ def test_what_it_knows_is_not_named(prompt: str) -> None:
 )
 def test_a_feature_it_cannot_draw_so_is_named_with_what_it_can(prompt: str, said: str) -> None:
     (feature,) = read_prompt(prompt).features
-    assert feature.said == said
+    assert feature.text == said
     assert len(feature.known) >= 3
     assert not read_prompt(prompt).words
     assert not read_prompt(prompt).is_blank
 
 
 def test_a_colour_is_known_only_where_training_used_it() -> None:
-    assert read_prompt("blue hair") == read_prompt("蓝色头发") == Reading()
+    assert read_prompt("blue hair") == read_prompt("蓝色头发") == PromptReading()
     assert read_prompt("blue eyes").features == (UnknownFeature("blue eyes", EYES),)
-    assert read_prompt("蓝色眼睛").features[0].said == "蓝色眼睛"
+    assert read_prompt("蓝色眼睛").features[0].text == "蓝色眼睛"
 
 
 def test_two_features_in_one_part_are_told_apart() -> None:
-    said = [feature.said for feature in read_prompt("pink hair and blue eyes with green lips").features]
+    said = [feature.text for feature in read_prompt("pink hair and blue eyes with green lips").features]
     assert said == ["blue eyes", "green lips"]
 
 
@@ -89,15 +89,15 @@ def test_two_features_in_one_part_are_told_apart() -> None:
     ],
 )
 def test_words_without_meaning_are_named(prompt: str, words: tuple[str, ...], is_blank: bool) -> None:
-    assert read_prompt(prompt) == Reading(words=words, is_blank=is_blank)
+    assert read_prompt(prompt) == PromptReading(words=words, is_blank=is_blank)
 
 
 def test_little_is_named_of_a_text_that_is_all_strange() -> None:
     reading = read_prompt(" ".join(f"{'x' * 90}{letter} green{letter} hair," for letter in "abcdefgh"))
-    assert len(reading.features) == MOST
-    assert all(len(feature.said) <= 24 for feature in reading.features)
+    assert len(reading.features) == MAX_NAMED
+    assert all(len(feature.text) <= 24 for feature in reading.features)
     words = read_prompt(", ".join(letter * 90 for letter in "bcdefghj")).words
-    assert len(words) == MOST
+    assert len(words) == MAX_NAMED
     assert all(len(word) <= 24 for word in words)
 
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from engine.finish.png import write
+from engine.finish.png import write_png
 
 DecodedPixels = npt.NDArray[np.uint8]
 NOISE = np.random.default_rng(1).integers(0, 256, (33, 17, 3), dtype=np.uint8)
@@ -17,14 +17,14 @@ PICTURES = [NOISE, NOISE[:1], NOISE[:, :1], np.zeros((5, 4, 3), np.uint8), np.fu
 
 @pytest.mark.parametrize("pixels", PICTURES, ids=["noise", "one line", "one column", "black", "white"])
 def test_what_is_written_is_read_back_bit_for_bit(pixels: DecodedPixels) -> None:
-    with Image.open(io.BytesIO(write(pixels, []))) as image:
+    with Image.open(io.BytesIO(write_png(pixels, []))) as image:
         image.load()
         assert image.mode == "RGB"
         assert np.array_equal(np.asarray(image), pixels)
 
 
 def test_chunks_stand_before_the_pixels_with_their_checks() -> None:
-    file = write(NOISE, [(b"tEXt", b"parameters\0a face")])
+    file = write_png(NOISE, [(b"tEXt", b"parameters\0a face")])
     at, kinds = 8, []
     while at < len(file):
         length, kind = int.from_bytes(file[at : at + 4]), file[at + 4 : at + 8]
@@ -42,9 +42,9 @@ def test_a_soft_picture_is_no_larger_than_by_pillow() -> None:
     pixels = (soft[..., None] + grain).clip(0, 255).astype(np.uint8)
     by_pillow = io.BytesIO()
     Image.fromarray(pixels).save(by_pillow, "PNG", compress_level=1)
-    assert len(write(pixels, [])) <= len(by_pillow.getvalue())
+    assert len(write_png(pixels, [])) <= len(by_pillow.getvalue())
 
 
 def test_pixels_of_another_shape_are_refused() -> None:
     with pytest.raises(ValueError, match="no RGB"):
-        write(np.zeros((3, 3, 4), np.uint8), [])
+        write_png(np.zeros((3, 3, 4), np.uint8), [])

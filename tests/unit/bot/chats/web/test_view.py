@@ -13,7 +13,7 @@ from bot.commands import grammar
 from bot.commands.values import Draw
 from bot.errors import BadSize
 from bot.outcomes import CreditBalance, History, HistoryEntry, JobState, LoraSummary, PictureFile
-from engine.demo.vocabulary import Reading, read_prompt
+from engine.demo.vocabulary import PromptReading, read_prompt
 from engine.request import FailReason, Picture
 from tests.unit.bot.chats.making import JOB, PNG, make_receipt, make_recipe, make_result, make_status
 
@@ -219,4 +219,4 @@ def test_every_bubble_carries_the_number_of_its_entry() -> None:
 def test_the_built_in_model_knows_every_word_of_the_examples(prompt: str) -> None:
     command = grammar.parse(prompt)
     assert isinstance(command, Draw)
-    assert read_prompt(command.prompt) == Reading((), is_blank=False)
+    assert read_prompt(command.prompt) == PromptReading((), is_blank=False)

@@ -12,7 +12,7 @@ from bot.cli.bench import comparison
 from bot.errors import BadSize, SizeNotAllowed
 from bot.messages import text
 from bot.settings import Settings
-from engine.bench.report.figures import figures
+from engine.bench.report.targets import figures
 from engine.errors import EngineError
 
 DOCUMENT = {

@@ -1,0 +1,68 @@
+"""E8: from nothing to the first picture, through the very host that the bot has."""
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from engine.bench import startup
+from engine.bench.report.results import ResultLine
+from engine.bench.report.targets import FIRST
+from engine.bench.rows.workload import Workload, format_size
+from engine.config import TRITON_DIR, EngineConfig
+from engine.zimage.out_of_memory import free_memory
+
+READY = "start to ready"
+COMPILED = "first picture, kernels compiled"
+GIB = 2**30
+
+
+class FirstPicture:
+    """A worker that is yet to be started. Open it last: it takes the weights off the card."""
+
+    def __init__(self, workload: Workload) -> None:
+        self._folder = workload.folder
+        self._placement = workload.placement
+        self._size = workload.sizes["E2"]
+        self._loras = workload.loras
+        self._loras.choice(0)  # written while the numbers can still be made where the others' were
+        workload.release()
+        free_memory()
+
+    def lines(self) -> Iterator[ResultLine]:
+        """Start it on files that are in the page cache, and have it draw with a LoRA; on a card twice.
+
+        The first time Triton builds the card's kernels, unless the host keeps them elsewhere; the second time
+        it finds them, as on any later day.
+        """
+        work = format_size(self._size)
+        if self._folder is None:
+            why = "random weights are not started from files; give a checkpoint with --folder"
+            yield ResultLine("E8", FIRST, None, work=work, note=why)
+            return
+        with tempfile.TemporaryDirectory(prefix="sugarbot-bench-") as scratch:
+            shutil.copy(self._loras.path(0), scratch)  # alone: a worker hashes its whole shelf
+            config = EngineConfig(
+                Path(scratch), Path(scratch), model=str(self._folder), device=str(self._placement.device)
+            )
+            if self._placement.is_card and TRITON_DIR not in os.environ:
+                yield self._line(COMPILED, self._start(config), "an empty kernel cache")
+            started = self._start(config)
+        note = "the worker process and its weights"
+        yield ResultLine("E8", READY, started.ready_s, work=work, note=note)
+        yield self._line(FIRST, started, "weights in the page cache")
+
+    def close(self) -> None:
+        """The worker was ended with its picture."""
+
+    def _start(self, config: EngineConfig) -> startup.StartupTimes:
+        return asyncio.run(startup.measure(config, self._size, self._loras.choice(0)))
+
+    def _line(self, who: str, started: startup.StartupTimes, note: str) -> ResultLine:
+        """The first picture; what a processor's worker holds is no card's memory."""
+        peak = started.peak_bytes / GIB if self._placement.is_card and started.peak_bytes else None
+        return ResultLine(
+            "E8", who, started.first_picture_s, work=format_size(self._size), peak_gib=peak, note=note
+        )

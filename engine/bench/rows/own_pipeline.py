@@ -1,0 +1,125 @@
+"""Our own way: the painter that the worker has, asked as the worker asks it."""
+
+import statistics
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import torch
+
+from engine.bench.measurement import warm_up_rounds
+from engine.bench.report.results import OURS, ResultLine
+from engine.bench.report.targets import PNG
+from engine.bench.rows.workload import PictureSize, Workload, format_size
+from engine.reporting import JobReporter
+from engine.request import STEPS, Event, Failed, Finished, RenderRequest
+from engine.worker.failures import describe_failure
+from engine.zimage.pipeline import Pipeline
+
+GIB = 2**30
+
+
+class OwnPipeline:
+    """The painter and its parts; only here does the benchmark look inside it.
+
+    Attributes:
+        parts: Its own modules over the shared weights.
+    """
+
+    def __init__(self, workload: Workload, *, is_fp8: bool = False) -> None:
+        self._workload = workload
+        self.parts: Any = workload.twin()
+        self._pipeline = Pipeline(
+            workload.model, workload.placement, self.parts, workload.loras.finder(), is_fp8=is_fp8
+        )
+        self.text = self._pipeline._text
+        self.bank = self._pipeline._bank
+        self.denoiser = self._pipeline._denoiser
+
+    def lines(self, row: str) -> Iterator[ResultLine]:
+        """A whole picture up to its pixels on the host, each of a new prompt; the file is made beside it."""
+        size = self._workload.sizes[row]
+        rounds = self._workload.effort.rounds
+        unmeasured = warm_up_rounds(self._workload.placement.device)
+        drawn = [self.timed(size) for _ in range(unmeasured + rounds)][unmeasured:]
+        ends = [end for _, end in drawn]
+        parts = [_median(ends, part) * 1000 for part in ("text_s", "lora_s", "denoise_s", "decode_s")]
+        seconds = statistics.median(seconds for seconds, _ in drawn)
+        note = "text {:.1f} + LoRA fetched {:.1f} + steps {:.1f} + VAE {:.1f} ms".format(*parts)
+        peak = max(end.peak_bytes for end in ends) / GIB if self._workload.placement.is_card else None
+        yield ResultLine(row, OURS, seconds, work=format_size(size), peak_gib=peak, note=note)
+        yield ResultLine(
+            row, PNG, _median(ends, "encode_s") * 1000, "ms", work=format_size(size), note="in another thread"
+        )
+
+    def draw(self, size: PictureSize, lora: int = 0, steps: int = STEPS) -> Finished:
+        """Draw one picture with a LoRA, its prompt a new one."""
+        (end,) = self.queue([self.request(size, lora, steps)])
+        return end
+
+    def timed(self, size: PictureSize, lora: int = 0, steps: int = STEPS) -> tuple[float, Finished]:
+        """The same, and its seconds up to the pixels: all of them but the file's, which comes after."""
+        request = self.request(size, lora, steps)
+        started_s = time.perf_counter()
+        (end,) = self.queue([request])
+        return time.perf_counter() - started_s - end.timings.encode_s, end
+
+    def request(self, size: PictureSize, lora: int = 0, steps: int = STEPS) -> RenderRequest:
+        """An order for one picture, its prompt a new one."""
+        prompt, seed = self._workload.prompt()
+        return RenderRequest(
+            job_id=f"bench-{seed}", attempt=1, prompt=prompt, width_px=size[0], height_px=size[1],
+            seed=seed, loras=(self._workload.loras.choice(lora),), steps=steps,
+        )  # fmt: skip
+
+    def queue(self, requests: Iterable[RenderRequest]) -> list[Finished]:
+        """Draw what waits, as the worker does while there is always another order."""
+        events: list[Event] = []
+        reporters = []
+        waiting = list(requests)
+        with ThreadPoolExecutor(1, thread_name_prefix="prepare") as beside:
+            for request, after in zip(waiting, [*waiting[1:], None], strict=True):
+                if after is not None:
+                    beside.submit(self._pipeline.prepare, after)
+                reporters.append(JobReporter(request, events.append, describe_failure))
+                reporters[-1].report_end(self._pipeline.paint(request, reporters[-1], lambda: False))
+        for reporter in reporters:
+            reporter.wait()
+        if failed := [event for event in events if isinstance(event, Failed)]:
+            raise RuntimeError(f"a picture failed: {failed[0]}")
+        return [event for event in events if isinstance(event, Finished)]
+
+    def rate(self, requests: list[RenderRequest]) -> float:
+        """Pictures a second of a full queue."""
+        started_s = time.perf_counter()
+        self.queue(requests)
+        return len(requests) / (time.perf_counter() - started_s)
+
+    @property
+    def uses_fp8(self) -> bool:
+        """Whether the next picture's large products are in eight bits."""
+        return bool(self.bank.fp8_layers)
+
+    def fingerprint(self) -> list[tuple[int, int]]:
+        """Of each of the base's tensors: two sums that one changed bit, or two that changed places, alter."""
+        return [_fingerprint(tensor) for tensor in self.parts.transformer.parameters()]
+
+    def close(self) -> None:
+        """End its threads; the memory goes with the last reference."""
+        self._pipeline.close()
+
+
+def _median(ends: list[Finished], part: str) -> float:
+    return float(statistics.median(getattr(end.timings, part) for end in ends))
+
+
+@torch.no_grad()
+def _fingerprint(tensor: torch.Tensor) -> tuple[int, int]:
+    words = tensor.detach().contiguous().view(torch.uint8).flatten()
+    width = 8 if len(words) % 8 == 0 else 1
+    numbers = words.view(torch.int64) if width == 8 else words.long()
+    places = (
+        torch.arange(1, len(numbers) + 1, device=numbers.device) * 0x9E3779B97F4A7C1
+    )  # wraps, as it should
+    return int(numbers.sum()), int((numbers * places).sum())

@@ -1,0 +1,75 @@
+"""Random LoRAs as files: what peft and we are to read must be the very same."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from engine.bench.random_model import SPREAD
+from engine.lora.finder import LoraFinder
+from engine.request import LoraChoice
+from engine.shelf import LoraFile, sha256_of
+
+RANK = 32
+STRENGTH = 1.0
+TRAINED = ("attention.", "feed_forward.")  # what trainers train: 238 layers of Z-Image, 476 tensors, 159 MB
+
+
+class RandomLoras:
+    """LoRAs on every linear layer of attention and feed-forward, each written when first asked for.
+
+    Args:
+        linears: The library's linear layers: path → (out, in); what trainers leave alone is passed over.
+        folder: Where the files go.
+        device: Where the numbers are made; ``dtype`` is their format.
+    """
+
+    def __init__(
+        self, linears: Mapping[str, tuple[int, int]], folder: Path, device: torch.device, dtype: torch.dtype
+    ) -> None:
+        self._shapes = {
+            name: shape for name, shape in linears.items() if any(part in name for part in TRAINED)
+        }
+        self._device, self._dtype = device, dtype
+        self._folder = folder
+        self._files: dict[str, LoraFile] = {}
+
+    def choice(self, number: int, strength: float = STRENGTH) -> LoraChoice:
+        """A LoRA as a request names it."""
+        file = self._file(number)
+        return LoraChoice(file.name, file.sha256, strength)
+
+    def path(self, number: int) -> str:
+        """Its file, in the form that the library takes."""
+        return str(self._file(number).path)
+
+    def read_shelf(self) -> None:
+        """Hash every file written so far, as a worker does when it starts."""
+        for file in self._files.values():
+            sha256_of(file.path)
+
+    def finder(self) -> LoraFinder:
+        """Finds every file that was written so far, or will be."""
+        return LoraFinder(lambda: self._files)
+
+    def _file(self, number: int) -> LoraFile:
+        name = f"random-{number}"
+        if name not in self._files:
+            path = self._folder / f"{name}.safetensors"
+            save_file(self._tensors(number), path)
+            self._files[name] = LoraFile(name, path, sha256_of(path), path.stat().st_size, RANK)
+        return self._files[name]
+
+    def _tensors(self, number: int) -> dict[str, torch.Tensor]:
+        generator = torch.Generator(self._device).manual_seed(number)
+
+        def numbers(*shape: int) -> torch.Tensor:
+            drawn = torch.randn(shape, generator=generator, device=self._device, dtype=torch.float32)
+            return (drawn * SPREAD).to(self._dtype).cpu()
+
+        tensors = {}
+        for name, (out, into) in self._shapes.items():
+            tensors[f"transformer.{name}.lora_A.weight"] = numbers(RANK, into)
+            tensors[f"transformer.{name}.lora_B.weight"] = numbers(out, RANK)
+        return tensors

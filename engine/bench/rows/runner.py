@@ -1,0 +1,131 @@
+"""The rows in the order in which they are measured: contender after contender, so that only one holds memory.
+
+A row that raises is a line that says so; the next one is measured all the same.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from engine.bench.measurement import peak
+from engine.bench.report.results import ResultLine
+from engine.bench.report.targets import CASES, FP8
+from engine.bench.rows import accuracy, lora_switch, queues
+from engine.bench.rows.baselines import StockPipeline, StrongestRecipe
+from engine.bench.rows.first_picture import FirstPicture
+from engine.bench.rows.floor import Floor
+from engine.bench.rows.fp8 import COMPARED, Fp8Pictures
+from engine.bench.rows.own_pipeline import OwnPipeline
+from engine.bench.rows.workload import Workload
+from engine.zimage.out_of_memory import first_line, free_memory
+
+SPEED = ("E1", "E2", "E3")
+GIB = 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class RowPart:
+    """A part of a row that one contender measures.
+
+    Attributes:
+        who: What a failure is said of.
+        measure: Contender → its lines; None where it only prepares what others measure.
+        is_elsewhere: Whether another process holds the memory, so that only the lines know of it.
+    """
+
+    row: str
+    who: str
+    measure: Callable[[Any], Iterable[ResultLine] | None]
+    is_elsewhere: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ContenderRun:
+    """What is measured while one contender is open; ``open_`` makes it, and may take its time."""
+
+    open_: Callable[[Workload], Any]
+    pieces: tuple[RowPart, ...]
+
+
+def contender_runs(workload: Workload) -> tuple[ContenderRun, ...]:
+    """Every turn, in order: floor before ours, for both fuse the weights; the start last, on a free card."""
+    switches = [RowPart("E5", who, lambda each: [each.switch()]) for who in ("stock", "recipe")]
+    ours = (
+        *(_whole_picture(row) for row in SPEED),
+        RowPart("E5", "ours", lambda ours: lora_switch.lines(workload, ours)),
+        RowPart("E6", "ours", lambda ours: queues.mixed(workload, ours)),
+        RowPart("E7", "ours", lambda ours: [queues.busy(workload, ours)]),
+        *(_same_picture(workload, case) for case in CASES),
+    )
+    references = [RowPart("E9", "stock", lambda stock: stock.draw_references(accuracy.compared_pictures()))]
+    if workload.placement.is_card:
+        references.append(RowPart("E4", "stock", lambda stock: stock.draw_references(COMPARED.values())))
+    return (
+        ContenderRun(Floor, tuple(_speed(row, "floor") for row in SPEED)),
+        ContenderRun(StockPipeline, (*(_speed(row, "stock") for row in SPEED), switches[0], *references)),
+        ContenderRun(StrongestRecipe, (*(_speed(row, "recipe") for row in SPEED), switches[1])),
+        ContenderRun(OwnPipeline, ours),
+        ContenderRun(Fp8Pictures, tuple(_fp8_piece(row) for row in FP8)),
+        ContenderRun(FirstPicture, (RowPart("E8", "start", lambda start: start.lines(), is_elsewhere=True),)),
+    )
+
+
+def _speed(row: str, who: str) -> RowPart:
+    return RowPart(row, who, lambda contender: [contender.line(row)])
+
+
+def _fp8_piece(row: str) -> RowPart:
+    return RowPart("E4", FP8[row], lambda eight: [eight.line(row)])
+
+
+def _whole_picture(row: str) -> RowPart:
+    return RowPart(row, "ours", lambda ours: ours.lines(row))
+
+
+def _same_picture(workload: Workload, case: str) -> RowPart:
+    return RowPart("E9", case, lambda ours: [accuracy.line(workload, ours, case)])
+
+
+def measure(workload: Workload, wanted: Collection[str]) -> Iterator[ResultLine]:
+    """Measure the wanted rows, each line as soon as it is known; the subject is released at the end."""
+    for run in contender_runs(workload):
+        pieces = [piece for piece in run.pieces if piece.row in wanted]
+        if not pieces:
+            continue
+        try:
+            contender = run.open_(workload)
+        except Exception as error:  # noqa: BLE001 - one contender's failure must not end the others' run
+            yield from (_failed(piece, error) for piece in pieces)
+            continue
+        for piece in pieces:
+            yield from _lines(piece, contender, workload.placement.device)
+        contender.close()
+        del contender
+        free_memory()
+
+
+def _lines(piece: RowPart, contender: Any, device: torch.device) -> Iterator[ResultLine]:
+    """A piece's lines, each with the peak of memory since the one before, where it names none itself."""
+    lines = _measured(piece, contender)
+    try:
+        while True:
+            with peak(device) as found:
+                line = next(lines, None)
+            if line is None:
+                return
+            is_known = line.value is None or line.peak_gib is not None or piece.is_elsewhere
+            yield line if is_known or not found.nbytes else replace(line, peak_gib=found.nbytes / GIB)
+    except Exception as error:  # noqa: BLE001 - see this module's first lines
+        yield _failed(piece, error)
+
+
+def _measured(piece: RowPart, contender: Any) -> Iterator[ResultLine]:
+    """Its lines one by one; nothing is measured before the first is asked for."""
+    yield from piece.measure(contender) or ()
+
+
+def _failed(piece: RowPart, error: Exception) -> ResultLine:
+    why = f"{type(error).__name__}: {first_line(error)}"
+    return ResultLine(piece.row, piece.who, None, "", note=why, has_failed=True)

@@ -1,0 +1,58 @@
+"""Out-of-memory on the card: free what can be freed, retry once with less, then raise an explaining error."""
+
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import torch
+
+from engine.errors import ModelTooLarge, OutOfMemory
+from engine.zimage.device import Placement
+
+T = TypeVar("T")
+
+
+def retry_with_less_memory(work: Callable[[bool], T]) -> T:
+    """Call ``work(False)``; if memory runs out, clean up and call ``work(True)``, which should need less.
+
+    Raises:
+        OutOfMemory: It failed twice. Facts: ``detail``, the allocator's first line. The card is clean again.
+    """
+    detail = ""
+    for is_retry in (False, True):
+        try:
+            return work(is_retry)
+        except torch.OutOfMemoryError as error:
+            detail = first_line(error)
+        # Only here, with the error gone, are the failed attempt's tensors free: its traceback held them.
+        free_memory()
+    raise OutOfMemory(detail=detail)
+
+
+@contextmanager
+def report_model_too_large(placement: Placement) -> Iterator[None]:
+    """Turn out-of-memory while a model loads into ``ModelTooLarge``; nothing is retried.
+
+    Raises:
+        ModelTooLarge: The device has too little free memory now. Facts: ``device``, ``detail``.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        detail = first_line(error)
+        raise ModelTooLarge(
+            f"{placement.name}: {detail}", device=str(placement.device), detail=detail
+        ) from error
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of the allocator's message; the rest is advice for programmers."""
+    return str(error).partition("\n")[0] or type(error).__name__
+
+
+def free_memory() -> None:
+    """Give cached blocks back to the card."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

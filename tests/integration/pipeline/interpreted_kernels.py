@@ -1,0 +1,78 @@
+"""Run as a program: the card's kernels in Triton's interpreter, on the CPU, held against torch's results.
+
+The interpreter is chosen when Triton is imported, so it has a process of its own: TRITON_INTERPRET=1.
+"""
+
+from typing import Any
+
+import torch
+
+from engine.demo.networks import WEIGHTS
+from engine.lora import merge_kernel
+from engine.lora.patches import Matrix
+from engine.zimage.forward import fusions, kernels, reference
+from engine.zimage.model_loader import choose_placement, load_pipeline
+from engine.zimage.text import encoder, rope_kernel
+from engine.zimage.vae import norm_kernels as vae_kernels
+from engine.zimage.vae.decoder import _replace_blocks
+from tests.integration.pipeline.reference import error_of, reference_rope
+
+EPSILON = 1e-3  # large enough to be missed
+CPU = torch.device("cpu")
+# Small ones, of which no block of a kernel is full, and those of Z-Image-Turbo.
+BLOCK_SIZES = [
+    fusions.BlockSizes(width=96, head=16, inner=96),
+    fusions.BlockSizes(width=3840, head=128, inner=10_240),
+]
+# Queries, keys, numbers of each: of the built-in text encoder and of Qwen3.
+HEADS = [(4, 2, 40), (32, 8, 128)]
+ROUND, NOT_ROUND = (32, 48), (32, 50)  # sides of a weight, at which a merge has kernels of its own
+
+
+def main() -> None:
+    """Print the largest relative errors; raise where a merge is wrong."""
+    fused = fusions.Fusions(
+        kernels.norm, kernels.add, kernels.add_norm, kernels.apply_rope, kernels.swiglu, reference.pack
+    )
+    fp8_layers = fused._replace(**kernels.FP8_KERNELS)
+    for block_sizes in BLOCK_SIZES:
+        for number_format in (torch.float32, torch.bfloat16):
+            print("error", number_format, fusions._difference(fused, CPU, number_format, block_sizes))
+        print("error", "float8", fusions._difference(fp8_layers, CPU, torch.float32, block_sizes))
+    for heads in HEADS:
+        print("turned", error_of_rope(*heads))
+    stock_pipeline = load_pipeline(WEIGHTS, choose_placement("cpu"))
+    _replace_blocks(stock_pipeline.vae.decoder, vae_kernels)
+    print("encoder", error_of_encoder(stock_pipeline.text_encoder.base_model))
+    merge_kernel.FP8_TOLERANCE *= 2  # the interpreter cuts eight bits off, a card rounds
+    for shape in (ROUND, NOT_ROUND):
+        for is_fp8 in (False, True):
+            # The interpreter has no products in bfloat16.
+            matrices = {"a": Matrix(torch.zeros(shape), {"a": slice(None)})}
+            merge_kernel.Kernel(matrices, {"a"} if is_fp8 else ()).self_test()
+
+
+def error_of_rope(queries: int, keys: int, head: int) -> float:
+    """Of queries and keys, each with weights of its own; the values must stay as they are."""
+    generator = torch.Generator().manual_seed(1)
+    qkv = torch.randn(3, queries + 2 * keys, head, generator=generator)
+    norms, angles = torch.randn(2, head, generator=generator), torch.randn(3, head // 2, generator=generator)
+    cos, sin = (torch.cat([each, each], dim=-1) for each in (angles.cos(), angles.sin()))
+    expected = qkv.clone()
+    reference_rope(expected, norms, cos, sin, queries, EPSILON)
+    rope_kernel.apply_rope(qkv, norms, cos, sin, queries, EPSILON)
+    assert torch.equal(qkv[:, -keys:], expected[:, -keys:])
+    return error_of(qkv, expected)
+
+
+@torch.no_grad()
+def error_of_encoder(whole: Any) -> float:
+    """Of a whole text, against the library's layers."""
+    tokens = torch.tensor([[7, 5, 3, 2, 11]])
+    expected = whole(tokens).last_hidden_state
+    encoder.replace_layers(whole, rope_kernel.apply_rope, kernels.swiglu)
+    return error_of(whole(tokens).last_hidden_state, expected)
+
+
+if __name__ == "__main__":
+    main()

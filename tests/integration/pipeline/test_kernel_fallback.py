@@ -1,0 +1,265 @@
+"""Kernels of our own that cannot be built, do not run or give another result are done without, and said once.
+
+What is not their fault is not taken for it: a full card may soon be less full, a failed one draws nothing.
+"""
+
+import ast
+import sys
+from collections.abc import Callable
+from copy import deepcopy
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from structlog.testing import capture_logs
+from torch import Tensor
+from triton.compiler.errors import CompilationError
+from triton.runtime.errors import OutOfResources, PTXASError
+
+from engine.cuda.kernel_fallback import fallback_reason, kernel_errors
+from engine.lora import merge_kernel, merger
+from engine.zimage.forward import forward as forward_module
+from engine.zimage.forward import fusions, reference
+from engine.zimage.forward.forward import Forward
+from engine.zimage.text import encoder
+from engine.zimage.vae import decoder
+from engine.zimage.vae import norm_kernels as vae_kernels
+from tests.integration.pipeline.reference import LIMIT, error_of, loaded_pipeline, reference_rope
+
+FORGIVEN: dict[str, Exception] = {
+    "no such compiler": RuntimeError("no such compiler\nadvice"),
+    "no such type": CompilationError("a\nsource", ast.parse("x").body[0], "no such type\nadvice"),
+    "out of resource: shared memory": OutOfResources(300_000, 232_448, "shared memory"),
+    "ptxas fell": PTXASError("ptxas fell\nadvice"),
+    "kernel image is invalid": RuntimeError("Triton Error [CUDA]: device kernel image is invalid"),
+    "stream is capturing": torch.AcceleratorError("CUDA error: not permitted when stream is capturing"),
+}
+PASSED_ON: list[Exception] = [
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+    torch.AcceleratorError("CUDA error: an illegal memory access was encountered"),
+    RuntimeError("Triton Error [CUDA]: out of memory"),
+]
+BLOCK_SIZES = fusions.BlockSizes(width=96, head=16, inner=80)
+ON_CARD: Any = SimpleNamespace(is_cuda=True, device=torch.device("cpu"), dtype=torch.float32)
+
+Use = Callable[[], None]
+Room = Callable[
+    [Use], object
+]  # lets a room try its kernels out, which call what is given; None: without them
+
+
+def put_in_place(monkeypatch: pytest.MonkeyPatch, module: str, **functions: Any) -> None:
+    """A module that imports Triton, without Triton."""
+    fake = SimpleNamespace(**functions)
+    monkeypatch.setitem(sys.modules, module, fake)
+    monkeypatch.setattr(module, fake, raising=False)
+
+
+def put_fusions(monkeypatch: pytest.MonkeyPatch, swiglu: Callable[[Tensor], Tensor]) -> None:
+    put_in_place(
+        monkeypatch, "engine.zimage.forward.kernels", **(fusions.REFERENCE._asdict() | {"swiglu": swiglu})
+    )
+
+
+@pytest.fixture(params=["forward", "merge", "decoder", "encoder"])
+def room(request: pytest.FixtureRequest, stock_pipeline: Any, monkeypatch: pytest.MonkeyPatch) -> Room:
+    def forward(use: Use) -> object:
+        put_fusions(monkeypatch, lambda opened: (use(), reference.swiglu(opened))[1])  # type: ignore[func-returns-value]
+        return fusions.select_fusions(ON_CARD, BLOCK_SIZES)
+
+    def merging(use: Use) -> object:
+        the_kernel = SimpleNamespace(self_test=use)
+        put_in_place(monkeypatch, "engine.lora.merge_kernel", Kernel=lambda matrices, fp8_layers: the_kernel)
+        matrices: Any = {"a": SimpleNamespace(weight=ON_CARD)}
+        writer, is_kernel = merger._select_backend(matrices, ())
+        assert (writer is the_kernel) == is_kernel
+        return writer if is_kernel else None
+
+    def decoding(use: Use) -> object:
+        def norm_silu(x: Tensor, bias: Tensor | None, *norm: Any) -> Tensor:
+            use()
+            weight, shift, groups, epsilon = norm
+            x = x if bias is None else x + bias
+            normed = torch.nn.functional.group_norm(x.mT[None], groups, weight, shift, epsilon)
+            return torch.nn.functional.silu(normed[0].mT)
+
+        put_in_place(
+            monkeypatch,
+            "engine.zimage.vae.norm_kernels",
+            norm_silu=norm_silu,
+            residual=lambda x, y, bias: x + y + bias,
+        )
+        whole = deepcopy(stock_pipeline.vae.decoder)
+        latents = torch.randn(1, 16, 4, 4, generator=torch.Generator().manual_seed(1))
+        before, names = whole(latents), [type(part).__name__ for part in whole.modules()]
+        vae = SimpleNamespace(device=SimpleNamespace(type="cuda"), decoder=whole)
+        try:
+            decoder.speed_up(vae)
+        finally:
+            has_kernels = isinstance(whole.conv_norm_out, decoder.NormSilu)
+            if not has_kernels:
+                assert torch.equal(whole(latents), before)
+                assert [type(part).__name__ for part in whole.modules()] == names
+        return "the kernels" if has_kernels else None
+
+    def encoding(use: Use) -> object:
+        def apply_rope(*args: Any) -> None:
+            use()
+            reference_rope(*args)
+
+        put_encoding(monkeypatch, apply_rope)
+        whole = deepcopy(stock_pipeline.text_encoder.base_model)
+        tokens, known = torch.tensor([[7, 5, 3, 2]]), type(whole.layers[0])
+        before = whole(tokens).last_hidden_state
+        try:
+            encoder.speed_up(on_card(whole))
+        finally:
+            has_kernels = isinstance(whole.layers[0], encoder.EncoderLayer)
+            after = whole(tokens).last_hidden_state if has_kernels else None
+            assert has_kernels or {type(layer) for layer in whole.layers} == {known}
+            assert has_kernels or torch.equal(whole(tokens).last_hidden_state, before)
+        if after is not None:
+            assert error_of(after, before) <= LIMIT
+        return "the kernels" if has_kernels else None
+
+    rooms: dict[str, Room] = {
+        "forward": forward, "merge": merging, "decoder": decoding, "encoder": encoding,
+    }  # fmt: skip
+    return torch.no_grad()(rooms[request.param])
+
+
+def raiser(fault: Exception) -> Use:
+    def use() -> None:
+        raise fault
+
+    return use
+
+
+def put_encoding(monkeypatch: pytest.MonkeyPatch, apply_rope: Callable[..., None]) -> None:
+    put_in_place(monkeypatch, "engine.zimage.text.rope_kernel", apply_rope=apply_rope)
+    put_fusions(monkeypatch, reference.swiglu)
+
+
+def on_card(whole: Any) -> Any:
+    """An encoder that says that it lies on a card."""
+
+    class OnCard(type(whole)):  # type: ignore[misc]
+        device = SimpleNamespace(type="cuda")
+
+    whole.__class__ = OnCard
+    return whole
+
+
+@pytest.mark.parametrize("reason", FORGIVEN)
+def test_kernels_that_do_not_work_are_done_without_and_said_once(room: Room, reason: str) -> None:
+    with capture_logs() as logs:
+        assert room(raiser(FORGIVEN[reason])) is None
+    assert [line["log_level"] for line in logs] == ["warning"]
+    assert reason in logs[0]["reason"]
+    assert "advice" not in logs[0]["reason"]
+    assert "the card's own kernel" in logs[0]["event"]
+
+
+@pytest.mark.parametrize("fault", PASSED_ON, ids=str)
+def test_a_full_or_failed_card_is_no_fault_of_a_kernel(room: Room, fault: Exception) -> None:
+    is_tritons = "Triton" in str(fault)
+    with (
+        capture_logs() as logs,
+        pytest.raises(torch.OutOfMemoryError if is_tritons else type(fault)) as caught,
+    ):
+        room(raiser(fault))
+    assert (caught.value.__cause__ if is_tritons else caught.value) is fault
+    assert not logs
+
+
+def test_kernels_that_work_are_taken_without_a_word(room: Room) -> None:
+    with capture_logs() as logs:
+        assert room(lambda: None) is not None
+    assert not logs
+
+
+def test_kernels_with_another_result_are_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    put_fusions(monkeypatch, lambda opened: reference.swiglu(opened) * 1.1)
+    with capture_logs() as logs:
+        assert fusions.select_fusions(ON_CARD, BLOCK_SIZES) is None
+    assert [line["event"] for line in logs] == ["the card's own kernels do not work: pictures take longer"]
+    assert "off by 0.100" in logs[0]["reason"]
+
+
+def test_an_encoder_with_another_result_stays_the_librarys(
+    stock_pipeline: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def apply_rope(
+        qkv: Tensor, norms: Tensor, cos: Tensor, sin: Tensor, queries: int, epsilon: float
+    ) -> None:
+        reference_rope(qkv, norms, cos, -sin, queries, epsilon)
+
+    put_encoding(monkeypatch, apply_rope)
+    whole = deepcopy(stock_pipeline.text_encoder.base_model)
+    with capture_logs() as logs, torch.no_grad():
+        encoder.speed_up(on_card(whole))
+    assert not any(isinstance(layer, encoder.EncoderLayer) for layer in whole.layers)
+    assert [line["event"] for line in logs] == [
+        "the encoder runs without the card's own kernels: prompts take longer"
+    ]
+    assert "off by" in logs[0]["reason"]
+
+
+def test_kernels_are_tried_out_at_the_sides_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others make other binaries, which would be built first in a job, and fail there."""
+    seen = set()
+
+    def apply_rope(qkv: Tensor, norms: Tensor, rotations: Tensor) -> Tensor:
+        seen.add(("turned", qkv.shape[1], norms.shape[-1]))
+        return reference.apply_rope(qkv, norms, rotations)
+
+    def swiglu(opened: Tensor) -> Tensor:
+        seen.add(("opened", opened.shape[1]))
+        return reference.swiglu(opened)
+
+    put_in_place(
+        monkeypatch,
+        "engine.zimage.forward.kernels",
+        **(fusions.REFERENCE._asdict() | {"swiglu": swiglu, "apply_rope": apply_rope}),
+    )
+    monkeypatch.setattr(
+        forward_module,
+        "select_fusions",
+        lambda weight, block_sizes, **options: fusions.select_fusions(ON_CARD, block_sizes, **options),
+    )
+    forward = Forward(loaded_pipeline().transformer)
+    assert forward.fusions.swiglu is swiglu
+    assert seen == {("turned", 3 * 256, 64), ("opened", 2 * 682)}  # of the built-in model
+
+
+def test_no_kernel_is_built_anew_for_another_rank_or_size() -> None:
+    """Triton takes names that it does not find without a word."""
+    free = {
+        kernel.fn.__name__: {each.name for each in kernel.params if each.do_not_specialize}
+        for kernel in (
+            merge_kernel._merge_kernel, merge_kernel._merge_fp8_kernel,
+            vae_kernels._sums, vae_kernels._lines,
+        )
+    }  # fmt: skip
+    of_a_stack = {"first", "end", "before", "count", "most"}
+    assert free == {
+        "_merge_kernel": of_a_stack,
+        "_merge_fp8_kernel": of_a_stack,
+        "_sums": {"pixels", "chunks"},
+        "_lines": {"chunks", "count"},
+    }
+
+
+def test_without_triton_all_but_its_own_errors_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_triton = kernel_errors()
+    monkeypatch.delitem(sys.modules, "triton.errors")
+    assert {*with_triton} - {*kernel_errors()} == {CompilationError.__mro__[1]}
+
+
+def test_a_failed_card_is_seen_whatever_name_triton_gives_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    fault = torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "synchronize", raiser(fault))
+    with pytest.raises(torch.AcceleratorError):
+        fallback_reason(RuntimeError("Triton Error [CUDA]: an illegal memory access was encountered"))
