@@ -1,10 +1,19 @@
 """The Z-Image pipeline inside the worker: a request in, pictures out.
 
-``painter.Painter`` is the entry point. A checkpoint becomes parts on a device in ``device``,
-``weight_reader`` and ``load``. A picture passes ``text`` (prompt → embedding), ``denoise`` with ``forward``
-(noise → latents, one step of any number of pictures at a time) and ``vae`` (latents → pixels). ``memory``
-handles out-of-memory. The package knows no queue, person or socket. It keeps nothing on disk: after a crash
-the weights are read again.
+``pipeline``        the entry point, ``Pipeline``: draws one job at a time
+``device``          chooses the device and the number format
+``weight_reader``   checkpoint files → tensors on the device
+``model_loader``    tensors → the parts of a pipeline
+``text``            prompt → embedding
+``denoise``         noise → latents, one step of any number of pictures at a time
+``forward``         the transformer
+``vae``             latents → pixels
+``cuda_graph``      records CUDA graphs for ``text`` and ``forward``
+``out_of_memory``   frees memory, retries once, raises our errors
+``timing``          seconds and peak memory of one job
+``library_output``  silences diffusers and transformers
+
+The package does not know queues, persons or sockets. It keeps nothing on disk.
 
 Tests: ``pytest tests/integration/pipeline`` (real torch on the CPU, tiny model).
 """

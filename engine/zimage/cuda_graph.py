@@ -1,4 +1,4 @@
-"""How the card's work is recorded as a CUDA graph, and what is left behind where it cannot be: nothing."""
+"""Records work as a CUDA graph and restores torch's state if the recording fails."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,13 +9,13 @@ import torch
 
 @contextmanager
 def capture_graph(pool: Any = None) -> Iterator[torch.cuda.CUDAGraph]:
-    """Record what this thread gives the card inside the context.
+    """Record the CUDA work that this thread submits inside the context.
 
     Args:
-        pool: Memory that several graphs share, from ``graph_pool_handle``; None: the graph's own.
+        pool: Memory that several graphs share, from ``graph_pool_handle``. None gives the graph its own.
 
     Raises:
-        Exception: As the work raises, or torch, where it cannot be recorded.
+        Exception: The work failed, or torch cannot record it.
     """
     graph = torch.cuda.CUDAGraph()
     try:
@@ -27,7 +27,7 @@ def capture_graph(pool: Any = None) -> Iterator[torch.cuda.CUDAGraph]:
         ):
             yield graph
     except BaseException:
-        # The card's random numbers believe that they are still being recorded, and refuse; a copy does not.
+        # A failed capture leaves the CUDA generator in capture mode, where it refuses to draw; a copy works.
         generator = torch.cuda.default_generators[torch.cuda.current_device()]
         generator.graphsafe_set_state(generator.clone_state())
         raise

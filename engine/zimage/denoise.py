@@ -1,7 +1,7 @@
-"""Noise → latents: one forward a step for every picture on its way, each at its own moment.
+"""Noise → latents: one forward per step for all pictures of a batch, each at its own step.
 
-The same noise, prompt and LoRAs give the same latents as the stock pipeline without guidance, whatever is
-drawn beside them. A picture's noise depends on its seed and size alone, never on the device.
+The same noise, prompt and LoRAs give the same latents as the stock pipeline without guidance, independent of
+the other pictures of the batch. The noise depends on seed and size alone, not on the device.
 """
 
 from collections import deque
@@ -19,15 +19,15 @@ from engine.zimage.forward.forward import Batch, Forward, RefinedCaption
 from engine.zimage.forward.tokens import LatentSize
 
 PIXELS_PER_LATENT = 8  # of the VAE, along each side
-MAX_STEPS_AHEAD = 1  # steps that the card has in hand beyond the running one
+MAX_STEPS_AHEAD = 1  # steps queued on the card behind the running one
 
 
 def draw_noise(seed: int, channels: int, width_px: int, height_px: int) -> Tensor:
-    """The picture's starting point, drawn on the CPU for every device alike.
+    """Draw a picture's initial noise, on the CPU for every device.
 
     Args:
-        seed: Of this picture; taken modulo MAX_SEED + 1.
-        channels: Of the latents, 16 in Z-Image.
+        seed: The picture's seed, modulo MAX_SEED + 1.
+        channels: Latent channels, 16 in Z-Image.
         width_px: A multiple of 16.
         height_px: A multiple of 16.
 
@@ -40,11 +40,11 @@ def draw_noise(seed: int, channels: int, width_px: int, height_px: int) -> Tenso
 
 
 def sigma_schedule(scheduler: Any, steps: int) -> list[float]:
-    """How much noise is left before each of ``steps`` steps, and after the last: 1 … 0.
+    """Return the noise level before each of ``steps`` steps and after the last: 1 … 0.
 
     Args:
-        scheduler: The pipeline's; its shift of time is in them.
-        steps: At least 1; 8 is what Turbo is distilled for.
+        scheduler: The pipeline's scheduler, which applies its time shift.
+        steps: At least 1. Turbo is distilled for 8.
     """
     # From 1 down to 1/steps, so that each step moves; the scheduler adds the final 0.
     scheduler.set_timesteps(sigmas=torch.linspace(1, 1 / steps, steps).tolist())
@@ -54,14 +54,14 @@ def sigma_schedule(scheduler: Any, steps: int) -> list[float]:
 
 @dataclass(eq=False)
 class LatentRow:
-    """One picture on its way.
+    """One picture being denoised.
 
     Attributes:
         caption: From ``Forward.refine_caption``, with the LoRAs of ``stack``.
-        stack: Its LoRAs.
+        stack: The picture's LoRAs.
         sigmas: From ``sigma_schedule``.
-        latents: float32 (1, channels, height / 8, width / 8); from ``draw_noise`` at first.
-        step: How many were taken.
+        latents: float32 (1, channels, height / 8, width / 8); initially from ``draw_noise``.
+        step: Number of steps taken.
     """
 
     caption: RefinedCaption
@@ -72,18 +72,18 @@ class LatentRow:
 
     @property
     def is_done(self) -> bool:
-        """Whether the latents are the picture's."""
+        """Whether all steps are taken."""
         return self.step == len(self.sigmas) - 1
 
     @property
     def size(self) -> LatentSize:
-        """Of the latents: height, width."""
+        """Height and width of the latents."""
         height, width = self.latents.shape[-2:]
         return height, width
 
 
 class Denoiser:
-    """The pictures that take their steps together; any may join or leave between two steps.
+    """Pictures that take their steps together. A picture may join or leave between two steps.
 
     On a card, ``step`` queues a step while the previous one still runs, and returns when the previous one is
     done, so the card never waits for this process. A caller stops the work by not calling ``step`` again.
@@ -97,35 +97,35 @@ class Denoiser:
         self._step_events: deque[torch.cuda.Event] = deque()
 
     def refine_caption(self, embedding: Tensor, stack: LoraStack) -> RefinedCaption:
-        """Refine a prompt with the LoRAs of the pictures it is for.
+        """Refine a prompt's embedding with the LoRAs of its pictures.
 
         Args:
             embedding: Shape (tokens, width), from ``Text.embed``, on the model's device.
-            stack: Their LoRAs.
+            stack: The LoRAs.
         """
-        self._batch = None  # its patches end with the bank's next
+        self._batch = None  # the bank's next patches invalidate those of the batch
         return self._forward.refine_caption(embedding, self._bank.patches([stack]))
 
     def join(self, row: LatentRow) -> None:
-        """Let a picture take part from the next step on."""
+        """Add a picture to the batch from the next step on."""
         row.latents = upload(row.latents, self._forward.device)
         self._rows.append(row)
         self._batch = None
 
     def leave(self, row: LatentRow) -> None:
-        """Take a picture out, done or not; one that has left already is no error."""
+        """Remove a picture from the batch, done or not. Does nothing if it has already left."""
         if row in self._rows:
             self._rows.remove(row)
             self._batch = None
 
     def release_extra_memory(self) -> None:
-        """Do with less memory: without the second copy of the weights, and without recorded steps."""
+        """Free the merged copy of the weights and the recorded steps."""
         self._batch = None
         self._bank.release_extra_memory()
         self._forward.drop_caches()
 
     def step(self) -> None:
-        """Take one step with every row; those that are done leave."""
+        """Take one step with every row. Finished rows leave the batch."""
         if self._batch is None:
             self._batch = self._make_batch()
         device = self._forward.device

@@ -1,4 +1,4 @@
-"""Where the model runs, and in which numbers; decided before any library of models is imported."""
+"""Chooses the device and the number format, before any model library is imported."""
 
 from dataclasses import dataclass
 
@@ -9,11 +9,11 @@ from engine.errors import ModelError
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where the model runs, and in which numbers.
+    """Device and number format of the model.
 
     Attributes:
-        name: For people: ``NVIDIA H200``, ``CPU, 2 threads``.
-        dtype_reason: Why this format, for the log.
+        name: Readable name: ``NVIDIA H200``, ``CPU, 2 threads``.
+        dtype_reason: Why this number format, for the log.
     """
 
     device: torch.device
@@ -28,13 +28,13 @@ class Placement:
 
 
 def choose_placement(wanted: str) -> Placement:
-    """Turn the ``device`` setting into a place.
+    """Resolve the ``device`` setting.
 
     Args:
         wanted: ``auto``, ``cuda``, ``cuda:1``, ``cpu``.
 
     Raises:
-        ModelError: There is no such device; the host changes the setting or mends the driver.
+        ModelError: There is no such device. The host must change the setting or repair the driver.
     """
     has_card = torch.cuda.is_available()
     if wanted == "cpu" or (wanted == "auto" and not has_card):
@@ -52,6 +52,6 @@ def choose_placement(wanted: str) -> Placement:
     major, minor = torch.cuda.get_device_capability(device)
     if torch.cuda.is_bf16_supported(including_emulation=False):
         return Placement(device, name, torch.bfloat16, f"compute capability {major}.{minor} has bfloat16")
-    # Float16 is no way out: Z-Image's activations leave its range and the pictures turn black.
+    # Not float16: Z-Image's activations overflow it and the pictures turn black.
     reason = f"compute capability {major}.{minor} has no bfloat16"
     return Placement(device, name, torch.float32, reason)

@@ -1,11 +1,11 @@
-"""Keeps the libraries' progress bars and remarks off stderr; what matters is raised or logged by us."""
+"""Silences the libraries' progress bars and warnings; this package raises or logs what matters."""
 
 import diffusers
 import transformers
 
 
 def silence_libraries() -> None:
-    """Silence diffusers and transformers below their errors, and every progress bar of loading."""
+    """Let diffusers and transformers log errors only, and show no progress bars."""
     diffusers.utils.logging.set_verbosity_error()
     diffusers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()

@@ -1,7 +1,7 @@
-"""A checkpoint folder → the parts of a pipeline on their device, in the number format that suits it.
+"""A checkpoint folder → the parts of a pipeline on their device, in its number format.
 
-Only local files and only safetensors are read; nothing is fetched and nothing unpickled. The modules are
-built without memory, from their configurations; ``stream`` brings the weights straight to where they stay.
+Reads only local safetensors files; downloads nothing and unpickles nothing. It builds the modules on the
+meta device from their configurations and assigns them the tensors that ``weight_reader`` put on the device.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ from engine.zimage.weight_reader import WeightReader, reader_for
 
 __all__ = ["PipelineParts", "Placement", "choose_placement", "load_pipeline", "weights_bytes"]
 
-# What the libraries raise for a folder that is not what they expect; they have no error of their own for it.
+# What the libraries raise for an unexpected folder. They have no error class for it.
 _UNLOADABLE = (
     BadHeader,
     OSError,
@@ -38,13 +38,13 @@ _UNLOADABLE = (
     AttributeError,
     AssertionError,
 )
-_TOKENS = ("bos_token", "eos_token", "pad_token", "unk_token")  # which a chat layout may name
-_BODY = "model."  # prefix of the names where a text encoder was saved together with a head
+_TOKENS = ("bos_token", "eos_token", "pad_token", "unk_token")  # a chat template may refer to these
+_BODY = "model."  # name prefix in a text encoder that was saved with its head
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PipelineParts:
-    """What a ``ZImagePipeline`` is made of, ready to draw; untyped, for the libraries carry no types."""
+    """The components of a ``ZImagePipeline``, ready to draw. The libraries have no types for them."""
 
     transformer: Any
     text_encoder: Any
@@ -54,15 +54,14 @@ class PipelineParts:
 
 
 def load_pipeline(folder: Path, placement: Placement) -> PipelineParts:
-    """Load every part of the checkpoint and put it on the device.
+    """Load every part of a checkpoint onto the device.
 
     Returns:
-        Parts that only draw: no gradients. Their numbers are those of ``ZImagePipeline.from_pretrained``.
+        Parts for inference, without gradients. All values equal those of ``ZImagePipeline.from_pretrained``.
 
     Raises:
         ModelIncomplete: Parts are missing, damaged or of other classes. Facts: ``folder``, ``detail``.
-        ModelTooLarge: The device has too little free memory for the weights now. Facts: ``device``,
-            ``detail``.
+        ModelTooLarge: The device has too little free memory now. Facts: ``device``, ``detail``.
     """
     silence_libraries()
     try:
@@ -78,7 +77,7 @@ def load_pipeline(folder: Path, placement: Placement) -> PipelineParts:
 
 
 def weights_bytes(parts: Any) -> int:
-    """Memory of all parameters and buffers."""
+    """Return the memory of all parameters and buffers."""
     modules = (parts.text_encoder, parts.transformer, parts.vae)
     return sum(tensor.nbytes for module in modules for tensor in (*module.parameters(), *module.buffers()))
 
@@ -101,10 +100,10 @@ def _load(folder: Path, placement: Placement, weights: WeightReader) -> Pipeline
 
 
 def _tokenizer(folder: Path, class_name: str) -> Any:
-    """The tokenizer, from its one file where that says all.
+    """Load the tokenizer from ``tokenizer.json`` alone if that file is complete.
 
-    The library's class takes that file apart and builds its own from the parts, with the same result in three
-    times as long: 1.5 s for Qwen's vocabulary.
+    The library's class takes that file apart and rebuilds it. The result is the same and takes three times as
+    long: 1.5 s for Qwen's vocabulary.
     """
     config = _json(folder / "tokenizer_config.json")
     if (folder / "tokenizer.json").is_file() and not config.get("split_special_tokens"):
@@ -131,7 +130,7 @@ def _encoder(folder: Path, class_name: str) -> Any:
 
 
 def _filled_encoder(encoder: Any, tensors: Mapping[str, Tensor], placement: Placement) -> nn.Module:
-    """Give the encoder its weights, saved with a head or without, and the tables that no file holds."""
+    """Assign the encoder its weights, saved with or without a head, and build its rotary tables."""
     known = encoder.state_dict().keys()
     renamed = {_name_in(known, name): tensor for name, tensor in tensors.items()}
     if encoder.config.tie_word_embeddings and "lm_head.weight" in known:
@@ -144,21 +143,22 @@ def _filled_encoder(encoder: Any, tensors: Mapping[str, Tensor], placement: Plac
 
 
 def _name_in(known: Any, name: str) -> str:
-    """The module's name for a weight of the file."""
+    """Return the module's name for a weight of the file."""
     names = (name, f"{_BODY}{name}", name.removeprefix(_BODY))
     return next((each for each in names if each in known), name)
 
 
 def _filled(module: Any, tensors: Mapping[str, Tensor], placement: Placement) -> nn.Module:
-    """Give a module its weights; what the files hold beyond them is dropped, as the library does.
+    """Assign a module its weights. Ignores additional tensors, as the library does.
 
     Raises:
-        LookupError: Weights are missing; RuntimeError where they have other shapes.
+        LookupError: Weights are missing.
+        RuntimeError: Weights have other shapes.
     """
     missing = module.load_state_dict(tensors, strict=False, assign=True).missing_keys
     if missing:
         raise LookupError(f"{type(module).__name__} lacks {len(missing)} tensors, among them {missing[0]}")
-    # The weights are there already; this moves the tables, and refuses a tensor that nobody gave numbers.
+    # The weights are already on the device. This moves the tables and raises for a tensor without data.
     filled: nn.Module = module.to(placement.device).requires_grad_(False).eval()
     return filled
 

@@ -25,7 +25,7 @@ def retry_with_less_memory(work: Callable[[bool], T]) -> T:
             return work(is_retry)
         except torch.OutOfMemoryError as error:
             detail = first_line(error)
-        # Only here, with the error gone, are the failed attempt's tensors free: its traceback held them.
+        # The error's traceback holds the failed attempt's tensors. Outside ``except`` they can be freed.
         free_memory()
     raise OutOfMemory(detail=detail)
 
@@ -47,12 +47,12 @@ def report_model_too_large(placement: Placement) -> Iterator[None]:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of the allocator's message; the rest is advice for programmers."""
+    """Return the first line of the allocator's message; the rest is advice for programmers."""
     return str(error).partition("\n")[0] or type(error).__name__
 
 
 def free_memory() -> None:
-    """Give cached blocks back to the card."""
+    """Return cached blocks to the card."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

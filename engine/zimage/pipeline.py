@@ -1,7 +1,7 @@
-"""The worker's painter: one loaded model that turns requests into pictures, one job at a time.
+"""The worker's pipeline: one loaded model that turns requests into pictures, one job at a time.
 
-``paint`` leaves nothing of a job behind, whether it returns or raises: each picture is drawn as if it were
-the first. One thread calls ``paint``; ``prepare`` and ``prefetch`` may run in another.
+``paint`` keeps no state of a job, whether it returns or raises: every picture is the same as if it were the
+first. One thread calls ``paint``; another may call ``prepare`` and ``prefetch``.
 """
 
 import importlib.metadata
@@ -42,7 +42,7 @@ from engine.zimage.timing import StageTimer
 from engine.zimage.vae.decode import decode
 from engine.zimage.vae.decoder import speed_up
 
-LIBRARIES = ("torch", "diffusers", "transformers")  # whose versions decide what a seed looks like
+LIBRARIES = ("torch", "diffusers", "transformers")  # their versions affect the picture of a seed
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Pipeline:
     """A model on its device, ready to draw.
 
     Attributes:
-        info: What the worker reports to its host.
+        info: The worker's report to its host.
     """
 
     def __init__(
@@ -94,11 +94,10 @@ class Pipeline:
 
     @classmethod
     def load(cls, config: EngineConfig) -> Self:
-        """Load the configured model; takes from seconds to minutes.
+        """Load the configured model. Takes seconds to minutes.
 
         Raises:
-            ModelError: ModelMissing, ModelIncomplete, ModelTooLarge, or a device that is not there. The host
-                must act.
+            ModelError: ModelMissing, ModelIncomplete, ModelTooLarge, or no such device. The host must act.
         """
         model = find_model(config, download=False)
         placement = choose_placement(config.device)
@@ -116,16 +115,16 @@ class Pipeline:
         """Draw a job's pictures one after the other.
 
         Args:
-            request: Its size must be one that the model allows.
+            request: Its size must be allowed by the model.
             reporter: Receives each step and each picture. A file may become ready after this returns.
             is_cancelled: Asked before each step.
 
         Returns:
-            What makes a ``Finished`` once the last picture is ready; or ``Stopped`` when ``is_cancelled``
-            said so. Every complete picture was shown.
+            A function that makes ``Finished`` once the last picture is ready, or ``Stopped`` if
+            ``is_cancelled`` returned true. Every complete picture was reported.
 
         Raises:
-            RenderError: OutOfMemory, PromptTooLong or BlankPicture; this job cannot be drawn, others can.
+            RenderError: OutOfMemory, PromptOverLimit or BlankPicture. Other jobs can still be drawn.
             LoraRejected: A LoRA is missing, changed, damaged or for another model.
         """
         timer = StageTimer(self._device)
@@ -135,28 +134,28 @@ class Pipeline:
             is_complete = self._draw(job)
         except torch.OutOfMemoryError as error:
             detail = first_line(error)
-        if detail:  # outside of "except", where the error's traceback would hold the failed job's tensors
+        if detail:  # outside ``except``, because the error's traceback holds the failed job's tensors
             free_memory()
             raise OutOfMemory(detail=detail)
         if not is_complete:
             return Stopped(request.job_id, request.attempt)
-        # What it took is known when the card has done it all, and the next job need not wait for that.
+        # The timings are known when the card is done. The next job must not wait for that.
         return partial(_finished, request, timer, timer.peak_bytes, timer.held_bytes)
 
     def prepare(self, request: RenderRequest) -> None:
-        """Fetch a job's LoRAs into main memory; beside ``paint``, in another thread."""
+        """Fetch a job's LoRAs into main memory. Another thread may call this during ``paint``."""
         self._bank.prepare(request.loras)
 
     def prefetch(self, loras: Sequence[LoraChoice]) -> None:
-        """Fetch these LoRAs into main memory for later jobs; beside ``paint``, in another thread."""
+        """Fetch LoRAs of later jobs into main memory. Another thread may call this during ``paint``."""
         self._bank.prepare(loras)
 
     def close(self) -> None:
-        """End the encoding threads; the memory goes back with the last reference to the painter."""
+        """End the encoding threads. The memory is freed with the last reference to the pipeline."""
         self._encoder.close()
 
     def _draw(self, job: _Job) -> bool:
-        """Draw every picture; False when cancelled on the way."""
+        """Draw every picture; False if cancelled."""
         request = job.request
         with job.timer.stage("text_s"):
             embedding = self._text.embed(request.prompt)
@@ -167,7 +166,7 @@ class Pipeline:
         return all(self._draw_picture(job, index, caption, stack) for index in range(request.count))
 
     def _draw_picture(self, job: _Job, index: int, caption: RefinedCaption, stack: LoraStack) -> bool:
-        """Draw one picture and start to encode it; False when cancelled on the way."""
+        """Draw one picture and start to encode it; False if cancelled."""
         seed = (job.request.seed + index) % (MAX_SEED + 1)
         with job.timer.stage("denoise_s"):
             latents = self._denoise(job, index, seed, caption, stack)
@@ -185,7 +184,7 @@ class Pipeline:
     def _denoise(
         self, job: _Job, index: int, seed: int, caption: RefinedCaption, stack: LoraStack
     ) -> Tensor | None:
-        """The latents of one picture; None when cancelled."""
+        """Return the latents of one picture; None if cancelled."""
         request = job.request
         noise = draw_noise(seed, self._forward.channels, request.width_px, request.height_px)
         sigmas = sigma_schedule(self._parts.scheduler, request.steps)

@@ -1,4 +1,4 @@
-"""Seconds of each stage and the peak of memory, of one job."""
+"""Measures the seconds of each stage and the peak memory of one job."""
 
 import time
 from collections.abc import Iterator
@@ -11,11 +11,10 @@ from engine.request import Timings
 
 
 class StageTimer:
-    """Measures one job from the moment it is made.
+    """Measures one job. Create it when the job starts.
 
     Args:
-        device: On a card the card's own clock counts, which takes none of its time: a stage is what lies
-            between two marks in its line of work.
+        device: On a card, CUDA events measure each stage, which costs no card time.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -48,7 +47,7 @@ class StageTimer:
 
     @property
     def timings(self) -> Timings:
-        """What was measured so far; on a card it waits for that to be done."""
+        """The timings so far. On a card, waits until the measured work is done."""
         while self._marks:
             field, began, ended = self._marks.pop()
             ended.synchronize()
@@ -57,14 +56,14 @@ class StageTimer:
 
     @property
     def held_bytes(self) -> int:
-        """On a card what torch keeps of it now, for other work of this process; else the process's memory."""
+        """On a card, the memory that torch's allocator reserves now; otherwise the process's memory."""
         if self._device.type == "cuda":
             return torch.cuda.memory_reserved(self._device)
         return self._process.memory_info().rss
 
     @property
     def peak_bytes(self) -> int:
-        """On a card what torch had allocated at most; else the process's memory, as seen after each stage."""
+        """On a card, the most memory that torch allocated; otherwise the largest memory after a stage."""
         if self._device.type == "cuda":
             return torch.cuda.max_memory_allocated(self._device)
         return self._resident_bytes

@@ -1,9 +1,9 @@
-"""A checkpoint's files → tensors on the device, in their final number format, by several threads at once.
+"""A checkpoint's files → tensors on the device, in their final number format, with several threads.
 
-Each thread reads a stretch of a file into a buffer of its own, pinned where there is a card, and copies it to
-where it belongs while the others read. Reading is ``pread``, not a memory map: from the page cache it is the
-same one copy, without a page fault for each 4 KiB, and a file that shrinks meanwhile is an error and not the
-end of the process. Needs torch alone, so that reading can start before diffusers and transformers are
+Each thread reads a chunk of a file into its own buffer, which is pinned for a card, and copies it to the
+target while other threads read. It uses ``pread`` instead of a memory map: from the page cache both make one
+copy, but ``pread`` has no page fault for each 4 KiB, and a file that shrinks raises an error instead of
+killing the process. Needs torch only, so that reading can start before diffusers and transformers are
 imported.
 """
 
@@ -27,18 +27,18 @@ from engine.zimage.device import Placement
 
 log = structlog.get_logger("engine.worker")
 
-READERS = 8  # one thread copies some 5 GB/s from the page cache, and a card takes ten times that
-BUFFER_BYTES = 32 * 2**20  # of each reader; a matrix of Z-Image-Turbo is 29 or 79 MB
+READERS = 8  # one thread copies about 5 GB/s from the page cache; a card accepts ten times that
+BUFFER_BYTES = 32 * 2**20  # per thread; a matrix of Z-Image-Turbo has 29 or 79 MB
 
 
 class WeightReader:
-    """The weights of every part, on their way from the moment this is made.
+    """Reads the weights of every part. Reading starts when this is created.
 
     Args:
         folder: A checkpoint.
-        placement: Where they go. Floating-point numbers get its format, all others keep theirs.
-        readers: How many threads read.
-        buffer_bytes: Of each thread; a multiple of 8.
+        placement: The target. Floating-point tensors get its number format, all others keep theirs.
+        readers: Number of reading threads.
+        buffer_bytes: Buffer of each thread, a multiple of 8.
     """
 
     def __init__(
@@ -55,11 +55,11 @@ class WeightReader:
         one_by_one.shutdown(wait=False)  # its thread ends with the last part
 
     def wait_for(self, part: str) -> dict[str, Tensor]:
-        """Wait for one part's weights; asked for once, they are the caller's alone.
+        """Wait for one part's weights. They can be taken once.
 
         Raises:
             BadHeader: A file is damaged.
-            OSError: A file is gone or ends early.
+            OSError: A file is missing or ends early.
             OutOfMemoryError: The device has too little free memory.
         """
         return self._parts.pop(part).result()
@@ -79,14 +79,14 @@ class WeightReader:
             finally:
                 for job in jobs:
                     job.cancel()
-                wait(jobs)  # until then the files are theirs
+                wait(jobs)  # the threads use the open files until then
         gigabytes = sum(tensor.nbytes for tensor in tensors.values()) / 1e9
         seconds = time.perf_counter() - started_s
         log.info("weights read", part=part, gigabytes=round(gigabytes, 3), seconds=round(seconds, 3))
         return tensors
 
     def _chunks(self, path: Path, tensors: dict[str, Tensor]) -> Iterator[tuple[int, torch.dtype, Tensor]]:
-        """Allocate a file's tensors; yield each stretch of the file and the part that it fills."""
+        """Allocate a file's tensors; yield each chunk's offset, number format and target."""
         with path.open("rb") as file:
             found = read_header(file)
         for name, entry in found.items():
@@ -106,9 +106,9 @@ class WeightReader:
             return
         with torch.cuda.stream(self._own.stream):
             if dtype != target.dtype:
-                numbers = numbers.to(target.device, non_blocking=True)  # so that the card does the rounding
+                numbers = numbers.to(target.device, non_blocking=True)  # the card does the rounding
             target.copy_(numbers, non_blocking=True)
-        self._own.stream.synchronize()  # the buffer is free again
+        self._own.stream.synchronize()  # now the buffer can be reused
 
     def _buffer(self) -> Tensor:
         if not hasattr(self._own, "buffer"):
@@ -123,10 +123,10 @@ _started: dict[tuple[Path, Placement], WeightReader] = {}
 
 
 def start_reading(folder: Path, placement: Placement) -> None:
-    """Begin to read a checkpoint that ``reader_for`` is going to be asked for; returns at once."""
+    """Start to read a checkpoint for a later ``reader_for``; returns at once."""
     _started[folder, placement] = WeightReader(folder, placement)
 
 
 def reader_for(folder: Path, placement: Placement) -> WeightReader:
-    """The weights that are on their way already; else their reading begins now."""
+    """Return the reader that ``start_reading`` created, or a new one."""
     return _started.pop((folder, placement), None) or WeightReader(folder, placement)

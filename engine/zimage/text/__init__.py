@@ -1,5 +1,6 @@
-"""Prompt → embedding: tokens in the model's chat layout, then the text encoder.
+"""Prompt → embedding: tokens in the model's chat template, then the text encoder.
 
-``prompt.Text`` is the entry point; ``encoder`` replaces the library's layers by faster ones on a card, with
-``rope_kernel`` for queries and keys.
+``prompt``       the entry point, ``Text``
+``encoder``      replaces the library's layers by faster ones on a card
+``rope_kernel``  RMS norm and RoPE of queries and keys in Triton
 """

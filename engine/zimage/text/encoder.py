@@ -1,7 +1,7 @@
-"""The text encoder's layers made fast on a card: fourteen kernels each in place of sixty-two.
+"""Faster layers for the text encoder on a card: 14 kernels per layer instead of 62.
 
-A prompt is so short that the card waits for its launches, also in a graph. The library's layers stay, and
-hold the weights; their products are fused as the transformer's are, and norms and turns are one kernel each.
+A prompt is so short that launches dominate, even in a graph. The library's layers stay and hold the weights.
+Their products are fused as in the transformer; RMS norm and RoPE of queries and keys are one kernel.
 """
 
 from typing import Any
@@ -14,17 +14,17 @@ from torch import Tensor
 from engine.cuda.kernel_fallback import fallback_reason, kernel_errors
 from engine.zimage.forward.fuse import concatenate_weights
 
-TOLERANCE = 0.03  # relative error of what one layer changes, in bfloat16
+TOLERANCE = 0.03  # relative error of one layer's change of its input, in bfloat16
 TRIED = 8  # tokens
 
 log = structlog.get_logger("engine.zimage")
 
 
 def speed_up(encoder: Any) -> None:
-    """Replace the layers in place on a card whose kernels work; log a warning where they do not.
+    """Replace the layers in place if the card's kernels work; otherwise log a warning.
 
     Args:
-        encoder: A ``Qwen3Model`` on its device, only reading.
+        encoder: A ``Qwen3Model`` on its device, for inference.
     """
     if encoder.device.type != "cuda" or isinstance(encoder.layers[0], EncoderLayer):
         return
@@ -40,7 +40,7 @@ def speed_up(encoder: Any) -> None:
 
 @torch.no_grad()
 def replace_layers(encoder: Any, apply_rope: Any, swiglu: Any) -> None:
-    """Exchange the layers, once the first was found to do what it did.
+    """Replace all layers after testing the first against the library's.
 
     Args:
         encoder: As for ``speed_up``, on any device.
@@ -48,7 +48,7 @@ def replace_layers(encoder: Any, apply_rope: Any, swiglu: Any) -> None:
         swiglu: As ``engine.zimage.forward.kernels.swiglu``.
 
     Raises:
-        RuntimeError: It does not.
+        RuntimeError: The results differ.
     """
     weight, first = encoder.embed_tokens.weight, encoder.layers[0]
     x = torch.randn(1, TRIED, weight.shape[1], generator=torch.Generator().manual_seed(0)).to(weight)
@@ -64,10 +64,10 @@ def replace_layers(encoder: Any, apply_rope: Any, swiglu: Any) -> None:
 
 
 class EncoderLayer(torch.nn.Module):
-    """One layer of the encoder, for one text.
+    """One layer of the encoder, for one prompt.
 
     Args:
-        layer: The library's ``Qwen3DecoderLayer``; its weights become views of fused ones.
+        layer: The library's ``Qwen3DecoderLayer``. Its weights become views of fused ones.
         apply_rope: As ``engine.zimage.text.rope_kernel.apply_rope``.
         swiglu: As ``engine.zimage.forward.kernels.swiglu``.
     """

@@ -1,9 +1,9 @@
-"""Prompt → embeddings: Qwen's chat layout, the last hidden layer but one, as the stock pipeline has them.
+"""Prompt → embedding: Qwen's chat template and the second-to-last hidden layer, as in the stock pipeline.
 
-The stock pipeline fills each prompt up to 512 tokens, runs every layer, and throws most of it away. Here only
-the prompt's own tokens go through only the layers that count. On a card they go in a graph: a short text is
-hundreds of small launches, of which the card waits for each (H200, 64 tokens: 27 ms, in a graph 7.7, and with
-the layers of ``encoder`` 4.1).
+The stock pipeline pads each prompt to 512 tokens, runs every layer and discards most of the result. Here only
+the prompt's own tokens pass only the layers that count. On a card this is a CUDA graph, because a short
+prompt is hundreds of small launches (H200, 64 tokens: 27 ms; in a graph 7.7; with the layers of ``encoder``
+4.1).
 """
 
 from collections import OrderedDict
@@ -21,19 +21,20 @@ from engine.request import MAX_PROMPT_TOKENS
 from engine.zimage.cuda_graph import capture_graph
 from engine.zimage.text.encoder import speed_up
 
-LENGTHS = (32, 64, 96, 128, 192, 256, 384, MAX_PROMPT_TOKENS)  # of the graphs; filled up to the next
-MAX_PROMPTS = 64  # an embedding of Z-Image has at most 2.6 MB
-WARM_UPS = 2  # a library's first calls do what no graph can hold
+LENGTHS = (32, 64, 96, 128, 192, 256, 384, MAX_PROMPT_TOKENS)  # graph lengths; prompts are padded to the next
+MAX_PROMPTS = 64  # cached embeddings; one of Z-Image has at most 2.6 MB
+WARM_UPS = 2  # the libraries' first calls do work that a graph cannot record
 
 log = structlog.get_logger("engine.zimage")
 
 
 class Text:
-    """The text half of one pipeline, with the embeddings of the latest prompts kept.
+    """Tokenizer and text encoder of one pipeline, with a cache of the latest prompts' embeddings.
 
     Args:
-        parts: Its encoder loses what its pictures never see; ``encode_prompt`` is of no use afterwards.
-        device: Where the encoder is.
+        parts: The pipeline's parts. The encoder loses the layers that are not needed, so that
+            ``ZImagePipeline.encode_prompt`` no longer works with it.
+        device: The encoder's device.
     """
 
     def __init__(self, pipeline: Any, device: torch.device) -> None:
@@ -49,13 +50,13 @@ class Text:
 
     @torch.no_grad()
     def embed(self, prompt: str) -> Tensor:
-        """Encode a prompt, or remember it.
+        """Encode a prompt, or return its cached embedding.
 
         Returns:
             Shape (tokens, width of the text encoder), on the device, in the encoder's number format.
 
         Raises:
-            PromptTooLong: Facts: ``tokens`` and ``limit``, the chat layout's own tokens included.
+            PromptOverLimit: Facts: ``tokens`` and ``limit``, both with the chat template's own tokens.
         """
         if prompt in self._kept:
             self._kept.move_to_end(prompt)
@@ -74,9 +75,9 @@ class Text:
         return self._run(torch.tensor([tokens], device=self._device))
 
     def _graph_of(self, count: int) -> "_Graph | None":
-        """The graph for a text of ``count`` tokens; None where no graph can be captured, logged once.
+        """Return the graph for ``count`` tokens; None if none can be captured, which is logged once.
 
-        Attention is causal, so the padding after a text changes none of its embeddings.
+        Attention is causal, so the padding at the end does not change the prompt's embedding.
         """
         length = next(length for length in LENGTHS if length >= count)
         if length not in self._graphs and self._can_record:
@@ -93,7 +94,7 @@ class Text:
         return hidden
 
     def _tokens(self, prompt: str) -> list[int]:
-        """The prompt in the layout that ``ZImagePipeline._encode_prompt`` gives it."""
+        """Tokenize the prompt in the same chat template as ``ZImagePipeline._encode_prompt``."""
         layout = self._tokenizer.apply_chat_template(
             [{"role": "user", "content": prompt}],
             tokenize=False,
@@ -105,7 +106,7 @@ class Text:
 
 
 class _Graph:
-    """The encoder's work on texts of one length, recorded once."""
+    """The encoder's work on prompts of one length as a CUDA graph."""
 
     def __init__(self, run: Callable[[Tensor], Tensor], length: int, device: torch.device) -> None:
         self._ids = torch.zeros(1, length, dtype=torch.int64, device=device)

@@ -1,7 +1,7 @@
-"""The text encoder's queries and keys in Triton: normed by head and turned, in one launch in place of thirty.
+"""RMS norm and RoPE of the text encoder's queries and keys in Triton: one launch instead of thirty.
 
-Qwen turns the first half of a head against the second, not neighbours as Z-Image does. Imported only where
-there is a card; tests run it on the CPU in Triton's interpreter.
+Qwen rotates the first half of a head against the second half; Z-Image rotates neighbours. Imported only on a
+machine with a card; tests run it on the CPU in Triton's interpreter.
 """
 
 import triton
@@ -12,14 +12,14 @@ WARPS = 1  # of a program: one head of one token
 
 
 def apply_rope(qkv: Tensor, norms: Tensor, cos: Tensor, sin: Tensor, queries: int, epsilon: float) -> None:
-    """Norm and turn the queries and keys in their place.
+    """Apply RMS norm and RoPE to the queries and keys in place.
 
     Args:
-        qkv: [tokens, heads, head]: the queries, the keys, and as many values, which stay as they are.
-        norms: [2, head]: the queries' and the keys' weights.
-        cos: [tokens, head], of the angles; both halves are the same.
-        sin: The sines, in the same shape.
-        queries: How many heads are queries.
+        qkv: [tokens, heads, head]: the queries, the keys, and as many values, which do not change.
+        norms: [2, head]: the norm weights of queries and keys.
+        cos: [tokens, head]: cosines of the angles; both halves are equal.
+        sin: [tokens, head]: sines of the angles.
+        queries: Number of query heads.
         epsilon: Added to the mean of squares.
     """
     tokens, heads, head = qkv.shape

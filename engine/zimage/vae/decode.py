@@ -1,4 +1,4 @@
-"""Latents → pixels on the host, one picture at a time: the decoder sets the peak of memory."""
+"""Latents → pixels in host memory, one picture at a time because the decoder sets the peak of memory."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,21 +12,21 @@ from torch import Tensor
 from engine.finish.image_check import check_image
 from engine.zimage.denoise import PIXELS_PER_LATENT
 
-TILE_PX = 256  # a tile's side: a sixteenth of what 1024x1024 needs at once; a quarter of it is blended
+TILE_PX = 256  # side of a tile: a sixteenth of the memory for 1024x1024; a quarter of a tile is blended
 
 
 class DecodedPixels:
-    """A picture on its way to the host: the card may still be drawing it.
+    """A picture that is being copied to host memory; the card may still be drawing it.
 
     Args:
         levels: uint8 (height, width, 3), on the device.
-        is_finite: Whether all values were finite before rounding; one bool on the device.
+        is_finite: One bool on the device: all values were finite before rounding.
     """
 
     def __init__(self, levels: Tensor, is_finite: Tensor) -> None:
         self._arrived: torch.cuda.Event | None = None
         if levels.is_cuda:
-            # In the stream of the drawing itself: 1 MB takes 25 µs, less than another stream's events.
+            # In the drawing stream: 1 MB takes 25 µs, less than the events of another stream.
             levels, is_finite = (_on_host(tensor) for tensor in (levels, is_finite))
             self._arrived = torch.cuda.current_stream().record_event()
         self._levels, self._is_finite = levels, is_finite
@@ -35,7 +35,7 @@ class DecodedPixels:
         """Wait for the card, in any thread; shape (height, width, 3).
 
         Raises:
-            BlankPicture: It is no picture.
+            BlankPicture: The result is not a picture.
         """
         if self._arrived is not None:
             self._arrived.synchronize()
@@ -54,8 +54,8 @@ def decode(vae: Any, latents: Tensor, *, in_tiles: bool = False) -> DecodedPixel
 
     Args:
         vae: An ``AutoencoderKL``.
-        latents: Shape (1, channels, height / 8, width / 8), as ``denoise`` ends.
-        in_tiles: Use less memory, at the price of time and faint seams.
+        latents: Shape (1, channels, height / 8, width / 8), from ``denoise``.
+        in_tiles: Use less memory, but more time, and leave faint seams.
     """
     scaled = latents.to(vae.dtype) / vae.config.scaling_factor + vae.config.shift_factor
     with _tiling(vae, in_tiles):
@@ -68,7 +68,7 @@ def decode(vae: Any, latents: Tensor, *, in_tiles: bool = False) -> DecodedPixel
 
 @contextmanager
 def _tiling(vae: Any, in_tiles: bool) -> Iterator[None]:
-    """Set the decoder's tile size for a while; as configured, tiles would be as large as the picture."""
+    """Set the decoder's tile size temporarily; the configured tiles are as large as the picture."""
     if not in_tiles:
         yield
         return

@@ -1,8 +1,8 @@
-"""The VAE's decoder made fast on a card: channels-last memory, and norm, silu and biases in our own kernels.
+"""A faster VAE decoder on a card: channels-last memory, and norm, silu and biases in our own kernels.
 
-The library's modules stay; only its residual blocks and its last norm are exchanged for these, which hold the
-same parameters and give the same picture. Compiling the decoder was as fast (12.6 ms against 33 for 512 x 768
-on an H200) and took 28 s for each size, or 50 s for all.
+The library's modules stay, except its residual blocks and its last norm. The replacements hold the same
+parameters and give the same picture. Compiling the decoder is as fast (12.6 ms instead of 33 for 512 x 768 on
+an H200), but takes 28 s for each size, or 50 s for all.
 """
 
 from typing import Any
@@ -20,7 +20,7 @@ log = structlog.get_logger("engine.zimage")
 
 
 def speed_up(vae: Any) -> None:
-    """Replace the decoder's blocks in place on a card whose kernels work; log a warning where they do not.
+    """Replace the decoder's blocks in place if the card's kernels work; otherwise log a warning.
 
     Args:
         vae: An ``AutoencoderKL`` on its device.
@@ -38,10 +38,10 @@ def speed_up(vae: Any) -> None:
 
 @torch.no_grad()
 def _replace_blocks(decoder: Any, kernels: Any) -> None:
-    """Exchange the blocks, or leave everything as it was.
+    """Replace the blocks and test the result; on an error, restore the library's blocks.
 
     Raises:
-        RuntimeError: The kernels' picture is another one.
+        RuntimeError: The results differ.
     """
     weight = decoder.conv_in.weight
     latents = torch.randn(1, weight.shape[1], 8, 8, generator=torch.Generator().manual_seed(0)).to(weight)
@@ -71,10 +71,10 @@ def _replace_blocks(decoder: Any, kernels: Any) -> None:
 
 
 class NormSilu(torch.nn.Module):
-    """A group norm and the silu after it.
+    """A group norm followed by silu.
 
     Args:
-        norm: The library's.
+        norm: The library's group norm.
         kernels: ``engine.zimage.vae.norm_kernels``.
     """
 
@@ -94,7 +94,7 @@ class Residual(torch.nn.Module):
     """A residual block of the decoder.
 
     Args:
-        block: The library's ``ResnetBlock2D``, without time and without a scale of its own.
+        block: The library's ``ResnetBlock2D``, without time embedding and output scale.
         kernels: ``engine.zimage.vae.norm_kernels``.
     """
 
@@ -112,7 +112,7 @@ class Residual(torch.nn.Module):
         self._kernels = kernels
 
     def forward(self, x: Tensor, temb: None = None) -> Tensor:
-        """``x`` [1, channels, height, width]; a decoder knows no time."""
+        """``x`` [1, channels, height, width]; a decoder has no time embedding."""
         y = nn.conv2d(self.norm1(x), self.conv1.weight, padding=1)
         y = nn.conv2d(self.norm2(y, self.conv1.bias), self.conv2.weight, padding=1)
         bias = self.conv2.bias

@@ -1,9 +1,9 @@
-"""The VAE decoder's norms in Triton, for channels-last pictures.
+"""The VAE decoder's group norms in Triton, for channels-last pictures.
 
-A group norm with silu after it is read twice and written once: ``_sums`` adds up stretches of pixels,
-``_lines`` makes of them a scale and a shift for each channel, ``_apply`` uses these. Nothing is added in an
-order that could change, so the same picture comes out bit for bit. Imported only where there is a card; tests
-run it on the CPU in Triton's interpreter.
+A group norm with silu reads its input twice and writes it once: ``_sums`` sums chunks of pixels, ``_lines``
+computes a scale and a shift for each channel, ``_apply`` applies them. All sums have a fixed order, so the
+result is bit-identical each time. Imported only on a machine with a card; tests run it on the CPU in Triton's
+interpreter.
 """
 
 import torch
@@ -11,13 +11,12 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-PIXELS = 256  # of one program of ``_sums``
-TILE = 4096  # numbers of one program of ``_apply`` and ``_residual``
-CHANNELS = 128  # of one program of ``_sums``
-CHUNKS = 256  # sums of one turn of ``_lines``
+PIXELS = 256  # per program of ``_sums``
+TILE = 4096  # numbers per program of ``_apply`` and ``_residual``
+CHANNELS = 128  # per program of ``_sums``
+CHUNKS = 256  # sums per iteration of ``_lines``
 WARPS = 8
-# Where one of these is a multiple of 16, Triton would compile another kernel, and a picture of a new size
-# wait for its compiler.
+# Triton would compile another kernel for multiples of 16, and a picture of a new size would wait for it.
 _UNSPECIALISED = "pixels", "chunks", "count"
 
 
@@ -28,10 +27,10 @@ def norm_silu(
 
     Args:
         x: [pixels, channels].
-        bias: [channels], of the convolution before; None: none.
-        weight: [channels], of the norm.
+        bias: [channels], of the preceding convolution, or None.
+        weight: [channels], the norm's weight.
         shift: [channels], added after the scale.
-        groups: Of channels.
+        groups: Number of channel groups.
         epsilon: Added to the variance.
     """
     pixels, channels = x.shape

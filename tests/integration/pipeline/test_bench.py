@@ -194,7 +194,7 @@ def test_a_contender_that_cannot_be_opened_fails_its_rows_alone(
     def fail(*_: object) -> None:
         raise ValueError("no")
 
-    monkeypatch.setattr(StrongestRecipe, "_wear", fail)
+    monkeypatch.setattr(StrongestRecipe, "_load_lora", fail)
     assert main([*WORDS, "--only", "E3", "--into", str(tmp_path)]) == 1
     lines = lines_of(json.loads((tmp_path / "results.json").read_text(encoding="utf-8")))
     assert [line.who for line in lines if line.has_failed] == ["recipe"]

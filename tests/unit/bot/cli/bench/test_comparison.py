@@ -12,7 +12,7 @@ from bot.cli.bench import comparison
 from bot.errors import BadSize, SizeNotAllowed
 from bot.messages import text
 from bot.settings import Settings
-from engine.bench.report.targets import figures
+from engine.bench.report.targets import targets
 from engine.errors import EngineError
 
 DOCUMENT = {
@@ -177,11 +177,11 @@ async def test_one_that_does_not_end_is_ended_and_told(monkeypatch: pytest.Monke
 
 
 def test_every_row_and_figure_has_its_name_in_both_languages() -> None:
-    for figure in figures("bfloat16"):
+    for figure in targets("bfloat16"):
         assert figure.what in comparison.FIGURES
         assert text(figure.what, "zh-CN") != figure.what
         assert figure.row in comparison.ROWS
-    assert set(comparison.FIGURES) == {figure.what for figure in figures("bfloat16")}
+    assert set(comparison.FIGURES) == {figure.what for figure in targets("bfloat16")}
 
 
 RESULT = {
