@@ -10,7 +10,7 @@ from typing import Any
 LORA_SUFFIX = ".safetensors"
 
 RawEvent = dict[str, Any]
-"""One event of a platform, or a part of one: decoded JSON that nobody has checked yet."""
+"""One event of a platform, or a part of one: decoded JSON, not yet validated."""
 
 
 @dataclass(frozen=True, slots=True)

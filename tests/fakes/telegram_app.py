@@ -11,7 +11,7 @@ from PIL import Image
 
 from bot.chats.contract import Desk
 from bot.chats.telegram_ import TelegramChat, TelegramConfig
-from bot.chats.telegram_.place import Place
+from bot.chats.telegram_.address import ChatAddress
 from bot.commands.values import Cancel, Command, Draw, Help, Quota, Reroll
 from bot.outcomes import (
     Address,
@@ -34,7 +34,7 @@ RECIPE = Recipe("a face", (), 64, 64, 7, 1, 8)
 
 @dataclass
 class Script:
-    """Answers like a desk: a job for each new event, the first receipt for a known one."""
+    """Answers like a desk: a new job for a new event, the first receipt for a known one."""
 
     jobs: dict[str, str] = field(default_factory=dict)
     addresses: dict[str, Address] = field(default_factory=dict)
@@ -57,7 +57,7 @@ class Script:
 async def serving(
     server: TelegramServer, desk: Desk, *, token: str = TOKEN, hosts: tuple[int, ...] = ()
 ) -> AsyncIterator[TelegramChat]:
-    """The adapter, opened and serving until the block ends."""
+    """Open the adapter and serve until the block ends."""
     chat = TelegramChat(TelegramConfig(token, server.base_url, server.base_url, hosts=hosts), desk)
     try:
         await chat.open()
@@ -72,14 +72,14 @@ async def serving(
 
 
 def png(colour: str = "peru", side_px: int = 16) -> bytes:
-    """A small picture."""
+    """Make a small picture."""
     buffer = io.BytesIO()
     Image.new("RGB", (side_px, side_px), colour).save(buffer, "PNG")
     return buffer.getvalue()
 
 
 def make_result(
-    place: Place,
+    address: ChatAddress,
     folder: Path,
     *contents: bytes,
     state: JobState = JobState.DONE,
@@ -87,7 +87,7 @@ def make_result(
     locale: str = "en",
     job_id: str = "j1",
 ) -> JobResult:
-    """An ended job whose pictures hold ``contents``."""
+    """Make the result of an ended job; ``contents`` are its picture files."""
     pictures = []
     for index, content in enumerate(contents):
         path = folder / f"{job_id}-{index}.png"
@@ -95,7 +95,7 @@ def make_result(
         pictures.append(PictureFile(index, 7 + index, path))
     return JobResult(
         job_id=job_id,
-        address=place.address(),
+        address=address.to_address(),
         user_id="11",
         user_name="Member",
         locale=locale,
@@ -111,8 +111,10 @@ def make_result(
     )
 
 
-def make_status(place: Place, *, job_id: str = "j1", step: int = 0, position: int | None = None) -> Status:
-    """A job that waits at ``position``, or is being drawn."""
+def make_status(
+    address: ChatAddress, *, job_id: str = "j1", step: int = 0, position: int | None = None
+) -> Status:
+    """Make the status of a job that waits at ``position``, or is being drawn."""
     return Status(
-        job_id, place.address(), "en", 1, position, step=step, steps=0 if position is not None else 8
+        job_id, address.to_address(), "en", 1, position, step=step, steps=0 if position is not None else 8
     )

@@ -82,8 +82,8 @@ class TelegramSchema:
         if not isinstance(value, list):
             yield f"{where}: no array"
             return
-        for place, item in enumerate(value):
-            yield from self._value(f"{where}[{place}]", kind, item)
+        for index, item in enumerate(value):
+            yield from self._value(f"{where}[{index}]", kind, item)
 
     def _declared(self, where: str, kind: str, value: Any) -> Iterator[str]:
         if not isinstance(value, dict):
@@ -111,7 +111,7 @@ def _names(fields: list[Any]) -> list[str]:
 
 
 def _lacks(field: dict[str, Any], given: dict[str, Any]) -> bool:
-    """Whether the prose demands this field because others are absent."""
+    """Whether the prose requires this field because others are absent."""
     unless = _UNLESS.search(field["description"])
     return unless is not None and not any(name in given for name in unless[1].split(" and "))
 
@@ -141,7 +141,7 @@ def _is_plain(kind: str, value: Any) -> bool:
 
 
 def _prose(where: str, description: str, value: Any) -> Iterator[str]:
-    """The limits that stand in words only."""
+    """Check limits that the schema only describes in prose."""
     if isinstance(value, str) and (length := _LENGTH.search(description)):
         units = len(value.encode()) if length[3] == "bytes" else len(value.encode("utf-16-le")) // 2
         if not int(length[1]) <= units <= int(length[2]):

@@ -1,8 +1,8 @@
-"""A small Telegram Bot API on 127.0.0.1: true offsets, faults on demand, every request checked.
+"""A small Telegram Bot API on 127.0.0.1: real offsets, faults on demand, every request checked.
 
-Use: ``async with TelegramServer(schema) as server``; people act through ``server.world``, tests wait with
-``server.until``. Every request is kept in ``server.calls`` and checked
-against the vendor's schema; ``server.problems`` must stay empty.
+Use: ``async with TelegramServer(schema) as server``; ``server.world`` acts for people, and tests wait with
+``server.until``. The server keeps every request in ``server.calls`` and checks it against the vendor's
+schema; ``server.problems`` must stay empty.
 """
 
 import asyncio
@@ -33,10 +33,10 @@ class Call:
 
 @dataclass
 class Fault:
-    """What the next requests of a method get instead of success.
+    """A failure of the next requests of a method.
 
     Attributes:
-        is_done_first: The work is done all the same, as when an answer is lost on its way back.
+        is_done_first: The server does the work anyway, as if its answer were lost.
     """
 
     refusal: Refusal
@@ -54,7 +54,7 @@ class TelegramServer:
         self.faults: dict[str, Fault] = {}
         self.delays_s: dict[str, float] = {}  # for the next request of a method, before it does anything
         self.refusals: list[Refusal] = []
-        self.storm: Callable[[Call], Fault | None] | None = None  # in place of ``faults``
+        self.storm: Callable[[Call], Fault | None] | None = None  # overrides ``faults``
         self.group_limit: int | None = None  # messages a minute
         self.in_groups: dict[int, list[float]] = {}  # when each group got one
         self.port = 0
@@ -67,7 +67,7 @@ class TelegramServer:
 
     @property
     def base_url(self) -> str:
-        """As the adapter's settings want it: up to the token."""
+        """The base URL for the adapter's settings, up to the token."""
         return f"http://127.0.0.1:{self.port}/bot"
 
     async def __aenter__(self) -> Self:
@@ -104,12 +104,12 @@ class TelegramServer:
         return [call for call in self.calls if call.method == method]
 
     async def wake(self) -> None:
-        """Let waiting polls and tests look again, after ``world`` was changed from outside."""
+        """Let waiting polls and tests check again after ``world`` changed."""
         async with self._changed:
             self._changed.notify_all()
 
     async def until(self, is_true: Callable[[], object], timeout_s: float = 10.0) -> None:
-        """Wait until something holds; fails the test with what was sent when it never does."""
+        """Wait until a condition holds; on timeout fail the test with the list of requests."""
         try:
             async with asyncio.timeout(timeout_s):
                 while not is_true():
@@ -117,18 +117,18 @@ class TelegramServer:
                     await asyncio.sleep(0.01)
         except TimeoutError:
             sent = [(call.method, call.params) for call in self.calls if call.method != "getUpdates"]
-            raise AssertionError(f"it never happened; the bot sent {sent}") from None
+            raise AssertionError(f"timeout; the bot sent {sent}") from None
 
     async def _serve(self, request: web.Request) -> web.Response:
         try:
             call = await _read(request)
-        except ConnectionError:  # whoever asked was killed in the middle of it
+        except ConnectionError:  # the client was killed during the request
             return web.Response(status=400)
         status, body = await self.answer(call, request.match_info["token"])
         return web.json_response(body, status=status)
 
     async def answer(self, call: Call, token: str = TOKEN) -> tuple[int, dict[str, Any]]:
-        """What Telegram answers: the HTTP status and the JSON."""
+        """Answer a request: the HTTP status and the JSON."""
         self.calls.append(call)
         if token != TOKEN:
             return _refused(Refusal(401, "Unauthorized"))
@@ -155,7 +155,7 @@ class TelegramServer:
         raise fault.refusal
 
     def _check_flood(self, call: Call) -> None:
-        """Refuse what is too much for one group in a minute, edits included."""
+        """Refuse more messages than a group may get in a minute, edits included."""
         chat_id = int(call.params.get("chat_id", 0) or 0)
         if self.group_limit is None or chat_id >= 0 or not call.method.startswith(("send", "edit")):
             return

@@ -1,4 +1,4 @@
-"""What a fake Telegram knows: people, groups, messages and the updates that wait for the bot."""
+"""The state of the fake Telegram: people, groups, messages and the updates that wait for the bot."""
 
 import json
 import re
@@ -17,7 +17,7 @@ GENERAL = 1  # the id of a forum's General topic, which sendMessage refuses
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody who writes; a private chat has the person's id."""
+    """A person; their private chat has the same id."""
 
     id: int = 11
     name: str = "Member"
@@ -40,7 +40,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Sent:
-    """A message of the bot as it stands now.
+    """A message of the bot in its present form.
 
     Attributes:
         kind: ``text``, ``photo`` or ``document``.
@@ -62,7 +62,7 @@ class Sent:
 
 @dataclass(eq=False)
 class Refusal(Exception):
-    """An answer that is no success."""
+    """An error answer."""
 
     code: int
     description: str
@@ -86,7 +86,7 @@ class World:
         self.closed_threads: set[int] = set()
         self.actions: list[tuple[int, str]] = []
         self.answered_presses: list[str] = []
-        self.alerts: dict[str, str] = {}  # what a presser alone saw, by press
+        self.alerts: dict[str, str] = {}  # visible to the presser only, by press
         self.toasts: dict[str, str] = {}
         self.late_presses: set[str] = set()  # too old to be answered
         self.never_started: set[int] = set()  # people the bot may not write to first
@@ -114,8 +114,8 @@ class World:
         """A person writes; returns the message's id.
 
         Args:
-            content: What the message holds in place of text, which is then written under it.
-            as_chat: In the name of the group, as anonymous administrators do.
+            content: The content of the message; ``text`` is then its caption.
+            as_chat: The group is the sender, as for anonymous administrators.
         """
         message_id = self._new_message_id()
         if group is None:
@@ -156,14 +156,16 @@ class World:
             {"my_chat_member": {"chat": group.chat(), "from": by.user(), "date": 1_790_000_000, **change}}
         )
 
-    def migrate(self, old: int, new: int, *, tells: str = "migrate_to_chat_id") -> None:
-        """A group becomes a supergroup, as one of the two service messages tells."""
+    def migrate(self, old: int, new: int, *, service_field: str = "migrate_to_chat_id") -> None:
+        """A group becomes a supergroup, and ``service_field`` chooses its service message."""
         self.migrated[old] = new
-        chat_id, other = (old, new) if tells == "migrate_to_chat_id" else (new, old)
+        chat_id, other = (old, new) if service_field == "migrate_to_chat_id" else (new, old)
         kind = "group" if chat_id == old else "supergroup"
         chat = {"id": chat_id, "type": kind, "title": "Group"}
         message = {"message_id": self._new_message_id(), "date": 1_790_000_000, "chat": chat, "from": BOT}
-        self.push({"message": message | {"from": GROUP_ANONYMOUS_BOT, "sender_chat": chat, tells: other}})
+        self.push(
+            {"message": message | {"from": GROUP_ANONYMOUS_BOT, "sender_chat": chat, service_field: other}}
+        )
 
     def press(self, sent: Sent, label: str, *, by: Person = Person()) -> str:
         """A person presses the button with this label; returns the query's id."""
@@ -193,28 +195,28 @@ class World:
         return query_id
 
     def push(self, content: dict[str, Any], update_id: int | None = None) -> None:
-        """Queue an update; a quiet week lets ``update_id`` begin anywhere."""
+        """Queue an update; after a quiet week ``update_id`` can be any number."""
         self.next_update_id = update_id if update_id is not None else self.next_update_id
         self.updates.append({"update_id": self.next_update_id, **content})
         self.next_update_id += 1
 
     def texts(self, chat_id: int) -> list[str]:
-        """The bot's messages in a chat as they stand, oldest first."""
+        """The texts of the bot's messages in a chat, oldest first."""
         return [sent.text for (chat, _), sent in sorted(self.messages.items()) if chat == chat_id]
 
     def in_chat(self, chat_id: int) -> list[Sent]:
-        """Likewise, whole."""
+        """The bot's messages in a chat, oldest first."""
         return [sent for (chat, _), sent in sorted(self.messages.items()) if chat == chat_id]
 
-    # What the bot asks
+    # What the bot requests
 
     def forget_below(self, offset: int) -> None:
-        """Updates below a positive offset are confirmed: gone for good."""
+        """Delete the updates below a positive offset: they are confirmed."""
         self.forgotten += [each["update_id"] for each in self.updates if each["update_id"] < offset]
         self.updates = [each for each in self.updates if each["update_id"] >= offset]
 
     def waiting(self, params: dict[str, str]) -> list[dict[str, Any]]:
-        """The earliest updates that one getUpdates gives."""
+        """The updates that one getUpdates returns, oldest first."""
         offset = int(params.get("offset", 0))
         waiting = [each for each in self.updates if each["update_id"] >= offset]
         return waiting[offset if offset < 0 else 0 :][: int(params.get("limit", 100))]
@@ -286,7 +288,7 @@ class World:
         return self._change(old, new)
 
     def _menu(self, params: dict[str, str]) -> tuple[int, str]:
-        """Whose menu is meant; Telegram knows a private chat once the person wrote there."""
+        """The key of a menu; Telegram knows a private chat once the person wrote there."""
         chat_id = json.loads(params.get("scope", "{}")).get("chat_id", 0)
         if chat_id and chat_id not in self.started:
             raise Refusal(400, "Bad Request: chat not found")

@@ -1,144 +1,236 @@
-"""Brings an ended job to its person, so that bringing it twice shows it once.
+"""Sends pictures: those of an ended job, so that a repeated delivery shows them once, and those of ``/mine``.
 
-One picture: the placeholder is edited into it; where there is none, one is sent and stored before. Several:
-an album, whose message ids are stored before the placeholder is edited into the message with the caption and
-the buttons, because albums carry none (Bot API, ``sendMediaGroup``). No picture: the placeholder says why.
+One picture: an edit turns the placeholder into the picture. If there is no placeholder, delivery sends and
+stores one first. Several pictures: an album. Its message ids are stored before the placeholder becomes the
+message with the caption and the buttons, because an album carries none (Bot API, ``sendMediaGroup``). No
+picture: the placeholder says why.
 
-Only an album is sent rather than edited, and Telegram knows no nonce. So it is stored that one is being sent;
-where a crash or a lost answer leaves it at that, the placeholder says that the pictures may be above and that
-``/mine`` brings them again, and no album is sent twice of our own will. What can still be seen twice is a
-placeholder: a line of text, when the process ends between sending it and ``Desk.store_placeholder``.
+Only an album is sent instead of edited, and Telegram offers no idempotency key. So the store records that an
+album is in flight. If a crash or a lost answer leaves it so, the placeholder says that the pictures may be
+above and that ``/mine`` sends them again; delivery never sends an album twice on its own. A placeholder, one
+line of text, can still appear twice: when the process ends between sending it and ``Desk.store_placeholder``.
 """
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+import structlog
 from telegram import InlineKeyboardMarkup
 from telegram.error import BadRequest, TelegramError
 
 from bot import messages
 from bot.chats.contract import Desk
-from bot.chats.telegram_.keyboards import picture_keyboard
-from bot.chats.telegram_.place import Place
-from bot.chats.telegram_.sender import MessageGone, Sender, Shown, Upload, may_have_arrived
-from bot.outcomes import JobResult, JobState, PictureFile, Platform, Undeliverable
+from bot.chats.telegram_.address import ChatAddress
+from bot.chats.telegram_.controls import originals_keyboard, picture_keyboard
+from bot.chats.telegram_.placeholders import PlaceholderEditor, PlaceholderRegistry
+from bot.chats.telegram_.rate_limiter import RateLimiter
+from bot.chats.telegram_.sender import (
+    DOCUMENT,
+    MAX_ALBUM_SIZE,
+    PHOTO,
+    MessageNotFound,
+    Sender,
+    SentPictures,
+    Upload,
+    may_have_arrived,
+)
+from bot.outcomes import History, JobResult, JobState, Originals, PictureFile, Platform, Undeliverable
+
+MAX_ORIGINAL_BUTTONS = 8
+
+_JobPicture = tuple[str, PictureFile]  # with the id of its job
+
+log = structlog.get_logger(__name__)
 
 
-class Delivery:
-    """Delivers results through the sender and tells the desk where they stand."""
+class TelegramDelivery:
+    """Delivers ended jobs and stores the addresses of their messages."""
+
+    def __init__(
+        self,
+        sender: Sender,
+        desk: Desk,
+        rate_limiter: RateLimiter,
+        editor: PlaceholderEditor,
+        registry: PlaceholderRegistry,
+    ) -> None:
+        self._sender = sender
+        self._desk = desk
+        self._rate_limiter = rate_limiter
+        self._editor = editor
+        self._registry = registry
+
+    async def deliver(self, result: JobResult) -> None:
+        """Deliver an ended job to its chat.
+
+        Raises:
+            Undeliverable: The chat is closed to the bot for good, or an album may have arrived before.
+            RetryLater: The chat is at its rate limit.
+            OSError: A picture's file cannot be read.
+            TelegramError, TimeoutError: A later try can succeed.
+        """
+        address = ChatAddress.parse(result.address)
+        count = len(result.pictures)
+        self._rate_limiter.require_capacity(address.chat_id, messages=count + 1 if count > 1 else 1)
+        if address.reply_to is not None:  # else /mine asked for it, perhaps in another chat
+            address = await self._registry.wait_for_placeholder(result.job_id, address)
+        await self._editor.stop_editing(address)
+        has_placeholder = address.message_id is not None
+        async with contextlib.nullcontext() if has_placeholder else self._registry.sending(result.job_id):
+            await self._show_result(result, address)
+
+    async def _show_result(self, result: JobResult, address: ChatAddress) -> None:
+        caption = messages.caption_of(result, result.locale)
+        keyboard = picture_keyboard(result.job_id, result.locale) if result.pictures else None
+        uploads = [await asyncio.to_thread(_read_upload, result.job_id, each) for each in result.pictures]
+        if (
+            result.state is JobState.CANCELLED
+            and self._registry.was_cancelled_by_text(result.job_id, address.chat_id)
+            and await self._delete_placeholder(address)
+        ):
+            return
+        if len(uploads) == 1:
+            await self._show_picture(result, address, uploads[0], caption, keyboard)
+            return
+        if uploads and not address.album:
+            if address.is_album_in_flight:
+                text = f"{messages.perhaps_above(result.locale)}\n{caption}"
+                sent = await self._sender.show_text(address, text, keyboard)
+                await self._store_address(result.job_id, address, sent)
+                raise Undeliverable("its album may have arrived before")
+            async with self._pointing_to_mine(result, address):
+                address = await self._send_album(result, address, uploads)
+        sent = await self._sender.show_text(address, caption, keyboard)
+        await self._store_address(result.job_id, address, sent)
+
+    async def _delete_placeholder(self, address: ChatAddress) -> bool:
+        """Delete the placeholder; False if there is none, or if Telegram refuses and it needs an edit."""
+        try:
+            await self._sender.delete_message(address)
+        except BadRequest:
+            return False
+        return address.message_id is not None
+
+    async def _show_picture(
+        self,
+        result: JobResult,
+        address: ChatAddress,
+        upload: Upload,
+        caption: str,
+        keyboard: InlineKeyboardMarkup | None,
+    ) -> None:
+        if address.message_id is None:
+            address = await self._send_placeholder(result, address)
+        async with self._pointing_to_mine(result, address):
+            try:
+                sent = await self._sender.replace_with_picture(address, upload, caption, keyboard)
+            except MessageNotFound as error:
+                address = await self._send_placeholder(result, error.address)
+                sent = await self._sender.replace_with_picture(address, upload, caption, keyboard)
+        await _store_file_ids(self._desk, [(result.job_id, each) for each in result.pictures], sent)
+
+    async def _send_placeholder(self, result: JobResult, address: ChatAddress) -> ChatAddress:
+        """Send a placeholder for a picture and store its address."""
+        sent = await self._sender.show_text(address, messages.on_its_way(result.locale))
+        return await self._store_address(result.job_id, address, sent)
+
+    @asynccontextmanager
+    async def _pointing_to_mine(self, result: JobResult, address: ChatAddress) -> AsyncIterator[None]:
+        """If the chat accepts no pictures, edit the placeholder to point to ``/mine``."""
+        try:
+            yield
+        except Undeliverable:
+            if address.message_id is not None:
+                with contextlib.suppress(Undeliverable, TelegramError, TimeoutError):
+                    await self._sender.show_text(address, messages.not_here(result.locale))
+            raise
+
+    async def _send_album(
+        self, result: JobResult, address: ChatAddress, uploads: list[Upload]
+    ) -> ChatAddress:
+        @asynccontextmanager
+        async def record_in_flight() -> AsyncIterator[None]:
+            """Keep the mark if the request may have arrived; clear it if Telegram refused or delayed it."""
+            await self._store_address(result.job_id, address, replace(address, is_album_in_flight=True))
+            try:
+                yield
+            except Exception as error:
+                if not may_have_arrived(error):
+                    await self._desk.store_placeholder(result.job_id, address.to_address())
+                raise
+
+        sent = await self._sender.send_album(address, uploads, record_in_flight)
+        await self._store_address(result.job_id, address, sent.address)
+        await _store_file_ids(self._desk, [(result.job_id, each) for each in result.pictures], sent)
+        return sent.address
+
+    async def _store_address(self, job_id: str, before: ChatAddress, now: ChatAddress) -> ChatAddress:
+        if now != before:
+            await self._desk.store_placeholder(job_id, now.to_address())
+        return now
+
+
+class PictureResender:
+    """Sends pictures of earlier jobs again, by Telegram's file ids if it has the files."""
 
     def __init__(self, sender: Sender, desk: Desk) -> None:
         self._sender = sender
         self._desk = desk
 
-    async def bring(self, result: JobResult, place: Place, *, is_told: bool = False) -> None:
-        """Show the result at ``place``.
+    async def send_history(self, history: History, address: ChatAddress, locale: str) -> None:
+        """Send the list of jobs, with a button for the files of each."""
+        job_ids = {job_id for job_id, _ in await asyncio.to_thread(_existing_pictures, history)}
+        entries = [entry for entry in history.entries if entry.job_id in job_ids]
+        keyboard = originals_keyboard(entries[:MAX_ORIGINAL_BUTTONS], locale)
+        await self._sender.show_text(address, messages.say(history, locale), keyboard)
 
-        Args:
-            result: The ended job.
-            place: Its placeholder, or where to send one.
-            is_told: An answer in the same chat says already that the job was cancelled before it began.
+    async def send_newest(self, history: History, address: ChatAddress) -> None:
+        """Send the newest pictures as one album."""
+        pictures = await asyncio.to_thread(_existing_pictures, history)
+        await self._send(pictures[:MAX_ALBUM_SIZE], address, PHOTO)
 
-        Raises:
-            Undeliverable: The chat is closed to us for good, or an album may have arrived before.
-            OSError: A picture's file cannot be read.
-            TelegramError: It may work later; so may a ``TimeoutError``.
-        """
-        caption = messages.caption_of(result, result.locale)
-        keyboard = picture_keyboard(result.job_id, result.locale) if result.pictures else None
-        uploads = [await asyncio.to_thread(read_file, result.job_id, picture) for picture in result.pictures]
-        if result.state is JobState.CANCELLED and is_told and await self._deleted(place):
+    async def send_originals(self, originals: Originals, address: ChatAddress) -> None:
+        """Send the files of one job as documents, because Telegram compresses photos."""
+        await self._send([(originals.job_id, each) for each in originals.pictures], address, DOCUMENT)
+
+    async def _send(self, pictures: list[_JobPicture], address: ChatAddress, form: str) -> None:
+        if not pictures:
             return
-        if len(uploads) == 1:
-            await self._bring_picture(result, place, uploads[0], caption, keyboard)
-            return
-        if uploads and not place.album:
-            if place.is_sending:
-                await self._leave_open(result, place, caption, keyboard)
-            async with self._else_by_mine(result, place):
-                place = await self._bring_album(result, place, uploads)
-        await self._moved(result.job_id, place, await self._sender.put_text(place, caption, keyboard))
-
-    async def _deleted(self, place: Place) -> bool:
-        """Delete the placeholder of a job whose end was told; where Telegram refuses, it must be edited."""
-        try:
-            await self._sender.delete(place)
-        except BadRequest:
-            return False
-        return place.message_id is not None
-
-    async def _bring_picture(
-        self,
-        result: JobResult,
-        place: Place,
-        upload: Upload,
-        caption: str,
-        keyboard: InlineKeyboardMarkup | None,
-    ) -> None:
-        if place.message_id is None:
-            place = await self._begin(result, place)
-        async with self._else_by_mine(result, place):
+        known = await self._desk.file_ids(Platform.TELEGRAM, [job_id for job_id, _ in pictures], form)
+        file_ids = [known.get((job_id, picture.index), "") for job_id, picture in pictures]
+        is_document = form == DOCUMENT
+        if any(file_ids):
+            uploads = [
+                Upload("", b"", file_id) if file_id else await asyncio.to_thread(_read_upload, *each)
+                for each, file_id in zip(pictures, file_ids, strict=True)
+            ]
             try:
-                shown = await self._sender.turn_into_picture(place, upload, caption, keyboard)
-            except MessageGone as gone:
-                place = await self._begin(result, gone.place)
-                shown = await self._sender.turn_into_picture(place, upload, caption, keyboard)
-        await self._keep_ids(result, shown)
-
-    async def _keep_ids(self, result: JobResult, shown: Shown) -> None:
-        for picture, file_id in zip(result.pictures, shown.file_ids, strict=False):
-            await self._desk.keep_file_id(Platform.TELEGRAM, result.job_id, picture, shown.form, file_id)
-
-    @asynccontextmanager
-    async def _else_by_mine(self, result: JobResult, place: Place) -> AsyncIterator[None]:
-        """Where a chat takes no pictures, let the placeholder say where they are: else it would never end."""
-        try:
-            yield
-        except Undeliverable:
-            if place.message_id is not None:
-                with contextlib.suppress(Undeliverable, TelegramError, TimeoutError):
-                    await self._sender.put_text(place, messages.not_here(result.locale))
-            raise
-
-    async def _begin(self, result: JobResult, place: Place) -> Place:
-        """Send a placeholder for a picture and store where it is."""
-        sent = await self._sender.put_text(place, messages.on_its_way(result.locale))
-        return await self._moved(result.job_id, place, sent)
-
-    async def _bring_album(self, result: JobResult, place: Place, uploads: list[Upload]) -> Place:
-        @asynccontextmanager
-        async def sending() -> AsyncIterator[None]:
-            """What is cut off in here may have arrived; what was refused, or waits its turn, has not."""
-            await self._moved(result.job_id, place, replace(place, is_sending=True))
-            try:
-                yield
-            except Exception as error:
-                if not may_have_arrived(error):
-                    await self._desk.store_placeholder(result.job_id, place.address())
-                raise
-
-        shown = await self._sender.put_album(place, uploads, sending)
-        place = await self._moved(result.job_id, place, shown.place)
-        await self._keep_ids(result, shown)
-        return place
-
-    async def _leave_open(
-        self, result: JobResult, place: Place, caption: str, keyboard: InlineKeyboardMarkup | None
-    ) -> None:
-        """Say that the album may be there and how it comes again; that is for the person to decide."""
-        text = f"{messages.perhaps_above(result.locale)}\n{caption}"
-        await self._moved(result.job_id, place, await self._sender.put_text(place, text, keyboard))
-        raise Undeliverable("its album may have arrived before")
-
-    async def _moved(self, job_id: str, before: Place, now: Place) -> Place:
-        if now != before:
-            await self._desk.store_placeholder(job_id, now.address())
-        return now
+                sent = await self._sender.send_pictures(address, uploads, as_documents=is_document)
+            except BadRequest as error:  # the ids are too old or belong to another bot; nothing was sent
+                log.info("file ids refused", reason=error.message)
+            else:
+                await _store_file_ids(self._desk, pictures, sent)
+                return
+        uploads = [await asyncio.to_thread(_read_upload, *each) for each in pictures]
+        as_documents = is_document or any(upload.is_too_big_for_photo for upload in uploads)
+        sent = await self._sender.send_pictures(address, uploads, as_documents=as_documents)
+        await _store_file_ids(self._desk, pictures, sent)
 
 
-def read_file(job_id: str, picture: PictureFile) -> Upload:
-    """A picture with the name under which people save it. Blocking; raises ``OSError``."""
+async def _store_file_ids(desk: Desk, pictures: Sequence[_JobPicture], sent: SentPictures) -> None:
+    for (job_id, picture), file_id in zip(pictures, sent.file_ids, strict=False):
+        await desk.keep_file_id(Platform.TELEGRAM, job_id, picture, sent.form, file_id)
+
+
+def _read_upload(job_id: str, picture: PictureFile) -> Upload:
+    """Read a picture, with the name under which people save it. Blocks; raises ``OSError``."""
     return Upload(f"sugarbot-{job_id}-{picture.index + 1}.png", picture.path.read_bytes())
+
+
+def _existing_pictures(history: History) -> list[_JobPicture]:
+    """List the pictures whose files exist now, newest job first; the history may be older. Blocks."""
+    pictures = [(entry.job_id, picture) for entry in history.entries for picture in entry.pictures]
+    return [(job_id, picture) for job_id, picture in pictures if picture.path.is_file()]

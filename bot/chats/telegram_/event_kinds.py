@@ -49,7 +49,7 @@ RULES: dict[UpdateKind, EventRule] = {
     UpdateKind.LORA_FILE: EventRule("the bot explains how a host adds a LoRA"),
     UpdateKind.EDITED: EventRule("the bot does not follow edits; it asks for a new message"),
     UpdateKind.ANONYMOUS: EventRule(
-        "nobody can be charged; the bot explains how to write under one's own name"
+        "the bot cannot charge anyone; it explains how to write under one's own name"
     ),
     UpdateKind.ADDED: EventRule(
         "a greeting with instructions for members, or for the host who must allow the group"
@@ -67,12 +67,12 @@ RULES: dict[UpdateKind, EventRule] = {
     UpdateKind.MIGRATED: ignored(
         "permission, default LoRA and waiting jobs move to the new chat id without a message"
     ),
-    UpdateKind.MEMBERSHIP: ignored("nobody waits for an answer, or /start follows"),
+    UpdateKind.MEMBERSHIP: ignored("no person waits for an answer, or /start follows"),
     UpdateKind.CHANNEL: ignored(
-        "all subscribers would read an answer, and nobody can be charged; not requested"
+        "all subscribers would read an answer, and the bot could charge no one; not requested"
     ),
     UpdateKind.NOT_ENABLED: ignored("the bot does not offer these; not requested"),
-    UpdateKind.UNKNOWN: ignored("nobody can be answered; logged with its id"),
+    UpdateKind.UNKNOWN: ignored("the sender is unknown; the log has its id"),
 }
 
 UPDATES: dict[str, UpdateKind] = {

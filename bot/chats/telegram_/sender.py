@@ -1,9 +1,9 @@
-"""Puts texts, pictures and albums into a chat: by an edit where our message stands, else as a new one.
+"""Shows texts, pictures and albums in a chat: edits our message if there is one, else sends a new one.
 
-An edit can be repeated without harm, so it is tried first, and a job's picture comes by no other way.
-Everything is plain text without a parse mode: nothing a person typed can become markup. Each method returns
-where the message now is; the caller stores it when it changed (a new message, or a group that became a
-supergroup, which ``on_migrated`` hears of).
+An edit is idempotent, so it comes first; the picture of a job with one picture is always an edit. All text is
+plain, without a parse mode: nothing that a person typed can become markup. Methods that can send a new
+message return its address. The caller stores it if it changed: the message is new, or the group became a
+supergroup.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -25,46 +25,45 @@ from telegram import (
 from telegram.constants import FileSizeLimit, MediaGroupLimit, MessageLimit
 from telegram.error import BadRequest, ChatMigrated, Forbidden, RetryAfter
 
-from bot.chats.telegram_.gate import Gate
-from bot.chats.telegram_.place import Place
-from bot.outcomes import Undeliverable
+from bot.chats.contract import Desk
+from bot.chats.telegram_.address import ChatAddress
+from bot.chats.telegram_.rate_limiter import RateLimiter
+from bot.outcomes import Platform, Undeliverable
 
-# Telegram's own words, lower case; it gives refusals no codes of their own.
-_SAME = ("message is not modified",)
-_MESSAGE_GONE = (
+# Parts of Telegram's error texts, in lower case; it has no error codes for these cases.
+_NOT_MODIFIED = ("message is not modified",)
+_MESSAGE_NOT_FOUND = (
     "message to edit not found",
     "message can't be edited",
     "message_id_invalid",
     "there is no text",
 )
-_THREAD_GONE = ("message thread not found",)
-_CHAT_GONE = (
+_THREAD_NOT_FOUND = ("message thread not found",)
+_CHAT_CLOSED = (
     "chat not found", "user is deactivated", "group chat was deactivated", "have no rights to send",
     "not enough rights to send", "need administrator rights", "chat_write_forbidden", "topic_closed",
 )  # fmt: skip
-_NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 _NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 
 PHOTO, DOCUMENT = "photo", "document"
-MOST_IN_ALBUM = int(MediaGroupLimit.MAX_MEDIA_LENGTH)
+MAX_ALBUM_SIZE = int(MediaGroupLimit.MAX_MEDIA_LENGTH)
 
 T = TypeVar("T")
 
-Sending = Callable[[], AbstractAsyncContextManager[None]]
-"""Entered around each request once there is room for it, and left with what the request raised."""
-
-OnMigrated = Callable[[int, int], Awaitable[None]]
-"""Called with the old and the new id of a group that became a supergroup."""
+AlbumGuard = Callable[[], AbstractAsyncContextManager[None]]
+"""A context around each album request. It is entered once the rate limits allow the request, and it sees the
+error of the request."""
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """One picture to send: a complete PNG file and the name a person sees when saving it.
+    """One picture to send: a complete PNG file, and the name under which people save it.
 
     Attributes:
-        file_id: Telegram's name for the picture, when it has it already; sent in place of the file.
+        file_id: Telegram's id of the picture if it already has the file; sent instead of the file.
     """
 
     name: str
@@ -73,11 +72,13 @@ class Upload:
 
     @property
     def is_too_big_for_photo(self) -> bool:
-        """Whether Telegram takes it only as a document."""
+        """Whether Telegram accepts it only as a document."""
         return len(self.png) > FileSizeLimit.PHOTOSIZE_UPLOAD
 
-    def media(self, caption: str | None = None, *, as_document: bool) -> InputMediaPhoto | InputMediaDocument:
-        """The picture as Telegram's albums and edits want it."""
+    def to_media(
+        self, caption: str | None = None, *, as_document: bool
+    ) -> InputMediaPhoto | InputMediaDocument:
+        """Convert to the form that albums and edits need."""
         content = self.file_id or self.png
         if as_document:
             return InputMediaDocument(
@@ -87,20 +88,20 @@ class Upload:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """Pictures in a chat.
+class SentPictures:
+    """Pictures that are now in a chat.
 
     Attributes:
         form: ``photo`` or ``document``.
-        file_ids: Telegram's names for them, in order; empty where it named none.
+        file_ids: Telegram's ids of the files, in order; empty if the answer has none.
     """
 
-    place: Place
+    address: ChatAddress
     form: str = PHOTO
     file_ids: tuple[str, ...] = ()
 
 
-def cut(text: str, limit: int) -> str:
+def truncate(text: str, limit: int) -> str:
     """Shorten ``text`` to ``limit`` UTF-16 units, as Telegram counts, without splitting a character."""
     units = text.encode("utf-16-le", "surrogatepass")
     if len(units) <= 2 * limit:
@@ -108,238 +109,244 @@ def cut(text: str, limit: int) -> str:
     return units[: 2 * (limit - 1)].decode("utf-16-le", errors="ignore") + "…"
 
 
-class MessageGone(Exception):
-    """Our message is not there any more.
+class MessageNotFound(Exception):
+    """Our message no longer exists.
 
     Attributes:
-        place: Where another may be sent.
+        address: Where a new one can be sent.
     """
 
-    def __init__(self, place: Place) -> None:
-        super().__init__(f"no message of ours in chat {place.chat_id}")
-        self.place = place
+    def __init__(self, address: ChatAddress) -> None:
+        super().__init__(f"no message of ours in chat {address.chat_id}")
+        self.address = address
 
 
 def may_have_arrived(error: BaseException) -> bool:
-    """Whether a request that failed so may have been carried out: its answer was lost, not the request."""
+    """Whether Telegram may have carried out a request that failed with this error."""
     if isinstance(error, BadRequest | RetryAfter | Forbidden | Undeliverable):
         return False
-    return not isinstance(error.__cause__, _NEVER_LEFT)
+    return not isinstance(error.__cause__, _NEVER_SENT)
 
 
 class Sender:
-    """Speaks to Telegram through the gate.
+    """Sends requests to Telegram within the rate limits.
 
-    Every method raises ``Undeliverable`` when the chat is closed to us for good, and ``telegram.error``
-    classes when it may work later.
+    Every method raises ``Undeliverable`` if the chat is closed to the bot for good, and ``telegram.error``
+    classes if a later try can succeed.
     """
 
-    def __init__(self, bot: Bot, gate: Gate, on_migrated: OnMigrated) -> None:
+    def __init__(self, bot: Bot, rate_limiter: RateLimiter, desk: Desk) -> None:
         self._bot = bot
-        self._gate = gate
-        self._on_migrated = on_migrated
+        self._rate_limiter = rate_limiter
+        self._desk = desk
 
-    async def put_text(self, place: Place, text: str, keyboard: InlineKeyboardMarkup | None = None) -> Place:
-        """Show ``text``, at most 4,096 units of it."""
-        text = cut(text, MessageLimit.MAX_TEXT_LENGTH)
+    async def show_text(
+        self, address: ChatAddress, text: str, keyboard: InlineKeyboardMarkup | None = None
+    ) -> ChatAddress:
+        """Show ``text``, at most 4,096 units of it; returns where it is."""
+        if address.message_id is not None:
+            try:
+                await self.edit_text(address, text, keyboard)
+            except ChatMigrated as migration:
+                address = await self._follow_migration(address, migration)
+            except BadRequest as error:
+                if _has_text(error, _NOT_MODIFIED):
+                    return address
+                if not _has_text(error, _MESSAGE_NOT_FOUND):
+                    raise
+            else:
+                return address
 
-        async def edit() -> object:
-            return await self._bot.edit_message_text(
-                text, place.chat_id, place.message_id, reply_markup=keyboard, link_preview_options=_NO_PREVIEW
-            )
-
-        async def send(where: Place) -> Message:
+        async def send(target: ChatAddress) -> Message:
             return await self._bot.send_message(
-                where.chat_id,
-                text,
-                message_thread_id=where.thread_id,
-                reply_parameters=_reply(where),
+                target.chat_id,
+                truncate(text, MessageLimit.MAX_TEXT_LENGTH),
+                message_thread_id=target.thread_id,
+                reply_parameters=_reply_parameters(target),
                 reply_markup=keyboard,
                 link_preview_options=_NO_PREVIEW,
             )
 
-        return await self._put(place, edit, send)
+        return await self._send_new(address, send)
 
-    async def edit_text(self, place: Place, text: str) -> None:
-        """Change the text of our message there and take its buttons.
+    async def edit_text(
+        self, address: ChatAddress, text: str, keyboard: InlineKeyboardMarkup | None = None
+    ) -> None:
+        """Change the text and the buttons of our message.
 
         Raises:
-            BadRequest: Among other things, there is no message of ours to edit.
+            BadRequest: Among other reasons, the message does not exist.
         """
-        text = cut(text, MessageLimit.MAX_TEXT_LENGTH)
-        await self._ask(
-            place,
+        await self._request(
+            address.chat_id,
             lambda: self._bot.edit_message_text(
-                text, place.chat_id, place.message_id, link_preview_options=_NO_PREVIEW
+                truncate(text, MessageLimit.MAX_TEXT_LENGTH),
+                address.chat_id,
+                address.message_id,
+                reply_markup=keyboard,
+                link_preview_options=_NO_PREVIEW,
             ),
         )
 
-    async def turn_into_picture(
-        self, place: Place, upload: Upload, caption: str, keyboard: InlineKeyboardMarkup | None
-    ) -> Shown:
-        """Make our message there a picture with its caption, at most 1,024 units of it.
+    async def replace_with_picture(
+        self, address: ChatAddress, upload: Upload, caption: str, keyboard: InlineKeyboardMarkup | None
+    ) -> SentPictures:
+        """Replace our message by a picture with a caption, at most 1,024 units of it.
 
-        Never sends a new message, so that no picture can be shown twice.
+        This never sends a new message, so that no picture can appear twice.
 
         Raises:
-            MessageGone: There is no message of ours to edit; it says where another may stand.
+            MessageNotFound: Our message does not exist.
         """
-        media = upload.media(
-            cut(caption, MessageLimit.CAPTION_LENGTH), as_document=upload.is_too_big_for_photo
+        caption = truncate(caption, MessageLimit.CAPTION_LENGTH)
+        media = upload.to_media(caption, as_document=upload.is_too_big_for_photo)
+        try:
+            edited = await self._request(
+                address.chat_id,
+                lambda: self._bot.edit_message_media(
+                    media, address.chat_id, address.message_id, reply_markup=keyboard
+                ),
+            )
+        except ChatMigrated as migration:
+            raise MessageNotFound(await self._follow_migration(address, migration)) from migration
+        except BadRequest as error:
+            if _has_text(error, _NOT_MODIFIED):
+                return SentPictures(address)
+            if _has_text(error, _MESSAGE_NOT_FOUND):
+                raise MessageNotFound(replace(address, message_id=None)) from error
+            raise
+        return _sent_pictures(address, [edited])
+
+    async def send_album(
+        self, address: ChatAddress, uploads: Sequence[Upload], guard: AlbumGuard
+    ) -> SentPictures:
+        """Send two to ten pictures as one album, each request inside ``guard``; albums have no buttons."""
+        as_documents = any(upload.is_too_big_for_photo for upload in uploads)
+        album: list[Message] = []
+
+        async def send(target: ChatAddress) -> Message:
+            async with guard():
+                album[:] = await self._send_media_group(target, uploads, as_documents=as_documents)
+            return album[0]
+
+        sent = await self._send_new(address, send, messages=len(uploads))
+        # After a migration the placeholder stays in the old group, because messages do not keep their ids.
+        message_id = address.message_id if sent.chat_id == address.chat_id else None
+        ids = tuple(message.message_id for message in album)
+        return _sent_pictures(
+            replace(sent, message_id=message_id, album=ids, is_album_in_flight=False), album
         )
 
-        async def edit() -> object:
-            return await self._bot.edit_message_media(
-                media, place.chat_id, place.message_id, reply_markup=keyboard
+    async def send_pictures(
+        self, address: ChatAddress, uploads: Sequence[Upload], *, as_documents: bool
+    ) -> SentPictures:
+        """Send one to ten pictures as new messages, because a person asked for them again.
+
+        Raises:
+            BadRequest: Among other reasons, Telegram does not know a ``file_id``: send the files.
+        """
+        sent: list[Message] = []
+
+        async def send(target: ChatAddress) -> Message:
+            if len(uploads) > 1:
+                sent[:] = await self._send_media_group(target, uploads, as_documents=as_documents)
+            else:
+                sent[:] = [await self._send_single(target, uploads[0], as_document=as_documents)]
+            return sent[0]
+
+        return _sent_pictures(await self._send_new(address, send, messages=len(uploads)), sent)
+
+    async def delete_message(self, address: ChatAddress) -> None:
+        """Delete our message.
+
+        Raises:
+            BadRequest: It does not exist, or is older than the two days in which Telegram allows deletion.
+        """
+        message_id = address.message_id
+        if message_id is not None:
+            await self._request(
+                address.chat_id, lambda: self._bot.delete_message(address.chat_id, message_id)
             )
 
-        try:
-            return _shown(place, [await self._ask(place, edit)])
-        except ChatMigrated as migration:
-            raise MessageGone(await self._migrated(place, migration)) from migration
-        except BadRequest as error:
-            if _says(error, _SAME):
-                return Shown(place)
-            if _says(error, _MESSAGE_GONE):
-                raise MessageGone(replace(place, message_id=None)) from error
-            raise
-
-    async def put_album(self, place: Place, uploads: Sequence[Upload], sending: Sending) -> Shown:
-        """Send two to ten pictures as one album, in ``sending``; Telegram allows no buttons on it."""
-        as_documents = any(upload.is_too_big_for_photo for upload in uploads)
-        messages: list[Message] = []
-
-        async def send(where: Place) -> Message:
-            async with sending():
-                messages[:] = await self._send_album(where, uploads, as_documents=as_documents)
-            return messages[0]
-
-        sent = await self._send(place, send, messages=len(uploads))
-        # A group that migrated leaves its old placeholder behind: messages do not keep their ids.
-        message_id = place.message_id if sent.chat_id == place.chat_id else None
-        ids = tuple(message.message_id for message in messages)
-        return _shown(replace(sent, message_id=message_id, album=ids, is_sending=False), messages)
-
-    async def send_again(self, place: Place, uploads: Sequence[Upload], *, as_documents: bool) -> Shown:
-        """Send one to ten pictures as new messages, because somebody asked for them again.
-
-        Raises:
-            BadRequest: Among other things, Telegram no longer knows a ``file_id``: send the files.
-        """
-        messages: list[Message] = []
-
-        async def send(where: Place) -> Message:
-            if len(uploads) > 1:
-                messages[:] = await self._send_album(where, uploads, as_documents=as_documents)
-            else:
-                messages[:] = [await self._send_one(where, uploads[0], as_document=as_documents)]
-            return messages[0]
-
-        return _shown(await self._send(place, send, messages=len(uploads)), messages)
-
-    async def delete(self, place: Place) -> None:
-        """Delete our message there.
-
-        Raises:
-            BadRequest: It is gone, or older than the two days in which Telegram allows it.
-        """
-        if place.message_id is not None:
-            message_id = place.message_id
-            await self._ask(place, lambda: self._bot.delete_message(place.chat_id, message_id))
-
-    async def _send_album(
-        self, where: Place, uploads: Sequence[Upload], *, as_documents: bool
+    async def _send_media_group(
+        self, target: ChatAddress, uploads: Sequence[Upload], *, as_documents: bool
     ) -> tuple[Message, ...]:
         return await self._bot.send_media_group(
-            where.chat_id,
-            [upload.media(as_document=as_documents) for upload in uploads],
-            message_thread_id=where.thread_id,
-            reply_parameters=_reply(where),
+            target.chat_id,
+            [upload.to_media(as_document=as_documents) for upload in uploads],
+            message_thread_id=target.thread_id,
+            reply_parameters=_reply_parameters(target),
         )
 
-    async def _send_one(self, where: Place, upload: Upload, *, as_document: bool) -> Message:
+    async def _send_single(self, target: ChatAddress, upload: Upload, *, as_document: bool) -> Message:
         content = upload.file_id or upload.png
         if as_document:
             return await self._bot.send_document(
-                where.chat_id,
+                target.chat_id,
                 content,
                 filename=upload.name,
                 disable_content_type_detection=True,
-                message_thread_id=where.thread_id,
-                reply_parameters=_reply(where),
+                message_thread_id=target.thread_id,
+                reply_parameters=_reply_parameters(target),
             )
         return await self._bot.send_photo(
-            where.chat_id,
+            target.chat_id,
             content,
             filename=upload.name,
-            message_thread_id=where.thread_id,
-            reply_parameters=_reply(where),
+            message_thread_id=target.thread_id,
+            reply_parameters=_reply_parameters(target),
         )
 
-    async def _put(
-        self, place: Place, edit: Callable[[], Awaitable[object]], send: Callable[[Place], Awaitable[Message]]
-    ) -> Place:
-        if place.message_id is not None:
-            try:
-                await self._ask(place, edit)
-            except ChatMigrated as migration:
-                place = await self._migrated(place, migration)
-            except BadRequest as error:
-                if _says(error, _SAME):
-                    return place
-                if not _says(error, _MESSAGE_GONE):
-                    raise
-            else:
-                return place
-        return await self._send(place, send)
-
-    async def _send(
-        self, place: Place, send: Callable[[Place], Awaitable[Message]], messages: int = 1
-    ) -> Place:
+    async def _send_new(
+        self, address: ChatAddress, send: Callable[[ChatAddress], Awaitable[Message]], messages: int = 1
+    ) -> ChatAddress:
+        """Send a new message; follow a group to its new id, and leave a topic that was deleted."""
         try:
-            message = await self._ask(place, lambda: send(place), messages)
+            message = await self._request(address.chat_id, lambda: send(address), messages)
         except ChatMigrated as migration:
-            return await self._send(await self._migrated(place, migration), send, messages)
+            return await self._send_new(await self._follow_migration(address, migration), send, messages)
         except BadRequest as error:
-            if place.thread_id is None or not _says(error, _THREAD_GONE):
+            if address.thread_id is None or not _has_text(error, _THREAD_NOT_FOUND):
                 raise
-            return await self._send(replace(place, thread_id=None, reply_to=None), send, messages)
-        return replace(place, message_id=message.message_id)
+            return await self._send_new(replace(address, thread_id=None, reply_to=None), send, messages)
+        return replace(address, message_id=message.message_id)
 
-    async def _ask(self, place: Place, request: Callable[[], Awaitable[T]], messages: int = 1) -> T:
+    async def _request(self, chat_id: int, request: Callable[[], Awaitable[T]], messages: int = 1) -> T:
         try:
-            return await self._gate.call(place.chat_id, request, messages)
+            return await self._rate_limiter.run(chat_id, request, messages)
         except Forbidden as error:
             raise Undeliverable(error.message) from error
         except BadRequest as error:
-            if _says(error, _CHAT_GONE):
+            if _has_text(error, _CHAT_CLOSED):
                 raise Undeliverable(error.message) from error
             raise
 
-    async def _migrated(self, place: Place, migration: ChatMigrated) -> Place:
-        log.info("group became a supergroup", chat_id=place.chat_id, new_chat_id=migration.new_chat_id)
-        await self._on_migrated(place.chat_id, migration.new_chat_id)
-        return Place(chat_id=migration.new_chat_id, album=place.album)
+    async def _follow_migration(self, address: ChatAddress, migration: ChatMigrated) -> ChatAddress:
+        """Report the new id of a group to the desk; returns the address in the new group."""
+        old_id, new_id = address.chat_id, migration.new_chat_id
+        log.info("group became a supergroup", chat_id=old_id, new_chat_id=new_id)
+        await self._desk.migrate_chat(Platform.TELEGRAM, str(old_id), str(new_id))
+        return ChatAddress(chat_id=new_id, album=address.album)
 
 
-def _shown(place: Place, messages: Sequence[object]) -> Shown:
-    """Read off what Telegram calls the pictures; none where an answer names none."""
+def _sent_pictures(address: ChatAddress, sent: Sequence[object]) -> SentPictures:
+    """Read Telegram's file ids from its answer."""
     form, ids = PHOTO, []
-    for message in messages:
+    for message in sent:
         if isinstance(message, Message) and message.document is not None:
             form = DOCUMENT
             ids.append(message.document.file_id)
         elif isinstance(message, Message) and message.photo:
-            ids.append(message.photo[-1].file_id)  # the largest is the last
-    return Shown(place, form, tuple(ids) if len(ids) == len(messages) else ())
+            ids.append(message.photo[-1].file_id)  # the last one is the largest
+    return SentPictures(address, form, tuple(ids) if len(ids) == len(sent) else ())
 
 
-def _reply(place: Place) -> ReplyParameters | None:
-    if place.reply_to is None:
+def _reply_parameters(address: ChatAddress) -> ReplyParameters | None:
+    if address.reply_to is None:
         return None
-    return ReplyParameters(place.reply_to, allow_sending_without_reply=True)
+    return ReplyParameters(address.reply_to, allow_sending_without_reply=True)
 
 
-def _says(error: BadRequest, phrases: tuple[str, ...]) -> bool:
-    said = error.message.lower()
-    return any(phrase in said for phrase in phrases)
+def _has_text(error: BadRequest, parts: tuple[str, ...]) -> bool:
+    text = error.message.lower()
+    return any(part in text for part in parts)

@@ -148,7 +148,7 @@ async def _on_telegram(count: int, found: Counter[str]) -> None:
     server, desk, log = TelegramServer(), ScriptedDesk(answer), Log()
     updates = _updates(server)
     server.world.updates.clear()
-    with patch.object(adapter, "_client", lambda *_, **__: DirectRequest(server)), log.kept():
+    with patch.object(adapter, "_make_client", lambda *_, **__: DirectRequest(server)), log.kept():
         chat = TelegramChat(TelegramConfig(TOKEN, server.base_url, server.base_url), desk)
         await chat.open()
         serving = asyncio.create_task(chat.serve(), name="telegram serve")
@@ -156,8 +156,8 @@ async def _on_telegram(count: int, found: Counter[str]) -> None:
         async def check(content: Any) -> None:
             said, lines = len(server.calls), len(log.lines)
             settled = len(desk.settled)
-            chat._gate._chats.clear()  # each comes a minute after the one before
-            chat._gate._all_sent_at_s.clear()
+            chat._rate_limiter._chats.clear()  # each comes a minute after the one before
+            chat._rate_limiter._all_sent_at_s.clear()
             server.world.push({key: part for key, part in content.items() if key != "update_id"})
             await server.wake()
             await _until(lambda: len(desk.settled) > settled or serving.done())

@@ -1,4 +1,4 @@
-"""The whole bot killed while an answer is on its way to Telegram: after the next start each has arrived."""
+"""Kill the whole bot while it sends an answer to Telegram: after the next start each answer arrives."""
 
 import asyncio
 from collections.abc import Callable
@@ -38,14 +38,14 @@ ACTS: dict[str, tuple[str, Act]] = {
 
 @dataclass(frozen=True)
 class Finding:
-    """What came of the answers; ``lost`` names those that never arrived."""
+    """The result of the kills; ``lost`` names the answers that never arrived."""
 
     kills: int
     lost: tuple[str, ...]
 
 
 def run(folder: Path, rounds: int) -> Finding:
-    """Kill the bot at every act, so many times."""
+    """Kill the bot ``rounds`` times during each action."""
     return asyncio.run(_run(folder, list(ACTS) * rounds))
 
 
@@ -66,7 +66,7 @@ async def _run(folder: Path, plan: list[str]) -> Finding:
 async def _killed(
     bots: Nursery, environ: dict[str, str], telegram: TelegramServer, pid: int, name: str, by: Person
 ) -> tuple[int, bool]:
-    """Kill the bot while it answers this, and start it again; the new process, and whether it answered."""
+    """Kill the bot during one answer and start it again; returns the new process and whether it answered."""
     method, act = ACTS[name]
     world = telegram.world
     asked, seen = len(telegram.named(method)), _answers(world)
@@ -75,7 +75,7 @@ async def _killed(
     await telegram.wake()
     await until(lambda: len(telegram.named(method)) > asked, ANSWERED_S)
     await kill(pid)
-    assert _answers(world) == seen, "it was answered before the kill"
+    assert _answers(world) == seen, "the answer came before the kill"
     telegram.delays_s.clear()
     pid = await bots.start(environ)
     try:
@@ -86,5 +86,5 @@ async def _killed(
 
 
 def _answers(world: World) -> int:
-    """How many messages and alerts people have got."""
+    """Count the messages and alerts that people got."""
     return len(world.messages) + len(world.alerts)

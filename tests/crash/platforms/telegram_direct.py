@@ -1,4 +1,4 @@
-"""python-telegram-bot without a socket: its requests go straight to a fake server's answers.
+"""python-telegram-bot without sockets: its requests call the fake server directly.
 
 For clocks that jump, and for thousands of requests.
 """
@@ -14,7 +14,7 @@ from tests.fakes.telegram_server import Call, TelegramServer
 
 
 class DirectRequest(BaseRequest):
-    """In place of ``HTTPXRequest``."""
+    """Replaces ``HTTPXRequest``."""
 
     def __init__(self, server: TelegramServer) -> None:
         self._server = server
@@ -40,7 +40,7 @@ class DirectRequest(BaseRequest):
         call = Call(parts.path.rsplit("/", 1)[-1], params, files, asyncio.get_running_loop().time())
         try:
             status, body = await self._server.answer(call)
-        except (ValueError, LookupError, TypeError):  # a chat that nobody could have written in
+        except (ValueError, LookupError, TypeError):  # an impossible chat id
             return 400, b'{"ok": false, "error_code": 400, "description": "Bad Request: malformed"}'
         return status, json.dumps(body).encode()
 

@@ -13,8 +13,8 @@ from unittest.mock import patch
 import aiosqlite
 
 from bot.chats.telegram_ import TelegramChat, TelegramConfig, adapter
-from bot.chats.telegram_.gate import GROUP_MESSAGES_PER_MINUTE, Gate
-from bot.chats.telegram_.place import Place
+from bot.chats.telegram_.address import ChatAddress
+from bot.chats.telegram_.rate_limiter import GROUP_MESSAGES_PER_MINUTE, RateLimiter
 from bot.commands.values import Draw
 from bot.outcomes import CommandContext, Platform, Receipt
 from bot.policy.rules import Rules
@@ -34,7 +34,7 @@ RULES = Rules(allow=frozenset({"telegram:*"}), daily_credits=10_000, max_waiting
 
 @dataclass(frozen=True)
 class Flood:
-    """What the group saw."""
+    """The deliveries to the group."""
 
     delivered: int
     refused: int
@@ -43,21 +43,21 @@ class Flood:
 
 
 def flood(folder: Path, jobs: int) -> Flood:
-    """End so many jobs at the same moment, each with its placeholder in the one group."""
+    """End ``jobs`` jobs at the same moment, each with its placeholder in the same group."""
     return run(_flood(folder, jobs))
 
 
 async def _flood(folder: Path, jobs: int) -> Flood:
     server = TelegramServer()
     server.group_limit = GROUP_MESSAGES_PER_MINUTE
-    async with _house(folder, server) as room:
+    async with _open_desk(folder, server) as room:
         for number in range(jobs):
             await _accept(room, server, number, GROUP_ID, count=1)
         loop = asyncio.get_running_loop()
-        began_s = loop.time()
+        start_s = loop.time()
         async with room.running():
             await _all_delivered(room)
-            minutes = (loop.time() - began_s) / 60
+            minutes = (loop.time() - start_s) / 60
     times = server.in_groups[GROUP_ID]
     busiest = max(sum(at_s - 60 < other <= at_s for other in times) for at_s in times)
     return Flood(sum(_pictures(server).values()), len(server.refusals), busiest, minutes)
@@ -65,7 +65,7 @@ async def _flood(folder: Path, jobs: int) -> Flood:
 
 @dataclass(frozen=True)
 class Stormy:
-    """What people saw after a storm of faults."""
+    """The deliveries after a storm of faults."""
 
     pictures: int
     shown: int
@@ -75,7 +75,7 @@ class Stormy:
 
 
 def stormy(folder: Path, jobs: int, seed: int = 1) -> Stormy:
-    """Four of ten requests meet a fault: refused for a while, failed, or done with its answer lost."""
+    """Let four of ten requests fail: refused for a while, failed, or done with the answer lost."""
     return run(_stormy(folder, jobs, Random(seed)))
 
 
@@ -93,12 +93,12 @@ async def _stormy(folder: Path, jobs: int, random: Random) -> Stormy:
         return Fault(Refusal(502, "Bad Gateway"), is_done_first=kind == 1)
 
     wanted: dict[str, int] = {}
-    async with _house(folder, server) as room:
+    async with _open_desk(folder, server) as room:
         server.storm = storm
         for number in range(jobs):
             count = random.choice((1, 2))
             job_id = await _accept(
-                room, server, number, 1_000 + number, count, is_placed=random.random() < 0.7
+                room, server, number, 1_000 + number, count, has_placeholder=random.random() < 0.7
             )
             wanted[job_id] = count
         async with room.running():
@@ -110,8 +110,8 @@ async def _stormy(folder: Path, jobs: int, random: Random) -> Stormy:
 
 
 @asynccontextmanager
-async def _house(folder: Path, server: TelegramServer) -> AsyncIterator[Room]:
-    """A desk with the real adapter on this server, on the loop's clock."""
+async def _open_desk(folder: Path, server: TelegramServer) -> AsyncIterator[Room]:
+    """Open a desk with the real adapter on this server and the loop's clock."""
     loop = cast(VirtualLoop, asyncio.get_running_loop())
     with _without_sockets(server, loop):
         chat = TelegramChat(TelegramConfig(TOKEN, server.base_url, server.base_url), cast(Any, None))
@@ -121,15 +121,15 @@ async def _house(folder: Path, server: TelegramServer) -> AsyncIterator[Room]:
 
 
 async def _accept(
-    room: Room, server: TelegramServer, number: int, chat_id: int, count: int, *, is_placed: bool = True
+    room: Room, server: TelegramServer, number: int, chat_id: int, count: int, *, has_placeholder: bool = True
 ) -> str:
-    """A job of this chat, as the adapter leaves it once its placeholder stands."""
-    place = Place(chat_id, reply_to=number + 1)
-    if is_placed:
-        place = replace(place, message_id=10_000 + number)
+    """A job of this chat, as the adapter leaves it after it sent the placeholder."""
+    address = ChatAddress(chat_id, reply_to=number + 1)
+    if has_placeholder:
+        address = replace(address, message_id=10_000 + number)
         sent = Sent(chat_id, 10_000 + number, "text", "Got it!", reply_to=number + 1)
         server.world.messages[chat_id, 10_000 + number] = sent
-    context = CommandContext(Platform.TELEGRAM, f"event {number}", str(number % 20), place.address())
+    context = CommandContext(Platform.TELEGRAM, f"event {number}", str(number % 20), address.to_address())
     receipt = await room.desk.handle(Draw(prompt="a fox", count=count), context)
     assert isinstance(receipt, Receipt)
     return receipt.job_id
@@ -141,7 +141,7 @@ async def _all_delivered(room: Room) -> None:
         " + (SELECT count(*) FROM outbox WHERE state NOT IN ('sent', 'kept'))"
     )
     async with asyncio.timeout(ALL_S):
-        while (await room.store._run(left))[0][0]:  # noqa: ASYNC110 - the store rings no bell
+        while (await room.store._run(left))[0][0]:  # noqa: ASYNC110 - the store sends no signal
             await asyncio.sleep(1.0)
 
 
@@ -151,20 +151,20 @@ def _pictures(server: TelegramServer) -> Counter[str]:
 
 
 class LoopClock(FakeClock):
-    """The desk's clock, by the loop's."""
+    """A desk clock that follows the loop's clock."""
 
     def __init__(self, loop: VirtualLoop) -> None:
         super().__init__()
         self._loop = loop
-        self._began_s = loop.time()
+        self._start_s = loop.time()
 
     def __call__(self) -> int:
-        return START_MS + int(1_000 * (self._loop.time() - self._began_s))
+        return START_MS + int(1_000 * (self._loop.time() - self._start_s))
 
 
 @contextmanager
 def _without_sockets(server: TelegramServer, loop: VirtualLoop) -> Iterator[None]:
-    """The adapter on this server and this clock; SQLite's thread is waited for."""
+    """Run the adapter on this server and clock; the clock stands still during SQLite's work."""
     execute = aiosqlite.Connection._execute
 
     async def waited_for(connection: Any, *arguments: Any, **named: Any) -> Any:
@@ -172,8 +172,8 @@ def _without_sockets(server: TelegramServer, loop: VirtualLoop) -> Iterator[None
             return await execute(connection, *arguments, **named)
 
     with (
-        patch.object(adapter, "_client", lambda *_, **__: DirectRequest(server)),
-        patch.object(adapter, "Gate", lambda: Gate(loop.time)),
+        patch.object(adapter, "_make_client", lambda *_, **__: DirectRequest(server)),
+        patch.object(adapter, "RateLimiter", lambda: RateLimiter(loop.time)),
         patch.object(aiosqlite.Connection, "_execute", waited_for),
     ):
         yield

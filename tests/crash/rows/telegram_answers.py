@@ -1,11 +1,11 @@
-"""The row of answers that are on their way to Telegram when the process dies."""
+"""The row of answers that the bot sends to Telegram when the process dies."""
 
 from tests.crash.platforms import telegram_answers
 from tests.crash.rows import Measured, Row, Scale
 
 
 def answers_in_flight(scale: Scale) -> Measured:
-    """Kill the bot between carrying an event out and having answered it."""
+    """Kill the bot between the work for an event and its answer."""
     found = telegram_answers.run(scale.folder, scale.of(1, 10))
     lost = f": {', '.join(found.lost[:3])}" if found.lost else ""
     return Measured(f"{found.kills} kills: {len(found.lost)} answers lost{lost}", not found.lost)

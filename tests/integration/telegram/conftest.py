@@ -1,4 +1,4 @@
-"""What the Telegram tests share: the vendor's schema, a fake server and a scripted desk."""
+"""Fixtures of the Telegram tests: the vendor's schema, a fake server and a scripted desk."""
 
 from collections.abc import AsyncIterator, Iterator
 

@@ -1,4 +1,4 @@
-"""Ended jobs arrive, once, whatever the chat has become meanwhile."""
+"""Ended jobs arrive exactly once, also after faults and changes of their chat."""
 
 import asyncio
 from dataclasses import replace
@@ -9,7 +9,7 @@ import pytest
 from telegram.error import BadRequest, NetworkError, TimedOut
 
 from bot.chats.telegram_ import TelegramChat
-from bot.chats.telegram_.place import Place
+from bot.chats.telegram_.address import ChatAddress
 from bot.chats.telegram_.sender import may_have_arrived
 from bot.outcomes import Address, JobState, Platform, RetryLater, Undeliverable
 from engine.request import FailReason
@@ -19,7 +19,7 @@ from tests.fakes.telegram_app import Script, make_result, make_status, png, serv
 from tests.fakes.telegram_server import TelegramServer
 from tests.fakes.telegram_world import Person, Sent, World
 
-HERE = Place(11, reply_to=1, message_id=50)
+HERE = ChatAddress(11, reply_to=1, message_id=50)
 GROUP_ID = -100_200
 TEN_MB = 10_000_000
 
@@ -40,7 +40,7 @@ async def test_two_pictures_come_as_an_album_and_a_message_with_the_buttons(
     assert {sent.reply_to for sent in album} == {1}
     assert control.buttons == (("Reroll", "v1:r:j1"), ("Original file", "v1:o:j1"))
     assert "64 × 64" in control.text
-    stored = Place.of(desk.addresses["j1"])
+    stored = ChatAddress.parse(desk.addresses["j1"])
     assert stored.album == tuple(sent.message_id for sent in album)
     assert stored.message_id == 50
 
@@ -53,20 +53,20 @@ async def test_delivering_twice_shows_once(
     contents = [png(colour) for colour in ("peru", "navy")[:count]]
     await chat.deliver(make_result(HERE, tmp_path, *contents, state=state))
     before = world.in_chat(11)
-    again = Place.of(desk.addresses["j1"]) if "j1" in desk.addresses else HERE
+    again = ChatAddress.parse(desk.addresses["j1"]) if "j1" in desk.addresses else HERE
     await chat.deliver(make_result(again, tmp_path, *contents, state=state))
     assert world.in_chat(11) == before
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
-async def test_without_a_placeholder_a_new_message_is_sent_and_remembered(
+async def test_without_a_placeholder_a_new_message_is_sent_and_stored(
     chat: TelegramChat, world: World, desk: ScriptedDesk, tmp_path: Path, count: int
 ) -> None:
     contents = [png(colour) for colour in ("peru", "navy")[:count]]
-    place = Place(12, reply_to=1)
-    await chat.deliver(make_result(place, tmp_path, *contents))
+    address = ChatAddress(12, reply_to=1)
+    await chat.deliver(make_result(address, tmp_path, *contents))
     assert len(world.in_chat(12)) == (1 if count < 2 else 3)
-    assert Place.of(desk.addresses["j1"]).message_id == world.in_chat(12)[-1].message_id
+    assert ChatAddress.parse(desk.addresses["j1"]).message_id == world.in_chat(12)[-1].message_id
 
 
 async def test_a_placeholder_the_person_deleted_is_replaced_by_a_new_message(
@@ -75,11 +75,11 @@ async def test_a_placeholder_the_person_deleted_is_replaced_by_a_new_message(
     del world.messages[11, 50]
     await chat.deliver(make_result(HERE, tmp_path, png()))
     assert world.in_chat(11)[0].file == png()
-    assert Place.of(desk.addresses["j1"]).message_id == world.in_chat(11)[0].message_id
+    assert ChatAddress.parse(desk.addresses["j1"]).message_id == world.in_chat(11)[0].message_id
 
 
 @pytest.mark.parametrize("count", [1, 2])
-async def test_what_is_too_big_for_a_photo_comes_as_a_document(
+async def test_a_picture_too_big_for_a_photo_is_sent_as_a_document(
     chat: TelegramChat, world: World, tmp_path: Path, count: int
 ) -> None:
     big = png() + b"\0" * TEN_MB
@@ -108,46 +108,46 @@ async def test_a_cancelled_job_keeps_the_pictures_it_has(
     assert shown.text.startswith("Cancelled.")
 
 
-async def test_a_caption_is_cut_to_what_telegram_takes(
+async def test_a_caption_is_truncated_to_telegrams_limit(
     chat: TelegramChat, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bot.messages.caption_of", lambda result, locale: "😀" * 2000)
     await chat.deliver(make_result(HERE, tmp_path, png()))
-    await chat.deliver(make_result(Place(12), tmp_path, png(), png()))
+    await chat.deliver(make_result(ChatAddress(12), tmp_path, png(), png()))
     assert world.in_chat(11)[0].text == "😀" * 511 + "…"
     assert world.in_chat(12)[-1].text == "😀" * 2000
 
 
-@pytest.mark.parametrize("place", [HERE, Place(11)])
+@pytest.mark.parametrize("address", [HERE, ChatAddress(11)])
 async def test_a_person_who_blocked_the_bot_is_undeliverable(
-    chat: TelegramChat, world: World, tmp_path: Path, place: Place
+    chat: TelegramChat, world: World, tmp_path: Path, address: ChatAddress
 ) -> None:
     world.blocked.add(11)
     with pytest.raises(Undeliverable, match="blocked"):
-        await chat.deliver(make_result(place, tmp_path, png()))
+        await chat.deliver(make_result(address, tmp_path, png()))
 
 
-@pytest.mark.parametrize("place", [HERE, Place(11)])
+@pytest.mark.parametrize("address", [HERE, ChatAddress(11)])
 async def test_a_chat_that_is_gone_is_undeliverable(
-    chat: TelegramChat, world: World, tmp_path: Path, place: Place
+    chat: TelegramChat, world: World, tmp_path: Path, address: ChatAddress
 ) -> None:
     world.gone.add(11)
     with pytest.raises(Undeliverable, match="hat not found"):
-        await chat.deliver(make_result(place, tmp_path, png()))
+        await chat.deliver(make_result(address, tmp_path, png()))
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
-async def test_a_group_that_became_a_supergroup_is_followed(
+async def test_a_result_follows_a_group_that_became_a_supergroup(
     chat: TelegramChat, world: World, desk: ScriptedDesk, tmp_path: Path, count: int
 ) -> None:
     world.migrated[GROUP_ID] = -100_999
     contents = [png(colour) for colour in ("peru", "navy")[:count]]
-    await chat.deliver(make_result(Place(GROUP_ID, reply_to=1, message_id=50), tmp_path, *contents))
+    await chat.deliver(make_result(ChatAddress(GROUP_ID, reply_to=1, message_id=50), tmp_path, *contents))
     assert len(world.in_chat(-100_999)) == (1 if count < 2 else 3)
     assert desk.addresses["j1"].chat_id == "-100999"
 
 
-async def test_an_answer_lost_on_its_way_is_for_the_desk_to_repeat_and_the_edit_shows_once(
+async def test_a_lost_answer_makes_the_desk_repeat_and_the_edit_shows_once(
     chat: TelegramChat, server: TelegramServer, world: World, tmp_path: Path
 ) -> None:
     server.fail("editMessageMedia", 502, "Bad Gateway", is_done_first=True)
@@ -162,38 +162,38 @@ async def test_a_picture_without_a_placeholder_is_shown_once_though_every_answer
     chat: TelegramChat, server: TelegramServer, world: World, desk: ScriptedDesk, tmp_path: Path
 ) -> None:
     server.fail("editMessageMedia", 502, "Bad Gateway", is_done_first=True)
-    place = Place(12, reply_to=1)
+    address = ChatAddress(12, reply_to=1)
     with pytest.raises(NetworkError):
-        await chat.deliver(make_result(place, tmp_path, png()))
-    await chat.deliver(make_result(Place.of(desk.addresses["j1"]), tmp_path, png()))
+        await chat.deliver(make_result(address, tmp_path, png()))
+    await chat.deliver(make_result(ChatAddress.parse(desk.addresses["j1"]), tmp_path, png()))
     (shown,) = world.in_chat(12)
     assert (shown.file, shown.reply_to) == (png(), 1)
     assert not server.named("sendPhoto")
 
 
-async def test_an_album_that_may_have_arrived_is_not_sent_again_but_left_to_its_person(
+async def test_an_album_that_may_have_arrived_is_only_sent_again_on_request(
     chat: TelegramChat, server: TelegramServer, world: World, desk: ScriptedDesk, tmp_path: Path
 ) -> None:
     server.fail("sendMediaGroup", 502, "Bad Gateway", is_done_first=True)
     contents = png("peru"), png("navy")
     with pytest.raises(NetworkError):
         await chat.deliver(make_result(HERE, tmp_path, *contents))
-    assert Place.of(desk.addresses["j1"]).is_sending
+    assert ChatAddress.parse(desk.addresses["j1"]).is_album_in_flight
     with pytest.raises(Undeliverable, match="may have arrived"):
-        await chat.deliver(make_result(Place.of(desk.addresses["j1"]), tmp_path, *contents))
+        await chat.deliver(make_result(ChatAddress.parse(desk.addresses["j1"]), tmp_path, *contents))
     control, *album = world.in_chat(11)
     assert [sent.file for sent in album] == list(contents)
     assert "/mine" in control.text
     assert "64 × 64" in control.text
-    # The person asks for it with /mine, which names the chat alone.
-    await chat.deliver(make_result(Place(11), tmp_path, *contents))
+    # The person asks for it with /mine, which gives only the chat.
+    await chat.deliver(make_result(ChatAddress(11), tmp_path, *contents))
     *album, control = world.in_chat(11)[3:]
     assert [sent.file for sent in album] == list(contents)
     assert "/mine" not in control.text
 
 
 @pytest.mark.parametrize(
-    ("code", "said"), [(400, "Bad Request: IMAGE_PROCESS_FAILED"), (403, "Forbidden: bot was kicked")]
+    ("code", "description"), [(400, "Bad Request: IMAGE_PROCESS_FAILED"), (403, "Forbidden: bot was kicked")]
 )
 async def test_an_album_that_telegram_refused_is_sent_again(
     chat: TelegramChat,
@@ -202,26 +202,26 @@ async def test_an_album_that_telegram_refused_is_sent_again(
     desk: ScriptedDesk,
     tmp_path: Path,
     code: int,
-    said: str,
+    description: str,
 ) -> None:
-    server.fail("sendMediaGroup", code, said)
+    server.fail("sendMediaGroup", code, description)
     contents = png("peru"), png("navy")
     with pytest.raises((BadRequest, Undeliverable)):
         await chat.deliver(make_result(HERE, tmp_path, *contents))
-    await chat.deliver(make_result(Place.of(desk.addresses["j1"]), tmp_path, *contents))
+    await chat.deliver(make_result(ChatAddress.parse(desk.addresses["j1"]), tmp_path, *contents))
     assert [sent.file for sent in world.in_chat(11)[1:]] == list(contents)
 
 
-async def test_an_album_is_known_to_be_under_way_before_it_is_sent(
+async def test_an_album_is_stored_as_in_flight_before_it_is_sent(
     chat: TelegramChat, server: TelegramServer, desk: ScriptedDesk, tmp_path: Path
 ) -> None:
     server.delays_s["sendMediaGroup"] = 5.0
     delivering = asyncio.create_task(chat.deliver(make_result(HERE, tmp_path, png("peru"), png("navy"))))
     await server.until(lambda: server.named("sendMediaGroup"))
-    assert Place.of(desk.addresses["j1"]).is_sending
+    assert ChatAddress.parse(desk.addresses["j1"]).is_album_in_flight
     delivering.cancel()
     await asyncio.wait([delivering])
-    assert Place.of(desk.addresses["j1"]).is_sending  # nobody knows
+    assert ChatAddress.parse(desk.addresses["j1"]).is_album_in_flight  # it may have arrived
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,7 @@ async def test_an_album_is_known_to_be_under_way_before_it_is_sent(
         (None, True),
     ],
 )
-def test_only_what_never_left_certainly_did_not_arrive(cause: Exception | None, may: bool) -> None:
+def test_only_a_request_that_was_never_sent_cannot_have_arrived(cause: Exception | None, may: bool) -> None:
     error = TimedOut()
     error.__cause__ = cause
     assert may_have_arrived(error) is may
@@ -253,7 +253,7 @@ async def test_retry_after_is_obeyed(
 async def test_a_status_that_waited_never_replaces_the_result(
     chat: TelegramChat, server: TelegramServer, world: World, tmp_path: Path
 ) -> None:
-    other = Place(11, message_id=51)
+    other = ChatAddress(11, message_id=51)
     world.messages[11, 51] = Sent(11, 51, "text", "waiting")
     await chat.show(make_status(HERE, step=1))
     await server.until(lambda: "1 of 8" in world.texts(11)[0])
@@ -264,7 +264,7 @@ async def test_a_status_that_waited_never_replaces_the_result(
     assert "2 of 8" not in world.texts(11)[0]
 
 
-async def test_a_status_still_on_its_way_arrives_before_the_result(
+async def test_a_running_status_edit_arrives_before_the_result(
     chat: TelegramChat, server: TelegramServer, world: World, tmp_path: Path
 ) -> None:
     server.delays_s["editMessageText"] = 0.3
@@ -275,70 +275,70 @@ async def test_a_status_still_on_its_way_arrives_before_the_result(
     assert "1 of 8" not in world.texts(11)[0]
 
 
-async def test_a_picture_faster_than_its_placeholder_lands_on_it(
+async def test_a_picture_faster_than_its_placeholder_replaces_it(
     chat: TelegramChat, server: TelegramServer, world: World, desk: ScriptedDesk, tmp_path: Path
 ) -> None:
     server.delays_s["sendMessage"] = 0.3
     message_id = world.say("a fox", by=Person(12))
     await server.until(lambda: server.named("sendMessage"))
-    await chat.deliver(make_result(Place(12, reply_to=message_id), tmp_path, png()))
+    await chat.deliver(make_result(ChatAddress(12, reply_to=message_id), tmp_path, png()))
     await server.until(lambda: desk.settled)
     (shown,) = world.in_chat(12)
     assert shown.file == png()
-    assert Place.of(desk.addresses["j1"]).message_id == shown.message_id
+    assert ChatAddress.parse(desk.addresses["j1"]).message_id == shown.message_id
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
-async def test_after_a_crash_a_result_on_its_way_needs_no_placeholder_beside_it(
+async def test_after_a_crash_a_result_being_sent_needs_no_placeholder(
     chat: TelegramChat, server: TelegramServer, world: World, desk: ScriptedDesk, tmp_path: Path, count: int
 ) -> None:
     message_id = world.say("a fox", by=Person(12))
     assert isinstance(desk.answer, Script)
-    desk.answer.jobs[f"12:{message_id}"] = "j1"  # accepted before, never told
+    desk.answer.jobs[f"12:{message_id}"] = "j1"  # accepted before the crash, never announced
     server.delays_s["sendMediaGroup" if count > 1 else "sendMessage"] = 0.3
-    result = make_result(Place(12, reply_to=message_id), tmp_path, *[png("peru"), png("navy")][:count])
+    result = make_result(ChatAddress(12, reply_to=message_id), tmp_path, *[png("peru"), png("navy")][:count])
     await asyncio.gather(chat.deliver(result), server.until(lambda: desk.settled))
     assert len(world.in_chat(12)) == (1 if count < 2 else 3)
-    assert len(Place.of(desk.addresses["j1"]).album) == (0 if count < 2 else 2)
+    assert len(ChatAddress.parse(desk.addresses["j1"]).album) == (0 if count < 2 else 2)
 
 
-async def test_a_placeholder_that_could_not_be_sent_does_not_hold_the_picture_back(
+async def test_a_placeholder_that_fails_does_not_block_the_picture(
     chat: TelegramChat, server: TelegramServer, world: World, tmp_path: Path
 ) -> None:
     server.delays_s["sendMessage"] = 0.1
     server.fail("sendMessage", 403, "Forbidden: bot can't initiate conversation with a user")
     message_id = world.say("a fox", by=Person(12))
     await server.until(lambda: server.named("sendMessage"))
-    await chat.deliver(make_result(Place(12, reply_to=message_id), tmp_path, png()))
+    await chat.deliver(make_result(ChatAddress(12, reply_to=message_id), tmp_path, png()))
     assert world.in_chat(12)[0].file == png()
 
 
-async def test_a_full_group_makes_the_desk_come_back_instead_of_holding_other_chats_up(
+async def test_a_group_at_its_limit_is_retried_later_and_blocks_no_other_chat(
     chat: TelegramChat, server: TelegramServer, tmp_path: Path
 ) -> None:
-    place = Place(GROUP_ID, message_id=50)
+    address = ChatAddress(GROUP_ID, message_id=50)
     for _ in range(19):
-        await chat.deliver(make_result(place, tmp_path))
+        await chat.deliver(make_result(address, tmp_path))
     with pytest.raises(RetryLater):
-        await chat.deliver(make_result(place, tmp_path, png(), png()))
+        await chat.deliver(make_result(address, tmp_path, png(), png()))
     assert not server.named("sendMediaGroup")
 
 
-async def test_mine_brings_a_kept_picture_to_the_chat_that_asks(
+async def test_mine_delivers_a_kept_picture_to_the_asking_chat(
     chat: TelegramChat, server: TelegramServer, world: World, desk: ScriptedDesk, tmp_path: Path
 ) -> None:
     message_id = world.say("a fox", by=Person(12))
     await server.until(lambda: desk.settled)
     world.blocked.add(12)
     with pytest.raises(Undeliverable):
-        await chat.deliver(make_result(Place(12, reply_to=message_id), tmp_path, png()))
+        await chat.deliver(make_result(ChatAddress(12, reply_to=message_id), tmp_path, png()))
     result = make_result(HERE, tmp_path, png())
     await chat.deliver(replace(result, address=Address(Platform.TELEGRAM, "11", "")))
     assert world.in_chat(11)[-1].file == png()
 
 
 @pytest.mark.parametrize("method", ["sendMediaGroup", "editMessageMedia"])
-async def test_a_chat_that_takes_no_pictures_is_told_where_they_are(
+async def test_a_chat_that_accepts_no_pictures_gets_a_pointer_to_mine(
     chat: TelegramChat, server: TelegramServer, world: World, tmp_path: Path, method: str
 ) -> None:
     server.fail(method, 400, "Bad Request: not enough rights to send photos to the chat")
@@ -350,18 +350,20 @@ async def test_a_chat_that_takes_no_pictures_is_told_where_they_are(
 
 
 @pytest.mark.filterwarnings("ignore:Deprecated since version v22.2")  # the library is between two types
-async def test_an_album_that_only_waits_its_turn_has_not_been_sent(
+async def test_an_album_that_waits_for_the_rate_limit_is_not_in_flight(
     chat: TelegramChat, server: TelegramServer, world: World, desk: ScriptedDesk, tmp_path: Path
 ) -> None:
     server.fail("sendMediaGroup", 429, "Too Many Requests: retry after 30", retry_after=30)
     contents = png("peru"), png("navy")
     delivering = asyncio.create_task(chat.deliver(make_result(HERE, tmp_path, *contents)))
     await server.until(lambda: server.refusals)
-    await until(lambda: not Place.of(desk.addresses["j1"]).is_sending)
+    await until(lambda: not ChatAddress.parse(desk.addresses["j1"]).is_album_in_flight)
     delivering.cancel()
     with pytest.raises(asyncio.CancelledError):
         await delivering
-    assert Place.of(desk.addresses["j1"]) == HERE
+    assert ChatAddress.parse(desk.addresses["j1"]) == HERE
     async with serving(server, desk) as after_the_stop:
-        await after_the_stop.deliver(make_result(Place.of(desk.addresses["j1"]), tmp_path, *contents))
+        await after_the_stop.deliver(
+            make_result(ChatAddress.parse(desk.addresses["j1"]), tmp_path, *contents)
+        )
     assert [sent.file for sent in world.in_chat(11)[1:]] == list(contents)

@@ -20,7 +20,7 @@ RULES = Rules(hosts=frozenset({"telegram:1"}), allow=frozenset({"telegram:11", f
 
 
 @asynccontextmanager
-async def house(
+async def serve_bot(
     server: TelegramServer, folder: Path, renderer: FakeRenderer, rules: Rules = RULES
 ) -> AsyncIterator[Room]:
     async with open_room(folder, rules=rules, renderer=renderer) as room, serving(server, room.desk) as chat:
@@ -40,7 +40,7 @@ def pictures(world: World, chat_id: int = 11) -> list[Sent]:
 async def test_a_message_becomes_a_picture_in_place_of_its_placeholder(
     server: TelegramServer, world: World, tmp_path: Path, step_s: float
 ) -> None:
-    async with house(server, tmp_path, FakeRenderer(step_s=step_s)):
+    async with serve_bot(server, tmp_path, FakeRenderer(step_s=step_s)):
         message_id = world.say("a fox --seed 7 --lora sugar")
         await server.until(lambda: pictures(world))
         (shown,) = world.in_chat(11)
@@ -53,7 +53,7 @@ async def test_a_message_becomes_a_picture_in_place_of_its_placeholder(
 async def test_two_pictures_are_an_album_and_one_message_with_buttons(
     server: TelegramServer, world: World, tmp_path: Path
 ) -> None:
-    async with house(server, tmp_path, FakeRenderer()):
+    async with serve_bot(server, tmp_path, FakeRenderer()):
         world.say("/sugar@sugar_test_bot a fox -n 2 --seed 7", group=GROUP)
         await server.until(
             lambda: any(label == "Reroll" for s in world.in_chat(GROUP.id) for label, _ in s.buttons)
@@ -65,7 +65,7 @@ async def test_two_pictures_are_an_album_and_one_message_with_buttons(
 async def test_a_running_job_is_cancelled_by_its_button_and_says_so(
     server: TelegramServer, world: World, tmp_path: Path
 ) -> None:
-    async with house(server, tmp_path, FakeRenderer([Act.HANG], step_s=0.01)):
+    async with serve_bot(server, tmp_path, FakeRenderer([Act.HANG], step_s=0.01)):
         world.say("a fox")
         await server.until(lambda: world.in_chat(11))
         world.press(world.in_chat(11)[0], "Cancel")
@@ -73,10 +73,10 @@ async def test_a_running_job_is_cancelled_by_its_button_and_says_so(
     assert len(world.in_chat(11)) == 1
 
 
-async def test_a_typed_cancel_is_told_once_and_takes_the_placeholder_away(
+async def test_a_typed_cancel_is_answered_once_and_deletes_the_placeholder(
     server: TelegramServer, world: World, tmp_path: Path
 ) -> None:
-    async with house(server, tmp_path, FakeRenderer([Act.HANG], step_s=0.01)):
+    async with serve_bot(server, tmp_path, FakeRenderer([Act.HANG], step_s=0.01)):
         world.say("a fox")
         world.say("a hare")
         world.say("a lynx")
@@ -90,10 +90,10 @@ async def test_a_typed_cancel_is_told_once_and_takes_the_placeholder_away(
         await server.until(lambda: all("ancelled" in text for text in world.texts(11)))
 
 
-async def test_a_group_sees_of_mine_what_was_drawn_in_it(
+async def test_mine_in_a_group_shows_only_pictures_of_that_group(
     server: TelegramServer, world: World, tmp_path: Path
 ) -> None:
-    async with house(server, tmp_path, FakeRenderer()):
+    async with serve_bot(server, tmp_path, FakeRenderer()):
         world.say("a private fox")
         world.say("/sugar an open hare", group=GROUP)
         await server.until(lambda: pictures(world) and pictures(world, GROUP.id))
@@ -101,16 +101,16 @@ async def test_a_group_sees_of_mine_what_was_drawn_in_it(
         await server.until(lambda: len(pictures(world)) == 2)
         world.say("/mine", group=GROUP)
         await server.until(lambda: len(pictures(world, GROUP.id)) == 2)
-        [told] = [text for text in world.texts(GROUP.id) if "newest jobs" in text]
-    assert "open hare" in told
-    assert "fox" not in told
-    assert "lynx" not in told
+        [listed] = [text for text in world.texts(GROUP.id) if "newest jobs" in text]
+    assert "open hare" in listed
+    assert "fox" not in listed
+    assert "lynx" not in listed
 
 
 async def test_a_host_switches_the_lora_and_a_member_may_not(
     server: TelegramServer, world: World, tmp_path: Path
 ) -> None:
-    async with house(server, tmp_path, FakeRenderer()):
+    async with serve_bot(server, tmp_path, FakeRenderer()):
         world.say("/lora_switch anime", group=GROUP)
         await server.until(lambda: world.in_chat(GROUP.id))
         assert "host" in world.texts(GROUP.id)[0]
@@ -119,10 +119,10 @@ async def test_a_host_switches_the_lora_and_a_member_may_not(
         assert "anime" in world.texts(GROUP.id)[1]
 
 
-async def test_a_stranger_is_told_how_the_host_lets_the_chat_in(
+async def test_a_stranger_learns_how_the_host_allows_the_chat(
     server: TelegramServer, world: World, tmp_path: Path
 ) -> None:
-    async with house(server, tmp_path, FakeRenderer()):
+    async with serve_bot(server, tmp_path, FakeRenderer()):
         world.say("a fox", by=Person(99))
         await server.until(lambda: world.in_chat(99))
     assert "telegram:99" in world.texts(99)[0]

@@ -10,7 +10,7 @@ from tests.fakes.renderer import FakeRenderer
 from tests.fakes.room import Room, a_context
 from tests.fakes.telegram_server import TelegramServer
 from tests.fakes.telegram_world import Group, World
-from tests.integration.telegram.test_end_to_end import GROUP, house
+from tests.integration.telegram.test_end_to_end import GROUP, serve_bot
 
 DISCORD = Rules(allow=frozenset({"discord:*", "telegram:*"}))
 
@@ -19,8 +19,8 @@ async def ask_on_discord(room: Room, event: str, command: Link | Draw) -> object
     return await room.desk.handle(command, a_context(event, "900", platform=Platform.DISCORD))
 
 
-async def said(server: TelegramServer, world: World, text: str, group: Group | None = None) -> str:
-    """What the bot answers to this message."""
+async def answer_to(server: TelegramServer, world: World, text: str, group: Group | None = None) -> str:
+    """Send a message and return the answer."""
     chat_id = group.id if group else 11
     before = len(world.in_chat(chat_id))
     world.say(text, group=group)
@@ -31,27 +31,29 @@ async def said(server: TelegramServer, world: World, text: str, group: Group | N
 async def test_a_code_from_discord_typed_twice_shares_its_history(
     server: TelegramServer, world: World, tmp_path: Path
 ) -> None:
-    async with house(server, tmp_path, FakeRenderer(), rules=DISCORD) as room:
+    async with serve_bot(server, tmp_path, FakeRenderer(), rules=DISCORD) as room:
         receipt = await ask_on_discord(room, "1", Draw(prompt="a fox of Discord"))
         issued = await ask_on_discord(room, "2", Link())
         assert isinstance(receipt, Receipt)
         assert isinstance(issued, LinkCode)
-        assert "name of 900" in await said(server, world, f"/link {format_link_code(issued.code).lower()}")
-        assert "Discord, Telegram" in await said(server, world, f"关联 {issued.code}")
+        assert "name of 900" in await answer_to(
+            server, world, f"/link {format_link_code(issued.code).lower()}"
+        )
+        assert "Discord, Telegram" in await answer_to(server, world, f"关联 {issued.code}")
         count = len(world.in_chat(11))
-        assert "a fox of Discord" in await said(server, world, "/mine")
+        assert "a fox of Discord" in await answer_to(server, world, "/mine")
         await server.until(lambda: len(world.in_chat(11)) == count + 2)  # the list and the picture
-        assert "somebody new on Telegram" in await said(server, world, "/unlink")
-        assert "no pictures yet" in await said(server, world, "/mine")
+        assert "somebody new on Telegram" in await answer_to(server, world, "/unlink")
+        assert "no pictures yet" in await answer_to(server, world, "/mine")
 
 
-async def test_a_code_is_given_in_the_persons_own_chat_alone(
+async def test_a_code_is_given_only_in_the_private_chat(
     server: TelegramServer, world: World, tmp_path: Path
 ) -> None:
-    async with house(server, tmp_path, FakeRenderer(), rules=DISCORD) as room:
-        assert "/link in our own chat" in await said(server, world, "/link", group=GROUP)
-        told = await said(server, world, "/link")
-        [code] = [word for word in map(link_code_of, told.split()) if len(word) == 8 and word.isupper()]
+    async with serve_bot(server, tmp_path, FakeRenderer(), rules=DISCORD) as room:
+        assert "/link in our own chat" in await answer_to(server, world, "/link", group=GROUP)
+        text = await answer_to(server, world, "/link")
+        [code] = [word for word in map(link_code_of, text.split()) if len(word) == 8 and word.isupper()]
         found = await room.store.links.find_code(code, room.clock())
         assert found is not None
         assert found.platform == "telegram"

@@ -6,7 +6,7 @@ import pytest
 from structlog.typing import EventDict
 
 from bot.chats.telegram_ import TelegramChat
-from bot.chats.telegram_.place import Place
+from bot.chats.telegram_.address import ChatAddress
 from bot.chats.telegram_.sender import Sender
 from bot.commands.values import Cancel, Command, Draw, Quota
 from bot.errors import NoCreditsLeft
@@ -41,14 +41,14 @@ async def test_a_prompt_becomes_a_placeholder_that_becomes_the_picture(
     assert placeholder.reply_to == message_id
     assert "Got it" in placeholder.text
     assert placeholder.buttons == (("Cancel", "v1:c:j1"),)
-    place = Place.of(desk.addresses["j1"])
-    assert place == Place(11, reply_to=message_id, message_id=placeholder.message_id)
+    address = ChatAddress.parse(desk.addresses["j1"])
+    assert address == ChatAddress(11, reply_to=message_id, message_id=placeholder.message_id)
 
-    await chat.show(make_status(place, step=3))
+    await chat.show(make_status(address, step=3))
     await server.until(lambda: "3" in only(world).text)
     await server.until(lambda: world.actions == [(11, "upload_photo")])
 
-    await chat.deliver(make_result(place, tmp_path, png()))
+    await chat.deliver(make_result(address, tmp_path, png()))
     shown = only(world)
     assert (shown.message_id, shown.kind, shown.file) == (placeholder.message_id, "photo", png())
     assert "64 × 64" in shown.text
@@ -62,7 +62,7 @@ async def test_a_chinese_speaker_is_answered_in_chinese(
     await server.until(lambda: "j1" in desk.addresses)
     assert desk.handled[0][1].locale == "zh-CN"
     assert only(world, 12).buttons == (("取消", "v1:c:j1"),)
-    await chat.deliver(make_result(Place.of(desk.addresses["j1"]), tmp_path, png(), locale="zh-CN"))
+    await chat.deliver(make_result(ChatAddress.parse(desk.addresses["j1"]), tmp_path, png(), locale="zh-CN"))
     assert "种子" in only(world, 12).text
 
 
@@ -81,7 +81,7 @@ async def test_a_chinese_speaker_is_answered_in_chinese(
     ],
 )
 @pytest.mark.usefixtures("chat")
-async def test_in_a_group_only_what_is_meant_for_the_bot_is_answered(
+async def test_in_a_group_only_messages_for_the_bot_are_answered(
     server: TelegramServer, world: World, desk: ScriptedDesk, text: str, expected: str | None
 ) -> None:
     world.say(text, group=GROUP)
@@ -119,7 +119,7 @@ async def test_answers_stay_in_their_topic_and_general_is_left_out(
     world.say("/sugar a fox", group=FORUM, topic=topic)
     await server.until(lambda: "j1" in desk.addresses)
     assert only(world, FORUM.id).thread_id == sent_to
-    assert Place.of(desk.addresses["j1"]).thread_id == sent_to
+    assert ChatAddress.parse(desk.addresses["j1"]).thread_id == sent_to
     assert len(server.named("sendMessage")) == 1
 
 
@@ -143,7 +143,7 @@ async def test_commands_are_answered_with_a_sentence(
 
 
 async def test_a_refusal_is_a_reply_in_the_person_s_language(server: TelegramServer, world: World) -> None:
-    def refuse(_command: Command, _visit: CommandContext) -> Outcome:
+    def refuse(_command: Command, _context: CommandContext) -> Outcome:
         raise NoCreditsLeft(price=4, credits=1, renews_at_s=1_790_000_000)
 
     async with serving(server, ScriptedDesk(refuse)):
@@ -154,21 +154,19 @@ async def test_a_refusal_is_a_reply_in_the_person_s_language(server: TelegramSer
 
 
 @pytest.mark.usefixtures("chat")
-async def test_a_reply_whose_message_was_deleted_is_sent_all_the_same(
-    server: TelegramServer, world: World
-) -> None:
+async def test_a_reply_to_a_deleted_message_is_sent_anyway(server: TelegramServer, world: World) -> None:
     world.say("/quota")
     await server.until(lambda: server.named("sendMessage"))
     assert '"allow_sending_without_reply": true' in server.named("sendMessage")[0].params["reply_parameters"]
 
 
-async def test_an_error_nobody_foresaw_is_logged_apologised_for_and_settled(
+async def test_an_unexpected_error_is_logged_apologised_for_and_settled(
     server: TelegramServer, world: World, events: list[EventDict]
 ) -> None:
-    def break_down(_command: Command, _visit: CommandContext) -> Outcome:
-        raise RuntimeError("unforeseen")
+    def fail(_command: Command, _context: CommandContext) -> Outcome:
+        raise RuntimeError("unexpected")
 
-    desk = ScriptedDesk(break_down)
+    desk = ScriptedDesk(fail)
     async with serving(server, desk):
         world.say("a fox")
         await server.until(lambda: desk.settled)
@@ -176,13 +174,13 @@ async def test_an_error_nobody_foresaw_is_logged_apologised_for_and_settled(
     assert [event["event_id"] for event in events if event["event"] == "event failed"] == desk.settled
 
 
-async def test_an_apology_that_fails_as_well_stops_nothing(
+async def test_an_apology_that_fails_too_stops_nothing(
     server: TelegramServer, world: World, desk: ScriptedDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def break_down(*_: object) -> None:
-        raise RuntimeError("unforeseen")
+    async def fail(*_: object) -> None:
+        raise RuntimeError("unexpected")
 
-    monkeypatch.setattr(Sender, "put_text", break_down)
+    monkeypatch.setattr(Sender, "show_text", fail)
     async with serving(server, desk):
         world.say("a fox")
         await server.until(lambda: desk.settled)
@@ -209,7 +207,7 @@ async def test_other_bots_make_no_job(server: TelegramServer, world: World, desk
 
 
 @pytest.mark.usefixtures("chat")
-async def test_a_network_failure_on_the_way_out_is_tried_again(
+async def test_a_reply_is_retried_after_a_network_failure(
     server: TelegramServer, world: World, desk: ScriptedDesk
 ) -> None:
     server.fail("sendMessage", 502, "Bad Gateway")

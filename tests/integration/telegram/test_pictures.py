@@ -13,7 +13,7 @@ from tests.fakes.telegram_app import RECIPE, make_result, png
 from tests.fakes.telegram_server import TelegramServer
 from tests.fakes.telegram_world import Person, Sent, World
 from tests.integration.telegram.test_delivery import HERE, TEN_MB
-from tests.integration.telegram.test_end_to_end import GROUP, house, pictures
+from tests.integration.telegram.test_end_to_end import GROUP, pictures, serve_bot
 
 
 def history(folder: Path, *counts: int) -> History:
@@ -33,7 +33,7 @@ def files(world: World, chat_id: int = 11) -> list[Sent]:
 async def test_mine_shows_the_pictures_and_original_the_file_also_after_a_restart(
     server: TelegramServer, world: World, tmp_path: Path
 ) -> None:
-    async with house(server, tmp_path, FakeRenderer()):
+    async with serve_bot(server, tmp_path, FakeRenderer()):
         world.say("a fox --seed 7")
         world.say("a hare --seed 8 -n 2")
         await server.until(
@@ -41,7 +41,7 @@ async def test_mine_shows_the_pictures_and_original_the_file_also_after_a_restar
         )
     shown = len(files(world))
     uploads = world.uploads
-    async with house(server, tmp_path, FakeRenderer()):
+    async with serve_bot(server, tmp_path, FakeRenderer()):
         world.say("/mine")
         await server.until(lambda: len(files(world)) == shown + 3)
         again = files(world)[shown:]
@@ -63,10 +63,10 @@ async def test_mine_shows_the_pictures_and_original_the_file_also_after_a_restar
         assert world.uploads == uploads + 1
 
 
-async def test_an_original_is_for_whom_it_was_drawn_and_who_saw_it(
+async def test_an_original_is_only_for_its_person_and_for_its_group(
     server: TelegramServer, world: World, tmp_path: Path
 ) -> None:
-    async with house(server, tmp_path, FakeRenderer()):
+    async with serve_bot(server, tmp_path, FakeRenderer()):
         world.say("a fox")
         await server.until(lambda: pictures(world))
         mine = pictures(world)[0]
@@ -81,10 +81,10 @@ async def test_an_original_is_for_whom_it_was_drawn_and_who_saw_it(
         await server.until(lambda: len(files(world, GROUP.id)) == 2)
 
 
-async def test_pictures_whose_files_are_gone_get_a_sentence(
+async def test_missing_picture_files_are_explained(
     server: TelegramServer, world: World, tmp_path: Path
 ) -> None:
-    async with house(server, tmp_path, FakeRenderer()):
+    async with serve_bot(server, tmp_path, FakeRenderer()):
         world.say("a fox")
         await server.until(lambda: pictures(world))
         for path in (tmp_path / "pictures").rglob("*.png"):
@@ -101,7 +101,7 @@ async def test_pictures_whose_files_are_gone_get_a_sentence(
 
 
 @pytest.mark.usefixtures("chat")
-async def test_file_ids_that_telegram_refuses_are_uploaded_anew(
+async def test_pictures_whose_file_ids_telegram_refuses_are_uploaded_again(
     server: TelegramServer, world: World, desk: ScriptedDesk, tmp_path: Path
 ) -> None:
     desk.answer = lambda *_: history(tmp_path, 1, 2)
@@ -114,7 +114,7 @@ async def test_file_ids_that_telegram_refuses_are_uploaded_anew(
 
 
 @pytest.mark.usefixtures("chat")
-async def test_mine_sends_an_album_of_ten_at_most_and_one_picture_alone(
+async def test_mine_sends_an_album_of_at_most_ten_or_a_single_picture(
     server: TelegramServer, world: World, desk: ScriptedDesk, tmp_path: Path
 ) -> None:
     desk.answer = lambda *_: history(tmp_path, 4, 4, 4)
@@ -131,7 +131,7 @@ async def test_mine_sends_an_album_of_ten_at_most_and_one_picture_alone(
 async def test_the_list_is_not_sent_again_when_the_album_fails(
     server: TelegramServer, world: World, desk: ScriptedDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.chats.telegram_.adapter.RETRY_PAUSES_S", (0.02,))
+    monkeypatch.setattr("bot.chats.telegram_.handler.RETRY_PAUSES_S", (0.02,))
     desk.answer = lambda *_: history(tmp_path, 2)
     server.fail("sendMediaGroup", 502, "Bad Gateway")
     world.say("/mine")
@@ -141,7 +141,7 @@ async def test_the_list_is_not_sent_again_when_the_album_fails(
 
 
 @pytest.mark.usefixtures("chat")
-async def test_several_originals_come_as_one_album_of_documents(
+async def test_several_originals_are_sent_as_one_album_of_documents(
     server: TelegramServer, world: World, desk: ScriptedDesk, tmp_path: Path
 ) -> None:
     drawn = history(tmp_path, 4).entries[0].pictures
@@ -154,7 +154,7 @@ async def test_several_originals_come_as_one_album_of_documents(
 
 
 @pytest.mark.parametrize("count", [1, 2])
-async def test_a_picture_too_big_for_a_photo_is_shown_again_as_the_document_it_was(
+async def test_a_picture_sent_as_a_document_is_sent_again_as_a_document(
     server: TelegramServer,
     world: World,
     chat: TelegramChat,

@@ -3,7 +3,7 @@
 import pytest
 
 from bot.chats.telegram_ import TelegramChat
-from bot.chats.telegram_.place import Place
+from bot.chats.telegram_.address import ChatAddress
 from bot.commands.values import Command, Draw
 from bot.errors import NoPrivateChat
 from bot.outcomes import CommandContext, Outcome
@@ -34,7 +34,7 @@ def desk() -> ScriptedDesk:
 
 @pytest.mark.parametrize("text", ["/sugar a fox --private", "/画图 一只狐狸 --私密"])
 @pytest.mark.usefixtures("chat")
-async def test_the_placeholder_stands_in_the_private_chat_and_nothing_in_the_group(
+async def test_the_placeholder_is_in_the_private_chat_and_nothing_in_the_group(
     server: TelegramServer, world: World, desk: ScriptedDesk, text: str
 ) -> None:
     world.say(text, group=GROUP)
@@ -43,30 +43,30 @@ async def test_the_placeholder_stands_in_the_private_chat_and_nothing_in_the_gro
     assert "Got it" in placeholder.text
     assert placeholder.reply_to is None
     assert not world.in_chat(GROUP.id)
-    assert Place.of(desk.addresses["j1"]) == Place(11, message_id=placeholder.message_id)
+    assert ChatAddress.parse(desk.addresses["j1"]) == ChatAddress(11, message_id=placeholder.message_id)
     [(_, context)] = desk.handled
     assert context.is_group
-    assert context.private_address == Place(11).address()
+    assert context.private_address == ChatAddress(11).to_address()
 
 
 @pytest.mark.parametrize("is_blocked", [False, True])
 @pytest.mark.usefixtures("chat")
-async def test_who_never_opened_the_private_chat_or_blocked_the_bot_is_told_how_before_anything_is_charged(
+async def test_a_person_without_an_open_private_chat_gets_a_link_and_is_not_charged(
     server: TelegramServer, world: World, desk: ScriptedDesk, *, is_blocked: bool
 ) -> None:
     (world.blocked if is_blocked else world.never_started).add(12)
     world.say("/sugar a fox --private", group=GROUP, by=Person(12, "成员", "zh-hans"))
     await server.until(lambda: desk.settled)
-    [told] = world.in_chat(GROUP.id)
-    assert "https://t.me/sugar_test_bot?start=private" in told.text
+    [refusal] = world.in_chat(GROUP.id)
+    assert "https://t.me/sugar_test_bot?start=private" in refusal.text
     assert isinstance(desk.answer, Script)
     assert not desk.answer.jobs
 
 
-async def test_a_network_failure_is_no_refusal(
+async def test_a_network_failure_is_not_a_refusal(
     server: TelegramServer, world: World, desk: ScriptedDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.chats.telegram_.adapter.RETRY_PAUSES_S", (0.02,))
+    monkeypatch.setattr("bot.chats.telegram_.handler.RETRY_PAUSES_S", (0.02,))
     server.fail("sendChatAction", 502, "Bad Gateway")
     async with serving(server, desk):
         world.say("/sugar a fox --private", group=GROUP)
@@ -75,7 +75,7 @@ async def test_a_network_failure_is_no_refusal(
 
 
 @pytest.mark.usefixtures("chat")
-async def test_nobody_is_asked_where_it_does_not_matter(
+async def test_the_private_chat_is_checked_only_for_private_pictures_in_groups(
     server: TelegramServer, world: World, desk: ScriptedDesk, chat: TelegramChat
 ) -> None:
     world.say("a fox --private")

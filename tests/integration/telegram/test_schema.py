@@ -40,7 +40,7 @@ def test_a_good_request_has_no_problems(schema: TelegramSchema) -> None:
         ("getMyCommands", {"scope": '{"type": "person", "chat_id": 1}'}, "getMyCommands.scope"),
     ],
 )
-def test_each_mistake_is_named(
+def test_each_mistake_is_reported(
     schema: TelegramSchema, method: str, params: dict[str, str], problem: str
 ) -> None:
     assert any(problem in found for found in schema.problems(method, params))
@@ -71,6 +71,6 @@ def test_attached_parts_must_match(schema: TelegramSchema) -> None:
     }
 
 
-def test_an_album_mixes_no_kinds(schema: TelegramSchema) -> None:
+def test_an_album_with_mixed_kinds_is_a_problem(schema: TelegramSchema) -> None:
     media = '[{"type": "photo", "media": "attach://a"}, {"type": "document", "media": "attach://b"}]'
     assert schema.problems("sendMediaGroup", {"chat_id": "1", "media": media}, ["a", "b"])

@@ -1,4 +1,4 @@
-"""A conversation of everything: each message and press has one answer, or the table says why it has none.
+"""Every kind of update: each message and press gets one answer, or the table says why the bot ignores it.
 
 The cases are made from the table: every content of a message and every update kind, in private and in a
 group, in both languages, by a member, a host, a stranger (whose chat is not served) and an anonymous
@@ -21,7 +21,7 @@ from tests.fakes.renderer import FakeRenderer
 from tests.fakes.room import Room
 from tests.fakes.telegram_server import TelegramServer
 from tests.fakes.telegram_world import Group, Person, Sent, World
-from tests.integration.telegram.test_end_to_end import house
+from tests.integration.telegram.test_end_to_end import serve_bot
 
 NAME = "@sugar_test_bot"
 LANGUAGES = ("en", "zh-hans")
@@ -79,7 +79,7 @@ IN_GROUP = TEXTS | {
 
 @dataclass
 class Case:
-    """One update, who caused it and where, and what the table says of it."""
+    """One update: who caused it and where, and its kind in the table."""
 
     kind: UpdateKind
     what: str
@@ -90,7 +90,7 @@ class Case:
 
 @dataclass
 class Script:
-    """Makes the cases; ``served`` and ``hosts`` are what the settings must name."""
+    """Makes the cases; the settings must contain ``served`` and ``hosts``."""
 
     world: World
     cases: list[Case] = field(default_factory=list)
@@ -122,7 +122,7 @@ class Script:
 
 
 def messages(script: Script) -> None:
-    """Texts and every other content."""
+    """Make cases of texts and of every other content."""
     contents = {name: HELD.get(name) for name, kind in CONTENTS.items() if kind is UpdateKind.NO_TEXT}
     for language in LANGUAGES:
         for role in ("member", "host", "stranger"):
@@ -165,7 +165,7 @@ def messages(script: Script) -> None:
 
 
 def odd_updates(script: Script) -> None:
-    """Update kinds beside messages and presses, albums, and the bot's membership."""
+    """Make cases of other update kinds, albums and the bot's membership."""
     for name in UPDATES.keys() - set(REQUESTED):
         script.world.push({name: {"id": "1"} if name != "channel_post" else None})
         script.cases.append(Case(UPDATES[name], name, 0, 0))
@@ -192,7 +192,7 @@ def odd_updates(script: Script) -> None:
 
 
 def presses(script: Script, drawn: list[Sent]) -> None:
-    """Every button, by its person and by another, of another version, and forged."""
+    """Make presses of every button: by its person, by another, of another version, and forged."""
     for number, shown in enumerate(drawn):
         owner = Person(shown.chat_id, "owner", LANGUAGES[number % 2])
         other = Person(7, "another", LANGUAGES[number % 2])
@@ -218,18 +218,18 @@ def presses(script: Script, drawn: list[Sent]) -> None:
 
 
 def answers(case: Case, world: World, known: set[tuple[int, int]]) -> int:
-    """How many answers a case got; the pictures of an album belong to the message with its buttons."""
+    """Count the answers of a case; an album counts with the message that has its buttons."""
     shown = [
         sent
         for key, sent in world.messages.items()
         if key not in known and sent.chat_id == case.chat_id and sent.reply_to == case.reply_to
     ]
-    alone = [sent for sent in shown if not sent.album]
-    return len(alone) + (case.press in world.alerts) + (case.press in world.toasts)
+    singles = [sent for sent in shown if not sent.album]
+    return len(singles) + (case.press in world.alerts) + (case.press in world.toasts)
 
 
 async def settled(server: TelegramServer, room: Room, count: Callable[[], int]) -> None:
-    """Wait until Telegram has nothing more for us and every stored event is settled."""
+    """Wait until Telegram has no more updates and every stored one is finished."""
     await server.until(lambda: len(server.world.forgotten) >= count(), timeout_s=60.0)
     for _ in range(3_000):
         if not await room.desk.pending_events(Platform.TELEGRAM):
@@ -239,33 +239,33 @@ async def settled(server: TelegramServer, room: Room, count: Callable[[], int]) 
     raise AssertionError(f"not settled: {left[:3]}")
 
 
-async def test_every_message_and_press_has_one_answer_or_a_row_that_says_why_not(
+async def test_every_message_and_press_has_one_answer_or_a_rule_that_ignores_it(
     server: TelegramServer, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.chats.telegram_.gate.OVERALL_PER_SECOND", 10_000)
+    monkeypatch.setattr("bot.chats.telegram_.rate_limiter.MESSAGES_PER_SECOND", 10_000)
     script = Script(world)
     messages(script)
     odd_updates(script)
     rules = Rules(frozenset(script.hosts), frozenset(script.served), daily_credits=100, max_waiting=100)
-    async with house(server, tmp_path, FakeRenderer(), rules=rules) as room:
+    async with serve_bot(server, tmp_path, FakeRenderer(), rules=rules) as room:
         await settled(server, room, lambda: len(script.cases) - 1)
         assert _wrong(script.cases, world, set()) == []
-        said = len(script.cases)
+        message_cases = len(script.cases)
 
         await server.until(lambda: len(_drawn(world)) >= DRAWN, timeout_s=20.0)
         known = set(world.messages)
         presses(script, _drawn(world)[:DRAWN])
         await settled(server, room, lambda: len(script.cases) - 1)
-        assert _wrong(script.cases[said:], world, known) == []
+        assert _wrong(script.cases[message_cases:], world, known) == []
     assert len(script.cases) >= LEAST_CASES
     missing = set(RULES) - {case.kind for case in script.cases}
-    assert missing == set(), "a row that no case tests"
+    assert missing == set(), "no case tests these rules"
     print(f"{len(script.cases)} cases, {sum(RULES[case.kind].is_answered for case in script.cases)} answered")
     print(f"{len(server.calls)} requests, {len(server.problems)} against the schema")
 
 
 def _drawn(world: World) -> list[Sent]:
-    """Single pictures in private chats, with their buttons."""
+    """List the single pictures in private chats, with their buttons."""
     return [
         sent for sent in world.messages.values() if sent.chat_id > 0 and sent.kind == "photo" and sent.buttons
     ]

@@ -1,4 +1,4 @@
-"""No message is lost: stored before it is confirmed, never confirmed unseen, handled once."""
+"""The poller loses no update: it stores before it confirms, and handles each update once."""
 
 import asyncio
 import json
@@ -6,7 +6,7 @@ import json
 import pytest
 from structlog.typing import EventDict
 
-from bot.chats.telegram_.incoming import event_key
+from bot.chats.telegram_.parsing import event_id_of
 from bot.commands.values import Draw
 from bot.outcomes import Platform
 from tests.fakes.desk import ScriptedDesk
@@ -24,20 +24,20 @@ def prompts(desk: ScriptedDesk) -> list[str]:
 async def test_a_batch_is_stored_before_it_is_confirmed(
     server: TelegramServer, world: World, desk: ScriptedDesk
 ) -> None:
-    forgotten_when_stored: list[list[int]] = []
-    take_in = desk.store_events
+    confirmed_when_stored: list[list[int]] = []
+    store_events = desk.store_events
 
     async def watched(platform: Platform, events: list[tuple[str, str]]) -> None:
         await asyncio.sleep(0.05)
-        forgotten_when_stored.append(list(world.forgotten))
-        await take_in(platform, events)
+        confirmed_when_stored.append(list(world.forgotten))
+        await store_events(platform, events)
 
     desk.store_events = watched  # type: ignore[method-assign, assignment]
     for number in range(3):
         world.say(f"fox {number}")
     async with serving(server, desk):
         await server.until(lambda: world.forgotten and len(desk.settled) == 3)
-    assert forgotten_when_stored == [[]]
+    assert confirmed_when_stored == [[]]
     assert world.forgotten == [1000, 1001, 1002]
     assert prompts(desk) == ["fox 0", "fox 1", "fox 2"]
 
@@ -52,12 +52,12 @@ async def test_a_hundred_and_ten_waiting_messages_are_all_answered(
     assert len(world.messages) == 110
 
 
-async def test_what_was_stored_but_not_settled_before_a_crash_is_answered_first(
+async def test_updates_stored_but_not_settled_before_a_crash_are_answered_first(
     server: TelegramServer, world: World, desk: ScriptedDesk
 ) -> None:
     world.say("kept from before")
     (raw,) = world.updates
-    await desk.store_events(Platform.TELEGRAM, [(event_key(raw), json.dumps(raw))])
+    await desk.store_events(Platform.TELEGRAM, [(event_id_of(raw), json.dumps(raw))])
     world.updates.clear()
     world.say("new")
     async with serving(server, desk):
@@ -65,7 +65,7 @@ async def test_what_was_stored_but_not_settled_before_a_crash_is_answered_first(
     assert prompts(desk) == ["kept from before", "new"]
 
 
-async def test_one_update_seen_twice_makes_one_job_and_one_placeholder(
+async def test_a_repeated_update_makes_one_job_and_one_placeholder(
     server: TelegramServer, world: World, desk: ScriptedDesk
 ) -> None:
     async with serving(server, desk):
@@ -106,7 +106,7 @@ async def test_after_a_quiet_week_random_ids_are_not_skipped(
     assert prompts(desk) == ["before", "after"]
 
 
-async def test_an_old_update_id_that_comes_again_with_another_message_is_a_new_event(
+async def test_an_old_update_id_with_another_message_is_a_new_event(
     server: TelegramServer, world: World, desk: ScriptedDesk
 ) -> None:
     async with serving(server, desk):
@@ -149,7 +149,7 @@ async def test_a_malformed_update_leaves_a_log_line_with_its_id(
     assert [event["event_id"] for event in events if event["event"] == "event failed"] == desk.settled
 
 
-async def test_a_second_poller_is_named_in_the_log_and_waited_out(
+async def test_a_second_poller_is_logged_and_polling_goes_on_after_it(
     server: TelegramServer, world: World, desk: ScriptedDesk, events: list[EventDict]
 ) -> None:
     server.fail("getUpdates", 409, "Conflict: terminated by other getUpdates request")
@@ -171,7 +171,7 @@ async def test_polling_obeys_retry_after(server: TelegramServer, world: World, d
     assert accepted.at_s - refused.at_s >= 2.0
 
 
-async def test_after_a_failed_poll_no_offset_is_trusted_and_nothing_is_lost_or_repeated(
+async def test_after_a_failed_poll_no_offset_is_used_and_nothing_is_lost_or_repeated(
     server: TelegramServer, world: World, desk: ScriptedDesk
 ) -> None:
     async with serving(server, desk):

@@ -1,4 +1,4 @@
-"""What a message asks is done once and told until it arrives, whatever the network or a stop cuts off."""
+"""Each command runs once, and its reply is retried until it arrives, also after an outage or a stop."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ import pytest
 from structlog.typing import EventDict
 from telegram import Bot
 
-from bot.chats.telegram_ import adapter
+from bot.chats.telegram_ import adapter, handler
 from bot.commands.values import Cancel, Command
 from bot.errors import NotYours
 from bot.outcomes import CommandContext, Outcome, Platform
@@ -18,10 +18,10 @@ from tests.fakes.telegram_world import Person, Refusal, Sent, World
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(adapter, "RETRY_PAUSES_S", (0.02,))
+    monkeypatch.setattr(handler, "RETRY_PAUSES_S", (0.02,))
 
 
-async def test_a_cancel_whose_answer_was_lost_stops_no_second_job(
+async def test_a_cancel_whose_answer_is_lost_stops_no_second_job(
     server: TelegramServer, world: World, desk: ScriptedDesk
 ) -> None:
     server.fail("sendMessage", 502, "Bad Gateway", times=2)
@@ -45,7 +45,7 @@ async def test_an_answer_is_settled_only_once_it_was_sent(
 
 
 @pytest.mark.parametrize("text", ["/cancel", "/quota", "/sugr", "x" * 9_000, "a fox"])
-async def test_an_answer_that_was_under_way_when_the_process_ended_is_sent_after_the_restart(
+async def test_an_answer_that_a_stop_interrupts_is_sent_after_the_restart(
     server: TelegramServer, world: World, desk: ScriptedDesk, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     monkeypatch.setattr(adapter, "DRAIN_S", 0.0)
@@ -60,10 +60,10 @@ async def test_an_answer_that_was_under_way_when_the_process_ended_is_sent_after
     assert len(desk.handled) == (1 if text in ("/cancel", "/quota", "a fox") else 0), "done once"
 
 
-async def test_a_refused_press_that_was_under_way_when_the_process_ended_is_answered_after_the_restart(
+async def test_an_alert_that_a_stop_interrupts_is_sent_after_the_restart(
     server: TelegramServer, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(_command: Command, _visit: CommandContext) -> Outcome:
+    def refuse(_command: Command, _context: CommandContext) -> Outcome:
         raise NotYours(job_id="j9")
 
     desk = ScriptedDesk(refuse)
@@ -82,7 +82,7 @@ async def test_a_refused_press_that_was_under_way_when_the_process_ended_is_answ
     "fault",
     [(403, "Forbidden: bot was blocked by the user"), (400, "Bad Request: chat not found"), (400, "?")],
 )
-async def test_an_answer_that_can_never_be_sent_is_settled_with_one_line(
+async def test_an_answer_that_can_never_be_sent_is_settled_with_one_log_line(
     server: TelegramServer,
     world: World,
     desk: ScriptedDesk,
@@ -98,7 +98,7 @@ async def test_an_answer_that_can_never_be_sent_is_settled_with_one_line(
     assert (line["event"], line["event_id"]) == ("answer cannot be sent", desk.settled[0])
 
 
-async def test_a_chat_that_cannot_be_reached_holds_up_no_other_and_keeps_its_order(
+async def test_an_unreachable_chat_delays_no_other_and_keeps_its_order(
     server: TelegramServer, world: World, desk: ScriptedDesk
 ) -> None:
     unreachable = [Person(1_000 + number) for number in range(20)]
@@ -128,10 +128,10 @@ async def test_a_chat_that_cannot_be_reached_holds_up_no_other_and_keeps_its_ord
 @pytest.mark.parametrize(
     ("code", "times", "facts"), [(502, 6, {}), (429, 4, {"retry_after": 0})], ids=["outage", "flood"]
 )
-async def test_a_placeholder_is_tried_until_it_arrives_and_never_apologised_for(
+async def test_a_placeholder_is_retried_until_it_arrives_without_an_apology(
     server: TelegramServer, world: World, desk: ScriptedDesk, code: int, times: int, facts: dict[str, int]
 ) -> None:
-    """Whoever is told to try again would pay twice."""
+    """An apology would make the person ask, and pay, twice."""
     server.fail("sendMessage", code, "not now", times=times, **facts)
     async with serving(server, desk):
         world.say("a fox")
@@ -140,14 +140,14 @@ async def test_a_placeholder_is_tried_until_it_arrives_and_never_apologised_for(
     assert ["Got it" in text for text in world.texts(11)] == [True]
 
 
-async def test_an_answer_nobody_takes_for_a_day_is_given_up(
+async def test_an_answer_that_fails_for_a_day_is_given_up(
     server: TelegramServer,
     world: World,
     desk: ScriptedDesk,
     events: list[EventDict],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(adapter, "MAX_TRIES", 3)
+    monkeypatch.setattr(handler, "MAX_TRIES", 3)
     server.fail("sendMessage", 502, "Bad Gateway", times=100)
     async with serving(server, desk):
         world.say("/quota")
@@ -158,7 +158,7 @@ async def test_an_answer_nobody_takes_for_a_day_is_given_up(
 async def test_a_stop_does_not_wait_for_a_network_that_fails(
     server: TelegramServer, world: World, desk: ScriptedDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(adapter, "RETRY_PAUSES_S", (60.0,))
+    monkeypatch.setattr(handler, "RETRY_PAUSES_S", (60.0,))
     server.fail("sendMessage", 502, "Bad Gateway")
     async with serving(server, desk):
         world.say("/quota")
@@ -174,7 +174,7 @@ async def test_a_stop_does_not_wait_for_a_network_that_fails(
 async def test_a_connection_that_does_not_close_ends_the_close_all_the_same(
     server: TelegramServer, desk: ScriptedDesk, monkeypatch: pytest.MonkeyPatch, events: list[EventDict]
 ) -> None:
-    monkeypatch.setattr(adapter, "CLOSE_S", 0.05)
+    monkeypatch.setattr(adapter, "CLOSE_TIMEOUT_S", 0.05)
 
     async def hang(_: Bot) -> None:
         await asyncio.sleep(60)
@@ -186,16 +186,16 @@ async def test_a_connection_that_does_not_close_ends_the_close_all_the_same(
     assert any(event["event"] == "telegram not closed in time" for event in events)
 
 
-async def test_an_event_that_cannot_be_settled_stops_nothing_and_is_not_repeated_at_once(
+async def test_an_update_that_cannot_be_settled_stops_nothing_and_is_not_repeated_at_once(
     server: TelegramServer, world: World, desk: ScriptedDesk, events: list[EventDict]
 ) -> None:
-    settle, poison = desk.finish_event, []
+    finish_event, poison = desk.finish_event, []
 
     async def failing(platform: Platform, event_id: str) -> None:
         if not poison or event_id in poison:
             poison.append(event_id)
             raise RuntimeError("the database is locked")
-        await settle(platform, event_id)
+        await finish_event(platform, event_id)
 
     desk.finish_event = failing  # type: ignore[method-assign]
     async with serving(server, desk):
@@ -205,21 +205,21 @@ async def test_an_event_that_cannot_be_settled_stops_nothing_and_is_not_repeated
         world.say("/quota", by=Person(12))
         await server.until(lambda: len(desk.settled) == 2)
     assert len(poison) == 1
-    assert [event["event_id"] for event in events if event["event"] == "event not settled"] == poison
+    assert [event["event_id"] for event in events if event["event"] == "event not finished"] == poison
 
 
-async def test_a_stored_event_that_is_no_update_is_settled_with_its_id_in_the_log(
+async def test_a_stored_event_that_is_no_update_is_settled_and_logged_with_its_id(
     server: TelegramServer, world: World, desk: ScriptedDesk, events: list[EventDict]
 ) -> None:
     desk.inbox = {(Platform.TELEGRAM, "odd 1"): "{", (Platform.TELEGRAM, "odd 2"): "[]"}
     world.say("/quota")
     async with serving(server, desk):
         await server.until(lambda: len(desk.settled) == 3)
-    told = {event["event_id"]: event["event"] for event in events if "event_id" in event}
-    assert told == {"odd 1": "event failed", "odd 2": "update ignored"}
+    logged = {event["event_id"]: event["event"] for event in events if "event_id" in event}
+    assert logged == {"odd 1": "event failed", "odd 2": "update ignored"}
 
 
-async def test_a_stop_lets_the_placeholder_on_its_way_be_stored(
+async def test_a_stop_waits_until_a_sent_placeholder_is_stored(
     server: TelegramServer, world: World, desk: ScriptedDesk
 ) -> None:
     server.delays_s["sendMessage"] = 0.3

@@ -1,4 +1,4 @@
-"""Opening: the token is proved, menus are declared once, what waits is kept, no secret is told."""
+"""Opening: the token is checked, menus are declared once, waiting updates stay, logs contain no secret."""
 
 import asyncio
 import io
@@ -10,7 +10,7 @@ import structlog
 from structlog.typing import EventDict
 
 from bot.chats.telegram_ import TelegramChat, TelegramConfig
-from bot.chats.telegram_.menu import menu
+from bot.chats.telegram_.controls import menu_commands
 from bot.cli.logs import open_log
 from bot.commands.table import Right, telegram_menu
 from bot.errors import PlatformUnreachable, TokenRefused
@@ -41,7 +41,7 @@ async def test_menus_are_declared_in_both_languages_and_only_when_they_changed(
     assert len(server.named("setMyCommands")) == 3
 
 
-async def test_hosts_commands_stand_in_the_menus_of_the_hosts_own_chats_alone(
+async def test_the_hosts_commands_are_only_in_the_menus_of_the_hosts_own_chats(
     server: TelegramServer, world: World, desk: ScriptedDesk
 ) -> None:
     world.say("/start", by=HOST)
@@ -52,20 +52,20 @@ async def test_hosts_commands_stand_in_the_menus_of_the_hosts_own_chats_alone(
     for code in ("", "zh"):
         assert hosts_own.isdisjoint(names(world, 0, code))
         assert set(names(world, HOST.id, code)) == hosts_own | set(names(world, 0, code))
-    assert world.menus[HOST.id, "zh"] == [row.to_dict() for row in menu("zh-CN", for_host=True)]
+    assert world.menus[HOST.id, "zh"] == [row.to_dict() for row in menu_commands("zh-CN", for_host=True)]
     async with serving(server, desk, hosts=(HOST.id,)):
         pass
     assert len(server.named("setMyCommands")) == 4
 
 
-async def test_a_host_who_never_wrote_is_told_to_the_log_and_tried_again_at_the_next_start(
+async def test_a_host_who_never_wrote_is_logged_and_gets_the_menu_at_a_later_start(
     server: TelegramServer, world: World, desk: ScriptedDesk, events: list[EventDict]
 ) -> None:
     world.say("/start", by=HOST)
     async with serving(server, desk, hosts=(2, HOST.id)):
         pass
-    told = [event for event in events if event["event"] == "host menu not declared"]
-    assert told == [
+    logged = [event for event in events if event["event"] == "host menu not declared"]
+    assert logged == [
         {
             "event": "host menu not declared",
             "log_level": "info",
@@ -81,7 +81,7 @@ async def test_a_host_who_never_wrote_is_told_to_the_log_and_tried_again_at_the_
     assert len(server.named("setMyCommands")) == 6
 
 
-async def test_what_waited_while_the_bot_was_away_is_kept_and_answered(
+async def test_updates_that_waited_while_the_bot_was_down_are_answered(
     server: TelegramServer, world: World, desk: ScriptedDesk
 ) -> None:
     world.say("a fox")
@@ -92,7 +92,7 @@ async def test_what_waited_while_the_bot_was_away_is_kept_and_answered(
 
 
 @pytest.mark.parametrize("code", [401, 404])
-async def test_a_token_that_telegram_refuses_is_the_host_s_to_mend(
+async def test_a_token_that_telegram_refuses_raises_token_refused(
     server: TelegramServer, desk: ScriptedDesk, code: int
 ) -> None:
     server.fail("getMe", code, "Unauthorized")
@@ -103,7 +103,7 @@ async def test_a_token_that_telegram_refuses_is_the_host_s_to_mend(
     assert caught.value.__suppress_context__
 
 
-async def test_an_unreachable_server_is_said_without_the_token(desk: ScriptedDesk) -> None:
+async def test_an_unreachable_server_is_reported_without_the_token(desk: ScriptedDesk) -> None:
     chat = TelegramChat(TelegramConfig(TOKEN, "http://127.0.0.1:9/bot"), desk)
     try:
         with pytest.raises(PlatformUnreachable) as caught:

@@ -1,4 +1,4 @@
-"""Reading updates: whatever the text, it is cut where Telegram would; whatever the JSON, it has a name."""
+"""Parsing: texts and mentions of any form, and malformed JSON."""
 
 from typing import Any
 
@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from telegram import User
 
-from bot.chats.telegram_.incoming import Ignored, Said, chat_key, event_key, read
-from bot.chats.telegram_.place import Place
-from bot.chats.telegram_.sender import cut
+from bot.chats.telegram_.address import ChatAddress
+from bot.chats.telegram_.parsing import IgnoredUpdate, TextMessage, chat_key_of, event_id_of, parse_update
+from bot.chats.telegram_.sender import truncate
 from tests.fakes.telegram_world import BOT, Group, Person, World
 
 ME = User(BOT["id"], "Sugar", is_bot=True, username=BOT["username"])
@@ -23,35 +23,35 @@ JSON = st.recursive(
 )
 
 
-def said(text: str, **how: Any) -> Said | Ignored:
+def parse_text(text: str, **how: Any) -> TextMessage | IgnoredUpdate:
     world = World()
     world.say(text, **how)
-    event = read(world.updates[0], ME)
-    assert isinstance(event, Said | Ignored)
+    event = parse_update(world.updates[0], ME)
+    assert isinstance(event, TextMessage | IgnoredUpdate)
     return event
 
 
 @settings(deadline=None)
 @given(WORDS)
 def test_in_a_private_chat_a_prompt_arrives_as_it_was_typed(words: str) -> None:
-    event = said(words)
-    assert isinstance(event, Said)
+    event = parse_text(words)
+    assert isinstance(event, TextMessage)
     assert event.text == words.strip()
 
 
 @settings(deadline=None)
 @given(WORDS, WORDS)
-def test_a_mention_is_taken_out_wherever_it_stands(before: str, after: str) -> None:
-    event = said(f"{before} @sugar_test_bot {after}", group=Group())
-    assert isinstance(event, Said)
+def test_a_mention_is_removed_at_any_position(before: str, after: str) -> None:
+    event = parse_text(f"{before} @sugar_test_bot {after}", group=Group())
+    assert isinstance(event, TextMessage)
     assert event.text == f"{before}  {after}".strip()
 
 
 @settings(deadline=None)
 @given(WORDS)
 def test_a_command_keeps_its_text_and_loses_the_name(words: str) -> None:
-    event = said(f"/sugar@Sugar_Test_Bot {words}", group=Group())
-    assert isinstance(event, Said)
+    event = parse_text(f"/sugar@Sugar_Test_Bot {words}", group=Group())
+    assert isinstance(event, TextMessage)
     assert event.text == f"/sugar {words}"
 
 
@@ -62,21 +62,21 @@ def test_entities_that_point_nowhere_break_nothing(text: str, spans: list[tuple[
     world.say(text, by=Person())
     message = world.updates[0]["message"]
     message["entities"] = [{"type": "mention", "offset": at, "length": length} for at, length in spans]
-    read(world.updates[0], ME)
+    parse_update(world.updates[0], ME)
 
 
 @settings(deadline=None)
 @given(JSON)
-def test_any_update_has_a_name_and_a_chat(raw: Any) -> None:
+def test_any_update_has_an_event_id_and_a_chat_key(raw: Any) -> None:
     update = {"update_id": 5, "message": raw, "callback_query": raw}
-    assert event_key(update)
-    assert isinstance(chat_key(update), str)
+    assert event_id_of(update)
+    assert isinstance(chat_key_of(update), str)
 
 
 @settings(deadline=None)
 @given(st.text(max_size=50), st.integers(1, 50))
-def test_text_is_cut_by_utf16_units_and_between_characters(text: str, limit: int) -> None:
-    shorter = cut(text, limit)
+def test_text_is_truncated_by_utf16_units_and_between_characters(text: str, limit: int) -> None:
+    shorter = truncate(text, limit)
     assert len(shorter.encode("utf-16-le")) // 2 <= limit
     assert shorter == text or text.startswith(shorter.removesuffix("…"))
 
@@ -84,7 +84,7 @@ def test_text_is_cut_by_utf16_units_and_between_characters(text: str, limit: int
 @settings(deadline=None)
 @given(
     st.builds(
-        Place,
+        ChatAddress,
         st.integers(),
         reply_to=st.none() | st.integers(1),
         thread_id=st.none() | st.integers(1),
@@ -92,5 +92,5 @@ def test_text_is_cut_by_utf16_units_and_between_characters(text: str, limit: int
         album=st.lists(st.integers(1), max_size=4).map(tuple),
     )
 )
-def test_a_place_survives_being_stored(place: Place) -> None:
-    assert Place.of(place.address()) == place
+def test_an_address_survives_being_stored(address: ChatAddress) -> None:
+    assert ChatAddress.parse(address.to_address()) == address

@@ -1,4 +1,4 @@
-"""Presses: a button never spins for long, a refusal is seen by the presser alone, a restart loses none."""
+"""Presses: spinners end soon, only the presser sees a refusal, and a restart loses no press."""
 
 import asyncio
 from dataclasses import replace
@@ -6,9 +6,8 @@ from dataclasses import replace
 import pytest
 from structlog.typing import EventDict
 
-from bot.chats.telegram_ import adapter
-from bot.chats.telegram_.place import Place
-from bot.chats.telegram_.replies import presses
+from bot.chats.telegram_ import controls, handler
+from bot.chats.telegram_.address import ChatAddress
 from bot.commands.values import Cancel, Command, Reroll
 from bot.errors import NotYours, PersonError
 from bot.outcomes import CancelAsked, CommandContext, Outcome
@@ -38,7 +37,7 @@ async def test_a_button_works_after_a_restart(
 
 
 @pytest.mark.usefixtures("chat")
-async def test_a_cancelled_job_is_told_by_its_own_message_alone(
+async def test_a_cancelled_job_is_reported_by_its_own_message_only(
     server: TelegramServer, world: World, desk: ScriptedDesk
 ) -> None:
     world.press(await placeholder(server, world, desk), "Cancel")
@@ -50,7 +49,7 @@ async def test_a_cancelled_job_is_told_by_its_own_message_alone(
 async def test_a_button_stops_spinning_while_the_desk_is_busy(
     server: TelegramServer, world: World, desk: ScriptedDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(presses, "SPIN_S", 0.02)
+    monkeypatch.setattr(controls, "MAX_SPIN_S", 0.02)
     sent = await placeholder(server, world, desk)
     handle, is_free = desk.handle, asyncio.Event()
 
@@ -67,7 +66,7 @@ async def test_a_button_stops_spinning_while_the_desk_is_busy(
 
 
 def refusing(error: PersonError) -> ScriptedDesk:
-    def refuse(_command: Command, _visit: CommandContext) -> Outcome:
+    def refuse(_command: Command, _context: CommandContext) -> Outcome:
         raise error
 
     return ScriptedDesk(refuse)
@@ -77,7 +76,7 @@ GROUP = Group()
 SHOWN = Sent(GROUP.id, 80, "photo", "done", (("Reroll", "v1:r:j9"), ("Cancel", "v1:c:j9")))
 
 
-async def test_another_persons_button_is_refused_to_the_presser_alone(
+async def test_only_the_presser_sees_the_refusal_of_another_persons_button(
     server: TelegramServer, world: World
 ) -> None:
     world.messages[GROUP.id, 80] = SHOWN
@@ -103,7 +102,7 @@ async def test_a_refusal_of_an_old_press_goes_to_the_private_chat(
     assert not world.in_chat(GROUP.id)
 
 
-async def test_a_refusal_that_reaches_nobody_is_one_line_in_the_log(
+async def test_a_refusal_that_reaches_nobody_is_one_log_line(
     server: TelegramServer, world: World, events: list[EventDict]
 ) -> None:
     desk = refusing(NotYours(job_id="j9"))
@@ -116,10 +115,10 @@ async def test_a_refusal_that_reaches_nobody_is_one_line_in_the_log(
     assert [event["event"] for event in events if event["log_level"] != "info"] == ["answer cannot be sent"]
 
 
-async def test_an_alert_is_tried_again_while_the_network_fails(
+async def test_an_alert_is_retried_while_the_network_fails(
     server: TelegramServer, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(adapter, "RETRY_PAUSES_S", (0.02,))
+    monkeypatch.setattr(handler, "RETRY_PAUSES_S", (0.02,))
     server.fail("answerCallbackQuery", 502, "Bad Gateway", times=3)
     desk = refusing(NotYours(job_id="j9"))
     async with serving(server, desk):
@@ -142,7 +141,7 @@ async def test_a_running_job_that_is_to_stop_says_so_for_a_moment(
 
 
 @pytest.mark.usefixtures("chat")
-async def test_a_press_on_a_second_placeholder_takes_its_button(
+async def test_a_press_on_a_second_placeholder_removes_its_button(
     server: TelegramServer, world: World, desk: ScriptedDesk
 ) -> None:
     """A crash between sending a placeholder and storing it leaves one behind."""
@@ -187,8 +186,8 @@ async def test_a_reroll_makes_a_new_job_in_the_same_topic(
     world.press(shown, "Reroll")
     await server.until(lambda: "j1" in desk.addresses)
     assert desk.handled[0][0] == Reroll("j9")
-    place = Place.of(desk.addresses["j1"])
-    assert (place.reply_to, place.thread_id) == (80, 55)
+    address = ChatAddress.parse(desk.addresses["j1"])
+    assert (address.reply_to, address.thread_id) == (80, 55)
 
 
 @pytest.mark.usefixtures("chat")

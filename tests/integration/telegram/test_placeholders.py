@@ -1,4 +1,4 @@
-"""Placeholders show the newest state, within what Telegram allows."""
+"""Placeholders show the newest status within the rate limits."""
 
 import asyncio
 from pathlib import Path
@@ -8,15 +8,15 @@ import pytest
 from telegram import Bot
 
 from bot.chats.telegram_ import TelegramChat
-from bot.chats.telegram_.board import ACTION_GAP_S, PlaceholderEditor
-from bot.chats.telegram_.gate import OVERALL_PER_SECOND, Gate
-from bot.chats.telegram_.place import Place
+from bot.chats.telegram_.address import ChatAddress
+from bot.chats.telegram_.placeholders import ACTION_GAP_S, PlaceholderEditor
+from bot.chats.telegram_.rate_limiter import MESSAGES_PER_SECOND, RateLimiter
 from bot.outcomes import JobState
 from tests.fakes.telegram_app import make_result, make_status
 from tests.fakes.telegram_server import TelegramServer
 from tests.fakes.telegram_world import Sent, World
 
-HERE = Place(11, message_id=50)
+HERE = ChatAddress(11, message_id=50)
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +25,7 @@ def placeholders(world: World) -> None:
         world.messages[chat_id, 50] = Sent(chat_id, 50, "text", "waiting")
 
 
-async def test_of_many_states_the_first_and_the_newest_are_shown(
+async def test_of_many_statuses_the_first_and_the_newest_are_shown(
     chat: TelegramChat, server: TelegramServer, world: World
 ) -> None:
     await chat.show(make_status(HERE, step=1))
@@ -37,7 +37,7 @@ async def test_of_many_states_the_first_and_the_newest_are_shown(
     assert second.at_s - first.at_s >= 0.9
 
 
-async def test_a_waiting_job_says_its_place_and_shows_no_drawing(
+async def test_a_waiting_job_shows_its_position_and_no_upload_action(
     chat: TelegramChat, server: TelegramServer, world: World
 ) -> None:
     await chat.show(make_status(HERE, position=3))
@@ -45,7 +45,7 @@ async def test_a_waiting_job_says_its_place_and_shows_no_drawing(
     assert not world.actions
 
 
-async def test_not_modified_is_success_and_the_next_state_is_shown(
+async def test_not_modified_is_success_and_the_next_status_is_shown(
     chat: TelegramChat, server: TelegramServer, world: World
 ) -> None:
     await chat.show(make_status(HERE, step=1))
@@ -57,13 +57,13 @@ async def test_not_modified_is_success_and_the_next_state_is_shown(
 
 
 @pytest.mark.filterwarnings("ignore:Deprecated since version v22.2")  # the library is between two types
-async def test_a_flooded_chat_is_left_alone_and_shown_the_newest_afterwards(
+async def test_a_flooded_chat_gets_no_edit_until_later_and_then_the_newest(
     chat: TelegramChat, server: TelegramServer, world: World
 ) -> None:
     server.fail("editMessageText", 429, "Too Many Requests: retry after 2", retry_after=2)
     await chat.show(make_status(HERE, step=1))
     await server.until(lambda: server.named("editMessageText"))
-    await chat.show(make_status(Place(12, message_id=50), step=5))
+    await chat.show(make_status(ChatAddress(12, message_id=50), step=5))
     await server.until(lambda: "5 of 8" in world.texts(12)[0])
     assert "waiting" in world.texts(11)[0]
     await chat.show(make_status(HERE, step=4))
@@ -73,25 +73,25 @@ async def test_a_flooded_chat_is_left_alone_and_shown_the_newest_afterwards(
 
 
 @pytest.mark.parametrize("fault", [(403, "Forbidden: bot was blocked by the user"), (502, "Bad Gateway")])
-async def test_a_state_that_cannot_be_shown_stops_nothing(
+async def test_a_status_that_cannot_be_shown_stops_nothing(
     chat: TelegramChat, server: TelegramServer, world: World, fault: tuple[int, str]
 ) -> None:
     server.fail("editMessageText", *fault)
     await chat.show(make_status(HERE, step=1))
     await server.until(lambda: server.named("editMessageText"))
-    await chat.show(make_status(Place(12, message_id=50), step=5))
+    await chat.show(make_status(ChatAddress(12, message_id=50), step=5))
     await server.until(lambda: "5 of 8" in world.texts(12)[0])
 
 
 async def test_a_job_without_a_placeholder_shows_nothing(chat: TelegramChat, server: TelegramServer) -> None:
-    await chat.show(make_status(Place(11), step=1))
+    await chat.show(make_status(ChatAddress(11), step=1))
     await chat.show(make_status(HERE, step=1))
     await server.until(lambda: server.named("editMessageText"))
     assert len(server.named("editMessageText")) == 1
 
 
 @pytest.mark.filterwarnings("ignore:Deprecated since version v22.2")  # the library is between two types
-async def test_a_state_that_met_a_flood_limit_does_not_come_after_the_result(
+async def test_a_status_that_met_a_flood_limit_does_not_follow_the_result(
     chat: TelegramChat, server: TelegramServer, world: World, tmp_path: Path
 ) -> None:
     server.delays_s["editMessageText"] = 0.2
@@ -99,22 +99,22 @@ async def test_a_state_that_met_a_flood_limit_does_not_come_after_the_result(
     await chat.show(make_status(HERE, step=7))
     await server.until(lambda: server.named("editMessageText"))
     await chat.deliver(make_result(HERE, tmp_path, state=JobState.FAILED))
-    told = world.texts(11)
-    await asyncio.sleep(2.5)  # the hold, and the gap after which the board paints
-    assert world.texts(11) == told
-    assert "7 of 8" not in told[0]
+    texts = world.texts(11)
+    await asyncio.sleep(2.5)  # the pause, and the gap after which the editor edits again
+    assert world.texts(11) == texts
+    assert "7 of 8" not in texts[0]
 
 
-async def test_chats_that_saw_an_action_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_editor_forgets_chats_that_saw_an_action(monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = 0.0
-    monkeypatch.setattr("bot.chats.telegram_.board.time.monotonic", lambda: now_s)
+    monkeypatch.setattr("bot.chats.telegram_.placeholders.time.monotonic", lambda: now_s)
 
     class Acting:
         async def send_chat_action(self, *_: object) -> None:
             pass
 
-    board = PlaceholderEditor(cast(Bot, Acting()), Gate())
+    editor = PlaceholderEditor(cast(Bot, Acting()), RateLimiter())
     for chat_id in range(1, 50_001):
-        now_s += 1 / OVERALL_PER_SECOND
-        await board._act(chat_id, make_status(Place(chat_id, message_id=1), step=1))
-    assert len(board._acted_at_s) <= ACTION_GAP_S * OVERALL_PER_SECOND + 1
+        now_s += 1 / MESSAGES_PER_SECOND
+        await editor._show_upload_action(chat_id, make_status(ChatAddress(chat_id, message_id=1), step=1))
+    assert len(editor._action_sent_at_s) <= ACTION_GAP_S * MESSAGES_PER_SECOND + 1

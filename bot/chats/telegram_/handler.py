@@ -1,0 +1,332 @@
+"""Handles one update: parses it, asks the desk once, and sends the reply until it arrives.
+
+An update is finished after its reply is sent, or when no reply can ever be sent. What a crash interrupts is
+handled again after the next start. The desk then gives the same answer without doing the work twice, and a
+job that was announced before is not announced again.
+"""
+
+import asyncio
+import contextlib
+import json
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import structlog
+from telegram import Bot
+from telegram.constants import ChatAction
+from telegram.error import BadRequest, Forbidden, RetryAfter, TelegramError
+
+from bot import messages
+from bot.chats.contract import Desk
+from bot.chats.telegram_.address import ChatAddress
+from bot.chats.telegram_.controls import PressAnswer, cancel_keyboard
+from bot.chats.telegram_.delivery import PictureResender
+from bot.chats.telegram_.event_kinds import UpdateKind
+from bot.chats.telegram_.parsing import (
+    BotAdded,
+    ButtonPress,
+    GroupMigrated,
+    IgnoredUpdate,
+    ParsedUpdate,
+    RejectedMessage,
+    TextMessage,
+    bot_link,
+    parse_update,
+)
+from bot.chats.telegram_.placeholders import PlaceholderRegistry
+from bot.chats.telegram_.rate_limiter import retry_after_s
+from bot.chats.telegram_.sender import Sender
+from bot.commands.buttons import press_of
+from bot.commands.grammar import parse
+from bot.commands.values import Cancel, Command, Draw, Help
+from bot.errors import AlreadyEnded, NoPrivateChat, PersonError
+from bot.outcomes import (
+    CancelAsked,
+    CommandContext,
+    History,
+    Originals,
+    Outcome,
+    Platform,
+    Receipt,
+    Undeliverable,
+)
+
+RETRY_PAUSES_S = (1.0, 5.0, 20.0, 60.0)  # between tries to send a reply; the last one repeats …
+MAX_TRIES = 1_440  # … for a day, as long as Telegram keeps an update
+MAX_DESK_CALLS = 8  # updates that wait for the desk at the same time
+MAX_REMEMBERED_ALBUMS = 256  # answered albums; their other items follow within a second
+ACTION_TIMEOUT_S = 10.0
+
+log = structlog.get_logger(__name__)
+
+SendStep = Callable[[], Awaitable[None]]
+"""Sends one message; ``Reply.send`` calls it again after an error."""
+
+
+class Reply:
+    """The messages that answer one update, sent in order; only a message that failed is sent again.
+
+    Attributes:
+        is_accepted: The desk accepted a job, so its result is an answer even if these messages fail.
+    """
+
+    def __init__(self, *steps: SendStep, is_accepted: bool = False) -> None:
+        self._steps = deque(steps)
+        self.is_accepted = is_accepted
+
+    async def send(self) -> None:
+        """Send the messages that are left.
+
+        Raises:
+            Undeliverable: The chat is closed to the bot.
+            TelegramError, TimeoutError: A message did not arrive; call again.
+        """
+        while self._steps:
+            await self._steps[0]()
+            self._steps.popleft()
+
+
+class UpdateHandler:
+    """Turns updates into calls of the desk and replies."""
+
+    def __init__(self, bot: Bot, sender: Sender, desk: Desk, registry: PlaceholderRegistry) -> None:
+        self._bot = bot
+        self._sender = sender
+        self._desk = desk
+        self._registry = registry
+        self._pictures = PictureResender(sender, desk)
+        self._desk_slots = asyncio.Semaphore(MAX_DESK_CALLS)
+        self._answered_albums: OrderedDict[str, None] = OrderedDict()
+        self._closing = asyncio.Event()
+
+    def close(self) -> None:
+        """Stop retrying: a reply that fails from now on is sent after the next start."""
+        self._closing.set()
+
+    async def handle(self, event_id: str, payload: str) -> None:
+        """Answer one stored update, and finish it once its reply is sent or can never be sent."""
+        try:
+            update = parse_update(json.loads(payload), self._bot.bot)
+            if isinstance(update, IgnoredUpdate):
+                write = log.info if update.kind is UpdateKind.UNKNOWN else log.debug
+                write("update ignored", event_id=event_id, kind=update.kind.name)
+            elif not await self._answer(event_id, update):
+                return
+        except (Undeliverable, BadRequest) as error:
+            log.warning("answer cannot be sent", event_id=event_id, reason=str(error))
+        except Exception:
+            # Supervision point: a malformed update must not stop the others, and must not be retried.
+            log.exception("event failed", event_id=event_id)
+        await self._desk.finish_event(Platform.TELEGRAM, event_id)
+
+    async def _answer(self, event_id: str, update: ParsedUpdate) -> bool:
+        """Make the reply and send it, with retries while the network fails; False if ``close`` came first."""
+        reply: Reply | None = None
+        is_apology = False
+        for number in range(MAX_TRIES):
+            try:
+                reply = reply or await self._make_reply(update)
+                await reply.send()
+            except (Undeliverable, BadRequest):
+                raise
+            except (TelegramError, TimeoutError) as error:
+                log.warning("answer delayed", event_id=event_id, reason=repr(error))
+                pause_s = RETRY_PAUSES_S[min(number, len(RETRY_PAUSES_S) - 1)]
+                if isinstance(error, RetryAfter):
+                    pause_s = max(pause_s, retry_after_s(error))
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(pause_s):
+                        await self._closing.wait()
+                if self._closing.is_set():
+                    return False
+            except Exception as error:
+                if is_apology:
+                    raise
+                # Supervision point: a fault of ours goes to the log, and the person gets an apology.
+                log.exception("event failed", event_id=event_id)
+                if reply is not None and reply.is_accepted:
+                    return True  # the job runs; an apology would make the person ask, and pay, again
+                reply, is_apology = self._make_apology(update, error), True
+            else:
+                return True
+        raise Undeliverable("Telegram took no answer for a day")
+
+    async def _make_reply(self, update: ParsedUpdate) -> Reply:
+        """Call the desk and make the reply from its outcome.
+
+        Raises:
+            TelegramError, TimeoutError: Nothing was done; call again.
+        """
+        match update:
+            case TextMessage():
+                return await self._reply_to_text(update)
+            case ButtonPress():
+                return await self._reply_to_press(update)
+            case RejectedMessage():
+                return await self._reply_to_rejected(update)
+            case BotAdded():
+                text = messages.greeting(self._bot.username, update.context.locale)
+                refusal = await self._refusal_of_chat(update.context)
+                if refusal is not None:
+                    text = messages.explain(refusal, update.context.locale)
+                return self._text_reply(update.address, text)
+            case GroupMigrated():
+                old_id, new_id = str(update.old_chat_id), str(update.new_chat_id)
+                await self._desk.migrate_chat(Platform.TELEGRAM, old_id, new_id)
+        return Reply()
+
+    def _make_apology(self, update: ParsedUpdate, error: Exception) -> Reply:
+        """Say that an internal error happened."""
+        if isinstance(update, GroupMigrated | IgnoredUpdate):
+            return Reply()
+        text = messages.explain(error, update.context.locale)
+        if isinstance(update, ButtonPress):
+            answer = PressAnswer(self._bot, self._sender, update)
+            return Reply(lambda: answer.refuse(text))
+        return self._text_reply(update.address, text)
+
+    async def _reply_to_text(self, update: TextMessage) -> Reply:
+        context = update.context
+        try:
+            command = parse(update.text)
+            context = await self._with_private_address(command, context)
+            outcome = await self._call_desk(command, context)
+        except NoPrivateChat as error:
+            link = bot_link(self._bot.bot, "private")
+            return self._text_reply(update.address, f"{messages.explain(error, context.locale)}\n{link}")
+        except PersonError as error:
+            return self._text_reply(update.address, messages.explain(error, context.locale))
+        address = update.address
+        if context.private_address is not None:
+            address = ChatAddress.parse(context.private_address)
+        match outcome:
+            case Receipt():
+                return self._accepted_reply(outcome, command, context, address)
+            case History() as history:
+                return Reply(
+                    lambda: self._pictures.send_history(history, address, context.locale),
+                    lambda: self._pictures.send_newest(history, address),
+                )
+            case CancelAsked(was_running=False):
+                self._registry.record_typed_cancel(outcome.job_id, address.chat_id)
+        return self._text_reply(address, messages.say(outcome, context.locale))
+
+    async def _reply_to_press(self, press: ButtonPress) -> Reply:
+        answer = PressAnswer(self._bot, self._sender, press)
+        locale = press.context.locale
+        command: Command | None = None
+        try:
+            async with answer.limit_spinner():
+                command = press_of(press.data)
+                outcome = await self._call_desk(command, press.context)
+        except PersonError as error:
+            refusal = messages.explain(error, locale)
+            steps: list[SendStep] = [lambda: answer.refuse(refusal)]
+            if isinstance(error, AlreadyEnded) and isinstance(command, Cancel):
+                job_id = command.job_id
+                steps.append(lambda: self._disable_duplicate(job_id, press))
+            return Reply(*steps)
+        match outcome:
+            case Receipt():
+                await answer.stop_spinner()
+                return self._accepted_reply(outcome, command, press.context, press.address)
+            case Originals() as originals:
+                await answer.stop_spinner()
+                return Reply(lambda: self._pictures.send_originals(originals, press.address))
+            case CancelAsked(job_id=cancelled_id):
+                # The job's own message is about to say that the job is cancelled.
+                await answer.stop_spinner(messages.say(outcome, locale) if outcome.was_running else "")
+                return Reply(lambda: self._disable_duplicate(cancelled_id, press))
+        await answer.stop_spinner()
+        return self._text_reply(press.address, messages.say(outcome, locale))
+
+    async def _reply_to_rejected(self, update: RejectedMessage) -> Reply:
+        if update.album and update.album in self._answered_albums:
+            log.debug("update ignored", event_id=update.context.event_id, kind=UpdateKind.ALBUM_ITEM.name)
+            return Reply()
+        error = await self._refusal_of_chat(update.context) or update.error
+        if update.album:
+            self._answered_albums[update.album] = None
+            if len(self._answered_albums) > MAX_REMEMBERED_ALBUMS:
+                self._answered_albums.popitem(last=False)
+        return self._text_reply(update.address, messages.explain(error, update.context.locale))
+
+    async def _refusal_of_chat(self, context: CommandContext) -> PersonError | None:
+        """Ask the desk whether it serves this chat; if not, the person learns only that."""
+        try:
+            await self._call_desk(Help(), context)
+        except PersonError as refusal:
+            return refusal
+        return None
+
+    async def _call_desk(self, command: Command, context: CommandContext) -> Outcome:
+        async with self._desk_slots:
+            return await self._desk.handle(command, context)
+
+    async def _with_private_address(self, command: Command, context: CommandContext) -> CommandContext:
+        """Add the person's private chat to a request for a private picture from a group.
+
+        Only Telegram knows whether the person opened the private chat and did not block the bot. A chat
+        action finds that out; it shows "typing…" there for a moment.
+
+        Raises:
+            TelegramError, TimeoutError: Telegram did not answer; call again.
+        """
+        if not (isinstance(command, Draw) and command.private and context.is_group):
+            return context
+        user_id = int(context.user_id)
+        try:
+            async with asyncio.timeout(ACTION_TIMEOUT_S):
+                await self._bot.send_chat_action(user_id, ChatAction.TYPING)
+        except (BadRequest, Forbidden):
+            return context
+        return replace(context, private_address=ChatAddress(user_id).to_address())
+
+    def _text_reply(self, address: ChatAddress, text: str) -> Reply:
+        async def send() -> None:
+            await self._sender.show_text(address, text)
+
+        return Reply(send)
+
+    def _accepted_reply(
+        self, receipt: Receipt, command: Command, context: CommandContext, address: ChatAddress
+    ) -> Reply:
+        is_first_try = True
+
+        async def send() -> None:
+            nonlocal receipt, is_first_try
+            if not is_first_try:
+                with contextlib.suppress(PersonError):  # the picture may be there by now
+                    again = await self._call_desk(command, context)
+                    receipt = again if isinstance(again, Receipt) else receipt
+            is_first_try = False
+            await self._send_placeholder(receipt, address, context.locale)
+
+        return Reply(send, is_accepted=True)
+
+    async def _send_placeholder(self, receipt: Receipt, address: ChatAddress, locale: str) -> None:
+        """Announce a job, unless its first message exists or is being sent with the result."""
+        if receipt.repeated:
+            if receipt.address is None or ChatAddress.parse(receipt.address).message_id is not None:
+                return
+            if self._registry.is_being_sent(receipt.job_id):
+                return
+        text = messages.say(replace(receipt, repeated=False), locale)
+        async with self._registry.sending(receipt.job_id) as placeholder:
+            sent = await self._sender.show_text(address, text, cancel_keyboard(receipt.job_id, locale))
+            placeholder.set_result(sent)
+            await self._desk.store_placeholder(receipt.job_id, sent.to_address())
+
+    async def _disable_duplicate(self, job_id: str, press: ButtonPress) -> None:
+        """Remove the button from a second placeholder of the job, left by a crash or a lost answer."""
+        stored, pressed = await self._desk.placeholder_of(job_id), press.address
+        if stored is None or pressed.reply_to is None:
+            return
+        current = ChatAddress.parse(stored)
+        is_current = current.message_id in (None, pressed.reply_to) or pressed.reply_to in current.album
+        if is_current or current.chat_id != pressed.chat_id:
+            return
+        duplicate = ChatAddress(pressed.chat_id, message_id=pressed.reply_to)
+        with contextlib.suppress(Undeliverable, TelegramError, TimeoutError):
+            await self._sender.edit_text(duplicate, messages.goes_on_elsewhere(press.context.locale))

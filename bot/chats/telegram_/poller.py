@@ -1,0 +1,140 @@
+"""Polls Telegram for updates without losing one: it stores a batch, then confirms it, then handles it.
+
+Telegram deletes an update once a later ``getUpdates`` has a higher offset, so the poller stores a batch
+before the next call. Only the call right after a batch has an offset; a call after an empty answer or a
+failure has none. After a week without updates Telegram restarts at random ids, which can be lower (Bot API,
+``Update``), and a remembered offset would delete those unread. A crash can only repeat work, and the desk
+recognizes what it already handled.
+"""
+
+import asyncio
+import json
+import random
+from collections import deque
+from collections.abc import Callable, Coroutine
+from urllib.parse import urlencode
+
+import structlog
+from telegram.error import Conflict, InvalidToken, RetryAfter, TelegramError
+from telegram.request import BaseRequest
+
+from bot.chats.contract import Desk
+from bot.chats.event_table import RawEvent
+from bot.chats.telegram_.event_kinds import REQUESTED
+from bot.chats.telegram_.parsing import chat_key_of, event_id_of
+from bot.chats.telegram_.rate_limiter import retry_after_s
+from bot.outcomes import Platform
+
+POLL_S = 25  # Telegram holds an empty answer this long; home routers drop connections idle for a minute
+NETWORK_MARGIN_S = 10  # on top of POLL_S
+FIRST_PAUSE_S = 1.0
+MAX_PAUSE_S = 30.0
+
+log = structlog.get_logger(__name__)
+
+HandleUpdate = Callable[[str, str], Coroutine[None, None, None]]
+"""Answers and finishes one stored update (id, JSON). The next start repeats an unfinished update."""
+
+
+class UpdatePoller:
+    """Polls, stores and dispatches updates: in order within a chat, and several chats at once."""
+
+    def __init__(self, request: BaseRequest, api_url: str, desk: Desk, handle: HandleUpdate) -> None:
+        self._request = request
+        self._api_url = api_url
+        self._desk = desk
+        self._handle = handle
+        self._dispatched: set[str] = set()  # event ids
+        self._queues: dict[str, deque[tuple[str, str]]] = {}  # by chat
+        self._handling: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Take updates until cancelled, first the stored ones that are not finished."""
+        async with asyncio.TaskGroup() as tasks:
+            await self._dispatch(tasks)
+            offset: int | None = None
+            while True:
+                batch = await self._fetch_batch(offset)
+                stored = [(event_id_of(raw), json.dumps(raw)) for raw in batch]
+                if stored:
+                    await self._desk.store_events(Platform.TELEGRAM, stored)
+                    await self._dispatch(tasks)
+                offset = max(raw["update_id"] for raw in batch) + 1 if batch else None
+
+    async def drain(self, timeout_s: float) -> None:
+        """Wait for the handlers that still run after ``run`` ended; cancel those that take longer."""
+        if not self._handling:
+            return
+        _, late = await asyncio.wait(self._handling, timeout=timeout_s)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+    async def _fetch_batch(self, offset: int | None) -> list[RawEvent]:
+        """Call ``getUpdates`` until it succeeds; a failure drops the offset."""
+        pause_s = FIRST_PAUSE_S
+        while True:
+            try:
+                return await self._get_updates(offset)
+            except RetryAfter as error:
+                pause_s = max(pause_s, retry_after_s(error))
+                log.warning("telegram asks to wait", seconds=pause_s)
+            except Conflict:
+                log.warning("another process takes this bot's updates; only one may run")
+            except InvalidToken:
+                log.error("telegram now refuses the token; was it revoked?")
+            except (TelegramError, TimeoutError) as error:
+                log.warning("no updates from telegram", reason=repr(error))
+            offset = None
+            await asyncio.sleep(pause_s * random.uniform(1.0, 1.3))  # noqa: S311 - spreads retries, no secret
+            pause_s = min(2 * pause_s, MAX_PAUSE_S)
+
+    async def _get_updates(self, offset: int | None) -> list[RawEvent]:
+        """Call once, for raw JSON: in the library's ``get_updates`` one bad update fails the whole batch."""
+        params = {"timeout": POLL_S, "allowed_updates": json.dumps(REQUESTED)}
+        if offset is not None:
+            params["offset"] = offset
+        async with asyncio.timeout(POLL_S + 2 * NETWORK_MARGIN_S):
+            answer = await self._request.post(
+                f"{self._api_url}/getUpdates?{urlencode(params)}", read_timeout=POLL_S + NETWORK_MARGIN_S
+            )
+        if not (
+            isinstance(answer, list)
+            and all(isinstance(raw, dict) and isinstance(raw.get("update_id"), int) for raw in answer)
+        ):
+            raise TelegramError("the answer to getUpdates is no list of updates")
+        return answer
+
+    async def _dispatch(self, tasks: asyncio.TaskGroup) -> None:
+        """Queue the stored updates of each chat, and start a task for each chat without one."""
+        for event_id, payload in await self._desk.pending_events(Platform.TELEGRAM):
+            if event_id in self._dispatched:
+                continue
+            self._dispatched.add(event_id)
+            try:
+                chat = chat_key_of(json.loads(payload))
+            except ValueError:
+                chat = ""
+            if chat in self._queues:
+                self._queues[chat].append((event_id, payload))
+            else:
+                self._queues[chat] = deque([(event_id, payload)])
+                tasks.create_task(self._process_chat(chat), name=f"telegram chat {chat}")
+
+    async def _process_chat(self, chat: str) -> None:
+        """Handle the updates of a chat one after the other; a chat that cannot be reached delays no other."""
+        queue = self._queues[chat]
+        while queue:
+            event_id, payload = queue.popleft()
+            # A stop lets the handler finish: its reply would be sent twice if the stop cut it off.
+            handling = asyncio.create_task(self._handle(event_id, payload), name=f"telegram event {event_id}")
+            self._handling.add(handling)
+            handling.add_done_callback(self._handling.discard)
+            try:
+                await asyncio.shield(handling)
+            except Exception:
+                # Supervision point: the id stays in the set, so only the next start tries it again.
+                log.exception("event not finished", event_id=event_id)
+            else:
+                self._dispatched.discard(event_id)
+        del self._queues[chat]
