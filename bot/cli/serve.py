@@ -16,7 +16,7 @@ from rich.table import Table
 from bot.app import Application, open_application, serve_chats
 from bot.chats.console import ConsoleChat
 from bot.chats.contract import Chat
-from bot.chats.web import CardView, WebChat
+from bot.chats.web import CardPanel, WebChat
 from bot.checks import checks
 from bot.checks.folders import require_writable
 from bot.messages import N_, text
@@ -194,10 +194,10 @@ def _create_web_chat(application: Application) -> WebChat:
     return WebChat(application.desk, card=lambda: _read_card(application), host=web.host, port=web.port)
 
 
-def _read_card(application: Application) -> CardView:
+def _read_card(application: Application) -> CardPanel:
     headroom, queue_status = application.headroom_monitor.latest, application.desk.queue_status()
     info = application.host.info
-    return CardView(
+    return CardPanel(
         name=info.device_name if info else headroom.device_name,
         used_bytes=headroom.used_bytes,
         free_bytes=headroom.free_bytes,

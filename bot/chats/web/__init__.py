@@ -1,21 +1,28 @@
-"""The local web page: a chat, its pictures and a panel of the card, for the host's own machine.
+"""The local web page: a chat, its pictures and a panel of the card, on the host's own machine.
 
-``WebChat(desk, card=…, host=…, port=…)`` implements ``bot.chats.contract.Chat``; ``CardView`` is what the
-panel shows. The page listens on loopback only, has one local person, and loads nothing from elsewhere.
+``WebChat(desk, card=…, host=…, port=…)`` implements ``bot.chats.contract.Chat``; ``CardPanel`` is the content
+of the panel. The page listens on loopback only, has one local person, and loads nothing from other machines.
 
-It does not know how a picture is made, who may do what, or how a sentence reads. A browser is one session
-(cookie) with one conversation in memory, at most 100 of them, each released after 12 hours without use; jobs
-go on without it and are found with ``/mine``.
+The package does not know how a picture is made, who may do what, or how a sentence reads. Each browser has
+one session (a cookie) with one conversation in memory. At most 100 sessions exist, and 12 hours without use
+release a session; its jobs continue, and ``/mine`` finds them.
 
-Inside: ``chat`` (open, serve, close) · ``server`` (uvicorn with limits) · ``guard`` (Host, Origin, headers) ·
-``routes`` (all there are) · ``body`` and ``incoming`` (JSON → plain values) · ``sessions`` (cookie →
-conversation) · ``conversation`` (entries) · ``talks`` (asks the desk) · ``events`` (server-sent events) ·
-``view`` (entries → HTML, by ``templates/``, with ``page.css`` and ``page.js``).
+* ``chat``            opens, serves and closes the page
+* ``server``          uvicorn with limits
+* ``middleware``      checks Host and Origin, adds headers
+* ``routes``          all routes of the page
+* ``request_bodies``  JSON → plain values
+* ``sessions``        cookie → conversation
+* ``conversation``    the messages of one browser
+* ``desk_client``     sends commands to the desk
+* ``event_stream``    server-sent events
+* ``rendering``       messages → HTML, with ``templates/``, ``page.css`` and ``page.js``
+* ``panel``           the content of the card's panel
 
 Tests of this package alone: ``pytest tests/unit/bot/chats/web tests/integration/web``.
 """
 
-from bot.chats.web.card import CardView
 from bot.chats.web.chat import WebChat
+from bot.chats.web.panel import CardPanel
 
-__all__ = ["CardView", "WebChat"]
+__all__ = ["CardPanel", "WebChat"]

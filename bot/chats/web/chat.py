@@ -1,4 +1,4 @@
-"""Opens, serves and closes the page. Starlette, uvicorn and Jinja are imported in ``open``, in a thread."""
+"""Opens, serves and closes the page. ``open`` imports Starlette, uvicorn and Jinja in a thread."""
 
 import asyncio
 import errno
@@ -7,33 +7,33 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from bot.chats.contract import Desk
-from bot.chats.web.card import CardView
+from bot.chats.web.desk_client import DeskClient
+from bot.chats.web.panel import CardPanel
 from bot.chats.web.sessions import Sessions
-from bot.chats.web.talks import Talks
 from bot.errors import PackageMissing, PortTaken
 from bot.outcomes import JobResult, Platform, Status
 
 if TYPE_CHECKING:
     from bot.chats.web.server import PageServer
 
-RELEASE_EVERY_S = 600.0  # how often idle sessions are looked for
+RELEASE_EVERY_S = 600.0  # between searches for idle sessions
 
 
 class WebChat:
     """Implements ``bot.chats.contract.Chat`` as a page on this machine.
 
     Args:
-        desk: Takes what people type.
+        desk: Receives the commands.
         card: Reads the card for the panel, about once a second for each tab; must not block.
         host: A loopback name or address.
-        port: 0 takes any free one.
+        port: 0 means any free port.
     """
 
     platform = Platform.WEB
 
-    def __init__(self, desk: Desk, *, card: Callable[[], CardView], host: str, port: int) -> None:
+    def __init__(self, desk: Desk, *, card: Callable[[], CardPanel], host: str, port: int) -> None:
         self._sessions = Sessions()
-        self._talks = Talks(desk)
+        self._desk_client = DeskClient(desk)
         self._card = card
         self._host = host
         self._port = port
@@ -42,15 +42,15 @@ class WebChat:
 
     @property
     def url(self) -> str:
-        """Where the page is, once it is open."""
+        """The address of the open page."""
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"http://{host}:{self._port}/"
 
     async def open(self) -> None:
-        """Bind the port, then build and serve the page.
+        """Bind the port, build the page and start to serve it.
 
         Raises:
-            PortTaken: Another program listens there; the host chooses another port.
+            PortTaken: Another program uses the port.
             PackageMissing: The extra ``web`` is not installed.
         """
         self._listener = listener = _bind(self._host, self._port)
@@ -59,20 +59,20 @@ class WebChat:
         await self._server.start()
 
     async def serve(self) -> None:
-        """Serve until cancelled, and release sessions that nobody uses any more."""
+        """Serve until cancelled, and release idle sessions."""
         if self._server is None:
             return
-        serving = asyncio.create_task(self._server.wait(), name="web page serves")
+        server = asyncio.create_task(self._server.wait(), name="web page")
         try:
-            while not serving.done():
-                await asyncio.wait({serving}, timeout=RELEASE_EVERY_S)
+            while not server.done():
+                await asyncio.wait({server}, timeout=RELEASE_EVERY_S)
                 self._sessions.release_idle()
-            await serving
+            await server
         finally:
-            serving.cancel()
+            server.cancel()
 
     async def close(self) -> None:
-        """End every open page and free the port."""
+        """Close every open page and free the port."""
         self._sessions.close()
         if self._server:
             await self._server.stop()
@@ -80,25 +80,25 @@ class WebChat:
             self._listener.close()
 
     async def show(self, status: Status) -> None:
-        """Show where a job stands, if its session is open."""
-        if talk := self._sessions.find(status.address.chat_id):
-            talk.show(status)
+        """Show a job's progress if its session is open."""
+        if conversation := self._sessions.find(status.address.chat_id):
+            conversation.show(status)
 
     async def deliver(self, result: JobResult) -> None:
-        """Show the pictures, if their session is open; else they wait in the history, for /mine."""
-        if talk := self._sessions.find(result.address.chat_id):
-            talk.deliver(result)
+        """Show the pictures if their session is open; otherwise /mine finds them."""
+        if conversation := self._sessions.find(result.address.chat_id):
+            conversation.deliver(result)
 
     def _build(self, listener: socket.socket) -> "PageServer":
-        """Import what the page needs and put it together; blocks for a moment, so it runs in a thread."""
+        """Import the page's packages and build the page; it blocks, so it runs in a thread."""
         try:
-            from bot.chats.web.guard import Guard  # noqa: PLC0415 - Starlette takes 0.1 s
-            from bot.chats.web.routes import Pages, make_app  # noqa: PLC0415 - and Jinja
+            from bot.chats.web.middleware import SecurityMiddleware  # noqa: PLC0415 - Starlette takes 0.1 s
+            from bot.chats.web.routes import PageRoutes, create_app  # noqa: PLC0415 - and Jinja
             from bot.chats.web.server import PageServer  # noqa: PLC0415 - and uvicorn
         except ModuleNotFoundError as error:
             raise PackageMissing(platform=self.platform, package=error.name or "") from error
-        pages = Pages(self._sessions, self._talks, self._card, cookie=f"sugarbot_{self._port}")
-        return PageServer(Guard(make_app(pages), host=self._host, port=self._port), listener)
+        pages = PageRoutes(self._sessions, self._desk_client, self._card, cookie=f"sugarbot_{self._port}")
+        return PageServer(SecurityMiddleware(create_app(pages), host=self._host, port=self._port), listener)
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -1,14 +1,14 @@
 // The page: posts what the person does as JSON, and shows what the bot sends as server-sent events.
-// All markup comes escaped from the bot; nothing here makes markup from text.
+// The bot escapes all markup; this script never makes markup from text.
 "use strict";
 
-const by = (id) => document.getElementById(id);
-const [talk, scroller, message, notice, lora, weight] = ["talk", "scroll", "message", "notice", "lora", "weight"].map(by);
+const byId = (id) => document.getElementById(id);
+const [conversation, scroller, input, notice, lora, weight] = ["conversation", "scroll", "input", "notice", "lora", "weight"].map(byId);
 const chosen = (name) => document.querySelector(`input[name=${name}]:checked`);
 
-// ---- what the bot sends: nodes are changed in place, so that focus, loaded pictures and the reader's place stay
+// ---- events of the bot: nodes change in place, so that focus, loaded pictures and the scroll position stay
 
-function parsed(html) {
+function parseHtml(html) {
   const box = document.createElement("template");
   box.innerHTML = html;
   return box.content;
@@ -27,82 +27,82 @@ function morph(now, next) {
 
 function morphInside(now, next) {
   const children = [...next.childNodes];
-  children.forEach((child, place) => {
-    if (now.childNodes[place]) morph(now.childNodes[place], child);
+  children.forEach((child, index) => {
+    if (now.childNodes[index]) morph(now.childNodes[index], child);
     else now.append(child);
   });
   while (now.childNodes.length > children.length) now.lastChild.remove();
 }
 
-function fit() {
-  for (const row of talk.querySelectorAll("[data-ratio]")) row.style.setProperty("--ratio", row.dataset.ratio);
+function setRatios() {
+  for (const row of conversation.querySelectorAll("[data-ratio]")) row.style.setProperty("--ratio", row.dataset.ratio);
 }
 
-function putTurn({ html, number, first }) {
-  const next = parsed(html).querySelector(".turn");
-  const now = talk.querySelector(`.turn[data-number="${number}"]`);
+function putMessage({ html, number, first }) {
+  const next = parseHtml(html).querySelector(".message");
+  const now = conversation.querySelector(`.message[data-number="${number}"]`);
   if (now) morph(now, next);
   else {
-    talk.querySelector(".welcome")?.remove();
-    talk.append(next);
+    conversation.querySelector(".welcome")?.remove();
+    conversation.append(next);
   }
-  for (const turn of talk.querySelectorAll(".turn")) if (Number(turn.dataset.number) < first) turn.remove();
+  for (const message of conversation.querySelectorAll(".message")) if (Number(message.dataset.number) < first) message.remove();
 }
 
 let stream = null;
 
-function listen() {
+function connect() {
   stream?.close();
   stream = new EventSource("/events");
   const on = (name, show) =>
     stream.addEventListener(name, (event) => {
       show(JSON.parse(event.data));
-      fit();
-      follow();
+      setRatios();
+      scrollToNewest();
     });
-  on("talk", ({ html }) => morphInside(talk, parsed(html)));
-  on("turn", putTurn);
-  on("card", ({ html }) => morphInside(by("card"), parsed(html)));
-  stream.onopen = () => tell("");
+  on("conversation", ({ html }) => morphInside(conversation, parseHtml(html)));
+  on("message", putMessage);
+  on("card", ({ html }) => morphInside(byId("card"), parseHtml(html)));
+  stream.onopen = () => showNotice("");
   stream.onerror = () => {
-    tell(document.body.dataset.lost);
-    if (stream.readyState === EventSource.CLOSED) setTimeout(() => document.hidden || listen(), 5000);
+    showNotice(document.body.dataset.lost);
+    if (stream.readyState === EventSource.CLOSED) setTimeout(() => document.hidden || connect(), 5000);
   };
 }
 
 // A hidden tab needs no connection, and a browser allows six to one address.
-document.addEventListener("visibilitychange", () => (document.hidden ? stream?.close() : listen()));
+document.addEventListener("visibilitychange", () => (document.hidden ? stream?.close() : connect()));
 
-function tell(sentence) {
+function showNotice(sentence) {
   notice.textContent = sentence;
   notice.hidden = !sentence;
 }
 
-// ---- the newest turn stays in sight, unless the reader has scrolled up; of a tall one, its beginning
+// ---- the newest message stays visible unless the reader has scrolled up; of a tall message, its beginning
 
 let atEnd = true;
-let known = 0;
-const room = () => scroller.scrollHeight - scroller.clientHeight;
+let lastRange = 0;
+const scrollRange = () => scroller.scrollHeight - scroller.clientHeight;
 
-function follow() {
-  known = room();
+function scrollToNewest() {
+  lastRange = scrollRange();
   if (!atEnd) return;
-  const newest = talk.lastElementChild;
-  const isTall = newest?.matches(".turn:not(.person)") && newest.offsetHeight > scroller.clientHeight;
-  scroller.scrollTop = isTall ? newest.offsetTop - 12 : known;
+  const newest = conversation.lastElementChild;
+  const isTall = newest?.matches(".message:not(.person)") && newest.offsetHeight > scroller.clientHeight;
+  scroller.scrollTop = isTall ? newest.offsetTop - 12 : lastRange;
 }
 
 scroller.addEventListener("scroll", () => {
-  // Where the talk grew or shrank since, it was not the reader who left the end: the observer follows.
-  if (room() !== known) return;
-  const endOfSight = scroller.scrollTop + scroller.clientHeight;
-  atEnd = known - scroller.scrollTop < 80 || talk.lastElementChild.offsetTop + 80 < endOfSight;
+  // If the conversation changed its height, the reader did not leave the end: the observer scrolls.
+  if (scrollRange() !== lastRange) return;
+  const visibleEnd = scroller.scrollTop + scroller.clientHeight;
+  atEnd = lastRange - scroller.scrollTop < 80 || conversation.lastElementChild.offsetTop + 80 < visibleEnd;
 });
-const sizes = new ResizeObserver(follow);
-sizes.observe(talk);
+const sizes = new ResizeObserver(scrollToNewest);
+sizes.observe(conversation);
 sizes.observe(scroller);
 
-// ---- what the person does
+// ---- actions of the person
 
 async function post(path, body) {
   const answer = await fetch(path, {
@@ -111,15 +111,15 @@ async function post(path, body) {
     body: JSON.stringify(body),
   });
   if (!answer.ok) throw new Error(await answer.text());
-  tell("");
+  showNotice("");
 }
 
 const sentence = (error) => (error instanceof TypeError ? document.body.dataset.unsent : error.message);
 
 async function send() {
-  const text = message.value;
-  message.value = "";
-  grow();
+  const text = input.value;
+  input.value = "";
+  fitInput();
   atEnd = true;
   const isNamed = weight.disabled === false;
   try {
@@ -131,19 +131,19 @@ async function send() {
       count: Number(chosen("count").value),
     });
   } catch (error) {
-    message.value ||= text;
-    grow();
-    tell(sentence(error));
+    input.value ||= text;
+    fitInput();
+    showNotice(sentence(error));
   }
 }
 
-by("composer").addEventListener("submit", (event) => {
+byId("composer").addEventListener("submit", (event) => {
   event.preventDefault();
   send();
 });
 
-message.addEventListener("keydown", (key) => {
-  // Enter that ends a word of an input method is not meant as "send".
+input.addEventListener("keydown", (key) => {
+  // Enter that completes a word of an input method does not send the message.
   if (key.key !== "Enter" || key.shiftKey || key.isComposing || key.keyCode === 229) return;
   key.preventDefault();
   send();
@@ -151,58 +151,58 @@ message.addEventListener("keydown", (key) => {
 
 document.addEventListener("click", async (click) => {
   const button = click.target.closest("button");
-  if (!button || click.detail > 1) return; // the second click of a double click asks for nothing more
+  if (!button || click.detail > 1) return; // ignore the second click of a double click
   if (button.matches(".example")) {
-    message.value = button.textContent;
-    grow();
-    message.focus();
+    input.value = button.textContent;
+    fitInput();
+    input.focus();
   } else if (button.dataset.press) {
     atEnd = true;
     button.disabled = true;
-    await post("/press", { press: button.dataset.press }).catch((error) => tell(sentence(error)));
+    await post("/press", { press: button.dataset.press }).catch((error) => showNotice(sentence(error)));
     button.disabled = false;
   } else if (button.dataset.locale) {
-    const isDone = await post("/language", { locale: button.dataset.locale }).then(() => true, (error) => tell(sentence(error)));
+    const isDone = await post("/language", { locale: button.dataset.locale }).then(() => true, (error) => showNotice(sentence(error)));
     if (isDone) location.reload();
   }
 });
 
-function grow() {
-  message.style.height = "auto";
-  message.style.height = `${message.scrollHeight + 2}px`;
+function fitInput() {
+  input.style.height = "auto";
+  input.style.height = `${input.scrollHeight + 2}px`;
 }
 
 function showStrength() {
-  const own = lora.selectedOptions[0]?.dataset.weight; // the weight belongs to a named LoRA
+  const own = lora.selectedOptions[0]?.dataset.weight; // a weight requires a named LoRA
   weight.disabled = own === undefined;
-  by("strength").textContent = weight.disabled ? "" : weight.value;
+  byId("strength").textContent = weight.disabled ? "" : weight.value;
 }
 
-message.addEventListener("input", grow);
+input.addEventListener("input", fitInput);
 weight.addEventListener("input", showStrength);
 lora.addEventListener("change", () => {
   weight.value = lora.selectedOptions[0].dataset.weight ?? 1;
   showStrength();
 });
 
-// ---- what is typed and chosen survives a reload of this tab
+// ---- the typed text and the chosen options survive a reload of this tab
 
 addEventListener("pagehide", () => {
-  const draft = [message.value, lora.value, weight.value, chosen("shape").value, chosen("count").value, by("options").open];
+  const draft = [input.value, lora.value, weight.value, chosen("shape").value, chosen("count").value, byId("options").open];
   sessionStorage.setItem("draft", JSON.stringify(draft));
 });
 
 const draft = JSON.parse(sessionStorage.getItem("draft") ?? "null");
 if (draft) {
-  [message.value, lora.value, weight.value] = draft;
+  [input.value, lora.value, weight.value] = draft;
   for (const [name, value] of [["shape", draft[3]], ["count", draft[4]]])
     for (const input of document.querySelectorAll(`input[name=${name}]`)) input.checked = input.value === value;
-  by("options").open = draft[5];
-  if (lora.selectedIndex < 0) lora.value = ""; // it has left the shelf
+  byId("options").open = draft[5];
+  if (lora.selectedIndex < 0) lora.value = ""; // it is no longer on the shelf
 }
-if (matchMedia("(max-width: 800px)").matches) by("panel").open = false;
-grow();
+if (matchMedia("(max-width: 800px)").matches) byId("panel").open = false;
+fitInput();
 showStrength();
-fit();
-follow();
-listen();
+setRatios();
+scrollToNewest();
+connect();

@@ -1,12 +1,12 @@
-"""The routes of the page; there are no others.
+"""All routes of the page.
 
-    GET  /                           the page; the only answer that begins a session
+    GET  /                           the page; the only route that starts a session
     GET  /page.css /page.js /icon.svg /strip.png    four files, read once at the start
     GET  /events                     server-sent events of the session
-    GET  /pictures/{job_id}/{name}   a picture that the session's conversation shows
-    POST /say /press /language       JSON; 204, and the answer comes as an event
+    GET  /pictures/{job_id}/{name}   a picture of the session's conversation
+    POST /say /press /language       JSON; status 204, the answer follows as an event
 
-No path or name that a browser sends ever reaches the file system.
+No path or name of a request ever reaches the file system.
 """
 
 import asyncio
@@ -22,15 +22,14 @@ from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, R
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from bot.chats.web.body import read_body
-from bot.chats.web.card import CardView
 from bot.chats.web.conversation import Conversation
-from bot.chats.web.events import follow
-from bot.chats.web.guard import is_link_from_elsewhere
-from bot.chats.web.incoming import LanguageBody, PressBody, SayBody
+from bot.chats.web.desk_client import DeskClient, preferred_locale
+from bot.chats.web.event_stream import stream_events
+from bot.chats.web.middleware import is_link_from_elsewhere
+from bot.chats.web.panel import CardPanel
+from bot.chats.web.rendering import render_page, render_panel, render_redirect, title_of
+from bot.chats.web.request_bodies import LanguageBody, PressBody, SayBody, read_body
 from bot.chats.web.sessions import Session, Sessions, TooManyStreams, is_secret, new_secret
-from bot.chats.web.talks import Talks, language_of
-from bot.chats.web.view import card_html, gate_html, page_html, title_of
 from bot.errors import SugarbotError
 from bot.messages import explain
 from bot.messages.page import page
@@ -59,25 +58,27 @@ REFUSALS = {
 _PICTURE = re.compile(r"([0-9]{1,2})\.png")
 
 
-class Pages:
-    """Answers the requests of the page.
+class PageRoutes:
+    """Handles the requests of the page.
 
     Args:
         card: Reads the card and its queue from memory.
-        cookie: Its name; the port is part of it, because browsers share cookies between ports.
+        cookie: The cookie's name; it contains the port, because browsers share cookies between ports.
     """
 
-    def __init__(self, sessions: Sessions, talks: Talks, card: Callable[[], CardView], cookie: str) -> None:
+    def __init__(
+        self, sessions: Sessions, desk_client: DeskClient, card: Callable[[], CardPanel], cookie: str
+    ) -> None:
         self._sessions = sessions
-        self._talks = talks
+        self._desk_client = desk_client
         self._card = card
         self._cookie = cookie
 
     def routes(self) -> list[Route]:
-        """Every route there is."""
+        """All routes."""
         return [
             Route("/", self._page, methods=["GET"]),
-            *(Route(path, _static(path), methods=["GET"]) for path in STATIC),
+            *(Route(path, _static_file(path), methods=["GET"]) for path in STATIC),
             Route("/events", self._events, methods=["GET"]),
             Route("/pictures/{job_id}/{name}", self._picture, methods=["GET"]),
             Route("/say", self._say, methods=["POST"]),
@@ -87,10 +88,14 @@ class Pages:
 
     async def _page(self, request: Request) -> Response:
         if is_link_from_elsewhere(request.headers):
-            return HTMLResponse(gate_html(_locale_of(request)))
+            return HTMLResponse(render_redirect(_locale_of(request)))
         secret = self._secret_of(request) or new_secret()
-        talk = (await self._session(request, secret)).conversation
-        answer = HTMLResponse(page_html(talk, await self._panel(talk), self._talks.loras(talk.locale)))
+        conversation = (await self._session(request, secret)).conversation
+        answer = HTMLResponse(
+            render_page(
+                conversation, await self._panel(conversation), self._desk_client.loras(conversation.locale)
+            )
+        )
         answer.set_cookie(
             self._cookie, secret, max_age=COOKIE_DAYS * 86_400, path="/", httponly=True, samesite="strict"
         )
@@ -98,12 +103,14 @@ class Pages:
 
     async def _events(self, request: Request) -> Response:
         session = await self._session(request, self._secret_of(request))
-        return _Events(follow(session.conversation, self._panel), lambda: self._sessions.stream(session))
+        return _Events(
+            stream_events(session.conversation, self._panel), lambda: self._sessions.stream(session)
+        )
 
     async def _picture(self, request: Request) -> Response:
-        talk = (await self._session(request, self._secret_of(request))).conversation
+        conversation = (await self._session(request, self._secret_of(request))).conversation
         job_id, name = request.path_params["job_id"], _PICTURE.fullmatch(request.path_params["name"])
-        found = talk.picture(job_id, int(name[1])) if name else None
+        found = conversation.picture(job_id, int(name[1])) if name else None
         if found is None:
             raise HTTPException(404)
         if not isinstance(found, PictureFile):
@@ -118,47 +125,47 @@ class Pages:
         )
 
     async def _say(self, request: Request) -> Response:
-        talk = (await self._session(request, self._secret_of(request))).conversation
+        conversation = (await self._session(request, self._secret_of(request))).conversation
         body = await read_body(request, SayBody)
-        await self._talks.say(talk, body.text, body.wishes)
+        await self._desk_client.say(conversation, body.text, body.options)
         return Response(status_code=204)
 
     async def _press(self, request: Request) -> Response:
-        talk = (await self._session(request, self._secret_of(request))).conversation
+        conversation = (await self._session(request, self._secret_of(request))).conversation
         body = await read_body(request, PressBody)
-        await self._talks.press(talk, body.press)
+        await self._desk_client.press(conversation, body.press)
         return Response(status_code=204)
 
     async def _language(self, request: Request) -> Response:
-        talk = (await self._session(request, self._secret_of(request))).conversation
-        talk.locale = (await read_body(request, LanguageBody)).locale
+        conversation = (await self._session(request, self._secret_of(request))).conversation
+        conversation.locale = (await read_body(request, LanguageBody)).locale
         return Response(status_code=204)
 
     async def _session(self, request: Request, secret: str | None) -> Session:
-        """The session of a request; one of an earlier run begins with the person's newest jobs."""
+        """The session of a request; a session of an earlier run starts with the person's newest jobs."""
         if secret is None:
             raise HTTPException(403)
         session, is_new = self._sessions.open(secret, _locale_of(request))
         if is_new and self._secret_of(request):
-            await self._talks.recall(session.conversation)
+            await self._desk_client.restore_history(session.conversation)
         return session
 
     def _secret_of(self, request: Request) -> str | None:
         secret = request.cookies.get(self._cookie, "")
         return secret if is_secret(secret) else None
 
-    async def _panel(self, talk: Conversation) -> str:
+    async def _panel(self, conversation: Conversation) -> str:
         card = self._card()
         try:
-            lora = await self._talks.default_lora(talk)
-            title = title_of(lora, talk.locale) if lora else ""
+            lora = await self._desk_client.default_lora(conversation)
+            title = title_of(lora, conversation.locale) if lora else ""
         except SugarbotError:
             title = card.default_lora
-        return card_html(card, title, talk.locale)
+        return render_panel(card, title, conversation.locale)
 
 
 class _Events(StreamingResponse):
-    """A stream of events that counts as one from its first byte until its tab is gone."""
+    """A stream of events that counts towards the limit while it is open."""
 
     def __init__(
         self, events: AsyncIterator[str], counting: Callable[[], AbstractContextManager[None]]
@@ -167,7 +174,7 @@ class _Events(StreamingResponse):
         self._counting = counting
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send events until either side ends; 429 where there are too many streams."""
+        """Send events until either side closes the stream; 429 if there are too many streams."""
         try:
             with self._counting():
                 await super().__call__(scope, receive, send)
@@ -175,14 +182,14 @@ class _Events(StreamingResponse):
             raise HTTPException(429) from None
 
 
-def make_app(pages: Pages) -> Starlette:
-    """The application without its guard."""
+def create_app(pages: PageRoutes) -> Starlette:
+    """Create the application without its middleware."""
     app = Starlette(routes=pages.routes(), exception_handlers={HTTPException: _refuse, Exception: _fail})
     app.router.redirect_slashes = False
     return app
 
 
-def _static(path: str) -> Callable[[Request], Awaitable[Response]]:
+def _static_file(path: str) -> Callable[[Request], Awaitable[Response]]:
     content = Path(__file__).with_name(path.removeprefix("/")).read_bytes()
 
     async def answer(_: Request) -> Response:
@@ -201,4 +208,4 @@ def _fail(request: Request, _: Exception) -> Response:
 
 
 def _locale_of(request: Request) -> str:
-    return language_of(request.headers.get("accept-language", ""))
+    return preferred_locale(request.headers.get("accept-language", ""))

@@ -1,4 +1,4 @@
-"""uvicorn on a socket that is bound already, in the bot's own event loop, with limits on time and number."""
+"""uvicorn on a bound socket, in the bot's event loop, with limits on time and number of connections."""
 
 import asyncio
 import socket
@@ -10,9 +10,9 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from bot.chats.web.guard import MAX_HEAD_BYTES
+from bot.chats.web.middleware import MAX_HEAD_BYTES
 
-GRACE_S = 2  # for open requests when the bot stops
+GRACE_S = 2  # for open requests at a stop of the bot
 START_TIMEOUT_S = 20.0
 HEAD_TIMEOUT_S = 10.0  # from a connection to the end of its request's headers; uvicorn itself has no limit
 KEEP_ALIVE_S = 5
@@ -20,17 +20,17 @@ MAX_CONNECTIONS = 256
 
 
 class _Protocol(H11Protocol):
-    """HTTP/1.1, but a connection that sends no complete request head in time is closed."""
+    """HTTP/1.1 that closes connections without a complete request head in time."""
 
     _head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for the first request."""
+        """Start the timer for the first request."""
         super().connection_made(transport)
         self._wait_for_head()
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes; the timer runs while they make no complete head."""
+        """Receive bytes; the timer runs until they form a complete head."""
         super().data_received(data)
         if self.cycle is None or self.cycle.response_complete:
             self._wait_for_head()
@@ -38,12 +38,12 @@ class _Protocol(H11Protocol):
             self._stop_waiting()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the timer with the connection."""
+        """Stop the timer."""
         self._stop_waiting()
         super().connection_lost(exc)
 
     def _wait_for_head(self) -> None:
-        if self._head_timer is None:  # more bytes of the same head give it no more time
+        if self._head_timer is None:  # further bytes of the same head do not extend the time
             self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._close)
 
     def _stop_waiting(self) -> None:
@@ -57,11 +57,11 @@ class _Protocol(H11Protocol):
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, but the bot itself handles Ctrl-C."""
+    """uvicorn that leaves the signals to the bot."""
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
-        """Leave the signals alone."""
+        """Do not capture signals."""
         yield
 
 
@@ -82,7 +82,7 @@ class PageServer:
             ws="none",
             lifespan="off",
             log_config=None,
-            log_level="error",  # uvicorn warns of every malformed request; anybody local could fill the log
+            log_level="error",  # a local program could fill the log with warnings of malformed requests
             access_log=False,
             server_header=False,
             proxy_headers=False,
@@ -92,7 +92,7 @@ class PageServer:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Answer requests; returns once the first one can be answered."""
+        """Start the server; return when it accepts requests."""
         self._task = asyncio.create_task(self._server.serve(sockets=[self._listener]), name="web page server")
         async with asyncio.timeout(START_TIMEOUT_S):
             while not self._server.started:
@@ -101,12 +101,12 @@ class PageServer:
                 await asyncio.sleep(0.02)
 
     async def wait(self) -> None:
-        """Return, or raise, when the server ends; being cancelled leaves it running."""
+        """Return or raise when the server ends; a cancellation does not stop it."""
         if self._task:
             await asyncio.shield(self._task)
 
     async def stop(self) -> None:
-        """End open requests, then the server."""
+        """Finish open requests, then stop the server."""
         self._server.should_exit = True
         if self._task:
             with suppress(TimeoutError):

@@ -22,7 +22,7 @@ from playwright.async_api import (
     async_playwright,
 )
 
-from bot.chats.web import CardView, WebChat
+from bot.chats.web import CardPanel, WebChat
 from bot.policy.rules import Rules
 from tests.fakes.renderer import FakeRenderer
 from tests.fakes.room import Room, open_room
@@ -38,7 +38,7 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-CARD = CardView("A card of a test", 9 * GIB, 3 * GIB, 12 * GIB, "a test says so", 2, "abc", 5, 8, "sugar")
+CARD = CardPanel("A card of a test", 9 * GIB, 3 * GIB, 12 * GIB, "a test says so", 2, "abc", 5, 8, "sugar")
 
 
 @dataclass
@@ -64,33 +64,33 @@ class Visitor:
     """
 
     page: Page
-    strayed: list[str] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
+    foreign_requests: list[str] = field(default_factory=list)
+    browser_errors: list[str] = field(default_factory=list)
 
     def watch(self) -> None:
         """Begin to note requests and errors."""
         self.page.on("request", self._note_request)
         self.page.on("console", self._note_console)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("pageerror", lambda error: self.browser_errors.append(str(error)))
 
     def _note_request(self, request: Request) -> None:
         if not request.url.startswith(("http://127.0.0.1:", "data:", "blob:")):
-            self.strayed.append(request.url)
+            self.foreign_requests.append(request.url)
 
     def _note_console(self, message: ConsoleMessage) -> None:
         if message.type == "error":
-            self.complaints.append(message.text)
+            self.browser_errors.append(message.text)
 
     async def say(self, text: str) -> None:
         """Type a message and send it; returns once the box is free for the next."""
         async with self.page.expect_response("**/say"):
-            await self.page.fill("#message", text)
-            await self.page.press("#message", "Enter")
+            await self.page.fill("#input", text)
+            await self.page.press("#input", "Enter")
 
     @property
     def answers(self) -> Locator:
         """The bubbles that are not the person's own."""
-        return self.page.locator(".turn:not(.person)")
+        return self.page.locator(".message:not(.person)")
 
     @property
     def pictures(self) -> Locator:
@@ -103,7 +103,7 @@ class Visitor:
 
 
 @asynccontextmanager
-async def arrive(
+async def open_page_as_visitor(
     application: Application, *, profile: BrowserContext | None = None, url: str = ""
 ) -> AsyncIterator[Visitor]:
     """Open the page, in a profile of its own unless one is given."""
@@ -157,5 +157,5 @@ async def application(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def visitor(application: Application) -> AsyncIterator[Visitor]:
-    async with arrive(application) as visitor:
+    async with open_page_as_visitor(application) as visitor:
         yield visitor

@@ -12,20 +12,22 @@ from tests.fakes.room import Room, open_room
 
 
 def open_console(room: Room, folder: Path) -> tuple[ConsoleChat, io.StringIO]:
-    said = io.StringIO()
-    chat = ConsoleChat(room.desk, out_dir=folder / "out", answers=said, console=Console(file=io.StringIO()))
+    message = io.StringIO()
+    chat = ConsoleChat(
+        room.desk, out_dir=folder / "out", answers=message, console=Console(file=io.StringIO())
+    )
     room.chat = chat
-    return chat, said
+    return chat, message
 
 
 async def test_a_message_becomes_pictures_in_the_folder(tmp_path: Path) -> None:
     async with open_room(tmp_path) as room:
-        chat, said = open_console(room, tmp_path)
+        chat, message = open_console(room, tmp_path)
         async with room.running():
             answer = await chat.say("/sugar a face --lora sugar:0.8 --seed 7 -n 2", user_name="a member")
 
     assert answer.exit_code == 0
-    assert said.getvalue().splitlines() == [str(path) for path in answer.paths]
+    assert message.getvalue().splitlines() == [str(path) for path in answer.paths]
     for seed, path in enumerate(answer.paths, start=7):
         with Image.open(path) as picture:
             assert picture.text["parameters"] == f"Seed: {seed}"

@@ -8,11 +8,18 @@ from bot.chats.web import WebChat
 from bot.messages.page import page as word
 from engine.request import RenderRequest
 from tests.fakes.room import until
-from tests.integration.web.conftest import CARD, STEP_S, Application, Visitor, arrive, open_profile
+from tests.integration.web.conftest import (
+    CARD,
+    STEP_S,
+    Application,
+    Visitor,
+    open_page_as_visitor,
+    open_profile,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-HOSTILE = (
+MARKUP_TEXT = (
     '<img src=x onerror="window.hit=1"><script>window.hit=2</script> '
     "**bold** [a](javascript:hit) ${hit} {{hit}} `${window.hit=3}`"
 )
@@ -29,11 +36,11 @@ async def widths(visitor: Visitor) -> list[int]:
     return found
 
 
-async def test_the_page_loads_whole_and_asks_nothing_of_other_machines(visitor: Visitor) -> None:
+async def test_the_page_loads_completely_and_requests_nothing_from_other_machines(visitor: Visitor) -> None:
     await visitor.page.wait_for_timeout(2_000)  # the panel has been refreshed by then
 
-    assert visitor.strayed == []
-    assert visitor.complaints == []
+    assert visitor.foreign_requests == []
+    assert visitor.browser_errors == []
     assert await visitor.page.title() == "Sugarbot"
 
 
@@ -42,14 +49,14 @@ async def test_a_prompt_shows_its_progress_and_then_its_picture(
 ) -> None:
     await visitor.say("a smiling face")
 
-    await visitor.page.locator("#talk progress").wait_for()
-    assert "a smiling face" in await visitor.page.locator(".turn.person").inner_text()
+    await visitor.page.locator("#conversation progress").wait_for()
+    assert "a smiling face" in await visitor.page.locator(".message.person").inner_text()
     await visitor.pictures.first.wait_for()
 
     assert all(width > 0 for width in await widths(visitor))
     assert "128 × 128" in await visitor.answer()
-    assert await visitor.page.locator("#talk progress").count() == 0
-    assert visitor.strayed == visitor.complaints == []
+    assert await visitor.page.locator("#conversation progress").count() == 0
+    assert visitor.foreign_requests == visitor.browser_errors == []
     assert "a smiling face" in last_request(application).prompt
 
 
@@ -67,7 +74,7 @@ async def test_the_bar_moves_with_the_steps(application: Application, visitor: V
 
 async def percents(visitor: Visitor) -> AsyncIterator[int]:
     while await visitor.pictures.count() == 0:
-        bar = visitor.page.locator("#talk progress")
+        bar = visitor.page.locator("#conversation progress")
         if await bar.count():
             yield int(await bar.get_attribute("value") or 0)
         await visitor.page.wait_for_timeout(100)
@@ -84,7 +91,7 @@ async def test_commands_are_answered_in_the_conversation(visitor: Visitor) -> No
     assert "anime" in answer
 
 
-async def test_a_switch_of_the_default_holds_for_this_page_alone(
+async def test_a_switch_of_the_default_affects_this_page_only(
     application: Application, visitor: Visitor
 ) -> None:
     await visitor.say("/lora switch anime")
@@ -93,21 +100,19 @@ async def test_a_switch_of_the_default_holds_for_this_page_alone(
     await visitor.pictures.first.wait_for()
     assert [lora.name for lora in last_request(application).loras] == ["anime"]
 
-    async with arrive(application) as another:
+    async with open_page_as_visitor(application) as another:
         await another.say("another face")
         await another.pictures.first.wait_for()
     assert [lora.name for lora in last_request(application).loras] == ["sugar"]
 
 
-async def test_a_bad_size_is_said_in_a_sentence_and_draws_nothing(
-    application: Application, visitor: Visitor
-) -> None:
+async def test_a_bad_size_is_explained_and_draws_nothing(application: Application, visitor: Visitor) -> None:
     drawn = len(application.renderer.requests)
 
     await visitor.say("a face --size 7x9999x")
 
     assert "is not a size" in await visitor.answer()
-    assert await visitor.page.locator(".turn.refusal").count() == 1
+    assert await visitor.page.locator(".message.refusal").count() == 1
     assert len(application.renderer.requests) == drawn
 
 
@@ -158,11 +163,11 @@ async def test_two_jobs_of_one_page_both_arrive(visitor: Visitor) -> None:
 async def test_a_chinese_browser_reads_chinese_and_may_switch(application: Application) -> None:
     async with (
         open_profile(application.browser, locale="zh-CN") as profile,
-        arrive(application, profile=profile) as visitor,
+        open_page_as_visitor(application, profile=profile) as visitor,
     ):
         welcome = visitor.page.locator(".welcome h2")
         assert await welcome.inner_text() == word("welcome", "zh-CN") != word("welcome", "en")
-        assert await visitor.page.get_attribute("#message", "placeholder") == word("placeholder", "zh-CN")
+        assert await visitor.page.get_attribute("#input", "placeholder") == word("placeholder", "zh-CN")
         assert await visitor.page.evaluate("document.documentElement.lang") == "zh-CN"
 
         await visitor.page.get_by_text("English", exact=True).click()
@@ -175,16 +180,16 @@ async def test_an_english_browser_reads_english_and_no_chinese_but_its_name(visi
     assert not [char for char in text if "\u4e00" <= char <= "\u9fff"]
 
 
-async def test_hostile_text_stays_text(visitor: Visitor) -> None:
-    await visitor.say(HOSTILE)
+async def test_markup_in_a_message_stays_text(visitor: Visitor) -> None:
+    await visitor.say(MARKUP_TEXT)
     await visitor.pictures.first.wait_for()
     await visitor.say("/mine")
     await visitor.page.locator(".job").first.wait_for()
 
-    assert await visitor.page.locator(".turn.person").first.inner_text() == HOSTILE
+    assert await visitor.page.locator(".message.person").first.inner_text() == MARKUP_TEXT
     assert await visitor.page.evaluate("window.hit") is None
-    assert await visitor.page.locator("#talk :is(script, strong, [onerror], img[src=x])").count() == 0
-    assert await visitor.page.locator("#talk a[href^=javascript]").count() == 0
+    assert await visitor.page.locator("#conversation :is(script, strong, [onerror], img[src=x])").count() == 0
+    assert await visitor.page.locator("#conversation a[href^=javascript]").count() == 0
 
 
 async def test_the_panel_shows_the_card_in_numbers(visitor: Visitor) -> None:
@@ -210,7 +215,7 @@ async def test_the_panel_shows_the_title_of_this_chat_s_default(
     await visitor.say("/lora switch anime")
 
     await panel.get_by_text("anime", exact=True).wait_for()
-    async with arrive(application) as another:
+    async with open_page_as_visitor(application) as another:
         await another.page.locator("#panel").get_by_text("Sugar face", exact=True).wait_for()
 
 
@@ -222,27 +227,27 @@ async def test_controls_add_to_a_plain_prompt(application: Application, visitor:
     await visitor.say("two faces")
     await visitor.pictures.nth(1).wait_for()
 
-    asked = last_request(application)
-    assert [lora.name for lora in asked.loras] == ["anime"]
-    assert asked.count == 2
-    assert asked.width_px < asked.height_px
+    requests = last_request(application)
+    assert [lora.name for lora in requests.loras] == ["anime"]
+    assert requests.count == 2
+    assert requests.width_px < requests.height_px
 
 
-async def test_an_example_lands_in_the_box(visitor: Visitor) -> None:
+async def test_a_click_on_an_example_fills_the_text_box(visitor: Visitor) -> None:
     example = visitor.page.locator(".example").first
 
     await example.click()
 
-    assert await visitor.page.input_value("#message") == await example.inner_text()
+    assert await visitor.page.input_value("#input") == await example.inner_text()
 
 
 async def test_pictures_of_a_closed_page_are_there_when_it_opens_again(application: Application) -> None:
     async with open_profile(application.browser) as profile:
-        async with arrive(application, profile=profile) as leaving:
+        async with open_page_as_visitor(application, profile=profile) as leaving:
             await leaving.say("a face for later")
             await leaving.page.locator("[data-state=running]").wait_for()
 
-        async with arrive(application, profile=profile) as back:
+        async with open_page_as_visitor(application, profile=profile) as back:
             await back.page.locator("[data-state=done] img").wait_for()
             assert all(width > 0 for width in await widths(back))
 
@@ -250,7 +255,7 @@ async def test_pictures_of_a_closed_page_are_there_when_it_opens_again(applicati
 async def test_another_browser_finds_the_picture_with_mine(
     application: Application, visitor: Visitor
 ) -> None:
-    async with arrive(application) as drawing:
+    async with open_page_as_visitor(application) as drawing:
         await drawing.say("a face for both")
         await drawing.pictures.first.wait_for()
 
@@ -261,7 +266,10 @@ async def test_another_browser_finds_the_picture_with_mine(
 
 
 async def test_a_reload_keeps_conversation_job_default_and_language(application: Application) -> None:
-    async with open_profile(application.browser) as profile, arrive(application, profile=profile) as visitor:
+    async with (
+        open_profile(application.browser) as profile,
+        open_page_as_visitor(application, profile=profile) as visitor,
+    ):
         async with visitor.page.expect_navigation():  # a new language loads the page again
             await visitor.page.get_by_text("中文", exact=True).click()
         await visitor.page.get_by_text(word("welcome", "zh-CN")).wait_for()
@@ -271,21 +279,21 @@ async def test_a_reload_keeps_conversation_job_default_and_language(application:
         try:
             await visitor.say("a face over a reload")
             await visitor.page.locator("[data-state=running]").wait_for()
-            await visitor.page.fill("#message", "not yet sent")
+            await visitor.page.fill("#input", "not yet sent")
             await visitor.page.reload()
             await visitor.page.locator("[data-state=running]").wait_for()
         finally:
             application.renderer.step_s = STEP_S
 
-        assert await visitor.page.input_value("#message") == "not yet sent"
+        assert await visitor.page.input_value("#input") == "not yet sent"
         assert await visitor.page.evaluate("document.documentElement.lang") == "zh-CN"
-        assert "/lora switch anime" in await visitor.page.locator(".turn.person").first.inner_text()
+        assert "/lora switch anime" in await visitor.page.locator(".message.person").first.inner_text()
         await visitor.page.locator("[data-state=done] img").wait_for()
         await visitor.page.locator("#panel").get_by_text("anime", exact=True).wait_for()
-        assert visitor.complaints == []
+        assert visitor.browser_errors == []
 
 
-async def test_four_pictures_stand_two_by_two_each_when_it_is_ready(
+async def test_four_pictures_appear_in_two_columns_as_each_is_ready(
     application: Application, visitor: Visitor
 ) -> None:
     application.renderer.step_s = 0.15
@@ -310,8 +318,8 @@ async def test_four_pictures_stand_two_by_two_each_when_it_is_ready(
 async def test_two_tabs_show_the_same_conversation(application: Application) -> None:
     async with (
         open_profile(application.browser) as profile,
-        arrive(application, profile=profile) as one,
-        arrive(application, profile=profile) as other,
+        open_page_as_visitor(application, profile=profile) as one,
+        open_page_as_visitor(application, profile=profile) as other,
     ):
         await one.say("/quota")
 
@@ -328,16 +336,16 @@ async def open_another_site(visitor: Visitor, body: str) -> None:
 async def test_the_page_connects_again_after_the_bot_was_restarted(application: Application) -> None:
     first = WebChat(application.room.desk, card=lambda: CARD, host="127.0.0.1", port=0)
     await first.open()
-    async with arrive(application, url=first.url) as visitor:
+    async with open_page_as_visitor(application, url=first.url) as visitor:
         port = int(first.url.rstrip("/").rsplit(":", 1)[1])
         await visitor.say("a face before the restart")
         await until(lambda: not application.room.desk.queue_status().drawing)
         await first.close()
         await visitor.page.get_by_text(word("lost", "en")).wait_for()
-        await visitor.page.fill("#message", "/quota")
-        await visitor.page.press("#message", "Enter")
+        await visitor.page.fill("#input", "/quota")
+        await visitor.page.press("#input", "Enter")
         await visitor.page.get_by_text(word("unsent", "en")).wait_for()
-        assert await visitor.page.input_value("#message") == "/quota"
+        assert await visitor.page.input_value("#input") == "/quota"
 
         second = WebChat(application.room.desk, card=lambda: CARD, host="127.0.0.1", port=port)
         await second.open()
@@ -350,7 +358,10 @@ async def test_the_page_connects_again_after_the_bot_was_restarted(application: 
 
 
 async def test_a_link_of_another_site_opens_the_same_session(application: Application) -> None:
-    async with open_profile(application.browser) as profile, arrive(application, profile=profile) as visitor:
+    async with (
+        open_profile(application.browser) as profile,
+        open_page_as_visitor(application, profile=profile) as visitor,
+    ):
         await visitor.say("/quota")
         await visitor.answer()
         await open_another_site(visitor, f"<a href='{application.chat.url}'>to the page</a>")
@@ -360,7 +371,7 @@ async def test_a_link_of_another_site_opens_the_same_session(application: Applic
         assert "Credits left" in await visitor.answer()
 
 
-async def test_a_page_of_another_site_reads_and_does_nothing(
+async def test_a_page_of_another_site_can_neither_read_nor_act(
     application: Application, visitor: Visitor
 ) -> None:
     drawn = len(application.renderer.requests)
@@ -401,7 +412,7 @@ async def test_a_picture_is_shown_to_its_own_session_only(application: Applicati
     assert await status(visitor, source) == 200
     assert await status(visitor, source.replace("0.png", "9.png")) == 404
     assert await status(visitor, source, Host="evil.example") == 400
-    async with arrive(application) as another:
+    async with open_page_as_visitor(application) as another:
         assert await status(another, source) == 404
 
 
@@ -414,10 +425,10 @@ async def test_the_browser_itself_refuses_other_machines(application: Applicatio
     assert "frame-ancestors 'none'" in policy
     failed = "() => fetch('http://127.0.0.2:9/').then(() => 'sent', error => String(error))"
     assert "Failed to fetch" in await visitor.page.evaluate(failed)
-    assert any("Content Security Policy" in complaint for complaint in visitor.complaints)
+    assert any("Content Security Policy" in complaint for complaint in visitor.browser_errors)
 
 
-async def test_the_weight_belongs_to_a_named_lora(visitor: Visitor) -> None:
+async def test_the_weight_control_requires_a_named_lora(visitor: Visitor) -> None:
     await visitor.page.click("#options summary")
     assert await visitor.page.is_disabled("#weight")
 
@@ -428,15 +439,15 @@ async def test_the_weight_belongs_to_a_named_lora(visitor: Visitor) -> None:
 
 
 async def test_enter_inside_an_input_method_sends_nothing(visitor: Visitor) -> None:
-    await visitor.page.fill("#message", "ni hao")
+    await visitor.page.fill("#input", "ni hao")
     composing = "{key: 'Enter', isComposing: true, bubbles: true}"
     await visitor.page.eval_on_selector(
-        "#message", f"box => box.dispatchEvent(new KeyboardEvent('keydown', {composing}))"
+        "#input", f"box => box.dispatchEvent(new KeyboardEvent('keydown', {composing}))"
     )
-    await visitor.page.press("#message", "Shift+Enter")
+    await visitor.page.press("#input", "Shift+Enter")
 
-    assert await visitor.page.input_value("#message") == "ni hao\n"
-    assert await visitor.page.locator(".turn").count() == 0
+    assert await visitor.page.input_value("#input") == "ni hao\n"
+    assert await visitor.page.locator(".message").count() == 0
 
 
 async def test_a_double_click_draws_once(application: Application, visitor: Visitor) -> None:
@@ -459,14 +470,14 @@ async def below_sight_px(visitor: Visitor) -> int:
     return int(await visitor.page.locator("#scroll").evaluate(end))
 
 
-async def test_the_newest_turn_stays_in_sight_also_when_pictures_push_it_down(visitor: Visitor) -> None:
+async def test_the_newest_message_stays_visible_when_pictures_move_it_down(visitor: Visitor) -> None:
     for number in range(12):
         await visitor.say("/quota")
         await visitor.answers.nth(number).wait_for()
     assert await below_sight_px(visitor) == 0
     grow = """scroll => {
         scroll.scrollTop -= 10;  // its event comes after the talk has grown, as when a picture arrives
-        scroll.querySelector("#talk").lastElementChild.style.marginBottom = "900px";
+        scroll.querySelector("#conversation").lastElementChild.style.marginBottom = "900px";
     }"""
 
     await visitor.page.locator("#scroll").evaluate(grow)
@@ -474,11 +485,11 @@ async def test_the_newest_turn_stays_in_sight_also_when_pictures_push_it_down(vi
     assert await below_sight_px(visitor) == 0
 
 
-async def test_of_an_answer_taller_than_the_window_the_beginning_is_in_sight(
+async def test_the_beginning_of_an_answer_taller_than_the_window_is_visible(
     application: Application,
 ) -> None:
     low = open_profile(application.browser, width_px=900, height_px=480)
-    async with low as profile, arrive(application, profile=profile) as visitor:
+    async with low as profile, open_page_as_visitor(application, profile=profile) as visitor:
         await visitor.say("/help")
         await visitor.answer()
         await visitor.page.wait_for_timeout(300)
@@ -492,7 +503,9 @@ async def test_of_an_answer_taller_than_the_window_the_beginning_is_in_sight(
     assert 0 <= answer["y"] - scroll["y"] < 40
 
 
-async def test_a_reader_who_scrolled_up_is_left_there(application: Application, visitor: Visitor) -> None:
+async def test_the_page_does_not_scroll_for_a_reader_who_scrolled_up(
+    application: Application, visitor: Visitor
+) -> None:
     application.renderer.step_s = 0.15
     try:
         for number in range(12):
@@ -513,7 +526,7 @@ async def test_a_reader_who_scrolled_up_is_left_there(application: Application, 
 
 async def test_a_phone_needs_no_sideways_scrolling(application: Application) -> None:
     phone = open_profile(application.browser, width_px=390, height_px=844)
-    async with phone as profile, arrive(application, profile=profile) as visitor:
+    async with phone as profile, open_page_as_visitor(application, profile=profile) as visitor:
         await visitor.page.click("#options summary")
         await visitor.say("a face on a phone")
         await visitor.pictures.first.wait_for()

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from bot.chats.web import CardView, WebChat
+from bot.chats.web import CardPanel, WebChat
 from bot.errors import PackageMissing, PortTaken
 from bot.messages import explain
 from tests.fakes.desk import ScriptedDesk
@@ -13,10 +13,10 @@ from tests.unit.bot.chats.making import make_receipt, make_result, make_status
 
 def make_chat(port: int) -> WebChat:
     desk = ScriptedDesk(lambda *_: make_receipt())
-    return WebChat(desk, card=lambda: CardView("CPU", 1, 1, 2, "a test"), host="127.0.0.1", port=port)
+    return WebChat(desk, card=lambda: CardPanel("CPU", 1, 1, 2, "a test"), host="127.0.0.1", port=port)
 
 
-async def test_a_taken_port_is_said_with_its_number() -> None:
+async def test_a_taken_port_is_reported_with_its_number() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         chat = make_chat(port)
@@ -28,7 +28,7 @@ async def test_a_taken_port_is_said_with_its_number() -> None:
     assert refused.value.facts == {"host": "127.0.0.1", "port": port}
 
 
-async def test_a_missing_extra_is_said_with_the_package_that_is_missing(
+async def test_a_missing_extra_is_reported_with_the_missing_package(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name in [name for name in sys.modules if name.startswith(("bot.chats.web.", "starlette"))]:
@@ -45,7 +45,7 @@ async def test_a_missing_extra_is_said_with_the_package_that_is_missing(
     assert refused.value.facts["package"].startswith("starlette")  # type: ignore[attr-defined]
 
 
-async def test_a_parcel_for_a_closed_page_counts_as_delivered() -> None:
+async def test_a_result_for_a_closed_page_counts_as_delivered() -> None:
     chat = make_chat(0)
 
     await chat.show(make_status())

@@ -37,19 +37,21 @@ def test_the_same_secret_opens_the_same_session() -> None:
     assert again.conversation.locale == "en"
 
 
-def test_the_desk_knows_the_chat_by_an_id_that_opens_nothing() -> None:
+def test_the_chat_id_does_not_open_the_session() -> None:
     sessions, _ = make_sessions()
     secret = new_secret()
-    talk = sessions.open(secret, "en")[0].conversation
+    conversation = sessions.open(secret, "en")[0].conversation
 
-    assert sessions.find(talk.chat_id) is talk
-    assert secret not in talk.chat_id
-    assert not is_secret(talk.chat_id)
-    assert Sessions().open(secret, "en")[0].conversation.chat_id == talk.chat_id  # also after a restart
+    assert sessions.find(conversation.chat_id) is conversation
+    assert secret not in conversation.chat_id
+    assert not is_secret(conversation.chat_id)
+    assert (
+        Sessions().open(secret, "en")[0].conversation.chat_id == conversation.chat_id
+    )  # also after a restart
 
 
 @pytest.mark.parametrize("value", ["", "short", "x" * 42, "x" * 44, "x" * 42 + ";", "../" * 15, "é" * 43])
-def test_only_values_of_our_shape_are_secrets(value: str) -> None:
+def test_only_values_in_our_format_are_secrets(value: str) -> None:
     assert is_secret(new_secret())
     assert not is_secret(value)
 

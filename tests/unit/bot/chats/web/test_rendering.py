@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.chats.web.card import CardView
 from bot.chats.web.conversation import Conversation
-from bot.chats.web.view import EXAMPLES, card_html, page_html, talk_html, turn_html
+from bot.chats.web.panel import CardPanel
+from bot.chats.web.rendering import EXAMPLES, render_conversation, render_message, render_page, render_panel
 from bot.cli.serve import FIRST_MESSAGE
 from bot.commands import grammar
 from bot.commands.values import Draw
@@ -43,17 +43,17 @@ class Page(HTMLParser):
         return [attributes[attribute] for _, attributes in self.tags if attribute in attributes]
 
 
-def make_talk(locale: str = "en") -> Conversation:
+def make_conversation(locale: str = "en") -> Conversation:
     return Conversation("page", locale)
 
 
-def seen(talk: Conversation) -> Page:
-    return Page(talk_html(talk))
+def seen(conversation: Conversation) -> Page:
+    return Page(render_conversation(conversation))
 
 
 def test_an_empty_page_offers_examples() -> None:
     for locale, examples in EXAMPLES.items():
-        text = seen(make_talk(locale)).text
+        text = seen(make_conversation(locale)).text
         assert all(example in text for example in examples)
 
 
@@ -62,11 +62,11 @@ def test_english_examples_are_in_english() -> None:
     assert not EXAMPLES["zh-CN"][0].isascii()
 
 
-def test_a_waiting_job_says_its_place_and_can_be_cancelled() -> None:
-    talk = make_talk()
-    talk.answer(make_receipt(position=2))
+def test_a_waiting_job_shows_its_position_and_can_be_cancelled() -> None:
+    conversation = make_conversation()
+    conversation.answer(make_receipt(position=2))
 
-    page = seen(talk)
+    page = seen(conversation)
 
     assert "2 ahead of you" in page.text
     assert page.having("data-press") == [f"v1:c:{JOB}"]
@@ -74,18 +74,18 @@ def test_a_waiting_job_says_its_place_and_can_be_cancelled() -> None:
 
 
 def test_progress_counts_every_step_of_every_picture() -> None:
-    talk = make_talk()
-    talk.show(make_status(count=2, index=1, step=4, steps=8))
+    conversation = make_conversation()
+    conversation.show(make_status(count=2, index=1, step=4, steps=8))
 
-    assert seen(talk).having("value") == ["75"]
+    assert seen(conversation).having("value") == ["75"]
 
 
 def test_a_finished_job_shows_its_pictures_and_can_be_drawn_again(tmp_path: Path) -> None:
-    talk = make_talk()
-    talk.answer(make_receipt())
-    talk.deliver(make_result(paths=(tmp_path / "a.png", tmp_path / "b.png")))
+    conversation = make_conversation()
+    conversation.answer(make_receipt())
+    conversation.deliver(make_result(paths=(tmp_path / "a.png", tmp_path / "b.png")))
 
-    page = seen(talk)
+    page = seen(conversation)
 
     assert [image["src"] for image in page.all("img")] == [f"/pictures/{JOB}/{n}.png" for n in (0, 1)]
     assert page.having("data-press") == [f"v1:r:{JOB}"]
@@ -93,13 +93,13 @@ def test_a_finished_job_shows_its_pictures_and_can_be_drawn_again(tmp_path: Path
     assert page.all("progress") == []
 
 
-def test_pictures_of_a_batch_show_one_by_one_in_their_places() -> None:
-    talk = make_talk()
-    talk.answer(make_receipt(recipe=make_recipe("a face", 4)))
+def test_pictures_of_a_batch_appear_one_by_one_in_their_frames() -> None:
+    conversation = make_conversation()
+    conversation.answer(make_receipt(recipe=make_recipe("a face", 4)))
     drawn = tuple(Picture(index, 7 + index, 512, 768, PNG) for index in (0, 1))
-    talk.show(make_status(count=4, index=2, pictures=drawn))
+    conversation.show(make_status(count=4, index=2, pictures=drawn))
 
-    page = seen(talk)
+    page = seen(conversation)
 
     assert [image["src"] for image in page.all("img")] == [f"/pictures/{JOB}/{n}.png" for n in (0, 1)]
     assert [frame["class"] for frame in page.all("svg")] == ["frame next", "frame"]
@@ -107,10 +107,10 @@ def test_pictures_of_a_batch_show_one_by_one_in_their_places() -> None:
 
 
 def test_a_failed_job_says_why_and_shows_no_picture() -> None:
-    talk = make_talk()
-    talk.deliver(make_result(state=JobState.FAILED, fail=FailReason.OUT_OF_MEMORY, refund=1))
+    conversation = make_conversation()
+    conversation.deliver(make_result(state=JobState.FAILED, fail=FailReason.OUT_OF_MEMORY, refund=1))
 
-    page = seen(talk)
+    page = seen(conversation)
 
     assert page.all("img") == []
     assert "1" in page.text
@@ -118,41 +118,41 @@ def test_a_failed_job_says_why_and_shows_no_picture() -> None:
 
 
 def test_history_shows_earlier_pictures(tmp_path: Path) -> None:
-    talk = make_talk()
+    conversation = make_conversation()
     entry = HistoryEntry("old1", JobState.DONE, 0, make_recipe(), (PictureFile(0, 7, tmp_path / "a.png"),))
-    talk.answer(History((entry,)))
+    conversation.answer(History((entry,)))
 
-    page = seen(talk)
+    page = seen(conversation)
 
     assert page.all("img")[0]["src"] == "/pictures/old1/0.png"
     assert page.having("data-press") == ["v1:r:old1"]
 
 
-def test_an_empty_history_still_says_something() -> None:
-    talk = make_talk()
-    talk.answer(History(()))
+def test_an_empty_history_has_a_sentence() -> None:
+    conversation = make_conversation()
+    conversation.answer(History(()))
 
-    assert seen(talk).text.strip()
+    assert seen(conversation).text.strip()
 
 
 def test_the_whole_conversation_changes_its_language() -> None:
-    talk = make_talk()
-    talk.answer(CreditBalance(12, 40, 1_800_000_000))
-    talk.answer(BadSize(text="0"))
-    english = seen(talk).text
+    conversation = make_conversation()
+    conversation.answer(CreditBalance(12, 40, 1_800_000_000))
+    conversation.answer(BadSize(text="0"))
+    english = seen(conversation).text
 
-    talk.locale = "zh-CN"
+    conversation.locale = "zh-CN"
 
-    assert seen(talk).text != english
-    assert Page(page_html(talk, "", ())).all("html")[0]["lang"] == "zh-CN"
+    assert seen(conversation).text != english
+    assert Page(render_page(conversation, "", ())).all("html")[0]["lang"] == "zh-CN"
 
 
 @given(st.text(min_size=1, max_size=80))
 @pytest.mark.parametrize("frame", ["{}", "<script>alert(1)</script>{}", '"><img src=x onerror=alert(1)>{}'])
-def test_what_people_type_is_text_and_never_markup(frame: str, typed: str) -> None:
+def test_a_person_s_text_never_becomes_markup(frame: str, typed: str) -> None:
     hostile = frame.format(typed)
-    talk, calm = make_talk(), make_talk()
-    for one, prompt in ((talk, hostile), (calm, "calm")):
+    conversation, calm = make_conversation(), make_conversation()
+    for one, prompt in ((conversation, hostile), (calm, "calm")):
         one.say(prompt)
         one.answer(BadSize(text=prompt))
         one.deliver(make_result(recipe=make_recipe(prompt), paths=(Path("a.png"),)))
@@ -160,13 +160,13 @@ def test_what_people_type_is_text_and_never_markup(frame: str, typed: str) -> No
     def bones(page: Page) -> list[tuple[str, list[str]]]:
         return [(tag, sorted(attributes)) for tag, attributes in page.tags]
 
-    assert bones(seen(talk)) == bones(seen(calm))
+    assert bones(seen(conversation)) == bones(seen(calm))
 
 
 def test_the_panel_shows_the_card_in_numbers() -> None:
-    card = CardView("NVIDIA A10", 9 * GIB, 3 * GIB, 12 * GIB, "NVML", 3, JOB, 5, 8, "sugar")
+    card = CardPanel("NVIDIA A10", 9 * GIB, 3 * GIB, 12 * GIB, "NVML", 3, JOB, 5, 8, "sugar")
 
-    page = Page(card_html(card, "Anime", "en"))
+    page = Page(render_panel(card, "Anime", "en"))
 
     assert "9.0 of 12.0 GiB used" in page.text
     assert "3.0 GiB for drawing" in page.text
@@ -178,7 +178,7 @@ def test_the_panel_shows_the_card_in_numbers() -> None:
 
 
 def test_the_panel_of_an_idle_card_of_unknown_size_is_whole() -> None:
-    page = Page(card_html(CardView("CPU", 0, 0, 0, "unknown"), "", "en"))
+    page = Page(render_panel(CardPanel("CPU", 0, 0, 0, "unknown"), "", "en"))
 
     assert "idle" in page.text
     assert "none" in page.text
@@ -186,17 +186,17 @@ def test_the_panel_of_an_idle_card_of_unknown_size_is_whole() -> None:
 
 
 def test_a_chinese_panel_has_no_english_sentence() -> None:
-    page = Page(card_html(CardView("CPU", 0, 0, 0, "because the device is cpu"), "", "zh-CN"))
+    page = Page(render_panel(CardPanel("CPU", 0, 0, 0, "because the device is cpu"), "", "zh-CN"))
 
     assert "because" not in page.text
 
 
 def test_the_page_needs_no_inline_script_or_style() -> None:
-    talk = make_talk()
-    talk.answer(make_receipt())
+    conversation = make_conversation()
+    conversation.answer(make_receipt())
     loras = (LoraSummary("sugar", {"en": "Sugar face"}, "", 0.8), LoraSummary("x", {}, "", 1.0))
 
-    page = Page(page_html(talk, card_html(CardView("CPU", 1, 1, 2, ""), "", "en"), loras))
+    page = Page(render_page(conversation, render_panel(CardPanel("CPU", 1, 1, 2, ""), "", "en"), loras))
 
     assert "Sugarbot" in page.text
     assert "Sugar face" in page.text
@@ -207,12 +207,14 @@ def test_the_page_needs_no_inline_script_or_style() -> None:
     assert all(url.startswith("/") and not url.startswith("//") for url in urls)
 
 
-def test_every_bubble_carries_the_number_of_its_entry() -> None:
-    talk = make_talk()
-    talk.say("one")
-    talk.say("two")
+def test_every_message_carries_the_number_of_its_entry() -> None:
+    conversation = make_conversation()
+    conversation.say("one")
+    conversation.say("two")
 
-    assert [Page(turn_html(item, talk)).having("data-number") for item in talk.items] == [["0"], ["1"]]
+    assert [
+        Page(render_message(item, conversation)).having("data-number") for item in conversation.items
+    ] == [["0"], ["1"]]
 
 
 @pytest.mark.parametrize("prompt", [*EXAMPLES["en"][:2], *EXAMPLES["zh-CN"][:2], *FIRST_MESSAGE.values()])

@@ -1,16 +1,16 @@
-"""What every request must satisfy before a route sees it, and the headers that every answer carries.
+"""Checks every request before a route handles it, and adds security headers to every answer.
 
-A page of another site reaches 127.0.0.1 as easily as ours: by its own name pointed at this machine (the Host
-header tells), by ``fetch`` or a form (Origin and Sec-Fetch-Site tell), or by a link, which may open the page
-but carries no session. No answer has a CORS header, so no other origin can read one, and JSON bodies need a
-preflight, which is refused like every method but GET and POST.
+A page of another site can reach 127.0.0.1, too: by a host name that points to this machine (the Host header
+shows it), by ``fetch`` or a form (Origin and Sec-Fetch-Site show it), or by a link, which may open the page
+but carries no session. No answer has a CORS header, so no other origin can read it. JSON bodies of other
+origins require a preflight, which is refused like every method except GET and POST.
 """
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bot.chats.web.talks import language_of
+from bot.chats.web.desk_client import preferred_locale
 from bot.messages.page import page
 
 HEADERS = {
@@ -25,15 +25,15 @@ HEADERS = {
     "X-Frame-Options": "DENY",
 }
 METHODS = ("GET", "POST")
-MAX_HEAD_BYTES = 16 * 1024  # path and headers; uvicorn limits only what has not arrived completely
+MAX_HEAD_BYTES = 16 * 1024  # path and headers; uvicorn limits only incomplete ones
 
 
-class Guard:
-    """Refuses requests that are not ours; see the module's text.
+class SecurityMiddleware:
+    """Refuses requests that do not come from our own page; see the module's docstring.
 
     Args:
-        app: What answers the others.
-        host: The loopback name or address that the page is bound to, and its ``port``.
+        app: Handles the accepted requests.
+        host: The loopback name or address of the page, and its ``port``.
     """
 
     def __init__(self, app: ASGIApp, *, host: str, port: int) -> None:
@@ -43,7 +43,7 @@ class Guard:
         self._hosts = {f"{name}:{port}" for name in names} | (names if port == 80 else set())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, or hand it on."""
+        """Refuse one request or pass it on."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
@@ -61,7 +61,7 @@ class Guard:
 
     def _refusal(self, scope: Scope) -> PlainTextResponse | None:
         headers = Headers(scope=scope)
-        locale = language_of(headers.get("accept-language", ""))
+        locale = preferred_locale(headers.get("accept-language", ""))
         if (
             len(scope["raw_path"]) + sum(len(name) + len(value) for name, value in headers.raw)
             > MAX_HEAD_BYTES
@@ -78,7 +78,7 @@ class Guard:
 
 
 def is_link_from_elsewhere(headers: Headers) -> bool:
-    """Whether another site led here, so that the browser kept the session cookie to itself."""
+    """Whether the request comes from a link of another site, so that it has no session cookie."""
     return not _is_own_site(headers)
 
 
@@ -91,9 +91,9 @@ def _is_own_site(headers: Headers) -> bool:
 
 
 def _is_visit(scope: Scope, headers: Headers) -> bool:
-    """Whether a person follows a link to the page itself, in the whole window."""
-    wants = (headers.get("sec-fetch-mode"), headers.get("sec-fetch-dest"))
-    return scope["method"] == "GET" and scope["path"] == "/" and wants == ("navigate", "document")
+    """Whether a person follows a link to the page in the whole window."""
+    mode = (headers.get("sec-fetch-mode"), headers.get("sec-fetch-dest"))
+    return scope["method"] == "GET" and scope["path"] == "/" and mode == ("navigate", "document")
 
 
 def _bracketed(host: str) -> str:

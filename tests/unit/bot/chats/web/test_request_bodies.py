@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from bot.chats.web.incoming import MAX_TEXT_CHARS, LanguageBody, PressBody, SayBody
-from bot.chats.web.talks import Wishes
+from bot.chats.web.desk_client import DrawOptions
+from bot.chats.web.request_bodies import MAX_TEXT_CHARS, LanguageBody, PressBody, SayBody
 from bot.commands.values import Ratio
 
 JSON = st.recursive(
@@ -20,12 +20,12 @@ def test_a_message_with_its_controls() -> None:
     )
 
     assert body.text == "a face"
-    assert body.wishes == Wishes("anime", 1.0, Ratio(2, 3), 2)
+    assert body.options == DrawOptions("anime", 1.0, Ratio(2, 3), 2)
 
 
 @pytest.mark.parametrize("lora", ["", "none"])
 def test_a_weight_without_a_named_lora_counts_for_nothing(lora: str) -> None:
-    assert SayBody(text="a face", lora=lora, weight=0.5).wishes.weight is None
+    assert SayBody(text="a face", lora=lora, weight=0.5).options.weight is None
 
 
 def test_control_characters_become_spaces_and_lines_stay() -> None:

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from bot.chats.web import CardView, WebChat
+from bot.chats.web import CardPanel, WebChat
 from bot.chats.web.conversation import Conversation
-from bot.chats.web.routes import Pages, make_app
+from bot.chats.web.desk_client import DeskClient
+from bot.chats.web.routes import PageRoutes, create_app
 from bot.chats.web.sessions import MAX_SESSIONS, MAX_STREAMS_PER_SESSION, Sessions
-from bot.chats.web.talks import Talks
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.room import open_room, until
-from tests.integration.web.hostile import Hostile, hostile_requests
+from tests.integration.web.malicious_requests import MaliciousRequest, malicious_requests
 
 SECRET = "content of a file that no route may show"
 ROUTES = {
@@ -34,7 +34,7 @@ ROUTES = {
 
 
 @dataclass
-class Answer:
+class RawResponse:
     """What the page answered; status 0 where it closed the connection instead."""
 
     status: int
@@ -43,109 +43,111 @@ class Answer:
 
 
 @dataclass
-class Line:
+class RawClient:
     """Speaks to the page over sockets."""
 
     own: str
 
-    async def ask(self, hostile: Hostile, cookie: str = "") -> Answer:
+    async def send(self, request: MaliciousRequest, cookie: str = "") -> RawResponse:
         host, port = self.own.rsplit(":", 1)
         reader, writer = await asyncio.open_connection(host, int(port))
         try:
-            writer.write(_bytes_of(hostile, self.own, cookie))
+            writer.write(_bytes_of(request, self.own, cookie))
             async with asyncio.timeout(1):
                 return _parsed(await reader.read())
         except ConnectionError:
-            return Answer(0, {}, b"")
+            return RawResponse(0, {}, b"")
         except TimeoutError:
-            return Answer(-1, {}, b"")  # never right
+            return RawResponse(-1, {}, b"")  # never right
         finally:
             writer.close()
 
-    async def get(self, path: str, cookie: str = "", **headers: str) -> Answer:
-        return await self.ask(Hostile("", "GET", path, headers), cookie)
+    async def get(self, path: str, cookie: str = "", **headers: str) -> RawResponse:
+        return await self.send(MaliciousRequest("", "GET", path, headers), cookie)
 
     async def new_cookie(self) -> str:
         return (await self.get("/")).headers["set-cookie"].split(";")[0]
 
 
-def _bytes_of(hostile: Hostile, own: str, cookie: str) -> bytes:
+def _bytes_of(request: MaliciousRequest, own: str, cookie: str) -> bytes:
     headers = {"Host": own, "Connection": "close"} | ({"Cookie": cookie} if cookie else {})
-    if hostile.chunked:
+    if request.chunked:
         headers["Transfer-Encoding"] = "chunked"
-    elif hostile.body or hostile.method == "POST":
-        headers["Content-Length"] = str(len(hostile.body))
-    headers |= hostile.headers
+    elif request.body or request.method == "POST":
+        headers["Content-Length"] = str(len(request.body))
+    headers |= request.headers
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    body = hostile.body
-    if hostile.chunked:
+    body = request.body
+    if request.chunked:
         parts = [body[at : at + 9_000] for at in range(0, len(body), 9_000)]
         body = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (*parts, b""))
-    return f"{hostile.method} {hostile.path} HTTP/1.1\r\n{head}\r\n".encode() + body
+    return f"{request.method} {request.path} HTTP/1.1\r\n{head}\r\n".encode() + body
 
 
-def _parsed(raw: bytes) -> Answer:
+def _parsed(raw: bytes) -> RawResponse:
     if not raw:
-        return Answer(0, {}, b"")
+        return RawResponse(0, {}, b"")
     head, _, body = raw.partition(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
-    headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
-    return Answer(int(first.split()[1]), headers, body)
+    headers = {name.lower(): value for name, value in (client.split(": ", 1) for client in lines)}
+    return RawResponse(int(first.split()[1]), headers, body)
 
 
 @asynccontextmanager
-async def open_page(folder: Path) -> AsyncIterator[tuple[WebChat, Line]]:
+async def open_page(folder: Path) -> AsyncIterator[tuple[WebChat, RawClient]]:
     async with open_room(folder, default_lora="sugar") as room:
-        chat = WebChat(room.desk, card=lambda: CardView("CPU", 1, 1, 2, "a test"), host="127.0.0.1", port=0)
+        chat = WebChat(room.desk, card=lambda: CardPanel("CPU", 1, 1, 2, "a test"), host="127.0.0.1", port=0)
         room.chat = chat
         async with room.running():
             await chat.open()
             try:
-                yield chat, Line(chat.url.removeprefix("http://").rstrip("/"))
+                yield chat, RawClient(chat.url.removeprefix("http://").rstrip("/"))
             finally:
                 await chat.close()
 
 
-async def test_no_hostile_request_gets_a_file_an_error_of_ours_or_a_session(
+async def test_no_malicious_request_gets_a_file_an_internal_error_or_a_session(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     secret = tmp_path / "secret.txt"
     secret.write_text(SECRET)
-    async with open_page(tmp_path) as (chat, line):
-        cookie = await line.new_cookie()
-        asked = list(hostile_requests(str(secret), line.own))
+    async with open_page(tmp_path) as (chat, client):
+        cookie = await client.new_cookie()
+        requests = list(malicious_requests(str(secret), client.own))
         wrong = []
-        for hostile in asked:
-            answer = await line.ask(hostile, cookie)
-            about = (hostile.name, hostile.method, hostile.path[:80], hostile.headers, answer.status)
-            if answer.status not in hostile.wanted or SECRET.encode() in answer.body:
+        for request in requests:
+            answer = await client.send(request, cookie)
+            about = (request.name, request.method, request.path[:80], request.headers, answer.status)
+            if answer.status not in request.wanted or SECRET.encode() in answer.body:
                 wrong.append(about)
             if any(name.startswith("access-control") for name in answer.headers):
                 wrong.append(("CORS", *about))
-        talk = await line.get("/", cookie)
+        conversation = await client.get("/", cookie)
 
         assert wrong == []
-        assert len(asked) >= 200
-        assert SECRET.encode() not in talk.body
+        assert len(requests) >= 200
+        assert SECRET.encode() not in conversation.body
         assert len(chat._sessions) == 1
     assert caplog.records == []
     assert "Traceback" not in "".join(capsys.readouterr())
 
 
-async def test_the_secret_of_a_hostile_test_would_be_seen(tmp_path: Path) -> None:
-    async with open_page(tmp_path) as (_, line):
-        cookie = await line.new_cookie()
-        said = b'{"text": "/quota ' + SECRET.encode() + b'"}'
-        await line.ask(Hostile("", "POST", "/say", {"Content-Type": "application/json"}, said), cookie)
+async def test_the_secret_of_the_malicious_requests_would_be_found(tmp_path: Path) -> None:
+    async with open_page(tmp_path) as (_, client):
+        cookie = await client.new_cookie()
+        message = b'{"text": "/quota ' + SECRET.encode() + b'"}'
+        await client.send(
+            MaliciousRequest("", "POST", "/say", {"Content-Type": "application/json"}, message), cookie
+        )
 
-        assert SECRET.encode() in (await line.get("/", cookie)).body
+        assert SECRET.encode() in (await client.get("/", cookie)).body
 
 
-def test_the_routes_are_the_documented_ones_and_no_others() -> None:
+def test_the_routes_are_exactly_the_documented_ones() -> None:
     desk = ScriptedDesk(lambda *_: None)  # type: ignore[arg-type, return-value]
-    pages = Pages(Sessions(), Talks(desk), lambda: CardView("CPU", 1, 1, 2, ""), "cookie")
+    pages = PageRoutes(Sessions(), DeskClient(desk), lambda: CardPanel("CPU", 1, 1, 2, ""), "cookie")
 
-    routes = make_app(pages).routes
+    routes = create_app(pages).routes
 
     found = {(method, route.path) for route in routes for method in (route.methods or ()) if method != "HEAD"}  # type: ignore[attr-defined]
     assert found == ROUTES
@@ -153,96 +155,103 @@ def test_the_routes_are_the_documented_ones_and_no_others() -> None:
 
 
 async def test_every_answer_carries_the_headers_that_protect_it(tmp_path: Path) -> None:
-    async with open_page(tmp_path) as (_, line):
-        cookie = await line.new_cookie()
+    async with open_page(tmp_path) as (_, client):
+        cookie = await client.new_cookie()
         for path in ("/", "/page.js", "/nothing", "/say", "/pictures/a/0.png"):
-            answer = await line.get(path, cookie)
+            answer = await client.get(path, cookie)
             assert "default-src 'none'" in answer.headers["content-security-policy"]
             assert answer.headers["x-content-type-options"] == "nosniff"
             assert answer.headers["x-frame-options"] == "DENY"
             assert answer.headers["referrer-policy"] == "no-referrer"
             assert answer.headers["cache-control"] == ("no-cache" if path == "/page.js" else "no-store")
             assert "server" not in answer.headers
-        cookie = (await line.get("/")).headers["set-cookie"]
+        cookie = (await client.get("/")).headers["set-cookie"]
     assert "HttpOnly" in cookie
     assert "samesite=strict" in cookie.lower()
 
 
-async def test_a_thousand_sessions_leave_a_bounded_number_in_memory(tmp_path: Path) -> None:
-    earlier = living()  # of other tests in this process
-    async with open_page(tmp_path) as (chat, line):
+async def test_a_thousand_sessions_leave_a_limited_number_in_memory(tmp_path: Path) -> None:
+    earlier = live_conversations()  # of other tests in this process
+    async with open_page(tmp_path) as (chat, client):
         for _ in range(1_000):
-            assert (await line.get("/")).status == 200
+            assert (await client.get("/")).status == 200
 
         gc.collect()
         assert len(chat._sessions) <= MAX_SESSIONS
-        assert len([one for one in living() if not any(one is other for other in earlier)]) <= MAX_SESSIONS
-        assert not [task for task in asyncio.all_tasks() if "follow" in repr(task)]
+        assert (
+            len([one for one in live_conversations() if not any(one is other for other in earlier)])
+            <= MAX_SESSIONS
+        )
+        assert not [task for task in asyncio.all_tasks() if "stream_events" in repr(task)]
 
 
-def living() -> list[Conversation]:
+def live_conversations() -> list[Conversation]:
     return [one for one in gc.get_objects() if type(one) is Conversation and not one.is_released]
 
 
-async def test_a_flood_of_sessions_does_not_end_one_that_is_on_a_screen(tmp_path: Path) -> None:
-    async with open_page(tmp_path) as (_, line):
-        cookie = await line.new_cookie()
-        said = Hostile("", "POST", "/say", {"Content-Type": "application/json"}, b'{"text": "/quota"}')
-        await line.ask(said, cookie)
-        async with streaming(line, cookie):
+async def test_many_new_sessions_do_not_release_an_open_one(tmp_path: Path) -> None:
+    async with open_page(tmp_path) as (_, client):
+        cookie = await client.new_cookie()
+        message = MaliciousRequest(
+            "", "POST", "/say", {"Content-Type": "application/json"}, b'{"text": "/quota"}'
+        )
+        await client.send(message, cookie)
+        async with open_stream(client, cookie):
             for _ in range(MAX_SESSIONS + 10):
-                await line.get("/")
+                await client.get("/")
 
-            assert b"/quota" in (await line.get("/", cookie)).body
+            assert b"/quota" in (await client.get("/", cookie)).body
 
 
 @asynccontextmanager
-async def streaming(line: Line, cookie: str) -> AsyncIterator[int]:
+async def open_stream(client: RawClient, cookie: str) -> AsyncIterator[int]:
     """An open stream of events, once its head has come; gives the status."""
-    host, port = line.own.rsplit(":", 1)
+    host, port = client.own.rsplit(":", 1)
     reader, writer = await asyncio.open_connection(host, int(port))
     try:
-        writer.write(_bytes_of(Hostile("", "GET", "/events"), line.own, cookie))
+        writer.write(_bytes_of(MaliciousRequest("", "GET", "/events"), client.own, cookie))
         async with asyncio.timeout(5):
             yield int((await reader.readline()).split()[1])
     finally:
         writer.close()
 
 
-async def test_streams_are_bounded_and_one_that_ends_makes_room(tmp_path: Path) -> None:
-    async with open_page(tmp_path) as (chat, line):
-        cookie = await line.new_cookie()
+async def test_streams_are_limited_and_an_ended_one_frees_a_slot(tmp_path: Path) -> None:
+    async with open_page(tmp_path) as (chat, client):
+        cookie = await client.new_cookie()
         (session,) = chat._sessions._sessions.values()
-        streams = [streaming(line, cookie) for _ in range(MAX_STREAMS_PER_SESSION)]
+        streams = [open_stream(client, cookie) for _ in range(MAX_STREAMS_PER_SESSION)]
         for stream in streams:
             assert await stream.__aenter__() == 200
 
-        async with streaming(line, cookie) as status:
+        async with open_stream(client, cookie) as status:
             assert status == 429
         for stream in streams:
             await stream.__aexit__(None, None, None)
         await until(lambda: session.streams == 0)
 
-        async with streaming(line, cookie) as status:
+        async with open_stream(client, cookie) as status:
             assert status == 200
 
 
 async def test_a_request_without_a_session_does_nothing(tmp_path: Path) -> None:
-    async with open_page(tmp_path) as (chat, line):
-        said = Hostile("", "POST", "/say", {"Content-Type": "application/json"}, b'{"text": "a face"}')
+    async with open_page(tmp_path) as (chat, client):
+        message = MaliciousRequest(
+            "", "POST", "/say", {"Content-Type": "application/json"}, b'{"text": "a face"}'
+        )
 
-        for cookie in ("", "other=1", f"sugarbot_{line.own.rsplit(':', 1)[1]}=short"):
-            assert (await line.ask(said, cookie)).status == 403
-            assert (await line.get("/events", cookie)).status == 403
+        for cookie in ("", "other=1", f"sugarbot_{client.own.rsplit(':', 1)[1]}=short"):
+            assert (await client.send(message, cookie)).status == 403
+            assert (await client.get("/events", cookie)).status == 403
 
         assert len(chat._sessions) == 0
 
 
 async def test_a_link_of_another_site_begins_no_session(tmp_path: Path) -> None:
-    async with open_page(tmp_path) as (chat, line):
+    async with open_page(tmp_path) as (chat, client):
         context = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
 
-        answer = await line.get("/", **context)
+        answer = await client.get("/", **context)
 
         assert answer.status == 200
         assert b'http-equiv="refresh"' in answer.body
@@ -250,14 +259,14 @@ async def test_a_link_of_another_site_begins_no_session(tmp_path: Path) -> None:
         assert len(chat._sessions) == 0
 
 
-async def test_a_connection_that_sends_no_whole_request_is_closed(
+async def test_a_connection_with_an_incomplete_request_is_closed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bot.chats.web.server.HEAD_TIMEOUT_S", 0.2)
-    monkeypatch.setattr("bot.chats.web.body.BODY_TIMEOUT_S", 0.2)
-    async with open_page(tmp_path) as (_, line):
-        cookie = await line.new_cookie()
-        host, port = line.own.rsplit(":", 1)
+    monkeypatch.setattr("bot.chats.web.request_bodies.BODY_TIMEOUT_S", 0.2)
+    async with open_page(tmp_path) as (_, client):
+        cookie = await client.new_cookie()
+        host, port = client.own.rsplit(":", 1)
         for sent in (b"", b"GET / HTT", b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: "):
             reader, writer = await asyncio.open_connection(host, int(port))
             writer.write(sent)
@@ -266,6 +275,6 @@ async def test_a_connection_that_sends_no_whole_request_is_closed(
             writer.close()
 
         slow = {"Content-Type": "application/json", "Content-Length": "100"}
-        answer = await line.ask(Hostile("", "POST", "/say", slow, b'{"text": '), cookie)
+        answer = await client.send(MaliciousRequest("", "POST", "/say", slow, b'{"text": '), cookie)
 
         assert answer.status == 408

@@ -43,7 +43,7 @@ FRAMEWORK_ROUTES = (
 
 
 @dataclass(frozen=True)
-class Hostile:
+class MaliciousRequest:
     """One request.
 
     Attributes:
@@ -59,7 +59,7 @@ class Hostile:
     chunked: bool = False
 
 
-def hostile_requests(secret: str, own: str) -> Iterator[Hostile]:
+def malicious_requests(secret: str, own: str) -> Iterator[MaliciousRequest]:
     """All of them; ``secret`` is the path of a file to protect, ``own`` the page's host and port."""
     yield from _bodies(secret)
     yield from _kinds()
@@ -69,7 +69,7 @@ def hostile_requests(secret: str, own: str) -> Iterator[Hostile]:
     yield from _methods()
 
 
-def _bodies(secret: str) -> Iterator[Hostile]:
+def _bodies(secret: str) -> Iterator[MaliciousRequest]:
     file_data = {"path": secret, "url": f"file://{secret}", "meta": {"_type": "gradio.FileData"}}
     deep: object = "x"
     for _ in range(60):
@@ -105,7 +105,7 @@ def _bodies(secret: str) -> Iterator[Hostile]:
                 if (key, name) == ("lora", "path") or (key, name) == ("press", "path"):
                     wanted = (204, 422)
                 body = json.dumps(good | {key: value}).encode()
-                yield Hostile(f"{key}: {name}", "POST", path, JSON, body, wanted)
+                yield MaliciousRequest(f"{key}: {name}", "POST", path, JSON, body, wanted)
         first = next(iter(good))
         rest = json.dumps(good)[1:]
         raws = {
@@ -128,7 +128,7 @@ def _bodies(secret: str) -> Iterator[Hostile]:
             "NUL": b"\x00" * 10,
         }
         for name, raw in raws.items():
-            yield Hostile(name, "POST", path, JSON, raw, (400, 422))
+            yield MaliciousRequest(name, "POST", path, JSON, raw, (400, 422))
     for text in (
         "\u0000\u0001\u001b[31m",
         "\u202e\u2066",
@@ -136,12 +136,14 @@ def _bodies(secret: str) -> Iterator[Hostile]:
         "<script>alert(1)</script>",
         "\ufffe\uffff",
     ):
-        yield Hostile("odd characters", "POST", "/say", JSON, json.dumps({"text": text}).encode(), (204,))
+        yield MaliciousRequest(
+            "odd characters", "POST", "/say", JSON, json.dumps({"text": text}).encode(), (204,)
+        )
     twice = b'{"text": "/quota", "text": {"path": "/etc/passwd"}}'
-    yield Hostile("a key twice", "POST", "/say", JSON, twice, (400, 422))
+    yield MaliciousRequest("a key twice", "POST", "/say", JSON, twice, (400, 422))
 
 
-def _kinds() -> Iterator[Hostile]:
+def _kinds() -> Iterator[MaliciousRequest]:
     kinds = (
         "", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x",
         "application/jsonp",
@@ -150,24 +152,24 @@ def _kinds() -> Iterator[Hostile]:
     for path in POSTS:
         for kind in kinds:
             headers = {"Content-Type": kind} if kind else {}
-            yield Hostile(f"type {kind!r}", "POST", path, headers, b'{"text": "a face"}', (415,))
+            yield MaliciousRequest(f"type {kind!r}", "POST", path, headers, b'{"text": "a face"}', (415,))
         packed = JSON | {"Content-Encoding": "gzip"}
-        yield Hostile("compressed", "POST", path, packed, b"\x1f\x8b", (415,))
+        yield MaliciousRequest("compressed", "POST", path, packed, b"\x1f\x8b", (415,))
 
 
-def _too_large() -> Iterator[Hostile]:
+def _too_large() -> Iterator[MaliciousRequest]:
     huge = b'{"text": "' + b"x" * 300_000 + b'"}'
     for path in POSTS:
-        yield Hostile("huge", "POST", path, JSON, huge, (413, 0))
-        yield Hostile("huge, in chunks", "POST", path, JSON, huge, (413, 0), chunked=True)
+        yield MaliciousRequest("huge", "POST", path, JSON, huge, (413, 0))
+        yield MaliciousRequest("huge, in chunks", "POST", path, JSON, huge, (413, 0), chunked=True)
         lying = JSON | {"Content-Length": "4"}
-        yield Hostile("longer than it says", "POST", path, lying, b'{"text": "a face"}', (400, 422))
+        yield MaliciousRequest("longer than it says", "POST", path, lying, b'{"text": "a face"}', (400, 422))
     for path in (*GETS, *POSTS):
-        yield Hostile("huge header", "GET", path, {"X-Huge": "x" * 40_000}, wanted=(400, 431, 0))
-        yield Hostile("huge path", "GET", path + "x" * 40_000, wanted=(400, 404, 414, 431, 0))
+        yield MaliciousRequest("huge header", "GET", path, {"X-Huge": "x" * 40_000}, wanted=(400, 431, 0))
+        yield MaliciousRequest("huge path", "GET", path + "x" * 40_000, wanted=(400, 404, 414, 431, 0))
 
 
-def _paths(secret: str) -> Iterator[Hostile]:
+def _paths(secret: str) -> Iterator[MaliciousRequest]:
     up = "../" * 12
     encoded = "%2e%2e%2f" * 12
     name = secret.removeprefix("/")
@@ -176,22 +178,22 @@ def _paths(secret: str) -> Iterator[Hostile]:
                   "....//" * 8 + name, "/" + name, secret.replace("/", "%2f"),
                   "%00" + name, "..;/" * 8 + name):  # fmt: skip
         for before in ("/", "/page.css/", "/pictures/", "/pictures/a/", "/static/", "/events/", "/say/"):
-            yield Hostile("climbing path", "GET", before + climb, wanted=(400, 404, 405))
-        yield Hostile("climbing job", "GET", f"/pictures/{climb}/0.png", wanted=(404,))
-        yield Hostile("climbing picture", "GET", f"/pictures/a/{climb}.png", wanted=(404,))
+            yield MaliciousRequest("climbing path", "GET", before + climb, wanted=(400, 404, 405))
+        yield MaliciousRequest("climbing job", "GET", f"/pictures/{climb}/0.png", wanted=(404,))
+        yield MaliciousRequest("climbing picture", "GET", f"/pictures/a/{climb}.png", wanted=(404,))
     for index in ("9" * 5_000, "-1", "0x0", "٣", "0.png/../1", "1e3", "", "%30%00"):
         path = f"/pictures/a/{index}.png".encode("ascii", "replace").decode()
-        yield Hostile("odd index", "GET", path, wanted=(400, 404))
+        yield MaliciousRequest("odd index", "GET", path, wanted=(400, 404))
     for path in FRAMEWORK_ROUTES:
         for method, body in (("GET", b""), ("POST", b'{"data": [], "fn_index": 3, "session_hash": "x"}')):
-            yield Hostile(
+            yield MaliciousRequest(
                 "former route", method, path.format(secret=secret), JSON if body else {}, body, (404,)
             )
     for path in GETS[1:]:
-        yield Hostile("trailing slash", "GET", path + "/", wanted=(404,))
+        yield MaliciousRequest("trailing slash", "GET", path + "/", wanted=(404,))
 
 
-def _origins(own: str) -> Iterator[Hostile]:
+def _origins(own: str) -> Iterator[MaliciousRequest]:
     port = own.rsplit(":", 1)[1]
     good = b'{"text": "/quota"}'
     hosts = ("evil.example", f"evil.example:{port}", "127.0.0.1", "127.0.0.1:1",
@@ -200,25 +202,27 @@ def _origins(own: str) -> Iterator[Hostile]:
              "[::1]", f"2130706433:{port}")  # fmt: skip
     for host in hosts:
         for path in GETS:
-            yield Hostile("foreign host", "GET", path, {"Host": host}, wanted=(400,))
-        yield Hostile("foreign host", "POST", "/say", JSON | {"Host": host}, good, (400,))
+            yield MaliciousRequest("foreign host", "GET", path, {"Host": host}, wanted=(400,))
+        yield MaliciousRequest("foreign host", "POST", "/say", JSON | {"Host": host}, good, (400,))
     origins = ("http://evil.example", "null", "http://localhost:3000", "http://127.0.0.1", f"https://{own}",
                f"http://{own}.evil.example", f"http://{own}/", "file://", "")  # fmt: skip
     for origin in origins:
         for path in POSTS:
-            yield Hostile("foreign origin", "POST", path, JSON | {"Origin": origin}, good, (403,))
-        yield Hostile("foreign origin", "GET", "/events", {"Origin": origin}, wanted=(403,))
+            yield MaliciousRequest("foreign origin", "POST", path, JSON | {"Origin": origin}, good, (403,))
+        yield MaliciousRequest("foreign origin", "GET", "/events", {"Origin": origin}, wanted=(403,))
     for site in ("cross-site", "same-site", "none, cross-site", "x"):
         for path in POSTS:
-            yield Hostile("foreign site", "POST", path, JSON | {"Sec-Fetch-Site": site}, good, (403,))
+            yield MaliciousRequest(
+                "foreign site", "POST", path, JSON | {"Sec-Fetch-Site": site}, good, (403,)
+            )
         for path in GETS:
-            yield Hostile("foreign site", "GET", path, {"Sec-Fetch-Site": site}, wanted=(403,))
+            yield MaliciousRequest("foreign site", "GET", path, {"Sec-Fetch-Site": site}, wanted=(403,))
 
 
-def _methods() -> Iterator[Hostile]:
+def _methods() -> Iterator[MaliciousRequest]:
     for path in (*GETS, *POSTS):
         for method in ("HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", "get"):
-            yield Hostile("method", method, path, wanted=(400, 405))
+            yield MaliciousRequest("method", method, path, wanted=(400, 405))
         upgrade = {
             "Connection": "Upgrade, close",
             "Upgrade": "websocket",
@@ -226,12 +230,12 @@ def _methods() -> Iterator[Hostile]:
             "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
         }
         if path != "/events":  # an upgrade is an offer, which a server may leave unanswered
-            yield Hostile("websocket", "GET", path, upgrade, wanted=(200, 404, 405))
+            yield MaliciousRequest("websocket", "GET", path, upgrade, wanted=(200, 404, 405))
     for path in GETS:
         if not path.startswith("/pictures"):
-            yield Hostile("post to a page", "POST", path, JSON, b"{}", (405,))
+            yield MaliciousRequest("post to a page", "POST", path, JSON, b"{}", (405,))
     for path in POSTS:
-        yield Hostile("get of an action", "GET", path, wanted=(405,))
+        yield MaliciousRequest("get of an action", "GET", path, wanted=(405,))
     preflight = {"Origin": "http://evil.example", "Access-Control-Request-Method": "POST"}
     for path in POSTS:
-        yield Hostile("preflight", "OPTIONS", path, preflight, wanted=(403, 405))
+        yield MaliciousRequest("preflight", "OPTIONS", path, preflight, wanted=(403, 405))

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from bot.chats.web import WebChat
-from tests.integration.web.conftest import CARD, Application, arrive
+from tests.integration.web.conftest import CARD, Application, open_page_as_visitor
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -16,7 +16,7 @@ async def test_closing_does_not_wait_for_open_pages(application: Application) ->
     chat = WebChat(application.room.desk, card=lambda: CARD, host="127.0.0.1", port=0)
     await chat.open()
     serving = asyncio.create_task(chat.serve(), name="web chat serves")
-    async with arrive(application, url=chat.url):
+    async with open_page_as_visitor(application, url=chat.url):
         began = time.monotonic()
         await chat.close()
         closing_s = time.monotonic() - began
@@ -28,7 +28,7 @@ async def test_closing_does_not_wait_for_open_pages(application: Application) ->
         pass  # the port is free again
 
 
-async def test_a_cancelled_serve_leaves_closing_to_close(application: Application) -> None:
+async def test_a_cancelled_serve_does_not_close_the_page(application: Application) -> None:
     chat = WebChat(application.room.desk, card=lambda: CARD, host="127.0.0.1", port=0)
     await chat.open()
     serving = asyncio.create_task(chat.serve(), name="web chat serves")

@@ -1,0 +1,122 @@
+"""Turns messages and pressed buttons into commands for the desk.
+
+Everyone who reaches the loopback page is the same local person.
+"""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import structlog
+
+from bot.chats.contract import Desk
+from bot.chats.web.conversation import Conversation
+from bot.commands import buttons, grammar
+from bot.commands.values import Command, Draw, LoraList, LoraWish, Mine, Ratio
+from bot.errors import SugarbotError
+from bot.messages import locale_of
+from bot.outcomes import Address, CommandContext, History, LoraListing, LoraSummary, Platform
+
+LOCAL_PERSON = "local"
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class DrawOptions:
+    """The values of the controls beside the text box; the text itself has priority.
+
+    Attributes:
+        lora: Empty means the chat's default.
+        weight: Counts only with a LoRA.
+    """
+
+    lora: str = ""
+    weight: float | None = None
+    ratio: Ratio | None = None
+    count: int = 1
+
+    def apply_to(self, command: Command) -> Command:
+        """Add these options to a draw command where it does not set them."""
+        if not isinstance(command, Draw):
+            return command
+        chosen = (LoraWish(self.lora, self.weight),) if self.lora else ()
+        return replace(
+            command,
+            loras=command.loras or chosen,
+            size=command.size or self.ratio,
+            count=command.count if command.count > 1 else self.count,
+        )
+
+
+class DeskClient:
+    """Sends the commands of conversations to the desk."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def say(self, conversation: Conversation, text: str, options: DrawOptions) -> None:
+        """Handle a message; add it and its answer to the conversation, an empty one only as its answer."""
+        if text.strip():
+            conversation.say(text)
+        await self._handle(conversation, lambda: options.apply_to(grammar.parse(text)))
+
+    async def press(self, conversation: Conversation, data: str) -> None:
+        """Handle a pressed button."""
+        await self._handle(conversation, lambda: buttons.press_of(data))
+
+    async def restore_history(self, conversation: Conversation) -> None:
+        """Fill a conversation of an earlier run with the person's newest jobs."""
+        try:
+            newest = await self._desk.handle(Mine(), _context(conversation))
+        except SugarbotError as error:
+            log.info("history unavailable", error=type(error).__name__)
+        else:
+            if isinstance(newest, History) and newest.entries and not conversation.entries:
+                conversation.answer(newest)
+
+    async def default_lora(self, conversation: Conversation) -> LoraSummary | None:
+        """The default LoRA of this conversation, or None.
+
+        Raises:
+            SugarbotError: The desk cannot answer now.
+        """
+        match await self._desk.handle(LoraList(), _context(conversation)):
+            case LoraListing(loras=loras, default=default):
+                return next((card for card in loras if card.name == default), None)
+            case _:
+                return None
+
+    def loras(self, locale: str) -> tuple[LoraSummary, ...]:
+        """The LoRAs that the picture options offer."""
+        return self._desk.suggest_loras("", locale)
+
+    async def _handle(self, conversation: Conversation, parse_command: Callable[[], Command]) -> None:
+        context = _context(conversation)
+        try:
+            conversation.answer(await self._desk.handle(parse_command(), context))
+        except SugarbotError as error:
+            conversation.answer(error)
+        except Exception:
+            log.exception("web message failed", event_id=context.event_id)
+            conversation.answer(SugarbotError())
+
+
+def _context(conversation: Conversation) -> CommandContext:
+    return CommandContext(
+        platform=Platform.WEB,
+        event_id=secrets.token_hex(12),
+        user_id=LOCAL_PERSON,
+        address=Address(Platform.WEB, conversation.chat_id),
+        locale=conversation.locale,
+        is_chat_admin=True,
+    )
+
+
+def preferred_locale(accept_language: str) -> str:
+    """The first supported language of an ``Accept-Language`` header, as ``en`` or ``zh-CN``."""
+    for item in accept_language.split(","):
+        code = item.split(";", 1)[0].strip()
+        if code.lower().split("-")[0] in ("en", "zh"):
+            return locale_of(code)
+    return locale_of(None)

@@ -1,0 +1,242 @@
+"""Renders conversations as HTML. Jinja escapes every text, so a person's text never becomes markup.
+
+A conversation comes in, a string goes out; HTTP and sessions are elsewhere. The markup has no inline style
+and no inline script, so that the page's content policy can forbid both.
+"""
+
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from bot.chats.web.conversation import (
+    BotMessage,
+    Conversation,
+    ConversationEntry,
+    JobMessage,
+    NumberedEntry,
+    UserMessage,
+)
+from bot.chats.web.panel import CardPanel
+from bot.chats.web.request_bodies import MAX_TEXT_CHARS, SHAPES
+from bot.commands import buttons
+from bot.commands.values import MAX_COUNT, MAX_WEIGHT, Cancel, Reroll
+from bot.errors import SugarbotError
+from bot.messages import LOCALES, caption_of, explain, label, past, say, status
+from bot.messages.page import LANGUAGES, page
+from bot.outcomes import History, HistoryEntry, LoraSummary, Outcome, Recipe
+from engine.sizes import in_gib
+
+EXAMPLES = {
+    "en": (
+        "a girl with porcelain skin, rose blush, nude lip glaze, smiling eyes, fine lashes, wavy hair",
+        "tanned skin, round eyes, red lips, blue twin tails, round glasses --lora anime -n 2",
+        "/loras",
+        "/quota",
+    ),
+    "zh-CN": (
+        "Sugar面部,纯欲甜妹脸部,淡颜系清甜长相,清透水光肌,微醺蜜桃腮红,薄涂裸粉唇釉,眼尾轻挑带慵懒笑意,细碎睫毛轻颤",
+        "小麦色肌肤, 圆润杏眼, 正红唇, 蓝色双马尾, 圆框眼镜 --lora anime -n 2",
+        "/loras",
+        "/quota",
+    ),
+}
+"""Examples on an empty page; the first Chinese one is the prompt of the project's source article."""
+
+_TEMPLATES = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PictureView:
+    """A picture on the page, or a frame for a picture that does not exist yet, without ``url``."""
+
+    url: str
+    width_px: int
+    height_px: int
+    alt: str
+    is_next: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PastJobView:
+    """One job in an answer to ``/mine``."""
+
+    text: str
+    press: str
+    pictures: tuple[PictureView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MessageView:
+    """One message bubble.
+
+    Attributes:
+        by: ``person``, ``bot`` or ``refusal``; it selects the bubble's style.
+        percent: Progress of the whole job; None without a progress bar.
+        buttons: Pairs of press data and label.
+    """
+
+    by: str
+    text: str
+    job_id: str = ""
+    state: str = ""
+    percent: int | None = None
+    pictures: tuple[PictureView, ...] = ()
+    jobs: tuple[PastJobView, ...] = ()
+    buttons: tuple[tuple[str, str], ...] = field(default=())
+
+
+def render_page(conversation: Conversation, card: str, loras: tuple[LoraSummary, ...]) -> str:
+    """Render the whole page; ``card`` is the result of ``render_panel``."""
+    locale = conversation.locale
+    return _render(
+        "page.html",
+        locale,
+        conversation=render_conversation(conversation),
+        card=card,
+        loras=[(lora.name, title_of(lora, locale), lora.weight) for lora in loras],
+        languages=[(code, LANGUAGES[code]) for code in LOCALES],
+        shapes=("", *SHAPES),
+        max_weight=MAX_WEIGHT,
+        max_count=MAX_COUNT,
+        max_chars=MAX_TEXT_CHARS,
+    )
+
+
+def render_redirect(locale: str) -> str:
+    """Render a page that opens the real one with a session cookie, for links of other sites."""
+    return _render("redirect.html", locale)
+
+
+def render_conversation(conversation: Conversation) -> str:
+    """Render the whole conversation in its language."""
+    if not conversation.items:
+        return _render("welcome.html", conversation.locale, examples=EXAMPLES[conversation.locale])
+    return "".join(render_message(item, conversation) for item in conversation.items)
+
+
+def render_message(item: NumberedEntry, conversation: Conversation) -> str:
+    """Render one message in the conversation's language."""
+    message = _message(item.entry, conversation)
+    return _render(
+        "message.html",
+        conversation.locale,
+        number=item.number,
+        message=message,
+        reroll=label("reroll", conversation.locale),
+    )
+
+
+def render_panel(card: CardPanel, default_lora: str, locale: str) -> str:
+    """Render the panel with the card, its queue and the title of the chat's default LoRA (empty: none)."""
+    return _render("panel.html", locale, card=card, default_lora=default_lora, gib=in_gib)
+
+
+def title_of(lora: LoraSummary, locale: str) -> str:
+    """The LoRA's title in this language."""
+    return lora.titles.get(locale) or lora.titles.get("en") or lora.name
+
+
+def _render(template: str, locale: str, **facts: Any) -> str:
+    translate = partial(page, locale=locale)
+    return _TEMPLATES.get_template(template).render(locale=locale, t=translate, **facts)
+
+
+def _message(entry: ConversationEntry, conversation: Conversation) -> MessageView:
+    match entry:
+        case UserMessage(text):
+            return MessageView("person", text)
+        case JobMessage():
+            return _ended_job(entry, conversation) if entry.result else _running_job(entry, conversation)
+        case BotMessage(outcome):
+            return _answer(outcome, conversation)
+
+
+def _answer(outcome: Outcome | SugarbotError, conversation: Conversation) -> MessageView:
+    if isinstance(outcome, SugarbotError):
+        return MessageView("refusal", explain(outcome, conversation.locale))
+    if isinstance(outcome, History) and outcome.entries:
+        return MessageView("bot", "", jobs=tuple(_past_job(job, conversation) for job in outcome.entries))
+    return MessageView("bot", say(outcome, conversation.locale))
+
+
+def _running_job(job_message: JobMessage, conversation: Conversation) -> MessageView:
+    """A job before its end, from the newest status or else the receipt."""
+    now, receipt = job_message.status, job_message.receipt
+    if now:
+        text, count = status(now, conversation.locale), now.count
+    else:
+        assert receipt is not None  # noqa: S101 - a job has a receipt, a status or a result
+        text, count = say(receipt, conversation.locale), receipt.recipe.count
+    is_drawing = now is not None and now.position is None
+    return MessageView(
+        "bot",
+        text,
+        job_id=job_message.job_id,
+        state="running" if is_drawing else "queued",
+        percent=_percent(job_message),
+        pictures=_pictures_so_far(job_message, count, is_drawing=is_drawing),
+        buttons=((buttons.data_of(Cancel(job_message.job_id)), label("cancel", conversation.locale)),),
+    )
+
+
+def _pictures_so_far(job_message: JobMessage, count: int, *, is_drawing: bool) -> tuple[PictureView, ...]:
+    """All pictures of a job: the complete ones, and frames for the others."""
+    now, receipt = job_message.status, job_message.receipt
+    drawn = {picture.index: picture for picture in now.pictures} if now else {}
+    source = next(iter(drawn.values()), receipt.recipe if receipt else None)
+    size = (source.width_px, source.height_px) if source else (1, 1)
+    alt = receipt.recipe.prompt if receipt else ""
+    return tuple(
+        PictureView(_url(job_message.job_id, index), *size, alt)
+        if index in drawn
+        else PictureView("", *size, "", is_next=is_drawing and now is not None and index == now.index)
+        for index in range(count)
+    )
+
+
+def _percent(job_message: JobMessage) -> int:
+    now = job_message.status
+    if now is None or not now.steps:
+        return 0
+    return round(100 * (now.index * now.steps + now.step) / (now.count * now.steps))
+
+
+def _ended_job(job_message: JobMessage, conversation: Conversation) -> MessageView:
+    result = job_message.result
+    assert result is not None  # noqa: S101 - called for ended jobs only
+    return MessageView(
+        "bot" if result.pictures else "refusal",
+        caption_of(result, conversation.locale),
+        job_id=result.job_id,
+        state=result.state,
+        pictures=_picture_views(result.job_id, [picture.index for picture in result.pictures], result.recipe),
+        buttons=((buttons.data_of(Reroll(result.job_id)), label("reroll", conversation.locale)),),
+    )
+
+
+def _past_job(job: HistoryEntry, conversation: Conversation) -> PastJobView:
+    return PastJobView(
+        past(job, conversation.locale),
+        buttons.data_of(Reroll(job.job_id)),
+        _picture_views(job.job_id, [picture.index for picture in job.pictures], job.recipe),
+    )
+
+
+def _picture_views(job_id: str, indexes: list[int], recipe: Recipe) -> tuple[PictureView, ...]:
+    return tuple(
+        PictureView(_url(job_id, index), recipe.width_px, recipe.height_px, recipe.prompt)
+        for index in indexes
+    )
+
+
+def _url(job_id: str, index: int) -> str:
+    return f"/pictures/{job_id}/{index}.png"

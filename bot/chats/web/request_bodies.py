@@ -1,0 +1,110 @@
+"""Request bodies: reads them with limits on type, size and time, and validates them strictly.
+
+There is one frozen model for each body, with plain values only. pydantic refuses other types, unknown fields,
+NaN and lone surrogates before any other code sees them.
+"""
+
+import asyncio
+import unicodedata
+from typing import Annotated, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+
+from bot.chats.web.desk_client import DrawOptions
+from bot.commands.values import MAX_COUNT, MAX_WEIGHT, Ratio
+from bot.messages import LOCALES
+
+MAX_BODY_BYTES = 64 * 1024
+BODY_TIMEOUT_S = 10.0
+MAX_TEXT_CHARS = 4_000  # a prompt has at most 800, and its refusal names the real length
+MAX_NAME_CHARS = 64
+SHAPES = ("1:1", "2:3", "3:2", "9:16")
+
+Body = TypeVar("Body", bound=BaseModel)
+
+
+def _replace_control_characters(text: str) -> str:
+    """Replace control characters other than tab and line feed by spaces."""
+    return "".join(
+        " " if unicodedata.category(char) == "Cc" and char not in "\t\n" else char for char in text
+    )
+
+
+def _known_shape(shape: str) -> str:
+    if shape and shape not in SHAPES:
+        raise ValueError("not a shape")
+    return shape
+
+
+def _known_locale(locale: str) -> str:
+    if locale not in LOCALES:
+        raise ValueError("not a language of ours")
+    return locale
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class SayBody(_Body):
+    """A message and the controls beside it; an empty ``shape`` means the model's own."""
+
+    text: Annotated[str, Field(max_length=MAX_TEXT_CHARS), AfterValidator(_replace_control_characters)]
+    lora: Annotated[str, Field(max_length=MAX_NAME_CHARS)] = ""
+    weight: Annotated[float, Field(ge=0, le=MAX_WEIGHT, allow_inf_nan=False)] | None = None
+    shape: Annotated[str, AfterValidator(_known_shape)] = ""
+    count: Annotated[int, Field(ge=1, le=MAX_COUNT)] = 1
+
+    @property
+    def options(self) -> DrawOptions:
+        """The values of the controls; a weight counts only with a named LoRA."""
+        weight = self.weight if self.lora not in ("", "none") else None
+        ratio = Ratio(*map(int, self.shape.split(":"))) if self.shape else None
+        return DrawOptions(self.lora, weight, ratio, self.count)
+
+
+class PressBody(_Body):
+    """The data of a pressed button."""
+
+    press: Annotated[str, Field(max_length=MAX_NAME_CHARS)]
+
+
+class LanguageBody(_Body):
+    """The new language of the page."""
+
+    locale: Annotated[str, AfterValidator(_known_locale)]
+
+
+async def read_body(request: Request, model: type[Body]) -> Body:
+    """Read and validate the body of a POST.
+
+    Raises:
+        HTTPException: 415 no JSON, 413 too large, 408 too slow, 400 invalid JSON, 422 wrong fields.
+    """
+    kind = request.headers.get("content-type", "").split(";", 1)[0].strip().lower()
+    if kind != "application/json" or "content-encoding" in request.headers:
+        raise HTTPException(415)
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            body = await _read_limited(request)
+    except TimeoutError:
+        raise HTTPException(408) from None
+    except ClientDisconnect:
+        raise HTTPException(400) from None
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        is_broken = error.errors(include_url=False, include_input=False)[0]["type"] == "json_invalid"
+        raise HTTPException(400 if is_broken else 422) from None
+
+
+async def _read_limited(request: Request) -> bytes:
+    """Read the whole body and count its bytes, because a chunked body has no Content-Length."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise HTTPException(413)
+    return bytes(body)
