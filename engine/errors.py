@@ -162,7 +162,7 @@ class WorkerLost(EngineError):
     """The worker process ended while it drew."""
 
 
-class NotBegun(WorkerLost):
+class JobNotStarted(WorkerLost):
     """The worker process ended while it drew another job."""
 
 

@@ -74,7 +74,7 @@ ENGINE_SENTENCES: dict[type[Exception], str] = {
     errors.WorkerLost: N_(
         "The drawing process stopped. It restarts by itself; please try again in a minute."
     ),
-    errors.NotBegun: N_(
+    errors.JobNotStarted: N_(
         "The drawing process stopped before it began this picture. It restarts by itself, and draws it then."
     ),
     errors.WorkerNotReady: N_(

@@ -1,17 +1,17 @@
-"""The parent's side of the worker process: starts it, gives it jobs, watches it, starts it anew.
+"""The parent side of the worker process: starts it, sends it jobs, watches it, and replaces it.
 
-* ``host``  renders one after the other over all the workers there are in time
-* ``life``  one worker, from its start to its end
-* ``hand``  the jobs that one worker has been given, and which of them its end is to be blamed on
-* ``output``  what a worker prints, on its way into our log
+* ``host``            draws jobs, one worker after another
+* ``worker_process``  one worker: start, send, receive, end
+* ``in_flight``       the jobs that one worker holds, and which of them its end is blamed on
+* ``output``          what a worker prints, as entries of our log
 
-A worker that dies or hangs costs the job it drew one try and is replaced; no state outlives it, so nothing
-has to be repaired. Knows no torch and no people.
+A worker that ends or hangs costs its present job one attempt. No state outlives a worker, so nothing needs
+repair. Never imports torch; knows no people.
 
 Tests: ``pytest tests/integration/engine tests/unit/engine/host``.
 """
 
-from engine.host.hand import MAX_IN_FLIGHT
 from engine.host.host import Host
+from engine.host.in_flight import MAX_IN_FLIGHT
 
 __all__ = ["MAX_IN_FLIGHT", "Host"]

@@ -1,6 +1,6 @@
-"""Jobs in, pictures out, over all the workers there are in time: the next is sent while one is drawn.
+"""Sends jobs to a worker and replaces every worker that ends: one is drawn, the next is ready in the worker.
 
-When the host's process dies, the socket closes and the worker ends by itself.
+If the host's process dies, the socket closes and the worker ends by itself.
 """
 
 import asyncio
@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 import structlog
 
 from engine import wire
+from engine.backoff import Backoff
 from engine.config import EngineConfig
 from engine.errors import ModelError, WireError, WorkerLost, WorkerNotReady
-from engine.host.hand import MAX_IN_FLIGHT
-from engine.host.life import Life
+from engine.host.in_flight import MAX_IN_FLIGHT
+from engine.host.worker_process import WorkerProcess
 from engine.request import (
     Event,
     Failed,
@@ -27,44 +28,41 @@ from engine.request import (
 
 log = structlog.get_logger("engine.host")
 
-FIRST_PAUSE_S = 1.0  # before a restart; doubled with each that leads to no picture
-LONGEST_PAUSE_S = 120.0
-MAX_FAILED_STARTS = 8  # in a row, about four minutes apart in all; then only the host can help
+RESTART_PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 120.0)  # begins again after a picture
+MAX_FAILED_STARTS = 8  # in a row, about four minutes in all; then only a person can help
 
 
 class Host:
     """One worker process and its replacements.
 
     Args:
-        config: What the worker is told at start; its model must be on disk (``find_model``).
-        module: The module that is run as the child.
+        config: Sent to each worker at its start; the model must be on disk (``find_model``).
+        module: The module that is run as the worker.
+
+    Attributes:
+        info: What the present worker reports about itself; None while no worker is ready.
     """
 
     def __init__(self, config: EngineConfig, module: str = "engine.worker") -> None:
+        self.info: WorkerInfo | None = None
         self._config = config
         self._module = module
-        self._life: Life | None = None  # the newest, also after it was lost
-        self._info: WorkerInfo | None = None
+        self._worker: WorkerProcess | None = None  # the newest, even after it was lost
         self._device = ""
         self._held_bytes = 0
         self._is_up = asyncio.Event()
         self._is_closed = asyncio.Event()
-        self._keeper: asyncio.Task[None] | None = None
-        self._places = asyncio.Semaphore(MAX_IN_FLIGHT)
-        self._jobs: dict[str, _Job] = {}
+        self._replacing: asyncio.Task[None] | None = None
+        self._slots = asyncio.Semaphore(MAX_IN_FLIGHT)
+        self._renders: dict[str, _Render] = {}
         self._prefetched: tuple[LoraChoice, ...] = ()
 
-    @property
-    def info(self) -> WorkerInfo | None:
-        """What the present worker says of itself; None while there is none."""
-        return self._info
-
     def held_bytes(self) -> int:
-        """Memory of the device that the worker holds and will use again, as far as its answers tell."""
+        """Return the device memory that the worker holds and will use again, as far as it reports it."""
         return self._held_bytes
 
     def device(self) -> str:
-        """Where the newest worker draws or drew: ``cuda:0``, ``cpu``; empty before the first is ready."""
+        """Return the newest worker's device: ``cuda:0``, ``cpu``; empty before the first is ready."""
         return self._device
 
     async def start(self) -> WorkerInfo:
@@ -74,98 +72,92 @@ class Host:
             ModelError: The model cannot be loaded. The person who runs this must act.
             WorkerNotReady: The process ended or was not ready in time; its log says more.
         """
-        life = await self._start_worker()
-        self._keeper = asyncio.create_task(self._keep(life), name="keep worker")
-        return life.info
+        worker = await self._start_worker()
+        self._replacing = asyncio.create_task(self._replace_lost_workers(worker), name="replace worker")
+        return worker.info
 
     async def render(
         self, request: RenderRequest, listen: Callable[[Event], None]
     ) -> Finished | Stopped | Failed:
-        """Have a job drawn, after those asked for before it.
+        """Draw a job, after the jobs of earlier calls.
 
-        The worker has ``MAX_IN_FLIGHT`` jobs at most; a further one waits here.
+        The worker holds at most ``MAX_IN_FLIGHT`` jobs; a further one waits here.
 
         Args:
-            request: The job; its id must not be in another ``render`` that still goes on.
-            listen: Gets ``Progress`` and ``Drawn`` of this very attempt, in order, on the event loop. The
-                first is ``Progress`` with step 0: the worker begins it.
+            request: The job; no other running ``render`` may have its id.
+            listen: Receives ``Progress`` and ``Drawn`` of this attempt, in order, on the event loop. The
+                first is ``Progress`` with step 0: the worker begins the job.
 
         Raises:
-            WorkerLost: The worker ended or hung meanwhile; another is being started. Try the job again.
-                NotBegun: while it drew another job, so this one has lost nothing.
+            WorkerLost: The worker ended or hung; another is being started. Try the job again.
+                JobNotStarted: the worker drew another job at that time, so this job has lost nothing.
             WorkerNotReady: No worker became ready within the start timeout, or the host is closed.
         """
-        job = _Job(request)
-        self._jobs[request.job_id] = job
+        render = self._renders[request.job_id] = _Render(request)
         try:
-            async with self._places:
-                await _first_of(
-                    self._is_up, self._is_closed, job.cancel, timeout_s=self._config.start_timeout_s
-                )
-                if job.cancel.is_set():
+            async with self._slots:
+                if not self._is_up.is_set():
+                    events = (self._is_up, self._is_closed, render.is_cancelled)
+                    await _wait_for_any(events, self._config.start_timeout_s)
+                if render.is_cancelled.is_set():
                     return Stopped(request.job_id, request.attempt)
-                if self._life is None or not self._is_up.is_set() or self._is_closed.is_set():
+                worker = self._worker
+                if worker is None or not self._is_up.is_set() or self._is_closed.is_set():
                     raise WorkerNotReady
-                job.life = self._life
-                return await self._draw(self._life, request, listen)
+                render.worker = worker
+                outcome = await worker.draw(request, listen)
+                if self._worker is worker and self.info is not None:
+                    self._held_bytes = self._held_after(outcome, self.info.weights_bytes)
+                return outcome
+        except WireError as error:
+            return Failed(request.job_id, request.attempt, FailReason.WORKER_ERROR, str(error))
+        except WorkerLost:
+            if self._worker is render.worker:
+                self._mark_down()  # at once, so that the next job does not use this worker
+            raise
         finally:
-            if self._jobs.get(request.job_id) is job:
-                del self._jobs[request.job_id]
+            if self._renders.get(request.job_id) is render:
+                del self._renders[request.job_id]
 
     def cancel(self, job_id: str) -> None:
-        """Stop a job after its current step, or before it begins; unknown ids are ignored."""
-        job = self._jobs.get(job_id)
-        if job is not None:
-            job.cancel.set()
-            if job.life is not None:
-                job.life.send(wire.CancelJob(job_id, job.request.attempt))
+        """Stop a job after its current step, or before it begins; ignore an unknown id."""
+        render = self._renders.get(job_id)
+        if render is not None:
+            render.is_cancelled.set()
+            if render.worker is not None:
+                render.worker.send(wire.CancelJob(job_id, render.request.attempt))
 
     def prefetch(self, loras: Sequence[LoraChoice]) -> None:
-        """Let the worker, and each that replaces it, fetch what jobs to come need from the disk.
+        """Let this worker and its replacements read the LoRAs of later jobs from the disk.
 
         Args:
-            loras: The next ones needed, soonest first, in place of those said before. They are fetched
-                beside the drawing, as many as main memory has a place for.
+            loras: The next ones needed, soonest first; they replace those of the previous call. The worker
+                reads them while it draws, as many as fit in main memory.
         """
         self._prefetched = tuple(loras)
-        if self._life is not None and self._is_up.is_set():
-            self._life.send(wire.PrefetchLoras(self._prefetched))
+        if self._worker is not None and self._is_up.is_set():
+            self._worker.send(wire.PrefetchLoras(self._prefetched))
 
     async def close(self) -> None:
-        """End the worker: ask, then SIGTERM, then SIGKILL. Its jobs answer ``Stopped`` or are lost."""
+        """End the worker: by a message, SIGTERM, then SIGKILL. Its jobs return ``Stopped`` or are lost."""
         self._is_closed.set()
-        if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.wait([self._keeper])
-        if self._life is not None:
-            await self._life.end(ask=True)
+        if self._replacing is not None:
+            self._replacing.cancel()
+            await asyncio.wait([self._replacing])
+        if self._worker is not None:
+            await self._worker.end(ask=True)
         self._mark_down()
 
     async def watch(self) -> None:
         """Return when the host is closed; call it after ``start``.
 
         Raises:
-            WorkerNotReady: No worker starts any more, or ModelError: jobs wait in vain until a person acts.
+            WorkerNotReady, ModelError: No worker starts any more, so waiting jobs need a person's help.
         """
-        if self._keeper is not None:
-            await asyncio.wait([self._keeper])
-            if not self._keeper.cancelled():
-                self._keeper.result()
-
-    async def _draw(
-        self, life: Life, request: RenderRequest, listen: Callable[[Event], None]
-    ) -> Finished | Stopped | Failed:
-        try:
-            outcome = await life.draw(request, listen)
-        except WireError as error:
-            return Failed(request.job_id, request.attempt, FailReason.WORKER_ERROR, str(error))
-        except WorkerLost:
-            if self._life is life:
-                self._mark_down()  # at once, so that the next job does not meet it
-            raise
-        if self._life is life and self._info is not None:
-            self._held_bytes = self._held_after(outcome, self._info.weights_bytes)
-        return outcome
+        if self._replacing is not None:
+            await asyncio.wait([self._replacing])
+            if not self._replacing.cancelled():
+                self._replacing.result()
 
     def _held_after(self, outcome: Finished | Stopped | Failed, weights_bytes: int) -> int:
         match outcome:
@@ -174,66 +166,65 @@ class Host:
             case Finished(peak_bytes=peak_bytes):
                 return max(self._held_bytes, peak_bytes)
             case Failed(reason=FailReason.OUT_OF_MEMORY):
-                return weights_bytes  # it has given back all that it could
+                return weights_bytes  # the worker has freed all other memory
         return self._held_bytes
 
-    async def _start_worker(self) -> Life:
+    async def _start_worker(self) -> WorkerProcess:
         try:
-            life = await Life.spawn(self._config, self._module)
+            worker = await WorkerProcess.start(self._config, self._module)
         except OSError as error:
             raise WorkerNotReady(f"The worker process could not be started: {error}.") from error
         try:
-            info = await life.ready()
+            info = await worker.wait_until_ready()
         except BaseException:
-            await life.end(ask=False)
+            await worker.end(ask=False)
             raise
-        self._life, self._info, self._held_bytes = life, info, info.weights_bytes
+        self._worker, self.info, self._held_bytes = worker, info, info.weights_bytes
         self._device = info.device
         if self._prefetched:
-            life.send(wire.PrefetchLoras(self._prefetched))
+            worker.send(wire.PrefetchLoras(self._prefetched))
         self._is_up.set()
         log.info("worker ready", pid=info.pid, device=info.device_name, dtype=info.dtype)
-        return life
+        return worker
 
-    async def _keep(self, life: Life) -> None:
-        """Replace every worker that ends, until cancelled or no new one starts any more."""
-        pause_s, failures = FIRST_PAUSE_S, 0
+    async def _replace_lost_workers(self, worker: WorkerProcess) -> None:
+        """Replace every worker that ends, until cancelled or ``MAX_FAILED_STARTS`` starts in a row fail."""
+        backoff, failed_starts = Backoff(RESTART_PAUSES_S), 0
         while True:
-            await life.is_lost.wait()
+            await worker.is_lost.wait()
             self._mark_down()
-            status = await life.end(ask=False)
-            log.error("worker ended", pid=life.info.pid, status=status)
-            if life.has_drawn:
-                pause_s = FIRST_PAUSE_S
+            status = await worker.end(ask=False)
+            log.error("worker ended", pid=worker.info.pid, status=status)
+            if worker.has_drawn:
+                backoff.reset()
             while not self._is_up.is_set():
-                await asyncio.sleep(pause_s)
-                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+                await asyncio.sleep(backoff.next_pause_s())
                 try:
-                    life = await self._start_worker()
+                    worker = await self._start_worker()
                 except (ModelError, WorkerNotReady) as error:
-                    failures += 1
-                    log.error("worker not restarted", detail=str(error), next_try_s=pause_s)
-                    if failures == MAX_FAILED_STARTS:
+                    failed_starts += 1
+                    log.error("worker not restarted", detail=str(error), failed_starts=failed_starts)
+                    if failed_starts == MAX_FAILED_STARTS:
                         raise
                 else:
-                    failures = 0
+                    failed_starts = 0
 
     def _mark_down(self) -> None:
         self._is_up.clear()
-        self._info, self._held_bytes = None, 0
+        self.info, self._held_bytes = None, 0
 
 
 @dataclass(eq=False, slots=True)
-class _Job:
-    """A job between ``render`` and its end; ``life`` is set once a worker has it."""
+class _Render:
+    """One call of ``render``; ``worker`` is set once a worker has the job."""
 
     request: RenderRequest
-    cancel: asyncio.Event = field(default_factory=asyncio.Event)
-    life: Life | None = None
+    is_cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+    worker: WorkerProcess | None = None
 
 
-async def _first_of(*events: asyncio.Event, timeout_s: float) -> None:
-    """Wait until one of the events is set, or the time is over."""
+async def _wait_for_any(events: Sequence[asyncio.Event], timeout_s: float) -> None:
+    """Wait until one of the events is set, or until the timeout."""
     if any(event.is_set() for event in events):
         return
     waits = [asyncio.create_task(event.wait(), name="wait for a worker") for event in events]

@@ -158,7 +158,7 @@ def a_ready_job_pays_for_its_neighbour() -> None:
     class Never(Exception):
         """Raised by nobody."""
 
-    loop.NotBegun = Never
+    loop.JobNotStarted = Never
 
 
 def picture_row_before_its_file() -> None:

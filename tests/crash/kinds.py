@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from bot.outcomes import JobResult, Status, Undeliverable
-from engine.errors import NotBegun, WorkerNotReady
+from engine.errors import JobNotStarted, WorkerNotReady
 from engine.request import Event, Failed, Finished, RenderRequest, Stopped
 from tests.fakes.chat import FakeChat
 from tests.fakes.renderer import Act, FakeRenderer
@@ -71,7 +71,7 @@ class LifeRenderer(FakeRenderer):
             append(self._folder / "wrong.log", f"a try of {request.job_id} was lost to another job")
         try:
             return await super().render(request, listen)
-        except NotBegun:
+        except JobNotStarted:
             self._not_begun[request.job_id] = request.attempt
             raise
 

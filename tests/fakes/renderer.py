@@ -11,7 +11,7 @@ from enum import Enum, auto
 
 from PIL import Image, PngImagePlugin
 
-from engine.errors import NotBegun, WorkerLost, WorkerNotReady
+from engine.errors import JobNotStarted, WorkerLost, WorkerNotReady
 from engine.request import (
     MAX_SEED,
     Drawn,
@@ -103,12 +103,12 @@ class FakeRenderer:
             self.requests.append(request)
             listen(Progress(request.job_id, request.attempt, 0, 0, request.steps))
             return await self._render(request, listen, self.acts.popleft() if self.acts else Act.DRAW)
-        except NotBegun:
+        except JobNotStarted:
             raise
         except WorkerLost:
             for behind in self._turns.values():
                 if not behind.done():
-                    behind.set_exception(NotBegun())
+                    behind.set_exception(JobNotStarted())
             raise
         finally:
             del self._turns[request.job_id]

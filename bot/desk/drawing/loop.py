@@ -28,7 +28,7 @@ from bot.errors import CannotSave
 from bot.outcomes import JobState
 from bot.store import Store
 from bot.store.rows import JobRow
-from engine.errors import NotBegun, WorkerLost, WorkerNotReady
+from engine.errors import JobNotStarted, WorkerLost, WorkerNotReady
 from engine.host import MAX_IN_FLIGHT
 from engine.planner.cost import CostBook
 from engine.planner.headroom import HeadroomProbe
@@ -232,7 +232,7 @@ class Drawing:
             await self._saved(lambda: recorder.settle(begun, answer, claimed.drawn))
         except CannotSave:
             raise  # closing
-        except NotBegun:
+        except JobNotStarted:
             log.info("worker lost before the job began", job_id=job.id, attempt=job.attempt)
             await self._saved(lambda: recorder.put_back(job, uses_attempt=False))
         except WorkerLost as error:

@@ -7,11 +7,12 @@ import psutil
 import pytest
 
 from engine.host import host as host_module
+from tests.integration.engine.host.hosting import pauses_from
 
 
 @pytest.fixture(autouse=True)
 def quick_restarts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host_module, "FIRST_PAUSE_S", 0.05)
+    monkeypatch.setattr(host_module, "RESTART_PAUSES_S", pauses_from(0.05))
 
 
 @pytest.fixture(autouse=True)

@@ -19,6 +19,11 @@ CONFIG = EngineConfig(
 )
 
 
+def pauses_from(first_s: float) -> tuple[float, ...]:
+    """Pauses before restarts that double."""
+    return tuple(first_s * 2**number for number in range(8))
+
+
 @asynccontextmanager
 async def started(config: EngineConfig = CONFIG) -> AsyncIterator[Host]:
     host = Host(config, module=FAKE)

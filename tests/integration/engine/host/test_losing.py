@@ -12,12 +12,12 @@ import psutil
 import pytest
 import structlog
 
-from engine.errors import NotBegun, WorkerLost, WorkerNotReady
+from engine.errors import JobNotStarted, WorkerLost, WorkerNotReady
 from engine.host import host as host_module
 from engine.request import (
     Finished,
 )
-from tests.integration.engine.host.hosting import CONFIG, eventually, make_request, started
+from tests.integration.engine.host.hosting import CONFIG, eventually, make_request, pauses_from, started
 
 MARK = "LEFT_BEHIND_BY"
 
@@ -83,9 +83,8 @@ async def test_a_replacement_that_fails_to_start_is_tried_again(tmp_path: Path) 
 async def test_restarts_come_later_and_later_until_a_picture_was_drawn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(
-        host_module, "FIRST_PAUSE_S", 0.5
-    )  # 0.5, 1, 2: more than a busy machine's start varies
+    # 0.5, 1, 2: more than the start varies on a busy machine
+    monkeypatch.setattr(host_module, "RESTART_PAUSES_S", pauses_from(0.5))
     pauses: list[float] = []
     async with started() as host:
         for _ in range(3):
@@ -107,7 +106,7 @@ async def test_a_card_fault_in_a_files_thread_costs_its_own_job_a_try_and_the_ne
         ends = await asyncio.gather(
             *(host.render(each, lambda event: None) for each in (first, second)), return_exceptions=True
         )
-        assert [type(end) for end in ends] == [WorkerLost, NotBegun]
+        assert [type(end) for end in ends] == [WorkerLost, JobNotStarted]
         assert isinstance(await host.render(make_request(attempt=2), lambda event: None), Finished)
         assert (host.info and host.info.pid) != pid
 
@@ -143,7 +142,7 @@ def is_left_behind(pid: int, mark: str) -> bool:
 async def test_a_host_whose_worker_never_starts_again_says_so_instead_of_waiting_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(host_module, "FIRST_PAUSE_S", 0.001)
+    monkeypatch.setattr(host_module, "RESTART_PAUSES_S", pauses_from(0.001))
     monkeypatch.setattr(host_module, "MAX_FAILED_STARTS", 2)
     async with started(replace(CONFIG, model=f"first:{tmp_path / 'starts'}")) as host:
         with pytest.raises(WorkerLost):

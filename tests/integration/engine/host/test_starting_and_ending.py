@@ -11,7 +11,7 @@ import structlog
 
 from engine.errors import ModelIncomplete, WorkerLost, WorkerNotReady
 from engine.host import Host
-from engine.host import life as life_module
+from engine.host import worker_process as process_module
 from engine.request import (
     Finished,
     Stopped,
@@ -104,8 +104,8 @@ async def test_a_process_that_the_system_refuses_is_told(monkeypatch: pytest.Mon
 async def test_a_worker_that_neither_listens_nor_heeds_sigterm_is_killed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(life_module, "ASK_S", 0.3)
-    monkeypatch.setattr(life_module, "TERMINATE_S", 0.3)
+    monkeypatch.setattr(process_module, "SHUTDOWN_S", 0.3)
+    monkeypatch.setattr(process_module, "TERMINATE_S", 0.3)
     async with started(replace(CONFIG, model="deaf")) as host:
         task = asyncio.create_task(host.render(make_request(prompt="hang"), lambda event: None))
         await asyncio.sleep(0.2)
@@ -127,7 +127,7 @@ async def test_what_libraries_print_is_logged_line_by_line() -> None:
     with structlog.testing.capture_logs() as logs:
         async with started() as host:
             await host.render(make_request(prompt="print"), lambda event: None)
-    lines = [entry["line"] for entry in logs if entry["event"] == "worker says"]
+    lines = [entry["line"] for entry in logs if entry["event"] == "worker output"]
     assert lines[:2] == ["a library's remark", "and its progress bar"]
     assert "".join(lines[2:]) == "x" * 100_000
 
@@ -143,7 +143,7 @@ async def test_no_line_that_a_worker_prints_ends_the_reading_of_its_output() -> 
             assert (host.info and host.info.pid) == pid
     assert "worker output not logged" not in [entry["event"] for entry in logs]
     assert {"event": "x", "origin": "worker", "event_": 2, "log_level": "info"} in logs
-    lines = [entry["line"] for entry in logs if entry["event"] == "worker says"]
+    lines = [entry["line"] for entry in logs if entry["event"] == "worker output"]
     assert lines[0] == "[]"
     assert r"\x00\x00" in lines
     assert len(lines) <= 500  # of 2,500

@@ -12,7 +12,7 @@ import pytest
 import structlog
 
 from bot.cli.logs import open_log
-from engine.host.output import Output
+from engine.host.output import WorkerOutput
 
 SECRET = "MTA-secret.token.of-discord"
 TELEGRAM = "123456789:AAF3kDq-EXAMPLEexampleEXAMPLEexample12"
@@ -126,7 +126,7 @@ def test_a_traceback_holds_no_local_variables(lines: io.StringIO) -> None:
 
 def test_the_worker_s_own_traceback_keeps_its_lines(lines: io.StringIO) -> None:
     event = {"event": "job failed", "level": "error", "trace": f"Traceback:\n  line 1\n{SECRET}\x1b[2J"}
-    Output(1).log_line(json.dumps(event).encode())
+    WorkerOutput(1).log_line(json.dumps(event).encode())
     first, *trace = lines.getvalue().splitlines()
     assert "job failed" in first
     assert trace == ["Traceback:", "  line 1", "***\\x1b[2J"]

@@ -1,4 +1,4 @@
-"""In place of a worker process: a test speaks, prints and ends for it. No process is started."""
+"""A scripted worker process: the test sends, prints and ends for it. No process is started."""
 
 import asyncio
 import os
@@ -14,8 +14,8 @@ import pytest
 
 from engine import wire
 from engine.config import EngineConfig
-from engine.host import life as life_module
-from engine.host.life import Life
+from engine.host import worker_process as process_module
+from engine.host.worker_process import WorkerProcess
 from engine.request import Event, RenderRequest, WorkerInfo
 from tests.unit.engine.host.clock import Clock, jumping_clock
 
@@ -26,11 +26,11 @@ A, B, C = (RenderRequest(job_id, 1, "a face", 512, 768, 7) for job_id in "abc")
 
 @dataclass
 class Child:
-    """A process that does what its test says.
+    """A process that does what its test wants.
 
     Attributes:
-        heeds: The signals that end it, besides SIGKILL.
-        told: Every signal that its group got, and when.
+        obeys: Signals that end it, besides SIGKILL.
+        signals: Every signal that its group received, and when.
         options: How it was started.
         leaves_a_process: Something that it started holds its socket and its output after its end.
     """
@@ -38,15 +38,15 @@ class Child:
     clock: Clock
     pid: int = 4242
     returncode: int | None = None
-    heeds: set[signal.Signals] = field(default_factory=set)
-    told: list[tuple[signal.Signals, float]] = field(default_factory=list)
+    obeys: set[signal.Signals] = field(default_factory=set)
+    signals: list[tuple[signal.Signals, float]] = field(default_factory=list)
     command: tuple[str, ...] = ()
     options: dict[str, Any] = field(default_factory=dict)
     leaves_a_process: bool = False
     _ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def start(self, *command: str, **options: Any) -> "Child":
-        """As ``create_subprocess_exec``; files that it inherits are open for it too."""
+        """As ``create_subprocess_exec``; inherited files stay open."""
         self.command, self.options = command, options
         [number] = options["pass_fds"]
         self.socket = socket.socket(fileno=os.dup(number))
@@ -60,7 +60,7 @@ class Child:
         return self.returncode
 
     def end(self, status: int = 0) -> None:
-        """It ends now; a process that it left keeps its files open."""
+        """End now; a process that it left keeps the files open."""
         if self.returncode is None:
             self.returncode = status
             self._ended.set()
@@ -74,18 +74,18 @@ class Child:
     def killpg(self, pid: int, number: signal.Signals) -> None:
         """As ``os.killpg``."""
         assert pid == self.pid
-        self.told.append((number, self.clock()))
+        self.signals.append((number, self.clock()))
         if self.returncode is not None:
             raise ProcessLookupError
-        if number in {signal.SIGKILL, *self.heeds}:
+        if number in {signal.SIGKILL, *self.obeys}:
             self.end(-number)
 
-    def say(self, *messages: wire.Message) -> None:
+    def send(self, *messages: wire.Message) -> None:
         for message in messages:
             self.socket.sendall(wire.encode(message))
 
-    async def heard(self) -> list[wire.Message]:
-        """What it was told since it was last asked for this."""
+    async def received(self) -> list[wire.Message]:
+        """The messages that it received since the last call."""
         reader = asyncio.StreamReader()
         try:
             while data := self.socket.recv(2**20):
@@ -98,8 +98,8 @@ class Child:
             messages.append(message)
         return messages
 
-    def is_hung_up_on(self) -> bool:
-        """Whether the host has closed its end of the socket; what it said before is thrown away."""
+    def is_disconnected(self) -> bool:
+        """Whether the host has closed its end of the socket; earlier messages are dropped."""
         try:
             while self.socket.recv(2**20):
                 pass
@@ -109,40 +109,40 @@ class Child:
 
 
 @asynccontextmanager
-async def newborn(
+async def started(
     monkeypatch: pytest.MonkeyPatch, config: EngineConfig = CONFIG
-) -> AsyncIterator[tuple[Life, Child, Clock]]:
-    """A worker that was started and has said nothing yet, its child, and a clock that jumps."""
+) -> AsyncIterator[tuple[WorkerProcess, Child, Clock]]:
+    """A worker that was started and has sent nothing yet, its child, and a clock that jumps."""
     async with jumping_clock() as clock:
         child = Child(clock)
-        monkeypatch.setattr(life_module.asyncio, "create_subprocess_exec", child.start)
-        monkeypatch.setattr(life_module.os, "killpg", child.killpg)
-        life = await Life.spawn(config, "a.module")
+        monkeypatch.setattr(process_module.asyncio, "create_subprocess_exec", child.start)
+        monkeypatch.setattr(process_module.os, "killpg", child.killpg)
+        worker = await WorkerProcess.start(config, "a.module")
         try:
-            yield life, child, clock
+            yield worker, child, clock
         finally:
-            await life.end(ask=False)
+            await worker.end(ask=False)
             child.close()
             await turns()
 
 
 @asynccontextmanager
-async def alive(
+async def ready(
     monkeypatch: pytest.MonkeyPatch, config: EngineConfig = CONFIG
-) -> AsyncIterator[tuple[Life, Child, Clock]]:
-    """As ``newborn``, once the worker is ready and has read what it was told."""
-    async with newborn(monkeypatch, config) as (life, child, clock):
-        child.say(INFO)
-        await life.ready()
-        await child.heard()
-        yield life, child, clock
+) -> AsyncIterator[tuple[WorkerProcess, Child, Clock]]:
+    """As ``started``, once the worker is ready and has read its messages."""
+    async with started(monkeypatch, config) as (worker, child, clock):
+        child.send(INFO)
+        await worker.wait_until_ready()
+        await child.received()
+        yield worker, child, clock
 
 
 async def turns(count: int = 20) -> None:
-    """Let everybody do what they can do now."""
+    """Let every task run until it waits."""
     for _ in range(count):
         await asyncio.sleep(0)
 
 
-def silent(event: Event) -> None:
-    """Listen to nothing."""
+def ignore(event: Event) -> None:
+    """A listener that does nothing."""

@@ -1,4 +1,4 @@
-"""The host over scripted workers: who gets a job, what is held, when a worker is replaced, and the ends."""
+"""The host with scripted workers: which worker gets a job, held memory, replacements, and the end."""
 
 import asyncio
 from collections.abc import Callable
@@ -37,8 +37,8 @@ def done(peak_bytes: int = 0, held_bytes: int = 0) -> Finished:
 
 
 @dataclass
-class ScriptedLife:
-    """In place of a worker process."""
+class ScriptedWorker:
+    """Stands in for a worker process."""
 
     number: int
     answers: list[Answer] = field(default_factory=list)
@@ -52,7 +52,7 @@ class ScriptedLife:
     def info(self) -> WorkerInfo:
         return WorkerInfo(self.number, f"cuda:{self.number}", "a card", "bfloat16", "", "tiny", 1.0, WEIGHTS)
 
-    async def ready(self) -> WorkerInfo:
+    async def wait_until_ready(self) -> WorkerInfo:
         return self.info
 
     def send(self, message: wire.HostMessage) -> None:
@@ -69,7 +69,7 @@ class ScriptedLife:
         return answer
 
     def answer(self, answer: Answer) -> None:
-        """Say it to the job that has waited longest."""
+        """Answer the job that has waited longest."""
         self.answers.append(answer)
         self._changed_signal.set()
 
@@ -79,27 +79,27 @@ class ScriptedLife:
 
 
 @dataclass
-class Nursery:
-    """What ``Life.spawn`` brings forth: workers in turn, or errors."""
+class Workers:
+    """What ``WorkerProcess.start`` returns: workers in turn, or errors."""
 
     scripts: list[list[Answer] | Exception] = field(default_factory=list)
-    lives: list[ScriptedLife] = field(default_factory=list)
+    started: list[ScriptedWorker] = field(default_factory=list)
     pauses: list[float] = field(default_factory=list)
     tries: int = 0
 
-    async def spawn(self, config: EngineConfig, module: str) -> ScriptedLife:
+    async def start(self, config: EngineConfig, module: str) -> ScriptedWorker:
         self.tries += 1
         script = self.scripts.pop(0) if self.scripts else []
         if isinstance(script, Exception):
             raise script
-        self.lives.append(ScriptedLife(len(self.lives), script))
-        return self.lives[-1]
+        self.started.append(ScriptedWorker(len(self.started), script))
+        return self.started[-1]
 
 
 @pytest.fixture
-def nursery(monkeypatch: pytest.MonkeyPatch) -> Nursery:
-    made = Nursery()
-    monkeypatch.setattr(host_module.Life, "spawn", made.spawn)
+def workers(monkeypatch: pytest.MonkeyPatch) -> Workers:
+    made = Workers()
+    monkeypatch.setattr(host_module.WorkerProcess, "start", made.start)
     real = asyncio.sleep
 
     async def sleep(seconds: float) -> None:
@@ -111,43 +111,43 @@ def nursery(monkeypatch: pytest.MonkeyPatch) -> Nursery:
     return made
 
 
-def silent(event: Event) -> None:
-    """Listen to nothing."""
+def ignore(event: Event) -> None:
+    """A listener that does nothing."""
 
 
-async def started(nursery: Nursery, *scripts: list[Answer] | Exception) -> Host:
-    nursery.scripts = list(scripts)
+async def start_host(workers: Workers, *scripts: list[Answer] | Exception) -> Host:
+    workers.scripts = list(scripts)
     host = Host(CONFIG)
     await host.start()
     return host
 
 
-async def lose(nursery: Nursery, host: Host) -> None:
-    """Let the newest worker end, and wait until its replacement is ready or was given up."""
-    count = nursery.tries
-    nursery.lives[-1].is_lost.set()
-    keeper = host._keeper
-    assert keeper is not None
-    while nursery.tries == count or (host.info is None and not keeper.done()):  # noqa: ASYNC110 - no bell
+async def lose(workers: Workers, host: Host) -> None:
+    """Let the newest worker end, and wait until its replacement is ready or the host has given up."""
+    count = workers.tries
+    workers.started[-1].is_lost.set()
+    task = host._replacing
+    assert task is not None
+    while workers.tries == count or (host.info is None and not task.done()):  # noqa: ASYNC110 - nothing signals it
         await asyncio.sleep(0)
 
 
-async def test_a_started_host_says_what_its_worker_is_and_holds(nursery: Nursery) -> None:
+async def test_a_started_host_reports_its_worker_and_the_memory_it_holds(workers: Workers) -> None:
     host = Host(CONFIG)
     assert (host.info, host.held_bytes(), host.device()) == (None, 0, "")
     info = await host.start()
-    assert host.info == info == nursery.lives[0].info
+    assert host.info == info == workers.started[0].info
     assert (host.held_bytes(), host.device()) == (WEIGHTS, "cuda:0")
     await host.close()
     assert (host.info, host.held_bytes(), host.device()) == (None, 0, "cuda:0")
-    assert nursery.lives[0].ended == [True]
+    assert workers.started[0].ended == [True]
 
 
 @pytest.mark.parametrize(
     ("answers", "held"),
     [
         ([done(5000)], 5000),
-        ([done(5000), done(3000)], 5000),  # as far as a worker that says no more lets one tell
+        ([done(5000), done(3000)], 5000),  # this worker does not report what it holds
         ([done(500)], WEIGHTS),
         ([done(5000, 7000), done(3000, 4000)], 4000),
         ([done(5000, 7000), Failed("a", 1, FailReason.OUT_OF_MEMORY)], WEIGHTS),
@@ -155,79 +155,79 @@ async def test_a_started_host_says_what_its_worker_is_and_holds(nursery: Nursery
         ([done(5000, 7000), Stopped("a", 1)], 7000),
     ],
 )
-async def test_what_the_worker_holds_rises_and_falls_with_what_it_says(
-    nursery: Nursery, answers: list[Answer], held: int
+async def test_held_memory_follows_the_reports_of_the_worker(
+    workers: Workers, answers: list[Answer], held: int
 ) -> None:
-    host = await started(nursery, list(answers))
+    host = await start_host(workers, list(answers))
     for answer in answers:
-        assert await host.render(A, silent) == answer
+        assert await host.render(A, ignore) == answer
     assert host.held_bytes() == held
     await host.close()
 
 
-async def test_a_request_that_cannot_be_sent_fails_alone(nursery: Nursery) -> None:
-    host = await started(nursery, [WireError("no unicode"), done()])
-    assert await host.render(A, silent) == Failed("a", 1, FailReason.WORKER_ERROR, "no unicode")
-    assert await host.render(A, silent) == done()
+async def test_a_request_that_cannot_be_sent_fails_alone(workers: Workers) -> None:
+    host = await start_host(workers, [WireError("no unicode"), done()])
+    assert await host.render(A, ignore) == Failed("a", 1, FailReason.WORKER_ERROR, "no unicode")
+    assert await host.render(A, ignore) == done()
     await host.close()
 
 
-async def test_a_lost_worker_is_down_at_once_and_its_replacement_draws_the_next_job(nursery: Nursery) -> None:
-    host = await started(nursery, [WorkerLost()], [done(9)])
+async def test_a_lost_worker_is_down_at_once_and_its_replacement_draws_the_next_job(workers: Workers) -> None:
+    host = await start_host(workers, [WorkerLost()], [done(9)])
     with pytest.raises(WorkerLost):
-        await host.render(A, silent)
+        await host.render(A, ignore)
     assert (host.info, host.held_bytes()) == (None, 0)
-    nursery.lives[0].is_lost.set()
-    assert await host.render(A, silent) == done(9)
-    assert [life.ended for life in nursery.lives] == [[False], []]
+    workers.started[0].is_lost.set()
+    assert await host.render(A, ignore) == done(9)
+    assert [worker.ended for worker in workers.started] == [[False], []]
     assert host.device() == "cuda:1"
     await host.close()
 
 
-async def test_two_jobs_are_in_hand_and_the_third_waits(nursery: Nursery) -> None:
-    host = await started(nursery, [])
+async def test_two_jobs_are_in_flight_and_the_third_waits(workers: Workers) -> None:
+    host = await start_host(workers, [])
     renders = [
-        asyncio.create_task(host.render(RenderRequest(name, 1, "", 1, 1, 1), silent)) for name in "abc"
+        asyncio.create_task(host.render(RenderRequest(name, 1, "", 1, 1, 1), ignore)) for name in "abc"
     ]
     for _ in range(20):
         await asyncio.sleep(0)
-    assert [host._jobs[name].life is not None for name in "abc"] == [True, True, False]
+    assert [host._renders[name].worker is not None for name in "abc"] == [True, True, False]
     host.cancel("a")
     host.cancel("c")
     host.cancel("unknown")
-    assert nursery.lives[0].sent == [wire.CancelJob("a", 1)]
+    assert workers.started[0].sent == [wire.CancelJob("a", 1)]
     renders[0].cancel()
     assert await renders[2] == Stopped("c", 1)
-    assert nursery.lives[0].sent == [wire.CancelJob("a", 1)]  # it never had the third
+    assert workers.started[0].sent == [wire.CancelJob("a", 1)]  # it never had the third
     for render in renders:
         render.cancel()
     await asyncio.wait(renders)
-    assert host._jobs == {}
+    assert host._renders == {}
     await host.close()
 
 
-async def test_without_a_worker_a_job_waits_for_the_start_timeout(nursery: Nursery) -> None:
+async def test_without_a_worker_a_job_waits_for_the_start_timeout(workers: Workers) -> None:
     async with jumping_clock() as clock:
         host = Host(CONFIG)
         with pytest.raises(WorkerNotReady):
-            await host.render(A, silent)
+            await host.render(A, ignore)
         assert clock() == pytest.approx(300)
-        render = asyncio.create_task(host.render(A, silent))
-        nursery.scripts = [[done()]]
+        render = asyncio.create_task(host.render(A, ignore))
+        workers.scripts = [[done()]]
         await asyncio.sleep(0)
         await host.start()
         assert await render == done()
         await host.close()
         with pytest.raises(WorkerNotReady):
-            await host.render(A, silent)  # at once
+            await host.render(A, ignore)  # at once
         assert clock() == pytest.approx(300)
         assert [task for task in asyncio.all_tasks() if "worker" in task.get_name()] == []
 
 
-async def test_a_host_that_is_closed_lets_go_of_a_job_that_waits_for_a_worker(nursery: Nursery) -> None:
+async def test_a_closed_host_ends_a_job_that_waits_for_a_worker(workers: Workers) -> None:
     async with jumping_clock() as clock:
         host = Host(CONFIG)
-        renders = [asyncio.create_task(host.render(each, silent)) for each in (A, B)]
+        renders = [asyncio.create_task(host.render(each, ignore)) for each in (A, B)]
         await asyncio.wait(renders, timeout=10)
         host.cancel("b")
         assert await renders[1] == Stopped("b", 1)
@@ -237,12 +237,12 @@ async def test_a_host_that_is_closed_lets_go_of_a_job_that_waits_for_a_worker(nu
         assert clock() == pytest.approx(10)
 
 
-async def test_what_an_old_worker_still_says_changes_nothing_about_its_replacement(nursery: Nursery) -> None:
-    host = await started(nursery, [], [])
-    renders = [asyncio.create_task(host.render(each, silent)) for each in (A, B)]
+async def test_late_events_of_an_old_worker_change_nothing_about_its_replacement(workers: Workers) -> None:
+    host = await start_host(workers, [], [])
+    renders = [asyncio.create_task(host.render(each, ignore)) for each in (A, B)]
     await asyncio.sleep(0)
-    old = nursery.lives[0]
-    await lose(nursery, host)
+    old = workers.started[0]
+    await lose(workers, host)
     host.prefetch([SUGAR])
     old.answer(done(9000))
     assert await renders[0] == done(9000)
@@ -250,87 +250,87 @@ async def test_what_an_old_worker_still_says_changes_nothing_about_its_replaceme
     old.answer(WorkerLost())
     with pytest.raises(WorkerLost):
         await renders[1]
-    assert host.info == nursery.lives[1].info
+    assert host.info == workers.started[1].info
     assert old.sent == []
     await host.close()
-    assert [life.ended for life in nursery.lives] == [[False], [True]]
+    assert [worker.ended for worker in workers.started] == [[False], [True]]
 
 
-async def test_between_two_workers_nobody_is_told_what_is_foreseen(nursery: Nursery) -> None:
-    host = await started(nursery, [WorkerLost()], [done()])
+async def test_between_two_workers_prefetch_sends_nothing(workers: Workers) -> None:
+    host = await start_host(workers, [WorkerLost()], [done()])
     with pytest.raises(WorkerLost):
-        await host.render(A, silent)
+        await host.render(A, ignore)
     host.prefetch([SUGAR])
-    assert nursery.lives[0].sent == []
-    nursery.lives[0].is_lost.set()
-    assert await host.render(A, silent) == done()
-    assert nursery.lives[1].sent == [wire.PrefetchLoras((SUGAR,))]
+    assert workers.started[0].sent == []
+    workers.started[0].is_lost.set()
+    assert await host.render(A, ignore) == done()
+    assert workers.started[1].sent == [wire.PrefetchLoras((SUGAR,))]
     await host.close()
 
 
-async def test_what_is_foreseen_is_said_at_once_and_again_to_each_replacement(nursery: Nursery) -> None:
+async def test_prefetch_is_sent_at_once_and_again_to_each_replacement(workers: Workers) -> None:
     host = Host(CONFIG)
     host.prefetch([])
     await host.start()
-    assert nursery.lives[0].sent == []
+    assert workers.started[0].sent == []
     host.prefetch([SUGAR])
-    assert nursery.lives[0].sent == [wire.PrefetchLoras((SUGAR,))]
-    await lose(nursery, host)
-    assert nursery.lives[1].sent == [wire.PrefetchLoras((SUGAR,))]
+    assert workers.started[0].sent == [wire.PrefetchLoras((SUGAR,))]
+    await lose(workers, host)
+    assert workers.started[1].sent == [wire.PrefetchLoras((SUGAR,))]
     await host.close()
 
 
-async def test_pauses_before_restarts_double_up_to_two_minutes_and_begin_anew_after_a_picture(
-    nursery: Nursery,
+async def test_pauses_before_restarts_double_up_to_two_minutes_and_start_over_after_a_picture(
+    workers: Workers,
 ) -> None:
-    host = await started(nursery)
+    host = await start_host(workers)
     for _ in range(9):
-        await lose(nursery, host)
-    assert nursery.pauses == [1, 2, 4, 8, 16, 32, 64, 120, 120]
-    nursery.lives[-1].has_drawn = True
-    await lose(nursery, host)
-    assert nursery.pauses[-1] == 1
+        await lose(workers, host)
+    assert workers.pauses == [1, 2, 4, 8, 16, 32, 64, 120, 120]
+    workers.started[-1].has_drawn = True
+    await lose(workers, host)
+    assert workers.pauses[-1] == 1
     await host.close()
 
 
-async def test_eight_failed_starts_in_a_row_are_the_end(nursery: Nursery) -> None:
-    host = await started(nursery, [], *[OSError("no process")] * 7, [], *[OSError("no process")] * 8)
+async def test_after_eight_failed_starts_in_a_row_the_host_gives_up(workers: Workers) -> None:
+    host = await start_host(workers, [], *[OSError("no process")] * 7, [], *[OSError("no process")] * 8)
     watch = asyncio.create_task(host.watch())
-    await lose(nursery, host)
-    while host.info is None:  # noqa: ASYNC110 - the keeper's turns ring no bell
+    await lose(workers, host)
+    while host.info is None:  # noqa: ASYNC110 - nothing signals it
         await asyncio.sleep(0)
     assert not watch.done()  # seven, and then one that works
-    nursery.lives[-1].is_lost.set()
+    workers.started[-1].is_lost.set()
     with pytest.raises(WorkerNotReady, match="no process"):
         await asyncio.wait_for(watch, 2)
-    assert nursery.tries == 1 + 7 + 1 + 8
+    assert workers.tries == 1 + 7 + 1 + 8
     await host.close()
 
 
-async def test_an_error_of_the_model_at_a_restart_counts_as_a_failed_start(nursery: Nursery) -> None:
-    host = await started(nursery, [], ModelIncomplete("vae"), [done()])
-    nursery.lives[0].is_lost.set()
-    while nursery.tries < 3:  # noqa: ASYNC110 - the keeper's turns ring no bell
+async def test_an_error_of_the_model_at_a_restart_counts_as_a_failed_start(workers: Workers) -> None:
+    host = await start_host(workers, [], ModelIncomplete("vae"), [done()])
+    workers.started[0].is_lost.set()
+    while workers.tries < 3:  # noqa: ASYNC110 - nothing signals it
         await asyncio.sleep(0)
-    assert await host.render(A, silent) == done()
+    assert await host.render(A, ignore) == done()
     await host.close()
 
 
 async def test_a_worker_that_does_not_become_ready_is_ended(
-    nursery: Nursery, monkeypatch: pytest.MonkeyPatch
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def ready(life: ScriptedLife) -> WorkerInfo:
+    async def fail(worker: ScriptedWorker) -> WorkerInfo:
         raise WorkerNotReady("too slow")
 
-    monkeypatch.setattr(ScriptedLife, "ready", ready)
+    monkeypatch.setattr(ScriptedWorker, "wait_until_ready", fail)
     with pytest.raises(WorkerNotReady, match="too slow"):
         await Host(CONFIG).start()
-    assert nursery.lives[0].ended == [False]
+    assert workers.started[0].ended == [False]
 
 
-async def test_the_watch_ends_with_the_host_and_at_once_where_nothing_was_started(nursery: Nursery) -> None:
+async def test_the_watch_ends_with_the_host_and_at_once_where_nothing_was_started(workers: Workers) -> None:
     await asyncio.wait_for(Host(CONFIG).watch(), 1)
-    host = await started(nursery)
+    host = await start_host(workers)
     watch = asyncio.create_task(host.watch())
     await asyncio.sleep(0)
     assert not watch.done()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.host import output as output_module
-from engine.host.output import Output
+from engine.host.output import WorkerOutput
 
 
 class Seconds:
@@ -21,9 +21,9 @@ class Seconds:
         return self.now_s
 
 
-def logged(line: bytes, output: Output | None = None) -> list[dict[str, object]]:
+def logged(line: bytes, output: WorkerOutput | None = None) -> list[dict[str, object]]:
     with structlog.testing.capture_logs() as logs:
-        (output or Output(1)).log_line(line)
+        (output or WorkerOutput(1)).log_line(line)
     return [dict(entry) for entry in logs]
 
 
@@ -33,7 +33,7 @@ async def read(*pieces: bytes) -> list[dict[str, object]]:
         reader.feed_data(piece)
     reader.feed_eof()
     with structlog.testing.capture_logs() as logs:
-        await Output(1).read(reader)
+        await WorkerOutput(1).read(reader)
     return [dict(entry) for entry in logs]
 
 
@@ -67,7 +67,7 @@ def test_facts_with_names_of_our_own_are_left_out() -> None:
     ],
 )  # fmt: skip
 def test_anything_else_is_text(line: bytes) -> None:
-    assert logged(line) == [{"event": "worker says", "log_level": "info", "line": line.decode()}]
+    assert logged(line) == [{"event": "worker output", "log_level": "info", "line": line.decode()}]
 
 
 def test_text_is_made_safe_for_a_terminal() -> None:
@@ -98,41 +98,44 @@ async def test_a_line_without_end_is_logged_in_pieces() -> None:
 async def test_a_line_that_cannot_be_logged_does_not_end_the_reading(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    real = Output.log_line
+    real = WorkerOutput.log_line
 
-    def log_line(output: Output, line: bytes) -> None:
+    def log_line(output: WorkerOutput, line: bytes) -> None:
         if line == b"two":
             raise ZeroDivisionError
         real(output, line)
 
-    monkeypatch.setattr(Output, "log_line", log_line)
+    monkeypatch.setattr(WorkerOutput, "log_line", log_line)
     logs = await read(b"one\ntwo\nthree")
-    assert [entry["event"] for entry in logs] == ["worker says", "worker output not logged", "worker says"]
+    assert [entry["event"] for entry in logs] == [
+        "worker output",
+        "worker output not logged",
+        "worker output",
+    ]
     assert (logs[1]["error"], logs[1]["log_level"]) == ("ZeroDivisionError", "warning")
 
 
 def test_a_line_that_repeats_a_prompt_is_withheld_and_its_length_is_said() -> None:
-    output = Output(1)
-    output.withhold("a secret wish")
-    output.withhold("")
+    output = WorkerOutput(1)
+    output.prompts.append("a secret wish")
     line = b"cannot read 'a secret wish'"
     assert logged(line, output) == [
         {
-            "event": "worker says something that repeats a prompt",
+            "event": "worker output withheld because it repeats a prompt",
             "log_level": "info",
             "bytes": len(line),
         }
     ]
     assert logged(b"a remark", output)[0]["line"] == "a remark"
     for number in range(8):
-        output.withhold(f"{number} another wish")
-    assert logged(line, output)[0]["event"] == "worker says"  # that job ended long ago
+        output.prompts.append(f"{number} another wish")
+    assert logged(line, output)[0]["event"] == "worker output"  # that job ended long ago
 
 
 def test_a_flood_of_text_is_cut_off_and_counted_and_events_still_come_through() -> None:
     clock = Seconds()
-    output = Output(7, clock)
-    assert (output_module.MOST_LINES, output_module.WINDOW_S) == (500, 60.0)
+    output = WorkerOutput(7, clock)
+    assert (output_module.MAX_LINES, output_module.WINDOW_S) == (500, 60.0)
     with structlog.testing.capture_logs() as logs:
         for number in range(503):
             output.log_line(f"line {number}".encode())
@@ -144,11 +147,11 @@ def test_a_flood_of_text_is_cut_off_and_counted_and_events_still_come_through() 
         clock.now_s += 60
         output.log_line(b"and the next")
     assert [entry["event"] for entry in logs] == [
-        *["worker says"] * 500,
+        *["worker output"] * 500,
         "x",
         "worker output dropped",
-        "worker says",
-        "worker says",
+        "worker output",
+        "worker output",
     ]
     assert logs[499]["line"] == "line 499"
     assert (logs[501]["lines"], logs[501]["pid"], logs[501]["log_level"]) == (4, 7, "warning")
@@ -156,33 +159,32 @@ def test_a_flood_of_text_is_cut_off_and_counted_and_events_still_come_through() 
 
 def test_as_many_lines_as_are_allowed_are_no_flood() -> None:
     clock = Seconds()
-    output = Output(7, clock)
+    output = WorkerOutput(7, clock)
     with structlog.testing.capture_logs() as logs:
         for _ in range(500):
             output.log_line(b"x")
         clock.now_s += 60
         output.log_line(b"x")
-    assert {entry["event"] for entry in logs} == {"worker says"}
+    assert {entry["event"] for entry in logs} == {"worker output"}
 
 
 def test_each_minute_has_its_full_number_of_lines() -> None:
     clock = Seconds()
-    output = Output(7, clock)
+    output = WorkerOutput(7, clock)
     with structlog.testing.capture_logs() as logs:
         for _ in range(3):
             for _ in range(501):
                 output.log_line(b"x")
             clock.now_s += 60
         output.log_line(b"x")
-    assert [entry["event"] for entry in logs].count("worker says") == 1501
+    assert [entry["event"] for entry in logs].count("worker output") == 1501
     assert [entry["lines"] for entry in logs if entry["event"] == "worker output dropped"] == [1, 1, 1]
 
 
 def test_a_prompt_is_withheld_until_eight_others_have_followed_it() -> None:
-    output = Output(1)
-    output.withhold("a secret wish")
+    output = WorkerOutput(1)
+    output.prompts.append("a secret wish")
     for number in range(7):
-        output.withhold(f"{number} another wish")
-    assert logged(b"cannot read 'a secret wish'", output)[0]["event"] != "worker says"
-    output.withhold("")  # no prompt at all pushes none out
-    assert logged(b"cannot read 'a secret wish'", output)[0]["event"] != "worker says"
+        output.prompts.append(f"{number} another wish")
+    assert logged(b"cannot read 'a secret wish'", output)[0]["event"] != "worker output"
+    assert logged(b"cannot read 'a secret wish'", output)[0]["event"] != "worker output"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import NotBegun, WorkerLost
+from engine.errors import JobNotStarted, WorkerLost
 from engine.host import Host
 from engine.request import Drawn, Event, Failed, FailReason, Finished, LoraChoice, Progress, Stopped
 from tests.integration.engine.host.hosting import CONFIG, at_step, eventually, make_request, started
@@ -102,7 +102,7 @@ async def test_a_job_that_ends_the_worker_takes_no_try_of_the_one_behind_it(pois
     async with started() as host:
         first, second = await both(host, poison, "a face")
         assert type(first) is WorkerLost
-        assert type(second) is NotBegun
+        assert type(second) is JobNotStarted
         assert isinstance(await host.render(make_request("second"), lambda event: None), Finished)
 
 
@@ -111,7 +111,7 @@ async def test_a_job_that_hangs_takes_no_try_of_the_one_behind_it(poison: str) -
     async with started(replace(CONFIG, step_timeout_s=0.5)) as host:
         first, second = await both(host, poison, "a face")
         assert type(first) is WorkerLost
-        assert type(second) is NotBegun
+        assert type(second) is JobNotStarted
 
 
 async def test_a_job_behind_a_long_one_is_not_taken_for_one_that_hangs() -> None:

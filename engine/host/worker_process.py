@@ -1,4 +1,4 @@
-"""One life of the child process: its start, what is said to it and by it, and its end."""
+"""One worker process: starts it, sends messages, receives events, and ends it."""
 
 import asyncio
 import contextlib
@@ -13,9 +13,9 @@ import structlog
 
 from engine import wire
 from engine.config import EngineConfig
-from engine.errors import NotBegun, WireError, WorkerLost, WorkerNotReady
-from engine.host.hand import Hand
-from engine.host.output import Output
+from engine.errors import JobNotStarted, WireError, WorkerLost, WorkerNotReady
+from engine.host.in_flight import InFlightJobs
+from engine.host.output import WorkerOutput
 from engine.request import (
     Drawn,
     Event,
@@ -27,21 +27,21 @@ from engine.request import (
     WorkerInfo,
 )
 
-ASK_S = 5.0  # for a worker to end by itself: one step and the end of the interpreter
+SHUTDOWN_S = 5.0  # for a worker to end by itself: one step and the end of the interpreter
 TERMINATE_S = 5.0  # after SIGTERM
-OUTPUT_S = 1.0  # for the last lines of a worker that is gone; a process that it left behind may hold the pipe
-# A worker draws and fetches nothing, so it needs neither tokens nor the way through a proxy.
+OUTPUT_S = 1.0  # for the last lines of a worker that has ended; a process that it started may hold the pipe
+# A worker downloads nothing, so it needs neither tokens nor proxies.
 _SECRETS = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "API_KEY", "CREDENTIAL")
 
 log = structlog.get_logger("engine.host")
 
 
-class Life:
-    """One worker.
+class WorkerProcess:
+    """One worker, from its start to its end.
 
     Attributes:
-        info: What it says of itself; there once it is ready.
-        is_lost: Its end of the socket has closed; it can be told nothing more.
+        info: What the worker reports about itself; set by ``wait_until_ready``.
+        is_lost: The worker has closed its end of the socket; messages to it are dropped.
         has_drawn: It has finished a job.
     """
 
@@ -58,22 +58,22 @@ class Life:
     ) -> None:
         self.is_lost = asyncio.Event()
         self.has_drawn = False
-        self._is_gone = False  # its number may belong to another process by now
+        self._is_reaped = False  # another process may have its number by now
         self._config = config
         self._process = process
         self._reader = reader
         self._writer = writer
         self._pipe = pipe
-        self._output = Output(process.pid)
-        self._hand = Hand(config.step_timeout_s, self._end_of_patience)
+        self._output = WorkerOutput(process.pid)
+        self._in_flight = InFlightJobs(config.step_timeout_s, self._kill_hung)
         self._greeting: asyncio.Future[wire.Message | None] = asyncio.get_running_loop().create_future()
-        self._answering = asyncio.create_task(self._receive(), name=f"worker {process.pid} answers")
+        self._receiving = asyncio.create_task(self._receive(), name=f"worker {process.pid} events")
         self._printing = asyncio.create_task(self._output.read(printed), name=f"worker {process.pid} output")
-        self._completion = asyncio.create_task(self._see_end(), name=f"worker {process.pid} end")
+        self._closing = asyncio.create_task(self._close_after_end(), name=f"worker {process.pid} end")
 
     @classmethod
-    async def spawn(cls, config: EngineConfig, module: str) -> Self:
-        """Start the process, with one end of a socket pair as its only open file.
+    async def start(cls, config: EngineConfig, module: str) -> Self:
+        """Start the process; one end of a socket pair is its only open file.
 
         Raises:
             OSError: The system refused another process or socket.
@@ -83,28 +83,28 @@ class Life:
             reader, writer = await asyncio.open_connection(sock=ours)
             with contextlib.ExitStack() as unless_started:
                 unless_started.callback(writer.close)
-                # Not asyncio's own pipe: that one cannot be closed while a process left behind holds it.
+                # Not asyncio's own pipe: that one cannot be closed while another process holds it.
                 printed, pipe, their_end = await _output_pipe()
                 unless_started.callback(pipe.close)
                 with their_end:
                     process = await asyncio.create_subprocess_exec(
                         sys.executable, "-m", module, str(theirs.fileno()),
                         pass_fds=[theirs.fileno()],
-                        env=environment(os.environ),
+                        env=worker_environment(os.environ),
                         stdin=asyncio.subprocess.DEVNULL,
                         stdout=their_end,
                         stderr=asyncio.subprocess.STDOUT,
-                        start_new_session=True,  # Ctrl-C at a terminal reaches us alone; we end it in order
+                        start_new_session=True,  # Ctrl-C reaches only us; we end the worker in order
                     )  # fmt: skip
                 unless_started.pop_all()
         return cls(config, process, reader, writer, printed, pipe)
 
-    async def ready(self) -> WorkerInfo:
-        """Tell the worker what to load, and wait until it has.
+    async def wait_until_ready(self) -> WorkerInfo:
+        """Send the configuration, and wait until the model is loaded.
 
         Raises:
-            ModelError: As the worker says.
-            WorkerNotReady: It ended or was too slow.
+            ModelError: As the worker reports it.
+            WorkerNotReady: The worker ended or was too slow.
         """
         timeout_s = self._config.start_timeout_s
         self.send(self._config)
@@ -124,10 +124,10 @@ class Life:
                 raise WorkerNotReady(f"The worker ended while it started, with status {status}.")
 
     def send(self, message: wire.HostMessage) -> None:
-        """Send an order; one to a worker that is gone is dropped.
+        """Send a message; if the worker is lost, drop it.
 
         Raises:
-            WireError: The message cannot be sent to anybody.
+            WireError: The message cannot be encoded.
         """
         frame = wire.encode(message)
         if not self.is_lost.is_set():
@@ -136,25 +136,26 @@ class Life:
     async def draw(
         self, request: RenderRequest, listen: Callable[[Event], None]
     ) -> Finished | Stopped | Failed:
-        """Have the worker draw a job as soon as it has drawn those that it was given before.
+        """Let the worker draw a job after those that it holds already.
 
         Args:
-            request: Goes to the worker at once.
-            listen: Gets ``Progress`` and ``Drawn`` of this very try, in order.
+            request: Sent to the worker at once.
+            listen: Receives ``Progress`` and ``Drawn`` of this attempt, in order.
 
         Raises:
-            WorkerLost: The worker ended, or said nothing of this job for ``step_timeout_s`` and was ended;
-                NotBegun where it was another job that it drew.
-            WireError: The request cannot be sent to anybody.
+            WorkerLost: The worker ended, or was killed because it reported nothing for ``step_timeout_s``.
+                JobNotStarted: it drew another job at that time.
+            WireError: The request cannot be encoded.
         """
-        if self._hand.is_lost:
-            raise NotBegun
+        if self._in_flight.is_closed:
+            raise JobNotStarted
         self.send(request)
-        self._output.withhold(request.prompt)
-        handed = self._hand.take(request)
+        if request.prompt:
+            self._output.prompts.append(request.prompt)
+        job = self._in_flight.add(request)
         try:
             while True:
-                event = await handed.next_event()
+                event = await job.next_event()
                 if isinstance(event, Progress | Drawn):
                     listen(event)
                     continue
@@ -167,24 +168,24 @@ class Life:
             raise
 
     async def end(self, *, ask: bool) -> int:
-        """End the process and all that it started; returns its exit status, negative for a signal.
+        """End the process and all that it started; return its exit status, negative for a signal.
 
         Args:
-            ask: Let it end by itself first, then by SIGTERM. One whose socket is closed is on its way anyway.
+            ask: Let it end by itself first, then by SIGTERM. A lost worker has time to end by itself anyway.
         """
         if ask:
             self.send(wire.Shutdown())
         if ask or self.is_lost.is_set():
-            await self._ends_within(ASK_S)
+            await self._ends_within(SHUTDOWN_S)
         if ask and self._process.returncode is None:
             log.warning("worker does not end when asked", pid=self._process.pid)
             self._signal(signal.SIGTERM)
             await self._ends_within(TERMINATE_S)
         self._signal(signal.SIGKILL)
         status = await self._process.wait()
-        self._is_gone = True
+        self._is_reaped = True
         self._writer.close()
-        await asyncio.wait([self._answering, self._completion])
+        await asyncio.wait([self._receiving, self._closing])
         await asyncio.wait([self._printing], timeout=OUTPUT_S)
         if self._printing.cancel():
             log.warning("a process that the worker started holds its output", pid=self._process.pid)
@@ -200,48 +201,50 @@ class Life:
                 await self._process.wait()
 
     def _signal(self, number: signal.Signals) -> None:
-        """Signal the process and its children; they share a group of their own."""
-        if not self._is_gone:
+        """Signal the process and its children, which share a process group."""
+        if not self._is_reaped:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, number)
 
-    def _end_of_patience(self) -> None:
+    def _kill_hung(self) -> None:
         self._signal(signal.SIGKILL)
-        self._hand.lose(f"The worker took no step in {self._config.step_timeout_s:.0f} s and was ended.")
+        self._in_flight.fail_all(
+            f"The worker took no step in {self._config.step_timeout_s:.0f} s and was ended."
+        )
 
-    async def _see_end(self) -> None:
-        """Close the socket of a worker that has ended: a process that it left may hold the other end."""
+    async def _close_after_end(self) -> None:
+        """Close the socket when the worker has ended: a process that it started may hold the other end."""
         await self._process.wait()
-        await asyncio.wait([self._answering], timeout=OUTPUT_S)  # what it said last
+        await asyncio.wait([self._receiving], timeout=OUTPUT_S)  # its last events
         self._writer.close()
 
     async def _receive(self) -> None:
-        """Take in what the worker says until its end of the socket closes."""
+        """Handle the worker's messages until its end of the socket closes."""
         try:
             while (message := await wire.receive(self._reader)) is not None:
-                self._hear(message)
+                match message:
+                    case Progress() | Drawn() | Finished() | Stopped() | Failed():
+                        self._in_flight.dispatch(message)
+                    case wire.CardFault():
+                        self._in_flight.set_cause(message.job_id, message.attempt)
+                    case _ if not self._greeting.done():
+                        self._greeting.set_result(message)
+                    case _:
+                        log.error("worker sends an unexpected message and is killed", pid=self._process.pid)
+                        self._signal(signal.SIGKILL)
         except WireError as error:
-            log.error("worker speaks nonsense and is ended", pid=self._process.pid, detail=str(error))
+            log.error(
+                "worker sends a malformed message and is killed", pid=self._process.pid, detail=str(error)
+            )
             self._signal(signal.SIGKILL)
         self.is_lost.set()
-        self._hand.lose()
+        self._in_flight.fail_all()
         if not self._greeting.done():
             self._greeting.set_result(None)
 
-    def _hear(self, message: wire.Message) -> None:
-        if isinstance(message, Progress | Drawn | Finished | Stopped | Failed):
-            self._hand.hear(message)
-        elif isinstance(message, wire.CardFault):
-            self._hand.blame(message.job_id, message.attempt)
-        elif not self._greeting.done():
-            self._greeting.set_result(message)
-        else:
-            log.error("worker speaks out of turn and is ended", pid=self._process.pid)
-            self._signal(signal.SIGKILL)
 
-
-def environment(ours: Mapping[str, str]) -> dict[str, str]:
-    """Return what a worker may know of our environment: no tokens, passwords or proxies."""
+def worker_environment(ours: Mapping[str, str]) -> dict[str, str]:
+    """Return our environment without tokens, passwords and proxies."""
     return {
         name: value
         for name, value in ours.items()
@@ -250,7 +253,7 @@ def environment(ours: Mapping[str, str]) -> dict[str, str]:
 
 
 async def _output_pipe() -> tuple[asyncio.StreamReader, asyncio.ReadTransport, IO[bytes]]:
-    """Open a pipe: a reader of its one end, what closes that, and the other end."""
+    """Open a pipe; return a reader of its read end, the transport that closes that end, and the write end."""
     read_end, write_end = os.pipe()
     ours, theirs = os.fdopen(read_end, "rb", 0), os.fdopen(write_end, "wb", 0)
     reader = asyncio.StreamReader()
