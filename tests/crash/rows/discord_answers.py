@@ -15,7 +15,7 @@ def answers_in_flight(scale: Scale) -> Measured:
 ROWS = (
     Row(
         "1c",
-        "kill -9 while an answer is on its way to Discord",
+        "kill -9 while an answer is sent to Discord",
         "300 kills: 0 answers lost; a plain one may arrive twice",
         answers_in_flight,
     ),

@@ -203,11 +203,11 @@ ROWS = (
         "10,000 duplicates: 0 second jobs",
         duplicates,
     ),
-    Row("6", "a late answer of an earlier try", "1,000 of 1,000 refused", late_answers),
+    Row("6", "a late answer of an earlier attempt", "1,000 of 1,000 refused", late_answers),
     Row(
         "7",
         "a job that kills every worker",
-        "stopped after 3 tries, refunded, others served within 2 jobs",
+        "stopped after 3 attempts, refunded, others served within 2 jobs",
         poison,
     ),
     Row(

@@ -140,8 +140,8 @@ ROWS = (
     Row(
         "1",
         "kill -9 at random points, desk and store",
-        "5,000 kills: 0 lost, 0 charged twice, 0 charged without a picture, ledger exact, all told, 0 seen "
-        "twice on edit paths",
+        "5,000 kills: 0 lost, 0 charged twice, 0 charged without a picture, ledger exact, all results "
+        "shown, 0 shown twice on edit paths",
         at_random,
     ),
     Row(
@@ -150,5 +150,5 @@ ROWS = (
         "every point × 20: as row 1",
         at_every_await,
     ),
-    Row("3", "faults planted on purpose", "≥ 8, each seen within 150 kills", planted_faults),
+    Row("3", "faults planted on purpose", "≥ 8, each detected within 150 kills", planted_faults),
 )

@@ -238,14 +238,14 @@ def crash_with_a_log(path: Path, steps: Path, ready: Connection) -> None:
 ROWS = (
     Row(
         "15",
-        "every older version to the newest",
-        "schema as a fresh one, text for text; rows kept",
+        "migration of every older version to the newest",
+        "schema text equal to a new database's; rows kept",
         migrations,
     ),
     Row(
         "16",
         "kill -9 during a migration",
-        "200 kills: whole steps alone; started again, it goes on",
+        "200 kills: only complete steps; the next start continues",
         killed_migrations,
     ),
     Row("17", "a newer database under older code", "refused, file untouched (sha256)", newer),

@@ -363,12 +363,18 @@ ROWS = (
     Row(
         "9",
         "cancels of waiting and of running jobs",
-        "1,000 each: right state, one refund of what is missing; a running one stops within 1 step + 200 ms",
+        "1,000 each: right state, one refund of the missing pictures; a running one stops within 1 step "
+        "+ 200 ms",
         cancels,
     ),
     Row(
         "11", "every service started and stopped", "10 tasks × 50 cycles: 0 leaks, 0 hangs", starts_and_stops
     ),
-    Row("12", "SIGTERM under load", "100 of 100: exit 0 within 30 s, job put back, its try kept", drains),
+    Row(
+        "12",
+        "SIGTERM under load",
+        "100 of 100: exit 0 within 30 s, job requeued, attempt not counted",
+        drains,
+    ),
     Row("20", "SIGTERM at any moment", "100 of 100 end within 5 s, every connection closed", exits),
 )

@@ -222,7 +222,7 @@ ROWS = (
     Row(
         "13",
         "cancels at each await inside a transaction",
-        "1,000 cancels: never left inside it, 0 half or foreign rows",
+        "1,000 cancels: no transaction left open, 0 incomplete or foreign rows",
         cancels_inside,
     ),
     Row("14", "50 tasks × 200 writes", "0 busy; p99 of a write ≤ 20 ms", crowd),

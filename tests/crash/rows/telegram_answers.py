@@ -14,7 +14,7 @@ def answers_in_flight(scale: Scale) -> Measured:
 ROWS = (
     Row(
         "1d",
-        "kill -9 while an answer is on its way to Telegram",
+        "kill -9 while an answer is sent to Telegram",
         "120 kills: 0 answers lost; a plain one may arrive twice",
         answers_in_flight,
     ),
