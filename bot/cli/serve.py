@@ -166,7 +166,7 @@ def _create_discord_chat(application: Application) -> Chat:
     config = DiscordConfig(
         token=discord.token,
         menu_file=application.settings.data_dir / "discord-menu.sha256",
-        starts_file=application.settings.data_dir / "discord-starts.json",
+        identifies_file=application.settings.data_dir / "discord-starts.json",
         api_base=discord.api_base,
         gateway=discord.gateway,
         proxy=discord.proxy,

@@ -1,49 +1,55 @@
-"""Discord: commands, buttons and messages in; answers, edited in place, and messages out; on discord.py.
+"""Discord, through discord.py: commands, buttons and messages in; answers and pictures out.
 
-The door is ``DiscordChat(DiscordConfig(…), desk)``, a ``bot.chats.contract.Chat``. The room knows Discord and
-the words; it knows no database, card or model, and decides no right. It asks for no privileged intent.
+The entry point is ``DiscordChat(DiscordConfig(…), desk)``, a ``bot.chats.contract.Chat``. The package knows
+Discord and the messages; it knows no database, card or model, and it decides no right. It requests no
+privileged intent.
 
-* in   ``menu`` declares the commands, ``incoming`` answers them and the buttons, ``reading`` understands
-       them, ``events`` sorts everything that arrives and answers plain messages, ``intake`` stores what is to
-       be answered before it is acknowledged
-* out  ``delivery`` brings results, ``letters`` sends, ``pace`` holds edits back, ``enclose`` fits pictures in
-* ``client`` and ``adapter`` hold the connection; ``address`` is where an answer stands; ``limits`` keeps us
-  from what Discord bans a bot for
+* ``adapter``            ``DiscordChat``: opens, serves, closes; connects the parts below
+* ``client``             the discord.py client of the bot
+* ``command_menu``       the slash commands, made from the command table
+* ``incoming``           events: sorted, stored, parsed, handled and answered
+* ``outgoing``           messages: placeholders, results, answers, and the address of each
+* ``limits``             the limits that Discord enforces by banning a bot
+* ``library_internals``  the parts of discord.py that its documentation does not promise
 
-What survives a crash is in the database: events that were not answered yet, and the address of each answer,
-token included. Buttons carry their command, so they work after a restart; edits and nonces make a second
-delivery show nothing twice. An answer that waits twelve minutes goes on as an ordinary message, because
-Discord lets nobody edit it after fifteen.
+The path of a command: ``command_menu`` → ``incoming.interactions`` (parse, store, acknowledge) → desk →
+``outgoing.placeholders`` (receipt, progress) → ``outgoing.delivery`` (pictures).
 
-What becomes of everything that Discord sends (made from ``events.kinds``):
+After a crash the database has everything: events without an answer, and the address of each answer with its
+token. A button contains its command, so it works after a restart. Edits and nonces make a second delivery
+show nothing twice. A placeholder that waits twelve minutes moves to an ordinary message, because Discord
+allows no edit of a response after fifteen minutes.
+
+How the bot handles each kind of event (made from ``incoming.event_kinds``):
 
 Answered:
-* text in a direct message: a sentence draws, a command does what its slash command does; one reply
-* a channel message that mentions the bot, a reply with its mention on: the same; /mine, /link and private
-  pictures are refused where others read along
-* a .safetensors file, sent directly or with a mention: how a host adds a LoRA
-* a picture, sticker, voice message, poll, forward or file, likewise: only text is accepted as input yet; also
-  with text beside it, for it may matter
-* a slash command, in a server, directly or in a person's own install: pictures in the channel, all else and
-  every refusal to the person alone
-* a command of an older menu, a context menu: there is no such command; to the person alone
-* a press of Cancel: its own message ends as cancelled; a refusal goes to the presser alone
-* a press of Reroll: a new answer, as visible as the message; a refusal goes to the presser alone
-* any other button or list, also of another version: it belongs to another version; to the presser alone
-* a submitted form: the same; we show no forms
-* an option being typed (autocomplete): suggestions, none at worst
-Ignored on purpose:
-* a channel message without a mention, with @everyone or a role: not meant for the bot, and Discord withholds
-  its text
-* a message of a bot or a webhook, our own included: two bots would answer each other for ever
-* a system message: joined, pinned, boosted, called, thread made: nobody wrote it
-* an edited or deleted message: its first wording was answered; link previews arrive as edits, too
-* an event that Discord sends twice: it is answered once
-* an interaction that Discord no longer lets us acknowledge: Discord has told the person so; nothing is
-  accepted or charged
-* an event that is not as Discord describes it, an unknown kind: nobody can be answered; logged
+* text in a direct message: a sentence is drawn, a command runs like its slash command; one reply
+* a channel message that mentions the bot, a reply with its mention on: the same; the bot refuses /mine, /link
+  and private pictures in public
+* a .safetensors file, in a direct message or with a mention: the bot explains how a host adds a LoRA
+* a picture, sticker, voice message, poll, forward or file, in the same places: the bot accepts only text, and
+  says so; also if text is beside it
+* a slash command, in a server, a direct message or a person's own install: pictures in the channel; all else
+  and every refusal for the person alone
+* a command of an older menu, a context menu: the command does not exist; for the person alone
+* a press of Cancel: its own message ends as cancelled; a refusal for the presser alone
+* a press of Reroll: a new answer, as visible as the message; a refusal for the presser alone
+* any other button or list, also of another version: it belongs to another version; for the presser alone
+* a submitted form: the same; the bot shows no forms
+* an option that a person types (autocomplete): suggestions, or an empty list
+Ignored:
+* a channel message without a mention, with @everyone or a role: it is not meant for the bot, and Discord
+  withholds its text
+* a message of a bot or a webhook, our own included: two bots would answer each other without end
+* a system message: joined, pinned, boosted, called, thread made: no person wrote it
+* an edited or deleted message: the bot answered the first version; link previews arrive as edits, too
+* an event that Discord sends twice: the bot answers it once
+* an interaction that the bot can no longer acknowledge: Discord has shown an error; the bot accepts and
+  charges nothing
+* an event that does not match Discord's documentation, an unknown kind: nobody can be answered; logged
 
-Tests of this room alone: ``pytest tests/integration/discord`` (real discord.py against a server of ours).
+Tests of this package alone: ``pytest tests/integration/discord tests/unit/bot/chats/discord_``. The first use
+the real discord.py against a fake server.
 """
 
 from bot.chats.discord_.adapter import DiscordChat, DiscordConfig

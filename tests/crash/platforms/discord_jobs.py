@@ -13,8 +13,9 @@ from unittest.mock import patch
 
 from pydantic import SecretStr
 
-from bot.chats.discord_ import DiscordChat, DiscordConfig, delivery
-from bot.chats.discord_.address import MOVE_ON_MS, TOKEN_LIFE_MS
+from bot.chats.discord_ import DiscordChat, DiscordConfig
+from bot.chats.discord_.outgoing import placeholders
+from bot.chats.discord_.outgoing.address import MOVE_AFTER_MS, TOKEN_LIFE_MS
 from bot.desk.desk import Desk
 from bot.outcomes import Platform
 from bot.policy.rules import Rules
@@ -100,7 +101,7 @@ class Application:
 
 
 @asynccontextmanager
-async def house(folder: Path) -> AsyncIterator[Application]:
+async def running_bot(folder: Path) -> AsyncIterator[Application]:
     clock, renderer = Clock(), PatientRenderer()
     async with FakeDiscord() as discord:
         store = await open_store(folder / "sugarbot.db", MIGRATIONS)
@@ -119,7 +120,7 @@ async def house(folder: Path) -> AsyncIterator[Application]:
         config = DiscordConfig(
             token=SecretStr(discord_server.TOKEN),
             menu_file=folder / "menu",
-            starts_file=folder / "starts",
+            identifies_file=folder / "starts",
             api_base=discord.api_base,
             gateway=discord.gateway.url,
         )
@@ -151,14 +152,14 @@ class Late:
 
 async def late(folder: Path, jobs: int) -> Late:
     """Half of them are there in the twelfth minute, half are looked at only in the sixteenth."""
-    with patch.object(delivery, "LOOK_EVERY_S", 0.1):
+    with patch.object(placeholders, "CHECK_INTERVAL_S", 0.1):
         return await _late(folder, jobs)
 
 
 async def _late(folder: Path, jobs: int) -> Late:
-    async with house(folder) as bot:
+    async with running_bot(folder) as bot:
         first = await bot.ask(jobs // 2)
-        bot.clock.ahead_ms = MOVE_ON_MS
+        bot.clock.ahead_ms = MOVE_AFTER_MS
         await until(lambda: len(bot.discord.in_channel(discord_payloads.CHANNEL_ID)) == len(first), 120)
         moved = len(first)
         bot.clock.ahead_ms = 0
@@ -201,7 +202,7 @@ async def stormy(folder: Path, jobs: int, seed: int = 1) -> Stormy:
             chance -= share
         return None
 
-    async with house(folder) as bot:
+    async with running_bot(folder) as bot:
         for asked in (await bot.ask(jobs))[::2]:
             asked.expired = True  # so that ordinary messages are sent in the storm, too
         bot.discord.storm = storm

@@ -64,17 +64,17 @@ async def _drops(folder: Path, count: int, random: Random) -> Drops:
         config = DiscordConfig(
             token=SecretStr(discord_server.TOKEN),
             menu_file=folder / "menu",
-            starts_file=folder / "starts",
+            identifies_file=folder / "starts",
             api_base=discord.api_base,
             gateway=discord.gateway.url,
-            silent_s=SILENT_S,
+            heartbeat_timeout_s=SILENT_S,
         )
         chat = DiscordChat(config, desk)
         try:
             await chat.open()
             serving = asyncio.create_task(chat.serve(), name="discord serve")
             for _ in range(count):
-                config.starts_file.unlink(missing_ok=True)  # each drop is a day after the one before
+                config.identifies_file.unlink(missing_ok=True)  # each drop is a day after the one before
                 way = random.choice(WAYS)
                 await _ask(discord, must if way != "op 9" else may)
                 back_s.append(await _drop(discord, way, must if way != "op 9" else may, random))

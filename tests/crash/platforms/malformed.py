@@ -193,10 +193,10 @@ async def _on_discord(folder: Path, count: int, found: Counter[str]) -> None:
             DiscordConfig(
                 token=SecretStr(discord_server.TOKEN),
                 menu_file=folder / "menu",
-                starts_file=folder / "starts",
+                identifies_file=folder / "starts",
                 api_base=discord.api_base,
                 gateway=discord.gateway.url,
-                status_interval_s=0.0,
+                edit_interval_s=0.0,
             ),
             desk,
         )
@@ -213,7 +213,7 @@ async def _on_discord(folder: Path, count: int, found: Counter[str]) -> None:
                 asked = discord_server.Asked(event["id"], event["token"], discord_payloads.CHANNEL_ID)
                 discord.asked = {asked.token: asked}
             lines = len(log.lines)
-            chat._client.handle_again(event)
+            chat._client.parse_event(event)
             await _until(lambda: not _answering())
             answered = any(one.callbacks for one in discord.asked.values())
             found[_verdict("discord", answered, log.lines[lines:])] += 1

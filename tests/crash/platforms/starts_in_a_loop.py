@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bot.chats.discord_.limits import DAY_S, Starts
+from bot.chats.discord_.limits import DAY_S, IdentifyLimiter
 from tests.fakes.clock import FakeClock
 
 NOW_S = 1_790_000_000.0
@@ -18,9 +18,9 @@ def busiest_day(folder: Path, restart_s: float, days: float = 2.0) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     clock, made = FakeClock(int(1_000 * NOW_S)), list[float]()
     while clock.now_ms < 1_000 * (NOW_S + days * DAY_S) and len(made) < FAR_TOO_MANY:
-        starts = Starts(folder / "starts.json", lambda: clock.now_ms / 1_000)
+        starts = IdentifyLimiter(folder / "starts.json", lambda: clock.now_ms / 1_000)
         if (wait_s := starts.wait_s()) == 0:
-            starts.note()
+            starts.record()
             made.append(clock.now_ms / 1_000)
             wait_s = restart_s
         # Each start before that time would be refused alike: they are passed over.

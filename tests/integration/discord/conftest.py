@@ -86,11 +86,11 @@ def config(discord: FakeDiscord, tmp_path: Path) -> DiscordConfig:
     return DiscordConfig(
         token=SecretStr(TOKEN),
         menu_file=tmp_path / "discord-menu.sha256",
-        starts_file=tmp_path / "discord-starts.json",
+        identifies_file=tmp_path / "discord-starts.json",
         api_base=discord.api_base,
         gateway=discord.gateway.url,
         open_timeout_s=5.0,
-        status_interval_s=0.05,
+        edit_interval_s=0.05,
     )
 
 

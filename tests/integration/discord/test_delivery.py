@@ -11,7 +11,7 @@ from discord import HTTPException
 from PIL import Image, PngImagePlugin
 
 from bot.chats.discord_ import DiscordChat, DiscordConfig
-from bot.chats.discord_.address import Ref
+from bot.chats.discord_.outgoing.address import AnswerAddress, Response
 from bot.outcomes import Address, JobState, PictureFile, Platform, Status, Undeliverable
 from engine.request import FailReason
 from tests.fakes.desk import ScriptedDesk
@@ -102,8 +102,10 @@ async def test_an_answer_out_of_reach_becomes_a_channel_message_for_its_person_a
 ) -> None:
     asked, address = await drawn_for(discord, desk)
     if how == "old":
-        ref = replace(Ref.read(address.ref), created_ms=int(time.time() * 1000) - 15 * 60_000)
-        address = replace(address, ref=ref.write())
+        answer = AnswerAddress.from_json(address.ref)
+        assert isinstance(answer.target, Response)
+        expired = replace(answer.target, created_ms=int(time.time() * 1000) - 15 * 60_000)
+        address = replace(address, ref=replace(answer, target=expired).to_json())
     asked.expired = how == "expired"
     if how == "dismissed":
         del discord.messages[asked.message_id]
@@ -172,7 +174,7 @@ async def test_a_parcel_that_was_kept_comes_to_where_its_person_asks_for_it(
     where = discord.direct_channel(MEMBER_ID) if private else CHANNEL_ID
     (message,) = discord.in_channel(where)
     assert names_in(message) == NAMES
-    assert Ref.read(desk.addresses[JOB_ID].ref).posted
+    assert AnswerAddress.from_json(desk.addresses[JOB_ID].ref).is_message
 
 
 async def test_trouble_at_discord_means_try_again_and_not_another_way(
@@ -233,8 +235,8 @@ async def test_a_status_before_the_chat_is_open_is_left_out(
 ) -> None:
     chat = DiscordChat(config, desk)
     now_ms = time.time_ns() // 1_000_000
-    ref = Ref(1, "token", now_ms, CHANNEL_ID, message_id=1, ephemeral=False, user_id=MEMBER_ID)
-    await chat.show(status_at(Address(Platform.DISCORD, str(CHANNEL_ID), ref.write()), 1))
+    answer = AnswerAddress(Response(1, "token", now_ms, message_id=1), int(MEMBER_ID), int(CHANNEL_ID))
+    await chat.show(status_at(Address(Platform.DISCORD, CHANNEL_ID, answer.to_json()), 1))
     assert not [task for task in asyncio.all_tasks() if "status" in task.get_name()]
     await chat.close()
 
@@ -242,7 +244,7 @@ async def test_a_status_before_the_chat_is_open_is_left_out(
 async def test_statuses_keep_their_pace_and_the_newest_wins(
     discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk
 ) -> None:
-    async with opened(replace(config, status_interval_s=0.3), desk) as chat:
+    async with opened(replace(config, edit_interval_s=0.3), desk) as chat:
         asked, address = await drawn_for(discord, desk)
         for step in range(1, 9):
             await chat.show(status_at(address, step))

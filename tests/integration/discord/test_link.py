@@ -8,13 +8,13 @@ from tests.fakes.discord_gateway import until
 from tests.fakes.discord_payloads import EPHEMERAL
 from tests.fakes.discord_server import FakeDiscord
 from tests.fakes.renderer import FakeRenderer
-from tests.integration.discord.test_app import house
+from tests.integration.discord.test_end_to_end import running_bot
 
 
 async def test_a_code_is_shown_to_the_person_alone_and_is_their_own(
     discord: FakeDiscord, config: DiscordConfig, tmp_path: Path
 ) -> None:
-    async with house(discord, config, tmp_path, FakeRenderer()):
+    async with running_bot(discord, config, tmp_path, FakeRenderer()):
         asked = await discord.slash("link")
         await until(lambda: asked.message_id and discord.shown(asked)["content"])
         answer = discord.shown(asked)

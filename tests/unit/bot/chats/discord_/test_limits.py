@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from bot.chats.discord_.limits import (
     DAY_S,
-    FREE_STARTS,
-    MOST_REFUSALS,
+    FREE_IDENTIFIES,
+    MAX_REFUSALS,
     REFUSALS_WINDOW_S,
     REMEMBERED_REFUSALS,
-    Refusals,
-    Starts,
+    IdentifyLimiter,
+    RefusalCounter,
 )
 from bot.outcomes import RetryLater
 
@@ -35,10 +35,10 @@ class Clock:
 
 
 def test_a_few_starts_need_not_wait(tmp_path: Path) -> None:
-    starts = Starts(tmp_path / "starts.json", Clock())
-    for _ in range(FREE_STARTS):
+    starts = IdentifyLimiter(tmp_path / "starts.json", Clock())
+    for _ in range(FREE_IDENTIFIES):
         assert starts.wait_s() == 0
-        starts.note()
+        starts.record()
     assert starts.wait_s() > 0
 
 
@@ -46,30 +46,30 @@ def test_a_few_starts_need_not_wait(tmp_path: Path) -> None:
 def test_two_days_of_crashing_stay_within_what_discord_forgives(tmp_path: Path, restart_s: float) -> None:
     clock, made = Clock(), list[float]()
     while clock.now_s < NOW_S + 2 * DAY_S:
-        starts = Starts(tmp_path / "starts.json", clock)  # a new process
+        starts = IdentifyLimiter(tmp_path / "starts.json", clock)  # a new process
         if (wait_s := starts.wait_s()) == 0:
-            starts.note()
+            starts.record()
             made.append(clock.now_s)
         clock.now_s += max(restart_s, wait_s)
     busiest = max(sum(at - DAY_S < earlier <= at for earlier in made) for at in made)
     assert busiest <= ALLOWED_A_DAY
-    assert len(made) > 2 * FREE_STARTS  # it does come back
+    assert len(made) > 2 * FREE_IDENTIFIES  # it does come back
 
 
 def test_a_quiet_day_forgives_all(tmp_path: Path) -> None:
     clock = Clock()
-    starts = Starts(tmp_path / "starts.json", clock)
-    for _ in range(FREE_STARTS + 5):
-        starts.note()
+    starts = IdentifyLimiter(tmp_path / "starts.json", clock)
+    for _ in range(FREE_IDENTIFIES + 5):
+        starts.record()
     clock.now_s += DAY_S
     assert starts.wait_s() == 0
 
 
 def test_a_clock_that_was_set_back_keeps_nobody_out(tmp_path: Path) -> None:
     clock = Clock()
-    starts = Starts(tmp_path / "starts.json", clock)
-    for _ in range(FREE_STARTS + 5):
-        starts.note()
+    starts = IdentifyLimiter(tmp_path / "starts.json", clock)
+    for _ in range(FREE_IDENTIFIES + 5):
+        starts.record()
     clock.now_s -= 10 * DAY_S
     assert starts.wait_s() == 0
 
@@ -78,15 +78,15 @@ def test_a_clock_that_was_set_back_keeps_nobody_out(tmp_path: Path) -> None:
 def test_a_damaged_history_is_no_history(tmp_path_factory: pytest.TempPathFactory, said: str) -> None:
     file = tmp_path_factory.mktemp("starts") / "starts.json"
     file.write_text(said, encoding="utf-8")
-    starts = Starts(file, Clock())
+    starts = IdentifyLimiter(file, Clock())
     assert starts.wait_s() == 0
-    starts.note()
+    starts.record()
     assert json.loads(file.read_text())[-1] == NOW_S
 
 
 async def test_answers_that_discord_counts_are_counted_and_forgotten_after_ten_minutes() -> None:
     clock = Clock()
-    refusals = Refusals(clock)
+    refusals = RefusalCounter(clock)
 
     async def serve(request: web.Request) -> web.Response:
         return web.Response(status=int(request.path[1:]))
@@ -103,21 +103,21 @@ async def test_answers_that_discord_counts_are_counted_and_forgotten_after_ten_m
             async with session.get(f"http://127.0.0.1:{port}/{status}"):
                 pass
         assert refusals.count == 3
-        refusals.require_few()
-        for _ in range(MOST_REFUSALS - 3):
+        refusals.check()
+        for _ in range(MAX_REFUSALS - 3):
             async with session.get(f"http://127.0.0.1:{port}/403"):
                 pass
     await runner.cleanup()
     with pytest.raises(RetryLater) as raised:
-        refusals.require_few()
+        refusals.check()
     assert raised.value.after_s == REFUSALS_WINDOW_S
     clock.now_s += REFUSALS_WINDOW_S
-    refusals.require_few()
+    refusals.check()
 
 
 async def test_the_memory_of_refusals_is_bounded() -> None:
-    refusals = Refusals(Clock())
+    refusals = RefusalCounter(Clock())
     refused = SimpleNamespace(response=SimpleNamespace(status=429))
     for _ in range(REMEMBERED_REFUSALS + 10):
-        await refusals._see(cast(Any, None), SimpleNamespace(), cast(Any, refused))
+        await refusals._count_refusal(cast(Any, None), SimpleNamespace(), cast(Any, refused))
     assert len(refusals._times) == REMEMBERED_REFUSALS

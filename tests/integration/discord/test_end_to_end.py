@@ -53,7 +53,7 @@ class Application:
 
 
 @asynccontextmanager
-async def house(
+async def running_bot(
     discord: FakeDiscord, config: DiscordConfig, folder: Path, renderer: FakeRenderer, rules: Rules = RULES
 ) -> AsyncIterator[Application]:
     async with AsyncExitStack() as opened:
@@ -89,7 +89,7 @@ async def house(
 async def test_a_command_becomes_pictures_in_its_own_answer(
     discord: FakeDiscord, config: DiscordConfig, tmp_path: Path
 ) -> None:
-    async with house(discord, config, tmp_path, FakeRenderer()) as bot:
+    async with running_bot(discord, config, tmp_path, FakeRenderer()) as bot:
         asked = await discord.slash("sugar", {"prompt": "a face", "size": "512x512", "seed": 7, "count": 2})
         answer = await bot.ended(asked, 2)
         assert "seed 7, 8" in str(answer["content"])
@@ -103,7 +103,7 @@ async def test_a_command_becomes_pictures_in_its_own_answer(
 async def test_a_drawing_under_way_is_cancelled_by_its_button(
     discord: FakeDiscord, config: DiscordConfig, tmp_path: Path
 ) -> None:
-    async with house(discord, config, tmp_path, FakeRenderer([Act.HANG], step_s=0.01)) as bot:
+    async with running_bot(discord, config, tmp_path, FakeRenderer([Act.HANG], step_s=0.01)) as bot:
         asked = await discord.slash("sugar", {"prompt": "a face", "size": "512x512"})
         await until(lambda: bot.renderer.running and asked.message_id in discord.edits)
         await discord.press(asked.message_id)
@@ -111,7 +111,7 @@ async def test_a_drawing_under_way_is_cancelled_by_its_button(
 
 
 async def test_nobody_else_can_cancel_it(discord: FakeDiscord, config: DiscordConfig, tmp_path: Path) -> None:
-    async with house(discord, config, tmp_path, FakeRenderer([Act.HANG], step_s=0.01)) as bot:
+    async with running_bot(discord, config, tmp_path, FakeRenderer([Act.HANG], step_s=0.01)) as bot:
         asked = await discord.slash("sugar", {"prompt": "a face", "size": "512x512"})
         await until(lambda: bot.renderer.running and asked.message_id in discord.edits)
         pressed = await discord.press(asked.message_id, user_id="900000000000000031")
@@ -125,17 +125,17 @@ async def test_nobody_else_can_cancel_it(discord: FakeDiscord, config: DiscordCo
 async def test_a_job_accepted_before_a_stop_is_delivered_into_its_answer_after_it(
     discord: FakeDiscord, config: DiscordConfig, tmp_path: Path
 ) -> None:
-    async with house(discord, config, tmp_path, FakeRenderer([Act.HANG], step_s=0.01)) as bot:
+    async with running_bot(discord, config, tmp_path, FakeRenderer([Act.HANG], step_s=0.01)) as bot:
         asked = await discord.slash("sugar", {"prompt": "a face", "size": "512x512"})
         await until(lambda: bot.renderer.running and asked.message_id in discord.edits)
-    async with house(discord, config, tmp_path, FakeRenderer()) as bot:
+    async with running_bot(discord, config, tmp_path, FakeRenderer()) as bot:
         await bot.ended(asked, 1)
 
 
 async def test_a_server_that_the_host_did_not_allow_is_told_so(
     discord: FakeDiscord, config: DiscordConfig, tmp_path: Path
 ) -> None:
-    async with house(discord, config, tmp_path, FakeRenderer()):
+    async with running_bot(discord, config, tmp_path, FakeRenderer()):
         asked = await discord.slash("sugar", {"prompt": "a face"}, in_guild=False)
         await until(lambda: asked.followups and discord.messages[asked.followups[0]]["content"])
         assert "not switched on" in discord.messages[asked.followups[0]]["content"]
@@ -147,7 +147,7 @@ async def test_a_server_that_the_host_did_not_allow_is_told_so(
 async def test_hostile_prompts_reach_nobody_as_markup(
     discord: FakeDiscord, config: DiscordConfig, tmp_path: Path, prompt: str
 ) -> None:
-    async with house(discord, config, tmp_path, FakeRenderer()) as bot:
+    async with running_bot(discord, config, tmp_path, FakeRenderer()) as bot:
         await bot.ended(await discord.slash("sugar", {"prompt": prompt, "size": "512x512"}), 1)
         listed = await discord.slash("mine")
         text = str((await bot.ended(listed, 1))["content"])

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from bot.chats.discord_ import DiscordChat, DiscordConfig, intake
+from bot.chats.discord_ import DiscordChat, DiscordConfig
+from bot.chats.discord_.incoming import inbox
 from bot.commands.values import Cancel, Help
 from bot.errors import CannotSave, NoCreditsLeft
 from bot.outcomes import CreditBalance, Platform
@@ -91,14 +92,14 @@ async def test_an_accepted_job_is_settled_only_after_its_receipt_was_sent(
 
 
 def test_the_time_to_store_leaves_time_to_acknowledge() -> None:
-    assert intake.STORE_TIMEOUT_S <= ACKNOWLEDGE_S - 0.9
+    assert inbox.STORE_TIMEOUT_S <= ACKNOWLEDGE_S - 0.9
 
 
 @pytest.mark.parametrize("locale", ["en-US", "zh-CN"])
 async def test_a_disk_that_hangs_is_said_in_time_to_the_person_alone_and_nothing_is_accepted(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, monkeypatch: pytest.MonkeyPatch, locale: str
 ) -> None:
-    monkeypatch.setattr(intake, "STORE_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(inbox, "STORE_TIMEOUT_S", 0.1)
     take_in, has_room = desk.store_events, asyncio.Event()
 
     async def hanging(platform: Platform, events: list[tuple[str, str]]) -> None:
@@ -316,7 +317,7 @@ async def test_an_event_that_was_forgotten_before_it_was_stored_is_settled(
 
 
 async def test_the_memory_of_events_is_bounded() -> None:
-    seen = intake.Intake(ScriptedDesk(lambda *_: CREDITS))
-    for number in range(intake.REMEMBERED + 10):
-        seen.is_new({"id": str(number)})
-    assert len(seen._seen) == intake.REMEMBERED
+    events = inbox.EventInbox(ScriptedDesk(lambda *_: CREDITS))
+    for number in range(inbox.REMEMBERED_EVENTS + 10):
+        events.mark_seen({"id": str(number)})
+    assert len(events._seen) == inbox.REMEMBERED_EVENTS

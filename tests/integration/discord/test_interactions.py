@@ -285,7 +285,7 @@ async def test_an_interaction_without_a_person_is_logged_and_disturbs_nobody(
     event = {key: part for key, part in event.items() if key not in {"user", "member"}}
     event["data"] = {"id": "1", "type": 1, "name": name}
     with structlog.testing.capture_logs() as logs:
-        chat._client.handle_again(event)
+        chat._client.parse_event(event)
         await until(lambda: any(log["event"] == "interaction failed" for log in logs))
     gc.collect()
     assert not unhandled
@@ -300,7 +300,7 @@ async def test_an_autocomplete_whose_token_is_no_text_is_logged_and_disturbs_nob
     asked = await discord.slash("quota", {})
     data = {"id": "1", "type": 1, "name": "paint", "options": []}
     with structlog.testing.capture_logs() as logs:
-        chat._client.handle_again(
+        chat._client.parse_event(
             {**discord.event_of(asked), "id": "78", "type": 4, "token": {}, "data": data}
         )
         await until(lambda: any(log["event"] == "suggestions not sent" for log in logs))

@@ -1,6 +1,5 @@
 """Jobs that wait longer than Discord lets an answer be edited: they go on elsewhere, once."""
 
-import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -8,7 +7,12 @@ import pytest
 from discord import HTTPException
 
 from bot.chats.discord_ import DiscordChat, DiscordConfig
-from bot.chats.discord_.address import DEFAULT_FILE_BYTES, MOVE_ON_MS, TOKEN_LIFE_MS, Ref
+from bot.chats.discord_.outgoing.address import (
+    DEFAULT_FILE_BYTES,
+    MOVE_AFTER_MS,
+    TOKEN_LIFE_MS,
+    AnswerAddress,
+)
 from bot.outcomes import Address, PictureFile, Status
 from engine.request import TimeEstimate
 from tests.fakes.desk import ScriptedDesk
@@ -32,7 +36,7 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    monkeypatch.setattr("bot.chats.discord_.delivery.LOOK_EVERY_S", 0.02)
+    monkeypatch.setattr("bot.chats.discord_.outgoing.placeholders.CHECK_INTERVAL_S", 0.02)
     return Clock()
 
 
@@ -67,7 +71,7 @@ async def test_an_answer_that_waits_twelve_minutes_goes_on_as_one_message_that_b
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, clock: Clock, pictures: Pictures
 ) -> None:
     asked, old = await asked_for(discord, desk)
-    clock.ahead_ms = MOVE_ON_MS
+    clock.ahead_ms = MOVE_AFTER_MS
     await until(lambda: discord.in_channel(CHANNEL_ID))
     (message,) = discord.in_channel(CHANNEL_ID)
     assert message["content"].startswith(f"<@{MEMBER_ID}> Got it!")
@@ -93,7 +97,7 @@ async def test_a_parcel_made_before_its_answer_moved_goes_to_where_it_is_now(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, clock: Clock, pictures: Pictures
 ) -> None:
     _, old = await asked_for(discord, desk)
-    clock.ahead_ms = MOVE_ON_MS
+    clock.ahead_ms = MOVE_AFTER_MS
     await until(lambda: discord.in_channel(CHANNEL_ID))
     await chat.deliver(result_of(old, pictures))
     (message,) = discord.in_channel(CHANNEL_ID)
@@ -105,7 +109,7 @@ async def test_a_message_whose_place_was_not_stored_before_a_crash_is_found_by_i
 ) -> None:
     async with opened(config, desk, clock) as chat:
         _, old = await asked_for(discord, desk)
-        clock.ahead_ms = MOVE_ON_MS
+        clock.ahead_ms = MOVE_AFTER_MS
         await until(lambda: discord.in_channel(CHANNEL_ID))
     clock.ahead_ms = TOKEN_LIFE_MS
     async with opened(config, desk, clock) as chat:
@@ -125,7 +129,7 @@ async def test_a_status_after_the_token_died_is_told_by_a_message(
         await chat.show(waits_at(address, 3))
         await until(lambda: discord.in_channel(CHANNEL_ID))
         await until(lambda: JOB_ID in desk.addresses)
-    assert Ref.read(desk.addresses[JOB_ID].ref).posted
+    assert AnswerAddress.from_json(desk.addresses[JOB_ID].ref).is_message
     assert not [one for one in discord.requests[-3:] if one.path.startswith("/webhooks")]
 
 
@@ -137,7 +141,7 @@ async def test_an_answer_that_cannot_go_on_says_where_it_will_end_and_is_left_al
     assert "direct message" not in discord.shown(asked)["content"]
     if why == "channel closed":
         discord.closed_channels[CHANNEL_ID] = (403, 50013)
-    clock.ahead_ms = MOVE_ON_MS
+    clock.ahead_ms = MOVE_AFTER_MS
     await until(lambda: "direct message" in discord.shown(asked)["content"])
     assert [button["label"] for button in discord.buttons(asked.message_id)] == ["Cancel"]
     requests = len(discord.requests)
@@ -153,7 +157,7 @@ async def test_an_answer_that_cannot_go_on_says_where_it_will_end_and_is_left_al
 async def test_a_wait_longer_than_twelve_minutes_where_we_may_not_post_is_said_at_once(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
 ) -> None:
-    too_long = TimeEstimate(MOVE_ON_MS / 1_000 - 60, MOVE_ON_MS / 1_000 + 60)
+    too_long = TimeEstimate(MOVE_AFTER_MS / 1_000 - 60, MOVE_AFTER_MS / 1_000 + 60)
     desk.answer = lambda command, context: replace(RECEIPT, wait=too_long)
     asked, _ = await asked_for(discord, desk, may_post=False)
     assert "direct message" in discord.shown(asked)["content"]
@@ -166,7 +170,7 @@ async def test_trouble_while_it_moves_on_is_tried_again_and_shows_once(
 ) -> None:
     asked, _ = await asked_for(discord, desk)
     discord.faults.append(Fault("POST", f"/channels/{CHANNEL_ID}", 400, code=50035, after=True))
-    clock.ahead_ms = MOVE_ON_MS
+    clock.ahead_ms = MOVE_AFTER_MS
     await until(lambda: "goes on" in discord.shown(asked)["content"])
     assert len(discord.in_channel(CHANNEL_ID)) == 1
 
@@ -181,10 +185,10 @@ async def test_a_parcel_finds_the_message_whose_arrival_nobody_heard_of(
     restarts: bool,
 ) -> None:
     lost = Fault("POST", f"/channels/{CHANNEL_ID}", 400, code=50035, after=True, times=1_000)
-    async with opened(replace(config, status_interval_s=0.3), desk, clock) as chat:
+    async with opened(replace(config, edit_interval_s=0.3), desk, clock) as chat:
         asked, old = await asked_for(discord, desk)
         discord.faults.append(lost)
-        clock.ahead_ms = MOVE_ON_MS
+        clock.ahead_ms = MOVE_AFTER_MS
         await until(lambda: discord.in_channel(CHANNEL_ID))
         if not restarts:
             lost.times = 0
@@ -212,7 +216,7 @@ async def test_a_parcel_after_the_twelfth_minute_stays_in_its_answer_where_it_ca
         asked, address = await asked_for(discord, desk, may_post=why != "may not post")
     if why == "channel closed":
         discord.closed_channels[CHANNEL_ID] = (403, 50013)
-    clock.ahead_ms = MOVE_ON_MS
+    clock.ahead_ms = MOVE_AFTER_MS
     async with opened(config, desk, clock) as chat:
         await chat.deliver(result_of(address, pictures, private=why == "private"))
     assert with_pictures(discord) == [asked.message_id]
@@ -228,7 +232,7 @@ async def test_pictures_that_reached_the_answer_unheard_are_not_shown_again_belo
     with pytest.raises(HTTPException):
         await chat.deliver(result_of(address, pictures))
     assert with_pictures(discord) == [asked.message_id]
-    clock.ahead_ms = MOVE_ON_MS
+    clock.ahead_ms = MOVE_AFTER_MS
     discord.faults.append(Fault("PATCH", "/webhooks", 400, code=50035))
     with pytest.raises(HTTPException):
         await chat.deliver(result_of(address, pictures))
@@ -244,7 +248,7 @@ async def test_pictures_show_once_though_discord_forgot_the_nonce_of_their_messa
 ) -> None:
     _, address = await asked_for(discord, desk)
     await chat.deliver(result_of(address, ()))  # ends the statuses, so that nothing else is posted
-    clock.ahead_ms = MOVE_ON_MS
+    clock.ahead_ms = MOVE_AFTER_MS
     discord.faults.append(Fault("POST", f"/channels/{CHANNEL_ID}", 400, code=50035, after=True))
     with pytest.raises(HTTPException):
         await chat.deliver(result_of(address, pictures))
@@ -259,7 +263,7 @@ async def test_an_answer_says_in_the_end_that_it_goes_on_below(
     asked, _ = await asked_for(discord, desk)
     fault = Fault("PATCH", "/webhooks", 400, code=50035, times=4)
     discord.faults.append(fault)
-    clock.ahead_ms = MOVE_ON_MS
+    clock.ahead_ms = MOVE_AFTER_MS
     await until(lambda: "goes on" in discord.shown(asked)["content"])
     assert not fault.times
     assert not discord.buttons(asked.message_id)
@@ -279,7 +283,7 @@ async def test_an_answer_that_could_not_say_so_before_a_restart_does_after_it(
     async with opened(config, desk, clock):
         asked, _ = await asked_for(discord, desk)
         discord.faults.append(fault)
-        clock.ahead_ms = MOVE_ON_MS
+        clock.ahead_ms = MOVE_AFTER_MS
         await until(lambda: JOB_ID in desk.addresses)
     fault.times = 0
     assert "Got it" in discord.shown(asked)["content"]
@@ -296,7 +300,7 @@ async def test_a_message_tells_on_where_its_answer_was_dismissed(
 ) -> None:
     asked, old = await asked_for(discord, desk)
     del discord.messages[asked.message_id]
-    clock.ahead_ms = MOVE_ON_MS
+    clock.ahead_ms = MOVE_AFTER_MS
     await until(lambda: pointings(discord))
     (message,) = discord.in_channel(CHANNEL_ID)
     await chat.show(waits_at(old, 2))
@@ -309,7 +313,7 @@ async def test_news_that_come_while_an_answer_moves_on_are_told_by_its_message(
     _, old = await asked_for(discord, desk)
     busy = Fault("POST", f"/channels/{CHANNEL_ID}", 429, retry_after_s=0.2)
     discord.faults.append(busy)
-    clock.ahead_ms = MOVE_ON_MS
+    clock.ahead_ms = MOVE_AFTER_MS
     await until(lambda: not busy.times)
     await chat.show(waits_at(old, 2))
     await until(lambda: discord.in_channel(CHANNEL_ID))
@@ -321,13 +325,6 @@ async def test_a_message_takes_no_larger_files_than_any_of_the_bot(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, clock: Clock
 ) -> None:
     await asked_for(discord, desk, file_bytes=50 * DEFAULT_FILE_BYTES)
-    clock.ahead_ms = MOVE_ON_MS
+    clock.ahead_ms = MOVE_AFTER_MS
     await until(lambda: JOB_ID in desk.addresses)
-    assert Ref.read(desk.addresses[JOB_ID].ref).file_bytes == DEFAULT_FILE_BYTES
-
-
-def test_an_address_of_an_earlier_version_can_still_be_read() -> None:
-    ref = Ref(1, "token", 1, 2, 3, ephemeral=False, user_id=4)
-    facts = json.loads(ref.write())
-    del facts["may_post"]
-    assert Ref.read(json.dumps(facts)) == ref
+    assert AnswerAddress.from_json(desk.addresses[JOB_ID].ref).file_bytes == DEFAULT_FILE_BYTES

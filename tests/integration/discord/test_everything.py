@@ -12,14 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from bot.chats.discord_ import DiscordConfig
-from bot.chats.discord_.events.kinds import RULES, Kind, kind_of_interaction, kind_of_message
+from bot.chats.discord_.incoming.event_kinds import (
+    EVENT_RULES,
+    EventKind,
+    kind_of_interaction,
+    kind_of_message,
+)
 from bot.policy.rules import Rules
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_http import Fault
 from tests.fakes.discord_payloads import BOT_ID, CHANNEL_ID, GUILD_ID, LOADING, MEMBER_ID, TIMESTAMP, user
 from tests.fakes.discord_server import Asked, FakeDiscord
 from tests.fakes.renderer import FakeRenderer
-from tests.integration.discord.test_app import house
+from tests.integration.discord.test_end_to_end import running_bot
 
 HOST_ID, STRANGER_ID = "900000000000000040", "900000000000000050"
 PEOPLE = (MEMBER_ID, HOST_ID, STRANGER_ID)  # the stranger is served in the server alone
@@ -92,10 +97,10 @@ class Crowd:
     """What people did, and what they were answered."""
 
     discord: FakeDiscord
-    asked: list[tuple[Kind, Asked]] = field(default_factory=list)
-    said: list[tuple[Kind, str]] = field(default_factory=list)
+    asked: list[tuple[EventKind, Asked]] = field(default_factory=list)
+    said: list[tuple[EventKind, str]] = field(default_factory=list)
     suggested: int = 0
-    odd: list[Kind] = field(default_factory=list)
+    odd: list[EventKind] = field(default_factory=list)
 
     async def slash(self, name: str, options: dict[str, Any], **where: Any) -> None:
         self._note(await self.discord.slash(name, options, **where))
@@ -125,12 +130,12 @@ class Crowd:
         wrong = [
             f"{kind}: {count} answers to {self.discord.event_of(asked)['data']}"
             for kind, asked in self.asked
-            if (count := self._answers(asked)) != int(RULES[kind].is_answered)
+            if (count := self._answers(asked)) != int(EVENT_RULES[kind].is_answered)
         ]
         return wrong + [
             f"{kind}: {len(replies)} answers to {self.discord.written[message_id]['content']!r}"
             for kind, message_id in self.said
-            if len(replies := self.discord.replies(message_id)) != int(RULES[kind].is_answered)
+            if len(replies := self.discord.replies(message_id)) != int(EVENT_RULES[kind].is_answered)
             or any(not reply["content"] for reply in replies)
         ]
 
@@ -194,7 +199,7 @@ async def pressed(crowd: Crowd, drawn: Asked, person: str, locale: str) -> None:
 async def what_means_nothing(crowd: Crowd) -> None:
     """Events that nobody can or should answer; none of them may cost a request."""
     discord = crowd.discord
-    _, answered = next(one for one in crowd.asked if one[0] is Kind.SLASH)
+    _, answered = next(one for one in crowd.asked if one[0] is EventKind.SLASH)
     _, message_id = crowd.said[0]
     edited = {**discord.written[message_id], "content": "another face", "edited_timestamp": TIMESTAMP}
     requests = len(discord.requests)
@@ -206,7 +211,7 @@ async def what_means_nothing(crowd: Crowd) -> None:
         await discord.gateway.dispatch("INTERACTION_CREATE", junk)
         await discord.gateway.dispatch("MESSAGE_CREATE", junk)
     await discord.gateway.dispatch("SOMETHING_NEW", {"id": "7"})
-    crowd.odd += [Kind.REPEATED] * 2 + [Kind.EDITED] * 2 + [Kind.MALFORMED] * 11
+    crowd.odd += [EventKind.REPEATED] * 2 + [EventKind.EDITED] * 2 + [EventKind.MALFORMED] * 11
     await crowd.slash("help", {})
     await until(lambda: not crowd.unanswered())
     assert len(discord.requests) == requests + 2  # of the last alone
@@ -214,7 +219,7 @@ async def what_means_nothing(crowd: Crowd) -> None:
     late = await discord.slash("sugar", {"prompt": "a face"})
     await until(lambda: not discord.faults[-1].times)
     assert not late.callbacks
-    crowd.odd.append(Kind.TOO_LATE)
+    crowd.odd.append(EventKind.TOO_LATE)
 
 
 async def settled(crowd: Crowd) -> None:
@@ -234,7 +239,7 @@ def _waiting(discord: FakeDiscord) -> list[str]:
 async def test_everything_gets_one_answer_or_is_ignored_on_purpose(
     discord: FakeDiscord, config: DiscordConfig, tmp_path: Path
 ) -> None:
-    async with house(discord, config, tmp_path, FakeRenderer(), ALLOWED):
+    async with running_bot(discord, config, tmp_path, FakeRenderer(), ALLOWED):
         crowd = Crowd(discord)
         drawn = await discord.slash("sugar", {"prompt": "a face", **SMALL})
         await until(lambda: drawn.message_id and discord.shown(drawn)["attachments"], 10)
@@ -252,7 +257,7 @@ async def test_everything_gets_one_answer_or_is_ignored_on_purpose(
         assert crowd.unanswered() == []
         assert crowd.unasked() == []
     met = Counter([kind for kind, _ in (*crowd.asked, *crowd.said)] + crowd.odd)
-    met[Kind.TYPING] = crowd.suggested
-    assert set(met) == set(Kind)
+    met[EventKind.TYPING] = crowd.suggested
+    assert set(met) == set(EventKind)
     assert met.total() >= 450
     assert not discord.problems

@@ -1,8 +1,8 @@
-"""The pace of statuses, without Discord."""
+"""The throttle of statuses, without Discord."""
 
 import asyncio
 
-from bot.chats.discord_.pace import REMEMBERED_ENDINGS, Edit, Pace
+from bot.chats.discord_.outgoing.edit_throttle import REMEMBERED_JOBS, Edit, EditThrottle
 
 
 def noting(made: list[int], number: int, *, works: bool = True) -> Edit:
@@ -14,75 +14,75 @@ def noting(made: list[int], number: int, *, works: bool = True) -> Edit:
 
 
 async def test_the_first_edit_is_made_at_once_and_of_the_next_only_the_newest() -> None:
-    pace, made = Pace(interval_s=0.1), []
-    pace.offer("job", noting(made, 1))
+    throttle, made = EditThrottle(interval_s=0.1), []
+    throttle.schedule("job", noting(made, 1))
     await asyncio.sleep(0.02)
     for number in (2, 3, 4):
-        pace.offer("job", noting(made, number))
+        throttle.schedule("job", noting(made, number))
     await asyncio.sleep(0.02)
     assert made == [1]
     await asyncio.sleep(0.12)
     assert made == [1, 4]
-    await pace.close()
+    await throttle.close()
 
 
 async def test_jobs_do_not_wait_for_each_other() -> None:
-    pace, made = Pace(interval_s=10), []
-    pace.offer("one", noting(made, 1))
-    pace.offer("other", noting(made, 2))
+    throttle, made = EditThrottle(interval_s=10), []
+    throttle.schedule("one", noting(made, 1))
+    throttle.schedule("other", noting(made, 2))
     await asyncio.sleep(0.02)
     assert made == [1, 2]
-    await pace.close()
+    await throttle.close()
 
 
 async def test_the_end_waits_for_the_edit_under_way_and_lets_none_follow() -> None:
-    pace, made = Pace(interval_s=0.01), []
+    throttle, made = EditThrottle(interval_s=0.01), []
 
     async def slow() -> bool:
         await asyncio.sleep(0.05)
         made.append(1)
         return True
 
-    pace.offer("job", slow)
+    throttle.schedule("job", slow)
     await asyncio.sleep(0.01)
-    pace.offer("job", noting(made, 2))
-    await pace.end("job")
+    throttle.schedule("job", noting(made, 2))
+    await throttle.end("job")
     assert made == [1]
-    pace.offer("job", noting(made, 3))
+    throttle.schedule("job", noting(made, 3))
     await asyncio.sleep(0.05)
     assert made == [1]
 
 
 async def test_a_job_whose_answer_is_gone_is_not_edited_again() -> None:
-    pace, made = Pace(interval_s=0.01), []
-    pace.offer("job", noting(made, 1, works=False))
+    throttle, made = EditThrottle(interval_s=0.01), []
+    throttle.schedule("job", noting(made, 1, works=False))
     await asyncio.sleep(0.05)
-    pace.offer("job", noting(made, 2))
+    throttle.schedule("job", noting(made, 2))
     await asyncio.sleep(0.05)
     assert made == [1]
 
 
 async def test_the_memory_of_ended_jobs_is_bounded() -> None:
-    pace = Pace()
-    for number in range(REMEMBERED_ENDINGS + 10):
-        await pace.end(str(number))
+    throttle = EditThrottle()
+    for number in range(REMEMBERED_JOBS + 10):
+        await throttle.end(str(number))
     made: list[int] = []
-    pace.offer("0", noting(made, 1))  # forgotten by now
+    throttle.schedule("0", noting(made, 1))  # forgotten by now
     await asyncio.sleep(0.02)
     assert made == [1]
-    await pace.close()
+    await throttle.close()
 
 
 async def test_an_edit_that_fails_as_nobody_foresaw_does_not_end_the_jobs_line() -> None:
     async def broken() -> bool:
         raise ZeroDivisionError
 
-    pace, made = Pace(interval_s=0.01), []
-    pace.offer("job", broken)
+    throttle, made = EditThrottle(interval_s=0.01), []
+    throttle.schedule("job", broken)
     [task] = [task for task in asyncio.all_tasks() if task.get_name() == "discord status job"]
     await asyncio.wait([task])
     assert isinstance(task.exception(), ZeroDivisionError)
-    pace.offer("job", noting(made, 1))
+    throttle.schedule("job", noting(made, 1))
     await asyncio.sleep(0.02)
     assert made == [1]
-    await pace.close()
+    await throttle.close()

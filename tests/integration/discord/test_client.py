@@ -192,7 +192,7 @@ async def test_a_bot_that_started_too_often_does_not_even_log_in_and_says_when_i
     discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk
 ) -> None:
     now_s = time.time()
-    config.starts_file.write_text(json.dumps([now_s - 60 + one for one in range(30)]))
+    config.identifies_file.write_text(json.dumps([now_s - 60 + one for one in range(30)]))
     chat = DiscordChat(config, desk)
     with pytest.raises(PlatformUnreachable, match=r"the next time is in \d+ s"):
         await chat.open()
@@ -210,7 +210,7 @@ async def test_each_identify_is_counted_on_the_disk_and_a_resume_is_not(
         await until(lambda: discord.gateway.resumed and discord.gateway.is_connected)
         await discord.gateway.invalidate(resumable=False)
         await until(lambda: len(discord.gateway.identified) == 2)
-    assert len(json.loads(config.starts_file.read_text())) == 2
+    assert len(json.loads(config.identifies_file.read_text())) == 2
 
 
 async def test_a_chat_whose_session_was_ended_can_be_opened_again(
@@ -328,10 +328,10 @@ async def test_everything_goes_through_the_proxy(
 def test_no_host_is_warned_of_a_missing_voice() -> None:
     script = (
         "import logging; logging.basicConfig()\n"
-        "from bot.chats.discord_.client import Connection\n"
-        "from bot.chats.discord_.limits import Refusals\n"
-        "Connection(gateway='', proxy=None, silent_s=60, intake=None, starts=None,"
-        "           refusals=Refusals(), on_press=None, on_message=None)"
+        "from bot.chats.discord_.client import DiscordClient\n"
+        "from bot.chats.discord_.limits import RefusalCounter\n"
+        "DiscordClient(gateway='', proxy=None, heartbeat_timeout_s=60, inbox=None, identifies=None,"
+        "              refusals=RefusalCounter(), on_press=None, on_message=None)"
     )
 
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from bot.chats.discord_ import DiscordChat, DiscordConfig
-from bot.chats.discord_.address import Ref
+from bot.chats.discord_.outgoing.address import AnswerAddress
 from bot.commands.values import Draw, LoraSwitch, LoraWish, Quota
 from bot.errors import CannotSave, NoCreditsLeft
 from bot.outcomes import CreditBalance, PictureFile, Platform, Status
@@ -252,7 +252,7 @@ async def test_a_job_that_was_accepted_before_a_crash_has_one_placeholder_after_
     def repeat(_: object, context: object) -> object:
         address = context.address  # type: ignore[attr-defined]
         if is_shown:
-            address = replace(address, ref=replace(Ref.read(address.ref), message_id=5).write())
+            address = replace(address, ref=AnswerAddress.from_json(address.ref).posted(5).to_json())
         return replace(RECEIPT, repeated=True, address=address)
 
     desk.answer = repeat  # type: ignore[assignment]
@@ -305,10 +305,10 @@ async def test_nothing_is_kept_in_memory_of_what_is_answered_and_delivered(
     for message_id in asked:
         job_id = f"job{message_id}"
         await chat.deliver(result_of(desk.addresses[job_id], (), job_id=job_id))
-    assert not chat._delivery._waiting
-    assert not chat._pace._lines
-    assert not chat._replies._busy
-    assert not any(chat._intake._seen.values())
+    assert not chat._placeholders._placeholders
+    assert not chat._throttle._jobs
+    assert not chat._text_messages._tasks
+    assert not any(chat._inbox._seen.values())
 
 
 async def test_where_the_bot_may_not_reply_it_answers_without_a_reference(

@@ -1,0 +1,8 @@
+"""Events from Discord: sorted, stored, parsed, handled and answered.
+
+* ``event_kinds``    the table of every kind of event: how the bot answers it, or why it ignores it
+* ``inbox``          stores an event before it is acknowledged, so a crash loses none
+* ``parsing``        turns interactions and messages into commands with their context
+* ``interactions``   answers slash commands and buttons
+* ``text_messages``  answers plain messages
+"""

@@ -1,0 +1,111 @@
+"""The table of every kind of event that Discord can send: the bot answers it, or ignores it for a reason.
+
+The adapter sorts each event by this table, before discord.py parses it. The docstring of
+``bot.chats.discord_`` shows the table (``render_table``).
+"""
+
+from enum import StrEnum
+from textwrap import wrap
+
+from bot.chats.event_table import EventRule, RawEvent, ignored, is_lora_file
+from bot.commands.buttons import PRESS
+
+DEFAULT, REPLY = 0, 19  # the types of messages that a person wrote; Discord itself makes all others
+LINE_CHARS = 110  # of a line in the docstring
+
+
+class EventKind(StrEnum):
+    """The kinds of events; the values are the first column of the table."""
+
+    DIRECT_TEXT = "text in a direct message"
+    MENTION = "a channel message that mentions the bot, a reply with its mention on"
+    LORA_FILE = "a .safetensors file, in a direct message or with a mention"
+    NO_TEXT = "a picture, sticker, voice message, poll, forward or file, in the same places"
+    SLASH = "a slash command, in a server, a direct message or a person's own install"
+    UNKNOWN_COMMAND = "a command of an older menu, a context menu"
+    CANCEL = "a press of Cancel"
+    REROLL = "a press of Reroll"
+    OLD_BUTTON = "any other button or list, also of another version"
+    FORM = "a submitted form"
+    TYPING = "an option that a person types (autocomplete)"
+    NOT_MENTIONED = "a channel message without a mention, with @everyone or a role"
+    MACHINE = "a message of a bot or a webhook, our own included"
+    SYSTEM = "a system message: joined, pinned, boosted, called, thread made"
+    EDITED = "an edited or deleted message"
+    REPEATED = "an event that Discord sends twice"
+    TOO_LATE = "an interaction that the bot can no longer acknowledge"
+    MALFORMED = "an event that does not match Discord's documentation, an unknown kind"
+
+
+EVENT_RULES: dict[EventKind, EventRule] = {
+    EventKind.DIRECT_TEXT: EventRule("a sentence is drawn, a command runs like its slash command; one reply"),
+    EventKind.MENTION: EventRule("the same; the bot refuses /mine, /link and private pictures in public"),
+    EventKind.LORA_FILE: EventRule("the bot explains how a host adds a LoRA"),
+    EventKind.NO_TEXT: EventRule("the bot accepts only text, and says so; also if text is beside it"),
+    EventKind.SLASH: EventRule("pictures in the channel; all else and every refusal for the person alone"),
+    EventKind.UNKNOWN_COMMAND: EventRule("the command does not exist; for the person alone"),
+    EventKind.CANCEL: EventRule("its own message ends as cancelled; a refusal for the presser alone"),
+    EventKind.REROLL: EventRule("a new answer, as visible as the message; a refusal for the presser alone"),
+    EventKind.OLD_BUTTON: EventRule("it belongs to another version; for the presser alone"),
+    EventKind.FORM: EventRule("the same; the bot shows no forms"),
+    EventKind.TYPING: EventRule("suggestions, or an empty list"),
+    EventKind.NOT_MENTIONED: ignored("it is not meant for the bot, and Discord withholds its text"),
+    EventKind.MACHINE: ignored("two bots would answer each other without end"),
+    EventKind.SYSTEM: ignored("no person wrote it"),
+    EventKind.EDITED: ignored("the bot answered the first version; link previews arrive as edits, too"),
+    EventKind.REPEATED: ignored("the bot answers it once"),
+    EventKind.TOO_LATE: ignored("Discord has shown an error; the bot accepts and charges nothing"),
+    EventKind.MALFORMED: ignored("nobody can be answered; logged"),
+}
+
+_PRESSES = {"c": EventKind.CANCEL, "r": EventKind.REROLL}
+
+
+def kind_of_message(event: RawEvent, bot_id: int) -> EventKind:
+    """Sort a MESSAGE_CREATE.
+
+    Raises:
+        KeyError, TypeError, ValueError: It does not match Discord's documentation of a message.
+    """
+    author = event["author"]
+    if author.get("bot") or event.get("webhook_id") or int(author["id"]) == bot_id:
+        return EventKind.MACHINE
+    if event.get("type", DEFAULT) not in (DEFAULT, REPLY):
+        return EventKind.SYSTEM
+    is_direct = event.get("guild_id") is None
+    if not is_direct and not any(int(one["id"]) == bot_id for one in event.get("mentions") or ()):
+        return EventKind.NOT_MENTIONED
+    files = event.get("attachments") or ()
+    if any(is_lora_file(file.get("filename", "")) for file in files):
+        return EventKind.LORA_FILE
+    text = event.get("content")
+    if files or event.get("message_snapshots") or event.get("poll") or (is_direct and not text):
+        return EventKind.NO_TEXT
+    return EventKind.DIRECT_TEXT if is_direct else EventKind.MENTION
+
+
+def kind_of_interaction(event: RawEvent) -> EventKind:
+    """Sort an INTERACTION_CREATE; the command tree finds out whether a command still exists."""
+    data = event.get("data") or {}
+    match event.get("type"):
+        case 2:
+            return EventKind.SLASH if data.get("type", 1) == 1 else EventKind.UNKNOWN_COMMAND
+        case 3:
+            press = PRESS.fullmatch(str(data.get("custom_id", "")))
+            return _PRESSES.get(press["action"], EventKind.OLD_BUTTON) if press else EventKind.OLD_BUTTON
+        case 4:
+            return EventKind.TYPING
+        case 5:
+            return EventKind.FORM
+    return EventKind.MALFORMED
+
+
+def render_table() -> str:
+    """The table as text, as the docstring of the package shows it."""
+    lines = []
+    for title, is_answered in (("Answered:", True), ("Ignored:", False)):
+        lines.append(title)
+        for kind, rule in EVENT_RULES.items():
+            if rule.is_answered is is_answered:
+                lines += wrap(f"* {kind}: {rule.action}", LINE_CHARS, subsequent_indent="  ")
+    return "\n".join(lines)

@@ -1,0 +1,267 @@
+"""Answers interactions: each is parsed, stored, acknowledged within 3 s, handled, answered and settled.
+
+* A command that the parser refuses gets its refusal as the first response, for the person alone.
+* Every other interaction is stored before it is acknowledged and settled after it is answered, so a crash
+  leaves no "thinking…" on the screen. If the disk accepts nothing, the interaction is refused instead.
+* An interaction that cannot be acknowledged is not accepted and not charged: Discord has shown an error.
+* If a stop lasted longer than the token, the answer is an ordinary message.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import discord
+import structlog
+
+from bot import messages
+from bot.chats.contract import Desk
+from bot.chats.discord_.incoming import parsing
+from bot.chats.discord_.incoming.inbox import EventInbox
+from bot.chats.discord_.incoming.parsing import PersonLocales, context_of, locale_of
+from bot.chats.discord_.library_internals import MALFORMED, Interaction
+from bot.chats.discord_.outgoing.address import AnswerAddress, AnswerState, Response
+from bot.chats.discord_.outgoing.delivery import ResultDelivery
+from bot.chats.discord_.outgoing.placeholders import Placeholders
+from bot.chats.discord_.outgoing.sender import (
+    CALL_TIMEOUT_S,
+    NETWORK_ERRORS,
+    NO_MENTIONS,
+    as_plain_text,
+)
+from bot.commands.table import CommandEntry, Option
+from bot.commands.values import Cancel, Command, Help
+from bot.errors import CannotSave, PersonError
+from bot.outcomes import CancelAsked, Receipt
+
+log = structlog.get_logger()
+ACK_TIMEOUT_S = 3.0  # Discord, Receiving and Responding: it refuses later responses
+DRAIN_TIMEOUT_S = 5.0
+PRESS_ACKNOWLEDGED = discord.InteractionResponseType.deferred_message_update
+ALREADY_ACKNOWLEDGED = (
+    40060  # by our own first attempt whose reply was lost, or before the event was replayed
+)
+
+
+class InteractionHandler:
+    """Answers the slash commands and buttons of one connection."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        placeholders: Placeholders,
+        delivery: ResultDelivery,
+        inbox: EventInbox,
+        locales: PersonLocales,
+        clock: Callable[[], int],
+    ) -> None:
+        self._desk = desk
+        self._placeholders = placeholders
+        self._delivery = delivery
+        self._inbox = inbox
+        self._locales = locales
+        self._clock = clock
+        self._tasks: set[asyncio.Task[object]] = set()
+
+    async def run_command(
+        self, interaction: Interaction, entry: CommandEntry, options: Mapping[str, object]
+    ) -> None:
+        """Answer a slash command; ``options`` has only the options that the person gave."""
+        await self._handle(interaction, lambda: parsing.parse_slash(entry, options))
+
+    async def run_press(self, interaction: Interaction) -> None:
+        """Answer a button, a list or a form; the bot knows only its present buttons."""
+        await self._handle(interaction, lambda: parsing.parse_press(interaction))
+
+    async def refuse_unknown(self, interaction: Interaction) -> None:
+        """Answer that the command does not exist."""
+        if interaction.type is discord.InteractionType.application_command:
+            await self._handle(interaction, lambda: parsing.parse_unknown(interaction))
+
+    def suggest(self, option: Option, typed: str, locale: str) -> Sequence[tuple[str, str]]:
+        """(label, value) pairs that match the typed text; from memory, at once."""
+        return parsing.suggest_values(self._desk, option, typed, messages.locale_of(locale))
+
+    async def drain(self) -> None:
+        """Wait for the answers in progress, but no longer than ``DRAIN_TIMEOUT_S``."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=DRAIN_TIMEOUT_S)
+
+    async def _handle(self, interaction: Interaction, parse: Callable[[], Command]) -> None:
+        """The supervision point: an error in one interaction does not affect the others."""
+        task = asyncio.current_task()
+        if task is not None:
+            self._tasks.add(task)
+        try:
+            self._locales.remember(str(interaction.user.id), locale_of(interaction))
+            await self._parse_and_answer(interaction, parse)
+        except NETWORK_ERRORS as error:  # a stored interaction is answered after the next start
+            log.warning("answer not sent", interaction_id=interaction.id, error=type(error).__name__)
+        except Exception as error:  # the supervision point: logged with its ids, the person gets an apology
+            log.exception("interaction failed", interaction_id=interaction.id, guild_id=interaction.guild_id)
+            await _apologise(interaction, error)
+            await self._inbox.settle(str(interaction.id))
+        finally:
+            if task is not None:
+                self._tasks.discard(task)
+
+    async def _parse_and_answer(self, interaction: Interaction, parse: Callable[[], Command]) -> None:
+        event_id = str(interaction.id)
+        try:
+            command = parse()
+        except PersonError as error:
+            self._inbox.take_payload(event_id)
+            await _refuse(interaction, error)
+            return
+        try:
+            await self._inbox.store(event_id)
+        except CannotSave as error:
+            if not isinstance(command, Help):  # help needs no disk
+                await _refuse(interaction, error)
+                return
+        address = parsing.address_of(interaction, is_private=parsing.is_private_answer(command, interaction))
+        if address.state_at(self._clock()) is AnswerState.CLOSED:  # the bot was stopped for too long
+            await self._answer_late(interaction, command, address)
+        elif isinstance(command, Cancel) and interaction.type is discord.InteractionType.component:
+            await self._answer_cancel_press(interaction, command, address)
+        else:
+            await self._answer_in_response(interaction, command, address)
+        await self._inbox.settle(event_id)
+
+    async def _answer_in_response(
+        self, interaction: Interaction, command: Command, address: AnswerAddress
+    ) -> None:
+        """Show "thinking…", then the answer in its place."""
+        message_id = await _acknowledge(interaction, is_private=address.is_private)
+        if message_id is None:
+            return
+        if isinstance(address.target, Response):
+            address = replace(address, target=replace(address.target, message_id=message_id))
+        locale = locale_of(interaction)
+        try:
+            outcome = await self._desk.handle(command, context_of(interaction, address))
+        except PersonError as error:
+            is_gone = not message_id
+            await _replace_response(interaction, error, is_private=address.is_private, is_gone=is_gone)
+            return
+        if not isinstance(outcome, Receipt):
+            await self._delivery.show_outcome(outcome, address, locale, str(interaction.id))
+        elif message_id:
+            await self._placeholders.show_receipt(replace(outcome, repeated=False), address, locale)
+
+    async def _answer_cancel_press(
+        self, interaction: Interaction, command: Cancel, address: AnswerAddress
+    ) -> None:
+        """Answer a press of Cancel in its own message; only a refusal is a message of its own."""
+        if not await _acknowledge_press(interaction):
+            return
+        try:
+            outcome = await self._desk.handle(command, context_of(interaction, address))
+        except PersonError as error:
+            await _follow_up(interaction, error)
+            return
+        if isinstance(outcome, CancelAsked):
+            self._placeholders.show_stopping(outcome)
+
+    async def _answer_late(self, interaction: Interaction, command: Command, address: AnswerAddress) -> None:
+        """Answer by a message, because the token has expired; directly if only the person may see it."""
+        locale, event_id = locale_of(interaction), str(interaction.id)
+        log.info("interaction answered late", interaction_id=interaction.id)
+        try:
+            outcome = await self._desk.handle(command, context_of(interaction, address))
+        except PersonError as error:
+            private = replace(address, is_private=True)
+            await self._delivery.answer(_explain(error, interaction), private, locale, event_id)
+            return
+        if not isinstance(outcome, Receipt):
+            await self._delivery.show_outcome(outcome, address, locale, event_id)
+        elif outcome.address is None or not AnswerAddress.from_json(outcome.address.ref).is_message:
+            await self._placeholders.show_receipt(replace(outcome, repeated=False), address, locale)
+
+
+async def _acknowledge(interaction: Interaction, *, is_private: bool) -> int | None:
+    """Show "thinking…".
+
+    Returns:
+        The message id of the response, 0 if it was deleted; None if it is too late, or if the response
+        already shows an answer.
+    """
+    try:
+        async with asyncio.timeout(ACK_TIMEOUT_S):
+            made = await interaction.response.defer(ephemeral=is_private, thinking=True)
+    except NETWORK_ERRORS as error:
+        if not _is_already_acknowledged(interaction, error):
+            return None
+        made = None
+    if made is not None and made.message_id is not None:
+        return made.message_id
+    try:
+        async with asyncio.timeout(CALL_TIMEOUT_S):
+            message = await interaction.original_response()
+    except discord.NotFound:  # deleted by the person, or by our public refusal, which may not have arrived
+        return None if is_private else 0
+    return message.id if message.flags.loading else None
+
+
+async def _acknowledge_press(interaction: Interaction) -> bool:
+    """Announce that the pressed message will change; False if it is too late."""
+    try:
+        async with asyncio.timeout(ACK_TIMEOUT_S):
+            await interaction.response.defer()
+    except NETWORK_ERRORS as error:
+        return _is_already_acknowledged(interaction, error)
+    return True
+
+
+def _is_already_acknowledged(interaction: Interaction, error: Exception) -> bool:
+    if getattr(error, "code", 0) == ALREADY_ACKNOWLEDGED:
+        return True
+    log.warning("too late to answer", interaction_id=interaction.id, error=type(error).__name__)
+    return False
+
+
+def _explain(error: Exception, interaction: Interaction) -> str:
+    return messages.explain(error, locale_of(interaction), times="discord")
+
+
+async def _refuse(interaction: Interaction, error: Exception) -> None:
+    """Explain the error to the person alone, as the first and only response."""
+    text = as_plain_text(_explain(error, interaction))
+    async with asyncio.timeout(ACK_TIMEOUT_S):
+        await interaction.response.send_message(text, ephemeral=True, allowed_mentions=NO_MENTIONS)
+
+
+async def _follow_up(interaction: Interaction, error: Exception) -> None:
+    """Explain the error to the person alone, in a message beside the response."""
+    text = as_plain_text(_explain(error, interaction))
+    async with asyncio.timeout(CALL_TIMEOUT_S):
+        await interaction.followup.send(text, ephemeral=True, allowed_mentions=NO_MENTIONS)
+
+
+async def _replace_response(
+    interaction: Interaction, error: Exception, *, is_private: bool, is_gone: bool
+) -> None:
+    """Explain the error in place of "thinking…", but to the person alone, even if "thinking…" is public."""
+    if is_private:
+        text = as_plain_text(_explain(error, interaction))
+        async with asyncio.timeout(CALL_TIMEOUT_S):
+            await interaction.edit_original_response(content=text, allowed_mentions=NO_MENTIONS)
+        return
+    if not is_gone:
+        # First, because Discord would put the next text into the public response.
+        async with asyncio.timeout(CALL_TIMEOUT_S):
+            await interaction.delete_original_response()
+    await _follow_up(interaction, error)
+
+
+async def _apologise(interaction: Interaction, error: Exception) -> None:
+    is_done, response_type = interaction.response.is_done(), interaction.response.type
+    try:
+        if not is_done:
+            await _refuse(interaction, error)
+        elif response_type is PRESS_ACKNOWLEDGED:
+            await _follow_up(interaction, error)
+        else:
+            await _replace_response(interaction, error, is_private=True, is_gone=False)
+    except (*NETWORK_ERRORS, *MALFORMED) as apology_error:
+        log.warning("apology not sent", interaction_id=interaction.id, error=type(apology_error).__name__)

@@ -1,0 +1,241 @@
+"""Turns interactions and messages into commands: who asks, where, for what, and in which language."""
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import discord
+
+from bot import messages
+from bot.chats.contract import Desk
+from bot.chats.discord_.incoming.event_kinds import EventKind
+from bot.chats.discord_.library_internals import Interaction
+from bot.chats.discord_.outgoing.address import AnswerAddress, Response, Unsent
+from bot.chats.event_table import RawEvent
+from bot.commands import grammar
+from bot.commands.buttons import press_of
+from bot.commands.face import SUGGESTED
+from bot.commands.face import suggestions as face_suggestions
+from bot.commands.table import CommandEntry, Option, OptionKind, entry_of
+from bot.commands.values import Command, Draw, Link, LoraSwitch, Mine, Reroll, Unlink
+from bot.errors import LoraFileSent, NotInPublic, OldButton, TextOnly, UnknownCommand
+from bot.outcomes import Address, CommandContext, Platform
+
+LABEL_CHARS = 100  # Discord's limit for the label of a suggestion, and for its value
+SIZES = ("2:3", "3:4", "1:1", "4:3", "3:2", "9:16", "16:9")  # the common shapes of pictures
+REMEMBERED_PERSONS = 2_000  # whose locale an interaction named lately
+_HAN, _KANA = range(0x4E00, 0xA000), range(0x3040, 0x3100)
+
+
+def parse_slash(entry: CommandEntry, options: Mapping[str, Any]) -> Command:
+    """The command of a menu entry with these options.
+
+    Raises:
+        NotUnderstood: The text of an option has the wrong form.
+    """
+    if entry.makes is Draw:
+        draw_options = dict(options)
+        return grammar.draw_of(draw_options.pop("prompt", ""), **draw_options)
+    if entry.makes is LoraSwitch:
+        return grammar.switch_of(**options)
+    return grammar.parse(" ".join([f"/{entry.name}", *map(str, options.values())]))
+
+
+def parse_press(interaction: Interaction) -> Command:
+    """The command of a pressed button.
+
+    Raises:
+        OldButton: It is a form, or a button or list that this version does not know.
+    """
+    data: Mapping[str, Any] = interaction.data or {}
+    custom_id = str(data.get("custom_id", ""))
+    if interaction.type is discord.InteractionType.modal_submit:
+        raise OldButton(text=custom_id, nearest=())
+    return press_of(custom_id)
+
+
+def parse_unknown(interaction: Interaction) -> Command:
+    """Refuse a command that this version does not know.
+
+    Raises:
+        UnknownCommand: Always.
+    """
+    data: Mapping[str, Any] = interaction.data or {}
+    raise UnknownCommand(text=str(data.get("name", "")), nearest=())
+
+
+def locale_of(interaction: Interaction) -> str:
+    """The locale of the person's own Discord."""
+    return messages.locale_of(str(interaction.locale.value))
+
+
+def address_of(interaction: Interaction, *, is_private: bool) -> AnswerAddress:
+    """The address of the response to this interaction; its message id is not known yet."""
+    created_ms = int(interaction.created_at.timestamp() * 1000)
+    return AnswerAddress(
+        target=Response(interaction.application_id, interaction.token, created_ms),
+        user_id=interaction.user.id,
+        channel_id=interaction.channel_id or 0,
+        is_private=is_private,
+        file_bytes=interaction.filesize_limit,
+        may_post=_may_post(interaction),
+    )
+
+
+def context_of(interaction: Interaction, address: AnswerAddress) -> CommandContext:
+    """Who asks, and where."""
+    return CommandContext(
+        platform=Platform.DISCORD,
+        event_id=str(interaction.id),
+        user_id=str(interaction.user.id),
+        address=Address(Platform.DISCORD, str(address.channel_id or ""), address.to_json()),
+        locale=locale_of(interaction),
+        user_name=interaction.user.display_name,
+        is_chat_admin=interaction.permissions.manage_guild,
+        space_id=str(interaction.guild_id or ""),
+    )
+
+
+def is_private_answer(command: Command, interaction: Interaction) -> bool:
+    """Whether only the person sees the answer: always, except for pictures that are not private."""
+    match command:
+        case Draw():
+            return command.private
+        case Reroll():
+            return interaction.message is not None and interaction.message.flags.ephemeral
+        case _:
+            return True
+
+
+def suggest_values(desk: Desk, option: Option, typed: str, locale: str) -> Sequence[tuple[str, str]]:
+    """(label, value) pairs for one option, best first."""
+    if option.kind is OptionKind.LORA:
+        loras = desk.suggest_loras(typed, locale)
+        return [(_label(lora.titles.get(locale, ""), lora.name), lora.name) for lora in loras]
+    if option.name in SUGGESTED:
+        values = face_suggestions(option.name, typed, locale)
+    else:
+        values = tuple(size for size in SIZES if typed in size)
+    return [(value[:LABEL_CHARS], value[:LABEL_CHARS]) for value in values]
+
+
+class PersonLocales:
+    """The locales of people's own Discord: an interaction names one, a message does not."""
+
+    def __init__(self) -> None:
+        self._locales: OrderedDict[str, str] = OrderedDict()
+
+    def remember(self, user_id: str, locale: str) -> None:
+        """Keep the locale that an interaction of this person named."""
+        self._locales[user_id] = locale
+        self._locales.move_to_end(user_id)
+        while len(self._locales) > REMEMBERED_PERSONS:
+            self._locales.popitem(last=False)
+
+    def locale_of(self, user_id: str, text: str, server_locale: str) -> str:
+        """The person's locale: of their text, else of their Discord, else of their server."""
+        points = [ord(character) for character in text]
+        if any(point in _HAN for point in points) and not any(point in _KANA for point in points):
+            return "zh-CN"
+        return self._locales.get(user_id) or messages.locale_of(server_locale)
+
+
+@dataclass(frozen=True, slots=True)
+class DiscordMessage:
+    """A message that the bot answers.
+
+    Attributes:
+        text: Without the bot's name; with the names of other people in place of their ids.
+        guild_id: 0 in a direct message.
+    """
+
+    kind: EventKind
+    event_id: str
+    text: str = field(repr=False)
+    user_id: int
+    user_name: str
+    channel_id: int
+    guild_id: int
+    locale: str
+
+    def command(self) -> Command:
+        """The command that the message asks for.
+
+        Raises:
+            PersonError: Not understood, or not allowed in public.
+        """
+        if self.kind is EventKind.LORA_FILE:
+            raise LoraFileSent
+        if self.kind is EventKind.NO_TEXT:
+            raise TextOnly
+        command = grammar.parse(self.text)
+        is_personal = isinstance(command, Mine | Link | Unlink)
+        if self.guild_id and (is_personal or (isinstance(command, Draw) and command.private)):
+            raise NotInPublic(command=entry_of(command).name)
+        return command
+
+    def address(self, *, may_post: bool, may_attach: bool) -> AnswerAddress:
+        """The address of the answer: a reply that is not sent yet."""
+        return AnswerAddress(
+            target=Unsent(reply_to=int(self.event_id)),
+            user_id=self.user_id,
+            channel_id=self.channel_id,
+            may_post=may_post,
+            may_attach=may_attach,
+        )
+
+    def context(self, address: AnswerAddress) -> CommandContext:
+        """Who asks, and where."""
+        return CommandContext(
+            platform=Platform.DISCORD,
+            event_id=self.event_id,
+            user_id=str(self.user_id),
+            address=Address(Platform.DISCORD, str(self.channel_id), address.to_json()),
+            locale=self.locale,
+            user_name=self.user_name,
+            space_id=str(self.guild_id or ""),
+        )
+
+
+def parse_message(
+    event: RawEvent, kind: EventKind, bot_id: int, locales: PersonLocales, server_locale: str = ""
+) -> DiscordMessage:
+    """Read a MESSAGE_CREATE of one of the kinds that are answered.
+
+    Raises:
+        KeyError, TypeError, ValueError: It does not match Discord's documentation of a message.
+    """
+    author = event["author"]
+    text = str(event.get("content") or "")
+    for person in event.get("mentions") or ():
+        is_bot = int(person["id"]) == bot_id
+        name = "" if is_bot else str(person.get("global_name") or person.get("username") or "")
+        for mention in (f"<@{person['id']}>", f"<@!{person['id']}>"):
+            text = text.replace(mention, name)
+    user_id = int(author["id"])
+    nick = (event.get("member") or {}).get("nick")
+    return DiscordMessage(
+        kind=kind,
+        event_id=str(int(event["id"])),
+        text=text.strip(),
+        user_id=user_id,
+        user_name=str(nick or author.get("global_name") or author.get("username") or ""),
+        channel_id=int(event["channel_id"]),
+        guild_id=int(event.get("guild_id") or 0),
+        locale=locales.locale_of(str(user_id), text, server_locale),
+    )
+
+
+def _may_post(interaction: Interaction) -> bool:
+    """Whether the bot may write messages with files in the channel; false as a person's own app."""
+    if interaction.context.dm_channel:
+        return True
+    permissions, is_thread = interaction.app_permissions, isinstance(interaction.channel, discord.Thread)
+    may_send = permissions.send_messages_in_threads if is_thread else permissions.send_messages
+    is_member = interaction.is_guild_integration()
+    return is_member and permissions.view_channel and may_send and permissions.attach_files
+
+
+def _label(title: str, name: str) -> str:
+    return (f"{title} · {name}" if title and title != name else name)[:LABEL_CHARS]

@@ -1,0 +1,172 @@
+"""Answers to commands and results of jobs, each by the first way that is open.
+
+The ways are: edit the answer, send an ordinary message in the channel, send a direct message. Every way can
+be repeated and shows the result once: an edit by its nature, a message by its nonce, which is the job id.
+
+A result that comes after the twelfth minute of its response goes to an ordinary message, because that message
+may already exist while only the news of it was lost.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import structlog
+
+from bot import messages
+from bot.chats.contract import Desk
+from bot.chats.discord_.limits import RefusalCounter
+from bot.chats.discord_.outgoing.address import (
+    CAN_BE_EDITED,
+    DEFAULT_FILE_BYTES,
+    NO_RESPONSE,
+    AnswerAddress,
+    AnswerState,
+    Posted,
+)
+from bot.chats.discord_.outgoing.attachments import (
+    MAX_ATTACHMENTS,
+    REQUEST_BYTES,
+    PictureAttachment,
+    read_attachments,
+)
+from bot.chats.discord_.outgoing.placeholders import Placeholders
+from bot.chats.discord_.outgoing.sender import MessageSender, OutgoingMessage, as_plain_text
+from bot.commands.values import Reroll
+from bot.outcomes import History, JobResult, Outcome, Undeliverable
+
+log = structlog.get_logger()
+
+
+class ResultDelivery:
+    """Sends the answers and results of one connection.
+
+    Args:
+        refusals: Holds results back while Discord refuses too much.
+        clock: UTC milliseconds.
+    """
+
+    def __init__(
+        self,
+        sender: MessageSender,
+        desk: Desk,
+        placeholders: Placeholders,
+        refusals: RefusalCounter,
+        clock: Callable[[], int],
+    ) -> None:
+        self._sender = sender
+        self._desk = desk
+        self._placeholders = placeholders
+        self._refusals = refusals
+        self._clock = clock
+
+    async def show_outcome(
+        self, outcome: Outcome, address: AnswerAddress, locale: str, event_id: str
+    ) -> None:
+        """Answer a command with its outcome; a history also brings the first picture of each job.
+
+        Raises:
+            discord.HTTPException, aiohttp.ClientError, TimeoutError: Discord has trouble; nothing was shown.
+        """
+        entries = outcome.entries[:MAX_ATTACHMENTS] if isinstance(outcome, History) else ()
+        share_bytes = min(address.file_bytes, REQUEST_BYTES // max(1, len(entries)))
+        attachments: list[PictureAttachment] = []
+        for entry in entries:
+            prompt = entry.recipe.prompt
+            attachments += await read_attachments(entry.job_id, entry.pictures[:1], prompt, share_bytes)
+        text = messages.say(outcome, locale, times="discord")
+        await self.answer(text, address, locale, event_id, attachments)
+
+    async def answer(
+        self,
+        text: str,
+        address: AnswerAddress,
+        locale: str,
+        event_id: str,
+        attachments: Sequence[PictureAttachment] = (),
+    ) -> None:
+        """Answer by the first way that is open; the event id is the nonce that shows a repeated answer once.
+
+        Raises:
+            discord.HTTPException, aiohttp.ClientError, TimeoutError: Discord has trouble; nothing was shown.
+        """
+        message, new = OutgoingMessage(as_plain_text(text), tuple(attachments)), address.unsent()
+        can_be_edited = address.state_at(self._clock()) in CAN_BE_EDITED
+        if can_be_edited and await self._sender.try_edit(address, message, event_id):
+            return
+        if address.can_move_to_channel and await self._sender.post(new, message, event_id):
+            return
+        if address.is_message:
+            text = as_plain_text(f"{messages.answered_directly(locale)}\n{text}")
+            message = replace(message, text=text)
+        if not await self._sender.post_directly(new, message, event_id):
+            log.warning("answer closed", event_id=event_id)
+
+    async def deliver(self, result: JobResult) -> None:
+        """Deliver the result by the first way that is open.
+
+        Raises:
+            Undeliverable: No way is open, and none will be.
+            discord.HTTPException, aiohttp.ClientError, TimeoutError: Discord has trouble; try again later.
+        """
+        await self._placeholders.stop_edits(result.job_id)
+        self._refusals.check()
+        # The placeholder may have moved after the result was made.
+        address = self._placeholders.remove(result.job_id) or _address_of(result)
+        is_private = address.is_private or result.private
+        is_direct = address.is_message and not address.may_attach and bool(result.pictures)
+        must_move = address.state_at(self._clock()) in (AnswerState.EXPIRING, AnswerState.UNSENT)
+        if must_move and address.can_move_to_channel and not is_private:
+            address = await self._post_caption(address, result) or address
+        if address.state_at(self._clock()) in CAN_BE_EDITED and not is_direct:
+            # First, because an earlier attempt may have left the pictures in the response.
+            await self._sender.edit_outdated_response(address, self._clock(), result.locale, result.job_id)
+            message = await self._message_of(result, address.file_bytes)
+            if await self._sender.try_edit(address, message, result.job_id):
+                return
+        await self._send_new(address, result, is_direct=is_direct or is_private)
+
+    async def _send_new(self, address: AnswerAddress, result: JobResult, *, is_direct: bool) -> None:
+        """Send the result as a new message, in the channel if it may, else directly to the person."""
+        message, new = await self._message_of(result, DEFAULT_FILE_BYTES), address.unsent()
+        is_postable = bool(address.channel_id) and not is_direct
+        if is_postable and (posted := await self._sender.post(new, message, result.job_id)):
+            await self._store_address(posted, result)
+            return
+        posted = await self._sender.post_directly(new, message, result.job_id)
+        if isinstance(address.target, Posted):
+            locale = result.locale
+            text = messages.went_directly(locale) if posted else messages.not_here(locale)
+            await self._sender.try_edit(address, OutgoingMessage(as_plain_text(text)), result.job_id)
+        if posted is None:
+            raise Undeliverable(f"job {result.job_id}: neither its channel nor its person takes messages")
+        await self._store_address(posted, result)
+
+    async def _post_caption(self, address: AnswerAddress, result: JobResult) -> AnswerAddress | None:
+        """Move the answer to a message without pictures; the pictures follow as an edit.
+
+        A message that is sent again after Discord forgot its nonce shows twice; an edit never does.
+        """
+        text = as_plain_text(messages.caption_of(result, result.locale))
+        message = OutgoingMessage(text, button=Reroll(result.job_id), locale=result.locale)
+        posted = await self._sender.post(address, message, result.job_id)
+        if posted is not None:
+            await self._store_address(posted, result)
+        return posted
+
+    async def _message_of(self, result: JobResult, file_bytes: int) -> OutgoingMessage:
+        prompt = result.recipe.prompt
+        attachments = await read_attachments(result.job_id, result.pictures, prompt, file_bytes)
+        text = as_plain_text(messages.caption_of(result, result.locale))
+        return OutgoingMessage(text, attachments, Reroll(result.job_id), result.locale)
+
+    async def _store_address(self, posted: AnswerAddress, result: JobResult) -> None:
+        """Store where the result is, so the next attempt edits that message."""
+        await self._desk.store_placeholder(result.job_id, replace(result.address, ref=posted.to_json()))
+
+
+def _address_of(result: JobResult) -> AnswerAddress:
+    """Where the result goes; the address of a result that was kept for ``/mine`` has only the channel."""
+    if result.address.ref:
+        return AnswerAddress.from_json(result.address.ref)
+    channel_id, user_id = int(result.address.chat_id or 0), int(result.user_id)
+    return AnswerAddress(NO_RESPONSE, user_id, channel_id, is_private=result.private)

@@ -1,0 +1,168 @@
+"""The placeholders of jobs: the answers that show a receipt, then the progress, until the result arrives.
+
+Discord lets the bot edit a response for 15 minutes. A placeholder that still waits after 12 minutes moves to
+an ordinary message of the bot, or says that the result will arrive as a direct message, so no placeholder
+shows an outdated status. ``address`` shows the states.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import structlog
+
+from bot import messages
+from bot.chats.contract import Desk
+from bot.chats.discord_.outgoing.address import (
+    MOVE_AFTER_MS,
+    MUST_BE_POSTED,
+    AnswerAddress,
+    AnswerState,
+)
+from bot.chats.discord_.outgoing.edit_throttle import EditThrottle
+from bot.chats.discord_.outgoing.sender import (
+    NETWORK_ERRORS,
+    RESPONSE_CLOSED_STATUSES,
+    MessageSender,
+    OutgoingMessage,
+    as_plain_text,
+    error_summary,
+)
+from bot.commands.values import Cancel
+from bot.outcomes import Address, CancelAsked, Platform, Receipt, Status
+
+log = structlog.get_logger()
+EDIT_TIMEOUT_S = 10.0  # a result waits no longer than this for a status edit in progress
+CHECK_INTERVAL_S = 5.0  # for placeholders that must move; they have two minutes for it
+
+
+@dataclass(frozen=True, slots=True)
+class _Placeholder:
+    """What a placeholder shows, and where; ``stored`` is its address as the database has it."""
+
+    stored: Address
+    address: AnswerAddress
+    text: str
+    locale: str
+
+
+class Placeholders:
+    """The placeholders of one connection.
+
+    Args:
+        clock: UTC milliseconds.
+    """
+
+    def __init__(
+        self, sender: MessageSender, desk: Desk, throttle: EditThrottle, clock: Callable[[], int]
+    ) -> None:
+        self._sender = sender
+        self._desk = desk
+        self._throttle = throttle
+        self._clock = clock
+        self._placeholders: dict[str, _Placeholder] = {}
+
+    async def show_receipt(self, receipt: Receipt, address: AnswerAddress, locale: str) -> None:
+        """Show that the job is accepted, with a button to cancel it; returns when a first edit was tried.
+
+        The receipt also says where the result will arrive if not here.
+        """
+        text = messages.say(receipt, locale, times="discord")
+        max_wait_s = receipt.wait.most_s if receipt.wait else 0
+        if address.is_message and address.may_post and not address.may_attach:
+            text = f"{text}\n{messages.comes_directly(locale)}"
+        elif not (address.is_message or address.can_move_to_channel) and max_wait_s * 1_000 > MOVE_AFTER_MS:
+            text = f"{text}\n{messages.ends_elsewhere(locale)}"
+        stored = Address(Platform.DISCORD, str(address.channel_id or ""), address.to_json())
+        self._schedule_edit(receipt.job_id, _Placeholder(stored, address, text, locale))
+        await self._throttle.wait_for_first_edit(receipt.job_id)
+
+    def show_stopping(self, asked: CancelAsked) -> None:
+        """Show that a running job stops after its current step."""
+        known = self._placeholders.get(asked.job_id)
+        if known is not None and asked.was_running:
+            self._schedule_edit(asked.job_id, replace(known, text=messages.say(asked, known.locale)))
+
+    def show_status(self, status: Status) -> None:
+        """Show the progress of a job as soon as the throttle allows."""
+        address = AnswerAddress.from_json(status.address.ref)
+        text = messages.status(status, status.locale)
+        self._schedule_edit(status.job_id, _Placeholder(status.address, address, text, status.locale))
+
+    async def move_expiring(self) -> None:
+        """Move placeholders before Discord closes them, until cancelled."""
+        while True:
+            for job_id, placeholder in tuple(self._placeholders.items()):
+                now_ms, address = self._clock(), placeholder.address
+                if address.state_at(now_ms) in MUST_BE_POSTED or address.outdated_response(now_ms):
+                    self._schedule_edit(job_id, placeholder)
+            await asyncio.sleep(CHECK_INTERVAL_S)
+
+    async def stop_edits(self, job_id: str) -> None:
+        """Make no further edit of this job; returns when the edit in progress is over."""
+        await self._throttle.end(job_id)
+
+    def remove(self, job_id: str) -> AnswerAddress | None:
+        """Forget the placeholder of this job; its address if it is an ordinary message."""
+        placeholder = self._placeholders.pop(job_id, None)
+        return placeholder.address if placeholder and placeholder.address.is_message else None
+
+    def _schedule_edit(self, job_id: str, placeholder: _Placeholder) -> None:
+        async def edit() -> bool:
+            try:
+                async with asyncio.timeout(EDIT_TIMEOUT_S):
+                    return await self._edit(job_id, self._placeholders.get(job_id, placeholder))
+            except NETWORK_ERRORS as error:
+                log.debug("status not shown", job_id=job_id, error=error_summary(error))
+                is_open = getattr(error, "status", 0) not in RESPONSE_CLOSED_STATUSES
+            if not is_open:
+                self._placeholders.pop(job_id, None)
+            return is_open
+
+        known = self._placeholders.get(job_id)
+        if known is not None and known.address.is_message:  # the status may be older than the move
+            placeholder = replace(placeholder, stored=known.stored, address=known.address)
+        if self._throttle.schedule(job_id, edit):
+            self._placeholders[job_id] = placeholder
+
+    async def _edit(self, job_id: str, placeholder: _Placeholder) -> bool:
+        """Show the placeholder; False if the answer can show nothing more."""
+        address, state = placeholder.address, placeholder.address.state_at(self._clock())
+        message = OutgoingMessage(
+            as_plain_text(placeholder.text), button=Cancel(job_id), locale=placeholder.locale
+        )
+        if state in MUST_BE_POSTED:
+            return await self._move(job_id, placeholder, message, state)
+        await self._sender.edit(address, message)
+        await self._edit_outdated_response(job_id, address, placeholder.locale)
+        return True
+
+    async def _move(
+        self, job_id: str, placeholder: _Placeholder, message: OutgoingMessage, state: AnswerState
+    ) -> bool:
+        """Send the placeholder as a message; False if that is impossible, which it then shows if it can."""
+        address, locale, moved = placeholder.address, placeholder.locale, None
+        if address.can_move_to_channel:
+            moved = await self._sender.post(address, message, job_id)
+        if moved is None and state is AnswerState.UNSENT:
+            text = as_plain_text(f"{messages.answered_directly(locale)}\n{placeholder.text}")
+            moved = await self._sender.post_directly(address, replace(message, text=text), job_id)
+        if moved is not None:
+            stored = replace(placeholder.stored, ref=moved.to_json())
+            newest = self._placeholders.get(job_id, placeholder)  # a newer status may have arrived meanwhile
+            self._placeholders[job_id] = replace(newest, stored=stored, address=moved)
+            await self._desk.store_placeholder(job_id, stored)
+            await self._edit_outdated_response(job_id, moved, locale)
+            return True
+        self._placeholders.pop(job_id, None)
+        if state is AnswerState.EXPIRING:
+            text = as_plain_text(f"{placeholder.text}\n{messages.ends_elsewhere(locale)}")
+            await self._sender.edit(address, replace(message, text=text))
+        return False
+
+    async def _edit_outdated_response(self, job_id: str, address: AnswerAddress, locale: str) -> None:
+        """Let the response that this message continues show that the answer moved."""
+        edited = await self._sender.edit_outdated_response(address, self._clock(), locale, job_id)
+        if edited is not address and (placeholder := self._placeholders.get(job_id)):
+            address = placeholder.address.with_outdated_response_edited()
+            self._placeholders[job_id] = replace(placeholder, address=address)

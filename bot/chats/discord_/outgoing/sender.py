@@ -1,0 +1,231 @@
+"""Sends one message: edits an answer, posts in a channel, or writes to a person directly.
+
+``as_plain_text`` makes text of people harmless: it causes no markdown, no mention and no link preview.
+"""
+
+import asyncio
+import io
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+import aiohttp
+import discord
+import structlog
+
+from bot import messages
+from bot.chats.discord_.library_internals import response_webhook
+from bot.chats.discord_.outgoing.address import AnswerAddress, Posted, Response
+from bot.chats.discord_.outgoing.attachments import PictureAttachment
+from bot.commands.buttons import data_of
+from bot.commands.values import Cancel, Reroll
+
+log = structlog.get_logger()
+CALL_TIMEOUT_S = 30.0  # discord.py tries five times within 25 s if Discord has trouble
+UPLOAD_TIMEOUT_S = 100.0  # 24 MiB at 2 Mbit/s
+MAX_CHARS = 1960  # Discord accepts 2000; the rest is for the mention of a person
+NO_MENTIONS = discord.AllowedMentions.none()
+MAY_NOT_REPLY = 160002  # the bot has no permission to read the message history
+NETWORK_ERRORS = (discord.HTTPException, aiohttp.ClientError, TimeoutError)
+CLOSED_STATUSES = frozenset({403, 404})  # no permission, or the message, channel or person is gone
+RESPONSE_CLOSED_STATUSES = CLOSED_STATUSES | {401}  # the token expired; elsewhere 401 means the bot's token
+_TIME = re.compile(r"\\<(t:\d{1,12}:[fR]>)")  # a time as ``bot.messages`` writes it for Discord
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingMessage:
+    """What a message shows: text that ``as_plain_text`` made, files, and at most one button."""
+
+    text: str
+    attachments: tuple[PictureAttachment, ...] = ()
+    button: Cancel | Reroll | None = None
+    locale: str = "en"
+
+    def files(self) -> list[discord.File]:
+        """New file objects for one attempt: discord.py closes the files that it has sent."""
+        return [
+            discord.File(fp=io.BytesIO(one.data), filename=one.name, description=one.alt_text or None)
+            for one in self.attachments
+        ]
+
+    def view(self) -> discord.ui.View | None:
+        """The button, for one attempt.
+
+        The view is stopped at once, so discord.py keeps no reference to it. A press is answered by the
+        custom id of the button, also after a restart.
+        """
+        if self.button is None:
+            return None
+        key = "cancel" if isinstance(self.button, Cancel) else "reroll"
+        view = discord.ui.View(timeout=None)
+        view.add_item(
+            discord.ui.Button(label=messages.label(key, self.locale), custom_id=data_of(self.button))
+        )
+        view.stop()
+        return view
+
+    @property
+    def timeout_s(self) -> float:
+        """The time limit for sending it."""
+        return UPLOAD_TIMEOUT_S if self.attachments else CALL_TIMEOUT_S
+
+
+class MessageSender:
+    """Sends and edits the messages of one client."""
+
+    def __init__(self, client: discord.Client) -> None:
+        self._client = client
+
+    async def edit(self, address: AnswerAddress, message: OutgoingMessage) -> None:
+        """Replace everything that the answer shows by this message.
+
+        Raises:
+            discord.HTTPException: The answer cannot be edited, now or at all.
+            TimeoutError: It is unknown whether the edit arrived; an edit can be repeated.
+        """
+        target = address.target
+        async with asyncio.timeout(message.timeout_s):
+            if isinstance(target, Response):
+                webhook = response_webhook(self._client, target.application_id, target.token)
+                await webhook.edit_message(target.message_id, **_edit_fields(message))
+            elif isinstance(target, Posted):
+                channel = self._client.get_partial_messageable(address.channel_id)
+                await channel.get_partial_message(target.message_id).edit(**_edit_fields(message))
+            else:
+                raise ValueError("a message that is not sent cannot be edited")
+
+    async def try_edit(self, address: AnswerAddress, message: OutgoingMessage, subject: str) -> bool:
+        """Edit the answer; False if it can never be edited again. ``subject`` is the job or event, for logs.
+
+        Raises:
+            discord.HTTPException, aiohttp.ClientError, TimeoutError: Discord has trouble.
+        """
+        closed = CLOSED_STATUSES if address.is_message else RESPONSE_CLOSED_STATUSES
+        try:
+            await self.edit(address, message)
+        except discord.HTTPException as error:
+            _raise_unless_closed(error, closed, "edit", subject)
+            return False
+        return True
+
+    async def edit_outdated_response(
+        self, address: AnswerAddress, now_ms: int, locale: str, job_id: str
+    ) -> AnswerAddress:
+        """Let the response that this message continues show that the answer moved, if it must and can.
+
+        Returns:
+            The address without the outdated response.
+
+        Raises:
+            discord.HTTPException, aiohttp.ClientError, TimeoutError: Discord has trouble.
+        """
+        response = address.outdated_response(now_ms)
+        if response is None:
+            return address
+        text = as_plain_text(messages.goes_on_below(locale))
+        await self.try_edit(response, OutgoingMessage(text), job_id)
+        return address.with_outdated_response_edited()
+
+    async def post(
+        self, address: AnswerAddress, message: OutgoingMessage, nonce: str
+    ) -> AnswerAddress | None:
+        """Send an ordinary message to the channel of the address; the same nonce again sends nothing new.
+
+        A reply to a person's message mentions nobody; a message that continues a response mentions its
+        person.
+
+        Discord remembers a nonce for some minutes and then answers with the message that it has; that message
+        is edited if it shows something else.
+
+        Returns:
+            The address of the message; None if the bot may not write there.
+
+        Raises:
+            discord.HTTPException, aiohttp.ClientError, TimeoutError: Discord has trouble. The same nonce
+                makes it safe to try again.
+        """
+        reply_to = address.reply_to
+        while True:
+            try:
+                return address.posted(await self._send(address, message, nonce, reply_to))
+            except discord.HTTPException as error:
+                if error.code != MAY_NOT_REPLY or not reply_to:
+                    _raise_unless_closed(error, CLOSED_STATUSES, "post", nonce)
+                    return None
+            reply_to = 0
+
+    async def post_directly(
+        self, address: AnswerAddress, message: OutgoingMessage, nonce: str
+    ) -> AnswerAddress | None:
+        """Send a direct message to the person; None if they accept none. Raises like ``post``."""
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT_S):
+                channel = await self._client.create_dm(discord.Object(address.user_id))
+        except discord.HTTPException as error:
+            _raise_unless_closed(error, CLOSED_STATUSES, "direct", nonce)
+            return None
+        return await self.post(address.unsent_direct(channel.id), message, nonce)
+
+    async def _send(self, address: AnswerAddress, message: OutgoingMessage, nonce: str, reply_to: int) -> int:
+        """Send a message, or update the message that Discord already has for this nonce; return its id."""
+        channel = self._client.get_partial_messageable(address.channel_id)
+        options: dict[str, Any] = {"nonce": nonce, "allowed_mentions": NO_MENTIONS}
+        text = message.text
+        if reply_to:
+            question = channel.get_partial_message(reply_to)
+            options["reference"] = question.to_reference(fail_if_not_exists=False)
+        else:
+            text = f"<@{address.user_id}> {message.text}".rstrip()
+            person = discord.Object(address.user_id)
+            options["allowed_mentions"] = discord.AllowedMentions(
+                everyone=False, roles=False, users=[person], replied_user=False
+            )
+        async with asyncio.timeout(message.timeout_s):
+            view = message.view() or discord.utils.MISSING
+            sent = await channel.send(content=text, files=message.files(), view=view, **options)
+            if sent.content != text or len(sent.attachments) != len(message.attachments):
+                await sent.edit(**_edit_fields(replace(message, text=text)))
+        return sent.id
+
+
+def as_plain_text(text: str) -> str:
+    """The text as it reads, whatever people wrote in it; cut to the length of one message."""
+    kept, escaped = len(text), _escape(text)
+    while len(escaped) > MAX_CHARS:
+        kept = kept * MAX_CHARS // len(escaped)  # always fewer than before
+        escaped = _escape(text[:kept].rstrip() + "…")
+    return escaped
+
+
+def error_summary(error: BaseException) -> str:
+    """The error without its message: a library's message may repeat text of people."""
+    status, code = getattr(error, "status", ""), getattr(error, "code", "")
+    return f"{type(error).__name__} {status} {code}".strip()
+
+
+def _raise_unless_closed(
+    error: discord.HTTPException, closed: frozenset[int], way: str, subject: str
+) -> None:
+    if error.status not in closed:
+        raise error
+    log.info("way closed", way=way, about=subject, error=error_summary(error))
+
+
+def _edit_fields(message: OutgoingMessage) -> dict[str, Any]:
+    """The arguments of an edit that replaces everything."""
+    return {
+        "content": message.text,
+        "attachments": message.files(),
+        "view": message.view(),
+        "allowed_mentions": NO_MENTIONS,
+    }
+
+
+def _escape(text: str) -> str:
+    """Take every meaning for Discord out of the text, except from times of ours.
+
+    discord.py's own escapes leave links behind names, emoji and addresses.
+    """
+    unlinked = text.replace("](", "]\u200b(").replace("://", ":\u200b//")
+    escaped = discord.utils.escape_mentions(discord.utils.escape_markdown(unlinked, ignore_links=False))
+    return _TIME.sub(r"<\1", escaped.replace("<", "\\<"))

@@ -1,0 +1,81 @@
+"""Messages as commands: the text, the person, the language, and what is refused in public."""
+
+from typing import Any
+
+import pytest
+
+from bot.chats.discord_.incoming.event_kinds import EventKind
+from bot.chats.discord_.incoming.parsing import REMEMBERED_PERSONS, PersonLocales, parse_message
+from bot.commands.values import Draw, Quota
+from bot.errors import EmptyPrompt, LoraFileSent, NotInPublic, TextOnly
+from tests.fakes.discord_payloads import BOT, BOT_ID, CHANNEL_ID, GUILD_ID, MEMBER_ID, said, user
+
+ME = int(BOT_ID)
+AT_ME = f"<@{BOT_ID}>"
+
+
+def written(content: str = "a face", *, in_guild: bool = False, **changed: Any) -> dict[str, Any]:
+    return said("1", CHANNEL_ID, content, user_id=MEMBER_ID, in_guild=in_guild, **changed)
+
+
+@pytest.mark.parametrize("name", [f"<@{BOT_ID}>", f"<@!{BOT_ID}>"])
+def test_the_bots_name_is_taken_out_and_other_people_are_named(name: str) -> None:
+    other = user("77", "a friend")
+    raw = written(f"{name} <@77> as a fox", in_guild=True, mentions=[BOT, other])
+    message = parse_message(raw, EventKind.MENTION, ME, PersonLocales())
+    assert message.text == "a friend as a fox"
+    assert message.command() == Draw("a friend as a fox")
+    context = message.context(message.address(may_post=True, may_attach=True))
+    assert (context.event_id, context.user_id, context.space_id) == ("1", MEMBER_ID, GUILD_ID)
+    assert context.address.chat_id == CHANNEL_ID
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "error"),
+    [
+        (EventKind.LORA_FILE, "", LoraFileSent),
+        (EventKind.NO_TEXT, "like this", TextOnly),
+        (EventKind.MENTION, AT_ME, EmptyPrompt),
+        (EventKind.MENTION, f"{AT_ME} /mine", NotInPublic),
+        (EventKind.MENTION, f"{AT_ME} /link", NotInPublic),
+        (EventKind.MENTION, f"{AT_ME} a face --private", NotInPublic),
+    ],
+)
+def test_what_cannot_be_done_is_refused(kind: EventKind, content: str, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        parse_message(written(content, in_guild=True), kind, ME, PersonLocales()).command()
+
+
+def test_what_is_personal_is_answered_where_nobody_reads_along() -> None:
+    assert parse_message(written("/quota"), EventKind.DIRECT_TEXT, ME, PersonLocales()).command() == Quota()
+    private = parse_message(written("a face --private"), EventKind.DIRECT_TEXT, ME, PersonLocales()).command()
+    assert private == Draw("a face", private=True)
+
+
+@pytest.mark.parametrize(
+    ("content", "noted", "server", "locale"),
+    [
+        ("清透水光肌", "", "en-US", "zh-CN"),
+        ("/quota", "", "", "en"),
+        ("/quota", "zh-CN", "en-US", "zh-CN"),
+        ("/quota", "", "zh-TW", "zh-CN"),
+        ("可愛い女の子の顔", "", "", "en"),
+    ],
+)
+def test_a_message_is_answered_in_the_language_of_its_person(
+    content: str, noted: str, server: str, locale: str
+) -> None:
+    locales = PersonLocales()
+    if noted:
+        locales.remember(MEMBER_ID, noted)
+    assert parse_message(written(content), EventKind.DIRECT_TEXT, ME, locales, server).locale == locale
+
+
+def test_the_memory_of_languages_is_bounded_and_keeps_the_latest() -> None:
+    locales = PersonLocales()
+    for number in range(REMEMBERED_PERSONS + 10):
+        locales.remember("kept", "zh-CN")
+        locales.remember(str(number), "zh-CN")
+    assert len(locales._locales) == REMEMBERED_PERSONS
+    assert locales.locale_of("kept", "", "") == "zh-CN"
+    assert locales.locale_of("0", "", "") == "en"
