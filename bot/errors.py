@@ -1,7 +1,7 @@
-"""What can go wrong between a person and a picture, and who can mend it.
+"""Everything that can go wrong between a person and a picture, and who can repair it.
 
 * SugarbotError                     blame
-  x PersonError                     USER: nothing was charged, nothing was changed
+  x PersonError                     USER: nothing is charged or changed
     + NotUnderstood
       - EmptyPrompt · PromptTooLong · TextTooLong · UnknownCommand (OldButton) · MissingValue
       - UnknownFlag (FixedSteps · NoNegativePrompt · NoGuidance)
@@ -18,7 +18,7 @@
     + DatabaseMissing · DatabaseForeign · DiskFull · BackupFailed · RestoreFailed
     + TokenRefused · TokenMissing · PortTaken · PlatformUnreachable · PackageMissing · NotStartable
 
-Attributes are the facts; the sentences, in both languages, stand in ``bot.messages`` under each class's name.
+Attributes are the facts. ``bot.messages`` has the sentences for each class in both languages.
 """
 
 from collections.abc import Mapping
@@ -28,16 +28,16 @@ from typing import ClassVar
 
 
 class Blame(StrEnum):
-    """Who can do something about it."""
+    """Who can repair it."""
 
     USER = "user"
     OPERATOR = "operator"
 
 
 class SugarbotError(Exception):
-    """Something a person must be told.
+    """An error that a person must know about.
 
-    Keyword facts become attributes and fill the sentence in ``bot.messages``.
+    The keyword arguments are its facts; they fill the sentence in ``bot.messages``.
     """
 
     blame: ClassVar[Blame]
@@ -48,7 +48,7 @@ class SugarbotError(Exception):
 
 
 class PersonError(SugarbotError):
-    """The person can change the request; nothing was charged."""
+    """The person can change the request; nothing is charged."""
 
     blame = Blame.USER
 
@@ -62,14 +62,15 @@ class EmptyPrompt(NotUnderstood):
 
 
 class PromptTooLong(NotUnderstood):
-    """The model cannot read all of it.
+    """The prompt is longer than the model reads.
 
-    Facts: ``tokens`` and ``limit`` in the model's tokens; ``excess``, about how many characters are too many.
+    Facts: ``tokens`` and ``limit`` in the model's tokens; ``excess``, approximately how many characters are
+        too many.
     """
 
 
 class TextTooLong(NotUnderstood):
-    """The message is too long to be read at all. Facts: ``length`` and ``limit`` in characters."""
+    """The message is too long to parse. Facts: ``length`` and ``limit`` in characters."""
 
 
 class UnknownCommand(NotUnderstood):
@@ -77,7 +78,7 @@ class UnknownCommand(NotUnderstood):
 
 
 class OldButton(UnknownCommand):
-    """The pressed button was made by another version. Facts: as UnknownCommand."""
+    """The pressed button belongs to another version. Facts: as UnknownCommand."""
 
 
 class UnknownFlag(NotUnderstood):
@@ -85,21 +86,21 @@ class UnknownFlag(NotUnderstood):
 
 
 class FixedSteps(UnknownFlag):
-    """The number of steps belongs to the model. Facts: ``flag`` as typed, ``steps``."""
+    """The model fixes the number of steps. Facts: ``flag`` as typed, ``steps``."""
 
 
 class NoNegativePrompt(UnknownFlag):
-    """A distilled model reads no negative prompt. Facts: ``flag`` as typed."""
+    """A distilled model ignores negative prompts. Facts: ``flag`` as typed."""
 
 
 class NoGuidance(UnknownFlag):
-    """A distilled model draws without guidance. Facts: ``flag`` as typed."""
+    """A distilled model uses no guidance. Facts: ``flag`` as typed."""
 
 
 class MissingValue(NotUnderstood):
-    """A flag stands without its value.
+    """A flag lacks its value.
 
-    Facts: ``flag`` as typed; ``example``, a msgid of how it is written with a value.
+    Facts: ``flag`` as typed; ``example``, the msgid of an example with a value.
     """
 
 
@@ -120,26 +121,26 @@ class BadWeight(NotUnderstood):
 
 
 class TooManyLoras(NotUnderstood):
-    """Facts: ``limit``, the LoRAs one picture takes."""
+    """Facts: ``limit``, the maximum number of LoRAs for one picture."""
 
 
 class WeightsTooHigh(NotUnderstood):
     """The LoRAs of one picture are too strong together.
 
-    Facts: ``total`` and ``limit``, sums of weights without signs; ``example``, the same LoRAs within it.
+    Facts: ``total`` and ``limit``, sums of absolute weights; ``example``, the same LoRAs within the limit.
     """
 
 
 class TextOnly(NotUnderstood):
-    """A picture, sticker, voice message or file was sent; only text is read so far."""
+    """The message is a picture, sticker, voice message or file; only text is supported."""
 
 
 class LoraFileSent(NotUnderstood):
-    """A .safetensors file was sent to a chat; a host puts it into the LoRA folder."""
+    """The message is a .safetensors file, which a host must put into the LoRA folder."""
 
 
 class EditedMessage(NotUnderstood):
-    """A message was edited after it had been answered."""
+    """The person edited a message after its answer."""
 
 
 class NotAllowed(PersonError):
@@ -159,19 +160,19 @@ class NotYours(NotAllowed):
 
 
 class NotInPublic(NotAllowed):
-    """Others can read along here. Facts: ``command``."""
+    """Others can read this chat. Facts: ``command``."""
 
 
 class AnonymousSender(NotAllowed):
-    """Written in the name of a group or channel: nobody can be charged. Facts: ``link`` to the bot."""
+    """The message is in the name of a group or channel, so nobody can be charged. Facts: ``link`` to the bot."""
 
 
 class NoPrivateChat(NotAllowed):
-    """Private pictures were asked for in a group, and the bot may not write to the person in private."""
+    """A group member asked for private pictures, but the bot may not write to that person in private."""
 
 
 class NotPossible(PersonError):
-    """Understood and allowed, but it cannot be done now."""
+    """The request is valid and allowed, but impossible now."""
 
 
 class UnknownLora(NotPossible):
@@ -183,7 +184,7 @@ class SizeNotAllowed(NotPossible):
 
 
 class ShapeNotAllowed(NotPossible):
-    """The model draws nothing so wide or so high. Facts: ``shape`` as ``9:1``; ``nearest`` as above."""
+    """The model does not draw such a wide or high shape. Facts: ``shape`` as ``9:1``; ``nearest`` as above."""
 
 
 class NoCreditsLeft(NotPossible):
@@ -203,7 +204,7 @@ class PicturesGone(NotPossible):
 
 
 class NothingToCancel(NotPossible):
-    """The person has no job that waits or runs."""
+    """The person has no waiting or running job."""
 
 
 class AlreadyEnded(NotPossible):
@@ -211,31 +212,31 @@ class AlreadyEnded(NotPossible):
 
 
 class Closing(NotPossible):
-    """The bot is shutting down and takes no new jobs."""
+    """The bot shuts down and accepts no new jobs."""
 
 
 class BadLinkCode(NotPossible):
-    """There is no such code, or it was used, or it is too old: which one is nobody's business."""
+    """The code is unknown, used or expired; the sentence does not reveal which."""
 
 
 class OwnLinkCode(NotPossible):
-    """The person's own code, which belongs into the other chat."""
+    """The person typed their own code in the same chat; it belongs in the other chat."""
 
 
 class TooManyCodes(NotPossible):
-    """Too many wrong codes. Facts: ``minutes`` to wait."""
+    """The person typed too many wrong codes. Facts: ``minutes`` to wait."""
 
 
 class AlreadyLinked(NotPossible):
-    """Both have an account there, and one person has one. Facts: ``platform``."""
+    """Both people have an account on the same platform. Facts: ``platform``."""
 
 
 class NotLinked(NotPossible):
-    """This chat is the person's only one."""
+    """The person has no other account."""
 
 
 class CannotSave(NotPossible):
-    """The database takes nothing: the disk is full, read-only or failing, or another program holds a lock.
+    """The database cannot be written: the disk is full, read-only or failing, or another program locks it.
 
     Facts: ``detail``, for the log.
     """
@@ -246,18 +247,18 @@ class NoDiskSpace(NotPossible):
 
 
 class OperatorError(SugarbotError):
-    """The host must mend something before this works."""
+    """The host must repair something first."""
 
     blame = Blame.OPERATOR
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing for the host to mend in the settings or the set-up.
+    """One fault of the settings or the set-up that the host must repair.
 
     Attributes:
-        code: Names its sentence in ``bot.messages``.
-        facts: Fill the sentence; never a secret.
+        code: Key of its sentence in ``bot.messages``.
+        facts: Values for the sentence; never a secret.
     """
 
     code: str
@@ -269,11 +270,11 @@ class BadSettings(OperatorError):
 
 
 class FolderUnusable(OperatorError):
-    """Nothing can be written in the data folder. Facts: ``path``, ``detail``."""
+    """The data folder is not writable. Facts: ``path``, ``detail``."""
 
 
 class OutFolderUnusable(OperatorError):
-    """Pictures cannot be saved where the host wants them. Facts: ``path``, ``detail``."""
+    """The folder for pictures is not writable. Facts: ``path``, ``detail``."""
 
 
 class DatabaseNewer(OperatorError):
@@ -281,7 +282,7 @@ class DatabaseNewer(OperatorError):
 
 
 class DatabaseInUse(OperatorError):
-    """Another process runs on this data folder. Facts: ``path``."""
+    """Another process uses this data folder. Facts: ``path``."""
 
 
 class DatabaseDamaged(OperatorError):
@@ -289,15 +290,15 @@ class DatabaseDamaged(OperatorError):
 
 
 class DatabaseMissing(OperatorError):
-    """There is no such file. Facts: ``path``."""
+    """The file does not exist. Facts: ``path``."""
 
 
 class DatabaseForeign(OperatorError):
-    """Another program's SQLite database, which is left as it is. Facts: ``path``."""
+    """The file is another program's SQLite database; it stays unchanged. Facts: ``path``."""
 
 
 class DiskFull(OperatorError):
-    """Nothing more can be written; no existing file changed. Facts: ``path``, the folder."""
+    """The disk is full; no existing file changed. Facts: ``path``, the folder."""
 
 
 class BackupFailed(OperatorError):
@@ -329,4 +330,4 @@ class PackageMissing(OperatorError):
 
 
 class NotStartable(OperatorError):
-    """The set-up has faults, as ``sugarbot doctor`` shows. Facts: ``problems``, a tuple of ``Problem``."""
+    """The set-up has faults, which ``sugarbot doctor`` shows. Facts: ``problems``, a tuple of ``Problem``."""

@@ -1,7 +1,7 @@
-"""The seam between a platform and the application: what a chat gets, and what it must do.
+"""The interfaces between a platform and the application.
 
-A chat translates in (message → ``Command`` and ``CommandContext``), asks the desk, and translates out
-(``Outcome``, ``Status``, ``JobResult`` or error → message, its sentences from ``bot.messages``). It holds no
+A chat translates each message into a ``Command`` and a ``CommandContext``, calls the desk, and translates the
+``Outcome``, ``Status``, ``JobResult`` or error into a message with sentences from ``bot.messages``. It has no
 state that the database lacks.
 """
 
@@ -22,7 +22,7 @@ from bot.outcomes import (
 
 
 class Chat(Protocol):
-    """One platform, from the application's side."""
+    """One platform, as the application sees it."""
 
     platform: Platform
 
@@ -30,45 +30,47 @@ class Chat(Protocol):
         """Connect and declare the commands.
 
         Raises:
-            OperatorError: TokenRefused, PlatformUnreachable or PortTaken; the host must act.
+            OperatorError: TokenRefused, PlatformUnreachable or PortTaken.
         """
 
     async def serve(self) -> None:
-        """Take messages until cancelled."""
+        """Handle messages until cancelled."""
 
     async def close(self) -> None:
-        """Disconnect; called once, also after a failed ``open``."""
+        """Disconnect. The application calls it once, also after a failed ``open``."""
 
     async def show(self, status: Status) -> None:
-        """Update the placeholder; may be skipped when the platform's rate does not allow it."""
+        """Update the placeholder message; the chat may skip updates to respect a rate limit."""
 
     async def deliver(self, result: JobResult) -> None:
-        """Bring an ended job to its person, by editing the placeholder where there is one.
+        """Deliver the result of an ended job; edit the placeholder message if there is one.
 
         Raises:
-            Undeliverable: It can never arrive there.
-            NotNow: The platform says when to try again. Any other error means: later.
+            Undeliverable: It can never reach this address.
+            RetryLater: The platform names the time of the next try. After any other error, the desk backs
+                off.
         """
 
 
 class Desk(Protocol):
-    """The application, from a chat's side."""
+    """The application, as a chat sees it."""
 
     async def handle(self, command: Command, context: CommandContext) -> Outcome:
-        """Do what was asked. When this returns a ``Receipt``, the job survives any crash.
+        """Carry out a command. When this returns a ``Receipt``, the job survives any crash.
 
-        An event that was taken in and not settled is carried out once: handled again, after a crash or a
-        failed send, it gets the same answer. A repeated ``Receipt`` says so.
+        A stored event is carried out once: if the chat handles it again, after a crash or a failed send, it
+        gets the same answer. A repeated ``Receipt`` is marked as such.
 
         Raises:
-            PersonError: Refused; nothing was charged or changed. The same each time, but for ``CannotSave``.
+            PersonError: A refusal; nothing is charged or changed. A repeated event gets the same one, except
+                for ``CannotSave``.
         """
 
     async def store_placeholder(self, job_id: str, address: Address) -> None:
-        """Store where the job's placeholder now is."""
+        """Store the address of the job's placeholder message."""
 
     async def migrate_chat(self, platform: Platform, old_chat_id: str, new_chat_id: str) -> None:
-        """The platform gave a chat another id: its permission, default LoRA, jobs and results follow."""
+        """Move permission, default LoRA, jobs and results of a chat to the new id that the platform gave it."""
 
     async def placeholder_of(self, job_id: str) -> Address | None:
         """The address that ``store_placeholder`` last stored; None for an unknown job."""
@@ -76,21 +78,21 @@ class Desk(Protocol):
     async def keep_file_id(
         self, platform: Platform, job_id: str, picture: PictureFile, form: str, file_id: str
     ) -> None:
-        """Remember how the platform names a picture it was sent as ``form``: ``photo`` or ``document``."""
+        """Store the platform's id of a picture that was sent as ``form``: ``photo`` or ``document``."""
 
     async def file_ids(
         self, platform: Platform, job_ids: Sequence[str], form: str
     ) -> dict[tuple[str, int], str]:
-        """How the platform names the pictures of these jobs, by job and index, sent as ``form``."""
+        """The platform's ids of these jobs' pictures that were sent as ``form``, by job and index."""
 
     def suggest_loras(self, typed: str, locale: str) -> tuple[LoraSummary, ...]:
-        """At most 25 LoRAs that match what was typed so far, best first; answered from memory."""
+        """At most 25 LoRAs that match the typed text, best first; this reads only memory."""
 
     async def store_events(self, platform: Platform, events: Sequence[tuple[str, str]]) -> None:
-        """Store raw events (id, JSON) before they are confirmed to the platform; known ids are skipped."""
+        """Store raw events (id, JSON) before the chat confirms them to the platform; skip known ids."""
 
     async def pending_events(self, platform: Platform) -> tuple[tuple[str, str], ...]:
-        """The stored events that were not settled yet, oldest first."""
+        """The stored events that are not finished, oldest first."""
 
     async def finish_event(self, platform: Platform, event_id: str) -> None:
-        """Call it after the answer was sent: the event is not handled again, and its answer is forgotten."""
+        """Delete the event's stored answer and never handle it again; the chat calls this after its answer."""

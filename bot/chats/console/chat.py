@@ -1,10 +1,9 @@
-"""The console chat: says one message, waits for its answer, saves the pictures."""
+"""The console chat: sends one message, waits for the answer, saves the pictures."""
 
 import asyncio
 import secrets
 import shutil
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -12,8 +11,9 @@ from typing import TextIO
 from rich.console import Console
 
 from bot import messages
-from bot.chats.console.ticker import Ticker
+from bot.chats.console.progress import ProgressDisplay
 from bot.chats.contract import Desk
+from bot.checks.folders import require_writable
 from bot.commands import grammar
 from bot.errors import OutFolderUnusable, PersonError
 from bot.messages import N_
@@ -29,18 +29,18 @@ from bot.outcomes import (
 )
 from engine.printable import printable
 
-CHAT_ID = "console"  # one chat, so that its default LoRA lasts from one call to the next
-HOST_ID = "host"  # what bot.policy takes for the host at the console
+CHAT_ID = "console"  # one chat for all calls, so that its default LoRA persists
+HOST_ID = "host"  # bot.policy gives this user a host's rights
 
 
 @dataclass(frozen=True, slots=True)
 class ConsoleAnswer:
-    """How a message ended.
+    """The answer to a message.
 
     Attributes:
-        state: Of the job; None when the message made none.
-        refusal: One line; empty when the message was answered.
-        paths: The pictures as saved.
+        state: The job's state; None if the message made no job.
+        refusal: One line; empty if the message was answered.
+        paths: The saved pictures.
     """
 
     state: JobState | None = None
@@ -49,22 +49,22 @@ class ConsoleAnswer:
 
     @property
     def exit_code(self) -> int:
-        """0 when the message was answered, 1 when it was refused or its job failed."""
+        """0 if the message was answered, 1 if it was refused or its job failed."""
         return 1 if self.refusal else 0
 
 
-_Arrival = tuple[JobResult, tuple[Path, ...]]
+_Delivery = tuple[JobResult, tuple[Path, ...]]
 
 
 class ConsoleChat:
     """Implements ``bot.chats.contract.Chat`` on a terminal or in a script.
 
     Args:
-        desk: Takes the messages.
-        out_dir: Where pictures are saved; made when there is one to save.
+        desk: Receives the commands.
+        out_dir: The folder for pictures; the first picture creates it.
         locale: ``en`` or ``zh-CN``.
-        answers: Where answers and paths are written, one to a line; standard output by default.
-        console: Where progress and refusals are shown; standard error by default.
+        answers: Receives answers and paths, one to a line; standard output by default.
+        console: Shows progress and refusals; standard error by default.
     """
 
     platform = Platform.CONSOLE
@@ -82,59 +82,59 @@ class ConsoleChat:
         self._out_dir = out_dir
         self._locale = locale
         self._answers = answers or sys.stdout
-        self._ticker = Ticker(console or Console(stderr=True))
-        self._waiting: dict[str, asyncio.Future[_Arrival]] = {}
+        self._progress = ProgressDisplay(console or Console(stderr=True))
+        self._waiting: dict[str, asyncio.Future[_Delivery]] = {}
 
     async def open(self) -> None:
-        """Prove that pictures can be saved, before any is accepted and charged.
+        """Check that pictures can be saved, before a job is accepted and charged.
 
         Raises:
-            OutFolderUnusable: They cannot; the host chooses another folder.
+            OutFolderUnusable: The folder is not writable; the host must choose another one.
         """
         try:
-            await asyncio.to_thread(_prove_writable, self._out_dir)
+            await asyncio.to_thread(require_writable, self._out_dir)
         except OSError as error:
             raise OutFolderUnusable(path=str(self._out_dir), detail=error.strerror or str(error)) from error
 
     async def serve(self) -> None:
-        """Wait until cancelled; messages come through ``say``."""
+        """Wait until cancelled; messages arrive through ``say``."""
         await asyncio.Event().wait()
 
     async def close(self) -> None:
-        """Nothing to disconnect."""
+        """Do nothing: there is no connection."""
 
     async def show(self, status: Status) -> None:
-        """Show progress of a job that this process asked for."""
+        """Show the progress of a job of this process."""
         if status.address.ref in self._waiting:
-            self._ticker.show(status)
+            self._progress.show(status)
 
     async def deliver(self, result: JobResult) -> None:
-        """Save the pictures and hand them to the ``say`` that waits for them.
+        """Save the pictures and wake the ``say`` that waits for them.
 
-        Where its process was ended meanwhile, they are told on standard error: standard output belongs to the
+        For a job of an earlier process, print the paths on standard error: standard output belongs to the
         message of this process.
 
         Raises:
-            Undeliverable: They cannot be saved there; the desk keeps them.
+            Undeliverable: The pictures cannot be saved; the desk keeps them.
         """
-        arrival = self._waiting.get(result.address.ref)
+        waiting = self._waiting.get(result.address.ref)
         try:
             paths = await asyncio.to_thread(_save, result, self._out_dir)
         except OSError as error:
-            if arrival and not arrival.done():
-                arrival.set_exception(error)
+            if waiting and not waiting.done():
+                waiting.set_exception(error)
             raise Undeliverable(f"{self._out_dir}: {error.strerror}") from error
-        if arrival is None:
-            self._tell_late(result, paths)
-        elif not arrival.done():
-            arrival.set_result((result, paths))
+        if waiting is None:
+            self._print_late_result(result, paths)
+        elif not waiting.done():
+            waiting.set_result((result, paths))
 
     async def say(self, text: str, *, user_name: str = "", is_host: bool = False) -> ConsoleAnswer:
-        """Put one message through the application and wait for its answer, however long that takes.
+        """Send one message and wait for its answer without a time limit.
 
         Args:
             text: A prompt, or a command with its slash.
-            user_name: Who says it; each name is a person with credits of its own.
+            user_name: The sender; each name is a person with separate credits.
             is_host: Whether the message has a host's rights.
         """
         event_id = secrets.token_hex(12)
@@ -150,7 +150,7 @@ class ConsoleChat:
         try:
             return await self._answer(text, context)
         except PersonError as error:
-            return self._refused(messages.explain(error, self._locale, times="local"))
+            return self._refuse(messages.explain(error, self._locale, times="local"))
         finally:
             del self._waiting[event_id]
 
@@ -159,27 +159,29 @@ class ConsoleChat:
         if not isinstance(outcome, Receipt):
             self._write(messages.say(outcome, self._locale, times="local"))
             return ConsoleAnswer()
-        self._ticker.receipt(outcome, self._locale)
+        self._progress.show_receipt(outcome, self._locale)
         try:
-            with self._ticker:
+            with self._progress:
                 result, paths = await self._waiting[context.event_id]
         except OSError as error:
-            return self._refused(f"{self._out_dir}: {error.strerror}")
+            return self._refuse(f"{self._out_dir}: {error.strerror}")
         caption = messages.caption_of(result, self._locale)
-        self._ticker.tell(caption)
+        self._progress.print_line(caption)
         for path in paths:
             self._write(str(path))
-        return ConsoleAnswer(result.state, "" if result.state is JobState.DONE else one_line(caption), paths)
+        return ConsoleAnswer(
+            result.state, "" if result.state is JobState.DONE else join_lines(caption), paths
+        )
 
-    def _tell_late(self, result: JobResult, paths: tuple[Path, ...]) -> None:
+    def _print_late_result(self, result: JobResult, paths: tuple[Path, ...]) -> None:
         earlier = N_("Of an earlier message, job {job_id}:")
-        self._ticker.tell(messages.text(earlier, self._locale, job_id=result.job_id))
+        self._progress.print_line(messages.text(earlier, self._locale, job_id=result.job_id))
         for line in (messages.caption_of(result, self._locale), *map(str, paths)):
-            self._ticker.tell(line)
+            self._progress.print_line(line)
 
-    def _refused(self, reason: str) -> ConsoleAnswer:
-        refusal = one_line(reason)
-        self._ticker.tell(refusal)
+    def _refuse(self, reason: str) -> ConsoleAnswer:
+        refusal = join_lines(reason)
+        self._progress.print_line(refusal)
         return ConsoleAnswer(refusal=refusal)
 
     def _write(self, line: str) -> None:
@@ -187,20 +189,13 @@ class ConsoleChat:
         self._answers.flush()
 
 
-def one_line(said: str) -> str:
-    """The same on one line."""
-    return " ".join(said.split())
-
-
-def _prove_writable(folder: Path) -> None:
-    """Try to write into the folder, or where it will be made; leave nothing behind."""
-    nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-    with tempfile.TemporaryFile(dir=nearest):
-        pass
+def join_lines(text: str) -> str:
+    """The same text on one line."""
+    return " ".join(text.split())
 
 
 def _save(result: JobResult, out_dir: Path) -> tuple[Path, ...]:
-    """Copy the pictures as ``<job>-<number>.png``, numbers from 1."""
+    """Copy the pictures as ``<job>-<number>.png``, with numbers from 1."""
     if result.pictures:
         out_dir.mkdir(parents=True, exist_ok=True)
     paths = []

@@ -25,23 +25,23 @@ from engine.request import FailReason
 from tests.fakes.desk import ScriptedDesk
 from tests.unit.bot.chats.making import JOB, PNG, make_address, make_receipt, make_result, make_status
 
-PARCEL_ADDRESS = make_address(Platform.CONSOLE, "console", "of another process")
+LATE_ADDRESS = make_address(Platform.CONSOLE, "console", "of another process")
 
 
 @dataclass
-class Room:
-    """A console chat whose desk answers a drawing with whatever ``end`` makes of the visit."""
+class ConsoleSetup:
+    """A console chat whose desk answers a drawing with the result of ``end``."""
 
     out_dir: Path
     end: Callable[[CommandContext], JobResult]
     locale: str = "en"
     answers: io.StringIO = field(default_factory=io.StringIO)
-    told: io.StringIO = field(default_factory=io.StringIO)
+    errors: io.StringIO = field(default_factory=io.StringIO)
     early: bool = False
 
     def __post_init__(self) -> None:
         self.desk = ScriptedDesk(self._handle)
-        console = Console(file=self.told, width=200)
+        console = Console(file=self.errors, width=200)
         self.chat = ConsoleChat(
             self.desk, out_dir=self.out_dir, locale=self.locale, answers=self.answers, console=console
         )
@@ -72,16 +72,14 @@ def drawn(tmp_path: Path) -> tuple[Path, ...]:
     return paths
 
 
-async def test_pictures_are_saved_and_each_path_is_a_line_of_its_own(
-    tmp_path: Path, drawn: tuple[Path, ...]
-) -> None:
-    room = Room(tmp_path / "out", lambda context: make_result(address=context.address, paths=drawn))
+async def test_pictures_are_saved_and_each_path_is_one_line(tmp_path: Path, drawn: tuple[Path, ...]) -> None:
+    setup = ConsoleSetup(tmp_path / "out", lambda context: make_result(address=context.address, paths=drawn))
 
-    answer = await room.say("a smiling face")
+    answer = await setup.say("a smiling face")
 
     assert answer.exit_code == 0
     assert answer.state is JobState.DONE
-    assert room.answers.getvalue().splitlines() == [str(path) for path in answer.paths]
+    assert setup.answers.getvalue().splitlines() == [str(path) for path in answer.paths]
     assert [path.read_bytes() for path in answer.paths] == [path.read_bytes() for path in drawn]
     assert [path.name for path in answer.paths] == ["k3f9-1.png", "k3f9-2.png"]
 
@@ -92,24 +90,24 @@ async def test_a_file_in_place_of_the_out_folder_is_refused_before_anything_is_a
     taken = tmp_path / "README.md"
     taken.write_text("mine")
     for out_dir in (taken, taken / "below"):
-        room = Room(out_dir, lambda context: make_result(address=context.address))
+        setup = ConsoleSetup(out_dir, lambda context: make_result(address=context.address))
         with pytest.raises(OutFolderUnusable) as caught:
-            await room.chat.open()
+            await setup.chat.open()
         assert caught.value.facts == {"path": str(out_dir), "detail": "Not a directory"}
-        assert not room.desk.handled
+        assert not setup.desk.handled
     assert taken.read_text() == "mine"
 
 
-async def test_a_folder_that_is_not_there_yet_is_no_obstacle_and_is_made_with_the_first_picture(
+async def test_the_first_picture_creates_a_missing_folder(
     tmp_path: Path,
 ) -> None:
-    room = Room(tmp_path / "new" / "out", lambda context: make_result(address=context.address))
-    await room.chat.open()
+    setup = ConsoleSetup(tmp_path / "new" / "out", lambda context: make_result(address=context.address))
+    await setup.chat.open()
     assert os.listdir(tmp_path) == []
 
 
 async def test_a_refusal_is_one_line_and_a_failing_exit_code(tmp_path: Path) -> None:
-    def refuse(_command: Command, _visit: CommandContext) -> Outcome:
+    def refuse(_command: Command, _context: CommandContext) -> Outcome:
         raise BadSize(text="0")
 
     chat = ConsoleChat(ScriptedDesk(refuse), out_dir=tmp_path, answers=io.StringIO())
@@ -122,28 +120,28 @@ async def test_a_refusal_is_one_line_and_a_failing_exit_code(tmp_path: Path) -> 
     assert "\n" not in answer.refusal
 
 
-async def test_a_message_that_nobody_understands_never_reaches_the_desk(tmp_path: Path) -> None:
-    room = Room(tmp_path, lambda context: make_result(address=context.address))
+async def test_an_invalid_message_never_reaches_the_desk(tmp_path: Path) -> None:
+    setup = ConsoleSetup(tmp_path, lambda context: make_result(address=context.address))
 
-    answer = await room.say("a face --size 0")
+    answer = await setup.say("a face --size 0")
 
     assert answer.exit_code == 1
-    assert room.desk.handled == []
-    assert answer.refusal in room.told.getvalue()
-    assert room.answers.getvalue() == ""
+    assert setup.desk.handled == []
+    assert answer.refusal in setup.errors.getvalue()
+    assert setup.answers.getvalue() == ""
 
 
 async def test_a_failed_job_is_refused_with_its_reason_and_saves_what_was_drawn(
     tmp_path: Path, drawn: tuple[Path, ...]
 ) -> None:
-    room = Room(
+    setup = ConsoleSetup(
         tmp_path / "out",
         lambda context: make_result(
             address=context.address, paths=drawn[:1], state=JobState.FAILED, fail=FailReason.OUT_OF_MEMORY
         ),
     )
 
-    answer = await room.say("a face")
+    answer = await setup.say("a face")
 
     assert answer.exit_code == 1
     assert answer.state is JobState.FAILED
@@ -152,98 +150,98 @@ async def test_a_failed_job_is_refused_with_its_reason_and_saves_what_was_drawn(
 
 
 async def test_an_answer_without_a_job_goes_to_standard_output(tmp_path: Path) -> None:
-    room = Room(tmp_path / "out", lambda context: make_result(address=context.address))
+    setup = ConsoleSetup(tmp_path / "out", lambda context: make_result(address=context.address))
 
-    answer = await room.say("/quota")
+    answer = await setup.say("/quota")
 
     assert answer == ConsoleAnswer()
-    assert "12" in room.answers.getvalue()
+    assert "12" in setup.answers.getvalue()
     assert not (tmp_path / "out").exists()
 
 
-async def test_progress_reads_as_quiet_lines_where_there_is_no_terminal(tmp_path: Path) -> None:
-    room = Room(tmp_path, lambda context: make_result(address=context.address))
+async def test_without_a_terminal_progress_is_a_few_lines(tmp_path: Path) -> None:
+    setup = ConsoleSetup(tmp_path, lambda context: make_result(address=context.address))
 
-    await room.say("a face")
+    await setup.say("a face")
 
-    assert room.told.getvalue().count("step") == 1  # of two steps of the same picture
-    assert "\x1b" not in room.told.getvalue()
+    assert setup.errors.getvalue().count("step") == 1  # two steps of the same picture make one line
+    assert "\x1b" not in setup.errors.getvalue()
 
 
-async def test_a_parcel_that_comes_before_the_receipt_is_not_lost(
-    tmp_path: Path, drawn: tuple[Path, ...]
-) -> None:
-    room = Room(
+async def test_a_result_before_the_receipt_is_not_lost(tmp_path: Path, drawn: tuple[Path, ...]) -> None:
+    setup = ConsoleSetup(
         tmp_path / "out", lambda context: make_result(address=context.address, paths=drawn), early=True
     )
 
     async with asyncio.timeout(5):
-        assert (await room.say("a face")).exit_code == 0
+        assert (await setup.say("a face")).exit_code == 0
 
 
-async def test_a_parcel_of_an_earlier_process_is_saved_and_told_beside_this_one_s_answer(
+async def test_a_result_of_an_earlier_process_is_saved_and_printed_on_standard_error(
     tmp_path: Path, drawn: tuple[Path, ...]
 ) -> None:
-    room = Room(tmp_path / "out", lambda context: make_result(address=context.address), locale="zh-CN")
+    setup = ConsoleSetup(
+        tmp_path / "out", lambda context: make_result(address=context.address), locale="zh-CN"
+    )
 
-    await room.chat.deliver(make_result(address=PARCEL_ADDRESS, paths=drawn))
+    await setup.chat.deliver(make_result(address=LATE_ADDRESS, paths=drawn))
 
     saved = [tmp_path / "out" / f"{JOB}-{number}.png" for number in (1, 2)]
-    first, *_, one, other = room.told.getvalue().splitlines()
+    first, *_, one, other = setup.errors.getvalue().splitlines()
     assert first == f"之前的消息，任务 {JOB}："
     assert [one, other] == [str(path) for path in saved]
     assert saved[1].read_bytes() == drawn[1].read_bytes()
-    assert room.answers.getvalue() == ""
+    assert setup.answers.getvalue() == ""
 
 
-async def test_a_folder_that_cannot_be_written_is_said_and_keeps_the_parcel(
+async def test_a_folder_that_is_not_writable_is_reported_and_keeps_the_result(
     tmp_path: Path, drawn: tuple[Path, ...]
 ) -> None:
     (tmp_path / "out").write_text("a file stands where the folder should be")
-    room = Room(tmp_path / "out", lambda context: make_result(address=context.address, paths=drawn))
+    setup = ConsoleSetup(tmp_path / "out", lambda context: make_result(address=context.address, paths=drawn))
 
-    answer = await room.say("a face")
+    answer = await setup.say("a face")
 
     assert answer.exit_code == 1
     assert str(tmp_path / "out") in answer.refusal
-    assert room.delivery is not None
+    assert setup.delivery is not None
     with pytest.raises(Undeliverable):
-        await room.delivery
+        await setup.delivery
 
 
-async def test_who_speaks_and_with_which_rights_reaches_the_desk(tmp_path: Path) -> None:
-    room = Room(tmp_path, lambda context: make_result(address=context.address))
+async def test_the_desk_gets_the_sender_and_the_rights(tmp_path: Path) -> None:
+    setup = ConsoleSetup(tmp_path, lambda context: make_result(address=context.address))
 
-    await room.say("/quota", user_name="a member")
-    await room.say("/quota", user_name="a member", is_host=True)
+    await setup.say("/quota", user_name="a member")
+    await setup.say("/quota", user_name="a member", is_host=True)
 
-    member, host = (context for _, context in room.desk.handled)
+    member, host = (context for _, context in setup.desk.handled)
     assert member.user_name == host.user_name == "a member"
     assert host.user_id == "host"
     assert member.user_id not in ("host", "")
     assert member.event_id != host.event_id
 
 
-async def test_a_member_who_calls_himself_host_is_none(tmp_path: Path) -> None:
-    room = Room(tmp_path, lambda context: make_result(address=context.address))
+async def test_a_member_named_host_has_no_host_rights(tmp_path: Path) -> None:
+    setup = ConsoleSetup(tmp_path, lambda context: make_result(address=context.address))
 
-    await room.say("/quota", user_name="host")
+    await setup.say("/quota", user_name="host")
 
-    assert room.desk.handled[0][1].user_id != "host"
+    assert setup.desk.handled[0][1].user_id != "host"
 
 
-async def test_a_prompt_reaches_the_desk_as_it_was_typed(tmp_path: Path) -> None:
-    room = Room(tmp_path, lambda context: make_result(address=context.address), locale="zh-CN")
+async def test_a_prompt_reaches_the_desk_unchanged(tmp_path: Path) -> None:
+    setup = ConsoleSetup(tmp_path, lambda context: make_result(address=context.address), locale="zh-CN")
 
-    await room.say("Sugar面部, [bold]清透水光肌[/bold]")
+    await setup.say("Sugar面部, [bold]清透水光肌[/bold]")
 
-    command, context = room.desk.handled[0]
+    command, context = setup.desk.handled[0]
     assert isinstance(command, Draw)
     assert command.prompt == "Sugar面部, [bold]清透水光肌[/bold]"
     assert context.locale == "zh-CN"
 
 
-async def test_control_characters_in_an_answer_are_written_out(tmp_path: Path) -> None:
+async def test_control_characters_in_an_answer_are_escaped(tmp_path: Path) -> None:
     answers = io.StringIO()
     asked = LinkAsked("K3F97QXM", Platform.TELEGRAM, "\x1b]0;owned\x07 \u202ename")
     chat = ConsoleChat(ScriptedDesk(lambda *_: asked), out_dir=tmp_path, answers=answers)

@@ -1,4 +1,4 @@
-"""How a job's progress looks on a terminal, and how it reads in a log."""
+"""Shows a job's progress on a terminal or in a log."""
 
 from types import TracebackType
 from typing import Self
@@ -12,11 +12,11 @@ from bot.outcomes import Receipt, Status
 from engine.printable import printable
 
 
-class Ticker:
-    """A bar for each job on a terminal; elsewhere a line whenever its place or picture changes.
+class ProgressDisplay:
+    """Shows a bar for each job on a terminal, otherwise a line for each change of position or picture.
 
     Args:
-        console: Standard error, so that standard output holds nothing but answers.
+        console: Standard error, so that standard output contains only answers.
     """
 
     def __init__(self, console: Console) -> None:
@@ -30,7 +30,7 @@ class Ticker:
             disable=not console.is_terminal,
         )
         self._bars: dict[str, TaskID] = {}
-        self._told: dict[str, tuple[int | None, int]] = {}
+        self._printed: dict[str, tuple[int | None, int]] = {}
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -45,26 +45,26 @@ class Ticker:
         self._bars.clear()
 
     def show(self, status: Status) -> None:
-        """Show where a job stands."""
+        """Show a job's status."""
         if self._console.is_terminal:
-            self._draw(status)
+            self._update_bar(status)
             return
-        # A claimed job whose model still loads is next, as a waiting one in the first place is.
-        place = 0 if status.position is None and status.is_loading else status.position
-        if self._told.get(status.job_id) != (place, status.index):
-            self._told[status.job_id] = (place, status.index)
-            self.tell(messages.status(status, status.locale))
+        # A claimed job whose model still loads is next, like the first waiting job.
+        position = 0 if status.position is None and status.is_loading else status.position
+        if self._printed.get(status.job_id) != (position, status.index):
+            self._printed[status.job_id] = (position, status.index)
+            self.print_line(messages.status(status, status.locale))
 
-    def receipt(self, receipt: Receipt, locale: str) -> None:
-        """Print that a job is accepted; its place is not printed again as a status."""
-        self._told[receipt.job_id] = (receipt.position, 0)
-        self.tell(messages.say(receipt, locale))
+    def show_receipt(self, receipt: Receipt, locale: str) -> None:
+        """Print that a job is accepted; the next status does not repeat its position."""
+        self._printed[receipt.job_id] = (receipt.position, 0)
+        self.print_line(messages.say(receipt, locale))
 
-    def tell(self, line: str) -> None:
-        """Print a line: nothing in it is markup, and control characters are written out."""
+    def print_line(self, line: str) -> None:
+        """Print a line as plain text with escaped control characters."""
         self._console.print(Text(printable(line, is_one_line=False)), soft_wrap=True)
 
-    def _draw(self, status: Status) -> None:
+    def _update_bar(self, status: Status) -> None:
         if status.job_id not in self._bars:
             self._bars[status.job_id] = self._progress.add_task("", total=None)
         self._progress.update(
