@@ -164,7 +164,7 @@ class NotInPublic(NotAllowed):
 
 
 class AnonymousSender(NotAllowed):
-    """The message is in the name of a group or channel, so nobody can be charged. Facts: ``link`` to the bot."""
+    """The sender is a group or channel, so nobody can be charged. Facts: ``link`` to the bot."""
 
 
 class NoPrivateChat(NotAllowed):
@@ -184,7 +184,7 @@ class SizeNotAllowed(NotPossible):
 
 
 class ShapeNotAllowed(NotPossible):
-    """The model does not draw such a wide or high shape. Facts: ``shape`` as ``9:1``; ``nearest`` as above."""
+    """The model cannot draw this shape. Facts: ``shape`` as ``9:1``; ``nearest`` as above."""
 
 
 class NoCreditsLeft(NotPossible):

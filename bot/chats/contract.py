@@ -70,7 +70,7 @@ class Desk(Protocol):
         """Store the address of the job's placeholder message."""
 
     async def migrate_chat(self, platform: Platform, old_chat_id: str, new_chat_id: str) -> None:
-        """Move permission, default LoRA, jobs and results of a chat to the new id that the platform gave it."""
+        """Move a chat's permission, default LoRA, jobs and results to the new id from the platform."""
 
     async def placeholder_of(self, job_id: str) -> Address | None:
         """The address that ``store_placeholder`` last stored; None for an unknown job."""
@@ -95,4 +95,4 @@ class Desk(Protocol):
         """The stored events that are not finished, oldest first."""
 
     async def finish_event(self, platform: Platform, event_id: str) -> None:
-        """Delete the event's stored answer and never handle it again; the chat calls this after its answer."""
+        """Delete the event's stored answer and never handle it again; call this after the answer was sent."""
