@@ -1,11 +1,22 @@
-"""One frozen ``Settings`` from ``sugarbot.toml`` and the environment; every bad value is reported at once.
+"""One frozen ``Settings`` from ``sugarbot.toml`` and the environment; all problems are reported at once.
 
-The file is the given path, else ``SUGARBOT_CONFIG``, else ``./sugarbot.toml`` where there is one. Every
-setting can also come from the environment, which wins: ``SUGARBOT_WEB__PORT=7861``. Tokens may come as
-``DISCORD_TOKEN`` and ``TELEGRAM_TOKEN``, or from the file that ``DISCORD_TOKEN_FILE`` names. Where no setting
-names a language, it is that of ``SUGARBOT_LANG``, ``LC_ALL``, ``LC_MESSAGES`` or ``LANG``.
+The file is the given path, else ``SUGARBOT_CONFIG``, else ``./sugarbot.toml`` if it exists. The environment
+can override every setting: ``SUGARBOT_WEB__PORT=7861``. Tokens can come from ``DISCORD_TOKEN`` and
+``TELEGRAM_TOKEN``, or from the file that ``DISCORD_TOKEN_FILE`` names. If no setting names a language,
+``SUGARBOT_LANG``, ``LC_ALL``, ``LC_MESSAGES`` or ``LANG`` does.
 
-Nothing else reads the environment. Tests of this room alone: ``pytest tests/unit/bot/test_settings.py``.
+* ``sections``  the settings with their checks
+* ``load``      reads file and environment, and describes each problem
+* ``language``  the host's language before the settings are read
+
+Why not pydantic-settings (tried: 2.16.3). Its sources raise at the first value that they cannot parse, before
+validation, so they do not report all problems at once: a list in ``SUGARBOT_HOSTS`` must be JSON (or opt out
+with NoDecode), and a SettingsError about it hides a wrong port; a TOML error is a TOMLDecodeError without the
+path. It ignores a misspelt variable such as ``SUGARBOT_WEBB__PORT``, has no ``…_TOKEN_FILE`` variables, and
+does not notice a token file that others can read. We would have to replace each of its sources; pydantic
+itself validates what ``load`` collects.
+
+Tests of this package: ``pytest tests/unit/bot/test_settings.py``.
 """
 
 from bot.settings.language import expected_language

@@ -1,4 +1,4 @@
-"""The host's language, also before the settings are read: for ``--help``, usage errors and bad settings."""
+"""The host's language before the settings are read: for ``--help``, usage errors and bad settings."""
 
 import tomllib
 from collections.abc import Mapping
@@ -10,27 +10,27 @@ _VARIABLES = (SHORT, "LC_ALL", "LC_MESSAGES", "LANG")
 
 
 def default_language(environ: Mapping[str, str]) -> str:
-    """The language where no setting names one: ``SUGARBOT_LANG``, else the system's; ``en`` or ``zh-CN``."""
+    """Return the language without a setting: ``SUGARBOT_LANG``, else the system's; ``en`` or ``zh-CN``."""
     code = next((environ[name] for name in _VARIABLES if environ.get(name)), "")
-    return _known(code)
+    return _locale_of(code)
 
 
 def expected_language(path: Path | None, environ: Mapping[str, str]) -> str:
-    """The language that the settings will have, as far as they can be read; never raises. Blocking.
+    """Return the language of the settings if they can be read, else the default. Never raises; blocking.
 
     Args:
-        path: The settings file; None where there is none.
+        path: The settings file; None without a file.
         environ: The environment.
     """
     if environ.get(LANGUAGE):
-        return _known(environ[LANGUAGE])
+        return _locale_of(environ[LANGUAGE])
     try:
         written = tomllib.loads(path.read_text(encoding="utf-8-sig")).get("language") if path else None
     except (OSError, ValueError):
         written = None
-    return _known(written) if isinstance(written, str) else default_language(environ)
+    return _locale_of(written) if isinstance(written, str) else default_language(environ)
 
 
-def _known(code: str) -> str:
-    """Any way to write Chinese, as ``zh_CN.UTF-8``; everything else is English."""
+def _locale_of(code: str) -> str:
+    """Return zh-CN for every Chinese code, such as ``zh_CN.UTF-8``, and en for all others."""
     return "zh-CN" if code.lower().replace("_", "-").split(".")[0].split("-")[0] == "zh" else "en"

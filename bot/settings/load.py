@@ -1,4 +1,4 @@
-"""Read the settings: the file, then the environment, and one problem for each thing to mend."""
+"""Reads the settings from file and environment, and makes one Problem of each thing to correct."""
 
 import os
 import re
@@ -21,25 +21,25 @@ FILE_NAME = "sugarbot.toml"
 MAX_SHOWN_CHARS = 60  # of a bad value
 
 _WITH_TOKENS = ("discord", "telegram")
-_ALIKE_PERCENT = 60
-_PLACE = re.compile(r"\(at line (\d+), column \d+\)")
+_SIMILAR_PERCENT = 60
+_POSITION = re.compile(r"\(at line (\d+), column \d+\)")
 
-Raw = dict[str, Any]
+_Values = dict[str, Any]
 
 
 def load_settings(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
-    """Read the settings; blocking, once at the start.
+    """Read the settings once, at the start; blocking.
 
     Args:
-        path: The file; None looks where the room's first lines say.
-        environ: The environment; None means this process's own.
+        path: The file; None for the default described in ``bot.settings``.
+        environ: The environment; None for this process's own.
 
     Raises:
-        BadSettings: ``problems`` holds one for each thing to mend.
+        BadSettings: ``problems`` lists everything to correct.
     """
     environ = os.environ if environ is None else environ
     problems: list[Problem] = []
-    raw: Raw = {"language": default_language(environ)}
+    raw: _Values = {"language": default_language(environ)}
     _merge(raw, _from_file(settings_file(path, environ), problems))
     _merge(raw, _from_environ(environ, problems))
     try:
@@ -53,7 +53,7 @@ def load_settings(path: Path | None = None, environ: Mapping[str, str] | None = 
 
 
 def settings_file(path: Path | None, environ: Mapping[str, str]) -> Path | None:
-    """Say which file is read; None where there is none, which is no fault."""
+    """Return the settings file; None without one, which is allowed."""
     if path is None and (named := environ.get(f"{PREFIX}CONFIG")):
         path = Path(named)
     if path is None:
@@ -62,8 +62,8 @@ def settings_file(path: Path | None, environ: Mapping[str, str]) -> Path | None:
     return path.expanduser()
 
 
-def _from_file(path: Path | None, problems: list[Problem]) -> Raw:
-    """The file's content; a token in it must be for the owner's eyes alone."""
+def _from_file(path: Path | None, problems: list[Problem]) -> _Values:
+    """Return the file's content; if it holds a token, only its owner may read it."""
     if path is None:
         return {}
     facts = {"path": str(path)}
@@ -82,27 +82,27 @@ def _from_file(path: Path | None, problems: list[Problem]) -> Raw:
         problems.append(_not_toml(path, text, error))
         return {}
     sections = [raw.get(name) for name in _WITH_TOKENS]
-    holds_token = any(isinstance(section, dict) and section.get("token") for section in sections)
-    if holds_token and os.name == "posix" and mode & 0o077:
+    has_token = any(isinstance(section, dict) and section.get("token") for section in sections)
+    if has_token and os.name == "posix" and mode & 0o077:
         problems.append(Problem("readable_by_others", facts))
     return raw
 
 
 def _not_toml(path: Path, text: str, error: ValueError) -> Problem:
-    """The place of a TOML error; its text is English and names no remedy, so only its kind is kept."""
-    place = _PLACE.search(str(error))
-    line = place[1] if place else str(len(text.splitlines()))  # "at end of document"
-    is_twice = any(word in str(error) for word in ("twice", "overwrite", "Duplicate"))
-    return Problem("given_twice" if is_twice else "not_toml", {"path": str(path), "line": line})
+    """Return the kind and line of a TOML error; its English text suggests no correction."""
+    position = _POSITION.search(str(error))
+    line = position[1] if position else str(len(text.splitlines()))  # "at end of document"
+    is_duplicate = any(word in str(error) for word in ("twice", "overwrite", "Duplicate"))
+    return Problem("given_twice" if is_duplicate else "not_toml", {"path": str(path), "line": line})
 
 
 def _distinct(problems: list[Problem]) -> list[Problem]:
-    """Each problem once, in order."""
-    return [problem for place, problem in enumerate(problems) if problem not in problems[:place]]
+    """Return the problems in order, without repetitions."""
+    return [problem for index, problem in enumerate(problems) if problem not in problems[:index]]
 
 
-def _from_environ(environ: Mapping[str, str], problems: list[Problem]) -> Raw:
-    raw: Raw = {}
+def _from_environ(environ: Mapping[str, str], problems: list[Problem]) -> _Values:
+    raw: _Values = {}
     for platform in _WITH_TOKENS:
         if token := _token(platform, environ, problems):
             raw[platform] = {"token": token}
@@ -115,7 +115,7 @@ def _from_environ(environ: Mapping[str, str], problems: list[Problem]) -> Raw:
 
 
 def _token(platform: str, environ: Mapping[str, str], problems: list[Problem]) -> str:
-    """A token under its usual name, or from a file, as containers hand secrets over."""
+    """Return a token from its usual variable, or from a file such as a container's secret."""
     if token := environ.get(f"{platform.upper()}_TOKEN"):
         return token
     variable = token_file_variable(platform, environ)
@@ -129,27 +129,27 @@ def _token(platform: str, environ: Mapping[str, str], problems: list[Problem]) -
 
 
 def token_file_variable(platform: str, environ: Mapping[str, str]) -> str:
-    """Say which variable names the file with a platform's token; empty where none does."""
+    """Return the variable that names the file of a platform's token; empty without one."""
     variables = (f"{platform.upper()}_TOKEN_FILE", f"{PREFIX}{platform.upper()}__TOKEN_FILE")
     return next((variable for variable in variables if environ.get(variable)), "")
 
 
 def _is_ours(name: str) -> bool:
-    """Whether a variable is meant as a setting: it names one, or is close enough to be a slip."""
+    """Whether a variable names a setting, or looks like a misspelt one."""
     return _closest(name, Settings) is not None
 
 
 def _closest(name: str, section: type[BaseModel]) -> str | None:
     names = list(section.model_fields)
-    found = process.extractOne(name, names, scorer=fuzz.ratio, score_cutoff=_ALIKE_PERCENT)
+    found = process.extractOne(name, names, scorer=fuzz.ratio, score_cutoff=_SIMILAR_PERCENT)
     return found[0] if found else None
 
 
-def _nested(names: list[str], value: str) -> Raw:
+def _nested(names: list[str], value: str) -> _Values:
     return {names[0]: value if len(names) == 1 else _nested(names[1:], value)}
 
 
-def _merge(into: Raw, more: Raw) -> None:
+def _merge(into: _Values, more: _Values) -> None:
     for key, value in more.items():
         if isinstance(value, dict) and isinstance(into.get(key), dict):
             _merge(into[key], value)
@@ -158,7 +158,7 @@ def _merge(into: Raw, more: Raw) -> None:
 
 
 def _problem(detail: ErrorDetails) -> Problem:
-    """One problem with the setting's name and an example, never with a secret."""
+    """Describe one problem with the setting's name and an example, never with a secret."""
     names = [str(part) for part in detail["loc"] if isinstance(part, str)]
     name = ".".join(names)
     if detail["type"] == "unpinned":
@@ -181,16 +181,16 @@ def _problem(detail: ErrorDetails) -> Problem:
 
 
 def _field(names: list[str]) -> tuple[type[BaseModel], FieldInfo | None]:
-    """The section that a setting's name leads into, and the setting itself where there is one."""
+    """Return the section of a setting, and the setting itself if it exists."""
     owner: type[BaseModel] = Settings
     field = None
-    left = list(names)
-    while left:
-        field = owner.model_fields.get(left.pop(0))
+    rest = list(names)
+    while rest:
+        field = owner.model_fields.get(rest.pop(0))
         section: Any = field.annotation if field else None
-        if left and get_origin(section) is dict:  # a table of sections: the next name is the host's own
+        if rest and get_origin(section) is dict:  # a table of sections: the host chose the next name
             section = get_args(section)[1]
-            del left[0]
-        if left and isinstance(section, type) and issubclass(section, BaseModel):
+            del rest[0]
+        if rest and isinstance(section, type) and issubclass(section, BaseModel):
             owner = section
     return owner, field

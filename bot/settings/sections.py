@@ -1,6 +1,6 @@
-"""What a host decides, section by section; each value says what it must be, for the message if it is not.
+"""The settings, section by section. Each field describes its valid values, for the message about a wrong one.
 
-Secrets show themselves in no message, log or ``repr``.
+No message, log or ``repr`` contains a secret.
 """
 
 import ipaddress
@@ -29,7 +29,7 @@ _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 def _listed(value: object) -> object:
-    """The environment writes lists with commas."""
+    """Split a list from the environment at its commas."""
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
@@ -58,68 +58,72 @@ def _one_word(value: SecretStr) -> SecretStr:
 
 
 def _must_be(description: str, example: object, **checks: Any) -> Any:
-    """A field whose problems read: ``<setting> must be <description>, not …; for example: <example>``."""
+    """Return a field whose error is ``<setting> must be <description>, not …; for example: <example>``."""
     return Field(description=description, examples=[example], **checks)
 
 
-Host = Annotated[str, Field(pattern=r"^(discord|telegram):[0-9]{1,20}$")]
-Allowed = Annotated[str, Field(pattern=r"^(discord|telegram):(-?[0-9]{1,20}|\*)$")]
-Token = Annotated[
+_PersonId = Annotated[str, Field(pattern=r"^(discord|telegram):[0-9]{1,20}$")]
+_ChatId = Annotated[str, Field(pattern=r"^(discord|telegram):(-?[0-9]{1,20}|\*)$")]
+_Token = Annotated[
     SecretStr,
     AfterValidator(_one_word),
     _must_be("the bot's token, one word without quotes", "…", repr=False),
 ]
-HttpProxy = Annotated[  # discord.py's aiohttp speaks no SOCKS
+_HttpProxy = Annotated[  # discord.py's aiohttp speaks no SOCKS
     str,
     _url("http", "https"),
     _must_be("an http or https address", "http://127.0.0.1:1080", repr=False),  # may hold a password
 ]
-Proxy = Annotated[
+_Proxy = Annotated[
     str,
     _url("http", "https", "socks5"),
-    _must_be("an http, https or socks5 address", "socks5://127.0.0.1:1080", repr=False),  # likewise
+    _must_be(
+        "an http, https or socks5 address", "socks5://127.0.0.1:1080", repr=False
+    ),  # may hold a password
 ]
-Folder = Annotated[Path, _must_be("a folder", "/srv/sugarbot")]
+_Folder = Annotated[Path, _must_be("a folder", "/srv/sugarbot")]
 
 
 def _is_hub_name(model: str) -> bool:
-    """Whether a model is fetched by name: it looks like ``owner/name``, and there is no such folder."""
+    """Whether a model is a Hub name: it looks like ``owner/name``, and no such folder exists."""
     return _HUB_NAME.fullmatch(model) is not None and not Path(model).is_dir()
 
 
 class Section(BaseModel):
-    """Frozen, and without a setting that nobody knows."""
+    """A frozen section that forbids unknown settings."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
-Credits = Annotated[int, _must_be("a whole number from 0 to 100000", 40, ge=0, le=100_000)]
+_Credits = Annotated[int, _must_be("a whole number from 0 to 100000", 40, ge=0, le=100_000)]
 
 
 class TierSettings(Section):
-    """People who get more of the card than others, or other credits; of several tiers the best counts."""
+    """People with a larger share of the card, or other credits; of several tiers, the best counts."""
 
     people: Annotated[
-        tuple[Host, ...],
+        tuple[_PersonId, ...],
         BeforeValidator(_listed),
         _must_be("a list of people, each as platform:user-id", '["discord:123456789"]'),
     ] = ()
     weight: Annotated[int, _must_be("a whole number from 1 to 100", 3, ge=1, le=100)] = 1
-    daily_credits: Credits | None = Field(None, description="a whole number from 0 to 100000", examples=[200])
+    daily_credits: _Credits | None = Field(
+        None, description="a whole number from 0 to 100000", examples=[200]
+    )
 
 
 class QuotaSettings(Section):
-    """How much each person may draw; ``tiers`` by their names."""
+    """How much each person may draw; ``tiers`` by name."""
 
-    daily_credits: Credits = 40
+    daily_credits: _Credits = 40
     max_waiting: Annotated[int, _must_be("a whole number from 1 to 100", 4, ge=1, le=100)] = 4
     tiers: dict[str, TierSettings] = {}
 
 
 class DiscordSettings(Section):
-    """The Discord chat; it opens when there is a token. An empty ``gateway`` is asked from the API."""
+    """The Discord chat; it opens if a token is set. The API provides an empty ``gateway``."""
 
-    token: Token = SecretStr("")
+    token: _Token = SecretStr("")
     api_base: Annotated[
         str,
         _url("http", "https"),
@@ -128,13 +132,13 @@ class DiscordSettings(Section):
     gateway: Annotated[
         str, _url("ws", "wss"), _must_be("a ws or wss address, or empty", "wss://gateway.discord.gg")
     ] = ""
-    proxy: HttpProxy = ""
+    proxy: _HttpProxy = ""
 
 
 class TelegramSettings(Section):
-    """The Telegram chat; it opens when there is a token, which is put right behind both addresses."""
+    """The Telegram chat; it opens if a token is set. The token is appended to both addresses."""
 
-    token: Token = SecretStr("")
+    token: _Token = SecretStr("")
     base_url: Annotated[
         str,
         _url("http", "https"),
@@ -145,11 +149,11 @@ class TelegramSettings(Section):
         _url("http", "https"),
         _must_be("an http or https address", "https://api.telegram.org/file/bot", min_length=1),
     ] = "https://api.telegram.org/file/bot"
-    proxy: Proxy = ""
+    proxy: _Proxy = ""
 
 
 class WebSettings(Section):
-    """The page on this machine; whoever opens it acts as a host, so it answers on loopback alone."""
+    """The local page; everyone who opens it acts as a host, so it answers on loopback only."""
 
     enabled: Annotated[bool, _must_be("true or false", "true")] = True
     host: Annotated[
@@ -163,10 +167,10 @@ class WebSettings(Section):
 
 
 class StorageSettings(Section):
-    """What pictures may take of the disk that holds ``data_dir``.
+    """How much of the disk of ``data_dir`` pictures may use.
 
     While less than ``reserve_mib`` is free (on a small disk: a twentieth of it), nothing is drawn. Pictures
-    older than ``keep_pictures_days`` are deleted; 0 keeps them for ever.
+    older than ``keep_pictures_days`` are deleted; 0 keeps them forever.
     """
 
     reserve_mib: Annotated[int, _must_be("mebibytes, from 0 to 1000000", 256, ge=0, le=1_000_000)] = 256
@@ -176,12 +180,12 @@ class StorageSettings(Section):
 
     @property
     def reserve_bytes(self) -> int:
-        """The same in bytes."""
+        """``reserve_mib`` in bytes."""
         return self.reserve_mib * 2**20
 
 
 class EngineSettings(Section):
-    """The model, its LoRAs and the card, as ``EngineConfig`` says them; by default LoRAs lie in data_dir."""
+    """Model, LoRAs and card, see ``EngineConfig``; the default folder of LoRAs is in data_dir."""
 
     model: Annotated[
         str, _must_be("built-in, a folder or a Hub name", "Tongyi-MAI/Z-Image-Turbo", min_length=1)
@@ -201,7 +205,7 @@ class EngineSettings(Section):
     ] = "auto"
     precision: Annotated[Literal["bf16", "fp8"], _must_be("bf16 or fp8", "fp8")] = "bf16"
     default_lora: Annotated[str, _must_be("a LoRA's name, or empty", "sugar")] = ""
-    lora_dir: Folder | None = None
+    lora_dir: _Folder | None = None
     reserve_mib: Annotated[int, _must_be("mebibytes, from 0 to 1000000", 512, ge=0, le=1_000_000)] = 512
     step_timeout_s: Annotated[float, _must_be("seconds, from 1 to 3600", 120, ge=1, le=3600)] = 120.0
     start_timeout_s: Annotated[float, _must_be("seconds, from 10 to 7200", 300, ge=10, le=7200)] = 300.0
@@ -212,24 +216,24 @@ class EngineSettings(Section):
         if not revision and _is_hub_name(info.data.get("model", BUILT_IN)):
             raise PydanticCustomError(
                 "unpinned",
-                "engine.revision must name a commit of {model}",  # people read bot.words' sentence
+                "engine.revision must name a commit of {model}",  # people read the sentence of bot.messages
                 {"model": info.data["model"], "example": EXAMPLE_COMMIT},
             )
         return revision
 
 
 class Settings(Section):
-    """All that a host decides. Paths are relative to the folder that the process starts in."""
+    """All settings. Paths are relative to the working directory."""
 
-    data_dir: Folder = Path("var")
+    data_dir: _Folder = Path("var")
     language: Annotated[Literal["en", "zh-CN"], _must_be("en or zh-CN", "zh-CN")] = "en"
     hosts: Annotated[
-        tuple[Host, ...],
+        tuple[_PersonId, ...],
         BeforeValidator(_listed),
         _must_be("a list of people, each as platform:user-id", '["discord:123456789"]'),
     ] = ()
     allow: Annotated[
-        tuple[Allowed, ...],
+        tuple[_ChatId, ...],
         BeforeValidator(_listed),
         _must_be("a list of chats, each as platform:id or platform:*", '["telegram:-1001234"]'),
     ] = ()
@@ -241,13 +245,13 @@ class Settings(Section):
     storage: StorageSettings = StorageSettings()
 
     def secrets(self) -> tuple[str, ...]:
-        """What must never be written anywhere: the tokens, and passwords of proxies."""
+        """Return what must never be written: the tokens, and passwords of proxies."""
         tokens = [self.discord.token.get_secret_value(), self.telegram.token.get_secret_value()]
         passwords = [urlsplit(proxy).password or "" for proxy in (self.discord.proxy, self.telegram.proxy)]
         return tuple(secret for secret in [*tokens, *passwords] if secret)
 
     def to_engine_config(self) -> EngineConfig:
-        """The engine's part, in its own terms."""
+        """Return the engine's configuration."""
         engine = self.engine
         return EngineConfig(
             data_dir=self.data_dir,

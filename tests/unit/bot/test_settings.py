@@ -1,4 +1,4 @@
-"""Settings: where they come from, what is refused, and that no secret shows itself."""
+"""Settings: their sources, their problems, and that no secret is shown."""
 
 import subprocess
 import sys
@@ -81,10 +81,10 @@ def problems(
     path = write(folder or Path(), text)
     with pytest.raises(BadSettings) as caught:
         load_settings(path, environ or {})
-    return said_of(caught.value)
+    return messages_of(caught.value)
 
 
-def said_of(error: BadSettings, locale: str = "en") -> list[str]:
+def messages_of(error: BadSettings, locale: str = "en") -> list[str]:
     found = error.facts["problems"]
     assert isinstance(found, tuple)
     return [problem_in(problem, locale) for problem in found]
@@ -97,7 +97,7 @@ def test_without_a_file_everything_has_a_default() -> None:
     assert settings.secrets() == ()
 
 
-def test_the_example_says_the_defaults() -> None:
+def test_the_example_contains_the_defaults() -> None:
     assert load_settings(write(Path(), EXAMPLE), {}) == Settings()
 
 
@@ -121,7 +121,7 @@ def test_a_tier_names_people_their_weight_and_their_credits() -> None:
     assert (tiers["friends"].people, tiers["friends"].weight) == (("telegram:3",), 1)
 
 
-def test_a_slip_in_a_tier_is_told_with_its_name() -> None:
+def test_problems_in_a_tier_name_it() -> None:
     found = problems(
         "[quota.tiers.patrons]\npeople = ['ann']\nweight = 0\ndaily_credits = -1\nweigth = 3\n"
         "[quota.tiers]\nx = 1"
@@ -178,7 +178,7 @@ def test_a_token_comes_from_the_environment_or_a_file(environ: dict[str, str]) -
     assert not settings.discord.token.get_secret_value()
 
 
-def test_no_secret_shows_itself() -> None:
+def test_no_secret_is_shown() -> None:
     environ = {"DISCORD_TOKEN": TOKEN, "SUGARBOT_DISCORD__PROXY": "http://me:passw0rd@127.0.0.1:1"}
     settings = load_settings(environ=environ)
     for shown in (repr(settings), str(settings), repr(settings.discord), settings.model_dump_json()):
@@ -244,13 +244,13 @@ def test_no_problem_repeats_a_secret(environ: dict[str, str]) -> None:
         ("quota.xyz = 1", ["quota.xyz is not a setting", "daily_credits, max_waiting"]),
     ],
 )
-def test_a_bad_value_is_told_with_its_name_and_what_would_do(text: str, words: list[str]) -> None:
+def test_a_bad_value_is_reported_with_its_name_and_a_valid_value(text: str, words: list[str]) -> None:
     (problem,) = problems(text)
     for word in words:
         assert word in problem
 
 
-def test_every_bad_value_is_told_at_once() -> None:
+def test_all_bad_values_are_reported_at_once() -> None:
     found = problems(
         'language = "de"\nweb.port = "x"\nengine.device = "gpu"\nengine.model = "a/b"\nengin = 1',
         {"SUGARBOT_QUOTA__MAX_WAITING": "0", "TELEGRAM_TOKEN_FILE": "nowhere", "SUGARBOT_WEBB__PORT": "1"},
@@ -269,13 +269,13 @@ def test_every_bad_value_is_told_at_once() -> None:
     assert all(any(problem.startswith(start) for problem in found) for start in starts)
 
 
-def test_a_slip_in_a_variable_s_name_is_told_and_others_are_left_alone() -> None:
+def test_a_misspelt_variable_is_reported_and_others_are_ignored() -> None:
     assert "did you mean language?" in problems("", {"SUGARBOT_LANGUGE": "en"})[0]
     assert load_settings(environ={"SUGARBOT_SPECS": "/specs", "PATH": "/bin"}) == Settings()
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "localhost"])
-def test_every_loopback_address_will_do(host: str) -> None:
+def test_every_loopback_address_is_accepted(host: str) -> None:
     assert load_settings(environ={"SUGARBOT_WEB__HOST": host}).web.host == host
 
 
@@ -291,7 +291,7 @@ def test_every_loopback_address_will_do(host: str) -> None:
         (b'language = "en', ["not valid TOML"]),
     ],
 )
-def test_a_file_that_cannot_be_used_is_said_with_the_reason(
+def test_an_unusable_file_is_reported_with_the_reason(
     content: bytes | str | None, words: list[str], tmp_path: Path
 ) -> None:
     path = tmp_path / "x.toml"
@@ -301,14 +301,14 @@ def test_a_file_that_cannot_be_used_is_said_with_the_reason(
         path.mkdir()
     with pytest.raises(BadSettings) as caught:
         load_settings(path, {})
-    [problem] = said_of(caught.value)
+    [problem] = messages_of(caught.value)
     for word in (str(path), *words):
         assert word in problem.replace("No such file or directory", "no such file or folder").replace(
             "Is a directory", "it is a folder"
         )
 
 
-def test_a_byte_order_mark_is_no_fault() -> None:
+def test_a_byte_order_mark_is_accepted() -> None:
     Path("bom.toml").write_bytes(b"\xef\xbb\xbfweb.port = 1001")
     assert load_settings(Path("bom.toml"), {}).web.port == 1001
 
@@ -320,7 +320,7 @@ def test_a_token_that_others_can_read_is_refused(mode: int) -> None:
     path.chmod(mode)
     with pytest.raises(BadSettings) as caught:
         load_settings(path, {})
-    assert "chmod 600" in said_of(caught.value)[0]
+    assert "chmod 600" in messages_of(caught.value)[0]
     assert "secret" not in str(caught.value)
 
 
@@ -336,7 +336,7 @@ def test_settings_do_not_change() -> None:
         settings.language = "zh-CN"  # type: ignore[misc]
 
 
-def test_a_pinned_hub_name_or_a_folder_is_taken(tmp_path: Path) -> None:
+def test_a_pinned_hub_name_or_a_folder_is_accepted(tmp_path: Path) -> None:
     environ = {
         "SUGARBOT_ENGINE__MODEL": "Tongyi-MAI/Z-Image-Turbo",
         "SUGARBOT_ENGINE__REVISION": EXAMPLE_COMMIT,
@@ -347,7 +347,7 @@ def test_a_pinned_hub_name_or_a_folder_is_taken(tmp_path: Path) -> None:
         assert load_settings(environ={"SUGARBOT_ENGINE__MODEL": folder}).engine.model == folder
 
 
-def test_the_engine_gets_its_part() -> None:
+def test_the_engine_configuration_comes_from_the_settings() -> None:
     path = write(
         Path(), 'data_dir = "/srv/s"\n[engine]\ndevice = "cuda:1"\nreserve_mib = 1\nstep_timeout_s = 9'
     )
