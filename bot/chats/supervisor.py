@@ -117,7 +117,7 @@ class ChatSupervisor:
     def _log_failure(self, chat: Chat, rule: FailureRule, error: Exception) -> None:
         if isinstance(error, OperatorError):
             write = log.error if rule.needs_host else log.warning
-            write(rule.event, platform=chat.platform, why=messages.explain(error, self._locale))
+            write(rule.event, platform=chat.platform, why=messages.format_error(error, self._locale))
         else:
             log.exception(rule.event, platform=chat.platform)
 

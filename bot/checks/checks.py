@@ -15,7 +15,7 @@ import structlog
 from bot.checks.folders import require_writable
 from bot.desk.files import free_and_needed_bytes
 from bot.errors import NotStartable, Problem
-from bot.messages.checks import finding_in
+from bot.messages.checks import format_finding
 from bot.settings import Settings, token_file_variable
 from engine.planner.headroom import Headroom
 from engine.shelf import Shelf
@@ -125,7 +125,7 @@ def require(findings: Iterable[Finding], locale: str) -> None:
                 if finding.code in DELIBERATE
                 else log.warning
             )
-            write("set-up", part=finding.part, why=finding_in(finding.code, finding.facts, locale))
+            write("set-up", part=finding.part, why=format_finding(finding.code, finding.facts, locale))
     if problems:
         raise NotStartable(problems=tuple(problems))
 

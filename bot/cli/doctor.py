@@ -21,8 +21,8 @@ from bot.cli.db import describe_problems
 from bot.cli.screen import Screen, add_row
 from bot.cli.setup import benefits_from_conversion
 from bot.errors import DatabaseInUse, OperatorError, PortTaken
-from bot.messages import N_, explain, text
-from bot.messages.checks import finding_in, title_in
+from bot.messages import N_, format_error, text
+from bot.messages.checks import format_finding, part_title
 from bot.settings import Settings
 from bot.store import open_store
 from engine.checkpoint.model import ModelInfo, built_in_lora_folder, find_model
@@ -45,8 +45,8 @@ async def report(settings: Settings) -> int:
     table = Table(show_header=False, box=None, pad_edge=False)
     for part in dict.fromkeys(finding.part for finding in findings):
         for finding in (each for each in findings if each.part == part):
-            sentence = finding_in(finding.code, finding.facts, locale)
-            add_row(table, (finding.level, title_in(part, locale), sentence))
+            sentence = format_finding(finding.code, finding.facts, locale)
+            add_row(table, (finding.level, part_title(part, locale), sentence))
     out = Screen()
     out.print(table)
     out.print_line(
@@ -79,7 +79,7 @@ async def list_shelf(settings: Settings) -> int:
     out = Screen()
     out.print(table)
     for refused in shelf.rejected:
-        out.print_line(f"{Level.WRONG} {refused.name}: {explain(refused.error, locale)}")
+        out.print_line(f"{Level.WRONG} {refused.name}: {format_error(refused.error, locale)}")
     return int(bool(shelf.rejected))
 
 

@@ -25,7 +25,7 @@ def print_known_errors(
     else:
         known, unknown = (error, None) if _is_known(error) else (None, error)
     for leaf in flatten(known) if known else ():
-        print_line(printable(messages.explain(leaf, locale), is_one_line=False))
+        print_line(printable(messages.format_error(leaf, locale), is_one_line=False))
     return unknown
 
 

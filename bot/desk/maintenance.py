@@ -105,7 +105,7 @@ async def back_up_daily(database: Path, folder: Path, locale: str) -> None:
             made = await asyncio.to_thread(backup.back_up, database, folder, time.time())
             await asyncio.to_thread(backup.thin_out, folder, time.time())
         except (OSError, OperatorError) as error:
-            log.warning("no backup made", why=messages.explain(error, locale), detail=str(error))
+            log.warning("no backup made", why=messages.format_error(error, locale), detail=str(error))
             await asyncio.sleep(BACK_UP_AGAIN_S)
         except Exception:  # supervision: a fault in the upkeep must not end the bot
             log.exception("no backup made")

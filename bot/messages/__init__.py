@@ -1,61 +1,59 @@
-"""Every sentence a person reads, in English and zh-CN.
+"""Every sentence that people read, in English and zh-CN.
 
-English text is the msgid; ``zh_CN.po`` beside this file is the catalogue, edited with any gettext editor
-and read at run time. The room knows no platform: what it returns is plain text with people's own words in
-it, and each chat escapes it for its platform. It decides nothing and holds nothing a crash could lose.
+The English text is the msgid; ``zh_CN.po`` is the catalogue, edited with any gettext editor and read at run
+time. The functions return plain text that contains people's own words; each chat escapes it for its platform.
 
-* ``say`` an outcome, ``past``: one job of a history
-* ``explain`` an error · ``when``: a point in time, as the platform shows it
-* ``status`` of a waiting job · ``caption_of``: an ended job's caption · ``on_its_way``, ``perhaps_above``,
-  ``not_here``, ``goes_on_below``, ``goes_on_elsewhere``, ``ends_elsewhere``, ``comes_directly``,
-  ``went_directly``, ``answered_directly``: where its answer has gone
-* ``label`` of a button · ``greeting``, ``help_text`` · ``text`` for any other sentence · ``shorten`` one
-* ``locale_of`` a language code
+* ``catalogue``  msgid → sentence in a locale, with facts; times, durations, lists
+* ``answers``    outcomes of the desk       * ``jobs``      status, caption, where an answer has gone
+* ``refusals``   errors                     * ``failures``  errors of the engine and failed jobs
+* ``details``    technical lines of errors  * ``problems``  settings and set-up
+* ``guide``      help, greeting, buttons    * ``page``      the local web page
+* ``notes``      remarks on a request       * ``checks``    results of ``doctor``
 
-Tests of this room alone: ``pytest tests/unit/bot/messages``; they name every sentence that lacks its Chinese.
+Tests of this package: ``pytest tests/unit/bot/messages``; they name every sentence without a translation.
 """
 
-from bot.messages.answers import past, say
-from bot.messages.catalogue import LOCALES, N_, Times, locale_of, shorten, text, when
-from bot.messages.guide import greeting, help_text, label
+from bot.messages.answers import format_history_entry, format_outcome
+from bot.messages.catalogue import LOCALES, N_, Times, format_time, locale_of, shorten, text
+from bot.messages.guide import button_label, greeting, help_text
 from bot.messages.jobs import (
     answered_directly,
-    caption_of,
     comes_directly,
     ends_elsewhere,
+    format_caption,
+    format_status,
     goes_on_below,
     goes_on_elsewhere,
     not_here,
     on_its_way,
     perhaps_above,
-    status,
     went_directly,
 )
-from bot.messages.refusals import explain
+from bot.messages.refusals import format_error
 
 __all__ = [
     "LOCALES",
     "N_",
     "Times",
     "answered_directly",
-    "caption_of",
+    "button_label",
     "comes_directly",
     "ends_elsewhere",
-    "explain",
+    "format_caption",
+    "format_error",
+    "format_history_entry",
+    "format_outcome",
+    "format_status",
+    "format_time",
     "goes_on_below",
     "goes_on_elsewhere",
     "greeting",
     "help_text",
-    "label",
     "locale_of",
     "not_here",
     "on_its_way",
-    "past",
     "perhaps_above",
-    "say",
     "shorten",
-    "status",
     "text",
     "went_directly",
-    "when",
 ]

@@ -1,11 +1,11 @@
-"""What the desk's outcomes say."""
+"""The messages for the desk's outcomes."""
 
 from bot.commands.reading import format_link_code
 from bot.commands.values import Help, Scope
-from bot.messages.catalogue import N_, PLATFORM_NAMES, Times, joined, shorten, text, when
+from bot.messages.catalogue import N_, PLATFORM_NAMES, Times, format_time, join_facts, shorten, text
 from bot.messages.guide import help_text
-from bot.messages.jobs import STATES, settings_of, turn
-from bot.messages.notes import note
+from bot.messages.jobs import STATES, format_position, settings_of
+from bot.messages.notes import format_note
 from bot.outcomes import (
     CancelAsked,
     CreditBalance,
@@ -29,8 +29,8 @@ TITLE_CHARS = 40
 SHELF_CHARS = 1500  # leaves room in a Discord message, which holds 2000
 
 
-def say(outcome: Outcome, locale: str, *, times: Times = "utc") -> str:
-    """Say an outcome of the desk, in one to a few lines; ``times`` says how the platform shows times."""
+def format_outcome(outcome: Outcome, locale: str, *, times: Times = "utc") -> str:
+    """Return the message for an outcome, of one or a few lines; ``times`` is how the platform shows times."""
     match outcome:
         case Receipt():
             return _receipt(outcome, locale)
@@ -49,7 +49,7 @@ def say(outcome: Outcome, locale: str, *, times: Times = "utc") -> str:
                 locale,
                 credits=outcome.credits,
                 daily=outcome.daily,
-                renews_at=when(outcome.renews_at_s, times),
+                renews_at=format_time(outcome.renews_at_s, times),
             )
         case History():
             return _history(outcome, locale)
@@ -68,8 +68,8 @@ def say(outcome: Outcome, locale: str, *, times: Times = "utc") -> str:
 
 
 def _receipt(receipt: Receipt, locale: str) -> str:
-    got_it = N_("I have this one already (job {job_id}).") if receipt.repeated else N_("Got it!")
-    first = [text(got_it, locale, job_id=receipt.job_id), turn(receipt, locale)]
+    sentence = N_("I have this one already (job {job_id}).") if receipt.repeated else N_("Got it!")
+    first = [text(sentence, locale, job_id=receipt.job_id), format_position(receipt, locale)]
     recipe = receipt.recipe
     facts = [settings_of(recipe, locale), text(N_("seed {seeds}"), locale, seeds=recipe.seed)]
     if recipe.count > 1:
@@ -77,14 +77,14 @@ def _receipt(receipt: Receipt, locale: str) -> str:
     paid = text(
         N_("Credits: {price} for this, {left} left."), locale, price=receipt.price, left=receipt.credits_left
     )
-    notes = [note(each, locale) for each in receipt.notes]
-    return "\n".join([("" if locale == "zh-CN" else " ").join(first), joined(facts), paid, *notes])
+    notes = [format_note(each, locale) for each in receipt.notes]
+    return "\n".join([("" if locale == "zh-CN" else " ").join(first), join_facts(facts), paid, *notes])
 
 
 def _history(history: History, locale: str) -> str:
     if not (history.entries or history.hidden):
         return text(N_("You have no pictures yet. Send me a sentence and I'll draw it."), locale)
-    lines = [past(entry, locale) for entry in history.entries]
+    lines = [format_history_entry(entry, locale) for entry in history.entries]
     if lines:
         lines.insert(0, text(N_("Your newest jobs:"), locale))
     if history.hidden:
@@ -101,9 +101,9 @@ def _history(history: History, locale: str) -> str:
     return "\n".join(lines)
 
 
-def past(entry: HistoryEntry, locale: str) -> str:
-    """Say one job of a history, on one line."""
-    return joined(
+def format_history_entry(entry: HistoryEntry, locale: str) -> str:
+    """Return one job of a history, on one line."""
+    return join_facts(
         [
             entry.job_id,
             text(STATES[entry.state], locale),
@@ -163,7 +163,7 @@ def _shelf(shelf: LoraListing, locale: str) -> str:
 
 def _card(card: LoraSummary, locale: str, *, is_default: bool) -> str:
     title = card.titles.get(locale) or card.titles.get("en", "")
-    return joined(
+    return join_facts(
         [
             card.name,
             shorten(title, TITLE_CHARS) if title != card.name else "",

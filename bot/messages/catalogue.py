@@ -1,7 +1,7 @@
-"""The catalogue: from an English sentence to the same in the person's language, its facts filled in.
+"""The catalogue: translates an English sentence and fills in its facts.
 
-A sentence without a translation is said in English; a fact that is missing reads as an ellipsis: a person
-always gets an answer.
+A sentence without a translation stays English, and a missing fact becomes an ellipsis: a person always gets
+an answer.
 """
 
 from collections.abc import Iterable
@@ -15,12 +15,12 @@ from engine.request import TimeEstimate
 
 LOCALES = ("en", "zh-CN")
 Times = Literal["utc", "local", "discord"] | tzinfo
-"""How a point in time is written: in UTC; in this machine's zone, for who sits at it; as Discord's markup,
-which each reader's client puts into their own zone; or in the reader's zone where the chat knows it."""
+"""How a point in time is written: in UTC; in this machine's time zone; as Discord's markup, which the
+reader's client shows in its own time zone; or in the reader's time zone if the chat knows it."""
 
 PLATFORM_NAMES = {"discord": "Discord", "telegram": "Telegram", "web": "Web", "console": "Console"}
 MINUTES_FROM_S = 90
-MAX_FACT_CHARS = 60  # of people's own text inside a sentence; one line on a phone
+MAX_FACT_CHARS = 60  # of people's own text in a sentence; one line on a phone
 
 _LISTED_WITH = {"en": ", ", "zh-CN": "、"}
 _NEVER_SHORTENED = frozenset(
@@ -43,29 +43,29 @@ _NEVER_SHORTENED = frozenset(
 
 
 def N_(msgid: str) -> str:
-    """Mark a sentence for the catalogue where it is written down but not yet said."""
+    """Mark a sentence for the catalogue where it is defined, without translating it."""
     return msgid
 
 
 def locale_of(code: str | None) -> str:
-    """The locale we speak for a platform's language code: ``zh-hans``, ``zh_CN``, ``en-US``, … or nothing."""
+    """Return our locale for a platform's language code: ``zh-hans``, ``zh_CN``, ``en-US``, … or nothing."""
     return "zh-CN" if (code or "").lower().replace("_", "-").split("-")[0] == "zh" else "en"
 
 
 def text(msgid: str, locale: str, **facts: object) -> str:
-    """Say one sentence in a locale.
+    """Return one sentence in a locale.
 
     Args:
-        msgid: The English sentence, with ``{fact}`` for each place that a fact fills.
-        locale: One of ``LOCALES``; any other reads English.
-        facts: Text is shortened and kept on one line, tuples become lists of words, sizes ``512 × 768``.
+        msgid: The English sentence, with a ``{fact}`` for each fact.
+        locale: One of ``LOCALES``; any other gives English.
+        facts: Text is shortened to one line, tuples become lists, pairs of numbers sizes: ``512 × 768``.
     """
     sentence = _TRANSLATIONS.get(locale, {}).get(msgid, msgid)
-    return sentence.format_map(_Facts((key, shown(fact, locale, key)) for key, fact in facts.items()))
+    return sentence.format_map(_Facts((key, format_fact(fact, locale, key)) for key, fact in facts.items()))
 
 
-def shown(fact: object, locale: str, key: str = "") -> str:
-    """A fact as people read it."""
+def format_fact(fact: object, locale: str, key: str = "") -> str:
+    """Return a fact as people read it."""
     match fact:
         case str() if key in _NEVER_SHORTENED:
             return fact
@@ -76,19 +76,19 @@ def shown(fact: object, locale: str, key: str = "") -> str:
         case (int() as width_px, int() as height_px):
             return f"{width_px} × {height_px}"
         case list() | tuple():
-            return _LISTED_WITH.get(locale, ", ").join(shown(part, locale, key) for part in fact)
+            return _LISTED_WITH.get(locale, ", ").join(format_fact(part, locale, key) for part in fact)
         case _:
             return str(fact)
 
 
-def shorten(said: str, most_chars: int) -> str:
-    """The text on one line, cut with an ellipsis where it is longer than ``most_chars``."""
-    line = " ".join(said.split())
+def shorten(long: str, most_chars: int) -> str:
+    """Return the text on one line of at most ``most_chars``, with an ellipsis if it was longer."""
+    line = " ".join(long.split())
     return line if len(line) <= most_chars else line[: most_chars - 1].rstrip() + "…"
 
 
-def span(span: TimeEstimate, locale: str) -> str:
-    """A length of time in round figures: ``20–30 s``, ``50 s to 2 min``, ``3 min``."""
+def format_duration(span: TimeEstimate, locale: str) -> str:
+    """Return a duration in round figures: ``20–30 s``, ``50 s to 2 min``, ``3 min``."""
     least_s, most_s = _round(span.least_s), _round(span.most_s)
     least_min, most_min = round(span.least_s / 60), round(span.most_s / 60)
     if most_s < MINUTES_FROM_S:
@@ -106,8 +106,8 @@ def _round(seconds: float) -> int:
     return max(1, round(seconds)) if seconds < 10 else 5 * round(seconds / 5)
 
 
-def when(unix_s: float, times: Times = "utc") -> str:
-    """A point in time, the same in both languages: ``2026-11-29 14:05 UTC+0``, or ``<t:…:f> (<t:…:R>)``."""
+def format_time(unix_s: float, times: Times = "utc") -> str:
+    """Return a point in time, in the same form for all languages: ``2026-11-29 14:05 UTC+0``."""
     if times == "discord":
         return f"<t:{int(unix_s)}:f> (<t:{int(unix_s)}:R>)"
     moment = datetime.fromtimestamp(unix_s, tz=UTC)
@@ -119,8 +119,8 @@ def when(unix_s: float, times: Times = "utc") -> str:
     return f"{moment:%Y-%m-%d %H:%M} UTC{sign}{hours}" + (f":{minutes:02}" if minutes else "")
 
 
-def joined(parts: Iterable[str]) -> str:
-    """Facts side by side on one line; empty ones are left out."""
+def join_facts(parts: Iterable[str]) -> str:
+    """Join facts on one line, without the empty ones."""
     return " · ".join(part for part in parts if part)
 
 

@@ -1,11 +1,11 @@
-"""What ``doctor`` and the start of ``run`` say about a set-up."""
+"""The messages of ``doctor`` and of the start of ``run`` about a set-up."""
 
 from collections.abc import Mapping
 
 from bot.errors import Problem
 from bot.messages.catalogue import N_, PLATFORM_NAMES, text
-from bot.messages.problems import problem_in
-from bot.messages.refusals import explain
+from bot.messages.problems import format_problem
+from bot.messages.refusals import format_error
 
 TITLES = {
     "data": N_("data folder"),
@@ -18,15 +18,15 @@ TITLES = {
 }
 
 
-def title_in(part: str, locale: str) -> str:
-    """The name of a part of the set-up."""
+def part_title(part: str, locale: str) -> str:
+    """Return the name of a part of the set-up."""
     return PLATFORM_NAMES.get(part) or text(TITLES[part], locale)
 
 
-def finding_in(code: str, facts: Mapping[str, object], locale: str) -> str:
-    """The sentence of a finding; that of its ``error`` where it has one."""
+def format_finding(code: str, facts: Mapping[str, object], locale: str) -> str:
+    """Return the sentence of a finding, or of its ``error`` if it has one."""
     error = facts.get("error")
     if isinstance(error, Exception):
-        said = explain(error, locale)
-        return f"{facts['name']}: {said}" if "name" in facts else said
-    return problem_in(Problem(code, facts), locale)
+        sentence = format_error(error, locale)
+        return f"{facts['name']}: {sentence}" if "name" in facts else sentence
+    return format_problem(Problem(code, facts), locale)

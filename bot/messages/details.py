@@ -1,7 +1,7 @@
-"""The technical part of an error, in the host's language.
+"""Translates the technical line of an error into the host's language.
 
-Engine, operating system and database explain themselves in one English line, which suits a log. Hosts read
-their own language, so each known line has a translation here; an unknown one, of a library, stays as it is.
+Engine, operating system and database describe an error in one English line, which is right for a log. Each
+known line has a translation here; an unknown line of a library stays English.
 """
 
 import errno
@@ -10,7 +10,7 @@ import re
 
 from bot.messages.catalogue import N_, text
 
-_OF_THE_SYSTEM: dict[int | None, str] = {
+_SYSTEM_ERRORS: dict[int | None, str] = {
     errno.ENOENT: N_("no such file or folder"),
     errno.EACCES: N_("permission denied"),
     errno.EPERM: N_("operation not permitted"),
@@ -41,7 +41,7 @@ _OF_THE_SYSTEM: dict[int | None, str] = {
     errno.EADDRNOTAVAIL: N_("the address is not available"),
     errno.EPIPE: N_("nobody reads the output"),
 }
-_OF_SQLITE = {
+_SQLITE_ERRORS = {
     "database or disk is full": N_("the disk is full"),
     "attempt to write a readonly database": N_("the file system is read-only"),
     "unable to open database file": N_("it cannot be opened"),
@@ -51,7 +51,7 @@ _OF_SQLITE = {
     "database disk image is malformed": N_("its content is malformed"),
     "it holds no jobs table": N_("it holds no jobs table"),
 }
-_OF_THE_ENGINE = (
+_ENGINE_LINES = (
     N_("{path} is not a folder."),
     N_("{path} lacks {parts}."),
     N_("{path} has a wrong {part}."),
@@ -93,7 +93,7 @@ _OF_THE_ENGINE = (
     N_("main memory, because {detail}"),
     N_("no card is visible"),
 )
-_OF_CLASSES = (  # an error without a line of its own says its class's
+_CLASS_LINES = (  # of errors without their own line
     N_("The engine failed."),
     N_("The model cannot be loaded."),
     N_("There is no model at this place."),
@@ -108,8 +108,8 @@ _OF_CLASSES = (  # an error without a line of its own says its class's
     N_("The loras.toml beside the files cannot be read."),
     N_("The worker process could not be started."),
 )
-KNOWN = (*_OF_CLASSES, *_OF_THE_ENGINE)
-_TABLE = re.compile(r"(.*loras\.toml): .*", re.DOTALL)  # what follows is a parser's
+KNOWN = (*_CLASS_LINES, *_ENGINE_LINES)
+_TABLE = re.compile(r"(.*loras\.toml): .*", re.DOTALL)  # the rest is a parser's message
 _FIELD = re.compile(r"\\\{(\w+)\\\}")
 
 
@@ -119,16 +119,16 @@ def _pattern(sentence: str) -> re.Pattern[str]:
 
 _PATTERNS = {_pattern(sentence): sentence for sentence in KNOWN}
 _SYSTEM = {
-    os.strerror(number): sentence for number, sentence in _OF_THE_SYSTEM.items() if number
-} | _OF_SQLITE
+    os.strerror(number): sentence for number, sentence in _SYSTEM_ERRORS.items() if number
+} | _SQLITE_ERRORS
 
 
-def detail_in(line: str, locale: str) -> str:
-    """The line in a locale; unchanged where no translation is known.
+def translate_detail(line: str, locale: str) -> str:
+    """Translate a line; an unknown line stays unchanged.
 
     Args:
-        line: As the engine, the operating system or SQLite says it, in English.
-        locale: One of ``LOCALES``; English lines stay as they are.
+        line: The English line of the engine, the operating system or SQLite.
+        locale: One of ``LOCALES``.
     """
     if locale == "en":
         return line
@@ -138,12 +138,12 @@ def detail_in(line: str, locale: str) -> str:
         return text(N_("see {path}"), locale, path=found[1])
     for pattern, sentence in _PATTERNS.items():
         if found := pattern.fullmatch(line):
-            facts = {name: detail_in(value, locale) for name, value in found.groupdict().items()}
+            facts = {name: translate_detail(value, locale) for name, value in found.groupdict().items()}
             return text(sentence, locale, **facts)
     return line
 
 
 def reason(error: OSError, locale: str) -> str:
-    """Why the operating system refused, without the path."""
-    known = _OF_THE_SYSTEM.get(error.errno)
+    """Return why the operating system refused, without the path."""
+    known = _SYSTEM_ERRORS.get(error.errno)
     return text(known, locale) if known else error.strerror or str(error) or type(error).__name__

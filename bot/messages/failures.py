@@ -1,6 +1,6 @@
-"""What is said when the engine fails: to a person about a job, to the host about model, LoRA and worker.
+"""The messages for failures of the engine: to a person about a job, to the host about model, LoRA and worker.
 
-A ``{detail}`` is the engine's own line, in plain English, for whoever mends it.
+A ``{detail}`` is the engine's own line, for the host.
 """
 
 from bot.messages.catalogue import N_

@@ -1,4 +1,4 @@
-"""Help, made from the table of commands, and the labels of buttons."""
+"""Help, from the table of commands, and the labels of buttons."""
 
 from collections.abc import Sequence
 
@@ -15,24 +15,24 @@ FACE = N_("The face, feature by feature")
 
 
 def greeting(bot: str, locale: str) -> str:
-    """The first words in a group; ``bot`` is the user name, which commands need in some groups."""
+    """Return the greeting in a group; ``bot`` is the user name, which commands need in some groups."""
     sentence = N_(
         "Thanks for adding me! Write /sugar@{bot} and what to draw; /help@{bot} says what else I can do."
     )
     return text(sentence, locale, bot=bot)
 
 
-def label(key: str, locale: str) -> str:
-    """The label of a button.
+def button_label(key: str, locale: str) -> str:
+    """Return the label of a button.
 
     Raises:
-        KeyError: There is no such button; a mistake of ours.
+        KeyError: There is no such button: a bug.
     """
     return text(LABELS[key], locale)
 
 
 def help_text(locale: str, vocabulary: Sequence[str] = ()) -> str:
-    """What the bot can do, on one screen: every command, the options of a picture, and a small vocabulary."""
+    """Return the help, on one screen: all commands, the options of a picture, and a small vocabulary."""
     options = [option for option in SUGAR_OPTIONS if not option.positional and not option.is_face_slot]
     return "\n".join(
         [
@@ -67,15 +67,15 @@ def _option_line(option: Option, locale: str) -> str:
 
 
 def example_of(option: Option, locale: str) -> str:
-    """The option with a value, as it is typed: ``--seed 7``, ``--种子 7``."""
+    """Return the option with a value, as it is typed: ``--seed 7``, ``--种子 7``."""
     return f"--{_name(option, locale)} {text(option.example, locale)}"
 
 
 def _face_line(locale: str) -> str:
-    """The five face slots as one example that can be copied."""
+    """Return the five face slots as one example to copy."""
     slots = [option for option in SUGAR_OPTIONS if option.is_face_slot]
-    said = [f"--{_name(option, locale)} {suggestions(option.name, locale=locale)[0]}" for option in slots]
-    return text(N_("{usage} – {about}"), locale, usage=" ".join(said), about=text(FACE, locale))
+    usage = [f"--{_name(option, locale)} {suggestions(option.name, locale=locale)[0]}" for option in slots]
+    return text(N_("{usage} – {about}"), locale, usage=" ".join(usage), about=text(FACE, locale))
 
 
 def _name(option: Option, locale: str) -> str:

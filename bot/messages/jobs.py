@@ -1,16 +1,16 @@
-"""What is said of one job: where it stands while it waits, and the caption of what became of it."""
+"""The messages about one job: its status while it waits, its caption, and where its answer has gone."""
 
-from bot.messages.catalogue import N_, joined, shown, span, text
+from bot.messages.catalogue import N_, format_duration, format_fact, join_facts, text
 from bot.messages.failures import FAILED
-from bot.messages.notes import not_understood
+from bot.messages.notes import format_unknown_words
 from bot.outcomes import JobResult, JobState, Receipt, Recipe, Status
 from engine.request import FailReason
 
 AI_MARK = N_("AI-generated")
-"""Stands in every caption that comes with a picture: people must be able to tell."""
+"""Part of every caption of a picture: people must know it."""
 
 FIRST_LOADS = N_("You are next; I begin as soon as the model is loaded.")
-AT_ONCE_S = 1.0  # a shorter wait is none
+AT_ONCE_S = 1.0  # a shorter wait is not mentioned
 
 STATES: dict[JobState, str] = {
     JobState.QUEUED: N_("waiting"),
@@ -21,10 +21,10 @@ STATES: dict[JobState, str] = {
 }
 
 
-def status(status: Status, locale: str) -> str:
-    """Where a job stands: its place in the queue, or how far the drawing is."""
+def format_status(status: Status, locale: str) -> str:
+    """Return a job's position in the queue, or the progress of its drawing."""
     if status.position is not None:
-        return turn(status, locale)
+        return format_position(status, locale)
     if status.is_loading and not (status.index or status.step):
         return text(FIRST_LOADS, locale)
     if not status.steps:
@@ -35,28 +35,28 @@ def status(status: Status, locale: str) -> str:
     return text(N_("Drawing: step {step} of {steps}"), locale, **facts)
 
 
-def turn(stands: Receipt | Status, locale: str) -> str:
-    """When a job's turn comes: ``place`` jobs are before it."""
-    place, wait = stands.position or 0, stands.wait
-    if stands.is_loading:
+def format_position(job: Receipt | Status, locale: str) -> str:
+    """Return how many jobs are ahead of a job, and when it starts."""
+    ahead, wait = job.position or 0, job.wait
+    if job.is_loading:
         sentence = N_("{position} ahead of you; the model is still loading.")
-        return text(sentence if place else FIRST_LOADS, locale, position=place)
+        return text(sentence if ahead else FIRST_LOADS, locale, position=ahead)
     if wait is None or wait.most_s < AT_ONCE_S:
-        sentence = N_("{position} ahead of you.") if place else N_("You are next.")
-        return text(sentence, locale, position=place)
+        sentence = N_("{position} ahead of you.") if ahead else N_("You are next.")
+        return text(sentence, locale, position=ahead)
     sentence = N_("{position} ahead of you; yours starts in about {wait}.")
-    if not place:
+    if not ahead:
         sentence = N_("You are next; yours starts in about {wait}.")
-    return text(sentence, locale, position=place, wait=span(wait, locale))
+    return text(sentence, locale, position=ahead, wait=format_duration(wait, locale))
 
 
 def goes_on_below(locale: str) -> str:
-    """What is left of an answer that goes on as another message."""
+    """Return the text of an answer that continues in another message."""
     return text(N_("This takes long, so it goes on in a message of its own below."), locale)
 
 
 def ends_elsewhere(locale: str) -> str:
-    """Where a result arrives whose answer the platform closes before it is there."""
+    """Return where a result arrives if the platform closes its answer before."""
     sentence = N_(
         "Discord lets me change this answer for 15 minutes only, and it cannot go on here. What takes longer "
         "comes as a direct message; /mine has it, too."
@@ -65,12 +65,12 @@ def ends_elsewhere(locale: str) -> str:
 
 
 def on_its_way(locale: str) -> str:
-    """A placeholder for a picture that comes in a moment."""
+    """Return the placeholder of a picture that comes in a moment."""
     return text(N_("Your picture is on its way…"), locale)
 
 
 def perhaps_above(locale: str) -> str:
-    """For pictures that were sent when the connection broke: nobody knows whether they arrived."""
+    """Return the text about pictures that may not have arrived, because the connection broke."""
     sentence = N_(
         "The connection broke while I sent your pictures. If they are not above, /mine brings them again."
     )
@@ -78,13 +78,13 @@ def perhaps_above(locale: str) -> str:
 
 
 def comes_directly(locale: str) -> str:
-    """Where pictures will arrive that may not be posted where they were asked for."""
+    """Return where pictures will arrive that may not be posted in the channel."""
     sentence = N_("I may not post pictures in this channel, so they come to you as a direct message.")
     return text(sentence, locale)
 
 
 def went_directly(locale: str) -> str:
-    """What is left of a placeholder whose pictures went to the person directly."""
+    """Return the text of a placeholder whose pictures went to the person as a direct message."""
     sentence = N_(
         "I may not post pictures in this channel, so they went to you as a direct message; "
         "/mine has them, too."
@@ -93,27 +93,27 @@ def went_directly(locale: str) -> str:
 
 
 def answered_directly(locale: str) -> str:
-    """Stands before an answer that could not be written where it was asked for."""
+    """Return the first line of an answer that could not be written in its channel."""
     return text(N_("I may not write in the channel where you asked, so I answer here."), locale)
 
 
 def goes_on_elsewhere(locale: str) -> str:
-    """What is left of a second placeholder for the same job."""
+    """Return the text of a second placeholder for the same job."""
     return text(N_("I go on with this one in another message."), locale)
 
 
 def not_here(locale: str) -> str:
-    """What is left of a placeholder in a chat that takes no pictures."""
+    """Return the text of a placeholder in a chat that accepts no pictures."""
     sentence = N_("I may not send pictures to this chat. Write /mine to me in private, and they come there.")
     return text(sentence, locale)
 
 
-def caption_of(job_result: JobResult, locale: str) -> str:
-    """The caption of an ended job: what was drawn or why not, and the credits; pictures are marked."""
+def format_caption(job_result: JobResult, locale: str) -> str:
+    """Return the caption of an ended job: what was drawn or why not, the credits, and the AI mark."""
     drawn = ""
     if job_result.pictures:
         seeds = ", ".join(str(picture.seed) for picture in job_result.pictures)
-        drawn = joined(
+        drawn = join_facts(
             [
                 settings_of(job_result.recipe, locale),
                 text(N_("seed {seeds}"), locale, seeds=seeds),
@@ -122,21 +122,21 @@ def caption_of(job_result: JobResult, locale: str) -> str:
         )
     left = text(N_("credits left: {credits}"), locale, credits=job_result.credits_left)
     mark = text(AI_MARK, locale) if job_result.pictures else ""
-    unknown = not_understood(job_result.notes, locale) if job_result.pictures else ""
+    unknown = format_unknown_words(job_result.notes, locale) if job_result.pictures else ""
     return "\n".join(
-        part for part in (_completion(job_result, locale), joined([drawn, left, mark]), unknown) if part
+        part for part in (_completion(job_result, locale), join_facts([drawn, left, mark]), unknown) if part
     )
 
 
 def settings_of(recipe: Recipe, locale: str) -> str:
-    """LoRAs and size of a recipe on one line."""
-    loras = " + ".join(shown(f"{lora.name} {lora.weight:g}", locale) for lora in recipe.loras)
+    """Return LoRAs and size of a recipe on one line."""
+    loras = " + ".join(format_fact(f"{lora.name} {lora.weight:g}", locale) for lora in recipe.loras)
     size = f"{recipe.width_px} × {recipe.height_px}"
-    return joined([loras or text(N_("no LoRA"), locale), size])
+    return join_facts([loras or text(N_("no LoRA"), locale), size])
 
 
 def _completion(job_result: JobResult, locale: str) -> str:
-    """Why a job did not end as it was asked for, and what came back; nothing for one that did."""
+    """Return why a job did not end normally, and its refund; empty for a normal end."""
     sentences = []
     if job_result.state is JobState.CANCELLED:
         sentences = [text(N_("Cancelled."), locale)]

@@ -1,4 +1,4 @@
-"""Notes on an accepted request: what is drawn otherwise than asked, and what the model does not know."""
+"""Notes on an accepted request: what is drawn differently, and what the model does not know."""
 
 from collections.abc import Sequence
 from typing import assert_never
@@ -8,8 +8,8 @@ from bot.outcomes import Note, SizeChanged, UnknownWords
 from engine.demo.vocabulary import UnknownFeature
 
 
-def note(note: Note, locale: str) -> str:
-    """Say one note, in a sentence or two."""
+def format_note(note: Note, locale: str) -> str:
+    """Return one note, in a sentence or two."""
     match note:
         case SizeChanged():
             sentence = N_("This model can't draw {asked} exactly, so it becomes {width_px} × {height_px}.")
@@ -30,8 +30,8 @@ def note(note: Note, locale: str) -> str:
     assert_never(note)
 
 
-def not_understood(notes: Sequence[Note], locale: str) -> str:
-    """The words that the model did not know, in one short line for a caption; nothing where it knew all."""
-    said = [each.text for each in notes if isinstance(each, UnknownFeature)]
-    said += [word for each in notes if isinstance(each, UnknownWords) for word in each.words]
-    return text(N_("Not known to the built-in model: {words}."), locale, words=tuple(said)) if said else ""
+def format_unknown_words(notes: Sequence[Note], locale: str) -> str:
+    """Return the words that the model does not know, as a line of a caption; empty if it knows all."""
+    words = [each.text for each in notes if isinstance(each, UnknownFeature)]
+    words += [word for each in notes if isinstance(each, UnknownWords) for word in each.words]
+    return text(N_("Not known to the built-in model: {words}."), locale, words=tuple(words)) if words else ""

@@ -1,9 +1,9 @@
-"""The words on the local web page that no other chat has."""
+"""The texts of the local web page."""
 
 from bot.messages.catalogue import N_, text
 
 LANGUAGES = {"en": "English", "zh-CN": "中文"}
-"""What each language calls itself."""
+"""Each language's own name."""
 
 PAGE = {
     "title": N_("Sugarbot"),
@@ -40,12 +40,12 @@ PAGE = {
     "waiting": N_("Waiting"),
     "default_lora": N_("Default LoRA"),
     "none": N_("none"),
-    # what the page says of itself
+    # about the page itself
     "open_page": N_("Open Sugarbot"),
     "no_script": N_("This page needs JavaScript. Allow it here, or use the terminal: sugarbot say"),
     "lost": N_("No connection to the bot. The page tries again by itself."),
     "unsent": N_("The bot did not answer. Your message is back in the box; send it again in a moment."),
-    # what a request is refused with
+    # why a request is refused
     "wrong_host": N_("This page answers at {url} only. Open it there."),
     "foreign": N_("This request came from another site, so nothing was done. Open Sugarbot's own page."),
     "no_session": N_("This page has no session. Reload it."),
@@ -59,10 +59,10 @@ PAGE = {
 }
 
 
-def page(key: str, locale: str, **facts: object) -> str:
-    """A word of the page.
+def page_text(key: str, locale: str, **facts: object) -> str:
+    """Return a text of the page.
 
     Raises:
-        KeyError: There is no such word; a mistake of ours.
+        KeyError: There is no such text: a bug.
     """
     return text(PAGE[key], locale, **facts)

@@ -1,8 +1,8 @@
-"""What each problem of the settings and the set-up says to the host."""
+"""The messages about problems of the settings and the set-up, for the host."""
 
 from bot.errors import Problem
 from bot.messages.catalogue import N_, text
-from bot.messages.details import detail_in
+from bot.messages.details import translate_detail
 
 SETTINGS = {
     "unreadable": N_("{path} can't be read: {detail}. Name an existing file, or none at all."),
@@ -76,11 +76,11 @@ FINDINGS = {
 SENTENCES = SETTINGS | FINDINGS
 
 
-def problem_in(problem: Problem, locale: str) -> str:
-    """The problem's sentence, with what to do about it."""
+def format_problem(problem: Problem, locale: str) -> str:
+    """Return the problem's sentence, with what to do about it."""
     facts = dict(problem.facts)
     if "what" in facts:
         facts["what"] = text(str(facts["what"]), locale)
     if "detail" in facts:
-        facts["detail"] = detail_in(str(facts["detail"]), locale)
+        facts["detail"] = translate_detail(str(facts["detail"]), locale)
     return text(SENTENCES[problem.code], locale, **facts)

@@ -1,19 +1,19 @@
-"""What each error says: what is wrong, and what to do next."""
+"""The message for each error: what is wrong, and what to do next."""
 
 import os
 
 from bot import errors
 from bot.commands.table import SUGAR_OPTIONS
-from bot.messages.catalogue import N_, PLATFORM_NAMES, Times, text, when
-from bot.messages.details import detail_in, reason
+from bot.messages.catalogue import N_, PLATFORM_NAMES, Times, format_time, text
+from bot.messages.details import reason, translate_detail
 from bot.messages.failures import ENGINE_SENTENCES
 from bot.messages.guide import example_of
-from bot.messages.problems import problem_in
+from bot.messages.problems import format_problem
 from engine.errors import EngineError
 
 SENTENCES: dict[type[Exception], str] = {
     errors.SugarbotError: N_("That did not work. Please try again; the host finds the details in the log."),
-    # The person can change the request.
+    # For a person, who can change the request.
     errors.PersonError: N_("I can't do that. /help shows what I can do."),
     errors.NotUnderstood: N_("I don't understand that. /help shows how to ask me."),
     errors.EmptyPrompt: N_("What shall I draw? Write it after the command, like: /sugar a girl, dewy skin"),
@@ -111,7 +111,7 @@ SENTENCES: dict[type[Exception], str] = {
         "My host's disk is full, so I couldn't keep your picture; I took nothing on and charged nothing. "
         "Please tell the host, and try again later."
     ),
-    # The host mends something.
+    # For the host, who can correct something.
     errors.OperatorError: N_("Sugarbot can't go on. The log says what to mend."),
     errors.BadSettings: N_("Please correct these settings and start again:\n{problems}"),
     errors.FolderUnusable: N_(
@@ -161,11 +161,11 @@ SENTENCES: dict[type[Exception], str] = {
 UNEXPECTED = N_("Something went wrong on my side. Please try again; the host finds the details in the log.")
 
 
-def explain(error: BaseException, locale: str, *, times: Times = "utc") -> str:
-    """Say what is wrong and what to do next; any error has a sentence, also one that nobody foresaw."""
+def format_error(error: BaseException, locale: str, *, times: Times = "utc") -> str:
+    """Return what is wrong and what to do next; an unknown error gets a general sentence."""
     kind = next((kind for kind in type(error).__mro__ if kind in SENTENCES), None)
     if kind is None:
-        return _of_the_system(error, locale) if isinstance(error, OSError) else text(UNEXPECTED, locale)
+        return _format_system_error(error, locale) if isinstance(error, OSError) else text(UNEXPECTED, locale)
     sentence = text(SENTENCES[kind], locale, **_facts_of(error, locale, times))
     nearest = getattr(error, "facts", {}).get("nearest")
     if not nearest:
@@ -174,8 +174,8 @@ def explain(error: BaseException, locale: str, *, times: Times = "utc") -> str:
     return sentence + space + text(N_("Did you mean {nearest}?"), locale, nearest=tuple(nearest))
 
 
-def _of_the_system(error: OSError, locale: str) -> str:
-    """What the operating system refused; one without a number is a library's or a time-out of ours."""
+def _format_system_error(error: OSError, locale: str) -> str:
+    """Return what the operating system refused; an OSError without a number comes from a library."""
     if error.errno is None:
         return text(UNEXPECTED, locale)
     why = reason(error, locale)
@@ -188,16 +188,16 @@ def _of_the_system(error: OSError, locale: str) -> str:
 
 
 def _facts_of(error: BaseException, locale: str, times: Times) -> dict[str, object]:
-    """The error's own facts, and those that can be told from them."""
+    """Return the error's own facts, and facts derived from them."""
     facts: dict[str, object] = dict(getattr(error, "facts", {}))
     if isinstance(error, EngineError):
         facts["detail"] = str(error)
     if "detail" in facts:
-        facts["detail"] = detail_in(str(facts["detail"]), locale)
+        facts["detail"] = translate_detail(str(facts["detail"]), locale)
     for name in [name for name in facts if name.endswith("_bytes")]:
         facts[f"{name.removesuffix('_bytes')}_gb"] = f"{float(str(facts[name])) / 1e9:.1f}"
     if "renews_at_s" in facts:
-        facts["renews_at"] = when(float(str(facts["renews_at_s"])), times)
+        facts["renews_at"] = format_time(float(str(facts["renews_at_s"])), times)
     option = next((each for each in SUGAR_OPTIONS if each.name == facts.get("option")), None)
     if option:
         facts["example"] = example_of(option, locale)
@@ -209,5 +209,5 @@ def _facts_of(error: BaseException, locale: str, times: Times) -> dict[str, obje
         }
     problems = facts.get("problems")
     if isinstance(problems, list | tuple):
-        facts["problems"] = "\n".join(f"- {problem_in(problem, locale)}" for problem in problems)
+        facts["problems"] = "\n".join(f"- {format_problem(problem, locale)}" for problem in problems)
     return facts

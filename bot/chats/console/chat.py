@@ -150,14 +150,14 @@ class ConsoleChat:
         try:
             return await self._answer(text, context)
         except PersonError as error:
-            return self._refuse(messages.explain(error, self._locale, times="local"))
+            return self._refuse(messages.format_error(error, self._locale, times="local"))
         finally:
             del self._waiting[event_id]
 
     async def _answer(self, text: str, context: CommandContext) -> ConsoleAnswer:
         outcome = await self._desk.handle(grammar.parse(text), context)
         if not isinstance(outcome, Receipt):
-            self._write(messages.say(outcome, self._locale, times="local"))
+            self._write(messages.format_outcome(outcome, self._locale, times="local"))
             return ConsoleAnswer()
         self._progress.show_receipt(outcome, self._locale)
         try:
@@ -165,7 +165,7 @@ class ConsoleChat:
                 result, paths = await self._waiting[context.event_id]
         except OSError as error:
             return self._refuse(f"{self._out_dir}: {error.strerror}")
-        caption = messages.caption_of(result, self._locale)
+        caption = messages.format_caption(result, self._locale)
         self._progress.print_line(caption)
         for path in paths:
             self._write(str(path))
@@ -176,7 +176,7 @@ class ConsoleChat:
     def _print_late_result(self, result: JobResult, paths: tuple[Path, ...]) -> None:
         earlier = N_("Of an earlier message, job {job_id}:")
         self._progress.print_line(messages.text(earlier, self._locale, job_id=result.job_id))
-        for line in (messages.caption_of(result, self._locale), *map(str, paths)):
+        for line in (messages.format_caption(result, self._locale), *map(str, paths)):
             self._progress.print_line(line)
 
     def _refuse(self, reason: str) -> ConsoleAnswer:

@@ -53,12 +53,12 @@ class ProgressDisplay:
         position = 0 if status.position is None and status.is_loading else status.position
         if self._printed.get(status.job_id) != (position, status.index):
             self._printed[status.job_id] = (position, status.index)
-            self.print_line(messages.status(status, status.locale))
+            self.print_line(messages.format_status(status, status.locale))
 
     def show_receipt(self, receipt: Receipt, locale: str) -> None:
         """Print that a job is accepted; the next status does not repeat its position."""
         self._printed[receipt.job_id] = (receipt.position, 0)
-        self.print_line(messages.say(receipt, locale))
+        self.print_line(messages.format_outcome(receipt, locale))
 
     def print_line(self, line: str) -> None:
         """Print a line as plain text with escaped control characters."""
@@ -69,7 +69,7 @@ class ProgressDisplay:
             self._bars[status.job_id] = self._progress.add_task("", total=None)
         self._progress.update(
             self._bars[status.job_id],
-            description=messages.status(status, status.locale),
+            description=messages.format_status(status, status.locale),
             total=status.count * status.steps or None,
             completed=status.index * status.steps + status.step,
         )

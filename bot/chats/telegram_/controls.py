@@ -90,7 +90,7 @@ def picture_keyboard(job_id: str, locale: str) -> InlineKeyboardMarkup:
 
 def originals_keyboard(entries: Sequence[HistoryEntry], locale: str) -> InlineKeyboardMarkup | None:
     """Make one button per job that sends its pictures as files; None without jobs."""
-    label = messages.label("original", locale)
+    label = messages.button_label("original", locale)
     buttons = [
         InlineKeyboardButton(
             f"{label}: {messages.shorten(entry.recipe.prompt, LABEL_CHARS)}",
@@ -102,7 +102,7 @@ def originals_keyboard(entries: Sequence[HistoryEntry], locale: str) -> InlineKe
 
 
 def _button(label: str, command: Cancel | Reroll | Original, locale: str) -> InlineKeyboardButton:
-    return InlineKeyboardButton(messages.label(label, locale), callback_data=data_of(command))
+    return InlineKeyboardButton(messages.button_label(label, locale), callback_data=data_of(command))
 
 
 class PressAnswer:

@@ -83,7 +83,7 @@ class TelegramDelivery:
             await self._show_result(result, address)
 
     async def _show_result(self, result: JobResult, address: ChatAddress) -> None:
-        caption = messages.caption_of(result, result.locale)
+        caption = messages.format_caption(result, result.locale)
         keyboard = picture_keyboard(result.job_id, result.locale) if result.pictures else None
         uploads = [await asyncio.to_thread(_read_upload, result.job_id, each) for each in result.pictures]
         if (
@@ -185,7 +185,7 @@ class PictureResender:
         job_ids = {job_id for job_id, _ in await asyncio.to_thread(_existing_pictures, history)}
         entries = [entry for entry in history.entries if entry.job_id in job_ids]
         keyboard = originals_keyboard(entries[:MAX_ORIGINAL_BUTTONS], locale)
-        await self._sender.show_text(address, messages.say(history, locale), keyboard)
+        await self._sender.show_text(address, messages.format_outcome(history, locale), keyboard)
 
     async def send_newest(self, history: History, address: ChatAddress) -> None:
         """Send the newest pictures as one album."""

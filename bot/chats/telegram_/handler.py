@@ -169,7 +169,7 @@ class UpdateHandler:
                 text = messages.greeting(self._bot.username, update.context.locale)
                 refusal = await self._refusal_of_chat(update.context)
                 if refusal is not None:
-                    text = messages.explain(refusal, update.context.locale)
+                    text = messages.format_error(refusal, update.context.locale)
                 return self._text_reply(update.address, text)
             case GroupMigrated():
                 old_id, new_id = str(update.old_chat_id), str(update.new_chat_id)
@@ -180,7 +180,7 @@ class UpdateHandler:
         """Say that an internal error happened."""
         if isinstance(update, GroupMigrated | IgnoredUpdate):
             return Reply()
-        text = messages.explain(error, update.context.locale)
+        text = messages.format_error(error, update.context.locale)
         if isinstance(update, ButtonPress):
             answer = PressAnswer(self._bot, self._sender, update)
             return Reply(lambda: answer.refuse(text))
@@ -194,9 +194,9 @@ class UpdateHandler:
             outcome = await self._call_desk(command, context)
         except NoPrivateChat as error:
             link = bot_link(self._bot.bot, "private")
-            return self._text_reply(update.address, f"{messages.explain(error, context.locale)}\n{link}")
+            return self._text_reply(update.address, f"{messages.format_error(error, context.locale)}\n{link}")
         except PersonError as error:
-            return self._text_reply(update.address, messages.explain(error, context.locale))
+            return self._text_reply(update.address, messages.format_error(error, context.locale))
         address = update.address
         if context.private_address is not None:
             address = ChatAddress.parse(context.private_address)
@@ -210,7 +210,7 @@ class UpdateHandler:
                 )
             case CancelAsked(was_running=False):
                 self._registry.record_typed_cancel(outcome.job_id, address.chat_id)
-        return self._text_reply(address, messages.say(outcome, context.locale))
+        return self._text_reply(address, messages.format_outcome(outcome, context.locale))
 
     async def _reply_to_press(self, press: ButtonPress) -> Reply:
         answer = PressAnswer(self._bot, self._sender, press)
@@ -221,7 +221,7 @@ class UpdateHandler:
                 command = press_of(press.data)
                 outcome = await self._call_desk(command, press.context)
         except PersonError as error:
-            refusal = messages.explain(error, locale)
+            refusal = messages.format_error(error, locale)
             steps: list[SendStep] = [lambda: answer.refuse(refusal)]
             if isinstance(error, AlreadyEnded) and isinstance(command, Cancel):
                 job_id = command.job_id
@@ -236,10 +236,12 @@ class UpdateHandler:
                 return Reply(lambda: self._pictures.send_originals(originals, press.address))
             case CancelAsked(job_id=cancelled_id):
                 # The job's own message is about to say that the job is cancelled.
-                await answer.stop_spinner(messages.say(outcome, locale) if outcome.was_running else "")
+                await answer.stop_spinner(
+                    messages.format_outcome(outcome, locale) if outcome.was_running else ""
+                )
                 return Reply(lambda: self._disable_duplicate(cancelled_id, press))
         await answer.stop_spinner()
-        return self._text_reply(press.address, messages.say(outcome, locale))
+        return self._text_reply(press.address, messages.format_outcome(outcome, locale))
 
     async def _reply_to_rejected(self, update: RejectedMessage) -> Reply:
         if update.album and update.album in self._answered_albums:
@@ -250,7 +252,7 @@ class UpdateHandler:
             self._answered_albums[update.album] = None
             if len(self._answered_albums) > MAX_REMEMBERED_ALBUMS:
                 self._answered_albums.popitem(last=False)
-        return self._text_reply(update.address, messages.explain(error, update.context.locale))
+        return self._text_reply(update.address, messages.format_error(error, update.context.locale))
 
     async def _refusal_of_chat(self, context: CommandContext) -> PersonError | None:
         """Ask the desk whether it serves this chat; if not, the person learns only that."""
@@ -312,7 +314,7 @@ class UpdateHandler:
                 return
             if self._registry.is_being_sent(receipt.job_id):
                 return
-        text = messages.say(replace(receipt, repeated=False), locale)
+        text = messages.format_outcome(replace(receipt, repeated=False), locale)
         async with self._registry.sending(receipt.job_id) as placeholder:
             sent = await self._sender.show_text(address, text, cancel_keyboard(receipt.job_id, locale))
             placeholder.set_result(sent)

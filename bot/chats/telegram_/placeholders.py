@@ -90,7 +90,7 @@ class PlaceholderEditor:
         try:
             async with asyncio.timeout(EDIT_TIMEOUT_S):
                 await self._bot.edit_message_text(
-                    messages.status(status, status.locale),
+                    messages.format_status(status, status.locale),
                     *message,
                     reply_markup=cancel_keyboard(status.job_id, status.locale),
                 )

@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bot.chats.web.desk_client import preferred_locale
-from bot.messages.page import page
+from bot.messages.page import page_text
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -66,14 +66,14 @@ class SecurityMiddleware:
             len(scope["raw_path"]) + sum(len(name) + len(value) for name, value in headers.raw)
             > MAX_HEAD_BYTES
         ):
-            return PlainTextResponse(page("too_large", locale), 431)
+            return PlainTextResponse(page_text("too_large", locale), 431)
         hosts = headers.getlist("host")
         if len(hosts) != 1 or hosts[0].lower() not in self._hosts:
-            return PlainTextResponse(page("wrong_host", locale, url=self._url), 400)
+            return PlainTextResponse(page_text("wrong_host", locale, url=self._url), 400)
         if scope["type"] != "http" or scope["method"] not in METHODS:
-            return PlainTextResponse(page("wrong_method", locale), 405, {"Allow": ", ".join(METHODS)})
+            return PlainTextResponse(page_text("wrong_method", locale), 405, {"Allow": ", ".join(METHODS)})
         if not _is_own_origin(headers, hosts[0]) or not (_is_own_site(headers) or _is_visit(scope, headers)):
-            return PlainTextResponse(page("foreign", locale), 403)
+            return PlainTextResponse(page_text("foreign", locale), 403)
         return None
 
 

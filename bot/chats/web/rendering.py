@@ -24,8 +24,16 @@ from bot.chats.web.request_bodies import MAX_TEXT_CHARS, SHAPES
 from bot.commands import buttons
 from bot.commands.values import MAX_COUNT, MAX_WEIGHT, Cancel, Reroll
 from bot.errors import SugarbotError
-from bot.messages import LOCALES, caption_of, explain, label, past, say, status
-from bot.messages.page import LANGUAGES, page
+from bot.messages import (
+    LOCALES,
+    button_label,
+    format_caption,
+    format_error,
+    format_history_entry,
+    format_outcome,
+    format_status,
+)
+from bot.messages.page import LANGUAGES, page_text
 from bot.outcomes import History, HistoryEntry, LoraSummary, Outcome, Recipe
 from engine.sizes import in_gib
 
@@ -131,7 +139,7 @@ def render_message(item: NumberedEntry, conversation: Conversation) -> str:
         conversation.locale,
         number=item.number,
         message=message,
-        reroll=label("reroll", conversation.locale),
+        reroll=button_label("reroll", conversation.locale),
     )
 
 
@@ -146,7 +154,7 @@ def title_of(lora: LoraSummary, locale: str) -> str:
 
 
 def _render(template: str, locale: str, **facts: Any) -> str:
-    translate = partial(page, locale=locale)
+    translate = partial(page_text, locale=locale)
     return _TEMPLATES.get_template(template).render(locale=locale, t=translate, **facts)
 
 
@@ -162,20 +170,20 @@ def _message(entry: ConversationEntry, conversation: Conversation) -> MessageVie
 
 def _answer(outcome: Outcome | SugarbotError, conversation: Conversation) -> MessageView:
     if isinstance(outcome, SugarbotError):
-        return MessageView("refusal", explain(outcome, conversation.locale))
+        return MessageView("refusal", format_error(outcome, conversation.locale))
     if isinstance(outcome, History) and outcome.entries:
         return MessageView("bot", "", jobs=tuple(_past_job(job, conversation) for job in outcome.entries))
-    return MessageView("bot", say(outcome, conversation.locale))
+    return MessageView("bot", format_outcome(outcome, conversation.locale))
 
 
 def _running_job(job_message: JobMessage, conversation: Conversation) -> MessageView:
     """A job before its end, from the newest status or else the receipt."""
     now, receipt = job_message.status, job_message.receipt
     if now:
-        text, count = status(now, conversation.locale), now.count
+        text, count = format_status(now, conversation.locale), now.count
     else:
         assert receipt is not None  # noqa: S101 - a job has a receipt, a status or a result
-        text, count = say(receipt, conversation.locale), receipt.recipe.count
+        text, count = format_outcome(receipt, conversation.locale), receipt.recipe.count
     is_drawing = now is not None and now.position is None
     return MessageView(
         "bot",
@@ -184,7 +192,7 @@ def _running_job(job_message: JobMessage, conversation: Conversation) -> Message
         state="running" if is_drawing else "queued",
         percent=_percent(job_message),
         pictures=_pictures_so_far(job_message, count, is_drawing=is_drawing),
-        buttons=((buttons.data_of(Cancel(job_message.job_id)), label("cancel", conversation.locale)),),
+        buttons=((buttons.data_of(Cancel(job_message.job_id)), button_label("cancel", conversation.locale)),),
     )
 
 
@@ -215,17 +223,17 @@ def _ended_job(job_message: JobMessage, conversation: Conversation) -> MessageVi
     assert result is not None  # noqa: S101 - called for ended jobs only
     return MessageView(
         "bot" if result.pictures else "refusal",
-        caption_of(result, conversation.locale),
+        format_caption(result, conversation.locale),
         job_id=result.job_id,
         state=result.state,
         pictures=_picture_views(result.job_id, [picture.index for picture in result.pictures], result.recipe),
-        buttons=((buttons.data_of(Reroll(result.job_id)), label("reroll", conversation.locale)),),
+        buttons=((buttons.data_of(Reroll(result.job_id)), button_label("reroll", conversation.locale)),),
     )
 
 
 def _past_job(job: HistoryEntry, conversation: Conversation) -> PastJobView:
     return PastJobView(
-        past(job, conversation.locale),
+        format_history_entry(job, conversation.locale),
         buttons.data_of(Reroll(job.job_id)),
         _picture_views(job.job_id, [picture.index for picture in job.pictures], job.recipe),
     )

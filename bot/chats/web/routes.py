@@ -31,8 +31,8 @@ from bot.chats.web.rendering import render_page, render_panel, render_redirect, 
 from bot.chats.web.request_bodies import LanguageBody, PressBody, SayBody, read_body
 from bot.chats.web.sessions import Session, Sessions, TooManyStreams, is_secret, new_secret
 from bot.errors import SugarbotError
-from bot.messages import explain
-from bot.messages.page import page
+from bot.messages import format_error
+from bot.messages.page import page_text
 from bot.outcomes import PictureFile
 
 STATIC = {
@@ -200,11 +200,11 @@ def _static_file(path: str) -> Callable[[Request], Awaitable[Response]]:
 
 def _refuse(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
-    return PlainTextResponse(page(REFUSALS[error.status_code], _locale_of(request)), error.status_code)
+    return PlainTextResponse(page_text(REFUSALS[error.status_code], _locale_of(request)), error.status_code)
 
 
 def _fail(request: Request, _: Exception) -> Response:
-    return PlainTextResponse(explain(SugarbotError(), _locale_of(request)), 500)
+    return PlainTextResponse(format_error(SugarbotError(), _locale_of(request)), 500)
 
 
 def _locale_of(request: Request) -> str:

@@ -20,7 +20,7 @@ from bot.commands.grammar import draw_of
 from bot.commands.values import PixelSize
 from bot.errors import BadSize, SizeNotAllowed
 from bot.messages import N_, text
-from bot.messages.catalogue import joined
+from bot.messages.catalogue import join_facts
 from bot.settings import Settings
 from engine.checkpoint.fetch import fetch_model
 from engine.config import BUILT_IN, EngineConfig
@@ -153,7 +153,7 @@ def _progress(line: str, locale: str) -> str:
         measured = (
             text(N_("not measured"), locale) if value is None else f"{_number(value)} {_unit(result, locale)}"
         )
-        about = joined(
+        about = join_facts(
             [f"{result['row']} {text(row, locale)}", text(who, locale) if who else "", result["work"]]
         )
         return f"{result['seconds']:5.0f} s  {about}: {measured}"

@@ -15,7 +15,7 @@ from random import Random
 from bot.commands.values import Draw
 from bot.desk import files
 from bot.errors import CannotSave
-from bot.messages import explain
+from bot.messages import format_error
 from bot.outcomes import Platform, Receipt
 from bot.policy.rules import Rules
 from tests.crash.laws import broken_laws
@@ -207,7 +207,7 @@ async def _ask(room: Room, event: str, suffered: Suffered) -> None:
         receipt = await room.desk.handle(Draw(prompt=PROMPT, count=2), a_context(event, event))
     except CannotSave as error:
         suffered.refused += 1
-        suffered.sentences |= {explain(error, locale) for locale in ("en", "zh-CN")}
+        suffered.sentences |= {format_error(error, locale) for locale in ("en", "zh-CN")}
         return
     assert isinstance(receipt, Receipt)
     suffered.receipts[event] = suffered.newest = receipt.job_id

@@ -111,7 +111,7 @@ async def test_a_cancelled_job_keeps_the_pictures_it_has(
 async def test_a_caption_is_truncated_to_telegrams_limit(
     chat: TelegramChat, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.messages.caption_of", lambda result, locale: "😀" * 2000)
+    monkeypatch.setattr("bot.messages.format_caption", lambda result, locale: "😀" * 2000)
     await chat.deliver(make_result(HERE, tmp_path, png()))
     await chat.deliver(make_result(ChatAddress(12), tmp_path, png(), png()))
     assert world.in_chat(11)[0].text == "😀" * 511 + "…"

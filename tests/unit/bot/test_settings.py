@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from bot.errors import BadSettings
-from bot.messages.problems import problem_in
+from bot.messages.problems import format_problem
 from bot.settings import EXAMPLE_COMMIT, Settings, load_settings
 from engine.config import BUILT_IN, EngineConfig
 
@@ -87,7 +87,7 @@ def problems(
 def messages_of(error: BadSettings, locale: str = "en") -> list[str]:
     found = error.facts["problems"]
     assert isinstance(found, tuple)
-    return [problem_in(problem, locale) for problem in found]
+    return [format_problem(problem, locale) for problem in found]
 
 
 def test_without_a_file_everything_has_a_default() -> None:

@@ -221,7 +221,7 @@ def _is_already_acknowledged(interaction: Interaction, error: Exception) -> bool
 
 
 def _explain(error: Exception, interaction: Interaction) -> str:
-    return messages.explain(error, locale_of(interaction), times="discord")
+    return messages.format_error(error, locale_of(interaction), times="discord")
 
 
 async def _refuse(interaction: Interaction, error: Exception) -> None:

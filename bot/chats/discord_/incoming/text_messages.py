@@ -90,7 +90,7 @@ class TextMessageHandler:
             await self._inbox.store(message.event_id)
             outcome = await self._desk.handle(message.command(), message.context(address))
         except PersonError as error:
-            text = messages.explain(error, message.locale, times="discord")
+            text = messages.format_error(error, message.locale, times="discord")
             await self._delivery.answer(text, address, message.locale, message.event_id)
         else:
             if not isinstance(outcome, Receipt):
@@ -102,7 +102,7 @@ class TextMessageHandler:
 
     async def _apologise(self, message: DiscordMessage, error: Exception) -> None:
         address = message.address(may_post=True, may_attach=True)
-        text = messages.explain(error, message.locale)
+        text = messages.format_error(error, message.locale)
         try:
             await self._delivery.answer(text, address, message.locale, message.event_id)
         except NETWORK_ERRORS as network_error:

@@ -73,7 +73,7 @@ class ResultDelivery:
         for entry in entries:
             prompt = entry.recipe.prompt
             attachments += await read_attachments(entry.job_id, entry.pictures[:1], prompt, share_bytes)
-        text = messages.say(outcome, locale, times="discord")
+        text = messages.format_outcome(outcome, locale, times="discord")
         await self.answer(text, address, locale, event_id, attachments)
 
     async def answer(
@@ -146,7 +146,7 @@ class ResultDelivery:
 
         A message that is sent again after Discord forgot its nonce shows twice; an edit never does.
         """
-        text = as_plain_text(messages.caption_of(result, result.locale))
+        text = as_plain_text(messages.format_caption(result, result.locale))
         message = OutgoingMessage(text, button=Reroll(result.job_id), locale=result.locale)
         posted = await self._sender.post(address, message, result.job_id)
         if posted is not None:
@@ -156,7 +156,7 @@ class ResultDelivery:
     async def _message_of(self, result: JobResult, file_bytes: int) -> OutgoingMessage:
         prompt = result.recipe.prompt
         attachments = await read_attachments(result.job_id, result.pictures, prompt, file_bytes)
-        text = as_plain_text(messages.caption_of(result, result.locale))
+        text = as_plain_text(messages.format_caption(result, result.locale))
         return OutgoingMessage(text, attachments, Reroll(result.job_id), result.locale)
 
     async def _store_address(self, posted: AnswerAddress, result: JobResult) -> None:

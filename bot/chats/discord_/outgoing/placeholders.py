@@ -67,7 +67,7 @@ class Placeholders:
 
         The receipt also says where the result will arrive if not here.
         """
-        text = messages.say(receipt, locale, times="discord")
+        text = messages.format_outcome(receipt, locale, times="discord")
         max_wait_s = receipt.wait.most_s if receipt.wait else 0
         if address.is_message and address.may_post and not address.may_attach:
             text = f"{text}\n{messages.comes_directly(locale)}"
@@ -81,12 +81,14 @@ class Placeholders:
         """Show that a running job stops after its current step."""
         known = self._placeholders.get(asked.job_id)
         if known is not None and asked.was_running:
-            self._schedule_edit(asked.job_id, replace(known, text=messages.say(asked, known.locale)))
+            self._schedule_edit(
+                asked.job_id, replace(known, text=messages.format_outcome(asked, known.locale))
+            )
 
     def show_status(self, status: Status) -> None:
         """Show the progress of a job as soon as the throttle allows."""
         address = AnswerAddress.from_json(status.address.ref)
-        text = messages.status(status, status.locale)
+        text = messages.format_status(status, status.locale)
         self._schedule_edit(status.job_id, _Placeholder(status.address, address, text, status.locale))
 
     async def move_expiring(self) -> None:

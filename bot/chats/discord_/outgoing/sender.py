@@ -59,7 +59,7 @@ class OutgoingMessage:
         key = "cancel" if isinstance(self.button, Cancel) else "reroll"
         view = discord.ui.View(timeout=None)
         view.add_item(
-            discord.ui.Button(label=messages.label(key, self.locale), custom_id=data_of(self.button))
+            discord.ui.Button(label=messages.button_label(key, self.locale), custom_id=data_of(self.button))
         )
         view.stop()
         return view

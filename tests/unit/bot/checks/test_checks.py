@@ -12,8 +12,8 @@ import structlog
 from bot.checks import checks
 from bot.checks.checks import Finding, Level
 from bot.errors import NotStartable
-from bot.messages import LOCALES, explain
-from bot.messages.checks import finding_in, title_in
+from bot.messages import LOCALES, format_error
+from bot.messages.checks import format_finding, part_title
 from bot.messages.problems import FINDINGS
 from bot.settings import Settings, load_settings
 from engine.errors import LoraPickled
@@ -111,7 +111,7 @@ def test_a_data_folder_that_takes_no_file_is_found(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
     [finding] = checks.check_settings(settings(tmp_path), {})[:1]
     assert (finding.code, finding.level) == ("data_unusable", Level.WRONG)
-    assert "没有权限" in finding_in(finding.code, finding.facts, "zh-CN")
+    assert "没有权限" in format_finding(finding.code, finding.facts, "zh-CN")
 
 
 @pytest.mark.parametrize(("mode", "is_found"), [(0o600, False), (0o640, True), (0o604, True), (0o400, False)])
@@ -161,7 +161,9 @@ def test_a_device_that_is_not_there_is_found(
 
 def test_figures_are_in_gib(tmp_path: Path) -> None:
     [card] = checks.check_device(settings(tmp_path), CARD)
-    assert finding_in(card.code, card.facts, "en").startswith("NVIDIA A10, 20.0 of 24.0 GiB free, 1.0 GiB")
+    assert format_finding(card.code, card.facts, "en").startswith(
+        "NVIDIA A10, 20.0 of 24.0 GiB free, 1.0 GiB"
+    )
 
 
 def test_faults_of_the_shelf_are_found(tmp_path: Path) -> None:
@@ -185,7 +187,7 @@ def test_wrong_refuses_the_start_with_every_fault_and_notes_are_logged() -> None
     with structlog.testing.capture_logs() as logs, pytest.raises(NotStartable) as caught:
         checks.require(findings, "en")
     for locale, word in (("en", "Every chat is off"), ("zh-CN", "所有聊天都关闭了")):
-        lines = explain(caught.value, locale).splitlines()
+        lines = format_error(caught.value, locale).splitlines()
         assert len(lines) == 3
         assert "sugr" in lines[1]
         assert word in lines[2]
@@ -218,12 +220,12 @@ FACTS = {
 @pytest.mark.parametrize("locale", LOCALES)
 @pytest.mark.parametrize("code", FINDINGS)
 def test_every_finding_has_a_sentence_without_holes(code: str, locale: str) -> None:
-    said = finding_in(code, FACTS, locale)
+    said = format_finding(code, FACTS, locale)
     assert "…" not in said
     assert "{" not in said
 
 
 def test_parts_have_titles_in_both_languages() -> None:
-    assert title_in("data", "zh-CN") == "数据文件夹"
-    assert title_in("data", "en") == "data folder"
-    assert title_in("discord", "zh-CN") == "Discord"
+    assert part_title("data", "zh-CN") == "数据文件夹"
+    assert part_title("data", "en") == "data folder"
+    assert part_title("discord", "zh-CN") == "Discord"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.checks.folders import require_writable
-from bot.messages import explain
+from bot.messages import format_error
 
 
 def test_a_folder_that_is_there_or_can_be_made_will_do(tmp_path: Path) -> None:
@@ -31,8 +31,8 @@ def test_a_file_is_no_folder(below: bool, tmp_path: Path) -> None:
     with pytest.raises(NotADirectoryError) as caught:
         require_writable(folder)
     assert caught.value.filename == str(folder)
-    assert explain(caught.value, "zh-CN").startswith(f"{folder} 无法使用：它不是文件夹。")
-    assert explain(caught.value, "en").startswith(f"{folder} can't be used: it is not a folder.")
+    assert format_error(caught.value, "zh-CN").startswith(f"{folder} 无法使用：它不是文件夹。")
+    assert format_error(caught.value, "en").startswith(f"{folder} can't be used: it is not a folder.")
 
 
 def test_a_folder_that_takes_no_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,8 +11,8 @@ import structlog
 from typer.main import get_command
 
 from bot import __main__ as command_line
-from bot.messages import LOCALES, explain, text
-from bot.messages.details import KNOWN, detail_in
+from bot.messages import LOCALES, format_error, text
+from bot.messages.details import KNOWN, translate_detail
 from engine import errors
 from tests.unit.engine.folders import write_model
 
@@ -188,19 +188,19 @@ def test_every_engine_error_speaks_one_language(locale: str) -> None:
         kinds += kind.__subclasses__()
     for kind in {kind for kind in kinds if kind.__module__ == "engine.errors"}:
         facts = {"name": "x", "folder": "/x", "needed_bytes": 1, "free_bytes": 1}
-        assert not foreign(explain(kind(**facts), locale), locale)
+        assert not foreign(format_error(kind(**facts), locale), locale)
 
 
 @pytest.mark.parametrize("line", KNOWN)
 def test_a_detail_is_translated_with_its_facts(line: str) -> None:
     filled = re.sub(r"\{\w+\}", "/a-1.x", line)
-    assert detail_in(filled, "en") == filled
-    assert not foreign(detail_in(filled, "zh-CN"), "zh-CN")
-    assert detail_in(filled, "zh-CN").count("/a-1.x") == line.count("{")
+    assert translate_detail(filled, "en") == filled
+    assert not foreign(translate_detail(filled, "zh-CN"), "zh-CN")
+    assert translate_detail(filled, "zh-CN").count("/a-1.x") == line.count("{")
     assert text(line, "zh-CN") != line
 
 
 def test_a_detail_within_a_detail_is_translated_too() -> None:
-    said = detail_in("The worker process could not be started: Permission denied.", "zh-CN")
+    said = translate_detail("The worker process could not be started: Permission denied.", "zh-CN")
     assert said == "绘图进程无法启动：没有权限。"
-    assert detail_in("a line that nobody knows", "zh-CN") == "a line that nobody knows"
+    assert translate_detail("a line that nobody knows", "zh-CN") == "a line that nobody knows"

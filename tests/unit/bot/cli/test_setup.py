@@ -11,8 +11,8 @@ import pytest
 
 from bot.checks.checks import Finding, Level
 from bot.cli import doctor, setup
-from bot.messages import explain
-from bot.messages.checks import finding_in
+from bot.messages import format_error
+from bot.messages.checks import format_finding
 from bot.settings import Settings, load_settings
 from engine.checkpoint.convert import convert
 from engine.checkpoint.model import find_model, find_source
@@ -22,7 +22,7 @@ from tests.unit.engine.folders import write_model
 
 
 def sentence(finding: Finding, locale: str = "en") -> str:
-    return finding_in(finding.code, finding.facts, locale)
+    return format_finding(finding.code, finding.facts, locale)
 
 
 def sentences(settings: Settings) -> list[str]:
@@ -164,5 +164,5 @@ async def test_ctrl_c_stops_it_and_leaves_nothing(
 @pytest.mark.parametrize("locale", ["en", "zh-CN"])
 def test_a_full_disk_is_a_sentence_with_both_figures(locale: str) -> None:
     error = NoRoomForCopy(folder="/models", needed_bytes=12_560_000_000, free_bytes=3_100_000_000)
-    said = explain(error, locale)
+    said = format_error(error, locale)
     assert all(each in said for each in ("12.6 GB", "3.1 GB", "/models", "data_dir"))

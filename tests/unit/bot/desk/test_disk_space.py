@@ -13,7 +13,7 @@ import structlog
 from bot.commands.values import Draw, PixelSize
 from bot.desk import files
 from bot.errors import CannotSave, NoDiskSpace
-from bot.messages import caption_of, explain
+from bot.messages import format_caption, format_error
 from bot.outcomes import JobState, Platform, Receipt
 from engine.request import FailReason
 from tests.fakes.renderer import Act, FakeRenderer
@@ -70,8 +70,8 @@ async def test_a_request_that_the_disk_cannot_take_is_refused_before_it_is_charg
         with pytest.raises(NoDiskSpace) as refused:
             await accept(room, "2")
         assert await credits_of(room) == before
-        assert "disk is full" in explain(refused.value, "en")
-        assert "磁盘已满" in explain(refused.value, "zh-CN")
+        assert "disk is full" in format_error(refused.value, "en")
+        assert "磁盘已满" in format_error(refused.value, "zh-CN")
         assert (await accept(room)).job_id == earlier.job_id  # the same message again gets its receipt
         disk.free += MIB
         await accept(room, "3")
@@ -111,8 +111,8 @@ async def test_a_picture_that_the_full_disk_refuses_is_refunded_and_its_person_r
     for result in results:
         assert (result.state, result.fail, result.pictures) == (JobState.FAILED, FailReason.DISK_FULL, ())
         assert result.refund == result.price
-        assert "disk is full" in caption_of(result, "en")
-        assert "磁盘已满" in caption_of(result, "zh-CN")
+        assert "disk is full" in format_caption(result, "en")
+        assert "磁盘已满" in format_caption(result, "zh-CN")
     assert list((tmp_path / "pictures").iterdir()) == []
     assert [log["event"] for log in logs].count("disk full: drawn pictures were lost and refunded") == 1
     assert not any(log.get("exc_info") for log in logs)
@@ -196,7 +196,7 @@ async def test_a_lock_that_another_program_holds_is_waited_out(tmp_path: Path) -
                 host.execute("BEGIN IMMEDIATE")
                 with pytest.raises(CannotSave) as refused:
                     await accept(room, "2", "bob")
-                assert "another program" in explain(refused.value, "en")
+                assert "another program" in format_error(refused.value, "en")
                 taking_in = asyncio.create_task(room.desk.store_events(Platform.TELEGRAM, [("3", "{}")]))
                 await asyncio.sleep(0.2)  # drawn by now; its end cannot be saved
                 assert not taking_in.done()

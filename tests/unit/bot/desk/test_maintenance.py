@@ -14,7 +14,7 @@ import structlog
 
 from bot.commands.values import Draw, Mine
 from bot.desk import maintenance
-from bot.messages import say
+from bot.messages import format_outcome
 from bot.outcomes import History, Platform, Receipt
 from bot.policy.rules import Rules
 from bot.store.files import backup
@@ -200,7 +200,7 @@ async def test_old_pictures_are_deleted_and_their_person_reads_that_they_expired
     assert isinstance(history, History)
     assert [(len(entry.pictures), entry.missing) for entry in history.entries] == [(1, 0), (0, 2)]
     for locale, word in (("en", "expired"), ("zh-CN", "过期")):
-        newest, oldest, why = say(history, locale).splitlines()[1:]
+        newest, oldest, why = format_outcome(history, locale).splitlines()[1:]
         assert word not in newest
         assert word in oldest
         assert word in why.casefold()

@@ -6,7 +6,7 @@ import pytest
 
 from bot.commands.values import Help, Scope
 from bot.errors import NoCreditsLeft
-from bot.messages import LOCALES, explain, say
+from bot.messages import LOCALES, format_error, format_outcome
 from bot.outcomes import (
     CancelAsked,
     CreditBalance,
@@ -59,7 +59,7 @@ OUTCOMES: list[Outcome] = [
 def test_a_history_in_a_group_says_how_much_is_left_out_and_where_it_is() -> None:
     shown = HistoryEntry("k3", JobState.DONE, 0, RECIPE)
     for history, lines in ((History((), hidden=2), 1), (History((shown,), hidden=2), 3)):
-        said = say(history, "en").splitlines()
+        said = format_outcome(history, "en").splitlines()
         assert len(said) == lines
         assert "2 of your newest jobs" in said[-1]
         assert "/mine to me in private" in said[-1]
@@ -67,13 +67,13 @@ def test_a_history_in_a_group_says_how_much_is_left_out_and_where_it_is() -> Non
 
 def test_a_link_code_is_told_as_it_is_typed() -> None:
     for outcome in (LinkCode("K3F97QXM", 10), LinkAsked("K3F97QXM", Platform.DISCORD, "a member")):
-        assert "/link K3F9-7QXM" in say(outcome, "en")
-        assert "/link K3F9-7QXM" in say(outcome, "zh-CN")
+        assert "/link K3F9-7QXM" in format_outcome(outcome, "en")
+        assert "/link K3F9-7QXM" in format_outcome(outcome, "zh-CN")
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES, ids=lambda outcome: type(outcome).__name__)
 def test_every_outcome_is_said_in_both_languages(outcome: Outcome) -> None:
-    said = {locale: say(outcome, locale) for locale in LOCALES}
+    said = {locale: format_outcome(outcome, locale) for locale in LOCALES}
     assert said["en"] != said["zh-CN"]
     for sentence in said.values():
         assert sentence.strip()
@@ -82,12 +82,12 @@ def test_every_outcome_is_said_in_both_languages(outcome: Outcome) -> None:
 
 
 def test_a_receipt_says_when_what_and_for_how_much() -> None:
-    assert say(Receipt("k3", RECIPE, 2, 38, 1, TimeEstimate(11, 14)), "en").splitlines() == [
+    assert format_outcome(Receipt("k3", RECIPE, 2, 38, 1, TimeEstimate(11, 14)), "en").splitlines() == [
         "Got it! 1 ahead of you; yours starts in about 10–15 s.",
         "sugar 0.8 · 512 × 768 · seed 7 · 2 pictures",
         "Credits: 2 for this, 38 left.",
     ]
-    assert say(Receipt("k3", RECIPE, 2, 38, 1, TimeEstimate(11, 14)), "zh-CN").splitlines() == [
+    assert format_outcome(Receipt("k3", RECIPE, 2, 38, 1, TimeEstimate(11, 14)), "zh-CN").splitlines() == [
         "收到！前面还有 1 个，大约 10–15 秒后轮到你。",
         "sugar 0.8 · 512 × 768 · 种子 7 · 2 张",
         "本次 2 点额度，还剩 38 点。",
@@ -122,29 +122,31 @@ def test_a_receipt_says_when_what_and_for_how_much() -> None:
 )
 def test_a_receipt_ends_with_what_is_drawn_otherwise(note: Note, english: str, chinese: str) -> None:
     receipt = Receipt("k3", RECIPE, 2, 38, 0, notes=(note,))
-    assert say(receipt, "en").splitlines()[3:] == [english]
-    assert say(receipt, "zh-CN").splitlines()[3:] == [chinese]
+    assert format_outcome(receipt, "en").splitlines()[3:] == [english]
+    assert format_outcome(receipt, "zh-CN").splitlines()[3:] == [chinese]
 
 
 def test_a_renewal_is_written_as_the_platform_shows_times() -> None:
     credits = CreditBalance(38, 40, 1_800_000_000)
-    assert say(credits, "en").endswith("at 2027-01-15 08:00 UTC+0.")
-    assert say(credits, "en", times="discord").endswith("at <t:1800000000:f> (<t:1800000000:R>).")
-    assert "2027-01-15 16:00 UTC+8" in say(credits, "zh-CN", times=ZoneInfo("Asia/Shanghai"))
+    assert format_outcome(credits, "en").endswith("at 2027-01-15 08:00 UTC+0.")
+    assert format_outcome(credits, "en", times="discord").endswith("at <t:1800000000:f> (<t:1800000000:R>).")
+    assert "2027-01-15 16:00 UTC+8" in format_outcome(credits, "zh-CN", times=ZoneInfo("Asia/Shanghai"))
 
 
 def test_a_repeated_message_is_answered_with_its_first_job() -> None:
-    assert "job k3" in say(Receipt("k3", RECIPE, 2, 38, 0, repeated=True), "en")
+    assert "job k3" in format_outcome(Receipt("k3", RECIPE, 2, 38, 0, repeated=True), "en")
 
 
 def test_the_shelf_shows_titles_triggers_and_the_default() -> None:
-    lines = say(LoraListing((SUGAR, LoraSummary("plain", {}, "", 1.0)), "sugar"), "zh-CN").splitlines()
+    lines = format_outcome(
+        LoraListing((SUGAR, LoraSummary("plain", {}, "", 1.0)), "sugar"), "zh-CN"
+    ).splitlines()
     assert lines[1] == "sugar · Sugar 面部 · 权重 0.8 · 触发词“Sugar面部” · 这里的默认"
     assert lines[2] == "plain · 权重 1"
 
 
 def test_a_long_prompt_in_the_history_is_cut() -> None:
-    said = say(History((HistoryEntry("k3", JobState.RUNNING, 0, RECIPE),)), "en")
+    said = format_outcome(History((HistoryEntry("k3", JobState.RUNNING, 0, RECIPE),)), "en")
     assert "a face a face" in said
     assert "…" in said
     assert max(map(len, said.splitlines())) < 100
@@ -155,14 +157,14 @@ def test_a_large_shelf_fits_into_a_message() -> None:
         LoraSummary(f"lora{number:03}", {"en": "A title " * 5}, "trigger", 1.0) for number in range(500)
     )
     for locale in LOCALES:
-        assert len(say(LoraListing(cards, ""), locale)) <= 2000
+        assert len(format_outcome(LoraListing(cards, ""), locale)) <= 2000
 
 
 @pytest.mark.parametrize("locale", LOCALES)
 def test_discord_shows_moments_in_the_readers_own_time_zone(locale: str) -> None:
     moment = "<t:1800000000:f> (<t:1800000000:R>)"
-    assert moment in say(CreditBalance(38, 40, 1_800_000_000), locale, times="discord")
-    assert "UTC" in say(CreditBalance(38, 40, 1_800_000_000), locale)
+    assert moment in format_outcome(CreditBalance(38, 40, 1_800_000_000), locale, times="discord")
+    assert "UTC" in format_outcome(CreditBalance(38, 40, 1_800_000_000), locale)
     refusal = NoCreditsLeft(price=2, credits=1, renews_at_s=1_800_000_000)
-    assert moment in explain(refusal, locale, times="discord")
-    assert "UTC" in explain(refusal, locale)
+    assert moment in format_error(refusal, locale, times="discord")
+    assert "UTC" in format_error(refusal, locale)

@@ -20,7 +20,16 @@ import bot
 from bot.__main__ import app
 from bot.commands.table import COMMANDS, SUGAR_OPTIONS
 from bot.commands.values import Draw
-from bot.messages.catalogue import N_, Times, joined, locale_of, shorten, span, text, when
+from bot.messages.catalogue import (
+    N_,
+    Times,
+    format_duration,
+    format_time,
+    join_facts,
+    locale_of,
+    shorten,
+    text,
+)
 from bot.settings import Settings
 from engine.request import TimeEstimate
 
@@ -172,7 +181,7 @@ def test_facts_read_as_people_write_them() -> None:
     assert text("{facts}", "en", facts=((512, 768), (768, 512))) == "512 × 768, 768 × 512"
     assert text("{facts}", "en", facts=0.80) == "0.8"
     assert shorten("a" * 9, 5) == "aaaa…"
-    assert joined(["a", "", "b"]) == "a · b"
+    assert join_facts(["a", "", "b"]) == "a · b"
 
 
 @pytest.mark.parametrize(
@@ -189,12 +198,12 @@ def test_facts_read_as_people_write_them() -> None:
     ],
 )
 def test_times_are_round(least_s: float, most_s: float, said: str) -> None:
-    assert span(TimeEstimate(least_s, most_s), "en") == said
+    assert format_duration(TimeEstimate(least_s, most_s), "en") == said
 
 
 def test_times_are_told_in_both_languages() -> None:
-    assert span(TimeEstimate(21, 29), "zh-CN") == "20–30 秒"
-    assert span(TimeEstimate(200, 200), "zh-CN") == "3 分钟"
+    assert format_duration(TimeEstimate(21, 29), "zh-CN") == "20–30 秒"
+    assert format_duration(TimeEstimate(200, 200), "zh-CN") == "3 分钟"
 
 
 @pytest.mark.parametrize(
@@ -209,15 +218,15 @@ def test_times_are_told_in_both_languages() -> None:
     ],
 )
 def test_a_point_in_time_is_written_as_the_platform_shows_it(times: Times, written: str) -> None:
-    assert when(1_800_000_000, times) == written
+    assert format_time(1_800_000_000, times) == written
 
 
 def test_the_server_s_own_time_zone_is_told_only_to_who_sits_at_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     time.tzset()
     try:
-        assert when(1_800_000_000) == "2027-01-15 08:00 UTC+0"
-        assert when(1_800_000_000, "local") == "2027-01-15 17:00 UTC+9"
+        assert format_time(1_800_000_000) == "2027-01-15 08:00 UTC+0"
+        assert format_time(1_800_000_000, "local") == "2027-01-15 17:00 UTC+9"
     finally:
         monkeypatch.undo()
         time.tzset()

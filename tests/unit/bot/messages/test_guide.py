@@ -5,7 +5,7 @@ import pytest
 from bot.commands.grammar import parse
 from bot.commands.table import COMMANDS, SUGAR_OPTIONS
 from bot.commands.values import Draw
-from bot.messages import LOCALES, help_text, label, text
+from bot.messages import LOCALES, button_label, help_text, text
 from bot.messages.guide import LABELS
 from engine.demo.vocabulary import vocabulary
 
@@ -55,7 +55,7 @@ def test_help_lists_a_small_vocabulary_on_the_same_screen(locale: str) -> None:
 
 def test_labels_fit_on_a_button() -> None:
     for key in LABELS:
-        assert label(key, "en") != label(key, "zh-CN")
-        assert all(0 < len(label(key, locale)) <= 20 for locale in LOCALES)
+        assert button_label(key, "en") != button_label(key, "zh-CN")
+        assert all(0 < len(button_label(key, locale)) <= 20 for locale in LOCALES)
     with pytest.raises(KeyError):
-        label("nothing", "en")
+        button_label("nothing", "en")

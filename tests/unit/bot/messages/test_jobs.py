@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.messages import LOCALES, caption_of, status, text
+from bot.messages import LOCALES, format_caption, format_status, text
 from bot.messages.jobs import AI_MARK, STATES
 from bot.outcomes import (
     Address,
@@ -43,22 +43,24 @@ WAITS = Status("k3", HERE, "en", count=1, position=0)
 
 
 def test_the_caption_of_a_picture_says_all_that_made_it() -> None:
-    assert caption_of(DONE, "en") == (
+    assert format_caption(DONE, "en") == (
         "sugar 0.8 · 512 × 768 · seed 7, 8 · 6.4 s · credits left: 11 · AI-generated"
     )
-    assert caption_of(DONE, "zh-CN") == ("sugar 0.8 · 512 × 768 · 种子 7, 8 · 6.4 秒 · 剩余额度 11 · AI 生成")
+    assert format_caption(DONE, "zh-CN") == (
+        "sugar 0.8 · 512 × 768 · 种子 7, 8 · 6.4 秒 · 剩余额度 11 · AI 生成"
+    )
 
 
 def test_a_picture_without_a_lora_says_so() -> None:
-    assert caption_of(replace(DONE, recipe=replace(RECIPE, loras=())), "en").startswith("no LoRA · ")
+    assert format_caption(replace(DONE, recipe=replace(RECIPE, loras=())), "en").startswith("no LoRA · ")
 
 
 @pytest.mark.parametrize("locale", LOCALES)
 @pytest.mark.parametrize("state", [JobState.DONE, JobState.FAILED, JobState.CANCELLED])
 def test_whatever_comes_with_a_picture_is_marked(state: JobState, locale: str) -> None:
     mark = text(AI_MARK, locale)
-    assert mark in caption_of(replace(DONE, state=state, fail=FailReason.WORKER_ERROR), locale)
-    assert mark not in caption_of(replace(DONE, state=JobState.FAILED, pictures=()), locale)
+    assert mark in format_caption(replace(DONE, state=state, fail=FailReason.WORKER_ERROR), locale)
+    assert mark not in format_caption(replace(DONE, state=JobState.FAILED, pictures=()), locale)
 
 
 NOTES = (UnknownFeature("green hair", ("black",)), UnknownWords(("hat", "sea"), is_all=False))
@@ -66,37 +68,37 @@ NOTES = (UnknownFeature("green hair", ("black",)), UnknownWords(("hat", "sea"), 
 
 def test_a_caption_names_what_the_model_did_not_know() -> None:
     captioned = replace(DONE, notes=NOTES)
-    assert caption_of(captioned, "en").splitlines()[1:] == [
+    assert format_caption(captioned, "en").splitlines()[1:] == [
         "Not known to the built-in model: green hair, hat, sea."
     ]
-    assert caption_of(captioned, "zh-CN").splitlines()[1:] == ["内置模型不认识：green hair、hat、sea。"]
-    assert "Not known" not in caption_of(replace(captioned, state=JobState.FAILED, pictures=()), "en")
-    assert "Not known" not in caption_of(replace(DONE, notes=(SizeChanged("9:1", 192, 128),)), "en")
+    assert format_caption(captioned, "zh-CN").splitlines()[1:] == ["内置模型不认识：green hair、hat、sea。"]
+    assert "Not known" not in format_caption(replace(captioned, state=JobState.FAILED, pictures=()), "en")
+    assert "Not known" not in format_caption(replace(DONE, notes=(SizeChanged("9:1", 192, 128),)), "en")
 
 
 def test_a_failed_job_says_why_and_what_came_back() -> None:
     failed = replace(
         DONE, state=JobState.FAILED, fail=FailReason.OUT_OF_MEMORY, pictures=(), refund=2, credits_left=13
     )
-    assert caption_of(failed, "en").splitlines() == [
+    assert format_caption(failed, "en").splitlines() == [
         "The card had no room for this. Try a smaller size or fewer pictures. Credits given back: 2.",
         "credits left: 13",
     ]
-    assert caption_of(failed, "zh-CN").startswith(
+    assert format_caption(failed, "zh-CN").startswith(
         "显存不够，没能画出来。换小一点的尺寸，或少画几张试试。已退回 2 点额度。\n"
     )
 
 
 def test_a_cancelled_job_says_what_was_drawn_before() -> None:
-    said = caption_of(replace(DONE, state=JobState.CANCELLED, pictures=PICTURES[:1], refund=1), "en")
+    said = format_caption(replace(DONE, state=JobState.CANCELLED, pictures=PICTURES[:1], refund=1), "en")
     assert said.startswith("Cancelled. Drawn before that: 1 of 2. Credits given back: 1.\nsugar 0.8 · ")
 
 
 def test_a_caption_says_which_pictures_are_no_longer_there() -> None:
-    assert caption_of(replace(DONE, pictures=PICTURES[:1], missing=1), "en").startswith(
+    assert format_caption(replace(DONE, pictures=PICTURES[:1], missing=1), "en").startswith(
         "1 of 2 pictures are no longer on the host's disk; the same prompt and seed draw them again.\nsugar"
     )
-    none_left = caption_of(replace(DONE, pictures=(), missing=2), "zh-CN")
+    none_left = format_caption(replace(DONE, pictures=(), missing=2), "zh-CN")
     assert none_left == ("2 张图里有 2 张已不在主机的磁盘上；用同样的提示词和种子可以再画一次。\n剩余额度 11")
 
 
@@ -106,7 +108,7 @@ def test_a_caption_fits_where_captions_are_short() -> None:
     notes = (UnknownFeature("x" * 24, ()),) * 4
     notes += (UnknownWords(("y" * 24,) * 4, is_all=False),)
     longest = replace(DONE, recipe=long, pictures=pictures, notes=notes)
-    assert len(caption_of(longest, "en")) <= 1024  # Telegram's caption
+    assert len(format_caption(longest, "en")) <= 1024  # Telegram's caption
 
 
 @pytest.mark.parametrize(
@@ -155,8 +157,8 @@ def test_a_caption_fits_where_captions_are_short() -> None:
     ],
 )
 def test_a_status_says_place_wait_and_progress_in_words(given: Status, english: str, chinese: str) -> None:
-    assert status(given, "en") == english
-    assert status(given, "zh-CN") == chinese
+    assert format_status(given, "en") == english
+    assert format_status(given, "zh-CN") == chinese
 
 
 def test_every_state_has_a_word() -> None:

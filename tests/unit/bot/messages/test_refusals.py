@@ -5,7 +5,7 @@ import pytest
 import engine.errors as engine
 from bot import errors
 from bot.commands.grammar import parse
-from bot.messages import LOCALES, explain
+from bot.messages import LOCALES, format_error
 from bot.messages.failures import ENGINE_SENTENCES, FAILED
 from bot.messages.refusals import SENTENCES
 from engine.request import FailReason
@@ -58,7 +58,7 @@ FACTS: dict[str, object] = {
 @pytest.mark.parametrize("kind", [*OURS, *ENGINES], ids=lambda kind: f"{kind.__module__}.{kind.__name__}")
 def test_every_class_has_its_own_sentence_in_both_languages(kind: type[Exception]) -> None:
     assert kind in SENTENCES
-    said = {locale: explain(kind(**FACTS), locale) for locale in LOCALES}
+    said = {locale: format_error(kind(**FACTS), locale) for locale in LOCALES}
     assert said["en"] != said["zh-CN"]
     for sentence in said.values():
         assert "{" not in sentence
@@ -82,36 +82,36 @@ def test_a_subclass_nobody_foresaw_is_explained_as_its_parent() -> None:
     class StrangeSize(errors.BadSize):
         pass
 
-    assert explain(StrangeSize(text="0"), "en") == explain(errors.BadSize(text="0"), "en")
+    assert format_error(StrangeSize(text="0"), "en") == format_error(errors.BadSize(text="0"), "en")
 
 
 @pytest.mark.parametrize("locale", LOCALES)
 def test_any_error_at_all_is_explained_without_its_inside(locale: str) -> None:
-    said = explain(ValueError("SELECT secret"), locale)
+    said = format_error(ValueError("SELECT secret"), locale)
     assert said
     assert "secret" not in said
-    assert explain(errors.BadSize(), locale)
+    assert format_error(errors.BadSize(), locale)
 
 
 def test_the_nearest_names_are_offered() -> None:
     error = errors.UnknownLora(name="sugr", nearest=("sugar", "sugar2"))
-    assert explain(error, "en").endswith("/loras shows all of them. Did you mean sugar, sugar2?")
-    assert explain(error, "zh-CN").endswith("查看全部。你是不是想用 sugar、sugar2？")
-    assert "mean" not in explain(errors.UnknownLora(name="sugr", nearest=()), "en")
+    assert format_error(error, "en").endswith("/loras shows all of them. Did you mean sugar, sugar2?")
+    assert format_error(error, "zh-CN").endswith("查看全部。你是不是想用 sugar、sugar2？")
+    assert "mean" not in format_error(errors.UnknownLora(name="sugr", nearest=()), "en")
 
 
 def test_sizes_read_as_sizes_and_times_as_times() -> None:
     error = errors.SizeNotAllowed(width_px=7, height_px=9999, nearest=((512, 768), (768, 512)))
-    assert explain(error, "en") == (
+    assert format_error(error, "en") == (
         "I can't draw 7 × 9999. Please choose another size. Did you mean 512 × 768, 768 × 512?"
     )
     no_credits = errors.NoCreditsLeft(price=2, credits=1, renews_at_s=1_800_000_000)
-    assert "2027-01-15 08:00 UTC+0" in explain(no_credits, "zh-CN")
-    assert "<t:1800000000:R>" in explain(no_credits, "en", times="discord")
+    assert "2027-01-15 08:00 UTC+0" in format_error(no_credits, "zh-CN")
+    assert "<t:1800000000:R>" in format_error(no_credits, "en", times="discord")
 
 
 def test_each_bad_setting_stands_on_its_own_line() -> None:
-    said = explain(
+    said = format_error(
         errors.BadSettings(
             problems=(
                 errors.Problem("no_table", {"setting": "web"}),
@@ -127,21 +127,23 @@ def test_each_bad_setting_stands_on_its_own_line() -> None:
 
 
 def test_a_missing_token_names_the_variable_to_set() -> None:
-    assert "DISCORD_TOKEN" in explain(errors.TokenMissing(platform="discord"), "en")
-    assert "Telegram" in explain(errors.TokenRefused(platform="telegram"), "zh-CN")
+    assert "DISCORD_TOKEN" in format_error(errors.TokenMissing(platform="discord"), "en")
+    assert "Telegram" in format_error(errors.TokenRefused(platform="telegram"), "zh-CN")
 
 
 def test_the_host_is_told_the_engine_s_own_reason() -> None:
-    assert "/models/x is not a folder." in explain(engine.ModelMissing("/models/x is not a folder."), "en")
+    assert "/models/x is not a folder." in format_error(
+        engine.ModelMissing("/models/x is not a folder."), "en"
+    )
 
 
 def test_a_long_prompt_is_told_in_tokens_with_how_much_to_take_out() -> None:
     error = errors.PromptTooLong(tokens=530, limit=512, excess=31)
-    assert explain(error, "en") == (
+    assert format_error(error, "en") == (
         "Your prompt has 530 tokens (pieces of words) and the model reads 512. "
         "Please take out about 31 characters."
     )
-    assert explain(error, "zh-CN") == "提示词有 530 个 token，模型最多读 512 个。请删掉大约 31 个字。"
+    assert format_error(error, "zh-CN") == "提示词有 530 个 token，模型最多读 512 个。请删掉大约 31 个字。"
 
 
 @pytest.mark.parametrize(
@@ -156,19 +158,19 @@ def test_a_long_prompt_is_told_in_tokens_with_how_much_to_take_out() -> None:
 def test_an_example_is_in_the_reader_s_language(typed: str, english: str, chinese: str) -> None:
     with pytest.raises(errors.MissingValue) as caught:
         parse(typed)
-    assert explain(caught.value, "en").endswith(f"needs a value, like: {english}")
-    assert explain(caught.value, "zh-CN").endswith(f"还缺一个值，比如：{chinese}")
+    assert format_error(caught.value, "en").endswith(f"needs a value, like: {english}")
+    assert format_error(caught.value, "zh-CN").endswith(f"还缺一个值，比如：{chinese}")
 
 
 def test_a_suggested_command_can_be_typed_as_it_stands() -> None:
     with pytest.raises(errors.UnknownCommand) as caught:
         parse("/sugr a face")
-    assert explain(caught.value, "en") == (
+    assert format_error(caught.value, "en") == (
         "I don't know the command “/sugr”. /help lists what I can do. Did you mean /sugar?"
     )
     with pytest.raises(errors.UnknownCommand) as caught:
         parse("/xyz")
-    assert explain(caught.value, "en") == "I don't know the command “/xyz”. /help lists what I can do."
+    assert format_error(caught.value, "en") == "I don't know the command “/xyz”. /help lists what I can do."
 
 
 def test_no_english_sentence_holds_chinese() -> None:

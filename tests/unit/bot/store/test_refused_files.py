@@ -23,7 +23,7 @@ from bot.errors import (
     OperatorError,
     RestoreFailed,
 )
-from bot.messages import explain
+from bot.messages import format_error
 from bot.store import open_store
 from bot.store.database import operator_error
 from bot.store.files.backup import back_up, restore
@@ -54,7 +54,7 @@ def drafts_in(folder: Path) -> list[Path]:
 
 def is_explained(error: OperatorError) -> bool:
     """In both languages, with the path, and without a placeholder left over."""
-    said = [explain(error, locale) for locale in ("en", "zh-CN")]
+    said = [format_error(error, locale) for locale in ("en", "zh-CN")]
     return said[0] != said[1] and all(str(error.facts["path"]) in one and "{" not in one for one in said)
 
 

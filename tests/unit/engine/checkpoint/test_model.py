@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.messages import explain
+from bot.messages import format_error
 from engine.checkpoint import model as model_module
 from engine.checkpoint.contents import linear_shapes
 from engine.checkpoint.model import ModelInfo, built_in_lora_folder, find_model, read_model
@@ -268,8 +268,8 @@ def test_a_hub_that_cannot_be_reached_is_a_sentence_with_the_librarys_own_errors
         with pytest.raises(ModelUnreachable, match=word) as caught:
             find_model(make_config(tmp_path, "owner/model", revision=REVISION))
     assert caught.value.facts["model"] == "owner/model"
-    assert "HF_ENDPOINT" in explain(caught.value, "en")
-    assert "HF_ENDPOINT" in explain(caught.value, "zh-CN")
+    assert "HF_ENDPOINT" in format_error(caught.value, "en")
+    assert "HF_ENDPOINT" in format_error(caught.value, "zh-CN")
 
 
 def answer_once(hub: socket.socket, answer: bytes) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from bot.messages import explain
+from bot.messages import format_error
 from engine import errors
 from engine.checkpoint.model import ModelInfo
 from engine.shelf import index, read_shelf
@@ -31,7 +31,7 @@ def test_names_of_files_and_tensors_are_made_safe_for_a_terminal(folder: Path, m
         shelf = read_shelf([folder], model)
     assert {rejected.name for rejected in shelf.rejected} == {r"\x1b[2Jsugar", "anime"}
     said = [str(logs), *(f"{each.name} {each.error} {each.error.facts}" for each in shelf.rejected)]
-    said += [explain(each.error, "en") for each in shelf.rejected]
+    said += [format_error(each.error, "en") for each in shelf.rejected]
     assert "\x1b" not in "".join(said)
     assert "owned" in "".join(said)
 

@@ -6,7 +6,7 @@ import pytest
 
 from bot.chats.web import CardPanel, WebChat
 from bot.errors import PackageMissing, PortTaken
-from bot.messages import explain
+from bot.messages import format_error
 from tests.fakes.desk import ScriptedDesk
 from tests.unit.bot.chats.making import make_receipt, make_result, make_status
 
@@ -41,7 +41,7 @@ async def test_a_missing_extra_is_reported_with_the_missing_package(
         await chat.open()
     await chat.close()
 
-    assert "pip install 'sugarbot[web]'" in explain(refused.value, "en")
+    assert "pip install 'sugarbot[web]'" in format_error(refused.value, "en")
     assert refused.value.facts["package"].startswith("starlette")  # type: ignore[attr-defined]
 
 

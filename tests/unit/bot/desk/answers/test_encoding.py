@@ -7,7 +7,7 @@ import pytest
 from bot import errors
 from bot.commands.values import Help, Scope
 from bot.desk.answers.encoding import decode, encode
-from bot.messages import explain
+from bot.messages import format_error
 from bot.outcomes import (
     CancelAsked,
     LinkAsked,
@@ -46,7 +46,7 @@ def test_every_refusal_says_the_same_again(kind: type[errors.PersonError]) -> No
     assert type(again) is kind
     assert again.facts == refusal.facts
     for locale in ("en", "zh-CN"):
-        assert explain(again, locale) == explain(refusal, locale)
+        assert format_error(again, locale) == format_error(refusal, locale)
 
 
 @pytest.mark.parametrize(
