@@ -83,11 +83,6 @@ class Timings:
     decode_s: float = 0.0
     encode_s: float = 0.0
 
-    @property
-    def total_s(self) -> float:
-        """The sum of all stages."""
-        return self.lora_s + self.text_s + self.denoise_s + self.decode_s + self.encode_s
-
 
 @dataclass(frozen=True, slots=True)
 class Progress:

@@ -58,7 +58,8 @@ class ModelInfo:
 
     Attributes:
         folder: What is loaded.
-        origin: What the host named, where ``folder`` is a converted copy of it; else None.
+        origin: The folder that the host named, if ``folder`` is a converted copy of it.
+        is_built_in: Whether it is the small model that comes with the program; it knows few words.
     """
 
     name: str
@@ -70,11 +71,7 @@ class ModelInfo:
     multiple_px: int = 16
     max_area_px: int
     origin: Path | None = None
-
-    @property
-    def is_built_in(self) -> bool:
-        """Whether this is the small model that comes with the program, which knows few words."""
-        return self.folder == BUILT_IN_WEIGHTS.resolve()
+    is_built_in: bool = False
 
     def fit(self, ratio_w: int, ratio_h: int) -> tuple[int, int]:
         """Say the allowed size nearest to this shape with about the native area; 1:1 is a square.
@@ -198,7 +195,8 @@ def read_model(folder: Path, name: str = "") -> ModelInfo:
         parts = tuple(missing)
         raise ModelIncomplete(f"{folder} lacks {', '.join(parts)}.", folder=str(folder), missing=parts)
     named = {**limits.model_dump(), "name": name or limits.name or folder.name}
-    info = ModelInfo(folder=folder.resolve(), **named)
+    is_built_in = folder.resolve() == BUILT_IN_WEIGHTS.resolve()
+    info = ModelInfo(folder=folder.resolve(), is_built_in=is_built_in, **named)
     if not info.allows(info.native_width_px, info.native_height_px):
         flaw = "sugarbot.json (the native size is outside its own limits)"
         raise ModelIncomplete(f"{folder} has a wrong {flaw}.", folder=str(folder), missing=(flaw,))

@@ -5,6 +5,7 @@ The worker draws the first job. The next job is ready in the worker, so that the
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -16,19 +17,18 @@ MAX_IN_FLIGHT = 2  # one is drawn and one is ready; a third would only leave the
 log = structlog.get_logger("engine.host")
 
 
+@dataclass(eq=False, slots=True)
 class InFlightJob:
     """A job that the worker holds.
 
     Attributes:
-        request: The job.
         has_started: The worker has reported it, so it may have begun to draw it.
         events: What ``next_event`` returns or raises.
     """
 
-    def __init__(self, request: RenderRequest) -> None:
-        self.request = request
-        self.has_started = False
-        self.events: asyncio.Queue[Event | WorkerLost] = asyncio.Queue()
+    request: RenderRequest
+    has_started: bool = False
+    events: "asyncio.Queue[Event | WorkerLost]" = field(default_factory=asyncio.Queue)
 
     async def next_event(self) -> Event:
         """Wait for the next event of this job.

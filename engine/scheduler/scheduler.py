@@ -4,7 +4,6 @@ Unknown job ids are ignored: the database knows which jobs exist, this module do
 """
 
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import takewhile
@@ -51,6 +50,14 @@ class _Running:
     drawn: float = 0.0
 
 
+@dataclass(slots=True)
+class _MemoryWait:
+    """The first job waits for memory; ``passes`` smaller ones went before it."""
+
+    since_s: float
+    passes: int = 0
+
+
 class Scheduler:
     """The waiting and the running jobs.
 
@@ -62,8 +69,7 @@ class Scheduler:
         self._clock = clock
         self._order = FairOrder()
         self._running: dict[str, _Running] = {}  # in the order in which the worker draws them
-        self._passes: Counter[str] = Counter()  # job that waits for memory → smaller ones that went before
-        self._without_room_since_s: dict[str, float] = {}  # job that waits for memory → when that began
+        self._memory_waits: dict[str, _MemoryWait] = {}  # by job
 
     def add(self, waiting: Waiting) -> None:
         """Queue a job. A running job returns to where it stood, and its person is not charged."""
@@ -75,7 +81,7 @@ class Scheduler:
     def remove(self, job_id: str) -> None:
         """Forget a job, waiting or running; the order of all others stays."""
         self._running.pop(job_id, None)
-        self._forget_memory_wait(job_id)
+        self._memory_waits.pop(job_id, None)
         if job_id in self._order.jobs:
             self._order.remove(job_id)
         if not self._order.jobs and not self._running:
@@ -123,15 +129,15 @@ class Scheduler:
     def _next_without_room(self, first: Waiting, headroom: Headroom, need_of: NeedOf) -> Decision:
         """Choose a smaller job, or try the first one after ``PATIENCE_S``."""
         now_s = self._clock()
-        waited_s = now_s - self._without_room_since_s.setdefault(first.job_id, now_s)
+        wait = self._memory_waits.setdefault(first.job_id, _MemoryWait(now_s))
         need = f"{need_of(first) / GIB:.1f} GiB"
         why = f"{first.job_id} needs {need} and waits for memory: {headroom.reason}"
         smaller = self._first_that_fits(headroom.free_bytes, need_of)
-        if smaller is not None and self._passes[first.job_id] < MAX_PASSES:
-            self._passes[first.job_id] += 1
+        if smaller is not None and wait.passes < MAX_PASSES:
+            wait.passes += 1
             return self._start(smaller, f"smaller, so it goes first: {why}", need_of(smaller))
         has_no_reading_s = headroom.unknown_s if headroom.unknown_s and not headroom.total_bytes else 0.0
-        if max(waited_s, has_no_reading_s) > PATIENCE_S:
+        if max(now_s - wait.since_s, has_no_reading_s) > PATIENCE_S:
             reason = f"tried after {PATIENCE_S:.0f} s without room: {why}"
             return self._start(first, reason, headroom.free_bytes)
         return Decision(None, why)
@@ -184,11 +190,11 @@ class Scheduler:
 
     def work_before(self, job_id: str) -> float | None:
         """The work (``Cost.work``) that remains before a job begins; None if it is drawn or unknown."""
-        before, queued = self._running_before(job_id), 0.0
+        queued = 0.0
         if job_id in self._order.jobs:
             before = list(self._running.values())
             queued = sum(self._order.work[: self._order.position(job_id)])
-        elif not before:
+        elif not (before := self._running_before(job_id)):
             return None
         return queued + sum(ran.job.cost.work * max(0.0, 1 - ran.drawn / ran.job.pictures) for ran in before)
 
@@ -200,9 +206,5 @@ class Scheduler:
 
     def _start(self, job: Waiting, reason: str, granted_bytes: int) -> Decision:
         self._running[job.job_id] = _Running(job, self._order.take(job.job_id), granted_bytes)
-        self._forget_memory_wait(job.job_id)
+        self._memory_waits.pop(job.job_id, None)
         return Decision(job.job_id, reason)
-
-    def _forget_memory_wait(self, job_id: str) -> None:
-        del self._passes[job_id]  # a Counter ignores a missing key
-        self._without_room_since_s.pop(job_id, None)
