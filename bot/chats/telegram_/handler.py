@@ -51,6 +51,7 @@ from bot.outcomes import (
     Receipt,
     Undeliverable,
 )
+from engine.backoff import Backoff
 
 RETRY_PAUSES_S = (1.0, 5.0, 20.0, 60.0)  # between tries to send a reply; the last one repeats …
 MAX_TRIES = 1_440  # … for a day, as long as Telegram keeps an update
@@ -124,7 +125,8 @@ class UpdateHandler:
         """Make the reply and send it, with retries while the network fails; False if ``close`` came first."""
         reply: Reply | None = None
         is_apology = False
-        for number in range(MAX_TRIES):
+        backoff = Backoff(RETRY_PAUSES_S)
+        for _ in range(MAX_TRIES):
             try:
                 reply = reply or await self._make_reply(update)
                 await reply.send()
@@ -132,7 +134,7 @@ class UpdateHandler:
                 raise
             except (TelegramError, TimeoutError) as error:
                 log.warning("answer delayed", event_id=event_id, reason=repr(error))
-                pause_s = RETRY_PAUSES_S[min(number, len(RETRY_PAUSES_S) - 1)]
+                pause_s = backoff.next_pause_s()
                 if isinstance(error, RetryAfter):
                     pause_s = max(pause_s, retry_after_s(error))
                 with contextlib.suppress(TimeoutError):

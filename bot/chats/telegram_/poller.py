@@ -24,11 +24,11 @@ from bot.chats.telegram_.event_kinds import REQUESTED
 from bot.chats.telegram_.parsing import chat_key_of, event_id_of
 from bot.chats.telegram_.rate_limiter import retry_after_s
 from bot.outcomes import Platform
+from engine.backoff import Backoff
 
 POLL_S = 25  # Telegram holds an empty answer this long; home routers drop connections idle for a minute
 NETWORK_MARGIN_S = 10  # on top of POLL_S
-FIRST_PAUSE_S = 1.0
-MAX_PAUSE_S = 30.0
+RETRY_PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 
 log = structlog.get_logger(__name__)
 
@@ -72,13 +72,14 @@ class UpdatePoller:
 
     async def _fetch_batch(self, offset: int | None) -> list[RawEvent]:
         """Call ``getUpdates`` until it succeeds; a failure drops the offset."""
-        pause_s = FIRST_PAUSE_S
+        backoff = Backoff(RETRY_PAUSES_S)
         while True:
+            min_pause_s = 0.0
             try:
                 return await self._get_updates(offset)
             except RetryAfter as error:
-                pause_s = max(pause_s, retry_after_s(error))
-                log.warning("telegram asks to wait", seconds=pause_s)
+                min_pause_s = retry_after_s(error)
+                log.warning("telegram asks to wait", seconds=min_pause_s)
             except Conflict:
                 log.warning("another process takes this bot's updates; only one may run")
             except InvalidToken:
@@ -86,8 +87,8 @@ class UpdatePoller:
             except (TelegramError, TimeoutError) as error:
                 log.warning("no updates from telegram", reason=repr(error))
             offset = None
+            pause_s = max(backoff.next_pause_s(), min_pause_s)
             await asyncio.sleep(pause_s * random.uniform(1.0, 1.3))  # noqa: S311 - spreads retries, no secret
-            pause_s = min(2 * pause_s, MAX_PAUSE_S)
 
     async def _get_updates(self, offset: int | None) -> list[RawEvent]:
         """Call once, for raw JSON: in the library's ``get_updates`` one bad update fails the whole batch."""
