@@ -9,7 +9,7 @@ from structlog.typing import EventDict
 from bot.chats.telegram_ import controls, handler
 from bot.chats.telegram_.address import ChatAddress
 from bot.commands.values import Cancel, Command, Reroll
-from bot.errors import NotYours, PersonError
+from bot.errors import AlreadyEnded, NotYours, PersonError
 from bot.outcomes import CancelAsked, CommandContext, Outcome
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.telegram_app import serving
@@ -146,13 +146,30 @@ async def test_a_press_on_a_second_placeholder_removes_its_button(
 ) -> None:
     """A crash between sending a placeholder and storing it leaves one behind."""
     sent = await placeholder(server, world, desk)
-    spare = replace(sent, message_id=50)
-    world.messages[11, 50] = spare
-    world.press(spare, "Cancel")
+    duplicate = replace(sent, message_id=50)
+    world.messages[11, 50] = duplicate
+    world.press(duplicate, "Cancel")
     await server.until(lambda: len(desk.settled) == 2)
     left, kept = world.in_chat(11)
     assert (left.text, left.buttons) == ("I go on with this one in another message.", ())
     assert kept == sent
+
+
+@pytest.mark.usefixtures("chat")
+async def test_a_press_on_a_second_placeholder_of_an_ended_job_removes_its_button(
+    server: TelegramServer, world: World, desk: ScriptedDesk
+) -> None:
+    def refuse(_command: Command, _context: CommandContext) -> Outcome:
+        raise AlreadyEnded(job_id="j1")
+
+    sent = await placeholder(server, world, desk)
+    duplicate = replace(sent, message_id=50)
+    world.messages[11, 50] = duplicate
+    desk.answer = refuse
+    query_id = world.press(duplicate, "Cancel")
+    await server.until(lambda: len(desk.settled) == 2)
+    assert query_id in world.alerts
+    assert [message.buttons for message in world.in_chat(11)] == [(), sent.buttons]
 
 
 @pytest.mark.usefixtures("chat")

@@ -9,7 +9,7 @@ from telegram import Bot
 from bot.chats.telegram_ import adapter, handler
 from bot.commands.values import Cancel, Command
 from bot.errors import NotYours
-from bot.outcomes import CommandContext, Outcome, Platform
+from bot.outcomes import Address, CommandContext, Outcome, Platform
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.telegram_app import Script, serving
 from tests.fakes.telegram_server import Call, Fault, TelegramServer
@@ -138,6 +138,20 @@ async def test_a_placeholder_is_retried_until_it_arrives_without_an_apology(
         await server.until(lambda: desk.settled)
     assert len(server.named("sendMessage")) == times + 1
     assert ["Got it" in text for text in world.texts(11)] == [True]
+
+
+async def test_a_fault_of_ours_after_a_job_is_accepted_causes_no_apology(
+    server: TelegramServer, world: World, desk: ScriptedDesk, events: list[EventDict]
+) -> None:
+    async def fail(job_id: str, address: Address) -> None:
+        raise RuntimeError("unexpected")
+
+    desk.store_placeholder = fail  # type: ignore[method-assign]
+    async with serving(server, desk):
+        world.say("a fox")
+        await server.until(lambda: desk.settled)
+    assert ["Got it" in text for text in world.texts(11)] == [True]
+    assert [event["event_id"] for event in events if event["event"] == "event failed"] == desk.settled
 
 
 async def test_an_answer_that_fails_for_a_day_is_given_up(
