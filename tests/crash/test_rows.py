@@ -1,27 +1,24 @@
-"""Every figure of the promise in its short form; ``make crash`` measures the long one."""
+"""All other figures of the promise in their short form; ``make crash`` measures the long one."""
 
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 
 import pytest
 
-from tests.crash.rows import Row, Scale, all_rows
+from tests.crash import rows
+from tests.crash.rows import Row
+from tests.crash.short_form import check, parameters
 
-ROW_S = 180
-CLOSER_LOOK_S = 600  # row 2 tries rare points again, row 5 may go on to four times as many kills
+FILES_OF_THEIR_OWN = {"kills", "chats"}  # test_kills.py and test_chats.py
+OTHERS = [
+    import_module(f"{rows.__name__}.{module.name}")
+    for module in iter_modules(rows.__path__)
+    if module.name not in FILES_OF_THEIR_OWN
+]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "row",
-    [
-        pytest.param(
-            row,
-            id=row.number,
-            marks=pytest.mark.timeout(CLOSER_LOOK_S if row.number in ("2", "5") else ROW_S),
-        )
-        for row in all_rows()
-    ],
-)
+@pytest.mark.parametrize("row", parameters(*OTHERS))
 def test_a_figure_is_reached(row: Row, tmp_path: Path) -> None:
-    measured = row.run(Scale(is_long=False, folder=tmp_path))
-    assert measured.holds, measured.said
+    check(row, tmp_path)

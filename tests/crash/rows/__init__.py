@@ -1,7 +1,7 @@
 """The figures of the promise: each row measures one of them and says whether it reaches what was set.
 
 One module a group of rows, each with ``ROWS``. ``make crash`` (``python -m tests.crash``) measures them in
-the long form and prints the table; ``tests/crash/test_rows.py`` holds every row in its short form.
+the long form and prints the table; ``tests/crash/test_*.py`` run every row in its short form.
 """
 
 import re

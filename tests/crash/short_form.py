@@ -1,0 +1,31 @@
+"""The rows of some modules as parameters of a test, in their short form.
+
+Each group of slow rows has a test file, so that the files run at the same time.
+"""
+
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from tests.crash.rows import Row, Scale
+
+ROW_S = 180
+RETRIES_S = 600  # row 2 tries rare points again, row 5 may go on to four times as many kills
+
+
+def parameters(*modules: ModuleType) -> list[Any]:
+    """The rows of these modules, each with its number as id and with its time limit."""
+    return [
+        pytest.param(
+            row, id=row.number, marks=pytest.mark.timeout(RETRIES_S if row.number in ("2", "5") else ROW_S)
+        )
+        for row in sorted((row for module in modules for row in module.ROWS), key=lambda row: row.order)
+    ]
+
+
+def check(row: Row, folder: Path) -> None:
+    """Measure a row in its short form; it must reach its figure."""
+    measured = row.run(Scale(is_long=False, folder=folder))
+    assert measured.holds, measured.said
