@@ -6,7 +6,8 @@ An option is written ``--name value`` (full-width too, or with the em-dash that 
 comma, or is in quotes. A bare ``--`` before the first word of the prompt ends the options: all text after it
 is prompt.
 
-Two steps: ``_Lexer`` turns the text into tokens, left to right; ``_fold`` turns the tokens into a ``Scan``.
+Two steps: ``_Lexer`` turns the text into tokens, left to right; ``scan`` folds the tokens into a ``Scan``.
+A face slot takes the prose up to the next comma or token.
 """
 
 import re
@@ -47,22 +48,8 @@ class Scan:
         """Return the value of the last flag of this name."""
         return next((flag.value for flag in reversed(self.flags) if flag.option.name == name), None)
 
-    def every(self, name: str) -> tuple[str, ...]:
-        """Return the values of all flags of this name."""
-        return tuple(flag.value for flag in self.flags if flag.option.name == name)
-
 
 _UNSUPPORTED_CHINESE = re.compile("|".join(name for name in UNSUPPORTED if not name.isascii()))
-
-
-def scan(text: str, options: Sequence[Option] = SUGAR_OPTIONS) -> Scan:
-    """Split a cleaned sentence into prompt, flags and tags; ``options`` are those that may occur.
-
-    Raises:
-        UnknownFlag: The text names an option that does not exist.
-        MissingValue: An option has no value.
-    """
-    return _fold(text, _Lexer(text, _vocabulary(tuple(options))).tokens())
 
 
 def nearest(word: str, known: Iterable[str]) -> tuple[str, ...]:
@@ -273,8 +260,14 @@ def _unknown_flag(typed: str, name: str, known: Iterable[str]) -> UnknownFlag:
     return UnknownFlag(flag=typed, nearest=tuple(f"--{word}" for word in close))
 
 
-def _fold(text: str, tokens: Iterable[_Token]) -> Scan:
-    """Collect flags, tags and prose; a face slot takes the prose up to the next comma or token."""
+def scan(text: str, options: Sequence[Option] = SUGAR_OPTIONS) -> Scan:
+    """Split a cleaned sentence into prompt, flags and tags; ``options`` are those that may occur.
+
+    Raises:
+        UnknownFlag: The text names an option that does not exist.
+        MissingValue: An option has no value.
+    """
+    tokens = _Lexer(text, _vocabulary(tuple(options))).tokens()
     flags: list[Flag] = []
     tags: list[str] = []
     prose: list[str] = []

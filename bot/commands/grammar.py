@@ -224,7 +224,7 @@ def _draw(found: Scan, chosen: Mapping[str, str] = MappingProxyType({})) -> Draw
 
 def _loras(found: Scan, chosen: str | None, weight: str | None) -> tuple[LoraWish, ...]:
     """Return the menu's LoRAs, else ``--lora``, else tags; a weight alone is for the default LoRA."""
-    texts: Sequence[str] = found.every(_LORA) or found.tags
+    texts: Sequence[str] = [flag.value for flag in found.flags if flag.option.name == _LORA] or found.tags
     if chosen:
         texts = [part for part in re.split(r"[,，]", chosen) if part.strip()]
     # Of two equal names, the last counts.

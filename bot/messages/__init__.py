@@ -4,11 +4,11 @@ The English text is the msgid; ``zh_CN.po`` is the catalogue, edited with any ge
 time. The functions return plain text that contains people's own words; each chat escapes it for its platform.
 
 * ``catalogue``  msgid → sentence in a locale, with facts; times, durations, lists
-* ``answers``    outcomes of the desk       * ``jobs``      status, caption, where an answer has gone
+* ``answers``    outcomes of the desk       * ``jobs``      notes, status, caption, where an answer is
 * ``refusals``   errors                     * ``failures``  errors of the engine and failed jobs
 * ``details``    technical lines of errors  * ``problems``  settings and set-up
 * ``guide``      help, greeting, buttons    * ``page``      the local web page
-* ``notes``      remarks on a request       * ``checks``    results of ``doctor``
+* ``checks``     results of ``doctor``
 
 Tests of this package: ``pytest tests/unit/bot/messages``; they name every sentence without a translation.
 """

@@ -4,8 +4,7 @@ from bot.commands.reading import format_link_code
 from bot.commands.values import Help, Scope
 from bot.messages.catalogue import N_, PLATFORM_NAMES, Times, format_time, join_facts, shorten, text
 from bot.messages.guide import help_text
-from bot.messages.jobs import STATES, format_position, settings_of
-from bot.messages.notes import format_note
+from bot.messages.jobs import STATES, format_note, format_position, settings_of
 from bot.outcomes import (
     CancelAsked,
     CreditBalance,

@@ -5,12 +5,14 @@ answer of an earlier attempt changes nothing.
 """
 
 import json
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 
 from bot.store.database import Database
-from bot.store.rows import JobRow, NewJob, PictureRow, job_of, loras_json
+from bot.store.rows import JobRow, NewJob, PictureRow
+from engine.request import LoraChoice
 
 URGENT = True
 
@@ -24,23 +26,24 @@ class Jobs:
     async def find_by_origin(self, platform: str, event_id: str) -> JobRow | None:
         """Return the job that this event made, if it made one."""
         rows = await self._query("find_by_origin", platform=platform, event_id=event_id)
-        return job_of(rows[0]) if rows else None
+        return _job_of(rows[0]) if rows else None
 
     async def add(self, job: NewJob, event_id: str) -> JobRow:
         """Queue a job with its origin; call it in the transaction of its charge."""
-        values = asdict(job) | {"loras": loras_json(job.loras), "private": int(job.private)}
+        loras = json.dumps([asdict(lora) for lora in job.loras], ensure_ascii=False)
+        values = asdict(job) | {"loras": loras, "private": int(job.private)}
         [row] = await self._query("add_job", **values)
         await self._query("add_origin", platform=job.platform, event_id=event_id, job=job.id)
-        return job_of(row)
+        return _job_of(row)
 
     async def find(self, job_id: str) -> JobRow | None:
         """Return one job."""
         rows = await self._query("find_job", id=job_id)
-        return job_of(rows[0]) if rows else None
+        return _job_of(rows[0]) if rows else None
 
     async def unfinished_of(self, person: int) -> tuple[JobRow, ...]:
         """Return the person's jobs that wait or run, newest first."""
-        return tuple(job_of(row) for row in await self._query("unfinished_of", person=person))
+        return tuple(_job_of(row) for row in await self._query("unfinished_of", person=person))
 
     async def count_unfinished(self, person: int) -> int:
         """Count the person's jobs that wait or run."""
@@ -49,7 +52,7 @@ class Jobs:
 
     async def newest_of(self, person: int, limit: int) -> tuple[JobRow, ...]:
         """Return the person's jobs, newest first."""
-        return tuple(job_of(row) for row in await self._query("newest_of", person=person, limit=limit))
+        return tuple(_job_of(row) for row in await self._query("newest_of", person=person, limit=limit))
 
     async def newest_public_in(
         self, person: int, platform: str, chat_id: str, limit: int
@@ -58,23 +61,23 @@ class Jobs:
         rows = await self._query(
             "newest_public_in", person=person, platform=platform, chat_id=chat_id, limit=limit
         )
-        return tuple(job_of(row) for row in rows)
+        return tuple(_job_of(row) for row in rows)
 
     async def in_state(self, state: str) -> tuple[JobRow, ...]:
         """Return all jobs in this state, in the order of acceptance."""
-        return tuple(job_of(row) for row in await self._query("in_state", state=state))
+        return tuple(_job_of(row) for row in await self._query("in_state", state=state))
 
     async def claim(self, job_id: str, lease: str, now_ms: int) -> JobRow | None:
         """Start the next attempt of a queued job; None if the job is not queued any more."""
         rows = await self._query("claim", id=job_id, lease=lease, now_ms=now_ms)
-        return job_of(rows[0]) if rows else None
+        return _job_of(rows[0]) if rows else None
 
     async def requeue(self, job: JobRow, *, uses_attempt: bool) -> JobRow | None:
         """Queue a running job again; None if a later attempt or its end came first."""
         rows = await self._query(
             "requeue", id=job.id, attempt=job.attempt, lease=job.lease, used_attempts=int(uses_attempt)
         )
-        return job_of(rows[0]) if rows else None
+        return _job_of(rows[0]) if rows else None
 
     async def requeue_leased(self, lease: str) -> None:
         """Queue all running jobs of this lease again; none of their attempts counts."""
@@ -131,3 +134,11 @@ class Jobs:
         """Return the pictures of these jobs, ordered by job and index."""
         rows = await self._query("pictures", jobs=json.dumps(list(job_ids)))
         return tuple(PictureRow(**dict(row)) for row in rows)
+
+
+def _job_of(row: sqlite3.Row) -> JobRow:
+    values = dict(row)
+    values["loras"] = tuple(LoraChoice(**lora) for lora in json.loads(values["loras"]))
+    values["private"] = bool(values["private"])
+    values["cancel_requested"] = bool(values["cancel_requested"])
+    return JobRow(**values)

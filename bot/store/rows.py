@@ -4,10 +4,7 @@
 them.
 """
 
-import json
-import sqlite3
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from engine.request import LoraChoice
@@ -150,17 +147,3 @@ class DefaultLora:
 
     lora: str
     weight: float
-
-
-def job_of(row: sqlite3.Row) -> JobRow:
-    """Convert a row of table job."""
-    values = dict(row)
-    values["loras"] = tuple(LoraChoice(**lora) for lora in json.loads(values["loras"]))
-    values["private"] = bool(values["private"])
-    values["cancel_requested"] = bool(values["cancel_requested"])
-    return JobRow(**values)
-
-
-def loras_json(loras: Sequence[LoraChoice]) -> str:
-    """Convert LoRAs to the JSON of column job.loras."""
-    return json.dumps([asdict(lora) for lora in loras], ensure_ascii=False)

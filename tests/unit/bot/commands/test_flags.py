@@ -20,7 +20,7 @@ def test_only_the_given_options_are_known() -> None:
 
 def test_flags_are_asked_for_by_name() -> None:
     found = scan("--depth 1 --depth 2", (WIDE, DEPTH))
-    assert found.every("depth") == ("1", "2")
+    assert [(flag.option.name, flag.value) for flag in found.flags] == [("depth", "1"), ("depth", "2")]
     assert found.last("depth") == "2"
     assert found.last("wide") is None
 

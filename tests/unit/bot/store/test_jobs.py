@@ -1,9 +1,11 @@
 """Jobs as their people, their chats and the renderer see them."""
 
+from dataclasses import fields, replace
+
 import pytest
 
 from bot.store import Store
-from bot.store.rows import PictureRow, loras_json
+from bot.store.rows import NewJob, PictureRow
 from engine.request import LoraChoice
 from tests.unit.bot.store.stored import a_job
 
@@ -121,5 +123,9 @@ async def test_a_platforms_name_for_a_picture_is_kept_by_form_and_the_newest_cou
     assert await store.jobs.file_ids("telegram", ["other"], "photo") == {}
 
 
-def test_a_loras_name_stands_in_the_database_as_people_read_it() -> None:
-    assert "糖面部" in loras_json([LoraChoice("糖面部", "a" * 64, 0.8)])
+async def test_the_database_stores_a_lora_name_as_people_read_it(store: Store) -> None:
+    job = replace(await a_job(store), id="other", loras=(LoraChoice("糖面部", "a" * 64, 0.8),))
+    new = NewJob(**{field.name: getattr(job, field.name) for field in fields(NewJob)})
+    await store.jobs.add(new, event_id="other")
+    [(loras,)] = await store._run("SELECT loras FROM job WHERE id = 'other'")
+    assert "糖面部" in loras
