@@ -17,6 +17,7 @@ from bot.chats.contract import Chat
 from bot.chats.supervisor import ChatSupervisor, keep_running
 from bot.checks import checks
 from bot.desk import maintenance
+from bot.desk.build import DeskInputs, build_desk
 from bot.desk.desk import Desk
 from bot.desk.drawing import Renderer
 from bot.policy.rules import Rules
@@ -30,7 +31,6 @@ from engine.planner.cost import CostBook
 from engine.planner.headroom import HeadroomProbe
 from engine.planner.monitor import HeadroomMonitor
 from engine.request import WorkerInfo
-from engine.scheduler import Scheduler
 from engine.shelf import Shelf, read_shelf
 
 log = structlog.get_logger("bot.app")
@@ -97,21 +97,22 @@ async def open_application(
         stack.push_async_callback(_cancel_and_wait, worker)
         probe = HeadroomProbe(config.device, config.reserve_bytes, host.held_bytes, host.device)
         tokens = await asyncio.to_thread(load_prompt_tokens, model.folder)
-        desk = Desk(
-            store=store,
-            renderer=renderer_of(host),
-            shelf=shelf,
-            model=model,
-            scheduler=Scheduler(),
-            probe=probe,
-            costs=costs,
-            rules=Rules.from_settings(settings),
-            pictures_dir=settings.data_dir / "pictures",
-            clock=_now_ms,
-            reserve_bytes=settings.storage.reserve_bytes,
-            default_lora=settings.engine.default_lora,
-            is_loading=lambda: host.info is None,
-            measure=tokens.measure if tokens else None,
+        desk = build_desk(
+            DeskInputs(
+                store=store,
+                renderer=renderer_of(host),
+                shelf=shelf,
+                model=model,
+                probe=probe,
+                costs=costs,
+                rules=Rules.from_settings(settings),
+                pictures_dir=settings.data_dir / "pictures",
+                clock=_now_ms,
+                reserve_bytes=settings.storage.reserve_bytes,
+                default_lora=settings.engine.default_lora,
+                is_loading=lambda: host.info is None,
+                measure=tokens.measure if tokens else None,
+            )
         )
         yield Application(settings, store, model, shelf, desk, host, HeadroomMonitor(probe), costs, worker)
 

@@ -1,15 +1,18 @@
-"""How a job ends: state, pictures, refund and result in one transaction, fenced by its try.
+"""How a claimed job ends or waits again.
 
-Whoever calls second (a late worker, a cancel beside a finish) changes nothing. A cancel ends a job that waits
-at once; one that is drawn stops after its current step.
+A job ends in one transaction: state, pictures, refund and result, fenced by its attempt. A second end (a late
+worker, a cancel beside a finish) changes nothing. Every method may be repeated when the disk was full.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import structlog
 
 from bot.commands.values import Cancel
-from bot.desk.people.ledger import Ledger, refund_of
+from bot.desk.files import LogLimiter, save_pictures
+from bot.desk.people.ledger import Ledger
 from bot.desk.queue import ChangeSignal, JobQueue
 from bot.errors import AlreadyEnded, NoSuchJob, NothingToCancel, NotYours
 from bot.outcomes import CancelAsked, CommandContext, JobState
@@ -17,24 +20,41 @@ from bot.policy.rights import is_host
 from bot.policy.rules import Rules
 from bot.store import Store
 from bot.store.rows import JobRow, PictureRow
-from engine.request import FailReason
+from engine.durable import is_disk_full
+from engine.request import Failed, FailReason, Finished, Picture, Stopped
 
 log = structlog.get_logger("bot.desk")
 
+MAX_ATTEMPTS = 3  # a job that ended the worker this often would end it again
+
 
 class JobCompletion:
-    """The way out of the line.
+    """Records how claimed jobs end, or puts them back into the queue.
+
+    Args:
+        pictures_dir: The folder of the pictures; created when the first one is saved.
+        clock: UTC milliseconds.
 
     Attributes:
-        posted: Rings when a result lies ready.
+        result_ready: Notified when the outbox has a new result.
     """
 
-    def __init__(self, *, store: Store, ledger: Ledger, line: JobQueue, clock: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        ledger: Ledger,
+        queue: JobQueue,
+        pictures_dir: Path,
+        clock: Callable[[], int],
+    ) -> None:
         self._store = store
         self._ledger = ledger
-        self._line = line
+        self._queue = queue
+        self._pictures_dir = pictures_dir
         self._clock = clock
-        self.posted = ChangeSignal()
+        self._full = LogLimiter("disk full: drawn pictures were lost and refunded")
+        self.result_ready = ChangeSignal()
 
     async def end(
         self,
@@ -46,30 +66,98 @@ class JobCompletion:
     ) -> int | None:
         """End ``job`` as it was claimed (or, never claimed, as it waited).
 
-        The files of ``pictures`` are on the disk already; what is missing of ``job.count`` is refunded.
+        The files of ``pictures`` are on the disk; the missing pictures of ``job.count`` are refunded.
 
         Returns:
-            The refund; None, with nothing changed, when this try of the job no longer counts.
+            The refund; None, with nothing changed, when this attempt of the job no longer counts.
         """
         async with self._store.atomic():
             if not await self._store.jobs.end(job, state, self._clock(), fail=fail, pictures=pictures):
                 log.warning("late end refused", job_id=job.id, attempt=job.attempt, state=state)
                 return None
-            await self._ledger.refund(job, kept=len(pictures))
+            refund = await self._ledger.refund(job, kept=len(pictures))
             await self._store.outbox.add(job.id)
-            self._store.after_commit(lambda: self._gone(job))
-        refund = refund_of(job, len(pictures))
+            if job.state == JobState.QUEUED:  # a drawn job has left the queue when its time was charged
+                self._store.after_commit(lambda: self._queue.remove(job.id))
+            self._store.after_commit(self.result_ready.notify)
         log.info("job ended", job_id=job.id, state=state, pictures=len(pictures), fail=fail, refund=refund)
         return refund
 
-    def _gone(self, job: JobRow) -> None:
-        if job.state == JobState.QUEUED:  # one that was drawn leaves the line when its time is counted
-            self._line.remove(job.id)
-        self.posted.change()
+    async def record_answer(
+        self, job: JobRow, answer: Finished | Stopped | Failed, drawn: Sequence[Picture], *, is_closing: bool
+    ) -> None:
+        """End the job by the renderer's answer; requeue it unharmed if our own stop interrupted it."""
+        if isinstance(answer, Stopped) and is_closing and not await self._is_cancelled(job):
+            await self.requeue(job, uses_attempt=False)
+            return
+        pictures = await self._save_pictures(job, drawn)
+        if pictures is None:
+            await self.end(job, JobState.FAILED, fail=FailReason.DISK_FULL)
+            return
+        match answer:
+            case Finished() if len(pictures) == job.count:
+                await self.end(job, JobState.DONE, pictures=pictures)
+            case Finished():
+                log.error("finished without every picture", job_id=job.id, pictures=len(pictures))
+                await self.end(job, JobState.FAILED, fail=FailReason.WORKER_ERROR, pictures=pictures)
+            case Failed(reason=reason, detail=detail):
+                log.warning("job failed", job_id=job.id, reason=reason, detail=detail)
+                await self.end(job, JobState.FAILED, fail=reason, pictures=pictures)
+            case Stopped():
+                await self.end(job, JobState.CANCELLED, pictures=pictures)
+
+    async def fail(self, job: JobRow) -> None:
+        """End a job after an unexpected error, with a full refund."""
+        await self.end(job, JobState.FAILED, fail=FailReason.WORKER_ERROR)
+
+    async def refuse(self, job_id: str) -> None:
+        """End a waiting job that can never fit the card."""
+        if (job := await self._store.jobs.find(job_id)) and job.state == JobState.QUEUED:
+            await self.end(job, JobState.FAILED, fail=FailReason.OUT_OF_MEMORY)
+
+    async def use_attempt(self, job: JobRow, drawn: Sequence[Picture]) -> None:
+        """Requeue a job whose worker or process ended while it was drawn; end it after its last attempt."""
+        if job.attempt < MAX_ATTEMPTS or await self._is_cancelled(job):
+            await self.requeue(job, uses_attempt=True)
+            return
+        pictures = await self._save_pictures(job, drawn) or ()
+        await self.end(job, JobState.FAILED, fail=FailReason.WORKER_ERROR, pictures=pictures)
+
+    async def requeue(self, job: JobRow, *, uses_attempt: bool) -> None:
+        """Put a claimed job back into the queue; nothing changes when this attempt no longer counts."""
+        async with self._store.atomic():
+            if queued := await self._store.jobs.requeue(job, uses_attempt=uses_attempt):
+                await self.enqueue(queued)
+
+    async def enqueue(self, queued: JobRow) -> None:
+        """Add a queued job to the queue; end it if its cancel was requested while it was drawn."""
+        async with self._store.atomic():
+            if queued.cancel_requested:
+                await self.end(queued, JobState.CANCELLED)
+            else:
+                self._store.after_commit(lambda: self._queue.add(queued))
+
+    async def _save_pictures(self, job: JobRow, drawn: Sequence[Picture]) -> tuple[PictureRow, ...] | None:
+        """Write the pictures; None, with nothing written, if the disk is full."""
+        try:
+            return await asyncio.to_thread(save_pictures, job.id, drawn, self._pictures_dir)
+        except OSError as error:
+            if not is_disk_full(error):
+                raise
+            self._full.error(job_id=job.id, folder=str(self._pictures_dir))
+            return None
+
+    async def _is_cancelled(self, job: JobRow) -> bool:
+        stored = await self._store.jobs.find(job.id)
+        return stored is not None and stored.cancel_requested
 
 
 class JobCancellation:
-    """The way back."""
+    """Cancels jobs: a waiting one at once, a running one after its current step.
+
+    Args:
+        stop_drawing: Stops a running job.
+    """
 
     def __init__(
         self, *, store: Store, completion: JobCompletion, rules: Rules, stop_drawing: Callable[[str], None]

@@ -1,14 +1,13 @@
-"""The desk: every use case behind one door, and the loops that keep a job moving.
+"""The desk: every use case behind one class, and the loops that draw, deliver and publish.
 
-It answers chats from the store and never waits for a picture. What it said survives a crash; what a crash
-interrupted it finds again at the start of ``run``.
+It answers chats from the store and never waits for a picture. Its answers survive a crash; ``run`` resumes at
+the start what a crash interrupted.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from random import Random, SystemRandom
-from typing import Protocol, assert_never
+from dataclasses import dataclass
+from typing import assert_never
 
 import structlog
 
@@ -27,19 +26,17 @@ from bot.commands.values import (
     Unlink,
 )
 from bot.desk.acceptance import JobAcceptance
-from bot.desk.answers import StoredAnswers
+from bot.desk.answers.stored import StoredAnswers
 from bot.desk.completion import JobCancellation, JobCompletion
-from bot.desk.delivery import Delivers, ResultDelivery
-from bot.desk.drawing import Drawing, LoraPrefetch, Renderer
-from bot.desk.files import PictureSpace, saved
-from bot.desk.history import HistoryQueries
-from bot.desk.loras import LoraDefaults, LoraShelf
-from bot.desk.people.ledger import Ledger
+from bot.desk.delivery import ResultDelivery
+from bot.desk.drawing import Drawing
+from bot.desk.files import PictureSpace, retry_while_full
+from bot.desk.people.history import HistoryQueries
+from bot.desk.people.ledger import TierMembership
 from bot.desk.people.linking import AccountLinking
-from bot.desk.people.tiers import TierMembership
-from bot.desk.progress import ProgressPublisher, Shows
+from bot.desk.progress import ChatOutput, ProgressPublisher
 from bot.desk.queue import JobQueue
-from bot.desk.recipes import Recipes
+from bot.desk.recipes import LoraDefaults, LoraShelf
 from bot.errors import CannotSave, ChatNotAllowed
 from bot.outcomes import (
     Address,
@@ -56,175 +53,105 @@ from bot.policy.rights import require_chat, require_right
 from bot.policy.rules import Rules
 from bot.store import Store
 from engine.checkpoint.model import ModelInfo
-from engine.checkpoint.prompt_tokens import PromptLength
 from engine.demo.vocabulary import vocabulary
-from engine.planner.cost import CostBook
-from engine.planner.headroom import HeadroomProbe
-from engine.scheduler import Scheduler
-from engine.shelf import Shelf
 
-_READING = (Mine, Original, Quota, LoraList, Help)
+_READ_ONLY = (Mine, Original, Quota, LoraList, Help)  # may be handled twice
 
 log = structlog.get_logger("bot.desk")
 
 
-class Chat(Shows, Delivers, Protocol):
-    """What the desk needs of a ``bot.chats.contract.Chat``."""
+@dataclass(frozen=True, slots=True)
+class DeskParts:
+    """What the desk consists of; ``bot.desk.build`` makes them.
+
+    Attributes:
+        clock: UTC milliseconds.
+    """
+
+    store: Store
+    rules: Rules
+    model: ModelInfo
+    clock: Callable[[], int]
+    answers: StoredAnswers
+    shelf: LoraShelf
+    defaults: LoraDefaults
+    tiers: TierMembership
+    queue: JobQueue
+    space: PictureSpace
+    acceptance: JobAcceptance
+    cancellation: JobCancellation
+    completion: JobCompletion
+    drawing: Drawing
+    progress: ProgressPublisher
+    delivery: ResultDelivery
+    history: HistoryQueries
+    linking: AccountLinking
 
 
 class Desk:
-    """Implements ``bot.chats.contract.Desk``.
+    """Implements ``bot.chats.contract.Desk``."""
 
-    Args:
-        rules: Who may do what, and how much.
-        pictures_dir: Where finished pictures lie; made when the first one is.
-        reserve_bytes: What pictures leave free on its disk.
-        default_lora: The default where no host switched one; empty for none.
-        is_loading: Whether the renderer still loads its model, so that nothing is drawn yet.
-        clock: UTC milliseconds.
-        random: Of seeds and job ids.
-        measure: How long a prompt is for the model; None leaves that to the worker, after the charge.
-    """
-
-    def __init__(
-        self,
-        *,
-        store: Store,
-        renderer: Renderer,
-        shelf: Shelf,
-        model: ModelInfo,
-        scheduler: Scheduler,
-        probe: HeadroomProbe,
-        costs: CostBook,
-        rules: Rules,
-        pictures_dir: Path,
-        clock: Callable[[], int],
-        reserve_bytes: int = 0,
-        default_lora: str = "",
-        is_loading: Callable[[], bool] = lambda: False,
-        random: Random | None = None,
-        measure: Callable[[str], PromptLength] | None = None,
-    ) -> None:
-        random = random or SystemRandom()
-        self._store = store
-        self._rules = rules
-        self._clock = clock
-        self._model = model
-        self._shelf = LoraShelf(shelf)
-        self._answers = StoredAnswers(store)
-        recipes = Recipes(shelf=self._shelf, model=model, random=random, measure=measure)
-        self._defaults = LoraDefaults(store=store, shelf=self._shelf, from_settings=default_lora)
-        self._tiers = TierMembership(store=store, rules=rules)
-        ledger = Ledger(store=store, tiers=self._tiers, clock=clock)
-        line = JobQueue(scheduler, costs, weight_of=self._tiers.weight_of, is_loading=is_loading)
-        self._board = ProgressPublisher(store=store, line=line)
-        line.on_change(self._board.queue_changed)
-        line.on_change(LoraPrefetch(line, renderer).queue_changed)
-        self._space = PictureSpace(pictures_dir, reserve_bytes)
-        completion = JobCompletion(store=store, ledger=ledger, line=line, clock=clock)
-        self._drawing = Drawing(
-            store=store,
-            renderer=renderer,
-            line=line,
-            completion=completion,
-            board=self._board,
-            probe=probe,
-            costs=costs,
-            pictures_dir=pictures_dir,
-            space=self._space,
-            clock=clock,
-        )
-        self._delivery = ResultDelivery(
-            store=store,
-            completion=completion,
-            board=self._board,
-            pictures_dir=pictures_dir,
-            clock=clock,
-            notes_on=recipes.word_notes,
-        )
-        self._acceptance = JobAcceptance(
-            store=store,
-            ledger=ledger,
-            recipes=recipes,
-            defaults=self._defaults,
-            line=line,
-            rules=rules,
-            clock=clock,
-            random=random,
-        )
-        self._cancellation = JobCancellation(
-            store=store, completion=completion, rules=rules, stop_drawing=self._drawing.stop
-        )
-        self._history = HistoryQueries(
-            store=store,
-            ledger=ledger,
-            tiers=self._tiers,
-            line=line,
-            pictures_dir=pictures_dir,
-            posted=completion.posted,
-            rules=rules,
-            clock=clock,
-        )
-        self._linking = AccountLinking(store=store, ledger=ledger, line=line, clock=clock, random=random)
-        self._line = line
+    def __init__(self, parts: DeskParts) -> None:
+        self.parts = parts
+        self._store = parts.store
         self._loops: tuple[asyncio.Task[None], ...] = ()
 
     async def handle(self, command: Command, context: CommandContext) -> Outcome:
-        """Do what was asked. When this returns a ``Receipt``, the job survives any crash.
+        """Do what the command says. When this returns a ``Receipt``, the job survives any crash.
 
-        An event that was taken in and not settled is carried out once: again, it gets the same answer.
+        An event that was stored and not finished is handled once; the second time it gets the same answer.
 
         Raises:
-            PersonError: Refused; nothing was charged or changed. ``CannotSave`` among them: not now.
+            PersonError: Refused; nothing is charged or changed. ``CannotSave`` means: not now.
         """
-        if isinstance(command, _READING):  # changes nothing that a second time would spoil
-            return await self._do(command, context)
-        # Measured before the transaction of ``once``: a slow disk must not hold the write lock.
-        room_bytes = await self._space.room_bytes() if isinstance(command, Draw | Reroll) else 0
-        outcome = await self._answers.once(context, lambda: self._do(command, context, room_bytes))
-        return self._acceptance.with_turn(outcome) if isinstance(outcome, Receipt) else outcome
+        parts = self.parts
+        if isinstance(command, _READ_ONLY):
+            return await self._execute(command, context)
+        # Measured before the transaction of ``answer_once``: a slow disk must not hold the write lock.
+        space_bytes = await parts.space.available_bytes() if isinstance(command, Draw | Reroll) else 0
+        outcome = await parts.answers.answer_once(
+            context, lambda: self._execute(command, context, space_bytes)
+        )
+        return parts.acceptance.with_position(outcome) if isinstance(outcome, Receipt) else outcome
 
-    async def _do(self, command: Command, context: CommandContext, room_bytes: int = 0) -> Outcome:
-        await self._require_chat(context)
-        require_right(command, context, self._rules)
+    async def _execute(self, command: Command, context: CommandContext, space_bytes: int = 0) -> Outcome:
+        parts = self.parts
+        try:
+            require_chat(context, parts.rules)
+        except ChatNotAllowed:  # unless it was allowed under an earlier id
+            chat_id = context.address.chat_id
+            earlier_ids = await self._store.defaults.earlier_ids(context.platform, chat_id)
+            require_chat(context, parts.rules, earlier_ids)
+        require_right(command, context, parts.rules)
         match command:
-            case Draw():
-                return await self._acceptance.draw(command, context, room_bytes)
-            case Reroll():
-                return await self._acceptance.reroll(command, context, room_bytes)
+            case Draw() | Reroll():
+                return await parts.acceptance.accept(command, context, space_bytes)
             case Cancel():
-                return await self._cancellation.cancel(command, context)
+                return await parts.cancellation.cancel(command, context)
             case Mine():
-                return await self._history.mine(command, context)
+                return await parts.history.mine(command, context)
             case Original():
-                return await self._history.original(command, context)
+                return await parts.history.original(command, context)
             case Quota():
-                return await self._history.quota(context)
+                return await parts.history.quota(context)
             case Link():
-                return await self._linking.link(command, context)
+                return await parts.linking.link(command, context)
             case Unlink():
-                return await self._linking.unlink(command, context)
+                return await parts.linking.unlink(command, context)
             case LoraList():
-                return await self._defaults.show(context)
+                return await parts.defaults.show(context)
             case LoraSwitch():
-                return await self._defaults.switch(command, context)
+                return await parts.defaults.switch(command, context)
             case Help():
-                return HelpWithVocabulary(vocabulary(context.locale)) if self._model.is_built_in else command
+                is_built_in = parts.model.is_built_in
+                return HelpWithVocabulary(vocabulary(context.locale)) if is_built_in else command
         assert_never(command)
 
-    async def _require_chat(self, context: CommandContext) -> None:
-        """Return when the bot serves this chat, under its present id or one that it had before."""
-        try:
-            require_chat(context, self._rules)
-        except ChatNotAllowed:
-            earlier_ids = await self._store.defaults.earlier_ids(context.platform, context.address.chat_id)
-            require_chat(context, self._rules, earlier_ids)
-
     async def migrate_chat(self, platform: Platform, old_chat_id: str, new_chat_id: str) -> None:
-        """A platform gave a chat another id: its permission, default LoRA, jobs and results follow.
+        """Move permission, default LoRA, jobs and results of a chat to the new id that its platform gave it.
 
-        Their placeholders do not: messages of the earlier chat cannot be edited in the new one. Call it as
-        often as the platform says so.
+        Placeholders stay behind: messages of the earlier chat cannot be edited in the new one. Call it as
+        often as the platform reports the change.
         """
 
         async def move() -> None:
@@ -232,15 +159,15 @@ class Desk:
                 await self._store.defaults.move_chat(platform, old_chat_id, new_chat_id)
                 await self._store.jobs.move_chat(platform, old_chat_id, new_chat_id)
                 await self._store.outbox.make_due(platform, new_chat_id)
-                self._store.after_commit(self._delivery.look)
+                self._store.after_commit(self.parts.delivery.check_now)
 
-        await saved(move)
+        await retry_while_full(move)
         log.info("chat migrated", platform=platform, old_chat_id=old_chat_id, new_chat_id=new_chat_id)
 
     async def store_placeholder(self, job_id: str, address: Address) -> None:
         """Store where the job's placeholder now is; unknown jobs are ignored."""
-        place = (address.platform, address.chat_id, address.ref)
-        await saved(lambda: self._store.jobs.set_address(job_id, *place))
+        new = (address.platform, address.chat_id, address.ref)
+        await retry_while_full(lambda: self._store.jobs.set_address(job_id, *new))
 
     async def placeholder_of(self, job_id: str) -> Address | None:
         """The address that ``store_placeholder`` last stored; None for an unknown job."""
@@ -250,7 +177,7 @@ class Desk:
     async def keep_file_id(
         self, platform: Platform, job_id: str, picture: PictureFile, form: str, file_id: str
     ) -> None:
-        """Remember how the platform names a picture it was sent; a full disk only costs an upload later."""
+        """Store the platform's name of a picture that was sent; a full disk only costs a later upload."""
         try:
             await self._store.jobs.save_file_id(platform, job_id, picture.index, form, file_id)
         except CannotSave as error:
@@ -259,58 +186,60 @@ class Desk:
     async def file_ids(
         self, platform: Platform, job_ids: Sequence[str], form: str
     ) -> dict[tuple[str, int], str]:
-        """How the platform names the pictures of these jobs, by job and index, sent as ``form``."""
+        """The platform's names of the pictures of these jobs, by job and index, sent as ``form``."""
         return await self._store.jobs.file_ids(platform, job_ids, form)
 
     def suggest_loras(self, typed: str, locale: str) -> tuple[LoraSummary, ...]:
         """At most 25 LoRAs that match what was typed so far, best first; answered from memory."""
-        return self._shelf.suggest(typed, locale)
+        return self.parts.shelf.suggest(typed, locale)
 
     def queue_status(self) -> QueueStatus:
         """The queue as it is now; answered from memory."""
-        drawing, step, steps = self._drawing.running
-        return QueueStatus(self._line.waiting, drawing, step, steps, self._defaults.of_bot)
+        drawing, step, steps = self.parts.drawing.running
+        waiting, default = self.parts.queue.scheduler.waiting, self.parts.defaults.of_bot
+        return QueueStatus(waiting, drawing, step, steps, default)
 
     async def store_events(self, platform: Platform, events: Sequence[tuple[str, str]]) -> None:
         """Store raw events (id, JSON) before they are confirmed to the platform; known ids are skipped.
 
-        While the disk takes nothing it waits, for to return would confirm what is nowhere.
+        It waits while the disk is full: if it returned, the chat would confirm events that are not stored.
         """
-        await saved(lambda: self._store.inbox.add(platform, events, self._clock()))
+        await retry_while_full(lambda: self._store.inbox.add(platform, events, self.parts.clock()))
 
     async def pending_events(self, platform: Platform) -> tuple[tuple[str, str], ...]:
-        """The stored events that were not settled yet, oldest first."""
-        return await saved(lambda: self._store.inbox.unsettled(platform))
+        """The stored events that are not finished, oldest first."""
+        return await retry_while_full(lambda: self._store.inbox.unsettled(platform))
 
     async def finish_event(self, platform: Platform, event_id: str) -> None:
-        """The answer was sent; the event need not be handled again, and its answer is forgotten."""
-        await saved(lambda: self._store.inbox.settle(platform, event_id))
+        """Note that the answer was sent: the event is not handled again, and its answer is deleted."""
+        await retry_while_full(lambda: self._store.inbox.settle(platform, event_id))
 
-    async def run(self, chats: Mapping[Platform, Chat]) -> None:
-        """Pick up what the last run left, then draw, deliver and tell until drained or cancelled."""
-        await self._delivery.recover()
-        await saved(self._tiers.recall)
-        self._board.remind(await self._drawing.recover())
-        await saved(self._defaults.recall)
+    async def run(self, chats: Mapping[Platform, ChatOutput]) -> None:
+        """Resume what the last run left, then draw, deliver and publish until drained or cancelled."""
+        parts = self.parts
+        await parts.delivery.recover()
+        await retry_while_full(parts.tiers.load)
+        parts.progress.announce_positions(await parts.drawing.recover())
+        await retry_while_full(parts.defaults.load)
         async with asyncio.TaskGroup() as group:
-            telling = group.create_task(self._board.run(chats), name="desk tells")
-            delivering = group.create_task(self._delivery.run(chats), name="desk delivers")
-            drawing = group.create_task(self._drawing.run(), name="desk draws")
-            self._loops = (drawing, delivering, telling)
+            publishing = group.create_task(parts.progress.run(chats), name="desk publishes")
+            delivering = group.create_task(parts.delivery.run(chats), name="desk delivers")
+            drawing = group.create_task(parts.drawing.run(), name="desk draws")
+            self._loops = (drawing, delivering, publishing)
             await asyncio.wait({drawing})
-            self._delivery.close()
+            parts.delivery.close()
             await asyncio.wait({delivering})
-            telling.cancel()
+            publishing.cancel()
 
     async def drain(self, timeout_s: float) -> None:
-        """Stop: take no job, put the running one back after its step, deliver what is ready; ``run`` returns.
+        """Stop: claim no job, requeue the running one after its step, deliver what is ready; ``run`` returns.
 
-        What is not done in time is cut off; nothing is lost by it.
+        Whatever takes longer than the timeout is cancelled; the next start resumes it.
         """
-        self._acceptance.close()
-        self._drawing.close()
+        self.parts.acceptance.close()
+        self.parts.drawing.close()
         if not self._loops:
-            self._delivery.close()
+            self.parts.delivery.close()
             return
         _, late = await asyncio.wait(self._loops, timeout=timeout_s)
         for loop in late:

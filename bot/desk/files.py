@@ -1,16 +1,19 @@
-"""The disk: pictures complete under their name or absent, room for them, and patience while it is full."""
+"""Pictures on the disk: writing and finding them, the space for them, and retries while the disk is full."""
 
 import asyncio
 import re
 import shutil
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
 
 from bot.errors import CannotSave, NoDiskSpace
+from bot.outcomes import PictureFile
+from bot.store import Store
 from bot.store.rows import PictureRow
 from engine.durable import make_folder, write_file
 from engine.request import Picture
@@ -18,7 +21,7 @@ from engine.request import Picture
 log = structlog.get_logger("bot.desk")
 
 PICTURE_NAMES = re.compile(r"[0-9a-zA-Z_-]{1,22}-\d{1,3}\.png")  # <job>-<index>.png
-SAVE_AGAIN_S = 2.0  # a host makes room within minutes; a try costs nothing
+SAVE_AGAIN_S = 2.0  # a host frees space within minutes; a retry costs nothing
 LOG_AGAIN_S = 60.0
 SPACE_AGE_S = 1.0
 SMALL_DISK_PARTS = 20  # on a small disk the reserve is at most this part of it
@@ -26,7 +29,7 @@ Result = TypeVar("Result")
 
 
 class LogLimiter:
-    """Logs a condition that many jobs meet at most once a minute, with how often it was met since."""
+    """Logs a condition that many jobs meet at most once a minute, with the number of occurrences."""
 
     def __init__(self, event: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._event = event
@@ -35,7 +38,7 @@ class LogLimiter:
         self._unlogged = 0
 
     def error(self, **facts: Any) -> None:
-        """Log the condition, unless that was done within the last minute."""
+        """Log the condition, unless it was logged within the last minute."""
         self._unlogged += 1
         if self._clock() >= self._next_s:
             log.error(self._event, times=self._unlogged, **facts)
@@ -49,11 +52,13 @@ def _never() -> bool:
     return False
 
 
-async def saved(work: Callable[[], Awaitable[Result]], is_closing: Callable[[], bool] = _never) -> Result:
-    """Do ``work``, again and again while the disk takes nothing or the database is locked.
+async def retry_while_full(
+    work: Callable[[], Awaitable[Result]], is_closing: Callable[[], bool] = _never
+) -> Result:
+    """Do ``work``; repeat it while the disk is full or the database is locked.
 
     Raises:
-        CannotSave: It did not go, and ``is_closing``: the next start finds what is missing.
+        CannotSave: It failed and ``is_closing``. The next start repairs what is missing.
     """
     while True:
         try:
@@ -66,20 +71,20 @@ async def saved(work: Callable[[], Awaitable[Result]], is_closing: Callable[[], 
 
 
 def free_and_needed_bytes(folder: Path, reserve_bytes: int) -> tuple[int, int]:
-    """Bytes free on the disk of ``folder`` (which need not exist yet), and how many pictures leave free.
+    """Return the free bytes on the disk of ``folder`` (which need not exist), and how many must stay free.
 
-    That is ``reserve_bytes``, but on a small disk at most a twentieth of it. Blocking.
+    Pictures leave ``reserve_bytes``, but on a small disk at most a twentieth of it. Blocking.
     """
-    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-    usage = shutil.disk_usage(there)
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    usage = shutil.disk_usage(existing)
     return usage.free, min(reserve_bytes, usage.total // SMALL_DISK_PARTS)
 
 
 class PictureSpace:
-    """Whether the disk has room for pictures; measured off the loop, at most once a second.
+    """The disk space for pictures; measured in a thread, at most once a second.
 
     Args:
-        folder: Where pictures are saved.
+        folder: The folder of the pictures.
         reserve_bytes: What pictures leave free, for the database and the rest of the machine.
     """
 
@@ -88,49 +93,76 @@ class PictureSpace:
         self._reserve_bytes = reserve_bytes
         self._clock = clock
         self._measured_s = float("-inf")
-        self._room_bytes = 0
+        self._available_bytes = 0
         self._full = LogLimiter("disk full: waiting jobs are not drawn", clock)
 
-    async def room_bytes(self) -> int:
-        """How many bytes pictures may take; negative below the reserve.
+    async def available_bytes(self) -> int:
+        """Return how many bytes pictures may use; negative if less than the reserve is free.
 
-        A disk that cannot be measured has room: its own failure then says more than a guess here would.
+        A disk that cannot be measured counts as empty: writing to it then reports the real error.
         """
         if self._clock() >= self._measured_s + SPACE_AGE_S:
             try:
                 free, needed = await asyncio.to_thread(
                     free_and_needed_bytes, self._folder, self._reserve_bytes
                 )
-                self._room_bytes = free - needed
+                self._available_bytes = free - needed
             except OSError:
-                self._room_bytes = 2**62
+                self._available_bytes = 2**62
             self._measured_s = self._clock()
-        return self._room_bytes
+        return self._available_bytes
 
-    async def has_room(self) -> bool:
-        """Whether the next job may be drawn; where not, the log says so once a minute."""
-        room_bytes = await self.room_bytes()
-        if room_bytes < 0:
-            self._full.error(missing_mib=-(room_bytes // 2**20), folder=str(self._folder))
-        return room_bytes >= 0
+    async def has_space(self) -> bool:
+        """Whether the next job may be drawn; if not, log so once a minute."""
+        available_bytes = await self.available_bytes()
+        if available_bytes < 0:
+            self._full.error(missing_mib=-(available_bytes // 2**20), folder=str(self._folder))
+        return available_bytes >= 0
 
 
-def require_space(width_px: int, height_px: int, count: int, room_bytes: int) -> None:
-    """Return if so many pictures of this size fit into ``room_bytes``, each taken as large as a PNG can be.
+def require_space(width_px: int, height_px: int, count: int, available_bytes: int) -> None:
+    """Return if the pictures fit into ``available_bytes``, each with the largest size that a PNG can have.
 
     Raises:
-        NoDiskSpace: They do not fit; nothing was written.
+        NoDiskSpace: They do not fit.
     """
     needed_bytes = count * (3 * width_px * height_px + 2**16)
-    if needed_bytes > room_bytes:
-        raise NoDiskSpace(free_bytes=room_bytes, needed_bytes=needed_bytes)
+    if needed_bytes > available_bytes:
+        raise NoDiskSpace(free_bytes=available_bytes, needed_bytes=needed_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class SavedPictures:
+    """A job's pictures that are on the disk, in order, and how many are no longer there."""
+
+    files: tuple[PictureFile, ...]
+    missing: int
+
+
+async def find_pictures(store: Store, pictures_dir: Path, jobs: list[str]) -> dict[str, SavedPictures]:
+    """Return the pictures of these jobs by job id. Call it outside a transaction: it reads the disk."""
+    rows = await store.jobs.pictures_of(jobs)
+
+    def find() -> dict[str, SavedPictures]:
+        found = {}
+        for job_id in jobs:
+            files = [
+                PictureFile(index=row.idx, seed=row.seed, path=pictures_dir / row.file_name)
+                for row in rows
+                if row.job == job_id
+            ]
+            existing = tuple(file for file in files if file.path.is_file())
+            found[job_id] = SavedPictures(existing, len(files) - len(existing))
+        return found
+
+    return await asyncio.to_thread(find)
 
 
 def save_pictures(job_id: str, pictures: Sequence[Picture], folder: Path) -> tuple[PictureRow, ...]:
-    """Write a job's pictures durably, before their rows; a later try of the job replaces them. Blocking.
+    """Write a job's pictures durably, before their rows; a later attempt replaces them. Blocking.
 
     Raises:
-        OSError: The disk is full or read-only; none of the job's new pictures is left.
+        OSError: The disk is full or read-only; the job's new pictures are deleted.
     """
     make_folder(folder)
     rows = []

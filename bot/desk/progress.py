@@ -1,146 +1,147 @@
-"""News of jobs that have not ended, for their placeholders: the newest wins, and results go first.
+"""Publish the progress of jobs that have not ended, in their placeholder messages.
 
-Nothing here needs to survive: a status lost in a crash is made again by the next step. Each job has at most
-one ``show`` on its way; ``silence`` waits for it, so that no late status overwrites a result.
+Only the newest status of a job counts, and a status lost in a crash is published again by the next step.
+Each job has at most one ``show`` in flight; ``stop_updates`` waits for it, so that no late status replaces a
+result.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 import structlog
 
 from bot.desk.queue import ChangeSignal, JobQueue, wait_for_change
-from bot.outcomes import Address, JobState, Platform, Status
+from bot.outcomes import Address, JobResult, JobState, Platform, Status
 from bot.store import Store
-from bot.store.rows import JobRow
 from engine.request import Picture, Progress
 
 log = structlog.get_logger("bot.desk")
 
-TOLD_PLACES = (1, 2, 3, 5, 10)  # a placeholder is edited when its job first comes this far, not at every move
-FAR = TOLD_PLACES[-1] + 1  # every place beyond
-SHOW_EVERY_S = 1.0  # Telegram's limit for one chat; between two, only the newest counts
+ANNOUNCED_POSITIONS = (1, 2, 3, 5, 10)  # a placeholder is edited when its job first comes this near
+FAR = ANNOUNCED_POSITIONS[-1] + 1  # every position beyond
+PUBLISH_EVERY_S = 1.0  # Telegram's limit for one chat
 SHOW_TIMEOUT_S = 10.0
-REMINDED_AT_ONCE = 20  # of a thousand that wait at a start the last hears of it within a minute
+ANNOUNCED_AT_ONCE = 20  # of a thousand jobs that wait at a start, the last is announced within a minute
+
+
+class ChatOutput(Protocol):
+    """What the desk needs of a chat; ``bot.chats.contract.Chat`` fulfils it."""
+
+    async def show(self, status: Status) -> None:
+        """Update the job's placeholder."""
+
+    async def deliver(self, result: JobResult) -> None:
+        """Deliver an ended job.
+
+        Raises:
+            Undeliverable: The address can never receive it.
+            RetryLater: The platform says when to try again. After any other error the desk decides when.
+        """
 
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """What a job that is being drawn shows: its newest step, and the pictures that are complete."""
+    """The newest step of a job that is being drawn, and its complete pictures."""
 
     progress: Progress
     pictures: tuple[Picture, ...] = ()
 
 
-News = _Step | None  # None: its place in the line
-
-
-class Shows(Protocol):
-    """A chat, from this side."""
-
-    async def show(self, status: Status) -> None:
-        """Update the job's placeholder."""
-
-
 class ProgressPublisher:
-    """Shows chats where their jobs stand."""
+    """Publishes positions and steps to the chats.
 
-    def __init__(self, *, store: Store, line: JobQueue, every_s: float = SHOW_EVERY_S) -> None:
+    Args:
+        every_s: The shortest time between two updates of a placeholder; only the newest status is sent.
+    """
+
+    def __init__(self, *, store: Store, queue: JobQueue, every_s: float = PUBLISH_EVERY_S) -> None:
         self._store = store
-        self._line = line
+        self._queue = queue
         self._every_s = every_s
-        self._changed_signal = ChangeSignal()
+        self._changed = ChangeSignal()
         self._was_loading = False
-        self._news: dict[str, News] = {}
-        self._told: dict[str, int] = {}
+        self._unpublished: dict[str, _Step | None] = {}  # job → its step; None: its position
+        self._announced: dict[str, int] = {}  # waiting job → the position that its placeholder shows
         self._showing: dict[str, asyncio.Task[None]] = {}
-        self._to_remind: deque[str] = deque()
+        self._unannounced: deque[str] = deque()
 
-    def drawing(self, progress: Progress, pictures: tuple[Picture, ...] = ()) -> None:
-        """A step of this job is done (0: it begins); ``pictures`` of it are complete."""
-        self._line.progress(progress)
-        self._notice_loading()
-        self._news[progress.job_id] = _Step(progress, pictures)
-        self._changed_signal.change()
+    def publish_step(self, progress: Progress, pictures: tuple[Picture, ...] = ()) -> None:
+        """Publish that a step is done (0: the job starts) and ``pictures`` of the job are complete."""
+        self._queue.scheduler.progress(progress.job_id, progress.index + progress.step / progress.steps)
+        if self._was_loading != self._queue.is_loading():
+            self.queue_changed()
+        self._unpublished[progress.job_id] = _Step(progress, pictures)
+        self._changed.notify()
 
     def queue_changed(self, joined: str = "") -> None:
-        """Places have changed; whoever came near enough is told. Looks at those who are near alone."""
-        self._notice_loading()
-        self._told = {job_id: place for job_id, place in self._told.items() if self._line.waits(job_id)}
-        for job_id in self._line.queue(FAR):
-            place = announced_position(self._line.position(job_id))
+        """Publish the positions of jobs that came near, and of all near jobs once the model is loaded."""
+        is_loading = self._queue.is_loading()
+        has_loaded = self._was_loading and not is_loading
+        self._was_loading = is_loading
+        self._announced = {
+            job: position for job, position in self._announced.items() if job in self._queue.jobs
+        }
+        for job_id in self._queue.scheduler.queue(FAR):
+            position = announced_position(self._queue.scheduler.position(job_id))
+            is_nearer = position < self._announced.get(job_id, FAR)
             if job_id == joined:
-                self._told.setdefault(job_id, place)  # its first place was in its receipt
-            elif place < self._told.get(job_id, FAR):  # others may come before it, which is no news
-                self._told[job_id] = place
-                self._news[job_id] = None
-                self._changed_signal.change()
+                self._announced.setdefault(job_id, position)  # its receipt shows its first position
+            elif is_nearer:  # other jobs may also move ahead of it; that is not published
+                self._announced[job_id] = position
+            if has_loaded or (is_nearer and job_id != joined):
+                self._unpublished[job_id] = None
+                self._changed.notify()
 
-    def remind(self, jobs: Iterable[str]) -> None:
-        """Tell jobs of an earlier run where they stand, a few at a time: their chats know of none yet."""
-        self._to_remind.extend(jobs)
-        self._changed_signal.change()
+    def announce_positions(self, job_ids: Iterable[str]) -> None:
+        """Publish the positions of an earlier run's jobs, a few at a time: their chats do not know them."""
+        self._unannounced.extend(job_ids)
+        self._changed.notify()
 
-    async def silence(self, job_id: str) -> None:
-        """Say no more about this job; returns when nothing about it is on its way."""
-        self._news.pop(job_id, None)
+    async def stop_updates(self, job_id: str) -> None:
+        """Publish nothing more about this job; return when no status of it is in flight."""
+        self._unpublished.pop(job_id, None)
         if task := self._showing.get(job_id):
             await asyncio.wait({task})
 
-    async def run(self, chats: Mapping[Platform, Shows]) -> None:
-        """Show news until cancelled."""
+    async def run(self, chats: Mapping[Platform, ChatOutput]) -> None:
+        """Publish until cancelled."""
         async with asyncio.TaskGroup() as group:
             while True:
-                for _ in range(min(REMINDED_AT_ONCE, len(self._to_remind))):
-                    self._news.setdefault(self._to_remind.popleft(), None)
-                if not self._news:
-                    await wait_for_change(self._changed_signal.next_change(), None)
-                for job_id in [job_id for job_id in self._news if job_id not in self._showing]:
-                    show = self._show(job_id, self._news.pop(job_id), chats)
-                    self._showing[job_id] = task = group.create_task(show, name=f"show {job_id}")
-                    task.add_done_callback(self._forget(job_id))
+                for _ in range(min(ANNOUNCED_AT_ONCE, len(self._unannounced))):
+                    self._unpublished.setdefault(self._unannounced.popleft(), None)
+                if not self._unpublished:
+                    await wait_for_change(self._changed.next_change, None)
+                for job_id in [job_id for job_id in self._unpublished if job_id not in self._showing]:
+                    show = self._show(job_id, self._unpublished.pop(job_id), chats)
+                    self._showing[job_id] = group.create_task(show, name=f"show {job_id}")
                 await asyncio.sleep(self._every_s)
 
-    def _notice_loading(self) -> None:
-        """Once the model is loaded, tell those near; until then they were told that it loads."""
-        is_loading = self._line.is_loading()
-        if self._was_loading and not is_loading:
-            for job_id in self._line.queue(FAR):
-                self._news[job_id] = None
-                self._changed_signal.change()
-        self._was_loading = is_loading
-
-    def _forget(self, job_id: str) -> Callable[[asyncio.Task[None]], None]:
-        def forget(_: asyncio.Task[None]) -> None:
-            self._showing.pop(job_id, None)
-
-        return forget
-
-    async def _show(self, job_id: str, news: News, chats: Mapping[Platform, Shows]) -> None:
-        wanted = JobState.QUEUED if news is None else JobState.RUNNING
+    async def _show(self, job_id: str, step: _Step | None, chats: Mapping[Platform, ChatOutput]) -> None:
+        state = JobState.QUEUED if step is None else JobState.RUNNING
+        queue = self._queue
         try:
             job = await self._store.jobs.find(job_id)
-            if job is None or job.state != wanted or not (chat := chats.get(Platform(job.platform))):
+            if job is None or job.state != state or not (chat := chats.get(Platform(job.platform))):
                 return
+            address = Address(Platform(job.platform), job.chat_id, job.ref)
+            status = Status(job.id, address, job.locale, job.count, None, is_loading=queue.is_loading())
+            if step is None:
+                position = queue.scheduler.position(job.id)
+                status = replace(status, position=position, wait=queue.estimate_wait(job.id))
+            else:
+                index, done, steps = step.progress.index, step.progress.step, step.progress.steps
+                status = replace(status, index=index, step=done, steps=steps, pictures=step.pictures)
             async with asyncio.timeout(SHOW_TIMEOUT_S):
-                await chat.show(self._status(job, news))
-        except Exception as error:  # noqa: BLE001 - desk loop: a status is worth one try, whatever a platform raises
+                await chat.show(status)
+        except Exception as error:  # noqa: BLE001 - supervision: a status is tried once, whatever a platform raises
             log.info("status not shown", job_id=job_id, error=type(error).__name__)
-
-    def _status(self, job: JobRow, news: News) -> Status:
-        address = Address(Platform(job.platform), job.chat_id, job.ref)
-        status = Status(job.id, address, job.locale, job.count, None, is_loading=self._line.is_loading())
-        if news is None:
-            return replace(status, position=self._line.position(job.id), wait=self._line.wait(job.id))
-        progress = news.progress
-        return replace(
-            status, index=progress.index, step=progress.step, steps=progress.steps, pictures=news.pictures
-        )
+        finally:
+            self._showing.pop(job_id, None)
 
 
-def announced_position(place: int) -> int:
-    """The step of the schedule that ``place`` has reached; all places beyond it are one."""
-    return next((told for told in TOLD_PLACES if place <= told), FAR)
+def announced_position(position: int) -> int:
+    """Return the announced position that ``position`` has reached; all positions beyond the last are one."""
+    return next((announced for announced in ANNOUNCED_POSITIONS if position <= announced), FAR)

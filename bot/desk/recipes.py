@@ -1,58 +1,170 @@
-"""From what a person asked to all that makes the picture: LoRAs pinned, size, seed and final prompt settled.
+"""From a request to a recipe: LoRAs found and pinned, size, seed and final prompt fixed.
 
-Pure but for the seed's randomness; the chat's default LoRA is handed in.
+``LoraShelf`` finds LoRAs by what people type, ``LoraDefaults`` keeps the defaults that hosts switch, and
+``Recipes`` writes recipes.
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from random import Random
+
+from rapidfuzz import fuzz
 
 from bot.commands.face import compose
 from bot.commands.reading import NO_LORA, is_number, weight_of
 from bot.commands.render import lora_text, size_text
 from bot.commands.text import normalize
-from bot.commands.values import MAX_TOTAL_WEIGHT, Draw, LoraWish, PixelSize, Ratio, Size
-from bot.desk.loras import LoraShelf
+from bot.commands.values import (
+    MAX_TOTAL_WEIGHT,
+    Draw,
+    LoraSwitch,
+    LoraWish,
+    PixelSize,
+    Ratio,
+    Scope,
+    Size,
+)
 from bot.errors import (
     EmptyPrompt,
     PromptTooLong,
     ShapeNotAllowed,
     SizeNotAllowed,
     TooManyLoras,
+    UnknownLora,
     WeightsTooHigh,
 )
-from bot.outcomes import Note, Recipe, SizeChanged, UnknownWords
-from bot.store.rows import JobRow
+from bot.outcomes import (
+    CommandContext,
+    LoraListing,
+    LoraSummary,
+    LoraSwitched,
+    Note,
+    Recipe,
+    SizeChanged,
+    UnknownWords,
+)
+from bot.store import Store
+from bot.store.rows import DefaultLora, JobRow
 from engine.checkpoint.model import ModelInfo
 from engine.checkpoint.prompt_tokens import PromptLength
 from engine.demo.vocabulary import read_prompt
 from engine.request import MAX_LORAS, STEPS, LoraChoice
+from engine.shelf import LoraFile, Shelf
 
-SAME_SHAPE = 1.05  # nobody sees a picture that is so many times wider than asked
-NEAR_SHAPE = 1.25  # drawn, with a note; what is further away is refused
+SAME_SHAPE = 1.05  # nobody sees a picture that is so many times wider than requested
+NEAR_SHAPE = 1.25  # drawn, with a note; shapes further away are refused
+MOST_SUGGESTED = 25  # the limit of Discord's autocomplete
+_LIKENESS = 60.0  # of 100; suggestions below it are noise
 
-Pinned = tuple[tuple[LoraChoice, ...], list[str]]  # and their triggers
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    summary: LoraSummary
+    keys: tuple[str, ...]  # name, titles and their pinyin, each as ``normalize`` compares them
 
 
-def recipe_of_job(job: JobRow) -> Recipe:
-    """The recipe as a job stored it."""
-    return Recipe(
-        prompt=job.prompt,
-        loras=job.loras,
-        width_px=job.width_px,
-        height_px=job.height_px,
-        seed=job.seed,
-        count=job.count,
-        steps=job.steps,
-    )
+class LoraShelf:
+    """Finds LoRAs by what people type; answers from memory."""
+
+    def __init__(self, files: Shelf) -> None:
+        self._files = files.files
+        self._entries = tuple(_entry_of(file) for _, file in sorted(files.files.items()))
+        self._names = {key: entry.summary.name for entry in reversed(self._entries) for key in entry.keys}
+
+    @property
+    def summaries(self) -> tuple[LoraSummary, ...]:
+        """Every LoRA, by name."""
+        return tuple(entry.summary for entry in self._entries)
+
+    def find(self, typed: str) -> LoraFile | None:
+        """Return the LoRA with this name, title, or pinyin of a title, compared as ``normalize`` compares."""
+        wanted = normalize(typed)
+        name = wanted if wanted in self._files else self._names.get(wanted)
+        return None if name is None else self._files[name]
+
+    def need(self, typed: str) -> LoraFile:
+        """Return the LoRA that ``find`` finds.
+
+        Raises:
+            UnknownLora: It finds none; the error names the nearest.
+        """
+        if file := self.find(typed):
+            return file
+        nearest = tuple(summary.name for summary in self.suggest(typed, "en")[:3])
+        raise UnknownLora(name=typed, nearest=nearest)
+
+    def suggest(self, typed: str, locale: str) -> tuple[LoraSummary, ...]:
+        """Return at most 25 LoRAs that match what was typed, best first; all match an empty text."""
+        wanted = normalize(typed)
+        scored = [(_likeness(wanted, entry.keys), entry.summary) for entry in self._entries]
+        scored = [(score, summary) for score, summary in scored if score >= _LIKENESS]
+        scored.sort(key=lambda found: (-found[0], found[1].titles.get(locale, found[1].name).casefold()))
+        return tuple(summary for _, summary in scored[:MOST_SUGGESTED])
+
+
+class LoraDefaults:
+    """The LoRA of a request that names none: the chat's default, else the bot's, else that of the settings.
+
+    Attributes:
+        of_bot: The default of chats without their own; empty for none. Valid once ``load`` has returned.
+    """
+
+    def __init__(self, *, store: Store, shelf: LoraShelf, from_settings: str) -> None:
+        self._store = store
+        self._shelf = shelf
+        self._from_settings = "" if normalize(from_settings) == NO_LORA else from_settings
+        self.of_bot = self._from_settings
+
+    async def load(self) -> None:
+        """Load the default that hosts switched before this start."""
+        if stored := await self._store.defaults.of_bot():
+            self.of_bot = stored.lora
+
+    async def of(self, context: CommandContext) -> LoraWish | None:
+        """Return the default of this chat; None for none, also when its file has left the shelf."""
+        address = context.address
+        stored = await self._store.defaults.of(address.platform, address.chat_id)
+        wish = LoraWish(stored.lora, stored.weight) if stored else LoraWish(self._from_settings)
+        return wish if wish.name and self._shelf.find(wish.name) else None
+
+    async def show(self, context: CommandContext) -> LoraListing:
+        """Return the whole shelf, with the default of this chat."""
+        default = await self.of(context)
+        return LoraListing(loras=self._shelf.summaries, default=default.name if default else "")
+
+    async def switch(self, command: LoraSwitch, context: CommandContext) -> LoraSwitched:
+        """Change a default. Waiting jobs keep the LoRA they were accepted with.
+
+        Raises:
+            UnknownLora: The shelf has no such LoRA; the default stays.
+        """
+        default = self._require(command.lora)
+        if command.scope is Scope.BOT:
+            async with self._store.atomic():
+                await self._store.defaults.set_for_bot(default)
+                self._store.after_commit(lambda: self._set_of_bot(default.lora))
+        else:
+            await self._store.defaults.set_for_chat(
+                context.address.platform, context.address.chat_id, default
+            )
+        return LoraSwitched(lora=default.lora, weight=default.weight, scope=command.scope)
+
+    def _set_of_bot(self, name: str) -> None:
+        self.of_bot = name
+
+    def _require(self, wish: LoraWish) -> DefaultLora:
+        if normalize(wish.name) == NO_LORA:
+            return DefaultLora("", 0.0)
+        file = self._shelf.need(wish.name)
+        return DefaultLora(file.name, file.weight if wish.weight is None else wish.weight)
 
 
 class Recipes:
     """Writes recipes for this shelf and model.
 
     Args:
-        measure: How long a prompt is for the model; None where only the worker knows.
+        measure: Counts the tokens of a prompt; None if only the worker can.
     """
 
     def __init__(
@@ -69,7 +181,7 @@ class Recipes:
         self._measure = measure
 
     def of_draw(self, draw: Draw, default: LoraWish | None) -> tuple[Recipe, tuple[Note, ...]]:
-        """What ``draw`` asks for, with ``default`` where it names no LoRA; and what is drawn otherwise.
+        """Return the recipe of ``draw``, with ``default`` if it names no LoRA, and notes about differences.
 
         Raises:
             NotUnderstood: EmptyPrompt, PromptTooLong, TooManyLoras, WeightsTooHigh.
@@ -81,52 +193,58 @@ class Recipes:
         if any(normalize(wish.name) == NO_LORA for wish in wishes):
             wishes = ()
         loras, triggers = self._pin(wishes)
-        _require_sane_weights(loras)
+        _require_total_weight(loras)
         prompt = compose(draw.prompt.strip(), draw.face, triggers)
         if not prompt:
             raise EmptyPrompt
-        self._require_short(prompt)
-        (width_px, height_px), changes = self._size(draw.size)
-        seed = self.new_seed() if draw.seed is None else draw.seed
-        recipe = Recipe(prompt, loras, width_px, height_px, seed, draw.count, STEPS)
-        return recipe, (*changes, *self.word_notes(prompt))
+        return self._write(prompt, loras, draw.size, seed=draw.seed, count=draw.count, steps=STEPS)
 
-    def again(self, job: JobRow) -> tuple[Recipe, tuple[Note, ...]]:
-        """The job's recipe with a new seed, and each LoRA as its file is now.
+    def of_reroll(self, job: JobRow) -> tuple[Recipe, tuple[Note, ...]]:
+        """Return the job's recipe with a new seed and the present file of each LoRA, and notes.
 
         Raises:
-            NotUnderstood: PromptTooLong, for a model that reads less than the one of the first time.
-            NotPossible: The shelf or the model has changed since: UnknownLora, SizeNotAllowed.
+            NotUnderstood: PromptTooLong; the model reads less than the one of the first time.
+            NotPossible: The shelf or the model has changed: UnknownLora, SizeNotAllowed.
         """
         loras, _ = self._pin(tuple(LoraWish(lora.name, lora.weight) for lora in job.loras))
-        self._require_short(job.prompt)
-        (width_px, height_px), changes = self._size(PixelSize(job.width_px, job.height_px))
-        recipe = Recipe(job.prompt, loras, width_px, height_px, self.new_seed(), job.count, job.steps)
-        return recipe, (*changes, *self.word_notes(job.prompt))
+        size = PixelSize(job.width_px, job.height_px)
+        return self._write(job.prompt, loras, size, seed=None, count=job.count, steps=job.steps)
 
-    def new_seed(self) -> int:
-        """A seed of 32 bits."""
-        return self._random.getrandbits(32)
-
-    def word_notes(self, prompt: str) -> tuple[Note, ...]:
-        """What the built-in model does not know of a prompt; nothing for a model that reads any words."""
+    def notes_on(self, prompt: str) -> tuple[Note, ...]:
+        """Return what the built-in model does not know of a prompt; nothing for another model."""
         if not self._model.is_built_in:
             return ()
         reading = read_prompt(prompt)
         words = (UnknownWords(reading.words, reading.is_blank),) if reading.words else ()
         return (*reading.features, *words)
 
-    def _require_short(self, prompt: str) -> None:
-        if self._measure is None:
-            return
-        length = self._measure(prompt)
-        if length.tokens > length.limit:
+    def _write(
+        self,
+        prompt: str,
+        loras: tuple[LoraChoice, ...],
+        size: Size | None,
+        *,
+        seed: int | None,
+        count: int,
+        steps: int,
+    ) -> tuple[Recipe, tuple[Note, ...]]:
+        if self._measure is not None and (length := self._measure(prompt)).tokens > length.limit:
             raise PromptTooLong(tokens=length.tokens, limit=length.limit, excess=length.excess_chars)
+        (width_px, height_px), changes = self._fit(size)
+        seed = self._random.getrandbits(32) if seed is None else seed
+        recipe = Recipe(prompt, loras, width_px, height_px, seed, count, steps)
+        return recipe, (*changes, *self.notes_on(prompt))
 
-    def _pin(self, wishes: tuple[LoraWish, ...]) -> Pinned:
-        # A LoRA named twice is meant once, with the strength said last.
-        wishes = tuple(self._named(wish) for wish in wishes)
-        chosen = {(file := self._shelf.need(wish.name)).name: (file, wish.weight) for wish in wishes}
+    def _pin(self, wishes: tuple[LoraWish, ...]) -> tuple[tuple[LoraChoice, ...], list[str]]:
+        """Return the LoRAs with their files' hashes, and their triggers. Of two weights the last counts."""
+        chosen: dict[str, tuple[LoraFile, float | None]] = {}
+        for wish in wishes:
+            named, number = wish, wish.name.rpartition(" ")
+            if wish.weight is None and is_number(number[2]) and self._shelf.find(wish.name) is None:
+                # A menu's ``sugar 0.8`` means ``sugar:0.8``, unless the shelf knows that very name.
+                named = LoraWish(number[0], weight_of(number[2])) if self._shelf.find(number[0]) else wish
+            file = self._shelf.need(named.name)
+            chosen[file.name] = (file, named.weight)
         if len(chosen) > MAX_LORAS:
             raise TooManyLoras(limit=MAX_LORAS)
         loras = tuple(
@@ -135,18 +253,11 @@ class Recipes:
         )
         return loras, [file.trigger for file, _ in chosen.values()]
 
-    def _named(self, wish: LoraWish) -> LoraWish:
-        """A menu's ``sugar 0.8`` as ``sugar:0.8``, unless the shelf knows that very name."""
-        name, _, weight = wish.name.rpartition(" ")
-        if wish.weight is None and is_number(weight) and self._shelf.find(wish.name) is None:
-            return LoraWish(name, weight_of(weight)) if self._shelf.find(name) else wish
-        return wish
-
-    def _size(self, size: Size | None) -> tuple[tuple[int, int], tuple[Note, ...]]:
-        """The size to draw.
+    def _fit(self, size: Size | None) -> tuple[tuple[int, int], tuple[Note, ...]]:
+        """Return the size to draw, and a note if it differs from the requested one.
 
         Raises:
-            SizeNotAllowed, ShapeNotAllowed: The model draws nothing like it.
+            SizeNotAllowed, ShapeNotAllowed: The model draws no similar size.
         """
         match size:
             case None:
@@ -167,7 +278,20 @@ class Recipes:
                 raise SizeNotAllowed(width_px=width_px, height_px=height_px, nearest=nearest)
 
 
-def _require_sane_weights(loras: tuple[LoraChoice, ...]) -> None:
+def recipe_of_job(job: JobRow) -> Recipe:
+    """Return the recipe that a job stored."""
+    return Recipe(
+        prompt=job.prompt,
+        loras=job.loras,
+        width_px=job.width_px,
+        height_px=job.height_px,
+        seed=job.seed,
+        count=job.count,
+        steps=job.steps,
+    )
+
+
+def _require_total_weight(loras: tuple[LoraChoice, ...]) -> None:
     total = sum(abs(lora.weight) for lora in loras)
     if round(total, 3) <= MAX_TOTAL_WEIGHT:
         return
@@ -175,3 +299,32 @@ def _require_sane_weights(loras: tuple[LoraChoice, ...]) -> None:
     within = [LoraWish(lora.name, math.trunc(round(100 * share * lora.weight, 6)) / 100) for lora in loras]
     example = " ".join(map(lora_text, within))
     raise WeightsTooHigh(total=round(total, 2), limit=MAX_TOTAL_WEIGHT, example=example)
+
+
+def _entry_of(file: LoraFile) -> _Entry:
+    summary = LoraSummary(name=file.name, titles=dict(file.titles), trigger=file.trigger, weight=file.weight)
+    keys = dict.fromkeys(normalize(key) for key in (file.name, *_search_keys(file.titles.values())))
+    return _Entry(summary, tuple(keys))
+
+
+def _search_keys(titles: Iterable[str]) -> list[str]:
+    # The import takes 0.2 s, and only Chinese titles need it.
+    from pypinyin import Style, lazy_pinyin  # noqa: PLC0415
+
+    keys = []
+    for title in titles:
+        keys.append(title)
+        if not title.isascii():
+            keys.append("".join(lazy_pinyin(title)).replace(" ", ""))
+            keys.append("".join(lazy_pinyin(title, style=Style.FIRST_LETTER)).replace(" ", ""))
+    return keys
+
+
+def _likeness(wanted: str, keys: tuple[str, ...]) -> float:
+    """Return 0 … 300: highest for a key that starts with ``wanted``, then for one that contains it."""
+    best = 0.0
+    for key in keys:
+        if key.startswith(wanted):
+            return 300.0
+        best = max(best, 200.0 if wanted in key else fuzz.ratio(wanted, key))
+    return best

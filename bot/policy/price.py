@@ -13,6 +13,11 @@ def price(width_px: int, height_px: int, count: int) -> int:
     return count * max(1, -(-width_px * height_px // CREDIT_AREA_PX))
 
 
+def refund(price: int, count: int, missing: int) -> int:
+    """Credits back for ``missing`` of a job's ``count`` pictures, rounded up."""
+    return -(-price * missing // count)
+
+
 def top_up(credits: int, daily: int, given: int = 0) -> int:
     """Credits to add up to the daily allowance, of which ``given`` were added today; never negative."""
     return max(0, min(daily - given, daily - credits))

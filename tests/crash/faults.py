@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from bot.desk import completion, drawing
 from bot.desk.completion import JobCompletion
 from bot.desk.delivery import ResultDelivery
-from bot.desk.drawing import loop, recorder
 from bot.desk.people.ledger import Ledger
 from bot.outcomes import JobResult
 from bot.store.database import Database
@@ -18,6 +18,7 @@ from bot.store.jobs import Jobs
 from bot.store.outbox import Outbox
 from bot.store.rows import ClaimedRow, JobRow, OutboxState, PictureRow
 from bot.store.statements import load_statements
+from engine.errors import JobNotStarted
 from engine.request import Picture
 
 _later: set[asyncio.Task[Any]] = set()
@@ -136,8 +137,8 @@ def refund_outside_and_not_unique() -> None:
                 await real_refund(completion._ledger, job, kept=len(pictures))
         return await real_end(completion, job, *args, pictures=pictures, **facts)
 
-    async def refund(_: Ledger, job: JobRow, kept: int) -> None:
-        return
+    async def refund(_: Ledger, job: JobRow, kept: int) -> int:
+        return 0
 
     JobCompletion.end, Ledger.refund = end, refund  # type: ignore[method-assign]
 
@@ -155,15 +156,12 @@ def lost_tries_not_counted() -> None:
 def a_ready_job_pays_for_its_neighbour() -> None:
     """Whoever the worker had in hand when it was lost has lost a try."""
 
-    class Never(Exception):
-        """Raised by nobody."""
-
-    loop.JobNotStarted = Never
+    drawing.FAILURE_RULES = tuple(rule for rule in drawing.FAILURE_RULES if rule.error is not JobNotStarted)
 
 
 def picture_row_before_its_file() -> None:
     """The rows are stored first, then the files that they name."""
-    save, end = recorder.save_pictures, JobCompletion.end
+    save, end = completion.save_pictures, JobCompletion.end
     unsaved: dict[str, tuple[Sequence[Picture], Path]] = {}
 
     def rows_alone(job_id: str, pictures: Sequence[Picture], folder: Path) -> tuple[PictureRow, ...]:
@@ -178,7 +176,7 @@ def picture_row_before_its_file() -> None:
         if job.id in unsaved:
             await asyncio.to_thread(save, job.id, *unsaved.pop(job.id))
 
-    recorder.save_pictures = rows_alone
+    completion.save_pictures = rows_alone
     JobCompletion.end = end_then_save  # type: ignore[method-assign]
 
 
@@ -198,7 +196,7 @@ def same_message_not_recognised() -> None:
 
 def answer_as_a_new_message() -> None:
     """Each delivery goes to a message of its own."""
-    real = ResultDelivery._result
+    real = ResultDelivery._load_result
     numbers = iter(range(10**6))
 
     async def result(delivery: ResultDelivery, job_id: str) -> JobResult:
@@ -206,7 +204,7 @@ def answer_as_a_new_message() -> None:
         ref = there.address.ref and f"{there.address.ref}-{next(numbers)}-{id(delivery)}"
         return replace(there, address=replace(there.address, ref=ref))
 
-    ResultDelivery._result = result  # type: ignore[method-assign]
+    ResultDelivery._load_result = result  # type: ignore[method-assign]
 
 
 FAULTS: dict[str, Callable[[], None]] = {

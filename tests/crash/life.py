@@ -32,8 +32,7 @@ from bot.commands.values import (
     Scope,
     Unlink,
 )
-from bot.desk import delivery
-from bot.desk.drawing import loop
+from bot.desk import delivery, drawing
 from bot.errors import AlreadyEnded, NothingToCancel, PersonError
 from bot.outcomes import CancelAsked, JobState, LinkCode, Platform, Receipt
 from bot.policy.rules import Rules
@@ -79,7 +78,7 @@ def live(plan: Plan, ready: Connection) -> None:
     """Live in sessions, each closed cleanly in the middle of its work, until killed or all is over."""
     with (plan.folder / "stderr.log").open("a") as log:
         os.dup2(log.fileno(), 2)
-    loop.NOT_READY_WAIT_S = 0.005
+    drawing.NOT_READY_WAIT_S = 0.005
     delivery.BACK_OFF_S, delivery.MAX_BACK_OFF_S, delivery.MAX_ATTEMPTS = 0.005, 0.05, 4
     if plan.fault:
         FAULTS[plan.fault]()
@@ -104,7 +103,7 @@ async def _session(plan: Plan, random: Random, ready: Connection) -> bool:
         folder, renderer=renderer, clock=WallClock(), chat=LifeChat(folder), rules=RULES
     ) as room:
         room.probe.free_bytes = room.probe.total_bytes = ROOM_BYTES
-        room.desk._board._every_s = 0.003
+        room.desk.parts.progress._every_s = 0.003
         platform = _Platform(room, plan, random)
         renderer.regret = partial(platform.cancel, person=HOST)
         lost = await room.store.jobs.in_state(JobState.RUNNING)
@@ -114,7 +113,7 @@ async def _session(plan: Plan, random: Random, ready: Connection) -> bool:
         async with room.running():
             await until(lambda: bool(room.desk._loops), timeout_s=30)
             for job in lost:  # an answer of the life that is gone comes late
-                if await room.desk._drawing._recorder._completion.end(job, JobState.DONE) is not None:
+                if await room.desk.parts.completion.end(job, JobState.DONE) is not None:
                     append(folder / "wrong.log", f"a late answer of {job.id} was taken")
             await platform.send()
             until_s = time.monotonic() + random.uniform(0, 0.5 if plan.is_last else 0.06)
@@ -147,7 +146,7 @@ class _Platform:
         # Two presses that we did not see answered come once more; what was handed over is forgotten there.
         repeated = [number for number in sorted(confirmed) if number % 2 == 0][-2:]
         for number in [*repeated, *sorted(set(range(self._events)) - confirmed)]:
-            if len(self._desk._line.queue()) >= MOST_WAITING:
+            if len(self._desk.parts.queue.jobs) >= MOST_WAITING:
                 break  # people come as fast as the card draws
             if number % 2:
                 await self._hand_over(number)

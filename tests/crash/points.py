@@ -54,7 +54,7 @@ def wrapped() -> dict[str, ModuleType]:
     sys.meta_path.insert(0, finder)
     try:
         importlib.import_module("tests.crash.life")
-        importlib.import_module("bot.desk.desk")
+        importlib.import_module("bot.desk.build")
     finally:
         sys.meta_path.remove(finder)
     anew = {name: module for name, module in sys.modules.items() if name.startswith(_ANEW)}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+from bot.desk.build import DeskInputs, build_desk
 from bot.desk.desk import Desk
 from bot.outcomes import Address, CommandContext, Platform
 from bot.policy.rules import Rules
@@ -15,7 +16,6 @@ from engine.checkpoint.model import ModelInfo
 from engine.checkpoint.prompt_tokens import PromptLength
 from engine.planner.cost import CostBook
 from engine.planner.headroom import Headroom
-from engine.scheduler import Scheduler
 from engine.shelf import LoraFile, Shelf
 from tests.fakes.chat import FakeChat
 from tests.fakes.clock import FakeClock
@@ -136,22 +136,23 @@ async def open_room(
     )
     store = await open_store(folder / "sugarbot.db", MIGRATIONS)
     try:
-        desk = Desk(
-            store=store,
-            renderer=renderer,
-            shelf=shelf,
-            model=model,
-            scheduler=Scheduler(),
-            probe=probe,
-            costs=CostBook("a test"),
-            rules=rules or Rules(),
-            pictures_dir=folder / "pictures",
-            clock=clock,
-            default_lora=default_lora,
-            is_loading=is_loading,
-            random=Random(seed),
-            measure=measure,
-            reserve_bytes=reserve_bytes,
+        desk = build_desk(
+            DeskInputs(
+                store=store,
+                renderer=renderer,
+                shelf=shelf,
+                model=model,
+                probe=probe,
+                costs=CostBook("a test"),
+                rules=rules or Rules(),
+                pictures_dir=folder / "pictures",
+                clock=clock,
+                default_lora=default_lora,
+                is_loading=is_loading,
+                random=Random(seed),
+                measure=measure,
+                reserve_bytes=reserve_bytes,
+            )
         )
         yield Room(folder, store, desk, renderer, clock, probe, chat)
     finally:

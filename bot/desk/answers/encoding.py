@@ -1,7 +1,7 @@
-"""Outcomes and refusals as JSON, read back as the same classes with the same facts.
+"""Outcomes and refusals as JSON, decoded to the same classes with the same fields.
 
-Only the classes listed here are ever made from stored text. A receipt is not among them: its job is its
-record, and says where it stands now.
+Only the classes listed here are created from stored text. Receipts are never stored: the job itself is the
+record, and its present state makes the receipt.
 """
 
 import json
@@ -41,10 +41,10 @@ _STORED: TypeAdapter[_StoredOutcome | _StoredRefusal] = TypeAdapter(_StoredOutco
 
 
 def encode(answer: Outcome | PersonError) -> str:
-    """The answer as JSON; a refusal is its class name and its facts.
+    """Return the answer as JSON; a refusal becomes its class name and its facts.
 
     Raises:
-        KeyError: An outcome that is never stored; a mistake of ours.
+        KeyError: This outcome is never stored; a programming error.
     """
     if isinstance(answer, PersonError):
         return json.dumps({"refusal": type(answer).__name__, "facts": answer.facts}, default=str)
@@ -53,10 +53,10 @@ def encode(answer: Outcome | PersonError) -> str:
 
 
 def decode(text: str) -> Outcome | PersonError:
-    """The answer that ``encode`` wrote.
+    """Return the answer that ``encode`` wrote.
 
-    Another version's answer that this one cannot read becomes a plain refusal: what was asked is done or
-    refused already, and must not be done again.
+    An unreadable answer of another version becomes a plain refusal: the command was done or refused already,
+    and must not be done again.
     """
     try:
         stored = _STORED.validate_json(text)
@@ -69,7 +69,7 @@ def decode(text: str) -> Outcome | PersonError:
 
 
 def _refusals() -> dict[str, type[PersonError]]:
-    """Every refusal by name; adapters may define none of their own."""
+    """Return every refusal class by name; adapters may not define their own."""
     found, kinds = {}, [PersonError]
     while kinds:
         kind = kinds.pop()
@@ -79,5 +79,5 @@ def _refusals() -> dict[str, type[PersonError]]:
 
 
 def _fact(stored: object) -> object:
-    """JSON knows lists alone; facts are tuples."""
+    """Turn the lists of JSON back into tuples."""
     return tuple(_fact(part) for part in stored) if isinstance(stored, list) else stored

@@ -1,8 +1,9 @@
-"""Who a person is: one over several platforms, and what the host's tiers entitle them to.
+"""What belongs to a person: credits, jobs and linked identities.
 
-* ``linking``    two become one by a code, and part again
-* ``attempts``   how often codes may be tried
-* ``tiers``  weight and daily credits, under every name of a person
+* ``ledger``    charges, refunds, the daily allowance, and the host's tiers
+* ``history``   the newest jobs, their files, and the credits left
+* ``linking``   link identities of several platforms to one person by a code, and unlink them
+* ``attempts``  limits on wrong codes
 
-Tests of this room alone: ``pytest tests/unit/bot/desk/people``.
+Tests: ``pytest tests/unit/bot/desk/people``.
 """

@@ -1,25 +1,54 @@
-"""Credits of one person: the daily filling up, a job's charge, and what of it comes back.
+"""Credits of one person: the daily allowance, charges and refunds; and the tiers that the host named.
 
-Every movement is one ledger row and one account change in the same transaction, so their sums agree always.
+Every movement is one ledger row and one account change in the same transaction, so their sums always agree.
 """
 
+from collections import defaultdict
 from collections.abc import Callable
 
-from bot.desk.people.tiers import TierMembership
 from bot.errors import NoCreditsLeft
-from bot.policy.price import joint, renews_at_s, top_up
+from bot.policy.price import joint, refund, renews_at_s, top_up
+from bot.policy.rules import Entitlement, Rules
 from bot.store import Store
 from bot.store.rows import AccountRow, JobRow, LedgerKind
 
 
-def refund_of(job: JobRow, kept: int) -> int:
-    """Credits back for the pictures of a job that were not made; a broken credit goes to the person."""
-    missing = job.count - kept
-    return -(-job.price * missing // job.count)
+class TierMembership:
+    """Finds people in the host's tiers, under each of their identities."""
+
+    def __init__(self, *, store: Store, rules: Rules) -> None:
+        self._store = store
+        self._rules = rules
+        self._usual = rules.entitlement_of(())
+        self._known: dict[int, Entitlement] = {}  # only the people of the tiers, who are few
+
+    async def load(self) -> None:
+        """Find the people of all tiers, before stored jobs join the queue again."""
+        names = [name for tier in self._rules.tiers for name in tier.people]
+        found: defaultdict[int, list[str]] = defaultdict(list)
+        for person, name in await self._store.links.people_of(names):
+            found[person].append(name)
+        self._known = {person: self._rules.entitlement_of(named) for person, named in found.items()}
+
+    async def entitlement_of(self, person: int) -> Entitlement:
+        """Return what the person is entitled to now; linking may change it."""
+        if not self._rules.tiers:
+            return self._usual
+        identities = await self._store.links.identities_of(person)
+        entitlement = self._rules.entitlement_of(f"{platform}:{user_id}" for platform, user_id in identities)
+        if entitlement == self._usual:
+            self._known.pop(person, None)
+        else:
+            self._known[person] = entitlement
+        return entitlement
+
+    def weight_of(self, person: int) -> int:
+        """Return the person's share of the card, as ``entitlement_of`` last found it, from memory."""
+        return self._known.get(person, self._usual).weight
 
 
 class Ledger:
-    """Moves credits; call it inside ``Store.atomic``, with the work that is paid."""
+    """Moves credits. Call it inside ``Store.atomic``, together with the work that is paid."""
 
     def __init__(self, *, store: Store, tiers: TierMembership, clock: Callable[[], int]) -> None:
         self._store = store
@@ -27,13 +56,13 @@ class Ledger:
         self._clock = clock
 
     async def renew(self, person: int) -> AccountRow:
-        """Give what was not given of today's allowance, and return what the person has.
+        """Add what is missing of today's allowance, and return the account.
 
-        A clock that was set back gives nothing twice: days count only forward.
+        A clock that is set back adds nothing twice: days count only forward.
         """
         people, now_ms = self._store.people, self._clock()
         account = await people.account(person)
-        daily = (await self._tiers.of(person)).daily_credits
+        daily = (await self._tiers.entitlement_of(person)).daily_credits
         today_ends_s, given = renews_at_s(now_ms / 1_000), 0
         if today_ends_s <= account.renews_at_s:
             today_ends_s, given = account.renews_at_s, daily if account.given is None else account.given
@@ -45,35 +74,35 @@ class Ledger:
         return await people.account(person)
 
     async def join(self, gone: int, stays: int, code: str) -> None:
-        """Make two people one, with one allowance; the ledger says what of the other one lapsed."""
+        """Make two people one, with one allowance; a ledger row says how much of the other lapses."""
         one, other = await self.renew(stays), await self.renew(gone)
-        one_daily = (await self._tiers.of(stays)).daily_credits
-        other_daily = (await self._tiers.of(gone)).daily_credits
+        one_daily = (await self._tiers.entitlement_of(stays)).daily_credits
+        other_daily = (await self._tiers.entitlement_of(gone)).daily_credits
         await self._store.links.merge(gone, stays, code)
-        daily = (await self._tiers.of(stays)).daily_credits
+        daily = (await self._tiers.entitlement_of(stays)).daily_credits
         kept = joint(one.credits, one_daily, other.credits, other_daily, daily)
         await self._lapse(stays, one.credits + other.credits - kept)
 
     async def part(self, platform: str, user_id: str, person: int) -> int:
-        """Make one name of a person somebody else, with nothing; what of a tier was its own lapses.
+        """Make one identity of a person a new person without credits; what its tier had added lapses.
 
         Returns:
             The new person.
         """
         both = await self.renew(person)
-        daily_of_both = (await self._tiers.of(person)).daily_credits
+        daily_of_both = (await self._tiers.entitlement_of(person)).daily_credits
         alone = await self._store.links.split(platform, user_id, person, self._clock())
-        daily = (await self._tiers.of(person)).daily_credits
+        daily = (await self._tiers.entitlement_of(person)).daily_credits
         await self._lapse(person, both.credits - joint(both.credits, daily_of_both, 0, 0, daily))
         return alone
 
     async def _lapse(self, person: int, credits: int) -> None:
-        """Take allowance that nobody is entitled to any more; the ledger says so."""
+        """Remove credits that nobody is entitled to any more, with a ledger row."""
         if credits:
             await self._store.people.move_credits(person, LedgerKind.GRANT, -credits, self._clock())
 
     async def charge(self, job: JobRow) -> int:
-        """Take the job's price; the credits left.
+        """Charge the job's price, and return the credits left.
 
         Raises:
             NoCreditsLeft: The person has too few; roll the job back.
@@ -86,12 +115,14 @@ class Ledger:
             raise NoCreditsLeft(price=job.price, credits=account.credits, renews_at_s=account.renews_at_s)
         return account.credits - job.price
 
-    async def refund(self, job: JobRow, kept: int) -> None:
-        """Give back what the job's missing pictures cost; only the job's one end may ask for it.
+    async def refund(self, job: JobRow, kept: int) -> int:
+        """Refund the missing pictures of an ended job, and return the credits. Call it once for a job.
 
-        It goes to whom the job belongs to now: since it was claimed, its person may have been linked.
+        The refund goes to the job's present person: since it was claimed, its person may have been linked.
         """
-        if (credits := refund_of(job, kept)) and (now := await self._store.jobs.find(job.id)):
+        credits = refund(job.price, job.count, job.count - kept)
+        if credits and (stored := await self._store.jobs.find(job.id)):
             await self._store.people.move_credits(
-                now.person, LedgerKind.REFUND, credits, self._clock(), job.id
+                stored.person, LedgerKind.REFUND, credits, self._clock(), job.id
             )
+        return credits

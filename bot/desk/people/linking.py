@@ -34,11 +34,11 @@ class AccountLinking:
     """Joins and parts."""
 
     def __init__(
-        self, *, store: Store, ledger: Ledger, line: JobQueue, clock: Callable[[], int], random: Random
+        self, *, store: Store, ledger: Ledger, queue: JobQueue, clock: Callable[[], int], random: Random
     ) -> None:
         self._store = store
         self._ledger = ledger
-        self._line = line
+        self._queue = queue
         self._clock = clock
         self._random = random
         self._attempts = LinkAttempts(clock)
@@ -93,7 +93,7 @@ class AccountLinking:
                     await links.claim_code(code, typed_by, context.event_id)
                     return LinkAsked(code, Platform(found.platform), found.name)
                 await self._ledger.join(person, found.person, code)
-                self._store.after_commit(lambda: self._line.merge(person, found.person))
+                self._store.after_commit(lambda: self._queue.merge(person, found.person))
                 log.info("people joined", gone=person, stays=found.person)
             identities = await links.identities_of(found.person)
             account = await self._store.people.account(found.person)

@@ -16,12 +16,11 @@ from pydantic import SecretStr
 from bot.chats.discord_ import DiscordChat, DiscordConfig
 from bot.chats.discord_.outgoing import placeholders
 from bot.chats.discord_.outgoing.address import MOVE_AFTER_MS, TOKEN_LIFE_MS
-from bot.desk.desk import Desk
+from bot.desk.build import DeskInputs, build_desk
 from bot.outcomes import Platform
 from bot.policy.rules import Rules
 from bot.store import Store, open_store
 from engine.planner.cost import CostBook
-from engine.scheduler import Scheduler
 from tests.fakes import discord_payloads, discord_server
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_http import Fault, Request
@@ -105,17 +104,18 @@ async def running_bot(folder: Path) -> AsyncIterator[Application]:
     clock, renderer = Clock(), PatientRenderer()
     async with FakeDiscord() as discord:
         store = await open_store(folder / "sugarbot.db", MIGRATIONS)
-        desk = Desk(
-            store=store,
-            renderer=renderer,
-            shelf=SHELF,
-            model=MODEL,
-            scheduler=Scheduler(),
-            probe=cast(Any, FakeProbe()),
-            costs=CostBook("a test"),
-            rules=RULES,
-            pictures_dir=folder / "pictures",
-            clock=clock,
+        desk = build_desk(
+            DeskInputs(
+                store=store,
+                renderer=renderer,
+                shelf=SHELF,
+                model=MODEL,
+                probe=cast(Any, FakeProbe()),
+                costs=CostBook("a test"),
+                rules=RULES,
+                pictures_dir=folder / "pictures",
+                clock=clock,
+            )
         )
         config = DiscordConfig(
             token=SecretStr(discord_server.TOKEN),

@@ -167,7 +167,9 @@ async def _suffer(folder: Path, ill: str, times: int, suffered: Suffered) -> Non
                 suffered.is_ill = False
                 receipts = len(suffered.receipts)
                 await until(lambda: len(suffered.receipts) > receipts, 20)  # noqa: B023
-                await until(lambda: room.desk._line.position(suffered.newest) < MOST_WAITING, 60)
+                await until(
+                    lambda: room.desk.parts.queue.scheduler.position(suffered.newest) < MOST_WAITING, 60
+                )
         await room.chat.wait_for_results(len(suffered.receipts), timeout_s=60)
         suffered.told = len({result.job_id for result in room.chat.results} & set(suffered.receipts.values()))
         suffered.laws = []
@@ -181,7 +183,7 @@ async def _knocking(room: Room, suffered: Suffered) -> AsyncIterator[None]:
     async def press() -> None:
         for number in takewhile(lambda _: not is_over.is_set(), count()):
             # A full line is no reason to stay away from an ill disk: nobody draws then.
-            if suffered.is_ill or room.desk._line.position(suffered.newest) < MOST_WAITING:
+            if suffered.is_ill or room.desk.parts.queue.scheduler.position(suffered.newest) < MOST_WAITING:
                 await _ask(room, f"press {number}", suffered)
             await asyncio.sleep(0.002)
 

@@ -83,7 +83,7 @@ async def _deep_queue(scale: Scale) -> Measured:
     depth, tries, random = scale.of(1_000, 10_000), scale.of(200, 1_000), Random(1)
     rules = Rules(daily_credits=100_000, max_waiting=100_000)
     async with open_room(scale.folder, renderer=FakeRenderer(), rules=rules) as room:
-        line = room.desk._line
+        line = room.desk.parts.queue
 
         async def fill(n: int) -> None:
             person = f"person {random.randrange(PEOPLE)}"
@@ -101,13 +101,13 @@ async def _deep_queue(scale: Scale) -> Measured:
             await room.desk.handle(Cancel(job.id), a_context(f"cancel {n}", user))
 
         async def look(n: int) -> None:
-            line.position(jobs[n])
-            line.wait(jobs[n])
+            line.scheduler.position(jobs[n])
+            line.estimate_wait(jobs[n])
 
         async def turn(n: int) -> None:
             job_id = line.next(room.probe.read()).job_id
             assert job_id is not None
-            line.drawn(job_id, 10.0)
+            line.charge_time(job_id, 10.0)
             line.add(await room.store.jobs.find(job_id))  # type: ignore[arg-type]
 
         shallow = await _timed(fill, tries)
@@ -119,11 +119,11 @@ async def _deep_queue(scale: Scale) -> Measured:
             await _timed(cancel, tries),
             await _timed(turn, tries),
         )
-        waiting = line.waiting
+        waiting = line.scheduler.waiting
     began = time.perf_counter()
     async with open_room(scale.folder, rules=rules) as room:
-        await room.desk._drawing.recover()
-        rebuilt_s, rebuilt = time.perf_counter() - began, room.desk._line.waiting
+        await room.desk.parts.drawing.recover()
+        rebuilt_s, rebuilt = time.perf_counter() - began, room.desk.parts.queue.scheduler.waiting
     slower = accepts.cpu_ms / shallow.cpu_ms
     said = (
         f"{waiting:,} jobs of {PEOPLE} people wait: accept p50 {accepts.at(0.5):.1f} ms, "

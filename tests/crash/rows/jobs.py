@@ -75,7 +75,7 @@ def late_answers(scale: Scale) -> Measured:
 async def _late_answers(folder: Path, wanted: int) -> Measured:
     refused = Counter[bool]()
     async with open_room(folder, rules=RICH) as room:
-        completion, jobs = room.desk._drawing._recorder._completion, room.store.jobs
+        completion, jobs = room.desk.parts.completion, room.store.jobs
         for number in range(wanted):
             receipt = await room.desk.handle(Draw(prompt="a", count=2), a_context(str(number)))
             assert isinstance(receipt, Receipt)
@@ -103,7 +103,7 @@ async def _changes_nothing(room: Room, late: JobRow, number: int) -> bool:
     state = (JobState.DONE, JobState.FAILED, JobState.CANCELLED)[number % 3]
     fail = FailReason.WORKER_ERROR if state is JobState.FAILED else None
     pictures = [PictureRow(late.id, 0, 1, f"late-{number}.png")]
-    answer = await room.desk._drawing._recorder._completion.end(late, state, fail=fail, pictures=pictures)
+    answer = await room.desk.parts.completion.end(late, state, fail=fail, pictures=pictures)
     put_back = await room.store.jobs.requeue(late, uses_attempt=True)
     return (answer, put_back) == (None, None) and before == [
         [tuple(row) for row in await ask(table)] for table in tables

@@ -154,7 +154,7 @@ def serve_under_load(folder: Path, turn: int, ready: Connection) -> None:
         async with open_room(folder, rules=RICH, renderer=renderer) as room, room.running(drain_s=25):
             ready.send("ready")
             for number in range(10**6):
-                if len(room.desk._line.queue()) < PEOPLE:
+                if len(room.desk.parts.queue.scheduler.queue()) < PEOPLE:
                     context = a_context(f"{turn} {number}", f"person {number % PEOPLE}")
                     await room.desk.handle(Draw(prompt="a face", count=1 + number % 3), context)
                 await asyncio.sleep(0.001)

@@ -50,12 +50,12 @@ async def _cancels_inside(folder: Path, wanted: int) -> Measured:
             foreign += kept not in (0, 5) or await _kept(room, f"neighbour {turn}") != 5
             waits = [
                 job_id
-                for job_id in room.desk._line.queue()
+                for job_id in room.desk.parts.queue.scheduler.queue()
                 if await _event_of(room, job_id) == f"victim {turn}"
             ]
             foreign += bool(kept) != bool(waits)  # memory must know what the database knows
-            for job_id in room.desk._line.queue():
-                room.desk._line.remove(job_id)
+            for job_id in room.desk.parts.queue.scheduler.queue():
+                room.desk.parts.queue.remove(job_id)
     said = (
         f"{cancels:,} cancels at {len(places)} awaits, {left_inside} times still inside a transaction, "
         f"{foreign} times half or foreign rows"

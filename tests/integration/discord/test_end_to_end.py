@@ -10,14 +10,13 @@ from pathlib import Path
 import pytest
 
 from bot.chats.discord_ import DiscordChat, DiscordConfig
-from bot.desk.desk import Desk
+from bot.desk.build import DeskInputs, build_desk
 from bot.outcomes import Platform
 from bot.policy.rules import Rules
 from bot.store import open_store
 from engine.checkpoint.model import ModelInfo
 from engine.planner.cost import CostBook
 from engine.planner.headroom import HeadroomProbe
-from engine.scheduler import Scheduler
 from engine.shelf import Shelf
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_payloads import EPHEMERAL, GUILD_ID
@@ -59,17 +58,18 @@ async def running_bot(
     async with AsyncExitStack() as opened:
         store = await open_store(folder / "sugarbot.db", MIGRATIONS)
         opened.push_async_callback(store.close)
-        desk = Desk(
-            store=store,
-            renderer=renderer,
-            shelf=Shelf({}, ()),
-            model=MODEL,
-            scheduler=Scheduler(),
-            probe=HeadroomProbe("cpu", 0),
-            costs=CostBook(),
-            rules=rules,
-            pictures_dir=folder / "pictures",
-            clock=lambda: time.time_ns() // 1_000_000,
+        desk = build_desk(
+            DeskInputs(
+                store=store,
+                renderer=renderer,
+                shelf=Shelf({}, ()),
+                model=MODEL,
+                probe=HeadroomProbe("cpu", 0),
+                costs=CostBook(),
+                rules=rules,
+                pictures_dir=folder / "pictures",
+                clock=lambda: time.time_ns() // 1_000_000,
+            )
         )
         chat = DiscordChat(config, desk)
         await chat.open()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bot.commands.values import Cancel, Draw, LoraWish, Ratio
+from bot.desk.build import DeskInputs, build_desk
 from bot.desk.desk import Desk
 from bot.errors import NotYours
 from bot.outcomes import CancelAsked, JobResult, JobState, Receipt
@@ -22,7 +23,6 @@ from engine.host import Host
 from engine.planner.cost import CostBook
 from engine.planner.headroom import HeadroomProbe
 from engine.request import Event, Failed, Finished, LoraChoice, Progress, RenderRequest, Stopped
-from engine.scheduler import Scheduler
 from engine.shelf import read_shelf
 from tests.fakes.chat import FakeChat
 from tests.fakes.room import HOST, MIGRATIONS, a_context
@@ -74,17 +74,18 @@ async def open_desk(folder: Path) -> AsyncIterator[tuple[Desk, Watched, FakeChat
     watched = Watched(host)
     try:
         costs.started(await host.start())
-        desk = Desk(
-            store=store,
-            renderer=watched,
-            shelf=shelf,
-            model=model,
-            scheduler=Scheduler(),
-            probe=HeadroomProbe("cpu", 0, host.held_bytes),
-            costs=costs,
-            rules=Rules(),
-            pictures_dir=folder / "pictures",
-            clock=lambda: time.time_ns() // 1_000_000,
+        desk = build_desk(
+            DeskInputs(
+                store=store,
+                renderer=watched,
+                shelf=shelf,
+                model=model,
+                probe=HeadroomProbe("cpu", 0, host.held_bytes),
+                costs=costs,
+                rules=Rules(),
+                pictures_dir=folder / "pictures",
+                clock=lambda: time.time_ns() // 1_000_000,
+            )
         )
         run = asyncio.create_task(desk.run({chat.platform: chat}), name="desk")
         yield desk, watched, chat

@@ -233,7 +233,7 @@ async def test_a_reroll_of_private_pictures_stays_private(room: Room) -> None:
 
 async def test_an_accept_cancelled_at_any_moment_is_whole_or_absent(room: Room) -> None:
     """Where the job stands, it is charged and waits in line; where it does not, nothing is left of it."""
-    queue = room.desk._acceptance._line.queue
+    queue = room.desk.parts.queue.scheduler.queue
     for turns in range(60):
         context = a_context(f"event {turns}", f"person {turns}")
         acceptance = asyncio.create_task(room.desk.handle(FACE, context))

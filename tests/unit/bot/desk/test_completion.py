@@ -29,7 +29,7 @@ async def credits_of(room: Room, user: str = "ann") -> int:
 
 async def test_a_late_end_of_an_earlier_try_changes_nothing(room: Room) -> None:
     await accept(room)
-    completion = room.desk._drawing._recorder._completion
+    completion = room.desk.parts.completion
     queued = (await room.store.jobs.in_state("queued"))[0]
     first = await room.store.jobs.claim(queued.id, "an earlier run", 1)
     assert first is not None

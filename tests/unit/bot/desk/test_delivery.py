@@ -60,10 +60,10 @@ async def test_a_failed_delivery_is_tried_again_later(room: Room) -> None:
     async with room.running():
         await until_outbox(room, [("maybe", 1)])
         room.clock.advance(seconds=back_off_s(1))
-        room.desk._drawing._recorder._completion.posted.change()
+        room.desk.parts.completion.result_ready.notify()
         await until_outbox(room, [("maybe", 2)])
         room.clock.advance(seconds=back_off_s(2))
-        room.desk._drawing._recorder._completion.posted.change()
+        room.desk.parts.completion.result_ready.notify()
         [result] = await room.chat.wait_for_results(1)
         await until_outbox(room, [("sent", 3)])
     assert result.job_id == job_id
@@ -76,7 +76,7 @@ async def test_a_platform_that_says_when_is_asked_again_then_and_not_later(room:
         await until_outbox(room, [("maybe", 1)])
         assert await room.store.outbox.next_due_ms(Platform.CONSOLE, room.clock()) == room.clock() + 7_000
         room.clock.advance(seconds=7)
-        room.desk._drawing._recorder._completion.posted.change()
+        room.desk.parts.completion.result_ready.notify()
         await room.chat.wait_for_results(1)
 
 
@@ -180,7 +180,7 @@ async def test_a_full_chat_keeps_the_order_and_one_that_keeps_failing_is_overtak
             ended = await in_outbox(room)
             assert sorted(ended) == sorted(jobs)
             clock.advance(seconds=30)
-            posted(room).change()
+            posted(room).notify()
             results = await room.chat.wait_for_results(2)
             assert [result.job_id for result in results] == ended
             room.chat.errors.append(RetryLater("gone for long", after_s=delivery.ORDER_WAIT_S + 1))
@@ -224,7 +224,7 @@ async def test_twelve_deliveries_of_a_platform_are_on_their_way_at_once_and_no_m
 
 
 def posted(room: Room) -> ChangeSignal:
-    return room.desk._drawing._recorder._completion.posted
+    return room.desk.parts.completion.result_ready
 
 
 async def test_a_clock_set_back_prolongs_no_back_off(room: Room) -> None:
@@ -233,11 +233,11 @@ async def test_a_clock_set_back_prolongs_no_back_off(room: Room) -> None:
     async with room.running():
         await until_outbox(room, [("maybe", 1)])
         room.clock.advance(seconds=-3_600)
-        posted(room).change()
+        posted(room).notify()
         await asyncio.sleep(0.01)
         assert await outbox(room) == [("maybe", 1)]
         room.clock.advance(seconds=back_off_s(1))
-        posted(room).change()
+        posted(room).notify()
         await room.chat.wait_for_results(1)
 
 
@@ -254,7 +254,7 @@ async def test_after_a_start_with_an_earlier_clock_nothing_waits_longer_than_the
     async with open_room(tmp_path, clock=clock) as room, room.running():
         await until(lambda: bool(room.desk._loops))
         clock.advance(seconds=300)
-        posted(room).change()
+        posted(room).notify()
         await room.chat.wait_for_results(1)
 
 
@@ -336,7 +336,7 @@ async def test_pictures_that_left_the_disk_are_counted_and_the_others_delivered_
         await until_outbox(room, [("maybe", 1)])
         (room.folder / "pictures").joinpath(f"{room.renderer.requests[0].job_id}-1.png").unlink()
         room.clock.advance(seconds=back_off_s(1))
-        room.desk._drawing._recorder._completion.posted.change()
+        room.desk.parts.completion.result_ready.notify()
         [result] = await room.chat.wait_for_results(1)
         await until_outbox(room, [("sent", 2)])
     assert ([picture.index for picture in result.pictures], result.missing) == ([0, 2], 1)

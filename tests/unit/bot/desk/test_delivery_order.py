@@ -29,7 +29,7 @@ async def until_outbox(room: Room, *wanted: tuple[str, int]) -> None:
 
 
 def look(room: Room) -> None:
-    room.desk._delivery.look()
+    room.desk.parts.delivery.check_now()
 
 
 @pytest.mark.parametrize(("after_s", "is_waited_for"), [(60.0, True), (60.03, False)])
@@ -90,7 +90,7 @@ async def test_after_a_start_nothing_waits_longer_than_five_minutes(tmp_path: Pa
             await until_outbox(room, ("maybe", 1))
         clock = room.clock
     async with open_room(tmp_path, clock=clock) as room:
-        await room.desk._delivery.recover()
+        await room.desk.parts.delivery.recover()
         assert await room.store.outbox.next_due_ms(Platform.CONSOLE, clock()) == clock() + 300_000
 
 
@@ -106,15 +106,15 @@ async def test_the_log_says_why_a_parcel_waits_or_is_kept_and_whose_pictures_are
             look(room)
             await until_outbox(room, ("kept", 2))
     said = {log["event"]: log for log in logs}
-    assert said["parcel waits"]["reason"] == "the chat is full"
-    assert said["parcel kept"]["reason"] == "blocked"
+    assert said["result waits"]["reason"] == "the chat is full"
+    assert said["result kept"]["reason"] == "blocked"
     assert said["pictures missing on the disk"]["missing"] == 1
 
 
 async def test_only_what_has_ended_can_be_a_parcel(room: Room) -> None:
     for job_id in (await accept(room), "unknown"):
         with pytest.raises(LookupError, match=job_id):
-            await room.desk._delivery._result(job_id)
+            await room.desk.parts.delivery._load_result(job_id)
 
 
 async def test_a_parcel_tells_how_long_its_job_was_drawn(room: Room) -> None:
@@ -122,5 +122,5 @@ async def test_a_parcel_tells_how_long_its_job_was_drawn(room: Room) -> None:
     job = await room.store.jobs.claim(job_id, "a run", room.clock())
     assert job is not None
     begun = replace(job, started_ms=room.clock() - 7_500)
-    await room.desk._drawing._recorder.give_up(begun)
-    assert (await room.desk._delivery._result(job_id)).seconds == 7.5
+    await room.desk.parts.completion.fail(begun)
+    assert (await room.desk.parts.delivery._load_result(job_id)).seconds == 7.5

@@ -9,13 +9,12 @@ import structlog
 
 from bot.commands.values import Draw, LoraList, Quota
 from bot.desk import delivery, files
-from bot.desk.desk import Desk
+from bot.desk.build import DeskInputs, build_desk
 from bot.errors import CannotSave
 from bot.outcomes import LoraListing as LoraShelf
 from bot.outcomes import PictureFile, Platform, Receipt
 from bot.policy.rules import Entitlement, Rules, Tier
 from engine.planner.cost import CostBook
-from engine.scheduler import Scheduler
 from tests.fakes.chat import FakeChat
 from tests.fakes.renderer import Act, FakeRenderer
 from tests.fakes.room import MODEL, SHELF, Room, a_context, open_room, until
@@ -37,23 +36,24 @@ async def test_equal_randomness_makes_equal_seeds(tmp_path: Path) -> None:
 
 
 async def test_a_desk_needs_no_more_than_it_must_be_told(room: Room) -> None:
-    desk = Desk(
-        store=room.store,
-        renderer=room.renderer,
-        shelf=SHELF,
-        model=MODEL,
-        scheduler=Scheduler(),
-        probe=room.probe,  # type: ignore[arg-type]
-        costs=CostBook("a test"),
-        rules=Rules(),
-        pictures_dir=room.folder / "pictures",
-        clock=room.clock,
+    desk = build_desk(
+        DeskInputs(
+            store=room.store,
+            renderer=room.renderer,
+            shelf=SHELF,
+            model=MODEL,
+            probe=room.probe,  # type: ignore[arg-type]
+            costs=CostBook("a test"),
+            rules=Rules(),
+            pictures_dir=room.folder / "pictures",
+            clock=room.clock,
+        )
     )
     receipt = await desk.handle(Draw(prompt="a"), a_context("1"))
     assert isinstance(receipt, Receipt)
     assert not receipt.is_loading
-    assert isinstance(desk._acceptance._random, SystemRandom)
-    assert desk._space._reserve_bytes == 0
+    assert isinstance(desk.parts.acceptance._random, SystemRandom)
+    assert desk.parts.space._reserve_bytes == 0
     shelf = await desk.handle(LoraList(), a_context("2"))
     assert isinstance(shelf, LoraShelf)
     assert shelf.default == ""
@@ -123,7 +123,7 @@ async def test_when_a_drain_has_cut_off_what_was_late_nothing_goes_on(tmp_path: 
             assert [loop.done() for loop in room.desk._loops] == [True] * 3
             await asyncio.gather(run, return_exceptions=True)
     [cut_off] = [log["cut_off"] for log in logs if log["event"] == "desk stopped"]
-    assert set(cut_off) == {"desk draws", "desk delivers", "desk tells"}
+    assert set(cut_off) == {"desk draws", "desk delivers", "desk publishes"}
 
 
 async def test_a_platform_s_name_for_a_picture_that_cannot_be_kept_is_no_failure(
@@ -145,4 +145,4 @@ async def test_a_run_knows_the_tiers_people_before_anybody_asks(tmp_path: Path) 
     assert person is not None
     async with open_room(tmp_path, rules=Rules(tiers=(tier,))) as room, room.running():
         await until(lambda: bool(room.desk._loops))
-        assert room.desk._tiers.weight_of(person) == 3
+        assert room.desk.parts.tiers.weight_of(person) == 3

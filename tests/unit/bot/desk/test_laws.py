@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from bot.commands.values import Cancel, Draw, Mine
-from bot.desk.drawing import MAX_ATTEMPTS
+from bot.desk.completion import MAX_ATTEMPTS
 from bot.desk.files import save_pictures
 from bot.errors import AlreadyEnded, NoCreditsLeft, NothingToCancel, TooManyWaiting
 from bot.outcomes import CancelAsked, JobState, Receipt
@@ -100,7 +100,8 @@ class Laws(RuleBasedStateMachine):
     async def open(self) -> None:
         self.opening = open_room(self.folder, clock=self.clock, rules=RULES)
         self.room: Room = await self.opening.__aenter__()
-        self.drawing = self.room.desk._drawing
+        self.drawing = self.room.desk.parts.drawing
+        self.completion = self.room.desk.parts.completion
         await self.room.store.outbox.recover()
         await self.drawing.recover()
         for job in self.model.outbox:
@@ -170,7 +171,7 @@ class Laws(RuleBasedStateMachine):
         drawn = min(drawn, job.count) if failed else job.count
         pictures = save_pictures(job_id, self.drawn(job_id, drawn), self.folder / "pictures")
         state, fail = (JobState.FAILED, FailReason.BLANK_PICTURE) if failed else (JobState.DONE, None)
-        refund = self.do(self.drawing._recorder._completion.end(row, state, fail=fail, pictures=pictures))
+        refund = self.do(self.completion.end(row, state, fail=fail, pictures=pictures))
         assert refund == job.count - drawn
         self.model.end(job, state, drawn)
         self.stale.append(row)
@@ -180,7 +181,7 @@ class Laws(RuleBasedStateMachine):
     def lose_the_worker(self, data: st.DataObject) -> None:
         job_id = self.job_in(data, "running")
         row = self.row(job_id)
-        self.do(self.drawing._recorder.take_back(row, []))
+        self.do(self.completion.use_attempt(row, []))
         self.model.take_back(self.model.jobs[job_id])
         self.stale.append(row)
 
@@ -189,7 +190,7 @@ class Laws(RuleBasedStateMachine):
     def finish_late(self, data: st.DataObject) -> None:
         row = data.draw(st.sampled_from(self.stale))
         pictures = save_pictures(row.id, self.drawn(row.id, row.count), self.folder / "pictures")
-        assert self.do(self.drawing._recorder._completion.end(row, JobState.DONE, pictures=pictures)) is None
+        assert self.do(self.completion.end(row, JobState.DONE, pictures=pictures)) is None
 
     @rule(person=st.sampled_from(PEOPLE), newest=st.booleans(), data=st.data())
     def cancel(self, person: str, newest: bool, data: st.DataObject) -> None:
@@ -296,7 +297,7 @@ class Laws(RuleBasedStateMachine):
             key: job.result for key, job in jobs.items() if not job.waits
         }
         waiting = {key for key, job in jobs.items() if job.state == "queued"}
-        assert waiting <= set(self.room.desk._line.queue())
+        assert waiting <= set(self.room.desk.parts.queue.scheduler.queue())
 
     def teardown(self) -> None:
         if hasattr(self, "room"):

@@ -46,11 +46,11 @@ class PatientRenderer(FakeRenderer):
     async def _render(
         self, request: RenderRequest, listen: Callable[[Event], None], act: Act
     ) -> Finished | Stopped | Failed:
-        board, line = self.room.desk._board, self.room.desk._line
+        board, line = self.room.desk.parts.progress, self.room.desk.parts.queue
         await until(
             lambda: (
-                (len(self._turns) == MAX_IN_FLIGHT or not line.queue(1))
-                and not board._news
+                (len(self._turns) == MAX_IN_FLIGHT or not line.scheduler.queue(1))
+                and not board._unpublished
                 and not board._showing
             )
         )
@@ -61,7 +61,7 @@ async def test_a_person_is_told_the_schedule_and_not_every_move(tmp_path: Path) 
     renderer = PatientRenderer()
     async with open_room(tmp_path, renderer=renderer) as room:
         renderer.room = room
-        room.desk._board._every_s = 0.0
+        room.desk.parts.progress._every_s = 0.0
         jobs = [await accept(room, str(n)) for n in range(13)]
         async with room.running():
             await room.chat.wait_for_results(13)
@@ -72,62 +72,62 @@ async def test_a_person_is_told_the_schedule_and_not_every_move(tmp_path: Path) 
 
 async def test_only_whoever_comes_near_from_afar_is_told_so(room: Room) -> None:
     """A job that joins near the front has its place in its receipt; it's told when it comes nearer still."""
-    board = room.desk._board
+    board = room.desk.parts.progress
     jobs = [await accept(room, str(n)) for n in range(14)]
-    assert board._news == {}
+    assert board._unpublished == {}
     await room.desk.handle(Cancel(jobs[0]), a_context("c", "person 0"))
-    told = {job_id for job_id, news in board._news.items() if news is None}
+    told = {job_id for job_id, news in board._unpublished.items() if news is None}
     assert told == {jobs[index] for index in (2, 3, 4, 6, 11)}  # now at 1, 2, 3, 5, 10
-    board._news.clear()
+    board._unpublished.clear()
     newcomer = await accept(room, "20")
-    assert room.desk._line.position(newcomer) == 13
-    assert board._news == {}
-    assert len(board._told) <= 12  # nothing is kept of those far behind
+    assert room.desk.parts.queue.scheduler.position(newcomer) == 13
+    assert board._unpublished == {}
+    assert len(board._announced) <= 12  # nothing is kept of those far behind
 
 
 async def test_after_a_restart_everybody_hears_where_they_stand_a_few_at_a_time(tmp_path: Path) -> None:
     """Discord's answers must move on before they are 15 minutes old, also those far back in line."""
-    count = 2 * progress.REMINDED_AT_ONCE
+    count = 2 * progress.ANNOUNCED_AT_ONCE
     async with open_room(tmp_path) as room:
         jobs = [await accept(room, str(n)) for n in range(count)]
     async with open_room(tmp_path, renderer=FakeRenderer([Act.HANG])) as room:
-        room.desk._board._every_s = 0.02
+        room.desk.parts.progress._every_s = 0.02
         async with room.running():
             await until(lambda: len(room.chat.shown) > 1)
-            assert len(room.chat.shown) <= progress.REMINDED_AT_ONCE + 1  # and the one that is drawn
+            assert len(room.chat.shown) <= progress.ANNOUNCED_AT_ONCE + 1  # and the one that is drawn
             await until(lambda: {status.job_id for status in room.chat.shown} == set(jobs))
             told = {status.job_id: status.position for status in room.chat.shown}
     assert [told[job_id] for job_id in jobs[1:]] == list(range(1, count))
 
 
 async def test_a_place_that_goes_back_and_forth_is_no_news(room: Room) -> None:
-    line, board = room.desk._line, room.desk._board
+    line, board = room.desk.parts.queue, room.desk.parts.progress
     for n in range(4):
         await room.desk.handle(Draw(prompt="a"), a_context(str(n)))
-    last = line.queue()[-1]
-    assert line.position(last) == 3
+    last = line.scheduler.queue()[-1]
+    assert line.scheduler.position(last) == 3
     for n in range(3):
         newcomer = await accept(room, str(10 + n))
-        assert line.position(last) == 4
+        assert line.scheduler.position(last) == 4
         await room.desk.handle(Cancel(newcomer), a_context(f"c{n}", f"person {10 + n}"))
-        assert line.position(last) == 3
-    assert board._news == {}
+        assert line.scheduler.position(last) == 3
+    assert board._unpublished == {}
 
 
 async def test_who_waits_is_told_of_a_model_that_loads_and_no_time(tmp_path: Path) -> None:
     is_loading = True
     async with open_room(tmp_path, is_loading=lambda: is_loading) as room:
-        room.desk._line._costs.learn(REQUEST, Finished("j", 1, Timings(denoise_s=10)))
+        room.desk.parts.queue._costs.learn(REQUEST, Finished("j", 1, Timings(denoise_s=10)))
         await accept(room, "1")
         receipt = await room.desk.handle(Draw(prompt="a"), a_context("2", "ben"))
         assert isinstance(receipt, Receipt)
         assert (receipt.position, receipt.wait, receipt.is_loading) == (1, None, True)
         is_loading = False
-        room.desk._board.drawing(Progress(room.desk._line.queue()[0], 1, 0, 1, 8))
-        assert room.desk._board._news[receipt.job_id] is None  # told anew, now that it is loaded
-        board, job = room.desk._board, await room.store.jobs.find(receipt.job_id)
-        assert job is not None
-        status = board._status(job, None)
+        publisher, [first, _] = room.desk.parts.progress, room.desk.parts.queue.scheduler.queue()
+        publisher.publish_step(Progress(first, 1, 0, 1, 8))
+        assert publisher._unpublished[receipt.job_id] is None  # published again, now that it is loaded
+        await publisher._show(receipt.job_id, None, {room.chat.platform: room.chat})
+        [status] = room.chat.shown
         assert (status.position, status.is_loading) == (1, False)
         assert status.wait is not None
         assert 0 < status.wait.least_s < status.wait.most_s
@@ -136,16 +136,16 @@ async def test_who_waits_is_told_of_a_model_that_loads_and_no_time(tmp_path: Pat
 async def test_the_wait_grows_shorter_as_the_running_job_goes_on(tmp_path: Path) -> None:
     renderer = FakeRenderer(acts=[Act.HANG])
     async with open_room(tmp_path, renderer=renderer) as room:
-        room.desk._line._costs.learn(REQUEST, Finished("j", 1, Timings(denoise_s=10)))
+        room.desk.parts.queue._costs.learn(REQUEST, Finished("j", 1, Timings(denoise_s=10)))
         running = await accept(room, "1", count=4)
         waiting = await accept(room, "2")
-        line = room.desk._line
+        line = room.desk.parts.queue
         async with room.running():
             await until(lambda: renderer.running == running)
             waits = []
             for index in (0, 1, 2, 3):
-                room.desk._board.drawing(Progress(running, 1, index, 8, 8))
-                span = line.wait(waiting)
+                room.desk.parts.progress.publish_step(Progress(running, 1, index, 8, 8))
+                span = line.estimate_wait(waiting)
                 assert span is not None
                 waits.append(span.most_s)
     assert waits == sorted(waits, reverse=True)
@@ -155,7 +155,7 @@ async def test_the_wait_grows_shorter_as_the_running_job_goes_on(tmp_path: Path)
 
 async def test_steps_are_coalesced_to_the_newest(tmp_path: Path) -> None:
     async with open_room(tmp_path, renderer=FakeRenderer(step_s=0.01)) as room:
-        room.desk._board._every_s = 0.1
+        room.desk.parts.progress._every_s = 0.1
         job_id = await accept(room, "1", count=3)
         async with room.running():
             await room.chat.wait_for_results(1)
@@ -167,7 +167,7 @@ async def test_steps_are_coalesced_to_the_newest(tmp_path: Path) -> None:
 async def test_no_status_comes_after_the_result(tmp_path: Path) -> None:
     chat = SlowChat()
     async with open_room(tmp_path, chat=chat, renderer=FakeRenderer(step_s=0.001)) as room:
-        room.desk._board._every_s = 0.0
+        room.desk.parts.progress._every_s = 0.0
         for n in range(10):
             await accept(room, str(n))
         async with room.running():
@@ -212,7 +212,7 @@ async def test_an_ended_job_gets_no_status(room: Room) -> None:
     job_id = await accept(room, "1")
     job = await room.store.jobs.find(job_id)
     assert job is not None
-    board: ProgressPublisher = room.desk._board
+    board: ProgressPublisher = room.desk.parts.progress
     await board._show(job_id, Progress(job_id, 1, 0, 1, 8), {room.chat.platform: room.chat})
     await board._show("unknown", None, {room.chat.platform: room.chat})
     assert room.chat.shown == []
@@ -223,9 +223,9 @@ async def test_an_ended_job_gets_no_status(room: Room) -> None:
 async def test_whoever_watches_the_queue_hears_when_a_job_leaves_it(room: Room) -> None:
     job_id = await accept(room, "1")
     moves: list[str] = []
-    room.desk._line.on_change(moves.append)
-    change = room.desk._line.changed.next_change()
-    room.desk._line.remove(job_id)
+    room.desk.parts.queue.on_change(moves.append)
+    change = room.desk.parts.queue.changed.next_change
+    room.desk.parts.queue.remove(job_id)
     assert moves == [""]
     assert change.is_set()
 
@@ -233,23 +233,23 @@ async def test_whoever_watches_the_queue_hears_when_a_job_leaves_it(room: Room) 
 async def test_twenty_are_reminded_at_once_and_the_others_in_turn(tmp_path: Path) -> None:
     async with open_room(tmp_path) as room:
         await accept(room, "1")
-        board = room.desk._board
+        board = room.desk.parts.progress
         board._every_s = 60.0
-        board.remind([f"job {n}" for n in range(25)])
+        board.announce_positions([f"job {n}" for n in range(25)])
         run = asyncio.create_task(board.run({}))
-        await until(lambda: len(board._to_remind) < 25)
-        assert list(board._to_remind) == [f"job {n}" for n in range(20, 25)]
+        await until(lambda: len(board._unannounced) < 25)
+        assert list(board._unannounced) == [f"job {n}" for n in range(20, 25)]
         run.cancel()
         await asyncio.wait({run})
 
 
 async def test_a_reminder_wakes_a_board_that_had_nothing_to_tell(tmp_path: Path) -> None:
     async with open_room(tmp_path) as room:
-        job_id, board = await accept(room, "1"), room.desk._board
+        job_id, board = await accept(room, "1"), room.desk.parts.progress
         board._every_s = 0.0
         run = asyncio.create_task(board.run({room.chat.platform: room.chat}))
         await asyncio.sleep(0.01)
-        board.remind([job_id])
+        board.announce_positions([job_id])
         await until(lambda: bool(room.chat.shown))
         assert [status.position for status in room.chat.shown] == [0]
         run.cancel()
@@ -257,10 +257,10 @@ async def test_a_reminder_wakes_a_board_that_had_nothing_to_tell(tmp_path: Path)
 
 
 async def test_a_reminder_overwrites_no_news(room: Room) -> None:
-    job_id, board = await accept(room, "1"), room.desk._board
+    job_id, board = await accept(room, "1"), room.desk.parts.progress
     board._every_s = 60.0
-    board.drawing(Progress(job_id, 1, 0, 3, 8))
-    board.remind([job_id])
+    board.publish_step(Progress(job_id, 1, 0, 3, 8))
+    board.announce_positions([job_id])
     said: list[object] = []
 
     async def note(job_id: str, news: object, chats: object) -> None:
@@ -277,40 +277,40 @@ async def test_a_reminder_overwrites_no_news(room: Room) -> None:
 async def test_who_waits_hears_that_the_model_loaded_as_soon_as_the_line_moves(tmp_path: Path) -> None:
     is_loading = True
     async with open_room(tmp_path, is_loading=lambda: is_loading) as room:
-        jobs, board = [await accept(room, str(n)) for n in range(14)], room.desk._board
-        assert board._news == {}
-        change = board._changed_signal.next_change()
+        jobs, board = [await accept(room, str(n)) for n in range(14)], room.desk.parts.progress
+        assert board._unpublished == {}
+        change = board._changed.next_change
         is_loading = False
-        room.desk._line.remove(jobs[-1])
-        assert set(board._news) == set(jobs[:11])  # those near; the others were told of no time
+        room.desk.parts.queue.remove(jobs[-1])
+        assert set(board._unpublished) == set(jobs[:11])  # those near; the others were told of no time
         assert change.is_set()
-        board._news.clear()
+        board._unpublished.clear()
         board.queue_changed()
-        assert board._news == {}  # once
+        assert board._unpublished == {}  # once
 
 
 async def test_news_of_a_chat_that_is_not_there_is_no_failure(room: Room) -> None:
     job_id = await accept(room, "1")
-    await room.desk._board._show(job_id, None, {})
+    await room.desk.parts.progress._show(job_id, None, {})
     assert room.chat.shown == []
 
 
 async def test_a_job_that_is_silenced_has_no_news_and_others_have(room: Room) -> None:
     first, second = await accept(room, "1"), await accept(room, "2")
-    board = room.desk._board
+    board = room.desk.parts.progress
     for job_id in (first, second):
-        board.drawing(Progress(job_id, 1, 0, 1, 8))
-    await board.silence(first)
-    await board.silence("unknown")
-    assert set(board._news) == {second}
+        board.publish_step(Progress(job_id, 1, 0, 1, 8))
+    await board.stop_updates(first)
+    await board.stop_updates("unknown")
+    assert set(board._unpublished) == {second}
 
 
 async def test_a_place_that_comes_nearer_wakes_the_board_and_a_step_does(room: Room) -> None:
-    jobs, board = [await accept(room, str(n)) for n in range(3)], room.desk._board
-    change = board._changed_signal.next_change()
-    room.desk._line.remove(jobs[0])
-    assert set(board._news) == {jobs[2]}  # from the second place to the first
+    jobs, board = [await accept(room, str(n)) for n in range(3)], room.desk.parts.progress
+    change = board._changed.next_change
+    room.desk.parts.queue.remove(jobs[0])
+    assert set(board._unpublished) == {jobs[2]}  # from the second place to the first
     assert change.is_set()
-    change = board._changed_signal.next_change()
-    board.drawing(Progress(jobs[1], 1, 0, 1, 8))
+    change = board._changed.next_change
+    board.publish_step(Progress(jobs[1], 1, 0, 1, 8))
     assert change.is_set()

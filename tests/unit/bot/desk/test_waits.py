@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bot.commands.values import Draw
-from bot.desk.files import saved
+from bot.desk.files import retry_while_full
 from bot.errors import CannotSave
 from bot.outcomes import JobResult, Receipt, RetryLater, Status
 from engine.planner.headroom import Headroom
@@ -41,7 +41,7 @@ async def test_what_could_not_be_saved_is_tried_again_every_two_seconds(frozen: 
             raise CannotSave(detail="disk full")
         return "saved"
 
-    saving = asyncio.create_task(saved(work))
+    saving = asyncio.create_task(retry_while_full(work))
     for done in (1, 2):
         await frozen.until(lambda: frozen.waits(2) == 1)
         assert len(tries) == done
@@ -58,7 +58,7 @@ async def test_what_cannot_be_saved_while_we_close_is_not_tried_again() -> None:
         raise CannotSave(detail="disk full")
 
     with pytest.raises(CannotSave):
-        await saved(work, lambda: True)
+        await retry_while_full(work, lambda: True)
     assert len(tries) == 1
 
 
@@ -100,7 +100,7 @@ async def test_a_show_has_ten_seconds(tmp_path: Path, frozen: FrozenLoop) -> Non
     chat = Deaf()
     async with open_room(tmp_path, chat=chat) as room:
         job_id = await accept(room)
-        showing = asyncio.create_task(room.desk._board._show(job_id, None, {chat.platform: chat}))
+        showing = asyncio.create_task(room.desk.parts.progress._show(job_id, None, {chat.platform: chat}))
         await frozen.until(lambda: chat.asked == 1)
         frozen.leap(9.9)
         await frozen.settle()
@@ -168,7 +168,9 @@ async def test_a_model_that_has_loaded_is_noticed_within_a_fifth_of_a_second(
         await accept(room)
         async with room.running():
             await frozen.until(lambda: frozen.waits(0.2) == 1)
-            room.desk._line._costs.started(WorkerInfo(1, "cuda:0", "a card", "bfloat16", "", "tiny", 1.0, 1))
+            room.desk.parts.queue._costs.started(
+                WorkerInfo(1, "cuda:0", "a card", "bfloat16", "", "tiny", 1.0, 1)
+            )
             is_loading = False
             frozen.leap(0.2)
             await frozen.until(lambda: len(room.renderer.handed) == 1)

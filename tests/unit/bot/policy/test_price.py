@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.policy.price import joint, price, renews_at_s, top_up
+from bot.policy.price import joint, price, refund, renews_at_s, top_up
 
 
 @pytest.mark.parametrize(
@@ -71,3 +71,20 @@ def test_credits_renew_at_the_next_midnight_utc(now_s: float) -> None:
     midnight = datetime.fromtimestamp(renewed_s, tz=UTC)
     assert (midnight.hour, midnight.minute, midnight.second) == (0, 0, 0)
     assert 0 < renewed_s - now_s <= 86_400
+
+
+@given(st.integers(0, 1_000), st.integers(1, 4), st.data())
+def test_a_refund_is_everything_for_no_picture_and_nothing_for_all(
+    price: int, count: int, data: st.DataObject
+) -> None:
+    kept = data.draw(st.integers(0, count))
+    credits = refund(price, count, count - kept)
+    assert 0 <= credits <= price
+    assert (credits == price) or kept
+    assert (credits == 0) or kept < count
+    assert (price - credits) * count <= price * kept
+
+
+def test_a_refund_is_rounded_up() -> None:
+    for paid, count, kept, credits in ((4, 4, 1, 3), (5, 4, 3, 2), (5, 3, 1, 4), (1, 4, 3, 1), (8, 4, 2, 4)):
+        assert refund(paid, count, count - kept) == credits

@@ -9,8 +9,7 @@ import pytest
 from PIL import Image
 
 from bot.commands.values import Cancel, Draw, Mine
-from bot.desk import files
-from bot.desk.drawing import loop, recorder
+from bot.desk import completion, drawing, files
 from bot.errors import CannotSave
 from bot.outcomes import History, JobResult, JobState, Platform, Receipt
 from engine.planner.headroom import Headroom
@@ -86,7 +85,7 @@ async def test_a_job_that_loses_the_worker_lets_others_come_first_and_is_given_u
 
 
 async def test_a_worker_that_does_not_start_costs_no_try(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "NOT_READY_WAIT_S", 0.01)
+    monkeypatch.setattr(drawing, "NOT_READY_WAIT_S", 0.01)
     room.renderer.acts.extend([Act.UNREADY] * 5)
     await accept(room)
     result = await only_result(room)
@@ -97,8 +96,8 @@ async def test_a_worker_that_does_not_start_costs_no_try(room: Room, monkeypatch
 async def test_a_finish_without_every_picture_is_a_failure_that_refunds_them(
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = recorder.save_pictures
-    monkeypatch.setattr(recorder, "save_pictures", lambda job, drawn, folder: real(job, drawn[:1], folder))
+    real = completion.save_pictures
+    monkeypatch.setattr(completion, "save_pictures", lambda job, drawn, folder: real(job, drawn[:1], folder))
     await accept(room, count=3)
     result = await only_result(room)
     assert (result.state, len(result.pictures), result.refund) == (JobState.FAILED, 1, 2)
@@ -108,7 +107,7 @@ async def test_a_full_disk_fails_the_job_with_a_refund(room: Room, monkeypatch: 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(recorder, "save_pictures", full)
+    monkeypatch.setattr(completion, "save_pictures", full)
     await accept(room)
     result = await only_result(room)
     assert (result.state, result.fail, result.refund) == (JobState.FAILED, FailReason.DISK_FULL, 1)
@@ -125,7 +124,7 @@ async def test_a_job_that_can_never_fit_is_refused_and_refunded(room: Room) -> N
 async def test_a_job_that_does_not_fit_now_waits_until_it_does(
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "NO_ROOM_WAIT_S", 0.01)
+    monkeypatch.setattr(drawing, "NO_SPACE_WAIT_S", 0.01)
     room.probe.free_bytes = 1
     await accept(room)
     async with room.running():
@@ -209,7 +208,7 @@ async def test_a_crash_costs_a_try_and_the_third_ends_the_job(tmp_path: Path) ->
     for attempt in (1, 2, 3):
         await crash_while_running(tmp_path, job_ids)
         async with open_room(tmp_path) as room:
-            await room.desk._drawing.recover()
+            await room.desk.parts.drawing.recover()
             job = await room.store.jobs.find(job_ids[0])
             assert job is not None
             assert job.attempt == attempt
@@ -233,7 +232,7 @@ async def test_a_cancel_that_a_crash_interrupted_is_kept(tmp_path: Path) -> None
 async def test_a_cancel_while_no_worker_starts_ends_the_job(
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "NOT_READY_WAIT_S", 0.01)
+    monkeypatch.setattr(drawing, "NOT_READY_WAIT_S", 0.01)
     render = room.renderer.render
 
     async def unready(request: RenderRequest, listen: Callable[[Event], None]) -> object:

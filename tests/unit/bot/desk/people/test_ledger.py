@@ -1,32 +1,56 @@
-"""The arithmetic of a refund; charging itself is tested by accepting, refunding by ending."""
+"""The queue reads weights from memory, which holds only the people of the tiers."""
 
-from dataclasses import replace
+from pathlib import Path
 
-from hypothesis import given
-from hypothesis import strategies as st
+from bot.commands.values import Link, Quota, Unlink
+from bot.outcomes import LinkCode, Platform
+from bot.policy.rules import Entitlement, Rules, Tier
+from tests.fakes.room import Room, a_context, open_room
 
-from bot.desk.people.ledger import refund_of
-from bot.store.rows import JobRow
-
-JOB = JobRow(
-    id="j", person=1, platform="web", chat_id="", ref="", locale="en", private=False, prompt="p", loras=(),
-    width_px=64, height_px=64, seed=1, count=4, steps=8, price=4, created_ms=1, state="queued", attempt=0,
-    accepted_order=1, started_ms=None, ended_ms=None, fail=None, cancel_requested=False, lease=None,
-)  # fmt: skip
-
-
-@given(st.integers(0, 1_000), st.integers(1, 4), st.data())
-def test_all_comes_back_for_nothing_nothing_for_all_and_no_one_is_short_changed(
-    price: int, count: int, data: st.DataObject
-) -> None:
-    kept = data.draw(st.integers(0, count))
-    refund = refund_of(replace(JOB, price=price, count=count), kept)
-    assert 0 <= refund <= price
-    assert (refund == price) or kept
-    assert (refund == 0) or kept < count
-    assert (price - refund) * count <= price * kept
+PATRON = Entitlement(weight=3, daily_credits=50)
+RULES = Rules(
+    daily_credits=10,
+    allow=frozenset({"discord:*", "telegram:*"}),
+    tiers=(Tier(frozenset({"discord:ann"}), PATRON),),
+)
 
 
-def test_a_broken_credit_goes_to_the_person() -> None:
-    for price, count, kept, refund in ((4, 4, 1, 3), (5, 4, 3, 2), (5, 3, 1, 4), (1, 4, 3, 1), (8, 4, 2, 4)):
-        assert refund_of(replace(JOB, price=price, count=count), kept) == refund
+async def known(room: Room, platform: Platform, user_id: str) -> int:
+    await room.desk.handle(Quota(), a_context("q", user_id, platform=platform, chat_id=user_id))
+    person = await room.store.people.find(platform, user_id)
+    assert person is not None
+    return person
+
+
+async def test_a_thousand_usual_people_take_no_memory(tmp_path: Path) -> None:
+    async with open_room(tmp_path, rules=RULES) as room:
+        patron = await known(room, Platform.DISCORD, "ann")
+        people = [await known(room, Platform.TELEGRAM, str(number)) for number in range(100)]
+        assert room.desk.parts.tiers._known == {patron: PATRON}
+        assert {room.desk.parts.tiers.weight_of(person) for person in people} == {1}
+
+
+async def test_who_leaves_a_tier_by_parting_is_usual_again(tmp_path: Path) -> None:
+    async with open_room(tmp_path, rules=RULES) as room:
+        patron = await known(room, Platform.DISCORD, "ann")
+        issued = await room.desk.handle(
+            Link(), a_context("1", "ann", platform=Platform.DISCORD, chat_id="ann")
+        )
+        assert isinstance(issued, LinkCode)
+        for event in ("2", "3"):
+            context = a_context(event, "555", platform=Platform.TELEGRAM, chat_id="555")
+            await room.desk.handle(Link(issued.code), context)
+        await room.desk.handle(Unlink(), a_context("4", "ann", platform=Platform.DISCORD, chat_id="ann"))
+        alone = await known(room, Platform.DISCORD, "ann")
+        assert await known(room, Platform.TELEGRAM, "555") == patron
+        assert room.desk.parts.tiers._known == {alone: PATRON}
+        assert room.desk.parts.tiers.weight_of(patron) == 1
+
+
+async def test_weights_of_tiers_are_known_after_a_start_before_anybody_asks(tmp_path: Path) -> None:
+    async with open_room(tmp_path, rules=RULES) as room:
+        patron = await known(room, Platform.DISCORD, "ann")
+    async with open_room(tmp_path, rules=RULES) as room:
+        assert room.desk.parts.tiers.weight_of(patron) == 1
+        await room.desk.parts.tiers.load()
+        assert room.desk.parts.tiers.weight_of(patron) == 3

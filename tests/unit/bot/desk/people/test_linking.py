@@ -202,7 +202,7 @@ async def test_a_hundred_wrong_codes_at_once_are_counted_before_they_are_tried(
     direct = AccountLinking.link  # also without the desk's transaction around it
     said = await asyncio.gather(
         *(
-            direct(room.desk._linking, Link(code), Talk(room, Platform.TELEGRAM, "777").context())
+            direct(room.desk.parts.linking, Link(code), Talk(room, Platform.TELEGRAM, "777").context())
             for code in wrong
         ),
         return_exceptions=True,
@@ -220,7 +220,7 @@ async def test_one_code_is_tried_few_times_whoever_tries(room: Room) -> None:
 
 
 async def test_wrong_codes_of_all_accounts_together_have_a_limit_that_passes(room: Room) -> None:
-    attempts = room.desk._linking._attempts
+    attempts = room.desk.parts.linking._attempts
     for number in range(MOST_IN_ALL):
         with pytest.raises(BadLinkCode), attempts.trying(f"account {number}", f"code {number}"):
             raise BadLinkCode
@@ -345,7 +345,7 @@ async def test_waiting_jobs_of_both_wait_in_one_turn_and_count_together(tmp_path
         ben = Talk(room, Platform.DISCORD, "ben")
         jobs = [await ann.draw(), await anna.draw(), await ben.draw(), await anna.draw()]
         await anna.join(ann)
-        assert room.desk._line.queue() == tuple(jobs[index].job_id for index in (0, 2, 1, 3))
+        assert room.desk.parts.queue.scheduler.queue() == tuple(jobs[index].job_id for index in (0, 2, 1, 3))
         with pytest.raises(TooManyWaiting):
             await ann.draw()
 
@@ -359,7 +359,7 @@ async def test_a_tier_counts_under_every_name_of_its_person(tmp_path: Path) -> N
         assert (await anna.join(ann)).credits == 50
         person = await room.store.people.find("telegram", "555")
         assert person is not None
-        assert room.desk._tiers.weight_of(person) == 3
+        assert room.desk.parts.tiers.weight_of(person) == 3
         await anna.say(Unlink())
         assert (await ann.credits(), await anna.credits()) == (50, 0)
         room.clock.advance(days=1)

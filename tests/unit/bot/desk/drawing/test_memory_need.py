@@ -26,12 +26,12 @@ async def accept(room: Room, event: str) -> str:
 
 
 def costs_of(room: Room) -> CostBook:
-    return room.desk._line._costs
+    return room.desk.parts.queue._costs
 
 
 def need(room: Room) -> str:
     """What the first in line needs, as the log says it."""
-    turn: Decision = room.desk._line.next(NO_ROOM)
+    turn: Decision = room.desk.parts.queue.next(NO_ROOM)
     assert turn.job_id is None
     return turn.reason.partition(" needs ")[2].partition(" and ")[0]
 
@@ -70,8 +70,8 @@ async def test_no_job_is_claimed_while_its_need_cannot_be_predicted(tmp_path: Pa
     async with open_room(tmp_path, is_loading=lambda: is_loading) as room:
         room.probe.free_bytes, room.probe.total_bytes = 10 * GIB, 24 * GIB
         job_id = await accept(room, "1")
-        line = room.desk._line
-        assert line.is_blind
+        line = room.desk.parts.queue
+        assert line.cannot_predict
         async with room.running():
             looked: list[int] = []
             real = room.probe.read
@@ -90,7 +90,7 @@ async def test_no_job_is_claimed_while_its_need_cannot_be_predicted(tmp_path: Pa
 async def test_a_worker_that_is_replaced_leaves_the_weights_known(tmp_path: Path) -> None:
     async with open_room(tmp_path, is_loading=lambda: True) as room:
         costs_of(room).started(A_WORKER)
-        assert not room.desk._line.is_blind
+        assert not room.desk.parts.queue.cannot_predict
 
 
 async def test_the_book_learns_from_every_job_that_was_drawn(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ async def test_a_job_that_ran_out_of_memory_makes_the_book_doubt(tmp_path: Path)
 async def test_a_clock_that_is_set_back_does_not_change_what_a_person_pays(tmp_path: Path) -> None:
     charged: list[float] = []
     async with open_room(tmp_path, renderer=FakeRenderer([Act.HANG], step_s=0.001)) as room:
-        room.desk._line.drawn = lambda job_id, seconds: charged.append(seconds)  # type: ignore[method-assign]
+        room.desk.parts.queue.charge_time = lambda job_id, seconds: charged.append(seconds)  # type: ignore[method-assign]
         await accept(room, "1")
         async with room.running():
             await until(lambda: room.desk.queue_status().step > 0)

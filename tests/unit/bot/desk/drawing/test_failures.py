@@ -8,7 +8,7 @@ import pytest
 import structlog
 
 from bot.commands.values import Cancel, Draw
-from bot.desk.drawing import MAX_ATTEMPTS
+from bot.desk.completion import MAX_ATTEMPTS
 from bot.outcomes import JobState, Receipt
 from bot.store.rows import JobRow
 from engine.request import (
@@ -62,7 +62,7 @@ async def credits_of(room: Room) -> int:
 
 async def test_the_third_loss_keeps_and_charges_what_was_drawn(room: Room) -> None:
     job = await claimed(room, tries=3)
-    await room.desk._drawing._recorder.take_back(job, pictures(1))
+    await room.desk.parts.completion.use_attempt(job, pictures(1))
     ended = await row_of(room, job.id)
     assert (ended.state, ended.fail) == (JobState.FAILED, FailReason.WORKER_ERROR)
     assert len(await room.store.jobs.pictures_of([job.id])) == 1
@@ -71,7 +71,7 @@ async def test_the_third_loss_keeps_and_charges_what_was_drawn(room: Room) -> No
 
 async def test_the_second_loss_keeps_nothing_and_charges_later(room: Room) -> None:
     job = await claimed(room, tries=2)
-    await room.desk._drawing._recorder.take_back(job, pictures(1))
+    await room.desk.parts.completion.use_attempt(job, pictures(1))
     again = await row_of(room, job.id)
     assert (again.state, again.attempt) == (JobState.QUEUED, 2)
     assert await credits_of(room) == 38
@@ -81,7 +81,7 @@ async def test_the_second_loss_keeps_nothing_and_charges_later(room: Room) -> No
 async def test_a_loss_after_a_cancel_is_a_cancel_even_at_the_third_try(room: Room) -> None:
     job = await claimed(room, tries=3)
     await room.store.jobs.request_cancel(job.id)
-    await room.desk._drawing._recorder.take_back(job, pictures(1))
+    await room.desk.parts.completion.use_attempt(job, pictures(1))
     assert (await row_of(room, job.id)).state == JobState.CANCELLED
     assert await credits_of(room) == 40
 
@@ -105,7 +105,7 @@ async def test_each_answer_ends_the_job_its_way(
     credits: int,
 ) -> None:
     job = await claimed(room)
-    await room.desk._drawing._recorder.settle(job, answer, pictures(drawn))
+    await room.desk.parts.completion.record_answer(job, answer, pictures(drawn), is_closing=False)
     ended = await row_of(room, job.id)
     assert (ended.state, ended.fail) == (state, fail)
     assert await credits_of(room) == credits
@@ -124,36 +124,35 @@ async def test_a_stop_is_ours_only_while_we_close_and_nobody_asked_for_it(
     room: Room, is_closing: bool, cancel_asked: bool, state: JobState
 ) -> None:
     job = await claimed(room)
-    recorder = room.desk._drawing._recorder
-    recorder._is_closing = lambda: is_closing
+    completion = room.desk.parts.completion
     if cancel_asked:
         await room.store.jobs.request_cancel(job.id)
-    await recorder.settle(job, Stopped(job.id, 1), [])
+    await completion.record_answer(job, Stopped(job.id, 1), [], is_closing=is_closing)
     stopped = await row_of(room, job.id)
     assert (stopped.state, stopped.attempt) == (state, 0 if state == JobState.QUEUED else 1)
 
 
 async def test_a_refusal_ends_what_waits_and_nothing_else(room: Room) -> None:
-    recorder = room.desk._drawing._recorder
+    completion = room.desk.parts.completion
     job = await claimed(room)
-    await recorder.refuse(job.id)
-    await recorder.refuse("unknown")
+    await completion.refuse(job.id)
+    await completion.refuse("unknown")
     assert (await row_of(room, job.id)).state == JobState.RUNNING
-    await recorder.put_back(job, uses_attempt=False)
-    await recorder.refuse(job.id)
+    await completion.requeue(job, uses_attempt=False)
+    await completion.refuse(job.id)
     ended = await row_of(room, job.id)
     assert (ended.state, ended.fail, ended.attempt) == (JobState.FAILED, FailReason.OUT_OF_MEMORY, 0)
-    assert not room.desk._line.waits(job.id)
+    assert job.id not in room.desk.parts.queue.jobs
 
 
 async def test_a_late_put_back_does_not_join_the_line(room: Room) -> None:
     job = await claimed(room)
-    recorder = room.desk._drawing._recorder
-    room.desk._line.remove(job.id)
-    await recorder.give_up(job)
-    await recorder.put_back(job, uses_attempt=True)
+    completion = room.desk.parts.completion
+    room.desk.parts.queue.remove(job.id)
+    await completion.fail(job)
+    await completion.requeue(job, uses_attempt=True)
     assert (await row_of(room, job.id)).state == JobState.FAILED
-    assert room.desk._line.queue() == ()
+    assert room.desk.parts.queue.scheduler.queue() == ()
 
 
 class SlowToBegin(FakeRenderer):
@@ -176,7 +175,7 @@ class SlowToBegin(FakeRenderer):
 async def test_whose_turn_it_is_is_told_so_before_the_renderer_has_said_a_word(tmp_path: Path) -> None:
     renderer = SlowToBegin()
     async with open_room(tmp_path, renderer=renderer) as room:
-        room.desk._board._every_s = 0.0
+        room.desk.parts.progress._every_s = 0.0
         job_id = await accept(room)
         async with room.running():
             await until(lambda: bool(room.chat.shown))
@@ -190,13 +189,13 @@ async def test_whose_turn_it_is_is_told_so_before_the_renderer_has_said_a_word(t
 async def test_the_loop_keeps_nothing_of_a_job_that_has_ended(room: Room) -> None:
     room.renderer.acts.append(Act.HANG)
     job_id = await accept(room)
-    drawing = room.desk._drawing
+    drawing = room.desk.parts.drawing
     async with room.running():
         await until(lambda: room.renderer.running == job_id)
         await room.desk.handle(Cancel(), a_context("c", "person 1"))
         await room.chat.wait_for_results(1)
-        await until(lambda: not drawing._claimed)
-        assert (drawing._hand, drawing._to_stop, drawing.running) == ([], set(), ("", 0, 0))
+        await until(lambda: not drawing._claims)
+        assert (drawing._to_stop, drawing.running) == (set(), ("", 0, 0))
 
 
 async def test_a_job_that_is_gone_when_it_is_claimed_leaves_the_line(
@@ -205,7 +204,7 @@ async def test_a_job_that_is_gone_when_it_is_claimed_leaves_the_line(
     async def gone(*_: object) -> None:
         return None
 
-    job_id, line = await accept(room), room.desk._line
+    job_id, line = await accept(room), room.desk.parts.queue
     left: list[str] = []
     remove = line.remove
 
@@ -218,7 +217,7 @@ async def test_a_job_that_is_gone_when_it_is_claimed_leaves_the_line(
     async with room.running():
         await until(lambda: bool(left))
     assert left == [job_id]
-    assert (room.renderer.handed, line.queue(), line.waiting) == ([], (), 0)
+    assert (room.renderer.handed, line.scheduler.queue(), line.scheduler.waiting) == ([], (), 0)
 
 
 async def test_a_job_begins_once_however_often_it_reports(room: Room) -> None:
@@ -226,20 +225,20 @@ async def test_a_job_begins_once_however_often_it_reports(room: Room) -> None:
         await accept(room, count=3)
         async with room.running():
             [result] = await room.chat.wait_for_results(1)
-    assert [log["event"] for log in logs].count("job begins") == 1
+    assert [log["event"] for log in logs].count("job started") == 1
     assert len(result.pictures) == 3
 
 
 async def test_a_picture_is_shown_as_soon_as_it_is_complete(room: Room) -> None:
     shown: list[int] = []
-    board = room.desk._board
-    drawing = board.drawing
+    board = room.desk.parts.progress
+    drawing = board.publish_step
 
     def note(progress: object, pictures: tuple[Picture, ...] = ()) -> None:
         shown.append(len(pictures))
         drawing(progress, pictures)  # type: ignore[arg-type]
 
-    board.drawing = note  # type: ignore[method-assign, assignment]
+    board.publish_step = note  # type: ignore[method-assign, assignment]
     await accept(room, count=2)
     async with room.running():
         await room.chat.wait_for_results(1)
@@ -252,5 +251,5 @@ async def test_a_start_tells_which_jobs_it_found_waiting_and_not_those_it_knew(t
         old = await accept(room, "1")
     async with open_room(tmp_path) as room:
         new = await accept(room, "2")
-        assert await room.desk._drawing.recover() == (old,)
-        assert set(room.desk._line.queue()) == {old, new}
+        assert await room.desk.parts.drawing.recover() == (old,)
+        assert set(room.desk.parts.queue.scheduler.queue()) == {old, new}

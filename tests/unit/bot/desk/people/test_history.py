@@ -221,7 +221,7 @@ async def test_what_left_the_disk_is_counted_and_the_rest_is_there(room: Room) -
 
 async def test_nothing_is_looked_for_where_nothing_was_kept(room: Room) -> None:
     await room.desk.handle(Draw(prompt="a"), a_context("1"))
-    change = room.desk._history._posted.next_change()
+    change = room.desk.parts.completion.result_ready.next_change
     await room.desk.handle(Mine(), a_context("2"))
     assert not change.is_set()
 

@@ -31,7 +31,7 @@ class Disk:
         self.measured = 0
         monkeypatch.setattr(files.shutil, "disk_usage", self._usage)
         monkeypatch.setattr(files, "SPACE_AGE_S", 0.0)
-        monkeypatch.setattr("bot.desk.drawing.loop.NO_ROOM_WAIT_S", 0.01)
+        monkeypatch.setattr("bot.desk.drawing.NO_SPACE_WAIT_S", 0.01)
 
     def _usage(self, _: Path) -> Usage:
         self.measured += 1
@@ -132,10 +132,10 @@ async def test_the_disk_is_measured_once_a_second(
     now_s = 10.0
     space = files.PictureSpace(tmp_path, 0, clock=lambda: now_s)
     for _ in range(5):
-        await space.room_bytes()
+        await space.available_bytes()
     assert disk.measured == 1
     now_s += 1.0
-    await space.room_bytes()
+    await space.available_bytes()
     assert disk.measured == 2
 
 
@@ -287,7 +287,7 @@ async def test_a_measure_of_the_disk_is_good_for_a_second(
     now_s = 10.0
     space = files.PictureSpace(tmp_path, GIB, clock=lambda: now_s)
     for now_s, times in ((10.0, 1), (10.99, 1), (11.0, 2), (11.5, 2), (12.5, 3)):  # noqa: B007 - the clock reads it
-        assert await space.room_bytes() == 49 * GIB
+        assert await space.available_bytes() == 49 * GIB
         assert len(measured) == times
 
 
@@ -297,13 +297,13 @@ async def test_a_disk_with_exactly_its_reserve_free_is_not_full_and_one_byte_les
     space = files.PictureSpace(tmp_path, 100 * MIB, clock=lambda: 0.0)
     with structlog.testing.capture_logs() as logs:
         disk.free = 100 * MIB
-        assert await space.has_room()
+        assert await space.has_space()
         assert logs == []
         disk.free = 97 * MIB
-        assert not await space.has_room()
+        assert not await space.has_space()
     assert [(log["missing_mib"], log["folder"]) for log in logs] == [(3, str(tmp_path))]
     disk.free = 100 * MIB - 1
-    assert not await space.has_room()
+    assert not await space.has_space()
 
 
 async def test_a_disk_that_cannot_be_measured_has_room_for_everything(
@@ -314,8 +314,8 @@ async def test_a_disk_that_cannot_be_measured_has_room_for_everything(
 
     monkeypatch.setattr(files.shutil, "disk_usage", fail)
     space = files.PictureSpace(tmp_path, 100 * MIB)
-    assert await space.has_room()
-    files.require_space(2048, 2048, 4, await space.room_bytes())
+    assert await space.has_space()
+    files.require_space(2048, 2048, 4, await space.available_bytes())
 
 
 @pytest.mark.usefixtures("_fast_retries")
@@ -328,5 +328,5 @@ async def test_the_log_says_once_that_nothing_can_be_saved_and_why() -> None:
         return "saved"
 
     with structlog.testing.capture_logs() as logs:
-        assert await files.saved(work) == "saved"
+        assert await files.retry_while_full(work) == "saved"
     assert [(log["event"], log["detail"]) for log in logs] == [("a test", "disk full")]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.commands.values import Cancel, Draw, LoraWish, Mine
-from bot.desk.drawing import recorder
+from bot.desk import completion
 from bot.outcomes import History, JobState, Receipt
 from bot.store.rows import JobRow, PictureRow
 from engine.request import Event, Failed, Finished, Picture, RenderRequest, Stopped
@@ -51,13 +51,13 @@ async def test_the_next_job_is_handed_over_while_one_is_drawn_and_no_third(tmp_p
 
 async def test_what_lies_ready_is_told_as_waiting_until_it_is_drawn(tmp_path: Path) -> None:
     async with open_room(tmp_path, renderer=FakeRenderer([Act.HANG], step_s=0.001)) as room:
-        room.desk._board._every_s = 0.0
+        room.desk.parts.progress._every_s = 0.0
         first, second, third = [await accept(room, str(n)) for n in range(3)]
         async with room.running():
             await until(lambda: len(room.renderer.handed) == 2 and room.desk.queue_status().step > 0)
-            queue_status, line = room.desk.queue_status(), room.desk._line
+            queue_status, line = room.desk.queue_status(), room.desk.parts.queue
             assert (queue_status.drawing, queue_status.waiting) == (first, 2)
-            assert [line.position(job_id) for job_id in (first, second, third)] == [0, 1, 2]
+            assert [line.scheduler.position(job_id) for job_id in (first, second, third)] == [0, 1, 2]
             for person, state in enumerate((JobState.RUNNING, JobState.QUEUED)):
                 mine = await room.desk.handle(Mine(), a_context("m", f"person {person}"))
                 assert isinstance(mine, History)
@@ -139,14 +139,14 @@ async def test_a_job_that_has_lost_a_try_is_drawn_alone(tmp_path: Path) -> None:
 async def test_saving_an_end_holds_up_neither_the_next_job_nor_the_one_after(
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    go_on, real = threading.Event(), recorder.save_pictures
+    go_on, real = threading.Event(), completion.save_pictures
 
     def slow(job_id: str, pictures: Sequence[Picture], folder: Path) -> tuple[PictureRow, ...]:
         if job_id == jobs[0]:
             go_on.wait(10)
         return real(job_id, pictures, folder)
 
-    monkeypatch.setattr(recorder, "save_pictures", slow)
+    monkeypatch.setattr(completion, "save_pictures", slow)
     room.renderer.step_s = 0.02  # each has long been saved when the one behind it is drawn
     jobs = [await accept(room, str(n)) for n in range(4)]
     async with room.running():
@@ -161,13 +161,13 @@ async def test_saving_an_end_holds_up_neither_the_next_job_nor_the_one_after(
 async def test_a_disk_slower_than_the_card_makes_the_card_wait(
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    go_on, real = threading.Event(), recorder.save_pictures
+    go_on, real = threading.Event(), completion.save_pictures
 
     def slow(job_id: str, pictures: Sequence[Picture], folder: Path) -> tuple[PictureRow, ...]:
         go_on.wait(10)
         return real(job_id, pictures, folder)
 
-    monkeypatch.setattr(recorder, "save_pictures", slow)
+    monkeypatch.setattr(completion, "save_pictures", slow)
     for n in range(9):
         await accept(room, str(n))
     async with room.running():
@@ -182,15 +182,15 @@ async def test_a_person_pays_for_being_drawn_and_not_for_lying_ready(tmp_path: P
     charged: dict[str, float] = {}
     renderer = FakeRenderer([Act.HANG], step_s=0.001)
     async with open_room(tmp_path, renderer=renderer) as room:
-        line = room.desk._line
-        real = line.drawn
+        line = room.desk.parts.queue
+        real = line.charge_time
 
         def note(job_id: str, seconds: float) -> None:
             charged.setdefault(job_id, seconds)
             real(job_id, seconds)
 
-        line.drawn = note  # type: ignore[method-assign]
-        room.desk._drawing._seconds = lambda: room.clock.now_ms / 1_000
+        line.charge_time = note  # type: ignore[method-assign]
+        room.desk.parts.drawing._seconds = lambda: room.clock.now_ms / 1_000
         first, second, third = [await accept(room, str(n)) for n in range(3)]
         async with room.running():
             await until(lambda: len(renderer.handed) == 2 and bool(renderer.running))

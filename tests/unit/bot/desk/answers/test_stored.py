@@ -235,7 +235,7 @@ async def test_an_effect_whose_answer_cannot_be_stored_does_not_happen(
     job = await room.store.jobs.find(job_id)
     assert job is not None
     assert job.state == "queued"
-    assert room.desk._line.waits(job_id)
+    assert job_id in room.desk.parts.queue.jobs
 
 
 async def test_the_same_cancel_many_times_at_once_cancels_one_job(tmp_path: Path) -> None:
@@ -245,7 +245,7 @@ async def test_the_same_cancel_many_times_at_once_cancels_one_job(tmp_path: Path
         context = await stored(room, "c")
         said = await asyncio.gather(*(ask(room, Cancel(), context) for _ in range(20)))
         assert len(set(said)) == 1
-        assert len(room.desk._line.queue()) == 4
+        assert len(room.desk.parts.queue.scheduler.queue()) == 4
 
 
 async def test_a_cancel_killed_at_any_moment_is_whole_or_absent(tmp_path: Path) -> None:

@@ -19,8 +19,7 @@ from bot.commands.values import (
     Reroll,
     Scope,
 )
-from bot.desk.loras import LoraShelf
-from bot.desk.recipes import Recipes
+from bot.desk.recipes import LoraShelf, Recipes
 from bot.errors import (
     EmptyPrompt,
     PromptTooLong,
@@ -31,6 +30,7 @@ from bot.errors import (
     WeightsTooHigh,
 )
 from bot.outcomes import HelpWithVocabulary, Receipt, Recipe, SizeChanged, UnknownWords
+from bot.store.rows import JobRow
 from engine.checkpoint.model import BUILT_IN_WEIGHTS, read_model
 from engine.checkpoint.prompt_tokens import PromptLength, PromptTokens
 from engine.demo.vocabulary import read_prompt, vocabulary
@@ -341,8 +341,15 @@ def test_pixels_a_step_off_in_one_direction_alone_are_refused() -> None:
         )
 
 
+JOB = JobRow(
+    id="j", person=1, platform="web", chat_id="", ref="", locale="en", private=False, prompt="p", loras=(),
+    width_px=128, height_px=128, seed=1, count=4, steps=8, price=4, created_ms=1, state="queued", attempt=0,
+    accepted_order=1, started_ms=None, ended_ms=None, fail=None, cancel_requested=False, lease=None,
+)  # fmt: skip
+
+
 def test_a_reroll_s_seed_is_of_32_bits_and_as_random_as_the_first() -> None:
     again = recipes()
-    seeds = {again.new_seed() for _ in range(200)}
+    seeds = {again.of_reroll(JOB)[0].seed for _ in range(200)}
     assert len(seeds) == 200
     assert MAX_SEED // 2 < max(seeds) <= MAX_SEED == 2**32 - 1

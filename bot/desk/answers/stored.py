@@ -1,4 +1,4 @@
-"""Carry out each stored event once: its effect and its answer are one transaction."""
+"""Handle each stored event once: its effect and its answer are one transaction."""
 
 from collections.abc import Awaitable, Callable
 
@@ -18,14 +18,14 @@ class StoredAnswers:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def once(self, context: CommandContext, work: Callable[[], Awaitable[Outcome]]) -> Outcome:
-        """Do ``work``, or answer as before where this very event was answered already.
+    async def answer_once(self, context: CommandContext, work: Callable[[], Awaitable[Outcome]]) -> Outcome:
+        """Do ``work``, or repeat the answer if this event was answered before.
 
-        ``work`` runs inside a transaction: it waits for nothing outside this process, and changes memory
-        through ``Store.after_commit``. Events that no chat stored (the page, the console) are not remembered.
+        ``work`` runs in a transaction: it waits for nothing outside this process, and changes memory through
+        ``Store.after_commit``. Answers to events that no chat stored (the page, the console) are not kept.
 
         Raises:
-            PersonError: The refusal, the same each time; ``CannotSave`` alone is tried again.
+            PersonError: The refusal, the same each time. ``CannotSave`` is never kept.
         """
         inbox, event = self._store.inbox, (context.platform, context.event_id)
         answer: Outcome | PersonError
@@ -35,19 +35,15 @@ class StoredAnswers:
                 log.info("event answered as before", platform=context.platform, event_id=context.event_id)
                 answer = decode(stored.answer)
             else:
-                answer = await self._try(work)
+                try:
+                    async with self._store.atomic():  # a refusal undoes its own changes and nothing else
+                        answer = await work()
+                except CannotSave:
+                    raise
+                except PersonError as refusal:
+                    answer = refusal
                 if stored is not None and not isinstance(answer, Receipt):
                     await inbox.save_answer(*event, encode(answer))
         if isinstance(answer, PersonError):
             raise answer
         return answer
-
-    async def _try(self, work: Callable[[], Awaitable[Outcome]]) -> Outcome | PersonError:
-        """What comes of ``work``; a refusal undoes its own changes and nothing else."""
-        try:
-            async with self._store.atomic():
-                return await work()
-        except CannotSave:
-            raise
-        except PersonError as refusal:
-            return refusal

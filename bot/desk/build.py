@@ -1,0 +1,156 @@
+"""Build a desk: make its parts and connect them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random, SystemRandom
+
+from bot.desk.acceptance import JobAcceptance
+from bot.desk.answers.stored import StoredAnswers
+from bot.desk.completion import JobCancellation, JobCompletion
+from bot.desk.delivery import ResultDelivery
+from bot.desk.desk import Desk, DeskParts
+from bot.desk.drawing import Drawing, Renderer
+from bot.desk.files import PictureSpace
+from bot.desk.people.history import HistoryQueries
+from bot.desk.people.ledger import Ledger, TierMembership
+from bot.desk.people.linking import AccountLinking
+from bot.desk.progress import ProgressPublisher
+from bot.desk.queue import JobQueue, LoraPrefetch
+from bot.desk.recipes import LoraDefaults, LoraShelf, Recipes
+from bot.policy.rules import Rules
+from bot.store import Store
+from engine.checkpoint.model import ModelInfo
+from engine.checkpoint.prompt_tokens import PromptLength
+from engine.planner.cost import CostBook
+from engine.planner.headroom import HeadroomProbe
+from engine.scheduler import Scheduler
+from engine.shelf import Shelf
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeskInputs:
+    """What a desk is built from.
+
+    Attributes:
+        store: The open database.
+        renderer: Draws the pictures.
+        shelf: The LoRAs.
+        model: The model that the renderer draws with.
+        probe: Measures the free memory of the card.
+        costs: Predicts what a job needs.
+        rules: Who may do what, and how much.
+        pictures_dir: The folder of the finished pictures; created when the first one is saved.
+        clock: UTC milliseconds.
+        reserve_bytes: What pictures leave free on the disk.
+        default_lora: The default where no host switched one; empty for none.
+        is_loading: Whether the renderer still loads its model, so that nothing is drawn yet.
+        random: Generates seeds, job ids and link codes.
+        measure: Counts the tokens of a prompt; None leaves that to the worker, after the charge.
+    """
+
+    store: Store
+    renderer: Renderer
+    shelf: Shelf
+    model: ModelInfo
+    probe: HeadroomProbe
+    costs: CostBook
+    rules: Rules
+    pictures_dir: Path
+    clock: Callable[[], int]
+    reserve_bytes: int = 0
+    default_lora: str = ""
+    is_loading: Callable[[], bool] = lambda: False
+    random: Random = field(default_factory=SystemRandom)
+    measure: Callable[[str], PromptLength] | None = None
+
+
+def build_desk(inputs: DeskInputs) -> Desk:
+    """Make the parts of a desk and connect them."""
+    store, rules, clock, random = inputs.store, inputs.rules, inputs.clock, inputs.random
+    pictures_dir = inputs.pictures_dir
+    shelf = LoraShelf(inputs.shelf)
+    recipes = Recipes(shelf=shelf, model=inputs.model, random=random, measure=inputs.measure)
+    defaults = LoraDefaults(store=store, shelf=shelf, from_settings=inputs.default_lora)
+    tiers = TierMembership(store=store, rules=rules)
+    ledger = Ledger(store=store, tiers=tiers, clock=clock)
+    queue = JobQueue(Scheduler(), inputs.costs, weight_of=tiers.weight_of, is_loading=inputs.is_loading)
+    progress = ProgressPublisher(store=store, queue=queue)
+    queue.on_change(progress.queue_changed)
+    queue.on_change(LoraPrefetch(queue, inputs.renderer.prefetch).queue_changed)
+    completion = JobCompletion(
+        store=store, ledger=ledger, queue=queue, pictures_dir=pictures_dir, clock=clock
+    )
+    space = PictureSpace(pictures_dir, inputs.reserve_bytes)
+    drawing = _build_drawing(inputs, queue, completion, progress, space)
+    acceptance = JobAcceptance(
+        store=store,
+        ledger=ledger,
+        recipes=recipes,
+        defaults=defaults,
+        queue=queue,
+        rules=rules,
+        clock=clock,
+        random=random,
+    )
+    delivery = ResultDelivery(
+        store=store,
+        result_ready=completion.result_ready,
+        progress=progress,
+        pictures_dir=pictures_dir,
+        clock=clock,
+        notes_on=recipes.notes_on,
+    )
+    history = HistoryQueries(
+        store=store,
+        ledger=ledger,
+        tiers=tiers,
+        queue=queue,
+        pictures_dir=pictures_dir,
+        result_ready=completion.result_ready,
+        rules=rules,
+        clock=clock,
+    )
+    parts = DeskParts(
+        store=store,
+        rules=rules,
+        model=inputs.model,
+        clock=clock,
+        answers=StoredAnswers(store),
+        shelf=shelf,
+        defaults=defaults,
+        tiers=tiers,
+        queue=queue,
+        space=space,
+        acceptance=acceptance,
+        cancellation=JobCancellation(
+            store=store, completion=completion, rules=rules, stop_drawing=drawing.stop
+        ),
+        completion=completion,
+        drawing=drawing,
+        progress=progress,
+        delivery=delivery,
+        history=history,
+        linking=AccountLinking(store=store, ledger=ledger, queue=queue, clock=clock, random=random),
+    )
+    return Desk(parts)
+
+
+def _build_drawing(
+    inputs: DeskInputs,
+    queue: JobQueue,
+    completion: JobCompletion,
+    progress: ProgressPublisher,
+    space: PictureSpace,
+) -> Drawing:
+    return Drawing(
+        store=inputs.store,
+        renderer=inputs.renderer,
+        queue=queue,
+        completion=completion,
+        progress=progress,
+        probe=inputs.probe,
+        costs=inputs.costs,
+        space=space,
+        clock=inputs.clock,
+    )

@@ -1,0 +1,357 @@
+"""Claim waiting jobs, have the renderer draw them, and see each through until its end is saved.
+
+A claimed job is ``running`` under this run's lease. The renderer holds two at most: it draws the first and
+continues with the second without asking. ``TRANSITIONS`` lists the states of a claim, ``FAILURE_RULES`` what
+each error of the renderer means for the job.
+
+A crash leaves claimed jobs as they are; ``Drawing.recover`` finds them at the next start. Our own stop
+requeues them without using an attempt. While the disk is full, every task waits with what it has to write.
+"""
+
+import asyncio
+import contextlib
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from enum import Enum, auto
+from functools import partial
+from typing import Protocol
+
+import structlog
+
+from bot.desk.completion import JobCompletion
+from bot.desk.files import PictureSpace, retry_while_full
+from bot.desk.progress import ProgressPublisher
+from bot.desk.queue import JobQueue, wait_for_change
+from bot.errors import CannotSave
+from bot.outcomes import JobState
+from bot.store import Store
+from bot.store.rows import JobRow
+from engine.errors import JobNotStarted, WorkerLost, WorkerNotReady
+from engine.host import MAX_IN_FLIGHT
+from engine.planner.cost import CostBook
+from engine.planner.headroom import HeadroomProbe
+from engine.request import (
+    Drawn,
+    Event,
+    Failed,
+    Finished,
+    LoraChoice,
+    Picture,
+    Progress,
+    RenderRequest,
+    Stopped,
+)
+
+log = structlog.get_logger("bot.desk")
+
+MOST_CLAIMED = MAX_IN_FLIGHT + 2  # the others save their ends; the loop waits for a disk slower than the card
+NO_SPACE_WAIT_S = 1.0  # until the card and the disk are measured again
+LOADING_WAIT_S = 0.2  # until it is checked again whether the model has loaded
+NOT_READY_WAIT_S = 5.0  # until a worker that did not start is asked again; the host has its own back-off
+UNSAVED = "closing while the disk is full: the next start recovers its jobs"
+
+
+class Renderer(Protocol):
+    """Draws pictures: ``engine.host.Host``, or a replacement."""
+
+    async def render(
+        self, request: RenderRequest, listen: Callable[[Event], None]
+    ) -> Finished | Stopped | Failed:
+        """Draw one request after those before it, within the renderer's own time limits.
+
+        It reports Progress, with step 0 of picture 0 at the start, and Drawn.
+
+        Raises:
+            WorkerLost: The worker ended while it drew this job, or (``JobNotStarted``) another one.
+            WorkerNotReady: The worker could not be started.
+        """
+
+    def cancel(self, job_id: str) -> None:
+        """Stop this job between two steps, or before it starts; unknown jobs are ignored."""
+
+    def prefetch(self, loras: tuple[LoraChoice, ...]) -> None:
+        """Read these LoRAs from the disk, soonest needed first, beside whatever is drawn."""
+
+
+class ClaimState(Enum):
+    """The states of a claimed job. It is over when its task ends."""
+
+    READY = auto()  # the renderer has it and has not started it
+    DRAWING = auto()  # the renderer has reported its start
+    RETURNING = auto()  # the renderer failed; what this means for the job is being saved
+    SAVING = auto()  # the renderer has answered; the job's end is being saved
+
+
+HOLDS_A_SLOT = (ClaimState.READY, ClaimState.DRAWING, ClaimState.RETURNING)
+"""States in which a job takes one of the renderer's ``MAX_IN_FLIGHT`` slots. A returning job keeps its slot,
+so that it is back in the queue before another is claimed. While an end is saved, the next job is claimed."""
+
+
+class ClaimEvent(Enum):
+    """What happens to a claimed job."""
+
+    STARTED = auto()  # the renderer draws it
+    ANSWERED = auto()  # it ends by the renderer's answer; after our own stop it waits again
+    RETURNED = auto()  # it waits again, with its attempt and its position
+    LOST = auto()  # it waits behind other jobs with one attempt less, or fails after its last one
+    FAILED = auto()  # it ends and is refunded
+
+
+TRANSITIONS: dict[tuple[ClaimState, ClaimEvent], tuple[ClaimState, bool]] = {
+    (ClaimState.READY, ClaimEvent.STARTED): (ClaimState.DRAWING, False),
+    (ClaimState.READY, ClaimEvent.ANSWERED): (ClaimState.SAVING, True),  # stopped before its start
+    (ClaimState.READY, ClaimEvent.RETURNED): (ClaimState.RETURNING, False),
+    (ClaimState.READY, ClaimEvent.LOST): (ClaimState.RETURNING, True),
+    (ClaimState.READY, ClaimEvent.FAILED): (ClaimState.RETURNING, True),
+    (ClaimState.DRAWING, ClaimEvent.ANSWERED): (ClaimState.SAVING, True),
+    (ClaimState.DRAWING, ClaimEvent.RETURNED): (ClaimState.RETURNING, False),
+    (ClaimState.DRAWING, ClaimEvent.LOST): (ClaimState.RETURNING, True),
+    (ClaimState.DRAWING, ClaimEvent.FAILED): (ClaimState.RETURNING, True),
+    (ClaimState.SAVING, ClaimEvent.FAILED): (ClaimState.SAVING, False),  # its end could not be saved
+}
+"""State and event → the next state, and whether the person is charged now for the time that it was drawn. A
+charged job loses its position; one that returns uncharged keeps it."""
+
+
+@dataclass(frozen=True, slots=True)
+class FailureRule:
+    """What one kind of error means for a job.
+
+    Attributes:
+        level: The log level of ``message``.
+        pauses: The job keeps its slot for ``NOT_READY_WAIT_S``.
+    """
+
+    error: type[Exception]
+    event: ClaimEvent
+    level: str
+    message: str
+    pauses: bool = False
+
+
+FAILURE_RULES: tuple[FailureRule, ...] = (  # the first that matches applies
+    FailureRule(JobNotStarted, ClaimEvent.RETURNED, "info", "worker lost before the job started"),
+    FailureRule(WorkerLost, ClaimEvent.LOST, "warning", "worker lost"),
+    FailureRule(WorkerNotReady, ClaimEvent.RETURNED, "error", "worker not ready", pauses=True),
+    FailureRule(Exception, ClaimEvent.FAILED, "exception", "job failed"),
+)
+
+
+@dataclass(eq=False, slots=True)
+class Claim:
+    """A claimed job until its end is saved.
+
+    Attributes:
+        drawn: Its pictures so far.
+        progress: The renderer's last report; None before the first one.
+        started_ms: When the renderer started it, for the record.
+        started_s: The same on the clock that measures how long it was drawn.
+    """
+
+    job: JobRow
+    state: ClaimState = ClaimState.READY
+    drawn: list[Picture] = field(default_factory=list)
+    progress: Progress | None = None
+    started_ms: int | None = None
+    started_s: float | None = None
+
+
+class Drawing:
+    """The loop between the queue and the renderer.
+
+    Args:
+        clock: UTC milliseconds, for records; it may go back.
+        seconds: Seconds that never go back, for durations.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        renderer: Renderer,
+        queue: JobQueue,
+        completion: JobCompletion,
+        progress: ProgressPublisher,
+        probe: HeadroomProbe,
+        costs: CostBook,
+        space: PictureSpace,
+        clock: Callable[[], int],
+        seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._renderer = renderer
+        self._queue = queue
+        self._completion = completion
+        self._progress = progress
+        self._probe = probe
+        self._costs = costs
+        self._space = space
+        self._clock = clock
+        self._seconds = seconds
+        self._lease = uuid.uuid4().hex
+        self._claims: list[Claim] = []  # in the order in which they were claimed
+        self._to_stop: set[str] = set()
+        self._closing = asyncio.Event()
+        self._saved = partial(retry_while_full, is_closing=self._closing.is_set)
+
+    async def recover(self) -> tuple[str, ...]:
+        """After a stop, requeue jobs that a crash interrupted, or end them after their last attempt.
+
+        Returns:
+            The jobs that the last run left waiting.
+        """
+        known = set(self._queue.jobs)
+        for job in await self._saved(partial(self._store.jobs.in_state, JobState.RUNNING)):
+            log.warning("job found interrupted", job_id=job.id, attempt=job.attempt)
+            await self._saved(partial(self._completion.use_attempt, job, []))
+        for job in await self._saved(partial(self._store.jobs.in_state, JobState.QUEUED)):
+            await self._saved(partial(self._completion.enqueue, job))
+        return tuple(job_id for job_id in self._queue.scheduler.queue() if job_id not in known)
+
+    @property
+    def running(self) -> tuple[str, int, int]:
+        """The job on the card (empty: none), and the step of how many of its current picture."""
+        first = next((claim for claim in self._claims if claim.state in HOLDS_A_SLOT), None)
+        if first is None:
+            return "", 0, 0
+        step, steps = (first.progress.step, first.progress.steps) if first.progress else (0, 0)
+        return first.job.id, step, steps
+
+    def stop(self, job_id: str) -> None:
+        """Stop this job after its current step, or before it starts."""
+        self._to_stop.add(job_id)
+        self._renderer.cancel(job_id)
+
+    def close(self) -> None:
+        """Claim no more. Jobs in the renderer stop after their current step and wait for the next start."""
+        self._closing.set()
+        self._queue.changed.notify()
+        for claim in self._claims:
+            if claim.state in HOLDS_A_SLOT:
+                self._renderer.cancel(claim.job.id)
+
+    async def run(self) -> None:
+        """Draw until closed."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                try:
+                    while not self._closing.is_set():
+                        await self._claim_next(group)
+                except CannotSave:
+                    log.warning(UNSAVED)
+        finally:
+            # Whatever ended this loop was our own stop: the jobs under our lease keep their attempts.
+            with contextlib.suppress(CannotSave):
+                await self._store.jobs.requeue_leased(self._lease)
+
+    async def _claim_next(self, group: asyncio.TaskGroup) -> None:
+        """Claim the next job, or refuse it, or wait for a change."""
+        queue = self._queue
+        change = queue.changed.next_change
+        slots = sum(claim.state in HOLDS_A_SLOT for claim in self._claims)
+        if slots >= MAX_IN_FLIGHT or len(self._claims) >= MOST_CLAIMED:
+            await wait_for_change(change, None)
+            return
+        if queue.cannot_predict:
+            await wait_for_change(change, LOADING_WAIT_S)
+            return
+        if queue.jobs and not await self._space.has_space():
+            await wait_for_change(change, NO_SPACE_WAIT_S)
+            return
+        decision = queue.next(await asyncio.to_thread(self._probe.read))
+        if refused := decision.refuse:
+            log.warning("job can never fit", job_id=refused, reason=decision.reason)
+            await self._saved(lambda: self._completion.refuse(refused))
+            queue.remove(refused)
+        elif (job_id := decision.job_id) is None:
+            await wait_for_change(change, NO_SPACE_WAIT_S if queue.jobs else None)
+        elif job := await self._saved(lambda: self._store.jobs.claim(job_id, self._lease, self._clock())):
+            log.info("job claimed", job_id=job.id, attempt=job.attempt, reason=decision.reason)
+            claim = Claim(job)
+            self._claims.append(claim)
+            group.create_task(self._process(claim), name=f"draw {job.id}")
+        else:
+            queue.remove(job_id)  # cancelled a moment ago
+
+    async def _process(self, claim: Claim) -> None:
+        """Have a claimed job drawn, and save what comes of it."""
+        job, is_closing = claim.job, self._closing.is_set
+        try:
+            answer = await self._render(claim)
+            self._costs.learn(_request_of(job), answer)
+            self._advance(claim, ClaimEvent.ANSWERED)
+            started = replace(job, started_ms=claim.started_ms)
+            record = self._completion.record_answer
+            await self._saved(lambda: record(started, answer, claim.drawn, is_closing=is_closing()))
+        except CannotSave:
+            log.warning(UNSAVED)
+        except Exception as error:  # noqa: BLE001 - supervision: one job's failure must not stop the others
+            await self._remedy(claim, error)
+        finally:
+            self._claims.remove(claim)
+            self._to_stop.discard(job.id)
+            self._queue.changed.notify()  # a slot is free
+
+    async def _render(self, claim: Claim) -> Finished | Stopped | Failed:
+        job = claim.job
+        if self.running[0] == job.id:
+            self._progress.publish_step(Progress(job.id, job.attempt, index=0, step=0, steps=job.steps))
+        if self._closing.is_set() or job.id in self._to_stop:  # requested before the renderer knew the job
+            return Stopped(job.id, job.attempt)
+        return await self._renderer.render(_request_of(job), lambda event: self._listen(event, claim))
+
+    def _listen(self, event: Event, claim: Claim) -> None:
+        if isinstance(event, Drawn):
+            claim.drawn.append(event.picture)
+            if claim.progress is not None:
+                self._progress.publish_step(claim.progress, tuple(claim.drawn))
+        elif isinstance(event, Progress):
+            if claim.state is ClaimState.READY:
+                log.info("job started", job_id=event.job_id, attempt=event.attempt)
+                claim.started_ms, claim.started_s = self._clock(), self._seconds()
+                self._advance(claim, ClaimEvent.STARTED)
+            claim.progress = event
+            self._progress.publish_step(event, tuple(claim.drawn))
+
+    def _advance(self, claim: Claim, event: ClaimEvent) -> None:
+        """Enter the next state; charge the time that the job was drawn if the table says so."""
+        claim.state, is_charged = TRANSITIONS[claim.state, event]
+        if is_charged:
+            drawn_s = 0.0 if claim.started_s is None else self._seconds() - claim.started_s
+            self._queue.charge_time(claim.job.id, drawn_s)
+
+    async def _remedy(self, claim: Claim, error: Exception) -> None:
+        """Do what ``FAILURE_RULES`` says."""
+        job, completion = claim.job, self._completion
+        rule = next(rule for rule in FAILURE_RULES if isinstance(error, rule.error))
+        getattr(log, rule.level)(rule.message, job_id=job.id, attempt=job.attempt, detail=str(error))
+        self._advance(claim, rule.event)
+        try:
+            match rule.event:
+                case ClaimEvent.RETURNED:
+                    await self._saved(lambda: completion.requeue(job, uses_attempt=False))
+                case ClaimEvent.LOST:
+                    await self._saved(lambda: completion.use_attempt(job, claim.drawn))
+                case ClaimEvent.FAILED:
+                    await self._saved(lambda: completion.fail(job))
+        except CannotSave:
+            log.warning(UNSAVED)
+            return
+        if rule.pauses:
+            await wait_for_change(self._closing, NOT_READY_WAIT_S)
+
+
+def _request_of(job: JobRow) -> RenderRequest:
+    return RenderRequest(
+        job_id=job.id,
+        attempt=job.attempt,
+        prompt=job.prompt,
+        width_px=job.width_px,
+        height_px=job.height_px,
+        seed=job.seed,
+        count=job.count,
+        loras=job.loras,
+        steps=job.steps,
+    )
