@@ -151,7 +151,7 @@ class LinkingLaws(RuleBasedStateMachine):
         assert richest <= PATRONS_DAILY + self.granted + self.refunded
         waiting = self.ask("SELECT id, person FROM job WHERE state = 'queued'")
         order = self.room.desk.parts.queue.scheduler._order
-        assert {(job.job_id, job.person_id) for job in order} == set(waiting)
+        assert {(job.job_id, job.person_id) for job in order.jobs.values()} == set(waiting)
         charged = "SELECT count(*) FROM job JOIN ledger ON job = job.id AND job.person = ledger.person"
         assert self.ask(f"{charged} WHERE kind = 'charge'") == self.ask("SELECT count(*) FROM job")
 
