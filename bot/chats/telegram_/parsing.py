@@ -146,10 +146,13 @@ def parse_update(raw: RawEvent, me: User) -> ParsedUpdate:
 def _parse_press(query: CallbackQuery, event_id: str) -> ParsedUpdate:
     if query.from_user.is_bot:
         return IgnoredUpdate(UpdateKind.MACHINE)
-    address = ChatAddress(query.from_user.id)  # for a message that another chat shows without its own id
-    if query.message is not None:
-        thread_id = _thread_id(query.message) if isinstance(query.message, Message) else None
-        address = ChatAddress(query.message.chat.id, reply_to=query.message.message_id, thread_id=thread_id)
+    message = query.message
+    if message is None:  # the message was sent through the bot into another chat
+        address = ChatAddress(query.from_user.id)
+    elif isinstance(message, Message):
+        address = _reply_address(message)
+    else:  # the message is too old for Telegram to describe it
+        address = ChatAddress(message.chat.id, reply_to=message.message_id)
     context = _context(event_id, query.from_user, address)
     return ButtonPress(query.id, query.data or "", context, address)
 
@@ -249,12 +252,9 @@ def _is_reply_to(message: Message, me: User) -> bool:
     return original.forum_topic_created is None  # a message in a topic without a reply refers to this one
 
 
-def _thread_id(message: Message) -> int | None:
-    return message.message_thread_id if message.is_topic_message else None
-
-
 def _reply_address(message: Message) -> ChatAddress:
-    return ChatAddress(message.chat.id, reply_to=message.message_id, thread_id=_thread_id(message))
+    thread_id = message.message_thread_id if message.is_topic_message else None
+    return ChatAddress(message.chat.id, reply_to=message.message_id, thread_id=thread_id)
 
 
 def _context(event_id: str, person: User, address: ChatAddress) -> CommandContext:
