@@ -1,1 +1,6 @@
-"""What ``zimage`` and ``lora`` share of torch: number formats, uploads, and the errors of our own kernels."""
+"""CUDA helpers that ``zimage`` and ``lora`` share.
+
+``dtypes``           number formats: safetensors' names → torch
+``upload``           asynchronous copies to the card
+``kernel_fallback``  which errors of kernels and CUDA graphs allow a slower path
+"""

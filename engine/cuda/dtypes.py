@@ -1,4 +1,4 @@
-"""Number formats as safetensors names them → as torch does."""
+"""Number formats: safetensors' names → torch dtypes."""
 
 import torch
 

@@ -7,24 +7,24 @@ import torch
 
 # Triton raises RuntimeErrors of its own, and what its compiler, linker and loader raise.
 _FAULTS = (ImportError, OSError, RuntimeError, ValueError, AssertionError, subprocess.SubprocessError)
-_FULL = "Triton Error [CUDA]: out of memory"  # a RuntimeError, for Triton does not know torch's own
+_FULL = "Triton Error [CUDA]: out of memory"  # a RuntimeError: Triton does not use torch's class
 # Part of every CUDA message about a failed capture; torch raises it with the class of card faults.
 _NOT_RECORDED = "captur"
 
 
 def kernel_errors() -> tuple[type[Exception], ...]:
-    """What to catch around a kernel or a capture; ``fallback_reason`` then decides what may go on."""
-    # Looked up when something has failed, and not imported before: Triton may be missing or broken.
+    """Return the classes to catch around a kernel or a capture. ``fallback_reason`` then decides."""
+    # Looked up after a failure instead of imported: Triton may be missing or broken.
     triton = sys.modules.get("triton.errors")
     return _FAULTS if triton is None else (*_FAULTS, triton.TritonError)
 
 
 def fallback_reason(fault: Exception) -> str:
-    """One line for the log about a kernel or graph that is not used from now on, without compiler output.
+    """Return one line for the log about a kernel or graph that is disabled, without compiler output.
 
     Raises:
-        OutOfMemoryError: The card is full, which may pass.
-        Exception: The fault itself, where the card has failed and every other call would fail too.
+        OutOfMemoryError: The card is full, which may be temporary.
+        Exception: The fault itself, if the card has failed and every other call would fail too.
     """
     # Triton's compiler prints the source first and the error last.
     message = str(getattr(fault, "error_message", None) or fault)
@@ -36,5 +36,5 @@ def fallback_reason(fault: Exception) -> str:
     if isinstance(fault, torch.AcceleratorError) and _NOT_RECORDED not in line:
         raise fault
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        torch.cuda.synchronize()  # raises where the card has failed, whichever class Triton raised
+        torch.cuda.synchronize()  # raises if the card has failed, whatever class Triton raised
     return line

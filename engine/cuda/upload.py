@@ -1,14 +1,13 @@
-"""Host memory → device, without waiting for what the card still has to do."""
+"""Copies from host memory to a device without waiting for the card's queued work."""
 
 import torch
 from torch import Tensor
 
 
 def upload(tensor: Tensor, device: torch.device) -> Tensor:
-    """Copy a tensor in its turn of the card's work, and return at once.
+    """Queue a copy of a tensor to the device and return at once.
 
-    A copy from ordinary memory would wait until the card has done everything before it, and the card would
-    then wait for this process.
+    A copy from pageable memory would wait for all queued work, and the card would then wait for this process.
     """
     if device.type != "cuda":
         return tensor.to(device)

@@ -1,8 +1,11 @@
-"""From pixels to a file that people may keep: checked, stamped with its settings, compressed.
+"""Pixels → a PNG file: checked, with its settings and provenance marks, compressed.
 
-``guard`` refuses what is no picture, ``stamp`` writes how it was made in the form that other tools read
-(and reads it back), ``encode`` makes the PNG in threads of its own. The package knows neither torch nor the
-card: pixels are uint8 arrays. It holds nothing that a crash could lose.
+``image_check``  refuses results that are not pictures
+``metadata``     writes the settings and the provenance marks, and reads the settings back
+``png``          writes the PNG format
+``encoder``      encodes in its own threads
+
+The package knows neither torch nor the card: pixels are uint8 arrays.
 
 Tests: ``pytest tests/unit/engine/finish``.
 """

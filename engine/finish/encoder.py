@@ -1,6 +1,6 @@
-"""Pixels → PNG in threads of their own, so that the card never waits for a compressor.
+"""Encodes PNG files in its own threads, so that the card never waits for compression.
 
-zlib releases the interpreter's lock while it works, so threads suffice.
+zlib releases the interpreter lock, so threads suffice.
 """
 
 import time
@@ -15,11 +15,11 @@ from engine.finish.png import write_png
 from engine.reporting import Encoded
 from engine.request import Picture
 
-THREADS = 2  # the second keeps up where drawing a picture takes less time than compressing it
+THREADS = 2  # two keep up when drawing a picture takes less time than compressing it
 
 
 class Encoder:
-    """A small pool of compressing threads; ``close`` it in the end."""
+    """A small pool of encoding threads. Call ``close`` at the end."""
 
     def __init__(self, threads: int = THREADS) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="encode")
@@ -27,22 +27,22 @@ class Encoder:
     def submit(
         self, index: int, pixels: Callable[[], npt.NDArray[np.uint8]], settings: PictureSettings
     ) -> "Future[Encoded]":
-        """Begin to encode and return at once.
+        """Start to encode a picture and return at once.
 
         Args:
-            index: Which picture of its job it is.
-            pixels: Waits for the picture; shape (height, width, 3). What it raises, the future raises.
+            index: The picture's index in its job.
+            pixels: Waits for the pixels, shape (height, width, 3). The future raises what it raises.
             settings: Written into the file.
         """
         return self._pool.submit(_encoded, index, pixels, settings)
 
     def close(self) -> None:
-        """Drop pictures whose encoding has not started and wait for the others."""
+        """Cancel the pictures whose encoding has not started and wait for the others."""
         self._pool.shutdown(cancel_futures=True)
 
 
 def encode(pixels: npt.NDArray[np.uint8], settings: PictureSettings) -> bytes:
-    """Make the file of one picture: the same pixels and settings give the same bytes."""
+    """Make the file of one picture. The same pixels and settings give the same bytes."""
     return write_png(pixels, ((kind, content) for kind, content, *_ in text_chunks(settings).chunks))
 
 

@@ -1,28 +1,28 @@
-"""Refuses results that are no picture, before anyone waits for their delivery."""
+"""Refuses results that are not pictures before they are delivered."""
 
 import numpy as np
 import numpy.typing as npt
 
 from engine.errors import BlankPicture
 
-SAMPLE_STRIDE = 101  # of so many pixels one is looked at first; a prime, so that they cover all columns
-MAX_FLAT_SPREAD = 2  # of 255: what rounding alone can make of one flat colour; a real picture spans far more
+SAMPLE_STRIDE = 101  # the first check looks at every 101st pixel; a prime covers all columns
+MAX_FLAT_SPREAD = 2  # of 255: the most that rounding makes of one flat colour
 
 
 def check_image(pixels: npt.NDArray[np.uint8], *, is_finite: bool) -> None:
-    """Pass a picture, refuse a failure that looks like one.
+    """Raise if the result of a drawing is not a picture.
 
     Args:
         pixels: Shape (height, width, 3).
-        is_finite: Whether every value was a finite number before it was rounded to a pixel.
+        is_finite: Whether every value was finite before rounding.
 
     Raises:
-        BlankPicture: Facts: ``why``, ``not_finite`` or ``flat``. Trying again with the same seed fails again.
+        BlankPicture: Facts: ``why``, ``not_finite`` or ``flat``. The same seed fails again.
     """
     if not is_finite:
         raise BlankPicture("The result holds values that are not finite.", why="not_finite")
     each = pixels.reshape(-1, pixels.shape[-1])
-    # A real picture shows in a few of its pixels that it is one; to look at all of 512x768 takes 16 ms.
+    # A sample suffices for a real picture; all pixels of 512x768 take 16 ms.
     if _is_flat(each[::SAMPLE_STRIDE]) and _is_flat(each):
         raise BlankPicture("The result is one flat colour.", why="flat")
 

@@ -1,9 +1,9 @@
-"""How a picture was made, written into its PNG and read back.
+"""Writes a picture's settings and provenance into its PNG, and reads the settings back.
 
-Two marks: the ``parameters`` text chunk in the form that AUTOMATIC1111's web UI introduced and most tools
-read, and an XMP packet that names the picture as made by a model (IPTC's digital source type). Both depend on
-the settings alone, so the same job gives the same bytes. Nothing of the person, the chat or the time is
-written.
+There are two marks: the ``parameters`` text chunk in the format of AUTOMATIC1111's web UI, which most tools
+read, and an XMP packet that declares the picture as made by a model (IPTC's digital source type). Both depend
+on the settings alone, so the same job gives the same bytes. They do not contain the person, the chat or the
+time.
 """
 
 import io
@@ -18,8 +18,8 @@ from engine.request import LoraChoice
 
 KEYWORD = "parameters"
 SAMPLER = "Euler"
-CFG_SCALE = 1  # 1 is "no guidance" in these tools; diffusers' Z-Image pipeline counts the same from 0
-MAX_LINE_CHARS = 4096  # four LoRAs with the longest file names fit; it bounds the work on a stranger's file
+CFG_SCALE = 1  # "no guidance" in these tools; diffusers' Z-Image pipeline uses 0 for the same
+MAX_LINE_CHARS = 4096  # fits four LoRAs with the longest file names; bounds the work on an untrusted file
 XMP_KEYWORD = "XML:com.adobe.xmp"
 
 # https://cv.iptc.org/newscodes/digitalsourcetype/ lists the codes.
@@ -39,7 +39,7 @@ _HASH = re.compile(r"(?:^|, )(.+?): ([0-9a-f]{64})(?=, |$)", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class PictureSettings:
-    """What makes one picture again.
+    """Everything that reproduces one picture.
 
     Attributes:
         prompt: Without LoRA tags.
@@ -56,7 +56,7 @@ class PictureSettings:
 
 
 def describe(settings: PictureSettings) -> str:
-    """The text of the ``parameters`` chunk: the prompt with its LoRA tags, then one line of settings."""
+    """Return the text of the ``parameters`` chunk: the prompt with LoRA tags, then one line of settings."""
     tags = [f"<lora:{choice.name}:{choice.weight}>" for choice in settings.loras]
     facts = {
         "Steps": settings.steps,
@@ -73,12 +73,12 @@ def describe(settings: PictureSettings) -> str:
 
 
 def text_chunks(settings: PictureSettings) -> PngInfo:
-    """The picture's text chunks, ready for Pillow's ``pnginfo``."""
+    """Return the picture's text chunks for Pillow's ``pnginfo``."""
     info = PngInfo()
     text = describe(settings)
     if text.isascii():
         info.add_text(KEYWORD, text)
-    else:  # tEXt is Latin-1 by its standard; iTXt is the same in UTF-8
+    else:  # tEXt is Latin-1; iTXt is UTF-8
         info.add_itxt(KEYWORD, text)
     info.add_itxt(XMP_KEYWORD, XMP)
     return info
@@ -88,14 +88,14 @@ def read_settings(png: bytes) -> PictureSettings | None:
     """Read the settings that ``text_chunks`` wrote into a PNG file; None if there are none of ours.
 
     Args:
-        png: A whole file, from anyone: what is no PNG at all gives None, too.
+        png: A whole, untrusted file. A file that is not a PNG also gives None.
     """
     try:
         with Image.open(io.BytesIO(png), formats=["PNG"]) as picture:
             if not isinstance(picture, PngImageFile):
                 return None
             text = picture.text.get(KEYWORD, "")
-    except (OSError, ValueError, SyntaxError):  # Pillow's words for a damaged file
+    except (OSError, ValueError, SyntaxError):  # Pillow raises these for a damaged file
         return None
     try:
         return parse(str(text))
@@ -108,7 +108,7 @@ def parse(text: str) -> PictureSettings:
 
     Raises:
         KeyError: A setting is missing.
-        ValueError: A setting is not in its form.
+        ValueError: A setting has the wrong format.
     """
     tagged, _, line = text.rpartition("\n")
     if len(line) > MAX_LINE_CHARS:
@@ -128,7 +128,7 @@ def parse(text: str) -> PictureSettings:
 
 
 def _split_tags(tagged: str, hashes: list[tuple[str, str]]) -> tuple[str, tuple[LoraChoice, ...]]:
-    """Take the tags of the hashed LoRAs off the prompt's end; a tag that a person typed before them stays."""
+    """Remove the tags of the hashed LoRAs from the prompt's end. A tag that a person typed remains."""
     choices = []
     for name, sha256 in reversed(hashes):
         tagged, start, tag = tagged.rpartition(f" <lora:{name}:")
@@ -139,7 +139,7 @@ def _split_tags(tagged: str, hashes: list[tuple[str, str]]) -> tuple[str, tuple[
 
 
 def _quote(value: str) -> str:
-    """Quote a value that would break the line apart, as the readers of this form expect."""
+    """Quote a value that contains separators, as other tools expect."""
     is_plain = value == value.strip() and not re.search(r'[,:"\n\r\\]', value)
     return value if is_plain else json.dumps(value, ensure_ascii=False)
 

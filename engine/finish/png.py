@@ -1,8 +1,8 @@
-"""Pixels → a PNG file in a third of Pillow's time: 16 ms of one core for 512 x 768 of noise in place of 54.
+"""Writes a PNG file in a third of Pillow's time: 16 ms of one core for 512 x 768 of noise instead of 54.
 
-Pillow tries five filters on each line, and searches for repeats that a photograph does not have. Here each
-line is stored as its difference from the one above, and only runs of one number are compressed. The file is
-no larger.
+Pillow tries five filters on each line and searches for repeats that a photograph does not have. Here each
+line is stored as its difference from the line above, and only runs of equal numbers are compressed. The file
+is no larger.
 """
 
 import struct
@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-LEVEL, WINDOW_BITS, MEMORY = 1, 15, 9  # of zlib
-FILTER_UP = 2  # the filter: minus the line above
+LEVEL, WINDOW_BITS, MEMORY = 1, 15, 9  # zlib's parameters
+FILTER_UP = 2  # PNG's filter type: difference from the line above
 _HEAD = struct.Struct("!IIBBBBB")
-RGB8 = (8, 2, 0, 0, 0)  # bits, colours, and the only compression, set of filters and order there are
+RGB8 = (8, 2, 0, 0, 0)  # bit depth, colour type, compression, filter method, interlacing
 
 
 def write_png(pixels: npt.NDArray[np.uint8], text_chunks: Iterable[tuple[bytes, bytes]]) -> bytes:
@@ -24,7 +24,7 @@ def write_png(pixels: npt.NDArray[np.uint8], text_chunks: Iterable[tuple[bytes, 
 
     Args:
         pixels: Shape (height, width, 3).
-        text_chunks: Kind and content of those that come before the pixels.
+        text_chunks: Type and content of the chunks before the pixels.
 
     Raises:
         ValueError: The pixels have another shape.

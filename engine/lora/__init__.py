@@ -1,10 +1,13 @@
-"""LoRA files in the worker: from a pinned hash to what it changes in the layers.
+"""LoRA files in the worker: a pinned hash → patches of the model's layers.
 
-``find`` (hash → path, by the shelf), ``read`` (exactly the bytes that have this hash → tensors), ``formats``
-(every layout in the wild → one), ``bank`` (each converted once, kept near the card),
-``ways`` (how layers draw with them) and ``merge`` (base + LoRAs in a copy, on a card by ``kernel``; the base
-weights are never written). The package knows no jobs, chats or
-sockets, and opens no pickle. Nothing of it outlives the process.
+``finder``        hash → path, by the shelf
+``file_reader``   exactly the bytes that have the hash → tensors
+``formats``       tensors in any known layout → one pair of matrices per module
+``bank``          converts each LoRA once and caches it near the card
+``patches``       what LoRAs change in a layer: a merged copy, or a side path
+``merger``        base + LoRAs → a copy; never writes the base weights
+``merge_kernel``  the merge in Triton
 
-Tests: ``pytest tests/unit/engine/lora`` (no torch) and ``pytest tests/integration/pipeline``.
+The package knows no jobs, chats or sockets, and opens no pickle. Tests: ``pytest tests/unit/engine/lora`` (no
+torch) and ``pytest tests/integration/pipeline``.
 """

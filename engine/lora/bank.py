@@ -1,7 +1,7 @@
-"""The LoRAs of one model: read once, converted once, put on a picture's layers whenever it is drawn.
+"""The LoRAs of one model: each is read once, converted once, and applied to the layers per picture.
 
-disk → main memory (pinned where there is a card) → card, each a cache that drops what was used least lately.
-The base weights are never written, so there is nothing to take off and nothing that could drift.
+disk → main memory (pinned if there is a card) → card. Both caches drop the least recently used LoRAs. The
+base weights are never written, so nothing must be removed after a picture and nothing can drift.
 """
 
 import threading
@@ -20,20 +20,20 @@ from engine.lora.merger import Merger
 from engine.lora.patches import NO_PATCHES, Adapter, LoraStack, Matrices, Patches, pair_views, side_patches
 from engine.request import LoraChoice
 
-CACHE_BYTES = 2**30  # of main memory: four rank-32 LoRAs of Z-Image, 159 MB each; pinned, one holds 256 MiB
-CARD_FRACTION = 20  # as much of the card at least, or a twentieth of it: 44 of them on an H200
+CACHE_BYTES = 2**30  # main memory: four rank-32 LoRAs of Z-Image, 159 MB each; pinned, one holds 256 MiB
+CARD_FRACTION = 20  # the card's cache is a twentieth of it, at least ``CACHE_BYTES``: 44 LoRAs on an H200
 
 log = structlog.get_logger("engine.lora")
 
 
 class Bank:
-    """The LoRAs of one model. Not for several threads at once, but for ``prepare``.
+    """The LoRAs of one model. Not thread-safe, except ``prepare``.
 
     Args:
-        matrices: What LoRAs change, on the model's device; layers that are not in it cannot be changed.
+        matrices: The layers that LoRAs can change, on the model's device.
         finder: Finds the files.
-        cache_bytes: How much of main memory, and at least of the card, converted files may keep.
-        fp8_layers: Layers that are drawn in eight bits.
+        cache_bytes: Limit of the cache in main memory, and least limit of the card's.
+        fp8_layers: Layers that are drawn in fp8.
         on_copy_dropped: Called when the bank frees the merged copy of the weights. It must drop every other
             reference to that copy.
     """
@@ -67,23 +67,22 @@ class Bank:
         self._copy_fits = True
 
     def stack(self, choices: Sequence[LoraChoice]) -> LoraStack:
-        """Fetch a picture's LoRAs onto the device; those of strength 0 are checked and left out.
+        """Fetch a picture's LoRAs onto the device. LoRAs of strength 0 are checked and left out.
 
         Raises:
-            LoraRejected: A file is missing, changed, damaged or for another model. Facts: ``name`` and what
-                its class says.
+            LoraRejected: A file is missing, changed, damaged or for another model. Facts: ``name`` and those
+                of its class.
         """
         adapters = [(self._adapter(choice), choice.weight) for choice in choices]
         return tuple((adapter, strength) for adapter, strength in adapters if strength)
 
     def prepare(self, choices: Sequence[LoraChoice]) -> None:
-        """Fetch LoRAs into main memory before their turn, as many as have a place there together.
+        """Fetch LoRAs into main memory ahead of their jobs, as many as fit into half of the cache.
 
-        For a thread other than the painting one. Errors are ignored here: ``stack`` meets them again and
-        raises them.
+        May run in another thread. Ignores errors: ``stack`` raises them later.
 
         Args:
-            choices: Soonest needed first.
+            choices: In the order in which they are needed.
         """
         ahead_bytes = 0
         for choice in choices:
@@ -91,14 +90,14 @@ class Bank:
                 ahead_bytes += self._converted(choice).held_bytes
             except LoraRejected:
                 continue
-            if 2 * ahead_bytes > self._in_memory.limit_bytes:  # the rest would drive out what comes before
+            if 2 * ahead_bytes > self._in_memory.limit_bytes:  # more would evict what is needed first
                 return
 
     def patches(self, stacks: Sequence[LoraStack]) -> Patches:
-        """What the rows' LoRAs change, valid until the next call with other stacks.
+        """Return the patches of the rows' LoRAs. They are valid until the next call with other stacks.
 
         Args:
-            stacks: One for each row.
+            stacks: One per row.
         """
         if not any(stacks) and not self._merger.fp8_layers:
             return NO_PATCHES
@@ -111,17 +110,17 @@ class Bank:
         return side_patches(self._matrices, stacks) if any(stacks) else NO_PATCHES
 
     def release_extra_memory(self) -> None:
-        """Give the second copy of the weights back, where there is one, and do without it from now on."""
+        """Free the merged copy of the weights, if there is one, and make no other."""
         if self._merger.nbytes:
-            self._give_up_copy("a picture did not fit beside the second copy of the weights")
+            self._give_up_copy("a picture did not fit beside the merged copy of the weights")
 
     @property
     def fp8_layers(self) -> Collection[str]:
-        """The layers that the next picture has in eight bits: none where the kernels or the memory lack."""
+        """The layers that the next picture has in fp8; none without working kernels or enough memory."""
         return self._merger.fp8_layers if self._copy_fits else ()
 
     def drop_caches(self, *, in_memory: bool) -> None:
-        """Drop the card's copies of all LoRAs, and those in main memory where asked to."""
+        """Drop all LoRAs from the card's cache, and with ``in_memory`` also from main memory."""
         self._on_card.clear()
         if in_memory:
             self._in_memory.clear()
@@ -135,7 +134,7 @@ class Bank:
 
     def _merge(self, stack: LoraStack) -> Patches:
         if stack != self._merged[0]:
-            self._merged = (None, NO_PATCHES)  # if this fails on the way, the copy holds a bit of both
+            self._merged = (None, NO_PATCHES)  # if the merge fails, the copy holds parts of both
             self._merged = (stack, self._merger.merge(stack))
         return self._merged[1]
 
@@ -147,7 +146,7 @@ class Bank:
         return adapter
 
     def _converted(self, choice: LoraChoice) -> Adapter:
-        with self._fetching[choice.sha256]:  # a second caller waits for the first, and finds the result
+        with self._fetching[choice.sha256]:  # a second caller waits and finds the result
             adapter = self._in_memory.get(choice.sha256)
             if adapter is None:
                 try:
@@ -162,7 +161,7 @@ class Bank:
         try:
             return self._read_now(choice)
         except LoraMissing:
-            self._finder.refresh()  # the file was renamed or replaced since the shelf was read
+            self._finder.refresh()  # the file may have been renamed or replaced
             return self._read_now(choice)
 
     def _read_now(self, choice: LoraChoice) -> Adapter:
@@ -175,12 +174,12 @@ class Bank:
 
 
 def convert(pairs: Mapping[str, Pair], dtype: torch.dtype, *, is_pinned: bool) -> Adapter:
-    """Lay a LoRA into one piece of main memory, so that it reaches the card in one copy.
+    """Put a LoRA into one block of main memory, so that it reaches the card in one copy.
 
-    A tensor that is already there, contiguous and in the right number format, is not copied.
+    Tensors that already fill one block in the right number format are not copied.
 
     Raises:
-        LoraDamaged: Numbers that were finite in the file's format are not in the model's.
+        LoraDamaged: Values that are finite in the file's number format are not finite in the model's.
     """
     matrices = [matrix for pair in pairs.values() for matrix in (pair.down, pair.up)]
     if all(matrix.dtype is dtype for matrix in matrices) and (block := _block_of(matrices)) is not None:
@@ -198,16 +197,16 @@ def convert(pairs: Mapping[str, Pair], dtype: torch.dtype, *, is_pinned: bool) -
 
 
 def _block_of(matrices: Sequence[Tensor]) -> Tensor | None:
-    """The piece of memory that they fill side by side; None where they do not.
+    """Return the block of memory that the matrices fill without gaps; None if they do not.
 
-    Alphas among them, of two bytes each, would leave all that comes after at addresses that a card's threads
-    read one number at a time.
+    Alphas in between, of two bytes each, would misalign all following matrices, and a card's threads would
+    read them one number at a time.
     """
     if len({matrix.untyped_storage().data_ptr() for matrix in matrices}) > 1:
         return None
-    places = {(matrix.storage_offset(), matrix.numel()) for matrix in matrices}
-    start, end = min(offset for offset, _ in places), max(offset + numbers for offset, numbers in places)
-    if not all(map(Tensor.is_contiguous, matrices)) or sum(numbers for _, numbers in places) != end - start:
+    spans = {(matrix.storage_offset(), matrix.numel()) for matrix in matrices}
+    start, end = min(offset for offset, _ in spans), max(offset + numbers for offset, numbers in spans)
+    if not all(map(Tensor.is_contiguous, matrices)) or sum(numbers for _, numbers in spans) != end - start:
         return None
     return matrices[0].as_strided((end - start,), (1,), start)
 
@@ -224,14 +223,14 @@ class AdapterCache:
         self._lock = threading.Lock()
 
     def get(self, sha256: str) -> Adapter | None:
-        """The entry, which then counts as just used."""
+        """Return the adapter and count it as just used."""
         with self._lock:
             if sha256 in self._entries:
                 self._entries.move_to_end(sha256)
             return self._entries.get(sha256)
 
     def put(self, sha256: str, entry: Adapter) -> None:
-        """Keep an entry, however large, at the price of others."""
+        """Store an adapter of any size and drop others if necessary."""
         with self._lock:
             self._entries[sha256] = entry
             while (
@@ -241,6 +240,6 @@ class AdapterCache:
                 self._entries.popitem(last=False)
 
     def clear(self) -> None:
-        """Drop every entry."""
+        """Drop all adapters."""
         with self._lock:
             self._entries.clear()

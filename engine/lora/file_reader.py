@@ -1,8 +1,8 @@
-"""Reads a LoRA file so that what was hashed is what is used.
+"""Reads a LoRA file such that the hashed bytes are the bytes in use.
 
-The bytes are read once, from a descriptor that follows no link, and the tensors come from these very bytes.
-Their hash is compared; where this process has hashed the file before, and by its size, times and inode
-nothing was written to it since, that hash is valid. Replacing the file can only cause a refusal.
+The bytes are read once, from a descriptor that does not follow links, and become the tensors. Their hash is
+compared with the job's. A hash that this process computed earlier is still valid if the file's size, times
+and inode are unchanged. Replacing the file can only cause a refusal.
 """
 
 import errno
@@ -34,22 +34,22 @@ T = TypeVar("T")
 def read_tensors(
     path: Path, choice: LoraChoice, use: Callable[[dict[str, Tensor]], T], *, is_pinned: bool = False
 ) -> T:
-    """What ``use`` makes of the tensors of the file that the job was accepted with.
+    """Read the tensors of the file that the job was accepted with, and return ``use(tensors)``.
 
-    Hashing takes as long as all the rest, so both go on at once; what ``use`` made or raised counts only if
-    the hash is right.
+    Hashing takes as long as everything else, so it runs in parallel with ``use``. The result or error of
+    ``use`` counts only if the hash is right.
 
     Args:
-        path: As the shelf gives it.
-        choice: Names the content that is expected.
-        use: Takes the tensors, all of them views of one piece of main memory; may raise LoraRejected.
-        is_pinned: Whether that is memory that a card copies from directly.
+        path: From the shelf.
+        choice: Holds the expected hash.
+        use: Takes the tensors, which are views of one block of main memory; may raise LoraRejected.
+        is_pinned: Whether to read into pinned memory.
 
     Raises:
-        LoraMissing: There is no such file, or it has another content.
+        LoraMissing: There is no such file, or it has other content.
         LoraNotAFile: The path is a link, a folder or a pipe.
-        LoraTooLarge: It has more than ``MAX_FILE_BYTES``.
-        LoraDamaged: It is no intact safetensors file.
+        LoraTooLarge: The file is larger than ``MAX_FILE_BYTES``.
+        LoraDamaged: The file is not an intact safetensors file.
     """
     content, known = _read(path, is_pinned)
     with ThreadPoolExecutor(1, thread_name_prefix="hash") as beside:
@@ -66,7 +66,7 @@ def read_tensors(
 
 
 def _tensors(content: Tensor) -> dict[str, Tensor]:
-    """Views of the content, by its own header."""
+    """Return views of the content according to its header."""
     try:
         start = content[: MAX_HEADER_BYTES + 9].numpy().tobytes()
         header = read_header(io.BytesIO(start), len(content))
@@ -78,14 +78,14 @@ def _tensors(content: Tensor) -> dict[str, Tensor]:
 def _view(content: Tensor, entry: Entry) -> Tensor:
     numbers = content[entry.offset_bytes : entry.offset_bytes + entry.nbytes]
     if entry.offset_bytes % entry.item_bytes:
-        numbers = numbers.clone()  # no writer that we know of leaves them off their places
+        numbers = numbers.clone()  # misaligned; no known writer produces this
     return numbers.view(DTYPES[entry.dtype]).view(entry.shape)
 
 
 def _read(path: Path, is_pinned: bool) -> tuple[Tensor, str | None]:
-    """The file's bytes, and its hash where it is known."""
+    """Return the file's bytes, and its hash if known."""
     try:
-        # Not blocking: a named pipe in the folder must not hang the worker before it is seen to be one.
+        # Non-blocking: opening a named pipe must not hang the worker.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         if error.errno == errno.ELOOP:
@@ -107,7 +107,7 @@ def _read(path: Path, is_pinned: bool) -> tuple[Tensor, str | None]:
 
 
 def _fill(content: Tensor, descriptor: int) -> int:
-    """Read until the end of the file or of the content, in several pieces at once; returns the bytes read."""
+    """Read into ``content`` with several threads; return the number of bytes read."""
     view = content.numpy().data
     length = -(-len(view) // READERS) or 1
 

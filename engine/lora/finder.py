@@ -1,4 +1,4 @@
-"""Finds the file of a LoRA by its content's hash, on a shelf that the host may change at any time."""
+"""Finds the file of a LoRA by its hash, on a shelf that the host may change at any time."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,10 +9,10 @@ from engine.shelf import LoraFile
 
 
 class LoraFinder:
-    """Remembers the shelf, read at once and again when a hash is new.
+    """Caches the shelf's index. Reads it on creation and again for an unknown hash.
 
-    At once, because the first reading hashes every file: of a large shelf that takes longer than one step of
-    a job may take before its worker counts as hung.
+    It reads on creation because the first read hashes every file. For a large shelf that takes longer than
+    the step time-out of a job.
 
     Args:
         read: Reads the shelf's folders: name → file.
@@ -23,7 +23,7 @@ class LoraFinder:
         self.refresh()
 
     def path_of(self, choice: LoraChoice) -> Path:
-        """The path of the content, even if the file was renamed since.
+        """Return the path of the file with this hash, even if it was renamed.
 
         Raises:
             LoraMissing: No file on the shelf has this hash. Facts: ``name``.
@@ -36,5 +36,5 @@ class LoraFinder:
             raise LoraMissing(name=choice.name) from None
 
     def refresh(self) -> None:
-        """Read the shelf; files that have not changed since are not hashed again."""
+        """Read the shelf again. Unchanged files are not hashed again."""
         self._paths: dict[str, Path] = {file.sha256: file.path for file in self._read().values()}

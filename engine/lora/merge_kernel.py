@@ -1,9 +1,9 @@
-"""One kernel that merges a run of layers, in Triton: 9.5 ms for all of Z-Image on an H200; copying takes 6.4.
+"""Merges a run of layers with one Triton kernel: 9.5 ms for all of Z-Image on an H200; a copy takes 6.4.
 
-A program writes one tile of one part. Three tables on the card hold the addresses: ``parts`` (base,
-copy, its scales, rows, columns, number of the first tile), ``pairs`` (up, down, rank: of each LoRA of the
-stack for each part) and ``strengths``. Imported only where there is a card; tests run it on the CPU in
-Triton's interpreter.
+A program writes one tile of one part. Three tables on the card hold the addresses: ``parts`` (base, copy, its
+scales, rows, columns, number of the first tile), ``pairs`` (up, down and rank, for each LoRA of the stack and
+each part) and ``strengths``. Imported only on a machine with a card; tests run it on the CPU in Triton's
+interpreter.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -18,16 +18,16 @@ from engine.cuda.upload import upload
 from engine.lora.formats import Pair
 from engine.lora.patches import Adapter, LoraStack, Matrices, Matrix, MergedPatch, MergeLayers
 
-TILE = 64, 128  # rows and columns: the fastest of five shapes tried on an H200
-FP8_TILE = 16, 256  # rows of one program, and columns at a time
-FP8_MAX = tl.constexpr(448.0)  # of float8 e4m3
-RANKS = 32  # of the inner product at a time
+TILE = 64, 128  # rows and columns: the fastest of five shapes on an H200
+FP8_TILE = 16, 256  # rows per program, and columns per iteration
+FP8_MAX = tl.constexpr(448.0)  # largest float8 e4m3 number
+RANKS = 32  # ranks per iteration
 WARPS = 4
-RUN = tl.constexpr(8)  # parts of one launch at most: those of a block
+RUN = tl.constexpr(8)  # most parts per launch: those of a block
 ALIGNED = 16  # bytes of an address, numbers of a row
 TOLERANCE, FP8_TOLERANCE = 0.01, 0.05  # relative error; eight bits have three digits after the point
-# Where one of these is a multiple of 16, Triton would compile another kernel, and a LoRA of another rank wait
-# for its compiler. It may for ``loras``: to know that there is but one saves a sixth (10.0 ms, else 12.1).
+# Triton would compile another kernel for multiples of 16, and a LoRA of another rank would wait for it. It
+# may specialise on ``loras``: a kernel for exactly one LoRA saves a sixth (10.0 ms instead of 12.1).
 _UNSPECIALISED = "first", "end", "before", "count", "most"
 _FORMATS = {torch.bfloat16: tl.bfloat16, torch.float32: tl.float32}
 
@@ -36,8 +36,8 @@ class Kernel:
     """Merges the layers of one model, in bfloat16 or float32; see ``engine.lora.merger.MergeBackend``.
 
     Args:
-        matrices: The base.
-        fp8_layers: Layers whose copies are in eight bits.
+        matrices: The base weights.
+        fp8_layers: Layers whose copies are in fp8.
     """
 
     def __init__(self, matrices: Matrices, fp8_layers: Collection[str] = ()) -> None:
@@ -57,13 +57,13 @@ class Kernel:
                 self._names.append(part)
             self._spans[name] = len(self._names) - len(matrix.parts), len(self._names)
         self._copied: tuple[list[int], Tensor] = ([], torch.tensor(self._parts))
-        self._places: WeakKeyDictionary[Adapter, Tensor] = WeakKeyDictionary()
+        self._addresses: WeakKeyDictionary[Adapter, Tensor] = WeakKeyDictionary()
 
     def __call__(self, copies: Mapping[str, MergedPatch], stack: LoraStack) -> MergeLayers:
-        """Say where things are, for the launches that follow."""
-        parts = self._places_of(copies)
+        """Upload the tables of addresses; return a function that launches the kernel for given layers."""
+        parts = self._parts_table(copies)
         none = torch.zeros(1, len(parts), 3, dtype=torch.int64)
-        pairs = torch.stack([self._place(adapter) for adapter, _ in stack]) if stack else none
+        pairs = torch.stack([self._addresses_of(adapter) for adapter, _ in stack]) if stack else none
         strengths = torch.tensor([strength for _, strength in stack], dtype=torch.float32)
         is_aligned = _is_aligned(parts[:, :5]) and _is_aligned(pairs[..., :2])
         most = int(pairs[..., 2].max())
@@ -82,10 +82,10 @@ class Kernel:
         return write
 
     def self_test(self) -> None:
-        """Merge something small in every way that pictures of this model need: each is built for itself.
+        """Merge small matrices in every variant that this model needs, so that all kernels are compiled.
 
         Raises:
-            RuntimeError: The result differs from torch's.
+            RuntimeError: A result differs from torch's.
         """
         columns = 160 if _is_aligned(self._copied[1][:, :5]) else 165
         like = next(iter(self._matrices.values())).weight
@@ -101,7 +101,7 @@ class Kernel:
             copies["c"] = MergedPatch(eight, base.new_empty(96, 1, dtype=torch.float32))
         adapter = Adapter({"c": pair, "b": Pair(pair.down, pair.up[64:])}, base)
         writer = Kernel(small, {"c"} if self._fp8_layers else ())
-        without_lora = [()] if self._fp8_layers else []  # only then is anything merged
+        without_lora = [()] if self._fp8_layers else []  # without fp8, nothing is merged without a LoRA
         for strengths in [(0.75,), (0.5, 0.25), *without_lora]:
             writer(copies, tuple((adapter, strength) for strength in strengths))(list(copies))
             changed = base.float() + sum(strengths) * pair.up.float() @ pair.down.float()
@@ -109,31 +109,31 @@ class Kernel:
             for copy, expected in zip(copies.values(), wanted, strict=True):
                 _require_close(copy, expected)
 
-    def _places_of(self, copies: Mapping[str, MergedPatch]) -> Tensor:
-        """The table of parts; copies keep their places, so it rarely changes."""
-        places = [copy.weight.data_ptr() for copy in copies.values()]
-        if places != self._copied[0]:
+    def _parts_table(self, copies: Mapping[str, MergedPatch]) -> Tensor:
+        """Return the table of parts. It rarely changes, because copies keep their addresses."""
+        addresses = [copy.weight.data_ptr() for copy in copies.values()]
+        if addresses != self._copied[0]:
             for name, copy in copies.items():
                 for number, rows in enumerate(self._matrices[name].parts.values(), self._spans[name][0]):
                     scales = 0 if copy.scales is None else copy.scales[rows].data_ptr()
                     self._parts[number][1:3] = copy.weight[rows].data_ptr(), scales
-            self._copied = places, torch.tensor(self._parts)
+            self._copied = addresses, torch.tensor(self._parts)
         return self._copied[1]
 
-    def _place(self, adapter: Adapter) -> Tensor:
-        """The addresses of an adapter's pairs: int64 [parts, 3]; rank 0 for a part without a pair."""
-        if adapter not in self._places:
+    def _addresses_of(self, adapter: Adapter) -> Tensor:
+        """Return the addresses of an adapter's pairs: int64 [parts, 3]; rank 0 for a part without a pair."""
+        if adapter not in self._addresses:
             pairs = (adapter.pairs.get(name) for name in self._names)
-            self._places[adapter] = torch.tensor(
+            self._addresses[adapter] = torch.tensor(
                 [
                     [0, 0, 0] if pair is None else [pair.up.data_ptr(), pair.down.data_ptr(), len(pair.down)]
                     for pair in pairs
                 ]
             )
-        return self._places[adapter]
+        return self._addresses[adapter]
 
     def _runs(self, names: Sequence[str]) -> list[tuple[int, int, bool]]:
-        """Layers of one kind that follow each other in the tables are one launch: first part, end, kind."""
+        """Combine adjacent layers of one kind into launches: first part, end, whether in fp8."""
         runs: list[tuple[int, int, bool]] = []
         for (first, end), name in sorted((self._spans[name], name) for name in names):
             is_fp8 = name in self._fp8_layers
@@ -152,7 +152,7 @@ def _require_close(copy: MergedPatch, expected: Tensor) -> None:
 
 
 def _is_aligned(table: Tensor) -> bool:
-    """Whether all addresses and sides of a table are round: then a thread loads eight numbers at once."""
+    """Whether all addresses and sides are aligned, so that a thread loads eight numbers at once."""
     return not bool((table % ALIGNED).any())
 
 
@@ -179,7 +179,7 @@ def _merged(
     RANKS: tl.constexpr,
 ):  # fmt: skip
     """One tile of base + LoRAs, in float32."""
-    # Loops are "while": the interpreter that the tests use counts in "for" only up to what it knows before.
+    # ``while`` loops, because Triton's interpreter in the tests needs constant bounds in ``for``.
     total = tl.zeros((ROWS, COLUMNS), tl.float32)
     lora = 0
     while lora < loras:
@@ -238,7 +238,7 @@ def _merge_fp8_kernel(
     FORMAT: tl.constexpr, IS_ALIGNED: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
     RANKS: tl.constexpr,
 ):  # fmt: skip
-    """Some rows from end to end, twice: for each row's largest number, and to write."""
+    """Merge whole rows twice: first to find each row's largest number, then to write."""
     tile = tl.program_id(0) + before
     part = _part_of(tile, parts, first, end)
     pointer = parts + part * 6

@@ -1,8 +1,8 @@
-"""Base + LoRAs → a working copy, group by group of layers, each just before it is used.
+"""Merges base weights and LoRAs into a copy, one group of layers at a time, just before its first use.
 
-The base is read and never written, so there is nothing to take off and nothing drifts; the copy keeps its
-place in memory. On a card one kernel writes a group: it reads the base once, adds every LoRA of the stack in
-float32 and rounds once. Elsewhere, or where the kernel does not work, torch does the same part by part.
+The base is never written, so nothing must be removed and nothing drifts. The copy keeps its addresses. On a
+card one kernel merges a group: it reads the base once, adds all LoRAs of the stack in float32 and rounds
+once. Without a card, or if the kernel does not work, torch does the same part by part.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -23,10 +23,10 @@ log = structlog.get_logger("engine.lora")
 
 
 class Merger:
-    """The working copy of one model.
+    """The merged copy of one model's weights.
 
     Args:
-        matrices: The base.
+        matrices: The base weights.
         fp8_layers: Layers whose copy is in fp8 if the card's kernel can write it. They need a copy even
             without a LoRA.
     """
@@ -39,15 +39,15 @@ class Merger:
 
     @property
     def nbytes(self) -> int:
-        """Memory of the copy so far."""
+        """Memory that the copy uses now."""
         return sum(copy.weight.nbytes for copy in self._copies.values())
 
     def drop(self) -> None:
-        """Give the copy's memory back."""
+        """Free the copy."""
         self._copies.clear()
 
     def merge(self, stack: LoraStack) -> Patches:
-        """Begin to merge; earlier patches end with this.
+        """Start a merge. Patches of an earlier merge become invalid.
 
         Raises:
             torch.OutOfMemoryError: Too little memory for the copy.
@@ -76,7 +76,7 @@ class Merger:
 
 
 def group_of(layer: str) -> str:
-    """The layers that are used together: one block, or one embedder."""
+    """Return the group of layers that are used together: one block, or one embedder."""
     first, second = layer.split(".")[:2]
     return f"{first}.{second}" if first in _BLOCKS else first
 
@@ -89,7 +89,7 @@ def _torch_backend(matrices: Matrices, copies: Mapping[str, MergedPatch], stack:
             for part, rows in matrices[name].parts.items():
                 base, copy = matrices[name].weight[rows], copies[name].weight[rows]
                 if pair := concatenate_pairs(stack, part):
-                    # One rounding: the product is added in the accumulator, in every number format.
+                    # The product is added in the accumulator, so the result is rounded once.
                     torch.addmm(base, pair.up, pair.down, out=copy)
                 else:
                     copy.copy_(base)
@@ -98,7 +98,7 @@ def _torch_backend(matrices: Matrices, copies: Mapping[str, MergedPatch], stack:
 
 
 def _select_backend(matrices: Matrices, fp8_layers: Collection[str]) -> tuple[MergeBackend, bool]:
-    """The kernel where it works, and whether it does; logged once where it does not."""
+    """Return the merge function, and whether it is the kernel; log a warning if the kernel does not work."""
     weight, torch_backend = next(iter(matrices.values())).weight, partial(_torch_backend, matrices)
     if not weight.is_cuda:
         return torch_backend, False

@@ -1,7 +1,7 @@
-"""Two ways to draw with LoRAs; both leave the base weights untouched and give the same picture.
+"""What LoRAs change in a layer. Both methods keep the base weights and give the same picture.
 
-``MergedPatch``  one stack for every row: base + LoRAs in a working copy (``merge``); nothing to do per step
-``SidePatch``    each row its own stack, and no copy: two thin products beside the wide one
+``MergedPatch``  one stack for all rows: base + LoRAs in a copy (``merger``); no cost per step
+``SidePatch``    a stack per row and no copy: two thin products added to the wide one
 """
 
 import math
@@ -17,7 +17,7 @@ from engine.lora.formats import Pair
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Matrix:
-    """A layer's base weight, and which of its rows were a layer of their own in the library.
+    """A layer's base weight, and the rows of the library's layers in it.
 
     Attributes:
         weight: [out, in]; never written.
@@ -33,8 +33,8 @@ class Adapter:
     """One LoRA in the model's number format, on its device.
 
     Attributes:
-        pairs: The library's layer → its pair of matrices at strength 1, all of them views of ``block``.
-        block: The one piece of memory that holds them, one-dimensional.
+        pairs: The library's layer → its pair of matrices at strength 1, as views of ``block``.
+        block: The one-dimensional block of memory that holds all pairs.
     """
 
     pairs: Mapping[str, Pair]
@@ -42,13 +42,13 @@ class Adapter:
 
     @property
     def held_bytes(self) -> int:
-        """What it keeps from other uses: of a file read in one piece also the rest of the file."""
+        """Memory in use, including the rest of a file that was read as one block."""
         nbytes = self.block.untyped_storage().nbytes()
-        # Torch's allocator of pinned memory rounds each piece up to a power of two.
+        # Torch's allocator of pinned memory rounds each block up to a power of two.
         return 1 << (nbytes - 1).bit_length() if self.block.is_pinned() else nbytes
 
     def on(self, device: torch.device) -> "Adapter":
-        """The same LoRA on another device, moved in one piece."""
+        """Return the same LoRA on another device, copied as one block."""
         if self.block.device == device:
             return self
         block = self.block.to(device, non_blocking=True)
@@ -66,7 +66,7 @@ class Adapter:
 
 
 def pair_views(pairs: Mapping[str, Pair], block: Tensor) -> dict[str, Pair]:
-    """Pairs of these shapes, one after the other in ``block``."""
+    """Return views of ``block`` with the shapes of these pairs, in order."""
     shapes = [shape for pair in pairs.values() for shape in (pair.down.shape, pair.up.shape)]
     pieces = iter(torch.split(block, [math.prod(shape) for shape in shapes]))
     return {
@@ -80,14 +80,14 @@ LoraStack = tuple[tuple[Adapter, float], ...]  # the LoRAs of one picture, each 
 
 
 class MergedPatch(NamedTuple):
-    """A layer's weight with the LoRAs in it: [out, in]; in eight bits with ``scales`` float32 [out, 1]."""
+    """A layer's weight with LoRAs: [out, in]; in fp8 with ``scales`` float32 [out, 1]."""
 
     weight: Tensor
     scales: Tensor | None = None
 
 
 class SidePatch(NamedTuple):
-    """Each row's own pair, strengths multiplied in: ``down`` [rows, rank, in], ``up`` [rows, out, rank]."""
+    """A pair per row, multiplied by its strength: ``down`` [rows, rank, in], ``up`` [rows, out, rank]."""
 
     down: Tensor
     up: Tensor
@@ -100,18 +100,18 @@ MergeLayers = Callable[[Sequence[str]], None]  # merges these layers
 
 
 def _nothing(layers: Sequence[str]) -> None:
-    """There is nothing to merge."""
+    """Merge nothing."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Patches:
-    """What LoRAs change.
+    """What LoRAs change in all layers.
 
     Attributes:
-        layers: By layer; one that is not in it draws as its base.
-        pending: Layers that are still to be merged, by group: the beginning of their names.
+        layers: Layer → its patch; a missing layer uses its base weight.
+        pending: Group, the prefix of the names → its layers that are not merged yet.
         write: Merges layers.
-        is_fp8: Whether the large layers are merged into eight bits.
+        is_fp8: Whether the large layers are merged into fp8.
     """
 
     layers: Mapping[str, Patch] = field(default_factory=dict)
@@ -120,17 +120,17 @@ class Patches:
     is_fp8: bool = False
 
     def ensure_merged(self, group: str) -> None:
-        """Have a group merged before it is used; the first step need not wait for the last layer."""
+        """Merge a group before its first use, so that the first step need not wait for the last layer."""
         if names := self.pending.get(group):
             self.write(names)
-            del self.pending[group]  # not before: where this failed, the next job with this stack tries again
+            del self.pending[group]  # only now: after a failure the next job with this stack merges again
 
 
 NO_PATCHES = Patches()
 
 
 def side_patches(matrices: Matrices, stacks: Sequence[LoraStack]) -> Patches:
-    """Lay each row's pairs beside each other, shorter ranks filled with zeros."""
+    """Return side patches: the pairs of all rows, padded with zeros to the largest rank."""
     patches: dict[str, Patch] = {}
     for name, matrix in matrices.items():
         pairs = [
@@ -150,7 +150,7 @@ def side_patches(matrices: Matrices, stacks: Sequence[LoraStack]) -> Patches:
 
 
 def concatenate_pairs(stack: LoraStack, part: str) -> Pair | None:
-    """A stack's pairs of one part as one of a larger rank, strengths in; None where it changes nothing."""
+    """Concatenate a stack's pairs of one part, multiplied by their strengths; None if there are none."""
     pairs = [(adapter.pairs[part], strength) for adapter, strength in stack if part in adapter.pairs]
     if not pairs:
         return None
@@ -161,7 +161,7 @@ def concatenate_pairs(stack: LoraStack, part: str) -> Pair | None:
 
 
 def _fused(matrix: Matrix, pairs: Mapping[str, Pair | None]) -> Pair:
-    """The pairs of a matrix's parts as one: ``down`` one under the other, each ``up`` in its own rows."""
+    """Combine the pairs of a matrix's parts: concatenate ``down``, and put each ``up`` into its own rows."""
     own = [(rows, pair) for part, rows in matrix.parts.items() if (pair := pairs.get(part))]
     ranks = [len(pair.down) for _, pair in own]
     out, into = matrix.weight.shape

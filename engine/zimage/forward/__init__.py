@@ -1,11 +1,17 @@
-"""The transformer's mathematics, written for the card: the same function as diffusers', with less to do.
+"""The transformer, optimised for a card: the same function as diffusers' with fewer passes over memory.
 
-``forward.Forward`` is the entry point: it reads a caption once, then makes a ``Batch`` whose every call is
-one step of all its pictures. Behind it ``weights`` (diffusers' parameters, fused, in one copy), ``tokens``
-(latents ↔ tokens and each token's position), ``packing`` (rows of any lengths in one tensor), ``block`` (a
-row of blocks), ``fusions`` (what happens between two products: ``plain`` in torch, ``kernels`` on a card,
-``eight`` for products in eight bits) and ``graphs`` (short steps, recorded).
+``forward``      the entry point, ``Forward``: refines captions and makes a ``Batch``, whose calls are steps
+``weights``      diffusers' parameters as fused layers and blocks, with or without LoRAs
+``fuse``         fuses the loaded parameters in place
+``tokens``       latents ↔ tokens, and RoPE
+``packing``      rows of different lengths in one tensor
+``block``        runs a sequence of blocks
+``fusions``      the operations between two matrix products, and the choice of their implementation
+``reference``    these operations in torch
+``kernels``      these operations in Triton
+``fp8``          matrix products in fp8
+``step_graphs``  short steps as CUDA graphs
 
-The package knows no prompt, job or LoRA file; LoRAs come as patches of its layers. Nothing of it outlives the
-process. Tests: ``pytest tests/integration/pipeline/test_forward.py``.
+The package does not know prompts, jobs or LoRA files; LoRAs are patches of its layers. Tests: ``pytest
+tests/integration/pipeline/test_forward.py``.
 """

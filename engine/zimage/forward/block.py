@@ -1,4 +1,4 @@
-"""A row of transformer blocks. Pure functions of tensors; every token of every row in one tensor.
+"""Runs a sequence of transformer blocks. Pure functions; one tensor holds the tokens of all rows.
 
 Shapes: ``x`` [tokens, width]; ``rotations`` float32 [2, tokens, head / 2]: cosines and sines.
 """
@@ -25,15 +25,15 @@ def run_blocks(
     fusions: Fusions,
     ensure_merged: Callable[[str], None],
 ) -> Tensor:
-    """Pass ``x`` through all blocks, one after the other.
+    """Pass ``x`` through all blocks.
 
     Args:
-        x: All rows' tokens.
+        x: The tokens of all rows.
         blocks: At least one.
-        rotations: The rotation of each token's position.
-        modulate: A block's scales and gates at this time; ``unmodulated`` for blocks without them.
+        rotations: RoPE of each token.
+        modulate: Returns a block's scales and gates at this time; ``unmodulated`` for blocks without them.
         rows: The rows' positions in ``x``.
-        fusions: How things are done on this device.
+        fusions: The operations for this device.
         ensure_merged: Called with the name of each block before its weights are used.
     """
     ensure_merged(blocks[0].name)
@@ -58,12 +58,12 @@ def run_blocks(
 
 
 def unmodulated(block: BlockWeights) -> BlockModulation:
-    """A caption's blocks have no modulation."""
+    """Return no modulation, for the caption's blocks."""
     return None, None, None, None
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor, rows: Rows) -> Tensor:
-    """Attention in which each row sees itself alone; all [tokens, heads, head]."""
+    """Attention within each row; all tensors are [tokens, heads, head]."""
     if rows.are_even:
         return _even(query, key, value, len(rows))
     if query.is_cuda and query.dtype is torch.bfloat16:
@@ -75,7 +75,7 @@ def _attend(query: Tensor, key: Tensor, value: Tensor, rows: Rows) -> Tensor:
 
 
 def _even(query: Tensor, key: Tensor, value: Tensor, count: int) -> Tensor:
-    """Attention of rows of one length: no mask, so the fastest kernels."""
+    """Attention of rows of equal length, without a mask: the fastest kernels."""
     query, key, value = (
         part.view(count, -1, *part.shape[1:]).transpose(1, 2) for part in (query, key, value)
     )

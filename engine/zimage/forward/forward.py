@@ -1,4 +1,4 @@
-"""The transformer: a caption is refined once, then each call of a batch is one step of all its pictures."""
+"""The transformer: refines a caption once; then each call of a batch is one step of all its pictures."""
 
 import math
 from collections.abc import Sequence
@@ -21,25 +21,25 @@ from engine.zimage.forward.step_graphs import MAX_TOKENS, GraphKey, StepGraph, S
 from engine.zimage.forward.tokens import LatentSize, Rope, padded_length, to_latents, to_tokens, token_count
 from engine.zimage.forward.weights import PATCH, Weights
 
-TIME_EMBEDDING_WIDTH = 256  # of the time's sines and cosines, both together
-MAX_PERIOD = 10_000  # the longest of their periods, in radians
+TIME_EMBEDDING_WIDTH = 256  # cosines and sines together
+MAX_PERIOD = 10_000  # the longest period, in radians
 
 log = structlog.get_logger("engine.forward")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RefinedCaption:
-    """A prompt as the picture's blocks see it, refined: [tokens, width], fillers included."""
+    """A refined prompt for the picture's blocks: [tokens, width], padding included."""
 
     tokens: Tensor
 
 
 class Forward:
-    """A loaded transformer. Fuses its parameters; the library's forward goes on working on the same memory.
+    """A loaded transformer with fused parameters. The library's forward still works on the same memory.
 
     Args:
-        transformer: On its device, only drawing.
-        is_fp8: Whether to multiply in eight bits, where the card's kernels and the model's sides can.
+        transformer: On its device, for inference.
+        is_fp8: Use fp8 products if the card's kernels and the model's block sizes support them.
     """
 
     def __init__(self, transformer: ZImageTransformer2DModel, *, is_fp8: bool = False) -> None:
@@ -66,7 +66,7 @@ class Forward:
 
         Args:
             embedding: Shape (tokens, width of the text encoder), from ``Text.embed``.
-            patches: Of the one row that will be drawn with it.
+            patches: The LoRAs of its pictures, as of one row.
         """
         patches.ensure_merged("cap_embedder")
         weights = self.with_loras(patches)
@@ -85,13 +85,13 @@ class Forward:
         )
 
     def with_loras(self, patches: Patches) -> Weights:
-        """The weights with LoRAs on them; remembered, for a picture asks twice."""
+        """Return the weights with LoRAs; cached, because each picture needs them twice."""
         if self._cached_weights[0] is not patches:
             self._cached_weights = patches, self.weights.with_loras(patches)
         return self._cached_weights[1]
 
     def drop_caches(self) -> None:
-        """Let go of weights with LoRAs on them, and of recorded steps, which hold the weights they use."""
+        """Drop the weights with LoRAs and the recorded steps, which hold the weights they use."""
         self._cached_weights = NO_PATCHES, self.weights
         if self.graphs:
             self.graphs.drop()
@@ -99,14 +99,14 @@ class Forward:
     def batch(
         self, captions: Sequence[RefinedCaption], sizes: Sequence[LatentSize], patches: Patches
     ) -> "Batch":
-        """Put pictures together for their next steps; row ``i`` has caption, size and LoRAs ``i``."""
+        """Combine pictures into a batch; row ``i`` has caption, size and LoRAs ``i``."""
         return Batch(self, captions, sizes, patches)
 
 
 class Batch:
     """Rows that take their steps together, each at its own time.
 
-    A new batch replaces it when a row joins or leaves.
+    When a row joins or leaves, a new batch is needed.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class Batch:
             torch.cat([apply_rope, forward.rope.caption(len(caption))], dim=1)
             for apply_rope, caption in zip(rotations, self._captions, strict=True)
         ]
-        # A graph's key knows weights by their place, which LoRAs beside the weights leave as it is.
+        # A graph's key holds the addresses of the weights. LoRAs on the side path do not change these.
         is_beside = any(isinstance(patch, SidePatch) for patch in patches.layers.values())
         self._can_use_graph = not is_beside and sum(whole) <= MAX_TOKENS
         self._graph: StepGraph | None = None
@@ -145,20 +145,20 @@ class Batch:
 
     @torch.no_grad()
     def __call__(self, latents: Sequence[Tensor], times: Tensor) -> list[Tensor]:
-        """Predict ``clean - noise`` of every row; what it returns may be written over by the next call.
+        """Predict ``clean - noise`` of every row. The next call may overwrite the result.
 
         Args:
-            latents: Of each row: [channels, height, width], in any number format.
-            times: Of each row, 1 - sigma: 0 is noise, 1 is a picture. float32 [rows], on the device.
+            latents: For each row [channels, height, width], in any number format.
+            times: float32 [rows] on the device: 1 - sigma; 0 is noise, 1 is a picture.
 
         Returns:
-            As ``latents``, in the model's number format.
+            Shaped as ``latents``, in the model's number format.
         """
         graph = self._find_graph(latents, times)
         return graph(latents, times) if graph else self._step(latents, times)
 
     def _find_graph(self, latents: Sequence[Tensor], times: Tensor) -> StepGraph | None:
-        """This step as a graph, where one is of use and everything is merged; looked for once a batch."""
+        """Return a graph of this step if one helps and all layers are merged; searched once per batch."""
         graphs = self._forward.graphs
         if graphs is None or self._patches.pending or not self._can_use_graph:
             return None
@@ -167,12 +167,12 @@ class Batch:
             self._graph = graphs.find(key, self._captions)
             if self._graph is None and graphs.should_record(key):
                 self._captions = [caption.clone() for caption in self._captions]
-                # Of a twin, which has no graph: in a ring, the memory of both would come back late.
+                # Record a copy without a graph: a reference cycle would delay freeing the memory of both.
                 self._graph = graphs.record(key, self._captions, copy(self)._step, latents, times)
         return self._graph
 
     def _key(self) -> GraphKey:
-        """What a graph of this batch depends on: its shape, and the addresses of its weights."""
+        """Return what a graph of this batch depends on: its shape and the addresses of its weights."""
         places = (layer.weight.data_ptr() for layer in self._weights.layers.values())
         captions = (len(caption) for caption in self._captions)
         return (*self._sizes, None, *captions, None, *places)
@@ -201,7 +201,7 @@ class Batch:
         ]
 
     def _time(self, times: Tensor) -> Tensor:
-        """The times as the blocks see them: [rows, 256]."""
+        """Embed the times: [rows, 256]."""
         self._ensure_merged("t_embedder")
         layers = self._weights.layers
         angles = (times * self._forward.time_scale)[:, None] * self._forward.periods
@@ -209,7 +209,7 @@ class Batch:
         return layers["t_embedder.mlp.2"](nn.silu(layers["t_embedder.mlp.0"](waves)))
 
     def _embed(self, latents: Sequence[Tensor]) -> Tensor:
-        """The pictures' tokens, packed, the learned filler at their ends."""
+        """Embed the pictures' tokens, packed, with the learned pad token at the end of each row."""
         self._ensure_merged("all_x_embedder")
         filler = self._weights.tensors["x_pad_token"]
         tokens = torch.cat(
@@ -225,7 +225,7 @@ class Batch:
         return x
 
     def _last(self, x: Tensor, time: Tensor) -> Tensor:
-        """Tokens → the velocities of their latents."""
+        """Tokens → velocities."""
         self._ensure_merged("all_final_layer")
         scale = 1 + self._weights.layers[f"all_final_layer.{PATCH}.adaLN_modulation.1"](nn.silu(time))
         x = nn.layer_norm(x, x.shape[-1:], eps=1e-6) * self._whole.spread(scale)

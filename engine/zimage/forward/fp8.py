@@ -1,7 +1,7 @@
-"""Products in eight bits: float8 (e4m3) on both sides, each line with a scale of its own, summed in float32.
+"""Matrix products in fp8: float8 e4m3 on both sides with a scale per row, accumulated in float32.
 
-It changes the picture a little, so a host asks for it. Weights and activations of the large products alone
-are in eight bits; norms, gates, embedders, the time and the caption's blocks stay as they are.
+This changes the picture slightly, so the host must ask for it. Only weights and activations of the large
+products are in fp8; norms, gates, embedders, the time embedding and the caption's blocks are not.
 """
 
 from typing import NamedTuple
@@ -10,19 +10,19 @@ import structlog
 import torch
 from torch import Tensor
 
-FP8_MAX = 448.0  # of float8 e4m3
-SIDE_MULTIPLE = 16  # of both sides of a weight
-MIN_CAPABILITY = (8, 9)  # compute capability: Ada, Hopper and later multiply in eight bits
+FP8_MAX = 448.0  # largest float8 e4m3 number
+SIDE_MULTIPLE = 16  # both sides of a weight must be multiples of this
+MIN_CAPABILITY = (8, 9)  # compute capability: Ada, Hopper and later have fp8 products
 
 log = structlog.get_logger("engine.forward")
 
 
 def should_use_fp8(precision: str, device: torch.device) -> bool:
-    """Whether to multiply in eight bits, as the host asks; logs a warning where the device cannot.
+    """Whether the host asks for fp8 and the device supports it; logs a warning if it does not.
 
     Args:
         precision: ``bf16`` or ``fp8``.
-        device: Where the model is.
+        device: The model's device.
     """
     if precision != "fp8":
         return False
@@ -33,14 +33,14 @@ def should_use_fp8(precision: str, device: torch.device) -> bool:
 
 
 class Fp8Matrix(NamedTuple):
-    """Lines of numbers: ``values`` float8 [lines, width], times ``scales`` float32 [lines, 1]."""
+    """A scaled matrix: ``values`` float8 [rows, width] times ``scales`` float32 [rows, 1]."""
 
     values: Tensor
     scales: Tensor
 
 
 def multiply(x: Fp8Matrix, weight: Tensor, scales: Tensor) -> Tensor:
-    """The product of a linear layer.
+    """Multiply as a linear layer does.
 
     Args:
         x: [tokens, in].

@@ -1,8 +1,8 @@
-"""diffusers' parameters → fused ones, and still in one copy.
+"""Fuses diffusers' parameters in place.
 
-Query, key and value become one matrix, so do the two that open a feed-forward, and what all blocks make of
-the time. The library's own parameters become views of the fused ones, so its forward goes on working and
-nothing is held twice.
+Query, key and value become one matrix, so do the feed-forward's w1 and w3, and the modulation layers of all
+blocks. The library's parameters become views of the fused ones: its forward still works, and no weight is
+held twice.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,10 +17,10 @@ from engine.zimage.forward.weights import FUSED, MODULATION, PATCH, Layer, Modul
 
 
 def require_supported(transformer: ZImageTransformer2DModel) -> None:
-    """Make sure that this forward draws what the library's would.
+    """Check that this forward computes the same as the library's.
 
     Raises:
-        ValueError: It is a variant with other parts.
+        ValueError: The transformer is an unsupported variant.
     """
     config = transformer.config
     if list(transformer.all_x_embedder) != [PATCH] or not config.qk_norm or config.norm_eps != EPSILON:
@@ -29,7 +29,7 @@ def require_supported(transformer: ZImageTransformer2DModel) -> None:
 
 @torch.no_grad()
 def fuse(transformer: ZImageTransformer2DModel) -> Weights:
-    """Fuse a loaded transformer in place; at most one matrix is held twice at a time."""
+    """Fuse a loaded transformer in place. At most one matrix is held twice at a time."""
     linears = {
         name: module
         for name, module in transformer.named_modules()
@@ -69,7 +69,7 @@ def _modulations(linears: Mapping[str, torch.nn.Linear]) -> Modulations:
 
 
 def _fused_name(name: str) -> tuple[str, str, tuple[str, ...]]:
-    """Where a layer goes: the path before, the fused name, its members; empty where it stays alone."""
+    """Return a layer's block path, its fused name and the members of the fusion; empty if it stays alone."""
     for end, members in FUSED.items():
         for member in members:
             if name.endswith(member):
@@ -78,13 +78,13 @@ def _fused_name(name: str) -> tuple[str, str, tuple[str, ...]]:
 
 
 def _rows(linears: Mapping[str, torch.nn.Linear]) -> dict[str, slice]:
-    """The slice of each layer's rows in the fused matrix."""
+    """Return the slice of each layer's rows in the fused matrix."""
     ends = list(accumulate(linear.out_features for linear in linears.values()))
     return {name: slice(start, end) for name, start, end in zip(linears, [0, *ends], ends, strict=False)}
 
 
 def concatenate_weights(linears: Sequence[torch.nn.Linear]) -> Tensor:
-    """Lay weights of one width one under the other; the layers' own become views of it, [their rows, in]."""
+    """Concatenate weights of equal width along their rows; the layers' weights become views of the result."""
     fused = torch.cat([linear.weight.data for linear in linears])
     rows = [linear.out_features for linear in linears]
     for linear, view in zip(linears, torch.split(fused, rows), strict=True):

@@ -19,16 +19,16 @@ from engine.zimage.forward.fp8 import Fp8Matrix
 from engine.zimage.forward.packing import Rows
 
 TOLERANCE = 0.02  # relative error between the two in bfloat16: figure E9
-FP8_TOLERANCE = 0.05  # where a result has eight bits, of which three follow the point
+FP8_TOLERANCE = 0.05  # for results in fp8, which has three bits of mantissa
 
 log = structlog.get_logger("engine.forward")
 
 
-Input = Tensor | Fp8Matrix  # of a product
+Input = Tensor | Fp8Matrix  # of a matrix product
 
 
 class Fusions(NamedTuple):
-    """The functions of one device and one precision of its products."""
+    """The operations for one device and one precision of its matrix products."""
 
     norm: Callable[[Tensor, Tensor, Tensor | None, Rows], Input]
     """``(x, weight, scale, rows)`` → RMS norm of x, times 1 + scale."""
@@ -45,11 +45,11 @@ class Fusions(NamedTuple):
     swiglu: Callable[[Tensor], Input]
     """``[tokens, 2 · inner]`` → silu of the first half, times the second."""
     pack: Callable[[Tensor], Input]
-    """The same numbers as a product wants them."""
+    """The same numbers in the format of a matrix product's input."""
 
 
 class BlockSizes(NamedTuple):
-    """Of a model's blocks: width of a token, of a head, and of what a feed-forward opens to."""
+    """Widths in a model's blocks: of a token, of a head, and inside the feed-forward."""
 
     width: int
     head: int
@@ -62,15 +62,15 @@ REFERENCE = Fusions(
 
 
 def select_fusions(weight: Tensor, block_sizes: BlockSizes, *, is_fp8: bool = False) -> Fusions | None:
-    """Choose the kernels where they work and agree with the plain functions; log once where they do not.
+    """Return the kernels if they work and agree with the reference; otherwise log a warning.
 
     Args:
-        weight: Any of the model: its device and number format.
-        block_sizes: The model's; other sides compile other kernels, which may fail.
-        is_fp8: Whether products take eight bits.
+        weight: Any weight of the model, for its device and number format.
+        block_sizes: The model's. Other sizes compile other kernels, which may fail.
+        is_fp8: Whether matrix products take fp8.
 
     Returns:
-        None where there is no card or they do not work on it.
+        None without a card, or if the kernels do not work.
     """
     if not weight.is_cuda:
         return None
@@ -95,7 +95,7 @@ def select_fusions(weight: Tensor, block_sizes: BlockSizes, *, is_fp8: bool = Fa
 
 @torch.no_grad()
 def _difference(fused: Fusions, device: torch.device, dtype: torch.dtype, block_sizes: BlockSizes) -> float:
-    """The largest relative error over all functions, on a few random tokens."""
+    """Return the largest relative error of all operations on a few random tokens."""
     generator = torch.Generator().manual_seed(0)
     lengths, (width, head, inner) = [3, 5], block_sizes
 

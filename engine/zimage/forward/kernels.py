@@ -1,7 +1,7 @@
-"""The functions of ``fusions`` in Triton: each one pass over memory, in float32, rounded once.
+"""The operations of ``fusions`` in Triton: each is one pass over memory in float32 and rounds once.
 
-One program a token (``swiglu``: a token and a stretch of it). Imported only where there is a card. Tests run
-them on the CPU in Triton's interpreter.
+One program handles one token (``swiglu``: a chunk of a token). Imported only on a machine with a card; tests
+run it on the CPU in Triton's interpreter.
 """
 
 from functools import partial
@@ -16,7 +16,7 @@ from engine.zimage.forward.fp8 import FP8_MAX, Fp8Matrix
 from engine.zimage.forward.packing import Rows
 from engine.zimage.forward.reference import EPSILON
 
-STRETCH = 2048  # numbers of one program of ``swiglu``
+STRETCH = 2048  # numbers per program of ``swiglu``
 WARPS = 8
 
 
@@ -37,7 +37,7 @@ def norm(
 def add(x: Tensor, y: Tensor, weight: Tensor, gate: Tensor | None, rows: Rows) -> Tensor:
     """See ``Fusions.add``."""
     added = torch.empty_like(x)
-    gate_or_any = weight if gate is None else gate  # a kernel wants a tensor in every place
+    gate_or_any = weight if gate is None else gate  # a kernel needs a tensor for every parameter
     _add_kernel[(len(x),)](
         x, y, weight, gate_or_any, weight, weight, rows.owner, added, added, added, x.shape[1],
         gate_or_any.stride(0), 0, EPSILON=EPSILON, IS_GATED=gate is not None, HAS_NEXT=False, IS_SCALED=False,
@@ -109,7 +109,7 @@ FP8_KERNELS: dict[str, Any] = {
 
 
 def _empty(x: Tensor, width: int, is_fp8: bool) -> tuple[Tensor, Tensor]:
-    """Room for a product's input, and for its scales where it has eight bits."""
+    """Allocate a matrix product's input, and its scales for fp8."""
     out = x.new_empty(len(x), width, dtype=torch.float8_e4m3fn if is_fp8 else x.dtype)
     return out, x.new_empty(len(x), 1, dtype=torch.float32) if is_fp8 else out
 

@@ -1,4 +1,4 @@
-"""Rows of any lengths in one tensor, one after the other: [tokens of all rows, …]."""
+"""Rows of different lengths packed into one tensor: [tokens of all rows, …]."""
 
 from collections.abc import Sequence
 
@@ -13,9 +13,9 @@ class Rows:
 
     Attributes:
         lengths: Tokens of each row.
-        are_even: Whether all are as long; attention then needs no list of lengths.
-        owner: Each token's row, int32 [tokens].
-        starts: The start of each row, and the end: int32 [rows + 1].
+        are_even: Whether all rows have the same length.
+        owner: int32 [tokens]: the row of each token.
+        starts: int32 [rows + 1]: the start of each row, and the end.
     """
 
     def __init__(self, lengths: Sequence[int], device: torch.device) -> None:
@@ -29,9 +29,9 @@ class Rows:
         return len(self.lengths)
 
     def split(self, packed: Tensor) -> Sequence[Tensor]:
-        """Each row's own tokens: views."""
+        """Return views of each row's tokens."""
         return torch.split(packed, self.lengths)
 
     def spread(self, each: Tensor) -> Tensor:
-        """One line a row → one line a token; with a single row, a line that fits every token."""
+        """Repeat each row's values for its tokens; values of a single row broadcast instead."""
         return each if len(each) == 1 else each[self.owner]

@@ -1,4 +1,4 @@
-"""The functions of ``fusions`` in torch, on any device; the others are held against these."""
+"""The operations of ``fusions`` in torch, for any device; the kernels are tested against these."""
 
 import torch
 import torch.nn.functional as nn

@@ -1,8 +1,8 @@
-"""Steps recorded as CUDA graphs: where a step is short, launching it takes longer than doing it.
+"""Short steps as CUDA graphs: launching such a step takes longer than computing it.
 
-A step is 450 launches: 11 ms of this process for 23 ms of an H200 at 512 x 512, for 8 at 256 x 256. A graph
-holds one shape of a batch and the weights it used, base or merged copy, which keep their places; so it serves
-every picture of that shape, whatever its LoRAs. Larger pictures need none.
+A step has 450 launches, which take this process 11 ms; the H200 computes it in 23 ms at 512 x 512 and in 8 at
+256 x 256. A graph holds one batch shape and the weights it uses, base or merged copy. Their addresses do not
+change, so a graph serves every picture of its shape with any LoRAs. Larger pictures need no graph.
 """
 
 from collections import Counter, OrderedDict
@@ -17,8 +17,8 @@ from engine.cuda.kernel_fallback import fallback_reason, kernel_errors
 from engine.zimage.cuda_graph import capture_graph
 
 MAX_TOKENS = 2816  # 768 x 768 with the longest caption
-WARM_UP_PICTURES = 1  # pictures of a shape that are drawn before it is recorded
-MAX_GRAPHS = 16  # graphs; all of them share one pool of memory
+WARM_UP_PICTURES = 1  # pictures of a shape before it is recorded
+MAX_GRAPHS = 16  # all graphs share one memory pool
 
 GraphKey = tuple[object, ...]
 StepFunction = Callable[[Sequence[Tensor], Tensor], list[Tensor]]
@@ -28,10 +28,10 @@ log = structlog.get_logger("engine.forward")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StepGraph:
-    """One recorded step, and where it reads and writes.
+    """One recorded step with its input and output tensors.
 
     Attributes:
-        step: What was recorded; it owns tables that the graph reads, which would be gone with it.
+        step: The recorded function. It owns tables that the graph reads, so it must stay alive.
     """
 
     step: StepFunction
@@ -42,7 +42,7 @@ class StepGraph:
     velocities: list[Tensor]
 
     def __call__(self, latents: Sequence[Tensor], times: Tensor) -> list[Tensor]:
-        """As ``Batch``; what it returns is written over by the next step."""
+        """As ``Batch.__call__``. The next step overwrites the result."""
         for own, given in zip(self.latents, latents, strict=True):
             own.copy_(given)
         self.times.copy_(times)
@@ -51,7 +51,7 @@ class StepGraph:
 
 
 class StepGraphCache:
-    """The recorded steps of one model; the least recently used go first."""
+    """The recorded steps of one model. It drops the least recently used first."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[GraphKey, StepGraph] = OrderedDict()
@@ -60,7 +60,7 @@ class StepGraphCache:
         self._can_record = True
 
     def find(self, key: GraphKey, captions: Sequence[Tensor]) -> StepGraph | None:
-        """The graph of this shape, with these captions in it."""
+        """Return the graph of this shape and copy the captions into it; None if there is none."""
         if (graph := self._kept.get(key)) is None:
             return None
         self._kept.move_to_end(key)
@@ -69,7 +69,7 @@ class StepGraphCache:
         return graph
 
     def should_record(self, key: GraphKey) -> bool:
-        """Whether a shape that has no graph has been seen often enough; counts. Never where none can be."""
+        """Count a picture of a shape without a graph; return whether to record the shape now."""
         self._seen[key] += 1
         return self._can_record and self._seen[key] > WARM_UP_PICTURES
 
@@ -81,17 +81,17 @@ class StepGraphCache:
         latents: Sequence[Tensor],
         times: Tensor,
     ) -> StepGraph | None:
-        """Record a step that has been taken before; nothing of it may still be pending.
+        """Record a step that ran before. All its layers must be merged.
 
         Args:
-            key: Its shape and weights.
-            captions: What ``step`` reads; the graph keeps them.
-            step: Takes the step.
-            latents: Of its rows, as they are now.
-            times: Of its rows, one each.
+            key: The step's shape and weights.
+            captions: The captions that ``step`` reads; the graph keeps them.
+            step: Computes the step.
+            latents: The rows' current latents.
+            times: The rows' times.
 
         Returns:
-            None where it cannot be captured: that is logged once, and no other step is tried.
+            None if the step cannot be captured. That is logged once, and no other step is recorded.
         """
         own, moments = [each.clone() for each in latents], times.clone()
         try:
@@ -108,7 +108,7 @@ class StepGraphCache:
         return self._kept[key]
 
     def drop(self) -> None:
-        """Give their memory back."""
+        """Free all graphs."""
         self._kept.clear()
         self._seen.clear()
         self._pool = torch.cuda.graph_pool_handle()

@@ -1,4 +1,4 @@
-"""Latents ↔ tokens, and each token's RoPE position, all as Z-Image counts it."""
+"""Latents ↔ tokens, and the RoPE position of each token, as in Z-Image."""
 
 from functools import lru_cache
 
@@ -18,15 +18,15 @@ LatentSize = tuple[int, int]  # of latents: height, width
 
 
 def padded_length(length: int) -> int:
-    """A length in tokens after filling up."""
+    """Return a length in tokens after padding."""
     return -(-length // PAD_MULTIPLE) * PAD_MULTIPLE
 
 
 def token_count(size: LatentSize) -> int:
-    """Tokens of a picture, fillers not counted.
+    """Return a picture's number of tokens without padding.
 
     Raises:
-        ValueError: The size is not a whole number of tokens. What a person asks for was checked long before.
+        ValueError: The size is not a whole number of tokens. Sizes of requests are checked on acceptance.
     """
     height, width = size
     if height < PATCH_SIDE or width < PATCH_SIDE or height % PATCH_SIDE or width % PATCH_SIDE:
@@ -42,7 +42,7 @@ def to_tokens(latents: Tensor) -> Tensor:
 
 
 def to_latents(tokens: Tensor, size: LatentSize) -> Tensor:
-    """The reverse of :func:`to_tokens`; fillers at the end are left out."""
+    """The reverse of :func:`to_tokens`; drops the padding at the end."""
     height, width = size
     tiles = tokens[: token_count(size)].view(
         height // PATCH_SIDE, width // PATCH_SIDE, PATCH_SIDE, PATCH_SIDE, -1
@@ -51,11 +51,11 @@ def to_latents(tokens: Tensor, size: LatentSize) -> Tensor:
 
 
 class Rope:
-    """The turns of every place, in real numbers; those of the latest pictures and captions are kept.
+    """RoPE rotations as real numbers, with a cache of those of the latest pictures and captions.
 
     Args:
-        transformer: Its own tables are the source, so that both forwards turn by the same angles.
-        device: Where the turns are used.
+        transformer: The source of the tables, so that both forwards use the same angles.
+        device: The device of the rotations.
     """
 
     def __init__(self, transformer: ZImageTransformer2DModel, device: torch.device) -> None:
@@ -66,15 +66,15 @@ class Rope:
         self._kept = lru_cache(MAX_ROTATIONS)(self._rotations)
 
     def caption(self, length: int) -> Tensor:
-        """Turns of a caption of ``length`` tokens, fillers included: float32 [2, length, head / 2]."""
+        """Rotations of a caption of ``length`` tokens, padding included: float32 [2, length, head / 2]."""
         return self._kept(None, length)
 
     def picture(self, size: LatentSize, caption_length: int) -> Tensor:
-        """Turns of a picture that follows its own caption: float32 [2, padded tokens, head / 2]."""
+        """Rotations of a picture that follows its caption: float32 [2, padded tokens, head / 2]."""
         return self._kept(size, caption_length)
 
     def _rotations(self, size: LatentSize | None, caption_length: int) -> Tensor:
-        """The turns of tokens, from their places on each axis."""
+        """Look up the rotations of tokens by their positions on each axis."""
         if size is None:
             positions = torch.zeros(3, caption_length, dtype=torch.int64)
             positions[0] = torch.arange(1, caption_length + 1)

@@ -1,4 +1,4 @@
-"""The transformer's weights as the forward wants them, with LoRAs on them or without."""
+"""The transformer's weights as fused layers and blocks, with or without LoRAs."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -14,13 +14,13 @@ from engine.zimage.forward.fp8 import SIDE_MULTIPLE, Fp8Matrix, multiply
 from engine.zimage.forward.fusions import BlockSizes
 from engine.zimage.forward.packing import Rows
 
-# The end of a fused layer's name, and those of the library's layers in it, in the order of their rows.
+# Suffix of a fused layer's name → suffixes of the library's layers in it, in the order of their rows.
 FUSED = {
     "attention.qkv": ("attention.to_q", "attention.to_k", "attention.to_v"),
     "feed_forward.w13": ("feed_forward.w1", "feed_forward.w3"),
 }
-MODULATION = ".adaLN_modulation.0"  # the end of a name: a block's modulation layer
-PATCH = "2-1"  # two by two latents of one frame are a token; Z-Image has no other
+MODULATION = ".adaLN_modulation.0"  # name suffix of a block's modulation layer
+PATCH = "2-1"  # a token is two by two latents of one frame; Z-Image has no other patch size
 
 # A block's modulation: scale and gate of its attention, scale and gate of its feed-forward.
 BlockModulation = tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None]
@@ -28,7 +28,7 @@ Modulate = Callable[["BlockWeights"], BlockModulation]
 
 
 class Layer(NamedTuple):
-    """A linear layer: weight [out, in], its scales [out, 1] in eight bits, bias [out], LoRAs beside it."""
+    """A linear layer: weight [out, in], its scales [out, 1] in fp8, bias [out], and side-path LoRAs."""
 
     weight: Tensor
     bias: Tensor | None = None
@@ -36,28 +36,28 @@ class Layer(NamedTuple):
     scales: Tensor | None = None
 
     def __call__(self, x: Tensor | Fp8Matrix, rows: Rows | None = None) -> Tensor:
-        """``x`` [tokens, in] → [tokens, out]; without ``rows``, one line of ``x`` is one row."""
+        """``x`` [tokens, in] → [tokens, out]; without ``rows``, each token is one row."""
         if isinstance(x, Fp8Matrix):
-            assert self.scales is not None  # noqa: S101 - the same blocks are in eight bits on both sides
+            assert self.scales is not None  # noqa: S101 - inputs and weights of the same blocks are in fp8
             return multiply(x, self.weight, self.scales)
         out = nn.linear(x, self.weight, self.bias)
         return out if self.patch is None else add_side_path(x, out, self.patch, rows)
 
     def with_loras(self, patch: Patch | None) -> "Layer":
-        """The same layer with LoRAs on it."""
+        """Return the same layer with LoRAs."""
         if isinstance(patch, MergedPatch):
             return Layer(patch.weight, self.bias, scales=patch.scales)
         return Layer(self.weight, self.bias, patch)
 
 
 def add_side_path(x: Tensor, out: Tensor, patch: SidePatch, rows: Rows | None) -> Tensor:
-    """Add to a layer's output what the LoRAs of each row make of its input.
+    """Add each row's LoRA product to a layer's output.
 
     Args:
         x: [tokens, in].
-        out: [tokens, out]; written over.
-        patch: Each row's pair.
-        rows: The rows' positions; None: each line is a row.
+        out: [tokens, out]; overwritten.
+        patch: Each row's pair of matrices.
+        rows: The rows' positions; None if each token is a row.
     """
     if len(patch.down) == 1:
         return out.addmm_(x @ patch.down[0].mT, patch.up[0].mT)
@@ -72,7 +72,7 @@ def add_side_path(x: Tensor, out: Tensor, patch: SidePatch, rows: Rows | None) -
 
 
 class BlockWeights(NamedTuple):
-    """One block; ``modulation`` is None where it does not see the time; ``norm_qk`` is [2, head]."""
+    """One block. ``modulation`` is None in blocks without a time embedding; ``norm_qk`` is [2, head]."""
 
     name: str
     qkv: Layer
@@ -88,10 +88,10 @@ class BlockWeights(NamedTuple):
 
 
 class Modulations(NamedTuple):
-    """What all blocks make of the time as one layer: one product in place of 32, of 5 µs each on an H200.
+    """The modulation layers of all blocks as one: one product instead of 32 of 5 µs each on an H200.
 
     Attributes:
-        rows: Block → its rows.
+        rows: Block name → its rows.
     """
 
     layer: Layer
@@ -103,10 +103,10 @@ class Weights:
     """The whole transformer.
 
     Attributes:
-        layers: Every linear layer, by its name after fusing.
-        parts: The same names → the library's layers in each, and their rows.
-        tensors: Norms and pad tokens, by the library's names.
-        modulations: None where LoRAs change one of them: then each block has its own.
+        layers: Every linear layer by its fused name.
+        parts: Fused name → the library's layers in it → their rows.
+        tensors: Norms and pad tokens by the library's names.
+        modulations: None if a LoRA changes one of them; then each block uses its own layer.
     """
 
     layers: Mapping[str, Layer]
@@ -116,14 +116,14 @@ class Weights:
 
     @property
     def matrices(self) -> dict[str, Matrix]:
-        """What LoRAs change, by layer."""
+        """The matrices that LoRAs can change, by layer."""
         return {name: Matrix(layer.weight, self.parts[name]) for name, layer in self.layers.items()}
 
     @property
     def fp8_layers(self) -> frozenset[str]:
-        """The layers that may be in eight bits: the large products of the blocks of every step.
+        """The layers that may be in fp8: the large products of the blocks of every step.
 
-        All of them or none, where a side does not suit the card's products.
+        None of them if one has an unsupported side.
         """
         ends = (*FUSED, "attention.to_out.0", "feed_forward.w2")
         blocks = ("noise_refiner.", "layers.")
@@ -135,13 +135,13 @@ class Weights:
 
     @property
     def block_sizes(self) -> BlockSizes:
-        """Of every block: all have the same."""
+        """The sizes that all blocks share."""
         block = self.main[0]
         width, inner = block.w2.weight.shape
         return BlockSizes(width, block.norm_qk.shape[-1], inner)
 
     def with_loras(self, patches: Patches) -> Self:
-        """The same weights with LoRAs on them."""
+        """Return the same weights with LoRAs."""
         is_other_time = any(name.endswith(MODULATION) for name in patches.layers)
         return replace(
             self,
@@ -150,7 +150,7 @@ class Weights:
         )
 
     def modulation_at(self, time: Tensor) -> Modulate:
-        """Each block's modulation at this time.
+        """Return a function from block to its modulation at this time.
 
         Args:
             time: [rows, 256].
@@ -162,17 +162,17 @@ class Weights:
 
     @cached_property
     def noise_refiner(self) -> list[BlockWeights]:
-        """The blocks that see the picture alone."""
+        """The blocks that process the picture alone."""
         return self._blocks("noise_refiner")
 
     @cached_property
     def context_refiner(self) -> list[BlockWeights]:
-        """The blocks that see the caption alone."""
+        """The blocks that process the caption alone."""
         return self._blocks("context_refiner")
 
     @cached_property
     def main(self) -> list[BlockWeights]:
-        """The blocks that see both."""
+        """The blocks that process both."""
         return self._blocks("layers")
 
     def _blocks(self, group: str) -> list[BlockWeights]:
