@@ -1,4 +1,4 @@
-"""The command line of the benchmark: the table of figures, measured in one run on one device."""
+"""The command line of the benchmark: measures all rows in one run on one device."""
 
 import argparse
 import json
@@ -97,7 +97,7 @@ def _workload(options: argparse.Namespace, placement: Placement, scratch: Path) 
 
 
 def _resize(workload: Workload, sizes: list[PictureSize]) -> str:
-    """Give the rows other sizes; what is wrong with them, where something is."""
+    """Set other sizes for the rows; return what is wrong with them, or an empty string."""
     for size in sizes:
         if not workload.model.allows(*size):
             near = ", ".join(format_size(each) for each in workload.model.nearest(*size))
@@ -143,7 +143,7 @@ def _writer(folder: Path) -> Callable[[dict[str, Any]], None]:
 
 
 def _row(result_log: ResultLog, line: ResultLine) -> str:
-    """A line for the terminal."""
+    """Format a line for the terminal."""
     value = "failed" if line.has_failed else f"{number(line.value)} {line.unit}"
     ratios = [
         f"{times:.2f} × {other}"

@@ -1,7 +1,6 @@
 """Puts a run's table and plot into Markdown pages: ``python -m engine.bench.insert_results FOLDER PAGE …``.
 
-A page has two marks, and the text between them is replaced. One whose name ends in ``.zh-CN.md`` gets
-Chinese headings.
+It replaces the text between two marks of each page. A page ``*.zh-CN.md`` gets Chinese headings.
 """
 
 import argparse
@@ -34,14 +33,14 @@ def insert_results(folder: Path, page: Path) -> None:
 
 
 def _block(document: Mapping[str, Any], plot: str, page: Path) -> str:
-    """The text between the marks."""
+    """Return the text between the marks."""
     language = "zh-CN" if page.name.endswith(".zh-CN.md") else ENGLISH
     title = HEADINGS[language]["title"]
     return "\n\n".join([f"![{title}]({plot})", speed_table(document, language), machine(document["about"])])
 
 
 def main(words: list[str] | None = None) -> int:
-    """Place one run's results; returns 1 where a page or the results are not as they must be."""
+    """Insert one run's results; return 1 if a page or the results are invalid."""
     parser = argparse.ArgumentParser(prog="python -m engine.bench.insert_results")
     parser.add_argument("folder", type=Path, help="with the results of python -m engine.bench --into")
     parser.add_argument("pages", type=Path, nargs="+", help="like README.md")

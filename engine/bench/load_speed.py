@@ -29,7 +29,7 @@ READERS = (1, 2, 4, 8, 16)
 
 @dataclass(frozen=True, slots=True)
 class LoadTime:
-    """One way: its seconds, and what it read."""
+    """One method: its seconds, and the amount of data."""
 
     name: str
     seconds: float
@@ -37,7 +37,7 @@ class LoadTime:
 
 
 def load_methods(folder: Path, placement: Placement) -> Iterator[tuple[str, Callable[[], object]]]:
-    """Each way's name, and what loads everything and returns what holds it."""
+    """Yield each method's name, and a function that loads everything and returns the loaded objects."""
     for readers in READERS:
         yield f"ours, {readers} readers", partial(_ours, folder, placement, readers)
     yield "safetensors, straight to device", lambda: _by_library(folder, placement, str(placement.device))
@@ -66,7 +66,7 @@ def _stock(folder: Path, placement: Placement) -> object:
 
 
 def measure(folder: Path, placement: Placement) -> Iterator[LoadTime]:
-    """Take every way once, each with an empty device."""
+    """Run every method once, each with an empty device."""
     paths = [path for part in STEMS for path in weight_files(folder, part)]
     gigabytes = sum(path.stat().st_size for path in paths) / 1e9
     for name, load in load_methods(folder, placement):
@@ -82,7 +82,7 @@ def measure(folder: Path, placement: Placement) -> Iterator[LoadTime]:
 
 
 def main(arguments: Sequence[str] | None = None) -> list[LoadTime]:
-    """Measure every way and print it; returns the lines."""
+    """Measure and print every method; return the lines."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--device", default="auto")
@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> list[LoadTime]:
     fill_page_cache(read_model(options.folder))
     placement = choose_placement(options.device)
     if placement.is_card:
-        torch.zeros(1, device=placement.device)  # what a process pays once is not the first way's
+        torch.zeros(1, device=placement.device)  # the first method must not pay for creating the context
     lines = []
     for line in measure(options.folder, placement):
         lines.append(line)

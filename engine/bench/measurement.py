@@ -1,4 +1,4 @@
-"""Milliseconds and peak memory of a piece of work, on a card or without one."""
+"""Measures milliseconds and peak memory of a piece of work, with or without a card."""
 
 import statistics
 import time
@@ -9,17 +9,17 @@ from typing import Any
 
 import torch
 
-WARM_UPS = 3  # a card compiles, picks kernels and records graphs first
+WARM_UPS = 3  # the first rounds on a card compile, select kernels and record graphs
 CPU_WARM_UPS = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What was measured.
+    """Time and memory of one piece of work.
 
     Attributes:
         milliseconds: The median.
-        peak_bytes: What torch held at most meanwhile, weights included; 0 without a card.
+        peak_bytes: The most memory that torch allocated, weights included; 0 without a card.
     """
 
     milliseconds: float
@@ -27,7 +27,7 @@ class Measurement:
 
 
 def measure(work: Callable[[], object], device: torch.device, rounds: int) -> Measurement:
-    """Do ``work`` a few times unmeasured, then ``rounds`` times, each waited for."""
+    """Run ``work`` for warm-up, then measure ``rounds`` runs, each with a wait for the card."""
     is_card = device.type == "cuda"
     for _ in range(warm_up_rounds(device)):
         work()
@@ -47,44 +47,44 @@ def measure(work: Callable[[], object], device: torch.device, rounds: int) -> Me
 
 @dataclass
 class PeakMemory:
-    """What ``peak`` found: the most that torch held; 0 without a card."""
+    """The result of ``track_peak_memory``; 0 without a card."""
 
     nbytes: int = 0
 
 
 @contextmanager
-def peak(device: torch.device) -> Iterator[PeakMemory]:
-    """Find the most memory that torch holds meanwhile, weights included; known when the context is left."""
+def track_peak_memory(device: torch.device) -> Iterator[PeakMemory]:
+    """Find torch's peak memory inside the context, weights included; known at its end."""
     found = PeakMemory()
     if device.type != "cuda":
         yield found
         return
     reset = torch.cuda.reset_peak_memory_stats
 
-    def look() -> None:
+    def update() -> None:
         found.nbytes = max(found.nbytes, torch.cuda.max_memory_allocated(device))
 
-    def look_and_reset(device: Any = None) -> None:
-        look()
+    def update_and_reset(device: Any = None) -> None:
+        update()
         reset(device)
 
     reset(device)
-    # Each job's ``StageTimer`` and ``measure`` reset the peak; without this only the last job would be seen.
-    torch.cuda.reset_peak_memory_stats = look_and_reset
+    # Each job's ``StageTimer`` and ``measure`` reset the peak; without this only the last job would count.
+    torch.cuda.reset_peak_memory_stats = update_and_reset
     try:
         yield found
     finally:
         torch.cuda.reset_peak_memory_stats = reset
-        look()
+        update()
 
 
 def warm_up_rounds(device: torch.device) -> int:
-    """How often work is done before it is measured."""
+    """Return the number of rounds before a measurement."""
     return WARM_UPS if device.type == "cuda" else CPU_WARM_UPS
 
 
 def as_cuda_graph(work: Callable[[], object], device: torch.device) -> Callable[[], object]:
-    """The same work as one CUDA graph; without a card, the work itself."""
+    """Return the same work as one CUDA graph; without a card, the work itself."""
     if device.type != "cuda":
         return work
     for _ in range(WARM_UPS):

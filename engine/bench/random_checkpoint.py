@@ -20,7 +20,7 @@ from engine.checkpoint.contents import STEMS, missing_parts
 from engine.checkpoint.header import Tensor
 from engine.checkpoint.shards import MAX_SHARD_BYTES, write_part
 
-PUBLISHED_SHARD_BYTES = 10 * 10**9  # of the float32 transformer: three files
+PUBLISHED_SHARD_BYTES = 10 * 10**9  # the float32 transformer has three files
 PIECE_NUMBERS = 32 * 2**20  # 128 MiB of float32 at a time
 PAD_SPREAD = 0.02
 
@@ -29,7 +29,7 @@ def write(into: Path, pipeline: Any, *, is_fp32: bool) -> None:
     """Write every part of a pipeline of random weights.
 
     Args:
-        into: A folder that is not there yet.
+        into: A folder that does not exist yet.
         pipeline: A ``ZImagePipeline``.
         is_fp32: Store the transformer as float32.
     """
@@ -51,7 +51,7 @@ def write(into: Path, pipeline: Any, *, is_fp32: bool) -> None:
 
 
 def _fill_empty(transformer: nn.Module) -> None:
-    """Give numbers to what the library leaves as it was found in memory."""
+    """Initialise the parameters that the library leaves uninitialised."""
     for name, parameter in transformer.named_parameters():
         if name.endswith("pad_token"):
             nn.init.normal_(parameter, std=PAD_SPREAD)
@@ -76,7 +76,7 @@ def _write_weights(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Write it, and prove that it is whole."""
+    """Write a checkpoint and check that it is complete."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     card = "cuda" if torch.cuda.is_available() else "cpu"
     parser.add_argument("--into", type=Path, required=True, help="a folder that is not there yet")

@@ -1,4 +1,4 @@
-"""A pipeline with Z-Image-Turbo's exact configuration and random weights, and random LoRAs for it."""
+"""Makes a pipeline with Z-Image-Turbo's exact configuration and random weights, and random LoRAs."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -24,7 +24,7 @@ TURBO: dict[str, Any] = {
     "norm_eps": 1e-5, "qk_norm": True, "cap_feat_dim": 2560, "rope_theta": 256.0, "t_scale": 1000.0,
     "axes_dims": [32, 48, 48], "axes_lens": [1536, 512, 512],
 }  # fmt: skip
-# All sides, that of the feed-forward too, which is 512, are multiples of 16: so it can be drawn in fp8.
+# All widths, also the feed-forward's 512, are multiples of 16, so that it can be drawn in fp8.
 TINY = TURBO | {
     "dim": 192, "n_layers": 2, "n_refiner_layers": 1, "n_heads": 6, "n_kv_heads": 6, "cap_feat_dim": 64,
     "axes_dims": [8, 12, 12],
@@ -47,7 +47,7 @@ VAE: dict[str, Any] = {
     "use_post_quant_conv": False,
 }  # fmt: skip
 TINY_VAE = VAE | {"block_out_channels": [32] * 4, "layers_per_block": 1}
-# The limits that engine.model gives Z-Image-Turbo; of the tiny one, what takes milliseconds.
+# The limits that engine.checkpoint.model gives Z-Image-Turbo, and small ones for the tiny model.
 LIMITS: dict[str, Any] = {
     "native_width_px": 512, "native_height_px": 768, "min_side_px": 256, "max_side_px": 1536,
     "max_area_px": 1024 * 1536,
@@ -57,18 +57,18 @@ TINY_LIMITS: dict[str, Any] = {
     "max_area_px": 128 * 192,
 }  # fmt: skip
 SHIFT = 3.0  # scheduler/scheduler_config.json
-SPREAD = 0.02  # of a LoRA's random numbers: enough to change the result, not enough to drown it
+SPREAD = 0.02  # of a LoRA's random numbers: changes the result without dominating it
 
 
 Model = TypeVar("Model", bound=torch.nn.Module)
 
 
 def random_pipeline(device: torch.device, dtype: torch.dtype, *, is_tiny: bool = False) -> ZImagePipeline:
-    """Make a whole pipeline on its device: 20.5 GB in bfloat16. Its tokenizer is the built-in model's.
+    """Make a pipeline on its device: 20.5 GB in bfloat16. It uses the built-in model's tokenizer.
 
     Args:
-        device: Where the weights are made.
-        dtype: Their number format, from the start: nothing is held twice.
+        device: The device on which the weights are created.
+        dtype: The number format in which they are created.
         is_tiny: The same layout in a few MB, to try a script without a card.
     """
     text, vae = (TINY_QWEN, TINY_VAE) if is_tiny else (QWEN, VAE)
@@ -84,7 +84,7 @@ def random_pipeline(device: torch.device, dtype: torch.dtype, *, is_tiny: bool =
 def random_transformer(
     config: dict[str, Any], device: torch.device, dtype: torch.dtype
 ) -> ZImageTransformer2DModel:
-    """Make one, on its device and in its number format from the start: full size is 12.3 GB in bfloat16."""
+    """Make a transformer on its device and in its number format; full size is 12.3 GB in bfloat16."""
     return _made(lambda: ZImageTransformer2DModel(**config), device, dtype)
 
 
@@ -101,7 +101,7 @@ def _made(make: Callable[[], Model], device: torch.device, dtype: torch.dtype) -
 
 
 def random_lora(matrices: Matrices, seed: int, rank: int) -> Adapter:
-    """A LoRA on every linear layer."""
+    """Make a LoRA on every linear layer."""
     weight = next(iter(matrices.values())).weight
     generator = torch.Generator().manual_seed(seed)
 
@@ -117,7 +117,7 @@ def random_lora(matrices: Matrices, seed: int, rank: int) -> Adapter:
 
 
 def as_file(adapter: Adapter) -> dict[str, Tensor]:
-    """The same LoRA as the library reads it."""
+    """Return the same LoRA in the library's layout."""
     tensors: dict[str, Tensor] = {}
     for part, pair in adapter.pairs.items():
         tensors[f"transformer.{part}.lora_A.weight"] = pair.down

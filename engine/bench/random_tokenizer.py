@@ -1,11 +1,11 @@
-"""A tokenizer as large as Qwen3's, of invented words: reading one takes a good part of a second."""
+"""Makes a tokenizer as large as Qwen3's, with invented words, because loading one takes time."""
 
 from typing import Any
 
 from tokenizers.pre_tokenizers import ByteLevel
 from transformers import Qwen2Tokenizer
 
-WORDS = 151_643  # of Qwen3, beside its special tokens
+WORDS = 151_643  # vocabulary of Qwen3 without special tokens
 
 
 def large_tokenizer(chat_template: str, words: int = WORDS) -> Any:
@@ -19,7 +19,7 @@ def large_tokenizer(chat_template: str, words: int = WORDS) -> Any:
     letters = [each for each in pieces if each.isascii() and each.islower()]
     vocabulary = {piece: number for number, piece in enumerate(pieces)}
     merges = []
-    for piece in pieces:  # grows meanwhile: each piece is continued by every letter
+    for piece in pieces:  # the loop appends to the list: each piece is continued by every letter
         for letter in letters:
             if len(vocabulary) == words:
                 break

@@ -35,16 +35,16 @@ PIECE_BYTES = 16 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class StartupTimes:
-    """What was measured; all seconds count from the moment the host starts the worker.
+    """The measured times. All seconds count from the moment at which the host starts the worker.
 
     Attributes:
-        steps_s: How far the worker was, as it said → when.
+        steps_s: Step of the worker's start → its time.
         parts: Each part's weights: ``gigabytes``, ``seconds``.
-        picture_s: The first picture alone, asked for when the worker was ready; ``again_s`` the next one.
+        picture_s: The first picture alone, requested from a ready worker; ``again_s`` is the next one.
         first_picture_s: The figure: start to first picture.
-        peak_bytes: The most memory that the pictures held, weights included; 0 where none of them says.
-        are_kernels_cached: Whether Triton had built kernels before; else a card's picture waits for them.
-        is_bytecode_cached: Whether Python had compiled the libraries before; else imports take twice as long.
+        peak_bytes: Peak memory of the pictures, weights included; 0 if unknown.
+        are_kernels_cached: Whether Triton's kernels were cached; otherwise a card's picture waits for them.
+        is_bytecode_cached: Whether Python's bytecode was cached; otherwise imports take twice as long.
     """
 
     device: str
@@ -64,7 +64,7 @@ class StartupTimes:
 
 
 def fill_page_cache(model: ModelInfo) -> float:
-    """Read every weights file once, so that the page cache has it; returns the seconds."""
+    """Read every weights file once into the page cache; return the seconds."""
     started_s = time.perf_counter()
     for path in (path for part in STEMS for path in weight_files(model.folder, part)):
         with path.open("rb", buffering=0) as file:
@@ -74,16 +74,16 @@ def fill_page_cache(model: ModelInfo) -> float:
 
 
 async def measure(config: EngineConfig, size: tuple[int, int], lora: LoraChoice) -> StartupTimes:
-    """Start a worker, draw two pictures, end it.
+    """Start a worker, draw two pictures, end the worker.
 
     Args:
         config: The model must be on disk.
-        size: Width and height in px, which the model must allow.
-        lora: Its file is on the shelf of ``config``; both pictures have it.
+        size: Width and height in px; the model must allow it.
+        lora: The LoRA of both pictures; its file is on the shelf of ``config``.
 
     Raises:
         ModelError: The worker cannot load the model.
-        RuntimeError: A picture failed; the message says how.
+        RuntimeError: A picture failed; the message has the outcome.
     """
     model = find_model(config)
     page_cache_s = fill_page_cache(model)
@@ -126,14 +126,14 @@ def _figures(line: Mapping[str, Any]) -> dict[str, float]:
 
 
 async def _draw(host: Host, job_id: str, size: tuple[int, int], lora: LoraChoice) -> tuple[float, int]:
-    """Seconds until the picture is here, and the bytes that the worker held at most; 0 where it is flat."""
+    """Draw a picture; return the seconds and the worker's peak memory, which is 0 for a flat picture."""
     request = RenderRequest(
         job_id, 1, f"a face, {job_id}", width_px=size[0], height_px=size[1], seed=1, loras=(lora,)
     )
     started_s = time.perf_counter()
     outcome = await host.render(request, lambda event: None)
     seconds = time.perf_counter() - started_s
-    # Random weights may draw one flat colour; the work was the same, up to the PNG.
+    # Random weights may draw one flat colour. The work up to the PNG is the same.
     is_flat = isinstance(outcome, Failed) and outcome.reason is FailReason.BLANK_PICTURE
     if not isinstance(outcome, Finished) and not is_flat:
         raise RuntimeError(f"the {job_id} picture failed: {outcome}")
@@ -151,7 +151,7 @@ def _is_bytecode_cached() -> bool:
 
 
 def format_table(start: StartupTimes) -> str:
-    """The table."""
+    """Return the times as a text table."""
     rows = [("worker: " + step, seconds, "") for step, seconds in start.steps_s.items()]
     rows += [
         (f"weights: {part}", each["seconds"], f"{each['gigabytes']:.2f} GB, beside the imports")
@@ -172,7 +172,7 @@ def format_table(start: StartupTimes) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> StartupTimes:
-    """Measure as the command line says, print the table, write JSON; returns what was measured."""
+    """Measure according to the command line, print the table, write JSON; return the times."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--folder", default=BUILT_IN, help="a checkpoint; left out: the built-in model")
     parser.add_argument("--size", default="", help="left out: 1024x1024, or the native size of a small model")

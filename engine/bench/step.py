@@ -1,7 +1,7 @@
-"""One step, taken every way, in one run on one device: ``python -m engine.bench.step --size 512x768``.
+"""Measures one step by every method in one run: ``python -m engine.bench.step --size 512x768``.
 
-Each row says its time, its ratio to the floor, its peak of memory and how far its result differs from the
-library's own of the same work (figure E9: 1e-5 in float32, 2e-2 in bfloat16).
+Each row has its time, its ratio to the floor, its peak memory and its error against the library's result
+(figure E9: 1e-5 in float32, 2e-2 in bfloat16).
 """
 
 import argparse
@@ -27,13 +27,13 @@ from engine.zimage.forward.forward import Forward
 from engine.zimage.forward.fusions import REFERENCE
 from engine.zimage.model_loader import choose_placement
 
-CAPTION = 60  # tokens of a usual prompt
-TIME = 0.25  # somewhere on the way
+CAPTION = 60  # tokens of a typical prompt
+TIME = 0.25  # any time between noise and picture
 
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """One row of the table; ``error`` None where there is nothing to compare with."""
+    """One row of the table; ``error`` is None if there is nothing to compare with."""
 
     name: str
     milliseconds: float
@@ -42,7 +42,7 @@ class StepResult:
 
 
 class StepWorkload:
-    """A transformer, the rows it draws, and the LoRAs on them.
+    """A transformer, the rows it draws, and their LoRAs.
 
     Args:
         options: From the command line.
@@ -70,7 +70,7 @@ class StepWorkload:
 
     @torch.no_grad()
     def stock(self) -> list[Tensor]:
-        """The library's step, with the LoRA that is loaded."""
+        """Compute the library's step with its loaded LoRA."""
         rows = len(self.latents)
         latents = [each.to(self.transformer.dtype)[:, None] for each in self.latents]
         times = torch.full((rows,), TIME, device=self.device)
@@ -78,7 +78,7 @@ class StepWorkload:
         return [each[:, 0] for each in out]
 
     def ours(self, patches: Patches, own: list[Patches]) -> Callable[[], list[Tensor]]:
-        """Our step; ``own`` is what the LoRAs of each row change in reading its caption."""
+        """Return our step; ``own`` are the patches of each row for refining its caption."""
         captions = [self.forward.refine_caption(self.embedding, each) for each in own]
         batch = self.forward.batch(captions, [self.size] * len(self.latents), patches)
         times = torch.full((len(self.latents),), TIME, device=self.device)
@@ -89,13 +89,13 @@ class StepWorkload:
         return measure(work, self.device, self.rounds)
 
     def line(self, name: str, work: Callable[[], Any], stock: list[Tensor] | None) -> StepResult:
-        """Measure a step and hold its result against the library's."""
+        """Measure a step and compare its result with the library's."""
         measurement = self.read(work)
         return _line(name, measurement, _error(work(), stock) if stock else None)
 
 
 def lines(workload: StepWorkload, *, is_compiled: bool) -> Iterator[StepResult]:
-    """Every row of the table, measured as it is asked for."""
+    """Measure and yield every row of the table."""
     rows = len(workload.latents)
     shape = rows, workload.size, CAPTION
     for name, work in (("products", products), ("attention", attention)):
@@ -115,7 +115,7 @@ def lines(workload: StepWorkload, *, is_compiled: bool) -> Iterator[StepResult]:
 def _our_lines(
     workload: StepWorkload, base: list[Tensor], one: list[Tensor], mixed: list[Tensor]
 ) -> Iterator[StepResult]:
-    """Without a LoRA; one for all rows, by each way; one of its own for each row."""
+    """Measure our step without a LoRA, with one LoRA for all rows by each method, and with one per row."""
     stacks, rows, device = workload.stacks, len(workload.latents), workload.device
     step = workload.ours(NO_PATCHES, [NO_PATCHES] * rows)
     yield workload.line("ours", step, base)
@@ -128,7 +128,7 @@ def _our_lines(
     patches = _all_merged(workload, merger, stacks[0])
     yield workload.line("ours, merged", workload.ours(patches, [patches] * rows), one)
     yield _line("switch by merging", workload.read(lambda: _all_merged(workload, merger, stacks[-1])), None)
-    merger.drop()  # 12 GB at full size, which the next rows must not be charged for
+    merger.drop()  # 12 GB at full size, which must not count for the next rows
     del patches
     for kind, own, stock in (("one", stacks[:1] * rows, one), ("each its own", stacks, mixed)):
         reading_patches = [side_patches(workload.matrices, [stack]) for stack in own]
@@ -144,7 +144,7 @@ def _all_merged(workload: StepWorkload, merger: Merger, stack: LoraStack) -> Pat
 
 
 def _stock_with_loras(workload: StepWorkload) -> tuple[list[Tensor], list[Tensor]]:
-    """The library's results: the first LoRA on every row, and each row's own."""
+    """Return the library's results: with the first LoRA on every row, and with each row's own."""
     results = []
     for stack in workload.stacks:
         _load_lora(workload, stack)
@@ -171,7 +171,7 @@ def _line(name: str, measurement: Measurement, error: float | None) -> StepResul
 
 
 def _error(ours: list[Tensor], stock: list[Tensor]) -> float:
-    """The largest relative error of a row."""
+    """Return the largest relative error of a row."""
     return max(
         float((mine.float() - other.float()).norm() / other.float().norm())
         for mine, other in zip(ours, stock, strict=True)
@@ -179,7 +179,7 @@ def _error(ours: list[Tensor], stock: list[Tensor]) -> float:
 
 
 def main(arguments: list[str] | None = None) -> list[StepResult]:
-    """Measure, print a table, and write it where asked to."""
+    """Measure, print a table, and write it with ``--into``."""
     parser = argparse.ArgumentParser(prog="python -m engine.bench.step")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--size", default="512x768", help="width x height in px")
@@ -210,7 +210,7 @@ def main(arguments: list[str] | None = None) -> list[StepResult]:
 
 
 def page(document: Mapping[str, Any]) -> str:
-    """The same as Markdown."""
+    """Return the table as Markdown."""
     rows = [
         [line["name"], f"{line['milliseconds']:.2f}", number(line["peak_gib"]), number(line["error"])]
         for line in document["lines"]

@@ -1,4 +1,4 @@
-"""What figures were measured on: without it they mean nothing. No name or path of the machine is in it."""
+"""Describes the machine of a measurement, without its name or paths."""
 
 import importlib.metadata
 import shlex
@@ -16,12 +16,12 @@ ASK_S = 20.0  # for the driver's version
 
 
 def describe_machine(placement: Placement, program: str, words: Sequence[str]) -> dict[str, Any]:
-    """The device, its driver, the libraries, the day and the command.
+    """Return the device, its driver, the libraries, the date and the command.
 
     Args:
-        placement: Where the model runs.
+        placement: The model's device and number format.
         program: ``engine.bench``.
-        words: Its command line; of a path only the last part is kept.
+        words: The command line; paths are cut to their last part.
     """
     return {
         "device": placement.name,
@@ -39,7 +39,7 @@ def _short(word: str) -> str:
 
 
 def _driver() -> str:
-    """The driver's version; empty where nvidia-smi does not say."""
+    """Return the driver's version; empty if nvidia-smi fails."""
     command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=ASK_S, check=True)  # noqa: S603

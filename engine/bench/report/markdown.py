@@ -1,4 +1,4 @@
-"""A run's document → Markdown, for people and for the README."""
+"""A run's document → Markdown, for ``results.md`` and the READMEs."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -27,7 +27,7 @@ HEADINGS = {
 
 
 def page(document: Mapping[str, Any]) -> str:
-    """The whole of ``results.md``."""
+    """Return ``results.md``."""
     return (
         "\n\n".join(
             [
@@ -45,7 +45,7 @@ def page(document: Mapping[str, Any]) -> str:
 
 
 def machine(about: Mapping[str, Any]) -> str:
-    """Where and with what, in one paragraph."""
+    """Return one paragraph about device, libraries, model and command."""
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
     driver = f", driver {about['driver']}" if about["driver"] else ""
     return (
@@ -55,7 +55,7 @@ def machine(about: Mapping[str, Any]) -> str:
 
 
 def speed_table(document: Mapping[str, Any], language: str = ENGLISH) -> str:
-    """Seconds of one picture with a LoRA, prompt → pixels, by size and contender."""
+    """Return a table: seconds of one picture with a LoRA, prompt → pixels, by size and contender."""
     lines = lines_of(document)
     rows = []
     for row in SPEED:
@@ -70,7 +70,7 @@ def speed_table(document: Mapping[str, Any], language: str = ENGLISH) -> str:
 
 
 def figure_table(document: Mapping[str, Any]) -> str:
-    """What was to be reached, and whether it was."""
+    """Return a table of the targets and whether they are met."""
     marks = {True: "✓", False: "✗", None: ""}
     rows = [
         [each["row"], each["what"], each["reach"], number(each["measured"]), marks[each["is_met"]]]
@@ -80,7 +80,7 @@ def figure_table(document: Mapping[str, Any]) -> str:
 
 
 def line_table(document: Mapping[str, Any]) -> str:
-    """Everything."""
+    """Return a table of all lines."""
     rows = [
         [
             line.row,
@@ -96,12 +96,12 @@ def line_table(document: Mapping[str, Any]) -> str:
 
 
 def lines_of(document: Mapping[str, Any]) -> list[ResultLine]:
-    """The lines of a document that was read from its file."""
+    """Return the lines of a document that was read from its file."""
     return [ResultLine(**line) for line in document["lines"]]
 
 
 def number(value: float | None) -> str:
-    """Three digits; a dash where there is nothing."""
+    """Format a number with three digits; None as a dash."""
     if value is None:
         return "–"
     if value and abs(value) < 1e-3:
@@ -122,6 +122,6 @@ def _peaks(own: Mapping[str, ResultLine]) -> str:
 
 
 def table(head: list[str], rows: Iterable[list[str]]) -> str:
-    """A Markdown table."""
+    """Format a Markdown table."""
     lines = [head, ["---"] * len(head), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

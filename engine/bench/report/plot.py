@@ -1,7 +1,7 @@
-"""A run's document → one SVG: seconds of a picture, by size and contender, as bars.
+"""A run's document → an SVG bar chart: seconds of a picture by size and contender.
 
-By hand, for a plotting library would be a dependency for one picture. It follows the reader's light or dark
-theme, which an SVG can do by itself.
+Written without a plotting library, which would be a dependency for one chart. The SVG follows the reader's
+light or dark theme.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape
 from engine.bench.report.markdown import CONTENDERS, SPEED, lines_of
 from engine.bench.report.results import ResultLine
 
-WIDTH, LEFT, RIGHT = 720, 150, 80  # px; bars are between the margins, names and figures in them
+WIDTH, LEFT, RIGHT = 720, 150, 80  # px; bars lie between the margins, names and figures inside them
 BAR, STEP, GROUP_GAP, TOP, BOTTOM = 18, 24, 38, 66, 44
 NAMES = {
     "stock": "diffusers + peft",
@@ -33,7 +33,7 @@ STYLE = """
 
 
 def plot(document: Mapping[str, Any]) -> str:
-    """The picture; with no bars while nothing was measured."""
+    """Return the chart; without bars if nothing was measured."""
     groups = _groups(lines_of(document))
     longest = max((line.value for group in groups for line in group if line.value), default=1.0)
     parts, top = [], TOP
@@ -61,7 +61,7 @@ def plot(document: Mapping[str, Any]) -> str:
 
 
 def _groups(lines: Sequence[ResultLine]) -> list[list[ResultLine]]:
-    """The measured contenders of each size, in the table's order."""
+    """Return the measured contenders of each size, in the table's order."""
     groups = []
     for row in SPEED:
         own = {line.who: line for line in lines if line.row == row and line.value is not None}
@@ -82,7 +82,7 @@ def _bar(line: ResultLine, top: float, longest: float) -> list[str]:
 
 
 def _spoken(groups: Sequence[Sequence[ResultLine]]) -> str:
-    """The same in words, for those who hear it."""
+    """Return the chart as text for screen readers."""
     sentences = []
     for group in groups:
         targets = ", ".join(f"{NAMES[line.who]} {line.value:.3g} s" for line in group)

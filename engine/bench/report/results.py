@@ -1,4 +1,4 @@
-"""What was measured, line by line, and written down after each: nothing is lost when a run is broken off."""
+"""The measured lines of a run. They are written after each line, so that an aborted run loses nothing."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -11,16 +11,16 @@ OURS, STOCK, RECIPE, FLOOR = "ours", "stock", "recipe", "floor"
 
 @dataclass(frozen=True, slots=True)
 class ResultLine:
-    """One figure.
+    """One measured figure.
 
     Attributes:
-        row: Its place in the table of figures to reach: ``E1`` … ``E9``.
-        who: ``stock``, ``recipe``, ``floor``, ``ours``; in rows that compare other things, what it is.
-        value: None where nothing could be measured; ``note`` says why.
+        row: Its row: ``E1`` … ``E9``.
+        who: ``stock``, ``recipe``, ``floor``, ``ours``; in rows that compare other things, what was measured.
+        value: None if nothing could be measured; ``note`` gives the reason.
         unit: ``s``, ``ms``, ``pictures/s``, ``%``, …
         work: Usually a size.
-        peak_gib: The most memory of the card meanwhile, weights included.
-        has_failed: Whether it raised, rather than having been left out.
+        peak_gib: Peak memory of the card, weights included.
+        has_failed: Whether the measurement raised an error.
     """
 
     row: str
@@ -35,7 +35,7 @@ class ResultLine:
 
 @dataclass(frozen=True, slots=True)
 class TargetResult:
-    """One figure to reach, and whether it is; ``measured`` and ``is_met`` are None while that is unknown."""
+    """One target and whether it is met; ``measured`` and ``is_met`` are None if unknown."""
 
     row: str
     what: str
@@ -46,11 +46,11 @@ class TargetResult:
 
 @dataclass
 class ResultLog:
-    """A run's lines, and where they are written.
+    """A run's lines and their outputs.
 
     Attributes:
         about: The machine, its libraries, the date and the command.
-        judge: Lines → figures to reach.
+        evaluate: Lines → results of the targets.
         writers: Called with the whole document after each line.
     """
 
@@ -60,18 +60,18 @@ class ResultLog:
     lines: list[ResultLine] = field(default_factory=list)
 
     def add(self, line: ResultLine) -> None:
-        """Write a line down."""
+        """Add a line and write all outputs."""
         self.lines.append(line)
         self.write()
 
     def write(self) -> None:
-        """Replace every output; at the start, too, so that no older run's files remain."""
+        """Replace all outputs. Call it at the start, too, so that no older run's files remain."""
         document = self.document()
         for write in self.writers:
             write(document)
 
     def document(self) -> dict[str, Any]:
-        """Everything so far, as in ``results.json``."""
+        """Return the document so far, as in ``results.json``."""
         return {
             "about": dict(self.about),
             "lines": [asdict(line) for line in self.lines],
@@ -80,12 +80,12 @@ class ResultLog:
 
 
 def values(lines: list[ResultLine], row: str) -> dict[str, float]:
-    """What a row's lines say, by ``who``; without those that say nothing."""
+    """Return a row's values by ``who``, without lines that have no value."""
     return {line.who: line.value for line in lines if line.row == row and line.value is not None}
 
 
 def ratio(lines: list[ResultLine], line: ResultLine, other: str) -> float | None:
-    """How many times as long as ``other`` of the same row a line took; None where that means nothing."""
+    """Return a line's seconds divided by those of ``other`` in the same row; None if not comparable."""
     against = values(lines, line.row).get(other)
     if line.value is None or not against or line.unit != "s":
         return None
@@ -93,7 +93,7 @@ def ratio(lines: list[ResultLine], line: ResultLine, other: str) -> float | None
 
 
 def write_json(document: dict[str, Any], path: Path) -> None:
-    """Write a document in place of the last one; a reader never meets half of it."""
+    """Replace a document atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_suffix(".part")
     beside.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

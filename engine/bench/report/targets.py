@@ -1,7 +1,7 @@
-"""The figures to reach: what each row of the benchmark is held against.
+"""The figures to reach in each row of the benchmark.
 
-They were set from measurements of one H200 (see the package's README). Ratios mean the same on every card;
-seconds and milliseconds are that card's.
+They are based on measurements of one H200 (see the package's README). Ratios apply to every card; seconds and
+milliseconds apply to an H200.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,11 +20,11 @@ FP8 = {"E1": "ours, fp8, as E1", "E2": "ours, fp8, as E2"}
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One figure.
+    """One figure to reach.
 
     Attributes:
-        of: Takes it from the row's values; a KeyError says that one of them is missing.
-        limit: The measured figure must be at most this, or at least where ``is_least``.
+        of: Computes the figure from the row's values; raises KeyError if one is missing.
+        limit: The measured figure must be at most this, or with ``is_least`` at least this.
     """
 
     row: str
@@ -36,7 +36,7 @@ class Target:
 
     @property
     def reach(self) -> str:
-        """The limit as people read it."""
+        """The limit as text."""
         return f"{'≥' if self.is_least else '≤'} {self.limit:g}{f' {self.unit}' if self.unit else ''}"
 
     def verdict(self, lines: list[ResultLine]) -> TargetResult:
@@ -58,7 +58,7 @@ def _is(who: str) -> Callable[[Values], float]:
 
 
 def targets(dtype: str) -> tuple[Target, ...]:
-    """Every figure, for a model in this number format."""
+    """Return all targets for a model in this number format."""
     return (
         Target("E1", "ours ÷ floor", _over(OURS, FLOOR), 1.10),
         Target("E1", "stock ÷ ours", _over(STOCK, OURS), 2.4, is_least=True),
@@ -82,6 +82,6 @@ def targets(dtype: str) -> tuple[Target, ...]:
 
 
 def evaluator_for(dtype: str) -> Callable[[list[ResultLine]], list[TargetResult]]:
-    """The judge of a run with a model in this number format."""
+    """Return a function that evaluates the lines of a run with a model in this number format."""
     known = targets(dtype)
     return lambda lines: [figure.verdict(lines) for figure in known]

@@ -1,4 +1,4 @@
-"""E9: is it the same picture? Our latents after all steps against the library's."""
+"""E9: the relative error of our latents after all steps against diffusers'."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ SHARED_PROMPT = PROMPT
 
 @dataclass(frozen=True, slots=True)
 class ComparedPicture:
-    """One row of a batch: whose size it has, and its LoRAs, each by number and strength."""
+    """One row of a batch: the row whose size it has, and its LoRAs by number and strength."""
 
     row: str
     stack: tuple[tuple[int, float], ...]
@@ -42,12 +42,12 @@ BATCHES: dict[str, tuple[ComparedPicture, ...]] = dict(
 
 
 def compared_pictures() -> list[ComparedPicture]:
-    """Every row of every batch once."""
+    """Return every row of every batch once."""
     return list(dict.fromkeys(compared for batch in BATCHES.values() for compared in batch))
 
 
 def line(workload: Workload, ours: "OwnPipeline", case: str) -> ResultLine:
-    """Draw a batch and measure how far its worst row differs from the library's picture.
+    """Draw a batch and measure the largest error of its rows against the library's pictures.
 
     Raises:
         KeyError: The library's pictures were not drawn before.
@@ -58,7 +58,7 @@ def line(workload: Workload, ours: "OwnPipeline", case: str) -> ResultLine:
 
 
 def error_of(workload: Workload, ours: "OwnPipeline", *batch: ComparedPicture) -> float:
-    """How far the worst of pictures drawn together differs from the library's, which were drawn before."""
+    """Draw pictures in one batch; return their largest error against the library's pictures."""
     latents = _draw(workload, ours, batch)
     return max(
         _error(mine, workload.references[compared]) for mine, compared in zip(latents, batch, strict=True)

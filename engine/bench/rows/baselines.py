@@ -1,4 +1,4 @@
-"""The library's own ways: as its documentation starts, and the strongest recipe known for it."""
+"""The baselines: diffusers as documented, and the fastest known recipe for it."""
 
 import os
 import statistics
@@ -25,11 +25,11 @@ GIB = 2**30
 
 
 class StockPipeline:
-    """diffusers, uncompiled, with one LoRA that peft put on: prompt → PIL picture.
+    """diffusers, uncompiled, with one LoRA through peft: prompt → PIL picture.
 
     Attributes:
-        who: In the table.
-        note: What is special about it.
+        who: The contender's name in the results.
+        note: The configuration.
     """
 
     who = STOCK
@@ -42,7 +42,7 @@ class StockPipeline:
         self._load_lora()
 
     def line(self, row: str) -> ResultLine:
-        """The median of whole pictures, each of a new prompt."""
+        """Measure the median of whole pictures, each with a new prompt."""
         size = self._workload.sizes[row]
         measurement = measure(
             lambda: self._draw(size), self._workload.placement.device, self._workload.effort.rounds
@@ -58,7 +58,7 @@ class StockPipeline:
         )
 
     def switch(self) -> ResultLine:
-        """What it takes to draw with another LoRA from a file in the page cache."""
+        """Measure a switch to another LoRA from a file in the page cache."""
         paths = [self._workload.loras.path(number) for number in (1, 0)]
         seconds: list[float] = []
         for path in paths * 2:
@@ -71,13 +71,13 @@ class StockPipeline:
     switch_note = "unload_lora_weights, load_lora_weights, set_adapters"
 
     def draw_references(self, compared_pictures: Iterable[ComparedPicture]) -> None:
-        """Draw what ours is compared with, and keep the latents."""
+        """Draw the references for E9 and keep their latents."""
         for compared in compared_pictures:
             if compared not in self._workload.references:
                 self._workload.references[compared] = self._latents(compared)
 
     def close(self) -> None:
-        """Nothing is left to end; the memory goes with the last reference."""
+        """Do nothing: the memory is freed with the last reference."""
 
     def _load_lora(self) -> None:
         self._pipeline.load_lora_weights(self._workload.loras.path(0), adapter_name=NAME)
@@ -99,7 +99,7 @@ class StockPipeline:
         ).images
 
     def _latents(self, compared: ComparedPicture) -> Tensor:
-        """One picture's latents on the host, drawn alone."""
+        """Draw one picture alone; return its latents in host memory."""
         width, height = size = self._workload.sizes[compared.row]
         names = [f"stacked-{number}" for number, _ in compared.stack]
         self._pipeline.unload_lora_weights()
@@ -138,16 +138,16 @@ class StrongestRecipe(StockPipeline):
 
     @property
     def note(self) -> str:  # type: ignore[override]
-        """Compiling is a matter of cards here: on a processor it takes minutes and saves nothing."""
+        """The configuration. Only a card compiles; on a CPU it would take minutes and save nothing."""
         if self._is_card:
             return "hotswap, compiled blocks, cuDNN attention"
         return "hotswap alone: blocks are compiled, and cuDNN is there, on a card only"
 
     def close(self) -> None:
-        """Give back what is one for the whole process: attention, the compiler's memory, Triton's folder."""
+        """Reset the process-wide state: attention backend, compiler caches, Triton's folder."""
         self._pipeline.transformer.reset_attention_backend()
         torch._dynamo.reset()
-        if self._kernels_dir is None:  # the compiler has set it, and the worker of E8 would follow it
+        if self._kernels_dir is None:  # the compiler has set it, and the worker of E8 would inherit it
             os.environ.pop(TRITON_DIR, None)
 
     def _load_lora(self) -> None:
@@ -156,9 +156,9 @@ class StrongestRecipe(StockPipeline):
         )  # before the first LoRA, which comes before compiling
         self._pipeline.load_lora_weights(self._workload.loras.path(0), adapter_name=NAME)
         if self._is_card:
-            torch._dynamo.config.recompile_limit = 64  # three kinds of block and three sizes, one function
+            torch._dynamo.config.recompile_limit = 64  # one function for three kinds of block and three sizes
             self._pipeline.transformer.set_attention_backend("_native_cudnn")
-            # Compiled for each size alone: shapes that may change cost the kernels some of their speed.
+            # Compiled for each size, because kernels for dynamic shapes are slower.
             self._pipeline.transformer.compile_repeated_blocks(fullgraph=True, dynamic=False)
 
     def _switch_lora(self, path: str) -> None:

@@ -1,4 +1,4 @@
-"""E8: from nothing to the first picture, through the very host that the bot has."""
+"""E8: time from worker start to first picture, with the host that the bot uses."""
 
 import asyncio
 import os
@@ -20,22 +20,22 @@ GIB = 2**30
 
 
 class FirstPicture:
-    """A worker that is yet to be started. Open it last: it takes the weights off the card."""
+    """A worker that is not started yet. Open it last: it frees the weights on the card."""
 
     def __init__(self, workload: Workload) -> None:
         self._folder = workload.folder
         self._placement = workload.placement
         self._size = workload.sizes["E2"]
         self._loras = workload.loras
-        self._loras.choice(0)  # written while the numbers can still be made where the others' were
+        self._loras.choice(0)  # write the file on the same device as the others, before the release
         workload.release()
         free_memory()
 
     def lines(self) -> Iterator[ResultLine]:
-        """Start it on files that are in the page cache, and have it draw with a LoRA; on a card twice.
+        """Start the worker with files in the page cache and draw with a LoRA; on a card twice.
 
-        The first time Triton builds the card's kernels, unless the host keeps them elsewhere; the second time
-        it finds them, as on any later day.
+        The first start compiles the Triton kernels, unless a kernel cache is configured. The second start
+        finds them in the cache.
         """
         work = format_size(self._size)
         if self._folder is None:
@@ -43,7 +43,7 @@ class FirstPicture:
             yield ResultLine("E8", FIRST, None, work=work, note=why)
             return
         with tempfile.TemporaryDirectory(prefix="sugarbot-bench-") as scratch:
-            shutil.copy(self._loras.path(0), scratch)  # alone: a worker hashes its whole shelf
+            shutil.copy(self._loras.path(0), scratch)  # this file only: a worker hashes its whole shelf
             config = EngineConfig(
                 Path(scratch), Path(scratch), model=str(self._folder), device=str(self._placement.device)
             )
@@ -55,13 +55,13 @@ class FirstPicture:
         yield self._line(FIRST, started, "weights in the page cache")
 
     def close(self) -> None:
-        """The worker was ended with its picture."""
+        """Do nothing: the worker has already ended."""
 
     def _start(self, config: EngineConfig) -> startup.StartupTimes:
         return asyncio.run(startup.measure(config, self._size, self._loras.choice(0)))
 
     def _line(self, who: str, started: startup.StartupTimes, note: str) -> ResultLine:
-        """The first picture; what a processor's worker holds is no card's memory."""
+        """Return the line of a first picture. Without a card it has no peak memory."""
         peak = started.peak_bytes / GIB if self._placement.is_card and started.peak_bytes else None
         return ResultLine(
             "E8", who, started.first_picture_s, work=format_size(self._size), peak_gib=peak, note=note

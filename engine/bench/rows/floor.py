@@ -1,7 +1,7 @@
-"""The floor: matrix products, convolutions and attention alone, of the very shapes, and nothing else.
+"""The floor: only the matrix products, convolutions and attentions, with the same shapes.
 
-No program can be faster on this card without other arithmetic; what is between these operations (norms, RoPE,
-gates, launches, the host) is what a better program can save.
+No program with the same arithmetic can be faster on this card. A better program can only save what is between
+these operations: norms, RoPE, gates, launches, host code.
 """
 
 import copy
@@ -28,7 +28,7 @@ Call = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 
 
 def products(forward: Forward, rows: int, size: LatentSize, caption: int) -> Callable[[], None]:
-    """Every wide matrix product of one step, for ``rows`` pictures with a caption of ``caption`` tokens."""
+    """Return all wide products of one step, for ``rows`` pictures with a caption of ``caption`` tokens."""
     picture = padded_length(token_count(size)) * rows
     whole = picture + padded_length(caption) * rows
     tokens = {"noise_refiner": picture, "layers": whole, "all_x_embedder": picture, "all_final_layer": whole}
@@ -52,7 +52,7 @@ def products(forward: Forward, rows: int, size: LatentSize, caption: int) -> Cal
 
 
 def attention(forward: Forward, rows: int, size: LatentSize, caption: int) -> Callable[[], None]:
-    """Every attention of one step, without a mask."""
+    """Return all attentions of one step, without a mask."""
     picture = padded_length(token_count(size))
     lengths = [picture] * len(forward.weights.noise_refiner)
     lengths += [picture + padded_length(caption)] * len(forward.weights.main)
@@ -72,7 +72,7 @@ def attention(forward: Forward, rows: int, size: LatentSize, caption: int) -> Ca
 
 
 class Floor:
-    """The arithmetic of a whole picture. Open it before our own way: both fuse the shared weights."""
+    """The arithmetic of a whole picture. Open it before our pipeline: both fuse the shared weights."""
 
     def __init__(self, workload: Workload) -> None:
         self._workload = workload
@@ -84,7 +84,7 @@ class Floor:
 
     @torch.no_grad()
     def line(self, row: str) -> ResultLine:
-        """Eight steps, the prompt's own tokens through the layers that count, and the decoder."""
+        """Measure eight steps, the needed layers of the text encoder, and the decoder."""
         latents = sized(self._workload.sizes[row])
         shape = 1, latents, self._tokens.shape[1]
         products_ms = self._read(products(self._forward, *shape))
@@ -98,10 +98,10 @@ class Floor:
         return ResultLine(row, FLOOR, whole_ms / 1000, work=format_size(self._workload.sizes[row]), note=note)
 
     def close(self) -> None:
-        """Nothing is left to end; the memory goes with the last reference."""
+        """Do nothing: the memory is freed with the last reference."""
 
     def _least_attention_ms(self, work: Callable[[], None]) -> float:
-        """The fastest kernel's; which one torch takes by itself differs by version."""
+        """Return the time of the fastest kernel; torch's default differs by version."""
         read = [self._read(work)]
         if self._workload.placement.is_card and self._workload.placement.dtype == torch.bfloat16:
             with sdpa_kernel(SDPBackend.CUDNN_ATTENTION):
@@ -109,7 +109,7 @@ class Floor:
         return min(read)
 
     def _text(self) -> Callable[[], None]:
-        """The text encoder as far as pictures see it: the last layer but one, no filling up."""
+        """Return the text encoder's arithmetic up to the second-to-last layer, without padding."""
         encoder = self._pipeline.text_encoder.base_model
         encoder.layers = encoder.layers[:-1]
         return record_arithmetic(lambda: encoder(input_ids=self._tokens, use_cache=False))[0]
@@ -135,7 +135,7 @@ def sized(size: PictureSize) -> LatentSize:
 
 
 class _Recorder(TorchFunctionMode):
-    """Keeps every call of ``ARITHMETIC``: weights as they are, everything else as its shape."""
+    """Records all calls of ``ARITHMETIC``: weights as they are, inputs by their shapes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -152,7 +152,7 @@ class _Recorder(TorchFunctionMode):
         return func(*args, **kwargs)
 
     def _stand_in(self, value: Any) -> Any:
-        """One random tensor for all inputs of a shape, or memory would not suffice for them."""
+        """Return one random tensor for all inputs of a shape, to save memory."""
         if not isinstance(value, Tensor) or isinstance(value, torch.nn.Parameter):
             return value
         key = tuple(value.shape), value.stride(), value.dtype
@@ -164,9 +164,9 @@ class _Recorder(TorchFunctionMode):
 
 @torch.no_grad()
 def record_arithmetic(work: Callable[[], object]) -> tuple[Callable[[], None], int]:
-    """Do some work once, and return what does its arithmetic alone, and how many operations that is.
+    """Run ``work`` once; return a function that repeats its arithmetic alone, and the number of operations.
 
-    The inputs are random: zeros would draw less power, and the card would run faster than it can.
+    The inputs are random. Zeros would draw less power, and the card would run faster than with real data.
     """
     with _Recorder() as recorder:
         work()

@@ -1,4 +1,4 @@
-"""E4: the large products in fp8, which a host may choose: how fast, and how far from the library."""
+"""E4: pictures with the large products in fp8, which a host may choose: speed and error."""
 
 from engine.bench.report.results import ResultLine
 from engine.bench.report.targets import FP8
@@ -13,7 +13,7 @@ FULL_PRECISION = "was drawn in full precision: the log names what does not work 
 
 
 class Fp8Pictures:
-    """Our own way in eight bits, where the card can."""
+    """Our pipeline in fp8, if the card supports it."""
 
     def __init__(self, workload: Workload) -> None:
         self._workload = workload
@@ -21,7 +21,7 @@ class Fp8Pictures:
         self._ours = OwnPipeline(workload, is_fp8=True) if can else None
 
     def line(self, row: str) -> ResultLine:
-        """A picture of the size of ``row``, the error in its note; no value where it is not in eight bits."""
+        """Measure a picture of the size of ``row``; its note has the error. No value without fp8."""
         work = format_size(self._workload.sizes[row])
         if self._ours is None:
             return ResultLine("E4", FP8[row], None, work=work, note=NO_CARD)
@@ -29,11 +29,11 @@ class Fp8Pictures:
             line, _ = self._ours.lines(row)
             error = error_of(self._workload, self._ours, COMPARED[row])
             note = f"relative error {error:.1e} against the library · {line.note}"
-            if self._ours.uses_fp8:  # still: the copy in eight bits is given up where memory runs out
+            if self._ours.uses_fp8:  # check again: the bank drops the fp8 copy when memory runs out
                 return ResultLine("E4", FP8[row], line.value, work=work, peak_gib=line.peak_gib, note=note)
         return ResultLine("E4", FP8[row], None, work=work, note=FULL_PRECISION)
 
     def close(self) -> None:
-        """End its threads."""
+        """End the pipeline's threads."""
         if self._ours:
             self._ours.close()

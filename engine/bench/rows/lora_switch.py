@@ -1,7 +1,7 @@
-"""E5: what a change of LoRA costs, by where its weights are, and the base afterwards.
+"""E5: the cost of a change of LoRA by the location of its weights, and whether the base is unchanged.
 
-A picture with another LoRA than the one before, then one with the same LoRA again: what the first takes more
-is the price of the switch. The stage timer could not show it, because merging is part of several stages.
+The cost is the time of a picture with another LoRA than the one before, minus that of a picture with the same
+LoRA again. The stage timer cannot show it, because merging is part of several stages.
 """
 
 import statistics
@@ -20,7 +20,7 @@ LATER_PIXELS = "its pixels come later by this than with the same LoRA again"
 
 
 def lines(workload: Workload, ours: OwnPipeline) -> Iterator[ResultLine]:
-    """Milliseconds of a switch for each place of the weights, then how many base tensors many changed."""
+    """Measure the cost of a switch for each location, then count the changed base tensors."""
     before = ours.fingerprint()
     for _ in range(warm_up_rounds(workload.placement.device)):
         ours.draw(workload.sizes["E1"], PAIR[0])
@@ -46,7 +46,7 @@ def lines(workload: Workload, ours: OwnPipeline) -> Iterator[ResultLine]:
 def _cost(
     workload: Workload, ours: OwnPipeline, where: str, forget: Callable[[], None], note: str = ""
 ) -> Iterator[ResultLine]:
-    """The medians of what a switched picture takes more, up to its first step and up to its pixels."""
+    """Measure the median extra time of a switch up to the first step and up to the pixels."""
     size, (one, other) = workload.sizes["E1"], PAIR
     starts, pixels = [], []
     for _ in range(workload.effort.rounds):
@@ -62,7 +62,7 @@ def _cost(
 
 
 def _timed(ours: OwnPipeline, size: PictureSize, number: int) -> tuple[float, float]:
-    """Seconds from the order to the start of the first step, and to the pixels."""
+    """Return the seconds from request to the start of the first step, and to the pixels."""
     whole_s, end = ours.timed(size, number)
-    # Stages follow one another: what is neither step nor decoder is before the first step.
+    # Stages are sequential, so the time that is neither steps nor decoder comes before the first step.
     return whole_s - end.timings.denoise_s - end.timings.decode_s, whole_s

@@ -1,4 +1,4 @@
-"""Our own way: the painter that the worker has, asked as the worker asks it."""
+"""The contender ``ours``: the worker's pipeline, called as the worker calls it."""
 
 import statistics
 import time
@@ -21,7 +21,7 @@ GIB = 2**30
 
 
 class OwnPipeline:
-    """The painter and its parts; only here does the benchmark look inside it.
+    """The pipeline and its parts. Only this class accesses private attributes of the pipeline.
 
     Attributes:
         parts: Its own modules over the shared weights.
@@ -38,7 +38,7 @@ class OwnPipeline:
         self.denoiser = self._pipeline._denoiser
 
     def lines(self, row: str) -> Iterator[ResultLine]:
-        """A whole picture up to its pixels on the host, each of a new prompt; the file is made beside it."""
+        """Measure whole pictures up to their pixels in host memory, each with a new prompt."""
         size = self._workload.sizes[row]
         rounds = self._workload.effort.rounds
         unmeasured = warm_up_rounds(self._workload.placement.device)
@@ -54,19 +54,19 @@ class OwnPipeline:
         )
 
     def draw(self, size: PictureSize, lora: int = 0, steps: int = STEPS) -> Finished:
-        """Draw one picture with a LoRA, its prompt a new one."""
+        """Draw one picture with a LoRA and a new prompt."""
         (end,) = self.queue([self.request(size, lora, steps)])
         return end
 
     def timed(self, size: PictureSize, lora: int = 0, steps: int = STEPS) -> tuple[float, Finished]:
-        """The same, and its seconds up to the pixels: all of them but the file's, which comes after."""
+        """As ``draw``; also return the seconds up to the pixels, without those of the file."""
         request = self.request(size, lora, steps)
         started_s = time.perf_counter()
         (end,) = self.queue([request])
         return time.perf_counter() - started_s - end.timings.encode_s, end
 
     def request(self, size: PictureSize, lora: int = 0, steps: int = STEPS) -> RenderRequest:
-        """An order for one picture, its prompt a new one."""
+        """Make a request for one picture with a new prompt."""
         prompt, seed = self._workload.prompt()
         return RenderRequest(
             job_id=f"bench-{seed}", attempt=1, prompt=prompt, width_px=size[0], height_px=size[1],
@@ -74,7 +74,7 @@ class OwnPipeline:
         )  # fmt: skip
 
     def queue(self, requests: Iterable[RenderRequest]) -> list[Finished]:
-        """Draw what waits, as the worker does while there is always another order."""
+        """Draw requests as the worker does with a full queue."""
         events: list[Event] = []
         reporters = []
         waiting = list(requests)
@@ -91,22 +91,22 @@ class OwnPipeline:
         return [event for event in events if isinstance(event, Finished)]
 
     def rate(self, requests: list[RenderRequest]) -> float:
-        """Pictures a second of a full queue."""
+        """Return the pictures per second of a full queue."""
         started_s = time.perf_counter()
         self.queue(requests)
         return len(requests) / (time.perf_counter() - started_s)
 
     @property
     def uses_fp8(self) -> bool:
-        """Whether the next picture's large products are in eight bits."""
+        """Whether the next picture's large products are in fp8."""
         return bool(self.bank.fp8_layers)
 
     def fingerprint(self) -> list[tuple[int, int]]:
-        """Of each of the base's tensors: two sums that one changed bit, or two that changed places, alter."""
+        """Return two sums for each base tensor; any changed bit, or two swapped ones, change them."""
         return [_fingerprint(tensor) for tensor in self.parts.transformer.parameters()]
 
     def close(self) -> None:
-        """End its threads; the memory goes with the last reference."""
+        """End the pipeline's threads. The memory is freed with the last reference."""
         self._pipeline.close()
 
 

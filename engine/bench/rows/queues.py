@@ -1,4 +1,4 @@
-"""E6 and E7, a full queue: do many LoRAs slow it down, and does the card ever wait?"""
+"""E6 and E7: throughput of a full queue with one and with many LoRAs, and the card's busy share."""
 
 import json
 import random
@@ -20,7 +20,7 @@ ON_THE_CARD = ("kernel", "gpu_memcpy", "gpu_memset")  # categories of the profil
 
 
 def mixed(workload: Workload, ours: OwnPipeline) -> Iterator[ResultLine]:
-    """E6: pictures a second of two queues that differ in their LoRAs alone."""
+    """E6: pictures per second of two queues that differ only in their LoRAs."""
     size, count = workload.sizes["E1"], workload.effort.pictures
     dice = random.Random(6)  # noqa: S311 - an order of LoRAs, no secret
     numbers = {ONE_LORA: [0] * count, MANY_LORAS: [dice.randrange(LORAS) for _ in range(count)]}
@@ -54,10 +54,10 @@ def busy(workload: Workload, ours: OwnPipeline) -> ResultLine:
 
 
 def share(spans: list[tuple[float, float]]) -> float:
-    """How much of the time from the first span's start to the last one's end is inside any of them.
+    """Return the covered share of the time from the first span's start to the last span's end.
 
     Raises:
-        ValueError: There are none.
+        ValueError: There are no spans.
     """
     if not spans:
         raise ValueError("the profiler saw nothing on the card")

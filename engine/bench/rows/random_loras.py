@@ -1,4 +1,4 @@
-"""Random LoRAs as files: what peft and we are to read must be the very same."""
+"""Random LoRAs as files, so that peft and our code read the same data."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,16 +13,16 @@ from engine.shelf import LoraFile, sha256_of
 
 RANK = 32
 STRENGTH = 1.0
-TRAINED = ("attention.", "feed_forward.")  # what trainers train: 238 layers of Z-Image, 476 tensors, 159 MB
+TRAINED = ("attention.", "feed_forward.")  # usually trained: 238 layers of Z-Image, 476 tensors, 159 MB
 
 
 class RandomLoras:
-    """LoRAs on every linear layer of attention and feed-forward, each written when first asked for.
+    """LoRAs on every linear layer of attention and feed-forward. Each file is written on first use.
 
     Args:
-        linears: The library's linear layers: path → (out, in); what trainers leave alone is passed over.
-        folder: Where the files go.
-        device: Where the numbers are made; ``dtype`` is their format.
+        linears: The library's linear layers: path → (out, in). Other layers are skipped.
+        folder: The folder of the files.
+        device: The device on which the numbers are drawn; ``dtype`` is their format.
     """
 
     def __init__(
@@ -36,21 +36,21 @@ class RandomLoras:
         self._files: dict[str, LoraFile] = {}
 
     def choice(self, number: int, strength: float = STRENGTH) -> LoraChoice:
-        """A LoRA as a request names it."""
+        """Return a LoRA for a request."""
         file = self._file(number)
         return LoraChoice(file.name, file.sha256, strength)
 
     def path(self, number: int) -> str:
-        """Its file, in the form that the library takes."""
+        """Return the path of a LoRA's file, for the library."""
         return str(self._file(number).path)
 
     def read_shelf(self) -> None:
-        """Hash every file written so far, as a worker does when it starts."""
+        """Hash all files written so far, as a worker does at its start."""
         for file in self._files.values():
             sha256_of(file.path)
 
     def finder(self) -> LoraFinder:
-        """Finds every file that was written so far, or will be."""
+        """Return a finder of all files, also of those written later."""
         return LoraFinder(lambda: self._files)
 
     def _file(self, number: int) -> LoraFile:

@@ -1,6 +1,6 @@
-"""The rows in the order in which they are measured: contender after contender, so that only one holds memory.
+"""Measures the rows, contender after contender, so that only one holds memory.
 
-A row that raises is a line that says so; the next one is measured all the same.
+A row that raises an error yields a line with that error; the other rows are still measured.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from engine.bench.measurement import peak
+from engine.bench.measurement import track_peak_memory
 from engine.bench.report.results import ResultLine
 from engine.bench.report.targets import CASES, FP8
 from engine.bench.rows import accuracy, lora_switch, queues
@@ -30,9 +30,9 @@ class RowPart:
     """A part of a row that one contender measures.
 
     Attributes:
-        who: What a failure is said of.
-        measure: Contender → its lines; None where it only prepares what others measure.
-        is_elsewhere: Whether another process holds the memory, so that only the lines know of it.
+        who: Who a failure is attributed to.
+        measure: Contender → its lines; None if it only prepares other measurements.
+        is_elsewhere: Whether another process uses the memory, so that only the lines know the peak.
     """
 
     row: str
@@ -43,14 +43,14 @@ class RowPart:
 
 @dataclass(frozen=True, slots=True)
 class ContenderRun:
-    """What is measured while one contender is open; ``open_`` makes it, and may take its time."""
+    """What is measured while one contender is open; ``open_`` creates the contender."""
 
     open_: Callable[[Workload], Any]
     pieces: tuple[RowPart, ...]
 
 
 def contender_runs(workload: Workload) -> tuple[ContenderRun, ...]:
-    """Every turn, in order: floor before ours, for both fuse the weights; the start last, on a free card."""
+    """Return all runs in order: floor before ours, because both fuse the weights; the start last."""
     switches = [RowPart("E5", who, lambda each: [each.switch()]) for who in ("stock", "recipe")]
     ours = (
         *(_whole_picture(row) for row in SPEED),
@@ -89,7 +89,7 @@ def _same_picture(workload: Workload, case: str) -> RowPart:
 
 
 def measure(workload: Workload, wanted: Collection[str]) -> Iterator[ResultLine]:
-    """Measure the wanted rows, each line as soon as it is known; the subject is released at the end."""
+    """Measure the wanted rows and yield each line when it is known."""
     for run in contender_runs(workload):
         pieces = [piece for piece in run.pieces if piece.row in wanted]
         if not pieces:
@@ -107,11 +107,11 @@ def measure(workload: Workload, wanted: Collection[str]) -> Iterator[ResultLine]
 
 
 def _lines(piece: RowPart, contender: Any, device: torch.device) -> Iterator[ResultLine]:
-    """A piece's lines, each with the peak of memory since the one before, where it names none itself."""
+    """Yield a part's lines, each with the peak memory since the previous one unless it has its own."""
     lines = _measured(piece, contender)
     try:
         while True:
-            with peak(device) as found:
+            with track_peak_memory(device) as found:
                 line = next(lines, None)
             if line is None:
                 return
@@ -122,7 +122,7 @@ def _lines(piece: RowPart, contender: Any, device: torch.device) -> Iterator[Res
 
 
 def _measured(piece: RowPart, contender: Any) -> Iterator[ResultLine]:
-    """Its lines one by one; nothing is measured before the first is asked for."""
+    """Yield a part's lines lazily."""
     yield from piece.measure(contender) or ()
 
 

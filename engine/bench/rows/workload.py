@@ -1,4 +1,4 @@
-"""What is measured: one set of weights, three sizes, and LoRAs; every contender draws with the same."""
+"""The workload that all contenders share: one set of weights, three sizes, LoRAs and prompts."""
 
 import copy
 import itertools
@@ -28,9 +28,9 @@ class Effort:
     """How much is measured.
 
     Attributes:
-        rounds: Pictures of a median.
-        pictures: Of each of the two queues of E6.
-        switches: Of E5, before the base weights are looked at again.
+        rounds: Pictures per median.
+        pictures: Pictures in each of the two queues of E6.
+        switches: LoRA switches in E5 before the base weights are compared.
     """
 
     rounds: int
@@ -43,15 +43,15 @@ ON_CPU = Effort(rounds=3, pictures=12, switches=20)  # where a picture takes sec
 
 
 class Workload:
-    """One set of weights and what is drawn with it.
+    """One set of weights, and what is drawn with it.
 
     Attributes:
-        folder: The checkpoint, None where the weights are random.
+        folder: The checkpoint; None for random weights.
         sizes: Row → size in px.
-        references: Drawing of E9 → the library's latents, on the host; the stock contender fills it.
+        references: Picture of E9 → the library's latents in host memory, from the stock contender.
 
     Args:
-        pipeline: On its device; no contender changes its modules, each has a ``twin``.
+        pipeline: On its device. No contender changes its modules; each uses a ``twin``.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Workload:
 
     @classmethod
     def random(cls, placement: Placement, effort: Effort, scratch: Path, *, is_tiny: bool) -> "Workload":
-        """Make random weights, of real size or tiny: speed does not depend on what is drawn."""
+        """Make random weights, of real size or tiny. Speed does not depend on their values."""
         silence_libraries()
         pipeline = random_pipeline(placement.device, placement.dtype, is_tiny=is_tiny)
         pipeline.set_progress_bar_config(disable=True)
@@ -103,34 +103,34 @@ class Workload:
         return cls(pipeline, model, placement, None, effort, scratch)
 
     def twin(self) -> Any:
-        """The same pipeline in modules of its own: weights are shared, but for the small VAE's.
+        """Return a copy of the pipeline whose modules are its own but share all weights except the VAE's.
 
-        So a contender may compile, wrap and cut its modules, and leave nothing behind for the next.
+        So a contender may compile, wrap and cut its modules without an effect on the next contender.
         """
         parts = dict(self._pipeline.components)
         for name in ("text_encoder", "transformer"):
             module = parts[name]
             shared = {id(tensor): tensor for tensor in (*module.parameters(), *module.buffers())}
             parts[name] = copy.deepcopy(module, shared)
-        parts["vae"] = copy.deepcopy(parts["vae"])  # whose memory format a contender may change
+        parts["vae"] = copy.deepcopy(parts["vae"])  # a contender may change its memory format
         parts["scheduler"] = copy.deepcopy(parts["scheduler"])
         twin = type(self._pipeline)(**parts)
         twin.set_progress_bar_config(disable=True)
         return twin
 
     def prompt(self) -> tuple[str, int]:
-        """A prompt that was not drawn yet, always of the same length, and a seed."""
+        """Return a new prompt, always of the same length, and a seed."""
         number = next(self._count)
         return f"{PROMPT}，{number:05d}", number
 
     def release(self) -> None:
-        """Let go of the weights; nothing can be drawn afterwards."""
+        """Release the weights. Nothing can be drawn afterwards."""
         self._pipeline = None
         self.references.clear()
 
 
 def scaled(model: ModelInfo) -> dict[str, PictureSize]:
-    """The sizes of the rows, made as much smaller as the model's native size is, and then allowed ones."""
+    """Return the rows' sizes, scaled to the model's native size and adjusted to allowed sizes."""
     shrink_w, shrink_h = (
         native / usual
         for native, usual in zip((model.native_width_px, model.native_height_px), SIZES["E1"], strict=True)
@@ -143,12 +143,12 @@ def scaled(model: ModelInfo) -> dict[str, PictureSize]:
 
 
 def format_size(size: PictureSize) -> str:
-    """A size as people write it."""
+    """Format a size: ``512 × 768``."""
     return f"{size[0]} × {size[1]}"
 
 
 def tokens_of(pipeline: Any, prompt: str) -> Tensor:
-    """A prompt's own tokens in the pipeline's layout: [1, tokens], on its device."""
+    """Return a prompt's tokens in the pipeline's chat template: [1, tokens], on its device."""
     layout = pipeline.tokenizer.apply_chat_template(
         [{"role": "user", "content": prompt}],
         tokenize=False,
