@@ -1,9 +1,19 @@
-"""The built-in model: small networks of Z-Image-Turbo's classes that draw faces we painted ourselves.
+"""The built-in model: small networks of Z-Image-Turbo's classes, trained on faces that this package renders.
 
-``weights/`` is an ordinary diffusers folder and ``loras/`` an ordinary shelf: the engine loads both as it
-loads any other and imports no code of this package. ``faces`` paints, ``captions`` writes, ``training``
-teaches, ``judge`` and ``probe`` measure. The package does not know of jobs, chats or the worker. Training
-survives a crash by its checkpoints. Figures, limits and how to train it again: ``README.md`` here. Tests of
-this package alone: ``pytest tests/unit/engine/demo tests/integration/demo``.
-``vocabulary`` tells the bot which words of a prompt the model knows, and imports no torch.
+``vocabulary``       which words of a prompt the model knows, for the bot; imports no torch
+``phrases``          the words for every trait value in Chinese and English
+``captions``         writes captions of faces
+``faces``            renders faces from formulas
+``tokenizer``        builds the tokenizer
+``networks``         the networks' configurations and files
+``batched_forward``  the transformer's forward on whole batches, for training
+``probe``            a classifier that reads traits and style from a picture
+``metrics``          draws an evaluation set and scores it with the probe
+``train``            ``python -m engine.demo.train``; the stages are in ``training``
+``evaluate``         ``python -m engine.demo.evaluate``: prints the model's figures
+``preview``          ``python -m engine.demo.preview``: the picture strip of the READMEs
+
+``weights/`` is an ordinary diffusers folder and ``loras/`` an ordinary shelf: the engine loads both as any
+other model and imports no code of this package. The package does not know jobs, chats or the worker. Figures
+and limits: ``README.md`` here. Tests: ``pytest tests/unit/engine/demo tests/integration/demo``.
 """

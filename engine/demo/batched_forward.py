@@ -1,8 +1,8 @@
-"""The transformer's forward on whole batches: the same mathematics as the library's, without its lists.
+"""The transformer's forward on whole batches, with the same result as the library's.
 
-The library walks a batch picture by picture, which suits eight forwards but not thousands of training steps.
-Here every caption of a batch is padded to one length, as the library pads a caption of that length, so no
-mask is needed. ``tests/integration/demo`` holds the two against each other.
+The library processes a batch picture by picture, which is too slow for thousands of training steps. Here all
+captions of a batch are padded to one length, as the library pads a caption of that length, so no mask is
+needed. ``tests/integration/demo`` compares the two.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ CAPTION_STEP = 32  # captions are padded to a multiple of this; Z-Image's own nu
 
 
 def padded_length(length: int) -> int:
-    """A caption's length in tokens after padding."""
+    """Return a caption's length in tokens after padding."""
     return -(-length // CAPTION_STEP) * CAPTION_STEP
 
 
@@ -32,7 +32,7 @@ def batched_forward(
         transformer: Of the library's class, LoRA layers allowed.
         latents: float [B, 16, h, w]; (h / 2) · (w / 2) may be any number.
         times: float [B], 1 - sigma: 0 is noise, 1 is a picture.
-        captions: float [B, L, D], L a multiple of 32; what is past a caption's length is ignored.
+        captions: float [B, L, D], L a multiple of 32; tokens past a caption's length are ignored.
         lengths: int [B], tokens of each caption.
         block: :func:`run_block`, or the same compiled.
 
@@ -74,7 +74,7 @@ def _rotations(
 
 
 def _positions(rows: int, columns: int, picture_pad: int, caption_tokens: int) -> Tensor:
-    """Places on the three axes of RoPE: the picture after its caption, both as Z-Image counts."""
+    """Return positions on the three axes of RoPE: the picture after its caption, as in Z-Image."""
     y, x = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
     start = torch.full((rows * columns,), caption_tokens + 1)
     picture = torch.stack([start, y.flatten(), x.flatten()], -1)
@@ -101,7 +101,7 @@ def _attend(block: ZImageTransformerBlock, x: Tensor, rotations: Tensor) -> Tens
 
 
 def run_block(block: ZImageTransformerBlock, x: Tensor, rotations: Tensor, adaln: Tensor | None) -> Tensor:
-    """One block; ``adaln`` None for those that do not see the time."""
+    """Run one block; ``adaln`` is None for blocks without a time embedding."""
     if adaln is None:
         x = x + block.attention_norm2(_attend(block, block.attention_norm1(x), rotations))
         out: Tensor = x + block.ffn_norm2(block.feed_forward(block.ffn_norm1(x)))

@@ -1,7 +1,7 @@
-"""Captions: what people write for a face, in Chinese and English, in any order, with words missing.
+"""Writes captions of faces as people would, in Chinese and English, in any order, with words missing.
 
-Pure and seeded: the same random numbers give the same captions. A caption says a subset of the traits; what
-it does not say the seed decides. ``said`` lists which, so that obedience is asked only for what was asked.
+Pure and seeded: the same random numbers give the same captions. A caption mentions a subset of the traits;
+the seed decides the others. ``mentioned`` lists the subset, so that only mentioned traits are scored.
 """
 
 import random
@@ -23,14 +23,14 @@ JUNK = (
 
 @dataclass(frozen=True, slots=True)
 class Caption:
-    """A prompt, and the names of the traits that it says."""
+    """A prompt, and the names of the traits that it mentions."""
 
     text: str
     mentioned: frozenset[str]
 
 
 def make_rng(seed: int) -> random.Random:
-    """A source of chance that repeats."""
+    """Return a seeded random number generator."""
     return random.Random(seed)  # noqa: S311 - it draws faces, not secrets
 
 
@@ -41,9 +41,9 @@ def write_caption(
 
     Args:
         values: Trait name → value name.
-        rng: The source of chance; see :func:`make_rng`.
-        language: None lets the dice choose, now and then both at once.
-        trigger: The style whose trigger word goes first; empty lets the dice put in any, or none.
+        rng: From :func:`make_rng`.
+        language: None chooses at random, sometimes both.
+        trigger: The style whose trigger word comes first; empty chooses any or none at random.
     """
     lang = language or rng.choices(("zh", "en", "mixed"), (0.47, 0.45, 0.08))[0]
     names = _choose_names(rng)
@@ -64,12 +64,12 @@ def write_caption(
 
 
 def slot_prompt(values: Mapping[str, str], trigger: str = "sugar") -> str:
-    """The prompt that ``/sugar`` composes when each of its five slots is filled with the usual words."""
+    """Return the prompt that ``/sugar`` composes from five slots with the usual words."""
     return "，".join([TRIGGERS[trigger], *(ZH[name][values[name]][0] for name in SLOTS)])
 
 
 def vocabulary_texts() -> list[str]:
-    """Every text a caption can be made of: what the tokenizer must know."""
+    """Return every text that a caption can contain, for the tokenizer."""
     texts = [*FILLERS, *TRIGGERS.values(), JUNK]
     for phrases in (ZH, EN):
         texts += [text for rows in phrases.values() for row in rows.values() for text in row]
@@ -82,7 +82,7 @@ def vocabulary_texts() -> list[str]:
 
 
 def _choose_names(rng: random.Random) -> list[str]:
-    """Which traits a caption says: usually most, sometimes few, sometimes the five slots, rarely none."""
+    """Choose the traits of a caption: usually most, sometimes few or the five slots, rarely none."""
     kind = rng.random()
     if kind < 0.08:
         return list(SLOTS)
@@ -93,7 +93,7 @@ def _choose_names(rng: random.Random) -> list[str]:
 def _parts(
     name: str, names: Sequence[str], values: Mapping[str, str], rng: random.Random, lang: Language
 ) -> list[str]:
-    """The words for one trait; colour and cut of the hair are often one phrase, said at ``hair``."""
+    """Return the words for one trait. Colour and cut of the hair are often one phrase, at ``hair``."""
     if lang == "mixed":
         lang = rng.choice(("zh", "en"))
     together = "hair" in names and "cut" in names
@@ -115,7 +115,7 @@ def _parts(
 
 
 def _hair_en(colour: str, cut: str, rng: random.Random) -> str:
-    """Colour and cut as one English phrase: ``long pink hair``, ``a pink bob haircut``."""
+    """Join colour and cut into one English phrase: ``long pink hair``, ``a pink bob haircut``."""
     words = cut.split()
     place = words.index("hair") if "hair" in words else 1 if words[0] == "a" else 0
     if place and words[0] != "a" and rng.random() < 0.4:
@@ -128,7 +128,7 @@ def _phrase(name: str, values: Mapping[str, str], rng: random.Random, lang: str)
 
 
 def _word(choices: Sequence[str], rng: random.Random) -> str:
-    """The usual word four times in ten, else any of them."""
+    """Return the usual word in four of ten cases, otherwise any."""
     return choices[0] if rng.random() < 0.4 else rng.choice(choices)
 
 

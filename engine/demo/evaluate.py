@@ -1,7 +1,7 @@
-"""Print the model's figures: ``python -m engine.demo.evaluate``.
+"""Prints the model's figures: ``python -m engine.demo.evaluate``.
 
-Obedience for every trait, with and without each LoRA; how surely the styles are distinguished; what half a
-LoRA does; that a seed repeats; seconds, start and memory on this machine.
+They are: accuracy of every trait with and without each LoRA; accuracy of the styles; the effect of half a
+LoRA; reproducibility of a seed; seconds, loading time and memory on this machine.
 """
 
 import json
@@ -36,13 +36,13 @@ LONG_PROMPT = (
 
 
 def evaluate(home: Path, count: int, styled: int, device: str) -> dict[str, Any]:
-    """Measure everything once.
+    """Measure all figures.
 
     Args:
         home: Folder with ``weights/``, ``loras/`` and ``probe.safetensors``.
         count: Pictures of the base.
         styled: Pictures with each LoRA.
-        device: Where to draw: ``cpu`` or ``cuda``.
+        device: ``cpu`` or ``cuda``.
     """
     start = time.monotonic()
     pipe = load_pipeline(home / "weights", device)
@@ -90,7 +90,7 @@ def _evaluate_lora(
 
 
 def _seconds(pipe: Any) -> float:
-    """Median seconds of one picture at the native size, text and VAE included."""
+    """Return the median seconds of one picture at the native size, text and VAE included."""
     times = []
     for _ in range(5):
         start = time.monotonic()

@@ -1,6 +1,6 @@
-"""Judging the model: pictures made by the real pipeline, read by the probe.
+"""Evaluates the model: diffusers' pipeline draws an evaluation set, and the probe reads the pictures.
 
-Everything here is seeded: the same pipeline gives the same report.
+Everything is seeded: the same pipeline gives the same report.
 """
 
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ from engine.demo.faces.traits import TRAIT, Faces, sample_faces
 from engine.demo.networks import NATIVE, STEPS
 from engine.demo.probe import STYLE_NAMES, Probe
 
-EVALUATION_SEED = 2_000_000  # faces and prompts that training never drew
+EVALUATION_SEED = 2_000_000  # for faces and prompts outside the training data
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationSet:
-    """Prompts, the faces they describe, and the traits each of them says."""
+    """Prompts, the faces that they describe, and the traits that each mentions."""
 
     faces: Faces
     captions: tuple[Caption, ...]
@@ -29,14 +29,14 @@ class EvaluationSet:
 
 @dataclass(frozen=True, slots=True)
 class TraitScore:
-    """How often a trait was asked for, and how often it was seen."""
+    """How often a trait was asked for, and how often the picture showed it."""
 
     asked: int
     seen: int
 
     @property
     def share(self) -> float:
-        """Seen of asked, 0 … 1."""
+        """``seen`` / ``asked``, 0 … 1."""
         return self.seen / self.asked if self.asked else 1.0
 
 
@@ -56,7 +56,7 @@ def make_pictures(
     size: tuple[int, int] = NATIVE,
     batch: int = 50,
 ) -> Tensor:
-    """Draw one picture a prompt, the i-th with seed ``seed + i`` → float [B, 3, H, W], 0 … 1."""
+    """Draw one picture per prompt, the i-th with seed ``seed + i`` → float [B, 3, H, W], 0 … 1."""
     parts = []
     for start in range(0, len(prompts), batch):
         some = list(prompts[start : start + batch])
@@ -71,7 +71,7 @@ def make_pictures(
 
 
 def score_traits(probe: Probe, evaluation_set: EvaluationSet, pictures: Tensor) -> dict[str, TraitScore]:
-    """Hold the pictures against what was asked of them, trait by trait."""
+    """Score pictures against their prompts, trait by trait."""
     reading = probe.read(pictures)
     scores = {}
     for name in TRAIT:
@@ -82,12 +82,12 @@ def score_traits(probe: Probe, evaluation_set: EvaluationSet, pictures: Tensor) 
 
 
 def style_accuracy(probe: Probe, pictures: Tensor, style: str) -> float:
-    """How many of the pictures the probe takes for this style, 0 … 1."""
+    """Return the share of pictures that the probe classifies as this style, 0 … 1."""
     return float((probe.read(pictures)["style"] == STYLE_NAMES.index(style)).float().mean())
 
 
 def load_lora(pipe: ZImagePipeline, path: Path | None, weight: float = 1.0) -> None:
-    """Put one LoRA on the pipeline at ``weight``, in place of any before; None takes it off."""
+    """Load one LoRA into the pipeline at ``weight`` instead of any earlier one; None unloads it."""
     pipe.unload_lora_weights()
     if path is not None:
         pipe.load_lora_weights(path.parent, weight_name=path.name, adapter_name=path.stem)
@@ -95,5 +95,5 @@ def load_lora(pipe: ZImagePipeline, path: Path | None, weight: float = 1.0) -> N
 
 
 def distance(a: Tensor, b: Tensor) -> float:
-    """Mean absolute difference of two batches of pictures, 0 … 255."""
+    """Return the mean absolute difference of two batches of pictures, 0 … 255."""
     return float((a - b).abs().mean() * 255)

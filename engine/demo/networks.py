@@ -1,4 +1,4 @@
-"""The small networks: the classes of Z-Image-Turbo at a hundredth of its width, and their files on disk."""
+"""The small networks: Z-Image-Turbo's classes with small configurations, and their files on disk."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ CARD = {
     "name": "Sugarbot built-in", "native_width_px": 128, "native_height_px": 192,
     "min_side_px": 128, "max_side_px": 192, "max_area_px": 128 * 192,
 }  # fmt: skip
-SHIFT = 2.0  # of the scheduler: small pictures need less time at high noise than Z-Image-Turbo's 3.0
+SHIFT = 2.0  # the scheduler's; small pictures need less time at high noise than Z-Image-Turbo's 3.0 gives
 STEPS = 8
 
 VAE = {
@@ -28,7 +28,7 @@ TRANSFORMER = {
     "dim": 256, "n_layers": 6, "n_refiner_layers": 1, "n_heads": 4, "n_kv_heads": 4, "cap_feat_dim": 160,
     "axes_dims": [16, 24, 24], "axes_lens": [1024, 32, 32],
 }  # fmt: skip
-# the pipeline reads the last layer but one, so two layers of three work
+# The pipeline reads the second-to-last layer, so two of the three layers have an effect.
 TEXT = {
     "hidden_size": 160, "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2,
     "head_dim": 40, "intermediate_size": 320, "max_position_embeddings": 512,
@@ -36,12 +36,12 @@ TEXT = {
 
 
 def new_vae() -> AutoencoderKL:
-    """A VAE with random weights: 16 latent channels, an eighth of the size."""
+    """Make a VAE with random weights: 16 latent channels, an eighth of the size."""
     return AutoencoderKL(**VAE)
 
 
 def new_transformer() -> ZImageTransformer2DModel:
-    """A transformer with random weights; its pad tokens start small and random."""
+    """Make a transformer with random weights. Its pad tokens start small and random."""
     transformer = ZImageTransformer2DModel(**TRANSFORMER)
     for block in [*transformer.layers, *transformer.noise_refiner]:
         nn.init.zeros_(block.adaLN_modulation[0].weight)
@@ -56,7 +56,7 @@ def new_transformer() -> ZImageTransformer2DModel:
 
 
 def new_text_encoder(tokens: int) -> Qwen3Model:
-    """A text encoder with random weights for a vocabulary of ``tokens``."""
+    """Make a text encoder with random weights for a vocabulary of ``tokens``."""
     return Qwen3Model(Qwen3Config(vocab_size=tokens, **TEXT))
 
 
@@ -64,7 +64,7 @@ def save_pipeline(
     folder: Path, vae: AutoencoderKL, transformer: ZImageTransformer2DModel, text_encoder: Qwen3Model,
     tokenizer: PreTrainedTokenizerFast,
 ) -> None:  # fmt: skip
-    """Write the folder that ``ZImagePipeline.from_pretrained`` reads, as bfloat16, with ``sugarbot.json``."""
+    """Write a folder for ``ZImagePipeline.from_pretrained`` in bfloat16, with ``sugarbot.json``."""
     scheduler = FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000, shift=SHIFT)
     for part in (vae, transformer, text_encoder):
         nn.Module.to(part, torch.bfloat16)
@@ -73,20 +73,20 @@ def save_pipeline(
 
 
 def load_pipeline(folder: Path = WEIGHTS, device: str = "cpu") -> ZImagePipeline:
-    """Load the built-in model as any other Z-Image model is loaded, computing in float32."""
+    """Load the built-in model with diffusers, in float32."""
     pipe = ZImagePipeline.from_pretrained(str(folder), dtype=torch.float32).to(device)
     pipe.set_progress_bar_config(disable=True)
     return pipe
 
 
 def to_latents(vae: AutoencoderKL, moments_mean: Tensor) -> Tensor:
-    """The VAE's own latents → the ones the transformer works on, about mean 0 and spread 1."""
+    """The VAE's latents → the transformer's, with mean 0 and standard deviation 1."""
     latents: Tensor = (moments_mean - vae.config.shift_factor) * vae.config.scaling_factor
     return latents
 
 
 def from_latents(vae: AutoencoderKL, latents: Tensor) -> Tensor:
-    """The reverse of :func:`to_latents`, then decoded: float [B, 3, H, W], 0 … 1."""
+    """Reverse :func:`to_latents` and decode: float [B, 3, H, W], 0 … 1."""
     raw = latents / vae.config.scaling_factor + vae.config.shift_factor
     decoded: Tensor = vae.decode(raw).sample
     return (decoded / 2 + 0.5).clamp(0, 1)

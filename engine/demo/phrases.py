@@ -1,4 +1,4 @@
-"""The words for every trait value, in Chinese and English; the first of each row is the usual one."""
+"""The words for every trait value in Chinese and English. The first of each row is the usual one."""
 
 from collections.abc import Mapping
 
@@ -110,7 +110,7 @@ EN: Phrases = {
     },
 }
 
-# hair is said with its colour and its cut together or apart
+# Captions mention colour and cut of the hair together or separately.
 HAIR_ZH = {
     "black": ("黑色", "乌黑", "黑"), "brown": ("棕色", "栗棕", "栗色", "棕"),
     "blonde": ("金色", "亚麻金", "金"), "ginger": ("橘红", "姜红色", "红棕", "橙色"),

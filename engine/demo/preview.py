@@ -1,6 +1,6 @@
-"""The picture strip of the READMEs and the page: ``python -m engine.demo.preview strip.png``.
+"""Draws the picture strip of the READMEs and the page: ``python -m engine.demo.preview strip.png``.
 
-One prompt, one seed: the base, then each LoRA of the shelf at weights 0.5 and 1. Weight 0 is the base itself.
+One prompt and one seed: the base, then each LoRA of the shelf at weights 0.5 and 1.
 """
 
 from pathlib import Path
@@ -22,13 +22,13 @@ INK, PAPER = "#4a3a33", "white"
 
 
 def draw_preview(home: Path, prompt: str, seed: int, scale: int = 1) -> Image.Image:
-    """Draw the strip: the base, and the LoRAs side by side, each at weights 0.5 and 1, with their names.
+    """Draw the strip: the base, then each LoRA at weights 0.5 and 1, with labels.
 
     Args:
         home: Folder with ``weights/`` and ``loras/``.
-        prompt: What every picture shows.
+        prompt: The prompt of every picture.
         seed: The seed of every picture.
-        scale: Enlarge so many times.
+        scale: Enlargement factor.
     """
     pipe = load_pipeline(home / "weights")
     labels, pictures = ["no LoRA"], [make_pictures(pipe, [prompt], seed)[0]]
@@ -49,7 +49,7 @@ def draw_preview(home: Path, prompt: str, seed: int, scale: int = 1) -> Image.Im
 
 
 def tile(pictures: torch.Tensor, columns: int, scale: int = 1) -> Image.Image:
-    """Lay pictures, float [B, 3, H, W], side by side on white, ``columns`` a row."""
+    """Arrange pictures, float [B, 3, H, W], on white with ``columns`` per row."""
     height, width = pictures.shape[-2:]
     rows = -(-len(pictures) // columns)
     sheet = Image.new("RGB", (columns * (width + GAP_PX) - GAP_PX, rows * (height + GAP_PX) - GAP_PX), PAPER)

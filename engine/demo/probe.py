@@ -1,7 +1,7 @@
-"""The probe: a small network that reads every trait, and the style, off a picture of native size.
+"""The probe: a small classifier that reads every trait and the style from a picture of native size.
 
-It is taught on drawn faces only and never sees what the model makes, so it can judge it. Where style is half
-taken it learns no style.
+It is trained only on rendered faces and never on the model's pictures, so it can evaluate the model. Faces
+with half a style have no style label.
 """
 
 from pathlib import Path
@@ -21,7 +21,7 @@ GRID = (6, 4)
 
 
 class Probe(nn.Module):
-    """Five convolutions and one linear reading for all traits and the style at once."""
+    """Five convolutions and one linear layer for all traits and the style."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,18 +36,18 @@ class Probe(nn.Module):
         self.reading = nn.Linear(before * GRID[0] * GRID[1], sum(self.sizes))
 
     def forward(self, pictures: Tensor) -> dict[str, Tensor]:
-        """Read pictures, float [B, 3, 192, 128] in 0 … 1 → trait name or ``style`` → scores [B, values]."""
+        """Score pictures, float [B, 3, 192, 128] in 0 … 1: trait name or ``style`` → scores [B, values]."""
         scores = self.reading(self.eye(pictures * 2 - 1)).split(self.sizes, dim=1)
         return dict(zip([*(trait.name for trait in TRAITS), "style"], scores, strict=True))
 
     @torch.no_grad()
     def read(self, pictures: Tensor) -> dict[str, Tensor]:
-        """The most likely value's index of every trait and of the style, int64 [B] each."""
+        """Return the index of the most likely value of every trait and of the style, int64 [B] each."""
         return {name: scores.argmax(1) for name, scores in self(pictures).items()}
 
 
 def roughen(pictures: Tensor) -> Tensor:
-    """Blur, dim and speckle pictures a little, so that the probe reads faces and not exact pixels."""
+    """Blur, dim and speckle pictures slightly, so that the probe does not rely on exact pixels."""
     device = pictures.device
     soft = nnf.avg_pool2d(nnf.pad(pictures, (1, 1, 1, 1), mode="replicate"), 3, 1)
     share = torch.rand(len(pictures), 1, 1, 1, device=device) * 0.7

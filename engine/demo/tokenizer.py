@@ -1,7 +1,7 @@
-"""The small tokenizer: Chinese by characters, English by words, the rest letter by letter.
+"""The small tokenizer: Chinese by characters, English by words, the rest by letters.
 
-Full-width text is folded to half-width and capitals to small letters. Text it has never seen becomes letters
-or ``[UNK]``; no prompt can make it fail.
+It folds full-width text to half-width and capitals to small letters. Unknown text becomes letters or
+``[UNK]``; no prompt makes it fail.
 """
 
 import string
@@ -18,7 +18,7 @@ TEMPLATE = (
 
 
 def build_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
-    """Make the tokenizer that knows every character and English word of ``texts``."""
+    """Make a tokenizer that knows every Chinese character and English word of ``texts``."""
     normalizer = normalizers.Sequence(
         [normalizers.NFKC(), normalizers.BertNormalizer(lowercase=True, handle_chinese_chars=True)]
     )

@@ -1,8 +1,7 @@
-"""Train the built-in model: ``python -m engine.demo.train --out var/demo``.
+"""Trains the built-in model: ``python -m engine.demo.train --out var/demo``.
 
-Stages: probe, vae, read, flow, distil, loras, export. The same command again goes on where the last one
-stopped; the same seed draws the same faces and captions. ``--smoke`` goes through every stage in a minute on
-a CPU, learning nothing.
+Stages: probe, vae, read, flow, distil, loras, export. The same command resumes a stopped run; the same seed
+gives the same faces and captions. ``--smoke`` runs every stage with a few steps in a minute on a CPU.
 """
 
 import json
@@ -34,7 +33,7 @@ echo = Console().print
 
 
 def train(run: TrainingRun) -> Path:
-    """Go through all stages and export.
+    """Run all stages and export the model.
 
     Returns:
         The export folder: ``weights/``, ``loras/``, ``spare/``, ``probe.safetensors``.

@@ -1,7 +1,7 @@
-"""Which words of a prompt the built-in model knows, so that people learn it before they see a wrong picture.
+"""Finds the words of a prompt that the built-in model does not know, so that the bot can name them at once.
 
-The model was trained on the phrases of ``phrases`` alone. A word counts as known where training used it for
-the feature that it stands with: blue is known of hair, not of eyes. Pure text; imports no torch.
+The model was trained only on the phrases of ``phrases``. A word is known if training used it for the feature
+that it describes: blue is known for hair, not for eyes. Pure text; imports no torch.
 """
 
 import re
@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 
 from engine.demo.phrases import CUT_EN, CUT_ZH, EN, FILLERS, HAIR_EN, HAIR_ZH, TRIGGERS, ZH
 
-MAX_NAMED = 4  # of each kind in one answer: more would bury the rest of it
-MAX_DESCRIBING_WORDS = 3  # words before a noun that are repeated
-MAX_WORD_CHARS = 24  # of a word that is named
+MAX_NAMED = 4  # features, and words, that one answer names
+MAX_DESCRIBING_WORDS = 3  # words before a noun that an answer repeats
+MAX_WORD_CHARS = 24  # characters of a word that an answer names
 
 
 @dataclass(frozen=True, slots=True)
 class UnknownFeature:
-    """Something of a face that the model cannot draw so.
+    """A feature that the model cannot draw as described.
 
     Attributes:
         text: As written in the prompt: ``green hair``.
@@ -30,12 +30,12 @@ class UnknownFeature:
 
 @dataclass(frozen=True, slots=True)
 class PromptReading:
-    """What the model makes of a prompt.
+    """The unknown parts of a prompt.
 
     Attributes:
-        features: Known parts of a face with a description that is not.
-        words: Further words that mean nothing to it.
-        is_blank: It knows not one word of the prompt.
+        features: Known features with an unknown description.
+        words: Other unknown words.
+        is_blank: Whether the model knows no word of the prompt.
     """
 
     features: tuple[UnknownFeature, ...] = ()
@@ -90,7 +90,7 @@ _PHRASES_EN = frozenset(
     if text.isascii()
 )
 _LONGEST = max(map(len, _PHRASES_EN))
-# Words of a description mean nothing without its noun (fox eyes), but for these.
+# Only these describing words have a meaning without their noun (unlike ``fox`` in ``fox eyes``).
 _ALONE = (
     _ANYWHERE
     | _words(TRIGGERS.values())
@@ -151,7 +151,7 @@ def read_prompt(prompt: str) -> PromptReading:
 
 
 def vocabulary(locale: str) -> tuple[str, ...]:
-    """What the model can draw, one line for each trait; Chinese for ``zh-CN``, else English."""
+    """Return what the model can draw, one line per trait; in Chinese for ``zh-CN``, else in English."""
     rows = {**(ZH if locale == "zh-CN" else EN)}
     colours, cuts = (HAIR_ZH, CUT_ZH) if locale == "zh-CN" else (HAIR_EN, CUT_EN)
     usual = [_usual(values.values()) for values in (*rows.values(), colours, cuts)]

@@ -1,4 +1,4 @@
-"""What is behind and below the face: backdrop, neck, shoulders, clothes."""
+"""Everything around the face: backdrop, neck, shoulders, clothes, earrings, flower and glasses."""
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ WHITE = torch.tensor([[1.0, 1.0, 1.0]])
 
 
 def white(like: Tensor) -> Tensor:
-    """White paint for a batch like ``like`` [B, …] → [B, 3]."""
+    """Return white for a batch like ``like`` [B, …] → [B, 3]."""
     return WHITE.to(like.device).expand(len(like), 3)
 
 

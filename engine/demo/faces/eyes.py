@@ -1,4 +1,4 @@
-"""Eyes, lashes and brows: both sides are painted at once, in mirrored coordinates."""
+"""Eyes, lashes and brows. Both sides are drawn at once in mirrored coordinates."""
 
 import torch
 from torch import Tensor
@@ -113,7 +113,7 @@ def draw_brows(s: RenderContext) -> None:
 
 
 def draw_sparkle(s: RenderContext) -> None:
-    """Two small stars of light beside the face, as far as the style is dewy."""
+    """Two small stars of light beside the face, scaled by the style's ``dew``."""
     c = s.canvas
     for dx, dy, size in ((-1.18, -0.62, 0.20), (1.22, 0.55, 0.15)):
         x, y = c.u - dx - 0.1 * column(s.faces.nuances["spark"]), c.v - dy

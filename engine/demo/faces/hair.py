@@ -1,4 +1,4 @@
-"""Hair: what hangs behind the head, and what falls over it."""
+"""Hair behind and over the head."""
 
 import torch
 from torch import Tensor

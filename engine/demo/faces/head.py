@@ -42,7 +42,7 @@ def draw_face(s: RenderContext) -> None:
 
 
 def draw_shine(s: RenderContext) -> None:
-    """Wet light on forehead, cheekbones, nose and chin, as much as skin and style have of it."""
+    """Highlights on forehead, cheekbones, nose and chin, scaled by skin and style."""
     c, turn = s.canvas, s.turn
     shine = (s.shine * 0.85 + 0.55 * s.style.dew).clamp(0, 1.1)
     spots = spot(c.u.abs() - 0.50 + 0.1 * (c.v - 0.42), c.v - 0.40, 0.16, 0.075)
@@ -108,7 +108,7 @@ def draw_mouth(s: RenderContext) -> None:
 
 
 def detail_weights(s: RenderContext) -> Tensor:
-    """Where small things matter: 1 on eyes and lips, less on the cheeks, 0 elsewhere, [B, H, W]."""
+    """Return the weight of details: 1 on eyes and lips, less on the cheeks, 0 elsewhere, [B, H, W]."""
     u, v = s.canvas.u - s.turn, s.canvas.v
     eyes = spot(u.abs() - EYE_X, v - EYE_Y + 0.05, 0.42, 0.36)
     lips = spot(u, v - MOUTH_Y, 0.36, 0.24)

@@ -1,9 +1,9 @@
-"""Colours: one table a trait, in sRGB 0 … 255, chosen to sit well together."""
+"""Colours: one table per trait, in sRGB 0 … 255."""
 
 import torch
 from torch import Tensor
 
-# skin: light, base, shade, and how much it shines and how soft its shade is (0 … 1)
+# Skin: light, base and shade colours, and how much it shines (0 … 1).
 SKIN_LIGHT = ((255, 240, 229), (252, 233, 212), (255, 248, 250), (240, 190, 142), (178, 118, 84))
 SKIN_BASE = ((255, 221, 204), (246, 215, 188), (248, 231, 234), (222, 163, 114), (142, 89, 62))
 SKIN_SHADE = ((238, 173, 152), (226, 181, 150), (216, 190, 208), (180, 114, 74), (96, 55, 42))

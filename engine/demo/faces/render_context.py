@@ -1,4 +1,4 @@
-"""One batch of faces on its canvas, with the colours and places that every part shares."""
+"""One batch of faces on its canvas, with the colours and positions that all parts share."""
 
 from dataclasses import dataclass
 
@@ -15,10 +15,10 @@ EYE_X, EYE_Y, MOUTH_Y = 0.46, 0.20, 0.83
 
 @dataclass(frozen=True, slots=True)
 class RenderContext:
-    """What the parts of the painter are handed.
+    """The input of all drawing functions.
 
     Attributes:
-        turn: float [B, 1, 1], how far the features are turned to the viewer's right, head units.
+        turn: float [B, 1, 1]: the turn of the features to the viewer's right, in head units.
     """
 
     canvas: Canvas
@@ -43,12 +43,12 @@ class RenderContext:
         return column(wanted.to(self.turn.device)[self.faces.traits[trait]])
 
     def pick(self, trait: str, **numbers: float) -> Tensor:
-        """A number a value of the trait, as [B, 1, 1]."""
+        """One number per value of the trait, as [B, 1, 1]."""
         row = tuple(numbers[value] for value in TRAIT[trait].values)
         return palette.numbers(row, self.faces.traits[trait])
 
     def tone(self, shade: Tensor) -> Tensor:
-        """Shade 0 … 1, flattened to two tones as far as the style says."""
+        """Shade 0 … 1, flattened to two tones by the style's ``cel``."""
         flat = ramp(shade, 0.47, 0.55) * 0.8
         return shade + (flat - shade) * self.style.cel
 

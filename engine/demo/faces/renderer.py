@@ -1,7 +1,7 @@
-"""The painter: a batch of faces in, pictures out, in any style and at any size.
+"""Renders a batch of faces in any style and size.
 
-Everything is drawn from formulas in torch, so that one card draws thousands of faces a second and no picture
-of anybody is needed. The same faces and size always give the same pictures on the same kind of device.
+All formulas run in torch, so that one card renders thousands of faces per second. The same faces and size
+give the same pictures on the same kind of device.
 """
 
 import torch
@@ -18,13 +18,13 @@ from engine.demo.faces.traits import Faces
 def render_faces(
     faces: Faces, size: tuple[int, int], style: Style | None = None, supersampling: int = 2
 ) -> Tensor:
-    """Draw faces.
+    """Render faces.
 
     Args:
-        faces: B faces; the pictures are made on their device.
+        faces: B faces; their device renders the pictures.
         size: Width and height in px.
-        style: None is the base.
-        supersampling: Each pixel is the mean of ``supersampling``² painted ones.
+        style: None is the base style.
+        supersampling: Each pixel is the mean of ``supersampling``² rendered ones.
 
     Returns:
         float [B, 3, H, W], 0 … 1.
@@ -54,12 +54,12 @@ def render_faces(
 
 @torch.no_grad()
 def detail_weights(faces: Faces, size: tuple[int, int]) -> Tensor:
-    """Where the small things of each face are: float [B, H, W], 1 on eyes and lips, 0 far from them."""
+    """Return the weight of small details: float [B, H, W], 1 on eyes and lips, 0 far from them."""
     return head.detail_weights(make_context(faces, size, Style()))
 
 
 def _apply_effects(rgb: Tensor, s: RenderContext) -> Tensor:
-    """What a style does to the finished picture: bloom, colour, paper, vignette, grain."""
+    """Apply a style's effects to the finished picture: bloom, colour, paper, vignette, grain."""
     style = s.style
     if style.bloom > 0:
         glow = nn.avg_pool2d(

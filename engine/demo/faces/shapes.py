@@ -1,7 +1,7 @@
-"""Distances and brushes: the geometry every part of a face is painted with.
+"""Distance functions and the canvas: the geometry of all parts of a face.
 
 A shape is a signed distance (negative inside) in head units over a picture, [B, H, W]. A canvas turns
-distances into anti-aliased paint: coverage falls from 1 to 0 over the one pixel that the edge crosses.
+distances into anti-aliased colour: coverage falls from 1 to 0 over the one pixel that the edge crosses.
 """
 
 import torch
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def column(values: Tensor) -> Tensor:
-    """[B] → [B, 1, 1], so that a number a face meets its pixels."""
+    """[B] → [B, 1, 1], so that a number per face broadcasts over its pixels."""
     return values[:, None, None]
 
 
@@ -62,9 +62,10 @@ class Canvas:
 
     Attributes:
         rgb: float [B, 3, H, W], 0 … 1.
-        x: float [B, 1, W], the pixel's place on the canvas in head units from the head's middle; likewise
-            ``y``.
-        u: float [B, H, W], the same in the head's own tilted frame, to the viewer's right; ``v`` downwards.
+        x: float [B, 1, W], the pixel's position on the canvas in head units from the head's middle; ``y`` is
+            [B, H, 1].
+        u: float [B, H, W], the position in the head's tilted frame, to the viewer's right; ``v`` is
+            downwards.
         px: float [B, 1, 1], the size of one pixel in head units.
         line: How strongly outlines show, 0 … 1, and ``line_width`` in head units.
     """

@@ -1,6 +1,6 @@
-"""Styles: how a face is painted, as numbers, so that a style can be taken in part.
+"""Styles as numbers, so that a style can be applied partly.
 
-A LoRA is taught one style at several strengths; ``Style.at(0.5)`` is the picture half way to it.
+A LoRA learns one style at several strengths; ``Style.at(0.5)`` is half way between the base and the style.
 """
 
 from dataclasses import dataclass, fields
@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """The painter's knobs; the defaults are the plain style of the base model.
+    """The renderer's parameters. The defaults are the style of the base model.
 
     Attributes:
         eye: Size of the eyes, 1.0 as in the base.
@@ -39,7 +39,7 @@ class Style:
     vignette: float = 0.0
 
     def at(self, strength: float) -> "Style":
-        """This style taken by ``strength``: 0 is the base, 1 is all of it."""
+        """Return this style at ``strength``: 0 is the base, 1 is the full style."""
         base = Style()
         return Style(
             **{

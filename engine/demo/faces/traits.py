@@ -1,7 +1,7 @@
-"""What a face can be: the named traits a prompt decides, and the nuance that a seed decides.
+"""What a face can look like: the named traits that a prompt decides, and the nuances that a seed decides.
 
-A batch of faces is a handful of tensors: for each trait the index of its value, and for each nuance a
-number in 0 … 1. Captions read the traits, the painter reads both, the probe is taught the traits.
+A batch of faces is a few tensors: for each trait the index of its value, and for each nuance a number in
+0 … 1. Captions use the traits, the renderer uses both, and the probe learns the traits.
 """
 
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Trait:
-    """One thing a prompt can decide.
+    """One property that a prompt can decide.
 
     Attributes:
         values: Its possible values, in the order of their indices.
-        odds: How often each is drawn, relative to the others; empty means equally often.
+        odds: Relative frequency of each value; empty means equal frequencies.
     """
 
     name: str
@@ -80,7 +80,7 @@ class Faces:
 
 
 def sample_faces(count: int, seed: int) -> Faces:
-    """Draw ``count`` faces by lot: every trait and nuance independent of the others."""
+    """Draw ``count`` random faces: every trait and nuance is independent of the others."""
     rng = torch.Generator().manual_seed(seed)
     traits = {}
     for trait in TRAITS:
@@ -91,7 +91,7 @@ def sample_faces(count: int, seed: int) -> Faces:
 
 
 def faces_of(values: dict[str, str], count: int, seed: int) -> Faces:
-    """Draw ``count`` faces by lot that all have these trait values.
+    """Draw ``count`` random faces that all have these trait values.
 
     Raises:
         ValueError: ``values`` names a value that its trait does not have.

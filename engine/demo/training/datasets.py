@@ -1,4 +1,4 @@
-"""The studio: the pools of one course, drawn when first asked for and dropped when done with."""
+"""The datasets of one training run, made on first use and released after the last."""
 
 from dataclasses import dataclass, field
 
@@ -18,33 +18,33 @@ from engine.demo.training.samples import FacePictures, draw, encode, write_capti
 
 PoolKey = tuple[str, float, tuple[int, int]]  # style, strength, width and height in px
 LORA_STYLES = tuple(name for name in STYLES if name != "base")
-CHECK = 1_000_000  # seeds of faces that no stage learns from
+CHECK = 1_000_000  # seeds of held-out faces
 
 
 @dataclass
 class DatasetCache:
-    """Draws what the stages ask for, each pool once."""
+    """Renders and encodes the faces that the stages need, each pool once."""
 
     run: TrainingRun
     tokenizer: PreTrainedTokenizerFast
     pools: dict[PoolKey, FacePictures] = field(default_factory=dict)
 
     def native(self) -> FacePictures:
-        """The base faces at the native size."""
+        """Return the base faces at the native size."""
         return self._pool(("base", 1.0, NATIVE), self.run.plan.faces)
 
     def others(self) -> list[FacePictures]:
-        """The base faces at every other size."""
+        """Return the base faces at every other size."""
         return [
             self._pool(("base", 1.0, size), self.run.plan.others) for size in SHAPES[1 : self.run.plan.sizes]
         ]
 
     def styled(self, style: str, strength: float) -> FacePictures:
-        """Faces in a style at the native size."""
+        """Return faces in a style at the native size."""
         return self._pool((style, strength, NATIVE), self.run.plan.styled)
 
     def labelled(self) -> LabelledPictures:
-        """Every native pool with its style's index, for the probe."""
+        """Return all pools of native size with the index of their style, for the probe."""
         found: LabelledPictures = [(self.native(), STYLE_NAMES.index("base"))]
         for style in LORA_STYLES:
             for strength in STRENGTHS:
@@ -54,7 +54,7 @@ class DatasetCache:
         return found
 
     def held_out(self, count: int) -> LabelledPictures:
-        """Faces that no stage has seen, base and every style."""
+        """Return held-out faces of the base and every style."""
         seed = CHECK + self.run.seed
         return [
             (draw(count, seed + index, NATIVE, STYLES[style], self.run.device), index)
@@ -62,14 +62,14 @@ class DatasetCache:
         ]
 
     def base_datasets(self, vae: AutoencoderKL) -> list[LatentDataset]:
-        """Latents and captions of the base faces, the native size first."""
+        """Return latents and captions of the base faces, the native size first."""
         return [
             self._dataset(vae, ("base", 1.0, size), self.run.plan.others if index else self.run.plan.faces)
             for index, size in enumerate(SHAPES[: self.run.plan.sizes])
         ]
 
     def style_datasets(self, vae: AutoencoderKL, style: str) -> dict[float, list[LatentDataset]]:
-        """Latents and captions of one style, by strength."""
+        """Return latents and captions of one style, by strength."""
         sizes = SHAPES[: min(3, self.run.plan.sizes)]
         return {
             strength: [
@@ -79,14 +79,14 @@ class DatasetCache:
         }
 
     def forget(self, *styles: str) -> None:
-        """Drop the pools of these styles."""
+        """Release the pools of these styles."""
         self.pools = {key: pool for key, pool in self.pools.items() if key[0] not in styles}
 
     def _styled_count(self, size: tuple[int, int]) -> int:
         return self.run.plan.styled if size == NATIVE else max(2, self.run.plan.styled // 4)
 
     def _seed(self, key: PoolKey) -> int:
-        """The same faces in every strength of a style, others in another size or style."""
+        """Return a seed that is equal for all strengths of a style, and differs by size and style."""
         style, _, size = key
         return self.run.seed * 100 + 10 * STYLE_NAMES.index(style) + SHAPES.index(size)
 
@@ -98,7 +98,7 @@ class DatasetCache:
         return self.pools[key]
 
     def _dataset(self, vae: AutoencoderKL, key: PoolKey, count: int) -> LatentDataset:
-        """Draw and encode, or read what an earlier call encoded; the captions are written again."""
+        """Render and encode, or load latents that an earlier call encoded; write the captions again."""
         style, strength, size = key
         kept = self.run.out / "latents" / f"{style}-{strength}-{size[0]}x{size[1]}-{count}.pt"
         faces = sample_faces(count, self._seed(key)).to(self.run.device)

@@ -1,8 +1,8 @@
-"""Stages ``flow`` and ``distil``: text encoder and transformer learn the straight way from noise to a face.
+"""Stages ``flow`` and ``distil``: the transformer learns the velocity from noise to a face.
 
-``flow`` is a rectified flow: at a mix of picture and noise, predict picture minus noise. ``distil`` goes on
-with that at the noise levels of the real eight forwards, and adds what guidance would add, so that a picture
-obeys without a second forward.
+``flow`` trains a rectified flow: it predicts picture minus noise for a mix of both. ``distil`` continues at
+the noise levels of the eight sampling steps and adds the effect of guidance to the target (guidance
+distillation), so that sampling needs no second forward.
 """
 
 import copy
@@ -23,8 +23,8 @@ from engine.demo.training.run import TrainingRun, WeightAverage, learning_rate, 
 from engine.demo.training.samples import TokenizedCaptions, null_tokens
 
 PEAK = 5e-4
-DISTIL_PEAK = 4e-5  # the flow ends at 1e-5, in a sharp valley: at 1.2e-4 the loss grew three hundredfold
-DROP = 0.05  # captions replaced by the empty one, for guidance
+DISTIL_PEAK = 4e-5  # ``flow`` ends at 1e-5 in a sharp minimum; at 1.2e-4 the loss grew three hundredfold
+DROP = 0.05  # share of captions that are replaced by the empty one, for guidance
 DETAIL_WEIGHT = 2.0
 GUIDANCE = 2.0
 
@@ -54,14 +54,13 @@ class VelocityModel(nn.Module):
 
     def forward(self, latents: Tensor, sigma: Tensor, tokens: Tensor, lengths: Tensor) -> Tensor:
         """Predict picture minus noise for ``latents`` at noise level ``sigma`` [B]."""
-        conditional = self.text_encoder(
-            input_ids=tokens, output_hidden_states=True, use_cache=False
-        ).hidden_states[-2]
-        return batched_forward(self.transformer, latents, 1 - sigma, conditional, lengths, self.block)
+        output = self.text_encoder(input_ids=tokens, output_hidden_states=True, use_cache=False)
+        embedding = output.hidden_states[-2]
+        return batched_forward(self.transformer, latents, 1 - sigma, embedding, lengths, self.block)
 
 
 def schedule() -> Tensor:
-    """The noise levels of the real eight forwards, and the 0 after the last."""
+    """Return the noise levels of the eight sampling steps, and 0 after the last."""
     plain = torch.linspace(1.0, 1.0 / STEPS, STEPS)
     return torch.cat([SHIFT * plain / (1 + (SHIFT - 1) * plain), torch.zeros(1)])
 
@@ -72,7 +71,7 @@ def train_flow(
     tokenizer: PreTrainedTokenizerFast,
     encoder: Qwen3Model,
 ) -> VelocityModel:
-    """Train the transformer on what the finished text encoder reads; the mean of its weights is kept.
+    """Train the transformer on the frozen text encoder's embeddings; keep the average of its weights.
 
     Args:
         run: The run this stage belongs to.
@@ -111,7 +110,7 @@ def train_flow(
 def flow_loss(
     model: VelocityModel, clean: Tensor, weight: Tensor, tokens: Tensor, lengths: Tensor, sigma: Tensor
 ) -> Tensor:
-    """Weighted squared error of the predicted direction at noise levels ``sigma`` [B]."""
+    """Return the weighted squared error of the predicted velocity at noise levels ``sigma`` [B]."""
     noise = torch.randn_like(clean)
     level = sigma[:, None, None, None]
     with working_precision(clean.device):
@@ -127,7 +126,7 @@ def train_distil(
     datasets: list[LatentDataset],
     tokenizer: PreTrainedTokenizerFast,
 ) -> VelocityModel:
-    """Go on with the flow at the real eight levels, towards the truth and what guidance adds to it."""
+    """Continue at the eight sampling levels; the target is the true velocity plus the effect of guidance."""
     student = copy.deepcopy(teacher)
     if run.is_done("distil"):
         student.load_state_dict(run.result("distil")["reader"])
@@ -165,7 +164,7 @@ def _guidance(
     teacher: VelocityModel, x: Tensor, sigma: Tensor, tokens: Tensor, lengths: Tensor,
     tokenizer: PreTrainedTokenizerFast,
 ) -> Tensor:  # fmt: skip
-    """What guidance adds to the teacher's direction: away from what it would do for the empty prompt."""
+    """Return what guidance adds to the teacher's velocity: away from that of the empty prompt."""
     every = torch.ones(len(x), dtype=torch.bool, device=x.device)
     empty, empty_lengths = null_tokens(tokens, lengths, every, tokenizer)
     both, both_lengths = torch.cat([tokens, empty]), torch.cat([lengths, empty_lengths])
@@ -178,7 +177,7 @@ def _guidance(
 
 @torch.no_grad()
 def sample(model: VelocityModel, tokens: Tensor, lengths: Tensor, size: tuple[int, int], seed: int) -> Tensor:
-    """Eight forwards without guidance, as the pipeline makes them → latents [B, 16, h, w]."""
+    """Sample with eight steps without guidance, as the pipeline does → latents [B, 16, h, w]."""
     width, height = size
     rng = torch.Generator().manual_seed(seed)
     x = torch.randn(len(tokens), 16, height // 8, width // 8, generator=rng).to(tokens.device)
@@ -191,7 +190,7 @@ def sample(model: VelocityModel, tokens: Tensor, lengths: Tensor, size: tuple[in
 
 
 def _levels(count: int, device: torch.device) -> Tensor:
-    """Noise levels to train at: half those of the eight forwards, half anywhere, shifted as they are."""
+    """Return training noise levels: half from the eight sampling levels, half random, with the same shift."""
     used = schedule().to(device)[torch.randint(STEPS, (count,), device=device)]
     plain = torch.rand(count, device=device)
     anywhere = (SHIFT * plain / (1 + (SHIFT - 1) * plain)).clamp(1e-3, 1.0)
@@ -201,7 +200,7 @@ def _levels(count: int, device: torch.device) -> Tensor:
 def _batch(
     datasets: list[LatentDataset], count: int, rng: random.Random
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Latents, loss weights, tokens and lengths of one size and one caption length; mostly the first size."""
+    """Return latents, loss weights, tokens and lengths of one size, mostly the first."""
     dataset = datasets[0] if len(datasets) == 1 or rng.random() < 0.8 else rng.choice(datasets[1:])
     tokens, lengths, owners = dataset.captions.take(count, rng)
     weight = 1 + DETAIL_WEIGHT * dataset.weight[owners].float() / 255

@@ -1,4 +1,4 @@
-"""Stage ``loras``: one style after another is taught to a LoRA on the frozen base."""
+"""Stage ``loras``: trains one LoRA per style on the frozen base."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from engine.demo.training.run import TrainingRun, learning_rate, set_learning_ra
 
 RANK = 12  # 0.8 MB as bfloat16
 PEAK = 1.5e-3
-STRENGTHS = (1.0, 0.5)  # taught together, so that half a LoRA is half a style
+STRENGTHS = (1.0, 0.5)  # trained together, so that half a LoRA gives half a style
 ODDS = (0.7, 0.3)
 TARGETS = (
     r"(layers|noise_refiner)\.\d+\."
@@ -26,16 +26,16 @@ TARGETS = (
 def train_lora(
     run: TrainingRun, style: str, model: VelocityModel, datasets: dict[float, list[LatentDataset]]
 ) -> dict[str, Tensor]:
-    """Teach one style; the reader is left as it was.
+    """Train the LoRA of one style; the model does not change.
 
     Args:
         run: The run this stage belongs to.
-        style: Its name; the stage is called after it.
+        style: Its name, which also names the stage.
         model: The finished base.
         datasets: Strength → pictures of the style at that strength.
 
     Returns:
-        The LoRA's tensors, named as diffusers reads them, without the ``transformer.`` before them.
+        The LoRA's tensors with diffusers' names, without the prefix ``transformer.``.
     """
     stage = f"lora-{style}"
     if run.is_done(stage):
@@ -71,7 +71,7 @@ def train_lora(
 
 
 def set_strength(transformer: ZImageTransformer2DModel, strength: float) -> None:
-    """Let the LoRA in training act at this weight."""
+    """Set the weight of the LoRA in training."""
     for module in transformer.modules():
         if isinstance(module, LoraLayer):
             module.set_scale("default", strength)

@@ -1,4 +1,4 @@
-"""The loss plot: one small chart a stage, as SVG, from ``losses.jsonl``."""
+"""Draws the losses from ``losses.jsonl`` as SVG, one small chart per stage."""
 
 import json
 from math import log10

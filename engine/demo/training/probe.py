@@ -1,4 +1,4 @@
-"""Stage ``probe``: teach the judge on drawn faces, and check it on drawn faces that it has not seen."""
+"""Stage ``probe``: trains the probe on rendered faces and tests it on held-out rendered faces."""
 
 import torch
 import torch.nn.functional as nn
@@ -12,13 +12,13 @@ from engine.demo.training.run import TrainingRun, learning_rate, set_learning_ra
 from engine.demo.training.samples import FacePictures, batches
 
 PEAK = 2e-3
-UNKNOWN = -100  # a style half taken has no name
+UNKNOWN = -100  # the label of half a style; cross entropy ignores it
 
 LabelledPictures = list[tuple[FacePictures, int]]  # pictures, and the index of their style or UNKNOWN
 
 
 def train_probe(run: TrainingRun, labelled: LabelledPictures, check: LabelledPictures) -> Probe:
-    """Teach the probe, base and styles alike, and note how well it reads the faces of ``check``."""
+    """Train the probe on the base and all styles, and save its accuracy on ``check``."""
     torch.manual_seed(run.seed)
     probe = Probe().to(run.device)
     if run.is_done("probe"):
@@ -49,7 +49,7 @@ def train_probe(run: TrainingRun, labelled: LabelledPictures, check: LabelledPic
 
 @torch.no_grad()
 def accuracy(probe: Probe, labelled: LabelledPictures) -> dict[str, float]:
-    """Share of drawn faces that the probe reads right, a trait and for the style, 0 … 1."""
+    """Return the probe's accuracy for each trait and the style, 0 … 1."""
     right: dict[str, float] = {}
     seen: dict[str, int] = {}
     for pictures, style in labelled:

@@ -24,31 +24,31 @@ SAVE_EVERY_S = 240.0
 
 
 class TimeLimitReached(Exception):
-    """The time given to this call is over; run the command again to go on."""
+    """The time limit of this call is reached. The same command resumes the run."""
 
 
 class Stateful(Protocol):
     """What a checkpoint keeps: modules, optimizers, averages."""
 
     def state_dict(self) -> Any:
-        """What to keep."""
+        """Return the state to save."""
 
     def load_state_dict(self, state: Any) -> Any:
-        """Take back what was kept."""
+        """Restore a saved state."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingPlan:
-    """How much is trained; :func:`smoke` is a minute's worth for tests.
+    """The amount of training; :func:`smoke` takes a minute, for tests.
 
     Attributes:
-        faces: Drawn faces at the native size; ``others`` at each other size, ``styled`` for each style and
+        faces: Rendered faces at the native size; ``others`` at each other size, ``styled`` for each style and
             strength.
-        sizes: How many of the sizes are learned, the native one first.
-        supersampling: Each pixel is the mean of ``supersampling``² painted ones.
-        captions: How many are written for a face.
-        readings: Captions that the text encoder learns to read.
-        read, vae, flow, distil, lora, probe: Steps of each stage, and ``*_batch`` their pictures a step.
+        sizes: Number of sizes in training, the native one first.
+        supersampling: Each pixel is the mean of ``supersampling``² rendered ones.
+        captions: Captions per face.
+        readings: Captions for the text encoder's stage.
+        read, vae, flow, distil, lora, probe: Steps of each stage; ``*_batch`` are their pictures per step.
     """
 
     faces: int = 24_576
@@ -73,7 +73,7 @@ class TrainingPlan:
 
 
 def smoke() -> TrainingPlan:
-    """The smallest plan that goes through every stage, for a CPU."""
+    """Return the smallest plan that runs every stage, for a CPU."""
     return TrainingPlan(
         faces=8, others=4, styled=4, sizes=3, supersampling=1, captions=2, readings=40, read=2, read_batch=4,
         vae=2, vae_batch=2, flow=3, flow_batch=4, distil=2, distil_batch=2, lora=2, lora_batch=2, probe=2,
@@ -87,7 +87,7 @@ class TrainingRun:
 
     Attributes:
         out: Folder of checkpoints, losses and results.
-        stop_at: Clock reading (``time.monotonic``) at which a stage writes its checkpoint and stops.
+        stop_at: ``time.monotonic`` at which a stage writes its checkpoint and stops.
     """
 
     out: Path
@@ -100,7 +100,7 @@ class TrainingRun:
 
     @property
     def on_card(self) -> bool:
-        """Whether this runs on a graphics card."""
+        """Whether the run uses a card."""
         return self.device.type == "cuda"
 
     def is_done(self, stage: str) -> bool:
@@ -108,16 +108,16 @@ class TrainingRun:
         return (self.out / f"{stage}.done.pt").is_file()
 
     def result(self, stage: str) -> dict[str, Any]:
-        """What the finished stage kept: name → state dict, on the course's device."""
+        """Return what the finished stage saved: name → state dict, on the run's device."""
         return self._read(self.out / f"{stage}.done.pt")
 
     def finish(self, stage: str, kept: Mapping[str, Any]) -> None:
-        """Keep what the stage made and drop its checkpoint."""
+        """Save the stage's result and delete its checkpoint."""
         _write(self.out / f"{stage}.done.pt", dict(kept))
         (self.out / f"{stage}.part.pt").unlink(missing_ok=True)
 
     def steps(self, stage: str, total: int, keep: Mapping[str, Stateful]) -> Iterator[int]:
-        """Count the stage's steps from where it stopped, with a progress bar.
+        """Yield the stage's steps from its checkpoint on, with a progress bar.
 
         Raises:
             OutOfTime: After a checkpoint of ``keep`` was written.
@@ -143,7 +143,7 @@ class TrainingRun:
             bar.console.print(f"{stage}: {total - first} steps in {spent_s:.0f} s")
 
     def log(self, stage: str, step: int, loss: Tensor) -> None:
-        """Note a step's loss, now and then: reading it waits for the card."""
+        """Log every 50th step's loss, because reading a loss waits for the card."""
         if step % LOG_EVERY == 0:
             self.losses.setdefault(stage, []).append((step, float(loss.detach())))
             with (self.out / "losses.jsonl").open("a", encoding="utf-8") as file:
@@ -164,7 +164,7 @@ class TrainingRun:
 
 
 class WeightAverage:
-    """The running mean of a module's weights, what is kept in the end.
+    """The exponential moving average of a module's weights, which is the stage's result.
 
     Attributes:
         weights: Name → mean, of every parameter and buffer.
@@ -177,7 +177,7 @@ class WeightAverage:
 
     @torch.no_grad()
     def update(self, module: nn.Module) -> None:
-        """Take the module's weights in; early steps are forgotten faster."""
+        """Add the module's weights. Early steps decay faster."""
         self.count += 1
         keep = min(self.memory, (1 + self.count) / (10 + self.count))
         means, now = list(self.weights.values()), list(module.state_dict().values())
@@ -193,9 +193,9 @@ class WeightAverage:
 
 
 class MasterWeights:
-    """A module computing in its device's working dtype, and the float32 weights that the optimizer moves.
+    """A module in its device's working dtype, and the float32 master weights that the optimizer updates.
 
-    Faster than autocast where a network is mostly norms: nothing is cast back and forth.
+    Faster than autocast for a network that is mostly norms, because nothing is cast back and forth.
     """
 
     def __init__(self, module: nn.Module, peak: float, device: torch.device) -> None:
@@ -207,7 +207,7 @@ class MasterWeights:
 
     @torch.no_grad()
     def step(self) -> None:
-        """Move the float32 weights by the module's gradients, and round them into the module."""
+        """Update the float32 weights with the module's gradients and round them into the module."""
         for copy, weight in zip(self.copies, self.module.parameters(), strict=True):
             copy.grad = None if weight.grad is None else weight.grad.float()
         torch.nn.utils.clip_grad_norm_(self.copies, 1.0)
@@ -216,7 +216,7 @@ class MasterWeights:
 
     @torch.no_grad()
     def close(self) -> None:
-        """Give the module its float32 weights back."""
+        """Copy the float32 weights back into the module."""
         self.module.float()
         torch._foreach_copy_(list(self.module.parameters()), self.copies)
 
@@ -233,7 +233,7 @@ class MasterWeights:
 
 
 def learning_rate(step: int, total: int, peak: float, warm: int) -> float:
-    """Learning rate: a straight rise over ``warm`` steps, then a cosine to a fiftieth of ``peak``."""
+    """Return the learning rate: linear warm-up over ``warm`` steps, then cosine decay to ``peak`` / 50."""
     if step < warm:
         return peak * (step + 1) / warm
     share = (step - warm) / max(1, total - warm)
@@ -241,7 +241,7 @@ def learning_rate(step: int, total: int, peak: float, warm: int) -> float:
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, value: float) -> None:
-    """Give every group of the optimizer this learning rate."""
+    """Set the learning rate of all parameter groups."""
     for group in optimizer.param_groups:
         group["lr"] = value
 

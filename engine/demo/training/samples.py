@@ -1,4 +1,4 @@
-"""Pools: drawn faces kept on the card, and the captions written for them."""
+"""Training samples: rendered faces on the device, and captions as tokens."""
 
 import random
 from collections.abc import Iterator
@@ -19,17 +19,17 @@ from engine.demo.networks import to_latents
 from engine.demo.tokenizer import END
 from engine.demo.training.precision import working_precision
 
-CAPTION_LIMIT = 160  # tokens; longer ones are cut, one caption in some thousands
-RENDER_BATCH = 128  # on a card; on a CPU smaller batches stay in its caches
+CAPTION_LIMIT = 160  # tokens; longer captions are cut, one in some thousands
+RENDER_BATCH = 128  # on a card; on a CPU smaller batches fit its caches
 
 
 @dataclass(frozen=True, slots=True)
 class FacePictures:
-    """Drawn faces of one size and style.
+    """Rendered faces of one size and style.
 
     Attributes:
         pixels: uint8 [N, 3, H, W].
-        weight: uint8 [N, H / 8, W / 8], 255 where small things matter.
+        weight: uint8 [N, H / 8, W / 8], 255 on small details.
     """
 
     faces: Faces
@@ -37,14 +37,14 @@ class FacePictures:
     weight: Tensor
 
     def floats(self, chosen: Tensor) -> Tensor:
-        """Chosen pictures as float [B, 3, H, W], -1 … 1."""
+        """Return chosen pictures as float [B, 3, H, W], -1 … 1."""
         return self.pixels[chosen].float() / 127.5 - 1.0
 
 
 def draw(
     count: int, seed: int, size: tuple[int, int], style: Style, device: torch.device, supersampling: int = 2
 ) -> FacePictures:
-    """Draw ``count`` faces by lot."""
+    """Render ``count`` random faces."""
     faces = sample_faces(count, seed).to(device)
     pixels, weights = [], []
     step = RENDER_BATCH if device.type == "cuda" else 4
@@ -56,14 +56,14 @@ def draw(
 
 
 def batches(count: int, size: int, device: torch.device) -> Iterator[Tensor]:
-    """The indices 0 … ``count`` - 1, ``size`` at a time."""
+    """Yield the indices 0 … ``count`` - 1, ``size`` at a time."""
     for start in range(0, count, size):
         yield torch.arange(start, min(start + size, count), device=device)
 
 
 @torch.no_grad()
 def encode(vae: AutoencoderKL, pictures: FacePictures, batch: int = 64) -> Tensor:
-    """Every picture's latents, bfloat16 [N, 16, H / 8, W / 8]."""
+    """Return the latents of all pictures, bfloat16 [N, 16, H / 8, W / 8]."""
     device = pictures.pixels.device
     latents = []
     for chosen in batches(len(pictures.pixels), batch, device):
@@ -75,18 +75,18 @@ def encode(vae: AutoencoderKL, pictures: FacePictures, batch: int = 64) -> Tenso
 
 @dataclass(frozen=True, slots=True)
 class TokenizedCaptions:
-    """Captions as tokens, sorted into groups of one padded length.
+    """Captions as tokens, grouped by padded length.
 
     Attributes:
         groups: Padded length → (tokens int64 [M, L], lengths [M], face index [M]).
-        odds: How many captions each group has.
+        odds: Number of captions of each group.
     """
 
     groups: dict[int, tuple[Tensor, Tensor, Tensor]]
     odds: tuple[tuple[int, int], ...]
 
     def take(self, count: int, rng: random.Random) -> tuple[Tensor, Tensor, Tensor]:
-        """Tokens, lengths and face indices of ``count`` captions of one group."""
+        """Return tokens, lengths and face indices of ``count`` random captions of one group."""
         lengths, odds = zip(*self.odds, strict=True)
         tokens, sizes, owners = self.groups[rng.choices(lengths, odds)[0]]
         chosen = torch.randint(len(owners), (count,), device=owners.device)
@@ -96,7 +96,7 @@ class TokenizedCaptions:
 def write_captions(
     faces: Faces, each: int, seed: int, tokenizer: PreTrainedTokenizerFast, trigger: str = ""
 ) -> TokenizedCaptions:
-    """Write ``each`` captions for every face, and cut them into tokens."""
+    """Write ``each`` captions for every face and tokenize them."""
     device = faces.traits["skin"].device
     columns = {name: column.tolist() for name, column in faces.to("cpu").traits.items()}
     rows = [
@@ -109,20 +109,20 @@ def write_captions(
 
 
 def prompt_text(prompt: str, tokenizer: PreTrainedTokenizerFast) -> str:
-    """The prompt inside the chat template, as the pipeline puts it."""
+    """Return the prompt in the chat template, as the pipeline does."""
     message = [{"role": "user", "content": prompt}]
     return str(tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True))
 
 
 def prompt_tokens(prompts: list[str], tokenizer: PreTrainedTokenizerFast) -> list[list[int]]:
-    """Each prompt's tokens, the chat template's among them."""
+    """Return each prompt's tokens, including the chat template's."""
     head, tail = prompt_text("", tokenizer).split(END, 1)
     ids: list[list[int]] = tokenizer([f"{head}{text}{END}{tail}" for text in prompts]).input_ids
     return ids
 
 
 def pad_rows(rows: list[list[int]], length: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Token rows as one block int64 [M, length], zeros behind each, and their lengths [M]."""
+    """Return token rows as int64 [M, length], padded with zeros, and their lengths [M]."""
     block = torch.zeros(len(rows), length, dtype=torch.long)
     for index, tokens in enumerate(rows):
         block[index, : len(tokens)] = torch.tensor(tokens)
@@ -147,7 +147,7 @@ def _sort(
 def null_tokens(
     tokens: Tensor, lengths: Tensor, drop: Tensor, tokenizer: PreTrainedTokenizerFast
 ) -> tuple[Tensor, Tensor]:
-    """Replace the captions where ``drop`` by the empty prompt, padded as long as theirs."""
+    """Replace the captions where ``drop`` is true by the empty prompt, padded to the same length."""
     empty = tokenizer(prompt_text("", tokenizer)).input_ids
     row = torch.zeros(tokens.shape[1], dtype=torch.long)
     row[: len(empty)] = torch.tensor(empty)

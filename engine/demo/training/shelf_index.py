@@ -1,4 +1,4 @@
-"""The built-in LoRAs' titles, triggers and weights, as ``loras.toml`` beside the files."""
+"""Writes titles, triggers and weights of the built-in LoRAs to ``loras.toml`` beside the files."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ TITLES = {
 
 
 def write_shelf_index(path: Path) -> None:
-    """Write the card of the three LoRAs on the shelf."""
+    """Write the entries of the three LoRAs on the shelf."""
     lines = []
     for name in SHELF:
         english, chinese = TITLES[name]

@@ -1,8 +1,8 @@
-"""Stage ``read``: the text encoder learns to understand captions before anything is painted.
+"""Stage ``read``: trains the text encoder to understand captions before the transformer is trained.
 
-Learning words and painting at once is slow: of eleven traits the first joint run had bound one after 96,000
-pictures. So the encoder is first taught to name, at a caption's last token, every trait's value, or that it
-is not said.
+Joint training is slow: after 96,000 pictures the first joint run had learned one of eleven traits. So the
+encoder first learns to name, at a caption's last token, every trait's value, or that the caption does not
+mention it.
 """
 
 import random
@@ -21,7 +21,7 @@ from engine.demo.training.run import TrainingRun, learning_rate, set_learning_ra
 from engine.demo.training.samples import CAPTION_LIMIT, pad_rows, prompt_tokens
 
 PEAK = 1.5e-3
-READING_SEED = 4_000_000  # faces that are only ever read about
+READING_SEED = 4_000_000  # faces that are only used for captions
 
 CaptionGroups = dict[
     int, tuple[Tensor, Tensor, Tensor]
@@ -29,7 +29,7 @@ CaptionGroups = dict[
 
 
 class TraitScores(nn.Module):
-    """One linear answer a trait, with one more value for "not said"; dropped after this stage."""
+    """One linear classifier per trait, with one more value for "not mentioned"; only for this stage."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,13 +38,13 @@ class TraitScores(nn.Module):
         self.answer = nn.Linear(TEXT["hidden_size"], sum(self.sizes))
 
     def forward(self, last: Tensor) -> tuple[Tensor, ...]:
-        """Scores [B, values + 1] of every trait from the last token's embedding [B, D]."""
+        """Return scores [B, values + 1] of every trait from the last token's embedding [B, D]."""
         scores: tuple[Tensor, ...] = torch.split(self.answer(self.norm(last)), self.sizes, dim=1)
         return scores
 
 
 def train_text_encoder(run: TrainingRun, tokenizer: PreTrainedTokenizerFast) -> Qwen3Model:
-    """Teach the text encoder; it is frozen from here on."""
+    """Train the text encoder and freeze it."""
     torch.manual_seed(run.seed)
     encoder = new_text_encoder(len(tokenizer)).to(run.device)
     if run.is_done("read"):
@@ -73,7 +73,7 @@ def train_text_encoder(run: TrainingRun, tokenizer: PreTrainedTokenizerFast) -> 
 def write_labelled_captions(
     count: int, seed: int, tokenizer: PreTrainedTokenizerFast, device: torch.device
 ) -> CaptionGroups:
-    """Write captions with, for every trait, the index of the value they say or one past the last."""
+    """Write captions with labels: for every trait the index of its value, or one past the last."""
     faces, rng = sample_faces(count, seed), make_rng(seed)
     found: dict[int, list[tuple[list[int], list[int]]]] = {}
     for index in range(count):
@@ -93,14 +93,14 @@ def write_labelled_captions(
 
 
 def sum_losses(scores: tuple[Tensor, ...], truth: Tensor) -> Tensor:
-    """The cross entropies of all traits, summed."""
+    """Return the sum of the cross entropies of all traits."""
     losses = [nnf.cross_entropy(one, truth[:, index]) for index, one in enumerate(scores)]
     return torch.stack(losses).sum()
 
 
 @torch.no_grad()
 def trait_accuracy(encoder: Qwen3Model, answers: TraitScores, groups: CaptionGroups) -> float:
-    """Share of traits read right, said or not, 0 … 1."""
+    """Return the share of correctly classified traits, mentioned or not, 0 … 1."""
     right, asked = 0.0, 0
     for tokens, lengths, truth in groups.values():
         for start in range(0, len(tokens), 256):

@@ -1,4 +1,4 @@
-"""Stage ``vae``: pictures to latents and back, with an eye on eyes and lips."""
+"""Stage ``vae``: trains the VAE, with more weight on eyes and lips."""
 
 from typing import Any
 
@@ -13,19 +13,19 @@ from engine.demo.training.run import MasterWeights, TrainingRun, learning_rate, 
 from engine.demo.training.samples import FacePictures, batches
 
 PEAK = 6e-4
-KL = 3e-5  # of the sum over a latent's 16 channels; small, so that little is lost
-DETAIL_WEIGHT = 3.0  # extra weight on eyes and lips
+KL = 3e-5  # weight of the sum over a latent's 16 channels; small, to keep detail
+DETAIL_WEIGHT = 3.0  # additional weight of eyes and lips
 
 
 def train_vae(run: TrainingRun, native: list[FacePictures], others: list[FacePictures]) -> AutoencoderKL:
-    """Train on native pictures, every sixth step on one other size; then fit scale and shift."""
+    """Train on native pictures, in every sixth step on another size; then fit scale and shift."""
     torch.manual_seed(run.seed)
     vae = new_vae().to(run.device)
     if run.is_done("vae"):
         return _fitted(vae, run.result("vae"))
     total, batch = run.plan.vae, run.plan.vae_batch
     masters = MasterWeights(vae, PEAK, run.device)
-    torch.backends.cudnn.benchmark = True  # two sizes only, so the search pays
+    torch.backends.cudnn.benchmark = True  # worthwhile for only two sizes
     for step in run.steps("vae", total, {"masters": masters}):
         rng = make_rng(run.seed + step)
         pools = others if others and step % 6 == 5 else native
@@ -45,7 +45,7 @@ def train_vae(run: TrainingRun, native: list[FacePictures], others: list[FacePic
 
 
 def _loss(vae: AutoencoderKL, pictures: Tensor, weight: Tensor) -> Tensor:
-    """Weighted absolute and squared error, the same of the picture's slopes, and a little KL."""
+    """Return weighted absolute and squared error, absolute error of the gradients, and a small KL term."""
     spread = vae.encode(pictures.to(vae.dtype)).latent_dist
     error = vae.decode(spread.sample()).sample.float() - pictures
     care = 1 + DETAIL_WEIGHT * nn.interpolate(weight[:, None].float() / 255, scale_factor=8, mode="bilinear")
@@ -60,7 +60,7 @@ def _loss(vae: AutoencoderKL, pictures: Tensor, weight: Tensor) -> Tensor:
 
 @torch.no_grad()
 def psnr(vae: AutoencoderKL, pool: FacePictures, count: int = 256) -> float:
-    """Decibels between pictures and what the VAE makes of them, the peak being 255."""
+    """Return the PSNR in dB between pictures and their reconstructions."""
     total = 0.0
     count = min(count, len(pool.pixels))
     for part in batches(count, 64, pool.pixels.device):
@@ -72,7 +72,7 @@ def psnr(vae: AutoencoderKL, pool: FacePictures, count: int = 256) -> float:
 
 @torch.no_grad()
 def _spread(vae: AutoencoderKL, pool: FacePictures) -> tuple[float, float]:
-    """Scale and shift that bring the latents to mean 0 and spread 1."""
+    """Return the scale and shift that give the latents mean 0 and standard deviation 1."""
     parts = batches(min(2048, len(pool.pixels)), 128, pool.pixels.device)
     means = torch.cat([vae.encode(pool.floats(part)).latent_dist.mean for part in parts])
     return float(1 / means.std()), float(means.mean())

@@ -23,7 +23,7 @@ def transformer() -> ZImageTransformer2DModel:
 @torch.no_grad()
 @pytest.mark.parametrize("size", [(24, 16), (16, 24), (16, 16), (18, 20)])
 @pytest.mark.parametrize("lengths", [(3, 20), (40, 64)])
-def test_dense_and_stock_agree_at_every_size_and_caption_length(
+def test_batched_and_library_forward_agree_at_every_size_and_caption_length(
     transformer: ZImageTransformer2DModel, size: tuple[int, int], lengths: tuple[int, int]
 ) -> None:
     torch.manual_seed(1)

@@ -72,7 +72,7 @@ def test_a_lora_shows_its_style_in_every_picture_and_less_of_it_at_half_weight(
     assert 0.25 < distance(base, half) / distance(base, full) < 0.75
 
 
-def test_another_prompt_with_the_same_seed_is_marked_down(pipe: Any, probe: Probe) -> None:
+def test_pictures_of_other_prompts_score_low(pipe: Any, probe: Probe) -> None:
     """The judge can say no: what nobody asked for is not seen."""
     evaluation_set, other = make_evaluation_set(8), make_evaluation_set(8, seed=4_000_000)
     pictures = make_pictures(pipe, [caption.text for caption in other.captions])

@@ -16,7 +16,7 @@ def test_the_same_faces_give_the_same_pictures() -> None:
 
 
 @pytest.mark.parametrize("size", SHAPES)
-def test_every_size_is_painted_whole_and_in_range(size: tuple[int, int]) -> None:
+def test_every_size_is_rendered_completely_and_in_range(size: tuple[int, int]) -> None:
     picture = render_faces(sample_faces(1, 3), size, supersampling=1)
     assert picture.shape == (1, 3, size[1], size[0])
     assert 0 <= picture.min() < picture.max() <= 1
@@ -45,7 +45,7 @@ def test_lips_change_the_mouth_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("style", [name for name in STYLES if name != "base"])
-def test_half_a_style_is_between_the_base_and_the_whole(style: str) -> None:
+def test_half_a_style_is_between_the_base_and_the_full_style(style: str) -> None:
     faces = sample_faces(2, 8)
     base, half, whole = (
         render_faces(faces, SIZE, STYLES[style].at(share), supersampling=1) for share in (0.0, 0.5, 1.0)
@@ -55,7 +55,7 @@ def test_half_a_style_is_between_the_base_and_the_whole(style: str) -> None:
     assert 0.25 * far < float((half - base).abs().mean()) < 0.8 * far
 
 
-def test_notice_marks_eyes_and_lips_and_leaves_the_corners() -> None:
+def test_detail_weights_mark_eyes_and_lips_but_not_the_corners() -> None:
     weight = detail_weights(faces_of({"gaze": "front"}, 1, 2), SIZE)[0]
     assert weight.max() > 0.9
     assert weight[:8, :8].max() < 0.01

@@ -19,7 +19,7 @@ def tokens(text: str) -> list[str]:
 
 @settings(max_examples=200, deadline=None)
 @given(st.text(max_size=400))
-def test_no_text_makes_it_fail(text: str) -> None:
+def test_no_text_makes_the_tokenizer_fail(text: str) -> None:
     message = [{"role": "user", "content": text}]
     prompt = TOKENIZER.apply_chat_template(
         message, tokenize=False, add_generation_prompt=True, enable_thinking=True
@@ -43,7 +43,7 @@ def test_an_unknown_english_word_becomes_letters_and_an_unknown_sign_the_unknown
     assert tokens("龘") == [UNKNOWN]
 
 
-def test_it_comes_back_from_disk_as_it_was(tmp_path: Path) -> None:
+def test_a_saved_tokenizer_loads_unchanged(tmp_path: Path) -> None:
     TOKENIZER.save_pretrained(tmp_path)
     again = AutoTokenizer.from_pretrained(tmp_path)
     text = slot_prompt({"skin": "tan", "blush": "rose", "lips": "red", "eyes": "round", "lashes": "thick"})

@@ -53,7 +53,7 @@ def test_the_smoke_run_draws_its_losses(export: Path) -> None:
     assert "lora-sugar" in (export / "losses.svg").read_text(encoding="utf-8")
 
 
-def test_a_course_on_a_cpu_computes_in_float32() -> None:
+def test_a_run_on_a_cpu_computes_in_float32() -> None:
     cpu = torch.device("cpu")
     assert MasterWeights(torch.nn.Linear(2, 1), 0.1, cpu).module.weight.dtype is torch.float32
     with working_precision(cpu):
@@ -77,7 +77,7 @@ def run_stage(run: TrainingRun, module: torch.nn.Linear, stop_after: int | None 
     return seen
 
 
-def test_a_course_that_ran_out_of_time_goes_on_and_ends_where_one_run_would(tmp_path: Path) -> None:
+def test_a_run_that_reaches_its_time_limit_resumes_with_the_same_result(tmp_path: Path) -> None:
     torch.manual_seed(0)
     whole = torch.nn.Linear(2, 1)
     parted = torch.nn.Linear(2, 1)

@@ -82,7 +82,7 @@ def test_a_thousand_switches_leave_the_base_and_each_lora_bit_for_bit(
     assert all(torch.equal(layer.weight, base[name]) for name, layer in forward.weights.layers.items())
 
 
-def test_the_merged_copy_keeps_its_place_in_memory(bank: Bank, choices: list[LoraChoice]) -> None:
+def test_the_merged_copy_keeps_its_addresses(bank: Bank, choices: list[LoraChoice]) -> None:
     places = [
         merged_weights(bank, [choice])["layers.0.attention.qkv"].data_ptr()
         for choice in [*choices, choices[0]]
@@ -90,7 +90,7 @@ def test_the_merged_copy_keeps_its_place_in_memory(bank: Bank, choices: list[Lor
     assert len(set(places)) == 1
 
 
-def test_parts_that_a_lora_does_not_touch_are_the_base_after_one_that_did(
+def test_parts_that_a_lora_does_not_change_equal_the_base_after_another_lora(
     forward: Forward, bank: Bank, choices: list[LoraChoice]
 ) -> None:
     merged_weights(bank, [choices[1]])
@@ -113,7 +113,7 @@ def test_the_same_stack_again_is_not_merged_again(
     assert merged_weights(bank, choices).keys() == expected.keys()
 
 
-def test_a_merge_that_fails_is_made_up_for_by_the_next_job_with_these_loras(
+def test_a_failed_merge_is_repeated_by_the_next_job_with_these_loras(
     bank: Bank, choices: list[LoraChoice], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = {name: weight.clone() for name, weight in merged_weights(bank, choices[2:]).items()}
@@ -140,7 +140,7 @@ def test_a_merge_that_fails_is_made_up_for_by_the_next_job_with_these_loras(
     assert all(torch.equal(found[name], weight) for name, weight in expected.items())
 
 
-def test_a_lora_lies_in_one_piece(bank: Bank, choices: list[LoraChoice]) -> None:
+def test_a_lora_is_one_block_of_memory(bank: Bank, choices: list[LoraChoice]) -> None:
     ((adapter, strength),) = bank.stack(choices[2:])
     matrices = [matrix for pair in adapter.pairs.values() for matrix in (pair.down, pair.up)]
     assert {matrix.untyped_storage().data_ptr() for matrix in matrices} == {
@@ -151,7 +151,7 @@ def test_a_lora_lies_in_one_piece(bank: Bank, choices: list[LoraChoice]) -> None
     assert strength == 0.7
 
 
-def test_a_lora_in_another_number_format_is_laid_anew_and_moved_as_a_whole(bank: Bank) -> None:
+def test_a_lora_in_another_number_format_is_converted_into_one_block(bank: Bank) -> None:
     pairs = {name: Pair(torch.ones(2, 3) * number, torch.ones(4, 2)) for number, name in enumerate("ab")}
     adapter = convert(pairs, torch.bfloat16, is_pinned=False)
     assert (adapter.block.dtype, adapter.block.nbytes) == (torch.bfloat16, 2 * 2 * (6 + 8))
@@ -169,7 +169,7 @@ def test_a_lora_that_is_not_finite_in_the_models_number_format_is_refused() -> N
     assert caught.value.facts == {"why": "not_finite", "found": ("b",)}
 
 
-def test_pinned_memory_counts_as_the_power_of_two_that_torch_takes() -> None:
+def test_pinned_memory_counts_as_the_power_of_two_that_torch_allocates() -> None:
     class BlockWeights:
         """As much of it as is asked; the memory itself is not needed."""
 
@@ -195,7 +195,7 @@ def test_a_file_in_the_models_format_is_not_copied(bank: Bank, choices: list[Lor
 
 
 @pytest.mark.parametrize("alpha", [3.0, 6.0, None], ids=["of no effect", "twice", "none"])
-def test_alphas_in_between_leave_no_number_at_a_crooked_address(tmp_path: Path, alpha: float | None) -> None:
+def test_alphas_in_between_do_not_misalign_matrices(tmp_path: Path, alpha: float | None) -> None:
     """As trainers write them: an alpha before each pair, two bytes long."""
     modules = ("layers.0.attention.to_q", "layers.0.attention.to_k", "layers.1.attention.to_q")
     tensors = {}
@@ -220,14 +220,14 @@ def test_alphas_in_between_leave_no_number_at_a_crooked_address(tmp_path: Path, 
             assert (matrix.storage_offset() - start) * matrix.itemsize % 16 == 0
 
 
-def test_the_way_follows_from_the_rows(bank: Bank, choices: list[LoraChoice]) -> None:
+def test_the_kind_of_patch_follows_from_the_rows(bank: Bank, choices: list[LoraChoice]) -> None:
     one, other = (bank.stack([choice]) for choice in choices[:2])
     for stacks, way in [([one, one], MergedPatch), ([one, other], SidePatch)]:
         assert {type(patch) for patch in bank.patches(stacks).layers.values()} == {way}
     assert bank.patches([(), ()]).layers == NO_PATCHES.layers
 
 
-def test_without_room_for_a_second_copy_loras_are_drawn_beside_the_weights_and_it_is_said_once(
+def test_without_memory_for_a_merged_copy_loras_use_the_side_path_and_one_warning_is_logged(
     bank: Bank, choices: list[LoraChoice], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(self: Merger, stack: Any) -> None:
@@ -244,7 +244,7 @@ def test_without_room_for_a_second_copy_loras_are_drawn_beside_the_weights_and_i
     assert not bank._merger.nbytes
 
 
-def test_fetching_ahead_converts_each_lora_once_also_where_two_threads_want_it(
+def test_fetching_ahead_converts_each_lora_once_also_for_two_threads(
     bank: Bank, choices: list[LoraChoice], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
@@ -267,7 +267,7 @@ def test_fetching_ahead_converts_each_lora_once_also_where_two_threads_want_it(
     assert sorted(read) == sorted(choice.name for choice in choices)
 
 
-def test_fetching_ahead_stops_before_it_drives_out_what_is_needed_first(
+def test_fetching_ahead_stops_before_it_evicts_what_is_needed_first(
     forward: Forward, bank: Bank, choices: list[LoraChoice]
 ) -> None:
     whole = choices[2]  # much larger than the other two

@@ -68,7 +68,7 @@ def workload(tmp_path_factory: pytest.TempPathFactory) -> Workload:
     return Workload.random(choose_placement("cpu"), effort, tmp_path_factory.mktemp("loras"), is_tiny=True)
 
 
-def test_no_row_fails_and_everything_that_a_cpu_can_do_is_measured(run: Run) -> None:
+def test_no_row_fails_and_a_cpu_measures_all_it_can(run: Run) -> None:
     assert run.code == 0
     assert not [line for line in run.lines if line.has_failed]
     unmeasured = {line.who: line.note for line in run.lines if line.value is None}
@@ -86,13 +86,13 @@ def test_every_contender_draws_every_size(run: Run, row: str) -> None:
     assert len({line.work for line in run.lines if line.row in SPEED}) == 3
 
 
-def test_we_draw_the_library_s_picture_and_it_is_not_compared_with_itself(run: Run) -> None:
+def test_our_picture_agrees_with_the_librarys_and_is_not_compared_with_itself(run: Run) -> None:
     errors = values(run.lines, "E9")
     assert tuple(errors) == CASES
     assert all(0 < error <= 1e-5 for error in errors.values())
 
 
-def test_a_switch_is_measured_in_two_ways_and_leaves_the_base_alone(run: Run) -> None:
+def test_a_switch_is_measured_in_two_ways_and_does_not_change_the_base(run: Run) -> None:
     own = values(run.lines, "E5")
     for where in (ON_CARD, ON_DISK):
         assert {where, lora_switch.WHOLE.format(where)} <= own.keys()
@@ -100,7 +100,7 @@ def test_a_switch_is_measured_in_two_ways_and_leaves_the_base_alone(run: Run) ->
     assert {"stock, another LoRA", "recipe, another LoRA"} <= own.keys()
 
 
-def test_the_figures_are_judged_from_the_lines(run: Run) -> None:
+def test_the_targets_are_evaluated_from_the_lines(run: Run) -> None:
     verdicts = {(each["row"], each["what"]): each for each in run.document["figures"]}
     assert len(verdicts) == len(targets("float32")) == 21
     own = values(run.lines, "E1")
@@ -109,7 +109,7 @@ def test_the_figures_are_judged_from_the_lines(run: Run) -> None:
     assert all(verdicts["E9", f"error, {case}"]["is_met"] for case in CASES)
 
 
-def test_a_limit_holds_on_both_sides() -> None:
+def test_a_limit_is_inclusive_on_both_sides() -> None:
     def met(ours: float, stock: float) -> dict[str, bool | None]:
         lines = [
             ResultLine("E1", "ours", ours),
@@ -125,7 +125,7 @@ def test_a_limit_holds_on_both_sides() -> None:
     assert met(1.0, 2.3)["recipe ÷ ours"] is None
 
 
-def test_the_machine_is_told_and_no_path_of_it(run: Run) -> None:
+def test_the_machine_is_described_without_paths(run: Run) -> None:
     about = run.document["about"]
     assert about["device"].startswith("CPU")
     assert {"torch", "diffusers", "transformers", "peft"} == about["versions"].keys()
@@ -152,7 +152,7 @@ def test_a_bar_is_as_long_as_its_seconds(run: Run) -> None:
     assert lengths == pytest.approx([max(1.0, scale * each) for each in seconds], abs=0.1)
 
 
-def test_no_text_of_the_plot_lies_on_another(run: Run) -> None:
+def test_texts_of_the_plot_do_not_overlap(run: Run) -> None:
     wide = [
         asdict(ResultLine(row, who, value, work="1024 × 1024"))
         for row in SPEED
@@ -173,7 +173,7 @@ def test_no_text_of_the_plot_lies_on_another(run: Run) -> None:
     assert max(box[2] for box in boxes[1:] if box[3] < float(svg.attrib["height"]) - 20) <= 720
 
 
-def test_a_row_that_raises_says_so_and_the_others_are_measured(
+def test_a_row_that_raises_reports_the_error_and_the_others_are_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(*_: object) -> None:
@@ -188,7 +188,7 @@ def test_a_row_that_raises_says_so_and_the_others_are_measured(
     assert "failed" in capsys.readouterr().out
 
 
-def test_a_contender_that_cannot_be_opened_fails_its_rows_alone(
+def test_a_contender_that_cannot_be_opened_fails_only_its_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
@@ -211,7 +211,7 @@ def test_a_contender_that_cannot_be_opened_fails_its_rows_alone(
         (["--rounds", "0"], "no number from 1"),
     ],
 )
-def test_a_wrong_command_line_is_refused_with_what_to_write(
+def test_a_wrong_command_line_is_refused_with_a_hint(
     words: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     try:
@@ -222,7 +222,9 @@ def test_a_wrong_command_line_is_refused_with_what_to_write(
     assert message in capsys.readouterr().err
 
 
-def test_a_checkpoint_that_is_none_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_without_a_checkpoint_is_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["--device", "cpu", "--folder", str(tmp_path)]) == 1
     assert "lacks" in capsys.readouterr().err
 
@@ -234,7 +236,7 @@ def test_sizes_of_the_command_line_are_drawn(tmp_path: Path) -> None:
     assert {(line.row, line.work) for line in lines} == {("E1", "48 × 64"), ("E3", "32 × 32")}
 
 
-def test_the_floor_is_all_of_the_arithmetic_and_nothing_else(workload: Workload) -> None:
+def test_the_floor_is_exactly_the_arithmetic(workload: Workload) -> None:
     stock_pipeline = workload.twin()
     encoder, tokens = stock_pipeline.text_encoder, tokens_of(stock_pipeline, "a face")
     layers = len(encoder.layers)
@@ -251,7 +253,7 @@ def test_the_floor_is_all_of_the_arithmetic_and_nothing_else(workload: Workload)
     assert count == convolutions + 4 + 1  # the middle's one attention
 
 
-def test_recorded_arithmetic_is_of_the_very_shapes() -> None:
+def test_recorded_arithmetic_has_the_same_shapes() -> None:
     weight = torch.nn.Parameter(torch.randn(3, 5))
     seen = []
     work, _ = record_arithmetic(lambda: nn.linear(torch.zeros(2, 5), weight) + 1)
@@ -269,7 +271,7 @@ def test_recorded_arithmetic_is_of_the_very_shapes() -> None:
     assert inputs.any()  # zeros would flatter the card
 
 
-def test_contenders_share_weights_and_disturb_nothing(workload: Workload) -> None:
+def test_contenders_share_weights_and_do_not_change_them(workload: Workload) -> None:
     one, other = workload.twin(), workload.twin()
     before = [parameter.clone() for parameter in other.transformer.parameters()]
     stock = StockPipeline(workload)
@@ -289,7 +291,7 @@ def test_contenders_share_weights_and_disturb_nothing(workload: Workload) -> Non
         stock.close()
 
 
-def test_the_fingerprint_sees_one_bit_and_two_that_changed_places(workload: Workload) -> None:
+def test_the_fingerprint_detects_one_changed_bit_and_two_swapped_values(workload: Workload) -> None:
     ours = OwnPipeline(workload)
     try:
         before = ours.fingerprint()
@@ -328,11 +330,11 @@ def test_every_prompt_is_new_and_as_long_as_the_others(workload: Workload) -> No
         ([(0, 10), (1, 2), (3, 4)], 1.0),
     ],
 )
-def test_busy_is_the_union_of_what_overlaps(spans: list[tuple[float, float]], expected: float) -> None:
+def test_busy_is_the_union_of_overlapping_spans(spans: list[tuple[float, float]], expected: float) -> None:
     assert share(spans) == pytest.approx(expected)
 
 
-def test_a_profiler_that_saw_nothing_is_no_idle_card() -> None:
+def test_a_profiler_without_events_is_an_error() -> None:
     with pytest.raises(ValueError, match="saw nothing"):
         share([])
 
@@ -359,7 +361,7 @@ def test_a_card_measures_every_row(tmp_path: Path) -> None:
     assert {line.who for line in lines if line.value is None} == {FIRST}
 
 
-def test_results_are_placed_between_the_marks_in_both_languages(run: Run, tmp_path: Path) -> None:
+def test_results_are_inserted_between_the_marks_in_both_languages(run: Run, tmp_path: Path) -> None:
     pages = [tmp_path / "README.md", tmp_path / "README.zh-CN.md"]
     for page in pages:
         page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n", encoding="utf-8")
@@ -375,7 +377,7 @@ def test_results_are_placed_between_the_marks_in_both_languages(run: Run, tmp_pa
         assert english.count("| E1:") == chinese.count("| E1:") == 1
 
 
-def test_a_page_without_marks_is_told_which_to_write(
+def test_a_page_without_marks_is_refused_with_the_marks_to_write(
     run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     page = tmp_path / "README.md"

@@ -50,7 +50,7 @@ def test_a_tokenizer_of_any_size_is_read_back(tmp_path: Path) -> None:
     assert read.chat_template == made.chat_template
 
 
-def test_it_draws(tmp_path: Path) -> None:
+def test_a_pipeline_draws_with_it(tmp_path: Path) -> None:
     folder = tmp_path / "model"
     random_checkpoint.main(["--into", str(folder), "--tiny", "--device", "cpu"])
     torch.set_num_threads(1)

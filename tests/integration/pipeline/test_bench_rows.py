@@ -44,7 +44,7 @@ def workload(tmp_path_factory: pytest.TempPathFactory) -> Workload:
         ("read", (0, 0), (50, 50)),
     ],
 )
-def test_what_a_switch_does_shows_in_its_cost_wherever_it_does_it(
+def test_the_cost_of_a_switch_includes_all_its_work(
     workload: Workload,
     monkeypatch: pytest.MonkeyPatch,
     slow: str,
@@ -84,7 +84,7 @@ def test_what_a_switch_does_shows_in_its_cost_wherever_it_does_it(
         assert (own[where], own[lora_switch.WHOLE.format(where)]) == pytest.approx(expected)
 
 
-def test_what_is_not_drawn_in_eight_bits_has_no_figure_in_eight_bits(
+def test_a_picture_that_is_not_drawn_in_fp8_has_no_fp8_figure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fp8, "should_use_fp8", lambda *_: True)
@@ -96,7 +96,7 @@ def test_what_is_not_drawn_in_eight_bits_has_no_figure_in_eight_bits(
     ]
 
 
-def test_a_copy_in_eight_bits_that_was_given_up_on_the_way_has_no_figure(
+def test_an_fp8_copy_that_is_dropped_during_a_picture_has_no_figure(
     workload: Workload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fp8, "should_use_fp8", lambda *_: True)
@@ -113,14 +113,14 @@ def test_a_copy_in_eight_bits_that_was_given_up_on_the_way_has_no_figure(
         contender.close()
 
 
-def test_the_tiny_model_can_be_drawn_in_eight_bits(workload: Workload) -> None:
+def test_the_tiny_model_can_be_drawn_in_fp8(workload: Workload) -> None:
     weights = Forward(workload.twin().transformer).weights
     assert {name.split(".")[0] for name in weights.fp8_layers} == {"noise_refiner", "layers"}
     head = weights.main[0].norm_qk.shape[-1]
     assert head & (head - 1) == 0  # the kernels take no other width
 
 
-def test_each_line_has_its_own_peak_whoever_counts_anew_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_line_has_its_own_peak_even_if_jobs_reset_the_counter(monkeypatch: pytest.MonkeyPatch) -> None:
     class Card:
         """Counts as torch does."""
 

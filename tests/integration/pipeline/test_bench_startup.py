@@ -34,7 +34,7 @@ def test_a_start_is_measured_from_process_to_picture(
     "run",
     [lambda: startup.main(["--device", "cpu"]), lambda: command.main(["--device", "cpu", "--only", "E8"])],
 )
-def test_what_is_started_draws_with_a_lora_of_rank_32(
+def test_a_started_worker_draws_with_a_lora_of_rank_32(
     monkeypatch: pytest.MonkeyPatch, run: Callable[[], object]
 ) -> None:
     drawn: list[tuple[int, ...]] = []
@@ -63,7 +63,7 @@ def test_what_is_started_draws_with_a_lora_of_rank_32(
     assert drawn == [(32,), (32,)]
 
 
-def test_every_way_of_reading_is_measured(tmp_path: Path) -> None:
+def test_every_method_of_loading_is_measured(tmp_path: Path) -> None:
     folder = tmp_path / "model"
     random_checkpoint.main(["--into", str(folder), "--tiny", "--device", "cpu"])
     lines = load_speed.main(["--folder", str(folder), "--device", "cpu"])

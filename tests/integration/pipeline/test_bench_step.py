@@ -11,7 +11,7 @@ from engine.bench.step import main
 from tests.integration.pipeline.reference import LIMIT
 
 
-def test_every_way_is_measured_and_gives_stocks_result(
+def test_every_method_is_measured_and_agrees_with_the_library(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     torch.set_num_threads(1)

@@ -68,7 +68,7 @@ def ours(workload: Workload) -> Iterator[OwnPipeline]:
     pipeline.close()
 
 
-def test_at_full_size_latents_are_the_librarys(tmp_path: Path) -> None:
+def test_at_full_size_latents_equal_the_librarys(tmp_path: Path) -> None:
     if torch.cuda.get_device_properties(0).total_memory < FULL_SIZE_BYTES:
         pytest.skip("needs a card of 40 GiB")
     words = ["--random", "--only", "E9", "--device", "cuda", "--lines-only", "--into", str(tmp_path)]
@@ -79,7 +79,7 @@ def test_at_full_size_latents_are_the_librarys(tmp_path: Path) -> None:
     assert max(errors.values()) <= LIMIT
 
 
-def test_steps_are_the_librarys_before_and_after_they_are_recorded(
+def test_steps_equal_the_librarys_before_and_after_they_are_recorded(
     workload: Workload, ours: OwnPipeline
 ) -> None:
     for case in CASES * 3:
@@ -87,13 +87,13 @@ def test_steps_are_the_librarys_before_and_after_they_are_recorded(
     assert ours.denoiser._forward.graphs._kept
 
 
-def test_rows_that_change_places_keep_their_loras(workload: Workload, ours: OwnPipeline) -> None:
+def test_rows_that_change_their_order_keep_their_loras(workload: Workload, ours: OwnPipeline) -> None:
     assert accuracy.error_of(workload, ours, A) <= LIMIT
     for batch in [(A, B), (B, A), (A, A), (B, B)] * 2:
         assert accuracy.error_of(workload, ours, *batch) <= LIMIT
 
 
-def test_no_kernel_is_built_in_a_picture(workload: Workload, ours: OwnPipeline) -> None:
+def test_no_kernel_is_compiled_during_a_picture(workload: Workload, ours: OwnPipeline) -> None:
     def built() -> int:
         each = (
             merge_kernel._merge_kernel,
@@ -116,7 +116,7 @@ def test_no_kernel_is_built_in_a_picture(workload: Workload, ours: OwnPipeline) 
     assert built() == before
 
 
-def test_a_step_that_cannot_be_recorded_is_taken_all_the_same(
+def test_a_step_that_cannot_be_recorded_is_computed(
     workload: Workload, ours: OwnPipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     step = Batch._step

@@ -16,7 +16,7 @@ from engine.zimage.model_loader import load_pipeline
 
 
 @pytest.mark.parametrize("wide", [torch.float32, torch.float16], ids=str)
-def test_rounding_is_torchs(wide: torch.dtype) -> None:
+def test_rounding_equals_torchs(wide: torch.dtype) -> None:
     if wide == torch.float16:
         numbers = torch.arange(2**16, dtype=torch.int32).to(torch.int16).view(torch.float16)  # all there are
     else:
@@ -31,7 +31,7 @@ def test_rounding_is_torchs(wide: torch.dtype) -> None:
     assert torch.isnan(ours[~is_number]).all()
 
 
-def test_the_copy_loads_as_the_source_does(tmp_path: Path) -> None:
+def test_the_copy_loads_like_the_source(tmp_path: Path) -> None:
     folder = tmp_path / "model"
     random_checkpoint.main(["--into", str(folder), "--tiny", "--fp32", "--device", "cpu"])
     config = EngineConfig(tmp_path / "data", lora_dir=tmp_path, model=str(folder), device="cuda")

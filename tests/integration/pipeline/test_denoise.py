@@ -80,7 +80,7 @@ def finish(denoiser: Denoiser, rows: list[LatentRow]) -> None:
 
 
 @pytest.mark.parametrize("number", range(len(PICTURES)))
-def test_one_picture_is_stocks(
+def test_one_picture_equals_the_stock_pipelines(
     denoiser: Denoiser, stock_pipeline: Any, stacks: list[LoraStack], stock: list[Tensor], number: int
 ) -> None:
     row = row_of(denoiser, stock_pipeline, stacks, number)
@@ -92,7 +92,7 @@ def test_one_picture_is_stocks(
 @pytest.mark.parametrize(
     "numbers", [[0, 3], [0, 1], [0, 1, 2, 3]], ids=["same LoRA", "one length", "any mix"]
 )
-def test_pictures_side_by_side_are_each_as_if_alone(
+def test_pictures_in_a_batch_equal_pictures_drawn_alone(
     denoiser: Denoiser, stock_pipeline: Any, stacks: list[LoraStack], stock: list[Tensor], numbers: list[int]
 ) -> None:
     rows = [row_of(denoiser, stock_pipeline, stacks, number) for number in numbers]
@@ -125,7 +125,7 @@ def test_pictures_join_and_leave_between_steps(
 
 
 @pytest.mark.parametrize("steps", [1, 8])
-def test_the_noise_falls_from_all_to_none_and_every_step_moves(stock_pipeline: Any, steps: int) -> None:
+def test_sigmas_fall_from_one_to_zero_in_every_step(stock_pipeline: Any, steps: int) -> None:
     sigmas = sigma_schedule(stock_pipeline.scheduler, steps)
     assert (len(sigmas), sigmas[0], sigmas[-1]) == (steps + 1, 1.0, 0.0)
     assert all(later < earlier for earlier, later in itertools.pairwise(sigmas))

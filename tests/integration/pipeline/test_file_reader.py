@@ -33,18 +33,18 @@ def test_the_tensors_of_the_pinned_content_are_read(path: Path) -> None:
     assert torch.equal(tensors["layers.0.attention.to_q.lora_A.weight"], torch.ones(4, 8))
 
 
-def test_another_content_under_the_same_name_is_refused(path: Path) -> None:
+def test_other_content_under_the_same_name_is_refused(path: Path) -> None:
     path.write_bytes(CONTENT[:-1] + b"\x01")
     with pytest.raises(LoraMissing):
         read_tensors(path, choice_of(CONTENT), dict)
 
 
-def test_a_file_that_is_gone_is_missing(tmp_path: Path) -> None:
+def test_a_deleted_file_is_missing(tmp_path: Path) -> None:
     with pytest.raises(LoraMissing):
         read_tensors(tmp_path / "gone.safetensors", choice_of(CONTENT), dict)
 
 
-def test_a_link_is_not_followed_whatever_it_leads_to(path: Path, tmp_path: Path) -> None:
+def test_links_are_not_followed(path: Path, tmp_path: Path) -> None:
     link = tmp_path / "link.safetensors"
     link.symlink_to(path)
     with pytest.raises(LoraNotAFile):
@@ -52,7 +52,7 @@ def test_a_link_is_not_followed_whatever_it_leads_to(path: Path, tmp_path: Path)
 
 
 @pytest.mark.timeout(10)
-def test_a_pipe_or_a_folder_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+def test_a_pipe_or_a_folder_is_refused_without_blocking(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.safetensors")
     (tmp_path / "folder.safetensors").mkdir()
     for name in ("pipe", "folder"):
@@ -60,7 +60,9 @@ def test_a_pipe_or_a_folder_is_refused_and_not_waited_for(tmp_path: Path) -> Non
             read_tensors(tmp_path / f"{name}.safetensors", choice_of(CONTENT), dict)
 
 
-def test_a_file_beyond_the_limit_is_refused_unread(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_beyond_the_limit_is_refused_without_reading_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(read_module, "MAX_FILE_BYTES", len(CONTENT) - 1)
     with pytest.raises(LoraTooLarge) as caught:
         read_tensors(path, choice_of(CONTENT), dict)
@@ -72,7 +74,7 @@ def test_a_file_beyond_the_limit_is_refused_unread(path: Path, monkeypatch: pyte
     [b"", b"\0" * 7, CONTENT[:40], CONTENT[:-5], CONTENT + b"more", pickle.dumps({"weight": [1.0]})],
     ids=["empty", "shorter than a header", "half a header", "half a tensor", "with a tail", "a pickle"],
 )
-def test_what_is_no_intact_safetensors_file_is_refused_though_its_hash_is_right(
+def test_a_damaged_safetensors_file_is_refused_though_its_hash_is_right(
     tmp_path: Path, content: bytes
 ) -> None:
     path = tmp_path / "odd.safetensors"
@@ -81,7 +83,7 @@ def test_what_is_no_intact_safetensors_file_is_refused_though_its_hash_is_right(
         read_tensors(path, choice_of(content), dict)
 
 
-def test_a_pickle_that_would_run_code_runs_none(tmp_path: Path) -> None:
+def test_a_pickle_runs_no_code(tmp_path: Path) -> None:
     class Bomb:
         def __reduce__(self) -> tuple[object, tuple[str]]:
             return os.mkdir, (str(tmp_path / "ran"),)
@@ -93,7 +95,7 @@ def test_a_pickle_that_would_run_code_runs_none(tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_number_format_that_torch_does_not_have_is_refused(tmp_path: Path) -> None:
+def test_a_number_format_unknown_to_torch_is_refused(tmp_path: Path) -> None:
     header = b'{"a":{"dtype":"F8_E8M0","shape":[4],"data_offsets":[0,4]}}'
     content = len(header).to_bytes(8, "little") + header + b"\0\0\0\0"
     path = tmp_path / "odd.safetensors"

@@ -82,7 +82,7 @@ def test_alpha_scales_the_product_by_alpha_over_rank(layout: str) -> None:
     "name", ["diffusion_model.layers.1.attention.qkv", "lora_unet_layers_1_attention_qkv"]
 )
 @pytest.mark.parametrize("ending", [("lora_A", "lora_B"), ("lora_down", "lora_up")])
-def test_a_fused_matrix_is_shared_out_by_rows(name: str, ending: tuple[str, str]) -> None:
+def test_a_fused_matrix_is_split_by_rows(name: str, ending: tuple[str, str]) -> None:
     down, up = random(RANK, WIDTH), random(3 * WIDTH, RANK)
     tensors = {f"{name}.{ending[0]}.weight": down, f"{name}.{ending[1]}.weight": up}
     pairs = normalise({**tensors, f"{name}.alpha": torch.tensor(2.0)}, SHAPES)
@@ -107,7 +107,7 @@ def test_half_precision_keeps_its_format_when_alpha_is_baked_in() -> None:
     assert (pair.down.dtype, pair.up.dtype) == (torch.bfloat16, torch.bfloat16)
 
 
-def test_an_alpha_that_changes_nothing_leaves_the_numbers_where_they_lie() -> None:
+def test_an_alpha_that_changes_nothing_copies_nothing() -> None:
     tensors = in_layout("bare", TO_Q, *matrices(TO_Q))
     pair = normalise({**tensors, f"{TO_Q}.alpha": torch.tensor(float(RANK))}, SHAPES)[TO_Q]
     assert pair.up.data_ptr() == tensors[f"{TO_Q}.lora_B.weight"].data_ptr()
@@ -123,7 +123,7 @@ def in_one_piece(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 @pytest.mark.parametrize("place", [0, 5, -1])
-def test_a_number_that_is_none_is_found_wherever_it_lies_in_a_file(
+def test_a_value_that_is_not_finite_is_found_anywhere_in_a_file(
     dtype: torch.dtype, value: float, place: int
 ) -> None:
     whole = {
@@ -141,7 +141,7 @@ def test_a_number_that_is_none_is_found_wherever_it_lies_in_a_file(
         assert caught.value.facts["found"] == (name.partition(".lora_")[0],)
 
 
-def test_numbers_of_another_format_in_between_are_not_taken_for_broken_ones() -> None:
+def test_tensors_of_another_number_format_in_between_are_not_taken_for_damaged_ones() -> None:
     down, up = matrices(TO_Q)
     half_of_it_is_nan = torch.tensor([0x3F807FC0], dtype=torch.int32).view(torch.float32)
     assert torch.isfinite(half_of_it_is_nan).all()
@@ -217,7 +217,7 @@ REFUSED: dict[str, tuple[dict[str, Tensor], type[LoraRejected], str]] = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_a_file_that_would_not_take_effect_as_a_whole_is_refused(case: str) -> None:
+def test_a_file_that_fits_only_partly_is_refused(case: str) -> None:
     tensors, error, why = REFUSED[case]
     with pytest.raises(error) as caught:
         normalise(tensors, SHAPES)
@@ -228,13 +228,13 @@ def test_a_file_that_would_not_take_effect_as_a_whole_is_refused(case: str) -> N
     assert len(found) <= 3
 
 
-def test_the_names_that_do_not_fit_are_listed_and_the_others_not() -> None:
+def test_only_the_names_that_do_not_fit_are_listed() -> None:
     with pytest.raises(LoraForAnotherModel) as caught:
         normalise(ANOTHER_BLOCK, SHAPES)
     assert caught.value.facts["found"] == ("layers.7.attention.to_q",)
 
 
-def test_a_file_of_which_one_layer_is_zero_is_fine() -> None:
+def test_a_file_with_one_zero_layer_is_accepted() -> None:
     other = "layers.0.feed_forward.w1"
     down, up = matrices(other)
     assert len(normalise(good() | in_layout("bare", other, down, torch.zeros_like(up)), SHAPES)) == 2

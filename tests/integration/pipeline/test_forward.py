@@ -30,7 +30,7 @@ WIDTH = 160  # of the built-in model's text encoder
 
 
 @dataclass(frozen=True)
-class Question:
+class RowInput:
     """A row to draw: size of its latents, caption length, time; everything random comes from these."""
 
     size: tuple[int, int]
@@ -46,13 +46,13 @@ class Question:
         return torch.randn(self.words, WIDTH, generator=torch.Generator().manual_seed(self.size[0]))
 
 
-TALL, WIDE, SMALL = Question((12, 8), 20, 0.0), Question((8, 14), 45, 0.5), Question((6, 10), 32, 0.875)
-ALIKE = [Question((12, 8), 20, 0.0), Question((8, 12), 9, 0.5), Question((12, 8), 32, 0.75)]
-MIXED = [TALL, WIDE, SMALL, Question((12, 8), 100, 0.3)]
+TALL, WIDE, SMALL = RowInput((12, 8), 20, 0.0), RowInput((8, 14), 45, 0.5), RowInput((6, 10), 32, 0.875)
+ALIKE = [RowInput((12, 8), 20, 0.0), RowInput((8, 12), 9, 0.5), RowInput((12, 8), 32, 0.75)]
+MIXED = [TALL, WIDE, SMALL, RowInput((12, 8), 100, 0.3)]
 
 
 def ours(
-    forward: Forward, rows: Sequence[Question], patches: Callable[[Sequence[int]], Patches]
+    forward: Forward, rows: Sequence[RowInput], patches: Callable[[Sequence[int]], Patches]
 ) -> list[Tensor]:
     """Our answer; ``patches`` says what LoRAs change for the rows of these numbers."""
     captions = [forward.refine_caption(row.embedding, patches([number])) for number, row in enumerate(rows)]
@@ -66,24 +66,26 @@ def no_lora(_: Sequence[int]) -> Patches:
 
 @pytest.mark.parametrize(
     "row",
-    [TALL, WIDE, SMALL, Question((2, 2), 1, 0.2), Question((24, 16), 64, 1.0), Question((18, 20), 500, 0.6)],
+    [TALL, WIDE, SMALL, RowInput((2, 2), 1, 0.2), RowInput((24, 16), 64, 1.0), RowInput((18, 20), 500, 0.6)],
     ids=str,
 )
-def test_a_single_row_is_stocks(stock_pipeline: Any, forward: Forward, row: Question) -> None:
+def test_a_single_row_equals_the_stock_pipelines(
+    stock_pipeline: Any, forward: Forward, row: RowInput
+) -> None:
     stock = stock_velocity(stock_pipeline, row.latents, row.time, row.embedding)
     assert stock.abs().mean() > 0.1
     assert error_of(ours(forward, [row], no_lora)[0], stock) <= LIMIT
 
 
 @pytest.mark.parametrize("rows", [ALIKE, MIXED], ids=["one length", "several lengths"])
-def test_rows_beside_each_other_are_each_as_if_alone(
-    stock_pipeline: Any, forward: Forward, rows: list[Question]
+def test_rows_in_a_batch_equal_rows_computed_alone(
+    stock_pipeline: Any, forward: Forward, rows: list[RowInput]
 ) -> None:
     for row, answer in zip(rows, ours(forward, rows, no_lora), strict=True):
         assert error_of(answer, stock_velocity(stock_pipeline, row.latents, row.time, row.embedding)) <= LIMIT
 
 
-def test_the_library_goes_on_working_on_the_same_memory() -> None:
+def test_the_librarys_forward_works_on_the_same_memory() -> None:
     stock_pipeline = loaded_pipeline()
     before = stock_velocity(stock_pipeline, TALL.latents, 0.5, TALL.embedding)
     bytes_before = storage_bytes(stock_pipeline.transformer.state_dict().values())
@@ -134,7 +136,7 @@ def by_way(way: str, forward: Forward, stacks: Sequence[LoraStack]) -> Callable[
 
 @pytest.mark.parametrize("way", ["merged", "side"])
 @pytest.mark.parametrize("stack", range(len(STACKS)))
-def test_a_stack_of_loras_is_pefts_in_each_way(
+def test_a_stack_of_loras_equals_pefts_with_each_kind_of_patch(
     stock_pipeline: Any, forward: Forward, loras: Any, stacks: list[LoraStack], way: str, stack: int
 ) -> None:
     own = [(loras[name], strength) for name, strength in STACKS[stack]]
@@ -147,8 +149,8 @@ def test_a_stack_of_loras_is_pefts_in_each_way(
 
 
 @pytest.mark.parametrize("rows", [[*ALIKE, TALL], MIXED], ids=["one length", "several lengths"])
-def test_rows_with_other_loras_are_each_as_if_alone(
-    stock_pipeline: Any, forward: Forward, loras: Any, stacks: list[LoraStack], rows: list[Question]
+def test_rows_with_different_loras_equal_rows_computed_alone(
+    stock_pipeline: Any, forward: Forward, loras: Any, stacks: list[LoraStack], rows: list[RowInput]
 ) -> None:
     answers = ours(forward, rows, by_way("side", forward, stacks))
     for row, stack, answer in zip(rows, STACKS, answers, strict=True):
@@ -159,7 +161,7 @@ def test_rows_with_other_loras_are_each_as_if_alone(
         )
 
 
-def test_layers_are_merged_just_before_they_are_used(forward: Forward, stacks: list[LoraStack]) -> None:
+def test_layers_are_merged_just_before_their_first_use(forward: Forward, stacks: list[LoraStack]) -> None:
     patches = Merger(forward.weights.matrices).merge(stacks[0])
     last = patches.layers["layers.5.feed_forward.w2"].weight  # type: ignore[union-attr]
     last.zero_()
@@ -227,7 +229,7 @@ def test_a_file_with_one_matrix_for_query_key_and_value_draws_as_peft_draws_thre
 
 
 @pytest.mark.parametrize("size", [(12, 7), (0, 8), (1, 1)])
-def test_latents_that_are_no_whole_number_of_tokens_are_refused(
+def test_latents_of_a_fractional_number_of_tokens_are_refused(
     forward: Forward, size: tuple[int, int]
 ) -> None:
     caption = forward.refine_caption(TALL.embedding, NO_PATCHES)
@@ -236,7 +238,7 @@ def test_latents_that_are_no_whole_number_of_tokens_are_refused(
 
 
 @pytest.mark.parametrize(("only", "is_together"), [("adaLN_modulation", False), ("attention", True)])
-def test_what_the_time_says_is_one_product_unless_a_lora_changes_it(
+def test_modulation_is_one_product_unless_a_lora_changes_it(
     forward: Forward, only: str, is_together: bool
 ) -> None:
     adapter = adapter_of(forward, random_lora(forward, 5, 3, only))
@@ -263,7 +265,7 @@ def test_no_weight_is_held_twice(forward: Forward) -> None:
     assert sum(held.values()) == sum(layer.weight.nbytes for layer in forward.weights.layers.values())
 
 
-def test_the_cards_kernels_give_what_torch_gives() -> None:
+def test_the_cards_kernels_agree_with_torch() -> None:
     """In a process of their own: Triton chooses its interpreter when it is imported."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.integration.pipeline.interpreted_kernels"],
@@ -289,7 +291,7 @@ def test_the_cards_kernels_give_what_torch_gives() -> None:
     assert max(of_the_encoder) <= LIMIT
 
 
-def test_a_model_whose_sides_do_not_suit_eight_bits_is_drawn_in_full_precision_and_says_so() -> None:
+def test_a_model_with_sizes_unsuited_to_fp8_is_drawn_in_full_precision_and_logged() -> None:
     transformer = loaded_pipeline().transformer  # of 256 wide blocks, which open to 682
     with capture_logs() as logs:
         forward = Forward(transformer, is_fp8=True)

@@ -44,33 +44,35 @@ BLOCK_SIZES = fusions.BlockSizes(width=96, head=16, inner=80)
 ON_CARD: Any = SimpleNamespace(is_cuda=True, device=torch.device("cpu"), dtype=torch.float32)
 
 Use = Callable[[], None]
-Room = Callable[
+Trial = Callable[
     [Use], object
 ]  # lets a room try its kernels out, which call what is given; None: without them
 
 
-def put_in_place(monkeypatch: pytest.MonkeyPatch, module: str, **functions: Any) -> None:
+def install_module(monkeypatch: pytest.MonkeyPatch, module: str, **functions: Any) -> None:
     """A module that imports Triton, without Triton."""
     fake = SimpleNamespace(**functions)
     monkeypatch.setitem(sys.modules, module, fake)
     monkeypatch.setattr(module, fake, raising=False)
 
 
-def put_fusions(monkeypatch: pytest.MonkeyPatch, swiglu: Callable[[Tensor], Tensor]) -> None:
-    put_in_place(
+def install_fusions(monkeypatch: pytest.MonkeyPatch, swiglu: Callable[[Tensor], Tensor]) -> None:
+    install_module(
         monkeypatch, "engine.zimage.forward.kernels", **(fusions.REFERENCE._asdict() | {"swiglu": swiglu})
     )
 
 
 @pytest.fixture(params=["forward", "merge", "decoder", "encoder"])
-def room(request: pytest.FixtureRequest, stock_pipeline: Any, monkeypatch: pytest.MonkeyPatch) -> Room:
+def trial(request: pytest.FixtureRequest, stock_pipeline: Any, monkeypatch: pytest.MonkeyPatch) -> Trial:
     def forward(use: Use) -> object:
-        put_fusions(monkeypatch, lambda opened: (use(), reference.swiglu(opened))[1])  # type: ignore[func-returns-value]
+        install_fusions(monkeypatch, lambda opened: (use(), reference.swiglu(opened))[1])  # type: ignore[func-returns-value]
         return fusions.select_fusions(ON_CARD, BLOCK_SIZES)
 
     def merging(use: Use) -> object:
         the_kernel = SimpleNamespace(self_test=use)
-        put_in_place(monkeypatch, "engine.lora.merge_kernel", Kernel=lambda matrices, fp8_layers: the_kernel)
+        install_module(
+            monkeypatch, "engine.lora.merge_kernel", Kernel=lambda matrices, fp8_layers: the_kernel
+        )
         matrices: Any = {"a": SimpleNamespace(weight=ON_CARD)}
         writer, is_kernel = merger._select_backend(matrices, ())
         assert (writer is the_kernel) == is_kernel
@@ -84,7 +86,7 @@ def room(request: pytest.FixtureRequest, stock_pipeline: Any, monkeypatch: pytes
             normed = torch.nn.functional.group_norm(x.mT[None], groups, weight, shift, epsilon)
             return torch.nn.functional.silu(normed[0].mT)
 
-        put_in_place(
+        install_module(
             monkeypatch,
             "engine.zimage.vae.norm_kernels",
             norm_silu=norm_silu,
@@ -108,7 +110,7 @@ def room(request: pytest.FixtureRequest, stock_pipeline: Any, monkeypatch: pytes
             use()
             reference_rope(*args)
 
-        put_encoding(monkeypatch, apply_rope)
+        install_encoder(monkeypatch, apply_rope)
         whole = deepcopy(stock_pipeline.text_encoder.base_model)
         tokens, known = torch.tensor([[7, 5, 3, 2]]), type(whole.layers[0])
         before = whole(tokens).last_hidden_state
@@ -123,10 +125,10 @@ def room(request: pytest.FixtureRequest, stock_pipeline: Any, monkeypatch: pytes
             assert error_of(after, before) <= LIMIT
         return "the kernels" if has_kernels else None
 
-    rooms: dict[str, Room] = {
+    trials: dict[str, Trial] = {
         "forward": forward, "merge": merging, "decoder": decoding, "encoder": encoding,
     }  # fmt: skip
-    return torch.no_grad()(rooms[request.param])
+    return torch.no_grad()(trials[request.param])
 
 
 def raiser(fault: Exception) -> Use:
@@ -136,9 +138,9 @@ def raiser(fault: Exception) -> Use:
     return use
 
 
-def put_encoding(monkeypatch: pytest.MonkeyPatch, apply_rope: Callable[..., None]) -> None:
-    put_in_place(monkeypatch, "engine.zimage.text.rope_kernel", apply_rope=apply_rope)
-    put_fusions(monkeypatch, reference.swiglu)
+def install_encoder(monkeypatch: pytest.MonkeyPatch, apply_rope: Callable[..., None]) -> None:
+    install_module(monkeypatch, "engine.zimage.text.rope_kernel", apply_rope=apply_rope)
+    install_fusions(monkeypatch, reference.swiglu)
 
 
 def on_card(whole: Any) -> Any:
@@ -152,9 +154,9 @@ def on_card(whole: Any) -> Any:
 
 
 @pytest.mark.parametrize("reason", FORGIVEN)
-def test_kernels_that_do_not_work_are_done_without_and_said_once(room: Room, reason: str) -> None:
+def test_broken_kernels_fall_back_to_torch_and_log_one_warning(trial: Trial, reason: str) -> None:
     with capture_logs() as logs:
-        assert room(raiser(FORGIVEN[reason])) is None
+        assert trial(raiser(FORGIVEN[reason])) is None
     assert [line["log_level"] for line in logs] == ["warning"]
     assert reason in logs[0]["reason"]
     assert "advice" not in logs[0]["reason"]
@@ -162,32 +164,32 @@ def test_kernels_that_do_not_work_are_done_without_and_said_once(room: Room, rea
 
 
 @pytest.mark.parametrize("fault", PASSED_ON, ids=str)
-def test_a_full_or_failed_card_is_no_fault_of_a_kernel(room: Room, fault: Exception) -> None:
+def test_a_full_or_failed_card_does_not_disable_kernels(trial: Trial, fault: Exception) -> None:
     is_tritons = "Triton" in str(fault)
     with (
         capture_logs() as logs,
         pytest.raises(torch.OutOfMemoryError if is_tritons else type(fault)) as caught,
     ):
-        room(raiser(fault))
+        trial(raiser(fault))
     assert (caught.value.__cause__ if is_tritons else caught.value) is fault
     assert not logs
 
 
-def test_kernels_that_work_are_taken_without_a_word(room: Room) -> None:
+def test_working_kernels_are_used_without_a_log_line(trial: Trial) -> None:
     with capture_logs() as logs:
-        assert room(lambda: None) is not None
+        assert trial(lambda: None) is not None
     assert not logs
 
 
-def test_kernels_with_another_result_are_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
-    put_fusions(monkeypatch, lambda opened: reference.swiglu(opened) * 1.1)
+def test_kernels_with_a_wrong_result_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    install_fusions(monkeypatch, lambda opened: reference.swiglu(opened) * 1.1)
     with capture_logs() as logs:
         assert fusions.select_fusions(ON_CARD, BLOCK_SIZES) is None
     assert [line["event"] for line in logs] == ["the card's own kernels do not work: pictures take longer"]
     assert "off by 0.100" in logs[0]["reason"]
 
 
-def test_an_encoder_with_another_result_stays_the_librarys(
+def test_an_encoder_kernel_with_a_wrong_result_keeps_the_librarys_layers(
     stock_pipeline: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def apply_rope(
@@ -195,7 +197,7 @@ def test_an_encoder_with_another_result_stays_the_librarys(
     ) -> None:
         reference_rope(qkv, norms, cos, -sin, queries, epsilon)
 
-    put_encoding(monkeypatch, apply_rope)
+    install_encoder(monkeypatch, apply_rope)
     whole = deepcopy(stock_pipeline.text_encoder.base_model)
     with capture_logs() as logs, torch.no_grad():
         encoder.speed_up(on_card(whole))
@@ -206,7 +208,7 @@ def test_an_encoder_with_another_result_stays_the_librarys(
     assert "off by" in logs[0]["reason"]
 
 
-def test_kernels_are_tried_out_at_the_sides_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kernels_are_tested_with_the_block_sizes_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
     """Others make other binaries, which would be built first in a job, and fail there."""
     seen = set()
 
@@ -218,7 +220,7 @@ def test_kernels_are_tried_out_at_the_sides_of_the_model(monkeypatch: pytest.Mon
         seen.add(("opened", opened.shape[1]))
         return reference.swiglu(opened)
 
-    put_in_place(
+    install_module(
         monkeypatch,
         "engine.zimage.forward.kernels",
         **(fusions.REFERENCE._asdict() | {"swiglu": swiglu, "apply_rope": apply_rope}),
@@ -233,7 +235,7 @@ def test_kernels_are_tried_out_at_the_sides_of_the_model(monkeypatch: pytest.Mon
     assert seen == {("turned", 3 * 256, 64), ("opened", 2 * 682)}  # of the built-in model
 
 
-def test_no_kernel_is_built_anew_for_another_rank_or_size() -> None:
+def test_no_kernel_is_compiled_again_for_another_rank_or_size() -> None:
     """Triton takes names that it does not find without a word."""
     free = {
         kernel.fn.__name__: {each.name for each in kernel.params if each.do_not_specialize}
@@ -251,13 +253,13 @@ def test_no_kernel_is_built_anew_for_another_rank_or_size() -> None:
     }
 
 
-def test_without_triton_all_but_its_own_errors_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_triton_all_errors_but_its_own_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     with_triton = kernel_errors()
     monkeypatch.delitem(sys.modules, "triton.errors")
     assert {*with_triton} - {*kernel_errors()} == {CompilationError.__mro__[1]}
 
 
-def test_a_failed_card_is_seen_whatever_name_triton_gives_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_card_is_detected_behind_any_triton_error(monkeypatch: pytest.MonkeyPatch) -> None:
     fault = torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
     monkeypatch.setattr(torch.cuda, "synchronize", raiser(fault))

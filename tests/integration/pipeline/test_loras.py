@@ -48,7 +48,7 @@ def tensors() -> dict[str, torch.Tensor]:
     return load_file(LORAS / "sugar.safetensors")
 
 
-def test_a_lora_changes_the_picture_and_is_gone_afterwards(
+def test_a_lora_changes_the_picture_and_has_no_effect_afterwards(
     draw: Any, sugar: LoraChoice, pipeline: Pipeline
 ) -> None:
     base, weights = draw().pngs, state_of(pipeline)
@@ -60,17 +60,13 @@ def test_a_lora_changes_the_picture_and_is_gone_afterwards(
     assert draw().pngs == base
 
 
-def test_a_then_b_then_a_draws_a_as_if_b_had_never_been(
-    draw: Any, sugar: LoraChoice, anime: LoraChoice
-) -> None:
+def test_a_then_b_then_a_draws_a_unchanged(draw: Any, sugar: LoraChoice, anime: LoraChoice) -> None:
     alone, other = draw(loras=(sugar,)).pngs, draw(loras=(anime,)).pngs
     assert draw(loras=(sugar,)).pngs == alone
     assert alone != other
 
 
-def test_each_lora_of_a_stack_counts_with_its_own_weight(
-    draw: Any, sugar: LoraChoice, anime: LoraChoice
-) -> None:
+def test_each_lora_of_a_stack_has_its_own_weight(draw: Any, sugar: LoraChoice, anime: LoraChoice) -> None:
     def with_weights(sugar_weight: float, anime_weight: float) -> list[bytes]:
         chosen = (
             LoraChoice("sugar", sugar.sha256, sugar_weight),
@@ -114,7 +110,7 @@ LAYOUTS = {
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_the_same_lora_in_another_layout_draws_the_same(
+def test_the_same_lora_in_another_layout_draws_the_same_picture(
     draw: Any,
     put: Callable[..., LoraChoice],
     sugar: LoraChoice,
@@ -125,7 +121,7 @@ def test_the_same_lora_in_another_layout_draws_the_same(
     assert pictures(draw(loras=(choice,)).pngs) == pictures(draw(loras=(sugar,)).pngs)
 
 
-def test_ranks_that_differ_and_alphas_that_scale_draw_the_same(
+def test_different_ranks_and_scaling_alphas_draw_the_same_picture(
     draw: Any, put: Callable[..., LoraChoice], sugar: LoraChoice, tensors: dict[str, torch.Tensor]
 ) -> None:
     changed: dict[str, torch.Tensor] = {}
@@ -169,13 +165,13 @@ def test_a_file_renamed_after_it_was_found_is_found_again(
     renamed.unlink()
 
 
-def test_a_hash_that_is_nowhere_is_missing(draw: Any) -> None:
+def test_an_unknown_hash_is_missing(draw: Any) -> None:
     with pytest.raises(LoraMissing) as caught:
         draw(loras=(LoraChoice("sugar", "0" * 64),))
     assert caught.value.facts == {"name": "sugar"}
 
 
-def test_a_file_replaced_after_acceptance_is_refused_and_found_again_when_it_is_back(
+def test_a_file_replaced_after_acceptance_is_refused_until_it_is_restored(
     draw: Any, put: Callable[..., LoraChoice], tensors: dict[str, torch.Tensor], lora_dir: Path
 ) -> None:
     old = put("mine", {key: 0.5 * tensor for key, tensor in tensors.items()})
@@ -189,7 +185,7 @@ def test_a_file_replaced_after_acceptance_is_refused_and_found_again_when_it_is_
 
 
 @pytest.mark.parametrize("flaw", ["another model", "damaged", "second of two"])
-def test_a_refused_lora_ends_the_job_before_its_first_step_and_leaves_the_model_clean(
+def test_a_refused_lora_fails_the_job_before_its_first_step_and_does_not_change_the_model(
     draw: Any,
     pipeline: Pipeline,
     sugar: LoraChoice,
@@ -220,7 +216,7 @@ def test_a_refused_lora_ends_the_job_before_its_first_step_and_leaves_the_model_
     assert draw().pngs == undisturbed
 
 
-def test_a_lora_is_read_once_while_memory_lasts(
+def test_a_lora_is_read_once_while_it_is_cached(
     draw: Any, pipeline: Pipeline, sugar: LoraChoice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     draw(loras=(sugar,))
@@ -232,7 +228,7 @@ def test_a_lora_is_read_once_while_memory_lasts(
     assert draw(loras=(sugar,)).pngs
 
 
-def test_the_cache_drops_what_was_used_least_recently_and_keeps_within_its_bytes() -> None:
+def test_the_cache_drops_the_least_recently_used_and_keeps_its_limit() -> None:
     cache = AdapterCache(limit_bytes=800)
     for name in ("a", "b"):
         cache.put(name, Adapter({}, torch.zeros(100)))
@@ -241,7 +237,7 @@ def test_the_cache_drops_what_was_used_least_recently_and_keeps_within_its_bytes
     assert (cache.get("a") is None, cache.get("b") is None, cache.get("c") is None) == (False, True, False)
 
 
-def test_one_lora_beyond_the_caches_size_is_still_usable() -> None:
+def test_a_lora_larger_than_the_cache_is_usable() -> None:
     cache = AdapterCache(limit_bytes=1)
     cache.put("a", Adapter({}, torch.zeros(100)))
     assert cache.get("a") is not None

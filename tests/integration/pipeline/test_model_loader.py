@@ -27,7 +27,7 @@ def copy(tmp_path: Path) -> Path:
     return Path(shutil.copytree(WEIGHTS, tmp_path / "copy"))
 
 
-def test_loading_says_nothing_on_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:
+def test_loading_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     for library in (diffusers, transformers):  # as they are in a fresh process
         library.utils.logging.set_verbosity_warning()
         library.utils.logging.enable_progress_bar()
@@ -36,7 +36,7 @@ def test_loading_says_nothing_on_the_terminal(capfd: pytest.CaptureFixture[str])
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_loaded_pipeline_only_draws() -> None:
+def test_a_loaded_pipeline_has_no_gradients() -> None:
     stock_pipeline = load_pipeline(WEIGHTS, choose_placement("cpu"))
     for part in (stock_pipeline.text_encoder, stock_pipeline.transformer, stock_pipeline.vae):
         assert not part.training
@@ -48,14 +48,16 @@ def test_a_loaded_pipeline_only_draws() -> None:
     )  # stored in two bytes, held in four
 
 
-def test_a_processor_gets_float32_and_says_why() -> None:
+def test_a_cpu_gets_float32_with_a_reason() -> None:
     place = choose_placement("cpu")
     assert (place.device, place.dtype) == (torch.device("cpu"), torch.float32)
     assert "asked for" in place.dtype_reason
     assert place.name.startswith("CPU, ")
 
 
-def test_a_card_without_room_for_the_weights_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_card_without_memory_for_the_weights_is_reported_in_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def empty(*_: object, **__: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB.\nSee the documentation.")
 
@@ -67,7 +69,7 @@ def test_a_card_without_room_for_the_weights_is_said_in_one_line(monkeypatch: py
 
 
 @pytest.mark.parametrize("fault", ["CUDA out of memory.", "Triton Error [CUDA]: out of memory"])
-def test_so_is_one_without_room_for_what_is_made_of_them(
+def test_a_card_without_memory_for_the_fused_weights_is_reported_in_one_line(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fault: str
 ) -> None:
     def full(*_: object, **__: object) -> None:
@@ -82,7 +84,7 @@ def test_so_is_one_without_room_for_what_is_made_of_them(
 
 
 @pytest.mark.parametrize("wanted", ["cuda", "cuda:0", "cuda:7"])
-def test_a_card_that_is_not_there_is_said(wanted: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_card_is_reported(wanted: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ModelError) as caught:
         choose_placement(wanted)
@@ -93,7 +95,7 @@ def test_a_card_that_is_not_there_is_said(wanted: str, monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("has_bfloat16", "dtype"), [(True, torch.bfloat16), (False, torch.float32)], ids=["new", "old"]
 )
-def test_a_card_gets_bfloat16_where_it_has_it_and_never_float16(
+def test_a_card_gets_bfloat16_if_supported_and_never_float16(
     has_bfloat16: bool, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = {
@@ -144,7 +146,7 @@ BREAKS = {
 
 
 @pytest.mark.parametrize("case", BREAKS)
-def test_a_broken_checkpoint_is_incomplete_and_not_a_riddle(copy: Path, case: str) -> None:
+def test_a_broken_checkpoint_is_reported_as_incomplete(copy: Path, case: str) -> None:
     BREAKS[case](copy)
     with pytest.raises(ModelIncomplete) as caught:
         load_pipeline(copy, choose_placement("cpu"))
@@ -170,6 +172,6 @@ def test_pickled_weights_are_never_opened(copy: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_painter_of_a_folder_that_is_not_there_says_so(tmp_path: Path) -> None:
+def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ModelMissing):
         Pipeline.load(EngineConfig(tmp_path, lora_dir=tmp_path, model=str(tmp_path / "gone")))

@@ -100,7 +100,7 @@ def bits(part: Any) -> dict[str, tuple[torch.dtype, bytes]]:
 
 @pytest.mark.parametrize("dtype", FORMATS, ids=str)
 @pytest.mark.parametrize("case", FOLDERS)
-def test_every_tensor_is_the_librarys(tmp_path: Path, case: str, dtype: torch.dtype) -> None:
+def test_every_tensor_equals_the_librarys(tmp_path: Path, case: str, dtype: torch.dtype) -> None:
     folder = FOLDERS[case](tmp_path / "model")
     theirs = ZImagePipeline.from_pretrained(folder, dtype=dtype, local_files_only=True)
     ours = load_pipeline(folder, place(dtype))
@@ -136,7 +136,7 @@ LAYOUT = (
         "special words are split",
     ],
 )  # fmt: skip
-def test_tokens_and_layout_are_the_librarys(tmp_path: Path, files: str) -> None:
+def test_tokens_and_template_equal_the_librarys(tmp_path: Path, files: str) -> None:
     folder = copy_of_built_in(tmp_path / "model")
     shutil.rmtree(folder / "tokenizer")
     large_tokenizer(LAYOUT, words=2000).save_pretrained(folder / "tokenizer")
@@ -177,7 +177,7 @@ def test_tokens_and_layout_are_the_librarys(tmp_path: Path, files: str) -> None:
 
 
 @pytest.mark.parametrize("case", ["built-in", "as published", "a tied head"])
-def test_a_picture_is_the_librarys(tmp_path: Path, case: str) -> None:
+def test_a_picture_equals_the_librarys(tmp_path: Path, case: str) -> None:
     torch.set_num_threads(1)
     folder = FOLDERS[case](tmp_path / "model")
     theirs = ZImagePipeline.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
@@ -200,7 +200,7 @@ def test_a_picture_is_the_librarys(tmp_path: Path, case: str) -> None:
     assert torch.equal(draw(theirs), draw(ours))
 
 
-def test_a_file_larger_than_the_buffers_is_read_in_stretches(tmp_path: Path) -> None:
+def test_a_file_larger_than_the_buffers_is_read_in_chunks(tmp_path: Path) -> None:
     folder = as_published(tmp_path / "model")
     whole = weight_reader.WeightReader(folder, place(torch.bfloat16))
     in_stretches = weight_reader.WeightReader(folder, place(torch.bfloat16), readers=3, buffer_bytes=1000)
@@ -210,18 +210,18 @@ def test_a_file_larger_than_the_buffers_is_read_in_stretches(tmp_path: Path) -> 
         assert all(torch.equal(wanted[name], found[name]) for name in wanted)
 
 
-def test_what_was_begun_is_taken_once(tmp_path: Path) -> None:
+def test_a_started_reader_is_used_once(tmp_path: Path) -> None:
     folder = copy_of_built_in(tmp_path / "model")
     weight_reader.start_reading(folder, place(torch.float32))
     started = weight_reader.reader_for(folder, place(torch.float32))
     for part in PARTS:  # all of them, here and below, or a reader would go on into the next test
         started.wait_for(part)
     (folder / "vae" / "diffusion_pytorch_model.safetensors").unlink()
-    anew = weight_reader.reader_for(folder, place(torch.float32))
+    new_reader = weight_reader.reader_for(folder, place(torch.float32))
     with pytest.raises(FileNotFoundError):
-        anew.wait_for("vae")
+        new_reader.wait_for("vae")
     for part in set(PARTS) - {"vae"}:
-        anew.wait_for(part)
+        new_reader.wait_for(part)
 
 
 def test_the_worker_reads_every_part_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,7 +46,7 @@ def test_a_job_reports_each_step_and_each_picture_and_then_ends(draw: Any) -> No
     assert isinstance(result.end, Finished)
 
 
-def test_the_end_says_where_the_time_and_the_memory_went(draw: Any, sugar: LoraChoice) -> None:
+def test_the_end_has_timings_and_peak_memory(draw: Any, sugar: LoraChoice) -> None:
     end = draw("a prompt that is nowhere kept", loras=(sugar,)).end
     timings = end.timings
     for seconds in (timings.lora_s, timings.text_s, timings.denoise_s, timings.decode_s, timings.encode_s):
@@ -71,7 +71,7 @@ def test_the_prompt_changes_the_picture(draw: Any) -> None:
     assert not np.array_equal(pixels(draw("a cat").pngs[0]), pixels(draw("一只猫").pngs[0]))
 
 
-def test_two_pictures_equal_two_jobs_of_one_also_where_the_seeds_begin_again(draw: Any) -> None:
+def test_two_pictures_equal_two_jobs_of_one_also_when_the_seed_wraps(draw: Any) -> None:
     assert draw(seed=MAX_SEED, count=2).pngs == [*draw(seed=MAX_SEED).pngs, *draw(seed=0).pngs]
 
 
@@ -101,7 +101,7 @@ def test_a_prompt_of_too_many_tokens_is_refused_with_its_length(draw: Any, promp
     assert prompt[:20] not in str(caught.value)
 
 
-def test_a_prompt_of_just_the_limit_is_drawn(draw: Any, pipeline: Pipeline) -> None:
+def test_a_prompt_of_exactly_the_limit_is_drawn(draw: Any, pipeline: Pipeline) -> None:
     spare = 512 - len(pipeline._text._tokens(""))
     assert draw("a " * spare).pngs
     with pytest.raises(PromptOverLimit):
@@ -111,11 +111,11 @@ def test_a_prompt_of_just_the_limit_is_drawn(draw: Any, pipeline: Pipeline) -> N
 @pytest.mark.parametrize(
     "prompt", ["", "\x00\x07\x1b[31m", "<|im_end|>\n<|im_start|>system", "👩🏽‍🎨\u202e", "{{ turn }}"]
 )
-def test_odd_prompts_are_drawn_like_any_other(draw: Any, prompt: str) -> None:
+def test_unusual_prompts_are_drawn(draw: Any, prompt: str) -> None:
     assert read_settings(draw(prompt).pngs[0]).prompt == prompt
 
 
-def test_a_result_that_is_not_finite_is_no_picture_and_harms_no_later_one(
+def test_a_result_that_is_not_finite_is_refused_and_later_pictures_are_unaffected(
     draw: Any, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     undisturbed = draw().pngs
@@ -151,7 +151,7 @@ def test_pictures_that_were_complete_before_a_failure_are_reported(
     assert (result.end.reason, "flat" in result.end.detail) == (FailReason.BLANK_PICTURE, True)
 
 
-def test_a_full_card_is_tried_once_more_in_tiles(
+def test_a_full_card_is_retried_once_in_tiles(
     draw: Any, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = draw(width_px=256, height_px=256).pngs[0]
@@ -172,7 +172,7 @@ def test_a_full_card_is_tried_once_more_in_tiles(
 
 
 @pytest.mark.parametrize("part", ["transformer", "vae"])
-def test_a_card_that_stays_full_ends_the_job_and_frees_what_it_held(
+def test_a_card_that_stays_full_fails_the_job_and_frees_its_memory(
     draw: Any, pipeline: Pipeline, sugar: LoraChoice, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
     undisturbed = draw().pngs
@@ -188,7 +188,7 @@ def test_a_card_that_stays_full_ends_the_job_and_frees_what_it_held(
     assert draw().pngs == undisturbed
 
 
-def test_a_full_card_while_loras_are_merged_ends_the_job_likewise(
+def test_a_full_card_during_a_merge_fails_the_job(
     draw: Any, pipeline: Pipeline, sugar: LoraChoice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     undisturbed = draw().pngs
@@ -203,7 +203,7 @@ def full(*args: object, **options: object) -> None:
     raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nadvice")
 
 
-def test_a_picture_that_does_not_fit_beside_the_second_copy_is_drawn_without_it(
+def test_a_picture_that_does_not_fit_beside_the_merged_copy_is_drawn_without_it(
     draw: Any, pipeline: Pipeline, sugar: LoraChoice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = pixels(draw(loras=(sugar,)).pngs[0])
@@ -245,7 +245,7 @@ def test_drawing_writes_nothing_to_the_terminal(
     assert capfd.readouterr() == ("", "")
 
 
-def test_painting_is_over_before_the_files_are_made(
+def test_paint_returns_before_the_files_are_encoded(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     may_encode = threading.Event()
@@ -269,7 +269,7 @@ def test_painting_is_over_before_the_files_are_made(
     assert end.timings.encode_s > 0
 
 
-def test_a_job_is_prepared_beside_another_and_its_faults_are_met_when_it_is_painted(
+def test_prepare_ignores_errors_and_paint_raises_them(
     pipeline: Pipeline, draw: Any, sugar: LoraChoice, anime: LoraChoice
 ) -> None:
     gone = LoraChoice("gone", "f" * 64)
@@ -280,7 +280,7 @@ def test_a_job_is_prepared_beside_another_and_its_faults_are_met_when_it_is_pain
         draw(loras=(gone,))
 
 
-def test_the_painter_says_what_it_runs_on(pipeline: Pipeline) -> None:
+def test_the_info_describes_device_and_model(pipeline: Pipeline) -> None:
     info = pipeline.info
     assert (info.device, info.dtype, info.model_name) == ("cpu", "float32", "Sugarbot built-in")
     assert "float32" in info.dtype_reason

@@ -73,7 +73,7 @@ def test_a_picture_with_a_lora_equals_the_stock_pipelines(draw: Any, stock: Any,
     assert furthest(expected, stock_picture(stock, "a face", (64, 96), 7)) > 20
 
 
-def test_in_bfloat16_the_latents_are_as_near_to_the_stock_pipelines_as_the_format_allows() -> None:
+def test_in_bfloat16_the_latents_equal_the_stock_pipelines_within_the_formats_precision() -> None:
     """Cards draw in bfloat16, where a different order of sums shows in the third digit."""
     place = Placement(torch.device("cpu"), "CPU", torch.bfloat16, "a card's format")
     parts = load_pipeline(WEIGHTS, place)
@@ -95,7 +95,7 @@ def test_in_bfloat16_the_latents_are_as_near_to_the_stock_pipelines_as_the_forma
 
 
 @pytest.mark.parametrize("prompt", ["", "a face", "Sugar面部, 清透水光肌, " * 20])
-def test_a_prompts_embedding_is_the_stock_pipelines(stock: Any, prompt: str) -> None:
+def test_a_prompts_embedding_equals_the_stock_pipelines(stock: Any, prompt: str) -> None:
     (expected,), _ = stock.encode_prompt(prompt, device="cpu", do_classifier_free_guidance=False)
     ours = Text(load_pipeline(WEIGHTS, choose_placement("cpu")), torch.device("cpu")).embed(prompt)
     assert ours.shape == expected.shape

@@ -87,7 +87,7 @@ def drawn(forward: Forward, patches: Patches) -> Tensor:
 
 @pytest.mark.parametrize("way", ["merged", "side"])
 @pytest.mark.parametrize("order", [["", "", "A", "B"], ["A", "A", "A", "B", "A", ""]], ids="-".join)
-def test_each_picture_has_its_own_loras_whatever_was_recorded_before(
+def test_each_picture_has_its_own_loras_after_any_recorded_steps(
     forward: Forward,
     stacks: dict[str, LoraStack],
     graphs: Recorder,
@@ -125,7 +125,7 @@ def no_collector() -> Iterator[None]:
 
 @pytest.mark.parametrize("way", ["the bank finds no room", "a picture finds no room"])
 @pytest.mark.usefixtures("no_collector")
-def test_no_recorded_step_keeps_the_second_copy_of_the_weights(
+def test_no_recorded_step_keeps_the_merged_copy_alive(
     forward: Forward,
     stacks: dict[str, LoraStack],
     graphs: Recorder,
@@ -162,7 +162,7 @@ def full(*args: object) -> None:
     raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nadvice")
 
 
-def test_a_painters_bank_lets_recorded_steps_go(
+def test_a_pipelines_bank_drops_recorded_steps(
     draw: Any, pipeline: Pipeline, sugar: LoraChoice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recorder = Recorder()
@@ -193,7 +193,7 @@ NOT_FORGIVEN = [
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: type(fault).__name__)
-def test_steps_that_cannot_be_recorded_are_drawn_all_the_same_and_it_is_tried_and_said_once(
+def test_steps_that_cannot_be_recorded_are_computed_and_logged_once(
     forward: Forward, monkeypatch: pytest.MonkeyPatch, fault: Exception
 ) -> None:
     monkeypatch.setattr(forward, "graphs", None)
@@ -214,7 +214,7 @@ def test_steps_that_cannot_be_recorded_are_drawn_all_the_same_and_it_is_tried_an
 
 
 @pytest.mark.parametrize("fault", NOT_FORGIVEN, ids=lambda fault: type(fault).__name__)
-def test_a_full_or_failed_card_is_no_matter_of_recording(
+def test_a_full_or_failed_card_does_not_disable_recording(
     forward: Forward, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, fault: Exception
 ) -> None:
     graphs = StepGraphCache()
@@ -236,7 +236,7 @@ def test_a_full_or_failed_card_is_no_matter_of_recording(
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: type(fault).__name__)
-def test_texts_that_cannot_be_recorded_are_read_all_the_same_and_it_is_tried_and_said_once(
+def test_prompts_that_cannot_be_recorded_are_encoded_and_logged_once(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, fault: Exception
 ) -> None:
     text, tries = pipeline._text, []
@@ -258,27 +258,25 @@ def test_texts_that_cannot_be_recorded_are_read_all_the_same_and_it_is_tried_and
 
 
 @pytest.mark.parametrize("when", ["begun", "ended"])
-def test_a_recording_that_cannot_be_begun_or_ended_leaves_stream_and_dice_as_they_were(
-    monkeypatch: pytest.MonkeyPatch, when: str
-) -> None:
-    class Dice:
+def test_a_failed_recording_restores_stream_and_generator(monkeypatch: pytest.MonkeyPatch, when: str) -> None:
+    class FakeGenerator:
         """As torch's: one that has seen a recording begin counts on seeing its end."""
 
         def __init__(self, *, is_recorded: bool) -> None:
             self.is_recorded = is_recorded
 
-        def clone_state(self) -> "Dice":
-            return Dice(is_recorded=False)
+        def clone_state(self) -> "FakeGenerator":
+            return FakeGenerator(is_recorded=False)
 
-        def graphsafe_set_state(self, state: "Dice") -> None:
+        def graphsafe_set_state(self, state: "FakeGenerator") -> None:
             self.is_recorded = state.is_recorded
 
-    class Cuda:
+    class FakeCuda:
         """As torch: its ``graph`` does not go back to the stream before it where either fails."""
 
         CUDAGraph = object
         stream_now = "ours"
-        default_generators = (Dice(is_recorded=False),)
+        default_generators = (FakeGenerator(is_recorded=False),)
 
         def current_device(self) -> int:
             return 0
@@ -303,7 +301,7 @@ def test_a_recording_that_cannot_be_begun_or_ended_leaves_stream_and_dice_as_the
             yield
             raise FAULTS[1]
 
-    cuda = Cuda()
+    cuda = FakeCuda()
     monkeypatch.setattr(recording_module.torch, "cuda", cuda)
     with pytest.raises(torch.AcceleratorError), capture_graph():
         pass

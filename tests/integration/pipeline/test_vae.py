@@ -17,9 +17,7 @@ def test_pixels_are_bytes_of_the_pictures_shape(pipeline: Pipeline) -> None:
     assert (pixels.shape, pixels.dtype) == ((192, 128, 3), np.uint8)
 
 
-def test_tiles_are_used_for_one_picture_and_then_no_more(
-    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_tiles_are_used_for_one_picture_only(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     vae = pipeline._parts.vae
     before = vae.use_tiling, vae.tile_sample_min_size, vae.tile_latent_min_size
     whole = decode(vae, LATENTS).wait()
@@ -31,9 +29,7 @@ def test_tiles_are_used_for_one_picture_and_then_no_more(
     assert np.array_equal(decode(vae, LATENTS).wait(), whole)
 
 
-def test_a_failing_tile_leaves_the_decoder_as_it_was(
-    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failing_tile_restores_the_decoder(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(latents: torch.Tensor, **options: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
@@ -45,7 +41,7 @@ def test_a_failing_tile_leaves_the_decoder_as_it_was(
     assert (vae.use_tiling, vae.tile_sample_min_size) == before
 
 
-def test_one_value_that_is_not_finite_is_noticed(pipeline: Pipeline) -> None:
+def test_one_value_that_is_not_finite_is_detected(pipeline: Pipeline) -> None:
     latents = LATENTS.clone()
     latents[0, 3, 2, 2] = float("nan")
     with pytest.raises(BlankPicture, match="not finite"):

@@ -1,8 +1,6 @@
 """Captions say what they claim to say, in both languages, and only that."""
 
 import random
-import tomllib
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -19,9 +17,7 @@ FACES = st.fixed_dictionaries({name: st.sampled_from(sorted(PHRASES["zh"][name])
 
 
 @given(values=FACES, seed=st.integers(0, 10**9), language=st.sampled_from(["zh", "en"]))
-def test_every_trait_a_caption_claims_is_in_its_text(
-    values: dict[str, str], seed: int, language: str
-) -> None:
+def test_every_mentioned_trait_is_in_the_text(values: dict[str, str], seed: int, language: str) -> None:
     caption = write_caption(values, random.Random(seed), language)
     text = caption.text.lower()
     for name in caption.mentioned - {"hair", "cut"}:
@@ -30,11 +26,11 @@ def test_every_trait_a_caption_claims_is_in_its_text(
 
 
 @given(values=FACES, seed=st.integers(0, 10**9))
-def test_the_same_dice_write_the_same_caption(values: dict[str, str], seed: int) -> None:
+def test_the_same_seed_writes_the_same_caption(values: dict[str, str], seed: int) -> None:
     assert write_caption(values, random.Random(seed)) == write_caption(values, random.Random(seed))
 
 
-def test_words_are_missing_in_some_captions_and_few_in_none() -> None:
+def test_some_captions_mention_few_traits_and_most_mention_many() -> None:
     values = {name: sorted(PHRASES["zh"][name])[0] for name in NAMES}
     rng = random.Random(1)
     counts = [len(write_caption(values, rng).mentioned) for _ in range(500)]
@@ -65,13 +61,13 @@ def test_both_languages_know_the_same_values(name: str) -> None:
     assert set(PHRASES["zh"][name]) == set(PHRASES["en"][name])
 
 
-def test_the_prompt_of_the_five_slots_begins_with_the_trigger_and_joins_with_full_width_commas() -> None:
+def test_the_prompt_of_the_five_slots_starts_with_the_trigger_and_uses_full_width_commas() -> None:
     values = {"skin": "dewy", "blush": "peach", "lips": "nude", "eyes": "upturned", "lashes": "fine"}
     assert slot_prompt(values) == "Sugar面部，清透水光肌，微醺蜜桃腮红，薄涂裸粉唇釉，眼尾轻挑，细碎睫毛轻颤"
     assert set(SLOTS) == set(values)
 
 
-def test_a_style_asked_for_puts_its_trigger_into_most_captions() -> None:
+def test_a_requested_style_puts_its_trigger_into_most_captions() -> None:
     values = {name: sorted(PHRASES["zh"][name])[0] for name in NAMES}
     rng = random.Random(3)
     texts = [write_caption(values, rng, trigger="anime").text for _ in range(200)]
@@ -83,15 +79,3 @@ def test_the_vocabulary_covers_every_phrase() -> None:
     for language in PHRASES.values():
         for rows in language.values():
             assert all(set(phrase) <= known for row in rows.values() for phrase in row)
-
-
-def test_the_shelf_card_is_toml_with_titles_in_both_languages(tmp_path: Path) -> None:
-    from engine.demo.training.shelf_index import write_shelf_index
-
-    path = tmp_path / "loras.toml"
-    write_shelf_index(path)
-    card = tomllib.loads(path.read_text(encoding="utf-8"))
-    assert set(card) == {"sugar", "anime", "realistic"}
-    for name, entry in card.items():
-        assert entry["trigger"] == TRIGGERS[name]
-        assert set(entry["title"]) == {"en", "zh-CN"}

@@ -39,7 +39,7 @@ KNOWN = [
 
 
 @pytest.mark.parametrize("prompt", [*KNOWN, *TRIGGERS.values()])
-def test_what_it_knows_is_not_named(prompt: str) -> None:
+def test_known_words_are_not_named(prompt: str) -> None:
     assert read_prompt(prompt) == PromptReading()
 
 
@@ -56,7 +56,7 @@ def test_what_it_knows_is_not_named(prompt: str) -> None:
         ("白色背景", "白色背景"),
     ],
 )
-def test_a_feature_it_cannot_draw_so_is_named_with_what_it_can(prompt: str, said: str) -> None:
+def test_an_unknown_feature_is_named_with_the_known_alternatives(prompt: str, said: str) -> None:
     (feature,) = read_prompt(prompt).features
     assert feature.text == said
     assert len(feature.known) >= 3
@@ -70,7 +70,7 @@ def test_a_colour_is_known_only_where_training_used_it() -> None:
     assert read_prompt("蓝色眼睛").features[0].text == "蓝色眼睛"
 
 
-def test_two_features_in_one_part_are_told_apart() -> None:
+def test_two_features_in_one_part_are_distinguished() -> None:
     said = [feature.text for feature in read_prompt("pink hair and blue eyes with green lips").features]
     assert said == ["blue eyes", "green lips"]
 
@@ -88,11 +88,11 @@ def test_two_features_in_one_part_are_told_apart() -> None:
         ("hat, hat, Hat", ("hat", "Hat"), True),
     ],
 )
-def test_words_without_meaning_are_named(prompt: str, words: tuple[str, ...], is_blank: bool) -> None:
+def test_unknown_words_are_named(prompt: str, words: tuple[str, ...], is_blank: bool) -> None:
     assert read_prompt(prompt) == PromptReading(words=words, is_blank=is_blank)
 
 
-def test_little_is_named_of_a_text_that_is_all_strange() -> None:
+def test_few_words_of_a_completely_unknown_text_are_named() -> None:
     reading = read_prompt(" ".join(f"{'x' * 90}{letter} green{letter} hair," for letter in "abcdefgh"))
     assert len(reading.features) == MAX_NAMED
     assert all(len(feature.text) <= 24 for feature in reading.features)
@@ -110,7 +110,7 @@ def test_the_vocabulary_has_a_line_for_each_trait_in_both_languages() -> None:
     assert "".join(english).isascii()
 
 
-def test_it_imports_no_torch() -> None:
+def test_vocabulary_imports_no_torch() -> None:
     code = "import sys, engine.demo.vocabulary as v; v.read_prompt('a face'); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

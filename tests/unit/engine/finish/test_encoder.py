@@ -26,7 +26,7 @@ def test_the_same_picture_gives_the_same_bytes() -> None:
     assert encode(PIXELS, SETTINGS) == encode(PIXELS.copy(), SETTINGS)
 
 
-def test_encoding_happens_in_a_thread_of_its_own() -> None:
+def test_encoding_runs_in_its_own_thread() -> None:
     threads = []
 
     def wait() -> npt.NDArray[np.uint8]:

@@ -13,7 +13,7 @@ def test_a_picture_with_two_tones_passes() -> None:
     check_image(pixels, is_finite=True)
 
 
-def test_a_picture_that_is_flat_but_for_one_spot_passes() -> None:
+def test_a_flat_picture_with_one_spot_passes() -> None:
     pixels = np.zeros((64, 64, 3), np.uint8)
     pixels[40, 41] = 200
     check_image(pixels, is_finite=True)
@@ -34,7 +34,7 @@ def test_rounding_noise_on_a_flat_colour_is_still_flat() -> None:
         check_image(pixels, is_finite=True)
 
 
-def test_values_that_were_not_finite_are_refused_whatever_the_pixels_show() -> None:
+def test_values_that_were_not_finite_are_refused_with_any_pixels() -> None:
     pixels = np.arange(64 * 64 * 3, dtype=np.uint32).astype(np.uint8).reshape(64, 64, 3)
     with pytest.raises(BlankPicture) as caught:
         check_image(pixels, is_finite=False)

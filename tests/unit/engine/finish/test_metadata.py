@@ -28,7 +28,7 @@ def opened(png: bytes) -> Image.Image:
     return picture
 
 
-def test_the_text_has_the_form_other_tools_read() -> None:
+def test_the_text_has_the_format_that_other_tools_read() -> None:
     text = describe(settings(loras=(LoraChoice("sugar", SHA_A, 0.8), LoraChoice("anime", SHA_B, -1.5))))
     assert text == (
         "a face <lora:sugar:0.8> <lora:anime:-1.5>\n"
@@ -54,7 +54,7 @@ def test_the_text_has_the_form_other_tools_read() -> None:
         "👩🏽‍🎨 é ß \u202eright to left",
     ],
 )
-def test_any_prompt_is_read_back_from_the_file_as_it_was(prompt: str) -> None:
+def test_any_prompt_is_read_back_from_the_file_unchanged(prompt: str) -> None:
     for loras in ((), (LoraChoice("sugar", SHA_A, 0.8),)):
         given = settings(prompt, loras=loras)
         assert read_settings(encode(PIXELS, given)) == given
@@ -78,7 +78,7 @@ def test_what_is_described_is_parsed_back(
     assert parse(describe(given)) == given
 
 
-def test_chinese_text_stands_in_a_utf8_chunk_and_plain_text_in_the_old_one() -> None:
+def test_chinese_text_uses_a_utf8_chunk_and_ascii_text_a_latin1_chunk() -> None:
     assert b"iTXtparameters\0" in encode(PIXELS, settings("清透水光肌"))
     assert b"tEXtparameters\0" in encode(PIXELS, settings("dewy skin"))
 
@@ -104,7 +104,7 @@ def test_a_file_without_our_settings_gives_none() -> None:
     assert read_settings(encode(PIXELS, settings())[:60]) is None
 
 
-def test_a_stranger_cannot_make_the_reader_work_long() -> None:
+def test_an_untrusted_text_cannot_make_the_parser_slow() -> None:
     with pytest.raises(ValueError, match="too long"):
         parse("a face\n" + "a" * 1_000_000)
 

@@ -16,14 +16,14 @@ PICTURES = [NOISE, NOISE[:1], NOISE[:, :1], np.zeros((5, 4, 3), np.uint8), np.fu
 
 
 @pytest.mark.parametrize("pixels", PICTURES, ids=["noise", "one line", "one column", "black", "white"])
-def test_what_is_written_is_read_back_bit_for_bit(pixels: DecodedPixels) -> None:
+def test_written_pixels_are_read_back_bit_for_bit(pixels: DecodedPixels) -> None:
     with Image.open(io.BytesIO(write_png(pixels, []))) as image:
         image.load()
         assert image.mode == "RGB"
         assert np.array_equal(np.asarray(image), pixels)
 
 
-def test_chunks_stand_before_the_pixels_with_their_checks() -> None:
+def test_chunks_come_before_the_pixels_with_their_checksums() -> None:
     file = write_png(NOISE, [(b"tEXt", b"parameters\0a face")])
     at, kinds = 8, []
     while at < len(file):
@@ -35,7 +35,7 @@ def test_chunks_stand_before_the_pixels_with_their_checks() -> None:
     assert kinds == [b"IHDR", b"tEXt", b"IDAT", b"IEND"]
 
 
-def test_a_soft_picture_is_no_larger_than_by_pillow() -> None:
+def test_a_soft_picture_is_not_larger_than_pillows() -> None:
     rows, columns = np.mgrid[0:256, 0:192]
     soft = 128 + 60 * np.sin(columns / 80) + 40 * np.cos(rows / 60)
     grain = np.random.default_rng(2).normal(0, 2, (256, 192, 3))

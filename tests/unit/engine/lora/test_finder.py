@@ -32,7 +32,7 @@ def shelf() -> FakeShelf:
     return shelf
 
 
-def test_the_shelf_is_read_before_any_job_and_a_known_hash_is_found_without_reading_it_again(
+def test_the_shelf_is_read_on_creation_and_not_again_for_a_known_hash(
     shelf: FakeShelf,
 ) -> None:
     finder = LoraFinder(shelf.read)
@@ -42,7 +42,7 @@ def test_the_shelf_is_read_before_any_job_and_a_known_hash_is_found_without_read
     assert shelf.reads == 1
 
 
-def test_a_renamed_file_is_found_by_its_content(shelf: FakeShelf) -> None:
+def test_a_renamed_file_is_found_by_its_hash(shelf: FakeShelf) -> None:
     assert LoraFinder(shelf.read).path_of(LoraChoice("old-name", "aa")) == Path("/shelf/sugar.safetensors")
 
 
@@ -53,7 +53,7 @@ def test_a_file_added_later_is_found(shelf: FakeShelf) -> None:
     assert finder.path_of(LoraChoice("anime", "bb")) == Path("/shelf/anime.safetensors")
 
 
-def test_a_replaced_file_is_not_taken_for_the_old_one(shelf: FakeShelf) -> None:
+def test_a_replaced_file_is_missing(shelf: FakeShelf) -> None:
     finder = LoraFinder(shelf.read)
     finder.path_of(LoraChoice("sugar", "aa"))
     shelf.put("sugar", "cc")
