@@ -1,4 +1,4 @@
-"""``python -m engine.worker FD``: take the socket that the host left open, serve it, and end at once."""
+"""``python -m engine.worker FD``: serve the socket that the host left open, and end at once."""
 
 import os
 import socket
@@ -11,17 +11,17 @@ import structlog
 from engine.checkpoint.model import find_model
 from engine.config import EngineConfig
 from engine.worker.failures import trace
-from engine.worker.serve import Painter, run
+from engine.worker.serve import PicturePipeline, run
 
-# While imports keep the interpreter busy, a reader of weights waits this long for its turn. With Python's own
-# 5 ms, eight of them would read less than 1 GB/s.
-TURN_S = 1e-4
+# While imports keep the interpreter busy, a thread that reads weights waits this long for its turn. With
+# Python's default of 5 ms, eight threads would read less than 1 GB/s.
+SWITCH_INTERVAL_S = 1e-4
 
 log = structlog.get_logger("engine.worker")
 
 
 def log_to_stderr() -> None:
-    """Write one JSON line for each event, for the host's log; of errors that nobody catches no message."""
+    """Log one JSON line for each event, for the host; leave out the messages of uncaught errors."""
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -39,44 +39,44 @@ def _log_uncaught(
     log.error("worker error", error=kind.__name__, trace=trace(error) if error else "")
 
 
-def _load_painter(config: EngineConfig) -> Painter:
-    """Load the painter; the weights come from the disk while Python reads the libraries' thousand files."""
-    # No drawing needs peft. Where it is installed, as for our measurements, diffusers would import all of it.
+def _load_pipeline(config: EngineConfig) -> PicturePipeline:
+    """Load the pipeline; weights are read from the disk while Python imports the libraries."""
+    # Drawing never needs peft. If it is installed, as for our measurements, diffusers would import it.
     sys.modules["peft"] = None  # type: ignore[assignment]
     usual_s = sys.getswitchinterval()
-    sys.setswitchinterval(TURN_S)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     try:
-        from engine.zimage import weight_reader  # noqa: PLC0415 - torch, after the environment
-        from engine.zimage.device import choose_placement  # noqa: PLC0415 - likewise
+        from engine.zimage import weight_reader  # noqa: PLC0415 - torch, after the environment is set
+        from engine.zimage.device import choose_placement  # noqa: PLC0415 - torch
 
-        _say_step("torch imported")
+        _log_step("torch imported")
         weight_reader.start_reading(
             find_model(config, download=False).folder, choose_placement(config.device)
         )
-        _say_step("device chosen")
-        from engine.zimage.pipeline import Pipeline as ZImagePainter  # noqa: PLC0415 - likewise
+        _log_step("device chosen")
+        from engine.zimage.pipeline import Pipeline as ZImagePipeline  # noqa: PLC0415 - torch
 
-        _say_step("libraries imported")
-        painter = ZImagePainter.load(config)
-        _say_step("ready")
-        return painter
+        _log_step("libraries imported")
+        pipeline = ZImagePipeline.load(config)
+        _log_step("ready")
+        return pipeline
     finally:
         sys.setswitchinterval(usual_s)
 
 
-def _say_step(step: str) -> None:
-    """Log how far the start is; the host's log knows the time."""
+def _log_step(step: str) -> None:
+    """Log the progress of the start."""
     log.info("worker starts", step=step)
 
 
 def main() -> None:
-    """Serve the host whose socket this process was given."""
-    os.umask(0o077)  # what libraries cache is for this user alone, whoever started the worker
+    """Serve the host at the other end of the socket."""
+    os.umask(0o077)  # cached files are for this user alone
     log_to_stderr()
     with socket.socket(fileno=int(sys.argv[1])) as connection:
-        status = run(connection, _load_painter)
+        status = run(connection, _load_pipeline)
     sys.stderr.flush()
-    os._exit(status)  # there is nothing to save, and taking torch down in order costs seconds
+    os._exit(status)  # nothing is to be saved, and an orderly end of torch takes seconds
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""What an error means: for its job, which fails with a reason, and for the card, which may be at fault.
+"""Describes errors: how a job ends that met one, and whether the card has failed.
 
-Messages of foreign exceptions may quote the prompt, so they never leave the worker: of such an error only its
-type, its place in the code and phrases from a fixed list are said.
+Messages of foreign exceptions may quote the prompt, so they never leave the worker: of such an error only the
+type, the place in the code and phrases from a fixed list are logged.
 """
 
 import os
@@ -23,7 +23,7 @@ _ROOTS = (
     f"dist-packages{os.sep}",
 )
 
-# All that is repeated of a foreign message: nothing that a person could have written.
+# All that is logged of a foreign message: nothing that a person could have written.
 _PHRASES = (
     *_CARD_FAULTS,
     "out of memory",
@@ -69,7 +69,7 @@ log = structlog.get_logger("engine.worker")
 
 
 def describe_failure(request: RenderRequest, error: Exception) -> Failed:
-    """Return what the host learns of a job that met this error; log an unexpected one with its trace."""
+    """Return the end of a job that met this error; log an unexpected error with its trace."""
     job = (request.job_id, request.attempt)
     if isinstance(error, RenderError | LoraRejected):
         return Failed(*job, error.reason, f"{type(error).__name__}: {error} {error.facts}")
@@ -78,24 +78,24 @@ def describe_failure(request: RenderRequest, error: Exception) -> Failed:
 
 
 def is_card_fault(error: BaseException) -> bool:
-    """Return whether the card or its driver failed; the painter handles lack of memory, which is no fault."""
+    """Return whether the card or its driver failed. Lack of memory is no fault; the pipeline handles it."""
     if type(error).__name__ == "OutOfMemoryError" or f"{_TRITON}: out of memory" in str(error):
         return False
     if type(error).__name__ == "AcceleratorError":
         return True
-    # Libraries report the card by RuntimeErrors; another error may only quote a prompt about CUDA.
+    # Libraries report faults of the card as RuntimeErrors; other errors may quote a prompt about CUDA.
     if isinstance(error, RuntimeError) and any(sign in str(error) for sign in _CARD_FAULTS):
         return True
     return error.__cause__ is not None and is_card_fault(error.__cause__)
 
 
 def trace(error: BaseException) -> str:
-    """Return types, places and known phrases of an error and of those that led to it; no other text."""
+    """Return types, places and known phrases of an error and of its causes; no other text."""
     return "\n".join(line for each in _chain(error) for line in (*_places(each), _title(each)))
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Return the errors that led to this one, the first one first."""
+    """Return the causes of an error and the error itself, first cause first."""
     errors: list[BaseException] = []
     at: BaseException | None = error
     while at is not None and at not in errors:
@@ -108,8 +108,8 @@ def _title(error: BaseException) -> str:
     name = type(error).__name__
     if isinstance(error, EngineError):
         return f"{name}: {error}"
-    said = str(error)
-    known = [phrase for phrase in _PHRASES if phrase in said]
+    message = str(error)
+    known = [phrase for phrase in _PHRASES if phrase in message]
     return f"{name}: {', '.join(known)}" if known else name
 
 
@@ -119,7 +119,7 @@ def _places(error: BaseException) -> Iterator[str]:
 
 
 def _within(file_name: str) -> str:
-    """Shorten a path to what is the same on every machine."""
+    """Shorten a path to the part that is the same on every machine."""
     for root in _ROOTS:
         _, found, within = file_name.rpartition(root)
         if found:

@@ -1,7 +1,7 @@
 """The worker's pipeline: one loaded model that turns requests into pictures, one job at a time.
 
-``paint`` keeps no state of a job, whether it returns or raises: every picture is the same as if it were the
-first. One thread calls ``paint``; another may call ``prepare`` and ``prefetch``.
+``draw`` keeps no state of a job, whether it returns or raises: every picture is the same as if it were the
+first. One thread calls ``draw``; another may call ``prepare`` and ``prefetch``.
 """
 
 import importlib.metadata
@@ -109,7 +109,7 @@ class Pipeline:
                 model, placement, parts, finder, is_fp8=should_use_fp8(config.precision, placement.device)
             )
 
-    def paint(
+    def draw(
         self, request: RenderRequest, reporter: JobReporter, is_cancelled: Callable[[], bool]
     ) -> Callable[[], Finished] | Stopped:
         """Draw a job's pictures one after the other.
@@ -143,11 +143,11 @@ class Pipeline:
         return partial(_finished, request, timer, timer.peak_bytes, timer.held_bytes)
 
     def prepare(self, request: RenderRequest) -> None:
-        """Fetch a job's LoRAs into main memory. Another thread may call this during ``paint``."""
+        """Fetch a job's LoRAs into main memory. Another thread may call this during ``draw``."""
         self._bank.prepare(request.loras)
 
     def prefetch(self, loras: Sequence[LoraChoice]) -> None:
-        """Fetch LoRAs of later jobs into main memory. Another thread may call this during ``paint``."""
+        """Fetch LoRAs of later jobs into main memory. Another thread may call this during ``draw``."""
         self._bank.prepare(loras)
 
     def close(self) -> None:

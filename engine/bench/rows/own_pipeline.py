@@ -83,7 +83,7 @@ class OwnPipeline:
                 if after is not None:
                     beside.submit(self._pipeline.prepare, after)
                 reporters.append(JobReporter(request, events.append, describe_failure))
-                reporters[-1].report_end(self._pipeline.paint(request, reporters[-1], lambda: False))
+                reporters[-1].report_end(self._pipeline.draw(request, reporters[-1], lambda: False))
         for reporter in reporters:
             reporter.wait()
         if failed := [event for event in events if isinstance(event, Failed)]:

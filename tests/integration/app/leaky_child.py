@@ -1,4 +1,4 @@
-"""A real worker process whose painter fails with the prompt in its error, as libraries do."""
+"""A real worker process whose pipeline fails with the prompt in its error, as libraries do."""
 
 import json
 import socket
@@ -13,13 +13,13 @@ from engine.worker.__main__ import log_to_stderr
 from engine.worker.serve import run
 
 
-class LeakyPainter:
+class LeakyPipeline:
     """Raises, prints nothing of its own, and quotes the prompt in every way that a library may."""
 
     def __init__(self, config: EngineConfig) -> None:
         self.info = WorkerInfo(0, "cpu", "a fake", "float32", "a test", config.model, 0.1, 1000, {})
 
-    def paint(
+    def draw(
         self, request: RenderRequest, reporter: JobReporter, is_cancelled: Callable[[], bool]
     ) -> Stopped:
         prompt = request.prompt
@@ -42,4 +42,4 @@ class LeakyPainter:
 if __name__ == "__main__":
     log_to_stderr()
     with socket.socket(fileno=int(sys.argv[1])) as connection:
-        sys.exit(run(connection, LeakyPainter))
+        sys.exit(run(connection, LeakyPipeline))

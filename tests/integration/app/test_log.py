@@ -59,6 +59,6 @@ async def test_a_prompt_is_in_no_line_of_the_log(
                 assert answer.exit_code == 1
     written = log.getvalue()
     assert "job failed" in written
-    assert written.count("in _paint") >= 2  # where it was raised is in the log, the messages are not
+    assert written.count("in _draw") >= 2  # where it was raised is in the log, the messages are not
     for fragment in FRAGMENTS:
         assert fragment.casefold() not in written.casefold(), written

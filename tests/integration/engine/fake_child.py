@@ -1,6 +1,6 @@
-"""A real worker process with a painter that needs no torch; the prompt tells it how to misbehave.
+"""A real worker process with a pipeline that needs no torch; the prompt tells it how to misbehave.
 
-Run by the host as ``python -m tests.integration.engine.fake_child FD``. Everything but the painter is the
+Run by the host as ``python -m tests.integration.engine.fake_child FD``. Everything but the pipeline is the
 product's own code.
 """
 
@@ -47,14 +47,14 @@ class AcceleratorError(RuntimeError):
     """Named as torch names what CUDA does after a sticky error."""
 
 
-class FakePainter:
+class FakePipeline:
     """Draws nothing in the time the real one would take for a tiny picture."""
 
     def __init__(self, config: EngineConfig) -> None:
         self.info = WorkerInfo(0, "cpu", "a fake", "float32", "a test", config.model, 0.1, 1000, {})
         self._folder = config.data_dir
 
-    def paint(
+    def draw(
         self, request: RenderRequest, reporter: JobReporter, is_cancelled: Callable[[], bool]
     ) -> Callable[[], Finished] | Stopped:
         job = (request.job_id, request.attempt)
@@ -73,7 +73,7 @@ class FakePainter:
         self._note(f"prepare {request.job_id}")
 
     def prefetch(self, loras: Sequence[LoraChoice]) -> None:
-        self._note("foresee " + " ".join(choice.name for choice in loras))
+        self._note("prefetch " + " ".join(choice.name for choice in loras))
         if any(choice.name == "broken" for choice in loras):
             raise ZeroDivisionError
 
@@ -150,7 +150,7 @@ def misbehave(request: RenderRequest, reporter: JobReporter) -> None:
             print("x" * 100_000, flush=True)
 
 
-def load(config: EngineConfig) -> FakePainter:
+def load(config: EngineConfig) -> FakePipeline:
     match config.model.rpartition("/")[2]:
         case "incomplete":
             raise ModelIncomplete("vae is missing", missing=("vae/config.json",), folder="/nowhere")
@@ -173,7 +173,7 @@ def load(config: EngineConfig) -> FakePainter:
             file.write("x")
         if starts == 1:
             os._exit(4)
-    return FakePainter(config)
+    return FakePipeline(config)
 
 
 if __name__ == "__main__":

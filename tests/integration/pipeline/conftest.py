@@ -94,7 +94,7 @@ def draw(pipeline: Pipeline) -> Draw:
         request = RenderRequest("job-1", 3, prompt, **given)  # type: ignore[arg-type]
         events: list[Event] = []
         reporter = JobReporter(request, events.append, describe_failure)
-        reporter.report_end(pipeline.paint(request, reporter, lambda: cancel(events)))
+        reporter.report_end(pipeline.draw(request, reporter, lambda: cancel(events)))
         reporter.wait()
         *events, end = events
         assert isinstance(end, Finished | Stopped | Failed)

@@ -60,7 +60,7 @@ def test_a_pipeline_draws_with_it(tmp_path: Path) -> None:
     events: list[Event] = []
     request = RenderRequest("job-1", 1, "a face", width_px=256, height_px=256, seed=1, steps=2)
     reporter = JobReporter(request, events.append, describe_failure)
-    reporter.report_end(pipeline.paint(request, reporter, lambda: False))
+    reporter.report_end(pipeline.draw(request, reporter, lambda: False))
     reporter.wait()
     pipeline.close()
     assert [type(event) for event in events[-2:]] == [Drawn, Finished]

@@ -228,7 +228,7 @@ def test_the_worker_reads_every_part_once(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setitem(sys.modules, "peft", sys.modules.get("peft"))  # it is put back afterwards
     config = EngineConfig(tmp_path, lora_dir=tmp_path / "loras", device="cpu")
     with capture_logs() as lines:
-        worker._load_painter(config)
+        worker._load_pipeline(config)
     parts = [line["part"] for line in lines if line["event"] == "weights read"]
     assert sorted(parts) == sorted(PARTS)
     assert not weight_reader._started

@@ -259,7 +259,7 @@ def test_paint_returns_before_the_files_are_encoded(
     request = RenderRequest("job-1", 1, "a face", 64, 64, 7, 3)
     events: list[Event] = []
     reporter = JobReporter(request, events.append, describe_failure)
-    reporter.report_end(pipeline.paint(request, reporter, lambda: False))
+    reporter.report_end(pipeline.draw(request, reporter, lambda: False))
     assert not any(isinstance(event, Drawn) for event in events)
     may_encode.set()
     reporter.wait()

@@ -1,4 +1,4 @@
-"""A host with a real child process, whose painter misbehaves on demand."""
+"""A host with a real child process, whose pipeline misbehaves on demand."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

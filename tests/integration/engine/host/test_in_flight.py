@@ -1,4 +1,4 @@
-"""The host with real processes: a second job lies ready while one is drawn, and pays for nothing."""
+"""The host with real processes: one job is drawn, and the ready one loses nothing when that fails."""
 
 import asyncio
 import os
@@ -20,7 +20,7 @@ SUGAR, ANIME, BROKEN = (LoraChoice(name, name * 8, 1.0) for name in ("sugar", "a
 async def both(
     host: Host, first: str, second: str, listen: Callable[[Event], None] = lambda event: None
 ) -> tuple[object, object]:
-    """What becomes of two jobs that are asked for at once, by their prompts."""
+    """The ends of two jobs that are rendered at once, by their prompts."""
     requests = make_request("first", first), make_request("second", second)
     first_end, second_end = await asyncio.gather(
         *(host.render(each, listen) for each in requests), return_exceptions=True
@@ -28,7 +28,7 @@ async def both(
     return first_end, second_end
 
 
-def begin_of(job_id: str) -> Progress:
+def start_of(job_id: str) -> Progress:
     return Progress(job_id, 1, 0, 0, 8)
 
 
@@ -42,10 +42,10 @@ async def test_the_next_job_begins_while_the_files_of_the_last_are_made() -> Non
     firsts_picture = next(
         at for at, event in enumerate(events) if isinstance(event, Drawn) and event.job_id == "first"
     )
-    assert begin_of("second") in events[:firsts_picture]
+    assert start_of("second") in events[:firsts_picture]
 
 
-async def test_pictures_come_before_their_end_and_in_order_however_late_their_files_are() -> None:
+async def test_pictures_arrive_in_order_and_before_the_end_however_late_their_files_are() -> None:
     events: list[Event] = []
     async with started() as host:
         end = await host.render(make_request(prompt="slow files", count=3), events.append)
@@ -61,7 +61,7 @@ async def test_a_file_that_cannot_be_made_fails_its_job_alone() -> None:
     assert isinstance(second, Finished)
 
 
-async def test_a_worker_has_two_jobs_in_hand_and_no_third(tmp_path: Path) -> None:
+async def test_a_worker_holds_two_jobs_and_no_third(tmp_path: Path) -> None:
     async with started(replace(CONFIG, data_dir=tmp_path)) as host:
         renders = [
             asyncio.create_task(host.render(make_request(f"j{n}", count=20), lambda event: None))
@@ -83,12 +83,12 @@ def prepared(folder: Path) -> list[str]:
     return log.read_text().splitlines() if log.exists() else []
 
 
-async def test_a_cancel_of_the_ready_job_is_answered_at_once_and_without_a_step() -> None:
+async def test_a_cancel_of_the_ready_job_stops_it_at_once_and_without_a_step() -> None:
     events: list[Event] = []
     async with started() as host:
         first = asyncio.create_task(host.render(make_request("first", count=1000), events.append))
         second = asyncio.create_task(host.render(make_request("second"), events.append))
-        await eventually(lambda: begin_of("first") in events)
+        await eventually(lambda: start_of("first") in events)
         host.cancel("second")
         async with asyncio.timeout(5):  # the first would go on for minutes
             assert await second == Stopped("second", 1)
@@ -98,7 +98,7 @@ async def test_a_cancel_of_the_ready_job_is_answered_at_once_and_without_a_step(
 
 
 @pytest.mark.parametrize("poison", ["die", "exit", "card"])
-async def test_a_job_that_ends_the_worker_takes_no_try_of_the_one_behind_it(poison: str) -> None:
+async def test_a_job_that_ends_the_worker_costs_the_ready_job_no_attempt(poison: str) -> None:
     async with started() as host:
         first, second = await both(host, poison, "a face")
         assert type(first) is WorkerLost
@@ -107,41 +107,41 @@ async def test_a_job_that_ends_the_worker_takes_no_try_of_the_one_behind_it(pois
 
 
 @pytest.mark.parametrize("poison", ["hang", "stop"])
-async def test_a_job_that_hangs_takes_no_try_of_the_one_behind_it(poison: str) -> None:
+async def test_a_job_that_hangs_costs_the_ready_job_no_attempt(poison: str) -> None:
     async with started(replace(CONFIG, step_timeout_s=0.5)) as host:
         first, second = await both(host, poison, "a face")
         assert type(first) is WorkerLost
         assert type(second) is JobNotStarted
 
 
-async def test_a_job_behind_a_long_one_is_not_taken_for_one_that_hangs() -> None:
+async def test_a_ready_job_behind_a_long_one_does_not_count_as_hung() -> None:
     async with started(replace(CONFIG, step_timeout_s=0.5)) as host:
         requests = make_request("first", count=15), make_request("second")
         ends = await asyncio.gather(*(host.render(each, lambda event: None) for each in requests))
     assert [type(end) for end in ends] == [Finished, Finished]
 
 
-async def test_a_second_job_that_ends_the_worker_is_to_blame_for_it() -> None:
-    """The first has told its end before: only who was being drawn pays."""
+async def test_a_second_job_that_ends_the_worker_is_the_lost_one() -> None:
+    """The first has ended already, so only the drawn job loses an attempt."""
     async with started() as host:
         first, second = await both(host, "a face", "die")
     assert isinstance(first, Finished)
     assert type(second) is WorkerLost
 
 
-async def test_a_worker_lost_before_it_told_an_end_costs_everybody_who_may_have_begun_a_try() -> None:
+async def test_a_worker_lost_before_it_reported_an_end_costs_every_started_job_an_attempt() -> None:
     async with started() as host:
         first, second = await both(host, "slow files", "die")
     assert type(first) is WorkerLost
     assert type(second) is WorkerLost
 
 
-async def test_a_render_given_up_stays_in_hand_until_its_step_is_over() -> None:
+async def test_an_abandoned_render_stays_in_flight_until_its_step_is_over() -> None:
     events: list[Event] = []
     async with started() as host:
         first = asyncio.create_task(host.render(make_request("first", count=1000), events.append))
         second = asyncio.create_task(host.render(make_request("second"), events.append))
-        await eventually(lambda: begin_of("first") in events)
+        await eventually(lambda: start_of("first") in events)
         first.cancel()
         with pytest.raises(asyncio.CancelledError):
             await first
@@ -149,7 +149,7 @@ async def test_a_render_given_up_stays_in_hand_until_its_step_is_over() -> None:
             assert isinstance(await second, Finished)
 
 
-async def test_jobs_asked_for_before_the_worker_is_there_keep_their_order() -> None:
+async def test_jobs_that_wait_for_the_first_worker_keep_their_order() -> None:
     order: list[str] = []
 
     def note(event: Event) -> None:
@@ -183,21 +183,21 @@ async def test_closing_waits_for_the_files_of_what_was_drawn() -> None:
         )
         drawn = asyncio.Event()
         await drawn.wait()
-        await asyncio.sleep(0.05)  # the paint is over
+        await asyncio.sleep(0.05)  # the drawing is over
         await host.close()
         assert isinstance(await render, Finished)
 
 
-async def test_what_is_foreseen_reaches_every_worker_and_harms_none(tmp_path: Path) -> None:
+async def test_prefetched_loras_reach_every_worker_and_their_errors_harm_none(tmp_path: Path) -> None:
     config = replace(CONFIG, data_dir=tmp_path)
     host = Host(config, module="tests.integration.engine.fake_child")
     host.prefetch([BROKEN, SUGAR])  # before there is a worker
     await host.start()
-    await eventually(lambda: prepared(tmp_path) == ["foresee broken sugar"])
+    await eventually(lambda: prepared(tmp_path) == ["prefetch broken sugar"])
     assert isinstance(await host.render(make_request(), lambda event: None), Finished)
     host.prefetch([ANIME])
-    await eventually(lambda: prepared(tmp_path)[1:] == ["foresee anime"])
+    await eventually(lambda: prepared(tmp_path)[1:] == ["prefetch anime"])
     assert host.info is not None
     os.kill(host.info.pid, signal.SIGKILL)
-    await eventually(lambda: prepared(tmp_path)[2:] == ["foresee anime"])
+    await eventually(lambda: prepared(tmp_path)[2:] == ["prefetch anime"])
     await host.close()

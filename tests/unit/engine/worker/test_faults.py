@@ -1,4 +1,4 @@
-"""A fault of the card ends the worker, from whichever thread, and names the oldest job that met it."""
+"""A fault of the card in any thread ends the worker and names the oldest affected job."""
 
 import socket
 import threading
@@ -12,7 +12,7 @@ from engine import wire
 from engine.reporting import Encoded
 from engine.request import Drawn, Failed, FailReason, Finished, Picture, RenderRequest, Timings
 from engine.worker import faults as faults_module
-from engine.worker.faults import Faults
+from engine.worker.faults import FaultHandler
 from engine.worker.sender import EventSender
 
 A, B, C = (RenderRequest(job_id, 1, "a face", 512, 768, 7) for job_id in "abc")
@@ -28,19 +28,19 @@ def a_fault() -> AcceleratorError:
 
 
 class ProcessEnds(BaseException):
-    """In place of the end of the process."""
+    """Stands in for the end of the process."""
 
 
 @dataclass
 class Worker:
-    """Faults of a worker whose process only notes that it ends."""
+    """A fault handler whose process only notes that it ends."""
 
     host: socket.socket
-    faults: Faults
+    faults: FaultHandler
     statuses: list[int] = field(default_factory=list)
     has_ended: threading.Event = field(default_factory=threading.Event)
 
-    def said(self) -> list[wire.Message]:
+    def sent(self) -> list[wire.Message]:
         """All that reached the host, once the worker has ended."""
         assert self.has_ended.wait(TIMEOUT_S)
         self.host.settimeout(0.2)
@@ -65,96 +65,96 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
     host, theirs = socket.socketpair()
     with host, theirs:
         made = Worker(host, None)  # type: ignore[arg-type]
-        made.faults = Faults(EventSender(theirs), made.end_process)  # type: ignore[arg-type]
+        made.faults = FaultHandler(EventSender(theirs), made.end_process)  # type: ignore[arg-type]
         yield made
 
 
 def in_thread(worker: Worker, request: RenderRequest, error: Exception) -> threading.Thread:
-    thread = threading.Thread(target=worker.faults.failed, args=[request, error], daemon=True)
+    thread = threading.Thread(target=worker.faults.fail_job, args=[request, error], daemon=True)
     thread.start()
     return thread
 
 
 def test_any_other_error_fails_its_job_alone(worker: Worker) -> None:
-    worker.faults.begin(A)
-    assert worker.faults.failed(A, KeyError()) == Failed("a", 1, FailReason.WORKER_ERROR, "KeyError")
-    worker.faults.ignored(KeyError())
+    worker.faults.start_job(A)
+    assert worker.faults.fail_job(A, KeyError()) == Failed("a", 1, FailReason.WORKER_ERROR, "KeyError")
+    worker.faults.check(KeyError())
     assert worker.statuses == []
 
 
-def test_a_fault_while_painting_names_its_job_and_ends_the_worker(worker: Worker) -> None:
-    worker.faults.begin(A)
+def test_a_fault_while_drawing_names_its_job_and_ends_the_worker(worker: Worker) -> None:
+    worker.faults.start_job(A)
     with pytest.raises(ProcessEnds):
-        worker.faults.failed(A, a_fault())
-    assert worker.said() == [wire.CardFault("a", 1)]
+        worker.faults.fail_job(A, a_fault())
+    assert worker.sent() == [wire.CardFault("a", 1)]
     assert worker.statuses == [70]
 
 
 def test_a_fault_in_a_files_thread_names_that_files_job_and_not_the_one_being_drawn(worker: Worker) -> None:
-    first = worker.faults.begin(A)
+    first = worker.faults.start_job(A)
     file: Future[Encoded] = Future()
     first.report_picture(file)
     first.report_end(lambda: Finished("a", 1, Timings()))
-    worker.faults.begin(B)
+    worker.faults.start_job(B)
     threading.Thread(target=file.set_exception, args=[a_fault()], daemon=True).start()
-    assert worker.said() == [wire.CardFault("a", 1)]
+    assert worker.sent() == [wire.CardFault("a", 1)]
 
 
-def test_a_fault_when_the_timings_are_asked_for_is_one_as_well(worker: Worker) -> None:
-    reporter = worker.faults.begin(A)
+def test_a_fault_while_the_timings_are_read_ends_the_worker(worker: Worker) -> None:
+    reporter = worker.faults.start_job(A)
 
     def finish() -> Finished:
         raise a_fault()
 
     with pytest.raises(ProcessEnds):
         reporter.report_end(finish)
-    assert worker.said() == [wire.CardFault("a", 1)]
+    assert worker.sent() == [wire.CardFault("a", 1)]
 
 
 def test_an_earlier_job_whose_picture_left_the_card_in_time_ends_first(worker: Worker) -> None:
-    first = worker.faults.begin(A)
+    first = worker.faults.start_job(A)
     file: Future[Encoded] = Future()
     first.report_picture(file)
     first.report_end(lambda: Finished("a", 1, Timings(denoise_s=1.0)))
-    worker.faults.begin(B)
+    worker.faults.start_job(B)
     in_thread(worker, B, a_fault())
     picture = Picture(0, 7, 512, 768, b"png")
     file.set_result(Encoded(picture, 0.5))
-    assert worker.said() == [
+    assert worker.sent() == [
         Drawn("a", 1, picture),
         Finished("a", 1, Timings(denoise_s=1.0, encode_s=0.5)),
         wire.CardFault("b", 1),
     ]
 
 
-def test_where_several_jobs_meet_the_fault_the_oldest_is_named(worker: Worker) -> None:
+def test_of_several_affected_jobs_the_oldest_is_named(worker: Worker) -> None:
     for request in (A, B, C):
-        worker.faults.begin(request)
+        worker.faults.start_job(request)
     in_thread(worker, C, a_fault())
     in_thread(worker, B, a_fault())
     in_thread(worker, A, a_fault())
-    assert worker.said() == [wire.CardFault("a", 1)]
+    assert worker.sent() == [wire.CardFault("a", 1)]
     assert worker.statuses == [70]
 
 
-def test_an_earlier_job_that_says_nothing_is_not_waited_for_without_end(worker: Worker) -> None:
-    worker.faults.begin(A)
-    worker.faults.begin(B)
+def test_the_wait_for_an_earlier_job_has_an_end(worker: Worker) -> None:
+    worker.faults.start_job(A)
+    worker.faults.start_job(B)
     in_thread(worker, B, a_fault())
-    assert worker.said() == [wire.CardFault("b", 1)]
+    assert worker.sent() == [wire.CardFault("b", 1)]
 
 
-def test_a_fault_that_preparing_meets_is_put_down_to_the_job_being_drawn(worker: Worker) -> None:
-    ended = worker.faults.begin(A)
+def test_a_fault_while_preparing_names_the_drawn_job(worker: Worker) -> None:
+    ended = worker.faults.start_job(A)
     ended.report_end(Failed("a", 1, FailReason.WORKER_ERROR))
-    worker.faults.begin(B)
+    worker.faults.start_job(B)
     with pytest.raises(ProcessEnds):
-        worker.faults.ignored(a_fault())
-    assert worker.said()[-1] == wire.CardFault("b", 1)
+        worker.faults.check(a_fault())
+    assert worker.sent()[-1] == wire.CardFault("b", 1)
 
 
-def test_a_fault_while_nothing_is_drawn_names_nobody(worker: Worker) -> None:
+def test_a_fault_while_nothing_is_drawn_names_no_job(worker: Worker) -> None:
     with pytest.raises(ProcessEnds):
-        worker.faults.ignored(a_fault())
-    assert worker.said() == []
+        worker.faults.check(a_fault())
+    assert worker.sent() == []
     assert worker.statuses == [70]

@@ -1,4 +1,4 @@
-"""What the worker's process is told before it imports a library."""
+"""The environment that the worker sets before it imports a library."""
 
 import os
 from pathlib import Path

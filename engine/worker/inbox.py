@@ -1,7 +1,7 @@
-"""What the host wants, read by a thread of its own while others load, paint and fetch.
+"""The host's messages, read by a thread of its own while others load, draw and prepare.
 
-It knows of each job whether it lies ready or is drawn, so a cancel finds it in either state, and one that
-comes too late finds nothing.
+The inbox knows whether a job is ready or is drawn, so a cancel finds it in either state. A late cancel finds
+nothing.
 """
 
 import os
@@ -21,17 +21,17 @@ EXIT_WIRE_ERROR = 76  # EX_PROTOCOL of sysexits.h
 log = structlog.get_logger("engine.worker")
 
 
-class Orders:
-    """Jobs to paint and things to prepare; begins to read at once.
+class Inbox:
+    """Jobs to draw and things to prepare; starts to read at once.
 
     Args:
         connection: The worker's end of the host's socket.
-        answer: Tells the host of a job that ends without having begun.
+        send: Reports a job that ends before it began.
     """
 
-    def __init__(self, connection: socket.socket, answer: Callable[[Stopped], None]) -> None:
+    def __init__(self, connection: socket.socket, send: Callable[[Stopped], None]) -> None:
         self._connection = connection
-        self._answer = answer
+        self._send = send
         self._changed = threading.Condition()
         self._ready: deque[RenderRequest] = deque()
         self._to_prepare: deque[RenderRequest] = deque()
@@ -39,26 +39,26 @@ class Orders:
         self._drawn: RenderRequest | None = None
         self._is_cancelled = False
         self._is_ending = False
-        threading.Thread(target=self._read, name="orders", daemon=True).start()
+        threading.Thread(target=self._read, name="inbox", daemon=True).start()
 
     def next_request(self) -> RenderRequest | None:
-        """Wait for the next job, which is drawn from now on; None when it is time to end."""
+        """Wait for the next job, which counts as drawn from now on; None at the end of the worker."""
         with self._changed:
             self._drawn = None
             self._changed.wait_for(lambda: self._ready or self._is_ending)
             if self._is_ending:
                 return None
             self._drawn, self._is_cancelled = self._ready.popleft(), False
-            if self._drawn in self._to_prepare:  # too late to prepare it beside another
+            if self._drawn in self._to_prepare:  # too late to prepare it
                 self._to_prepare.remove(self._drawn)
             return self._drawn
 
     def is_cancelled(self) -> bool:
-        """Whether the job that is drawn shall stop."""
+        """Whether the drawn job should stop."""
         return self._is_cancelled or self._is_ending
 
     def next_to_prepare(self) -> RenderRequest | tuple[LoraChoice, ...] | None:
-        """Wait for a job that lies ready behind another, or else what later ones need; None at the end."""
+        """Wait for a job that is ready behind the drawn one, or for LoRAs of later jobs; None at the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._to_prepare or self._prefetched or self._is_ending)
             if self._is_ending:
@@ -71,39 +71,39 @@ class Orders:
     def _read(self) -> None:
         while True:
             try:
-                order = wire.receive_blocking(self._connection)
+                message = wire.receive_blocking(self._connection)
             except WireError as error:
-                log.error("order malformed", detail=str(error))
+                log.error("message malformed", detail=str(error))
                 os._exit(EXIT_WIRE_ERROR)
             with self._changed:
-                self._take(order)
+                self._handle(message)
                 self._changed.notify_all()
 
-    def _take(self, order: wire.Message | None) -> None:
-        match order:
+    def _handle(self, message: wire.Message | None) -> None:
+        match message:
             case RenderRequest() if self._is_ending:
-                self._answer(Stopped(order.job_id, order.attempt))
+                self._send(Stopped(message.job_id, message.attempt))
             case RenderRequest():
-                self._ready.append(order)
+                self._ready.append(message)
                 if self._drawn is not None or len(self._ready) > 1:
-                    self._to_prepare.append(order)
+                    self._to_prepare.append(message)
             case wire.CancelJob():
-                self._cancel(order)
+                self._cancel(message)
             case wire.PrefetchLoras():
-                self._prefetched = order.loras
+                self._prefetched = message.loras
             case wire.Shutdown():
                 self._is_ending = True
                 while self._ready:
                     self._stop(self._ready[0])
             case _:
-                # The host is gone, perhaps in the middle of a step: nobody waits for the picture, and
-                # the card must be free for the next worker at once.
+                # The host is gone, perhaps in the middle of a step. Nobody waits for the picture, and the
+                # next worker needs the card at once.
                 os._exit(0)
 
-    def _cancel(self, order: wire.CancelJob) -> None:
-        if self._drawn is not None and _is_about(order, self._drawn):
+    def _cancel(self, cancel: wire.CancelJob) -> None:
+        if self._drawn is not None and _is_for(cancel, self._drawn):
             self._is_cancelled = True
-        elif ready := next((each for each in self._ready if _is_about(order, each)), None):
+        elif ready := next((each for each in self._ready if _is_for(cancel, each)), None):
             self._stop(ready)
 
     def _stop(self, ready: RenderRequest) -> None:
@@ -111,8 +111,8 @@ class Orders:
         self._ready.remove(ready)
         if ready in self._to_prepare:
             self._to_prepare.remove(ready)
-        self._answer(Stopped(ready.job_id, ready.attempt))
+        self._send(Stopped(ready.job_id, ready.attempt))
 
 
-def _is_about(order: wire.CancelJob, request: RenderRequest) -> bool:
-    return (order.job_id, order.attempt) == (request.job_id, request.attempt)
+def _is_for(cancel: wire.CancelJob, request: RenderRequest) -> bool:
+    return (cancel.job_id, cancel.attempt) == (request.job_id, request.attempt)
