@@ -63,13 +63,13 @@ class Application:
 
 @contextlib.asynccontextmanager
 async def open_application(
-    settings: Settings, *, renderer_of: Callable[[Host], Renderer] = lambda host: host
+    settings: Settings, *, wrap_renderer: Callable[[Host], Renderer] = lambda host: host
 ) -> AsyncIterator[Application]:
     """Open store, model, shelf and desk, and start the worker; close all of them in reverse.
 
     Args:
         settings: The host's settings.
-        renderer_of: Wraps the engine for the desk, for example in a stopwatch.
+        wrap_renderer: Wraps the engine for the desk, for example in a stopwatch.
 
     Raises:
         OperatorError: The host must repair the set-up; nothing stays open.
@@ -82,12 +82,7 @@ async def open_application(
         stack.push_async_callback(store.close)
         await asyncio.to_thread(maintenance.remove_leftovers, settings.data_dir)
         model = await fetch_model(config)
-        folders = [built_in_lora_folder(model), config.lora_dir]
-        shelf = await asyncio.to_thread(read_shelf, folders, model)
-        findings = checks.check_shelf(settings, shelf)
-        # read_shelf has logged the refused files.
-        unlogged = [finding for finding in findings if finding.code != "lora_refused"]
-        checks.require(unlogged, settings.language)
+        shelf = await asyncio.to_thread(_open_shelf, settings, model)
         subject = f"{model.name} on {config.device}"  # figures of another model or device do not count
         costs = await asyncio.to_thread(CostBook.load, settings.data_dir / COSTS, subject)
         stack.push_async_callback(maintenance.save_costs, costs, settings.data_dir / COSTS)
@@ -100,7 +95,7 @@ async def open_application(
         desk = build_desk(
             DeskInputs(
                 store=store,
-                renderer=renderer_of(host),
+                renderer=wrap_renderer(host),
                 shelf=shelf,
                 model=model,
                 probe=probe,
@@ -115,6 +110,19 @@ async def open_application(
             )
         )
         yield Application(settings, store, model, shelf, desk, host, HeadroomMonitor(probe), costs, worker)
+
+
+def _open_shelf(settings: Settings, model: ModelInfo) -> Shelf:
+    """Read the LoRA files.
+
+    Raises:
+        NotStartable: The default LoRA is not among them.
+    """
+    shelf = read_shelf([built_in_lora_folder(model), settings.to_engine_config().lora_dir], model)
+    findings = checks.check_shelf(settings, shelf)
+    # read_shelf has logged the refused files.
+    checks.require((each for each in findings if each.code != "lora_refused"), settings.language)
+    return shelf
 
 
 @contextlib.asynccontextmanager

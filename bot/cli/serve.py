@@ -84,7 +84,7 @@ async def demo(settings: Settings) -> int:
     settings = settings.model_copy(update={"engine": built_in})
     timed = TimedRenderer()
     await asyncio.to_thread(require_writable, Path("out"))
-    async with open_application(settings, renderer_of=timed.wrap) as application:
+    async with open_application(settings, wrap_renderer=timed.wrap) as application:
         console = ConsoleChat(application.desk, out_dir=Path("out"), locale=settings.language)
         page = _create_web_chat(application)
         async with serve_chats(application, [console, page]):

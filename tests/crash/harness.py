@@ -101,7 +101,7 @@ class Harness:
 def begin(target: Callable[..., None], *args: object) -> BaseProcess:
     """Run ``target(*args, ready)`` in a process of its own; returns when it said ``ready``, or has ended."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.crash.nursery"])
+    context.set_forkserver_preload(["tests.crash.preload"])
     wait_for_change, ready = context.Pipe(duplex=False)
     process = context.Process(target=target, args=(*args, ready), daemon=True)
     process.start()

@@ -1,7 +1,7 @@
-"""The whole bot killed again and again while people of both platforms use it: what must hold then.
+"""Kills the whole bot again and again while people of both platforms use it, and checks the laws afterwards.
 
-Everything is the product's own but the card's work: the process, its rooms, discord.py and
-python-telegram-bot, SQLite. The platforms are the fakes, which live on and remember what people saw.
+Only the card's work is fake: the process, its packages, discord.py, python-telegram-bot and SQLite are real.
+The platforms are fakes that outlive the bot and remember what people saw.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from random import Random
 from typing import Any
 
 from tests.crash.laws import LAWS
-from tests.crash.platforms.nursery import Nursery, is_alive, kill, nursery
+from tests.crash.platforms.fork_server import ForkServer, is_alive, kill, open_fork_server
 from tests.fakes import discord_server, telegram_server
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_payloads import GUILD_ID, LOADING
@@ -34,13 +34,19 @@ GROUPS = 200  # each takes 20 messages a minute, and that in real time
 STARTS = "discord-starts.json"
 SPAN_S = 0.35  # after a bot is there; half of the kills come while it starts
 START_SPAN_S = 0.6
-STANDING = ("Got it", "ahead of you", "You are next", "Drawing", "on its way")  # words of what has not ended
+UNFINISHED = (
+    "Got it",
+    "ahead of you",
+    "You are next",
+    "Drawing",
+    "on its way",
+)  # texts of jobs that have not ended
 DELIVERED = "an ended job without its one sent parcel"
 
 
 @dataclass
-class Crowd:
-    """What people did, and what must come of it."""
+class SimulatedPeople:
+    """The simulated people and what they have sent."""
 
     random: Random
     discord: FakeDiscord
@@ -51,7 +57,7 @@ class Crowd:
     people: int = PEOPLE
 
     async def act(self) -> None:
-        """Do one thing that a person would do."""
+        """Do one random action of a person."""
         chance = self.random.random()
         count = self.random.choice((1, 1, 2, 3))
         if chance < 0.4 or not self.is_on_discord:
@@ -76,7 +82,7 @@ class Crowd:
             else:
                 await self._cancel()
         except ConnectionError:
-            pass  # the bot was killed that moment; Discord tells the person
+            pass  # the bot was killed at that moment; Discord shows an error
 
     async def _cancel(self) -> None:
         for asked in reversed(self.interactions[-5:]):
@@ -93,7 +99,7 @@ class Crowd:
 
 @dataclass(frozen=True)
 class Finding:
-    """What was there when all was over."""
+    """The result of one run."""
 
     kills: int
     met_ready: int
@@ -107,18 +113,18 @@ class Finding:
 
     @property
     def met(self) -> str:
-        """How often, and when."""
+        """The number of kills and when they happened."""
         return f"{self.kills:,} kills ({self.kills - self.met_ready:,} while starting)"
 
     @property
     def laws(self) -> str:
-        """How many do not hold, and one of them."""
+        """The number of broken laws, and the first one."""
         first = f", first: {self.broken[0]}" if self.broken else ""
         return f"{len(self.broken)} laws broken{first}"
 
 
-def together(findings: Sequence[Finding]) -> Finding:
-    """What several runs found."""
+def add_up(findings: Sequence[Finding]) -> Finding:
+    """The sum of several results."""
     sums = {
         each.name: reduce(add, (getattr(finding, each.name) for finding in findings))
         for each in fields(Finding)
@@ -126,7 +132,7 @@ def together(findings: Sequence[Finding]) -> Finding:
     return Finding(**sums)
 
 
-async def killed(
+async def kill_repeatedly(
     folder: Path,
     kills: int,
     *,
@@ -135,11 +141,15 @@ async def killed(
     seed: int = 1,
     within_s: float = float("inf"),
 ) -> Finding:
-    """Kill a bot so many times, or as often as ``within_s`` allows; let one live to the end, and look."""
+    """Kill a bot so many times or during ``within_s``; then let one finish all work, and check the laws."""
     began_s, random = time.monotonic(), Random(seed)
-    async with FakeDiscord() as discord, TelegramServer() as telegram, nursery(folder / "said.log") as bots:
+    async with (
+        FakeDiscord() as discord,
+        TelegramServer() as telegram,
+        open_fork_server(folder / "said.log") as server,
+    ):
         people = max(PEOPLE, kills * acts_each // MESSAGES_A_PERSON)
-        crowd = Crowd(random, discord, telegram, is_on_discord=is_on_discord, people=people)
+        crowd = SimulatedPeople(random, discord, telegram, is_on_discord=is_on_discord, people=people)
         model = write_model(folder / "model")
         environ = environment(folder, model, discord, telegram)
         if not is_on_discord:
@@ -147,13 +157,13 @@ async def killed(
         met_ready = done = 0
         while done < kills and time.monotonic() - began_s < within_s:
             done += 1
-            met_ready += await _life(bots, environ, crowd, acts_each)
-        pid = await _started(bots, environ)
+            met_ready += await _run_and_kill(server, environ, crowd, acts_each)
+        pid = await start_bot(server, environ)
         try:
-            broken = await _all_done(crowd, folder)
+            broken = await _wait_until_done(crowd, folder)
             doubled = _doubled(folder, crowd)
-            left_open = await _ask_for_what_may_be_missing(crowd)
-            broken += await _all_done(crowd, folder)
+            left_open = await _ask_for_missing_albums(crowd)
+            broken += await _wait_until_done(crowd, folder)
         finally:
             if is_alive(pid):
                 await kill(pid)
@@ -186,14 +196,16 @@ def environment(folder: Path, model: Path, discord: FakeDiscord, telegram: Teleg
     }
 
 
-async def _started(bots: Nursery, environ: dict[str, str]) -> int:
-    """A bot that begins: each of its lives is a day later than the one before."""
+async def start_bot(server: ForkServer, environ: dict[str, str]) -> int:
+    """Start a bot; forget earlier starts, as if each were a day later."""
     (Path(environ["SUGARBOT_DATA_DIR"]) / STARTS).unlink(missing_ok=True)
-    return await bots.start(environ)
+    return await server.start(environ)
 
 
-async def _life(bots: Nursery, environ: dict[str, str], crowd: Crowd, acts: int) -> bool:
-    """One life, to its violent end; whether it had both platforms before."""
+async def _run_and_kill(
+    server: ForkServer, environ: dict[str, str], crowd: SimulatedPeople, acts: int
+) -> bool:
+    """Start a bot and kill it; return whether it had connected to the platforms."""
     random = crowd.random
     polls, identified = len(crowd.telegram.named("getUpdates")), len(crowd.discord.gateway.identified)
 
@@ -201,7 +213,7 @@ async def _life(bots: Nursery, environ: dict[str, str], crowd: Crowd, acts: int)
         polled = len(crowd.telegram.named("getUpdates")) > polls
         return polled and (len(crowd.discord.gateway.identified) > identified or not crowd.is_on_discord)
 
-    pid = await _started(bots, environ)
+    pid = await start_bot(server, environ)
     try:
         if random.random() < 0.3:
             for _ in range(1 if crowd.is_on_discord else acts):
@@ -221,8 +233,8 @@ async def _life(bots: Nursery, environ: dict[str, str], crowd: Crowd, acts: int)
     return was_ready
 
 
-async def _all_done(crowd: Crowd, folder: Path) -> list[str]:
-    """Wait until nothing is left to do; what is left all the same."""
+async def _wait_until_done(crowd: SimulatedPeople, folder: Path) -> list[str]:
+    """Wait until all work is done; return the problems."""
     try:
         async with asyncio.timeout(ALL_DONE_S):
             while _is_busy(crowd, folder):  # noqa: ASYNC110 - another process does the work
@@ -232,7 +244,7 @@ async def _all_done(crowd: Crowd, folder: Path) -> list[str]:
     return []
 
 
-def _is_busy(crowd: Crowd, folder: Path) -> bool:
+def _is_busy(crowd: SimulatedPeople, folder: Path) -> bool:
     unsettled = "SELECT count(*) FROM inbox WHERE settled = 0"
     unended = "SELECT count(*) FROM job WHERE ended_ms IS NULL"
     undelivered = "SELECT count(*) FROM outbox WHERE state NOT IN ('sent', 'kept')"
@@ -244,13 +256,13 @@ def _is_busy(crowd: Crowd, folder: Path) -> bool:
     )
 
 
-def _is_thinking(crowd: Crowd, asked: Asked) -> bool:
+def _is_thinking(crowd: SimulatedPeople, asked: Asked) -> bool:
     message = crowd.discord.messages.get(asked.message_id)
     return message is not None and bool(message["flags"] & LOADING)
 
 
-async def _ask_for_what_may_be_missing(crowd: Crowd) -> int:
-    """Whoever reads that pictures may be above, and sees none, asks with /mine; how many were left open."""
+async def _ask_for_missing_albums(crowd: SimulatedPeople) -> int:
+    """Send /mine for every person whose album may be missing; return the number of open albums."""
     left_open = [sent for sent in crowd.telegram.world.messages.values() if "/mine brings them" in sent.text]
     missing = set()
     for sent in left_open:
@@ -266,7 +278,7 @@ async def _ask_for_what_may_be_missing(crowd: Crowd) -> int:
     return len(left_open)
 
 
-def _broken_laws(folder: Path, crowd: Crowd) -> list[str]:
+def _broken_laws(folder: Path, crowd: SimulatedPeople) -> list[str]:
     with sqlite3.connect(folder / "sugarbot.db") as database:
         broken = []
         for law, against in LAWS.items():
@@ -289,22 +301,22 @@ def _broken_laws(folder: Path, crowd: Crowd) -> list[str]:
         if shown[job] < count:
             broken.append(f"{count} pictures of {job}, of which {shown[job]} are shown")
     for sent in crowd.telegram.world.messages.values():
-        if sent.text.startswith(STANDING) and not _is_orphan(crowd, sent):
+        if sent.text.startswith(UNFINISHED) and not _is_orphan(crowd, sent):
             broken.append(f"never ended: {sent.text[:40]!r}")
     return broken
 
 
-def _broken_by_interaction(crowd: Crowd, asked: Asked, job: str | None) -> list[str]:
+def _broken_by_interaction(crowd: SimulatedPeople, asked: Asked, job: str | None) -> list[str]:
     if not asked.callbacks:
         return [f"charged though never acknowledged: {job}"] if job else []
     if job is None:
         return [f"lost: acknowledged interaction {asked.interaction_id}"]
     text = crowd.discord.messages[asked.message_id]["content"]
-    return [f"never ended: {job}: {text!r}"] if not text or text.startswith(STANDING) else []
+    return [f"never ended: {job}: {text!r}"] if not text or text.startswith(UNFINISHED) else []
 
 
-def _doubled(folder: Path, crowd: Crowd) -> tuple[str, ...]:
-    """Jobs of which people see more pictures than there are, though nobody asked to see them again."""
+def _doubled(folder: Path, crowd: SimulatedPeople) -> tuple[str, ...]:
+    """Jobs of which people see more pictures than exist, without a request to see them again."""
     pictures = _pictures(folder)
     return tuple(job for job, shown in _shown(crowd).items() if shown > pictures[job])
 
@@ -317,26 +329,26 @@ def _pictures(folder: Path) -> Counter[str]:
         database.close()
 
 
-def _shown(crowd: Crowd) -> Counter[str]:
-    """How many pictures of each job people of both platforms see."""
+def _shown(crowd: SimulatedPeople) -> Counter[str]:
+    """The number of visible pictures of each job on both platforms."""
     names = [sent.file_name for sent in crowd.telegram.world.messages.values() if sent.file_name]
     for message in crowd.discord.messages.values():
         names += [one["filename"] for one in message["attachments"]]
     return Counter(name.split("-")[1] for name in names)
 
 
-def _orphans(crowd: Crowd) -> int:
-    """Placeholders that nobody edits any more, because another stands for the same message."""
+def _orphans(crowd: SimulatedPeople) -> int:
+    """The number of abandoned placeholders: another one belongs to the same message."""
     return sum(_is_orphan(crowd, sent) for sent in crowd.telegram.world.messages.values())
 
 
-def _is_orphan(crowd: Crowd, sent: Sent) -> bool:
+def _is_orphan(crowd: SimulatedPeople, sent: Sent) -> bool:
     same = [
         other
         for other in crowd.telegram.world.messages.values()
         if (other.chat_id, other.reply_to) == (sent.chat_id, sent.reply_to) and other is not sent
     ]
-    return sent.kind == "text" and sent.text.startswith(STANDING) and bool(same)
+    return sent.kind == "text" and sent.text.startswith(UNFINISHED) and bool(same)
 
 
 def _count(folder: Path, query: str) -> int:
@@ -349,5 +361,5 @@ def _count(folder: Path, query: str) -> int:
 
 
 def run(folder: Path, kills: int, **options: Any) -> Finding:
-    """As ``killed``, from outside of any loop."""
-    return asyncio.run(killed(folder, kills, **options))
+    """Run ``kill_repeatedly`` in a new event loop."""
+    return asyncio.run(kill_repeatedly(folder, kills, **options))

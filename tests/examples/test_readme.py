@@ -1,4 +1,4 @@
-"""Every command in both READMEs exists, runs, and does what the text beside it says."""
+"""Every command in both READMEs runs and does what the text says."""
 
 import os
 import re
@@ -17,11 +17,11 @@ READMES = ("README.md", "README.zh-CN.md")
 BLOCK = re.compile(r"```sh\n(.*?)```", re.DOTALL)
 SUGARBOT = (sys.executable, "-m", "bot")
 SERVING = ("make demo", ".venv/bin/sugarbot run")
-DESCRIBED = ("make test", "make check")  # this very run is one of them
+DESCRIBED = ("make test", "make check")  # this run is one of them
 
 
 def commands(readme: str) -> list[str]:
-    """The lines of a README's shell blocks, assignments of tokens left out."""
+    """The lines of a README's shell blocks without assignments of tokens."""
     text = (ROOT / readme).read_text(encoding="utf-8")
     lines = [line for block in BLOCK.findall(text) for line in block.splitlines()]
     return [line for line in lines if line.strip() and not line.startswith("export ")]
@@ -87,17 +87,17 @@ def test_a_serving_command_of_the_readme_serves_the_page_and_ends_at_ctrl_c(line
     )
     assert process.stdout is not None
     try:
-        said = []
-        for spoken in process.stdout:
-            said.append(spoken)
-            if f"http://127.0.0.1:{port}/" in spoken:
+        lines = []
+        for printed in process.stdout:
+            lines.append(printed)
+            if f"http://127.0.0.1:{port}/" in printed:
                 break
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as page:
             assert page.status == 200
     finally:
         process.send_signal(signal.SIGINT)
         rest, _ = process.communicate(timeout=60)
-    output = "".join([*said, rest])
+    output = "".join([*lines, rest])
     assert process.returncode == 0, output
     if line == "make demo":
         assert [path for path in re.findall(r"out/\S+\.png", output) if (home / path).is_file()], output

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.crash import whole_bot
-from tests.crash.platforms.nursery import Nursery, is_alive, kill, nursery
+from tests.crash.platforms.fork_server import ForkServer, is_alive, kill, open_fork_server
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_http import Request
 from tests.fakes.discord_payloads import BOT_ID, LOADING
@@ -54,13 +54,17 @@ def run(folder: Path, rounds: int) -> Finding:
 
 
 async def _run(folder: Path, plan: list[tuple[str, str]]) -> Finding:
-    async with FakeDiscord() as discord, TelegramServer() as telegram, nursery(folder / "said.log") as bots:
+    async with (
+        FakeDiscord() as discord,
+        TelegramServer() as telegram,
+        open_fork_server(folder / "said.log") as server,
+    ):
         model = write_model(folder / "model")
         environ = whole_bot.environment(folder, model, discord, telegram)
         environ["SUGARBOT_ALLOW"] += ",discord:*"
         del environ["TELEGRAM_TOKEN"]
         environ["TEST_RENDERER"] = "steady"  # the first picture must be drawn
-        bot = Bot(bots, environ, discord)
+        bot = Bot(server, environ, discord)
         await bot.start()
         try:
             drawn = await discord.slash("sugar", FOX)
@@ -78,8 +82,8 @@ async def _run(folder: Path, plan: list[tuple[str, str]]) -> Finding:
 class Bot:
     """A bot that is started again whenever it was killed."""
 
-    def __init__(self, bots: Nursery, environ: dict[str, str], discord: FakeDiscord) -> None:
-        self._bots = bots
+    def __init__(self, server: ForkServer, environ: dict[str, str], discord: FakeDiscord) -> None:
+        self._server = server
         self._environ = environ
         self._discord = discord
         self._pid = 0
@@ -87,7 +91,7 @@ class Bot:
     async def start(self) -> None:
         """Start it; returns once it listens."""
         sessions = len(self._discord.gateway.identified)
-        self._pid = await whole_bot._started(self._bots, self._environ)
+        self._pid = await whole_bot.start_bot(self._server, self._environ)
         await until(lambda: len(self._discord.gateway.identified) > sessions, ANSWERED_S)
 
     async def end(self) -> None:

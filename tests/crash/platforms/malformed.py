@@ -1,7 +1,7 @@
-"""What no platform should send and no person types: each is answered, or dropped with a reason in the log.
+"""Malformed input: each payload and text is answered, or dropped with a reason in the log.
 
-Payloads are sound ones with a few parts left out or replaced by junk, made by Hypothesis; they go through the
-real libraries.
+Hypothesis removes parts of valid payloads or replaces them by junk. The payloads go through the real
+libraries.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ from tests.fakes.telegram_app import RECIPE
 from tests.fakes.telegram_server import TOKEN, TelegramServer
 from tests.fakes.telegram_world import Group, Person, Sent
 
-PATIENCE_S = 10.0
+TIMEOUT_S = 10.0
 HUGE = 10**30
 JUNK = st.one_of(
     st.none(),
@@ -47,19 +47,19 @@ JUNK = st.one_of(
     st.lists(st.integers(), max_size=2),
     st.dictionaries(st.sampled_from(["id", "type", "text", "name", "value"]), st.integers(), max_size=2),
 )
-GONE = object()
+REMOVED = object()
 
 
-def mutated(bases: Sequence[Any]) -> st.SearchStrategy[Any]:
-    """One of these values with up to four of its parts missing or replaced."""
-    spots = st.tuples(st.integers(0, 10**6), st.one_of(st.just(GONE), JUNK))
+def mutations(bases: Sequence[Any]) -> st.SearchStrategy[Any]:
+    """One of these values with up to four parts missing or replaced."""
+    spots = st.tuples(st.integers(0, 10**6), st.one_of(st.just(REMOVED), JUNK))
 
     def change(chosen: tuple[Any, list[tuple[int, Any]]]) -> Any:
         value = copy.deepcopy(chosen[0])
         for number, junk in chosen[1]:
-            if places := list(_places(value)):
+            if places := list(_parts(value)):
                 where, key = places[number % len(places)]
-                if junk is GONE:
+                if junk is REMOVED:
                     del where[key]
                 else:
                     where[key] = junk
@@ -68,17 +68,17 @@ def mutated(bases: Sequence[Any]) -> st.SearchStrategy[Any]:
     return st.tuples(st.sampled_from(bases), st.lists(spots, min_size=1, max_size=4)).map(change)
 
 
-def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+def _parts(value: Any) -> Iterator[tuple[Any, Any]]:
     items: Any = (
         value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     )
     for key, part in list(items):
         yield value, key
-        yield from _places(part)
+        yield from _parts(part)
 
 
-class Log(logging.Handler):
-    """What our own code and discord.py say of each event."""
+class LogCollector(logging.Handler):
+    """Collects the log lines of our own code and of discord.py."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -88,9 +88,9 @@ class Log(logging.Handler):
         self.lines.append(record.getMessage())
 
     @contextmanager
-    def kept(self) -> Iterator[None]:
+    def collecting(self) -> Iterator[None]:
         before = structlog.get_config()
-        structlog.configure(processors=[self._keep], wrapper_class=structlog.BoundLogger)
+        structlog.configure(processors=[self._collect], wrapper_class=structlog.BoundLogger)
         logger = logging.getLogger("discord")
         logger.addHandler(self)
         logger.propagate = False
@@ -101,7 +101,7 @@ class Log(logging.Handler):
             logger.propagate = True
             structlog.configure(**before)
 
-    def _keep(self, _: Any, __: str, event: MutableMapping[str, Any]) -> Any:
+    def _collect(self, _: Any, __: str, event: MutableMapping[str, Any]) -> Any:
         self.lines.append(f"{event['event']}: {event.get('reason', event.get('error', ''))}")
         raise structlog.DropEvent
 
@@ -112,21 +112,21 @@ def answer(command: Command, command_context: CommandContext) -> Outcome:
     return Help()
 
 
-def malformed(folder: Path, count: int) -> Counter[str]:
-    """Try so many of each kind.
+def check_malformed_input(folder: Path, count: int) -> Counter[str]:
+    """Check so many inputs, shared by all kinds.
 
     Raises:
-        Exception: One was neither answered nor dropped with a reason, or an error was left unhandled.
+        Exception: An input was neither answered nor dropped with a reason, or left an unhandled error.
     """
     found: Counter[str] = Counter()
-    texts(count // 5, found)
+    check_texts(count // 5, found)
     asyncio.run(_on_telegram(count * 2 // 5, found))
     asyncio.run(_on_discord(folder, count * 2 // 5, found))
     return found
 
 
-def texts(count: int, found: Counter[str]) -> None:
-    """Whatever is typed or stands in a button is a command or a refusal for its person."""
+def check_texts(count: int, found: Counter[str]) -> None:
+    """Every typed text and every button's data is a command or a refusal."""
     words = st.sampled_from(
         ["/sugar", "--lora", "--size", "2:3", "-n", "<lora:", ":0.8>", "比例", "张数", "--", "—"]
     )
@@ -141,14 +141,14 @@ def texts(count: int, found: Counter[str]) -> None:
             else:
                 found["texts understood"] += 1
 
-    _tried(check, st.one_of(st.text(max_size=300), mixed), count)
+    _run_examples(check, st.one_of(st.text(max_size=300), mixed), count)
 
 
 async def _on_telegram(count: int, found: Counter[str]) -> None:
-    server, desk, log = TelegramServer(), ScriptedDesk(answer), Log()
+    server, desk, log = TelegramServer(), ScriptedDesk(answer), LogCollector()
     updates = _updates(server)
     server.world.updates.clear()
-    with patch.object(adapter, "_make_client", lambda *_, **__: DirectRequest(server)), log.kept():
+    with patch.object(adapter, "_make_client", lambda *_, **__: DirectRequest(server)), log.collecting():
         chat = TelegramChat(TelegramConfig(TOKEN, server.base_url, server.base_url), desk)
         await chat.open()
         serving = asyncio.create_task(chat.serve(), name="telegram serve")
@@ -156,7 +156,7 @@ async def _on_telegram(count: int, found: Counter[str]) -> None:
         async def check(content: Any) -> None:
             said, lines = len(server.calls), len(log.lines)
             settled = len(desk.settled)
-            chat._rate_limiter._chats.clear()  # each comes a minute after the one before
+            chat._rate_limiter._chats.clear()  # as if each came a minute after the previous one
             chat._rate_limiter._all_sent_at_s.clear()
             server.world.push({key: part for key, part in content.items() if key != "update_id"})
             await server.wake()
@@ -164,17 +164,17 @@ async def _on_telegram(count: int, found: Counter[str]) -> None:
             if serving.done():
                 serving.result()
             answers = [call for call in server.calls[said:] if call.method != "getUpdates"]
-            found[_verdict("telegram", bool(answers), log.lines[lines:])] += 1
+            found[_classify("telegram", bool(answers), log.lines[lines:])] += 1
             server.calls.clear()
 
-        await _tried_here(check, mutated(updates), count)
+        await _run_examples_on_loop(check, mutations(updates), count)
         serving.cancel()
         await asyncio.gather(serving, return_exceptions=True)
         await chat.close()
 
 
 def _updates(server: TelegramServer) -> list[Any]:
-    """Sound updates of every kind that we ask for."""
+    """Valid updates of every kind that the bot requests."""
     world = server.world
     world.say("a fox")
     world.say("/sugar@sugar_test_bot a fox", group=Group())
@@ -185,10 +185,10 @@ def _updates(server: TelegramServer) -> list[Any]:
 
 
 async def _on_discord(folder: Path, count: int, found: Counter[str]) -> None:
-    desk, log = ScriptedDesk(answer), Log()
+    desk, log = ScriptedDesk(answer), LogCollector()
     async with AsyncExitStack() as open_now:
         discord = await open_now.enter_async_context(FakeDiscord())
-        open_now.enter_context(log.kept())
+        open_now.enter_context(log.collecting())
         chat = DiscordChat(
             DiscordConfig(
                 token=SecretStr(discord_server.TOKEN),
@@ -214,24 +214,24 @@ async def _on_discord(folder: Path, count: int, found: Counter[str]) -> None:
                 discord.asked = {asked.token: asked}
             lines = len(log.lines)
             chat._client.parse_event(event)
-            await _until(lambda: not _answering())
+            await _until(lambda: not _answer_tasks())
             answered = any(one.callbacks for one in discord.asked.values())
-            found[_verdict("discord", answered, log.lines[lines:])] += 1
+            found[_classify("discord", answered, log.lines[lines:])] += 1
             discord.forget()
             log.lines.clear()
 
-        await _tried_here(check, mutated(bases), count)
+        await _run_examples_on_loop(check, mutations(bases), count)
 
 
-def _answering() -> list[Any]:
-    """The tasks in which discord.py lets us answer."""
+def _answer_tasks() -> list[Any]:
+    """The tasks in which discord.py runs our handlers."""
     return [
         task for task in asyncio.all_tasks() if task.get_name().startswith(("CommandTree", "discord.py:"))
     ]
 
 
 def _events() -> list[Any]:
-    """Sound interactions of every kind."""
+    """Valid interactions of every kind."""
     facts: dict[str, Any] = {
         "user_id": discord_payloads.MEMBER_ID,
         "locale": "en-US",
@@ -260,7 +260,7 @@ def _events() -> list[Any]:
     return events
 
 
-def _verdict(platform: str, answered: bool, lines: Sequence[str]) -> str:
+def _classify(platform: str, answered: bool, lines: Sequence[str]) -> str:
     if answered:
         return f"{platform} answered"
     assert lines, "neither answered nor dropped with a reason"
@@ -269,14 +269,14 @@ def _verdict(platform: str, answered: bool, lines: Sequence[str]) -> str:
 
 async def _until(is_so: Callable[[], Any]) -> None:
     try:
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(TIMEOUT_S):
             while not is_so():  # noqa: ASYNC110 - the code under test rings no bell
                 await asyncio.sleep(0)
     except TimeoutError:
         raise AssertionError(f"never done with: {asyncio.all_tasks()}") from None
 
 
-def _tried(check: Callable[[Any], None], values: st.SearchStrategy[Any], count: int) -> None:
+def _run_examples(check: Callable[[Any], None], values: st.SearchStrategy[Any], count: int) -> None:
     quiet = settings(
         max_examples=count,
         deadline=None,
@@ -288,22 +288,22 @@ def _tried(check: Callable[[Any], None], values: st.SearchStrategy[Any], count: 
     quiet(given(values)(check))()
 
 
-async def _tried_here(
+async def _run_examples_on_loop(
     check: Callable[[Any], Awaitable[None]], values: st.SearchStrategy[Any], count: int
 ) -> None:
-    """Likewise on this loop, where nothing may be left unhandled."""
-    loop, left = asyncio.get_running_loop(), list[str]()
-    loop.set_exception_handler(lambda _, context: left.append(repr(context)))
+    """Run the examples on this loop, where no error may stay unhandled."""
+    loop, unhandled = asyncio.get_running_loop(), list[str]()
+    loop.set_exception_handler(lambda _, context: unhandled.append(repr(context)))
 
     def ask(value: Any) -> None:
-        done = asyncio.run_coroutine_threadsafe(_named(check(value)), loop)
-        done.result(2 * PATIENCE_S)
-        assert not left, left[0]
+        done = asyncio.run_coroutine_threadsafe(_run_named(check(value)), loop)
+        done.result(2 * TIMEOUT_S)
+        assert not unhandled, unhandled[0]
 
-    await asyncio.to_thread(_tried, ask, values, count)
+    await asyncio.to_thread(_run_examples, ask, values, count)
 
 
-async def _named(work: Awaitable[None]) -> None:
+async def _run_named(work: Awaitable[None]) -> None:
     task = asyncio.current_task()
     assert task is not None
     task.set_name("check")

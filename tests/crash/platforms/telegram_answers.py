@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.crash import whole_bot
-from tests.crash.platforms.nursery import Nursery, is_alive, kill, nursery
+from tests.crash.platforms.fork_server import ForkServer, is_alive, kill, open_fork_server
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_server import FakeDiscord
 from tests.fakes.telegram_server import TelegramServer
@@ -50,13 +50,17 @@ def run(folder: Path, rounds: int) -> Finding:
 
 
 async def _run(folder: Path, plan: list[str]) -> Finding:
-    async with FakeDiscord() as discord, TelegramServer() as telegram, nursery(folder / "said.log") as bots:
+    async with (
+        FakeDiscord() as discord,
+        TelegramServer() as telegram,
+        open_fork_server(folder / "said.log") as server,
+    ):
         environ = whole_bot.environment(folder, write_model(folder / "model"), discord, telegram)
         del environ["DISCORD_TOKEN"]
-        pid = await bots.start(environ)
+        pid = await server.start(environ)
         lost = []
         for number, name in enumerate(plan):
-            pid, has_arrived = await _killed(bots, environ, telegram, pid, name, Person(1_000 + number))
+            pid, has_arrived = await _killed(server, environ, telegram, pid, name, Person(1_000 + number))
             lost += [] if has_arrived else [name]
         if is_alive(pid):
             await kill(pid)
@@ -64,7 +68,7 @@ async def _run(folder: Path, plan: list[str]) -> Finding:
 
 
 async def _killed(
-    bots: Nursery, environ: dict[str, str], telegram: TelegramServer, pid: int, name: str, by: Person
+    server: ForkServer, environ: dict[str, str], telegram: TelegramServer, pid: int, name: str, by: Person
 ) -> tuple[int, bool]:
     """Kill the bot during one answer and start it again; returns the new process and whether it answered."""
     method, act = ACTS[name]
@@ -77,7 +81,7 @@ async def _killed(
     await kill(pid)
     assert _answers(world) == seen, "the answer came before the kill"
     telegram.delays_s.clear()
-    pid = await bots.start(environ)
+    pid = await server.start(environ)
     try:
         await until(lambda: _answers(world) > seen, ANSWERED_S)
     except TimeoutError:

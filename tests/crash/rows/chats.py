@@ -8,11 +8,11 @@ from pathlib import Path
 
 from tests.crash import whole_bot
 from tests.crash.platforms import (
+    burst,
     discord_jobs,
     gateway_drops,
     malformed,
     quiet_weeks,
-    rush,
     starts_in_a_loop,
     telegram_jobs,
 )
@@ -29,7 +29,7 @@ REACH_REFUSED = 500  # of the 10,000 in ten minutes after which it shuts us out
 @cache
 def _killed(kills: int) -> whole_bot.Finding:
     """One series of runs serves two rows; each is over before Discord's tokens are 15 minutes old."""
-    return whole_bot.together([_run(seed) for seed in range(1, 1 + math.ceil(kills / KILLS_A_RUN))])
+    return whole_bot.add_up([_run(seed) for seed in range(1, 1 + math.ceil(kills / KILLS_A_RUN))])
 
 
 @cache
@@ -150,13 +150,13 @@ def stormy(scale: Scale) -> Measured:
 def rushed(scale: Scale) -> Measured:
     """Five hundred people at the same moment while a worker process renders; in the long form also spread."""
     (at_once := scale.folder / "at once").mkdir()
-    found = rush.rush(at_once, scale.of(200, 500))
-    said = f"{len(found.acknowledged_s)} at once: {found.said}"
+    found = burst.measure_burst(at_once, scale.of(200, 500))
+    said = f"{len(found.acknowledged_s)} at once: {found.summary}"
     holds = found.holds(is_alone=scale.is_long)
     if scale.is_long:
         (spread := scale.folder / "spread").mkdir()
-        over = rush.rush(spread, 3_000, over_s=60.0)
-        said += f"; 3,000 within a minute: {over.said}"
+        over = burst.measure_burst(spread, 3_000, over_s=60.0)
+        said += f"; 3,000 within a minute: {over.summary}"
         holds = holds and over.holds(is_alone=True)
     return Measured(said, holds)
 
@@ -165,7 +165,7 @@ def malformed_input(scale: Scale) -> Measured:
     """Payloads of both platforms and texts with parts missing or replaced."""
     count = scale.of(1_000, 50_000)
     try:
-        found = malformed.malformed(scale.folder, count)
+        found = malformed.check_malformed_input(scale.folder, count)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is what was looked for
         return Measured(f"not handled: {error!r}"[:300].replace("|", "/").replace("\n", " "), holds=False)
     answered = sum(times for what, times in found.items() if what.endswith(("answered", "understood")))

@@ -122,7 +122,7 @@ def ill_disk(scale: Scale) -> Measured:
 def _in_a_process(folder: Path, ill: str, times: int) -> Suffered:
     folder.mkdir()
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.crash.nursery"])
+    context.set_forkserver_preload(["tests.crash.preload"])
     wait_for_change, tell = context.Pipe(duplex=False)
     process = context.Process(target=suffer, args=(folder, ill, times, tell), daemon=True)
     process.start()

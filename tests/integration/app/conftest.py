@@ -1,4 +1,4 @@
-"""A whole bot as its host starts it: a process of its own, the real engine, platforms of ours on loopback."""
+"""A whole bot in a separate process, with the real engine and fake platforms on loopback."""
 
 import asyncio
 import os
@@ -38,7 +38,7 @@ async def telegram() -> AsyncIterator[TelegramServer]:
 
 
 def environment(data_dir: Path, **more: str) -> dict[str, str]:
-    """What a started process sees: nothing of this one's settings."""
+    """The environment of a started process, without the settings of this one."""
     kept = {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ}
     return kept | {"PYTHONPATH": str(ROOT), "SUGARBOT_DATA_DIR": str(data_dir)} | more
 
@@ -59,7 +59,7 @@ def with_platforms(discord: FakeDiscord, telegram: TelegramServer) -> dict[str, 
 
 @asynccontextmanager
 async def sugarbot(*words: str, environ: dict[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run ``sugarbot`` beside the test; it is asked to end at the end of the block, and must."""
+    """Run ``sugarbot`` during the block; then stop it, which must succeed."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -83,10 +83,10 @@ async def sugarbot(*words: str, environ: dict[str, str]) -> AsyncIterator[asynci
             raise
 
 
-async def ended(*words: str, environ: dict[str, str]) -> tuple[int, str]:
-    """Run ``sugarbot`` to its own end; its exit code and all it said."""
+async def run_to_end(*words: str, environ: dict[str, str]) -> tuple[int, str]:
+    """Run ``sugarbot`` until it ends; return its exit code and output."""
     async with sugarbot(*words, environ=environ) as process:
         async with asyncio.timeout(90):
-            said, _ = await process.communicate()
+            output, _ = await process.communicate()
     assert process.returncode is not None
-    return process.returncode, said.decode()
+    return process.returncode, output.decode()

@@ -14,7 +14,7 @@ from engine.worker.serve import run
 
 
 class LeakyPipeline:
-    """Raises, prints nothing of its own, and quotes the prompt in every way that a library may."""
+    """Raises errors that quote the prompt in every way that a library may."""
 
     def __init__(self, config: EngineConfig) -> None:
         self.info = WorkerInfo(0, "cpu", "a fake", "float32", "a test", config.model, 0.1, 1000, {})
@@ -36,7 +36,7 @@ class LeakyPipeline:
         raise LookupError(request.prompt)
 
     def prefetch(self, loras: Sequence[LoraChoice]) -> None:
-        """Nothing to fetch."""
+        """Do nothing."""
 
 
 if __name__ == "__main__":

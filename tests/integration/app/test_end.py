@@ -1,4 +1,4 @@
-"""The process ends by itself whatever hangs: a download, a driver, a drain, a thread of a library."""
+"""The process ends even if something hangs: a download, a driver, a drain, a library's thread."""
 
 import asyncio
 import signal
@@ -58,7 +58,7 @@ main()
 
 @asynccontextmanager
 async def started(script: str, data_dir: Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A command that has printed that it hangs; it is killed if the test leaves it running."""
+    """Start a command and wait until it hangs; kill it at the end if it still runs."""
     environ = environment(data_dir, SUGARBOT_WEB__PORT="0")
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", script, cwd=data_dir, env=environ,
@@ -90,7 +90,7 @@ async def test_ctrl_c_does_not_wait_for_a_download(command: str, code: int, tmp_
 
     async def accept_and_hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         asked.set()
-        await reader.read()  # until the other side hangs up
+        await reader.read()  # until the client disconnects
         writer.close()
 
     hub = await asyncio.start_server(accept_and_hang, "127.0.0.1", 0)
@@ -133,7 +133,7 @@ async def test_a_library_s_thread_does_not_hold_a_command_that_is_done(tmp_path:
         assert process.returncode == 3
 
 
-async def test_a_drain_that_hangs_is_given_up(tmp_path: Path) -> None:
+async def test_a_drain_that_hangs_is_abandoned(tmp_path: Path) -> None:
     async with started(DRAIN, tmp_path) as process:
         process.send_signal(signal.SIGTERM)
         assert await seconds_to_end(process) < SOON_S

@@ -1,4 +1,4 @@
-"""No prompt is in the log, whatever characters it has and whatever fails with it."""
+"""The log contains no prompt, whatever its characters and whatever error quotes it."""
 
 import io
 import logging
@@ -59,6 +59,6 @@ async def test_a_prompt_is_in_no_line_of_the_log(
                 assert answer.exit_code == 1
     written = log.getvalue()
     assert "job failed" in written
-    assert written.count("in _draw") >= 2  # where it was raised is in the log, the messages are not
+    assert written.count("in _draw") >= 2  # the log has the place of the error, but not its message
     for fragment in FRAGMENTS:
         assert fragment.casefold() not in written.casefold(), written

@@ -1,4 +1,4 @@
-"""The main job: a chat message becomes a picture with the LoRA it asked for, through every room."""
+"""The main job: a chat message becomes a picture with the requested LoRA, through every package."""
 
 import asyncio
 import io
@@ -19,7 +19,7 @@ FIRST_PICTURE_S = 90.0  # the worker imports torch, on two cores that other test
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 
-async def test_messages_on_both_platforms_become_pictures_and_a_switch_changes_the_next(
+async def test_messages_on_both_platforms_become_pictures_and_a_lora_switch_changes_the_next_one(
     discord: FakeDiscord, telegram: TelegramServer, tmp_path: Path
 ) -> None:
     environ = environment(tmp_path, **with_platforms(discord, telegram))
@@ -57,9 +57,9 @@ async def test_messages_on_both_platforms_become_pictures_and_a_switch_changes_t
             lambda: len([sent for sent in telegram.world.messages.values() if sent.file]) == 2, 60
         )
         after = next(sent for sent in telegram.world.messages.values() if sent.file and sent.chat_id == 12)
-    said = (await log).decode()
+    output = (await log).decode()
 
-    assert process.returncode == 0, said
+    assert process.returncode == 0, output
     assert (tmp_path / "cost.json").is_file(), "what the card taught is kept for the next start"
     assert pixels(by_discord) == pixels(by_telegram)
     settings, switched_to = read_settings(by_discord), read_settings(after.file)
@@ -73,7 +73,7 @@ async def test_messages_on_both_platforms_become_pictures_and_a_switch_changes_t
     assert {slot: seen(by_slots)[slot] for slot in wanted} == wanted
     assert "AI 生成" in after.text
     for secret in (environ["DISCORD_TOKEN"], environ["TELEGRAM_TOKEN"]):
-        assert secret not in said
+        assert secret not in output
 
 
 def pixels(png: bytes) -> bytes:

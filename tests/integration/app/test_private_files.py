@@ -1,4 +1,4 @@
-"""Under any umask the bot writes for its owner alone, and what an older version left open is closed."""
+"""Under any umask only the owner can read the bot's files, and it repairs the modes of older versions."""
 
 import asyncio
 import os
@@ -8,28 +8,28 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.app.conftest import ended, environment, sugarbot
+from tests.integration.app.conftest import environment, run_to_end, sugarbot
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 
 @pytest.fixture(autouse=True)
 def _open_umask() -> Iterator[None]:
-    """Child processes inherit it."""
+    """Set an open umask, which child processes inherit."""
     before = os.umask(0o000)
     yield
     os.umask(before)
 
 
 def loose_in(folder: Path) -> dict[str, str]:
-    """Everything at and below ``folder`` that another user may open, with its mode."""
+    """All files in ``folder`` that other users can open, with their modes."""
     paths = (folder, *folder.rglob("*"))
     modes = {path: stat.S_IMODE(path.lstat().st_mode) for path in paths if not path.is_symlink()}
     return {str(path): oct(mode) for path, mode in modes.items() if mode & 0o077}
 
 
 async def worker_umask(pid: int) -> str:
-    """The umask of the worker process, once it has started; from /proc."""
+    """Wait for the worker process; return its umask from /proc."""
     async with asyncio.timeout(30):
         while not (umask := await asyncio.to_thread(_worker_umask, pid)):  # noqa: ASYNC110 - another process
             await asyncio.sleep(0.05)
@@ -43,18 +43,18 @@ def _worker_umask(pid: int) -> str:
     return ""
 
 
-async def test_a_drawing_a_backup_and_a_running_bot_leave_nothing_readable(tmp_path: Path) -> None:
+async def test_no_file_of_a_job_a_backup_or_a_running_bot_is_readable_by_others(tmp_path: Path) -> None:
     data = tmp_path / "var"
     data.mkdir(0o755)
     environ = environment(data, SUGARBOT_WEB__PORT="0")
-    code, said = await ended("say", "/sugar a face --seed 7", environ=environ)
-    assert code == 0, said
-    assert "now it is not" in said  # the folder was open
+    code, output = await run_to_end("say", "/sugar a face --seed 7", environ=environ)
+    assert code == 0, output
+    assert "now it is not" in output  # the folder was open
     assert list((data / "pictures").glob("*.png"))
     assert list((data / "out").glob("*.png")), "pictures of `say --out` are private, too"
-    code, said = await ended("db", "backup", environ=environ)
-    assert code == 0, said
-    assert "now it is not" not in said
+    code, output = await run_to_end("db", "backup", environ=environ)
+    assert code == 0, output
+    assert "now it is not" not in output
     async with sugarbot("run", environ=environ) as process:
         assert process.stdout is not None
         async with asyncio.timeout(60):
@@ -69,16 +69,16 @@ async def test_a_drawing_a_backup_and_a_running_bot_leave_nothing_readable(tmp_p
     assert loose_in(data) == {}
 
 
-async def test_the_shell_explains_what_a_command_on_the_database_cannot_do(tmp_path: Path) -> None:
+async def test_failed_database_commands_explain_themselves(tmp_path: Path) -> None:
     environ = environment(tmp_path)
-    code, said = await ended("db", "check", environ=environ)
-    assert code == 0, said
+    code, output = await run_to_end("db", "check", environ=environ)
+    assert code == 0, output
     (tmp_path / "file").touch()
     for words in (
         ("restore", str(tmp_path / "nope")),
         ("backup", "--to", str(tmp_path / "file" / "backups")),
     ):
-        code, said = await ended("db", *words, environ=environ)
+        code, output = await run_to_end("db", *words, environ=environ)
         assert code == 1
-        assert words[-1] in said
-        assert "Traceback" not in said
+        assert words[-1] in output
+        assert "Traceback" not in output

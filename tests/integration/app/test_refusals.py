@@ -1,4 +1,4 @@
-"""Bad input, said to the whole house at the console: one clear sentence each, and no credit is gone."""
+"""Bad input at the console: each message gets one clear sentence and costs no credit."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -80,8 +80,8 @@ async def test_bad_input_gets_one_clear_sentence_and_costs_nothing(
 
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("prompt", ["🍬 a face 🍬", "وجه مبتسم", "a\nface\tsmiling", "<b>脸</b> & 'quotes'"])
-async def test_odd_but_honest_text_is_a_prompt(application: Application, prompt: str) -> None:
-    """It is accepted; cancelled at once, its credits come back."""
+async def test_unusual_text_is_a_valid_prompt(application: Application, prompt: str) -> None:
+    """The job is accepted; a cancellation returns its credits."""
     before = await credits(application)
     context = CommandContext(
         Platform.CONSOLE,

@@ -1,4 +1,4 @@
-"""What a host meets at the start: each mistake ends the command with one sentence that says what to mend."""
+"""Faults at the start: each ends the command with one sentence that says what to repair."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ from engine.checkpoint.model import built_in_lora_folder, find_model
 from engine.config import EngineConfig
 from tests.fakes.discord_server import FakeDiscord
 from tests.fakes.telegram_server import TelegramServer
-from tests.integration.app.conftest import ended, environment, sugarbot, with_platforms
+from tests.integration.app.conftest import environment, run_to_end, sugarbot, with_platforms
 
 pytestmark = pytest.mark.timeout(120)
 SAY = ("say", "/quota")
@@ -22,10 +22,10 @@ SAY = ("say", "/quota")
 
 @pytest.fixture(scope="module")
 def used(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder that a bot has used: with a model and a database."""
+    """A used data folder with a model and a database."""
     folder = tmp_path_factory.mktemp("used")
-    code, said = asyncio.run(ended(*SAY, environ=environment(folder)))
-    assert code == 0, said
+    code, output = asyncio.run(run_to_end(*SAY, environ=environment(folder)))
+    assert code == 0, output
     return folder
 
 
@@ -35,11 +35,11 @@ def folder(used: Path, tmp_path: Path) -> Path:
 
 
 async def refused(*words: str, environ: dict[str, str]) -> str:
-    """Run it; it must fail with one line."""
-    code, said = await ended(*words, environ=environ)
-    assert code == 1, said
-    assert "Traceback" not in said
-    return said.strip()
+    """Run a command that must fail with one line."""
+    code, output = await run_to_end(*words, environ=environ)
+    assert code == 1, output
+    assert "Traceback" not in output
+    return output.strip()
 
 
 async def test_a_second_process_on_the_same_folder_is_refused(folder: Path) -> None:
@@ -49,11 +49,11 @@ async def test_a_second_process_on_the_same_folder_is_refused(folder: Path) -> N
         async for line in first.stdout:
             if b"127.0.0.1" in line:
                 break
-        said = await refused(*SAY, environ=environ)
-    assert "Another Sugarbot is running" in said
+        output = await refused(*SAY, environ=environ)
+    assert "Another Sugarbot is running" in output
 
 
-async def test_a_database_newer_than_the_code_is_refused_and_left_alone(folder: Path) -> None:
+async def test_a_newer_database_is_refused_and_stays_unchanged(folder: Path) -> None:
     with sqlite3.connect(folder / DATABASE) as database:
         database.execute("PRAGMA user_version = 9999")
     database.close()
@@ -62,10 +62,10 @@ async def test_a_database_newer_than_the_code_is_refused_and_left_alone(folder: 
     assert (folder / DATABASE).read_bytes() == before
 
 
-async def test_a_model_folder_that_is_not_there_is_named(folder: Path, tmp_path: Path) -> None:
+async def test_a_missing_model_folder_is_named(folder: Path, tmp_path: Path) -> None:
     missing = str(tmp_path / "nowhere")
-    said = await refused(*SAY, environ=environment(folder, SUGARBOT_ENGINE__MODEL=missing))
-    assert missing in said
+    output = await refused(*SAY, environ=environment(folder, SUGARBOT_ENGINE__MODEL=missing))
+    assert missing in output
 
 
 async def test_an_incomplete_model_folder_is_refused_with_what_is_missing(
@@ -73,34 +73,34 @@ async def test_an_incomplete_model_folder_is_refused_with_what_is_missing(
 ) -> None:
     model = tmp_path / "model"
     (model / "transformer").mkdir(parents=True)
-    said = await refused(*SAY, environ=environment(folder, SUGARBOT_ENGINE__MODEL=str(model)))
-    assert "model_index.json" in said
+    output = await refused(*SAY, environ=environment(folder, SUGARBOT_ENGINE__MODEL=str(model)))
+    assert "model_index.json" in output
 
 
-async def test_a_taken_port_is_told(folder: Path) -> None:
+async def test_a_taken_port_is_reported(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        said = await refused("run", environ=environment(folder, SUGARBOT_WEB__PORT=str(port)))
-    assert f"127.0.0.1:{port} is taken" in said
+        output = await refused("run", environ=environment(folder, SUGARBOT_WEB__PORT=str(port)))
+    assert f"127.0.0.1:{port} is taken" in output
 
 
-async def test_a_token_that_discord_refuses_is_told_and_not_repeated(
+async def test_a_refused_discord_token_is_reported_but_not_printed(
     folder: Path, discord: FakeDiscord, telegram: TelegramServer
 ) -> None:
     environ = environment(folder, **with_platforms(discord, telegram)) | {"DISCORD_TOKEN": "not-the-token"}
-    said = await refused("run", environ=environ)
-    assert "Discord refused the token" in said
-    assert "not-the-token" not in said
+    output = await refused("run", environ=environ)
+    assert "Discord refused the token" in output
+    assert "not-the-token" not in output
 
 
-async def test_a_token_that_telegram_refuses_is_told_and_not_repeated(
+async def test_a_refused_telegram_token_is_reported_but_not_printed(
     folder: Path, discord: FakeDiscord, telegram: TelegramServer
 ) -> None:
     wrong = "700:AAwrong-wrong-wrong-wrong-wrong-wrong"
     environ = environment(folder, **with_platforms(discord, telegram)) | {"TELEGRAM_TOKEN": wrong}
-    said = await refused("run", environ=environ)
-    assert "Telegram refused the token" in said
-    assert wrong not in said
+    output = await refused("run", environ=environ)
+    assert "Telegram refused the token" in output
+    assert wrong not in output
 
 
 async def test_the_hosts_of_the_settings_have_the_hosts_commands_in_their_telegram_menu(
@@ -115,11 +115,11 @@ async def test_the_hosts_of_the_settings_have_the_hosts_commands_in_their_telegr
     assert "lora_switch" in [command["command"] for command in world.menus[11, ""]]
 
 
-async def test_every_bad_setting_is_told_at_once(folder: Path) -> None:
+async def test_all_bad_settings_are_reported_at_once(folder: Path) -> None:
     environ = environment(folder, SUGARBOT_WEB__PORT="99999", SUGARBOT_HOSTS="somebody")
-    said = await refused(*SAY, environ=environ)
-    assert "web.port" in said
-    assert "hosts" in said
+    output = await refused(*SAY, environ=environ)
+    assert "web.port" in output
+    assert "hosts" in output
 
 
 async def test_damaged_and_foreign_lora_files_are_listed_with_reasons_and_not_offered(folder: Path) -> None:
@@ -130,20 +130,20 @@ async def test_damaged_and_foreign_lora_files_are_listed_with_reasons_and_not_of
     (own / "cut.safetensors").write_bytes(sound[: len(sound) // 2])
     (own / "renamed.safetensors").write_bytes(b"PK\x03\x04" + b"archive/data.pkl" + bytes(64))
     (own / "foreign.safetensors").write_bytes(foreign_lora())
-    code, said = await ended("lora", environ=environment(folder))
+    code, output = await run_to_end("lora", environ=environment(folder))
     assert code == 1
-    assert "sugar" in said
+    assert "sugar" in output
     for name in ("cut", "renamed", "foreign"):
-        assert f"✗ {name}:" in said
-    code, said = await ended("say", "/lora list", environ=environment(folder))
+        assert f"✗ {name}:" in output
+    code, output = await run_to_end("say", "/lora list", environ=environment(folder))
     assert code == 0
-    listed = [line for line in said.splitlines() if "lora set aside" not in line and "readable" not in line]
+    listed = [line for line in output.splitlines() if "lora set aside" not in line and "readable" not in line]
     assert any("sugar" in line for line in listed)
     assert not any(name in line for line in listed for name in ("cut", "renamed", "foreign"))
 
 
 def foreign_lora() -> bytes:
-    """A sound safetensors file for a model of other shapes."""
+    """A valid safetensors file for a model with other shapes."""
     shapes = {"down": (4, 4096), "up": (4096, 4)}
     header, data = {}, b""
     for part, (rows, columns) in shapes.items():

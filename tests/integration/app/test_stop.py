@@ -1,4 +1,4 @@
-"""The application is told to stop while something takes long: it neither waits for it nor forgets a job."""
+"""The application stops during long work: it neither waits for the work nor loses a job."""
 
 import asyncio
 import time
@@ -26,7 +26,7 @@ AT_ONCE_S = 10.0  # a start of Python on two busy cores; a start timeout is 300 
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """A bot whose worker loads its model for ever."""
+    """A bot whose worker never finishes loading."""
     monkeypatch.setattr("bot.app.Host", partial(Host, module=FAKE_CHILD))
     model = write_model(tmp_path / "slow")
     environ = {"SUGARBOT_DATA_DIR": str(tmp_path), "SUGARBOT_ENGINE__MODEL": str(model)}
@@ -61,7 +61,7 @@ async def test_costs_that_cannot_be_saved_end_nothing(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bot.desk.maintenance.SAVE_COSTS_EVERY_S", 0.01)
-    (tmp_path / COSTS).mkdir()  # nothing can be written there, as on a full disk
+    (tmp_path / COSTS).mkdir()  # not writable, as on a full disk
     with structlog.testing.capture_logs() as logs:
         async with (
             open_application(settings) as application,
@@ -72,7 +72,7 @@ async def test_costs_that_cannot_be_saved_end_nothing(
 
 
 @pytest.mark.parametrize(("model", "error"), [("incomplete", ModelIncomplete), ("crash", WorkerNotReady)])
-async def test_a_worker_that_cannot_start_ends_what_was_said_with_its_reason(
+async def test_a_worker_that_cannot_start_ends_the_message_with_its_reason(
     settings: Settings, tmp_path: Path, model: str, error: type[EngineError]
 ) -> None:
     engine = settings.engine.model_copy(update={"model": str(write_model(tmp_path / model))})

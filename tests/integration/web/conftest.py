@@ -1,6 +1,6 @@
 """One bot with a real desk, a real page and a real browser for all tests of the folder.
 
-Each visitor has an own browser profile and so an own cookie, session and chat.
+Each visitor has a separate browser profile, cookie, session and chat.
 """
 
 import shutil
@@ -68,7 +68,7 @@ class Visitor:
     browser_errors: list[str] = field(default_factory=list)
 
     def watch(self) -> None:
-        """Begin to note requests and errors."""
+        """Start to record requests and errors."""
         self.page.on("request", self._note_request)
         self.page.on("console", self._note_console)
         self.page.on("pageerror", lambda error: self.browser_errors.append(str(error)))
@@ -82,14 +82,14 @@ class Visitor:
             self.browser_errors.append(message.text)
 
     async def say(self, text: str) -> None:
-        """Type a message and send it; returns once the box is free for the next."""
+        """Type a message and send it; return when the page has sent it."""
         async with self.page.expect_response("**/say"):
             await self.page.fill("#input", text)
             await self.page.press("#input", "Enter")
 
     @property
     def answers(self) -> Locator:
-        """The bubbles that are not the person's own."""
+        """The bubbles of the bot."""
         return self.page.locator(".message:not(.person)")
 
     @property
@@ -97,7 +97,7 @@ class Visitor:
         return self.page.locator(".pictures img")
 
     async def answer(self) -> str:
-        """The text of the newest answer, once there is one."""
+        """Wait for an answer; return the text of the newest one."""
         await self.answers.last.wait_for()
         return await self.answers.last.inner_text()
 
@@ -106,7 +106,7 @@ class Visitor:
 async def open_page_as_visitor(
     application: Application, *, profile: BrowserContext | None = None, url: str = ""
 ) -> AsyncIterator[Visitor]:
-    """Open the page, in a profile of its own unless one is given."""
+    """Open the page, by default in a new profile."""
     async with AsyncExitStack() as stack:
         profile = profile or await stack.enter_async_context(open_profile(application.browser))
         visitor = Visitor(await profile.new_page())

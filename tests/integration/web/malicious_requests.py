@@ -1,4 +1,4 @@
-"""Requests that no page of ours sends, for every route that exists and for those that a page framework had.
+"""Requests that our page never sends, for every route and for the routes of a former page framework.
 
 Each is written as bytes, because an HTTP client would repair many of them.
 """
@@ -60,7 +60,7 @@ class MaliciousRequest:
 
 
 def malicious_requests(secret: str, own: str) -> Iterator[MaliciousRequest]:
-    """All of them; ``secret`` is the path of a file to protect, ``own`` the page's host and port."""
+    """All requests; ``secret`` is the path of a file to protect, ``own`` the page's host and port."""
     yield from _bodies(secret)
     yield from _kinds()
     yield from _too_large()
@@ -93,7 +93,7 @@ def _bodies(secret: str) -> Iterator[MaliciousRequest]:
         "/press": {"press": "v1:c:abc"},
         "/language": {"locale": "en"},
     }
-    plain_text = ("text", "lora", "press")  # any text is valid there, and answered in the conversation
+    plain_text = ("text", "lora", "press")  # any text is valid there; the answer is in the conversation
     for path, good in whole.items():
         for key in good:
             for name, value in values.items():

@@ -1,4 +1,4 @@
-"""The page under requests that no browser of ours sends, over real sockets; it needs no browser itself."""
+"""The page's answers to malicious requests over real sockets, without a browser."""
 
 import asyncio
 import gc
@@ -35,7 +35,7 @@ ROUTES = {
 
 @dataclass
 class RawResponse:
-    """What the page answered; status 0 where it closed the connection instead."""
+    """The page's answer; status 0 means that it closed the connection."""
 
     status: int
     headers: dict[str, str]
@@ -44,7 +44,7 @@ class RawResponse:
 
 @dataclass
 class RawClient:
-    """Speaks to the page over sockets."""
+    """Sends raw requests to the page."""
 
     own: str
 
@@ -58,7 +58,7 @@ class RawClient:
         except ConnectionError:
             return RawResponse(0, {}, b"")
         except TimeoutError:
-            return RawResponse(-1, {}, b"")  # never right
+            return RawResponse(-1, {}, b"")  # no test accepts this status
         finally:
             writer.close()
 
@@ -205,7 +205,7 @@ async def test_many_new_sessions_do_not_release_an_open_one(tmp_path: Path) -> N
 
 @asynccontextmanager
 async def open_stream(client: RawClient, cookie: str) -> AsyncIterator[int]:
-    """An open stream of events, once its head has come; gives the status."""
+    """Open a stream of events; yield the status."""
     host, port = client.own.rsplit(":", 1)
     reader, writer = await asyncio.open_connection(host, int(port))
     try:

@@ -37,7 +37,7 @@ async def widths(visitor: Visitor) -> list[int]:
 
 
 async def test_the_page_loads_completely_and_requests_nothing_from_other_machines(visitor: Visitor) -> None:
-    await visitor.page.wait_for_timeout(2_000)  # the panel has been refreshed by then
+    await visitor.page.wait_for_timeout(2_000)  # until the panel was updated
 
     assert visitor.foreign_requests == []
     assert visitor.browser_errors == []
@@ -327,7 +327,7 @@ async def test_two_tabs_show_the_same_conversation(application: Application) -> 
 
 
 async def open_another_site(visitor: Visitor, body: str) -> None:
-    """Show a page that a foreign server made; the browser takes it for another site."""
+    """Open a page of a foreign server, which the browser treats as another site."""
     url = "http://elsewhere.test/"
     await visitor.page.route(url, lambda route: route.fulfill(body=body, content_type="text/html"))
     await visitor.page.goto(url)
@@ -457,14 +457,14 @@ async def test_a_double_click_draws_once(application: Application, visitor: Visi
 
     await visitor.page.get_by_role("button", name="Reroll").dblclick()
     await visitor.pictures.nth(1).wait_for()
-    await visitor.say("/quota")  # a second job would have been accepted before this is answered
+    await visitor.say("/quota")  # a second job would be accepted before this answer
     await visitor.answers.nth(2).wait_for()
 
     assert len(application.renderer.requests) == drawn + 1
 
 
 async def below_sight_px(visitor: Visitor) -> int:
-    """How much of the conversation lies below what is seen, once the page has settled."""
+    """The height of the conversation below the visible part, after the page has settled."""
     await visitor.page.wait_for_timeout(300)
     end = "talk => Math.round(talk.scrollHeight - talk.scrollTop - talk.clientHeight)"
     return int(await visitor.page.locator("#scroll").evaluate(end))
@@ -519,7 +519,7 @@ async def test_the_page_does_not_scroll_for_a_reader_who_scrolled_up(
         application.renderer.step_s = STEP_S
     assert await below_sight_px(visitor) > 80
 
-    await visitor.say("/quota")  # whoever asks wants to see the answer
+    await visitor.say("/quota")  # after a message of the person, the page scrolls to the answer
 
     assert await below_sight_px(visitor) == 0
 

@@ -1,4 +1,4 @@
-"""The command line: light to import, and errors become one line and an exit code."""
+"""The command line: quick to import; an error becomes one line and an exit code."""
 
 import asyncio
 import logging
@@ -51,21 +51,21 @@ def test_the_parent_side_never_loads_torch() -> None:
 
 
 def work(error: BaseException | None, code: int = 0) -> int:
-    """The exit code of a command whose work ends like this."""
+    """The exit code of a command that ends like this."""
 
     async def job(settings: Settings) -> int:
         if error is not None:
             raise error
         return code
 
-    with pytest.raises(typer.Exit) as ended:
+    with pytest.raises(typer.Exit) as exited:
         command_line._run_command(job, None)
-    return int(ended.value.exit_code)
+    return int(exited.value.exit_code)
 
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Without a sugarbot.toml, and with this process's log as it was afterwards."""
+    """Work without a sugarbot.toml; restore the log of this process afterwards."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SUGARBOT_LANG", "en")
     root = logging.getLogger()
@@ -76,16 +76,16 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     structlog.reset_defaults()
 
 
-def test_the_exit_code_is_what_the_work_says() -> None:
+def test_the_exit_code_is_the_command_s_result() -> None:
     assert work(None, 0) == 0
     assert work(None, 1) == 1
 
 
 def test_a_known_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert work(PortTaken(host="127.0.0.1", port=7860)) == 1
-    said = capsys.readouterr().err.strip()
-    assert "127.0.0.1:7860 is taken" in said
-    assert "\n" not in said
+    output = capsys.readouterr().err.strip()
+    assert "127.0.0.1:7860 is taken" in output
+    assert "\n" not in output
 
 
 def test_known_errors_in_nested_groups_are_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
@@ -94,7 +94,7 @@ def test_known_errors_in_nested_groups_are_a_line_each(capsys: pytest.CaptureFix
     assert len(capsys.readouterr().err.strip().splitlines()) == 2
 
 
-def test_a_mistake_of_ours_is_not_hidden() -> None:
+def test_an_unknown_error_is_raised() -> None:
     async def job(settings: Settings) -> int:
         raise RuntimeError("a mistake")
 
@@ -102,7 +102,7 @@ def test_a_mistake_of_ours_is_not_hidden() -> None:
         command_line._run_command(job, None)
 
 
-def test_a_mistake_beside_a_known_error_is_not_hidden_either(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_error_beside_a_known_one_is_raised(capsys: pytest.CaptureFixture[str]) -> None:
     async def job(settings: Settings) -> int:
         raise ExceptionGroup("both", [PortTaken(host="::1", port=1), RuntimeError("a mistake")])
 
@@ -120,15 +120,15 @@ def test_ctrl_c_before_anything_serves_ends_with_its_code() -> None:
 def printed(
     words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> tuple[int, str]:
-    """The exit code of a command line, and what it prints on standard error."""
+    """Run a command line; return the exit code and standard error."""
     monkeypatch.setattr(sys, "argv", ["sugarbot", *words])
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(SystemExit) as exited:
         command_line.main()
-    return int(str(ended.value.code)), capsys.readouterr().err
+    return int(str(exited.value.code)), capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "output"),
     [
         (["dcotor"], "There is no command dcotor. Did you mean doctor?\nSee: sugarbot --help"),
         (["db", "bakup"], "There is no command bakup. Did you mean backup?\nSee: sugarbot db --help"),
@@ -145,26 +145,26 @@ def printed(
         (["\x1b[2J"], "There is no command \\x1b[2J.\nSee: sugarbot --help"),
     ],
 )
-def test_wrong_usage_is_said_with_what_was_meant(
-    words: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_wrong_usage_is_explained_with_a_suggestion(
+    words: list[str], output: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert printed(words, monkeypatch, capsys) == (2, said + "\n")
+    assert printed(words, monkeypatch, capsys) == (2, output + "\n")
 
 
-def test_nothing_to_do_shows_the_help(
+def test_without_a_command_the_help_is_printed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, said = printed([], monkeypatch, capsys)
+    code, output = printed([], monkeypatch, capsys)
     assert code == 2
-    assert "doctor" in said
-    assert "Exit codes: 0 done" in said
+    assert "doctor" in output
+    assert "Exit codes: 0 done" in output
 
 
 def test_an_error_of_the_system_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert work(PermissionError(13, "Permission denied", "/srv/\x1b[2J")) == 1
-    said = capsys.readouterr().err
-    assert said.startswith("/srv/\\x1b[2J can't be used: permission denied. Check the path")
-    assert len(said.splitlines()) == 1
+    output = capsys.readouterr().err
+    assert output.startswith("/srv/\\x1b[2J can't be used: permission denied. Check the path")
+    assert len(output.splitlines()) == 1
 
 
 def test_an_error_of_the_system_without_a_path_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -172,7 +172,7 @@ def test_an_error_of_the_system_without_a_path_is_one_line(capsys: pytest.Captur
     assert capsys.readouterr().err.startswith("The system refused: the system has no process")
 
 
-def test_a_time_out_of_ours_is_a_mistake() -> None:
+def test_a_time_out_is_an_unknown_error() -> None:
     async def job(settings: Settings) -> int:
         raise TimeoutError
 
@@ -180,7 +180,7 @@ def test_a_time_out_of_ours_is_a_mistake() -> None:
         command_line._run_command(job, None)
 
 
-def test_a_mistake_of_ours_is_a_traceback_without_secrets_or_variables(
+def test_an_unknown_error_is_a_traceback_without_secrets_or_variables(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     token = "123456:secret-secret-secret-secret-secret"
@@ -191,15 +191,15 @@ def test_a_mistake_of_ours_is_a_traceback_without_secrets_or_variables(
 
     monkeypatch.setenv("TELEGRAM_TOKEN", token)
     monkeypatch.setattr("bot.cli.doctor.report", report)
-    code, said = printed(["doctor"], monkeypatch, capsys)
+    code, output = printed(["doctor"], monkeypatch, capsys)
     assert code == 1
-    assert "RuntimeError: *** 18" in said
-    assert "secret-secret" not in said
-    assert "│" not in said
+    assert "RuntimeError: *** 18" in output
+    assert "secret-secret" not in output
+    assert "│" not in output
 
 
 @pytest.mark.parametrize("command", ["run", "demo"])
-def test_a_stop_is_the_ordinary_end_of_what_serves(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_and_demo_end_normally_at_a_signal(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async def stopped(settings: Settings) -> int:
         os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.sleep(60)
@@ -209,6 +209,6 @@ def test_a_stop_is_the_ordinary_end_of_what_serves(command: str, monkeypatch: py
     monkeypatch.setattr("bot.cli.setup.report", stopped)
     for words, code in (([command], 0), (["setup"], 143)):
         monkeypatch.setattr(sys, "argv", ["sugarbot", *words])
-        with pytest.raises(SystemExit) as ended:
+        with pytest.raises(SystemExit) as exited:
             command_line.main()
-        assert ended.value.code == code
+        assert exited.value.code == code

@@ -1,4 +1,4 @@
-"""A chat that fails is opened again beside the others; the loss of the last one ends the application."""
+"""The supervisor opens a failed chat again; the loss of the last chat ends the application."""
 
 import asyncio
 from collections import deque
@@ -20,7 +20,7 @@ REFUSED = TokenRefused(platform="discord")
 
 
 class ScriptedChat(FakeChat):
-    """Opens and serves as a test says: an error, or None for success."""
+    """Opens and serves with the results that a test sets: an error, or None for success."""
 
     def __init__(
         self, *, opening: list[Exception | None], serving: list[Exception | None], slow_s: float = 0

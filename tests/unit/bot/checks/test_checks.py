@@ -1,4 +1,4 @@
-"""What run and doctor check: the same findings, each with a sentence in both languages."""
+"""The checks of run and doctor: each finding has a sentence in both languages."""
 
 import errno
 import shutil
@@ -44,12 +44,12 @@ def found(tmp_path: Path, text: str = "", **environ: str) -> dict[str, Level]:
     return levels(checks.check_settings(settings(tmp_path, text, **environ), environ))
 
 
-def test_a_sound_set_up_has_nothing_to_mend(tmp_path: Path) -> None:
+def test_a_sound_set_up_has_no_faults(tmp_path: Path) -> None:
     text = 'hosts = ["discord:1"]\nallow = ["telegram:*"]'
     assert found(tmp_path, text, **TOKENS) == {"data": Level.FINE, "token_set": Level.FINE}
 
 
-def test_a_fresh_one_is_told_what_is_off(tmp_path: Path) -> None:
+def test_a_fresh_set_up_lists_what_is_off(tmp_path: Path) -> None:
     assert found(tmp_path) == {"data": Level.FINE, "chat_off": Level.NOTE, "no_hosts": Level.NOTE}
 
 
@@ -76,12 +76,12 @@ def test_each_fault_is_found(
     assert levels(checks.check_settings(load_settings(path, given), given))[code] is level
 
 
-def test_a_chat_that_is_served_is_not_said_to_serve_nobody(tmp_path: Path) -> None:
+def test_an_allowed_chat_is_not_reported_as_serving_nobody(tmp_path: Path) -> None:
     assert "serves_nobody" not in found(tmp_path, 'hosts = ["discord:1"]', DISCORD_TOKEN="x")
     assert "no_chats" not in found(tmp_path, "web.enabled = false", DISCORD_TOKEN="x")
 
 
-def test_a_data_folder_that_is_not_there_yet_is_fine_and_is_not_made(tmp_path: Path) -> None:
+def test_a_missing_data_folder_is_fine_and_is_not_created(tmp_path: Path) -> None:
     folder = tmp_path / "a" / "b"
     assert found(tmp_path, SUGARBOT_DATA_DIR=str(folder))["data"] is Level.FINE
     assert not folder.parent.exists()
@@ -104,7 +104,7 @@ def test_a_disk_that_fills_up_is_found(
     assert found(tmp_path)[code] is level
 
 
-def test_a_data_folder_that_takes_no_file_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_data_folder_that_is_not_writable_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(dir: Path) -> None:
         raise PermissionError(errno.EACCES, "Permission denied", str(dir))
 
@@ -152,7 +152,7 @@ def test_a_data_folder_that_others_can_read_is_found(mode: int, is_found: bool, 
         ),
     ],
 )
-def test_a_device_that_is_not_there_is_found(
+def test_a_missing_device_is_found(
     device: str, headroom: Headroom, code: str, level: Level, tmp_path: Path
 ) -> None:
     wanted = settings(tmp_path, SUGARBOT_ENGINE__DEVICE=device)
@@ -177,7 +177,7 @@ def test_faults_of_the_shelf_are_found(tmp_path: Path) -> None:
     assert "default_unknown" not in levels(list(checks.check_shelf(named, Shelf({"sugar": SUGAR}))))
 
 
-def test_wrong_refuses_the_start_with_every_fault_and_notes_are_logged() -> None:
+def test_faults_refuse_the_start_together_and_notes_are_logged() -> None:
     findings = [
         Finding(Level.WRONG, "shelf", "default_unknown", {"name": "sugr"}),
         Finding(Level.WRONG, "page", "no_chats"),
@@ -194,7 +194,7 @@ def test_wrong_refuses_the_start_with_every_fault_and_notes_are_logged() -> None
     assert [(each["log_level"], each["part"]) for each in logs] == [("warning", "shelf")]
 
 
-def test_what_heals_while_the_bot_runs_is_an_error_in_the_log_and_no_refusal() -> None:
+def test_a_fault_that_can_be_repaired_at_run_time_is_logged_and_does_not_refuse_the_start() -> None:
     facts = {"path": "/d", "free": "0.1", "needed": "0.2"}
     error = LoraPickled(name="bad")
     with structlog.testing.capture_logs() as logs:
@@ -220,9 +220,9 @@ FACTS = {
 @pytest.mark.parametrize("locale", LOCALES)
 @pytest.mark.parametrize("code", FINDINGS)
 def test_every_finding_has_a_sentence_without_holes(code: str, locale: str) -> None:
-    said = format_finding(code, FACTS, locale)
-    assert "…" not in said
-    assert "{" not in said
+    output = format_finding(code, FACTS, locale)
+    assert "…" not in output
+    assert "{" not in output
 
 
 def test_parts_have_titles_in_both_languages() -> None:

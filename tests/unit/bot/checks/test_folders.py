@@ -1,4 +1,4 @@
-"""Folders are proved before work begins."""
+"""A folder is checked before work begins."""
 
 import errno
 import tempfile
@@ -10,15 +10,13 @@ from bot.checks.folders import require_writable
 from bot.messages import format_error
 
 
-def test_a_folder_that_is_there_or_can_be_made_will_do(tmp_path: Path) -> None:
+def test_an_existing_or_creatable_folder_is_writable(tmp_path: Path) -> None:
     require_writable(tmp_path)
     require_writable(tmp_path / "a" / "b")
     assert not list(tmp_path.iterdir())
 
 
-def test_a_relative_folder_is_one_of_the_working_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_relative_folder_is_in_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     require_writable(Path("out"))
 
@@ -35,7 +33,7 @@ def test_a_file_is_no_folder(below: bool, tmp_path: Path) -> None:
     assert format_error(caught.value, "en").startswith(f"{folder} can't be used: it is not a folder.")
 
 
-def test_a_folder_that_takes_no_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_is_not_writable_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(dir: Path) -> None:
         raise OSError(errno.EROFS, "Read-only file system", "/some/other/name")
 

@@ -1,4 +1,4 @@
-"""A host reads one language: commands run in both, and nothing they print is in the other one."""
+"""Commands print only the host's language, in both languages."""
 
 import logging
 import re
@@ -25,7 +25,7 @@ NAMES = {"Sugar面部", "Anime动漫", "Realistic写实", "Sugarbot built-in", "
 
 
 def commands() -> list[list[str]]:
-    """Each command's and group's words."""
+    """The words of each command and group."""
     root = get_command(command_line.app)
     found: list[list[str]] = [[]]
     for name, command in root.commands.items():
@@ -96,7 +96,7 @@ LINES = {
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A working folder with good and bad files, and this process's log as it was afterwards."""
+    """Create a working folder with good and bad files; restore the log of this process afterwards."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").touch()
     (tmp_path / "broken.toml").write_text("[web")
@@ -128,10 +128,10 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     structlog.reset_defaults()
 
 
-def said(
+def run_command(
     words: list[str], locale: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> str:
-    """All that a command prints in a locale, its log left out."""
+    """Run a command in a locale; return its output without the log."""
     monkeypatch.setattr(sys, "argv", ["sugarbot", *words])
     monkeypatch.setenv("SUGARBOT_LANG", {"en": "en", "zh-CN": "zh_CN.UTF-8"}[locale])
     Path("bad.toml").write_text(BAD_SETTINGS.format(language=locale))
@@ -154,7 +154,7 @@ def foreign(printed: str, locale: str) -> list[str]:
 def test_help_is_in_the_host_s_language(
     words: list[str], locale: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    printed = said([*words, "--help"], locale, monkeypatch, capfd)
+    printed = run_command([*words, "--help"], locale, monkeypatch, capfd)
     assert printed
     assert not foreign(printed, locale)
 
@@ -164,7 +164,7 @@ def test_help_is_in_the_host_s_language(
 def test_what_a_command_prints_is_in_the_host_s_language(
     what: str, locale: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    printed = said(LINES[what], locale, monkeypatch, capfd)
+    printed = run_command(LINES[what], locale, monkeypatch, capfd)
     assert printed.strip()
     assert "Traceback" not in printed
     assert not foreign(printed, locale), printed
@@ -175,14 +175,14 @@ def test_the_settings_language_wins_over_the_system_s(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     Path("sugarbot.toml").write_text('language = "zh-CN"')
-    assert "用法" in said(["--help"], "en", monkeypatch, capfd)
-    assert "数据文件夹" in said(["doctor"], "en", monkeypatch, capfd)
+    assert "用法" in run_command(["--help"], "en", monkeypatch, capfd)
+    assert "数据文件夹" in run_command(["doctor"], "en", monkeypatch, capfd)
     monkeypatch.setenv("SUGARBOT_LANGUAGE", "en")
-    assert "Usage" in said(["--help"], "zh-CN", monkeypatch, capfd)
+    assert "Usage" in run_command(["--help"], "zh-CN", monkeypatch, capfd)
 
 
 @pytest.mark.parametrize("locale", LOCALES)
-def test_every_engine_error_speaks_one_language(locale: str) -> None:
+def test_every_engine_error_is_in_one_language(locale: str) -> None:
     kinds = [errors.EngineError]
     for kind in kinds:
         kinds += kind.__subclasses__()
@@ -201,6 +201,6 @@ def test_a_detail_is_translated_with_its_facts(line: str) -> None:
 
 
 def test_a_detail_within_a_detail_is_translated_too() -> None:
-    said = translate_detail("The worker process could not be started: Permission denied.", "zh-CN")
-    assert said == "绘图进程无法启动：没有权限。"
+    output = translate_detail("The worker process could not be started: Permission denied.", "zh-CN")
+    assert output == "绘图进程无法启动：没有权限。"
     assert translate_detail("a line that nobody knows", "zh-CN") == "a line that nobody knows"

@@ -1,4 +1,4 @@
-"""No secret leaves through the log, whichever way it got there."""
+"""The log contains no secret, whatever its source."""
 
 import asyncio
 import gc
@@ -30,19 +30,19 @@ def lines() -> Iterator[io.StringIO]:
     structlog.reset_defaults()
 
 
-def test_a_token_in_an_event_is_struck_out(lines: io.StringIO) -> None:
+def test_a_token_in_an_event_is_replaced(lines: io.StringIO) -> None:
     structlog.get_logger("bot").info("chat opened", token=SECRET, nested={"t": SECRET})
     assert "chat opened" in lines.getvalue()
     assert SECRET not in lines.getvalue()
 
 
-def test_a_token_in_a_library_s_address_is_struck_out_even_if_unknown(lines: io.StringIO) -> None:
+def test_an_unknown_token_in_a_library_s_address_is_replaced(lines: io.StringIO) -> None:
     logging.getLogger("telegram").warning("POST https://example.invalid/bot%s/getMe failed", TELEGRAM)
     assert "getMe failed" in lines.getvalue()
     assert TELEGRAM not in lines.getvalue()
 
 
-def test_a_token_in_a_traceback_is_struck_out(lines: io.StringIO) -> None:
+def test_a_token_in_a_traceback_is_replaced(lines: io.StringIO) -> None:
     try:
         raise RuntimeError(f"refused {SECRET}")
     except RuntimeError:
@@ -51,7 +51,7 @@ def test_a_token_in_a_traceback_is_struck_out(lines: io.StringIO) -> None:
     assert SECRET not in lines.getvalue()
 
 
-def test_quiet_by_default_and_warnings_still_come() -> None:
+def test_by_default_only_warnings_are_written() -> None:
     stream = io.StringIO()
     root = logging.getLogger()
     before, level = root.handlers[:], root.level
@@ -84,10 +84,10 @@ def test_an_exception_logged_outside_of_an_except_has_its_traceback(
     exc_info = error if kind == "exception" else (type(error), error, error.__traceback__)
     log = structlog.get_logger(logger) if logger.startswith("bot") else logging.getLogger(logger)
     log.error("it failed", exc_info=exc_info)
-    said = lines.getvalue()
-    assert "LookupError: a mistake" in said
-    assert "in broken" in said
-    assert "exc_info" not in said
+    output = lines.getvalue()
+    assert "LookupError: a mistake" in output
+    assert "in broken" in output
+    assert "exc_info" not in output
 
 
 def test_without_an_exception_there_is_no_traceback(lines: io.StringIO) -> None:
@@ -97,7 +97,7 @@ def test_without_an_exception_there_is_no_traceback(lines: io.StringIO) -> None:
     assert len(lines.getvalue().splitlines()) == 2
 
 
-async def test_a_task_that_nobody_awaits_leaves_its_traceback(lines: io.StringIO) -> None:
+async def test_the_traceback_of_a_task_without_a_waiter_is_written(lines: io.StringIO) -> None:
     async def fail() -> None:
         raise broken()
 
@@ -105,10 +105,10 @@ async def test_a_task_that_nobody_awaits_leaves_its_traceback(lines: io.StringIO
     await asyncio.wait([task])
     del task
     gc.collect()
-    said = lines.getvalue()
-    assert "Task exception was never retrieved" in said
-    assert "LookupError: a mistake" in said
-    assert "in broken" in said
+    output = lines.getvalue()
+    assert "Task exception was never retrieved" in output
+    assert "LookupError: a mistake" in output
+    assert "in broken" in output
 
 
 def test_a_traceback_holds_no_local_variables(lines: io.StringIO) -> None:
@@ -133,17 +133,17 @@ def test_the_worker_s_own_traceback_keeps_its_lines(lines: io.StringIO) -> None:
 
 
 @pytest.mark.parametrize(
-    "hostile", ["\x1b]0;owned\x07", "x\n2026-01-01 [error] forged", "\u202egnp.exe", "\x9b2J", "a\rb"]
+    "unsafe", ["\x1b]0;owned\x07", "x\n2026-01-01 [error] forged", "\u202egnp.exe", "\x9b2J", "a\rb"]
 )
-def test_control_characters_are_written_out(lines: io.StringIO, hostile: str) -> None:
-    structlog.get_logger("bot").warning("lora set aside", name=hostile, **{hostile: 1})
-    logging.getLogger("telegram").warning("file %s", hostile)
-    structlog.get_logger("bot").error("failed", exc_info=broken(hostile.replace("\n", " ")))
-    said = lines.getvalue()
-    assert all(line.isprintable() for line in said.splitlines())
-    assert "forged" not in {word for line in said.splitlines() for word in line.split()[:3]}
-    assert not said.startswith("2026-01-01")
-    assert len([line for line in said.splitlines() if " [" in line and "Z" in line]) == 3
+def test_control_characters_are_escaped(lines: io.StringIO, unsafe: str) -> None:
+    structlog.get_logger("bot").warning("lora set aside", name=unsafe, **{unsafe: 1})
+    logging.getLogger("telegram").warning("file %s", unsafe)
+    structlog.get_logger("bot").error("failed", exc_info=broken(unsafe.replace("\n", " ")))
+    output = lines.getvalue()
+    assert all(line.isprintable() for line in output.splitlines())
+    assert "forged" not in {word for line in output.splitlines() for word in line.split()[:3]}
+    assert not output.startswith("2026-01-01")
+    assert len([line for line in output.splitlines() if " [" in line and "Z" in line]) == 3
 
 
 PROXY_PASSWORD = "p@ss w:rd/+"
@@ -166,13 +166,13 @@ def test_no_spelling_of_a_secret_is_written(text: str) -> None:
     try:
         open_log(secrets=[SECRET, TELEGRAM, PROXY_PASSWORD], verbose=True, stream=stream)
         logging.getLogger("aiohttp").warning("%s", text)
-        structlog.get_logger("bot").warning("said", text=text, nested=[text])
+        structlog.get_logger("bot").warning("output", text=text, nested=[text])
         structlog.get_logger("bot").warning("failed", exc_info=broken(text))
     finally:
         root.handlers[:] = before
         root.setLevel(level)
         structlog.reset_defaults()
-    said = stream.getvalue()
+    output = stream.getvalue()
     for secret in (
         SECRET,
         TELEGRAM,
@@ -181,5 +181,5 @@ def test_no_spelling_of_a_secret_is_written(text: str) -> None:
         "unknown-pass",
         "AAF3kDq",
     ):
-        assert secret not in said
-    assert said.count("***") == 4
+        assert secret not in output
+    assert output.count("***") == 4

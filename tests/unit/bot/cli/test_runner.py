@@ -1,4 +1,4 @@
-"""A command ends by itself, at a signal, and also when something in it hangs."""
+"""A command ends by itself, at a signal, and when a part of it hangs."""
 
 import asyncio
 import os
@@ -17,7 +17,7 @@ AT_ONCE_S = 1.5
 
 
 class Left(Exception):
-    """Stands for the end of the process."""
+    """Replaces the end of the process."""
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_the_result_is_the_exit_code() -> None:
     assert runner.run(work, exit_process=never) == 3
 
 
-def test_an_error_of_the_work_is_raised() -> None:
+def test_an_error_of_the_command_is_raised() -> None:
     async def work() -> int:
         raise LookupError("x")
 
@@ -86,7 +86,7 @@ def test_a_cancellation_without_a_signal_is_no_stop() -> None:
         runner.run(work, exit_process=never)
 
 
-def test_a_second_signal_leaves_at_once() -> None:
+def test_a_second_signal_exits_at_once() -> None:
     left: list[int] = []
 
     async def work() -> int:
@@ -101,7 +101,7 @@ def test_a_second_signal_leaves_at_once() -> None:
     assert left == [130]
 
 
-def test_a_signal_after_the_work_leaves_at_once(hanging: threading.Event) -> None:
+def test_a_signal_after_the_command_exits_at_once(hanging: threading.Event) -> None:
     left: list[int] = []
 
     async def stubborn() -> None:
@@ -135,7 +135,7 @@ def test_a_thread_that_hangs_is_abandoned(hanging: threading.Event) -> None:
     assert left == [4]
 
 
-def test_work_that_waits_for_a_thread_is_not_begun_after_the_end(hanging: threading.Event) -> None:
+def test_work_that_waits_for_a_thread_does_not_start_after_the_end(hanging: threading.Event) -> None:
     begun = []
 
     async def work() -> int:
@@ -151,11 +151,11 @@ def test_work_that_waits_for_a_thread_is_not_begun_after_the_end(hanging: thread
     assert not begun
 
 
-def test_without_threads_nothing_is_left_early() -> None:
+def test_without_threads_the_process_does_not_exit_early() -> None:
     runner.exit_if_threads_remain(0, never)
 
 
-def test_a_drain_that_hangs_after_a_signal_is_left(hanging: threading.Event) -> None:
+def test_a_drain_that_hangs_after_a_signal_is_abandoned(hanging: threading.Event) -> None:
     left: list[int] = []
 
     def exit_process(code: int) -> None:
@@ -178,7 +178,7 @@ def test_a_drain_that_hangs_after_a_signal_is_left(hanging: threading.Event) -> 
     assert left == [1]
 
 
-def test_a_task_that_ignores_its_cancellation_is_left() -> None:
+def test_a_task_that_ignores_its_cancellation_is_abandoned() -> None:
     left: list[int] = []
 
     def exit_process(code: int) -> None:
@@ -206,7 +206,7 @@ def test_a_task_that_ignores_its_cancellation_is_left() -> None:
     assert task.done()
 
 
-def test_short_work_in_a_thread_is_finished(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_short_work_in_a_thread_finishes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "THREADS_S", 5)
     monkeypatch.setattr(runner, "CLOSE_S", 10)
     finished = []
@@ -219,10 +219,10 @@ def test_short_work_in_a_thread_is_finished(monkeypatch: pytest.MonkeyPatch) -> 
     assert finished
 
 
-def test_a_signal_that_does_not_interrupt_the_wait_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_signal_that_does_not_interrupt_the_wait_is_handled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "STOP_S", 5)
 
-    def kill_here() -> None:  # this thread alone takes the signal, so the main thread's wait goes on
+    def kill_here() -> None:  # only this thread receives the signal, so the main thread continues to wait
         time.sleep(0.1)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
         os.kill(os.getpid(), signal.SIGTERM)

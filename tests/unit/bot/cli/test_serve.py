@@ -1,4 +1,4 @@
-"""A stop is heard from the first moment on, and a stop is no error."""
+"""A signal stops the application at any time, and a stop is no error."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ from bot.settings import Settings
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("work", [serve.run, serve.demo])
-def test_a_stop_is_heard_while_the_house_still_opens(
+def test_a_signal_stops_an_application_that_still_opens(
     work: Callable[[Settings], Awaitable[int]], number: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     closed = []
@@ -23,7 +23,7 @@ def test_a_stop_is_heard_while_the_house_still_opens(
     async def open_application(settings: Settings, **_: object) -> AsyncIterator[None]:
         try:
             os.kill(os.getpid(), number)
-            await asyncio.Event().wait()  # as a download that takes an hour
+            await asyncio.Event().wait()  # like a long download
             yield
         finally:
             closed.append(True)
@@ -34,7 +34,7 @@ def test_a_stop_is_heard_while_the_house_still_opens(
     assert closed
 
 
-async def test_a_cancel_that_no_signal_asked_for_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_cancellation_without_a_signal_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     @asynccontextmanager
     async def open_application(settings: Settings) -> AsyncIterator[None]:
         await asyncio.Event().wait()

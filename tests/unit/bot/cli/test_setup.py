@@ -1,4 +1,4 @@
-"""`sugarbot setup` converts what gains by it, says why nothing is to be done, and stops when told to."""
+"""`sugarbot setup` converts a model once, explains why it does nothing, and stops at Ctrl-C."""
 
 import asyncio
 import json
@@ -65,7 +65,7 @@ async def test_without_a_card_nothing_is_converted(
     assert not (settings.data_dir / "models").exists()
 
 
-async def test_the_built_in_model_needs_nothing(
+async def test_the_built_in_model_needs_no_conversion(
     card: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -74,20 +74,20 @@ async def test_the_built_in_model_needs_nothing(
 
 
 def test_the_doctor_says_when_a_conversion_would_save_time(card: None, settings: Settings) -> None:
-    def said() -> str:
+    def output() -> str:
         return "\n".join(sentences(settings))
 
-    assert "sugarbot setup" in said()
+    assert "sugarbot setup" in output()
     convert(find_source(settings.to_engine_config()), settings.data_dir, lambda *_: None)
-    assert "sugarbot setup" not in said()
-    assert "converted: " in said()
+    assert "sugarbot setup" not in output()
+    assert "converted: " in output()
 
 
 @pytest.mark.parametrize(
     ("programs", "named", "is_missed"),
     [((), None, True), (("clang",), None, False), (("gcc",), "icc", True), (("icc",), "icc", False)],
 )
-def test_the_doctor_misses_the_compiler_that_triton_needs(
+def test_the_doctor_reports_a_missing_compiler_for_triton(
     card: None,
     settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
@@ -107,7 +107,7 @@ def test_the_doctor_misses_the_compiler_that_triton_needs(
 
 
 @pytest.mark.parametrize("is_missed", [True, False])
-def test_the_doctor_misses_the_headers_that_triton_needs(
+def test_the_doctor_reports_missing_headers_for_triton(
     card: None, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, is_missed: bool
 ) -> None:
     monkeypatch.setattr(doctor, "find_spec", lambda name: name)
@@ -121,7 +121,7 @@ def test_the_doctor_misses_the_headers_that_triton_needs(
 
 
 @pytest.mark.parametrize("lacks", ["card", "triton"])
-def test_the_doctor_asks_for_no_compiler_where_nothing_is_built(
+def test_the_doctor_needs_no_compiler_without_a_build(
     settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
     request: pytest.FixtureRequest,
@@ -132,8 +132,8 @@ def test_the_doctor_asks_for_no_compiler_where_nothing_is_built(
     monkeypatch.setattr(doctor, "find_spec", lambda name: None if lacks == "triton" else name)
     monkeypatch.setattr(shutil, "which", lambda name: None)
     monkeypatch.setattr(sysconfig, "get_paths", lambda scheme: {"include": str(tmp_path)})
-    said = sentences(settings)
-    assert not [each for each in said if "gcc" in each or "Python.h" in each]
+    output = sentences(settings)
+    assert not [each for each in output if "gcc" in each or "Python.h" in each]
 
 
 async def test_ctrl_c_stops_it_and_leaves_nothing(
@@ -162,7 +162,7 @@ async def test_ctrl_c_stops_it_and_leaves_nothing(
 
 
 @pytest.mark.parametrize("locale", ["en", "zh-CN"])
-def test_a_full_disk_is_a_sentence_with_both_figures(locale: str) -> None:
+def test_a_full_disk_is_reported_with_both_figures(locale: str) -> None:
     error = NoRoomForCopy(folder="/models", needed_bytes=12_560_000_000, free_bytes=3_100_000_000)
-    said = format_error(error, locale)
-    assert all(each in said for each in ("12.6 GB", "3.1 GB", "/models", "data_dir"))
+    output = format_error(error, locale)
+    assert all(each in output for each in ("12.6 GB", "3.1 GB", "/models", "data_dir"))

@@ -1,4 +1,4 @@
-"""`sugarbot bench --article`: the method counts what fails, and the table says what was measured where."""
+"""`sugarbot bench --article`: the method counts failures, and the table shows all results."""
 
 import json
 from collections.abc import Callable
@@ -20,7 +20,7 @@ RUN = 1 + 10 + 10 + (1 + 2 + 3 + 5) + 13  # first, a round, the large ones, at o
 
 
 class FakeHost:
-    """Draws at once; ``fault`` says what befalls a picture instead."""
+    """Draws at once; ``fault`` selects the pictures that fail."""
 
     requests: list[RenderRequest]
     is_closed = False
@@ -55,7 +55,7 @@ class FakeHost:
 
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[int], str]], FakeHost]:
-    """Puts a fake host and a card of 24 GiB into the article's place for them."""
+    """Replace the host by a fake and the card by one of 24 GiB."""
 
     def install(fault: Callable[[int], str] = lambda number: "") -> FakeHost:
         host = FakeHost(fault)
@@ -72,7 +72,7 @@ async def measure(tmp_path: Path, counts: list[int] | None = None) -> ArticleRes
     return await article.measure(settings, rounds=1, on_picture=(counts if counts is not None else []).append)
 
 
-async def test_every_picture_of_the_method_is_asked_for_and_all_texts_are_new(
+async def test_the_method_draws_every_picture_with_a_new_prompt(
     engine: Callable[..., FakeHost], tmp_path: Path
 ) -> None:
     host, counts = engine(), list[int]()
@@ -87,7 +87,7 @@ async def test_every_picture_of_the_method_is_asked_for_and_all_texts_are_new(
     assert host.is_closed
 
 
-async def test_the_switch_takes_turns_of_two_loras_and_compares_with_one(
+async def test_the_switch_alternates_two_loras_and_compares_with_one(
     engine: Callable[..., FakeHost], tmp_path: Path
 ) -> None:
     host = engine()
@@ -99,10 +99,9 @@ async def test_the_switch_takes_turns_of_two_loras_and_compares_with_one(
     assert results.switch.lora_s == 0.002
 
 
-async def test_what_fails_is_counted_and_stops_nothing(
-    engine: Callable[..., FakeHost], tmp_path: Path
-) -> None:
-    # The third of the round runs out of memory, the worker dies at the second of two at once.
+async def test_failures_are_counted_and_stop_nothing(engine: Callable[..., FakeHost], tmp_path: Path) -> None:
+    # The third picture of the round runs out of memory; the second of two simultaneous pictures kills the
+    # worker.
     engine(lambda number: {3: "failed", 23: "lost"}.get(number, ""))
     results = await measure(tmp_path)
     assert [picture.reason for picture in results.usual if picture.end is None] == ["out_of_memory"]
@@ -144,7 +143,7 @@ def results() -> ArticleResults:
     )  # fmt: skip
 
 
-def test_the_table_stands_beside_the_article_s(results: ArticleResults) -> None:
+def test_the_table_has_the_article_s_figures_beside_ours(results: ArticleResults) -> None:
     cells = {row.what: row for row in article_table.rows(results, "en")}
     assert cells["start to ready"].here == "12.50 s"
     assert cells["start to ready"].a10 == "108.3 s"
@@ -169,7 +168,7 @@ def test_the_file_has_what_the_screen_has(results: ArticleResults) -> None:
 
 
 @pytest.mark.parametrize(("fault", "code"), [("", 0), ("failed", 1)])
-async def test_the_command_prints_and_writes_and_says_by_its_code_whether_all_went_well(
+async def test_the_command_prints_and_writes_the_results_and_its_exit_code_shows_failures(
     engine: Callable[..., FakeHost],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],

@@ -1,4 +1,4 @@
-"""`sugarbot bench`: what is handed to the measuring process, what is told of its results, and how it ends."""
+"""`sugarbot bench`: the options of the measuring process, its printed results, and its end."""
 
 import asyncio
 import json
@@ -52,7 +52,7 @@ def command_lines(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> list[S
     return lines
 
 
-async def test_the_results_are_told_in_the_host_s_language(
+async def test_the_results_are_printed_in_the_host_s_language(
     settings: Settings, command_lines: list[Sequence[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = ["--only", "E1"]
@@ -76,7 +76,7 @@ async def test_the_results_are_told_in_the_host_s_language(
     assert "--folder" not in command_lines[0]
 
 
-async def test_what_was_measured_is_told_where_a_row_failed(
+async def test_the_other_results_are_printed_after_a_failed_row(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stock, *others = DOCUMENT["lines"]
@@ -92,7 +92,7 @@ async def test_what_was_measured_is_told_where_a_row_failed(
         assert expected in output
 
 
-async def test_an_older_runs_results_are_not_told_for_one_that_measured_nothing(
+async def test_results_of_an_earlier_run_are_not_printed(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (settings.data_dir / "results.json").write_text(json.dumps(DOCUMENT), encoding="utf-8")
@@ -102,7 +102,7 @@ async def test_an_older_runs_results_are_not_told_for_one_that_measured_nothing(
     assert "0.289" not in capsys.readouterr().out
 
 
-async def test_random_weights_are_measured_without_asking_for_the_host_s_model(
+async def test_random_weights_do_not_require_the_host_s_model(
     tmp_path: Path, command_lines: list[Sequence[str]]
 ) -> None:
     settings = Settings(data_dir=tmp_path, engine={"model": "./nowhere", "device": "cuda:1"})
@@ -118,7 +118,7 @@ async def test_random_weights_are_measured_without_asking_for_the_host_s_model(
 
 
 @pytest.mark.parametrize("sizes", ["2:3,128x128,128x128", "128x192,,wide"])
-async def test_what_is_no_size_is_refused(
+async def test_an_invalid_size_is_refused(
     settings: Settings, command_lines: list[Sequence[str]], sizes: str
 ) -> None:
     with pytest.raises(BadSize):
@@ -135,7 +135,7 @@ async def test_a_size_off_the_model_s_grid_is_refused_with_the_nearest(
     assert not command_lines
 
 
-async def test_the_exit_code_and_the_lines_of_the_measuring_process_are_kept(
+async def test_the_exit_code_and_the_lines_of_the_measuring_process_are_passed_on(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     replace_process(monkeypatch, "import sys; print('a line'); sys.exit(3)")
@@ -144,7 +144,7 @@ async def test_the_exit_code_and_the_lines_of_the_measuring_process_are_kept(
 
 
 def replace_process(monkeypatch: pytest.MonkeyPatch, script: str) -> list[asyncio.subprocess.Process]:
-    """Have the measuring process run a script instead; it is in the list once it was started."""
+    """Replace the measuring process by a script; the list contains each started process."""
     real, started = asyncio.create_subprocess_exec, list[asyncio.subprocess.Process]()
 
     async def exec_(*_: str, **more: object) -> asyncio.subprocess.Process:
@@ -158,7 +158,7 @@ def replace_process(monkeypatch: pytest.MonkeyPatch, script: str) -> list[asynci
 async def test_the_measuring_process_never_outlives_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     started = replace_process(monkeypatch, "import time; time.sleep(60)")
     task = asyncio.create_task(comparison._run([], print))
-    while not started:  # noqa: ASYNC110 - no event tells of a process
+    while not started:  # noqa: ASYNC110 - a process sets no event
         await asyncio.sleep(0.01)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -166,7 +166,9 @@ async def test_the_measuring_process_never_outlives_the_command(monkeypatch: pyt
     assert started[0].returncode is not None
 
 
-async def test_one_that_does_not_end_is_ended_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_measuring_process_that_does_not_end_is_killed_and_reported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     script = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
     started = replace_process(monkeypatch, script)
     monkeypatch.setattr(comparison, "LONGEST_S", 0.5)
@@ -212,5 +214,5 @@ def test_each_result_is_printed_in_the_host_s_language(
 @pytest.mark.parametrize(
     "line", ["a warning of a library", "7", "[]", '{"row": "E6"}', '{"row": []}', "null"]
 )
-def test_a_line_that_is_no_result_stays_as_it_is(line: str) -> None:
+def test_other_lines_stay_unchanged(line: str) -> None:
     assert comparison._progress(line, "en") == line

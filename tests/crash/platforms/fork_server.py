@@ -1,7 +1,7 @@
-"""Starts whole bots in a tenth of the time: one process imports everything once and forks each from itself.
+"""A fork server starts whole bots in a tenth of the time: it imports everything once and forks each bot.
 
-``python -m tests.crash.platforms.nursery`` is that process. It reads one line of JSON a bot (its settings),
-answers with the child's process id, and ends with its input.
+``python -m tests.crash.platforms.fork_server`` is the server. It reads one line of JSON for each bot (the
+settings), prints the child's process id, and ends at the end of its input.
 """
 
 import asyncio
@@ -24,14 +24,14 @@ FAKE_CHILD = "tests.integration.engine.fake_child"
 LOOK_EVERY_S = 0.005
 
 
-class Nursery:
-    """The parent's side."""
+class ForkServer:
+    """The client of the server process."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
     async def start(self, environ: dict[str, str]) -> int:
-        """Start a bot; its process id."""
+        """Start a bot; return its process id."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(environ).encode() + b"\n")
@@ -40,8 +40,8 @@ class Nursery:
 
 
 @asynccontextmanager
-async def nursery(log: Path) -> AsyncIterator[Nursery]:
-    """A nursery that is ready; what its bots say goes to ``log``."""
+async def open_fork_server(log: Path) -> AsyncIterator[ForkServer]:
+    """Start a fork server; the output of its bots goes to ``log``."""
     with log.open("ab") as file:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -55,7 +55,7 @@ async def nursery(log: Path) -> AsyncIterator[Nursery]:
         try:
             assert process.stdout is not None
             assert await process.stdout.readline() == b"ready\n"
-            yield Nursery(process)
+            yield ForkServer(process)
         finally:
             assert process.stdin is not None
             process.stdin.close()
@@ -70,8 +70,8 @@ def is_alive(pid: int) -> bool:
     return True
 
 
-async def ended(pid: int, timeout_s: float = END_S) -> None:
-    """Return once the process is gone."""
+async def wait_for_end(pid: int, timeout_s: float = END_S) -> None:
+    """Return when the process is gone."""
     async with asyncio.timeout(timeout_s):
         while is_alive(pid):  # noqa: ASYNC110 - it is no child of ours that could be waited for
             await asyncio.sleep(0.002)
@@ -79,16 +79,16 @@ async def ended(pid: int, timeout_s: float = END_S) -> None:
 
 async def kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
-    await ended(pid)
+    await wait_for_end(pid)
 
 
 class FakeHost:
-    """In place of ``engine.host.Host``: a renderer without a worker process, which may fail now and then."""
+    """Replaces ``engine.host.Host`` by a renderer without a worker process; it fails now and then."""
 
     def __init__(self, config: Any, *, fails: bool = True) -> None:
         from tests.fakes.renderer import FakeRenderer
 
-        self._renderer = FakeRenderer(_acts() if fails else (), step_s=0.0005)
+        self._renderer = FakeRenderer(_random_acts() if fails else (), step_s=0.0005)
         self.info: Any = None
         self.render = self._renderer.render
         self.cancel = self._renderer.cancel
@@ -113,7 +113,7 @@ class FakeHost:
         pass
 
 
-def _acts() -> Any:
+def _random_acts() -> Any:
     from random import Random
 
     from tests.fakes.renderer import Act
@@ -121,8 +121,8 @@ def _acts() -> Any:
     return Random(os.getpid()).choices([Act.DRAW, Act.FAIL, Act.LOSE], weights=[18, 1, 1], k=5_000)
 
 
-def live(environ: dict[str, str]) -> None:
-    """One bot, as ``sugarbot run`` starts it."""
+def run_bot(environ: dict[str, str]) -> None:
+    """Run one bot like ``sugarbot run``."""
     import structlog
 
     import bot.app
@@ -130,7 +130,7 @@ def live(environ: dict[str, str]) -> None:
     from bot.settings import load_settings
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    logging.disable(logging.CRITICAL)  # of being killed the libraries would complain at length
+    logging.disable(logging.CRITICAL)  # the libraries would log every kill
     match environ.pop("TEST_RENDERER", ""):
         case "fake":
             bot.app.Host = FakeHost  # type: ignore[assignment, misc]
@@ -139,32 +139,32 @@ def live(environ: dict[str, str]) -> None:
         case "child":
             bot.app.Host = partial(bot.app.Host, module=FAKE_CHILD)  # type: ignore[assignment, misc]
     lags = environ.pop("TEST_LAGS", "")
-    asyncio.run(_watched(serve.run(load_settings(environ=environ)), lags))
+    asyncio.run(_run_with_lags(serve.run(load_settings(environ=environ)), lags))
 
 
-async def _watched(work: Coroutine[Any, Any, int], lags: str) -> None:
-    """Do the work, and write down every few milliseconds how late the loop is."""
+async def _run_with_lags(work: Coroutine[Any, Any, int], lags: str) -> None:
+    """Run the work and record every few milliseconds how late the loop is."""
     if not lags:
         await work
         return
     with Path(lags).open("a", buffering=1) as file:  # noqa: ASYNC230 - a line is a write into the page cache
-        watching = asyncio.create_task(_watch(file), name="watch the loop")
+        recorder = asyncio.create_task(_record_lags(file), name="record lags")
         await work
-        watching.cancel()
+        recorder.cancel()
 
 
-async def _watch(file: TextIO) -> None:
+async def _record_lags(file: TextIO) -> None:
     while True:
         before_s = time.monotonic()
         await asyncio.sleep(LOOK_EVERY_S)
         file.write(f"{before_s:.4f} {time.monotonic() - before_s - LOOK_EVERY_S:.4f}\n")
 
 
-def live_and_end(environ: dict[str, str]) -> NoReturn:
-    """Live, and end without what the nursery would do at its own end."""
+def run_bot_and_exit(environ: dict[str, str]) -> NoReturn:
+    """Run a bot and exit without the cleanup of the fork server."""
     code = 1
     try:
-        live(environ)
+        run_bot(environ)
         code = 0
     finally:
         if code:
@@ -173,7 +173,7 @@ def live_and_end(environ: dict[str, str]) -> NoReturn:
 
 
 def main() -> None:
-    # What a bot imports late comes before the fork here.
+    # Import before the fork what a bot imports late.
     import pypinyin  # noqa: F401
 
     import bot.chats.discord_
@@ -181,7 +181,7 @@ def main() -> None:
     import bot.cli.serve  # noqa: F401
     import tests.fakes.renderer  # noqa: F401
 
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the bots
     print("ready", flush=True)
     for line in sys.stdin:
         if pid := os.fork():
@@ -189,7 +189,7 @@ def main() -> None:
             continue
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.close(0)
-        live_and_end(json.loads(line))
+        run_bot_and_exit(json.loads(line))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Hundreds of people at once, while the worker renders: how soon Discord sees an acknowledgement.
+"""Hundreds of people at once while the worker renders: how soon Discord sees an acknowledgement.
 
-The bot is a process of its own with a worker process behind it; the platforms are in this one, so that times
-are what Discord would see.
+The bot is a separate process with a worker process. The platforms run in this process, so that the times are
+those that Discord would see.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.crash.platforms.nursery import ended, nursery
+from tests.crash.platforms.fork_server import open_fork_server, wait_for_end
 from tests.crash.whole_bot import environment
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_server import Asked, FakeDiscord
@@ -28,8 +28,8 @@ REACH_LAG_S = 0.05
 
 
 @dataclass(frozen=True)
-class Rush:
-    """Seconds, sorted: from an interaction to its acknowledgement, and how late the bot's loop was."""
+class BurstTimes:
+    """Sorted seconds from an interaction to its acknowledgement, and the lags of the bot's loop."""
 
     acknowledged_s: tuple[float, ...]
     lags_s: tuple[float, ...]
@@ -51,7 +51,7 @@ class Rush:
         return is_in_time and (not is_alone or self.lag(0.99) <= REACH_LAG_S)
 
     @property
-    def said(self) -> str:
+    def summary(self) -> str:
         """The figures in one line."""
         return (
             f"acknowledged after {self.acknowledged(0.5):.3f} s (p50), {self.acknowledged(0.999):.3f} s "
@@ -60,40 +60,44 @@ class Rush:
         )
 
 
-def rush(folder: Path, people: int, *, renderer: str = "child", over_s: float = 0.0) -> Rush:
-    """So many people on Discord, and a tenth as many on Telegram, ask within ``over_s``.
+def measure_burst(folder: Path, people: int, *, renderer: str = "child", over_s: float = 0.0) -> BurstTimes:
+    """Let so many people on Discord, and a tenth as many on Telegram, send a command within ``over_s``.
 
-    The renderer is a worker process that sleeps (``child``), or the built-in model on the CPU (``real``),
-    which takes every core there is.
+    The renderer is a worker process that sleeps (``child``) or the built-in model on the CPU (``real``),
+    which uses every core.
     """
-    return asyncio.run(_rush(folder, people, renderer, over_s))
+    return asyncio.run(_measure(folder, people, renderer, over_s))
 
 
-async def _rush(folder: Path, people: int, renderer: str, over_s: float) -> Rush:
-    async with FakeDiscord() as discord, TelegramServer() as telegram, nursery(folder / "said.log") as bots:
+async def _measure(folder: Path, people: int, renderer: str, over_s: float) -> BurstTimes:
+    async with (
+        FakeDiscord() as discord,
+        TelegramServer() as telegram,
+        open_fork_server(folder / "said.log") as server,
+    ):
         environ = environment(folder, write_model(folder / "model"), discord, telegram)
         environ |= {"TEST_RENDERER": renderer, "TEST_LAGS": str(folder / "lags")}
         if renderer == "real":
             del environ["SUGARBOT_ENGINE__MODEL"]
-        pid = await bots.start(environ)
+        pid = await server.start(environ)
         try:
-            began_s, ended_s, asked = await _come_at_once(discord, telegram, people, over_s)
+            began_s, ended_s, asked = await _send_all(discord, telegram, people, over_s)
         finally:
             os.kill(pid, signal.SIGKILL)
-            await ended(pid)
+            await wait_for_end(pid)
         drawn = sum(_is_drawn(discord, one.message_id) for one in asked)
     lines = [line.split() for line in (folder / "lags").read_text().splitlines() if line.count(" ") == 1]
     lags = sorted(max(0.0, float(lag)) for at_s, lag in lines if began_s <= float(at_s) <= ended_s)
     times = sorted((one.acked_s or float("inf")) - one.asked_s for one in asked)
-    return Rush(tuple(times), tuple(lags), drawn, ended_s - began_s)
+    return BurstTimes(tuple(times), tuple(lags), drawn, ended_s - began_s)
 
 
-async def _come_at_once(
+async def _send_all(
     discord: FakeDiscord, telegram: TelegramServer, people: int, over_s: float
 ) -> tuple[float, float, list[Asked]]:
-    """When it began, when all were answered (or it was given up), and what was asked."""
+    """Return the times of the first command and of the last answer (or the time-out), and the commands."""
     await until(lambda: discord.gateway.is_connected and telegram.named("getUpdates"), READY_S)
-    # The card is at work before the rush begins.
+    # The worker already renders when the burst begins.
     first = [await discord.slash("sugar", {"prompt": "a face", "count": 4}) for _ in range(4)]
     await until(lambda: any(_is_drawn(discord, one.message_id) for one in first), READY_S)
     await asyncio.sleep(QUIET_S)
@@ -107,7 +111,7 @@ async def _come_at_once(
             await telegram.wake()
         if over_s:
             await asyncio.sleep(max(0.0, began_s + over_s * number / people - time.monotonic()))
-    with contextlib.suppress(TimeoutError):  # whoever was not acknowledged shows in the figures
+    with contextlib.suppress(TimeoutError):  # the figures show missing acknowledgements
         await until(lambda: all(one.message_id in discord.edits for one in asked), ALL_ANSWERED_S)
     return began_s, time.monotonic(), asked
 
