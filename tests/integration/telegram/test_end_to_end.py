@@ -1,4 +1,4 @@
-"""A message through the real desk and database to the picture, and what hosts and strangers get."""
+"""A message passes through the real desk and database and becomes a picture; hosts and strangers."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""From what a person writes to the placeholder and the picture."""
+"""Messages of people become placeholders and pictures; commands and refusals get an answer."""
 
 from pathlib import Path
 

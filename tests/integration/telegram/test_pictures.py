@@ -1,4 +1,4 @@
-"""/mine brings the pictures and a button for their files; what Telegram has is not uploaded twice."""
+"""/mine sends the pictures and a button for their files; a file that Telegram has is not uploaded again."""
 
 from pathlib import Path
 

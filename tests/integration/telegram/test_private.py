@@ -1,4 +1,4 @@
-"""--private in a group: the picture goes to the person's private chat, or nothing is drawn."""
+"""--private in a group: the picture goes to the private chat, or nothing is drawn."""
 
 import pytest
 
