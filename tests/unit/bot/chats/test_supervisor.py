@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 import structlog
 
-from bot.chats.supervisor import ChatSupervisor, keep_running
+from bot.chats.supervisor import FAILURE_RULES, ChatSupervisor, keep_running
 from bot.errors import PackageMissing, PlatformUnreachable, TokenRefused
 from bot.outcomes import Platform
 from tests.fakes.chat import FakeChat
@@ -30,6 +30,7 @@ class ScriptedChat(FakeChat):
         self.serving = deque(serving)
         self.opened = 0
         self.is_serving = False
+        self.wake = asyncio.Event()  # lets a serving chat go on to its next error
         self._slow_s = slow_s
 
     async def open(self) -> None:
@@ -43,7 +44,10 @@ class ScriptedChat(FakeChat):
         if self.serving and (error := self.serving.popleft()):
             self.is_serving = False
             raise error
-        await asyncio.Event().wait()
+        await self.wake.wait()
+        self.is_serving = False
+        if self.serving and (error := self.serving.popleft()):
+            raise error
 
 
 @pytest.fixture(autouse=True)
@@ -203,3 +207,66 @@ async def test_a_chat_is_open_only_while_it_serves(monkeypatch: pytest.MonkeyPat
         await until(lambda state=state, is_open=is_open: state() is is_open)  # type: ignore[misc]
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_lost_chat_waits_the_longest_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    real = asyncio.sleep
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        await real(0)
+
+    lost, other = ScriptedChat(opening=[None, REFUSED, REFUSED], serving=[REFUSED]), working_chat()
+    monkeypatch.setattr("bot.chats.supervisor.RETRY_PAUSES_S", (1.0, 2.0, 3.0))
+    monkeypatch.setattr("bot.chats.supervisor.asyncio.sleep", sleep)
+    async with supervised(lost, other):
+        while lost.opened < 4:
+            await real(0)
+    assert [each for each in pauses if each] == [3.0, 3.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    ("error", "event"),
+    [
+        (GONE, "chat unreachable"),
+        (PackageMissing(platform="discord", package="x"), "chat lost"),
+        (REFUSED, "chat lost"),
+        (KeyError("x"), "chat failed"),
+    ],
+)
+def test_the_first_matching_rule_counts(error: Exception, event: str) -> None:
+    rules = [rule for kind, rule in FAILURE_RULES if isinstance(error, kind)]
+    assert rules[0].event == event
+    assert rules[0].ends_start is (error is REFUSED)
+    assert rules[0].needs_host is (event == "chat lost")
+
+
+async def test_a_chat_that_came_back_counts_as_open_again() -> None:
+    first = ScriptedChat(opening=[], serving=[REFUSED])
+    second = ScriptedChat(opening=[None], serving=[])
+    async with supervised(first, second) as tasks:
+        await until(lambda: first.opened == 2 and first.is_serving)
+        second.serving.append(REFUSED)
+        second.wake.set()
+        await until(lambda: not second.is_serving)
+        second.wake.clear()
+        await until(lambda: second.opened == 2 and second.is_serving)
+        assert not any(task.done() for task in tasks)
+
+
+async def test_after_a_success_the_pauses_start_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    real = asyncio.sleep
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        await real(0)
+
+    failing = ScriptedChat(opening=[GONE, GONE, None, GONE], serving=[GONE])
+    monkeypatch.setattr("bot.chats.supervisor.RETRY_PAUSES_S", (1.0, 2.0, 3.0))
+    monkeypatch.setattr("bot.chats.supervisor.asyncio.sleep", sleep)
+    async with supervised(failing):
+        while not (failing.opened == 5 and failing.is_serving):
+            await real(0)
+    assert [each for each in pauses if each] == [1.0, 2.0, 1.0, 2.0]
