@@ -1,1 +1,7 @@
-"""Platforms: each translates its messages into commands and our answers into its messages."""
+"""Chats: each adapter translates a platform's messages into commands, and our answers into its messages.
+
+* ``contract``    the interfaces of a chat and of the desk
+* ``supervisor``  opens chats, and opens them again after a failure
+* ``event_table`` one type for the adapters' tables of events
+* ``discord_``, ``telegram_``, ``web``, ``console``  the adapters
+"""

@@ -27,7 +27,7 @@ THREADS_S = 1.5  # for executor threads to finish, and then for all others
 FLUSH_S = 1.0  # for standard output and error; a full pipe would block
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-log = structlog.get_logger("bot.runner")
+log = structlog.get_logger("bot.cli.runner")
 ExitProcess = Callable[[int], object]
 
 
