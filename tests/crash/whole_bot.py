@@ -21,7 +21,7 @@ from tests.crash.platforms.fork_server import ForkServer, is_alive, kill, open_f
 from tests.fakes import discord_server, telegram_server
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_payloads import GUILD_ID, LOADING
-from tests.fakes.discord_server import Asked, FakeDiscord
+from tests.fakes.discord_server import FakeDiscord, Interaction
 from tests.fakes.telegram_server import TelegramServer
 from tests.fakes.telegram_world import Group, Person, Sent
 from tests.unit.engine.folders import write_model
@@ -51,7 +51,7 @@ class SimulatedPeople:
     random: Random
     discord: FakeDiscord
     telegram: TelegramServer
-    interactions: list[Asked] = field(default_factory=list)
+    interactions: list[Interaction] = field(default_factory=list)
     messages: list[tuple[int, int]] = field(default_factory=list)  # chat id, message id
     is_on_discord: bool = True
     people: int = PEOPLE
@@ -256,7 +256,7 @@ def _is_busy(crowd: SimulatedPeople, folder: Path) -> bool:
     )
 
 
-def _is_thinking(crowd: SimulatedPeople, asked: Asked) -> bool:
+def _is_thinking(crowd: SimulatedPeople, asked: Interaction) -> bool:
     message = crowd.discord.messages.get(asked.message_id)
     return message is not None and bool(message["flags"] & LOADING)
 
@@ -306,7 +306,7 @@ def _broken_laws(folder: Path, crowd: SimulatedPeople) -> list[str]:
     return broken
 
 
-def _broken_by_interaction(crowd: SimulatedPeople, asked: Asked, job: str | None) -> list[str]:
+def _broken_by_interaction(crowd: SimulatedPeople, asked: Interaction, job: str | None) -> list[str]:
     if not asked.callbacks:
         return [f"charged though never acknowledged: {job}"] if job else []
     if job is None:

@@ -116,7 +116,7 @@ def guild(permissions: int = VIEW | SEND | ATTACH, denied: int = 0, locale: str 
     }
 
 
-def said(
+def message_event(
     message_id: str, channel_id: str, content: str, *, user_id: str, in_guild: bool, **changed: Any
 ) -> dict[str, Any]:
     """A MESSAGE_CREATE event of a person; its text stands there where the bot may read it."""

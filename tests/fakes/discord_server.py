@@ -1,7 +1,7 @@
-"""A small Discord on 127.0.0.1: the part of REST v10 that a bot of commands needs, beside a gateway.
+"""A fake Discord on 127.0.0.1: the part of REST v10 that the bot needs, and a gateway.
 
-It remembers what people would see (``messages``), what it was asked (``requests``), and, with a ``Schema``,
-every request that the vendor would not have understood (``problems``). Faults are put in with ``faults``.
+It records what people would see (``messages``), all requests (``requests``), and, with a ``Schema``, every
+request that violates Discord's own schema (``problems``). ``faults`` injects faults.
 """
 
 import asyncio
@@ -27,8 +27,8 @@ DEFERRED, PRESS_SEEN, MESSAGE, SUGGESTIONS = (5,), 6, 4, 8
 
 
 @dataclass
-class Asked:
-    """One interaction, and what the bot made of it."""
+class Interaction:
+    """One interaction that a person started, and the bot's answer to it."""
 
     interaction_id: str
     token: str
@@ -38,26 +38,26 @@ class Asked:
     deleted: bool = False
     followups: list[str] = field(default_factory=list)
     expired: bool = False
-    asked_s: float = field(default_factory=time.monotonic)
-    acked_s: float | None = None
+    sent_s: float = field(default_factory=time.monotonic)
+    acknowledged_s: float | None = None
 
 
 class FakeDiscord:
-    """``async with FakeDiscord(schema) as discord: …``; addresses in ``api_base`` and ``gateway.url``."""
+    """``async with FakeDiscord(schema) as discord: …``; see ``api_base`` and ``gateway.url``."""
 
     def __init__(self, schema: Schema | None = None) -> None:
         self.schema = schema
         self.problems: list[str] = []
         self.requests: list[Request] = []
         self.faults: list[Fault] = []
-        self.storm: Callable[[Request], Fault | None] | None = None  # in place of ``faults``
+        self.storm: Callable[[Request], Fault | None] | None = None  # used instead of ``faults``
         self.statuses: Counter[int] = Counter()
         self.messages: dict[str, dict[str, Any]] = {}
         self.files: dict[str, dict[str, bytes]] = {}
         self.edits: dict[str, list[dict[str, Any]]] = {}
         self.commands: list[dict[str, Any]] = []
-        self.asked: dict[str, Asked] = {}
-        self.written: dict[str, dict[str, Any]] = {}  # what people wrote, as the gateway sent it
+        self.interactions: dict[str, Interaction] = {}
+        self.person_messages: dict[str, dict[str, Any]] = {}  # messages of people, as the gateway sent them
         self.before: Callable[[Request], Awaitable[None]] | None = (
             None  # called with each request before it …
         )
@@ -85,10 +85,10 @@ class FakeDiscord:
         await self.gateway.close()
         await self._runner.cleanup()
 
-    # What a test does as a person.
+    # What a person does.
 
-    async def slash(self, name: str, options: dict[str, Any] | None = None, **where: Any) -> Asked:
-        """Give a slash command: ``slash("lora switch", {"name": "sugar"})``."""
+    async def slash(self, name: str, options: dict[str, Any] | None = None, **where: Any) -> Interaction:
+        """Run a slash command: ``slash("lora switch", {"name": "sugar"})``."""
         return await self._interact(payloads.APPLICATION_COMMAND, _command(name, options or {}), **where)
 
     async def suggest(self, name: str, option: str, typed: str, **where: Any) -> list[dict[str, Any]]:
@@ -99,19 +99,19 @@ class FakeDiscord:
         choices: list[dict[str, Any]] = asked.callbacks[0]["data"]["choices"]
         return choices
 
-    async def press(self, message_id: str, custom_id: str = "", **where: Any) -> Asked:
-        """Press a message's button; its first one unless ``custom_id`` says another."""
+    async def press(self, message_id: str, custom_id: str = "", **where: Any) -> Interaction:
+        """Press a button of the message: the first one, unless ``custom_id`` names another."""
         message = self.messages[message_id]
         data = {"component_type": 2, "custom_id": custom_id or self.buttons(message_id)[0]["custom_id"]}
         return await self._interact(payloads.COMPONENT, data, message=message, **where)
 
-    async def submit(self, custom_id: str, **where: Any) -> Asked:
+    async def submit(self, custom_id: str, **where: Any) -> Interaction:
         """Submit a form."""
         data = {"custom_id": custom_id, "components": []}
         return await self._interact(payloads.FORM, data, **where)
 
-    async def context_menu(self, name: str, **where: Any) -> Asked:
-        """Choose an entry of a message's own menu."""
+    async def context_menu(self, name: str, **where: Any) -> Interaction:
+        """Choose an entry of the context menu of a message."""
         target = self._snowflake()
         resolved = {"messages": {target: payloads.message(target, payloads.CHANNEL_ID)}}
         data = {
@@ -123,7 +123,7 @@ class FakeDiscord:
         }
         return await self._interact(payloads.APPLICATION_COMMAND, data, **where)
 
-    async def say(
+    async def send_message(
         self,
         content: str,
         *,
@@ -132,16 +132,18 @@ class FakeDiscord:
         in_guild: bool = True,
         **changed: Any,
     ) -> str:
-        """Write a message; its id. In a direct message it is the channel between the bot and the person."""
+        """Write a message, in the channel or directly to the bot; return its id."""
         where = channel_id if in_guild else self.direct_channel(user_id)
         message_id = self._snowflake()
-        event = payloads.said(message_id, where, content, user_id=user_id, in_guild=in_guild, **changed)
-        self.written[message_id] = event
+        event = payloads.message_event(
+            message_id, where, content, user_id=user_id, in_guild=in_guild, **changed
+        )
+        self.person_messages[message_id] = event
         await self.gateway.dispatch("MESSAGE_CREATE", event)
         return message_id
 
     def replies(self, message_id: str) -> list[dict[str, Any]]:
-        """The bot's replies to a person's message, as they read now."""
+        """The bot's replies to a person's message in their present form."""
         return [one for one in self.messages.values() if one.get("reply_to") == message_id]
 
     def buttons(self, message_id: str) -> list[dict[str, Any]]:
@@ -149,13 +151,13 @@ class FakeDiscord:
         rows = self.messages[message_id]["components"]
         return [button for row in rows for button in row["components"]]
 
-    def shown(self, asked: Asked) -> dict[str, Any]:
-        """The answer to an interaction as it reads now."""
+    def answer_to(self, asked: Interaction) -> dict[str, Any]:
+        """The answer to an interaction in its present form."""
         return self.messages[asked.message_id]
 
     def in_channel(self, channel_id: str) -> list[dict[str, Any]]:
-        """The ordinary messages of a channel, answers to interactions left out."""
-        answers = {one.message_id for one in self.asked.values()}
+        """The ordinary messages of a channel, without the responses to interactions."""
+        answers = {one.message_id for one in self.interactions.values()}
         return [
             message
             for message in self.messages.values()
@@ -163,24 +165,24 @@ class FakeDiscord:
         ]
 
     def forget_nonces(self) -> None:
-        """Let some minutes pass."""
+        """Forget the nonces, as Discord does after some minutes."""
         self._nonces.clear()
 
     def forget(self) -> None:
         """Drop all messages, interactions and requests, and the nonces that name those messages."""
-        for kept in (self.asked, self.messages, self.edits, self.requests, self._nonces):
+        for kept in (self.interactions, self.messages, self.edits, self.requests, self._nonces):
             kept.clear()
 
-    async def replay(self, asked: Asked) -> None:
-        """Send the same interaction once more, as a resumed gateway may."""
+    async def replay(self, asked: Interaction) -> None:
+        """Send the same interaction a second time, as a resumed gateway may."""
         await self.gateway.dispatch("INTERACTION_CREATE", self._events[asked.token])
 
-    def event_of(self, asked: Asked) -> dict[str, Any]:
+    def event_of(self, asked: Interaction) -> dict[str, Any]:
         """The interaction as the gateway sent it."""
         return self._events[asked.token]
 
-    async def acknowledge(self, asked: Asked, *, secret: bool = False, is_press: bool = False) -> None:
-        """Let the interaction show "thinking…", or take a press, as by a bot that ended right after."""
+    async def acknowledge(self, asked: Interaction, *, secret: bool = False, is_press: bool = False) -> None:
+        """Acknowledge the interaction in place of the bot, as if the bot had stopped right after it."""
         flags = payloads.EPHEMERAL if secret else 0
         body = {"type": PRESS_SEEN} if is_press else {"type": DEFERRED[0], "data": {"flags": flags}}
         request = Request("POST", "", {}, body, {}, "")
@@ -201,9 +203,9 @@ class FakeDiscord:
         may_post: bool = True,
         is_own_install: bool = False,
         age_s: float = 0.0,
-    ) -> Asked:
-        asked = Asked(self._snowflake(age_s), f"interaction-token-{next(self._counter)}", channel_id)
-        self.asked[asked.token] = asked
+    ) -> Interaction:
+        asked = Interaction(self._snowflake(age_s), f"interaction-token-{next(self._counter)}", channel_id)
+        self.interactions[asked.token] = asked
         event = payloads.interaction(
             asked.interaction_id,
             asked.token,
@@ -224,7 +226,7 @@ class FakeDiscord:
         await self.gateway.dispatch("INTERACTION_CREATE", event)
         return asked
 
-    # What the bot asks for.
+    # What the bot requests.
 
     async def _serve(self, http: web.Request) -> web.Response:
         response = await self._respond(http)
@@ -297,15 +299,15 @@ class FakeDiscord:
         return self.commands
 
     async def _callback(self, request: Request, interaction_id: str, token: str) -> Any:
-        asked = self.asked.get(token)
+        asked = self.interactions.get(token)
         if asked is None or asked.interaction_id != interaction_id or asked.expired:
             raise Refused(404, 10062, "Unknown interaction")
         if asked.callbacks:
             raise Refused(400, 40060, "Interaction has already been acknowledged.")
-        if time.monotonic() - asked.asked_s > ACKNOWLEDGE_S:
+        if time.monotonic() - asked.sent_s > ACKNOWLEDGE_S:
             raise Refused(404, 10062, "Unknown interaction")
         asked.callbacks.append(request.body)
-        asked.acked_s = time.monotonic()
+        asked.acknowledged_s = time.monotonic()
         kind, data = request.body["type"], request.body.get("data") or {}
         if kind == SUGGESTIONS:
             return {"interaction": {"id": interaction_id, "type": payloads.AUTOCOMPLETE}}
@@ -331,8 +333,8 @@ class FakeDiscord:
             "resource": {"type": kind, "message": message},
         }
 
-    def _answer_of(self, token: str) -> Asked:
-        asked = self.asked.get(token)
+    def _answer_of(self, token: str) -> Interaction:
+        asked = self.interactions.get(token)
         if asked is None or asked.expired:
             raise Refused(401, 50027, "Invalid Webhook Token")
         return asked
@@ -400,7 +402,7 @@ class FakeDiscord:
         return message
 
     def _change(self, message: dict[str, Any], request: Request) -> dict[str, Any]:
-        """Apply a message's new parts; attachments that the request does not keep are gone."""
+        """Apply the changes of a request; it removes attachments that the request does not list."""
         body = request.body
         message |= {key: body[key] for key in ("content", "components", "flags") if body.get(key) is not None}
         if "attachments" in body or request.files:

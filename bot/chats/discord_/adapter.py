@@ -21,7 +21,7 @@ from bot.chats.discord_.incoming.parsing import PersonLocales
 from bot.chats.discord_.incoming.text_messages import TextMessageHandler
 from bot.chats.discord_.library_internals import TolerantTree, session_error, set_endpoints
 from bot.chats.discord_.limits import IdentifyLimiter, RefusalCounter
-from bot.chats.discord_.outgoing.delivery import ResultDelivery
+from bot.chats.discord_.outgoing.delivery import AnswerDelivery
 from bot.chats.discord_.outgoing.edit_throttle import INTERVAL_S, EditThrottle
 from bot.chats.discord_.outgoing.placeholders import Placeholders
 from bot.chats.discord_.outgoing.sender import MessageSender
@@ -87,7 +87,7 @@ class DiscordChat:
         sender, locales = MessageSender(self._client), PersonLocales()
         self._throttle = EditThrottle(config.edit_interval_s)
         self._placeholders = Placeholders(sender, desk, self._throttle, clock)
-        self._delivery = ResultDelivery(sender, desk, self._placeholders, refusals, clock)
+        self._delivery = AnswerDelivery(sender, desk, self._placeholders, refusals, clock)
         self._interactions = InteractionHandler(
             desk, self._placeholders, self._delivery, self._inbox, locales, clock
         )

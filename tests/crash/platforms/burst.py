@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.crash.platforms.fork_server import open_fork_server, wait_for_end
 from tests.crash.whole_bot import environment
 from tests.fakes.discord_gateway import until
-from tests.fakes.discord_server import Asked, FakeDiscord
+from tests.fakes.discord_server import FakeDiscord, Interaction
 from tests.fakes.telegram_server import TelegramServer
 from tests.fakes.telegram_world import Person
 from tests.unit.engine.folders import write_model
@@ -88,13 +88,13 @@ async def _measure(folder: Path, people: int, renderer: str, over_s: float) -> B
         drawn = sum(_is_drawn(discord, one.message_id) for one in asked)
     lines = [line.split() for line in (folder / "lags").read_text().splitlines() if line.count(" ") == 1]
     lags = sorted(max(0.0, float(lag)) for at_s, lag in lines if began_s <= float(at_s) <= ended_s)
-    times = sorted((one.acked_s or float("inf")) - one.asked_s for one in asked)
+    times = sorted((one.acknowledged_s or float("inf")) - one.sent_s for one in asked)
     return BurstTimes(tuple(times), tuple(lags), drawn, ended_s - began_s)
 
 
 async def _send_all(
     discord: FakeDiscord, telegram: TelegramServer, people: int, over_s: float
-) -> tuple[float, float, list[Asked]]:
+) -> tuple[float, float, list[Interaction]]:
     """Return the times of the first command and of the last answer (or the time-out), and the commands."""
     await until(lambda: discord.gateway.is_connected and telegram.named("getUpdates"), READY_S)
     # The worker already renders when the burst begins.
@@ -102,7 +102,7 @@ async def _send_all(
     await until(lambda: any(_is_drawn(discord, one.message_id) for one in first), READY_S)
     await asyncio.sleep(QUIET_S)
     began_s = time.monotonic()
-    asked = list[Asked]()
+    asked = list[Interaction]()
     for number in range(people):
         user_id = str(900_000_000_000_000_100 + number)
         asked.append(await discord.slash("sugar", {"prompt": "a face"}, user_id=user_id))

@@ -13,14 +13,14 @@ from tests.crash.platforms.fork_server import ForkServer, is_alive, kill, open_f
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_http import Request
 from tests.fakes.discord_payloads import BOT_ID, LOADING
-from tests.fakes.discord_server import Asked, FakeDiscord
+from tests.fakes.discord_server import FakeDiscord, Interaction
 from tests.fakes.telegram_server import TelegramServer
 from tests.unit.engine.folders import write_model
 
 ANSWERED_S = 20.0
 MOMENTS = ("acknowledged", "answering", "answered")
 FOX = {"prompt": "a fox", "size": "512x512"}
-Act = Callable[[FakeDiscord, Asked], Awaitable[Asked | str]]
+Act = Callable[[FakeDiscord, Interaction], Awaitable[Interaction | str]]
 
 ACTS: dict[str, Act] = {
     "/quota": lambda discord, drawn: discord.slash("quota"),
@@ -31,10 +31,12 @@ ACTS: dict[str, Act] = {
     "/sugar, refused": lambda discord, drawn: discord.slash("sugar", FOX | {"lora": "nobody"}),
     "a press, refused": lambda discord, drawn: discord.press(drawn.message_id, "v1:c:nothing"),
     "a press of Reroll": lambda discord, drawn: discord.press(drawn.message_id),
-    "text": lambda discord, drawn: discord.say("a fox --size 512x512", in_guild=False),
-    "a mention, refused": lambda discord, drawn: discord.say(f"<@{BOT_ID}> a fox --lora nobody"),
-    "a picture": lambda discord, drawn: discord.say("", in_guild=False, attachments=[{"filename": "a.png"}]),
-    "/quota as text": lambda discord, drawn: discord.say("/quota", in_guild=False),
+    "text": lambda discord, drawn: discord.send_message("a fox --size 512x512", in_guild=False),
+    "a mention, refused": lambda discord, drawn: discord.send_message(f"<@{BOT_ID}> a fox --lora nobody"),
+    "a picture": lambda discord, drawn: discord.send_message(
+        "", in_guild=False, attachments=[{"filename": "a.png"}]
+    ),
+    "/quota as text": lambda discord, drawn: discord.send_message("/quota", in_guild=False),
 }
 
 
@@ -68,7 +70,7 @@ async def _run(folder: Path, plan: list[tuple[str, str]]) -> Finding:
         await bot.start()
         try:
             drawn = await discord.slash("sugar", FOX)
-            await until(lambda: drawn.message_id and discord.shown(drawn)["attachments"], ANSWERED_S)
+            await until(lambda: drawn.message_id and discord.answer_to(drawn)["attachments"], ANSWERED_S)
             found = [
                 (f"{name}, {moment}", await bot.killed(ACTS[name], moment, drawn)) for name, moment in plan
             ]
@@ -99,7 +101,7 @@ class Bot:
         if is_alive(self._pid):
             await kill(self._pid)
 
-    async def killed(self, act: Act, moment: str, drawn: Asked) -> int | None:
+    async def killed(self, act: Act, moment: str, drawn: Interaction) -> int | None:
         """Kill it at this moment of the act and start it again; how many answers there are in the end.
 
         None where there is no such moment: a message is not acknowledged, a refusal may be the first call.
@@ -135,8 +137,8 @@ class Bot:
 def _is_about(request: Request, discord: FakeDiscord) -> bool:
     """Whether it belongs to what was done last, and not to the pictures of something earlier."""
     reference = (request.body or {}).get("message_reference") or {}
-    is_reply = str(reference.get("message_id")) == next(reversed(discord.written), "")
-    return is_reply or f"/{next(reversed(discord.asked))}/" in f"{request.path}/"
+    is_reply = str(reference.get("message_id")) == next(reversed(discord.person_messages), "")
+    return is_reply or f"/{next(reversed(discord.interactions))}/" in f"{request.path}/"
 
 
 def _is_at(request: Request, moment: str) -> bool:
@@ -146,7 +148,7 @@ def _is_at(request: Request, moment: str) -> bool:
     return not is_acknowledging and request.method in ("PATCH", "POST")
 
 
-def _answers(discord: FakeDiscord, asked: Asked | str) -> int:
+def _answers(discord: FakeDiscord, asked: Interaction | str) -> int:
     """How many answers a person sees."""
     if isinstance(asked, str):
         return len(discord.replies(asked))

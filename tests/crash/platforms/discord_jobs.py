@@ -24,7 +24,7 @@ from engine.planner.cost import CostBook
 from tests.fakes import discord_payloads, discord_server
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_http import Fault, Request
-from tests.fakes.discord_server import Asked, FakeDiscord
+from tests.fakes.discord_server import FakeDiscord, Interaction
 from tests.fakes.renderer import FakeRenderer
 from tests.fakes.room import MIGRATIONS, MODEL, SHELF, FakeProbe
 
@@ -69,7 +69,7 @@ class Application:
     renderer: PatientRenderer
     clock: Clock
 
-    async def ask(self, jobs: int, **where: Any) -> list[Asked]:
+    async def ask(self, jobs: int, **where: Any) -> list[Interaction]:
         """So many people ask for a picture, a few at a time."""
         asked = []
         for number in range(jobs):

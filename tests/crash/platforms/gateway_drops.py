@@ -16,7 +16,7 @@ from bot.outcomes import CommandContext, Outcome, Receipt
 from tests.fakes import discord_server
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.discord_gateway import until
-from tests.fakes.discord_server import Asked, FakeDiscord
+from tests.fakes.discord_server import FakeDiscord, Interaction
 from tests.fakes.telegram_app import RECIPE
 
 WAYS = ("op 7", "op 9, resumable", "op 9", "reset", "silence")
@@ -57,7 +57,7 @@ def drops(folder: Path, count: int, seed: int = 1) -> Drops:
 
 async def _drops(folder: Path, count: int, random: Random) -> Drops:
     desk, back_s = ScriptedDesk(answer), list[float]()
-    must, may = list[Asked](), list[Asked]()
+    must, may = list[Interaction](), list[Interaction]()
     async with FakeDiscord() as discord:
         discord.gateway.heartbeat_ms = HEARTBEAT_MS
         discord.gateway.repeats = 2  # a resume that begins a little early
@@ -96,14 +96,14 @@ def _handled(desk: ScriptedDesk) -> set[str]:
     return {context.event_id for _, context in desk.handled}
 
 
-async def _ask(discord: FakeDiscord, asked: list[Asked]) -> None:
+async def _ask(discord: FakeDiscord, asked: list[Interaction]) -> None:
     try:
         asked.append(await discord.slash("sugar", {"prompt": "a face"}))
     except ConnectionError:
         return  # the gateway keeps it for the resume
 
 
-async def _drop(discord: FakeDiscord, way: str, asked: list[Asked], random: Random) -> float:
+async def _drop(discord: FakeDiscord, way: str, asked: list[Interaction], random: Random) -> float:
     """Lose the line and wait until it is there again; how long that took."""
     gateway = discord.gateway
     sessions = len(gateway.identified) + len(gateway.resumed)

@@ -210,12 +210,12 @@ async def _on_discord(folder: Path, count: int, found: Counter[str]) -> None:
             number += 1
             if isinstance(event, dict) and event.get("id") == "1":
                 event["id"], event["token"] = str((10**18) + number), f"token-{number}"
-                asked = discord_server.Asked(event["id"], event["token"], discord_payloads.CHANNEL_ID)
-                discord.asked = {asked.token: asked}
+                asked = discord_server.Interaction(event["id"], event["token"], discord_payloads.CHANNEL_ID)
+                discord.interactions = {asked.token: asked}
             lines = len(log.lines)
             chat._client.parse_event(event)
             await _until(lambda: not _answer_tasks())
-            answered = any(one.callbacks for one in discord.asked.values())
+            answered = any(one.callbacks for one in discord.interactions.values())
             found[_classify("discord", answered, log.lines[lines:])] += 1
             discord.forget()
             log.lines.clear()

@@ -31,7 +31,7 @@ async def test_messages_on_both_platforms_become_pictures_and_a_lora_switch_chan
         asked = await discord.slash(
             "sugar", {"prompt": "a face", "lora": "sugar:0.8", "size": "2:3", "seed": 7}
         )
-        await until(lambda: asked.message_id and discord.shown(asked)["attachments"], FIRST_PICTURE_S)
+        await until(lambda: asked.message_id and discord.answer_to(asked)["attachments"], FIRST_PICTURE_S)
         [by_discord] = discord.files[asked.message_id].values()
 
         telegram.world.say("a face --lora sugar:0.8 --size 2:3 --seed 7")
@@ -46,11 +46,11 @@ async def test_messages_on_both_platforms_become_pictures_and_a_lora_switch_chan
             "lashes": "浓密卷翘睫毛",
         }
         faced = await discord.slash("sugar", {"prompt": "蓝色双马尾", "seed": 11, "size": "2:3", **slots})
-        await until(lambda: faced.message_id and discord.shown(faced)["attachments"], 60)
+        await until(lambda: faced.message_id and discord.answer_to(faced)["attachments"], 60)
         [by_slots] = discord.files[faced.message_id].values()
 
         switched = await discord.slash("lora switch", {"name": "anime", "where": "bot"})
-        await until(lambda: switched.message_id and "anime" in discord.shown(switched)["content"])
+        await until(lambda: switched.message_id and "anime" in discord.answer_to(switched)["content"])
         chinese = Person(id=12, language="zh-hans")
         telegram.world.say("一张脸 比例 2:3 种子 7", by=chinese)
         await telegram.until(

@@ -28,7 +28,7 @@ async def test_opening_identifies_without_privileged_intents_over_zlib(
     await until(lambda: discord.gateway.heartbeats)
 
 
-async def test_a_refused_token_is_said_as_such(config: DiscordConfig, desk: ScriptedDesk) -> None:
+async def test_a_refused_token_raises_token_refused(config: DiscordConfig, desk: ScriptedDesk) -> None:
     chat = DiscordChat(replace(config, token=SecretStr("another")), desk)
     with pytest.raises(TokenRefused) as refused:
         await chat.open()
@@ -36,7 +36,7 @@ async def test_a_refused_token_is_said_as_such(config: DiscordConfig, desk: Scri
     assert refused.value.facts == {"platform": "discord"}
 
 
-async def test_a_token_that_only_the_gateway_refuses_is_said_as_such(
+async def test_a_token_that_only_the_gateway_refuses_raises_token_refused(
     discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk
 ) -> None:
     discord.gateway.token = "replaced"
@@ -47,21 +47,23 @@ async def test_a_token_that_only_the_gateway_refuses_is_said_as_such(
     await chat.close()
 
 
-async def test_a_discord_that_is_not_there_is_said_as_such(config: DiscordConfig, desk: ScriptedDesk) -> None:
+async def test_an_absent_api_raises_platform_unreachable(config: DiscordConfig, desk: ScriptedDesk) -> None:
     chat = DiscordChat(replace(config, api_base="http://127.0.0.1:9/api/v10"), desk)
     with pytest.raises(PlatformUnreachable):
         await chat.open()
     await chat.close()
 
 
-async def test_a_gateway_that_is_not_there_is_said_as_such(config: DiscordConfig, desk: ScriptedDesk) -> None:
+async def test_an_absent_gateway_raises_platform_unreachable(
+    config: DiscordConfig, desk: ScriptedDesk
+) -> None:
     chat = DiscordChat(replace(config, gateway="ws://127.0.0.1:9/gateway"), desk)
     with pytest.raises(PlatformUnreachable):
         await chat.open()
     await chat.close()
 
 
-async def test_a_discord_that_never_answers_is_given_up_in_time(
+async def test_an_api_that_never_answers_raises_platform_unreachable_in_time(
     discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk
 ) -> None:
     discord.faults.append(Fault("GET", "/users/@me", 500, delay_s=1.0))
@@ -71,7 +73,7 @@ async def test_a_discord_that_never_answers_is_given_up_in_time(
     await chat.close()
 
 
-async def test_an_opening_that_failed_leaves_nothing_behind_and_the_next_one_succeeds(
+async def test_a_failed_open_leaves_nothing_behind_and_the_next_one_succeeds(
     discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk
 ) -> None:
     chat = DiscordChat(replace(config, open_timeout_s=1.0), desk)
@@ -81,17 +83,17 @@ async def test_an_opening_that_failed_leaves_nothing_behind_and_the_next_one_suc
     discord.gateway.is_silent = True
     with pytest.raises(PlatformUnreachable):
         await chat.open()
-    await until(lambda: not discord.gateway.lines)
+    await until(lambda: not discord.gateway.connections)
     discord.gateway.is_silent = False
     await chat.open()
-    assert len(discord.gateway.lines) == 1
+    assert len(discord.gateway.connections) == 1
     asked = await discord.slash("cancel", {})
-    await until(lambda: asked.message_id and discord.shown(asked)["content"])
+    await until(lambda: asked.message_id and discord.answer_to(asked)["content"])
     await chat.close()
-    await until(lambda: not discord.gateway.lines)
+    await until(lambda: not discord.gateway.connections)
 
 
-async def test_a_proxy_that_refuses_us_is_said_without_its_password(
+async def test_the_error_of_a_refusing_proxy_does_not_contain_its_password(
     config: DiscordConfig, desk: ScriptedDesk
 ) -> None:
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -109,7 +111,7 @@ async def test_a_proxy_that_refuses_us_is_said_without_its_password(
     assert "pass-word" not in str(caught.value)
 
 
-async def test_closing_twice_and_closing_what_never_opened_do_nothing(
+async def test_closing_twice_or_before_opening_does_nothing(
     config: DiscordConfig, desk: ScriptedDesk
 ) -> None:
     chat = DiscordChat(config, desk)
@@ -117,7 +119,7 @@ async def test_closing_twice_and_closing_what_never_opened_do_nothing(
     await chat.close()
 
 
-async def test_the_menu_is_declared_once_and_again_only_when_it_changed(
+async def test_the_menu_is_declared_again_only_when_it_changed(
     discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk
 ) -> None:
     for _ in range(2):
@@ -130,9 +132,7 @@ async def test_the_menu_is_declared_once_and_again_only_when_it_changed(
     assert [request.method for request in discord.requests].count("PUT") == 2
 
 
-async def test_the_menu_speaks_both_languages_and_declares_where_it_works(
-    discord: FakeDiscord, chat: DiscordChat
-) -> None:
+async def test_the_menu_has_both_languages_and_its_contexts(discord: FakeDiscord, chat: DiscordChat) -> None:
     menu = {command["name"]: command for command in discord.commands}
     assert set(menu) == {"sugar", "lora", "loras", "mine", "quota", "cancel", "link", "unlink", "help"}
     assert menu["sugar"]["name_localizations"]["zh-CN"] == "画图"
@@ -168,18 +168,18 @@ async def test_a_group_with_a_hosts_command_is_declared_for_managers_and_its_lis
 
 
 @pytest.mark.parametrize("how", ["drop", "ask_to_reconnect"])
-async def test_what_was_asked_while_the_line_was_down_is_answered_after_the_resume(
+async def test_a_command_sent_while_disconnected_is_answered_after_the_resume(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, how: str
 ) -> None:
     await getattr(discord.gateway, how)()
     asked = await discord.slash("sugar", {"prompt": "a face"})
     await until(lambda: discord.gateway.resumed, timeout_s=10)
     await until(lambda: desk.handled)
-    await until(lambda: discord.shown(asked)["content"])
+    await until(lambda: discord.answer_to(asked)["content"])
     assert len(discord.gateway.identified) == 1
 
 
-async def test_a_session_that_cannot_be_resumed_begins_anew(
+async def test_a_session_that_cannot_be_resumed_is_replaced(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await discord.gateway.invalidate(resumable=False)
@@ -188,7 +188,7 @@ async def test_a_session_that_cannot_be_resumed_begins_anew(
     await until(lambda: desk.handled)
 
 
-async def test_a_bot_that_started_too_often_does_not_even_log_in_and_says_when_it_will(
+async def test_a_bot_that_identified_too_often_does_not_log_in_and_says_when_it_will(
     discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk
 ) -> None:
     now_s = time.time()
@@ -213,7 +213,7 @@ async def test_each_identify_is_counted_on_the_disk_and_a_resume_is_not(
     assert len(json.loads(config.identifies_file.read_text())) == 2
 
 
-async def test_a_chat_whose_session_was_ended_can_be_opened_again(
+async def test_a_chat_can_be_opened_again_after_its_session_ended(
     discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk
 ) -> None:
     chat = DiscordChat(config, desk)
@@ -225,30 +225,30 @@ async def test_a_chat_whose_session_was_ended_can_be_opened_again(
     await chat.open()
     serving = asyncio.create_task(chat.serve())
     asked = await discord.slash("sugar", {"prompt": "a face"})
-    await until(lambda: asked.message_id and discord.shown(asked)["content"])
+    await until(lambda: asked.message_id and discord.answer_to(asked)["content"])
     serving.cancel()
     await asyncio.gather(serving, return_exceptions=True)
     await chat.close()
 
 
-async def test_an_event_that_cannot_be_read_is_dropped_and_the_line_stays(
+async def test_a_malformed_event_is_dropped_and_the_connection_stays(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
 ) -> None:
     for odd in ({}, {"id": []}, {"id": "1", "type": 2, "token": 5}, [], "text", None):
         await discord.gateway.dispatch("INTERACTION_CREATE", odd)
     await discord.gateway.dispatch("GUILD_CREATE", {"id": "x"})
     asked = await discord.slash("sugar", {"prompt": "a face"})
-    await until(lambda: asked.message_id and discord.shown(asked)["content"])
+    await until(lambda: asked.message_id and discord.answer_to(asked)["content"])
     assert len(discord.gateway.identified) == 1
     assert not discord.gateway.resumed
 
 
-async def test_a_lone_surrogate_in_a_frame_is_replaced_and_the_line_stays(
+async def test_a_lone_surrogate_in_a_frame_is_replaced_and_the_connection_stays(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
 ) -> None:
     odd = await discord.slash("sugar", {"prompt": "a \ud800 face \U0001f98a"})
-    await until(lambda: odd.message_id and discord.shown(odd)["content"])
-    await discord.say("\udfff fox", in_guild=False)
+    await until(lambda: odd.message_id and discord.answer_to(odd)["content"])
+    await discord.send_message("\udfff fox", in_guild=False)
     await until(lambda: len(desk.handled) == 2)
     assert [getattr(command, "prompt", "") for command, _ in desk.handled] == ["a ? face \U0001f98a", "? fox"]
     assert len(discord.gateway.identified) == 1
@@ -275,26 +275,26 @@ async def test_a_lone_surrogate_in_a_frame_is_replaced_and_the_line_stays(
         '{"op": 0, "t": "MESSAGE_CREATE", "d": {"content": "\\ud83d"}}',
     ],
 )
-async def test_a_frame_that_cannot_be_read_is_dropped_and_the_line_stays(
+async def test_a_malformed_frame_is_dropped_and_the_connection_stays(
     discord: FakeDiscord, chat: DiscordChat, frame: str
 ) -> None:
     await discord.gateway.send_frame(frame)
     asked = await discord.slash("cancel", {})
-    await until(lambda: asked.message_id and discord.shown(asked)["content"])
+    await until(lambda: asked.message_id and discord.answer_to(asked)["content"])
     assert len(discord.gateway.identified) == 1
     assert not discord.gateway.resumed
 
 
-async def test_a_line_that_is_not_compressed_as_agreed_is_made_anew(
+async def test_a_connection_with_wrong_compression_is_replaced(
     discord: FakeDiscord, chat: DiscordChat
 ) -> None:
     await discord.gateway.send_bytes(b"rubbish\x00\x00\xff\xff")
     await until(lambda: discord.gateway.resumed, timeout_s=10)
     asked = await discord.slash("cancel", {})
-    await until(lambda: asked.message_id and discord.shown(asked)["content"], timeout_s=10)
+    await until(lambda: asked.message_id and discord.answer_to(asked)["content"], timeout_s=10)
 
 
-async def test_a_token_replaced_while_serving_ends_it(
+async def test_a_token_replaced_while_serving_ends_serve(
     discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk
 ) -> None:
     chat = DiscordChat(config, desk)
@@ -306,7 +306,7 @@ async def test_a_token_replaced_while_serving_ends_it(
     await chat.close()
 
 
-async def test_no_secret_stands_in_what_can_be_printed(config: DiscordConfig) -> None:
+async def test_the_representation_of_the_config_has_no_secret(config: DiscordConfig) -> None:
     assert config.token.get_secret_value() not in repr(config)
 
 
@@ -322,10 +322,10 @@ async def test_everything_goes_through_the_proxy(
     )
     async with opened(proxied, desk):
         asked = await discord.slash("sugar", {"prompt": "a face"})
-        await until(lambda: asked.message_id and discord.shown(asked)["content"])
+        await until(lambda: asked.message_id and discord.answer_to(asked)["content"])
 
 
-def test_no_host_is_warned_of_a_missing_voice() -> None:
+def test_no_warning_of_a_missing_voice_library_is_logged() -> None:
     script = (
         "import logging; logging.basicConfig()\n"
         "from bot.chats.discord_.client import DiscordClient\n"

@@ -17,14 +17,14 @@ from engine.request import FailReason
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_payloads import CHANNEL_ID, MEMBER_ID
-from tests.fakes.discord_server import Asked, FakeDiscord, Fault
+from tests.fakes.discord_server import FakeDiscord, Fault, Interaction
 from tests.integration.discord.conftest import JOB_ID, RECIPE, opened, result_of
 
 Pictures = tuple[PictureFile, ...]
 NAMES = [f"sugar-{JOB_ID}-1.png", f"sugar-{JOB_ID}-2.png"]
 
 
-async def drawn_for(discord: FakeDiscord, desk: ScriptedDesk, **where: object) -> tuple[Asked, Address]:
+async def drawn_for(discord: FakeDiscord, desk: ScriptedDesk, **where: object) -> tuple[Interaction, Address]:
     """Ask for a drawing; return the interaction and where its answer stands."""
     options = {"prompt": "a face", "private": bool(where.pop("private", False))}
     asked = await discord.slash("sugar", options, **where)
@@ -43,7 +43,7 @@ async def test_two_pictures_arrive_in_one_edit_with_alt_text_caption_and_reroll(
     before = len(discord.edits[asked.message_id])
     await chat.deliver(result_of(address, pictures))
     assert len(discord.edits[asked.message_id]) == before + 1
-    message = discord.shown(asked)
+    message = discord.answer_to(asked)
     assert names_in(message) == NAMES
     assert discord.files[asked.message_id][NAMES[0]] == pictures[0].path.read_bytes()
     assert {one["description"] for one in message["attachments"]} == {"a face"}
@@ -53,24 +53,24 @@ async def test_two_pictures_arrive_in_one_edit_with_alt_text_caption_and_reroll(
     assert (button["label"], button["custom_id"]) == ("Reroll", f"v1:r:{JOB_ID}")
 
 
-async def test_a_parcel_sent_twice_shows_once(
+async def test_a_result_delivered_twice_shows_once(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, pictures: Pictures
 ) -> None:
     asked, address = await drawn_for(discord, desk)
     for _ in range(2):
         await chat.deliver(result_of(address, pictures))
-    assert names_in(discord.shown(asked)) == NAMES
+    assert names_in(discord.answer_to(asked)) == NAMES
     assert not discord.in_channel(CHANNEL_ID)
 
 
-async def test_a_parcel_is_delivered_after_a_restart(
+async def test_a_result_is_delivered_after_a_restart(
     discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk, pictures: Pictures
 ) -> None:
     async with opened(config, desk):
         asked, address = await drawn_for(discord, desk)
     async with opened(config, desk) as chat:
         await chat.deliver(result_of(address, pictures))
-    assert names_in(discord.shown(asked)) == NAMES
+    assert names_in(discord.answer_to(asked)) == NAMES
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ async def test_a_parcel_is_delivered_after_a_restart(
         (JobState.CANCELLED, None, "Cancelled."),
     ],
 )
-async def test_what_was_not_finished_says_why_and_brings_what_was_drawn(
+async def test_an_unfinished_job_shows_the_reason_and_its_drawn_pictures(
     discord: FakeDiscord,
     chat: DiscordChat,
     desk: ScriptedDesk,
@@ -91,13 +91,13 @@ async def test_what_was_not_finished_says_why_and_brings_what_was_drawn(
 ) -> None:
     asked, address = await drawn_for(discord, desk)
     await chat.deliver(result_of(address, pictures[:1], state=state, fail=fail, refund=1))
-    assert said in discord.shown(asked)["content"]
-    assert "Credits given back: 1" in discord.shown(asked)["content"]
-    assert names_in(discord.shown(asked)) == NAMES[:1]
+    assert said in discord.answer_to(asked)["content"]
+    assert "Credits given back: 1" in discord.answer_to(asked)["content"]
+    assert names_in(discord.answer_to(asked)) == NAMES[:1]
 
 
 @pytest.mark.parametrize("how", ["old", "expired", "dismissed"])
-async def test_an_answer_out_of_reach_becomes_a_channel_message_for_its_person_alone(
+async def test_a_closed_answer_becomes_a_channel_message_that_mentions_only_its_person(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, pictures: Pictures, how: str
 ) -> None:
     asked, address = await drawn_for(discord, desk)
@@ -132,7 +132,7 @@ async def test_a_channel_message_sent_twice_shows_once_by_its_nonce_and_later_by
     assert names_in(message) == NAMES
 
 
-async def test_a_closed_channel_leaves_the_direct_message(
+async def test_a_result_for_a_closed_channel_arrives_as_a_direct_message(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, pictures: Pictures
 ) -> None:
     asked, address = await drawn_for(discord, desk)
@@ -153,7 +153,7 @@ async def test_a_private_picture_never_goes_to_the_channel(
     assert len(discord.in_channel(discord.direct_channel(MEMBER_ID))) == 1
 
 
-async def test_a_parcel_nobody_takes_is_undeliverable(
+async def test_a_result_that_no_way_accepts_is_undeliverable(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, pictures: Pictures
 ) -> None:
     asked, address = await drawn_for(discord, desk)
@@ -165,7 +165,7 @@ async def test_a_parcel_nobody_takes_is_undeliverable(
 
 
 @pytest.mark.parametrize("private", [False, True])
-async def test_a_parcel_that_was_kept_comes_to_where_its_person_asks_for_it(
+async def test_a_kept_result_arrives_where_its_person_asks_for_it(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, pictures: Pictures, private: bool
 ) -> None:
     """``/mine`` names the channel alone: the answer to it shows the list."""
@@ -177,7 +177,7 @@ async def test_a_parcel_that_was_kept_comes_to_where_its_person_asks_for_it(
     assert AnswerAddress.from_json(desk.addresses[JOB_ID].ref).is_message
 
 
-async def test_trouble_at_discord_means_try_again_and_not_another_way(
+async def test_a_server_error_means_try_again_and_not_another_way(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, pictures: Pictures
 ) -> None:
     _, address = await drawn_for(discord, desk)
@@ -195,7 +195,7 @@ async def test_a_rate_limit_is_waited_out(
     began = time.monotonic()
     await chat.deliver(result_of(address, pictures))
     assert time.monotonic() - began >= 0.2
-    assert names_in(discord.shown(asked)) == NAMES
+    assert names_in(discord.answer_to(asked)) == NAMES
 
 
 async def test_a_picture_too_large_becomes_a_webp_with_its_settings(
@@ -217,22 +217,20 @@ async def test_a_picture_too_large_becomes_a_webp_with_its_settings(
     assert comment.removeprefix(b"UNICODE\0").decode("utf-16-be") == "a face\nSteps: 8, Seed: 7"
 
 
-async def test_a_picture_gone_from_disk_does_not_hold_up_the_other(
+async def test_a_picture_missing_on_disk_does_not_stop_the_other(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, pictures: Pictures
 ) -> None:
     asked, address = await drawn_for(discord, desk)
     pictures[0].path.unlink()
     await chat.deliver(result_of(address, pictures))
-    assert names_in(discord.shown(asked)) == NAMES[1:]
+    assert names_in(discord.answer_to(asked)) == NAMES[1:]
 
 
 def status_at(address: Address, step: int) -> Status:
     return Status(JOB_ID, address, "en", count=1, position=None, step=step, steps=8)
 
 
-async def test_a_status_before_the_chat_is_open_is_left_out(
-    config: DiscordConfig, desk: ScriptedDesk
-) -> None:
+async def test_a_status_before_the_chat_is_open_is_skipped(config: DiscordConfig, desk: ScriptedDesk) -> None:
     chat = DiscordChat(config, desk)
     now_ms = time.time_ns() // 1_000_000
     answer = AnswerAddress(Response(1, "token", now_ms, message_id=1), int(MEMBER_ID), int(CHANNEL_ID))
@@ -241,18 +239,18 @@ async def test_a_status_before_the_chat_is_open_is_left_out(
     await chat.close()
 
 
-async def test_statuses_keep_their_pace_and_the_newest_wins(
+async def test_statuses_are_throttled_and_the_newest_wins(
     discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk
 ) -> None:
     async with opened(replace(config, edit_interval_s=0.3), desk) as chat:
         asked, address = await drawn_for(discord, desk)
         for step in range(1, 9):
             await chat.show(status_at(address, step))
-        await until(lambda: "step 8 of 8" in discord.shown(asked)["content"])
+        await until(lambda: "step 8 of 8" in discord.answer_to(asked)["content"])
     assert len(discord.edits[asked.message_id]) == 2  # the receipt and the last step
 
 
-async def test_no_status_follows_the_parcel(
+async def test_no_status_follows_the_result(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, pictures: Pictures
 ) -> None:
     asked, address = await drawn_for(discord, desk)
@@ -263,11 +261,11 @@ async def test_no_status_follows_the_parcel(
     await chat.deliver(result_of(address, pictures))
     await chat.show(status_at(address, 3))
     await asyncio.sleep(0.2)
-    assert names_in(discord.shown(asked)) == NAMES
-    assert "step" not in discord.shown(asked)["content"]
+    assert names_in(discord.answer_to(asked)) == NAMES
+    assert "step" not in discord.answer_to(asked)["content"]
 
 
-async def test_statuses_stop_for_good_where_the_answer_is_gone(
+async def test_statuses_stop_when_the_answer_is_gone(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
 ) -> None:
     asked, address = await drawn_for(discord, desk)
@@ -284,12 +282,12 @@ async def test_an_address_of_another_platform_is_refused(chat: DiscordChat, pict
         await chat.deliver(result_of(Address(Platform.DISCORD, "1", '{"other": 1}'), pictures))
 
 
-async def test_peoples_text_in_alt_text_is_on_one_line_and_printable(
+async def test_alt_text_is_one_line_of_printable_text(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, pictures: Pictures
 ) -> None:
     asked, address = await drawn_for(discord, desk)
     recipe = replace(RECIPE, prompt="a\x00 face\n" + "🍬" * 2_000)
     await chat.deliver(result_of(address, pictures, recipe=recipe))
-    description = discord.shown(asked)["attachments"][0]["description"]
+    description = discord.answer_to(asked)["attachments"][0]["description"]
     assert description.startswith("a face 🍬")
     assert len(description) <= 1024

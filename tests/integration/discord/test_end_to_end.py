@@ -20,7 +20,7 @@ from engine.planner.headroom import HeadroomProbe
 from engine.shelf import Shelf
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_payloads import EPHEMERAL, GUILD_ID
-from tests.fakes.discord_server import Asked, FakeDiscord
+from tests.fakes.discord_server import FakeDiscord, Interaction
 from tests.fakes.renderer import Act, FakeRenderer
 
 MIGRATIONS = Path(__file__).resolve().parents[3] / "migrations"
@@ -45,10 +45,12 @@ class Application:
     renderer: FakeRenderer
     chat: DiscordChat
 
-    async def ended(self, asked: Asked, files: int) -> dict[str, object]:
+    async def ended(self, asked: Interaction, files: int) -> dict[str, object]:
         """The answer once it shows so many pictures."""
-        await until(lambda: asked.message_id and len(self.discord.shown(asked)["attachments"]) == files, 10)
-        return self.discord.shown(asked)
+        await until(
+            lambda: asked.message_id and len(self.discord.answer_to(asked)["attachments"]) == files, 10
+        )
+        return self.discord.answer_to(asked)
 
 
 @asynccontextmanager
@@ -100,14 +102,14 @@ async def test_a_command_becomes_pictures_in_its_own_answer(
     assert not discord.in_channel(asked.channel_id)
 
 
-async def test_a_drawing_under_way_is_cancelled_by_its_button(
+async def test_a_running_drawing_is_cancelled_by_its_button(
     discord: FakeDiscord, config: DiscordConfig, tmp_path: Path
 ) -> None:
     async with running_bot(discord, config, tmp_path, FakeRenderer([Act.HANG], step_s=0.01)) as bot:
         asked = await discord.slash("sugar", {"prompt": "a face", "size": "512x512"})
         await until(lambda: bot.renderer.running and asked.message_id in discord.edits)
         await discord.press(asked.message_id)
-        await until(lambda: "Cancelled." in discord.shown(asked)["content"])
+        await until(lambda: "Cancelled." in discord.answer_to(asked)["content"])
 
 
 async def test_nobody_else_can_cancel_it(discord: FakeDiscord, config: DiscordConfig, tmp_path: Path) -> None:
@@ -132,7 +134,7 @@ async def test_a_job_accepted_before_a_stop_is_delivered_into_its_answer_after_i
         await bot.ended(asked, 1)
 
 
-async def test_a_server_that_the_host_did_not_allow_is_told_so(
+async def test_a_server_that_the_host_did_not_allow_gets_an_explanation(
     discord: FakeDiscord, config: DiscordConfig, tmp_path: Path
 ) -> None:
     async with running_bot(discord, config, tmp_path, FakeRenderer()):
@@ -144,7 +146,7 @@ async def test_a_server_that_the_host_did_not_allow_is_told_so(
 @pytest.mark.parametrize(
     "prompt", ["@everyone **bold** [x](https://evil.example) <#1>", "\u202e\x00 ночь 🍬"]
 )
-async def test_hostile_prompts_reach_nobody_as_markup(
+async def test_hostile_prompts_never_become_markup(
     discord: FakeDiscord, config: DiscordConfig, tmp_path: Path, prompt: str
 ) -> None:
     async with running_bot(discord, config, tmp_path, FakeRenderer()) as bot:

@@ -22,7 +22,7 @@ from bot.policy.rules import Rules
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_http import Fault
 from tests.fakes.discord_payloads import BOT_ID, CHANNEL_ID, GUILD_ID, LOADING, MEMBER_ID, TIMESTAMP, user
-from tests.fakes.discord_server import Asked, FakeDiscord
+from tests.fakes.discord_server import FakeDiscord, Interaction
 from tests.fakes.renderer import FakeRenderer
 from tests.integration.discord.test_end_to_end import running_bot
 
@@ -97,7 +97,7 @@ class Crowd:
     """What people did, and what they were answered."""
 
     discord: FakeDiscord
-    asked: list[tuple[EventKind, Asked]] = field(default_factory=list)
+    asked: list[tuple[EventKind, Interaction]] = field(default_factory=list)
     said: list[tuple[EventKind, str]] = field(default_factory=list)
     suggested: int = 0
     odd: list[EventKind] = field(default_factory=list)
@@ -119,10 +119,10 @@ class Crowd:
         self.suggested += 1
 
     async def say(self, text: str, **changed: Any) -> None:
-        message_id = await self.discord.say(text, **changed)
-        self.said.append((kind_of_message(self.discord.written[message_id], int(BOT_ID)), message_id))
+        message_id = await self.discord.send_message(text, **changed)
+        self.said.append((kind_of_message(self.discord.person_messages[message_id], int(BOT_ID)), message_id))
 
-    def _note(self, asked: Asked) -> None:
+    def _note(self, asked: Interaction) -> None:
         self.asked.append((kind_of_interaction(self.discord.event_of(asked)), asked))
 
     def unanswered(self) -> list[str]:
@@ -133,7 +133,7 @@ class Crowd:
             if (count := self._answers(asked)) != int(EVENT_RULES[kind].is_answered)
         ]
         return wrong + [
-            f"{kind}: {len(replies)} answers to {self.discord.written[message_id]['content']!r}"
+            f"{kind}: {len(replies)} answers to {self.discord.person_messages[message_id]['content']!r}"
             for kind, message_id in self.said
             if len(replies := self.discord.replies(message_id)) != int(EVENT_RULES[kind].is_answered)
             or any(not reply["content"] for reply in replies)
@@ -141,15 +141,15 @@ class Crowd:
 
     def unasked(self) -> list[str]:
         """Messages of the bot that are no answer to anything."""
-        answers = {asked.message_id for asked in self.discord.asked.values()}
-        answers |= {followup for asked in self.discord.asked.values() for followup in asked.followups}
+        answers = {asked.message_id for asked in self.discord.interactions.values()}
+        answers |= {followup for asked in self.discord.interactions.values() for followup in asked.followups}
         return [
             message["content"]
             for message in self.discord.messages.values()
             if message["id"] not in answers and not message.get("reply_to")
         ]
 
-    def _answers(self, asked: Asked) -> int:
+    def _answers(self, asked: Interaction) -> int:
         shown = self.discord.messages.get(asked.message_id)
         is_shown = shown is not None and bool(shown["content"]) and not shown["flags"] & LOADING
         is_press = bool(asked.callbacks) and asked.callbacks[0]["type"] == 6
@@ -180,7 +180,7 @@ async def everything(crowd: Crowd, person: str, locale: str, place: dict[str, An
         await crowd.say(at(text, place), user_id=person, in_guild=place["in_guild"], **changed)
 
 
-async def pressed(crowd: Crowd, drawn: Asked, person: str, locale: str) -> None:
+async def pressed(crowd: Crowd, drawn: Interaction, person: str, locale: str) -> None:
     """Every button that there is, was or never will be, on a message of the member."""
     where = {"user_id": person, "locale": locale}
     job_id = crowd.discord.buttons(drawn.message_id)[0]["custom_id"].rpartition(":")[2]
@@ -201,10 +201,10 @@ async def what_means_nothing(crowd: Crowd) -> None:
     discord = crowd.discord
     _, answered = next(one for one in crowd.asked if one[0] is EventKind.SLASH)
     _, message_id = crowd.said[0]
-    edited = {**discord.written[message_id], "content": "another face", "edited_timestamp": TIMESTAMP}
+    edited = {**discord.person_messages[message_id], "content": "another face", "edited_timestamp": TIMESTAMP}
     requests = len(discord.requests)
     await discord.replay(answered)
-    await discord.gateway.dispatch("MESSAGE_CREATE", discord.written[message_id])
+    await discord.gateway.dispatch("MESSAGE_CREATE", discord.person_messages[message_id])
     await discord.gateway.dispatch("MESSAGE_UPDATE", edited)
     await discord.gateway.dispatch("MESSAGE_DELETE", {"id": message_id, "channel_id": edited["channel_id"]})
     for junk in ({}, {"id": "5", "type": 77, "token": "t"}, [], None, {"id": "6", "author": {}}):
@@ -236,13 +236,13 @@ def _waiting(discord: FakeDiscord) -> list[str]:
     return [key for key, one in discord.messages.items() if "v1:c:" in str(one["components"])]
 
 
-async def test_everything_gets_one_answer_or_is_ignored_on_purpose(
+async def test_every_event_gets_one_answer_or_is_ignored_by_its_rule(
     discord: FakeDiscord, config: DiscordConfig, tmp_path: Path
 ) -> None:
     async with running_bot(discord, config, tmp_path, FakeRenderer(), ALLOWED):
         crowd = Crowd(discord)
         drawn = await discord.slash("sugar", {"prompt": "a face", **SMALL})
-        await until(lambda: drawn.message_id and discord.shown(drawn)["attachments"], 10)
+        await until(lambda: drawn.message_id and discord.answer_to(drawn)["attachments"], 10)
         visits: list[Awaitable[None]] = []
         for person in PEOPLE:
             for locale in LOCALES:

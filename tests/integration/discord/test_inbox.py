@@ -15,11 +15,11 @@ from tests.fakes.desk import ScriptedDesk
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_http import Fault, Request
 from tests.fakes.discord_payloads import CHANNEL_ID, EPHEMERAL, MEMBER_ID
-from tests.fakes.discord_server import ACKNOWLEDGE_S, Asked, FakeDiscord
+from tests.fakes.discord_server import ACKNOWLEDGE_S, FakeDiscord, Interaction
 from tests.integration.discord.conftest import RECEIPT, opened, refusing
 
 
-async def left_behind(discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk) -> Asked:
+async def left_behind(discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk) -> Interaction:
     """An interaction that a bot stored before it ended; the gateway will not send it again."""
     async with opened(config, desk):
         pass
@@ -37,7 +37,7 @@ async def test_a_drawing_is_stored_before_it_is_acknowledged_and_settled_after_i
 
     async def watched(platform: Platform, events: list[tuple[str, str]]) -> None:
         await asyncio.sleep(0.05)
-        acknowledged_when_stored.extend(bool(asked.callbacks) for asked in discord.asked.values())
+        acknowledged_when_stored.extend(bool(asked.callbacks) for asked in discord.interactions.values())
         await take_in(platform, events)
 
     monkeypatch.setattr(desk, "store_events", watched)
@@ -61,7 +61,9 @@ async def test_every_command_is_settled_only_after_its_answer_was_sent(
     settle = desk.finish_event
 
     async def watched(platform: Platform, event_id: str) -> None:
-        shown_when_settled.extend(discord.shown(asked)["content"] for asked in discord.asked.values())
+        shown_when_settled.extend(
+            discord.answer_to(asked)["content"] for asked in discord.interactions.values()
+        )
         await settle(platform, event_id)
 
     monkeypatch.setattr(desk, "finish_event", watched)
@@ -91,12 +93,12 @@ async def test_an_accepted_job_is_settled_only_after_its_receipt_was_sent(
 # A disk that takes nothing.
 
 
-def test_the_time_to_store_leaves_time_to_acknowledge() -> None:
+def test_the_store_timeout_leaves_time_to_acknowledge() -> None:
     assert inbox.STORE_TIMEOUT_S <= ACKNOWLEDGE_S - 0.9
 
 
 @pytest.mark.parametrize("locale", ["en-US", "zh-CN"])
-async def test_a_disk_that_hangs_is_said_in_time_to_the_person_alone_and_nothing_is_accepted(
+async def test_a_disk_that_hangs_leads_to_a_private_refusal_in_time_and_nothing_is_accepted(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, monkeypatch: pytest.MonkeyPatch, locale: str
 ) -> None:
     monkeypatch.setattr(inbox, "STORE_TIMEOUT_S", 0.1)
@@ -120,7 +122,7 @@ async def test_a_disk_that_hangs_is_said_in_time_to_the_person_alone_and_nothing
     assert not desk.inbox  # what was stored after its refusal must not come back
 
 
-async def test_a_full_disk_is_said_at_once_and_help_needs_none(
+async def test_a_full_disk_leads_to_a_refusal_at_once_and_help_needs_no_disk(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def full(*_: object) -> None:
@@ -134,10 +136,10 @@ async def test_a_full_disk_is_said_at_once_and_help_needs_none(
         assert "can't save anything" in asked.callbacks[0]["data"]["content"]
     assert not desk.handled
     asked = await discord.slash("help")
-    await until(lambda: asked.message_id and "/sugar" in discord.shown(asked)["content"])
+    await until(lambda: asked.message_id and "/sugar" in discord.answer_to(asked)["content"])
 
 
-async def test_a_hundred_at_once_share_a_few_commits(
+async def test_a_hundred_events_at_once_share_a_few_commits(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batches: list[int] = []
@@ -154,7 +156,7 @@ async def test_a_hundred_at_once_share_a_few_commits(
     assert len(batches) < 50
 
 
-async def test_an_event_that_cannot_be_stored_costs_one_person_an_apology_and_nobody_else(
+async def test_an_event_that_cannot_be_stored_affects_one_person_only(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def failing(platform: Platform, events: list[tuple[str, str]]) -> None:
@@ -168,11 +170,11 @@ async def test_an_event_that_cannot_be_stored_costs_one_person_an_apology_and_no
     await until(lambda: all(one.callbacks for one in asked) and len(desk.handled) >= 2)
     assert len(desk.handled) == 2
     (refused,) = [one for one in asked if one.callbacks[0]["type"] == 4]
-    assert discord.shown(refused)["content"]
+    assert discord.answer_to(refused)["content"]
 
 
 @pytest.mark.parametrize("is_accepted", [False, True])
-async def test_what_was_acknowledged_before_a_crash_gets_its_receipt_after_it(
+async def test_an_interaction_acknowledged_before_a_crash_gets_its_receipt_after_it(
     discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk, is_accepted: bool
 ) -> None:
     asked = await left_behind(discord, config, desk)
@@ -180,28 +182,28 @@ async def test_what_was_acknowledged_before_a_crash_gets_its_receipt_after_it(
     desk.answer = lambda command, context: replace(RECEIPT, repeated=is_accepted)
     async with opened(config, desk):
         await until(lambda: desk.settled == [asked.interaction_id])
-        await until(lambda: "Got it" in discord.shown(asked)["content"])
+        await until(lambda: "Got it" in discord.answer_to(asked)["content"])
     assert [context.event_id for _, context in desk.handled] == [asked.interaction_id]
 
 
-async def test_what_shows_more_than_thinking_after_a_crash_is_left_as_it_is(
+async def test_a_response_that_shows_an_answer_after_a_crash_stays_unchanged(
     discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk
 ) -> None:
     asked = await left_behind(discord, config, desk)
     await discord.acknowledge(asked)
-    discord.shown(asked).update(content="the picture", flags=0)
+    discord.answer_to(asked).update(content="the picture", flags=0)
     async with opened(config, desk):
         await until(lambda: desk.settled == [asked.interaction_id])
         await asyncio.sleep(0.1)
-    assert discord.shown(asked)["content"] == "the picture"
+    assert discord.answer_to(asked)["content"] == "the picture"
 
 
-async def test_what_was_never_acknowledged_is_not_accepted_after_a_crash(
+async def test_an_interaction_that_was_never_acknowledged_is_not_accepted_after_a_crash(
     discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk
 ) -> None:
     """Discord answers 10062 by then, and has told the person that we did not answer."""
     asked = await left_behind(discord, config, desk)
-    asked.asked_s -= ACKNOWLEDGE_S + 1
+    asked.sent_s -= ACKNOWLEDGE_S + 1
     async with opened(config, desk):
         await until(lambda: desk.settled == [asked.interaction_id])
     assert not desk.handled
@@ -214,7 +216,7 @@ Name = str
 
 async def left_by(
     discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk, name: Name, **where: object
-) -> Asked:
+) -> Interaction:
     """A slash command that a bot stored before it ended."""
     async with opened(config, desk):
         pass
@@ -223,7 +225,7 @@ async def left_by(
     return asked
 
 
-async def test_a_plain_answer_that_a_crash_held_up_is_sent_after_it(
+async def test_a_plain_answer_that_a_crash_interrupted_is_sent_after_it(
     discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk
 ) -> None:
     asked = await left_by(discord, config, desk, "quota")
@@ -231,10 +233,10 @@ async def test_a_plain_answer_that_a_crash_held_up_is_sent_after_it(
     desk.answer = lambda *_: CREDITS
     async with opened(config, desk):
         await until(lambda: desk.settled == [asked.interaction_id])
-    assert "Credits left: 3" in discord.shown(asked)["content"]
+    assert "Credits left: 3" in discord.answer_to(asked)["content"]
 
 
-async def test_a_refusal_that_a_crash_held_up_is_sent_after_it_also_where_thinking_is_gone(
+async def test_a_refusal_that_a_crash_interrupted_is_sent_after_it_even_without_a_response(
     discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk
 ) -> None:
     desk.answer = refusing(NoCreditsLeft(price=2, credits=1, renews_at_s=5))
@@ -248,7 +250,7 @@ async def test_a_refusal_that_a_crash_held_up_is_sent_after_it_also_where_thinki
     assert discord.messages[followup]["flags"] & EPHEMERAL
 
 
-async def test_a_press_of_cancel_that_a_crash_held_up_is_carried_out_after_it(
+async def test_a_press_of_cancel_that_a_crash_interrupted_runs_after_it(
     discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk
 ) -> None:
     async with opened(config, desk):
@@ -266,7 +268,7 @@ async def test_a_press_of_cancel_that_a_crash_held_up_is_carried_out_after_it(
 
 
 @pytest.mark.parametrize("name", ["quota", "sugar"])
-async def test_what_is_found_after_its_token_died_is_answered_by_a_message(
+async def test_an_interaction_found_after_its_token_expired_is_answered_by_a_message(
     discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk, name: str
 ) -> None:
     asked = await left_by(discord, config, desk, name, age_s=16 * 60)
@@ -282,7 +284,7 @@ async def test_what_is_found_after_its_token_died_is_answered_by_a_message(
     assert not asked.callbacks
 
 
-async def test_what_can_be_answered_nowhere_is_settled(
+async def test_an_interaction_that_cannot_be_answered_is_settled(
     discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk
 ) -> None:
     asked = await left_by(discord, config, desk, "quota", age_s=16 * 60)
@@ -292,7 +294,7 @@ async def test_what_can_be_answered_nowhere_is_settled(
         await until(lambda: desk.settled == [asked.interaction_id])
 
 
-async def test_an_answer_that_discord_does_not_take_now_is_given_after_the_next_start(
+async def test_an_answer_that_discord_rejects_for_now_is_sent_after_the_next_start(
     discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk
 ) -> None:
     desk.answer = lambda *_: CREDITS
@@ -305,7 +307,7 @@ async def test_an_answer_that_discord_does_not_take_now_is_given_after_the_next_
         assert not desk.settled
     async with opened(config, desk):
         await until(lambda: desk.settled == [asked.interaction_id])
-    assert "Credits left: 3" in discord.shown(asked)["content"]
+    assert "Credits left: 3" in discord.answer_to(asked)["content"]
 
 
 async def test_an_event_that_was_forgotten_before_it_was_stored_is_settled(

@@ -36,20 +36,20 @@ from bot.outcomes import (
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_payloads import CHANNEL_ID, EPHEMERAL, GUILD_ID, LOADING, MANAGE_GUILD, MEMBER_ID
-from tests.fakes.discord_server import Asked, FakeDiscord, Fault
+from tests.fakes.discord_server import FakeDiscord, Fault, Interaction
 from tests.integration.discord.conftest import JOB_ID, RECIPE, opened, refusing
 
 REFUSED = NoCreditsLeft(price=2, credits=1, renews_at_s=1_795_000_000)
 
 
-async def answered(discord: FakeDiscord, asked: Asked) -> str:
+async def answered(discord: FakeDiscord, asked: Interaction) -> str:
     """The text of an answer, once it has one."""
-    await until(lambda: asked.message_id and discord.shown(asked)["content"])
-    text: str = discord.shown(asked)["content"]
+    await until(lambda: asked.message_id and discord.answer_to(asked)["content"])
+    text: str = discord.answer_to(asked)["content"]
     return text
 
 
-async def test_a_drawing_is_asked_with_every_option_and_its_receipt_has_a_cancel_button(
+async def test_a_drawing_reads_every_option_and_its_receipt_has_a_cancel_button(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
 ) -> None:
     options = {
@@ -74,10 +74,10 @@ async def test_a_drawing_is_asked_with_every_option_and_its_receipt_has_a_cancel
     (button,) = discord.buttons(asked.message_id)
     assert button["label"] == "Cancel"
     assert button["custom_id"] == f"v1:c:{JOB_ID}"
-    assert not discord.shown(asked)["flags"] & (EPHEMERAL | LOADING)
+    assert not discord.answer_to(asked)["flags"] & (EPHEMERAL | LOADING)
 
 
-async def test_options_inside_the_prompt_count_too(
+async def test_options_inside_the_prompt_are_read(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
 ) -> None:
     await discord.slash("sugar", {"prompt": "a face --size 512x768 <lora:sugar2:0.5>", "private": True})
@@ -86,7 +86,7 @@ async def test_options_inside_the_prompt_count_too(
     assert command == Draw("a face", loras=(LoraWish("sugar2", 0.5),), size=PixelSize(512, 768), private=True)
 
 
-async def test_the_acknowledgement_leaves_before_the_desk_is_asked(
+async def test_the_acknowledgement_is_sent_before_the_desk_handles_the_command(
     discord: FakeDiscord, config: DiscordConfig
 ) -> None:
     seen: list[int] = []
@@ -110,7 +110,7 @@ async def test_an_interaction_that_is_too_late_is_not_accepted(
     assert [command.prompt for command, _ in desk.handled if isinstance(command, Draw)] == ["another"]
 
 
-async def test_an_acknowledgement_whose_answer_was_lost_is_not_lost(
+async def test_an_acknowledgement_whose_reply_was_lost_still_counts(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
 ) -> None:
     discord.faults.append(Fault("POST", "/callback", 502, after=True))
@@ -119,7 +119,7 @@ async def test_an_acknowledgement_whose_answer_was_lost_is_not_lost(
     assert len(desk.handled) == 1
 
 
-async def test_a_refusal_reaches_the_person_also_when_the_acknowledgements_answer_was_lost(
+async def test_a_refusal_reaches_the_person_after_the_reply_to_the_acknowledgement_was_lost(
     discord: FakeDiscord, config: DiscordConfig
 ) -> None:
     discord.faults.append(Fault("POST", "/callback", 502, after=True))
@@ -128,7 +128,7 @@ async def test_a_refusal_reaches_the_person_also_when_the_acknowledgements_answe
         assert "Not enough credits" in await answered(discord, asked)
 
 
-async def test_private_drawings_show_to_the_person_alone(discord: FakeDiscord, chat: DiscordChat) -> None:
+async def test_only_the_person_sees_a_private_drawing(discord: FakeDiscord, chat: DiscordChat) -> None:
     asked = await discord.slash("sugar", {"prompt": "a face", "private": True})
     await answered(discord, asked)
     assert asked.callbacks[0]["data"]["flags"] == EPHEMERAL
@@ -150,7 +150,7 @@ async def test_a_chinese_person_is_answered_in_chinese(discord: FakeDiscord, cha
         ({"prompt": "a face --colour red"}, "--colour"),
     ],
 )
-async def test_what_is_not_understood_is_said_to_the_person_alone_in_one_call(
+async def test_a_command_that_is_not_understood_is_explained_to_the_person_alone_in_one_call(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, options: dict[str, str], said: str
 ) -> None:
     asked = await discord.slash("sugar", options)
@@ -160,7 +160,7 @@ async def test_what_is_not_understood_is_said_to_the_person_alone_in_one_call(
     assert not desk.handled
 
 
-async def test_a_refusal_of_a_public_drawing_is_shown_to_the_person_alone(
+async def test_only_the_person_sees_the_refusal_of_a_public_drawing(
     discord: FakeDiscord, config: DiscordConfig
 ) -> None:
     async with opened(config, ScriptedDesk(refusing(REFUSED))):
@@ -182,7 +182,7 @@ async def test_a_refusal_of_a_private_drawing_replaces_the_thinking(
     assert r"sugar\_1" in text
 
 
-async def test_an_error_nobody_planned_for_ends_in_an_apology_and_the_next_person_is_served(
+async def test_an_unexpected_error_leads_to_an_apology_and_the_next_person_is_answered(
     discord: FakeDiscord, config: DiscordConfig
 ) -> None:
     def answer(command: object, context: object) -> CreditBalance:
@@ -197,7 +197,7 @@ async def test_an_error_nobody_planned_for_ends_in_an_apology_and_the_next_perso
 
 
 @pytest.mark.parametrize("name", ["sugar", "quota"])
-async def test_what_a_resumed_connection_repeats_is_not_handled_again(
+async def test_an_event_that_a_resumed_connection_repeats_is_not_handled_again(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, name: str
 ) -> None:
     asked = await discord.slash(name, {"prompt": "a face"} if name == "sugar" else {})
@@ -228,7 +228,7 @@ async def test_what_a_resumed_connection_repeats_is_not_handled_again(
         ),
     ],
 )
-async def test_every_other_command_is_answered_to_the_person_alone(
+async def test_only_the_person_sees_the_answer_to_every_other_command(
     discord: FakeDiscord,
     chat: DiscordChat,
     desk: ScriptedDesk,
@@ -246,7 +246,7 @@ async def test_every_other_command_is_answered_to_the_person_alone(
     assert asked.callbacks[0]["data"]["flags"] == EPHEMERAL
 
 
-async def test_my_pictures_come_with_my_list(
+async def test_mine_shows_the_pictures_with_the_list(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, pictures: tuple[PictureFile, ...]
 ) -> None:
     entry = HistoryEntry(JOB_ID, JobState.DONE, 0, RECIPE, pictures)
@@ -254,10 +254,10 @@ async def test_my_pictures_come_with_my_list(
     asked = await discord.slash("mine")
     assert JOB_ID in await answered(discord, asked)
     assert desk.handled[0][0] == Mine()
-    assert [one["filename"] for one in discord.shown(asked)["attachments"]] == [f"sugar-{JOB_ID}-1.png"]
+    assert [one["filename"] for one in discord.answer_to(asked)["attachments"]] == [f"sugar-{JOB_ID}-1.png"]
 
 
-async def test_a_hosts_command_from_anybody_is_asked_of_the_desk_which_refuses(
+async def test_the_desk_refuses_a_hosts_command_of_anybody_else(
     discord: FakeDiscord, config: DiscordConfig
 ) -> None:
     async with opened(config, ScriptedDesk(refusing(HostsOnly(command="lora switch")))):
@@ -275,7 +275,7 @@ async def test_a_command_of_an_older_menu_is_answered(
 
 @pytest.mark.parametrize("name", ["sugar", "paint"])
 @pytest.mark.parametrize("token", ["no person", {}])
-async def test_an_interaction_without_a_person_is_logged_and_disturbs_nobody(
+async def test_an_interaction_without_a_person_is_logged_and_affects_no_other(
     discord: FakeDiscord, chat: DiscordChat, name: str, token: object
 ) -> None:
     unhandled: list[object] = []
@@ -292,7 +292,7 @@ async def test_an_interaction_without_a_person_is_logged_and_disturbs_nobody(
     assert await answered(discord, await discord.slash("quota", {}))
 
 
-async def test_an_autocomplete_whose_token_is_no_text_is_logged_and_disturbs_nobody(
+async def test_an_autocomplete_whose_token_is_not_text_is_logged_and_affects_no_other(
     discord: FakeDiscord, chat: DiscordChat
 ) -> None:
     unhandled: list[object] = []
@@ -308,7 +308,7 @@ async def test_an_autocomplete_whose_token_is_no_text_is_logged_and_disturbs_nob
     assert not unhandled
 
 
-async def test_lora_suggestions_come_from_memory_and_are_at_most_25(
+async def test_at_most_25_lora_suggestions_come_from_memory(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
 ) -> None:
     choices = await discord.suggest("sugar", "lora", "sug", locale="zh-CN")
@@ -341,19 +341,19 @@ async def test_buttons_work_after_a_restart(
     assert cancelled.callbacks == [{"type": 6}]
 
 
-async def test_a_press_of_cancel_is_answered_by_its_own_message_alone(
+async def test_a_press_of_cancel_is_answered_in_its_own_message_only(
     discord: FakeDiscord, chat: DiscordChat
 ) -> None:
     asked = await discord.slash("sugar", {"prompt": "a face"})
     await answered(discord, asked)
     pressed = await discord.press(asked.message_id)
-    await until(lambda: "Stopping job" in discord.shown(asked)["content"])
+    await until(lambda: "Stopping job" in discord.answer_to(asked)["content"])
     assert pressed.message_id == asked.message_id
     assert not pressed.followups
     assert len(discord.messages) == 1
 
 
-async def test_a_press_of_cancel_that_is_refused_is_said_to_the_presser_alone(
+async def test_only_the_presser_sees_the_refusal_of_a_press_of_cancel(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
 ) -> None:
     asked = await discord.slash("sugar", {"prompt": "a face"})
@@ -362,10 +362,10 @@ async def test_a_press_of_cancel_that_is_refused_is_said_to_the_presser_alone(
     pressed = await discord.press(asked.message_id, user_id="900000000000000031")
     await until(lambda: pressed.followups and discord.messages[pressed.followups[0]]["content"])
     assert discord.messages[pressed.followups[0]]["flags"] & EPHEMERAL
-    assert discord.shown(asked)["content"] == text
+    assert discord.answer_to(asked)["content"] == text
 
 
-async def test_nothing_is_kept_in_memory_of_a_button(discord: FakeDiscord, chat: DiscordChat) -> None:
+async def test_a_button_leaves_nothing_in_memory(discord: FakeDiscord, chat: DiscordChat) -> None:
     asked = await discord.slash("sugar", {"prompt": "a face"})
     await answered(discord, asked)
     store = chat._client._connection._view_store
@@ -374,7 +374,7 @@ async def test_nothing_is_kept_in_memory_of_a_button(discord: FakeDiscord, chat:
     assert not store._synced_message_views
 
 
-async def test_a_reroll_answers_with_a_message_of_its_own_as_visible_as_the_first(
+async def test_a_reroll_makes_a_new_message_with_the_visibility_of_the_first(
     discord: FakeDiscord, chat: DiscordChat
 ) -> None:
     for private in (False, True):
@@ -383,7 +383,7 @@ async def test_a_reroll_answers_with_a_message_of_its_own_as_visible_as_the_firs
         again = await discord.press(asked.message_id, f"v1:r:{JOB_ID}")
         await until(lambda again=again: again.message_id)
         assert again.message_id != asked.message_id
-        assert bool(discord.shown(again)["flags"] & EPHEMERAL) is private
+        assert bool(discord.answer_to(again)["flags"] & EPHEMERAL) is private
 
 
 async def test_a_button_of_another_version_is_answered(
@@ -405,7 +405,7 @@ async def test_a_command_in_a_direct_message_has_no_space(
     assert (context.space_id, context.is_chat_admin, context.address.chat_id) == ("", False, CHANNEL_ID)
 
 
-async def test_the_interaction_token_stands_in_no_repr(
+async def test_no_representation_contains_the_interaction_token(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
 ) -> None:
     asked = await discord.slash("sugar", {"prompt": "a secret face"})

@@ -11,19 +11,19 @@ from tests.fakes.renderer import FakeRenderer
 from tests.integration.discord.test_end_to_end import running_bot
 
 
-async def test_a_code_is_shown_to_the_person_alone_and_is_their_own(
+async def test_a_link_code_is_private_and_useless_to_its_own_person(
     discord: FakeDiscord, config: DiscordConfig, tmp_path: Path
 ) -> None:
     async with running_bot(discord, config, tmp_path, FakeRenderer()):
         asked = await discord.slash("link")
-        await until(lambda: asked.message_id and discord.shown(asked)["content"])
-        answer = discord.shown(asked)
+        await until(lambda: asked.message_id and discord.answer_to(asked)["content"])
+        answer = discord.answer_to(asked)
         assert answer["flags"] & EPHEMERAL
         found = re.search(r"/link ([0-9A-Z]{4}-[0-9A-Z]{4})", str(answer["content"]))
         assert found is not None
         back = await discord.slash("link", {"code": found[1]})
-        await until(lambda: back.message_id and discord.shown(back)["content"])
-        assert "your own code" in discord.shown(back)["content"]
+        await until(lambda: back.message_id and discord.answer_to(back)["content"])
+        assert "your own code" in discord.answer_to(back)["content"]
         alone = await discord.slash("unlink")
-        await until(lambda: alone.message_id and discord.shown(alone)["content"])
-        assert "not linked" in discord.shown(alone)["content"]
+        await until(lambda: alone.message_id and discord.answer_to(alone)["content"])
+        assert "not linked" in discord.answer_to(alone)["content"]

@@ -18,7 +18,7 @@ from engine.request import TimeEstimate
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_payloads import CHANNEL_ID, MEMBER_ID
-from tests.fakes.discord_server import Asked, FakeDiscord, Fault
+from tests.fakes.discord_server import FakeDiscord, Fault, Interaction
 from tests.integration.discord.conftest import JOB_ID, RECEIPT, now_ms, opened, result_of
 
 Pictures = tuple[PictureFile, ...]
@@ -48,7 +48,7 @@ async def chat(config: DiscordConfig, desk: ScriptedDesk, clock: Clock) -> Async
 
 async def asked_for(
     discord: FakeDiscord, desk: ScriptedDesk, *, private: bool = False, **where: object
-) -> tuple[Asked, Address]:
+) -> tuple[Interaction, Address]:
     asked = await discord.slash("sugar", {"prompt": "a face", "private": private}, **where)
     await until(lambda: asked.message_id in discord.edits)
     return asked, desk.handled[-1][1].address
@@ -67,7 +67,7 @@ def waits_at(address: Address, place: int) -> Status:
     return Status(JOB_ID, address, "en", count=1, position=place)
 
 
-async def test_an_answer_that_waits_twelve_minutes_goes_on_as_one_message_that_becomes_the_picture(
+async def test_an_answer_that_waits_twelve_minutes_moves_to_one_message_that_shows_the_picture(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, clock: Clock, pictures: Pictures
 ) -> None:
     asked, old = await asked_for(discord, desk)
@@ -75,7 +75,7 @@ async def test_an_answer_that_waits_twelve_minutes_goes_on_as_one_message_that_b
     await until(lambda: discord.in_channel(CHANNEL_ID))
     (message,) = discord.in_channel(CHANNEL_ID)
     assert message["content"].startswith(f"<@{MEMBER_ID}> Got it!")
-    await until(lambda: "goes on" in discord.shown(asked)["content"])
+    await until(lambda: "goes on" in discord.answer_to(asked)["content"])
     assert len(discord.edits[message["id"]]) == 1
     assert not discord.buttons(asked.message_id)
     assert [button["label"] for button in discord.buttons(message["id"])] == ["Cancel"]
@@ -93,7 +93,7 @@ async def test_an_answer_that_waits_twelve_minutes_goes_on_as_one_message_that_b
     assert not discord.in_channel(discord.direct_channel(MEMBER_ID))
 
 
-async def test_a_parcel_made_before_its_answer_moved_goes_to_where_it_is_now(
+async def test_a_result_made_before_its_answer_moved_goes_to_the_new_message(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, clock: Clock, pictures: Pictures
 ) -> None:
     _, old = await asked_for(discord, desk)
@@ -104,7 +104,7 @@ async def test_a_parcel_made_before_its_answer_moved_goes_to_where_it_is_now(
     assert len(message["attachments"]) == 2
 
 
-async def test_a_message_whose_place_was_not_stored_before_a_crash_is_found_by_its_nonce(
+async def test_a_message_whose_address_was_not_stored_before_a_crash_is_found_by_its_nonce(
     discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk, clock: Clock, pictures: Pictures
 ) -> None:
     async with opened(config, desk, clock) as chat:
@@ -118,7 +118,7 @@ async def test_a_message_whose_place_was_not_stored_before_a_crash_is_found_by_i
     assert "Got it" not in message["content"]
 
 
-async def test_a_status_after_the_token_died_is_told_by_a_message(
+async def test_a_status_after_the_token_expired_is_shown_by_a_message(
     discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk, clock: Clock
 ) -> None:
     """As after a restart: nobody saw the twelfth minute pass."""
@@ -134,15 +134,15 @@ async def test_a_status_after_the_token_died_is_told_by_a_message(
 
 
 @pytest.mark.parametrize("why", ["may not post", "private", "channel closed"])
-async def test_an_answer_that_cannot_go_on_says_where_it_will_end_and_is_left_alone(
+async def test_an_answer_that_cannot_move_says_where_the_result_will_arrive_and_stays(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, clock: Clock, pictures: Pictures, why: str
 ) -> None:
     asked, address = await asked_for(discord, desk, private=why == "private", may_post=why != "may not post")
-    assert "direct message" not in discord.shown(asked)["content"]
+    assert "direct message" not in discord.answer_to(asked)["content"]
     if why == "channel closed":
         discord.closed_channels[CHANNEL_ID] = (403, 50013)
     clock.ahead_ms = MOVE_AFTER_MS
-    await until(lambda: "direct message" in discord.shown(asked)["content"])
+    await until(lambda: "direct message" in discord.answer_to(asked)["content"])
     assert [button["label"] for button in discord.buttons(asked.message_id)] == ["Cancel"]
     requests = len(discord.requests)
     await chat.show(waits_at(address, 2))
@@ -154,29 +154,29 @@ async def test_an_answer_that_cannot_go_on_says_where_it_will_end_and_is_left_al
     assert not [one for one in discord.requests[requests:] if one.path.startswith("/webhooks")]
 
 
-async def test_a_wait_longer_than_twelve_minutes_where_we_may_not_post_is_said_at_once(
+async def test_a_receipt_announces_a_direct_message_if_the_wait_is_long_and_the_bot_may_not_post(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
 ) -> None:
     too_long = TimeEstimate(MOVE_AFTER_MS / 1_000 - 60, MOVE_AFTER_MS / 1_000 + 60)
     desk.answer = lambda command, context: replace(RECEIPT, wait=too_long)
     asked, _ = await asked_for(discord, desk, may_post=False)
-    assert "direct message" in discord.shown(asked)["content"]
+    assert "direct message" in discord.answer_to(asked)["content"]
     asked, _ = await asked_for(discord, desk)
-    assert "direct message" not in discord.shown(asked)["content"]
+    assert "direct message" not in discord.answer_to(asked)["content"]
 
 
-async def test_trouble_while_it_moves_on_is_tried_again_and_shows_once(
+async def test_a_move_that_fails_is_tried_again_and_shows_once(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, clock: Clock
 ) -> None:
     asked, _ = await asked_for(discord, desk)
     discord.faults.append(Fault("POST", f"/channels/{CHANNEL_ID}", 400, code=50035, after=True))
     clock.ahead_ms = MOVE_AFTER_MS
-    await until(lambda: "goes on" in discord.shown(asked)["content"])
+    await until(lambda: "goes on" in discord.answer_to(asked)["content"])
     assert len(discord.in_channel(CHANNEL_ID)) == 1
 
 
 @pytest.mark.parametrize("restarts", [False, True])
-async def test_a_parcel_finds_the_message_whose_arrival_nobody_heard_of(
+async def test_a_result_finds_the_message_without_a_reply_from_discord(
     discord: FakeDiscord,
     config: DiscordConfig,
     desk: ScriptedDesk,
@@ -199,12 +199,12 @@ async def test_a_parcel_finds_the_message_whose_arrival_nobody_heard_of(
             await chat.deliver(result_of(old, pictures))
     (message,) = discord.in_channel(CHANNEL_ID)
     assert with_pictures(discord) == [message["id"]]
-    assert "goes on" in discord.shown(asked)["content"]
+    assert "goes on" in discord.answer_to(asked)["content"]
     assert not [one for one in discord.messages.values() if "Got it" in one["content"]]
 
 
 @pytest.mark.parametrize("why", ["may not post", "private", "channel closed"])
-async def test_a_parcel_after_the_twelfth_minute_stays_in_its_answer_where_it_cannot_go_on(
+async def test_a_result_after_the_twelfth_minute_stays_in_an_answer_that_cannot_move(
     discord: FakeDiscord,
     config: DiscordConfig,
     desk: ScriptedDesk,
@@ -223,7 +223,7 @@ async def test_a_parcel_after_the_twelfth_minute_stays_in_its_answer_where_it_ca
     assert not discord.in_channel(CHANNEL_ID)
 
 
-async def test_pictures_that_reached_the_answer_unheard_are_not_shown_again_below_it(
+async def test_pictures_that_already_reached_the_answer_are_not_shown_again_below_it(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, clock: Clock, pictures: Pictures
 ) -> None:
     asked, address = await asked_for(discord, desk)
@@ -257,14 +257,14 @@ async def test_pictures_show_once_though_discord_forgot_the_nonce_of_their_messa
     assert len(with_pictures(discord)) == 1
 
 
-async def test_an_answer_says_in_the_end_that_it_goes_on_below(
+async def test_an_outdated_response_finally_shows_that_the_answer_moved(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, clock: Clock
 ) -> None:
     asked, _ = await asked_for(discord, desk)
     fault = Fault("PATCH", "/webhooks", 400, code=50035, times=4)
     discord.faults.append(fault)
     clock.ahead_ms = MOVE_AFTER_MS
-    await until(lambda: "goes on" in discord.shown(asked)["content"])
+    await until(lambda: "goes on" in discord.answer_to(asked)["content"])
     assert not fault.times
     assert not discord.buttons(asked.message_id)
     (message,) = discord.in_channel(CHANNEL_ID)
@@ -276,7 +276,7 @@ async def test_an_answer_says_in_the_end_that_it_goes_on_below(
 
 
 @pytest.mark.parametrize("by", ["status", "result"])
-async def test_an_answer_that_could_not_say_so_before_a_restart_does_after_it(
+async def test_an_outdated_response_is_edited_after_a_restart(
     discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk, clock: Clock, by: str
 ) -> None:
     fault = Fault("PATCH", "/webhooks", 400, code=50035, times=1_000)
@@ -286,16 +286,16 @@ async def test_an_answer_that_could_not_say_so_before_a_restart_does_after_it(
         clock.ahead_ms = MOVE_AFTER_MS
         await until(lambda: JOB_ID in desk.addresses)
     fault.times = 0
-    assert "Got it" in discord.shown(asked)["content"]
+    assert "Got it" in discord.answer_to(asked)["content"]
     async with opened(config, desk, clock) as chat:
         if by == "status":
             await chat.show(waits_at(desk.addresses[JOB_ID], 2))
         else:
             await chat.deliver(result_of(desk.addresses[JOB_ID], ()))
-        await until(lambda: "goes on" in discord.shown(asked)["content"])
+        await until(lambda: "goes on" in discord.answer_to(asked)["content"])
 
 
-async def test_a_message_tells_on_where_its_answer_was_dismissed(
+async def test_a_message_shows_the_status_after_the_response_was_dismissed(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, clock: Clock
 ) -> None:
     asked, old = await asked_for(discord, desk)
@@ -307,7 +307,7 @@ async def test_a_message_tells_on_where_its_answer_was_dismissed(
     await until(lambda: "2 ahead" in message["content"])
 
 
-async def test_news_that_come_while_an_answer_moves_on_are_told_by_its_message(
+async def test_a_status_that_arrives_during_a_move_is_shown_by_the_message(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, clock: Clock
 ) -> None:
     _, old = await asked_for(discord, desk)
@@ -321,7 +321,7 @@ async def test_news_that_come_while_an_answer_moves_on_are_told_by_its_message(
     await until(lambda: "2 ahead" in message["content"])
 
 
-async def test_a_message_takes_no_larger_files_than_any_of_the_bot(
+async def test_a_moved_answer_stores_the_file_limit_of_the_bot(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, clock: Clock
 ) -> None:
     await asked_for(discord, desk, file_bytes=50 * DEFAULT_FILE_BYTES)

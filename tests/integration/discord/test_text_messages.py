@@ -47,7 +47,7 @@ async def direct_message(discord: FakeDiscord) -> dict[str, object]:
 async def test_a_sentence_becomes_a_reply_that_becomes_the_pictures(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, pictures: Pictures, in_guild: bool
 ) -> None:
-    message_id = await discord.say(
+    message_id = await discord.send_message(
         f"{AT_ME} a face --seed 7" if in_guild else "a face --seed 7", in_guild=in_guild
     )
     reply = await reply_to(discord, message_id)
@@ -67,11 +67,12 @@ async def test_a_sentence_becomes_a_reply_that_becomes_the_pictures(
     assert len(discord.messages) == 1
 
 
-async def test_a_reply_carries_the_jobs_id_as_nonce_and_pings_nobody(
+async def test_a_reply_has_the_job_id_as_nonce_and_mentions_nobody(
     discord: FakeDiscord, chat: DiscordChat
 ) -> None:
     await reply_to(
-        discord, await discord.say(f"{AT_ME} @everyone <@77> a face", mentions=[user(BOT_ID), user("77")])
+        discord,
+        await discord.send_message(f"{AT_ME} @everyone <@77> a face", mentions=[user(BOT_ID), user("77")]),
     )
     sent = next(one for one in discord.requests if one.path == f"/channels/{CHANNEL_ID}/messages")
     assert (sent.body["nonce"], sent.body["enforce_nonce"]) == (JOB_ID, True)
@@ -87,11 +88,11 @@ async def test_a_reply_carries_the_jobs_id_as_nonce_and_pings_nobody(
         ("/lora switch sugar 0.5", LoraSwitch(LoraWish("sugar", 0.5))),
     ],
 )
-async def test_a_typed_command_does_what_its_slash_command_does(
+async def test_a_typed_command_works_like_its_slash_command(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, text: str, command: object
 ) -> None:
     desk.answer = lambda *_: CreditBalance(3, 20, 1_795_000_000)
-    reply = await reply_to(discord, await discord.say(text, in_guild=False))
+    reply = await reply_to(discord, await discord.send_message(text, in_guild=False))
     assert desk.handled[0][0] == command
     assert "<t:1795000000:f>" in str(reply["content"])
 
@@ -110,28 +111,30 @@ async def test_a_typed_command_does_what_its_slash_command_does(
         ({"content": "画一个女孩 --size 0"}, "不是"),
     ],
 )
-async def test_what_cannot_be_drawn_says_why_and_is_never_asked_of_the_desk(
+async def test_a_message_that_cannot_be_drawn_is_explained_and_never_reaches_the_desk(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, changed: dict[str, object], said: str
 ) -> None:
-    message_id = await discord.say(str(changed.pop("content")), in_guild=False, **changed)
+    message_id = await discord.send_message(str(changed.pop("content")), in_guild=False, **changed)
     assert said in str((await reply_to(discord, message_id))["content"])
     await until(lambda: desk.settled == [message_id])
     assert not desk.handled
 
 
-async def test_what_is_ignored_on_purpose_costs_no_request(
+async def test_an_ignored_message_causes_no_request(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
 ) -> None:
     requests = len(discord.requests)
-    await discord.say("a face")
-    await discord.say(f"{AT_ME} a face", author=user("5", bot=True))
-    await discord.say(f"{AT_ME} a face", webhook_id="5")
-    await discord.say("", in_guild=False, type=6)
-    await discord.gateway.dispatch("MESSAGE_UPDATE", {**discord.written[await discord.say("x")]})
+    await discord.send_message("a face")
+    await discord.send_message(f"{AT_ME} a face", author=user("5", bot=True))
+    await discord.send_message(f"{AT_ME} a face", webhook_id="5")
+    await discord.send_message("", in_guild=False, type=6)
+    await discord.gateway.dispatch(
+        "MESSAGE_UPDATE", {**discord.person_messages[await discord.send_message("x")]}
+    )
     await discord.gateway.dispatch("MESSAGE_DELETE", {"id": "1", "channel_id": CHANNEL_ID})
     for odd in ({}, {"id": "1"}, {"id": "1", "author": 5}, {"id": "x", "author": {"id": "y"}}, [], None):
         await discord.gateway.dispatch("MESSAGE_CREATE", odd)
-    await reply_to(discord, await discord.say("a face", in_guild=False))
+    await reply_to(discord, await discord.send_message("a face", in_guild=False))
     assert len(desk.handled) == 1
     assert len(discord.requests) == requests + 1
 
@@ -140,44 +143,44 @@ async def test_a_repeated_message_is_answered_once(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
 ) -> None:
     desk.answer = lambda *_: CreditBalance(3, 20, 1_795_000_000)
-    message_id = await discord.say("/quota", in_guild=False)
+    message_id = await discord.send_message("/quota", in_guild=False)
     await reply_to(discord, message_id)
-    await discord.gateway.dispatch("MESSAGE_CREATE", discord.written[message_id])
-    await reply_to(discord, await discord.say("/quota", in_guild=False))
+    await discord.gateway.dispatch("MESSAGE_CREATE", discord.person_messages[message_id])
+    await reply_to(discord, await discord.send_message("/quota", in_guild=False))
     assert [context.event_id for _, context in desk.handled].count(message_id) == 1
 
 
-async def test_a_disk_that_takes_nothing_is_said_and_nothing_is_accepted(
+async def test_a_full_disk_leads_to_a_refusal_and_nothing_is_accepted(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def full(*_: object) -> None:
         raise CannotSave(detail="database or disk is full")
 
     monkeypatch.setattr(desk, "store_events", full)
-    reply = await reply_to(discord, await discord.say("a face", in_guild=False))
+    reply = await reply_to(discord, await discord.send_message("a face", in_guild=False))
     assert "can't save anything" in str(reply["content"])
     assert not desk.handled
 
 
-async def test_an_error_nobody_planned_for_ends_in_an_apology(
+async def test_an_unexpected_error_leads_to_an_apology(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
 ) -> None:
     def break_down(*_: object) -> CreditBalance:
         raise ZeroDivisionError
 
     desk.answer = break_down
-    reply = await reply_to(discord, await discord.say("a face", in_guild=False))
+    reply = await reply_to(discord, await discord.send_message("a face", in_guild=False))
     assert "Something went wrong" in str(reply["content"])
 
 
 # Where the bot may not write or attach files.
 
 
-async def test_where_the_bot_may_not_write_it_answers_directly_and_says_why(
+async def test_a_bot_that_may_not_write_answers_directly_and_says_why(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, pictures: Pictures
 ) -> None:
     await discord.gateway.dispatch("GUILD_CREATE", guild(denied=SEND))
-    await discord.say(f"{AT_ME} a face")
+    await discord.send_message(f"{AT_ME} a face")
     message = await direct_message(discord)
     assert str(message["content"]).endswith("2 left.") or "Got it!" in str(message["content"])
     assert "I may not write in the channel" in str(message["content"])
@@ -187,30 +190,30 @@ async def test_where_the_bot_may_not_write_it_answers_directly_and_says_why(
     assert not discord.in_channel(CHANNEL_ID)
 
 
-async def test_a_refusal_where_the_bot_may_not_write_comes_directly(
+async def test_a_refusal_arrives_directly_if_the_bot_may_not_write(
     discord: FakeDiscord, config: DiscordConfig
 ) -> None:
     discord.closed_channels[CHANNEL_ID] = (403, 50013)  # nobody told us before
     async with opened(config, ScriptedDesk(refusing(NoCreditsLeft(price=2, credits=1, renews_at_s=5)))):
-        await discord.say(f"{AT_ME} a face")
+        await discord.send_message(f"{AT_ME} a face")
         assert "Not enough credits" in str((await direct_message(discord))["content"])
 
 
-async def test_a_person_who_can_be_answered_nowhere_is_settled(
+async def test_a_message_that_cannot_be_answered_is_settled(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
 ) -> None:
     desk.answer = lambda *_: CreditBalance(3, 20, 1_795_000_000)
     for channel in (CHANNEL_ID, discord.direct_channel(MEMBER_ID)):
         discord.closed_channels[channel] = (403, 50013)
-    message_id = await discord.say(f"{AT_ME} /quota")
+    message_id = await discord.send_message(f"{AT_ME} /quota")
     await until(lambda: desk.settled == [message_id])
 
 
-async def test_where_no_files_may_be_attached_it_is_said_at_once_and_pictures_come_directly(
+async def test_a_receipt_says_that_pictures_arrive_directly_if_the_bot_may_not_attach_files(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, pictures: Pictures
 ) -> None:
     await discord.gateway.dispatch("GUILD_CREATE", guild(denied=ATTACH))
-    reply = await reply_to(discord, await discord.say(f"{AT_ME} a face"))
+    reply = await reply_to(discord, await discord.send_message(f"{AT_ME} a face"))
     assert "they come to you as a direct message" in str(reply["content"])
     await until(lambda: JOB_ID in desk.addresses)
     for _ in range(2):
@@ -228,8 +231,8 @@ async def left_behind(discord: FakeDiscord, config: DiscordConfig, desk: Scripte
     """A message that a bot stored before it ended; the gateway will not send it again."""
     async with opened(config, desk):
         pass
-    message_id = await discord.say(text, in_guild=False)
-    await desk.store_events(Platform.DISCORD, [(message_id, json.dumps(discord.written[message_id]))])
+    message_id = await discord.send_message(text, in_guild=False)
+    await desk.store_events(Platform.DISCORD, [(message_id, json.dumps(discord.person_messages[message_id]))])
     return message_id
 
 
@@ -261,13 +264,13 @@ async def test_a_job_that_was_accepted_before_a_crash_has_one_placeholder_after_
     assert len(discord.replies(message_id)) == (0 if is_shown else 1)
 
 
-async def test_a_placeholder_whose_arrival_nobody_heard_of_is_found_by_its_nonce(
+async def test_a_placeholder_without_a_reply_from_discord_is_found_by_its_nonce(
     discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk, pictures: Pictures
 ) -> None:
     lost = Fault("POST", "/channels", 400, code=50035, after=True, times=1_000)
     discord.faults.append(lost)
     async with opened(config, desk):
-        message_id = await discord.say("a face", in_guild=False)
+        message_id = await discord.send_message("a face", in_guild=False)
         await reply_to(discord, message_id)
         address = desk.handled[0][1].address
     assert JOB_ID not in desk.addresses
@@ -277,14 +280,14 @@ async def test_a_placeholder_whose_arrival_nobody_heard_of_is_found_by_its_nonce
     assert len((await reply_to(discord, message_id))["attachments"]) == 2  # type: ignore[arg-type]
 
 
-async def test_an_answer_that_discord_does_not_take_now_is_given_after_the_next_start(
+async def test_an_answer_that_discord_rejects_for_now_is_sent_after_the_next_start(
     discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk
 ) -> None:
     desk.answer = lambda *_: CreditBalance(3, 20, 1_795_000_000)
     trouble = Fault("POST", "/channels", 400, code=50035, times=1)
     discord.faults.append(trouble)
     async with opened(config, desk):
-        message_id = await discord.say("/quota", in_guild=False)
+        message_id = await discord.send_message("/quota", in_guild=False)
         await until(lambda: not trouble.times)
         await asyncio.sleep(0.05)
         assert not desk.settled
@@ -293,12 +296,13 @@ async def test_an_answer_that_discord_does_not_take_now_is_given_after_the_next_
         await until(lambda: desk.settled == [message_id])
 
 
-async def test_nothing_is_kept_in_memory_of_what_is_answered_and_delivered(
+async def test_an_answered_and_delivered_job_leaves_nothing_in_memory(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
 ) -> None:
     desk.answer = lambda _, context: replace(RECEIPT, job_id=f"job{context.event_id}")
     asked = [
-        await discord.say("a face", user_id=str(10**17 + number), in_guild=False) for number in range(50)
+        await discord.send_message("a face", user_id=str(10**17 + number), in_guild=False)
+        for number in range(50)
     ]
     await until(lambda: len(desk.settled) == 50)
     assert all(discord.replies(message_id) for message_id in asked)
@@ -311,11 +315,11 @@ async def test_nothing_is_kept_in_memory_of_what_is_answered_and_delivered(
     assert not any(chat._inbox._seen.values())
 
 
-async def test_where_the_bot_may_not_reply_it_answers_without_a_reference(
+async def test_a_bot_that_may_not_reply_answers_without_a_reference(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
 ) -> None:
     discord.faults.append(Fault("POST", f"/channels/{CHANNEL_ID}", 403, code=160002))
-    message_id = await discord.say(f"{AT_ME} a face")
+    message_id = await discord.send_message(f"{AT_ME} a face")
     await until(lambda: desk.settled == [message_id])
     [message] = discord.in_channel(CHANNEL_ID)
     assert message["content"].startswith(f"<@{MEMBER_ID}> Got it!")

@@ -21,7 +21,7 @@ from bot.chats.discord_.incoming.inbox import EventInbox
 from bot.chats.discord_.incoming.parsing import PersonLocales, context_of, locale_of
 from bot.chats.discord_.library_internals import MALFORMED, Interaction
 from bot.chats.discord_.outgoing.address import AnswerAddress, AnswerState, Response
-from bot.chats.discord_.outgoing.delivery import ResultDelivery
+from bot.chats.discord_.outgoing.delivery import AnswerDelivery
 from bot.chats.discord_.outgoing.placeholders import Placeholders
 from bot.chats.discord_.outgoing.sender import (
     CALL_TIMEOUT_S,
@@ -50,7 +50,7 @@ class InteractionHandler:
         self,
         desk: Desk,
         placeholders: Placeholders,
-        delivery: ResultDelivery,
+        delivery: AnswerDelivery,
         inbox: EventInbox,
         locales: PersonLocales,
         clock: Callable[[], int],

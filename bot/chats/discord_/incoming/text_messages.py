@@ -16,7 +16,7 @@ from bot.chats.discord_.incoming.event_kinds import EVENT_RULES, kind_of_message
 from bot.chats.discord_.incoming.inbox import EventInbox
 from bot.chats.discord_.incoming.parsing import DiscordMessage, PersonLocales, parse_message
 from bot.chats.discord_.outgoing.address import AnswerAddress, Posted
-from bot.chats.discord_.outgoing.delivery import ResultDelivery
+from bot.chats.discord_.outgoing.delivery import AnswerDelivery
 from bot.chats.discord_.outgoing.placeholders import Placeholders
 from bot.chats.discord_.outgoing.sender import NETWORK_ERRORS
 from bot.chats.event_table import RawEvent
@@ -34,7 +34,7 @@ class TextMessageHandler:
         client: discord.Client,
         desk: Desk,
         placeholders: Placeholders,
-        delivery: ResultDelivery,
+        delivery: AnswerDelivery,
         inbox: EventInbox,
         locales: PersonLocales,
     ) -> None:

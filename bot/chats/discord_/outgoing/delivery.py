@@ -37,7 +37,7 @@ from bot.outcomes import History, JobResult, Outcome, Undeliverable
 log = structlog.get_logger()
 
 
-class ResultDelivery:
+class AnswerDelivery:
     """Sends the answers and results of one connection.
 
     Args:

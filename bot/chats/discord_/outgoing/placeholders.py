@@ -8,6 +8,7 @@ shows an outdated status. ``address`` shows the states.
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import structlog
 
@@ -110,25 +111,25 @@ class Placeholders:
         return placeholder.address if placeholder and placeholder.address.is_message else None
 
     def _schedule_edit(self, job_id: str, placeholder: _Placeholder) -> None:
-        async def edit() -> bool:
-            try:
-                async with asyncio.timeout(EDIT_TIMEOUT_S):
-                    return await self._edit(job_id, self._placeholders.get(job_id, placeholder))
-            except NETWORK_ERRORS as error:
-                log.debug("status not shown", job_id=job_id, error=error_summary(error))
-                is_open = getattr(error, "status", 0) not in RESPONSE_CLOSED_STATUSES
-            if not is_open:
-                self._placeholders.pop(job_id, None)
-            return is_open
-
         known = self._placeholders.get(job_id)
         if known is not None and known.address.is_message:  # the status may be older than the move
             placeholder = replace(placeholder, stored=known.stored, address=known.address)
-        if self._throttle.schedule(job_id, edit):
+        if self._throttle.schedule(job_id, partial(self._try_edit, job_id, placeholder)):
             self._placeholders[job_id] = placeholder
 
+    async def _try_edit(self, job_id: str, placeholder: _Placeholder) -> bool:
+        """Show the newest state of the placeholder; False if the answer can show nothing more."""
+        try:
+            async with asyncio.timeout(EDIT_TIMEOUT_S):
+                return await self._edit(job_id, self._placeholders.get(job_id, placeholder))
+        except NETWORK_ERRORS as error:
+            log.debug("status not shown", job_id=job_id, error=error_summary(error))
+            is_open = getattr(error, "status", 0) not in RESPONSE_CLOSED_STATUSES
+        if not is_open:
+            self._placeholders.pop(job_id, None)
+        return is_open
+
     async def _edit(self, job_id: str, placeholder: _Placeholder) -> bool:
-        """Show the placeholder; False if the answer can show nothing more."""
         address, state = placeholder.address, placeholder.address.state_at(self._clock())
         message = OutgoingMessage(
             as_plain_text(placeholder.text), button=Cancel(job_id), locale=placeholder.locale

@@ -34,7 +34,7 @@ class Clock:
         return self.now_s
 
 
-def test_a_few_starts_need_not_wait(tmp_path: Path) -> None:
+def test_the_first_identifies_do_not_wait(tmp_path: Path) -> None:
     starts = IdentifyLimiter(tmp_path / "starts.json", Clock())
     for _ in range(FREE_IDENTIFIES):
         assert starts.wait_s() == 0
@@ -43,7 +43,7 @@ def test_a_few_starts_need_not_wait(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("restart_s", [0.5, 5.0, 60.0, 300.0])
-def test_two_days_of_crashing_stay_within_what_discord_forgives(tmp_path: Path, restart_s: float) -> None:
+def test_two_days_of_crashes_stay_within_discords_limit(tmp_path: Path, restart_s: float) -> None:
     clock, made = Clock(), list[float]()
     while clock.now_s < NOW_S + 2 * DAY_S:
         starts = IdentifyLimiter(tmp_path / "starts.json", clock)  # a new process
@@ -56,7 +56,7 @@ def test_two_days_of_crashing_stay_within_what_discord_forgives(tmp_path: Path, 
     assert len(made) > 2 * FREE_IDENTIFIES  # it does come back
 
 
-def test_a_quiet_day_forgives_all(tmp_path: Path) -> None:
+def test_a_day_without_identifies_resets_the_wait(tmp_path: Path) -> None:
     clock = Clock()
     starts = IdentifyLimiter(tmp_path / "starts.json", clock)
     for _ in range(FREE_IDENTIFIES + 5):
@@ -65,7 +65,7 @@ def test_a_quiet_day_forgives_all(tmp_path: Path) -> None:
     assert starts.wait_s() == 0
 
 
-def test_a_clock_that_was_set_back_keeps_nobody_out(tmp_path: Path) -> None:
+def test_a_clock_that_was_set_back_blocks_nothing(tmp_path: Path) -> None:
     clock = Clock()
     starts = IdentifyLimiter(tmp_path / "starts.json", clock)
     for _ in range(FREE_IDENTIFIES + 5):
@@ -75,7 +75,7 @@ def test_a_clock_that_was_set_back_keeps_nobody_out(tmp_path: Path) -> None:
 
 
 @given(st.one_of(st.text(), st.lists(st.floats()).map(json.dumps), st.just("[null]"), st.just("{}")))
-def test_a_damaged_history_is_no_history(tmp_path_factory: pytest.TempPathFactory, said: str) -> None:
+def test_a_damaged_file_counts_as_empty(tmp_path_factory: pytest.TempPathFactory, said: str) -> None:
     file = tmp_path_factory.mktemp("starts") / "starts.json"
     file.write_text(said, encoding="utf-8")
     starts = IdentifyLimiter(file, Clock())
@@ -84,7 +84,7 @@ def test_a_damaged_history_is_no_history(tmp_path_factory: pytest.TempPathFactor
     assert json.loads(file.read_text())[-1] == NOW_S
 
 
-async def test_answers_that_discord_counts_are_counted_and_forgotten_after_ten_minutes() -> None:
+async def test_refusals_are_counted_and_expire_after_ten_minutes() -> None:
     clock = Clock()
     refusals = RefusalCounter(clock)
 

@@ -12,17 +12,17 @@ from bot.chats.discord_.incoming.event_kinds import (
     kind_of_message,
     render_table,
 )
-from tests.fakes.discord_payloads import BOT, BOT_ID, CHANNEL_ID, MEMBER_ID, said, user
+from tests.fakes.discord_payloads import BOT, BOT_ID, CHANNEL_ID, MEMBER_ID, message_event, user
 
 ME = int(BOT_ID)
 AT_ME = f"<@{BOT_ID}>"
 
 
 def written(content: str = "a face", *, in_guild: bool = False, **changed: Any) -> dict[str, Any]:
-    return said("1", CHANNEL_ID, content, user_id=MEMBER_ID, in_guild=in_guild, **changed)
+    return message_event("1", CHANNEL_ID, content, user_id=MEMBER_ID, in_guild=in_guild, **changed)
 
 
-def test_every_kind_has_a_rule_and_every_rule_its_reason() -> None:
+def test_every_kind_has_a_rule_with_an_action() -> None:
     assert set(EVENT_RULES) == set(EventKind)
     assert all(rule.action for rule in EVENT_RULES.values())
 

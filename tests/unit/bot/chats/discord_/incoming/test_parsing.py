@@ -8,18 +8,18 @@ from bot.chats.discord_.incoming.event_kinds import EventKind
 from bot.chats.discord_.incoming.parsing import REMEMBERED_PERSONS, PersonLocales, parse_message
 from bot.commands.values import Draw, Quota
 from bot.errors import EmptyPrompt, LoraFileSent, NotInPublic, TextOnly
-from tests.fakes.discord_payloads import BOT, BOT_ID, CHANNEL_ID, GUILD_ID, MEMBER_ID, said, user
+from tests.fakes.discord_payloads import BOT, BOT_ID, CHANNEL_ID, GUILD_ID, MEMBER_ID, message_event, user
 
 ME = int(BOT_ID)
 AT_ME = f"<@{BOT_ID}>"
 
 
 def written(content: str = "a face", *, in_guild: bool = False, **changed: Any) -> dict[str, Any]:
-    return said("1", CHANNEL_ID, content, user_id=MEMBER_ID, in_guild=in_guild, **changed)
+    return message_event("1", CHANNEL_ID, content, user_id=MEMBER_ID, in_guild=in_guild, **changed)
 
 
 @pytest.mark.parametrize("name", [f"<@{BOT_ID}>", f"<@!{BOT_ID}>"])
-def test_the_bots_name_is_taken_out_and_other_people_are_named(name: str) -> None:
+def test_the_bots_name_is_removed_and_other_people_are_named(name: str) -> None:
     other = user("77", "a friend")
     raw = written(f"{name} <@77> as a fox", in_guild=True, mentions=[BOT, other])
     message = parse_message(raw, EventKind.MENTION, ME, PersonLocales())
@@ -41,12 +41,14 @@ def test_the_bots_name_is_taken_out_and_other_people_are_named(name: str) -> Non
         (EventKind.MENTION, f"{AT_ME} a face --private", NotInPublic),
     ],
 )
-def test_what_cannot_be_done_is_refused(kind: EventKind, content: str, error: type[Exception]) -> None:
+def test_a_message_that_cannot_be_handled_is_refused(
+    kind: EventKind, content: str, error: type[Exception]
+) -> None:
     with pytest.raises(error):
         parse_message(written(content, in_guild=True), kind, ME, PersonLocales()).command()
 
 
-def test_what_is_personal_is_answered_where_nobody_reads_along() -> None:
+def test_personal_commands_work_in_direct_messages() -> None:
     assert parse_message(written("/quota"), EventKind.DIRECT_TEXT, ME, PersonLocales()).command() == Quota()
     private = parse_message(written("a face --private"), EventKind.DIRECT_TEXT, ME, PersonLocales()).command()
     assert private == Draw("a face", private=True)
@@ -62,7 +64,7 @@ def test_what_is_personal_is_answered_where_nobody_reads_along() -> None:
         ("可愛い女の子の顔", "", "", "en"),
     ],
 )
-def test_a_message_is_answered_in_the_language_of_its_person(
+def test_a_message_is_answered_in_the_locale_of_its_person(
     content: str, noted: str, server: str, locale: str
 ) -> None:
     locales = PersonLocales()
@@ -71,7 +73,7 @@ def test_a_message_is_answered_in_the_language_of_its_person(
     assert parse_message(written(content), EventKind.DIRECT_TEXT, ME, locales, server).locale == locale
 
 
-def test_the_memory_of_languages_is_bounded_and_keeps_the_latest() -> None:
+def test_the_memory_of_locales_is_bounded_and_keeps_the_latest() -> None:
     locales = PersonLocales()
     for number in range(REMEMBERED_PERSONS + 10):
         locales.remember("kept", "zh-CN")

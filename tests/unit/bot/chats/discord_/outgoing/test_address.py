@@ -94,7 +94,7 @@ def test_a_token_never_shows_in_a_representation() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", "7", '{"token": 1, "more": 2}', "null"])
-def test_an_address_that_is_not_ours_is_a_value_error(text: str) -> None:
+def test_a_foreign_address_is_a_value_error(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - whichever one, the desk keeps the result
         AnswerAddress.from_json(text)
 

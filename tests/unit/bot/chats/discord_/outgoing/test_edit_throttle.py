@@ -13,7 +13,7 @@ def noting(made: list[int], number: int, *, works: bool = True) -> Edit:
     return edit
 
 
-async def test_the_first_edit_is_made_at_once_and_of_the_next_only_the_newest() -> None:
+async def test_the_first_edit_is_immediate_and_only_the_newest_of_the_next_is_made() -> None:
     throttle, made = EditThrottle(interval_s=0.1), []
     throttle.schedule("job", noting(made, 1))
     await asyncio.sleep(0.02)
@@ -35,7 +35,7 @@ async def test_jobs_do_not_wait_for_each_other() -> None:
     await throttle.close()
 
 
-async def test_the_end_waits_for_the_edit_under_way_and_lets_none_follow() -> None:
+async def test_the_end_waits_for_the_edit_in_progress_and_no_edit_follows() -> None:
     throttle, made = EditThrottle(interval_s=0.01), []
 
     async def slow() -> bool:
@@ -73,7 +73,7 @@ async def test_the_memory_of_ended_jobs_is_bounded() -> None:
     await throttle.close()
 
 
-async def test_an_edit_that_fails_as_nobody_foresaw_does_not_end_the_jobs_line() -> None:
+async def test_an_unexpected_error_in_an_edit_does_not_stop_later_edits() -> None:
     async def broken() -> bool:
         raise ZeroDivisionError
 

@@ -17,7 +17,7 @@ PIECES = st.sampled_from(
 
 @settings(deadline=None)
 @given(st.one_of(st.text(), st.lists(PIECES, max_size=30).map("".join)))
-def test_no_text_keeps_a_meaning(text: str) -> None:
+def test_no_text_keeps_a_meaning_for_discord(text: str) -> None:
     said = as_plain_text(text)
     assert not LIVE.search(said)
     assert not MARKUP.search(ESCAPE.sub("", said))
@@ -29,11 +29,11 @@ def test_every_text_fits_one_message(text: str, times: int) -> None:
     assert len(as_plain_text(text * times)) <= MAX_CHARS
 
 
-def test_ordinary_text_reads_as_it_was_written() -> None:
+def test_ordinary_text_stays_unchanged() -> None:
     text = "Got it! 1 ahead of you; yours starts in about 10–15 s.\n清透水光肌 · 512 × 768 · seed 7"
     assert as_plain_text(text) == text
 
 
-def test_a_moment_of_ours_keeps_its_meaning() -> None:
+def test_a_time_of_ours_keeps_its_meaning() -> None:
     said = as_plain_text("again at <t:1800000000:f> (<t:1800000000:R>), not <t:1:x> or <@1>")
     assert said == "again at <t:1800000000:f> (<t:1800000000:R>), not \\<t:1:x> or \\<@1>"
