@@ -1,9 +1,9 @@
 """One card, one worker process: render requests in, pictures out.
 
-The room knows nothing of people, chats or money: it never imports ``bot``. What lies in the room itself, and
-``host`` and ``scheduler``, is the parent's side and never imports torch; ``worker``, ``zimage``, ``lora`` and
-``finish`` run in the worker process, the only owner of CUDA. ``README.md`` has the map.
+The engine knows no people, chats or credits: it never imports ``bot``. ``zimage``, ``lora``, ``finish`` and
+``cuda`` run in the worker process, the only owner of CUDA. The other modules never import torch; the parent
+and the worker share them. ``README.md`` lists all of them.
 
-A crash of the worker loses nothing: the host says ``WorkerLost`` and starts another.
-Tests of this room alone: ``pytest tests/unit/engine tests/integration/engine``.
+A crash of the worker loses nothing: the host raises ``WorkerLost`` and starts another worker.
+Tests: ``pytest tests/unit/engine tests/integration/engine``.
 """

@@ -1,24 +1,24 @@
-"""What the engine is told at start: one frozen value, handed down from the bot's settings."""
+"""The configuration of the engine: one frozen value, made from the bot's settings."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 BUILT_IN = "built-in"
-TRITON_DIR = "TRITON_CACHE_DIR"  # the environment variable by which Triton is told where its kernels lie
+TRITON_DIR = "TRITON_CACHE_DIR"  # the environment variable with the folder of Triton's kernels
 
 
 @dataclass(frozen=True, slots=True)
 class EngineConfig:
-    """Where the engine finds its model and LoRAs, and how it may use the machine.
+    """The model, the LoRAs, and how the engine may use the machine.
 
     Attributes:
         model: ``built-in``, a folder in diffusers' layout, or a Hub name: ``Tongyi-MAI/Z-Image-Turbo``.
         revision: The pinned commit of a Hub name; required for one, ignored otherwise.
-        source: ``hub`` or ``modelscope``: where a Hub name is fetched from.
-        data_dir: Everything the engine writes lies below: ``models/``, ``triton/``, ``cost.json``.
-        lora_dir: The shelf of the host's own LoRA files.
+        source: ``hub`` or ``modelscope``: the source of a Hub name.
+        data_dir: The engine writes only below it: ``models/``, ``triton/``, ``cost.json``.
+        lora_dir: The folder of the host's own LoRA files.
         device: ``auto``, ``cuda``, ``cuda:1``, ``cpu``.
-        precision: ``bf16``, or ``fp8`` for a card that multiplies in eight bits: faster, and another picture.
+        precision: ``bf16``, or ``fp8`` for a card that multiplies in eight bits: faster, with other pictures.
         reserve_bytes: Memory kept free on the card for others.
         start_timeout_s: How long a worker may take until it is ready.
         step_timeout_s: How long one denoising step may take before the worker counts as hung.
@@ -37,5 +37,5 @@ class EngineConfig:
 
     @property
     def kernels_dir(self) -> Path:
-        """Where the card's kernels are kept once they are built."""
+        """The folder of the kernels that were built for the card."""
         return self.data_dir / "triton"

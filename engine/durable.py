@@ -1,7 +1,7 @@
 """Durable, private files: a crash leaves the old content or the new one, and only the owner can read it.
 
 A file is written beside its final name, synced and renamed, and then its folder is synced. A failure removes
-the draft; what a kill leaves behind has a name that ``remove_drafts`` recognises. Modes are set when a file
+the draft; a kill leaves a draft, whose name ``remove_drafts`` recognises. Modes are set when a file
 is created, whatever the umask is. Blocking: call these in a thread.
 """
 
@@ -52,10 +52,10 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Write a file durably, as ``replacing`` does.
+    """Write a file durably, as ``replacing``.
 
     Raises:
-        OSError: The disk refused; ``path`` has its old content, or does not exist as before.
+        OSError: The disk refused; ``path`` is unchanged.
     """
     with replacing(path) as draft:
         draft.write_bytes(content)
@@ -123,7 +123,7 @@ def _tighten_file(path: Path) -> bool:
     is_ours = stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and status.st_uid == os.geteuid()
     if not is_ours or not status.st_mode & _OTHERS:
         return False
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # it may have been exchanged
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # it may have been replaced
     try:
         os.fchmod(descriptor, stat.S_IMODE(status.st_mode) & ~_OTHERS)
     finally:

@@ -1,21 +1,21 @@
-"""What can go wrong in the engine, and who can mend it.
+"""The errors of the engine, and who can correct them.
 
 * EngineError
-  x ModelError                      the host (the person) mends the checkpoint or the setting
-    + ModelMissing                  there is no such folder or revision
-      - ModelNotDownloaded          it was not fetched yet; `sugarbot setup` fetches it
-      - ModelUnreachable            it cannot be fetched: the network, the Hub, the proxy or the disk
-    + ModelIncomplete               parts are missing or not ours to load
+  x ModelError                      the host (the person) corrects the checkpoint or the setting
+    + ModelMissing                  the folder or revision does not exist
+      - ModelNotDownloaded          it is not downloaded; `sugarbot setup` downloads it
+      - ModelUnreachable            it cannot be downloaded: the network, the Hub, the proxy or the disk
+    + ModelIncomplete               parts are missing or unsupported
     + ModelTooLarge                 the card has no room for the weights
     + NoRoomForCopy                 the disk has no room for the converted weights
     + ConversionRunning             another process converts in this data folder
-  x LoraRejected                    the host replaces the file; nothing of it reached the card
+  x LoraRejected                    the host replaces the file; it never reached the card
     + LoraDamaged                   not an intact safetensors file
       - LoraTruncated · LoraPickled
-    + LoraNotAFile                  a link, a folder, a pipe: anything but a regular file of ours
-    + LoraNameRefused               its file name is not a name people can type
+    + LoraNotAFile                  a link, a folder, a pipe: anything but a regular file of the folder
+    + LoraNameRefused               its file name is not a name that people can type
     + LoraTooLarge                  more bytes, header or tensors than any real LoRA has
-    + LoraUnsupported               a layout, number format or rank that is not loaded here
+    + LoraUnsupported               a layout, number format or rank that is not supported
     + LoraForAnotherModel           its shapes or modules are not this model's
     + LoraTableRefused              loras.toml beside the files cannot be read
     + LoraMissing                   no file with this name and hash
@@ -23,13 +23,13 @@
     + OutOfMemory
     + PromptTooLong
     + BlankPicture
-  x WorkerLost                      the worker process ended; the host starts another, the job goes back
-    + NotBegun                      … while it drew another job; this one goes back and has lost no try
+  x WorkerLost                      the worker process ended; the host starts another, the job returns
+    + JobNotStarted                 … while it drew another job; this one returns and loses no attempt
   x WorkerNotReady                  the worker could not be started
-  x WireError                       the two processes misunderstand each other; the worker is ended
+  x WireError                       a message is malformed; the worker is ended
 
-Each class's docstring is its default message in plain English; its attributes are the facts. People read
-these in their own language through ``bot.messages``.
+The docstring of a class is its default message; its attributes are the facts. ``bot.messages`` has the
+sentences that people read, in their languages.
 """
 
 from engine.printable import printable
@@ -40,7 +40,7 @@ class EngineError(Exception):
     """The engine failed."""
 
     def __init__(self, message: str = "", **facts: object) -> None:
-        """Make the error; files may have chosen names in its text, so control characters are written out."""
+        """Make the error; its text may contain names of files, so control characters are escaped."""
         super().__init__(printable(message) or type(self).__doc__ or "")
         self.facts = {name: _printable(fact) for name, fact in facts.items()}
 

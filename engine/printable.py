@@ -1,4 +1,4 @@
-"""Text from people, files, platforms and libraries on its way to a terminal or a log.
+"""Makes text from people, files, platforms and libraries safe for a terminal or a log.
 
 A terminal obeys control characters: a name with an escape sequence clears the screen, forges a line or sets
 the window's title. Bidirectional overrides show text in another order than it is stored.
@@ -15,15 +15,15 @@ _LINE_ENDS = re.compile("[\t\n]")
 
 
 def printable(text: str, *, is_one_line: bool = True) -> str:
-    r"""Write control characters out, ``\x1b`` for an escape; all other text stays as it is.
+    r"""Escape control characters, an escape as ``\x1b``; all other text stays.
 
     Args:
         text: From anywhere.
-        is_one_line: Write out line feeds and tabs too, as in a log, where a line feed forges an entry.
+        is_one_line: Escape line feeds and tabs too, as for a log, where a line feed forges an entry.
     """
-    shown = _UNSAFE.sub(_written_out, text)
-    return _LINE_ENDS.sub(_written_out, shown) if is_one_line else shown
+    shown = _UNSAFE.sub(_escaped, text)
+    return _LINE_ENDS.sub(_escaped, shown) if is_one_line else shown
 
 
-def _written_out(found: re.Match[str]) -> str:
+def _escaped(found: re.Match[str]) -> str:
     return found[0].encode("unicode_escape").decode("ascii")

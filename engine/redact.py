@@ -1,7 +1,7 @@
-r"""Finds a prompt in text that others wrote, however they quoted, escaped or shortened it.
+r"""Finds a prompt in the output of libraries, however they quoted, escaped or shortened it.
 
-Used for what libraries print. Errors need none of it: of a foreign error only its type and place leave the
-worker (``engine.worker.failures``).
+Errors do not need this: of a foreign error only the type and the place leave the worker
+(``engine.worker.failures``).
 """
 
 import html
@@ -10,16 +10,16 @@ import unicodedata
 from functools import lru_cache
 from urllib.parse import unquote_plus
 
-LETTERS = 8  # in a row, that a text has in common with a prompt by more than chance …
-WIDE_LETTERS = 3  # … and of scripts that need fewer of them for as much
-LEAST = 3  # a shorter prompt tells nobody anything
-MOST_ROUNDS = 3  # an escaped text that is quoted in an escaped text
+LETTERS = 8  # in a row: a text that shares them with a prompt does so by more than chance …
+WIDE_LETTERS = 3  # … and these suffice in scripts that need fewer letters
+MIN_LETTERS = 3  # a shorter prompt reveals nothing
+MAX_ROUNDS = 3  # an escaped text that is quoted in an escaped text
 
 _ESCAPES = re.compile(r"(?:\\x[0-9a-fA-F]{2})+|\\u[0-9a-fA-F]{4}|\\U[0-9a-fA-F]{8}|\\[abfnrtv0]")
 
 
 def repeats(text: str, prompt: str) -> bool:
-    """Return whether the text has a part of the prompt in it."""
+    """Return whether the text contains a part of the prompt."""
     whole, windows = _needles(prompt)
     haystacks = [_letters(form) for form in _forms(text)]
     return any(
@@ -30,9 +30,9 @@ def repeats(text: str, prompt: str) -> bool:
 
 @lru_cache(maxsize=16)
 def _needles(prompt: str) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the prompt itself where it is short, and all its parts that are long enough to tell."""
+    """Return the prompt itself if it is short, and all its parts that are long enough to reveal it."""
     forms = [_letters(form) for form in _forms(prompt)]
-    whole = frozenset(letters for letters in forms if LEAST <= len(letters) < LETTERS)
+    whole = frozenset(letters for letters in forms if MIN_LETTERS <= len(letters) < LETTERS)
     return whole, frozenset().union(*map(_windows, forms))
 
 
@@ -43,9 +43,9 @@ def _windows(letters: str) -> set[str]:
 
 
 def _forms(text: str) -> list[str]:
-    """Return the text as it is and with its escapes read, up to ``MOST_ROUNDS`` times."""
+    """Return the text as it is and with its escapes decoded, up to ``MAX_ROUNDS`` times."""
     forms = [text]
-    for _ in range(MOST_ROUNDS):
+    for _ in range(MAX_ROUNDS):
         text = _ESCAPES.sub(_unescaped, unquote_plus(html.unescape(forms[-1])))
         if text == forms[-1]:
             break
@@ -65,7 +65,7 @@ def _unescaped(found: re.Match[str]) -> str:
 
 def _letters(text: str) -> str:
     folded = unicodedata.normalize("NFKC", text).casefold()
-    return "".join(each for each in folded if unicodedata.category(each) in _TELLING)
+    return "".join(each for each in folded if unicodedata.category(each) in _REVEALING)
 
 
-_TELLING = {"Lu", "Ll", "Lt", "Lm", "Lo", "Nd", "Nl", "No", "So"}
+_REVEALING = {"Lu", "Ll", "Lt", "Lm", "Lo", "Nd", "Nl", "No", "So"}

@@ -1,4 +1,4 @@
-"""The values that cross the engine's door: a request in, events and pictures out.
+"""The values that enter and leave the engine: a request in, events and pictures out.
 
 All are frozen and hold plain data, so they can be stored, sent over a socket and compared in tests.
 """
@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 STEPS = 8  # forwards of the distilled Turbo model, guidance 0 (model card of Z-Image-Turbo)
-MAX_PROMPT_TOKENS = 512  # what ZImagePipeline encodes, chat layout included; it would cut off the rest
-MAX_SEED = 2**32 - 1  # the largest seed other tools read back from a picture's settings
+MAX_PROMPT_TOKENS = 512  # as ZImagePipeline encodes, chat layout included; it cuts off the rest
+MAX_SEED = 2**32 - 1  # the largest seed that other tools read from a picture's settings
 MAX_LORAS = 4  # a stack beyond this only degrades a distilled model
 
 
@@ -29,15 +29,15 @@ class LoraChoice:
 
 @dataclass(frozen=True, slots=True)
 class RenderRequest:
-    """Everything the worker needs to draw one job, and nothing about who asked.
+    """All that the worker needs to draw one job; nothing about the person.
 
-    Picture ``i`` of ``count`` is drawn alone with seed ``(seed + i) % 2**32``, so each can be made again.
+    Picture ``i`` of ``count`` is drawn alone with seed ``(seed + i) % 2**32``, so each can be reproduced.
 
     Attributes:
         job_id: Names the job in events and logs.
-        attempt: Which try this is, from 1; events repeat it so that a late answer can be refused.
+        attempt: Counts from 1; events repeat it, so that late events can be ignored.
         prompt: The final text, triggers included; never logged.
-        width_px: A multiple of 16 within the model's limits; likewise ``height_px``.
+        width_px, height_px: Multiples of 16 within the model's limits.
         seed: 0 … MAX_SEED, of the first picture.
     """
 
@@ -57,7 +57,7 @@ class Picture:
     """One finished picture: a complete PNG file, its settings inside (``parameters`` text chunk).
 
     Attributes:
-        index: Its place in the job, from 0.
+        index: Its number in the job, from 0.
         png: The file's bytes.
     """
 
@@ -70,10 +70,10 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Where the time of one job went, in seconds, summed over its pictures.
+    """The stages of one job in seconds, summed over its pictures.
 
-    ``lora_s`` LoRAs fetched onto the device; merging them begins in ``text_s`` and goes on in ``denoise_s`` ·
-    ``text_s`` prompt → what the blocks see of it · ``denoise_s`` the forwards ·
+    ``lora_s`` LoRAs copied to the device; merging them is part of ``text_s`` and ``denoise_s`` ·
+    ``text_s`` prompt → embedding · ``denoise_s`` the forwards ·
     ``decode_s`` latents → pixels on the host · ``encode_s`` pixels → stamped PNG.
     """
 
@@ -88,7 +88,7 @@ class Timings:
 class Progress:
     """A denoising step of one picture is done: ``step`` of ``steps``, picture ``index`` of the job.
 
-    Step 0 of picture 0 is the job's beginning: until then it lay ready in the worker, behind another.
+    Step 0 of picture 0 is the job's beginning; before it the job was ready in the worker, behind another.
     """
 
     job_id: str
@@ -109,7 +109,7 @@ class Drawn:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The job is complete; every picture was sent before as ``Drawn``.
+    """The job is complete; every picture was sent before, as ``Drawn``.
 
     Attributes:
         peak_bytes: The most memory the job held on the card, weights included; 0 where unknown.
@@ -125,7 +125,7 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class TimeEstimate:
-    """A length of time that is foretold: eight times in ten it lies between these seconds."""
+    """A predicted length of time: in eight of ten cases it is between these seconds."""
 
     least_s: float
     most_s: float
@@ -140,11 +140,11 @@ class Stopped:
 
 
 class FailReason(StrEnum):
-    """Why a job was given up.
+    """Why a job failed.
 
-    OUT_OF_MEMORY   the card had no room, after one retry at a smaller footprint
+    OUT_OF_MEMORY   the card had not enough memory, also in a second try that needs less
     PROMPT_TOO_LONG the text has more tokens than the text encoder takes
-    LORA_MISSING    no file on the shelf has the hash the job was accepted with
+    LORA_MISSING    no file on the shelf has the hash that the job was accepted with
     LORA_REJECTED   the file is damaged or made for another model
     BLANK_PICTURE   the result was not a picture (not finite, or one flat colour)
     WORKER_ERROR    anything else; the worker's log has the details
@@ -179,7 +179,7 @@ Event = Progress | Drawn | Finished | Stopped | Failed
 
 @dataclass(frozen=True, slots=True)
 class WorkerInfo:
-    """What a started worker says of itself.
+    """What a started worker reports about itself.
 
     Attributes:
         device: ``cuda:0``, ``cpu``, …

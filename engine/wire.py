@@ -1,9 +1,9 @@
-"""Frames between the host and its worker: what one writes, the other reads back as an equal value.
+"""The messages between the host and its worker, and their frames on the socket.
 
 A frame is two big-endian u32 lengths, a JSON header ``{"kind": class name, "body": fields}``, and raw bytes
-(the PNG of a ``Drawn``). Only the frozen classes listed in ``KINDS`` exist on the wire; nothing is ever
-unpickled. Each side reads in its own way: the host with ``receive`` on an asyncio stream, the worker with
-``receive_blocking`` on its socket. Both return None where the other side closed between two frames.
+(the PNG of a ``Drawn``). Only the frozen classes in ``KINDS`` exist on the wire; nothing is unpickled. The
+host reads with ``receive`` on an asyncio stream, the worker with ``receive_blocking`` on its socket. Both
+return None if the other side closed between two frames.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from engine.config import EngineConfig
 from engine.errors import ModelError, WireError
 from engine.request import Drawn, Failed, Finished, LoraChoice, Progress, RenderRequest, Stopped, WorkerInfo
 
-MAX_HEADER_BYTES = 2**20  # the longest prompt we take is some 40 KiB; the rest is small
+MAX_HEADER_BYTES = 2**20  # the longest accepted prompt has some 40 KiB; the rest is small
 MAX_RAW_BYTES = 64 * 2**20  # five times an incompressible RGB picture of 2048 x 2048
 LENGTHS = struct.Struct("!II")
 
@@ -36,14 +36,14 @@ class CancelJob:
 
 @dataclass(frozen=True, slots=True)
 class PrefetchLoras:
-    """Host to worker: jobs to come need these LoRAs, soonest first; it replaces what was foreseen before."""
+    """Host to worker: later jobs need these LoRAs, soonest first; replaces the previous message."""
 
     loras: tuple[LoraChoice, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Shutdown:
-    """Host to worker: stop what you draw and end."""
+    """Host to worker: stop drawing and end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +64,14 @@ class StartFailed:
         return cls(type(error).__name__, str(error), facts)
 
     def to_error(self) -> ModelError:
-        """Make the error again; one of an unknown class is a plain ``ModelError``."""
+        """Make the error again; an unknown class becomes a plain ``ModelError``."""
         kinds = {kind.__name__: kind for kind in _with_subclasses(ModelError)}
         return kinds.get(self.error, ModelError)(self.message, **self.facts)
 
 
 @dataclass(frozen=True, slots=True)
 class CardFault:
-    """Worker to host: the card has failed under this job, and the worker ends; no other job is to blame."""
+    """Worker to host: the card has failed during this job, and the worker ends; no other job is lost."""
 
     job_id: str
     attempt: int
@@ -102,10 +102,10 @@ KINDS: dict[str, type[Any]] = {
 
 
 def encode(message: Message) -> bytes:
-    """Make one frame of a message.
+    """Encode a message as one frame.
 
     Raises:
-        WireError: The message is larger than a frame may be, or its text is no Unicode.
+        WireError: The message is too large, or its text is not Unicode.
     """
     raw = b""
     slim = message
@@ -116,17 +116,17 @@ def encode(message: Message) -> bytes:
     try:
         body = _adapter(kind_name).dump_python(slim, mode="json")
         header = to_json({"kind": kind_name, "body": body})
-    except ValueError as error:  # half of a surrogate pair, which JSON from a chat may smuggle in
+    except ValueError as error:  # half of a surrogate pair, which JSON from a chat may contain
         raise WireError(f"a {kind_name} holds text that is no Unicode") from error
     _check_lengths(len(header), len(raw))
     return LENGTHS.pack(len(header), len(raw)) + header + raw
 
 
 def decode(header: bytes, raw: bytes) -> Message:
-    """Read the message back from the two parts of a frame.
+    """Decode the two parts of a frame.
 
     Raises:
-        WireError: It is no message of ours; the caller should end the connection.
+        WireError: It is not one of our messages; the caller should end the connection.
     """
     try:
         envelope = from_json(header)
@@ -153,10 +153,10 @@ def decode(header: bytes, raw: bytes) -> Message:
 
 
 async def receive(reader: asyncio.StreamReader) -> Message | None:
-    """Wait for the next message; None where the other side closed between two frames.
+    """Wait for the next message; None if the other side closed between two frames.
 
     Raises:
-        WireError: The frame is malformed or breaks off; no further one can be read.
+        WireError: The frame is malformed or incomplete; no further one can be read.
     """
     try:
         start = await reader.readexactly(LENGTHS.size)
@@ -178,7 +178,7 @@ def receive_blocking(connection: socket.socket) -> Message | None:
     """As ``receive``, for a thread.
 
     Raises:
-        WireError: The frame is malformed or breaks off; no further one can be read.
+        WireError: The frame is malformed or incomplete; no further one can be read.
     """
     start = _read(connection, LENGTHS.size)
     if not start:

@@ -1,6 +1,13 @@
-"""What lies on disk: safetensors headers, whole checkpoints, and the copy of one in bfloat16.
+"""Model files on disk: headers, completeness, download and conversion. Never imports torch.
 
-``header`` reads a file's header and trusts none of it; ``checkpoint`` says what a Z-Image folder must hold;
-``converted`` knows which source a copy belongs to, ``convert`` rounds, ``shards`` writes; ``dtypes`` alone
-knows torch, for those who do. Tests: ``pytest tests/unit/engine/checkpoint``.
+* ``header``         reads a safetensors header and trusts none of it
+* ``contents``       which parts a Z-Image folder must have, and the shapes of its linears
+* ``model``          finds the model that the settings name, and the sizes it draws
+* ``fetch``          downloads a model in a process that can be ended
+* ``copies``         which converted copy belongs to which checkpoint
+* ``convert``        makes such a copy in bfloat16
+* ``shards``         writes a part as safetensors files of bounded size
+* ``prompt_tokens``  measures a prompt in the model's tokens
+
+Tests: ``pytest tests/unit/engine/checkpoint``.
 """

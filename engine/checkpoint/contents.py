@@ -1,7 +1,7 @@
-"""What a Z-Image checkpoint folder must hold, and what its files say of themselves; torch-free.
+"""Checks what a Z-Image checkpoint folder contains, and reads the headers of its files.
 
-``missing_parts`` names everything that is not there or broken, so that a host mends it in one go instead of
-meeting one loader's traceback after the other. Weights are safetensors or nothing: a pickle does not count.
+``missing_parts`` names everything that is missing or broken, so that a host can correct it in one step.
+Weights must be safetensors: a pickle does not count.
 """
 
 from pathlib import Path
@@ -26,7 +26,7 @@ STEMS = {  # part → how its weights' file names begin
 
 
 def missing_parts(folder: Path) -> list[str]:
-    """Name every part that a Z-Image pipeline needs and this folder lacks; empty for a whole checkpoint."""
+    """Return every part that a Z-Image pipeline needs and this folder lacks."""
     return [
         *_missing_classes(folder),
         *(flaw for part in STEMS for flaw in _missing_weights(folder, part)),
@@ -39,8 +39,8 @@ def linear_shapes(folder: Path) -> dict[str, tuple[int, int]]:
     """Read the (out, in) features of every linear of the transformer, as its own files name them.
 
     Raises:
-        BadHeader: A weights file broke since the folder was proved whole.
-        OSError: It is gone.
+        BadHeader: A weights file was damaged after the folder was checked.
+        OSError: It is missing.
     """
     shapes = {}
     for path in weight_files(folder, "transformer"):
@@ -51,7 +51,7 @@ def linear_shapes(folder: Path) -> dict[str, tuple[int, int]]:
 
 
 def weight_files(folder: Path, part: str) -> list[Path]:
-    """Say which files hold a part's weights; none where the index that lists them is broken."""
+    """Return the files of a part's weights; empty if the index that lists them is broken."""
     names, _ = _weight_files(folder / part, STEMS[part])
     return [folder / part / name for name in names]
 
@@ -60,7 +60,7 @@ def header_of(path: Path) -> dict[str, Tensor]:
     """Read a file's header.
 
     Raises:
-        BadHeader: It is no intact safetensors file.
+        BadHeader: It is not an intact safetensors file.
         OSError: It cannot be read.
     """
     with path.open("rb") as file:
@@ -112,7 +112,7 @@ def _missing_tokenizer(folder: Path) -> list[str]:
 
 
 def _weight_files(folder: Path, stem: str) -> tuple[list[str], list[str]]:
-    """Say the names of a part's weight files, and the flaws of the index that lists them."""
+    """Return the names of a part's weight files, and the flaws of the index that lists them."""
     index_name = f"{stem}.safetensors.index.json"
     if not (folder / index_name).is_file():
         return [f"{stem}.safetensors"], []
@@ -127,7 +127,7 @@ def _weight_files(folder: Path, stem: str) -> tuple[list[str], list[str]]:
 
 
 def _json(path: Path) -> dict[str, Any] | None:
-    """Read a JSON object; None where there is none."""
+    """Read a JSON object; None if the file is missing or is something else."""
     try:
         value = from_json(path.read_bytes())
     except (OSError, ValueError):

@@ -1,9 +1,9 @@
-"""Makes a copy of a checkpoint in bfloat16, once, so that no start reads and rounds twice the bytes again.
+"""Makes a copy of a checkpoint in bfloat16, once, so that a start reads half the bytes and rounds nothing.
 
-With numpy, not torch: rounding float32 to bfloat16 is one addition and one shift of whole numbers, and so the
-chats' process does it in a thread, with its progress at hand, and without the seconds that torch takes to
-import. One stretch of one tensor is in memory at a time. The copy gets its name when it is complete and on
-the disk; what a kill leaves is a draft, which the next run removes.
+It uses numpy, not torch: rounding float32 to bfloat16 is one addition and one shift of whole numbers. So the
+chats' process converts in a thread, shows the progress, and does not import torch for seconds. One piece of
+one tensor is in memory at a time. The copy gets its name when it is complete and on the disk; a kill leaves a
+draft, which the next run removes.
 """
 
 import json
@@ -22,15 +22,15 @@ from engine.checkpoint.contents import STEMS, header_of, weight_files
 from engine.checkpoint.copies import SIDECAR, WIDER, copy_folder, files_of, identity_of, parts_to_convert
 from engine.checkpoint.header import Tensor
 from engine.checkpoint.model import ModelInfo
-from engine.checkpoint.shards import settle, write_part
+from engine.checkpoint.shards import sync_folder, write_part
 from engine.durable import FILE_MODE, make_folder, sync_file
 from engine.errors import ConversionRunning, ModelIncomplete, NoRoomForCopy
 from engine.reading import read_fully
 
-STRETCH_BYTES = 16 * 2**20  # read at once
-SPARE_BYTES = 256 * 2**20  # of the disk, left to the pictures and the database
+PIECE_BYTES = 16 * 2**20  # read at once
+SPARE_BYTES = 256 * 2**20  # of the disk, for pictures and the database
 _DRAFT = ".draft"
-_QUIET_NAN = 0x7FC0  # of bfloat16; the bits that tell one NaN from another differ even between processors
+_QUIET_NAN = 0x7FC0  # of bfloat16; other NaNs differ between processors
 
 Report = Callable[[int, int], None]
 
@@ -45,20 +45,20 @@ def to_bfloat16(numbers: npt.NDArray[Any]) -> npt.NDArray[np.uint16]:
 
 
 def convert(source: ModelInfo, data_dir: Path, report: Report) -> Path:
-    """Make the copy that ``find_model`` then prefers; one that is there already is replaced.
+    """Make the copy that ``find_model`` then prefers; replace an existing one.
 
     Args:
         source: As ``find_source`` found it.
-        data_dir: The copy lies below its ``models/``.
-        report: Gets the bytes written so far and in all. What it raises stops the work and is passed on.
+        data_dir: The copy is below its ``models/``.
+        report: Receives the bytes written so far and in all. Its errors stop the conversion.
 
     Returns:
         The copy's folder.
 
     Raises:
-        NoRoomForCopy: Facts: ``folder``, ``needed_bytes``, ``free_bytes``. Nothing was left behind.
-        ConversionRunning: Another process does this now.
-        ModelIncomplete: The source changed meanwhile; the host tries again.
+        NoRoomForCopy: Facts: ``folder``, ``needed_bytes``, ``free_bytes``. No file is left.
+        ConversionRunning: Another process converts now.
+        ModelIncomplete: The source changed meanwhile; try again.
         OSError: The disk broke or filled up.
     """
     into = copy_folder(data_dir, source.folder, source.name)
@@ -89,9 +89,11 @@ def _fill(draft: Path, source: Path, report: Report) -> None:
     weights = [path for part in parts for path in weight_files(source, part)]
     skipped = {*weights, *(_index(source, part) for part in parts)}
     to_copy = [path for path in files_of(source) if path not in skipped and not _linked(path, source, draft)]
-    plans = {part: _plan(weight_files(source, part)) for part in parts}
+    sources_of = {part: _read_sources(weight_files(source, part)) for part in parts}
     total_bytes = sum(path.stat().st_size for path in to_copy)
-    total_bytes += sum(_narrow(tensor).nbytes for plan in plans.values() for _, tensor in plan.values())
+    total_bytes += sum(
+        _narrow(tensor).nbytes for sources in sources_of.values() for _, tensor in sources.values()
+    )
     free_bytes = shutil.disk_usage(draft).free
     if total_bytes + SPARE_BYTES > free_bytes:
         raise NoRoomForCopy(
@@ -102,8 +104,8 @@ def _fill(draft: Path, source: Path, report: Report) -> None:
         shutil.copyfile(path, draft / path.relative_to(source))
         done_bytes += path.stat().st_size
         report(done_bytes, total_bytes)
-    for part, plan in plans.items():
-        for written_bytes in _convert_part(draft / part, STEMS[part], plan):
+    for part, sources in sources_of.items():
+        for written_bytes in _convert_part(draft / part, STEMS[part], sources):
             done_bytes += written_bytes
             report(done_bytes, total_bytes)
     if identity_of(source) != identity:
@@ -113,8 +115,8 @@ def _fill(draft: Path, source: Path, report: Report) -> None:
 
 
 def _publish(draft: Path, into: Path) -> None:
-    """Put a complete draft where the copy belongs; a kill in between leaves no copy, never half of one."""
-    settle(draft)
+    """Give a complete draft the name of the copy; a kill leaves no copy or a whole one."""
+    sync_folder(draft)
     if into.exists():
         old = into.with_name(f"{into.name}.old{_DRAFT}")
         into.rename(old)
@@ -130,7 +132,7 @@ def _index(source: Path, part: str) -> Path:
 
 
 def _linked(path: Path, source: Path, draft: Path) -> bool:
-    """Give weights that stay as they are a second name: no bytes, and they outlive the source."""
+    """Link weights that need no conversion: a link takes no space and survives the source."""
     target = draft / path.relative_to(source)
     target.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix != ".safetensors":
@@ -138,14 +140,14 @@ def _linked(path: Path, source: Path, draft: Path) -> bool:
     try:
         target.hardlink_to(path.resolve())
     except OSError:
-        return False  # another disk, or one that has no links
+        return False  # another disk, or no support for links
     return True
 
 
-Plan = dict[str, tuple[Path, Tensor]]
+_Sources = dict[str, tuple[Path, Tensor]]
 
 
-def _plan(files: list[Path]) -> Plan:
+def _read_sources(files: list[Path]) -> _Sources:
     return {name: (path, tensor) for path in files for name, tensor in header_of(path).items()}
 
 
@@ -153,18 +155,18 @@ def _narrow(tensor: Tensor) -> Tensor:
     return replace(tensor, dtype="BF16") if tensor.dtype in WIDER else tensor
 
 
-def _convert_part(folder: Path, stem: str, plan: Plan) -> Iterator[int]:
-    stretch = memoryview(bytearray(STRETCH_BYTES))
+def _convert_part(folder: Path, stem: str, sources: _Sources) -> Iterator[int]:
+    piece_buffer = memoryview(bytearray(PIECE_BYTES))
     with ExitStack() as open_files:
         files = {
             path: open_files.enter_context(path.open("rb", buffering=0)).fileno()
-            for path in {path for path, _ in plan.values()}
+            for path in {path for path, _ in sources.values()}
         }
 
         def pieces(name: str) -> Iterator[memoryview]:
-            path, tensor = plan[name]
-            for begin in range(0, tensor.nbytes, STRETCH_BYTES):
-                piece = stretch[: min(STRETCH_BYTES, tensor.nbytes - begin)]
+            path, tensor = sources[name]
+            for begin in range(0, tensor.nbytes, PIECE_BYTES):
+                piece = piece_buffer[: min(PIECE_BYTES, tensor.nbytes - begin)]
                 read_fully(files[path], piece, tensor.offset_bytes + begin)
                 if tensor.dtype in WIDER:
                     numbers = np.frombuffer(piece, "<f4" if tensor.dtype == "F32" else "<f2")
@@ -172,5 +174,5 @@ def _convert_part(folder: Path, stem: str, plan: Plan) -> Iterator[int]:
                 else:
                     yield piece
 
-        tensors = {name: _narrow(tensor) for name, (_, tensor) in plan.items()}
+        tensors = {name: _narrow(tensor) for name, (_, tensor) in sources.items()}
         yield from write_part(folder, stem, tensors, pieces)

@@ -1,7 +1,7 @@
-"""Knows which copy of a checkpoint in bfloat16 belongs to which source, and which sources would gain by one.
+"""Tells which bfloat16 copy belongs to which checkpoint, and which parts of a checkpoint need conversion.
 
-A copy lies below ``data_dir/models`` and says in ``converted.json`` what it was made from. It counts only
-while every file of the source has the size and the time of change it had then. ``convert`` makes it.
+A copy is below ``data_dir/models`` and names its source in ``converted.json``. It is valid only while every
+file of the source keeps its size and its time of change. ``convert`` makes it.
 """
 
 import hashlib
@@ -15,12 +15,12 @@ from pydantic_core import from_json
 from engine.checkpoint.contents import STEMS, header_of, weight_files
 
 SIDECAR = "converted.json"
-WIDER = frozenset({"F32", "F16"})  # number formats that a card's loading has to round to bfloat16 each time
-_PLAIN = (".json", ".txt", ".jinja")  # what a checkpoint holds beside weights
+WIDER = frozenset({"F32", "F16"})  # formats that each start has to round to bfloat16
+_PLAIN = (".json", ".txt", ".jinja")  # files of a checkpoint other than weights
 
 
 class CopyState(StrEnum):
-    """ABSENT there is none · STALE it was made from other files · CURRENT it belongs to the source."""
+    """ABSENT no copy exists · STALE it was made from other files · CURRENT it belongs to the source."""
 
     ABSENT = "absent"
     STALE = "stale"
@@ -28,13 +28,13 @@ class CopyState(StrEnum):
 
 
 def copy_folder(data_dir: Path, source: Path, name: str) -> Path:
-    """Say where the copy of a source belongs; it need not exist."""
-    place = hashlib.sha256(str(source.resolve()).encode()).hexdigest()[:8]
-    return data_dir / "models" / f"{re.sub(r'[^A-Za-z0-9._-]+', '--', name)}-{place}-bf16"
+    """Return the folder of a source's copy; it need not exist."""
+    digest = hashlib.sha256(str(source.resolve()).encode()).hexdigest()[:8]
+    return data_dir / "models" / f"{re.sub(r'[^A-Za-z0-9._-]+', '--', name)}-{digest}-bf16"
 
 
 def copy_state(folder: Path, source: Path) -> CopyState:
-    """Say whether a copy is there and belongs to the source as it is now.
+    """Return whether a copy exists and belongs to the source as it is now.
 
     Raises:
         OSError: The source cannot be examined.
@@ -47,14 +47,14 @@ def copy_state(folder: Path, source: Path) -> CopyState:
 
 
 def identity_of(source: Path) -> str:
-    """A short word that changes when any file of a checkpoint does."""
+    """Return a hash that changes when any file of a checkpoint changes."""
     stats = [(path, path.stat()) for path in files_of(source)]
     rows = [[str(path.relative_to(source)), stat.st_size, stat.st_mtime_ns] for path, stat in stats]
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
 def files_of(source: Path) -> list[Path]:
-    """Every file that a checkpoint needs, weights included, and nothing that merely lies there."""
+    """Return every file that a checkpoint needs, weights included, and no other."""
     folders = [source, *(source / part for part in (*STEMS, "tokenizer", "scheduler"))]
     plain = [
         path
@@ -66,10 +66,10 @@ def files_of(source: Path) -> list[Path]:
 
 
 def parts_to_convert(source: Path) -> dict[str, int]:
-    """Say which parts are stored wider than bfloat16 → the bytes of their weights as they are.
+    """Return the parts that are stored wider than bfloat16 → the bytes of their weights.
 
     Raises:
-        BadHeader: A weights file is damaged; likewise OSError.
+        BadHeader, OSError: A weights file is damaged or missing.
     """
     parts = {}
     for part in STEMS:

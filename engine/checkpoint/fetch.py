@@ -1,7 +1,7 @@
-"""Fetches the model in a process that can be ended at any moment.
+"""Downloads the model in a process that can be ended at any moment.
 
-A download takes minutes to hours in threads that Python waits for at its end, so Ctrl-C in the process that
-downloads does nothing for long. ``python -m engine.checkpoint.fetch`` reads the config from stdin and ends
+A download takes minutes to hours in threads that Python joins at its end, so the process that downloads does
+not react to Ctrl-C for long. ``python -m engine.checkpoint.fetch`` reads the config from stdin and ends
 when stdin closes, also where its parent was killed. A later call goes on where it stopped.
 """
 
@@ -22,7 +22,7 @@ TERMINATE_S = 2.0  # after SIGTERM
 
 
 async def fetch_model(config: EngineConfig) -> ModelInfo:
-    """Find the model, and fetch it first where it is not on disk.
+    """Find the model, and download it first if it is not on disk.
 
     Cancelled, it ends the download within ``TERMINATE_S``. The download shows its progress on stderr.
 
@@ -42,13 +42,13 @@ async def _fetch(config: EngineConfig) -> None:
         sys.executable, "-m", "engine.checkpoint.fetch",
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
-        start_new_session=True,  # Ctrl-C reaches us alone; we end it
+        start_new_session=True,  # Ctrl-C reaches only us; we end it
     )  # fmt: skip
     assert process.stdin is not None  # noqa: S101 - PIPE was asked for
-    assert process.stdout is not None  # noqa: S101 - likewise
+    assert process.stdout is not None  # noqa: S101 - PIPE was asked for
     try:
         process.stdin.write(wire.encode(config))
-        with contextlib.suppress(WireError):  # it was killed in the middle of a word
+        with contextlib.suppress(WireError):  # it was killed in the middle of a message
             if isinstance(answer := await wire.receive(process.stdout), wire.StartFailed):
                 raise answer.to_error()
         status = await process.wait()

@@ -50,12 +50,12 @@ class BadHeader(EngineError):
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """What the header says of one tensor.
+    """One tensor of the header.
 
     Attributes:
         dtype: As the format names it: ``BF16``, ``F32``.
         shape: Outermost first.
-        offset_bytes: Where its numbers begin, from the start of the file; where it lies is not what it is.
+        offset_bytes: Where its numbers begin, from the start of the file; not part of equality.
     """
 
     dtype: str
@@ -74,11 +74,11 @@ class Tensor:
 
 
 def read_header(file: BinaryIO, size_bytes: int | None = None) -> dict[str, Tensor]:
-    """Read which tensors a file holds, and prove that the file is exactly as long as they need.
+    """Read the tensors of a file, and prove that the file has exactly their length.
 
     Args:
         file: Open for reading, at its start.
-        size_bytes: Of the whole, where ``file`` is no file of the disk.
+        size_bytes: The length, if ``file`` is not a file on disk.
 
     Raises:
         BadHeader: The file must not be loaded; ``flaw`` says what is wrong with it.
@@ -113,7 +113,7 @@ def read_header(file: BinaryIO, size_bytes: int | None = None) -> dict[str, Tens
 
 
 def _refuse_start(start: bytes, size: int, length: int) -> None:
-    """Raise what fits the first bytes of a file that cannot be safetensors, or not one of ours."""
+    """Raise the error that fits the first bytes of a file that is not safetensors, or too large."""
     for magic, archive in _ARCHIVES.items():
         if start.startswith(magic):
             raise BadHeader(
@@ -152,7 +152,7 @@ def _tensor(name: str, entry: object, data_begin: int) -> tuple[Tensor, tuple[in
 
 
 def _are_counts(value: object) -> bool:
-    """Whether it is a list of whole numbers, none negative and none beyond what a file can hold."""
+    """Return whether it is a list of whole numbers from 0 to what a file can hold."""
     return isinstance(value, list) and all(type(each) is int and 0 <= each < 2**48 for each in value)
 
 

@@ -1,9 +1,8 @@
-"""Finds the model and proves that its folder is whole, before a worker spends minutes on loading it.
+"""Finds the model and checks that its folder is complete, before a worker takes minutes to load it.
 
-Knows where a model may come from (built in, a folder, a Hub name pinned to one commit) and which sizes it
-draws; knows nothing of torch. Blocking: call it in a thread. A download that breaks off goes on where it
-stopped at the next call; nothing below ``data_dir/models`` is ever half of a model under its final name
-without being noticed, for each call proves the folder anew.
+A model is built in, a folder, or a Hub name that is pinned to one commit. Blocking: call it in a thread. An
+interrupted download continues at the next call. Every call checks the folder again, so an incomplete model is
+always noticed.
 """
 
 import errno
@@ -28,27 +27,27 @@ log = structlog.get_logger(__name__)
 
 BUILT_IN_WEIGHTS = Path(__file__).parents[1] / "demo" / "weights"
 FILES_OF_A_MODEL = ["*.json", "*.safetensors", "*.txt", "*.jinja"]  # never a pickle, never code
-SHAPE_COUNTS = 4.0  # a size 1 % off the wanted shape is as far away as one of 4 % more or less area
-MOST_DETAIL = 300  # characters of a library's error
+SHAPE_COUNTS = 4.0  # an error of 1 % in shape counts as much as one of 4 % in area
+MAX_DETAIL = 300  # characters of a library's error
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-Side = Annotated[int, Field(ge=16, le=8192, multiple_of=16)]  # 8192: the positions the transformer knows
+SidePx = Annotated[int, Field(ge=16, le=8192, multiple_of=16)]  # 8192: the positions the transformer knows
 
 
 class _Limits(BaseModel):
-    """``sugarbot.json`` in a model's folder: what the model draws well.
+    """``sugarbot.json`` in a model's folder: the sizes that the model draws well.
 
     Defaults are Z-Image-Turbo's: 512 x 768 is the size its face LoRAs are used at; 256 to 1536 a side is what
-    hosted services of this model take; the largest area is the native shape with both sides doubled.
+    hosted services of this model accept; the largest area is the native shape with both sides doubled.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     name: Annotated[str, Field(max_length=80)] = ""
-    native_width_px: Side = 512
-    native_height_px: Side = 768
-    min_side_px: Side = 256
-    max_side_px: Side = 1536
+    native_width_px: SidePx = 512
+    native_height_px: SidePx = 768
+    min_side_px: SidePx = 256
+    max_side_px: SidePx = 1536
     max_area_px: Annotated[int, Field(gt=0)] = 1024 * 1536
 
 
@@ -74,7 +73,7 @@ class ModelInfo:
     is_built_in: bool = False
 
     def fit(self, ratio_w: int, ratio_h: int) -> tuple[int, int]:
-        """Say the allowed size nearest to this shape with about the native area; 1:1 is a square.
+        """Return the allowed size nearest to this shape with about the native area; 1:1 is a square.
 
         Args:
             ratio_w: The shape's width, > 0, in any unit; 2 of 2:3.
@@ -90,7 +89,7 @@ class ModelInfo:
         return min(allowed, key=lambda size: (_distance(size, shape, native_area), size))
 
     def allows(self, width_px: int, height_px: int) -> bool:
-        """Whether this size can be drawn."""
+        """Return whether this size can be drawn."""
         sides_fit = all(
             side % self.multiple_px == 0 and self.min_side_px <= side <= self.max_side_px
             for side in (width_px, height_px)
@@ -98,7 +97,7 @@ class ModelInfo:
         return sides_fit and width_px * height_px <= self.max_area_px
 
     def nearest(self, width_px: int, height_px: int) -> tuple[tuple[int, int], ...]:
-        """Say up to three allowed sizes, nearest first: this one mended, this shape, and the native size."""
+        """Return up to three allowed sizes, nearest first: this one corrected, this shape, the native one."""
         wanted_w, wanted_h = max(width_px, 1), max(height_px, 1)
         sizes = {
             self._allowed(wanted_w, wanted_h),
@@ -133,21 +132,21 @@ def _distance(size: tuple[int, int], shape: float, area: float) -> float:
 
 
 def find_model(config: EngineConfig, *, download: bool = True) -> ModelInfo:
-    """Find what to load: the model that the settings name, or its converted copy where that is faster.
+    """Find what to load: the model that the settings name, or its converted copy if that loads faster.
 
     Args:
         config: Names the model.
-        download: Fetch it where it is not on disk; minutes to hours. ``engine.checkpoint.fetch`` does the
+        download: Download it if it is not on disk; minutes to hours. ``engine.checkpoint.fetch`` does the
             same in a process that can be ended.
 
     Raises:
-        ModelMissing: It does not exist; the host mends the setting. ModelNotDownloaded: it is not on disk,
-            and ``download`` is False. ModelUnreachable: it cannot be fetched; the host mends the network.
+        ModelMissing: It does not exist; correct the setting. ModelNotDownloaded: it is not on disk, and
+            ``download`` is False. ModelUnreachable: it cannot be downloaded; correct the network.
         ModelIncomplete: ``missing`` names every part that the folder lacks.
     """
     source = find_source(config, download=download)
     if config.model == BUILT_IN or config.device == "cpu":
-        return source  # a processor draws in float32, and float32 is what the source may hold
+        return source  # a processor draws in float32, which the source may have
     folder = copies.copy_folder(config.data_dir, source.folder, source.name)
     state = copies.copy_state(folder, source.folder)
     if state is not copies.CopyState.CURRENT:
@@ -162,7 +161,7 @@ def find_model(config: EngineConfig, *, download: bool = True) -> ModelInfo:
 
 
 def find_source(config: EngineConfig, *, download: bool = True) -> ModelInfo:
-    """Find the model itself, fetching it where it is not on disk yet; raises as ``find_model``."""
+    """Find the model itself, and download it if needed; raises as ``find_model``."""
     if config.model == BUILT_IN:
         return read_model(BUILT_IN_WEIGHTS)
     folder = Path(config.model).expanduser()
@@ -174,11 +173,11 @@ def find_source(config: EngineConfig, *, download: bool = True) -> ModelInfo:
 
 
 def read_model(folder: Path, name: str = "") -> ModelInfo:
-    """Prove that a folder holds a whole Z-Image checkpoint, and read its limits.
+    """Check that a folder has a complete Z-Image checkpoint, and read its limits.
 
     Raises:
-        ModelMissing: There is no such folder.
-        ModelIncomplete: ``missing`` names every part that is not there or broken.
+        ModelMissing: The folder does not exist.
+        ModelIncomplete: ``missing`` names every part that is missing or broken.
     """
     if not folder.is_dir():
         raise ModelMissing(f"{folder} is not a folder.", folder=str(folder))
@@ -204,14 +203,14 @@ def read_model(folder: Path, name: str = "") -> ModelInfo:
 
 
 def built_in_lora_folder(model: ModelInfo) -> Path:
-    """Say where the LoRAs lie that came with this model; it need not exist, for most come with none."""
+    """Return the folder of the LoRAs that came with this model; it may be missing, for most have none."""
     folder = model.origin or model.folder
-    beside = folder.parent if folder == BUILT_IN_WEIGHTS.resolve() else folder
-    return beside / "loras"
+    parent = folder.parent if folder == BUILT_IN_WEIGHTS.resolve() else folder
+    return parent / "loras"
 
 
 def _fetch(config: EngineConfig, *, download: bool) -> ModelInfo:
-    """Take a pinned Hub model from this machine, else download it below ``data_dir/models``."""
+    """Find a pinned Hub model on this machine, or download it below ``data_dir/models``."""
     if not _COMMIT.fullmatch(config.revision):
         raise ModelMissing(
             f"{config.model} is no folder here, and engine.revision is not the 40 digits of a commit.",
@@ -221,21 +220,21 @@ def _fetch(config: EngineConfig, *, download: bool) -> ModelInfo:
     try:
         return read_model(folder, config.model)
     except (ModelMissing, ModelIncomplete):
-        pass  # never fetched, or the last download broke off
+        pass  # never downloaded, or interrupted
     if config.source == "hub" and (cached := _in_hub_cache(config)) is not None:
         return cached
     if not download:
         raise ModelNotDownloaded(f"{config.model} is not on this machine.", model=config.model)
     started = time.monotonic()
-    log.info("model fetch begins", model=config.model, revision=config.revision, source=config.source)
+    log.info("model download begins", model=config.model, revision=config.revision, source=config.source)
     fetch = _hub if config.source == "hub" else _modelscope
     try:
         fetch(config.model, config.revision, folder)
     except ModelMissing:
         raise
-    except Exception as error:  # supervision: what a download library raises changes with its version
+    except Exception as error:  # supervision: the errors of download libraries change with their versions
         raise _unreachable(config, error) from error
-    log.info("model fetch done", folder=str(folder), seconds=round(time.monotonic() - started, 1))
+    log.info("model download done", folder=str(folder), seconds=round(time.monotonic() - started, 1))
     return read_model(folder, config.model)
 
 
@@ -245,14 +244,14 @@ def _unreachable(config: EngineConfig, error: Exception) -> ModelUnreachable:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         detail = f"no space left below {config.data_dir}"
     return ModelUnreachable(
-        f"{config.model}: {printable(detail)[:MOST_DETAIL]}",
+        f"{config.model}: {printable(detail)[:MAX_DETAIL]}",
         model=config.model, revision=config.revision, source=config.source,
     )  # fmt: skip
 
 
 def _in_hub_cache(config: EngineConfig) -> ModelInfo | None:
-    """Return the machine's own copy of this commit where the Hub's cache has it whole; asks no network."""
-    import huggingface_hub as hub  # noqa: PLC0415 - only hosts with a Hub model pay for it
+    """Return the copy of this commit in the Hub's cache, if it is complete; uses no network."""
+    import huggingface_hub as hub  # noqa: PLC0415 - only a Hub model needs it
 
     try:
         found = hub.snapshot_download(
@@ -268,13 +267,13 @@ def _in_hub_cache(config: EngineConfig) -> ModelInfo | None:
 
 def _hub(name: str, revision: str, folder: Path) -> None:
     """Download from the Hub; ``HF_ENDPOINT`` names a mirror."""
-    import huggingface_hub as hub  # noqa: PLC0415 - only hosts with a Hub model pay for it
+    import huggingface_hub as hub  # noqa: PLC0415 - only a Hub model needs it
 
     hub.snapshot_download(name, revision=revision, allow_patterns=FILES_OF_A_MODEL, local_dir=folder)
 
 
 def _modelscope(name: str, revision: str, folder: Path) -> None:
-    """Hosts who cannot reach the Hub install ``modelscope`` themselves; it is no dependency of ours."""
+    """Download from ModelScope; hosts install that package themselves."""
     try:
         modelscope = importlib.import_module("modelscope")
     except ModuleNotFoundError as error:

@@ -1,7 +1,7 @@
 """Measures a prompt in the model's own tokens, as the worker counts them, without torch.
 
 The worker puts a prompt into the tokenizer's chat layout and refuses more tokens than the text encoder takes.
-The parent applies the same two files, so that a prompt that is too long costs nobody a credit.
+The parent applies the same two files, so a prompt that is too long costs no credit.
 """
 
 import json
@@ -16,17 +16,17 @@ from tokenizers import Tokenizer
 from engine.errors import ModelIncomplete
 from engine.request import MAX_PROMPT_TOKENS
 
-_SPECIAL_TOKENS = ("bos_token", "eos_token", "pad_token", "unk_token")  # what a layout may name
+_SPECIAL_TOKENS = ("bos_token", "eos_token", "pad_token", "unk_token")  # that a layout may use
 
 
 @dataclass(frozen=True, slots=True)
 class PromptLength:
-    """How long a prompt is.
+    """The length of a prompt.
 
     Attributes:
-        tokens: With those of the chat layout.
-        limit: The most that the model reads, the layout's included.
-        excess_chars: Characters at the prompt's end that do not fit; 0 where all of it does.
+        tokens: The chat layout's tokens included.
+        limit: The most that the model reads, the chat layout's tokens included.
+        excess_chars: Characters at the prompt's end that do not fit; 0 if all fit.
     """
 
     tokens: int
@@ -41,7 +41,7 @@ class PromptTokens:
         folder: The model's tokenizer folder, with ``tokenizer.json`` and a chat template.
 
     Raises:
-        ModelIncomplete: One of the two files is broken; the host downloads the model again.
+        ModelIncomplete: One of the two files is broken; download the model again.
         OSError: A file cannot be read.
     """
 
@@ -73,9 +73,9 @@ class PromptTokens:
 
 
 def load_prompt_tokens(model_folder: Path) -> PromptTokens | None:
-    """Load the tokenizer of a model; None for one that was saved without ``tokenizer.json``.
+    """Load the tokenizer of a model; None if it was saved without ``tokenizer.json``.
 
-    Such a model's prompts are measured by the worker alone. Blocking: call it in a thread.
+    Only the worker measures prompts of such a model. Blocking: call it in a thread.
 
     Raises:
         ModelIncomplete, OSError: As for ``PromptTokens``.
@@ -97,7 +97,7 @@ def _tokenizer(folder: Path) -> Tokenizer:
 
 
 def _layout(folder: Path, config: dict[str, object]) -> jinja2.Template:
-    """Compile the chat template with the options that transformers gives it; it may come from strangers."""
+    """Compile the chat template as transformers does, in a sandbox: it may come from strangers."""
     file = folder / "chat_template.jinja"
     template = file.read_text(encoding="utf-8") if file.is_file() else str(config.get("chat_template"))
     environment = ImmutableSandboxedEnvironment(

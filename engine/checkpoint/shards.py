@@ -1,17 +1,17 @@
-"""Writes a part of a checkpoint as safetensors files of bounded size, without ever holding one of them.
+"""Writes a part of a checkpoint as safetensors files of bounded size, piece by piece.
 
-The reverse of ``header``, and torch-free as it is: whoever has the numbers hands them over piece by piece,
-so that 25 GB are written in the memory of one piece.
+The reverse of ``header``. The caller supplies the numbers in pieces, so writing 25 GB needs the memory of one
+piece.
 """
 
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from engine.checkpoint.header import Tensor
+from engine.durable import sync_file
 
-MAX_SHARD_BYTES = 5 * 10**9  # what diffusers and transformers split at, too
+MAX_SHARD_BYTES = 5 * 10**9  # as diffusers and transformers do
 _ALIGNMENT_BYTES = 8  # of the first tensor, as the safetensors library writes it
 
 Pieces = Callable[[str], Iterable[bytes | memoryview]]
@@ -20,21 +20,21 @@ Pieces = Callable[[str], Iterable[bytes | memoryview]]
 def write_part(
     folder: Path, stem: str, tensors: Mapping[str, Tensor], pieces: Pieces, max_bytes: int = MAX_SHARD_BYTES
 ) -> Iterator[int]:
-    """Write tensors into ``folder``, with an index where one file does not hold them.
+    """Write tensors into ``folder``, with an index if they need several files.
 
     Args:
         folder: Where the files go; it must exist.
         stem: How their names begin: ``diffusion_pytorch_model``, ``model``.
-        tensors: Name → what its bytes are, in the order in which they are spread over the files.
-        pieces: Says the bytes of one tensor, in order and complete.
+        tensors: Name → format and shape, in the order in which they are spread over the files.
+        pieces: Returns the bytes of one tensor, in order and complete.
         max_bytes: A file's tensors take no more, unless one alone does.
 
     Yields:
         Bytes of tensors written since the last time, after each piece.
 
     Raises:
-        OSError: The disk is full or broke; what was written so far stays there.
-        ValueError: ``pieces`` gave a tensor more or fewer bytes than it has.
+        OSError: The disk is full or broken; the files written so far stay.
+        ValueError: ``pieces`` returned more or fewer bytes than a tensor has.
     """
     shards = _split(tensors, max_bytes)
     names = [_file_name(stem, number, len(shards)) for number in range(len(shards))]
@@ -66,7 +66,7 @@ def _file_name(stem: str, number: int, count: int) -> str:
 
 
 def _write_file(path: Path, tensors: Mapping[str, Tensor], pieces: Pieces) -> Iterator[int]:
-    # The widest numbers first, so that each tensor begins at a multiple of its own numbers' width.
+    # The widest numbers first, so that each tensor begins at a multiple of the width of its numbers.
     names = sorted(tensors, key=lambda name: -tensors[name].item_bytes)
     entries: dict[str, object] = {"__metadata__": {"format": "pt"}}  # transformers loads no file without it
     position = 0
@@ -89,11 +89,7 @@ def _write_file(path: Path, tensors: Mapping[str, Tensor], pieces: Pieces) -> It
                 raise ValueError(f"{name} has {tensors[name].nbytes} bytes, not {written_bytes}")
 
 
-def settle(folder: Path) -> None:
-    """Wait until every file and folder below ``folder`` is on the disk itself, and not only on its way."""
+def sync_folder(folder: Path) -> None:
+    """Make every file and folder below ``folder`` survive a power cut."""
     for path in [*folder.rglob("*"), folder]:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_file(path)

@@ -1,7 +1,10 @@
-"""The machine's devices as seen from the parent process, without torch.
+"""Memory and cost of jobs, seen from the parent process. Never imports torch.
 
+* ``cost``         predicts the bytes and seconds of a job, and learns them
+* ``headroom``     how many bytes a job may take now: the only reader of NVML
+* ``monitor``      the newest headroom, for people to see
+* ``card``         the memory of one GPU or MIG instance
 * ``visible``      which GPUs CUDA shows: the rules of ``CUDA_VISIBLE_DEVICES``
-* ``card``         the memory of one GPU or MIG instance, read through NVML
 * ``main_memory``  the memory of a machine without a card, within the limits of its control group
 
 Tests: ``pytest tests/unit/engine/planner``.

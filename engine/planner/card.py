@@ -24,12 +24,12 @@ class CardMemory:
 
 
 class Card:
-    """Reads one card; not for several threads at once.
+    """Reads one card; for one thread at a time.
 
     Args:
         number: N of ``cuda:N``.
-        visible: Value of ``CUDA_VISIBLE_DEVICES``; None where it is not set.
-        nvml: The module ``pynvml``, or one that answers like it.
+        visible: Value of ``CUDA_VISIBLE_DEVICES``; None if it is not set.
+        nvml: The module ``pynvml``, or a substitute.
     """
 
     def __init__(self, number: int, visible: str | None, nvml: Any) -> None:
@@ -39,7 +39,7 @@ class Card:
         self._is_open = False
 
     def read(self) -> CardMemory | None:
-        """Read the card now; None where CUDA shows no such card.
+        """Read the card now; None if CUDA shows no such card.
 
         Raises:
             NVMLError: NVML does not answer. The next call opens it again.
@@ -77,7 +77,7 @@ class Card:
         if self._number >= len(shown):
             return None
         gpu = self._gpu(shown[self._number])
-        # CUDA uses the first instance of a GPU that is divided, never the whole of it.
+        # CUDA uses the first instance of a divided GPU, never the whole GPU.
         return next(self._instances(gpu), None) if self._is_divided(gpu) else gpu
 
     def _named_instance(self, count: int, wanted: str) -> Any | None:
@@ -99,11 +99,11 @@ class Card:
 
     def _is_called(self, instance: Any, gpu_uuid: str, wanted: str) -> bool:
         if old := _OLD_MIG_NAME.fullmatch(wanted):
-            place = (
+            ids = (
                 self._nvml.nvmlDeviceGetGpuInstanceId(instance),
                 self._nvml.nvmlDeviceGetComputeInstanceId(instance),
             )
-            return gpu_uuid.lower().startswith(old[1].lower()) and place == (int(old[2]), int(old[3]))
+            return gpu_uuid.lower().startswith(old[1].lower()) and ids == (int(old[2]), int(old[3]))
         return len(wanted) > len("MIG-") and self._uuid(instance).lower().startswith(wanted.lower())
 
     def _is_divided(self, gpu: Any) -> bool:
@@ -115,5 +115,5 @@ class Card:
 
     def _instances(self, gpu: Any) -> Iterator[Any]:
         for index in range(self._nvml.nvmlDeviceGetMaxMigDeviceCount(gpu)):
-            with contextlib.suppress(self._nvml.NVMLError):  # places without an instance
+            with contextlib.suppress(self._nvml.NVMLError):  # indices without an instance
                 yield self._nvml.nvmlDeviceGetMigDeviceHandleByIndex(gpu, index)

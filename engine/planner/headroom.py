@@ -1,8 +1,8 @@
-"""How much memory a job may take now, and why.
+"""Reads how much memory a job may take now, and why.
 
-On a card: what NVML reports as free, plus what the worker already holds and will use again, minus the reserve
-for others. Without a card: the same for main memory. Read at every claim, because other programs share the
-card. Where NVML does not answer, the card's memory is unknown: the last reading stays, with its age.
+On a card: the free memory that NVML reports, plus what the worker holds and will use again, minus the reserve
+for others. Without a card: the same for main memory. Every claim of a job reads it, because other programs
+share the card. If NVML does not answer, the card's memory is unknown: the last reading stays, with its age.
 """
 
 import os
@@ -32,14 +32,14 @@ class Headroom:
     """One reading; all figures in bytes.
 
     Attributes:
-        free_bytes: What one job's whole worker may hold now, its weights included; >= 0.
-        total_bytes: What the card (or the machine) has.
-        used_bytes: What everybody uses, ourselves included; for people to see.
+        free_bytes: What the worker of one job may hold now, its weights included; >= 0.
+        total_bytes: The memory of the card (or the machine).
+        used_bytes: What all programs use, ours included; for people to see.
         device_name: For people: ``NVIDIA A10``, ``CPU``.
         reason: One sentence for the log.
-        reserve_bytes: Kept free for others; no job can ever have it.
+        reserve_bytes: Kept free for other programs.
         unknown_s: None for a current reading. Otherwise NVML has not answered for so many seconds, and the
-            figures are those of its last answer; all zero where it never answered.
+            figures are those of its last answer; all zero if it never answered.
     """
 
     free_bytes: int
@@ -67,13 +67,13 @@ class HeadroomProbe:
     Args:
         device: As in ``EngineConfig``: ``auto``, ``cuda``, ``cuda:1`` or ``cpu``.
         reserve_bytes: Kept free for other programs.
-        held_bytes: Says what our worker holds on the device now; pass ``Host.held_bytes``. Without it a job's
-            whole footprint would have to fit beside the weights that are already loaded.
-        worker_device: Says where the worker draws, ``cuda:0`` or ``cpu``, and nothing before it is ready;
-            pass ``Host.device``. Decides between card and main memory where ``device`` is ``auto``.
-        nvml: The module ``pynvml``, or one that answers like it.
-        environ: Holds ``CUDA_VISIBLE_DEVICES`` where it is set.
-        clock: Seconds that never go back.
+        held_bytes: Returns what our worker holds on the device now; pass ``Host.held_bytes``. Without it a
+            whole job would have to fit beside the weights that are already loaded.
+        worker_device: Returns the worker's device, ``cuda:0`` or ``cpu``, and nothing before it is ready;
+            pass ``Host.device``. Decides between card and main memory if ``device`` is ``auto``.
+        nvml: The module ``pynvml``, or a substitute.
+        environ: May have ``CUDA_VISIBLE_DEVICES``.
+        clock: Seconds; monotonic.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class HeadroomProbe:
             return self._unknown("NVML does not answer in time")
         except self._nvml.NVMLError as error:
             if self._may_be_cpu() and self._has_no_driver(error):
-                return self._main_memory("there is no NVIDIA driver")
+                return self._main_memory("the machine has no NVIDIA driver")
             return self._unknown(f"NVML does not answer: {error}")
         if memory is None:
             if self._may_be_cpu():
@@ -127,7 +127,7 @@ class HeadroomProbe:
         return code in (self._nvml.NVML_ERROR_LIBRARY_NOT_FOUND, self._nvml.NVML_ERROR_DRIVER_NOT_LOADED)
 
     def _read_card(self) -> CardMemory | None:
-        """Read in a thread that nobody has to wait for: neither its caller nor the end of the process.
+        """Read in a thread that neither the caller nor the end of the process has to wait for.
 
         Raises:
             TimeoutError: NVML hangs. Further calls share the hanging one and return at once.

@@ -11,7 +11,7 @@ SYSTEM = Path("/")
 
 
 def read_main_memory(root: Path = SYSTEM) -> tuple[int, int]:
-    """Return how many bytes this process and its children may use in all, and how many of them are free.
+    """Return the bytes that this process and its children may use in all, and the free ones of them.
 
     Args:
         root: Where ``proc`` and ``sys`` are.
@@ -45,7 +45,7 @@ def _groups(root: Path) -> list[Path]:
 
 
 def _limits(group: Path) -> tuple[int, int] | None:
-    """Return a group's limit and how much of it is free; None where it has no limit."""
+    """Return a group's limit and how much of it is free; None if it has no limit."""
     for limit_file, usage_file in (
         ("memory.max", "memory.current"),
         ("memory.limit_in_bytes", "memory.usage_in_bytes"),

@@ -1,17 +1,17 @@
-"""The card's memory for those who only look: read in a thread, so that a driver that hangs stops no chat."""
+"""Keeps the newest reading of the card's memory; reads in a thread, so a driver that hangs blocks no chat."""
 
 import asyncio
 
 from engine.planner.headroom import Headroom, HeadroomProbe
 
-EVERY_S = 1.5  # as often as the page's panel asks
+INTERVAL_S = 1.5  # as often as the page's panel asks
 
 
 class HeadroomMonitor:
     """Keeps the newest reading of a probe.
 
     Attributes:
-        latest: The newest reading; all zero until ``run`` has begun.
+        latest: The newest reading; all zero before the first.
     """
 
     def __init__(self, probe: HeadroomProbe) -> None:
@@ -22,4 +22,4 @@ class HeadroomMonitor:
         """Read until cancelled."""
         while True:
             self.latest = await asyncio.to_thread(self._probe.read)
-            await asyncio.sleep(EVERY_S)
+            await asyncio.sleep(INTERVAL_S)

@@ -2,7 +2,7 @@
 
 NVIDIA documents only some of them. The others were measured with ``cuInit`` of driver 580 on an H200:
 
-* A number may have white space and a sign before it and anything behind it (``0abc`` is 0), and counts
+* A number may follow white space and a sign, and anything may follow it (``0abc`` is 0), and counts
   modulo 2^32.
 * A UUID must begin with ``GPU-``, without white space before it. Its digits may be upper case, lack the
   hyphens and stop early, as long as one GPU alone begins with them. What follows the digits is ignored.
@@ -23,7 +23,7 @@ def visible_gpus(value: str | None, uuids: Sequence[str]) -> tuple[int, ...]:
     """Return the GPUs that CUDA enumerates, in its order.
 
     Args:
-        value: Of ``CUDA_VISIBLE_DEVICES``; None where it is not set. Not for MIG instances.
+        value: Of ``CUDA_VISIBLE_DEVICES``; None if it is not set. Not for MIG instances.
         uuids: Of the machine's GPUs, by their number.
     """
     if value is None:

@@ -1,7 +1,7 @@
 """The child process: the only owner of the card. ``python -m engine.worker FD``, started by ``engine.host``.
 
 * ``serve``     loads the model, then draws job after job, in the main thread
-* ``inbox``     reads the host's messages in a thread of its own, so that a cancel works between two steps
+* ``receiver``  reads the host's messages in a thread of its own, so that a cancel works between two steps
 * ``sender``    sends to the host in a thread of its own, so that drawing never waits for the socket
 * ``faults``    handles every error: its job fails, or the card has failed and the worker ends
 * ``failures``  describes errors without text that could quote a prompt

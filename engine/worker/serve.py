@@ -19,7 +19,7 @@ from engine.errors import ModelError
 from engine.reporting import JobEnd, JobReporter
 from engine.request import Finished, LoraChoice, RenderRequest, Stopped, WorkerInfo
 from engine.worker.faults import FaultHandler
-from engine.worker.inbox import EXIT_WIRE_ERROR, Inbox
+from engine.worker.receiver import EXIT_WIRE_ERROR, MessageReceiver
 from engine.worker.sender import EventSender
 
 EXIT_MODEL_ERROR = 3  # the host has the error already
@@ -76,7 +76,9 @@ def run(connection: socket.socket, load: Load) -> int:
         return EXIT_WIRE_ERROR
     _prepare_process(config)
     sender = EventSender(connection)
-    inbox = Inbox(connection, sender.put)  # before loading: a load of minutes must not outlive the host
+    receiver = MessageReceiver(
+        connection, sender.put
+    )  # before loading: a load of minutes must not outlive the host
     try:
         pipeline = load(config)
     except ModelError as error:
@@ -85,20 +87,20 @@ def run(connection: socket.socket, load: Load) -> int:
     else:
         sender.put(replace(pipeline.info, pid=os.getpid()))
         faults = FaultHandler(sender)
-        preparing = (pipeline, inbox, faults)
+        preparing = (pipeline, receiver, faults)
         threading.Thread(target=_prepare_all, args=preparing, name="prepare", daemon=True).start()
-        _draw_all(pipeline, inbox, faults)
+        _draw_all(pipeline, receiver, faults)
         status = 0
     sender.close()
     return status
 
 
-def _draw_all(pipeline: PicturePipeline, inbox: Inbox, faults: FaultHandler) -> None:
+def _draw_all(pipeline: PicturePipeline, receiver: MessageReceiver, faults: FaultHandler) -> None:
     """Draw until the worker ends, and wait until every end is sent."""
-    while (request := inbox.next_request()) is not None:
+    while (request := receiver.next_request()) is not None:
         reporter = faults.start_job(request)
         reporter.report_step(0, 0)
-        reporter.report_end(_draw(pipeline, request, reporter, inbox.is_cancelled, faults))
+        reporter.report_end(_draw(pipeline, request, reporter, receiver.is_cancelled, faults))
     faults.wait_for_ends()
 
 
@@ -115,9 +117,9 @@ def _draw(
         return faults.fail_job(request, error)
 
 
-def _prepare_all(pipeline: PicturePipeline, inbox: Inbox, faults: FaultHandler) -> None:
+def _prepare_all(pipeline: PicturePipeline, receiver: MessageReceiver, faults: FaultHandler) -> None:
     """Prepare and prefetch, in a thread of its own, until the worker ends."""
-    while (item := inbox.next_to_prepare()) is not None:
+    while (item := receiver.next_to_prepare()) is not None:
         try:
             if isinstance(item, RenderRequest):
                 pipeline.prepare(item)

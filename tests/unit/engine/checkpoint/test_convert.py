@@ -84,7 +84,7 @@ def as_dict(config: EngineConfig) -> Mapping[str, object]:
 
 
 def test_the_numbers_are_the_sources_rounded(config: EngineConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "STRETCH_BYTES", 24)  # so that tensors come in several pieces
+    monkeypatch.setattr(module, "PIECE_BYTES", 24)  # so that tensors come in several pieces
     source = find_source(config)
     folder = convert(source, config.data_dir, silent)
 

@@ -11,8 +11,8 @@ import pytest
 
 from engine import wire
 from engine.request import LoraChoice, RenderRequest, Stopped
-from engine.worker import inbox as inbox_module
-from engine.worker.inbox import Inbox
+from engine.worker import receiver as receiver_module
+from engine.worker.receiver import MessageReceiver
 
 A, B, C = (RenderRequest(job_id, 1, "a face", 512, 768, 7) for job_id in "abc")
 SUGAR = LoraChoice("sugar", "a" * 64)
@@ -21,10 +21,10 @@ TIMEOUT_S = 5
 
 @dataclass
 class Link:
-    """The inbox of a worker, and the host's end of the socket."""
+    """The receiver of a worker, and the host's end of the socket."""
 
     host: socket.socket
-    inbox: Inbox
+    receiver: MessageReceiver
     stopped: "SimpleQueue[Stopped]"
 
     def send(self, *messages: wire.HostMessage) -> None:
@@ -47,39 +47,39 @@ def link(monkeypatch: pytest.MonkeyPatch) -> Iterator[Link]:
         asleep.set()
         threading.Event().wait()
 
-    monkeypatch.setattr(inbox_module, "os", SimpleNamespace(_exit=sleep))
+    monkeypatch.setattr(receiver_module, "os", SimpleNamespace(_exit=sleep))
     host, worker = socket.socketpair()
     stopped: SimpleQueue[Stopped] = SimpleQueue()
     with host, worker:
-        yield Link(host, Inbox(worker, stopped.put), stopped)
+        yield Link(host, MessageReceiver(worker, stopped.put), stopped)
         host.shutdown(socket.SHUT_RDWR)
         asleep.wait(TIMEOUT_S)
 
 
 def test_jobs_are_drawn_in_the_order_of_arrival(link: Link) -> None:
     link.send(A, B, C)
-    assert [link.inbox.next_request() for _ in range(3)] == [A, B, C]
+    assert [link.receiver.next_request() for _ in range(3)] == [A, B, C]
 
 
 def test_the_drawn_job_is_cancelled_between_two_steps_and_the_next_is_not(link: Link) -> None:
     link.send(A, B)
-    assert link.inbox.next_request() == A
-    assert not link.inbox.is_cancelled()
+    assert link.receiver.next_request() == A
+    assert not link.receiver.is_cancelled()
     link.send(wire.CancelJob("a", 1))
     link.settle()
-    assert link.inbox.is_cancelled()
-    assert link.inbox.next_request() == B
-    assert not link.inbox.is_cancelled()
+    assert link.receiver.is_cancelled()
+    assert link.receiver.next_request() == B
+    assert not link.receiver.is_cancelled()
 
 
 def test_a_cancelled_ready_job_is_stopped_at_once_and_never_drawn(link: Link) -> None:
     link.send(A)
-    assert link.inbox.next_request() == A
+    assert link.receiver.next_request() == A
     link.send(B, C, wire.CancelJob("b", 1))
     assert link.stopped.get(timeout=TIMEOUT_S) == Stopped("b", 1)
     link.settle()
-    assert link.inbox.next_to_prepare() == C
-    assert link.inbox.next_request() == C
+    assert link.receiver.next_to_prepare() == C
+    assert link.receiver.next_request() == C
 
 
 @pytest.mark.parametrize(
@@ -91,40 +91,40 @@ def test_a_cancel_that_finds_no_job_stops_no_later_render_of_the_same_attempt(
     link.send(late)
     link.settle()
     link.send(A)
-    assert link.inbox.next_request() == A
-    assert not link.inbox.is_cancelled()
+    assert link.receiver.next_request() == A
+    assert not link.receiver.is_cancelled()
 
 
 def test_the_next_job_is_prepared_before_prefetched_loras_and_the_newest_prefetch_counts(
     link: Link,
 ) -> None:
     link.send(A)
-    assert link.inbox.next_request() == A
+    assert link.receiver.next_request() == A
     link.send(wire.PrefetchLoras((SUGAR,)), B, wire.PrefetchLoras((replace(SUGAR, name="newer"),)))
     link.settle()
-    assert link.inbox.next_to_prepare() == B
-    assert link.inbox.next_to_prepare() == (replace(SUGAR, name="newer"),)
+    assert link.receiver.next_to_prepare() == B
+    assert link.receiver.next_to_prepare() == (replace(SUGAR, name="newer"),)
 
 
 def test_a_job_that_has_begun_is_not_prepared(link: Link) -> None:
     link.send(A)
-    assert link.inbox.next_request() == A
+    assert link.receiver.next_request() == A
     link.send(B, wire.PrefetchLoras((SUGAR,)))
     link.settle()
-    assert link.inbox.next_request() == B
-    assert link.inbox.next_to_prepare() == (SUGAR,)
+    assert link.receiver.next_request() == B
+    assert link.receiver.next_to_prepare() == (SUGAR,)
 
 
 def test_a_shutdown_stops_everything_and_reports_every_ready_job(link: Link) -> None:
     link.send(A)
-    assert link.inbox.next_request() == A
-    waiting = threading.Thread(target=link.inbox.next_to_prepare)
+    assert link.receiver.next_request() == A
+    waiting = threading.Thread(target=link.receiver.next_to_prepare)
     link.send(B, C, wire.Shutdown())
     assert [link.stopped.get(timeout=TIMEOUT_S) for _ in range(2)] == [Stopped("b", 1), Stopped("c", 1)]
     link.send(replace(A, attempt=2))
     assert link.stopped.get(timeout=TIMEOUT_S) == Stopped("a", 2)
-    assert link.inbox.is_cancelled()
-    assert link.inbox.next_request() is None
+    assert link.receiver.is_cancelled()
+    assert link.receiver.next_request() is None
     waiting.start()
     waiting.join(TIMEOUT_S)
     assert not waiting.is_alive()

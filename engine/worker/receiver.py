@@ -1,7 +1,7 @@
 """The host's messages, read by a thread of its own while others load, draw and prepare.
 
-The inbox knows whether a job is ready or is drawn, so a cancel finds it in either state. A late cancel finds
-nothing.
+The receiver knows whether a job is ready or is drawn, so a cancel finds it in either state. A late cancel
+finds nothing.
 """
 
 import os
@@ -21,7 +21,7 @@ EXIT_WIRE_ERROR = 76  # EX_PROTOCOL of sysexits.h
 log = structlog.get_logger("engine.worker")
 
 
-class Inbox:
+class MessageReceiver:
     """Jobs to draw and things to prepare; starts to read at once.
 
     Args:
@@ -39,7 +39,7 @@ class Inbox:
         self._drawn: RenderRequest | None = None
         self._is_cancelled = False
         self._is_ending = False
-        threading.Thread(target=self._read, name="inbox", daemon=True).start()
+        threading.Thread(target=self._read, name="receiver", daemon=True).start()
 
     def next_request(self) -> RenderRequest | None:
         """Wait for the next job, which counts as drawn from now on; None at the end of the worker."""
