@@ -103,8 +103,14 @@ class FairOrder:
         """Return how many jobs come before this one."""
         return bisect_left(self.entries, self._entry_of[job_id])
 
-    def add(self, job: Waiting) -> None:
-        """Add a job, among its person's jobs in the order of acceptance."""
+    def add(self, job: Waiting, *, is_card_idle: bool = False) -> None:
+        """Add a job, among its person's jobs in the order of acceptance.
+
+        If no job waits and the card is idle, everybody's debt is forgotten first.
+        """
+        if is_card_idle and not self.jobs:
+            self._people.clear()
+            self._round_end = 0.0
         person = self._people.setdefault(job.person_id, _Person())
         begins, follows = max(person.paid_to, self._round_end), person.paid_to > self._round_end
         if person.jobs:
@@ -171,7 +177,7 @@ class FairOrder:
         """Charge the work that a drawn job took instead of the predicted work."""
         person = self._people.get(job.person_id)
         if person is None:
-            return  # the predicted charge is forgotten already
+            return  # its debt is forgotten already
         person.paid_to += replace(job, cost=replace(job.cost, work=work)).length - job.length
         if person.jobs:
             begins, follows, *_ = self._entry_of[person.jobs[0].job_id]
@@ -188,11 +194,6 @@ class FairOrder:
         for job in source.jobs:
             self._delete(job.job_id)
             self.add(replace(job, person_id=into_id))
-
-    def forget_debts(self) -> None:
-        """Forget what people owe; no job may wait."""
-        self._people.clear()
-        self._round_end = 0.0
 
     def _reschedule(self, person: _Person, index: int, begins: float, follows: bool) -> None:
         """Compute the entries of a person's jobs from ``index`` on; the oldest job begins at ``begins``."""

@@ -76,7 +76,7 @@ class Scheduler:
         if ran := self._running.pop(waiting.job_id, None):
             self._order.put_back(ran.job, ran.entry)
         elif waiting.job_id not in self._order.jobs:
-            self._order.add(waiting)
+            self._order.add(waiting, is_card_idle=not self._running)
 
     def remove(self, job_id: str) -> None:
         """Forget a job, waiting or running; the order of all others stays."""
@@ -84,8 +84,6 @@ class Scheduler:
         self._memory_waits.pop(job_id, None)
         if job_id in self._order.jobs:
             self._order.remove(job_id)
-        if not self._order.jobs and not self._running:
-            self._order.forget_debts()
 
     def merge(self, person_id: int, into_id: int) -> None:
         """Move one person's jobs to another, because both are one person."""
@@ -166,8 +164,6 @@ class Scheduler:
         """
         if ran := self._running.pop(job_id, None):
             self._order.settle(ran.job, work)
-            if not self._order.jobs and not self._running:
-                self._order.forget_debts()
 
     @property
     def waiting(self) -> int:
@@ -177,10 +173,6 @@ class Scheduler:
     def queue(self, most: int | None = None) -> tuple[str, ...]:
         """The first ``most`` waiting jobs, in order; memory may change the order."""
         return tuple(entry.job_id for entry in self._order.entries[:most])
-
-    def waits(self, job_id: str) -> bool:
-        """Whether this job waits."""
-        return job_id in self._order.jobs
 
     def position(self, job_id: str) -> int:
         """How many jobs are drawn, are ready or wait before it; 0 if it is drawn or unknown."""
