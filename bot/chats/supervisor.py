@@ -27,7 +27,7 @@ log = structlog.get_logger("bot.chats.supervisor")
 
 
 @dataclass(frozen=True, slots=True)
-class FailureRule:
+class ChatFailureRule:
     """What follows a failure of one chat.
 
     Attributes:
@@ -42,11 +42,11 @@ class FailureRule:
     ends_start: bool = False
 
 
-FAILURE_RULES: tuple[tuple[type[Exception], FailureRule], ...] = (
-    (PlatformUnreachable, FailureRule("chat unreachable")),
-    (PackageMissing, FailureRule("chat lost", needs_host=True)),
-    (OperatorError, FailureRule("chat lost", needs_host=True, ends_start=True)),
-    (Exception, FailureRule("chat failed")),
+FAILURE_RULES: tuple[tuple[type[Exception], ChatFailureRule], ...] = (
+    (PlatformUnreachable, ChatFailureRule("chat unreachable")),
+    (PackageMissing, ChatFailureRule("chat lost", needs_host=True)),
+    (OperatorError, ChatFailureRule("chat lost", needs_host=True, ends_start=True)),
+    (Exception, ChatFailureRule("chat failed")),
 )
 """Error → rule; the first match counts."""
 
@@ -108,13 +108,13 @@ class ChatSupervisor:
         self._open.add(chat)
         self._tried[chat].set()
 
-    def _ends_application(self, chat: Chat, rule: FailureRule) -> bool:
+    def _ends_application(self, chat: Chat, rule: ChatFailureRule) -> bool:
         if rule.needs_host:
             self._lost.add(chat)
         is_start = not self._tried[chat].is_set()
         return (rule.ends_start and is_start) or (rule.needs_host and len(self._lost) == len(self.chats))
 
-    def _log_failure(self, chat: Chat, rule: FailureRule, error: Exception) -> None:
+    def _log_failure(self, chat: Chat, rule: ChatFailureRule, error: Exception) -> None:
         if isinstance(error, OperatorError):
             write = log.error if rule.needs_host else log.warning
             write(rule.event, platform=chat.platform, why=messages.format_error(error, self._locale))

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from bot.chats.web import WebChat
-from bot.messages.page import page as word
+from bot.messages.page import page_text
 from engine.request import RenderRequest
 from tests.fakes.room import until
 from tests.integration.web.conftest import (
@@ -166,16 +166,16 @@ async def test_a_chinese_browser_reads_chinese_and_may_switch(application: Appli
         open_page_as_visitor(application, profile=profile) as visitor,
     ):
         welcome = visitor.page.locator(".welcome h2")
-        assert await welcome.inner_text() == word("welcome", "zh-CN") != word("welcome", "en")
-        assert await visitor.page.get_attribute("#input", "placeholder") == word("placeholder", "zh-CN")
+        assert await welcome.inner_text() == page_text("welcome", "zh-CN") != page_text("welcome", "en")
+        assert await visitor.page.get_attribute("#input", "placeholder") == page_text("placeholder", "zh-CN")
         assert await visitor.page.evaluate("document.documentElement.lang") == "zh-CN"
 
         await visitor.page.get_by_text("English", exact=True).click()
-        await visitor.page.get_by_text(word("welcome", "en")).wait_for()
+        await visitor.page.get_by_text(page_text("welcome", "en")).wait_for()
 
 
 async def test_an_english_browser_reads_english_and_no_chinese_but_its_name(visitor: Visitor) -> None:
-    assert await visitor.page.locator(".welcome h2").inner_text() == word("welcome", "en")
+    assert await visitor.page.locator(".welcome h2").inner_text() == page_text("welcome", "en")
     text = (await visitor.page.locator("body").inner_text()).replace("中文", "")
     assert not [char for char in text if "\u4e00" <= char <= "\u9fff"]
 
@@ -272,7 +272,7 @@ async def test_a_reload_keeps_conversation_job_default_and_language(application:
     ):
         async with visitor.page.expect_navigation():  # a new language loads the page again
             await visitor.page.get_by_text("中文", exact=True).click()
-        await visitor.page.get_by_text(word("welcome", "zh-CN")).wait_for()
+        await visitor.page.get_by_text(page_text("welcome", "zh-CN")).wait_for()
         await visitor.say("/lora switch anime")
         await visitor.answer()
         application.renderer.step_s = 0.2
@@ -341,10 +341,10 @@ async def test_the_page_connects_again_after_the_bot_was_restarted(application: 
         await visitor.say("a face before the restart")
         await until(lambda: not application.room.desk.queue_status().drawing)
         await first.close()
-        await visitor.page.get_by_text(word("lost", "en")).wait_for()
+        await visitor.page.get_by_text(page_text("lost", "en")).wait_for()
         await visitor.page.fill("#input", "/quota")
         await visitor.page.press("#input", "Enter")
-        await visitor.page.get_by_text(word("unsent", "en")).wait_for()
+        await visitor.page.get_by_text(page_text("unsent", "en")).wait_for()
         assert await visitor.page.input_value("#input") == "/quota"
 
         second = WebChat(application.room.desk, card=lambda: CARD, host="127.0.0.1", port=port)
