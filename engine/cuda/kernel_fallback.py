@@ -5,7 +5,7 @@ import sys
 
 import torch
 
-# Triton raises RuntimeErrors of its own, and what its compiler, linker and loader raise.
+# Triton raises RuntimeError, and the errors of its compiler, linker and loader.
 _FAULTS = (ImportError, OSError, RuntimeError, ValueError, AssertionError, subprocess.SubprocessError)
 _FULL = "Triton Error [CUDA]: out of memory"  # a RuntimeError: Triton does not use torch's class
 # Part of every CUDA message about a failed capture; torch raises it with the class of card faults.

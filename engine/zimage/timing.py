@@ -30,15 +30,15 @@ class StageTimer:
     def stage(self, field: str) -> Iterator[None]:
         """Add the seconds inside the context to a field of ``Timings``."""
         if self._device.type == "cuda":
-            began = _mark()
+            started = _mark()
             yield
-            self._marks.append((field, began, _mark()))
+            self._marks.append((field, started, _mark()))
             return
-        began_s = time.perf_counter()
+        started_s = time.perf_counter()
         try:
             yield
         finally:
-            self.add(field, time.perf_counter() - began_s)
+            self.add(field, time.perf_counter() - started_s)
             self._resident_bytes = max(self._resident_bytes, self._process.memory_info().rss)
 
     def add(self, field: str, seconds: float) -> None:
@@ -49,9 +49,9 @@ class StageTimer:
     def timings(self) -> Timings:
         """The timings so far. On a card, waits until the measured work is done."""
         while self._marks:
-            field, began, ended = self._marks.pop()
+            field, started, ended = self._marks.pop()
             ended.synchronize()
-            self.add(field, began.elapsed_time(ended) / 1000)
+            self.add(field, started.elapsed_time(ended) / 1000)
         return Timings(**self._seconds)
 
     @property

@@ -25,11 +25,11 @@ def draw_backdrop(s: RenderContext) -> None:
     night = s.is_value("backdrop", "night")
     halo = ellipse(c.x, c.y + 0.25, 1.75, 1.75).expand(c.u.shape)
     glow = 0.30 - 0.16 * night
-    c.lay(c.cover(halo) * glow * (pattern < 0.4), white(c.u))
-    c.lay(spot(c.x, c.y + 0.3, 2.0, 2.0) * glow * 1.4 * (pattern >= 0.4), white(c.u))
+    c.blend(c.cover(halo) * glow * (pattern < 0.4), white(c.u))
+    c.blend(spot(c.x, c.y + 0.3, 2.0, 2.0) * glow * 1.4 * (pattern >= 0.4), white(c.u))
     lights, rays = (pattern >= 0.4) & (pattern < 0.72), pattern >= 0.72
     angle = torch.atan2(c.y + 0.3, c.x + 1e-6)
-    c.lay(ramp(torch.sin(angle * 12 + s.nuance("drift") * 6), -0.12, 0.12) * 0.16 * rays, white(c.u))
+    c.blend(ramp(torch.sin(angle * 12 + s.nuance("drift") * 6), -0.12, 0.12) * 0.16 * rays, white(c.u))
     for step in range(9):
         turn = s.nuance("drift") * 6.28 + step * 2.4
         far = 1.35 + 0.13 * step
@@ -37,7 +37,7 @@ def draw_backdrop(s: RenderContext) -> None:
             c.x - torch.cos(turn) * far, c.y + 0.3 - torch.sin(turn) * far * 1.15, 0.09 + 0.025 * (step % 4),
             0.09 + 0.025 * (step % 4),
         )  # fmt: skip
-        c.lay(c.cover(light) * (0.22 + 0.05 * (step % 3)) * lights, white(c.u))
+        c.blend(c.cover(light) * (0.22 + 0.05 * (step % 3)) * lights, white(c.u))
 
 
 def draw_body(s: RenderContext) -> None:
@@ -47,8 +47,8 @@ def draw_body(s: RenderContext) -> None:
     torso = join(ellipse(x, y - 2.95, 1.62, 1.32), box(x, y - 1.2, 0.36, 0.75, 0.1), 0.50).expand(c.u.shape)
     shade = s.tone(ramp(y - 0.10 * x, 1.66, 1.20).expand(c.u.shape))
     c.fill(torso, palette.mix(s.skin, s.skin_shade, shade * 0.95), outline=True)
-    c.lay(c.cover(torso) * spot(x - 0.32, y - 1.86, 0.30, 0.05) * 0.45, s.skin_light)
-    c.lay(c.cover(torso) * spot(x + 0.32, y - 1.86, 0.30, 0.05) * 0.45, s.skin_light)
+    c.blend(c.cover(torso) * spot(x - 0.32, y - 1.86, 0.30, 0.05) * 0.45, s.skin_light)
+    c.blend(c.cover(torso) * spot(x + 0.32, y - 1.86, 0.30, 0.05) * 0.45, s.skin_light)
     vee = (s.nuance("neckline") > 0.5).float()
     round_neck = torch.minimum(ellipse(x, y - 1.62, 0.80, 0.46), y - 1.55)
     v_neck = y - 2.40 + x.abs() * 1.25
@@ -58,7 +58,7 @@ def draw_body(s: RenderContext) -> None:
     fold = ramp((x.abs() - 0.35 + 0.12 * torch.sin(y * 4)).expand(c.u.shape), 0.0, 1.3)
     c.fill(cloth, palette.mix(colour, colour * 0.80, s.tone(fold)), outline=True)
     hem = torch.maximum(bare.abs() - 0.035, 1.45 - y)
-    c.lay(c.cover(torch.maximum(hem, torso)) * 0.75, colour * 0.86)
+    c.blend(c.cover(torch.maximum(hem, torso)) * 0.75, colour * 0.86)
 
 
 def draw_earrings(s: RenderContext) -> None:
@@ -68,7 +68,7 @@ def draw_earrings(s: RenderContext) -> None:
     x, y = c.u.abs() - 1.10, c.v - 0.62
     c.fill(ellipse(x, y, 0.055, 0.055), gold, is_worn, outline=True)
     c.fill(ellipse(x, y - 0.24, 0.125, 0.145), gold, is_worn, outline=True)
-    c.lay(spot(x + 0.03, y - 0.19, 0.05, 0.06) * is_worn, white(c.u))
+    c.blend(spot(x + 0.03, y - 0.19, 0.05, 0.06) * is_worn, white(c.u))
 
 
 def draw_flower(s: RenderContext) -> None:
@@ -80,9 +80,9 @@ def draw_flower(s: RenderContext) -> None:
     hue = column((s.faces.nuances["hue"] > 0.5).float())
     pink = torch.tensor([[1.0, 0.93, 0.95]], device=c.u.device).expand(len(c.u), 3)
     warm = torch.tensor([[1.0, 0.80, 0.30]], device=c.u.device).expand(len(c.u), 3)
-    c.lay(spot(x, y - 0.05, 0.38, 0.38) * 0.35 * is_worn, s.hair_shade)
+    c.blend(spot(x, y - 0.05, 0.38, 0.38) * 0.35 * is_worn, s.hair_shade)
     c.fill(petal, pink, is_worn, outline=True)
-    c.lay(
+    c.blend(
         c.cover(petal) * spot(x, y, 0.18, 0.18) * (0.5 + 0.3 * hue) * is_worn,
         warm * torch.tensor([1.0, 0.7, 0.9], device=c.u.device),
     )
@@ -98,5 +98,5 @@ def draw_glasses(s: RenderContext) -> None:
     arm = box(u.abs() - 0.93, v + 0.08, 0.12, 0.022, 0.01)
     frame = torch.minimum(lens.abs() - 0.024, torch.minimum(bridge, arm))
     dark = torch.tensor([[0.34, 0.20, 0.17]], device=c.u.device).expand(len(c.u), 3)
-    c.lay(c.cover(lens) * ramp(u.abs() * 0.5 - v, 0.25, 0.75) * 0.22 * is_worn, white(c.u))
+    c.blend(c.cover(lens) * ramp(u.abs() * 0.5 - v, 0.25, 0.75) * 0.22 * is_worn, white(c.u))
     c.fill(frame, dark, is_worn * 0.92)

@@ -42,9 +42,9 @@ def draw_eyes(s: RenderContext) -> None:
     half, upper, lower = _lids(s, x)
     inside = torch.maximum(torch.maximum(upper - y, y - lower), x.abs() - half) * 0.8 * s.style.eye
     soft = 0.5 * min(s.style.sculpt, 1.6)
-    c.lay((spot(x - 0.02, y + 0.20, 0.30, 0.13) * soft * 0.7).clamp(0, 1), s.skin_shade)
-    c.lay(spot(x, lower - y + 0.11, 0.24, 0.045) * s.is_value("eyes", "smiling") * 0.75, s.skin_light)
-    c.lay(spot(x, lower - y + 0.17, 0.22, 0.030) * s.is_value("eyes", "smiling") * 0.5, s.skin_shade)
+    c.blend((spot(x - 0.02, y + 0.20, 0.30, 0.13) * soft * 0.7).clamp(0, 1), s.skin_shade)
+    c.blend(spot(x, lower - y + 0.11, 0.24, 0.045) * s.is_value("eyes", "smiling") * 0.75, s.skin_light)
+    c.blend(spot(x, lower - y + 0.17, 0.22, 0.030) * s.is_value("eyes", "smiling") * 0.5, s.skin_shade)
     eye_white = torch.tensor([[0.99, 0.985, 0.98]], device=x.device).expand(len(x), 3)
     c.fill(inside, palette.mix(eye_white, eye_white * 0.80, ramp(y - upper, 0.16, 0.0)))
     gaze = palette.numbers((-1.0, 0.0, 1.0), s.faces.traits["gaze"])
@@ -55,17 +55,17 @@ def draw_eyes(s: RenderContext) -> None:
     far = ellipse(ix, iy, size, size * 1.06) * s.style.eye
     iris = palette.table(palette.IRIS, palette.choose(5, s.faces.nuances["iris"]))
     shade = palette.mix((iris * 1.35 + 0.10).clamp(0, 1), iris * 0.45, ramp(-iy + 0.2 * ix, -0.13, 0.12))
-    c.lay(c.cover(far) * clip, shade)
-    c.lay(c.cover(far.abs() - 0.018) * clip * 0.7, iris * 0.35)
-    c.lay(c.cover(ellipse(ix, iy, size * 0.45, size * 0.5) * s.style.eye) * clip, iris * 0.12)
+    c.blend(c.cover(far) * clip, shade)
+    c.blend(c.cover(far.abs() - 0.018) * clip * 0.7, iris * 0.35)
+    c.blend(c.cover(ellipse(ix, iy, size * 0.45, size * 0.5) * s.style.eye) * clip, iris * 0.12)
     glint = ellipse(ix + 0.055 * side, iy + 0.065, 0.052, 0.058) * s.style.eye
-    c.lay(c.cover(glint) * c.cover(inside - 0.03), white(x))
+    c.blend(c.cover(glint) * c.cover(inside - 0.03), white(x))
     second = ellipse(ix - 0.06 * side, iy - 0.075, 0.030, 0.030) * s.style.eye
-    c.lay(c.cover(second) * clip * (0.45 + 0.55 * max(s.style.dew, s.style.cel * 0.8)), white(x))
+    c.blend(c.cover(second) * clip * (0.45 + 0.55 * max(s.style.dew, s.style.cel * 0.8)), white(x))
     if s.style.dew > 0:
         star = (ix.abs() * 6 + iy.abs() * 1.1 - 0.13).minimum(ix.abs() * 1.1 + iy.abs() * 6 - 0.13)
-        c.lay(c.cover(star) * clip * s.style.dew * 0.8, white(x))
-    c.lay(spot(x + half * 0.98, y - 0.01, 0.035, 0.03) * 0.5, s.skin_shade * 0.9 + 0.05)
+        c.blend(c.cover(star) * clip * s.style.dew * 0.8, white(x))
+    c.blend(spot(x + half * 0.98, y - 0.01, 0.035, 0.03) * 0.5, s.skin_shade * 0.9 + 0.05)
 
 
 def draw_lashes(s: RenderContext) -> None:
@@ -118,4 +118,4 @@ def draw_sparkle(s: RenderContext) -> None:
     for dx, dy, size in ((-1.18, -0.62, 0.20), (1.22, 0.55, 0.15)):
         x, y = c.u - dx - 0.1 * column(s.faces.nuances["spark"]), c.v - dy
         star = (x.abs() * 7 + y.abs()).minimum(x.abs() + y.abs() * 7) - size
-        c.lay(c.cover(star) * s.style.dew * 0.9, white(x))
+        c.blend(c.cover(star) * s.style.dew * 0.9, white(x))

@@ -102,7 +102,7 @@ def draw_front(s: RenderContext) -> None:
     """The hair over the head, with a shadow under it and a ring of light round it."""
     c = s.canvas
     shape = front_shape(s)
-    c.lay(c.cover(shape - 0.05, softness=0.12) * c.cover(face_shape(s)) * 0.42, s.skin_shade)
+    c.blend(c.cover(shape - 0.05, softness=0.12) * c.cover(face_shape(s)) * 0.42, s.skin_shade)
     side = (s.nuance("light") > 0.5).float() * 2 - 1
     crown = torch.atan2(c.u, 1.3 - c.v.clamp(max=0.1)) * 1.6
     strands = _strands(s, crown + (c.u - crown) * ramp(c.v, -0.2, 0.5))
@@ -113,4 +113,4 @@ def draw_front(s: RenderContext) -> None:
     ring = (ring + (flat - ring) * s.style.cel) * (0.72 + 0.2 * s.style.dew)
     c.fill(shape, _colour(s, shade, ring), outline=True)
     rim = c.cover(shape) * ramp(shape, -0.08, -0.01) * 0.22 * (1 - s.style.cel)
-    c.lay(rim, s.hair_shade)
+    c.blend(rim, s.hair_shade)

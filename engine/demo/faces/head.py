@@ -31,14 +31,14 @@ def draw_face(s: RenderContext) -> None:
     c.fill(face, palette.mix(s.skin, s.skin_shade, shade), outline=True)
     inside = c.cover(face)
     light = 0.75 - 0.35 * s.style.cel
-    c.lay(inside * spot(u + 0.30, c.v + 0.35, 0.62, 0.55) * light * 0.8, s.skin_light)
+    c.blend(inside * spot(u + 0.30, c.v + 0.35, 0.62, 0.55) * light * 0.8, s.skin_light)
     model = max(s.style.sculpt - 1.0, 0.0) * 0.5
     if model > 0:
         hollow = spot(c.u.abs() - 0.74, c.v - 0.62, 0.20, 0.34) + spot(
             c.u.abs() - 0.40, c.v + 0.12, 0.34, 0.12
         )
-        c.lay(inside * (hollow * 0.55 * model).clamp(0, 1), s.skin_shade)
-        c.lay(inside * spot(c.u - s.turn, c.v - 1.06, 0.28, 0.05) * 0.7 * model, s.skin_shade)
+        c.blend(inside * (hollow * 0.55 * model).clamp(0, 1), s.skin_shade)
+        c.blend(inside * spot(c.u - s.turn, c.v - 1.06, 0.28, 0.05) * 0.7 * model, s.skin_shade)
 
 
 def draw_shine(s: RenderContext) -> None:
@@ -52,7 +52,7 @@ def draw_shine(s: RenderContext) -> None:
         + spot(c.u - turn, c.v - 1.08, 0.12, 0.05)
     )
     spots = spots + spot(c.u - turn + 0.05, c.v + 0.42, 0.36, 0.15) * 0.9
-    c.lay((spots * shine * c.cover(face_shape(s))).clamp(0, 0.95), white(c.u))
+    c.blend((spots * shine * c.cover(face_shape(s))).clamp(0, 0.95), white(c.u))
 
 
 def draw_blush(s: RenderContext) -> None:
@@ -66,7 +66,7 @@ def draw_blush(s: RenderContext) -> None:
     flat = ramp(cheek, 0.42, 0.55) * 0.62
     cheek = cheek + (flat - cheek) * s.style.cel * 0.7
     bloom = torch.maximum(cheek, under.clamp(0, 1) * 1.05 * s.style.sunkiss)
-    c.lay(c.cover(face_shape(s)) * bloom * strength, colour)
+    c.blend(c.cover(face_shape(s)) * bloom * strength, colour)
 
 
 def draw_nose(s: RenderContext) -> None:
@@ -75,10 +75,10 @@ def draw_nose(s: RenderContext) -> None:
     side = (s.nuance("light") > 0.5).float() * 2 - 1
     u, v = c.u - s.turn * 1.5, c.v
     soft = (1.0 - 0.6 * s.style.cel) * min(s.style.sculpt, 1.8)
-    c.lay((spot(u - 0.10 * side, v - 0.36, 0.075, 0.20) * 0.30 * soft).clamp(0, 1), s.skin_shade)
-    c.lay((spot(u, v - 0.555, 0.15, 0.035) * 0.62 * soft).clamp(0, 1), s.skin_shade)
-    c.lay(spot(u, v - 0.42, 0.055, 0.11) * 0.55, s.skin_light)
-    c.lay(spot(u.abs() - 0.075, v - 0.545, 0.032, 0.020) * 0.75, s.skin_shade * 0.62)
+    c.blend((spot(u - 0.10 * side, v - 0.36, 0.075, 0.20) * 0.30 * soft).clamp(0, 1), s.skin_shade)
+    c.blend((spot(u, v - 0.555, 0.15, 0.035) * 0.62 * soft).clamp(0, 1), s.skin_shade)
+    c.blend(spot(u, v - 0.42, 0.055, 0.11) * 0.55, s.skin_light)
+    c.blend(spot(u.abs() - 0.075, v - 0.545, 0.032, 0.020) * 0.75, s.skin_shade * 0.62)
 
 
 def draw_mouth(s: RenderContext) -> None:
@@ -97,14 +97,14 @@ def draw_mouth(s: RenderContext) -> None:
     upper = torch.maximum(-seam - bow, seam) * 0.9
     lower = torch.maximum(seam - 0.125 * arch.pow(0.72), -seam) * 0.9
     upper, lower = (torch.maximum(part, u.abs() - half) for part in (upper, lower))
-    c.lay(spot(u, c.v - MOUTH_Y - 0.20, 0.17, 0.045) * 0.5, s.skin_shade)
+    c.blend(spot(u, c.v - MOUTH_Y - 0.20, 0.17, 0.045) * 0.5, s.skin_shade)
     c.fill(lower, colour)
     c.fill(upper, colour * 0.88)
     line = torch.maximum(seam.abs() - 0.014, u.abs() - half - 0.02)
     c.fill(line, colour * 0.50, 0.85)
     gloss = s.pick("lips", nude=0.75, red=0.45, berry=0.40) + 0.5 * s.style.dew
     wet = spot(u + 0.02, seam - 0.062, 0.105, 0.026) + 0.6 * spot(u + 0.07, seam + 0.05, 0.035, 0.018)
-    c.lay(c.cover(torch.minimum(upper, lower)) * (wet * gloss).clamp(0, 0.95), white(c.u))
+    c.blend(c.cover(torch.minimum(upper, lower)) * (wet * gloss).clamp(0, 0.95), white(c.u))
 
 
 def detail_weights(s: RenderContext) -> Tensor:

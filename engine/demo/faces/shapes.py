@@ -93,7 +93,7 @@ class Canvas:
         """How much of each pixel is inside a shape; ``softness`` widens the edge, in head units."""
         return (0.5 - distance / (self.px + softness)).clamp(0, 1)
 
-    def lay(self, weight: Tensor, colour: Tensor) -> None:
+    def blend(self, weight: Tensor, colour: Tensor) -> None:
         """Mix ``colour`` ([B, 3] or [B, 3, H, W]) into the picture by ``weight`` [B, H, W]."""
         render_faces = colour[:, :, None, None] if colour.ndim == 2 else colour
         self.rgb = torch.lerp(
@@ -104,11 +104,11 @@ class Canvas:
         self, distance: Tensor, colour: Tensor, alpha: Tensor | float = 1.0, outline: bool = False
     ) -> None:
         """Paint a shape, and where ``outline`` its edge as strongly as this canvas draws lines."""
-        self.lay(self.cover(distance) * alpha, colour)
+        self.blend(self.cover(distance) * alpha, colour)
         if outline and self.line > 0:
-            self.trace(distance, alpha)
+            self.draw_outline(distance, alpha)
 
-    def trace(self, distance: Tensor, alpha: Tensor | float = 1.0) -> None:
+    def draw_outline(self, distance: Tensor, alpha: Tensor | float = 1.0) -> None:
         """Draw the edge of a shape as a line of ink."""
         ink = self.cover(distance.abs() - self.line_width)
-        self.lay(ink * self.line * alpha, self.line_colour.expand(len(self.rgb), 3))
+        self.blend(ink * self.line * alpha, self.line_colour.expand(len(self.rgb), 3))

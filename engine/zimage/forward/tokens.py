@@ -9,7 +9,7 @@ from torch import Tensor
 from engine.cuda.upload import upload
 
 PAD_MULTIPLE = (
-    32  # pictures and captions are each filled up to a multiple of this; the fillers take part in attention
+    32  # pictures and captions are each padded to a multiple of this; padding takes part in attention
 )
 PATCH_SIDE = 2  # latents along each side of a token
 MAX_ROTATIONS = 32  # 0.8 MB each at 512 x 768

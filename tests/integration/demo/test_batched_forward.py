@@ -1,4 +1,4 @@
-"""The batch forward of training is the library's own forward, to the last bit that matters."""
+"""The batched forward of training agrees with the library's forward."""
 
 import pytest
 import torch

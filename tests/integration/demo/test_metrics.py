@@ -1,4 +1,4 @@
-"""What the built-in model draws is what was asked, in the style of the LoRA that was asked for."""
+"""The built-in model draws the requested traits in the style of the LoRA."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -39,7 +39,7 @@ def probe() -> Probe:
 
 @pytest.fixture
 def pipe_with_loras(pipe: Any) -> Iterator[Any]:
-    """The pipeline, with whatever LoRA a test puts on it taken off again."""
+    """The pipeline; unloads the LoRA after the test."""
     yield pipe
     load_lora(pipe, None)
 
@@ -50,7 +50,7 @@ def test_pictures_show_what_half_chinese_half_english_prompts_asked_for(pipe: An
     scores = score_traits(probe, evaluation_set, pictures).values()
     asked, shown = sum(score.asked for score in scores), sum(score.seen for score in scores)
     assert asked > 100
-    assert shown / asked >= 0.96  # the whole exam of 500 reaches more; see engine/demo/README.md
+    assert shown / asked >= 0.96  # the full evaluation set of 500 reaches more; see engine/demo/README.md
     assert style_accuracy(probe, pictures, "base") >= 0.95
 
 
@@ -73,7 +73,7 @@ def test_a_lora_shows_its_style_in_every_picture_and_less_of_it_at_half_weight(
 
 
 def test_pictures_of_other_prompts_score_low(pipe: Any, probe: Probe) -> None:
-    """The judge can say no: what nobody asked for is not seen."""
+    """The probe can reject: traits that were not requested score low."""
     evaluation_set, other = make_evaluation_set(8), make_evaluation_set(8, seed=4_000_000)
     pictures = make_pictures(pipe, [caption.text for caption in other.captions])
     scores = score_traits(probe, evaluation_set, pictures).values()

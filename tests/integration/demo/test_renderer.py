@@ -1,4 +1,4 @@
-"""The painter: every trait shows where it should, and a style taken in part is in between."""
+"""The renderer shows every trait in its position, and a partial style is in between."""
 
 import pytest
 import torch

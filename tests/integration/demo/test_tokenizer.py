@@ -1,4 +1,4 @@
-"""The tokenizer takes any text, knows its own words, and fits the pipeline's chat template."""
+"""The tokenizer accepts any text, knows all phrases, and fits the pipeline's chat template."""
 
 from pathlib import Path
 

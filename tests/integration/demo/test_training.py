@@ -1,5 +1,4 @@
-"""The training command: every stage once, a stop and a resumption, and an export that plain diffusers
-loads."""
+"""The training command: every stage, a resumed run, and an export that diffusers loads."""
 
 import subprocess
 import sys

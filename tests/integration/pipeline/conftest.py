@@ -1,4 +1,4 @@
-"""The built-in model and one painter for all tests of the pipeline: loading takes longer than drawing."""
+"""The built-in model and one pipeline for all tests, because loading takes longer than drawing."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from tests.integration.pipeline.reference import loaded_pipeline
 
 @dataclass(frozen=True)
 class Result:
-    """What came of one job."""
+    """The outcome of one job."""
 
     end: Finished | Stopped | Failed
     events: list[Event]
@@ -41,8 +41,8 @@ class Draw(Protocol):
 
 @pytest.fixture(scope="module")
 def stock_pipeline() -> ZImagePipeline:
-    """The library's pipeline, of whose transformer ``forward`` fuses the parameters."""
-    torch.set_num_threads(1)  # several would spin against whatever else the machine runs
+    """The library's pipeline; ``forward`` fuses its transformer's parameters."""
+    torch.set_num_threads(1)  # more threads would compete with other processes
     return loaded_pipeline()
 
 
@@ -53,7 +53,7 @@ def forward(stock_pipeline: ZImagePipeline) -> Forward:
 
 @pytest.fixture(scope="session")
 def lora_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The host's own shelf, empty at first."""
+    """The host's LoRA folder, initially empty."""
     return tmp_path_factory.mktemp("loras")
 
 
@@ -82,7 +82,7 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory, lora_dir: Path) -> Iterat
 
 @pytest.fixture(scope="session")
 def draw(pipeline: Pipeline) -> Draw:
-    """Draw one small job to its end, or until ``cancel``, asked with the events so far, says stop."""
+    """Draw one small job to its end, or until ``cancel(events so far)`` is true."""
 
     def draw(
         prompt: str = "Sugar面部, 清透水光肌",

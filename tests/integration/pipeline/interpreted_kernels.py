@@ -1,6 +1,6 @@
-"""Run as a program: the card's kernels in Triton's interpreter, on the CPU, held against torch's results.
+"""A program that compares the card's kernels in Triton's interpreter on the CPU with torch's results.
 
-The interpreter is chosen when Triton is imported, so it has a process of its own: TRITON_INTERPRET=1.
+Triton chooses its interpreter on import (TRITON_INTERPRET=1), so this runs in its own process.
 """
 
 from typing import Any
@@ -30,7 +30,7 @@ ROUND, NOT_ROUND = (32, 48), (32, 50)  # sides of a weight, at which a merge has
 
 
 def main() -> None:
-    """Print the largest relative errors; raise where a merge is wrong."""
+    """Print the largest relative errors; raise if a merge is wrong."""
     fused = fusions.Fusions(
         kernels.norm, kernels.add, kernels.add_norm, kernels.apply_rope, kernels.swiglu, reference.pack
     )
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def error_of_rope(queries: int, keys: int, head: int) -> float:
-    """Of queries and keys, each with weights of its own; the values must stay as they are."""
+    """Return the error of queries and keys with different weights; the values must not change."""
     generator = torch.Generator().manual_seed(1)
     qkv = torch.randn(3, queries + 2 * keys, head, generator=generator)
     norms, angles = torch.randn(2, head, generator=generator), torch.randn(3, head // 2, generator=generator)
@@ -67,7 +67,7 @@ def error_of_rope(queries: int, keys: int, head: int) -> float:
 
 @torch.no_grad()
 def error_of_encoder(whole: Any) -> float:
-    """Of a whole text, against the library's layers."""
+    """Return the error of a whole prompt against the library's layers."""
     tokens = torch.tensor([[7, 5, 3, 2, 11]])
     expected = whole(tokens).last_hidden_state
     encoder.replace_layers(whole, rope_kernel.apply_rope, kernels.swiglu)

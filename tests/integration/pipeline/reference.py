@@ -1,4 +1,4 @@
-"""diffusers and peft, asked the plain way: what every picture of ours is held against."""
+"""Reference results from diffusers and peft."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ LoraTensors = Mapping[str, Tensor]  # in the layout of diffusers
 
 
 def loaded_pipeline() -> ZImagePipeline:
-    """The built-in model as the worker loads it, in the library's pipeline: peft wants one to wear LoRAs."""
+    """The built-in model as the worker loads it, in the library's pipeline, which peft needs for LoRAs."""
     parts = load_pipeline(WEIGHTS, choose_placement("cpu"))
     return ZImagePipeline(**{name: getattr(parts, name) for name in parts.__slots__})
 
@@ -39,7 +39,7 @@ def stock_velocity(
     embedding: Tensor,
     loras: Sequence[tuple[LoraTensors, float]] = (),
 ) -> Tensor:
-    """One row through the library's forward, its LoRAs put on by peft."""
+    """One row through the library's forward, with LoRAs by peft."""
     names = [f"lora_{place}" for place in range(len(loras))]
     try:
         with warnings.catch_warnings():
@@ -72,7 +72,7 @@ def adapter_of(forward: Forward, tensors: LoraTensors) -> Adapter:
 
 
 def random_lora(forward: Forward, seed: int, rank: int, only: str = "") -> dict[str, Tensor]:
-    """A LoRA on every linear layer of the model whose name has ``only`` in it, strong enough to be seen."""
+    """A LoRA on every linear layer whose name contains ``only``, with a visible effect."""
     generator = torch.Generator().manual_seed(seed)
     tensors = {}
     for part, (out, into) in shapes_of(forward).items():

@@ -1,4 +1,4 @@
-"""The bank converts a LoRA once, and the base weights stay what they were, bit for bit."""
+"""The bank converts each LoRA once and never changes the base weights."""
 
 import hashlib
 import threading
@@ -171,7 +171,7 @@ def test_a_lora_that_is_not_finite_in_the_models_number_format_is_refused() -> N
 
 def test_pinned_memory_counts_as_the_power_of_two_that_torch_allocates() -> None:
     class BlockWeights:
-        """As much of it as is asked; the memory itself is not needed."""
+        """Any amount of memory, without allocating it."""
 
         def __init__(self, *, is_pinned: bool) -> None:
             self.is_pinned = lambda: is_pinned
@@ -196,7 +196,7 @@ def test_a_file_in_the_models_format_is_not_copied(bank: Bank, choices: list[Lor
 
 @pytest.mark.parametrize("alpha", [3.0, 6.0, None], ids=["of no effect", "twice", "none"])
 def test_alphas_in_between_do_not_misalign_matrices(tmp_path: Path, alpha: float | None) -> None:
-    """As trainers write them: an alpha before each pair, two bytes long."""
+    """As trainers write them: an alpha of two bytes before each pair."""
     modules = ("layers.0.attention.to_q", "layers.0.attention.to_k", "layers.1.attention.to_q")
     tensors = {}
     for module in modules:

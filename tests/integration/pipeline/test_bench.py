@@ -1,4 +1,4 @@
-"""The benchmark runs without a card, measures what it says, and a row that fails harms no other."""
+"""The benchmark runs without a card, and a row that fails does not affect the others."""
 
 import json
 import re
@@ -43,7 +43,7 @@ SPEED = ("E1", "E2", "E3")
 
 @dataclass(frozen=True)
 class Run:
-    """What one run left behind."""
+    """The results of one run."""
 
     code: int
     folder: Path
@@ -351,7 +351,7 @@ def test_a_start_on_a_checkpoint_is_measured(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA card")
 @pytest.mark.timeout(600)
-# What the recipe's compiler says of itself.
+# Warnings of the recipe's compiler.
 @pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
 @pytest.mark.filterwarnings("ignore:Torchinductor does not support code generation for complex:UserWarning")
 def test_a_card_measures_every_row(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A checkpoint of random weights is whole, holds exactly what was made, and draws."""
+"""A checkpoint of random weights is complete, holds the pipeline's weights, and draws."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A row of the benchmark says what it names: a switch's cost, eight bits, the peak of memory."""
+"""Single rows of the benchmark: cost of a switch, fp8, peak memory."""
 
 import json
 import time
@@ -137,7 +137,7 @@ def test_each_line_has_its_own_peak_even_if_jobs_reset_the_counter(monkeypatch: 
 
     def measured(_: Any) -> Iterator[ResultLine]:
         for job in (30, 10):
-            torch.cuda.reset_peak_memory_stats()  # as each job's gauge does
+            torch.cuda.reset_peak_memory_stats()  # as each job's StageTimer does
             take(job)
             take(0)
         yield ResultLine("E6", "one", 1.0)

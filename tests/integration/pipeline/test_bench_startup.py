@@ -1,4 +1,4 @@
-"""The scripts that measure starting and reading run to their end without a card."""
+"""The scripts that measure start and loading run without a card."""
 
 import json
 from collections.abc import Callable
@@ -40,7 +40,7 @@ def test_a_started_worker_draws_with_a_lora_of_rank_32(
     drawn: list[tuple[int, ...]] = []
 
     class FakeHost:
-        """Draws nothing; looks at what it is asked for, and at the shelf."""
+        """Draws nothing; records the ranks of the requested LoRAs."""
 
         def __init__(self, config: EngineConfig) -> None:
             self.ranks = {

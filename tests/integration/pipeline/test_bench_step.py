@@ -1,4 +1,4 @@
-"""The measuring script runs to its end without a card, and what it measures is the right thing."""
+"""The script that measures a step runs without a card, and its results agree with the library."""
 
 import importlib.metadata
 import json

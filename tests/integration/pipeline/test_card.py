@@ -1,4 +1,4 @@
-"""What only a card can show: kernels, recorded steps and copies together draw the library's picture."""
+"""Tests that need a card: kernels, recorded steps and copies together draw the library's picture."""
 
 import itertools
 import json
@@ -56,7 +56,7 @@ def workload(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workload]:
 
 @pytest.fixture
 def ours(workload: Workload) -> Iterator[OwnPipeline]:
-    """With every kernel: what falls back to torch would draw the same picture, and prove nothing."""
+    """With all kernels, because a fallback to torch would also draw the same picture."""
     with capture_logs() as logs:
         pipeline = OwnPipeline(workload)
     assert not [line for line in logs if line["log_level"] == "warning"]

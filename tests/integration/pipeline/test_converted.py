@@ -1,4 +1,4 @@
-"""The copy that `sugarbot setup` makes is what torch itself would have loaded, bit for bit."""
+"""The copy that `sugarbot setup` makes is bit-identical to what torch loads from the source."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Pictures take their steps together, and each is as if it had been alone."""
+"""Pictures in a batch equal pictures drawn alone."""
 
 import itertools
 from typing import Any

@@ -1,4 +1,4 @@
-"""What was hashed is what is used; everything else on that path is refused."""
+"""The reader uses exactly the hashed bytes and refuses everything else on that path."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""Every layout in the wild becomes the same pairs, and nothing takes effect by half."""
+"""Every known layout becomes the same pairs, and no file is applied partly."""
 
 from typing import Any
 
@@ -114,7 +114,7 @@ def test_an_alpha_that_changes_nothing_copies_nothing() -> None:
 
 
 def in_one_piece(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The same tensors as views of one piece of memory, as they come from a file."""
+    """The same tensors as views of one block of memory, as from a file."""
     pieces = [tensor.contiguous().view(-1).view(torch.uint8) for tensor in tensors.values()]
     content = iter(torch.split(torch.cat(pieces), [len(piece) for piece in pieces]))
     return {name: next(content).view(tensor.dtype).view(tensor.shape) for name, tensor in tensors.items()}
@@ -157,7 +157,7 @@ def good() -> dict[str, Tensor]:
 
 
 def changed(**names: Tensor | None) -> dict[str, Tensor]:
-    """A good file with tensors of to_q replaced, or taken out."""
+    """A valid file with tensors of to_q replaced or removed."""
     keys = {"down": f"{TO_Q}.lora_A.weight", "up": f"{TO_Q}.lora_B.weight", "alpha": f"{TO_Q}.alpha"}
     tensors: dict[str, Any] = good() | {keys[name]: tensor for name, tensor in names.items()}
     return {name: tensor for name, tensor in tensors.items() if tensor is not None}

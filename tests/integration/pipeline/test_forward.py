@@ -1,4 +1,4 @@
-"""E9: our forward is diffusers' forward, for any rows beside each other and any LoRAs on them."""
+"""E9: our forward equals diffusers' forward, for any rows in a batch and any LoRAs."""
 
 import os
 import subprocess
@@ -31,7 +31,7 @@ WIDTH = 160  # of the built-in model's text encoder
 
 @dataclass(frozen=True)
 class RowInput:
-    """A row to draw: size of its latents, caption length, time; everything random comes from these."""
+    """A row to draw: size of its latents, caption length, time; these seed all random numbers."""
 
     size: tuple[int, int]
     words: int
@@ -54,7 +54,7 @@ MIXED = [TALL, WIDE, SMALL, RowInput((12, 8), 100, 0.3)]
 def ours(
     forward: Forward, rows: Sequence[RowInput], patches: Callable[[Sequence[int]], Patches]
 ) -> list[Tensor]:
-    """Our answer; ``patches`` says what LoRAs change for the rows of these numbers."""
+    """Our result; ``patches`` returns the patches for rows of these numbers."""
     captions = [forward.refine_caption(row.embedding, patches([number])) for number, row in enumerate(rows)]
     batch = forward.batch(captions, [row.size for row in rows], patches(range(len(rows))))
     return batch([row.latents for row in rows], torch.tensor([row.time for row in rows]))
@@ -266,7 +266,7 @@ def test_no_weight_is_held_twice(forward: Forward) -> None:
 
 
 def test_the_cards_kernels_agree_with_torch() -> None:
-    """In a process of their own: Triton chooses its interpreter when it is imported."""
+    """In their own process, because Triton chooses its interpreter on import."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.integration.pipeline.interpreted_kernels"],
         env=os.environ | {"TRITON_INTERPRET": "1"},

@@ -1,6 +1,6 @@
-"""Kernels of our own that cannot be built, do not run or give another result are done without, and said once.
+"""Kernels that cannot be compiled, do not run or give a wrong result are disabled with one log line.
 
-What is not their fault is not taken for it: a full card may soon be less full, a failed one draws nothing.
+Other faults do not disable kernels: a full card may have memory later, and a failed one draws nothing.
 """
 
 import ast
@@ -50,7 +50,7 @@ Trial = Callable[
 
 
 def install_module(monkeypatch: pytest.MonkeyPatch, module: str, **functions: Any) -> None:
-    """A module that imports Triton, without Triton."""
+    """Install a replacement for a module that imports Triton."""
     fake = SimpleNamespace(**functions)
     monkeypatch.setitem(sys.modules, module, fake)
     monkeypatch.setattr(module, fake, raising=False)
@@ -144,7 +144,7 @@ def install_encoder(monkeypatch: pytest.MonkeyPatch, apply_rope: Callable[..., N
 
 
 def on_card(whole: Any) -> Any:
-    """An encoder that says that it lies on a card."""
+    """Make an encoder report that it is on a card."""
 
     class OnCard(type(whole)):  # type: ignore[misc]
         device = SimpleNamespace(type="cuda")
@@ -209,7 +209,7 @@ def test_an_encoder_kernel_with_a_wrong_result_keeps_the_librarys_layers(
 
 
 def test_kernels_are_tested_with_the_block_sizes_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Others make other binaries, which would be built first in a job, and fail there."""
+    """Other sizes compile other kernels, which would first be compiled, and fail, during a job."""
     seen = set()
 
     def apply_rope(qkv: Tensor, norms: Tensor, rotations: Tensor) -> Tensor:
@@ -236,7 +236,7 @@ def test_kernels_are_tested_with_the_block_sizes_of_the_model(monkeypatch: pytes
 
 
 def test_no_kernel_is_compiled_again_for_another_rank_or_size() -> None:
-    """Triton takes names that it does not find without a word."""
+    """Triton silently accepts unknown names."""
     free = {
         kernel.fn.__name__: {each.name for each in kernel.params if each.do_not_specialize}
         for kernel in (

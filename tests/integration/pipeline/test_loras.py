@@ -1,4 +1,4 @@
-"""LoRAs come on for one job and leave nothing behind."""
+"""LoRAs have an effect on one job only."""
 
 import hashlib
 import io
@@ -28,7 +28,7 @@ def state_of(pipeline: Pipeline) -> dict[str, torch.Tensor]:
 
 @pytest.fixture
 def put(lora_dir: Path) -> Callable[..., LoraChoice]:
-    """Lay a file of these tensors on the host's shelf."""
+    """Write a file of these tensors to the host's LoRA folder."""
     laid = []
 
     def put(name: str, tensors: dict[str, torch.Tensor], weight: float = 1.0) -> LoraChoice:
@@ -44,7 +44,7 @@ def put(lora_dir: Path) -> Callable[..., LoraChoice]:
 
 @pytest.fixture(scope="module")
 def tensors() -> dict[str, torch.Tensor]:
-    """Those of the sugar LoRA, in peft's layout with the prefix of diffusers."""
+    """The tensors of the sugar LoRA, in peft's layout with diffusers' prefix."""
     return load_file(LORAS / "sugar.safetensors")
 
 
@@ -87,7 +87,7 @@ def test_each_lora_of_a_stack_has_its_own_weight(draw: Any, sugar: LoraChoice, a
 
 
 def pictures(pngs: list[bytes]) -> list[bytes]:
-    """The pixels alone: the files differ in the settings they carry."""
+    """The pixels alone, because the files differ in their settings."""
     return [png[png.index(b"IDAT") :] for png in pngs]
 
 
@@ -193,7 +193,7 @@ def test_a_refused_lora_fails_the_job_before_its_first_step_and_does_not_change_
     monkeypatch: pytest.MonkeyPatch,
     flaw: str,
 ) -> None:
-    """The shelf refuses such files by their header already; this is the last line, behind it."""
+    """The shelf already refuses such files by their header; this is the second check."""
     undisturbed = draw().pngs
     bad = {
         "another model": {"double_blocks.0.img_attn.qkv.lora_A.weight": torch.ones(4, 8)},

@@ -1,4 +1,4 @@
-"""A folder becomes a pipeline, quietly, from safetensors alone, or is refused."""
+"""A folder is loaded from safetensors alone and without output, or refused."""
 
 import re
 import shutil

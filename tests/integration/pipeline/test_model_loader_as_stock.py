@@ -1,4 +1,4 @@
-"""Whatever the library loads from a folder, we load bit for bit, whichever way its files are laid out."""
+"""Our loader gives the same bits as the library for every layout of a checkpoint."""
 
 import json
 import shutil

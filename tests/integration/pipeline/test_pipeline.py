@@ -1,4 +1,4 @@
-"""A request becomes pictures: events, seeds, cancelling, refusals and recovery."""
+"""A request becomes pictures: events, seeds, cancellation, refusals and recovery."""
 
 import io
 import pickle

@@ -1,7 +1,7 @@
-"""Our loop draws what diffusers' own pipeline draws, from the same weights and noise.
+"""Our pipeline draws the same pictures as diffusers' from the same weights and noise.
 
-Not bit for bit: our matrices are fused, and a sum over one wide product rounds otherwise than over three
-narrow ones. In float32 a value of a pixel then falls on the other side of a half now and then, never further.
+They are not bit-identical: our matrices are fused, and one wide product rounds differently than three narrow
+ones. In float32 a pixel's value sometimes rounds to the other side of a half, never further.
 """
 
 import io
@@ -45,7 +45,7 @@ def stock_picture(stock: Any, prompt: str, size: tuple[int, int], seed: int) -> 
 
 
 def furthest(one: np.ndarray, other: np.ndarray) -> int:
-    """The largest difference of a value, of 255."""
+    """The largest difference of a pixel's value, of 255."""
     return int(np.abs(one.astype(int) - other.astype(int)).max())
 
 
@@ -74,7 +74,7 @@ def test_a_picture_with_a_lora_equals_the_stock_pipelines(draw: Any, stock: Any,
 
 
 def test_in_bfloat16_the_latents_equal_the_stock_pipelines_within_the_formats_precision() -> None:
-    """Cards draw in bfloat16, where a different order of sums shows in the third digit."""
+    """Cards draw in bfloat16, where a different order of sums changes the third digit."""
     place = Placement(torch.device("cpu"), "CPU", torch.bfloat16, "a card's format")
     parts = load_pipeline(WEIGHTS, place)
     stock_pipeline = ZImagePipeline(**{name: getattr(parts, name) for name in parts.__slots__})

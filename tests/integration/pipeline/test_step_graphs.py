@@ -1,4 +1,4 @@
-"""Recorded steps draw what unrecorded ones draw, and hold no memory that was given back. No card: a fake."""
+"""Recorded steps give the same result as others and do not keep freed memory alive. Uses a fake card."""
 
 import gc
 import weakref
@@ -34,7 +34,7 @@ TIMES = torch.tensor([0.3])
 
 
 class Replay:
-    """As a CUDA graph: takes the recorded step again, and writes where the first one wrote."""
+    """A fake CUDA graph: repeats the recorded step and writes to the same outputs."""
 
     def __init__(
         self, step: StepFunction, latents: list[Tensor], times: Tensor, velocities: list[Tensor]
@@ -79,7 +79,7 @@ def graphs(forward: Forward, monkeypatch: pytest.MonkeyPatch) -> Recorder:
 
 
 def drawn(forward: Forward, patches: Patches) -> Tensor:
-    """The second step of a picture: everything is merged in it."""
+    """The second step of a picture, in which everything is merged."""
     batch = forward.batch([forward.refine_caption(EMBEDDING, patches)], [SIZE], patches)
     batch([LATENTS], TIMES)
     return batch([LATENTS], TIMES)[0].clone()
@@ -117,7 +117,7 @@ def test_each_picture_has_its_own_loras_after_any_recorded_steps(
 
 @pytest.fixture
 def no_collector() -> Iterator[None]:
-    """The memory of a ring is not to come back by luck."""
+    """Disable the garbage collector, so that a reference cycle keeps its memory."""
     gc.disable()
     yield
     gc.enable()
@@ -257,10 +257,10 @@ def test_prompts_that_cannot_be_recorded_are_encoded_and_logged_once(
     assert [line["event"] for line in logs] == ["texts cannot be recorded: prompts take longer"]
 
 
-@pytest.mark.parametrize("when", ["begun", "ended"])
+@pytest.mark.parametrize("when", ["start", "end"])
 def test_a_failed_recording_restores_stream_and_generator(monkeypatch: pytest.MonkeyPatch, when: str) -> None:
     class FakeGenerator:
-        """As torch's: one that has seen a recording begin counts on seeing its end."""
+        """A fake generator: after the start of a recording it expects the end."""
 
         def __init__(self, *, is_recorded: bool) -> None:
             self.is_recorded = is_recorded
@@ -272,7 +272,7 @@ def test_a_failed_recording_restores_stream_and_generator(monkeypatch: pytest.Mo
             self.is_recorded = state.is_recorded
 
     class FakeCuda:
-        """As torch: its ``graph`` does not go back to the stream before it where either fails."""
+        """A fake torch.cuda: after a failure ``graph`` does not restore the earlier stream."""
 
         CUDAGraph = object
         stream_now = "ours"
@@ -296,7 +296,7 @@ def test_a_failed_recording_restores_stream_and_generator(monkeypatch: pytest.Mo
         def graph(self, graph: object, *, pool: object, capture_error_mode: str) -> Iterator[None]:
             self.stream_now = "the recording's"
             self.default_generators[0].is_recorded = True
-            if when == "begun":
+            if when == "start":
                 raise FAULTS[1]
             yield
             raise FAULTS[1]

@@ -1,4 +1,4 @@
-"""Captions say what they claim to say, in both languages, and only that."""
+"""Captions mention the traits that they list, in both languages."""
 
 import random
 

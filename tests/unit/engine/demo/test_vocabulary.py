@@ -1,4 +1,4 @@
-"""Which words the built-in model knows."""
+"""The words that the built-in model knows."""
 
 import subprocess
 import sys
@@ -44,7 +44,7 @@ def test_known_words_are_not_named(prompt: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("prompt", "said"),
+    ("prompt", "text"),
     [
         ("a girl with green hair", "green hair"),
         ("Spiky Green hair", "Spiky Green hair"),
@@ -56,9 +56,9 @@ def test_known_words_are_not_named(prompt: str) -> None:
         ("白色背景", "白色背景"),
     ],
 )
-def test_an_unknown_feature_is_named_with_the_known_alternatives(prompt: str, said: str) -> None:
+def test_an_unknown_feature_is_named_with_the_known_alternatives(prompt: str, text: str) -> None:
     (feature,) = read_prompt(prompt).features
-    assert feature.text == said
+    assert feature.text == text
     assert len(feature.known) >= 3
     assert not read_prompt(prompt).words
     assert not read_prompt(prompt).is_blank
@@ -71,8 +71,8 @@ def test_a_colour_is_known_only_where_training_used_it() -> None:
 
 
 def test_two_features_in_one_part_are_distinguished() -> None:
-    said = [feature.text for feature in read_prompt("pink hair and blue eyes with green lips").features]
-    assert said == ["blue eyes", "green lips"]
+    text = [feature.text for feature in read_prompt("pink hair and blue eyes with green lips").features]
+    assert text == ["blue eyes", "green lips"]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Pixels become files, off the calling thread."""
+"""Pixels become files in another thread."""
 
 import io
 import threading

@@ -1,4 +1,4 @@
-"""What is refused as no picture."""
+"""Results that are refused as blank."""
 
 import numpy as np
 import pytest

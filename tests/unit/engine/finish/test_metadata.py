@@ -1,4 +1,4 @@
-"""Settings survive the way into a PNG and back, in the form that other tools read."""
+"""Settings are written into a PNG in other tools' format and read back."""
 
 import io
 from xml.etree import ElementTree

@@ -1,4 +1,4 @@
-"""Files that any reader reads back to the very pixels."""
+"""Files that other readers decode to the same pixels."""
 
 import io
 import zlib

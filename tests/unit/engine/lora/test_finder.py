@@ -1,4 +1,4 @@
-"""A LoRA is found by its content, on a shelf that changes."""
+"""A LoRA is found by its hash on a shelf that changes."""
 
 from pathlib import Path
 
