@@ -55,8 +55,8 @@ def tile(pictures: torch.Tensor, columns: int, scale: int = 1) -> Image.Image:
     sheet = Image.new("RGB", (columns * (width + GAP_PX) - GAP_PX, rows * (height + GAP_PX) - GAP_PX), PAPER)
     for index, picture in enumerate(pictures):
         array = (picture.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
-        place = (index % columns * (width + GAP_PX), index // columns * (height + GAP_PX))
-        sheet.paste(Image.fromarray(array), place)
+        position = (index % columns * (width + GAP_PX), index // columns * (height + GAP_PX))
+        sheet.paste(Image.fromarray(array), position)
     return sheet.resize((sheet.width * scale, sheet.height * scale), Image.Resampling.LANCZOS)
 
 

@@ -30,8 +30,8 @@ Call = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 def products(forward: Forward, rows: int, size: LatentSize, caption: int) -> Callable[[], None]:
     """Return all wide products of one step, for ``rows`` pictures with a caption of ``caption`` tokens."""
     picture = padded_length(token_count(size)) * rows
-    whole = picture + padded_length(caption) * rows
-    tokens = {"noise_refiner": picture, "layers": whole, "all_x_embedder": picture, "all_final_layer": whole}
+    joint = picture + padded_length(caption) * rows
+    tokens = {"noise_refiner": picture, "layers": joint, "all_x_embedder": picture, "all_final_layer": joint}
     weights = [
         (layer.weight, tokens[group])
         for name, layer in forward.weights.layers.items()

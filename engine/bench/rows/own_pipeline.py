@@ -119,7 +119,7 @@ def _fingerprint(tensor: torch.Tensor) -> tuple[int, int]:
     words = tensor.detach().contiguous().view(torch.uint8).flatten()
     width = 8 if len(words) % 8 == 0 else 1
     numbers = words.view(torch.int64) if width == 8 else words.long()
-    places = (
+    positions = (
         torch.arange(1, len(numbers) + 1, device=numbers.device) * 0x9E3779B97F4A7C1
     )  # wraps, as it should
-    return int(numbers.sum()), int((numbers * places).sum())
+    return int(numbers.sum()), int((numbers * positions).sum())

@@ -22,8 +22,8 @@ ON_THE_CARD = ("kernel", "gpu_memcpy", "gpu_memset")  # categories of the profil
 def mixed(workload: Workload, ours: OwnPipeline) -> Iterator[ResultLine]:
     """E6: pictures per second of two queues that differ only in their LoRAs."""
     size, count = workload.sizes["E1"], workload.effort.pictures
-    dice = random.Random(6)  # noqa: S311 - an order of LoRAs, no secret
-    numbers = {ONE_LORA: [0] * count, MANY_LORAS: [dice.randrange(LORAS) for _ in range(count)]}
+    rng = random.Random(6)  # noqa: S311 - an order of LoRAs, no secret
+    numbers = {ONE_LORA: [0] * count, MANY_LORAS: [rng.randrange(LORAS) for _ in range(count)]}
     queues = {who: [ours.request(size, number) for number in own] for who, own in numbers.items()}
     ours.queue(
         [ours.request(size, number) for number in range(LORAS)]

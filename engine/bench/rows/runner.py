@@ -77,7 +77,7 @@ def _speed(row: str, who: str) -> RowPart:
 
 
 def _fp8_piece(row: str) -> RowPart:
-    return RowPart("E4", FP8[row], lambda eight: [eight.line(row)])
+    return RowPart("E4", FP8[row], lambda contender: [contender.line(row)])
 
 
 def _whole_picture(row: str) -> RowPart:

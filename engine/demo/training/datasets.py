@@ -100,13 +100,13 @@ class DatasetCache:
     def _dataset(self, vae: AutoencoderKL, key: PoolKey, count: int) -> LatentDataset:
         """Render and encode, or load latents that an earlier call encoded; write the captions again."""
         style, strength, size = key
-        kept = self.run.out / "latents" / f"{style}-{strength}-{size[0]}x{size[1]}-{count}.pt"
+        path = self.run.out / "latents" / f"{style}-{strength}-{size[0]}x{size[1]}-{count}.pt"
         faces = sample_faces(count, self._seed(key)).to(self.run.device)
-        if not kept.is_file():
+        if not path.is_file():
             pool = self._pool(key, count)
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            torch.save({"latents": encode(vae, pool).cpu(), "weight": pool.weight.cpu()}, kept)
-        stored = torch.load(kept, map_location=self.run.device, weights_only=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            torch.save({"latents": encode(vae, pool).cpu(), "weight": pool.weight.cpu()}, path)
+        stored = torch.load(path, map_location=self.run.device, weights_only=True)
         trigger = "" if style == "base" else style
         each = min(2, self.run.plan.captions) if trigger else self.run.plan.captions
         captions = write_captions(faces, each, 7 * self._seed(key), self.tokenizer, trigger)

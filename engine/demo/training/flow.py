@@ -202,7 +202,7 @@ def _batch(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return latents, loss weights, tokens and lengths of one size, mostly the first."""
     dataset = datasets[0] if len(datasets) == 1 or rng.random() < 0.8 else rng.choice(datasets[1:])
-    tokens, lengths, owners = dataset.captions.take(count, rng)
+    tokens, lengths, owners = dataset.captions.sample(count, rng)
     weight = 1 + DETAIL_WEIGHT * dataset.weight[owners].float() / 255
     return dataset.latents[owners].float(), weight, tokens, lengths
 

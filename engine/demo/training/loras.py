@@ -39,8 +39,8 @@ def train_lora(
     """
     stage = f"lora-{style}"
     if run.is_done(stage):
-        kept: dict[str, Tensor] = run.result(stage)["lora"]
-        return kept
+        finished: dict[str, Tensor] = run.result(stage)["lora"]
+        return finished
     torch.manual_seed(run.seed + sum(style.encode()))
     model.requires_grad_(False)
     transformer = model.transformer

@@ -111,9 +111,9 @@ class TrainingRun:
         """Return what the finished stage saved: name → state dict, on the run's device."""
         return self._read(self.out / f"{stage}.done.pt")
 
-    def finish(self, stage: str, kept: Mapping[str, Any]) -> None:
+    def finish(self, stage: str, state: Mapping[str, Any]) -> None:
         """Save the stage's result and delete its checkpoint."""
-        _write(self.out / f"{stage}.done.pt", dict(kept))
+        _write(self.out / f"{stage}.done.pt", dict(state))
         (self.out / f"{stage}.part.pt").unlink(missing_ok=True)
 
     def steps(self, stage: str, total: int, keep: Mapping[str, Stateful]) -> Iterator[int]:
@@ -159,8 +159,8 @@ class TrainingRun:
         return int(state["step"])
 
     def _read(self, path: Path) -> dict[str, Any]:
-        kept: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
-        return kept
+        state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
+        return state
 
 
 class WeightAverage:

@@ -49,9 +49,9 @@ def draw(
     pixels, weights = [], []
     step = RENDER_BATCH if device.type == "cuda" else 4
     for start in range(0, count, step):
-        some = faces.part(slice(start, start + step))
-        pixels.append((render_faces(some, size, style, supersampling) * 255).round().byte())
-        weights.append((nn.avg_pool2d(detail_weights(some, size)[:, None], 8)[:, 0] * 255).byte())
+        batch = faces.part(slice(start, start + step))
+        pixels.append((render_faces(batch, size, style, supersampling) * 255).round().byte())
+        weights.append((nn.avg_pool2d(detail_weights(batch, size)[:, None], 8)[:, 0] * 255).byte())
     return FacePictures(faces, torch.cat(pixels), torch.cat(weights))
 
 
@@ -85,7 +85,7 @@ class TokenizedCaptions:
     groups: dict[int, tuple[Tensor, Tensor, Tensor]]
     odds: tuple[tuple[int, int], ...]
 
-    def take(self, count: int, rng: random.Random) -> tuple[Tensor, Tensor, Tensor]:
+    def sample(self, count: int, rng: random.Random) -> tuple[Tensor, Tensor, Tensor]:
         """Return tokens, lengths and face indices of ``count`` random captions of one group."""
         lengths, odds = zip(*self.odds, strict=True)
         tokens, sizes, owners = self.groups[rng.choices(lengths, odds)[0]]
@@ -135,8 +135,8 @@ def _sort(
     ids = prompt_tokens(texts, tokenizer)
     found: dict[int, list[tuple[list[int], int]]] = {}
     for index, tokens in enumerate(ids):
-        kept = tokens[:CAPTION_LIMIT]
-        found.setdefault(padded_length(len(kept)), []).append((kept, index // each))
+        shortened = tokens[:CAPTION_LIMIT]
+        found.setdefault(padded_length(len(shortened)), []).append((shortened, index // each))
     groups = {}
     for length, items in sorted(found.items()):
         owners = torch.tensor([owner for _, owner in items])

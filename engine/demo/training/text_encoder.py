@@ -57,7 +57,7 @@ def train_text_encoder(run: TrainingRun, tokenizer: PreTrainedTokenizerFast) -> 
     total = run.plan.read
     for step in run.steps("read", total, {"both": both, "optimizer": optimizer}):
         set_learning_rate(optimizer, learning_rate(step, total, PEAK, 100))
-        tokens, lengths, truth = _take(groups, run.plan.read_batch, make_rng(run.seed + step))
+        tokens, lengths, truth = _sample_batch(groups, run.plan.read_batch, make_rng(run.seed + step))
         loss = sum_losses(_score_traits(encoder, answers, tokens, lengths), truth)
         optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
@@ -65,8 +65,8 @@ def train_text_encoder(run: TrainingRun, tokenizer: PreTrainedTokenizerFast) -> 
         optimizer.step()
         run.log("read", step, loss)
     fresh = write_labelled_captions(min(4_000, run.plan.readings), READING_SEED - 1, tokenizer, run.device)
-    kept = {"encoder": encoder.state_dict(), "accuracy": trait_accuracy(encoder, answers, fresh)}
-    run.finish("read", kept)
+    result = {"encoder": encoder.state_dict(), "accuracy": trait_accuracy(encoder, answers, fresh)}
+    run.finish("read", result)
     return encoder.eval().requires_grad_(False)
 
 
@@ -122,7 +122,7 @@ def _score_traits(
     return scores
 
 
-def _take(groups: CaptionGroups, count: int, rng: random.Random) -> tuple[Tensor, Tensor, Tensor]:
+def _sample_batch(groups: CaptionGroups, count: int, rng: random.Random) -> tuple[Tensor, Tensor, Tensor]:
     lengths = sorted(groups)
     chosen = rng.choices(lengths, [len(groups[length][0]) for length in lengths])[0]
     tokens, sizes, truth = groups[chosen]

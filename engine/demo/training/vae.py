@@ -78,7 +78,7 @@ def _spread(vae: AutoencoderKL, pool: FacePictures) -> tuple[float, float]:
     return float(1 / means.std()), float(means.mean())
 
 
-def _fitted(vae: AutoencoderKL, kept: dict[str, Any]) -> AutoencoderKL:
-    vae.load_state_dict(kept["vae"])
-    vae.register_to_config(scaling_factor=kept["scale"], shift_factor=kept["shift"])
+def _fitted(vae: AutoencoderKL, result: dict[str, Any]) -> AutoencoderKL:
+    vae.load_state_dict(result["vae"])
+    vae.register_to_config(scaling_factor=result["scale"], shift_factor=result["shift"])
     return vae.eval().requires_grad_(False)

@@ -125,23 +125,28 @@ class Batch:
         self._sizes = list(sizes)
         counts = [token_count(size) for size in sizes]
         lengths = [padded_length(count) for count in counts]
-        whole = [length + len(caption) for length, caption in zip(lengths, self._captions, strict=True)]
-        self._pictures, self._whole = Rows(lengths, forward.device), Rows(whole, forward.device)
-        self._fillers = [length - count for length, count in zip(lengths, counts, strict=True)]
+        joint_lengths = [
+            length + len(caption) for length, caption in zip(lengths, self._captions, strict=True)
+        ]
+        self._pictures, self._joint = Rows(lengths, forward.device), Rows(joint_lengths, forward.device)
+        self._padding = [length - count for length, count in zip(lengths, counts, strict=True)]
         rotations = [
             forward.rope.picture(size, len(caption))
             for size, caption in zip(sizes, self._captions, strict=True)
         ]
-        both = [
-            torch.cat([apply_rope, forward.rope.caption(len(caption))], dim=1)
-            for apply_rope, caption in zip(rotations, self._captions, strict=True)
+        joint_rotations = [
+            torch.cat([rotation, forward.rope.caption(len(caption))], dim=1)
+            for rotation, caption in zip(rotations, self._captions, strict=True)
         ]
         # A graph's key holds the addresses of the weights. LoRAs on the side path do not change these.
         is_beside = any(isinstance(patch, SidePatch) for patch in patches.layers.values())
-        self._can_use_graph = not is_beside and sum(whole) <= MAX_TOKENS
+        self._can_use_graph = not is_beside and sum(joint_lengths) <= MAX_TOKENS
         self._graph: StepGraph | None = None
         self._graph_searched = False
-        self._picture_rotations, self._whole_rotations = torch.cat(rotations, dim=1), torch.cat(both, dim=1)
+        self._picture_rotations, self._joint_rotations = (
+            torch.cat(rotations, dim=1),
+            torch.cat(joint_rotations, dim=1),
+        )
 
     @torch.no_grad()
     def __call__(self, latents: Sequence[Tensor], times: Tensor) -> list[Tensor]:
@@ -173,9 +178,9 @@ class Batch:
 
     def _key(self) -> GraphKey:
         """Return what a graph of this batch depends on: its shape and the addresses of its weights."""
-        places = (layer.weight.data_ptr() for layer in self._weights.layers.values())
+        addresses = (layer.weight.data_ptr() for layer in self._weights.layers.values())
         captions = (len(caption) for caption in self._captions)
-        return (*self._sizes, None, *captions, None, *places)
+        return (*self._sizes, None, *captions, None, *addresses)
 
     def _step(self, latents: Sequence[Tensor], times: Tensor) -> list[Tensor]:
         weights, fusions = self._weights, self._fusions
@@ -193,11 +198,11 @@ class Batch:
         rows = zip(self._pictures.split(pictures), self._captions, strict=True)
         x = torch.cat([part for row in rows for part in row])
         x = run_blocks(
-            x, weights.main, self._whole_rotations, modulate, self._whole, fusions, self._ensure_merged
+            x, weights.main, self._joint_rotations, modulate, self._joint, fusions, self._ensure_merged
         )
         tokens = self._last(x, time)
         return [
-            to_latents(row, size) for row, size in zip(self._whole.split(tokens), self._sizes, strict=True)
+            to_latents(row, size) for row, size in zip(self._joint.split(tokens), self._sizes, strict=True)
         ]
 
     def _time(self, times: Tensor) -> Tensor:
@@ -214,19 +219,19 @@ class Batch:
         filler = self._weights.tensors["x_pad_token"]
         tokens = torch.cat(
             [
-                nn.pad(to_tokens(each.to(self._forward.dtype)), (0, 0, 0, fillers))
-                for each, fillers in zip(latents, self._fillers, strict=True)
+                nn.pad(to_tokens(each.to(self._forward.dtype)), (0, 0, 0, padding))
+                for each, padding in zip(latents, self._padding, strict=True)
             ]
         )
         x = self._weights.layers[f"all_x_embedder.{PATCH}"](tokens, self._pictures)
-        for row, fillers in zip(self._pictures.split(x), self._fillers, strict=True):
-            if fillers:
-                row[-fillers:] = filler
+        for row, padding in zip(self._pictures.split(x), self._padding, strict=True):
+            if padding:
+                row[-padding:] = filler
         return x
 
     def _last(self, x: Tensor, time: Tensor) -> Tensor:
         """Tokens → velocities."""
         self._ensure_merged("all_final_layer")
         scale = 1 + self._weights.layers[f"all_final_layer.{PATCH}.adaLN_modulation.1"](nn.silu(time))
-        x = nn.layer_norm(x, x.shape[-1:], eps=1e-6) * self._whole.spread(scale)
-        return self._weights.layers[f"all_final_layer.{PATCH}.linear"](x, self._whole)
+        x = nn.layer_norm(x, x.shape[-1:], eps=1e-6) * self._joint.spread(scale)
+        return self._weights.layers[f"all_final_layer.{PATCH}.linear"](x, self._joint)

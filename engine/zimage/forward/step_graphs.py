@@ -54,16 +54,16 @@ class StepGraphCache:
     """The recorded steps of one model. It drops the least recently used first."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[GraphKey, StepGraph] = OrderedDict()
+        self._graphs: OrderedDict[GraphKey, StepGraph] = OrderedDict()
         self._seen: Counter[GraphKey] = Counter()
         self._pool = torch.cuda.graph_pool_handle()
         self._can_record = True
 
     def find(self, key: GraphKey, captions: Sequence[Tensor]) -> StepGraph | None:
         """Return the graph of this shape and copy the captions into it; None if there is none."""
-        if (graph := self._kept.get(key)) is None:
+        if (graph := self._graphs.get(key)) is None:
             return None
-        self._kept.move_to_end(key)
+        self._graphs.move_to_end(key)
         for own, given in zip(graph.captions, captions, strict=True):
             own.copy_(given)
         return graph
@@ -93,22 +93,22 @@ class StepGraphCache:
         Returns:
             None if the step cannot be captured. That is logged once, and no other step is recorded.
         """
-        own, moments = [each.clone() for each in latents], times.clone()
+        own, own_times = [each.clone() for each in latents], times.clone()
         try:
             with capture_graph(self._pool) as graph:
-                velocities = step(own, moments)
+                velocities = step(own, own_times)
         except kernel_errors() as error:
             reason = fallback_reason(error)
             log.warning("steps cannot be recorded: small pictures take longer", reason=reason)
             self._can_record = False
             return None
-        self._kept[key] = StepGraph(step, captions, own, moments, graph, velocities)
-        if len(self._kept) > MAX_GRAPHS:
-            self._kept.popitem(last=False)
-        return self._kept[key]
+        self._graphs[key] = StepGraph(step, captions, own, own_times, graph, velocities)
+        if len(self._graphs) > MAX_GRAPHS:
+            self._graphs.popitem(last=False)
+        return self._graphs[key]
 
     def drop(self) -> None:
         """Free all graphs."""
-        self._kept.clear()
+        self._graphs.clear()
         self._seen.clear()
         self._pool = torch.cuda.graph_pool_handle()

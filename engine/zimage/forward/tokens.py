@@ -63,15 +63,15 @@ class Rope:
         tables = rope.precompute_freqs_cis(rope.axes_dims, rope.axes_lens, rope.theta)
         self._tables = [torch.stack([table.real, table.imag]).to(device) for table in tables]
         self._device = device
-        self._kept = lru_cache(MAX_ROTATIONS)(self._rotations)
+        self._cached_rotations = lru_cache(MAX_ROTATIONS)(self._rotations)
 
     def caption(self, length: int) -> Tensor:
         """Rotations of a caption of ``length`` tokens, padding included: float32 [2, length, head / 2]."""
-        return self._kept(None, length)
+        return self._cached_rotations(None, length)
 
     def picture(self, size: LatentSize, caption_length: int) -> Tensor:
         """Rotations of a picture that follows its caption: float32 [2, padded tokens, head / 2]."""
-        return self._kept(size, caption_length)
+        return self._cached_rotations(size, caption_length)
 
     def _rotations(self, size: LatentSize | None, caption_length: int) -> Tensor:
         """Look up the rotations of tokens by their positions on each axis."""

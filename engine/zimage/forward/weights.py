@@ -66,8 +66,8 @@ def add_side_path(x: Tensor, out: Tensor, patch: SidePatch, rows: Rows | None) -
         thin = torch.bmm(x.view(count, -1, x.shape[-1]), patch.down.mT)
         out.view(count, -1, out.shape[-1]).baddbmm_(thin, patch.up.mT)
         return out
-    for row, (own, mine) in enumerate(zip(rows.split(x), rows.split(out), strict=True)):
-        mine.addmm_(own @ patch.down[row].mT, patch.up[row].mT)
+    for row, (row_input, row_output) in enumerate(zip(rows.split(x), rows.split(out), strict=True)):
+        row_output.addmm_(row_input @ patch.down[row].mT, patch.up[row].mT)
     return out
 
 

@@ -46,7 +46,7 @@ class Text:
         self._device = device
         self._graphs: dict[int, _Graph] = {}
         self._can_record = device.type == "cuda"
-        self._kept: OrderedDict[str, Tensor] = OrderedDict()
+        self._embeddings: OrderedDict[str, Tensor] = OrderedDict()
 
     @torch.no_grad()
     def embed(self, prompt: str) -> Tensor:
@@ -58,17 +58,17 @@ class Text:
         Raises:
             PromptOverLimit: Facts: ``tokens`` and ``limit``, both with the chat template's own tokens.
         """
-        if prompt in self._kept:
-            self._kept.move_to_end(prompt)
-            return self._kept[prompt]
+        if prompt in self._embeddings:
+            self._embeddings.move_to_end(prompt)
+            return self._embeddings[prompt]
         tokens = self._tokens(prompt)
         if len(tokens) > MAX_PROMPT_TOKENS:
             raise PromptOverLimit(tokens=len(tokens), limit=MAX_PROMPT_TOKENS)
         graph = self._graph_of(len(tokens))
         embedding = graph(tokens) if graph else self._encode(tokens)
-        self._kept[prompt] = embedding
-        if len(self._kept) > MAX_PROMPTS:
-            self._kept.popitem(last=False)
+        self._embeddings[prompt] = embedding
+        if len(self._embeddings) > MAX_PROMPTS:
+            self._embeddings.popitem(last=False)
         return embedding
 
     def _encode(self, tokens: list[int]) -> Tensor:

@@ -84,7 +84,7 @@ def test_steps_equal_the_librarys_before_and_after_they_are_recorded(
 ) -> None:
     for case in CASES * 3:
         assert accuracy.line(workload, ours, case).value <= LIMIT
-    assert ours.denoiser._forward.graphs._kept
+    assert ours.denoiser._forward.graphs._graphs
 
 
 def test_rows_that_change_their_order_keep_their_loras(workload: Workload, ours: OwnPipeline) -> None:
@@ -132,6 +132,6 @@ def test_a_step_that_cannot_be_recorded_is_computed(
             assert accuracy.error_of(workload, ours, compared) <= LIMIT
             held.append(torch.cuda.memory_allocated())
     assert [line["log_level"] for line in logs if "cannot be recorded" in line["event"]] == ["warning"]
-    assert not ours.denoiser._forward.graphs._kept
+    assert not ours.denoiser._forward.graphs._graphs
     assert held[-1] <= held[3]  # what the recording took came back
     assert torch.rand(8, device="cuda").max() > 0  # and so did the card's random numbers

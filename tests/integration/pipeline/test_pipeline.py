@@ -245,7 +245,7 @@ def test_drawing_writes_nothing_to_the_terminal(
     assert capfd.readouterr() == ("", "")
 
 
-def test_paint_returns_before_the_files_are_encoded(
+def test_draw_returns_before_the_files_are_encoded(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     may_encode = threading.Event()
@@ -269,7 +269,7 @@ def test_paint_returns_before_the_files_are_encoded(
     assert end.timings.encode_s > 0
 
 
-def test_prepare_ignores_errors_and_paint_raises_them(
+def test_prepare_ignores_errors_and_draw_raises_them(
     pipeline: Pipeline, draw: Any, sugar: LoraChoice, anime: LoraChoice
 ) -> None:
     gone = LoraChoice("gone", "f" * 64)

@@ -61,8 +61,8 @@ class Recorder(StepGraphCache):
         own, moments = [each.clone() for each in latents], times.clone()
         velocities = step(own, moments)
         graph: Any = Replay(step, own, moments, velocities)
-        self._kept[key] = StepGraph(step, captions, own, moments, graph, velocities)
-        return self._kept[key]
+        self._graphs[key] = StepGraph(step, captions, own, moments, graph, velocities)
+        return self._graphs[key]
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +112,7 @@ def test_each_picture_has_its_own_loras_after_any_recorded_steps(
     assert error_of(expected["A"], expected[""]) > 0.01
     for name in order:
         assert error_of(draw(name), expected[name]) <= LIMIT
-    assert bool(graphs._kept) == (way == "merged" or order[:2] == ["", ""])
+    assert bool(graphs._graphs) == (way == "merged" or order[:2] == ["", ""])
 
 
 @pytest.fixture
@@ -140,7 +140,7 @@ def test_no_recorded_step_keeps_the_merged_copy_alive(
         denoiser.join(row)
         while not row.is_done:
             denoiser.step()
-    assert graphs._kept
+    assert graphs._graphs
     copies = [weakref.ref(copy.weight) for copy in bank._merger._copies.values()]
     left: list[int] = []
 
@@ -155,7 +155,7 @@ def test_no_recorded_step_keeps_the_merged_copy_alive(
         denoiser.release_extra_memory()
     denoiser.refine_caption(EMBEDDING, stacks["B"])
     assert left == [0]
-    assert not graphs._kept
+    assert not graphs._graphs
 
 
 def full(*args: object) -> None:
@@ -166,13 +166,13 @@ def test_a_pipelines_bank_drops_recorded_steps(
     draw: Any, pipeline: Pipeline, sugar: LoraChoice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recorder = Recorder()
-    recorder._kept["a step"] = recorder  # type: ignore[index, assignment]
+    recorder._graphs["a step"] = recorder  # type: ignore[index, assignment]
     monkeypatch.setattr(pipeline._forward, "graphs", recorder)
     monkeypatch.setattr(pipeline._bank, "_copy_fits", True)
     monkeypatch.setattr(pipeline._bank, "_merged", (None, NO_PATCHES))
     monkeypatch.setattr(Merger, "merge", full)
     draw(loras=(sugar,))
-    assert "a step" not in recorder._kept
+    assert "a step" not in recorder._graphs
 
 
 @contextmanager
@@ -250,9 +250,9 @@ def test_prompts_that_cannot_be_recorded_are_encoded_and_logged_once(
     monkeypatch.setattr(text, "_can_record", True)
     with capture_logs() as logs:
         for prompt in ("a face", "a long story of a face " * 5):
-            text._kept.pop(prompt, None)
+            text._embeddings.pop(prompt, None)
             assert text.embed(prompt).shape[1] == expected.shape[1]
-    assert torch.equal(text._kept["a face"], expected)
+    assert torch.equal(text._embeddings["a face"], expected)
     assert len(tries) == 1
     assert [line["event"] for line in logs] == ["texts cannot be recorded: prompts take longer"]
 
