@@ -16,7 +16,7 @@ from engine.request import Failed, FailReason, RenderRequest
 
 _TRITON = "Triton Error [CUDA]"
 _CARD_FAULTS = ("CUDA error", "cuDNN error", "CUBLAS_STATUS", "CUDNN_STATUS", "NCCL error", _TRITON)
-_MOST_FRAMES = 20
+_MAX_FRAMES = 20
 _ROOTS = (
     f"{Path(__file__).resolve().parents[2]}{os.sep}",
     f"site-packages{os.sep}",
@@ -114,7 +114,7 @@ def _title(error: BaseException) -> str:
 
 
 def _places(error: BaseException) -> Iterator[str]:
-    for frame in traceback.extract_tb(error.__traceback__)[-_MOST_FRAMES:]:
+    for frame in traceback.extract_tb(error.__traceback__)[-_MAX_FRAMES:]:
         yield f"  {_within(frame.filename)}:{frame.lineno} in {frame.name}"
 
 

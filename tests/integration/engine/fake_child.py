@@ -1,4 +1,4 @@
-"""A real worker process with a pipeline that needs no torch; the prompt tells it how to misbehave.
+"""A real worker process with a pipeline that needs no torch; the prompt chooses how it misbehaves.
 
 Run by the host as ``python -m tests.integration.engine.fake_child FD``. Everything but the pipeline is the
 product's own code.

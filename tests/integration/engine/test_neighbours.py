@@ -38,7 +38,7 @@ HIS = Draw(prompt="a calm face", loras=(LoraWish("none"),), size=Ratio(1, 1), se
 
 @dataclass
 class Watched:
-    """The real host, with what it said on the way and a hook."""
+    """The real host, with its events and a hook."""
 
     host: Host
     events: list[tuple[float, Event]] = field(default_factory=list)
@@ -127,7 +127,7 @@ async def test_a_cancel_within_a_batch_keeps_what_is_drawn_and_leaves_the_neighb
         # Hers: what was drawn is kept, bit for bit, and the rest comes back.
         assert (stopped.state, len(stopped.pictures), stopped.refund) == (JobState.CANCELLED, 1, 3)
         assert files(stopped) == [files(hers)[0]]
-        # It stopped where the cancel met it: the step on the card when it came, and those said meanwhile.
+        # It stopped at the step that the card drew when the cancel arrived, or soon after.
         [(stopped_s, end)] = [said for said in watched.events if isinstance(said[1], Stopped)]
         assert end.job_id == receipt.job_id
         steps = [

@@ -108,7 +108,7 @@ async def test_a_lora_whose_content_changed_fails_the_job_and_costs_no_worker(
     assert (host.info and host.info.pid) == pid
 
 
-async def test_a_cancel_is_heard_between_two_steps(host: Host, model: ModelInfo) -> None:
+async def test_a_cancel_works_between_two_steps(host: Host, model: ModelInfo) -> None:
     events: list[Event] = []
 
     def listen(event: Event) -> None:
@@ -121,9 +121,7 @@ async def test_a_cancel_is_heard_between_two_steps(host: Host, model: ModelInfo)
     )  # of 1,800; on a busy machine the tiny model draws a few before the cancel arrives
 
 
-async def test_what_was_measured_admits_the_same_job_again(
-    host: Host, model: ModelInfo, tmp_path: Path
-) -> None:
+async def test_a_measured_job_is_admitted_again(host: Host, model: ModelInfo, tmp_path: Path) -> None:
     """The worker's own memory blocks no job, with probe, costs, queue and host as in the application."""
     assert host.info is not None
     costs, scheduler = CostBook(), Scheduler()

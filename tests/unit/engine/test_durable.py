@@ -87,7 +87,7 @@ def test_a_failure_keeps_the_old_content_and_removes_the_draft(
     assert names_in(tmp_path) == ["note-1.txt"]
 
 
-def test_what_sqlite_lays_beside_a_draft_goes_with_it(tmp_path: Path) -> None:
+def test_files_that_sqlite_creates_beside_a_draft_are_removed_with_it(tmp_path: Path) -> None:
     def fail_half_way() -> None:
         with durable.replacing(tmp_path / "note-1.txt") as draft:
             leave(tmp_path, f"{draft.name}-wal", f"{draft.name}-shm", f"{draft.name}-journal")

@@ -51,7 +51,7 @@ def test_a_part_of_it_is_found(text: str, prompt: str) -> None:
         ("a girl", "a boy and a girlfriend"),  # six letters in common
         ("清透", "清透水光肌"),
         ("anything", ""),
-        ("a b", "a!"),  # two letters tell nobody anything
+        ("a b", "a!"),  # two letters reveal nothing
         ("\\Uffffffff \\x", "a secret wish"),
     ],
 )

@@ -91,7 +91,7 @@ async def test_a_job_cancelled_while_another_is_drawn_never_begins() -> None:
         ("bug", FailReason.WORKER_ERROR),
     ],
 )
-async def test_a_failed_job_says_why_and_the_worker_goes_on(prompt: str, reason: FailReason) -> None:
+async def test_a_failed_job_has_a_reason_and_the_worker_goes_on(prompt: str, reason: FailReason) -> None:
     async with started() as host:
         pid = host.info and host.info.pid
         outcome = await host.render(make_request(prompt=prompt), lambda event: None)

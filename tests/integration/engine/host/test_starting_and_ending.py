@@ -43,7 +43,7 @@ async def test_a_model_error_reaches_the_host_with_its_facts() -> None:
     await host.close()
 
 
-async def test_a_worker_that_crashes_while_it_loads_is_said_so_with_its_status() -> None:
+async def test_a_worker_that_crashes_while_it_loads_is_reported_with_its_status() -> None:
     with pytest.raises(WorkerNotReady, match="status 1"):
         await Host(replace(CONFIG, model="crash"), module=FAKE).start()
 
@@ -95,13 +95,13 @@ async def test_closing_right_after_a_worker_was_lost_leaves_nothing() -> None:
                 await host.render(make_request(prompt="die"), lambda event: None)
 
 
-async def test_a_process_that_the_system_refuses_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_process_that_the_system_refuses_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     with pytest.raises(WorkerNotReady, match="could not be started"):
         await Host(CONFIG, module=FAKE).start()
 
 
-async def test_a_worker_that_neither_listens_nor_heeds_sigterm_is_killed(
+async def test_a_worker_that_ignores_the_request_and_sigterm_is_killed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(process_module, "SHUTDOWN_S", 0.3)
@@ -114,7 +114,7 @@ async def test_a_worker_that_neither_listens_nor_heeds_sigterm_is_killed(
             await task
 
 
-async def test_what_the_worker_started_ends_with_it() -> None:
+async def test_processes_that_the_worker_started_end_with_it() -> None:
     async with started() as host:
         await host.render(make_request(prompt="child"), lambda event: None)
         assert host.info is not None

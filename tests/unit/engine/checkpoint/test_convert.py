@@ -54,7 +54,7 @@ def test_rounding_is_to_the_nearest_and_halves_to_even() -> None:
 
 
 @pytest.mark.parametrize("bits", [0x7FFFFFFF, 0xFFFFFFFF, 0x7F800001, 0xFF80FFFF])
-def test_what_is_no_number_stays_none(bits: int) -> None:
+def test_nan_stays_nan(bits: int) -> None:
     (rounded,) = to_bfloat16(np.array([bits], dtype="<u4").view("<f4")).tolist()
     assert np.isnan(struct.unpack("<f", struct.pack("<I", rounded << 16))[0])
 
@@ -115,7 +115,7 @@ def test_without_links_the_files_are_copied(config: EngineConfig, monkeypatch: p
 
 
 @pytest.mark.parametrize("name", ["vae/config.json", "transformer/diffusion_pytorch_model-00002-of-00002"])
-def test_a_copy_of_what_has_changed_is_not_used(config: EngineConfig, name: str) -> None:
+def test_a_copy_of_a_changed_source_is_not_used(config: EngineConfig, name: str) -> None:
     source = find_source(config)
     folder = convert(source, config.data_dir, silent)
     (path,) = source.folder.glob(f"{name}*")
@@ -134,7 +134,7 @@ def test_a_broken_copy_is_not_used(config: EngineConfig) -> None:
     assert find_model(config) == source
 
 
-def test_a_full_disk_is_said_before_anything_is_written(
+def test_a_full_disk_is_reported_before_anything_is_written(
     config: EngineConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = shutil.disk_usage(config.data_dir.parent)

@@ -1,4 +1,4 @@
-"""The model folder: whole or told what is missing; and the sizes a model draws."""
+"""The model folder: complete, or its missing parts are named; and the sizes a model draws."""
 
 import contextlib
 import errno
@@ -60,7 +60,7 @@ def test_a_whole_folder_is_a_model_with_the_limits_of_turbo(tmp_path: Path, fold
     assert found == replace(TURBO, name="model", folder=folder)
 
 
-def test_a_model_says_its_own_name_and_limits(tmp_path: Path) -> None:
+def test_a_model_has_its_own_name_and_limits(tmp_path: Path) -> None:
     limits = {
         "name": "tiny",
         "native_width_px": 64,
@@ -152,7 +152,7 @@ def test_the_transformers_linears_are_read_from_all_its_shards(folder: Path) -> 
     assert linear_shapes(folder) == LINEARS
 
 
-def test_a_folder_that_is_not_there_is_missing(tmp_path: Path) -> None:
+def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ModelMissing, match="not a folder"):
         find_model(make_config(tmp_path, str(tmp_path / "nowhere")))
 
@@ -170,7 +170,7 @@ def test_a_hub_model_that_was_fetched_before_needs_no_network(tmp_path: Path) ->
     assert (found.name, found.folder) == ("Tongyi-MAI/Z-Image-Turbo", place)
 
 
-def test_a_hub_model_in_the_machines_own_cache_is_used_where_it_lies(
+def test_a_hub_model_in_the_machines_cache_is_used_in_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import huggingface_hub as hub
@@ -191,7 +191,7 @@ def test_a_hub_model_in_the_machines_own_cache_is_used_where_it_lies(
 
 
 def not_in_the_cache(**options: object) -> None:
-    """As the library says it."""
+    """As the library words it."""
     import huggingface_hub as hub
 
     if options.get("local_files_only"):
@@ -213,7 +213,7 @@ def test_a_hub_model_is_downloaded_below_the_data_folder(
     assert found.name == "owner/model"
 
 
-def test_a_model_that_is_not_on_disk_is_not_fetched_where_nobody_asked_for_that(
+def test_a_model_that_is_not_on_disk_is_downloaded_only_on_request(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import huggingface_hub as hub
@@ -291,7 +291,7 @@ def answer_once(hub: socket.socket, answer: bytes) -> None:
         (RuntimeError("x" * 5000), "owner/model: " + ("RuntimeError: " + "x" * 5000)[:300]),
     ],
 )
-def test_any_error_of_a_download_is_one_line_also_where_it_has_no_text(
+def test_any_error_of_a_download_is_one_line_even_without_text(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, detail: str
 ) -> None:
     import huggingface_hub as hub
@@ -318,7 +318,7 @@ def test_a_disk_without_space_is_named(tmp_path: Path, monkeypatch: pytest.Monke
         find_model(make_config(tmp_path, "owner/model", revision=REVISION))
 
 
-def test_modelscope_is_asked_the_same_and_its_absence_is_told(
+def test_modelscope_gets_the_same_request_and_its_absence_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = make_config(tmp_path, "owner/model", revision=REVISION, source="modelscope")
@@ -331,7 +331,7 @@ def test_modelscope_is_asked_the_same_and_its_absence_is_told(
     assert find_model(config).name == "owner/model"
 
 
-def test_the_built_in_model_is_whole_and_its_loras_lie_beside_it(tmp_path: Path) -> None:
+def test_the_built_in_model_is_complete_and_its_loras_are_beside_it(tmp_path: Path) -> None:
     found = find_model(make_config(tmp_path, "built-in"))
     assert (found.native_width_px, found.native_height_px) == (128, 192)
     assert {file.stem for file in built_in_lora_folder(found).glob("*.safetensors")} == {
@@ -339,13 +339,11 @@ def test_the_built_in_model_is_whole_and_its_loras_lie_beside_it(tmp_path: Path)
     }  # fmt: skip
 
 
-def test_the_loras_of_any_other_model_lie_in_its_folder(folder: Path) -> None:
+def test_the_loras_of_any_other_model_are_in_its_folder(folder: Path) -> None:
     assert built_in_lora_folder(read_model(folder)) == folder / "loras"
 
 
-def test_a_built_in_model_that_was_not_installed_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_built_in_model_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model_module, "BUILT_IN_WEIGHTS", tmp_path / "none")
     with pytest.raises(ModelMissing, match="is not a folder"):
         find_model(make_config(tmp_path, "built-in"))
@@ -393,7 +391,9 @@ def test_only_the_built_in_model_is_built_in(tmp_path: Path, folder: Path) -> No
 
 @pytest.mark.parametrize("model", [TURBO, SMALL])
 @given(width=sides, height=sides)
-def test_near_any_size_up_to_three_allowed_ones_are_told(model: ModelInfo, width: int, height: int) -> None:
+def test_near_any_size_up_to_three_allowed_sizes_are_returned(
+    model: ModelInfo, width: int, height: int
+) -> None:
     nearest = model.nearest(width, height)
     assert 1 <= len(nearest) <= 3
     assert len(set(nearest)) == len(nearest)

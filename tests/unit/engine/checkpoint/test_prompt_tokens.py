@@ -72,9 +72,7 @@ def test_the_library_s_own_class_counts_the_same(tokens: PromptTokens, folder: P
 
 
 @pytest.mark.parametrize("word", ["a ", "脸", "wonderful ", "，清透水光肌", " 👩🏽‍🎨"])
-def test_the_limit_is_the_model_s_and_what_is_too_much_is_told_in_characters(
-    tokens: PromptTokens, word: str
-) -> None:
+def test_the_limit_is_the_models_and_the_excess_is_in_characters(tokens: PromptTokens, word: str) -> None:
     fitting = ""
     while tokens.measure(fitting + word).tokens <= MAX_PROMPT_TOKENS:
         fitting += word

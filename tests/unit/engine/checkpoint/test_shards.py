@@ -23,7 +23,7 @@ def pieces(name: str) -> Iterator[bytes]:
     yield content[7:]
 
 
-def test_one_file_holds_what_fits_one(tmp_path: Path) -> None:
+def test_tensors_that_fit_one_file_are_in_one_file(tmp_path: Path) -> None:
     written_bytes = sum(write_part(tmp_path, "model", TENSORS, pieces))
     assert written_bytes == 30 + 16 + 8
     assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
@@ -41,7 +41,7 @@ def test_one_file_holds_what_fits_one(tmp_path: Path) -> None:
         assert library.get_tensor("b").tobytes() == b"b" * 16
 
 
-def test_what_fits_no_file_is_spread_and_listed(tmp_path: Path) -> None:
+def test_larger_parts_are_spread_over_files_and_listed(tmp_path: Path) -> None:
     list(write_part(tmp_path, "model", TENSORS, pieces, max_bytes=20))
     shards = {path.name: path for path in tmp_path.glob("*.safetensors")}
     assert sorted(shards) == [f"model-0000{number}-of-00003.safetensors" for number in (1, 2, 3)]

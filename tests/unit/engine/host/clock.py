@@ -1,11 +1,11 @@
-"""Time without waiting: a loop's clock that jumps to what is due next once nothing else is left to do."""
+"""Time without waiting: the clock of a loop jumps to the next timer when nothing else can run."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from unittest.mock import patch
 
-LONGEST_S = 36_000.0  # whoever waits in vain waits as long as this
+LONGEST_S = 36_000.0  # a test that waits in vain ends after this
 
 Clock = Callable[[], float]
 """Seconds since the test began to jump."""
@@ -13,9 +13,9 @@ Clock = Callable[[], float]
 
 @asynccontextmanager
 async def jumping_clock() -> AsyncIterator[Clock]:
-    """Let the running loop's clock jump, for tests whose sockets have both ends in this process.
+    """Let the running loop's clock jump; for tests whose sockets have both ends in this process.
 
-    Where everybody waits and nothing is due, the end is a TimeoutError at once.
+    If every task waits and no timer is set, raise TimeoutError at once.
     """
     loop = asyncio.get_running_loop()
     selector = loop._selector  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""The jobs that a worker has been given: their events, its silence, and whom its end is cause on."""
+"""The jobs of a worker: their events, the time limit of the first, and which one its end is blamed on."""
 
 import asyncio
 

@@ -75,7 +75,7 @@ def test_text_is_made_safe_for_a_terminal() -> None:
 
 
 @pytest.mark.parametrize("line", [b"", b" ", b"\t"])
-def test_an_empty_line_is_nothing(line: bytes) -> None:
+def test_an_empty_line_is_not_logged(line: bytes) -> None:
     assert logged(line) == []
 
 
@@ -115,7 +115,7 @@ async def test_a_line_that_cannot_be_logged_does_not_end_the_reading(
     assert (logs[1]["error"], logs[1]["log_level"]) == ("ZeroDivisionError", "warning")
 
 
-def test_a_line_that_repeats_a_prompt_is_withheld_and_its_length_is_said() -> None:
+def test_a_line_that_repeats_a_prompt_is_withheld_and_its_length_is_logged() -> None:
     output = WorkerOutput(1)
     output.prompts.append("a secret wish")
     line = b"cannot read 'a secret wish'"
@@ -157,7 +157,7 @@ def test_a_flood_of_text_is_cut_off_and_counted_and_events_still_come_through() 
     assert (logs[501]["lines"], logs[501]["pid"], logs[501]["log_level"]) == (4, 7, "warning")
 
 
-def test_as_many_lines_as_are_allowed_are_no_flood() -> None:
+def test_the_allowed_number_of_lines_is_no_flood() -> None:
     clock = Seconds()
     output = WorkerOutput(7, clock)
     with structlog.testing.capture_logs() as logs:

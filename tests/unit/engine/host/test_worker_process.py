@@ -227,7 +227,7 @@ async def test_a_worker_that_names_the_cause_loses_only_that_job(monkeypatch: py
         assert child.signals == []  # it ended by itself
 
 
-async def test_a_worker_that_takes_no_step_is_killed_and_its_job_says_why(
+async def test_a_worker_that_takes_no_step_is_killed_and_its_job_has_the_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with ready(monkeypatch, replace(CONFIG, step_timeout_s=30)) as (worker, child, clock):
@@ -280,7 +280,7 @@ async def test_what_a_worker_prints_is_logged_without_the_prompts_of_its_jobs(
         await drawing
 
 
-async def test_an_empty_prompt_takes_no_place_among_those_that_are_withheld(
+async def test_an_empty_prompt_replaces_no_prompt_that_is_withheld(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with ready(monkeypatch) as (worker, child, _):

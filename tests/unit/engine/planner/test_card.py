@@ -46,7 +46,7 @@ def name_of(card: Card) -> str | None:
         (0, "NoDevFiles", None),
     ],
 )
-def test_the_card_is_the_one_that_cuda_calls_so(number: int, visible: str | None, name: str | None) -> None:
+def test_the_card_has_the_number_that_cuda_uses(number: int, visible: str | None, name: str | None) -> None:
     assert name_of(Card(number, visible, three())) == name
 
 
@@ -78,7 +78,7 @@ def test_of_a_divided_gpu_one_instance_is_read_and_never_the_whole(
     assert name_of(Card(number, visible, divided())) == name
 
 
-def test_a_setting_that_names_no_instance_shows_none_even_where_there_is_one_alone() -> None:
+def test_a_setting_that_names_no_instance_shows_none_even_if_only_one_exists() -> None:
     instance = FakeGpu(10, 4, "MIG-aaaa1111", "Card 0 MIG 1g.10gb")
     nvml = FakeNvml(FakeGpu(80, 70, "GPU-8d93f2a1", "Card 0", [instance]))
     assert name_of(Card(0, "MIG-a", nvml)) == "Card 0 MIG 1g.10gb"

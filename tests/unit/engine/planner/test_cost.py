@@ -65,14 +65,14 @@ def test_the_first_measurement_of_seconds_counts_in_full_and_later_ones_are_foll
     assert book.predict(512, 768, 1, 1).seconds == pytest.approx(2, rel=0.05)
 
 
-def test_a_wait_is_told_as_the_range_that_was_measured() -> None:
+def test_a_wait_is_a_range_of_measured_errors() -> None:
     book = make_book()
     work = book.predict(512, 768, 1, 1).work
     assert book.estimate_of(work) is None
     book.learn(make_request(), make_finished(10))
     first = book.estimate_of(work)
     assert first is not None
-    assert first.least_s < 8 < 12 < first.most_s  # one job says little
+    assert first.least_s < 8 < 12 < first.most_s  # one job is little evidence
     for _ in range(30):
         for seconds in (9, 10, 10, 10, 11):
             book.learn(make_request(), make_finished(seconds))
@@ -193,7 +193,7 @@ def test_a_book_of_the_version_before_ranges_is_still_read(tmp_path: Path) -> No
 
 
 def load_book(folder: Path, ratios: list[float]) -> CostBook:
-    """A book in which so many jobs took these parts of the seconds that were foretold."""
+    """A book in which so many jobs took these parts of the predicted seconds."""
     book = {"about": "a", "seconds_factor": 1.0, "jobs": len(ratios) + 1, "ratios": ratios}
     (folder / "cost.json").write_text(json.dumps(book))
     return CostBook.load(folder / "cost.json", "a")
@@ -208,7 +208,7 @@ def test_few_jobs_may_make_the_range_wider_than_the_guess(tmp_path: Path) -> Non
     assert load_book(tmp_path, [0.5, 1.0, 3.0]).estimate_of(10) == TimeEstimate(5, 30)
 
 
-def test_one_job_in_ten_may_lie_below_the_range_and_one_above_it(tmp_path: Path) -> None:
+def test_one_job_in_ten_may_be_below_the_range_and_one_above_it(tmp_path: Path) -> None:
     assert load_book(tmp_path, [0.2, 0.8, *[1.0] * 7, 1.2, 9.0]).estimate_of(10) == TimeEstimate(8, 12)
 
 
@@ -236,7 +236,7 @@ def test_what_was_learned_on_a_card_holds_for_that_card_alone(tmp_path: Path, ot
     book.learn(make_request(), make_finished(0.7))
     book.save(tmp_path / "cost.json")
     same = CostBook.load(tmp_path / "cost.json", "turbo on auto")
-    assert same.knows_weights  # of the last run, until the worker says more
+    assert same.knows_weights  # from the last run
     same.started(a_worker())
     assert same.estimate_of(1.0) == book.estimate_of(1.0)
     same.started(other)
@@ -254,7 +254,7 @@ def test_seconds_become_work_by_what_was_learned_and_work_never_changes() -> Non
     assert not CostBook().knows_weights
 
 
-def test_another_model_or_device_begins_anew(tmp_path: Path) -> None:
+def test_another_model_or_device_starts_an_empty_book(tmp_path: Path) -> None:
     book = make_book()
     book.learn(make_request(), make_finished(0.7))
     book.save(tmp_path / "cost.json")
@@ -275,7 +275,7 @@ def test_another_model_or_device_begins_anew(tmp_path: Path) -> None:
         b'{"about": "turbo on cuda", "jobs": 1, "ratios": [-1]}',
     ],
 )
-def test_a_broken_book_is_one_line_in_the_log_and_a_new_beginning(tmp_path: Path, content: bytes) -> None:
+def test_a_broken_book_is_logged_once_and_learning_starts_again(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "cost.json").write_bytes(content)
     with structlog.testing.capture_logs() as logs:
         book = CostBook.load(tmp_path / "cost.json", "turbo on cuda")
@@ -283,7 +283,7 @@ def test_a_broken_book_is_one_line_in_the_log_and_a_new_beginning(tmp_path: Path
     assert book.predict(512, 768, 1, 1) == CostBook("turbo on cuda").predict(512, 768, 1, 1)
 
 
-def test_a_book_that_is_not_there_is_no_news(tmp_path: Path) -> None:
+def test_a_missing_book_is_not_logged(tmp_path: Path) -> None:
     with structlog.testing.capture_logs() as logs:
         CostBook.load(tmp_path / "cost.json", "turbo on cuda")
     assert logs == []
@@ -296,7 +296,7 @@ def test_a_book_that_cannot_be_saved_leaves_the_old_one_and_no_draft(tmp_path: P
     assert [path.name for path in tmp_path.iterdir()] == ["cost.json"]
 
 
-def test_the_first_guess_is_what_the_stock_pipeline_took() -> None:
+def test_the_first_prediction_is_the_measurement_of_the_stock_pipeline() -> None:
     assert make_book().predict(1024, 1024, 1, 0).bytes - WEIGHTS == pytest.approx(2.6 * GIB)
     assert make_book().predict(1024, 1024, 1, 2).bytes - WEIGHTS == pytest.approx(2.6 * GIB + 320 * 2**20)
     assert make_book().predict(512, 768, 1, 1).seconds == pytest.approx(8.4, rel=0.01)

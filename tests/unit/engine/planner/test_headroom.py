@@ -55,7 +55,7 @@ def is_main_memory(reading: Headroom) -> bool:
     return reading.device_name == "CPU" and reading.total_bytes >= psutil.virtual_memory().total // 64
 
 
-def test_free_memory_is_what_nvml_says_less_the_reserve() -> None:
+def test_free_memory_is_the_nvml_figure_less_the_reserve() -> None:
     reading = make_probe(a_card(), reserve_gib=1).read()
     assert (reading.free_bytes, reading.total_bytes, reading.used_bytes) == (9 * GIB, 24 * GIB, 14 * GIB)
     assert (reading.device_name, reading.is_card, reading.is_known) == ("NVIDIA A10", True, True)
@@ -66,7 +66,7 @@ def test_free_memory_is_what_nvml_says_less_the_reserve() -> None:
     )
 
 
-def test_what_our_own_worker_holds_counts_as_free_for_its_next_job() -> None:
+def test_memory_that_our_worker_holds_counts_as_free_for_its_next_job() -> None:
     assert make_probe(a_card(24, 4), held_gib=19).read().free_bytes == 23 * GIB
 
 
@@ -108,7 +108,7 @@ def test_before_the_worker_is_ready_a_machine_without_visible_card_counts_as_one
 @pytest.mark.parametrize(
     "code", [FakeNvml.NVML_ERROR_LIBRARY_NOT_FOUND, FakeNvml.NVML_ERROR_DRIVER_NOT_LOADED]
 )
-def test_a_machine_without_driver_counts_as_one_without_card_until_the_worker_says_otherwise(
+def test_a_machine_without_driver_counts_as_one_without_card_until_the_worker_reports_a_card(
     code: int,
 ) -> None:
     nvml = FakeNvml()
@@ -149,7 +149,7 @@ def test_an_error_keeps_the_last_reading_with_its_age_and_the_next_answer_counts
     assert probe.read().unknown_s == 0  # a new outage
 
 
-def test_an_outage_is_two_lines_in_the_log() -> None:
+def test_an_outage_makes_two_lines_in_the_log() -> None:
     nvml, clock = a_card(), Seconds()
     probe = make_probe(nvml, clock=clock)
     with structlog.testing.capture_logs() as logs:

@@ -29,7 +29,7 @@ def test_without_control_groups_the_machines_memory_counts(tmp_path: Path) -> No
     assert read_main_memory(tmp_path) == (64 * GIB, 40 * GIB)
 
 
-def test_a_container_has_what_its_limit_leaves_and_cached_files_count_as_free(tmp_path: Path) -> None:
+def test_a_container_has_the_memory_below_its_limit_and_cached_files_count_as_free(tmp_path: Path) -> None:
     write(
         tmp_path,
         "0::/",

@@ -17,7 +17,7 @@ from tests.unit.engine.scheduler.making import (
     make_waiting,
 )
 
-# No job longer than MOST_ROUNDS of another: nobody ages, so the order is the one that was foretold.
+# No job is longer than MAX_SKIPPED_ROUNDS of another, so nobody is skipped: the order is as predicted.
 jobs_of_people = st.lists(st.tuples(st.integers(1, 5), st.floats(1, MAX_SKIPPED_ROUNDS)), max_size=40)
 
 
@@ -45,7 +45,7 @@ def test_of_ten_people_each_newcomer_is_among_the_next_ten_jobs() -> None:
 
 
 @given(jobs_of_people)
-def test_everybody_is_drawn_and_as_it_was_foretold(jobs: list[tuple[int, float]]) -> None:
+def test_every_job_is_drawn_in_the_predicted_order(jobs: list[tuple[int, float]]) -> None:
     waiting = [
         make_waiting(f"j{order}", person, order, seconds=each) for order, (person, each) in enumerate(jobs)
     ]
@@ -62,7 +62,9 @@ def test_everybody_is_drawn_and_as_it_was_foretold(jobs: list[tuple[int, float]]
 
 
 @given(jobs_of_people, st.data())
-def test_a_removed_job_changes_nobody_elses_order(jobs: list[tuple[int, float]], data: st.DataObject) -> None:
+def test_a_removed_job_changes_no_other_persons_order(
+    jobs: list[tuple[int, float]], data: st.DataObject
+) -> None:
     scheduler = make_scheduler(
         *(make_waiting(f"j{order}", person, order, seconds=each) for order, (person, each) in enumerate(jobs))
     )
@@ -110,7 +112,7 @@ def test_a_debt_is_forgotten_while_others_have_their_share() -> None:
     assert scheduler.position("large again") <= 1
 
 
-def test_a_person_pays_for_what_a_job_really_took() -> None:
+def test_a_person_pays_for_the_measured_seconds() -> None:
     scheduler = make_scheduler(
         *(make_waiting(f"a{order}", 1, order) for order in range(4)),
         *(make_waiting(f"b{order}", 2, 10 + order) for order in range(4)),
@@ -128,7 +130,7 @@ def test_a_weight_is_a_share_of_the_seconds() -> None:
     assert counts["patron"] == pytest.approx(6 * counts["usual"], abs=6)  # thrice the seconds, half as long
 
 
-def test_whoever_weighs_most_is_passed_by_a_newcomer_too() -> None:
+def test_a_newcomer_also_passes_the_person_with_the_largest_weight() -> None:
     scheduler = make_scheduler(*(make_waiting(f"patron{order}", 1, order, weight=100) for order in range(50)))
     for _ in range(5):
         draw(scheduler)
@@ -136,7 +138,7 @@ def test_whoever_weighs_most_is_passed_by_a_newcomer_too() -> None:
     assert scheduler.position("new") <= 1
 
 
-def test_after_a_restart_the_order_is_built_anew_and_newcomers_are_as_near_as_before() -> None:
+def test_after_a_restart_the_order_is_rebuilt_and_newcomers_are_as_near_as_before() -> None:
     stored = [make_waiting(f"big{order}", 0, order, weight=10) for order in range(200)]
     stored += [make_waiting(f"new{person}", person, 1000 + person) for person in range(1, 10)]
     scheduler = make_scheduler(*stored)
@@ -147,7 +149,7 @@ def test_after_a_restart_the_order_is_built_anew_and_newcomers_are_as_near_as_be
     assert {f"new{person}" for person in range(1, 10)} & left <= set(rebuilt.queue(10))
 
 
-def test_of_one_who_turned_out_to_be_two_each_waits_in_one_line() -> None:
+def test_the_jobs_of_two_merged_people_wait_as_one_persons_jobs() -> None:
     scheduler = make_scheduler(
         make_waiting("a0", 1, 0), make_waiting("b0", 2, 1), make_waiting("a1", 1, 2), make_waiting("c0", 3, 3)
     )
@@ -156,7 +158,7 @@ def test_of_one_who_turned_out_to_be_two_each_waits_in_one_line() -> None:
     assert scheduler.queue() == ("a0", "c0", "b0", "a1")
 
 
-def test_a_running_job_of_one_who_turned_out_to_be_two_is_charged_to_both() -> None:
+def test_a_running_job_of_a_merged_person_is_charged_to_the_merged_person() -> None:
     scheduler = make_scheduler(
         make_waiting("b0", 2, 0), make_waiting("a0", 1, 1), make_waiting("c0", 3, 2), make_waiting("c1", 3, 3)
     )
@@ -176,7 +178,7 @@ def test_a_job_that_came_back_and_was_cancelled_costs_nothing() -> None:
     assert scheduler.queue() == ("b0", "a1", "b1")
 
 
-def test_who_cancels_the_next_job_has_no_two_in_the_same_round() -> None:
+def test_a_person_who_cancels_the_next_job_has_no_two_jobs_in_one_round() -> None:
     scheduler = make_scheduler(
         make_waiting("z0", 2, 0, seconds=100),
         *(make_waiting(f"a{order}", 1, 1 + order, seconds=100 if not order else 1) for order in range(9)),
@@ -187,7 +189,7 @@ def test_who_cancels_the_next_job_has_no_two_in_the_same_round() -> None:
     assert scheduler.queue(2) == ("a1", "new")
 
 
-def test_an_endless_stream_of_tiny_newcomers_holds_nobody_up_for_ever() -> None:
+def test_an_endless_stream_of_tiny_newcomers_does_not_starve_a_waiting_job() -> None:
     """Each newcomer's job is a thousandth of the debt; without ageing the one in debt waits for 1,000."""
     scheduler = make_scheduler(
         make_waiting("first", 1, 0, seconds=1000),
@@ -213,13 +215,13 @@ def one_in_debt() -> Scheduler:
     return scheduler
 
 
-def test_who_is_in_debt_is_left_out_of_fifty_rounds_and_comes_first_in_the_next() -> None:
+def test_a_person_in_debt_is_skipped_for_fifty_rounds_and_is_first_in_the_next() -> None:
     scheduler = one_in_debt()
     drawn = [draw(scheduler, 1).job_id for _ in range(52)]
     assert drawn == [*(f"b{number}" for number in range(1, 51)), "second", "b51"]
 
 
-def test_who_leaves_the_line_and_comes_again_is_left_out_anew() -> None:
+def test_a_person_who_leaves_the_queue_and_returns_is_skipped_again() -> None:
     scheduler = one_in_debt()
     for _ in range(30):
         draw(scheduler, 1)
@@ -229,7 +231,7 @@ def test_who_leaves_the_line_and_comes_again_is_left_out_anew() -> None:
     assert drawn.index("third") == 51  # fifty rounds, and it was accepted last of the next
 
 
-def test_who_cancels_one_of_two_waiting_jobs_is_not_left_out_anew() -> None:
+def test_a_person_who_cancels_one_of_two_jobs_is_not_skipped_again() -> None:
     scheduler = one_in_debt()
     scheduler.add(make_waiting("third", 1, 200, seconds=1))
     for _ in range(30):

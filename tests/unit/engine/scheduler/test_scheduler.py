@@ -44,7 +44,7 @@ def test_an_idle_card_forgives_all_debts() -> None:
     assert scheduler.queue() == ("a1", "b0")
 
 
-def test_a_card_that_draws_or_has_jobs_to_draw_forgives_nobody() -> None:
+def test_a_card_that_draws_or_has_waiting_jobs_forgives_no_debt() -> None:
     scheduler = make_scheduler(make_waiting("a0", 1, 0), make_waiting("c0", 3, 1))
     draw(scheduler, seconds=600)  # c0 waits
     assert scheduler.next(ROOMY).job_id == "c0"
@@ -54,7 +54,7 @@ def test_a_card_that_draws_or_has_jobs_to_draw_forgives_nobody() -> None:
     assert scheduler.queue() == ("b0", "a1")
 
 
-def test_place_counts_the_running_job_and_those_before() -> None:
+def test_a_position_counts_the_running_job_and_the_jobs_before() -> None:
     scheduler = make_scheduler(*(make_waiting(f"j{order}", order, order) for order in range(3)))
     assert [scheduler.position(f"j{order}") for order in range(3)] == [0, 1, 2]
     scheduler.next(ROOMY)
@@ -63,7 +63,7 @@ def test_place_counts_the_running_job_and_those_before() -> None:
     assert [scheduler.position(f"j{order}") for order in range(3)] == [0, 0, 1]
 
 
-def test_the_work_before_a_job_is_the_sum_of_what_comes_before() -> None:
+def test_the_work_before_a_job_is_the_sum_of_the_work_of_earlier_jobs() -> None:
     scheduler = make_scheduler(
         *(make_waiting(f"j{order}", order, order, seconds=order + 1) for order in range(3))
     )
@@ -72,7 +72,7 @@ def test_the_work_before_a_job_is_the_sum_of_what_comes_before() -> None:
     assert scheduler.work_before("unknown") is None
 
 
-def test_of_a_running_job_only_what_is_not_drawn_counts() -> None:
+def test_of_a_running_job_only_the_remaining_pictures_count() -> None:
     scheduler = make_scheduler(make_waiting("j0", 1, 0, seconds=40, pictures=4), make_waiting("j1", 2, 1))
     scheduler.next(ROOMY)
     scheduler.progress("j0", 2.5)
@@ -89,7 +89,7 @@ def test_a_job_too_large_for_now_waits_with_the_reason() -> None:
     assert scheduler.next(make_headroom(8)).job_id == "j"
 
 
-def test_a_job_that_can_never_fit_is_said_so_and_the_next_one_runs_once_it_is_removed() -> None:
+def test_a_job_that_can_never_fit_is_refused_and_the_next_runs_after_its_removal() -> None:
     scheduler = make_scheduler(make_waiting("huge", 1, 0, gib=23.5), make_waiting("j", 2, 1))
     turn = scheduler.next(make_headroom(23, total_gib=24, reserve_gib=1))
     assert turn.job_id is None
@@ -136,7 +136,7 @@ def test_a_job_without_room_is_tried_after_a_minute_however_often_it_is_looked_a
     assert scheduler.next(make_headroom(4)).job_id == "next"
 
 
-def test_a_job_that_comes_back_has_its_minute_anew() -> None:
+def test_a_returning_job_waits_its_full_minute_again() -> None:
     clock = Seconds()
     scheduler = make_scheduler(make_waiting("j", 1, 0, gib=8), clock=clock)
     assert scheduler.next(make_headroom(4)).job_id is None
@@ -157,7 +157,7 @@ def test_while_memory_is_unknown_no_job_is_refused(last: Headroom) -> None:
     assert (turn.job_id, turn.refuse) == (None, None)
 
 
-def test_while_memory_is_unknown_the_last_reading_admits_what_fits_it() -> None:
+def test_while_memory_is_unknown_the_last_reading_admits_jobs_that_fit_it() -> None:
     scheduler = make_scheduler(make_waiting("j", 1, 0, gib=8), make_waiting("large", 2, 1, gib=9))
     assert scheduler.next(make_headroom(8, unknown_s=3600)).job_id == "j"
     scheduler.update("j", 1)
@@ -174,7 +174,7 @@ def test_without_any_reading_for_a_minute_jobs_are_tried_one_at_a_time() -> None
     assert scheduler.next(blind).job_id == "j1"  # the minute is over for everybody
 
 
-def test_what_a_job_needs_is_asked_when_it_is_chosen() -> None:
+def test_the_need_of_a_job_is_predicted_when_it_is_chosen() -> None:
     scheduler = make_scheduler(
         make_waiting("j0", 1, 0), make_waiting("j1", 2, 1), make_waiting("small", 3, 2)
     )
@@ -202,13 +202,13 @@ def test_unknown_ids_are_ignored() -> None:
     assert scheduler.queue() == ("j",)
 
 
-def test_the_first_few_of_a_line_are_the_first_few_of_the_whole() -> None:
+def test_the_first_few_jobs_are_the_first_of_the_whole_queue() -> None:
     scheduler = make_scheduler(*(make_waiting(f"j{order}", order % 3, order) for order in range(9)))
     assert scheduler.queue(4) == scheduler.queue()[:4]
     assert (scheduler.waiting, "j0" in scheduler.queue(), "unknown" in scheduler.queue()) == (9, True, False)
 
 
-def test_the_next_in_line_may_lie_ready_behind_the_drawn_one_and_counts_as_before_the_others() -> None:
+def test_the_next_job_is_ready_behind_the_drawn_one_and_counts_before_the_others() -> None:
     scheduler = make_scheduler(*(make_waiting(f"j{order}", order, order, seconds=10) for order in range(3)))
     assert [scheduler.next(ROOMY).job_id for _ in range(2)] == ["j0", "j1"]
     assert [scheduler.position(f"j{order}") for order in range(3)] == [0, 1, 2]
@@ -218,13 +218,13 @@ def test_the_next_in_line_may_lie_ready_behind_the_drawn_one_and_counts_as_befor
     assert [scheduler.work_before(f"j{order}") for order in range(3)] == [None, None, 10]
 
 
-def test_a_job_fits_behind_one_that_takes_as_much_whatever_is_free_meanwhile() -> None:
+def test_a_job_fits_behind_one_of_the_same_size_whatever_memory_is_free() -> None:
     scheduler = make_scheduler(make_waiting("j0", 1, 0, gib=8), make_waiting("j1", 2, 1, gib=8))
     assert scheduler.next(make_headroom(8)).job_id == "j0"
     assert scheduler.next(make_headroom(1)).job_id == "j1"
 
 
-def test_behind_a_running_job_only_the_first_in_line_gets_its_turn() -> None:
+def test_behind_a_running_job_only_the_first_waiting_job_may_start() -> None:
     scheduler = make_scheduler(
         make_waiting("j0", 1, 0, gib=4), make_waiting("large", 2, 1, gib=8), make_waiting("small", 3, 2)
     )
@@ -235,7 +235,7 @@ def test_behind_a_running_job_only_the_first_in_line_gets_its_turn() -> None:
     assert scheduler.next(make_headroom(4)).job_id == "small"  # on a free card it may pass
 
 
-def test_what_was_tried_without_room_makes_room_for_nobody_behind_it() -> None:
+def test_a_job_tried_without_room_admits_no_job_behind_it() -> None:
     clock = Seconds()
     jobs = make_waiting("j", 1, 0, gib=8), make_waiting("next", 2, 1, gib=8)
     scheduler = make_scheduler(*jobs, clock=clock)
@@ -245,7 +245,7 @@ def test_what_was_tried_without_room_makes_room_for_nobody_behind_it() -> None:
     assert scheduler.next(make_headroom(4)).job_id is None
 
 
-def test_a_job_that_is_drawn_alone_lies_behind_nobody_and_nobody_behind_it() -> None:
+def test_a_job_that_is_drawn_alone_is_never_in_flight_with_another() -> None:
     alone = replace(make_waiting("alone", 2, 1), is_alone=True)
     scheduler = make_scheduler(make_waiting("j0", 1, 0), alone, make_waiting("j2", 3, 2))
     assert scheduler.next(ROOMY).job_id == "j0"

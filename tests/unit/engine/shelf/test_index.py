@@ -1,4 +1,4 @@
-"""The shelf: names people type, and files that are what they say."""
+"""The shelf: names that people type, and files that fit the model."""
 
 import pickle
 import subprocess
@@ -121,7 +121,7 @@ def test_the_table_gives_titles_trigger_and_weight(folder: Path, model: ModelInf
         b"\xff\xfe",
     ],
 )
-def test_a_broken_table_is_told_and_the_loras_stay(folder: Path, model: ModelInfo, table: bytes) -> None:
+def test_a_broken_table_is_reported_and_the_loras_stay(folder: Path, model: ModelInfo, table: bytes) -> None:
     put(folder)
     (folder / "loras.toml").write_bytes(table)
     shelf = read_shelf([folder], model)
@@ -168,7 +168,9 @@ def test_the_parent_side_never_loads_torch() -> None:
         (f"trigger = '{'x' * 201}'", False),
     ],
 )
-def test_what_a_table_may_say_has_bounds(tmp_path: Path, model: ModelInfo, line: str, is_read: bool) -> None:
+def test_the_values_of_a_table_have_bounds(
+    tmp_path: Path, model: ModelInfo, line: str, is_read: bool
+) -> None:
     (tmp_path / "sugar.safetensors").write_bytes(safetensors(lora_tensors()))
     (tmp_path / "loras.toml").write_text(f"[sugar]\n{line}\n")
     assert bool(read_shelf([tmp_path], model).rejected) is not is_read

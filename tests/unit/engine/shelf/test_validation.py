@@ -127,7 +127,7 @@ def test_a_file_larger_than_a_gibibyte_is_refused_unread(folder: Path, model: Mo
     path = put(folder)
     os.truncate(path, 2**30 + 1)
     assert type(refusal(read_shelf([folder], model))) is errors.LoraTooLarge
-    os.truncate(path, 2**30)  # that may be read, and is not what its header says
+    os.truncate(path, 2**30)  # may be read, but its header is wrong
     assert type(refusal(read_shelf([folder], model))) is errors.LoraTruncated
 
 

@@ -1,4 +1,4 @@
-"""What the worker makes of an error, and that no prompt leaves it with one."""
+"""How the worker describes an error, and that no prompt leaves it."""
 
 import html
 import json
@@ -139,7 +139,7 @@ def test_no_prompt_leaves_the_worker_with_a_foreign_error(
             end = describe_failure(request, error)
         return end.detail, trace(error), [entry["trace"] for entry in logs]
 
-    # Whatever the prompt, the same is said, but for phrases of a fixed list that stand in it.
+    # Whatever the prompt, the output is the same, except for phrases of the fixed list that it contains.
     own, other = said_of(prompt), said_of("")
     if "CUDA error" in prompt:
         assert "naked" not in str(own)
