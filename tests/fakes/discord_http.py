@@ -1,4 +1,4 @@
-"""Requests, answers and faults of the Discord of ours: what HTTP is, without what Discord is."""
+"""Requests, responses and faults of the fake Discord: the HTTP part of it."""
 
 import json
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ PREFIX = "/api/v10"
 
 
 class Refused(Exception):
-    """An answer with Discord's own error code."""
+    """A response with an error code of Discord."""
 
     def __init__(self, status: int, code: int, text: str = "refused") -> None:
         super().__init__(text)
@@ -21,7 +21,7 @@ class Refused(Exception):
 
 @dataclass
 class Fault:
-    """The next ``times`` requests whose path contains ``part`` get this answer instead.
+    """The next ``times`` requests whose path contains ``part`` get this response instead.
 
     Attributes:
         after: The request is carried out first; only its answer is lost.
@@ -69,7 +69,7 @@ async def read_request(http: web.Request) -> Request:
 
 
 def as_json(data: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    # discord.py reads JSON only where the type stands alone, as Discord writes it
+    # discord.py parses JSON only if the content type has no parameters, as Discord sends it
     return web.Response(
         body=json.dumps(data).encode(), status=status, content_type="application/json", headers=headers
     )

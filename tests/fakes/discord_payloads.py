@@ -1,4 +1,4 @@
-"""What Discord sends, as small as discord.py accepts it."""
+"""Events and objects of Discord, as small as discord.py accepts them."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ TIMESTAMP = "2026-11-23T08:00:00.000000+00:00"
 APPLICATION_COMMAND, COMPONENT, AUTOCOMPLETE, FORM = 2, 3, 4, 5
 VIEW, SEND, ATTACH = 1 << 10, 1 << 11, 1 << 15
 IN_SERVER, WITH_BOT, ELSEWHERE = 0, 1, 2  # contexts of an interaction
-ROLE_ID = GUILD_ID  # the role of everybody has its server's id
+ROLE_ID = GUILD_ID  # the role of all members has the id of its server
 
 
 def user(user_id: str = MEMBER_ID, name: str = "member", *, bot: bool = False) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def message(message_id: str, channel_id: str, content: str = "", flags: int = 0)
 
 
 def guild(permissions: int = VIEW | SEND | ATTACH, denied: int = 0, locale: str = "en-US") -> dict[str, Any]:
-    """A GUILD_CREATE event: a server with one channel, where everybody is denied something."""
+    """A GUILD_CREATE event: a server with one channel, which can deny all members some permissions."""
     overwrites = [{"id": ROLE_ID, "type": 0, "allow": "0", "deny": str(denied)}]
     channel = {"id": CHANNEL_ID, "type": 0, "name": "drawing", "position": 0}
     everybody = {
@@ -119,7 +119,7 @@ def guild(permissions: int = VIEW | SEND | ATTACH, denied: int = 0, locale: str 
 def message_event(
     message_id: str, channel_id: str, content: str, *, user_id: str, in_guild: bool, **changed: Any
 ) -> dict[str, Any]:
-    """A MESSAGE_CREATE event of a person; its text stands there where the bot may read it."""
+    """A MESSAGE_CREATE event of a person; it has a text if the bot may read it."""
     written = {**message(message_id, channel_id, content), "author": user(user_id)}
     if f"<@{BOT_ID}>" in content:
         written["mentions"] = [BOT]
@@ -128,7 +128,7 @@ def message_event(
         written |= {"guild_id": GUILD_ID, "member": member}
     written |= changed
     is_mine = any(one["id"] == BOT_ID for one in written["mentions"])
-    if in_guild and not is_mine:  # what Discord withholds of whoever has no privileged intent
+    if in_guild and not is_mine:  # Discord withholds these without a privileged intent
         written |= {"content": "", "attachments": [], "embeds": [], "components": []}
     return written
 

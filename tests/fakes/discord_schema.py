@@ -1,4 +1,4 @@
-"""Checks every request against the vendor's OpenAPI file, strictly: unknown keys count as mistakes too."""
+"""Checks every request against Discord's OpenAPI file, strictly: unknown keys are mistakes, too."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from jsonschema import Draft202012Validator
 
-# Where the schema and the service differ: what discord.py has always sent and Discord has always taken.
+# Differences between the schema and the service: discord.py sends these and Discord accepts them.
 EXCUSED_KEYS = {
     "tts": "discord.py writes it into edits as well; Discord ignores it there",
 }
@@ -24,7 +24,7 @@ QUERY_WORDS = {"1": True, "0": False, "true": True, "false": False}  # discord.p
 
 
 class Schema:
-    """The paths and bodies that Discord's HTTP API takes."""
+    """The paths and bodies that Discord's HTTP API accepts."""
 
     def __init__(self, file: Path) -> None:
         self._document = json.loads(file.read_text())
@@ -34,7 +34,7 @@ class Schema:
     def problems(
         self, method: str, path: str, query: dict[str, str], body: Any, file_names: tuple[str, ...] = ()
     ) -> list[str]:
-        """What is wrong with a request; nothing for a good one. ``path`` is after ``/api/v10``."""
+        """The mistakes of a request; empty for a good one. ``path`` is after ``/api/v10``."""
         found = self._operation(method, path)
         if found is None:
             return [f"{method} {path}: no such operation"]
@@ -111,12 +111,12 @@ class Schema:
 
 @cache
 def load(file: Path) -> Schema:
-    """The schema in this file, read once."""
+    """Read the schema in this file."""
     return Schema(file)
 
 
 def _with_text_ids(value: Any, place: str = "") -> Any:
-    """The body with the excused integers as the text that the schema wants."""
+    """The body with the excused integers as text, as the schema demands."""
     match value:
         case dict():
             return {key: _with_text_ids(one, f"{place}.{key}".lstrip(".")) for key, one in value.items()}

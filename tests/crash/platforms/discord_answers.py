@@ -1,4 +1,4 @@
-"""The whole bot killed while an answer is on its way to Discord: after the next start each has arrived."""
+"""The whole bot is killed while it sends an answer to Discord; after the next start each has arrived."""
 
 import asyncio
 import contextlib
@@ -42,7 +42,7 @@ ACTS: dict[str, Act] = {
 
 @dataclass(frozen=True)
 class Finding:
-    """What came of the answers; ``lost`` names those that never arrived."""
+    """The outcome; ``lost`` names the answers that never arrived."""
 
     kills: int
     lost: tuple[str, ...]
@@ -50,7 +50,7 @@ class Finding:
 
 
 def run(folder: Path, rounds: int) -> Finding:
-    """Kill the bot at every moment of every act, so many times; 0: at one moment of each."""
+    """Kill the bot at every moment of every act, this many times; 0 means at one moment of each act."""
     plan = [(name, moment) for name in ACTS for moment in MOMENTS] * rounds
     return asyncio.run(_run(folder, plan or list(zip(ACTS, MOMENTS * len(ACTS), strict=False))))
 
@@ -65,7 +65,7 @@ async def _run(folder: Path, plan: list[tuple[str, str]]) -> Finding:
         environ = whole_bot.environment(folder, model, discord, telegram)
         environ["SUGARBOT_ALLOW"] += ",discord:*"
         del environ["TELEGRAM_TOKEN"]
-        environ["TEST_RENDERER"] = "steady"  # the first picture must be drawn
+        environ["TEST_RENDERER"] = "steady"  # the first picture must be complete
         bot = Bot(server, environ, discord)
         await bot.start()
         try:
@@ -82,7 +82,7 @@ async def _run(folder: Path, plan: list[tuple[str, str]]) -> Finding:
 
 
 class Bot:
-    """A bot that is started again whenever it was killed."""
+    """A bot that is started again after each kill."""
 
     def __init__(self, server: ForkServer, environ: dict[str, str], discord: FakeDiscord) -> None:
         self._server = server
@@ -91,20 +91,20 @@ class Bot:
         self._pid = 0
 
     async def start(self) -> None:
-        """Start it; returns once it listens."""
+        """Start the bot; return once it is connected."""
         sessions = len(self._discord.gateway.identified)
         self._pid = await whole_bot.start_bot(self._server, self._environ)
         await until(lambda: len(self._discord.gateway.identified) > sessions, ANSWERED_S)
 
     async def end(self) -> None:
-        """Kill it, if it lives."""
+        """Kill the bot if it is alive."""
         if is_alive(self._pid):
             await kill(self._pid)
 
     async def killed(self, act: Act, moment: str, drawn: Interaction) -> int | None:
-        """Kill it at this moment of the act and start it again; how many answers there are in the end.
+        """Kill the bot at this moment of the act, start it again, and return the final number of answers.
 
-        None where there is no such moment: a message is not acknowledged, a refusal may be the first call.
+        None if the act has no such moment: a message is not acknowledged, a refusal may be the first call.
         """
         discord, died = self._discord, asyncio.Event()
 
@@ -125,7 +125,7 @@ class Bot:
             discord.before = discord.after = None
         await until(lambda: not is_alive(self._pid))
         await self.start()
-        with contextlib.suppress(TimeoutError):  # it shows in the figures
+        with contextlib.suppress(TimeoutError):  # the figures show it
             await until(lambda: _answers(discord, asked) and not self._unsettled(), ANSWERED_S)
         return _answers(discord, asked)
 
@@ -135,7 +135,7 @@ class Bot:
 
 
 def _is_about(request: Request, discord: FakeDiscord) -> bool:
-    """Whether it belongs to what was done last, and not to the pictures of something earlier."""
+    """Whether it belongs to the last act, and not to pictures of an earlier one."""
     reference = (request.body or {}).get("message_reference") or {}
     is_reply = str(reference.get("message_id")) == next(reversed(discord.person_messages), "")
     return is_reply or f"/{next(reversed(discord.interactions))}/" in f"{request.path}/"
@@ -149,7 +149,7 @@ def _is_at(request: Request, moment: str) -> bool:
 
 
 def _answers(discord: FakeDiscord, asked: Interaction | str) -> int:
-    """How many answers a person sees."""
+    """The number of answers that the person sees."""
     if isinstance(asked, str):
         return len(discord.replies(asked))
     shown: dict[str, Any] = discord.messages.get(asked.message_id, {})

@@ -1,4 +1,4 @@
-"""The Discord adapter on a real desk and store, with many jobs: late ones, and ones in a storm of faults."""
+"""Many jobs through the Discord adapter with the real desk and store: late jobs, and many faults."""
 
 import asyncio
 import time
@@ -31,7 +31,7 @@ from tests.fakes.room import MIGRATIONS, MODEL, SHELF, FakeProbe
 RULES = Rules(allow=frozenset({f"discord:{discord_payloads.GUILD_ID}"}), daily_credits=10_000, max_waiting=99)
 ALL_S = 400.0
 CLOSED_CHANNEL = "900000000000000021"
-STORM = (  # status, after the work was done, seconds to wait, how often among 100 requests
+STORM = (  # status, after the action, seconds to wait, how often among 100 requests
     (429, False, 0.05, 15),
     (500, False, 0.0, 3),
     (502, True, 0.0, 15),
@@ -39,7 +39,7 @@ STORM = (  # status, after the work was done, seconds to wait, how often among 1
 
 
 class Clock:
-    """The real time, and as much more as is said."""
+    """The real time plus an offset that a test sets."""
 
     def __init__(self) -> None:
         self.ahead_ms = 0
@@ -70,7 +70,7 @@ class Application:
     clock: Clock
 
     async def ask(self, jobs: int, **where: Any) -> list[Interaction]:
-        """So many people ask for a picture, a few at a time."""
+        """Let this many people ask for a picture, a few at a time."""
         asked = []
         for number in range(jobs):
             user_id = str(900_000_000_000_000_100 + number)
@@ -81,9 +81,9 @@ class Application:
         return asked
 
     async def all_delivered(self) -> None:
-        """Once no result is left that can be delivered."""
+        """Wait until no deliverable result is left."""
         async with asyncio.timeout(ALL_S):
-            while await self._left():  # noqa: ASYNC110 - the store rings no bell
+            while await self._left():  # noqa: ASYNC110 - the store sends no signal
                 await asyncio.sleep(0.05)
 
     async def _left(self) -> int:
@@ -94,7 +94,7 @@ class Application:
         return int(row["count"])
 
     def pictures(self) -> Counter[str]:
-        """How often each job's picture is shown, by job."""
+        """Count how often the picture of each job is shown."""
         shown = [one for message in self.discord.messages.values() for one in message["attachments"]]
         return Counter(one["filename"].split("-")[1] for one in shown)
 
@@ -142,7 +142,7 @@ async def running_bot(folder: Path) -> AsyncIterator[Application]:
 
 @dataclass(frozen=True)
 class Late:
-    """What came of jobs that ended after their tokens did."""
+    """The outcome for jobs that ended after their tokens."""
 
     jobs: int
     moved: int
@@ -151,7 +151,7 @@ class Late:
 
 
 async def late(folder: Path, jobs: int) -> Late:
-    """Half of them are there in the twelfth minute, half are looked at only in the sixteenth."""
+    """Half of the jobs wait in the twelfth minute; the other half ends in the sixteenth."""
     with patch.object(placeholders, "CHECK_INTERVAL_S", 0.1):
         return await _late(folder, jobs)
 
@@ -177,7 +177,7 @@ async def _late(folder: Path, jobs: int) -> Late:
 
 @dataclass(frozen=True)
 class Stormy:
-    """What came of jobs in a storm; ``refused`` counts answers of 401, 403 and 429."""
+    """The outcome for jobs during many faults; ``refused`` counts responses of 401, 403 and 429."""
 
     jobs: int
     refused: int
@@ -189,7 +189,7 @@ class Stormy:
 
 
 async def stormy(folder: Path, jobs: int, seed: int = 1) -> Stormy:
-    """Every third request meets a fault, half of the answers are closed; then nobody takes messages."""
+    """A third of the requests meets a fault and half of the answers are closed; then nobody accepts any."""
     random, faults = Random(seed), 0
 
     def storm(request: Request) -> Fault | None:
@@ -204,7 +204,7 @@ async def stormy(folder: Path, jobs: int, seed: int = 1) -> Stormy:
 
     async with running_bot(folder) as bot:
         for asked in (await bot.ask(jobs))[::2]:
-            asked.expired = True  # so that ordinary messages are sent in the storm, too
+            asked.expired = True  # so ordinary messages meet faults, too
         bot.discord.storm = storm
         bot.renderer.may_draw.set()
         await bot.all_delivered()
@@ -218,7 +218,7 @@ async def stormy(folder: Path, jobs: int, seed: int = 1) -> Stormy:
 
 
 async def _nobody_takes_messages(bot: Application, jobs: int) -> int:
-    """As many jobs again, in a channel that was closed meanwhile, of people who take no messages."""
+    """Add as many jobs in a channel that closes meanwhile, of people who accept no direct messages."""
     bot.renderer.may_draw.clear()
     asked = await bot.ask(jobs, channel_id=CLOSED_CHANNEL)
     bot.discord.closed_channels[CLOSED_CHANNEL] = (403, 50013)
@@ -228,7 +228,7 @@ async def _nobody_takes_messages(bot: Application, jobs: int) -> int:
         bot.discord.closed_channels[bot.discord.direct_channel(person)] = (403, 50007)
     bot.renderer.may_draw.set()
     before, now = -1, 0
-    while now != before or not now:  # until it holds back, or all is kept
+    while now != before or not now:  # until the bot stops sending, or every result is kept
         await asyncio.sleep(1.0)
         before, now = now, _refused(bot.discord)
     [kept] = await bot.store._run("SELECT count(*) FROM outbox WHERE state = 'kept'")

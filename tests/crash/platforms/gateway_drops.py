@@ -1,4 +1,4 @@
-"""The gateway's line is lost in every way Discord knows, while people give commands."""
+"""The gateway connection is lost in every possible way while people send commands."""
 
 import asyncio
 import time
@@ -21,14 +21,14 @@ from tests.fakes.telegram_app import RECIPE
 
 WAYS = ("op 7", "op 9, resumable", "op 9", "reset", "silence")
 HEARTBEAT_MS = 60
-SILENT_S = 0.25  # in place of 60; what takes longer than this is the library's own reconnect
+SILENT_S = 0.25  # instead of 60; the rest of the time is the reconnect of discord.py
 BACK_S = 60.0
-NEXT_IDENTIFY_S = 0.05  # in place of 5
+NEXT_IDENTIFY_S = 0.05  # instead of 5
 
 
 @dataclass(frozen=True)
 class Drops:
-    """What came of them.
+    """The outcome of the drops.
 
     Attributes:
         lost: Commands of a session that was resumed which were never handled.
@@ -50,7 +50,7 @@ def answer(command: Command, context: CommandContext) -> Outcome:
 
 
 def drops(folder: Path, count: int, seed: int = 1) -> Drops:
-    """Lose the line so many times."""
+    """Lose the connection this many times."""
     with patch.object(client, "NEXT_IDENTIFY_S", NEXT_IDENTIFY_S):
         return asyncio.run(_drops(folder, count, Random(seed)))
 
@@ -60,7 +60,7 @@ async def _drops(folder: Path, count: int, random: Random) -> Drops:
     must, may = list[Interaction](), list[Interaction]()
     async with FakeDiscord() as discord:
         discord.gateway.heartbeat_ms = HEARTBEAT_MS
-        discord.gateway.repeats = 2  # a resume that begins a little early
+        discord.gateway.repeats = 2  # a resume that starts a little early
         config = DiscordConfig(
             token=SecretStr(discord_server.TOKEN),
             menu_file=folder / "menu",
@@ -83,7 +83,7 @@ async def _drops(folder: Path, count: int, random: Random) -> Drops:
             serving.cancel()
             await asyncio.gather(serving, return_exceptions=True)
         except TimeoutError:
-            pass  # it shows in the figures
+            pass  # the figures show it
         finally:
             await chat.close()
     handled = Counter(context.event_id for _, context in desk.handled)
@@ -104,7 +104,7 @@ async def _ask(discord: FakeDiscord, asked: list[Interaction]) -> None:
 
 
 async def _drop(discord: FakeDiscord, way: str, asked: list[Interaction], random: Random) -> float:
-    """Lose the line and wait until it is there again; how long that took."""
+    """Lose the connection and wait for the next one; return the seconds."""
     gateway = discord.gateway
     sessions = len(gateway.identified) + len(gateway.resumed)
     await asyncio.sleep(random.uniform(0, 0.01))
@@ -121,7 +121,7 @@ async def _drop(discord: FakeDiscord, way: str, asked: list[Interaction], random
         case "silence":
             gateway.fall_silent()
     if way in ("reset", "silence"):
-        await _ask(discord, asked)  # nobody hears it now
+        await _ask(discord, asked)  # the bot is not connected now
     await until(lambda: len(gateway.identified) + len(gateway.resumed) > sessions, BACK_S)
     await until(lambda: gateway.is_connected, BACK_S)
     return time.monotonic() - began_s

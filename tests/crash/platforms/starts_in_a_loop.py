@@ -1,4 +1,4 @@
-"""A bot that crashes right after each start, on a clock of the test's: how often it identifies to Discord."""
+"""A bot that crashes after each start, with a fake clock: how often it identifies to Discord."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ FAR_TOO_MANY = 2_000
 
 
 def busiest_day(folder: Path, restart_s: float, days: float = 2.0) -> int:
-    """Start a bot every ``restart_s``; the most that it identified in any 24 hours.
+    """Start a bot every ``restart_s``; return the most identifies in any 24 hours.
 
     Each start asks as ``DiscordChat.open`` does, and is over at once; one that may not identify yet serves
     the other chat until its process ends in the same way.
@@ -23,6 +23,6 @@ def busiest_day(folder: Path, restart_s: float, days: float = 2.0) -> int:
             starts.record()
             made.append(clock.now_ms / 1_000)
             wait_s = restart_s
-        # Each start before that time would be refused alike: they are passed over.
+        # Every start before that time would be refused, too, so it is skipped.
         clock.advance(seconds=max(restart_s, wait_s - wait_s % restart_s))
     return max(sum(at_s - DAY_S < other <= at_s for other in made) for at_s in made)

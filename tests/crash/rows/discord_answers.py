@@ -1,11 +1,11 @@
-"""The row of answers that are on their way to Discord when the process dies."""
+"""The row about answers that are sent to Discord while the process is killed."""
 
 from tests.crash.platforms import discord_answers
 from tests.crash.rows import Measured, Row, Scale
 
 
 def answers_in_flight(scale: Scale) -> Measured:
-    """Kill the bot when an answer was acknowledged, is on its way, and has arrived unheard."""
+    """Kill the bot after an acknowledgement, during an answer, and before it hears of its arrival."""
     found = discord_answers.run(scale.folder, scale.of(0, 10))
     lost = f", first: {found.lost[0]}" if found.lost else ""
     said = f"{found.kills} kills: {len(found.lost)} answers lost{lost}, {found.twice} shown twice"

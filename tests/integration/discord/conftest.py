@@ -1,4 +1,4 @@
-"""A DiscordChat with the real discord.py, connected over sockets to a Discord of ours."""
+"""A DiscordChat with the real discord.py, connected over sockets to a fake Discord."""
 
 import asyncio
 import time
@@ -48,12 +48,12 @@ def now_ms() -> int:
 
 
 def answer(command: Command, context: CommandContext) -> Outcome:
-    """What the desk says unless a test wants otherwise: drawings are accepted, cancels too."""
+    """The default outcome of the desk: it accepts drawings and cancels."""
     return RECEIPT if isinstance(command, Draw | Reroll) else CancelAsked(JOB_ID, was_running=True)
 
 
 def refusing(error: PersonError) -> Callable[[Command, CommandContext], Outcome]:
-    """A desk that refuses everything with this."""
+    """Make a desk that refuses every command with this error."""
 
     def refuse(command: Command, context: CommandContext) -> Outcome:
         raise error
@@ -63,14 +63,14 @@ def refusing(error: PersonError) -> Callable[[Command, CommandContext], Outcome]
 
 @pytest.fixture(scope="session")
 def schema() -> Schema | None:
-    """The vendor's schema; without it everything runs, and the test of the checks themselves says so."""
+    """Discord's own schema; without it the requests are not checked (``test_discord_schema`` is skipped)."""
     file = SPECS / "discord" / "openapi.json"
     return load(file) if file.is_file() else None
 
 
 @pytest.fixture
 async def discord(schema: Schema | None) -> AsyncIterator[FakeDiscord]:
-    """A running server; every request it got must have been one that Discord understands."""
+    """A running server; at the end, every request must match Discord's schema."""
     async with FakeDiscord(schema) as server:
         yield server
     assert not server.problems
@@ -98,7 +98,7 @@ def config(discord: FakeDiscord, tmp_path: Path) -> DiscordConfig:
 async def opened(
     config: DiscordConfig, desk: ScriptedDesk, clock: Callable[[], int] = now_ms
 ) -> AsyncIterator[DiscordChat]:
-    """The chat, open and serving."""
+    """Open the chat and serve."""
     chat = DiscordChat(config, desk, clock)
     try:
         await chat.open()
@@ -128,7 +128,7 @@ def pictures(tmp_path: Path) -> tuple[PictureFile, ...]:
 
 
 def result_of(address: Address, pictures: tuple[PictureFile, ...], **changed: Any) -> JobResult:
-    """A finished job on its way."""
+    """Make the result of a finished job."""
     facts: dict[str, Any] = {
         "job_id": JOB_ID,
         "address": address,

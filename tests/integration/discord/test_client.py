@@ -1,4 +1,4 @@
-"""Opening, greeting, declaring the menu, staying connected."""
+"""The connection: open, declare the menu, reconnect, resume, close."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ async def test_opening_identifies_without_privileged_intents_over_zlib(
     discord: FakeDiscord, chat: DiscordChat
 ) -> None:
     (identity,) = discord.gateway.identified
-    assert identity["intents"] == 1 | 1 << 9 | 1 << 12  # servers, and messages in them and directly
+    assert identity["intents"] == 1 | 1 << 9 | 1 << 12  # servers, messages in servers, direct messages
     assert discord.gateway.compressions == ["zlib-stream"]
     await until(lambda: discord.gateway.heartbeats)
 
@@ -158,8 +158,8 @@ async def test_a_group_with_a_hosts_command_is_declared_for_managers_and_its_lis
     lora = menu.pop("lora")
     assert [one["name"] for one in lora["options"]] == ["list", "switch"]
     assert lora["default_member_permissions"] == MANAGE_GUILD
-    assert lora["contexts"] == [0, 1]  # servers and with the bot alone
-    assert lora["integration_types"] == [0]  # servers' installs
+    assert lora["contexts"] == [0, 1]  # servers and direct messages with the bot
+    assert lora["integration_types"] == [0]  # installs of servers
     for command in menu.values():
         assert command["default_member_permissions"] is None
         assert command["contexts"] == [0, 1, 2]
@@ -313,7 +313,7 @@ async def test_the_representation_of_the_config_has_no_secret(config: DiscordCon
 async def test_everything_goes_through_the_proxy(
     discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk
 ) -> None:
-    """Nobody resolves ``.invalid``: what does not ask the proxy fails. The server is its own proxy here."""
+    """``.invalid`` never resolves, so a request without the proxy fails. The server is its own proxy here."""
     proxied = replace(
         config,
         api_base="http://discord.invalid/api/v10",

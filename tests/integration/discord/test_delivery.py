@@ -1,4 +1,4 @@
-"""Results: by editing the answer, else into the channel, else directly; shown once however often sent."""
+"""Results: the answer is edited, else a channel message, else a direct one; repeated, it shows once."""
 
 import asyncio
 import io
@@ -25,7 +25,7 @@ NAMES = [f"sugar-{JOB_ID}-1.png", f"sugar-{JOB_ID}-2.png"]
 
 
 async def drawn_for(discord: FakeDiscord, desk: ScriptedDesk, **where: object) -> tuple[Interaction, Address]:
-    """Ask for a drawing; return the interaction and where its answer stands."""
+    """Ask for a drawing; return the interaction and the address of its answer."""
     options = {"prompt": "a face", "private": bool(where.pop("private", False))}
     asked = await discord.slash("sugar", options, **where)
     await until(lambda: asked.message_id in discord.edits)
@@ -168,7 +168,7 @@ async def test_a_result_that_no_way_accepts_is_undeliverable(
 async def test_a_kept_result_arrives_where_its_person_asks_for_it(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, pictures: Pictures, private: bool
 ) -> None:
-    """``/mine`` names the channel alone: the answer to it shows the list."""
+    """The address that ``/mine`` gives has only the channel, because its response shows the list."""
     result = result_of(Address(Platform.DISCORD, CHANNEL_ID), pictures, private=private)
     await chat.deliver(result)
     where = discord.direct_channel(MEMBER_ID) if private else CHANNEL_ID
@@ -254,7 +254,7 @@ async def test_no_status_follows_the_result(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, pictures: Pictures
 ) -> None:
     asked, address = await drawn_for(discord, desk)
-    discord.faults.append(Fault("PATCH", "/webhooks", 429, retry_after_s=0.2))  # a status that is under way
+    discord.faults.append(Fault("PATCH", "/webhooks", 429, retry_after_s=0.2))  # a status edit in progress
     await chat.show(status_at(address, 1))
     await asyncio.sleep(0.1)
     await chat.show(status_at(address, 2))

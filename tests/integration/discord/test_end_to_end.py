@@ -1,4 +1,4 @@
-"""The whole way with the real desk and database: from a slash command to the pictures in the answer."""
+"""End to end with the real desk and database: from a slash command to the pictures in the answer."""
 
 import asyncio
 import time
@@ -38,15 +38,15 @@ RULES = Rules(allow=frozenset({f"discord:{GUILD_ID}"}))
 
 
 @dataclass
-class Application:
-    """A running bot whose card is a fake."""
+class RunningBot:
+    """A running bot with a fake renderer."""
 
     discord: FakeDiscord
     renderer: FakeRenderer
     chat: DiscordChat
 
     async def ended(self, asked: Interaction, files: int) -> dict[str, object]:
-        """The answer once it shows so many pictures."""
+        """Wait until the answer shows this many pictures and return it."""
         await until(
             lambda: asked.message_id and len(self.discord.answer_to(asked)["attachments"]) == files, 10
         )
@@ -56,7 +56,7 @@ class Application:
 @asynccontextmanager
 async def running_bot(
     discord: FakeDiscord, config: DiscordConfig, folder: Path, renderer: FakeRenderer, rules: Rules = RULES
-) -> AsyncIterator[Application]:
+) -> AsyncIterator[RunningBot]:
     async with AsyncExitStack() as opened:
         store = await open_store(folder / "sugarbot.db", MIGRATIONS)
         opened.push_async_callback(store.close)
@@ -80,7 +80,7 @@ async def running_bot(
             asyncio.create_task(chat.serve(), name="serve"),
         ]
         try:
-            yield Application(discord, renderer, chat)
+            yield RunningBot(discord, renderer, chat)
         finally:
             for task in running:
                 task.cancel()

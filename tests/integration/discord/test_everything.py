@@ -1,4 +1,4 @@
-"""All that people do on Discord, everywhere, in both languages: answered once, or ignored on purpose.
+"""Everything that people do on Discord, everywhere, in both languages: one answer, or ignored by a rule.
 
 The real desk and database behind a card that draws at once. What must happen is read from the product's table
 of kinds, and every kind of the table is met.
@@ -27,7 +27,7 @@ from tests.fakes.renderer import FakeRenderer
 from tests.integration.discord.test_end_to_end import running_bot
 
 HOST_ID, STRANGER_ID = "900000000000000040", "900000000000000050"
-PEOPLE = (MEMBER_ID, HOST_ID, STRANGER_ID)  # the stranger is served in the server alone
+PEOPLE = (MEMBER_ID, HOST_ID, STRANGER_ID)  # the stranger is answered only in the server
 LOCALES = ("en-US", "zh-CN")
 IN_SERVER = {"in_guild": True}
 DIRECTLY = {"in_guild": False}
@@ -94,7 +94,7 @@ MESSAGES: tuple[tuple[str, dict[str, Any]], ...] = (
 
 @dataclass
 class Crowd:
-    """What people did, and what they were answered."""
+    """What people did, and how the bot answered."""
 
     discord: FakeDiscord
     asked: list[tuple[EventKind, Interaction]] = field(default_factory=list)
@@ -126,7 +126,7 @@ class Crowd:
         self.asked.append((kind_of_interaction(self.discord.event_of(asked)), asked))
 
     def unanswered(self) -> list[str]:
-        """What should have been answered and was not, or not with one answer."""
+        """Events that need one answer but have none or several."""
         wrong = [
             f"{kind}: {count} answers to {self.discord.event_of(asked)['data']}"
             for kind, asked in self.asked
@@ -140,7 +140,7 @@ class Crowd:
         ]
 
     def unasked(self) -> list[str]:
-        """Messages of the bot that are no answer to anything."""
+        """Messages of the bot that answer nothing."""
         answers = {asked.message_id for asked in self.discord.interactions.values()}
         answers |= {followup for asked in self.discord.interactions.values() for followup in asked.followups}
         return [
@@ -153,7 +153,7 @@ class Crowd:
         shown = self.discord.messages.get(asked.message_id)
         is_shown = shown is not None and bool(shown["content"]) and not shown["flags"] & LOADING
         is_press = bool(asked.callbacks) and asked.callbacks[0]["type"] == 6
-        is_own = is_shown and not (is_press and asked.followups)  # a refused press leaves its message alone
+        is_own = is_shown and not (is_press and asked.followups)  # a refused press changes no message
         return int(is_own) + len(asked.followups)
 
 
@@ -162,7 +162,7 @@ def at(text: str, place: dict[str, Any]) -> str:
 
 
 async def everything(crowd: Crowd, person: str, locale: str, place: dict[str, Any]) -> None:
-    """All that one person can do in one place."""
+    """Do everything that one person can do in one place."""
     channel_id = CHANNEL_ID if place is IN_SERVER else str(int(person) + 5_000)
     where = {**place, "user_id": person, "locale": locale, "channel_id": channel_id}
     for name, options in SLASHES:
@@ -181,7 +181,7 @@ async def everything(crowd: Crowd, person: str, locale: str, place: dict[str, An
 
 
 async def pressed(crowd: Crowd, drawn: Interaction, person: str, locale: str) -> None:
-    """Every button that there is, was or never will be, on a message of the member."""
+    """Press present, former and impossible buttons on a message of the member."""
     where = {"user_id": person, "locale": locale}
     job_id = crowd.discord.buttons(drawn.message_id)[0]["custom_id"].rpartition(":")[2]
     for custom_id in (
@@ -197,7 +197,7 @@ async def pressed(crowd: Crowd, drawn: Interaction, person: str, locale: str) ->
 
 
 async def what_means_nothing(crowd: Crowd) -> None:
-    """Events that nobody can or should answer; none of them may cost a request."""
+    """Send events that the bot ignores; none of them may cause a request."""
     discord = crowd.discord
     _, answered = next(one for one in crowd.asked if one[0] is EventKind.SLASH)
     _, message_id = crowd.said[0]
@@ -214,7 +214,7 @@ async def what_means_nothing(crowd: Crowd) -> None:
     crowd.odd += [EventKind.REPEATED] * 2 + [EventKind.EDITED] * 2 + [EventKind.MALFORMED] * 11
     await crowd.slash("help", {})
     await until(lambda: not crowd.unanswered())
-    assert len(discord.requests) == requests + 2  # of the last alone
+    assert len(discord.requests) == requests + 2  # both for the last event
     discord.faults.append(Fault("POST", "/callback", 404, code=10062))
     late = await discord.slash("sugar", {"prompt": "a face"})
     await until(lambda: not discord.faults[-1].times)
@@ -223,7 +223,7 @@ async def what_means_nothing(crowd: Crowd) -> None:
 
 
 async def settled(crowd: Crowd) -> None:
-    """Once everything is answered and drawn, and Discord hears nothing more."""
+    """Wait until everything is answered and drawn and no request follows."""
     discord, requests = crowd.discord, 0
     async with asyncio.timeout(30):
         while requests != len(discord.requests) or _waiting(discord):

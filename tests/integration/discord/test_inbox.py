@@ -1,4 +1,4 @@
-"""An interaction that was acknowledged is answered, also when the process ends right after."""
+"""An acknowledged interaction is answered, even if the process ends right after it."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ from tests.integration.discord.conftest import RECEIPT, opened, refusing
 
 
 async def left_behind(discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk) -> Interaction:
-    """An interaction that a bot stored before it ended; the gateway will not send it again."""
+    """Store an interaction as a bot does before it stops; the gateway does not send it again."""
     async with opened(config, desk):
         pass
     asked = await discord.slash("sugar", {"prompt": "a face"})
@@ -90,7 +90,7 @@ async def test_an_accepted_job_is_settled_only_after_its_receipt_was_sent(
     await until(lambda: desk.settled == [asked.interaction_id])
 
 
-# A disk that takes nothing.
+# A disk that accepts nothing.
 
 
 def test_the_store_timeout_leaves_time_to_acknowledge() -> None:
@@ -119,7 +119,7 @@ async def test_a_disk_that_hangs_leads_to_a_private_refusal_in_time_and_nothing_
     after = await discord.slash("sugar", {"prompt": "a face"})
     await until(lambda: after.interaction_id in desk.settled)
     assert [context.event_id for _, context in desk.handled] == [after.interaction_id]
-    assert not desk.inbox  # what was stored after its refusal must not come back
+    assert not desk.inbox  # an event stored after its refusal must not return
 
 
 async def test_a_full_disk_leads_to_a_refusal_at_once_and_help_needs_no_disk(
@@ -201,7 +201,7 @@ async def test_a_response_that_shows_an_answer_after_a_crash_stays_unchanged(
 async def test_an_interaction_that_was_never_acknowledged_is_not_accepted_after_a_crash(
     discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk
 ) -> None:
-    """Discord answers 10062 by then, and has told the person that we did not answer."""
+    """Discord answers 10062 by then, and has shown the person an error."""
     asked = await left_behind(discord, config, desk)
     asked.sent_s -= ACKNOWLEDGE_S + 1
     async with opened(config, desk):
@@ -217,7 +217,7 @@ Name = str
 async def left_by(
     discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk, name: Name, **where: object
 ) -> Interaction:
-    """A slash command that a bot stored before it ended."""
+    """Store a slash command as a bot does before it stops."""
     async with opened(config, desk):
         pass
     asked = await discord.slash(name, {"prompt": "a face"} if name == "sugar" else {}, **where)
@@ -242,7 +242,7 @@ async def test_a_refusal_that_a_crash_interrupted_is_sent_after_it_even_without_
     desk.answer = refusing(NoCreditsLeft(price=2, credits=1, renews_at_s=5))
     asked = await left_by(discord, config, desk, "sugar")
     await discord.acknowledge(asked)
-    del discord.messages[asked.message_id]  # it died between deleting "thinking…" and saying why
+    del discord.messages[asked.message_id]  # the bot stopped between deleting "thinking…" and the refusal
     async with opened(config, desk):
         await until(lambda: desk.settled == [asked.interaction_id])
     [followup] = asked.followups

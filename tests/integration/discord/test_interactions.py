@@ -1,4 +1,4 @@
-"""Commands and buttons: from a person's press to the desk and back to their screen."""
+"""Commands and buttons: from the person to the desk, and the answer back to the person."""
 
 import asyncio
 import gc
@@ -43,7 +43,7 @@ REFUSED = NoCreditsLeft(price=2, credits=1, renews_at_s=1_795_000_000)
 
 
 async def answered(discord: FakeDiscord, asked: Interaction) -> str:
-    """The text of an answer, once it has one."""
+    """Wait for the text of the answer and return it."""
     await until(lambda: asked.message_id and discord.answer_to(asked)["content"])
     text: str = discord.answer_to(asked)["content"]
     return text

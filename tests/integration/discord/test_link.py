@@ -1,4 +1,4 @@
-"""/link as people choose it in Discord: the code is for their eyes alone, and the option carries one back."""
+"""/link in Discord: only the person sees the code, and the option accepts one."""
 
 import re
 from pathlib import Path

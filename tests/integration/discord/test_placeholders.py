@@ -1,4 +1,4 @@
-"""Jobs that wait longer than Discord lets an answer be edited: they go on elsewhere, once."""
+"""Jobs that wait longer than Discord allows edits: their placeholder moves to another message, once."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -25,7 +25,7 @@ Pictures = tuple[PictureFile, ...]
 
 
 class Clock:
-    """The real time, and as much more as a test says."""
+    """The real time plus an offset that a test sets."""
 
     def __init__(self) -> None:
         self.ahead_ms = 0
@@ -84,7 +84,7 @@ async def test_an_answer_that_waits_twelve_minutes_moves_to_one_message_that_sho
 
     clock.ahead_ms = 2 * TOKEN_LIFE_MS
     asked.expired = True
-    for address, place in ((old, 3), (desk.addresses[JOB_ID], 2)):  # the first was read before it moved
+    for address, place in ((old, 3), (desk.addresses[JOB_ID], 2)):  # the first address is older than the move
         await chat.show(waits_at(address, place))
         await until(lambda place=place: f"{place} ahead" in message["content"])
     await chat.deliver(result_of(desk.addresses[JOB_ID], pictures))
@@ -113,7 +113,7 @@ async def test_a_message_whose_address_was_not_stored_before_a_crash_is_found_by
         await until(lambda: discord.in_channel(CHANNEL_ID))
     clock.ahead_ms = TOKEN_LIFE_MS
     async with opened(config, desk, clock) as chat:
-        await chat.deliver(result_of(old, ()))  # failed: as few files as the waiting message has
+        await chat.deliver(result_of(old, ()))  # a failed job has no files, like the placeholder
     (message,) = discord.in_channel(CHANNEL_ID)
     assert "Got it" not in message["content"]
 
@@ -121,7 +121,7 @@ async def test_a_message_whose_address_was_not_stored_before_a_crash_is_found_by
 async def test_a_status_after_the_token_expired_is_shown_by_a_message(
     discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk, clock: Clock
 ) -> None:
-    """As after a restart: nobody saw the twelfth minute pass."""
+    """As after a restart: the bot was stopped in the twelfth minute."""
     async with opened(config, desk, clock):
         asked, address = await asked_for(discord, desk)
     clock.ahead_ms, asked.expired = TOKEN_LIFE_MS, True
@@ -268,11 +268,11 @@ async def test_an_outdated_response_finally_shows_that_the_answer_moved(
     assert not fault.times
     assert not discord.buttons(asked.message_id)
     (message,) = discord.in_channel(CHANNEL_ID)
-    told = pointings(discord)
+    before = pointings(discord)
     await chat.show(waits_at(desk.addresses[JOB_ID], 2))
     await until(lambda: "2 ahead" in message["content"])
     await chat.deliver(result_of(desk.addresses[JOB_ID], ()))
-    assert pointings(discord) == told
+    assert pointings(discord) == before
 
 
 @pytest.mark.parametrize("by", ["status", "result"])

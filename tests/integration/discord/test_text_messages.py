@@ -1,4 +1,4 @@
-"""Plain messages: answered by one reply that becomes the pictures, pinging nobody, once whatever happens."""
+"""Plain messages: one reply that becomes the pictures, mentions nobody, and shows once after any crash."""
 
 import asyncio
 import json
@@ -30,14 +30,14 @@ Pictures = tuple[PictureFile, ...]
 
 
 async def reply_to(discord: FakeDiscord, message_id: str) -> dict[str, object]:
-    """The bot's one reply, once it is there."""
+    """Wait for the only reply of the bot and return it."""
     await until(lambda: discord.replies(message_id))
     [reply] = discord.replies(message_id)
     return reply
 
 
 async def direct_message(discord: FakeDiscord) -> dict[str, object]:
-    """The one message that the member got directly."""
+    """Return the only direct message to the member."""
     await until(lambda: discord.in_channel(discord.direct_channel(MEMBER_ID)))
     [message] = discord.in_channel(discord.direct_channel(MEMBER_ID))
     return message
@@ -173,7 +173,7 @@ async def test_an_unexpected_error_leads_to_an_apology(
     assert "Something went wrong" in str(reply["content"])
 
 
-# Where the bot may not write or attach files.
+# The bot may not write or attach files.
 
 
 async def test_a_bot_that_may_not_write_answers_directly_and_says_why(
@@ -193,7 +193,7 @@ async def test_a_bot_that_may_not_write_answers_directly_and_says_why(
 async def test_a_refusal_arrives_directly_if_the_bot_may_not_write(
     discord: FakeDiscord, config: DiscordConfig
 ) -> None:
-    discord.closed_channels[CHANNEL_ID] = (403, 50013)  # nobody told us before
+    discord.closed_channels[CHANNEL_ID] = (403, 50013)  # without a notice before
     async with opened(config, ScriptedDesk(refusing(NoCreditsLeft(price=2, credits=1, renews_at_s=5)))):
         await discord.send_message(f"{AT_ME} a face")
         assert "Not enough credits" in str((await direct_message(discord))["content"])
@@ -228,7 +228,7 @@ async def test_a_receipt_says_that_pictures_arrive_directly_if_the_bot_may_not_a
 
 
 async def left_behind(discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk, text: str) -> str:
-    """A message that a bot stored before it ended; the gateway will not send it again."""
+    """Store a message as a bot does before it stops; the gateway does not send it again."""
     async with opened(config, desk):
         pass
     message_id = await discord.send_message(text, in_guild=False)

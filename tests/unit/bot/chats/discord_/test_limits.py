@@ -1,4 +1,4 @@
-"""Identifying and being refused, counted on a clock of the test's."""
+"""The counts of identifies and refusals, with a fake clock."""
 
 import json
 from pathlib import Path
@@ -53,7 +53,7 @@ def test_two_days_of_crashes_stay_within_discords_limit(tmp_path: Path, restart_
         clock.now_s += max(restart_s, wait_s)
     busiest = max(sum(at - DAY_S < earlier <= at for earlier in made) for at in made)
     assert busiest <= ALLOWED_A_DAY
-    assert len(made) > 2 * FREE_IDENTIFIES  # it does come back
+    assert len(made) > 2 * FREE_IDENTIFIES  # it continues to identify
 
 
 def test_a_day_without_identifies_resets_the_wait(tmp_path: Path) -> None:

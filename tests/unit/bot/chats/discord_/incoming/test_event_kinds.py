@@ -1,4 +1,4 @@
-"""The table of everything that Discord sends: complete, shown in the docstring, and applied to events."""
+"""The event table: it is complete, the docstring shows it, and events are sorted by it."""
 
 from typing import Any
 

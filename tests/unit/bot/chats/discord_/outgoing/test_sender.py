@@ -1,4 +1,4 @@
-"""People's text on its way out: any text at all, and none of it means anything to Discord."""
+"""Text of people: no text has a meaning for Discord after ``as_plain_text``."""
 
 import re
 
