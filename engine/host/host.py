@@ -106,8 +106,12 @@ class Host:
                     raise WorkerNotReady
                 render.worker = worker
                 outcome = await worker.draw(request, listen)
-                if self._worker is worker and self.info is not None:
-                    self._held_bytes = self._held_after(outcome, self.info.weights_bytes)
+                if self._worker is worker and self._is_up.is_set():
+                    match outcome:
+                        case Finished():
+                            self._held_bytes = outcome.held_bytes or max(self._held_bytes, outcome.peak_bytes)
+                        case Failed(reason=FailReason.OUT_OF_MEMORY):
+                            self._held_bytes = worker.info.weights_bytes  # it has freed all other memory
                 return outcome
         except WireError as error:
             return Failed(request.job_id, request.attempt, FailReason.WORKER_ERROR, str(error))
@@ -158,16 +162,6 @@ class Host:
             await asyncio.wait([self._replacing])
             if not self._replacing.cancelled():
                 self._replacing.result()
-
-    def _held_after(self, outcome: Finished | Stopped | Failed, weights_bytes: int) -> int:
-        match outcome:
-            case Finished(held_bytes=held_bytes) if held_bytes:
-                return held_bytes
-            case Finished(peak_bytes=peak_bytes):
-                return max(self._held_bytes, peak_bytes)
-            case Failed(reason=FailReason.OUT_OF_MEMORY):
-                return weights_bytes  # the worker has freed all other memory
-        return self._held_bytes
 
     async def _start_worker(self) -> WorkerProcess:
         try:
