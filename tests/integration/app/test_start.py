@@ -137,7 +137,7 @@ async def test_damaged_and_foreign_lora_files_are_listed_with_reasons_and_not_of
         assert f"✗ {name}:" in output
     code, output = await run_to_end("say", "/lora list", environ=environment(folder))
     assert code == 0
-    listed = [line for line in output.splitlines() if "lora set aside" not in line and "readable" not in line]
+    listed = [line for line in output.splitlines() if "lora rejected" not in line and "readable" not in line]
     assert any("sugar" in line for line in listed)
     assert not any(name in line for line in listed for name in ("cut", "renamed", "foreign"))
 

@@ -136,7 +136,7 @@ def test_the_worker_s_own_traceback_keeps_its_lines(lines: io.StringIO) -> None:
     "unsafe", ["\x1b]0;owned\x07", "x\n2026-01-01 [error] forged", "\u202egnp.exe", "\x9b2J", "a\rb"]
 )
 def test_control_characters_are_escaped(lines: io.StringIO, unsafe: str) -> None:
-    structlog.get_logger("bot").warning("lora set aside", name=unsafe, **{unsafe: 1})
+    structlog.get_logger("bot").warning("lora rejected", name=unsafe, **{unsafe: 1})
     logging.getLogger("telegram").warning("file %s", unsafe)
     structlog.get_logger("bot").error("failed", exc_info=broken(unsafe.replace("\n", " ")))
     output = lines.getvalue()

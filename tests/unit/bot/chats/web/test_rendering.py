@@ -150,9 +150,9 @@ def test_the_whole_conversation_changes_its_language() -> None:
 @given(st.text(min_size=1, max_size=80))
 @pytest.mark.parametrize("frame", ["{}", "<script>alert(1)</script>{}", '"><img src=x onerror=alert(1)>{}'])
 def test_a_person_s_text_never_becomes_markup(frame: str, typed: str) -> None:
-    hostile = frame.format(typed)
+    markup = frame.format(typed)
     conversation, calm = make_conversation(), make_conversation()
-    for one, prompt in ((conversation, hostile), (calm, "calm")):
+    for one, prompt in ((conversation, markup), (calm, "calm")):
         one.say(prompt)
         one.answer(BadSize(text=prompt))
         one.deliver(make_result(recipe=make_recipe(prompt), paths=(Path("a.png"),)))
