@@ -8,7 +8,7 @@ from random import Random, SystemRandom
 from bot.desk.acceptance import JobAcceptance
 from bot.desk.answers.stored import StoredAnswers
 from bot.desk.completion import JobCancellation, JobCompletion
-from bot.desk.delivery import ResultDelivery
+from bot.desk.delivery import OutboxDelivery
 from bot.desk.desk import Desk, DeskParts
 from bot.desk.drawing import Drawing, Renderer
 from bot.desk.files import PictureSpace
@@ -93,7 +93,7 @@ def build_desk(inputs: DeskInputs) -> Desk:
         clock=clock,
         random=random,
     )
-    delivery = ResultDelivery(
+    delivery = OutboxDelivery(
         store=store,
         result_ready=completion.result_ready,
         progress=progress,

@@ -35,7 +35,7 @@ MAX_BACK_OFF_S = 300.0  # … up to this
 MAX_ATTEMPTS = 300  # about a day; then the result waits for /mine
 
 
-class ResultDelivery:
+class OutboxDelivery:
     """Delivers what the outbox holds.
 
     Args:

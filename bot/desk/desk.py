@@ -28,7 +28,7 @@ from bot.commands.values import (
 from bot.desk.acceptance import JobAcceptance
 from bot.desk.answers.stored import StoredAnswers
 from bot.desk.completion import JobCancellation, JobCompletion
-from bot.desk.delivery import ResultDelivery
+from bot.desk.delivery import OutboxDelivery
 from bot.desk.drawing import Drawing
 from bot.desk.files import PictureSpace, retry_while_full
 from bot.desk.people.history import HistoryQueries
@@ -83,7 +83,7 @@ class DeskParts:
     completion: JobCompletion
     drawing: Drawing
     progress: ProgressPublisher
-    delivery: ResultDelivery
+    delivery: OutboxDelivery
     history: HistoryQueries
     linking: AccountLinking
 

@@ -1,7 +1,7 @@
 """Claim waiting jobs, have the renderer draw them, and see each through until its end is saved.
 
 A claimed job is ``running`` under this run's lease. The renderer holds two at most: it draws the first and
-continues with the second without asking. ``TRANSITIONS`` lists the states of a claim, ``FAILURE_RULES`` what
+continues with the second without asking. ``TRANSITIONS`` lists the states of a claim, ``ERROR_RULES`` what
 each error of the renderer means for the job.
 
 A crash leaves claimed jobs as they are; ``Drawing.recover`` finds them at the next start. Our own stop
@@ -116,7 +116,7 @@ charged job loses its position; one that returns uncharged keeps it."""
 
 
 @dataclass(frozen=True, slots=True)
-class FailureRule:
+class ErrorRule:
     """What one kind of error means for a job.
 
     Attributes:
@@ -131,11 +131,11 @@ class FailureRule:
     pauses: bool = False
 
 
-FAILURE_RULES: tuple[FailureRule, ...] = (  # the first that matches applies
-    FailureRule(JobNotStarted, ClaimEvent.RETURNED, "info", "worker lost before the job started"),
-    FailureRule(WorkerLost, ClaimEvent.LOST, "warning", "worker lost"),
-    FailureRule(WorkerNotReady, ClaimEvent.RETURNED, "error", "worker not ready", pauses=True),
-    FailureRule(Exception, ClaimEvent.FAILED, "exception", "job failed"),
+ERROR_RULES: tuple[ErrorRule, ...] = (  # the first that matches applies
+    ErrorRule(JobNotStarted, ClaimEvent.RETURNED, "info", "worker lost before the job started"),
+    ErrorRule(WorkerLost, ClaimEvent.LOST, "warning", "worker lost"),
+    ErrorRule(WorkerNotReady, ClaimEvent.RETURNED, "error", "worker not ready", pauses=True),
+    ErrorRule(Exception, ClaimEvent.FAILED, "exception", "job failed"),
 )
 
 
@@ -254,7 +254,7 @@ class Drawing:
         if slots >= MAX_IN_FLIGHT or len(self._claims) >= MOST_CLAIMED:
             await wait_for_change(change, None)
             return
-        if queue.cannot_predict:
+        if queue.is_loading() and not self._costs.knows_weights:  # no need of memory can be predicted
             await wait_for_change(change, LOADING_WAIT_S)
             return
         if queue.jobs and not await self._space.has_space():
@@ -296,7 +296,7 @@ class Drawing:
 
     async def _render(self, claim: Claim) -> Finished | Stopped | Failed:
         job = claim.job
-        if self.running[0] == job.id:
+        if sum(other.state in HOLDS_A_SLOT for other in self._claims) == 1:  # none is drawn before it
             self._progress.publish_step(Progress(job.id, job.attempt, index=0, step=0, steps=job.steps))
         if self._closing.is_set() or job.id in self._to_stop:  # requested before the renderer knew the job
             return Stopped(job.id, job.attempt)
@@ -323,9 +323,9 @@ class Drawing:
             self._queue.charge_time(claim.job.id, drawn_s)
 
     async def _remedy(self, claim: Claim, error: Exception) -> None:
-        """Do what ``FAILURE_RULES`` says."""
+        """Do what ``ERROR_RULES`` says."""
         job, completion = claim.job, self._completion
-        rule = next(rule for rule in FAILURE_RULES if isinstance(error, rule.error))
+        rule = next(rule for rule in ERROR_RULES if isinstance(error, rule.error))
         getattr(log, rule.level)(rule.message, job_id=job.id, attempt=job.attempt, detail=str(error))
         self._advance(claim, rule.event)
         try:

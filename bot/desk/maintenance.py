@@ -1,6 +1,6 @@
-"""What the bot does now and then beside its work: save the cost book, back up, and delete what nobody needs.
+"""Periodic background work: save the cost book, back up the database, and delete what is no longer needed.
 
-Nothing here ends the bot: whatever goes wrong is a line in the log and another try.
+A failure never ends the bot: it is logged, and the work is tried again.
 """
 
 import asyncio
@@ -23,13 +23,13 @@ from engine.planner.cost import CostBook
 
 log = structlog.get_logger("bot.desk.maintenance")
 
-SAVE_COSTS_EVERY_S = 300.0  # what a crash forgets is learned again within a few pictures
+SAVE_COSTS_EVERY_S = 300.0  # what a crash loses is learned again within a few pictures
 BACK_UP_EVERY_S = 86_400.0  # at most a day is lost with the disk
 BACK_UP_AGAIN_S = 3_600.0
 TIDY_EVERY_S = 86_400.0
 DAY_MS = 86_400_000
-REPEATS_MS = 14 * DAY_MS  # platforms repeat an unconfirmed event for a day; a fortnight is plenty
-OLD_DRAFT_S = 60.0  # a younger one in the backups may be another process's `db backup`
+REPEATS_MS = 14 * DAY_MS  # platforms repeat an unconfirmed event for a day
+OLD_DRAFT_S = 60.0  # a younger draft in the backups may belong to a running `db backup`
 
 _DATA_NAMES = re.compile(r"sugarbot\.db.*|cost\.json|discord-[\w.-]+")
 _DRAFTS_OF = re.compile(r"sugarbot\.db(\.v\d{4}\.backup|\.\d{8}-\d{6}\.aside)?|cost\.json|discord-[\w.-]+")
@@ -46,9 +46,9 @@ _FOLDERS = {
 
 
 def make_private(data_dir: Path) -> None:
-    """Take the rights of other users from what earlier versions left readable, and log how much that was.
+    """Make what earlier versions left readable private to this user, and log how much that was.
 
-    Covers the data folder, its subfolders and the files that the bot writes there. Links are not followed.
+    It covers the data folder, its subfolders and the files that the bot writes there. Links are not followed.
     Blocking.
     """
     folders = [(data_dir / name, names) for name, names in _FOLDERS.items()]
@@ -66,7 +66,7 @@ def make_private(data_dir: Path) -> None:
 
 
 def remove_leftovers(data_dir: Path) -> None:
-    """Delete the drafts that a crash left in the data folder. Blocking; the caller holds the lock."""
+    """Delete the drafts that a crash left in the data folder. Blocking; the caller must hold the lock."""
     try:
         removed = remove_drafts(data_dir, _DRAFTS_OF)
         removed += remove_drafts(data_dir / "pictures", PICTURE_NAMES)
@@ -84,7 +84,7 @@ async def keep_costs(costs: CostBook, path: Path) -> None:
         await asyncio.sleep(SAVE_COSTS_EVERY_S)
         try:
             await save_costs(costs, path)
-        except Exception:  # supervision: a fault in the upkeep must not end the bot
+        except Exception:  # supervision: a failure of maintenance must not end the bot
             log.exception("cost book not saved")
 
 
@@ -97,7 +97,7 @@ async def save_costs(costs: CostBook, path: Path) -> None:
 
 
 async def back_up_daily(database: Path, folder: Path, locale: str) -> None:
-    """Back up whenever the newest backup is a day old, and thin the old ones out, until cancelled."""
+    """Back up whenever the newest backup is a day old, and thin out the old ones, until cancelled."""
     while True:
         try:
             age_s = time.time() - await asyncio.to_thread(backup.newest_s, folder, time.time())
@@ -107,7 +107,7 @@ async def back_up_daily(database: Path, folder: Path, locale: str) -> None:
         except (OSError, OperatorError) as error:
             log.warning("no backup made", why=messages.format_error(error, locale), detail=str(error))
             await asyncio.sleep(BACK_UP_AGAIN_S)
-        except Exception:  # supervision: a fault in the upkeep must not end the bot
+        except Exception:  # supervision: a failure of maintenance must not end the bot
             log.exception("no backup made")
             await asyncio.sleep(BACK_UP_AGAIN_S)
         else:
@@ -119,19 +119,19 @@ async def tidy_daily(store: Store, data_dir: Path, keep_pictures_days: int, cloc
     while True:
         try:
             await tidy(store, data_dir, keep_pictures_days, clock())
-        except Exception:  # supervision: a fault in the upkeep must not end the bot
+        except Exception:  # supervision: a failure of maintenance must not end the bot
             log.exception("not tidied")
         await asyncio.sleep(TIDY_EVERY_S)
 
 
 async def tidy(store: Store, data_dir: Path, keep_pictures_days: int, now_ms: int) -> None:
-    """Delete rows that only recognise repeated events, old pictures, and drafts of a crash.
+    """Delete rows that only serve to recognise repeated events, old pictures, and drafts of a crash.
 
     Args:
-        store: Its jobs, money and people are kept for ever.
+        store: Jobs, credits and people are kept for ever.
         data_dir: Holds the pictures.
-        keep_pictures_days: Older pictures are deleted and ``/mine`` says so; 0 keeps them for ever. What
-            still waits to be delivered is kept.
+        keep_pictures_days: Older pictures are deleted, and ``/mine`` reports it; 0 keeps them for ever.
+            Undelivered pictures are kept.
         now_ms: UTC.
     """
     await store.inbox.delete_expired(now_ms - REPEATS_MS)

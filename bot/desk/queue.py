@@ -124,11 +124,6 @@ class JobQueue:
         self.scheduler.merge(person, into)
         self._notify()
 
-    @property
-    def cannot_predict(self) -> bool:
-        """Whether no job's need of memory can be predicted yet: the model loads for the first time."""
-        return self.is_loading() and not self._costs.knows_weights
-
     def next(self, headroom: Headroom) -> Decision:
         """Return which job to draw next, by what is known now; that job waits no longer."""
         decision = self.scheduler.next(

@@ -83,16 +83,10 @@ class LoraShelf:
         name = wanted if wanted in self._files else self._names.get(wanted)
         return None if name is None else self._files[name]
 
-    def need(self, typed: str) -> LoraFile:
-        """Return the LoRA that ``find`` finds.
-
-        Raises:
-            UnknownLora: It finds none; the error names the nearest.
-        """
-        if file := self.find(typed):
-            return file
+    def unknown(self, typed: str) -> UnknownLora:
+        """Return the refusal of a name that ``find`` does not find; it names the nearest LoRAs."""
         nearest = tuple(summary.name for summary in self.suggest(typed, "en")[:3])
-        raise UnknownLora(name=typed, nearest=nearest)
+        return UnknownLora(name=typed, nearest=nearest)
 
     def suggest(self, typed: str, locale: str) -> tuple[LoraSummary, ...]:
         """Return at most 25 LoRAs that match what was typed, best first; all match an empty text."""
@@ -156,7 +150,8 @@ class LoraDefaults:
     def _require(self, wish: LoraWish) -> DefaultLora:
         if normalize(wish.name) == NO_LORA:
             return DefaultLora("", 0.0)
-        file = self._shelf.need(wish.name)
+        if (file := self._shelf.find(wish.name)) is None:
+            raise self._shelf.unknown(wish.name)
         return DefaultLora(file.name, file.weight if wish.weight is None else wish.weight)
 
 
@@ -239,12 +234,13 @@ class Recipes:
         """Return the LoRAs with their files' hashes, and their triggers. Of two weights the last counts."""
         chosen: dict[str, tuple[LoraFile, float | None]] = {}
         for wish in wishes:
-            named, number = wish, wish.name.rpartition(" ")
-            if wish.weight is None and is_number(number[2]) and self._shelf.find(wish.name) is None:
-                # A menu's ``sugar 0.8`` means ``sugar:0.8``, unless the shelf knows that very name.
-                named = LoraWish(number[0], weight_of(number[2])) if self._shelf.find(number[0]) else wish
-            file = self._shelf.need(named.name)
-            chosen[file.name] = (file, named.weight)
+            file, weight = self._shelf.find(wish.name), wish.weight
+            name, _, number = wish.name.rpartition(" ")
+            if file is None and weight is None and is_number(number):
+                file, weight = self._shelf.find(name), weight_of(number)  # a menu's ``sugar 0.8``
+            if file is None:
+                raise self._shelf.unknown(wish.name)
+            chosen[file.name] = (file, weight)
         if len(chosen) > MAX_LORAS:
             raise TooManyLoras(limit=MAX_LORAS)
         loras = tuple(

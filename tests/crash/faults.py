@@ -9,7 +9,7 @@ from typing import Any
 
 from bot.desk import completion, drawing
 from bot.desk.completion import JobCompletion
-from bot.desk.delivery import ResultDelivery
+from bot.desk.delivery import OutboxDelivery
 from bot.desk.people.ledger import Ledger
 from bot.outcomes import JobResult
 from bot.store.database import Database
@@ -64,7 +64,7 @@ def charge_outside_the_transaction() -> None:
     Ledger.charge = charge  # type: ignore[method-assign]
 
 
-def parcel_outside_the_transaction() -> None:
+def result_outside_the_transaction() -> None:
     """The job ends first and is put into the outbox a moment later."""
     real = Outbox.add
 
@@ -156,7 +156,7 @@ def lost_tries_not_counted() -> None:
 def a_ready_job_pays_for_its_neighbour() -> None:
     """Whoever the worker had in hand when it was lost has lost a try."""
 
-    drawing.FAILURE_RULES = tuple(rule for rule in drawing.FAILURE_RULES if rule.error is not JobNotStarted)
+    drawing.ERROR_RULES = tuple(rule for rule in drawing.ERROR_RULES if rule.error is not JobNotStarted)
 
 
 def picture_row_before_its_file() -> None:
@@ -196,15 +196,15 @@ def same_message_not_recognised() -> None:
 
 def answer_as_a_new_message() -> None:
     """Each delivery goes to a message of its own."""
-    real = ResultDelivery._load_result
+    real = OutboxDelivery._load_result
     numbers = iter(range(10**6))
 
-    async def result(delivery: ResultDelivery, job_id: str) -> JobResult:
+    async def result(delivery: OutboxDelivery, job_id: str) -> JobResult:
         there = await real(delivery, job_id)
         ref = there.address.ref and f"{there.address.ref}-{next(numbers)}-{id(delivery)}"
         return replace(there, address=replace(there.address, ref=ref))
 
-    ResultDelivery._load_result = result  # type: ignore[method-assign]
+    OutboxDelivery._load_result = result  # type: ignore[method-assign]
 
 
 FAULTS: dict[str, Callable[[], None]] = {
@@ -212,7 +212,7 @@ FAULTS: dict[str, Callable[[], None]] = {
     for plant in (
         no_transactions,
         charge_outside_the_transaction,
-        parcel_outside_the_transaction,
+        result_outside_the_transaction,
         confirmed_before_stored,
         sent_before_delivered,
         answers_not_kept,

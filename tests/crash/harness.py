@@ -1,6 +1,6 @@
-"""Kill a process again and again, at random moments or at a named await; then let it finish, and look.
+"""Kill a process repeatedly, at random moments or at a named await; then let it finish, and check.
 
-Processes come from a fork server that has imported everything before, so a life costs milliseconds.
+Processes come from a fork server with all imports done, so a run costs milliseconds.
 """
 
 import contextlib
@@ -94,18 +94,18 @@ class Harness:
     ) -> BaseProcess:
         process = begin(target, *first, plan)
         if not process.is_alive():
-            process.join()  # it ended before it was ready; its exit code tells
+            process.join()  # it ended before it was ready; its exit code says why
         return process
 
 
 def begin(target: Callable[..., None], *args: object) -> BaseProcess:
-    """Run ``target(*args, ready)`` in a process of its own; returns when it said ``ready``, or has ended."""
+    """Run ``target(*args, ready)`` in its own process; return when it sends ``ready`` or has ended."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.crash.preload"])
-    wait_for_change, ready = context.Pipe(duplex=False)
+    receiver, ready = context.Pipe(duplex=False)
     process = context.Process(target=target, args=(*args, ready), daemon=True)
     process.start()
     ready.close()
-    with wait_for_change, contextlib.suppress(EOFError):
-        wait_for_change.recv()
+    with receiver, contextlib.suppress(EOFError):
+        receiver.recv()
     return process

@@ -122,7 +122,7 @@ class LifeChat(FakeChat):
         await super().deliver(result)
         place = result.address.ref if is_edit else "a-new-message"
         story = f"{result.state}-{len(result.pictures)}-{result.refund}"
-        append(self._folder / "told.log", f"{result.job_id} {place} {story}")
+        append(self._folder / "shown.log", f"{result.job_id} {place} {story}")
         await asyncio.sleep(0.001)  # seen, and not yet marked
         if is_edit and kind is Kind.DOUBTED and result.job_id not in self._doubted:
             self._doubted.add(result.job_id)

@@ -14,7 +14,7 @@ LAWS = {
     "WHERE (SELECT count(*) FROM origin WHERE origin.job = job.id) <> 1",
     "a job that did not end": "SELECT id FROM job WHERE ended_ms IS NULL",
     "a job tried too often": "SELECT id FROM job WHERE attempt > 3",
-    "an ended job without its one sent parcel": "SELECT id FROM job "
+    "an ended job without its one sent result": "SELECT id FROM job "
     "WHERE (SELECT count(*) FROM outbox WHERE outbox.job = job.id AND outbox.state = 'sent') <> 1",
     "a done job without all its pictures": "SELECT id FROM job "
     "WHERE state = 'done' AND (SELECT count(*) FROM picture WHERE picture.job = job.id) <> count",
@@ -93,7 +93,7 @@ def _lines(folder: Path, name: str) -> list[list[str]]:
 
 def _told(folder: Path) -> dict[str, list[tuple[str, str]]]:
     told: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for job, place, story in _lines(folder, "told.log"):
+    for job, place, story in _lines(folder, "shown.log"):
         told[job].append((place, story))
     return told
 

@@ -1,7 +1,7 @@
 """One life of a desk under test: run in a process of its own that may be killed at any moment.
 
 It plays a platform that repeats what was not confirmed. What the platform knows (``confirmed.log``), what
-people were answered (``answered.log``), what they saw (``told.log``) and what must never happen
+people were answered (``answered.log``), what they saw (``shown.log``) and what must never happen
 (``wrong.log``) is only appended to, so that a kill leaves it true.
 """
 

@@ -41,7 +41,7 @@ UNFINISHED = (
     "Drawing",
     "on its way",
 )  # texts of jobs that have not ended
-DELIVERED = "an ended job without its one sent parcel"
+DELIVERED = "an ended job without its one sent result"
 
 
 @dataclass

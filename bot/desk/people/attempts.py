@@ -1,4 +1,4 @@
-"""How often link codes may be tried: rarely by one account, rarely the same code, and not often in all."""
+"""Limits on wrong link codes: for each account, for each code, and in total."""
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -10,8 +10,8 @@ from bot.errors import BadLinkCode, TooManyCodes
 
 WINDOW_MS = 10 * 60_000
 MOST_BY_ACCOUNT = 5  # wrong codes in WINDOW_MS; at 40 bits that is one chance in 10^11 a day
-MOST_OF_CODE = 10  # of one code, by whatever accounts
-MOST_IN_ALL = 1_000  # one chance in 10^9, and the memory that counting takes
+MOST_OF_CODE = 10  # of one code, by all accounts
+MOST_IN_ALL = 1_000  # one chance in 10^9; it also limits the memory of the count
 
 
 @dataclass(eq=False, frozen=True, slots=True)
@@ -22,17 +22,17 @@ class _Attempt:
 
 
 class LinkAttempts:
-    """Counts wrong codes in memory: a crash forgets the count, not a code's 40 bits."""
+    """Counts wrong codes in memory; a crash resets the count."""
 
     def __init__(self, clock: Callable[[], int]) -> None:
         self._clock = MonotonicClock(clock)
         self._wrong: deque[_Attempt] = deque()
 
     @contextmanager
-    def trying(self, account: str, code: str) -> Iterator[None]:
+    def count_attempt(self, account: str, code: str) -> Iterator[None]:
         """Count the attempt while the block runs, and for ``WINDOW_MS`` if it ends with BadLinkCode.
 
-        Counting comes before the block awaits anything, so attempts at the same moment count each other.
+        It is counted before the block awaits anything, so simultaneous attempts count each other.
 
         Raises:
             TooManyCodes: The block does not run.

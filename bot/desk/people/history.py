@@ -62,7 +62,7 @@ class HistoryQueries:
         """
         limit = max(1, min(command.limit, MOST_ENTRIES))
         async with self._store.atomic():
-            person = await self._meet(context)
+            person = await self._find_or_create(context)
             jobs = await self._store.jobs.newest_of(person, limit)
             hidden = 0
             if context.is_group:
@@ -83,7 +83,7 @@ class HistoryQueries:
                 PicturesGone.
         """
         async with self._store.atomic():
-            person = await self._meet(context)
+            person = await self._find_or_create(context)
             job = await self._store.jobs.find(command.job_id)
             if job is None:
                 raise NoSuchJob(job_id=command.job_id)
@@ -99,7 +99,7 @@ class HistoryQueries:
     async def quota(self, context: CommandContext) -> CreditBalance:
         """Return the credits that the person has today."""
         async with self._store.atomic():
-            person = await self._meet(context)
+            person = await self._find_or_create(context)
             account = await self._ledger.renew(person)
             daily = (await self._tiers.entitlement_of(person)).daily_credits
         return CreditBalance(account.credits, daily, account.renews_at_s)
@@ -111,7 +111,7 @@ class HistoryQueries:
             JobState.QUEUED if state is JobState.RUNNING and self._queue.scheduler.position(job.id) else state
         )
 
-    async def _meet(self, context: CommandContext) -> int:
+    async def _find_or_create(self, context: CommandContext) -> int:
         return await self._store.people.find_or_create(
             context.platform, context.user_id, context.user_name, context.locale, self._clock()
         )

@@ -73,7 +73,7 @@ class Ledger:
             await people.move_credits(person, LedgerKind.ALLOWANCE, missing, now_ms)
         return await people.account(person)
 
-    async def join(self, gone: int, stays: int, code: str) -> None:
+    async def link(self, gone: int, stays: int, code: str) -> None:
         """Make two people one, with one allowance; a ledger row says how much of the other lapses."""
         one, other = await self.renew(stays), await self.renew(gone)
         one_daily = (await self._tiers.entitlement_of(stays)).daily_credits
@@ -83,7 +83,7 @@ class Ledger:
         kept = joint(one.credits, one_daily, other.credits, other_daily, daily)
         await self._lapse(stays, one.credits + other.credits - kept)
 
-    async def part(self, platform: str, user_id: str, person: int) -> int:
+    async def unlink(self, platform: str, user_id: str, person: int) -> int:
         """Make one identity of a person a new person without credits; what its tier had added lapses.
 
         Returns:

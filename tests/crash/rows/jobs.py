@@ -89,7 +89,7 @@ async def _late_answers(folder: Path, wanted: int) -> Measured:
             refused[await _changes_nothing(room, late, number)] += 1
             if now and number % 8 < 4:
                 await completion.end(now, JobState.CANCELLED)
-        broken = await asyncio.to_thread(_laws_of, folder, {"an ended job without its one sent parcel"})
+        broken = await asyncio.to_thread(_laws_of, folder, {"an ended job without its one sent result"})
     return Measured(
         f"{refused[True]:,} of {wanted:,} refused, nothing changed by any",
         refused[True] == wanted and not broken,

@@ -42,7 +42,7 @@ async def until_outbox(room: Room, wanted: list[tuple[str, int]], *, in_order: b
             await asyncio.sleep(0.005)
 
 
-async def test_a_delivered_parcel_is_not_delivered_again(tmp_path: Path) -> None:
+async def test_a_delivered_result_is_not_delivered_again(tmp_path: Path) -> None:
     async with open_room(tmp_path) as room:
         await accept(room)
         async with room.running():
@@ -281,7 +281,7 @@ async def test_what_a_crash_caught_on_its_way_is_delivered_again(tmp_path: Path)
         assert result.job_id == job_id
 
 
-async def test_a_parcel_waits_for_its_platform(tmp_path: Path) -> None:
+async def test_a_result_waits_for_its_platform(tmp_path: Path) -> None:
     async with open_room(tmp_path) as room:
         await accept(room, platform=Platform.WEB)
         async with room.running():

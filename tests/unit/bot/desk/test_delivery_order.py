@@ -33,7 +33,7 @@ def look(room: Room) -> None:
 
 
 @pytest.mark.parametrize(("after_s", "is_waited_for"), [(60.0, True), (60.03, False)])
-async def test_a_later_parcel_waits_a_minute_for_an_earlier_one(
+async def test_a_later_result_waits_a_minute_for_an_earlier_one(
     room: Room, after_s: float, is_waited_for: bool
 ) -> None:
     room.chat.errors.append(RetryLater("full", after_s=after_s))
@@ -94,7 +94,7 @@ async def test_after_a_start_nothing_waits_longer_than_five_minutes(tmp_path: Pa
         assert await room.store.outbox.next_due_ms(Platform.CONSOLE, clock()) == clock() + 300_000
 
 
-async def test_the_log_says_why_a_parcel_waits_or_is_kept_and_whose_pictures_are_gone(room: Room) -> None:
+async def test_the_log_says_why_a_result_waits_or_is_kept_and_whose_pictures_are_gone(room: Room) -> None:
     room.chat.errors.extend([RetryLater("the chat is full", after_s=1), Undeliverable("blocked")])
     with structlog.testing.capture_logs() as logs:
         job_id = await accept(room, count=2)
@@ -111,13 +111,13 @@ async def test_the_log_says_why_a_parcel_waits_or_is_kept_and_whose_pictures_are
     assert said["pictures missing on the disk"]["missing"] == 1
 
 
-async def test_only_what_has_ended_can_be_a_parcel(room: Room) -> None:
+async def test_only_what_has_ended_can_be_a_result(room: Room) -> None:
     for job_id in (await accept(room), "unknown"):
         with pytest.raises(LookupError, match=job_id):
             await room.desk.parts.delivery._load_result(job_id)
 
 
-async def test_a_parcel_tells_how_long_its_job_was_drawn(room: Room) -> None:
+async def test_a_result_tells_how_long_its_job_was_drawn(room: Room) -> None:
     job_id = await accept(room)
     job = await room.store.jobs.claim(job_id, "a run", room.clock())
     assert job is not None

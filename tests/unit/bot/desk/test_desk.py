@@ -81,7 +81,7 @@ def group_rules(*allow: str) -> Rules:
     return Rules(allow=frozenset(allow), hosts=frozenset({f"telegram:{HOST}"}))
 
 
-async def test_a_migrated_chat_keeps_its_permission_default_jobs_and_parcels(tmp_path: Path) -> None:
+async def test_a_migrated_chat_keeps_its_permission_default_jobs_and_results(tmp_path: Path) -> None:
     rules = group_rules("telegram:-1")
     telegram = FakeChat(Platform.TELEGRAM)
     telegram.errors.append(ConnectionError("the group is gone"))

@@ -59,7 +59,7 @@ async def test_a_desk_needs_no_more_than_it_must_be_told(room: Room) -> None:
     assert shelf.default == ""
 
 
-async def test_a_chat_that_moves_while_the_desk_runs_gets_its_parcels_at_once(
+async def test_a_chat_that_moves_while_the_desk_runs_gets_its_results_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(delivery, "BACK_OFF_S", 60.0)

@@ -214,7 +214,7 @@ class Laws(RuleBasedStateMachine):
             self.model.end(job, "cancelled", 0)
 
     @rule()
-    def take_a_parcel(self) -> None:
+    def take_a_result(self) -> None:
         now_ms, outbox = self.clock(), self.model.outbox
         waited_for_ms = now_ms + WAITED_FOR_MS
         free = [job for job in outbox if job.result in ("ready", "maybe") and job.due_ms <= now_ms]
@@ -234,7 +234,7 @@ class Laws(RuleBasedStateMachine):
 
     @precondition(lambda self: any(job.result == "sending" for job in self.model.outbox))
     @rule(data=st.data(), end=st.sampled_from(OutboxState), later_s=st.integers(0, 7_200))
-    def settle_a_parcel(self, data: st.DataObject, end: OutboxState, later_s: int) -> None:
+    def settle_a_result(self, data: st.DataObject, end: OutboxState, later_s: int) -> None:
         if end in (OutboxState.READY, OutboxState.SENDING):
             return
         jobs = self.model.jobs

@@ -188,7 +188,7 @@ async def test_a_platform_that_says_when_is_asked_just_then(tmp_path: Path, froz
             await frozen.until(lambda: len(room.chat.results) == 1)
 
 
-async def test_a_parcel_that_is_due_in_no_time_is_looked_at_in_a_twentieth_of_a_second(
+async def test_a_result_that_is_due_in_no_time_is_looked_at_in_a_twentieth_of_a_second(
     tmp_path: Path, frozen: FrozenLoop
 ) -> None:
     async with open_room(tmp_path) as room:

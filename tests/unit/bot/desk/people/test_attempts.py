@@ -19,7 +19,7 @@ class Counter:
     def wrong(self, account: str, code: str) -> int:
         """Try a wrong code; the minutes to wait where it was not even tried, else 0."""
         try:
-            with self.attempts.trying(account, code):
+            with self.attempts.count_attempt(account, code):
                 raise BadLinkCode
         except TooManyCodes as refusal:
             minutes = refusal.facts["minutes"]
@@ -93,16 +93,16 @@ def test_what_is_refused_is_not_counted_and_prolongs_nothing() -> None:
 def test_a_right_code_and_another_refusal_are_not_counted() -> None:
     counter = Counter()
     for _ in range(50):
-        with counter.attempts.trying("ann", "code"):
+        with counter.attempts.count_attempt("ann", "code"):
             pass
-        with pytest.raises(OwnLinkCode), counter.attempts.trying("ann", "code"):
+        with pytest.raises(OwnLinkCode), counter.attempts.count_attempt("ann", "code"):
             raise OwnLinkCode
     assert counter.wrong("ann", "code") == 0
 
 
 def test_attempts_at_the_same_moment_count_each_other() -> None:
     counter = Counter()
-    tries = [counter.attempts.trying("ann", f"code {n}") for n in range(6)]
+    tries = [counter.attempts.count_attempt("ann", f"code {n}") for n in range(6)]
     for one in tries[:5]:
         one.__enter__()
     with pytest.raises(TooManyCodes):

@@ -222,7 +222,7 @@ async def test_one_code_is_tried_few_times_whoever_tries(room: Room) -> None:
 async def test_wrong_codes_of_all_accounts_together_have_a_limit_that_passes(room: Room) -> None:
     attempts = room.desk.parts.linking._attempts
     for number in range(MOST_IN_ALL):
-        with pytest.raises(BadLinkCode), attempts.trying(f"account {number}", f"code {number}"):
+        with pytest.raises(BadLinkCode), attempts.count_attempt(f"account {number}", f"code {number}"):
             raise BadLinkCode
     ann, anna = two(room)
     code = await ann.code()

@@ -179,9 +179,8 @@ def test_the_nearer_of_two_near_misses_stands_first_and_equals_go_by_title() -> 
 
 
 def test_a_refusal_names_the_three_nearest_at_most() -> None:
-    with pytest.raises(UnknownLora) as caught:
-        shelf_of("sugar1", "sugar2", "sugar3", "sugar4").need("sugar")
-    assert caught.value.facts["nearest"] == ("sugar1", "sugar2", "sugar3")
+    refusal = shelf_of("sugar1", "sugar2", "sugar3", "sugar4").unknown("sugar")
+    assert refusal.facts["nearest"] == ("sugar1", "sugar2", "sugar3")
 
 
 @pytest.mark.parametrize("typed", ["sugar face", "tangmianbu", "tmb"])
