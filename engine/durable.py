@@ -98,10 +98,10 @@ def remove_drafts(folder: Path, names: re.Pattern[str], *, older_than_s: float =
     return removed
 
 
-def tighten(folder: Path, names: re.Pattern[str]) -> int:
-    """Take all rights of group and others from a folder and its files of these names; how many had any.
+def restrict_to_owner(folder: Path, names: re.Pattern[str]) -> int:
+    """Remove the rights of group and others from a folder and its files of these names; return the changes.
 
-    Symbolic links are not followed. Files with a second name and what belongs to another user are left alone,
+    Symbolic links are not followed. Files with a second name or another owner stay unchanged,
     and so is a folder with the sticky bit, which its owner shares on purpose.
 
     Raises:
@@ -114,11 +114,11 @@ def tighten(folder: Path, names: re.Pattern[str]) -> int:
         changed += 1
     for path in _entries(folder):
         if names.fullmatch(path.name):
-            changed += _tighten_file(path)
+            changed += _restrict_file(path)
     return changed
 
 
-def _tighten_file(path: Path) -> bool:
+def _restrict_file(path: Path) -> bool:
     status = path.lstat()
     is_ours = stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and status.st_uid == os.geteuid()
     if not is_ours or not status.st_mode & _OTHERS:

@@ -18,7 +18,7 @@ from bot.desk.files import PICTURE_NAMES
 from bot.errors import OperatorError
 from bot.store import Store
 from bot.store.files import backup
-from engine.durable import remove_drafts, tighten
+from engine.durable import remove_drafts, restrict_to_owner
 from engine.planner.cost import CostBook
 
 log = structlog.get_logger("bot.desk.maintenance")
@@ -56,7 +56,7 @@ def make_private(data_dir: Path) -> None:
     try:
         for folder, names in ((data_dir, _DATA_NAMES), *folders):
             if folder.is_dir() and (folder == data_dir or not folder.is_symlink()):
-                changed += tighten(folder, names)
+                changed += restrict_to_owner(folder, names)
     except OSError as error:
         log.warning("data folder readable by others", folder=str(data_dir), detail=str(error))
     if changed:

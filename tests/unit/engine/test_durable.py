@@ -137,7 +137,7 @@ def test_tightening_changes_the_folder_and_its_own_files_and_follows_no_link(tmp
     (folder / "note-2.txt").chmod(0o600)
     (folder / "note-3.txt").symlink_to(outside)
     os.link(outside, folder / "note-4.txt")
-    assert durable.tighten(folder, NOTES) == 2  # the folder and one file
+    assert durable.restrict_to_owner(folder, NOTES) == 2  # the folder and one file
     modes = {path.name: oct(mode_of(path)) for path in folder.iterdir() if not path.is_symlink()}
     assert modes == {
         "note-1.txt": "0o600",
@@ -147,10 +147,10 @@ def test_tightening_changes_the_folder_and_its_own_files_and_follows_no_link(tmp
     }
     assert mode_of(folder) == 0o700
     assert mode_of(outside) == 0o644
-    assert durable.tighten(folder, NOTES) == 0
+    assert durable.restrict_to_owner(folder, NOTES) == 0
 
 
 def test_a_shared_folder_with_the_sticky_bit_stays_shared(tmp_path: Path) -> None:
     tmp_path.chmod(0o1777)
-    assert durable.tighten(tmp_path, NOTES) == 0
+    assert durable.restrict_to_owner(tmp_path, NOTES) == 0
     assert mode_of(tmp_path) == 0o1777
