@@ -164,7 +164,11 @@ def vocabulary(locale: str) -> tuple[str, ...]:
 def _read_english(typed: list[str], found: _Findings) -> None:
     """Read adjacent words: known phrases first, then nouns with the words that describe them."""
     words = [word.casefold() for word in typed]
-    covered = _phrase_mask(words)
+    covered, at = [False] * len(words), 0
+    while at < len(words):
+        length = next((n for n in range(_LONGEST, 1, -1) if tuple(words[at : at + n]) in _PHRASES_EN), 0)
+        covered[at : at + length] = [True] * length
+        at += length or 1
     found.has_known = found.has_known or any(covered)
     for at, word in enumerate(words):
         trait = _NOUNS_EN.get(word)
@@ -186,39 +190,23 @@ def _read_english(typed: list[str], found: _Findings) -> None:
             found.has_known = True
 
 
-def _phrase_mask(words: list[str]) -> list[bool]:
-    """Which words are part of a training phrase."""
-    covered = [False] * len(words)
-    at = 0
-    while at < len(words):
-        length = next((n for n in range(_LONGEST, 1, -1) if tuple(words[at : at + n]) in _PHRASES_EN), 0)
-        covered[at : at + length] = [True] * length
-        at += length or 1
-    return covered
-
-
 def _read_chinese(run: str, found: _Findings) -> None:
-    """Read a run of Chinese characters, which has no spaces: the longest known phrases first."""
-    end = 0
-    for phrase in [*_KNOWN_ZH.finditer(run), None]:
-        _read_gap(run[end : phrase.start()] if phrase else run[end:], found)
-        if phrase:
-            found.has_known, end = True, phrase.end()
+    """Read a run of Chinese characters, which has no spaces.
 
-
-def _read_gap(gap: str, found: _Findings) -> None:
-    """Read what no known phrase covers: descriptions of nouns, glue, and unknown words."""
-    end = 0
-    for noun in _NOUN_ZH.finditer(gap):
-        found.has_known = True
-        described = _EDGE_ZH.sub("", gap[end : noun.start()])
-        if described:
-            text = f"{described}{noun[0]}"
-            found.features.append(UnknownFeature(text[-MAX_WORD_CHARS:], _known_zh(_NOUNS_ZH[noun[0]])))
-        end = noun.end()
-    rest = _EDGE_ZH.sub("", gap[end:])
-    if rest:
-        found.words.append(rest)
+    Known phrases divide it into gaps. A gap holds descriptions of nouns, glue, and unknown words.
+    """
+    gaps = _KNOWN_ZH.split(run)
+    found.has_known = found.has_known or len(gaps) > 1
+    for gap in gaps:
+        end = 0
+        for noun in _NOUN_ZH.finditer(gap):
+            found.has_known = True
+            if described := _EDGE_ZH.sub("", gap[end : noun.start()]):
+                text = f"{described}{noun[0]}"
+                found.features.append(UnknownFeature(text[-MAX_WORD_CHARS:], _known_zh(_NOUNS_ZH[noun[0]])))
+            end = noun.end()
+        if rest := _EDGE_ZH.sub("", gap[end:]):
+            found.words.append(rest)
 
 
 def _usual(rows: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
