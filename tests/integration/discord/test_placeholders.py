@@ -13,7 +13,7 @@ from bot.chats.discord_.outgoing.address import (
     TOKEN_LIFE_MS,
     AnswerAddress,
 )
-from bot.outcomes import Address, PictureFile, Status
+from bot.outcomes import Address, PictureFile, RetryLater, Status
 from engine.request import TimeEstimate
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.discord_gateway import until
@@ -99,6 +99,30 @@ async def test_a_result_made_before_its_answer_moved_goes_to_the_new_message(
     _, old = await asked_for(discord, desk)
     clock.ahead_ms = MOVE_AFTER_MS
     await until(lambda: discord.in_channel(CHANNEL_ID))
+    await chat.deliver(result_of(old, pictures))
+    (message,) = discord.in_channel(CHANNEL_ID)
+    assert len(message["attachments"]) == 2
+
+
+async def test_a_result_that_is_held_back_still_finds_the_message_that_its_answer_moved_to(
+    discord: FakeDiscord,
+    chat: DiscordChat,
+    desk: ScriptedDesk,
+    clock: Clock,
+    pictures: Pictures,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(_: object) -> None:
+        raise RetryLater("too many refusals", after_s=1.0)
+
+    _, old = await asked_for(discord, desk)
+    clock.ahead_ms = MOVE_AFTER_MS
+    await until(lambda: discord.in_channel(CHANNEL_ID))
+    with monkeypatch.context() as held_back:
+        held_back.setattr("bot.chats.discord_.limits.RefusalCounter.check", refuse)
+        with pytest.raises(RetryLater):
+            await chat.deliver(result_of(old, pictures))
+    discord.forget_nonces()
     await chat.deliver(result_of(old, pictures))
     (message,) = discord.in_channel(CHANNEL_ID)
     assert len(message["attachments"]) == 2
