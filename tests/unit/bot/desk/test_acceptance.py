@@ -72,7 +72,7 @@ async def test_the_same_id_from_another_platform_is_another_message(room: Room) 
     assert first.job_id != other.job_id
 
 
-async def test_a_repeated_receipt_knows_where_its_placeholder_is(room: Room) -> None:
+async def test_a_repeated_receipt_has_the_address_of_its_placeholder(room: Room) -> None:
     receipt = await room.desk.handle(FACE, a_context("1"))
     assert isinstance(receipt, Receipt)
     placeholder = Address(Platform.CONSOLE, "here", '{"message": 5}')

@@ -168,7 +168,7 @@ async def test_one_person_s_pictures_come_in_the_order_in_which_they_ended(tmp_p
     assert [result.job_id for result in results] == [ben_s, *ended]
 
 
-async def test_a_full_chat_keeps_the_order_and_one_that_keeps_failing_is_overtaken(
+async def test_a_full_chat_keeps_the_order_and_others_overtake_a_failing_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = FakeClock()
@@ -191,7 +191,7 @@ async def test_a_full_chat_keeps_the_order_and_one_that_keeps_failing_is_overtak
             assert room.chat.results[2].job_id == overtakes
 
 
-async def test_a_slow_chat_with_many_people_holds_up_no_other_chat_of_its_platform(tmp_path: Path) -> None:
+async def test_a_slow_chat_with_many_people_delays_no_other_chat_of_its_platform(tmp_path: Path) -> None:
     chat = StubbornChat()
     people = [f"person {number}" for number in range(20)]
     chat.open_to = {person: asyncio.Event() for person in people}

@@ -54,7 +54,7 @@ async def test_a_later_result_waits_a_minute_for_an_earlier_one(
     assert [result.job_id for result in results] == order
 
 
-def test_a_back_off_begins_with_two_seconds_and_doubles_to_five_minutes() -> None:
+def test_a_back_off_starts_with_two_seconds_and_doubles_to_five_minutes() -> None:
     waits = [back_off_s(attempts) for attempts in range(1, 11)]
     assert waits == [2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
     assert back_off_s(100_000) == 300
@@ -117,7 +117,7 @@ async def test_only_what_has_ended_can_be_a_result(room: Room) -> None:
             await room.desk.parts.delivery._load_result(job_id)
 
 
-async def test_a_result_tells_how_long_its_job_was_drawn(room: Room) -> None:
+async def test_a_result_has_the_time_that_its_job_was_drawn(room: Room) -> None:
     job_id = await accept(room)
     job = await room.store.jobs.claim(job_id, "a run", room.clock())
     assert job is not None

@@ -55,7 +55,7 @@ async def test_a_drain_before_the_run_ends_the_run_at_once(room: Room) -> None:
         await room.desk.run({room.chat.platform: room.chat})
 
 
-async def test_a_glance_tells_the_queue_the_step_and_the_default(tmp_path: Path) -> None:
+async def test_the_queue_status_has_the_waiting_jobs_the_step_and_the_default(tmp_path: Path) -> None:
     async with open_room(tmp_path, renderer=FakeRenderer(acts=[Act.HANG]), default_lora="anime") as room:
         assert room.desk.queue_status() == QueueStatus(
             waiting=0, drawing="", step=0, steps=0, default_lora="anime"

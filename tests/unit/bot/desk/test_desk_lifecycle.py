@@ -35,7 +35,7 @@ async def test_equal_randomness_makes_equal_seeds(tmp_path: Path) -> None:
     assert made[0] == made[1] != made[2]
 
 
-async def test_a_desk_needs_no_more_than_it_must_be_told(room: Room) -> None:
+async def test_the_optional_inputs_of_a_desk_have_defaults(room: Room) -> None:
     desk = build_desk(
         DeskInputs(
             store=room.store,
@@ -97,7 +97,7 @@ async def test_a_drain_while_the_start_waits_for_the_disk_ends_the_start(
 
 
 @pytest.mark.parametrize("acts", [[], [Act.HANG], [Act.DRAW]])
-async def test_a_drain_that_has_time_cuts_nothing_off(tmp_path: Path, acts: list[Act]) -> None:
+async def test_a_drain_with_enough_time_cancels_nothing(tmp_path: Path, acts: list[Act]) -> None:
     with structlog.testing.capture_logs() as logs:
         async with open_room(tmp_path, renderer=FakeRenderer(acts, step_s=0.001)) as room:
             run = asyncio.create_task(room.desk.run({room.chat.platform: room.chat}))

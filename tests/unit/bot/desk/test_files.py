@@ -14,7 +14,7 @@ def picture(index: int, png: bytes) -> Picture:
     return Picture(index, seed=5, width_px=8, height_px=8, png=png)
 
 
-def test_a_later_try_replaces_the_files_of_an_earlier_one(tmp_path: Path) -> None:
+def test_a_later_attempt_replaces_the_files_of_an_earlier_one(tmp_path: Path) -> None:
     folder = tmp_path / "pictures"
     save_pictures("job", [picture(0, b"old"), picture(1, b"old")], folder)
     rows = save_pictures("job", [picture(0, b"new")], folder)
@@ -63,7 +63,7 @@ def test_pictures_are_private_and_their_names_are_those_that_upkeep_knows(tmp_pa
     assert PICTURE_NAMES.fullmatch(row.file_name)
 
 
-def test_what_failed_is_said_even_if_a_written_picture_is_gone_by_then(
+def test_the_first_error_is_raised_even_if_a_written_picture_is_gone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fill_up(path: Path, _: bytes) -> None:

@@ -33,7 +33,7 @@ async def accept(room: Room, event: str, count: int = 1) -> str:
     return receipt.job_id
 
 
-def test_places_are_told_in_few_steps() -> None:
+def test_positions_are_announced_in_few_steps() -> None:
     told = [announced_position(place) for place in range(13)]
     assert told == [1, 1, 2, 3, 5, 5, 10, 10, 10, 10, 10, 11, 11]
 
@@ -46,18 +46,18 @@ class PatientRenderer(FakeRenderer):
     async def _render(
         self, request: RenderRequest, listen: Callable[[Event], None], act: Act
     ) -> Finished | Stopped | Failed:
-        board, line = self.room.desk.parts.progress, self.room.desk.parts.queue
+        publisher, line = self.room.desk.parts.progress, self.room.desk.parts.queue
         await until(
             lambda: (
                 (len(self._turns) == MAX_IN_FLIGHT or not line.scheduler.queue(1))
-                and not board._unpublished
-                and not board._showing
+                and not publisher._unpublished
+                and not publisher._showing
             )
         )
         return await super()._render(request, listen, act)
 
 
-async def test_a_person_is_told_the_schedule_and_not_every_move(tmp_path: Path) -> None:
+async def test_a_placeholder_shows_the_announced_positions_and_not_every_move(tmp_path: Path) -> None:
     renderer = PatientRenderer()
     async with open_room(tmp_path, renderer=renderer) as room:
         renderer.room = room
@@ -70,22 +70,22 @@ async def test_a_person_is_told_the_schedule_and_not_every_move(tmp_path: Path) 
         assert places[-1] is None  # it began
 
 
-async def test_only_whoever_comes_near_from_afar_is_told_so(room: Room) -> None:
+async def test_only_jobs_that_come_nearer_are_announced(room: Room) -> None:
     """A job that joins near the front has its place in its receipt; it's told when it comes nearer still."""
-    board = room.desk.parts.progress
+    publisher = room.desk.parts.progress
     jobs = [await accept(room, str(n)) for n in range(14)]
-    assert board._unpublished == {}
+    assert publisher._unpublished == {}
     await room.desk.handle(Cancel(jobs[0]), a_context("c", "person 0"))
-    told = {job_id for job_id, news in board._unpublished.items() if news is None}
+    told = {job_id for job_id, news in publisher._unpublished.items() if news is None}
     assert told == {jobs[index] for index in (2, 3, 4, 6, 11)}  # now at 1, 2, 3, 5, 10
-    board._unpublished.clear()
+    publisher._unpublished.clear()
     newcomer = await accept(room, "20")
     assert room.desk.parts.queue.scheduler.position(newcomer) == 13
-    assert board._unpublished == {}
-    assert len(board._announced) <= 12  # nothing is kept of those far behind
+    assert publisher._unpublished == {}
+    assert len(publisher._announced) <= 12  # nothing is kept of those far behind
 
 
-async def test_after_a_restart_everybody_hears_where_they_stand_a_few_at_a_time(tmp_path: Path) -> None:
+async def test_after_a_restart_all_positions_are_announced_a_few_at_a_time(tmp_path: Path) -> None:
     """Discord's answers must move on before they are 15 minutes old, also those far back in line."""
     count = 2 * progress.ANNOUNCED_AT_ONCE
     async with open_room(tmp_path) as room:
@@ -100,8 +100,8 @@ async def test_after_a_restart_everybody_hears_where_they_stand_a_few_at_a_time(
     assert [told[job_id] for job_id in jobs[1:]] == list(range(1, count))
 
 
-async def test_a_place_that_goes_back_and_forth_is_no_news(room: Room) -> None:
-    line, board = room.desk.parts.queue, room.desk.parts.progress
+async def test_a_position_that_goes_back_and_forth_is_not_published(room: Room) -> None:
+    line, publisher = room.desk.parts.queue, room.desk.parts.progress
     for n in range(4):
         await room.desk.handle(Draw(prompt="a"), a_context(str(n)))
     last = line.scheduler.queue()[-1]
@@ -111,10 +111,10 @@ async def test_a_place_that_goes_back_and_forth_is_no_news(room: Room) -> None:
         assert line.scheduler.position(last) == 4
         await room.desk.handle(Cancel(newcomer), a_context(f"c{n}", f"person {10 + n}"))
         assert line.scheduler.position(last) == 3
-    assert board._unpublished == {}
+    assert publisher._unpublished == {}
 
 
-async def test_who_waits_is_told_of_a_model_that_loads_and_no_time(tmp_path: Path) -> None:
+async def test_while_the_model_loads_a_receipt_gives_no_wait(tmp_path: Path) -> None:
     is_loading = True
     async with open_room(tmp_path, is_loading=lambda: is_loading) as room:
         room.desk.parts.queue._costs.learn(REQUEST, Finished("j", 1, Timings(denoise_s=10)))
@@ -212,15 +212,15 @@ async def test_an_ended_job_gets_no_status(room: Room) -> None:
     job_id = await accept(room, "1")
     job = await room.store.jobs.find(job_id)
     assert job is not None
-    board: ProgressPublisher = room.desk.parts.progress
-    await board._show(job_id, Progress(job_id, 1, 0, 1, 8), {room.chat.platform: room.chat})
-    await board._show("unknown", None, {room.chat.platform: room.chat})
+    publisher: ProgressPublisher = room.desk.parts.progress
+    await publisher._show(job_id, Progress(job_id, 1, 0, 1, 8), {room.chat.platform: room.chat})
+    await publisher._show("unknown", None, {room.chat.platform: room.chat})
     assert room.chat.shown == []
-    await board._show(job_id, None, {room.chat.platform: room.chat})
+    await publisher._show(job_id, None, {room.chat.platform: room.chat})
     assert [status.position for status in room.chat.shown] == [0]
 
 
-async def test_whoever_watches_the_queue_hears_when_a_job_leaves_it(room: Room) -> None:
+async def test_listeners_are_called_when_a_job_leaves_the_queue(room: Room) -> None:
     job_id = await accept(room, "1")
     moves: list[str] = []
     room.desk.parts.queue.on_change(moves.append)
@@ -230,87 +230,87 @@ async def test_whoever_watches_the_queue_hears_when_a_job_leaves_it(room: Room) 
     assert change.is_set()
 
 
-async def test_twenty_are_reminded_at_once_and_the_others_in_turn(tmp_path: Path) -> None:
+async def test_twenty_positions_are_announced_at_once_and_the_others_later(tmp_path: Path) -> None:
     async with open_room(tmp_path) as room:
         await accept(room, "1")
-        board = room.desk.parts.progress
-        board._every_s = 60.0
-        board.announce_positions([f"job {n}" for n in range(25)])
-        run = asyncio.create_task(board.run({}))
-        await until(lambda: len(board._unannounced) < 25)
-        assert list(board._unannounced) == [f"job {n}" for n in range(20, 25)]
+        publisher = room.desk.parts.progress
+        publisher._every_s = 60.0
+        publisher.announce_positions([f"job {n}" for n in range(25)])
+        run = asyncio.create_task(publisher.run({}))
+        await until(lambda: len(publisher._unannounced) < 25)
+        assert list(publisher._unannounced) == [f"job {n}" for n in range(20, 25)]
         run.cancel()
         await asyncio.wait({run})
 
 
-async def test_a_reminder_wakes_a_board_that_had_nothing_to_tell(tmp_path: Path) -> None:
+async def test_an_announcement_wakes_an_idle_publisher(tmp_path: Path) -> None:
     async with open_room(tmp_path) as room:
-        job_id, board = await accept(room, "1"), room.desk.parts.progress
-        board._every_s = 0.0
-        run = asyncio.create_task(board.run({room.chat.platform: room.chat}))
+        job_id, publisher = await accept(room, "1"), room.desk.parts.progress
+        publisher._every_s = 0.0
+        run = asyncio.create_task(publisher.run({room.chat.platform: room.chat}))
         await asyncio.sleep(0.01)
-        board.announce_positions([job_id])
+        publisher.announce_positions([job_id])
         await until(lambda: bool(room.chat.shown))
         assert [status.position for status in room.chat.shown] == [0]
         run.cancel()
         await asyncio.wait({run})
 
 
-async def test_a_reminder_overwrites_no_news(room: Room) -> None:
-    job_id, board = await accept(room, "1"), room.desk.parts.progress
-    board._every_s = 60.0
-    board.publish_step(Progress(job_id, 1, 0, 3, 8))
-    board.announce_positions([job_id])
+async def test_an_announcement_does_not_replace_a_step(room: Room) -> None:
+    job_id, publisher = await accept(room, "1"), room.desk.parts.progress
+    publisher._every_s = 60.0
+    publisher.publish_step(Progress(job_id, 1, 0, 3, 8))
+    publisher.announce_positions([job_id])
     said: list[object] = []
 
     async def note(job_id: str, news: object, chats: object) -> None:
         said.append(news)
 
-    board._show = note  # type: ignore[method-assign, assignment]
-    run = asyncio.create_task(board.run({}))
+    publisher._show = note  # type: ignore[method-assign, assignment]
+    run = asyncio.create_task(publisher.run({}))
     await until(lambda: bool(said))
     assert [news is None for news in said] == [False]
     run.cancel()
     await asyncio.wait({run})
 
 
-async def test_who_waits_hears_that_the_model_loaded_as_soon_as_the_line_moves(tmp_path: Path) -> None:
+async def test_positions_are_published_when_the_queue_changes_after_the_model_loaded(tmp_path: Path) -> None:
     is_loading = True
     async with open_room(tmp_path, is_loading=lambda: is_loading) as room:
-        jobs, board = [await accept(room, str(n)) for n in range(14)], room.desk.parts.progress
-        assert board._unpublished == {}
-        change = board._changed.next_change
+        jobs, publisher = [await accept(room, str(n)) for n in range(14)], room.desk.parts.progress
+        assert publisher._unpublished == {}
+        change = publisher._changed.next_change
         is_loading = False
         room.desk.parts.queue.remove(jobs[-1])
-        assert set(board._unpublished) == set(jobs[:11])  # those near; the others were told of no time
+        assert set(publisher._unpublished) == set(jobs[:11])  # those near; the others were told of no time
         assert change.is_set()
-        board._unpublished.clear()
-        board.queue_changed()
-        assert board._unpublished == {}  # once
+        publisher._unpublished.clear()
+        publisher.queue_changed()
+        assert publisher._unpublished == {}  # once
 
 
-async def test_news_of_a_chat_that_is_not_there_is_no_failure(room: Room) -> None:
+async def test_a_status_for_a_missing_chat_is_no_failure(room: Room) -> None:
     job_id = await accept(room, "1")
     await room.desk.parts.progress._show(job_id, None, {})
     assert room.chat.shown == []
 
 
-async def test_a_job_that_is_silenced_has_no_news_and_others_have(room: Room) -> None:
+async def test_updates_stop_for_one_job_and_not_for_others(room: Room) -> None:
     first, second = await accept(room, "1"), await accept(room, "2")
-    board = room.desk.parts.progress
+    publisher = room.desk.parts.progress
     for job_id in (first, second):
-        board.publish_step(Progress(job_id, 1, 0, 1, 8))
-    await board.stop_updates(first)
-    await board.stop_updates("unknown")
-    assert set(board._unpublished) == {second}
+        publisher.publish_step(Progress(job_id, 1, 0, 1, 8))
+    await publisher.stop_updates(first)
+    await publisher.stop_updates("unknown")
+    assert set(publisher._unpublished) == {second}
 
 
-async def test_a_place_that_comes_nearer_wakes_the_board_and_a_step_does(room: Room) -> None:
-    jobs, board = [await accept(room, str(n)) for n in range(3)], room.desk.parts.progress
-    change = board._changed.next_change
+async def test_a_nearer_position_and_a_step_wake_the_publisher(room: Room) -> None:
+    jobs, publisher = [await accept(room, str(n)) for n in range(3)], room.desk.parts.progress
+    change = publisher._changed.next_change
     room.desk.parts.queue.remove(jobs[0])
-    assert set(board._unpublished) == {jobs[2]}  # from the second place to the first
+    assert set(publisher._unpublished) == {jobs[2]}  # from the second place to the first
     assert change.is_set()
-    change = board._changed.next_change
-    board.publish_step(Progress(jobs[1], 1, 0, 1, 8))
+    change = publisher._changed.next_change
+    publisher.publish_step(Progress(jobs[1], 1, 0, 1, 8))
     assert change.is_set()

@@ -21,7 +21,7 @@ async def accept(room: Room, event: str, lora: str = "none") -> str:
     return receipt.job_id
 
 
-def test_a_clock_that_stands_still_stands_still() -> None:
+def test_a_clock_that_is_still_stays_still() -> None:
     clock = FakeClock(5_000)
     forward = MonotonicClock(clock)
     assert [forward() for _ in range(3)] == [5_000] * 3
@@ -36,7 +36,7 @@ def test_a_clock_that_is_set_back_goes_on_from_where_it_was() -> None:
     assert read == [5_010, 5_010, 5_017, 5_018, 5_018, 5_020]
 
 
-async def test_a_ring_wakes_who_took_it_before_and_not_who_takes_the_next() -> None:
+async def test_a_change_sets_the_earlier_event_and_not_the_next() -> None:
     changed = ChangeSignal()
     before = changed.next_change
     changed.notify()
@@ -44,7 +44,7 @@ async def test_a_ring_wakes_who_took_it_before_and_not_who_takes_the_next() -> N
     assert (before.is_set(), after.is_set()) == (True, False)
 
 
-async def test_who_listens_waits_for_the_ring_and_no_longer_than_was_said() -> None:
+async def test_a_waiter_wakes_at_the_change_or_after_its_timeout() -> None:
     changed = ChangeSignal()
     forever = asyncio.create_task(wait_for_change(changed.next_change, None))
     await wait_for_change(changed.next_change, 0.01)
@@ -54,7 +54,7 @@ async def test_who_listens_waits_for_the_ring_and_no_longer_than_was_said() -> N
         await forever
 
 
-async def test_a_job_that_left_the_line_needs_nothing_from_the_shelf_any_more(room: Room) -> None:
+async def test_a_job_that_left_the_queue_needs_no_loras(room: Room) -> None:
     line = room.desk.parts.queue
     job_id = await accept(room, "1", "sugar")
     assert line.jobs[job_id].loras == (LoraChoice("sugar", "a" * 64, 0.8),)
@@ -63,7 +63,9 @@ async def test_a_job_that_left_the_line_needs_nothing_from_the_shelf_any_more(ro
 
 
 @pytest.mark.parametrize("change", ["joins", "leaves", "merges", "drawn"])
-async def test_every_change_of_the_line_rings_and_names_who_joined(room: Room, change: str) -> None:
+async def test_every_change_of_the_queue_notifies_and_names_the_job_that_joined(
+    room: Room, change: str
+) -> None:
     job_id, line = await accept(room, "1"), room.desk.parts.queue
     job = await room.store.jobs.find(job_id)
     assert job is not None

@@ -55,7 +55,7 @@ some_credits = st.integers(0, 300)
 
 
 @given(some_credits, some_credits, some_credits, some_credits, some_credits)
-def test_two_who_are_one_keep_what_was_granted_and_one_allowance(
+def test_linked_people_keep_granted_credits_and_one_allowance(
     one: int, one_daily: int, other: int, other_daily: int, daily: int
 ) -> None:
     together = joint(one, one_daily, other, other_daily, daily)

@@ -121,9 +121,7 @@ def test_every_right_was_asked_for_above() -> None:
         (Platform.CONSOLE, "console", True),
     ],
 )
-def test_what_is_said_to_one_person_is_not_said_in_a_group(
-    platform: Platform, chat_id: str, is_alone: bool
-) -> None:
+def test_private_answers_are_refused_in_a_group(platform: Platform, chat_id: str, is_alone: bool) -> None:
     asks = context(platform, "1", chat_id)
     if is_alone:
         require_alone(Link(), asks)
@@ -133,7 +131,7 @@ def test_what_is_said_to_one_person_is_not_said_in_a_group(
         assert caught.value.facts == {"command": "link"}
 
 
-def test_a_guild_without_a_channel_and_a_place_without_a_name_are_named_as_they_are() -> None:
+def test_a_guild_without_a_channel_and_a_chat_without_an_id_are_named_as_they_are() -> None:
     for asks, chat in (
         (context(chat_id=""), "discord:300"),
         (context(chat_id="", space_id=""), "discord:"),

@@ -50,7 +50,7 @@ async def test_a_failed_job_says_why_and_costs_nothing(tmp_path: Path, reason: F
     assert (result.state, result.fail, result.refund, result.credits_left) == (JobState.FAILED, reason, 2, 40)
 
 
-async def test_an_unforeseen_error_fails_the_job_and_not_the_next(room: Room) -> None:
+async def test_an_unexpected_error_fails_the_job_and_not_the_next(room: Room) -> None:
     room.renderer.acts.append(Act.BREAK)
     await accept(room, "1")
     await accept(room, "2", "ben")

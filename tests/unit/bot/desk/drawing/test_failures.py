@@ -145,7 +145,7 @@ async def test_a_refusal_ends_what_waits_and_nothing_else(room: Room) -> None:
     assert job.id not in room.desk.parts.queue.jobs
 
 
-async def test_a_late_put_back_does_not_join_the_line(room: Room) -> None:
+async def test_a_late_requeue_does_not_join_the_queue(room: Room) -> None:
     job = await claimed(room)
     completion = room.desk.parts.completion
     room.desk.parts.queue.remove(job.id)
@@ -172,7 +172,7 @@ class SlowToBegin(FakeRenderer):
         self.stopped.set()
 
 
-async def test_whose_turn_it_is_is_told_so_before_the_renderer_has_said_a_word(tmp_path: Path) -> None:
+async def test_step_zero_is_published_before_the_renderer_reports(tmp_path: Path) -> None:
     renderer = SlowToBegin()
     async with open_room(tmp_path, renderer=renderer) as room:
         room.desk.parts.progress._every_s = 0.0
@@ -198,7 +198,7 @@ async def test_the_loop_keeps_nothing_of_a_job_that_has_ended(room: Room) -> Non
         assert (drawing._to_stop, drawing.running) == (set(), ("", 0, 0))
 
 
-async def test_a_job_that_is_gone_when_it_is_claimed_leaves_the_line(
+async def test_a_job_that_is_gone_when_it_is_claimed_leaves_the_queue(
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def gone(*_: object) -> None:
@@ -220,7 +220,7 @@ async def test_a_job_that_is_gone_when_it_is_claimed_leaves_the_line(
     assert (room.renderer.handed, line.scheduler.queue(), line.scheduler.waiting) == ([], (), 0)
 
 
-async def test_a_job_begins_once_however_often_it_reports(room: Room) -> None:
+async def test_a_job_starts_once_however_often_it_reports(room: Room) -> None:
     with structlog.testing.capture_logs() as logs:
         await accept(room, count=3)
         async with room.running():
@@ -231,14 +231,14 @@ async def test_a_job_begins_once_however_often_it_reports(room: Room) -> None:
 
 async def test_a_picture_is_shown_as_soon_as_it_is_complete(room: Room) -> None:
     shown: list[int] = []
-    board = room.desk.parts.progress
-    drawing = board.publish_step
+    publisher = room.desk.parts.progress
+    drawing = publisher.publish_step
 
     def note(progress: object, pictures: tuple[Picture, ...] = ()) -> None:
         shown.append(len(pictures))
         drawing(progress, pictures)  # type: ignore[arg-type]
 
-    board.publish_step = note  # type: ignore[method-assign, assignment]
+    publisher.publish_step = note  # type: ignore[method-assign, assignment]
     await accept(room, count=2)
     async with room.running():
         await room.chat.wait_for_results(1)
@@ -246,7 +246,7 @@ async def test_a_picture_is_shown_as_soon_as_it_is_complete(room: Room) -> None:
     assert shown == [0, 0, *[0] * 8, 1, *[1] * 8, 2]
 
 
-async def test_a_start_tells_which_jobs_it_found_waiting_and_not_those_it_knew(tmp_path: Path) -> None:
+async def test_recovery_returns_the_jobs_that_it_found_waiting_and_not_the_known_ones(tmp_path: Path) -> None:
     async with open_room(tmp_path) as room:
         old = await accept(room, "1")
     async with open_room(tmp_path) as room:

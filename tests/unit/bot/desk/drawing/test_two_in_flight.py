@@ -49,15 +49,15 @@ async def test_the_next_job_is_handed_over_while_one_is_drawn_and_no_third(tmp_p
             assert (job.state, job.attempt, job.lease) == (JobState.QUEUED, 0, None)
 
 
-async def test_what_lies_ready_is_told_as_waiting_until_it_is_drawn(tmp_path: Path) -> None:
+async def test_a_ready_job_counts_as_waiting_until_it_is_drawn(tmp_path: Path) -> None:
     async with open_room(tmp_path, renderer=FakeRenderer([Act.HANG], step_s=0.001)) as room:
         room.desk.parts.progress._every_s = 0.0
         first, second, third = [await accept(room, str(n)) for n in range(3)]
         async with room.running():
             await until(lambda: len(room.renderer.handed) == 2 and room.desk.queue_status().step > 0)
-            queue_status, line = room.desk.queue_status(), room.desk.parts.queue
+            queue_status, queue = room.desk.queue_status(), room.desk.parts.queue
             assert (queue_status.drawing, queue_status.waiting) == (first, 2)
-            assert [line.scheduler.position(job_id) for job_id in (first, second, third)] == [0, 1, 2]
+            assert [queue.scheduler.position(job_id) for job_id in (first, second, third)] == [0, 1, 2]
             for person, state in enumerate((JobState.RUNNING, JobState.QUEUED)):
                 mine = await room.desk.handle(Mine(), a_context("m", f"person {person}"))
                 assert isinstance(mine, History)
@@ -178,18 +178,18 @@ async def test_a_disk_slower_than_the_card_makes_the_card_wait(
         await room.chat.wait_for_results(9)
 
 
-async def test_a_person_pays_for_being_drawn_and_not_for_lying_ready(tmp_path: Path) -> None:
+async def test_a_person_is_charged_the_time_drawn_and_not_the_time_ready(tmp_path: Path) -> None:
     charged: dict[str, float] = {}
     renderer = FakeRenderer([Act.HANG], step_s=0.001)
     async with open_room(tmp_path, renderer=renderer) as room:
-        line = room.desk.parts.queue
-        real = line.charge_time
+        queue = room.desk.parts.queue
+        real = queue.charge_time
 
         def note(job_id: str, seconds: float) -> None:
             charged.setdefault(job_id, seconds)
             real(job_id, seconds)
 
-        line.charge_time = note  # type: ignore[method-assign]
+        queue.charge_time = note  # type: ignore[method-assign]
         room.desk.parts.drawing._seconds = lambda: room.clock.now_ms / 1_000
         first, second, third = [await accept(room, str(n)) for n in range(3)]
         async with room.running():
@@ -201,7 +201,7 @@ async def test_a_person_pays_for_being_drawn_and_not_for_lying_ready(tmp_path: P
     assert {result.job_id: result.seconds for result in results} == {first: 600.0, second: 0.0, third: 0.0}
 
 
-async def test_the_loras_of_the_next_jobs_are_foreseen_four_at_most_and_soonest_first(
+async def test_the_loras_of_the_next_jobs_are_prefetched_four_at_most_and_soonest_first(
     tmp_path: Path,
 ) -> None:
     async with open_room(tmp_path, renderer=FakeRenderer([Act.HANG], step_s=0.001)) as room:

@@ -61,7 +61,9 @@ def test_all_together_have_a_thousand_in_ten_minutes() -> None:
         (10 * MINUTE_MS, 0),
     ],
 )
-def test_the_wait_is_said_in_begun_minutes_until_the_first_is_forgotten(later_ms: int, minutes: int) -> None:
+def test_the_wait_is_given_in_started_minutes_until_the_first_attempt_expires(
+    later_ms: int, minutes: int
+) -> None:
     counter = Counter()
     for n in range(5):
         counter.wrong("ann", f"code {n}")

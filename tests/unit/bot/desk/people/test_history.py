@@ -24,7 +24,7 @@ from bot.policy.rules import Rules
 from tests.fakes.room import HOST, Room, a_context, open_room
 
 
-async def test_a_stranger_has_a_full_purse_and_no_history(room: Room) -> None:
+async def test_a_new_person_has_all_credits_and_no_history(room: Room) -> None:
     credits = await room.desk.handle(Quota(), a_context("1"))
     assert credits == CreditBalance(credits=40, daily=40, renews_at_s=renews_at_s(room.clock() / 1_000))
     assert await room.desk.handle(Mine(), a_context("2")) == History(())
@@ -114,7 +114,7 @@ async def test_a_group_sees_only_what_was_drawn_openly_in_it(room: Room) -> None
     assert (len(alone.entries), alone.hidden) == (4, 0)
 
 
-async def test_what_is_hidden_takes_no_place_in_a_group_s_list(room: Room) -> None:
+async def test_hidden_jobs_take_no_place_in_a_group_s_list(room: Room) -> None:
     shown = [await draw(room, in_group(str(number)), "open") for number in range(2)]
     for number in range(2):
         await draw(room, a_context(f"alone {number}", chat_id="ann alone"), "alone")

@@ -30,7 +30,7 @@ async def test_a_thousand_usual_people_take_no_memory(tmp_path: Path) -> None:
         assert {room.desk.parts.tiers.weight_of(person) for person in people} == {1}
 
 
-async def test_who_leaves_a_tier_by_parting_is_usual_again(tmp_path: Path) -> None:
+async def test_an_unlinked_person_leaves_the_tier(tmp_path: Path) -> None:
     async with open_room(tmp_path, rules=RULES) as room:
         patron = await known(room, Platform.DISCORD, "ann")
         issued = await room.desk.handle(

@@ -152,7 +152,7 @@ async def test_a_code_is_the_first_typers_works_once_and_for_ten_minutes(room: R
         await Talk(room, Platform.TELEGRAM, "888").say(Link(early))
 
 
-async def test_a_new_code_takes_the_place_of_the_earlier_one(room: Room) -> None:
+async def test_a_new_code_replaces_the_earlier_one(room: Room) -> None:
     ann, anna = two(room)
     early, late = await ann.code(), await ann.code()
     with pytest.raises(BadLinkCode):
@@ -210,7 +210,7 @@ async def test_a_hundred_wrong_codes_at_once_are_counted_before_they_are_tried(
     assert Counter(type(answer).__name__ for answer in said) == {"BadLinkCode": 5, "TooManyCodes": 95}
 
 
-async def test_one_code_is_tried_few_times_whoever_tries(room: Room) -> None:
+async def test_one_code_is_tried_few_times_by_all_accounts(room: Room) -> None:
     ann, anna = two(room)
     code = await ann.code()
     assert isinstance(await anna.say(Link(code)), LinkAsked)
@@ -275,7 +275,7 @@ async def test_one_cannot_join_oneself_or_two_accounts_of_one_platform(room: Roo
         await anna.say(Link(await ann.code()))
 
 
-async def test_who_parts_begins_anew_and_leaves_everything_with_the_other(room: Room) -> None:
+async def test_an_unlinked_identity_starts_new_and_leaves_everything_behind(room: Room) -> None:
     ann, anna = two(room)
     job = await anna.draw(3)
     await anna.join(ann)
@@ -350,7 +350,7 @@ async def test_waiting_jobs_of_both_wait_in_one_turn_and_count_together(tmp_path
             await ann.draw()
 
 
-async def test_a_tier_counts_under_every_name_of_its_person(tmp_path: Path) -> None:
+async def test_a_tier_counts_for_every_identity_of_its_person(tmp_path: Path) -> None:
     tier = Tier(frozenset({"discord:ann"}), Entitlement(weight=3, daily_credits=50))
     rules = Rules(daily_credits=10, allow=RULES.allow, tiers=(tier,))
     async with open_room(tmp_path, rules=rules) as room:

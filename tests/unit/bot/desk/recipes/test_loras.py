@@ -32,7 +32,7 @@ def test_noise_suggests_nothing() -> None:
     assert LoraShelf(SHELF).suggest("qqqqqqqq", "en") == ()
 
 
-def test_what_begins_so_stands_before_what_contains_it() -> None:
+def test_names_that_start_with_the_text_come_before_names_that_contain_it() -> None:
     names = [card.name for card in shelf_of("oldsugar", "sugarcane", "suger").suggest("sugar", "en")]
     assert names == ["sugarcane", "oldsugar", "suger"]
 
@@ -167,7 +167,7 @@ def test_a_name_that_shares_three_letters_of_five_is_suggested_and_less_is_noise
     assert bool(shelf.suggest(typed, "en")) is is_near
 
 
-def test_the_nearer_of_two_near_misses_stands_first_and_equals_go_by_title() -> None:
+def test_the_nearer_of_two_near_misses_comes_first_and_equals_are_sorted_by_title() -> None:
     assert [card.name for card in shelf_of("sugxy", "sugaz").suggest("sugar", "en")] == ["sugaz", "sugxy"]
     files = {
         name: LoraFile(name, Path(name), "0" * 64, 1, 8, titles={"en": title})

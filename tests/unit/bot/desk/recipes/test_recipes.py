@@ -50,7 +50,7 @@ def recipe_of(draw: Draw, default: LoraWish | None = None) -> Recipe:
     return recipes().of_draw(draw, default)[0]
 
 
-def test_nothing_said_means_no_lora_the_native_size_and_a_new_seed() -> None:
+def test_without_options_a_draw_has_no_lora_the_native_size_and_a_new_seed() -> None:
     first, second = recipes(), recipes()
     recipe, notes = first.of_draw(Draw(prompt="a face"), None)
     assert notes == ()
@@ -191,7 +191,7 @@ async def test_a_reroll_for_a_model_that_reads_less_is_refused(tmp_path: Path) -
             await room.desk.handle(Reroll(receipt.job_id), a_context("2"))
 
 
-def test_a_ratio_is_fitted_and_pixels_are_taken_or_refused() -> None:
+def test_a_ratio_is_fitted_and_pixels_are_accepted_or_refused() -> None:
     fitted = recipe_of(Draw(prompt="a", size=Ratio(2, 3)))
     assert (fitted.width_px, fitted.height_px) == MODEL.fit(2, 3)
     exact = recipe_of(Draw(prompt="a", size=PixelSize(64, 96)))
@@ -307,7 +307,7 @@ async def test_a_switch_of_the_bot_holds_where_no_chat_has_its_own(room: Room) -
     assert (elsewhere.recipe.loras, plain.recipe.loras) == ((ANIME,), ())
 
 
-def test_four_loras_are_taken_together() -> None:
+def test_four_loras_may_be_combined() -> None:
     files = {name: LoraFile(name, Path(name), name * 64, 1, 8) for name in "abcd"}
     wishes = tuple(LoraWish(name, 0.5) for name in files)
     recipe, _ = recipes(Shelf(files)).of_draw(Draw(prompt="p", loras=wishes), None)
@@ -324,7 +324,7 @@ def test_a_thousandth_is_what_weights_are_counted_in(each: float, is_taken: bool
             recipe_of(draw)
 
 
-def test_what_is_too_strong_is_told_in_hundredths() -> None:
+def test_too_high_weights_are_refused_with_an_example_in_hundredths() -> None:
     with pytest.raises(WeightsTooHigh) as caught:
         recipe_of(Draw(prompt="a", loras=(LoraWish("sugar", 1.2345), LoraWish("anime", 1.0))))
     assert caught.value.facts["total"] == 2.23
