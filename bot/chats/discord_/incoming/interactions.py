@@ -20,7 +20,7 @@ from bot.chats.discord_.incoming import parsing
 from bot.chats.discord_.incoming.inbox import EventInbox
 from bot.chats.discord_.incoming.parsing import PersonLocales, context_of, locale_of
 from bot.chats.discord_.library_internals import MALFORMED, Interaction
-from bot.chats.discord_.outgoing.address import AnswerAddress, AnswerState, Response
+from bot.chats.discord_.outgoing.address import AnswerAddress, AnswerState
 from bot.chats.discord_.outgoing.delivery import AnswerDelivery
 from bot.chats.discord_.outgoing.placeholders import Placeholders
 from bot.chats.discord_.outgoing.sender import (
@@ -135,8 +135,7 @@ class InteractionHandler:
         message_id = await _acknowledge(interaction, is_private=address.is_private)
         if message_id is None:
             return
-        if isinstance(address.target, Response):
-            address = replace(address, target=replace(address.target, message_id=message_id))
+        address = parsing.address_of(interaction, is_private=address.is_private, message_id=message_id)
         locale = locale_of(interaction)
         try:
             outcome = await self._desk.handle(command, context_of(interaction, address))

@@ -70,11 +70,11 @@ def locale_of(interaction: Interaction) -> str:
     return messages.locale_of(str(interaction.locale.value))
 
 
-def address_of(interaction: Interaction, *, is_private: bool) -> AnswerAddress:
-    """The address of the response to this interaction; its message id is not known yet."""
+def address_of(interaction: Interaction, *, is_private: bool, message_id: int = 0) -> AnswerAddress:
+    """The address of the response to this interaction; ``message_id`` is 0 while it is unknown."""
     created_ms = int(interaction.created_at.timestamp() * 1000)
     return AnswerAddress(
-        target=Response(interaction.application_id, interaction.token, created_ms),
+        target=Response(interaction.application_id, interaction.token, created_ms, message_id),
         user_id=interaction.user.id,
         channel_id=interaction.channel_id or 0,
         is_private=is_private,
