@@ -255,7 +255,7 @@ async def test_a_job_that_was_accepted_before_a_crash_has_one_placeholder_after_
     def repeat(_: object, context: object) -> object:
         address = context.address  # type: ignore[attr-defined]
         if is_shown:
-            address = replace(address, ref=AnswerAddress.from_json(address.ref).posted(5).to_json())
+            address = replace(address, ref=AnswerAddress.from_json(address.ref).sent_as(5).to_json())
         return replace(RECEIPT, repeated=True, address=address)
 
     desk.answer = repeat  # type: ignore[assignment]

@@ -11,7 +11,7 @@ from bot import messages
 from bot.chats.contract import Desk
 from bot.chats.discord_.incoming.event_kinds import EventKind
 from bot.chats.discord_.library_internals import Interaction
-from bot.chats.discord_.outgoing.address import AnswerAddress, Response, Unsent
+from bot.chats.discord_.outgoing.address import AnswerAddress, Response, UnsentMessage
 from bot.chats.event_table import RawEvent
 from bot.commands import grammar
 from bot.commands.buttons import press_of
@@ -79,7 +79,7 @@ def address_of(interaction: Interaction, *, is_private: bool, message_id: int = 
         channel_id=interaction.channel_id or 0,
         is_private=is_private,
         file_bytes=interaction.filesize_limit,
-        may_post=_may_post(interaction),
+        may_send=_may_send(interaction),
     )
 
 
@@ -175,13 +175,13 @@ class DiscordMessage:
             raise NotInPublic(command=entry_of(command).name)
         return command
 
-    def address(self, *, may_post: bool, may_attach: bool) -> AnswerAddress:
+    def address(self, *, may_send: bool, may_attach: bool) -> AnswerAddress:
         """The address of the answer: a reply that is not sent yet."""
         return AnswerAddress(
-            target=Unsent(reply_to=int(self.event_id)),
+            target=UnsentMessage(reply_to=int(self.event_id)),
             user_id=self.user_id,
             channel_id=self.channel_id,
-            may_post=may_post,
+            may_send=may_send,
             may_attach=may_attach,
         )
 
@@ -227,7 +227,7 @@ def parse_message(
     )
 
 
-def _may_post(interaction: Interaction) -> bool:
+def _may_send(interaction: Interaction) -> bool:
     """Whether the bot may write messages with files in the channel; false as a person's own app."""
     if interaction.context.dm_channel:
         return True

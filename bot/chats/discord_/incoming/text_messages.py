@@ -15,7 +15,7 @@ from bot.chats.contract import Desk
 from bot.chats.discord_.incoming.event_kinds import EVENT_RULES, kind_of_message
 from bot.chats.discord_.incoming.inbox import EventInbox
 from bot.chats.discord_.incoming.parsing import DiscordMessage, PersonLocales, parse_message
-from bot.chats.discord_.outgoing.address import AnswerAddress, Posted
+from bot.chats.discord_.outgoing.address import AnswerAddress, SentMessage
 from bot.chats.discord_.outgoing.delivery import AnswerDelivery
 from bot.chats.discord_.outgoing.placeholders import Placeholders
 from bot.chats.discord_.outgoing.sender import NETWORK_ERRORS
@@ -84,8 +84,8 @@ class TextMessageHandler:
             await self._inbox.settle(message.event_id)
 
     async def _answer(self, message: DiscordMessage) -> None:
-        may_post, may_attach = _permissions(self._client, message)
-        address = message.address(may_post=may_post, may_attach=may_attach)
+        may_send, may_attach = _permissions(self._client, message)
+        address = message.address(may_send=may_send, may_attach=may_attach)
         try:
             await self._inbox.store(message.event_id)
             outcome = await self._desk.handle(message.command(), message.context(address))
@@ -101,7 +101,7 @@ class TextMessageHandler:
         await self._inbox.settle(message.event_id)
 
     async def _apologise(self, message: DiscordMessage, error: Exception) -> None:
-        address = message.address(may_post=True, may_attach=True)
+        address = message.address(may_send=True, may_attach=True)
         text = messages.format_error(error, message.locale)
         try:
             await self._delivery.answer(text, address, message.locale, message.event_id)
@@ -113,7 +113,7 @@ def _is_shown(receipt: Receipt) -> bool:
     """Whether the placeholder was sent before a crash."""
     if receipt.address is None:
         return False
-    return isinstance(AnswerAddress.from_json(receipt.address.ref).target, Posted)
+    return isinstance(AnswerAddress.from_json(receipt.address.ref).target, SentMessage)
 
 
 def _permissions(client: discord.Client, message: DiscordMessage) -> tuple[bool, bool]:
@@ -126,5 +126,5 @@ def _permissions(client: discord.Client, message: DiscordMessage) -> tuple[bool,
     permissions = channel.permissions_for(me)
     is_thread = isinstance(channel, discord.Thread)
     may_send = permissions.send_messages_in_threads if is_thread else permissions.send_messages
-    may_post = permissions.view_channel and may_send
-    return may_post, may_post and permissions.attach_files
+    may_send = permissions.view_channel and may_send
+    return may_send, may_send and permissions.attach_files

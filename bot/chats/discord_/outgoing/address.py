@@ -1,11 +1,11 @@
 """The address of one answer: where it is, what the bot can do there, and its JSON form in the database.
 
 An answer starts as the response to an interaction (``Response``) or as an ordinary message that is not sent
-yet (``Unsent``). It ends as a message of the bot (``Posted``), or it stays a response::
+yet (``UnsentMessage``). It ends as a message of the bot (``SentMessage``), or it stays a response::
 
-    Response: EDITABLE ──12 min──▶ EXPIRING ──14.5 min──▶ CLOSED
-                                      │                     │
-    Unsent:   UNSENT ─────────────────┴─────────▶ POSTED ◀──┘
+    Response:       EDITABLE ──12 min──▶ EXPIRING ──14.5 min──▶ CLOSED
+                                            │                     │
+    UnsentMessage:  UNSENT ─────────────────┴────────▶ SENT ◀─────┘
 """
 
 import json
@@ -25,18 +25,18 @@ class AnswerState(Enum):
     EXPIRING  a response that the bot can edit for a short time only: it must move to an ordinary message
     CLOSED    a response whose token has expired: only a new message can continue it
     UNSENT    an ordinary message that is not sent yet
-    POSTED    an ordinary message; the bot can edit it at any time
+    SENT      an ordinary message; the bot can edit it at any time
     """
 
     EDITABLE = auto()
     EXPIRING = auto()
     CLOSED = auto()
     UNSENT = auto()
-    POSTED = auto()
+    SENT = auto()
 
 
-CAN_BE_EDITED = frozenset({AnswerState.EDITABLE, AnswerState.EXPIRING, AnswerState.POSTED})
-MUST_BE_POSTED = frozenset({AnswerState.EXPIRING, AnswerState.CLOSED, AnswerState.UNSENT})
+CAN_BE_EDITED = frozenset({AnswerState.EDITABLE, AnswerState.EXPIRING, AnswerState.SENT})
+MUST_BE_SENT = frozenset({AnswerState.EXPIRING, AnswerState.CLOSED, AnswerState.UNSENT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +63,14 @@ class Response:
 
 
 @dataclass(frozen=True, slots=True)
-class Unsent:
+class UnsentMessage:
     """An ordinary message that is not sent yet; ``reply_to`` is the person's message, or 0."""
 
     reply_to: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Posted:
+class SentMessage:
     """An ordinary message of the bot.
 
     Attributes:
@@ -96,16 +96,16 @@ class AnswerAddress:
         channel_id: 0 if Discord named no channel.
         is_private: Only the person may see the answer; the bot must not send it to the channel.
         file_bytes: The largest file that the answer can carry.
-        may_post: The bot may write ordinary messages in the channel, as far as Discord said.
+        may_send: The bot may write ordinary messages in the channel, as far as Discord said.
         may_attach: The bot may attach files to them.
     """
 
-    target: Response | Unsent | Posted
+    target: Response | UnsentMessage | SentMessage
     user_id: int
     channel_id: int
     is_private: bool = False
     file_bytes: int = DEFAULT_FILE_BYTES
-    may_post: bool = True
+    may_send: bool = True
     may_attach: bool = True
 
     def state_at(self, now_ms: int) -> AnswerState:
@@ -113,10 +113,10 @@ class AnswerAddress:
         match self.target:
             case Response() as response:
                 return response.state_at(now_ms)
-            case Unsent():
+            case UnsentMessage():
                 return AnswerState.UNSENT
-            case Posted():
-                return AnswerState.POSTED
+            case SentMessage():
+                return AnswerState.SENT
 
     @property
     def is_message(self) -> bool:
@@ -126,7 +126,7 @@ class AnswerAddress:
     @property
     def can_move_to_channel(self) -> bool:
         """Whether the answer may become an ordinary message in its channel."""
-        return bool(self.channel_id) and self.may_post and not self.is_private
+        return bool(self.channel_id) and self.may_send and not self.is_private
 
     @property
     def reply_to(self) -> int:
@@ -135,29 +135,29 @@ class AnswerAddress:
 
     def outdated_response(self, now_ms: int) -> "AnswerAddress | None":
         """The response that must still show that the answer moved, if the bot can edit it."""
-        response = self.target.moved_from if isinstance(self.target, Posted) else None
+        response = self.target.moved_from if isinstance(self.target, SentMessage) else None
         if response is None or response.state_at(now_ms) is AnswerState.CLOSED:
             return None
         return replace(self, target=response)
 
     def unsent(self) -> "AnswerAddress":
         """The same answer as a new message in its channel."""
-        return replace(self, target=Unsent(self.reply_to))
+        return replace(self, target=UnsentMessage(self.reply_to))
 
     def unsent_direct(self, channel_id: int) -> "AnswerAddress":
         """The same answer as a new message in the channel between the bot and the person."""
-        return replace(self, target=Unsent(), channel_id=channel_id, may_post=True, may_attach=True)
+        return replace(self, target=UnsentMessage(), channel_id=channel_id, may_send=True, may_attach=True)
 
-    def posted(self, message_id: int) -> "AnswerAddress":
+    def sent_as(self, message_id: int) -> "AnswerAddress":
         """The same answer, now that the bot has sent it as this message."""
         response = self.target if isinstance(self.target, Response) and self.target.message_id else None
         # An interaction may allow its person larger files than a message of the bot can carry.
         file_bytes = min(self.file_bytes, DEFAULT_FILE_BYTES)
-        return replace(self, target=Posted(message_id, self.reply_to, response), file_bytes=file_bytes)
+        return replace(self, target=SentMessage(message_id, self.reply_to, response), file_bytes=file_bytes)
 
     def with_outdated_response_edited(self) -> "AnswerAddress":
         """The same answer, now that its response shows that the answer moved."""
-        if not isinstance(self.target, Posted):
+        if not isinstance(self.target, SentMessage):
             return self
         return replace(self, target=replace(self.target, moved_from=None))
 
@@ -166,7 +166,7 @@ class AnswerAddress:
         message_id, moved_from_id, response = 0, 0, NO_RESPONSE
         if isinstance(self.target, Response):
             response, message_id = self.target, self.target.message_id
-        elif isinstance(self.target, Posted):
+        elif isinstance(self.target, SentMessage):
             message_id = self.target.message_id
             if self.target.moved_from is not None:
                 response, moved_from_id = self.target.moved_from, self.target.moved_from.message_id
@@ -180,7 +180,7 @@ class AnswerAddress:
             user_id=self.user_id,
             file_bytes=self.file_bytes,
             posted=self.is_message,
-            may_post=self.may_post,
+            may_post=self.may_send,
             may_attach=self.may_attach,
             answer_id=moved_from_id,
             reply_to=self.reply_to,
@@ -204,7 +204,7 @@ class AnswerAddress:
             channel_id=stored.channel_id,
             is_private=stored.ephemeral,
             file_bytes=stored.file_bytes,
-            may_post=stored.may_post,
+            may_send=stored.may_post,
             may_attach=stored.may_attach,
         )
 
@@ -227,11 +227,11 @@ class _StoredAddress:
     answer_id: int = 0
     reply_to: int = 0
 
-    def target(self) -> Response | Unsent | Posted:
+    def target(self) -> Response | UnsentMessage | SentMessage:
         response = Response(self.application_id, self.token, self.created_ms, self.message_id)
         if not self.posted:
             return response
         if not self.message_id:
-            return Unsent(self.reply_to)
+            return UnsentMessage(self.reply_to)
         moved_from = replace(response, message_id=self.answer_id) if self.answer_id else None
-        return Posted(self.message_id, self.reply_to, moved_from)
+        return SentMessage(self.message_id, self.reply_to, moved_from)

@@ -21,7 +21,7 @@ from bot.chats.discord_.outgoing.address import (
     NO_RESPONSE,
     AnswerAddress,
     AnswerState,
-    Posted,
+    SentMessage,
 )
 from bot.chats.discord_.outgoing.attachments import (
     MAX_ATTACHMENTS,
@@ -93,12 +93,12 @@ class AnswerDelivery:
         can_be_edited = address.state_at(self._clock()) in CAN_BE_EDITED
         if can_be_edited and await self._sender.try_edit(address, message, event_id):
             return
-        if address.can_move_to_channel and await self._sender.post(new, message, event_id):
+        if address.can_move_to_channel and await self._sender.send(new, message, event_id):
             return
         if address.is_message:
             text = as_plain_text(f"{messages.answered_directly(locale)}\n{text}")
             message = replace(message, text=text)
-        if not await self._sender.post_directly(new, message, event_id):
+        if not await self._sender.send_direct_message(new, message, event_id):
             log.warning("answer closed", event_id=event_id)
 
     async def deliver(self, result: JobResult) -> None:
@@ -116,7 +116,7 @@ class AnswerDelivery:
         is_direct = address.is_message and not address.may_attach and bool(result.pictures)
         must_move = address.state_at(self._clock()) in (AnswerState.EXPIRING, AnswerState.UNSENT)
         if must_move and address.can_move_to_channel and not is_private:
-            address = await self._post_caption(address, result) or address
+            address = await self._send_caption(address, result) or address
         if address.state_at(self._clock()) in CAN_BE_EDITED and not is_direct:
             # First, because an earlier attempt may have left the pictures in the response.
             await self._sender.edit_outdated_response(address, self._clock(), result.locale, result.job_id)
@@ -128,30 +128,30 @@ class AnswerDelivery:
     async def _send_new(self, address: AnswerAddress, result: JobResult, *, is_direct: bool) -> None:
         """Send the result as a new message, in the channel if it may, else directly to the person."""
         message, new = await self._message_of(result, DEFAULT_FILE_BYTES), address.unsent()
-        is_postable = bool(address.channel_id) and not is_direct
-        if is_postable and (posted := await self._sender.post(new, message, result.job_id)):
-            await self._store_address(posted, result)
+        may_send_to_channel = bool(address.channel_id) and not is_direct
+        if may_send_to_channel and (sent := await self._sender.send(new, message, result.job_id)):
+            await self._store_address(sent, result)
             return
-        posted = await self._sender.post_directly(new, message, result.job_id)
-        if isinstance(address.target, Posted):
+        sent = await self._sender.send_direct_message(new, message, result.job_id)
+        if isinstance(address.target, SentMessage):
             locale = result.locale
-            text = messages.went_directly(locale) if posted else messages.not_here(locale)
+            text = messages.went_directly(locale) if sent else messages.not_here(locale)
             await self._sender.try_edit(address, OutgoingMessage(as_plain_text(text)), result.job_id)
-        if posted is None:
+        if sent is None:
             raise Undeliverable(f"job {result.job_id}: neither its channel nor its person takes messages")
-        await self._store_address(posted, result)
+        await self._store_address(sent, result)
 
-    async def _post_caption(self, address: AnswerAddress, result: JobResult) -> AnswerAddress | None:
+    async def _send_caption(self, address: AnswerAddress, result: JobResult) -> AnswerAddress | None:
         """Move the answer to a message without pictures; the pictures follow as an edit.
 
         A message that is sent again after Discord forgot its nonce shows twice; an edit never does.
         """
         text = as_plain_text(messages.format_caption(result, result.locale))
         message = OutgoingMessage(text, button=Reroll(result.job_id), locale=result.locale)
-        posted = await self._sender.post(address, message, result.job_id)
-        if posted is not None:
-            await self._store_address(posted, result)
-        return posted
+        sent = await self._sender.send(address, message, result.job_id)
+        if sent is not None:
+            await self._store_address(sent, result)
+        return sent
 
     async def _message_of(self, result: JobResult, file_bytes: int) -> OutgoingMessage:
         prompt = result.recipe.prompt
@@ -159,9 +159,9 @@ class AnswerDelivery:
         text = as_plain_text(messages.format_caption(result, result.locale))
         return OutgoingMessage(text, attachments, Reroll(result.job_id), result.locale)
 
-    async def _store_address(self, posted: AnswerAddress, result: JobResult) -> None:
+    async def _store_address(self, sent: AnswerAddress, result: JobResult) -> None:
         """Store where the result is, so the next attempt edits that message."""
-        await self._desk.store_placeholder(result.job_id, replace(result.address, ref=posted.to_json()))
+        await self._desk.store_placeholder(result.job_id, replace(result.address, ref=sent.to_json()))
 
 
 def _address_of(result: JobResult) -> AnswerAddress:

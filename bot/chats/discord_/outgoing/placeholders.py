@@ -16,7 +16,7 @@ from bot import messages
 from bot.chats.contract import Desk
 from bot.chats.discord_.outgoing.address import (
     MOVE_AFTER_MS,
-    MUST_BE_POSTED,
+    MUST_BE_SENT,
     AnswerAddress,
     AnswerState,
 )
@@ -70,7 +70,7 @@ class Placeholders:
         """
         text = messages.format_outcome(receipt, locale, times="discord")
         max_wait_s = receipt.wait.most_s if receipt.wait else 0
-        if address.is_message and address.may_post and not address.may_attach:
+        if address.is_message and address.may_send and not address.may_attach:
             text = f"{text}\n{messages.comes_directly(locale)}"
         elif not (address.is_message or address.can_move_to_channel) and max_wait_s * 1_000 > MOVE_AFTER_MS:
             text = f"{text}\n{messages.ends_elsewhere(locale)}"
@@ -97,7 +97,7 @@ class Placeholders:
         while True:
             for job_id, placeholder in tuple(self._placeholders.items()):
                 now_ms, address = self._clock(), placeholder.address
-                if address.state_at(now_ms) in MUST_BE_POSTED or address.outdated_response(now_ms):
+                if address.state_at(now_ms) in MUST_BE_SENT or address.outdated_response(now_ms):
                     self._schedule_edit(job_id, placeholder)
             await asyncio.sleep(CHECK_INTERVAL_S)
 
@@ -134,7 +134,7 @@ class Placeholders:
         message = OutgoingMessage(
             as_plain_text(placeholder.text), button=Cancel(job_id), locale=placeholder.locale
         )
-        if state in MUST_BE_POSTED:
+        if state in MUST_BE_SENT:
             return await self._move(job_id, placeholder, message, state)
         await self._sender.edit(address, message)
         await self._edit_outdated_response(job_id, address, placeholder.locale)
@@ -146,10 +146,10 @@ class Placeholders:
         """Send the placeholder as a message; False if that is impossible, which it then shows if it can."""
         address, locale, moved = placeholder.address, placeholder.locale, None
         if address.can_move_to_channel:
-            moved = await self._sender.post(address, message, job_id)
+            moved = await self._sender.send(address, message, job_id)
         if moved is None and state is AnswerState.UNSENT:
             text = as_plain_text(f"{messages.answered_directly(locale)}\n{placeholder.text}")
-            moved = await self._sender.post_directly(address, replace(message, text=text), job_id)
+            moved = await self._sender.send_direct_message(address, replace(message, text=text), job_id)
         if moved is not None:
             stored = replace(placeholder.stored, ref=moved.to_json())
             newest = self._placeholders.get(job_id, placeholder)  # a newer status may have arrived meanwhile

@@ -1,4 +1,4 @@
-"""Sends one message: edits an answer, posts in a channel, or writes to a person directly.
+"""Sends one message: edits an answer, or sends to a channel or directly to a person.
 
 ``as_plain_text`` makes text of people harmless: it causes no markdown, no mention and no link preview.
 """
@@ -15,7 +15,7 @@ import structlog
 
 from bot import messages
 from bot.chats.discord_.library_internals import response_webhook
-from bot.chats.discord_.outgoing.address import AnswerAddress, Posted, Response
+from bot.chats.discord_.outgoing.address import AnswerAddress, Response, SentMessage
 from bot.chats.discord_.outgoing.attachments import PictureAttachment
 from bot.commands.buttons import data_of
 from bot.commands.values import Cancel, Reroll
@@ -88,7 +88,7 @@ class MessageSender:
             if isinstance(target, Response):
                 webhook = response_webhook(self._client, target.application_id, target.token)
                 await webhook.edit_message(target.message_id, **_edit_fields(message))
-            elif isinstance(target, Posted):
+            elif isinstance(target, SentMessage):
                 channel = self._client.get_partial_messageable(address.channel_id)
                 await channel.get_partial_message(target.message_id).edit(**_edit_fields(message))
             else:
@@ -126,7 +126,7 @@ class MessageSender:
         await self.try_edit(response, OutgoingMessage(text), job_id)
         return address.with_outdated_response_edited()
 
-    async def post(
+    async def send(
         self, address: AnswerAddress, message: OutgoingMessage, nonce: str
     ) -> AnswerAddress | None:
         """Send an ordinary message to the channel of the address; the same nonce again sends nothing new.
@@ -147,24 +147,24 @@ class MessageSender:
         reply_to = address.reply_to
         while True:
             try:
-                return address.posted(await self._send(address, message, nonce, reply_to))
+                return address.sent_as(await self._send(address, message, nonce, reply_to))
             except discord.HTTPException as error:
                 if error.code != MAY_NOT_REPLY or not reply_to:
-                    _raise_unless_closed(error, CLOSED_STATUSES, "post", nonce)
+                    _raise_unless_closed(error, CLOSED_STATUSES, "send", nonce)
                     return None
             reply_to = 0
 
-    async def post_directly(
+    async def send_direct_message(
         self, address: AnswerAddress, message: OutgoingMessage, nonce: str
     ) -> AnswerAddress | None:
-        """Send a direct message to the person; None if they accept none. Raises like ``post``."""
+        """Send a direct message to the person; None if they accept none. Raises like ``send``."""
         try:
             async with asyncio.timeout(CALL_TIMEOUT_S):
                 channel = await self._client.create_dm(discord.Object(address.user_id))
         except discord.HTTPException as error:
             _raise_unless_closed(error, CLOSED_STATUSES, "direct", nonce)
             return None
-        return await self.post(address.unsent_direct(channel.id), message, nonce)
+        return await self.send(address.unsent_direct(channel.id), message, nonce)
 
     async def _send(self, address: AnswerAddress, message: OutgoingMessage, nonce: str, reply_to: int) -> int:
         """Send a message, or update the message that Discord already has for this nonce; return its id."""

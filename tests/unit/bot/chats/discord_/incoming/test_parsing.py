@@ -25,7 +25,7 @@ def test_the_bots_name_is_removed_and_other_people_are_named(name: str) -> None:
     message = parse_message(raw, EventKind.MENTION, ME, PersonLocales())
     assert message.text == "a friend as a fox"
     assert message.command() == Draw("a friend as a fox")
-    context = message.context(message.address(may_post=True, may_attach=True))
+    context = message.context(message.address(may_send=True, may_attach=True))
     assert (context.event_id, context.user_id, context.space_id) == ("1", MEMBER_ID, GUILD_ID)
     assert context.address.chat_id == CHANNEL_ID
 

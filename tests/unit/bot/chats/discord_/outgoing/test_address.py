@@ -11,9 +11,9 @@ from bot.chats.discord_.outgoing.address import (
     TOKEN_LIFE_MS,
     AnswerAddress,
     AnswerState,
-    Posted,
     Response,
-    Unsent,
+    SentMessage,
+    UnsentMessage,
 )
 
 NOW_MS = 1_790_000_000_000
@@ -21,7 +21,7 @@ RESPONSE = Response(application_id=1, token="token", created_ms=NOW_MS, message_
 MINUTES_MS = 60_000
 
 
-def address_of(target: Response | Unsent | Posted, **changed: bool) -> AnswerAddress:
+def address_of(target: Response | UnsentMessage | SentMessage, **changed: bool) -> AnswerAddress:
     return AnswerAddress(target, user_id=4, channel_id=2, **changed)
 
 
@@ -42,13 +42,13 @@ def test_the_state_of_a_response_depends_on_the_age_of_its_token(age_ms: int, st
 
 @pytest.mark.parametrize("age_ms", [0, MOVE_AFTER_MS, TOKEN_LIFE_MS])
 def test_the_state_of_a_message_does_not_depend_on_time(age_ms: int) -> None:
-    assert address_of(Unsent()).state_at(NOW_MS + age_ms) is AnswerState.UNSENT
-    assert address_of(Posted(5)).state_at(NOW_MS + age_ms) is AnswerState.POSTED
+    assert address_of(UnsentMessage()).state_at(NOW_MS + age_ms) is AnswerState.UNSENT
+    assert address_of(SentMessage(5)).state_at(NOW_MS + age_ms) is AnswerState.SENT
 
 
 def test_a_response_that_moved_is_outdated_until_it_is_edited_or_its_token_expires() -> None:
-    moved = address_of(RESPONSE).posted(5)
-    assert moved.target == Posted(5, moved_from=RESPONSE)
+    moved = address_of(RESPONSE).sent_as(5)
+    assert moved.target == SentMessage(5, moved_from=RESPONSE)
     assert moved.outdated_response(NOW_MS) == address_of(RESPONSE)
     assert moved.outdated_response(NOW_MS + TOKEN_LIFE_MS) is None
     assert moved.with_outdated_response_edited().outdated_response(NOW_MS) is None
@@ -56,36 +56,44 @@ def test_a_response_that_moved_is_outdated_until_it_is_edited_or_its_token_expir
 
 def test_a_response_without_a_message_id_is_never_outdated() -> None:
     unknown = address_of(Response(1, "token", NOW_MS))
-    assert unknown.posted(5).outdated_response(NOW_MS) is None
+    assert unknown.sent_as(5).outdated_response(NOW_MS) is None
 
 
 def test_a_new_message_keeps_its_reply_in_the_channel_and_loses_it_in_a_direct_message() -> None:
-    replying = address_of(Unsent(reply_to=9), may_attach=False)
-    assert replying.posted(5).unsent() == replying
-    direct = replying.posted(5).unsent_direct(77)
-    assert (direct.target, direct.channel_id, direct.may_attach) == (Unsent(), 77, True)
+    replying = address_of(UnsentMessage(reply_to=9), may_attach=False)
+    assert replying.sent_as(5).unsent() == replying
+    direct = replying.sent_as(5).unsent_direct(77)
+    assert (direct.target, direct.channel_id, direct.may_attach) == (UnsentMessage(), 77, True)
 
 
 def test_a_message_carries_no_larger_files_than_the_bot_may_send() -> None:
     large = AnswerAddress(RESPONSE, 4, 2, file_bytes=50 * DEFAULT_FILE_BYTES)
-    assert large.posted(5).file_bytes == DEFAULT_FILE_BYTES
+    assert large.sent_as(5).file_bytes == DEFAULT_FILE_BYTES
 
 
 @pytest.mark.parametrize(
-    ("is_private", "may_post", "can_move"), [(False, True, True), (True, True, False), (False, False, False)]
+    ("is_private", "may_send", "can_move"), [(False, True, True), (True, True, False), (False, False, False)]
 )
 def test_only_a_public_answer_moves_to_a_channel_where_the_bot_may_write(
-    is_private: bool, may_post: bool, can_move: bool
+    is_private: bool, may_send: bool, can_move: bool
 ) -> None:
-    address = address_of(RESPONSE, is_private=is_private, may_post=may_post)
+    address = address_of(RESPONSE, is_private=is_private, may_send=may_send)
     assert address.can_move_to_channel is can_move
 
 
 @pytest.mark.parametrize(
-    "target", [RESPONSE, Unsent(), Unsent(9), Posted(5), Posted(5, reply_to=9), Posted(5, 0, RESPONSE)]
+    "target",
+    [
+        RESPONSE,
+        UnsentMessage(),
+        UnsentMessage(9),
+        SentMessage(5),
+        SentMessage(5, reply_to=9),
+        SentMessage(5, 0, RESPONSE),
+    ],
 )
-def test_the_json_form_keeps_everything(target: Response | Unsent | Posted) -> None:
-    address = AnswerAddress(target, 4, 2, is_private=True, file_bytes=8, may_post=False, may_attach=False)
+def test_the_json_form_keeps_everything(target: Response | UnsentMessage | SentMessage) -> None:
+    address = AnswerAddress(target, 4, 2, is_private=True, file_bytes=8, may_send=False, may_attach=False)
     assert AnswerAddress.from_json(address.to_json()) == address
 
 
@@ -110,13 +118,13 @@ def test_an_address_of_an_earlier_version_can_still_be_read() -> None:
     ("changed", "target"),
     [
         ({}, Response(1, "token", 1, 3)),
-        ({"posted": True, "reply_to": 9, "message_id": 0}, Unsent(9)),
-        ({"posted": True, "reply_to": 9}, Posted(3, 9)),
-        ({"posted": True, "answer_id": 8}, Posted(3, 0, Response(1, "token", 1, 8))),
+        ({"posted": True, "reply_to": 9, "message_id": 0}, UnsentMessage(9)),
+        ({"posted": True, "reply_to": 9}, SentMessage(3, 9)),
+        ({"posted": True, "answer_id": 8}, SentMessage(3, 0, Response(1, "token", 1, 8))),
     ],
 )
 def test_the_keys_of_the_first_version_are_still_understood(
-    changed: dict[str, object], target: Response | Unsent | Posted
+    changed: dict[str, object], target: Response | UnsentMessage | SentMessage
 ) -> None:
     first = {
         "application_id": 1,
