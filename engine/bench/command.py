@@ -120,7 +120,7 @@ def _sizes(written: str) -> list[PictureSize]:
     for each in written.split(","):
         width, _, height = each.strip().lower().partition("x")
         if not (width.isdecimal() and height.isdecimal()):
-            raise argparse.ArgumentTypeError(f"{each} is no size like 512x768")
+            raise argparse.ArgumentTypeError(f"{each} is not a size like 512x768")
         sizes.append((int(width), int(height)))
     if len(sizes) != len(SIZES):
         raise argparse.ArgumentTypeError(f"give {len(SIZES)} sizes, of {', '.join(SIZES)}")
@@ -129,7 +129,7 @@ def _sizes(written: str) -> list[PictureSize]:
 
 def _count(written: str) -> int:
     if not written.isdecimal() or int(written) < 1:
-        raise argparse.ArgumentTypeError(f"{written} is no number from 1")
+        raise argparse.ArgumentTypeError(f"{written} is not a number from 1")
     return int(written)
 
 

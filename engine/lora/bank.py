@@ -126,7 +126,7 @@ class Bank:
             self._in_memory.clear()
 
     def _give_up_copy(self, reason: str) -> None:
-        log.warning("LoRAs are drawn beside the weights, which takes longer", reason=reason)
+        log.warning("LoRAs use the side path: pictures take longer", reason=reason)
         self._copy_fits = False
         self._merged = (None, NO_PATCHES)
         self._merger.drop()

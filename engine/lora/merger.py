@@ -109,6 +109,6 @@ def _select_backend(matrices: Matrices, fp8_layers: Collection[str]) -> tuple[Me
         writer.self_test()
     except kernel_errors() as error:
         reason = fallback_reason(error)
-        log.warning("LoRAs are merged without the card's own kernel, which takes longer", reason=reason)
+        log.warning("LoRAs are merged without the card's own kernel: switches take longer", reason=reason)
         return torch_backend, False
     return writer, True

@@ -166,5 +166,5 @@ def _filled(module: Any, tensors: Mapping[str, Tensor], placement: Placement) ->
 def _json(path: Path) -> dict[str, Any]:
     value = from_json(path.read_bytes())
     if not isinstance(value, dict):
-        raise TypeError(f"{path.name} is no object")
+        raise TypeError(f"{path.name} is not a JSON object")
     return value

@@ -51,7 +51,7 @@ class Forward:
         self.dtype: torch.dtype = transformer.dtype
         self.rope = Rope(transformer, self.device)
         if is_fp8 and not self.weights.fp8_layers:
-            log.warning("this model's sides are no multiples of 16: pictures are drawn in full precision")
+            log.warning("layer sizes are not multiples of 16: pictures are drawn in full precision")
             is_fp8 = False
         weight, block_sizes = transformer.x_pad_token, self.weights.block_sizes
         self.fusions = select_fusions(weight, block_sizes) or REFERENCE

@@ -99,7 +99,7 @@ class StepGraphCache:
                 velocities = step(own, own_times)
         except kernel_errors() as error:
             reason = fallback_reason(error)
-            log.warning("steps cannot be recorded: small pictures take longer", reason=reason)
+            log.warning("steps cannot be recorded as CUDA graphs: small pictures take longer", reason=reason)
             self._can_record = False
             return None
         self._graphs[key] = StepGraph(step, captions, own, own_times, graph, velocities)

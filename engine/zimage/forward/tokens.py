@@ -30,7 +30,7 @@ def token_count(size: LatentSize) -> int:
     """
     height, width = size
     if height < PATCH_SIDE or width < PATCH_SIDE or height % PATCH_SIDE or width % PATCH_SIDE:
-        raise ValueError(f"Latents of {height} x {width} are no whole number of tokens.")
+        raise ValueError(f"Latents of {height} x {width} are not a whole number of tokens.")
     return height // PATCH_SIDE * (width // PATCH_SIDE)
 
 

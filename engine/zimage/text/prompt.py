@@ -85,7 +85,7 @@ class Text:
                 self._graphs[length] = _Graph(self._run, length, self._device)
             except kernel_errors() as error:
                 reason = fallback_reason(error)
-                log.warning("texts cannot be recorded: prompts take longer", reason=reason)
+                log.warning("prompts cannot be recorded as CUDA graphs: they take longer", reason=reason)
                 self._can_record = False
         return self._graphs.get(length)
 

@@ -106,7 +106,7 @@ class Residual(torch.nn.Module):
             or block.upsample
             or block.downsample
         ):
-            raise ValueError("a residual block is of another kind than Z-Image's")
+            raise ValueError("a residual block is not of Z-Image's kind")
         self.norm1, self.norm2 = NormSilu(block.norm1, kernels), NormSilu(block.norm2, kernels)
         self.conv1, self.conv2, self.shortcut = block.conv1, block.conv2, block.conv_shortcut
         self._kernels = kernels

@@ -206,9 +206,9 @@ def test_a_contender_that_cannot_be_opened_fails_only_its_rows(
     [
         (["--sizes", "100x100,64x64,64x64"], "The nearest sizes: 96 × 96"),
         (["--sizes", "64x64"], "give 3 sizes"),
-        (["--sizes", "a,b,c"], "no size like 512x768"),
+        (["--sizes", "a,b,c"], "not a size like 512x768"),
         (["--only", "E1,E77"], "no such row: E77"),
-        (["--rounds", "0"], "no number from 1"),
+        (["--rounds", "0"], "not a number from 1"),
     ],
 )
 def test_a_wrong_command_line_is_refused_with_a_hint(

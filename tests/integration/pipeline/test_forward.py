@@ -297,5 +297,5 @@ def test_a_model_with_sizes_unsuited_to_fp8_is_drawn_in_full_precision_and_logge
         forward = Forward(transformer, is_fp8=True)
     assert forward.fp8_fusions is None
     assert [line["event"] for line in logs] == [
-        "this model's sides are no multiples of 16: pictures are drawn in full precision"
+        "layer sizes are not multiples of 16: pictures are drawn in full precision"
     ]

@@ -207,7 +207,7 @@ def test_steps_that_cannot_be_recorded_are_computed_and_logged_once(
     assert len(tries) == 1
     assert [(line["event"], line["reason"]) for line in logs] == [
         (
-            "steps cannot be recorded: small pictures take longer",
+            "steps cannot be recorded as CUDA graphs: small pictures take longer",
             f"{type(fault).__name__}: {str(fault).partition(chr(10))[0]}",
         )
     ]
@@ -254,7 +254,7 @@ def test_prompts_that_cannot_be_recorded_are_encoded_and_logged_once(
             assert text.embed(prompt).shape[1] == expected.shape[1]
     assert torch.equal(text._embeddings["a face"], expected)
     assert len(tries) == 1
-    assert [line["event"] for line in logs] == ["texts cannot be recorded: prompts take longer"]
+    assert [line["event"] for line in logs] == ["prompts cannot be recorded as CUDA graphs: they take longer"]
 
 
 @pytest.mark.parametrize("when", ["start", "end"])
