@@ -38,7 +38,9 @@ app = typer.Typer(
     help="Draw faces with Z-Image-Turbo and a LoRA of your choice, in Discord, Telegram and on a local page.",
 )
 
-db = typer.Typer(cls=UsageGroup, help="Check, back up and restore the database; alone it is `check`.")
+db = typer.Typer(
+    cls=UsageGroup, help=("Check, back up and restore the database; without a subcommand: `check`.")
+)
 app.add_typer(db, name="db")
 
 Config = Annotated[Path | None, typer.Option("--config", help="Read this file instead of sugarbot.toml.")]
@@ -65,11 +67,11 @@ def demo(config: Config = None, verbose: Verbose = False) -> None:
 @app.command(cls=UsageCommand)
 def say(
     message: Annotated[
-        str, typer.Argument(metavar="MESSAGE", help="What to say, like: /sugar a smiling face --seed 7")
+        str, typer.Argument(metavar="MESSAGE", help="The message, like: /sugar a smiling face --seed 7")
     ],
-    name: Annotated[str, typer.Option("--as", help="Who says it.")] = "a member",
-    host: Annotated[bool, typer.Option("--host", help="Say it as a host of the bot.")] = False,
-    out: Annotated[Path, typer.Option(help="Where pictures are put.")] = Path("out"),
+    name: Annotated[str, typer.Option("--as", help="The sender's name.")] = "a member",
+    host: Annotated[bool, typer.Option("--host", help="Send it as a host of the bot.")] = False,
+    out: Annotated[Path, typer.Option(help="The folder for the pictures.")] = Path("out"),
     config: Config = None,
     verbose: Verbose = False,
 ) -> None:
@@ -85,7 +87,7 @@ def say(
 
 @app.command(cls=UsageCommand)
 def setup(config: Config = None) -> None:
-    """Fetch the model where it is missing, and convert its weights once so that each start is faster."""
+    """Download the model if it is missing, and convert its weights once so that every start is faster."""
     from bot.cli import setup as setup_command
 
     _run_command(setup_command.report, config, verbose=True)
@@ -93,7 +95,7 @@ def setup(config: Config = None) -> None:
 
 @app.command(cls=UsageCommand)
 def doctor(config: Config = None) -> None:
-    """Say what is set up, what is wrong with it, and what to do; exits 1 if anything is wrong."""
+    """Check the set-up: what works, what is wrong, and what to do; exits 1 if anything is wrong."""
     from bot.cli import doctor as doctor_command
 
     _run_command(doctor_command.report, config)
@@ -109,14 +111,14 @@ def lora(config: Config = None) -> None:
 
 @db.callback(invoke_without_command=True)
 def db_without_command(context: typer.Context, config: Config = None) -> None:
-    """Check, back up and restore the database; alone it is `check`."""
+    """Check, back up and restore the database; without a subcommand: `check`."""
     if context.invoked_subcommand is None:
         check(config)
 
 
 @db.command(cls=UsageCommand)
 def check(config: Config = None) -> None:
-    """Say where the database is, its schema version, whether it is sound, and what is in it."""
+    """Show where the database is, its schema version, whether it is intact, and what it contains."""
     from bot.cli import db
 
     _run_command(db.check, config)
@@ -124,10 +126,10 @@ def check(config: Config = None) -> None:
 
 @db.command(cls=UsageCommand)
 def backup(
-    to: Annotated[Path | None, typer.Option(help="A folder; left out: backups/ in the data folder.")] = None,
+    to: Annotated[Path | None, typer.Option(help="A folder; default: backups/ in the data folder.")] = None,
     config: Config = None,
 ) -> None:
-    """Copy the database, also while the bot runs; `run` does it by itself once a day."""
+    """Back up the database, even while the bot runs; `run` does this once a day."""
     from bot.cli import db
 
     _run_command(lambda settings: db.back_up(settings, to), config)
@@ -138,7 +140,7 @@ def restore(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A backup.")],
     config: Config = None,
 ) -> None:
-    """Put a backup in the database's place; what was there is kept beside it. Stop the bot first."""
+    """Replace the database with a backup; the old file is kept beside it. Stop the bot first."""
     from bot.cli import db
 
     _run_command(lambda settings: db.restore(settings, file), config)
@@ -148,18 +150,18 @@ def restore(
 def bench(
     article: Annotated[bool, typer.Option("--article", help="The rows of the article, end to end.")] = False,
     random: Annotated[
-        bool, typer.Option("--random", help="Random weights of Z-Image-Turbo's real size.")
+        bool, typer.Option("--random", help="Use random weights of Z-Image-Turbo's real size.")
     ] = False,
-    only: Annotated[str, typer.Option(help="Rows, like E1,E2; left out: all.")] = "",
-    sizes: Annotated[str, typer.Option(help="Of E1, E2 and E3, like 512x768,1024x1024,512x512.")] = "",
+    only: Annotated[str, typer.Option(help="Rows, like E1,E2; default: all.")] = "",
+    sizes: Annotated[str, typer.Option(help="Sizes of E1, E2 and E3, like 512x768,1024x1024,512x512.")] = "",
     rounds: Annotated[
         int | None,
         typer.Option(
-            min=1, max=100, help="Pictures of a median; of --article: tens of pictures; from 1 to 100."
+            min=1, max=100, help="Pictures per median; with --article: tens of pictures; from 1 to 100."
         ),
     ] = None,
     into: Annotated[
-        Path | None, typer.Option(help="A folder for the results; left out: bench/ in the data folder.")
+        Path | None, typer.Option(help="A folder for the results; default: bench/ in the data folder.")
     ] = None,
     config: Config = None,
 ) -> None:

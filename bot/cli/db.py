@@ -66,7 +66,7 @@ async def restore(settings: Settings, file: Path) -> int:
     replaced = await asyncio.to_thread(backup.restore, file, path, MIGRATIONS, time.time())
     locale = settings.language
     sentence = (
-        text(N_("Restored. What was there before is kept as {path}"), locale, path=str(replaced))
+        text(N_("Restored. The previous database is kept as {path}"), locale, path=str(replaced))
         if replaced
         else text(N_("Restored to {path}"), locale, path=str(path))
     )
@@ -78,9 +78,9 @@ def describe_problems(survey: Survey, locale: str) -> list[str]:
     """One sentence for each fault of the database; empty if it is sound."""
     problems = [text(N_("damaged: {detail}"), locale, detail=line) for line in survey.damage]
     if survey.unbalanced:
-        broken = N_("{count} people have other credits than their ledger says")
+        broken = N_("{count} people have credits that differ from their ledger")
         problems.append(text(broken, locale, count=survey.unbalanced))
     if survey.lost_results:
-        broken = N_("{count} ended jobs have no answer on its way")
+        broken = N_("{count} ended jobs have no result to deliver")
         problems.append(text(broken, locale, count=survey.lost_results))
     return problems

@@ -52,8 +52,8 @@ async def report(settings: Settings) -> int:
     out.print_line(
         text(
             N_(
-                "Not checked: whether the platforms accept the tokens, what the bot may do in each channel, "
-                "and whether the card draws. `sugarbot say` tries the card."
+                "Not checked: whether the platforms accept the tokens, the bot's permissions in each "
+                "channel, and whether the card can draw. Test the card with `sugarbot say`."
             ),
             locale,
         )

@@ -233,11 +233,11 @@ def _print_stages(locale: str, load_s: float, timed: TimedRenderer) -> None:
     table = Table(text(N_("stage"), locale), text(N_("seconds"), locale))
     for name, seconds in (
         (N_("load the model"), load_s),
-        (N_("fetch the LoRA"), timings.lora_s),
+        (N_("load the LoRA"), timings.lora_s),
         (N_("read the prompt"), timings.text_s),
         (N_("denoise, 8 steps"), timings.denoise_s),
         (N_("decode"), timings.decode_s),
-        (N_("stamp and encode"), timings.encode_s),
+        (N_("add metadata and encode"), timings.encode_s),
         (N_("the picture, end to end"), timed.whole_s),
     ):
         table.add_row(text(name, locale), f"{seconds:.2f}")
@@ -245,4 +245,6 @@ def _print_stages(locale: str, load_s: float, timed: TimedRenderer) -> None:
 
 
 def _print_address(locale: str, page: WebChat) -> None:
-    stderr.print(text(N_("The page is open at {url} – Ctrl-C ends it."), locale, url=page.url), markup=False)
+    stderr.print(
+        text(N_("The page is open at {url}. Press Ctrl-C to stop."), locale, url=page.url), markup=False
+    )

@@ -41,7 +41,7 @@ async def report(settings: Settings) -> int:
     folder = await _convert(out, source, config, text(N_("converting"), locale))
     out.print_line(
         text(
-            N_("Converted to bfloat16 in {seconds} s: {path} – please keep the original, too."),
+            N_("Converted to bfloat16 in {seconds} s: {path}. Keep the original too."),
             locale,
             seconds=f"{time.monotonic() - began_s:.0f}",
             path=folder,
@@ -63,14 +63,14 @@ def benefits_from_conversion(config: EngineConfig, source: ModelInfo) -> bool:
 def _reason_not_to_convert(config: EngineConfig, source: ModelInfo) -> str:
     """Why a conversion is unnecessary; empty if it is useful."""
     if config.model == BUILT_IN:
-        return N_("Nothing to convert: the built-in model is stored as it is used.")
+        return N_("Nothing to convert: the built-in model can be used as it is.")
     if not HeadroomProbe(config.device, config.reserve_bytes).read().is_card:
         return N_("Nothing to convert: without a card, pictures are drawn in float32.")
     if not parts_to_convert(source.folder):
-        return N_("Nothing to convert: its weights are stored as the card uses them.")
+        return N_("Nothing to convert: the card can use its weights as they are.")
     folder = copy_folder(config.data_dir, source.folder, source.name)
     if copy_state(folder, source.folder) is CopyState.CURRENT:
-        return N_("Nothing to convert: the converted copy is there and up to date.")
+        return N_("Nothing to convert: the converted copy is up to date.")
     return ""
 
 

@@ -81,7 +81,7 @@ def _describe(error: Any, locale: str) -> str:
         sentence = text(N_("There is no command {name}."), locale, name=found[1])
         return sentence + _suggest(difflib.get_close_matches(found[1], error.ctx.command.commands), locale)
     if found := _EXTRA.match(message):
-        return text(N_("This is too much: {text}"), locale, text=found[1])
+        return text(N_("Unexpected argument: {text}"), locale, text=found[1])
     match type(error).__name__:
         case "NoSuchOption":
             sentence = text(N_("There is no option {name}."), locale, name=error.option_name)
@@ -89,10 +89,10 @@ def _describe(error: Any, locale: str) -> str:
         case "MissingParameter":
             return text(N_("{name} is missing."), locale, name=name.upper())
         case "BadParameter":
-            return text(N_("The value of {name} does not fit."), locale, name=name)
+            return text(N_("The value of {name} is not valid."), locale, name=name)
         case "BadOptionUsage":
             return text(
-                N_("{name} is used in a wrong way; most options need a value."),
+                N_("{name} is used incorrectly; most options need a value."),
                 locale,
                 name=error.option_name,
             )

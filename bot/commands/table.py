@@ -171,7 +171,7 @@ _WEIGHT = Option(
     "weight",
     "权重",
     OptionKind.NUMBER,
-    "How strongly the LoRA works; 1 is as trained",
+    "The strength of the LoRA; 1 is as trained",
     example="0.8",
     flags=("强度",),
     keyword=True,
@@ -225,7 +225,7 @@ SUGAR_OPTIONS = (
         "private",
         "私密",
         OptionKind.SWITCH,
-        "Only you see the answer, where the chat can do that",
+        "Only you see the answer, if the chat supports that",
         flags=("仅自己",),
     ),
     Option(
@@ -291,7 +291,7 @@ COMMANDS: tuple[CommandEntry, ...] = (
         "lora list",
         "列表",
         ("lora列表", "所有lora", "有哪些lora"),
-        "Show the LoRAs there are",
+        "Show the available LoRAs",
         "/loras",
         LoraList,
         alone=StandaloneName("loras", "lora列表"),
@@ -300,7 +300,7 @@ COMMANDS: tuple[CommandEntry, ...] = (
         "lora switch",
         "切换",
         ("换lora", "切换lora"),
-        "Choose the LoRA that is used when nobody names one",
+        "Set the default LoRA",
         "/lora switch sugar 0.8 --here",
         LoraSwitch,
         (
@@ -327,7 +327,7 @@ COMMANDS: tuple[CommandEntry, ...] = (
         ),
         right=Right.HOST,
     ),
-    CommandEntry("mine", "我的", ("我的", "我的图", "我的作品"), "Show your newest pictures", "/mine", Mine),
+    CommandEntry("mine", "我的", ("我的", "我的图", "我的作品"), "Show your latest pictures", "/mine", Mine),
     CommandEntry(
         "quota", "额度", ("额度", "我的额度", "余额"), "Show how many credits you have left", "/quota", Quota
     ),
@@ -335,7 +335,7 @@ COMMANDS: tuple[CommandEntry, ...] = (
         "cancel",
         "取消",
         ("取消", "取消任务"),
-        "Stop a job; its credits come back",
+        "Stop a job and get its credits back",
         "/cancel",
         Cancel,
         (
@@ -343,7 +343,7 @@ COMMANDS: tuple[CommandEntry, ...] = (
                 "job",
                 "任务",
                 OptionKind.TEXT,
-                "Which job; your newest when left out",
+                "Which job; default: your newest",
                 example="k3f9",
                 positional=True,
             ),
@@ -353,7 +353,7 @@ COMMANDS: tuple[CommandEntry, ...] = (
         "link",
         "关联",
         ("关联", "绑定", "关联账号"),
-        "Be one person here and in your other chat",
+        "Link this chat with your other chat",
         "/link",
         Link,
         (
@@ -361,7 +361,7 @@ COMMANDS: tuple[CommandEntry, ...] = (
                 "code",
                 "关联码",
                 OptionKind.TEXT,
-                "The code from your other chat; left out, I give you one to type there",
+                "The code from your other chat; leave it out to get one to type there",
                 example="K3F9-7QXM",
                 positional=True,
             ),
@@ -371,11 +371,11 @@ COMMANDS: tuple[CommandEntry, ...] = (
         "unlink",
         "取消关联",
         ("取消关联", "解绑"),
-        "Be somebody else here than in your other chat",
+        "Unlink this chat and start over here",
         "/unlink",
         Unlink,
     ),
-    CommandEntry("help", "帮助", ("帮助", "怎么用", "start", "help"), "Say what I can do", "/help", Help),
+    CommandEntry("help", "帮助", ("帮助", "怎么用", "start", "help"), "Show what I can do", "/help", Help),
 )
 
 _BY_TYPE = {entry.makes: entry for entry in COMMANDS}

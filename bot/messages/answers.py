@@ -35,16 +35,19 @@ def format_outcome(outcome: Outcome, locale: str, *, times: Times = "utc") -> st
             return _receipt(outcome, locale)
         case CancelAsked(job_id=job_id, was_running=True):
             return text(
-                N_("Stopping job {job_id} after its current step; credits for what isn't drawn come back."),
+                N_(
+                    "Stopping job {job_id} after its current step. You get back the credits for what "
+                    "isn't drawn."
+                ),
                 locale,
                 job_id=job_id,
             )
         case CancelAsked(job_id=job_id, refund=refund):
-            sentence = N_("Job {job_id} is cancelled. Credits given back: {refund}.")
+            sentence = N_("Job {job_id} is cancelled. Credits refunded: {refund}.")
             return text(sentence, locale, job_id=job_id, refund=refund)
         case CreditBalance():
             return text(
-                N_("Credits left: {credits}. They fill up to {daily} again at {renews_at}."),
+                N_("Credits left: {credits}. They refill to {daily} at {renews_at}."),
                 locale,
                 credits=outcome.credits,
                 daily=outcome.daily,
@@ -67,7 +70,7 @@ def format_outcome(outcome: Outcome, locale: str, *, times: Times = "utc") -> st
 
 
 def _receipt(receipt: Receipt, locale: str) -> str:
-    sentence = N_("I have this one already (job {job_id}).") if receipt.repeated else N_("Got it!")
+    sentence = N_("I already have this one (job {job_id}).") if receipt.repeated else N_("Got it!")
     first = [text(sentence, locale, job_id=receipt.job_id), format_position(receipt, locale)]
     recipe = receipt.recipe
     facts = [settings_of(recipe, locale), text(N_("seed {seeds}"), locale, seeds=recipe.seed)]
@@ -85,16 +88,17 @@ def _history(history: History, locale: str) -> str:
         return text(N_("You have no pictures yet. Send me a sentence and I'll draw it."), locale)
     lines = [format_history_entry(entry, locale) for entry in history.entries]
     if lines:
-        lines.insert(0, text(N_("Your newest jobs:"), locale))
+        lines.insert(0, text(N_("Your latest jobs:"), locale))
     if history.hidden:
         sentence = N_(
-            "Not shown where others read: {count} of your newest jobs, private or from another chat. "
-            "Write /mine to me in private."
+            "Not shown here, because others can read this chat: {count} of your latest jobs, private or "
+            "from another chat. Send me /mine in private to see them."
         )
         lines.append(text(sentence, locale, count=history.hidden))
     if any(entry.missing for entry in history.entries):
         expired = N_(
-            "Expired pictures are no longer on the host's disk; the same prompt and seed draw them again."
+            "Expired pictures are no longer on the host's disk. Draw them again with the same prompt and "
+            "seed."
         )
         lines.append(text(expired, locale))
     return "\n".join(lines)
@@ -117,28 +121,28 @@ def _linking(outcome: LinkCode | LinkAsked | Linked | Unlinked, locale: str) -> 
     match outcome:
         case LinkCode():
             sentence = N_(
-                "Type “/link {code}” twice in your other chat within {minutes} minutes; then you are one "
-                "person in both, with one history and one allowance. Show the code to nobody."
+                "Type “/link {code}” twice in your other chat within {minutes} minutes. Then both chats "
+                "share one history and one allowance. Don't show the code to anyone."
             )
             return text(sentence, locale, code=format_link_code(outcome.code), minutes=outcome.minutes)
         case LinkAsked():
             sentence = N_(
-                "That is the code of “{name}” on {platform}. If that is you, type “/link {code}” once more: "
-                "you become one person, and they see all your pictures. If not, don't."
+                "This code belongs to “{name}” on {platform}. If that is you, type “/link {code}” again "
+                "to link the chats; “{name}” can then see all your pictures. If it isn't you, don't."
             )
             platform = PLATFORM_NAMES[outcome.platform]
             name = outcome.name or "…"  # the page and the terminal know no names
             return text(sentence, locale, name=name, platform=platform, code=format_link_code(outcome.code))
         case Linked():
             sentence = N_(
-                "You are one person now: {platforms}. "
-                "One history, one allowance a day; credits left: {credits}."
+                "Your chats are linked: {platforms}. They share one history and one daily allowance. "
+                "Credits left: {credits}."
             )
             names = tuple(PLATFORM_NAMES[platform] for platform in outcome.platforms)
             return text(sentence, locale, platforms=names, credits=outcome.credits)
         case Unlinked():
             sentence = N_(
-                "You are somebody new on {platform}, with an empty history; credits come with the next "
+                "You start over on {platform} with an empty history; credits come with the next "
                 "allowance. Pictures, credits and waiting jobs stay with your other chat."
             )
             return text(sentence, locale, platform=PLATFORM_NAMES[outcome.platform])
@@ -156,7 +160,7 @@ def _shelf(shelf: LoraListing, locale: str) -> str:
             lines.append(text(N_("… and {count} more"), locale, count=len(shelf.loras) - len(lines)))
             break
         lines.append(line)
-    use = text(N_("Draw with one: --lora {name}"), locale, name=shelf.loras[0].name)
+    use = text(N_("To use one: --lora {name}"), locale, name=shelf.loras[0].name)
     return "\n".join([text(N_("LoRAs:"), locale), *lines, use])
 
 
@@ -176,16 +180,18 @@ def _card(card: LoraSummary, locale: str, *, is_default: bool) -> str:
 def _switched(switched: LoraSwitched, locale: str) -> str:
     is_none = switched.lora in ("", "none")
     if switched.scope is Scope.CHAT:
-        sentence = N_("This chat now draws with {lora} at {weight}. Jobs that wait already keep theirs.")
+        sentence = N_(
+            "This chat now uses {lora} at weight {weight}. Jobs that are already waiting keep their LoRA."
+        )
         if is_none:
-            sentence = N_("This chat now draws without a LoRA. Jobs that wait already keep theirs.")
+            sentence = N_("This chat now uses no LoRA. Jobs that are already waiting keep theirs.")
     else:
         sentence = N_(
-            "Chats without their own choice now draw with {lora} at {weight}. "
-            "Jobs that wait already keep theirs."
+            "Chats without their own default now use {lora} at weight {weight}. Jobs that are already "
+            "waiting keep their LoRA."
         )
         if is_none:
             sentence = N_(
-                "Chats without their own choice now draw without a LoRA. Jobs that wait already keep theirs."
+                "Chats without their own default now use no LoRA. Jobs that are already waiting keep theirs."
             )
     return text(sentence, locale, lora=switched.lora, weight=switched.weight)

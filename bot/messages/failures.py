@@ -8,79 +8,83 @@ from engine import errors
 from engine.request import FailReason
 
 FAILED: dict[FailReason, str] = {
-    FailReason.OUT_OF_MEMORY: N_("The card had no room for this. Try a smaller size or fewer pictures."),
+    FailReason.OUT_OF_MEMORY: N_("The card ran out of memory. Try a smaller size or fewer pictures."),
     FailReason.PROMPT_TOO_LONG: N_("The prompt was longer than the model can read. Please shorten it."),
-    FailReason.LORA_MISSING: N_("The LoRA's file is gone or was changed meanwhile. Please ask again."),
+    FailReason.LORA_MISSING: N_("The LoRA's file was removed or changed in the meantime. Please try again."),
     FailReason.LORA_REJECTED: N_("The LoRA's file doesn't work with this model. Please choose another LoRA."),
     FailReason.BLANK_PICTURE: N_("The picture came out blank. Try another seed, or a lower LoRA weight."),
     FailReason.WORKER_ERROR: N_("Something went wrong while drawing. Please try again."),
     FailReason.DISK_FULL: N_(
-        "My host's disk is full, so the picture could not be kept. Please tell the host, and try again later."
+        "My host's disk is full, so the picture could not be saved. Please tell the host and try again later."
     ),
 }
 
 ENGINE_SENTENCES: dict[type[Exception], str] = {
-    errors.EngineError: N_("Drawing failed. Please try again; the host finds the details in the log."),
+    errors.EngineError: N_("Drawing failed. Please try again. The host can find the details in the log."),
     errors.ModelError: N_("The model can't be loaded. Check engine.model in sugarbot.toml. ({detail})"),
-    errors.ModelMissing: N_("There is no model to load. Check engine.model in sugarbot.toml. ({detail})"),
+    errors.ModelMissing: N_("No model was found. Check engine.model in sugarbot.toml. ({detail})"),
     errors.ModelNotDownloaded: N_(
         "The model isn't downloaded yet. `sugarbot setup` downloads it. ({detail})"
     ),
     errors.ModelUnreachable: N_(
         "The model can't be downloaded. Check the network, and HTTPS_PROXY behind a proxy; or set "
-        'HF_ENDPOINT to a mirror, engine.source = "modelscope", or engine.model to a folder that holds the '
-        "model. ({detail})"
+        'HF_ENDPOINT to a mirror, engine.source = "modelscope", or engine.model to a folder that '
+        "contains the model. ({detail})"
     ),
     errors.ModelIncomplete: N_("The model's folder is incomplete. Download the model again. ({detail})"),
     errors.ModelTooLarge: N_(
-        "The card has no room for the model. Close other programs that use it, or set another engine.device "
-        "or engine.model in sugarbot.toml. ({detail})"
+        "The card does not have enough memory for the model. Close other programs that use it, or set "
+        "another engine.device or engine.model in sugarbot.toml. ({detail})"
     ),
     errors.NoRoomForCopy: N_(
-        "The converted weights need {needed_gb} GB below {folder}, and {free_gb} GB are free. Make room, or "
-        "set another data_dir in sugarbot.toml."
+        "The converted weights need {needed_gb} GB in {folder}, but only {free_gb} GB are free. Make "
+        "room, or set another data_dir in sugarbot.toml."
     ),
     errors.ConversionRunning: N_(
-        "Another `sugarbot setup` is converting weights in {folder}. Wait until it is done."
+        "Another `sugarbot setup` is converting weights in {folder}. Wait for it to finish."
     ),
     errors.LoraRejected: N_("The LoRA “{name}” can't be used. Please choose another; /loras shows them."),
     errors.LoraDamaged: N_("The file of the LoRA “{name}” is damaged. Copy or download it again. ({detail})"),
-    errors.LoraTruncated: N_("The file of the LoRA “{name}” is cut off. Copy or download it again."),
+    errors.LoraTruncated: N_("The file of the LoRA “{name}” is incomplete. Copy or download it again."),
     errors.LoraPickled: N_(
         "The file of the LoRA “{name}” is a pickle, which could run code. Get it as safetensors."
     ),
     errors.LoraNotAFile: N_(
-        "The LoRA “{name}” is no file in the LoRA folder itself. Put the file there; links are not followed."
+        "The LoRA “{name}” is not a file in the LoRA folder itself. Put the file there; links are not "
+        "followed."
     ),
     errors.LoraNameRefused: N_(
-        "“{name}” can't be a LoRA's name. Rename the file: a-z, 0-9, - and _, at most 48, "
-        "beginning with a letter or digit."
+        "“{name}” can't be a LoRA's name. Rename the file: a-z, 0-9, - and _, at most 48 characters, "
+        "starting with a letter or digit."
     ),
     errors.LoraTooLarge: N_(
         "The file of the LoRA “{name}” is larger than any LoRA of this model. Is it a whole model? ({detail})"
     ),
     errors.LoraUnsupported: N_(
-        "The LoRA “{name}” is of a kind I can't load. Convert it to a plain one in safetensors. ({detail})"
+        "The LoRA “{name}” has a format I can't load. Convert it to a standard LoRA in safetensors. "
+        "({detail})"
     ),
     errors.LoraForAnotherModel: N_(
         "The LoRA “{name}” was made for another model. Choose one that was trained for this one. ({detail})"
     ),
-    errors.LoraTableRefused: N_("loras.toml beside the LoRAs can't be read. Please correct it. ({detail})"),
-    errors.LoraMissing: N_("The file of the LoRA “{name}” is gone or was changed. Please ask again."),
+    errors.LoraTableRefused: N_("loras.toml in the LoRA folder can't be read. Please correct it. ({detail})"),
+    errors.LoraMissing: N_("The file of the LoRA “{name}” was removed or changed. Please try again."),
     errors.RenderError: N_("This picture could not be drawn. Please try again."),
-    errors.OutOfMemory: N_("The card has no room for this picture. Try a smaller size or fewer pictures."),
+    errors.OutOfMemory: N_(
+        "The card does not have enough memory for this picture. Try a smaller size or fewer pictures."
+    ),
     errors.PromptOverLimit: N_("The prompt is longer than the model can read. Please shorten it."),
     errors.BlankPicture: N_("The result was blank. Try another seed, or a lower LoRA weight."),
     errors.WorkerLost: N_(
         "The drawing process stopped. It restarts by itself; please try again in a minute."
     ),
     errors.JobNotStarted: N_(
-        "The drawing process stopped before it began this picture. It restarts by itself, and draws it then."
+        "The drawing process stopped before it started this picture. It restarts by itself and draws it then."
     ),
     errors.WorkerNotReady: N_(
         "The drawing process did not start. See the log, or run: sugarbot doctor ({detail})"
     ),
     errors.WireError: N_(
-        "The drawing process answered wrongly and is restarted. Please try again in a minute."
+        "The drawing process sent an invalid answer and is restarting. Please try again in a minute."
     ),
 }

@@ -17,7 +17,7 @@ FACE = N_("The face, feature by feature")
 def greeting(bot: str, locale: str) -> str:
     """Return the greeting in a group; ``bot`` is the user name, which commands need in some groups."""
     sentence = N_(
-        "Thanks for adding me! Write /sugar@{bot} and what to draw; /help@{bot} says what else I can do."
+        "Thanks for adding me! Write /sugar@{bot} and what to draw. /help@{bot} shows what else I can do."
     )
     return text(sentence, locale, bot=bot)
 

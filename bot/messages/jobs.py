@@ -12,7 +12,7 @@ from engine.request import FailReason
 AI_MARK = N_("AI-generated")
 """Part of every caption of a picture: people must know it."""
 
-FIRST_LOADS = N_("You are next; I begin as soon as the model is loaded.")
+FIRST_LOADS = N_("You are next; I'll start as soon as the model is loaded.")
 AT_ONCE_S = 1.0  # a shorter wait is not mentioned
 
 STATES: dict[JobState, str] = {
@@ -55,14 +55,14 @@ def format_position(job: Receipt | Status, locale: str) -> str:
 
 def goes_on_below(locale: str) -> str:
     """Return the text of an answer that continues in another message."""
-    return text(N_("This takes long, so it goes on in a message of its own below."), locale)
+    return text(N_("This takes a while, so it continues in a new message below."), locale)
 
 
 def ends_elsewhere(locale: str) -> str:
     """Return where a result arrives if the platform closes its answer before."""
     sentence = N_(
-        "Discord lets me change this answer for 15 minutes only, and it cannot go on here. What takes longer "
-        "comes as a direct message; /mine has it, too."
+        "Discord lets me update this answer for only 15 minutes, so it can't continue here. A later "
+        "result comes as a direct message; /mine shows it too."
     )
     return text(sentence, locale)
 
@@ -75,39 +75,44 @@ def on_its_way(locale: str) -> str:
 def perhaps_above(locale: str) -> str:
     """Return the text about pictures that may not have arrived, because the connection broke."""
     sentence = N_(
-        "The connection broke while I sent your pictures. If they are not above, /mine brings them again."
+        "The connection broke while I was sending your pictures. If they are not above, /mine sends them "
+        "again."
     )
     return text(sentence, locale)
 
 
 def comes_directly(locale: str) -> str:
     """Return where pictures will arrive that may not be posted in the channel."""
-    sentence = N_("I may not post pictures in this channel, so they come to you as a direct message.")
+    sentence = N_(
+        "I'm not allowed to post pictures in this channel, so I'll send them to you as a direct message."
+    )
     return text(sentence, locale)
 
 
 def went_directly(locale: str) -> str:
     """Return the text of a placeholder whose pictures went to the person as a direct message."""
     sentence = N_(
-        "I may not post pictures in this channel, so they went to you as a direct message; "
-        "/mine has them, too."
+        "I'm not allowed to post pictures in this channel, so I sent them to you as a direct message; "
+        "/mine shows them too."
     )
     return text(sentence, locale)
 
 
 def answered_directly(locale: str) -> str:
     """Return the first line of an answer that could not be written in its channel."""
-    return text(N_("I may not write in the channel where you asked, so I answer here."), locale)
+    return text(N_("I'm not allowed to write in the channel where you asked, so I'm answering here."), locale)
 
 
 def goes_on_elsewhere(locale: str) -> str:
     """Return the text of a second placeholder for the same job."""
-    return text(N_("I go on with this one in another message."), locale)
+    return text(N_("This job continues in another message."), locale)
 
 
 def not_here(locale: str) -> str:
     """Return the text of a placeholder in a chat that accepts no pictures."""
-    sentence = N_("I may not send pictures to this chat. Write /mine to me in private, and they come there.")
+    sentence = N_(
+        "I'm not allowed to send pictures to this chat. Send me /mine in private to get them there."
+    )
     return text(sentence, locale)
 
 
@@ -147,15 +152,15 @@ def _completion(job_result: JobResult, locale: str) -> str:
         sentences = [text(FAILED[job_result.fail or FailReason.WORKER_ERROR], locale)]
     if job_result.missing:
         lost = N_(
-            "{missing} of {count} pictures are no longer on the host's disk; "
-            "the same prompt and seed draw them again."
+            "{missing} of {count} pictures are no longer on the host's disk. Draw them again with the "
+            "same prompt and seed."
         )
         sentences.append(text(lost, locale, missing=job_result.missing, count=job_result.recipe.count))
     elif job_result.pictures and job_result.state is not JobState.DONE:
         facts = {"done": len(job_result.pictures), "count": job_result.recipe.count}
         sentences.append(text(N_("Drawn before that: {done} of {count}."), locale, **facts))
     if job_result.refund:
-        sentences.append(text(N_("Credits given back: {refund}."), locale, refund=job_result.refund))
+        sentences.append(text(N_("Credits refunded: {refund}."), locale, refund=job_result.refund))
     return ("" if locale == "zh-CN" else " ").join(sentences)
 
 
@@ -163,16 +168,18 @@ def format_note(note: Note, locale: str) -> str:
     """Return one note, in a sentence or two."""
     match note:
         case SizeChanged():
-            sentence = N_("This model can't draw {asked} exactly, so it becomes {width_px} × {height_px}.")
+            sentence = N_(
+                "This model can't draw exactly {asked}, so the picture will be {width_px} × {height_px}."
+            )
             facts = {"asked": note.asked, "width_px": note.width_px, "height_px": note.height_px}
             return text(sentence, locale, **facts)
         case UnknownFeature():
-            sentence = N_("The built-in model knows no “{said}” here, only: {known}.")
+            sentence = N_("The built-in model doesn't know “{said}” here, only: {known}.")
             return text(sentence, locale, said=note.text, known=note.known)
         case UnknownWords(is_all=True):
             sentence = N_(
-                "The built-in model draws faces and knows none of these words: {words}. "
-                "So the face is left to chance; /help lists what it knows."
+                "The built-in model draws faces and knows none of these words: {words}. So it draws a "
+                "random face; /help lists what it knows."
             )
             return text(sentence, locale, words=note.words)
         case UnknownWords():

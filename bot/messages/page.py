@@ -8,10 +8,11 @@ LANGUAGES = {"en": "English", "zh-CN": "中文"}
 PAGE = {
     "title": N_("Sugarbot"),
     "tagline": N_("Faces, drawn on your own machine"),
-    "welcome": N_("What shall I draw?"),
+    "welcome": N_("What should I draw?"),
     "invite": N_("Describe a face in English or Chinese, or type /help."),
     "strip": N_(
-        "One prompt, one seed, by the built-in model: plain, then with each LoRA at half and at full weight."
+        "The same prompt and seed, drawn by the built-in model: without a LoRA, then with each LoRA at "
+        "half and full weight."
     ),
     "strip_alt": N_("Seven portraits of the same face in a row: no LoRA, sugar, anime and realistic"),
     "conversation": N_("Conversation"),
@@ -28,7 +29,7 @@ PAGE = {
     "count": N_("Pictures"),
     "language": N_("Language"),
     "progress": N_("Progress"),
-    "full_size": N_("Open at full size"),
+    "full_size": N_("Open full size"),
     "card": N_("Card"),
     "memory": N_("Memory"),
     "memory_used": N_("{used} of {total} GiB used"),
@@ -46,13 +47,13 @@ PAGE = {
     "lost": N_("No connection to the bot. The page tries again by itself."),
     "unsent": N_("The bot did not answer. Your message is back in the box; send it again in a moment."),
     # why a request is refused
-    "wrong_host": N_("This page answers at {url} only. Open it there."),
+    "wrong_host": N_("This page is only available at {url}. Open it there."),
     "foreign": N_("This request came from another site, so nothing was done. Open Sugarbot's own page."),
     "no_session": N_("This page has no session. Reload it."),
-    "not_found": N_("There is nothing here."),
-    "wrong_method": N_("Nothing was done: this address does not take such a request."),
-    "not_json": N_("Nothing was done: the page sends JSON only. Reload it."),
-    "malformed": N_("Nothing was done: the message is not complete. Reload the page and try again."),
+    "not_found": N_("There is nothing at this address."),
+    "wrong_method": N_("Nothing was done: this address does not accept such a request."),
+    "not_json": N_("Nothing was done: the request is not JSON. Reload the page."),
+    "malformed": N_("Nothing was done: the message is incomplete. Reload the page and try again."),
     "too_slow": N_("Nothing was done: the message took too long to arrive. Try again."),
     "too_large": N_("Nothing was done: the message is too long. Shorten it."),
     "too_many_tabs": N_("Too many tabs of this page are open. Close some and reload this one."),

@@ -5,23 +5,21 @@ from bot.messages.catalogue import N_, text
 from bot.messages.details import translate_detail
 
 SETTINGS = {
-    "unreadable": N_("{path} can't be read: {detail}. Name an existing file, or none at all."),
+    "unreadable": N_("{path} can't be read: {detail}. Give an existing file, or none."),
     "not_utf8": N_("{path} is not UTF-8. Save it as UTF-8 text."),
-    "not_toml": N_(
-        "{path} is not valid TOML, see line {line}. Text stands in quotes, as in: language = 'en'"
-    ),
-    "given_twice": N_("{path} gives a setting or a table twice, see line {line}. Keep one of them."),
+    "not_toml": N_("{path} is not valid TOML, see line {line}. Text needs quotes, as in: language = 'en'"),
+    "given_twice": N_("{path} contains a setting or a table twice, see line {line}. Keep one of them."),
     "readable_by_others": N_(
-        "{path} holds a token, but others on this machine can read it. Run: chmod 600 {path}"
+        "{path} contains a token, but other users of this machine can read it. Run: chmod 600 {path}"
     ),
     "token_file": N_("{setting} must name a readable file with the token, not {path}."),
     "unpinned": N_(
-        "engine.revision must name the commit of {model} to use, so that no other weights are ever loaded; "
+        "engine.revision must be the commit of {model} to use, so that no other weights are ever loaded; "
         "for example: {example}"
     ),
     "misspelt": N_("{setting} is not a setting; did you mean {nearest_setting}?"),
-    "no_setting": N_("{setting} is not a setting; there are: {settings}."),
-    "no_table": N_("{setting} must be a table of settings, as under [{setting}]."),
+    "no_setting": N_("{setting} is not a setting; the settings are: {settings}."),
+    "no_table": N_("{setting} must be a table of settings, under [{setting}]."),
     "must_be": N_("{setting} must be {what}; for example: {example}"),
     "must_be_not": N_("{setting} must be {what}, not '{value}'; for example: {example}"),
 }
@@ -30,47 +28,51 @@ FINDINGS = {
     "data": N_("{path}, {free} GiB free"),
     "disk_low": N_("{path} has only {free} GiB free. Make room soon."),
     "disk_full": N_(
-        "{path} has {free} GiB free, and pictures need {needed} GiB. Make room, or choose another data_dir."
+        "{path} has only {free} GiB free, but pictures need {needed} GiB. Make room, or choose another "
+        "data_dir."
     ),
     "data_unusable": N_(
         "{path} can't be written: {detail}. Allow writing there, or choose another data_dir."
     ),
-    "data_readable": N_("Others on this machine can read {path}. The next start takes that right away."),
-    "database_new": N_("none yet; the first start makes it"),
+    "data_readable": N_(
+        "Other users of this machine can read {path}. The next start removes that permission."
+    ),
+    "database_new": N_("none yet; the first start creates it"),
     "database_in_use": N_("in use by a running Sugarbot"),
     "database_wrong": "{problem}",
-    "database_sound": N_("sound, schema {schema}"),
+    "database_sound": N_("intact, schema {schema}"),
     "card": N_("{name}, {free} of {total} GiB free, {reserve} GiB of it kept for other programs"),
     "processor": N_("none in use: pictures are drawn on the processor, {free} of {total} GiB memory free"),
     "device_missing": N_(
-        "engine.device is {device}, and there is no such card. "
-        "Set another engine.device, or install its driver."
+        "engine.device is {device}, but there is no such card. Set another engine.device, or install its "
+        "driver."
     ),
-    "card_unknown": N_("its memory is unknown, so jobs are not admitted by it. Try: nvidia-smi ({detail})"),
-    "no_compiler": N_(
-        "no C compiler: install gcc or clang, or name one in CC; until then pictures take longer"
+    "card_unknown": N_(
+        "its memory is unknown, so jobs start without a memory check. Try: nvidia-smi ({detail})"
     ),
+    "no_compiler": N_("no C compiler: install gcc or clang, or set CC; without it, pictures take longer"),
     "no_headers": N_(
-        "no Python.h: install python3-dev (Fedora: python3-devel); until then pictures take longer"
+        "no Python.h: install python3-dev (Fedora: python3-devel); without it, pictures take longer"
     ),
     "model": "{name}, {size}",
     "converted": N_("converted: {path}"),
-    "not_converted": N_("`sugarbot setup` would convert its weights, so that each start is faster"),
+    "not_converted": N_("`sugarbot setup` can convert its weights once, so that every start is faster"),
     "loras": "{loras}",
     "no_loras": N_("empty; put .safetensors files into the LoRA folder"),
     "lora_dir_unusable": N_(
-        "engine.lora_dir is {path}, which can't be read: {detail}. Make the folder, or name another one."
+        "engine.lora_dir is {path}, which can't be read: {detail}. Create the folder, or choose another one."
     ),
     "default_unknown": N_(
-        "engine.default_lora is {name}, which is not on the shelf. Put the file there, or name another LoRA."
+        "engine.default_lora is {name}, which is not on the shelf. Put the file there, or choose another "
+        "LoRA."
     ),
     "token_set": N_("a token is set"),
     "chat_off": N_("off: {variable} is not set"),
-    "serves_nobody": N_("on, but it serves nobody: name servers or chats in the settings, as {example}"),
-    "token_readable": N_("Others on this machine can read the token in {path}. Run: chmod 600 {path}"),
-    "no_hosts": N_("none, so only this machine can switch LoRAs; name one in the settings, as {example}"),
+    "serves_nobody": N_("on, but no server or chat is allowed: add some in the settings, such as {example}"),
+    "token_readable": N_("Other users of this machine can read the token in {path}. Run: chmod 600 {path}"),
+    "no_hosts": N_("none, so only this machine can switch LoRAs; add one in the settings, such as {example}"),
     "page_off": N_("off"),
-    "no_chats": N_("Every chat is off. Set DISCORD_TOKEN or TELEGRAM_TOKEN, or set web.enabled = true."),
+    "no_chats": N_("All chats are off. Set DISCORD_TOKEN or TELEGRAM_TOKEN, or set web.enabled = true."),
     "page_open": "{url}",
 }
 SENTENCES = SETTINGS | FINDINGS

@@ -12,107 +12,108 @@ from bot.messages.problems import format_problem
 from engine.errors import EngineError
 
 SENTENCES: dict[type[Exception], str] = {
-    errors.SugarbotError: N_("That did not work. Please try again; the host finds the details in the log."),
+    errors.SugarbotError: N_(
+        "That did not work. Please try again. The host can find the details in the log."
+    ),
     # For a person, who can change the request.
     errors.PersonError: N_("I can't do that. /help shows what I can do."),
-    errors.NotUnderstood: N_("I don't understand that. /help shows how to ask me."),
-    errors.EmptyPrompt: N_("What shall I draw? Write it after the command, like: /sugar a girl, dewy skin"),
+    errors.NotUnderstood: N_("I don't understand that. /help shows how to use me."),
+    errors.EmptyPrompt: N_("What should I draw? Write it after the command, like: /sugar a girl, dewy skin"),
     errors.PromptTooLong: N_(
-        "Your prompt has {tokens} tokens (pieces of words) and the model reads {limit}. "
-        "Please take out about {excess} characters."
+        "Your prompt has {tokens} tokens (pieces of words), but the model reads at most {limit}. Please "
+        "remove about {excess} characters."
     ),
     errors.TextTooLong: N_(
-        "Your message has {length} characters and I read {limit}. "
-        "A prompt may have about 350 English words or 700 Chinese characters."
+        "Your message has {length} characters, but I read at most {limit}. A prompt can have about 350 "
+        "English words or 700 Chinese characters."
     ),
     errors.UnknownCommand: N_("I don't know the command “/{text}”. /help lists what I can do."),
-    errors.OldButton: N_(
-        "That button belongs to another version of me. Please type the command instead: /help"
-    ),
+    errors.OldButton: N_("That button is from another version of me. Please type the command instead: /help"),
     errors.UnknownFlag: N_("I don't know the option “{flag}”. /help lists all options."),
-    errors.FixedSteps: N_(
-        "I always draw in {steps} steps, as this model was trained to. Please leave out “{flag}”."
-    ),
+    errors.FixedSteps: N_("This model always draws in {steps} steps. Please leave out “{flag}”."),
     errors.NoNegativePrompt: N_(
-        "This model takes no negative prompt. Please leave out “{flag}” and describe what you want to see."
+        "This model doesn't support negative prompts. Please leave out “{flag}” and describe what you "
+        "want to see."
     ),
-    errors.NoGuidance: N_("This model draws without guidance. Please leave out “{flag}”."),
+    errors.NoGuidance: N_("This model doesn't use guidance (CFG). Please leave out “{flag}”."),
     errors.MissingValue: N_("“{flag}” needs a value, like: {example}"),
     errors.BadSize: N_("“{text}” is not a size. Write a shape like 2:3, or pixels like 512x768."),
     errors.BadSeed: N_("“{text}” is not a seed. Use a whole number from 0 to {limit}."),
-    errors.BadCount: N_("“{text}” is not a number of pictures I can draw at once. Use 1 to {limit}."),
+    errors.BadCount: N_("I can't draw “{text}” pictures at once. Use a number from 1 to {limit}."),
     errors.BadWeight: N_("“{text}” is not a LoRA weight. Use a number from -{limit} to {limit}, like 0.8."),
-    errors.TooManyLoras: N_("One picture takes at most {limit} LoRAs. Please leave some out."),
+    errors.TooManyLoras: N_("One picture can use at most {limit} LoRAs. Please leave some out."),
     errors.WeightsTooHigh: N_(
-        "These LoRAs are too strong together: their weights add up to {total}, and {limit} is the most. "
-        "Within it is: {example}"
+        "These LoRAs are too strong together: their weights add up to {total}, but the limit is {limit}. "
+        "This works: {example}"
     ),
     errors.TextOnly: N_(
-        "I only read text so far: pictures, stickers, voice messages and files are not accepted as input "
-        "yet. Send me a sentence and I'll draw it."
+        "So far I only read text, not pictures, stickers, voice messages or files. Send me a sentence "
+        "and I'll draw it."
     ),
     errors.LoraFileSent: N_(
-        "I take no LoRA files from a chat. A host of this bot puts the .safetensors file into the LoRA "
-        "folder; after that /loras shows it, and --lora with its name draws with it."
+        "I can't take LoRA files from a chat. A host of this bot can put the .safetensors file into the "
+        "LoRA folder; then /loras shows it, and you use it with --lora and its name."
     ),
     errors.EditedMessage: N_(
-        "I don't follow edits: your first version counts. Please send the new text as a new message."
+        "I ignore edits: your first version counts. Please send the new text as a new message."
     ),
     errors.NotAllowed: N_("You can't do this here. Please ask a host of this bot."),
     errors.HostsOnly: N_("Only a host of this bot can use /{command}. Please ask one."),
     errors.ChatNotAllowed: N_(
-        "I'm not switched on in this chat yet. A host can add “{chat}” to “allow” in sugarbot.toml."
+        "I'm not enabled in this chat yet. A host can add “{chat}” to “allow” in sugarbot.toml."
     ),
-    errors.NotYours: N_("Job {job_id} is someone else's. /mine shows yours."),
-    errors.NotInPublic: N_("Others can read along here. Please send me /{command} in our own chat."),
+    errors.NotYours: N_("Job {job_id} belongs to someone else. /mine shows yours."),
+    errors.NotInPublic: N_("Other people can read this chat. Please send me /{command} in a private chat."),
     errors.AnonymousSender: N_(
-        "You write in the name of this group or a channel, so I can't tell whose credits to use. Write under "
-        "your own name (administrators switch off “Remain anonymous”), or to me in private: {link}"
+        "You are posting as this group or a channel, so I can't tell whose credits to use. Post under "
+        "your own name (administrators turn off “Remain anonymous”), or write to me in private: {link}"
     ),
     errors.NoPrivateChat: N_(
-        "I may not write to you in private yet, so I drew nothing and charged nothing. Open a private chat "
-        "with me, press Start there, and ask again."
+        "I can't write to you in private yet, so I drew nothing and charged nothing. Open a private chat "
+        "with me, press Start there, and try again."
     ),
     errors.NotPossible: N_("That isn't possible right now. Please try again later."),
     errors.UnknownLora: N_("There is no LoRA called “{name}”. /loras shows all of them."),
     errors.SizeNotAllowed: N_("I can't draw {width_px} × {height_px}. Please choose another size."),
     errors.ShapeNotAllowed: N_("I can't draw the shape {shape}: it is too long for this model."),
     errors.NoCreditsLeft: N_(
-        "Not enough credits: this needs {price} and you have {credits}. They fill up again at {renews_at}; "
+        "Not enough credits: this costs {price} and you have {credits}. They refill at {renews_at}; "
         "fewer or smaller pictures cost less."
     ),
     errors.TooManyWaiting: N_(
-        "You have {limit} jobs waiting, which is the most I take. Wait for one, or stop one with /cancel."
+        "You already have {limit} jobs waiting, which is the limit. Wait for one, or stop one with /cancel."
     ),
     errors.NoSuchJob: N_("There is no job “{job_id}”. /mine shows yours."),
     errors.PicturesGone: N_(
-        "The pictures of job {job_id} are no longer here; its seed and prompt in /mine draw them again."
+        "The pictures of job {job_id} are no longer here. Draw them again with the seed and prompt from "
+        "/mine."
     ),
     errors.NothingToCancel: N_("There is nothing to cancel: none of your jobs is waiting or being drawn."),
     errors.AlreadyEnded: N_("Job {job_id} has already ended. /mine shows its pictures."),
     errors.Closing: N_(
-        "I'm about to restart and take no new jobs. Please try again in a minute; accepted jobs are safe."
+        "I'm about to restart, so I'm not taking new jobs. Please try again in a minute; accepted jobs "
+        "are safe."
     ),
     errors.BadLinkCode: N_(
-        "That code does not work: codes work once and for ten minutes. "
-        "/link in your other chat gives a new one."
+        "That code is not valid: a code works once, for ten minutes. Use /link in your other chat to get "
+        "a new one."
     ),
-    errors.OwnLinkCode: N_("That is your own code. Type it in your other chat, as /link with the code."),
-    errors.TooManyCodes: N_("Those were too many wrong codes. Please try again in {minutes} min."),
+    errors.OwnLinkCode: N_("That is your own code. Type /link and the code in your other chat."),
+    errors.TooManyCodes: N_("Too many wrong codes. Please try again in {minutes} min."),
     errors.AlreadyLinked: N_(
-        "Each of the two has an account on {platform}, and one person has one. /unlink there first."
+        "Both sides have an account on {platform}, but one person can have only one. Use /unlink there first."
     ),
-    errors.NotLinked: N_("This chat is not linked to another one. /link links it."),
+    errors.NotLinked: N_("This chat is not linked to another one. Use /link to link it."),
     errors.CannotSave: N_(
-        "I can't save anything right now, so I took nothing on and charged nothing: my host's disk is full "
-        "or read-only, or another program holds my database. Please try again in a few minutes."
+        "I can't save anything right now, so I accepted nothing and charged nothing: my host's disk is "
+        "full or read-only, or another program is using my database. Please try again in a few minutes."
     ),
     errors.NoDiskSpace: N_(
-        "My host's disk is full, so I couldn't keep your picture; I took nothing on and charged nothing. "
-        "Please tell the host, and try again later."
+        "My host's disk is full, so I couldn't save your picture; I accepted nothing and charged "
+        "nothing. Please tell the host and try again later."
     ),
     # For the host, who can correct something.
-    errors.OperatorError: N_("Sugarbot can't go on. The log says what to mend."),
+    errors.OperatorError: N_("Sugarbot can't continue. The log says what to fix."),
     errors.BadSettings: N_("Please correct these settings and start again:\n{problems}"),
     errors.FolderUnusable: N_(
         "The data folder {path} can't be used: {detail}. "
@@ -125,40 +126,42 @@ SENTENCES: dict[type[Exception], str] = {
         "The database {path} was written by a newer Sugarbot (schema {found}, this one knows {known}). "
         "Update Sugarbot, or choose another data_dir."
     ),
-    errors.DatabaseInUse: N_("Another Sugarbot is running on {path}. Stop it, or choose another data_dir."),
+    errors.DatabaseInUse: N_("Another Sugarbot is using {path}. Stop it, or choose another data_dir."),
     errors.DatabaseDamaged: N_(
-        "The database {path} is damaged: {detail}. Put a backup in its place, or move it away to begin anew."
+        "The database {path} is damaged: {detail}. Restore a backup, or move the file away to start over."
     ),
     errors.DatabaseMissing: N_("There is no database {path}. Check the name, or data_dir in sugarbot.toml."),
     errors.DatabaseForeign: N_(
-        "{path} is another program's database, so it is left as it is. "
-        "Choose another file, or another data_dir in sugarbot.toml."
+        "{path} is another program's database, so it was not changed. Choose another file, or another "
+        "data_dir in sugarbot.toml."
     ),
     errors.DiskFull: N_("The disk of {path} is full. Make room there and try again; nothing was changed."),
     errors.BackupFailed: N_(
-        "No backup was made in {path}: {detail}. Allow writing there, or name another folder with --to; "
-        "nothing was changed."
+        "No backup was made in {path}: {detail}. Allow writing there, or choose another folder with "
+        "--to; nothing was changed."
     ),
     errors.RestoreFailed: N_(
         "Nothing was restored in {path}: {detail}. Check the file and the folder and try again; "
         "nothing was changed."
     ),
     errors.TokenMissing: N_("There is no token for {platform}. Set {variable} in the environment."),
-    errors.TokenRefused: N_("{platform} refused the token. Make a new one there and set it as {variable}."),
+    errors.TokenRefused: N_("{platform} refused the token. Create a new one there and set it as {variable}."),
     errors.PortTaken: N_(
-        "{host}:{port} is taken by another program. Stop it, or set another web.port in sugarbot.toml."
+        "{host}:{port} is in use by another program. Stop it, or set another web.port in sugarbot.toml."
     ),
     errors.PlatformUnreachable: N_(
         "{platform} can't be reached: {detail}. Check the network, or set a proxy for it in sugarbot.toml."
     ),
     errors.PackageMissing: N_(
-        "{platform} is off, because the Python package {package} is not installed. Install Sugarbot with its "
-        "extra parts (pip install 'sugarbot[web]'), or turn that chat off in sugarbot.toml."
+        "{platform} is off because the Python package {package} is not installed. Install Sugarbot with "
+        "its extras (pip install 'sugarbot[web]'), or turn that chat off in sugarbot.toml."
     ),
-    errors.NotStartable: N_("Sugarbot can't start like this. Please correct:\n{problems}"),
+    errors.NotStartable: N_("Sugarbot can't start yet. Please correct:\n{problems}"),
     **ENGINE_SENTENCES,
 }
-UNEXPECTED = N_("Something went wrong on my side. Please try again; the host finds the details in the log.")
+UNEXPECTED = N_(
+    "Something went wrong on my side. Please try again. The host can find the details in the log."
+)
 
 
 def format_error(error: BaseException, locale: str, *, times: Times = "utc") -> str:

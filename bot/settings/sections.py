@@ -160,7 +160,8 @@ class WebSettings(Section):
         str,
         AfterValidator(_loopback),
         _must_be(
-            "this machine's own loopback address, as whoever opens the page acts as a host", "127.0.0.1"
+            "a loopback address of this machine, because everyone who opens the page acts as a host",
+            "127.0.0.1",
         ),
     ] = "127.0.0.1"
     port: Annotated[int, _must_be("a port from 0 (any free one) to 65535", 7860, ge=0, le=65535)] = 7860
@@ -175,7 +176,7 @@ class StorageSettings(Section):
 
     reserve_mib: Annotated[int, _must_be("mebibytes, from 0 to 1000000", 256, ge=0, le=1_000_000)] = 256
     keep_pictures_days: Annotated[
-        int, _must_be("days, from 1 to 10000, or 0 for ever", 30, ge=0, le=10_000)
+        int, _must_be("days, from 1 to 10000, or 0 to keep them forever", 30, ge=0, le=10_000)
     ] = 30
 
     @property

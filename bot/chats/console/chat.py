@@ -174,7 +174,7 @@ class ConsoleChat:
         )
 
     def _print_late_result(self, result: JobResult, paths: tuple[Path, ...]) -> None:
-        earlier = N_("Of an earlier message, job {job_id}:")
+        earlier = N_("From an earlier message, job {job_id}:")
         self._progress.print_line(messages.text(earlier, self._locale, job_id=result.job_id))
         for line in (messages.format_caption(result, self._locale), *map(str, paths)):
             self._progress.print_line(line)

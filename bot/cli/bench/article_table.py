@@ -64,7 +64,7 @@ async def report(settings: Settings, *, rounds: int, into: Path | None) -> int:
     out = Screen()
     out.print(on_screen(results, locale))
     await asyncio.to_thread(_write_results, document(results), folder)
-    out.print_line(text(N_("All of it is in {path}."), locale, path=str(folder)))
+    out.print_line(text(N_("All results are in {path}."), locale, path=str(folder)))
     return 0 if all(picture.end for picture in results.pictures) else 1
 
 
@@ -168,16 +168,16 @@ def _peak(results: ArticleResults, locale: str) -> str:
 def _switch(results: ArticleResults, locale: str) -> str:
     switch = results.switch
     if switch is None:
-        return text(N_("not measured: it takes two LoRAs that can be drawn with"), locale)
+        return text(N_("not measured: this needs two usable LoRAs"), locale)
     longer, own = f"{switch.longer_s * 1000:.0f} ms", f"{switch.lora_s * 1000:.1f} ms"
-    return text(N_("{longer} longer; {own} to fetch the weights"), locale, longer=longer, own=own)
+    return text(N_("{longer} longer, {own} of it to load the weights"), locale, longer=longer, own=own)
 
 
 def _size(ours: ArticleSize, articles: ArticleSize, locale: str) -> str:
     """Our size, followed by the article's size if it differs."""
     if ours == articles:
         return f"{ours[0]} × {ours[1]}"
-    return text(N_("{size}, where the article has {other}"), locale, size=ours, other=articles)
+    return text(N_("{size} (article: {other})"), locale, size=ours, other=articles)
 
 
 def _mean(pictures: list[TimedPicture], locale: str) -> str:

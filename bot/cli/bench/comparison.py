@@ -35,10 +35,10 @@ ROWS = {
     "E1": N_("one picture of the usual size"),
     "E2": N_("one large picture"),
     "E3": N_("one small picture"),
-    "E4": N_("one picture in fp8, which a host may choose"),
+    "E4": N_("one picture in fp8 (optional)"),
     "E5": N_("another LoRA than the picture before"),
     "E6": N_("another LoRA for every picture"),
-    "E7": N_("the card at work while jobs wait"),
+    "E7": N_("card utilization while jobs wait"),
     "E8": N_("from the start to the first picture"),
     "E9": N_("the same picture as stock diffusers"),
 }
@@ -89,16 +89,16 @@ async def compare(
     common = ["--device", config.device, "--json-lines", "--into", str(folder)]
     arguments = [*model, *common, *size_options, *options]
     out = Screen()
-    out.print_line(text(N_("Measuring. With a card, the first lines take a minute."), settings.language))
+    out.print_line(text(N_("Measuring. On a card, the first rows take about a minute."), settings.language))
     old_results = await asyncio.to_thread(_read_results, folder)
     code = await _run(arguments, lambda line: out.print_line(_progress(line, settings.language)))
     results = await asyncio.to_thread(_read_results, folder)
     if results and results != old_results:  # otherwise it measured nothing, and these are of an earlier run
         _print_results(json.loads(results), settings.language, out)
-        out.print_line(text(N_("All of it is in {path}."), settings.language, path=str(folder)))
+        out.print_line(text(N_("All results are in {path}."), settings.language, path=str(folder)))
     if code:
         out.print_line(
-            text(N_("Not everything was measured: exit code {code}."), settings.language, code=code)
+            text(N_("Some rows were not measured. Exit code: {code}."), settings.language, code=code)
         )
     return code
 
@@ -218,7 +218,7 @@ def _speed_table(document: Mapping[str, Any], locale: str) -> Table:
 
 def _figure_table(document: Mapping[str, Any], locale: str) -> Table:
     """The figures to reach, as far as they were measured."""
-    table = Table(title=text(N_("Figures to reach, set for a data-centre card"), locale))
+    table = Table(title=text(N_("Targets, for a data-centre card"), locale))
     for title in (N_("what"), N_("figure"), N_("to reach"), N_("measured"), ""):
         table.add_column(text(title, locale), overflow="fold")
     for each in document["figures"]:

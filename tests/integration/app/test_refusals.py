@@ -15,11 +15,11 @@ from bot.outcomes import Address, CommandContext, CreditBalance, Platform, Recei
 from bot.settings import load_settings
 
 BAD = {
-    "nothing at all": ("/sugar", "What shall I draw?"),
-    "a prompt of spaces": ("/sugar   ", "What shall I draw?"),
-    "only what cannot be seen": ("/sugar \x00\u202e\u2066", "What shall I draw?"),
+    "nothing at all": ("/sugar", "What should I draw?"),
+    "a prompt of spaces": ("/sugar   ", "What should I draw?"),
+    "only what cannot be seen": ("/sugar \x00\u202e\u2066", "What should I draw?"),
     "10,000 characters": ("/sugar " + "长" * 10_000, "10007 characters"),
-    "more tokens than the model reads": ("/sugar " + "wonderful " * 600, "the model reads 512"),
+    "more tokens than the model reads": ("/sugar " + "wonderful " * 600, "the model reads at most 512"),
     "an unknown LoRA": ("/sugar a face --lora suger", "sugar"),
     "a size of 0": ("/sugar a face --size 0", "not a size"),
     "a size of -1": ("/sugar a face --size -1", "not a size"),

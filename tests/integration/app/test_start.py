@@ -81,7 +81,7 @@ async def test_a_taken_port_is_reported(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         output = await refused("run", environ=environment(folder, SUGARBOT_WEB__PORT=str(port)))
-    assert f"127.0.0.1:{port} is taken" in output
+    assert f"127.0.0.1:{port} is in use" in output
 
 
 async def test_a_refused_discord_token_is_reported_but_not_printed(

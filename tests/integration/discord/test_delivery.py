@@ -92,7 +92,7 @@ async def test_an_unfinished_job_shows_the_reason_and_its_drawn_pictures(
     asked, address = await drawn_for(discord, desk)
     await chat.deliver(result_of(address, pictures[:1], state=state, fail=fail, refund=1))
     assert said in discord.answer_to(asked)["content"]
-    assert "Credits given back: 1" in discord.answer_to(asked)["content"]
+    assert "Credits refunded: 1" in discord.answer_to(asked)["content"]
     assert names_in(discord.answer_to(asked)) == NAMES[:1]
 
 

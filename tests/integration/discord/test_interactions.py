@@ -143,7 +143,7 @@ async def test_a_chinese_person_is_answered_in_chinese(discord: FakeDiscord, cha
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({}, "What shall I draw?"),
+        ({}, "What should I draw?"),
         ({"prompt": "a face --steps 20"}, "8 steps"),
         ({"prompt": "a face", "size": "0"}, "“0” is not a size"),
         ({"prompt": "a face --seed tomorrow"}, "is not a seed"),
@@ -224,7 +224,7 @@ async def test_an_event_that_a_resumed_connection_repeats_is_not_handled_again(
             {"name": "sugar1", "weight": 0.5, "where": "bot"},
             LoraSwitch(LoraWish("sugar1", 0.5), Scope.BOT),
             LoraSwitched("sugar1", 0.5, Scope.BOT),
-            "now draw with sugar1",
+            "now use sugar1",
         ),
     ],
 )

@@ -60,7 +60,7 @@ def with_pictures(discord: FakeDiscord) -> list[str]:
 
 def pointings(discord: FakeDiscord) -> int:
     edits = [one for one in discord.requests if one.path.startswith("/webhooks")]
-    return sum("goes on" in one.body["content"] for one in edits)
+    return sum("continues in a new message" in one.body["content"] for one in edits)
 
 
 def waits_at(address: Address, place: int) -> Status:
@@ -75,7 +75,7 @@ async def test_an_answer_that_waits_twelve_minutes_moves_to_one_message_that_sho
     await until(lambda: discord.in_channel(CHANNEL_ID))
     (message,) = discord.in_channel(CHANNEL_ID)
     assert message["content"].startswith(f"<@{MEMBER_ID}> Got it!")
-    await until(lambda: "goes on" in discord.answer_to(asked)["content"])
+    await until(lambda: "continues in a new message" in discord.answer_to(asked)["content"])
     assert len(discord.edits[message["id"]]) == 1
     assert not discord.buttons(asked.message_id)
     assert [button["label"] for button in discord.buttons(message["id"])] == ["Cancel"]
@@ -195,7 +195,7 @@ async def test_a_move_that_fails_is_tried_again_and_shows_once(
     asked, _ = await asked_for(discord, desk)
     discord.faults.append(Fault("POST", f"/channels/{CHANNEL_ID}", 400, code=50035, after=True))
     clock.ahead_ms = MOVE_AFTER_MS
-    await until(lambda: "goes on" in discord.answer_to(asked)["content"])
+    await until(lambda: "continues in a new message" in discord.answer_to(asked)["content"])
     assert len(discord.in_channel(CHANNEL_ID)) == 1
 
 
@@ -223,7 +223,7 @@ async def test_a_result_finds_the_message_without_a_reply_from_discord(
             await chat.deliver(result_of(old, pictures))
     (message,) = discord.in_channel(CHANNEL_ID)
     assert with_pictures(discord) == [message["id"]]
-    assert "goes on" in discord.answer_to(asked)["content"]
+    assert "continues in a new message" in discord.answer_to(asked)["content"]
     assert not [one for one in discord.messages.values() if "Got it" in one["content"]]
 
 
@@ -288,7 +288,7 @@ async def test_an_outdated_response_finally_shows_that_the_answer_moved(
     fault = Fault("PATCH", "/webhooks", 400, code=50035, times=4)
     discord.faults.append(fault)
     clock.ahead_ms = MOVE_AFTER_MS
-    await until(lambda: "goes on" in discord.answer_to(asked)["content"])
+    await until(lambda: "continues in a new message" in discord.answer_to(asked)["content"])
     assert not fault.times
     assert not discord.buttons(asked.message_id)
     (message,) = discord.in_channel(CHANNEL_ID)
@@ -316,7 +316,7 @@ async def test_an_outdated_response_is_edited_after_a_restart(
             await chat.show(waits_at(desk.addresses[JOB_ID], 2))
         else:
             await chat.deliver(result_of(desk.addresses[JOB_ID], ()))
-        await until(lambda: "goes on" in discord.answer_to(asked)["content"])
+        await until(lambda: "continues in a new message" in discord.answer_to(asked)["content"])
 
 
 async def test_a_message_shows_the_status_after_the_response_was_dismissed(

@@ -100,13 +100,13 @@ async def test_a_typed_command_works_like_its_slash_command(
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"content": "", "attachments": [{"filename": "photo.png"}]}, "I only read text so far"),
+        ({"content": "", "attachments": [{"filename": "photo.png"}]}, "So far I only read text"),
         (
             {"content": "", "sticker_items": [{"id": "1", "name": "hi", "format_type": 1}]},
-            "I only read text so far",
+            "So far I only read text",
         ),
         ({"content": "", "attachments": [{"filename": "a.safetensors"}]}, "into the LoRA folder"),
-        ({"content": f"{AT_ME}"}, "What shall I draw?"),
+        ({"content": f"{AT_ME}"}, "What should I draw?"),
         ({"content": "/sugr a face"}, "I don't know the command"),
         ({"content": "画一个女孩 --size 0"}, "不是"),
     ],
@@ -183,7 +183,7 @@ async def test_a_bot_that_may_not_write_answers_directly_and_says_why(
     await discord.send_message(f"{AT_ME} a face")
     message = await direct_message(discord)
     assert str(message["content"]).endswith("2 left.") or "Got it!" in str(message["content"])
-    assert "I may not write in the channel" in str(message["content"])
+    assert "I'm not allowed to write in the channel" in str(message["content"])
     await until(lambda: JOB_ID in desk.addresses)
     await chat.deliver(result_of(desk.addresses[JOB_ID], pictures))
     assert len(message["attachments"]) == 2  # type: ignore[arg-type]
@@ -214,12 +214,12 @@ async def test_a_receipt_says_that_pictures_arrive_directly_if_the_bot_may_not_a
 ) -> None:
     await discord.gateway.dispatch("GUILD_CREATE", guild(denied=ATTACH))
     reply = await reply_to(discord, await discord.send_message(f"{AT_ME} a face"))
-    assert "they come to you as a direct message" in str(reply["content"])
+    assert "I'll send them to you as a direct message" in str(reply["content"])
     await until(lambda: JOB_ID in desk.addresses)
     for _ in range(2):
         await chat.deliver(result_of(desk.addresses[JOB_ID], pictures))
     assert len((await direct_message(discord))["attachments"]) == 2  # type: ignore[arg-type]
-    assert "they went to you as a direct message" in str(reply["content"])
+    assert "I sent them to you as a direct message" in str(reply["content"])
     assert not reply["components"]
     assert not reply["attachments"]
 

@@ -151,7 +151,7 @@ async def test_a_press_on_a_second_placeholder_removes_its_button(
     world.press(duplicate, "Cancel")
     await server.until(lambda: len(desk.settled) == 2)
     left, kept = world.in_chat(11)
-    assert (left.text, left.buttons) == ("I go on with this one in another message.", ())
+    assert (left.text, left.buttons) == ("This job continues in another message.", ())
     assert kept == sent
 
 

@@ -95,7 +95,7 @@ async def test_a_failed_job_says_why_in_its_placeholder(
     result = make_result(HERE, tmp_path, state=JobState.FAILED, fail=FailReason.OUT_OF_MEMORY)
     await chat.deliver(result)
     (shown,) = world.in_chat(11)
-    assert "no room" in shown.text
+    assert "ran out of memory" in shown.text
     assert not shown.buttons
 
 

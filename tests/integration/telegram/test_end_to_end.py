@@ -101,7 +101,7 @@ async def test_mine_in_a_group_shows_only_pictures_of_that_group(
         await server.until(lambda: len(pictures(world)) == 2)
         world.say("/mine", group=GROUP)
         await server.until(lambda: len(pictures(world, GROUP.id)) == 2)
-        [listed] = [text for text in world.texts(GROUP.id) if "newest jobs" in text]
+        [listed] = [text for text in world.texts(GROUP.id) if "latest jobs" in text]
     assert "open hare" in listed
     assert "fox" not in listed
     assert "lynx" not in listed

@@ -43,7 +43,7 @@ async def test_a_code_from_discord_typed_twice_shares_its_history(
         count = len(world.in_chat(11))
         assert "a fox of Discord" in await answer_to(server, world, "/mine")
         await server.until(lambda: len(world.in_chat(11)) == count + 2)  # the list and the picture
-        assert "somebody new on Telegram" in await answer_to(server, world, "/unlink")
+        assert "start over on Telegram" in await answer_to(server, world, "/unlink")
         assert "no pictures yet" in await answer_to(server, world, "/mine")
 
 
@@ -51,7 +51,7 @@ async def test_a_code_is_given_only_in_the_private_chat(
     server: TelegramServer, world: World, tmp_path: Path
 ) -> None:
     async with serve_bot(server, tmp_path, FakeRenderer(), rules=DISCORD) as room:
-        assert "/link in our own chat" in await answer_to(server, world, "/link", group=GROUP)
+        assert "/link in a private chat" in await answer_to(server, world, "/link", group=GROUP)
         text = await answer_to(server, world, "/link")
         [code] = [word for word in map(link_code_of, text.split()) if len(word) == 8 and word.isupper()]
         found = await room.store.links.find_code(code, room.clock())

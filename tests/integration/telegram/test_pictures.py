@@ -47,7 +47,7 @@ async def test_mine_shows_the_pictures_and_original_the_file_also_after_a_restar
         again = files(world)[shown:]
         assert [sent.file for sent in again] == [tiny_png(8), tiny_png(9), tiny_png(7)]
         assert world.uploads == uploads, "Telegram has them"
-        [mine] = [sent for sent in world.in_chat(11) if "newest jobs" in sent.text]
+        [mine] = [sent for sent in world.in_chat(11) if "latest jobs" in sent.text]
         assert [label for label, _ in mine.buttons] == ["Original file: a hare", "Original file: a fox"]
 
         world.press(mine, "Original file: a fox")

@@ -119,7 +119,7 @@ async def test_a_bad_size_is_explained_and_draws_nothing(application: Applicatio
 async def test_an_empty_message_is_answered(visitor: Visitor) -> None:
     await visitor.page.click("#send")
 
-    assert "What shall I draw?" in await visitor.answer()
+    assert "What should I draw?" in await visitor.answer()
 
 
 async def test_cancel_stops_a_running_job(application: Application, visitor: Visitor) -> None:

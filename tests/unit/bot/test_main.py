@@ -84,7 +84,7 @@ def test_the_exit_code_is_the_command_s_result() -> None:
 def test_a_known_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert work(PortTaken(host="127.0.0.1", port=7860)) == 1
     output = capsys.readouterr().err.strip()
-    assert "127.0.0.1:7860 is taken" in output
+    assert "127.0.0.1:7860 is in use" in output
     assert "\n" not in output
 
 
@@ -110,7 +110,7 @@ def test_an_unknown_error_beside_a_known_one_is_raised(capsys: pytest.CaptureFix
         command_line._run_command(job, None)
     assert caught.group_contains(RuntimeError, match="a mistake")
     assert not caught.group_contains(PortTaken)
-    assert "is taken" in capsys.readouterr().err
+    assert "is in use" in capsys.readouterr().err
 
 
 def test_ctrl_c_before_anything_serves_ends_with_its_code() -> None:
@@ -138,10 +138,10 @@ def printed(
             "There is no option --rands. Did you mean --random, --rounds?\nSee: sugarbot bench --help",
         ),
         (["say"], "MESSAGE is missing.\nSee: sugarbot say --help"),
-        (["say", "a", "b c"], "This is too much: b c\nSee: sugarbot say --help"),
-        (["bench", "--rounds", "x"], "The value of --rounds does not fit.\nSee: sugarbot bench --help"),
-        (["bench", "--only", "E99"], "The value of --only does not fit.\nSee: sugarbot bench --help"),
-        (["bench", "--sizes", "1x1,2x2"], "The value of --sizes does not fit.\nSee: sugarbot bench --help"),
+        (["say", "a", "b c"], "Unexpected argument: b c\nSee: sugarbot say --help"),
+        (["bench", "--rounds", "x"], "The value of --rounds is not valid.\nSee: sugarbot bench --help"),
+        (["bench", "--only", "E99"], "The value of --only is not valid.\nSee: sugarbot bench --help"),
+        (["bench", "--sizes", "1x1,2x2"], "The value of --sizes is not valid.\nSee: sugarbot bench --help"),
         (["\x1b[2J"], "There is no command \\x1b[2J.\nSee: sugarbot --help"),
     ],
 )

@@ -133,7 +133,7 @@ def test_problems_in_a_tier_name_it() -> None:
         'for example: ["discord:123456789"]',
         "quota.tiers.patrons.weight must be a whole number from 1 to 100, not '0'; for example: 3",
         "quota.tiers.patrons.weigth is not a setting; did you mean quota.tiers.patrons.weight?",
-        "quota.tiers.x must be a table of settings, as under [quota.tiers.x].",
+        "quota.tiers.x must be a table of settings, under [quota.tiers.x].",
     ]
 
 

@@ -186,7 +186,7 @@ def test_faults_refuse_the_start_together_and_notes_are_logged() -> None:
     ]
     with structlog.testing.capture_logs() as logs, pytest.raises(NotStartable) as caught:
         checks.require(findings, "en")
-    for locale, word in (("en", "Every chat is off"), ("zh-CN", "所有聊天都关闭了")):
+    for locale, word in (("en", "All chats are off"), ("zh-CN", "所有聊天都关闭了")):
         lines = format_error(caught.value, locale).splitlines()
         assert len(lines) == 3
         assert "sugr" in lines[1]

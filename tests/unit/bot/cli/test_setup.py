@@ -54,7 +54,7 @@ async def test_it_converts_once(card: None, settings: Settings, capsys: pytest.C
     assert "Converted to bfloat16" in capsys.readouterr().out
     assert find_model(settings.to_engine_config()).origin is not None
     assert await setup.report(settings) == 0
-    assert "the converted copy is there" in capsys.readouterr().out
+    assert "the converted copy is up to date" in capsys.readouterr().out
 
 
 async def test_without_a_card_nothing_is_converted(
@@ -70,7 +70,7 @@ async def test_the_built_in_model_needs_no_conversion(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert await setup.report(load_settings(None)) == 0
-    assert "the built-in model is stored as it is used" in capsys.readouterr().out
+    assert "the built-in model can be used as it is" in capsys.readouterr().out
 
 
 def test_the_doctor_says_when_a_conversion_would_save_time(card: None, settings: Settings) -> None:

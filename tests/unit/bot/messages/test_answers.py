@@ -61,8 +61,8 @@ def test_a_history_in_a_group_says_how_much_is_left_out_and_where_it_is() -> Non
     for history, lines in ((History((), hidden=2), 1), (History((shown,), hidden=2), 3)):
         said = format_outcome(history, "en").splitlines()
         assert len(said) == lines
-        assert "2 of your newest jobs" in said[-1]
-        assert "/mine to me in private" in said[-1]
+        assert "2 of your latest jobs" in said[-1]
+        assert "Send me /mine in private" in said[-1]
 
 
 def test_a_link_code_is_told_as_it_is_typed() -> None:
@@ -99,12 +99,12 @@ def test_a_receipt_says_when_what_and_for_how_much() -> None:
     [
         (
             SizeChanged("1000x1000", 992, 992),
-            "This model can't draw 1000x1000 exactly, so it becomes 992 × 992.",
+            "This model can't draw exactly 1000x1000, so the picture will be 992 × 992.",
             "这个模型画不了正好 1000x1000 的图，会画成 992 × 992。",
         ),
         (
             UnknownFeature("green hair", ("black", "brown")),
-            "The built-in model knows no “green hair” here, only: black, brown.",
+            "The built-in model doesn't know “green hair” here, only: black, brown.",
             "内置模型画不出“green hair”，这里只会画：black、brown。",
         ),
         (
@@ -115,7 +115,7 @@ def test_a_receipt_says_when_what_and_for_how_much() -> None:
         (
             UnknownWords(("fox",), is_all=True),
             "The built-in model draws faces and knows none of these words: fox. "
-            "So the face is left to chance; /help lists what it knows.",
+            "So it draws a random face; /help lists what it knows.",
             "内置模型只会画人脸，这些词都不认识：fox。这张脸会随机画；发送 /help 可以看它认识哪些词。",
         ),
     ],

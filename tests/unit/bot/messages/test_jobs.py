@@ -81,7 +81,7 @@ def test_a_failed_job_says_why_and_what_came_back() -> None:
         DONE, state=JobState.FAILED, fail=FailReason.OUT_OF_MEMORY, pictures=(), refund=2, credits_left=13
     )
     assert format_caption(failed, "en").splitlines() == [
-        "The card had no room for this. Try a smaller size or fewer pictures. Credits given back: 2.",
+        "The card ran out of memory. Try a smaller size or fewer pictures. Credits refunded: 2.",
         "credits left: 13",
     ]
     assert format_caption(failed, "zh-CN").startswith(
@@ -91,12 +91,14 @@ def test_a_failed_job_says_why_and_what_came_back() -> None:
 
 def test_a_cancelled_job_says_what_was_drawn_before() -> None:
     said = format_caption(replace(DONE, state=JobState.CANCELLED, pictures=PICTURES[:1], refund=1), "en")
-    assert said.startswith("Cancelled. Drawn before that: 1 of 2. Credits given back: 1.\nsugar 0.8 · ")
+    assert said.startswith("Cancelled. Drawn before that: 1 of 2. Credits refunded: 1.\nsugar 0.8 · ")
 
 
 def test_a_caption_says_which_pictures_are_no_longer_there() -> None:
-    assert format_caption(replace(DONE, pictures=PICTURES[:1], missing=1), "en").startswith(
-        "1 of 2 pictures are no longer on the host's disk; the same prompt and seed draw them again.\nsugar"
+    caption = format_caption(replace(DONE, pictures=PICTURES[:1], missing=1), "en")
+    assert caption.startswith(
+        "1 of 2 pictures are no longer on the host's disk. "
+        "Draw them again with the same prompt and seed.\nsugar"
     )
     none_left = format_caption(replace(DONE, pictures=(), missing=2), "zh-CN")
     assert none_left == ("2 张图里有 2 张已不在主机的磁盘上；用同样的提示词和种子可以再画一次。\n剩余额度 11")
@@ -129,7 +131,7 @@ def test_a_caption_fits_where_captions_are_short() -> None:
         (replace(WAITS, wait=TimeEstimate(0.0, 0.4)), "You are next.", "下一个就是你。"),
         (
             replace(WAITS, is_loading=True),
-            "You are next; I begin as soon as the model is loaded.",
+            "You are next; I'll start as soon as the model is loaded.",
             "下一个就是你，模型加载好就开始。",
         ),
         (
@@ -139,7 +141,7 @@ def test_a_caption_fits_where_captions_are_short() -> None:
         ),
         (
             replace(WAITS, position=None, is_loading=True, steps=8),
-            "You are next; I begin as soon as the model is loaded.",
+            "You are next; I'll start as soon as the model is loaded.",
             "下一个就是你，模型加载好就开始。",
         ),
         (

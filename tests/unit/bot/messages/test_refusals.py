@@ -121,7 +121,7 @@ def test_each_bad_setting_stands_on_its_own_line() -> None:
         "en",
     )
     assert said.splitlines()[1:] == [
-        "- web must be a table of settings, as under [web].",
+        "- web must be a table of settings, under [web].",
         "- languag is not a setting; did you mean language?",
     ]
 
@@ -140,8 +140,8 @@ def test_the_host_is_told_the_engine_s_own_reason() -> None:
 def test_a_long_prompt_is_told_in_tokens_with_how_much_to_take_out() -> None:
     error = errors.PromptTooLong(tokens=530, limit=512, excess=31)
     assert format_error(error, "en") == (
-        "Your prompt has 530 tokens (pieces of words) and the model reads 512. "
-        "Please take out about 31 characters."
+        "Your prompt has 530 tokens (pieces of words), but the model reads at most 512. "
+        "Please remove about 31 characters."
     )
     assert format_error(error, "zh-CN") == "提示词有 530 个 token，模型最多读 512 个。请删掉大约 31 个字。"
 

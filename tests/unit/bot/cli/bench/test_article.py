@@ -108,7 +108,7 @@ async def test_failures_are_counted_and_stop_nothing(engine: Callable[..., FakeH
     assert [each.failures for each in results.simultaneous.values()] == [0, 1, 0, 0]
     cells = {row.what: row.here for row in article_table.rows(results, "en")}
     assert cells["success of all pictures"] == "94 % (30 / 32)"
-    assert ", 1 failed" in cells["mean of 10 pictures, 128 × 192, where the article has 512 × 768"]
+    assert ", 1 failed" in cells["mean of 10 pictures, 128 × 192 (article: 512 × 768)"]
 
 
 async def test_a_shelf_of_one_lora_has_no_switch(
@@ -125,7 +125,7 @@ async def test_a_shelf_of_one_lora_has_no_switch(
     engine()
     results = await measure(tmp_path)
     assert results.switch is None
-    assert "it takes two LoRAs" in article_table.rows(results, "en")[-1].here
+    assert "this needs two usable LoRAs" in article_table.rows(results, "en")[-1].here
 
 
 def picture(seconds: float, peak_gib: float = 20.0) -> TimedPicture:
@@ -153,7 +153,7 @@ def test_the_table_has_the_article_s_figures_beside_ours(results: ArticleResults
     assert cells["peak memory"].here == "22.50 GiB; all programs on the card 23.00 GiB"
     assert cells["2 at once"].here == "mean 1.75 s, spread 1.50 s, 0 failed"
     assert cells["3 at once"].here == "mean 1.50 s, spread 1.00 s, 1 failed"
-    assert cells["another LoRA than before"].here == "4 ms longer; 3.1 ms to fetch the weights"
+    assert cells["another LoRA than before"].here == "4 ms longer, 3.1 ms of it to load the weights"
     chinese = article_table.rows(results, "zh-CN")
     assert [row.a10 for row in chinese if "同时" in row.what] == ["第二张慢 40 %", "第三张失败率超过 60 %"]
 
