@@ -1,4 +1,4 @@
-"""Faults planted on purpose, each one a rule of the protocol left out: a harness that misses one is blind."""
+"""Planted faults, each one a broken rule of the protocol: the harness must detect them all."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
@@ -25,7 +25,7 @@ _later: set[asyncio.Task[Any]] = set()
 
 
 def _in_a_moment(work: Coroutine[Any, Any, object]) -> None:
-    """Do it outside, and after, whatever transaction is open."""
+    """Do it after the open transaction, and outside it."""
 
     async def soon() -> None:
         await asyncio.sleep(0.002)
@@ -75,7 +75,7 @@ def result_outside_the_transaction() -> None:
 
 
 def confirmed_before_stored() -> None:
-    """The platform is told to forget a message that is stored a moment later."""
+    """A message is confirmed to the platform and stored a moment later."""
     real = Inbox.add
 
     async def add(self: Inbox, platform: str, events: Sequence[tuple[str, str]], now_ms: int) -> None:
@@ -85,7 +85,7 @@ def confirmed_before_stored() -> None:
 
 
 def sent_before_delivered() -> None:
-    """A result counts as sent as soon as somebody takes it."""
+    """A result counts as sent as soon as it is claimed."""
     real = Outbox.claim
 
     async def claim(self: Outbox, platform: str, now_ms: int, **limits: Any) -> ClaimedRow | None:
@@ -97,7 +97,7 @@ def sent_before_delivered() -> None:
 
 
 def answers_not_kept() -> None:
-    """An event whose answer was cut off is carried out once more."""
+    """An event whose answer was interrupted is handled again."""
 
     async def save_answer(_: Inbox, platform: str, event_id: str, answer: str) -> None:
         return
@@ -106,7 +106,7 @@ def answers_not_kept() -> None:
 
 
 def no_recovery_of_the_outbox() -> None:
-    """What was being sent when the process died is forgotten."""
+    """Results that were being sent when the process died are lost."""
 
     async def recover(_: Outbox) -> None:
         return
@@ -115,13 +115,13 @@ def no_recovery_of_the_outbox() -> None:
 
 
 def no_fence_at_the_end() -> None:
-    """Whoever ends a job ends it, whichever try and run he comes from."""
+    """A job can be ended by any attempt of any run."""
     statements = load_statements("jobs.sql")
     statements["end"] = statements["end"].replace("AND attempt = :attempt AND lease IS :lease", "")
 
 
 def refund_outside_and_not_unique() -> None:
-    """Money goes back in a transaction of its own, and nothing stops a second time."""
+    """Refunds have their own transaction, and nothing prevents a second one."""
     statements = load_statements("people.sql")
     statements["add_ledger_entry"] = statements["add_ledger_entry"].replace(
         "INSERT INTO", "INSERT OR IGNORE INTO"
@@ -143,8 +143,8 @@ def refund_outside_and_not_unique() -> None:
     JobCompletion.end, Ledger.refund = end, refund  # type: ignore[method-assign]
 
 
-def lost_tries_not_counted() -> None:
-    """A crash costs a job nothing, so one that causes crashes is drawn for ever."""
+def lost_attempts_not_counted() -> None:
+    """A crash uses no attempt, so a job that causes crashes is drawn for ever."""
     real = Jobs.requeue
 
     async def requeue(self: Jobs, job: JobRow, *, uses_attempt: bool) -> JobRow | None:
@@ -154,7 +154,7 @@ def lost_tries_not_counted() -> None:
 
 
 def a_ready_job_pays_for_its_neighbour() -> None:
-    """Whoever the worker had in hand when it was lost has lost a try."""
+    """Every job that the worker held when it was lost loses an attempt."""
 
     drawing.ERROR_RULES = tuple(rule for rule in drawing.ERROR_RULES if rule.error is not JobNotStarted)
 
@@ -181,7 +181,7 @@ def picture_row_before_its_file() -> None:
 
 
 def same_message_not_recognised() -> None:
-    """A message that comes again is a new message."""
+    """A repeated message counts as a new one."""
     real = Jobs.add
     numbers = iter(range(10**6))
 
@@ -195,7 +195,7 @@ def same_message_not_recognised() -> None:
 
 
 def answer_as_a_new_message() -> None:
-    """Each delivery goes to a message of its own."""
+    """Each delivery goes to a new message."""
     real = OutboxDelivery._load_result
     numbers = iter(range(10**6))
 
@@ -219,11 +219,11 @@ FAULTS: dict[str, Callable[[], None]] = {
         no_recovery_of_the_outbox,
         no_fence_at_the_end,
         refund_outside_and_not_unique,
-        lost_tries_not_counted,
+        lost_attempts_not_counted,
         a_ready_job_pays_for_its_neighbour,
         picture_row_before_its_file,
         same_message_not_recognised,
         answer_as_a_new_message,
     )
 }
-"""How each is called, and what plants it in this process."""
+"""Name → the function that plants the fault in this process."""

@@ -15,19 +15,19 @@ from pathlib import Path
 from random import Random
 
 from tests.crash.laws import Finding, find
-from tests.crash.life import Plan, live
-from tests.crash.points import live_to
+from tests.crash.points import run_to_point
+from tests.crash.session import Plan, run_sessions
 
-EVENTS_A_LIFE = 6
+EVENTS_PER_PROCESS = 6
 EVENTS_TO_A_POINT = 20
-SPAN_S = 0.15  # in which a life has done most of its work
+SPAN_S = 0.15  # within this time, a process does most of its work
 
 
 class Harness:
-    """Many lives on one folder.
+    """Many processes on one folder, one after the other.
 
     Args:
-        fault: A planted fault that all lives have, by its name.
+        fault: A planted fault of all processes, by its name.
         has_poison: Some jobs end the process that draws them.
     """
 
@@ -37,10 +37,10 @@ class Harness:
         self._random = Random(seed)
 
     def kill(self, times: int, span_s: float = SPAN_S) -> int:
-        """Kill this many lives at random moments; how many died of a kill, ours or poison."""
+        """Kill this many processes at random moments; return how many died of a kill, ours or poison."""
         met = 0
         for _ in range(times):
-            process = self._start(self._next(EVENTS_A_LIFE))
+            process = self._start(self._next(EVENTS_PER_PROCESS))
             process.join(self._random.uniform(0, span_s))
             process.kill()
             process.join()
@@ -48,8 +48,8 @@ class Harness:
         return met
 
     def kill_at(self, point: str, nth: int, *, timeout_s: float, events: int = EVENTS_TO_A_POINT) -> bool:
-        """Let a life with ``events`` fresh messages die at this point, the ``nth`` time; whether it did."""
-        process = self._start(self._next(events), live_to, (point, nth))
+        """Let a process with ``events`` new messages die at the ``nth`` pass of ``point``; whether it did."""
+        process = self._start(self._next(events), run_to_point, (point, nth))
         process.join(timeout_s)
         is_met = process.exitcode == -signal.SIGKILL
         process.kill()
@@ -57,8 +57,8 @@ class Harness:
         return is_met
 
     def reached(self, events: int, timeout_s: float = 60) -> dict[str, int]:
-        """Let a life do all that ``events`` messages ask; how often it reached each point."""
-        process = self._start(replace(self._next(events), is_last=True), live_to, ("", 0))
+        """Let a process handle ``events`` messages; return how often it reached each point."""
+        process = self._start(replace(self._next(events), is_last=True), run_to_point, ("", 0))
         process.join(timeout_s)
         process.kill()
         process.join()
@@ -66,7 +66,7 @@ class Harness:
         return reached
 
     def finish(self, timeout_s: float = 60) -> bool:
-        """Let the last lives do all that is left; whether everything came to its end."""
+        """Let further processes do the remaining work; return whether they finished it."""
         until_s = time.monotonic() + timeout_s
         while time.monotonic() < until_s:
             process = self._start(replace(self._next(0), is_last=True))
@@ -75,7 +75,7 @@ class Harness:
                 process.kill()
             process.join()
             if process.exitcode == 0:
-                return True  # else poison ended it
+                return True  # otherwise poison ended it
         return False
 
     def find(self) -> Finding:
@@ -83,14 +83,14 @@ class Harness:
         return find(self._plan.folder)
 
     def _next(self, fresh_events: int) -> Plan:
-        """The next life's plan: the platform has this many messages that it did not hand over yet."""
+        """Return the next plan: the platform has this many messages that it has not confirmed yet."""
         plan, log = self._plan, self._plan.folder / "confirmed.log"
         confirmed = len(set(log.read_text(encoding="utf-8").splitlines())) if log.exists() else 0
         self._plan = replace(plan, seed=plan.seed + 1, events=max(plan.events, confirmed + fresh_events))
         return self._plan
 
     def _start(
-        self, plan: Plan, target: Callable[..., None] = live, first: tuple[object, ...] = ()
+        self, plan: Plan, target: Callable[..., None] = run_sessions, first: tuple[object, ...] = ()
     ) -> BaseProcess:
         process = begin(target, *first, plan)
         if not process.is_alive():

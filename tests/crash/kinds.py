@@ -1,6 +1,6 @@
-"""What may befall a job in a life: the kinds of messages, and the renderer and chat that treat them so.
+"""Kinds of messages that fail in different ways, and the renderer and chat that act accordingly.
 
-A prompt begins with its kind, so every process treats a job alike, however often it is drawn or told.
+A prompt starts with its kind, so every process treats a job in the same way.
 """
 
 import asyncio
@@ -19,11 +19,11 @@ from tests.fakes.chat import FakeChat
 from tests.fakes.renderer import Act, FakeRenderer
 from tests.fakes.room import until
 
-NEIGHBOUR_S = 0.05  # in which a job that waits is claimed and lies ready, also on a busy machine
+NEIGHBOUR_S = 0.05  # within this time, a waiting job is claimed and ready, also on a busy machine
 
 
 class Kind(StrEnum):
-    """What befalls a message and its job; as many as make an odd number, so each comes in every way."""
+    """What happens to a message and its job; an odd number of kinds, so that each is sent in every way."""
 
     PLAIN = "plain"
     DOUBTED = "doubted"  # arrives, and the platform says that it did not
@@ -32,13 +32,13 @@ class Kind(StrEnum):
     TOO_LARGE = "too-large"  # never fits the card
     CURSED = "cursed"  # ends the worker that draws it, each time
     RECALLED = "recalled"  # cancelled at once, without its id
-    ENDLESS = "endless"  # drawn until somebody stops it
+    ENDLESS = "endless"  # drawn until it is stopped
     FAILING = "failing"  # the worker says why it cannot
     NAMELESS = "nameless"  # refused: it names a LoRA that nobody has
     AGAIN = "again"  # drawn again by a friend; its chat is gone, it is fetched
     UNLUCKY = "unlucky"  # loses the worker the first time
     UNREADY = "unready"  # no worker has started yet
-    BROKEN = "broken"  # an error nobody planned for
+    BROKEN = "broken"  # an unexpected error
     TORN = "torn"  # a picture is missing
     SILENT = "silent"  # its chat never answers, it is fetched in the end
     LAST = "last"  # plain, drawn slowly
@@ -49,14 +49,15 @@ ROUND = tuple(kind for kind in Kind if kind is not Kind.POISON)
 
 
 def kind_of(prompt: str) -> Kind:
-    """The kind of a job; a LoRA's trigger may stand before it."""
+    """Return the kind of a job; a LoRA's trigger may come before it."""
     return next(kind for kind in Kind if f"{kind} " in f"{prompt} ")
 
 
-class LifeRenderer(FakeRenderer):
-    """Draws, fails, or takes the worker or the whole process with it."""
+class KindRenderer(FakeRenderer):
+    """Draws, fails, or ends the worker or the whole process."""
 
-    _not_begun: ClassVar[dict[str, int]] = {}  # of the whole life: job that lay ready at a loss → its try
+    # Job that was ready when a worker was lost → its attempt; for the whole process.
+    _not_started: ClassVar[dict[str, int]] = {}
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
@@ -67,12 +68,12 @@ class LifeRenderer(FakeRenderer):
     async def render(
         self, request: RenderRequest, listen: Callable[[Event], None]
     ) -> Finished | Stopped | Failed:
-        if self._not_begun.pop(request.job_id, request.attempt) != request.attempt:
-            append(self._folder / "wrong.log", f"a try of {request.job_id} was lost to another job")
+        if self._not_started.pop(request.job_id, request.attempt) != request.attempt:
+            append(self._folder / "wrong.log", f"an attempt of {request.job_id} was lost to another job")
         try:
             return await super().render(request, listen)
         except JobNotStarted:
-            self._not_begun[request.job_id] = request.attempt
+            self._not_started[request.job_id] = request.attempt
             raise
 
     async def _render(
@@ -90,19 +91,19 @@ class LifeRenderer(FakeRenderer):
         is_lost = kind in (Kind.CURSED, Kind.REGRETTED) or (kind is Kind.UNLUCKY and request.attempt == 1)
         acts = {Kind.ENDLESS: Act.HANG, Kind.FAILING: Act.FAIL, Kind.BROKEN: Act.BREAK}
         act = Act.LOSE if is_lost else acts.get(kind, Act.DRAW)
-        if is_lost:  # with a neighbour, where there is one: what becomes of it is worth a law
-            with contextlib.suppress(TimeoutError):  # perhaps nobody waits
+        if is_lost:  # with another job ready behind it, if possible: a law checks that one
+            with contextlib.suppress(TimeoutError):  # perhaps no job waits
                 await until(self._has_neighbour, NEIGHBOUR_S)
         self.step_s = 0.001 if kind in (Kind.LAST, Kind.ENDLESS) else 0
         return await super()._render(request, listen if kind is not Kind.TORN else lambda event: None, act)
 
     def _has_neighbour(self) -> bool:
-        """Whether a job lies ready behind the one that is drawn."""
+        """Whether a job is ready behind the one that is drawn."""
         return len(self._turns) > 1
 
 
-class LifeChat(FakeChat):
-    """Writes down what people saw before it says so."""
+class KindChat(FakeChat):
+    """Logs what people saw before it reports the delivery."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(deliver_s=0.001)
@@ -120,16 +121,16 @@ class LifeChat(FakeChat):
         if is_edit and kind is Kind.SILENT:
             raise ConnectionError("this channel never answers")
         await super().deliver(result)
-        place = result.address.ref if is_edit else "a-new-message"
-        story = f"{result.state}-{len(result.pictures)}-{result.refund}"
-        append(self._folder / "shown.log", f"{result.job_id} {place} {story}")
-        await asyncio.sleep(0.001)  # seen, and not yet marked
+        message = result.address.ref if is_edit else "a-new-message"
+        content = f"{result.state}-{len(result.pictures)}-{result.refund}"
+        append(self._folder / "shown.log", f"{result.job_id} {message} {content}")
+        await asyncio.sleep(0.001)  # shown, and not yet marked as sent
         if is_edit and kind is Kind.DOUBTED and result.job_id not in self._doubted:
             self._doubted.add(result.job_id)
             raise ConnectionError("it arrived, but the answer did not")
 
 
 def append(log: Path, line: str) -> None:
-    """One short line in one write."""
+    """Append one short line in one write."""
     with log.open("a", encoding="utf-8") as file:
         file.write(line + "\n")

@@ -1,4 +1,4 @@
-"""What must hold when all is over, on the disk and in what people were told."""
+"""What must hold in the end, on the disk and in what people saw."""
 
 import sqlite3
 from collections import defaultdict
@@ -32,19 +32,19 @@ LAWS = {
     "a row without its parent": "SELECT * FROM pragma_foreign_key_check",
     "a damaged page": "SELECT * FROM pragma_integrity_check WHERE integrity_check <> 'ok'",
 }
-"""What must select nothing once everything is over; a picture costs one credit in these tests."""
+"""Queries that must find nothing in the end; a picture costs one credit in these tests."""
 
 SEEN_TWICE = "shown at two places or in two ways"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What stands in a folder when all is over.
+    """The state of a folder in the end.
 
     Attributes:
-        edited_again: Deliveries at a message that showed the same already: nobody sees them.
-        sent_again: Further new messages of a job that had one: the only duplicates anybody can see.
-        broken_laws: A line each; empty when everything held.
+        edited_again: Repeated deliveries to a message that showed the same already; they are invisible.
+        sent_again: Further new messages of a job that had one: the only visible duplicates.
+        broken_laws: One line each; empty if everything holds.
     """
 
     jobs: int
@@ -54,21 +54,21 @@ class Finding:
 
     @property
     def seen_twice(self) -> int:
-        """Jobs whose message people saw at two places, or in two ways."""
+        """Jobs that people saw in two messages, or with two contents."""
         return sum(law.startswith(SEEN_TWICE) for law in self.broken_laws)
 
 
 def find(folder: Path) -> Finding:
-    """Check everything that was left in the folder of a harness."""
+    """Check everything in the folder of a harness."""
     connection = sqlite3.connect(folder / "sugarbot.db")
     try:
-        told = _told(folder)
-        broken = [*broken_laws(connection), *_broken_promises(folder, connection, told)]
+        shown = _shown(folder)
+        broken = [*broken_laws(connection), *_broken_promises(folder, connection, shown)]
         [(jobs,)] = connection.execute("SELECT count(*) FROM job")
     finally:
         connection.close()
-    edits = [sum(place != "a-new-message" for place, _ in lines) for lines in told.values()]
-    sends = [sum(place == "a-new-message" for place, _ in lines) for lines in told.values()]
+    edits = [sum(place != "a-new-message" for place, _ in lines) for lines in shown.values()]
+    sends = [sum(place == "a-new-message" for place, _ in lines) for lines in shown.values()]
     return Finding(
         jobs,
         sum(max(0, count - 1) for count in edits),
@@ -78,7 +78,7 @@ def find(folder: Path) -> Finding:
 
 
 def broken_laws(connection: sqlite3.Connection) -> list[str]:
-    """Each law of the database that does not hold, with the first row against it."""
+    """Return each law of the database that does not hold, with the first row that breaks it."""
     broken = []
     for law, against in LAWS.items():
         if rows := connection.execute(against).fetchall():
@@ -91,17 +91,17 @@ def _lines(folder: Path, name: str) -> list[list[str]]:
     return [line.split() for line in log.read_text(encoding="utf-8").splitlines()] if log.exists() else []
 
 
-def _told(folder: Path) -> dict[str, list[tuple[str, str]]]:
-    told: dict[str, list[tuple[str, str]]] = defaultdict(list)
+def _shown(folder: Path) -> dict[str, list[tuple[str, str]]]:
+    shown: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for job, place, story in _lines(folder, "shown.log"):
-        told[job].append((place, story))
-    return told
+        shown[job].append((place, story))
+    return shown
 
 
 def _broken_promises(
-    folder: Path, connection: sqlite3.Connection, told: dict[str, list[tuple[str, str]]]
+    folder: Path, connection: sqlite3.Connection, shown: dict[str, list[tuple[str, str]]]
 ) -> list[str]:
-    """What people were told against what is there."""
+    """Compare what people saw with what is stored."""
     broken = [" ".join(words) for words in _lines(folder, "wrong.log")]
     origins = dict(connection.execute("SELECT event_id, job FROM origin"))
     answers = _lines(folder, "answered.log")
@@ -120,8 +120,8 @@ def _broken_promises(
         for event, answers in said.items()
         if len(answers) > 1
     ]
-    broken += [f"never told: {job}" for job in origins.values() if job not in told]
-    for job, lines in told.items():
+    broken += [f"never shown: {job}" for job in origins.values() if job not in shown]
+    for job, lines in shown.items():
         places = {place for place, _ in lines} - {"a-new-message"}
         if len(places) > 1 or len({story for _, story in lines}) > 1:
             broken.append(f"{SEEN_TWICE}: {job} {lines}")

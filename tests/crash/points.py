@@ -1,7 +1,7 @@
-"""Every await of desk and store, by name, as a place where the process may die.
+"""Every await of desk and store, by name, as a point where the process may die.
 
-The product holds nothing of it: its modules are read once more, each ``await`` and ``async with`` wrapped,
-and kept beside the ordinary ones. ``live_to(point, …)`` lives in the wrapped ones.
+The product does not know of it: its modules are loaded a second time with each ``await`` and ``async with``
+wrapped, beside the ordinary ones. ``run_to_point`` runs the wrapped ones.
 """
 
 import ast
@@ -22,44 +22,44 @@ from types import ModuleType
 from typing import Any
 
 WRAPPED = ("bot.desk", "bot.store")
-# What holds classes of the wrapped modules is read anew with them.
-_ANEW = (*WRAPPED, "tests.fakes", "tests.crash.life", "tests.crash.kinds", "tests.crash.faults")
-_NOT_THE_BOT = ("bot.store.survey", "bot.store.files.backup")  # the host's tools, on a bot at rest
+# Modules that refer to classes of the wrapped modules are loaded again with them.
+_RELOADED = (*WRAPPED, "tests.fakes", "tests.crash.session", "tests.crash.kinds", "tests.crash.faults")
+_NOT_THE_BOT = ("bot.store.survey", "bot.store.files.backup")  # the host's tools, for a stopped bot
 
 _points: list[str] = []
 _reached: Counter[str] = Counter()
 _target, _nth = "", 0
 
 
-def live_to(point: str, nth: int, plan: Any, ready: Connection) -> None:
-    """Live by ``plan`` and die the ``nth`` time that ``point`` is reached.
+def run_to_point(point: str, nth: int, plan: Any, ready: Connection) -> None:
+    """Run ``plan`` and die the ``nth`` time that ``point`` is reached.
 
-    Without a point the life goes on, and ``points.json`` says in the end how often each was reached.
+    Without a point the run goes on, and ``points.json`` says in the end how often each was reached.
     """
     global _target, _nth
     _target, _nth = point, nth
     sys.modules.update(wrapped())
-    sys.modules["tests.crash.life"].live(plan, ready)
+    sys.modules["tests.crash.session"].run_sessions(plan, ready)
     reached = {name: _reached[name] for name in _points}
     (plan.folder / "points.json").write_text(json.dumps(reached), encoding="utf-8")
 
 
 @cache
 def wrapped() -> dict[str, ModuleType]:
-    """The wrapped modules, and anew what is built on them; the ordinary ones stay in their place."""
-    ordinary = {name: module for name, module in sys.modules.items() if name.startswith(_ANEW)}
+    """Return the wrapped modules and the reloaded ones; the ordinary ones stay in ``sys.modules``."""
+    ordinary = {name: module for name, module in sys.modules.items() if name.startswith(_RELOADED)}
     for name in ordinary:
         del sys.modules[name]
     finder = _Finder()
     sys.meta_path.insert(0, finder)
     try:
-        importlib.import_module("tests.crash.life")
+        importlib.import_module("tests.crash.session")
         importlib.import_module("bot.desk.build")
     finally:
         sys.meta_path.remove(finder)
-    anew = {name: module for name, module in sys.modules.items() if name.startswith(_ANEW)}
+    reloaded = {name: module for name, module in sys.modules.items() if name.startswith(_RELOADED)}
     sys.modules.update(ordinary)
-    return anew
+    return reloaded
 
 
 def _reach(point: str) -> None:
@@ -78,7 +78,7 @@ def _after(name: str, value: Any) -> Any:
     return value
 
 
-class _Door:
+class _Block:
     """An ``async with`` block: four points."""
 
     def __init__(self, name: str, manager: AbstractAsyncContextManager[Any]) -> None:
@@ -121,7 +121,7 @@ class _Wrap(ast.NodeTransformer):
         for item in node.items:
             moments = ("before entering", "after entering", "before leaving", "after leaving")
             name = self._name(item.context_expr, *moments)
-            item.context_expr = _call("_Door", name, self.visit(item.context_expr))
+            item.context_expr = _call("_Block", name, self.visit(item.context_expr))
         node.body = [self.visit(part) for part in node.body]
         return node
 
@@ -151,15 +151,15 @@ class _Loader(importlib.machinery.SourceFileLoader):
 
     def get_code(self, fullname: str) -> Any:
         path = self.get_filename(fullname)
-        return self.source_to_code(self.get_data(path), path)  # never from, nor into, a cache
+        return self.source_to_code(self.get_data(path), path)  # never uses the bytecode cache
 
     def exec_module(self, module: ModuleType) -> None:
-        vars(module).update(_before=_before, _after=_after, _Door=_Door)
+        vars(module).update(_before=_before, _after=_after, _Block=_Block)
         super().exec_module(module)
 
 
 class _Finder(importlib.abc.MetaPathFinder):
-    """Finds the modules that shall be wrapped."""
+    """Finds the modules to wrap."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None

@@ -1,10 +1,10 @@
-"""Imported by the fork server alone: all that a life needs, so that its process begins with it; no log."""
+"""The imports of the fork server: everything that a process under test needs; without a log."""
 
 import logging
 
 import structlog
 
-import tests.crash.life  # noqa: F401
+import tests.crash.session  # noqa: F401
 from tests.crash.points import wrapped
 
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))

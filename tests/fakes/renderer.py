@@ -1,6 +1,6 @@
-"""A renderer without a worker process: draws tiny real PNG files, or fails the way a test asks.
+"""A renderer without a worker process: draws tiny real PNG files, or fails as a test requests.
 
-As the host's worker, it may have several jobs in hand, and draws one after the other.
+Like the real worker, it may hold several jobs, and draws one after the other.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ class Act(Enum):
     HANG = auto()  # steps until it is cancelled
     LOSE = auto()  # WorkerLost after the first step
     UNREADY = auto()  # WorkerNotReady at once
-    BREAK = auto()  # an error nobody planned for
+    BREAK = auto()  # an unexpected error
 
 
 def tiny_png(seed: int) -> bytes:
@@ -54,14 +54,14 @@ class FakeRenderer:
     """Implements the desk's ``Renderer``.
 
     Attributes:
-        acts: What the next requests meet, in order; once empty, every request is drawn.
+        acts: What happens to the next requests, in order; once empty, every request is drawn.
         step_s: How long one step takes; 0 still lets other tasks run.
-        handed: All requests so far, in the order they came.
-        requests: Those that were begun, in order.
-        cancelled: The jobs in hand whose cancel was asked.
+        received: All requests so far, in order.
+        requests: The started requests, in order.
+        cancelled: The held jobs that were cancelled.
         running: The job being drawn; empty for none.
         drawn: Pictures drawn so far.
-        foreseen: What was foreseen last.
+        prefetched: The LoRAs of the last prefetch.
     """
 
     def __init__(
@@ -74,16 +74,16 @@ class FakeRenderer:
         self.acts = deque(acts)
         self.step_s = step_s
         self.fail_reason = fail_reason
-        self.handed: list[RenderRequest] = []
+        self.received: list[RenderRequest] = []
         self.requests: list[RenderRequest] = []
         self.cancelled: set[str] = set()
         self.running = ""
         self.drawn = 0
         self.prefetched: tuple[LoraChoice, ...] = ()
-        self._turns: dict[str, asyncio.Future[bool]] = {}  # of jobs in hand: begun, or stopped
+        self._turns: dict[str, asyncio.Future[bool]] = {}  # of the held jobs: True starts it, False stops it
 
     def cancel(self, job_id: str) -> None:
-        if turn := self._turns.get(job_id):  # as the host, which forgets a cancel of a job it does not have
+        if turn := self._turns.get(job_id):  # like the host, ignore a job that it does not have
             self.cancelled.add(job_id)
             if not turn.done():
                 turn.set_result(False)
@@ -94,9 +94,9 @@ class FakeRenderer:
     async def render(
         self, request: RenderRequest, listen: Callable[[Event], None]
     ) -> Finished | Stopped | Failed:
-        self.handed.append(request)
+        self.received.append(request)
         self._turns[request.job_id] = turn = asyncio.get_running_loop().create_future()
-        self._let_begin()
+        self._start_next()
         try:
             if not await turn:
                 return Stopped(request.job_id, request.attempt)
@@ -115,10 +115,10 @@ class FakeRenderer:
             self.cancelled.discard(request.job_id)
             if self.running == request.job_id:
                 self.running = ""
-                self._let_begin()
+                self._start_next()
 
-    def _let_begin(self) -> None:
-        """Let the first in hand begin, where none is drawn."""
+    def _start_next(self) -> None:
+        """Start the first held job, if none is drawn."""
         ready = next((job_id for job_id, turn in self._turns.items() if not turn.done()), None)
         if ready is not None and not self.running:
             self.running = ready

@@ -87,7 +87,7 @@ async def test_an_accepted_job_waits_while_the_disk_is_full_and_is_drawn_when_th
             async with room.running():
                 looked = disk.measured
                 await until(lambda: disk.measured > looked + 5)
-                assert not room.renderer.handed
+                assert not room.renderer.received
                 disk.free = 50 * GIB
                 [result] = await room.chat.wait_for_results(1)
     assert (result.state, len(result.pictures)) == (JobState.DONE, 1)

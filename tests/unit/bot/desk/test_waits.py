@@ -132,7 +132,7 @@ async def test_a_worker_that_did_not_start_is_asked_again_after_five_seconds(
         async with room.running():
             for asked in (2, 4):  # two may be in hand
                 await frozen.until(lambda: frozen.waits(5) == 2)
-                assert len(renderer.handed) == asked
+                assert len(renderer.received) == asked
                 frozen.leap(5)
 
 
@@ -173,7 +173,7 @@ async def test_a_model_that_has_loaded_is_noticed_within_a_fifth_of_a_second(
             )
             is_loading = False
             frozen.leap(0.2)
-            await frozen.until(lambda: len(room.renderer.handed) == 1)
+            await frozen.until(lambda: len(room.renderer.received) == 1)
 
 
 async def test_a_platform_that_says_when_is_asked_just_then(tmp_path: Path, frozen: FrozenLoop) -> None:

@@ -326,6 +326,6 @@ async def test_a_worker_that_is_not_ready_is_not_asked_again_at_once(tmp_path: P
     async with open_room(tmp_path, renderer=renderer) as room:
         await accept(room)
         async with room.running():
-            await until(lambda: len(renderer.handed) == 1)
+            await until(lambda: len(renderer.received) == 1)
             await asyncio.sleep(0.2)
-            assert len(renderer.handed) <= 2  # two may be in hand
+            assert len(renderer.received) <= 2  # two may be in hand

@@ -217,7 +217,7 @@ async def test_a_job_that_is_gone_when_it_is_claimed_leaves_the_queue(
     async with room.running():
         await until(lambda: bool(left))
     assert left == [job_id]
-    assert (room.renderer.handed, line.scheduler.queue(), line.scheduler.waiting) == ([], (), 0)
+    assert (room.renderer.received, line.scheduler.queue(), line.scheduler.waiting) == ([], (), 0)
 
 
 async def test_a_job_starts_once_however_often_it_reports(room: Room) -> None:

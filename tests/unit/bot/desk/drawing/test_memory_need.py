@@ -78,7 +78,7 @@ async def test_no_job_is_claimed_while_its_need_cannot_be_predicted(tmp_path: Pa
             costs_of(room).started(A_WORKER)
             is_loading = False
             await until(lambda: bool(looked))
-            assert room.renderer.handed == []  # needs 19.2 GiB of the 10 that are free
+            assert room.renderer.received == []  # needs 19.2 GiB of the 10 that are free
             room.probe.free_bytes = 20 * GIB
             await room.chat.wait_for_results(1)
         job = await room.store.jobs.find(job_id)

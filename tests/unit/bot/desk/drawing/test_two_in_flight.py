@@ -31,14 +31,14 @@ async def row_of(room: Room, job_id: str) -> JobRow:
 
 
 def handed(room: Room) -> list[str]:
-    return [request.job_id for request in room.renderer.handed]
+    return [request.job_id for request in room.renderer.received]
 
 
 async def test_the_next_job_is_handed_over_while_one_is_drawn_and_no_third(tmp_path: Path) -> None:
     async with open_room(tmp_path, renderer=FakeRenderer([Act.HANG], step_s=0.001)) as room:
         jobs = [await accept(room, str(n)) for n in range(4)]
         async with room.running():
-            await until(lambda: len(room.renderer.handed) == 2)
+            await until(lambda: len(room.renderer.received) == 2)
             await asyncio.sleep(0.05)
             assert handed(room) == jobs[:2]
             assert [request.job_id for request in room.renderer.requests] == jobs[:1]
@@ -54,7 +54,7 @@ async def test_a_ready_job_counts_as_waiting_until_it_is_drawn(tmp_path: Path) -
         room.desk.parts.progress._every_s = 0.0
         first, second, third = [await accept(room, str(n)) for n in range(3)]
         async with room.running():
-            await until(lambda: len(room.renderer.handed) == 2 and room.desk.queue_status().step > 0)
+            await until(lambda: len(room.renderer.received) == 2 and room.desk.queue_status().step > 0)
             queue_status, queue = room.desk.queue_status(), room.desk.parts.queue
             assert (queue_status.drawing, queue_status.waiting) == (first, 2)
             assert [queue.scheduler.position(job_id) for job_id in (first, second, third)] == [0, 1, 2]
@@ -73,7 +73,7 @@ async def test_a_ready_job_is_cancelled_at_once_with_the_whole_refund(tmp_path: 
         await accept(room, "1")
         ready = await accept(room, "2", count=3)
         async with room.running():
-            await until(lambda: len(room.renderer.handed) == 2)
+            await until(lambda: len(room.renderer.received) == 2)
             await room.desk.handle(Cancel(ready), a_context("c", "person 2"))
             [result] = await room.chat.wait_for_results(1)
     assert (result.job_id, result.state, result.refund) == (ready, JobState.CANCELLED, 3)
@@ -86,7 +86,7 @@ class Patient(FakeRenderer):
     async def _render(
         self, request: RenderRequest, listen: Callable[[Event], None], act: Act
     ) -> Finished | Stopped | Failed:
-        await until(lambda: len(self.handed) > 1)
+        await until(lambda: len(self.received) > 1)
         return await super()._render(request, listen, act)
 
 
@@ -95,7 +95,7 @@ async def test_a_job_that_loses_the_worker_takes_no_try_of_the_one_behind_it(tmp
         poison, neighbour = await accept(room, "1"), await accept(room, "2")
         async with room.running():
             await room.chat.wait_for_results(2)
-        tries = [(request.job_id, request.attempt) for request in room.renderer.handed]
+        tries = [(request.job_id, request.attempt) for request in room.renderer.received]
         assert tries == [(poison, 1), (neighbour, 1), (neighbour, 1), (poison, 2)]
         assert (await row_of(room, neighbour)).attempt == 1
 
@@ -171,9 +171,9 @@ async def test_a_disk_slower_than_the_card_makes_the_card_wait(
     for n in range(9):
         await accept(room, str(n))
     async with room.running():
-        await until(lambda: len(room.renderer.handed) == 4)  # all of them being saved
+        await until(lambda: len(room.renderer.received) == 4)  # all of them being saved
         await asyncio.sleep(0.05)
-        assert len(room.renderer.handed) == 4
+        assert len(room.renderer.received) == 4
         go_on.set()
         await room.chat.wait_for_results(9)
 
@@ -193,7 +193,7 @@ async def test_a_person_is_charged_the_time_drawn_and_not_the_time_ready(tmp_pat
         room.desk.parts.drawing._seconds = lambda: room.clock.now_ms / 1_000
         first, second, third = [await accept(room, str(n)) for n in range(3)]
         async with room.running():
-            await until(lambda: len(renderer.handed) == 2 and bool(renderer.running))
+            await until(lambda: len(renderer.received) == 2 and bool(renderer.running))
             room.clock.advance(seconds=600)
             await room.desk.handle(Cancel(first), a_context("c", "person 0"))
             results = await room.chat.wait_for_results(3)
@@ -210,5 +210,5 @@ async def test_the_loras_of_the_next_jobs_are_prefetched_four_at_most_and_soones
         assert [choice.name for choice in room.renderer.prefetched] == ["anime", "sugar"]
     again = FakeRenderer([Act.HANG], step_s=0.001)
     async with open_room(tmp_path, renderer=again) as room, room.running():
-        await until(lambda: len(again.handed) == 2)
+        await until(lambda: len(again.received) == 2)
         assert [choice.name for choice in again.prefetched] == ["anime", "sugar"]  # at the start, too

@@ -1,8 +1,8 @@
-"""One life of a desk under test: run in a process of its own that may be killed at any moment.
+"""Run a desk under test in its own process, which may be killed at any moment.
 
-It plays a platform that repeats what was not confirmed. What the platform knows (``confirmed.log``), what
-people were answered (``answered.log``), what they saw (``shown.log``) and what must never happen
-(``wrong.log``) is only appended to, so that a kill leaves it true.
+It simulates a platform that repeats unconfirmed messages. The logs are only appended to, so that a kill
+leaves them correct: what the platform knows (``confirmed.log``), what people were answered
+(``answered.log``), what they saw (``shown.log``), and what must never happen (``wrong.log``).
 """
 
 import asyncio
@@ -38,7 +38,7 @@ from bot.outcomes import CancelAsked, JobState, LinkCode, Platform, Receipt
 from bot.policy.rules import Rules
 from engine.planner.cost import CostBook
 from tests.crash.faults import FAULTS
-from tests.crash.kinds import ROUND, Kind, LifeChat, LifeRenderer, append
+from tests.crash.kinds import ROUND, Kind, KindChat, KindRenderer, append
 from tests.fakes.clock import FakeClock
 from tests.fakes.room import HOST, Room, a_context, open_room, until
 
@@ -50,11 +50,11 @@ MOST_WAITING = 12
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a life shall do.
+    """What a process does.
 
     Attributes:
-        events: How many messages the platform has by now.
-        is_last: End when all is answered, drawn and told, instead of waiting for the kill.
+        events: How many messages the platform has so far.
+        is_last: End when all is answered, drawn and delivered, instead of running until killed.
         has_poison: Some jobs end the process that draws them.
         fault: A planted fault, by its name.
     """
@@ -68,14 +68,14 @@ class Plan:
 
 
 class WallClock(FakeClock):
-    """The real time: back-offs must end by themselves here."""
+    """The real time, so that back-offs end by themselves."""
 
     def __call__(self) -> int:
         return time.time_ns() // 1_000_000
 
 
-def live(plan: Plan, ready: Connection) -> None:
-    """Live in sessions, each closed cleanly in the middle of its work, until killed or all is over."""
+def run_sessions(plan: Plan, ready: Connection) -> None:
+    """Run sessions, each closed cleanly in the middle of its work, until killed or all is done."""
     with (plan.folder / "stderr.log").open("a") as log:
         os.dup2(log.fileno(), 2)
     drawing.NOT_READY_WAIT_S = 0.005
@@ -92,15 +92,15 @@ def live(plan: Plan, ready: Connection) -> None:
     try:
         asyncio.run(sessions())
     except BaseException as error:
-        append(plan.folder / "wrong.log", f"a life ended by {error!r}")
+        append(plan.folder / "wrong.log", f"a process ended with {error!r}")
         raise
 
 
 async def _session(plan: Plan, random: Random, ready: Connection) -> bool:
-    """Open, work for a while, drain and close; whether nothing is left to do."""
-    folder, renderer = plan.folder, LifeRenderer(plan.folder)
+    """Open, work for a while, drain and close; return whether nothing is left to do."""
+    folder, renderer = plan.folder, KindRenderer(plan.folder)
     async with open_room(
-        folder, renderer=renderer, clock=WallClock(), chat=LifeChat(folder), rules=RULES
+        folder, renderer=renderer, clock=WallClock(), chat=KindChat(folder), rules=RULES
     ) as room:
         room.probe.free_bytes = room.probe.total_bytes = ROOM_BYTES
         room.desk.parts.progress._every_s = 0.003
@@ -112,9 +112,9 @@ async def _session(plan: Plan, random: Random, ready: Connection) -> bool:
             ready.close()
         async with room.running():
             await until(lambda: bool(room.desk._loops), timeout_s=30)
-            for job in lost:  # an answer of the life that is gone comes late
+            for job in lost:  # a late answer of the previous process
                 if await room.desk.parts.completion.end(job, JobState.DONE) is not None:
-                    append(folder / "wrong.log", f"a late answer of {job.id} was taken")
+                    append(folder / "wrong.log", f"a late answer of {job.id} was accepted")
             await platform.send()
             until_s = time.monotonic() + random.uniform(0, 0.5 if plan.is_last else 0.06)
             while is_busy := await platform.is_busy():
@@ -140,16 +140,16 @@ class _Platform:
 
     async def send(self) -> None:
         await self._look_around()
-        await self._link_and_part()
+        await self._link_and_unlink()
         await self._answer_inbox()
         confirmed = self._confirmed()
-        # Two presses that we did not see answered come once more; what was handed over is forgotten there.
+        # The last two presses come again, as if unanswered; the platform forgets stored events.
         repeated = [number for number in sorted(confirmed) if number % 2 == 0][-2:]
         for number in [*repeated, *sorted(set(range(self._events)) - confirmed)]:
             if len(self._desk.parts.queue.jobs) >= MOST_WAITING:
-                break  # people come as fast as the card draws
+                break  # no more than the card can draw
             if number % 2:
-                await self._hand_over(number)
+                await self._deliver_event(number)
             else:
                 await self._press(number)
             await self._change_minds()
@@ -170,7 +170,7 @@ class _Platform:
             await self._answer_inbox()
 
     async def is_busy(self) -> bool:
-        """Whether a message, a job or a result is still on its way."""
+        """Whether a message, a job or a result is unfinished."""
         async with self._room.store.atomic():  # or it would see a job's end before its result
             [row] = await self._room.store._run(
                 "SELECT (SELECT count(*) FROM job WHERE ended_ms IS NULL)"
@@ -180,7 +180,7 @@ class _Platform:
         return bool(row["count"]) or len(self._confirmed()) < self._events
 
     async def lose_patience(self) -> None:
-        """A host stops what takes long."""
+        """A host stops a job that takes long."""
         job_id = self._room.renderer.running
         if not job_id or job_id != self._drawing[0]:
             self._drawing = (job_id, time.monotonic())
@@ -188,7 +188,7 @@ class _Platform:
             await self.cancel(job_id, HOST)
 
     async def fetch_kept(self) -> None:
-        """Whoever misses a picture asks for it."""
+        """People with undelivered results send ``/mine``."""
         ask = self._room.store._run
         for row in await ask(
             "SELECT DISTINCT user_id FROM outbox JOIN job ON job.id = outbox.job "
@@ -206,14 +206,14 @@ class _Platform:
         return {int(line) for line in lines}
 
     async def _press(self, number: int) -> None:
-        """As Discord: the answer confirms. Some press thrice at once."""
+        """Like Discord: the answer confirms. Some press three times at once."""
         presses = (self._answer(number) for _ in range(3 if number % 5 == 0 else 1))
         if len(set(await asyncio.gather(*presses))) > 1:
             append(self._folder / "wrong.log", f"message {number} was answered in different ways")
         append(self._folder / "confirmed.log", str(number))
 
-    async def _hand_over(self, number: int) -> None:
-        """As Telegram: stored first, then confirmed, answered in a moment."""
+    async def _deliver_event(self, number: int) -> None:
+        """Like Telegram: stored first, then confirmed, answered later."""
         await self._desk.store_events(Platform.CONSOLE, [(str(number), json.dumps({"number": number}))])
         append(self._folder / "confirmed.log", str(number))
         if self._random.random() < 0.5:
@@ -225,20 +225,20 @@ class _Platform:
             if "withdraws" in event:
                 await self._withdraw(event_id, event["withdraws"])
                 if self._random.random() < 0.5:
-                    continue  # the answer did not arrive, and is asked for again
+                    continue  # the answer did not arrive, and the event comes again
             else:
                 await self._answer(event["number"])
             await self._desk.finish_event(Platform.CONSOLE, event_id)
 
     async def _withdraw(self, event_id: str, person: str) -> None:
-        """Answer a stored ``/cancel``; what is said of it is the same each time."""
+        """Answer a stored ``/cancel``; the answer is the same each time."""
         try:
             answer: object = await self._desk.handle(Cancel(), a_context(event_id, person))
         except PersonError as refusal:
             answer = type(refusal).__name__
         said = answer.job_id if isinstance(answer, CancelAsked) else answer
         append(self._folder / "withdrawn.log", f"{event_id} {said}")
-        await asyncio.sleep(0.003)  # sent, and not yet settled
+        await asyncio.sleep(0.003)  # sent, and not yet finished
 
     async def _answer(self, number: int) -> str:
         person, kind = f"person-{number // 5}", self._kind(number)
@@ -262,8 +262,8 @@ class _Platform:
         is_poison = self._has_poison and number % 41 == 17
         return Kind.POISON if is_poison else ROUND[number % len(ROUND)]
 
-    async def _link_and_part(self) -> None:
-        """Somebody is one person here and on the page, and parts again now and then."""
+    async def _link_and_unlink(self) -> None:
+        """Link somebody with the page, and sometimes unlink them again."""
         name = f"person-{self._random.randrange(1 + self._events // 5)}"
         issued = await self._desk.handle(Link(), a_context("link", name))
         assert isinstance(issued, LinkCode)
@@ -276,7 +276,7 @@ class _Platform:
                 await self._desk.handle(Unlink(), a_context("unlink", name, platform=Platform.WEB))
 
     async def _look_around(self) -> None:
-        """What changes no job."""
+        """Send commands that change no job."""
         await self._desk.handle(Quota(), a_context("quota", "person-0"))
         await self._desk.handle(LoraList(), a_context("list", "person-0"))
         for scope in Scope:
