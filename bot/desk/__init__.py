@@ -3,6 +3,20 @@
 The package knows no platform, no SQL and no CUDA: chats pass it commands, the store keeps its state, and a
 ``Renderer`` draws. It answers with the values of ``bot.outcomes``.
 
+* ``desk``         the ``Desk``: handles commands, and runs the loops
+* ``build``        makes the parts of a desk and connects them
+* ``acceptance``   stores and charges a job
+* ``recipes``      from a request to a recipe; the LoRA shelf and its defaults
+* ``queue``        the waiting jobs in memory, and signals of changes
+* ``drawing``      claims jobs and has them drawn; the states of a claim
+* ``completion``   how a job ends or waits again; cancellation
+* ``delivery``     delivers the results in the outbox
+* ``progress``     publishes positions and steps in placeholders
+* ``files``        pictures on the disk, the space for them, and retries while it is full
+* ``answers``      answers that survive a crash
+* ``people``       credits, history and linking of a person
+* ``maintenance``  periodic background work
+
 After a crash, every accepted job waits, has ended, or is tried again, three times at most. A job costs
 credits once, and only for pictures that exist. Its result is delivered, perhaps twice, to the same message.
 

@@ -1,4 +1,4 @@
-"""A chat without a platform: records what it is given, or fails the way a test asks."""
+"""A chat without a platform: records what it receives, or fails as a test requests."""
 
 import asyncio
 from collections import deque
@@ -50,7 +50,7 @@ class FakeChat:
             self._arrived.notify_all()
 
     async def wait_for_results(self, count: int, timeout_s: float = 5.0) -> list[JobResult]:
-        """Return once ``count`` results arrived in all; TimeoutError when they do not."""
+        """Return once ``count`` results arrived in all; TimeoutError if they do not."""
         async with asyncio.timeout(timeout_s), self._arrived:
             await self._arrived.wait_for(lambda: len(self.results) >= count)
         return self.results

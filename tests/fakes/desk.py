@@ -1,4 +1,4 @@
-"""A desk that answers what a test tells it to, for tests of one chat alone."""
+"""A desk with scripted answers, for tests of one chat alone."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ class ScriptedDesk:
     kept_ids: dict[tuple[str, str, int], str] = field(default_factory=dict)
 
     async def handle(self, command: Command, context: CommandContext) -> Outcome:
-        """A known event gets the answer it got before; only what makes a job is asked again."""
+        """Repeat the answer to a known event; only commands that make a job are scripted again."""
         event = (context.platform, context.event_id)
         if event not in self.answers:
             self.handled.append((command, context))

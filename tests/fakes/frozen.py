@@ -1,4 +1,4 @@
-"""The event loop's time, standing still until a test moves it: for waits of seconds and minutes."""
+"""A frozen event loop clock that a test moves forward: for waits of seconds and minutes."""
 
 import asyncio
 import inspect
@@ -9,7 +9,7 @@ import pytest
 
 
 class FrozenLoop:
-    """Stops the running loop's time; what sleeps or waits with a limit goes on after a ``leap``."""
+    """Freezes the running loop's time; sleeps and timeouts end after a ``leap``."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._loop = loop = asyncio.get_running_loop()
@@ -17,17 +17,17 @@ class FrozenLoop:
         monkeypatch.setattr(loop, "time", lambda: self._now_s)
 
     def leap(self, seconds: float) -> None:
-        """So much time has passed."""
+        """Move the time forward."""
         self._now_s += seconds
 
     def waits(self, seconds: float) -> int:
-        """How many wait, and will be woken in just so many seconds."""
+        """Return how many timers end in exactly this many seconds."""
         timers = self._loop._scheduled  # type: ignore[attr-defined]
         left_s = [timer.when() - self._now_s for timer in timers if not timer.cancelled()]
         return sum(abs(left - seconds) < 0.001 for left in left_s)
 
     async def until(self, is_so: Callable[[], bool | Awaitable[bool]]) -> None:
-        """Return as soon as ``is_so``, in no time of the loop; AssertionError when it does not come true."""
+        """Return as soon as ``is_so``, without moving the time; AssertionError if it does not come true."""
         give_up_s = time.monotonic() + 5
         while True:
             answer = is_so()
@@ -37,7 +37,7 @@ class FrozenLoop:
             await asyncio.sleep(0)
 
     async def settle(self) -> None:
-        """Let everything that can go on without more time go on for a moment."""
+        """Let all tasks run for a moment, without moving the time."""
         until_s = time.monotonic() + 0.05
         while time.monotonic() < until_s:  # noqa: ASYNC110 - nothing rings when nothing is left to do
             await asyncio.sleep(0)

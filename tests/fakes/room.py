@@ -59,7 +59,7 @@ class FakeProbe:
 
 
 async def until(is_so: Callable[[], bool], timeout_s: float = 5.0) -> None:
-    """Return as soon as ``is_so``; TimeoutError when it does not come true."""
+    """Return as soon as ``is_so``; TimeoutError if it does not come true."""
     async with asyncio.timeout(timeout_s):
         while not is_so():  # noqa: ASYNC110 - what is awaited belongs to the code under test, which rings no bell
             await asyncio.sleep(0.001)
@@ -67,7 +67,7 @@ async def until(is_so: Callable[[], bool], timeout_s: float = 5.0) -> None:
 
 @dataclass
 class Room:
-    """An open desk and what stands around it."""
+    """An open desk and the fakes around it."""
 
     folder: Path
     store: Store
