@@ -50,7 +50,7 @@ async def test_a_second_process_on_the_same_folder_is_refused(folder: Path) -> N
             if b"127.0.0.1" in line:
                 break
         output = await refused(*SAY, environ=environ)
-    assert "Another Sugarbot is running" in output
+    assert "Another Sugarbot is using" in output
 
 
 async def test_a_newer_database_is_refused_and_stays_unchanged(folder: Path) -> None:
