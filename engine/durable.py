@@ -102,7 +102,7 @@ def restrict_to_owner(folder: Path, names: re.Pattern[str]) -> int:
     """Remove the rights of group and others from a folder and its files of these names; return the changes.
 
     Symbolic links are not followed. Files with a second name or another owner stay unchanged,
-    and so is a folder with the sticky bit, which its owner shares on purpose.
+    and so does a folder with the sticky bit, which its owner shares on purpose.
 
     Raises:
         OSError: A mode cannot be changed.

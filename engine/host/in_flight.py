@@ -23,23 +23,12 @@ class InFlightJob:
 
     Attributes:
         has_started: The worker has reported it, so it may have begun to draw it.
-        events: What ``next_event`` returns or raises.
+        events: Its events in order; a WorkerLost is the last.
     """
 
     request: RenderRequest
     has_started: bool = False
     events: "asyncio.Queue[Event | WorkerLost]" = field(default_factory=asyncio.Queue)
-
-    async def next_event(self) -> Event:
-        """Wait for the next event of this job.
-
-        Raises:
-            WorkerLost: The worker ended. JobNotStarted: the worker had not begun this job.
-        """
-        event = await self.events.get()
-        if isinstance(event, WorkerLost):
-            raise event
-        return event
 
 
 class InFlightJobs:

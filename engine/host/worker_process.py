@@ -154,18 +154,15 @@ class WorkerProcess:
             self._output.prompts.append(request.prompt)
         job = self._in_flight.add(request)
         try:
-            while True:
-                event = await job.next_event()
-                if isinstance(event, Progress | Drawn):
-                    listen(event)
-                    continue
-                self.has_drawn |= isinstance(event, Finished)
-                return event
-        except WorkerLost:
-            raise
+            while isinstance(event := await job.events.get(), Progress | Drawn):
+                listen(event)
         except BaseException:  # our task was cancelled, or the listener failed
             self.send(wire.CancelJob(request.job_id, request.attempt))
             raise
+        if isinstance(event, WorkerLost):
+            raise event
+        self.has_drawn |= isinstance(event, Finished)
+        return event
 
     async def end(self, *, ask: bool) -> int:
         """End the process and all that it started; return its exit status, negative for a signal.

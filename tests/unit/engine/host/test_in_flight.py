@@ -6,7 +6,7 @@ import pytest
 
 from engine.errors import JobNotStarted, WorkerLost
 from engine.host.in_flight import MAX_IN_FLIGHT, InFlightJob, InFlightJobs
-from engine.request import Failed, FailReason, Finished, Progress, RenderRequest, Stopped, Timings
+from engine.request import Event, Failed, FailReason, Finished, Progress, RenderRequest, Stopped, Timings
 from tests.unit.engine.host.clock import Clock, jumping_clock
 
 A, B, C = (RenderRequest(job_id, 1, "a face", 512, 768, 7) for job_id in "abc")
@@ -20,11 +20,18 @@ def never() -> None:
     pytest.fail("the worker did not hang")
 
 
+async def next_event(job: InFlightJob) -> Event:
+    event = await job.events.get()
+    if isinstance(event, WorkerLost):
+        raise event
+    return event
+
+
 async def error_of(job: InFlightJob) -> type[WorkerLost]:
     """The error that the job gets after its events."""
     while True:
         try:
-            await asyncio.wait_for(job.next_event(), 1)
+            await asyncio.wait_for(next_event(job), 1)
         except WorkerLost as error:
             return type(error)
 
@@ -39,8 +46,8 @@ async def test_an_event_reaches_its_own_attempt_and_a_late_event_reaches_nobody(
     assert not first.has_started
     for event in (step(B, 5), step(A, 3, attempt=2), step(C), step(A, 1)):
         in_flight.dispatch(event)
-    assert await first.next_event() == step(A, 1)
-    assert await second.next_event() == step(B, 5)
+    assert await next_event(first) == step(A, 1)
+    assert await next_event(second) == step(B, 5)
     assert first.events.empty()
     assert second.events.empty()
     assert first.has_started
@@ -56,7 +63,7 @@ async def test_an_ended_job_is_not_in_flight() -> None:
         in_flight = InFlightJobs(10, never)
         first, second = in_flight.add(A), in_flight.add(B)
         in_flight.dispatch(end)
-        assert await first.next_event() == end
+        assert await next_event(first) == end
         in_flight.fail_all()
         assert first.events.empty()
         assert await error_of(second) is WorkerLost  # it is the first now
@@ -77,7 +84,7 @@ async def test_the_error_of_a_lost_job_has_the_message() -> None:
     job = in_flight.add(A)
     in_flight.fail_all("why")
     with pytest.raises(WorkerLost, match="why"):
-        await job.next_event()
+        await next_event(job)
 
 
 @pytest.mark.parametrize(
