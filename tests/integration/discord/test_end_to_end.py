@@ -140,7 +140,7 @@ async def test_a_server_that_the_host_did_not_allow_gets_an_explanation(
     async with running_bot(discord, config, tmp_path, FakeRenderer()):
         asked = await discord.slash("sugar", {"prompt": "a face"}, in_guild=False)
         await until(lambda: asked.followups and discord.messages[asked.followups[0]]["content"])
-        assert "not switched on" in discord.messages[asked.followups[0]]["content"]
+        assert "not enabled" in discord.messages[asked.followups[0]]["content"]
 
 
 @pytest.mark.parametrize(
