@@ -16,8 +16,8 @@ from bot.outcomes import JobResult, Status, Undeliverable
 from engine.errors import JobNotStarted, WorkerNotReady
 from engine.request import Event, Failed, Finished, RenderRequest, Stopped
 from tests.fakes.chat import FakeChat
+from tests.fakes.desk_harness import until
 from tests.fakes.renderer import Act, FakeRenderer
-from tests.fakes.room import until
 
 NEIGHBOUR_S = 0.05  # within this time, a waiting job is claimed and ready, also on a busy machine
 

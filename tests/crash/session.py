@@ -40,7 +40,7 @@ from engine.planner.cost import CostBook
 from tests.crash.faults import FAULTS
 from tests.crash.kinds import ROUND, Kind, KindChat, KindRenderer, append
 from tests.fakes.clock import FakeClock
-from tests.fakes.room import HOST, Room, a_context, open_room, until
+from tests.fakes.desk_harness import HOST, DeskHarness, a_context, open_harness, until
 
 RULES = Rules(daily_credits=9, max_waiting=100)  # five messages of about two credits each: some are refused
 ROOM_BYTES = CostBook("a test").predict(512, 512, count=1, loras=2).bytes
@@ -99,21 +99,21 @@ def run_sessions(plan: Plan, ready: Connection) -> None:
 async def _session(plan: Plan, random: Random, ready: Connection) -> bool:
     """Open, work for a while, drain and close; return whether nothing is left to do."""
     folder, renderer = plan.folder, KindRenderer(plan.folder)
-    async with open_room(
+    async with open_harness(
         folder, renderer=renderer, clock=WallClock(), chat=KindChat(folder), rules=RULES
-    ) as room:
-        room.probe.free_bytes = room.probe.total_bytes = ROOM_BYTES
-        room.desk.parts.progress._every_s = 0.003
-        platform = _Platform(room, plan, random)
+    ) as harness:
+        harness.probe.free_bytes = harness.probe.total_bytes = ROOM_BYTES
+        harness.desk.parts.progress._every_s = 0.003
+        platform = _Platform(harness, plan, random)
         renderer.regret = partial(platform.cancel, person=HOST)
-        lost = await room.store.jobs.in_state(JobState.RUNNING)
+        lost = await harness.store.jobs.in_state(JobState.RUNNING)
         if not ready.closed:
             ready.send("ready")
             ready.close()
-        async with room.running():
-            await until(lambda: bool(room.desk._loops), timeout_s=30)
+        async with harness.running():
+            await until(lambda: bool(harness.desk._loops), timeout_s=30)
             for job in lost:  # a late answer of the previous process
-                if await room.desk.parts.completion.end(job, JobState.DONE) is not None:
+                if await harness.desk.parts.completion.end(job, JobState.DONE) is not None:
                     append(folder / "wrong.log", f"a late answer of {job.id} was accepted")
             await platform.send()
             until_s = time.monotonic() + random.uniform(0, 0.5 if plan.is_last else 0.06)
@@ -129,9 +129,9 @@ async def _session(plan: Plan, random: Random, ready: Connection) -> bool:
 class _Platform:
     """Sends each message until it is confirmed, and some once more."""
 
-    def __init__(self, room: Room, plan: Plan, random: Random) -> None:
-        self._room = room
-        self._desk = room.desk
+    def __init__(self, harness: DeskHarness, plan: Plan, random: Random) -> None:
+        self._room = harness
+        self._desk = harness.desk
         self._folder = plan.folder
         self._events = plan.events
         self._has_poison = plan.has_poison

@@ -22,11 +22,11 @@ from bot.policy.rules import Rules
 from bot.store import Store, open_store
 from engine.planner.cost import CostBook
 from tests.fakes import discord_payloads, discord_server
+from tests.fakes.desk_harness import MIGRATIONS, MODEL, SHELF, FakeProbe
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_http import Fault, Request
 from tests.fakes.discord_server import FakeDiscord, Interaction
 from tests.fakes.renderer import FakeRenderer
-from tests.fakes.room import MIGRATIONS, MODEL, SHELF, FakeProbe
 
 RULES = Rules(allow=frozenset({f"discord:{discord_payloads.GUILD_ID}"}), daily_credits=10_000, max_waiting=99)
 ALL_S = 400.0

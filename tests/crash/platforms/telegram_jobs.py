@@ -22,7 +22,7 @@ from tests.crash.platforms.telegram_direct import DirectRequest
 from tests.crash.platforms.virtual_time import VirtualLoop, run
 from tests.fakes.chat import FakeChat
 from tests.fakes.clock import START_MS, FakeClock
-from tests.fakes.room import Room, open_room
+from tests.fakes.desk_harness import DeskHarness, open_harness
 from tests.fakes.telegram_server import TOKEN, Call, Fault, TelegramServer
 from tests.fakes.telegram_world import Refusal, Sent
 
@@ -50,13 +50,13 @@ def flood(folder: Path, jobs: int) -> Flood:
 async def _flood(folder: Path, jobs: int) -> Flood:
     server = TelegramServer()
     server.group_limit = GROUP_MESSAGES_PER_MINUTE
-    async with _open_desk(folder, server) as room:
+    async with _open_desk(folder, server) as harness:
         for number in range(jobs):
-            await _accept(room, server, number, GROUP_ID, count=1)
+            await _accept(harness, server, number, GROUP_ID, count=1)
         loop = asyncio.get_running_loop()
         start_s = loop.time()
-        async with room.running():
-            await _all_delivered(room)
+        async with harness.running():
+            await _all_delivered(harness)
             minutes = (loop.time() - start_s) / 60
     times = server.in_groups[GROUP_ID]
     busiest = max(sum(at_s - 60 < other <= at_s for other in times) for at_s in times)
@@ -93,35 +93,43 @@ async def _stormy(folder: Path, jobs: int, random: Random) -> Stormy:
         return Fault(Refusal(502, "Bad Gateway"), is_done_first=kind == 1)
 
     wanted: dict[str, int] = {}
-    async with _open_desk(folder, server) as room:
+    async with _open_desk(folder, server) as harness:
         server.storm = storm
         for number in range(jobs):
             count = random.choice((1, 2))
             job_id = await _accept(
-                room, server, number, 1_000 + number, count, has_placeholder=random.random() < 0.7
+                harness, server, number, 1_000 + number, count, has_placeholder=random.random() < 0.7
             )
             wanted[job_id] = count
-        async with room.running():
-            await _all_delivered(room)
-        kept = await room.store._run("SELECT job FROM outbox WHERE state = 'kept'")
+        async with harness.running():
+            await _all_delivered(harness)
+        kept = await harness.store._run("SELECT job FROM outbox WHERE state = 'kept'")
     shown = _pictures(server)
     twice = sum(shown[job_id] > count for job_id, count in wanted.items())
     return Stormy(sum(wanted.values()), sum(shown.values()), twice, len(kept), faults)
 
 
 @asynccontextmanager
-async def _open_desk(folder: Path, server: TelegramServer) -> AsyncIterator[Room]:
+async def _open_desk(folder: Path, server: TelegramServer) -> AsyncIterator[DeskHarness]:
     """Open a desk with the real adapter on this server and the loop's clock."""
     loop = cast(VirtualLoop, asyncio.get_running_loop())
     with _without_sockets(server, loop):
         chat = TelegramChat(TelegramConfig(TOKEN, server.base_url, server.base_url), cast(Any, None))
-        async with open_room(folder, clock=LoopClock(loop), chat=cast(FakeChat, chat), rules=RULES) as room:
-            chat._delivery._desk = room.desk
-            yield room
+        async with open_harness(
+            folder, clock=LoopClock(loop), chat=cast(FakeChat, chat), rules=RULES
+        ) as harness:
+            chat._delivery._desk = harness.desk
+            yield harness
 
 
 async def _accept(
-    room: Room, server: TelegramServer, number: int, chat_id: int, count: int, *, has_placeholder: bool = True
+    harness: DeskHarness,
+    server: TelegramServer,
+    number: int,
+    chat_id: int,
+    count: int,
+    *,
+    has_placeholder: bool = True,
 ) -> str:
     """A job of this chat, as the adapter leaves it after it sent the placeholder."""
     address = ChatAddress(chat_id, reply_to=number + 1)
@@ -130,18 +138,18 @@ async def _accept(
         sent = Sent(chat_id, 10_000 + number, "text", "Got it!", reply_to=number + 1)
         server.world.messages[chat_id, 10_000 + number] = sent
     context = CommandContext(Platform.TELEGRAM, f"event {number}", str(number % 20), address.to_address())
-    receipt = await room.desk.handle(Draw(prompt="a fox", count=count), context)
+    receipt = await harness.desk.handle(Draw(prompt="a fox", count=count), context)
     assert isinstance(receipt, Receipt)
     return receipt.job_id
 
 
-async def _all_delivered(room: Room) -> None:
+async def _all_delivered(harness: DeskHarness) -> None:
     left = (
         "SELECT (SELECT count(*) FROM job WHERE ended_ms IS NULL)"
         " + (SELECT count(*) FROM outbox WHERE state NOT IN ('sent', 'kept'))"
     )
     async with asyncio.timeout(ALL_S):
-        while (await room.store._run(left))[0][0]:  # noqa: ASYNC110 - the store sends no signal
+        while (await harness.store._run(left))[0][0]:  # noqa: ASYNC110 - the store sends no signal
             await asyncio.sleep(1.0)
 
 

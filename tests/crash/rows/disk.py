@@ -20,8 +20,8 @@ from bot.outcomes import Platform, Receipt
 from bot.policy.rules import Rules
 from tests.crash.laws import broken_laws
 from tests.crash.rows import Measured, Row, Scale
+from tests.fakes.desk_harness import DeskHarness, a_context, open_harness, until
 from tests.fakes.renderer import FakeRenderer
-from tests.fakes.room import Room, a_context, open_room, until
 
 RICH = Rules(daily_credits=1_000_000, max_waiting=100)
 MOST_WAITING = 8
@@ -42,11 +42,11 @@ class Suffered:
     laws: list[str] = field(default_factory=list)
 
 
-async def fill(room: Room) -> None:
+async def fill(harness: DeskHarness) -> None:
     """No page more, and what is free in the others taken by somebody else."""
-    query = room.store.query
-    [(pages,)] = await room.store._run("PRAGMA page_count")
-    await room.store._run(f"PRAGMA max_page_count = {pages}")
+    query = harness.store.query
+    [(pages,)] = await harness.store._run("PRAGMA page_count")
+    await harness.store._run(f"PRAGMA max_page_count = {pages}")
     for letters in (3_000, 300, 30):
         with suppress(CannotSave):
             while True:
@@ -54,47 +54,47 @@ async def fill(room: Room) -> None:
                 await query("inbox.sql", "add_event", platform="web", now_ms=0, **junk)
 
 
-async def make_room(room: Room) -> None:
-    await room.store._run("PRAGMA max_page_count = 1000000")
-    async with room.store.atomic():  # not within a transaction of the desk, which may be rolled back
-        await room.store._run("DELETE FROM inbox WHERE platform = 'web'")
+async def make_room(harness: DeskHarness) -> None:
+    await harness.store._run("PRAGMA max_page_count = 1000000")
+    async with harness.store.atomic():  # not within a transaction of the desk, which may be rolled back
+        await harness.store._run("DELETE FROM inbox WHERE platform = 'web'")
 
 
-async def forbid(room: Room) -> None:
+async def forbid(harness: DeskHarness) -> None:
     """As a file system that was remounted read-only."""
-    await room.store._run("PRAGMA query_only = 1")
+    await harness.store._run("PRAGMA query_only = 1")
 
 
-async def allow(room: Room) -> None:
-    await room.store._run("PRAGMA query_only = 0")
+async def allow(harness: DeskHarness) -> None:
+    await harness.store._run("PRAGMA query_only = 0")
 
 
-async def fail(_: Room) -> None:
+async def fail(_: DeskHarness) -> None:
     """Every write of this process beyond the first page fails in the kernel: an I/O error to SQLite."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
 
 
-async def mend(_: Room) -> None:
+async def mend(_: DeskHarness) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
-async def lock(room: Room) -> None:
+async def lock(harness: DeskHarness) -> None:
     """As a host's own ``sqlite3`` shell in the middle of a transaction."""
-    await room.store._run("PRAGMA busy_timeout = 5")
-    _shells[room.folder] = shell = sqlite3.connect(
-        room.folder / "sugarbot.db", isolation_level=None, timeout=5, check_same_thread=False
+    await harness.store._run("PRAGMA busy_timeout = 5")
+    _shells[harness.folder] = shell = sqlite3.connect(
+        harness.folder / "sugarbot.db", isolation_level=None, timeout=5, check_same_thread=False
     )
     await asyncio.to_thread(shell.execute, "BEGIN IMMEDIATE")
 
 
-async def unlock(room: Room) -> None:
-    _shells.pop(room.folder).close()
+async def unlock(harness: DeskHarness) -> None:
+    _shells.pop(harness.folder).close()
 
 
 _shells: dict[Path, sqlite3.Connection] = {}
 _numbers = count()
 
-Turn = Callable[[Room], Awaitable[None]]
+Turn = Callable[[DeskHarness], Awaitable[None]]
 ILLS: dict[str, tuple[Turn, Turn]] = {
     "full": (fill, make_room),
     "read-only": (forbid, allow),
@@ -154,45 +154,50 @@ def suffer(folder: Path, ill: str, times: int, tell: Connection) -> None:
 async def _suffer(folder: Path, ill: str, times: int, suffered: Suffered) -> None:
     fall_ill, recover = ILLS[ill]
     random = Random(19)
-    async with open_room(folder, rules=RICH, renderer=FakeRenderer(step_s=0.0003)) as room, room.running():
-        async with _knocking(room, suffered):
+    async with (
+        open_harness(folder, rules=RICH, renderer=FakeRenderer(step_s=0.0003)) as harness,
+        harness.running(),
+    ):
+        async with _knocking(harness, suffered):
             for _ in range(times):
                 await asyncio.sleep(random.uniform(0, 0.02))
                 refused = suffered.refused
-                await fall_ill(room)
+                await fall_ill(harness)
                 suffered.is_ill = True
                 await until(lambda: suffered.refused > refused, 20)  # noqa: B023
                 await asyncio.sleep(random.uniform(0, 0.03))
-                await recover(room)
+                await recover(harness)
                 suffered.is_ill = False
                 receipts = len(suffered.receipts)
                 await until(lambda: len(suffered.receipts) > receipts, 20)  # noqa: B023
                 await until(
-                    lambda: room.desk.parts.queue.scheduler.position(suffered.newest) < MOST_WAITING, 60
+                    lambda: harness.desk.parts.queue.scheduler.position(suffered.newest) < MOST_WAITING, 60
                 )
-        await room.chat.wait_for_results(len(suffered.receipts), timeout_s=60)
-        suffered.told = len({result.job_id for result in room.chat.results} & set(suffered.receipts.values()))
+        await harness.chat.wait_for_results(len(suffered.receipts), timeout_s=60)
+        suffered.told = len(
+            {result.job_id for result in harness.chat.results} & set(suffered.receipts.values())
+        )
         suffered.laws = []
 
 
 @asynccontextmanager
-async def _knocking(room: Room, suffered: Suffered) -> AsyncIterator[None]:
+async def _knocking(harness: DeskHarness, suffered: Suffered) -> AsyncIterator[None]:
     """People come all the time, some through the inbox."""
     is_over = asyncio.Event()
 
     async def press() -> None:
         for number in takewhile(lambda _: not is_over.is_set(), count()):
             # A full line is no reason to stay away from an ill disk: nobody draws then.
-            if suffered.is_ill or room.desk.parts.queue.scheduler.position(suffered.newest) < MOST_WAITING:
-                await _ask(room, f"press {number}", suffered)
+            if suffered.is_ill or harness.desk.parts.queue.scheduler.position(suffered.newest) < MOST_WAITING:
+                await _ask(harness, f"press {number}", suffered)
             await asyncio.sleep(0.002)
 
     async def hand_over() -> None:
         for number in takewhile(lambda _: not is_over.is_set(), count()):
             event = f"message {number}"
-            await room.desk.store_events(Platform.CONSOLE, [(event, event)])
-            await _ask(room, event, suffered)
-            await room.desk.finish_event(Platform.CONSOLE, event)
+            await harness.desk.store_events(Platform.CONSOLE, [(event, event)])
+            await _ask(harness, event, suffered)
+            await harness.desk.finish_event(Platform.CONSOLE, event)
             await asyncio.sleep(0.02)
 
     tasks = {asyncio.create_task(press(), name="presses"), asyncio.create_task(hand_over(), name="messages")}
@@ -204,9 +209,9 @@ async def _knocking(room: Room, suffered: Suffered) -> AsyncIterator[None]:
         suffered.strange += [repr(error) for task in tasks if (error := task.exception())]
 
 
-async def _ask(room: Room, event: str, suffered: Suffered) -> None:
+async def _ask(harness: DeskHarness, event: str, suffered: Suffered) -> None:
     try:
-        receipt = await room.desk.handle(Draw(prompt=PROMPT, count=2), a_context(event, event))
+        receipt = await harness.desk.handle(Draw(prompt=PROMPT, count=2), a_context(event, event))
     except CannotSave as error:
         suffered.refused += 1
         suffered.sentences |= {format_error(error, locale) for locale in ("en", "zh-CN")}

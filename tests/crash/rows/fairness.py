@@ -12,8 +12,8 @@ from bot.commands.values import Cancel, Draw
 from bot.outcomes import Receipt
 from bot.policy.rules import Entitlement, Rules, Tier
 from tests.crash.rows import Measured, Row, Scale
+from tests.fakes.desk_harness import DeskHarness, a_context, open_harness, until
 from tests.fakes.renderer import FakeRenderer
-from tests.fakes.room import Room, a_context, open_room, until
 
 HEAP, NEWCOMERS = 200, 9
 WITHIN_JOBS = 1 + NEWCOMERS  # one job of each other person, and one's own
@@ -53,21 +53,21 @@ async def _one_heap(folder: Path, random: Random, weight: int, *, is_restarted: 
     renderer = FakeRenderer(step_s=0.0002)
     begun: dict[str, int] = {}
     accepted: dict[str, int] = {}
-    async with open_room(folder, renderer=renderer, rules=rules) as room:
+    async with open_harness(folder, renderer=renderer, rules=rules) as harness:
         for n in range(HEAP):
-            await _accept(room, f"heap {n}", "heap", count=random.randint(1, 4))
-        async with room.running():
+            await _accept(harness, f"heap {n}", "heap", count=random.randint(1, 4))
+        async with harness.running():
             for person in range(NEWCOMERS):
                 drawn = len(renderer.requests) + random.randint(0, 0 if is_restarted else 3)
                 await until(lambda drawn=drawn: len(renderer.requests) >= drawn)  # type: ignore[misc]
-                job = await _accept(room, f"new {person}", f"person {person}", count=random.randint(1, 4))
+                job = await _accept(harness, f"new {person}", f"person {person}", count=random.randint(1, 4))
                 accepted[job.job_id] = len(renderer.requests)
             if not is_restarted:
                 await until(lambda: accepted.keys() <= {request.job_id for request in renderer.requests}, 30)
     begun = {request.job_id: n for n, request in enumerate(renderer.requests, 1)}
     if is_restarted and (late := accepted.keys() - begun.keys()):
         again = FakeRenderer(step_s=0.0002)
-        async with open_room(folder, renderer=again, rules=rules) as room, room.running():
+        async with open_harness(folder, renderer=again, rules=rules) as harness, harness.running():
             await until(lambda: late <= {request.job_id for request in again.requests}, 30)
         begun |= {request.job_id: n for n, request in enumerate(again.requests, 1) if request.job_id in late}
         accepted |= dict.fromkeys(late, 0)
@@ -82,33 +82,33 @@ def run_deep_queue(scale: Scale) -> Measured:
 async def _deep_queue(scale: Scale) -> Measured:
     depth, tries, random = scale.of(1_000, 10_000), scale.of(200, 1_000), Random(1)
     rules = Rules(daily_credits=100_000, max_waiting=100_000)
-    async with open_room(scale.folder, renderer=FakeRenderer(), rules=rules) as room:
-        line = room.desk.parts.queue
+    async with open_harness(scale.folder, renderer=FakeRenderer(), rules=rules) as harness:
+        line = harness.desk.parts.queue
 
         async def fill(n: int) -> None:
             person = f"person {random.randrange(PEOPLE)}"
-            await _accept(room, f"deep {n}", person, count=random.randint(1, 4))
+            await _accept(harness, f"deep {n}", person, count=random.randint(1, 4))
 
         jobs: list[str] = []
 
         async def accept(n: int) -> None:
-            jobs.append((await _accept(room, f"more {n}", f"person {random.randrange(PEOPLE)}")).job_id)
+            jobs.append((await _accept(harness, f"more {n}", f"person {random.randrange(PEOPLE)}")).job_id)
 
         async def cancel(n: int) -> None:
-            job = await room.store.jobs.find(jobs[n])
+            job = await harness.store.jobs.find(jobs[n])
             assert job is not None
-            [(_, user)] = await room.store.links.identities_of(job.person)
-            await room.desk.handle(Cancel(job.id), a_context(f"cancel {n}", user))
+            [(_, user)] = await harness.store.links.identities_of(job.person)
+            await harness.desk.handle(Cancel(job.id), a_context(f"cancel {n}", user))
 
         async def look(n: int) -> None:
             line.scheduler.position(jobs[n])
             line.estimate_wait(jobs[n])
 
         async def turn(n: int) -> None:
-            job_id = line.next(room.probe.read()).job_id
+            job_id = line.next(harness.probe.read()).job_id
             assert job_id is not None
             line.charge_time(job_id, 10.0)
-            line.add(await room.store.jobs.find(job_id))  # type: ignore[arg-type]
+            line.add(await harness.store.jobs.find(job_id))  # type: ignore[arg-type]
 
         shallow = await _timed(fill, tries)
         for n in range(tries, depth):
@@ -121,9 +121,9 @@ async def _deep_queue(scale: Scale) -> Measured:
         )
         waiting = line.scheduler.waiting
     began = time.perf_counter()
-    async with open_room(scale.folder, rules=rules) as room:
-        await room.desk.parts.drawing.recover()
-        rebuilt_s, rebuilt = time.perf_counter() - began, room.desk.parts.queue.scheduler.waiting
+    async with open_harness(scale.folder, rules=rules) as harness:
+        await harness.desk.parts.drawing.recover()
+        rebuilt_s, rebuilt = time.perf_counter() - began, harness.desk.parts.queue.scheduler.waiting
     slower = accepts.cpu_ms / shallow.cpu_ms
     said = (
         f"{waiting:,} jobs of {PEOPLE} people wait: accept p50 {accepts.at(0.5):.1f} ms, "
@@ -135,8 +135,8 @@ async def _deep_queue(scale: Scale) -> Measured:
     return Measured(said, slower <= MOST_SLOWER and accepts.at(0.99) <= most_ms and rebuilt == waiting)
 
 
-async def _accept(room: Room, event: str, person: str, count: int = 1) -> Receipt:
-    receipt = await room.desk.handle(Draw(prompt="a face", count=count), a_context(event, person))
+async def _accept(harness: DeskHarness, event: str, person: str, count: int = 1) -> Receipt:
+    receipt = await harness.desk.handle(Draw(prompt="a face", count=count), a_context(event, person))
     assert isinstance(receipt, Receipt)
     return receipt
 

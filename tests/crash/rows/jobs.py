@@ -20,8 +20,8 @@ from bot.store.rows import JobRow, PictureRow
 from engine.request import Event, Failed, FailReason, Finished, RenderRequest, Stopped
 from tests.crash.laws import broken_laws
 from tests.crash.rows import Measured, Row, Scale
+from tests.fakes.desk_harness import DeskHarness, a_context, open_harness
 from tests.fakes.renderer import Act, FakeRenderer
-from tests.fakes.room import Room, a_context, open_room
 from tests.unit.bot.desk.test_laws import Laws
 
 RICH = Rules(daily_credits=1_000_000, max_waiting=100)
@@ -36,20 +36,20 @@ def duplicates(scale: Scale) -> Measured:
 
 async def _duplicates(folder: Path, wanted: int) -> Measured:
     random, messages, repeats, strange = Random(4), 0, 0, 0
-    async with open_room(folder, rules=RICH) as room, room.running():
+    async with open_harness(folder, rules=RICH) as harness, harness.running():
         while repeats < wanted:
             events = {f"event {messages + n}": random.randint(1, 50) for n in range(20)}
             messages += len(events)
             for _ in range(2):
                 copies = [event for event, times in events.items() for _ in range(times)]
                 random.shuffle(copies)
-                answers = await asyncio.gather(*(_sent(room, event) for event in copies))
+                answers = await asyncio.gather(*(_sent(harness, event) for event in copies))
                 jobs = {event: {job for came, job in answers if came == event} for event in events}
                 strange += sum(len(found) != 1 for found in jobs.values())
                 repeats += len(copies)
-                await room.chat.wait_for_results(messages, timeout_s=60)
+                await harness.chat.wait_for_results(messages, timeout_s=60)
             repeats -= len(events)  # the first of each is none
-        ask = room.store._run
+        ask = harness.store._run
         [(jobs_made, charges, taken_in)] = await ask(
             "SELECT (SELECT count(*) FROM job), (SELECT count(*) FROM ledger WHERE kind = 'charge'), "
             "(SELECT count(*) FROM inbox)"
@@ -59,10 +59,10 @@ async def _duplicates(folder: Path, wanted: int) -> Measured:
     return Measured(said, (second, strange, taken_in) == (0, 0, messages // 2))
 
 
-async def _sent(room: Room, event: str) -> tuple[str, str]:
+async def _sent(harness: DeskHarness, event: str) -> tuple[str, str]:
     if int(event.split()[1]) % 2:
-        await room.desk.store_events(Platform.CONSOLE, [(event, event)])
-    receipt = await room.desk.handle(Draw(prompt="a face"), a_context(event, event))
+        await harness.desk.store_events(Platform.CONSOLE, [(event, event)])
+    receipt = await harness.desk.handle(Draw(prompt="a face"), a_context(event, event))
     assert isinstance(receipt, Receipt)
     return event, receipt.job_id
 
@@ -74,10 +74,10 @@ def late_answers(scale: Scale) -> Measured:
 
 async def _late_answers(folder: Path, wanted: int) -> Measured:
     refused = Counter[bool]()
-    async with open_room(folder, rules=RICH) as room:
-        completion, jobs = room.desk.parts.completion, room.store.jobs
+    async with open_harness(folder, rules=RICH) as harness:
+        completion, jobs = harness.desk.parts.completion, harness.store.jobs
         for number in range(wanted):
-            receipt = await room.desk.handle(Draw(prompt="a", count=2), a_context(str(number)))
+            receipt = await harness.desk.handle(Draw(prompt="a", count=2), a_context(str(number)))
             assert isinstance(receipt, Receipt)
             late = await jobs.claim(receipt.job_id, "an earlier run", 1)
             assert late is not None
@@ -86,7 +86,7 @@ async def _late_answers(folder: Path, wanted: int) -> Measured:
                 now = await jobs.claim(now.id, "this run", 2)
             if number % 8 > 3 and now:
                 await completion.end(now, JobState.FAILED, fail=FailReason.BLANK_PICTURE)
-            refused[await _changes_nothing(room, late, number)] += 1
+            refused[await _changes_nothing(harness, late, number)] += 1
             if now and number % 8 < 4:
                 await completion.end(now, JobState.CANCELLED)
         broken = await asyncio.to_thread(_laws_of, folder, {"an ended job without its one sent result"})
@@ -96,15 +96,15 @@ async def _late_answers(folder: Path, wanted: int) -> Measured:
     )
 
 
-async def _changes_nothing(room: Room, late: JobRow, number: int) -> bool:
-    ask = room.store._run
+async def _changes_nothing(harness: DeskHarness, late: JobRow, number: int) -> bool:
+    ask = harness.store._run
     tables = "SELECT * FROM job", "SELECT * FROM ledger", "SELECT * FROM picture", "SELECT * FROM outbox"
     before = [[tuple(row) for row in await ask(table)] for table in tables]
     state = (JobState.DONE, JobState.FAILED, JobState.CANCELLED)[number % 3]
     fail = FailReason.WORKER_ERROR if state is JobState.FAILED else None
     pictures = [PictureRow(late.id, 0, 1, f"late-{number}.png")]
-    answer = await room.desk.parts.completion.end(late, state, fail=fail, pictures=pictures)
-    put_back = await room.store.jobs.requeue(late, uses_attempt=True)
+    answer = await harness.desk.parts.completion.end(late, state, fail=fail, pictures=pictures)
+    put_back = await harness.store.jobs.requeue(late, uses_attempt=True)
     return (answer, put_back) == (None, None) and before == [
         [tuple(row) for row in await ask(table)] for table in tables
     ]
@@ -139,18 +139,18 @@ def poison(scale: Scale) -> Measured:
 
 async def _poison(folder: Path, wanted: int) -> Measured:
     renderer, tries, waited, wrong = PoisonedRenderer(), Counter[int](), 0, 0
-    async with open_room(folder, rules=RICH, renderer=renderer) as room, room.running():
+    async with open_harness(folder, rules=RICH, renderer=renderer) as harness, harness.running():
         for number in range(wanted):
             renderer.gate.clear()
             renderer.requests.clear()
-            room.chat.results.clear()
+            harness.chat.results.clear()
             people = ["ben", "cleo", "dora", "ben", "cleo", "dora"]
             people.insert(number % 7, "ann")
             for turn, person in enumerate(people):
                 prompt = "poison" if person == "ann" else "a face"
-                await room.desk.handle(Draw(prompt=prompt, count=2), a_context(f"{number} {turn}", person))
+                await harness.desk.handle(Draw(prompt=prompt, count=2), a_context(f"{number} {turn}", person))
             renderer.gate.set()
-            results = await room.chat.wait_for_results(len(people), timeout_s=60)
+            results = await harness.chat.wait_for_results(len(people), timeout_s=60)
             ends = Counter((result.recipe.prompt, result.state, result.refund) for result in results)
             wrong += ends != {("poison", JobState.FAILED, 2): 1, ("a face", JobState.DONE, 0): 6}
             drawn = [request.prompt for request in renderer.requests]

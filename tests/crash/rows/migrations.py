@@ -19,7 +19,7 @@ from bot.store import open_store
 from bot.store.files.migrate import read_migrations
 from tests.crash.harness import begin
 from tests.crash.rows import Measured, Row, Scale
-from tests.fakes.room import MIGRATIONS
+from tests.fakes.desk_harness import MIGRATIONS
 
 MORE_STEPS = 2  # synthetic ones after the newest
 PEOPLE = 2_000

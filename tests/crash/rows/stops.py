@@ -25,8 +25,8 @@ from engine.request import Drawn, Event, Failed, Finished, RenderRequest, Stoppe
 from tests.crash.harness import begin
 from tests.crash.laws import broken_laws
 from tests.crash.rows import Measured, Row, Scale
+from tests.fakes.desk_harness import MIGRATIONS, DeskHarness, a_context, open_harness, until
 from tests.fakes.renderer import Act, FakeRenderer
-from tests.fakes.room import MIGRATIONS, Room, a_context, open_room, until
 
 RICH = Rules(daily_credits=1_000_000, max_waiting=100)
 DRAIN_WITHIN_S, EXIT_WITHIN_S = 30.0, 5.0
@@ -71,21 +71,21 @@ def cancels(scale: Scale) -> Measured:
 
 async def _cancels(folder: Path, wanted: int) -> Measured:
     renderer, wrong, late, longest_s = StepRenderer(), 0, 0, 0.0
-    async with open_room(folder, rules=RICH, renderer=renderer) as room:
+    async with open_harness(folder, rules=RICH, renderer=renderer) as harness:
         for number in range(wanted):
-            asked = await _cancel(room, await _accept(room, f"waiting {number}"))
+            asked = await _cancel(harness, await _accept(harness, f"waiting {number}"))
             wrong += (asked.was_running, asked.refund) != (False, 4)
-        async with room.running():
-            await room.chat.wait_for_results(wanted, timeout_s=600)
+        async with harness.running():
+            await harness.chat.wait_for_results(wanted, timeout_s=600)
             for number in range(wanted):
-                job_id = await _accept(room, f"running {number}")
+                job_id = await _accept(harness, f"running {number}")
                 await until(lambda: renderer.running == job_id and renderer.steps > number % 30, 30)  # noqa: B023
                 began_s = time.monotonic()
-                wrong += not (await _cancel(room, job_id)).was_running
+                wrong += not (await _cancel(harness, job_id)).was_running
                 await until(lambda: renderer.running != job_id, 30)  # noqa: B023
                 longest_s = max(longest_s, time.monotonic() - began_s)
-                await room.chat.wait_for_results(wanted + number + 1, timeout_s=30)
-                result = room.chat.results[-1]
+                await harness.chat.wait_for_results(wanted + number + 1, timeout_s=30)
+                result = harness.chat.results[-1]
                 kept = renderer.pictures[job_id]
                 was_late = kept == 4 and result.state is JobState.DONE  # all was drawn, and only to be saved
                 late += was_late
@@ -100,16 +100,16 @@ async def _cancels(folder: Path, wanted: int) -> Measured:
     return Measured(said, not (wrong or broken) and steps <= 1 and longest_s < STOP_WITHIN_S)
 
 
-async def _accept(room: Room, event: str) -> str:
-    receipt = await room.desk.handle(Draw(prompt="a face", count=4), a_context(event, event))
+async def _accept(harness: DeskHarness, event: str) -> str:
+    receipt = await harness.desk.handle(Draw(prompt="a face", count=4), a_context(event, event))
     assert isinstance(receipt, Receipt)
     return receipt.job_id
 
 
-async def _cancel(room: Room, job_id: str) -> CancelAsked:
-    job = await room.store.jobs.find(job_id)
+async def _cancel(harness: DeskHarness, job_id: str) -> CancelAsked:
+    job = await harness.store.jobs.find(job_id)
     assert job is not None
-    asked = await room.desk.handle(Cancel(job_id), a_context("cancel", job.ref.removeprefix("ref-")))
+    asked = await harness.desk.handle(Cancel(job_id), a_context("cancel", job.ref.removeprefix("ref-")))
     assert isinstance(asked, CancelAsked)
     return asked
 
@@ -151,12 +151,15 @@ def serve_under_load(folder: Path, turn: int, ready: Connection) -> None:
 
     async def serve() -> int:
         renderer = FakeRenderer(step_s=0.002)
-        async with open_room(folder, rules=RICH, renderer=renderer) as room, room.running(drain_s=25):
+        async with (
+            open_harness(folder, rules=RICH, renderer=renderer) as harness,
+            harness.running(drain_s=25),
+        ):
             ready.send("ready")
             for number in range(10**6):
-                if len(room.desk.parts.queue.scheduler.queue()) < PEOPLE:
+                if len(harness.desk.parts.queue.scheduler.queue()) < PEOPLE:
                     context = a_context(f"{turn} {number}", f"person {number % PEOPLE}")
-                    await room.desk.handle(Draw(prompt="a face", count=1 + number % 3), context)
+                    await harness.desk.handle(Draw(prompt="a face", count=1 + number % 3), context)
                 await asyncio.sleep(0.001)
         return 1
 
@@ -164,8 +167,8 @@ def serve_under_load(folder: Path, turn: int, ready: Connection) -> None:
 
 
 async def _finish(folder: Path) -> None:
-    async with open_room(folder, rules=RICH) as room, room.running():
-        ask = room.store._run
+    async with open_harness(folder, rules=RICH) as harness, harness.running():
+        ask = harness.store._run
         while (await ask("SELECT count(*) FROM job WHERE ended_ms IS NULL"))[0][0]:  # noqa: ASYNC110 - no bell
             await asyncio.sleep(0.01)
 
@@ -198,8 +201,8 @@ def open_and_close(folder: Path, turn: int, ready: Connection) -> None:
     async def work() -> int:
         ready.send("ready")
         for number in range(10**6):
-            async with open_room(folder, rules=RICH) as room, room.running():
-                await room.desk.handle(Draw(prompt="a face"), a_context(f"{turn} {number}"))
+            async with open_harness(folder, rules=RICH) as harness, harness.running():
+                await harness.desk.handle(Draw(prompt="a face"), a_context(f"{turn} {number}"))
                 await asyncio.sleep(0.005)
         return 1
 
@@ -281,26 +284,26 @@ async def _stopped_soon(task: asyncio.Task[Any]) -> AsyncIterator[None]:
 
 
 async def _desk_drained(folder: Path, random: Random, cycle: int) -> None:
-    async with open_room(folder, rules=RICH) as room:
-        run = asyncio.create_task(room.desk.run({room.chat.platform: room.chat}))
-        await _some_work(room, random, cycle)
-        await room.desk.drain(5)
+    async with open_harness(folder, rules=RICH) as harness:
+        run = asyncio.create_task(harness.desk.run({harness.chat.platform: harness.chat}))
+        await _some_work(harness, random, cycle)
+        await harness.desk.drain(5)
         await run
 
 
 async def _desk_cancelled(folder: Path, random: Random, cycle: int) -> None:
     acts = [Act.HANG if random.random() < 0.5 else Act.DRAW]
-    async with open_room(folder, rules=RICH, renderer=FakeRenderer(acts)) as room:
-        run = asyncio.create_task(room.desk.run({room.chat.platform: room.chat}))
+    async with open_harness(folder, rules=RICH, renderer=FakeRenderer(acts)) as harness:
+        run = asyncio.create_task(harness.desk.run({harness.chat.platform: harness.chat}))
         async with _stopped_soon(run):
-            await _some_work(room, random, cycle)
+            await _some_work(harness, random, cycle)
 
 
 async def _desk_drained_twice(folder: Path, random: Random, cycle: int) -> None:
-    async with open_room(folder, rules=RICH) as room:
-        run = asyncio.create_task(room.desk.run({room.chat.platform: room.chat}))
-        await _some_work(room, random, cycle)
-        await asyncio.gather(room.desk.drain(5), room.desk.drain(5))
+    async with open_harness(folder, rules=RICH) as harness:
+        run = asyncio.create_task(harness.desk.run({harness.chat.platform: harness.chat}))
+        await _some_work(harness, random, cycle)
+        await asyncio.gather(harness.desk.drain(5), harness.desk.drain(5))
         await run
 
 
@@ -318,7 +321,7 @@ async def _store_opening_cancelled(folder: Path, random: Random, cycle: int) -> 
 
 
 async def _upkeep_cancelled(folder: Path, random: Random, cycle: int) -> None:
-    async with open_room(folder, rules=RICH):
+    async with open_harness(folder, rules=RICH):
         backing_up = maintenance.back_up_daily(folder / "sugarbot.db", folder / f"backups {cycle}", "en")
         saving = maintenance.keep_costs(CostBook(), folder / "cost.json")
         for work in (backing_up, saving):
@@ -326,11 +329,11 @@ async def _upkeep_cancelled(folder: Path, random: Random, cycle: int) -> None:
                 await asyncio.sleep(random.uniform(0, 0.02))
 
 
-async def _some_work(room: Room, random: Random, cycle: int) -> None:
+async def _some_work(harness: DeskHarness, random: Random, cycle: int) -> None:
     for _ in range(random.randint(0, 3)):
         await asyncio.sleep(0)
     for number in range(random.randint(0, 2)):
-        await room.desk.handle(Draw(prompt="a face"), a_context(f"{cycle} {number}"))
+        await harness.desk.handle(Draw(prompt="a face"), a_context(f"{cycle} {number}"))
     await asyncio.sleep(random.uniform(0, 0.02) if random.random() < 0.7 else 0)
 
 

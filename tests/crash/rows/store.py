@@ -17,7 +17,7 @@ from bot.store.files import backup
 from bot.store.rows import LedgerKind
 from tests.crash.harness import begin
 from tests.crash.rows import Measured, Row, Scale
-from tests.fakes.room import MIGRATIONS, Room, a_context, open_room
+from tests.fakes.desk_harness import MIGRATIONS, DeskHarness, a_context, open_harness
 
 RICH = Rules(daily_credits=1_000_000, max_waiting=100)
 TASKS, WRITES = 50, 200
@@ -33,11 +33,11 @@ def cancels_inside(scale: Scale) -> Measured:
 async def _cancels_inside(folder: Path, wanted: int) -> Measured:
     random, cancels, turn, foreign, left_inside = Random(13), 0, 0, 0, 0
     places: set[str] = set()
-    async with open_room(folder, rules=RICH) as room:
+    async with open_harness(folder, rules=RICH) as harness:
         while cancels < wanted:
             turn += 1
-            victim = asyncio.create_task(_accept(room, f"victim {turn}"))
-            neighbour = asyncio.create_task(_accept(room, f"neighbour {turn}"))
+            victim = asyncio.create_task(_accept(harness, f"victim {turn}"))
+            neighbour = asyncio.create_task(_accept(harness, f"neighbour {turn}"))
             for _ in range(random.randint(0, 90)):
                 await asyncio.sleep(0 if random.random() < 0.8 else 0.00005)
             if not victim.done() and (place := _await_of(victim)):
@@ -45,17 +45,17 @@ async def _cancels_inside(folder: Path, wanted: int) -> Measured:
                 victim.cancel()
                 cancels += 1
             await asyncio.gather(victim, neighbour, return_exceptions=True)
-            left_inside += room.store._connection.in_transaction
-            kept = await _kept(room, f"victim {turn}")
-            foreign += kept not in (0, 5) or await _kept(room, f"neighbour {turn}") != 5
+            left_inside += harness.store._connection.in_transaction
+            kept = await _kept(harness, f"victim {turn}")
+            foreign += kept not in (0, 5) or await _kept(harness, f"neighbour {turn}") != 5
             waits = [
                 job_id
-                for job_id in room.desk.parts.queue.scheduler.queue()
-                if await _event_of(room, job_id) == f"victim {turn}"
+                for job_id in harness.desk.parts.queue.scheduler.queue()
+                if await _event_of(harness, job_id) == f"victim {turn}"
             ]
             foreign += bool(kept) != bool(waits)  # memory must know what the database knows
-            for job_id in room.desk.parts.queue.scheduler.queue():
-                room.desk.parts.queue.remove(job_id)
+            for job_id in harness.desk.parts.queue.scheduler.queue():
+                harness.desk.parts.queue.remove(job_id)
     said = (
         f"{cancels:,} cancels at {len(places)} awaits, {left_inside} times still inside a transaction, "
         f"{foreign} times half or foreign rows"
@@ -63,13 +63,13 @@ async def _cancels_inside(folder: Path, wanted: int) -> Measured:
     return Measured(said, not left_inside and not foreign)
 
 
-async def _accept(room: Room, event: str) -> None:
-    assert isinstance(await room.desk.handle(Draw(prompt="a"), a_context(event, event)), Receipt)
+async def _accept(harness: DeskHarness, event: str) -> None:
+    assert isinstance(await harness.desk.handle(Draw(prompt="a"), a_context(event, event)), Receipt)
 
 
-async def _kept(room: Room, event: str) -> int:
+async def _kept(harness: DeskHarness, event: str) -> int:
     """Rows of one acceptance: identity, account, origin, job, charge; 0 or 5, or it was torn."""
-    [(count,)] = await room.store._run(
+    [(count,)] = await harness.store._run(
         "SELECT (SELECT count(*) FROM identity WHERE user_id = :event)"
         " + (SELECT count(*) FROM account JOIN identity USING (person) WHERE user_id = :event)"
         " + (SELECT count(*) FROM origin WHERE event_id = :event)"
@@ -81,8 +81,8 @@ async def _kept(room: Room, event: str) -> int:
     return int(count)
 
 
-async def _event_of(room: Room, job_id: str) -> str:
-    [(event,)] = await room.store._run("SELECT event_id FROM origin WHERE job = :job", {"job": job_id})
+async def _event_of(harness: DeskHarness, job_id: str) -> str:
+    [(event,)] = await harness.store._run("SELECT event_id FROM origin WHERE job = :job", {"job": job_id})
     return str(event)
 
 
@@ -104,9 +104,9 @@ def crowd(scale: Scale) -> Measured:
 
 async def _crowd(folder: Path, writes: int) -> Measured:
     busy, waits_s = 0, list[float]()
-    async with open_room(folder, rules=RICH) as room:
+    async with open_harness(folder, rules=RICH) as harness:
         people = [
-            await room.store.people.find_or_create("console", str(n), "", "en", 1) for n in range(TASKS)
+            await harness.store.people.find_or_create("console", str(n), "", "en", 1) for n in range(TASKS)
         ]
 
         async def write(person: int) -> None:
@@ -114,8 +114,8 @@ async def _crowd(folder: Path, writes: int) -> Measured:
             for number in range(writes):
                 began_s = time.perf_counter()
                 try:
-                    async with room.store.atomic():
-                        await room.store.people.move_credits(person, LedgerKind.GRANT, 1, number)
+                    async with harness.store.atomic():
+                        await harness.store.people.move_credits(person, LedgerKind.GRANT, 1, number)
                 except sqlite3.OperationalError as error:
                     busy += error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
                 waits_s.append(time.perf_counter() - began_s)
@@ -126,10 +126,10 @@ async def _crowd(folder: Path, writes: int) -> Measured:
         alone_s = []
         for number in range(200):
             began_s = time.perf_counter()
-            async with room.store.atomic():
-                await room.store.people.move_credits(people[0], LedgerKind.GRANT, 1, number)
+            async with harness.store.atomic():
+                await harness.store.people.move_credits(people[0], LedgerKind.GRANT, 1, number)
             alone_s.append(time.perf_counter() - began_s)
-        survey = await room.store.survey()
+        survey = await harness.store.survey()
     expected = TASKS * writes + len(alone_s)
     said = (
         f"{TASKS} × {writes} writes beside backups: {busy} busy; "
@@ -182,12 +182,12 @@ def backups(scale: Scale) -> Measured:
 
 async def _backups_under_load(folder: Path, wanted: int) -> list[Path]:
     made = []
-    async with open_room(folder, rules=RICH) as room, room.running():
+    async with open_harness(folder, rules=RICH) as harness, harness.running():
 
         async def come() -> None:
             for number in range(10**6):
-                await _accept(room, str(number))
-                await room.chat.wait_for_results(max(0, number - 3), timeout_s=60)
+                await _accept(harness, str(number))
+                await harness.chat.wait_for_results(max(0, number - 3), timeout_s=60)
 
         coming = asyncio.create_task(come(), name="people come")
         for number in range(wanted):

@@ -17,7 +17,7 @@ from bot.outcomes import Address, CommandContext, Platform, Receipt
 from bot.settings import Settings, load_settings
 from engine.errors import EngineError, ModelIncomplete, WorkerNotReady
 from engine.host import Host
-from tests.fakes.room import until
+from tests.fakes.desk_harness import until
 from tests.unit.engine.folders import write_model
 
 FAKE_CHILD = "tests.integration.engine.fake_child"

@@ -25,7 +25,7 @@ from engine.planner.headroom import HeadroomProbe
 from engine.request import Event, Failed, Finished, LoraChoice, Progress, RenderRequest, Stopped
 from engine.shelf import read_shelf
 from tests.fakes.chat import FakeChat
-from tests.fakes.room import HOST, MIGRATIONS, a_context
+from tests.fakes.desk_harness import HOST, MIGRATIONS, a_context
 
 pytest.importorskip("torch")
 pytestmark = pytest.mark.slow

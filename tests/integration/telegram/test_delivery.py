@@ -14,7 +14,7 @@ from bot.chats.telegram_.sender import may_have_arrived
 from bot.outcomes import Address, JobState, Platform, RetryLater, Undeliverable
 from engine.request import FailReason
 from tests.fakes.desk import ScriptedDesk
-from tests.fakes.room import until
+from tests.fakes.desk_harness import until
 from tests.fakes.telegram_app import Script, make_result, make_status, png, serving
 from tests.fakes.telegram_server import TelegramServer
 from tests.fakes.telegram_world import Person, Sent, World

@@ -9,8 +9,8 @@ import pytest
 
 from bot.outcomes import Platform
 from bot.policy.rules import Rules
+from tests.fakes.desk_harness import DeskHarness, open_harness
 from tests.fakes.renderer import Act, FakeRenderer, tiny_png
-from tests.fakes.room import Room, open_room
 from tests.fakes.telegram_app import serving
 from tests.fakes.telegram_server import TelegramServer
 from tests.fakes.telegram_world import Group, Person, Sent, World
@@ -22,13 +22,16 @@ RULES = Rules(hosts=frozenset({"telegram:1"}), allow=frozenset({"telegram:11", f
 @asynccontextmanager
 async def serve_bot(
     server: TelegramServer, folder: Path, renderer: FakeRenderer, rules: Rules = RULES
-) -> AsyncIterator[Room]:
-    async with open_room(folder, rules=rules, renderer=renderer) as room, serving(server, room.desk) as chat:
-        run = asyncio.create_task(room.desk.run({Platform.TELEGRAM: chat}), name="desk")
+) -> AsyncIterator[DeskHarness]:
+    async with (
+        open_harness(folder, rules=rules, renderer=renderer) as harness,
+        serving(server, harness.desk) as chat,
+    ):
+        run = asyncio.create_task(harness.desk.run({Platform.TELEGRAM: chat}), name="desk")
         try:
-            yield room
+            yield harness
         finally:
-            await room.desk.drain(5.0)
+            await harness.desk.drain(5.0)
             await run
 
 

@@ -17,8 +17,8 @@ import pytest
 from bot.chats.telegram_.event_kinds import CONTENTS, REQUESTED, RULES, UPDATES, UpdateKind
 from bot.outcomes import Platform
 from bot.policy.rules import Rules
+from tests.fakes.desk_harness import DeskHarness
 from tests.fakes.renderer import FakeRenderer
-from tests.fakes.room import Room
 from tests.fakes.telegram_server import TelegramServer
 from tests.fakes.telegram_world import Group, Person, Sent, World
 from tests.integration.telegram.test_end_to_end import serve_bot
@@ -228,14 +228,14 @@ def answers(case: Case, world: World, known: set[tuple[int, int]]) -> int:
     return len(singles) + (case.press in world.alerts) + (case.press in world.toasts)
 
 
-async def settled(server: TelegramServer, room: Room, count: Callable[[], int]) -> None:
+async def settled(server: TelegramServer, harness: DeskHarness, count: Callable[[], int]) -> None:
     """Wait until Telegram has no more updates and every stored one is finished."""
     await server.until(lambda: len(server.world.forgotten) >= count(), timeout_s=60.0)
     for _ in range(3_000):
-        if not await room.desk.pending_events(Platform.TELEGRAM):
+        if not await harness.desk.pending_events(Platform.TELEGRAM):
             return
         await asyncio.sleep(0.02)
-    left = await room.desk.pending_events(Platform.TELEGRAM)
+    left = await harness.desk.pending_events(Platform.TELEGRAM)
     raise AssertionError(f"not settled: {left[:3]}")
 
 
@@ -247,15 +247,15 @@ async def test_every_message_and_press_has_one_answer_or_a_rule_that_ignores_it(
     messages(script)
     odd_updates(script)
     rules = Rules(frozenset(script.hosts), frozenset(script.served), daily_credits=100, max_waiting=100)
-    async with serve_bot(server, tmp_path, FakeRenderer(), rules=rules) as room:
-        await settled(server, room, lambda: len(script.cases) - 1)
+    async with serve_bot(server, tmp_path, FakeRenderer(), rules=rules) as harness:
+        await settled(server, harness, lambda: len(script.cases) - 1)
         assert _wrong(script.cases, world, set()) == []
         message_cases = len(script.cases)
 
         await server.until(lambda: len(_drawn(world)) >= DRAWN, timeout_s=20.0)
         known = set(world.messages)
         presses(script, _drawn(world)[:DRAWN])
-        await settled(server, room, lambda: len(script.cases) - 1)
+        await settled(server, harness, lambda: len(script.cases) - 1)
         assert _wrong(script.cases[message_cases:], world, known) == []
     assert len(script.cases) >= LEAST_CASES
     missing = set(RULES) - {case.kind for case in script.cases}

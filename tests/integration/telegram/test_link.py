@@ -6,8 +6,8 @@ from bot.commands.reading import format_link_code, link_code_of
 from bot.commands.values import Draw, Link
 from bot.outcomes import LinkCode, Platform, Receipt
 from bot.policy.rules import Rules
+from tests.fakes.desk_harness import DeskHarness, a_context
 from tests.fakes.renderer import FakeRenderer
-from tests.fakes.room import Room, a_context
 from tests.fakes.telegram_server import TelegramServer
 from tests.fakes.telegram_world import Group, World
 from tests.integration.telegram.test_end_to_end import GROUP, serve_bot
@@ -15,8 +15,8 @@ from tests.integration.telegram.test_end_to_end import GROUP, serve_bot
 DISCORD = Rules(allow=frozenset({"discord:*", "telegram:*"}))
 
 
-async def ask_on_discord(room: Room, event: str, command: Link | Draw) -> object:
-    return await room.desk.handle(command, a_context(event, "900", platform=Platform.DISCORD))
+async def ask_on_discord(harness: DeskHarness, event: str, command: Link | Draw) -> object:
+    return await harness.desk.handle(command, a_context(event, "900", platform=Platform.DISCORD))
 
 
 async def answer_to(server: TelegramServer, world: World, text: str, group: Group | None = None) -> str:
@@ -31,9 +31,9 @@ async def answer_to(server: TelegramServer, world: World, text: str, group: Grou
 async def test_a_code_from_discord_typed_twice_shares_its_history(
     server: TelegramServer, world: World, tmp_path: Path
 ) -> None:
-    async with serve_bot(server, tmp_path, FakeRenderer(), rules=DISCORD) as room:
-        receipt = await ask_on_discord(room, "1", Draw(prompt="a fox of Discord"))
-        issued = await ask_on_discord(room, "2", Link())
+    async with serve_bot(server, tmp_path, FakeRenderer(), rules=DISCORD) as harness:
+        receipt = await ask_on_discord(harness, "1", Draw(prompt="a fox of Discord"))
+        issued = await ask_on_discord(harness, "2", Link())
         assert isinstance(receipt, Receipt)
         assert isinstance(issued, LinkCode)
         assert "name of 900" in await answer_to(
@@ -50,10 +50,10 @@ async def test_a_code_from_discord_typed_twice_shares_its_history(
 async def test_a_code_is_given_only_in_the_private_chat(
     server: TelegramServer, world: World, tmp_path: Path
 ) -> None:
-    async with serve_bot(server, tmp_path, FakeRenderer(), rules=DISCORD) as room:
+    async with serve_bot(server, tmp_path, FakeRenderer(), rules=DISCORD) as harness:
         assert "/link in a private chat" in await answer_to(server, world, "/link", group=GROUP)
         text = await answer_to(server, world, "/link")
         [code] = [word for word in map(link_code_of, text.split()) if len(word) == 8 and word.isupper()]
-        found = await room.store.links.find_code(code, room.clock())
+        found = await harness.store.links.find_code(code, harness.clock())
         assert found is not None
         assert found.platform == "telegram"

@@ -24,8 +24,8 @@ from playwright.async_api import (
 
 from bot.chats.web import CardPanel, WebChat
 from bot.policy.rules import Rules
+from tests.fakes.desk_harness import DeskHarness, open_harness
 from tests.fakes.renderer import FakeRenderer
-from tests.fakes.room import Room, open_room
 
 GIB = 2**30
 STEP_S = 0.06
@@ -45,13 +45,13 @@ CARD = CardPanel("A card of a test", 9 * GIB, 3 * GIB, 12 * GIB, "a test says so
 class Application:
     """The page with the desk behind it."""
 
-    room: Room
+    harness: DeskHarness
     chat: WebChat
     browser: Browser
 
     @property
     def renderer(self) -> FakeRenderer:
-        return self.room.renderer
+        return self.harness.renderer
 
 
 @dataclass
@@ -139,17 +139,17 @@ async def application(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator
         pytest.skip("no Chromium on this machine; install the package chromium to drive the page")
     folder: Path = tmp_path_factory.mktemp("application")
     rules = Rules(daily_credits=1_000)
-    async with open_room(
+    async with open_harness(
         folder, renderer=FakeRenderer(step_s=STEP_S), rules=rules, default_lora="sugar"
-    ) as room:
-        chat = WebChat(room.desk, card=lambda: CARD, host="127.0.0.1", port=0)
-        room.chat = chat
+    ) as harness:
+        chat = WebChat(harness.desk, card=lambda: CARD, host="127.0.0.1", port=0)
+        harness.chat = chat
         async with async_playwright() as playwright:
             browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
             try:
-                async with room.running():
+                async with harness.running():
                     await chat.open()
-                    yield Application(room, chat, browser)
+                    yield Application(harness, chat, browser)
             finally:
                 await browser.close()
                 await chat.close()

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_closing_does_not_wait_for_open_pages(application: Application) -> None:
-    chat = WebChat(application.room.desk, card=lambda: CARD, host="127.0.0.1", port=0)
+    chat = WebChat(application.harness.desk, card=lambda: CARD, host="127.0.0.1", port=0)
     await chat.open()
     serving = asyncio.create_task(chat.serve(), name="web chat serves")
     async with open_page_as_visitor(application, url=chat.url):
@@ -29,7 +29,7 @@ async def test_closing_does_not_wait_for_open_pages(application: Application) ->
 
 
 async def test_a_cancelled_serve_does_not_close_the_page(application: Application) -> None:
-    chat = WebChat(application.room.desk, card=lambda: CARD, host="127.0.0.1", port=0)
+    chat = WebChat(application.harness.desk, card=lambda: CARD, host="127.0.0.1", port=0)
     await chat.open()
     serving = asyncio.create_task(chat.serve(), name="web chat serves")
     await asyncio.sleep(0.05)

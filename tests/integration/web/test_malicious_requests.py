@@ -15,7 +15,7 @@ from bot.chats.web.desk_client import DeskClient
 from bot.chats.web.routes import PageRoutes, create_app
 from bot.chats.web.sessions import MAX_SESSIONS, MAX_STREAMS_PER_SESSION, Sessions
 from tests.fakes.desk import ScriptedDesk
-from tests.fakes.room import open_room, until
+from tests.fakes.desk_harness import open_harness, until
 from tests.integration.web.malicious_requests import MaliciousRequest, malicious_requests
 
 SECRET = "content of a file that no route may show"
@@ -95,10 +95,12 @@ def _parsed(raw: bytes) -> RawResponse:
 
 @asynccontextmanager
 async def open_page(folder: Path) -> AsyncIterator[tuple[WebChat, RawClient]]:
-    async with open_room(folder, default_lora="sugar") as room:
-        chat = WebChat(room.desk, card=lambda: CardPanel("CPU", 1, 1, 2, "a test"), host="127.0.0.1", port=0)
-        room.chat = chat
-        async with room.running():
+    async with open_harness(folder, default_lora="sugar") as harness:
+        chat = WebChat(
+            harness.desk, card=lambda: CardPanel("CPU", 1, 1, 2, "a test"), host="127.0.0.1", port=0
+        )
+        harness.chat = chat
+        async with harness.running():
             await chat.open()
             try:
                 yield chat, RawClient(chat.url.removeprefix("http://").rstrip("/"))

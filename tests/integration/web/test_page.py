@@ -7,7 +7,7 @@ import pytest
 from bot.chats.web import WebChat
 from bot.messages.page import page_text
 from engine.request import RenderRequest
-from tests.fakes.room import until
+from tests.fakes.desk_harness import until
 from tests.integration.web.conftest import (
     CARD,
     STEP_S,
@@ -334,12 +334,12 @@ async def open_another_site(visitor: Visitor, body: str) -> None:
 
 
 async def test_the_page_connects_again_after_the_bot_was_restarted(application: Application) -> None:
-    first = WebChat(application.room.desk, card=lambda: CARD, host="127.0.0.1", port=0)
+    first = WebChat(application.harness.desk, card=lambda: CARD, host="127.0.0.1", port=0)
     await first.open()
     async with open_page_as_visitor(application, url=first.url) as visitor:
         port = int(first.url.rstrip("/").rsplit(":", 1)[1])
         await visitor.say("a face before the restart")
-        await until(lambda: not application.room.desk.queue_status().drawing)
+        await until(lambda: not application.harness.desk.queue_status().drawing)
         await first.close()
         await visitor.page.get_by_text(page_text("lost", "en")).wait_for()
         await visitor.page.fill("#input", "/quota")
@@ -347,7 +347,7 @@ async def test_the_page_connects_again_after_the_bot_was_restarted(application: 
         await visitor.page.get_by_text(page_text("unsent", "en")).wait_for()
         assert await visitor.page.input_value("#input") == "/quota"
 
-        second = WebChat(application.room.desk, card=lambda: CARD, host="127.0.0.1", port=port)
+        second = WebChat(application.harness.desk, card=lambda: CARD, host="127.0.0.1", port=port)
         await second.open()
         try:
             await visitor.page.locator(".job", has_text="a face before the restart").locator("img").wait_for()

@@ -1,4 +1,4 @@
-"""Makes safetensors files and checkpoint folders without torch, for the tests of this room."""
+"""Makes safetensors files and checkpoint folders without torch, for tests of the engine."""
 
 import json
 import math

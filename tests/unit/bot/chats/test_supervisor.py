@@ -13,7 +13,7 @@ from bot.chats.supervisor import FAILURE_RULES, ChatSupervisor, keep_running
 from bot.errors import PackageMissing, PlatformUnreachable, TokenRefused
 from bot.outcomes import Platform
 from tests.fakes.chat import FakeChat
-from tests.fakes.room import until
+from tests.fakes.desk_harness import until
 
 GONE = PlatformUnreachable(platform="discord", detail="a test says so")
 REFUSED = TokenRefused(platform="discord")

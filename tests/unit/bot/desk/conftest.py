@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.room import Room, open_room
+from tests.fakes.desk_harness import DeskHarness, open_harness
 
 
 @pytest.fixture
-async def room(tmp_path: Path) -> AsyncIterator[Room]:
-    async with open_room(tmp_path) as room:
-        yield room
+async def harness(tmp_path: Path) -> AsyncIterator[DeskHarness]:
+    async with open_harness(tmp_path) as harness:
+        yield harness

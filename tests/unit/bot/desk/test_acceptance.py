@@ -25,25 +25,25 @@ from bot.errors import (
 from bot.outcomes import Address, CommandContext, CreditBalance, Platform, Receipt
 from bot.policy.rules import Rules
 from tests.fakes.clock import START_MS, FakeClock
-from tests.fakes.room import HOST, Room, a_context, open_room
+from tests.fakes.desk_harness import HOST, DeskHarness, a_context, open_harness
 
 FACE = Draw(prompt="a face", count=2, seed=7)
 
 
-async def rows_in(room: Room, table: str) -> int:
-    return int((await room.store._run(f"SELECT count(*) FROM {table}"))[0][0])  # noqa: S608
+async def rows_in(harness: DeskHarness, table: str) -> int:
+    return int((await harness.store._run(f"SELECT count(*) FROM {table}"))[0][0])  # noqa: S608
 
 
-async def test_a_receipt_means_one_job_one_origin_one_charge(room: Room) -> None:
-    receipt = await room.desk.handle(FACE, a_context("1"))
+async def test_a_receipt_means_one_job_one_origin_one_charge(harness: DeskHarness) -> None:
+    receipt = await harness.desk.handle(FACE, a_context("1"))
     assert isinstance(receipt, Receipt)
     assert (receipt.price, receipt.credits_left, receipt.position, receipt.repeated) == (2, 38, 0, False)
-    assert [await rows_in(room, table) for table in ("job", "origin", "ledger", "outbox")] == [1, 1, 2, 0]
+    assert [await rows_in(harness, table) for table in ("job", "origin", "ledger", "outbox")] == [1, 1, 2, 0]
 
 
-async def test_a_second_event_with_the_same_id_makes_no_second_job(room: Room) -> None:
-    first = await room.desk.handle(FACE, a_context("1"))
-    again = await room.desk.handle(Draw(prompt="something else"), a_context("1"))
+async def test_a_second_event_with_the_same_id_makes_no_second_job(harness: DeskHarness) -> None:
+    first = await harness.desk.handle(FACE, a_context("1"))
+    again = await harness.desk.handle(Draw(prompt="something else"), a_context("1"))
     assert isinstance(first, Receipt)
     assert isinstance(again, Receipt)
     assert (again.job_id, again.recipe, again.credits_left) == (
@@ -53,36 +53,36 @@ async def test_a_second_event_with_the_same_id_makes_no_second_job(room: Room) -
     )
     assert again.repeated
     assert again.address == Address(Platform.CONSOLE, "here", "ref-1")
-    assert await rows_in(room, "job") == 1
+    assert await rows_in(harness, "job") == 1
 
 
-async def test_fifty_equal_events_at_the_same_moment_make_one_job(room: Room) -> None:
-    answers = await asyncio.gather(*(room.desk.handle(FACE, a_context("1")) for _ in range(50)))
+async def test_fifty_equal_events_at_the_same_moment_make_one_job(harness: DeskHarness) -> None:
+    answers = await asyncio.gather(*(harness.desk.handle(FACE, a_context("1")) for _ in range(50)))
     receipts = [answer for answer in answers if isinstance(answer, Receipt)]
     assert len({receipt.job_id for receipt in receipts}) == 1
     assert sum(not receipt.repeated for receipt in receipts) == 1
-    assert await rows_in(room, "job") == 1
+    assert await rows_in(harness, "job") == 1
 
 
-async def test_the_same_id_from_another_platform_is_another_message(room: Room) -> None:
-    first = await room.desk.handle(FACE, a_context("1"))
-    other = await room.desk.handle(FACE, a_context("1", platform=Platform.WEB))
+async def test_the_same_id_from_another_platform_is_another_message(harness: DeskHarness) -> None:
+    first = await harness.desk.handle(FACE, a_context("1"))
+    other = await harness.desk.handle(FACE, a_context("1", platform=Platform.WEB))
     assert isinstance(first, Receipt)
     assert isinstance(other, Receipt)
     assert first.job_id != other.job_id
 
 
-async def test_a_repeated_receipt_has_the_address_of_its_placeholder(room: Room) -> None:
-    receipt = await room.desk.handle(FACE, a_context("1"))
+async def test_a_repeated_receipt_has_the_address_of_its_placeholder(harness: DeskHarness) -> None:
+    receipt = await harness.desk.handle(FACE, a_context("1"))
     assert isinstance(receipt, Receipt)
     placeholder = Address(Platform.CONSOLE, "here", '{"message": 5}')
-    await room.desk.store_placeholder(receipt.job_id, placeholder)
-    again = await room.desk.handle(FACE, a_context("1"))
+    await harness.desk.store_placeholder(receipt.job_id, placeholder)
+    again = await harness.desk.handle(FACE, a_context("1"))
     assert isinstance(again, Receipt)
     assert again.address == placeholder
 
 
-async def test_a_refusal_changes_nothing(room: Room) -> None:
+async def test_a_refusal_changes_nothing(harness: DeskHarness) -> None:
     for command, error in (
         (Draw(prompt="  "), EmptyPrompt),
         (Draw(prompt="a", loras=(LoraWish("suger"),)), UnknownLora),
@@ -90,23 +90,28 @@ async def test_a_refusal_changes_nothing(room: Room) -> None:
         (Reroll("nothing"), NoSuchJob),
     ):
         with pytest.raises(error):
-            await room.desk.handle(command, a_context("1"))
-        assert [await rows_in(room, table) for table in ("person", "job", "origin", "ledger")] == [0, 0, 0, 0]
+            await harness.desk.handle(command, a_context("1"))
+        assert [await rows_in(harness, table) for table in ("person", "job", "origin", "ledger")] == [
+            0,
+            0,
+            0,
+            0,
+        ]
 
 
-async def test_a_chat_that_is_not_served_is_refused_before_anything_else(room: Room) -> None:
+async def test_a_chat_that_is_not_served_is_refused_before_anything_else(harness: DeskHarness) -> None:
     for command in (FACE, Mine(), Quota(), Cancel()):
         with pytest.raises(ChatNotAllowed):
-            await room.desk.handle(command, a_context("1", platform=Platform.TELEGRAM))
+            await harness.desk.handle(command, a_context("1", platform=Platform.TELEGRAM))
 
 
 async def test_credits_run_out_and_come_back_the_next_day(tmp_path: Path) -> None:
     clock = FakeClock()
-    async with open_room(tmp_path, clock=clock, rules=Rules(daily_credits=5, max_waiting=9)) as room:
+    async with open_harness(tmp_path, clock=clock, rules=Rules(daily_credits=5, max_waiting=9)) as harness:
         for event in ("1", "2"):
-            await room.desk.handle(FACE, a_context(event))
+            await harness.desk.handle(FACE, a_context(event))
         with pytest.raises(NoCreditsLeft) as caught:
-            await room.desk.handle(FACE, a_context("3"))
+            await harness.desk.handle(FACE, a_context("3"))
         facts = caught.value.facts
         assert (facts["price"], facts["credits"]) == (2, 1)
         renews_at_s = facts["renews_at_s"]
@@ -114,55 +119,57 @@ async def test_credits_run_out_and_come_back_the_next_day(tmp_path: Path) -> Non
         assert 0 < renews_at_s - START_MS / 1_000 <= 86_400
         clock.now_ms = renews_at_s * 1_000 - 1
         with pytest.raises(NoCreditsLeft):
-            await room.desk.handle(FACE, a_context("3"))
+            await harness.desk.handle(FACE, a_context("3"))
         clock.advance(ms=1)
-        receipt = await room.desk.handle(FACE, a_context("3"))
+        receipt = await harness.desk.handle(FACE, a_context("3"))
         assert isinstance(receipt, Receipt)
         assert receipt.credits_left == 3
 
 
 async def test_a_clock_set_back_gives_no_second_allowance(tmp_path: Path) -> None:
     clock = FakeClock()
-    async with open_room(tmp_path, clock=clock, rules=Rules(daily_credits=5)) as room:
-        await room.desk.handle(FACE, a_context("1"))
+    async with open_harness(tmp_path, clock=clock, rules=Rules(daily_credits=5)) as harness:
+        await harness.desk.handle(FACE, a_context("1"))
         for days in (-1, 1, -1, 1):
             clock.advance(days=days)
-            credits = await room.desk.handle(Quota(), a_context("2"))
+            credits = await harness.desk.handle(Quota(), a_context("2"))
             assert isinstance(credits, CreditBalance)
             assert credits.credits == 3
 
 
 async def test_one_person_may_have_only_so_many_jobs_waiting(tmp_path: Path) -> None:
-    async with open_room(tmp_path, rules=Rules(max_waiting=2)) as room:
+    async with open_harness(tmp_path, rules=Rules(max_waiting=2)) as harness:
         for event in ("1", "2"):
-            await room.desk.handle(FACE, a_context(event))
+            await harness.desk.handle(FACE, a_context(event))
         with pytest.raises(TooManyWaiting) as caught:
-            await room.desk.handle(FACE, a_context("3"))
+            await harness.desk.handle(FACE, a_context("3"))
         assert caught.value.facts == {"limit": 2}
-        await room.desk.handle(FACE, a_context("4", "ben"))
-        await room.desk.handle(Cancel(), a_context("5"))
-        await room.desk.handle(FACE, a_context("3"))
+        await harness.desk.handle(FACE, a_context("4", "ben"))
+        await harness.desk.handle(Cancel(), a_context("5"))
+        await harness.desk.handle(FACE, a_context("3"))
 
 
-async def test_jobs_wait_in_turn(room: Room) -> None:
-    places = [await room.desk.handle(FACE, a_context(str(n), f"person {n}")) for n in range(3)]
+async def test_jobs_wait_in_turn(harness: DeskHarness) -> None:
+    places = [await harness.desk.handle(FACE, a_context(str(n), f"person {n}")) for n in range(3)]
     assert [receipt.position for receipt in places if isinstance(receipt, Receipt)] == [0, 1, 2]
 
 
-async def test_a_closing_desk_takes_no_job_but_knows_what_it_took(room: Room) -> None:
-    await room.desk.handle(FACE, a_context("1"))
-    await room.desk.drain(1)
+async def test_a_closing_desk_takes_no_job_but_knows_what_it_took(harness: DeskHarness) -> None:
+    await harness.desk.handle(FACE, a_context("1"))
+    await harness.desk.drain(1)
     with pytest.raises(Closing):
-        await room.desk.handle(FACE, a_context("2"))
-    again = await room.desk.handle(FACE, a_context("1"))
+        await harness.desk.handle(FACE, a_context("2"))
+    again = await harness.desk.handle(FACE, a_context("1"))
     assert isinstance(again, Receipt)
     assert again.repeated
 
 
-async def test_a_reroll_is_the_same_job_but_for_its_seed(room: Room) -> None:
-    first = await room.desk.handle(Draw(prompt="a", loras=(LoraWish("sugar", 0.5),), seed=7), a_context("1"))
+async def test_a_reroll_is_the_same_job_but_for_its_seed(harness: DeskHarness) -> None:
+    first = await harness.desk.handle(
+        Draw(prompt="a", loras=(LoraWish("sugar", 0.5),), seed=7), a_context("1")
+    )
     assert isinstance(first, Receipt)
-    again = await room.desk.handle(Reroll(first.job_id), a_context("2"))
+    again = await harness.desk.handle(Reroll(first.job_id), a_context("2"))
     assert isinstance(again, Receipt)
     assert again.job_id != first.job_id
     assert again.recipe.seed != 7
@@ -181,73 +188,75 @@ async def test_a_reroll_is_the_same_job_but_for_its_seed(room: Room) -> None:
     ],
 )
 async def test_others_reroll_only_what_they_can_see(
-    room: Room, private: bool, context: object, allowed: bool
+    harness: DeskHarness, private: bool, context: object, allowed: bool
 ) -> None:
-    first = await room.desk.handle(Draw(prompt="a", private=private), a_context("1"))
+    first = await harness.desk.handle(Draw(prompt="a", private=private), a_context("1"))
     assert isinstance(first, Receipt)
     if allowed:
-        assert isinstance(await room.desk.handle(Reroll(first.job_id), context), Receipt)  # type: ignore[arg-type]
+        assert isinstance(await harness.desk.handle(Reroll(first.job_id), context), Receipt)  # type: ignore[arg-type]
     else:
         with pytest.raises(NotYours):
-            await room.desk.handle(Reroll(first.job_id), context)  # type: ignore[arg-type]
+            await harness.desk.handle(Reroll(first.job_id), context)  # type: ignore[arg-type]
 
 
 def in_group(event: str, private_address: Address | None = None) -> CommandContext:
     return replace(a_context(event, chat_id="group"), is_group=True, private_address=private_address)
 
 
-async def test_private_pictures_asked_for_in_a_group_go_to_the_private_chat(room: Room) -> None:
+async def test_private_pictures_asked_for_in_a_group_go_to_the_private_chat(harness: DeskHarness) -> None:
     own = Address(Platform.CONSOLE, "ann alone", "ref of the private chat")
-    receipt = await room.desk.handle(Draw(prompt="a", private=True), in_group("1", own))
+    receipt = await harness.desk.handle(Draw(prompt="a", private=True), in_group("1", own))
     assert isinstance(receipt, Receipt)
-    async with room.running():
-        [result] = await room.chat.wait_for_results(1)
+    async with harness.running():
+        [result] = await harness.chat.wait_for_results(1)
     assert result.address == own
     assert result.private
-    again = await room.desk.handle(Draw(prompt="a", private=True), in_group("1", own))
+    again = await harness.desk.handle(Draw(prompt="a", private=True), in_group("1", own))
     assert isinstance(again, Receipt)
     assert again.address == own
 
 
-async def test_private_pictures_without_a_private_chat_are_refused_before_charging(room: Room) -> None:
+async def test_private_pictures_without_a_private_chat_are_refused_before_charging(
+    harness: DeskHarness,
+) -> None:
     with pytest.raises(NoPrivateChat):
-        await room.desk.handle(Draw(prompt="a", private=True), in_group("1"))
-    assert [await rows_in(room, table) for table in ("person", "job", "origin", "ledger")] == [0, 0, 0, 0]
+        await harness.desk.handle(Draw(prompt="a", private=True), in_group("1"))
+    assert [await rows_in(harness, table) for table in ("person", "job", "origin", "ledger")] == [0, 0, 0, 0]
     for context in (in_group("2"), a_context("3")):
         open_or_alone = Draw(prompt="a", private=not context.is_group)
-        assert isinstance(await room.desk.handle(open_or_alone, context), Receipt)
+        assert isinstance(await harness.desk.handle(open_or_alone, context), Receipt)
 
 
-async def test_a_reroll_of_private_pictures_stays_private(room: Room) -> None:
-    first = await room.desk.handle(Draw(prompt="a", private=True), a_context("1"))
+async def test_a_reroll_of_private_pictures_stays_private(harness: DeskHarness) -> None:
+    first = await harness.desk.handle(Draw(prompt="a", private=True), a_context("1"))
     assert isinstance(first, Receipt)
     with pytest.raises(NoPrivateChat):
-        await room.desk.handle(Reroll(first.job_id), in_group("2"))
+        await harness.desk.handle(Reroll(first.job_id), in_group("2"))
     own = Address(Platform.CONSOLE, "ann alone")
-    again = await room.desk.handle(Reroll(first.job_id), in_group("3", own))
+    again = await harness.desk.handle(Reroll(first.job_id), in_group("3", own))
     assert isinstance(again, Receipt)
-    job = await room.store.jobs.find(again.job_id)
+    job = await harness.store.jobs.find(again.job_id)
     assert job is not None
     assert (job.private, job.chat_id) == (True, "ann alone")
 
 
-async def test_an_accept_cancelled_at_any_moment_is_whole_or_absent(room: Room) -> None:
+async def test_an_accept_cancelled_at_any_moment_is_whole_or_absent(harness: DeskHarness) -> None:
     """Where the job stands, it is charged and waits in line; where it does not, nothing is left of it."""
-    queue = room.desk.parts.queue.scheduler.queue
+    queue = harness.desk.parts.queue.scheduler.queue
     for turns in range(60):
         context = a_context(f"event {turns}", f"person {turns}")
-        acceptance = asyncio.create_task(room.desk.handle(FACE, context))
+        acceptance = asyncio.create_task(harness.desk.handle(FACE, context))
         for _ in range(turns):
             await asyncio.sleep(0.0001)
         acceptance.cancel()
         await asyncio.gather(acceptance, return_exceptions=True)
-        job = await room.store.jobs.find_by_origin(context.platform, context.event_id)
-        person = await room.store.people.find(context.platform, context.user_id)
+        job = await harness.store.jobs.find_by_origin(context.platform, context.event_id)
+        person = await harness.store.people.find(context.platform, context.user_id)
         assert (job is None) == (person is None)
         if job is not None and person is not None:
             assert job.id in queue()
-            assert (await room.store.people.account(person)).credits == 38
-    assert await rows_in(room, "job") == len(queue())
+            assert (await harness.store.people.account(person)).credits == 38
+    assert await rows_in(harness, "job") == len(queue())
 
 
 def test_job_ids_are_short_readable_and_sort_by_time() -> None:
@@ -264,13 +273,13 @@ def test_job_ids_are_short_readable_and_sort_by_time() -> None:
     assert all(re.fullmatch(r"[0-9a-hjkmnp-tv-z]{16}", job_id) for job_id in ids)
 
 
-async def test_person_errors_are_all_a_desk_raises_at_hostile_text(room: Room) -> None:
+async def test_person_errors_are_all_a_desk_raises_at_hostile_text(harness: DeskHarness) -> None:
     for number, text in enumerate(["\x00", "🙂" * 300, "\u202eabc", "'; DROP TABLE job; --", "a" * 10_000]):
         try:
-            receipt = await room.desk.handle(Draw(prompt=text), a_context(str(number), f"person {number}"))
+            receipt = await harness.desk.handle(Draw(prompt=text), a_context(str(number), f"person {number}"))
         except PersonError:
             continue
         assert isinstance(receipt, Receipt)
-        stored = await room.store.jobs.find(receipt.job_id)
+        stored = await harness.store.jobs.find(receipt.job_id)
         assert stored is not None
         assert stored.prompt == text

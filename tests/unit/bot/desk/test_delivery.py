@@ -14,112 +14,115 @@ from bot.desk.queue import ChangeSignal
 from bot.outcomes import Address, JobResult, Platform, Receipt, RetryLater, Undeliverable
 from tests.fakes.chat import FakeChat
 from tests.fakes.clock import FakeClock
+from tests.fakes.desk_harness import DeskHarness, a_context, open_harness, until
 from tests.fakes.renderer import Act, FakeRenderer
-from tests.fakes.room import Room, a_context, open_room, until
 
 
 async def accept(
-    room: Room, event: str = "1", user: str = "ann", platform: Platform = Platform.CONSOLE
+    harness: DeskHarness, event: str = "1", user: str = "ann", platform: Platform = Platform.CONSOLE
 ) -> str:
-    receipt = await room.desk.handle(Draw(prompt="a"), a_context(event, user, platform=platform))
+    receipt = await harness.desk.handle(Draw(prompt="a"), a_context(event, user, platform=platform))
     assert isinstance(receipt, Receipt)
     return receipt.job_id
 
 
-async def outbox(room: Room) -> list[tuple[str, int]]:
-    rows = await room.store._run("SELECT state, attempts FROM outbox ORDER BY id")
+async def outbox(harness: DeskHarness) -> list[tuple[str, int]]:
+    rows = await harness.store._run("SELECT state, attempts FROM outbox ORDER BY id")
     return [(row[0], row[1]) for row in rows]
 
 
-async def in_outbox(room: Room) -> list[str]:
+async def in_outbox(harness: DeskHarness) -> list[str]:
     """The jobs in the order in which they ended."""
-    return [row[0] for row in await room.store._run("SELECT job FROM outbox ORDER BY id")]
+    return [row[0] for row in await harness.store._run("SELECT job FROM outbox ORDER BY id")]
 
 
-async def until_outbox(room: Room, wanted: list[tuple[str, int]], *, in_order: bool = True) -> None:
+async def until_outbox(harness: DeskHarness, wanted: list[tuple[str, int]], *, in_order: bool = True) -> None:
     async with asyncio.timeout(5):
-        while (found := await outbox(room)) != wanted and (in_order or sorted(found) != wanted):  # noqa: ASYNC110 - the store rings no bell
+        while (found := await outbox(harness)) != wanted and (in_order or sorted(found) != wanted):  # noqa: ASYNC110 - the store rings no bell
             await asyncio.sleep(0.005)
 
 
 async def test_a_delivered_result_is_not_delivered_again(tmp_path: Path) -> None:
-    async with open_room(tmp_path) as room:
-        await accept(room)
-        async with room.running():
-            await room.chat.wait_for_results(1)
-            await until_outbox(room, [("sent", 1)])
-    async with open_room(tmp_path) as room:
-        async with room.running():
+    async with open_harness(tmp_path) as harness:
+        await accept(harness)
+        async with harness.running():
+            await harness.chat.wait_for_results(1)
+            await until_outbox(harness, [("sent", 1)])
+    async with open_harness(tmp_path) as harness:
+        async with harness.running():
             await asyncio.sleep(0.05)
-        assert room.chat.results == []
+        assert harness.chat.results == []
 
 
-async def test_a_failed_delivery_is_tried_again_later(room: Room) -> None:
-    room.chat.errors.extend([ConnectionError("first"), TimeoutError("second")])
-    job_id = await accept(room)
-    async with room.running():
-        await until_outbox(room, [("maybe", 1)])
-        room.clock.advance(seconds=back_off_s(1))
-        room.desk.parts.completion.result_ready.notify()
-        await until_outbox(room, [("maybe", 2)])
-        room.clock.advance(seconds=back_off_s(2))
-        room.desk.parts.completion.result_ready.notify()
-        [result] = await room.chat.wait_for_results(1)
-        await until_outbox(room, [("sent", 3)])
+async def test_a_failed_delivery_is_tried_again_later(harness: DeskHarness) -> None:
+    harness.chat.errors.extend([ConnectionError("first"), TimeoutError("second")])
+    job_id = await accept(harness)
+    async with harness.running():
+        await until_outbox(harness, [("maybe", 1)])
+        harness.clock.advance(seconds=back_off_s(1))
+        harness.desk.parts.completion.result_ready.notify()
+        await until_outbox(harness, [("maybe", 2)])
+        harness.clock.advance(seconds=back_off_s(2))
+        harness.desk.parts.completion.result_ready.notify()
+        [result] = await harness.chat.wait_for_results(1)
+        await until_outbox(harness, [("sent", 3)])
     assert result.job_id == job_id
 
 
-async def test_a_platform_that_says_when_is_asked_again_then_and_not_later(room: Room) -> None:
-    room.chat.errors.append(RetryLater("the chat is full", after_s=7.0))
-    await accept(room)
-    async with room.running():
-        await until_outbox(room, [("maybe", 1)])
-        assert await room.store.outbox.next_due_ms(Platform.CONSOLE, room.clock()) == room.clock() + 7_000
-        room.clock.advance(seconds=7)
-        room.desk.parts.completion.result_ready.notify()
-        await room.chat.wait_for_results(1)
+async def test_a_platform_that_says_when_is_asked_again_then_and_not_later(harness: DeskHarness) -> None:
+    harness.chat.errors.append(RetryLater("the chat is full", after_s=7.0))
+    await accept(harness)
+    async with harness.running():
+        await until_outbox(harness, [("maybe", 1)])
+        assert (
+            await harness.store.outbox.next_due_ms(Platform.CONSOLE, harness.clock())
+            == harness.clock() + 7_000
+        )
+        harness.clock.advance(seconds=7)
+        harness.desk.parts.completion.result_ready.notify()
+        await harness.chat.wait_for_results(1)
 
 
 async def test_a_back_off_ends_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delivery, "BACK_OFF_S", 0.0)
-    async with open_room(tmp_path) as room:
-        room.chat.errors.append(ConnectionError())
-        await accept(room)
-        async with room.running():
-            await room.chat.wait_for_results(1)
+    async with open_harness(tmp_path) as harness:
+        harness.chat.errors.append(ConnectionError())
+        await accept(harness)
+        async with harness.running():
+            await harness.chat.wait_for_results(1)
 
 
 async def test_an_unreachable_chat_is_given_up_after_a_day_and_not_before(
-    room: Room, monkeypatch: pytest.MonkeyPatch
+    harness: DeskHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert sum(back_off_s(n) for n in range(1, delivery.MAX_ATTEMPTS)) > 24 * 3_600
     monkeypatch.setattr(delivery, "MAX_ATTEMPTS", 2)
     monkeypatch.setattr(delivery, "BACK_OFF_S", 0.0)
-    room.chat.errors.extend([ConnectionError(), ConnectionError()])
-    await accept(room)
-    async with room.running():
-        await until_outbox(room, [("kept", 2)])
+    harness.chat.errors.extend([ConnectionError(), ConnectionError()])
+    await accept(harness)
+    async with harness.running():
+        await until_outbox(harness, [("kept", 2)])
 
 
-async def test_what_can_never_arrive_is_kept_and_comes_with_mine(room: Room) -> None:
-    room.chat.errors.append(Undeliverable("blocked"))
-    job_id = await accept(room)
-    async with room.running():
-        await until_outbox(room, [("kept", 1)])
-        await room.desk.handle(Mine(), a_context("2", "ben"))
-        assert room.chat.results == []
-        await room.desk.handle(Mine(), a_context("3", chat_id="a direct message"))
-        [result] = await room.chat.wait_for_results(1)
-        await until_outbox(room, [("sent", 1)])
+async def test_what_can_never_arrive_is_kept_and_comes_with_mine(harness: DeskHarness) -> None:
+    harness.chat.errors.append(Undeliverable("blocked"))
+    job_id = await accept(harness)
+    async with harness.running():
+        await until_outbox(harness, [("kept", 1)])
+        await harness.desk.handle(Mine(), a_context("2", "ben"))
+        assert harness.chat.results == []
+        await harness.desk.handle(Mine(), a_context("3", chat_id="a direct message"))
+        [result] = await harness.chat.wait_for_results(1)
+        await until_outbox(harness, [("sent", 1)])
     assert result.job_id == job_id
     assert (result.address.chat_id, result.address.ref) == ("a direct message", "")
 
 
 async def test_a_delivery_that_hangs_is_cut_off_and_holds_up_no_other(
-    room: Room, monkeypatch: pytest.MonkeyPatch
+    harness: DeskHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(delivery, "DELIVER_TIMEOUT_S", 1.5)
-    arrive = room.chat.deliver
+    arrive = harness.chat.deliver
     hung: list[str] = []
 
     async def hang_once(result: JobResult) -> None:
@@ -128,13 +131,13 @@ async def test_a_delivery_that_hangs_is_cut_off_and_holds_up_no_other(
             await asyncio.Event().wait()
         await arrive(result)
 
-    room.chat.deliver = hang_once  # type: ignore[method-assign]
-    await accept(room, "1")
-    await accept(room, "2", "ben")
-    async with room.running():
-        [result] = await room.chat.wait_for_results(1, timeout_s=1.4)
+    harness.chat.deliver = hang_once  # type: ignore[method-assign]
+    await accept(harness, "1")
+    await accept(harness, "2", "ben")
+    async with harness.running():
+        [result] = await harness.chat.wait_for_results(1, timeout_s=1.4)
         assert [result.job_id] != hung
-        await until_outbox(room, [("maybe", 1), ("sent", 1)], in_order=False)
+        await until_outbox(harness, [("maybe", 1), ("sent", 1)], in_order=False)
 
 
 class StubbornChat(FakeChat):
@@ -155,12 +158,12 @@ class StubbornChat(FakeChat):
 async def test_one_person_s_pictures_come_in_the_order_in_which_they_ended(tmp_path: Path) -> None:
     chat = StubbornChat()
     chat.open_to["ann"] = asyncio.Event()
-    async with open_room(tmp_path, chat=chat) as room:
-        ann_s = [await accept(room, str(number)) for number in range(4)]
-        async with room.running():
-            ben_s = await accept(room, "b", "ben")
-            await until_outbox(room, [("ready", 0)] * 3 + [("sending", 1), ("sent", 1)], in_order=False)
-            ended = [job_id for job_id in await in_outbox(room) if job_id != ben_s]
+    async with open_harness(tmp_path, chat=chat) as harness:
+        ann_s = [await accept(harness, str(number)) for number in range(4)]
+        async with harness.running():
+            ben_s = await accept(harness, "b", "ben")
+            await until_outbox(harness, [("ready", 0)] * 3 + [("sending", 1), ("sent", 1)], in_order=False)
+            ended = [job_id for job_id in await in_outbox(harness) if job_id != ben_s]
             assert sorted(ended) == sorted(ann_s)
             assert set(chat.begun) == {ended[0], ben_s}
             chat.open_to["ann"].set()
@@ -172,35 +175,35 @@ async def test_a_full_chat_keeps_the_order_and_others_overtake_a_failing_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = FakeClock()
-    async with open_room(tmp_path, clock=clock) as room:
-        room.chat.errors.append(RetryLater("full", after_s=30))
-        jobs = [await accept(room, str(number)) for number in range(2)]
-        async with room.running():
-            await until_outbox(room, [("maybe", 1), ("ready", 0)])
-            ended = await in_outbox(room)
+    async with open_harness(tmp_path, clock=clock) as harness:
+        harness.chat.errors.append(RetryLater("full", after_s=30))
+        jobs = [await accept(harness, str(number)) for number in range(2)]
+        async with harness.running():
+            await until_outbox(harness, [("maybe", 1), ("ready", 0)])
+            ended = await in_outbox(harness)
             assert sorted(ended) == sorted(jobs)
             clock.advance(seconds=30)
-            posted(room).notify()
-            results = await room.chat.wait_for_results(2)
+            posted(harness).notify()
+            results = await harness.chat.wait_for_results(2)
             assert [result.job_id for result in results] == ended
-            room.chat.errors.append(RetryLater("gone for long", after_s=delivery.ORDER_WAIT_S + 1))
-            await accept(room, "3")
-            await until_outbox(room, [("sent", 2), ("sent", 1), ("maybe", 1)])
-            overtakes = await accept(room, "4")
-            await room.chat.wait_for_results(3)
-            assert room.chat.results[2].job_id == overtakes
+            harness.chat.errors.append(RetryLater("gone for long", after_s=delivery.ORDER_WAIT_S + 1))
+            await accept(harness, "3")
+            await until_outbox(harness, [("sent", 2), ("sent", 1), ("maybe", 1)])
+            overtakes = await accept(harness, "4")
+            await harness.chat.wait_for_results(3)
+            assert harness.chat.results[2].job_id == overtakes
 
 
 async def test_a_slow_chat_with_many_people_delays_no_other_chat_of_its_platform(tmp_path: Path) -> None:
     chat = StubbornChat()
     people = [f"person {number}" for number in range(20)]
     chat.open_to = {person: asyncio.Event() for person in people}
-    async with open_room(tmp_path, chat=chat) as room:
+    async with open_harness(tmp_path, chat=chat) as harness:
         for person in people:
-            await accept(room, person, person)
-        elsewhere = await room.desk.handle(Draw(prompt="a"), a_context("e", "ann", chat_id="elsewhere"))
+            await accept(harness, person, person)
+        elsewhere = await harness.desk.handle(Draw(prompt="a"), a_context("e", "ann", chat_id="elsewhere"))
         assert isinstance(elsewhere, Receipt)
-        async with room.running():
+        async with harness.running():
             [first] = await chat.wait_for_results(1)
             assert first.job_id == elsewhere.job_id
             assert len(chat.begun) == 4 + 1
@@ -213,114 +216,114 @@ async def test_twelve_deliveries_of_a_platform_are_on_their_way_at_once_and_no_m
     chat = StubbornChat()
     people = [f"person {number}" for number in range(14)]
     chat.open_to = {person: asyncio.Event() for person in people}
-    async with open_room(tmp_path, chat=chat) as room:
+    async with open_harness(tmp_path, chat=chat) as harness:
         for person in people:
-            await room.desk.handle(Draw(prompt="a"), a_context(person, person, chat_id=person))
-        async with room.running():
-            await until_outbox(room, [("ready", 0)] * 2 + [("sending", 1)] * 12, in_order=False)
+            await harness.desk.handle(Draw(prompt="a"), a_context(person, person, chat_id=person))
+        async with harness.running():
+            await until_outbox(harness, [("ready", 0)] * 2 + [("sending", 1)] * 12, in_order=False)
             for is_open in chat.open_to.values():
                 is_open.set()
             await chat.wait_for_results(14)
 
 
-def posted(room: Room) -> ChangeSignal:
-    return room.desk.parts.completion.result_ready
+def posted(harness: DeskHarness) -> ChangeSignal:
+    return harness.desk.parts.completion.result_ready
 
 
-async def test_a_clock_set_back_prolongs_no_back_off(room: Room) -> None:
-    room.chat.errors.append(ConnectionError())
-    await accept(room)
-    async with room.running():
-        await until_outbox(room, [("maybe", 1)])
-        room.clock.advance(seconds=-3_600)
-        posted(room).notify()
+async def test_a_clock_set_back_prolongs_no_back_off(harness: DeskHarness) -> None:
+    harness.chat.errors.append(ConnectionError())
+    await accept(harness)
+    async with harness.running():
+        await until_outbox(harness, [("maybe", 1)])
+        harness.clock.advance(seconds=-3_600)
+        posted(harness).notify()
         await asyncio.sleep(0.01)
-        assert await outbox(room) == [("maybe", 1)]
-        room.clock.advance(seconds=back_off_s(1))
-        posted(room).notify()
-        await room.chat.wait_for_results(1)
+        assert await outbox(harness) == [("maybe", 1)]
+        harness.clock.advance(seconds=back_off_s(1))
+        posted(harness).notify()
+        await harness.chat.wait_for_results(1)
 
 
 async def test_after_a_start_with_an_earlier_clock_nothing_waits_longer_than_the_longest_back_off(
     tmp_path: Path,
 ) -> None:
     clock = FakeClock()
-    async with open_room(tmp_path, clock=clock) as room:
-        room.chat.errors.append(RetryLater("full", after_s=100_000))
-        await accept(room)
-        async with room.running():
-            await until_outbox(room, [("maybe", 1)])
+    async with open_harness(tmp_path, clock=clock) as harness:
+        harness.chat.errors.append(RetryLater("full", after_s=100_000))
+        await accept(harness)
+        async with harness.running():
+            await until_outbox(harness, [("maybe", 1)])
     clock.advance(days=-30)
-    async with open_room(tmp_path, clock=clock) as room, room.running():
-        await until(lambda: bool(room.desk._loops))
+    async with open_harness(tmp_path, clock=clock) as harness, harness.running():
+        await until(lambda: bool(harness.desk._loops))
         clock.advance(seconds=300)
-        posted(room).notify()
-        await room.chat.wait_for_results(1)
+        posted(harness).notify()
+        await harness.chat.wait_for_results(1)
 
 
-async def test_no_caption_shows_less_than_no_time(room: Room) -> None:
-    room.renderer.acts.append(Act.HANG)
-    job_id = await accept(room)
-    async with room.running():
-        await until(lambda: room.renderer.running == job_id)
-        room.clock.advance(seconds=-3_600)
-        await room.desk.handle(Cancel(job_id), a_context("c"))
-        [result] = await room.chat.wait_for_results(1)
+async def test_no_caption_shows_less_than_no_time(harness: DeskHarness) -> None:
+    harness.renderer.acts.append(Act.HANG)
+    job_id = await accept(harness)
+    async with harness.running():
+        await until(lambda: harness.renderer.running == job_id)
+        harness.clock.advance(seconds=-3_600)
+        await harness.desk.handle(Cancel(job_id), a_context("c"))
+        [result] = await harness.chat.wait_for_results(1)
     assert result.seconds == 0.0
 
 
 async def test_what_a_crash_caught_on_its_way_is_delivered_again(tmp_path: Path) -> None:
-    async with open_room(tmp_path) as room:
-        job_id = await accept(room)
-        async with room.running():
-            await room.chat.wait_for_results(1)
-            await until_outbox(room, [("sent", 1)])
-        await room.store._run("UPDATE outbox SET state = 'sending'")
-    async with open_room(tmp_path) as room, room.running():
-        [result] = await room.chat.wait_for_results(1)
+    async with open_harness(tmp_path) as harness:
+        job_id = await accept(harness)
+        async with harness.running():
+            await harness.chat.wait_for_results(1)
+            await until_outbox(harness, [("sent", 1)])
+        await harness.store._run("UPDATE outbox SET state = 'sending'")
+    async with open_harness(tmp_path) as harness, harness.running():
+        [result] = await harness.chat.wait_for_results(1)
         assert result.job_id == job_id
 
 
 async def test_a_result_waits_for_its_platform(tmp_path: Path) -> None:
-    async with open_room(tmp_path) as room:
-        await accept(room, platform=Platform.WEB)
-        async with room.running():
-            await until_outbox(room, [("ready", 0)])
+    async with open_harness(tmp_path) as harness:
+        await accept(harness, platform=Platform.WEB)
+        async with harness.running():
+            await until_outbox(harness, [("ready", 0)])
     web = FakeChat(Platform.WEB)
-    async with open_room(tmp_path, chat=web) as room, room.running():
+    async with open_harness(tmp_path, chat=web) as harness, harness.running():
         await web.wait_for_results(1)
 
 
 async def test_a_slow_chat_holds_up_no_other_chat(tmp_path: Path) -> None:
     slow, quick = FakeChat(Platform.WEB, deliver_s=30), FakeChat()
-    async with open_room(tmp_path, renderer=FakeRenderer()) as room:
+    async with open_harness(tmp_path, renderer=FakeRenderer()) as harness:
         for n in range(6):
-            await accept(room, f"web {n}", f"person {n}", platform=Platform.WEB)
-        await accept(room, "quick")
-        run = asyncio.create_task(room.desk.run({Platform.WEB: slow, Platform.CONSOLE: quick}))
+            await accept(harness, f"web {n}", f"person {n}", platform=Platform.WEB)
+        await accept(harness, "quick")
+        run = asyncio.create_task(harness.desk.run({Platform.WEB: slow, Platform.CONSOLE: quick}))
         await quick.wait_for_results(1)
-        await room.desk.drain(0.1)
+        await harness.desk.drain(0.1)
         await run
-        assert sorted(await outbox(room)) == [("ready", 0)] * 2 + [("sending", 1)] * 4 + [("sent", 1)]
+        assert sorted(await outbox(harness)) == [("ready", 0)] * 2 + [("sending", 1)] * 4 + [("sent", 1)]
 
 
 async def test_a_drain_delivers_what_is_ready(tmp_path: Path) -> None:
-    async with open_room(tmp_path, chat=FakeChat(deliver_s=0.05)) as room:
+    async with open_harness(tmp_path, chat=FakeChat(deliver_s=0.05)) as harness:
         for n in range(9):
-            await accept(room, str(n), f"person {n}")
-        run = asyncio.create_task(room.desk.run({room.chat.platform: room.chat}))
-        await until(lambda: room.renderer.drawn == 9)
-        await room.desk.drain(5)
+            await accept(harness, str(n), f"person {n}")
+        run = asyncio.create_task(harness.desk.run({harness.chat.platform: harness.chat}))
+        await until(lambda: harness.renderer.drawn == 9)
+        await harness.desk.drain(5)
         await run
-        assert await outbox(room) == [("sent", 1)] * 9
+        assert await outbox(harness) == [("sent", 1)] * 9
 
 
-async def test_a_job_that_moved_is_delivered_where_its_placeholder_is(room: Room) -> None:
-    job_id = await accept(room)
+async def test_a_job_that_moved_is_delivered_where_its_placeholder_is(harness: DeskHarness) -> None:
+    job_id = await accept(harness)
     placeholder = Address(Platform.CONSOLE, "a thread", "message 9")
-    await room.desk.store_placeholder(job_id, placeholder)
-    async with room.running():
-        [result] = await room.chat.wait_for_results(1)
+    await harness.desk.store_placeholder(job_id, placeholder)
+    async with harness.running():
+        [result] = await harness.chat.wait_for_results(1)
     assert result.address == placeholder
 
 
@@ -329,14 +332,16 @@ def test_back_off_grows_to_five_minutes(attempts: int) -> None:
     assert 2.0 <= back_off_s(attempts) <= back_off_s(attempts + 1) <= 300.0
 
 
-async def test_pictures_that_left_the_disk_are_counted_and_the_others_delivered_at_once(room: Room) -> None:
-    room.chat.errors.append(ConnectionError("once"))
-    await room.desk.handle(Draw(prompt="a", count=3), a_context("1"))
-    async with room.running():
-        await until_outbox(room, [("maybe", 1)])
-        (room.folder / "pictures").joinpath(f"{room.renderer.requests[0].job_id}-1.png").unlink()
-        room.clock.advance(seconds=back_off_s(1))
-        room.desk.parts.completion.result_ready.notify()
-        [result] = await room.chat.wait_for_results(1)
-        await until_outbox(room, [("sent", 2)])
+async def test_pictures_that_left_the_disk_are_counted_and_the_others_delivered_at_once(
+    harness: DeskHarness,
+) -> None:
+    harness.chat.errors.append(ConnectionError("once"))
+    await harness.desk.handle(Draw(prompt="a", count=3), a_context("1"))
+    async with harness.running():
+        await until_outbox(harness, [("maybe", 1)])
+        (harness.folder / "pictures").joinpath(f"{harness.renderer.requests[0].job_id}-1.png").unlink()
+        harness.clock.advance(seconds=back_off_s(1))
+        harness.desk.parts.completion.result_ready.notify()
+        [result] = await harness.chat.wait_for_results(1)
+        await until_outbox(harness, [("sent", 2)])
     assert ([picture.index for picture in result.pictures], result.missing) == ([0, 2], 1)

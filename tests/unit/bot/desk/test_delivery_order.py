@@ -10,46 +10,46 @@ import structlog
 from bot.commands.values import Draw
 from bot.desk.delivery import back_off_s
 from bot.outcomes import Platform, Receipt, RetryLater, Undeliverable
-from tests.fakes.room import Room, a_context, open_room
+from tests.fakes.desk_harness import DeskHarness, a_context, open_harness
 
 
-async def accept(room: Room, event: str = "1", count: int = 1) -> str:
-    receipt = await room.desk.handle(Draw(prompt="a", count=count), a_context(event))
+async def accept(harness: DeskHarness, event: str = "1", count: int = 1) -> str:
+    receipt = await harness.desk.handle(Draw(prompt="a", count=count), a_context(event))
     assert isinstance(receipt, Receipt)
     return receipt.job_id
 
 
-async def until_outbox(room: Room, *wanted: tuple[str, int]) -> None:
+async def until_outbox(harness: DeskHarness, *wanted: tuple[str, int]) -> None:
     async with asyncio.timeout(5):
         while True:
-            rows = await room.store._run("SELECT state, attempts FROM outbox ORDER BY id")
+            rows = await harness.store._run("SELECT state, attempts FROM outbox ORDER BY id")
             if [tuple(row) for row in rows] == list(wanted):
                 return
             await asyncio.sleep(0.002)
 
 
-def look(room: Room) -> None:
-    room.desk.parts.delivery.check_now()
+def look(harness: DeskHarness) -> None:
+    harness.desk.parts.delivery.check_now()
 
 
 @pytest.mark.parametrize(("after_s", "is_waited_for"), [(60.0, True), (60.03, False)])
 async def test_a_later_result_waits_a_minute_for_an_earlier_one(
-    room: Room, after_s: float, is_waited_for: bool
+    harness: DeskHarness, after_s: float, is_waited_for: bool
 ) -> None:
-    room.chat.errors.append(RetryLater("full", after_s=after_s))
-    async with room.running():
-        first = await accept(room, "1")
-        await until_outbox(room, ("maybe", 1))
-        second = await accept(room, "2")
+    harness.chat.errors.append(RetryLater("full", after_s=after_s))
+    async with harness.running():
+        first = await accept(harness, "1")
+        await until_outbox(harness, ("maybe", 1))
+        second = await accept(harness, "2")
         if is_waited_for:
-            await until_outbox(room, ("maybe", 1), ("ready", 0))
+            await until_outbox(harness, ("maybe", 1), ("ready", 0))
             await asyncio.sleep(0.02)
-            assert room.chat.results == []
+            assert harness.chat.results == []
         else:
-            await until_outbox(room, ("maybe", 1), ("sent", 1))
-        room.clock.advance(seconds=after_s)
-        look(room)
-        results = await room.chat.wait_for_results(2)
+            await until_outbox(harness, ("maybe", 1), ("sent", 1))
+        harness.clock.advance(seconds=after_s)
+        look(harness)
+        results = await harness.chat.wait_for_results(2)
     order = [first, second] if is_waited_for else [second, first]
     assert [result.job_id for result in results] == order
 
@@ -62,65 +62,67 @@ def test_a_back_off_starts_with_two_seconds_and_doubles_to_five_minutes() -> Non
 
 @pytest.mark.parametrize(("attempts", "end"), [(298, "maybe"), (299, "kept")])
 async def test_the_three_hundredth_failure_is_the_last(tmp_path: Path, attempts: int, end: str) -> None:
-    async with open_room(tmp_path) as room:
-        room.chat.errors.extend([ConnectionError(), ConnectionError()])
-        await accept(room)
-        async with room.running():
-            await until_outbox(room, ("maybe", 1))
-            await room.store._run(f"UPDATE outbox SET attempts = {attempts}")  # noqa: S608
-            room.clock.advance(seconds=2)
-            look(room)
-            await until_outbox(room, (end, attempts + 1))
+    async with open_harness(tmp_path) as harness:
+        harness.chat.errors.extend([ConnectionError(), ConnectionError()])
+        await accept(harness)
+        async with harness.running():
+            await until_outbox(harness, ("maybe", 1))
+            await harness.store._run(f"UPDATE outbox SET attempts = {attempts}")  # noqa: S608
+            harness.clock.advance(seconds=2)
+            look(harness)
+            await until_outbox(harness, (end, attempts + 1))
 
 
-async def test_a_failure_is_tried_again_after_its_back_off_and_not_before(room: Room) -> None:
-    room.chat.errors.append(ConnectionError())
-    await accept(room)
-    async with room.running():
-        await until_outbox(room, ("maybe", 1))
-        due_ms = await room.store.outbox.next_due_ms(Platform.CONSOLE, room.clock())
-        assert due_ms == room.clock() + 2_000
+async def test_a_failure_is_tried_again_after_its_back_off_and_not_before(harness: DeskHarness) -> None:
+    harness.chat.errors.append(ConnectionError())
+    await accept(harness)
+    async with harness.running():
+        await until_outbox(harness, ("maybe", 1))
+        due_ms = await harness.store.outbox.next_due_ms(Platform.CONSOLE, harness.clock())
+        assert due_ms == harness.clock() + 2_000
 
 
 async def test_after_a_start_nothing_waits_longer_than_five_minutes(tmp_path: Path) -> None:
-    async with open_room(tmp_path) as room:
-        room.chat.errors.append(RetryLater("full", after_s=100_000))
-        await accept(room)
-        async with room.running():
-            await until_outbox(room, ("maybe", 1))
-        clock = room.clock
-    async with open_room(tmp_path, clock=clock) as room:
-        await room.desk.parts.delivery.recover()
-        assert await room.store.outbox.next_due_ms(Platform.CONSOLE, clock()) == clock() + 300_000
+    async with open_harness(tmp_path) as harness:
+        harness.chat.errors.append(RetryLater("full", after_s=100_000))
+        await accept(harness)
+        async with harness.running():
+            await until_outbox(harness, ("maybe", 1))
+        clock = harness.clock
+    async with open_harness(tmp_path, clock=clock) as harness:
+        await harness.desk.parts.delivery.recover()
+        assert await harness.store.outbox.next_due_ms(Platform.CONSOLE, clock()) == clock() + 300_000
 
 
-async def test_the_log_says_why_a_result_waits_or_is_kept_and_whose_pictures_are_gone(room: Room) -> None:
-    room.chat.errors.extend([RetryLater("the chat is full", after_s=1), Undeliverable("blocked")])
+async def test_the_log_says_why_a_result_waits_or_is_kept_and_whose_pictures_are_gone(
+    harness: DeskHarness,
+) -> None:
+    harness.chat.errors.extend([RetryLater("the chat is full", after_s=1), Undeliverable("blocked")])
     with structlog.testing.capture_logs() as logs:
-        job_id = await accept(room, count=2)
-        async with room.running():
-            await until_outbox(room, ("maybe", 1))
+        job_id = await accept(harness, count=2)
+        async with harness.running():
+            await until_outbox(harness, ("maybe", 1))
             assert not [log for log in logs if log["event"] == "pictures missing on the disk"]
-            (room.folder / "pictures" / f"{job_id}-0.png").unlink()
-            room.clock.advance(seconds=1)
-            look(room)
-            await until_outbox(room, ("kept", 2))
+            (harness.folder / "pictures" / f"{job_id}-0.png").unlink()
+            harness.clock.advance(seconds=1)
+            look(harness)
+            await until_outbox(harness, ("kept", 2))
     said = {log["event"]: log for log in logs}
     assert said["result waits"]["reason"] == "the chat is full"
     assert said["result kept"]["reason"] == "blocked"
     assert said["pictures missing on the disk"]["missing"] == 1
 
 
-async def test_only_what_has_ended_can_be_a_result(room: Room) -> None:
-    for job_id in (await accept(room), "unknown"):
+async def test_only_what_has_ended_can_be_a_result(harness: DeskHarness) -> None:
+    for job_id in (await accept(harness), "unknown"):
         with pytest.raises(LookupError, match=job_id):
-            await room.desk.parts.delivery._load_result(job_id)
+            await harness.desk.parts.delivery._load_result(job_id)
 
 
-async def test_a_result_has_the_time_that_its_job_was_drawn(room: Room) -> None:
-    job_id = await accept(room)
-    job = await room.store.jobs.claim(job_id, "a run", room.clock())
+async def test_a_result_has_the_time_that_its_job_was_drawn(harness: DeskHarness) -> None:
+    job_id = await accept(harness)
+    job = await harness.store.jobs.claim(job_id, "a run", harness.clock())
     assert job is not None
-    begun = replace(job, started_ms=room.clock() - 7_500)
-    await room.desk.parts.completion.fail(begun)
-    assert (await room.desk.parts.delivery._load_result(job_id)).seconds == 7.5
+    begun = replace(job, started_ms=harness.clock() - 7_500)
+    await harness.desk.parts.completion.fail(begun)
+    assert (await harness.desk.parts.delivery._load_result(job_id)).seconds == 7.5

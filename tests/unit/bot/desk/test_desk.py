@@ -12,36 +12,36 @@ from bot.outcomes import Address, Platform, QueueStatus, Receipt
 from bot.outcomes import LoraListing as LoraShelf
 from bot.policy.rules import Rules
 from tests.fakes.chat import FakeChat
+from tests.fakes.desk_harness import HOST, DeskHarness, a_context, open_harness, until
 from tests.fakes.renderer import Act, FakeRenderer
-from tests.fakes.room import HOST, Room, a_context, open_room, until
 
 
-async def test_the_desk_keeps_the_contract_with_chats(room: Room) -> None:
-    desk: Contract = room.desk
+async def test_the_desk_keeps_the_contract_with_chats(harness: DeskHarness) -> None:
+    desk: Contract = harness.desk
     assert await desk.handle(Help(), a_context("1")) == Help()
     assert [card.name for card in desk.suggest_loras("sug", "en")] == ["sugar"]
 
 
 async def test_events_wait_across_a_restart_until_they_are_settled(tmp_path: Path) -> None:
-    async with open_room(tmp_path) as room:
-        await room.desk.store_events(Platform.TELEGRAM, [("2", "{}"), ("9", "[]")])
-        await room.desk.finish_event(Platform.TELEGRAM, "2")
-    async with open_room(tmp_path) as room:
-        await room.desk.store_events(Platform.TELEGRAM, [("2", "{}")])
-        assert await room.desk.pending_events(Platform.TELEGRAM) == (("9", "[]"),)
-        assert await room.desk.pending_events(Platform.DISCORD) == ()
+    async with open_harness(tmp_path) as harness:
+        await harness.desk.store_events(Platform.TELEGRAM, [("2", "{}"), ("9", "[]")])
+        await harness.desk.finish_event(Platform.TELEGRAM, "2")
+    async with open_harness(tmp_path) as harness:
+        await harness.desk.store_events(Platform.TELEGRAM, [("2", "{}")])
+        assert await harness.desk.pending_events(Platform.TELEGRAM) == (("9", "[]"),)
+        assert await harness.desk.pending_events(Platform.DISCORD) == ()
 
 
 async def test_starting_and_stopping_many_times_leaks_no_task(tmp_path: Path) -> None:
-    async with open_room(tmp_path):
+    async with open_harness(tmp_path):
         before = asyncio.all_tasks()
     for turn in range(20):
-        async with open_room(tmp_path) as room:
-            run = asyncio.create_task(room.desk.run({room.chat.platform: room.chat}))
+        async with open_harness(tmp_path) as harness:
+            run = asyncio.create_task(harness.desk.run({harness.chat.platform: harness.chat}))
             for _ in range(turn):
                 await asyncio.sleep(0)
             if turn % 2:
-                await room.desk.drain(5)
+                await harness.desk.drain(5)
             else:
                 run.cancel()
             async with asyncio.timeout(5):
@@ -49,28 +49,30 @@ async def test_starting_and_stopping_many_times_leaks_no_task(tmp_path: Path) ->
         assert asyncio.all_tasks() == before
 
 
-async def test_a_drain_before_the_run_ends_the_run_at_once(room: Room) -> None:
-    await room.desk.drain(1)
+async def test_a_drain_before_the_run_ends_the_run_at_once(harness: DeskHarness) -> None:
+    await harness.desk.drain(1)
     async with asyncio.timeout(5):
-        await room.desk.run({room.chat.platform: room.chat})
+        await harness.desk.run({harness.chat.platform: harness.chat})
 
 
 async def test_the_queue_status_has_the_waiting_jobs_the_step_and_the_default(tmp_path: Path) -> None:
-    async with open_room(tmp_path, renderer=FakeRenderer(acts=[Act.HANG]), default_lora="anime") as room:
-        assert room.desk.queue_status() == QueueStatus(
+    async with open_harness(
+        tmp_path, renderer=FakeRenderer(acts=[Act.HANG]), default_lora="anime"
+    ) as harness:
+        assert harness.desk.queue_status() == QueueStatus(
             waiting=0, drawing="", step=0, steps=0, default_lora="anime"
         )
-        async with room.running():
-            first = await room.desk.handle(Draw(prompt="a"), a_context("1"))
-            await room.desk.handle(Draw(prompt="b"), a_context("2"))
-            await until(lambda: room.desk.queue_status().step > 0)
-            await room.desk.handle(LoraSwitch(LoraWish("sugar"), Scope.BOT), a_context("3", HOST))
-            queue_status = room.desk.queue_status()
+        async with harness.running():
+            first = await harness.desk.handle(Draw(prompt="a"), a_context("1"))
+            await harness.desk.handle(Draw(prompt="b"), a_context("2"))
+            await until(lambda: harness.desk.queue_status().step > 0)
+            await harness.desk.handle(LoraSwitch(LoraWish("sugar"), Scope.BOT), a_context("3", HOST))
+            queue_status = harness.desk.queue_status()
     assert isinstance(first, Receipt)
     assert (queue_status.waiting, queue_status.drawing, queue_status.steps) == (1, first.job_id, 8)
     assert queue_status.default_lora == "sugar"
-    async with open_room(tmp_path, default_lora="anime") as room, room.running():
-        await until(lambda: room.desk.queue_status().default_lora == "sugar")
+    async with open_harness(tmp_path, default_lora="anime") as harness, harness.running():
+        await until(lambda: harness.desk.queue_status().default_lora == "sugar")
 
 
 GROUP = {"platform": Platform.TELEGRAM, "chat_id": "-1"}
@@ -85,22 +87,22 @@ async def test_a_migrated_chat_keeps_its_permission_default_jobs_and_results(tmp
     rules = group_rules("telegram:-1")
     telegram = FakeChat(Platform.TELEGRAM)
     telegram.errors.append(ConnectionError("the group is gone"))
-    async with open_room(tmp_path, rules=rules, chat=telegram) as room:
-        await room.desk.handle(LoraSwitch(LoraWish("sugar")), a_context("1", HOST, **GROUP))
-        async with room.running():
-            fails = await room.desk.handle(Draw(prompt="a"), a_context("2", **GROUP))
+    async with open_harness(tmp_path, rules=rules, chat=telegram) as harness:
+        await harness.desk.handle(LoraSwitch(LoraWish("sugar")), a_context("1", HOST, **GROUP))
+        async with harness.running():
+            fails = await harness.desk.handle(Draw(prompt="a"), a_context("2", **GROUP))
             await until(lambda: not telegram.errors)
-    async with open_room(tmp_path, rules=rules, chat=telegram) as room:
-        waits = await room.desk.handle(Draw(prompt="b"), a_context("3", "ben", **GROUP))
+    async with open_harness(tmp_path, rules=rules, chat=telegram) as harness:
+        waits = await harness.desk.handle(Draw(prompt="b"), a_context("3", "ben", **GROUP))
         with pytest.raises(ChatNotAllowed):
-            await room.desk.handle(Draw(prompt="c"), a_context("4", **SUPERGROUP))
+            await harness.desk.handle(Draw(prompt="c"), a_context("4", **SUPERGROUP))
         for _ in range(2):  # both chats say so
-            await room.desk.migrate_chat(Platform.TELEGRAM, "-1", "-1001")
-    async with open_room(tmp_path, rules=rules, chat=telegram, clock=room.clock) as room:
-        shelf = await room.desk.handle(LoraList(), a_context("5", **SUPERGROUP))
+            await harness.desk.migrate_chat(Platform.TELEGRAM, "-1", "-1001")
+    async with open_harness(tmp_path, rules=rules, chat=telegram, clock=harness.clock) as harness:
+        shelf = await harness.desk.handle(LoraList(), a_context("5", **SUPERGROUP))
         assert isinstance(shelf, LoraShelf)
         assert shelf.default == "sugar"
-        async with room.running():
+        async with harness.running():
             results = await telegram.wait_for_results(2)
     assert isinstance(fails, Receipt)
     assert isinstance(waits, Receipt)
@@ -109,23 +111,23 @@ async def test_a_migrated_chat_keeps_its_permission_default_jobs_and_results(tmp
 
 
 async def test_a_default_that_the_new_chat_has_already_counts_more(tmp_path: Path) -> None:
-    async with open_room(tmp_path, rules=group_rules("telegram:*")) as room:
+    async with open_harness(tmp_path, rules=group_rules("telegram:*")) as harness:
         for lora, place in (("sugar", GROUP), ("anime", SUPERGROUP)):
-            await room.desk.handle(LoraSwitch(LoraWish(lora)), a_context(lora, HOST, **place))
-        await room.desk.migrate_chat(Platform.TELEGRAM, "-1", "-1001")
+            await harness.desk.handle(LoraSwitch(LoraWish(lora)), a_context(lora, HOST, **place))
+        await harness.desk.migrate_chat(Platform.TELEGRAM, "-1", "-1001")
         for place, default in ((SUPERGROUP, "anime"), (GROUP, "")):
-            shelf = await room.desk.handle(LoraList(), a_context("l", **place))
+            shelf = await harness.desk.handle(LoraList(), a_context("l", **place))
             assert isinstance(shelf, LoraShelf)
             assert shelf.default == default
 
 
 async def test_a_chat_is_known_by_all_ids_that_it_ever_had_and_by_no_other(tmp_path: Path) -> None:
-    async with open_room(tmp_path, rules=group_rules("telegram:-1")) as room:
+    async with open_harness(tmp_path, rules=group_rules("telegram:-1")) as harness:
         for old, new in (("-1", "-2"), ("-2", "-3"), ("-3", "-1"), ("-8", "-9")):
-            await room.desk.migrate_chat(Platform.TELEGRAM, old, new)
+            await harness.desk.migrate_chat(Platform.TELEGRAM, old, new)
         for chat_id in ("-1", "-2", "-3"):
-            await room.desk.handle(Help(), a_context("h", platform=Platform.TELEGRAM, chat_id=chat_id))
+            await harness.desk.handle(Help(), a_context("h", platform=Platform.TELEGRAM, chat_id=chat_id))
         for platform, chat_id in ((Platform.TELEGRAM, "-9"), (Platform.DISCORD, "-3")):
             with pytest.raises(ChatNotAllowed) as caught:
-                await room.desk.handle(Help(), a_context("h", platform=platform, chat_id=chat_id))
+                await harness.desk.handle(Help(), a_context("h", platform=platform, chat_id=chat_id))
             assert caught.value.facts == {"chat": f"{platform}:{chat_id}"}

@@ -16,12 +16,12 @@ from bot.outcomes import PictureFile, Platform, Receipt
 from bot.policy.rules import Entitlement, Rules, Tier
 from engine.planner.cost import CostBook
 from tests.fakes.chat import FakeChat
+from tests.fakes.desk_harness import MODEL, SHELF, DeskHarness, a_context, open_harness, until
 from tests.fakes.renderer import Act, FakeRenderer
-from tests.fakes.room import MODEL, SHELF, Room, a_context, open_room, until
 
 
-async def accept(room: Room, event: str, platform: Platform = Platform.CONSOLE) -> Receipt:
-    receipt = await room.desk.handle(Draw(prompt="a"), a_context(event, platform=platform))
+async def accept(harness: DeskHarness, event: str, platform: Platform = Platform.CONSOLE) -> Receipt:
+    receipt = await harness.desk.handle(Draw(prompt="a"), a_context(event, platform=platform))
     assert isinstance(receipt, Receipt)
     return receipt
 
@@ -29,24 +29,24 @@ async def accept(room: Room, event: str, platform: Platform = Platform.CONSOLE) 
 async def test_equal_randomness_makes_equal_seeds(tmp_path: Path) -> None:
     made = []
     for seed, name in ((1, "a"), (1, "b"), (2, "c")):
-        async with open_room(tmp_path / name, seed=seed) as room:
-            receipt = await accept(room, "1")
+        async with open_harness(tmp_path / name, seed=seed) as harness:
+            receipt = await accept(harness, "1")
             made.append((receipt.job_id, receipt.recipe.seed))
     assert made[0] == made[1] != made[2]
 
 
-async def test_the_optional_inputs_of_a_desk_have_defaults(room: Room) -> None:
+async def test_the_optional_inputs_of_a_desk_have_defaults(harness: DeskHarness) -> None:
     desk = build_desk(
         DeskInputs(
-            store=room.store,
-            renderer=room.renderer,
+            store=harness.store,
+            renderer=harness.renderer,
             shelf=SHELF,
             model=MODEL,
-            probe=room.probe,  # type: ignore[arg-type]
+            probe=harness.probe,  # type: ignore[arg-type]
             costs=CostBook("a test"),
             rules=Rules(),
-            pictures_dir=room.folder / "pictures",
-            clock=room.clock,
+            pictures_dir=harness.folder / "pictures",
+            clock=harness.clock,
         )
     )
     receipt = await desk.handle(Draw(prompt="a"), a_context("1"))
@@ -66,19 +66,19 @@ async def test_a_chat_that_moves_while_the_desk_runs_gets_its_results_at_once(
     telegram = FakeChat(Platform.TELEGRAM)
     telegram.errors.append(ConnectionError("the group is gone"))
     rules = Rules(allow=frozenset({"telegram:*"}))
-    async with open_room(tmp_path, chat=telegram, rules=rules) as room, room.running():
-        receipt = await accept(room, "1", Platform.TELEGRAM)
+    async with open_harness(tmp_path, chat=telegram, rules=rules) as harness, harness.running():
+        receipt = await accept(harness, "1", Platform.TELEGRAM)
         async with asyncio.timeout(5):
-            while not await room.store._run("SELECT 1 FROM outbox WHERE state = 'maybe'"):  # noqa: ASYNC110
+            while not await harness.store._run("SELECT 1 FROM outbox WHERE state = 'maybe'"):  # noqa: ASYNC110
                 await asyncio.sleep(0.002)
         await asyncio.sleep(0.02)  # its back-off has begun
-        await room.desk.migrate_chat(Platform.TELEGRAM, "here", "there")
+        await harness.desk.migrate_chat(Platform.TELEGRAM, "here", "there")
         [result] = await telegram.wait_for_results(1)
     assert (result.job_id, result.address.chat_id) == (receipt.job_id, "there")
 
 
 async def test_a_drain_while_the_start_waits_for_the_disk_ends_the_start(
-    room: Room, monkeypatch: pytest.MonkeyPatch
+    harness: DeskHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(files, "SAVE_AGAIN_S", 0.01)
     tried: list[int] = []
@@ -87,10 +87,10 @@ async def test_a_drain_while_the_start_waits_for_the_disk_ends_the_start(
         tried.append(1)
         raise CannotSave(detail="disk full")
 
-    monkeypatch.setattr(room.store.outbox, "recover", fail)
-    run = asyncio.create_task(room.desk.run({room.chat.platform: room.chat}))
+    monkeypatch.setattr(harness.store.outbox, "recover", fail)
+    run = asyncio.create_task(harness.desk.run({harness.chat.platform: harness.chat}))
     await until(lambda: len(tried) > 1)
-    await room.desk.drain(1)
+    await harness.desk.drain(1)
     async with asyncio.timeout(5):
         with pytest.raises(CannotSave):
             await run
@@ -99,50 +99,50 @@ async def test_a_drain_while_the_start_waits_for_the_disk_ends_the_start(
 @pytest.mark.parametrize("acts", [[], [Act.HANG], [Act.DRAW]])
 async def test_a_drain_with_enough_time_cancels_nothing(tmp_path: Path, acts: list[Act]) -> None:
     with structlog.testing.capture_logs() as logs:
-        async with open_room(tmp_path, renderer=FakeRenderer(acts, step_s=0.001)) as room:
-            run = asyncio.create_task(room.desk.run({room.chat.platform: room.chat}))
-            await until(lambda: bool(room.desk._loops))
+        async with open_harness(tmp_path, renderer=FakeRenderer(acts, step_s=0.001)) as harness:
+            run = asyncio.create_task(harness.desk.run({harness.chat.platform: harness.chat}))
+            await until(lambda: bool(harness.desk._loops))
             if acts:
-                await accept(room, "1")
-                await until(lambda: bool(room.renderer.requests))
+                await accept(harness, "1")
+                await until(lambda: bool(harness.renderer.requests))
             if Act.DRAW in acts:
-                await room.chat.wait_for_results(1)
+                await harness.chat.wait_for_results(1)
             await asyncio.sleep(0.02)  # whoever has nothing to do waits for a bell
-            await room.desk.drain(4)
+            await harness.desk.drain(4)
             await run
     assert [log["cut_off"] for log in logs if log["event"] == "desk stopped"] == [[]]
 
 
 async def test_when_a_drain_has_cut_off_what_was_late_nothing_goes_on(tmp_path: Path) -> None:
     with structlog.testing.capture_logs() as logs:
-        async with open_room(tmp_path, renderer=FakeRenderer([Act.HANG], step_s=60)) as room:
-            run = asyncio.create_task(room.desk.run({room.chat.platform: room.chat}))
-            await accept(room, "1")
-            await until(lambda: bool(room.renderer.running))
-            await room.desk.drain(0.01)
-            assert [loop.done() for loop in room.desk._loops] == [True] * 3
+        async with open_harness(tmp_path, renderer=FakeRenderer([Act.HANG], step_s=60)) as harness:
+            run = asyncio.create_task(harness.desk.run({harness.chat.platform: harness.chat}))
+            await accept(harness, "1")
+            await until(lambda: bool(harness.renderer.running))
+            await harness.desk.drain(0.01)
+            assert [loop.done() for loop in harness.desk._loops] == [True] * 3
             await asyncio.gather(run, return_exceptions=True)
     [cut_off] = [log["cut_off"] for log in logs if log["event"] == "desk stopped"]
     assert set(cut_off) == {"desk draws", "desk delivers", "desk publishes"}
 
 
 async def test_a_platform_s_name_for_a_picture_that_cannot_be_kept_is_no_failure(
-    room: Room, monkeypatch: pytest.MonkeyPatch
+    harness: DeskHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(*_: object) -> None:
         raise CannotSave(detail="disk full")
 
-    monkeypatch.setattr(room.store.jobs, "save_file_id", fail)
+    monkeypatch.setattr(harness.store.jobs, "save_file_id", fail)
     picture = PictureFile(0, 1, Path("a.png"))
-    await room.desk.keep_file_id(Platform.TELEGRAM, "j", picture, "photo", "id")
+    await harness.desk.keep_file_id(Platform.TELEGRAM, "j", picture, "photo", "id")
 
 
 async def test_a_run_knows_the_tiers_people_before_anybody_asks(tmp_path: Path) -> None:
     tier = Tier(frozenset({"console:ann"}), Entitlement(weight=3, daily_credits=50))
-    async with open_room(tmp_path, rules=Rules(tiers=(tier,))) as room:
-        await room.desk.handle(Quota(), a_context("1"))
-        person = await room.store.people.find(Platform.CONSOLE, "ann")
+    async with open_harness(tmp_path, rules=Rules(tiers=(tier,))) as harness:
+        await harness.desk.handle(Quota(), a_context("1"))
+        person = await harness.store.people.find(Platform.CONSOLE, "ann")
     assert person is not None
-    async with open_room(tmp_path, rules=Rules(tiers=(tier,))) as room, room.running():
-        await until(lambda: bool(room.desk._loops))
-        assert room.desk.parts.tiers.weight_of(person) == 3
+    async with open_harness(tmp_path, rules=Rules(tiers=(tier,))) as harness, harness.running():
+        await until(lambda: bool(harness.desk._loops))
+        assert harness.desk.parts.tiers.weight_of(person) == 3

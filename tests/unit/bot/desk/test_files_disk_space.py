@@ -16,8 +16,8 @@ from bot.errors import CannotSave, NoDiskSpace
 from bot.messages import format_caption, format_error
 from bot.outcomes import JobState, Platform, Receipt
 from engine.request import FailReason
+from tests.fakes.desk_harness import DeskHarness, a_context, open_harness, until
 from tests.fakes.renderer import Act, FakeRenderer
-from tests.fakes.room import Room, a_context, open_room, until
 
 GIB, MIB = 2**30, 2**20
 Usage = namedtuple("Usage", "total used free")  # as shutil.disk_usage returns it
@@ -49,13 +49,15 @@ def _fast_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "_unsaved", files.LogLimiter("a test", clock=lambda: 0.0))
 
 
-async def credits_of(room: Room, user_id: str = "ann") -> int:
-    person = await room.store.people.find(Platform.CONSOLE, user_id)
-    return 0 if person is None else (await room.store.people.account(person)).credits
+async def credits_of(harness: DeskHarness, user_id: str = "ann") -> int:
+    person = await harness.store.people.find(Platform.CONSOLE, user_id)
+    return 0 if person is None else (await harness.store.people.account(person)).credits
 
 
-async def accept(room: Room, event: str = "1", user: str = "ann") -> Receipt:
-    receipt = await room.desk.handle(Draw(prompt="a face", size=PixelSize(512, 512)), a_context(event, user))
+async def accept(harness: DeskHarness, event: str = "1", user: str = "ann") -> Receipt:
+    receipt = await harness.desk.handle(
+        Draw(prompt="a face", size=PixelSize(512, 512)), a_context(event, user)
+    )
     assert isinstance(receipt, Receipt)
     return receipt
 
@@ -63,33 +65,33 @@ async def accept(room: Room, event: str = "1", user: str = "ann") -> Receipt:
 async def test_a_request_that_the_disk_cannot_take_is_refused_before_it_is_charged(
     tmp_path: Path, disk: Disk
 ) -> None:
-    async with open_room(tmp_path, reserve_bytes=100 * MIB) as room:
-        earlier = await accept(room)
+    async with open_harness(tmp_path, reserve_bytes=100 * MIB) as harness:
+        earlier = await accept(harness)
         disk.free = 100 * MIB + 500_000  # the reserve, and less than one picture
-        before = await credits_of(room)
+        before = await credits_of(harness)
         with pytest.raises(NoDiskSpace) as refused:
-            await accept(room, "2")
-        assert await credits_of(room) == before
+            await accept(harness, "2")
+        assert await credits_of(harness) == before
         assert "disk is full" in format_error(refused.value, "en")
         assert "磁盘已满" in format_error(refused.value, "zh-CN")
-        assert (await accept(room)).job_id == earlier.job_id  # the same message again gets its receipt
+        assert (await accept(harness)).job_id == earlier.job_id  # the same message again gets its receipt
         disk.free += MIB
-        await accept(room, "3")
+        await accept(harness, "3")
 
 
 async def test_an_accepted_job_waits_while_the_disk_is_full_and_is_drawn_when_there_is_room(
     tmp_path: Path, disk: Disk
 ) -> None:
     with structlog.testing.capture_logs() as logs:
-        async with open_room(tmp_path, reserve_bytes=100 * MIB) as room:
-            await accept(room)
+        async with open_harness(tmp_path, reserve_bytes=100 * MIB) as harness:
+            await accept(harness)
             disk.free = 99 * MIB
-            async with room.running():
+            async with harness.running():
                 looked = disk.measured
                 await until(lambda: disk.measured > looked + 5)
-                assert not room.renderer.received
+                assert not harness.renderer.received
                 disk.free = 50 * GIB
-                [result] = await room.chat.wait_for_results(1)
+                [result] = await harness.chat.wait_for_results(1)
     assert (result.state, len(result.pictures)) == (JobState.DONE, 1)
     assert [log["event"] for log in logs].count("disk full: waiting jobs are not drawn") == 1
 
@@ -101,13 +103,13 @@ async def test_a_picture_that_the_full_disk_refuses_is_refunded_and_its_person_r
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with structlog.testing.capture_logs() as logs:
-        async with open_room(tmp_path) as room, room.running():
+        async with open_harness(tmp_path) as harness, harness.running():
             monkeypatch.setattr("engine.durable.os.fsync", refuse)
             for number in range(3):
-                await accept(room, str(number))
-            results = await room.chat.wait_for_results(3)
+                await accept(harness, str(number))
+            results = await harness.chat.wait_for_results(3)
             monkeypatch.undo()
-            assert await credits_of(room) == 40
+            assert await credits_of(harness) == 40
     for result in results:
         assert (result.state, result.fail, result.pictures) == (JobState.FAILED, FailReason.DISK_FULL, ())
         assert result.refund == result.price
@@ -152,8 +154,8 @@ async def test_the_database_takes_other_writes_while_the_disk_is_measured(
         return Usage(100 * GIB, 50 * GIB, 50 * GIB)
 
     monkeypatch.setattr(files.shutil, "disk_usage", write_meanwhile)
-    async with open_room(tmp_path) as room:
-        await accept(room)
+    async with open_harness(tmp_path) as harness:
+        await accept(harness)
     assert written == [True]
 
 
@@ -164,9 +166,9 @@ async def test_a_disk_that_cannot_be_measured_stops_nobody(
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(files.shutil, "disk_usage", fail)
-    async with open_room(tmp_path, reserve_bytes=100 * MIB) as room, room.running():
-        await accept(room)
-        [result] = await room.chat.wait_for_results(1)
+    async with open_harness(tmp_path, reserve_bytes=100 * MIB) as harness, harness.running():
+        await accept(harness)
+        [result] = await harness.chat.wait_for_results(1)
     assert result.state is JobState.DONE
 
 
@@ -186,45 +188,45 @@ def test_a_condition_that_lasts_is_logged_once_a_minute_with_its_count() -> None
 async def test_a_lock_that_another_program_holds_is_waited_out(tmp_path: Path) -> None:
     """At every moment of a job: while it is accepted, drawn, ended and delivered."""
     renderer = FakeRenderer([Act.DRAW], step_s=0.01)
-    async with open_room(tmp_path, renderer=renderer) as room:
-        await room.store._run("PRAGMA busy_timeout = 5")
+    async with open_harness(tmp_path, renderer=renderer) as harness:
+        await harness.store._run("PRAGMA busy_timeout = 5")
         host = sqlite3.connect(tmp_path / "sugarbot.db", isolation_level=None)
         try:
-            async with room.running():
-                first = await accept(room)
+            async with harness.running():
+                first = await accept(harness)
                 await until(lambda: bool(renderer.running))
                 host.execute("BEGIN IMMEDIATE")
                 with pytest.raises(CannotSave) as refused:
-                    await accept(room, "2", "bob")
+                    await accept(harness, "2", "bob")
                 assert "another program" in format_error(refused.value, "en")
-                taking_in = asyncio.create_task(room.desk.store_events(Platform.TELEGRAM, [("3", "{}")]))
+                taking_in = asyncio.create_task(harness.desk.store_events(Platform.TELEGRAM, [("3", "{}")]))
                 await asyncio.sleep(0.2)  # drawn by now; its end cannot be saved
                 assert not taking_in.done()
-                assert not room.chat.results
+                assert not harness.chat.results
                 host.execute("ROLLBACK")
-                [result] = await room.chat.wait_for_results(1)
+                [result] = await harness.chat.wait_for_results(1)
                 await taking_in
-                second = await accept(room, "2", "bob")
-                await room.chat.wait_for_results(2)
+                second = await accept(harness, "2", "bob")
+                await harness.chat.wait_for_results(2)
         finally:
             host.close()
         assert result.job_id == first.job_id
-        assert {one.job_id for one in room.chat.results} == {first.job_id, second.job_id}
-        assert (await room.store.survey()).is_sound
+        assert {one.job_id for one in harness.chat.results} == {first.job_id, second.job_id}
+        assert (await harness.store.survey()).is_sound
 
 
 @pytest.mark.usefixtures("_fast_retries")
 async def test_a_start_under_a_lock_goes_on_when_it_ends(tmp_path: Path) -> None:
-    async with open_room(tmp_path) as room:
-        await accept(room)
-        await room.store._run("PRAGMA busy_timeout = 5")
+    async with open_harness(tmp_path) as harness:
+        await accept(harness)
+        await harness.store._run("PRAGMA busy_timeout = 5")
         host = sqlite3.connect(tmp_path / "sugarbot.db", isolation_level=None)
         host.execute("BEGIN IMMEDIATE")
         try:
-            async with room.running():
+            async with harness.running():
                 await asyncio.sleep(0.1)
                 host.execute("ROLLBACK")
-                [result] = await room.chat.wait_for_results(1)
+                [result] = await harness.chat.wait_for_results(1)
         finally:
             host.close()
     assert result.state is JobState.DONE
@@ -236,10 +238,10 @@ async def test_a_read_that_fails_at_the_start_is_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
     table, query = part.split(".")
-    async with open_room(tmp_path) as room:
-        await accept(room)
-        await room.desk.store_events(Platform.TELEGRAM, [("3", "{}")])
-        asked = getattr(room.store, table)
+    async with open_harness(tmp_path) as harness:
+        await accept(harness)
+        await harness.desk.store_events(Platform.TELEGRAM, [("3", "{}")])
+        asked = getattr(harness.store, table)
         ask, failures = getattr(asked, query), [CannotSave(detail="disk I/O error")]
 
         async def failing_once(*given: object) -> object:
@@ -248,9 +250,9 @@ async def test_a_read_that_fails_at_the_start_is_tried_again(
             return await ask(*given)
 
         monkeypatch.setattr(asked, query, failing_once)
-        async with room.running():
-            await room.chat.wait_for_results(1)
-            assert await room.desk.pending_events(Platform.TELEGRAM) == (("3", "{}"),)
+        async with harness.running():
+            await harness.chat.wait_for_results(1)
+            assert await harness.desk.pending_events(Platform.TELEGRAM) == (("3", "{}"),)
     assert not failures
 
 
@@ -260,10 +262,10 @@ async def test_another_failure_of_the_disk_is_not_called_full(
     def refuse(_: int) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    async with open_room(tmp_path) as room, room.running():
+    async with open_harness(tmp_path) as harness, harness.running():
         monkeypatch.setattr("engine.durable.os.fsync", refuse)
-        await accept(room)
-        [result] = await room.chat.wait_for_results(1)
+        await accept(harness)
+        [result] = await harness.chat.wait_for_results(1)
     assert (result.fail, result.refund) == (FailReason.WORKER_ERROR, result.price)
 
 

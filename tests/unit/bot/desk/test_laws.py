@@ -25,8 +25,8 @@ from bot.policy.rules import Rules
 from bot.store.rows import JobRow, OutboxState
 from engine.request import FailReason, Picture
 from tests.fakes.clock import FakeClock
+from tests.fakes.desk_harness import DeskHarness, a_context, open_harness
 from tests.fakes.renderer import tiny_png
-from tests.fakes.room import Room, a_context, open_room
 
 RULES = Rules(daily_credits=6, max_waiting=3)
 PEOPLE = ("ann", "ben", "cleo")
@@ -98,11 +98,11 @@ class Laws(RuleBasedStateMachine):
         return self.loop.run_until_complete(work)
 
     async def open(self) -> None:
-        self.opening = open_room(self.folder, clock=self.clock, rules=RULES)
-        self.room: Room = await self.opening.__aenter__()
-        self.drawing = self.room.desk.parts.drawing
-        self.completion = self.room.desk.parts.completion
-        await self.room.store.outbox.recover()
+        self.opening = open_harness(self.folder, clock=self.clock, rules=RULES)
+        self.harness: DeskHarness = await self.opening.__aenter__()
+        self.drawing = self.harness.desk.parts.drawing
+        self.completion = self.harness.desk.parts.completion
+        await self.harness.store.outbox.recover()
         await self.drawing.recover()
         for job in self.model.outbox:
             if job.result == "sending":
@@ -115,7 +115,7 @@ class Laws(RuleBasedStateMachine):
         return any(job.state == state for job in self.model.jobs.values())
 
     def row(self, job_id: str) -> JobRow:
-        job = self.do(self.room.store.jobs.find(job_id))
+        job = self.do(self.harness.store.jobs.find(job_id))
         assert isinstance(job, JobRow)
         return job
 
@@ -138,7 +138,7 @@ class Laws(RuleBasedStateMachine):
             expected = NoCreditsLeft
         context = a_context(f"event {self.event}", person)
         try:
-            answer: object = self.do(self.room.desk.handle(Draw(prompt="a", count=count), context))
+            answer: object = self.do(self.harness.desk.handle(Draw(prompt="a", count=count), context))
         except (TooManyWaiting, NoCreditsLeft) as refusal:
             answer = refusal
         assert isinstance(answer, expected)
@@ -152,14 +152,14 @@ class Laws(RuleBasedStateMachine):
     def repeat(self, data: st.DataObject) -> None:
         job_id = data.draw(st.sampled_from(sorted(self.model.jobs)))
         event_id, person = self.origins[job_id]
-        receipt = self.do(self.room.desk.handle(Draw(prompt="b", count=4), a_context(event_id, person)))
+        receipt = self.do(self.harness.desk.handle(Draw(prompt="b", count=4), a_context(event_id, person)))
         assert (receipt.job_id, receipt.repeated) == (job_id, True)
 
     @precondition(lambda self: self.any_is("queued") and not self.any_is("running"))
     @rule(data=st.data())
     def claim(self, data: st.DataObject) -> None:
         job_id = self.job_in(data, "queued")
-        self.do(self.room.store.jobs.claim(job_id, self.drawing._lease, self.clock()))
+        self.do(self.harness.store.jobs.claim(job_id, self.drawing._lease, self.clock()))
         job = self.model.jobs[job_id]
         job.state, job.attempt = "running", job.attempt + 1
 
@@ -199,7 +199,7 @@ class Laws(RuleBasedStateMachine):
         job_id = "" if newest or not own else data.draw(st.sampled_from(own))
         meant = job_id or (waiting[-1] if waiting else "")
         try:
-            answer: object = self.do(self.room.desk.handle(Cancel(job_id), a_context("cancel", person)))
+            answer: object = self.do(self.harness.desk.handle(Cancel(job_id), a_context("cancel", person)))
         except (AlreadyEnded, NothingToCancel) as refusal:
             answer = refusal
         if not meant:
@@ -224,7 +224,7 @@ class Laws(RuleBasedStateMachine):
         if sum(job.result == "sending" for job in outbox) >= MOST_IN_CHAT:  # they are all of one chat
             free = []
         claimed = self.do(
-            self.room.store.outbox.claim(
+            self.harness.store.outbox.claim(
                 "console", now_ms, waited_for_ms=waited_for_ms, most_in_chat=MOST_IN_CHAT
             )
         )
@@ -240,12 +240,12 @@ class Laws(RuleBasedStateMachine):
         jobs = self.model.jobs
         job_id = data.draw(st.sampled_from([key for key, job in jobs.items() if job.result == "sending"]))
         due_ms = self.clock() + 1_000 * later_s if end is OutboxState.MAYBE else 0
-        self.do(self.room.store.outbox.mark(job_id, end, due_ms))
+        self.do(self.harness.store.outbox.mark(job_id, end, due_ms))
         jobs[job_id].result, jobs[job_id].due_ms = end, due_ms
 
     @rule(person=st.sampled_from(PEOPLE))
     def fetch_what_was_kept(self, person: str) -> None:
-        self.do(self.room.desk.handle(Mine(), a_context("mine", person)))
+        self.do(self.harness.desk.handle(Mine(), a_context("mine", person)))
         self.model.credits.setdefault(person, 0)
         for job in self.model.outbox:
             if job.person == person and job.result == "kept":
@@ -256,7 +256,7 @@ class Laws(RuleBasedStateMachine):
         running = [job for job in self.model.jobs.values() if job.state == "running"]
         self.stale += [self.row(key) for key, job in self.model.jobs.items() if job.state == "running"]
         if clean:
-            self.do(self.room.store.jobs.requeue_leased(self.drawing._lease))
+            self.do(self.harness.store.jobs.requeue_leased(self.drawing._lease))
             for job in running:
                 job.state, job.attempt = "queued", job.attempt - 1
                 if job.cancel_asked:
@@ -277,7 +277,7 @@ class Laws(RuleBasedStateMachine):
             self.do(self.check())
 
     async def check(self) -> None:
-        ask, jobs = self.room.store._run, self.model.jobs
+        ask, jobs = self.harness.store._run, self.model.jobs
         rows = {row["id"]: row for row in await ask("SELECT * FROM job")}
         assert {key: (row["state"], row["attempt"]) for key, row in rows.items()} == {
             key: (job.state, job.attempt) for key, job in jobs.items()
@@ -297,7 +297,7 @@ class Laws(RuleBasedStateMachine):
             key: job.result for key, job in jobs.items() if not job.waits
         }
         waiting = {key for key, job in jobs.items() if job.state == "queued"}
-        assert waiting <= set(self.room.desk.parts.queue.scheduler.queue())
+        assert waiting <= set(self.harness.desk.parts.queue.scheduler.queue())
 
     def teardown(self) -> None:
         if hasattr(self, "room"):

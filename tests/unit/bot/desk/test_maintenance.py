@@ -19,7 +19,7 @@ from bot.outcomes import History, Platform, Receipt
 from bot.policy.rules import Rules
 from bot.store.files import backup
 from tests.fakes.clock import FakeClock
-from tests.fakes.room import Room, a_context, open_room, until
+from tests.fakes.desk_harness import DeskHarness, a_context, open_harness, until
 
 DAY_S = 86_400
 
@@ -38,7 +38,7 @@ async def backing_up(folder: Path) -> AsyncIterator[Callable[[], list[Path]]]:
 async def test_a_first_backup_is_made_at_once_and_no_second_the_same_day(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with open_room(tmp_path):
+    async with open_harness(tmp_path):
         async with backing_up(tmp_path) as backups:
             await until(lambda: len(backups()) == 1)
         more: list[Path] = []
@@ -49,7 +49,7 @@ async def test_a_first_backup_is_made_at_once_and_no_second_the_same_day(
 
 
 async def test_a_backup_of_yesterday_is_followed_by_todays(tmp_path: Path) -> None:
-    async with open_room(tmp_path):
+    async with open_harness(tmp_path):
         backup.back_up(tmp_path / "sugarbot.db", tmp_path / "backups", time.time() - 90_000)
         async with backing_up(tmp_path) as backups:
             await until(lambda: len(backups()) == 2)
@@ -60,7 +60,7 @@ async def test_a_folder_that_cannot_be_written_is_tried_again(
 ) -> None:
     monkeypatch.setattr(maintenance, "BACK_UP_AGAIN_S", 0.05)
     (tmp_path / "backups").write_text("a file where the folder should be")
-    async with open_room(tmp_path), backing_up(tmp_path) as backups:
+    async with open_harness(tmp_path), backing_up(tmp_path) as backups:
         await asyncio.sleep(0.2)
         os.unlink(tmp_path / "backups")
         await until(lambda: len(backups()) == 1)
@@ -74,7 +74,7 @@ async def test_a_backup_with_a_wrong_date_neither_postpones_nor_ends_anything(
 ) -> None:
     (tmp_path / "backups").mkdir()
     (tmp_path / "backups" / name).touch()
-    async with open_room(tmp_path), backing_up(tmp_path) as backups:
+    async with open_harness(tmp_path), backing_up(tmp_path) as backups:
         await until(lambda: len(backups()) == 2)
     assert (tmp_path / "backups" / name).exists()
 
@@ -92,7 +92,7 @@ async def test_a_fault_that_nobody_foresaw_is_logged_and_tried_again(
     monkeypatch.setattr(maintenance, "BACK_UP_AGAIN_S", 0.01)
     monkeypatch.setattr(backup, "back_up", faulty)
     with structlog.testing.capture_logs() as logs:
-        async with open_room(tmp_path), backing_up(tmp_path) as backups:
+        async with open_harness(tmp_path), backing_up(tmp_path) as backups:
             await until(lambda: len(backups()) == 1)
     assert [log["event"] for log in logs if log["log_level"] == "error"] == ["no backup made"]
 
@@ -111,8 +111,8 @@ def test_thinning_out_knows_only_possible_dates(tmp_path: Path) -> None:
     assert {*odd, *days[: backup.KEEP_DAYS]} <= kept
 
 
-async def rows_of(room: Room) -> dict[str, int]:
-    ask = room.store._run
+async def rows_of(harness: DeskHarness) -> dict[str, int]:
+    ask = harness.store._run
     return {
         table: (await ask(f"SELECT count(*) FROM {table}"))[0][0]  # noqa: S608 - our own names
         for table in ("inbox", "origin", "outbox", "job")
@@ -122,53 +122,53 @@ async def rows_of(room: Room) -> dict[str, int]:
 async def test_sixty_days_of_messages_leave_no_more_rows_than_a_fortnight(tmp_path: Path) -> None:
     clock, most = FakeClock(), dict[str, int]()
     rules = Rules(daily_credits=1_000, max_waiting=10)
-    async with open_room(tmp_path, clock=clock, rules=rules) as room, room.running():
+    async with open_harness(tmp_path, clock=clock, rules=rules) as harness, harness.running():
         for day in range(60):
             for number in range(5):
                 event = f"{day}-{number}"
-                await room.desk.store_events(Platform.TELEGRAM, [(event, "{}")])
-                await room.desk.handle(
+                await harness.desk.store_events(Platform.TELEGRAM, [(event, "{}")])
+                await harness.desk.handle(
                     Draw(prompt="a face"), a_context(event, platform=Platform.CONSOLE, chat_id="here")
                 )
-                await room.desk.finish_event(Platform.TELEGRAM, event)
-            await room.chat.wait_for_results(5 * (day + 1))
-            await until(lambda: not room.desk.queue_status().drawing)
+                await harness.desk.finish_event(Platform.TELEGRAM, event)
+            await harness.chat.wait_for_results(5 * (day + 1))
+            await until(lambda: not harness.desk.queue_status().drawing)
             clock.advance(days=1)
-            await maintenance.tidy(room.store, tmp_path, 30, clock())
-            for table, count in (await rows_of(room)).items():
+            await maintenance.tidy(harness.store, tmp_path, 30, clock())
+            for table, count in (await rows_of(harness)).items():
                 most[table] = max(count, most.get(table, 0))
-        assert (await room.store.survey()).is_sound
+        assert (await harness.store.survey()).is_sound
     assert most.pop("job") == 300  # history and money are kept for ever
     assert max(most.values()) <= 5 * 15, most
 
 
 async def test_an_origin_stays_while_its_event_waits_to_be_handled_again(tmp_path: Path) -> None:
     clock = FakeClock()
-    async with open_room(tmp_path, clock=clock) as room, room.running():
-        await room.desk.store_events(Platform.CONSOLE, [("1", "{}")])
-        first = await room.desk.handle(Draw(prompt="a face"), a_context("1"))
-        await room.chat.wait_for_results(1)
+    async with open_harness(tmp_path, clock=clock) as harness, harness.running():
+        await harness.desk.store_events(Platform.CONSOLE, [("1", "{}")])
+        first = await harness.desk.handle(Draw(prompt="a face"), a_context("1"))
+        await harness.chat.wait_for_results(1)
         clock.advance(days=40)
-        await maintenance.tidy(room.store, tmp_path, 30, clock())
-        again = await room.desk.handle(Draw(prompt="a face"), a_context("1"))
+        await maintenance.tidy(harness.store, tmp_path, 30, clock())
+        again = await harness.desk.handle(Draw(prompt="a face"), a_context("1"))
         assert isinstance(first, Receipt)
         assert isinstance(again, Receipt)
         assert (again.job_id, again.repeated) == (first.job_id, True)
-        assert (await room.store.survey()).is_sound
+        assert (await harness.store.survey()).is_sound
 
 
 async def test_what_is_not_delivered_yet_keeps_its_row_and_its_pictures(tmp_path: Path) -> None:
     clock = FakeClock()
-    async with open_room(tmp_path, clock=clock) as room:
-        async with room.running():
-            room.chat.errors.extend([ConnectionError("a test's")] * 100)
-            await room.desk.handle(Draw(prompt="a face"), a_context("1"))
+    async with open_harness(tmp_path, clock=clock) as harness:
+        async with harness.running():
+            harness.chat.errors.extend([ConnectionError("a test's")] * 100)
+            await harness.desk.handle(Draw(prompt="a face"), a_context("1"))
             await until(lambda: bool(list((tmp_path / "pictures").glob("*.png"))))
-            await until(lambda: not room.desk.queue_status().drawing)
+            await until(lambda: not harness.desk.queue_status().drawing)
         date_pictures(tmp_path, clock)
         clock.advance(days=40)
-        await maintenance.tidy(room.store, tmp_path, 30, clock())
-        assert (await rows_of(room))["outbox"] == 1
+        await maintenance.tidy(harness.store, tmp_path, 30, clock())
+        assert (await rows_of(harness))["outbox"] == 1
     assert len(list((tmp_path / "pictures").glob("*.png"))) == 1
 
 
@@ -180,23 +180,23 @@ def date_pictures(folder: Path, clock: FakeClock) -> None:
 
 async def test_old_pictures_are_deleted_and_their_person_reads_that_they_expired(tmp_path: Path) -> None:
     clock = FakeClock()
-    async with open_room(tmp_path, clock=clock) as room, room.running():
-        await room.desk.handle(Draw(prompt="an old face", count=2), a_context("1"))
-        await room.chat.wait_for_results(1)
+    async with open_harness(tmp_path, clock=clock) as harness, harness.running():
+        await harness.desk.handle(Draw(prompt="an old face", count=2), a_context("1"))
+        await harness.chat.wait_for_results(1)
         date_pictures(tmp_path, clock)
         (tmp_path / "pictures" / "holiday.png").touch()  # not ours
         clock.advance(days=31)
-        await room.desk.handle(Draw(prompt="a new face"), a_context("2"))
-        await room.chat.wait_for_results(2)
-        [newest] = room.chat.results[-1].pictures
+        await harness.desk.handle(Draw(prompt="a new face"), a_context("2"))
+        await harness.chat.wait_for_results(2)
+        [newest] = harness.chat.results[-1].pictures
         new = newest.path
         os.utime(new, (clock() / 1_000, clock() / 1_000))
         os.utime(tmp_path / "pictures" / "holiday.png", (1, 1))
-        await maintenance.tidy(room.store, tmp_path, 0, clock())
+        await maintenance.tidy(harness.store, tmp_path, 0, clock())
         assert len(list((tmp_path / "pictures").iterdir())) == 4, "0 keeps them for ever"
-        await maintenance.tidy(room.store, tmp_path, 30, clock())
+        await maintenance.tidy(harness.store, tmp_path, 30, clock())
         assert {path.name for path in (tmp_path / "pictures").iterdir()} == {new.name, "holiday.png"}
-        history = await room.desk.handle(Mine(), a_context("3"))
+        history = await harness.desk.handle(Mine(), a_context("3"))
     assert isinstance(history, History)
     assert [(len(entry.pictures), entry.missing) for entry in history.entries] == [(1, 0), (0, 2)]
     for locale, word in (("en", "expired"), ("zh-CN", "过期")):
@@ -218,8 +218,8 @@ async def test_a_tidying_that_fails_is_tried_again_the_next_day(
         tidied.append(1)
 
     monkeypatch.setattr(maintenance, "tidy", faulty)
-    async with open_room(tmp_path) as room:
-        task = asyncio.create_task(maintenance.tidy_daily(room.store, tmp_path, 30, room.clock))
+    async with open_harness(tmp_path) as harness:
+        task = asyncio.create_task(maintenance.tidy_daily(harness.store, tmp_path, 30, harness.clock))
         await until(lambda: len(tidied) > 1)
         task.cancel()
         await asyncio.wait({task})

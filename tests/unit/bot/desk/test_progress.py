@@ -13,8 +13,8 @@ from bot.outcomes import Receipt, Status
 from engine.host import MAX_IN_FLIGHT
 from engine.request import Event, Failed, Finished, Progress, RenderRequest, Stopped, Timings
 from tests.fakes.chat import FakeChat
+from tests.fakes.desk_harness import DeskHarness, a_context, open_harness, until
 from tests.fakes.renderer import Act, FakeRenderer
-from tests.fakes.room import Room, a_context, open_room, until
 
 REQUEST = RenderRequest("j", 1, "a", 128, 128, 7, 1, ())
 
@@ -27,8 +27,8 @@ class SlowChat(FakeChat):
         await super().show(status)
 
 
-async def accept(room: Room, event: str, count: int = 1) -> str:
-    receipt = await room.desk.handle(Draw(prompt="a", count=count), a_context(event, f"person {event}"))
+async def accept(harness: DeskHarness, event: str, count: int = 1) -> str:
+    receipt = await harness.desk.handle(Draw(prompt="a", count=count), a_context(event, f"person {event}"))
     assert isinstance(receipt, Receipt)
     return receipt.job_id
 
@@ -41,12 +41,12 @@ def test_positions_are_announced_in_few_steps() -> None:
 class PatientRenderer(FakeRenderer):
     """Draws a job once the next one is in its hand and everybody was told what that changed."""
 
-    room: Room
+    harness: DeskHarness
 
     async def _render(
         self, request: RenderRequest, listen: Callable[[Event], None], act: Act
     ) -> Finished | Stopped | Failed:
-        publisher, line = self.room.desk.parts.progress, self.room.desk.parts.queue
+        publisher, line = self.harness.desk.parts.progress, self.harness.desk.parts.queue
         await until(
             lambda: (
                 (len(self._turns) == MAX_IN_FLIGHT or not line.scheduler.queue(1))
@@ -59,28 +59,28 @@ class PatientRenderer(FakeRenderer):
 
 async def test_a_placeholder_shows_the_announced_positions_and_not_every_move(tmp_path: Path) -> None:
     renderer = PatientRenderer()
-    async with open_room(tmp_path, renderer=renderer) as room:
-        renderer.room = room
-        room.desk.parts.progress._every_s = 0.0
-        jobs = [await accept(room, str(n)) for n in range(13)]
-        async with room.running():
-            await room.chat.wait_for_results(13)
-        places = [status.position for status in room.chat.shown if status.job_id == jobs[-1]]
+    async with open_harness(tmp_path, renderer=renderer) as harness:
+        renderer.harness = harness
+        harness.desk.parts.progress._every_s = 0.0
+        jobs = [await accept(harness, str(n)) for n in range(13)]
+        async with harness.running():
+            await harness.chat.wait_for_results(13)
+        places = [status.position for status in harness.chat.shown if status.job_id == jobs[-1]]
         assert [place for place in places if place is not None] == [10, 5, 3, 2, 1]
         assert places[-1] is None  # it began
 
 
-async def test_only_jobs_that_come_nearer_are_announced(room: Room) -> None:
+async def test_only_jobs_that_come_nearer_are_announced(harness: DeskHarness) -> None:
     """A job that joins near the front has its place in its receipt; it's told when it comes nearer still."""
-    publisher = room.desk.parts.progress
-    jobs = [await accept(room, str(n)) for n in range(14)]
+    publisher = harness.desk.parts.progress
+    jobs = [await accept(harness, str(n)) for n in range(14)]
     assert publisher._unpublished == {}
-    await room.desk.handle(Cancel(jobs[0]), a_context("c", "person 0"))
+    await harness.desk.handle(Cancel(jobs[0]), a_context("c", "person 0"))
     told = {job_id for job_id, news in publisher._unpublished.items() if news is None}
     assert told == {jobs[index] for index in (2, 3, 4, 6, 11)}  # now at 1, 2, 3, 5, 10
     publisher._unpublished.clear()
-    newcomer = await accept(room, "20")
-    assert room.desk.parts.queue.scheduler.position(newcomer) == 13
+    newcomer = await accept(harness, "20")
+    assert harness.desk.parts.queue.scheduler.position(newcomer) == 13
     assert publisher._unpublished == {}
     assert len(publisher._announced) <= 12  # nothing is kept of those far behind
 
@@ -88,46 +88,46 @@ async def test_only_jobs_that_come_nearer_are_announced(room: Room) -> None:
 async def test_after_a_restart_all_positions_are_announced_a_few_at_a_time(tmp_path: Path) -> None:
     """Discord's answers must move on before they are 15 minutes old, also those far back in line."""
     count = 2 * progress.ANNOUNCED_AT_ONCE
-    async with open_room(tmp_path) as room:
-        jobs = [await accept(room, str(n)) for n in range(count)]
-    async with open_room(tmp_path, renderer=FakeRenderer([Act.HANG])) as room:
-        room.desk.parts.progress._every_s = 0.02
-        async with room.running():
-            await until(lambda: len(room.chat.shown) > 1)
-            assert len(room.chat.shown) <= progress.ANNOUNCED_AT_ONCE + 1  # and the one that is drawn
-            await until(lambda: {status.job_id for status in room.chat.shown} == set(jobs))
-            told = {status.job_id: status.position for status in room.chat.shown}
+    async with open_harness(tmp_path) as harness:
+        jobs = [await accept(harness, str(n)) for n in range(count)]
+    async with open_harness(tmp_path, renderer=FakeRenderer([Act.HANG])) as harness:
+        harness.desk.parts.progress._every_s = 0.02
+        async with harness.running():
+            await until(lambda: len(harness.chat.shown) > 1)
+            assert len(harness.chat.shown) <= progress.ANNOUNCED_AT_ONCE + 1  # and the one that is drawn
+            await until(lambda: {status.job_id for status in harness.chat.shown} == set(jobs))
+            told = {status.job_id: status.position for status in harness.chat.shown}
     assert [told[job_id] for job_id in jobs[1:]] == list(range(1, count))
 
 
-async def test_a_position_that_goes_back_and_forth_is_not_published(room: Room) -> None:
-    line, publisher = room.desk.parts.queue, room.desk.parts.progress
+async def test_a_position_that_goes_back_and_forth_is_not_published(harness: DeskHarness) -> None:
+    line, publisher = harness.desk.parts.queue, harness.desk.parts.progress
     for n in range(4):
-        await room.desk.handle(Draw(prompt="a"), a_context(str(n)))
+        await harness.desk.handle(Draw(prompt="a"), a_context(str(n)))
     last = line.scheduler.queue()[-1]
     assert line.scheduler.position(last) == 3
     for n in range(3):
-        newcomer = await accept(room, str(10 + n))
+        newcomer = await accept(harness, str(10 + n))
         assert line.scheduler.position(last) == 4
-        await room.desk.handle(Cancel(newcomer), a_context(f"c{n}", f"person {10 + n}"))
+        await harness.desk.handle(Cancel(newcomer), a_context(f"c{n}", f"person {10 + n}"))
         assert line.scheduler.position(last) == 3
     assert publisher._unpublished == {}
 
 
 async def test_while_the_model_loads_a_receipt_gives_no_wait(tmp_path: Path) -> None:
     is_loading = True
-    async with open_room(tmp_path, is_loading=lambda: is_loading) as room:
-        room.desk.parts.queue._costs.learn(REQUEST, Finished("j", 1, Timings(denoise_s=10)))
-        await accept(room, "1")
-        receipt = await room.desk.handle(Draw(prompt="a"), a_context("2", "ben"))
+    async with open_harness(tmp_path, is_loading=lambda: is_loading) as harness:
+        harness.desk.parts.queue._costs.learn(REQUEST, Finished("j", 1, Timings(denoise_s=10)))
+        await accept(harness, "1")
+        receipt = await harness.desk.handle(Draw(prompt="a"), a_context("2", "ben"))
         assert isinstance(receipt, Receipt)
         assert (receipt.position, receipt.wait, receipt.is_loading) == (1, None, True)
         is_loading = False
-        publisher, [first, _] = room.desk.parts.progress, room.desk.parts.queue.scheduler.queue()
+        publisher, [first, _] = harness.desk.parts.progress, harness.desk.parts.queue.scheduler.queue()
         publisher.publish_step(Progress(first, 1, 0, 1, 8))
         assert publisher._unpublished[receipt.job_id] is None  # published again, now that it is loaded
-        await publisher._show(receipt.job_id, None, {room.chat.platform: room.chat})
-        [status] = room.chat.shown
+        await publisher._show(receipt.job_id, None, {harness.chat.platform: harness.chat})
+        [status] = harness.chat.shown
         assert (status.position, status.is_loading) == (1, False)
         assert status.wait is not None
         assert 0 < status.wait.least_s < status.wait.most_s
@@ -135,16 +135,16 @@ async def test_while_the_model_loads_a_receipt_gives_no_wait(tmp_path: Path) -> 
 
 async def test_the_wait_grows_shorter_as_the_running_job_goes_on(tmp_path: Path) -> None:
     renderer = FakeRenderer(acts=[Act.HANG])
-    async with open_room(tmp_path, renderer=renderer) as room:
-        room.desk.parts.queue._costs.learn(REQUEST, Finished("j", 1, Timings(denoise_s=10)))
-        running = await accept(room, "1", count=4)
-        waiting = await accept(room, "2")
-        line = room.desk.parts.queue
-        async with room.running():
+    async with open_harness(tmp_path, renderer=renderer) as harness:
+        harness.desk.parts.queue._costs.learn(REQUEST, Finished("j", 1, Timings(denoise_s=10)))
+        running = await accept(harness, "1", count=4)
+        waiting = await accept(harness, "2")
+        line = harness.desk.parts.queue
+        async with harness.running():
             await until(lambda: renderer.running == running)
             waits = []
             for index in (0, 1, 2, 3):
-                room.desk.parts.progress.publish_step(Progress(running, 1, index, 8, 8))
+                harness.desk.parts.progress.publish_step(Progress(running, 1, index, 8, 8))
                 span = line.estimate_wait(waiting)
                 assert span is not None
                 waits.append(span.most_s)
@@ -154,23 +154,23 @@ async def test_the_wait_grows_shorter_as_the_running_job_goes_on(tmp_path: Path)
 
 
 async def test_steps_are_coalesced_to_the_newest(tmp_path: Path) -> None:
-    async with open_room(tmp_path, renderer=FakeRenderer(step_s=0.01)) as room:
-        room.desk.parts.progress._every_s = 0.1
-        job_id = await accept(room, "1", count=3)
-        async with room.running():
-            await room.chat.wait_for_results(1)
-        steps = [(status.index, status.step) for status in room.chat.shown if status.job_id == job_id]
+    async with open_harness(tmp_path, renderer=FakeRenderer(step_s=0.01)) as harness:
+        harness.desk.parts.progress._every_s = 0.1
+        job_id = await accept(harness, "1", count=3)
+        async with harness.running():
+            await harness.chat.wait_for_results(1)
+        steps = [(status.index, status.step) for status in harness.chat.shown if status.job_id == job_id]
         assert steps == sorted(set(steps))
         assert 1 <= len(steps) <= 5 < 24
 
 
 async def test_no_status_comes_after_the_result(tmp_path: Path) -> None:
     chat = SlowChat()
-    async with open_room(tmp_path, chat=chat, renderer=FakeRenderer(step_s=0.001)) as room:
-        room.desk.parts.progress._every_s = 0.0
+    async with open_harness(tmp_path, chat=chat, renderer=FakeRenderer(step_s=0.001)) as harness:
+        harness.desk.parts.progress._every_s = 0.0
         for n in range(10):
-            await accept(room, str(n))
-        async with room.running():
+            await accept(harness, str(n))
+        async with harness.running():
             await chat.wait_for_results(10)
             await asyncio.sleep(0.1)
     for job_id in {job_id for _, job_id in chat.log}:
@@ -185,10 +185,10 @@ async def test_a_chat_that_cannot_show_loses_only_the_status(tmp_path: Path) -> 
         async def show(self, status: Status) -> None:
             raise ConnectionError
 
-    async with open_room(tmp_path, chat=Broken(), renderer=FakeRenderer(step_s=0.001)) as room:
-        await accept(room, "1")
-        async with room.running():
-            await room.chat.wait_for_results(1)
+    async with open_harness(tmp_path, chat=Broken(), renderer=FakeRenderer(step_s=0.001)) as harness:
+        await accept(harness, "1")
+        async with harness.running():
+            await harness.chat.wait_for_results(1)
 
 
 async def test_a_show_that_hangs_delays_its_own_result_only_so_long(
@@ -200,40 +200,40 @@ async def test_a_show_that_hangs_delays_its_own_result_only_so_long(
                 await asyncio.Event().wait()
 
     monkeypatch.setattr(progress, "SHOW_TIMEOUT_S", 2.0)
-    async with open_room(tmp_path, chat=Hanging(), renderer=FakeRenderer(step_s=0.005)) as room:
-        first = await accept(room, "1")
-        second = await accept(room, "2")
-        async with room.running():
-            results = await room.chat.wait_for_results(2)
+    async with open_harness(tmp_path, chat=Hanging(), renderer=FakeRenderer(step_s=0.005)) as harness:
+        first = await accept(harness, "1")
+        second = await accept(harness, "2")
+        async with harness.running():
+            results = await harness.chat.wait_for_results(2)
     assert [job_result.job_id for job_result in results] == [second, first]
 
 
-async def test_an_ended_job_gets_no_status(room: Room) -> None:
-    job_id = await accept(room, "1")
-    job = await room.store.jobs.find(job_id)
+async def test_an_ended_job_gets_no_status(harness: DeskHarness) -> None:
+    job_id = await accept(harness, "1")
+    job = await harness.store.jobs.find(job_id)
     assert job is not None
-    publisher: ProgressPublisher = room.desk.parts.progress
-    await publisher._show(job_id, Progress(job_id, 1, 0, 1, 8), {room.chat.platform: room.chat})
-    await publisher._show("unknown", None, {room.chat.platform: room.chat})
-    assert room.chat.shown == []
-    await publisher._show(job_id, None, {room.chat.platform: room.chat})
-    assert [status.position for status in room.chat.shown] == [0]
+    publisher: ProgressPublisher = harness.desk.parts.progress
+    await publisher._show(job_id, Progress(job_id, 1, 0, 1, 8), {harness.chat.platform: harness.chat})
+    await publisher._show("unknown", None, {harness.chat.platform: harness.chat})
+    assert harness.chat.shown == []
+    await publisher._show(job_id, None, {harness.chat.platform: harness.chat})
+    assert [status.position for status in harness.chat.shown] == [0]
 
 
-async def test_listeners_are_called_when_a_job_leaves_the_queue(room: Room) -> None:
-    job_id = await accept(room, "1")
+async def test_listeners_are_called_when_a_job_leaves_the_queue(harness: DeskHarness) -> None:
+    job_id = await accept(harness, "1")
     moves: list[str] = []
-    room.desk.parts.queue.on_change(moves.append)
-    change = room.desk.parts.queue.changed.next_change
-    room.desk.parts.queue.remove(job_id)
+    harness.desk.parts.queue.on_change(moves.append)
+    change = harness.desk.parts.queue.changed.next_change
+    harness.desk.parts.queue.remove(job_id)
     assert moves == [""]
     assert change.is_set()
 
 
 async def test_twenty_positions_are_announced_at_once_and_the_others_later(tmp_path: Path) -> None:
-    async with open_room(tmp_path) as room:
-        await accept(room, "1")
-        publisher = room.desk.parts.progress
+    async with open_harness(tmp_path) as harness:
+        await accept(harness, "1")
+        publisher = harness.desk.parts.progress
         publisher._every_s = 60.0
         publisher.announce_positions([f"job {n}" for n in range(25)])
         run = asyncio.create_task(publisher.run({}))
@@ -244,20 +244,20 @@ async def test_twenty_positions_are_announced_at_once_and_the_others_later(tmp_p
 
 
 async def test_an_announcement_wakes_an_idle_publisher(tmp_path: Path) -> None:
-    async with open_room(tmp_path) as room:
-        job_id, publisher = await accept(room, "1"), room.desk.parts.progress
+    async with open_harness(tmp_path) as harness:
+        job_id, publisher = await accept(harness, "1"), harness.desk.parts.progress
         publisher._every_s = 0.0
-        run = asyncio.create_task(publisher.run({room.chat.platform: room.chat}))
+        run = asyncio.create_task(publisher.run({harness.chat.platform: harness.chat}))
         await asyncio.sleep(0.01)
         publisher.announce_positions([job_id])
-        await until(lambda: bool(room.chat.shown))
-        assert [status.position for status in room.chat.shown] == [0]
+        await until(lambda: bool(harness.chat.shown))
+        assert [status.position for status in harness.chat.shown] == [0]
         run.cancel()
         await asyncio.wait({run})
 
 
-async def test_an_announcement_does_not_replace_a_step(room: Room) -> None:
-    job_id, publisher = await accept(room, "1"), room.desk.parts.progress
+async def test_an_announcement_does_not_replace_a_step(harness: DeskHarness) -> None:
+    job_id, publisher = await accept(harness, "1"), harness.desk.parts.progress
     publisher._every_s = 60.0
     publisher.publish_step(Progress(job_id, 1, 0, 3, 8))
     publisher.announce_positions([job_id])
@@ -276,12 +276,12 @@ async def test_an_announcement_does_not_replace_a_step(room: Room) -> None:
 
 async def test_positions_are_published_when_the_queue_changes_after_the_model_loaded(tmp_path: Path) -> None:
     is_loading = True
-    async with open_room(tmp_path, is_loading=lambda: is_loading) as room:
-        jobs, publisher = [await accept(room, str(n)) for n in range(14)], room.desk.parts.progress
+    async with open_harness(tmp_path, is_loading=lambda: is_loading) as harness:
+        jobs, publisher = [await accept(harness, str(n)) for n in range(14)], harness.desk.parts.progress
         assert publisher._unpublished == {}
         change = publisher._changed.next_change
         is_loading = False
-        room.desk.parts.queue.remove(jobs[-1])
+        harness.desk.parts.queue.remove(jobs[-1])
         assert set(publisher._unpublished) == set(jobs[:11])  # those near; the others were told of no time
         assert change.is_set()
         publisher._unpublished.clear()
@@ -289,15 +289,15 @@ async def test_positions_are_published_when_the_queue_changes_after_the_model_lo
         assert publisher._unpublished == {}  # once
 
 
-async def test_a_status_for_a_missing_chat_is_no_failure(room: Room) -> None:
-    job_id = await accept(room, "1")
-    await room.desk.parts.progress._show(job_id, None, {})
-    assert room.chat.shown == []
+async def test_a_status_for_a_missing_chat_is_no_failure(harness: DeskHarness) -> None:
+    job_id = await accept(harness, "1")
+    await harness.desk.parts.progress._show(job_id, None, {})
+    assert harness.chat.shown == []
 
 
-async def test_updates_stop_for_one_job_and_not_for_others(room: Room) -> None:
-    first, second = await accept(room, "1"), await accept(room, "2")
-    publisher = room.desk.parts.progress
+async def test_updates_stop_for_one_job_and_not_for_others(harness: DeskHarness) -> None:
+    first, second = await accept(harness, "1"), await accept(harness, "2")
+    publisher = harness.desk.parts.progress
     for job_id in (first, second):
         publisher.publish_step(Progress(job_id, 1, 0, 1, 8))
     await publisher.stop_updates(first)
@@ -305,10 +305,10 @@ async def test_updates_stop_for_one_job_and_not_for_others(room: Room) -> None:
     assert set(publisher._unpublished) == {second}
 
 
-async def test_a_nearer_position_and_a_step_wake_the_publisher(room: Room) -> None:
-    jobs, publisher = [await accept(room, str(n)) for n in range(3)], room.desk.parts.progress
+async def test_a_nearer_position_and_a_step_wake_the_publisher(harness: DeskHarness) -> None:
+    jobs, publisher = [await accept(harness, str(n)) for n in range(3)], harness.desk.parts.progress
     change = publisher._changed.next_change
-    room.desk.parts.queue.remove(jobs[0])
+    harness.desk.parts.queue.remove(jobs[0])
     assert set(publisher._unpublished) == {jobs[2]}  # from the second place to the first
     assert change.is_set()
     change = publisher._changed.next_change

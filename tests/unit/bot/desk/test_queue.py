@@ -11,12 +11,12 @@ from bot.desk.queue import ChangeSignal, JobQueue, LoraPrefetch, MonotonicClock,
 from bot.outcomes import Receipt
 from engine.request import LoraChoice
 from tests.fakes.clock import FakeClock
-from tests.fakes.room import Room, a_context
+from tests.fakes.desk_harness import DeskHarness, a_context
 
 
-async def accept(room: Room, event: str, lora: str = "none") -> str:
+async def accept(harness: DeskHarness, event: str, lora: str = "none") -> str:
     draw = Draw(prompt="a", loras=(LoraWish(lora),))
-    receipt = await room.desk.handle(draw, a_context(event, f"person {event}"))
+    receipt = await harness.desk.handle(draw, a_context(event, f"person {event}"))
     assert isinstance(receipt, Receipt)
     return receipt.job_id
 
@@ -54,20 +54,20 @@ async def test_a_waiter_wakes_at_the_change_or_after_its_timeout() -> None:
         await forever
 
 
-async def test_a_job_that_left_the_queue_needs_no_loras(room: Room) -> None:
-    line = room.desk.parts.queue
-    job_id = await accept(room, "1", "sugar")
+async def test_a_job_that_left_the_queue_needs_no_loras(harness: DeskHarness) -> None:
+    line = harness.desk.parts.queue
+    job_id = await accept(harness, "1", "sugar")
     assert line.jobs[job_id].loras == (LoraChoice("sugar", "a" * 64, 0.8),)
-    await room.desk.handle(Cancel(job_id), a_context("c", "person 1"))
+    await harness.desk.handle(Cancel(job_id), a_context("c", "person 1"))
     assert (job_id in line.jobs, line.scheduler.waiting, line.scheduler.queue()) == (False, 0, ())
 
 
 @pytest.mark.parametrize("change", ["joins", "leaves", "merges", "drawn"])
 async def test_every_change_of_the_queue_notifies_and_names_the_job_that_joined(
-    room: Room, change: str
+    harness: DeskHarness, change: str
 ) -> None:
-    job_id, line = await accept(room, "1"), room.desk.parts.queue
-    job = await room.store.jobs.find(job_id)
+    job_id, line = await accept(harness, "1"), harness.desk.parts.queue
+    job = await harness.store.jobs.find(job_id)
     assert job is not None
     if change == "joins":
         line.remove(job_id)
@@ -86,10 +86,10 @@ async def test_every_change_of_the_queue_notifies_and_names_the_job_that_joined(
     assert moves == [job_id if change == "joins" else ""]
 
 
-async def test_a_queue_is_cut_where_it_is_asked(room: Room) -> None:
-    jobs = tuple([await accept(room, str(number)) for number in range(3)])
-    assert room.desk.parts.queue.scheduler.queue() == jobs
-    assert room.desk.parts.queue.scheduler.queue(2) == jobs[:2]
+async def test_a_queue_is_cut_where_it_is_asked(harness: DeskHarness) -> None:
+    jobs = tuple([await accept(harness, str(number)) for number in range(3)])
+    assert harness.desk.parts.queue.scheduler.queue() == jobs
+    assert harness.desk.parts.queue.scheduler.queue(2) == jobs[:2]
 
 
 def lora(name: str, weight: float = 1.0) -> LoraChoice:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bot.store import Store, open_store
-from tests.fakes.room import MIGRATIONS
+from tests.fakes.desk_harness import MIGRATIONS
 
 
 @pytest.fixture

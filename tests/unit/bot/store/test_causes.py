@@ -21,7 +21,7 @@ from bot.errors import (
 from bot.store import Store, open_store
 from bot.store.database import operator_error
 from bot.store.files.backup import back_up, restore
-from tests.fakes.room import MIGRATIONS
+from tests.fakes.desk_harness import MIGRATIONS
 
 NOW_S = 1_790_000_000.0
 DATABASE = Path("var") / "a.db"

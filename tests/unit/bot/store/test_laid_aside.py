@@ -11,7 +11,7 @@ from bot.errors import DatabaseDamaged
 from bot.store import open_store
 from bot.store.files.backup import back_up, restore
 from bot.store.files.migrate import APPLICATION_ID
-from tests.fakes.room import MIGRATIONS
+from tests.fakes.desk_harness import MIGRATIONS
 from tests.unit.bot.store.stored import names_in
 
 NOW_S = datetime(2026, 11, 29, 9, 30, tzinfo=UTC).timestamp()

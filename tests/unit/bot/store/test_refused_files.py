@@ -28,7 +28,7 @@ from bot.store import open_store
 from bot.store.database import operator_error
 from bot.store.files.backup import back_up, restore
 from bot.store.files.migrate import APPLICATION_ID
-from tests.fakes.room import MIGRATIONS
+from tests.fakes.desk_harness import MIGRATIONS
 
 NOW_S = 1_790_000_000.0
 

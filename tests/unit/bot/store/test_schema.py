@@ -10,7 +10,7 @@ import pytest
 from bot.outcomes import JobState, Platform
 from bot.store.rows import LedgerKind, OutboxState
 from engine.request import MAX_SEED, FailReason
-from tests.fakes.room import MIGRATIONS
+from tests.fakes.desk_harness import MIGRATIONS
 
 JOB = {
     "id": "j", "person": 1, "state": "queued", "accepted_order": 1, "platform": "web", "chat_id": "",

@@ -1,4 +1,4 @@
-"""The loader of named statements, and that every statement of the room is asked by someone."""
+"""The loader of named statements, and that the code uses every statement."""
 
 import re
 from pathlib import Path

@@ -18,7 +18,7 @@ from bot.store.database import Value
 from bot.store.files.lock import locked
 from bot.store.rows import DefaultLora, LedgerKind, OutboxState, PictureRow
 from engine.request import LoraChoice
-from tests.fakes.room import MIGRATIONS
+from tests.fakes.desk_harness import MIGRATIONS
 from tests.unit.bot.store.stored import a_job, claim, ended_jobs, names_in
 
 

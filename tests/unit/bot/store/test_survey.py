@@ -7,15 +7,15 @@ import pytest
 
 from bot.commands.values import Draw
 from bot.store import Store
-from tests.fakes.room import a_context, open_room
+from tests.fakes.desk_harness import a_context, open_harness
 
 
 async def test_a_used_database_is_sound_and_counted(tmp_path: Path) -> None:
-    async with open_room(tmp_path) as room:
-        async with room.running():
-            await room.desk.handle(Draw(prompt="a face", count=2), a_context("1"))
-            await room.chat.wait_for_results(1)
-        survey = await room.store.survey()
+    async with open_harness(tmp_path) as harness:
+        async with harness.running():
+            await harness.desk.handle(Draw(prompt="a face", count=2), a_context("1"))
+            await harness.chat.wait_for_results(1)
+        survey = await harness.store.survey()
     assert survey.is_sound
     assert dict(survey.jobs) == {"done": 1}
     assert (survey.people, survey.pictures) == (1, 2)
@@ -24,26 +24,26 @@ async def test_a_used_database_is_sound_and_counted(tmp_path: Path) -> None:
 
 
 async def test_credits_changed_by_hand_are_seen(tmp_path: Path) -> None:
-    async with open_room(tmp_path) as room:
-        await room.desk.handle(Draw(prompt="a face"), a_context("1"))
+    async with open_harness(tmp_path) as harness:
+        await harness.desk.handle(Draw(prompt="a face"), a_context("1"))
     with sqlite3.connect(tmp_path / "sugarbot.db") as database:
         database.execute("UPDATE account SET credits = credits + 1")
     database.close()
-    async with open_room(tmp_path) as room:
-        survey = await room.store.survey()
+    async with open_harness(tmp_path) as harness:
+        survey = await harness.store.survey()
     assert survey.unbalanced == 1
     assert not survey.is_sound
 
 
 async def test_an_ended_job_without_a_parcel_is_seen(tmp_path: Path) -> None:
-    async with open_room(tmp_path) as room, room.running():
-        await room.desk.handle(Draw(prompt="a face"), a_context("1"))
-        await room.chat.wait_for_results(1)
+    async with open_harness(tmp_path) as harness, harness.running():
+        await harness.desk.handle(Draw(prompt="a face"), a_context("1"))
+        await harness.chat.wait_for_results(1)
     with sqlite3.connect(tmp_path / "sugarbot.db") as database:
         database.execute("DELETE FROM outbox")
     database.close()
-    async with open_room(tmp_path) as room:
-        survey = await room.store.survey()
+    async with open_harness(tmp_path) as harness:
+        survey = await harness.store.survey()
     assert survey.lost_results == 1
     assert not survey.is_sound
 

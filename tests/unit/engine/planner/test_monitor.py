@@ -5,7 +5,7 @@ import threading
 
 from engine.planner.headroom import Headroom
 from engine.planner.monitor import HeadroomMonitor
-from tests.fakes.room import FakeProbe, until
+from tests.fakes.desk_harness import FakeProbe, until
 
 
 class HangingProbe(FakeProbe):

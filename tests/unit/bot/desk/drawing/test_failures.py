@@ -21,30 +21,30 @@ from engine.request import (
     Stopped,
     Timings,
 )
+from tests.fakes.desk_harness import DeskHarness, a_context, open_harness, until
 from tests.fakes.renderer import Act, FakeRenderer, tiny_png
-from tests.fakes.room import Room, a_context, open_room, until
 
 
-async def accept(room: Room, event: str = "1", count: int = 2) -> str:
-    receipt = await room.desk.handle(Draw(prompt="a", count=count), a_context(event, f"person {event}"))
+async def accept(harness: DeskHarness, event: str = "1", count: int = 2) -> str:
+    receipt = await harness.desk.handle(Draw(prompt="a", count=count), a_context(event, f"person {event}"))
     assert isinstance(receipt, Receipt)
     return receipt.job_id
 
 
-async def row_of(room: Room, job_id: str) -> JobRow:
-    job = await room.store.jobs.find(job_id)
+async def row_of(harness: DeskHarness, job_id: str) -> JobRow:
+    job = await harness.store.jobs.find(job_id)
     assert job is not None
     return job
 
 
-async def claimed(room: Room, tries: int = 1, count: int = 2) -> JobRow:
+async def claimed(harness: DeskHarness, tries: int = 1, count: int = 2) -> JobRow:
     """A job at this try."""
-    job_id = await accept(room, count=count)
+    job_id = await accept(harness, count=count)
     for _ in range(tries - 1):
-        job = await room.store.jobs.claim(job_id, "a run", 1)
+        job = await harness.store.jobs.claim(job_id, "a run", 1)
         assert job is not None
-        await room.store.jobs.requeue(job, uses_attempt=True)
-    job = await room.store.jobs.claim(job_id, "a run", 1)
+        await harness.store.jobs.requeue(job, uses_attempt=True)
+    job = await harness.store.jobs.claim(job_id, "a run", 1)
     assert job is not None
     assert job.attempt == tries
     return job
@@ -54,36 +54,36 @@ def pictures(count: int) -> list[Picture]:
     return [Picture(index, index, 8, 8, tiny_png(index)) for index in range(count)]
 
 
-async def credits_of(room: Room) -> int:
-    person = await room.store.people.find("console", "person 1")
+async def credits_of(harness: DeskHarness) -> int:
+    person = await harness.store.people.find("console", "person 1")
     assert person is not None
-    return (await room.store.people.account(person)).credits
+    return (await harness.store.people.account(person)).credits
 
 
-async def test_the_third_loss_keeps_and_charges_what_was_drawn(room: Room) -> None:
-    job = await claimed(room, tries=3)
-    await room.desk.parts.completion.use_attempt(job, pictures(1))
-    ended = await row_of(room, job.id)
+async def test_the_third_loss_keeps_and_charges_what_was_drawn(harness: DeskHarness) -> None:
+    job = await claimed(harness, tries=3)
+    await harness.desk.parts.completion.use_attempt(job, pictures(1))
+    ended = await row_of(harness, job.id)
     assert (ended.state, ended.fail) == (JobState.FAILED, FailReason.WORKER_ERROR)
-    assert len(await room.store.jobs.pictures_of([job.id])) == 1
-    assert await credits_of(room) == 39
+    assert len(await harness.store.jobs.pictures_of([job.id])) == 1
+    assert await credits_of(harness) == 39
 
 
-async def test_the_second_loss_keeps_nothing_and_charges_later(room: Room) -> None:
-    job = await claimed(room, tries=2)
-    await room.desk.parts.completion.use_attempt(job, pictures(1))
-    again = await row_of(room, job.id)
+async def test_the_second_loss_keeps_nothing_and_charges_later(harness: DeskHarness) -> None:
+    job = await claimed(harness, tries=2)
+    await harness.desk.parts.completion.use_attempt(job, pictures(1))
+    again = await row_of(harness, job.id)
     assert (again.state, again.attempt) == (JobState.QUEUED, 2)
-    assert await credits_of(room) == 38
+    assert await credits_of(harness) == 38
     assert MAX_ATTEMPTS == 3
 
 
-async def test_a_loss_after_a_cancel_is_a_cancel_even_at_the_third_try(room: Room) -> None:
-    job = await claimed(room, tries=3)
-    await room.store.jobs.request_cancel(job.id)
-    await room.desk.parts.completion.use_attempt(job, pictures(1))
-    assert (await row_of(room, job.id)).state == JobState.CANCELLED
-    assert await credits_of(room) == 40
+async def test_a_loss_after_a_cancel_is_a_cancel_even_at_the_third_try(harness: DeskHarness) -> None:
+    job = await claimed(harness, tries=3)
+    await harness.store.jobs.request_cancel(job.id)
+    await harness.desk.parts.completion.use_attempt(job, pictures(1))
+    assert (await row_of(harness, job.id)).state == JobState.CANCELLED
+    assert await credits_of(harness) == 40
 
 
 @pytest.mark.parametrize(
@@ -97,18 +97,18 @@ async def test_a_loss_after_a_cancel_is_a_cancel_even_at_the_third_try(room: Roo
     ],
 )
 async def test_each_answer_ends_the_job_its_way(
-    room: Room,
+    harness: DeskHarness,
     answer: Finished | Failed | Stopped,
     drawn: int,
     state: JobState,
     fail: FailReason | None,
     credits: int,
 ) -> None:
-    job = await claimed(room)
-    await room.desk.parts.completion.record_answer(job, answer, pictures(drawn), is_closing=False)
-    ended = await row_of(room, job.id)
+    job = await claimed(harness)
+    await harness.desk.parts.completion.record_answer(job, answer, pictures(drawn), is_closing=False)
+    ended = await row_of(harness, job.id)
     assert (ended.state, ended.fail) == (state, fail)
-    assert await credits_of(room) == credits
+    assert await credits_of(harness) == credits
 
 
 @pytest.mark.parametrize(
@@ -121,38 +121,38 @@ async def test_each_answer_ends_the_job_its_way(
     ],
 )
 async def test_a_stop_is_ours_only_while_we_close_and_nobody_asked_for_it(
-    room: Room, is_closing: bool, cancel_asked: bool, state: JobState
+    harness: DeskHarness, is_closing: bool, cancel_asked: bool, state: JobState
 ) -> None:
-    job = await claimed(room)
-    completion = room.desk.parts.completion
+    job = await claimed(harness)
+    completion = harness.desk.parts.completion
     if cancel_asked:
-        await room.store.jobs.request_cancel(job.id)
+        await harness.store.jobs.request_cancel(job.id)
     await completion.record_answer(job, Stopped(job.id, 1), [], is_closing=is_closing)
-    stopped = await row_of(room, job.id)
+    stopped = await row_of(harness, job.id)
     assert (stopped.state, stopped.attempt) == (state, 0 if state == JobState.QUEUED else 1)
 
 
-async def test_a_refusal_ends_what_waits_and_nothing_else(room: Room) -> None:
-    completion = room.desk.parts.completion
-    job = await claimed(room)
+async def test_a_refusal_ends_what_waits_and_nothing_else(harness: DeskHarness) -> None:
+    completion = harness.desk.parts.completion
+    job = await claimed(harness)
     await completion.refuse(job.id)
     await completion.refuse("unknown")
-    assert (await row_of(room, job.id)).state == JobState.RUNNING
+    assert (await row_of(harness, job.id)).state == JobState.RUNNING
     await completion.requeue(job, uses_attempt=False)
     await completion.refuse(job.id)
-    ended = await row_of(room, job.id)
+    ended = await row_of(harness, job.id)
     assert (ended.state, ended.fail, ended.attempt) == (JobState.FAILED, FailReason.OUT_OF_MEMORY, 0)
-    assert job.id not in room.desk.parts.queue.jobs
+    assert job.id not in harness.desk.parts.queue.jobs
 
 
-async def test_a_late_requeue_does_not_join_the_queue(room: Room) -> None:
-    job = await claimed(room)
-    completion = room.desk.parts.completion
-    room.desk.parts.queue.remove(job.id)
+async def test_a_late_requeue_does_not_join_the_queue(harness: DeskHarness) -> None:
+    job = await claimed(harness)
+    completion = harness.desk.parts.completion
+    harness.desk.parts.queue.remove(job.id)
     await completion.fail(job)
     await completion.requeue(job, uses_attempt=True)
-    assert (await row_of(room, job.id)).state == JobState.FAILED
-    assert room.desk.parts.queue.scheduler.queue() == ()
+    assert (await row_of(harness, job.id)).state == JobState.FAILED
+    assert harness.desk.parts.queue.scheduler.queue() == ()
 
 
 class SlowToBegin(FakeRenderer):
@@ -174,37 +174,37 @@ class SlowToBegin(FakeRenderer):
 
 async def test_step_zero_is_published_before_the_renderer_reports(tmp_path: Path) -> None:
     renderer = SlowToBegin()
-    async with open_room(tmp_path, renderer=renderer) as room:
-        room.desk.parts.progress._every_s = 0.0
-        job_id = await accept(room)
-        async with room.running():
-            await until(lambda: bool(room.chat.shown))
-            [status] = room.chat.shown
+    async with open_harness(tmp_path, renderer=renderer) as harness:
+        harness.desk.parts.progress._every_s = 0.0
+        job_id = await accept(harness)
+        async with harness.running():
+            await until(lambda: bool(harness.chat.shown))
+            [status] = harness.chat.shown
             assert (status.job_id, status.position, status.index) == (job_id, None, 0)
             assert (status.step, status.steps, status.count, status.pictures) == (0, 8, 2, ())
-            queue_status = room.desk.queue_status()
+            queue_status = harness.desk.queue_status()
             assert (queue_status.drawing, queue_status.step, queue_status.steps) == (job_id, 0, 0)
 
 
-async def test_the_loop_keeps_nothing_of_a_job_that_has_ended(room: Room) -> None:
-    room.renderer.acts.append(Act.HANG)
-    job_id = await accept(room)
-    drawing = room.desk.parts.drawing
-    async with room.running():
-        await until(lambda: room.renderer.running == job_id)
-        await room.desk.handle(Cancel(), a_context("c", "person 1"))
-        await room.chat.wait_for_results(1)
+async def test_the_loop_keeps_nothing_of_a_job_that_has_ended(harness: DeskHarness) -> None:
+    harness.renderer.acts.append(Act.HANG)
+    job_id = await accept(harness)
+    drawing = harness.desk.parts.drawing
+    async with harness.running():
+        await until(lambda: harness.renderer.running == job_id)
+        await harness.desk.handle(Cancel(), a_context("c", "person 1"))
+        await harness.chat.wait_for_results(1)
         await until(lambda: not drawing._claims)
         assert (drawing._to_stop, drawing.running) == (set(), ("", 0, 0))
 
 
 async def test_a_job_that_is_gone_when_it_is_claimed_leaves_the_queue(
-    room: Room, monkeypatch: pytest.MonkeyPatch
+    harness: DeskHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def gone(*_: object) -> None:
         return None
 
-    job_id, line = await accept(room), room.desk.parts.queue
+    job_id, line = await accept(harness), harness.desk.parts.queue
     left: list[str] = []
     remove = line.remove
 
@@ -212,26 +212,26 @@ async def test_a_job_that_is_gone_when_it_is_claimed_leaves_the_queue(
         left.append(job_id)
         remove(job_id)
 
-    monkeypatch.setattr(room.store.jobs, "claim", gone)
+    monkeypatch.setattr(harness.store.jobs, "claim", gone)
     monkeypatch.setattr(line, "remove", note)
-    async with room.running():
+    async with harness.running():
         await until(lambda: bool(left))
     assert left == [job_id]
-    assert (room.renderer.received, line.scheduler.queue(), line.scheduler.waiting) == ([], (), 0)
+    assert (harness.renderer.received, line.scheduler.queue(), line.scheduler.waiting) == ([], (), 0)
 
 
-async def test_a_job_starts_once_however_often_it_reports(room: Room) -> None:
+async def test_a_job_starts_once_however_often_it_reports(harness: DeskHarness) -> None:
     with structlog.testing.capture_logs() as logs:
-        await accept(room, count=3)
-        async with room.running():
-            [result] = await room.chat.wait_for_results(1)
+        await accept(harness, count=3)
+        async with harness.running():
+            [result] = await harness.chat.wait_for_results(1)
     assert [log["event"] for log in logs].count("job started") == 1
     assert len(result.pictures) == 3
 
 
-async def test_a_picture_is_shown_as_soon_as_it_is_complete(room: Room) -> None:
+async def test_a_picture_is_shown_as_soon_as_it_is_complete(harness: DeskHarness) -> None:
     shown: list[int] = []
-    publisher = room.desk.parts.progress
+    publisher = harness.desk.parts.progress
     drawing = publisher.publish_step
 
     def note(progress: object, pictures: tuple[Picture, ...] = ()) -> None:
@@ -239,17 +239,17 @@ async def test_a_picture_is_shown_as_soon_as_it_is_complete(room: Room) -> None:
         drawing(progress, pictures)  # type: ignore[arg-type]
 
     publisher.publish_step = note  # type: ignore[method-assign, assignment]
-    await accept(room, count=2)
-    async with room.running():
-        await room.chat.wait_for_results(1)
+    await accept(harness, count=2)
+    async with harness.running():
+        await harness.chat.wait_for_results(1)
     # begun by the desk, begun by the renderer, then eight steps and the picture, twice
     assert shown == [0, 0, *[0] * 8, 1, *[1] * 8, 2]
 
 
 async def test_recovery_returns_the_jobs_that_it_found_waiting_and_not_the_known_ones(tmp_path: Path) -> None:
-    async with open_room(tmp_path) as room:
-        old = await accept(room, "1")
-    async with open_room(tmp_path) as room:
-        new = await accept(room, "2")
-        assert await room.desk.parts.drawing.recover() == (old,)
-        assert set(room.desk.parts.queue.scheduler.queue()) == {old, new}
+    async with open_harness(tmp_path) as harness:
+        old = await accept(harness, "1")
+    async with open_harness(tmp_path) as harness:
+        new = await accept(harness, "2")
+        assert await harness.desk.parts.drawing.recover() == (old,)
+        assert set(harness.desk.parts.queue.scheduler.queue()) == {old, new}

@@ -10,8 +10,8 @@ from engine.planner.cost import CostBook
 from engine.planner.headroom import Headroom
 from engine.request import Failed, FailReason, Finished, RenderRequest, Timings, WorkerInfo
 from engine.scheduler import Decision
+from tests.fakes.desk_harness import DeskHarness, a_context, open_harness, until
 from tests.fakes.renderer import Act, FakeRenderer
-from tests.fakes.room import Room, a_context, open_room, until
 
 GIB = 2**30
 A_WORKER = WorkerInfo(1, "cuda:0", "a card", "bfloat16", "", "tiny", 1.0, 19 * GIB)
@@ -19,30 +19,30 @@ A_REQUEST = RenderRequest("before", 1, "a", 128, 128, 7)
 NO_ROOM = Headroom(0, 24 * GIB, 0, "a card", "others use it")
 
 
-async def accept(room: Room, event: str) -> str:
-    receipt = await room.desk.handle(Draw(prompt="a", seed=7), a_context(event, f"person {event}"))
+async def accept(harness: DeskHarness, event: str) -> str:
+    receipt = await harness.desk.handle(Draw(prompt="a", seed=7), a_context(event, f"person {event}"))
     assert isinstance(receipt, Receipt)
     return receipt.job_id
 
 
-def costs_of(room: Room) -> CostBook:
-    return room.desk.parts.queue._costs
+def costs_of(harness: DeskHarness) -> CostBook:
+    return harness.desk.parts.queue._costs
 
 
-def need(room: Room) -> str:
+def need(harness: DeskHarness) -> str:
     """What the first in line needs, as the log says it."""
-    turn: Decision = room.desk.parts.queue.next(NO_ROOM)
+    turn: Decision = harness.desk.parts.queue.next(NO_ROOM)
     assert turn.job_id is None
     return turn.reason.partition(" needs ")[2].partition(" and ")[0]
 
 
 async def test_a_job_that_joined_before_the_worker_was_ready_needs_as_much_as_one_that_joined_after(
-    room: Room, tmp_path: Path
+    harness: DeskHarness, tmp_path: Path
 ) -> None:
-    await accept(room, "1")
-    costs_of(room).started(A_WORKER)
-    before = need(room)
-    async with open_room(tmp_path / "another") as another:
+    await accept(harness, "1")
+    costs_of(harness).started(A_WORKER)
+    before = need(harness)
+    async with open_harness(tmp_path / "another") as another:
         costs_of(another).started(A_WORKER)
         await accept(another, "1")
         assert need(another) == before
@@ -57,51 +57,51 @@ async def test_a_job_that_joined_before_the_worker_was_ready_needs_as_much_as_on
     ],
 )
 async def test_what_is_learned_reaches_jobs_that_wait_already(
-    room: Room, outcome: Finished | Failed, learned: str
+    harness: DeskHarness, outcome: Finished | Failed, learned: str
 ) -> None:
-    costs_of(room).started(A_WORKER)
-    await accept(room, "1")
-    costs_of(room).learn(A_REQUEST, outcome)
-    assert need(room) == learned
+    costs_of(harness).started(A_WORKER)
+    await accept(harness, "1")
+    costs_of(harness).learn(A_REQUEST, outcome)
+    assert need(harness) == learned
 
 
 async def test_no_job_is_claimed_while_its_need_cannot_be_predicted(tmp_path: Path) -> None:
     is_loading = True
-    async with open_room(tmp_path, is_loading=lambda: is_loading) as room:
-        room.probe.free_bytes, room.probe.total_bytes = 10 * GIB, 24 * GIB
-        job_id = await accept(room, "1")
-        assert not costs_of(room).knows_weights
-        async with room.running():
+    async with open_harness(tmp_path, is_loading=lambda: is_loading) as harness:
+        harness.probe.free_bytes, harness.probe.total_bytes = 10 * GIB, 24 * GIB
+        job_id = await accept(harness, "1")
+        assert not costs_of(harness).knows_weights
+        async with harness.running():
             looked: list[int] = []
-            real = room.probe.read
-            room.probe.read = lambda: (looked.append(1), real())[1]  # type: ignore[method-assign]
-            costs_of(room).started(A_WORKER)
+            real = harness.probe.read
+            harness.probe.read = lambda: (looked.append(1), real())[1]  # type: ignore[method-assign]
+            costs_of(harness).started(A_WORKER)
             is_loading = False
             await until(lambda: bool(looked))
-            assert room.renderer.received == []  # needs 19.2 GiB of the 10 that are free
-            room.probe.free_bytes = 20 * GIB
-            await room.chat.wait_for_results(1)
-        job = await room.store.jobs.find(job_id)
+            assert harness.renderer.received == []  # needs 19.2 GiB of the 10 that are free
+            harness.probe.free_bytes = 20 * GIB
+            await harness.chat.wait_for_results(1)
+        job = await harness.store.jobs.find(job_id)
     assert job is not None
     assert job.state == JobState.DONE
 
 
 async def test_a_worker_that_is_replaced_leaves_the_weights_known(tmp_path: Path) -> None:
-    async with open_room(tmp_path, is_loading=lambda: True) as room:
-        costs_of(room).started(A_WORKER)
-        await accept(room, "1")
-        async with room.running():
-            await room.chat.wait_for_results(1)  # its need is predicted, although the model loads again
+    async with open_harness(tmp_path, is_loading=lambda: True) as harness:
+        costs_of(harness).started(A_WORKER)
+        await accept(harness, "1")
+        async with harness.running():
+            await harness.chat.wait_for_results(1)  # its need is predicted, although the model loads again
 
 
 async def test_the_book_learns_from_every_job_that_was_drawn(tmp_path: Path) -> None:
-    async with open_room(tmp_path) as room:
-        costs = costs_of(room)
+    async with open_harness(tmp_path) as harness:
+        costs = costs_of(harness)
         before = costs.predict(128, 128, 1, 0)
         assert costs.estimate_of(1.0) is None
-        await accept(room, "1")
-        async with room.running():
-            await room.chat.wait_for_results(1)
+        await accept(harness, "1")
+        async with harness.running():
+            await harness.chat.wait_for_results(1)
         assert costs.estimate_of(1.0) is not None
         assert costs.predict(128, 128, 1, 0).seconds == pytest.approx(0.1)  # as the renderer says
         assert before.seconds > 0.5
@@ -109,20 +109,20 @@ async def test_the_book_learns_from_every_job_that_was_drawn(tmp_path: Path) -> 
 
 async def test_a_job_that_ran_out_of_memory_makes_the_book_doubt(tmp_path: Path) -> None:
     renderer = FakeRenderer([Act.FAIL], fail_reason=FailReason.OUT_OF_MEMORY)
-    async with open_room(tmp_path, renderer=renderer) as room:
-        before = costs_of(room).predict(128, 128, 1, 0).bytes
-        await accept(room, "1")
-        async with room.running():
-            await room.chat.wait_for_results(1)
-        assert costs_of(room).predict(128, 128, 1, 0).bytes == pytest.approx(1.1 * before, rel=0.01)
+    async with open_harness(tmp_path, renderer=renderer) as harness:
+        before = costs_of(harness).predict(128, 128, 1, 0).bytes
+        await accept(harness, "1")
+        async with harness.running():
+            await harness.chat.wait_for_results(1)
+        assert costs_of(harness).predict(128, 128, 1, 0).bytes == pytest.approx(1.1 * before, rel=0.01)
 
 
 async def test_a_clock_that_is_set_back_does_not_change_what_a_person_pays(tmp_path: Path) -> None:
     charged: list[float] = []
-    async with open_room(tmp_path, renderer=FakeRenderer([Act.HANG], step_s=0.001)) as room:
-        room.desk.parts.queue.charge_time = lambda job_id, seconds: charged.append(seconds)  # type: ignore[method-assign]
-        await accept(room, "1")
-        async with room.running():
-            await until(lambda: room.desk.queue_status().step > 0)
-            room.clock.advance(seconds=-3600)
+    async with open_harness(tmp_path, renderer=FakeRenderer([Act.HANG], step_s=0.001)) as harness:
+        harness.desk.parts.queue.charge_time = lambda job_id, seconds: charged.append(seconds)  # type: ignore[method-assign]
+        await accept(harness, "1")
+        async with harness.running():
+            await until(lambda: harness.desk.queue_status().step > 0)
+            harness.clock.advance(seconds=-3600)
     assert 0 <= min(charged) <= max(charged) < 60

@@ -32,8 +32,8 @@ from bot.outcomes import (
     Unlinked,
 )
 from bot.policy.rules import Entitlement, Rules, Tier
+from tests.fakes.desk_harness import DeskHarness, a_context, open_harness, until
 from tests.fakes.renderer import Act, FakeRenderer
-from tests.fakes.room import Room, a_context, open_room, until
 
 RULES = Rules(daily_credits=10, allow=frozenset({"discord:*", "telegram:*"}))
 
@@ -43,8 +43,8 @@ class Talk:
 
     count = 0
 
-    def __init__(self, room: Room, platform: Platform, user_id: str) -> None:
-        self.room, self.platform, self.user_id = room, platform, user_id
+    def __init__(self, harness: DeskHarness, platform: Platform, user_id: str) -> None:
+        self.harness, self.platform, self.user_id = harness, platform, user_id
 
     def context(self, chat_id: str = "") -> CommandContext:
         Talk.count += 1
@@ -53,7 +53,7 @@ class Talk:
         )
 
     async def say(self, command: object, chat_id: str = "") -> object:
-        return await self.room.desk.handle(command, self.context(chat_id))  # type: ignore[arg-type]
+        return await self.harness.desk.handle(command, self.context(chat_id))  # type: ignore[arg-type]
 
     async def draw(self, count: int = 1) -> Receipt:
         receipt = await self.say(Draw(prompt="a face", count=count))
@@ -84,54 +84,54 @@ class Talk:
         return linked
 
 
-def two(room: Room) -> tuple[Talk, Talk]:
-    return Talk(room, Platform.DISCORD, "ann"), Talk(room, Platform.TELEGRAM, "555")
+def two(harness: DeskHarness) -> tuple[Talk, Talk]:
+    return Talk(harness, Platform.DISCORD, "ann"), Talk(harness, Platform.TELEGRAM, "555")
 
 
-async def ask(room: Room, sql: str) -> list[tuple[object, ...]]:
-    return [tuple(row) for row in await room.store._run(sql)]
+async def ask(harness: DeskHarness, sql: str) -> list[tuple[object, ...]]:
+    return [tuple(row) for row in await harness.store._run(sql)]
 
 
 @pytest.fixture
-async def room(tmp_path: Path) -> object:
-    async with open_room(tmp_path, rules=RULES) as opened:
+async def harness(tmp_path: Path) -> object:
+    async with open_harness(tmp_path, rules=RULES) as opened:
         yield opened
 
 
-async def test_two_chats_with_one_code_share_history_and_one_allowance(room: Room) -> None:
-    ann, anna = two(room)
+async def test_two_chats_with_one_code_share_history_and_one_allowance(harness: DeskHarness) -> None:
+    ann, anna = two(harness)
     first, second = await ann.draw(3), await anna.draw(2)
     linked = await anna.join(ann)
     assert linked == Linked((Platform.DISCORD, Platform.TELEGRAM), credits=10)  # 7 + 8, one allowance
     assert await ann.jobs() == await anna.jobs() == [second.job_id, first.job_id]
     await anna.draw(4)
     assert await ann.credits() == 6
-    room.clock.advance(days=1)
+    harness.clock.advance(days=1)
     assert (await ann.credits(), await anna.credits()) == (10, 10)
-    assert await ask(room, "SELECT count(*) FROM person") == [(1,)]
+    assert await ask(harness, "SELECT count(*) FROM person") == [(1,)]
 
 
-async def test_the_first_typing_says_whose_code_it_is_and_joins_nobody(room: Room) -> None:
-    ann, anna = two(room)
+async def test_the_first_typing_says_whose_code_it_is_and_joins_nobody(harness: DeskHarness) -> None:
+    ann, anna = two(harness)
     code = await ann.code()
     asked = await anna.say(Link(code))
     assert asked == LinkAsked(code, Platform.DISCORD, "name of ann")
-    assert await ask(room, "SELECT count(*) FROM person") == [(2,)]
+    assert await ask(harness, "SELECT count(*) FROM person") == [(2,)]
 
 
-async def test_a_message_that_comes_again_after_a_crash_confirms_nothing(room: Room) -> None:
-    ann, anna = two(room)
+async def test_a_message_that_comes_again_after_a_crash_confirms_nothing(harness: DeskHarness) -> None:
+    ann, anna = two(harness)
     code, context = await ann.code(), anna.context()
     for _ in range(3):
-        assert isinstance(await room.desk.handle(Link(code), context), LinkAsked)
+        assert isinstance(await harness.desk.handle(Link(code), context), LinkAsked)
     confirmation = anna.context()
     for _ in range(3):
-        assert isinstance(await room.desk.handle(Link(code), confirmation), Linked)
+        assert isinstance(await harness.desk.handle(Link(code), confirmation), Linked)
 
 
-async def test_a_code_is_the_first_typers_works_once_and_for_ten_minutes(room: Room) -> None:
-    ann, anna = two(room)
-    ben = Talk(room, Platform.TELEGRAM, "777")
+async def test_a_code_is_the_first_typers_works_once_and_for_ten_minutes(harness: DeskHarness) -> None:
+    ann, anna = two(harness)
+    ben = Talk(harness, Platform.TELEGRAM, "777")
     code = await ann.code()
     await anna.say(Link(code))
     with pytest.raises(BadLinkCode):  # read over the shoulder
@@ -139,40 +139,40 @@ async def test_a_code_is_the_first_typers_works_once_and_for_ten_minutes(room: R
     await anna.say(Link(code))
     with pytest.raises(BadLinkCode):
         await ben.say(Link(code))
-    cleo = Talk(room, Platform.DISCORD, "cleo")
+    cleo = Talk(harness, Platform.DISCORD, "cleo")
     late = await cleo.say(Link())
     assert isinstance(late, LinkCode)
     assert late.minutes == 10
     await ben.say(Link(late.code))
-    room.clock.advance(ms=10 * 60_000 - 1)
+    harness.clock.advance(ms=10 * 60_000 - 1)
     assert isinstance(await ben.say(Link(late.code)), Linked)
     early = await ann.code()
-    room.clock.advance(ms=10 * 60_000)
+    harness.clock.advance(ms=10 * 60_000)
     with pytest.raises(BadLinkCode):
-        await Talk(room, Platform.TELEGRAM, "888").say(Link(early))
+        await Talk(harness, Platform.TELEGRAM, "888").say(Link(early))
 
 
-async def test_a_new_code_replaces_the_earlier_one(room: Room) -> None:
-    ann, anna = two(room)
+async def test_a_new_code_replaces_the_earlier_one(harness: DeskHarness) -> None:
+    ann, anna = two(harness)
     early, late = await ann.code(), await ann.code()
     with pytest.raises(BadLinkCode):
         await anna.say(Link(early))
     assert isinstance(await anna.say(Link(late)), LinkAsked)
-    assert await ask(room, "SELECT count(*) FROM link_code") == [(1,)]
+    assert await ask(harness, "SELECT count(*) FROM link_code") == [(1,)]
 
 
-async def test_guessing_is_stopped_for_a_while_for_the_guesser_alone(room: Room) -> None:
-    ann, anna = two(room)
+async def test_guessing_is_stopped_for_a_while_for_the_guesser_alone(harness: DeskHarness) -> None:
+    ann, anna = two(harness)
     code = await ann.code()
     for _ in range(MOST_BY_ACCOUNT):
         with pytest.raises(BadLinkCode):
             await anna.say(Link("WRNGWRNG"))
-        room.clock.advance(seconds=60)
+        harness.clock.advance(seconds=60)
     with pytest.raises(TooManyCodes) as caught:
         await anna.say(Link(code))
     assert caught.value.facts == {"minutes": 6}
-    assert isinstance(await Talk(room, Platform.TELEGRAM, "777").say(Link(code)), LinkAsked)
-    room.clock.advance(seconds=360)
+    assert isinstance(await Talk(harness, Platform.TELEGRAM, "777").say(Link(code)), LinkAsked)
+    harness.clock.advance(seconds=360)
     with pytest.raises(BadLinkCode):  # ben has it
         await anna.say(Link(code))
 
@@ -185,16 +185,16 @@ async def tries(talk: Talk, code: str) -> str:
 
 
 async def test_a_hundred_wrong_codes_at_once_are_counted_before_they_are_tried(
-    room: Room, monkeypatch: pytest.MonkeyPatch
+    harness: DeskHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    anna = Talk(room, Platform.TELEGRAM, "555")
-    find, tried = room.store.links.find_code, []
+    anna = Talk(harness, Platform.TELEGRAM, "555")
+    find, tried = harness.store.links.find_code, []
 
     async def count_tries(code: str, now_ms: int) -> object:
         tried.append(code)
         return await find(code, now_ms)
 
-    monkeypatch.setattr(room.store.links, "find_code", count_tries)
+    monkeypatch.setattr(harness.store.links, "find_code", count_tries)
     wrong = [f"WRNG{number:04}" for number in range(100)]
     said = await asyncio.gather(*(tries(anna, code) for code in wrong))
     assert Counter(said) == {"BadLinkCode": 5, "TooManyCodes": 95}
@@ -202,7 +202,7 @@ async def test_a_hundred_wrong_codes_at_once_are_counted_before_they_are_tried(
     direct = AccountLinking.link  # also without the desk's transaction around it
     said = await asyncio.gather(
         *(
-            direct(room.desk.parts.linking, Link(code), Talk(room, Platform.TELEGRAM, "777").context())
+            direct(harness.desk.parts.linking, Link(code), Talk(harness, Platform.TELEGRAM, "777").context())
             for code in wrong
         ),
         return_exceptions=True,
@@ -210,33 +210,33 @@ async def test_a_hundred_wrong_codes_at_once_are_counted_before_they_are_tried(
     assert Counter(type(answer).__name__ for answer in said) == {"BadLinkCode": 5, "TooManyCodes": 95}
 
 
-async def test_one_code_is_tried_few_times_by_all_accounts(room: Room) -> None:
-    ann, anna = two(room)
+async def test_one_code_is_tried_few_times_by_all_accounts(harness: DeskHarness) -> None:
+    ann, anna = two(harness)
     code = await ann.code()
     assert isinstance(await anna.say(Link(code)), LinkAsked)
-    strangers = [Talk(room, Platform.TELEGRAM, f"stranger {number}") for number in range(30)]
+    strangers = [Talk(harness, Platform.TELEGRAM, f"stranger {number}") for number in range(30)]
     said = [await tries(stranger, code) for stranger in strangers]
     assert said == ["BadLinkCode"] * MOST_OF_CODE + ["TooManyCodes"] * (30 - MOST_OF_CODE)
 
 
-async def test_wrong_codes_of_all_accounts_together_have_a_limit_that_passes(room: Room) -> None:
-    attempts = room.desk.parts.linking._attempts
+async def test_wrong_codes_of_all_accounts_together_have_a_limit_that_passes(harness: DeskHarness) -> None:
+    attempts = harness.desk.parts.linking._attempts
     for number in range(MOST_IN_ALL):
         with pytest.raises(BadLinkCode), attempts.count_attempt(f"account {number}", f"code {number}"):
             raise BadLinkCode
-    ann, anna = two(room)
+    ann, anna = two(harness)
     code = await ann.code()
     assert await tries(anna, code) == "TooManyCodes"
     assert len(attempts._wrong) == MOST_IN_ALL
-    room.clock.advance(days=-1)  # a clock that is set back neither forgets nor prolongs them
+    harness.clock.advance(days=-1)  # a clock that is set back neither forgets nor prolongs them
     assert await tries(anna, code) == "TooManyCodes"
-    room.clock.advance(ms=WINDOW_MS)
+    harness.clock.advance(ms=WINDOW_MS)
     assert isinstance(await anna.say(Link(await ann.code())), LinkAsked)
     assert len(attempts._wrong) == 0
 
 
-async def test_right_codes_are_not_counted(room: Room) -> None:
-    ann, anna = two(room)
+async def test_right_codes_are_not_counted(harness: DeskHarness) -> None:
+    ann, anna = two(harness)
     for _ in range(3 * MOST_BY_ACCOUNT):
         code = await ann.code()
         with pytest.raises(OwnLinkCode):
@@ -244,27 +244,27 @@ async def test_right_codes_are_not_counted(room: Room) -> None:
         assert isinstance(await anna.say(Link(code)), LinkAsked)
 
 
-async def test_a_code_is_asked_for_where_nobody_reads_along(room: Room) -> None:
-    _, anna = two(room)
+async def test_a_code_is_asked_for_where_nobody_reads_along(harness: DeskHarness) -> None:
+    _, anna = two(harness)
     with pytest.raises(NotInPublic):
         await anna.say(Link(), chat_id="-100")
-    assert await ask(room, "SELECT count(*) FROM link_code") == [(0,)]
+    assert await ask(harness, "SELECT count(*) FROM link_code") == [(0,)]
 
 
 async def test_rights_are_asked_again_for_every_link(tmp_path: Path) -> None:
-    async with open_room(tmp_path, rules=Rules(allow=frozenset({"discord:*"}))) as room:
-        ann, anna = two(room)
+    async with open_harness(tmp_path, rules=Rules(allow=frozenset({"discord:*"}))) as harness:
+        ann, anna = two(harness)
         code = await ann.code()
         for command in (Link(), Link(code), Unlink()):
             with pytest.raises(ChatNotAllowed):
                 await anna.say(command)
 
 
-async def test_one_cannot_join_oneself_or_two_accounts_of_one_platform(room: Room) -> None:
-    ann, anna = two(room)
+async def test_one_cannot_join_oneself_or_two_accounts_of_one_platform(harness: DeskHarness) -> None:
+    ann, anna = two(harness)
     with pytest.raises(OwnLinkCode):
         await ann.say(Link(await ann.code()))
-    ben = Talk(room, Platform.DISCORD, "ben")
+    ben = Talk(harness, Platform.DISCORD, "ben")
     with pytest.raises(AlreadyLinked) as caught:
         await ben.say(Link(await ann.code()))
     assert caught.value.facts == {"platform": "discord"}
@@ -275,24 +275,24 @@ async def test_one_cannot_join_oneself_or_two_accounts_of_one_platform(room: Roo
         await anna.say(Link(await ann.code()))
 
 
-async def test_an_unlinked_identity_starts_new_and_leaves_everything_behind(room: Room) -> None:
-    ann, anna = two(room)
+async def test_an_unlinked_identity_starts_new_and_leaves_everything_behind(harness: DeskHarness) -> None:
+    ann, anna = two(harness)
     job = await anna.draw(3)
     await anna.join(ann)
-    ledger = await ask(room, "SELECT * FROM ledger")
+    ledger = await ask(harness, "SELECT * FROM ledger")
     assert await anna.say(Unlink()) == Unlinked(Platform.TELEGRAM)
-    assert await ask(room, "SELECT * FROM ledger") == ledger
+    assert await ask(harness, "SELECT * FROM ledger") == ledger
     assert (await ann.jobs(), await anna.jobs()) == ([job.job_id], [])
     assert (await ann.credits(), await anna.credits()) == (10, 0)
-    room.clock.advance(days=1)
+    harness.clock.advance(days=1)
     assert (await ann.credits(), await anna.credits()) == (10, 10)
     for one in (ann, anna):
         with pytest.raises(NotLinked):
             await one.say(Unlink())
 
 
-async def test_parting_and_joining_again_all_day_makes_no_credit(room: Room) -> None:
-    ann, anna = two(room)
+async def test_parting_and_joining_again_all_day_makes_no_credit(harness: DeskHarness) -> None:
+    ann, anna = two(harness)
     await anna.join(ann)
     for _ in range(5):
         await anna.say(Unlink())
@@ -301,51 +301,53 @@ async def test_parting_and_joining_again_all_day_makes_no_credit(room: Room) -> 
         assert await ann.credits() == 10
 
 
-async def test_an_allowance_cannot_be_hoarded_through_a_second_account(room: Room) -> None:
-    ann, anna = two(room)
+async def test_an_allowance_cannot_be_hoarded_through_a_second_account(harness: DeskHarness) -> None:
+    ann, anna = two(harness)
     for _ in range(5):
         await anna.join(ann)
         assert await ann.credits() == 10
         await anna.say(Unlink())
-        room.clock.advance(days=1)
+        harness.clock.advance(days=1)
 
 
-async def test_what_a_host_granted_is_kept_in_full(room: Room) -> None:
-    ann, anna = two(room)
+async def test_what_a_host_granted_is_kept_in_full(harness: DeskHarness) -> None:
+    ann, anna = two(harness)
     for talk, granted in ((ann, 30), (anna, 5)):
         await talk.credits()
-        person = await room.store.people.find(talk.platform, talk.user_id)
+        person = await harness.store.people.find(talk.platform, talk.user_id)
         assert person is not None
-        async with room.store.atomic():
-            await room.store.people.move_credits(person, "grant", granted, 1)  # type: ignore[arg-type]
+        async with harness.store.atomic():
+            await harness.store.people.move_credits(person, "grant", granted, 1)  # type: ignore[arg-type]
     assert (await anna.join(ann)).credits == 30 + 5 + 10
 
 
 async def test_a_refund_finds_the_person_that_its_job_has_now(tmp_path: Path) -> None:
     """The job was claimed before the link: the row in the drawing's hand names the person who is gone."""
     renderer = FakeRenderer(acts=[Act.HANG])
-    async with open_room(tmp_path, rules=RULES, renderer=renderer) as room, room.running():
-        ann, anna = two(room)
+    async with open_harness(tmp_path, rules=RULES, renderer=renderer) as harness, harness.running():
+        ann, anna = two(harness)
         job = await anna.draw(4)
         await until(lambda: renderer.running == job.job_id)
         assert (await anna.join(ann)).credits == 10  # 10 + 6, one allowance
         await ann.draw(2)
         await ann.say(Cancel(job.job_id))
-        while await ask(room, "SELECT 1 FROM job WHERE ended_ms IS NULL"):  # noqa: ASYNC110 - no bell
+        while await ask(harness, "SELECT 1 FROM job WHERE ended_ms IS NULL"):  # noqa: ASYNC110 - no bell
             await asyncio.sleep(0.001)
         assert await ann.credits() == 10 - 2 + 4
-        assert await ask(room, "SELECT person, sum(credits) FROM ledger GROUP BY 1") == await ask(
-            room, "SELECT person, credits FROM account"
+        assert await ask(harness, "SELECT person, sum(credits) FROM ledger GROUP BY 1") == await ask(
+            harness, "SELECT person, credits FROM account"
         )
 
 
 async def test_waiting_jobs_of_both_wait_in_one_turn_and_count_together(tmp_path: Path) -> None:
-    async with open_room(tmp_path, rules=Rules(allow=RULES.allow, max_waiting=3)) as room:
-        ann, anna = two(room)
-        ben = Talk(room, Platform.DISCORD, "ben")
+    async with open_harness(tmp_path, rules=Rules(allow=RULES.allow, max_waiting=3)) as harness:
+        ann, anna = two(harness)
+        ben = Talk(harness, Platform.DISCORD, "ben")
         jobs = [await ann.draw(), await anna.draw(), await ben.draw(), await anna.draw()]
         await anna.join(ann)
-        assert room.desk.parts.queue.scheduler.queue() == tuple(jobs[index].job_id for index in (0, 2, 1, 3))
+        assert harness.desk.parts.queue.scheduler.queue() == tuple(
+            jobs[index].job_id for index in (0, 2, 1, 3)
+        )
         with pytest.raises(TooManyWaiting):
             await ann.draw()
 
@@ -353,16 +355,16 @@ async def test_waiting_jobs_of_both_wait_in_one_turn_and_count_together(tmp_path
 async def test_a_tier_counts_for_every_identity_of_its_person(tmp_path: Path) -> None:
     tier = Tier(frozenset({"discord:ann"}), Entitlement(weight=3, daily_credits=50))
     rules = Rules(daily_credits=10, allow=RULES.allow, tiers=(tier,))
-    async with open_room(tmp_path, rules=rules) as room:
-        ann, anna = two(room)
+    async with open_harness(tmp_path, rules=rules) as harness:
+        ann, anna = two(harness)
         assert (await ann.credits(), await anna.credits()) == (50, 10)
         assert (await anna.join(ann)).credits == 50
-        person = await room.store.people.find("telegram", "555")
+        person = await harness.store.people.find("telegram", "555")
         assert person is not None
-        assert room.desk.parts.tiers.weight_of(person) == 3
+        assert harness.desk.parts.tiers.weight_of(person) == 3
         await anna.say(Unlink())
         assert (await ann.credits(), await anna.credits()) == (50, 0)
-        room.clock.advance(days=1)
+        harness.clock.advance(days=1)
         assert (await ann.credits(), await anna.credits()) == (50, 10)
         await ann.join(anna)
         await ann.say(Unlink())  # the tier's name leaves, and so does what the tier had added

@@ -24,7 +24,7 @@ from bot.policy.rules import Entitlement, Rules, Tier
 from bot.store.rows import LedgerKind
 from tests.crash.laws import LAWS
 from tests.fakes.clock import FakeClock
-from tests.fakes.room import Room, a_context, open_room
+from tests.fakes.desk_harness import DeskHarness, a_context, open_harness
 
 DAILY, PATRONS_DAILY = 6, 15
 NAMES = tuple(
@@ -57,8 +57,8 @@ class LinkingLaws(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp(prefix="sugarbot-links-"))
         self.clock = FakeClock()
         self.event, self.granted, self.refunded = 0, 0, 0
-        self.opening = open_room(self.folder, clock=self.clock, rules=RULES)
-        self.room: Room = self.do(self.opening.__aenter__())
+        self.opening = open_harness(self.folder, clock=self.clock, rules=RULES)
+        self.harness: DeskHarness = self.do(self.opening.__aenter__())
 
     def do(self, work: Any) -> Any:
         return self.loop.run_until_complete(work)
@@ -68,12 +68,12 @@ class LinkingLaws(RuleBasedStateMachine):
         platform, user_id = name
         context = a_context(f"event {self.event}", user_id, platform=platform, chat_id=user_id)
         try:
-            return self.do(self.room.desk.handle(command, context))
+            return self.do(self.harness.desk.handle(command, context))
         except NotPossible:
             return None
 
     def ask(self, sql: str) -> list[Any]:
-        return [tuple(row) for row in self.do(self.room.store._run(sql))]
+        return [tuple(row) for row in self.do(self.harness.store._run(sql))]
 
     def all_credits(self) -> int:
         [(total,)] = self.ask("SELECT coalesce(sum(credits), 0) FROM account")
@@ -95,13 +95,13 @@ class LinkingLaws(RuleBasedStateMachine):
 
     @rule(name=names, credits=st.integers(1, 20))
     def grant(self, name: tuple[Platform, str], credits: int) -> None:
-        if person := self.do(self.room.store.people.find(*name)):
+        if person := self.do(self.harness.store.people.find(*name)):
             self.granted += credits
             self.do(self.give(person, credits))
 
     async def give(self, person: int, credits: int) -> None:
-        async with self.room.store.atomic():
-            await self.room.store.people.move_credits(person, LedgerKind.GRANT, credits, self.clock())
+        async with self.harness.store.atomic():
+            await self.harness.store.people.move_credits(person, LedgerKind.GRANT, credits, self.clock())
 
     @rule(one=names, other=names)
     def link(self, one: tuple[Platform, str], other: tuple[Platform, str]) -> None:
@@ -150,7 +150,7 @@ class LinkingLaws(RuleBasedStateMachine):
         [(richest,)] = self.ask("SELECT coalesce(max(credits), 0) FROM account")
         assert richest <= PATRONS_DAILY + self.granted + self.refunded
         waiting = self.ask("SELECT id, person FROM job WHERE state = 'queued'")
-        order = self.room.desk.parts.queue.scheduler._order
+        order = self.harness.desk.parts.queue.scheduler._order
         assert {(job.job_id, job.person_id) for job in order.jobs.values()} == set(waiting)
         charged = "SELECT count(*) FROM job JOIN ledger ON job = job.id AND job.person = ledger.person"
         assert self.ask(f"{charged} WHERE kind = 'charge'") == self.ask("SELECT count(*) FROM job")

@@ -11,7 +11,7 @@ from bot.errors import HostsOnly, UnknownLora
 from bot.outcomes import LoraListing, LoraSwitched, Receipt
 from engine import shelf as engine_shelf
 from engine.shelf import LoraFile
-from tests.fakes.room import HOST, SHELF, Room, a_context, open_room
+from tests.fakes.desk_harness import HOST, SHELF, DeskHarness, a_context, open_harness
 
 
 def shelf_of(*names: str) -> LoraShelf:
@@ -75,8 +75,8 @@ def test_a_full_width_name_is_suggested_as_its_plain_one() -> None:
     assert LoraShelf(SHELF).suggest("ｓｕｇ", "en")[0].name == "sugar"
 
 
-async def test_a_full_width_none_is_no_lora(room: Room) -> None:
-    switched = await room.desk.handle(LoraSwitch(LoraWish("ＮＯＮＥ")), a_context("1", HOST))
+async def test_a_full_width_none_is_no_lora(harness: DeskHarness) -> None:
+    switched = await harness.desk.handle(LoraSwitch(LoraWish("ＮＯＮＥ")), a_context("1", HOST))
     assert switched == LoraSwitched(lora="", weight=0.0, scope=Scope.CHAT)
 
 
@@ -90,63 +90,63 @@ def test_a_name_goes_before_anothers_title() -> None:
     assert file.name == "b"
 
 
-async def test_a_host_switches_and_the_list_shows_it(room: Room) -> None:
-    switched = await room.desk.handle(LoraSwitch(LoraWish("Sugar face")), a_context("1", HOST))
+async def test_a_host_switches_and_the_list_shows_it(harness: DeskHarness) -> None:
+    switched = await harness.desk.handle(LoraSwitch(LoraWish("Sugar face")), a_context("1", HOST))
     assert switched == LoraSwitched(lora="sugar", weight=0.8, scope=Scope.CHAT)
-    shelf = await room.desk.handle(LoraList(), a_context("2"))
+    shelf = await harness.desk.handle(LoraList(), a_context("2"))
     assert isinstance(shelf, LoraListing)
     assert shelf.default == "sugar"
     assert [card.name for card in shelf.loras] == ["anime", "sugar"]
-    elsewhere = await room.desk.handle(LoraList(), a_context("3", chat_id="elsewhere"))
+    elsewhere = await harness.desk.handle(LoraList(), a_context("3", chat_id="elsewhere"))
     assert isinstance(elsewhere, LoraListing)
     assert elsewhere.default == ""
 
 
-async def test_a_switch_keeps_its_weight(room: Room) -> None:
-    await room.desk.handle(LoraSwitch(LoraWish("sugar", 0.4)), a_context("1", HOST))
-    receipt = await room.desk.handle(Draw(prompt="a"), a_context("2"))
+async def test_a_switch_keeps_its_weight(harness: DeskHarness) -> None:
+    await harness.desk.handle(LoraSwitch(LoraWish("sugar", 0.4)), a_context("1", HOST))
+    receipt = await harness.desk.handle(Draw(prompt="a"), a_context("2"))
     assert isinstance(receipt, Receipt)
     assert receipt.recipe.loras[0].weight == 0.4
 
 
-async def test_a_panel_shows_the_bot_s_default_as_soon_as_it_is_switched(room: Room) -> None:
-    assert room.desk.queue_status().default_lora == ""
-    await room.desk.handle(LoraSwitch(LoraWish("anime")), a_context("1", HOST))
-    assert room.desk.queue_status().default_lora == ""
-    await room.desk.handle(LoraSwitch(LoraWish("anime"), Scope.BOT), a_context("2", HOST))
-    assert room.desk.queue_status().default_lora == "anime"
+async def test_a_panel_shows_the_bot_s_default_as_soon_as_it_is_switched(harness: DeskHarness) -> None:
+    assert harness.desk.queue_status().default_lora == ""
+    await harness.desk.handle(LoraSwitch(LoraWish("anime")), a_context("1", HOST))
+    assert harness.desk.queue_status().default_lora == ""
+    await harness.desk.handle(LoraSwitch(LoraWish("anime"), Scope.BOT), a_context("2", HOST))
+    assert harness.desk.queue_status().default_lora == "anime"
 
 
-async def test_members_do_not_switch(room: Room) -> None:
+async def test_members_do_not_switch(harness: DeskHarness) -> None:
     with pytest.raises(HostsOnly):
-        await room.desk.handle(LoraSwitch(LoraWish("sugar")), a_context("1"))
+        await harness.desk.handle(LoraSwitch(LoraWish("sugar")), a_context("1"))
 
 
-async def test_a_switch_to_an_unknown_lora_leaves_the_default(room: Room) -> None:
-    await room.desk.handle(LoraSwitch(LoraWish("sugar")), a_context("1", HOST))
+async def test_a_switch_to_an_unknown_lora_leaves_the_default(harness: DeskHarness) -> None:
+    await harness.desk.handle(LoraSwitch(LoraWish("sugar")), a_context("1", HOST))
     with pytest.raises(UnknownLora):
-        await room.desk.handle(LoraSwitch(LoraWish("salt")), a_context("2", HOST))
-    shelf = await room.desk.handle(LoraList(), a_context("3"))
+        await harness.desk.handle(LoraSwitch(LoraWish("salt")), a_context("2", HOST))
+    shelf = await harness.desk.handle(LoraList(), a_context("3"))
     assert isinstance(shelf, LoraListing)
     assert shelf.default == "sugar"
 
 
 async def test_the_settings_default_holds_until_a_host_switches(tmp_path: Path) -> None:
-    async with open_room(tmp_path, default_lora="sugar") as room:
-        receipt = await room.desk.handle(Draw(prompt="a"), a_context("1"))
+    async with open_harness(tmp_path, default_lora="sugar") as harness:
+        receipt = await harness.desk.handle(Draw(prompt="a"), a_context("1"))
         assert isinstance(receipt, Receipt)
         assert receipt.recipe.loras[0].name == "sugar"
-        await room.desk.handle(LoraSwitch(LoraWish("none"), Scope.BOT), a_context("2", HOST))
-        plain = await room.desk.handle(Draw(prompt="a"), a_context("3"))
+        await harness.desk.handle(LoraSwitch(LoraWish("none"), Scope.BOT), a_context("2", HOST))
+        plain = await harness.desk.handle(Draw(prompt="a"), a_context("3"))
         assert isinstance(plain, Receipt)
         assert plain.recipe.loras == ()
 
 
 async def test_a_default_whose_file_is_gone_is_no_default(tmp_path: Path) -> None:
-    async with open_room(tmp_path) as room:
-        await room.desk.handle(LoraSwitch(LoraWish("sugar"), Scope.BOT), a_context("1", HOST))
-    async with open_room(tmp_path, shelf=engine_shelf.Shelf({})) as room:
-        receipt = await room.desk.handle(Draw(prompt="a"), a_context("2"))
+    async with open_harness(tmp_path) as harness:
+        await harness.desk.handle(LoraSwitch(LoraWish("sugar"), Scope.BOT), a_context("1", HOST))
+    async with open_harness(tmp_path, shelf=engine_shelf.Shelf({})) as harness:
+        receipt = await harness.desk.handle(Draw(prompt="a"), a_context("2"))
         assert isinstance(receipt, Receipt)
         assert receipt.recipe.loras == ()
 
@@ -203,17 +203,19 @@ def test_of_two_with_one_title_the_first_by_name_is_found() -> None:
 
 
 async def test_a_settings_default_of_none_is_no_default(tmp_path: Path) -> None:
-    async with open_room(tmp_path, default_lora=" None ") as room:
-        assert room.desk.queue_status().default_lora == ""
-        shelf = await room.desk.handle(LoraList(), a_context("1"))
+    async with open_harness(tmp_path, default_lora=" None ") as harness:
+        assert harness.desk.queue_status().default_lora == ""
+        shelf = await harness.desk.handle(LoraList(), a_context("1"))
     assert isinstance(shelf, LoraListing)
     assert shelf.default == ""
 
 
-async def test_a_switch_to_none_has_no_weight_and_holds_against_the_bot_s_default(room: Room) -> None:
-    await room.desk.handle(LoraSwitch(LoraWish("sugar"), Scope.BOT), a_context("1", HOST))
-    switched = await room.desk.handle(LoraSwitch(LoraWish("none", 0.7)), a_context("2", HOST))
+async def test_a_switch_to_none_has_no_weight_and_holds_against_the_bot_s_default(
+    harness: DeskHarness,
+) -> None:
+    await harness.desk.handle(LoraSwitch(LoraWish("sugar"), Scope.BOT), a_context("1", HOST))
+    switched = await harness.desk.handle(LoraSwitch(LoraWish("none", 0.7)), a_context("2", HOST))
     assert switched == LoraSwitched(lora="", weight=0.0, scope=Scope.CHAT)
-    shelf = await room.desk.handle(LoraList(), a_context("3"))
+    shelf = await harness.desk.handle(LoraList(), a_context("3"))
     assert isinstance(shelf, LoraListing)
     assert shelf.default == ""

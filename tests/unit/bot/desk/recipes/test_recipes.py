@@ -36,7 +36,7 @@ from engine.checkpoint.prompt_tokens import PromptLength, PromptTokens
 from engine.demo.vocabulary import read_prompt, vocabulary
 from engine.request import MAX_SEED, STEPS, LoraChoice
 from engine.shelf import LoraFile, Shelf
-from tests.fakes.room import HOST, MODEL, SHELF, Room, a_context, open_room
+from tests.fakes.desk_harness import HOST, MODEL, SHELF, DeskHarness, a_context, open_harness
 
 SUGAR = LoraChoice("sugar", "a" * 64, 0.8)
 ANIME = LoraChoice("anime", "b" * 64, 1.0)
@@ -149,12 +149,12 @@ def test_loras_that_are_too_strong_together_are_refused_with_weights_that_fit() 
 
 
 async def test_a_job_that_was_accepted_is_drawn_again_whatever_its_weights(
-    room: Room, monkeypatch: pytest.MonkeyPatch
+    harness: DeskHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    receipt = await room.desk.handle(Draw(prompt="a", loras=(LoraWish("sugar"),)), a_context("1"))
+    receipt = await harness.desk.handle(Draw(prompt="a", loras=(LoraWish("sugar"),)), a_context("1"))
     assert isinstance(receipt, Receipt)
     monkeypatch.setattr("bot.desk.recipes.MAX_TOTAL_WEIGHT", 0.5)
-    again = await room.desk.handle(Reroll(receipt.job_id), a_context("2"))
+    again = await harness.desk.handle(Reroll(receipt.job_id), a_context("2"))
     assert isinstance(again, Receipt)
     assert again.recipe.loras == (SUGAR,)
 
@@ -174,21 +174,21 @@ def test_the_length_counts_with_everything_that_was_joined() -> None:
 
 async def test_a_prompt_that_is_too_long_for_the_model_costs_nothing(tmp_path: Path) -> None:
     measure = PromptTokens(BUILT_IN_WEIGHTS / "tokenizer").measure
-    async with open_room(tmp_path, measure=measure) as room:
-        before = await room.desk.handle(Quota(), a_context("1"))
+    async with open_harness(tmp_path, measure=measure) as harness:
+        before = await harness.desk.handle(Quota(), a_context("1"))
         with pytest.raises(PromptTooLong) as caught:
-            await room.desk.handle(Draw(prompt="wonderful face " * 200), a_context("2"))
+            await harness.desk.handle(Draw(prompt="wonderful face " * 200), a_context("2"))
         assert caught.value.facts["tokens"] > 512
-        assert await room.desk.handle(Quota(), a_context("3")) == before
+        assert await harness.desk.handle(Quota(), a_context("3")) == before
 
 
 async def test_a_reroll_for_a_model_that_reads_less_is_refused(tmp_path: Path) -> None:
-    async with open_room(tmp_path) as room:
-        receipt = await room.desk.handle(Draw(prompt="one two three four five six"), a_context("1"))
+    async with open_harness(tmp_path) as harness:
+        receipt = await harness.desk.handle(Draw(prompt="one two three four five six"), a_context("1"))
     assert isinstance(receipt, Receipt)
-    async with open_room(tmp_path, measure=counting_words) as room:
+    async with open_harness(tmp_path, measure=counting_words) as harness:
         with pytest.raises(PromptTooLong):
-            await room.desk.handle(Reroll(receipt.job_id), a_context("2"))
+            await harness.desk.handle(Reroll(receipt.job_id), a_context("2"))
 
 
 def test_a_ratio_is_fitted_and_pixels_are_accepted_or_refused() -> None:
@@ -244,64 +244,64 @@ def test_a_shape_that_the_model_draws_about_so_gets_a_note_and_any_other_is_refu
 
 async def test_words_that_the_built_in_model_does_not_know_are_named_and_drawn(tmp_path: Path) -> None:
     notes = (*read_prompt("green hair").features, UnknownWords(("hat",), is_all=False))
-    async with open_room(tmp_path, model=read_model(BUILT_IN_WEIGHTS)) as room:
+    async with open_harness(tmp_path, model=read_model(BUILT_IN_WEIGHTS)) as harness:
         draw = Draw(prompt="a girl with green hair, hat")
-        receipt = await room.desk.handle(draw, a_context("1"))
-        repeated = await room.desk.handle(draw, a_context("1"))
+        receipt = await harness.desk.handle(draw, a_context("1"))
+        repeated = await harness.desk.handle(draw, a_context("1"))
         assert isinstance(receipt, Receipt)
         assert isinstance(repeated, Receipt)
         assert receipt.notes == repeated.notes == notes
-        again = await room.desk.handle(Reroll(receipt.job_id), a_context("2"))
+        again = await harness.desk.handle(Reroll(receipt.job_id), a_context("2"))
         assert isinstance(again, Receipt)
         assert again.notes == notes
-        async with room.running():
-            await room.chat.wait_for_results(2)
-        assert room.chat.results[0].notes == notes
+        async with harness.running():
+            await harness.chat.wait_for_results(2)
+        assert harness.chat.results[0].notes == notes
 
 
-async def test_another_model_reads_any_word(room: Room) -> None:
-    receipt = await room.desk.handle(Draw(prompt="a fox with green hair"), a_context("1"))
+async def test_another_model_reads_any_word(harness: DeskHarness) -> None:
+    receipt = await harness.desk.handle(Draw(prompt="a fox with green hair"), a_context("1"))
     assert isinstance(receipt, Receipt)
     assert receipt.notes == ()
-    assert await room.desk.handle(Help(), a_context("2")) == Help()
+    assert await harness.desk.handle(Help(), a_context("2")) == Help()
 
 
 async def test_help_lists_the_built_in_model_s_words_in_the_person_s_language(tmp_path: Path) -> None:
-    async with open_room(tmp_path, model=read_model(BUILT_IN_WEIGHTS)) as room:
+    async with open_harness(tmp_path, model=read_model(BUILT_IN_WEIGHTS)) as harness:
         for locale in ("en", "zh-CN"):
-            shown = await room.desk.handle(Help(), a_context("1", locale=locale))
+            shown = await harness.desk.handle(Help(), a_context("1", locale=locale))
             assert shown == HelpWithVocabulary(vocabulary(locale))
 
 
-async def test_a_later_switch_never_changes_a_waiting_job(room: Room) -> None:
-    await room.desk.handle(LoraSwitch(LoraWish("sugar")), a_context("0", HOST))
-    receipt = await room.desk.handle(Draw(prompt="a"), a_context("1"))
-    await room.desk.handle(LoraSwitch(LoraWish("anime")), a_context("2", HOST))
-    async with room.running():
-        await room.chat.wait_for_results(1)
+async def test_a_later_switch_never_changes_a_waiting_job(harness: DeskHarness) -> None:
+    await harness.desk.handle(LoraSwitch(LoraWish("sugar")), a_context("0", HOST))
+    receipt = await harness.desk.handle(Draw(prompt="a"), a_context("1"))
+    await harness.desk.handle(LoraSwitch(LoraWish("anime")), a_context("2", HOST))
+    async with harness.running():
+        await harness.chat.wait_for_results(1)
     assert isinstance(receipt, Receipt)
-    assert room.renderer.requests[0].loras == receipt.recipe.loras == (SUGAR,)
+    assert harness.renderer.requests[0].loras == receipt.recipe.loras == (SUGAR,)
 
 
 async def test_a_reroll_takes_the_file_that_is_on_the_shelf_now(tmp_path: Path) -> None:
-    async with open_room(tmp_path) as room:
-        receipt = await room.desk.handle(Draw(prompt="a", loras=(LoraWish("sugar"),)), a_context("1"))
+    async with open_harness(tmp_path) as harness:
+        receipt = await harness.desk.handle(Draw(prompt="a", loras=(LoraWish("sugar"),)), a_context("1"))
     assert isinstance(receipt, Receipt)
     newer = LoraFile("sugar", Path("sugar"), "c" * 64, 1, 8)
-    async with open_room(tmp_path, shelf=Shelf({"sugar": newer})) as room:
-        again = await room.desk.handle(Reroll(receipt.job_id), a_context("2"))
+    async with open_harness(tmp_path, shelf=Shelf({"sugar": newer})) as harness:
+        again = await harness.desk.handle(Reroll(receipt.job_id), a_context("2"))
         assert isinstance(again, Receipt)
         assert again.recipe.loras == (LoraChoice("sugar", "c" * 64, 0.8),)
-    async with open_room(tmp_path, shelf=Shelf({})) as room:
+    async with open_harness(tmp_path, shelf=Shelf({})) as harness:
         with pytest.raises(UnknownLora):
-            await room.desk.handle(Reroll(receipt.job_id), a_context("3"))
+            await harness.desk.handle(Reroll(receipt.job_id), a_context("3"))
 
 
-async def test_a_switch_of_the_bot_holds_where_no_chat_has_its_own(room: Room) -> None:
-    await room.desk.handle(LoraSwitch(LoraWish("anime"), Scope.BOT), a_context("1", HOST))
-    await room.desk.handle(LoraSwitch(LoraWish("none")), a_context("2", HOST, chat_id="plain"))
-    elsewhere = await room.desk.handle(Draw(prompt="a"), a_context("3"))
-    plain = await room.desk.handle(Draw(prompt="a"), a_context("4", chat_id="plain"))
+async def test_a_switch_of_the_bot_holds_where_no_chat_has_its_own(harness: DeskHarness) -> None:
+    await harness.desk.handle(LoraSwitch(LoraWish("anime"), Scope.BOT), a_context("1", HOST))
+    await harness.desk.handle(LoraSwitch(LoraWish("none")), a_context("2", HOST, chat_id="plain"))
+    elsewhere = await harness.desk.handle(Draw(prompt="a"), a_context("3"))
+    plain = await harness.desk.handle(Draw(prompt="a"), a_context("4", chat_id="plain"))
     assert isinstance(elsewhere, Receipt)
     assert isinstance(plain, Receipt)
     assert (elsewhere.recipe.loras, plain.recipe.loras) == ((ANIME,), ())

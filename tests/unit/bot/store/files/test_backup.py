@@ -12,7 +12,7 @@ import pytest
 from bot.commands.values import Draw
 from bot.errors import DatabaseDamaged, DatabaseForeign, DatabaseInUse, DatabaseMissing, DatabaseNewer
 from bot.store.files.backup import KEEP_DAYS, KEEP_WEEKS, back_up, restore, thin_out
-from tests.fakes.room import MIGRATIONS, a_context, open_room
+from tests.fakes.desk_harness import MIGRATIONS, a_context, open_harness
 
 NOW_S = 1_790_000_000.0
 DAY_S = 86_400
@@ -23,17 +23,17 @@ def sha256(path: Path) -> str:
 
 
 async def jobs_in(folder: Path) -> int:
-    async with open_room(folder) as room:
-        survey = await room.store.survey()
+    async with open_harness(folder) as harness:
+        survey = await harness.store.survey()
     assert survey.is_sound
     return sum(survey.jobs.values())
 
 
 async def test_backups_made_while_the_bot_writes_are_sound_each_one(tmp_path: Path) -> None:
     backups: list[Path] = []
-    async with open_room(tmp_path) as room, room.running():
+    async with open_harness(tmp_path) as harness, harness.running():
         for number in range(12):
-            await room.desk.handle(Draw(prompt="a face"), a_context(str(number), f"person{number}"))
+            await harness.desk.handle(Draw(prompt="a face"), a_context(str(number), f"person{number}"))
             backups.append(
                 await asyncio.to_thread(
                     back_up, tmp_path / "sugarbot.db", tmp_path / "backups", NOW_S + number
@@ -49,10 +49,10 @@ async def test_backups_made_while_the_bot_writes_are_sound_each_one(tmp_path: Pa
 
 async def test_a_restore_brings_back_what_was_and_lays_the_other_aside(tmp_path: Path) -> None:
     path = tmp_path / "sugarbot.db"
-    async with open_room(tmp_path) as room:
-        await room.desk.handle(Draw(prompt="a face"), a_context("1"))
+    async with open_harness(tmp_path) as harness:
+        await harness.desk.handle(Draw(prompt="a face"), a_context("1"))
         backup = back_up(path, tmp_path / "backups", NOW_S)
-        await room.desk.handle(Draw(prompt="a face"), a_context("2"))
+        await harness.desk.handle(Draw(prompt="a face"), a_context("2"))
     aside = restore(backup, path, MIGRATIONS, NOW_S)
     assert await jobs_in(tmp_path) == 1
     assert aside is not None
@@ -61,8 +61,8 @@ async def test_a_restore_brings_back_what_was_and_lays_the_other_aside(tmp_path:
 
 
 async def test_a_restore_into_an_empty_folder_needs_nothing_there(tmp_path: Path) -> None:
-    async with open_room(tmp_path / "old") as room:
-        await room.desk.handle(Draw(prompt="a face"), a_context("1"))
+    async with open_harness(tmp_path / "old") as harness:
+        await harness.desk.handle(Draw(prompt="a face"), a_context("1"))
         backup = back_up(tmp_path / "old" / "sugarbot.db", tmp_path, NOW_S)
     assert restore(backup, tmp_path / "new" / "sugarbot.db", MIGRATIONS, NOW_S) is None
     assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o700
@@ -70,7 +70,7 @@ async def test_a_restore_into_an_empty_folder_needs_nothing_there(tmp_path: Path
 
 
 async def test_a_restore_under_a_running_bot_is_refused(tmp_path: Path) -> None:
-    async with open_room(tmp_path):
+    async with open_harness(tmp_path):
         backup = back_up(tmp_path / "sugarbot.db", tmp_path, NOW_S)
         with pytest.raises(DatabaseInUse):
             restore(backup, tmp_path / "sugarbot.db", MIGRATIONS, NOW_S)
@@ -79,8 +79,8 @@ async def test_a_restore_under_a_running_bot_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("what", ["cut", "text", "another", "newer", "missing"])
 async def test_a_backup_that_is_none_of_ours_changes_nothing(tmp_path: Path, what: str) -> None:
     path = tmp_path / "sugarbot.db"
-    async with open_room(tmp_path) as room:
-        await room.desk.handle(Draw(prompt="a face"), a_context("1"))
+    async with open_harness(tmp_path) as harness:
+        await harness.desk.handle(Draw(prompt="a face"), a_context("1"))
         good = back_up(path, tmp_path, NOW_S)
     bad, error = tmp_path / "bad.db", DatabaseMissing if what == "missing" else DatabaseDamaged
     if what == "cut":
@@ -128,10 +128,10 @@ async def test_a_restore_that_is_cut_off_leaves_the_database_in_its_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "sugarbot.db"
-    async with open_room(tmp_path) as room:
-        await room.desk.handle(Draw(prompt="a face"), a_context("1"))
+    async with open_harness(tmp_path) as harness:
+        await harness.desk.handle(Draw(prompt="a face"), a_context("1"))
         made = back_up(path, tmp_path / "backups", NOW_S)
-        await room.desk.handle(Draw(prompt="a face"), a_context("2"))
+        await harness.desk.handle(Draw(prompt="a face"), a_context("2"))
 
     def cut_off(*_: object) -> None:
         raise KeyboardInterrupt
@@ -153,10 +153,10 @@ async def test_a_restore_keeps_the_old_file_also_where_it_can_have_no_second_nam
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "sugarbot.db"
-    async with open_room(tmp_path) as room:
-        await room.desk.handle(Draw(prompt="a face"), a_context("1"))
+    async with open_harness(tmp_path) as harness:
+        await harness.desk.handle(Draw(prompt="a face"), a_context("1"))
         backup = back_up(path, tmp_path / "backups", NOW_S)
-        await room.desk.handle(Draw(prompt="a face"), a_context("2"))
+        await harness.desk.handle(Draw(prompt="a face"), a_context("2"))
 
     def refuse(*_: object) -> None:
         raise PermissionError("no hard links here")

@@ -18,7 +18,7 @@ import pytest
 from bot.errors import DatabaseDamaged, DatabaseForeign, DatabaseNewer
 from bot.store import open_store
 from bot.store.files.migrate import APPLICATION_ID, migrate, read_migrations, require_ours
-from tests.fakes.room import MIGRATIONS
+from tests.fakes.desk_harness import MIGRATIONS
 from tests.unit.bot.store.stored import names_in
 
 KNOWN = len(read_migrations(MIGRATIONS))

@@ -66,7 +66,7 @@ async def until(is_so: Callable[[], bool], timeout_s: float = 5.0) -> None:
 
 
 @dataclass
-class Room:
+class DeskHarness:
     """An open desk and the fakes around it."""
 
     folder: Path
@@ -112,7 +112,7 @@ def a_context(
 
 
 @asynccontextmanager
-async def open_room(
+async def open_harness(
     folder: Path,
     *,
     renderer: FakeRenderer | None = None,
@@ -126,7 +126,7 @@ async def open_room(
     model: ModelInfo = MODEL,
     measure: Callable[[str], PromptLength] | None = None,
     reserve_bytes: int = 0,
-) -> AsyncIterator[Room]:
+) -> AsyncIterator[DeskHarness]:
     """Open a desk on ``folder``, new or as an earlier one left it."""
     renderer, clock, chat, probe = (
         renderer or FakeRenderer(),
@@ -154,6 +154,6 @@ async def open_room(
                 reserve_bytes=reserve_bytes,
             )
         )
-        yield Room(folder, store, desk, renderer, clock, probe, chat)
+        yield DeskHarness(folder, store, desk, renderer, clock, probe, chat)
     finally:
         await store.close()
