@@ -263,7 +263,7 @@ def _is_thinking(crowd: SimulatedPeople, asked: Interaction) -> bool:
 
 async def _ask_for_missing_albums(crowd: SimulatedPeople) -> int:
     """Send /mine for every person whose album may be missing; return the number of open albums."""
-    left_open = [sent for sent in crowd.telegram.world.messages.values() if "/mine brings them" in sent.text]
+    left_open = [sent for sent in crowd.telegram.world.messages.values() if "/mine sends them" in sent.text]
     missing = set()
     for sent in left_open:
         job_id = dict(sent.buttons).get("Reroll", "").rpartition(":")[2]

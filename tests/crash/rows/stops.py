@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -163,7 +163,7 @@ def serve_under_load(folder: Path, turn: int, ready: Connection) -> None:
                 await asyncio.sleep(0.001)
         return 1
 
-    _exit_with(runner.run(serve, stopped=0))
+    _exit_with(runner.run(serve, stop_code=0))
 
 
 async def _finish(folder: Path) -> None:
@@ -206,7 +206,7 @@ def open_and_close(folder: Path, turn: int, ready: Connection) -> None:
                 await asyncio.sleep(0.005)
         return 1
 
-    code = runner.run(work, stopped=0)
+    code = runner.run(work, stop_code=0)
     if left := _left_open(folder):
         raise SystemExit(f"left open: {left}")
     _exit_with(code)
@@ -217,17 +217,24 @@ def _exit_with(code: int) -> None:
         raise SystemExit(code)
 
 
-def _left_open(folder: Path) -> list[str]:
-    """Files of the database that this process has open, and threads that serve one and do not end."""
-    for thread in threading.enumerate():
-        if "connection_worker" in thread.name:
-            thread.join(1)  # it says that it is done a moment before it is
+def _left_open(folder: Path, earlier: Collection[threading.Thread] = ()) -> list[str]:
+    """Files of the database that this process has open, and threads that serve one and do not end.
+
+    Threads in ``earlier`` belong to other tests of this process.
+    """
+
+    def workers() -> list[threading.Thread]:
+        threads = [thread for thread in threading.enumerate() if thread not in earlier]
+        return [thread for thread in threads if "connection_worker" in thread.name]
+
+    for thread in workers():
+        thread.join(1)  # it reports its end a moment before it ends
     names = []
     for each in Path("/proc/self/fd").iterdir():
         with contextlib.suppress(OSError):
             names.append(os.readlink(each))
-    threads = [thread.name for thread in threading.enumerate() if "connection_worker" in thread.name]
-    return [name for name in names if name.startswith(str(folder / "sugarbot.db"))] + threads
+    open_files = [name for name in names if name.startswith(str(folder / "sugarbot.db"))]
+    return open_files + [thread.name for thread in workers()]
 
 
 def starts_and_stops(scale: Scale) -> Measured:
@@ -237,7 +244,7 @@ def starts_and_stops(scale: Scale) -> Measured:
 
 async def _starts_and_stops(folder: Path, cycles: int) -> Measured:
     hangs, errors = 0, Counter[str]()
-    files_before = len(os.listdir("/proc/self/fd"))
+    files_before, earlier = len(os.listdir("/proc/self/fd")), threading.enumerate()
 
     async def cycle_all(task: int) -> None:
         nonlocal hangs
@@ -259,7 +266,7 @@ async def _starts_and_stops(folder: Path, cycles: int) -> Measured:
             group.create_task(cycle_all(task), name=f"cycles {task}")
     await asyncio.get_running_loop().shutdown_default_executor()  # a backup under way is finished there
     tasks = [task.get_name() for task in asyncio.all_tasks() - {asyncio.current_task()}]
-    left = [name for task in range(AT_ONCE) for name in _left_open(folder / str(task))]
+    left = [name for task in range(AT_ONCE) for name in _left_open(folder / str(task), earlier)]
     more_files = max(0, len(os.listdir("/proc/self/fd")) - files_before)
     said = (
         f"{AT_ONCE} tasks × {cycles} cycles of {len(SERVICES)} services: {hangs} hangs, "
