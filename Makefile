@@ -6,7 +6,7 @@ READY := .venv/.ready
 # Much of a test's time is waiting, so two tests a core; a file stays with one worker and shares its fixtures.
 WORKERS ?= 4
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile
-unexport PYTHONDONTWRITEBYTECODE  # the tests start hundreds of processes; each would compile all anew
+unexport PYTHONDONTWRITEBYTECODE  # the tests start hundreds of processes; each would compile everything again
 
 .PHONY: setup demo run test check crash lock
 
@@ -38,6 +38,6 @@ check: setup
 crash: setup
 	$(BIN)/python -m tests.crash $(ROWS)
 
-lock:  ## pin every package anew; the file names no index
+lock:  ## pin every package again; the file names no index
 	$(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --extra web --extra dev \
 		--no-header --upgrade -o requirements.lock pyproject.toml

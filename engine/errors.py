@@ -21,7 +21,7 @@
     + LoraMissing                   no file with this name and hash
   x RenderError                     one job failed; the worker goes on
     + OutOfMemory
-    + PromptTooLong
+    + PromptOverLimit
     + BlankPicture
   x WorkerLost                      the worker process ended; the host starts another, the job returns
     + JobNotStarted                 … while it drew another job; this one returns and loses no attempt
@@ -97,7 +97,7 @@ class LoraDamaged(LoraRejected):
 
 
 class LoraTruncated(LoraDamaged):
-    """The file ends before its tensors do, or goes on after them."""
+    """The file ends before its tensors do, or continues after them."""
 
 
 class LoraPickled(LoraDamaged):
@@ -105,7 +105,7 @@ class LoraPickled(LoraDamaged):
 
 
 class LoraNotAFile(LoraRejected):
-    """Only regular files that lie in the LoRA folder itself are read; links are not followed."""
+    """Only regular files directly in the LoRA folder are read; links are not followed."""
 
 
 class LoraNameRefused(LoraRejected):

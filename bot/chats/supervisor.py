@@ -16,12 +16,8 @@ from bot.chats.contract import Chat
 from bot.errors import OperatorError, PackageMissing, PlatformUnreachable
 from engine.backoff import Backoff
 
-RETRY_PAUSES_S = (
-    5.0,
-    15.0,
-    60.0,
-    300.0,
-)  # between tries to open a chat or to run a job; the last one repeats
+# Between tries to open a chat or to run a job; the last one repeats.
+RETRY_PAUSES_S = (5.0, 15.0, 60.0, 300.0)
 
 log = structlog.get_logger("bot.chats.supervisor")
 

@@ -23,11 +23,8 @@ _TELEGRAM_TOKEN = re.compile(r"(?<!\d)\d{6,12}(?::|%3[Aa])[A-Za-z0-9_-]{30,}")
 _PASSWORD = re.compile(r"(?<=://)([^\s/:@]*):[^\s/@]+(?=@)")
 _REDACTED = "***"
 _QUIET = ("httpx", "httpcore", "uvicorn", "asyncio", "aiosqlite", "matplotlib", "urllib3")
-_TRACE_TEXTS = (
-    "trace",
-    "exception",
-    "stack_info",
-)  # several lines; the worker renders its own tracebacks
+# Texts of several lines; the worker renders its own tracebacks.
+_TRACE_TEXTS = ("trace", "exception", "stack_info")
 
 _LogEvent = MutableMapping[str, Any]
 

@@ -162,8 +162,8 @@ class OutboxDelivery:
             price=job.price,
             refund=person.refund,
             credits_left=person.credits,
-            seconds=max(0, job.ended_ms - (job.started_ms or job.ended_ms))
-            / 1_000,  # a clock may be set back
+            # A clock may be set back.
+            seconds=max(0, job.ended_ms - (job.started_ms or job.ended_ms)) / 1_000,
             fail=FailReason(job.fail) if job.fail else None,
             notes=self._notes_on(job.prompt),
         )

@@ -1,4 +1,4 @@
-"""The inbox: raw chat events, stored before the platform is told that they arrived."""
+"""The inbox: raw chat events, stored before they are acknowledged to the platform."""
 
 from collections.abc import Sequence
 from functools import partial

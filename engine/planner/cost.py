@@ -127,9 +127,8 @@ class CostBook:
     def started(self, worker: WorkerInfo) -> None:
         """Note the worker's card and the memory of its weights; forget what another card taught."""
         versions = (f"{name} {version}" for name, version in sorted(worker.versions.items()))
-        card = ", ".join((worker.device_name, worker.dtype, *versions))[
-            :400
-        ]  # all that decides speed and size
+        # Everything that decides speed and size.
+        card = ", ".join((worker.device_name, worker.dtype, *versions))[:400]
         if self._learned.card not in ("", card):
             log.info("costs are learned again on another card", card=card, before=self._learned.card)
             self._learned = _Learned(about=self._learned.about)

@@ -76,9 +76,8 @@ def run(connection: socket.socket, load: Load) -> int:
         return EXIT_WIRE_ERROR
     _prepare_process(config)
     sender = EventSender(connection)
-    receiver = MessageReceiver(
-        connection, sender.put
-    )  # before loading: a load of minutes must not outlive the host
+    # Before loading: a load of minutes must not outlive the host.
+    receiver = MessageReceiver(connection, sender.put)
     try:
         pipeline = load(config)
     except ModelError as error:

@@ -25,6 +25,7 @@ from bot.settings import Settings
 from engine.checkpoint.fetch import fetch_model
 from engine.config import BUILT_IN, EngineConfig
 from engine.errors import EngineError
+from engine.host.worker_process import worker_environment
 
 LONGEST_S = 3600.0  # a whole run; the longest seen took eight minutes
 LONGEST_LINE_BYTES = 2**20
@@ -175,7 +176,7 @@ async def _run(arguments: Sequence[str], on_line: Callable[[str], object]) -> in
     """
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "engine.bench", *arguments,
-        env={name: value for name, value in os.environ.items() if "TOKEN" not in name},
+        env=worker_environment(os.environ),
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, limit=LONGEST_LINE_BYTES,
     )  # fmt: skip
     assert process.stdout is not None  # noqa: S101 - PIPE was asked for

@@ -1,5 +1,5 @@
 -- name: add_event
--- Store a raw event before the platform is told that it arrived; skip known events.
+-- Store a raw event before it is acknowledged to the platform; skip known events.
 INSERT INTO inbox (platform, event_id, payload, at_ms) VALUES (:platform, :event_id, :payload, :now_ms)
 ON CONFLICT (platform, event_id) DO NOTHING;
 

@@ -8,9 +8,8 @@ from torch import Tensor
 
 from engine.cuda.upload import upload
 
-PAD_MULTIPLE = (
-    32  # pictures and captions are each padded to a multiple of this; padding takes part in attention
-)
+# Pictures and captions are each padded to a multiple of this; padding takes part in attention.
+PAD_MULTIPLE = 32
 PATCH_SIDE = 2  # latents along each side of a token
 MAX_ROTATIONS = 32  # 0.8 MB each at 512 x 768
 
@@ -80,9 +79,8 @@ class Rope:
             positions[0] = torch.arange(1, caption_length + 1)
         else:
             rows, columns = size[0] // PATCH_SIDE, size[1] // PATCH_SIDE
-            positions = torch.zeros(
-                3, padded_length(rows * columns), dtype=torch.int64
-            )  # padding has position 0, 0, 0
+            # Padding has position 0, 0, 0.
+            positions = torch.zeros(3, padded_length(rows * columns), dtype=torch.int64)
             positions[0, : rows * columns] = caption_length + 1
             positions[1, : rows * columns] = torch.arange(rows).repeat_interleave(columns)
             positions[2, : rows * columns] = torch.arange(columns).repeat(rows)

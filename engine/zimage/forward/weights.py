@@ -142,11 +142,11 @@ class Weights:
 
     def with_loras(self, patches: Patches) -> Self:
         """Return the same weights with LoRAs."""
-        is_other_time = any(name.endswith(MODULATION) for name in patches.layers)
+        changes_modulation = any(name.endswith(MODULATION) for name in patches.layers)
         return replace(
             self,
             layers={name: layer.with_loras(patches.layers.get(name)) for name, layer in self.layers.items()},
-            modulations=None if is_other_time else self.modulations,
+            modulations=None if changes_modulation else self.modulations,
         )
 
     def modulation_at(self, time: Tensor) -> Modulate:

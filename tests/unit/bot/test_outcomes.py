@@ -18,7 +18,7 @@ HERE = Address(Platform.DISCORD, "20")
 RECIPE = Recipe("a", (), 64, 64, 1, 1, 8)
 
 
-def test_a_visit_claims_nothing_that_its_chat_did_not_say() -> None:
+def test_a_context_claims_nothing_that_its_chat_did_not_say() -> None:
     context = CommandContext(Platform.DISCORD, "e", "1", HERE)
     assert not context.is_chat_admin
     assert not context.is_group
