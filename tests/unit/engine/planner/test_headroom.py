@@ -181,6 +181,7 @@ def test_nvml_that_hangs_is_unknown_for_everybody_and_its_answer_is_not_waited_f
     assert threads[0].daemon  # the end of the process does not wait for it
     nvml.hangs.set()
     threads[0].join(5)
+    monkeypatch.setattr(headroom_module, "READ_TIMEOUT_S", 10.0)  # a busy machine may need longer than 50 ms
     assert probe.read().is_known
 
 
