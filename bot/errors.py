@@ -1,7 +1,7 @@
 """Everything that can go wrong between a person and a picture, and who can repair it.
 
-* SugarbotError                     blame
-  x PersonError                     USER: nothing is charged or changed
+* SugarbotError
+  x PersonError                     the person: nothing is charged or changed
     + NotUnderstood
       - EmptyPrompt · PromptTooLong · TextTooLong · UnknownCommand (OldButton) · MissingValue
       - UnknownFlag (FixedSteps · NoNegativePrompt · NoGuidance)
@@ -13,7 +13,7 @@
       - UnknownLora · SizeNotAllowed · ShapeNotAllowed · NoCreditsLeft · TooManyWaiting
       - NoSuchJob · NothingToCancel · AlreadyEnded · Closing · CannotSave · NoDiskSpace
       - BadLinkCode · OwnLinkCode · TooManyCodes · AlreadyLinked · NotLinked
-  x OperatorError                   OPERATOR: the process does not start, or a chat does not open
+  x OperatorError                   the host: the process does not start, or a chat does not open
     + BadSettings · FolderUnusable · OutFolderUnusable · DatabaseNewer · DatabaseInUse · DatabaseDamaged
     + DatabaseMissing · DatabaseForeign · DiskFull · BackupFailed · RestoreFailed
     + TokenRefused · TokenMissing · PortTaken · PlatformUnreachable · PackageMissing · NotStartable
@@ -23,15 +23,6 @@ Attributes are the facts. ``bot.messages`` has the sentences for each class in b
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import ClassVar
-
-
-class Blame(StrEnum):
-    """Who can repair it."""
-
-    USER = "user"
-    OPERATOR = "operator"
 
 
 class SugarbotError(Exception):
@@ -40,8 +31,6 @@ class SugarbotError(Exception):
     The keyword arguments are its facts; they fill the sentence in ``bot.messages``.
     """
 
-    blame: ClassVar[Blame]
-
     def __init__(self, **facts: object) -> None:
         super().__init__(", ".join(f"{key}={value!r}" for key, value in facts.items()))
         self.facts = facts
@@ -49,8 +38,6 @@ class SugarbotError(Exception):
 
 class PersonError(SugarbotError):
     """The person can change the request; nothing is charged."""
-
-    blame = Blame.USER
 
 
 class NotUnderstood(PersonError):
@@ -248,8 +235,6 @@ class NoDiskSpace(NotPossible):
 
 class OperatorError(SugarbotError):
     """The host must repair something first."""
-
-    blame = Blame.OPERATOR
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,10 +83,3 @@ def to_latents(vae: AutoencoderKL, moments_mean: Tensor) -> Tensor:
     """The VAE's latents → the transformer's, with mean 0 and standard deviation 1."""
     latents: Tensor = (moments_mean - vae.config.shift_factor) * vae.config.scaling_factor
     return latents
-
-
-def from_latents(vae: AutoencoderKL, latents: Tensor) -> Tensor:
-    """Reverse :func:`to_latents` and decode: float [B, 3, H, W], 0 … 1."""
-    raw = latents / vae.config.scaling_factor + vae.config.shift_factor
-    decoded: Tensor = vae.decode(raw).sample
-    return (decoded / 2 + 0.5).clamp(0, 1)

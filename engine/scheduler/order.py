@@ -54,7 +54,7 @@ class Waiting:
 
 
 class QueueEntry(NamedTuple):
-    """Where a job stands in the queue. Entries sort in the order in which the jobs are drawn.
+    """A job's position in the queue. Entries sort in the order in which the jobs are drawn.
 
     Attributes:
         begins: Where the job begins on the scale of its person.

@@ -107,7 +107,7 @@ class TelegramDelivery:
         await self._store_address(result.job_id, address, sent)
 
     async def _delete_placeholder(self, address: ChatAddress) -> bool:
-        """Delete the placeholder; False if there is none, or if Telegram refuses and it needs an edit."""
+        """Delete the placeholder; False without one, or if Telegram refuses and it needs an edit."""
         try:
             await self._sender.delete_message(address)
         except BadRequest:

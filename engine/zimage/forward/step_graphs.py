@@ -60,7 +60,7 @@ class StepGraphCache:
         self._can_record = True
 
     def find(self, key: GraphKey, captions: Sequence[Tensor]) -> StepGraph | None:
-        """Return the graph of this shape and copy the captions into it; None if there is none."""
+        """Return the graph of this shape and copy the captions into it; None without a graph."""
         if (graph := self._graphs.get(key)) is None:
             return None
         self._graphs.move_to_end(key)

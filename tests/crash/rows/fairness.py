@@ -25,7 +25,7 @@ BUSY_P99_MS = 500.0  # the short form runs beside other tests, so only a loose b
 
 
 def run_fairness(scale: Scale) -> Measured:
-    """One has 200 jobs waiting; nine queue one each at random moments; some bots start anew meanwhile."""
+    """One has 200 jobs waiting; nine queue one each at random moments; some bots restart meanwhile."""
     return asyncio.run(_fairness(scale))
 
 

@@ -48,7 +48,7 @@ async def _duplicates(folder: Path, wanted: int) -> Measured:
                 strange += sum(len(found) != 1 for found in jobs.values())
                 repeats += len(copies)
                 await harness.chat.wait_for_results(messages, timeout_s=60)
-            repeats -= len(events)  # the first of each is none
+            repeats -= len(events)  # the first of each is no repeat
         ask = harness.store._run
         [(jobs_made, charges, taken_in)] = await ask(
             "SELECT (SELECT count(*) FROM job), (SELECT count(*) FROM ledger WHERE kind = 'charge'), "

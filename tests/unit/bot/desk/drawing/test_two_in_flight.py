@@ -1,4 +1,4 @@
-"""Two jobs claimed at once: the second lies ready, is shown so, and pays for nothing that the first does."""
+"""Two jobs claimed at once: the second is ready, is shown as waiting, and does not pay for the first."""
 
 import asyncio
 import threading

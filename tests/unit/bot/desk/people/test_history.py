@@ -1,4 +1,4 @@
-"""What a person is told of the past, and of the money."""
+"""The answers about a person's earlier jobs and credits."""
 
 import asyncio
 from dataclasses import replace
