@@ -1,10 +1,63 @@
-"""The configuration of the engine: one frozen value, made from the bot's settings."""
+"""The configuration of the engine: one frozen value, made from the bot's settings, and the plan in it.
+
+The plan says where each part of the model lives on the card, and in which number format. The planner makes it
+in the parent before anything is loaded; the worker carries it out.
+"""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 BUILT_IN = "built-in"
 TRITON_DIR = "TRITON_CACHE_DIR"  # the environment variable with the folder of Triton's kernels
+
+
+class WeightFormat(StrEnum):
+    """The number format of the transformer's large layers on the card; everything else is in bfloat16."""
+
+    BF16 = "bf16"
+    FP8 = "fp8"
+    INT8 = "int8"
+
+
+class BaseLocation(StrEnum):
+    """The memory that holds the transformer's pristine weights, which LoRAs are merged from."""
+
+    CARD = "card"  # beside the merged copy: a switch takes milliseconds
+    PINNED = "pinned"  # page-locked main memory: a switch copies what the LoRA touches over the link
+    DISK = "disk"  # the checkpoint's files, for a machine with little main memory
+
+
+class EncoderLocation(StrEnum):
+    """The memory that holds the text encoder's layers."""
+
+    CARD = "card"
+    PINNED = "pinned"  # layers pass through the card, two at a time, for each new prompt
+    DISK = "disk"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Where the model lives.
+
+    Attributes:
+        weight_format: The format that the large layers are multiplied in.
+        base: The location of the pristine weights. Unless it is the card, the card holds one merged copy.
+        resident_blocks: The number of main blocks, counted from the first, that keep their place on the card;
+            the others are copied to it in every step. None keeps all.
+        encoder: The location of the text encoder.
+        tiles_vae: Whether pictures are decoded in tiles, in less memory.
+        lora_cache_bytes: Limit of the LoRAs that are kept on the card.
+        budget_bytes: The most that the worker may hold on the card; None for no limit but the card's.
+    """
+
+    weight_format: WeightFormat = WeightFormat.BF16
+    base: BaseLocation = BaseLocation.CARD
+    resident_blocks: int | None = None
+    encoder: EncoderLocation = EncoderLocation.CARD
+    tiles_vae: bool = False
+    lora_cache_bytes: int = 2**30
+    budget_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +72,7 @@ class EngineConfig:
         lora_dir: The folder of the host's own LoRA files.
         device: ``auto``, ``cuda``, ``cuda:1``, ``cpu``.
         precision: ``bf16``, or ``fp8`` for a card that multiplies in eight bits: faster, with other pictures.
+        plan: Where the model lives on the card; None puts everything on it.
         reserve_bytes: Memory kept free on the card for others.
         start_timeout_s: How long a worker may take until it is ready.
         step_timeout_s: How long one denoising step may take before the worker counts as hung.
@@ -31,6 +85,7 @@ class EngineConfig:
     source: str = "hub"
     device: str = "auto"
     precision: str = "bf16"
+    plan: Plan | None = None
     reserve_bytes: int = 512 * 2**20
     start_timeout_s: float = 300.0
     step_timeout_s: float = 120.0
