@@ -20,5 +20,5 @@ OTHERS = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize("row", parameters(*OTHERS))
-def test_a_figure_is_reached(row: Row, tmp_path: Path) -> None:
+def test_a_row_reaches_its_figure(row: Row, tmp_path: Path) -> None:
     check(row, tmp_path)

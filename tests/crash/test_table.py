@@ -8,7 +8,7 @@ from tests.crash.rows import Measured, all_rows
 from tests.crash.table import HEAD, RULE, Line, write
 
 
-def test_a_measured_row_takes_the_place_of_its_old_line_and_leaves_the_rest(tmp_path: Path) -> None:
+def test_a_measured_row_replaces_its_old_line_and_keeps_the_rest(tmp_path: Path) -> None:
     file = tmp_path / "README.md"
     file.write_text(f"# Title\n\n{HEAD}\n{RULE}\n\nafter\n")
     rows = {row.number: row for row in all_rows()}

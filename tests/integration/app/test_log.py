@@ -46,7 +46,7 @@ def log() -> Iterator[io.StringIO]:
 
 
 @pytest.mark.timeout(60)
-async def test_a_prompt_is_in_no_line_of_the_log(
+async def test_no_line_of_the_log_contains_a_prompt(
     log: io.StringIO, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bot.app.Host", partial(Host, module=LEAKY_CHILD))

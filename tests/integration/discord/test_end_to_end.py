@@ -112,7 +112,9 @@ async def test_a_running_drawing_is_cancelled_by_its_button(
         await until(lambda: "Cancelled." in discord.answer_to(asked)["content"])
 
 
-async def test_nobody_else_can_cancel_it(discord: FakeDiscord, config: DiscordConfig, tmp_path: Path) -> None:
+async def test_no_other_person_can_cancel_it(
+    discord: FakeDiscord, config: DiscordConfig, tmp_path: Path
+) -> None:
     async with running_bot(discord, config, tmp_path, FakeRenderer([Act.HANG], step_s=0.01)) as bot:
         asked = await discord.slash("sugar", {"prompt": "a face", "size": "512x512"})
         await until(lambda: bot.renderer.running and asked.message_id in discord.edits)

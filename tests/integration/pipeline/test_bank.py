@@ -244,7 +244,7 @@ def test_without_memory_for_a_merged_copy_loras_use_the_side_path_and_one_warnin
     assert not bank._merger.nbytes
 
 
-def test_fetching_ahead_converts_each_lora_once_also_for_two_threads(
+def test_prefetching_converts_each_lora_once_even_for_two_threads(
     bank: Bank, choices: list[LoraChoice], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
@@ -267,7 +267,7 @@ def test_fetching_ahead_converts_each_lora_once_also_for_two_threads(
     assert sorted(read) == sorted(choice.name for choice in choices)
 
 
-def test_fetching_ahead_stops_before_it_evicts_what_is_needed_first(
+def test_prefetching_stops_before_it_evicts_the_loras_needed_first(
     forward: Forward, bank: Bank, choices: list[LoraChoice]
 ) -> None:
     whole = choices[2]  # much larger than the other two

@@ -25,7 +25,7 @@ def placeholders(world: World) -> None:
         world.messages[chat_id, 50] = Sent(chat_id, 50, "text", "waiting")
 
 
-async def test_of_many_statuses_the_first_and_the_newest_are_shown(
+async def test_the_first_and_the_newest_of_many_statuses_are_shown(
     chat: TelegramChat, server: TelegramServer, world: World
 ) -> None:
     await chat.show(make_status(HERE, step=1))

@@ -103,7 +103,7 @@ def test_a_paused_chat_gets_nothing_and_others_do(limiter: RateLimiter, clock: C
 
 
 @pytest.mark.filterwarnings("ignore:Deprecated since version v22.2")  # the library is between two types
-async def test_a_request_waits_as_long_as_telegram_asks_and_gives_up_at_last(
+async def test_a_request_waits_as_long_as_telegram_asks_and_finally_gives_up(
     limiter: RateLimiter, clock: Clock
 ) -> None:
     requested_at_s: list[float] = []

@@ -88,7 +88,7 @@ def test_a_known_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert "\n" not in output
 
 
-def test_known_errors_in_nested_groups_are_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
+def test_known_errors_in_nested_groups_have_one_line_each(capsys: pytest.CaptureFixture[str]) -> None:
     inner = ExceptionGroup("inner", [PortTaken(host="::1", port=1), ModelMissing("gone")])
     assert work(ExceptionGroup("outer", [inner])) == 1
     assert len(capsys.readouterr().err.strip().splitlines()) == 2

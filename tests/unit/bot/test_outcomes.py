@@ -18,21 +18,21 @@ HERE = Address(Platform.DISCORD, "20")
 RECIPE = Recipe("a", (), 64, 64, 1, 1, 8)
 
 
-def test_a_context_claims_nothing_that_its_chat_did_not_say() -> None:
+def test_a_context_has_no_facts_that_its_chat_did_not_give() -> None:
     context = CommandContext(Platform.DISCORD, "e", "1", HERE)
     assert not context.is_chat_admin
     assert not context.is_group
     assert (context.space_id, context.private_address) == ("", None)
 
 
-def test_a_receipt_is_for_a_new_job_of_a_loaded_model_unless_it_says_otherwise() -> None:
+def test_a_receipt_is_by_default_for_a_new_job_of_a_loaded_model() -> None:
     receipt = Receipt("j", RECIPE, price=1, credits_left=2, position=0)
     assert not receipt.repeated
     assert not receipt.is_loading
     assert (receipt.wait, receipt.address, receipt.notes) == (None, None, ())
 
 
-def test_a_job_that_stops_later_has_nothing_back_yet() -> None:
+def test_a_job_that_stops_later_has_no_refund_yet() -> None:
     assert CancelAsked("j", was_running=True).refund == 0
 
 
@@ -42,12 +42,12 @@ def test_a_job_that_waits_shows_no_step_and_no_picture() -> None:
     assert not status.is_loading
 
 
-def test_a_history_hides_and_misses_nothing_unless_it_says_so() -> None:
+def test_a_history_hides_and_misses_nothing_by_default() -> None:
     entry = HistoryEntry("j", JobState.DONE, 1, RECIPE)
     assert (entry.missing, History((entry,)).hidden) == (0, 0)
 
 
-def test_only_three_states_are_an_end() -> None:
+def test_exactly_three_states_are_final() -> None:
     assert [state for state in JobState if state.has_ended] == [
         JobState.DONE,
         JobState.FAILED,
@@ -55,6 +55,6 @@ def test_only_three_states_are_an_end() -> None:
     ]
 
 
-def test_a_platform_that_says_not_now_says_why_and_until_when() -> None:
+def test_a_platform_that_refuses_for_now_gives_the_reason_and_the_time() -> None:
     full = RetryLater("the chat is full", 7.0)
     assert (str(full), full.after_s) == ("the chat is full", 7.0)

@@ -98,7 +98,7 @@ def test_files_that_sqlite_creates_beside_a_draft_are_removed_with_it(tmp_path: 
     assert names_in(tmp_path) == []
 
 
-def test_two_writers_of_one_file_do_not_meet(tmp_path: Path) -> None:
+def test_two_writers_of_one_file_do_not_interfere(tmp_path: Path) -> None:
     path = tmp_path / "note-1.txt"
     with durable.replacing(path) as first, durable.replacing(path) as second:
         first.write_bytes(b"first")
@@ -117,7 +117,7 @@ def test_drafts_of_known_files_are_removed_and_nothing_else(tmp_path: Path) -> N
     assert names_in(tmp_path) == sorted([*others, "note-6.txt.part", "note-7.txt.part"])
 
 
-def test_a_young_draft_may_be_in_use_and_is_spared(tmp_path: Path) -> None:
+def test_a_young_draft_may_be_in_use_and_is_kept(tmp_path: Path) -> None:
     leave(tmp_path, "note-1.txt.part")
     assert durable.remove_drafts(tmp_path, NOTES, older_than_s=60) == 0
     os.utime(tmp_path / "note-1.txt.part", (1, 1))

@@ -21,7 +21,7 @@ from engine.printable import printable
         ("\U000e0041", r"\U000e0041"),
     ],
 )
-def test_control_characters_are_written_out(text: str, shown: str) -> None:
+def test_control_characters_are_escaped(text: str, shown: str) -> None:
     assert printable(text) == shown
 
 

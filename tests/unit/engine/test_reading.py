@@ -27,7 +27,7 @@ def test_a_buffer_is_filled_also_when_the_system_returns_few_bytes_at_once(
     assert buffer == bytes(range(10, 60))
 
 
-def test_a_stretch_beyond_the_end_is_short_or_an_error(file: Path) -> None:
+def test_a_range_beyond_the_end_is_short_or_an_error(file: Path) -> None:
     with file.open("rb", buffering=0) as opened:
         assert read_into(opened.fileno(), memoryview(bytearray(50)), 80) == 20
         with pytest.raises(OSError, match="shorter"):

@@ -40,7 +40,7 @@ def test_a_prompt_is_found_however_it_is_written(prompt: str, way: Callable[[str
         ("a🍬🍑💋b", "🍬🍑💋"),
     ],
 )
-def test_a_part_of_it_is_found(text: str, prompt: str) -> None:
+def test_a_part_of_a_prompt_is_found(text: str, prompt: str) -> None:
     assert repeats(text, prompt)
 
 
@@ -55,10 +55,10 @@ def test_a_part_of_it_is_found(text: str, prompt: str) -> None:
         ("\\Uffffffff \\x", "a secret wish"),
     ],
 )
-def test_other_text_is_let_through(text: str, prompt: str) -> None:
+def test_other_text_passes(text: str, prompt: str) -> None:
     assert not repeats(text, prompt)
 
 
 @given(text=st.text(max_size=80), prompt=st.text(max_size=80))
-def test_any_text_is_answered(text: str, prompt: str) -> None:
+def test_any_text_gets_a_result(text: str, prompt: str) -> None:
     assert repeats(text, prompt) in (True, False)

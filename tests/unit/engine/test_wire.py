@@ -195,7 +195,7 @@ class Dripping:
         return piece
 
 
-def test_of_frames_that_come_in_drips_none_takes_bytes_of_the_next() -> None:
+def test_a_frame_received_in_pieces_takes_no_bytes_of_the_next() -> None:
     dripping = Dripping(b"".join(map(wire.encode, MESSAGES)))
     assert [wire.receive_blocking(dripping) for _ in MESSAGES] == MESSAGES  # type: ignore[arg-type]
     assert wire.receive_blocking(dripping) is None  # type: ignore[arg-type]

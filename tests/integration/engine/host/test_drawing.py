@@ -34,7 +34,7 @@ async def test_a_job_is_drawn_with_progress_and_pictures_in_order() -> None:
     ]
 
 
-async def test_jobs_asked_for_together_are_drawn_one_after_the_other() -> None:
+async def test_jobs_requested_together_are_drawn_one_after_the_other() -> None:
     order: list[str] = []
     async with started() as host:
         requests = [make_request(f"j{number}") for number in range(3)]
@@ -70,7 +70,7 @@ async def test_a_cancel_that_comes_too_late_does_not_stop_the_same_try_when_it_i
         assert isinstance(await host.render(make_request(), lambda event: None), Finished)
 
 
-async def test_a_job_cancelled_while_another_is_drawn_never_begins() -> None:
+async def test_a_job_cancelled_while_another_is_drawn_is_never_drawn() -> None:
     async with started() as host:
         first = asyncio.create_task(host.render(make_request("first", count=5), lambda event: None))
         second = asyncio.create_task(

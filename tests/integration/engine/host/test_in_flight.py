@@ -188,7 +188,7 @@ async def test_closing_waits_for_the_files_of_what_was_drawn() -> None:
         assert isinstance(await render, Finished)
 
 
-async def test_prefetched_loras_reach_every_worker_and_their_errors_harm_none(tmp_path: Path) -> None:
+async def test_prefetched_loras_reach_every_worker_and_their_errors_affect_none(tmp_path: Path) -> None:
     config = replace(CONFIG, data_dir=tmp_path)
     host = Host(config, module="tests.integration.engine.fake_child")
     host.prefetch([BROKEN, SUGAR])  # before the first worker

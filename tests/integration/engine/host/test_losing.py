@@ -139,7 +139,7 @@ def is_left_behind(pid: int, mark: str) -> bool:
         return False
 
 
-async def test_a_host_whose_worker_never_starts_again_raises_instead_of_waiting_for_ever(
+async def test_a_host_whose_worker_never_restarts_raises_instead_of_waiting_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(host_module, "RESTART_PAUSES_S", pauses_from(0.001))

@@ -19,7 +19,7 @@ from engine.request import (
 from tests.integration.engine.host.hosting import CONFIG, FAKE, eventually, make_request, started
 
 
-async def test_the_watch_over_a_sound_worker_ends_with_the_host() -> None:
+async def test_the_watch_of_a_healthy_worker_ends_with_the_host() -> None:
     async with started() as host:
         watch = asyncio.create_task(host.watch(), name="watch")
         await asyncio.sleep(0.05)
@@ -213,7 +213,7 @@ asyncio.run(Host(config, module="{FAKE}").start())
     await eventually(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
 
 
-async def test_start_and_stop_again_and_again_leaves_nothing() -> None:
+async def test_many_starts_and_stops_leave_nothing() -> None:
     for number in range(8):
         async with started() as host:
             if number % 2:

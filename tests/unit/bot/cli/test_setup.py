@@ -49,7 +49,9 @@ def no_card(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(HeadroomProbe, "read", lambda _: Headroom(1, 1, 0, "CPU", "for this test"))
 
 
-async def test_it_converts_once(card: None, settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_model_is_converted_once(
+    card: None, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert await setup.report(settings) == 0
     assert "Converted to bfloat16" in capsys.readouterr().out
     assert find_model(settings.to_engine_config()).origin is not None

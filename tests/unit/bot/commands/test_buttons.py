@@ -20,7 +20,7 @@ def test_a_press_gives_the_command_the_button_was_made_for(
     assert len(data.encode()) <= 64, "Telegram takes no more"
 
 
-def test_the_data_is_what_stands_in_sent_messages_already() -> None:
+def test_the_data_equals_the_data_in_messages_already_sent() -> None:
     assert data_of(Cancel("k3f9")) == "v1:c:k3f9"
     assert data_of(Reroll("k3f9")) == "v1:r:k3f9"
     assert data_of(Original("k3f9")) == "v1:o:k3f9"

@@ -12,19 +12,19 @@ def test_the_newest_five_jobs_are_shown() -> None:
     assert parse("/mine") == Mine(limit=5)
 
 
-def test_draw_alone_is_a_prompt_for_it_is_a_word_of_every_prompt() -> None:
+def test_draw_alone_is_a_prompt() -> None:
     assert parse("draw") == Draw("draw")
 
 
 @pytest.mark.parametrize("text", ["/drawing a face", "/sugarface"])
-def test_an_english_word_that_only_begins_like_a_command_is_none(text: str) -> None:
+def test_an_english_word_that_begins_like_a_command_is_prose(text: str) -> None:
     assert refused(text, UnknownCommand)["text"] == text[1:].split()[0]
 
 
 @pytest.mark.parametrize(
     ("text", "word"), [("/", ""), ("/ sugar", ""), ("/😀 x", "😀"), ("/" + "x" * 80, "x" * 64)]
 )
-def test_a_word_that_is_no_command_is_told_as_typed_but_for_its_length(text: str, word: str) -> None:
+def test_the_refusal_of_an_unknown_command_quotes_the_word_cut_to_its_limit(text: str, word: str) -> None:
     assert refused(text, UnknownCommand)["text"] == word
 
 
@@ -65,13 +65,13 @@ def test_a_code_that_is_far_too_long_is_cut() -> None:
         ("--everywhere sugar 权重 0.5", LoraWish("sugar", 0.5), Scope.BOT),
     ],
 )
-def test_a_switch_takes_a_name_a_weight_and_a_place_in_any_order(
+def test_a_switch_takes_a_name_a_weight_and_a_scope_in_any_order(
     rest: str, lora: LoraWish, scope: Scope
 ) -> None:
     assert parse(f"/lora switch {rest}") == LoraSwitch(lora, scope)
 
 
-def test_a_switch_from_a_menu_may_leave_out_what_it_likes() -> None:
+def test_every_option_of_a_switch_from_a_menu_may_be_missing() -> None:
     assert switch_of("sugar", weight=0) == LoraSwitch(LoraWish("sugar", 0.0), Scope.CHAT)
     assert switch_of("sugar:0.5", weight=None, where="chat") == LoraSwitch(LoraWish("sugar", 0.5), Scope.CHAT)
 
@@ -82,24 +82,24 @@ def test_loras_are_listed(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["/列表", "/切换 sugar", "/list", "/switch sugar"])
-def test_the_second_word_of_a_command_is_none_by_itself(text: str) -> None:
+def test_the_second_word_of_a_command_is_no_command(text: str) -> None:
     refused(text, UnknownCommand)
 
 
-def test_zero_is_a_value_where_it_was_chosen() -> None:
+def test_a_chosen_zero_is_a_value() -> None:
     assert draw_of("x", seed=0) == Draw("x", seed=0)
     assert draw_of("x", weight=0).loras == (LoraWish("", 0.0),)
     with pytest.raises(BadCount):
         draw_of("x", count=0)
 
 
-def test_as_many_loras_as_a_picture_takes_are_taken() -> None:
+def test_the_largest_number_of_loras_is_accepted() -> None:
     four = drawn("x --lora a --lora b --lora c --lora d").loras
     assert [lora.name for lora in four] == ["a", "b", "c", "d"]
     assert drawn("x --lora a --lora none --lora b --lora c --lora d").loras == four
 
 
-def test_a_menus_loras_stand_between_commas_of_either_width() -> None:
+def test_loras_from_a_menu_are_separated_by_commas_of_either_width() -> None:
     assert [lora.name for lora in draw_of("x <lora:z>", lora="a，b, ,c").loras] == ["a", "b", "c"]
 
 
@@ -109,13 +109,13 @@ def test_each_slot_of_a_menu_is_the_slot_of_its_name(slot: str) -> None:
     assert draw_of(f"x --{slot} typed", **{slot: "chosen"}).face == Face(**{slot: "chosen"})  # type: ignore[arg-type]
 
 
-def test_options_may_stand_one_behind_the_other_without_a_gap() -> None:
+def test_options_need_no_space_between_them() -> None:
     assert drawn("x --seed 7--count 2") == Draw("x", seed=7, count=2)
     assert drawn("x <lora:a>--seed 7") == Draw("x", loras=(LoraWish("a"),), seed=7)
     assert drawn("x <lora:a><lora:b:1>") == Draw("x", loras=(LoraWish("a"), LoraWish("b", 1.0)))
 
 
-def test_a_sign_before_an_option_hides_it_neither_in_a_prompt_nor_in_a_slot() -> None:
+def test_an_option_after_a_sign_is_found_in_a_prompt_and_in_a_slot() -> None:
     assert drawn("x <<lora:b>") == Draw("x <", loras=(LoraWish("b"),))
     assert drawn("--lips a <<lora:b>") == Draw("", Face(lips="a <"), (LoraWish("b"),))
 
@@ -132,13 +132,13 @@ def test_a_word_that_takes_no_number_stays_prose_before_one(prose: str) -> None:
     assert parse(prose) == Draw(prose)
 
 
-def test_two_dashes_alone_end_a_slot_only_where_they_stand_apart() -> None:
+def test_two_dashes_end_a_slot_only_with_spaces_around_them() -> None:
     assert drawn("--lips soft -- x") == Draw("x", Face(lips="soft"))
     assert drawn("--lips soft-- x") == Draw("", Face(lips="soft-- x"))
 
 
 @pytest.mark.parametrize("prose", ["甜妹--xyz 7", "甜妹—sise 2:3", "种子abc, 脸", "x-seed 7", "1—2", "a <3"])
-def test_what_hangs_on_a_word_is_part_of_the_prose(prose: str) -> None:
+def test_an_option_attached_to_a_word_is_prose(prose: str) -> None:
     assert parse(prose) == Draw(prose)
 
 
@@ -161,5 +161,5 @@ def test_a_nearly_right_name_with_a_size_or_a_number_behind_it_is_an_option(text
         (", a --seed 7", ", a"),
     ],
 )
-def test_the_rest_of_the_prompt_is_sewn_together_at_each_seam(text: str, prompt: str) -> None:
+def test_the_rest_of_the_prompt_is_joined_where_an_option_was_removed(text: str, prompt: str) -> None:
     assert drawn(text).prompt == prompt

@@ -35,14 +35,14 @@ def test_the_nearest_words_are_few_and_the_best_is_first() -> None:
     assert nearest("zzz", ["sugar"]) == ()
 
 
-def test_three_of_five_letters_are_alike_enough_and_less_is_not() -> None:
+def test_a_suggestion_shares_at_least_three_of_five_letters() -> None:
     assert nearest("suxyr", ["sugar"]) == ("sugar",)
     assert nearest("suxyz", ["sugar"]) == ()
     assert nearest("尺村", ["尺寸"]) == ("尺寸",)
     assert nearest("尺村子", ["尺寸"]) == ()
 
 
-def test_the_longest_of_two_names_is_meant() -> None:
+def test_the_longest_matching_name_wins() -> None:
     wider = Option("wider", "宽度", OptionKind.INTEGER, "about", example="3", keyword=True)
     for text in ("a --宽度 3", "a 宽度 3"):
         found = scan(text, (WIDE, wider))

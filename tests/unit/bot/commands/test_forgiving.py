@@ -183,7 +183,9 @@ def test_a_chinese_face_slot_behind_a_long_dash_needs_a_gap_on_both_sides() -> N
         ("a face --guidance 3.5", NoGuidance, "--guidance"),
     ],
 )
-def test_what_the_model_does_not_do_is_told(text: str, error: type[UnknownFlag], flag: str) -> None:
+def test_an_option_that_the_model_does_not_have_is_explained(
+    text: str, error: type[UnknownFlag], flag: str
+) -> None:
     assert refused(text, error)["flag"] == flag
 
 
@@ -228,7 +230,7 @@ def test_what_is_like_nothing_gets_no_suggestion(text: str) -> None:
         ("/天气", ()),
     ],
 )
-def test_the_nearest_command_stands_with_its_slash(text: str, nearest: tuple[str, ...]) -> None:
+def test_the_nearest_command_is_shown_with_its_slash(text: str, nearest: tuple[str, ...]) -> None:
     found = refused(text, UnknownCommand)["nearest"]
     assert isinstance(found, tuple)
     assert found[:1] == nearest
@@ -240,5 +242,5 @@ def test_the_longest_draw_word_is_read_first() -> None:
 
 
 @pytest.mark.parametrize("text", ["x --lora", "x —lora", "x -lora", "脸 --风格", "x --lora sugar:"])
-def test_a_lora_without_its_name_or_weight_is_half(text: str) -> None:
+def test_a_lora_without_a_name_or_weight_is_incomplete(text: str) -> None:
     refused(text, MissingValue)

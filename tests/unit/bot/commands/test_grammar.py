@@ -95,7 +95,7 @@ def test_a_drawing_is_asked_for_in_many_ways(head: str) -> None:
 @pytest.mark.parametrize(
     "prose", ["我的女孩", "画风清新", "取消 背景", "额度 x", "帮助别人的女孩", "draw me a face"]
 )
-def test_words_of_commands_inside_prose_stay_prose(prose: str) -> None:
+def test_command_words_inside_prose_stay_prose(prose: str) -> None:
     assert parse(prose) == Draw(prose)
 
 
@@ -147,7 +147,7 @@ def test_prose_is_never_taken_for_an_option(prose: str) -> None:
         ("a  b\u3000c", "a  b\u3000c"),
     ],
 )
-def test_only_the_seam_of_a_taken_out_option_is_tidied(text: str, prompt: str) -> None:
+def test_spaces_are_removed_only_where_an_option_was_removed(text: str, prompt: str) -> None:
     assert drawn(text).prompt == prompt
 
 
@@ -176,7 +176,7 @@ def test_a_weight_alone_is_for_the_loras_without_one() -> None:
     assert drawn("x --lora none --weight 0.5").loras == (LoraWish("none"),)
 
 
-def test_no_lora_is_no_lora_only_alone() -> None:
+def test_the_word_for_no_lora_counts_only_alone() -> None:
     assert drawn("x --lora none").loras == (LoraWish("none"),)
     assert drawn("x --lora none --lora sugar").loras == (LoraWish("sugar"),)
     assert refused("x" + " --lora a --lora b --lora c --lora d --lora e", TooManyLoras) == {"limit": 4}

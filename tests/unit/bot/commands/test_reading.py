@@ -39,7 +39,7 @@ def test_seeds(seed: int) -> None:
 
 
 @given(st.integers(-2000, 2000))
-def test_weights_are_kept_to_three_places(thousandths: int) -> None:
+def test_weights_keep_three_decimals(thousandths: int) -> None:
     assert weight_of(f"{thousandths / 1000:.3f}") == thousandths / 1000
     assert str(weight_of("-0.0")) == "0.0"
 
@@ -49,7 +49,7 @@ READERS = [(size_of, BadSize), (seed_of, BadSeed), (count_of, BadCount), (weight
 
 @pytest.mark.parametrize(("read", "error"), READERS)
 @given(st.text(st.characters(exclude_categories=["N"])))
-def test_what_holds_no_digit_is_refused_as_typed(
+def test_text_without_a_digit_is_refused_as_typed(
     read: Callable[[str], object], error: type[PersonError], text: str
 ) -> None:
     with pytest.raises(error) as refused:
@@ -82,7 +82,7 @@ def test_words_hold_no_double_quotes() -> None:
     assert words_of(' "dewy" skin ') == "'dewy' skin"
 
 
-def test_numbers_are_told_from_words() -> None:
+def test_numbers_and_words_are_distinguished() -> None:
     assert is_number("0.8")
     assert is_number("－１")
     assert not is_number("v1")
@@ -103,7 +103,7 @@ def test_other_chinese_numerals_are_refused(text: str) -> None:
         seed_of(text)
 
 
-def test_the_bounds_of_a_number_belong_to_it() -> None:
+def test_a_number_may_equal_its_bounds() -> None:
     assert [count_of("1"), count_of("4")] == [1, 4]
     assert [weight_of("-2"), weight_of("2.000"), weight_of(".5"), weight_of("+1.")] == [-2.0, 2.0, 0.5, 1.0]
     assert [seed_of("0"), seed_of(str(MAX_SEED))] == [0, MAX_SEED]
@@ -118,11 +118,11 @@ def test_the_bounds_of_a_number_belong_to_it() -> None:
             read(wrong)
 
 
-def test_a_weight_has_three_places() -> None:
+def test_a_weight_is_rounded_to_three_decimals() -> None:
     assert weight_of("0.12345") == 0.123
 
 
-def test_loras_together_bear_no_more_than_one_at_its_strongest() -> None:
+def test_all_loras_together_have_at_most_the_largest_weight_of_one() -> None:
     assert MAX_TOTAL_WEIGHT == MAX_WEIGHT == 2.0
 
 
@@ -138,13 +138,13 @@ def test_codes_are_many_short_and_read_back_as_they_are_shown() -> None:
 
 
 @pytest.mark.parametrize("typed", ["K3F9-7QX0", "k3f9 7qxo", " K3F97QX0 ", "k3f9–7qxO", "K3F9-7QXo."])
-def test_what_people_type_for_a_code_is_forgiven(typed: str) -> None:
+def test_common_typing_errors_in_a_code_are_corrected(typed: str) -> None:
     assert link_code_of(typed) == "K3F97QX0"
     assert parse(f"/link {typed}") == Link("K3F97QX0")
 
 
 @pytest.mark.parametrize("typed", ["/link", "/关联", "关联", "绑定", "/link@sugarbot", "  关联账号 "])
-def test_without_a_code_one_is_asked_for(typed: str) -> None:
+def test_link_without_a_code_requests_one(typed: str) -> None:
     assert parse(typed) == Link()
 
 
@@ -155,7 +155,7 @@ def test_a_code_may_follow_the_chinese_word_and_prose_may_too() -> None:
 
 
 @pytest.mark.parametrize("typed", ["/unlink", "/取消关联", "取消关联", "解绑"])
-def test_parting_is_a_command_of_its_own(typed: str) -> None:
+def test_unlink_is_a_separate_command(typed: str) -> None:
     assert parse(typed) == Unlink()
 
 
@@ -168,6 +168,6 @@ def test_a_code_is_shown_in_two_halves() -> None:
 
 
 @pytest.mark.parametrize("typed", ["K3F97QX", "K3F97QX00", "UUUUUUUU", "K3F97QX面", ""])
-def test_what_is_too_short_too_long_or_holds_another_sign_is_no_code(typed: str) -> None:
+def test_a_code_of_wrong_length_or_with_another_sign_is_refused(typed: str) -> None:
     assert not is_link_code(typed)
     assert parse(f"关联 {typed}".strip()) == (Draw(prompt=f"关联 {typed}") if typed else Link())

@@ -22,7 +22,7 @@ from tests.unit.bot.commands.typed import drawn, refused
 @pytest.mark.parametrize(
     "size", ["0", "-1", "2:0", "0:3", "7x", "x7", "768", "a:b", "2:3:4", "123456x1", "-2:3", "2.5:3"]
 )
-def test_a_size_that_is_none_is_refused(size: str) -> None:
+def test_an_invalid_size_is_refused(size: str) -> None:
     assert refused(f"x --size {size}", BadSize) == {"text": size}
 
 
@@ -36,22 +36,22 @@ def test_any_size_that_a_model_might_draw_passes_the_grammar() -> None:
 
 
 @pytest.mark.parametrize("seed", ["-1", "1.5", "seven", "4294967296", "9" * 5000, "٧", "1_0", "0x10", "1e3"])
-def test_a_seed_that_is_none_is_refused(seed: str) -> None:
+def test_an_invalid_seed_is_refused(seed: str) -> None:
     assert refused(f"x --seed {seed}", BadSeed) == {"text": seed, "limit": MAX_SEED}
 
 
-def test_the_largest_seed_is_taken() -> None:
+def test_the_largest_seed_is_accepted() -> None:
     assert drawn(f"x --seed {MAX_SEED}").seed == MAX_SEED
     assert drawn("x 种子 0").seed == 0
 
 
 @pytest.mark.parametrize("count", ["0", "99", "-1", "two", "1.5", "5"])
-def test_a_count_that_is_none_is_refused(count: str) -> None:
+def test_an_invalid_count_is_refused(count: str) -> None:
     assert refused(f"x -n {count}", BadCount) == {"text": count, "limit": 4}
 
 
 @pytest.mark.parametrize("weight", ["nan", "inf", "-inf", "9", "-2.1", "strong", "1e0", "0x1", "1_0", "--1"])
-def test_a_weight_that_is_none_is_refused(weight: str) -> None:
+def test_an_invalid_weight_is_refused(weight: str) -> None:
     assert refused(f"x --lora sugar:{weight}", BadWeight)["text"] == weight
     assert refused(f"x <lora:sugar:{weight}>", BadWeight)["text"] == weight
     with pytest.raises(BadWeight):
@@ -76,7 +76,7 @@ def test_a_weight_that_is_none_is_refused(weight: str) -> None:
         ("/lora switch --here", "/lora switch", "/lora switch sugar 0.8 --here"),
     ],
 )
-def test_half_an_option_says_what_it_lacks(text: str, flag: str, example: str) -> None:
+def test_the_refusal_of_an_incomplete_option_says_what_is_missing(text: str, flag: str, example: str) -> None:
     facts = refused(text, MissingValue)
     assert facts["flag"] == flag or facts["flag"] == f"{flag} "
     assert facts["example"] == example

@@ -70,7 +70,7 @@ def test_no_two_commands_share_a_spelling() -> None:
     assert len(spellings) == len(set(spellings))
 
 
-def test_what_is_everyones_and_shares_its_first_word_with_a_hosts_command_has_a_name_alone() -> None:
+def test_a_command_for_everyone_beside_a_hosts_command_has_a_name_alone() -> None:
     for_hosts = {entry.name.split()[0] for entry in COMMANDS if entry.right is Right.HOST}
     shared = {
         entry for entry in COMMANDS if entry.name.split()[0] in for_hosts and entry.right is not Right.HOST
@@ -110,7 +110,7 @@ def test_required_options_come_first_as_discord_demands() -> None:
         assert required == sorted(required, reverse=True)
 
 
-def test_only_the_switch_needs_an_option_and_commands_without_flags_take_what_stands_behind_them() -> None:
+def test_only_the_switch_needs_an_option_and_commands_without_flags_take_all_text() -> None:
     assert [option.name for _, option in OPTIONS if option.required] == ["name"]
     positional = {(entry.name, option.name) for entry, option in OPTIONS if option.positional}
     assert positional == {
@@ -136,7 +136,7 @@ def test_a_hosts_telegram_menu_has_every_command_and_everyones_has_all_but_the_h
 BOUNDED = [option for option in SUGAR_OPTIONS if option.least is not None]
 
 
-def test_every_number_of_a_drawing_says_its_bounds_to_the_menus() -> None:
+def test_the_menus_have_the_bounds_of_every_number() -> None:
     numbers = {
         option.name for option in SUGAR_OPTIONS if option.kind in (OptionKind.INTEGER, OptionKind.NUMBER)
     }
@@ -144,7 +144,7 @@ def test_every_number_of_a_drawing_says_its_bounds_to_the_menus() -> None:
 
 
 @pytest.mark.parametrize("option", BOUNDED, ids=lambda option: option.name)
-def test_a_menu_lets_through_what_the_grammar_takes_and_nothing_else(option: Option) -> None:
+def test_a_menu_accepts_exactly_what_the_grammar_accepts(option: Option) -> None:
     assert option.least is not None
     assert option.most is not None
     for taken in (option.least, option.most):

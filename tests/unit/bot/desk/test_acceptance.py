@@ -149,12 +149,12 @@ async def test_one_person_may_have_only_so_many_jobs_waiting(tmp_path: Path) -> 
         await harness.desk.handle(FACE, a_context("3"))
 
 
-async def test_jobs_wait_in_turn(harness: DeskHarness) -> None:
+async def test_each_accepted_job_has_the_next_position(harness: DeskHarness) -> None:
     places = [await harness.desk.handle(FACE, a_context(str(n), f"person {n}")) for n in range(3)]
     assert [receipt.position for receipt in places if isinstance(receipt, Receipt)] == [0, 1, 2]
 
 
-async def test_a_closing_desk_takes_no_job_but_knows_what_it_took(harness: DeskHarness) -> None:
+async def test_a_closing_desk_accepts_no_job_but_recognises_accepted_ones(harness: DeskHarness) -> None:
     await harness.desk.handle(FACE, a_context("1"))
     await harness.desk.drain(1)
     with pytest.raises(Closing):
@@ -273,7 +273,7 @@ def test_job_ids_are_short_readable_and_sort_by_time() -> None:
     assert all(re.fullmatch(r"[0-9a-hjkmnp-tv-z]{16}", job_id) for job_id in ids)
 
 
-async def test_person_errors_are_all_a_desk_raises_at_hostile_text(harness: DeskHarness) -> None:
+async def test_hostile_text_raises_only_person_errors(harness: DeskHarness) -> None:
     for number, text in enumerate(["\x00", "🙂" * 300, "\u202eabc", "'; DROP TABLE job; --", "a" * 10_000]):
         try:
             receipt = await harness.desk.handle(Draw(prompt=text), a_context(str(number), f"person {number}"))

@@ -69,7 +69,7 @@ async def test_a_failed_delivery_is_tried_again_later(harness: DeskHarness) -> N
     assert result.job_id == job_id
 
 
-async def test_a_platform_that_says_when_is_asked_again_then_and_not_later(harness: DeskHarness) -> None:
+async def test_a_platform_is_retried_when_it_allows_it_and_not_later(harness: DeskHarness) -> None:
     harness.chat.errors.append(RetryLater("the chat is full", after_s=7.0))
     await accept(harness)
     async with harness.running():
@@ -104,7 +104,7 @@ async def test_an_unreachable_chat_is_given_up_after_a_day_and_not_before(
         await until_outbox(harness, [("kept", 2)])
 
 
-async def test_what_can_never_arrive_is_kept_and_comes_with_mine(harness: DeskHarness) -> None:
+async def test_an_undeliverable_result_is_kept_and_delivered_with_mine(harness: DeskHarness) -> None:
     harness.chat.errors.append(Undeliverable("blocked"))
     job_id = await accept(harness)
     async with harness.running():
@@ -272,7 +272,7 @@ async def test_no_caption_shows_less_than_no_time(harness: DeskHarness) -> None:
     assert result.seconds == 0.0
 
 
-async def test_what_a_crash_caught_on_its_way_is_delivered_again(tmp_path: Path) -> None:
+async def test_a_delivery_that_a_crash_interrupted_is_repeated(tmp_path: Path) -> None:
     async with open_harness(tmp_path) as harness:
         job_id = await accept(harness)
         async with harness.running():

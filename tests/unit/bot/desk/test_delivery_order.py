@@ -113,7 +113,7 @@ async def test_the_log_says_why_a_result_waits_or_is_kept_and_whose_pictures_are
     assert said["pictures missing on the disk"]["missing"] == 1
 
 
-async def test_only_what_has_ended_can_be_a_result(harness: DeskHarness) -> None:
+async def test_only_an_ended_job_can_be_a_result(harness: DeskHarness) -> None:
     for job_id in (await accept(harness), "unknown"):
         with pytest.raises(LookupError, match=job_id):
             await harness.desk.parts.delivery._load_result(job_id)

@@ -113,7 +113,7 @@ async def test_a_drain_with_enough_time_cancels_nothing(tmp_path: Path, acts: li
     assert [log["cut_off"] for log in logs if log["event"] == "desk stopped"] == [[]]
 
 
-async def test_when_a_drain_has_cut_off_what_was_late_nothing_goes_on(tmp_path: Path) -> None:
+async def test_nothing_runs_after_a_drain_cancelled_late_work(tmp_path: Path) -> None:
     with structlog.testing.capture_logs() as logs:
         async with open_harness(tmp_path, renderer=FakeRenderer([Act.HANG], step_s=60)) as harness:
             run = asyncio.create_task(harness.desk.run({harness.chat.platform: harness.chat}))

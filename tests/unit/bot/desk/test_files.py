@@ -52,7 +52,7 @@ def test_a_disk_that_fills_up_between_two_pictures_leaves_neither(
     assert list((tmp_path / "pictures").iterdir()) == []
 
 
-def test_pictures_are_private_and_their_names_are_those_that_upkeep_knows(tmp_path: Path) -> None:
+def test_pictures_are_private_and_maintenance_knows_their_names(tmp_path: Path) -> None:
     before = os.umask(0o000)
     try:
         [row] = save_pictures("1m3250v00shy4w7c", [picture(3, b"a")], tmp_path / "pictures")

@@ -159,7 +159,7 @@ async def test_the_database_takes_other_writes_while_the_disk_is_measured(
     assert written == [True]
 
 
-async def test_a_disk_that_cannot_be_measured_stops_nobody(
+async def test_a_disk_that_cannot_be_measured_refuses_no_request(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_: Path) -> None:

@@ -79,7 +79,7 @@ async def test_a_backup_with_a_wrong_date_neither_postpones_nor_ends_anything(
     assert (tmp_path / "backups" / name).exists()
 
 
-async def test_a_fault_that_nobody_foresaw_is_logged_and_tried_again(
+async def test_an_unexpected_error_is_logged_and_the_work_is_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     back_up, faults = backup.back_up, [ZeroDivisionError("a test's")]
@@ -157,7 +157,7 @@ async def test_an_origin_stays_while_its_event_waits_to_be_handled_again(tmp_pat
         assert (await harness.store.survey()).is_sound
 
 
-async def test_what_is_not_delivered_yet_keeps_its_row_and_its_pictures(tmp_path: Path) -> None:
+async def test_an_undelivered_result_keeps_its_row_and_its_pictures(tmp_path: Path) -> None:
     clock = FakeClock()
     async with open_harness(tmp_path, clock=clock) as harness:
         async with harness.running():
@@ -265,7 +265,7 @@ def test_a_linked_pictures_folder_is_not_changed(tmp_path: Path) -> None:
     assert modes_in(tmp_path / "elsewhere") == {"elsewhere": "0o755"}
 
 
-def test_what_a_crash_left_half_written_is_removed_at_the_start(tmp_path: Path) -> None:
+def test_half_written_files_of_a_crash_are_removed_at_the_start(tmp_path: Path) -> None:
     database = ["sugarbot.db.part", "sugarbot.db.abcd1234.part", "sugarbot.db.abcd1234.part-wal"]
     drafts = [
         *database,

@@ -32,7 +32,7 @@ async def states(harness: DeskHarness) -> list[str]:
     return [row[0] for row in await harness.store._run("SELECT state FROM outbox ORDER BY id")]
 
 
-async def test_what_could_not_be_saved_is_tried_again_every_two_seconds(frozen: FrozenLoop) -> None:
+async def test_a_failed_save_is_repeated_every_two_seconds(frozen: FrozenLoop) -> None:
     tries: list[int] = []
 
     async def work() -> str:
@@ -50,7 +50,7 @@ async def test_what_could_not_be_saved_is_tried_again_every_two_seconds(frozen: 
     assert (await saving, len(tries)) == ("saved", 3)
 
 
-async def test_what_cannot_be_saved_while_we_close_is_not_tried_again() -> None:
+async def test_a_failed_save_is_not_repeated_while_the_desk_closes() -> None:
     tries: list[int] = []
 
     async def work() -> None:
@@ -176,7 +176,7 @@ async def test_a_model_that_has_loaded_is_noticed_within_a_fifth_of_a_second(
             await frozen.until(lambda: len(harness.renderer.received) == 1)
 
 
-async def test_a_platform_that_says_when_is_asked_just_then(tmp_path: Path, frozen: FrozenLoop) -> None:
+async def test_a_platform_is_retried_exactly_when_it_allows_it(tmp_path: Path, frozen: FrozenLoop) -> None:
     async with open_harness(tmp_path) as harness:
         harness.chat.errors.append(RetryLater("the chat is full", after_s=1_000))
         await accept(harness)

@@ -65,14 +65,14 @@ def test_a_history_in_a_group_says_how_much_is_left_out_and_where_it_is() -> Non
         assert "Send me /mine in private" in said[-1]
 
 
-def test_a_link_code_is_told_as_it_is_typed() -> None:
+def test_a_link_code_is_shown_as_it_is_typed() -> None:
     for outcome in (LinkCode("K3F97QXM", 10), LinkAsked("K3F97QXM", Platform.DISCORD, "a member")):
         assert "/link K3F9-7QXM" in format_outcome(outcome, "en")
         assert "/link K3F9-7QXM" in format_outcome(outcome, "zh-CN")
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES, ids=lambda outcome: type(outcome).__name__)
-def test_every_outcome_is_said_in_both_languages(outcome: Outcome) -> None:
+def test_every_outcome_has_a_sentence_in_both_languages(outcome: Outcome) -> None:
     said = {locale: format_outcome(outcome, locale) for locale in LOCALES}
     assert said["en"] != said["zh-CN"]
     for sentence in said.values():

@@ -101,7 +101,7 @@ def test_a_translation_has_the_same_facts(english: str, chinese: str) -> None:
 
 
 @pytest.mark.parametrize("chinese", CHINESE.values())
-def test_chinese_is_set_as_chinese(chinese: str) -> None:
+def test_chinese_text_uses_chinese_punctuation(chinese: str) -> None:
     for before, mark, after in zip(chinese, chinese[1:], chinese[2:] + " ", strict=False):
         assert not (mark in HALF_WIDTH and (is_chinese(before) or is_chinese(after))), (
             f"{before}{mark}{after}"
@@ -152,7 +152,7 @@ def test_the_locale_of_a_platform_s_code(code: str | None, locale: str) -> None:
     assert locale_of(code) == locale
 
 
-def test_an_unknown_sentence_or_locale_is_said_in_english() -> None:
+def test_an_unknown_sentence_or_locale_falls_back_to_english() -> None:
     assert text("No such sentence: {fact}", "zh-CN", fact=7) == "No such sentence: 7"
     assert text(N_("Got it!"), "fr") == "Got it!"
     assert text(N_("Got it!"), "zh-CN") == "收到！"
@@ -163,7 +163,7 @@ def test_a_missing_fact_reads_as_an_ellipsis() -> None:
 
 
 @given(st.text(), st.sampled_from(["en", "zh-CN"]))
-def test_people_s_text_is_put_in_as_it_is_but_short_and_on_one_line(said: str, locale: str) -> None:
+def test_text_of_people_is_inserted_unchanged_but_short_and_on_one_line(said: str, locale: str) -> None:
     sentence = text(N_("There is no LoRA called “{name}”. /loras shows all of them."), locale, name=said)
     frame = text(N_("There is no LoRA called “{name}”. /loras shows all of them."), locale, name="")
     assert len(sentence) <= len(frame) + 60
@@ -201,7 +201,7 @@ def test_times_are_round(least_s: float, most_s: float, said: str) -> None:
     assert format_duration(TimeEstimate(least_s, most_s), "en") == said
 
 
-def test_times_are_told_in_both_languages() -> None:
+def test_times_are_formatted_in_both_languages() -> None:
     assert format_duration(TimeEstimate(21, 29), "zh-CN") == "20–30 秒"
     assert format_duration(TimeEstimate(200, 200), "zh-CN") == "3 分钟"
 
@@ -221,7 +221,7 @@ def test_a_point_in_time_is_written_as_the_platform_shows_it(times: Times, writt
     assert format_time(1_800_000_000, times) == written
 
 
-def test_the_server_s_own_time_zone_is_told_only_to_who_sits_at_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_local_chats_show_times_in_the_server_s_time_zone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     time.tzset()
     try:

@@ -57,7 +57,7 @@ def test_a_picture_without_a_lora_says_so() -> None:
 
 @pytest.mark.parametrize("locale", LOCALES)
 @pytest.mark.parametrize("state", [JobState.DONE, JobState.FAILED, JobState.CANCELLED])
-def test_whatever_comes_with_a_picture_is_marked(state: JobState, locale: str) -> None:
+def test_every_result_with_a_picture_has_the_ai_mark(state: JobState, locale: str) -> None:
     mark = text(AI_MARK, locale)
     assert mark in format_caption(replace(DONE, state=state, fail=FailReason.WORKER_ERROR), locale)
     assert mark not in format_caption(replace(DONE, state=JobState.FAILED, pictures=()), locale)
@@ -158,7 +158,7 @@ def test_a_caption_fits_where_captions_are_short() -> None:
         ),
     ],
 )
-def test_a_status_says_place_wait_and_progress_in_words(given: Status, english: str, chinese: str) -> None:
+def test_a_status_has_position_wait_and_progress_in_words(given: Status, english: str, chinese: str) -> None:
     assert format_status(given, "en") == english
     assert format_status(given, "zh-CN") == chinese
 

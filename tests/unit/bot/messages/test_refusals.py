@@ -65,7 +65,7 @@ def test_every_class_has_its_own_sentence_in_both_languages(kind: type[Exception
         assert "…" not in sentence, "a fact has no value"
 
 
-def test_no_two_classes_say_the_same() -> None:
+def test_no_two_classes_share_a_sentence() -> None:
     assert len(set(SENTENCES.values())) == len(SENTENCES)
 
 
@@ -74,11 +74,11 @@ def test_every_reason_to_fail_has_its_own_sentence() -> None:
     assert len(set(FAILED.values())) == len(FailReason)
 
 
-def test_engine_errors_are_all_told() -> None:
+def test_every_engine_error_is_explained() -> None:
     assert set(ENGINE_SENTENCES) == set(ENGINES)
 
 
-def test_a_subclass_nobody_foresaw_is_explained_as_its_parent() -> None:
+def test_an_unknown_subclass_is_explained_as_its_parent() -> None:
     class StrangeSize(errors.BadSize):
         pass
 
@@ -86,7 +86,7 @@ def test_a_subclass_nobody_foresaw_is_explained_as_its_parent() -> None:
 
 
 @pytest.mark.parametrize("locale", LOCALES)
-def test_any_error_at_all_is_explained_without_its_inside(locale: str) -> None:
+def test_any_error_is_explained_without_internal_details(locale: str) -> None:
     said = format_error(ValueError("SELECT secret"), locale)
     assert said
     assert "secret" not in said
@@ -110,7 +110,7 @@ def test_sizes_read_as_sizes_and_times_as_times() -> None:
     assert "<t:1800000000:R>" in format_error(no_credits, "en", times="discord")
 
 
-def test_each_bad_setting_stands_on_its_own_line() -> None:
+def test_each_bad_setting_has_its_own_line() -> None:
     said = format_error(
         errors.BadSettings(
             problems=(
@@ -131,13 +131,13 @@ def test_a_missing_token_names_the_variable_to_set() -> None:
     assert "Telegram" in format_error(errors.TokenRefused(platform="telegram"), "zh-CN")
 
 
-def test_the_host_is_told_the_engine_s_own_reason() -> None:
+def test_the_host_reads_the_reason_of_the_engine() -> None:
     assert "/models/x is not a folder." in format_error(
         engine.ModelMissing("/models/x is not a folder."), "en"
     )
 
 
-def test_a_long_prompt_is_told_in_tokens_with_how_much_to_take_out() -> None:
+def test_the_refusal_of_a_long_prompt_says_how_many_tokens_to_remove() -> None:
     error = errors.PromptTooLong(tokens=530, limit=512, excess=31)
     assert format_error(error, "en") == (
         "Your prompt has 530 tokens (pieces of words), but the model reads at most 512. "
@@ -162,7 +162,7 @@ def test_an_example_is_in_the_reader_s_language(typed: str, english: str, chines
     assert format_error(caught.value, "zh-CN").endswith(f"还缺一个值，比如：{chinese}")
 
 
-def test_a_suggested_command_can_be_typed_as_it_stands() -> None:
+def test_a_suggested_command_can_be_typed_as_shown() -> None:
     with pytest.raises(errors.UnknownCommand) as caught:
         parse("/sugr a face")
     assert format_error(caught.value, "en") == (

@@ -33,16 +33,14 @@ def test_pictures_together_cost_what_they_cost_alone(width_px: int, height_px: i
 
 
 @given(st.integers(0, 1000), st.integers(0, 1000))
-def test_a_new_day_fills_up_and_never_takes(credits: int, daily: int) -> None:
+def test_a_new_day_tops_up_the_credits_and_never_reduces_them(credits: int, daily: int) -> None:
     added = top_up(credits, daily)
     assert added >= 0
     assert credits + added == max(credits, daily)
 
 
 @given(st.integers(0, 1000), st.integers(0, 1000), st.integers(0, 1000))
-def test_a_raised_allowance_adds_the_difference_and_fills_nothing_over(
-    credits: int, daily: int, given_today: int
-) -> None:
+def test_a_raised_allowance_adds_only_the_difference(credits: int, daily: int, given_today: int) -> None:
     added = top_up(credits, daily, given_today)
     assert 0 <= added <= max(0, daily - given_today)
     assert credits + added <= max(credits, daily)

@@ -51,7 +51,7 @@ def test_a_guild_a_channel_or_a_whole_platform_can_be_allowed(entry: str) -> Non
 
 
 @pytest.mark.parametrize("entry", ["telegram:20", "telegram:*", "discord:2", "discord:30", "discord:", "20"])
-def test_another_entry_allows_nothing(entry: str) -> None:
+def test_another_entry_allows_no_chat(entry: str) -> None:
     with pytest.raises(ChatNotAllowed):
         require_chat(context(), Rules(allow=frozenset({entry})))
 
@@ -97,7 +97,7 @@ def test_who_is_a_host(who: CommandContext, expected: bool) -> None:
 
 
 @pytest.mark.parametrize("command", COMMAND_VALUES, ids=lambda command: type(command).__name__)
-def test_a_member_may_do_all_but_what_is_for_hosts(command: Command) -> None:
+def test_a_member_may_do_everything_except_what_is_for_hosts(command: Command) -> None:
     if entry_of(command).right is Right.EVERYONE:
         require_right(command, context(), Rules())
         return
@@ -107,7 +107,7 @@ def test_a_member_may_do_all_but_what_is_for_hosts(command: Command) -> None:
     require_right(command, context(), Rules(hosts=frozenset({"discord:1"})))
 
 
-def test_every_right_was_asked_for_above() -> None:
+def test_every_right_is_tested_above() -> None:
     assert {entry_of(command).name for command in COMMAND_VALUES} == {entry.name for entry in COMMANDS}
 
 

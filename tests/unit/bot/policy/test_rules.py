@@ -13,7 +13,7 @@ def no_file_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_rules_say_what_the_settings_say() -> None:
+def test_rules_equal_the_settings() -> None:
     environ = {
         "SUGARBOT_HOSTS": "discord:1,telegram:2",
         "SUGARBOT_ALLOW": "discord:*",

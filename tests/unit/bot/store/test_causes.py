@@ -64,7 +64,7 @@ def of_sqlite(code: int | None, said: str = "what SQLite said") -> sqlite3.Error
         ),
     ],
 )
-def test_a_failure_is_told_by_its_cause(
+def test_a_failure_is_reported_by_its_cause(
     error: sqlite3.Error | UnicodeDecodeError | OSError, told: type[OperatorError], facts: dict[str, str]
 ) -> None:
     found = operator_error(error, DATABASE)
@@ -118,7 +118,7 @@ async def test_a_backup_that_fails_says_where_and_why(
     ("error", "detail"),
     [(OSError(errno.EIO, "broken disk"), "broken disk"), (OSError("no number"), "no number")],
 )
-async def test_a_restore_that_the_disk_refuses_says_what_the_disk_said(
+async def test_a_restore_that_the_disk_refuses_reports_the_error_of_the_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError, detail: str
 ) -> None:
     path = tmp_path / "data" / "a.db"
@@ -134,7 +134,7 @@ async def test_a_restore_that_the_disk_refuses_says_what_the_disk_said(
     assert caught.value.facts == {"path": str(path.parent), "detail": detail}
 
 
-async def test_a_survey_while_a_shell_holds_the_database_says_who_is_in_the_way(
+async def test_a_survey_of_a_database_that_a_shell_locks_reports_the_lock(
     tmp_path: Path, store: Store
 ) -> None:
     await store._run("PRAGMA busy_timeout = 1")

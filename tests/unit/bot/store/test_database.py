@@ -76,7 +76,7 @@ async def test_a_nested_block_is_lost_with_its_outer_one(database: Counter) -> N
     assert await database.numbers() == []
 
 
-async def test_a_block_that_fails_takes_with_it_what_blocks_within_it_did_or_undid(
+async def test_a_failed_block_undoes_its_nested_blocks(
     database: Counter,
 ) -> None:
     async with database.atomic():
@@ -131,7 +131,7 @@ async def test_other_tasks_neither_join_a_block_nor_read_its_middle(database: Co
     assert await reading == []
 
 
-async def test_after_commit_is_called_once_and_only_for_what_stands(database: Counter) -> None:
+async def test_after_commit_is_called_once_and_only_for_committed_blocks(database: Counter) -> None:
     called: list[str] = []
     async with database.atomic():
         await database.put(1)
@@ -207,7 +207,7 @@ async def test_a_thousand_cancels_in_a_crowd_leave_an_idle_connection(database: 
     assert len(await database.numbers()) % 3 == 0
 
 
-async def test_work_goes_to_its_end_under_two_cancels() -> None:
+async def test_work_completes_despite_two_cancels() -> None:
     done: list[str] = []
 
     async def work() -> None:
@@ -223,7 +223,7 @@ async def test_work_goes_to_its_end_under_two_cancels() -> None:
     assert done == ["work"]
 
 
-async def test_work_that_fails_after_a_cancel_leaves_no_error_that_nobody_read() -> None:
+async def test_work_that_fails_after_a_cancel_leaves_no_unretrieved_error() -> None:
     unread: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: unread.append(context))
 
@@ -242,7 +242,7 @@ async def test_work_that_fails_after_a_cancel_leaves_no_error_that_nobody_read()
     assert unread == []
 
 
-async def test_work_gives_what_it_gives_or_raises_what_it_raises() -> None:
+async def test_work_returns_its_result_or_raises_its_error() -> None:
     async def divide(by: int) -> float:
         await asyncio.sleep(0)
         return 6 / by
@@ -262,7 +262,7 @@ async def test_fifty_tasks_write_without_one_busy_error(database: Counter) -> No
     assert len(await database.numbers()) == 1_000
 
 
-async def test_a_disk_that_takes_nothing_is_said_so_and_leaves_nothing(database: Counter) -> None:
+async def test_a_disk_that_refuses_writes_is_reported_and_leaves_nothing(database: Counter) -> None:
     await database._run("PRAGMA query_only = 1")
     with pytest.raises(CannotSave, match="readonly"):
         async with database.atomic():
@@ -285,7 +285,7 @@ async def test_a_full_disk_in_the_middle_of_a_block_undoes_it(database: Counter)
     assert await database.numbers() == []
 
 
-async def test_a_rollback_that_the_disk_refused_is_made_up_for(
+async def test_a_rollback_that_the_disk_refused_is_repeated(
     database: Counter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An I/O error may leave the connection inside; the next block must not become a part of the lost one."""
@@ -308,7 +308,7 @@ async def test_a_rollback_that_the_disk_refused_is_made_up_for(
     assert await database.numbers() == [2]
 
 
-async def test_a_lock_of_another_connection_is_no_fault_of_ours_and_leaves_nothing(
+async def test_a_lock_of_another_connection_is_reported_as_such_and_leaves_nothing(
     tmp_path: Path, database: Counter
 ) -> None:
     await database._run("PRAGMA busy_timeout = 5")
@@ -326,6 +326,6 @@ async def test_a_lock_of_another_connection_is_no_fault_of_ours_and_leaves_nothi
     assert await database.numbers() == [3]
 
 
-async def test_a_failure_that_python_raises_without_a_code_stays_what_it_is(database: Counter) -> None:
+async def test_a_python_error_without_an_sqlite_code_stays_unchanged(database: Counter) -> None:
     with pytest.raises(sqlite3.OperationalError, match="Could not decode"):
         await database._run("SELECT CAST(x'ff' AS TEXT)")

@@ -39,7 +39,7 @@ async def test_a_chat_sees_only_what_was_drawn_openly_in_it(store: Store) -> Non
     assert await store.jobs.newest_public_in(shown.person, "discord", "room", 9) == ()
 
 
-async def test_what_is_not_there_is_none(store: Store) -> None:
+async def test_a_missing_job_is_none(store: Store) -> None:
     await a_job(store)
     assert await store.jobs.find("nothing") is None
     assert await store.jobs.find_by_origin("web", "nothing") is None
@@ -79,7 +79,7 @@ async def test_a_running_job_can_be_asked_to_stop_and_a_waiting_one_is_not(store
 
 
 @pytest.mark.parametrize(("uses_attempt", "attempt"), [(True, 1), (False, 0)])
-async def test_a_try_that_was_put_back_counts_only_where_it_was_used(
+async def test_a_requeued_attempt_counts_only_if_it_was_used(
     store: Store, uses_attempt: bool, attempt: int
 ) -> None:
     await a_job(store)
@@ -90,7 +90,7 @@ async def test_a_try_that_was_put_back_counts_only_where_it_was_used(
     assert (waiting.state, waiting.attempt, waiting.lease) == ("queued", attempt, None)
 
 
-async def test_jobs_move_with_their_chat_and_lose_the_place_of_their_answer(store: Store) -> None:
+async def test_jobs_move_with_their_chat_and_lose_the_address_of_their_answer(store: Store) -> None:
     await a_job(store, "moves", chat_id="-5")
     await a_job(store, "stays", chat_id="-6")
     await store.jobs.move_chat("web", "-5", "-1005")
@@ -101,7 +101,7 @@ async def test_jobs_move_with_their_chat_and_lose_the_place_of_their_answer(stor
     assert (stays.chat_id, stays.ref) == ("-6", "{}")
 
 
-async def test_an_answer_that_moved_stands_where_it_was_put(store: Store) -> None:
+async def test_the_new_address_of_a_moved_answer_is_stored(store: Store) -> None:
     await a_job(store)
     await store.jobs.set_address("job", "discord", "hall", "there")
     moved = await store.jobs.find("job")
@@ -109,7 +109,7 @@ async def test_an_answer_that_moved_stands_where_it_was_put(store: Store) -> Non
     assert (moved.platform, moved.chat_id, moved.ref) == ("discord", "hall", "there")
 
 
-async def test_a_platforms_name_for_a_picture_is_kept_by_form_and_the_newest_counts(store: Store) -> None:
+async def test_file_ids_are_stored_by_form_and_the_newest_counts(store: Store) -> None:
     job = await a_job(store)
     pictures = [PictureRow("job", index, 7, f"job-{index}.png") for index in (1, 0)]
     await store.jobs.end(job, "cancelled", 1, pictures=pictures)

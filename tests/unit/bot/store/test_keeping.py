@@ -27,7 +27,7 @@ def test_without_backups_the_newest_was_never_made(tmp_path: Path) -> None:
     assert newest_s(tmp_path / "not there", NOW_S) == 0
 
 
-def test_the_newest_backup_tells_when_it_was_made(tmp_path: Path) -> None:
+def test_the_time_of_the_newest_backup_is_known(tmp_path: Path) -> None:
     for hours in (30, 2, 7):
         a_backup(tmp_path, NOW_S - hours * HOUR_S)
     assert newest_s(tmp_path, NOW_S) == NOW_S - 2 * HOUR_S

@@ -32,7 +32,7 @@ def people_in(path: Path) -> list[str]:
         return [name for (name,) in connection.execute("SELECT name FROM identity ORDER BY name")]
 
 
-async def test_the_earlier_file_only_gets_another_name_and_takes_no_room(tmp_path: Path) -> None:
+async def test_the_earlier_file_only_gets_another_name_and_needs_no_space(tmp_path: Path) -> None:
     path = await a_database(tmp_path / "a.db", "ann")
     made = back_up(path, tmp_path / "backups", NOW_S)
     await a_database(path, "bob")
@@ -77,7 +77,7 @@ def leave_a_log(path: Path, **changed: str) -> bytes:
     return left[log]
 
 
-async def test_what_a_crash_left_in_the_log_is_in_the_file_that_is_laid_aside(tmp_path: Path) -> None:
+async def test_the_file_that_is_set_aside_contains_the_log_of_a_crash(tmp_path: Path) -> None:
     path = await a_database(tmp_path / "a.db", "ann")
     made = back_up(path, tmp_path / "backups", NOW_S)
     leave_a_log(path, ann="bob")
@@ -88,7 +88,7 @@ async def test_what_a_crash_left_in_the_log_is_in_the_file_that_is_laid_aside(tm
     assert people_in(path) == ["ann"]
 
 
-async def test_a_log_that_a_damaged_file_cannot_take_in_is_laid_aside_with_it(tmp_path: Path) -> None:
+async def test_a_log_that_a_damaged_file_cannot_absorb_is_set_aside_with_it(tmp_path: Path) -> None:
     path = await a_database(tmp_path / "a.db", "ann")
     made = back_up(path, tmp_path / "backups", NOW_S)
     log, index = leave_a_log(path, ann="bob"), tmp_path / "a.db-shm"

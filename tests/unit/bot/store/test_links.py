@@ -13,7 +13,7 @@ async def two_people(store: Store) -> tuple[int, int]:
     return ann, await store.people.find_or_create("discord", "4711", "Ann of Discord", "en", 1)
 
 
-async def test_a_code_tells_who_asked_and_who_typed_it_first(store: Store) -> None:
+async def test_a_code_names_who_requested_it_and_who_typed_it_first(store: Store) -> None:
     ann, _ = await two_people(store)
     await store.links.add_code("K3F9", ann, "web", 0, 100)
     assert await store.links.find_code("K3F9", 99) == LinkCodeRow(ann, None, None, False, "web", "Ann")
@@ -36,7 +36,7 @@ async def test_a_code_works_until_it_expires_or_another_is_asked_for(store: Stor
     assert await store.links.find_code("HERS", 50) is not None
 
 
-async def test_who_is_joined_takes_everything_along(store: Store) -> None:
+async def test_linking_moves_identities_jobs_codes_and_granted_credits(store: Store) -> None:
     ann, other = await two_people(store)
     await store.people.renew(ann, 50, 4)
     await store.people.renew(other, 90, 6)
@@ -64,7 +64,7 @@ async def test_who_is_joined_takes_everything_along(store: Store) -> None:
         await store.people.account(other)
 
 
-async def test_who_parts_begins_with_nothing_and_with_no_second_allowance(store: Store) -> None:
+async def test_an_unlinked_identity_begins_with_nothing_and_no_second_allowance(store: Store) -> None:
     ann, other = await two_people(store)
     for person in (ann, other):
         await store.people.renew(person, 50, 4)

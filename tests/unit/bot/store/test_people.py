@@ -22,7 +22,7 @@ async def test_an_allowance_is_noted_for_its_person_alone(store: Store) -> None:
     assert await store.people.account(bob) == AccountRow(credits=0, renews_at_s=0, given=None)
 
 
-async def test_a_parcel_goes_to_the_name_that_its_person_has_now(store: Store) -> None:
+async def test_a_result_goes_to_the_present_name_of_its_person(store: Store) -> None:
     await ended_jobs(store, "job")
     await store.people.find_or_create("web", "ann", "Anna", "zh-CN", 2)
     result = await store.outbox.details("job")
@@ -39,7 +39,7 @@ async def test_the_last_credit_may_be_spent_and_no_more(store: Store) -> None:
     assert (survey.credits, survey.ledger, survey.unbalanced) == (0, 0, 0)
 
 
-async def test_a_refund_stands_on_the_parcel_of_its_job(store: Store) -> None:
+async def test_a_result_has_the_refund_of_its_job(store: Store) -> None:
     await ended_jobs(store, "job", "other")
     job = await store.jobs.find("job")
     assert job is not None

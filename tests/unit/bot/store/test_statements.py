@@ -11,7 +11,7 @@ from bot.store.statements import load_statements
 ROOM = Path(statements.__file__).parent
 
 
-def test_every_file_of_the_room_loads_and_each_statement_has_a_purpose() -> None:
+def test_every_statement_file_loads_and_each_statement_has_a_purpose() -> None:
     files = sorted(path.name for path in ROOM.glob("sql/*.sql"))
     assert files == [
         "defaults.sql",
@@ -27,7 +27,7 @@ def test_every_file_of_the_room_loads_and_each_statement_has_a_purpose() -> None
 
 
 @pytest.mark.parametrize("name", ["defaults", "inbox", "jobs", "links", "outbox", "people", "survey"])
-def test_every_statement_is_asked_and_nothing_else_is(name: str) -> None:
+def test_every_statement_is_used_and_no_other(name: str) -> None:
     asked = re.findall(r"\b_?query\(\s*['\"](\w+)['\"]", (ROOM / f"{name}.py").read_text(encoding="utf-8"))
     assert sorted(set(asked)) == sorted(load_statements(f"{name}.sql"))
 
@@ -41,7 +41,9 @@ def test_every_statement_is_asked_and_nothing_else_is(name: str) -> None:
         "-- name: one\n-- what for\nSELECT 1;\n\n-- name: no purpose\nSELECT 2;",
     ],
 )
-def test_a_badly_headed_file_is_refused(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_with_a_wrong_header_is_refused(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / f"{hash(text)}.sql").write_text(text)
     monkeypatch.setattr(statements, "_FOLDER", tmp_path)
     with pytest.raises(ValueError, match="every statement"):

@@ -123,7 +123,7 @@ async def test_a_job_comes_back_as_it_was_stored(store: Store) -> None:
     assert "a face" not in repr(job)
 
 
-async def test_people_are_met_once_and_may_change_their_names(store: Store) -> None:
+async def test_a_person_is_created_once_and_may_change_their_name(store: Store) -> None:
     first = await store.people.find_or_create("web", "ann", "Ann", "en", 1)
     assert await store.people.find_or_create("web", "ann", "Anna", "zh-CN", 2) == first
     assert await store.people.find_or_create("discord", "ann", "Ann", "en", 3) != first
@@ -138,7 +138,7 @@ async def test_credits_and_ledger_move_together_or_not_at_all(store: Store) -> N
     assert [tuple(row) for row in await store._run("SELECT credits FROM ledger")] == [(3,)]
 
 
-async def test_only_the_try_that_counts_can_end_or_return_a_job(store: Store) -> None:
+async def test_only_the_current_attempt_can_end_or_requeue_a_job(store: Store) -> None:
     await a_job(store)
     first = await store.jobs.claim("job", "first run", 10)
     assert first is not None
@@ -155,7 +155,7 @@ async def test_only_the_try_that_counts_can_end_or_return_a_job(store: Store) ->
     assert await store.jobs.pictures_of(["job"]) == (picture,)
 
 
-async def test_a_stop_of_ours_gives_the_try_back(store: Store) -> None:
+async def test_a_drain_does_not_count_the_attempt(store: Store) -> None:
     await a_job(store)
     await store.jobs.claim("job", "ours", 1)
     await store.jobs.requeue_leased("another's")
@@ -164,7 +164,7 @@ async def test_a_stop_of_ours_gives_the_try_back(store: Store) -> None:
     assert (await store.jobs.in_state("queued"))[0].attempt == 0
 
 
-async def test_parcels_of_a_person_in_a_chat_leave_one_after_the_other(store: Store) -> None:
+async def test_results_of_one_person_in_one_chat_are_delivered_one_after_the_other(store: Store) -> None:
     await ended_jobs(store, "b", "a", "c")
     assert [await claim(store, 0), await claim(store, 0)] == ["b", None]
     await store.outbox.mark("b", OutboxState.MAYBE, 100)
@@ -181,21 +181,21 @@ async def test_parcels_of_a_person_in_a_chat_leave_one_after_the_other(store: St
     assert [await claim(store, 100), await claim(store, 100)] == ["c", None]
 
 
-async def test_parcels_of_others_and_of_other_chats_wait_for_nobody(store: Store) -> None:
+async def test_results_of_other_people_and_chats_do_not_wait(store: Store) -> None:
     await ended_jobs(store, "1", "2", chat_id="here")
     await ended_jobs(store, "3", chat_id="there")
     await ended_jobs(store, "4", "5", chat_id="here", person="another")
     assert [await claim(store, 0) for _ in range(4)] == ["1", "3", "4", None]
 
 
-async def test_one_chat_has_only_so_many_on_their_way(store: Store) -> None:
+async def test_a_chat_has_a_limited_number_of_deliveries_in_flight(store: Store) -> None:
     for number in range(4):
         await ended_jobs(store, str(number), chat_id="slow", person=f"person {number}")
     await ended_jobs(store, "quick", chat_id="quick", person="ann")
     assert [await claim(store, 0, most_in_chat=3) for _ in range(5)] == ["0", "1", "2", "quick", None]
 
 
-async def test_no_parcel_waits_longer_than_it_may(store: Store) -> None:
+async def test_no_result_waits_longer_than_its_limit(store: Store) -> None:
     await ended_jobs(store, "far", "near")
     for name, due_ms in (("far", 9_000), ("near", 40)):
         await store.outbox.claim("web", 0, waited_for_ms=0, most_in_chat=9)
@@ -205,7 +205,7 @@ async def test_no_parcel_waits_longer_than_it_may(store: Store) -> None:
     assert [tuple(row) for row in rows] == [("far", 500), ("near", 40)]
 
 
-async def test_kept_parcels_are_taken_once_by_their_person_alone(store: Store) -> None:
+async def test_kept_results_are_claimed_once_and_only_by_their_person(store: Store) -> None:
     job = await a_job(store)
     await store.jobs.end(job, "cancelled", 1)
     await store.outbox.add("job")
@@ -228,7 +228,7 @@ async def test_an_event_is_stored_once_and_its_text_goes_when_it_is_settled(stor
     assert [row[0] for row in await store._run("SELECT event_id FROM inbox")] == ["1", "3"]
 
 
-async def test_a_chats_default_goes_before_the_bots(store: Store) -> None:
+async def test_the_default_of_a_chat_has_priority_over_the_bots(store: Store) -> None:
     assert await store.defaults.of("web", "room") is None
     await store.defaults.set_for_bot(DefaultLora("anime", 1.0))
     await store.defaults.set_for_chat("web", "room", DefaultLora("sugar", 0.5))
@@ -237,7 +237,7 @@ async def test_a_chats_default_goes_before_the_bots(store: Store) -> None:
     assert await store.defaults.of("web", "hall") == DefaultLora("anime", 1.0)
 
 
-async def test_where_a_placeholder_stands_is_stored_before_all_that_waits(store: Store) -> None:
+async def test_the_address_of_a_placeholder_is_stored_before_waiting_statements(store: Store) -> None:
     job = await a_job(store)
     stored = []
 
@@ -259,7 +259,7 @@ async def test_where_a_placeholder_stands_is_stored_before_all_that_waits(store:
     assert stored == ["place", "ordinary 0", "ordinary 1", "ordinary 2"]
 
 
-async def test_a_statement_alone_is_no_part_of_what_the_disk_refused_to_roll_back(
+async def test_a_single_statement_is_not_part_of_a_transaction_that_could_not_be_rolled_back(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = await a_job(store)
@@ -282,7 +282,7 @@ async def test_a_statement_alone_is_no_part_of_what_the_disk_refused_to_roll_bac
     assert (stored.ref, stored.cancel_requested) == ("kept", False)
 
 
-async def test_single_statements_wait_their_turn_behind_where_a_placeholder_stands(store: Store) -> None:
+async def test_single_statements_wait_behind_the_address_of_a_placeholder(store: Store) -> None:
     job = await a_job(store)
     stored = []
 
@@ -331,7 +331,7 @@ def kept_locks(monkeypatch: pytest.MonkeyPatch) -> list[FileLock]:
     return kept
 
 
-def test_a_database_that_one_thread_locked_another_may_let_go(
+def test_a_lock_that_one_thread_took_can_be_released_by_another(
     tmp_path: Path, kept_locks: list[FileLock]
 ) -> None:
     lock = locked(tmp_path / "a.db")
@@ -346,7 +346,7 @@ def test_a_database_that_one_thread_locked_another_may_let_go(
     assert len(kept_locks) == 3
 
 
-def test_a_lock_is_let_go_with_its_block(tmp_path: Path, kept_locks: list[FileLock]) -> None:
+def test_a_lock_is_released_with_its_block(tmp_path: Path, kept_locks: list[FileLock]) -> None:
     for _ in range(2):
         with locked(tmp_path / "a.db"):
             assert kept_locks[-1].is_locked

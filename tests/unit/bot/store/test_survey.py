@@ -23,7 +23,7 @@ async def test_a_used_database_is_sound_and_counted(tmp_path: Path) -> None:
     assert survey.schema >= 1
 
 
-async def test_credits_changed_by_hand_are_seen(tmp_path: Path) -> None:
+async def test_manually_changed_credits_are_reported(tmp_path: Path) -> None:
     async with open_harness(tmp_path) as harness:
         await harness.desk.handle(Draw(prompt="a face"), a_context("1"))
     with sqlite3.connect(tmp_path / "sugarbot.db") as database:
@@ -35,7 +35,7 @@ async def test_credits_changed_by_hand_are_seen(tmp_path: Path) -> None:
     assert not survey.is_sound
 
 
-async def test_an_ended_job_without_a_parcel_is_seen(tmp_path: Path) -> None:
+async def test_an_ended_job_without_an_outbox_row_is_reported(tmp_path: Path) -> None:
     async with open_harness(tmp_path) as harness, harness.running():
         await harness.desk.handle(Draw(prompt="a face"), a_context("1"))
         await harness.chat.wait_for_results(1)

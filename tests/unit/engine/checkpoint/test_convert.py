@@ -156,7 +156,7 @@ def test_a_source_that_changes_meanwhile_gives_no_copy(config: EngineConfig) -> 
     assert find_model(config) == source
 
 
-def test_two_at_once_are_one_too_many(config: EngineConfig) -> None:
+def test_a_second_conversion_at_the_same_time_is_refused(config: EngineConfig) -> None:
     source = find_source(config)
 
     def again(done_bytes: int, total_bytes: int) -> None:
@@ -183,9 +183,7 @@ convert(find_source(EngineConfig(data, lora_dir=data, model=model)), data, repor
 
 
 @pytest.mark.parametrize("steps", [1, 8, 12])
-def test_a_kill_leaves_a_draft_that_nobody_uses_and_the_next_run_removes(
-    config: EngineConfig, steps: int
-) -> None:
+def test_a_kill_leaves_an_unused_draft_that_the_next_run_removes(config: EngineConfig, steps: int) -> None:
     command = [sys.executable, "-c", KILLED, str(config.data_dir), config.model, str(steps)]
     assert subprocess.run(command, check=False, timeout=60).returncode == -9
     source = find_model(config)

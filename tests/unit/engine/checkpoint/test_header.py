@@ -36,7 +36,7 @@ def flaw_of(path: Path, content: bytes) -> Flaw:
     return caught.value.flaw
 
 
-def test_a_whole_file_is_understood(path: Path) -> None:
+def test_a_complete_file_is_accepted(path: Path) -> None:
     assert read(path, GOOD) == {
         "a": Tensor("F32", (2, 3)),
         "b": Tensor("BF16", ()),

@@ -253,7 +253,7 @@ def test_a_commit_that_the_hub_cache_holds_in_part_is_downloaded(
         (b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n", "403"),
     ],
 )
-def test_a_hub_that_cannot_be_reached_is_a_sentence_with_the_librarys_own_errors(
+def test_an_unreachable_hub_is_reported_with_the_errors_of_the_library(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes | None, word: str
 ) -> None:
     from huggingface_hub import constants
@@ -428,6 +428,6 @@ def test_rounding_never_goes_beyond_the_largest_area(shape: tuple[int, int]) -> 
     assert all(TURBO.allows(*size) for size in TURBO.nearest(*shape))
 
 
-def test_the_nearest_size_is_the_mended_one() -> None:
+def test_the_nearest_size_is_the_corrected_one() -> None:
     assert TURBO.nearest(519, 775)[0] == (512, 768)
     assert TURBO.nearest(2000, 3000)[0] == (1024, 1536)

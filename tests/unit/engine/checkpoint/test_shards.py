@@ -53,6 +53,6 @@ def test_larger_parts_are_spread_over_files_and_listed(tmp_path: Path) -> None:
     assert (tmp_path / "model.safetensors.index.json").is_file()
 
 
-def test_a_tensor_that_breaks_off_is_no_tensor(tmp_path: Path) -> None:
+def test_a_truncated_tensor_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="a has 30 bytes, not 29"):
         list(write_part(tmp_path, "model", {"a": TENSORS["a"]}, lambda name: [bytes(29)]))

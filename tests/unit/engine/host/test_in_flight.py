@@ -40,7 +40,7 @@ def test_one_job_is_drawn_and_one_is_ready() -> None:
     assert MAX_IN_FLIGHT == 2
 
 
-async def test_an_event_reaches_its_own_attempt_and_a_late_event_reaches_nobody() -> None:
+async def test_an_event_reaches_its_own_attempt_and_a_late_event_reaches_none() -> None:
     in_flight = InFlightJobs(10, never)
     first, second = in_flight.add(A), in_flight.add(B)
     assert not first.has_started

@@ -86,7 +86,7 @@ async def test_after_its_end_nothing_is_left_and_its_pid_gets_no_signal(
         assert (child.signals, clock()) == ([], at_s)
 
 
-async def test_a_killed_worker_that_leaves_its_socket_open_delays_nobody_and_its_output_for_a_second(
+async def test_a_killed_worker_that_leaves_its_socket_open_delays_no_job_and_its_output_for_a_second(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with ready(monkeypatch) as (worker, child, clock):

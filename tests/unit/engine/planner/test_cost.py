@@ -142,7 +142,7 @@ def test_peaks_teach_nothing_while_the_weights_are_unknown() -> None:
 
 
 @given(st.lists(st.tuples(st.floats(0, 1e6), st.integers(0, 2**40)), max_size=20))
-def test_whatever_was_measured_the_costs_stay_usable(measured: list[tuple[float, int]]) -> None:
+def test_any_measurements_leave_usable_costs(measured: list[tuple[float, int]]) -> None:
     book = make_book()
     for seconds, peak_bytes in measured:
         book.learn(make_request(), make_finished(seconds, peak_bytes))
@@ -178,7 +178,7 @@ def test_a_book_is_read_again_however_odd_the_job_was(
     assert json.loads((tmp_path / "cost.json").read_bytes())["jobs"] == 4
 
 
-def test_a_book_of_a_card_with_an_endless_name_is_read_again(tmp_path: Path) -> None:
+def test_a_book_of_a_card_with_a_very_long_name_is_read_again(tmp_path: Path) -> None:
     book = CostBook("a")
     book.started(a_worker("NVIDIA " + "x" * 1000))
     book.save(tmp_path / "cost.json")

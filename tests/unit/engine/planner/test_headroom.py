@@ -149,7 +149,7 @@ def test_an_error_keeps_the_last_reading_with_its_age_and_the_next_answer_counts
     assert probe.read().unknown_s == 0  # a new outage
 
 
-def test_an_outage_makes_two_lines_in_the_log() -> None:
+def test_an_outage_writes_two_log_lines() -> None:
     nvml, clock = a_card(), Seconds()
     probe = make_probe(nvml, clock=clock)
     with structlog.testing.capture_logs() as logs:
@@ -164,7 +164,7 @@ def test_an_outage_makes_two_lines_in_the_log() -> None:
     assert (logs[0]["why"], logs[1]["unknown_s"]) == ("NVML does not answer: NVML error 18", 4.6)
 
 
-def test_nvml_that_hangs_is_unknown_for_everybody_and_its_answer_is_not_waited_for(
+def test_nvml_that_hangs_is_unknown_for_every_caller_and_its_answer_is_not_awaited(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(headroom_module, "READ_TIMEOUT_S", 0.05)
@@ -220,7 +220,7 @@ def test_two_threads_that_ask_at_once_share_a_reading() -> None:
     assert nvml.calls.count("init") == 1
 
 
-def test_a_reading_takes_its_time_limit_from_its_begin() -> None:
+def test_the_time_limit_of_a_reading_counts_from_its_start() -> None:
     assert headroom_module.READ_TIMEOUT_S == 2.0
 
 

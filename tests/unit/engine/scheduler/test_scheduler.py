@@ -18,7 +18,7 @@ class Seconds:
         return self.now_s
 
 
-def test_an_empty_queue_has_no_turn() -> None:
+def test_an_empty_queue_gives_no_job() -> None:
     assert Scheduler().next(ROOMY) == Decision(None, "nothing waits")
 
 
@@ -111,7 +111,7 @@ def test_at_most_three_smaller_jobs_pass_one_that_waits_for_memory() -> None:
     assert scheduler.next(make_headroom(8)).job_id == "large"
 
 
-def test_nobody_overtakes_their_own_job_that_waits_for_memory() -> None:
+def test_no_person_overtakes_their_own_job_that_waits_for_memory() -> None:
     scheduler = make_scheduler(make_waiting("large", 1, 0, gib=8), make_waiting("small", 1, 1))
     assert scheduler.next(make_headroom(4)).job_id is None
 

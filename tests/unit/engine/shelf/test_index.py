@@ -78,7 +78,7 @@ def test_each_wrong_file_is_refused_for_its_own_reason(
     assert refused.facts["name"] == name
 
 
-def test_a_wrong_file_harms_no_other(folder: Path, model: ModelInfo) -> None:
+def test_a_wrong_file_affects_no_other(folder: Path, model: ModelInfo) -> None:
     put(folder)
     put(folder, "broken", b"")
     shelf = read_shelf([folder], model)

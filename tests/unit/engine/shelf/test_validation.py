@@ -113,7 +113,7 @@ def test_the_wrong_modules_are_named_but_not_all_of_them(folder: Path, model: Mo
     assert len(str(refused)) < 300
 
 
-def test_of_three_wrong_modules_all_are_named_and_of_an_endless_name_its_beginning(
+def test_three_wrong_modules_are_all_named_and_a_very_long_name_is_cut(
     folder: Path, model: ModelInfo
 ) -> None:
     modules = {f"down_blocks.{number}.{'x' * 100}": (8, 8) for number in range(3)}
@@ -155,9 +155,7 @@ def test_nothing_but_a_regular_file_of_the_folder_is_opened(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)
 @given(data=st.data())
-def test_no_content_whatever_makes_the_shelf_fail(
-    folder: Path, model: ModelInfo, data: st.DataObject
-) -> None:
+def test_no_content_makes_the_shelf_fail(folder: Path, model: ModelInfo, data: st.DataObject) -> None:
     content = bytearray(safetensors(lora_tensors()))
     for _ in range(data.draw(st.integers(0, 5))):
         content[data.draw(st.integers(0, 600))] = data.draw(st.integers(0, 255))

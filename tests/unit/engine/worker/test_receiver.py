@@ -106,7 +106,7 @@ def test_the_next_job_is_prepared_before_prefetched_loras_and_the_newest_prefetc
     assert link.receiver.next_to_prepare() == (replace(SUGAR, name="newer"),)
 
 
-def test_a_job_that_has_begun_is_not_prepared(link: Link) -> None:
+def test_a_job_that_is_already_drawn_is_not_prepared(link: Link) -> None:
     link.send(A)
     assert link.receiver.next_request() == A
     link.send(B, wire.PrefetchLoras((SUGAR,)))

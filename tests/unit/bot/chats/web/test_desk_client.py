@@ -176,7 +176,7 @@ async def test_the_default_lora_is_that_of_the_chat() -> None:
     assert desk.handled[0][1].address.chat_id == "page"
 
 
-async def test_no_default_is_none() -> None:
+async def test_a_missing_default_is_none() -> None:
     desk_client, _ = make_client(lambda *_: LoraListing((), ""))
 
     assert await desk_client.default_lora(Conversation("page", "en")) is None

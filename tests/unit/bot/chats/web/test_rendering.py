@@ -177,7 +177,7 @@ def test_the_panel_shows_the_card_in_numbers() -> None:
     assert "sugar" not in page.text
 
 
-def test_the_panel_of_an_idle_card_of_unknown_size_is_whole() -> None:
+def test_the_panel_of_an_idle_card_of_unknown_size_is_complete() -> None:
     page = Page(render_panel(CardPanel("CPU", 0, 0, 0, "unknown"), "", "en"))
 
     assert "idle" in page.text

@@ -99,7 +99,9 @@ async def test_the_switch_alternates_two_loras_and_compares_with_one(
     assert results.switch.lora_s == 0.002
 
 
-async def test_failures_are_counted_and_stop_nothing(engine: Callable[..., FakeHost], tmp_path: Path) -> None:
+async def test_failures_are_counted_and_do_not_stop_the_benchmark(
+    engine: Callable[..., FakeHost], tmp_path: Path
+) -> None:
     # The third picture of the round runs out of memory; the second of two simultaneous pictures kills the
     # worker.
     engine(lambda number: {3: "failed", 23: "lost"}.get(number, ""))

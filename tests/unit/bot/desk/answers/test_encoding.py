@@ -64,10 +64,10 @@ def test_every_refusal_says_the_same_again(kind: type[errors.PersonError]) -> No
         json.dumps({"outcome": "cancel_asked", "facts": {"job_id": "k"}}),
     ],
 )
-def test_what_no_version_of_ours_wrote_is_a_plain_refusal(text: str) -> None:
+def test_stored_text_of_no_known_version_is_a_plain_refusal(text: str) -> None:
     assert type(decode(text)) is errors.NotPossible
 
 
-def test_what_is_never_stored_is_a_mistake_of_ours() -> None:
+def test_an_outcome_that_is_never_stored_raises_an_internal_error() -> None:
     with pytest.raises(KeyError):
         encode(Help())

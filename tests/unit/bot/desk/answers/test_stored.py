@@ -116,7 +116,7 @@ async def test_a_refusal_stays_a_refusal_when_the_reason_is_gone(harness: DeskHa
     assert isinstance(await ask(harness, Draw(prompt="a"), await stored(harness, "s")), Receipt)
 
 
-async def test_nothing_to_cancel_stays_so_when_a_job_came_since(harness: DeskHarness) -> None:
+async def test_nothing_to_cancel_is_repeated_even_if_a_job_was_accepted_since(harness: DeskHarness) -> None:
     context = await stored(harness, "c")
     assert await ask(harness, Cancel(), context) == (NothingToCancel, {})
     job_id = await draw(harness, "1")
@@ -186,7 +186,7 @@ async def test_a_settled_event_leaves_no_answer_behind(harness: DeskHarness) -> 
     assert await answers(harness) == [None]
 
 
-async def test_what_a_read_only_command_answered_is_not_stored(harness: DeskHarness) -> None:
+async def test_the_answer_of_a_read_only_command_is_not_stored(harness: DeskHarness) -> None:
     context = await stored(harness, "q")
     await ask(harness, Quota(), context)
     await draw(harness, "1")
@@ -196,7 +196,7 @@ async def test_what_a_read_only_command_answered_is_not_stored(harness: DeskHarn
     assert await answers(harness) == [None]
 
 
-async def test_a_receipt_comes_again_from_its_job_and_knows_its_turn(harness: DeskHarness) -> None:
+async def test_a_repeated_receipt_is_made_from_its_job_and_has_the_position(harness: DeskHarness) -> None:
     await draw(harness, "1")
     context = await stored(harness, "2")
     first = await ask(harness, Draw(prompt="a"), context)
@@ -208,7 +208,7 @@ async def test_a_receipt_comes_again_from_its_job_and_knows_its_turn(harness: De
     assert await answers(harness) == [None]
 
 
-async def test_a_disk_that_takes_nothing_is_no_lasting_answer(
+async def test_a_failed_write_is_not_stored_as_the_answer(
     harness: DeskHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context = await stored(harness, "1")

@@ -274,7 +274,7 @@ async def test_waiting_jobs_are_drawn_after_a_restart_in_their_order(tmp_path: P
     assert [request.job_id for request in harness.renderer.requests] == accepted
 
 
-async def test_nobody_waits_behind_anothers_queue(tmp_path: Path) -> None:
+async def test_a_newcomer_does_not_wait_behind_all_jobs_of_another_person(tmp_path: Path) -> None:
     async with open_harness(tmp_path) as harness:
         for n in range(4):
             await accept(harness, f"many {n}", "many")
@@ -293,7 +293,7 @@ async def test_pictures_are_remembered(harness: DeskHarness) -> None:
     assert [(entry.job_id, len(entry.pictures)) for entry in history.entries] == [(job_id, 2)]
 
 
-async def test_a_disk_that_takes_nothing_for_a_while_costs_nobody_a_picture(
+async def test_a_disk_that_refuses_writes_for_a_while_costs_no_picture(
     harness: DeskHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(files, "SAVE_AGAIN_S", 0.01)
@@ -316,7 +316,7 @@ async def test_a_disk_that_takes_nothing_for_a_while_costs_nobody_a_picture(
     assert await harness.desk.pending_events(Platform.CONSOLE) == (("3", "{}"),)
 
 
-async def test_a_stop_on_a_disk_that_takes_nothing_is_a_stop(tmp_path: Path) -> None:
+async def test_a_stop_works_on_a_disk_that_refuses_writes(tmp_path: Path) -> None:
     async with open_harness(tmp_path, renderer=FakeRenderer([Act.HANG], step_s=0.001)) as harness:
         job_id = await accept(harness)
         async with harness.running():

@@ -120,7 +120,7 @@ async def test_each_answer_ends_the_job_its_way(
         (False, True, JobState.CANCELLED),
     ],
 )
-async def test_a_stop_is_ours_only_while_we_close_and_nobody_asked_for_it(
+async def test_a_stop_counts_as_a_drain_only_while_the_desk_closes_and_without_a_cancel(
     harness: DeskHarness, is_closing: bool, cancel_asked: bool, state: JobState
 ) -> None:
     job = await claimed(harness)
@@ -132,7 +132,7 @@ async def test_a_stop_is_ours_only_while_we_close_and_nobody_asked_for_it(
     assert (stopped.state, stopped.attempt) == (state, 0 if state == JobState.QUEUED else 1)
 
 
-async def test_a_refusal_ends_what_waits_and_nothing_else(harness: DeskHarness) -> None:
+async def test_a_refusal_ends_a_waiting_job_and_no_other(harness: DeskHarness) -> None:
     completion = harness.desk.parts.completion
     job = await claimed(harness)
     await completion.refuse(job.id)

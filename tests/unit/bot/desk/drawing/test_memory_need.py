@@ -56,7 +56,7 @@ async def test_a_job_that_joined_before_the_worker_was_ready_needs_as_much_as_on
         (Failed("before", 1, FailReason.OUT_OF_MEMORY), "19.3 GiB"),
     ],
 )
-async def test_what_is_learned_reaches_jobs_that_wait_already(
+async def test_new_measurements_apply_to_jobs_that_already_wait(
     harness: DeskHarness, outcome: Finished | Failed, learned: str
 ) -> None:
     costs_of(harness).started(A_WORKER)

@@ -34,7 +34,7 @@ def handed(harness: DeskHarness) -> list[str]:
     return [request.job_id for request in harness.renderer.received]
 
 
-async def test_the_next_job_is_handed_over_while_one_is_drawn_and_no_third(tmp_path: Path) -> None:
+async def test_one_job_is_sent_ahead_while_another_is_drawn_and_no_third(tmp_path: Path) -> None:
     async with open_harness(tmp_path, renderer=FakeRenderer([Act.HANG], step_s=0.001)) as harness:
         jobs = [await accept(harness, str(n)) for n in range(4)]
         async with harness.running():

@@ -81,7 +81,7 @@ def test_each_is_forgotten_after_its_own_ten_minutes() -> None:
     assert counter.wrong("ann", "b") == 1 + 1
 
 
-def test_what_is_refused_is_not_counted_and_prolongs_nothing() -> None:
+def test_a_refused_attempt_is_not_counted_and_does_not_prolong_the_wait() -> None:
     counter = Counter()
     for n in range(5):
         counter.wrong("ann", f"code {n}")

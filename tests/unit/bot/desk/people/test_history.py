@@ -114,7 +114,7 @@ async def test_a_group_sees_only_what_was_drawn_openly_in_it(harness: DeskHarnes
     assert (len(alone.entries), alone.hidden) == (4, 0)
 
 
-async def test_hidden_jobs_take_no_place_in_a_group_s_list(harness: DeskHarness) -> None:
+async def test_hidden_jobs_do_not_shorten_a_group_s_list(harness: DeskHarness) -> None:
     shown = [await draw(harness, in_group(str(number)), "open") for number in range(2)]
     for number in range(2):
         await draw(harness, a_context(f"alone {number}", chat_id="ann alone"), "alone")
@@ -205,7 +205,7 @@ async def test_a_host_gets_the_files_of_any_job_but_not_where_others_read_along(
     assert caught.value.facts == {"command": "mine"}
 
 
-async def test_what_left_the_disk_is_counted_and_the_rest_is_there(harness: DeskHarness) -> None:
+async def test_deleted_pictures_are_counted_and_the_others_are_listed(harness: DeskHarness) -> None:
     await harness.desk.handle(Draw(prompt="a", count=3), a_context("1"))
     async with harness.running():
         [result] = await harness.chat.wait_for_results(1)
@@ -219,7 +219,7 @@ async def test_what_left_the_disk_is_counted_and_the_rest_is_there(harness: Desk
     assert [picture.index for picture in found.pictures] == [0, 2]
 
 
-async def test_nothing_is_looked_for_where_nothing_was_kept(harness: DeskHarness) -> None:
+async def test_mine_without_kept_results_wakes_no_delivery(harness: DeskHarness) -> None:
     await harness.desk.handle(Draw(prompt="a"), a_context("1"))
     change = harness.desk.parts.completion.result_ready.next_change
     await harness.desk.handle(Mine(), a_context("2"))

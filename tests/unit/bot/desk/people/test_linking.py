@@ -111,7 +111,7 @@ async def test_two_chats_with_one_code_share_history_and_one_allowance(harness: 
     assert await ask(harness, "SELECT count(*) FROM person") == [(1,)]
 
 
-async def test_the_first_typing_says_whose_code_it_is_and_joins_nobody(harness: DeskHarness) -> None:
+async def test_the_first_entry_of_a_code_names_its_owner_and_does_not_link(harness: DeskHarness) -> None:
     ann, anna = two(harness)
     code = await ann.code()
     asked = await anna.say(Link(code))
@@ -119,7 +119,7 @@ async def test_the_first_typing_says_whose_code_it_is_and_joins_nobody(harness: 
     assert await ask(harness, "SELECT count(*) FROM person") == [(2,)]
 
 
-async def test_a_message_that_comes_again_after_a_crash_confirms_nothing(harness: DeskHarness) -> None:
+async def test_a_message_repeated_after_a_crash_confirms_nothing(harness: DeskHarness) -> None:
     ann, anna = two(harness)
     code, context = await ann.code(), anna.context()
     for _ in range(3):
@@ -244,7 +244,7 @@ async def test_right_codes_are_not_counted(harness: DeskHarness) -> None:
         assert isinstance(await anna.say(Link(code)), LinkAsked)
 
 
-async def test_a_code_is_asked_for_where_nobody_reads_along(harness: DeskHarness) -> None:
+async def test_a_code_is_issued_only_in_a_private_chat(harness: DeskHarness) -> None:
     _, anna = two(harness)
     with pytest.raises(NotInPublic):
         await anna.say(Link(), chat_id="-100")
@@ -260,7 +260,9 @@ async def test_rights_are_asked_again_for_every_link(tmp_path: Path) -> None:
                 await anna.say(command)
 
 
-async def test_one_cannot_join_oneself_or_two_accounts_of_one_platform(harness: DeskHarness) -> None:
+async def test_a_person_cannot_link_with_themselves_or_with_a_second_account_of_a_platform(
+    harness: DeskHarness,
+) -> None:
     ann, anna = two(harness)
     with pytest.raises(OwnLinkCode):
         await ann.say(Link(await ann.code()))
@@ -291,7 +293,7 @@ async def test_an_unlinked_identity_starts_new_and_leaves_everything_behind(harn
             await one.say(Unlink())
 
 
-async def test_parting_and_joining_again_all_day_makes_no_credit(harness: DeskHarness) -> None:
+async def test_unlinking_and_linking_again_all_day_creates_no_credit(harness: DeskHarness) -> None:
     ann, anna = two(harness)
     await anna.join(ann)
     for _ in range(5):
@@ -339,7 +341,7 @@ async def test_a_refund_finds_the_person_that_its_job_has_now(tmp_path: Path) ->
         )
 
 
-async def test_waiting_jobs_of_both_wait_in_one_turn_and_count_together(tmp_path: Path) -> None:
+async def test_waiting_jobs_of_linked_accounts_share_one_turn_and_one_limit(tmp_path: Path) -> None:
     async with open_harness(tmp_path, rules=Rules(allow=RULES.allow, max_waiting=3)) as harness:
         ann, anna = two(harness)
         ben = Talk(harness, Platform.DISCORD, "ben")

@@ -80,7 +80,7 @@ async def test_a_full_width_none_is_no_lora(harness: DeskHarness) -> None:
     assert switched == LoraSwitched(lora="", weight=0.0, scope=Scope.CHAT)
 
 
-def test_a_name_goes_before_anothers_title() -> None:
+def test_a_name_has_priority_over_the_title_of_another_lora() -> None:
     files = {
         "a": LoraFile("a", Path("a"), "0" * 64, 1, 8, titles={"en": "b"}),
         "b": LoraFile("b", Path("b"), "1" * 64, 1, 8),
@@ -160,9 +160,7 @@ async def test_a_default_whose_file_is_gone_is_no_default(tmp_path: Path) -> Non
         ("abcde", True),
     ],
 )
-def test_a_name_that_shares_three_letters_of_five_is_suggested_and_less_is_noise(
-    typed: str, is_near: bool
-) -> None:
+def test_a_suggested_name_shares_at_least_three_of_five_letters(typed: str, is_near: bool) -> None:
     shelf = shelf_of("abcdefg" if len(typed) == 7 else "abcde")
     assert bool(shelf.suggest(typed, "en")) is is_near
 

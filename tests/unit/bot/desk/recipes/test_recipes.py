@@ -79,7 +79,7 @@ def test_without_options_a_draw_has_no_lora_the_native_size_and_a_new_seed() -> 
          (LoraChoice("anime", "b" * 64, 0.5), LoraChoice("sugar", "a" * 64, 1.0))),
     ],
 )  # fmt: skip
-def test_the_commands_own_loras_go_before_the_default(
+def test_the_loras_of_the_command_have_priority_over_the_default(
     wishes: tuple[LoraWish, ...], loras: tuple[LoraChoice, ...]
 ) -> None:
     assert recipe_of(Draw(prompt="a", loras=wishes), LoraWish("sugar")).loras == loras
@@ -315,7 +315,7 @@ def test_four_loras_may_be_combined() -> None:
 
 
 @pytest.mark.parametrize(("each", "is_taken"), [(1.0002, True), (1.0004, False), (1.0, True)])
-def test_a_thousandth_is_what_weights_are_counted_in(each: float, is_taken: bool) -> None:
+def test_weights_are_counted_in_thousandths(each: float, is_taken: bool) -> None:
     draw = Draw(prompt="a", loras=(LoraWish("sugar", each), LoraWish("anime", -each)))
     if is_taken:
         assert len(recipe_of(draw).loras) == 2

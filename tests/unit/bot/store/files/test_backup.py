@@ -47,7 +47,7 @@ async def test_backups_made_while_the_bot_writes_are_sound_each_one(tmp_path: Pa
         assert (verdict, jobs) == ("ok", number + 1)
 
 
-async def test_a_restore_brings_back_what_was_and_lays_the_other_aside(tmp_path: Path) -> None:
+async def test_a_restore_brings_the_old_state_back_and_sets_the_other_file_aside(tmp_path: Path) -> None:
     path = tmp_path / "sugarbot.db"
     async with open_harness(tmp_path) as harness:
         await harness.desk.handle(Draw(prompt="a face"), a_context("1"))
@@ -124,7 +124,7 @@ def test_a_week_of_days_and_a_month_of_weeks_are_kept(tmp_path: Path) -> None:
     assert f"sugarbot-{datetime.fromtimestamp(NOW_S, tz=UTC):%Y%m%d-%H%M%S}.db" in kept
 
 
-async def test_a_restore_that_is_cut_off_leaves_the_database_in_its_place(
+async def test_an_interrupted_restore_leaves_the_database_unchanged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "sugarbot.db"
