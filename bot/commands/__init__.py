@@ -8,8 +8,8 @@ whether a LoRA exists, a size fits or the person may do this.
 * ``grammar``  text or menu options → command
 * ``flags``    finds options in text; ``marks`` holds its patterns
 * ``reading``  the text of one option → its value; link codes
-* ``text``     cleaning, comparing, Traditional characters
-* ``face``     prompt, face slots and triggers → final prompt
+* ``text``     cleaning, comparing, Traditional characters; prompt, face slots and triggers → final prompt
+* ``face``     suggestions for the face slots
 * ``render``   drawing → the text that asks for it again
 * ``buttons``  button data ↔ command
 

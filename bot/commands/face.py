@@ -1,14 +1,4 @@
-"""The face slots, and the final prompt from prompt, slots and trigger words.
-
-Z-Image responds to concrete features in the order trigger, face, skin, blush, lips, eyes, lashes. We add only
-the LoRAs' triggers, no words such as ``masterpiece`` or ``8k``.
-"""
-
-import re
-from collections.abc import Sequence
-from dataclasses import astuple
-
-from bot.commands.values import Face
+"""The suggestions for each face slot, in Chinese and English."""
 
 SUGGESTED: dict[str, tuple[tuple[str, str], ...]] = {
     "skin": (
@@ -43,8 +33,6 @@ SUGGESTED: dict[str, tuple[tuple[str, str], ...]] = {
 The built-in model knows all of them, so that a newcomer sees the effect of a slot.
 """
 
-_EAST_ASIAN = re.compile(r"[\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef]")
-
 
 def suggestions(slot: str, typed: str = "", locale: str = "en") -> tuple[str, ...]:
     """Return the suggestions for a slot that contain the typed text, in this language."""
@@ -55,19 +43,3 @@ def suggestions(slot: str, typed: str = "", locale: str = "en") -> tuple[str, ..
         for pair in SUGGESTED[slot]
         if not wanted or any(wanted in text.casefold() for text in pair)
     )
-
-
-def compose(prompt: str, face: Face, triggers: Sequence[str]) -> str:
-    """Return the final prompt: missing triggers, the unchanged prompt, then the slots.
-
-    The separator is ``，`` if any part is Chinese or Japanese, else comma and space. A trigger that the text
-    contains already, in any case, is not added.
-    """
-    written = [part for part in (prompt, *astuple(face)) if part]
-    missing: list[str] = []
-    for trigger in triggers:
-        if trigger and not any(trigger.casefold() in part.casefold() for part in [*written, *missing]):
-            missing.append(trigger)
-    parts = [*missing, *written]
-    comma = "，" if any(_EAST_ASIAN.search(part) for part in parts) else ", "
-    return comma.join(parts)

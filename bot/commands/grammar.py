@@ -40,7 +40,7 @@ from bot.commands.values import (
     Scope,
     Unlink,
 )
-from bot.errors import EmptyPrompt, MissingValue, TextTooLong, TooManyLoras, UnknownCommand
+from bot.errors import EmptyPrompt, MissingValue, TooManyLoras, UnknownCommand
 from engine.request import MAX_LORAS
 
 MAX_TEXT_CHARS = 8_000  # three times what 512 tokens of English need, with room for every option
@@ -50,7 +50,8 @@ OptionValue = str | int | float | None
 """The value of an option from a menu or form; None and blank text mean that it was left out."""
 
 _SLASHED = re.compile(r"[/／](?P<word>\w[\w-]*)(?:@\w+)?[:：]?(?P<rest>.*)", re.DOTALL)
-_WORDED = re.compile(r"(?P<word>\S+?)(?:\s+|\s*[:：]\s*)(?P<rest>\S.*)", re.DOTALL)
+_WORDED = re.compile(r"(?P<word>[^\s\x00-\x7f]\S*?)(?:\s+|\s*[:：]\s*)(?P<rest>\S.*)", re.DOTALL)
+"""A Chinese word, then a space or colon, then its text."""
 _JOB_ID = re.compile(r"[#＃]?([A-Za-z0-9_-]{1,40})")
 _LORA = "lora"
 
@@ -61,11 +62,14 @@ def parse(text: str) -> Command:
     Raises:
         NotUnderstood: The class says what is wrong, its facts what was typed.
     """
-    message = _clean(text)
+    message = clean(text, limit=MAX_TEXT_CHARS)
     if message[:1] in ("/", "／"):
         return _parse_slash_command(message)
-    entry, rest = _find_bare_command(message)
-    return _MAKERS[entry.makes](rest) if entry else _draw(scan(message))
+    if entry := _BARE.get(normalize(message)):
+        return _MAKERS[entry.makes]("")
+    worded = _WORDED.fullmatch(message)
+    command = _parse_worded_command(worded["word"], worded["rest"]) if worded else None
+    return command or _draw(scan(message))
 
 
 def draw_of(
@@ -93,7 +97,7 @@ def draw_of(
     face = dict(zip(FACE_SLOTS, (skin, blush, lips, eyes, lashes), strict=True))
     arguments = {"lora": lora, "weight": weight, "size": size, "seed": seed, "count": count, **face}
     chosen = {name: typed for name, value in arguments.items() if (typed := _as_typed(value))}
-    draw = _draw(scan(_clean(prompt)), chosen)
+    draw = _draw(scan(clean(prompt, limit=MAX_TEXT_CHARS)), chosen)
     return draw if private is None else replace(draw, private=private)
 
 
@@ -107,12 +111,6 @@ def switch_of(name: str, *, weight: OptionValue = None, where: str | None = None
     if typed := _as_typed(weight):
         wish = replace(wish, weight=weight_of(typed))
     return LoraSwitch(wish, Scope(where) if where else Scope.CHAT)
-
-
-def _clean(text: str) -> str:
-    if len(text) > MAX_TEXT_CHARS:
-        raise TextTooLong(length=len(text), limit=MAX_TEXT_CHARS)
-    return clean(text)
 
 
 def _as_typed(value: OptionValue) -> str:
@@ -176,19 +174,16 @@ def _parse_slash_command(message: str) -> Command:
     raise _unknown_command(found["word"])
 
 
-def _find_bare_command(message: str) -> tuple[CommandEntry | None, str]:
-    """Find a command without a slash: the whole message, or a Chinese word, a space and its text."""
-    if entry := _BARE.get(normalize(message)):
-        return entry, ""
-    found = _WORDED.fullmatch(message)
-    entry = _BARE.get(normalize(found["word"])) if found else None
-    if found is None or entry is None or found["word"].isascii() or entry.makes not in _WITH_TEXT:
-        return None, ""
-    if entry.makes is Cancel and not _JOB_ID.fullmatch(found["rest"]):
-        return None, ""  # “取消 …” with more than a job id is prose
-    if entry.makes is Link and not is_link_code(found["rest"]):
-        return None, ""  # “关联 …” with more than a code is prose
-    return entry, found["rest"]
+def _parse_worded_command(word: str, rest: str) -> Command | None:
+    """Return the command of a Chinese word without a slash, with its text; None for prose."""
+    entry = _BARE.get(normalize(word))
+    if entry is None or entry.makes not in _WITH_TEXT:
+        return None
+    if entry.makes is Cancel and not _JOB_ID.fullmatch(rest):
+        return None  # “取消 …” with more than a job id is prose
+    if entry.makes is Link and not is_link_code(rest):
+        return None  # “关联 …” with more than a code is prose
+    return _MAKERS[entry.makes](rest)
 
 
 def _lora_command(rest: str) -> Command:
@@ -206,12 +201,18 @@ def _unknown_command(word: str) -> UnknownCommand:
 
 
 def _draw(found: Scan, chosen: Mapping[str, str] = MappingProxyType({})) -> Draw:
-    """Read a scanned sentence; the options in ``chosen`` win over those in the text."""
+    """Read a scanned sentence; the options in ``chosen`` win over those in the text.
+
+    Of LoRAs, the menu's count, else those of ``--lora``, else those of tags.
+    """
     values = {**{flag.option.name: flag.value for flag in found.flags}, **chosen}
+    loras: Sequence[str] = [flag.value for flag in found.flags if flag.option.name == _LORA] or found.tags
+    if _LORA in chosen:
+        loras = [part for part in re.split(r"[,，]", chosen[_LORA]) if part.strip()]
     draw = Draw(
         prompt=found.prompt,
         face=Face(**{slot: words_of(values[slot]) for slot in FACE_SLOTS if slot in values}),
-        loras=_loras(found, chosen.get("lora"), values.get("weight")),
+        loras=_loras(loras, values.get("weight")) if loras or "weight" in values else (),
         size=size_of(values["size"]) if "size" in values else None,
         seed=seed_of(values["seed"]) if "seed" in values else None,
         count=count_of(values["count"]) if "count" in values else 1,
@@ -222,11 +223,8 @@ def _draw(found: Scan, chosen: Mapping[str, str] = MappingProxyType({})) -> Draw
     return draw
 
 
-def _loras(found: Scan, chosen: str | None, weight: str | None) -> tuple[LoraWish, ...]:
-    """Return the menu's LoRAs, else ``--lora``, else tags; a weight alone is for the default LoRA."""
-    texts: Sequence[str] = [flag.value for flag in found.flags if flag.option.name == _LORA] or found.tags
-    if chosen:
-        texts = [part for part in re.split(r"[,，]", chosen) if part.strip()]
+def _loras(texts: Sequence[str], weight: str | None) -> tuple[LoraWish, ...]:
+    """Return the named LoRAs; a weight alone is for the default LoRA."""
     # Of two equal names, the last counts.
     wishes = {normalize(wish.name): wish for wish in map(lora_of, texts)}
     if len(wishes) > 1:

@@ -378,13 +378,9 @@ COMMANDS: tuple[CommandEntry, ...] = (
     CommandEntry("help", "帮助", ("帮助", "怎么用", "start", "help"), "Show what I can do", "/help", Help),
 )
 
-_BY_TYPE = {entry.makes: entry for entry in COMMANDS}
-_BY_TYPE |= {Reroll: _BY_TYPE[Draw], Original: _BY_TYPE[Mine]}  # buttons without their own command
-
-
-def entry_of(command: Command) -> CommandEntry:
-    """Return the table row of a command."""
-    return _BY_TYPE[type(command)]
+ENTRY_OF: dict[type[Command], CommandEntry] = {entry.makes: entry for entry in COMMANDS}
+"""The table row of each class of command."""
+ENTRY_OF |= {Reroll: ENTRY_OF[Draw], Original: ENTRY_OF[Mine]}  # buttons without their own command
 
 
 def telegram_menu(*, for_host: bool) -> tuple[CommandEntry, ...]:

@@ -1,7 +1,12 @@
-"""Cleans text, normalizes names and numbers, and converts command words to Traditional characters."""
+"""Cleans and compares text, converts command words to Traditional characters, composes final prompts."""
 
 import re
 import unicodedata
+from collections.abc import Sequence
+from dataclasses import astuple
+
+from bot.commands.values import Face
+from bot.errors import TextTooLong
 
 # Prompts have no control characters: NUL ends strings in C libraries, and bidi overrides can disguise text in
 # a log or caption. Emoji, joiners and right-to-left text stay.
@@ -9,6 +14,7 @@ _DROPPED = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202
 _CLEANED = str.maketrans(_DROPPED | {"\n": " ", "\r": " ", "\t": " "})
 _LOOK_ALIKES = str.maketrans({"−": "-", "‐": "-", "∶": ":", "×": "x", "✕": "x", "✖": "x"})
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_EAST_ASIAN = re.compile(r"[\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef]")
 # The characters of ``table`` in the form that Taiwan uses, one for one.
 _SIMPLIFIED = "种张数权强随机肤红妆仅画图额余务关联绑账号帮么换这里风无质"
 _TRADITIONAL = "種張數權強隨機膚紅妝僅畫圖額餘務關聯綁帳號幫麼換這裡風無質"
@@ -16,11 +22,16 @@ _TO_TRADITIONAL = str.maketrans(_SIMPLIFIED, _TRADITIONAL)
 _TO_SIMPLIFIED = str.maketrans(_TRADITIONAL, _SIMPLIFIED)
 
 
-def clean(text: str) -> str:
+def clean(text: str, *, limit: int | None = None) -> str:
     """Remove control characters, bidi overrides, line breaks and outer spaces.
 
     A lone surrogate, which UTF-8 cannot encode, becomes U+FFFD. Everything else is kept byte for byte.
+
+    Raises:
+        TextTooLong: The text has more than ``limit`` characters.
     """
+    if limit is not None and len(text) > limit:
+        raise TextTooLong(length=len(text), limit=limit)
     return _LONE_SURROGATE.sub("\ufffd", text.replace("\r\n", "\n").translate(_CLEANED)).strip()
 
 
@@ -37,3 +48,22 @@ def traditional(word: str) -> str:
 def simplified(word: str) -> str:
     """Return the word in Simplified characters."""
     return word.translate(_TO_SIMPLIFIED)
+
+
+def compose_prompt(prompt: str, face: Face, triggers: Sequence[str]) -> str:
+    """Return the final prompt: missing triggers, the unchanged prompt, then the slots.
+
+    Z-Image responds to concrete features in the order trigger, face, skin, blush, lips, eyes, lashes. We add
+    only the LoRAs' triggers, no words such as ``masterpiece`` or ``8k``.
+
+    The separator is ``，`` if any part is Chinese or Japanese, else comma and space. A trigger that the text
+    contains already, in any case, is not added.
+    """
+    written = [part for part in (prompt, *astuple(face)) if part]
+    missing: list[str] = []
+    for trigger in triggers:
+        if trigger and not any(trigger.casefold() in part.casefold() for part in [*written, *missing]):
+            missing.append(trigger)
+    parts = [*missing, *written]
+    comma = "，" if any(_EAST_ASIAN.search(part) for part in parts) else ", "
+    return comma.join(parts)

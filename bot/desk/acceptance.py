@@ -18,9 +18,7 @@ from bot.desk.queue import JobQueue
 from bot.desk.recipes import LoraDefaults, Recipes, recipe_of_job
 from bot.errors import Closing, NoPrivateChat, NoSuchJob, NotYours, TooManyWaiting
 from bot.outcomes import Address, CommandContext, Note, Platform, Receipt
-from bot.policy.price import price
-from bot.policy.rights import is_host
-from bot.policy.rules import Rules
+from bot.policy.rules import Rules, is_host, price
 from bot.store import Store
 from bot.store.rows import JobRow, NewJob
 

@@ -16,8 +16,7 @@ from bot.desk.people.ledger import Ledger
 from bot.desk.queue import ChangeSignal, JobQueue
 from bot.errors import AlreadyEnded, NoSuchJob, NothingToCancel, NotYours
 from bot.outcomes import CancelAsked, CommandContext, JobState
-from bot.policy.rights import is_host
-from bot.policy.rules import Rules
+from bot.policy.rules import Rules, is_host
 from bot.store import Store
 from bot.store.rows import JobRow, PictureRow
 from engine.durable import is_disk_full

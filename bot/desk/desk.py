@@ -49,8 +49,7 @@ from bot.outcomes import (
     QueueStatus,
     Receipt,
 )
-from bot.policy.rights import require_chat, require_right
-from bot.policy.rules import Rules
+from bot.policy.rules import Rules, require_permission
 from bot.store import Store
 from engine.checkpoint.model import ModelInfo
 from engine.demo.vocabulary import vocabulary
@@ -117,12 +116,11 @@ class Desk:
     async def _execute(self, command: Command, context: CommandContext, space_bytes: int = 0) -> Outcome:
         parts = self.parts
         try:
-            require_chat(context, parts.rules)
+            require_permission(command, context, parts.rules)
         except ChatNotAllowed:  # unless it was allowed under an earlier id
             chat_id = context.address.chat_id
             earlier_ids = await self._store.defaults.earlier_ids(context.platform, chat_id)
-            require_chat(context, parts.rules, earlier_ids)
-        require_right(command, context, parts.rules)
+            require_permission(command, context, parts.rules, earlier_ids)
         match command:
             case Draw() | Reroll():
                 return await parts.acceptance.accept(command, context, space_bytes)

@@ -11,10 +11,9 @@ from random import Random
 
 from rapidfuzz import fuzz
 
-from bot.commands.face import compose
 from bot.commands.reading import NO_LORA, is_number, weight_of
 from bot.commands.render import lora_text, size_text
-from bot.commands.text import normalize
+from bot.commands.text import compose_prompt, normalize
 from bot.commands.values import (
     MAX_TOTAL_WEIGHT,
     Draw,
@@ -189,7 +188,7 @@ class Recipes:
             wishes = ()
         loras, triggers = self._pin(wishes)
         _require_total_weight(loras)
-        prompt = compose(draw.prompt.strip(), draw.face, triggers)
+        prompt = compose_prompt(draw.prompt.strip(), draw.face, triggers)
         if not prompt:
             raise EmptyPrompt
         return self._write(prompt, loras, draw.size, seed=draw.seed, count=draw.count, steps=STEPS)

@@ -1,11 +1,8 @@
 """Who may do what, and what it costs: pure rules over plain values.
 
 The package knows no database, no clock and no platform library. Its functions return or raise a
-``PersonError``; they keep no state.
-
-* ``rules``   what the host decided: hosts, allowed chats, tiers, limits
-* ``rights``  whether this person may give this command in this chat
-* ``price``   credits of a picture, and the daily allowance
+``PersonError``; they keep no state. ``rules`` contains what the host decided (hosts, allowed chats, tiers,
+limits), whether this person may give this command in this chat, and the credits of a picture and of a day.
 
 Tests: ``pytest tests/unit/bot/policy``.
 """

@@ -1,11 +1,30 @@
-"""What the host decided about people: the hosts, the allowed chats, and how much each person may draw."""
+"""The host's rules about people: who may do what, what it costs, and how much each person may draw.
+
+The adapters declare their menus with the same rights, but a menu does not enforce them. The desk checks every
+command here, whether a person typed, chose or pressed it. Credits are integers, so sums never drift.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from bot.commands.table import ENTRY_OF, Right
+from bot.commands.values import Command
+from bot.errors import ChatNotAllowed, HostsOnly, NotInPublic
+from bot.outcomes import CommandContext
+
 if TYPE_CHECKING:  # importing the settings takes 0.2 s, and only `from_settings` needs them
     from bot.settings import Settings
+
+LOCAL_PLATFORMS = frozenset({"console", "web"})  # both are reached from the host's own machine alone
+CONSOLE_HOST = "host"  # the user id of ``sugarbot say --host``
+
+DAY_S = 86_400
+
+CREDIT_AREA_PX = 1024 * 1152
+"""The area one credit pays for: Z-Image's native megapixel (1024 × 1024) and an eighth more, because a shape
+rounded to the model's 16-pixel grid may be a little larger. Time and memory of a picture grow with its
+area, so a picture of twice the area costs two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,3 +87,78 @@ class Rules:
         found = [tier.entitlement for tier in self.tiers if not names.isdisjoint(tier.people)]
         found = found or [Entitlement(daily_credits=self.daily_credits)]
         return Entitlement(max(one.weight for one in found), max(one.daily_credits for one in found))
+
+
+def is_host(context: CommandContext, rules: Rules) -> bool:
+    """Whether this person is a host: named in the settings, or at the host's own machine."""
+    if context.platform == "web":
+        return True  # the page answers on loopback only
+    if context.platform == "console":
+        return context.user_id == CONSOLE_HOST
+    return f"{context.platform}:{context.user_id}" in rules.hosts
+
+
+def require_permission(
+    command: Command, context: CommandContext, rules: Rules, earlier_ids: Iterable[str] = ()
+) -> None:
+    """Return when the bot serves this chat and this person may give this command; hosts may, everywhere.
+
+    Args:
+        command: What is asked for.
+        context: Who asks, and where.
+        rules: What the host allowed.
+        earlier_ids: Ids that the chat had before its platform gave it another.
+
+    Raises:
+        ChatNotAllowed: Closed to this chat; ``chat`` is the entry the host would add to ``allow``.
+        HostsOnly: The command is for hosts, and this person is not a host.
+    """
+    ids = [one for one in (context.space_id, context.address.chat_id) if one]
+    names = {f"{context.platform}:{one}" for one in [*ids, *earlier_ids, "*"]}
+    is_served = context.platform in LOCAL_PLATFORMS or not rules.allow.isdisjoint(names)
+    entry = ENTRY_OF[type(command)]
+    if (is_served and entry.right is Right.EVERYONE) or is_host(context, rules):
+        return
+    if is_served:
+        raise HostsOnly(command=entry.name)
+    raise ChatNotAllowed(chat=f"{context.platform}:{ids[0] if ids else ''}")
+
+
+def require_alone(command: Command, context: CommandContext) -> None:
+    """Return when nobody else reads the answer: Discord shows it to the person alone, Telegram to the chat.
+
+    Raises:
+        NotInPublic: In a group.
+    """
+    if context.platform == "telegram" and context.address.chat_id != context.user_id:
+        raise NotInPublic(command=ENTRY_OF[type(command)].name)
+
+
+def price(width_px: int, height_px: int, count: int) -> int:
+    """Credits of ``count`` pictures of this size: one for each started ``CREDIT_AREA_PX`` of each picture."""
+    return count * max(1, -(-width_px * height_px // CREDIT_AREA_PX))
+
+
+def refund(price: int, count: int, missing: int) -> int:
+    """Credits back for ``missing`` of a job's ``count`` pictures, rounded up."""
+    return -(-price * missing // count)
+
+
+def top_up(credits: int, daily: int, given: int = 0) -> int:
+    """Credits to add up to the daily allowance, of which ``given`` were added today; never negative."""
+    return max(0, min(daily - given, daily - credits))
+
+
+def joint(one: int, one_daily: int, other: int, other_daily: int, daily: int) -> int:
+    """Credits of two people who become one person with the allowance ``daily``.
+
+    Credits above the allowance of each were granted and stay in full. The rest comes from their allowances;
+    one person has one allowance, so it counts up to ``daily``. The result is never more than both had.
+    """
+    granted = max(0, one - one_daily) + max(0, other - other_daily)
+    return granted + min(daily, one + other - granted)
+
+
+def renews_at_s(now_s: float) -> int:
+    """The next 00:00 UTC after ``now_s``, both in unix seconds."""
+    return (int(now_s // DAY_S) + 1) * DAY_S

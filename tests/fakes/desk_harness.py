@@ -22,7 +22,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.renderer import FakeRenderer
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
-HOST = "host"  # the console's host, in bot.policy.rights
+HOST = "host"  # the console's host, in bot.policy.rules
 MODEL = ModelInfo(
     name="tiny",
     folder=Path("nowhere"),

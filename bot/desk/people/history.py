@@ -17,8 +17,7 @@ from bot.outcomes import (
     JobState,
     Originals,
 )
-from bot.policy.rights import is_host
-from bot.policy.rules import Rules
+from bot.policy.rules import Rules, is_host
 from bot.store import Store
 from bot.store.rows import JobRow
 

@@ -7,8 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable
 
 from bot.errors import NoCreditsLeft
-from bot.policy.price import joint, refund, renews_at_s, top_up
-from bot.policy.rules import Entitlement, Rules
+from bot.policy.rules import Entitlement, Rules, joint, refund, renews_at_s, top_up
 from bot.store import Store
 from bot.store.rows import AccountRow, JobRow, LedgerKind
 

@@ -22,7 +22,7 @@ from bot.desk.people.ledger import Ledger
 from bot.desk.queue import JobQueue
 from bot.errors import AlreadyLinked, BadLinkCode, NotLinked, OwnLinkCode
 from bot.outcomes import CommandContext, LinkAsked, LinkCode, Linked, Platform, Unlinked
-from bot.policy.rights import require_alone
+from bot.policy.rules import require_alone
 from bot.store import Store
 
 log = structlog.get_logger("bot.desk")

@@ -17,7 +17,7 @@ from bot.commands import grammar
 from bot.commands.buttons import press_of
 from bot.commands.face import SUGGESTED
 from bot.commands.face import suggestions as face_suggestions
-from bot.commands.table import CommandEntry, Option, OptionKind, entry_of
+from bot.commands.table import ENTRY_OF, CommandEntry, Option, OptionKind
 from bot.commands.values import Command, Draw, Link, LoraSwitch, Mine, Reroll, Unlink
 from bot.errors import LoraFileSent, NotInPublic, OldButton, TextOnly, UnknownCommand
 from bot.outcomes import Address, CommandContext, Platform
@@ -172,7 +172,7 @@ class DiscordMessage:
         command = grammar.parse(self.text)
         is_personal = isinstance(command, Mine | Link | Unlink)
         if self.guild_id and (is_personal or (isinstance(command, Draw) and command.private)):
-            raise NotInPublic(command=entry_of(command).name)
+            raise NotInPublic(command=ENTRY_OF[type(command)].name)
         return command
 
     def address(self, *, may_send: bool, may_attach: bool) -> AnswerAddress:

@@ -1,33 +1,10 @@
-"""From prompt, slots and triggers to the final prompt."""
+"""Each face slot has suggestions in both languages, and the built-in model knows them."""
 
 import pytest
 
-from bot.commands.face import SUGGESTED, compose, suggestions
+from bot.commands.face import SUGGESTED, suggestions
 from bot.commands.table import FACE_SLOTS
-from bot.commands.values import Face
 from engine.demo.phrases import EN, ZH
-
-TRIGGER = "Sugar面部"
-
-
-@pytest.mark.parametrize(
-    ("prompt", "face", "triggers", "final"),
-    [
-        ("清透水光肌", Face(), [TRIGGER], "Sugar面部，清透水光肌"),
-        ("Sugar面部,清透水光肌", Face(), [TRIGGER], "Sugar面部,清透水光肌"),
-        ("sugar面部, 甜妹", Face(), [TRIGGER], "sugar面部, 甜妹"),
-        ("甜妹", Face("肌", "红", "唇", "眼", "睫"), [TRIGGER], "Sugar面部，甜妹，肌，红，唇，眼，睫"),
-        ("", Face(lips="唇", lashes="睫"), [], "唇，睫"),
-        ("a girl", Face(skin="glass skin"), ["sugarface"], "sugarface, a girl, glass skin"),
-        ("a girl", Face(skin="清透水光肌"), ["sugarface"], "sugarface，a girl，清透水光肌"),
-        ("a girl", Face(skin="sugarface skin"), ["sugarface"], "a girl, sugarface skin"),
-        ("a girl", Face(), ["x", "", "x", "y"], "x, y, a girl"),
-        ("  spaces, kept , ", Face(), [], "  spaces, kept , "),
-        ("", Face(), [TRIGGER], "Sugar面部"),
-    ],
-)
-def test_a_final_prompt(prompt: str, face: Face, triggers: list[str], final: str) -> None:
-    assert compose(prompt, face, triggers) == final
 
 
 def test_each_slot_has_suggestions_in_both_languages() -> None:

@@ -8,13 +8,13 @@ from bot.commands import table
 from bot.commands.grammar import draw_of
 from bot.commands.table import (
     COMMANDS,
+    ENTRY_OF,
     FACE_SLOTS,
     SUGAR_OPTIONS,
     CommandEntry,
     Option,
     OptionKind,
     Right,
-    entry_of,
 )
 from bot.commands.values import (
     Cancel,
@@ -52,9 +52,9 @@ def test_every_command_value_has_one_row() -> None:
         Draw(), Reroll("a"), Cancel(), Mine(), Quota(), Link(), Unlink(),
         LoraList(), LoraSwitch(LoraWish("a")), Help()
     ]  # fmt: skip
-    assert {entry_of(value).name for value in values} == {entry.name for entry in COMMANDS}
-    assert entry_of(Reroll("a")).name == "sugar"
-    assert entry_of(Original("a")).name == "mine"
+    assert {ENTRY_OF[type(value)].name for value in values} == {entry.name for entry in COMMANDS}
+    assert ENTRY_OF[Reroll].name == "sugar"
+    assert ENTRY_OF[Original].name == "mine"
 
 
 def test_only_the_switch_is_for_hosts() -> None:

@@ -1,9 +1,13 @@
-"""What no prompt needs is gone, and everything else is as it was."""
+"""What no prompt needs is gone, everything else stays; prompt, slots and triggers become one prompt."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.commands.text import clean, normalize
+from bot.commands.text import clean, compose_prompt, normalize
+from bot.commands.values import Face
+
+TRIGGER = "Sugar面部"
 
 
 @given(st.text())
@@ -33,3 +37,23 @@ def test_control_characters_and_bidi_overrides_are_dropped_and_their_neighbours_
         assert clean(f"a{chr(code)}b") == ("a b" if code in as_spaces else "ab"), hex(code)
     for code in (0x20, 0x7E, 0xA0, 0x2029, 0x202F, 0x2065, 0x206A):
         assert clean(f"a{chr(code)}b") == f"a{chr(code)}b", hex(code)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "face", "triggers", "final"),
+    [
+        ("清透水光肌", Face(), [TRIGGER], "Sugar面部，清透水光肌"),
+        ("Sugar面部,清透水光肌", Face(), [TRIGGER], "Sugar面部,清透水光肌"),
+        ("sugar面部, 甜妹", Face(), [TRIGGER], "sugar面部, 甜妹"),
+        ("甜妹", Face("肌", "红", "唇", "眼", "睫"), [TRIGGER], "Sugar面部，甜妹，肌，红，唇，眼，睫"),
+        ("", Face(lips="唇", lashes="睫"), [], "唇，睫"),
+        ("a girl", Face(skin="glass skin"), ["sugarface"], "sugarface, a girl, glass skin"),
+        ("a girl", Face(skin="清透水光肌"), ["sugarface"], "sugarface，a girl，清透水光肌"),
+        ("a girl", Face(skin="sugarface skin"), ["sugarface"], "a girl, sugarface skin"),
+        ("a girl", Face(), ["x", "", "x", "y"], "x, y, a girl"),
+        ("  spaces, kept , ", Face(), [], "  spaces, kept , "),
+        ("", Face(), [TRIGGER], "Sugar面部"),
+    ],
+)
+def test_a_final_prompt(prompt: str, face: Face, triggers: list[str], final: str) -> None:
+    assert compose_prompt(prompt, face, triggers) == final

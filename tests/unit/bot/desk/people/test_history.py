@@ -19,8 +19,7 @@ from bot.outcomes import (
     Receipt,
     Undeliverable,
 )
-from bot.policy.price import renews_at_s
-from bot.policy.rules import Rules
+from bot.policy.rules import Rules, renews_at_s
 from tests.fakes.desk_harness import HOST, DeskHarness, a_context, open_harness
 
 

@@ -19,8 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from bot.commands.values import Cancel, Command, Draw, Link, Quota, Unlink
 from bot.errors import NotPossible
 from bot.outcomes import LinkCode, Linked, Platform, Receipt, Unlinked
-from bot.policy.price import DAY_S
-from bot.policy.rules import Entitlement, Rules, Tier
+from bot.policy.rules import DAY_S, Entitlement, Rules, Tier
 from bot.store.rows import LedgerKind
 from tests.crash.laws import LAWS
 from tests.fakes.clock import FakeClock

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.policy.price import joint, price, refund, renews_at_s, top_up
+from bot.policy.rules import joint, price, refund, renews_at_s, top_up
 
 
 @pytest.mark.parametrize(

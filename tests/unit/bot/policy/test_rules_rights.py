@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.commands.table import COMMANDS, Right, entry_of
+from bot.commands.table import COMMANDS, ENTRY_OF, Right
 from bot.commands.values import (
     Cancel,
     Command,
@@ -19,13 +19,15 @@ from bot.commands.values import (
 )
 from bot.errors import ChatNotAllowed, HostsOnly, NotInPublic
 from bot.outcomes import Address, CommandContext, Platform
-from bot.policy.rights import is_host, require_alone, require_chat, require_right
-from bot.policy.rules import Rules
+from bot.policy.rules import Rules, is_host, require_alone, require_permission
 
 COMMAND_VALUES: list[Command] = [
     Draw("x"), Reroll("k"), Cancel("k"), Mine(), Quota(), Link(), Unlink(),
     LoraList(), LoraSwitch(LoraWish("sugar")), Help()
 ]  # fmt: skip
+
+
+OPEN = Rules(allow=frozenset({"discord:*"}))
 
 
 def context(
@@ -38,46 +40,46 @@ def context(
 
 def test_no_chat_of_a_platform_is_served_by_default() -> None:
     with pytest.raises(ChatNotAllowed) as caught:
-        require_chat(context(), Rules())
+        require_permission(Help(), context(), Rules())
     assert caught.value.facts == {"chat": "discord:300"}
     with pytest.raises(ChatNotAllowed) as caught:
-        require_chat(context(Platform.TELEGRAM, chat_id="-100", space_id=""), Rules())
+        require_permission(Help(), context(Platform.TELEGRAM, chat_id="-100", space_id=""), Rules())
     assert caught.value.facts == {"chat": "telegram:-100"}
 
 
 @pytest.mark.parametrize("entry", ["discord:300", "discord:20", "discord:*"])
 def test_a_guild_a_channel_or_a_whole_platform_can_be_allowed(entry: str) -> None:
-    require_chat(context(), Rules(allow=frozenset({entry})))
+    require_permission(Help(), context(), Rules(allow=frozenset({entry})))
 
 
 @pytest.mark.parametrize("entry", ["telegram:20", "telegram:*", "discord:2", "discord:30", "discord:", "20"])
 def test_another_entry_allows_no_chat(entry: str) -> None:
     with pytest.raises(ChatNotAllowed):
-        require_chat(context(), Rules(allow=frozenset({entry})))
+        require_permission(Help(), context(), Rules(allow=frozenset({entry})))
 
 
 def test_a_chat_is_allowed_under_the_ids_it_had_before() -> None:
     rules = Rules(allow=frozenset({"telegram:-1"}))
     asks = context(Platform.TELEGRAM, chat_id="-1001", space_id="")
-    require_chat(asks, rules, earlier_ids=("-1",))
+    require_permission(Help(), asks, rules, earlier_ids=("-1",))
     for earlier_ids in ((), ("-2",)):
         with pytest.raises(ChatNotAllowed) as caught:
-            require_chat(asks, rules, earlier_ids)
+            require_permission(Help(), asks, rules, earlier_ids)
         assert caught.value.facts == {"chat": "telegram:-1001"}
 
 
 def test_an_empty_space_is_not_matched_by_an_empty_entry() -> None:
     with pytest.raises(ChatNotAllowed):
-        require_chat(context(space_id=""), Rules(allow=frozenset({"discord:"})))
+        require_permission(Help(), context(space_id=""), Rules(allow=frozenset({"discord:"})))
 
 
 @pytest.mark.parametrize("platform", [Platform.CONSOLE, Platform.WEB])
 def test_the_machine_s_own_chats_are_served(platform: Platform) -> None:
-    require_chat(context(platform), Rules())
+    require_permission(Help(), context(platform), Rules())
 
 
 def test_a_host_is_served_everywhere() -> None:
-    require_chat(context(), Rules(hosts=frozenset({"discord:1"})))
+    require_permission(Help(), context(), Rules(hosts=frozenset({"discord:1"})))
 
 
 @pytest.mark.parametrize(
@@ -98,17 +100,17 @@ def test_who_is_a_host(who: CommandContext, expected: bool) -> None:
 
 @pytest.mark.parametrize("command", COMMAND_VALUES, ids=lambda command: type(command).__name__)
 def test_a_member_may_do_everything_except_what_is_for_hosts(command: Command) -> None:
-    if entry_of(command).right is Right.EVERYONE:
-        require_right(command, context(), Rules())
+    if ENTRY_OF[type(command)].right is Right.EVERYONE:
+        require_permission(command, context(), OPEN)
         return
     with pytest.raises(HostsOnly) as caught:
-        require_right(command, context(), Rules())
-    assert caught.value.facts == {"command": entry_of(command).name}
-    require_right(command, context(), Rules(hosts=frozenset({"discord:1"})))
+        require_permission(command, context(), OPEN)
+    assert caught.value.facts == {"command": ENTRY_OF[type(command)].name}
+    require_permission(command, context(), Rules(hosts=frozenset({"discord:1"})))
 
 
 def test_every_right_is_tested_above() -> None:
-    assert {entry_of(command).name for command in COMMAND_VALUES} == {entry.name for entry in COMMANDS}
+    assert {ENTRY_OF[type(command)].name for command in COMMAND_VALUES} == {entry.name for entry in COMMANDS}
 
 
 @pytest.mark.parametrize(
@@ -138,5 +140,5 @@ def test_a_guild_without_a_channel_and_a_chat_without_an_id_are_named_as_they_ar
         (context(space_id=""), "discord:20"),
     ):
         with pytest.raises(ChatNotAllowed) as caught:
-            require_chat(asks, Rules())
+            require_permission(Help(), asks, Rules())
         assert caught.value.facts == {"chat": chat}
