@@ -1,0 +1,33 @@
+"""The scripts for the card run with the built-in model on a machine without one."""
+
+from collections.abc import Iterator
+
+import pytest
+import structlog
+import torch
+
+from tests.card import caps, faults
+
+pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="on a card the scripts are run by hand")
+
+
+@pytest.fixture(autouse=True)
+def usual_logging() -> Iterator[None]:
+    """The scripts configure structlog for their whole process."""
+    yield
+    structlog.reset_defaults()
+
+
+def test_the_caps_script_draws_every_kind_of_picture_and_a_crowd() -> None:
+    (result,) = caps.main(["--rounds", "1", "--crowd", "6"])
+
+    assert set(result.seconds["128x192"]) == {"first", "same", "new prompt", "new LoRA", "no LoRA"}
+    assert result.crowd["done"] == 6
+    assert not result.failures
+
+
+def test_jobs_are_drawn_at_the_second_attempt_after_a_killed_worker_and_a_cuda_error() -> None:
+    killed, failed = faults.main(["--kills", "1", "--cuda-errors", "1"])
+
+    assert killed.states == failed.states == {"done": 1}
+    assert len(killed.lost_s) == len(failed.lost_s) == 2, "the job began again after the fault"
