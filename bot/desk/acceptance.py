@@ -88,10 +88,11 @@ class JobAcceptance:
                     context.platform, context.user_id, context.user_name, context.locale, self._clock()
                 )
                 new_job, notes = await self._new_job(command, context, person)
-                if await jobs.count_unfinished(person) >= self._rules.max_waiting:
+                job = await jobs.add(new_job, context.event_id, self._rules.max_waiting)
+                if job is None:
                     raise TooManyWaiting(limit=self._rules.max_waiting)
-                require_space(new_job.width_px, new_job.height_px, new_job.count, available_bytes)
-                is_repeated, job = False, await jobs.add(new_job, context.event_id)
+                require_space(job.width_px, job.height_px, job.count, available_bytes)
+                is_repeated = False
                 credits_left = await self._ledger.charge(job)
                 self._store.after_commit(partial(self._enqueue, job))
         return Receipt(

@@ -75,7 +75,6 @@ class JobCompletion:
                 log.warning("late end refused", job_id=job.id, attempt=job.attempt, state=state)
                 return None
             refund = await self._ledger.refund(job, kept=len(pictures))
-            await self._store.outbox.add(job.id)
             if job.state == JobState.QUEUED:  # a drawn job has left the queue when its time was charged
                 self._store.after_commit(lambda: self._queue.remove(job.id))
             self._store.after_commit(self.result_ready.notify)

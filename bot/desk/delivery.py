@@ -90,13 +90,14 @@ class OutboxDelivery:
         async with asyncio.TaskGroup() as group:
             try:
                 while True:
-                    change, now_ms, claimed = self._changed.next_change, self._clock(), None
+                    change, now_ms = self._changed.next_change, self._clock()
+                    claimed, due_ms = None, None
                     if len(in_flight) < MOST_IN_FLIGHT:
                         limits = {
                             "waited_for_ms": now_ms + int(1_000 * ORDER_WAIT_S),
                             "most_in_chat": MOST_IN_CHAT,
                         }
-                        claimed = await self._saved(partial(outbox.claim, platform, now_ms, **limits))
+                        claimed, due_ms = await self._saved(partial(outbox.claim, platform, now_ms, **limits))
                     if claimed:
                         task = group.create_task(self._deliver(claimed, chat), name=f"deliver {claimed.job}")
                         in_flight.add(task)
@@ -105,7 +106,6 @@ class OutboxDelivery:
                     elif self._closing.is_set() and not in_flight:
                         return
                     else:
-                        due_ms = await self._saved(partial(outbox.next_due_ms, platform, now_ms))
                         wait_s = None if due_ms is None else max(0.05, (due_ms - self._clock()) / 1_000)
                         await wait_for_change(change, wait_s)
             except CannotSave:
@@ -140,19 +140,18 @@ class OutboxDelivery:
             log.warning("closing while the disk is full: the next start delivers it again", **facts)
 
     async def _load_result(self, job_id: str) -> JobResult:
-        async with self._store.atomic():
-            job = await self._store.jobs.find(job_id)
-            if job is None or job.ended_ms is None:
-                raise LookupError(f"the outbox holds {job_id}, which has not ended")
-            person = await self._store.outbox.details(job_id)
-        pictures = (await find_pictures(self._store, self._pictures_dir, [job_id]))[job_id]
+        stored = await self._store.outbox.load(job_id)
+        if stored is None or (ended_ms := stored.job.ended_ms) is None:
+            raise LookupError(f"the outbox holds {job_id}, which has not ended")
+        job = stored.job
+        pictures = (await find_pictures(stored.pictures, self._pictures_dir, [job_id]))[job_id]
         if pictures.missing:
             log.warning("pictures missing on the disk", job_id=job_id, missing=pictures.missing)
         return JobResult(
             job_id=job.id,
             address=Address(Platform(job.platform), job.chat_id, job.ref),
-            user_id=person.user_id,
-            user_name=person.user_name,
+            user_id=stored.user_id,
+            user_name=stored.user_name,
             locale=job.locale,
             private=job.private,
             state=JobState(job.state),
@@ -160,10 +159,10 @@ class OutboxDelivery:
             pictures=pictures.files,
             missing=pictures.missing,
             price=job.price,
-            refund=person.refund,
-            credits_left=person.credits,
+            refund=stored.refund,
+            credits_left=stored.credits,
             # A clock may be set back.
-            seconds=max(0, job.ended_ms - (job.started_ms or job.ended_ms)) / 1_000,
+            seconds=max(0, ended_ms - (job.started_ms or ended_ms)) / 1_000,
             fail=FailReason(job.fail) if job.fail else None,
             notes=self._notes_on(job.prompt),
         )

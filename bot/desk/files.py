@@ -13,7 +13,6 @@ import structlog
 
 from bot.errors import CannotSave, NoDiskSpace
 from bot.outcomes import PictureFile
-from bot.store import Store
 from bot.store.rows import PictureRow
 from engine.durable import make_folder, write_file
 from engine.request import Picture
@@ -139,9 +138,10 @@ class SavedPictures:
     missing: int
 
 
-async def find_pictures(store: Store, pictures_dir: Path, jobs: list[str]) -> dict[str, SavedPictures]:
+async def find_pictures(
+    rows: Sequence[PictureRow], pictures_dir: Path, jobs: Sequence[str]
+) -> dict[str, SavedPictures]:
     """Return the pictures of these jobs by job id. Call it outside a transaction: it reads the disk."""
-    rows = await store.jobs.pictures_of(jobs)
 
     def find() -> dict[str, SavedPictures]:
         found = {}

@@ -8,7 +8,7 @@ here knows chats or rules. After a crash, every committed transaction is complet
 * ``database``    transactions, named statements, errors of SQLite
 * ``statements``  loads ``sql/``, one file for each module that queries
 * ``rows``        rows as frozen dataclasses
-* ``jobs``, ``inbox``, ``outbox``, ``people``, ``links``, ``defaults``  the queries
+* ``jobs``, ``people``, ``chats``  the queries
 * ``survey``      figures and violated invariants, for the host
 * ``files``       the database as a file: lock, migrations, backups
 

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -75,8 +75,8 @@ def operator_error(error: sqlite3.Error | UnicodeDecodeError | OSError, path: Pa
     return DatabaseDamaged(path=str(path), detail=detail)
 
 
-async def run_to_completion(work: Awaitable[Result]) -> Result:
-    """Await ``work`` until it ends, and raise a cancellation only after that."""
+async def run_to_completion(work: Awaitable[Result], effects: Iterable[Callable[[], None]] = ()) -> Result:
+    """Await ``work`` until it ends; call ``effects`` unless it failed; only then raise a cancellation."""
     task = asyncio.ensure_future(work)
     interrupted = False
     while not task.done():
@@ -84,8 +84,10 @@ async def run_to_completion(work: Awaitable[Result]) -> Result:
             await asyncio.wait({task})
         except asyncio.CancelledError:
             interrupted = True
+    if task.exception() is None:  # marks a failure as retrieved, because a cancellation replaces it
+        for effect in effects:
+            effect()
     if interrupted:
-        task.exception()  # mark it as retrieved: the cancellation is raised instead
         raise asyncio.CancelledError
     return task.result()
 
@@ -112,20 +114,31 @@ class Database:
             CannotSave: The disk refused, or the database is locked; nothing was changed.
         """
         if self._owner is asyncio.current_task():
-            async with self._savepoint():
+            effects = len(self._after_commit)
+            await self._run("SAVEPOINT part")
+            try:
                 yield
+            except BaseException:
+                del self._after_commit[effects:]
+                if self._connection.in_transaction:
+                    await self._run("ROLLBACK TO part")
+                    await self._run("RELEASE part")
+                raise
+            await self._run("RELEASE part")
             return
         async with self._queue, self._lock:
             self._owner = asyncio.current_task()
             try:
-                await self._roll_back_leftover()
+                if self._connection.in_transaction:  # the disk refused its rollback
+                    await self._run("ROLLBACK")
                 await self._run("BEGIN IMMEDIATE")
                 yield
-                await run_to_completion(self._commit())
+                await self._run("COMMIT", effects=self._after_commit)
             except BaseException:
                 # A full disk, or a commit whose task was cancelled, may have ended the transaction already.
-                with contextlib.suppress(CannotSave):
-                    await self._roll_back_leftover()
+                if self._connection.in_transaction:
+                    with contextlib.suppress(CannotSave):
+                        await self._run("ROLLBACK")
                 raise
             finally:
                 self._owner = None
@@ -154,36 +167,16 @@ class Database:
         if self._owner is asyncio.current_task():
             return await self._run(sql, values)
         async with contextlib.nullcontext() if is_urgent else self._queue, self._lock:
-            await self._roll_back_leftover()
+            if self._connection.in_transaction:  # the disk refused its rollback
+                await self._run("ROLLBACK")
             return await self._run(sql, values)
 
-    async def _roll_back_leftover(self) -> None:
-        """End a transaction that is still open, such as one whose rollback the disk refused before."""
-        if self._connection.in_transaction:
-            await self._run("ROLLBACK")
-
-    async def _commit(self) -> None:
-        await self._run("COMMIT")
-        for effect in self._after_commit:
-            effect()
-
-    @asynccontextmanager
-    async def _savepoint(self) -> AsyncIterator[None]:
-        effects = len(self._after_commit)
-        await self._run("SAVEPOINT part")
+    async def _run(
+        self, sql: str, values: dict[str, Value] | None = None, effects: Iterable[Callable[[], None]] = ()
+    ) -> list[sqlite3.Row]:
+        statement = self._connection.execute_fetchall(sql, values or {})
         try:
-            yield
-        except BaseException:
-            del self._after_commit[effects:]
-            if self._connection.in_transaction:
-                await self._run("ROLLBACK TO part")
-                await self._run("RELEASE part")
-            raise
-        await self._run("RELEASE part")
-
-    async def _run(self, sql: str, values: dict[str, Value] | None = None) -> list[sqlite3.Row]:
-        try:
-            return list(await run_to_completion(self._connection.execute_fetchall(sql, values or {})))
+            return list(await run_to_completion(statement, effects))
         except sqlite3.OperationalError as error:
             if primary_code(error) in (*DISK_ERRORS, *LOCK_ERRORS):
                 raise CannotSave(detail=str(error)) from error

@@ -1,4 +1,4 @@
-"""Jobs, the events that made them, and their pictures.
+"""Jobs, the events that made them, their pictures, and their results until they are delivered.
 
 ``claim``, ``requeue`` and ``end`` change a row only if its state, attempt and lease are as expected: a late
 answer of an earlier attempt changes nothing.
@@ -9,9 +9,10 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
+from typing import Any
 
 from bot.store.database import Database
-from bot.store.rows import JobRow, NewJob, PictureRow
+from bot.store.rows import ClaimedRow, JobRow, NewJob, OutboxState, PictureRow, ResultRow
 from engine.request import LoraChoice
 
 URGENT = True
@@ -28,13 +29,18 @@ class Jobs:
         rows = await self._query("find_by_origin", platform=platform, event_id=event_id)
         return _job_of(rows[0]) if rows else None
 
-    async def add(self, job: NewJob, event_id: str) -> JobRow:
-        """Queue a job with its origin; call it in the transaction of its charge."""
+    async def add(self, job: NewJob, event_id: str, most_unfinished: int) -> JobRow | None:
+        """Queue a job with its origin, unless its person has ``most_unfinished`` jobs that wait or run.
+
+        Call it in the transaction of its charge.
+        """
         loras = json.dumps([asdict(lora) for lora in job.loras], ensure_ascii=False)
         values = asdict(job) | {"loras": loras, "private": int(job.private)}
-        [row] = await self._query("add_job", **values)
+        rows = await self._query("add_job", most_unfinished=most_unfinished, **values)
+        if not rows:
+            return None
         await self._query("add_origin", platform=job.platform, event_id=event_id, job=job.id)
-        return _job_of(row)
+        return _job_of(rows[0])
 
     async def find(self, job_id: str) -> JobRow | None:
         """Return one job."""
@@ -44,11 +50,6 @@ class Jobs:
     async def unfinished_of(self, person: int) -> tuple[JobRow, ...]:
         """Return the person's jobs that wait or run, newest first."""
         return tuple(_job_of(row) for row in await self._query("unfinished_of", person=person))
-
-    async def count_unfinished(self, person: int) -> int:
-        """Count the person's jobs that wait or run."""
-        [(count,)] = await self._query("count_unfinished", person=person)
-        return int(count)
 
     async def newest_of(self, person: int, limit: int) -> tuple[JobRow, ...]:
         """Return the person's jobs, newest first."""
@@ -92,15 +93,17 @@ class Jobs:
         fail: str | None = None,
         pictures: Sequence[PictureRow] = (),
     ) -> bool:
-        """End a job with its pictures; False, with nothing changed, if this attempt is out of date.
+        """End a job with its pictures, and queue its result; False, with no change, if this attempt is old.
 
-        It stores ``job.started_ms`` too: the caller knows when the drawing really started.
+        It stores ``job.started_ms`` too: the caller knows when the drawing really started. Call it in the
+        transaction of the refund.
         """
         values = {"state": state, "fail": fail, "started_ms": job.started_ms, "now_ms": now_ms}
         if not await self._query("end", id=job.id, attempt=job.attempt, lease=job.lease, **values):
             return False
         for picture in pictures:
             await self._query("add_picture", **asdict(picture))
+        await self._query("add_result", job=job.id)
         return True
 
     async def request_cancel(self, job_id: str) -> None:
@@ -136,7 +139,70 @@ class Jobs:
         return tuple(PictureRow(**dict(row)) for row in rows)
 
 
-def _job_of(row: sqlite3.Row) -> JobRow:
+class Outbox:
+    """The results of ended jobs until they are delivered; queries on outbox."""
+
+    def __init__(self, database: Database) -> None:
+        self._query = partial(database.query, "jobs.sql")
+
+    async def claim(
+        self, platform: str, now_ms: int, *, waited_for_ms: int, most_in_chat: int
+    ) -> tuple[ClaimedRow | None, int | None]:
+        """Claim the platform's oldest result that is due and free; it counts as sending until marked.
+
+        A result is not free while an earlier one of the same person in the same chat is being sent or is due
+        before ``waited_for_ms``, nor while ``most_in_chat`` results are being sent in its chat.
+
+        Returns:
+            The result or, if none was claimed, when the next one becomes due (None if all others are due).
+        """
+        limits = {"waited_for_ms": waited_for_ms, "most_in_chat": most_in_chat}
+        if rows := await self._query("claim_result", platform=platform, now_ms=now_ms, **limits):
+            return ClaimedRow(**dict(rows[0])), None
+        [(due_ms,)] = await self._query("next_due", platform=platform, now_ms=now_ms)
+        return None, due_ms
+
+    async def load(self, job_id: str) -> ResultRow | None:
+        """Return what the result of this job consists of; None if there is no such job."""
+        rows = await self._query("result", job=job_id)
+        if not rows:
+            return None
+        values = dict(rows[0])
+        pictures = tuple(PictureRow(**picture) for picture in json.loads(values.pop("pictures")))
+        beside_job = {name: values.pop(name) for name in ("user_id", "user_name", "refund", "credits")}
+        return ResultRow(_job_of(values), pictures, **beside_job)
+
+    async def mark(self, job_id: str, state: OutboxState, not_before_ms: int = 0) -> None:
+        """Store how a delivery ended."""
+        await self._query("mark_result", job=job_id, state=state, not_before_ms=not_before_ms)
+
+    async def recover(self) -> None:
+        """After a stop, mark what was being sent as possibly delivered."""
+        await self._query("recover_sending")
+
+    async def limit_waits(self, latest_ms: int) -> None:
+        """Make every result due at ``latest_ms`` at the latest; the clock may have been set back."""
+        await self._query("limit_waits", latest_ms=latest_ms)
+
+    async def make_due(self, platform: str, chat_id: str) -> None:
+        """Retry the waiting results of a chat at once."""
+        await self._query("make_due", platform=platform, chat_id=chat_id)
+
+    async def retry_kept(self, person: int) -> tuple[str, ...]:
+        """Make the person's kept results due again, and return the ids of their jobs."""
+        return tuple(row["job"] for row in await self._query("retry_kept", person=person))
+
+    async def retry_kept_of_chat(self, person: int, platform: str, chat_id: str) -> tuple[str, ...]:
+        """As ``retry_kept``, but only for this chat's jobs that are not private."""
+        rows = await self._query("retry_kept_of_chat", person=person, platform=platform, chat_id=chat_id)
+        return tuple(row["job"] for row in rows)
+
+    async def undelivered_pictures(self) -> tuple[str, ...]:
+        """Return the file names of the pictures that are not delivered yet."""
+        return tuple(row["file_name"] for row in await self._query("undelivered_pictures"))
+
+
+def _job_of(row: sqlite3.Row | dict[str, Any]) -> JobRow:
     values = dict(row)
     values["loras"] = tuple(LoraChoice(**lora) for lora in json.loads(values["loras"]))
     values["private"] = bool(values["private"])

@@ -99,9 +99,11 @@ class AccountRow:
 
 
 @dataclass(frozen=True, slots=True)
-class ResultDetails:
-    """What a result needs beside its job: the receiver, the refund, and the credits after it."""
+class ResultRow:
+    """A job's result: the job, its pictures, the receiver, the refund, and the credits after it."""
 
+    job: JobRow
+    pictures: tuple[PictureRow, ...]
     user_id: str
     user_name: str
     refund: int

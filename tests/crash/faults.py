@@ -12,10 +12,9 @@ from bot.desk.completion import JobCompletion
 from bot.desk.delivery import OutboxDelivery
 from bot.desk.people.ledger import Ledger
 from bot.outcomes import JobResult
+from bot.store.chats import Inbox
 from bot.store.database import Database
-from bot.store.inbox import Inbox
-from bot.store.jobs import Jobs
-from bot.store.outbox import Outbox
+from bot.store.jobs import Jobs, Outbox
 from bot.store.rows import ClaimedRow, JobRow, OutboxState, PictureRow
 from bot.store.statements import load_statements
 from engine.errors import JobNotStarted
@@ -66,12 +65,18 @@ def charge_outside_the_transaction() -> None:
 
 def result_outside_the_transaction() -> None:
     """The job ends first and is put into the outbox a moment later."""
-    real = Outbox.add
+    statements = load_statements("jobs.sql")
+    statements["add_result_later"] = statements["add_result"]
+    statements["add_result"] = "SELECT :job"
+    real = Jobs.end
 
-    async def add(self: Outbox, job_id: str) -> None:
-        _in_a_moment(real(self, job_id))
+    async def end(self: Jobs, job: JobRow, *args: Any, **facts: Any) -> bool:
+        has_ended = await real(self, job, *args, **facts)
+        if has_ended:
+            _in_a_moment(self._query("add_result_later", job=job.id))
+        return has_ended
 
-    Outbox.add = add  # type: ignore[method-assign]
+    Jobs.end = end  # type: ignore[method-assign]
 
 
 def confirmed_before_stored() -> None:
@@ -88,10 +93,13 @@ def sent_before_delivered() -> None:
     """A result counts as sent as soon as it is claimed."""
     real = Outbox.claim
 
-    async def claim(self: Outbox, platform: str, now_ms: int, **limits: Any) -> ClaimedRow | None:
-        if result := await real(self, platform, now_ms, **limits):
+    async def claim(
+        self: Outbox, platform: str, now_ms: int, **limits: Any
+    ) -> tuple[ClaimedRow | None, int | None]:
+        result, due_ms = await real(self, platform, now_ms, **limits)
+        if result:
             await self.mark(result.job, OutboxState.SENT)
-        return result
+        return result, due_ms
 
     Outbox.claim = claim  # type: ignore[method-assign]
 
@@ -188,8 +196,8 @@ def same_message_not_recognised() -> None:
     async def find_by_origin(_: Jobs, platform: str, event_id: str) -> None:
         return
 
-    async def add(self: Jobs, job: Any, event_id: str) -> JobRow:
-        return await real(self, job, f"{event_id} {job.id} {next(numbers)}")
+    async def add(self: Jobs, job: Any, event_id: str, most_unfinished: int) -> JobRow | None:
+        return await real(self, job, f"{event_id} {job.id} {next(numbers)}", most_unfinished)
 
     Jobs.find_by_origin, Jobs.add = find_by_origin, add  # type: ignore[method-assign]
 

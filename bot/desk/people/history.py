@@ -71,7 +71,9 @@ class HistoryQueries:
                     person, address.platform, address.chat_id, limit
                 )
             await self._retry_kept(person, context)
-        files = await find_pictures(self._store, self._pictures_dir, [job.id for job in jobs])
+            job_ids = [job.id for job in jobs]
+            rows = await self._store.jobs.pictures_of(job_ids)
+        files = await find_pictures(rows, self._pictures_dir, job_ids)
         return History(tuple(_entry(job, self._state(job), files[job.id]) for job in jobs), hidden)
 
     async def original(self, command: Original, context: CommandContext) -> Originals:
@@ -90,7 +92,8 @@ class HistoryQueries:
                 raise NotYours(job_id=job.id)
             if context.is_group and not is_open_here(job, context):
                 raise NotInPublic(command="mine")
-        pictures = (await find_pictures(self._store, self._pictures_dir, [job.id]))[job.id]
+            rows = await self._store.jobs.pictures_of([job.id])
+        pictures = (await find_pictures(rows, self._pictures_dir, [job.id]))[job.id]
         if not pictures.files:
             raise PicturesGone(job_id=job.id)
         return Originals(job.id, pictures.files)

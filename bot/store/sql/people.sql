@@ -37,3 +37,75 @@ RETURNING credits;
 -- name: add_ledger_entry
 -- Why credits moved; a second charge or refund of a job violates one_charge_one_refund.
 INSERT INTO ledger (person, job, kind, credits, at_ms) VALUES (:person, :job, :kind, :credits, :at_ms);
+
+-- name: identities_of
+-- The identities of a person.
+SELECT platform, user_id FROM identity WHERE person = :person ORDER BY platform;
+
+-- name: people_of
+-- The people behind these identities (a JSON list of platform:user_id).
+SELECT person, platform || ':' || user_id AS name FROM identity
+WHERE platform || ':' || user_id IN (SELECT value FROM json_each(:names));
+
+-- name: delete_codes
+-- Expired codes, and a person's earlier code.
+DELETE FROM link_code WHERE expires_ms <= :now_ms OR (person = :person AND used = 0);
+
+-- name: add_code
+-- A code for a person's other chat.
+INSERT INTO link_code (code, person, platform, expires_ms) VALUES (:code, :person, :platform, :expires_ms);
+
+-- name: find_code
+-- A code and the person who asked for it; no row once it has expired.
+SELECT link_code.person, typed_by, typed_event, used, identity.platform, identity.name
+FROM link_code JOIN identity ON identity.person = link_code.person
+WHERE code = :code AND expires_ms > :now_ms
+ORDER BY identity.platform <> link_code.platform LIMIT 1;
+
+-- name: claim_code
+-- Reserve a code for the identity that types it first.
+UPDATE link_code SET typed_by = :typed_by, typed_event = :typed_event WHERE code = :code AND typed_by IS NULL;
+
+-- name: use_code
+-- A code works once.
+UPDATE link_code SET used = 1 WHERE code = :code;
+
+-- name: merge_accounts
+-- Merge two accounts; both were renewed just before.
+UPDATE account SET credits = account.credits + gone.credits, renews_at_s = max(account.renews_at_s, gone.renews_at_s),
+                   given = max(account.given, gone.given)
+FROM (SELECT credits, renews_at_s, given FROM account WHERE person = :gone) AS gone
+WHERE account.person = :stays;
+
+-- name: move_identities
+-- The identities of the merged person.
+UPDATE identity SET person = :stays WHERE person = :gone;
+
+-- name: move_jobs
+-- The history and the waiting jobs.
+UPDATE job SET person = :stays WHERE person = :gone;
+
+-- name: move_ledger
+-- The ledger follows the credits.
+UPDATE ledger SET person = :stays WHERE person = :gone;
+
+-- name: move_codes
+-- Codes that the merged person asked for.
+UPDATE link_code SET person = :stays WHERE person = :gone;
+
+-- name: delete_account
+-- Its credits are in the other account.
+DELETE FROM account WHERE person = :gone;
+
+-- name: delete_person
+-- Nothing refers to this person any more.
+DELETE FROM person WHERE id = :gone;
+
+-- name: add_split_account
+-- An empty account for a split identity; today's allowance counts as given if the earlier person received it.
+INSERT INTO account (person, renews_at_s, given)
+SELECT :person, renews_at_s, given FROM account WHERE person = :was;
+
+-- name: move_identity
+-- The identity belongs to another person from now on.
+UPDATE identity SET person = :person WHERE platform = :platform AND user_id = :user_id;

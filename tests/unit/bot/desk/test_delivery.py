@@ -16,6 +16,7 @@ from tests.fakes.chat import FakeChat
 from tests.fakes.clock import FakeClock
 from tests.fakes.desk_harness import DeskHarness, a_context, open_harness, until
 from tests.fakes.renderer import Act, FakeRenderer
+from tests.unit.bot.store.stored import next_due_ms
 
 
 async def accept(
@@ -74,10 +75,7 @@ async def test_a_platform_is_retried_when_it_allows_it_and_not_later(harness: De
     await accept(harness)
     async with harness.running():
         await until_outbox(harness, [("maybe", 1)])
-        assert (
-            await harness.store.outbox.next_due_ms(Platform.CONSOLE, harness.clock())
-            == harness.clock() + 7_000
-        )
+        assert await next_due_ms(harness.store, Platform.CONSOLE, harness.clock()) == harness.clock() + 7_000
         harness.clock.advance(seconds=7)
         harness.desk.parts.completion.result_ready.notify()
         await harness.chat.wait_for_results(1)

@@ -11,6 +11,7 @@ from bot.commands.values import Draw
 from bot.desk.delivery import back_off_s
 from bot.outcomes import Platform, Receipt, RetryLater, Undeliverable
 from tests.fakes.desk_harness import DeskHarness, a_context, open_harness
+from tests.unit.bot.store.stored import next_due_ms
 
 
 async def accept(harness: DeskHarness, event: str = "1", count: int = 1) -> str:
@@ -78,8 +79,7 @@ async def test_a_failure_is_tried_again_after_its_back_off_and_not_before(harnes
     await accept(harness)
     async with harness.running():
         await until_outbox(harness, ("maybe", 1))
-        due_ms = await harness.store.outbox.next_due_ms(Platform.CONSOLE, harness.clock())
-        assert due_ms == harness.clock() + 2_000
+        assert await next_due_ms(harness.store, Platform.CONSOLE, harness.clock()) == harness.clock() + 2_000
 
 
 async def test_after_a_start_nothing_waits_longer_than_five_minutes(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ async def test_after_a_start_nothing_waits_longer_than_five_minutes(tmp_path: Pa
         clock = harness.clock
     async with open_harness(tmp_path, clock=clock) as harness:
         await harness.desk.parts.delivery.recover()
-        assert await harness.store.outbox.next_due_ms(Platform.CONSOLE, clock()) == clock() + 300_000
+        assert await next_due_ms(harness.store, Platform.CONSOLE, harness.clock()) == clock() + 300_000
 
 
 async def test_the_log_says_why_a_result_waits_or_is_kept_and_whose_pictures_are_gone(

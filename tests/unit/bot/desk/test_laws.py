@@ -223,7 +223,7 @@ class Laws(RuleBasedStateMachine):
         ]
         if sum(job.result == "sending" for job in outbox) >= MOST_IN_CHAT:  # they are all of one chat
             free = []
-        claimed = self.do(
+        claimed, _ = self.do(
             self.harness.store.outbox.claim(
                 "console", now_ms, waited_for_ms=waited_for_ms, most_in_chat=MOST_IN_CHAT
             )

@@ -28,7 +28,9 @@ async def a_job(
     new = NewJob(
         name, person, platform, chat_id, "{}", "en", private, "a face", loras, 64, 96, 7, 2, 8, 2, created_ms
     )
-    return await store.jobs.add(new, event_id=name)
+    job = await store.jobs.add(new, event_id=name, most_unfinished=1_000)
+    assert job is not None
+    return job
 
 
 async def ended_jobs(
@@ -44,10 +46,18 @@ async def ended_jobs(
     for name in names:
         job = await a_job(store, name, chat_id=chat_id, user_id=person, private=private, platform=platform)
         await store.jobs.end(job, "cancelled", ended_ms)
-        await store.outbox.add(name)
 
 
 async def claim(store: Store, now_ms: int, platform: str = "web", most_in_chat: int = 9) -> str | None:
     """The job whose result is delivered next."""
-    result = await store.outbox.claim(platform, now_ms, waited_for_ms=now_ms + 50, most_in_chat=most_in_chat)
+    result, _ = await store.outbox.claim(
+        platform, now_ms, waited_for_ms=now_ms + 50, most_in_chat=most_in_chat
+    )
     return result.job if result else None
+
+
+async def next_due_ms(store: Store, platform: str, now_ms: int) -> int | None:
+    """When the platform's next result becomes due."""
+    claimed, due_ms = await store.outbox.claim(platform, now_ms, waited_for_ms=now_ms, most_in_chat=0)
+    assert claimed is None
+    return due_ms

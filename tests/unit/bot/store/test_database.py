@@ -7,6 +7,7 @@ import gc
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import aiosqlite
 import pytest
@@ -291,11 +292,11 @@ async def test_a_rollback_that_the_disk_refused_is_repeated(
     """An I/O error may leave the connection inside; the next block must not become a part of the lost one."""
     run, refused = database._run, []
 
-    async def ill(sql: str, values: dict[str, Value] | None = None) -> list[sqlite3.Row]:
+    async def ill(sql: str, values: dict[str, Value] | None = None, **more: Any) -> list[sqlite3.Row]:
         if sql in ("COMMIT", "ROLLBACK") and len(refused) < 2:
             refused.append(sql)
             raise CannotSave(detail="disk I/O error")
-        return await run(sql, values)
+        return await run(sql, values, **more)
 
     monkeypatch.setattr(database, "_run", ill)
     with pytest.raises(CannotSave):

@@ -1,13 +1,13 @@
-"""Jobs as their people, their chats and the renderer see them."""
+"""Jobs as their people, their chats and the renderer see them, and the results that are delivered next."""
 
 from dataclasses import fields, replace
 
 import pytest
 
 from bot.store import Store
-from bot.store.rows import NewJob, PictureRow
+from bot.store.rows import ClaimedRow, NewJob, OutboxState, PictureRow
 from engine.request import LoraChoice
-from tests.unit.bot.store.stored import a_job
+from tests.unit.bot.store.stored import a_job, claim, ended_jobs, next_due_ms
 
 
 async def test_a_persons_jobs_are_listed_newest_first_and_counted_while_they_wait_or_run(
@@ -19,11 +19,25 @@ async def test_a_persons_jobs_are_listed_newest_first_and_counted_while_they_wai
     await store.jobs.claim("z", "run", 1)
     await store.jobs.end(jobs[1], "cancelled", 2)
     assert [job.id for job in await store.jobs.unfinished_of(person)] == ["a", "z"]
-    assert await store.jobs.count_unfinished(person) == 2
     assert [job.id for job in await store.jobs.newest_of(person, 9)] == ["a", "m", "z"]
     assert [job.id for job in await store.jobs.newest_of(person, 2)] == ["a", "m"]
     assert [job.id for job in await store.jobs.in_state("queued")] == ["a", "another's"]
     assert [job.accepted_order for job in jobs] == [1, 2, 3]
+
+
+async def test_a_person_with_enough_unfinished_jobs_adds_no_other(store: Store) -> None:
+    waits, runs = [await a_job(store, name) for name in ("waits", "runs")]
+    await a_job(store, "another's", user_id="bob")
+    await store.jobs.claim("runs", "run", 1)
+    new = NewJob(**{field.name: getattr(waits, field.name) for field in fields(NewJob)})
+    assert await store.jobs.add(replace(new, id="refused"), "third", most_unfinished=2) is None
+    assert await store.jobs.find("refused") is None
+    assert await store.jobs.find_by_origin("web", "third") is None
+    await store.jobs.end(waits, "cancelled", 2)
+    accepted = await store.jobs.add(replace(new, id="accepted"), "third", most_unfinished=2)
+    assert accepted is not None
+    assert await store.jobs.find_by_origin("web", "third") == accepted
+    assert runs.person == accepted.person
 
 
 async def test_a_chat_sees_only_what_was_drawn_openly_in_it(store: Store) -> None:
@@ -46,6 +60,7 @@ async def test_a_missing_job_is_none(store: Store) -> None:
     assert await store.jobs.find_by_origin("discord", "job") is None
     assert await store.jobs.claim("nothing", "run", 1) is None
     assert await store.jobs.pictures_of(["job"]) == ()
+    assert await store.outbox.load("nothing") is None
 
 
 async def test_a_job_that_ends_says_how_and_since_when_it_was_drawn(store: Store) -> None:
@@ -126,6 +141,66 @@ async def test_file_ids_are_stored_by_form_and_the_newest_counts(store: Store) -
 async def test_the_database_stores_a_lora_name_as_people_read_it(store: Store) -> None:
     job = replace(await a_job(store), id="other", loras=(LoraChoice("糖面部", "a" * 64, 0.8),))
     new = NewJob(**{field.name: getattr(job, field.name) for field in fields(NewJob)})
-    await store.jobs.add(new, event_id="other")
+    await store.jobs.add(new, event_id="other", most_unfinished=9)
     [(loras,)] = await store._run("SELECT loras FROM job WHERE id = 'other'")
     assert "糖面部" in loras
+
+
+async def test_a_result_counts_its_deliveries_and_may_be_retried_at_once(store: Store) -> None:
+    await ended_jobs(store, "job")
+    for attempts in (1, 2):
+        result, _ = await store.outbox.claim("web", 0, waited_for_ms=0, most_in_chat=1)
+        assert result == ClaimedRow("job", attempts)
+        await store.outbox.mark("job", OutboxState.MAYBE)
+    assert await next_due_ms(store, "web", 0) is None
+
+
+async def test_a_chat_that_accepts_messages_again_gets_all_its_waiting_results_at_once(store: Store) -> None:
+    await ended_jobs(store, "here")
+    await ended_jobs(store, "there", chat_id="hall")
+    for name in ("here", "there"):
+        assert await claim(store, 0) == name
+        await store.outbox.mark(name, OutboxState.MAYBE, 9_000)
+    await store.outbox.make_due("web", "room")
+    assert [await claim(store, 0), await claim(store, 0)] == ["here", None]
+    assert await next_due_ms(store, "web", 0) == 9_000
+    assert await next_due_ms(store, "discord", 0) is None
+
+
+async def test_a_chat_retries_only_its_own_kept_results_that_are_not_private(store: Store) -> None:
+    await ended_jobs(store, "secret")
+    await ended_jobs(store, "open", private=False)
+    await ended_jobs(store, "elsewhere", private=False, chat_id="hall")
+    for name in ("secret", "open", "elsewhere"):
+        assert await claim(store, 0) == name
+        await store.outbox.mark(name, OutboxState.KEPT, 9_000)
+    job = await store.jobs.find("open")
+    assert job is not None
+    assert await store.outbox.retry_kept_of_chat(job.person, "web", "room") == ("open",)
+    assert await store.outbox.retry_kept_of_chat(job.person, "web", "room") == ()
+    result, _ = await store.outbox.claim("web", 0, waited_for_ms=0, most_in_chat=9)
+    assert result == ClaimedRow("open", 1), "a kept result is retried as if it were new"
+
+
+async def test_a_result_is_its_job_with_the_pictures_in_order(store: Store) -> None:
+    job = await a_job(store)
+    pictures = [PictureRow("job", index, 7 + index, f"job-{index}.png") for index in (2, 0, 1)]
+    await store.jobs.end(job, "done", 1, pictures=pictures)
+    result = await store.outbox.load("job")
+    assert result is not None
+    assert result.job == await store.jobs.find("job")
+    assert (
+        result.pictures
+        == await store.jobs.pictures_of(["job"])
+        == tuple(sorted(pictures, key=lambda p: p.idx))
+    )
+
+
+async def test_pictures_are_undelivered_until_their_result_is_sent(store: Store) -> None:
+    for name in ("sent", "ready"):
+        job = await a_job(store, name, chat_id=name)
+        await store.jobs.end(job, "cancelled", 1, pictures=[PictureRow(name, 0, 7, f"{name}.png")])
+    assert await claim(store, 0) == "sent"
+    assert sorted(await store.outbox.undelivered_pictures()) == ["ready.png", "sent.png"]
+    await store.outbox.mark("sent", OutboxState.SENT)
+    assert await store.outbox.undelivered_pictures() == ("ready.png",)

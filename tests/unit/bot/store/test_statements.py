@@ -13,20 +13,12 @@ ROOM = Path(statements.__file__).parent
 
 def test_every_statement_file_loads_and_each_statement_has_a_purpose() -> None:
     files = sorted(path.name for path in ROOM.glob("sql/*.sql"))
-    assert files == [
-        "defaults.sql",
-        "inbox.sql",
-        "jobs.sql",
-        "links.sql",
-        "outbox.sql",
-        "people.sql",
-        "survey.sql",
-    ]
+    assert files == ["chats.sql", "jobs.sql", "people.sql", "survey.sql"]
     for name in files:
         assert all(sql.startswith("-- ") and sql.endswith(";") for sql in load_statements(name).values())
 
 
-@pytest.mark.parametrize("name", ["defaults", "inbox", "jobs", "links", "outbox", "people", "survey"])
+@pytest.mark.parametrize("name", ["chats", "jobs", "people", "survey"])
 def test_every_statement_is_used_and_no_other(name: str) -> None:
     asked = re.findall(r"\b_?query\(\s*['\"](\w+)['\"]", (ROOM / f"{name}.py").read_text(encoding="utf-8"))
     assert sorted(set(asked)) == sorted(load_statements(f"{name}.sql"))

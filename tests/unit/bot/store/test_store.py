@@ -19,7 +19,7 @@ from bot.store.files.lock import locked
 from bot.store.rows import DefaultLora, LedgerKind, OutboxState, PictureRow
 from engine.request import LoraChoice
 from tests.fakes.desk_harness import MIGRATIONS
-from tests.unit.bot.store.stored import a_job, claim, ended_jobs, names_in
+from tests.unit.bot.store.stored import a_job, claim, ended_jobs, names_in, next_due_ms
 
 
 async def test_a_second_process_is_refused_until_the_first_has_closed(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ async def test_a_commit_is_on_the_disk_and_relations_hold(store: Store) -> None:
     }
     assert settings == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 1_000}
     with pytest.raises(sqlite3.IntegrityError):
-        await store.outbox.add("no such job")
+        await store.outbox._query("add_result", job="no such job")
 
 
 def test_a_process_that_closes_its_store_ends(tmp_path: Path) -> None:
@@ -172,9 +172,9 @@ async def test_results_of_one_person_in_one_chat_are_delivered_one_after_the_oth
     await store.outbox.mark("a", OutboxState.KEPT)
     assert await claim(store, 49, "discord") is None
     assert await claim(store, 50) is None  # now b is near
-    assert await store.outbox.next_due_ms("web", 50) == 100
+    assert await next_due_ms(store, "web", 50) == 100
     assert await claim(store, 100) == "b"
-    assert await store.outbox.next_due_ms("web", 100) is None
+    assert await next_due_ms(store, "web", 100) is None
     await store.outbox.recover()
     assert [await claim(store, 100), await claim(store, 100)] == ["b", None]
     await store.outbox.mark("b", OutboxState.SENT)
@@ -208,7 +208,6 @@ async def test_no_result_waits_longer_than_its_limit(store: Store) -> None:
 async def test_kept_results_are_claimed_once_and_only_by_their_person(store: Store) -> None:
     job = await a_job(store)
     await store.jobs.end(job, "cancelled", 1)
-    await store.outbox.add("job")
     assert await claim(store, 0) == "job"
     await store.outbox.mark("job", OutboxState.KEPT)
     assert await store.outbox.retry_kept(job.person + 1) == ()
@@ -265,11 +264,11 @@ async def test_a_single_statement_is_not_part_of_a_transaction_that_could_not_be
     job = await a_job(store)
     run, refused = store._run, []
 
-    async def ill(sql: str, values: dict[str, Value] | None = None) -> list[sqlite3.Row]:
+    async def ill(sql: str, values: dict[str, Value] | None = None, **more: Any) -> list[sqlite3.Row]:
         if sql in ("COMMIT", "ROLLBACK") and len(refused) < 2:
             refused.append(sql)
             raise CannotSave(detail="disk I/O error")
-        return await run(sql, values)
+        return await run(sql, values, **more)
 
     monkeypatch.setattr(store, "_run", ill)
     with pytest.raises(CannotSave):

@@ -266,7 +266,7 @@ async def test_a_cancel_killed_at_any_moment_is_whole_or_absent(tmp_path: Path) 
             cancelling.cancel()
             await asyncio.gather(cancelling, return_exceptions=True)
             assert await ask(harness, Cancel(), context) == CancelAsked(jobs[1], was_running=False, refund=1)
-            assert await harness.store.jobs.count_unfinished(await person(harness, user)) == 1
+            assert len(await harness.store.jobs.unfinished_of(await person(harness, user))) == 1
 
 
 async def person(harness: DeskHarness, user: str) -> int:
