@@ -109,12 +109,12 @@ class JobAcceptance:
     def with_position(self, receipt: Receipt) -> Receipt:
         """Return the receipt with the job's present position and wait. Call it after the commit."""
         queue, job_id = self._queue, receipt.job_id
-        position, wait = queue.scheduler.position(job_id), queue.estimate_wait(job_id)
+        position, wait = queue.scheduler.ahead_of(job_id).jobs, queue.estimate_wait(job_id)
         return replace(receipt, position=position, wait=wait, is_loading=queue.is_loading())
 
     def _enqueue(self, job: JobRow) -> None:
         self._queue.add(job)
-        position = self._queue.scheduler.position(job.id)
+        position = self._queue.scheduler.ahead_of(job.id).jobs
         log.info("job accepted", job_id=job.id, person=job.person, price=job.price, position=position)
 
     async def _new_job(

@@ -85,7 +85,7 @@ class ProgressPublisher:
             job: position for job, position in self._announced.items() if job in self._queue.jobs
         }
         for job_id in self._queue.scheduler.queue(FAR):
-            position = announced_position(self._queue.scheduler.position(job_id))
+            position = announced_position(self._queue.scheduler.ahead_of(job_id).jobs)
             is_nearer = position < self._announced.get(job_id, FAR)
             if job_id == joined:
                 self._announced.setdefault(job_id, position)  # its receipt shows its first position
@@ -129,7 +129,7 @@ class ProgressPublisher:
             address = Address(Platform(job.platform), job.chat_id, job.ref)
             status = Status(job.id, address, job.locale, job.count, None, is_loading=queue.is_loading())
             if step is None:
-                position = queue.scheduler.position(job.id)
+                position = queue.scheduler.ahead_of(job.id).jobs
                 status = replace(status, position=position, wait=queue.estimate_wait(job.id))
             else:
                 index, done, steps = step.progress.index, step.progress.step, step.progress.steps

@@ -140,7 +140,7 @@ class JobQueue:
 
     def estimate_wait(self, job_id: str) -> TimeEstimate | None:
         """Return the time until a job starts; None while nothing was measured, or the model still loads."""
-        work = self.scheduler.work_before(job_id)
+        work = self.scheduler.ahead_of(job_id).work
         return None if work is None or self.is_loading() else self._costs.estimate_of(work)
 
     def _cost_of(self, job: JobRow) -> Cost:

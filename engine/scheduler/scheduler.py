@@ -1,19 +1,62 @@
 """The queue of one card: which job is drawn next, by order and by memory, and how long the others wait.
 
+The order is fair in seconds, by weight, in bounded rounds. Seconds are those of ``Cost.work``, which learning
+never changes. So jobs compare fairly, whether they joined before or after the engine learned how fast this
+card is.
+
+Every person has a scale of seconds per weight. A job begins on it where the person's previous job ends. Jobs
+are drawn in the order of these beginnings, so over time the seconds of all people are in proportion to their
+weights. A round is a stretch of the scale so short that nobody has two jobs in it. It is drawn to its end;
+jobs that join meanwhile come at the front of the next round. Let ``n`` be the most people who wait at one
+time. Whatever they queue, weigh and cost, and however many others come:
+
+* A newcomer waits for at most one job of each person.
+* Nobody's next job waits for more than ``(MAX_SKIPPED_ROUNDS + 2) * n`` jobs: a round holds one job of a
+  person, and a person who was left out of ``MAX_SKIPPED_ROUNDS`` rounds is taken into the next. So a person
+  whose jobs are longer (or whose weight is smaller) by more than that factor gets more than their share.
+
+The beginning of a job changes only with jobs of its own person. So the queue stays sorted, and adding,
+removing and finding one of 10,000 jobs take microseconds.
+
 Unknown job ids are ignored: the database knows which jobs exist, this module does not.
 """
 
 import time
+from bisect import bisect_left, insort
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import takewhile
+from typing import NamedTuple
 
+from engine.planner.cost import Cost
 from engine.planner.headroom import Headroom
-from engine.scheduler.order import FairOrder, QueueEntry, Waiting
-from engine.sizes import GIB
+from engine.sizes import format_gib
 
+MAX_SKIPPED_ROUNDS = 50  # a 4-picture job of the largest size costs about 30 times the smallest one
+MIN_WORK_S = 1e-3  # a job counts as at least this long, so that every round advances
 MAX_PASSES = 3  # smaller jobs that may go before one that waits for memory
 PATIENCE_S = 60.0  # without enough memory for the first job, or without a reading; then it is tried anyway
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A job in the queue.
+
+    Attributes:
+        accepted_order: Rises with every acceptance.
+        weight: The person's share of seconds, in shares of a usual person.
+        pictures: How many the job has, each as long as the others.
+        is_alone: Whether the worker may hold no other job beside it.
+    """
+
+    job_id: str
+    person_id: int
+    cost: Cost
+    accepted_order: int
+    weight: int = 1
+    pictures: int = 1
+    is_alone: bool = False
+
 
 NeedOf = Callable[[Waiting], int]
 """Predicts how many bytes a waiting job needs on the card."""
@@ -34,6 +77,50 @@ class Decision:
     refuse: str | None = None
 
 
+class Ahead(NamedTuple):
+    """What comes before a job.
+
+    Attributes:
+        jobs: How many jobs are drawn, are ready or wait before it; 0 if it is drawn or unknown.
+        work: The work (``Cost.work``) that remains before it begins; None if it is drawn or unknown.
+    """
+
+    jobs: int
+    work: float | None
+
+
+class QueueEntry(NamedTuple):
+    """A job's position in the queue. Entries sort in the order in which the jobs are drawn.
+
+    Attributes:
+        begins: Where the job begins on the scale of its person.
+        follows: Whether it begins there because of an earlier job of the same person.
+        ends: Where the job ends on that scale, if it takes the predicted work.
+    """
+
+    begins: float
+    follows: bool
+    accepted_order: int
+    job_id: str  # is unique, so the further fields do not affect the order
+    ends: float
+    job: Waiting
+
+
+@dataclass(slots=True)
+class _Person:
+    """One person's jobs and debt.
+
+    Attributes:
+        jobs: The waiting ones, oldest first.
+        paid_to: Where on the scale the jobs that were drawn end.
+        skipped_rounds: Rounds that began without the next job.
+    """
+
+    jobs: list[Waiting] = field(default_factory=list)
+    paid_to: float = 0.0
+    skipped_rounds: int = 0
+
+
 @dataclass(slots=True)
 class _Running:
     """A job that the worker draws, or that is ready in the worker.
@@ -44,7 +131,6 @@ class _Running:
         drawn: How many of its pictures are drawn.
     """
 
-    job: Waiting
     entry: QueueEntry
     granted_bytes: int
     drawn: float = 0.0
@@ -67,30 +153,65 @@ class Scheduler:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._order = FairOrder()
+        self._entries: list[QueueEntry] = []  # of the waiting jobs, sorted
+        self._entry_of: dict[str, QueueEntry] = {}  # the same entries, by job
+        self._people: dict[int, _Person] = {}
+        self._round_end = 0.0
         self._running: dict[str, _Running] = {}  # in the order in which the worker draws them
         self._memory_waits: dict[str, _MemoryWait] = {}  # by job
 
     def add(self, waiting: Waiting) -> None:
-        """Queue a job. A running job returns to where it stood, and its person is not charged."""
+        """Queue a job, among its person's jobs in the order of acceptance.
+
+        A running job returns to where it stood, and its person is not charged.
+        """
         if ran := self._running.pop(waiting.job_id, None):
-            self._order.put_back(ran.job, ran.entry)
-        elif waiting.job_id not in self._order.jobs:
-            self._order.add(waiting, is_card_idle=not self._running)
+            job = ran.entry.job
+            person = self._people.setdefault(job.person_id, _Person())
+            person.paid_to = ran.entry.begins
+            insort(person.jobs, job, key=lambda each: each.accepted_order)
+            insort(self._entries, ran.entry)
+            self._entry_of[job.job_id] = ran.entry
+        elif waiting.job_id not in self._entry_of:
+            person = self._people.setdefault(waiting.person_id, _Person())
+            begins, follows = max(person.paid_to, self._round_end), person.paid_to > self._round_end
+            if person.jobs:
+                begins, follows, *_ = self._entry_of[person.jobs[0].job_id]
+            insort(person.jobs, waiting, key=lambda each: each.accepted_order)
+            self._reschedule(person, person.jobs.index(waiting), begins, follows)
 
     def remove(self, job_id: str) -> None:
-        """Forget a job, waiting or running; the order of all others stays."""
+        """Forget a job, waiting or running. Its person's later jobs move up; the order of all others stays.
+
+        If no job is left, everybody's debt is forgotten.
+        """
         self._running.pop(job_id, None)
         self._memory_waits.pop(job_id, None)
-        if job_id in self._order.jobs:
-            self._order.remove(job_id)
+        if entry := self._entry_of.pop(job_id, None):
+            del self._entries[bisect_left(self._entries, entry)]
+            person = self._people[entry.job.person_id]
+            index = person.jobs.index(entry.job)
+            del person.jobs[index]
+            self._reschedule(person, index, entry.begins, entry.follows)
+            if not person.jobs:
+                person.skipped_rounds = 0
+        if not self._entries and not self._running:
+            self._people.clear()
+            self._round_end = 0.0
 
     def merge(self, person_id: int, into_id: int) -> None:
-        """Move one person's jobs to another, because both are one person."""
-        self._order.merge(person_id, into_id)
+        """Move one person's jobs and debt to another, because both are one person."""
         for ran in self._running.values():
-            if ran.job.person_id == person_id:
-                ran.job = replace(ran.job, person_id=into_id)
+            if ran.entry.job.person_id == person_id:
+                ran.entry = ran.entry._replace(job=replace(ran.entry.job, person_id=into_id))
+        source = self._people.pop(person_id, None)
+        if source is None:
+            return
+        target = self._people.setdefault(into_id, _Person())
+        target.paid_to = max(target.paid_to, source.paid_to)
+        for job in source.jobs:
+            del self._entries[bisect_left(self._entries, self._entry_of.pop(job.job_id))]
+            self.add(replace(job, person_id=into_id))
 
     def next(self, headroom: Headroom, need_of: NeedOf = lambda job: job.cost.bytes) -> Decision:
         """Choose the job to draw next. Call it with a fresh reading when the worker can take a job.
@@ -105,17 +226,19 @@ class Scheduler:
             headroom: The reading.
             need_of: Predicts what a job needs; what was learned since the job joined counts.
         """
-        first = self._order.next_job()
-        if first is None:
+        if not self._entries:
             return Decision(None, "nothing waits")
+        if self._entries[0].begins >= self._round_end:
+            self._begin_round()
+        first = self._entries[0].job
         limit_bytes = headroom.total_bytes - headroom.reserve_bytes
         need_bytes = need_of(first)
-        need = f"needs {need_bytes / GIB:.1f} GiB"
+        need = f"needs {format_gib(need_bytes)}"
         if headroom.unknown_s is None and need_bytes > max(limit_bytes, headroom.free_bytes):
-            return Decision(
-                None, f"{need}, and the card has {limit_bytes / GIB:.1f} GiB", refuse=first.job_id
-            )
-        if any(ran.job.is_alone for ran in self._running.values()) or (self._running and first.is_alone):
+            return Decision(None, f"{need}, and the card has {format_gib(limit_bytes)}", refuse=first.job_id)
+        if any(ran.entry.job.is_alone for ran in self._running.values()) or (
+            self._running and first.is_alone
+        ):
             return Decision(None, "a job that has ended a worker before is drawn alone")
         granted_bytes = max(headroom.free_bytes, *(ran.granted_bytes for ran in self._running.values()), 0)
         if need_bytes <= granted_bytes:
@@ -128,8 +251,7 @@ class Scheduler:
         """Choose a smaller job, or try the first one after ``PATIENCE_S``."""
         now_s = self._clock()
         wait = self._memory_waits.setdefault(first.job_id, _MemoryWait(now_s))
-        need = f"{need_of(first) / GIB:.1f} GiB"
-        why = f"{first.job_id} needs {need} and waits for memory: {headroom.reason}"
+        why = f"{first.job_id} needs {format_gib(need_of(first))} and waits for memory: {headroom.reason}"
         smaller = self._first_that_fits(headroom.free_bytes, need_of)
         if smaller is not None and wait.passes < MAX_PASSES:
             wait.passes += 1
@@ -143,12 +265,22 @@ class Scheduler:
     def _first_that_fits(self, free_bytes: int, need_of: NeedOf) -> Waiting | None:
         """Find the first job that fits among each person's oldest, because nobody overtakes themselves."""
         seen: set[int] = set()
-        for entry in self._order.entries:
-            job = self._order.jobs[entry.job_id]
-            if job.person_id not in seen and need_of(job) <= free_bytes:
-                return job
-            seen.add(job.person_id)
+        for entry in self._entries:
+            if entry.job.person_id not in seen and need_of(entry.job) <= free_bytes:
+                return entry.job
+            seen.add(entry.job.person_id)
         return None
+
+    def _start(self, job: Waiting, reason: str, granted_bytes: int) -> Decision:
+        """Remove a job from the queue to draw it, and charge its person."""
+        entry = self._entry_of.pop(job.job_id)
+        del self._entries[bisect_left(self._entries, entry)]
+        person = self._people[job.person_id]
+        person.jobs.remove(job)
+        person.paid_to, person.skipped_rounds = entry.ends, 0
+        self._running[job.job_id] = _Running(entry, granted_bytes)
+        self._memory_waits.pop(job.job_id, None)
+        return Decision(job.job_id, reason)
 
     def progress(self, job_id: str, drawn: float) -> None:
         """Note how many pictures of a running job are drawn, the present one in part."""
@@ -156,47 +288,78 @@ class Scheduler:
             ran.drawn = drawn
 
     def update(self, job_id: str, work: float) -> None:
-        """Settle a job that ran: its person pays for the time of drawing, not for the time it was ready.
+        """Remove a job that ran. Its person pays for the time of drawing, not for the time it was ready.
 
         Args:
             job_id: The job.
             work: That time in the unit of ``Cost.work``; ``CostBook.work_of`` converts seconds.
         """
-        if ran := self._running.pop(job_id, None):
-            self._order.settle(ran.job, work)
+        if (ran := self._running.get(job_id)) is None:
+            return
+        job = ran.entry.job
+        if person := self._people.get(job.person_id):  # otherwise its debt is forgotten already
+            predicted, taken = (max(each, MIN_WORK_S) / job.weight for each in (job.cost.work, work))
+            person.paid_to += taken - predicted
+            if person.jobs:
+                begins, follows, *_ = self._entry_of[person.jobs[0].job_id]
+                owed_to = max(person.paid_to, min(begins, self._round_end))
+                self._reschedule(person, 0, owed_to, follows or owed_to > begins)
+        self.remove(job_id)
 
     @property
     def waiting(self) -> int:
         """How many jobs wait, including one that is ready in the worker."""
-        return len(self._order.jobs) + max(0, len(self._running) - 1)
+        return len(self._entries) + max(0, len(self._running) - 1)
 
     def queue(self, most: int | None = None) -> tuple[str, ...]:
         """The first ``most`` waiting jobs, in order; memory may change the order."""
-        return tuple(entry.job_id for entry in self._order.entries[:most])
+        return tuple(entry.job_id for entry in self._entries[:most])
 
-    def position(self, job_id: str) -> int:
-        """How many jobs are drawn, are ready or wait before it; 0 if it is drawn or unknown."""
-        if job_id in self._order.jobs:
-            return len(self._running) + self._order.position(job_id)
-        return len(self._running_before(job_id))
+    def ahead_of(self, job_id: str) -> Ahead:
+        """Return what comes before a job."""
+        before = list(takewhile(lambda ran: ran.entry.job_id != job_id, self._running.values()))
+        queued: list[QueueEntry] = []
+        if entry := self._entry_of.get(job_id):
+            queued = self._entries[: bisect_left(self._entries, entry)]
+        elif job_id not in self._running or not before:
+            return Ahead(0, None)
+        work = sum((entry.job.cost.work for entry in queued), 0.0)
+        for ran in before:
+            job = ran.entry.job
+            work += job.cost.work * max(0.0, 1 - ran.drawn / job.pictures)
+        return Ahead(len(before) + len(queued), work)
 
-    def work_before(self, job_id: str) -> float | None:
-        """The work (``Cost.work``) that remains before a job begins; None if it is drawn or unknown."""
-        queued = 0.0
-        if job_id in self._order.jobs:
-            before = list(self._running.values())
-            queued = sum(self._order.work[: self._order.position(job_id)])
-        elif not (before := self._running_before(job_id)):
-            return None
-        return queued + sum(ran.job.cost.work * max(0.0, 1 - ran.drawn / ran.job.pictures) for ran in before)
+    def _begin_round(self) -> None:
+        """Begin the next round, because the present one is drawn.
 
-    def _running_before(self, job_id: str) -> list[_Running]:
-        """The running jobs before a job that is ready; empty for any other."""
-        if job_id not in self._running:
-            return []
-        return list(takewhile(lambda ran: ran.job.job_id != job_id, self._running.values()))
+        A round reaches from the first job to the first point where somebody's second job could begin.
+        """
+        start = self._entries[0].begins
+        waiting = [person for person in self._people.values() if person.jobs]
+        for person in waiting:
+            if person.skipped_rounds >= MAX_SKIPPED_ROUNDS:
+                self._reschedule(person, 0, start, follows=True)
+        nearest = [self._entry_of[person.jobs[0].job_id] for person in waiting]
+        self._round_end = min(entry.ends for entry in nearest)
+        for entry, person in zip(nearest, waiting, strict=True):
+            person.skipped_rounds += entry.begins >= self._round_end
+        self._people = {
+            person_id: person
+            for person_id, person in self._people.items()
+            if person.jobs or person.paid_to > self._round_end
+        }
 
-    def _start(self, job: Waiting, reason: str, granted_bytes: int) -> Decision:
-        self._running[job.job_id] = _Running(job, self._order.take(job.job_id), granted_bytes)
-        self._memory_waits.pop(job.job_id, None)
-        return Decision(job.job_id, reason)
+    def _reschedule(self, person: _Person, index: int, begins: float, follows: bool) -> None:
+        """Compute the entries of a person's jobs from ``index`` on; the oldest job begins at ``begins``."""
+        for number, job in enumerate(person.jobs[index:], index):
+            if number:
+                previous = self._entry_of[person.jobs[number - 1].job_id]
+                begins, follows = max(previous.ends, self._round_end), True  # one job a round
+            ends = begins + max(job.cost.work, MIN_WORK_S) / job.weight
+            entry = QueueEntry(begins, follows, job.accepted_order, job.job_id, ends, job)
+            known = self._entry_of.get(job.job_id)
+            if entry != known:
+                if known is not None:
+                    del self._entries[bisect_left(self._entries, known)]
+                insort(self._entries, entry)
+                self._entry_of[job.job_id] = entry

@@ -110,7 +110,9 @@ class HistoryQueries:
         """The state to display: a claimed job that waits in the renderer behind another counts as queued."""
         state = JobState(job.state)
         return (
-            JobState.QUEUED if state is JobState.RUNNING and self._queue.scheduler.position(job.id) else state
+            JobState.QUEUED
+            if state is JobState.RUNNING and self._queue.scheduler.ahead_of(job.id).jobs
+            else state
         )
 
     async def _find_or_create(self, context: CommandContext) -> int:

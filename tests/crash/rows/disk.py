@@ -171,7 +171,8 @@ async def _suffer(folder: Path, ill: str, times: int, suffered: Suffered) -> Non
                 receipts = len(suffered.receipts)
                 await until(lambda: len(suffered.receipts) > receipts, 20)  # noqa: B023
                 await until(
-                    lambda: harness.desk.parts.queue.scheduler.position(suffered.newest) < MOST_WAITING, 60
+                    lambda: harness.desk.parts.queue.scheduler.ahead_of(suffered.newest).jobs < MOST_WAITING,
+                    60,
                 )
         await harness.chat.wait_for_results(len(suffered.receipts), timeout_s=60)
         suffered.told = len(
@@ -188,7 +189,10 @@ async def _knocking(harness: DeskHarness, suffered: Suffered) -> AsyncIterator[N
     async def press() -> None:
         for number in takewhile(lambda _: not is_over.is_set(), count()):
             # A full line is no reason to stay away from an ill disk: nobody draws then.
-            if suffered.is_ill or harness.desk.parts.queue.scheduler.position(suffered.newest) < MOST_WAITING:
+            if (
+                suffered.is_ill
+                or harness.desk.parts.queue.scheduler.ahead_of(suffered.newest).jobs < MOST_WAITING
+            ):
                 await _ask(harness, f"press {number}", suffered)
             await asyncio.sleep(0.002)
 

@@ -101,7 +101,7 @@ async def _deep_queue(scale: Scale) -> Measured:
             await harness.desk.handle(Cancel(job.id), a_context(f"cancel {n}", user))
 
         async def look(n: int) -> None:
-            line.scheduler.position(jobs[n])
+            line.scheduler.ahead_of(jobs[n])
             line.estimate_wait(jobs[n])
 
         async def turn(n: int) -> None:

@@ -80,7 +80,7 @@ async def test_only_jobs_that_come_nearer_are_announced(harness: DeskHarness) ->
     assert told == {jobs[index] for index in (2, 3, 4, 6, 11)}  # now at 1, 2, 3, 5, 10
     publisher._unpublished.clear()
     newcomer = await accept(harness, "20")
-    assert harness.desk.parts.queue.scheduler.position(newcomer) == 13
+    assert harness.desk.parts.queue.scheduler.ahead_of(newcomer).jobs == 13
     assert publisher._unpublished == {}
     assert len(publisher._announced) <= 12  # nothing is kept of those far behind
 
@@ -105,12 +105,12 @@ async def test_a_position_that_goes_back_and_forth_is_not_published(harness: Des
     for n in range(4):
         await harness.desk.handle(Draw(prompt="a"), a_context(str(n)))
     last = line.scheduler.queue()[-1]
-    assert line.scheduler.position(last) == 3
+    assert line.scheduler.ahead_of(last).jobs == 3
     for n in range(3):
         newcomer = await accept(harness, str(10 + n))
-        assert line.scheduler.position(last) == 4
+        assert line.scheduler.ahead_of(last).jobs == 4
         await harness.desk.handle(Cancel(newcomer), a_context(f"c{n}", f"person {10 + n}"))
-        assert line.scheduler.position(last) == 3
+        assert line.scheduler.ahead_of(last).jobs == 3
     assert publisher._unpublished == {}
 
 

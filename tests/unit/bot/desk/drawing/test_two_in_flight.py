@@ -57,7 +57,7 @@ async def test_a_ready_job_counts_as_waiting_until_it_is_drawn(tmp_path: Path) -
             await until(lambda: len(harness.renderer.received) == 2 and harness.desk.queue_status().step > 0)
             queue_status, queue = harness.desk.queue_status(), harness.desk.parts.queue
             assert (queue_status.drawing, queue_status.waiting) == (first, 2)
-            assert [queue.scheduler.position(job_id) for job_id in (first, second, third)] == [0, 1, 2]
+            assert [queue.scheduler.ahead_of(job_id).jobs for job_id in (first, second, third)] == [0, 1, 2]
             for person, state in enumerate((JobState.RUNNING, JobState.QUEUED)):
                 mine = await harness.desk.handle(Mine(), a_context("m", f"person {person}"))
                 assert isinstance(mine, History)

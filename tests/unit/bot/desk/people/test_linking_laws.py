@@ -149,8 +149,8 @@ class LinkingLaws(RuleBasedStateMachine):
         [(richest,)] = self.ask("SELECT coalesce(max(credits), 0) FROM account")
         assert richest <= PATRONS_DAILY + self.granted + self.refunded
         waiting = self.ask("SELECT id, person FROM job WHERE state = 'queued'")
-        order = self.harness.desk.parts.queue.scheduler._order
-        assert {(job.job_id, job.person_id) for job in order.jobs.values()} == set(waiting)
+        entries = self.harness.desk.parts.queue.scheduler._entries
+        assert {(entry.job_id, entry.job.person_id) for entry in entries} == set(waiting)
         charged = "SELECT count(*) FROM job JOIN ledger ON job = job.id AND job.person = ledger.person"
         assert self.ask(f"{charged} WHERE kind = 'charge'") == self.ask("SELECT count(*) FROM job")
 

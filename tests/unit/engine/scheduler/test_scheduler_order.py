@@ -109,7 +109,7 @@ def test_a_debt_is_forgotten_while_others_have_their_share() -> None:
     drawn = [draw(scheduler).job_id for _ in range(12)]
     assert drawn.count("large") == 1
     scheduler.add(make_waiting("large again", 1, 1000, seconds=100))
-    assert scheduler.position("large again") <= 1
+    assert scheduler.ahead_of("large again").jobs <= 1
 
 
 def test_a_person_pays_for_the_measured_seconds() -> None:
@@ -135,7 +135,7 @@ def test_a_newcomer_also_passes_the_person_with_the_largest_weight() -> None:
     for _ in range(5):
         draw(scheduler)
     scheduler.add(make_waiting("new", 2, 100, seconds=600))
-    assert scheduler.position("new") <= 1
+    assert scheduler.ahead_of("new").jobs <= 1
 
 
 def test_after_a_restart_the_order_is_rebuilt_and_newcomers_are_as_near_as_before() -> None:
@@ -245,7 +245,7 @@ def test_among_jobs_of_a_moment_a_newcomer_is_as_near_as_among_long_ones() -> No
     scheduler = make_scheduler(*(make_waiting(f"a{order}", 1, order, seconds=0.01) for order in range(9)))
     draw(scheduler, 0.01)
     scheduler.add(make_waiting("new", 2, 100, seconds=10))
-    assert scheduler.position("new") <= 1
+    assert scheduler.ahead_of("new").jobs <= 1
 
 
 def test_jobs_that_take_no_time_at_all_are_drawn_in_turns_too() -> None:
@@ -276,4 +276,4 @@ def test_a_job_that_passed_a_larger_one_came_back_and_was_cancelled_costs_nothin
 
 def test_a_job_of_a_person_without_a_tier_has_one_picture_and_their_usual_share() -> None:
     plain = Waiting("j", 1, Cost(0, 10, 10), 0)
-    assert (plain.length, plain.pictures, plain.is_alone) == (10, 1, False)
+    assert (plain.weight, plain.pictures, plain.is_alone) == (1, 1, False)

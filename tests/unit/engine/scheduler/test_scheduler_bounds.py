@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from engine.scheduler import Scheduler, Waiting
-from engine.scheduler import order as order_module
+from engine.scheduler import scheduler as scheduler_module
 from tests.unit.engine.scheduler.making import ROOMY, make_waiting
 
 SECONDS = st.sampled_from([0.001, 1, 10, 1e5])
@@ -127,12 +127,12 @@ class Bounds(RuleBasedStateMachine):
             self.heads.setdefault(person, Head(job.job_id))
         for head in self.heads.values():
             head.people = max(head.people, len(nearest))
-            assert head.drawn <= (order_module.MAX_SKIPPED_ROUNDS + 2) * head.people
+            assert head.drawn <= (scheduler_module.MAX_SKIPPED_ROUNDS + 2) * head.people
 
     def teardown(self) -> None:
         left = self.scheduler.queue()
         assert sorted(left) == sorted(self.jobs)
-        assert [self.jobs[job_id] for job_id in left] == [self.scheduler._order.jobs[each] for each in left]
+        assert [self.jobs[job_id] for job_id in left] == [self.scheduler._entry_of[each].job for each in left]
 
 
 class TestBounds(Bounds.TestCase):
@@ -142,4 +142,4 @@ class TestBounds(Bounds.TestCase):
 
     @pytest.fixture(autouse=True)
     def few_rounds(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(order_module, "MAX_SKIPPED_ROUNDS", 3)
+        monkeypatch.setattr(scheduler_module, "MAX_SKIPPED_ROUNDS", 3)
