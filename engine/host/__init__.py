@@ -1,8 +1,7 @@
 """The parent side of the worker process: starts it, sends it jobs, watches it, and replaces it.
 
 * ``host``            draws jobs, one worker after another
-* ``worker_process``  one worker: start, send, receive, end
-* ``in_flight``       the jobs that one worker holds, and which of them its end is blamed on
+* ``worker_process``  one worker: start, send, receive, end; its jobs, and which of them its end is blamed on
 * ``output``          what a worker prints, as entries of our log
 
 A worker that ends or hangs costs its present job one attempt. No state outlives a worker, so nothing needs
@@ -12,6 +11,6 @@ Tests: ``pytest tests/integration/engine tests/unit/engine/host``.
 """
 
 from engine.host.host import Host
-from engine.host.in_flight import MAX_IN_FLIGHT
+from engine.host.worker_process import MAX_IN_FLIGHT
 
 __all__ = ["MAX_IN_FLIGHT", "Host"]

@@ -13,8 +13,7 @@ from engine import wire
 from engine.backoff import Backoff
 from engine.config import EngineConfig
 from engine.errors import ModelError, WireError, WorkerLost, WorkerNotReady
-from engine.host.in_flight import MAX_IN_FLIGHT
-from engine.host.worker_process import WorkerProcess
+from engine.host.worker_process import MAX_IN_FLIGHT, WorkerProcess
 from engine.request import (
     Event,
     Failed,

@@ -1,4 +1,7 @@
-"""One worker process: starts it, sends messages, receives events, and ends it."""
+"""One worker process: starts it, sends it jobs, delivers their events, detects a hang, and ends it.
+
+The worker draws its first job. The next job is ready in the worker, so that the card goes on without a pause.
+"""
 
 import asyncio
 import contextlib
@@ -7,6 +10,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import IO, Self
 
 import structlog
@@ -14,7 +18,6 @@ import structlog
 from engine import wire
 from engine.config import EngineConfig
 from engine.errors import JobNotStarted, WireError, WorkerLost, WorkerNotReady
-from engine.host.in_flight import InFlightJobs
 from engine.host.output import WorkerOutput
 from engine.request import (
     Drawn,
@@ -27,6 +30,7 @@ from engine.request import (
     WorkerInfo,
 )
 
+MAX_IN_FLIGHT = 2  # one is drawn and one is ready; a third would only leave the scheduler too early
 SHUTDOWN_S = 5.0  # for a worker to end by itself: one step and the end of the interpreter
 TERMINATE_S = 5.0  # after SIGTERM
 OUTPUT_S = 1.0  # for the last lines of a worker that has ended; a process that it started may hold the pipe
@@ -34,6 +38,20 @@ OUTPUT_S = 1.0  # for the last lines of a worker that has ended; a process that 
 _SECRETS = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "API_KEY", "CREDENTIAL")
 
 log = structlog.get_logger("engine.host")
+
+
+@dataclass(eq=False, slots=True)
+class InFlightJob:
+    """A job that the worker holds.
+
+    Attributes:
+        has_started: The worker has reported it, so it may have begun to draw it.
+        events: Its events in order; a WorkerLost is the last.
+    """
+
+    request: RenderRequest
+    has_started: bool = False
+    events: "asyncio.Queue[Event | WorkerLost]" = field(default_factory=asyncio.Queue)
 
 
 class WorkerProcess:
@@ -65,8 +83,11 @@ class WorkerProcess:
         self._writer = writer
         self._pipe = pipe
         self._output = WorkerOutput(process.pid)
-        self._in_flight = InFlightJobs(config.step_timeout_s, self._kill_hung)
-        self._greeting: asyncio.Future[wire.Message | None] = asyncio.get_running_loop().create_future()
+        self._jobs: list[InFlightJob] = []  # in the order in which the worker draws them
+        self._cause: tuple[str, int] | None = None  # the attempt because of which the worker ends
+        self._time_limit = asyncio.timeout(None)  # for the next report about the first job; others have none
+        self._loop = asyncio.get_running_loop()
+        self._first_message: asyncio.Future[wire.Message | None] = self._loop.create_future()
         self._receiving = asyncio.create_task(self._receive(), name=f"worker {process.pid} events")
         self._printing = asyncio.create_task(self._output.read(printed), name=f"worker {process.pid} output")
         self._closing = asyncio.create_task(self._close_after_end(), name=f"worker {process.pid} end")
@@ -110,7 +131,7 @@ class WorkerProcess:
         self.send(self._config)
         try:
             async with asyncio.timeout(timeout_s):
-                answer = await self._greeting
+                answer = await self._first_message
         except TimeoutError:
             raise WorkerNotReady(f"The worker was not ready within {timeout_s:.0f} s.") from None
         match answer:
@@ -138,6 +159,8 @@ class WorkerProcess:
     ) -> Finished | Stopped | Failed:
         """Let the worker draw a job after those that it holds already.
 
+        The worker holds the job until it reports the job's end, even if the caller has left.
+
         Args:
             request: Sent to the worker at once.
             listen: Receives ``Progress`` and ``Drawn`` of this attempt, in order.
@@ -147,12 +170,15 @@ class WorkerProcess:
                 JobNotStarted: it drew another job at that time.
             WireError: The request cannot be encoded.
         """
-        if self._in_flight.is_closed:
+        if self.is_lost.is_set():
             raise JobNotStarted
         self.send(request)
         if request.prompt:
             self._output.prompts.append(request.prompt)
-        job = self._in_flight.add(request)
+        job = InFlightJob(request)
+        self._jobs.append(job)
+        if len(self._jobs) == 1:
+            self._time_limit.reschedule(self._loop.time() + self._config.step_timeout_s)
         try:
             while isinstance(event := await job.events.get(), Progress | Drawn):
                 listen(event)
@@ -203,12 +229,6 @@ class WorkerProcess:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, number)
 
-    def _kill_hung(self) -> None:
-        self._signal(signal.SIGKILL)
-        self._in_flight.fail_all(
-            f"The worker took no step in {self._config.step_timeout_s:.0f} s and was ended."
-        )
-
     async def _close_after_end(self) -> None:
         """Close the socket when the worker has ended: a process that it started may hold the other end."""
         await self._process.wait()
@@ -216,28 +236,65 @@ class WorkerProcess:
         self._writer.close()
 
     async def _receive(self) -> None:
-        """Handle the worker's messages until its end of the socket closes."""
+        """Handle the worker's messages until its end of the socket closes, or until it hangs."""
+        message = ""
         try:
-            while (message := await wire.receive(self._reader)) is not None:
-                match message:
-                    case Progress() | Drawn() | Finished() | Stopped() | Failed():
-                        self._in_flight.dispatch(message)
-                    case wire.CardFault():
-                        self._in_flight.set_cause(message.job_id, message.attempt)
-                    case _ if not self._greeting.done():
-                        self._greeting.set_result(message)
-                    case _:
-                        log.error("worker sends an unexpected message and is killed", pid=self._process.pid)
-                        self._signal(signal.SIGKILL)
+            async with self._time_limit:
+                while (received := await wire.receive(self._reader)) is not None:
+                    match received:
+                        case Progress() | Drawn() | Finished() | Stopped() | Failed():
+                            self._dispatch(received)
+                        case wire.CardFault():
+                            self._cause = (received.job_id, received.attempt)
+                        case _ if not self._first_message.done():
+                            self._first_message.set_result(received)
+                        case _:
+                            log.error(
+                                "worker sends an unexpected message and is killed", pid=self._process.pid
+                            )
+                            self._signal(signal.SIGKILL)
+        except TimeoutError:
+            message = f"The worker took no step in {self._config.step_timeout_s:.0f} s and was ended."
+            self._signal(signal.SIGKILL)
         except WireError as error:
             log.error(
                 "worker sends a malformed message and is killed", pid=self._process.pid, detail=str(error)
             )
             self._signal(signal.SIGKILL)
         self.is_lost.set()
-        self._in_flight.fail_all()
-        if not self._greeting.done():
-            self._greeting.set_result(None)
+        self._fail_jobs(message)
+        if not self._first_message.done():
+            self._first_message.set_result(None)
+
+    def _dispatch(self, event: Event) -> None:
+        """Deliver an event to its job; ignore one of an attempt that is not in flight."""
+        attempt = (event.job_id, event.attempt)
+        job = next((job for job in self._jobs if (job.request.job_id, job.request.attempt) == attempt), None)
+        if job is None:
+            log.debug("late event ignored", job_id=event.job_id, attempt=event.attempt)
+            return
+        is_first = job is self._jobs[0]
+        job.has_started = True
+        job.events.put_nowait(event)
+        if not isinstance(event, Progress | Drawn):
+            self._jobs.remove(job)
+        if is_first:
+            ends_s = self._loop.time() + self._config.step_timeout_s if self._jobs else None
+            self._time_limit.reschedule(ends_s)
+
+    def _fail_jobs(self, message: str) -> None:
+        """End all jobs, because the worker is gone.
+
+        If the worker has named the attempt because of which it ends, only that one gets WorkerLost; all
+        others get JobNotStarted. Without a known cause the first job gets WorkerLost, and so does every other
+        that may have started. The first also if the worker reported nothing about it: it may have ended the
+        worker before any report.
+        """
+        failed, self._jobs = self._jobs, []
+        is_cause = [(job.request.job_id, job.request.attempt) == self._cause for job in failed]
+        for index, job in enumerate(failed):
+            is_lost = is_cause[index] if any(is_cause) else index == 0 or job.has_started
+            job.events.put_nowait(WorkerLost(message) if is_lost else JobNotStarted())
 
 
 def worker_environment(ours: Mapping[str, str]) -> dict[str, str]:
