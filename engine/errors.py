@@ -59,7 +59,7 @@ class ModelError(EngineError):
 
 
 class ModelMissing(ModelError):
-    """There is no model at this place."""
+    """There is no model at this path."""
 
 
 class ModelNotDownloaded(ModelMissing):
@@ -93,7 +93,7 @@ class LoraRejected(EngineError):
 
 
 class LoraDamaged(LoraRejected):
-    """The file is not an intact safetensors file."""
+    """The safetensors file is damaged."""
 
 
 class LoraTruncated(LoraDamaged):

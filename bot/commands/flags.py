@@ -157,7 +157,7 @@ class _Lexer:
         if is_apart and (short := marks.SHORT.match(self.text, start)):
             return self._named(start, normalize(short["name"]), short.end())
         if is_apart and (single := marks.SINGLE.match(self.text, start)):
-            return self._softly_named(start, normalize(single["name"]), single.end())
+            return self._named_if_plausible(start, normalize(single["name"]), single.end())
         if is_apart and (dash := marks.ONE_DASH.match(self.text, start)):
             return self._keyword(start, dash.end())
         return None if before.isalnum() else self._keyword(start, start)
@@ -167,12 +167,12 @@ class _Lexer:
         if re.match(r"[A-Za-z0-9_-]", before):
             return None  # well--known
         start, name_start = dashed.span()[0], dashed.start("name")
-        is_certain = dashed["hard"] and not before.isalnum()
+        is_certain = dashed["certain"] and not before.isalnum()
         if latin := marks.LATIN_NAME.match(self.text, name_start):
             name = normalize(latin[0])
             if name in self.known.names or is_certain:
                 return self._named(start, name, latin.end())
-            return None if before.isalnum() else self._softly_named(start, name, latin.end())
+            return None if before.isalnum() else self._named_if_plausible(start, name, latin.end())
         chinese = self.known.chinese.match(self.text, name_start)
         if is_certain:
             found = chinese or _UNSUPPORTED_CHINESE.match(self.text, name_start)
@@ -186,7 +186,7 @@ class _Lexer:
             return self._named(start, chinese[0], chinese.end())
         return None
 
-    def _softly_named(self, start: int, name: str, end: int) -> _Token | None:
+    def _named_if_plausible(self, start: int, name: str, end: int) -> _Token | None:
         """As ``_named``, for a dash that prose uses too: an unknown name must look like an option.
 
         That is a name with a typo, or another bot's option, followed by a number.
@@ -208,7 +208,7 @@ class _Lexer:
         value_start = self._gap_end(name.end())
         patterns = [marks.SIZE, marks.SIZE_IN_WORDS] if option.kind is OptionKind.TEXT else [marks.NUMBER]
         if value_start > name.end():
-            patterns.append(marks.WRONG)
+            patterns.append(marks.NOT_A_NUMBER)
         matches = (pattern.match(self.text, value_start) for pattern in patterns)
         value = next(filter(None, matches), None)
         return _Token(start, value.end(), Flag(option, value[0])) if value else None

@@ -66,7 +66,7 @@ def parse(text: str) -> Command:
     if message[:1] in ("/", "／"):
         return _parse_slash_command(message)
     if entry := _BARE.get(normalize(message)):
-        return _MAKERS[entry.makes]("")
+        return _MAKERS[entry.command_type]("")
     worded = _WORDED.fullmatch(message)
     command = _parse_worded_command(worded["word"], worded["rest"]) if worded else None
     return command or _draw(scan(message))
@@ -146,7 +146,9 @@ _BARE = {
     for word in map(normalize, _in_both_scripts(*entry.words))
     if word != "draw"
 }
-_WITH_TEXT = frozenset(entry.makes for entry in COMMANDS if any(each.positional for each in entry.options))
+_WITH_TEXT = frozenset(
+    entry.command_type for entry in COMMANDS if any(each.positional for each in entry.options)
+)
 _COMMAND_NAMES = tuple(
     dict.fromkeys(
         name
@@ -156,7 +158,9 @@ _COMMAND_NAMES = tuple(
     )
 )
 """The commands that a suggestion may name."""
-_DRAW_WORDS = sorted((word for word, entry in _NAMED.items() if entry.makes is Draw), key=len, reverse=True)
+_DRAW_WORDS = sorted(
+    (word for word, entry in _NAMED.items() if entry.command_type is Draw), key=len, reverse=True
+)
 
 
 def _parse_slash_command(message: str) -> Command:
@@ -167,7 +171,7 @@ def _parse_slash_command(message: str) -> Command:
     if word == _LORA:
         return _lora_command(rest)
     if entry := _NAMED.get(word):
-        return _MAKERS[entry.makes](rest)
+        return _MAKERS[entry.command_type](rest)
     for prefix in _DRAW_WORDS:  # /画一个女孩: Chinese is written without spaces
         if not prefix.isascii() and found["word"].startswith(prefix):
             return _draw(scan(message[1 + len(prefix) :].strip()))
@@ -177,13 +181,13 @@ def _parse_slash_command(message: str) -> Command:
 def _parse_worded_command(word: str, rest: str) -> Command | None:
     """Return the command of a Chinese word without a slash, with its text; None for prose."""
     entry = _BARE.get(normalize(word))
-    if entry is None or entry.makes not in _WITH_TEXT:
+    if entry is None or entry.command_type not in _WITH_TEXT:
         return None
-    if entry.makes is Cancel and not _JOB_ID.fullmatch(rest):
+    if entry.command_type is Cancel and not _JOB_ID.fullmatch(rest):
         return None  # “取消 …” with more than a job id is prose
-    if entry.makes is Link and not is_link_code(rest):
+    if entry.command_type is Link and not is_link_code(rest):
         return None  # “关联 …” with more than a code is prose
-    return _MAKERS[entry.makes](rest)
+    return _MAKERS[entry.command_type](rest)
 
 
 def _lora_command(rest: str) -> Command:
@@ -191,7 +195,7 @@ def _lora_command(rest: str) -> Command:
     entry = _LORA_COMMANDS.get(normalize(word)) if word else _LORA_LIST
     if entry is None:
         raise _unknown_command(f"{_LORA} {word}")
-    return _MAKERS[entry.makes](after.strip())
+    return _MAKERS[entry.command_type](after.strip())
 
 
 def _unknown_command(word: str) -> UnknownCommand:
@@ -252,7 +256,7 @@ def _options_in_text(options: Sequence[Option]) -> tuple[Option, ...]:
     return tuple(flags)
 
 
-_SWITCH = next(entry for entry in COMMANDS if entry.makes is LoraSwitch)
+_SWITCH = next(entry for entry in COMMANDS if entry.command_type is LoraSwitch)
 _SWITCH_FLAGS = _options_in_text(_SWITCH.options)
 _WHERE = {choice.name: choice.value for option in _SWITCH.options for choice in option.choices}
 

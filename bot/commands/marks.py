@@ -9,14 +9,14 @@ import re
 COMMAS = ",，、;；"  # between the parts of a prompt
 FULL_WIDTH_COMMAS = "，、；"  # without a space behind them
 
-_HARD = r"(?:--|－－|﹣﹣)"
-_SOFT = r"(?:——?|––?|-—|—-)"  # keyboards make these of two dashes; prose uses them too
+_OPTION_DASHES = r"(?:--|－－|﹣﹣)"
+_PROSE_DASHES = r"(?:——?|––?|-—|—-)"  # keyboards make these of two dashes; prose uses them too
 _LATIN = r"[A-Za-zＡ-Ｚａ-ｚ]"
 
 DASH_OR_BRACKET = r"[<＜]|[-－﹣—–]"
 """The first characters of an option without a Chinese name."""
 
-DASHED = re.compile(rf"(?P<dash>(?P<hard>{_HARD})|{_SOFT})(?P<name>{_LATIN}|[^\W\d_]+)")
+DASHED = re.compile(rf"(?P<dash>(?P<certain>{_OPTION_DASHES})|{_PROSE_DASHES})(?P<name>{_LATIN}|[^\W\d_]+)")
 """Dashes and the start of a name: ``--s`` of ``--size``, or ``--尺寸`` with all letters behind it."""
 
 LATIN_NAME = re.compile(rf"{_LATIN}[A-Za-zＡ-Ｚａ-ｚ0-9０-９_-]*")
@@ -32,7 +32,7 @@ ONE_DASH = re.compile("[-－﹣—–]")
 
 NAME_END = re.compile(r"[\s=＝:：]|$")
 
-END_OF_FLAGS = re.compile(rf"{_HARD}(?=\s|$)")
+END_OF_FLAGS = re.compile(rf"{_OPTION_DASHES}(?=\s|$)")
 """Two dashes alone."""
 
 TAG = re.compile(r"[<＜]\s*+lora\s*+[:：](?P<lora>[^<>＜＞]*+)(?P<end>[>＞])?+", re.IGNORECASE)
@@ -53,7 +53,7 @@ SIZE_IN_WORDS = re.compile(rf"{_NUMERAL}++\s*+[:：∶比]\s*+{_NUMERAL}++(?!\w)
 NUMBER = re.compile(rf"(?:[-+－＋−]?\d++(?:[.．]\d++)?+|{_NUMERAL}++)[张張]?+(?!\w)")
 """A separate number, in digits or Chinese; also ``4张``, for a count."""
 
-WRONG = re.compile(rf"[A-Za-z][A-Za-z0-9.+_-]*+(?=\s*+(?:\Z|[{COMMAS}。]|{_HARD}))")
+NOT_A_NUMBER = re.compile(rf"[A-Za-z][A-Za-z0-9.+_-]*+(?=\s*+(?:\Z|[{COMMAS}。]|{_OPTION_DASHES}))")
 """A separate word of letters instead of a number: ``种子 abc``."""
 
 WEIGHT_BEHIND = re.compile(
@@ -61,7 +61,7 @@ WEIGHT_BEHIND = re.compile(
 )
 """``0.8`` behind a LoRA's name; a whole number only if no prompt text follows."""
 
-TOKEN = re.compile(rf"(?:(?!{_HARD}{_LATIN}|[<＜]\s*+lora)[^\s{COMMAS}。])++", re.IGNORECASE)
+TOKEN = re.compile(rf"(?:(?!{_OPTION_DASHES}{_LATIN}|[<＜]\s*+lora)[^\s{COMMAS}。])++", re.IGNORECASE)
 """A value without spaces; it ends before the next option."""
 
 SLOT_END = re.compile(r"[,，;；。]")

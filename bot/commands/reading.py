@@ -12,7 +12,7 @@ NO_LORA = "none"
 
 _NUMERAL = re.compile("(?:(?P<tens>[一二三四五六七八九])?(?P<ten>十))?(?P<ones>[零一二三四五六七八九])?")
 _DIGITS = "零一二三四五六七八九"
-_ALSO = str.maketrans("〇两兩", "零二二")
+_NUMERAL_VARIANTS = str.maketrans("〇两兩", "零二二")
 _SIZE = re.compile(r"([1-9][0-9]{0,4})\s*([:x*比])\s*([1-9][0-9]{0,4})")  # five digits: no card draws more
 _WHOLE = re.compile(r"[0-9]{1,10}")  # as many as MAX_SEED has
 _DECIMAL = re.compile(r"[+-]?([0-9]{1,6}(\.[0-9]{0,6})?|\.[0-9]{1,6})")
@@ -64,7 +64,7 @@ def weight_of(text: str) -> float:
 
 def _number(text: str) -> str:
     """Convert a Chinese numeral below 100 to digits: ``十六`` → ``16``; return other text unchanged."""
-    found = _NUMERAL.fullmatch(text.strip().translate(_ALSO))
+    found = _NUMERAL.fullmatch(text.strip().translate(_NUMERAL_VARIANTS))
     if not found or not found[0]:
         return text
     tens = _DIGITS.index(found["tens"] or "一") if found["ten"] else 0

@@ -142,7 +142,7 @@ class CommandEntry:
     words: tuple[str, ...]
     about: str
     usage: str
-    makes: type[Command]
+    command_type: type[Command]
     options: tuple[Option, ...] = ()
     right: Right = Right.EVERYONE
     menus: tuple[str, ...] = CHATS
@@ -378,7 +378,7 @@ COMMANDS: tuple[CommandEntry, ...] = (
     CommandEntry("help", "帮助", ("帮助", "怎么用", "start", "help"), "Show what I can do", "/help", Help),
 )
 
-ENTRY_OF: dict[type[Command], CommandEntry] = {entry.makes: entry for entry in COMMANDS}
+ENTRY_OF: dict[type[Command], CommandEntry] = {entry.command_type: entry for entry in COMMANDS}
 """The table row of each class of command."""
 ENTRY_OF |= {Reroll: ENTRY_OF[Draw], Original: ENTRY_OF[Mine]}  # buttons without their own command
 

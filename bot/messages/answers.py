@@ -91,7 +91,7 @@ def _history(history: History, locale: str) -> str:
         lines.insert(0, text(N_("Your latest jobs:"), locale))
     if history.hidden:
         sentence = N_(
-            "Not shown here, because others can read this chat: {count} of your latest jobs, private or "
+            "Not shown, because others can read this chat: {count} of your latest jobs, which are private or "
             "from another chat. Send me /mine in private to see them."
         )
         lines.append(text(sentence, locale, count=history.hidden))
@@ -154,8 +154,8 @@ def _shelf(shelf: LoraListing, locale: str) -> str:
             N_("There are no LoRAs yet. The host can put .safetensors files into the LoRA folder."), locale
         )
     lines: list[str] = []
-    for card in sorted(shelf.loras, key=lambda card: card.name != shelf.default):  # the default first
-        line = _card(card, locale, is_default=card.name == shelf.default)
+    for lora in sorted(shelf.loras, key=lambda lora: lora.name != shelf.default):  # the default first
+        line = _lora_line(lora, locale, is_default=lora.name == shelf.default)
         if sum(map(len, lines)) + len(line) > SHELF_CHARS:
             lines.append(text(N_("… and {count} more"), locale, count=len(shelf.loras) - len(lines)))
             break
@@ -164,14 +164,14 @@ def _shelf(shelf: LoraListing, locale: str) -> str:
     return "\n".join([text(N_("LoRAs:"), locale), *lines, use])
 
 
-def _card(card: LoraSummary, locale: str, *, is_default: bool) -> str:
-    title = card.titles.get(locale) or card.titles.get("en", "")
+def _lora_line(lora: LoraSummary, locale: str, *, is_default: bool) -> str:
+    title = lora.titles.get(locale) or lora.titles.get("en", "")
     return join_facts(
         [
-            card.name,
-            shorten(title, TITLE_CHARS) if title != card.name else "",
-            text(N_("weight {weight}"), locale, weight=card.weight),
-            text(N_("trigger “{trigger}”"), locale, trigger=card.trigger) if card.trigger else "",
+            lora.name,
+            shorten(title, TITLE_CHARS) if title != lora.name else "",
+            text(N_("weight {weight}"), locale, weight=lora.weight),
+            text(N_("trigger “{trigger}”"), locale, trigger=lora.trigger) if lora.trigger else "",
             text(N_("the default here"), locale) if is_default else "",
         ]
     )

@@ -22,7 +22,7 @@ PLATFORM_NAMES = {"discord": "Discord", "telegram": "Telegram", "web": "Web", "c
 MINUTES_FROM_S = 90
 MAX_FACT_CHARS = 60  # of people's own text in a sentence; one line on a phone
 
-_LISTED_WITH = {"en": ", ", "zh-CN": "、"}
+_LIST_SEPARATORS = {"en": ", ", "zh-CN": "、"}
 _NEVER_SHORTENED = frozenset(
     {
         "about",
@@ -76,7 +76,7 @@ def format_fact(fact: object, locale: str, key: str = "") -> str:
         case (int() as width_px, int() as height_px):
             return f"{width_px} × {height_px}"
         case list() | tuple():
-            return _LISTED_WITH.get(locale, ", ").join(format_fact(part, locale, key) for part in fact)
+            return _LIST_SEPARATORS.get(locale, ", ").join(format_fact(part, locale, key) for part in fact)
         case _:
             return str(fact)
 
@@ -87,10 +87,10 @@ def shorten(long: str, most_chars: int) -> str:
     return line if len(line) <= most_chars else line[: most_chars - 1].rstrip() + "…"
 
 
-def format_duration(span: TimeEstimate, locale: str) -> str:
+def format_duration(estimate: TimeEstimate, locale: str) -> str:
     """Return a duration in round figures: ``20–30 s``, ``50 s to 2 min``, ``3 min``."""
-    least_s, most_s = _round(span.least_s), _round(span.most_s)
-    least_min, most_min = round(span.least_s / 60), round(span.most_s / 60)
+    least_s, most_s = _round_s(estimate.least_s), _round_s(estimate.most_s)
+    least_min, most_min = round(estimate.least_s / 60), round(estimate.most_s / 60)
     if most_s < MINUTES_FROM_S:
         if least_s == most_s:
             return text(N_("{seconds} s"), locale, seconds=most_s)
@@ -102,7 +102,7 @@ def format_duration(span: TimeEstimate, locale: str) -> str:
     return text(N_("{least}–{most} min"), locale, least=least_min, most=most_min)
 
 
-def _round(seconds: float) -> int:
+def _round_s(seconds: float) -> int:
     return max(1, round(seconds)) if seconds < 10 else 5 * round(seconds / 5)
 
 
@@ -129,10 +129,10 @@ class _Facts(dict[str, str]):
         return "…"
 
 
-def _read(po_name: str) -> dict[str, str]:
+def _read_catalogue(po_name: str) -> dict[str, str]:
     with Path(__file__).with_name(po_name).open("rb") as po:
         catalogue = read_po(po)
     return {str(message.id): str(message.string) for message in catalogue if message.id and message.string}
 
 
-_TRANSLATIONS = {"zh-CN": _read("zh_CN.po")}  # at import: later it would hold up the event loop
+_TRANSLATIONS = {"zh-CN": _read_catalogue("zh_CN.po")}  # at import: later it would hold up the event loop

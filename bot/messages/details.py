@@ -16,19 +16,19 @@ _SYSTEM_ERRORS: dict[int | None, str] = {
     errno.EPERM: N_("operation not permitted"),
     errno.EISDIR: N_("it is a folder"),
     errno.ENOTDIR: N_("it is not a folder"),
-    errno.EEXIST: N_("it exists already"),
+    errno.EEXIST: N_("it already exists"),
     errno.ENOTEMPTY: N_("the folder is not empty"),
     errno.ENOSPC: N_("the disk is full"),
     errno.EDQUOT: N_("the disk quota is used up"),
     errno.EFBIG: N_("the file is too large"),
     errno.EROFS: N_("the file system is read-only"),
-    errno.EIO: N_("the disk fails to read or write"),
+    errno.EIO: N_("the disk failed to read or write"),
     errno.ENAMETOOLONG: N_("the name is too long"),
     errno.ELOOP: N_("too many links"),
     errno.EMFILE: N_("too many open files"),
     errno.ENFILE: N_("too many open files"),
-    errno.ENOMEM: N_("no main memory is left"),
-    errno.EAGAIN: N_("the system has no process or memory to spare"),
+    errno.ENOMEM: N_("out of main memory"),
+    errno.EAGAIN: N_("the system has no free process or memory"),
     errno.EBUSY: N_("it is in use"),
     errno.ETXTBSY: N_("it is in use"),
     errno.EXDEV: N_("the folders are on different disks"),
@@ -39,43 +39,43 @@ _SYSTEM_ERRORS: dict[int | None, str] = {
     errno.ETIMEDOUT: N_("no answer in time"),
     errno.EADDRINUSE: N_("the address is in use"),
     errno.EADDRNOTAVAIL: N_("the address is not available"),
-    errno.EPIPE: N_("nobody reads the output"),
+    errno.EPIPE: N_("the reader of the output is gone"),
 }
 _SQLITE_ERRORS = {
     "database or disk is full": N_("the disk is full"),
     "attempt to write a readonly database": N_("the file system is read-only"),
     "unable to open database file": N_("it cannot be opened"),
-    "disk I/O error": N_("the disk fails to read or write"),
+    "disk I/O error": N_("the disk failed to read or write"),
     "database is locked": N_("it is in use"),
     "file is not a database": N_("it is not a database"),
     "database disk image is malformed": N_("its content is malformed"),
-    "it holds no jobs table": N_("it holds no jobs table"),
+    "it contains no jobs table": N_("it contains no jobs table"),
 }
 _ENGINE_LINES = (
     N_("{path} is not a folder."),
     N_("{path} lacks {parts}."),
     N_("{path} has a wrong {part}."),
-    N_("{name} is no folder here, and engine.revision is not the 40 digits of a commit."),
+    N_("{name} is not a folder on this machine, and engine.revision is not a commit of 40 digits."),
     N_("{name}: the download ended with status {status}."),
     N_("{name} is not on this machine."),
     N_("engine.source is modelscope, but its package is not installed (pip install modelscope)."),
     N_("{path} changed while it was converted."),
     N_("{path} cannot be loaded. {detail}"),
-    N_("There is no device {name} here."),
+    N_("This machine has no device {name}."),
     N_("The worker process could not be started: {detail}."),
     N_("The worker was not ready within {seconds} s."),
     N_("The worker ended while it started, with status {status}."),
-    N_("The measurement took more than {seconds} s and was ended."),
-    N_("The file has {count} bytes, and {limit} are allowed."),
-    N_("The file has {count} tensors, and {limit} are allowed."),
-    N_("The header has {count} bytes, and {limit} are allowed."),
-    N_("The LoRA changes modules that the model lacks: {parts}."),
-    N_("These tensors are no LoRA pairs of ours: {parts}."),
+    N_("The measurement took more than {seconds} s and was stopped."),
+    N_("The file has {count} bytes; at most {limit} are allowed."),
+    N_("The file has {count} tensors; at most {limit} are allowed."),
+    N_("The header has {count} bytes; at most {limit} are allowed."),
+    N_("The LoRA changes modules that the model does not have: {parts}."),
+    N_("These tensors are not pairs of a supported LoRA layout: {parts}."),
     N_("The file has no tensors."),
     N_("Two tensors are for the same matrix: {parts}."),
     N_("Two pairs change the same module: {parts}."),
     N_("The LoRA's matrices have other sizes than the model's: {parts}."),
-    N_("The LoRA's ranks are {least} to {most}, and 1 to {limit} are allowed."),
+    N_("The LoRA's ranks are {least} to {most}; only 1 to {limit} are allowed."),
     N_("The file cannot be read: {detail}."),
     N_("The file changed while it was read."),
     N_("The file ends within its header."),
@@ -86,7 +86,7 @@ _ENGINE_LINES = (
     N_("The header's entry {part} is malformed."),
     N_("The tensors overlap or leave gaps."),
     N_("The file ends before its last tensor."),
-    N_("The file goes on after its last tensor."),
+    N_("The file has data after its last tensor."),
     N_("NVML does not answer: {detail}"),
     N_("NVML does not answer in time"),
     N_("NVML shows no card for {name}"),
@@ -96,20 +96,20 @@ _ENGINE_LINES = (
 _CLASS_LINES = (  # of errors without their own line
     N_("The engine failed."),
     N_("The model cannot be loaded."),
-    N_("There is no model at this place."),
+    N_("There is no model at this path."),
     N_("The model is not downloaded yet."),
     N_("The model could not be downloaded."),
     N_("The model folder lacks parts that a Z-Image pipeline needs."),
     N_("The card has no room for the model's weights."),
-    N_("The file is not an intact safetensors file."),
+    N_("The safetensors file is damaged."),
     N_("The file is larger than any LoRA for this model."),
     N_("The LoRA's layout, number format or rank is not supported."),
     N_("The LoRA was made for another model."),
     N_("The loras.toml beside the files cannot be read."),
     N_("The worker process could not be started."),
 )
-KNOWN = (*_CLASS_LINES, *_ENGINE_LINES)
-_TABLE = re.compile(r"(.*loras\.toml): .*", re.DOTALL)  # the rest is a parser's message
+KNOWN_LINES = (*_CLASS_LINES, *_ENGINE_LINES)
+_LORA_TABLE = re.compile(r"(.*loras\.toml): .*", re.DOTALL)  # the rest is a parser's message
 _FIELD = re.compile(r"\\\{(\w+)\\\}")
 
 
@@ -117,8 +117,8 @@ def _pattern(sentence: str) -> re.Pattern[str]:
     return re.compile(_FIELD.sub(r"(?P<\1>.+?)", re.escape(sentence)), re.DOTALL)
 
 
-_PATTERNS = {_pattern(sentence): sentence for sentence in KNOWN}
-_SYSTEM = {
+_PATTERNS = {_pattern(sentence): sentence for sentence in KNOWN_LINES}
+_SYSTEM_LINES = {
     os.strerror(number): sentence for number, sentence in _SYSTEM_ERRORS.items() if number
 } | _SQLITE_ERRORS
 
@@ -132,9 +132,9 @@ def translate_detail(line: str, locale: str) -> str:
     """
     if locale == "en":
         return line
-    if line in _SYSTEM:
-        return text(_SYSTEM[line], locale)
-    if found := _TABLE.fullmatch(line):
+    if line in _SYSTEM_LINES:
+        return text(_SYSTEM_LINES[line], locale)
+    if found := _LORA_TABLE.fullmatch(line):
         return text(N_("see {path}"), locale, path=found[1])
     for pattern, sentence in _PATTERNS.items():
         if found := pattern.fullmatch(line):
@@ -143,7 +143,7 @@ def translate_detail(line: str, locale: str) -> str:
     return line
 
 
-def reason(error: OSError, locale: str) -> str:
+def system_error_text(error: OSError, locale: str) -> str:
     """Return why the operating system refused, without the path."""
     known = _SYSTEM_ERRORS.get(error.errno)
     return text(known, locale) if known else error.strerror or str(error) or type(error).__name__

@@ -7,7 +7,7 @@ from bot.messages.catalogue import N_
 from engine import errors
 from engine.request import FailReason
 
-FAILED: dict[FailReason, str] = {
+FAIL_SENTENCES: dict[FailReason, str] = {
     FailReason.OUT_OF_MEMORY: N_("The card ran out of memory. Try a smaller size or fewer pictures."),
     FailReason.PROMPT_TOO_LONG: N_("The prompt was longer than the model can read. Please shorten it."),
     FailReason.LORA_MISSING: N_("The LoRA's file was removed or changed in the meantime. Please try again."),
@@ -37,7 +37,7 @@ ENGINE_SENTENCES: dict[type[Exception], str] = {
         "another engine.device or engine.model in sugarbot.toml. ({detail})"
     ),
     errors.NoRoomForCopy: N_(
-        "The converted weights need {needed_gb} GB in {folder}, but only {free_gb} GB are free. Make "
+        "The converted weights need {needed_gib} GiB in {folder}, but only {free_gib} GiB are free. Make "
         "room, or set another data_dir in sugarbot.toml."
     ),
     errors.ConversionRunning: N_(
@@ -47,7 +47,7 @@ ENGINE_SENTENCES: dict[type[Exception], str] = {
     errors.LoraDamaged: N_("The file of the LoRA “{name}” is damaged. Copy or download it again. ({detail})"),
     errors.LoraTruncated: N_("The file of the LoRA “{name}” is incomplete. Copy or download it again."),
     errors.LoraPickled: N_(
-        "The file of the LoRA “{name}” is a pickle, which could run code. Get it as safetensors."
+        "The file of the LoRA “{name}” is a pickle, which could run code. Get a safetensors file instead."
     ),
     errors.LoraNotAFile: N_(
         "The LoRA “{name}” is not a file in the LoRA folder itself. Put the file there; links are not "

@@ -6,12 +6,12 @@ from bot.commands.face import suggestions
 from bot.commands.table import COMMANDS, SUGAR_OPTIONS, CommandEntry, Option, OptionKind, Right
 from bot.messages.catalogue import N_, text
 
-LABELS = {
+BUTTON_LABELS = {
     "cancel": N_("Cancel"),
     "reroll": N_("Reroll"),
     "original": N_("Original file"),
 }
-FACE = N_("The face, feature by feature")
+FACE_ABOUT = N_("The face, feature by feature")
 
 
 def greeting(bot: str, locale: str) -> str:
@@ -28,7 +28,7 @@ def button_label(key: str, locale: str) -> str:
     Raises:
         KeyError: There is no such button: a bug.
     """
-    return text(LABELS[key], locale)
+    return text(BUTTON_LABELS[key], locale)
 
 
 def help_text(locale: str, vocabulary: Sequence[str] = ()) -> str:
@@ -62,21 +62,23 @@ def _command_line(entry: CommandEntry, locale: str) -> str:
 
 
 def _option_line(option: Option, locale: str) -> str:
-    usage = f"--{_name(option, locale)}" if option.kind is OptionKind.SWITCH else example_of(option, locale)
+    usage = (
+        f"--{_name_of(option, locale)}" if option.kind is OptionKind.SWITCH else example_of(option, locale)
+    )
     return text(N_("{usage} – {about}"), locale, usage=usage, about=text(option.about, locale))
 
 
 def example_of(option: Option, locale: str) -> str:
     """Return the option with a value, as it is typed: ``--seed 7``, ``--种子 7``."""
-    return f"--{_name(option, locale)} {text(option.example, locale)}"
+    return f"--{_name_of(option, locale)} {text(option.example, locale)}"
 
 
 def _face_line(locale: str) -> str:
     """Return the five face slots as one example to copy."""
     slots = [option for option in SUGAR_OPTIONS if option.is_face_slot]
-    usage = [f"--{_name(option, locale)} {suggestions(option.name, locale=locale)[0]}" for option in slots]
-    return text(N_("{usage} – {about}"), locale, usage=" ".join(usage), about=text(FACE, locale))
+    usage = [f"--{_name_of(option, locale)} {suggestions(option.name, locale=locale)[0]}" for option in slots]
+    return text(N_("{usage} – {about}"), locale, usage=" ".join(usage), about=text(FACE_ABOUT, locale))
 
 
-def _name(option: Option, locale: str) -> str:
+def _name_of(option: Option, locale: str) -> str:
     return option.word if locale == "zh-CN" else option.name

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import assert_never
 
 from bot.messages.catalogue import N_, format_duration, format_fact, join_facts, text
-from bot.messages.failures import FAILED
+from bot.messages.failures import FAIL_SENTENCES
 from bot.outcomes import JobResult, JobState, Note, Receipt, Recipe, SizeChanged, Status, UnknownWords
 from engine.demo.vocabulary import UnknownFeature
 from engine.request import FailReason
@@ -12,8 +12,8 @@ from engine.request import FailReason
 AI_MARK = N_("AI-generated")
 """Part of every caption of a picture: people must know it."""
 
-FIRST_LOADS = N_("You are next; I'll start as soon as the model is loaded.")
-AT_ONCE_S = 1.0  # a shorter wait is not mentioned
+NEXT_WHILE_LOADING = N_("You are next; I'll start as soon as the model is loaded.")
+LEAST_WAIT_S = 1.0  # a shorter wait is not mentioned
 
 STATES: dict[JobState, str] = {
     JobState.QUEUED: N_("waiting"),
@@ -29,7 +29,7 @@ def format_status(status: Status, locale: str) -> str:
     if status.position is not None:
         return format_position(status, locale)
     if status.is_loading and not (status.index or status.step):
-        return text(FIRST_LOADS, locale)
+        return text(NEXT_WHILE_LOADING, locale)
     if not status.steps:
         return text(N_("Drawing now…"), locale)
     facts = {"step": status.step, "steps": status.steps, "picture": status.index + 1, "count": status.count}
@@ -43,8 +43,8 @@ def format_position(job: Receipt | Status, locale: str) -> str:
     ahead, wait = job.position or 0, job.wait
     if job.is_loading:
         sentence = N_("{position} ahead of you; the model is still loading.")
-        return text(sentence if ahead else FIRST_LOADS, locale, position=ahead)
-    if wait is None or wait.most_s < AT_ONCE_S:
+        return text(sentence if ahead else NEXT_WHILE_LOADING, locale, position=ahead)
+    if wait is None or wait.most_s < LEAST_WAIT_S:
         sentence = N_("{position} ahead of you.") if ahead else N_("You are next.")
         return text(sentence, locale, position=ahead)
     sentence = N_("{position} ahead of you; yours starts in about {wait}.")
@@ -53,12 +53,12 @@ def format_position(job: Receipt | Status, locale: str) -> str:
     return text(sentence, locale, position=ahead, wait=format_duration(wait, locale))
 
 
-def goes_on_below(locale: str) -> str:
+def continued_below(locale: str) -> str:
     """Return the text of an answer that continues in another message."""
     return text(N_("This takes a while, so it continues in a new message below."), locale)
 
 
-def ends_elsewhere(locale: str) -> str:
+def answer_expires(locale: str) -> str:
     """Return where a result arrives if the platform closes its answer before."""
     sentence = N_(
         "Discord lets me update this answer for only 15 minutes, so it can't continue here. A later "
@@ -67,12 +67,12 @@ def ends_elsewhere(locale: str) -> str:
     return text(sentence, locale)
 
 
-def on_its_way(locale: str) -> str:
+def pictures_coming(locale: str) -> str:
     """Return the placeholder of a picture that comes in a moment."""
     return text(N_("Your picture is on its way…"), locale)
 
 
-def perhaps_above(locale: str) -> str:
+def delivery_uncertain(locale: str) -> str:
     """Return the text about pictures that may not have arrived, because the connection broke."""
     sentence = N_(
         "The connection broke while I was sending your pictures. If they are not above, /mine sends them "
@@ -81,7 +81,7 @@ def perhaps_above(locale: str) -> str:
     return text(sentence, locale)
 
 
-def comes_directly(locale: str) -> str:
+def direct_message_follows(locale: str) -> str:
     """Return where pictures will arrive that may not be posted in the channel."""
     sentence = N_(
         "I'm not allowed to post pictures in this channel, so I'll send them to you as a direct message."
@@ -89,7 +89,7 @@ def comes_directly(locale: str) -> str:
     return text(sentence, locale)
 
 
-def went_directly(locale: str) -> str:
+def sent_as_direct_message(locale: str) -> str:
     """Return the text of a placeholder whose pictures went to the person as a direct message."""
     sentence = N_(
         "I'm not allowed to post pictures in this channel, so I sent them to you as a direct message; "
@@ -98,17 +98,17 @@ def went_directly(locale: str) -> str:
     return text(sentence, locale)
 
 
-def answered_directly(locale: str) -> str:
+def answered_in_direct_message(locale: str) -> str:
     """Return the first line of an answer that could not be written in its channel."""
     return text(N_("I'm not allowed to write in the channel where you asked, so I'm answering here."), locale)
 
 
-def goes_on_elsewhere(locale: str) -> str:
+def continued_elsewhere(locale: str) -> str:
     """Return the text of a second placeholder for the same job."""
     return text(N_("This job continues in another message."), locale)
 
 
-def not_here(locale: str) -> str:
+def pictures_not_allowed(locale: str) -> str:
     """Return the text of a placeholder in a chat that accepts no pictures."""
     sentence = N_(
         "I'm not allowed to send pictures to this chat. Send me /mine in private to get them there."
@@ -132,7 +132,7 @@ def format_caption(job_result: JobResult, locale: str) -> str:
     mark = text(AI_MARK, locale) if job_result.pictures else ""
     unknown = format_unknown_words(job_result.notes, locale) if job_result.pictures else ""
     return "\n".join(
-        part for part in (_completion(job_result, locale), join_facts([drawn, left, mark]), unknown) if part
+        part for part in (_unusual_end(job_result, locale), join_facts([drawn, left, mark]), unknown) if part
     )
 
 
@@ -143,13 +143,13 @@ def settings_of(recipe: Recipe, locale: str) -> str:
     return join_facts([loras or text(N_("no LoRA"), locale), size])
 
 
-def _completion(job_result: JobResult, locale: str) -> str:
+def _unusual_end(job_result: JobResult, locale: str) -> str:
     """Return why a job did not end normally, and its refund; empty for a normal end."""
     sentences = []
     if job_result.state is JobState.CANCELLED:
         sentences = [text(N_("Cancelled."), locale)]
     if job_result.state is JobState.FAILED:
-        sentences = [text(FAILED[job_result.fail or FailReason.WORKER_ERROR], locale)]
+        sentences = [text(FAIL_SENTENCES[job_result.fail or FailReason.WORKER_ERROR], locale)]
     if job_result.missing:
         lost = N_(
             "{missing} of {count} pictures are no longer on the host's disk. Draw them again with the "
@@ -174,8 +174,8 @@ def format_note(note: Note, locale: str) -> str:
             facts = {"asked": note.asked, "width_px": note.width_px, "height_px": note.height_px}
             return text(sentence, locale, **facts)
         case UnknownFeature():
-            sentence = N_("The built-in model doesn't know “{said}” here, only: {known}.")
-            return text(sentence, locale, said=note.text, known=note.known)
+            sentence = N_("The built-in model can't draw “{feature}”, only: {known}.")
+            return text(sentence, locale, feature=note.text, known=note.known)
         case UnknownWords(is_all=True):
             sentence = N_(
                 "The built-in model draws faces and knows none of these words: {words}. So it draws a "

@@ -5,7 +5,7 @@ from bot.messages.catalogue import N_, text
 from bot.messages.details import translate_detail
 
 SETTINGS = {
-    "unreadable": N_("{path} can't be read: {detail}. Give an existing file, or none."),
+    "unreadable": N_("{path} can't be read: {detail}. Check the path, or name another file with --config."),
     "not_utf8": N_("{path} is not UTF-8. Save it as UTF-8 text."),
     "not_toml": N_("{path} is not valid TOML, see line {line}. Text needs quotes, as in: language = 'en'"),
     "given_twice": N_("{path} contains a setting or a table twice, see line {line}. Keep one of them."),

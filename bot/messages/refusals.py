@@ -5,11 +5,12 @@ import os
 from bot import errors
 from bot.commands.table import SUGAR_OPTIONS
 from bot.messages.catalogue import N_, PLATFORM_NAMES, Times, format_time, text
-from bot.messages.details import reason, translate_detail
+from bot.messages.details import system_error_text, translate_detail
 from bot.messages.failures import ENGINE_SENTENCES
 from bot.messages.guide import example_of
 from bot.messages.problems import format_problem
 from engine.errors import EngineError
+from engine.sizes import in_gib
 
 SENTENCES: dict[type[Exception], str] = {
     errors.SugarbotError: N_(
@@ -181,7 +182,7 @@ def _format_system_error(error: OSError, locale: str) -> str:
     """Return what the operating system refused; an OSError without a number comes from a library."""
     if error.errno is None:
         return text(UNEXPECTED, locale)
-    why = reason(error, locale)
+    why = system_error_text(error, locale)
     if error.filename is None:
         refused = N_("The system refused: {detail}. Try again; if it happens again, restart the machine.")
         return text(refused, locale, detail=why)
@@ -198,7 +199,7 @@ def _facts_of(error: BaseException, locale: str, times: Times) -> dict[str, obje
     if "detail" in facts:
         facts["detail"] = translate_detail(str(facts["detail"]), locale)
     for name in [name for name in facts if name.endswith("_bytes")]:
-        facts[f"{name.removesuffix('_bytes')}_gb"] = f"{float(str(facts[name])) / 1e9:.1f}"
+        facts[f"{name.removesuffix('_bytes')}_gib"] = in_gib(int(str(facts[name])))
     if "renews_at_s" in facts:
         facts["renews_at"] = format_time(float(str(facts["renews_at_s"])), times)
     option = next((each for each in SUGAR_OPTIONS if each.name == facts.get("option")), None)

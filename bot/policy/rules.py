@@ -124,7 +124,7 @@ def require_permission(
     raise ChatNotAllowed(chat=f"{context.platform}:{ids[0] if ids else ''}")
 
 
-def require_alone(command: Command, context: CommandContext) -> None:
+def require_private_chat(command: Command, context: CommandContext) -> None:
     """Return when nobody else reads the answer: Discord shows it to the person alone, Telegram to the chat.
 
     Raises:

@@ -28,7 +28,7 @@ _ITEM_BYTES = {
 class Flaw(StrEnum):
     """What is wrong with a file.
 
-    TRUNCATED  it ends before its tensors do, or goes on after them
+    TRUNCATED  it ends before its tensors do, or has data after them
     PICKLED    a pickle or an archive, which may run code when loaded
     TOO_LARGE  its header has more bytes or tensors than any real file
     DAMAGED    anything else
@@ -101,7 +101,7 @@ def read_header(file: BinaryIO, size_bytes: int | None = None) -> dict[str, Tens
     entries.pop("__metadata__", None)
     if len(entries) > MAX_TENSORS:
         raise BadHeader(
-            Flaw.TOO_LARGE, f"The file has {len(entries)} tensors, and {MAX_TENSORS} are allowed.",
+            Flaw.TOO_LARGE, f"The file has {len(entries)} tensors; at most {MAX_TENSORS} are allowed.",
             limit=MAX_TENSORS, found=len(entries),
         )  # fmt: skip
     spans, tensors = [], {}
@@ -126,7 +126,7 @@ def _refuse_start(start: bytes, size: int, length: int) -> None:
     if start[8:9] != b"{":
         raise BadHeader(Flaw.DAMAGED, "The file is not safetensors.")
     raise BadHeader(
-        Flaw.TOO_LARGE, f"The header has {length} bytes, and {MAX_HEADER_BYTES} are allowed.",
+        Flaw.TOO_LARGE, f"The header has {length} bytes; at most {MAX_HEADER_BYTES} are allowed.",
         limit=MAX_HEADER_BYTES, found=length,
     )  # fmt: skip
 
@@ -164,7 +164,7 @@ def _check_layout(spans: list[tuple[int, int]], data_bytes: int) -> None:
             raise BadHeader(Flaw.DAMAGED, "The tensors overlap or leave gaps.")
         position = end
     if position != data_bytes:
-        fault = "ends before" if position > data_bytes else "goes on after"
+        fault = "ends before" if position > data_bytes else "has data after"
         raise BadHeader(
             Flaw.TRUNCATED, f"The file {fault} its last tensor.", expected_bytes=position, bytes=data_bytes
         )

@@ -213,7 +213,8 @@ def _fetch(config: EngineConfig, *, download: bool) -> ModelInfo:
     """Find a pinned Hub model on this machine, or download it below ``data_dir/models``."""
     if not _COMMIT.fullmatch(config.revision):
         raise ModelMissing(
-            f"{config.model} is no folder here, and engine.revision is not the 40 digits of a commit.",
+            f"{config.model} is not a folder on this machine, "
+            "and engine.revision is not a commit of 40 digits.",
             model=config.model, revision=config.revision,
         )  # fmt: skip
     folder = config.data_dir / "models" / config.model.replace("/", "--") / config.revision

@@ -31,6 +31,7 @@ MAX_FILE_BYTES = 2**30  # rank 128 on every linear of Z-Image-Turbo is 635 MB
 MAX_RANK = 256  # the largest that trainers offer; beyond it the file is as large as a model
 _DTYPES = {"F16", "BF16", "F32"}
 _SHOWN = 3  # how many wrong names an error repeats
+_NO_PAIRS = "These tensors are not pairs of a supported LoRA layout"
 _ERRORS: dict[Flaw, type[LoraRejected]] = {
     Flaw.TRUNCATED: LoraTruncated,
     Flaw.PICKLED: LoraPickled,
@@ -82,7 +83,9 @@ def read_tensors(file: BufferedReader) -> dict[str, Tensor]:
     size = os.fstat(file.fileno()).st_size
     if size > MAX_FILE_BYTES:
         raise LoraTooLarge(
-            f"The file has {size} bytes, and {MAX_FILE_BYTES} are allowed.", limit=MAX_FILE_BYTES, found=size
+            f"The file has {size} bytes; at most {MAX_FILE_BYTES} are allowed.",
+            limit=MAX_FILE_BYTES,
+            found=size,
         )
     try:
         return read_header(file)
@@ -116,10 +119,10 @@ def find_layers(tensors: Mapping[str, Tensor], linears: Mapping[str, tuple[int, 
     modules = module_names(linears)
     foreign = [path for path in names if path not in modules]
     if foreign:
-        text = "The LoRA changes modules that the model lacks"
+        text = "The LoRA changes modules that the model does not have"
         raise _refuse(LoraForAnotherModel, "unknown_modules", text, foreign)
     if unknown:
-        raise _refuse(LoraUnsupported, "unknown_tensors", "These tensors are no LoRA pairs of ours", unknown)
+        raise _refuse(LoraUnsupported, "unknown_tensors", _NO_PAIRS, unknown)
     if not names:
         raise _refuse(LoraUnsupported, "empty", "The file has no tensors", [])
     pairs = {path: {part: tensors[name] for part, name in parts.items()} for path, parts in names.items()}
@@ -149,13 +152,13 @@ def _require_pairs(pairs: Mapping[str, Mapping[Part, Tensor]]) -> None:
             flaws.setdefault("alpha", []).append(path)
     if flaws:
         why, paths = next(iter(flaws.items()))
-        raise _refuse(LoraUnsupported, why, "These tensors are no LoRA pairs of ours", paths)
+        raise _refuse(LoraUnsupported, why, _NO_PAIRS, paths)
 
 
 def _require_ranks(ranks: Sequence[int]) -> None:
     if min(ranks) < 1 or max(ranks) > MAX_RANK:
         raise LoraUnsupported(
-            f"The LoRA's ranks are {min(ranks)} to {max(ranks)}, and 1 to {MAX_RANK} are allowed.",
+            f"The LoRA's ranks are {min(ranks)} to {max(ranks)}; only 1 to {MAX_RANK} are allowed.",
             why="rank", found=(str(max(ranks)),),
         )  # fmt: skip
 

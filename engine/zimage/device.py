@@ -45,7 +45,7 @@ def choose_placement(wanted: str) -> Placement:
         )
     number = int(wanted.removeprefix("cuda:")) if wanted.startswith("cuda:") else 0
     if not has_card or number >= torch.cuda.device_count():
-        raise ModelError(f"There is no device {wanted} here.", device=wanted)
+        raise ModelError(f"This machine has no device {wanted}.", device=wanted)
     device = torch.device("cuda", number)
     torch.cuda.set_device(device)
     name = torch.cuda.get_device_name(device)

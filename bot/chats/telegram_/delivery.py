@@ -97,7 +97,7 @@ class TelegramDelivery:
             return
         if uploads and not address.album:
             if address.is_album_in_flight:
-                text = f"{messages.perhaps_above(result.locale)}\n{caption}"
+                text = f"{messages.delivery_uncertain(result.locale)}\n{caption}"
                 sent = await self._sender.show_text(address, text, keyboard)
                 await self._store_address(result.job_id, address, sent)
                 raise Undeliverable("its album may have arrived before")
@@ -134,7 +134,7 @@ class TelegramDelivery:
 
     async def _send_placeholder(self, result: JobResult, address: ChatAddress) -> ChatAddress:
         """Send a placeholder for a picture and store its address."""
-        sent = await self._sender.show_text(address, messages.on_its_way(result.locale))
+        sent = await self._sender.show_text(address, messages.pictures_coming(result.locale))
         return await self._store_address(result.job_id, address, sent)
 
     @asynccontextmanager
@@ -145,7 +145,7 @@ class TelegramDelivery:
         except Undeliverable:
             if address.message_id is not None:
                 with contextlib.suppress(Undeliverable, TelegramError, TimeoutError):
-                    await self._sender.show_text(address, messages.not_here(result.locale))
+                    await self._sender.show_text(address, messages.pictures_not_allowed(result.locale))
             raise
 
     async def _send_album(

@@ -333,4 +333,4 @@ class UpdateHandler:
             return
         duplicate = ChatAddress(pressed.chat_id, message_id=pressed.reply_to)
         with contextlib.suppress(Undeliverable, TelegramError, TimeoutError):
-            await self._sender.edit_text(duplicate, messages.goes_on_elsewhere(press.context.locale))
+            await self._sender.edit_text(duplicate, messages.continued_elsewhere(press.context.locale))

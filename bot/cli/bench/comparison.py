@@ -186,7 +186,7 @@ async def _run(arguments: Sequence[str], on_line: Callable[[str], object]) -> in
                 on_line(line.decode(errors="replace").rstrip("\n"))
             return await process.wait()
     except TimeoutError:
-        raise EngineError(f"The measurement took more than {LONGEST_S:.0f} s and was ended.") from None
+        raise EngineError(f"The measurement took more than {LONGEST_S:.0f} s and was stopped.") from None
     finally:
         if process.returncode is None:
             await asyncio.shield(_end(process))

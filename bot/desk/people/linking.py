@@ -22,7 +22,7 @@ from bot.desk.people.ledger import Ledger
 from bot.desk.queue import JobQueue
 from bot.errors import AlreadyLinked, BadLinkCode, NotLinked, OwnLinkCode
 from bot.outcomes import CommandContext, LinkAsked, LinkCode, Linked, Platform, Unlinked
-from bot.policy.rules import require_alone
+from bot.policy.rules import require_private_chat
 from bot.store import Store
 
 log = structlog.get_logger("bot.desk")
@@ -51,7 +51,7 @@ class AccountLinking:
             NotPossible: BadLinkCode, OwnLinkCode, TooManyCodes, AlreadyLinked.
         """
         if not command.code:
-            require_alone(command, context)
+            require_private_chat(command, context)
             return await self._issue(context)
         with self._attempts.count_attempt(f"{context.platform}:{context.user_id}", command.code):
             return await self._redeem(command.code, context)

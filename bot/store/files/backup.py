@@ -145,7 +145,9 @@ def _require_sound(copy: Path, path: Path) -> None:
         [verdict] = connection.execute("PRAGMA integrity_check(1)").fetchone()
         [tables] = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'job'").fetchone()
     if verdict != "ok" or not tables:
-        raise DatabaseDamaged(path=str(path), detail=verdict if verdict != "ok" else "it holds no jobs table")
+        raise DatabaseDamaged(
+            path=str(path), detail=verdict if verdict != "ok" else "it contains no jobs table"
+        )
 
 
 def _keep_replaced(path: Path, now_s: float) -> Path:

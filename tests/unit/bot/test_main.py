@@ -169,7 +169,7 @@ def test_an_error_of_the_system_is_one_line(capsys: pytest.CaptureFixture[str]) 
 
 def test_an_error_of_the_system_without_a_path_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert work(OSError(11, "Resource temporarily unavailable")) == 1
-    assert capsys.readouterr().err.startswith("The system refused: the system has no process")
+    assert capsys.readouterr().err.startswith("The system refused: the system has no free process")
 
 
 def test_a_time_out_is_an_unknown_error() -> None:

@@ -34,10 +34,10 @@ def parse_slash(entry: CommandEntry, options: Mapping[str, Any]) -> Command:
     Raises:
         NotUnderstood: The text of an option has the wrong form.
     """
-    if entry.makes is Draw:
+    if entry.command_type is Draw:
         draw_options = dict(options)
         return grammar.draw_of(draw_options.pop("prompt", ""), **draw_options)
-    if entry.makes is LoraSwitch:
+    if entry.command_type is LoraSwitch:
         return grammar.switch_of(**options)
     return grammar.parse(" ".join([f"/{entry.name}", *map(str, options.values())]))
 

@@ -96,7 +96,7 @@ class AnswerDelivery:
         if address.can_move_to_channel and await self._sender.send(new, message, event_id):
             return
         if address.is_message:
-            text = as_plain_text(f"{messages.answered_directly(locale)}\n{text}")
+            text = as_plain_text(f"{messages.answered_in_direct_message(locale)}\n{text}")
             message = replace(message, text=text)
         if not await self._sender.send_direct_message(new, message, event_id):
             log.warning("answer closed", event_id=event_id)
@@ -135,7 +135,7 @@ class AnswerDelivery:
         sent = await self._sender.send_direct_message(new, message, result.job_id)
         if isinstance(address.target, SentMessage):
             locale = result.locale
-            text = messages.went_directly(locale) if sent else messages.not_here(locale)
+            text = messages.sent_as_direct_message(locale) if sent else messages.pictures_not_allowed(locale)
             await self._sender.try_edit(address, OutgoingMessage(as_plain_text(text)), result.job_id)
         if sent is None:
             raise Undeliverable(f"job {result.job_id}: neither its channel nor its person takes messages")

@@ -71,9 +71,9 @@ class Placeholders:
         text = messages.format_outcome(receipt, locale, times="discord")
         max_wait_s = receipt.wait.most_s if receipt.wait else 0
         if address.is_message and address.may_send and not address.may_attach:
-            text = f"{text}\n{messages.comes_directly(locale)}"
+            text = f"{text}\n{messages.direct_message_follows(locale)}"
         elif not (address.is_message or address.can_move_to_channel) and max_wait_s * 1_000 > MOVE_AFTER_MS:
-            text = f"{text}\n{messages.ends_elsewhere(locale)}"
+            text = f"{text}\n{messages.answer_expires(locale)}"
         stored = Address(Platform.DISCORD, str(address.channel_id or ""), address.to_json())
         self._schedule_edit(receipt.job_id, _Placeholder(stored, address, text, locale))
         await self._throttle.wait_for_first_edit(receipt.job_id)
@@ -148,7 +148,7 @@ class Placeholders:
         if address.can_move_to_channel:
             moved = await self._sender.send(address, message, job_id)
         if moved is None and state is AnswerState.UNSENT:
-            text = as_plain_text(f"{messages.answered_directly(locale)}\n{placeholder.text}")
+            text = as_plain_text(f"{messages.answered_in_direct_message(locale)}\n{placeholder.text}")
             moved = await self._sender.send_direct_message(address, replace(message, text=text), job_id)
         if moved is not None:
             stored = replace(placeholder.stored, ref=moved.to_json())
@@ -159,7 +159,7 @@ class Placeholders:
             return True
         self._placeholders.pop(job_id, None)
         if state is AnswerState.EXPIRING:
-            text = as_plain_text(f"{placeholder.text}\n{messages.ends_elsewhere(locale)}")
+            text = as_plain_text(f"{placeholder.text}\n{messages.answer_expires(locale)}")
             await self._sender.edit(address, replace(message, text=text))
         return False
 

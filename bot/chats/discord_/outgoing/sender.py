@@ -122,7 +122,7 @@ class MessageSender:
         response = address.outdated_response(now_ms)
         if response is None:
             return address
-        text = as_plain_text(messages.goes_on_below(locale))
+        text = as_plain_text(messages.continued_below(locale))
         await self.try_edit(response, OutgoingMessage(text), job_id)
         return address.with_outdated_response_edited()
 

@@ -12,7 +12,7 @@ from typer.main import get_command
 
 from bot import __main__ as command_line
 from bot.messages import LOCALES, format_error, text
-from bot.messages.details import KNOWN, translate_detail
+from bot.messages.details import KNOWN_LINES, translate_detail
 from engine import errors
 from tests.unit.engine.folders import write_model
 
@@ -191,7 +191,7 @@ def test_every_engine_error_is_in_one_language(locale: str) -> None:
         assert not foreign(format_error(kind(**facts), locale), locale)
 
 
-@pytest.mark.parametrize("line", KNOWN)
+@pytest.mark.parametrize("line", KNOWN_LINES)
 def test_a_detail_is_translated_with_its_facts(line: str) -> None:
     filled = re.sub(r"\{\w+\}", "/a-1.x", line)
     assert translate_detail(filled, "en") == filled

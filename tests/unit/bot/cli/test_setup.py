@@ -167,4 +167,4 @@ async def test_ctrl_c_stops_it_and_leaves_nothing(
 def test_a_full_disk_is_reported_with_both_figures(locale: str) -> None:
     error = NoRoomForCopy(folder="/models", needed_bytes=12_560_000_000, free_bytes=3_100_000_000)
     output = format_error(error, locale)
-    assert all(each in output for each in ("12.6 GB", "3.1 GB", "/models", "data_dir"))
+    assert all(each in output for each in ("11.7 GiB", "2.9 GiB", "/models", "data_dir"))

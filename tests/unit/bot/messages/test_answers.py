@@ -104,7 +104,7 @@ def test_a_receipt_says_when_what_and_for_how_much() -> None:
         ),
         (
             UnknownFeature("green hair", ("black", "brown")),
-            "The built-in model doesn't know “green hair” here, only: black, brown.",
+            "The built-in model can't draw “green hair”, only: black, brown.",
             "内置模型画不出“green hair”，这里只会画：black、brown。",
         ),
         (

@@ -45,7 +45,7 @@ def msgids() -> list[str]:
     written = [message if isinstance(message, str) else message[0] for _, _, message, _, _ in found]
     about = [option.about for entry in COMMANDS for option in entry.options]
     examples = [option.example for option in SUGAR_OPTIONS if option.is_face_slot]
-    usages = [entry.usage for entry in COMMANDS if " " in entry.usage and entry.makes is Draw]
+    usages = [entry.usage for entry in COMMANDS if " " in entry.usage and entry.command_type is Draw]
     shell = shell_says(get_command(app))
     every = [*written, *(entry.about for entry in COMMANDS), *about, *examples, *usages]
     return list(dict.fromkeys([*every, *settings_are(Settings), *shell]))
@@ -93,6 +93,12 @@ def test_every_sentence_has_its_chinese() -> None:
 
 def test_no_translation_is_left_over() -> None:
     assert set(CHINESE) - set(msgids()) == set()
+
+
+def test_each_section_of_the_catalogue_names_a_module() -> None:
+    sections = [line[3:] for line in PO.read_text(encoding="utf-8").splitlines() if line.startswith("#. ")]
+    assert sections
+    assert [name for name in sections if not (BOT.parent / name).is_file()] == []
 
 
 @pytest.mark.parametrize(("english", "chinese"), CHINESE.items())

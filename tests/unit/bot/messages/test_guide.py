@@ -6,7 +6,7 @@ from bot.commands.grammar import parse
 from bot.commands.table import COMMANDS, SUGAR_OPTIONS
 from bot.commands.values import Draw
 from bot.messages import LOCALES, button_label, help_text, text
-from bot.messages.guide import LABELS
+from bot.messages.guide import BUTTON_LABELS
 from engine.demo.vocabulary import vocabulary
 
 
@@ -35,7 +35,7 @@ def test_every_example_in_help_is_understood(locale: str) -> None:
 
 @pytest.mark.parametrize("locale", LOCALES)
 def test_every_usage_makes_its_own_command(locale: str) -> None:
-    assert all(type(parse(text(entry.usage, locale))) is entry.makes for entry in COMMANDS)
+    assert all(type(parse(text(entry.usage, locale))) is entry.command_type for entry in COMMANDS)
 
 
 def test_english_help_holds_no_chinese_and_chinese_help_shows_a_chinese_prompt() -> None:
@@ -54,7 +54,7 @@ def test_help_lists_a_small_vocabulary_on_the_same_screen(locale: str) -> None:
 
 
 def test_labels_fit_on_a_button() -> None:
-    for key in LABELS:
+    for key in BUTTON_LABELS:
         assert button_label(key, "en") != button_label(key, "zh-CN")
         assert all(0 < len(button_label(key, locale)) <= 20 for locale in LOCALES)
     with pytest.raises(KeyError):

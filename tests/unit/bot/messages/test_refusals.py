@@ -6,7 +6,7 @@ import engine.errors as engine
 from bot import errors
 from bot.commands.grammar import parse
 from bot.messages import LOCALES, format_error
-from bot.messages.failures import ENGINE_SENTENCES, FAILED
+from bot.messages.failures import ENGINE_SENTENCES, FAIL_SENTENCES
 from bot.messages.refusals import SENTENCES
 from engine.request import FailReason
 
@@ -70,8 +70,8 @@ def test_no_two_classes_share_a_sentence() -> None:
 
 
 def test_every_reason_to_fail_has_its_own_sentence() -> None:
-    assert set(FAILED) == set(FailReason)
-    assert len(set(FAILED.values())) == len(FailReason)
+    assert set(FAIL_SENTENCES) == set(FailReason)
+    assert len(set(FAIL_SENTENCES.values())) == len(FailReason)
 
 
 def test_every_engine_error_is_explained() -> None:

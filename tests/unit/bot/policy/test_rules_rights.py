@@ -19,7 +19,7 @@ from bot.commands.values import (
 )
 from bot.errors import ChatNotAllowed, HostsOnly, NotInPublic
 from bot.outcomes import Address, CommandContext, Platform
-from bot.policy.rules import Rules, is_host, require_alone, require_permission
+from bot.policy.rules import Rules, is_host, require_permission, require_private_chat
 
 COMMAND_VALUES: list[Command] = [
     Draw("x"), Reroll("k"), Cancel("k"), Mine(), Quota(), Link(), Unlink(),
@@ -126,10 +126,10 @@ def test_every_right_is_tested_above() -> None:
 def test_private_answers_are_refused_in_a_group(platform: Platform, chat_id: str, is_alone: bool) -> None:
     asks = context(platform, "1", chat_id)
     if is_alone:
-        require_alone(Link(), asks)
+        require_private_chat(Link(), asks)
     else:
         with pytest.raises(NotInPublic) as caught:
-            require_alone(Link(), asks)
+            require_private_chat(Link(), asks)
         assert caught.value.facts == {"command": "link"}
 
 

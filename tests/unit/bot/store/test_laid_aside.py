@@ -122,7 +122,7 @@ async def test_a_damaged_database_makes_no_backup(tmp_path: Path) -> None:
     with pytest.raises(DatabaseDamaged) as caught:
         back_up(path, tmp_path / "backups", NOW_S)
     assert caught.value.facts["path"] == str(path)
-    assert caught.value.facts["detail"] not in ("ok", "it holds no jobs table")
+    assert caught.value.facts["detail"] not in ("ok", "it contains no jobs table")
     assert list((tmp_path / "backups").iterdir()) == []
 
 
@@ -133,5 +133,5 @@ def test_a_database_of_ours_without_jobs_is_no_backup(tmp_path: Path) -> None:
         connection.execute("PRAGMA user_version = 1")
     with pytest.raises(DatabaseDamaged) as caught:
         restore(hollow, tmp_path / "new" / "a.db", MIGRATIONS, NOW_S)
-    assert caught.value.facts == {"path": str(hollow), "detail": "it holds no jobs table"}
+    assert caught.value.facts == {"path": str(hollow), "detail": "it contains no jobs table"}
     assert not (tmp_path / "new" / "a.db").exists()

@@ -80,7 +80,7 @@ def test_the_rank_of_a_file_is_its_largest_and_each_of_its_ranks_is_checked(
         put(folder, content=safetensors(mixed({**ranks, modules[3]: wrong})))
         refused = refusal(read_shelf([folder], model))
         assert type(refused) is errors.LoraUnsupported
-        assert f"ranks are {said}, and 1 to 256 are allowed" in str(refused)
+        assert f"ranks are {said}; only 1 to 256 are allowed" in str(refused)
         assert refused.facts["found"] == (found,)
 
 

@@ -173,7 +173,7 @@ async def test_a_measuring_process_that_does_not_end_is_killed_and_reported(
     started = replace_process(monkeypatch, script)
     monkeypatch.setattr(comparison, "LONGEST_S", 0.5)
     monkeypatch.setattr(comparison, "END_S", 0.1)
-    with pytest.raises(EngineError, match="was ended"):
+    with pytest.raises(EngineError, match="was stopped"):
         await comparison._run([], print)
     assert started[0].returncode is not None
 
