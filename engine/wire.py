@@ -118,7 +118,8 @@ def encode(message: Message) -> bytes:
         header = to_json({"kind": kind_name, "body": body})
     except ValueError as error:  # half of a surrogate pair, which JSON from a chat may contain
         raise WireError(f"a {kind_name} holds text that is no Unicode") from error
-    _check_lengths(len(header), len(raw))
+    if len(header) > MAX_HEADER_BYTES or len(raw) > MAX_RAW_BYTES:
+        raise _too_large(len(header), len(raw))
     return LENGTHS.pack(len(header), len(raw)) + header + raw
 
 
@@ -166,10 +167,11 @@ async def receive(reader: asyncio.StreamReader) -> Message | None:
         return None
     except ConnectionError:
         return None
-    lengths = LENGTHS.unpack(start)
-    _check_lengths(*lengths)
+    header_bytes, raw_bytes = LENGTHS.unpack(start)
+    if header_bytes > MAX_HEADER_BYTES or raw_bytes > MAX_RAW_BYTES:
+        raise _too_large(header_bytes, raw_bytes)
     try:
-        return decode(await reader.readexactly(lengths[0]), await reader.readexactly(lengths[1]))
+        return decode(await reader.readexactly(header_bytes), await reader.readexactly(raw_bytes))
     except (asyncio.IncompleteReadError, ConnectionError) as error:
         raise WireError("a frame breaks off") from error
 
@@ -185,10 +187,11 @@ def receive_blocking(connection: socket.socket) -> Message | None:
         return None
     if len(start) < LENGTHS.size:
         raise WireError("a frame breaks off")
-    lengths = LENGTHS.unpack(start)
-    _check_lengths(*lengths)
-    header, raw = _read(connection, lengths[0]), _read(connection, lengths[1])
-    if (len(header), len(raw)) != lengths:
+    header_bytes, raw_bytes = LENGTHS.unpack(start)
+    if header_bytes > MAX_HEADER_BYTES or raw_bytes > MAX_RAW_BYTES:
+        raise _too_large(header_bytes, raw_bytes)
+    header, raw = _read(connection, header_bytes), _read(connection, raw_bytes)
+    if (len(header), len(raw)) != (header_bytes, raw_bytes):
         raise WireError("a frame breaks off")
     return decode(header, raw)
 
@@ -207,9 +210,8 @@ def _read(connection: socket.socket, count: int) -> bytes:
     return bytes(got)
 
 
-def _check_lengths(header_bytes: int, raw_bytes: int) -> None:
-    if header_bytes > MAX_HEADER_BYTES or raw_bytes > MAX_RAW_BYTES:
-        raise WireError("a frame is too large", header_bytes=header_bytes, raw_bytes=raw_bytes)
+def _too_large(header_bytes: int, raw_bytes: int) -> WireError:
+    return WireError("a frame is too large", header_bytes=header_bytes, raw_bytes=raw_bytes)
 
 
 @cache

@@ -44,7 +44,8 @@ NEWEST = 50  # jobs whose errors make the range of a wait …
 LOW, HIGH = 0.1, 0.9  # … between these quantiles of them
 FEW = 8  # with fewer jobs than this the range has at least …
 FEW_LOW, FEW_HIGH = 0.7, 1.5  # … these ends: a cautious guess, not measured
-Factor = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
+MIN_S = 1e-6  # a job counts as at least this long, so that every factor is above zero
+Factor = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Ratios = Annotated[tuple[Factor, ...], Field(max_length=NEWEST)]
 
 
@@ -134,11 +135,12 @@ class CostBook:
             self._learned = _Learned(about=self._learned.about)
         self._learned = self._learned.model_copy(update={"card": card, "weights_bytes": worker.weights_bytes})
 
-    def predict(self, width_px: int, height_px: int, count: int, loras: int) -> Cost:
+    def predict(self, width_px: int, height_px: int, count: int, loras: int, steps: int = STEPS) -> Cost:
         """Predict a job of ``count`` pictures of this size with ``loras`` LoRAs."""
-        learned = self._learned
-        above_bytes, work = _prior(width_px, height_px, count, STEPS, loras)
+        learned, pixels = self._learned, width_px * height_px
+        above_bytes = FIXED_BYTES + BYTES_A_PIXEL * pixels + BYTES_A_LORA * loras
         above_bytes *= learned.bytes_factor * learned.doubt
+        work = FIXED_S + S_A_PIXEL_STEP * pixels * steps * count
         return Cost(learned.weights_bytes + round(above_bytes), work * learned.seconds_factor, work)
 
     def work_of(self, seconds: float) -> float:
@@ -166,29 +168,21 @@ class CostBook:
             self._learned = learned.model_copy(update={"doubt": doubt})
         if not isinstance(outcome, Finished):
             return
-        prior_bytes, prior_s = _prior(
-            request.width_px, request.height_px, request.count, request.steps, len(request.loras)
+        prior = _EMPTY_BOOK.predict(
+            request.width_px, request.height_px, request.count, len(request.loras), request.steps
         )
-        factor = _bounded(sum(astuple(outcome.timings)) / prior_s)
+        factor = max(MIN_S, sum(astuple(outcome.timings))) / prior.work
         changes: dict[str, object] = {"jobs": learned.jobs + 1, "seconds_factor": factor}
         if learned.jobs:
             known = learned.seconds_factor
             changes["seconds_factor"] = known + SECONDS_RATE * (factor - known)
-            changes["ratios"] = (*learned.ratios, _bounded(factor / known))[-NEWEST:]
+            changes["ratios"] = (*learned.ratios, factor / known)[-NEWEST:]
         if outcome.peak_bytes and learned.weights_bytes:
-            factor = _bounded(max(0, outcome.peak_bytes - learned.weights_bytes) / prior_bytes)
+            factor = max(0, outcome.peak_bytes - learned.weights_bytes) / prior.bytes
             known = learned.bytes_factor
             changes["bytes_factor"] = max(factor, known - BYTES_RATE * (known - factor))
             changes["doubt"] = learned.doubt - BYTES_RATE * (learned.doubt - 1)
         self._learned = learned.model_copy(update=changes)
 
 
-def _bounded(factor: float) -> float:
-    return min(max(factor, 1e-6), 1e6)
-
-
-def _prior(width_px: int, height_px: int, count: int, steps: int, loras: int) -> tuple[float, float]:
-    """Return a job's bytes above the weights and its seconds, before anything is learned."""
-    pixels = width_px * height_px
-    above_bytes = FIXED_BYTES + BYTES_A_PIXEL * pixels + BYTES_A_LORA * loras
-    return above_bytes, FIXED_S + S_A_PIXEL_STEP * pixels * steps * count
+_EMPTY_BOOK = CostBook()  # predicts by the priors alone, above weights of zero bytes

@@ -241,26 +241,38 @@ class Scheduler:
         ):
             return Decision(None, "a job that has ended a worker before is drawn alone")
         granted_bytes = max(headroom.free_bytes, *(ran.granted_bytes for ran in self._running.values()), 0)
-        if need_bytes <= granted_bytes:
-            return self._start(first, f"first in the queue, {need}: {headroom.reason}", need_bytes)
-        if self._running:
+        if need_bytes > granted_bytes and self._running:
             return Decision(None, f"{first.job_id} {need} and waits for a free card")
-        return self._next_without_room(first, headroom, need_of)
+        if need_bytes > granted_bytes:
+            job, granted_bytes, reason = self._choose_without_room(first, headroom, need_of)
+        else:
+            job, granted_bytes, reason = first, need_bytes, f"first in the queue, {need}: {headroom.reason}"
+        if job is None:
+            return Decision(None, reason)
+        entry = self._entry_of.pop(job.job_id)
+        del self._entries[bisect_left(self._entries, entry)]
+        person = self._people[job.person_id]
+        person.jobs.remove(job)
+        person.paid_to, person.skipped_rounds = entry.ends, 0
+        self._running[job.job_id] = _Running(entry, granted_bytes)
+        self._memory_waits.pop(job.job_id, None)
+        return Decision(job.job_id, reason)
 
-    def _next_without_room(self, first: Waiting, headroom: Headroom, need_of: NeedOf) -> Decision:
-        """Choose a smaller job, or try the first one after ``PATIENCE_S``."""
+    def _choose_without_room(
+        self, first: Waiting, headroom: Headroom, need_of: NeedOf
+    ) -> tuple[Waiting | None, int, str]:
+        """Choose a smaller job, or the first one after ``PATIENCE_S``; return the bytes granted and why."""
         now_s = self._clock()
         wait = self._memory_waits.setdefault(first.job_id, _MemoryWait(now_s))
         why = f"{first.job_id} needs {format_gib(need_of(first))} and waits for memory: {headroom.reason}"
         smaller = self._first_that_fits(headroom.free_bytes, need_of)
         if smaller is not None and wait.passes < MAX_PASSES:
             wait.passes += 1
-            return self._start(smaller, f"smaller, so it goes first: {why}", need_of(smaller))
+            return smaller, need_of(smaller), f"smaller, so it goes first: {why}"
         has_no_reading_s = headroom.unknown_s if headroom.unknown_s and not headroom.total_bytes else 0.0
         if max(now_s - wait.since_s, has_no_reading_s) > PATIENCE_S:
-            reason = f"tried after {PATIENCE_S:.0f} s without room: {why}"
-            return self._start(first, reason, headroom.free_bytes)
-        return Decision(None, why)
+            return first, headroom.free_bytes, f"tried after {PATIENCE_S:.0f} s without room: {why}"
+        return None, 0, why
 
     def _first_that_fits(self, free_bytes: int, need_of: NeedOf) -> Waiting | None:
         """Find the first job that fits among each person's oldest, because nobody overtakes themselves."""
@@ -270,17 +282,6 @@ class Scheduler:
                 return entry.job
             seen.add(entry.job.person_id)
         return None
-
-    def _start(self, job: Waiting, reason: str, granted_bytes: int) -> Decision:
-        """Remove a job from the queue to draw it, and charge its person."""
-        entry = self._entry_of.pop(job.job_id)
-        del self._entries[bisect_left(self._entries, entry)]
-        person = self._people[job.person_id]
-        person.jobs.remove(job)
-        person.paid_to, person.skipped_rounds = entry.ends, 0
-        self._running[job.job_id] = _Running(entry, granted_bytes)
-        self._memory_waits.pop(job.job_id, None)
-        return Decision(job.job_id, reason)
 
     def progress(self, job_id: str, drawn: float) -> None:
         """Note how many pictures of a running job are drawn, the present one in part."""
