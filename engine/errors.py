@@ -32,7 +32,7 @@ The docstring of a class is its default message; its attributes are the facts. `
 sentences that people read, in their languages.
 """
 
-from engine.printable import printable
+from engine.formatting import printable
 from engine.request import FailReason
 
 

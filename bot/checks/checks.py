@@ -17,9 +17,9 @@ from bot.desk.files import free_and_needed_bytes
 from bot.errors import NotStartable, Problem
 from bot.messages.checks import format_finding
 from bot.settings import Settings, token_file_variable
+from engine.formatting import GIB, in_gib
 from engine.planner.headroom import Headroom
 from engine.shelf import Shelf
-from engine.sizes import GIB, in_gib
 
 DISK_LOW_BYTES = 2 * GIB  # about two thousand pictures at 1 MB each
 PLATFORMS = ("discord", "telegram")

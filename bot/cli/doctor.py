@@ -27,9 +27,9 @@ from bot.settings import Settings
 from bot.store import open_store
 from engine.checkpoint.model import ModelInfo, built_in_lora_folder, find_model
 from engine.errors import ModelError
+from engine.formatting import in_mib
 from engine.planner.headroom import HeadroomProbe
 from engine.shelf import Shelf, read_shelf
-from engine.sizes import in_mib
 
 
 async def report(settings: Settings) -> int:

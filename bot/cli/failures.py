@@ -5,7 +5,7 @@ from collections.abc import Callable
 from bot import messages
 from bot.errors import SugarbotError
 from engine.errors import EngineError
-from engine.printable import printable
+from engine.formatting import printable
 
 
 def print_known_errors(

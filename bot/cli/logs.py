@@ -17,7 +17,7 @@ from urllib.parse import quote, quote_plus, unquote
 
 import structlog
 
-from engine.printable import printable
+from engine.formatting import printable
 
 _TELEGRAM_TOKEN = re.compile(r"(?<!\d)\d{6,12}(?::|%3[Aa])[A-Za-z0-9_-]{30,}")
 _PASSWORD = re.compile(r"(?<=://)([^\s/:@]*):[^\s/@]+(?=@)")

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.table import Table
 
-from engine.printable import printable
+from engine.formatting import printable
 
 FILE_WIDTH = 160  # columns of a table that goes to a file or a pipe
 

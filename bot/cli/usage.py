@@ -59,7 +59,7 @@ def explain_usage_error(error: Any, arguments: Sequence[str]) -> str:
         arguments: The command line.
     """
     from bot.messages import N_, text
-    from engine.printable import printable
+    from engine.formatting import printable
 
     if type(error).__name__ == "NoArgsIsHelpError":  # its message is the help itself
         return str(error.message).rstrip()

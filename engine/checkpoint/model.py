@@ -21,7 +21,7 @@ from engine.checkpoint import copies
 from engine.checkpoint.contents import missing_parts
 from engine.config import BUILT_IN, EngineConfig
 from engine.errors import ModelIncomplete, ModelMissing, ModelNotDownloaded, ModelUnreachable
-from engine.printable import printable
+from engine.formatting import printable
 
 log = structlog.get_logger(__name__)
 

@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 from pydantic_core import from_json
 
-from engine.printable import printable
+from engine.formatting import printable
 from engine.redact import repeats
 
 MAX_LINE_BYTES = 8192  # a longer line is logged in pieces

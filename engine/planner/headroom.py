@@ -16,9 +16,9 @@ from typing import Any
 import pynvml
 import structlog
 
+from engine.formatting import format_gib
 from engine.planner.card import Card, CardMemory
 from engine.planner.main_memory import read_main_memory
-from engine.sizes import format_gib
 
 READ_TIMEOUT_S = 2.0  # a reading takes about a millisecond; a driver that has failed may never answer
 

@@ -28,9 +28,9 @@ from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from typing import NamedTuple
 
+from engine.formatting import format_gib
 from engine.planner.cost import Cost
 from engine.planner.headroom import Headroom
-from engine.sizes import format_gib
 
 MAX_SKIPPED_ROUNDS = 50  # a 4-picture job of the largest size costs about 30 times the smallest one
 MIN_WORK_S = 1e-3  # a job counts as at least this long, so that every round advances

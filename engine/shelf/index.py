@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from engine.checkpoint.contents import linear_shapes
 from engine.checkpoint.model import ModelInfo
 from engine.errors import LoraNameRefused, LoraNotAFile, LoraRejected, LoraTableRefused
-from engine.printable import printable
+from engine.formatting import printable
 from engine.shelf.hashes import hash_file, stamp_of
 from engine.shelf.validation import find_layers, open_regular_file, read_tensors
 

@@ -27,7 +27,7 @@ from bot.outcomes import (
     Status,
     Undeliverable,
 )
-from engine.printable import printable
+from engine.formatting import printable
 
 CHAT_ID = "console"  # one chat for all calls, so that its default LoRA persists
 HOST_ID = "host"  # bot.policy gives this user a host's rights

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from bot import messages
 from bot.outcomes import Receipt, Status
-from engine.printable import printable
+from engine.formatting import printable
 
 
 class ProgressDisplay:

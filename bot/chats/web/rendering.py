@@ -35,7 +35,7 @@ from bot.messages import (
 )
 from bot.messages.page import LANGUAGES, page_text
 from bot.outcomes import History, HistoryEntry, LoraSummary, Outcome, Recipe
-from engine.sizes import in_gib
+from engine.formatting import in_gib
 
 EXAMPLES = {
     "en": (

@@ -26,7 +26,7 @@ from bot.cli.bench.article import (
 from bot.cli.screen import Screen, add_row
 from bot.messages import N_, text
 from bot.settings import Settings
-from engine.sizes import format_gib
+from engine.formatting import format_gib
 
 NOTHING = "–"
 

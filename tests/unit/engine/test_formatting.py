@@ -1,4 +1,4 @@
-"""What people, files and platforms named, made safe for a terminal."""
+"""Sizes as people read them, and what people, files and platforms named, made safe for a terminal."""
 
 import unicodedata
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.printable import printable
+from engine.formatting import format_gib, in_gib, in_mib, printable
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,10 @@ def test_no_text_reaches_the_terminal_as_a_command(text: str) -> None:
         character for character in shown if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
     ]
     shown.encode()
+
+
+def test_sizes_are_rounded_to_one_digit_unless_more_are_asked_for() -> None:
+    assert in_gib(3 * 2**29) == "1.5"
+    assert in_gib(2**30 + 2**28, digits=2) == "1.25"
+    assert in_mib(159 * 2**20 + 2**19) == "159.5"
+    assert format_gib(20 * 2**30) == "20.0 GiB"

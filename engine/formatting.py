@@ -1,4 +1,4 @@
-"""Makes text from people, files, platforms and libraries safe for a terminal or a log.
+"""Text for a terminal or a log: sizes in binary units, and text from outside made safe.
 
 A terminal obeys control characters: a name with an escape sequence clears the screen, forges a line or sets
 the window's title. Bidirectional overrides show text in another order than it is stored.
@@ -6,12 +6,29 @@ the window's title. Bidirectional overrides show text in another order than it i
 
 import re
 
+MIB = 2**20
+GIB = 2**30
 _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 and C1 without tab and line feed
     "\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff"  # direction marks, overrides, invisible ones
     "\u2028\u2029\ud800-\udfff\U000e0000-\U000e007f]"  # line separators, lone surrogates, tags
 )
 _LINE_ENDS = re.compile("[\t\n]")
+
+
+def in_mib(count_bytes: int, digits: int = 1) -> str:
+    """The number of MiB, without the unit."""
+    return f"{count_bytes / MIB:.{digits}f}"
+
+
+def in_gib(count_bytes: int, digits: int = 1) -> str:
+    """The number of GiB, without the unit, for a sentence that contains the unit."""
+    return f"{count_bytes / GIB:.{digits}f}"
+
+
+def format_gib(count_bytes: int, digits: int = 1) -> str:
+    """The number of GiB with its unit, as ``1.5 GiB``."""
+    return f"{count_bytes / GIB:.{digits}f} GiB"
 
 
 def printable(text: str, *, is_one_line: bool = True) -> str:
