@@ -10,7 +10,7 @@ from bot.messages.failures import ENGINE_SENTENCES
 from bot.messages.guide import example_of
 from bot.messages.problems import format_problem
 from engine.errors import EngineError
-from engine.sizes import in_gib
+from engine.formatting import in_gib
 
 SENTENCES: dict[type[Exception], str] = {
     errors.SugarbotError: N_(
