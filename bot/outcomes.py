@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Protocol
 
 from bot.commands.values import Help, Scope
 from engine.demo.vocabulary import UnknownFeature
@@ -41,7 +42,6 @@ class CommandContext:
         user_id: The platform's id of the person.
         user_name: The name to display; it does not identify the person.
         locale: ``en`` or ``zh-CN``.
-        is_chat_admin: The platform says that this person administers this chat; this does not make a host.
         space_id: The Discord guild, for allow-lists; empty elsewhere.
         is_group: Several people read the answer.
         private_address: The person's private chat, if the bot can write there; it receives private pictures
@@ -54,7 +54,6 @@ class CommandContext:
     address: Address
     locale: str = "en"
     user_name: str = ""
-    is_chat_admin: bool = False
     space_id: str = ""
     is_group: bool = False
     private_address: Address | None = None
@@ -141,7 +140,7 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
-class CancelAsked:
+class CancelAccepted:
     """A waiting job is cancelled and refunded, or a running one stops after its current step."""
 
     job_id: str
@@ -167,7 +166,7 @@ class LinkCode:
 
 
 @dataclass(frozen=True, slots=True)
-class LinkAsked:
+class LinkConfirmation:
     """The owner of the code; the same code, typed again, links the person to the owner."""
 
     code: str = field(repr=False)
@@ -227,7 +226,6 @@ class HistoryEntry:
 
     job_id: str
     state: JobState
-    created_at_ms: int
     recipe: Recipe
     pictures: tuple[PictureFile, ...] = ()
     missing: int = 0
@@ -280,12 +278,12 @@ class HelpWithVocabulary:
 
 Outcome = (
     Receipt
-    | CancelAsked
+    | CancelAccepted
     | CreditBalance
     | History
     | Originals
     | LinkCode
-    | LinkAsked
+    | LinkConfirmation
     | Linked
     | Unlinked
     | LoraListing
@@ -382,3 +380,19 @@ class RetryLater(Exception):
 
 class Undeliverable(Exception):
     """The address can never receive this result; the desk keeps it for ``/mine``."""
+
+
+class ChatOutput(Protocol):
+    """What the desk needs of a chat; ``bot.chats.contract.Chat`` extends it."""
+
+    async def show(self, status: Status) -> None:
+        """Update the placeholder message; the chat may skip updates to respect a rate limit."""
+
+    async def deliver(self, result: JobResult) -> None:
+        """Deliver the result of an ended job; edit the placeholder message if there is one.
+
+        Raises:
+            Undeliverable: It can never reach this address.
+            RetryLater: The platform names the time of the next try. After any other error, the desk backs
+                off.
+        """

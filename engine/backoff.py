@@ -19,11 +19,14 @@ class Backoff:
         """The pause that repeats."""
         return self._pauses_s[-1]
 
+    def pause_s(self, failures: int) -> float:
+        """Return the seconds to wait after ``failures`` in a row, at least one, that the caller counted."""
+        return self._pauses_s[min(failures, len(self._pauses_s)) - 1]
+
     def next_pause_s(self) -> float:
         """Count one more failure; return the seconds to wait before the next try."""
-        pause_s = self._pauses_s[min(self._failures, len(self._pauses_s) - 1)]
         self._failures += 1
-        return pause_s
+        return self.pause_s(self._failures)
 
     def reset(self) -> None:
         """Forget all failures, because a try succeeded."""

@@ -11,17 +11,16 @@ from typing import Protocol
 from bot.commands.values import Command
 from bot.outcomes import (
     Address,
+    ChatOutput,
     CommandContext,
-    JobResult,
     LoraSummary,
     Outcome,
     PictureFile,
     Platform,
-    Status,
 )
 
 
-class Chat(Protocol):
+class Chat(ChatOutput, Protocol):
     """One platform, as the application sees it."""
 
     platform: Platform
@@ -38,18 +37,6 @@ class Chat(Protocol):
 
     async def close(self) -> None:
         """Disconnect. The application calls it once, also after a failed ``open``."""
-
-    async def show(self, status: Status) -> None:
-        """Update the placeholder message; the chat may skip updates to respect a rate limit."""
-
-    async def deliver(self, result: JobResult) -> None:
-        """Deliver the result of an ended job; edit the placeholder message if there is one.
-
-        Raises:
-            Undeliverable: It can never reach this address.
-            RetryLater: The platform names the time of the next try. After any other error, the desk backs
-                off.
-        """
 
 
 class Desk(Protocol):

@@ -6,14 +6,13 @@ The package knows no platform, no SQL and no CUDA: chats pass it commands, the s
 * ``desk``         the ``Desk``: handles commands, and runs the loops
 * ``build``        makes the parts of a desk and connects them
 * ``acceptance``   stores and charges a job
+* ``cancellation`` cancels a waiting or a running job
 * ``recipes``      from a request to a recipe; the LoRA shelf and its defaults
-* ``queue``        the waiting jobs in memory, and signals of changes
+* ``queue``        the waiting jobs in memory; positions and steps in placeholders
 * ``drawing``      claims jobs and has them drawn; the states of a claim
-* ``completion``   how a job ends or waits again; cancellation
-* ``delivery``     delivers the results in the outbox
-* ``progress``     publishes positions and steps in placeholders
+* ``results``      how a job ends or waits again; delivers the results in the outbox
 * ``files``        pictures on the disk, the space for them, and retries while it is full
-* ``answers``      answers that survive a crash
+* ``answers``      outcomes and refusals as JSON, from a closed set of classes
 * ``people``       credits, history and linking of a person
 * ``maintenance``  periodic background work
 

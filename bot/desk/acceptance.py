@@ -4,23 +4,21 @@ The same message twice, even at the same moment or after a crash, makes one job 
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from random import Random
 
 import structlog
 
 from bot.commands.values import Draw, Reroll
-from bot.desk.files import require_space
 from bot.desk.people.history import is_open_here
 from bot.desk.people.ledger import Ledger
 from bot.desk.queue import JobQueue
 from bot.desk.recipes import LoraDefaults, Recipes, recipe_of_job
-from bot.errors import Closing, NoPrivateChat, NoSuchJob, NotYours, TooManyWaiting
+from bot.errors import Closing, NoDiskSpace, NoPrivateChat, NoSuchJob, NotYours, TooManyWaiting
 from bot.outcomes import Address, CommandContext, Note, Platform, Receipt
 from bot.policy.rules import Rules, is_host, price
 from bot.store import Store
-from bot.store.rows import JobRow, NewJob
+from bot.store.rows import NewJob
 
 log = structlog.get_logger("bot.desk")
 
@@ -70,7 +68,7 @@ class JobAcceptance:
     async def accept(self, command: Draw | Reroll, context: CommandContext, available_bytes: int) -> Receipt:
         """Store and charge a job if its pictures fit into ``available_bytes``, and return its receipt.
 
-        The receipt has no position yet: the queue knows the job only after the commit. See ``with_position``.
+        The receipt has no position yet: the queue knows the job only after the commit.
 
         Raises:
             PersonError: Refused; nothing is charged or stored. For a reroll also NoSuchJob, or NotYours (the
@@ -91,10 +89,15 @@ class JobAcceptance:
                 job = await jobs.add(new_job, context.event_id, self._rules.max_waiting)
                 if job is None:
                     raise TooManyWaiting(limit=self._rules.max_waiting)
-                require_space(job.width_px, job.height_px, job.count, available_bytes)
+                # The largest size that a PNG of these pixels can have.
+                needed_bytes = job.count * (3 * job.width_px * job.height_px + 2**16)
+                if needed_bytes > available_bytes:
+                    raise NoDiskSpace(free_bytes=available_bytes, needed_bytes=needed_bytes)
                 is_repeated = False
                 credits_left = await self._ledger.charge(job)
-                self._store.after_commit(partial(self._enqueue, job))
+                self._store.after_commit(partial(self._queue.add, job))
+                facts = {"job_id": job.id, "person": job.person, "price": job.price}
+                self._store.after_commit(partial(log.info, "job accepted", **facts))
         return Receipt(
             job_id=job.id,
             recipe=recipe_of_job(job),
@@ -105,17 +108,6 @@ class JobAcceptance:
             address=Address(Platform(job.platform), job.chat_id, job.ref) if is_repeated else None,
             notes=notes,
         )
-
-    def with_position(self, receipt: Receipt) -> Receipt:
-        """Return the receipt with the job's present position and wait. Call it after the commit."""
-        queue, job_id = self._queue, receipt.job_id
-        position, wait = queue.scheduler.ahead_of(job_id).jobs, queue.estimate_wait(job_id)
-        return replace(receipt, position=position, wait=wait, is_loading=queue.is_loading())
-
-    def _enqueue(self, job: JobRow) -> None:
-        self._queue.add(job)
-        position = self._queue.scheduler.ahead_of(job.id).jobs
-        log.info("job accepted", job_id=job.id, person=job.person, price=job.price, position=position)
 
     async def _new_job(
         self, command: Draw | Reroll, context: CommandContext, person: int

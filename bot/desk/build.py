@@ -1,23 +1,23 @@
 """Build a desk: make its parts and connect them."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random, SystemRandom
 
 from bot.desk.acceptance import JobAcceptance
-from bot.desk.answers.stored import StoredAnswers
-from bot.desk.completion import JobCancellation, JobCompletion
-from bot.desk.delivery import OutboxDelivery
+from bot.desk.cancellation import JobCancellation
 from bot.desk.desk import Desk, DeskParts
 from bot.desk.drawing import Drawing, Renderer
 from bot.desk.files import PictureSpace
 from bot.desk.people.history import HistoryQueries
 from bot.desk.people.ledger import Ledger, TierMembership
 from bot.desk.people.linking import AccountLinking
-from bot.desk.progress import ProgressPublisher
-from bot.desk.queue import JobQueue, LoraPrefetch
+from bot.desk.queue import JobQueue, ProgressPublisher
 from bot.desk.recipes import LoraDefaults, LoraShelf, Recipes
+from bot.desk.results import JobCompletion, OutboxDelivery
+from bot.outcomes import Platform
 from bot.policy.rules import Rules
 from bot.store import Store
 from engine.checkpoint.model import ModelInfo
@@ -74,12 +74,22 @@ def build_desk(inputs: DeskInputs) -> Desk:
     defaults = LoraDefaults(store=store, shelf=shelf, from_settings=inputs.default_lora)
     tiers = TierMembership(store=store, rules=rules)
     ledger = Ledger(store=store, tiers=tiers, clock=clock)
-    queue = JobQueue(Scheduler(), inputs.costs, weight_of=tiers.weight_of, is_loading=inputs.is_loading)
+    queue = JobQueue(
+        Scheduler(),
+        inputs.costs,
+        weights=tiers.weights,
+        is_loading=inputs.is_loading,
+        prefetch=inputs.renderer.prefetch,
+    )
     progress = ProgressPublisher(store=store, queue=queue)
-    queue.on_change(progress.queue_changed)
-    queue.on_change(LoraPrefetch(queue, inputs.renderer.prefetch).queue_changed)
+    result_ready = {platform: asyncio.Event() for platform in Platform}
     completion = JobCompletion(
-        store=store, ledger=ledger, queue=queue, pictures_dir=pictures_dir, clock=clock
+        store=store,
+        ledger=ledger,
+        queue=queue,
+        pictures_dir=pictures_dir,
+        result_ready=result_ready,
+        clock=clock,
     )
     space = PictureSpace(pictures_dir, inputs.reserve_bytes)
     drawing = _build_drawing(inputs, queue, completion, progress, space)
@@ -95,7 +105,7 @@ def build_desk(inputs: DeskInputs) -> Desk:
     )
     delivery = OutboxDelivery(
         store=store,
-        result_ready=completion.result_ready,
+        result_ready=result_ready,
         progress=progress,
         pictures_dir=pictures_dir,
         clock=clock,
@@ -107,7 +117,7 @@ def build_desk(inputs: DeskInputs) -> Desk:
         tiers=tiers,
         queue=queue,
         pictures_dir=pictures_dir,
-        result_ready=completion.result_ready,
+        result_ready=result_ready,
         rules=rules,
         clock=clock,
     )
@@ -116,11 +126,11 @@ def build_desk(inputs: DeskInputs) -> Desk:
         rules=rules,
         model=inputs.model,
         clock=clock,
-        answers=StoredAnswers(store),
         shelf=shelf,
         defaults=defaults,
         tiers=tiers,
         queue=queue,
+        result_ready=result_ready,
         space=space,
         acceptance=acceptance,
         cancellation=JobCancellation(

@@ -1,12 +1,13 @@
 """The desk: every use case behind one class, and the loops that draw, deliver and publish.
 
-It answers chats from the store and never waits for a picture. Its answers survive a crash; ``run`` resumes at
-the start what a crash interrupted.
+It answers chats from the store and never waits for a picture. It handles a stored event once: its effect and
+its answer are one transaction, and a crash before ``Desk.finish_event`` leaves the answer in the inbox, where
+the next start finds it. ``run`` resumes what a crash interrupted.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 import structlog
@@ -26,20 +27,20 @@ from bot.commands.values import (
     Unlink,
 )
 from bot.desk.acceptance import JobAcceptance
-from bot.desk.answers.stored import StoredAnswers
-from bot.desk.completion import JobCancellation, JobCompletion
-from bot.desk.delivery import OutboxDelivery
+from bot.desk.answers import decode, encode
+from bot.desk.cancellation import JobCancellation
 from bot.desk.drawing import Drawing
 from bot.desk.files import PictureSpace, retry_while_full
 from bot.desk.people.history import HistoryQueries
 from bot.desk.people.ledger import TierMembership
 from bot.desk.people.linking import AccountLinking
-from bot.desk.progress import ChatOutput, ProgressPublisher
-from bot.desk.queue import JobQueue
+from bot.desk.queue import JobQueue, ProgressPublisher
 from bot.desk.recipes import LoraDefaults, LoraShelf
-from bot.errors import CannotSave, ChatNotAllowed
+from bot.desk.results import JobCompletion, OutboxDelivery
+from bot.errors import CannotSave, ChatNotAllowed, PersonError
 from bot.outcomes import (
     Address,
+    ChatOutput,
     CommandContext,
     HelpWithVocabulary,
     LoraSummary,
@@ -65,17 +66,18 @@ class DeskParts:
 
     Attributes:
         clock: UTC milliseconds.
+        result_ready: By platform, set when the outbox has a new result or one may have become due.
     """
 
     store: Store
     rules: Rules
     model: ModelInfo
     clock: Callable[[], int]
-    answers: StoredAnswers
     shelf: LoraShelf
     defaults: LoraDefaults
     tiers: TierMembership
     queue: JobQueue
+    result_ready: Mapping[Platform, asyncio.Event]
     space: PictureSpace
     acceptance: JobAcceptance
     cancellation: JobCancellation
@@ -98,22 +100,45 @@ class Desk:
     async def handle(self, command: Command, context: CommandContext) -> Outcome:
         """Do what the command says. When this returns a ``Receipt``, the job survives any crash.
 
-        An event that was stored and not finished is handled once; the second time it gets the same answer.
+        A stored event is handled once; the second time it gets the same answer. Answers to events that no
+        chat stored (the page, the console) are not kept.
 
         Raises:
-            PersonError: Refused; nothing is charged or changed. ``CannotSave`` means: not now.
+            PersonError: Refused; nothing is charged or changed. ``CannotSave``, never kept, means: not now.
         """
-        parts = self.parts
+        inbox, event, queue = self._store.inbox, (context.platform, context.event_id), self.parts.queue
         if isinstance(command, _READ_ONLY):
             return await self._execute(command, context)
-        # Measured before the transaction of ``answer_once``: a slow disk must not hold the write lock.
-        space_bytes = await parts.space.available_bytes() if isinstance(command, Draw | Reroll) else 0
-        outcome = await parts.answers.answer_once(
-            context, lambda: self._execute(command, context, space_bytes)
-        )
-        return parts.acceptance.with_position(outcome) if isinstance(outcome, Receipt) else outcome
+        # Measured before the transaction: a slow disk must not hold the write lock.
+        space_bytes = await self.parts.space.available_bytes() if isinstance(command, Draw | Reroll) else 0
+        answer: Outcome | PersonError
+        async with self._store.atomic():
+            stored = await inbox.find(*event)
+            if stored is not None and stored.answer is not None:
+                log.info("event answered as before", platform=context.platform, event_id=context.event_id)
+                answer = decode(stored.answer)
+            else:
+                try:
+                    async with self._store.atomic():  # a refusal undoes its own changes and nothing else
+                        answer = await self._execute(command, context, space_bytes)
+                except CannotSave:
+                    raise
+                except PersonError as refusal:
+                    answer = refusal
+                if stored is not None and not isinstance(answer, Receipt):
+                    await inbox.save_answer(*event, encode(answer))
+        if isinstance(answer, PersonError):
+            raise answer
+        if not isinstance(answer, Receipt):
+            return answer
+        position, wait = queue.scheduler.ahead_of(answer.job_id).jobs, queue.estimate_wait(answer.job_id)
+        return replace(answer, position=position, wait=wait, is_loading=queue.is_loading())
 
     async def _execute(self, command: Command, context: CommandContext, space_bytes: int = 0) -> Outcome:
+        """Carry out the command, in the transaction of ``handle`` unless it is read-only.
+
+        It waits for nothing outside this process, and changes memory through ``Store.after_commit``.
+        """
         parts = self.parts
         try:
             require_permission(command, context, parts.rules)
@@ -157,7 +182,7 @@ class Desk:
                 await self._store.defaults.move_chat(platform, old_chat_id, new_chat_id)
                 await self._store.jobs.move_chat(platform, old_chat_id, new_chat_id)
                 await self._store.outbox.make_due(platform, new_chat_id)
-                self._store.after_commit(self.parts.delivery.check_now)
+                self._store.after_commit(self.parts.result_ready[platform].set)
 
         await retry_while_full(move)
         log.info("chat migrated", platform=platform, old_chat_id=old_chat_id, new_chat_id=new_chat_id)

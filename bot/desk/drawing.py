@@ -20,10 +20,9 @@ from typing import Protocol
 
 import structlog
 
-from bot.desk.completion import JobCompletion
 from bot.desk.files import PictureSpace, retry_while_full
-from bot.desk.progress import ProgressPublisher
-from bot.desk.queue import JobQueue, wait_for_change
+from bot.desk.queue import JobQueue, ProgressPublisher
+from bot.desk.results import JobCompletion
 from bot.errors import CannotSave
 from bot.outcomes import JobState
 from bot.store import Store
@@ -227,7 +226,7 @@ class Drawing:
     def close(self) -> None:
         """Claim no more. Jobs in the renderer stop after their current step and wait for the next start."""
         self._closing.set()
-        self._queue.changed.notify()
+        self._queue.changed.set()
         for claim in self._claims:
             if claim.state in HOLDS_A_SLOT:
                 self._renderer.cancel(claim.job.id)
@@ -238,7 +237,11 @@ class Drawing:
             async with asyncio.TaskGroup() as group:
                 try:
                     while not self._closing.is_set():
-                        await self._claim_next(group)
+                        self._queue.changed.clear()
+                        wait_s = await self._claim_next(group)
+                        with contextlib.suppress(TimeoutError):
+                            async with asyncio.timeout(wait_s):
+                                await self._queue.changed.wait()
                 except CannotSave:
                     log.warning(UNSAVED)
         finally:
@@ -246,27 +249,27 @@ class Drawing:
             with contextlib.suppress(CannotSave):
                 await self._store.jobs.requeue_leased(self._lease)
 
-    async def _claim_next(self, group: asyncio.TaskGroup) -> None:
-        """Claim the next job, or refuse it, or wait for a change."""
+    async def _claim_next(self, group: asyncio.TaskGroup) -> float | None:
+        """Claim the next job or refuse it, if there is one that can be drawn now.
+
+        Returns:
+            How many seconds to wait for a change of the queue before the next call; None: until a change.
+        """
         queue = self._queue
-        change = queue.changed.next_change
         slots = sum(claim.state in HOLDS_A_SLOT for claim in self._claims)
         if slots >= MAX_IN_FLIGHT or len(self._claims) >= MOST_CLAIMED:
-            await wait_for_change(change, None)
-            return
+            return None
         if queue.is_loading() and not self._costs.knows_weights:  # no need of memory can be predicted
-            await wait_for_change(change, LOADING_WAIT_S)
-            return
-        if queue.jobs and not await self._space.has_space():
-            await wait_for_change(change, NO_SPACE_WAIT_S)
-            return
+            return LOADING_WAIT_S
+        if queue.jobs and await self._space.available_bytes() < 0:
+            return NO_SPACE_WAIT_S
         decision = queue.next(await asyncio.to_thread(self._probe.read))
         if refused := decision.refuse:
             log.warning("job can never fit", job_id=refused, reason=decision.reason)
             await self._saved(lambda: self._completion.refuse(refused))
             queue.remove(refused)
         elif (job_id := decision.job_id) is None:
-            await wait_for_change(change, NO_SPACE_WAIT_S if queue.jobs else None)
+            return NO_SPACE_WAIT_S if queue.jobs else None
         elif job := await self._saved(lambda: self._store.jobs.claim(job_id, self._lease, self._clock())):
             log.info("job claimed", job_id=job.id, attempt=job.attempt, reason=decision.reason)
             claim = Claim(job)
@@ -274,13 +277,19 @@ class Drawing:
             group.create_task(self._process(claim), name=f"draw {job.id}")
         else:
             queue.remove(job_id)  # cancelled a moment ago
+        return 0.0
 
     async def _process(self, claim: Claim) -> None:
         """Have a claimed job drawn, and save what comes of it."""
         job, is_closing = claim.job, self._closing.is_set
         try:
-            answer = await self._render(claim)
-            self._costs.learn(_request_of(job), answer)
+            if sum(other.state in HOLDS_A_SLOT for other in self._claims) == 1:  # none is drawn before it
+                self._progress.publish_step(Progress(job.id, job.attempt, index=0, step=0, steps=job.steps))
+            request = _request_of(job)
+            answer: Finished | Stopped | Failed = Stopped(job.id, job.attempt)
+            if not (is_closing() or job.id in self._to_stop):  # else stopped before the renderer knew the job
+                answer = await self._renderer.render(request, partial(self._listen, claim))
+            self._costs.learn(request, answer)
             self._advance(claim, ClaimEvent.ANSWERED)
             started = replace(job, started_ms=claim.started_ms)
             record = self._completion.record_answer
@@ -292,17 +301,9 @@ class Drawing:
         finally:
             self._claims.remove(claim)
             self._to_stop.discard(job.id)
-            self._queue.changed.notify()  # a slot is free
+            self._queue.changed.set()  # a slot is free
 
-    async def _render(self, claim: Claim) -> Finished | Stopped | Failed:
-        job = claim.job
-        if sum(other.state in HOLDS_A_SLOT for other in self._claims) == 1:  # none is drawn before it
-            self._progress.publish_step(Progress(job.id, job.attempt, index=0, step=0, steps=job.steps))
-        if self._closing.is_set() or job.id in self._to_stop:  # requested before the renderer knew the job
-            return Stopped(job.id, job.attempt)
-        return await self._renderer.render(_request_of(job), lambda event: self._listen(event, claim))
-
-    def _listen(self, event: Event, claim: Claim) -> None:
+    def _listen(self, claim: Claim, event: Event) -> None:
         if isinstance(event, Drawn):
             claim.drawn.append(event.picture)
             if claim.progress is not None:
@@ -340,7 +341,9 @@ class Drawing:
             log.warning(UNSAVED)
             return
         if rule.pauses:
-            await wait_for_change(self._closing, NOT_READY_WAIT_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(NOT_READY_WAIT_S):
+                    await self._closing.wait()
 
 
 def _request_of(job: JobRow) -> RenderRequest:

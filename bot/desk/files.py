@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from bot.errors import CannotSave, NoDiskSpace
+from bot.errors import CannotSave
 from bot.outcomes import PictureFile
 from bot.store.rows import PictureRow
 from engine.durable import make_folder, write_file
@@ -93,10 +93,10 @@ class PictureSpace:
         self._clock = clock
         self._measured_s = float("-inf")
         self._available_bytes = 0
-        self._full = LogLimiter("disk full: waiting jobs are not drawn", clock)
+        self._full = LogLimiter("disk full: no job is drawn", clock)
 
     async def available_bytes(self) -> int:
-        """Return how many bytes pictures may use; negative if less than the reserve is free.
+        """Return how many bytes pictures may use; negative, and logged, if less than the reserve is free.
 
         A disk that cannot be measured counts as empty: writing to it then reports the real error.
         """
@@ -109,25 +109,9 @@ class PictureSpace:
             except OSError:
                 self._available_bytes = 2**62
             self._measured_s = self._clock()
+        if self._available_bytes < 0:
+            self._full.error(missing_mib=-(self._available_bytes // 2**20), folder=str(self._folder))
         return self._available_bytes
-
-    async def has_space(self) -> bool:
-        """Whether the next job may be drawn; if not, log so once a minute."""
-        available_bytes = await self.available_bytes()
-        if available_bytes < 0:
-            self._full.error(missing_mib=-(available_bytes // 2**20), folder=str(self._folder))
-        return available_bytes >= 0
-
-
-def require_space(width_px: int, height_px: int, count: int, available_bytes: int) -> None:
-    """Return if the pictures fit into ``available_bytes``, each with the largest size that a PNG can have.
-
-    Raises:
-        NoDiskSpace: They do not fit.
-    """
-    needed_bytes = count * (3 * width_px * height_px + 2**16)
-    if needed_bytes > available_bytes:
-        raise NoDiskSpace(free_bytes=available_bytes, needed_bytes=needed_bytes)
 
 
 @dataclass(frozen=True, slots=True)

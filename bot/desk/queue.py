@@ -1,43 +1,34 @@
-"""The jobs that wait for the card, in memory, and the signals that report changes.
+"""The jobs that wait for the card, in memory, and the status that their placeholders show.
 
-The store keeps the jobs; the queue is rebuilt from it at every start.
+The store keeps the jobs; the queue is rebuilt from it at every start. Only the newest status of a job counts,
+and a status lost in a crash is published again by the next step. Each job has at most one ``show`` in flight;
+``stop_updates`` waits for it, so that no late status replaces a result.
 """
 
 import asyncio
-import contextlib
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 
+import structlog
+
+from bot.outcomes import Address, ChatOutput, JobState, Platform, Status
+from bot.store import Store
 from bot.store.rows import JobRow
 from engine.planner.cost import Cost, CostBook
 from engine.planner.headroom import Headroom
-from engine.request import LoraChoice, TimeEstimate
+from engine.request import LoraChoice, Picture, Progress, TimeEstimate
 from engine.scheduler import Decision, Scheduler, Waiting
 
+log = structlog.get_logger("bot.desk")
+
+ANNOUNCED_POSITIONS = (1, 2, 3, 5, 10)  # a placeholder is edited when its job first comes this near
+FAR = ANNOUNCED_POSITIONS[-1] + 1  # every position beyond
 PREFETCH_JOBS = 8  # how many waiting jobs the prefetch looks at
 PREFETCH_LORAS = 4  # at 159 MB each, they fill about half of the worker's cache and evict none in use
-
-
-class ChangeSignal:
-    """Wakes every task that waits for a change.
-
-    Attributes:
-        next_change: The next ``notify`` sets it. Take it before you read the state, or you may miss a change.
-    """
-
-    def __init__(self) -> None:
-        self.next_change = asyncio.Event()
-
-    def notify(self) -> None:
-        """Wake every task that waits on the current ``next_change``."""
-        self.next_change.set()
-        self.next_change = asyncio.Event()
-
-
-async def wait_for_change(change: asyncio.Event, timeout_s: float | None) -> None:
-    """Return when ``change`` is set, or after ``timeout_s``."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(timeout_s):
-            await change.wait()
+PUBLISH_EVERY_S = 1.0  # Telegram's limit for one chat
+SHOW_TIMEOUT_S = 10.0
+ANNOUNCED_AT_ONCE = 20  # of a thousand jobs that wait at a start, the last is announced within a minute
 
 
 class MonotonicClock:
@@ -67,12 +58,14 @@ class JobQueue:
     Args:
         scheduler: Decides the order.
         costs: Predicts what a job needs.
-        weight_of: The person's share of the card, as a multiple of the usual share.
+        weights: Each person's share of the card, as a multiple of the usual share; 1 for people not named.
         is_loading: Whether the worker still loads its model.
+        prefetch: Has the worker read these LoRAs into main memory in advance, soonest needed first.
 
     Attributes:
         jobs: The waiting jobs by id.
-        changed: Notified when a job joins or leaves.
+        was_loading: Whether the model was still loading at the last change.
+        changed: Set after every change; the loop that waits for changes clears it before it reads the queue.
     """
 
     def __init__(
@@ -80,20 +73,25 @@ class JobQueue:
         scheduler: Scheduler,
         costs: CostBook,
         *,
-        weight_of: Callable[[int], int],
+        weights: Mapping[int, int],
         is_loading: Callable[[], bool],
+        prefetch: Callable[[tuple[LoraChoice, ...]], None],
     ) -> None:
         self._costs = costs
-        self._weight_of = weight_of
-        self._listeners: list[Callable[[str], None]] = []
+        self._weights = weights
+        self._prefetch = prefetch
+        self._prefetched: tuple[LoraChoice, ...] = ()
+        self._publish_position: Callable[[str], None] = lambda _: None
+        self._announced: dict[str, int] = {}  # waiting job → the position that its placeholder shows
+        self.was_loading = False
         self.scheduler = scheduler
         self.is_loading = is_loading
         self.jobs: dict[str, JobRow] = {}
-        self.changed = ChangeSignal()
+        self.changed = asyncio.Event()
 
-    def on_change(self, listener: Callable[[str], None]) -> None:
-        """Call ``listener`` after every change, with the id of the job that joined or an empty string."""
-        self._listeners.append(listener)
+    def on_new_position(self, publish: Callable[[str], None]) -> None:
+        """Call ``publish`` with the id of every job whose placeholder must show a new position."""
+        self._publish_position = publish
 
     def add(self, job: JobRow) -> None:
         """Add a queued job; one that waits already keeps its position.
@@ -106,23 +104,23 @@ class JobQueue:
             job.person,
             self._cost_of(job),
             job.accepted_order,
-            weight=self._weight_of(job.person),
+            weight=self._weights.get(job.person, 1),
             pictures=job.count,
             is_alone=job.attempt > 0,
         )
         self.scheduler.add(waiting)
-        self._notify(job.id)
+        self.report_change(job.id)
 
     def remove(self, job_id: str) -> None:
         """Remove a job; unknown ids are ignored."""
         self.scheduler.remove(job_id)
         self.jobs.pop(job_id, None)
-        self._notify()
+        self.report_change()
 
     def merge(self, person: int, into: int) -> None:
         """Give one person's jobs to another."""
         self.scheduler.merge(person, into)
-        self._notify()
+        self.report_change()
 
     def next(self, headroom: Headroom) -> Decision:
         """Return which job to draw next, by what is known now; that job waits no longer."""
@@ -136,42 +134,129 @@ class JobQueue:
     def charge_time(self, job_id: str, seconds: float) -> None:
         """Count the time that a job was drawn against its person's next jobs."""
         self.scheduler.update(job_id, self._costs.work_of(seconds))
-        self._notify()
+        self.report_change()
 
     def estimate_wait(self, job_id: str) -> TimeEstimate | None:
         """Return the time until a job starts; None while nothing was measured, or the model still loads."""
         work = self.scheduler.ahead_of(job_id).work
         return None if work is None or self.is_loading() else self._costs.estimate_of(work)
 
+    def report_change(self, joined: str = "") -> None:
+        """Wake the drawing loop, prefetch the LoRAs of the next jobs, and publish new positions.
+
+        Only jobs that came near are published, and all near jobs once the model has loaded.
+
+        Args:
+            joined: The job that joined with this change; its receipt shows its first position.
+        """
+        self.changed.set()
+        needed: dict[str, LoraChoice] = {}
+        for job_id in self.scheduler.queue(PREFETCH_JOBS):
+            for lora in self.jobs[job_id].loras:
+                needed.setdefault(lora.sha256, lora)
+        loras = tuple(needed.values())[:PREFETCH_LORAS]
+        if loras and loras != self._prefetched:
+            self._prefetched = loras
+            self._prefetch(loras)
+        is_loading = self.is_loading()
+        has_loaded = self.was_loading and not is_loading
+        self.was_loading = is_loading
+        self._announced = {job: position for job, position in self._announced.items() if job in self.jobs}
+        for job_id in self.scheduler.queue(FAR):
+            position = self.scheduler.ahead_of(job_id).jobs
+            announced = next((one for one in ANNOUNCED_POSITIONS if position <= one), FAR)
+            is_nearer = announced < self._announced.get(job_id, FAR)
+            if job_id == joined:
+                self._announced.setdefault(job_id, announced)
+            elif is_nearer:  # other jobs may also move ahead of it; that is not published
+                self._announced[job_id] = announced
+            if has_loaded or (is_nearer and job_id != joined):
+                self._publish_position(job_id)
+
     def _cost_of(self, job: JobRow) -> Cost:
         return self._costs.predict(job.width_px, job.height_px, job.count, len(job.loras))
 
-    def _notify(self, joined: str = "") -> None:
-        self.changed.notify()
-        for listener in self._listeners:
-            listener(joined)
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """The newest step of a job that is being drawn, and its complete pictures."""
+
+    progress: Progress
+    pictures: tuple[Picture, ...] = ()
 
 
-class LoraPrefetch:
-    """Has the renderer read the LoRAs of the next jobs into main memory in advance.
+class ProgressPublisher:
+    """Publishes positions and steps to the chats.
 
     Args:
-        queue: Read whenever it changes.
-        prefetch: The renderer's method.
+        every_s: The shortest time between two updates of a placeholder; only the newest status is sent.
     """
 
-    def __init__(self, queue: JobQueue, prefetch: Callable[[tuple[LoraChoice, ...]], None]) -> None:
+    def __init__(self, *, store: Store, queue: JobQueue, every_s: float = PUBLISH_EVERY_S) -> None:
+        self._store = store
         self._queue = queue
-        self._prefetch = prefetch
-        self._requested: tuple[LoraChoice, ...] = ()
+        self._every_s = every_s
+        self._changed = asyncio.Event()
+        self._unpublished: dict[str, _Step | None] = {}  # job → its step; None: its position
+        self._showing: dict[str, asyncio.Task[None]] = {}
+        self._unannounced: deque[str] = deque()
+        queue.on_new_position(self._publish_position)
 
-    def queue_changed(self, _joined: str = "") -> None:
-        """Request the LoRAs of the next jobs, if they differ from the last request."""
-        needed: dict[str, LoraChoice] = {}
-        for job_id in self._queue.scheduler.queue(PREFETCH_JOBS):
-            for choice in self._queue.jobs[job_id].loras:
-                needed.setdefault(choice.sha256, choice)
-        loras = tuple(needed.values())[:PREFETCH_LORAS]
-        if loras and loras != self._requested:
-            self._requested = loras
-            self._prefetch(loras)
+    def publish_step(self, progress: Progress, pictures: tuple[Picture, ...] = ()) -> None:
+        """Publish that a step is done (0: the job starts) and ``pictures`` of the job are complete."""
+        self._queue.scheduler.progress(progress.job_id, progress.index + progress.step / progress.steps)
+        if self._queue.was_loading != self._queue.is_loading():
+            self._queue.report_change()  # the model has loaded: positions are published with their waits
+        self._unpublished[progress.job_id] = _Step(progress, pictures)
+        self._changed.set()
+
+    def announce_positions(self, job_ids: Iterable[str]) -> None:
+        """Publish the positions of an earlier run's jobs, a few at a time: their chats do not know them."""
+        self._unannounced.extend(job_ids)
+        self._changed.set()
+
+    async def stop_updates(self, job_id: str) -> None:
+        """Publish nothing more about this job; return when no status of it is in flight."""
+        self._unpublished.pop(job_id, None)
+        if task := self._showing.get(job_id):
+            await asyncio.wait({task})
+
+    async def run(self, chats: Mapping[Platform, ChatOutput]) -> None:
+        """Publish until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                self._changed.clear()
+                for _ in range(min(ANNOUNCED_AT_ONCE, len(self._unannounced))):
+                    self._unpublished.setdefault(self._unannounced.popleft(), None)
+                if not self._unpublished:
+                    await self._changed.wait()
+                for job_id in [job_id for job_id in self._unpublished if job_id not in self._showing]:
+                    show = self._show(job_id, self._unpublished.pop(job_id), chats)
+                    self._showing[job_id] = group.create_task(show, name=f"show {job_id}")
+                await asyncio.sleep(self._every_s)
+
+    def _publish_position(self, job_id: str) -> None:
+        self._unpublished[job_id] = None
+        self._changed.set()
+
+    async def _show(self, job_id: str, step: _Step | None, chats: Mapping[Platform, ChatOutput]) -> None:
+        state = JobState.QUEUED if step is None else JobState.RUNNING
+        queue = self._queue
+        try:
+            job = await self._store.jobs.find(job_id)
+            if job is None or job.state != state or not (chat := chats.get(Platform(job.platform))):
+                return
+            address = Address(Platform(job.platform), job.chat_id, job.ref)
+            status = Status(job.id, address, job.locale, job.count, None, is_loading=queue.is_loading())
+            if step is None:
+                position = queue.scheduler.ahead_of(job.id).jobs
+                status = replace(status, position=position, wait=queue.estimate_wait(job.id))
+            else:
+                index, done, steps = step.progress.index, step.progress.step, step.progress.steps
+                status = replace(status, index=index, step=done, steps=steps, pictures=step.pictures)
+            async with asyncio.timeout(SHOW_TIMEOUT_S):
+                await chat.show(status)
+        except Exception as error:  # noqa: BLE001 - supervision: a status is tried once, whatever a platform raises
+            log.info("status not shown", job_id=job_id, error=type(error).__name__)
+        finally:
+            self._showing.pop(job_id, None)

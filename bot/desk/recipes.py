@@ -187,7 +187,8 @@ class Recipes:
         if any(normalize(wish.name) == NO_LORA for wish in wishes):
             wishes = ()
         loras, triggers = self._pin(wishes)
-        _require_total_weight(loras)
+        if round(sum(abs(lora.weight) for lora in loras), 3) > MAX_TOTAL_WEIGHT:
+            raise _weights_too_high(loras)
         prompt = compose_prompt(draw.prompt.strip(), draw.face, triggers)
         if not prompt:
             raise EmptyPrompt
@@ -286,14 +287,13 @@ def recipe_of_job(job: JobRow) -> Recipe:
     )
 
 
-def _require_total_weight(loras: tuple[LoraChoice, ...]) -> None:
+def _weights_too_high(loras: tuple[LoraChoice, ...]) -> WeightsTooHigh:
+    """Return the refusal, with an example of smaller weights in the same proportion."""
     total = sum(abs(lora.weight) for lora in loras)
-    if round(total, 3) <= MAX_TOTAL_WEIGHT:
-        return
     share = MAX_TOTAL_WEIGHT / total
     within = [LoraWish(lora.name, math.trunc(round(100 * share * lora.weight, 6)) / 100) for lora in loras]
     example = " ".join(map(lora_text, within))
-    raise WeightsTooHigh(total=round(total, 2), limit=MAX_TOTAL_WEIGHT, example=example)
+    return WeightsTooHigh(total=round(total, 2), limit=MAX_TOTAL_WEIGHT, example=example)
 
 
 def _entry_of(file: LoraFile) -> _Entry:

@@ -6,13 +6,13 @@ from bot.messages.catalogue import N_, PLATFORM_NAMES, Times, format_time, join_
 from bot.messages.guide import help_text
 from bot.messages.jobs import STATES, format_note, format_position, settings_of
 from bot.outcomes import (
-    CancelAsked,
+    CancelAccepted,
     CreditBalance,
     HelpWithVocabulary,
     History,
     HistoryEntry,
-    LinkAsked,
     LinkCode,
+    LinkConfirmation,
     Linked,
     LoraListing,
     LoraSummary,
@@ -33,7 +33,7 @@ def format_outcome(outcome: Outcome, locale: str, *, times: Times = "utc") -> st
     match outcome:
         case Receipt():
             return _receipt(outcome, locale)
-        case CancelAsked(job_id=job_id, was_running=True):
+        case CancelAccepted(job_id=job_id, was_running=True):
             return text(
                 N_(
                     "Stopping job {job_id} after its current step. You get back the credits for what "
@@ -42,7 +42,7 @@ def format_outcome(outcome: Outcome, locale: str, *, times: Times = "utc") -> st
                 locale,
                 job_id=job_id,
             )
-        case CancelAsked(job_id=job_id, refund=refund):
+        case CancelAccepted(job_id=job_id, refund=refund):
             sentence = N_("Job {job_id} is cancelled. Credits refunded: {refund}.")
             return text(sentence, locale, job_id=job_id, refund=refund)
         case CreditBalance():
@@ -57,7 +57,7 @@ def format_outcome(outcome: Outcome, locale: str, *, times: Times = "utc") -> st
             return _history(outcome, locale)
         case Originals(job_id=job_id):
             return text(N_("The files of job {job_id}, as they were drawn:"), locale, job_id=job_id)
-        case LinkCode() | LinkAsked() | Linked() | Unlinked():
+        case LinkCode() | LinkConfirmation() | Linked() | Unlinked():
             return _linking(outcome, locale)
         case LoraListing():
             return _shelf(outcome, locale)
@@ -117,7 +117,7 @@ def format_history_entry(entry: HistoryEntry, locale: str) -> str:
     )
 
 
-def _linking(outcome: LinkCode | LinkAsked | Linked | Unlinked, locale: str) -> str:
+def _linking(outcome: LinkCode | LinkConfirmation | Linked | Unlinked, locale: str) -> str:
     match outcome:
         case LinkCode():
             sentence = N_(
@@ -125,7 +125,7 @@ def _linking(outcome: LinkCode | LinkAsked | Linked | Unlinked, locale: str) -> 
                 "share one history and one allowance. Don't show the code to anyone."
             )
             return text(sentence, locale, code=format_link_code(outcome.code), minutes=outcome.minutes)
-        case LinkAsked():
+        case LinkConfirmation():
             sentence = N_(
                 "This code belongs to “{name}” on {platform}. If that is you, type “/link {code}” again "
                 "to link the chats; “{name}” can then see all your pictures. If it isn't you, don't."

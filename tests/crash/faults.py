@@ -7,10 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bot.desk import completion, drawing
-from bot.desk.completion import JobCompletion
-from bot.desk.delivery import OutboxDelivery
+from bot.desk import drawing, results
 from bot.desk.people.ledger import Ledger
+from bot.desk.results import JobCompletion, OutboxDelivery
 from bot.outcomes import JobResult
 from bot.store.chats import Inbox
 from bot.store.database import Database
@@ -142,10 +141,10 @@ def refund_outside_and_not_unique() -> None:
         now = await completion._store.jobs.find(job.id)
         if now and (now.attempt, now.lease) == (job.attempt, job.lease):
             async with completion._store.atomic():
-                await real_refund(completion._ledger, job, kept=len(pictures))
+                await real_refund(completion._ledger, job, job.count - len(pictures))
         return await real_end(completion, job, *args, pictures=pictures, **facts)
 
-    async def refund(_: Ledger, job: JobRow, kept: int) -> int:
+    async def refund(_: Ledger, job: JobRow, missing: int) -> int:
         return 0
 
     JobCompletion.end, Ledger.refund = end, refund  # type: ignore[method-assign]
@@ -169,7 +168,7 @@ def a_ready_job_pays_for_its_neighbour() -> None:
 
 def picture_row_before_its_file() -> None:
     """The rows are stored first, then the files that they name."""
-    save, end = completion.save_pictures, JobCompletion.end
+    save, end = results.save_pictures, JobCompletion.end
     unsaved: dict[str, tuple[Sequence[Picture], Path]] = {}
 
     def rows_alone(job_id: str, pictures: Sequence[Picture], folder: Path) -> tuple[PictureRow, ...]:
@@ -184,7 +183,7 @@ def picture_row_before_its_file() -> None:
         if job.id in unsaved:
             await asyncio.to_thread(save, job.id, *unsaved.pop(job.id))
 
-    completion.save_pictures = rows_alone
+    results.save_pictures = rows_alone
     JobCompletion.end = end_then_save  # type: ignore[method-assign]
 
 

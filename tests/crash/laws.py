@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from bot.desk.completion import MAX_ATTEMPTS
+from bot.desk.results import MAX_ATTEMPTS
 
 LAWS = {
     "a job without its one origin": "SELECT id FROM job "

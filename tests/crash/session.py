@@ -32,10 +32,11 @@ from bot.commands.values import (
     Scope,
     Unlink,
 )
-from bot.desk import delivery, drawing
+from bot.desk import drawing, results
 from bot.errors import AlreadyEnded, NothingToCancel, PersonError
-from bot.outcomes import CancelAsked, JobState, LinkCode, Platform, Receipt
+from bot.outcomes import CancelAccepted, JobState, LinkCode, Platform, Receipt
 from bot.policy.rules import Rules
+from engine.backoff import Backoff
 from engine.planner.cost import CostBook
 from tests.crash.faults import FAULTS
 from tests.crash.kinds import ROUND, Kind, KindChat, KindRenderer, append
@@ -79,7 +80,7 @@ def run_sessions(plan: Plan, ready: Connection) -> None:
     with (plan.folder / "stderr.log").open("a") as log:
         os.dup2(log.fileno(), 2)
     drawing.NOT_READY_WAIT_S = 0.005
-    delivery.BACK_OFF_S, delivery.MAX_BACK_OFF_S, delivery.MAX_ATTEMPTS = 0.005, 0.05, 4
+    results.BACK_OFF, results.MAX_DELIVERIES = Backoff((0.005, 0.01, 0.02, 0.04, 0.05)), 4
     if plan.fault:
         FAULTS[plan.fault]()
     random = Random(plan.seed)
@@ -236,7 +237,7 @@ class _Platform:
             answer: object = await self._desk.handle(Cancel(), a_context(event_id, person))
         except PersonError as refusal:
             answer = type(refusal).__name__
-        said = answer.job_id if isinstance(answer, CancelAsked) else answer
+        said = answer.job_id if isinstance(answer, CancelAccepted) else answer
         append(self._folder / "withdrawn.log", f"{event_id} {said}")
         await asyncio.sleep(0.003)  # sent, and not yet finished
 

@@ -15,7 +15,7 @@ from bot.chats.telegram_.address import ChatAddress
 from bot.commands.values import Cancel, Command, Draw, Help, Quota, Reroll
 from bot.outcomes import (
     Address,
-    CancelAsked,
+    CancelAccepted,
     CommandContext,
     CreditBalance,
     JobResult,
@@ -47,7 +47,7 @@ class Script:
                 address = self.addresses.get(job_id, context.address) if is_known else None
                 return Receipt(job_id, RECIPE, 1, 9, 0, None, repeated=is_known, address=address)
             case Cancel(job_id=job_id):
-                return CancelAsked(job_id, was_running=False, refund=1)
+                return CancelAccepted(job_id, was_running=False, refund=1)
             case Quota():
                 return CreditBalance(9, 10, 1_790_000_000)
         return Help()

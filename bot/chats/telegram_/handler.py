@@ -42,7 +42,7 @@ from bot.commands.grammar import parse
 from bot.commands.values import Cancel, Command, Draw, Help
 from bot.errors import AlreadyEnded, NoPrivateChat, PersonError
 from bot.outcomes import (
-    CancelAsked,
+    CancelAccepted,
     CommandContext,
     History,
     Originals,
@@ -210,7 +210,7 @@ class UpdateHandler:
                     lambda: self._pictures.send_history(history, address, context.locale),
                     lambda: self._pictures.send_newest(history, address),
                 )
-            case CancelAsked(was_running=False):
+            case CancelAccepted(was_running=False):
                 self._registry.record_typed_cancel(outcome.job_id, address.chat_id)
         return self._text_reply(address, messages.format_outcome(outcome, context.locale))
 
@@ -236,7 +236,7 @@ class UpdateHandler:
             case Originals() as originals:
                 await answer.stop_spinner()
                 return Reply(lambda: self._pictures.send_originals(originals, press.address))
-            case CancelAsked(job_id=cancelled_id):
+            case CancelAccepted(job_id=cancelled_id):
                 # The job's own message is about to say that the job is cancelled.
                 await answer.stop_spinner(
                     messages.format_outcome(outcome, locale) if outcome.was_running else ""

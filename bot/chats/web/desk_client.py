@@ -109,7 +109,6 @@ def _context(conversation: Conversation) -> CommandContext:
         user_id=LOCAL_PERSON,
         address=Address(Platform.WEB, conversation.chat_id),
         locale=conversation.locale,
-        is_chat_admin=True,
     )
 
 

@@ -1,12 +1,13 @@
 """A person's newest jobs with their pictures, and the credits left."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from bot.commands.values import Mine, Original
 from bot.desk.files import SavedPictures, find_pictures
 from bot.desk.people.ledger import Ledger, TierMembership
-from bot.desk.queue import ChangeSignal, JobQueue
+from bot.desk.queue import JobQueue
 from bot.desk.recipes import recipe_of_job
 from bot.errors import NoSuchJob, NotInPublic, NotYours, PicturesGone
 from bot.outcomes import (
@@ -16,6 +17,7 @@ from bot.outcomes import (
     HistoryEntry,
     JobState,
     Originals,
+    Platform,
 )
 from bot.policy.rules import Rules, is_host
 from bot.store import Store
@@ -41,7 +43,7 @@ class HistoryQueries:
         tiers: TierMembership,
         queue: JobQueue,
         pictures_dir: Path,
-        result_ready: ChangeSignal,
+        result_ready: Mapping[Platform, asyncio.Event],
         rules: Rules,
         clock: Callable[[], int],
     ) -> None:
@@ -130,14 +132,13 @@ class HistoryQueries:
             # Without a ref it becomes a new message: the old one is out of reach, this one shows the list.
             await self._store.jobs.set_address(job_id, context.address.platform, context.address.chat_id, "")
         if kept:
-            self._store.after_commit(self._result_ready.notify)
+            self._store.after_commit(self._result_ready[context.platform].set)
 
 
 def _entry(job: JobRow, state: JobState, pictures: SavedPictures) -> HistoryEntry:
     return HistoryEntry(
         job_id=job.id,
         state=state,
-        created_at_ms=job.created_ms,
         recipe=recipe_of_job(job),
         pictures=pictures.files,
         missing=pictures.missing,

@@ -13,13 +13,18 @@ from bot.store.rows import AccountRow, JobRow, LedgerKind
 
 
 class TierMembership:
-    """Finds people in the host's tiers, under each of their identities."""
+    """Finds people in the host's tiers, under each of their identities.
+
+    Attributes:
+        weights: Each person's share of the card, as ``entitlement_of`` last found it; only people of the
+            tiers, who are few. Everybody else has the usual share, 1.
+    """
 
     def __init__(self, *, store: Store, rules: Rules) -> None:
         self._store = store
         self._rules = rules
         self._usual = rules.entitlement_of(())
-        self._known: dict[int, Entitlement] = {}  # only the people of the tiers, who are few
+        self.weights: dict[int, int] = {}
 
     async def load(self) -> None:
         """Find the people of all tiers, before stored jobs join the queue again."""
@@ -27,7 +32,8 @@ class TierMembership:
         found: defaultdict[int, list[str]] = defaultdict(list)
         for person, name in await self._store.links.people_of(names):
             found[person].append(name)
-        self._known = {person: self._rules.entitlement_of(named) for person, named in found.items()}
+        for person, named in found.items():
+            self.weights[person] = self._rules.entitlement_of(named).weight
 
     async def entitlement_of(self, person: int) -> Entitlement:
         """Return what the person is entitled to now; linking may change it."""
@@ -35,15 +41,11 @@ class TierMembership:
             return self._usual
         identities = await self._store.links.identities_of(person)
         entitlement = self._rules.entitlement_of(f"{platform}:{user_id}" for platform, user_id in identities)
-        if entitlement == self._usual:
-            self._known.pop(person, None)
+        if entitlement.weight == self._usual.weight:
+            self.weights.pop(person, None)
         else:
-            self._known[person] = entitlement
+            self.weights[person] = entitlement.weight
         return entitlement
-
-    def weight_of(self, person: int) -> int:
-        """Return the person's share of the card, as ``entitlement_of`` last found it, from memory."""
-        return self._known.get(person, self._usual).weight
 
 
 class Ledger:
@@ -114,12 +116,12 @@ class Ledger:
             raise NoCreditsLeft(price=job.price, credits=account.credits, renews_at_s=account.renews_at_s)
         return account.credits - job.price
 
-    async def refund(self, job: JobRow, kept: int) -> int:
-        """Refund the missing pictures of an ended job, and return the credits. Call it once for a job.
+    async def refund(self, job: JobRow, missing: int) -> int:
+        """Refund the ``missing`` pictures of an ended job, and return the credits. Call it once for a job.
 
         The refund goes to the job's present person: since it was claimed, its person may have been linked.
         """
-        credits = refund(job.price, job.count, job.count - kept)
+        credits = refund(job.price, job.count, missing)
         if credits and (stored := await self._store.jobs.find(job.id)):
             await self._store.people.move_credits(
                 stored.person, LedgerKind.REFUND, credits, self._clock(), job.id

@@ -21,7 +21,7 @@ from bot.desk.people.attempts import LinkAttempts
 from bot.desk.people.ledger import Ledger
 from bot.desk.queue import JobQueue
 from bot.errors import AlreadyLinked, BadLinkCode, NotLinked, OwnLinkCode
-from bot.outcomes import CommandContext, LinkAsked, LinkCode, Linked, Platform, Unlinked
+from bot.outcomes import CommandContext, LinkCode, LinkConfirmation, Linked, Platform, Unlinked
 from bot.policy.rules import require_private_chat
 from bot.store import Store
 
@@ -43,7 +43,7 @@ class AccountLinking:
         self._random = random
         self._attempts = LinkAttempts(clock)
 
-    async def link(self, command: Link, context: CommandContext) -> LinkCode | LinkAsked | Linked:
+    async def link(self, command: Link, context: CommandContext) -> LinkCode | LinkConfirmation | Linked:
         """Issue a code; or show the owner of a code; or, if it is typed again, link this person to the owner.
 
         Raises:
@@ -77,7 +77,7 @@ class AccountLinking:
             await self._store.links.add_code(code, person, context.platform, now_ms, now_ms + CODE_LASTS_MS)
         return LinkCode(code, CODE_LASTS_MS // 60_000)
 
-    async def _redeem(self, code: str, context: CommandContext) -> LinkAsked | Linked:
+    async def _redeem(self, code: str, context: CommandContext) -> LinkConfirmation | Linked:
         links, typed_by = self._store.links, f"{context.platform}:{context.user_id}"
         async with self._store.atomic():
             found = await links.find_code(code, self._clock())
@@ -88,7 +88,7 @@ class AccountLinking:
                 await self._require_linkable(person, found.person)
                 if found.typed_event in (None, context.event_id):  # the same message again confirms nothing
                     await links.claim_code(code, typed_by, context.event_id)
-                    return LinkAsked(code, Platform(found.platform), found.name)
+                    return LinkConfirmation(code, Platform(found.platform), found.name)
                 await self._ledger.link(person, found.person, code)
                 self._store.after_commit(lambda: self._queue.merge(person, found.person))
                 log.info("people linked", gone=person, stays=found.person)

@@ -171,7 +171,7 @@ def _longest_run(drawn: list[str], prompt: str) -> int:
 def any_order(scale: Scale) -> Measured:
     """The state machine of ``test_laws.py`` in two processes; `make test` runs its short form there."""
     if not scale.is_long:
-        return Measured("held by tests/unit/bot/desk/test_laws.py", holds=True)
+        return Measured("held by tests/unit/bot/desk/test_desk_laws.py", holds=True)
     half = scale.of(1, EXAMPLES) // 2
     with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
         broken = [error for error in pool.map(_laws_in_any_order, (half, half), (1, 2)) if error]

@@ -17,7 +17,7 @@ from typing import Any
 from bot.cli import runner
 from bot.commands.values import Cancel, Draw
 from bot.desk import maintenance
-from bot.outcomes import CancelAsked, JobState, Receipt
+from bot.outcomes import CancelAccepted, JobState, Receipt
 from bot.policy.rules import Rules
 from bot.store import open_store
 from engine.planner.cost import CostBook
@@ -106,11 +106,11 @@ async def _accept(harness: DeskHarness, event: str) -> str:
     return receipt.job_id
 
 
-async def _cancel(harness: DeskHarness, job_id: str) -> CancelAsked:
+async def _cancel(harness: DeskHarness, job_id: str) -> CancelAccepted:
     job = await harness.store.jobs.find(job_id)
     assert job is not None
     asked = await harness.desk.handle(Cancel(job_id), a_context("cancel", job.ref.removeprefix("ref-")))
-    assert isinstance(asked, CancelAsked)
+    assert isinstance(asked, CancelAccepted)
     return asked
 
 

@@ -15,7 +15,7 @@ from bot.commands.values import Command, Draw, Reroll
 from bot.errors import PersonError
 from bot.outcomes import (
     Address,
-    CancelAsked,
+    CancelAccepted,
     CommandContext,
     JobResult,
     JobState,
@@ -49,7 +49,7 @@ def now_ms() -> int:
 
 def answer(command: Command, context: CommandContext) -> Outcome:
     """The default outcome of the desk: it accepts drawings and cancels."""
-    return RECEIPT if isinstance(command, Draw | Reroll) else CancelAsked(JOB_ID, was_running=True)
+    return RECEIPT if isinstance(command, Draw | Reroll) else CancelAccepted(JOB_ID, was_running=True)
 
 
 def refusing(error: PersonError) -> Callable[[Command, CommandContext], Outcome]:

@@ -69,7 +69,6 @@ async def test_a_drawing_reads_every_option_and_its_receipt_has_a_cancel_button(
     )
     assert (context.platform, context.event_id) == (Platform.DISCORD, asked.interaction_id)
     assert (context.user_id, context.space_id, context.address.chat_id) == (MEMBER_ID, GUILD_ID, CHANNEL_ID)
-    assert context.is_chat_admin
     assert "1 ahead of you" in text
     (button,) = discord.buttons(asked.message_id)
     assert button["label"] == "Cancel"
@@ -249,7 +248,7 @@ async def test_only_the_person_sees_the_answer_to_every_other_command(
 async def test_mine_shows_the_pictures_with_the_list(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, pictures: tuple[PictureFile, ...]
 ) -> None:
-    entry = HistoryEntry(JOB_ID, JobState.DONE, 0, RECIPE, pictures)
+    entry = HistoryEntry(JOB_ID, JobState.DONE, RECIPE, pictures)
     desk.answer = lambda *_: History((entry,))
     asked = await discord.slash("mine")
     assert JOB_ID in await answered(discord, asked)
@@ -402,7 +401,7 @@ async def test_a_command_in_a_direct_message_has_no_space(
     await discord.slash("sugar", {"prompt": "a face"}, in_guild=False, permissions=MANAGE_GUILD)
     await until(lambda: desk.handled)
     context = desk.handled[0][1]
-    assert (context.space_id, context.is_chat_admin, context.address.chat_id) == ("", False, CHANNEL_ID)
+    assert (context.space_id, context.address.chat_id) == ("", CHANNEL_ID)
 
 
 async def test_no_representation_contains_the_interaction_token(

@@ -14,7 +14,7 @@ from bot.commands.values import Cancel, Draw, LoraWish, Ratio
 from bot.desk.build import DeskInputs, build_desk
 from bot.desk.desk import Desk
 from bot.errors import NotYours
-from bot.outcomes import CancelAsked, JobResult, JobState, Receipt
+from bot.outcomes import CancelAccepted, JobResult, JobState, Receipt
 from bot.policy.rules import Rules
 from bot.store import open_store
 from engine.checkpoint.model import built_in_lora_folder, find_model
@@ -123,7 +123,7 @@ async def test_a_cancel_within_a_batch_keeps_what_is_drawn_and_leaves_the_neighb
         with pytest.raises(NotYours):
             await desk.handle(Cancel(receipt.job_id), a_context("6", "ben"))
         *_, stopped, neighbour = await chat.wait_for_results(4, timeout_s=60)
-        assert await asked[0] == CancelAsked(receipt.job_id, was_running=True)
+        assert await asked[0] == CancelAccepted(receipt.job_id, was_running=True)
         # Hers: what was drawn is kept, bit for bit, and the rest comes back.
         assert (stopped.state, len(stopped.pictures), stopped.refund) == (JobState.CANCELLED, 1, 3)
         assert files(stopped) == [files(hers)[0]]
@@ -139,4 +139,4 @@ async def test_a_cancel_within_a_batch_keeps_what_is_drawn_and_leaves_the_neighb
         assert files(neighbour) == [files(his)[0]]
         late = await desk.handle(HERS, a_context("7"))
         assert isinstance(late, Receipt)
-        assert isinstance(await desk.handle(Cancel(late.job_id), a_context("8", HOST)), CancelAsked)
+        assert isinstance(await desk.handle(Cancel(late.job_id), a_context("8", HOST)), CancelAccepted)

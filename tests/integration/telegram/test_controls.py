@@ -10,7 +10,7 @@ from bot.chats.telegram_ import controls, handler
 from bot.chats.telegram_.address import ChatAddress
 from bot.commands.values import Cancel, Command, Reroll
 from bot.errors import AlreadyEnded, NotYours, PersonError
-from bot.outcomes import CancelAsked, CommandContext, Outcome
+from bot.outcomes import CancelAccepted, CommandContext, Outcome
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.telegram_app import serving
 from tests.fakes.telegram_server import TelegramServer
@@ -133,7 +133,7 @@ async def test_a_running_job_that_is_to_stop_says_so_for_a_moment(
     server: TelegramServer, world: World, desk: ScriptedDesk
 ) -> None:
     sent = await placeholder(server, world, desk)
-    desk.answer = lambda *_: CancelAsked("j1", was_running=True)
+    desk.answer = lambda *_: CancelAccepted("j1", was_running=True)
     query_id = world.press(sent, "Cancel")
     await server.until(lambda: len(desk.settled) == 2)
     assert "after its current step" in world.toasts[query_id]

@@ -22,7 +22,7 @@ def history(folder: Path, *counts: int) -> History:
     for number, count in enumerate(counts, start=1):
         contents = [png("navy", 16 + index) for index in range(count)]
         files = make_result(HERE, folder, *contents, job_id=f"j{number}").pictures
-        entries.append(HistoryEntry(f"j{number}", JobState.DONE, 0, RECIPE, files))
+        entries.append(HistoryEntry(f"j{number}", JobState.DONE, RECIPE, files))
     return History(tuple(entries))
 
 
@@ -166,7 +166,7 @@ async def test_a_picture_sent_as_a_document_is_sent_again_as_a_document(
     result = make_result(HERE, tmp_path, *[png() + b"\0" * TEN_MB, png("navy")][:count])
     await chat.deliver(result)
     assert {form for form, *_ in desk.kept_ids} == {"document"}
-    desk.answer = lambda *_: History((HistoryEntry("j1", JobState.DONE, 0, RECIPE, result.pictures),))
+    desk.answer = lambda *_: History((HistoryEntry("j1", JobState.DONE, RECIPE, result.pictures),))
     shown = len(files(world))
     world.say("/mine")
     await server.until(lambda: desk.settled)

@@ -2,7 +2,7 @@
 
 from bot.outcomes import (
     Address,
-    CancelAsked,
+    CancelAccepted,
     CommandContext,
     History,
     HistoryEntry,
@@ -20,7 +20,6 @@ RECIPE = Recipe("a", (), 64, 64, 1, 1, 8)
 
 def test_a_context_has_no_facts_that_its_chat_did_not_give() -> None:
     context = CommandContext(Platform.DISCORD, "e", "1", HERE)
-    assert not context.is_chat_admin
     assert not context.is_group
     assert (context.space_id, context.private_address) == ("", None)
 
@@ -33,7 +32,7 @@ def test_a_receipt_is_by_default_for_a_new_job_of_a_loaded_model() -> None:
 
 
 def test_a_job_that_stops_later_has_no_refund_yet() -> None:
-    assert CancelAsked("j", was_running=True).refund == 0
+    assert CancelAccepted("j", was_running=True).refund == 0
 
 
 def test_a_job_that_waits_shows_no_step_and_no_picture() -> None:
@@ -43,7 +42,7 @@ def test_a_job_that_waits_shows_no_step_and_no_picture() -> None:
 
 
 def test_a_history_hides_and_misses_nothing_by_default() -> None:
-    entry = HistoryEntry("j", JobState.DONE, 1, RECIPE)
+    entry = HistoryEntry("j", JobState.DONE, RECIPE)
     assert (entry.missing, History((entry,)).hidden) == (0, 0)
 
 

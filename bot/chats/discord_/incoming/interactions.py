@@ -32,7 +32,7 @@ from bot.chats.discord_.outgoing.sender import (
 from bot.commands.table import CommandEntry, Option
 from bot.commands.values import Cancel, Command, Help
 from bot.errors import CannotSave, PersonError
-from bot.outcomes import CancelAsked, Receipt
+from bot.outcomes import CancelAccepted, Receipt
 
 log = structlog.get_logger()
 ACK_TIMEOUT_S = 3.0  # Discord, Receiving and Responding: it refuses later responses
@@ -159,7 +159,7 @@ class InteractionHandler:
         except PersonError as error:
             await _follow_up(interaction, error)
             return
-        if isinstance(outcome, CancelAsked):
+        if isinstance(outcome, CancelAccepted):
             self._placeholders.show_stopping(outcome)
 
     async def _answer_late(self, interaction: Interaction, command: Command, address: AnswerAddress) -> None:

@@ -92,7 +92,6 @@ def context_of(interaction: Interaction, address: AnswerAddress) -> CommandConte
         address=Address(Platform.DISCORD, str(address.channel_id or ""), address.to_json()),
         locale=locale_of(interaction),
         user_name=interaction.user.display_name,
-        is_chat_admin=interaction.permissions.manage_guild,
         space_id=str(interaction.guild_id or ""),
     )
 

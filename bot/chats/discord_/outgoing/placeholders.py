@@ -30,7 +30,7 @@ from bot.chats.discord_.outgoing.sender import (
     error_summary,
 )
 from bot.commands.values import Cancel
-from bot.outcomes import Address, CancelAsked, Platform, Receipt, Status
+from bot.outcomes import Address, CancelAccepted, Platform, Receipt, Status
 
 log = structlog.get_logger()
 EDIT_TIMEOUT_S = 10.0  # a result waits no longer than this for a status edit in progress
@@ -78,7 +78,7 @@ class Placeholders:
         self._schedule_edit(receipt.job_id, _Placeholder(stored, address, text, locale))
         await self._throttle.wait_for_first_edit(receipt.job_id)
 
-    def show_stopping(self, asked: CancelAsked) -> None:
+    def show_stopping(self, asked: CancelAccepted) -> None:
         """Show that a running job stops after its current step."""
         known = self._placeholders.get(asked.job_id)
         if known is not None and asked.was_running:

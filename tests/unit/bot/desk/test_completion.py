@@ -7,7 +7,7 @@ import pytest
 
 from bot.commands.values import Cancel, Draw, Quota
 from bot.errors import AlreadyEnded, NoSuchJob, NothingToCancel, NotYours
-from bot.outcomes import CancelAsked, CreditBalance, JobState, Receipt
+from bot.outcomes import CancelAccepted, CreditBalance, JobState, Receipt
 from bot.store.rows import JobRow, PictureRow
 from engine.request import FailReason
 from tests.fakes.desk_harness import HOST, DeskHarness, a_context, until
@@ -49,7 +49,7 @@ async def test_a_late_end_of_an_earlier_try_changes_nothing(harness: DeskHarness
 
 async def test_a_waiting_job_is_cancelled_at_once_and_refunded(harness: DeskHarness) -> None:
     job = await accept(harness)
-    assert await harness.desk.handle(Cancel(), a_context("2")) == CancelAsked(
+    assert await harness.desk.handle(Cancel(), a_context("2")) == CancelAccepted(
         job.id, was_running=False, refund=2
     )
     assert await credits_of(harness) == 40
@@ -66,7 +66,7 @@ async def test_a_waiting_job_is_cancelled_at_once_and_refunded(harness: DeskHarn
 async def test_without_an_id_the_newest_is_cancelled(harness: DeskHarness) -> None:
     jobs = [await accept(harness, str(n)) for n in range(3)]
     asked = await harness.desk.handle(Cancel(), a_context("c"))
-    assert isinstance(asked, CancelAsked)
+    assert isinstance(asked, CancelAccepted)
     assert asked.job_id == jobs[-1].id
 
 
@@ -77,7 +77,7 @@ async def test_a_running_job_stops_and_keeps_what_was_drawn(harness: DeskHarness
         await until(lambda: harness.renderer.drawn > 0)
         asked = await harness.desk.handle(Cancel(), a_context("2"))
         [result] = await harness.chat.wait_for_results(1)
-    assert asked == CancelAsked(job.id, was_running=True)
+    assert asked == CancelAccepted(job.id, was_running=True)
     assert result.state is JobState.CANCELLED
     assert 1 <= len(result.pictures) < 4
     assert result.refund == 4 - len(result.pictures)
@@ -110,7 +110,7 @@ async def test_only_its_person_or_a_host_cancels_a_job(harness: DeskHarness) -> 
     with pytest.raises(NoSuchJob):
         await harness.desk.handle(Cancel("nothing"), a_context("3"))
     asked = await harness.desk.handle(Cancel(job.id), a_context("4", HOST))
-    assert isinstance(asked, CancelAsked)
+    assert isinstance(asked, CancelAccepted)
     assert await credits_of(harness) == 40
     assert await credits_of(harness, HOST) == 40
 

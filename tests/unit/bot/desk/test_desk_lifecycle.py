@@ -8,12 +8,13 @@ import pytest
 import structlog
 
 from bot.commands.values import Draw, LoraList, Quota
-from bot.desk import delivery, files
+from bot.desk import files
 from bot.desk.build import DeskInputs, build_desk
 from bot.errors import CannotSave
 from bot.outcomes import LoraListing as LoraShelf
 from bot.outcomes import PictureFile, Platform, Receipt
 from bot.policy.rules import Entitlement, Rules, Tier
+from engine.backoff import Backoff
 from engine.planner.cost import CostBook
 from tests.fakes.chat import FakeChat
 from tests.fakes.desk_harness import MODEL, SHELF, DeskHarness, a_context, open_harness, until
@@ -62,7 +63,7 @@ async def test_the_optional_inputs_of_a_desk_have_defaults(harness: DeskHarness)
 async def test_a_chat_that_moves_while_the_desk_runs_gets_its_results_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivery, "BACK_OFF_S", 60.0)
+    monkeypatch.setattr("bot.desk.results.BACK_OFF", Backoff((60.0,)))
     telegram = FakeChat(Platform.TELEGRAM)
     telegram.errors.append(ConnectionError("the group is gone"))
     rules = Rules(allow=frozenset({"telegram:*"}))
@@ -145,4 +146,4 @@ async def test_a_run_knows_the_tiers_people_before_anybody_asks(tmp_path: Path) 
     assert person is not None
     async with open_harness(tmp_path, rules=Rules(tiers=(tier,))) as harness, harness.running():
         await until(lambda: bool(harness.desk._loops))
-        assert harness.desk.parts.tiers.weight_of(person) == 3
+        assert harness.desk.parts.tiers.weights.get(person, 1) == 3

@@ -93,7 +93,7 @@ async def test_an_accepted_job_waits_while_the_disk_is_full_and_is_drawn_when_th
                 disk.free = 50 * GIB
                 [result] = await harness.chat.wait_for_results(1)
     assert (result.state, len(result.pictures)) == (JobState.DONE, 1)
-    assert [log["event"] for log in logs].count("disk full: waiting jobs are not drawn") == 1
+    assert [log["event"] for log in logs].count("disk full: no job is drawn") == 1
 
 
 async def test_a_picture_that_the_full_disk_refuses_is_refunded_and_its_person_reads_why(
@@ -269,11 +269,14 @@ async def test_another_failure_of_the_disk_is_not_called_full(
     assert (result.fail, result.refund) == (FailReason.WORKER_ERROR, result.price)
 
 
-def test_pictures_that_fit_exactly_are_accepted() -> None:
+async def test_pictures_that_fit_exactly_are_accepted(tmp_path: Path) -> None:
     needed_bytes = 4 * (3 * 512 * 768 + 65_536)  # three bytes a pixel, and the settings beside them
-    files.require_space(512, 768, 4, needed_bytes)
-    with pytest.raises(NoDiskSpace):
-        files.require_space(512, 768, 4, needed_bytes - 1)
+    draw = Draw(prompt="a", count=4, size=PixelSize(512, 768))
+    async with open_harness(tmp_path) as harness:
+        accept = harness.desk.parts.acceptance.accept
+        with pytest.raises(NoDiskSpace):
+            await accept(draw, a_context("1"), needed_bytes - 1)
+        assert (await accept(draw, a_context("2"), needed_bytes)).recipe.count == 4
 
 
 async def test_a_measure_of_the_disk_is_good_for_a_second(
@@ -299,13 +302,13 @@ async def test_a_disk_with_exactly_its_reserve_free_is_not_full_and_one_byte_les
     space = files.PictureSpace(tmp_path, 100 * MIB, clock=lambda: 0.0)
     with structlog.testing.capture_logs() as logs:
         disk.free = 100 * MIB
-        assert await space.has_space()
+        assert await space.available_bytes() >= 0
         assert logs == []
         disk.free = 97 * MIB
-        assert not await space.has_space()
+        assert await space.available_bytes() < 0
     assert [(log["missing_mib"], log["folder"]) for log in logs] == [(3, str(tmp_path))]
     disk.free = 100 * MIB - 1
-    assert not await space.has_space()
+    assert await space.available_bytes() < 0
 
 
 async def test_a_disk_that_cannot_be_measured_has_room_for_everything(
@@ -316,8 +319,8 @@ async def test_a_disk_that_cannot_be_measured_has_room_for_everything(
 
     monkeypatch.setattr(files.shutil, "disk_usage", fail)
     space = files.PictureSpace(tmp_path, 100 * MIB)
-    assert await space.has_space()
-    files.require_space(2048, 2048, 4, await space.available_bytes())
+    assert await space.available_bytes() >= 0
+    assert await space.available_bytes() >= 4 * (3 * 2048 * 2048 + 65_536)
 
 
 @pytest.mark.usefixtures("_fast_retries")

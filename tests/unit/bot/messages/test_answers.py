@@ -8,14 +8,14 @@ from bot.commands.values import Help, Scope
 from bot.errors import NoCreditsLeft
 from bot.messages import LOCALES, format_error, format_outcome
 from bot.outcomes import (
-    CancelAsked,
+    CancelAccepted,
     CreditBalance,
     HelpWithVocabulary,
     History,
     HistoryEntry,
     JobState,
-    LinkAsked,
     LinkCode,
+    LinkConfirmation,
     Linked,
     LoraListing,
     LoraSummary,
@@ -38,15 +38,15 @@ OUTCOMES: list[Outcome] = [
     Receipt("k3", RECIPE, 2, 38, 0),
     Receipt("k3", RECIPE, 2, 38, 3, TimeEstimate(40, 50), repeated=True),
     Receipt("k3", RECIPE, 2, 38, 0, notes=(SizeChanged("9:1", 192, 128), UnknownWords(("fox",), True))),
-    CancelAsked("k3", was_running=True),
-    CancelAsked("k3", was_running=False, refund=2),
+    CancelAccepted("k3", was_running=True),
+    CancelAccepted("k3", was_running=False, refund=2),
     CreditBalance(38, 40, 1_800_000_000),
     LinkCode("K3F97QXM", 10),
-    LinkAsked("K3F97QXM", Platform.DISCORD, "a member"),
+    LinkConfirmation("K3F97QXM", Platform.DISCORD, "a member"),
     Linked((Platform.DISCORD, Platform.TELEGRAM), 12),
     Unlinked(Platform.TELEGRAM),
     History(()),
-    History((HistoryEntry("k3", JobState.DONE, 0, RECIPE),)),
+    History((HistoryEntry("k3", JobState.DONE, RECIPE),)),
     History((), hidden=2),
     LoraListing((), ""),
     LoraListing((SUGAR, LoraSummary("plain", {}, "", 1.0)), "sugar"),
@@ -57,7 +57,7 @@ OUTCOMES: list[Outcome] = [
 
 
 def test_a_history_in_a_group_says_how_much_is_left_out_and_where_it_is() -> None:
-    shown = HistoryEntry("k3", JobState.DONE, 0, RECIPE)
+    shown = HistoryEntry("k3", JobState.DONE, RECIPE)
     for history, lines in ((History((), hidden=2), 1), (History((shown,), hidden=2), 3)):
         said = format_outcome(history, "en").splitlines()
         assert len(said) == lines
@@ -66,7 +66,7 @@ def test_a_history_in_a_group_says_how_much_is_left_out_and_where_it_is() -> Non
 
 
 def test_a_link_code_is_shown_as_it_is_typed() -> None:
-    for outcome in (LinkCode("K3F97QXM", 10), LinkAsked("K3F97QXM", Platform.DISCORD, "a member")):
+    for outcome in (LinkCode("K3F97QXM", 10), LinkConfirmation("K3F97QXM", Platform.DISCORD, "a member")):
         assert "/link K3F9-7QXM" in format_outcome(outcome, "en")
         assert "/link K3F9-7QXM" in format_outcome(outcome, "zh-CN")
 
@@ -146,7 +146,7 @@ def test_the_shelf_shows_titles_triggers_and_the_default() -> None:
 
 
 def test_a_long_prompt_in_the_history_is_cut() -> None:
-    said = format_outcome(History((HistoryEntry("k3", JobState.RUNNING, 0, RECIPE),)), "en")
+    said = format_outcome(History((HistoryEntry("k3", JobState.RUNNING, RECIPE),)), "en")
     assert "a face a face" in said
     assert "…" in said
     assert max(map(len, said.splitlines())) < 100

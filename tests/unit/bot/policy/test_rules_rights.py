@@ -33,9 +33,7 @@ OPEN = Rules(allow=frozenset({"discord:*"}))
 def context(
     platform: Platform = Platform.DISCORD, user_id: str = "1", chat_id: str = "20", space_id: str = "300"
 ) -> CommandContext:
-    return CommandContext(
-        platform, "e", user_id, Address(platform, chat_id), space_id=space_id, is_chat_admin=True
-    )
+    return CommandContext(platform, "e", user_id, Address(platform, chat_id), space_id=space_id)
 
 
 def test_no_chat_of_a_platform_is_served_by_default() -> None:

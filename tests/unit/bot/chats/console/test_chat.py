@@ -16,7 +16,7 @@ from bot.outcomes import (
     CreditBalance,
     JobResult,
     JobState,
-    LinkAsked,
+    LinkConfirmation,
     Outcome,
     Platform,
     Undeliverable,
@@ -243,7 +243,7 @@ async def test_a_prompt_reaches_the_desk_unchanged(tmp_path: Path) -> None:
 
 async def test_control_characters_in_an_answer_are_escaped(tmp_path: Path) -> None:
     answers = io.StringIO()
-    asked = LinkAsked("K3F97QXM", Platform.TELEGRAM, "\x1b]0;owned\x07 \u202ename")
+    asked = LinkConfirmation("K3F97QXM", Platform.TELEGRAM, "\x1b]0;owned\x07 \u202ename")
     chat = ConsoleChat(ScriptedDesk(lambda *_: asked), out_dir=tmp_path, answers=answers)
 
     await chat.say("/link K3F97QXM")

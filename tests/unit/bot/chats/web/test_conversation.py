@@ -72,7 +72,7 @@ def test_a_page_finds_its_own_pictures_and_no_others(tmp_path: Path) -> None:
     conversation = make_conversation()
     old = PictureFile(0, 1, tmp_path / "old.png")
     conversation.deliver(make_result(paths=(tmp_path / "new.png",)))
-    conversation.answer(History((HistoryEntry("old1", JobState.DONE, 0, make_recipe(), (old,)),)))
+    conversation.answer(History((HistoryEntry("old1", JobState.DONE, make_recipe(), (old,)),)))
 
     assert conversation.picture(JOB, 0) == PictureFile(0, 7, tmp_path / "new.png")
     assert conversation.picture("old1", 0) == old

@@ -146,7 +146,7 @@ async def test_one_broken_message_does_not_end_the_page(capsys: pytest.CaptureFi
 
 
 async def test_a_conversation_of_an_earlier_run_begins_with_the_newest_jobs() -> None:
-    history = History((HistoryEntry("old1", JobState.DONE, 0, make_recipe()),))
+    history = History((HistoryEntry("old1", JobState.DONE, make_recipe()),))
     desk_client, desk = make_client(lambda *_: history)
     conversation = Conversation("page", "en")
 

@@ -119,7 +119,7 @@ def test_a_failed_job_says_why_and_shows_no_picture() -> None:
 
 def test_history_shows_earlier_pictures(tmp_path: Path) -> None:
     conversation = make_conversation()
-    entry = HistoryEntry("old1", JobState.DONE, 0, make_recipe(), (PictureFile(0, 7, tmp_path / "a.png"),))
+    entry = HistoryEntry("old1", JobState.DONE, make_recipe(), (PictureFile(0, 7, tmp_path / "a.png"),))
     conversation.answer(History((entry,)))
 
     page = seen(conversation)

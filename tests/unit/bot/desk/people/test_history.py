@@ -220,9 +220,9 @@ async def test_deleted_pictures_are_counted_and_the_others_are_listed(harness: D
 
 async def test_mine_without_kept_results_wakes_no_delivery(harness: DeskHarness) -> None:
     await harness.desk.handle(Draw(prompt="a"), a_context("1"))
-    change = harness.desk.parts.completion.result_ready.next_change
+    harness.desk.parts.result_ready[Platform.CONSOLE].clear()
     await harness.desk.handle(Mine(), a_context("2"))
-    assert not change.is_set()
+    assert not harness.desk.parts.result_ready[Platform.CONSOLE].is_set()
 
 
 async def test_a_history_has_each_job_s_own_pictures(harness: DeskHarness) -> None:

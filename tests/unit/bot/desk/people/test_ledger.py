@@ -26,8 +26,8 @@ async def test_a_thousand_usual_people_take_no_memory(tmp_path: Path) -> None:
     async with open_harness(tmp_path, rules=RULES) as harness:
         patron = await known(harness, Platform.DISCORD, "ann")
         people = [await known(harness, Platform.TELEGRAM, str(number)) for number in range(100)]
-        assert harness.desk.parts.tiers._known == {patron: PATRON}
-        assert {harness.desk.parts.tiers.weight_of(person) for person in people} == {1}
+        assert harness.desk.parts.tiers.weights == {patron: PATRON.weight}
+        assert {harness.desk.parts.tiers.weights.get(person, 1) for person in people} == {1}
 
 
 async def test_an_unlinked_person_leaves_the_tier(tmp_path: Path) -> None:
@@ -43,14 +43,14 @@ async def test_an_unlinked_person_leaves_the_tier(tmp_path: Path) -> None:
         await harness.desk.handle(Unlink(), a_context("4", "ann", platform=Platform.DISCORD, chat_id="ann"))
         alone = await known(harness, Platform.DISCORD, "ann")
         assert await known(harness, Platform.TELEGRAM, "555") == patron
-        assert harness.desk.parts.tiers._known == {alone: PATRON}
-        assert harness.desk.parts.tiers.weight_of(patron) == 1
+        assert harness.desk.parts.tiers.weights == {alone: PATRON.weight}
+        assert harness.desk.parts.tiers.weights.get(patron, 1) == 1
 
 
 async def test_weights_of_tiers_are_known_after_a_start_before_anybody_asks(tmp_path: Path) -> None:
     async with open_harness(tmp_path, rules=RULES) as harness:
         patron = await known(harness, Platform.DISCORD, "ann")
     async with open_harness(tmp_path, rules=RULES) as harness:
-        assert harness.desk.parts.tiers.weight_of(patron) == 1
+        assert harness.desk.parts.tiers.weights.get(patron, 1) == 1
         await harness.desk.parts.tiers.load()
-        assert harness.desk.parts.tiers.weight_of(patron) == 3
+        assert harness.desk.parts.tiers.weights.get(patron, 1) == 3

@@ -24,8 +24,8 @@ from bot.outcomes import (
     CommandContext,
     CreditBalance,
     History,
-    LinkAsked,
     LinkCode,
+    LinkConfirmation,
     Linked,
     Platform,
     Receipt,
@@ -78,7 +78,7 @@ class Talk:
     async def join(self, other: "Talk") -> Linked:
         """Become one with ``other``, whose code it is."""
         code = await other.code()
-        assert isinstance(await self.say(Link(code)), LinkAsked)
+        assert isinstance(await self.say(Link(code)), LinkConfirmation)
         linked = await self.say(Link(code))
         assert isinstance(linked, Linked)
         return linked
@@ -115,7 +115,7 @@ async def test_the_first_entry_of_a_code_names_its_owner_and_does_not_link(harne
     ann, anna = two(harness)
     code = await ann.code()
     asked = await anna.say(Link(code))
-    assert asked == LinkAsked(code, Platform.DISCORD, "name of ann")
+    assert asked == LinkConfirmation(code, Platform.DISCORD, "name of ann")
     assert await ask(harness, "SELECT count(*) FROM person") == [(2,)]
 
 
@@ -123,7 +123,7 @@ async def test_a_message_repeated_after_a_crash_confirms_nothing(harness: DeskHa
     ann, anna = two(harness)
     code, context = await ann.code(), anna.context()
     for _ in range(3):
-        assert isinstance(await harness.desk.handle(Link(code), context), LinkAsked)
+        assert isinstance(await harness.desk.handle(Link(code), context), LinkConfirmation)
     confirmation = anna.context()
     for _ in range(3):
         assert isinstance(await harness.desk.handle(Link(code), confirmation), Linked)
@@ -157,7 +157,7 @@ async def test_a_new_code_replaces_the_earlier_one(harness: DeskHarness) -> None
     early, late = await ann.code(), await ann.code()
     with pytest.raises(BadLinkCode):
         await anna.say(Link(early))
-    assert isinstance(await anna.say(Link(late)), LinkAsked)
+    assert isinstance(await anna.say(Link(late)), LinkConfirmation)
     assert await ask(harness, "SELECT count(*) FROM link_code") == [(1,)]
 
 
@@ -171,7 +171,7 @@ async def test_guessing_is_stopped_for_a_while_for_the_guesser_alone(harness: De
     with pytest.raises(TooManyCodes) as caught:
         await anna.say(Link(code))
     assert caught.value.facts == {"minutes": 6}
-    assert isinstance(await Talk(harness, Platform.TELEGRAM, "777").say(Link(code)), LinkAsked)
+    assert isinstance(await Talk(harness, Platform.TELEGRAM, "777").say(Link(code)), LinkConfirmation)
     harness.clock.advance(seconds=360)
     with pytest.raises(BadLinkCode):  # ben has it
         await anna.say(Link(code))
@@ -213,7 +213,7 @@ async def test_a_hundred_wrong_codes_at_once_are_counted_before_they_are_tried(
 async def test_one_code_is_tried_few_times_by_all_accounts(harness: DeskHarness) -> None:
     ann, anna = two(harness)
     code = await ann.code()
-    assert isinstance(await anna.say(Link(code)), LinkAsked)
+    assert isinstance(await anna.say(Link(code)), LinkConfirmation)
     strangers = [Talk(harness, Platform.TELEGRAM, f"stranger {number}") for number in range(30)]
     said = [await tries(stranger, code) for stranger in strangers]
     assert said == ["BadLinkCode"] * MOST_OF_CODE + ["TooManyCodes"] * (30 - MOST_OF_CODE)
@@ -231,7 +231,7 @@ async def test_wrong_codes_of_all_accounts_together_have_a_limit_that_passes(har
     harness.clock.advance(days=-1)  # a clock that is set back neither forgets nor prolongs them
     assert await tries(anna, code) == "TooManyCodes"
     harness.clock.advance(ms=WINDOW_MS)
-    assert isinstance(await anna.say(Link(await ann.code())), LinkAsked)
+    assert isinstance(await anna.say(Link(await ann.code())), LinkConfirmation)
     assert len(attempts._wrong) == 0
 
 
@@ -241,7 +241,7 @@ async def test_right_codes_are_not_counted(harness: DeskHarness) -> None:
         code = await ann.code()
         with pytest.raises(OwnLinkCode):
             await ann.say(Link(code))
-        assert isinstance(await anna.say(Link(code)), LinkAsked)
+        assert isinstance(await anna.say(Link(code)), LinkConfirmation)
 
 
 async def test_a_code_is_issued_only_in_a_private_chat(harness: DeskHarness) -> None:
@@ -363,7 +363,7 @@ async def test_a_tier_counts_for_every_identity_of_its_person(tmp_path: Path) ->
         assert (await anna.join(ann)).credits == 50
         person = await harness.store.people.find("telegram", "555")
         assert person is not None
-        assert harness.desk.parts.tiers.weight_of(person) == 3
+        assert harness.desk.parts.tiers.weights.get(person, 1) == 3
         await anna.say(Unlink())
         assert (await ann.credits(), await anna.credits()) == (50, 0)
         harness.clock.advance(days=1)

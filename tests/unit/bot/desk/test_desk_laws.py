@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from bot.commands.values import Cancel, Draw, Mine
-from bot.desk.completion import MAX_ATTEMPTS
 from bot.desk.files import save_pictures
+from bot.desk.results import MAX_ATTEMPTS
 from bot.errors import AlreadyEnded, NoCreditsLeft, NothingToCancel, TooManyWaiting
-from bot.outcomes import CancelAsked, JobState, Receipt
+from bot.outcomes import CancelAccepted, JobState, Receipt
 from bot.policy.rules import Rules
 from bot.store.rows import JobRow, OutboxState
 from engine.request import FailReason, Picture
@@ -207,10 +207,10 @@ class Laws(RuleBasedStateMachine):
         elif not (job := self.model.jobs[meant]).waits:
             assert isinstance(answer, AlreadyEnded)
         elif job.state == "running":
-            assert answer == CancelAsked(meant, was_running=True)
+            assert answer == CancelAccepted(meant, was_running=True)
             job.cancel_asked = True
         else:
-            assert answer == CancelAsked(meant, was_running=False, refund=job.count)
+            assert answer == CancelAccepted(meant, was_running=False, refund=job.count)
             self.model.end(job, "cancelled", 0)
 
     @rule()

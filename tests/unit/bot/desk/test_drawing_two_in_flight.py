@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.commands.values import Cancel, Draw, LoraWish, Mine
-from bot.desk import completion
+from bot.desk.files import save_pictures
 from bot.outcomes import History, JobState, Receipt
 from bot.store.rows import JobRow, PictureRow
 from engine.request import Event, Failed, Finished, Picture, RenderRequest, Stopped
@@ -139,14 +139,14 @@ async def test_a_job_that_has_lost_a_try_is_drawn_alone(tmp_path: Path) -> None:
 async def test_saving_an_end_holds_up_neither_the_next_job_nor_the_one_after(
     harness: DeskHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    go_on, real = threading.Event(), completion.save_pictures
+    go_on, real = threading.Event(), save_pictures
 
     def slow(job_id: str, pictures: Sequence[Picture], folder: Path) -> tuple[PictureRow, ...]:
         if job_id == jobs[0]:
             go_on.wait(10)
         return real(job_id, pictures, folder)
 
-    monkeypatch.setattr(completion, "save_pictures", slow)
+    monkeypatch.setattr("bot.desk.results.save_pictures", slow)
     harness.renderer.step_s = 0.02  # each has long been saved when the one behind it is drawn
     jobs = [await accept(harness, str(n)) for n in range(4)]
     async with harness.running():
@@ -161,13 +161,13 @@ async def test_saving_an_end_holds_up_neither_the_next_job_nor_the_one_after(
 async def test_a_disk_slower_than_the_card_makes_the_card_wait(
     harness: DeskHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    go_on, real = threading.Event(), completion.save_pictures
+    go_on, real = threading.Event(), save_pictures
 
     def slow(job_id: str, pictures: Sequence[Picture], folder: Path) -> tuple[PictureRow, ...]:
         go_on.wait(10)
         return real(job_id, pictures, folder)
 
-    monkeypatch.setattr(completion, "save_pictures", slow)
+    monkeypatch.setattr("bot.desk.results.save_pictures", slow)
     for n in range(9):
         await accept(harness, str(n))
     async with harness.running():

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.commands.values import Cancel, Draw
-from bot.desk import progress
-from bot.desk.progress import ProgressPublisher, announced_position
+from bot.desk.queue import ANNOUNCED_AT_ONCE, FAR, ProgressPublisher
 from bot.outcomes import Receipt, Status
 from engine.host import MAX_IN_FLIGHT
 from engine.request import Event, Failed, Finished, Progress, RenderRequest, Stopped, Timings
@@ -33,9 +32,10 @@ async def accept(harness: DeskHarness, event: str, count: int = 1) -> str:
     return receipt.job_id
 
 
-def test_positions_are_announced_in_few_steps() -> None:
-    told = [announced_position(place) for place in range(13)]
-    assert told == [1, 1, 2, 3, 5, 5, 10, 10, 10, 10, 10, 11, 11]
+async def test_positions_are_announced_in_few_steps(harness: DeskHarness) -> None:
+    jobs = [await accept(harness, str(n)) for n in range(13)]
+    announced = [harness.desk.parts.queue._announced.get(job_id, FAR) for job_id in jobs]
+    assert announced == [1, 1, 2, 3, 5, 5, 10, 10, 10, 10, 10, 11, 11]
 
 
 class PatientRenderer(FakeRenderer):
@@ -82,19 +82,19 @@ async def test_only_jobs_that_come_nearer_are_announced(harness: DeskHarness) ->
     newcomer = await accept(harness, "20")
     assert harness.desk.parts.queue.scheduler.ahead_of(newcomer).jobs == 13
     assert publisher._unpublished == {}
-    assert len(publisher._announced) <= 12  # nothing is kept of those far behind
+    assert len(harness.desk.parts.queue._announced) <= 12  # nothing is kept of those far behind
 
 
 async def test_after_a_restart_all_positions_are_announced_a_few_at_a_time(tmp_path: Path) -> None:
     """Discord's answers must move on before they are 15 minutes old, also those far back in line."""
-    count = 2 * progress.ANNOUNCED_AT_ONCE
+    count = 2 * ANNOUNCED_AT_ONCE
     async with open_harness(tmp_path) as harness:
         jobs = [await accept(harness, str(n)) for n in range(count)]
     async with open_harness(tmp_path, renderer=FakeRenderer([Act.HANG])) as harness:
         harness.desk.parts.progress._every_s = 0.02
         async with harness.running():
             await until(lambda: len(harness.chat.shown) > 1)
-            assert len(harness.chat.shown) <= progress.ANNOUNCED_AT_ONCE + 1  # and the one that is drawn
+            assert len(harness.chat.shown) <= ANNOUNCED_AT_ONCE + 1  # and the one that is drawn
             await until(lambda: {status.job_id for status in harness.chat.shown} == set(jobs))
             told = {status.job_id: status.position for status in harness.chat.shown}
     assert [told[job_id] for job_id in jobs[1:]] == list(range(1, count))
@@ -199,7 +199,7 @@ async def test_a_show_that_hangs_delays_its_own_result_only_so_long(
             if status.job_id == first:
                 await asyncio.Event().wait()
 
-    monkeypatch.setattr(progress, "SHOW_TIMEOUT_S", 2.0)
+    monkeypatch.setattr("bot.desk.queue.SHOW_TIMEOUT_S", 2.0)
     async with open_harness(tmp_path, chat=Hanging(), renderer=FakeRenderer(step_s=0.005)) as harness:
         first = await accept(harness, "1")
         second = await accept(harness, "2")
@@ -218,16 +218,6 @@ async def test_an_ended_job_gets_no_status(harness: DeskHarness) -> None:
     assert harness.chat.shown == []
     await publisher._show(job_id, None, {harness.chat.platform: harness.chat})
     assert [status.position for status in harness.chat.shown] == [0]
-
-
-async def test_listeners_are_called_when_a_job_leaves_the_queue(harness: DeskHarness) -> None:
-    job_id = await accept(harness, "1")
-    moves: list[str] = []
-    harness.desk.parts.queue.on_change(moves.append)
-    change = harness.desk.parts.queue.changed.next_change
-    harness.desk.parts.queue.remove(job_id)
-    assert moves == [""]
-    assert change.is_set()
 
 
 async def test_twenty_positions_are_announced_at_once_and_the_others_later(tmp_path: Path) -> None:
@@ -279,13 +269,13 @@ async def test_positions_are_published_when_the_queue_changes_after_the_model_lo
     async with open_harness(tmp_path, is_loading=lambda: is_loading) as harness:
         jobs, publisher = [await accept(harness, str(n)) for n in range(14)], harness.desk.parts.progress
         assert publisher._unpublished == {}
-        change = publisher._changed.next_change
+        publisher._changed.clear()
         is_loading = False
         harness.desk.parts.queue.remove(jobs[-1])
         assert set(publisher._unpublished) == set(jobs[:11])  # those near; the others were told of no time
-        assert change.is_set()
+        assert publisher._changed.is_set()
         publisher._unpublished.clear()
-        publisher.queue_changed()
+        harness.desk.parts.queue.report_change()
         assert publisher._unpublished == {}  # once
 
 
@@ -307,10 +297,10 @@ async def test_updates_stop_for_one_job_and_not_for_others(harness: DeskHarness)
 
 async def test_a_nearer_position_and_a_step_wake_the_publisher(harness: DeskHarness) -> None:
     jobs, publisher = [await accept(harness, str(n)) for n in range(3)], harness.desk.parts.progress
-    change = publisher._changed.next_change
+    publisher._changed.clear()
     harness.desk.parts.queue.remove(jobs[0])
     assert set(publisher._unpublished) == {jobs[2]}  # from the second place to the first
-    assert change.is_set()
-    change = publisher._changed.next_change
+    assert publisher._changed.is_set()
+    publisher._changed.clear()
     publisher.publish_step(Progress(jobs[1], 1, 0, 1, 8))
-    assert change.is_set()
+    assert publisher._changed.is_set()

@@ -11,11 +11,11 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from bot.errors import NotPossible, PersonError
-from bot.outcomes import CancelAsked, LinkAsked, LinkCode, Linked, LoraSwitched, Outcome, Unlinked
+from bot.outcomes import CancelAccepted, LinkCode, LinkConfirmation, Linked, LoraSwitched, Outcome, Unlinked
 
 _OUTCOMES: dict[str, type[Any]] = {
-    "cancel_asked": CancelAsked,
-    "link_asked": LinkAsked,
+    "cancel_asked": CancelAccepted,
+    "link_asked": LinkConfirmation,
     "link_code": LinkCode,
     "linked": Linked,
     "switched": LoraSwitched,

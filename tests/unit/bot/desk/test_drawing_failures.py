@@ -8,7 +8,7 @@ import pytest
 import structlog
 
 from bot.commands.values import Cancel, Draw
-from bot.desk.completion import MAX_ATTEMPTS
+from bot.desk.results import MAX_ATTEMPTS
 from bot.outcomes import JobState, Receipt
 from bot.store.rows import JobRow
 from engine.request import (

@@ -17,11 +17,11 @@ from bot.errors import (
     PersonError,
 )
 from bot.outcomes import (
-    CancelAsked,
+    CancelAccepted,
     CommandContext,
     CreditBalance,
-    LinkAsked,
     LinkCode,
+    LinkConfirmation,
     Linked,
     LoraSwitched,
     Platform,
@@ -81,13 +81,13 @@ async def test_a_cancel_handled_again_after_a_crash_cancels_no_other_job(tmp_pat
     async with open_harness(tmp_path, rules=RULES) as harness:
         assert await harness.desk.pending_events(Platform.CONSOLE) == (("c", "{}"),)
         again = await ask(harness, Cancel(), context)
-        assert first == again == CancelAsked(newest, was_running=False, refund=1)
+        assert first == again == CancelAccepted(newest, was_running=False, refund=1)
         job = await harness.store.jobs.find(older)
         assert isinstance(job, JobRow)
         assert job.state == "queued"
         await harness.desk.finish_event(Platform.CONSOLE, "c")
         other = await ask(harness, Cancel(), await stored(harness, "d"))
-        assert other == CancelAsked(older, was_running=False, refund=1)
+        assert other == CancelAccepted(older, was_running=False, refund=1)
 
 
 async def test_the_cancel_of_a_running_job_reaches_the_worker_once_and_answers_twice(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ async def test_the_cancel_of_a_running_job_reaches_the_worker_once_and_answers_t
         context = await stored(harness, "c")
         first = await ask(harness, Cancel(), context)
         await harness.chat.wait_for_results(1)
-        assert first == await ask(harness, Cancel(), context) == CancelAsked(job_id, was_running=True)
+        assert first == await ask(harness, Cancel(), context) == CancelAccepted(job_id, was_running=True)
 
 
 async def test_a_refusal_stays_a_refusal_when_the_reason_is_gone(harness: DeskHarness) -> None:
@@ -160,7 +160,7 @@ async def test_link_and_unlink_answer_the_same_and_act_once(harness: DeskHarness
     assert await ask(harness, Link(), asks) == code
     typed = await stored(harness, "2", "555", Platform.TELEGRAM)
     for _ in range(2):
-        assert isinstance(await ask(harness, Link(code.code), typed), LinkAsked)
+        assert isinstance(await ask(harness, Link(code.code), typed), LinkConfirmation)
     confirms = await stored(harness, "3", "555", Platform.TELEGRAM)
     for _ in range(2):
         assert isinstance(await ask(harness, Link(code.code), confirms), Linked)
@@ -265,7 +265,9 @@ async def test_a_cancel_killed_at_any_moment_is_whole_or_absent(tmp_path: Path) 
                 await asyncio.sleep(0.0001)
             cancelling.cancel()
             await asyncio.gather(cancelling, return_exceptions=True)
-            assert await ask(harness, Cancel(), context) == CancelAsked(jobs[1], was_running=False, refund=1)
+            assert await ask(harness, Cancel(), context) == CancelAccepted(
+                jobs[1], was_running=False, refund=1
+            )
             assert len(await harness.store.jobs.unfinished_of(await person(harness, user))) == 1
 
 

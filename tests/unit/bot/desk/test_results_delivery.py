@@ -8,10 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.commands.values import Cancel, Draw, Mine
-from bot.desk import delivery
-from bot.desk.delivery import back_off_s
-from bot.desk.queue import ChangeSignal
+from bot.desk.results import BACK_OFF, MAX_DELIVERIES, ORDER_WAIT_S
 from bot.outcomes import Address, JobResult, Platform, Receipt, RetryLater, Undeliverable
+from engine.backoff import Backoff
 from tests.fakes.chat import FakeChat
 from tests.fakes.clock import FakeClock
 from tests.fakes.desk_harness import DeskHarness, a_context, open_harness, until
@@ -60,11 +59,11 @@ async def test_a_failed_delivery_is_tried_again_later(harness: DeskHarness) -> N
     job_id = await accept(harness)
     async with harness.running():
         await until_outbox(harness, [("maybe", 1)])
-        harness.clock.advance(seconds=back_off_s(1))
-        harness.desk.parts.completion.result_ready.notify()
+        harness.clock.advance(seconds=BACK_OFF.pause_s(1))
+        harness.desk.parts.result_ready[Platform.CONSOLE].set()
         await until_outbox(harness, [("maybe", 2)])
-        harness.clock.advance(seconds=back_off_s(2))
-        harness.desk.parts.completion.result_ready.notify()
+        harness.clock.advance(seconds=BACK_OFF.pause_s(2))
+        harness.desk.parts.result_ready[Platform.CONSOLE].set()
         [result] = await harness.chat.wait_for_results(1)
         await until_outbox(harness, [("sent", 3)])
     assert result.job_id == job_id
@@ -77,12 +76,12 @@ async def test_a_platform_is_retried_when_it_allows_it_and_not_later(harness: De
         await until_outbox(harness, [("maybe", 1)])
         assert await next_due_ms(harness.store, Platform.CONSOLE, harness.clock()) == harness.clock() + 7_000
         harness.clock.advance(seconds=7)
-        harness.desk.parts.completion.result_ready.notify()
+        harness.desk.parts.result_ready[Platform.CONSOLE].set()
         await harness.chat.wait_for_results(1)
 
 
 async def test_a_back_off_ends_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delivery, "BACK_OFF_S", 0.0)
+    monkeypatch.setattr("bot.desk.results.BACK_OFF", Backoff((0.0,)))
     async with open_harness(tmp_path) as harness:
         harness.chat.errors.append(ConnectionError())
         await accept(harness)
@@ -93,9 +92,9 @@ async def test_a_back_off_ends_by_itself(tmp_path: Path, monkeypatch: pytest.Mon
 async def test_an_unreachable_chat_is_given_up_after_a_day_and_not_before(
     harness: DeskHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert sum(back_off_s(n) for n in range(1, delivery.MAX_ATTEMPTS)) > 24 * 3_600
-    monkeypatch.setattr(delivery, "MAX_ATTEMPTS", 2)
-    monkeypatch.setattr(delivery, "BACK_OFF_S", 0.0)
+    assert sum(BACK_OFF.pause_s(n) for n in range(1, MAX_DELIVERIES)) > 24 * 3_600
+    monkeypatch.setattr("bot.desk.results.MAX_DELIVERIES", 2)
+    monkeypatch.setattr("bot.desk.results.BACK_OFF", Backoff((0.0,)))
     harness.chat.errors.extend([ConnectionError(), ConnectionError()])
     await accept(harness)
     async with harness.running():
@@ -119,7 +118,7 @@ async def test_an_undeliverable_result_is_kept_and_delivered_with_mine(harness: 
 async def test_a_delivery_that_hangs_is_cut_off_and_holds_up_no_other(
     harness: DeskHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivery, "DELIVER_TIMEOUT_S", 1.5)
+    monkeypatch.setattr("bot.desk.results.DELIVER_TIMEOUT_S", 1.5)
     arrive = harness.chat.deliver
     hung: list[str] = []
 
@@ -181,10 +180,10 @@ async def test_a_full_chat_keeps_the_order_and_others_overtake_a_failing_result(
             ended = await in_outbox(harness)
             assert sorted(ended) == sorted(jobs)
             clock.advance(seconds=30)
-            posted(harness).notify()
+            harness.desk.parts.result_ready[Platform.CONSOLE].set()
             results = await harness.chat.wait_for_results(2)
             assert [result.job_id for result in results] == ended
-            harness.chat.errors.append(RetryLater("gone for long", after_s=delivery.ORDER_WAIT_S + 1))
+            harness.chat.errors.append(RetryLater("gone for long", after_s=ORDER_WAIT_S + 1))
             await accept(harness, "3")
             await until_outbox(harness, [("sent", 2), ("sent", 1), ("maybe", 1)])
             overtakes = await accept(harness, "4")
@@ -224,21 +223,17 @@ async def test_twelve_deliveries_of_a_platform_are_on_their_way_at_once_and_no_m
             await chat.wait_for_results(14)
 
 
-def posted(harness: DeskHarness) -> ChangeSignal:
-    return harness.desk.parts.completion.result_ready
-
-
 async def test_a_clock_set_back_prolongs_no_back_off(harness: DeskHarness) -> None:
     harness.chat.errors.append(ConnectionError())
     await accept(harness)
     async with harness.running():
         await until_outbox(harness, [("maybe", 1)])
         harness.clock.advance(seconds=-3_600)
-        posted(harness).notify()
+        harness.desk.parts.result_ready[Platform.CONSOLE].set()
         await asyncio.sleep(0.01)
         assert await outbox(harness) == [("maybe", 1)]
-        harness.clock.advance(seconds=back_off_s(1))
-        posted(harness).notify()
+        harness.clock.advance(seconds=BACK_OFF.pause_s(1))
+        harness.desk.parts.result_ready[Platform.CONSOLE].set()
         await harness.chat.wait_for_results(1)
 
 
@@ -255,7 +250,7 @@ async def test_after_a_start_with_an_earlier_clock_nothing_waits_longer_than_the
     async with open_harness(tmp_path, clock=clock) as harness, harness.running():
         await until(lambda: bool(harness.desk._loops))
         clock.advance(seconds=300)
-        posted(harness).notify()
+        harness.desk.parts.result_ready[Platform.CONSOLE].set()
         await harness.chat.wait_for_results(1)
 
 
@@ -327,7 +322,7 @@ async def test_a_job_that_moved_is_delivered_where_its_placeholder_is(harness: D
 
 @given(st.integers(1, 10_000))
 def test_back_off_grows_to_five_minutes(attempts: int) -> None:
-    assert 2.0 <= back_off_s(attempts) <= back_off_s(attempts + 1) <= 300.0
+    assert 2.0 <= BACK_OFF.pause_s(attempts) <= BACK_OFF.pause_s(attempts + 1) <= 300.0
 
 
 async def test_pictures_that_left_the_disk_are_counted_and_the_others_delivered_at_once(
@@ -338,8 +333,8 @@ async def test_pictures_that_left_the_disk_are_counted_and_the_others_delivered_
     async with harness.running():
         await until_outbox(harness, [("maybe", 1)])
         (harness.folder / "pictures").joinpath(f"{harness.renderer.requests[0].job_id}-1.png").unlink()
-        harness.clock.advance(seconds=back_off_s(1))
-        harness.desk.parts.completion.result_ready.notify()
+        harness.clock.advance(seconds=BACK_OFF.pause_s(1))
+        harness.desk.parts.result_ready[Platform.CONSOLE].set()
         [result] = await harness.chat.wait_for_results(1)
         await until_outbox(harness, [("sent", 2)])
     assert ([picture.index for picture in result.pictures], result.missing) == ([0, 2], 1)

@@ -2,18 +2,20 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from bot.commands.values import Cancel, Draw, Mine
-from bot.desk import completion, drawing, files
+from bot.desk import drawing, files
+from bot.desk.files import save_pictures
 from bot.errors import CannotSave
 from bot.outcomes import History, JobResult, JobState, Platform, Receipt
+from bot.store.rows import PictureRow
 from engine.planner.headroom import Headroom
-from engine.request import MAX_SEED, Event, FailReason, RenderRequest
+from engine.request import MAX_SEED, Event, FailReason, Picture, RenderRequest
 from tests.fakes.chat import FakeChat
 from tests.fakes.desk_harness import DeskHarness, a_context, open_harness, until
 from tests.fakes.renderer import Act, FakeRenderer
@@ -100,8 +102,10 @@ async def test_a_worker_that_does_not_start_costs_no_try(
 async def test_a_finish_without_every_picture_is_a_failure_that_refunds_them(
     harness: DeskHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = completion.save_pictures
-    monkeypatch.setattr(completion, "save_pictures", lambda job, drawn, folder: real(job, drawn[:1], folder))
+    def save_one(job_id: str, drawn: Sequence[Picture], folder: Path) -> tuple[PictureRow, ...]:
+        return save_pictures(job_id, drawn[:1], folder)
+
+    monkeypatch.setattr("bot.desk.results.save_pictures", save_one)
     await accept(harness, count=3)
     result = await only_result(harness)
     assert (result.state, len(result.pictures), result.refund) == (JobState.FAILED, 1, 2)
@@ -113,7 +117,7 @@ async def test_a_full_disk_fails_the_job_with_a_refund(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(completion, "save_pictures", full)
+    monkeypatch.setattr("bot.desk.results.save_pictures", full)
     await accept(harness)
     result = await only_result(harness)
     assert (result.state, result.fail, result.refund) == (JobState.FAILED, FailReason.DISK_FULL, 1)

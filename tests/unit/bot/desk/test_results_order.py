@@ -8,7 +8,7 @@ import pytest
 import structlog
 
 from bot.commands.values import Draw
-from bot.desk.delivery import back_off_s
+from bot.desk.results import BACK_OFF
 from bot.outcomes import Platform, Receipt, RetryLater, Undeliverable
 from tests.fakes.desk_harness import DeskHarness, a_context, open_harness
 from tests.unit.bot.store.stored import next_due_ms
@@ -30,7 +30,7 @@ async def until_outbox(harness: DeskHarness, *wanted: tuple[str, int]) -> None:
 
 
 def look(harness: DeskHarness) -> None:
-    harness.desk.parts.delivery.check_now()
+    harness.desk.parts.result_ready[Platform.CONSOLE].set()
 
 
 @pytest.mark.parametrize(("after_s", "is_waited_for"), [(60.0, True), (60.03, False)])
@@ -56,9 +56,9 @@ async def test_a_later_result_waits_a_minute_for_an_earlier_one(
 
 
 def test_a_back_off_starts_with_two_seconds_and_doubles_to_five_minutes() -> None:
-    waits = [back_off_s(attempts) for attempts in range(1, 11)]
+    waits = [BACK_OFF.pause_s(attempts) for attempts in range(1, 11)]
     assert waits == [2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
-    assert back_off_s(100_000) == 300
+    assert BACK_OFF.pause_s(100_000) == 300
 
 
 @pytest.mark.parametrize(("attempts", "end"), [(298, "maybe"), (299, "kept")])

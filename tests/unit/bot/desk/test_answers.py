@@ -6,12 +6,12 @@ import pytest
 
 from bot import errors
 from bot.commands.values import Help, Scope
-from bot.desk.answers.encoding import decode, encode
+from bot.desk.answers import decode, encode
 from bot.messages import format_error
 from bot.outcomes import (
-    CancelAsked,
-    LinkAsked,
+    CancelAccepted,
     LinkCode,
+    LinkConfirmation,
     Linked,
     LoraSwitched,
     Outcome,
@@ -21,10 +21,10 @@ from bot.outcomes import (
 from tests.unit.bot.messages.test_refusals import FACTS, family
 
 OUTCOMES: list[Outcome] = [
-    CancelAsked("k3", was_running=True),
-    CancelAsked("k4", was_running=False, refund=3),
+    CancelAccepted("k3", was_running=True),
+    CancelAccepted("k4", was_running=False, refund=3),
     LinkCode("ABCDEFGH", 10),
-    LinkAsked("ABCDEFGH", Platform.DISCORD, "糖\u200b🙂"),
+    LinkConfirmation("ABCDEFGH", Platform.DISCORD, "糖\u200b🙂"),
     Linked((Platform.DISCORD, Platform.TELEGRAM), 12),
     Unlinked(Platform.TELEGRAM),
     LoraSwitched("sugar", 0.8, Scope.BOT),

@@ -1,0 +1,297 @@
+"""How a job ends or waits again, and how its result is delivered.
+
+A job ends in one transaction: state, pictures, refund and result, fenced by its attempt. A second end (a late
+worker, a cancel beside a finish) changes nothing. Every method of ``JobCompletion`` may be repeated when the
+disk was full.
+
+Results are delivered in order, again after a failure, and never twice on purpose. A result is ``sending``
+while a chat has it. After a crash or an error it may have arrived: it becomes ``maybe`` and is delivered
+again to the same message, where a second delivery changes nothing. One person's results in one chat arrive in
+the order in which their jobs ended; later results overtake only one that keeps failing. A slow chat delays no
+other chat.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import structlog
+
+from bot.desk.files import LogLimiter, find_pictures, retry_while_full, save_pictures
+from bot.desk.people.ledger import Ledger
+from bot.desk.queue import JobQueue, MonotonicClock, ProgressPublisher
+from bot.desk.recipes import recipe_of_job
+from bot.errors import CannotSave
+from bot.outcomes import Address, ChatOutput, JobResult, JobState, Note, Platform, RetryLater, Undeliverable
+from bot.store import Store
+from bot.store.rows import ClaimedRow, JobRow, OutboxState, PictureRow
+from engine.backoff import Backoff
+from engine.durable import is_disk_full
+from engine.request import Failed, FailReason, Finished, Picture, Stopped
+
+log = structlog.get_logger("bot.desk")
+
+MAX_ATTEMPTS = 3  # a job that ended the worker this often would end it again
+MOST_IN_FLIGHT = 12  # deliveries at once on one platform …
+MOST_IN_CHAT = 4  # … of which a slow chat has at most this many
+ORDER_WAIT_S = 60.0  # a person's later results wait for one that is due within this time
+DELIVER_TIMEOUT_S = 120.0  # four pictures over a slow connection
+BACK_OFF = Backoff((2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 300.0))
+MAX_DELIVERIES = 300  # about a day; then the result waits for /mine
+
+
+class JobCompletion:
+    """Records how claimed jobs end, or puts them back into the queue.
+
+    Args:
+        pictures_dir: The folder of the pictures; created when the first one is saved.
+        result_ready: By platform, set when the outbox has a new result.
+        clock: UTC milliseconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        ledger: Ledger,
+        queue: JobQueue,
+        pictures_dir: Path,
+        result_ready: Mapping[Platform, asyncio.Event],
+        clock: Callable[[], int],
+    ) -> None:
+        self._store = store
+        self._ledger = ledger
+        self._queue = queue
+        self._pictures_dir = pictures_dir
+        self._clock = clock
+        self._full = LogLimiter("disk full: drawn pictures were lost and refunded")
+        self._result_ready = result_ready
+
+    async def end(
+        self,
+        job: JobRow,
+        state: JobState,
+        *,
+        fail: FailReason | None = None,
+        pictures: Sequence[PictureRow] = (),
+    ) -> int | None:
+        """End ``job`` as it was claimed (or, never claimed, as it waited).
+
+        The files of ``pictures`` are on the disk; the missing pictures of ``job.count`` are refunded.
+
+        Returns:
+            The refund; None, with nothing changed, when this attempt of the job no longer counts.
+        """
+        async with self._store.atomic():
+            if not await self._store.jobs.end(job, state, self._clock(), fail=fail, pictures=pictures):
+                log.warning("late end refused", job_id=job.id, attempt=job.attempt, state=state)
+                return None
+            missing = job.count - len(pictures)
+            refund = await self._ledger.refund(job, missing) if missing else 0
+            if job.state == JobState.QUEUED:  # a drawn job has left the queue when its time was charged
+                self._store.after_commit(lambda: self._queue.remove(job.id))
+            self._store.after_commit(self._result_ready[Platform(job.platform)].set)
+        log.info("job ended", job_id=job.id, state=state, pictures=len(pictures), fail=fail, refund=refund)
+        return refund
+
+    async def record_answer(
+        self, job: JobRow, answer: Finished | Stopped | Failed, drawn: Sequence[Picture], *, is_closing: bool
+    ) -> None:
+        """End the job by the renderer's answer; requeue it unharmed if our own stop interrupted it."""
+        if isinstance(answer, Stopped) and is_closing and not await self._is_cancelled(job):
+            await self.requeue(job, uses_attempt=False)
+            return
+        pictures = await self._save_pictures(job, drawn)
+        if pictures is None:
+            await self.end(job, JobState.FAILED, fail=FailReason.DISK_FULL)
+            return
+        match answer:
+            case Finished() if len(pictures) == job.count:
+                await self.end(job, JobState.DONE, pictures=pictures)
+            case Finished():
+                log.error("finished without every picture", job_id=job.id, pictures=len(pictures))
+                await self.end(job, JobState.FAILED, fail=FailReason.WORKER_ERROR, pictures=pictures)
+            case Failed(reason=reason, detail=detail):
+                log.warning("job failed", job_id=job.id, reason=reason, detail=detail)
+                await self.end(job, JobState.FAILED, fail=reason, pictures=pictures)
+            case Stopped():
+                await self.end(job, JobState.CANCELLED, pictures=pictures)
+
+    async def fail(self, job: JobRow) -> None:
+        """End a job after an unexpected error, with a full refund."""
+        await self.end(job, JobState.FAILED, fail=FailReason.WORKER_ERROR)
+
+    async def refuse(self, job_id: str) -> None:
+        """End a waiting job that can never fit the card."""
+        if (job := await self._store.jobs.find(job_id)) and job.state == JobState.QUEUED:
+            await self.end(job, JobState.FAILED, fail=FailReason.OUT_OF_MEMORY)
+
+    async def use_attempt(self, job: JobRow, drawn: Sequence[Picture]) -> None:
+        """Requeue a job whose worker or process ended while it was drawn; end it after its last attempt."""
+        if job.attempt < MAX_ATTEMPTS or await self._is_cancelled(job):
+            await self.requeue(job, uses_attempt=True)
+            return
+        pictures = await self._save_pictures(job, drawn) or ()
+        await self.end(job, JobState.FAILED, fail=FailReason.WORKER_ERROR, pictures=pictures)
+
+    async def requeue(self, job: JobRow, *, uses_attempt: bool) -> None:
+        """Put a claimed job back into the queue; nothing changes when this attempt no longer counts."""
+        async with self._store.atomic():
+            if queued := await self._store.jobs.requeue(job, uses_attempt=uses_attempt):
+                await self.enqueue(queued)
+
+    async def enqueue(self, queued: JobRow) -> None:
+        """Add a queued job to the queue; end it if its cancel was requested while it was drawn."""
+        async with self._store.atomic():
+            if queued.cancel_requested:
+                await self.end(queued, JobState.CANCELLED)
+            else:
+                self._store.after_commit(lambda: self._queue.add(queued))
+
+    async def _save_pictures(self, job: JobRow, drawn: Sequence[Picture]) -> tuple[PictureRow, ...] | None:
+        """Write the pictures; None, with nothing written, if the disk is full."""
+        try:
+            return await asyncio.to_thread(save_pictures, job.id, drawn, self._pictures_dir)
+        except OSError as error:
+            if not is_disk_full(error):
+                raise
+            self._full.error(job_id=job.id, folder=str(self._pictures_dir))
+            return None
+
+    async def _is_cancelled(self, job: JobRow) -> bool:
+        stored = await self._store.jobs.find(job.id)
+        return stored is not None and stored.cancel_requested
+
+
+class OutboxDelivery:
+    """Delivers what the outbox holds.
+
+    Args:
+        result_ready: By platform, set when the outbox has a new result or one may have become due.
+        clock: UTC milliseconds.
+        notes_on: Words of a prompt that the model does not know.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        result_ready: Mapping[Platform, asyncio.Event],
+        progress: ProgressPublisher,
+        pictures_dir: Path,
+        clock: Callable[[], int],
+        notes_on: Callable[[str], tuple[Note, ...]],
+    ) -> None:
+        self._store = store
+        self._notes_on = notes_on
+        self._changed = result_ready
+        self._progress = progress
+        self._pictures_dir = pictures_dir
+        self._clock = MonotonicClock(clock)
+        self._closing = asyncio.Event()
+        self._saved = partial(retry_while_full, is_closing=self._closing.is_set)
+
+    async def recover(self) -> None:
+        """After a stop, retry what was being sent; no result waits longer than the longest back-off."""
+        latest_ms = self._clock() + int(1_000 * BACK_OFF.longest_s)
+        await self._saved(self._store.outbox.recover)
+        await self._saved(lambda: self._store.outbox.limit_waits(latest_ms))
+
+    def close(self) -> None:
+        """Deliver what is due, and then let ``run`` return."""
+        self._closing.set()
+        for changed in self._changed.values():
+            changed.set()
+
+    async def run(self, chats: Mapping[Platform, ChatOutput]) -> None:
+        """Deliver until closed. Results for platforms without a chat wait until there is one."""
+        async with asyncio.TaskGroup() as group:
+            for platform, chat in chats.items():
+                group.create_task(self._dispatch(platform, chat), name=f"deliver {platform}")
+
+    async def _dispatch(self, platform: Platform, chat: ChatOutput) -> None:
+        """Claim what is due and deliver it, several results at once, until closed and nothing is due."""
+        outbox, changed, in_flight = self._store.outbox, self._changed[platform], set[asyncio.Task[None]]()
+        async with asyncio.TaskGroup() as group:
+            try:
+                while True:
+                    changed.clear()
+                    now_ms, claimed, due_ms = self._clock(), None, None
+                    if len(in_flight) < MOST_IN_FLIGHT:
+                        limits = {
+                            "waited_for_ms": now_ms + int(1_000 * ORDER_WAIT_S),
+                            "most_in_chat": MOST_IN_CHAT,
+                        }
+                        claimed, due_ms = await self._saved(partial(outbox.claim, platform, now_ms, **limits))
+                    if claimed:
+                        task = group.create_task(self._deliver(claimed, chat), name=f"deliver {claimed.job}")
+                        in_flight.add(task)
+                        task.add_done_callback(in_flight.discard)
+                        task.add_done_callback(lambda _: changed.set())  # later results may go now
+                    elif self._closing.is_set() and not in_flight:
+                        return
+                    else:
+                        wait_s = None if due_ms is None else max(0.05, (due_ms - self._clock()) / 1_000)
+                        with contextlib.suppress(TimeoutError):
+                            async with asyncio.timeout(wait_s):
+                                await changed.wait()
+            except CannotSave:
+                log.warning("closing while the disk is full", platform=platform)
+
+    async def _deliver(self, claimed: ClaimedRow, chat: ChatOutput) -> None:
+        """Deliver one result, and store how that ended."""
+        await self._progress.stop_updates(claimed.job)
+        facts = {"job_id": claimed.job, "attempts": claimed.attempts}
+        state, wait_s = OutboxState.MAYBE, 0.0
+        try:
+            result = await self._saved(lambda: self._load_result(claimed.job))
+            async with asyncio.timeout(DELIVER_TIMEOUT_S):
+                await chat.deliver(result)
+        except Undeliverable as reason:
+            log.warning("result kept", **facts, reason=str(reason))
+            state = OutboxState.KEPT
+        except RetryLater as reason:
+            log.info("result waits", **facts, reason=str(reason))
+            wait_s = reason.after_s
+        except Exception as error:  # noqa: BLE001 - supervision: whatever a platform raises, the result is retried
+            log.warning("result not delivered", **facts, error=type(error).__name__)
+            state = OutboxState.KEPT if claimed.attempts >= MAX_DELIVERIES else OutboxState.MAYBE
+            wait_s = BACK_OFF.pause_s(claimed.attempts)
+        else:
+            log.info("result delivered", **facts)
+            state = OutboxState.SENT
+        due_ms = self._clock() + int(1_000 * wait_s) if state is OutboxState.MAYBE else 0
+        try:
+            await self._saved(lambda: self._store.outbox.mark(claimed.job, state, due_ms))
+        except CannotSave:
+            log.warning("closing while the disk is full: the next start delivers it again", **facts)
+
+    async def _load_result(self, job_id: str) -> JobResult:
+        stored = await self._store.outbox.load(job_id)
+        if stored is None or (ended_ms := stored.job.ended_ms) is None:
+            raise LookupError(f"the outbox holds {job_id}, which has not ended")
+        job = stored.job
+        pictures = (await find_pictures(stored.pictures, self._pictures_dir, [job_id]))[job_id]
+        if pictures.missing:
+            log.warning("pictures missing on the disk", job_id=job_id, missing=pictures.missing)
+        return JobResult(
+            job_id=job.id,
+            address=Address(Platform(job.platform), job.chat_id, job.ref),
+            user_id=stored.user_id,
+            user_name=stored.user_name,
+            locale=job.locale,
+            private=job.private,
+            state=JobState(job.state),
+            recipe=recipe_of_job(job),
+            pictures=pictures.files,
+            missing=pictures.missing,
+            price=job.price,
+            refund=stored.refund,
+            credits_left=stored.credits,
+            # A clock may be set back.
+            seconds=max(0, ended_ms - (job.started_ms or ended_ms)) / 1_000,
+            fail=FailReason(job.fail) if job.fail else None,
+            notes=self._notes_on(job.prompt),
+        )
