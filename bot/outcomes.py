@@ -93,10 +93,10 @@ class SizeChanged:
     """The picture gets another size than the person requested.
 
     Attributes:
-        asked: The requested size, as ``1000x1000`` or ``16:9``.
+        requested: The size, as ``1000x1000`` or ``16:9``.
     """
 
-    asked: str
+    requested: str
     width_px: int
     height_px: int
 

@@ -171,7 +171,7 @@ def format_note(note: Note, locale: str) -> str:
             sentence = N_(
                 "This model can't draw exactly {asked}, so the picture will be {width_px} × {height_px}."
             )
-            facts = {"asked": note.asked, "width_px": note.width_px, "height_px": note.height_px}
+            facts = {"asked": note.requested, "width_px": note.width_px, "height_px": note.height_px}
             return text(sentence, locale, **facts)
         case UnknownFeature():
             sentence = N_("The built-in model can't draw “{feature}”, only: {known}.")
