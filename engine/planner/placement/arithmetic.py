@@ -1,0 +1,191 @@
+"""Bytes and seconds of a plan, by arithmetic alone; the cost book corrects both by what jobs take.
+
+A step: tokens T = width x height / 256 + 64 of the caption.
+
+* products   T x operations per token / rate of the weights' format (11.3 GFLOP a token in Z-Image)
+* attention  4 x T² x hidden size x layers / (0.8 x bf16 rate)
+* the rest   T x 6.9 MB / rate of the card's memory: norms, RoPE and gates
+* link       streamed blocks / rate of the link, under the arithmetic: the longer of the two counts
+
+Bytes: the driver's context, the weights at their places, the ring of shared slots, LoRAs, and the larger of
+what a step, the decoder and a passing text encoder need.
+
+Constants fitted to one H200 (``engine/README.md``): 33.0 ms a step at 512 x 768 and 93.3 at 1024², 30.6 and
+88 of them products and attention; decoder 11.3 ms; prompt 7.7 ms; merge 9.5 ms in bf16, 18 in fp8; peaks of
+31.1, 31.3 and 32.2 GiB at 512², 512 x 768 and 1024².
+"""
+
+from engine.checkpoint.part_sizes import BF16_BYTES, ModelSizes
+from engine.config import BaseLocation, EncoderLocation, Plan, WeightFormat
+from engine.planner.placement.values import CardInfo, PlacementOption, Prediction, Situation, WantedSize
+from engine.sizes import GIB, MIB
+
+# Bytes.
+CONTEXT_BYTES = 560 * MIB  # of the driver, with its modules: 0.4 to 0.6 GiB by card and driver
+FIXED_BYTES = 300 * MIB  # workspaces of the products, recorded steps, kernels, embeddings
+TOKEN_BYTES = 110_000  # of a step's activations: the widest are w1‖w3 (20,480), w2's input and qkv, in bf16
+PIXEL_BYTES = 1_600  # of the decoder at its widest: 1.5 GiB at 1024²
+TILE_PIXELS = 256 * 256  # of one tile
+TILED_PIXEL_BYTES = 16  # of the whole picture beside the tiles: float32 and 8 bits, three channels
+RING_SLOTS = 3  # one computed, one arriving, one being merged
+ENCODER_SLOTS = 2
+SCALE_SHARE = 1.01  # eight-bit weights with their row scales
+LORA_BYTES = 160 * MIB  # rank 32 on every linear layer of Z-Image, in bf16
+RAM_MARGIN_BYTES = 3 * GIB  # the worker's libraries, LoRAs in main memory, this process
+
+# Seconds.
+CAPTION_TOKENS = 64
+PIXELS_A_TOKEN = 256
+ATTENTION_SHARE = 0.8  # of the rate of products
+TOKEN_TRAFFIC_BYTES = 6.9e6
+PIXEL_FLOPS = 10e6  # of the decoder: 10.5 TFLOP at 1024²
+DECODER_SHARE = 0.54  # of the rate of products
+TILE_OVERLAP = 1.8  # tiles of 256 pixels, a quarter blended: (256 / 192)²
+PICTURE_S = 0.01  # latents, pixels to the host, launches between the parts
+ENCODER_S = 0.006  # launches of the encoder's layers
+LAUNCH_S = 0.011  # a step that is not a recorded graph takes this process at least so long
+DISK_BYTES_S = 2e9  # an NVMe disk
+MERGE_TRAFFIC = {WeightFormat.BF16: 3.8, WeightFormat.FP8: 7.2, WeightFormat.INT8: 7.2}  # x bytes of the base
+MERGE_ON_THE_WAY = 2.0  # the same for a streamed block: read from its slot's staging, written to the slot
+LORA_FILE_S = 0.04  # read, check and convert 151 MB from the page cache
+NEW_PROMPT_PART = 0.5  # of pictures; the others repeat a prompt: ``-n 4``, or the button "again"
+NEW_LORA_PART = 0.25
+
+
+def evaluate(situation: Situation, plan: Plan) -> PlacementOption:
+    """Predict what a plan takes; whether that much is free is the caller's question."""
+    model = situation.model
+    streamed = model.blocks - resident_blocks(model, plan)
+    predictions = tuple(_predict(situation, plan, size) for size in situation.sizes)
+    usual = predictions[0]
+    return PlacementOption(
+        plan=plan,
+        predictions=predictions,
+        streamed_bytes=streamed * model.block_matrix_bytes,
+        ram_bytes=ram_bytes(model, plan),
+        expected_s=usual.picture_s + NEW_PROMPT_PART * usual.prompt_s + NEW_LORA_PART * usual.lora_s,
+    )
+
+
+def resident_blocks(model: ModelSizes, plan: Plan) -> int:
+    """Return the number of main blocks with a place of their own on the card."""
+    return model.blocks if plan.resident_blocks is None else plan.resident_blocks
+
+
+def block_bytes(model: ModelSizes, weight_format: WeightFormat) -> int:
+    """Return the memory of one main block's place on the card."""
+    return model.block_bytes - model.block_matrix_bytes + _narrow(model.block_matrix_bytes, weight_format)
+
+
+def bytes_without_blocks(model: ModelSizes, plan: Plan, size: WantedSize) -> int:
+    """Return all the memory of a plan but that of the main blocks and of the ring that streams them."""
+    held = CONTEXT_BYTES + FIXED_BYTES + model.vae_bytes + model.other_bytes + plan.lora_cache_bytes
+    if plan.base is BaseLocation.CARD:  # the whole base, and a copy of the matrices in the plan's format
+        held += model.refiner_bytes + model.blocks * model.block_bytes
+        held += _narrow(model.matrix_bytes, plan.weight_format)
+    else:
+        held += model.refiner_bytes - model.refiner_matrix_bytes
+        held += _narrow(model.refiner_matrix_bytes, plan.weight_format)
+    passing = 0
+    if plan.encoder is EncoderLocation.CARD:
+        held += model.encoder_bytes
+    else:
+        passing = ENCODER_SLOTS * model.encoder_layer_bytes
+    return held + max(passing, _tokens(size) * TOKEN_BYTES, _decoder_bytes(plan, size))
+
+
+def blocks_bytes(model: ModelSizes, plan: Plan) -> int:
+    """Return the memory of the main blocks and of the ring that streams them."""
+    if plan.base is BaseLocation.CARD:
+        return 0  # ``bytes_without_blocks`` has them
+    resident = resident_blocks(model, plan)
+    ring = RING_SLOTS * model.block_bytes if resident < model.blocks else 0
+    return resident * block_bytes(model, plan.weight_format) + ring
+
+
+def ram_bytes(model: ModelSizes, plan: Plan) -> int:
+    """Return the main memory that a plan needs, the worker's own included."""
+    needed = RAM_MARGIN_BYTES
+    if plan.base is BaseLocation.PINNED:
+        needed += model.transformer_bytes
+    if plan.encoder is EncoderLocation.PINNED:
+        needed += model.encoder_bytes
+    elif plan.encoder is EncoderLocation.DISK:
+        needed += ENCODER_SLOTS * model.encoder_layer_bytes
+    return needed
+
+
+def _predict(situation: Situation, plan: Plan, size: WantedSize) -> Prediction:
+    model, card = situation.model, situation.card
+    step_s = _step_s(situation, plan, size)
+    pixels = size[0] * size[1]
+    overlap = TILE_OVERLAP if plan.tiles_vae and pixels > TILE_PIXELS else 1.0
+    bf16 = card.rates.bf16_flops
+    decode_s = pixels * PIXEL_FLOPS * overlap / (bf16 * DECODER_SHARE)
+    return Prediction(
+        size=size,
+        bytes=bytes_without_blocks(model, plan, size) + blocks_bytes(model, plan),
+        step_s=step_s,
+        picture_s=situation.steps * step_s + decode_s + PICTURE_S,
+        prompt_s=_prompt_s(card, model, plan),
+        lora_s=LORA_FILE_S + LORA_BYTES / card.link_bytes_s + _merge_s(card, model, plan),
+    )
+
+
+def _step_s(situation: Situation, plan: Plan, size: WantedSize) -> float:
+    model, card, rates = situation.model, situation.card, situation.card.rates
+    tokens = _tokens(size)
+    attention = 4 * tokens**2 * model.width * model.attention_layers
+    arithmetic_s = (
+        tokens * model.flops_a_token / rates.flops(plan.weight_format)
+        + attention / (rates.bf16_flops * ATTENTION_SHARE)
+        + tokens * TOKEN_TRAFFIC_BYTES / rates.memory_bytes_s
+    )
+    streamed = (model.blocks - resident_blocks(model, plan)) * model.block_matrix_bytes
+    if not streamed:
+        return arithmetic_s
+    arithmetic_s += streamed * MERGE_ON_THE_WAY / rates.memory_bytes_s
+    link = card.link_bytes_s if plan.base is BaseLocation.PINNED else min(DISK_BYTES_S, card.link_bytes_s)
+    return max(arithmetic_s, streamed / link, LAUNCH_S)
+
+
+def _prompt_s(card: CardInfo, model: ModelSizes, plan: Plan) -> float:
+    computed_s = ENCODER_S + model.encoder_bytes / card.rates.memory_bytes_s
+    layers = model.encoder_bytes - model.encoder_table_bytes
+    match plan.encoder:
+        case EncoderLocation.CARD:
+            return computed_s
+        case EncoderLocation.PINNED:
+            return max(computed_s, layers / card.link_bytes_s)
+        case EncoderLocation.DISK:
+            return max(computed_s, layers / min(DISK_BYTES_S, card.link_bytes_s))
+
+
+def _merge_s(card: CardInfo, model: ModelSizes, plan: Plan) -> float:
+    """Return the seconds of a merge into what stays on the card; streamed blocks merge in every step."""
+    merged = resident_blocks(model, plan) * model.block_matrix_bytes + model.refiner_matrix_bytes
+    merge_s = merged * MERGE_TRAFFIC[plan.weight_format] / card.rates.memory_bytes_s
+    match plan.base:
+        case BaseLocation.CARD:
+            return merge_s
+        case BaseLocation.PINNED:
+            return max(merge_s, merged / card.link_bytes_s)
+        case BaseLocation.DISK:
+            return max(merge_s, merged / min(DISK_BYTES_S, card.link_bytes_s))
+
+
+def _decoder_bytes(plan: Plan, size: WantedSize) -> int:
+    pixels = size[0] * size[1]
+    if plan.tiles_vae:
+        return min(pixels, TILE_PIXELS) * PIXEL_BYTES + pixels * TILED_PIXEL_BYTES
+    return pixels * PIXEL_BYTES
+
+
+def _tokens(size: WantedSize) -> int:
+    return size[0] * size[1] // PIXELS_A_TOKEN + CAPTION_TOKENS
+
+
+def _narrow(matrix_bytes: int, weight_format: WeightFormat) -> int:
+    if weight_format is WeightFormat.BF16:
+        return matrix_bytes
+    return round(matrix_bytes / BF16_BYTES * SCALE_SHARE)
