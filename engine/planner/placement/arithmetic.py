@@ -17,8 +17,8 @@ Constants fitted to one H200 (``engine/README.md``): 33.0 ms a step at 512 x 768
 
 from engine.checkpoint.part_sizes import BF16_BYTES, ModelSizes
 from engine.config import BaseLocation, EncoderLocation, Plan, WeightFormat
+from engine.formatting import GIB, MIB
 from engine.planner.placement.values import CardInfo, PlacementOption, Prediction, Situation, WantedSize
-from engine.sizes import GIB, MIB
 
 # Bytes.
 CONTEXT_BYTES = 560 * MIB  # of the driver, with its modules: 0.4 to 0.6 GiB by card and driver

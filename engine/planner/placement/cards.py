@@ -13,8 +13,8 @@ import difflib
 import re
 from dataclasses import dataclass
 
+from engine.formatting import GIB
 from engine.planner.placement.values import CardInfo, CardRates
-from engine.sizes import GIB
 
 _GEFORCE = (0.85, 0.64)
 _HOPPER = (0.66, 0.62)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from itertools import product
 
 from engine.config import BaseLocation, EncoderLocation, Plan, WeightFormat
+from engine.formatting import GIB, MIB
 from engine.planner.placement.arithmetic import (
     RING_SLOTS,
     block_bytes,
@@ -18,7 +19,6 @@ from engine.planner.placement.arithmetic import (
     ram_bytes,
 )
 from engine.planner.placement.values import PlacementOption, Situation
-from engine.sizes import GIB, MIB
 
 CARD_PART = 20  # the largest cache of LoRAs is a twentieth of the card: 44 LoRAs on an H200
 LORA_CACHES = (GIB, 512 * MIB, 192 * MIB)  # six, three and one LoRA of rank 32 on every linear layer

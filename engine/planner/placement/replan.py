@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from engine.config import Plan
+from engine.formatting import MIB
 from engine.planner.placement.choose import choose_plan
 from engine.planner.placement.values import NoPlan, Placed, Situation
-from engine.sizes import MIB
 
 GRAIN_BYTES = 64 * MIB  # smaller changes of the free memory change nothing
 ROOM_BYTES = 384 * MIB  # a changed plan leaves so much for the program that has grown

@@ -2,9 +2,9 @@
 
 from engine.checkpoint.part_sizes import Z_IMAGE_TURBO
 from engine.config import WeightFormat
+from engine.formatting import GIB
 from engine.planner.placement.cards import find_card
 from engine.planner.placement.values import Situation, WantedSize
-from engine.sizes import GIB
 
 SIZES: tuple[WantedSize, ...] = ((512, 768), (1024, 1024), (1024, 1536))
 EVERY = frozenset(WeightFormat)

@@ -6,9 +6,9 @@ import pytest
 
 from engine.checkpoint.part_sizes import Z_IMAGE_TURBO
 from engine.config import BaseLocation, EncoderLocation, Plan, WeightFormat
+from engine.formatting import GIB
 from engine.planner.placement.arithmetic import LORA_BYTES, evaluate, ram_bytes
 from engine.planner.placement.values import PlacementOption
-from engine.sizes import GIB
 from tests.unit.engine.planner.placement.situations import EVERY, situation
 
 RESIDENT = Plan(lora_cache_bytes=LORA_BYTES)

@@ -2,8 +2,8 @@
 
 import pytest
 
+from engine.formatting import GIB
 from engine.planner.placement.cards import DESKTOP_BYTES, KNOWN_CARDS, find_card, rates_of
-from engine.sizes import GIB
 
 
 @pytest.mark.parametrize("card", KNOWN_CARDS, ids=lambda card: card.name)

@@ -5,9 +5,9 @@ import itertools
 import pytest
 
 from engine.config import BaseLocation, EncoderLocation, WeightFormat
+from engine.formatting import GIB
 from engine.planner.placement.choose import SLOWER, choose_plan
 from engine.planner.placement.values import NoPlan, Placed, Situation
-from engine.sizes import GIB
 from tests.unit.engine.planner.placement.situations import BF16, EVERY, SIZES, situation
 
 CAPS_GIB = (140.0, 60.0, 40.0, 32.0, 24.0, 22.5, 20.0, 16.0, 14.0, 12.0, 10.0, 8.0, 7.0, 6.0, 5.0)

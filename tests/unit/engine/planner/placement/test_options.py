@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from engine.config import BaseLocation, EncoderLocation
+from engine.formatting import GIB
 from engine.planner.placement.arithmetic import block_bytes
 from engine.planner.placement.options import fitting_options, smallest_option
-from engine.sizes import GIB
 from tests.unit.engine.planner.placement.situations import EVERY, situation
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from engine.formatting import GIB
 from engine.planner.placement.choose import choose_plan
 from engine.planner.placement.replan import (
     CALM_S,
@@ -20,7 +21,6 @@ from engine.planner.placement.replan import (
     replan,
 )
 from engine.planner.placement.values import NoPlan, Placed, Situation
-from engine.sizes import GIB
 from tests.unit.engine.planner.placement.situations import EVERY, situation
 
 TRACES = 10_000
