@@ -19,7 +19,7 @@ from engine.bench.rows.runner import measure
 from engine.bench.rows.workload import ON_CARD, ON_CPU, SIZES, PictureSize, Workload, format_size
 from engine.checkpoint.model import BUILT_IN_WEIGHTS
 from engine.errors import ModelError
-from engine.zimage.model_loader import Placement, choose_placement
+from engine.zimage.device import Placement, choose_placement
 
 ROWS = ("E1", "E2", "E3", "E4", "E5", "E6", "E7", "E8", "E9")
 

@@ -23,9 +23,9 @@ from engine.bench.rows.floor import attention, products
 from engine.lora.merger import Merger
 from engine.lora.patches import NO_PATCHES, LoraStack, Patches, side_patches
 from engine.zimage.denoise import PIXELS_PER_LATENT
+from engine.zimage.device import choose_placement
 from engine.zimage.forward.forward import Forward
 from engine.zimage.forward.fusions import REFERENCE
-from engine.zimage.model_loader import choose_placement
 
 CAPTION = 60  # tokens of a typical prompt
 TIME = 0.25  # any time between noise and picture

@@ -18,13 +18,11 @@ from torch import Tensor, nn
 
 from engine.checkpoint.header import BadHeader
 from engine.errors import ModelIncomplete
-from engine.zimage.device import Placement, choose_placement
+from engine.zimage.device import Placement
 from engine.zimage.forward.fuse import require_supported
 from engine.zimage.library_output import silence_libraries
 from engine.zimage.out_of_memory import report_model_too_large
 from engine.zimage.weight_reader import WeightReader, reader_for
-
-__all__ = ["PipelineParts", "Placement", "choose_placement", "load_pipeline", "weights_bytes"]
 
 # What the libraries raise for an unexpected folder. They have no error class for it.
 _UNLOADABLE = (

@@ -28,9 +28,10 @@ from engine.reporting import JobReporter
 from engine.request import MAX_SEED, Finished, LoraChoice, RenderRequest, Stopped, WorkerInfo
 from engine.shelf import read_shelf
 from engine.zimage.denoise import Denoiser, LatentRow, draw_noise, sigma_schedule
+from engine.zimage.device import Placement, choose_placement
 from engine.zimage.forward.forward import Forward, RefinedCaption
 from engine.zimage.forward.fp8 import should_use_fp8
-from engine.zimage.model_loader import Placement, choose_placement, load_pipeline, weights_bytes
+from engine.zimage.model_loader import load_pipeline, weights_bytes
 from engine.zimage.out_of_memory import (
     first_line,
     free_memory,

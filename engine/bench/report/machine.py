@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from engine.zimage.model_loader import Placement
+from engine.zimage.device import Placement
 
 LIBRARIES = ("torch", "diffusers", "transformers", "peft")
 ASK_S = 20.0  # for the driver's version

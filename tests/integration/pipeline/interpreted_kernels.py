@@ -10,8 +10,9 @@ import torch
 from engine.demo.networks import WEIGHTS
 from engine.lora import merge_kernel
 from engine.lora.patches import Matrix
+from engine.zimage.device import choose_placement
 from engine.zimage.forward import fusions, kernels, reference
-from engine.zimage.model_loader import choose_placement, load_pipeline
+from engine.zimage.model_loader import load_pipeline
 from engine.zimage.text import encoder, rope_kernel
 from engine.zimage.vae import norm_kernels as vae_kernels
 from engine.zimage.vae.decoder import _replace_blocks

@@ -21,8 +21,9 @@ from engine.lora.formats import Pair, normalise
 from engine.lora.merger import Merger, group_of
 from engine.lora.patches import NO_PATCHES, Adapter, MergedPatch, SidePatch
 from engine.request import LoraChoice
+from engine.zimage.device import choose_placement
 from engine.zimage.forward.forward import Forward
-from engine.zimage.model_loader import choose_placement, load_pipeline
+from engine.zimage.model_loader import load_pipeline
 from tests.integration.pipeline.reference import random_lora
 
 SWITCHES = 1000

@@ -35,7 +35,7 @@ from engine.bench.rows.floor import record_arithmetic
 from engine.bench.rows.own_pipeline import OwnPipeline
 from engine.bench.rows.queues import share
 from engine.bench.rows.workload import Effort, Workload, tokens_of
-from engine.zimage.model_loader import choose_placement
+from engine.zimage.device import choose_placement
 
 WORDS = ["--tiny", "--device", "cpu", "--rounds", "1", "--pictures", "2", "--switches", "2"]
 SPEED = ("E1", "E2", "E3")

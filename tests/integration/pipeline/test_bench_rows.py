@@ -20,8 +20,8 @@ from engine.bench.rows.workload import Effort, Workload
 from engine.lora import bank as bank_module
 from engine.lora.merger import Merger, group_of
 from engine.lora.patches import LoraStack, Patches
+from engine.zimage.device import choose_placement
 from engine.zimage.forward.forward import Forward
-from engine.zimage.model_loader import choose_placement
 
 WORDS = ["--tiny", "--device", "cpu", "--rounds", "1", "--only", "E4"]
 SLOW_S = 0.05

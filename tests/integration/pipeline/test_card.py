@@ -21,9 +21,9 @@ from engine.bench.rows.baselines import StockPipeline
 from engine.bench.rows.own_pipeline import OwnPipeline
 from engine.bench.rows.workload import Effort, Workload
 from engine.lora import merge_kernel
+from engine.zimage.device import choose_placement
 from engine.zimage.forward.forward import Batch
 from engine.zimage.forward.fusions import REFERENCE
-from engine.zimage.model_loader import choose_placement
 from engine.zimage.text.encoder import EncoderLayer
 from engine.zimage.vae import norm_kernels as vae_kernels
 from engine.zimage.vae.decoder import NormSilu

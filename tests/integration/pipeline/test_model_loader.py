@@ -17,7 +17,8 @@ from engine.demo.networks import WEIGHTS
 from engine.errors import ModelError, ModelIncomplete, ModelMissing, ModelTooLarge
 from engine.zimage import pipeline as pipeline_module
 from engine.zimage import weight_reader
-from engine.zimage.model_loader import choose_placement, load_pipeline, weights_bytes
+from engine.zimage.device import choose_placement
+from engine.zimage.model_loader import load_pipeline, weights_bytes
 from engine.zimage.pipeline import Pipeline
 
 

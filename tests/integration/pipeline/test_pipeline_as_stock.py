@@ -19,8 +19,9 @@ from engine.lora.bank import Bank
 from engine.lora.finder import LoraFinder
 from engine.request import LoraChoice
 from engine.zimage.denoise import Denoiser, LatentRow, draw_noise, sigma_schedule
+from engine.zimage.device import Placement, choose_placement
 from engine.zimage.forward.forward import Forward
-from engine.zimage.model_loader import Placement, choose_placement, load_pipeline
+from engine.zimage.model_loader import load_pipeline
 from engine.zimage.text.prompt import Text
 from engine.zimage.vae.decode import decode
 
