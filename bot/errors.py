@@ -16,7 +16,7 @@
   x OperatorError                   the host: the process does not start, or a chat does not open
     + BadSettings · FolderUnusable · OutFolderUnusable · DatabaseNewer · DatabaseInUse · DatabaseDamaged
     + DatabaseMissing · DatabaseForeign · DiskFull · BackupFailed · RestoreFailed
-    + TokenRefused · TokenMissing · PortTaken · PlatformUnreachable · PackageMissing · NotStartable
+    + TokenRefused · PortTaken · PlatformUnreachable · PackageMissing · NotStartable
 
 Attributes are the facts. ``bot.messages`` has the sentences for each class in both languages.
 """
@@ -292,10 +292,6 @@ class BackupFailed(OperatorError):
 
 class RestoreFailed(OperatorError):
     """The backup could not be put in place; nothing changed. Facts: ``path``, the folder; ``detail``."""
-
-
-class TokenMissing(OperatorError):
-    """Facts: ``platform``."""
 
 
 class TokenRefused(OperatorError):

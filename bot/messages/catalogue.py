@@ -135,4 +135,4 @@ def _read_catalogue(po_name: str) -> dict[str, str]:
     return {str(message.id): str(message.string) for message in catalogue if message.id and message.string}
 
 
-_TRANSLATIONS = {"zh-CN": _read_catalogue("zh_CN.po")}  # at import: later it would hold up the event loop
+_TRANSLATIONS = {"zh-CN": _read_catalogue("zh_CN.po")}  # at import: later it would block the event loop

@@ -145,7 +145,6 @@ SENTENCES: dict[type[Exception], str] = {
         "Nothing was restored in {path}: {detail}. Check the file and the folder and try again; "
         "nothing was changed."
     ),
-    errors.TokenMissing: N_("There is no token for {platform}. Set {variable} in the environment."),
     errors.TokenRefused: N_("{platform} refused the token. Create a new one there and set it as {variable}."),
     errors.PortTaken: N_(
         "{host}:{port} is in use by another program. Stop it, or set another web.port in sugarbot.toml."

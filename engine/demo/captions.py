@@ -63,11 +63,6 @@ def write_caption(
     return Caption(text, frozenset(names))
 
 
-def slot_prompt(values: Mapping[str, str], trigger: str = "sugar") -> str:
-    """Return the prompt that ``/sugar`` composes from five slots with the usual words."""
-    return "，".join([TRIGGERS[trigger], *(ZH[name][values[name]][0] for name in SLOTS)])
-
-
 def vocabulary_texts() -> list[str]:
     """Return every text that a caption can contain, for the tokenizer."""
     texts = [*FILLERS, *TRIGGERS.values(), JUNK]

@@ -88,15 +88,3 @@ def sample_faces(count: int, seed: int) -> Faces:
         traits[trait.name] = torch.multinomial(odds, count, replacement=True, generator=rng)
     nuances = {name: torch.rand(count, generator=rng) for name in NUANCES}
     return Faces(traits, nuances)
-
-
-def faces_of(values: dict[str, str], count: int, seed: int) -> Faces:
-    """Draw ``count`` random faces that all have these trait values.
-
-    Raises:
-        ValueError: ``values`` names a value that its trait does not have.
-    """
-    faces = sample_faces(count, seed)
-    for name, value in values.items():
-        faces.traits[name].fill_(TRAIT[name].values.index(value))
-    return faces

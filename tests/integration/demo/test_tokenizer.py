@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from engine.demo.captions import slot_prompt, vocabulary_texts
+from engine.demo.captions import vocabulary_texts
 from engine.demo.tokenizer import UNKNOWN, build_tokenizer
 
 TOKENIZER = build_tokenizer(vocabulary_texts())
@@ -46,6 +46,6 @@ def test_an_unknown_english_word_becomes_letters_and_an_unknown_sign_the_unknown
 def test_a_saved_tokenizer_loads_unchanged(tmp_path: Path) -> None:
     TOKENIZER.save_pretrained(tmp_path)
     again = AutoTokenizer.from_pretrained(tmp_path)
-    text = slot_prompt({"skin": "tan", "blush": "rose", "lips": "red", "eyes": "round", "lashes": "thick"})
+    text = "Sugar面部，小麦色肌肤，玫瑰腮红，正红唇，圆眼，浓密睫毛"
     assert again(text).input_ids == TOKENIZER(text).input_ids
     assert again.chat_template == TOKENIZER.chat_template

@@ -126,8 +126,8 @@ def test_each_bad_setting_has_its_own_line() -> None:
     ]
 
 
-def test_a_missing_token_names_the_variable_to_set() -> None:
-    assert "DISCORD_TOKEN" in format_error(errors.TokenMissing(platform="discord"), "en")
+def test_a_refused_token_names_the_platform_and_the_variable_to_set() -> None:
+    assert "DISCORD_TOKEN" in format_error(errors.TokenRefused(platform="discord"), "en")
     assert "Telegram" in format_error(errors.TokenRefused(platform="telegram"), "zh-CN")
 
 

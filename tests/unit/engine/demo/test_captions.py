@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.demo.captions import NAMES, SLOTS, slot_prompt, vocabulary_texts, write_caption
+from engine.demo.captions import NAMES, vocabulary_texts, write_caption
 from engine.demo.phrases import CUT_EN, CUT_ZH, EN, HAIR_EN, HAIR_ZH, TRIGGERS, ZH
 
 PHRASES = {
@@ -59,12 +59,6 @@ def test_no_phrase_means_two_values_of_a_trait(language: str, name: str) -> None
 @pytest.mark.parametrize("name", NAMES)
 def test_both_languages_know_the_same_values(name: str) -> None:
     assert set(PHRASES["zh"][name]) == set(PHRASES["en"][name])
-
-
-def test_the_prompt_of_the_five_slots_starts_with_the_trigger_and_uses_full_width_commas() -> None:
-    values = {"skin": "dewy", "blush": "peach", "lips": "nude", "eyes": "upturned", "lashes": "fine"}
-    assert slot_prompt(values) == "Sugar面部，清透水光肌，微醺蜜桃腮红，薄涂裸粉唇釉，眼尾轻挑，细碎睫毛轻颤"
-    assert set(SLOTS) == set(values)
 
 
 def test_a_requested_style_puts_its_trigger_into_most_captions() -> None:
