@@ -121,7 +121,7 @@ def test_nothing_fits_then_something_does() -> None:
 def random_trace(rng: random.Random, total_gib: float) -> list[tuple[float, float]]:
     """Free memory in GiB and the seconds before each reading: programs start, grow and end."""
     trace, others = [], 0.0
-    for _ in range(rng.randint(5, 30)):
+    for _ in range(rng.randint(4, 16)):
         match rng.randrange(4):
             case 0:
                 others = rng.uniform(0, total_gib)
