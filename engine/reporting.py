@@ -30,7 +30,7 @@ class JobReporter:
     Args:
         request: The job.
         send: Sends an event; called from any thread.
-        fail: Returns how a job ends that met this error; called from any thread.
+        fail: Returns the end of a job that failed with this error; called from any thread.
 
     Attributes:
         request: The job.

@@ -1,4 +1,4 @@
-"""Tells which bfloat16 copy belongs to which checkpoint, and which parts of a checkpoint need conversion.
+"""Finds which bfloat16 copy belongs to which checkpoint, and which parts of a checkpoint need conversion.
 
 A copy is below ``data_dir/models`` and names its source in ``converted.json``. It is valid only while every
 file of the source keeps its size and its time of change. ``convert`` makes it.

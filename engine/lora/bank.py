@@ -106,13 +106,13 @@ class Bank:
                 return self._merge(stacks[0])
             except torch.OutOfMemoryError as error:
                 detail = str(error).partition("\n")[0]
-            self._give_up_copy(detail)
+            self._drop_copy(detail)
         return side_patches(self._matrices, stacks) if any(stacks) else NO_PATCHES
 
     def release_extra_memory(self) -> None:
         """Free the merged copy of the weights, if there is one, and make no other."""
         if self._merger.nbytes:
-            self._give_up_copy("a picture did not fit beside the merged copy of the weights")
+            self._drop_copy("a picture did not fit beside the merged copy of the weights")
 
     @property
     def fp8_layers(self) -> Collection[str]:
@@ -125,7 +125,7 @@ class Bank:
         if in_memory:
             self._in_memory.clear()
 
-    def _give_up_copy(self, reason: str) -> None:
+    def _drop_copy(self, reason: str) -> None:
         log.warning("LoRAs use the side path: pictures take longer", reason=reason)
         self._copy_fits = False
         self._merged = (None, NO_PATCHES)

@@ -99,7 +99,7 @@ Patch = MergedPatch | SidePatch
 MergeLayers = Callable[[Sequence[str]], None]  # merges these layers
 
 
-def _nothing(layers: Sequence[str]) -> None:
+def _ignore(layers: Sequence[str]) -> None:
     """Merge nothing."""
 
 
@@ -116,7 +116,7 @@ class Patches:
 
     layers: Mapping[str, Patch] = field(default_factory=dict)
     pending: dict[str, list[str]] = field(default_factory=dict)
-    write: MergeLayers = _nothing
+    write: MergeLayers = _ignore
     is_fp8: bool = False
 
     def ensure_merged(self, group: str) -> None:

@@ -1,4 +1,4 @@
-"""Describes errors: how a job ends that met one, and whether the card has failed.
+"""Describes errors: how a job that failed with one ends, and whether the card has failed.
 
 Messages of foreign exceptions may quote the prompt, so they never leave the worker: of such an error only the
 type, the place in the code and phrases from a fixed list are logged.
@@ -69,7 +69,7 @@ log = structlog.get_logger("engine.worker")
 
 
 def describe_failure(request: RenderRequest, error: Exception) -> Failed:
-    """Return the end of a job that met this error; log an unexpected error with its trace."""
+    """Return the end of a job that failed with this error; log an unexpected error with its trace."""
     job = (request.job_id, request.attempt)
     if isinstance(error, RenderError | LoraRejected):
         return Failed(*job, error.reason, f"{type(error).__name__}: {error} {error.facts}")

@@ -53,7 +53,7 @@ class FaultHandler:
             reporter.wait()
 
     def fail_job(self, request: RenderRequest, error: Exception) -> Failed:
-        """Return how a job ends that met this error. Does not return if the card has failed."""
+        """Return the end of a job that failed with this error. Does not return if the card has failed."""
         self._end_if_card_fault(request, error)
         return describe_failure(request, error)
 
@@ -73,7 +73,7 @@ class FaultHandler:
             if request is not None:
                 self._affected.append(request)
         if not is_first:
-            threading.Event().wait()  # the first thread that met the fault ends the process
+            threading.Event().wait()  # the first thread that found the fault ends the process
         self._wait_for_earlier(request)
         affected = [reporter.request for reporter in self._reporters if reporter.request in self._affected]
         cause = affected[0] if affected else request

@@ -51,7 +51,7 @@ class PicturePipeline(Protocol):
     def prepare(self, request: RenderRequest) -> None:
         """Do what needs no card for the next job; called during ``draw``, in another thread.
 
-        ``draw`` meets the cause of any error again and reports it.
+        If this fails, ``draw`` fails for the same reason and reports it.
         """
 
     def prefetch(self, loras: Sequence[LoraChoice]) -> None:
@@ -124,7 +124,7 @@ def _prepare_all(pipeline: PicturePipeline, receiver: MessageReceiver, faults: F
                 pipeline.prepare(item)
             else:
                 pipeline.prefetch(item)
-        except Exception as error:  # noqa: BLE001 - supervision: ``draw`` meets the error again and reports it
+        except Exception as error:  # noqa: BLE001 - supervision: ``draw`` fails for the same reason and reports it
             faults.check(error)
             log.info("not prepared", error=type(error).__name__)
 

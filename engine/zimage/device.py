@@ -38,7 +38,7 @@ def choose_placement(wanted: str) -> Placement:
     """
     has_card = torch.cuda.is_available()
     if wanted == "cpu" or (wanted == "auto" and not has_card):
-        why = "asked for by the setting" if wanted == "cpu" else "no CUDA card is visible"
+        why = "required by the setting" if wanted == "cpu" else "no CUDA card is visible"
         name = f"CPU, {torch.get_num_threads()} threads"
         return Placement(
             torch.device("cpu"), name, torch.float32, f"{why}; processors are fastest in float32"

@@ -216,8 +216,8 @@ def test_the_range_is_that_of_the_fifty_newest_jobs(tmp_path: Path) -> None:
     book = load_book(tmp_path, [2.0] * 6 + [1.0] * 44)
     assert book.estimate_of(10) == TimeEstimate(10, 20)
     request = make_request()
-    foretold = book.predict(request.width_px, request.height_px, request.count, 1)
-    book.learn(request, make_finished(foretold.seconds))
+    predicted = book.predict(request.width_px, request.height_px, request.count, 1)
+    book.learn(request, make_finished(predicted.seconds))
     assert book.estimate_of(10) == TimeEstimate(10, 10)  # the oldest of the six slow ones is forgotten
     book.save(tmp_path / "cost.json")
     assert CostBook.load(tmp_path / "cost.json", "a").estimate_of(10) == TimeEstimate(10, 10)

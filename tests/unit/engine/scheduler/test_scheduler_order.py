@@ -50,9 +50,9 @@ def test_every_job_is_drawn_in_the_predicted_order(jobs: list[tuple[int, float]]
         make_waiting(f"j{order}", person, order, seconds=each) for order, (person, each) in enumerate(jobs)
     ]
     scheduler = make_scheduler(*waiting)
-    foretold = list(scheduler.queue())
+    predicted = list(scheduler.queue())
     drawn = draw_all(scheduler)
-    assert drawn == foretold
+    assert drawn == predicted
     assert sorted(drawn) == sorted(job.job_id for job in waiting)
     for person in {job.person_id for job in waiting}:
         own = {job.job_id for job in waiting if job.person_id == person}
