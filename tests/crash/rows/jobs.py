@@ -22,7 +22,7 @@ from tests.crash.laws import broken_laws
 from tests.crash.rows import Measured, Row, Scale
 from tests.fakes.desk_harness import DeskHarness, a_context, open_harness
 from tests.fakes.renderer import Act, FakeRenderer
-from tests.unit.bot.desk.test_laws import Laws
+from tests.unit.bot.desk.test_desk_laws import Laws
 
 RICH = Rules(daily_credits=1_000_000, max_waiting=100)
 TRIES = 3
@@ -169,7 +169,7 @@ def _longest_run(drawn: list[str], prompt: str) -> int:
 
 
 def any_order(scale: Scale) -> Measured:
-    """The state machine of ``test_laws.py`` in two processes; `make test` runs its short form there."""
+    """The state machine of ``test_desk_laws.py`` in two processes; `make test` runs its short form there."""
     if not scale.is_long:
         return Measured("held by tests/unit/bot/desk/test_desk_laws.py", holds=True)
     half = scale.of(1, EXAMPLES) // 2
