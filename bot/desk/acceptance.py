@@ -13,7 +13,7 @@ from bot.commands.values import Draw, Reroll
 from bot.desk.people.history import is_open_here
 from bot.desk.people.ledger import Ledger
 from bot.desk.queue import JobQueue
-from bot.desk.recipes import LoraDefaults, Recipes, recipe_of_job
+from bot.desk.recipes import LoraDefaults, Recipes
 from bot.errors import Closing, NoDiskSpace, NoPrivateChat, NoSuchJob, NotYours, TooManyWaiting
 from bot.outcomes import Address, CommandContext, Note, Platform, Receipt
 from bot.policy.rules import Rules, is_host, price
@@ -77,20 +77,19 @@ class JobAcceptance:
         jobs = self._store.jobs
         async with self._store.atomic():
             if job := await jobs.find_by_origin(context.platform, context.event_id):
-                is_repeated, notes = True, self._recipes.notes_on(job.prompt)
+                is_repeated, notes = True, self._recipes.find_notes(job.recipe.prompt)
                 credits_left = (await self._store.people.account(job.person)).credits
             elif self._is_closing:
                 raise Closing
             else:
-                person = await self._store.people.find_or_create(
-                    context.platform, context.user_id, context.user_name, context.locale, self._clock()
-                )
+                person = await self._store.people.find_or_create(context, self._clock())
                 new_job, notes = await self._new_job(command, context, person)
                 job = await jobs.add(new_job, context.event_id, self._rules.max_waiting)
                 if job is None:
                     raise TooManyWaiting(limit=self._rules.max_waiting)
                 # The largest size that a PNG of these pixels can have.
-                needed_bytes = job.count * (3 * job.width_px * job.height_px + 2**16)
+                size = job.recipe
+                needed_bytes = size.count * (3 * size.width_px * size.height_px + 2**16)
                 if needed_bytes > available_bytes:
                     raise NoDiskSpace(free_bytes=available_bytes, needed_bytes=needed_bytes)
                 is_repeated = False
@@ -100,7 +99,7 @@ class JobAcceptance:
                 self._store.after_commit(partial(log.info, "job accepted", **facts))
         return Receipt(
             job_id=job.id,
-            recipe=recipe_of_job(job),
+            recipe=job.recipe,
             price=job.price,
             credits_left=credits_left,
             position=0,
@@ -113,7 +112,7 @@ class JobAcceptance:
         self, command: Draw | Reroll, context: CommandContext, person: int
     ) -> tuple[NewJob, tuple[Note, ...]]:
         if isinstance(command, Draw):
-            recipe, notes = self._recipes.of_draw(command, await self._defaults.of(context))
+            recipe, notes = self._recipes.write_recipe(command, await self._defaults.find(context))
             is_private = command.private
         else:
             earlier = await self._store.jobs.find(command.job_id)
@@ -122,7 +121,7 @@ class JobAcceptance:
             is_own = earlier.person == person
             if not (is_own or is_open_here(earlier, context) or is_host(context, self._rules)):
                 raise NotYours(job_id=earlier.id)
-            recipe, notes = self._recipes.of_reroll(earlier)
+            recipe, notes = self._recipes.rewrite_recipe(earlier)
             is_private = earlier.private
         # In a group, private pictures go to the person's private chat.
         address = context.private_address if is_private and context.is_group else context.address
@@ -137,13 +136,7 @@ class JobAcceptance:
             ref=address.ref,
             locale=context.locale,
             private=is_private,
-            prompt=recipe.prompt,
-            loras=recipe.loras,
-            width_px=recipe.width_px,
-            height_px=recipe.height_px,
-            seed=recipe.seed,
-            count=recipe.count,
-            steps=recipe.steps,
+            recipe=recipe,
             price=price(recipe.width_px, recipe.height_px, recipe.count),
             created_ms=now_ms,
         )

@@ -109,7 +109,7 @@ def build_desk(inputs: DeskInputs) -> Desk:
         progress=progress,
         pictures_dir=pictures_dir,
         clock=clock,
-        notes_on=recipes.notes_on,
+        find_notes=recipes.find_notes,
     )
     history = HistoryQueries(
         store=store,

@@ -152,11 +152,11 @@ class Desk:
             case Cancel():
                 return await parts.cancellation.cancel(command, context)
             case Mine():
-                return await parts.history.mine(command, context)
+                return await parts.history.list_jobs(command, context)
             case Original():
-                return await parts.history.original(command, context)
+                return await parts.history.find_originals(command, context)
             case Quota():
-                return await parts.history.quota(context)
+                return await parts.history.read_balance(context)
             case Link():
                 return await parts.linking.link(command, context)
             case Unlink():

@@ -281,11 +281,23 @@ class Drawing:
 
     async def _process(self, claim: Claim) -> None:
         """Have a claimed job drawn, and save what comes of it."""
-        job, is_closing = claim.job, self._closing.is_set
+        job, recipe, is_closing = claim.job, claim.job.recipe, self._closing.is_set
+        request = RenderRequest(
+            job_id=job.id,
+            attempt=job.attempt,
+            prompt=recipe.prompt,
+            width_px=recipe.width_px,
+            height_px=recipe.height_px,
+            seed=recipe.seed,
+            count=recipe.count,
+            loras=recipe.loras,
+            steps=recipe.steps,
+        )
         try:
             if sum(other.state in HOLDS_A_SLOT for other in self._claims) == 1:  # none is drawn before it
-                self._progress.publish_step(Progress(job.id, job.attempt, index=0, step=0, steps=job.steps))
-            request = _request_of(job)
+                self._progress.publish_step(
+                    Progress(job.id, job.attempt, index=0, step=0, steps=recipe.steps)
+                )
             answer: Finished | Stopped | Failed = Stopped(job.id, job.attempt)
             if not (is_closing() or job.id in self._to_stop):  # else stopped before the renderer knew the job
                 answer = await self._renderer.render(request, partial(self._listen, claim))
@@ -344,17 +356,3 @@ class Drawing:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(NOT_READY_WAIT_S):
                     await self._closing.wait()
-
-
-def _request_of(job: JobRow) -> RenderRequest:
-    return RenderRequest(
-        job_id=job.id,
-        attempt=job.attempt,
-        prompt=job.prompt,
-        width_px=job.width_px,
-        height_px=job.height_px,
-        seed=job.seed,
-        count=job.count,
-        loras=job.loras,
-        steps=job.steps,
-    )

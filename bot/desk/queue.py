@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from bot.outcomes import Address, ChatOutput, JobState, Platform, Status
+from bot.outcomes import Address, ChatOutput, JobState, Platform, Recipe, Status
 from bot.store import Store
 from bot.store.rows import JobRow
 from engine.planner.cost import Cost, CostBook
@@ -98,14 +98,14 @@ class JobQueue:
 
         A job that has lost an attempt may have ended the worker, so it is drawn alone.
         """
-        self.jobs[job.id] = job
+        self.jobs[job.id], recipe = job, job.recipe
         waiting = Waiting(
             job.id,
             job.person,
-            self._cost_of(job),
+            self._cost_of(recipe),
             job.accepted_order,
             weight=self._weights.get(job.person, 1),
-            pictures=job.count,
+            pictures=recipe.count,
             is_alone=job.attempt > 0,
         )
         self.scheduler.add(waiting)
@@ -125,7 +125,7 @@ class JobQueue:
     def next(self, headroom: Headroom) -> Decision:
         """Return which job to draw next, by what is known now; that job waits no longer."""
         decision = self.scheduler.next(
-            headroom, lambda waiting: self._cost_of(self.jobs[waiting.job_id]).bytes
+            headroom, lambda waiting: self._cost_of(self.jobs[waiting.job_id].recipe).bytes
         )
         if decision.job_id is not None:
             del self.jobs[decision.job_id]
@@ -152,7 +152,7 @@ class JobQueue:
         self.changed.set()
         needed: dict[str, LoraChoice] = {}
         for job_id in self.scheduler.queue(PREFETCH_JOBS):
-            for lora in self.jobs[job_id].loras:
+            for lora in self.jobs[job_id].recipe.loras:
                 needed.setdefault(lora.sha256, lora)
         loras = tuple(needed.values())[:PREFETCH_LORAS]
         if loras and loras != self._prefetched:
@@ -173,8 +173,8 @@ class JobQueue:
             if has_loaded or (is_nearer and job_id != joined):
                 self._publish_position(job_id)
 
-    def _cost_of(self, job: JobRow) -> Cost:
-        return self._costs.predict(job.width_px, job.height_px, job.count, len(job.loras))
+    def _cost_of(self, recipe: Recipe) -> Cost:
+        return self._costs.predict(recipe.width_px, recipe.height_px, recipe.count, len(recipe.loras))
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +247,9 @@ class ProgressPublisher:
             if job is None or job.state != state or not (chat := chats.get(Platform(job.platform))):
                 return
             address = Address(Platform(job.platform), job.chat_id, job.ref)
-            status = Status(job.id, address, job.locale, job.count, None, is_loading=queue.is_loading())
+            status = Status(
+                job.id, address, job.locale, job.recipe.count, None, is_loading=queue.is_loading()
+            )
             if step is None:
                 position = queue.scheduler.ahead_of(job.id).jobs
                 status = replace(status, position=position, wait=queue.estimate_wait(job.id))

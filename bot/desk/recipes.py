@@ -114,7 +114,7 @@ class LoraDefaults:
         if stored := await self._store.defaults.of_bot():
             self.of_bot = stored.lora
 
-    async def of(self, context: CommandContext) -> LoraWish | None:
+    async def find(self, context: CommandContext) -> LoraWish | None:
         """Return the default of this chat; None for none, also when its file has left the shelf."""
         address = context.address
         stored = await self._store.defaults.of(address.platform, address.chat_id)
@@ -123,7 +123,7 @@ class LoraDefaults:
 
     async def show(self, context: CommandContext) -> LoraListing:
         """Return the whole shelf, with the default of this chat."""
-        default = await self.of(context)
+        default = await self.find(context)
         return LoraListing(loras=self._shelf.summaries, default=default.name if default else "")
 
     async def switch(self, command: LoraSwitch, context: CommandContext) -> LoraSwitched:
@@ -174,7 +174,7 @@ class Recipes:
         self._random = random
         self._measure = measure
 
-    def of_draw(self, draw: Draw, default: LoraWish | None) -> tuple[Recipe, tuple[Note, ...]]:
+    def write_recipe(self, draw: Draw, default: LoraWish | None) -> tuple[Recipe, tuple[Note, ...]]:
         """Return the recipe of ``draw``, with ``default`` if it names no LoRA, and notes about differences.
 
         Raises:
@@ -192,20 +192,23 @@ class Recipes:
         prompt = compose_prompt(draw.prompt.strip(), draw.face, triggers)
         if not prompt:
             raise EmptyPrompt
-        return self._write(prompt, loras, draw.size, seed=draw.seed, count=draw.count, steps=STEPS)
+        return self._complete(prompt, loras, draw.size, seed=draw.seed, count=draw.count, steps=STEPS)
 
-    def of_reroll(self, job: JobRow) -> tuple[Recipe, tuple[Note, ...]]:
+    def rewrite_recipe(self, job: JobRow) -> tuple[Recipe, tuple[Note, ...]]:
         """Return the job's recipe with a new seed and the present file of each LoRA, and notes.
 
         Raises:
             NotUnderstood: PromptTooLong; the model reads less than the one of the first time.
             NotPossible: The shelf or the model has changed: UnknownLora, SizeNotAllowed.
         """
-        loras, _ = self._pin(tuple(LoraWish(lora.name, lora.weight) for lora in job.loras))
-        size = PixelSize(job.width_px, job.height_px)
-        return self._write(job.prompt, loras, size, seed=None, count=job.count, steps=job.steps)
+        earlier = job.recipe
+        loras, _ = self._pin(tuple(LoraWish(lora.name, lora.weight) for lora in earlier.loras))
+        size = PixelSize(earlier.width_px, earlier.height_px)
+        return self._complete(
+            earlier.prompt, loras, size, seed=None, count=earlier.count, steps=earlier.steps
+        )
 
-    def notes_on(self, prompt: str) -> tuple[Note, ...]:
+    def find_notes(self, prompt: str) -> tuple[Note, ...]:
         """Return what the built-in model does not know of a prompt; nothing for another model."""
         if not self._model.is_built_in:
             return ()
@@ -213,7 +216,7 @@ class Recipes:
         words = (UnknownWords(reading.words, reading.is_blank),) if reading.words else ()
         return (*reading.features, *words)
 
-    def _write(
+    def _complete(
         self,
         prompt: str,
         loras: tuple[LoraChoice, ...],
@@ -228,7 +231,7 @@ class Recipes:
         (width_px, height_px), changes = self._fit(size)
         seed = self._random.getrandbits(32) if seed is None else seed
         recipe = Recipe(prompt, loras, width_px, height_px, seed, count, steps)
-        return recipe, (*changes, *self.notes_on(prompt))
+        return recipe, (*changes, *self.find_notes(prompt))
 
     def _pin(self, wishes: tuple[LoraWish, ...]) -> tuple[tuple[LoraChoice, ...], list[str]]:
         """Return the LoRAs with their files' hashes, and their triggers. Of two weights the last counts."""
@@ -272,19 +275,6 @@ class Recipes:
                     if max(abs(near[0] - width_px), abs(near[1] - height_px)) < self._model.multiple_px:
                         return near, (SizeChanged(size_text(size), *near),)
                 raise SizeNotAllowed(width_px=width_px, height_px=height_px, nearest=nearest)
-
-
-def recipe_of_job(job: JobRow) -> Recipe:
-    """Return the recipe that a job stored."""
-    return Recipe(
-        prompt=job.prompt,
-        loras=job.loras,
-        width_px=job.width_px,
-        height_px=job.height_px,
-        seed=job.seed,
-        count=job.count,
-        steps=job.steps,
-    )
 
 
 def _weights_too_high(loras: tuple[LoraChoice, ...]) -> WeightsTooHigh:

@@ -22,7 +22,6 @@ import structlog
 from bot.desk.files import LogLimiter, find_pictures, retry_while_full, save_pictures
 from bot.desk.people.ledger import Ledger
 from bot.desk.queue import JobQueue, MonotonicClock, ProgressPublisher
-from bot.desk.recipes import recipe_of_job
 from bot.errors import CannotSave
 from bot.outcomes import Address, ChatOutput, JobResult, JobState, Note, Platform, RetryLater, Undeliverable
 from bot.store import Store
@@ -79,7 +78,7 @@ class JobCompletion:
     ) -> int | None:
         """End ``job`` as it was claimed (or, never claimed, as it waited).
 
-        The files of ``pictures`` are on the disk; the missing pictures of ``job.count`` are refunded.
+        The files of ``pictures`` are on the disk; the missing pictures of ``job.recipe.count`` are refunded.
 
         Returns:
             The refund; None, with nothing changed, when this attempt of the job no longer counts.
@@ -88,7 +87,7 @@ class JobCompletion:
             if not await self._store.jobs.end(job, state, self._clock(), fail=fail, pictures=pictures):
                 log.warning("late end refused", job_id=job.id, attempt=job.attempt, state=state)
                 return None
-            missing = job.count - len(pictures)
+            missing = job.recipe.count - len(pictures)
             refund = await self._ledger.refund(job, missing) if missing else 0
             if job.state == JobState.QUEUED:  # a drawn job has left the queue when its time was charged
                 self._store.after_commit(lambda: self._queue.remove(job.id))
@@ -108,7 +107,7 @@ class JobCompletion:
             await self.end(job, JobState.FAILED, fail=FailReason.DISK_FULL)
             return
         match answer:
-            case Finished() if len(pictures) == job.count:
+            case Finished() if len(pictures) == job.recipe.count:
                 await self.end(job, JobState.DONE, pictures=pictures)
             case Finished():
                 log.error("finished without every picture", job_id=job.id, pictures=len(pictures))
@@ -171,7 +170,7 @@ class OutboxDelivery:
     Args:
         result_ready: By platform, set when the outbox has a new result or one may have become due.
         clock: UTC milliseconds.
-        notes_on: Words of a prompt that the model does not know.
+        find_notes: Words of a prompt that the model does not know.
     """
 
     def __init__(
@@ -182,10 +181,10 @@ class OutboxDelivery:
         progress: ProgressPublisher,
         pictures_dir: Path,
         clock: Callable[[], int],
-        notes_on: Callable[[str], tuple[Note, ...]],
+        find_notes: Callable[[str], tuple[Note, ...]],
     ) -> None:
         self._store = store
-        self._notes_on = notes_on
+        self._find_notes = find_notes
         self._changed = result_ready
         self._progress = progress
         self._pictures_dir = pictures_dir
@@ -284,7 +283,7 @@ class OutboxDelivery:
             locale=job.locale,
             private=job.private,
             state=JobState(job.state),
-            recipe=recipe_of_job(job),
+            recipe=job.recipe,
             pictures=pictures.files,
             missing=pictures.missing,
             price=job.price,
@@ -293,5 +292,5 @@ class OutboxDelivery:
             # A clock may be set back.
             seconds=max(0, ended_ms - (job.started_ms or ended_ms)) / 1_000,
             fail=FailReason(job.fail) if job.fail else None,
-            notes=self._notes_on(job.prompt),
+            notes=self._find_notes(job.recipe.prompt),
         )

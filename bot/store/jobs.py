@@ -11,6 +11,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
+from bot.outcomes import Recipe
 from bot.store.database import Database
 from bot.store.rows import ClaimedRow, JobRow, NewJob, OutboxState, PictureRow, ResultRow
 from engine.request import LoraChoice
@@ -34,8 +35,9 @@ class Jobs:
 
         Call it in the transaction of its charge.
         """
-        loras = json.dumps([asdict(lora) for lora in job.loras], ensure_ascii=False)
-        values = asdict(job) | {"loras": loras, "private": int(job.private)}
+        values = asdict(job) | {"private": int(job.private)}
+        values |= values.pop("recipe")
+        values["loras"] = json.dumps(values["loras"], ensure_ascii=False)
         rows = await self._query("add_job", most_unfinished=most_unfinished, **values)
         if not rows:
             return None
@@ -204,7 +206,11 @@ class Outbox:
 
 def _job_of(row: sqlite3.Row | dict[str, Any]) -> JobRow:
     values = dict(row)
-    values["loras"] = tuple(LoraChoice(**lora) for lora in json.loads(values["loras"]))
+    loras = tuple(LoraChoice(**lora) for lora in json.loads(values.pop("loras")))
+    others = {
+        name: values.pop(name) for name in ("prompt", "width_px", "height_px", "seed", "count", "steps")
+    }
+    values["recipe"] = Recipe(loras=loras, **others)
     values["private"] = bool(values["private"])
     values["cancel_requested"] = bool(values["cancel_requested"])
     return JobRow(**values)

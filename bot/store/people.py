@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable
 from functools import partial
 
+from bot.outcomes import CommandContext
 from bot.store.database import Database
 from bot.store.rows import AccountRow, LedgerKind, LinkCodeRow
 
@@ -22,10 +23,11 @@ class People:
         rows = await self._query("find_person", platform=platform, user_id=user_id)
         return rows[0]["person"] if rows else None
 
-    async def find_or_create(self, platform: str, user_id: str, name: str, locale: str, now_ms: int) -> int:
-        """Return the person behind this identity, created if new; update their name and language."""
-        identity = {"platform": platform, "user_id": user_id, "name": name, "locale": locale}
-        if rows := await self._query("find_person", platform=platform, user_id=user_id):
+    async def find_or_create(self, context: CommandContext, now_ms: int) -> int:
+        """Return the person who gave a command, created if new; update their name and language."""
+        key = {"platform": context.platform, "user_id": context.user_id}
+        identity = key | {"name": context.user_name, "locale": context.locale}
+        if rows := await self._query("find_person", **key):
             await self._query("update_identity", **identity)
             return int(rows[0]["person"])
         [(person,)] = await self._query("add_person", now_ms=now_ms)

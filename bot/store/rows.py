@@ -7,7 +7,7 @@ them.
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from engine.request import LoraChoice
+from bot.outcomes import Recipe
 
 
 class LedgerKind(StrEnum):
@@ -51,13 +51,7 @@ class NewJob:
     ref: str = field(repr=False)
     locale: str
     private: bool
-    prompt: str = field(repr=False)
-    loras: tuple[LoraChoice, ...]
-    width_px: int
-    height_px: int
-    seed: int
-    count: int
-    steps: int
+    recipe: Recipe
     price: int
     created_ms: int
 

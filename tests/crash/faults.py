@@ -141,7 +141,7 @@ def refund_outside_and_not_unique() -> None:
         now = await completion._store.jobs.find(job.id)
         if now and (now.attempt, now.lease) == (job.attempt, job.lease):
             async with completion._store.atomic():
-                await real_refund(completion._ledger, job, job.count - len(pictures))
+                await real_refund(completion._ledger, job, job.recipe.count - len(pictures))
         return await real_end(completion, job, *args, pictures=pictures, **facts)
 
     async def refund(_: Ledger, job: JobRow, missing: int) -> int:

@@ -8,7 +8,6 @@ from bot.commands.values import Mine, Original
 from bot.desk.files import SavedPictures, find_pictures
 from bot.desk.people.ledger import Ledger, TierMembership
 from bot.desk.queue import JobQueue
-from bot.desk.recipes import recipe_of_job
 from bot.errors import NoSuchJob, NotInPublic, NotYours, PicturesGone
 from bot.outcomes import (
     CommandContext,
@@ -56,14 +55,14 @@ class HistoryQueries:
         self._rules = rules
         self._clock = clock
 
-    async def mine(self, command: Mine, context: CommandContext) -> History:
+    async def list_jobs(self, command: Mine, context: CommandContext) -> History:
         """Return the person's newest jobs, and deliver again what could not be delivered, to this chat.
 
         In a group, the answer contains only jobs that were drawn openly in that group.
         """
         limit = max(1, min(command.limit, MOST_ENTRIES))
         async with self._store.atomic():
-            person = await self._find_or_create(context)
+            person = await self._store.people.find_or_create(context, self._clock())
             jobs = await self._store.jobs.newest_of(person, limit)
             hidden = 0
             if context.is_group:
@@ -78,7 +77,7 @@ class HistoryQueries:
         files = await find_pictures(rows, self._pictures_dir, job_ids)
         return History(tuple(_entry(job, self._state(job), files[job.id]) for job in jobs), hidden)
 
-    async def original(self, command: Original, context: CommandContext) -> Originals:
+    async def find_originals(self, command: Original, context: CommandContext) -> Originals:
         """Return the files of the person's own job, one drawn openly in this chat, or any job for a host.
 
         Raises:
@@ -86,7 +85,7 @@ class HistoryQueries:
                 PicturesGone.
         """
         async with self._store.atomic():
-            person = await self._find_or_create(context)
+            person = await self._store.people.find_or_create(context, self._clock())
             job = await self._store.jobs.find(command.job_id)
             if job is None:
                 raise NoSuchJob(job_id=command.job_id)
@@ -100,10 +99,10 @@ class HistoryQueries:
             raise PicturesGone(job_id=job.id)
         return Originals(job.id, pictures.files)
 
-    async def quota(self, context: CommandContext) -> CreditBalance:
+    async def read_balance(self, context: CommandContext) -> CreditBalance:
         """Return the credits that the person has today."""
         async with self._store.atomic():
-            person = await self._find_or_create(context)
+            person = await self._store.people.find_or_create(context, self._clock())
             account = await self._ledger.renew(person)
             daily = (await self._tiers.entitlement_of(person)).daily_credits
         return CreditBalance(account.credits, daily, account.renews_at_s)
@@ -115,11 +114,6 @@ class HistoryQueries:
             JobState.QUEUED
             if state is JobState.RUNNING and self._queue.scheduler.ahead_of(job.id).jobs
             else state
-        )
-
-    async def _find_or_create(self, context: CommandContext) -> int:
-        return await self._store.people.find_or_create(
-            context.platform, context.user_id, context.user_name, context.locale, self._clock()
         )
 
     async def _retry_kept(self, person: int, context: CommandContext) -> None:
@@ -139,7 +133,7 @@ def _entry(job: JobRow, state: JobState, pictures: SavedPictures) -> HistoryEntr
     return HistoryEntry(
         job_id=job.id,
         state=state,
-        recipe=recipe_of_job(job),
+        recipe=job.recipe,
         pictures=pictures.files,
         missing=pictures.missing,
     )

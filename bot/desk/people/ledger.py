@@ -121,7 +121,7 @@ class Ledger:
 
         The refund goes to the job's present person: since it was claimed, its person may have been linked.
         """
-        credits = refund(job.price, job.count, missing)
+        credits = refund(job.price, job.recipe.count, missing)
         if credits and (stored := await self._store.jobs.find(job.id)):
             await self._store.people.move_credits(
                 stored.person, LedgerKind.REFUND, credits, self._clock(), job.id

@@ -63,7 +63,7 @@ class AccountLinking:
             NotPossible: NotLinked.
         """
         async with self._store.atomic():
-            person = await self._find_or_create(context)
+            person = await self._store.people.find_or_create(context, self._clock())
             if len(await self._store.links.identities_of(person)) == 1:
                 raise NotLinked
             alone = await self._ledger.unlink(context.platform, context.user_id, person)
@@ -73,7 +73,7 @@ class AccountLinking:
     async def _issue(self, context: CommandContext) -> LinkCode:
         code, now_ms = new_link_code(self._random), self._clock()
         async with self._store.atomic():
-            person = await self._find_or_create(context)
+            person = await self._store.people.find_or_create(context, self._clock())
             await self._store.links.add_code(code, person, context.platform, now_ms, now_ms + CODE_LASTS_MS)
         return LinkCode(code, CODE_LASTS_MS // 60_000)
 
@@ -81,7 +81,7 @@ class AccountLinking:
         links, typed_by = self._store.links, f"{context.platform}:{context.user_id}"
         async with self._store.atomic():
             found = await links.find_code(code, self._clock())
-            person = await self._find_or_create(context)
+            person = await self._store.people.find_or_create(context, self._clock())
             if found is None or found.typed_by not in (None, typed_by):
                 raise BadLinkCode
             if not found.used:
@@ -103,8 +103,3 @@ class AccountLinking:
         there = {platform for platform, _ in await self._store.links.identities_of(stays)}
         for platform in sorted(here & there):
             raise AlreadyLinked(platform=platform)
-
-    async def _find_or_create(self, context: CommandContext) -> int:
-        return await self._store.people.find_or_create(
-            context.platform, context.user_id, context.user_name, context.locale, self._clock()
-        )

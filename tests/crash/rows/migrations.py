@@ -20,6 +20,7 @@ from bot.store.files.migrate import read_migrations
 from tests.crash.harness import begin
 from tests.crash.rows import Measured, Row, Scale
 from tests.fakes.desk_harness import MIGRATIONS
+from tests.unit.bot.store.stored import a_person
 
 MORE_STEPS = 2  # synthetic ones after the newest
 PEOPLE = 2_000
@@ -228,7 +229,7 @@ def crash_with_a_log(path: Path, steps: Path, ready: Connection) -> None:
 
     async def work() -> None:
         store = await open_store(path, steps)
-        await store.people.find_or_create("web", "u", "name", "en", 1)
+        await a_person(store, "web", "u", "name", "en", 1)
         ready.send("ready")
         os.kill(os.getpid(), signal.SIGKILL)
 

@@ -18,6 +18,7 @@ from bot.store.rows import LedgerKind
 from tests.crash.harness import begin
 from tests.crash.rows import Measured, Row, Scale
 from tests.fakes.desk_harness import MIGRATIONS, DeskHarness, a_context, open_harness
+from tests.unit.bot.store.stored import a_person
 
 RICH = Rules(daily_credits=1_000_000, max_waiting=100)
 TASKS, WRITES = 50, 200
@@ -105,9 +106,7 @@ def crowd(scale: Scale) -> Measured:
 async def _crowd(folder: Path, writes: int) -> Measured:
     busy, waits_s = 0, list[float]()
     async with open_harness(folder, rules=RICH) as harness:
-        people = [
-            await harness.store.people.find_or_create("console", str(n), "", "en", 1) for n in range(TASKS)
-        ]
+        people = [await a_person(harness.store, "console", str(n), "", "en", 1) for n in range(TASKS)]
 
         async def write(person: int) -> None:
             nonlocal busy

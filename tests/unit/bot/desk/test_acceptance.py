@@ -282,4 +282,4 @@ async def test_hostile_text_raises_only_person_errors(harness: DeskHarness) -> N
         assert isinstance(receipt, Receipt)
         stored = await harness.store.jobs.find(receipt.job_id)
         assert stored is not None
-        assert stored.prompt == text
+        assert stored.recipe.prompt == text

@@ -189,7 +189,7 @@ class Laws(RuleBasedStateMachine):
     @rule(data=st.data())
     def finish_late(self, data: st.DataObject) -> None:
         row = data.draw(st.sampled_from(self.stale))
-        pictures = save_pictures(row.id, self.drawn(row.id, row.count), self.folder / "pictures")
+        pictures = save_pictures(row.id, self.drawn(row.id, row.recipe.count), self.folder / "pictures")
         assert self.do(self.completion.end(row, JobState.DONE, pictures=pictures)) is None
 
     @rule(person=st.sampled_from(PEOPLE), newest=st.booleans(), data=st.data())

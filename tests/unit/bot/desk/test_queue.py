@@ -35,7 +35,7 @@ def test_a_clock_that_is_set_back_goes_on_from_where_it_was() -> None:
 async def test_a_job_that_left_the_queue_needs_no_loras(harness: DeskHarness) -> None:
     line = harness.desk.parts.queue
     job_id = await accept(harness, "1", "sugar")
-    assert line.jobs[job_id].loras == (LoraChoice("sugar", "a" * 64, 0.8),)
+    assert line.jobs[job_id].recipe.loras == (LoraChoice("sugar", "a" * 64, 0.8),)
     await harness.desk.handle(Cancel(job_id), a_context("c", "person 1"))
     assert (job_id in line.jobs, line.scheduler.waiting, line.scheduler.queue()) == (False, 0, ())
 

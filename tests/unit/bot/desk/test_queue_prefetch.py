@@ -37,7 +37,10 @@ class Prefetches:
         self.requests.append("".join(choice.name for choice in loras))
 
     def replace_jobs(self, *loras: tuple[LoraChoice, ...]) -> None:
-        jobs = {str(number): SimpleNamespace(loras=of_job) for number, of_job in enumerate(loras)}
+        jobs = {
+            str(number): SimpleNamespace(recipe=SimpleNamespace(loras=of_job))
+            for number, of_job in enumerate(loras)
+        }
         self.queue.jobs = cast("dict[str, JobRow]", jobs)
 
 

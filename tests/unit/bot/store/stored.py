@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from bot.outcomes import Address, CommandContext, Platform, Recipe
 from bot.store import Store
 from bot.store.rows import JobRow, NewJob
 from engine.request import LoraChoice
@@ -10,6 +11,15 @@ from engine.request import LoraChoice
 def names_in(folder: Path) -> list[str]:
     """The names of a folder's files, sorted."""
     return sorted(path.name for path in folder.iterdir())
+
+
+async def a_person(
+    store: Store, platform: str, user_id: str, name: str = "", locale: str = "en", now_ms: int = 1
+) -> int:
+    """The person behind an identity, as its newest command shows them."""
+    address = Address(Platform(platform), "room")
+    context = CommandContext(Platform(platform), "event", user_id, address, locale, name)
+    return await store.people.find_or_create(context, now_ms)
 
 
 async def a_job(
@@ -23,11 +33,9 @@ async def a_job(
     created_ms: int = 5,
 ) -> JobRow:
     """A queued job of a person whom the application may have met before."""
-    person = await store.people.find_or_create(platform, user_id, user_id.title(), "en", 1)
-    loras = (LoraChoice("sugar", "a" * 64, 0.8),)
-    new = NewJob(
-        name, person, platform, chat_id, "{}", "en", private, "a face", loras, 64, 96, 7, 2, 8, 2, created_ms
-    )
+    person = await a_person(store, platform, user_id, user_id.title())
+    recipe = Recipe("a face", (LoraChoice("sugar", "a" * 64, 0.8),), 64, 96, seed=7, count=2, steps=8)
+    new = NewJob(name, person, platform, chat_id, "{}", "en", private, recipe, 2, created_ms)
     job = await store.jobs.add(new, event_id=name, most_unfinished=1_000)
     assert job is not None
     return job

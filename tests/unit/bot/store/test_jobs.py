@@ -139,8 +139,9 @@ async def test_file_ids_are_stored_by_form_and_the_newest_counts(store: Store) -
 
 
 async def test_the_database_stores_a_lora_name_as_people_read_it(store: Store) -> None:
-    job = replace(await a_job(store), id="other", loras=(LoraChoice("糖面部", "a" * 64, 0.8),))
+    job = await a_job(store)
     new = NewJob(**{field.name: getattr(job, field.name) for field in fields(NewJob)})
+    new = replace(new, id="other", recipe=replace(job.recipe, loras=(LoraChoice("糖面部", "a" * 64, 0.8),)))
     await store.jobs.add(new, event_id="other", most_unfinished=9)
     [(loras,)] = await store._run("SELECT loras FROM job WHERE id = 'other'")
     assert "糖面部" in loras

@@ -12,7 +12,7 @@ from bot.store import open_store
 from bot.store.files.backup import back_up, restore
 from bot.store.files.migrate import APPLICATION_ID
 from tests.fakes.desk_harness import MIGRATIONS
-from tests.unit.bot.store.stored import names_in
+from tests.unit.bot.store.stored import a_person, names_in
 
 NOW_S = datetime(2026, 11, 29, 9, 30, tzinfo=UTC).timestamp()
 ASIDE = "a.db.20261129-093000.aside"
@@ -22,7 +22,7 @@ NEXT_ASIDE = "a.db.20261129-093001.aside"
 async def a_database(path: Path, *people: str) -> Path:
     store = await open_store(path, MIGRATIONS)
     for person in people:
-        await store.people.find_or_create("web", person, person, "en", 1)
+        await a_person(store, "web", person, person, "en", 1)
     await store.close()
     return path
 

@@ -4,19 +4,19 @@ import pytest
 
 from bot.store import Store
 from bot.store.rows import AccountRow, LedgerKind, LinkCodeRow
-from tests.unit.bot.store.stored import a_job, ended_jobs
+from tests.unit.bot.store.stored import a_job, a_person, ended_jobs
 
 
 async def test_a_new_person_has_nothing_and_was_given_nothing(store: Store) -> None:
-    person = await store.people.find_or_create("web", "ann", "Ann", "en", 1)
+    person = await a_person(store, "web", "ann", "Ann", "en", 1)
     assert await store.people.find("web", "ann") == person
     assert await store.people.find("discord", "ann") is None
     assert await store.people.account(person) == AccountRow(credits=0, renews_at_s=0, given=None)
 
 
 async def test_an_allowance_is_noted_for_its_person_alone(store: Store) -> None:
-    ann = await store.people.find_or_create("web", "ann", "Ann", "en", 1)
-    bob = await store.people.find_or_create("web", "bob", "Bob", "en", 1)
+    ann = await a_person(store, "web", "ann", "Ann", "en", 1)
+    bob = await a_person(store, "web", "bob", "Bob", "en", 1)
     await store.people.renew(ann, 86_400, 20)
     assert await store.people.account(ann) == AccountRow(credits=0, renews_at_s=86_400, given=20)
     assert await store.people.account(bob) == AccountRow(credits=0, renews_at_s=0, given=None)
@@ -24,7 +24,7 @@ async def test_an_allowance_is_noted_for_its_person_alone(store: Store) -> None:
 
 async def test_a_result_goes_to_the_present_name_of_its_person(store: Store) -> None:
     await ended_jobs(store, "job")
-    await store.people.find_or_create("web", "ann", "Anna", "zh-CN", 2)
+    await a_person(store, "web", "ann", "Anna", "zh-CN", 2)
     result = await store.outbox.load("job")
     assert result is not None
     assert (result.user_id, result.user_name) == ("ann", "Anna")
@@ -56,8 +56,8 @@ async def test_a_result_has_the_refund_of_its_job(store: Store) -> None:
 
 async def two_people(store: Store) -> tuple[int, int]:
     """Ann on the web and on Discord; they are two until a code joins them."""
-    ann = await store.people.find_or_create("web", "ann", "Ann", "en", 1)
-    return ann, await store.people.find_or_create("discord", "4711", "Ann of Discord", "en", 1)
+    ann = await a_person(store, "web", "ann", "Ann", "en", 1)
+    return ann, await a_person(store, "discord", "4711", "Ann of Discord", "en", 1)
 
 
 async def test_a_code_names_who_requested_it_and_who_typed_it_first(store: Store) -> None:

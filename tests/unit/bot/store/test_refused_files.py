@@ -29,6 +29,7 @@ from bot.store.database import operator_error
 from bot.store.files.backup import back_up, restore
 from bot.store.files.migrate import APPLICATION_ID
 from tests.fakes.desk_harness import MIGRATIONS
+from tests.unit.bot.store.stored import a_person
 
 NOW_S = 1_790_000_000.0
 
@@ -69,7 +70,7 @@ def _open_umask() -> Iterator[None]:
 async def test_everything_that_is_created_is_private_under_any_umask(tmp_path: Path) -> None:
     folder = tmp_path / "var"
     store = await open_store(folder / "sugarbot.db", MIGRATIONS)
-    await store.people.find_or_create("web", "ann", "Ann", "en", 1)
+    await a_person(store, "web", "ann", "Ann", "en", 1)
     assert (folder / "sugarbot.db-wal").exists()
     made = back_up(folder / "sugarbot.db", folder / "backups", NOW_S)
     modes = {path.name: oct(stat.S_IMODE(path.stat().st_mode)) for path in folder.iterdir()}

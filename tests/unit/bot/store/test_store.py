@@ -19,7 +19,7 @@ from bot.store.files.lock import locked
 from bot.store.rows import DefaultLora, LedgerKind, OutboxState, PictureRow
 from engine.request import LoraChoice
 from tests.fakes.desk_harness import MIGRATIONS
-from tests.unit.bot.store.stored import a_job, claim, ended_jobs, names_in, next_due_ms
+from tests.unit.bot.store.stored import a_job, a_person, claim, ended_jobs, names_in, next_due_ms
 
 
 async def test_a_second_process_is_refused_until_the_first_has_closed(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_a_process_that_closes_its_store_ends(tmp_path: Path) -> None:
 async def test_a_job_comes_back_as_it_was_stored(store: Store) -> None:
     job = await a_job(store)
     assert await store.jobs.find(job.id) == job == await store.jobs.find_by_origin("web", "job")
-    assert (job.loras, job.private, job.state, job.attempt) == (
+    assert (job.recipe.loras, job.private, job.state, job.attempt) == (
         (LoraChoice("sugar", "a" * 64, 0.8),),
         True,
         "queued",
@@ -124,14 +124,14 @@ async def test_a_job_comes_back_as_it_was_stored(store: Store) -> None:
 
 
 async def test_a_person_is_created_once_and_may_change_their_name(store: Store) -> None:
-    first = await store.people.find_or_create("web", "ann", "Ann", "en", 1)
-    assert await store.people.find_or_create("web", "ann", "Anna", "zh-CN", 2) == first
-    assert await store.people.find_or_create("discord", "ann", "Ann", "en", 3) != first
+    first = await a_person(store, "web", "ann", "Ann", "en", 1)
+    assert await a_person(store, "web", "ann", "Anna", "zh-CN", 2) == first
+    assert await a_person(store, "discord", "ann", "Ann", "en", 3) != first
     assert await store.people.find("web", "nobody") is None
 
 
 async def test_credits_and_ledger_move_together_or_not_at_all(store: Store) -> None:
-    person = await store.people.find_or_create("web", "ann", "Ann", "en", 1)
+    person = await a_person(store, "web", "ann", "Ann", "en", 1)
     assert await store.people.move_credits(person, LedgerKind.GRANT, 3, 1)
     assert not await store.people.move_credits(person, LedgerKind.GRANT, -4, 1)
     assert (await store.people.account(person)).credits == 3

@@ -8,6 +8,7 @@ import pytest
 from bot.commands.values import Draw
 from bot.store import Store
 from tests.fakes.desk_harness import a_context, open_harness
+from tests.unit.bot.store.stored import a_person
 
 
 async def test_a_used_database_is_sound_and_counted(tmp_path: Path) -> None:
@@ -55,7 +56,7 @@ async def test_an_empty_database_is_sound(store: Store) -> None:
 
 
 async def test_rows_that_the_schema_forbids_are_damage(store: Store) -> None:
-    person = await store.people.find_or_create("web", "ann", "Ann", "en", 1)
+    person = await a_person(store, "web", "ann", "Ann", "en", 1)
     await store._run("PRAGMA ignore_check_constraints = 1")
     await store._run("INSERT INTO identity VALUES ('fax', 'ann', :person, 'Ann', 'en')", {"person": person})
     await store._run("PRAGMA ignore_check_constraints = 0")
@@ -75,7 +76,7 @@ async def test_rows_that_point_at_nothing_are_damage(store: Store) -> None:
 @pytest.mark.parametrize("more", [1, 3])
 async def test_each_person_with_wrong_credits_counts(store: Store, more: int) -> None:
     for number in range(more + 1):
-        await store.people.find_or_create("web", str(number), "Ann", "en", 1)
+        await a_person(store, "web", str(number), "Ann", "en", 1)
     await store._run("UPDATE account SET credits = 1 WHERE person > 1")
     survey = await store.survey()
     assert (survey.unbalanced, survey.credits, survey.ledger) == (more, more, 0)
