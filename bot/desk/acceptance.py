@@ -112,7 +112,7 @@ class JobAcceptance:
         self, command: Draw | Reroll, context: CommandContext, person: int
     ) -> tuple[NewJob, tuple[Note, ...]]:
         if isinstance(command, Draw):
-            recipe, notes = self._recipes.write_recipe(command, await self._defaults.find(context))
+            recipe, notes = self._recipes.write(command, await self._defaults.find(context))
             is_private = command.private
         else:
             earlier = await self._store.jobs.find(command.job_id)
@@ -121,7 +121,7 @@ class JobAcceptance:
             is_own = earlier.person == person
             if not (is_own or is_open_here(earlier, context) or is_host(context, self._rules)):
                 raise NotYours(job_id=earlier.id)
-            recipe, notes = self._recipes.rewrite_recipe(earlier)
+            recipe, notes = self._recipes.rewrite(earlier)
             is_private = earlier.private
         # In a group, private pictures go to the person's private chat.
         address = context.private_address if is_private and context.is_group else context.address

@@ -174,7 +174,7 @@ class Recipes:
         self._random = random
         self._measure = measure
 
-    def write_recipe(self, draw: Draw, default: LoraWish | None) -> tuple[Recipe, tuple[Note, ...]]:
+    def write(self, draw: Draw, default: LoraWish | None) -> tuple[Recipe, tuple[Note, ...]]:
         """Return the recipe of ``draw``, with ``default`` if it names no LoRA, and notes about differences.
 
         Raises:
@@ -194,19 +194,17 @@ class Recipes:
             raise EmptyPrompt
         return self._complete(prompt, loras, draw.size, seed=draw.seed, count=draw.count, steps=STEPS)
 
-    def rewrite_recipe(self, job: JobRow) -> tuple[Recipe, tuple[Note, ...]]:
+    def rewrite(self, job: JobRow) -> tuple[Recipe, tuple[Note, ...]]:
         """Return the job's recipe with a new seed and the present file of each LoRA, and notes.
 
         Raises:
             NotUnderstood: PromptTooLong; the model reads less than the one of the first time.
             NotPossible: The shelf or the model has changed: UnknownLora, SizeNotAllowed.
         """
-        earlier = job.recipe
-        loras, _ = self._pin(tuple(LoraWish(lora.name, lora.weight) for lora in earlier.loras))
-        size = PixelSize(earlier.width_px, earlier.height_px)
-        return self._complete(
-            earlier.prompt, loras, size, seed=None, count=earlier.count, steps=earlier.steps
-        )
+        old = job.recipe
+        loras, _ = self._pin(tuple(LoraWish(lora.name, lora.weight) for lora in old.loras))
+        size = PixelSize(old.width_px, old.height_px)
+        return self._complete(old.prompt, loras, size, seed=None, count=old.count, steps=old.steps)
 
     def find_notes(self, prompt: str) -> tuple[Note, ...]:
         """Return what the built-in model does not know of a prompt; nothing for another model."""

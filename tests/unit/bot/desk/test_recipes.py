@@ -47,18 +47,18 @@ def recipes(shelf: Shelf = SHELF, measure: Callable[[str], PromptLength] | None 
 
 
 def recipe_of(draw: Draw, default: LoraWish | None = None) -> Recipe:
-    return recipes().write_recipe(draw, default)[0]
+    return recipes().write(draw, default)[0]
 
 
 def test_without_options_a_draw_has_no_lora_the_native_size_and_a_new_seed() -> None:
     first, second = recipes(), recipes()
-    recipe, notes = first.write_recipe(Draw(prompt="a face"), None)
+    recipe, notes = first.write(Draw(prompt="a face"), None)
     assert notes == ()
     assert (recipe.prompt, recipe.loras, recipe.width_px, recipe.height_px) == ("a face", (), 128, 128)
     assert (recipe.count, recipe.steps) == (1, STEPS)
     assert 0 <= recipe.seed <= MAX_SEED
-    assert second.write_recipe(Draw(prompt="a face"), None)[0].seed == recipe.seed  # randomness is injected
-    assert first.write_recipe(Draw(prompt="a face"), None)[0].seed != recipe.seed
+    assert second.write(Draw(prompt="a face"), None)[0].seed == recipe.seed  # randomness is injected
+    assert first.write(Draw(prompt="a face"), None)[0].seed != recipe.seed
 
 
 @pytest.mark.parametrize(
@@ -98,9 +98,7 @@ def test_an_unknown_lora_is_refused_with_the_nearest_names() -> None:
 def test_more_loras_than_a_picture_takes_are_refused() -> None:
     files = {name: LoraFile(name, Path(name), name * 64, 1, 8) for name in "abcde"}
     with pytest.raises(TooManyLoras):
-        recipes(Shelf(files)).write_recipe(
-            Draw(prompt="p", loras=tuple(LoraWish(name) for name in files)), None
-        )
+        recipes(Shelf(files)).write(Draw(prompt="p", loras=tuple(LoraWish(name) for name in files)), None)
 
 
 def test_the_trigger_and_the_face_join_the_prompt() -> None:
@@ -125,7 +123,7 @@ def test_a_title_that_ends_with_a_number_is_a_title() -> None:
     two = LoraFile("two", Path("two"), "2" * 64, 1, 8, titles={"en": "Sugar face 2"})
     draw = Draw(prompt="a", loras=(LoraWish("Sugar face 2"),))
     files = {**SHELF.files, "two": two}
-    assert recipes(Shelf(files)).write_recipe(draw, None)[0].loras[0].name == "two"
+    assert recipes(Shelf(files)).write(draw, None)[0].loras[0].name == "two"
     with pytest.raises(UnknownLora) as caught:
         recipe_of(Draw(prompt="a", loras=(LoraWish("salt 0.5"),)))
     assert caught.value.facts["name"] == "salt 0.5"
@@ -168,9 +166,9 @@ def counting_words(prompt: str) -> PromptLength:
 
 def test_the_length_counts_with_everything_that_was_joined() -> None:
     measured = recipes(measure=counting_words)
-    assert measured.write_recipe(Draw(prompt="one two three four five"), None)[0].prompt
+    assert measured.write(Draw(prompt="one two three four five"), None)[0].prompt
     with pytest.raises(PromptTooLong) as caught:
-        measured.write_recipe(Draw(prompt="one two three four", loras=(LoraWish("sugar"),)), None)
+        measured.write(Draw(prompt="one two three four", loras=(LoraWish("sugar"),)), None)
     assert caught.value.facts == {"tokens": 6, "limit": 5, "excess": 4}
 
 
@@ -215,7 +213,7 @@ def test_a_ratio_is_fitted_and_pixels_are_accepted_or_refused() -> None:
 def test_pixels_beside_the_grid_are_put_on_it_with_a_note(
     size: PixelSize, width_px: int, height_px: int
 ) -> None:
-    recipe, notes = recipes().write_recipe(Draw(prompt="a", size=size), None)
+    recipe, notes = recipes().write(Draw(prompt="a", size=size), None)
     assert (recipe.width_px, recipe.height_px) == (width_px, height_px)
     assert notes == (SizeChanged(f"{size.width_px}x{size.height_px}", width_px, height_px),)
 
@@ -232,7 +230,7 @@ def test_pixels_that_are_a_whole_step_outside_the_limits_are_refused(size: Pixel
 
 
 def test_a_shape_that_the_model_draws_about_so_gets_a_note_and_any_other_is_refused() -> None:
-    of = Recipes(shelf=LoraShelf(SHELF), model=read_model(BUILT_IN_WEIGHTS), random=Random(3)).write_recipe
+    of = Recipes(shelf=LoraShelf(SHELF), model=read_model(BUILT_IN_WEIGHTS), random=Random(3)).write
     recipe, notes = of(Draw(prompt="a girl", size=Ratio(16, 9)), None)
     assert (recipe.width_px, recipe.height_px) == (192, 128)
     assert notes == (SizeChanged("16:9", 192, 128),)
@@ -312,7 +310,7 @@ async def test_a_switch_of_the_bot_holds_where_no_chat_has_its_own(harness: Desk
 def test_four_loras_may_be_combined() -> None:
     files = {name: LoraFile(name, Path(name), name * 64, 1, 8) for name in "abcd"}
     wishes = tuple(LoraWish(name, 0.5) for name in files)
-    recipe, _ = recipes(Shelf(files)).write_recipe(Draw(prompt="p", loras=wishes), None)
+    recipe, _ = recipes(Shelf(files)).write(Draw(prompt="p", loras=wishes), None)
     assert [lora.name for lora in recipe.loras] == ["a", "b", "c", "d"]
 
 
@@ -353,6 +351,6 @@ JOB = JobRow(
 
 def test_a_reroll_s_seed_is_of_32_bits_and_as_random_as_the_first() -> None:
     again = recipes()
-    seeds = {again.rewrite_recipe(JOB)[0].seed for _ in range(200)}
+    seeds = {again.rewrite(JOB)[0].seed for _ in range(200)}
     assert len(seeds) == 200
     assert MAX_SEED // 2 < max(seeds) <= MAX_SEED == 2**32 - 1
