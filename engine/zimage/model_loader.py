@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, ZImageTransformer2DModel
 from pydantic_core import from_json
 from safetensors import SafetensorError
@@ -22,6 +21,8 @@ from engine.zimage.device import Placement
 from engine.zimage.forward.fuse import require_supported
 from engine.zimage.library_output import silence_libraries
 from engine.zimage.out_of_memory import report_model_too_large
+from engine.zimage.text.encoder import EncoderConfig, TextEncoder, fused_layers
+from engine.zimage.text.tokenizer import PromptTokenizer, load_tokenizer
 from engine.zimage.weight_reader import WeightReader, reader_for
 
 # What the libraries raise for an unexpected folder. They have no error class for it.
@@ -36,18 +37,18 @@ _UNLOADABLE = (
     AttributeError,
     AssertionError,
 )
-_TOKENS = ("bos_token", "eos_token", "pad_token", "unk_token")  # a chat template may refer to these
-_BODY = "model."  # name prefix in a text encoder that was saved with its head
+_ENCODERS = ("Qwen3Model", "Qwen3ForCausalLM")  # the second has a head, which is not used
+_EMBEDDING = "embed_tokens.weight"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PipelineParts:
-    """The components of a ``ZImagePipeline``, ready to draw. The libraries have no types for them."""
+    """The components of a checkpoint, ready to draw. diffusers has no types for its own."""
 
     transformer: Any
-    text_encoder: Any
+    text_encoder: TextEncoder
     vae: Any
-    tokenizer: Any
+    tokenizer: PromptTokenizer
     scheduler: Any
 
 
@@ -56,6 +57,7 @@ def load_pipeline(folder: Path, placement: Placement) -> PipelineParts:
 
     Returns:
         Parts for inference, without gradients. All values equal those of ``ZImagePipeline.from_pretrained``.
+        The encoder has no last layer, because its output is not used.
 
     Raises:
         ModelIncomplete: Parts are missing, damaged or of other classes. Facts: ``folder``, ``detail``.
@@ -74,10 +76,11 @@ def load_pipeline(folder: Path, placement: Placement) -> PipelineParts:
     return parts
 
 
-def weights_bytes(parts: Any) -> int:
+def weights_bytes(parts: PipelineParts) -> int:
     """Return the memory of all parameters and buffers."""
-    modules = (parts.text_encoder, parts.transformer, parts.vae)
-    return sum(tensor.nbytes for module in modules for tensor in (*module.parameters(), *module.buffers()))
+    modules = (parts.transformer, parts.vae)
+    tensors = (each for module in modules for each in (*module.parameters(), *module.buffers()))
+    return parts.text_encoder.nbytes + sum(int(tensor.nbytes) for tensor in tensors)
 
 
 def _load(folder: Path, placement: Placement, weights: WeightReader) -> PipelineParts:
@@ -85,65 +88,25 @@ def _load(folder: Path, placement: Placement, weights: WeightReader) -> Pipeline
     with torch.device("meta"):
         transformer = ZImageTransformer2DModel.from_config(_json(folder / "transformer" / "config.json"))
         vae = AutoencoderKL.from_config(_json(folder / "vae" / "config.json"))
-        encoder = _encoder(folder / "text_encoder", classes["text_encoder"])
     return PipelineParts(
-        tokenizer=_tokenizer(folder / "tokenizer", classes["tokenizer"]),
+        tokenizer=load_tokenizer(folder, classes["tokenizer"]),
         scheduler=FlowMatchEulerDiscreteScheduler.from_config(
             _json(folder / "scheduler" / "scheduler_config.json")
         ),
         transformer=_filled(transformer, weights.wait_for("transformer"), placement),
         vae=_filled(vae, weights.wait_for("vae"), placement),
-        text_encoder=_filled_encoder(encoder, weights.wait_for("text_encoder"), placement),
+        text_encoder=_text_encoder(folder / "text_encoder", classes["text_encoder"], weights, placement),
     )
 
 
-def _tokenizer(folder: Path, class_name: str) -> Any:
-    """Load the tokenizer from ``tokenizer.json`` alone if that file is complete.
-
-    The library's class takes that file apart and rebuilds it. The result is the same and takes three times as
-    long: 1.5 s for Qwen's vocabulary.
-    """
-    config = _json(folder / "tokenizer_config.json")
-    if (folder / "tokenizer.json").is_file() and not config.get("split_special_tokens"):
-        tokenizer = _tokenizer_of_file(folder, config)
-        added = {each["content"]: int(key) for key, each in config.get("added_tokens_decoder", {}).items()}
-        if added.items() <= tokenizer.get_added_vocab().items():
-            return tokenizer
-    return getattr(transformers, class_name).from_pretrained(folder, local_files_only=True)
-
-
-def _tokenizer_of_file(folder: Path, config: Mapping[str, Any]) -> Any:
-    layout = folder / "chat_template.jinja"
-    template = layout.read_text(encoding="utf-8") if layout.is_file() else config["chat_template"]
-    names = {name: config[name] for name in _TOKENS if isinstance(config.get(name), str)}
-    return transformers.PreTrainedTokenizerFast(
-        tokenizer_file=str(folder / "tokenizer.json"), chat_template=template, **names
-    )
-
-
-def _encoder(folder: Path, class_name: str) -> Any:
-    config = transformers.Qwen3Config.from_pretrained(folder, local_files_only=True)
-    kind = {"Qwen3Model": transformers.Qwen3Model, "Qwen3ForCausalLM": transformers.Qwen3ForCausalLM}
-    return kind[class_name](config)
-
-
-def _filled_encoder(encoder: Any, tensors: Mapping[str, Tensor], placement: Placement) -> nn.Module:
-    """Assign the encoder its weights, saved with or without a head, and build its rotary tables."""
-    known = encoder.state_dict().keys()
-    renamed = {_name_in(known, name): tensor for name, tensor in tensors.items()}
-    if encoder.config.tie_word_embeddings and "lm_head.weight" in known:
-        renamed["lm_head.weight"] = renamed[f"{_BODY}embed_tokens.weight"]
-    body = encoder.base_model
-    body.rotary_emb = type(body.rotary_emb)(config=encoder.config)
-    filled = _filled(encoder, renamed, placement)
-    encoder.tie_weights()
-    return filled
-
-
-def _name_in(known: Any, name: str) -> str:
-    """Return the module's name for a weight of the file."""
-    names = (name, f"{_BODY}{name}", name.removeprefix(_BODY))
-    return next((each for each in names if each in known), name)
+def _text_encoder(folder: Path, class_name: str, weights: WeightReader, placement: Placement) -> TextEncoder:
+    if class_name not in _ENCODERS:
+        raise ValueError(f"the text encoder is a {class_name}")
+    config = EncoderConfig.model_validate_json((folder / "config.json").read_bytes())
+    tensors = dict(weights.wait_for("text_encoder"))
+    layers = fused_layers(tensors, config)
+    embedding = tensors.pop(_EMBEDDING) if _EMBEDDING in tensors else tensors[f"model.{_EMBEDDING}"]
+    return TextEncoder(config, embedding, layers, placement.device)
 
 
 def _filled(module: Any, tensors: Mapping[str, Tensor], placement: Placement) -> nn.Module:

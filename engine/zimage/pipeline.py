@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Self
+from typing import Self
 
 import psutil
 import torch
@@ -31,7 +31,7 @@ from engine.zimage.denoise import Denoiser, LatentRow, draw_noise, sigma_schedul
 from engine.zimage.device import Placement, choose_placement
 from engine.zimage.forward.forward import Forward, RefinedCaption
 from engine.zimage.forward.fp8 import should_use_fp8
-from engine.zimage.model_loader import load_pipeline, weights_bytes
+from engine.zimage.model_loader import PipelineParts, load_pipeline, weights_bytes
 from engine.zimage.out_of_memory import (
     first_line,
     free_memory,
@@ -64,12 +64,18 @@ class Pipeline:
     """
 
     def __init__(
-        self, model: ModelInfo, placement: Placement, parts: Any, finder: LoraFinder, *, is_fp8: bool = False
+        self,
+        model: ModelInfo,
+        placement: Placement,
+        parts: PipelineParts,
+        finder: LoraFinder,
+        *,
+        is_fp8: bool = False,
     ) -> None:
         self._model_name = model.name
         self._device = placement.device
         self._parts = parts
-        self._text = Text(parts, placement.device)
+        self._text = Text(parts.tokenizer, parts.text_encoder)
         speed_up(parts.vae)
         self._forward = Forward(parts.transformer, is_fp8=is_fp8)
         fp8_layers = self._forward.weights.fp8_layers if self._forward.fp8_fusions else ()

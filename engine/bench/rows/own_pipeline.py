@@ -15,7 +15,11 @@ from engine.bench.rows.workload import PictureSize, Workload, format_size
 from engine.reporting import JobReporter
 from engine.request import STEPS, Event, Failed, Finished, RenderRequest
 from engine.worker.failures import describe_failure
+from engine.zimage.forward.fuse import concatenate_weights
+from engine.zimage.model_loader import PipelineParts
 from engine.zimage.pipeline import Pipeline
+from engine.zimage.text.encoder import EncoderConfig, LayerWeights, TextEncoder
+from engine.zimage.text.tokenizer import LibraryTokenizer
 
 GIB = 2**30
 
@@ -29,7 +33,7 @@ class OwnPipeline:
 
     def __init__(self, workload: Workload, *, is_fp8: bool = False) -> None:
         self._workload = workload
-        self.parts: Any = workload.twin()
+        self.parts = parts_of(workload.twin())
         self._pipeline = Pipeline(
             workload.model, workload.placement, self.parts, workload.loras.finder(), is_fp8=is_fp8
         )
@@ -108,6 +112,33 @@ class OwnPipeline:
     def close(self) -> None:
         """End the pipeline's threads. The memory is freed with the last reference."""
         self._pipeline.close()
+
+
+def parts_of(pipeline: Any) -> PipelineParts:
+    """Return a library's pipeline as the parts of ours; its encoder's weights become views of fused ones."""
+    encoder = pipeline.text_encoder.base_model
+    layers = [_layer_weights(layer) for layer in encoder.layers[:-1]]
+    config = EncoderConfig.model_validate(pipeline.text_encoder.config.to_dict())
+    return PipelineParts(
+        transformer=pipeline.transformer,
+        text_encoder=TextEncoder(config, encoder.embed_tokens.weight, layers, encoder.device),
+        vae=pipeline.vae,
+        tokenizer=LibraryTokenizer(pipeline.tokenizer),
+        scheduler=pipeline.scheduler,
+    )
+
+
+def _layer_weights(layer: Any) -> LayerWeights:
+    attention, feed = layer.self_attn, layer.mlp
+    return LayerWeights(
+        layer.input_layernorm.weight,
+        concatenate_weights([attention.q_proj, attention.k_proj, attention.v_proj]),
+        torch.stack([attention.q_norm.weight, attention.k_norm.weight]),
+        attention.o_proj.weight,
+        layer.post_attention_layernorm.weight,
+        concatenate_weights([feed.gate_proj, feed.up_proj]),
+        feed.down_proj.weight,
+    )
 
 
 def _median(ends: list[Finished], part: str) -> float:

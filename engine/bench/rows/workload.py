@@ -16,7 +16,6 @@ from engine.bench.rows.random_loras import RandomLoras
 from engine.checkpoint.model import BUILT_IN_WEIGHTS, ModelInfo, read_model
 from engine.zimage.device import Placement
 from engine.zimage.library_output import silence_libraries
-from engine.zimage.model_loader import load_pipeline
 
 PROMPT = "Sugar面部，清透水光肌，微醺蜜桃腮红，薄涂裸粉唇釉，眼尾轻挑带慵懒笑意，细碎睫毛轻颤"
 SIZES = {"E1": (512, 768), "E2": (1024, 1024), "E3": (512, 512)}  # Z-Image-Turbo's native size is the first
@@ -87,8 +86,8 @@ class Workload:
             ModelError: The folder is missing, incomplete or too large for the device.
         """
         model = read_model(folder)
-        parts = load_pipeline(folder, placement)
-        pipeline = ZImagePipeline(**{name: getattr(parts, name) for name in parts.__slots__})
+        pipeline = ZImagePipeline.from_pretrained(folder, dtype=placement.dtype, local_files_only=True)
+        pipeline.to(placement.device)
         pipeline.set_progress_bar_config(disable=True)
         return cls(pipeline, model, placement, folder, effort, scratch)
 

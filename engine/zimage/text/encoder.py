@@ -1,101 +1,262 @@
-"""Faster layers for the text encoder on a card: 14 kernels per layer instead of 62.
+"""The text encoder: Qwen3's layers without the last, whose input is the embedding of a prompt.
 
-A prompt is so short that launches dominate, even in a graph. The library's layers stay and hold the weights.
-Their products are fused as in the transformer; RMS norm and RoPE of queries and keys are one kernel.
+It reads the library's weights and needs no library: importing one takes 11 s of a worker's start. On a card a
+layer is 14 kernels instead of 62, because a prompt is so short that launches dominate, even in a graph.
 """
 
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any, NamedTuple
 
 import structlog
 import torch
 import torch.nn.functional as nn
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from engine.cuda.kernel_fallback import fallback_reason, kernel_errors
-from engine.zimage.forward.fuse import concatenate_weights
 
 TOLERANCE = 0.03  # relative error of one layer's change of its input, in bfloat16
 TRIED = 8  # tokens
+DEFAULT_THETA = 10_000.0  # of a configuration that names none
 
 log = structlog.get_logger("engine.zimage")
 
 
-def speed_up(encoder: Any) -> None:
-    """Replace the layers in place if the card's kernels work; otherwise log a warning.
-
-    Args:
-        encoder: A ``Qwen3Model`` on its device, for inference.
-    """
-    if encoder.device.type != "cuda" or isinstance(encoder.layers[0], EncoderLayer):
-        return
-    try:
-        from engine.zimage.forward import kernels  # noqa: PLC0415 - Triton, too
-        from engine.zimage.text import rope_kernel  # noqa: PLC0415 - Triton is there only where a card may be
-
-        replace_layers(encoder, rope_kernel.apply_rope, kernels.swiglu)
-    except kernel_errors() as error:
-        reason = fallback_reason(error)
-        log.warning("the encoder runs without the card's own kernels: prompts take longer", reason=reason)
-
-
-@torch.no_grad()
-def replace_layers(encoder: Any, apply_rope: Any, swiglu: Any) -> None:
-    """Replace all layers after testing the first against the library's.
-
-    Args:
-        encoder: As for ``speed_up``, on any device.
-        apply_rope: As ``engine.zimage.text.rope_kernel.apply_rope``.
-        swiglu: As ``engine.zimage.forward.kernels.swiglu``.
+class EncoderConfig(BaseModel):
+    """``text_encoder/config.json``; other fields are ignored.
 
     Raises:
-        RuntimeError: The results differ.
+        ValueError: The encoder has parts that this module does not compute.
     """
-    weight, first = encoder.embed_tokens.weight, encoder.layers[0]
-    x = torch.randn(1, TRIED, weight.shape[1], generator=torch.Generator().manual_seed(0)).to(weight)
-    rotary = encoder.rotary_emb(x, torch.arange(TRIED, device=x.device)[None])
-    expected = (first(x, position_embeddings=rotary) - x).float()
-    tried = EncoderLayer(first, apply_rope, swiglu)
-    found = (tried(x, position_embeddings=rotary) - x).float()
-    error = float((found - expected).norm() / expected.norm())
-    if not error <= TOLERANCE:
-        raise RuntimeError(f"a layer's result is off by {error:.3f}")
-    others = [EncoderLayer(layer, apply_rope, swiglu) for layer in encoder.layers[1:]]
-    encoder.layers = torch.nn.ModuleList([tried, *others])
+
+    model_config = ConfigDict(frozen=True)
+
+    num_hidden_layers: Annotated[int, Field(ge=2)]
+    hidden_size: int
+    num_attention_heads: int
+    num_key_value_heads: int
+    head_dim: int
+    rms_norm_eps: float
+    hidden_act: str
+    attention_bias: bool = False
+    use_sliding_window: bool = False
+    rope_theta: float | None = None  # before transformers 5
+    rope_parameters: Mapping[str, Any] = {}
+    rope_scaling: Mapping[str, Any] | None = None
+
+    def model_post_init(self, _: Any) -> None:
+        """Check that every layer is of the kind that this module computes."""
+        is_scaled = self.rope_parameters.get("rope_type", "default") != "default" or self.rope_scaling
+        if self.hidden_act != "silu" or self.attention_bias or self.use_sliding_window or is_scaled:
+            raise ValueError("The text encoder is a variant of Qwen3 that cannot be used.")
+
+    @property
+    def theta(self) -> float:
+        """The base of the rotary frequencies."""
+        return float(self.rope_theta or self.rope_parameters.get("rope_theta", DEFAULT_THETA))
 
 
-class EncoderLayer(torch.nn.Module):
-    """One layer of the encoder, for one prompt.
+class LayerWeights(NamedTuple):
+    """One layer; the products of queries, keys and values are fused, and so are the feed-forward's first two.
+
+    ``qkv`` [(queries + 2 · keys) · head, width], ``norms`` [2, head] of queries and keys, ``out``
+    [width, queries · head], ``w13`` [2 · inner, width], ``w2`` [width, inner], the other norms [width].
+    """
+
+    norm_before_attention: Tensor
+    qkv: Tensor
+    norms: Tensor
+    out: Tensor
+    norm_before_feed: Tensor
+    w13: Tensor
+    w2: Tensor
+
+
+Rope = Callable[[Tensor, Tensor, Tensor, Tensor, int, float], None]
+Swiglu = Callable[[Tensor], Any]
+_FUSED = {
+    "qkv": ("self_attn.q_proj.weight", "self_attn.k_proj.weight", "self_attn.v_proj.weight"),
+    "w13": ("mlp.gate_proj.weight", "mlp.up_proj.weight"),
+}
+
+
+def fused_layers(tensors: dict[str, Tensor], config: EncoderConfig) -> list[LayerWeights]:
+    """Take the weights of all layers but the last out of ``tensors``, fused; one is held twice at a time.
 
     Args:
-        layer: The library's ``Qwen3DecoderLayer``. Its weights become views of fused ones.
-        apply_rope: As ``engine.zimage.text.rope_kernel.apply_rope``.
-        swiglu: As ``engine.zimage.forward.kernels.swiglu``.
+        tensors: The library's names, with or without the prefix ``model.``. The used ones are removed.
+        config: The encoder's.
+
+    Raises:
+        LookupError: Weights are missing.
     """
 
-    def __init__(self, layer: Any, apply_rope: Any, swiglu: Any) -> None:
-        super().__init__()
-        attention, feed = layer.self_attn, layer.mlp
+    def take(name: str) -> Tensor:
+        return tensors.pop(name) if name in tensors else tensors.pop(f"model.{name}")
+
+    layers = []
+    for number in range(config.num_hidden_layers - 1):
+        prefix = f"layers.{number}"
+        fused = {
+            name: torch.cat([take(f"{prefix}.{part}") for part in parts]) for name, parts in _FUSED.items()
+        }
+        norms = torch.stack([take(f"{prefix}.self_attn.{name}_norm.weight") for name in "qk"])
+        layers.append(
+            LayerWeights(
+                take(f"{prefix}.input_layernorm.weight"),
+                fused["qkv"],
+                norms,
+                take(f"{prefix}.self_attn.o_proj.weight"),
+                take(f"{prefix}.post_attention_layernorm.weight"),
+                fused["w13"],
+                take(f"{prefix}.mlp.down_proj.weight"),
+            )
+        )
+    return layers
+
+
+class TextEncoder:
+    """Token ids → hidden states in front of the last layer.
+
+    Args:
+        config: The encoder's.
+        embedding: [vocabulary, width]; may be in main memory while the layers are on a card.
+        layers: All but the last. They are iterated once for each prompt, so they may be copied to the card
+            one after the other.
+        device: Where the layers are computed.
+    """
+
+    def __init__(
+        self, config: EncoderConfig, embedding: Tensor, layers: Iterable[LayerWeights], device: torch.device
+    ) -> None:
+        self.config = config
+        self.embedding = embedding
+        self.layers = layers
+        self.device = device
+        self._layer: Callable[..., Tensor] = reference_layer
+        steps = torch.arange(0, config.head_dim, 2, dtype=torch.float32) / config.head_dim
+        self._frequencies = (1.0 / config.theta**steps).to(device)
+
+    @torch.no_grad()
+    def __call__(self, ids: Tensor) -> Tensor:
+        """``ids`` int64 [tokens], on the embedding's device → [tokens, width] on the encoder's device."""
+        x = self.embedding[ids].to(self.device, non_blocking=True)
+        cos, sin = self.rotations(len(ids))
+        for weights in self.layers:
+            x = self._layer(x, weights, cos, sin, self.config)
+        return x
+
+    def rotations(self, count: int) -> tuple[Tensor, Tensor]:
+        """Return the cosines and sines of ``count`` positions, each [count, head]."""
+        angles = torch.arange(count, dtype=torch.float32, device=self.device)[:, None] * self._frequencies
+        angles = torch.cat([angles, angles], dim=-1)
+        return angles.cos().to(self.embedding.dtype), angles.sin().to(self.embedding.dtype)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the weights."""
+        return self.embedding.nbytes + sum(each.nbytes for layer in self.layers for each in layer)
+
+    def speed_up(self) -> None:
+        """Use the card's kernels if they work; otherwise log a warning."""
+        if self.device.type != "cuda":
+            return
+        try:
+            from engine.zimage.forward import kernels  # noqa: PLC0415 - Triton, too
+            from engine.zimage.text import rope_kernel  # noqa: PLC0415 - Triton is there only on a card
+
+            self.use_kernels(rope_kernel.apply_rope, kernels.swiglu)
+        except kernel_errors() as error:
+            reason = fallback_reason(error)
+            log.warning("the encoder runs without the card's own kernels: prompts take longer", reason=reason)
+
+    @torch.no_grad()
+    def use_kernels(self, apply_rope: Rope, swiglu: Swiglu) -> None:
+        """Compute all layers with these kernels, after testing the first layer against the reference.
+
+        Args:
+            apply_rope: As ``engine.zimage.text.rope_kernel.apply_rope``.
+            swiglu: As ``engine.zimage.forward.kernels.swiglu``.
+
+        Raises:
+            RuntimeError: The results differ.
+        """
+
+        def layer(
+            x: Tensor, weights: LayerWeights, cos: Tensor, sin: Tensor, config: EncoderConfig
+        ) -> Tensor:
+            return kernel_layer(x, weights, cos, sin, config, apply_rope, swiglu)
+
+        generator = torch.Generator().manual_seed(0)
+        x = torch.randn(TRIED, self.config.hidden_size, generator=generator)
+        x = x.to(self.device, self.embedding.dtype)
+        given = next(iter(self.layers)), *self.rotations(TRIED), self.config
+        expected, found = ((each(x, *given) - x).float() for each in (reference_layer, layer))
+        error = float((found - expected).norm() / expected.norm())
+        if not error <= TOLERANCE:
+            raise RuntimeError(f"a layer's result is off by {error:.3f}")
         self._layer = layer
-        self._apply_rope, self._swiglu = apply_rope, swiglu
-        self._queries = attention.q_proj.out_features // attention.head_dim
-        self._qkv = concatenate_weights([attention.q_proj, attention.k_proj, attention.v_proj])
-        self._w13 = concatenate_weights([feed.gate_proj, feed.up_proj])
-        self._norms = torch.stack([attention.q_norm.weight, attention.k_norm.weight])
-
-    def forward(self, x: Tensor, *, position_embeddings: tuple[Tensor, Tensor], **_: Any) -> Tensor:
-        """``x`` [1, tokens, width]; ``position_embeddings``: cosines and sines, each [1, tokens, head]."""
-        attention, feed = self._layer.self_attn, self._layer.mlp
-        x = x[0]
-        qkv = nn.linear(_norm(x, self._layer.input_layernorm), self._qkv).view(len(x), -1, attention.head_dim)
-        cos, sin = position_embeddings
-        self._apply_rope(qkv, self._norms, cos[0], sin[0], self._queries, attention.q_norm.variance_epsilon)
-        keys = (qkv.shape[1] - self._queries) // 2
-        query, key, value = torch.split(qkv.transpose(0, 1)[None], [self._queries, keys, keys], dim=1)
-        attended = nn.scaled_dot_product_attention(query, key, value, is_causal=True, enable_gqa=True)
-        x = torch.addmm(x, attended[0].transpose(0, 1).flatten(1), attention.o_proj.weight.mT)
-        opened = nn.linear(_norm(x, self._layer.post_attention_layernorm), self._w13)
-        return x.addmm_(self._swiglu(opened), feed.down_proj.weight.mT)[None]
 
 
-def _norm(x: Tensor, norm: Any) -> Tensor:
-    return nn.rms_norm(x, x.shape[-1:], norm.weight, norm.variance_epsilon)
+def reference_layer(
+    x: Tensor, weights: LayerWeights, cos: Tensor, sin: Tensor, config: EncoderConfig
+) -> Tensor:
+    """Compute one layer with torch alone.
+
+    Args:
+        x: [tokens, width].
+        weights: The layer's.
+        cos: [tokens, head]; ``sin`` likewise.
+        sin: Sines of the angles.
+        config: The encoder's.
+    """
+    queries, keys, epsilon = config.num_attention_heads, config.num_key_value_heads, config.rms_norm_eps
+    qkv = nn.linear(_norm(x, weights.norm_before_attention, epsilon), weights.qkv)
+    qkv = qkv.view(len(x), -1, config.head_dim)
+    query, key, value = torch.split(qkv, [queries, keys, keys], dim=1)
+    query, key = (
+        _rotate(_norm(each, norm, epsilon), cos, sin)
+        for each, norm in zip((query, key), weights.norms, strict=True)
+    )
+    x = x + nn.linear(_attend(query, key, value), weights.out)
+    gate, opened = nn.linear(_norm(x, weights.norm_before_feed, epsilon), weights.w13).chunk(2, dim=-1)
+    return x + nn.linear(nn.silu(gate) * opened, weights.w2)
+
+
+def kernel_layer(
+    x: Tensor,
+    weights: LayerWeights,
+    cos: Tensor,
+    sin: Tensor,
+    config: EncoderConfig,
+    apply_rope: Rope,
+    swiglu: Swiglu,
+) -> Tensor:
+    """Compute one layer as ``reference_layer`` does, in few launches."""
+    queries, keys, epsilon = config.num_attention_heads, config.num_key_value_heads, config.rms_norm_eps
+    qkv = nn.linear(nn.rms_norm(x, x.shape[-1:], weights.norm_before_attention, epsilon), weights.qkv)
+    qkv = qkv.view(len(x), -1, config.head_dim)
+    apply_rope(qkv, weights.norms, cos, sin, queries, epsilon)
+    attended = _attend(*torch.split(qkv, [queries, keys, keys], dim=1))
+    x = torch.addmm(x, attended, weights.out.mT)
+    opened = nn.linear(nn.rms_norm(x, x.shape[-1:], weights.norm_before_feed, epsilon), weights.w13)
+    return x.addmm_(swiglu(opened), weights.w2.mT)
+
+
+def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Causal attention: [tokens, heads, head] → [tokens, heads · head]."""
+    query, key, value = (each.transpose(0, 1)[None] for each in (query, key, value))
+    attended = nn.scaled_dot_product_attention(query, key, value, is_causal=True, enable_gqa=True)
+    return attended[0].transpose(0, 1).flatten(1)
+
+
+def _norm(x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
+    """RMS norm in float32, rounded before its weight, as the library computes it."""
+    wide = x.float()
+    return weight * (wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + epsilon)).to(x.dtype)
+
+
+def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotate the first half of each head against the second."""
+    left, right = x.chunk(2, dim=-1)
+    return x * cos[:, None] + torch.cat([-right, left], dim=-1) * sin[:, None]

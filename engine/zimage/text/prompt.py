@@ -8,7 +8,6 @@ prompt is hundreds of small launches (H200, 64 tokens: 27 ms; in a graph 7.7; wi
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
 
 import structlog
 import torch
@@ -19,7 +18,8 @@ from engine.cuda.upload import upload
 from engine.errors import PromptOverLimit
 from engine.request import MAX_PROMPT_TOKENS
 from engine.zimage.cuda_graph import capture_graph
-from engine.zimage.text.encoder import speed_up
+from engine.zimage.text.encoder import TextEncoder
+from engine.zimage.text.tokenizer import PromptTokenizer
 
 LENGTHS = (32, 64, 96, 128, 192, 256, 384, MAX_PROMPT_TOKENS)  # graph lengths; prompts are padded to the next
 MAX_PROMPTS = 64  # cached embeddings; one of Z-Image has at most 2.6 MB
@@ -29,23 +29,20 @@ log = structlog.get_logger("engine.zimage")
 
 
 class Text:
-    """Tokenizer and text encoder of one pipeline, with a cache of the latest prompts' embeddings.
+    """Tokenizer and text encoder of one model, with a cache of the latest prompts' embeddings.
 
     Args:
-        parts: The pipeline's parts. The encoder loses the layers that are not needed, so that
-            ``ZImagePipeline.encode_prompt`` no longer works with it.
-        device: The encoder's device.
+        tokenizer: The model's.
+        encoder: The model's; from now on it uses the card's kernels if they work.
     """
 
-    def __init__(self, pipeline: Any, device: torch.device) -> None:
-        self._tokenizer = pipeline.tokenizer
-        self._encoder = pipeline.text_encoder.base_model
-        self._encoder.layers = self._encoder.layers[:-1]
-        self._encoder.norm = torch.nn.Identity()
-        speed_up(self._encoder)
-        self._device = device
+    def __init__(self, tokenizer: PromptTokenizer, encoder: TextEncoder) -> None:
+        self._tokenizer = tokenizer
+        self._encoder = encoder
+        encoder.speed_up()
+        self._device = encoder.device
         self._graphs: dict[int, _Graph] = {}
-        self._can_record = device.type == "cuda"
+        self._can_record = self._device.type == "cuda"
         self._embeddings: OrderedDict[str, Tensor] = OrderedDict()
 
     @torch.no_grad()
@@ -61,18 +58,15 @@ class Text:
         if prompt in self._embeddings:
             self._embeddings.move_to_end(prompt)
             return self._embeddings[prompt]
-        tokens = self._tokens(prompt)
+        tokens = self._tokenizer.token_ids(prompt)
         if len(tokens) > MAX_PROMPT_TOKENS:
             raise PromptOverLimit(tokens=len(tokens), limit=MAX_PROMPT_TOKENS)
         graph = self._graph_of(len(tokens))
-        embedding = graph(tokens) if graph else self._encode(tokens)
+        embedding = graph(tokens) if graph else self._encoder(torch.tensor(tokens, device=self._device))
         self._embeddings[prompt] = embedding
         if len(self._embeddings) > MAX_PROMPTS:
             self._embeddings.popitem(last=False)
         return embedding
-
-    def _encode(self, tokens: list[int]) -> Tensor:
-        return self._run(torch.tensor([tokens], device=self._device))
 
     def _graph_of(self, count: int) -> "_Graph | None":
         """Return the graph for ``count`` tokens; None if none can be captured, which is logged once.
@@ -82,34 +76,19 @@ class Text:
         length = next(length for length in LENGTHS if length >= count)
         if length not in self._graphs and self._can_record:
             try:
-                self._graphs[length] = _Graph(self._run, length, self._device)
+                self._graphs[length] = _Graph(self._encoder, length, self._device)
             except kernel_errors() as error:
                 reason = fallback_reason(error)
                 log.warning("prompts cannot be recorded as CUDA graphs: they take longer", reason=reason)
                 self._can_record = False
         return self._graphs.get(length)
 
-    def _run(self, ids: Tensor) -> Tensor:
-        hidden: Tensor = self._encoder(input_ids=ids, use_cache=False).last_hidden_state[0]
-        return hidden
-
-    def _tokens(self, prompt: str) -> list[int]:
-        """Tokenize the prompt in the same chat template as ``ZImagePipeline._encode_prompt``."""
-        layout = self._tokenizer.apply_chat_template(
-            [{"role": "user", "content": prompt}],
-            tokenize=False,
-            add_generation_prompt=True,
-            enable_thinking=True,
-        )
-        tokens: list[int] = self._tokenizer(layout).input_ids
-        return tokens
-
 
 class _Graph:
     """The encoder's work on prompts of one length as a CUDA graph."""
 
     def __init__(self, run: Callable[[Tensor], Tensor], length: int, device: torch.device) -> None:
-        self._ids = torch.zeros(1, length, dtype=torch.int64, device=device)
+        self._ids = torch.zeros(length, dtype=torch.int64, device=device)
         side = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream(device))
         with torch.cuda.stream(side):
@@ -121,7 +100,7 @@ class _Graph:
 
     def __call__(self, tokens: list[int]) -> Tensor:
         filled = torch.zeros_like(self._ids, device="cpu")
-        filled[0, : len(tokens)] = torch.tensor(tokens)
+        filled[: len(tokens)] = torch.tensor(tokens)
         self._ids.copy_(upload(filled, self._ids.device))
         self._graph.replay()
         return self._hidden[: len(tokens)].clone()

@@ -12,9 +12,7 @@ from engine.demo.networks import WEIGHTS
 from engine.lora.bank import convert
 from engine.lora.formats import normalise
 from engine.lora.patches import Adapter
-from engine.zimage.device import choose_placement
 from engine.zimage.forward.forward import Forward
-from engine.zimage.model_loader import load_pipeline
 
 LIMIT = 1e-5  # relative error in float32: figure E9
 
@@ -22,9 +20,8 @@ LoraTensors = Mapping[str, Tensor]  # in the layout of diffusers
 
 
 def loaded_pipeline() -> ZImagePipeline:
-    """The built-in model as the worker loads it, in the library's pipeline, which peft needs for LoRAs."""
-    parts = load_pipeline(WEIGHTS, choose_placement("cpu"))
-    return ZImagePipeline(**{name: getattr(parts, name) for name in parts.__slots__})
+    """The built-in model in the library's pipeline."""
+    return ZImagePipeline.from_pretrained(WEIGHTS, dtype=torch.float32, local_files_only=True)
 
 
 def error_of(ours: Tensor, stock: Tensor) -> float:

@@ -24,7 +24,7 @@ from engine.lora import merge_kernel
 from engine.zimage.device import choose_placement
 from engine.zimage.forward.forward import Batch
 from engine.zimage.forward.fusions import REFERENCE
-from engine.zimage.text.encoder import EncoderLayer
+from engine.zimage.text.encoder import reference_layer
 from engine.zimage.vae import norm_kernels as vae_kernels
 from engine.zimage.vae.decoder import NormSilu
 
@@ -61,7 +61,7 @@ def ours(workload: Workload) -> Iterator[OwnPipeline]:
         pipeline = OwnPipeline(workload)
     assert not [line for line in logs if line["log_level"] == "warning"]
     assert pipeline.denoiser._forward.fusions is not REFERENCE
-    assert isinstance(pipeline.text._encoder.layers[0], EncoderLayer)
+    assert pipeline.text._encoder._layer is not reference_layer
     assert isinstance(pipeline.parts.vae.decoder.conv_norm_out, NormSilu)
     assert isinstance(pipeline.bank._merger._writer, merge_kernel.Kernel)
     yield pipeline

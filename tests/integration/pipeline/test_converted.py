@@ -13,6 +13,7 @@ from engine.checkpoint.model import find_model, find_source
 from engine.config import EngineConfig
 from engine.zimage.device import Placement
 from engine.zimage.model_loader import load_pipeline
+from engine.zimage.text.encoder import fused_layers
 
 
 @pytest.mark.parametrize("wide", [torch.float32, torch.float16], ids=str)
@@ -39,7 +40,10 @@ def test_the_copy_loads_like_the_source(tmp_path: Path) -> None:
     assert find_model(config).folder == copy.resolve()
     theirs = ZImagePipeline.from_pretrained(folder, dtype=torch.bfloat16, local_files_only=True)
     ours = load_pipeline(copy, Placement(torch.device("cpu"), "CPU", torch.bfloat16, "a card's format"))
-    for part in ("transformer", "vae", "text_encoder"):
+    layers = fused_layers(theirs.text_encoder.base_model.state_dict(), ours.text_encoder.config)
+    for wanted_layer, layer in zip(layers, ours.text_encoder.layers, strict=True):
+        assert all(torch.equal(wanted, found) for wanted, found in zip(wanted_layer, layer, strict=True))
+    for part in ("transformer", "vae"):
         wanted, found = getattr(theirs, part).state_dict(), getattr(ours, part).state_dict()
         assert wanted.keys() == found.keys()
         assert all(torch.equal(wanted[name], found[name]) for name in wanted)

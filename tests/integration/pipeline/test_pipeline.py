@@ -102,7 +102,7 @@ def test_a_prompt_of_too_many_tokens_is_refused_with_its_length(draw: Any, promp
 
 
 def test_a_prompt_of_exactly_the_limit_is_drawn(draw: Any, pipeline: Pipeline) -> None:
-    spare = 512 - len(pipeline._text._tokens(""))
+    spare = 512 - len(pipeline._text._tokenizer.token_ids(""))
     assert draw("a " * spare).pngs
     with pytest.raises(PromptOverLimit):
         draw("a " * (spare + 1))

@@ -78,14 +78,14 @@ def test_in_bfloat16_the_latents_equal_the_stock_pipelines_within_the_formats_pr
     """Cards draw in bfloat16, where a different order of sums changes the third digit."""
     place = Placement(torch.device("cpu"), "CPU", torch.bfloat16, "a card's format")
     parts = load_pipeline(WEIGHTS, place)
-    stock_pipeline = ZImagePipeline(**{name: getattr(parts, name) for name in parts.__slots__})
+    stock_pipeline = ZImagePipeline.from_pretrained(WEIGHTS, dtype=torch.bfloat16, local_files_only=True)
     noise = draw_noise(7, 16, 64, 96)
     options = {"width": 64, "height": 96, "num_inference_steps": 8, "guidance_scale": 0.0, "latents": noise}
     stock = stock_pipeline("a face", output_type="latent", **options).images
     stock_pixels = np.asarray(stock_pipeline("a face", **options).images[0])
     forward = Forward(stock_pipeline.transformer)
     denoiser = Denoiser(forward, Bank(forward.weights.matrices, LoraFinder(dict)))
-    caption = denoiser.refine_caption(Text(stock_pipeline, place.device).embed("a face"), ())
+    caption = denoiser.refine_caption(Text(parts.tokenizer, parts.text_encoder).embed("a face"), ())
     row = LatentRow(caption, (), sigma_schedule(stock_pipeline.scheduler, 8), noise)
     denoiser.join(row)
     while not row.is_done:
@@ -98,7 +98,8 @@ def test_in_bfloat16_the_latents_equal_the_stock_pipelines_within_the_formats_pr
 @pytest.mark.parametrize("prompt", ["", "a face", "Sugar面部, 清透水光肌, " * 20])
 def test_a_prompts_embedding_equals_the_stock_pipelines(stock: Any, prompt: str) -> None:
     (expected,), _ = stock.encode_prompt(prompt, device="cpu", do_classifier_free_guidance=False)
-    ours = Text(load_pipeline(WEIGHTS, choose_placement("cpu")), torch.device("cpu")).embed(prompt)
+    parts = load_pipeline(WEIGHTS, choose_placement("cpu"))
+    ours = Text(parts.tokenizer, parts.text_encoder).embed(prompt)
     assert ours.shape == expected.shape
     assert (ours - expected).norm() / expected.norm() <= 1e-5
 

@@ -43,13 +43,10 @@ def tokens(folder: Path) -> PromptTokens:
 @pytest.fixture(scope="module")
 def workers_count(folder: Path) -> Callable[[str], int]:
     """What ``engine.zimage.text.prompt.Text`` counts, with the tokenizer that the worker loads."""
-    from engine.zimage.model_loader import _tokenizer
-    from engine.zimage.text.prompt import Text
+    from engine.zimage.text.tokenizer import load_tokenizer
 
-    text = Text.__new__(Text)  # the encoder plays no part in counting
-    name = json.loads((folder / "tokenizer_config.json").read_text())["tokenizer_class"]
-    text._tokenizer = _tokenizer(folder, name)
-    return lambda prompt: len(text._tokens(prompt))
+    tokenizer = load_tokenizer(folder.parent, "Qwen2Tokenizer")
+    return lambda prompt: len(tokenizer.token_ids(prompt))
 
 
 @settings(max_examples=150, deadline=None)
