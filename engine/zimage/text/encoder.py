@@ -72,8 +72,8 @@ class LayerWeights(NamedTuple):
     w2: Tensor
 
 
-Rope = Callable[[Tensor, Tensor, Tensor, Tensor, int, float], None]
-Swiglu = Callable[[Tensor], Any]
+_ApplyRope = Callable[[Tensor, Tensor, Tensor, Tensor, int, float], None]
+_Swiglu = Callable[[Tensor], Any]
 _FUSED = {
     "qkv": ("self_attn.q_proj.weight", "self_attn.k_proj.weight", "self_attn.v_proj.weight"),
     "w13": ("mlp.gate_proj.weight", "mlp.up_proj.weight"),
@@ -171,7 +171,7 @@ class TextEncoder:
             log.warning("the encoder runs without the card's own kernels: prompts take longer", reason=reason)
 
     @torch.no_grad()
-    def use_kernels(self, apply_rope: Rope, swiglu: Swiglu) -> None:
+    def use_kernels(self, apply_rope: _ApplyRope, swiglu: _Swiglu) -> None:
         """Compute all layers with these kernels, after testing the first layer against the reference.
 
         Args:
@@ -229,8 +229,8 @@ def kernel_layer(
     cos: Tensor,
     sin: Tensor,
     config: EncoderConfig,
-    apply_rope: Rope,
-    swiglu: Swiglu,
+    apply_rope: _ApplyRope,
+    swiglu: _Swiglu,
 ) -> Tensor:
     """Compute one layer as ``reference_layer`` does, in few launches."""
     queries, keys, epsilon = config.num_attention_heads, config.num_key_value_heads, config.rms_norm_eps
