@@ -1,9 +1,12 @@
 """Memory and cost of jobs, seen from the parent process. Never imports torch.
 
 * ``cost``         predicts the bytes and seconds of a job, and learns them
-* ``headroom``     how many bytes a job may take now: the only reader of NVML
+* ``headroom``     how many bytes a job may take now: from NVML
 * ``monitor``      the newest headroom, for people to see
-* ``card``         the memory of one GPU or MIG instance
+* ``card``         memory, properties and sensors of one GPU or MIG instance
+* ``bounded``      calls a driver that may never answer
+* ``machine``      this machine's card, link and main memory, as the planner wants them
+* ``placement``    where the model lives on the card: the plan
 * ``visible``      which GPUs CUDA shows: the rules of ``CUDA_VISIBLE_DEVICES``
 * ``main_memory``  the memory of a machine without a card, within the limits of its control group
 

@@ -6,10 +6,8 @@ share the card. If NVML does not answer, the card's memory is unknown: the last 
 """
 
 import os
-import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +15,7 @@ import pynvml
 import structlog
 
 from engine.formatting import format_gib
+from engine.planner.bounded import BoundedCall
 from engine.planner.card import Card, CardMemory
 from engine.planner.main_memory import read_main_memory
 
@@ -94,10 +93,8 @@ class HeadroomProbe:
         self._nvml = nvml
         self._clock = clock
         number = int(device.partition(":")[2] or 0)
-        self._card = Card(number, environ.get("CUDA_VISIBLE_DEVICES"), nvml)
-        self._lock = threading.Lock()
-        self._reading: Future[CardMemory | None] | None = None  # the one that is under way
-        self._reading_since_s = 0.0
+        card = Card(number, environ.get("CUDA_VISIBLE_DEVICES"), nvml)
+        self._read_card = BoundedCall(card.read, READ_TIMEOUT_S)
         self._last: Headroom | None = None
         self._unknown_since_s: float | None = None
 
@@ -125,37 +122,6 @@ class HeadroomProbe:
     def _has_no_driver(self, error: Exception) -> bool:
         code = getattr(error, "value", None)
         return code in (self._nvml.NVML_ERROR_LIBRARY_NOT_FOUND, self._nvml.NVML_ERROR_DRIVER_NOT_LOADED)
-
-    def _read_card(self) -> CardMemory | None:
-        """Read in a thread that neither the caller nor the end of the process has to wait for.
-
-        Raises:
-            TimeoutError: NVML hangs. Further calls share the hanging one and return at once.
-            NVMLError: NVML answers with an error.
-        """
-        with self._lock:
-            if self._reading is None:
-                self._reading, self._reading_since_s = Future(), time.monotonic()
-                thread = threading.Thread(
-                    target=self._run, args=(self._reading,), name="read NVML", daemon=True
-                )
-                thread.start()
-            reading = self._reading
-            timeout_s = max(0.0, self._reading_since_s + READ_TIMEOUT_S - time.monotonic())
-        return reading.result(timeout_s)
-
-    def _run(self, reading: "Future[CardMemory | None]") -> None:
-        memory, error = None, None
-        try:
-            memory = self._card.read()
-        except Exception as raised:  # noqa: BLE001 - raised again in the thread that waits
-            error = raised
-        with self._lock:
-            self._reading = None
-        if error is None:
-            reading.set_result(memory)
-        else:
-            reading.set_exception(error)
 
     def _known(self, memory: CardMemory) -> Headroom:
         if self._unknown_since_s is not None:

@@ -3,6 +3,7 @@
 import threading
 from dataclasses import dataclass, field
 from types import SimpleNamespace
+from typing import Any
 
 GIB = 2**30
 
@@ -18,6 +19,9 @@ class FakeGpu:
     instances: list["FakeGpu | None"] = field(default_factory=list)  # None: a place without an instance
     place: tuple[int, int] = (0, 0)  # GPU instance, compute instance
     is_lost: bool = False
+    answers: dict[str, Any] = field(
+        default_factory=dict
+    )  # a property → its value; the others are ``missing``
 
 
 class FakeNvml:
@@ -36,7 +40,14 @@ class FakeNvml:
     NVML_ERROR_NOT_SUPPORTED = 3
     NVML_ERROR_NOT_FOUND = 6
     NVML_ERROR_GPU_IS_LOST = 15
+    NVML_ERROR_INVALID_ARGUMENT = 2
+    NVML_ERROR_NO_PERMISSION = 4
+    NVML_ERROR_FUNCTION_NOT_FOUND = 13
+    NVML_ERROR_UNKNOWN = 999
     NVML_DEVICE_MIG_ENABLE = 1
+    NVML_CLOCK_SM = 1
+    NVML_CLOCK_MEM = 2
+    NVML_TEMPERATURE_GPU = 0
 
     class NVMLError(Exception):
         """As in ``pynvml``: ``value`` is NVML's code."""
@@ -101,6 +112,51 @@ class FakeNvml:
 
     def nvmlDeviceGetComputeInstanceId(self, instance: FakeGpu) -> int:
         return instance.place[1]
+
+    def nvmlDeviceGetCudaComputeCapability(self, gpu: FakeGpu) -> tuple[int, int]:
+        return self._answer(gpu, "capability")
+
+    def nvmlDeviceGetNumGpuCores(self, gpu: FakeGpu) -> int:
+        return self._answer(gpu, "cores")
+
+    def nvmlDeviceGetMaxClockInfo(self, gpu: FakeGpu, clock: int) -> int:
+        return self._answer(gpu, "core_mhz" if clock == self.NVML_CLOCK_SM else "memory_mhz")
+
+    def nvmlDeviceGetMemoryBusWidth(self, gpu: FakeGpu) -> int:
+        return self._answer(gpu, "bus_bits")
+
+    def nvmlDeviceGetMaxPcieLinkGeneration(self, gpu: FakeGpu) -> int:
+        return self._answer(gpu, "pcie_generation")
+
+    def nvmlDeviceGetCurrPcieLinkWidth(self, gpu: FakeGpu) -> int:
+        return self._answer(gpu, "pcie_width")
+
+    def nvmlSystemGetDriverVersion(self) -> str:
+        return "580.1"
+
+    def nvmlDeviceGetUtilizationRates(self, gpu: FakeGpu) -> SimpleNamespace:
+        return SimpleNamespace(gpu=self._answer(gpu, "utilisation"))
+
+    def nvmlDeviceGetTemperature(self, gpu: FakeGpu, _sensor: int) -> int:
+        return self._answer(gpu, "temperature")
+
+    def nvmlDeviceGetPowerUsage(self, gpu: FakeGpu) -> int:
+        return self._answer(gpu, "power_mw")
+
+    def nvmlDeviceGetEnforcedPowerLimit(self, gpu: FakeGpu) -> int:
+        return self._answer(gpu, "limit_mw")
+
+    def nvmlDeviceGetDeviceHandleFromMigDeviceHandle(self, handle: FakeGpu) -> FakeGpu:
+        found = [gpu for gpu in self.gpus if handle in gpu.instances]
+        if not found:
+            raise self.NVMLError(self.NVML_ERROR_INVALID_ARGUMENT)
+        return found[0]
+
+    def _answer(self, gpu: FakeGpu, name: str) -> Any:
+        answer = gpu.answers.get(name)
+        if answer is None:
+            raise self.NVMLError(gpu.answers.get("missing", self.NVML_ERROR_NOT_SUPPORTED))
+        return answer
 
     def _called(self, name: str) -> None:
         self.calls.append(name)

@@ -26,7 +26,13 @@ MUCH_SLOWER = 4.0  # … or so many times, although it fits: int8's lead on a ca
 TILES_COUNT = 1.05  # a plan whose decoder works in tiles counts as so much slower: tiles change the picture
 STREAM_COUNT = 1.1  # so does one that streams: its steps vary with the link, and are no recorded graphs
 CACHE_COUNT = 1.02  # so does each smaller cache of LoRAs
+AUTO = "auto"
 EVERY_FORMAT = frozenset(WeightFormat)
+
+
+def formats_of(precision: str) -> frozenset[WeightFormat]:
+    """Return the formats that the setting ``engine.precision`` allows; ``auto`` allows all."""
+    return EVERY_FORMAT if precision == AUTO else frozenset({WeightFormat(precision)})
 
 
 @lru_cache(maxsize=1024)
@@ -68,7 +74,7 @@ def _choose(situation: Situation) -> Placed | None:
     options = sorted(fitting_options(situation), key=_order)
     if not options:
         return None
-    best = _of_format(options, situation)
+    best = _of_format(options)
     return Placed(
         option=best,
         reason=_reason(situation, best, options),
@@ -77,11 +83,11 @@ def _choose(situation: Situation) -> Placed | None:
     )
 
 
-def _of_format(options: Sequence[PlacementOption], situation: Situation) -> PlacementOption:
+def _of_format(options: Sequence[PlacementOption]) -> PlacementOption:
     """Return the fastest option of the format that is right for the host."""
     fastest = options[0]
     in_bf16 = _first(options, {WeightFormat.BF16})
-    if not situation.prefers_bf16 or in_bf16 is None or fastest is in_bf16:
+    if in_bf16 is None or fastest is in_bf16:
         return fastest
     fits = any(each.streamed_bytes == 0 for each in options if each.plan.weight_format is WeightFormat.BF16)
     limit = MUCH_SLOWER if fits else SLOWER
@@ -105,7 +111,7 @@ def _reason(situation: Situation, best: PlacementOption, options: Sequence[Place
     hint = ""
     if plan.weight_format is WeightFormat.BF16:
         hint = _eight_bit_hint(situation, best, facts)
-    elif situation.prefers_bf16 and in_bf16 is not None:
+    elif in_bf16 is not None:
         hint = "eight_bits"
         facts["bf16_s"] = in_bf16.predictions[0].picture_s + in_bf16.predictions[0].prompt_s
     return PlanReason(_layout(best), facts, hint)

@@ -74,8 +74,7 @@ class Situation:
     Attributes:
         ram_free_bytes: Main memory that the worker may use, with what it holds already.
         sizes: The picture sizes to serve, the most usual first; speed counts for that one.
-        formats: The formats that the host allows.
-        prefers_bf16: Whether bf16 is chosen wherever the model fits on the card in it: the setting ``auto``.
+        formats: The formats that the host allows; among several, bf16 comes first where it fits.
     """
 
     card: CardInfo
@@ -83,7 +82,6 @@ class Situation:
     model: ModelSizes
     sizes: tuple[WantedSize, ...]
     formats: frozenset[WeightFormat] = frozenset({WeightFormat.BF16})
-    prefers_bf16: bool = True
     steps: int = 8
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.planner.card import Card, CardMemory
+from engine.planner.card import Card, CardMemory, CardProperties, CardSensors
 from tests.fakes.nvml import GIB, FakeGpu, FakeNvml
 
 
@@ -109,3 +109,61 @@ def test_another_card_that_is_lost_does_not_matter() -> None:
     assert name_of(Card(0, "2,0", nvml)) == "Card 2"
     with pytest.raises(nvml.NVMLError):
         Card(0, None, nvml).read()
+
+
+RTX_3060 = {
+    "capability": (8, 6), "cores": 3584, "core_mhz": 1780, "bus_bits": 192, "memory_mhz": 7501,
+    "pcie_generation": 4, "pcie_width": 16, "utilisation": 97, "temperature": 66, "power_mw": 168_500,
+    "limit_mw": 170_000,
+}  # fmt: skip
+
+
+def test_properties_are_read_in_si_units() -> None:
+    card = Card(0, None, FakeNvml(FakeGpu(12, 11, "GPU-1", "NVIDIA GeForce RTX 3060", answers=RTX_3060)))
+    assert card.read_properties() == CardProperties(
+        memory=CardMemory(11 * GIB, 12 * GIB, "NVIDIA GeForce RTX 3060"),
+        capability=(8, 6),
+        pcie_generation=4,
+        pcie_width=16,
+        cores_ghz=pytest.approx(3584 * 1.78),
+        memory_bytes_s=pytest.approx(360e9, rel=0.001),
+        driver="580.1",
+    )
+
+
+def test_sensors_are_read_in_si_units() -> None:
+    card = Card(0, None, FakeNvml(FakeGpu(12, 11, "GPU-1", "Card", answers=RTX_3060)))
+    assert card.read_sensors() == CardSensors(
+        memory=CardMemory(11 * GIB, 12 * GIB, "Card"),
+        utilisation=0.97,
+        temperature_c=66,
+        power_w=168.5,
+        power_limit_w=170.0,
+    )
+
+
+@pytest.mark.parametrize("missing", ["NOT_SUPPORTED", "FUNCTION_NOT_FOUND", "NO_PERMISSION", "UNKNOWN"])
+def test_what_the_driver_does_not_tell_is_none_and_the_memory_is_still_read(missing: str) -> None:
+    answers = {"missing": getattr(FakeNvml, f"NVML_ERROR_{missing}")}
+    card = Card(0, None, FakeNvml(FakeGpu(12, 11, "GPU-1", "Card", answers=answers)))
+    memory = CardMemory(11 * GIB, 12 * GIB, "Card")
+    assert card.read_properties() == CardProperties(memory=memory, driver="580.1")
+    assert card.read_sensors() == CardSensors(memory=memory)
+
+
+def test_a_card_that_is_lost_between_two_questions_is_an_error() -> None:
+    answers = {"missing": FakeNvml.NVML_ERROR_GPU_IS_LOST}
+    card = Card(0, None, FakeNvml(FakeGpu(12, 11, "GPU-1", "Card", answers=answers)))
+    with pytest.raises(FakeNvml.NVMLError):
+        card.read_properties()
+
+
+def test_a_mig_instance_has_the_link_and_the_sensors_of_its_gpu() -> None:
+    instance = FakeGpu(10, 4, "MIG-aaaa1111", "Card MIG 1g.10gb", answers={"capability": (9, 0)})
+    card = Card(0, None, FakeNvml(FakeGpu(80, 70, "GPU-1", "Card", [instance], answers=RTX_3060)))
+    properties, sensors = card.read_properties(), card.read_sensors()
+    assert properties is not None
+    assert (properties.capability, properties.pcie_width) == ((9, 0), 16)
+    assert properties.memory == CardMemory(4 * GIB, 10 * GIB, "Card MIG 1g.10gb")
+    assert sensors is not None
+    assert (sensors.temperature_c, sensors.utilisation) == (66, None)

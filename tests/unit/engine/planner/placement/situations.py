@@ -18,7 +18,6 @@ def situation(
     formats: frozenset[WeightFormat] = BF16,
     *,
     sizes: tuple[WantedSize, ...] = SIZES,
-    prefers_bf16: bool = True,
 ) -> Situation:
     """A card of the table with so much free, and Z-Image-Turbo."""
     known = find_card(card)
@@ -29,5 +28,4 @@ def situation(
         model=Z_IMAGE_TURBO,
         sizes=sizes,
         formats=formats,
-        prefers_bf16=prefers_bf16,
     )

@@ -6,7 +6,7 @@ import pytest
 
 from engine.config import BaseLocation, EncoderLocation, WeightFormat
 from engine.formatting import GIB
-from engine.planner.placement.choose import SLOWER, choose_plan
+from engine.planner.placement.choose import SLOWER, choose_plan, formats_of
 from engine.planner.placement.values import NoPlan, Placed, Situation
 from tests.unit.engine.planner.placement.situations import BF16, EVERY, SIZES, situation
 
@@ -102,8 +102,7 @@ def test_a_host_who_allows_bf16_alone_is_told_of_faster_eight_bits() -> None:
     ("card", "weight_format"), [("H200", WeightFormat.FP8), ("RTX 4090", WeightFormat.INT8)]
 )
 def test_the_eight_bit_format_is_the_cards_faster_one(card: str, weight_format: WeightFormat) -> None:
-    answer = placed(situation(card, formats=EVERY, prefers_bf16=False))
-    assert answer.plan.weight_format is weight_format
+    assert placed(situation(card)).reason.facts["other"] == weight_format
 
 
 def test_a_card_that_cannot_multiply_in_the_hosts_format_draws_in_bf16_and_tells_it() -> None:
@@ -132,9 +131,16 @@ def test_a_refusal_says_how_much_is_missing_and_what_to_do() -> None:
 
 
 def test_the_alternatives_are_ranked_and_differ() -> None:
-    answer = placed(situation("H200", 60, formats=EVERY, prefers_bf16=False))
+    answer = placed(situation("H200", 60, formats=EVERY))
     layouts = [
         (each.plan.weight_format, each.plan.base, each.plan.encoder, each.streamed_bytes > 0)
         for each in (answer.option, *answer.alternatives)
     ]
     assert len(set(layouts)) == len(layouts) > 5
+
+
+@pytest.mark.parametrize(
+    ("precision", "formats"), [("auto", EVERY), ("bf16", BF16), ("int8", frozenset({WeightFormat.INT8}))]
+)
+def test_the_setting_names_the_allowed_formats(precision: str, formats: frozenset[WeightFormat]) -> None:
+    assert formats_of(precision) == formats
