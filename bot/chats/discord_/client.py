@@ -7,7 +7,7 @@ import discord
 import structlog
 import yarl
 
-from bot.chats.discord_.incoming.event_kinds import EVENT_RULES, kind_of_interaction
+from bot.chats.discord_.incoming.event_kinds import EVENT_RULES, kind_of_interaction, require_answerable
 from bot.chats.discord_.incoming.inbox import EventInbox
 from bot.chats.discord_.library_internals import FilteringClient, Interaction
 from bot.chats.discord_.limits import IdentifyLimiter, RefusalCounter
@@ -85,4 +85,5 @@ class DiscordClient(FilteringClient):
         if not EVENT_RULES[kind].is_answered:
             log.info("interaction ignored", interaction_id=event["id"], kind=kind.value)
             return False
+        require_answerable(event)
         return self._inbox.mark_seen(event)

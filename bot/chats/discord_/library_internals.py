@@ -185,7 +185,7 @@ class TolerantTree(CommandTree):
         try:
             async with asyncio.timeout(SUGGEST_TIMEOUT_S):
                 await interaction.response.autocomplete([])
-        except (discord.HTTPException, aiohttp.ClientError, TimeoutError, *MALFORMED) as error:
+        except (discord.HTTPException, aiohttp.ClientError, TimeoutError) as error:
             log.info("suggestions not sent", interaction_id=interaction.id, error=type(error).__name__)
 
 

@@ -12,6 +12,7 @@ from bot.commands.buttons import PRESS
 
 DEFAULT, REPLY = 0, 19  # the types of messages that a person wrote; Discord itself makes all others
 LINE_CHARS = 110  # of a line in the docstring
+USER_FIELDS = ("id", "username", "discriminator", "avatar")  # which Discord documents as always present
 
 
 class EventKind(StrEnum):
@@ -98,6 +99,21 @@ def kind_of_interaction(event: RawEvent) -> EventKind:
         case 5:
             return EventKind.FORM
     return EventKind.MALFORMED
+
+
+def require_answerable(event: RawEvent) -> None:
+    """Check that an interaction names its person, and that its token can be part of an address.
+
+    discord.py accepts an interaction without them and fails later, when the bot reads its person or answers.
+
+    Raises:
+        KeyError, TypeError, ValueError: It does not match Discord's documentation of an interaction.
+    """
+    person = event["member"]["user"] if int(event.get("guild_id") or 0) else event["user"]
+    if missing := [name for name in USER_FIELDS if name not in person]:
+        raise KeyError(*missing)
+    if not (isinstance(event["token"], str) and event["token"].isascii()):
+        raise TypeError("the token is not ASCII text")
 
 
 def render_table() -> str:

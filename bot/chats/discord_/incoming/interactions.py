@@ -19,7 +19,7 @@ from bot.chats.contract import Desk
 from bot.chats.discord_.incoming import parsing
 from bot.chats.discord_.incoming.inbox import EventInbox
 from bot.chats.discord_.incoming.parsing import PersonLocales, context_of, locale_of
-from bot.chats.discord_.library_internals import MALFORMED, Interaction
+from bot.chats.discord_.library_internals import Interaction
 from bot.chats.discord_.outgoing.address import AnswerAddress, AnswerState
 from bot.chats.discord_.outgoing.delivery import AnswerDelivery
 from bot.chats.discord_.outgoing.placeholders import Placeholders
@@ -262,5 +262,5 @@ async def _apologise(interaction: Interaction, error: Exception) -> None:
             await _follow_up(interaction, error)
         else:
             await _replace_response(interaction, error, is_private=True, is_gone=False)
-    except (*NETWORK_ERRORS, *MALFORMED) as apology_error:
+    except NETWORK_ERRORS as apology_error:
         log.warning("apology not sent", interaction_id=interaction.id, error=type(apology_error).__name__)

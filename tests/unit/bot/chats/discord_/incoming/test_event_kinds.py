@@ -11,7 +11,9 @@ from bot.chats.discord_.incoming.event_kinds import (
     kind_of_interaction,
     kind_of_message,
     render_table,
+    require_answerable,
 )
+from bot.chats.discord_.library_internals import MALFORMED
 from tests.fakes.discord_payloads import BOT, BOT_ID, CHANNEL_ID, MEMBER_ID, message_event, user
 
 ME = int(BOT_ID)
@@ -79,3 +81,34 @@ def test_a_message_is_sorted(raw: dict[str, Any], kind: EventKind) -> None:
 )
 def test_an_interaction_is_sorted(raw: dict[str, Any], kind: EventKind) -> None:
     assert kind_of_interaction(raw) is kind
+
+
+PERSON = {"id": "1", "username": "ann", "discriminator": "0", "avatar": None}
+
+
+@pytest.mark.parametrize("event", [{"user": PERSON}, {"guild_id": "5", "member": {"user": PERSON}}])
+def test_an_interaction_with_its_person_and_a_token_is_answerable(event: dict[str, Any]) -> None:
+    require_answerable({"token": "aW50", **event})
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"user": PERSON},
+        {"user": PERSON, "token": {}},
+        {"user": PERSON, "token": None},
+        {"user": PERSON, "token": "\ud800"},
+        {"token": "t"},
+        {"user": None, "token": "t"},
+        {"user": {"id": "1"}, "token": "t"},
+        {"member": {"user": PERSON}, "token": "t"},
+        {"member": {"user": PERSON}, "token": "t", "guild_id": "0"},
+        {"member": {"user": PERSON}, "token": "t", "guild_id": "x"},
+        {"user": PERSON, "token": "t", "guild_id": "5"},
+        {"member": {}, "token": "t", "guild_id": "5"},
+        {"member": {"user": {**PERSON, "id": "1"}, "nick": "a"}, "guild_id": "5"},
+    ],
+)
+def test_an_interaction_without_a_person_or_a_token_of_text_is_malformed(event: dict[str, Any]) -> None:
+    with pytest.raises(MALFORMED):
+        require_answerable(event)
