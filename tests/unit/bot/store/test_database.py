@@ -111,6 +111,16 @@ async def test_a_transaction_that_the_database_ended_itself_raises_the_first_err
     assert await database.numbers() == []
 
 
+async def test_a_nested_block_that_is_cancelled_is_undone_if_the_outer_one_goes_on(database: Counter) -> None:
+    async with database.atomic():
+        await database.put(1)
+        with pytest.raises(asyncio.CancelledError):
+            async with database.atomic():
+                await database.put(2)
+                raise asyncio.CancelledError
+    assert await database.numbers() == [1]
+
+
 async def test_other_tasks_neither_join_a_block_nor_read_its_middle(database: Counter) -> None:
     inside, go_on = asyncio.Event(), asyncio.Event()
 
@@ -149,6 +159,19 @@ async def test_after_commit_is_called_once_and_only_for_committed_blocks(databas
             raise ZeroDivisionError
     await database.numbers()
     assert called == ["outer"]
+
+
+async def test_after_commit_is_not_called_if_the_commit_fails(database: Counter) -> None:
+    called: list[str] = []
+    await database._run("PRAGMA foreign_keys = ON")
+    await database._run("CREATE TABLE part (n INTEGER REFERENCES number (n) DEFERRABLE INITIALLY DEFERRED)")
+    with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
+        async with database.atomic():
+            await database._run("INSERT INTO part VALUES (9)")
+            database.after_commit(lambda: called.append("part"))
+    assert not database.is_inside
+    await database.numbers()
+    assert called == []
 
 
 async def test_after_commit_needs_a_block_of_this_task(database: Counter) -> None:
@@ -253,6 +276,27 @@ async def test_work_returns_its_result_or_raises_its_error() -> None:
         await run_to_completion(divide(0))
 
 
+async def test_effects_follow_work_that_succeeds_even_under_a_cancel_and_no_other() -> None:
+    called: list[str] = []
+
+    async def work(by: int) -> float:
+        await asyncio.sleep(0.002)
+        called.append("work")
+        return 6 / by
+
+    assert await run_to_completion(work(2), [lambda: called.append("effect")]) == 3
+    assert called == ["work", "effect"]
+    task = asyncio.create_task(run_to_completion(work(2), [lambda: called.append("under a cancel")]))
+    await asyncio.sleep(0.001)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert called == ["work", "effect", "work", "under a cancel"]
+    with pytest.raises(ZeroDivisionError):
+        await run_to_completion(work(0), [lambda: called.append("after a failure")])
+    assert called[-1] == "work"
+
+
 async def test_fifty_tasks_write_without_one_busy_error(database: Counter) -> None:
     async def write(start: int) -> None:
         for number in range(start, start + 20):
@@ -307,6 +351,26 @@ async def test_a_rollback_that_the_disk_refused_is_repeated(
     async with database.atomic():
         await database.put(2)
     assert await database.numbers() == [2]
+
+
+async def test_a_rollback_that_the_disk_refuses_does_not_hide_why_the_block_failed(
+    database: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, refused = database._run, []
+
+    async def ill(sql: str, values: dict[str, Value] | None = None, **more: Any) -> list[sqlite3.Row]:
+        if sql == "ROLLBACK" and not refused:
+            refused.append(sql)
+            raise CannotSave(detail="disk I/O error")
+        return await run(sql, values, **more)
+
+    monkeypatch.setattr(database, "_run", ill)
+    with pytest.raises(ZeroDivisionError):
+        async with database.atomic():
+            await database.put(1)
+            raise ZeroDivisionError
+    assert refused == ["ROLLBACK"]
+    assert await database.numbers() == []
 
 
 async def test_a_lock_of_another_connection_is_reported_as_such_and_leaves_nothing(
