@@ -26,6 +26,7 @@ from bot.cli.bench.article import (
 from bot.cli.screen import Screen, add_row
 from bot.messages import N_, text
 from bot.settings import Settings
+from engine.durable import make_folder, write_file
 from engine.formatting import format_gib
 
 NOTHING = "–"
@@ -85,10 +86,10 @@ def document(results: ArticleResults) -> dict[str, Any]:
 
 
 def _write_results(document: Mapping[str, Any], folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     data = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-    (folder / "article.json").write_text(data, encoding="utf-8")
-    (folder / "article.md").write_text(markdown(document), encoding="utf-8")
+    write_file(folder / "article.json", data.encode())
+    write_file(folder / "article.md", markdown(document).encode())
 
 
 def rows(results: ArticleResults, locale: str) -> list[Row]:

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from engine.durable import make_folder, write_file
+
 OURS, STOCK, RECIPE, FLOOR = "ours", "stock", "recipe", "floor"
 
 
@@ -93,8 +95,6 @@ def ratio(lines: list[ResultLine], line: ResultLine, other: str) -> float | None
 
 
 def write_json(document: dict[str, Any], path: Path) -> None:
-    """Replace a document atomically."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(".part")
-    beside.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    beside.replace(path)
+    """Replace a document durably."""
+    make_folder(path.parent)
+    write_file(path, (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode())

@@ -6,6 +6,7 @@ never runs twice.
 """
 
 import json
+import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
 from engine.demo.training.precision import working_dtype
+from engine.durable import make_folder, remove_drafts, replacing
 
 LOG_EVERY = 50  # steps
 SAVE_EVERY_S = 240.0
@@ -112,15 +114,16 @@ class TrainingRun:
         return self._read(self.out / f"{stage}.done.pt")
 
     def finish(self, stage: str, state: Mapping[str, Any]) -> None:
-        """Save the stage's result and delete its checkpoint."""
+        """Save the stage's result; delete its checkpoint, and the drafts that a kill left."""
         _write(self.out / f"{stage}.done.pt", dict(state))
         (self.out / f"{stage}.part.pt").unlink(missing_ok=True)
+        remove_drafts(self.out, re.compile(rf"{re.escape(stage)}\.(part|done)\.pt"))
 
     def steps(self, stage: str, total: int, keep: Mapping[str, Stateful]) -> Iterator[int]:
         """Yield the stage's steps from its checkpoint on, with a progress bar.
 
         Raises:
-            OutOfTime: After a checkpoint of ``keep`` was written.
+            TimeLimitReached: After a checkpoint of ``keep`` was written.
         """
         part = self.out / f"{stage}.part.pt"
         first = self._resume(part, stage, keep) if part.is_file() else 0
@@ -247,7 +250,6 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, value: float) -> None:
 
 
 def _write(path: Path, state: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    waiting = path.with_suffix(".tmp")
-    torch.save(state, waiting)
-    waiting.replace(path)
+    make_folder(path.parent)
+    with replacing(path) as draft, draft.open("wb") as file:
+        torch.save(state, file)
