@@ -71,7 +71,8 @@ class EngineConfig:
         data_dir: The engine writes only below it: ``models/``, ``triton/``, ``cost.json``.
         lora_dir: The folder of the host's own LoRA files.
         device: ``auto``, ``cuda``, ``cuda:1``, ``cpu``.
-        precision: ``bf16``, or ``fp8`` for a card that multiplies in eight bits: faster, with other pictures.
+        precision: ``bf16``, or ``fp8`` or ``int8`` for a card that multiplies in eight bits: faster, with
+            slightly different pictures. A plan's ``weight_format`` counts instead, if there is a plan.
         plan: Where the model lives on the card; None puts everything on it.
         reserve_bytes: Memory kept free on the card for others.
         start_timeout_s: How long a worker may take until it is ready.

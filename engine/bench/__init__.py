@@ -1,6 +1,6 @@
 """The benchmark: our speed on one device against diffusers, its strongest recipe and the card's floor.
 
-``command``            ``python -m engine.bench``: the rows E1 to E9; ``rows`` measures, ``report`` writes
+``command``            ``python -m engine.bench``: rows E1 to E9, E12; ``rows`` measures, ``report`` writes
 ``step``               ``python -m engine.bench.step``: one denoising step, by every method
 ``startup``            ``python -m engine.bench.startup``: process start to first picture (E8)
 ``load_speed``         ``python -m engine.bench.load_speed``: reading weights, by every method

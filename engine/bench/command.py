@@ -21,7 +21,7 @@ from engine.checkpoint.model import BUILT_IN_WEIGHTS
 from engine.errors import ModelError
 from engine.zimage.device import Placement, choose_placement
 
-ROWS = ("E1", "E2", "E3", "E4", "E5", "E6", "E7", "E8", "E9")
+ROWS = ("E1", "E2", "E3", "E4", "E5", "E6", "E7", "E8", "E9", "E12")
 
 
 def main(words: list[str] | None = None) -> int:

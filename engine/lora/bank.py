@@ -6,12 +6,13 @@ base weights are never written, so nothing must be removed after a picture and n
 
 import threading
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 import torch
 from torch import Tensor
 
+from engine.eight_bit.formats import NO_LAYERS, EightBitLayers
 from engine.errors import LoraDamaged, LoraMissing, LoraRejected
 from engine.lora.file_reader import read_tensors
 from engine.lora.finder import LoraFinder
@@ -33,7 +34,7 @@ class Bank:
         matrices: The layers that LoRAs can change, on the model's device.
         finder: Finds the files.
         cache_bytes: Limit of the cache in main memory, and least limit of the card's.
-        fp8_layers: Layers that are drawn in fp8.
+        eight_bit_layers: Layers that are drawn in eight bits.
         on_copy_dropped: Called when the bank frees the merged copy of the weights. It must drop every other
             reference to that copy.
     """
@@ -43,7 +44,7 @@ class Bank:
         matrices: Matrices,
         finder: LoraFinder,
         cache_bytes: int = CACHE_BYTES,
-        fp8_layers: Collection[str] = (),
+        eight_bit_layers: EightBitLayers = NO_LAYERS,
         on_copy_dropped: Callable[[], None] = lambda: None,
     ) -> None:
         self._matrices = matrices
@@ -62,7 +63,7 @@ class Bank:
             card_bytes = torch.cuda.get_device_properties(self._device).total_memory
             self._on_card = AdapterCache(max(cache_bytes, card_bytes // CARD_FRACTION))
         self._fetching: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
-        self._merger = Merger(matrices, fp8_layers)
+        self._merger = Merger(matrices, eight_bit_layers)
         self._merged: tuple[LoraStack | None, Patches] = (None, NO_PATCHES)
         self._copy_fits = True
 
@@ -99,7 +100,7 @@ class Bank:
         Args:
             stacks: One per row.
         """
-        if not any(stacks) and not self._merger.fp8_layers:
+        if not any(stacks) and not self._merger.eight_bit_layers:
             return NO_PATCHES
         if len(set(stacks)) == 1 and self._copy_fits:
             try:
@@ -115,9 +116,9 @@ class Bank:
             self._drop_copy("a picture did not fit beside the merged copy of the weights")
 
     @property
-    def fp8_layers(self) -> Collection[str]:
-        """The layers that the next picture has in fp8; none without working kernels or enough memory."""
-        return self._merger.fp8_layers if self._copy_fits else ()
+    def eight_bit_layers(self) -> EightBitLayers:
+        """The layers that the next picture has in eight bits; none without enough memory."""
+        return self._merger.eight_bit_layers if self._copy_fits else NO_LAYERS
 
     def drop_caches(self, *, in_memory: bool) -> None:
         """Drop all LoRAs from the card's cache, and with ``in_memory`` also from main memory."""

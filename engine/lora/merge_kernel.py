@@ -6,7 +6,7 @@ each part) and ``strengths``. Imported only on a machine with a card; tests run 
 interpreter.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from weakref import WeakKeyDictionary
 
 import torch
@@ -15,21 +15,28 @@ import triton.language as tl
 from torch import Tensor
 
 from engine.cuda.upload import upload
+from engine.eight_bit.formats import FP8, NO_LAYERS, EightBitLayers
+from engine.eight_bit.quantise import dequantise
+from engine.eight_bit.rotate_kernel import rotate, rounded, scale_of
 from engine.lora.formats import Pair
 from engine.lora.patches import Adapter, LoraStack, Matrices, Matrix, MergedPatch, MergeLayers
 
 TILE = 64, 128  # rows and columns: the fastest of five shapes on an H200
-FP8_TILE = 16, 256  # rows per program, and columns per iteration
-FP8_MAX = tl.constexpr(448.0)  # largest float8 e4m3 number
+EIGHT_BIT_TILE = 16, 256  # rows per program, and columns per iteration: one group of a rotation
 RANKS = 32  # ranks per iteration
 WARPS = 4
 RUN = tl.constexpr(8)  # most parts per launch: those of a block
 ALIGNED = 16  # bytes of an address, numbers of a row
-TOLERANCE, FP8_TOLERANCE = 0.01, 0.05  # relative errors; fp8 has three bits of mantissa
+TOLERANCE, EIGHT_BIT_TOLERANCE = 0.01, 0.05  # relative errors; fp8 has three bits of mantissa
 # Triton would compile another kernel for multiples of 16, and a LoRA of another rank would wait for it. It
 # may specialise on ``loras``: a kernel for exactly one LoRA saves a sixth (10.0 ms instead of 12.1).
 _UNSPECIALISED = "first", "end", "before", "count", "most"
-_FORMATS = {torch.bfloat16: tl.bfloat16, torch.float32: tl.float32}
+_FORMATS = {
+    torch.bfloat16: tl.bfloat16,
+    torch.float32: tl.float32,
+    torch.float8_e4m3fn: tl.float8e4nv,
+    torch.int8: tl.int8,
+}
 
 
 class Kernel:
@@ -37,12 +44,13 @@ class Kernel:
 
     Args:
         matrices: The base weights.
-        fp8_layers: Layers whose copies are in fp8.
+        eight_bit_layers: Layers whose copies are in eight bits.
     """
 
-    def __init__(self, matrices: Matrices, fp8_layers: Collection[str] = ()) -> None:
+    def __init__(self, matrices: Matrices, eight_bit_layers: EightBitLayers = NO_LAYERS) -> None:
         self._matrices = matrices
-        self._fp8_layers = fp8_layers
+        self._eight_bit_layers = eight_bit_layers
+        self._eight_bit = eight_bit_layers.format or FP8  # FP8 is not used then
         weight = next(iter(matrices.values())).weight
         self._device, self._format = weight.device, _FORMATS[weight.dtype]
         self._spans: dict[str, tuple[int, int]] = {}  # layer → its first part, and the part after its last
@@ -53,7 +61,7 @@ class Kernel:
             for part, rows in matrix.parts.items():
                 base = matrix.weight[rows]
                 self._parts.append([base.data_ptr(), 0, 0, *base.shape, self._tiles[-1]])
-                self._tiles.append(self._tiles[-1] + _tiles(base, name in fp8_layers))
+                self._tiles.append(self._tiles[-1] + _tiles(base, self._group(name)))
                 self._names.append(part)
             self._spans[name] = len(self._names) - len(matrix.parts), len(self._names)
         self._copied: tuple[list[int], Tensor] = ([], torch.tensor(self._parts))
@@ -70,13 +78,21 @@ class Kernel:
         tables = [upload(table, self._device) for table in (parts, pairs, strengths)]
 
         def write(names: Sequence[str]) -> None:
-            for first, end, is_fp8 in self._runs(names):
+            for first, end, group in self._runs(names):
                 before, tiles = self._tiles[first], self._tiles[end] - self._tiles[first]
-                rows, columns = FP8_TILE if is_fp8 else TILE
-                (_merge_fp8_kernel if is_fp8 else _merge_kernel)[(tiles,)](
+                rows, columns = EIGHT_BIT_TILE if group else TILE
+                kernel, eight_bit = _merge_kernel, {}
+                if group:
+                    kernel = _merge_eight_bit_kernel
+                    eight_bit = {
+                        "EIGHT_BIT": _FORMATS[self._eight_bit.dtype],
+                        "LARGEST": self._eight_bit.largest,
+                        "GROUP": group,
+                    }
+                kernel[(tiles,)](
                     *tables, first, end, before, len(parts), len(stack), most,
                     FORMAT=self._format, IS_ALIGNED=is_aligned, ROWS=rows, COLUMNS=columns, RANKS=RANKS,
-                    num_warps=WARPS,
+                    **eight_bit, num_warps=WARPS,
                 )  # fmt: skip
 
         return write
@@ -96,12 +112,15 @@ class Kernel:
             "c": Matrix(base, {"c": slice(None)}),
         }
         copies = {name: MergedPatch(torch.empty_like(base)) for name in small}
-        if self._fp8_layers:
-            fp8_values = torch.empty_like(base, dtype=torch.float8_e4m3fn)
-            copies["c"] = MergedPatch(fp8_values, base.new_empty(96, 1, dtype=torch.float32))
+        eight_bit_layers = NO_LAYERS
+        if self._eight_bit_layers:
+            eight_bit_layers = EightBitLayers(self._eight_bit, {"c"})
+            values = torch.empty_like(base, dtype=self._eight_bit.dtype)
+            copies["c"] = MergedPatch(values, base.new_empty(96, 1, dtype=torch.float32))
         adapter = Adapter({"c": pair, "b": Pair(pair.down, pair.up[64:])}, base)
-        writer = Kernel(small, {"c"} if self._fp8_layers else ())
-        without_lora = [()] if self._fp8_layers else []  # without fp8, nothing is merged without a LoRA
+        writer = Kernel(small, eight_bit_layers)
+        # Without eight bits, nothing is merged without a LoRA.
+        without_lora = [()] if self._eight_bit_layers else []
         for strengths in [(0.75,), (0.5, 0.25), *without_lora]:
             writer(copies, tuple((adapter, strength) for strength in strengths))(list(copies))
             changed = base.float() + sum(strengths) * pair.up.float() @ pair.down.float()
@@ -132,22 +151,28 @@ class Kernel:
             )
         return self._addresses[adapter]
 
-    def _runs(self, names: Sequence[str]) -> list[tuple[int, int, bool]]:
-        """Combine adjacent layers of one kind into launches: first part, end, whether in fp8."""
-        runs: list[tuple[int, int, bool]] = []
+    def _group(self, name: str) -> int:
+        """Return the numbers of a layer's row that are rotated together; 0 if it is not in eight bits."""
+        if name not in self._eight_bit_layers:
+            return 0
+        return self._eight_bit.group(self._matrices[name].weight.shape[1])
+
+    def _runs(self, names: Sequence[str]) -> list[tuple[int, int, int]]:
+        """Combine adjacent layers of one kind into launches: first part, end, and as ``_group``."""
+        runs: list[tuple[int, int, int]] = []
         for (first, end), name in sorted((self._spans[name], name) for name in names):
-            is_fp8 = name in self._fp8_layers
-            if runs and runs[-1][1:] == (first, is_fp8) and end - runs[-1][0] <= RUN.value:
-                runs[-1] = runs[-1][0], end, is_fp8
+            group = self._group(name)
+            if runs and runs[-1][1:] == (first, group) and end - runs[-1][0] <= RUN.value:
+                runs[-1] = runs[-1][0], end, group
             else:
-                runs.append((first, end, is_fp8))
+                runs.append((first, end, group))
         return runs
 
 
 def _require_close(copy: MergedPatch, expected: Tensor) -> None:
-    found = copy.weight.float() * (1 if copy.scales is None else copy.scales)
+    found = copy.weight.float() if copy.scales is None else dequantise(copy.weight, copy.scales)
     error = float((found - expected).norm() / expected.norm())
-    if not error <= (TOLERANCE if copy.scales is None else FP8_TOLERANCE):
+    if not error <= (TOLERANCE if copy.scales is None else EIGHT_BIT_TOLERANCE):
         raise RuntimeError(f"The kernel's result is off by {error:.3f}.")
 
 
@@ -156,10 +181,10 @@ def _is_aligned(table: Tensor) -> bool:
     return not bool((table % ALIGNED).any())
 
 
-def _tiles(matrix: Tensor, is_fp8: bool) -> int:
+def _tiles(matrix: Tensor, group: int) -> int:
     rows, columns = matrix.shape
-    if is_fp8:
-        return int(triton.cdiv(rows, FP8_TILE[0]))
+    if group:
+        return int(triton.cdiv(rows, EIGHT_BIT_TILE[0]))
     return int(triton.cdiv(rows, TILE[0]) * triton.cdiv(columns, TILE[1]))
 
 
@@ -232,18 +257,27 @@ def _merge_kernel(
     tl.store(copy + row[:, None] * columns + column[None, :], total.to(FORMAT), has_row & has_column)
 
 
+@triton.jit
+def _rotated(total, ROWS: tl.constexpr, COLUMNS: tl.constexpr, GROUP: tl.constexpr):
+    """Rotate the groups of each row of a tile; ``COLUMNS`` holds whole groups."""
+    if GROUP > 1:
+        total = rotate(tl.reshape(total, (ROWS * COLUMNS,)), ROWS * COLUMNS, GROUP)
+        total = tl.reshape(total, (ROWS, COLUMNS))
+    return total
+
+
 @triton.jit(do_not_specialize=_UNSPECIALISED)
-def _merge_fp8_kernel(
+def _merge_eight_bit_kernel(
     parts, pairs, strengths, first, end, before, count, loras, most,
     FORMAT: tl.constexpr, IS_ALIGNED: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
-    RANKS: tl.constexpr,
+    RANKS: tl.constexpr, EIGHT_BIT: tl.constexpr, LARGEST: tl.constexpr, GROUP: tl.constexpr,
 ):  # fmt: skip
     """Merge whole rows twice: first to find each row's largest number, then to write."""
     tile = tl.program_id(0) + before
     part = _part_of(tile, parts, first, end)
     pointer = parts + part * 6
     base = tl.load(pointer).to(tl.pointer_type(FORMAT))
-    copy = tl.load(pointer + 1).to(tl.pointer_type(tl.float8e4nv))
+    copy = tl.load(pointer + 1).to(tl.pointer_type(EIGHT_BIT))
     scales = tl.load(pointer + 2).to(tl.pointer_type(tl.float32))
     rows, columns, starts = tl.load(pointer + 3), tl.load(pointer + 4), tl.load(pointer + 5)
     if IS_ALIGNED:
@@ -259,9 +293,10 @@ def _merge_fp8_kernel(
             base, pairs, strengths, part, count, loras, most, row, column, has_row,
             (column < columns)[None, :], columns, FORMAT, IS_ALIGNED, ROWS, COLUMNS, RANKS,
         )  # fmt: skip
+        total = _rotated(total, ROWS, COLUMNS, GROUP)
         largest = tl.maximum(largest, tl.max(tl.abs(total), axis=1))
         start += COLUMNS
-    scale = tl.maximum(largest, 1e-12) / FP8_MAX
+    scale = scale_of(largest, LARGEST)
     tl.store(scales + row, scale, row < rows)
     start = tl.zeros((), tl.int64)
     while start < columns:
@@ -271,6 +306,7 @@ def _merge_fp8_kernel(
             base, pairs, strengths, part, count, loras, most, row, column, has_row, has_column,
             columns, FORMAT, IS_ALIGNED, ROWS, COLUMNS, RANKS,
         )  # fmt: skip
+        total = _rotated(total, ROWS, COLUMNS, GROUP)
         at = row[:, None] * columns + column[None, :]
-        tl.store(copy + at, (total / scale[:, None]).to(tl.float8e4nv), has_row & has_column)
+        tl.store(copy + at, rounded(total / scale[:, None], EIGHT_BIT), has_row & has_column)
         start += COLUMNS

@@ -2,16 +2,20 @@
 
 The base is never written, so nothing must be removed and nothing drifts. The copy keeps its addresses. On a
 card one kernel merges a group: it reads the base once, adds all LoRAs of the stack in float32 and rounds
-once. Without a card, or if the kernel does not work, torch does the same part by part.
+once. Without a card, or if the kernel does not work, torch does the same part by part. A layer in eight bits
+is rotated, scaled and rounded in the same pass, so a LoRA costs no step anything in any format.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import structlog
 import torch
+from torch import Tensor
 
 from engine.cuda.kernel_fallback import fallback_reason, kernel_errors
+from engine.eight_bit.formats import NO_LAYERS, EightBitLayers, format_of
+from engine.eight_bit.quantise import quantise
 from engine.lora.patches import LoraStack, Matrices, MergedPatch, MergeLayers, Patches, concatenate_pairs
 
 MergeBackend = Callable[
@@ -27,15 +31,14 @@ class Merger:
 
     Args:
         matrices: The base weights.
-        fp8_layers: Layers whose copy is in fp8 if the card's kernel can write it. They need a copy even
-            without a LoRA.
+        eight_bit_layers: Layers whose copy is in eight bits. They need a copy even without a LoRA.
     """
 
-    def __init__(self, matrices: Matrices, fp8_layers: Collection[str] = ()) -> None:
+    def __init__(self, matrices: Matrices, eight_bit_layers: EightBitLayers = NO_LAYERS) -> None:
         self._matrices = matrices
         self._copies: dict[str, MergedPatch] = {}
-        self._writer, is_kernel = _select_backend(matrices, fp8_layers)
-        self.fp8_layers: Collection[str] = fp8_layers if is_kernel else ()
+        self._writer = _select_backend(matrices, eight_bit_layers)
+        self.eight_bit_layers = eight_bit_layers
 
     @property
     def nbytes(self) -> int:
@@ -55,7 +58,7 @@ class Merger:
         touched = [
             name
             for name, matrix in self._matrices.items()
-            if name in self.fp8_layers
+            if name in self.eight_bit_layers
             or any(part in adapter.pairs for adapter, _ in stack for part in matrix.parts)
         ]
         for name in touched:
@@ -65,14 +68,15 @@ class Merger:
         pending: dict[str, list[str]] = {}
         for name in touched:
             pending.setdefault(group_of(name), []).append(name)
-        return Patches(copies, pending, self._writer(copies, stack), is_fp8=bool(self.fp8_layers))
+        return Patches(copies, pending, self._writer(copies, stack), is_eight_bit=bool(self.eight_bit_layers))
 
     def _empty(self, name: str) -> MergedPatch:
         weight = self._matrices[name].weight
-        if name not in self.fp8_layers:
+        eight_bit = self.eight_bit_layers.format
+        if eight_bit is None or name not in self.eight_bit_layers:
             return MergedPatch(torch.empty_like(weight))
         scales = weight.new_empty(len(weight), 1, dtype=torch.float32)
-        return MergedPatch(torch.empty_like(weight, dtype=torch.float8_e4m3fn), scales)
+        return MergedPatch(torch.empty_like(weight, dtype=eight_bit.dtype), scales)
 
 
 def group_of(layer: str) -> str:
@@ -88,7 +92,9 @@ def _torch_backend(matrices: Matrices, copies: Mapping[str, MergedPatch], stack:
         for name in names:
             for part, rows in matrices[name].parts.items():
                 base, copy = matrices[name].weight[rows], copies[name].weight[rows]
-                if pair := concatenate_pairs(stack, part):
+                if (scales := copies[name].scales) is not None:
+                    _write_eight_bit(base, stack, part, copy, scales[rows])
+                elif pair := concatenate_pairs(stack, part):
                     # The product is added in the accumulator, so the result is rounded once.
                     torch.addmm(base, pair.up, pair.down, out=copy)
                 else:
@@ -97,18 +103,32 @@ def _torch_backend(matrices: Matrices, copies: Mapping[str, MergedPatch], stack:
     return write
 
 
-def _select_backend(matrices: Matrices, fp8_layers: Collection[str]) -> tuple[MergeBackend, bool]:
-    """Return the merge function, and whether it is the kernel; log a warning if the kernel does not work."""
+def _write_eight_bit(base: Tensor, stack: LoraStack, part: str, values: Tensor, scales: Tensor) -> None:
+    """Merge one part in float32 and round it once, into eight bits."""
+    merged = base.float()
+    for adapter, strength in stack:
+        if part in adapter.pairs:
+            up, down = adapter.pairs[part].up.float(), adapter.pairs[part].down.float()
+            merged = torch.addmm(merged, up, down, alpha=strength)
+    eight_bit = format_of(values.dtype)
+    assert eight_bit is not None  # noqa: S101 - only copies in eight bits have scales
+    matrix = quantise(merged, eight_bit)
+    values.copy_(matrix.values)
+    scales.copy_(matrix.scales)
+
+
+def _select_backend(matrices: Matrices, eight_bit_layers: EightBitLayers) -> MergeBackend:
+    """Return the kernel if it works on this device; otherwise torch, with a warning on a card."""
     weight, torch_backend = next(iter(matrices.values())).weight, partial(_torch_backend, matrices)
     if not weight.is_cuda:
-        return torch_backend, False
+        return torch_backend
     try:
         from engine.lora import merge_kernel  # noqa: PLC0415 - Triton is there only where a card may be
 
-        writer = merge_kernel.Kernel(matrices, fp8_layers)
+        writer = merge_kernel.Kernel(matrices, eight_bit_layers)
         writer.self_test()
     except kernel_errors() as error:
         reason = fallback_reason(error)
         log.warning("LoRAs are merged without the card's own kernel: switches take longer", reason=reason)
-        return torch_backend, False
-    return writer, True
+        return torch_backend
+    return writer

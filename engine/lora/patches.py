@@ -80,7 +80,7 @@ LoraStack = tuple[tuple[Adapter, float], ...]  # the LoRAs of one picture, each 
 
 
 class MergedPatch(NamedTuple):
-    """A layer's weight with LoRAs: [out, in]; in fp8 with ``scales`` float32 [out, 1]."""
+    """A layer's weight with LoRAs: [out, in]; in eight bits with ``scales`` float32 [out, 1]."""
 
     weight: Tensor
     scales: Tensor | None = None
@@ -111,13 +111,13 @@ class Patches:
         layers: Layer → its patch; a missing layer uses its base weight.
         pending: Group, the prefix of the names → its layers that are not merged yet.
         write: Merges layers.
-        is_fp8: Whether the large layers are merged into fp8.
+        is_eight_bit: Whether the large layers are merged into eight bits.
     """
 
     layers: Mapping[str, Patch] = field(default_factory=dict)
     pending: dict[str, list[str]] = field(default_factory=dict)
     write: MergeLayers = _ignore
-    is_fp8: bool = False
+    is_eight_bit: bool = False
 
     def ensure_merged(self, group: str) -> None:
         """Merge a group before its first use, so that the first step need not wait for the last layer."""

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from engine.checkpoint.model import ModelInfo, built_in_lora_folder, find_model
-from engine.config import EngineConfig
+from engine.config import EngineConfig, WeightFormat
+from engine.eight_bit.formats import usable_format
 from engine.errors import OutOfMemory
 from engine.finish.encoder import Encoder
 from engine.finish.metadata import PictureSettings
@@ -30,7 +31,6 @@ from engine.shelf import read_shelf
 from engine.zimage.denoise import Denoiser, LatentRow, draw_noise, sigma_schedule
 from engine.zimage.device import Placement, choose_placement
 from engine.zimage.forward.forward import Forward, RefinedCaption
-from engine.zimage.forward.fp8 import should_use_fp8
 from engine.zimage.model_loader import PipelineParts, load_pipeline, weights_bytes
 from engine.zimage.out_of_memory import (
     first_line,
@@ -69,20 +69,18 @@ class Pipeline:
         placement: Placement,
         parts: PipelineParts,
         finder: LoraFinder,
-        *,
-        is_fp8: bool = False,
+        weight_format: WeightFormat = WeightFormat.BF16,
     ) -> None:
         self._model_name = model.name
         self._device = placement.device
         self._parts = parts
         self._text = Text(parts.tokenizer, parts.text_encoder)
         speed_up(parts.vae)
-        self._forward = Forward(parts.transformer, is_fp8=is_fp8)
-        fp8_layers = self._forward.weights.fp8_layers if self._forward.fp8_fusions else ()
+        self._forward = Forward(parts.transformer, weight_format)
         self._bank = Bank(
             self._forward.weights.matrices,
             finder,
-            fp8_layers=fp8_layers,
+            eight_bit_layers=self._forward.eight_bit_layers,
             on_copy_dropped=self._forward.drop_caches,
         )
         self._denoiser = Denoiser(self._forward, self._bank)
@@ -112,9 +110,8 @@ class Pipeline:
         folders = [folder for folder in (built_in_lora_folder(model), config.lora_dir) if folder]
         finder = LoraFinder(lambda: read_shelf(folders, model).files)
         with report_model_too_large(placement):
-            return cls(
-                model, placement, parts, finder, is_fp8=should_use_fp8(config.precision, placement.device)
-            )
+            wanted = config.plan.weight_format if config.plan else WeightFormat(config.precision)
+            return cls(model, placement, parts, finder, usable_format(wanted, placement.device))
 
     def draw(
         self, request: RenderRequest, reporter: JobReporter, is_cancelled: Callable[[], bool]

@@ -16,7 +16,7 @@ class ResultLine:
     """One measured figure.
 
     Attributes:
-        row: Its row: ``E1`` … ``E9``.
+        row: Its row: ``E1`` … ``E12``.
         who: ``stock``, ``recipe``, ``floor``, ``ours``; in rows that compare other things, what was measured.
         value: None if nothing could be measured; ``note`` gives the reason.
         unit: ``s``, ``ms``, ``pictures/s``, ``%``, …

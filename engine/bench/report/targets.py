@@ -16,6 +16,8 @@ PNG, CHANGED, BUSY, FIRST = "PNG beside it", "base tensors changed", "card busy"
 ONE_LORA, MANY_LORAS = "always the same LoRA", "a random one of 16 LoRAs"
 CASES = ("single", "batch of two sizes", "batch of two LoRAs", "stack of three LoRAs")
 FP8 = {"E1": "ours, fp8, as E1", "E2": "ours, fp8, as E2"}
+INT8 = {"E1": "ours, int8, as E1", "E2": "ours, int8, as E2"}
+FP8_FLOOR = {"E1": "fp8 floor, as E1", "E2": "fp8 floor, as E2"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,8 @@ def targets(dtype: str) -> tuple[Target, ...]:
         Target("E6", "different LoRAs ÷ one", _over(MANY_LORAS, ONE_LORA), 0.95, is_least=True),
         Target("E7", BUSY, _is(BUSY), 97, is_least=True, unit="%"),
         Target("E8", FIRST, _is(FIRST), 12, unit="s"),
+        Target("E12", "fp8 ÷ its floor, as E1", _over(FP8["E1"], FP8_FLOOR["E1"]), 1.10),
+        Target("E12", "fp8 ÷ its floor, as E2", _over(FP8["E2"], FP8_FLOOR["E2"]), 1.10),
         *(Target("E9", f"error, {case}", _is(case), SAME[dtype]) for case in CASES),
     )
 

@@ -6,6 +6,7 @@ these operations: norms, RoPE, gates, launches, host code.
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -16,7 +17,13 @@ from torch.overrides import TorchFunctionMode
 
 from engine.bench.measurement import as_cuda_graph, measure
 from engine.bench.report.results import FLOOR, ResultLine
+from engine.bench.report.targets import FP8_FLOOR
+from engine.bench.rows.eight_bit import NO_CARD, multiplies_in
 from engine.bench.rows.workload import PictureSize, Workload, format_size, tokens_of
+from engine.config import WeightFormat
+from engine.eight_bit.formats import FP8, EightBitFormat
+from engine.eight_bit.products import multiply
+from engine.eight_bit.quantise import quantise
 from engine.request import STEPS
 from engine.zimage.denoise import PIXELS_PER_LATENT
 from engine.zimage.forward.forward import Forward
@@ -27,26 +34,44 @@ ARITHMETIC = {nn.linear, nn.conv2d, nn.scaled_dot_product_attention}
 Call = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 
 
-def products(forward: Forward, rows: int, size: LatentSize, caption: int) -> Callable[[], None]:
-    """Return all wide products of one step, for ``rows`` pictures with a caption of ``caption`` tokens."""
+def products(
+    forward: Forward,
+    rows: int,
+    size: LatentSize,
+    caption: int,
+    eight_bit: EightBitFormat | None = None,
+) -> Callable[[], None]:
+    """Return all wide products of one step, for ``rows`` pictures with a caption of ``caption`` tokens.
+
+    ``eight_bit`` is the format of the large layers, with a scale per row on both sides; None for the model's.
+    """
     picture = padded_length(token_count(size)) * rows
     joint = picture + padded_length(caption) * rows
     tokens = {"noise_refiner": picture, "layers": joint, "all_x_embedder": picture, "all_final_layer": joint}
-    weights = [
-        (layer.weight, tokens[group])
+    large = forward.weights.large_layers if eight_bit else ()
+    wide = [
+        (name, layer.weight, tokens[group])
         for name, layer in forward.weights.layers.items()
         if (group := name.partition(".")[0]) in tokens and "adaLN" not in name
     ]
+    weights = [(weight, count) for name, weight, count in wide if name not in large]
     inputs = {
         (weight.shape[1], count): torch.randn(
             count, weight.shape[1], dtype=weight.dtype, device=weight.device
         )
-        for weight, count in weights
+        for _, weight, count in wide
     }
+    eight_bit_calls = [
+        (quantise(inputs[weight.shape[1], count], eight_bit), quantise(weight, eight_bit))
+        for name, weight, count in wide
+        if eight_bit and name in large
+    ]
 
     def work() -> None:
-        for weight, count in weights:
-            nn.linear(inputs[weight.shape[1], count], weight)
+        for x, weight in eight_bit_calls:
+            multiply(x, weight.values, weight.scales)
+        for matrix, count in weights:
+            nn.linear(inputs[matrix.shape[1], count], matrix)
 
     return work
 
@@ -82,12 +107,22 @@ class Floor:
         self._tokens = tokens_of(self._pipeline, workload.prompt()[0])
         self._text_ms = self._read(self._text())
 
-    @torch.no_grad()
     def line(self, row: str) -> ResultLine:
         """Measure eight steps, the needed layers of the text encoder, and the decoder."""
+        return self._measured(row, None)
+
+    def fp8_line(self, row: str) -> ResultLine:
+        """As ``line`` with the large products in fp8; no value without such a card."""
+        who, work = FP8_FLOOR[row], format_size(self._workload.sizes[row])
+        if not multiplies_in(WeightFormat.FP8, self._device):
+            return ResultLine("E12", who, None, work=work, note=NO_CARD)
+        return replace(self._measured(row, FP8), row="E12", who=who)
+
+    @torch.no_grad()
+    def _measured(self, row: str, eight_bit: EightBitFormat | None) -> ResultLine:
         latents = sized(self._workload.sizes[row])
         shape = 1, latents, self._tokens.shape[1]
-        products_ms = self._read(products(self._forward, *shape))
+        products_ms = self._read(products(self._forward, *shape, eight_bit))
         attention_ms = self._least_attention_ms(attention(self._forward, *shape))
         decode_ms = self._read(self._decode(latents))
         whole_ms = STEPS * (products_ms + attention_ms) + self._text_ms + decode_ms

@@ -12,6 +12,7 @@ from engine.bench.measurement import warm_up_rounds
 from engine.bench.report.results import OURS, ResultLine
 from engine.bench.report.targets import PNG
 from engine.bench.rows.workload import PictureSize, Workload, format_size
+from engine.config import WeightFormat
 from engine.reporting import JobReporter
 from engine.request import STEPS, Event, Failed, Finished, RenderRequest
 from engine.worker.failures import describe_failure
@@ -31,11 +32,11 @@ class OwnPipeline:
         parts: Its own modules over the shared weights.
     """
 
-    def __init__(self, workload: Workload, *, is_fp8: bool = False) -> None:
+    def __init__(self, workload: Workload, weight_format: WeightFormat = WeightFormat.BF16) -> None:
         self._workload = workload
         self.parts = parts_of(workload.twin())
         self._pipeline = Pipeline(
-            workload.model, workload.placement, self.parts, workload.loras.finder(), is_fp8=is_fp8
+            workload.model, workload.placement, self.parts, workload.loras.finder(), weight_format
         )
         self.text = self._pipeline._text
         self.bank = self._pipeline._bank
@@ -101,9 +102,9 @@ class OwnPipeline:
         return len(requests) / (time.perf_counter() - started_s)
 
     @property
-    def uses_fp8(self) -> bool:
-        """Whether the next picture's large products are in fp8."""
-        return bool(self.bank.fp8_layers)
+    def is_eight_bit(self) -> bool:
+        """Whether the next picture's large products are in eight bits."""
+        return bool(self.bank.eight_bit_layers)
 
     def fingerprint(self) -> list[tuple[int, int]]:
         """Return two sums for each base tensor; any changed bit, or two swapped ones, change them."""

@@ -11,14 +11,15 @@ import torch
 
 from engine.bench.measurement import track_peak_memory
 from engine.bench.report.results import ResultLine
-from engine.bench.report.targets import CASES, FP8
+from engine.bench.report.targets import CASES, FP8_FLOOR
 from engine.bench.rows import accuracy, lora_switch, queues
 from engine.bench.rows.baselines import StockPipeline, StrongestRecipe
+from engine.bench.rows.eight_bit import COMPARED, NAMES, EightBitPictures
 from engine.bench.rows.first_picture import FirstPicture
 from engine.bench.rows.floor import Floor
-from engine.bench.rows.fp8 import COMPARED, Fp8Pictures
 from engine.bench.rows.own_pipeline import OwnPipeline
 from engine.bench.rows.workload import Workload
+from engine.config import WeightFormat
 from engine.zimage.out_of_memory import first_line, free_memory
 
 SPEED = ("E1", "E2", "E3")
@@ -61,13 +62,17 @@ def contender_runs(workload: Workload) -> tuple[ContenderRun, ...]:
     )
     references = [RowPart("E9", "stock", lambda stock: stock.draw_references(accuracy.compared_pictures()))]
     if workload.placement.is_card:
-        references.append(RowPart("E4", "stock", lambda stock: stock.draw_references(COMPARED.values())))
+        references += [
+            RowPart(target, "stock", lambda stock: stock.draw_references(COMPARED.values()))
+            for target in ("E4", "E12")
+        ]
     return (
-        ContenderRun(Floor, tuple(_speed(row, "floor") for row in SPEED)),
+        ContenderRun(Floor, (*(_speed(row, "floor") for row in SPEED), *map(_fp8_floor, FP8_FLOOR))),
         ContenderRun(StockPipeline, (*(_speed(row, "stock") for row in SPEED), switches[0], *references)),
         ContenderRun(StrongestRecipe, (*(_speed(row, "recipe") for row in SPEED), switches[1])),
         ContenderRun(OwnPipeline, ours),
-        ContenderRun(Fp8Pictures, tuple(_fp8_piece(row) for row in FP8)),
+        _eight_bit_run(WeightFormat.FP8, "E4", "E12"),
+        _eight_bit_run(WeightFormat.INT8, "E12"),
         ContenderRun(FirstPicture, (RowPart("E8", "start", lambda start: start.lines(), is_elsewhere=True),)),
     )
 
@@ -76,8 +81,16 @@ def _speed(row: str, who: str) -> RowPart:
     return RowPart(row, who, lambda contender: [contender.line(row)])
 
 
-def _fp8_piece(row: str) -> RowPart:
-    return RowPart("E4", FP8[row], lambda contender: [contender.line(row)])
+def _fp8_floor(row: str) -> RowPart:
+    return RowPart("E12", FP8_FLOOR[row], lambda floor: [floor.fp8_line(row)])
+
+
+def _eight_bit_run(weight_format: WeightFormat, *targets: str) -> ContenderRun:
+    def piece(target: str, row: str, who: str) -> RowPart:
+        return RowPart(target, who, lambda contender: [contender.line(target, row)])
+
+    pieces = [piece(target, row, who) for row, who in NAMES[weight_format].items() for target in targets]
+    return ContenderRun(lambda workload: EightBitPictures(workload, weight_format), tuple(pieces))
 
 
 def _whole_picture(row: str) -> RowPart:

@@ -13,6 +13,7 @@ import difflib
 import re
 from dataclasses import dataclass
 
+from engine.eight_bit.supported import BF16_SINCE, FP8_SINCE, INT8_SINCE
 from engine.formatting import GIB
 from engine.planner.placement.values import CardInfo, CardRates
 
@@ -21,7 +22,6 @@ _HOPPER = (0.66, 0.62)
 _LOW_POWER = (0.62, 0.55)  # A10, L4, T4: the limit of power is below that of arithmetic
 _AMPERE_100 = (0.80, 0.64)
 _INT8_ON_HOPPER = 0.3  # Hopper's fp8 is as wide, and public int8 kernels do not reach bf16 there
-BF16_FROM, INT8_FROM, FP8_FROM = (8, 0), (7, 5), (8, 9)  # compute capability: Ampere, Turing, Ada
 _MEMORY = re.compile(r"(?:(?<=\D)|\b)(\d{1,3})\s*gb\b")
 _NOISE = re.compile(r"\b(nvidia|geforce|tesla|graphics|gpu|pcie|sxm\d?|hbm\d\w*)\b|[^a-z0-9]")
 _MODEL = re.compile(r"([a-z]*)(\d+)([a-z]*)")
@@ -155,9 +155,9 @@ def rates_of(
     single = 2 * (cores_ghz or _UNKNOWN_CORES_GHZ) * 1e9
     sixteen, eight = _GEFORCE
     return CardRates(
-        bf16_flops=single * (2 if capability >= BF16_FROM else 1) * sixteen,
-        fp8_flops=single * 4 * eight if capability >= FP8_FROM else 0.0,
-        int8_flops=single * 8 * eight if capability >= INT8_FROM else 0.0,
+        bf16_flops=single * (2 if capability >= BF16_SINCE else 1) * sixteen,
+        fp8_flops=single * 4 * eight if capability >= FP8_SINCE else 0.0,
+        int8_flops=single * 8 * eight if capability >= INT8_SINCE else 0.0,
         memory_bytes_s=memory_bytes_s or _UNKNOWN_MEMORY_BYTES_S,
         source="estimated from the card's cores and clock",
     )

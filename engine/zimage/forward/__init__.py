@@ -9,7 +9,6 @@
 ``fusions``      the operations between two matrix products, and the choice of their implementation
 ``reference``    these operations in torch
 ``kernels``      these operations in Triton
-``fp8``          matrix products in fp8
 ``step_graphs``  short steps as CUDA graphs
 
 The package does not know prompts, jobs or LoRA files; LoRAs are patches of its layers. Tests: ``pytest

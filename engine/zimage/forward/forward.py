@@ -11,10 +11,13 @@ import torch.nn.functional as nn
 from diffusers import ZImageTransformer2DModel
 from torch import Tensor
 
+from engine.config import WeightFormat
+from engine.eight_bit.formats import EIGHT_BIT, NO_LAYERS, EightBitLayers
+from engine.eight_bit.products import choose_int8_way
 from engine.lora.patches import NO_PATCHES, Patches, SidePatch
 from engine.zimage.forward.block import run_blocks, unmodulated
 from engine.zimage.forward.fuse import fuse
-from engine.zimage.forward.fusions import REFERENCE, Fusions, select_fusions
+from engine.zimage.forward.fusions import Fusions, reference_in, select_fusions
 from engine.zimage.forward.packing import Rows
 from engine.zimage.forward.reference import EPSILON
 from engine.zimage.forward.step_graphs import MAX_TOKENS, GraphKey, StepGraph, StepGraphCache
@@ -39,10 +42,15 @@ class Forward:
 
     Args:
         transformer: On its device, for inference.
-        is_fp8: Use fp8 products if the card's kernels and the model's block sizes support them.
+        weight_format: Of the large products; in eight bits only if the model's block sizes allow it.
+
+    Attributes:
+        eight_bit_layers: The layers whose weights a merge must write in eight bits.
     """
 
-    def __init__(self, transformer: ZImageTransformer2DModel, *, is_fp8: bool = False) -> None:
+    def __init__(
+        self, transformer: ZImageTransformer2DModel, weight_format: WeightFormat = WeightFormat.BF16
+    ) -> None:
         self.weights = fuse(transformer)
         self._cached_weights = NO_PATCHES, self.weights
         self.channels: int = transformer.in_channels
@@ -50,15 +58,29 @@ class Forward:
         self.device: torch.device = transformer.device
         self.dtype: torch.dtype = transformer.dtype
         self.rope = Rope(transformer, self.device)
-        if is_fp8 and not self.weights.fp8_layers:
-            log.warning("layer sizes are not multiples of 16: pictures are drawn in full precision")
-            is_fp8 = False
         weight, block_sizes = transformer.x_pad_token, self.weights.block_sizes
-        self.fusions = select_fusions(weight, block_sizes) or REFERENCE
-        self.fp8_fusions = select_fusions(weight, block_sizes, is_fp8=True) if is_fp8 else None
+        self.fusions = select_fusions(weight, block_sizes) or reference_in(None)
+        self.eight_bit_layers = self._choose_layers(weight_format)
+        eight_bit = self.eight_bit_layers.format
+        self.eight_bit_fusions = select_fusions(weight, block_sizes, eight_bit) or reference_in(eight_bit)
         half = torch.arange(TIME_EMBEDDING_WIDTH // 2, dtype=torch.float32, device=self.device)
         self.graphs = StepGraphCache() if self.device.type == "cuda" else None
         self.periods = torch.exp(-math.log(MAX_PERIOD) * half / (TIME_EMBEDDING_WIDTH // 2))
+
+    def _choose_layers(self, weight_format: WeightFormat) -> EightBitLayers:
+        """Return the layers in eight bits: the large ones, or none if a card cannot multiply their sides."""
+        eight_bit, is_card = EIGHT_BIT.get(weight_format), self.device.type == "cuda"
+        if eight_bit is None:
+            return NO_LAYERS
+        if is_card and not self.weights.have_sides_of(eight_bit.side_multiple):
+            multiple = eight_bit.side_multiple
+            log.warning(f"layer sizes are not multiples of {multiple}: pictures are drawn in full precision")
+            return NO_LAYERS
+        names = self.weights.large_layers
+        if is_card and weight_format is WeightFormat.INT8:
+            shapes = [self.weights.layers[name].weight.shape for name in names]
+            choose_int8_way(self.device, ((rows, width) for rows, width in shapes), self.dtype)
+        return EightBitLayers(eight_bit, names)
 
     @torch.no_grad()
     def refine_caption(self, embedding: Tensor, patches: Patches) -> RefinedCaption:
@@ -118,7 +140,7 @@ class Batch:
     ) -> None:
         self._forward = forward
         self._patches = patches
-        self._fusions: Fusions = (forward.fp8_fusions if patches.is_fp8 else None) or forward.fusions
+        self._fusions: Fusions = forward.eight_bit_fusions if patches.is_eight_bit else forward.fusions
         self._ensure_merged = patches.ensure_merged
         self._weights = forward.with_loras(patches)
         self._captions = [caption.tokens for caption in captions]

@@ -1,7 +1,8 @@
 """The operations between two matrix products of a block, in as few passes over memory as the device allows.
 
 Each exists twice: in ``reference`` in torch for every device, and in ``kernels`` in Triton for a card.
-``select_fusions`` tests the kernels on the card before the first picture and falls back to the reference.
+``select_fusions`` tests the kernels on the card before the first picture and falls back to the reference. For
+products in eight bits, the operations also scale and round what they pass to a product.
 
 Shapes: ``x`` and ``y`` are [tokens, width], ``gate`` and ``scale`` [rows, width] or None, ``weight`` [width].
 """
@@ -14,17 +15,18 @@ import torch
 from torch import Tensor
 
 from engine.cuda.kernel_fallback import fallback_reason, kernel_errors
+from engine.eight_bit.formats import EightBitFormat
+from engine.eight_bit.quantise import EightBitMatrix, dequantise, quantise
 from engine.zimage.forward import reference
-from engine.zimage.forward.fp8 import Fp8Matrix
 from engine.zimage.forward.packing import Rows
 
 TOLERANCE = 0.02  # relative error between the two in bfloat16: figure E9
-FP8_TOLERANCE = 0.05  # for results in fp8, which has three bits of mantissa
+EIGHT_BIT_TOLERANCE = 0.05  # for results in eight bits: fp8 has three bits of mantissa
 
 log = structlog.get_logger("engine.forward")
 
 
-Input = Tensor | Fp8Matrix  # of a matrix product
+Input = Tensor | EightBitMatrix  # of a matrix product
 
 
 class Fusions(NamedTuple):
@@ -61,13 +63,35 @@ REFERENCE = Fusions(
 )
 
 
-def select_fusions(weight: Tensor, block_sizes: BlockSizes, *, is_fp8: bool = False) -> Fusions | None:
+def reference_in(eight_bit: EightBitFormat | None) -> Fusions:
+    """Return the operations in torch, for products in this format; None for the model's own."""
+    if eight_bit is None:
+        return REFERENCE
+
+    def norm(*args: Any) -> Input:
+        return quantise(reference.norm(*args), eight_bit)
+
+    def add_norm(*args: Any) -> tuple[Tensor, Input]:
+        added, normed = reference.add_norm(*args)
+        return added, quantise(normed, eight_bit)
+
+    return REFERENCE._replace(
+        norm=norm,
+        add_norm=add_norm,
+        swiglu=lambda opened: quantise(reference.swiglu(opened), eight_bit),
+        pack=lambda x: quantise(x, eight_bit),
+    )
+
+
+def select_fusions(
+    weight: Tensor, block_sizes: BlockSizes, eight_bit: EightBitFormat | None = None
+) -> Fusions | None:
     """Return the kernels if they work and agree with the reference; otherwise log a warning.
 
     Args:
         weight: Any weight of the model, for its device and number format.
         block_sizes: The model's. Other sizes compile other kernels, which may fail.
-        is_fp8: Whether matrix products take fp8.
+        eight_bit: The format of the matrix products; None for the model's own.
 
     Returns:
         None without a card, or if the kernels do not work.
@@ -81,15 +105,16 @@ def select_fusions(weight: Tensor, block_sizes: BlockSizes, *, is_fp8: bool = Fa
         fused = Fusions(
             kernels.norm, kernels.add, kernels.add_norm, kernels.apply_rope, kernels.swiglu, reference.pack
         )
-        if is_fp8:
-            fused = fused._replace(**kernels.FP8_KERNELS)
+        if eight_bit:
+            fused = fused._replace(**kernels.kernels_in(eight_bit))
         error = _difference(fused, weight.device, weight.dtype, block_sizes)
-        if error <= (FP8_TOLERANCE if is_fp8 else TOLERANCE):
+        if error <= (EIGHT_BIT_TOLERANCE if eight_bit else TOLERANCE):
             return fused
         reason = f"their results are off by {error:.3f}"
     except kernel_errors() as error:
         reason = fallback_reason(error)
-    log.warning("the card's own kernels do not work: pictures take longer", reason=reason, is_fp8=is_fp8)
+    name = str(eight_bit.name) if eight_bit else "the model's"
+    log.warning("the card's own kernels do not work: pictures take longer", reason=reason, format=name)
     return None
 
 
@@ -134,6 +159,10 @@ def _difference(fused: Fusions, device: torch.device, dtype: torch.dtype, block_
 
 def _error(found: Input | tuple[Input, ...], expected: Tensor | tuple[Tensor, ...]) -> float:
     if isinstance(expected, Tensor):
-        numbers = found.values.float() * found.scales if isinstance(found, Fp8Matrix) else cast(Tensor, found)
+        numbers = (
+            dequantise(found.values, found.scales)
+            if isinstance(found, EightBitMatrix)
+            else cast(Tensor, found)
+        )
         return float((numbers.float() - expected.float()).norm() / expected.float().norm())
     return max(_error(one, other) for one, other in zip(found, expected, strict=True))

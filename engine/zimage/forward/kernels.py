@@ -1,7 +1,8 @@
 """The operations of ``fusions`` in Triton: each is one pass over memory in float32 and rounds once.
 
-One program handles one token (``swiglu``: a chunk of a token). Imported only on a machine with a card; tests
-run it on the CPU in Triton's interpreter.
+One program handles one token (``swiglu``: a chunk of a token, or in int8 one token chunk by chunk). With an
+8-bit format a program also rotates and scales the token. Imported only on a machine with a card; tests run it
+on the CPU in Triton's interpreter.
 """
 
 from functools import partial
@@ -12,26 +13,28 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from engine.zimage.forward.fp8 import FP8_MAX, Fp8Matrix
+from engine.eight_bit.formats import EightBitFormat
+from engine.eight_bit.quantise import EightBitMatrix
+from engine.eight_bit.rotate_kernel import LEAST_BLOCK, rotate, rounded, scale_of
 from engine.zimage.forward.packing import Rows
 from engine.zimage.forward.reference import EPSILON
 
 STRETCH = 2048  # numbers per program of ``swiglu``
 WARPS = 8
+_TRITON_DTYPES = {torch.float8_e4m3fn: tl.float8e4nv, torch.int8: tl.int8}
 
 
 def norm(
-    x: Tensor, weight: Tensor, scale: Tensor | None, rows: Rows, *, is_fp8: bool = False
-) -> Tensor | Fp8Matrix:
+    x: Tensor, weight: Tensor, scale: Tensor | None, rows: Rows, *, eight_bit: EightBitFormat | None = None
+) -> Tensor | EightBitMatrix:
     """See ``Fusions.norm``."""
-    out, scales = _empty(x, x.shape[1], is_fp8)
+    out, scales = _empty(x, x.shape[1], eight_bit)
     modulation = weight if scale is None else scale
     _norm_kernel[(len(x),)](
         x, weight, modulation, rows.owner, out, scales, x.shape[1], modulation.stride(0),
-        EPSILON=EPSILON, IS_SCALED=scale is not None, FP8_MAX=FP8_MAX, IS_FP8=is_fp8, BLOCK=_block(x),
-        num_warps=WARPS,
+        EPSILON=EPSILON, IS_SCALED=scale is not None, **_output(eight_bit, x.shape[1]), num_warps=WARPS,
     )  # fmt: skip
-    return Fp8Matrix(out, scales) if is_fp8 else out
+    return EightBitMatrix(out, scales, x.dtype) if eight_bit else out
 
 
 def add(x: Tensor, y: Tensor, weight: Tensor, gate: Tensor | None, rows: Rows) -> Tensor:
@@ -41,7 +44,7 @@ def add(x: Tensor, y: Tensor, weight: Tensor, gate: Tensor | None, rows: Rows) -
     _add_kernel[(len(x),)](
         x, y, weight, gate_or_any, weight, weight, rows.owner, added, added, added, x.shape[1],
         gate_or_any.stride(0), 0, EPSILON=EPSILON, IS_GATED=gate is not None, HAS_NEXT=False, IS_SCALED=False,
-        FP8_MAX=FP8_MAX, IS_FP8=False, BLOCK=_block(x), num_warps=WARPS,
+        **_output(None, x.shape[1]), num_warps=WARPS,
     )  # fmt: skip
     return added
 
@@ -55,20 +58,19 @@ def add_norm(
     next_scale: Tensor | None,
     rows: Rows,
     *,
-    is_fp8: bool = False,
-) -> tuple[Tensor, Tensor | Fp8Matrix]:
+    eight_bit: EightBitFormat | None = None,
+) -> tuple[Tensor, Tensor | EightBitMatrix]:
     """See ``Fusions.add_norm``."""
     added = torch.empty_like(x)
-    out, scales = _empty(x, x.shape[1], is_fp8)
+    out, scales = _empty(x, x.shape[1], eight_bit)
     gate_or_any = weight if gate is None else gate
     scale_or_any = weight if next_scale is None else next_scale
     _add_kernel[(len(x),)](
         x, y, weight, gate_or_any, next_weight, scale_or_any, rows.owner, added, out, scales, x.shape[1],
         gate_or_any.stride(0), scale_or_any.stride(0), EPSILON=EPSILON, IS_GATED=gate is not None,
-        HAS_NEXT=True, IS_SCALED=next_scale is not None, FP8_MAX=FP8_MAX, IS_FP8=is_fp8, BLOCK=_block(x),
-        num_warps=WARPS,
+        HAS_NEXT=True, IS_SCALED=next_scale is not None, **_output(eight_bit, x.shape[1]), num_warps=WARPS,
     )  # fmt: skip
-    return added, Fp8Matrix(out, scales) if is_fp8 else out
+    return added, EightBitMatrix(out, scales, x.dtype) if eight_bit else out
 
 
 def apply_rope(qkv: Tensor, norms: Tensor, rotations: Tensor) -> Tensor:
@@ -82,49 +84,69 @@ def apply_rope(qkv: Tensor, norms: Tensor, rotations: Tensor) -> Tensor:
     return qkv.view(len(qkv), 3, heads, head)
 
 
-def swiglu(opened: Tensor, *, is_fp8: bool = False) -> Tensor | Fp8Matrix:
+def swiglu(opened: Tensor, *, eight_bit: EightBitFormat | None = None) -> Tensor | EightBitMatrix:
     """See ``Fusions.swiglu``."""
     tokens, inner = len(opened), opened.shape[1] // 2
-    out, scales = _empty(opened, inner, is_fp8)
-    block = int(triton.next_power_of_2(inner)) if is_fp8 else STRETCH
-    _swiglu_kernel[(tokens, triton.cdiv(inner, block))](
-        opened, out, scales, inner, FP8_MAX=FP8_MAX, IS_FP8=is_fp8, BLOCK=block, num_warps=WARPS
-    )
-    return Fp8Matrix(out, scales) if is_fp8 else out
+    out, scales = _empty(opened, inner, eight_bit)
+    output = _output(eight_bit, inner)
+    if output["GROUP"] > 1:
+        _swiglu_rotated_kernel[(tokens,)](
+            opened, out, scales, inner, **output | {"BLOCK": min(output["BLOCK"], STRETCH)}, num_warps=WARPS
+        )
+    else:
+        output["BLOCK"] = output["BLOCK"] if eight_bit else STRETCH
+        _swiglu_kernel[(tokens, triton.cdiv(inner, output["BLOCK"]))](
+            opened, out, scales, inner, **output, num_warps=WARPS
+        )
+    return EightBitMatrix(out, scales, opened.dtype) if eight_bit else out
 
 
-def pack(x: Tensor) -> Fp8Matrix:
+def pack(x: Tensor, *, eight_bit: EightBitFormat) -> EightBitMatrix:
     """See ``Fusions.pack``."""
-    out, scales = _empty(x, x.shape[1], is_fp8=True)
-    _pack_kernel[(len(x),)](x, out, scales, x.shape[1], FP8_MAX=FP8_MAX, BLOCK=_block(x), num_warps=WARPS)
-    return Fp8Matrix(out, scales)
+    out, scales = _empty(x, x.shape[1], eight_bit)
+    _pack_kernel[(len(x),)](x, out, scales, x.shape[1], **_output(eight_bit, x.shape[1]), num_warps=WARPS)
+    return EightBitMatrix(out, scales, x.dtype)
 
 
-FP8_KERNELS: dict[str, Any] = {
-    "norm": partial(norm, is_fp8=True),
-    "add_norm": partial(add_norm, is_fp8=True),
-    "swiglu": partial(swiglu, is_fp8=True),
-    "pack": pack,
-}
+def kernels_in(eight_bit: EightBitFormat) -> dict[str, Any]:
+    """Return the operations that make a product's input in an 8-bit format, by their names in ``Fusions``."""
+    made: dict[str, Any] = {"norm": norm, "add_norm": add_norm, "swiglu": swiglu, "pack": pack}
+    return {name: partial(operation, eight_bit=eight_bit) for name, operation in made.items()}
 
 
-def _empty(x: Tensor, width: int, is_fp8: bool) -> tuple[Tensor, Tensor]:
-    """Allocate a matrix product's input, and its scales for fp8."""
-    out = x.new_empty(len(x), width, dtype=torch.float8_e4m3fn if is_fp8 else x.dtype)
-    return out, x.new_empty(len(x), 1, dtype=torch.float32) if is_fp8 else out
+def _empty(x: Tensor, width: int, eight_bit: EightBitFormat | None) -> tuple[Tensor, Tensor]:
+    """Allocate a matrix product's input, and its scales in an 8-bit format."""
+    out = x.new_empty(len(x), width, dtype=eight_bit.dtype if eight_bit else x.dtype)
+    return out, x.new_empty(len(x), 1, dtype=torch.float32) if eight_bit else out
 
 
-def _block(x: Tensor) -> int:
-    return int(triton.next_power_of_2(x.shape[1]))
+def _output(eight_bit: EightBitFormat | None, width: int) -> dict[str, Any]:
+    """Return a kernel's constants for rows of ``width`` numbers. ``FORMAT`` is None without eight bits."""
+    block = int(triton.next_power_of_2(width))
+    if eight_bit is None:
+        return {"FORMAT": None, "LARGEST": 1.0, "GROUP": 1, "BLOCK": block}
+    group = eight_bit.group(width)
+    return {
+        "FORMAT": _TRITON_DTYPES[eight_bit.dtype],
+        "LARGEST": eight_bit.largest,
+        "GROUP": group,
+        "BLOCK": block if group == 1 else max(block, LEAST_BLOCK),
+    }
 
 
 @triton.jit
-def _store(out, scales, token, width, at, inside, value, FP8_MAX: tl.constexpr, IS_FP8: tl.constexpr):
-    if IS_FP8:
-        scale = tl.maximum(tl.max(tl.abs(value), axis=0), 1e-12) / FP8_MAX
+def _store(
+    out, scales, token, width, at, inside, value,
+    FORMAT: tl.constexpr, LARGEST: tl.constexpr, GROUP: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    if FORMAT is None:
+        value = value.to(out.dtype.element_ty)
+    else:
+        value = rotate(value, BLOCK, GROUP)
+        scale = scale_of(tl.max(tl.abs(value), axis=0), LARGEST)
         tl.store(scales + token, scale)
-        value = value / scale
-    tl.store(out + token * width + at, value.to(out.dtype.element_ty), mask=inside)
+        value = rounded(value / scale, FORMAT)
+    tl.store(out + token * width + at, value, mask=inside)
 
 
 @triton.jit
@@ -136,8 +158,8 @@ def _normed(value, weight, at, inside, width, EPSILON: tl.constexpr):
 @triton.jit
 def _norm_kernel(
     x, weight, scale, owner, out, scales, width, scale_stride,
-    EPSILON: tl.constexpr, IS_SCALED: tl.constexpr, FP8_MAX: tl.constexpr, IS_FP8: tl.constexpr,
-    BLOCK: tl.constexpr,
+    EPSILON: tl.constexpr, IS_SCALED: tl.constexpr, FORMAT: tl.constexpr, LARGEST: tl.constexpr,
+    GROUP: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     token = tl.program_id(0).to(tl.int64)
     at = tl.arange(0, BLOCK)
@@ -147,14 +169,14 @@ def _norm_kernel(
     if IS_SCALED:
         row = tl.load(owner + token).to(tl.int64)
         value *= 1 + tl.load(scale + row * scale_stride + at, mask=inside, other=0.0).to(tl.float32)
-    _store(out, scales, token, width, at, inside, value, FP8_MAX, IS_FP8)
+    _store(out, scales, token, width, at, inside, value, FORMAT, LARGEST, GROUP, BLOCK)
 
 
 @triton.jit
 def _add_kernel(
     x, y, weight, gate, next_weight, next_scale, owner, added, out, scales, width, gate_stride, scale_stride,
     EPSILON: tl.constexpr, IS_GATED: tl.constexpr, HAS_NEXT: tl.constexpr, IS_SCALED: tl.constexpr,
-    FP8_MAX: tl.constexpr, IS_FP8: tl.constexpr, BLOCK: tl.constexpr,
+    FORMAT: tl.constexpr, LARGEST: tl.constexpr, GROUP: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     token = tl.program_id(0).to(tl.int64)
     at = tl.arange(0, BLOCK)
@@ -173,7 +195,7 @@ def _add_kernel(
         if IS_SCALED:
             modulation = tl.load(next_scale + row * scale_stride + at, mask=inside, other=0.0).to(tl.float32)
             value *= 1 + modulation
-        _store(out, scales, token, width, at, inside, value, FP8_MAX, IS_FP8)
+        _store(out, scales, token, width, at, inside, value, FORMAT, LARGEST, GROUP, BLOCK)
 
 
 @triton.jit
@@ -195,21 +217,58 @@ def _rope_kernel(
 
 
 @triton.jit
-def _swiglu_kernel(
-    opened, out, scales, inner, FP8_MAX: tl.constexpr, IS_FP8: tl.constexpr, BLOCK: tl.constexpr
-):
-    token = tl.program_id(0).to(tl.int64)
-    at = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    inside = at < inner
+def _opened(opened, token, inner, at, inside):
     gate = tl.load(opened + token * 2 * inner + at, mask=inside, other=0.0).to(tl.float32)
     value = tl.load(opened + token * 2 * inner + inner + at, mask=inside, other=0.0).to(tl.float32)
-    _store(out, scales, token, inner, at, inside, gate * tl.sigmoid(gate) * value, FP8_MAX, IS_FP8)
+    return gate * tl.sigmoid(gate) * value
 
 
 @triton.jit
-def _pack_kernel(x, out, scales, width, FP8_MAX: tl.constexpr, BLOCK: tl.constexpr):
+def _swiglu_kernel(
+    opened, out, scales, inner,
+    FORMAT: tl.constexpr, LARGEST: tl.constexpr, GROUP: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    token = tl.program_id(0).to(tl.int64)
+    at = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    inside = at < inner
+    value = _opened(opened, token, inner, at, inside)
+    _store(out, scales, token, inner, at, inside, value, FORMAT, LARGEST, GROUP, BLOCK)
+
+
+@triton.jit
+def _swiglu_rotated_kernel(
+    opened, out, scales, inner,
+    FORMAT: tl.constexpr, LARGEST: tl.constexpr, GROUP: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """A whole token, twice: first to find its largest number, then to write.
+
+    A rotated token of 10,240 numbers does not fit into a program's registers.
+    """
+    token = tl.program_id(0).to(tl.int64)
+    largest = tl.zeros((BLOCK,), tl.float32)
+    start = tl.zeros((), tl.int32)
+    while start < inner:
+        at = start + tl.arange(0, BLOCK)
+        value = rotate(_opened(opened, token, inner, at, at < inner), BLOCK, GROUP)
+        largest = tl.maximum(largest, tl.abs(value))
+        start += BLOCK
+    scale = scale_of(tl.max(largest, axis=0), LARGEST)
+    tl.store(scales + token, scale)
+    start = tl.zeros((), tl.int32)
+    while start < inner:
+        at = start + tl.arange(0, BLOCK)
+        value = rotate(_opened(opened, token, inner, at, at < inner), BLOCK, GROUP)
+        tl.store(out + token * inner + at, rounded(value / scale, FORMAT), mask=at < inner)
+        start += BLOCK
+
+
+@triton.jit
+def _pack_kernel(
+    x, out, scales, width,
+    FORMAT: tl.constexpr, LARGEST: tl.constexpr, GROUP: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
     token = tl.program_id(0).to(tl.int64)
     at = tl.arange(0, BLOCK)
     inside = at < width
     value = tl.load(x + token * width + at, mask=inside, other=0.0).to(tl.float32)
-    _store(out, scales, token, width, at, inside, value, FP8_MAX, True)
+    _store(out, scales, token, width, at, inside, value, FORMAT, LARGEST, GROUP, BLOCK)

@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as nn
 from torch import Tensor
 
+from engine.eight_bit.products import multiply
+from engine.eight_bit.quantise import EightBitMatrix
 from engine.lora.patches import Matrix, MergedPatch, Patch, Patches, SidePatch
-from engine.zimage.forward.fp8 import SIDE_MULTIPLE, Fp8Matrix, multiply
 from engine.zimage.forward.fusions import BlockSizes
 from engine.zimage.forward.packing import Rows
 
@@ -28,17 +29,17 @@ Modulate = Callable[["BlockWeights"], BlockModulation]
 
 
 class Layer(NamedTuple):
-    """A linear layer: weight [out, in], its scales [out, 1] in fp8, bias [out], and side-path LoRAs."""
+    """A linear layer: weight [out, in], scales [out, 1] in eight bits, bias [out], and LoRAs beside it."""
 
     weight: Tensor
     bias: Tensor | None = None
     patch: SidePatch | None = None
     scales: Tensor | None = None
 
-    def __call__(self, x: Tensor | Fp8Matrix, rows: Rows | None = None) -> Tensor:
+    def __call__(self, x: Tensor | EightBitMatrix, rows: Rows | None = None) -> Tensor:
         """``x`` [tokens, in] → [tokens, out]; without ``rows``, each token is one row."""
-        if isinstance(x, Fp8Matrix):
-            assert self.scales is not None  # noqa: S101 - inputs and weights of the same blocks are in fp8
+        if isinstance(x, EightBitMatrix):
+            assert self.scales is not None  # noqa: S101 - a block has inputs and weights in one format
             return multiply(x, self.weight, self.scales)
         out = nn.linear(x, self.weight, self.bias)
         return out if self.patch is None else add_side_path(x, out, self.patch, rows)
@@ -120,18 +121,16 @@ class Weights:
         return {name: Matrix(layer.weight, self.parts[name]) for name, layer in self.layers.items()}
 
     @property
-    def fp8_layers(self) -> frozenset[str]:
-        """The layers that may be in fp8: the large products of the blocks of every step.
-
-        None of them if one has an unsupported side.
-        """
+    def large_layers(self) -> frozenset[str]:
+        """The layers that may be in eight bits: the large products of the blocks of every step."""
         ends = (*FUSED, "attention.to_out.0", "feed_forward.w2")
         blocks = ("noise_refiner.", "layers.")
-        names = [name for name in self.layers if name.startswith(blocks) and name.endswith(ends)]
-        is_supported = all(
-            side % SIDE_MULTIPLE == 0 for name in names for side in self.layers[name].weight.shape
-        )
-        return frozenset(names) if is_supported else frozenset()
+        return frozenset(name for name in self.layers if name.startswith(blocks) and name.endswith(ends))
+
+    def have_sides_of(self, multiple: int) -> bool:
+        """Whether both sides of all large layers are multiples of this."""
+        sides = (side for name in self.large_layers for side in self.layers[name].weight.shape)
+        return all(side % multiple == 0 for side in sides)
 
     @property
     def block_sizes(self) -> BlockSizes:

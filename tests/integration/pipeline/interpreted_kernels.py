@@ -6,6 +6,8 @@ Triton chooses its interpreter on import (TRITON_INTERPRET=1), so this runs in i
 import torch
 
 from engine.demo.networks import WEIGHTS
+from engine.eight_bit import product_kernel
+from engine.eight_bit.formats import FP8, INT8, NO_LAYERS, EightBitLayers
 from engine.lora import merge_kernel
 from engine.lora.patches import Matrix
 from engine.zimage.device import choose_placement
@@ -30,26 +32,30 @@ ROUND, NOT_ROUND = (32, 48), (32, 50)  # sides of a weight, at which a merge has
 
 
 def main() -> None:
-    """Print the largest relative errors; raise if a merge is wrong."""
+    """Print the largest relative errors; raise if a merge or an int8 product is wrong."""
     fused = fusions.Fusions(
         kernels.norm, kernels.add, kernels.add_norm, kernels.apply_rope, kernels.swiglu, reference.pack
     )
-    fp8_layers = fused._replace(**kernels.FP8_KERNELS)
+    in_eight_bit = {str(each.name): fused._replace(**kernels.kernels_in(each)) for each in (FP8, INT8)}
     for block_sizes in BLOCK_SIZES:
         for number_format in (torch.float32, torch.bfloat16):
             print("error", number_format, fusions._difference(fused, CPU, number_format, block_sizes))
-        print("error", "float8", fusions._difference(fp8_layers, CPU, torch.float32, block_sizes))
+        for name, operations in in_eight_bit.items():
+            print("error", name, fusions._difference(operations, CPU, torch.float32, block_sizes))
     for heads in HEADS:
         print("turned", error_of_rope(*heads))
     stock_pipeline = load_pipeline(WEIGHTS, choose_placement("cpu"))
     _replace_blocks(stock_pipeline.vae.decoder, vae_kernels)
     print("encoder", error_of_encoder(stock_pipeline.text_encoder))
-    merge_kernel.FP8_TOLERANCE *= 2  # the interpreter cuts eight bits off, a card rounds
+    merge_kernel.EIGHT_BIT_TOLERANCE *= 2  # the interpreter cuts fp8 off, a card rounds
     for shape in (ROUND, NOT_ROUND):
-        for is_fp8 in (False, True):
+        for layers in (NO_LAYERS, EightBitLayers(FP8, {"a"}), EightBitLayers(INT8, {"a"})):
             # The interpreter has no products in bfloat16.
             matrices = {"a": Matrix(torch.zeros(shape), {"a": slice(None)})}
-            merge_kernel.Kernel(matrices, {"a"} if is_fp8 else ()).self_test()
+            merge_kernel.Kernel(matrices, layers).self_test()
+
+    for tile in (None, *product_kernel.TILES):
+        assert product_kernel.is_exact(tile, CPU)
 
 
 def error_of_rope(queries: int, keys: int, head: int) -> float:

@@ -23,7 +23,9 @@ from engine.bench.report.targets import (
     CHANGED,
     FIRST,
     FP8,
+    FP8_FLOOR,
     IN_MEMORY,
+    INT8,
     ON_CARD,
     ON_DISK,
     evaluator_for,
@@ -72,9 +74,9 @@ def test_no_row_fails_and_a_cpu_measures_all_it_can(run: Run) -> None:
     assert run.code == 0
     assert not [line for line in run.lines if line.has_failed]
     unmeasured = {line.who: line.note for line in run.lines if line.value is None}
-    assert set(unmeasured) == {IN_MEMORY, BUSY, FIRST, *FP8.values()}
+    assert set(unmeasured) == {IN_MEMORY, BUSY, FIRST, *FP8.values(), *INT8.values(), *FP8_FLOOR.values()}
     assert all(unmeasured.values())
-    assert {line.row for line in run.lines} == {"E1", "E2", "E3", "E4", "E5", "E6", "E7", "E8", "E9"}
+    assert {line.row for line in run.lines} == {"E1", "E2", "E3", "E4", "E5", "E6", "E7", "E8", "E9", "E12"}
 
 
 @pytest.mark.parametrize("row", SPEED)
@@ -102,10 +104,10 @@ def test_a_switch_is_measured_in_two_ways_and_does_not_change_the_base(run: Run)
 
 def test_the_targets_are_evaluated_from_the_lines(run: Run) -> None:
     verdicts = {(each["row"], each["what"]): each for each in run.document["figures"]}
-    assert len(verdicts) == len(targets("float32")) == 21
+    assert len(verdicts) == len(targets("float32")) == 23
     own = values(run.lines, "E1")
     assert verdicts["E1", "stock ÷ ours"]["measured"] == pytest.approx(own["stock"] / own["ours"])
-    assert {each["is_met"] for key, each in verdicts.items() if key[0] == "E4"} == {None}
+    assert {each["is_met"] for key, each in verdicts.items() if key[0] in ("E4", "E12")} == {None}
     assert all(verdicts["E9", f"error, {case}"]["is_met"] for case in CASES)
 
 

@@ -13,10 +13,11 @@ import torch
 from engine.bench.command import main
 from engine.bench.report.markdown import lines_of
 from engine.bench.report.results import ResultLine
-from engine.bench.report.targets import FP8, ON_CARD, ON_DISK
-from engine.bench.rows import fp8, lora_switch, runner
+from engine.bench.report.targets import FP8, FP8_FLOOR, INT8, ON_CARD, ON_DISK
+from engine.bench.rows import eight_bit, floor, lora_switch, runner
 from engine.bench.rows.own_pipeline import OwnPipeline
 from engine.bench.rows.workload import Effort, Workload
+from engine.config import WeightFormat
 from engine.lora import bank as bank_module
 from engine.lora.merger import Merger, group_of
 from engine.lora.patches import LoraStack, Patches
@@ -84,38 +85,53 @@ def test_the_cost_of_a_switch_includes_all_its_work(
         assert (own[where], own[lora_switch.WHOLE.format(where)]) == pytest.approx(expected)
 
 
-def test_a_picture_that_is_not_drawn_in_fp8_has_no_fp8_figure(
+@pytest.fixture
+def emulated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this processor multiply in eight bits, as it does in exact or emulated arithmetic."""
+    monkeypatch.setattr(eight_bit, "multiplies_in", lambda *_: True)
+    monkeypatch.setattr(floor, "multiplies_in", lambda *_: True)
+
+
+@pytest.mark.usefixtures("emulated")
+def test_both_formats_are_measured_next_to_the_fp8_floor(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fp8, "should_use_fp8", lambda *_: True)
-    monkeypatch.setattr(fp8, "error_of", lambda *_: 0.0)
-    assert main([*WORDS, "--into", str(tmp_path)]) == 0
-    lines = lines_of(json.loads((tmp_path / "results.json").read_text(encoding="utf-8")))
-    assert [(line.who, line.value, line.note) for line in lines] == [
-        (who, None, fp8.FULL_PRECISION) for who in FP8.values()
-    ]
+    monkeypatch.setattr(eight_bit, "error_of", lambda *_: 0.0)
+    assert main([*WORDS[:-1], "E4,E12", "--into", str(tmp_path)]) == 0
+    document = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
+    lines = {(line.row, line.who): line.value for line in lines_of(document)}
+    names = [*FP8_FLOOR.values(), *FP8.values(), *INT8.values()]
+    assert set(lines) == {*(("E12", name) for name in names), *(("E4", name) for name in FP8.values())}
+    assert all(lines.values())
+    assert lines["E4", FP8["E1"]] == lines["E12", FP8["E1"]]  # one measurement
+    figures = {each["what"]: each["measured"] for each in document["figures"] if each["row"] == "E12"}
+    assert figures["fp8 ÷ its floor, as E1"] == pytest.approx(
+        lines["E12", FP8["E1"]] / lines["E12", FP8_FLOOR["E1"]]
+    )
 
 
+@pytest.mark.usefixtures("emulated")
 def test_an_fp8_copy_that_is_dropped_during_a_picture_has_no_figure(
     workload: Workload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fp8, "should_use_fp8", lambda *_: True)
-    contender = fp8.Fp8Pictures(workload)
+    contender = eight_bit.EightBitPictures(workload, WeightFormat.FP8)
     bank = contender._ours.bank  # type: ignore[union-attr]
-    bank._merger.fp8_layers = ["a layer"]
     monkeypatch.setattr(OwnPipeline, "lines", lambda *_: (ResultLine("E1", "ours", 1.0), None))
-    monkeypatch.setattr(fp8, "error_of", lambda *_: 0.0)
+    monkeypatch.setattr(eight_bit, "error_of", lambda *_: 0.0)
     try:
-        assert contender.line("E1").value == 1.0
-        monkeypatch.setattr(fp8, "error_of", lambda *_: bank._give_up_copy("for this test") or 0.0)
-        assert contender.line("E1").value is None
+        assert contender.line("E4", "E1").value == 1.0
+        monkeypatch.setattr(eight_bit, "error_of", lambda *_: bank._give_up_copy("for this test") or 0.0)
+        for _ in range(2):
+            contender._lines.clear()
+            line = contender.line("E4", "E1")
+            assert (line.value, line.note) == (None, eight_bit.FULL_PRECISION)
     finally:
         contender.close()
 
 
 def test_the_tiny_model_can_be_drawn_in_fp8(workload: Workload) -> None:
     weights = Forward(workload.twin().transformer).weights
-    assert {name.split(".")[0] for name in weights.fp8_layers} == {"noise_refiner", "layers"}
+    assert {name.split(".")[0] for name in weights.large_layers} == {"noise_refiner", "layers"}
     head = weights.main[0].norm_qk.shape[-1]
     assert head & (head - 1) == 0  # the kernels take no other width
 

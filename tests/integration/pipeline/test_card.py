@@ -97,7 +97,7 @@ def test_no_kernel_is_compiled_during_a_picture(workload: Workload, ours: OwnPip
     def built() -> int:
         each = (
             merge_kernel._merge_kernel,
-            merge_kernel._merge_fp8_kernel,
+            merge_kernel._merge_eight_bit_kernel,
             vae_kernels._sums,
             vae_kernels._lines,
         )

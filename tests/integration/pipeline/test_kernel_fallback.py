@@ -20,6 +20,7 @@ from triton.runtime.errors import OutOfResources, PTXASError
 
 from engine.cuda.kernel_fallback import fallback_reason, kernel_errors
 from engine.demo.networks import WEIGHTS
+from engine.eight_bit.formats import NO_LAYERS
 from engine.lora import merge_kernel, merger
 from engine.zimage.device import choose_placement
 from engine.zimage.forward import forward as forward_module
@@ -75,12 +76,11 @@ def trial(request: pytest.FixtureRequest, stock_pipeline: Any, monkeypatch: pyte
     def merging(use: Use) -> object:
         the_kernel = SimpleNamespace(self_test=use)
         install_module(
-            monkeypatch, "engine.lora.merge_kernel", Kernel=lambda matrices, fp8_layers: the_kernel
+            monkeypatch, "engine.lora.merge_kernel", Kernel=lambda matrices, eight_bit_layers: the_kernel
         )
         matrices: Any = {"a": SimpleNamespace(weight=ON_CARD)}
-        writer, is_kernel = merger._select_backend(matrices, ())
-        assert (writer is the_kernel) == is_kernel
-        return writer if is_kernel else None
+        writer = merger._select_backend(matrices, NO_LAYERS)
+        return writer if writer is the_kernel else None
 
     def decoding(use: Use) -> object:
         def norm_silu(x: Tensor, bias: Tensor | None, *norm: Any) -> Tensor:
@@ -250,7 +250,7 @@ def test_kernels_are_tested_with_the_block_sizes_of_the_model(monkeypatch: pytes
     monkeypatch.setattr(
         forward_module,
         "select_fusions",
-        lambda weight, block_sizes, **options: fusions.select_fusions(ON_CARD, block_sizes, **options),
+        lambda weight, block_sizes, *eight_bit: fusions.select_fusions(ON_CARD, block_sizes, *eight_bit),
     )
     forward = Forward(loaded_pipeline().transformer)
     assert forward.fusions.swiglu is swiglu
@@ -262,14 +262,14 @@ def test_no_kernel_is_compiled_again_for_another_rank_or_size() -> None:
     free = {
         kernel.fn.__name__: {each.name for each in kernel.params if each.do_not_specialize}
         for kernel in (
-            merge_kernel._merge_kernel, merge_kernel._merge_fp8_kernel,
+            merge_kernel._merge_kernel, merge_kernel._merge_eight_bit_kernel,
             vae_kernels._sums, vae_kernels._lines,
         )
     }  # fmt: skip
     of_a_stack = {"first", "end", "before", "count", "most"}
     assert free == {
         "_merge_kernel": of_a_stack,
-        "_merge_fp8_kernel": of_a_stack,
+        "_merge_eight_bit_kernel": of_a_stack,
         "_sums": {"pixels", "chunks"},
         "_lines": {"chunks", "count"},
     }
