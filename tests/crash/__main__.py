@@ -1,4 +1,4 @@
-"""``python -m tests.crash``: measure the figures of the promise and print them as a table."""
+"""``python -m tests.crash``: measure the rows of the crash table and print them."""
 
 import logging
 import tempfile
@@ -10,30 +10,34 @@ import structlog
 import typer
 
 from tests.crash.rows import Scale, all_rows
-from tests.crash.table import Line, show, write
+from tests.crash.table import TableLine, show, write
 
 
 def main(
-    rows: Annotated[list[str] | None, typer.Argument(help="Numbers of rows; left out: all.")] = None,
-    short: Annotated[bool, typer.Option("--short", help="The form that `make test` holds.")] = False,
-    share: Annotated[float, typer.Option(min=0.001, max=1, help="Of the long form.")] = 1.0,
-    into: Annotated[Path | None, typer.Option(help="Put the lines into this Markdown file's table.")] = None,
+    rows: Annotated[list[str] | None, typer.Argument(help="Numbers of rows; all if left out.")] = None,
+    short: Annotated[bool, typer.Option("--short", help="The form that `make test` runs.")] = False,
+    share: Annotated[
+        float, typer.Option(min=0.001, max=1, help="The part of the long form to measure.")
+    ] = 1.0,
+    into: Annotated[
+        Path | None, typer.Option(help="Write the lines into the table of this Markdown file.")
+    ] = None,
 ) -> None:
-    """Measure, print, and exit with 1 if a row does not reach its figure."""
+    """Measure and print rows; the exit code is 1 if a row does not reach its target."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     known = all_rows()
-    if strange := set(rows or ()) - {row.number for row in known}:
-        raise typer.BadParameter(f"no such row: {', '.join(sorted(strange))}")
+    if unknown := set(rows or ()) - {row.number for row in known}:
+        raise typer.BadParameter(f"no such row: {', '.join(sorted(unknown))}")
     lines = []
     for row in known:
         if rows and row.number not in rows:
             continue
-        typer.echo(f"row {row.number}: {row.what} …", err=True)
+        typer.echo(f"row {row.number}: {row.test} …", err=True)
         began = time.perf_counter()
         with tempfile.TemporaryDirectory(prefix="sugarbot-crash-") as folder:
             measured = row.run(Scale(is_long=not short, folder=Path(folder), share=share))
-        lines.append(Line(row, measured, time.perf_counter() - began))
-        typer.echo(f"    {lines[-1].verdict} {measured.said} ({lines[-1].took})", err=True)
+        lines.append(TableLine(row, measured, time.perf_counter() - began))
+        typer.echo(f"    {lines[-1].verdict} {measured.figures} ({lines[-1].took})", err=True)
         if into:
             write(lines[-1:], into)
     show(lines, "short" if short else "long")

@@ -23,7 +23,7 @@ _later: set[asyncio.Task[Any]] = set()
 
 
 def _in_a_moment(work: Coroutine[Any, Any, object]) -> None:
-    """Do it after the open transaction, and outside it."""
+    """Do the work after the open transaction, and outside it."""
 
     async def soon() -> None:
         await asyncio.sleep(0.002)
@@ -52,7 +52,7 @@ def no_transactions() -> None:
 
 
 def charge_outside_the_transaction() -> None:
-    """The job is accepted first and paid a moment later."""
+    """The job is accepted first and charged a moment later."""
     real = Ledger.charge
 
     async def charge(ledger: Ledger, job: JobRow) -> int:
@@ -151,7 +151,7 @@ def refund_outside_and_not_unique() -> None:
 
 
 def lost_attempts_not_counted() -> None:
-    """A crash uses no attempt, so a job that causes crashes is drawn for ever."""
+    """A crash uses no attempt, so a job that causes crashes is drawn forever."""
     real = Jobs.requeue
 
     async def requeue(self: Jobs, job: JobRow, *, uses_attempt: bool) -> JobRow | None:
@@ -160,9 +160,8 @@ def lost_attempts_not_counted() -> None:
     Jobs.requeue = requeue  # type: ignore[method-assign]
 
 
-def a_ready_job_pays_for_its_neighbour() -> None:
+def ready_job_loses_an_attempt() -> None:
     """Every job that the worker held when it was lost loses an attempt."""
-
     drawing.ERROR_RULES = tuple(rule for rule in drawing.ERROR_RULES if rule.error is not JobNotStarted)
 
 
@@ -207,9 +206,9 @@ def answer_as_a_new_message() -> None:
     numbers = iter(range(10**6))
 
     async def result(delivery: OutboxDelivery, job_id: str) -> JobResult:
-        there = await real(delivery, job_id)
-        ref = there.address.ref and f"{there.address.ref}-{next(numbers)}-{id(delivery)}"
-        return replace(there, address=replace(there.address, ref=ref))
+        loaded = await real(delivery, job_id)
+        ref = loaded.address.ref and f"{loaded.address.ref}-{next(numbers)}-{id(delivery)}"
+        return replace(loaded, address=replace(loaded.address, ref=ref))
 
     OutboxDelivery._load_result = result  # type: ignore[method-assign]
 
@@ -227,7 +226,7 @@ FAULTS: dict[str, Callable[[], None]] = {
         no_fence_at_the_end,
         refund_outside_and_not_unique,
         lost_attempts_not_counted,
-        a_ready_job_pays_for_its_neighbour,
+        ready_job_loses_an_attempt,
         picture_row_before_its_file,
         same_message_not_recognised,
         answer_as_a_new_message,

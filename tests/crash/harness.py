@@ -20,14 +20,14 @@ from tests.crash.session import Plan, run_sessions
 
 EVENTS_PER_PROCESS = 6
 EVENTS_TO_A_POINT = 20
-SPAN_S = 0.15  # within this time, a process does most of its work
+SPAN_S = 0.15  # the time in which a process does most of its work
 
 
 class Harness:
-    """Many processes on one folder, one after the other.
+    """Runs many processes on one folder, one after the other.
 
     Args:
-        fault: A planted fault of all processes, by its name.
+        fault: The name of a fault to plant in all processes.
         has_poison: Some jobs end the process that draws them.
     """
 
@@ -37,7 +37,7 @@ class Harness:
         self._random = Random(seed)
 
     def kill(self, times: int, span_s: float = SPAN_S) -> int:
-        """Kill this many processes at random moments; return how many died of a kill, ours or poison."""
+        """Kill this many processes at random moments; return how many a signal killed, ours or poison."""
         met = 0
         for _ in range(times):
             process = self._start(self._next(EVENTS_PER_PROCESS))
@@ -75,7 +75,7 @@ class Harness:
                 process.kill()
             process.join()
             if process.exitcode == 0:
-                return True  # otherwise poison ended it
+                return True  # otherwise poison killed it
         return False
 
     def find(self) -> Finding:

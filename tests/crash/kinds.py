@@ -19,29 +19,29 @@ from tests.fakes.chat import FakeChat
 from tests.fakes.desk_harness import until
 from tests.fakes.renderer import Act, FakeRenderer
 
-NEIGHBOUR_S = 0.05  # within this time, a waiting job is claimed and ready, also on a busy machine
+NEIGHBOUR_S = 0.05  # time in which a waiting job is claimed and ready, also on a busy machine
 
 
 class Kind(StrEnum):
-    """What happens to a message and its job; an odd number of kinds, so that each is sent in every way."""
+    """What happens to a message and its job; with an odd number of kinds, each is sent in every way."""
 
     PLAIN = "plain"
-    DOUBTED = "doubted"  # arrives, and the platform says that it did not
-    REGRETTED = "regretted"  # cancelled while it is drawn, a moment before the worker is lost
-    WITHDRAWN = "withdrawn"  # cancelled at once, by its id
+    UNCONFIRMED = "unconfirmed"  # its delivery arrives, but the platform reports an error
+    CANCELLED_LATE = "cancelled-late"  # cancelled while it is drawn, just before the worker is lost
+    CANCELLED_BY_ID = "cancelled-by-id"  # cancelled at once
     TOO_LARGE = "too-large"  # never fits the card
-    CURSED = "cursed"  # ends the worker that draws it, each time
-    RECALLED = "recalled"  # cancelled at once, without its id
+    ENDS_WORKER = "ends-worker"  # ends the worker at each attempt
+    CANCELLED_NEWEST = "cancelled-newest"  # cancelled at once, without its id
     ENDLESS = "endless"  # drawn until it is stopped
-    FAILING = "failing"  # the worker says why it cannot
-    NAMELESS = "nameless"  # refused: it names a LoRA that nobody has
-    AGAIN = "again"  # drawn again by a friend; its chat is gone, it is fetched
-    UNLUCKY = "unlucky"  # loses the worker the first time
+    FAILING = "failing"  # the worker reports a failure
+    UNKNOWN_LORA = "unknown-lora"  # refused
+    REROLLED = "rerolled"  # drawn again by a friend; its placeholder is gone, so it is fetched with /mine
+    ENDS_FIRST_WORKER = "ends-first-worker"  # ends the worker at the first attempt
     UNREADY = "unready"  # no worker has started yet
     BROKEN = "broken"  # an unexpected error
-    TORN = "torn"  # a picture is missing
-    SILENT = "silent"  # its chat never answers, it is fetched in the end
-    LAST = "last"  # plain, drawn slowly
+    INCOMPLETE = "incomplete"  # a picture is missing
+    SILENT = "silent"  # its chat never answers, so it is fetched with /mine
+    SLOW = "slow"  # plain, drawn slowly
     POISON = "poison"  # ends the whole process that draws it; not in the round
 
 
@@ -56,14 +56,14 @@ def kind_of(prompt: str) -> Kind:
 class KindRenderer(FakeRenderer):
     """Draws, fails, or ends the worker or the whole process."""
 
-    # Job that was ready when a worker was lost → its attempt; for the whole process.
+    # Job that was ready when a worker was lost → its attempt; shared by the whole process.
     _not_started: ClassVar[dict[str, int]] = {}
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
         self._folder = folder
         self._unready: set[str] = set()
-        self.regret: Callable[[str], Awaitable[None]]
+        self.cancel_late: Callable[[str], Awaitable[None]]
 
     async def render(
         self, request: RenderRequest, listen: Callable[[Event], None]
@@ -86,16 +86,20 @@ class KindRenderer(FakeRenderer):
         if kind is Kind.UNREADY and request.job_id not in self._unready:
             self._unready.add(request.job_id)
             raise WorkerNotReady
-        if kind is Kind.REGRETTED:
-            await self.regret(request.job_id)
-        is_lost = kind in (Kind.CURSED, Kind.REGRETTED) or (kind is Kind.UNLUCKY and request.attempt == 1)
+        if kind is Kind.CANCELLED_LATE:
+            await self.cancel_late(request.job_id)
+        is_lost = kind in (Kind.ENDS_WORKER, Kind.CANCELLED_LATE) or (
+            kind is Kind.ENDS_FIRST_WORKER and request.attempt == 1
+        )
         acts = {Kind.ENDLESS: Act.HANG, Kind.FAILING: Act.FAIL, Kind.BROKEN: Act.BREAK}
         act = Act.LOSE if is_lost else acts.get(kind, Act.DRAW)
-        if is_lost:  # with another job ready behind it, if possible: a law checks that one
-            with contextlib.suppress(TimeoutError):  # perhaps no job waits
+        if is_lost:  # wait until another job is ready behind it: a law checks that job
+            with contextlib.suppress(TimeoutError):  # no other job waits
                 await until(self._has_neighbour, NEIGHBOUR_S)
-        self.step_s = 0.001 if kind in (Kind.LAST, Kind.ENDLESS) else 0
-        return await super()._render(request, listen if kind is not Kind.TORN else lambda event: None, act)
+        self.step_s = 0.001 if kind in (Kind.SLOW, Kind.ENDLESS) else 0
+        return await super()._render(
+            request, listen if kind is not Kind.INCOMPLETE else lambda event: None, act
+        )
 
     def _has_neighbour(self) -> bool:
         """Whether a job is ready behind the one that is drawn."""
@@ -108,7 +112,7 @@ class KindChat(FakeChat):
     def __init__(self, folder: Path) -> None:
         super().__init__(deliver_s=0.001)
         self._folder = folder
-        self._doubted: set[str] = set()
+        self._unconfirmed: set[str] = set()
 
     async def show(self, status: Status) -> None:
         await asyncio.sleep(0.002)
@@ -116,7 +120,7 @@ class KindChat(FakeChat):
 
     async def deliver(self, result: JobResult) -> None:
         kind, is_edit = kind_of(result.recipe.prompt), bool(result.address.ref)
-        if is_edit and kind is Kind.AGAIN:
+        if is_edit and kind is Kind.REROLLED:
             raise Undeliverable("the placeholder is gone")
         if is_edit and kind is Kind.SILENT:
             raise ConnectionError("this channel never answers")
@@ -124,9 +128,9 @@ class KindChat(FakeChat):
         message = result.address.ref if is_edit else "a-new-message"
         content = f"{result.state}-{len(result.pictures)}-{result.refund}"
         append(self._folder / "shown.log", f"{result.job_id} {message} {content}")
-        await asyncio.sleep(0.001)  # shown, and not yet marked as sent
-        if is_edit and kind is Kind.DOUBTED and result.job_id not in self._doubted:
-            self._doubted.add(result.job_id)
+        await asyncio.sleep(0.001)  # the result is shown, and not yet marked as sent
+        if is_edit and kind is Kind.UNCONFIRMED and result.job_id not in self._unconfirmed:
+            self._unconfirmed.add(result.job_id)
             raise ConnectionError("it arrived, but the answer did not")
 
 

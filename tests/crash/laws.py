@@ -1,4 +1,4 @@
-"""What must hold in the end, on the disk and in what people saw."""
+"""The invariants of the protocol, checked at the end: on the disk, and in the messages that people saw."""
 
 import sqlite3
 from collections import defaultdict
@@ -13,7 +13,7 @@ LAWS = {
     "a job without its one origin": "SELECT id FROM job "
     "WHERE (SELECT count(*) FROM origin WHERE origin.job = job.id) <> 1",
     "a job that did not end": "SELECT id FROM job WHERE ended_ms IS NULL",
-    "a job tried too often": "SELECT id FROM job WHERE attempt > 3",
+    "a job with too many attempts": "SELECT id FROM job WHERE attempt > 3",
     "an ended job without its one sent result": "SELECT id FROM job "
     "WHERE (SELECT count(*) FROM outbox WHERE outbox.job = job.id AND outbox.state = 'sent') <> 1",
     "a done job without all its pictures": "SELECT id FROM job "
@@ -27,23 +27,23 @@ LAWS = {
     "credits that the ledger does not explain": "SELECT person FROM account WHERE credits <> "
     "(SELECT coalesce(sum(credits), 0) FROM ledger WHERE ledger.person = account.person)",
     "a person without an account": "SELECT id FROM person WHERE id NOT IN (SELECT person FROM account)",
-    "a person nobody knows": "SELECT id FROM person WHERE id NOT IN (SELECT person FROM identity)",
-    "a message taken in and never answered": "SELECT event_id FROM inbox WHERE settled = 0",
+    "a person without an identity": "SELECT id FROM person WHERE id NOT IN (SELECT person FROM identity)",
+    "a stored message that was never answered": "SELECT event_id FROM inbox WHERE settled = 0",
     "a row without its parent": "SELECT * FROM pragma_foreign_key_check",
     "a damaged page": "SELECT * FROM pragma_integrity_check WHERE integrity_check <> 'ok'",
 }
-"""Queries that must find nothing in the end; a picture costs one credit in these tests."""
+"""Law → query that must find no row at the end; a picture costs one credit in these tests."""
 
-SEEN_TWICE = "shown at two places or in two ways"
+SEEN_TWICE = "shown in two messages or with two contents"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The state of a folder in the end.
+    """The state of a folder at the end.
 
     Attributes:
-        edited_again: Repeated deliveries to a message that showed the same already; they are invisible.
-        sent_again: Further new messages of a job that had one: the only visible duplicates.
+        edited_again: Repeated edits of a message that already had this content; people do not see them.
+        sent_again: Second messages of a job: the only duplicates that people see.
         broken_laws: One line each; empty if everything holds.
     """
 
@@ -63,18 +63,27 @@ def find(folder: Path) -> Finding:
     connection = sqlite3.connect(folder / "sugarbot.db")
     try:
         shown = _shown(folder)
-        broken = [*broken_laws(connection), *_broken_promises(folder, connection, shown)]
+        broken = [*broken_laws(connection), *_broken_by_messages(folder, connection, shown)]
         [(jobs,)] = connection.execute("SELECT count(*) FROM job")
     finally:
         connection.close()
-    edits = [sum(place != "a-new-message" for place, _ in lines) for lines in shown.values()]
-    sends = [sum(place == "a-new-message" for place, _ in lines) for lines in shown.values()]
+    edits = [sum(message != "a-new-message" for message, _ in lines) for lines in shown.values()]
+    sends = [sum(message == "a-new-message" for message, _ in lines) for lines in shown.values()]
     return Finding(
         jobs,
         sum(max(0, count - 1) for count in edits),
         sum(max(0, count - 1) for count in sends),
         tuple(broken),
     )
+
+
+def broken_laws_of(folder: Path) -> list[str]:
+    """Return the broken laws of the database in this folder."""
+    connection = sqlite3.connect(folder / "sugarbot.db")
+    try:
+        return broken_laws(connection)
+    finally:
+        connection.close()
 
 
 def broken_laws(connection: sqlite3.Connection) -> list[str]:
@@ -93,15 +102,15 @@ def _lines(folder: Path, name: str) -> list[list[str]]:
 
 def _shown(folder: Path) -> dict[str, list[tuple[str, str]]]:
     shown: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for job, place, story in _lines(folder, "shown.log"):
-        shown[job].append((place, story))
+    for job, message, content in _lines(folder, "shown.log"):
+        shown[job].append((message, content))
     return shown
 
 
-def _broken_promises(
+def _broken_by_messages(
     folder: Path, connection: sqlite3.Connection, shown: dict[str, list[tuple[str, str]]]
 ) -> list[str]:
-    """Compare what people saw with what is stored."""
+    """Compare what people saw with what is stored; return the differences."""
     broken = [" ".join(words) for words in _lines(folder, "wrong.log")]
     origins = dict(connection.execute("SELECT event_id, job FROM origin"))
     answers = _lines(folder, "answered.log")
@@ -112,18 +121,18 @@ def _broken_promises(
         for (event,) in _lines(folder, "confirmed.log")
         if event not in answered
     ]
-    said: dict[str, set[str]] = defaultdict(set)
+    answers_by_event: dict[str, set[str]] = defaultdict(set)
     for event, answer in _lines(folder, "withdrawn.log"):
-        said[event].add(answer)
+        answers_by_event[event].add(answer)
     broken += [
-        f"answered in different ways: {event} {answers}"
-        for event, answers in said.items()
-        if len(answers) > 1
+        f"answered in different ways: {event} {different}"
+        for event, different in answers_by_event.items()
+        if len(different) > 1
     ]
     broken += [f"never shown: {job}" for job in origins.values() if job not in shown]
     for job, lines in shown.items():
-        places = {place for place, _ in lines} - {"a-new-message"}
-        if len(places) > 1 or len({story for _, story in lines}) > 1:
+        messages = {message for message, _ in lines} - {"a-new-message"}
+        if len(messages) > 1 or len({content for _, content in lines}) > 1:
             broken.append(f"{SEEN_TWICE}: {job} {lines}")
     kills = [job for (job,) in _lines(folder, "poison.log")]
     broken += [f"poison drawn again: {job}" for job in set(kills) if kills.count(job) > MAX_ATTEMPTS]
@@ -132,5 +141,5 @@ def _broken_promises(
             with Image.open(folder / "pictures" / name) as picture:
                 picture.load()
         except OSError:
-            broken.append(f"no whole picture: {job}")
+            broken.append(f"an incomplete picture: {job}")
     return broken

@@ -1,7 +1,7 @@
-"""Every await of desk and store, by name, as a point where the process may die.
+"""Every await of desk and store as a named point where the process may die.
 
-The product does not know of it: its modules are loaded a second time with each ``await`` and ``async with``
-wrapped, beside the ordinary ones. ``run_to_point`` runs the wrapped ones.
+The product does not know these points: this module loads desk and store a second time, with each ``await``
+and ``async with`` wrapped. ``run_to_point`` runs the wrapped modules.
 """
 
 import ast
@@ -34,7 +34,7 @@ _target, _nth = "", 0
 def run_to_point(point: str, nth: int, plan: Any, ready: Connection) -> None:
     """Run ``plan`` and die the ``nth`` time that ``point`` is reached.
 
-    Without a point the run goes on, and ``points.json`` says in the end how often each was reached.
+    Without a point the run continues to its end; ``points.json`` then says how often each point was reached.
     """
     global _target, _nth
     _target, _nth = point, nth
@@ -99,7 +99,7 @@ class _Block:
 
 
 class _Wrap(ast.NodeTransformer):
-    """Puts the calls of the points around each await of a module."""
+    """Wraps each await of a module in the calls of its points."""
 
     def __init__(self, module: str) -> None:
         self._module = module

@@ -1,7 +1,7 @@
 """Run a desk under test in its own process, which may be killed at any moment.
 
-It simulates a platform that repeats unconfirmed messages. The logs are only appended to, so that a kill
-leaves them correct: what the platform knows (``confirmed.log``), what people were answered
+It simulates a platform that repeats unconfirmed messages. Processes only append to the logs, so that a kill
+leaves them correct: what the platform knows (``confirmed.log``), which answers people got
 (``answered.log``), what they saw (``shown.log``), and what must never happen (``wrong.log``).
 """
 
@@ -45,7 +45,7 @@ from tests.fakes.desk_harness import HOST, DeskHarness, a_context, open_harness,
 
 RULES = Rules(daily_credits=9, max_waiting=100)  # five messages of about two credits each: some are refused
 ROOM_BYTES = CostBook("a test").predict(512, 512, count=1, loras=2).bytes
-PATIENCE_S = 0.006
+SLOW_S = 0.006
 MOST_WAITING = 12
 
 
@@ -106,7 +106,7 @@ async def _session(plan: Plan, random: Random, ready: Connection) -> bool:
         harness.probe.free_bytes = harness.probe.total_bytes = ROOM_BYTES
         harness.desk.parts.progress._every_s = 0.003
         platform = _Platform(harness, plan, random)
-        renderer.regret = partial(platform.cancel, person=HOST)
+        renderer.cancel_late = partial(platform.cancel, person=HOST)
         lost = await harness.store.jobs.in_state(JobState.RUNNING)
         if not ready.closed:
             ready.send("ready")
@@ -121,7 +121,7 @@ async def _session(plan: Plan, random: Random, ready: Connection) -> bool:
             while is_busy := await platform.is_busy():
                 if time.monotonic() > until_s:
                     break
-                await platform.lose_patience()
+                await platform.cancel_slow_job()
                 await platform.fetch_kept()
                 await asyncio.sleep(0.004)
     return not is_busy
@@ -131,7 +131,7 @@ class _Platform:
     """Sends each message until it is confirmed, and some once more."""
 
     def __init__(self, harness: DeskHarness, plan: Plan, random: Random) -> None:
-        self._room = harness
+        self._harness = harness
         self._desk = harness.desk
         self._folder = plan.folder
         self._events = plan.events
@@ -140,26 +140,26 @@ class _Platform:
         self._drawing = ("", 0.0)
 
     async def send(self) -> None:
-        await self._look_around()
+        await self._send_read_only_commands()
         await self._link_and_unlink()
         await self._answer_inbox()
         confirmed = self._confirmed()
-        # The last two presses come again, as if unanswered; the platform forgets stored events.
+        # Repeat the last two direct messages as if they had no answer; the platform forgets stored events.
         repeated = [number for number in sorted(confirmed) if number % 2 == 0][-2:]
         for number in [*repeated, *sorted(set(range(self._events)) - confirmed)]:
             if len(self._desk.parts.queue.jobs) >= MOST_WAITING:
-                break  # no more than the card can draw
+                break  # more jobs could not be drawn in time
             if number % 2:
                 await self._deliver_event(number)
             else:
                 await self._press(number)
-            await self._change_minds()
+            await self._withdraw_newest()
             await asyncio.sleep(self._random.uniform(0, 0.003))
         await self._answer_inbox()
 
-    async def _change_minds(self) -> None:
-        """Somebody with several jobs sends ``/cancel`` without an id, stored before it is confirmed."""
-        rows = await self._room.store._run(
+    async def _withdraw_newest(self) -> None:
+        """Store a ``/cancel`` without an id of a person with several jobs, and answer it."""
+        rows = await self._harness.store._run(
             "SELECT user_id FROM job JOIN identity USING (person) WHERE ended_ms IS NULL "
             "AND identity.platform = 'console' GROUP BY user_id HAVING count(*) > 1"
         )
@@ -172,26 +172,25 @@ class _Platform:
 
     async def is_busy(self) -> bool:
         """Whether a message, a job or a result is unfinished."""
-        async with self._room.store.atomic():  # or it would see a job's end before its result
-            [row] = await self._room.store._run(
+        async with self._harness.store.atomic():  # otherwise a job's end is visible before its result
+            [row] = await self._harness.store._run(
                 "SELECT (SELECT count(*) FROM job WHERE ended_ms IS NULL)"
                 "     + (SELECT count(*) FROM outbox WHERE state <> 'sent')"
                 "     + (SELECT count(*) FROM inbox WHERE settled = 0) AS count"
             )
         return bool(row["count"]) or len(self._confirmed()) < self._events
 
-    async def lose_patience(self) -> None:
-        """A host stops a job that takes long."""
-        job_id = self._room.renderer.running
+    async def cancel_slow_job(self) -> None:
+        """Cancel a job that takes long, as a host does."""
+        job_id = self._harness.renderer.running
         if not job_id or job_id != self._drawing[0]:
             self._drawing = (job_id, time.monotonic())
-        elif time.monotonic() - self._drawing[1] > PATIENCE_S:
+        elif time.monotonic() - self._drawing[1] > SLOW_S:
             await self.cancel(job_id, HOST)
 
     async def fetch_kept(self) -> None:
-        """People with undelivered results send ``/mine``."""
-        ask = self._room.store._run
-        for row in await ask(
+        """Send ``/mine`` for each person with undelivered results."""
+        for row in await self._harness.store._run(
             "SELECT DISTINCT user_id FROM outbox JOIN job ON job.id = outbox.job "
             "JOIN identity USING (person) WHERE outbox.state = 'kept'"
         ):
@@ -207,14 +206,14 @@ class _Platform:
         return {int(line) for line in lines}
 
     async def _press(self, number: int) -> None:
-        """Like Discord: the answer confirms. Some press three times at once."""
+        """Send a command as Discord does: the answer confirms it. Some people send it three times at once."""
         presses = (self._answer(number) for _ in range(3 if number % 5 == 0 else 1))
         if len(set(await asyncio.gather(*presses))) > 1:
             append(self._folder / "wrong.log", f"message {number} was answered in different ways")
         append(self._folder / "confirmed.log", str(number))
 
     async def _deliver_event(self, number: int) -> None:
-        """Like Telegram: stored first, then confirmed, answered later."""
+        """Send a message as Telegram does: it is stored, then confirmed, and answered later."""
         await self._desk.store_events(Platform.CONSOLE, [(str(number), json.dumps({"number": number}))])
         append(self._folder / "confirmed.log", str(number))
         if self._random.random() < 0.5:
@@ -232,14 +231,14 @@ class _Platform:
             await self._desk.finish_event(Platform.CONSOLE, event_id)
 
     async def _withdraw(self, event_id: str, person: str) -> None:
-        """Answer a stored ``/cancel``; the answer is the same each time."""
+        """Answer a stored ``/cancel``; each repetition must get the same answer."""
         try:
             answer: object = await self._desk.handle(Cancel(), a_context(event_id, person))
         except PersonError as refusal:
             answer = type(refusal).__name__
-        said = answer.job_id if isinstance(answer, CancelAccepted) else answer
-        append(self._folder / "withdrawn.log", f"{event_id} {said}")
-        await asyncio.sleep(0.003)  # sent, and not yet finished
+        content = answer.job_id if isinstance(answer, CancelAccepted) else answer
+        append(self._folder / "withdrawn.log", f"{event_id} {content}")
+        await asyncio.sleep(0.003)  # the answer is sent, and the event is not yet finished
 
     async def _answer(self, number: int) -> str:
         person, kind = f"person-{number // 5}", self._kind(number)
@@ -251,9 +250,9 @@ class _Platform:
         assert isinstance(receipt, Receipt)
         append(self._folder / "answered.log", f"{number} {receipt.job_id}")
         await self._desk.store_placeholder(receipt.job_id, a_context(str(number), person).address)
-        if kind in (Kind.WITHDRAWN, Kind.RECALLED):
-            await self.cancel(receipt.job_id if kind is Kind.WITHDRAWN else "", person)
-        if kind is Kind.AGAIN:
+        if kind in (Kind.CANCELLED_BY_ID, Kind.CANCELLED_NEWEST):
+            await self.cancel(receipt.job_id if kind is Kind.CANCELLED_BY_ID else "", person)
+        if kind is Kind.REROLLED:
             friend = a_context(f"again-{number}", f"friend-{number}")
             with contextlib.suppress(PersonError):
                 await self._desk.handle(Reroll(receipt.job_id), friend)
@@ -264,19 +263,19 @@ class _Platform:
         return Kind.POISON if is_poison else ROUND[number % len(ROUND)]
 
     async def _link_and_unlink(self) -> None:
-        """Link somebody with the page, and sometimes unlink them again."""
+        """Link a person with the page, and sometimes unlink them again."""
         name = f"person-{self._random.randrange(1 + self._events // 5)}"
         issued = await self._desk.handle(Link(), a_context("link", name))
         assert isinstance(issued, LinkCode)
-        with contextlib.suppress(PersonError):  # they were one already
-            for turn in range(2):
-                context = a_context(f"{issued.code} {turn}", name, platform=Platform.WEB)
+        with contextlib.suppress(PersonError):  # they are already linked
+            for step in range(2):
+                context = a_context(f"{issued.code} {step}", name, platform=Platform.WEB)
                 await self._desk.handle(Link(issued.code), context)
         if self._random.random() < 0.5:
             with contextlib.suppress(PersonError):
                 await self._desk.handle(Unlink(), a_context("unlink", name, platform=Platform.WEB))
 
-    async def _look_around(self) -> None:
+    async def _send_read_only_commands(self) -> None:
         """Send commands that change no job."""
         await self._desk.handle(Quota(), a_context("quota", "person-0"))
         await self._desk.handle(LoraList(), a_context("list", "person-0"))
@@ -288,6 +287,6 @@ def _command(number: int, kind: Kind) -> Draw:
     return Draw(
         prompt=f"{kind} {number}",
         count=1 + number % 3,
-        loras=(LoraWish("nobody has this"),) if kind is Kind.NAMELESS else (),
+        loras=(LoraWish("unknown"),) if kind is Kind.UNKNOWN_LORA else (),
         size=PixelSize(1024, 1024) if kind is Kind.TOO_LARGE else None,
     )

@@ -1,4 +1,4 @@
-"""The table of figures: on the screen, and in a Markdown file where a new measurement replaces the old."""
+"""The table of measured rows: on the screen, and in a Markdown file where a new line replaces the old one."""
 
 import os
 import platform
@@ -19,7 +19,7 @@ RULE = "| --- | --- | --- | --- | --- | --- | --- |"
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class TableLine:
     """One measured row."""
 
     row: Row
@@ -36,23 +36,23 @@ class Line:
 
 
 def machine() -> str:
-    """What the figures were measured on."""
+    """Describe the machine of the measurement."""
     return f"{os.cpu_count()} cores, CPython {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
 
 
-def show(lines: list[Line], form: str) -> None:
+def show(lines: list[TableLine], form: str) -> None:
     """Print the table."""
-    table = Table(title=f"Nothing lost, nothing charged twice: the {form} form on {machine()}")
+    table = Table(title=f"Nothing lost, nothing charged twice: {form} form, {machine()}")
     for title in ("row", "test", "to reach", "measured", "", "took"):
         table.add_column(title, overflow="fold")
     for line in lines:
         row = line.row
-        table.add_row(row.number, row.what, row.reach, line.measured.said, line.verdict, line.took)
+        table.add_row(row.number, row.test, row.target, line.measured.figures, line.verdict, line.took)
     Console(width=None if Console().is_terminal else 160, markup=False).print(table)
 
 
-def write(lines: list[Line], path: Path) -> None:
-    """Put these lines into the table of this Markdown file, in place of earlier ones of the same rows.
+def write(lines: list[TableLine], path: Path) -> None:
+    """Write these lines into the table of a Markdown file; they replace the lines with the same row number.
 
     Raises:
         ValueError: The file has no such table.
@@ -62,18 +62,18 @@ def write(lines: list[Line], path: Path) -> None:
         raise ValueError(f"{path}: no table that begins with {HEAD}")
     rest = after.splitlines(keepends=True)
     old = list(takewhile(lambda line: line.startswith("|"), rest))
-    standing = {line.split("|")[1].strip(): line for line in old}
-    standing |= {line.row.number: f"{_markdown(line)}\n" for line in lines}
+    by_number = {line.split("|")[1].strip(): line for line in old}
+    by_number |= {line.row.number: f"{_markdown(line)}\n" for line in lines}
     order = {row.number: row.order for row in all_rows()}
-    numbers = sorted(standing, key=lambda number: order.get(number, (10**6, number)))
-    table = "".join(standing[number] for number in numbers)
+    numbers = sorted(by_number, key=lambda number: order.get(number, (10**6, number)))
+    table = "".join(by_number[number] for number in numbers)
     path.write_text(f"{before}{head}{table}{''.join(rest[len(old) :])}", encoding="utf-8")
 
 
-def _markdown(line: Line) -> str:
+def _markdown(line: TableLine) -> str:
     day = datetime.fromtimestamp(time.time(), tz=UTC).strftime("%Y-%m-%d")
     row = line.row
     return (
-        f"| {row.number} | {row.what} | {row.reach} | {line.measured.said} | {line.verdict} "
+        f"| {row.number} | {row.test} | {row.target} | {line.measured.figures} | {line.verdict} "
         f"| {line.took} | {day} |"
     )

@@ -1,4 +1,4 @@
-"""The figures about the chats and the whole bot, in their short form."""
+"""The rows of the chats and of the whole bot, in their short form."""
 
 from pathlib import Path
 

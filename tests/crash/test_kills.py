@@ -1,4 +1,4 @@
-"""The figures about processes that are killed, in their short form."""
+"""The rows of killed processes, in their short form."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""All other figures of the promise in their short form; ``make crash`` measures the long one."""
+"""All other rows in their short form; ``make crash`` measures the long form."""
 
 from importlib import import_module
 from pathlib import Path
@@ -10,11 +10,11 @@ from tests.crash import rows
 from tests.crash.rows import Row
 from tests.crash.short_form import check, parameters
 
-FILES_OF_THEIR_OWN = {"kills", "chats"}  # test_kills.py and test_chats.py
+IN_OTHER_FILES = {"kills", "chats"}  # test_kills.py and test_chats.py
 OTHERS = [
     import_module(f"{rows.__name__}.{module.name}")
     for module in iter_modules(rows.__path__)
-    if module.name not in FILES_OF_THEIR_OWN
+    if module.name not in IN_OTHER_FILES
 ]
 
 

@@ -1,7 +1,7 @@
-"""Kills the whole bot again and again while people of both platforms use it, and checks the laws afterwards.
+"""Kill the whole bot repeatedly while people of both platforms use it, then check the laws.
 
-Only the card's work is fake: the process, its packages, discord.py, python-telegram-bot and SQLite are real.
-The platforms are fakes that outlive the bot and remember what people saw.
+Only the renderer is fake: the process, its packages, discord.py, python-telegram-bot and SQLite are real.
+The platforms are fakes that outlive the bot and record what people see.
 """
 
 import asyncio
@@ -26,13 +26,13 @@ from tests.fakes.telegram_server import TelegramServer
 from tests.fakes.telegram_world import Group, Person, Sent
 from tests.unit.engine.folders import write_model
 
-PEOPLE = 6  # at least; a chat takes a message a second, and that in real time
-MESSAGES_A_PERSON = 50  # at most, so that all is done in time
+PEOPLE = 6  # at least; a chat accepts one message per second of real time
+MESSAGES_A_PERSON = 50  # at most, so that the run ends in time
 READY_S = 30.0
 ALL_DONE_S = 300.0
-GROUPS = 200  # each takes 20 messages a minute, and that in real time
+GROUPS = 200  # each accepts 20 messages per minute of real time
 STARTS = "discord-starts.json"
-SPAN_S = 0.35  # after a bot is there; half of the kills come while it starts
+SPAN_S = 0.35  # after the bot has connected; half of the kills happen while it starts
 START_SPAN_S = 0.6
 UNFINISHED = (
     "Got it",
@@ -54,14 +54,14 @@ class SimulatedPeople:
     interactions: list[Interaction] = field(default_factory=list)
     messages: list[tuple[int, int]] = field(default_factory=list)  # chat id, message id
     is_on_discord: bool = True
-    people: int = PEOPLE
+    number: int = PEOPLE
 
     async def act(self) -> None:
         """Do one random action of a person."""
         chance = self.random.random()
         count = self.random.choice((1, 1, 2, 3))
         if chance < 0.4 or not self.is_on_discord:
-            person = Person(self.random.randint(11, 10 + self.people))
+            person = Person(self.random.randint(11, 10 + self.number))
             is_group = self.random.random() < 0.1
             group = Group(-100_200 - self.random.randrange(GROUPS)) if is_group else None
             text = f"a fox -n {count}"
@@ -72,7 +72,7 @@ class SimulatedPeople:
             await self._act_on_discord(chance, count)
 
     async def _act_on_discord(self, chance: float, count: int) -> None:
-        user_id = str(900_000_000_000_000_030 + self.random.randint(1, self.people))
+        user_id = str(900_000_000_000_000_030 + self.random.randint(1, self.number))
         try:
             if chance < 0.85 or not self.interactions:
                 options = {"prompt": "a face", "count": count, "private": self.random.random() < 0.2}
@@ -106,7 +106,7 @@ class Finding:
     messages: int
     jobs: int
     broken: tuple[str, ...]
-    doubled: tuple[str, ...]
+    shown_twice: tuple[str, ...]
     orphans: int
     left_open: int
     seconds: float
@@ -146,10 +146,15 @@ async def kill_repeatedly(
     async with (
         FakeDiscord() as discord,
         TelegramServer() as telegram,
-        open_fork_server(folder / "said.log") as server,
+        open_fork_server(folder / "bots.log") as server,
     ):
-        people = max(PEOPLE, kills * acts_each // MESSAGES_A_PERSON)
-        crowd = SimulatedPeople(random, discord, telegram, is_on_discord=is_on_discord, people=people)
+        people = SimulatedPeople(
+            random,
+            discord,
+            telegram,
+            is_on_discord=is_on_discord,
+            number=max(PEOPLE, kills * acts_each // MESSAGES_A_PERSON),
+        )
         model = write_model(folder / "model")
         environ = environment(folder, model, discord, telegram)
         if not is_on_discord:
@@ -157,24 +162,24 @@ async def kill_repeatedly(
         met_ready = done = 0
         while done < kills and time.monotonic() - began_s < within_s:
             done += 1
-            met_ready += await _run_and_kill(server, environ, crowd, acts_each)
+            met_ready += await _run_and_kill(server, environ, people, acts_each)
         pid = await start_bot(server, environ)
         try:
-            broken = await _wait_until_done(crowd, folder)
-            doubled = _doubled(folder, crowd)
-            left_open = await _ask_for_missing_albums(crowd)
-            broken += await _wait_until_done(crowd, folder)
+            broken = await _wait_until_done(people, folder)
+            shown_twice = _shown_twice(folder, people)
+            left_open = await _ask_for_missing_albums(people)
+            broken += await _wait_until_done(people, folder)
         finally:
             if is_alive(pid):
                 await kill(pid)
-        broken += _broken_laws(folder, crowd)
+        broken += _broken_laws(folder, people)
         jobs = _count(folder, "SELECT count(*) FROM job")
-        orphans = _orphans(crowd)
-    if said := (folder / "said.log").read_text(errors="replace").strip():
-        broken.append(f"a bot ended by itself: {said[-300:]!r}")
+        orphans = _orphans(people)
+    if output := (folder / "bots.log").read_text(errors="replace").strip():
+        broken.append(f"a bot ended by itself: {output[-300:]!r}")
     seconds = time.monotonic() - began_s
     return Finding(
-        done, met_ready, len(crowd.messages), jobs, tuple(broken), doubled, orphans, left_open, seconds
+        done, met_ready, len(people.messages), jobs, tuple(broken), shown_twice, orphans, left_open, seconds
     )
 
 
@@ -203,27 +208,27 @@ async def start_bot(server: ForkServer, environ: dict[str, str]) -> int:
 
 
 async def _run_and_kill(
-    server: ForkServer, environ: dict[str, str], crowd: SimulatedPeople, acts: int
+    server: ForkServer, environ: dict[str, str], people: SimulatedPeople, acts: int
 ) -> bool:
     """Start a bot and kill it; return whether it had connected to the platforms."""
-    random = crowd.random
-    polls, identified = len(crowd.telegram.named("getUpdates")), len(crowd.discord.gateway.identified)
+    random = people.random
+    polls, identified = len(people.telegram.named("getUpdates")), len(people.discord.gateway.identified)
 
     def is_ready() -> bool:
-        polled = len(crowd.telegram.named("getUpdates")) > polls
-        return polled and (len(crowd.discord.gateway.identified) > identified or not crowd.is_on_discord)
+        polled = len(people.telegram.named("getUpdates")) > polls
+        return polled and (len(people.discord.gateway.identified) > identified or not people.is_on_discord)
 
     pid = await start_bot(server, environ)
     try:
         if random.random() < 0.3:
-            for _ in range(1 if crowd.is_on_discord else acts):
-                await crowd.act()
+            for _ in range(1 if people.is_on_discord else acts):
+                await people.act()
             await asyncio.sleep(random.uniform(0, START_SPAN_S))
         else:
             await until(is_ready, READY_S)
             end_s = time.monotonic() + random.uniform(0, SPAN_S)
             for _ in range(acts):
-                await crowd.act()
+                await people.act()
                 await asyncio.sleep(max(0, random.uniform(0, (end_s - time.monotonic()) / 2)))
             await asyncio.sleep(max(0, end_s - time.monotonic()))
     finally:
@@ -233,52 +238,52 @@ async def _run_and_kill(
     return was_ready
 
 
-async def _wait_until_done(crowd: SimulatedPeople, folder: Path) -> list[str]:
+async def _wait_until_done(people: SimulatedPeople, folder: Path) -> list[str]:
     """Wait until all work is done; return the problems."""
     try:
         async with asyncio.timeout(ALL_DONE_S):
-            while _is_busy(crowd, folder):  # noqa: ASYNC110 - another process does the work
+            while _is_busy(people, folder):  # noqa: ASYNC110 - another process does the work
                 await asyncio.sleep(0.1)
     except TimeoutError:
         return ["not everything was done in time"]
     return []
 
 
-def _is_busy(crowd: SimulatedPeople, folder: Path) -> bool:
+def _is_busy(people: SimulatedPeople, folder: Path) -> bool:
     unsettled = "SELECT count(*) FROM inbox WHERE settled = 0"
     unended = "SELECT count(*) FROM job WHERE ended_ms IS NULL"
     undelivered = "SELECT count(*) FROM outbox WHERE state NOT IN ('sent', 'kept')"
     known = "SELECT count(*) FROM origin WHERE platform = 'telegram'"
     return (
-        _count(folder, known) < len(crowd.messages)
+        _count(folder, known) < len(people.messages)
         or _count(folder, unsettled) + _count(folder, unended) + _count(folder, undelivered) > 0
-        or any(_is_thinking(crowd, asked) for asked in crowd.interactions)
+        or any(_is_thinking(people, asked) for asked in people.interactions)
     )
 
 
-def _is_thinking(crowd: SimulatedPeople, asked: Interaction) -> bool:
-    message = crowd.discord.messages.get(asked.message_id)
+def _is_thinking(people: SimulatedPeople, asked: Interaction) -> bool:
+    message = people.discord.messages.get(asked.message_id)
     return message is not None and bool(message["flags"] & LOADING)
 
 
-async def _ask_for_missing_albums(crowd: SimulatedPeople) -> int:
+async def _ask_for_missing_albums(people: SimulatedPeople) -> int:
     """Send /mine for every person whose album may be missing; return the number of open albums."""
-    left_open = [sent for sent in crowd.telegram.world.messages.values() if "/mine sends them" in sent.text]
+    left_open = [sent for sent in people.telegram.world.messages.values() if "/mine sends them" in sent.text]
     missing = set()
     for sent in left_open:
         job_id = dict(sent.buttons).get("Reroll", "").rpartition(":")[2]
-        if not any(job_id in other.file_name for other in crowd.telegram.world.messages.values()):
+        if not any(job_id in other.file_name for other in people.telegram.world.messages.values()):
             missing.add(sent.chat_id)
     for chat_id in missing:
-        for person in [chat_id] if chat_id > 0 else range(11, 11 + crowd.people):
-            crowd.telegram.world.say("/mine", by=Person(person))
-    await crowd.telegram.wake()
+        for person in [chat_id] if chat_id > 0 else range(11, 11 + people.number):
+            people.telegram.world.say("/mine", by=Person(person))
+    await people.telegram.wake()
     if missing:
         await asyncio.sleep(2)
     return len(left_open)
 
 
-def _broken_laws(folder: Path, crowd: SimulatedPeople) -> list[str]:
+def _broken_laws(folder: Path, people: SimulatedPeople) -> list[str]:
     with sqlite3.connect(folder / "sugarbot.db") as database:
         broken = []
         for law, against in LAWS.items():
@@ -291,34 +296,34 @@ def _broken_laws(folder: Path, crowd: SimulatedPeople) -> list[str]:
             for platform, event, job in database.execute("SELECT platform, event_id, job FROM origin")
         }
     database.close()
-    for chat_id, message_id in crowd.messages:
+    for chat_id, message_id in people.messages:
         if ("telegram", f"{chat_id}:{message_id}") not in origins:
             broken.append(f"lost: telegram message {message_id}")
-    for asked in crowd.interactions:
-        broken += _broken_by_interaction(crowd, asked, origins.get(("discord", asked.interaction_id)))
-    shown = _shown(crowd)
+    for asked in people.interactions:
+        broken += _broken_by_interaction(people, asked, origins.get(("discord", asked.interaction_id)))
+    shown = _shown(people)
     for job, count in _pictures(folder).items():
         if shown[job] < count:
             broken.append(f"{count} pictures of {job}, of which {shown[job]} are shown")
-    for sent in crowd.telegram.world.messages.values():
-        if sent.text.startswith(UNFINISHED) and not _is_orphan(crowd, sent):
+    for sent in people.telegram.world.messages.values():
+        if sent.text.startswith(UNFINISHED) and not _is_orphan(people, sent):
             broken.append(f"never ended: {sent.text[:40]!r}")
     return broken
 
 
-def _broken_by_interaction(crowd: SimulatedPeople, asked: Interaction, job: str | None) -> list[str]:
+def _broken_by_interaction(people: SimulatedPeople, asked: Interaction, job: str | None) -> list[str]:
     if not asked.callbacks:
         return [f"charged though never acknowledged: {job}"] if job else []
     if job is None:
         return [f"lost: acknowledged interaction {asked.interaction_id}"]
-    text = crowd.discord.messages[asked.message_id]["content"]
+    text = people.discord.messages[asked.message_id]["content"]
     return [f"never ended: {job}: {text!r}"] if not text or text.startswith(UNFINISHED) else []
 
 
-def _doubled(folder: Path, crowd: SimulatedPeople) -> tuple[str, ...]:
+def _shown_twice(folder: Path, people: SimulatedPeople) -> tuple[str, ...]:
     """Jobs of which people see more pictures than exist, without a request to see them again."""
     pictures = _pictures(folder)
-    return tuple(job for job, shown in _shown(crowd).items() if shown > pictures[job])
+    return tuple(job for job, shown in _shown(people).items() if shown > pictures[job])
 
 
 def _pictures(folder: Path) -> Counter[str]:
@@ -329,23 +334,23 @@ def _pictures(folder: Path) -> Counter[str]:
         database.close()
 
 
-def _shown(crowd: SimulatedPeople) -> Counter[str]:
+def _shown(people: SimulatedPeople) -> Counter[str]:
     """The number of visible pictures of each job on both platforms."""
-    names = [sent.file_name for sent in crowd.telegram.world.messages.values() if sent.file_name]
-    for message in crowd.discord.messages.values():
+    names = [sent.file_name for sent in people.telegram.world.messages.values() if sent.file_name]
+    for message in people.discord.messages.values():
         names += [one["filename"] for one in message["attachments"]]
     return Counter(name.split("-")[1] for name in names)
 
 
-def _orphans(crowd: SimulatedPeople) -> int:
+def _orphans(people: SimulatedPeople) -> int:
     """The number of abandoned placeholders: another one belongs to the same message."""
-    return sum(_is_orphan(crowd, sent) for sent in crowd.telegram.world.messages.values())
+    return sum(_is_orphan(people, sent) for sent in people.telegram.world.messages.values())
 
 
-def _is_orphan(crowd: SimulatedPeople, sent: Sent) -> bool:
+def _is_orphan(people: SimulatedPeople, sent: Sent) -> bool:
     same = [
         other
-        for other in crowd.telegram.world.messages.values()
+        for other in people.telegram.world.messages.values()
         if (other.chat_id, other.reply_to) == (sent.chat_id, sent.reply_to) and other is not sent
     ]
     return sent.kind == "text" and sent.text.startswith(UNFINISHED) and bool(same)

@@ -1,4 +1,4 @@
-"""The whole bot is killed while it sends an answer to Discord; after the next start each has arrived."""
+"""Kill the whole bot while it sends an answer to Discord: after the next start each answer arrives."""
 
 import asyncio
 import contextlib
@@ -59,7 +59,7 @@ async def _run(folder: Path, plan: list[tuple[str, str]]) -> Finding:
     async with (
         FakeDiscord() as discord,
         TelegramServer() as telegram,
-        open_fork_server(folder / "said.log") as server,
+        open_fork_server(folder / "bots.log") as server,
     ):
         model = write_model(folder / "model")
         environ = whole_bot.environment(folder, model, discord, telegram)
@@ -135,7 +135,7 @@ class Bot:
 
 
 def _is_about(request: Request, discord: FakeDiscord) -> bool:
-    """Whether it belongs to the last act, and not to pictures of an earlier one."""
+    """Whether the request belongs to the last act, and not to pictures of an earlier one."""
     reference = (request.body or {}).get("message_reference") or {}
     is_reply = str(reference.get("message_id")) == next(reversed(discord.person_messages), "")
     return is_reply or f"/{next(reversed(discord.interactions))}/" in f"{request.path}/"

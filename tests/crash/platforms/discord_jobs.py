@@ -31,7 +31,7 @@ from tests.fakes.renderer import FakeRenderer
 RULES = Rules(allow=frozenset({f"discord:{discord_payloads.GUILD_ID}"}), daily_credits=10_000, max_waiting=99)
 ALL_S = 400.0
 CLOSED_CHANNEL = "900000000000000021"
-STORM = (  # status, after the action, seconds to wait, how often among 100 requests
+FAULT_RATES = (  # status, after the action, seconds to wait, how often among 100 requests
     (429, False, 0.05, 15),
     (500, False, 0.0, 3),
     (502, True, 0.0, 15),
@@ -48,7 +48,7 @@ class Clock:
         return time.time_ns() // 1_000_000 + self.ahead_ms
 
 
-class PatientRenderer(FakeRenderer):
+class BlockedRenderer(FakeRenderer):
     """Draws nothing before ``may_draw``."""
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ class Application:
 
     discord: FakeDiscord
     store: Store
-    renderer: PatientRenderer
+    renderer: BlockedRenderer
     clock: Clock
 
     async def ask(self, jobs: int, **where: Any) -> list[Interaction]:
@@ -101,7 +101,7 @@ class Application:
 
 @asynccontextmanager
 async def running_bot(folder: Path) -> AsyncIterator[Application]:
-    clock, renderer = Clock(), PatientRenderer()
+    clock, renderer = Clock(), BlockedRenderer()
     async with FakeDiscord() as discord:
         store = await open_store(folder / "sugarbot.db", MIGRATIONS)
         desk = build_desk(
@@ -151,7 +151,7 @@ class Late:
 
 
 async def late(folder: Path, jobs: int) -> Late:
-    """Half of the jobs wait in the twelfth minute; the other half ends in the sixteenth."""
+    """Let half of the jobs wait in the twelfth minute; the other half ends in the sixteenth."""
     with patch.object(placeholders, "CHECK_INTERVAL_S", 0.1):
         return await _late(folder, jobs)
 
@@ -176,7 +176,7 @@ async def _late(folder: Path, jobs: int) -> Late:
 
 
 @dataclass(frozen=True)
-class Stormy:
+class FaultFinding:
     """The outcome for jobs during many faults; ``refused`` counts responses of 401, 403 and 429."""
 
     jobs: int
@@ -188,14 +188,14 @@ class Stormy:
     faults: int
 
 
-async def stormy(folder: Path, jobs: int, seed: int = 1) -> Stormy:
-    """A third of the requests meets a fault and half of the answers are closed; then nobody accepts any."""
+async def run_with_faults(folder: Path, jobs: int, seed: int = 1) -> FaultFinding:
+    """Let a third of the requests fail and half of the answers expire; then close all channels."""
     random, faults = Random(seed), 0
 
-    def storm(request: Request) -> Fault | None:
+    def inject(request: Request) -> Fault | None:
         nonlocal faults
         chance = random.randrange(100)
-        for status, after, wait_s, share in STORM:
+        for status, after, wait_s, share in FAULT_RATES:
             if chance < share and "/callback" not in request.path:
                 faults += 1
                 return Fault(request.method, "", status, after=after, retry_after_s=wait_s)
@@ -205,19 +205,20 @@ async def stormy(folder: Path, jobs: int, seed: int = 1) -> Stormy:
     async with running_bot(folder) as bot:
         for asked in (await bot.ask(jobs))[::2]:
             asked.expired = True  # so ordinary messages meet faults, too
-        bot.discord.storm = storm
+        bot.discord.storm = inject
         bot.renderer.may_draw.set()
         await bot.all_delivered()
         bot.discord.storm = None
         shown = bot.pictures()
         refused = _refused(bot.discord)
-        kept = await _nobody_takes_messages(bot, jobs)
+        kept = await _close_all_channels(bot, jobs)
         most = _refused(bot.discord)
-    once, twice = (sum(is_so(times) for times in shown.values()) for is_so in (_once, _more))
-    return Stormy(jobs, refused, most, once, twice, kept, faults)
+    once = sum(times == 1 for times in shown.values())
+    twice = sum(times > 1 for times in shown.values())
+    return FaultFinding(jobs, refused, most, once, twice, kept, faults)
 
 
-async def _nobody_takes_messages(bot: Application, jobs: int) -> int:
+async def _close_all_channels(bot: Application, jobs: int) -> int:
     """Add as many jobs in a channel that closes meanwhile, of people who accept no direct messages."""
     bot.renderer.may_draw.clear()
     asked = await bot.ask(jobs, channel_id=CLOSED_CHANNEL)
@@ -237,11 +238,3 @@ async def _nobody_takes_messages(bot: Application, jobs: int) -> int:
 
 def _refused(discord: FakeDiscord) -> int:
     return sum(discord.statuses[status] for status in (401, 403, 429))
-
-
-def _once(times: int) -> bool:
-    return times == 1
-
-
-def _more(times: int) -> bool:
-    return times > 1

@@ -73,7 +73,7 @@ def is_alive(pid: int) -> bool:
 async def wait_for_end(pid: int, timeout_s: float = END_S) -> None:
     """Return when the process is gone."""
     async with asyncio.timeout(timeout_s):
-        while is_alive(pid):  # noqa: ASYNC110 - it is no child of ours that could be waited for
+        while is_alive(pid):  # noqa: ASYNC110 - only a parent can wait for the process
             await asyncio.sleep(0.002)
 
 
@@ -83,7 +83,7 @@ async def kill(pid: int) -> None:
 
 
 class FakeHost:
-    """Replaces ``engine.host.Host`` by a renderer without a worker process; it fails now and then."""
+    """Replaces ``engine.host.Host`` by a renderer without a worker process; it fails sometimes."""
 
     def __init__(self, config: Any, *, fails: bool = True) -> None:
         from tests.fakes.renderer import FakeRenderer
@@ -139,10 +139,10 @@ def run_bot(environ: dict[str, str]) -> None:
         case "child":
             bot.app.Host = partial(bot.app.Host, module=FAKE_CHILD)  # type: ignore[assignment, misc]
     lags = environ.pop("TEST_LAGS", "")
-    asyncio.run(_run_with_lags(serve.run(load_settings(environ=environ)), lags))
+    asyncio.run(_run_and_record_lags(serve.run(load_settings(environ=environ)), lags))
 
 
-async def _run_with_lags(work: Coroutine[Any, Any, int], lags: str) -> None:
+async def _run_and_record_lags(work: Coroutine[Any, Any, int], lags: str) -> None:
     """Run the work and record every few milliseconds how late the loop is."""
     if not lags:
         await work
@@ -181,7 +181,7 @@ def main() -> None:
     import bot.cli.serve  # noqa: F401
     import tests.fakes.renderer  # noqa: F401
 
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the bots
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # this process does not wait for the bots
     print("ready", flush=True)
     for line in sys.stdin:
         if pid := os.fork():

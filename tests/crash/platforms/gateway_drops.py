@@ -57,7 +57,7 @@ def drops(folder: Path, count: int, seed: int = 1) -> Drops:
 
 async def _drops(folder: Path, count: int, random: Random) -> Drops:
     desk, back_s = ScriptedDesk(answer), list[float]()
-    must, may = list[Interaction](), list[Interaction]()
+    required, optional = list[Interaction](), list[Interaction]()
     async with FakeDiscord() as discord:
         discord.gateway.heartbeat_ms = HEARTBEAT_MS
         discord.gateway.repeats = 2  # a resume that starts a little early
@@ -76,10 +76,10 @@ async def _drops(folder: Path, count: int, random: Random) -> Drops:
             for _ in range(count):
                 config.identifies_file.unlink(missing_ok=True)  # each drop is a day after the one before
                 way = random.choice(WAYS)
-                await _ask(discord, must if way != "op 9" else may)
-                back_s.append(await _drop(discord, way, must if way != "op 9" else may, random))
+                await _ask(discord, required if way != "op 9" else optional)
+                back_s.append(await _drop(discord, way, required if way != "op 9" else optional, random))
                 assert not serving.done(), "the session ended"
-            await until(lambda: {one.interaction_id for one in must} <= _handled(desk), BACK_S)
+            await until(lambda: {one.interaction_id for one in required} <= _handled(desk), BACK_S)
             serving.cancel()
             await asyncio.gather(serving, return_exceptions=True)
         except TimeoutError:
@@ -88,8 +88,8 @@ async def _drops(folder: Path, count: int, random: Random) -> Drops:
             await chat.close()
     handled = Counter(context.event_id for _, context in desk.handled)
     twice = sum(times > 1 for times in handled.values())
-    lost = len({one.interaction_id for one in must} - set(handled))
-    return Drops(len(must) + len(may), twice, lost, tuple(sorted(back_s)))
+    lost = len({one.interaction_id for one in required} - set(handled))
+    return Drops(len(required) + len(optional), twice, lost, tuple(sorted(back_s)))
 
 
 def _handled(desk: ScriptedDesk) -> set[str]:

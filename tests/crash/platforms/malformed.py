@@ -57,12 +57,12 @@ def mutations(bases: Sequence[Any]) -> st.SearchStrategy[Any]:
     def change(chosen: tuple[Any, list[tuple[int, Any]]]) -> Any:
         value = copy.deepcopy(chosen[0])
         for number, junk in chosen[1]:
-            if places := list(_parts(value)):
-                where, key = places[number % len(places)]
+            if parts := list(_parts(value)):
+                parent, key = parts[number % len(parts)]
                 if junk is REMOVED:
-                    del where[key]
+                    del parent[key]
                 else:
-                    where[key] = junk
+                    parent[key] = junk
         return value
 
     return st.tuples(st.sampled_from(bases), st.lists(spots, min_size=1, max_size=4)).map(change)
@@ -154,7 +154,7 @@ async def _on_telegram(count: int, found: Counter[str]) -> None:
         serving = asyncio.create_task(chat.serve(), name="telegram serve")
 
         async def check(content: Any) -> None:
-            said, lines = len(server.calls), len(log.lines)
+            calls, lines = len(server.calls), len(log.lines)
             settled = len(desk.settled)
             chat._rate_limiter._chats.clear()  # as if each came a minute after the previous one
             chat._rate_limiter._all_sent_at_s.clear()
@@ -163,7 +163,7 @@ async def _on_telegram(count: int, found: Counter[str]) -> None:
             await _until(lambda: len(desk.settled) > settled or serving.done())
             if serving.done():
                 serving.result()
-            answers = [call for call in server.calls[said:] if call.method != "getUpdates"]
+            answers = [call for call in server.calls[calls:] if call.method != "getUpdates"]
             found[_classify("telegram", bool(answers), log.lines[lines:])] += 1
             server.calls.clear()
 
@@ -270,7 +270,7 @@ def _classify(platform: str, answered: bool, lines: Sequence[str]) -> str:
 async def _until(is_so: Callable[[], Any]) -> None:
     try:
         async with asyncio.timeout(TIMEOUT_S):
-            while not is_so():  # noqa: ASYNC110 - the code under test rings no bell
+            while not is_so():  # noqa: ASYNC110 - the code under test sets no event
                 await asyncio.sleep(0)
     except TimeoutError:
         raise AssertionError(f"never done with: {asyncio.all_tasks()}") from None

@@ -53,7 +53,7 @@ async def _run(folder: Path, plan: list[str]) -> Finding:
     async with (
         FakeDiscord() as discord,
         TelegramServer() as telegram,
-        open_fork_server(folder / "said.log") as server,
+        open_fork_server(folder / "bots.log") as server,
     ):
         environ = whole_bot.environment(folder, write_model(folder / "model"), discord, telegram)
         del environ["DISCORD_TOKEN"]
@@ -70,7 +70,7 @@ async def _run(folder: Path, plan: list[str]) -> Finding:
 async def _killed(
     server: ForkServer, environ: dict[str, str], telegram: TelegramServer, pid: int, name: str, by: Person
 ) -> tuple[int, bool]:
-    """Kill the bot during one answer and start it again; returns the new process and whether it answered."""
+    """Kill the bot during one answer and start it again; return the new process and whether it answered."""
     method, act = ACTS[name]
     world = telegram.world
     asked, seen = len(telegram.named(method)), _answers(world)

@@ -27,8 +27,8 @@ from tests.fakes.telegram_server import TOKEN, Call, Fault, TelegramServer
 from tests.fakes.telegram_world import Refusal, Sent
 
 GROUP_ID = -100_200
-ALL_S = 4 * 3_600.0  # of that clock
-STORM = 0.4
+ALL_S = 4 * 3_600.0  # of the loop's clock
+FAULT_RATE = 0.4
 RULES = Rules(allow=frozenset({"telegram:*"}), daily_credits=10_000, max_waiting=10_000)
 
 
@@ -64,8 +64,8 @@ async def _flood(folder: Path, jobs: int) -> Flood:
 
 
 @dataclass(frozen=True)
-class Stormy:
-    """The deliveries after a storm of faults."""
+class FaultFinding:
+    """The deliveries after many faults."""
 
     pictures: int
     shown: int
@@ -74,17 +74,17 @@ class Stormy:
     faults: int
 
 
-def stormy(folder: Path, jobs: int, seed: int = 1) -> Stormy:
+def run_with_faults(folder: Path, jobs: int, seed: int = 1) -> FaultFinding:
     """Let four of ten requests fail: refused for a while, failed, or done with the answer lost."""
-    return run(_stormy(folder, jobs, Random(seed)))
+    return run(_run_with_faults(folder, jobs, Random(seed)))
 
 
-async def _stormy(folder: Path, jobs: int, random: Random) -> Stormy:
+async def _run_with_faults(folder: Path, jobs: int, random: Random) -> FaultFinding:
     server, faults = TelegramServer(), 0
 
-    def storm(call: Call) -> Fault | None:
+    def inject(call: Call) -> Fault | None:
         nonlocal faults
-        if random.random() > STORM or not call.method.startswith(("send", "edit")):
+        if random.random() > FAULT_RATE or not call.method.startswith(("send", "edit")):
             return None
         faults += 1
         kind = random.randrange(3)
@@ -94,7 +94,7 @@ async def _stormy(folder: Path, jobs: int, random: Random) -> Stormy:
 
     wanted: dict[str, int] = {}
     async with _open_desk(folder, server) as harness:
-        server.storm = storm
+        server.storm = inject
         for number in range(jobs):
             count = random.choice((1, 2))
             job_id = await _accept(
@@ -106,7 +106,7 @@ async def _stormy(folder: Path, jobs: int, random: Random) -> Stormy:
         kept = await harness.store._run("SELECT job FROM outbox WHERE state = 'kept'")
     shown = _pictures(server)
     twice = sum(shown[job_id] > count for job_id, count in wanted.items())
-    return Stormy(sum(wanted.values()), sum(shown.values()), twice, len(kept), faults)
+    return FaultFinding(sum(wanted.values()), sum(shown.values()), twice, len(kept), faults)
 
 
 @asynccontextmanager
@@ -131,7 +131,7 @@ async def _accept(
     *,
     has_placeholder: bool = True,
 ) -> str:
-    """A job of this chat, as the adapter leaves it after it sent the placeholder."""
+    """Accept a job of this chat as the adapter does; return its id."""
     address = ChatAddress(chat_id, reply_to=number + 1)
     if has_placeholder:
         address = replace(address, message_id=10_000 + number)
@@ -172,16 +172,16 @@ class LoopClock(FakeClock):
 
 @contextmanager
 def _without_sockets(server: TelegramServer, loop: VirtualLoop) -> Iterator[None]:
-    """Run the adapter on this server and clock; the clock stands still during SQLite's work."""
+    """Run the adapter on this server and clock; the clock stops during SQLite's work."""
     execute = aiosqlite.Connection._execute
 
-    async def waited_for(connection: Any, *arguments: Any, **named: Any) -> Any:
+    async def execute_outside(connection: Any, *arguments: Any, **named: Any) -> Any:
         with loop.outside():
             return await execute(connection, *arguments, **named)
 
     with (
         patch.object(adapter, "_make_client", lambda *_, **__: DirectRequest(server)),
         patch.object(adapter, "RateLimiter", lambda: RateLimiter(loop.time)),
-        patch.object(aiosqlite.Connection, "_execute", waited_for),
+        patch.object(aiosqlite.Connection, "_execute", execute_outside),
     ):
         yield

@@ -1,7 +1,7 @@
-"""Hours in seconds: an event loop whose clock jumps to the next timer as soon as nothing else is to be done.
+"""Hours in seconds: an event loop whose clock jumps to the next timer as soon as no other work is left.
 
-For code without sockets. Work in other threads is waited for in real time: the loop sees what
-``run_in_executor`` is given, and what is done ``outside``.
+For code without sockets. The loop waits for work in other threads in real time; it knows the work of
+``run_in_executor`` and of ``outside`` blocks.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ LOOK_AGAIN_S = 0.05
 
 
 class _JumpingSelector(selectors.DefaultSelector):
-    """Waits for nothing but threads."""
+    """Waits only for threads."""
 
     loop: "VirtualLoop"
 
@@ -31,7 +31,7 @@ class _JumpingSelector(selectors.DefaultSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """Attributes: ``ahead_s`` of the real clock, ``threads`` that are at work."""
+    """An event loop that is ``ahead_s`` ahead of the real clock; ``threads`` are at work."""
 
     def __init__(self) -> None:
         self.ahead_s = 0.0
@@ -51,7 +51,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     @contextmanager
     def outside(self) -> Iterator[None]:
-        """While this block runs, a thread that the loop does not know is waited for."""
+        """Wait in real time while this block runs, because a thread that the loop does not know works."""
         self.threads += 1
         try:
             yield
@@ -63,6 +63,6 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """``asyncio.run`` on such a loop."""
+    """Run the coroutine on a new ``VirtualLoop``."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(work)

@@ -1,7 +1,7 @@
-"""The figures of the promise: each row measures one of them and says whether it reaches what was set.
+"""The rows of the table in ``tests/README.md``: each measures one guarantee and compares it with its target.
 
-One module a group of rows, each with ``ROWS``. ``make crash`` (``python -m tests.crash``) measures them in
-the long form and prints the table; ``tests/crash/test_*.py`` run every row in its short form.
+Each module holds a group of rows in ``ROWS``. ``make crash`` (``python -m tests.crash``) measures their long
+form and prints the table; ``tests/crash/test_*.py`` run the short form of every row.
 """
 
 import re
@@ -14,10 +14,10 @@ from pkgutil import iter_modules
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How far to go, and an empty folder for the files of it.
+    """How much a row does, and an empty folder for its files.
 
     Attributes:
-        share: Of the long form; for a machine with less time.
+        share: The part of the long form to measure, for a machine with less time.
     """
 
     is_long: bool
@@ -25,20 +25,20 @@ class Scale:
     share: float = 1.0
 
     def of(self, short: int, long: int) -> int:
-        """This many times."""
+        """Return how often to repeat a step."""
         return max(short, round(long * self.share)) if self.is_long else short
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What a row found.
+    """The result of a row.
 
     Attributes:
-        said: The figures, as they shall stand in the table.
-        holds: Whether they reach what was set for this scale.
+        figures: The text for the table.
+        holds: Whether the figures reach the target of this scale.
     """
 
-    said: str
+    figures: str
     holds: bool
 
 
@@ -47,26 +47,26 @@ class Row:
     """One line of the table.
 
     Attributes:
-        number: As in the list of figures; a letter may follow where one figure is measured twice.
-        what: The test.
-        reach: The figure to reach, in the long form.
-        run: Measures; starts its own event loop where it needs one.
+        number: Its number in the table; a letter follows if several rows measure one guarantee.
+        test: What the row does.
+        target: The figures that the long form must reach.
+        run: Measures the row; it starts its own event loop if it needs one.
     """
 
     number: str
-    what: str
-    reach: str
+    test: str
+    target: str
     run: Callable[[Scale], Measured]
 
     @property
     def order(self) -> tuple[int, str]:
-        """Rows stand in the order of their numbers."""
+        """The key that sorts rows by number."""
         match = re.fullmatch(r"(\d+)(\w*)", self.number)
         assert match is not None, f"no row number: {self.number}"
         return int(match[1]), match[2]
 
 
 def all_rows() -> tuple[Row, ...]:
-    """The rows of every module of this folder, in order."""
+    """Return the rows of all modules in this folder, sorted."""
     modules = [import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__)]
     return tuple(sorted((row for module in modules for row in module.ROWS), key=lambda row: row.order))

@@ -1,4 +1,4 @@
-"""The row of a disk that takes nothing (full, read-only, failing, locked) and recovers, under one desk."""
+"""The row of a disk that refuses writes (full, read-only, failing, locked) and recovers under one desk."""
 
 import asyncio
 import multiprocessing
@@ -25,25 +25,25 @@ from tests.fakes.renderer import FakeRenderer
 
 RICH = Rules(daily_credits=1_000_000, max_waiting=100)
 MOST_WAITING = 8
-PROMPT = "面" * 800  # the longest: hardly a job finds a page with room for it
+PROMPT = "面" * 800  # the longest prompt, so that hardly a page has room for another job
 
 
 @dataclass
-class Suffered:
-    """What happened to people in one process."""
+class Observed:
+    """What one process observes while its disk fails and recovers."""
 
     receipts: dict[str, str] = field(default_factory=dict)  # event → job
+    newest_job: str = ""
     refused: int = 0
-    is_ill: bool = False
-    newest: str = ""
-    strange: list[str] = field(default_factory=list)
-    told: int = 0
-    sentences: set[str] = field(default_factory=set)
-    laws: list[str] = field(default_factory=list)
+    refusal_texts: set[str] = field(default_factory=set)
+    is_faulty: bool = False
+    delivered: int = 0
+    errors: list[str] = field(default_factory=list)
+    broken_laws: list[str] = field(default_factory=list)
 
 
 async def fill(harness: DeskHarness) -> None:
-    """No page more, and what is free in the others taken by somebody else."""
+    """Allow no new page, and fill the free space of the existing ones."""
     query = harness.store.query
     [(pages,)] = await harness.store._run("PRAGMA page_count")
     await harness.store._run(f"PRAGMA max_page_count = {pages}")
@@ -56,12 +56,12 @@ async def fill(harness: DeskHarness) -> None:
 
 async def make_room(harness: DeskHarness) -> None:
     await harness.store._run("PRAGMA max_page_count = 1000000")
-    async with harness.store.atomic():  # not within a transaction of the desk, which may be rolled back
+    async with harness.store.atomic():  # separate from the desk's transactions, which may be rolled back
         await harness.store._run("DELETE FROM inbox WHERE platform = 'web'")
 
 
 async def forbid(harness: DeskHarness) -> None:
-    """As a file system that was remounted read-only."""
+    """Act like a file system that is remounted read-only."""
     await harness.store._run("PRAGMA query_only = 1")
 
 
@@ -70,16 +70,16 @@ async def allow(harness: DeskHarness) -> None:
 
 
 async def fail(_: DeskHarness) -> None:
-    """Every write of this process beyond the first page fails in the kernel: an I/O error to SQLite."""
+    """Let the kernel refuse each write of this process beyond the first page: an I/O error for SQLite."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
 
 
-async def mend(_: DeskHarness) -> None:
+async def repair(_: DeskHarness) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
 async def lock(harness: DeskHarness) -> None:
-    """As a host's own ``sqlite3`` shell in the middle of a transaction."""
+    """Act like a host's ``sqlite3`` shell in the middle of a transaction."""
     await harness.store._run("PRAGMA busy_timeout = 5")
     _shells[harness.folder] = shell = sqlite3.connect(
         harness.folder / "sugarbot.db", isolation_level=None, timeout=5, check_same_thread=False
@@ -94,134 +94,140 @@ async def unlock(harness: DeskHarness) -> None:
 _shells: dict[Path, sqlite3.Connection] = {}
 _numbers = count()
 
-Turn = Callable[[DeskHarness], Awaitable[None]]
-ILLS: dict[str, tuple[Turn, Turn]] = {
+Change = Callable[[DeskHarness], Awaitable[None]]
+DISK_FAULTS: dict[str, tuple[Change, Change]] = {  # what starts the fault, and what ends it
     "full": (fill, make_room),
     "read-only": (forbid, allow),
-    "failing": (fail, mend),
+    "failing": (fail, repair),
     "locked": (lock, unlock),
 }
 
 
-def ill_disk(scale: Scale) -> Measured:
-    """Take the disk away and give it back under one desk, again and again, for each kind of illness."""
+def faulty_disk(scale: Scale) -> Measured:
+    """Start and end each kind of disk fault repeatedly while one desk works."""
     times = scale.of(3, 100)
-    found = {ill: _in_a_process(scale.folder / ill, ill, times) for ill in ILLS}
-    refused = sum(each.refused for each in found.values())
-    jobs = sum(len(each.receipts) for each in found.values())
-    strange = [f"{ill}: {what}" for ill, each in found.items() for what in (*each.strange, *each.laws)]
-    untold = jobs - sum(each.told for each in found.values())
-    is_said = all(len(each.sentences) == 2 for each in found.values())
-    said = (
-        f"{len(ILLS)} × {times} times ill and well without a restart: {refused:,} refused in both languages, "
-        f"{jobs:,} accepted, {untold} of them not told, {len(strange)} laws broken"
+    observed = {fault: _run_process(scale.folder / fault, fault, times) for fault in DISK_FAULTS}
+    refused = sum(each.refused for each in observed.values())
+    jobs = sum(len(each.receipts) for each in observed.values())
+    broken = [
+        f"{fault}: {error}" for fault, each in observed.items() for error in (*each.errors, *each.broken_laws)
+    ]
+    undelivered = jobs - sum(each.delivered for each in observed.values())
+    has_both_languages = all(len(each.refusal_texts) == 2 for each in observed.values())
+    figures = (
+        f"{len(DISK_FAULTS)} faults × {times} without a restart: {refused:,} requests refused in both "
+        f"languages, {jobs:,} accepted, {undelivered} of them without a result, {len(broken)} laws broken"
     )
-    return Measured(said + (f"; first: {strange[0]}" if strange else ""), not (strange or untold) and is_said)
+    return Measured(
+        figures + (f"; first: {broken[0]}" if broken else ""),
+        not (broken or undelivered) and has_both_languages,
+    )
 
 
-def _in_a_process(folder: Path, ill: str, times: int) -> Suffered:
+def _run_process(folder: Path, fault: str, times: int) -> Observed:
     folder.mkdir()
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.crash.preload"])
-    wait_for_change, tell = context.Pipe(duplex=False)
-    process = context.Process(target=suffer, args=(folder, ill, times, tell), daemon=True)
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=repeat_fault, args=(folder, fault, times, sender), daemon=True)
     process.start()
-    tell.close()
+    sender.close()
     try:
-        with wait_for_change:
-            found: Suffered = wait_for_change.recv()
+        with receiver:
+            observed: Observed = receiver.recv()
     except EOFError:
-        found = Suffered(strange=["the process ended before it could tell"])
+        observed = Observed(errors=["the process ended without a result"])
     process.join(30)
     process.kill()
     process.join()
     if process.exitcode:
-        found.strange.append(f"exit code {process.exitcode}")
-    return found
+        observed.errors.append(f"exit code {process.exitcode}")
+    return observed
 
 
-def suffer(folder: Path, ill: str, times: int, tell: Connection) -> None:
-    """Be ill and well so often; tells what happened."""
+def repeat_fault(folder: Path, fault: str, times: int, sender: Connection) -> None:
+    """Start and end the fault so many times, then send what was observed."""
     files.SAVE_AGAIN_S = 0.01
-    suffered = Suffered()
-    asyncio.run(_suffer(folder, ill, times, suffered))
+    observed = Observed()
+    asyncio.run(_repeat_fault(folder, fault, times, observed))
     connection = sqlite3.connect(folder / "sugarbot.db")
-    suffered.laws = broken_laws(connection)
+    observed.broken_laws = broken_laws(connection)
     connection.close()
-    tell.send(suffered)
+    sender.send(observed)
 
 
-async def _suffer(folder: Path, ill: str, times: int, suffered: Suffered) -> None:
-    fall_ill, recover = ILLS[ill]
+async def _repeat_fault(folder: Path, fault: str, times: int, observed: Observed) -> None:
+    start, end = DISK_FAULTS[fault]
     random = Random(19)
     async with (
         open_harness(folder, rules=RICH, renderer=FakeRenderer(step_s=0.0003)) as harness,
         harness.running(),
     ):
-        async with _knocking(harness, suffered):
+        async with _requests(harness, observed):
             for _ in range(times):
                 await asyncio.sleep(random.uniform(0, 0.02))
-                refused = suffered.refused
-                await fall_ill(harness)
-                suffered.is_ill = True
-                await until(lambda: suffered.refused > refused, 20)  # noqa: B023
+                refused = observed.refused
+                await start(harness)
+                observed.is_faulty = True
+                await until(lambda: observed.refused > refused, 20)  # noqa: B023
                 await asyncio.sleep(random.uniform(0, 0.03))
-                await recover(harness)
-                suffered.is_ill = False
-                receipts = len(suffered.receipts)
-                await until(lambda: len(suffered.receipts) > receipts, 20)  # noqa: B023
-                await until(
-                    lambda: harness.desk.parts.queue.scheduler.ahead_of(suffered.newest).jobs < MOST_WAITING,
-                    60,
-                )
-        await harness.chat.wait_for_results(len(suffered.receipts), timeout_s=60)
-        suffered.told = len(
-            {result.job_id for result in harness.chat.results} & set(suffered.receipts.values())
+                await end(harness)
+                observed.is_faulty = False
+                receipts = len(observed.receipts)
+                await until(lambda: len(observed.receipts) > receipts, 20)  # noqa: B023
+                await until(lambda: _has_room(harness, observed), 60)
+        await harness.chat.wait_for_results(len(observed.receipts), timeout_s=60)
+        observed.delivered = len(
+            {result.job_id for result in harness.chat.results} & set(observed.receipts.values())
         )
-        suffered.laws = []
+
+
+def _has_room(harness: DeskHarness, observed: Observed) -> bool:
+    """Whether the queue is short enough for another job."""
+    return harness.desk.parts.queue.scheduler.ahead_of(observed.newest_job).jobs < MOST_WAITING
 
 
 @asynccontextmanager
-async def _knocking(harness: DeskHarness, suffered: Suffered) -> AsyncIterator[None]:
-    """People come all the time, some through the inbox."""
+async def _requests(harness: DeskHarness, observed: Observed) -> AsyncIterator[None]:
+    """Let people send requests all the time, some of them through the inbox."""
     is_over = asyncio.Event()
 
-    async def press() -> None:
+    async def send_directly() -> None:
         for number in takewhile(lambda _: not is_over.is_set(), count()):
-            # A full line is no reason to stay away from an ill disk: nobody draws then.
-            if (
-                suffered.is_ill
-                or harness.desk.parts.queue.scheduler.ahead_of(suffered.newest).jobs < MOST_WAITING
-            ):
-                await _ask(harness, f"press {number}", suffered)
+            # While the disk is faulty no job is drawn, so a full queue does not hold requests back.
+            if observed.is_faulty or _has_room(harness, observed):
+                await _request(harness, f"press {number}", observed)
             await asyncio.sleep(0.002)
 
-    async def hand_over() -> None:
+    async def send_through_inbox() -> None:
         for number in takewhile(lambda _: not is_over.is_set(), count()):
             event = f"message {number}"
             await harness.desk.store_events(Platform.CONSOLE, [(event, event)])
-            await _ask(harness, event, suffered)
+            await _request(harness, event, observed)
             await harness.desk.finish_event(Platform.CONSOLE, event)
             await asyncio.sleep(0.02)
 
-    tasks = {asyncio.create_task(press(), name="presses"), asyncio.create_task(hand_over(), name="messages")}
+    tasks = {
+        asyncio.create_task(send_directly(), name="presses"),
+        asyncio.create_task(send_through_inbox(), name="messages"),
+    }
     try:
         yield
     finally:
         is_over.set()
         await asyncio.wait(tasks)
-        suffered.strange += [repr(error) for task in tasks if (error := task.exception())]
+        observed.errors += [repr(error) for task in tasks if (error := task.exception())]
 
 
-async def _ask(harness: DeskHarness, event: str, suffered: Suffered) -> None:
+async def _request(harness: DeskHarness, event: str, observed: Observed) -> None:
     try:
         receipt = await harness.desk.handle(Draw(prompt=PROMPT, count=2), a_context(event, event))
     except CannotSave as error:
-        suffered.refused += 1
-        suffered.sentences |= {format_error(error, locale) for locale in ("en", "zh-CN")}
+        observed.refused += 1
+        observed.refusal_texts |= {format_error(error, locale) for locale in ("en", "zh-CN")}
         return
     assert isinstance(receipt, Receipt)
-    suffered.receipts[event] = suffered.newest = receipt.job_id
+    observed.receipts[event] = observed.newest_job = receipt.job_id
 
 
 ROWS = (
@@ -229,6 +235,6 @@ ROWS = (
         "19",
         "disk full, read-only and failing, database locked, while the desk works",
         "0 corrupt, 0 charged for nothing, a clear message, recovers without restart",
-        ill_disk,
+        faulty_disk,
     ),
 )

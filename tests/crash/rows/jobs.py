@@ -1,8 +1,7 @@
-"""Rows of jobs and money in one process: duplicates, late answers, poison, and the laws in any order."""
+"""Rows of jobs and credits in one process: duplicates, late answers, poison, and the laws in any order."""
 
 import asyncio
 import multiprocessing
-import sqlite3
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -18,24 +17,24 @@ from bot.outcomes import JobState, Platform, Receipt
 from bot.policy.rules import Rules
 from bot.store.rows import JobRow, PictureRow
 from engine.request import Event, Failed, FailReason, Finished, RenderRequest, Stopped
-from tests.crash.laws import broken_laws
+from tests.crash.laws import broken_laws_of
 from tests.crash.rows import Measured, Row, Scale
 from tests.fakes.desk_harness import DeskHarness, a_context, open_harness
 from tests.fakes.renderer import Act, FakeRenderer
 from tests.unit.bot.desk.test_desk_laws import Laws
 
 RICH = Rules(daily_credits=1_000_000, max_waiting=100)
-TRIES = 3
+MAX_ATTEMPTS = 3
 EXAMPLES, STEPS = 5_000, 50
 
 
 def duplicates(scale: Scale) -> Measured:
-    """Every message comes 1 to 50 times at once and again when its job has ended, half of them by inbox."""
+    """Send each message 1 to 50 times at once and again after its job's end, half of them by the inbox."""
     return asyncio.run(_duplicates(scale.folder, scale.of(1_000, 10_000)))
 
 
 async def _duplicates(folder: Path, wanted: int) -> Measured:
-    random, messages, repeats, strange = Random(4), 0, 0, 0
+    random, messages, repeats, wrong = Random(4), 0, 0, 0
     async with open_harness(folder, rules=RICH) as harness, harness.running():
         while repeats < wanted:
             events = {f"event {messages + n}": random.randint(1, 50) for n in range(20)}
@@ -43,23 +42,22 @@ async def _duplicates(folder: Path, wanted: int) -> Measured:
             for _ in range(2):
                 copies = [event for event, times in events.items() for _ in range(times)]
                 random.shuffle(copies)
-                answers = await asyncio.gather(*(_sent(harness, event) for event in copies))
-                jobs = {event: {job for came, job in answers if came == event} for event in events}
-                strange += sum(len(found) != 1 for found in jobs.values())
+                answers = await asyncio.gather(*(_send(harness, event) for event in copies))
+                jobs = {event: {job for sent, job in answers if sent == event} for event in events}
+                wrong += sum(len(found) != 1 for found in jobs.values())
                 repeats += len(copies)
                 await harness.chat.wait_for_results(messages, timeout_s=60)
-            repeats -= len(events)  # the first of each is no repeat
-        ask = harness.store._run
-        [(jobs_made, charges, taken_in)] = await ask(
+            repeats -= len(events)  # the first copy of each message is no repeat
+        [(job_count, charges, in_inbox)] = await harness.store._run(
             "SELECT (SELECT count(*) FROM job), (SELECT count(*) FROM ledger WHERE kind = 'charge'), "
             "(SELECT count(*) FROM inbox)"
         )
-    second = jobs_made + charges - 2 * messages
-    said = f"{repeats:,} duplicates of {messages:,} messages: {second} second jobs or charges"
-    return Measured(said, (second, strange, taken_in) == (0, 0, messages // 2))
+    second = job_count + charges - 2 * messages
+    figures = f"{repeats:,} duplicates of {messages:,} messages: {second} second jobs or charges"
+    return Measured(figures, (second, wrong, in_inbox) == (0, 0, messages // 2))
 
 
-async def _sent(harness: DeskHarness, event: str) -> tuple[str, str]:
+async def _send(harness: DeskHarness, event: str) -> tuple[str, str]:
     if int(event.split()[1]) % 2:
         await harness.desk.store_events(Platform.CONSOLE, [(event, event)])
     receipt = await harness.desk.handle(Draw(prompt="a face"), a_context(event, event))
@@ -68,7 +66,7 @@ async def _sent(harness: DeskHarness, event: str) -> tuple[str, str]:
 
 
 def late_answers(scale: Scale) -> Measured:
-    """An answer of an earlier try comes when the job waits, is drawn again, or has ended in any way."""
+    """Send an answer of an earlier attempt while the job waits, is drawn again, or has ended."""
     return asyncio.run(_late_answers(scale.folder, scale.of(100, 1_000)))
 
 
@@ -81,7 +79,7 @@ async def _late_answers(folder: Path, wanted: int) -> Measured:
             assert isinstance(receipt, Receipt)
             late = await jobs.claim(receipt.job_id, "an earlier run", 1)
             assert late is not None
-            now = await jobs.requeue(late, uses_attempt=bool(number % 2))  # a crash, or our own stop
+            now = await jobs.requeue(late, uses_attempt=bool(number % 2))  # after a crash or after a drain
             if number % 4 > 1 and now:
                 now = await jobs.claim(now.id, "this run", 2)
             if number % 8 > 3 and now:
@@ -89,7 +87,7 @@ async def _late_answers(folder: Path, wanted: int) -> Measured:
             refused[await _changes_nothing(harness, late, number)] += 1
             if now and number % 8 < 4:
                 await completion.end(now, JobState.CANCELLED)
-        broken = await asyncio.to_thread(_laws_of, folder, {"an ended job without its one sent result"})
+        broken = await asyncio.to_thread(_broken_laws, folder, {"an ended job without its one sent result"})
     return Measured(
         f"{refused[True]:,} of {wanted:,} refused, nothing changed by any",
         refused[True] == wanted and not broken,
@@ -97,71 +95,69 @@ async def _late_answers(folder: Path, wanted: int) -> Measured:
 
 
 async def _changes_nothing(harness: DeskHarness, late: JobRow, number: int) -> bool:
-    ask = harness.store._run
-    tables = "SELECT * FROM job", "SELECT * FROM ledger", "SELECT * FROM picture", "SELECT * FROM outbox"
-    before = [[tuple(row) for row in await ask(table)] for table in tables]
+    before = await _all_rows(harness)
     state = (JobState.DONE, JobState.FAILED, JobState.CANCELLED)[number % 3]
     fail = FailReason.WORKER_ERROR if state is JobState.FAILED else None
     pictures = [PictureRow(late.id, 0, 1, f"late-{number}.png")]
     answer = await harness.desk.parts.completion.end(late, state, fail=fail, pictures=pictures)
-    put_back = await harness.store.jobs.requeue(late, uses_attempt=True)
-    return (answer, put_back) == (None, None) and before == [
-        [tuple(row) for row in await ask(table)] for table in tables
-    ]
+    requeued = await harness.store.jobs.requeue(late, uses_attempt=True)
+    return (answer, requeued) == (None, None) and before == await _all_rows(harness)
 
 
-def _laws_of(folder: Path, but: set[str]) -> list[str]:
-    connection = sqlite3.connect(folder / "sugarbot.db")
-    try:
-        return [law for law in broken_laws(connection) if law.split(":")[0] not in but]
-    finally:
-        connection.close()
+async def _all_rows(harness: DeskHarness) -> list[list[tuple[object, ...]]]:
+    tables = "SELECT * FROM job", "SELECT * FROM ledger", "SELECT * FROM picture", "SELECT * FROM outbox"
+    return [[tuple(row) for row in await harness.store._run(table)] for table in tables]
+
+
+def _broken_laws(folder: Path, ignored: set[str]) -> list[str]:
+    return [law for law in broken_laws_of(folder) if law.split(":")[0] not in ignored]
 
 
 class PoisonedRenderer(FakeRenderer):
-    """Loses its worker to every poisonous job; draws nothing while its gate is closed."""
+    """Loses its worker at every poisonous job; draws nothing before ``may_draw`` is set."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.gate = asyncio.Event()
+        self.may_draw = asyncio.Event()
 
     async def _render(
         self, request: RenderRequest, listen: Callable[[Event], None], act: Act
     ) -> Finished | Stopped | Failed:
-        await self.gate.wait()
+        await self.may_draw.wait()
         return await super()._render(request, listen, Act.LOSE if request.prompt == "poison" else act)
 
 
 def poison(scale: Scale) -> Measured:
-    """One person's job kills every worker while three others have two jobs each, before it or behind."""
+    """Let one person's job kill every worker while three others have two jobs each, before or after it."""
     return asyncio.run(_poison(scale.folder, scale.of(20, 200)))
 
 
 async def _poison(folder: Path, wanted: int) -> Measured:
-    renderer, tries, waited, wrong = PoisonedRenderer(), Counter[int](), 0, 0
+    renderer, attempts, longest_wait, wrong = PoisonedRenderer(), Counter[int](), 0, 0
     async with open_harness(folder, rules=RICH, renderer=renderer) as harness, harness.running():
         for number in range(wanted):
-            renderer.gate.clear()
+            renderer.may_draw.clear()
             renderer.requests.clear()
             harness.chat.results.clear()
             people = ["ben", "cleo", "dora", "ben", "cleo", "dora"]
             people.insert(number % 7, "ann")
-            for turn, person in enumerate(people):
+            for position, person in enumerate(people):
                 prompt = "poison" if person == "ann" else "a face"
-                await harness.desk.handle(Draw(prompt=prompt, count=2), a_context(f"{number} {turn}", person))
-            renderer.gate.set()
+                context = a_context(f"{number} {position}", person)
+                await harness.desk.handle(Draw(prompt=prompt, count=2), context)
+            renderer.may_draw.set()
             results = await harness.chat.wait_for_results(len(people), timeout_s=60)
             ends = Counter((result.recipe.prompt, result.state, result.refund) for result in results)
             wrong += ends != {("poison", JobState.FAILED, 2): 1, ("a face", JobState.DONE, 0): 6}
             drawn = [request.prompt for request in renderer.requests]
-            tries[drawn.count("poison")] += 1
+            attempts[drawn.count("poison")] += 1
             last_served = max(at for at, prompt in enumerate(drawn) if prompt != "poison")
-            waited = max(waited, _longest_run(drawn[:last_served], "poison"))
-    said = (
-        f"{wanted} poisonous jobs stopped after {max(tries)} tries, {wrong} not refunded; "
-        f"others waited for at most {waited} tries"
+            longest_wait = max(longest_wait, _longest_run(drawn[:last_served], "poison"))
+    figures = (
+        f"{wanted} poisonous jobs stopped after {max(attempts)} attempts, {wrong} not refunded; "
+        f"others waited for at most {longest_wait} attempts"
     )
-    return Measured(said, list(tries) == [TRIES] and not wrong and waited <= 2)
+    return Measured(figures, list(attempts) == [MAX_ATTEMPTS] and not wrong and longest_wait <= 2)
 
 
 def _longest_run(drawn: list[str], prompt: str) -> int:
@@ -169,18 +165,18 @@ def _longest_run(drawn: list[str], prompt: str) -> int:
 
 
 def any_order(scale: Scale) -> Measured:
-    """The state machine of ``test_desk_laws.py`` in two processes; `make test` runs its short form there."""
+    """Run the state machine of ``test_desk_laws.py`` in two processes; `make test` runs its short form."""
     if not scale.is_long:
-        return Measured("held by tests/unit/bot/desk/test_desk_laws.py", holds=True)
+        return Measured("checked by tests/unit/bot/desk/test_desk_laws.py", holds=True)
     half = scale.of(1, EXAMPLES) // 2
     with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
         broken = [error for error in pool.map(_laws_in_any_order, (half, half), (1, 2)) if error]
-    said = f"{2 * half:,} examples of {STEPS} steps, {len(broken)} violations"
-    return Measured(said + (f": {broken[0]}" if broken else ""), not broken)
+    figures = f"{2 * half:,} examples of {STEPS} steps, {len(broken)} violations"
+    return Measured(figures + (f": {broken[0]}" if broken else ""), not broken)
 
 
 def _laws_in_any_order(examples: int, first_seed: int) -> str:
-    """The first violation that was found; empty for none."""
+    """Return the first violation, or an empty text."""
     machine = seed(first_seed)(type("Seeded", (Laws,), {}))
     every = settings(
         max_examples=examples,
@@ -191,7 +187,7 @@ def _laws_in_any_order(examples: int, first_seed: int) -> str:
     )
     try:
         run_state_machine_as_test(machine, settings=every)
-    except Exception as error:  # noqa: BLE001 - whatever the machine finds is the figure
+    except Exception as error:  # noqa: BLE001 - any error is a violation
         return repr(error)[:300]
     return ""
 

@@ -1,4 +1,4 @@
-"""Rows of kill -9 under desk and store: at random moments, at every await, and with faults planted."""
+"""Rows of kill -9 of desk and store: at random moments, at every await, and with planted faults."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -9,39 +9,39 @@ from tests.crash.harness import EVENTS_TO_A_POINT, SPAN_S, Harness
 from tests.crash.laws import Finding
 from tests.crash.rows import Measured, Row, Scale
 
-AT_ONCE = 2  # harnesses side by side
+IN_PARALLEL = 2  # harnesses
 KILLS_A_FOLDER = 100
 POINTS_A_FOLDER = 50
-EVENTS_FOR_ALL = 130  # messages after which nearly every await of desk and store was reached
-USUAL_S, RARE_S = 4.0, 1.0  # for a life to reach a point: on a slow disk, and where it may never
-TRIES_AT_A_POINT = 5  # where chance alone brings a life there
-KILLS_A_FAULT = 150  # within which each must be seen
-MOST_SENT_AGAIN = 0.2  # a kill, on the one way where an edit is impossible
+EVENTS_FOR_ALL = 130  # messages after which a process has reached nearly every await of desk and store
+USUAL_S, RARE_S = 4.0, 1.0  # time to reach a point: on a slow disk, and if it may never be reached
+TRIES_AT_A_POINT = 5  # for points that a process reaches only by chance
+KILLS_A_FAULT = 150  # within which each fault must be detected
+MOST_SENT_AGAIN = 0.2  # per kill, on the only path where an edit is impossible
 
 
 def at_random(scale: Scale) -> Measured:
-    """Kill the desk at random moments, in many folders, and finish what is left in each."""
+    """Kill the desk at random moments in many folders, then finish the remaining work of each folder."""
     wanted = scale.of(200, 5_000)
 
     def one(number: int) -> tuple[int, Finding]:
         harness = Harness(scale.folder / str(number), seed=number + 1)
         met = 0
-        while met < KILLS_A_FOLDER:  # some lives are over before their kill comes
+        while met < KILLS_A_FOLDER:  # some processes end before their kill
             met += harness.kill(KILLS_A_FOLDER - met)
         return met, _finished(harness)
 
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(IN_PARALLEL) as pool:
         found = list(pool.map(one, range(wanted // KILLS_A_FOLDER)))
     kills = sum(met for met, _ in found)
-    told = _told([finding for _, finding in found], kills)
-    return Measured(f"{kills:,} kills, {told.said}", told.holds and kills >= wanted)
+    summary = _summarise([finding for _, finding in found], kills)
+    return Measured(f"{kills:,} kills, {summary.figures}", summary.holds and kills >= wanted)
 
 
 def at_every_await(scale: Scale) -> Measured:
-    """Find the awaits that a life reaches, then die before and after each of them.
+    """Find the awaits that a process reaches, then kill a process before and after each of them.
 
-    The short form dies at each await once, here before and there after it; the long form the first, second, …
-    time that a usual life comes there, and from the first on again.
+    The short form kills once at each await, sometimes before and sometimes after it. The long form kills at
+    the first, second, … pass of a usual process, and starts again at the first one after the last.
     """
     times = scale.of(1, 20)
     finding = Harness(scale.folder / "found", has_poison=False)
@@ -65,7 +65,7 @@ def at_every_await(scale: Scale) -> Measured:
             is_met = later[name] and harness.kill_at(name, nth, timeout_s=timeout_s)
             (met if is_met else missed).append(name)
         found = [(met, _finished(harness))]
-        for turn, name in enumerate(missed):  # reached in a first life, or by much work alone
+        for turn, name in enumerate(missed):  # reached only by a first process, or only after much work
             for again in range(TRIES_AT_A_POINT):
                 harness = Harness(
                     folder / f"{turn}-{again}", has_poison=False, seed=number + turn + 7 * again
@@ -77,39 +77,41 @@ def at_every_await(scale: Scale) -> Measured:
                     break
         return found
 
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(IN_PARALLEL) as pool:
         found = [part for parts in pool.map(one, range(len(slices))) for part in parts]
     met = Counter(name for names, _ in found for name in names)
-    told = _told([finding for _, finding in found], met.total())
+    summary = _summarise([finding for _, finding in found], met.total())
     missed = [name for name in points if met[name] < times]
     found_at = sum(hits > 0 for hits in reached.values())
-    said = f"{found_at} of {len(reached)} points reached, {met.total():,} kills at {len(met)}, {told.said}"
+    figures = (
+        f"{found_at} of {len(reached)} points reached, {met.total():,} kills at {len(met)}, {summary.figures}"
+    )
     return Measured(
-        said + (f"; {len(missed)} met too seldom, as {missed[0]}" if missed else ""),
-        told.holds and not missed,
+        figures + (f"; {len(missed)} reached too rarely, such as {missed[0]}" if missed else ""),
+        summary.holds and not missed,
     )
 
 
 def planted_faults(scale: Scale) -> Measured:
-    """Plant one fault after another; the laws must see each."""
+    """Plant one fault after another; the laws must detect each of them."""
 
     def one(fault: str) -> int | None:
         kills = 0
         for turn in range(10):
             harness = Harness(scale.folder / fault / str(turn), fault=fault, seed=turn + 1)
-            # Now and then a life that is long enough to meet the rarer things also on a busy machine.
+            # Some processes live long enough to meet rare events also on a busy machine.
             kills += harness.kill(KILLS_A_FAULT // 10, span_s=SPAN_S * (1 + turn % 3 * 2))
             has_ended = harness.finish(timeout_s=8)
             if not has_ended or harness.find().broken_laws:
                 return kills
         return None
 
-    with ThreadPoolExecutor(2 * AT_ONCE) as pool:  # some of them only wait
-        seen = dict(zip(FAULTS, pool.map(one, FAULTS), strict=True))
-    kills = [count for count in seen.values() if count is not None]
-    unseen = [fault for fault, count in seen.items() if count is None]
-    said = f"{len(kills)} of {len(seen)} seen, each within {max(kills, default=0)} kills"
-    return Measured(said + (f"; not seen: {unseen}" if unseen else ""), not unseen)
+    with ThreadPoolExecutor(2 * IN_PARALLEL) as pool:  # some of them only wait
+        detected = dict(zip(FAULTS, pool.map(one, FAULTS), strict=True))
+    kills = [count for count in detected.values() if count is not None]
+    missed = [fault for fault, count in detected.items() if count is None]
+    figures = f"{len(kills)} of {len(detected)} detected, each within {max(kills, default=0)} kills"
+    return Measured(figures + (f"; not detected: {missed}" if missed else ""), not missed)
 
 
 def _finished(harness: Harness) -> Finding:
@@ -117,23 +119,23 @@ def _finished(harness: Harness) -> Finding:
     finding = harness.find()
     if has_ended:
         return finding
-    return Finding(finding.jobs, 0, 0, ("the last life did not come to its end", *finding.broken_laws))
+    return Finding(finding.jobs, 0, 0, ("the last process did not finish", *finding.broken_laws))
 
 
-def _told(findings: Sequence[Finding], kills: int) -> Measured:
-    """The laws of many folders in one line."""
+def _summarise(findings: Sequence[Finding], kills: int) -> Measured:
+    """Return the laws of many folders in one line."""
     broken = [law for finding in findings for law in finding.broken_laws]
     sent_again = sum(finding.sent_again for finding in findings)
     jobs, seen_twice, edited_again = (
         sum(getattr(finding, figure) for finding in findings)
         for figure in ("jobs", "seen_twice", "edited_again")
     )
-    said = (
-        f"{jobs:,} jobs, {len(broken)} laws broken, {seen_twice} seen twice on edit paths "
+    figures = (
+        f"{jobs:,} jobs, {len(broken)} laws broken, {seen_twice} shown twice on edit paths "
         f"({edited_again:,} edits repeated), {sent_again} messages sent twice where no edit is possible"
     )
     holds = not broken and sent_again <= MOST_SENT_AGAIN * kills
-    return Measured(said + (f": {broken[:5]}" if broken else ""), holds)
+    return Measured(figures + (f": {broken[:5]}" if broken else ""), holds)
 
 
 ROWS = (

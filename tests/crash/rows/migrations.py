@@ -1,4 +1,4 @@
-"""Rows of the schema: from every version to the newest, killed on the way, and never backwards."""
+"""Rows of the schema: migration from every version to the newest, kills during it, and newer databases."""
 
 import asyncio
 import contextlib
@@ -27,7 +27,7 @@ PEOPLE = 2_000
 
 
 def migrations(scale: Scale) -> Measured:
-    """From every version, filled with rows, to two beyond the newest: schema, rows and the copy before."""
+    """Migrate every version, filled with rows, two steps beyond the newest; check schema, rows and copy."""
     return asyncio.run(_migrations(scale.folder))
 
 
@@ -48,12 +48,14 @@ async def _migrations(folder: Path) -> Measured:
             wrong.append(f"rows from {version}")
         if version < head and _version_of(path.with_name(f"{path.name}.v{version:04d}.backup")) != version:
             wrong.append(f"copy of {version}")
-    said = f"{head} versions, {MORE_STEPS} synthetic: {len(wrong)} with another schema, lost rows or no copy"
-    return Measured(said + (f": {wrong}" if wrong else ""), not wrong)
+    figures = (
+        f"{head} versions, {MORE_STEPS} synthetic: {len(wrong)} with another schema, lost rows or no copy"
+    )
+    return Measured(figures + (f": {wrong}" if wrong else ""), not wrong)
 
 
 def with_more_steps(folder: Path) -> Path:
-    """The migrations, and two synthetic ones that change much: they make tables, fill and drop them."""
+    """Return a folder with the migrations and two synthetic ones that create, fill and drop tables."""
     shutil.copytree(MIGRATIONS, folder)
     known = len(read_migrations(MIGRATIONS))
     more = [
@@ -76,7 +78,7 @@ def with_more_steps(folder: Path) -> Path:
 
 
 def first_steps(steps: Path, count: int, folder: Path) -> Path:
-    """A folder of the first ``count`` migrations, as an older version of the bot had it."""
+    """Return a folder with the first ``count`` migrations, like in an older version of the bot."""
     folder.mkdir()
     for step in read_migrations(steps)[:count]:
         shutil.copy(step.path, folder)
@@ -94,7 +96,7 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _fill(path: Path) -> None:
-    """A row of every kind that any version knows, and many people."""
+    """Insert a row of every kind that any version knows, and many people."""
     with _reading(path) as connection, connection:
         connection.executemany(
             "INSERT INTO person (id, created_ms) VALUES (?, 1)", [(n,) for n in range(1, 2_001)]
@@ -121,15 +123,15 @@ Rows = dict[tuple[str, tuple[str, ...]], list[tuple[Any, ...]]]
 
 
 def _rows_of(path: Path, like: Rows | None = None) -> Rows:
-    """All rows, by table and its columns; or those of these tables and columns, where they still exist."""
+    """Return all rows by table and columns; with ``like``, only its tables and columns that still exist."""
     found: Rows = {}
     with _reading(path) as connection:
-        ask = connection.execute
-        tables = [name for (name,) in ask("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        here = {table: tuple(row[1] for row in ask(f"PRAGMA table_info({table})")) for table in tables}
+        execute = connection.execute
+        tables = [name for (name,) in execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        here = {table: tuple(row[1] for row in execute(f"PRAGMA table_info({table})")) for table in tables}
         for table, columns in like or list(here.items()):
             if set(columns) <= set(here.get(table, ())):
-                found[table, columns] = ask(f"SELECT {', '.join(columns)} FROM {table}").fetchall()  # noqa: S608
+                found[table, columns] = execute(f"SELECT {', '.join(columns)} FROM {table}").fetchall()  # noqa: S608
     return found
 
 
@@ -144,7 +146,7 @@ def _version_of(path: Path) -> int:
 
 
 def killed_migrations(scale: Scale) -> Measured:
-    """Kill the process that migrates, at random moments, each time on another copy of an old database."""
+    """Kill a migrating process at random moments, each time on a new copy of an old database."""
     wanted, random = scale.of(12, 200), Random(16)
     steps = with_more_steps(scale.folder / "all")
     known, head = len(read_migrations(MIGRATIONS)), len(read_migrations(steps))
@@ -164,13 +166,13 @@ def killed_migrations(scale: Scale) -> Measured:
         kills += process.exitcode == -signal.SIGKILL
         found[version := _version_of(path)] += 1
         if _tables_after(version - known) != _extra_tables(path) or _people(path) != PEOPLE:
-            wrong.append(f"half a step at {version}")
+            wrong.append(f"an incomplete step at {version}")
         copy = path.with_name(f"a.db.v{known:04d}.backup")
         if version > known and _version_of(copy) != known:
             wrong.append("no copy before the first step")
         asyncio.run(_make(path, steps))
         if (_version_of(path), _extra_tables(path)) != (head, {"more"}):
-            wrong.append("not migrated when it was started again")
+            wrong.append("not migrated by the next start")
         shutil.rmtree(folder)
     versions = ", ".join(f"{count} × {version}" for version, count in sorted(found.items()))
     return Measured(
@@ -179,7 +181,7 @@ def killed_migrations(scale: Scale) -> Measured:
 
 
 def open_once(path: Path, steps: Path, ready: Connection) -> None:
-    """Open and close, which migrates."""
+    """Open and close the store, which migrates it."""
     ready.send("ready")
     asyncio.run(_make(path, steps))
 
@@ -198,7 +200,7 @@ def _extra_tables(path: Path) -> set[str]:
 
 
 def newer(scale: Scale) -> Measured:
-    """Open databases of newer versions, closed cleanly and as a crash left them, with today's code."""
+    """Open databases of newer versions, after a clean end and after a crash, with the present code."""
     wanted, untouched = scale.of(4, 20), 0
     steps = with_more_steps(scale.folder / "all")
     for number in range(wanted):
@@ -218,14 +220,14 @@ def newer(scale: Scale) -> Measured:
                 refused += 1
         after = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file.exists()]
         untouched += refused == 2 and after[: len(before)] == before
-        asyncio.run(_make(path, steps))  # and the newer code still opens it
+        asyncio.run(_make(path, steps))  # the newer code can still open it
     return Measured(
-        f"{untouched} of {wanted} refused with the same sha256, log included", untouched == wanted
+        f"{untouched} of {wanted} refused with the same sha256, including the log", untouched == wanted
     )
 
 
 def crash_with_a_log(path: Path, steps: Path, ready: Connection) -> None:
-    """Die with committed rows that stand in the log alone."""
+    """Die with committed rows that are only in the write-ahead log."""
 
     async def work() -> None:
         store = await open_store(path, steps)

@@ -1,4 +1,4 @@
-"""Rows of stopping: one job by its person, the desk by SIGTERM, every service at any moment, the process."""
+"""Rows of stops: one job by its person, the desk by SIGTERM, each service and the process at any moment."""
 
 import asyncio
 import contextlib
@@ -23,21 +23,21 @@ from bot.store import open_store
 from engine.planner.cost import CostBook
 from engine.request import Drawn, Event, Failed, Finished, RenderRequest, Stopped
 from tests.crash.harness import begin
-from tests.crash.laws import broken_laws
+from tests.crash.laws import broken_laws_of
 from tests.crash.rows import Measured, Row, Scale
 from tests.fakes.desk_harness import MIGRATIONS, DeskHarness, a_context, open_harness, until
 from tests.fakes.renderer import Act, FakeRenderer
 
 RICH = Rules(daily_credits=1_000_000, max_waiting=100)
 DRAIN_WITHIN_S, EXIT_WITHIN_S = 30.0, 5.0
-STOP_WITHIN_S = 1.0  # loose: on a busy machine the row's figure says how long it was
+STOP_WITHIN_S = 1.0  # a loose bound for a busy machine; the table shows the measured time
 PEOPLE = 5
-AT_ONCE = 10  # tasks that start and stop side by side
+IN_PARALLEL = 10  # tasks that start and stop services
 
 
 @dataclass
 class StepRenderer(FakeRenderer):
-    """Counts what is drawn after a cancel was asked."""
+    """Counts the steps and pictures that are drawn after a request to cancel."""
 
     steps_after: list[int] = field(default_factory=list)
     pictures: Counter[str] = field(default_factory=Counter)
@@ -65,7 +65,7 @@ class StepRenderer(FakeRenderer):
 
 
 def cancels(scale: Scale) -> Measured:
-    """Cancel jobs that wait, and jobs that are drawn, each after another number of steps."""
+    """Cancel waiting jobs, and running jobs after different numbers of steps."""
     return asyncio.run(_cancels(scale.folder, scale.of(50, 1_000)))
 
 
@@ -87,17 +87,17 @@ async def _cancels(folder: Path, wanted: int) -> Measured:
                 await harness.chat.wait_for_results(wanted + number + 1, timeout_s=30)
                 result = harness.chat.results[-1]
                 kept = renderer.pictures[job_id]
-                was_late = kept == 4 and result.state is JobState.DONE  # all was drawn, and only to be saved
+                was_late = kept == 4 and result.state is JobState.DONE  # only the end was not yet saved
                 late += was_late
                 wrong += result.job_id != job_id or not (was_late or result.state is JobState.CANCELLED)
                 wrong += (len(result.pictures), result.refund) != (kept, 4 - kept)
-    broken = _laws_of(folder)
+    broken = broken_laws_of(folder)
     steps = max(renderer.steps_after)
-    said = (
+    figures = (
         f"{wanted:,} waiting and {wanted:,} running ({late} too late): {wrong} wrong, "
         f"{len(broken)} laws broken; stopped after at most {steps} more steps, {longest_s * 1_000:.0f} ms"
     )
-    return Measured(said, not (wrong or broken) and steps <= 1 and longest_s < STOP_WITHIN_S)
+    return Measured(figures, not (wrong or broken) and steps <= 1 and longest_s < STOP_WITHIN_S)
 
 
 async def _accept(harness: DeskHarness, event: str) -> str:
@@ -115,12 +115,12 @@ async def _cancel(harness: DeskHarness, job_id: str) -> CancelAccepted:
 
 
 def drains(scale: Scale) -> Measured:
-    """SIGTERM a process whose desk accepts, draws and delivers, again and again on one folder."""
+    """Send SIGTERM to processes whose desk accepts, draws and delivers, all on one folder."""
     wanted, random = scale.of(5, 100), Random(12)
     took: list[float] = []
-    put_back, wrong = 0, 0
-    for turn in range(wanted):
-        process = begin(serve_under_load, scale.folder, turn)
+    requeued, wrong = 0, 0
+    for run in range(wanted):
+        process = begin(serve_under_load, scale.folder, run)
         process.join(random.uniform(0.03, 0.25))
         began_s = time.monotonic()
         process.terminate()
@@ -129,25 +129,25 @@ def drains(scale: Scale) -> Measured:
         process.kill()
         process.join()
         wrong += process.exitcode != 0
-        [(running, tries_lost, waiting)] = _ask(
+        [(running, attempts_lost, waiting)] = _query(
             scale.folder,
             "SELECT coalesce(sum(state = 'running'), 0), coalesce(sum(attempt <> (state = 'done')), 0), "
             "coalesce(sum(state = 'queued' AND started_ms IS NOT NULL), 0) FROM job",
         )
-        wrong += bool(running or tries_lost)
-        put_back += bool(waiting)
+        wrong += bool(running or attempts_lost)
+        requeued += bool(waiting)
     asyncio.run(_finish(scale.folder))
-    broken = _laws_of(scale.folder)
-    said = (
-        f"{wanted - wrong} of {wanted} ended with 0 and every try kept, {put_back} put a running job back, "
-        f"longest {max(took):.2f} s; {len(broken)} laws broken after all"
+    broken = broken_laws_of(scale.folder)
+    figures = (
+        f"{wanted - wrong} of {wanted} ended with 0 and counted no attempt, {requeued} requeued a running "
+        f"job, longest {max(took):.2f} s; {len(broken)} laws broken at the end"
     )
-    is_met = put_back > wanted / 4
-    return Measured(said, not wrong and not broken and is_met and max(took) < DRAIN_WITHIN_S)
+    is_met = requeued > wanted / 4
+    return Measured(figures, not wrong and not broken and is_met and max(took) < DRAIN_WITHIN_S)
 
 
-def serve_under_load(folder: Path, turn: int, ready: Connection) -> None:
-    """A desk under load, until SIGTERM."""
+def serve_under_load(folder: Path, run: int, ready: Connection) -> None:
+    """Run a desk under load until SIGTERM."""
 
     async def serve() -> int:
         renderer = FakeRenderer(step_s=0.002)
@@ -158,7 +158,7 @@ def serve_under_load(folder: Path, turn: int, ready: Connection) -> None:
             ready.send("ready")
             for number in range(10**6):
                 if len(harness.desk.parts.queue.scheduler.queue()) < PEOPLE:
-                    context = a_context(f"{turn} {number}", f"person {number % PEOPLE}")
+                    context = a_context(f"{run} {number}", f"person {number % PEOPLE}")
                     await harness.desk.handle(Draw(prompt="a face", count=1 + number % 3), context)
                 await asyncio.sleep(0.001)
         return 1
@@ -168,20 +168,20 @@ def serve_under_load(folder: Path, turn: int, ready: Connection) -> None:
 
 async def _finish(folder: Path) -> None:
     async with open_harness(folder, rules=RICH) as harness, harness.running():
-        ask = harness.store._run
-        while (await ask("SELECT count(*) FROM job WHERE ended_ms IS NULL"))[0][0]:  # noqa: ASYNC110 - no bell
+        run = harness.store._run
+        while (await run("SELECT count(*) FROM job WHERE ended_ms IS NULL"))[0][0]:  # noqa: ASYNC110 - no event
             await asyncio.sleep(0.01)
 
 
 def exits(scale: Scale) -> Measured:
-    """SIGTERM a process at a random moment from its very start on: it ends soon, and leaves nothing open."""
+    """Send SIGTERM at a random moment from a process's start on: it ends soon and leaves nothing open."""
     wanted, random = scale.of(10, 100), Random(20)
     took: list[float] = []
     wrong = 0
-    for turn in range(wanted):
-        folder = scale.folder / str(turn % 10)
+    for run in range(wanted):
+        folder = scale.folder / str(run % 10)
         folder.mkdir(exist_ok=True)
-        process = begin(open_and_close, folder, turn)
+        process = begin(open_and_close, folder, run)
         process.join(random.uniform(0, 0.08))
         began_s = time.monotonic()
         process.terminate()
@@ -191,18 +191,18 @@ def exits(scale: Scale) -> Measured:
         process.join()
         wrong += process.exitcode != 0
         wrong += any((folder / f"sugarbot.db{end}").exists() for end in ("-wal", "-shm"))
-    said = f"{wanted - wrong} of {wanted} ended with 0, nothing left open; longest {max(took):.2f} s"
-    return Measured(said, not wrong and max(took) < EXIT_WITHIN_S)
+    figures = f"{wanted - wrong} of {wanted} ended with 0, nothing left open; longest {max(took):.2f} s"
+    return Measured(figures, not wrong and max(took) < EXIT_WITHIN_S)
 
 
-def open_and_close(folder: Path, turn: int, ready: Connection) -> None:
-    """Open, work, close, until SIGTERM; exit code 1 if a connection or its thread is left."""
+def open_and_close(folder: Path, run: int, ready: Connection) -> None:
+    """Open, work and close until SIGTERM; the exit code is 1 if a connection or its thread is left."""
 
     async def work() -> int:
         ready.send("ready")
         for number in range(10**6):
             async with open_harness(folder, rules=RICH) as harness, harness.running():
-                await harness.desk.handle(Draw(prompt="a face"), a_context(f"{turn} {number}"))
+                await harness.desk.handle(Draw(prompt="a face"), a_context(f"{run} {number}"))
                 await asyncio.sleep(0.005)
         return 1
 
@@ -218,7 +218,7 @@ def _exit_with(code: int) -> None:
 
 
 def _left_open(folder: Path, earlier: Collection[threading.Thread] = ()) -> list[str]:
-    """Files of the database that this process has open, and threads that serve one and do not end.
+    """Return this process's open files of the database, and the threads of connections that do not end.
 
     Threads in ``earlier`` belong to other tests of this process.
     """
@@ -228,7 +228,7 @@ def _left_open(folder: Path, earlier: Collection[threading.Thread] = ()) -> list
         return [thread for thread in threads if "connection_worker" in thread.name]
 
     for thread in workers():
-        thread.join(1)  # it reports its end a moment before it ends
+        thread.join(1)  # a thread reports its end a moment before it ends
     names = []
     for each in Path("/proc/self/fd").iterdir():
         with contextlib.suppress(OSError):
@@ -238,7 +238,7 @@ def _left_open(folder: Path, earlier: Collection[threading.Thread] = ()) -> list
 
 
 def starts_and_stops(scale: Scale) -> Measured:
-    """Tasks side by side that start each service and stop it at another moment each time."""
+    """Let parallel tasks start each service and stop it, each time at another moment."""
     return asyncio.run(_starts_and_stops(scale.folder, scale.of(10, 50)))
 
 
@@ -249,32 +249,32 @@ async def _starts_and_stops(folder: Path, cycles: int) -> Measured:
     async def cycle_all(task: int) -> None:
         nonlocal hangs
         random = Random(task)
-        place = folder / str(task)
-        place.mkdir()
+        own_folder = folder / str(task)
+        own_folder.mkdir()
         for cycle in range(cycles):
             service = SERVICES[cycle % len(SERVICES)]
             try:
                 async with asyncio.timeout(60):
-                    await service(place, random, cycle)
+                    await service(own_folder, random, cycle)
             except TimeoutError:
                 hangs += 1
-            except Exception as error:  # noqa: BLE001 - counted: no stop may raise anything
+            except Exception as error:  # noqa: BLE001 - no stop may raise an error, so all are counted
                 errors[f"{service.__name__}: {error!r}"] += 1
 
     async with asyncio.TaskGroup() as group:
-        for task in range(AT_ONCE):
+        for task in range(IN_PARALLEL):
             group.create_task(cycle_all(task), name=f"cycles {task}")
-    await asyncio.get_running_loop().shutdown_default_executor()  # a backup under way is finished there
+    await asyncio.get_running_loop().shutdown_default_executor()  # a running backup ends there
     tasks = [task.get_name() for task in asyncio.all_tasks() - {asyncio.current_task()}]
-    left = [name for task in range(AT_ONCE) for name in _left_open(folder / str(task), earlier)]
+    left = [name for task in range(IN_PARALLEL) for name in _left_open(folder / str(task), earlier)]
     more_files = max(0, len(os.listdir("/proc/self/fd")) - files_before)
-    said = (
-        f"{AT_ONCE} tasks × {cycles} cycles of {len(SERVICES)} services: {hangs} hangs, "
+    figures = (
+        f"{IN_PARALLEL} tasks × {cycles} cycles of {len(SERVICES)} services: {hangs} hangs, "
         f"{errors.total()} errors, {len(tasks)} tasks, {len(left)} connections and {more_files} files left"
     )
     first = next(iter(errors), "")
     return Measured(
-        said + (f"; {first}" if first else ""), not (hangs or errors or tasks or left or more_files)
+        figures + (f"; {first}" if first else ""), not (hangs or errors or tasks or left or more_files)
     )
 
 
@@ -283,7 +283,7 @@ Service = Callable[[Path, Random, int], Awaitable[None]]
 
 @contextlib.asynccontextmanager
 async def _stopped_soon(task: asyncio.Task[Any]) -> AsyncIterator[None]:
-    """Cancel the task after the block and wait for its end; an error of it is raised."""
+    """Cancel the task after the block and wait for its end; raise its error if it has one."""
     yield
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
@@ -327,7 +327,7 @@ async def _store_opening_cancelled(folder: Path, random: Random, cycle: int) -> 
         await asyncio.sleep(random.uniform(0, 0.02))
 
 
-async def _upkeep_cancelled(folder: Path, random: Random, cycle: int) -> None:
+async def _maintenance_cancelled(folder: Path, random: Random, cycle: int) -> None:
     async with open_harness(folder, rules=RICH):
         backing_up = maintenance.back_up_daily(folder / "sugarbot.db", folder / f"backups {cycle}", "en")
         saving = maintenance.keep_costs(CostBook(), folder / "cost.json")
@@ -349,22 +349,14 @@ SERVICES: tuple[Service, ...] = (
     _desk_cancelled,
     _desk_drained_twice,
     _store_opening_cancelled,
-    _upkeep_cancelled,
+    _maintenance_cancelled,
 )
 
 
-def _ask(folder: Path, query: str) -> list[tuple[Any, ...]]:
+def _query(folder: Path, query: str) -> list[tuple[Any, ...]]:
     connection = sqlite3.connect(folder / "sugarbot.db")
     try:
         return connection.execute(query).fetchall()
-    finally:
-        connection.close()
-
-
-def _laws_of(folder: Path) -> list[str]:
-    connection = sqlite3.connect(folder / "sugarbot.db")
-    try:
-        return broken_laws(connection)
     finally:
         connection.close()
 

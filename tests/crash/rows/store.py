@@ -1,4 +1,4 @@
-"""Rows of the open store: cancels inside ``atomic``, a crowd of writers, backups."""
+"""Rows of the open store: cancels inside ``atomic``, many writers, backups."""
 
 import asyncio
 import signal
@@ -27,49 +27,49 @@ RESTORE_WITHIN_S = 300.0
 
 
 def cancels_inside(scale: Scale) -> Measured:
-    """Cancel a task while it accepts a job, at every await of its transaction, beside another's."""
+    """Cancel a task at every await of the transaction that accepts a job, while another task accepts one."""
     return asyncio.run(_cancels_inside(scale.folder, scale.of(150, 1_000)))
 
 
 async def _cancels_inside(folder: Path, wanted: int) -> Measured:
-    random, cancels, turn, foreign, left_inside = Random(13), 0, 0, 0, 0
-    places: set[str] = set()
+    random, cancels, run, foreign, left_inside = Random(13), 0, 0, 0, 0
+    awaits: set[str] = set()
     async with open_harness(folder, rules=RICH) as harness:
         while cancels < wanted:
-            turn += 1
-            victim = asyncio.create_task(_accept(harness, f"victim {turn}"))
-            neighbour = asyncio.create_task(_accept(harness, f"neighbour {turn}"))
+            run += 1
+            victim = asyncio.create_task(_accept(harness, f"victim {run}"))
+            neighbour = asyncio.create_task(_accept(harness, f"neighbour {run}"))
             for _ in range(random.randint(0, 90)):
                 await asyncio.sleep(0 if random.random() < 0.8 else 0.00005)
-            if not victim.done() and (place := _await_of(victim)):
-                places.add(place)
+            if not victim.done() and (position := _await_of(victim)):
+                awaits.add(position)
                 victim.cancel()
                 cancels += 1
             await asyncio.gather(victim, neighbour, return_exceptions=True)
             left_inside += harness.store._connection.in_transaction
-            kept = await _kept(harness, f"victim {turn}")
-            foreign += kept not in (0, 5) or await _kept(harness, f"neighbour {turn}") != 5
-            waits = [
+            stored = await _stored_rows(harness, f"victim {run}")
+            foreign += stored not in (0, 5) or await _stored_rows(harness, f"neighbour {run}") != 5
+            queued = [
                 job_id
                 for job_id in harness.desk.parts.queue.scheduler.queue()
-                if await _event_of(harness, job_id) == f"victim {turn}"
+                if await _event_of(harness, job_id) == f"victim {run}"
             ]
-            foreign += bool(kept) != bool(waits)  # memory must know what the database knows
+            foreign += bool(stored) != bool(queued)  # the queue in memory must equal the database
             for job_id in harness.desk.parts.queue.scheduler.queue():
                 harness.desk.parts.queue.remove(job_id)
-    said = (
-        f"{cancels:,} cancels at {len(places)} awaits, {left_inside} times still inside a transaction, "
-        f"{foreign} times half or foreign rows"
+    figures = (
+        f"{cancels:,} cancels at {len(awaits)} awaits, {left_inside} times a transaction left open, "
+        f"{foreign} times incomplete or foreign rows"
     )
-    return Measured(said, not left_inside and not foreign)
+    return Measured(figures, not left_inside and not foreign)
 
 
 async def _accept(harness: DeskHarness, event: str) -> None:
     assert isinstance(await harness.desk.handle(Draw(prompt="a"), a_context(event, event)), Receipt)
 
 
-async def _kept(harness: DeskHarness, event: str) -> int:
-    """Rows of one acceptance: identity, account, origin, job, charge; 0 or 5, or it was torn."""
+async def _stored_rows(harness: DeskHarness, event: str) -> int:
+    """Count the rows of one acceptance: identity, account, origin, job and charge, so 0 or 5."""
     [(count,)] = await harness.store._run(
         "SELECT (SELECT count(*) FROM identity WHERE user_id = :event)"
         " + (SELECT count(*) FROM account JOIN identity USING (person) WHERE user_id = :event)"
@@ -88,22 +88,22 @@ async def _event_of(harness: DeskHarness, job_id: str) -> str:
 
 
 def _await_of(task: asyncio.Task[None]) -> str:
-    """Where in the product a task stands; empty when it has not begun, or waits for its turn."""
-    place, work = "", task.get_coro()
+    """Return where in the product a task waits; empty if it has not started or waits for its transaction."""
+    position, work = "", task.get_coro()
     while isinstance(work, CoroutineType) and work.cr_frame is not None:
         code = work.cr_frame.f_code
         if "/bot/" in code.co_filename:
-            place += f" {code.co_qualname}:{work.cr_frame.f_lineno}"
+            position += f" {code.co_qualname}:{work.cr_frame.f_lineno}"
         work = work.cr_await
-    return place if "atomic" not in place else ""
+    return position if "atomic" not in position else ""
 
 
-def crowd(scale: Scale) -> Measured:
-    """50 tasks write 200 times each on one connection, while backups are made."""
-    return asyncio.run(_crowd(scale.folder, scale.of(20, WRITES)))
+def many_writers(scale: Scale) -> Measured:
+    """Let 50 tasks write 200 times each on one connection while backups run."""
+    return asyncio.run(_many_writers(scale.folder, scale.of(20, WRITES)))
 
 
-async def _crowd(folder: Path, writes: int) -> Measured:
+async def _many_writers(folder: Path, writes: int) -> Measured:
     busy, waits_s = 0, list[float]()
     async with open_harness(folder, rules=RICH) as harness:
         people = [await a_person(harness.store, "console", str(n), "", "en", 1) for n in range(TASKS)]
@@ -111,33 +111,33 @@ async def _crowd(folder: Path, writes: int) -> Measured:
         async def write(person: int) -> None:
             nonlocal busy
             for number in range(writes):
-                began_s = time.perf_counter()
+                started_s = time.perf_counter()
                 try:
                     async with harness.store.atomic():
                         await harness.store.people.move_credits(person, LedgerKind.GRANT, 1, number)
                 except sqlite3.OperationalError as error:
                     busy += error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-                waits_s.append(time.perf_counter() - began_s)
+                waits_s.append(time.perf_counter() - started_s)
 
-        backing_up = asyncio.create_task(_back_up_all_the_time(folder))
+        backing_up = asyncio.create_task(_back_up_continuously(folder))
         await asyncio.gather(*(write(person) for person in people))
         backing_up.cancel()
         alone_s = []
         for number in range(200):
-            began_s = time.perf_counter()
+            started_s = time.perf_counter()
             async with harness.store.atomic():
                 await harness.store.people.move_credits(people[0], LedgerKind.GRANT, 1, number)
-            alone_s.append(time.perf_counter() - began_s)
+            alone_s.append(time.perf_counter() - started_s)
         survey = await harness.store.survey()
     expected = TASKS * writes + len(alone_s)
-    said = (
-        f"{TASKS} × {writes} writes beside backups: {busy} busy; "
-        f"a write alone p99 {_p99_ms(alone_s):.1f} ms, with 49 others before it p99 {_p99_ms(waits_s):.0f} ms"
+    figures = (
+        f"{TASKS} × {writes} writes during backups: {busy} busy; "
+        f"a single write p99 {_p99_ms(alone_s):.1f} ms, behind 49 others p99 {_p99_ms(waits_s):.0f} ms"
     )
-    return Measured(said, not busy and survey.is_sound and survey.credits == expected)
+    return Measured(figures, not busy and survey.is_sound and survey.credits == expected)
 
 
-async def _back_up_all_the_time(folder: Path) -> None:
+async def _back_up_continuously(folder: Path) -> None:
     for number in range(10**6):
         await asyncio.to_thread(backup.back_up, folder / "sugarbot.db", folder / "backups", NOW_S + number)
         await asyncio.to_thread(backup.thin_out, folder / "backups", NOW_S + number)
@@ -148,20 +148,20 @@ def _p99_ms(seconds: list[float]) -> float:
 
 
 def backups(scale: Scale) -> Measured:
-    """Back up again and again while people come and pictures are drawn; restore each; kill restores."""
+    """Make backups while people send requests and pictures are drawn; restore each; kill restores."""
     wanted = scale.of(8, 100)
     made = asyncio.run(_backups_under_load(scale.folder, wanted))
     wrong, longest_s, jobs = list[str](), 0.0, 0
     path = scale.folder / "restored" / "sugarbot.db"
     for number, file in enumerate(made):
-        began_s = time.monotonic()
+        started_s = time.monotonic()
         backup.restore(file, path, MIGRATIONS, NOW_S + number)
-        longest_s = max(longest_s, time.monotonic() - began_s)
+        longest_s = max(longest_s, time.monotonic() - started_s)
         wrong += _unsound(path)
         with closing(sqlite3.connect(path)) as connection:
             [(now,)] = connection.execute("SELECT count(*) FROM job")
         if now < jobs:
-            wrong.append("an older backup was made later")
+            wrong.append("a later backup has fewer jobs")
         jobs = now
     kills = 0
     random = Random(18)
@@ -172,41 +172,41 @@ def backups(scale: Scale) -> Measured:
         process.join()
         kills += process.exitcode == -signal.SIGKILL
         wrong += _unsound(path)
-    said = (
+    figures = (
         f"{len(made)} backups under load and their restores, {kills} kills of restores: "
         f"{len(wrong)} unsound; longest restore {longest_s:.2f} s"
     )
-    return Measured(said + (f": {wrong[0]}" if wrong else ""), not wrong and longest_s < RESTORE_WITHIN_S)
+    return Measured(figures + (f": {wrong[0]}" if wrong else ""), not wrong and longest_s < RESTORE_WITHIN_S)
 
 
 async def _backups_under_load(folder: Path, wanted: int) -> list[Path]:
     made = []
     async with open_harness(folder, rules=RICH) as harness, harness.running():
 
-        async def come() -> None:
+        async def send_requests() -> None:
             for number in range(10**6):
                 await _accept(harness, str(number))
                 await harness.chat.wait_for_results(max(0, number - 3), timeout_s=60)
 
-        coming = asyncio.create_task(come(), name="people come")
+        requests = asyncio.create_task(send_requests(), name="requests")
         for number in range(wanted):
-            there = (folder / "sugarbot.db", folder / "backups", NOW_S + number)
-            made.append(await asyncio.to_thread(backup.back_up, *there))
-        coming.cancel()
-        await asyncio.wait({coming})
+            arguments = (folder / "sugarbot.db", folder / "backups", NOW_S + number)
+            made.append(await asyncio.to_thread(backup.back_up, *arguments))
+        requests.cancel()
+        await asyncio.wait({requests})
     return made
 
 
 def restore_once(file: Path, path: Path, number: int, ready: Connection) -> None:
-    """Restore, unless killed meanwhile."""
+    """Restore; this process may be killed meanwhile."""
     ready.send("ready")
     backup.restore(file, path, MIGRATIONS, NOW_S + 1_000 + number)
 
 
 def _unsound(path: Path) -> list[str]:
-    """What is wrong with a database that may be in the middle of its work."""
+    """Return what is wrong with a database whose jobs may be unfinished."""
     if not path.exists():
-        return ["there is no database"]
+        return ["the database is missing"]
     with closing(sqlite3.connect(path)) as connection:
         [(verdict,)] = connection.execute("PRAGMA integrity_check")
         strays = connection.execute("PRAGMA foreign_key_check").fetchall()
@@ -224,7 +224,7 @@ ROWS = (
         "1,000 cancels: no transaction left open, 0 incomplete or foreign rows",
         cancels_inside,
     ),
-    Row("14", "50 tasks × 200 writes", "0 busy; p99 of a write ≤ 20 ms", crowd),
+    Row("14", "50 tasks × 200 writes", "0 busy; p99 of a write ≤ 20 ms", many_writers),
     Row(
         "18",
         "backups while the bot writes, restores, kills of restores",

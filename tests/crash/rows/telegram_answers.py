@@ -1,4 +1,4 @@
-"""The row of answers that the bot sends to Telegram when the process dies."""
+"""The row about answers that are sent to Telegram while the process is killed."""
 
 from tests.crash.platforms import telegram_answers
 from tests.crash.rows import Measured, Row, Scale
@@ -15,7 +15,7 @@ ROWS = (
     Row(
         "1d",
         "kill -9 while an answer is sent to Telegram",
-        "120 kills: 0 answers lost; a plain one may arrive twice",
+        "120 kills: 0 answers lost; a plain answer may arrive twice",
         answers_in_flight,
     ),
 )
