@@ -1,9 +1,9 @@
 # Everything a newcomer needs: make demo, make test. Everything a change needs: make check.
-# The promise under crashes and storms, in figures: make crash, or make crash ROWS='1 13 19'.
+# The guarantees under crashes and faults, measured: make crash, or make crash ROWS='1 13 19'.
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
-# Much of a test's time is waiting, so two tests a core; a file stays with one worker and shares its fixtures.
+# Tests wait most of the time, so two run per core; a file stays with one worker and shares its fixtures.
 WORKERS ?= 4
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile
 unexport PYTHONDONTWRITEBYTECODE  # the tests start hundreds of processes; each would compile everything again
