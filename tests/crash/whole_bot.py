@@ -21,7 +21,8 @@ from tests.crash.platforms.fork_server import ForkServer, is_alive, kill, open_f
 from tests.fakes import discord_server, telegram_server
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_payloads import GUILD_ID, LOADING
-from tests.fakes.discord_server import FakeDiscord, Interaction
+from tests.fakes.discord_rest import Interaction
+from tests.fakes.discord_server import FakeDiscord
 from tests.fakes.telegram_server import TelegramServer
 from tests.fakes.telegram_world import Group, Person, Sent
 from tests.unit.engine.folders import write_model

@@ -1,16 +1,12 @@
-"""A fake Discord on 127.0.0.1: the part of REST v10 that the bot needs, and a gateway.
+"""A fake Discord on 127.0.0.1: a server for REST and the gateway, and what people do there.
 
 It records what people would see (``messages``), all requests (``requests``), and, with a ``Schema``, every
 request that violates Discord's own schema (``problems``). ``faults`` injects faults.
 """
 
 import asyncio
-import itertools
-import re
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import Any, Self
 
 from aiohttp import web
@@ -18,55 +14,28 @@ from aiohttp import web
 from tests.fakes import discord_payloads as payloads
 from tests.fakes.discord_gateway import FakeGateway, until
 from tests.fakes.discord_http import PREFIX, Fault, Refused, Request, as_json, faulty, read_request
+from tests.fakes.discord_rest import DEFERRED, PRESS_SEEN, DiscordRest, Interaction
 from tests.fakes.discord_schema import Schema
 
-DISCORD_EPOCH_MS = 1_420_070_400_000
 TOKEN = "a-bot-token"
-ACKNOWLEDGE_S = 3.0
-DEFERRED, PRESS_SEEN, MESSAGE, SUGGESTIONS = (5,), 6, 4, 8
 
 
-@dataclass
-class Interaction:
-    """One interaction that a person started, and the bot's answer to it."""
-
-    interaction_id: str
-    token: str
-    channel_id: str
-    callbacks: list[dict[str, Any]] = field(default_factory=list)
-    message_id: str = ""
-    deleted: bool = False
-    followups: list[str] = field(default_factory=list)
-    expired: bool = False
-    sent_s: float = field(default_factory=time.monotonic)
-    acknowledged_s: float | None = None
-
-
-class FakeDiscord:
+class FakeDiscord(DiscordRest):
     """``async with FakeDiscord(schema) as discord: …``; see ``api_base`` and ``gateway.url``."""
 
     def __init__(self, schema: Schema | None = None) -> None:
+        super().__init__(FakeGateway(TOKEN, payloads.ready()))
         self.schema = schema
         self.problems: list[str] = []
         self.requests: list[Request] = []
         self.faults: list[Fault] = []
-        self.storm: Callable[[Request], Fault | None] | None = None  # used instead of ``faults``
+        self.choose_fault: Callable[[Request], Fault | None] | None = None  # used instead of ``faults``
         self.statuses: Counter[int] = Counter()
-        self.messages: dict[str, dict[str, Any]] = {}
-        self.files: dict[str, dict[str, bytes]] = {}
-        self.edits: dict[str, list[dict[str, Any]]] = {}
-        self.commands: list[dict[str, Any]] = []
-        self.interactions: dict[str, Interaction] = {}
         self.person_messages: dict[str, dict[str, Any]] = {}  # messages of people, as the gateway sent them
         self.before: Callable[[Request], Awaitable[None]] | None = (
             None  # called with each request before it …
         )
         self.after: Callable[[Request], Awaitable[None]] | None = None  # … and once it is carried out
-        self.closed_channels: dict[str, tuple[int, int]] = {}
-        self.gateway = FakeGateway(TOKEN, payloads.ready())
-        self._events: dict[str, dict[str, Any]] = {}
-        self._nonces: dict[tuple[str, str], str] = {}
-        self._counter = itertools.count(1)
 
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=64 * 1024 * 1024)
@@ -89,11 +58,13 @@ class FakeDiscord:
 
     async def slash(self, name: str, options: dict[str, Any] | None = None, **where: Any) -> Interaction:
         """Run a slash command: ``slash("lora switch", {"name": "sugar"})``."""
-        return await self._interact(payloads.APPLICATION_COMMAND, _command(name, options or {}), **where)
+        return await self._interact(
+            payloads.APPLICATION_COMMAND, payloads.command(name, options or {}), **where
+        )
 
     async def suggest(self, name: str, option: str, typed: str, **where: Any) -> list[dict[str, Any]]:
         """Type into an option and return the suggestions."""
-        data = _command(name, {option: typed}, focused=option)
+        data = payloads.command(name, {option: typed}, focused=option)
         asked = await self._interact(payloads.AUTOCOMPLETE, data, **where)
         await until(lambda: asked.callbacks)
         choices: list[dict[str, Any]] = asked.callbacks[0]["data"]["choices"]
@@ -236,7 +207,7 @@ class FakeDiscord:
     async def _respond(self, http: web.Request) -> web.Response:
         try:
             request = await read_request(http)
-        except ConnectionError:  # whoever asked was killed in the middle of it
+        except ConnectionError:  # the bot was killed during its request
             return web.Response(status=400)
         self.requests.append(request)
         if self.schema is not None:
@@ -245,7 +216,7 @@ class FakeDiscord:
             )
         try:
             return await self._carried_out(request)
-        except ConnectionError:  # by a hook of a test that killed whoever asked
+        except ConnectionError:  # raised by a hook of a test that killed the bot
             return web.Response(status=400)
 
     async def _carried_out(self, request: Request) -> web.Response:
@@ -256,7 +227,7 @@ class FakeDiscord:
             await asyncio.sleep(fault.delay_s)
             return faulty(fault)
         try:
-            answer = await self._route(request)
+            answer = await self.carry_out(request)
         except Refused as refused:
             return as_json({"code": refused.code, "message": refused.text}, refused.status)
         if self.after is not None:
@@ -266,195 +237,10 @@ class FakeDiscord:
         return web.Response(status=204) if answer is None else as_json(answer)
 
     def _fault(self, request: Request) -> Fault | None:
-        if self.storm is not None:
-            return self.storm(request)
+        if self.choose_fault is not None:
+            return self.choose_fault(request)
         for fault in self.faults:
             if fault.times and fault.method == request.method and fault.part in request.path:
                 fault.times -= 1
                 return fault
         return None
-
-    async def _route(self, request: Request) -> Any:
-        for method, pattern, answer in _ROUTES:
-            match = re.fullmatch(pattern, request.path)
-            if match and method == request.method:
-                if not request.path.startswith(("/webhooks", "/interactions")):
-                    self._check_token(request)
-                return await answer(self, request, *match.groups())
-        raise Refused(404, 0, f"the fake knows no {request.method} {request.path}")
-
-    def _check_token(self, request: Request) -> None:
-        if request.authorization != f"Bot {self.gateway.token}":
-            raise Refused(401, 0, "401: Unauthorized")
-
-    async def _me(self, request: Request) -> Any:
-        return payloads.BOT
-
-    async def _application(self, request: Request) -> Any:
-        return payloads.application()
-
-    async def _set_commands(self, request: Request, application_id: str) -> Any:
-        fixed = {"application_id": application_id, "version": "1", "default_member_permissions": None}
-        self.commands = [{**fixed, **command, "id": self._snowflake()} for command in request.body]
-        return self.commands
-
-    async def _callback(self, request: Request, interaction_id: str, token: str) -> Any:
-        asked = self.interactions.get(token)
-        if asked is None or asked.interaction_id != interaction_id or asked.expired:
-            raise Refused(404, 10062, "Unknown interaction")
-        if asked.callbacks:
-            raise Refused(400, 40060, "Interaction has already been acknowledged.")
-        if time.monotonic() - asked.sent_s > ACKNOWLEDGE_S:
-            raise Refused(404, 10062, "Unknown interaction")
-        asked.callbacks.append(request.body)
-        asked.acknowledged_s = time.monotonic()
-        kind, data = request.body["type"], request.body.get("data") or {}
-        if kind == SUGGESTIONS:
-            return {"interaction": {"id": interaction_id, "type": payloads.AUTOCOMPLETE}}
-        if kind == PRESS_SEEN:  # the pressed message itself is the answer
-            asked.message_id = self._events[token]["message"]["id"]
-            about = {
-                "id": interaction_id,
-                "type": payloads.COMPONENT,
-                "response_message_id": asked.message_id,
-            }
-            return {"interaction": about}
-        flags = data.get("flags", 0) | (payloads.LOADING if kind in DEFERRED else 0)
-        message = self._new_message(asked.channel_id, data.get("content", ""), flags)
-        asked.message_id = message["id"]
-        return {
-            "interaction": {
-                "id": interaction_id,
-                "type": payloads.APPLICATION_COMMAND,
-                "response_message_id": message["id"],
-                "response_message_loading": kind in DEFERRED,
-                "response_message_ephemeral": bool(flags & payloads.EPHEMERAL),
-            },
-            "resource": {"type": kind, "message": message},
-        }
-
-    def _answer_of(self, token: str) -> Interaction:
-        asked = self.interactions.get(token)
-        if asked is None or asked.expired:
-            raise Refused(401, 50027, "Invalid Webhook Token")
-        return asked
-
-    async def _get_answer(self, request: Request, application_id: str, token: str) -> Any:
-        return self._message(self._answer_of(token).message_id)
-
-    async def _edit_answer(self, request: Request, application_id: str, token: str, message_id: str) -> Any:
-        asked = self._answer_of(token)
-        message = self._message(asked.message_id if message_id == "@original" else message_id)
-        message["flags"] &= ~payloads.LOADING
-        return self._change(message, request)
-
-    async def _delete_answer(self, request: Request, application_id: str, token: str) -> Any:
-        asked = self._answer_of(token)
-        self._message(asked.message_id)
-        del self.messages[asked.message_id]
-        asked.deleted = True
-
-    async def _follow_up(self, request: Request, application_id: str, token: str) -> Any:
-        asked = self._answer_of(token)
-        thinking = self.messages.get(asked.message_id)
-        if thinking is not None and thinking["flags"] & payloads.LOADING:
-            thinking["flags"] &= ~payloads.LOADING  # Discord edits the deferred answer, visible as it is
-            return self._change(thinking, Request("", "", {}, {**request.body, "flags": None}, {}, ""))
-        message = self._new_message(asked.channel_id, flags=request.body.get("flags", 0))
-        asked.followups.append(message["id"])
-        return self._change(message, request)
-
-    async def _create_message(self, request: Request, channel_id: str) -> Any:
-        self._check_channel(channel_id)
-        body = request.body
-        if body.get("enforce_nonce") and (channel_id, body["nonce"]) in self._nonces:
-            return self.messages[self._nonces[channel_id, body["nonce"]]]
-        message = self._new_message(channel_id)
-        message["reply_to"] = str((body.get("message_reference") or {}).get("message_id", ""))
-        self._nonces[channel_id, str(body.get("nonce"))] = message["id"]
-        return self._change(message, request)
-
-    async def _edit_message(self, request: Request, channel_id: str, message_id: str) -> Any:
-        self._check_channel(channel_id)
-        return self._change(self._message(message_id), request)
-
-    async def _open_direct(self, request: Request) -> Any:
-        person = request.body["recipient_id"]
-        return {"id": self.direct_channel(str(person)), "type": 1, "recipients": [payloads.user(str(person))]}
-
-    @staticmethod
-    def direct_channel(user_id: str) -> str:
-        """The id of the channel between the bot and this person."""
-        return str(int(user_id) + 5_000)
-
-    def _check_channel(self, channel_id: str) -> None:
-        if channel_id in self.closed_channels:
-            raise Refused(*self.closed_channels[channel_id])
-
-    def _message(self, message_id: str) -> dict[str, Any]:
-        if message_id not in self.messages:
-            raise Refused(404, 10008, "Unknown Message")
-        return self.messages[message_id]
-
-    def _new_message(self, channel_id: str, content: str = "", flags: int = 0) -> dict[str, Any]:
-        message = payloads.message(self._snowflake(), channel_id, content, flags)
-        self.messages[message["id"]] = message
-        return message
-
-    def _change(self, message: dict[str, Any], request: Request) -> dict[str, Any]:
-        """Apply the changes of a request; it removes attachments that the request does not list."""
-        body = request.body
-        message |= {key: body[key] for key in ("content", "components", "flags") if body.get(key) is not None}
-        if "attachments" in body or request.files:
-            kept = {one["id"]: one for one in message["attachments"]}
-            message["attachments"] = [
-                kept.get(str(one["id"])) or self._attach(message["id"], one, request.files)
-                for one in body.get("attachments", [])
-            ]
-        self.edits.setdefault(message["id"], []).append(dict(message))
-        return message
-
-    def _attach(self, message_id: str, one: dict[str, Any], files: dict[str, bytes]) -> dict[str, Any]:
-        data = files[f"files[{one['id']}]"]
-        self.files.setdefault(message_id, {})[one["filename"]] = data
-        return {
-            "id": self._snowflake(),
-            "filename": one["filename"],
-            "description": one.get("description"),
-            "size": len(data),
-            "url": "http://127.0.0.1/never",
-            "proxy_url": "http://127.0.0.1/never",
-        }
-
-    def _snowflake(self, age_s: float = 0.0) -> str:
-        made_ms = int((time.time() - age_s) * 1000) - DISCORD_EPOCH_MS
-        return str((made_ms << 22) | (next(self._counter) & 0xFFF))
-
-
-Route = Callable[..., Awaitable[Any]]
-_ROUTES: tuple[tuple[str, str, Route], ...] = (
-    ("GET", r"/users/@me", FakeDiscord._me),
-    ("GET", r"/oauth2/applications/@me", FakeDiscord._application),
-    ("PUT", r"/applications/(\d+)/commands", FakeDiscord._set_commands),
-    ("POST", r"/interactions/(\d+)/([\w-]+)/callback", FakeDiscord._callback),
-    ("GET", r"/webhooks/(\d+)/([\w-]+)/messages/@original", FakeDiscord._get_answer),
-    ("PATCH", r"/webhooks/(\d+)/([\w-]+)/messages/(@original|\d+)", FakeDiscord._edit_answer),
-    ("DELETE", r"/webhooks/(\d+)/([\w-]+)/messages/@original", FakeDiscord._delete_answer),
-    ("POST", r"/webhooks/(\d+)/([\w-]+)", FakeDiscord._follow_up),
-    ("POST", r"/channels/(\d+)/messages", FakeDiscord._create_message),
-    ("PATCH", r"/channels/(\d+)/messages/(\d+)", FakeDiscord._edit_message),
-    ("POST", r"/users/@me/channels", FakeDiscord._open_direct),
-)
-
-
-def _command(name: str, options: dict[str, Any], focused: str = "") -> dict[str, Any]:
-    types = {bool: 5, int: 4, float: 10, str: 3}
-    given = [
-        {"name": key, "type": types[type(value)], "value": value}
-        | ({"focused": True} if key == focused else {})
-        for key, value in options.items()
-    ]
-    top, _, below = name.partition(" ")
-    if below:
-        given = [{"name": below, "type": 1, "options": given}]
-    return {"id": "900000000000000099", "name": top, "type": 1, "options": given}

@@ -54,7 +54,7 @@ class TelegramServer:
         self.faults: dict[str, Fault] = {}
         self.delays_s: dict[str, float] = {}  # for the next request of a method, before it does anything
         self.refusals: list[Refusal] = []
-        self.storm: Callable[[Call], Fault | None] | None = None  # overrides ``faults``
+        self.choose_fault: Callable[[Call], Fault | None] | None = None  # overrides ``faults``
         self.group_limit: int | None = None  # messages a minute
         self.in_groups: dict[int, list[float]] = {}  # when each group got one
         self.port = 0
@@ -146,7 +146,7 @@ class TelegramServer:
     async def _result(self, call: Call) -> Any:
         await asyncio.sleep(self.delays_s.pop(call.method, 0.0))
         self._check_flood(call)
-        fault = self.storm(call) if self.storm else self.faults.get(call.method)
+        fault = self.choose_fault(call) if self.choose_fault else self.faults.get(call.method)
         if fault is None or fault.times == 0:
             return await self._done(call)
         fault.times -= 1

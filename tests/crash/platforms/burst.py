@@ -15,7 +15,8 @@ from pathlib import Path
 from tests.crash.platforms.fork_server import open_fork_server, wait_for_end
 from tests.crash.whole_bot import environment
 from tests.fakes.discord_gateway import until
-from tests.fakes.discord_server import FakeDiscord, Interaction
+from tests.fakes.discord_rest import Interaction
+from tests.fakes.discord_server import FakeDiscord
 from tests.fakes.telegram_server import TelegramServer
 from tests.fakes.telegram_world import Person
 from tests.unit.engine.folders import write_model

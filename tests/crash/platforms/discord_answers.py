@@ -13,7 +13,8 @@ from tests.crash.platforms.fork_server import ForkServer, is_alive, kill, open_f
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_http import Request
 from tests.fakes.discord_payloads import BOT_ID, LOADING
-from tests.fakes.discord_server import FakeDiscord, Interaction
+from tests.fakes.discord_rest import Interaction
+from tests.fakes.discord_server import FakeDiscord
 from tests.fakes.telegram_server import TelegramServer
 from tests.unit.engine.folders import write_model
 

@@ -25,7 +25,8 @@ from tests.fakes import discord_payloads, discord_server
 from tests.fakes.desk_harness import MIGRATIONS, MODEL, SHELF, FakeProbe
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_http import Fault, Request
-from tests.fakes.discord_server import FakeDiscord, Interaction
+from tests.fakes.discord_rest import Interaction
+from tests.fakes.discord_server import FakeDiscord
 from tests.fakes.renderer import FakeRenderer
 
 RULES = Rules(allow=frozenset({f"discord:{discord_payloads.GUILD_ID}"}), daily_credits=10_000, max_waiting=99)
@@ -205,10 +206,10 @@ async def run_with_faults(folder: Path, jobs: int, seed: int = 1) -> FaultFindin
     async with running_bot(folder) as bot:
         for asked in (await bot.ask(jobs))[::2]:
             asked.expired = True  # so ordinary messages meet faults, too
-        bot.discord.storm = inject
+        bot.discord.choose_fault = inject
         bot.renderer.may_draw.set()
         await bot.all_delivered()
-        bot.discord.storm = None
+        bot.discord.choose_fault = None
         shown = bot.pictures()
         refused = _refused(bot.discord)
         kept = await _close_all_channels(bot, jobs)

@@ -16,7 +16,8 @@ from bot.outcomes import CommandContext, Outcome, Receipt
 from tests.fakes import discord_server
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.discord_gateway import until
-from tests.fakes.discord_server import FakeDiscord, Interaction
+from tests.fakes.discord_rest import Interaction
+from tests.fakes.discord_server import FakeDiscord
 from tests.fakes.telegram_app import RECIPE
 
 WAYS = ("op 7", "op 9, resumable", "op 9", "reset", "silence")

@@ -28,7 +28,7 @@ from bot.commands.values import Command, Draw, Reroll
 from bot.errors import PersonError
 from bot.outcomes import CommandContext, Help, Outcome, Receipt
 from tests.crash.platforms.telegram_direct import DirectRequest
-from tests.fakes import discord_payloads, discord_server
+from tests.fakes import discord_payloads, discord_rest, discord_server
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.discord_server import FakeDiscord
 from tests.fakes.telegram_app import RECIPE
@@ -210,7 +210,7 @@ async def _on_discord(folder: Path, count: int, found: Counter[str]) -> None:
             number += 1
             if isinstance(event, dict) and event.get("id") == "1":
                 event["id"], event["token"] = str((10**18) + number), f"token-{number}"
-                asked = discord_server.Interaction(event["id"], event["token"], discord_payloads.CHANNEL_ID)
+                asked = discord_rest.Interaction(event["id"], event["token"], discord_payloads.CHANNEL_ID)
                 discord.interactions = {asked.token: asked}
             lines = len(log.lines)
             chat._client.parse_event(event)
@@ -239,9 +239,9 @@ def _events() -> list[Any]:
         "permissions": 0,
         "file_bytes": 10**7,
     }
-    drawing = discord_server._command("sugar", {"prompt": "a face", "count": 2, "private": True, "seed": 7})
-    switch = discord_server._command("lora switch", {"name": "sugar", "where": "chat"})
-    typed = discord_server._command("sugar", {"lora": "su"}, focused="lora")
+    drawing = discord_payloads.command("sugar", {"prompt": "a face", "count": 2, "private": True, "seed": 7})
+    switch = discord_payloads.command("lora switch", {"name": "sugar", "where": "chat"})
+    typed = discord_payloads.command("sugar", {"lora": "su"}, focused="lora")
     press = {"component_type": 2, "custom_id": "v1:r:k3f9"}
     kinds = [
         (discord_payloads.APPLICATION_COMMAND, drawing),

@@ -94,7 +94,7 @@ async def _run_with_faults(folder: Path, jobs: int, random: Random) -> FaultFind
 
     wanted: dict[str, int] = {}
     async with _open_desk(folder, server) as harness:
-        server.storm = inject
+        server.choose_fault = inject
         for number in range(jobs):
             count = random.choice((1, 2))
             job_id = await _accept(

@@ -28,7 +28,9 @@ from bot.outcomes import (
 )
 from engine.request import TimeEstimate
 from tests.fakes.desk import ScriptedDesk
+from tests.fakes.discord_gateway import until
 from tests.fakes.discord_payloads import MEMBER_ID
+from tests.fakes.discord_rest import Interaction
 from tests.fakes.discord_schema import Schema, load
 from tests.fakes.discord_server import TOKEN, FakeDiscord
 from tests.fakes.renderer import tiny_png
@@ -59,6 +61,13 @@ def refusing(error: PersonError) -> Callable[[Command, CommandContext], Outcome]
         raise error
 
     return refuse
+
+
+async def answered(discord: FakeDiscord, asked: Interaction) -> str:
+    """Wait for the text of the answer and return it."""
+    await until(lambda: asked.message_id and discord.answer_to(asked)["content"])
+    text: str = discord.answer_to(asked)["content"]
+    return text
 
 
 @pytest.fixture(scope="session")
@@ -147,4 +156,4 @@ def result_of(address: Address, pictures: tuple[PictureFile, ...], **changed: An
     return JobResult(**facts | changed)
 
 
-__all__ = ["JOB_ID", "RECEIPT", "RECIPE", "Platform", "opened", "refusing", "result_of"]
+__all__ = ["JOB_ID", "RECEIPT", "RECIPE", "Platform", "answered", "opened", "refusing", "result_of"]

@@ -14,8 +14,9 @@ from bot.chats.discord_ import DiscordChat, DiscordConfig
 from bot.errors import PlatformUnreachable, TokenRefused
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.discord_gateway import until
+from tests.fakes.discord_http import Fault
 from tests.fakes.discord_payloads import MANAGE_GUILD
-from tests.fakes.discord_server import FakeDiscord, Fault
+from tests.fakes.discord_server import FakeDiscord
 from tests.integration.discord.conftest import opened
 
 

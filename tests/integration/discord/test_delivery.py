@@ -16,8 +16,10 @@ from bot.outcomes import Address, JobState, PictureFile, Platform, Status, Undel
 from engine.request import FailReason
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.discord_gateway import until
+from tests.fakes.discord_http import Fault
 from tests.fakes.discord_payloads import CHANNEL_ID, MEMBER_ID
-from tests.fakes.discord_server import FakeDiscord, Fault, Interaction
+from tests.fakes.discord_rest import Interaction
+from tests.fakes.discord_server import FakeDiscord
 from tests.integration.discord.conftest import JOB_ID, RECIPE, opened, result_of
 
 Pictures = tuple[PictureFile, ...]

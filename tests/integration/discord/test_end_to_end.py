@@ -20,7 +20,8 @@ from engine.planner.headroom import HeadroomProbe
 from engine.shelf import Shelf
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_payloads import EPHEMERAL, GUILD_ID
-from tests.fakes.discord_server import FakeDiscord, Interaction
+from tests.fakes.discord_rest import Interaction
+from tests.fakes.discord_server import FakeDiscord
 from tests.fakes.renderer import Act, FakeRenderer
 
 MIGRATIONS = Path(__file__).resolve().parents[3] / "migrations"

@@ -23,7 +23,8 @@ from bot.policy.rules import Rules
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_http import Fault
 from tests.fakes.discord_payloads import BOT_ID, CHANNEL_ID, GUILD_ID, LOADING, MEMBER_ID, TIMESTAMP, user
-from tests.fakes.discord_server import FakeDiscord, Interaction
+from tests.fakes.discord_rest import Interaction
+from tests.fakes.discord_server import FakeDiscord
 from tests.fakes.renderer import FakeRenderer
 from tests.integration.discord.test_end_to_end import running_bot
 

@@ -15,7 +15,8 @@ from tests.fakes.desk import ScriptedDesk
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_http import Fault, Request
 from tests.fakes.discord_payloads import CHANNEL_ID, EPHEMERAL, MEMBER_ID
-from tests.fakes.discord_server import ACKNOWLEDGE_S, FakeDiscord, Interaction
+from tests.fakes.discord_rest import ACKNOWLEDGE_S, Interaction
+from tests.fakes.discord_server import FakeDiscord
 from tests.integration.discord.conftest import RECEIPT, opened, refusing
 
 

@@ -1,4 +1,4 @@
-"""Commands and buttons: from the person to the desk, and the answer back to the person."""
+"""Slash commands: from the person to the desk, and the answer back to the person."""
 
 import asyncio
 import gc
@@ -19,10 +19,9 @@ from bot.commands.values import (
     PixelSize,
     Quota,
     Ratio,
-    Reroll,
     Scope,
 )
-from bot.errors import HostsOnly, NoCreditsLeft, NotYours, UnknownLora
+from bot.errors import HostsOnly, NoCreditsLeft, UnknownLora
 from bot.outcomes import (
     CreditBalance,
     History,
@@ -35,18 +34,12 @@ from bot.outcomes import (
 )
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.discord_gateway import until
+from tests.fakes.discord_http import Fault
 from tests.fakes.discord_payloads import CHANNEL_ID, EPHEMERAL, GUILD_ID, LOADING, MANAGE_GUILD, MEMBER_ID
-from tests.fakes.discord_server import FakeDiscord, Fault, Interaction
-from tests.integration.discord.conftest import JOB_ID, RECIPE, opened, refusing
+from tests.fakes.discord_server import FakeDiscord
+from tests.integration.discord.conftest import JOB_ID, RECIPE, answered, opened, refusing
 
 REFUSED = NoCreditsLeft(price=2, credits=1, renews_at_s=1_795_000_000)
-
-
-async def answered(discord: FakeDiscord, asked: Interaction) -> str:
-    """Wait for the text of the answer and return it."""
-    await until(lambda: asked.message_id and discord.answer_to(asked)["content"])
-    text: str = discord.answer_to(asked)["content"]
-    return text
 
 
 async def test_a_drawing_reads_every_option_and_its_receipt_has_a_cancel_button(
@@ -289,110 +282,6 @@ async def test_an_interaction_without_a_person_is_logged_and_affects_no_other(
     gc.collect()
     assert not unhandled
     assert await answered(discord, await discord.slash("quota", {}))
-
-
-async def test_an_autocomplete_whose_token_is_not_text_is_logged_and_affects_no_other(
-    discord: FakeDiscord, chat: DiscordChat
-) -> None:
-    unhandled: list[object] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: unhandled.append(context))
-    asked = await discord.slash("quota", {})
-    data = {"id": "1", "type": 1, "name": "paint", "options": []}
-    with structlog.testing.capture_logs() as logs:
-        chat._client.parse_event(
-            {**discord.event_of(asked), "id": "78", "type": 4, "token": {}, "data": data}
-        )
-        await until(lambda: any(log["event"] == "event dropped" for log in logs))
-    gc.collect()
-    assert not unhandled
-
-
-async def test_at_most_25_lora_suggestions_come_from_memory(
-    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
-) -> None:
-    choices = await discord.suggest("sugar", "lora", "sug", locale="zh-CN")
-    assert len(choices) == 25
-    assert choices[0] == {"name": "糖 0 · sugar0", "value": "sugar0"}
-    assert not desk.handled
-    assert [one["value"] for one in await discord.suggest("lora switch", "name", "sugar39")] == ["sugar39"]
-
-
-async def test_sizes_and_face_slots_are_suggested_in_the_persons_language(
-    discord: FakeDiscord, chat: DiscordChat
-) -> None:
-    assert {"name": "16:9", "value": "16:9"} in await discord.suggest("sugar", "size", "16")
-    choices = await discord.suggest("sugar", "lips", "正红", locale="zh-CN")
-    assert [one["value"] for one in choices] == ["正红唇"]
-
-
-async def test_buttons_work_after_a_restart(
-    discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk
-) -> None:
-    async with opened(config, desk):
-        asked = await discord.slash("sugar", {"prompt": "a face"})
-        await answered(discord, asked)
-    async with opened(config, desk):
-        cancelled = await discord.press(asked.message_id)
-        await until(lambda: len(desk.handled) == 2)
-        await discord.press(asked.message_id, f"v1:r:{JOB_ID}")
-        await until(lambda: len(desk.handled) == 3)
-    assert [command for command, _ in desk.handled[1:]] == [Cancel(JOB_ID), Reroll(JOB_ID)]
-    assert cancelled.callbacks == [{"type": 6}]
-
-
-async def test_a_press_of_cancel_is_answered_in_its_own_message_only(
-    discord: FakeDiscord, chat: DiscordChat
-) -> None:
-    asked = await discord.slash("sugar", {"prompt": "a face"})
-    await answered(discord, asked)
-    pressed = await discord.press(asked.message_id)
-    await until(lambda: "Stopping job" in discord.answer_to(asked)["content"])
-    assert pressed.message_id == asked.message_id
-    assert not pressed.followups
-    assert len(discord.messages) == 1
-
-
-async def test_only_the_presser_sees_the_refusal_of_a_press_of_cancel(
-    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
-) -> None:
-    asked = await discord.slash("sugar", {"prompt": "a face"})
-    text = await answered(discord, asked)
-    desk.answer = refusing(NotYours(job_id=JOB_ID))
-    pressed = await discord.press(asked.message_id, user_id="900000000000000031")
-    await until(lambda: pressed.followups and discord.messages[pressed.followups[0]]["content"])
-    assert discord.messages[pressed.followups[0]]["flags"] & EPHEMERAL
-    assert discord.answer_to(asked)["content"] == text
-
-
-async def test_a_button_leaves_nothing_in_memory(discord: FakeDiscord, chat: DiscordChat) -> None:
-    asked = await discord.slash("sugar", {"prompt": "a face"})
-    await answered(discord, asked)
-    store = chat._client._connection._view_store
-    assert discord.buttons(asked.message_id)
-    assert not store._views
-    assert not store._synced_message_views
-
-
-async def test_a_reroll_makes_a_new_message_with_the_visibility_of_the_first(
-    discord: FakeDiscord, chat: DiscordChat
-) -> None:
-    for private in (False, True):
-        asked = await discord.slash("sugar", {"prompt": "a face", "private": private})
-        await answered(discord, asked)
-        again = await discord.press(asked.message_id, f"v1:r:{JOB_ID}")
-        await until(lambda again=again: again.message_id)
-        assert again.message_id != asked.message_id
-        assert bool(discord.answer_to(again)["flags"] & EPHEMERAL) is private
-
-
-async def test_a_button_of_another_version_is_answered(
-    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
-) -> None:
-    asked = await discord.slash("sugar", {"prompt": "a face"})
-    await answered(discord, asked)
-    pressed = await discord.press(asked.message_id, "v9:x:what")
-    assert await answered(discord, pressed)
-    assert len(desk.handled) == 1
 
 
 async def test_a_command_in_a_direct_message_has_no_space(

@@ -17,8 +17,10 @@ from bot.outcomes import Address, PictureFile, RetryLater, Status
 from engine.request import TimeEstimate
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.discord_gateway import until
+from tests.fakes.discord_http import Fault
 from tests.fakes.discord_payloads import CHANNEL_ID, MEMBER_ID
-from tests.fakes.discord_server import FakeDiscord, Fault, Interaction
+from tests.fakes.discord_rest import Interaction
+from tests.fakes.discord_server import FakeDiscord
 from tests.integration.discord.conftest import JOB_ID, RECEIPT, now_ms, opened, result_of
 
 Pictures = tuple[PictureFile, ...]

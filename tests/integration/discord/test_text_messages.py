@@ -13,6 +13,7 @@ from bot.errors import CannotSave, NoCreditsLeft
 from bot.outcomes import CreditBalance, PictureFile, Platform, Status
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.discord_gateway import until
+from tests.fakes.discord_http import Fault
 from tests.fakes.discord_payloads import (
     ATTACH,
     BOT_ID,
@@ -22,7 +23,7 @@ from tests.fakes.discord_payloads import (
     guild,
     user,
 )
-from tests.fakes.discord_server import FakeDiscord, Fault
+from tests.fakes.discord_server import FakeDiscord
 from tests.integration.discord.conftest import JOB_ID, RECEIPT, opened, refusing, result_of
 
 AT_ME = f"<@{BOT_ID}>"

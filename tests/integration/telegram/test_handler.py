@@ -104,11 +104,11 @@ async def test_an_unreachable_chat_delays_no_other_and_keeps_its_order(
     unreachable = [Person(1_000 + number) for number in range(20)]
     is_down = True
 
-    def storm(call: Call) -> Fault | None:
+    def inject(call: Call) -> Fault | None:
         chat_id = int(call.params.get("chat_id", 0))
         return Fault(Refusal(502, "Bad Gateway")) if is_down and chat_id >= 1_000 else None
 
-    server.storm = storm
+    server.choose_fault = inject
     async with serving(server, desk):
         for person in unreachable:
             world.say("/quota", by=person)

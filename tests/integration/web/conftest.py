@@ -24,6 +24,7 @@ from playwright.async_api import (
 
 from bot.chats.web import CardPanel, WebChat
 from bot.policy.rules import Rules
+from engine.request import RenderRequest
 from tests.fakes.desk_harness import DeskHarness, open_harness
 from tests.fakes.renderer import FakeRenderer
 
@@ -53,14 +54,18 @@ class Application:
     def renderer(self) -> FakeRenderer:
         return self.harness.renderer
 
+    @property
+    def last_request(self) -> RenderRequest:
+        return self.renderer.requests[-1]
+
 
 @dataclass
 class Visitor:
     """A person in front of an open page.
 
     Attributes:
-        strayed: Every request that left this machine.
-        complaints: Errors that the browser reported.
+        foreign_requests: The requests to other machines.
+        browser_errors: The errors that the browser reported.
     """
 
     page: Page
@@ -95,6 +100,13 @@ class Visitor:
     @property
     def pictures(self) -> Locator:
         return self.page.locator(".pictures img")
+
+    async def widths(self) -> list[int]:
+        """Wait until all pictures are decoded; return their widths."""
+        found: list[int] = await self.pictures.evaluate_all(
+            "images => Promise.all(images.map(image => image.decode().then(() => image.naturalWidth)))"
+        )
+        return found
 
     async def answer(self) -> str:
         """Wait for an answer; return the text of the newest one."""

@@ -1,0 +1,220 @@
+"""The state of the fake Discord, and its part of REST v10: what each request of the bot does."""
+
+import itertools
+import re
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.fakes import discord_payloads as payloads
+from tests.fakes.discord_gateway import FakeGateway
+from tests.fakes.discord_http import Refused, Request
+
+DISCORD_EPOCH_MS = 1_420_070_400_000
+ACKNOWLEDGE_S = 3.0
+DEFERRED, PRESS_SEEN, MESSAGE, SUGGESTIONS = (5,), 6, 4, 8
+
+
+@dataclass
+class Interaction:
+    """One interaction that a person started, and the bot's answer to it."""
+
+    interaction_id: str
+    token: str
+    channel_id: str
+    callbacks: list[dict[str, Any]] = field(default_factory=list)
+    message_id: str = ""
+    deleted: bool = False
+    followups: list[str] = field(default_factory=list)
+    expired: bool = False
+    sent_s: float = field(default_factory=time.monotonic)
+    acknowledged_s: float | None = None
+
+
+class DiscordRest:
+    """Carries out the requests of a bot; ``messages`` is what people would see."""
+
+    def __init__(self, gateway: FakeGateway) -> None:
+        self.gateway = gateway
+        self.messages: dict[str, dict[str, Any]] = {}
+        self.files: dict[str, dict[str, bytes]] = {}
+        self.edits: dict[str, list[dict[str, Any]]] = {}
+        self.commands: list[dict[str, Any]] = []
+        self.interactions: dict[str, Interaction] = {}
+        self.closed_channels: dict[str, tuple[int, int]] = {}
+        self._events: dict[str, dict[str, Any]] = {}
+        self._nonces: dict[tuple[str, str], str] = {}
+        self._counter = itertools.count(1)
+
+    async def carry_out(self, request: Request) -> Any:
+        for method, pattern, answer in _ROUTES:
+            match = re.fullmatch(pattern, request.path)
+            if match and method == request.method:
+                if not request.path.startswith(("/webhooks", "/interactions")):
+                    self._check_token(request)
+                return await answer(self, request, *match.groups())
+        raise Refused(404, 0, f"the fake knows no {request.method} {request.path}")
+
+    def _check_token(self, request: Request) -> None:
+        if request.authorization != f"Bot {self.gateway.token}":
+            raise Refused(401, 0, "401: Unauthorized")
+
+    async def _me(self, request: Request) -> Any:
+        return payloads.BOT
+
+    async def _application(self, request: Request) -> Any:
+        return payloads.application()
+
+    async def _set_commands(self, request: Request, application_id: str) -> Any:
+        fixed = {"application_id": application_id, "version": "1", "default_member_permissions": None}
+        self.commands = [{**fixed, **command, "id": self._snowflake()} for command in request.body]
+        return self.commands
+
+    async def _callback(self, request: Request, interaction_id: str, token: str) -> Any:
+        asked = self.interactions.get(token)
+        if asked is None or asked.interaction_id != interaction_id or asked.expired:
+            raise Refused(404, 10062, "Unknown interaction")
+        if asked.callbacks:
+            raise Refused(400, 40060, "Interaction has already been acknowledged.")
+        if time.monotonic() - asked.sent_s > ACKNOWLEDGE_S:
+            raise Refused(404, 10062, "Unknown interaction")
+        asked.callbacks.append(request.body)
+        asked.acknowledged_s = time.monotonic()
+        kind, data = request.body["type"], request.body.get("data") or {}
+        if kind == SUGGESTIONS:
+            return {"interaction": {"id": interaction_id, "type": payloads.AUTOCOMPLETE}}
+        if kind == PRESS_SEEN:  # the pressed message itself is the answer
+            asked.message_id = self._events[token]["message"]["id"]
+            about = {
+                "id": interaction_id,
+                "type": payloads.COMPONENT,
+                "response_message_id": asked.message_id,
+            }
+            return {"interaction": about}
+        flags = data.get("flags", 0) | (payloads.LOADING if kind in DEFERRED else 0)
+        message = self._new_message(asked.channel_id, data.get("content", ""), flags)
+        asked.message_id = message["id"]
+        return {
+            "interaction": {
+                "id": interaction_id,
+                "type": payloads.APPLICATION_COMMAND,
+                "response_message_id": message["id"],
+                "response_message_loading": kind in DEFERRED,
+                "response_message_ephemeral": bool(flags & payloads.EPHEMERAL),
+            },
+            "resource": {"type": kind, "message": message},
+        }
+
+    def _answer_of(self, token: str) -> Interaction:
+        asked = self.interactions.get(token)
+        if asked is None or asked.expired:
+            raise Refused(401, 50027, "Invalid Webhook Token")
+        return asked
+
+    async def _get_answer(self, request: Request, application_id: str, token: str) -> Any:
+        return self._message(self._answer_of(token).message_id)
+
+    async def _edit_answer(self, request: Request, application_id: str, token: str, message_id: str) -> Any:
+        asked = self._answer_of(token)
+        message = self._message(asked.message_id if message_id == "@original" else message_id)
+        message["flags"] &= ~payloads.LOADING
+        return self._change(message, request)
+
+    async def _delete_answer(self, request: Request, application_id: str, token: str) -> Any:
+        asked = self._answer_of(token)
+        self._message(asked.message_id)
+        del self.messages[asked.message_id]
+        asked.deleted = True
+
+    async def _follow_up(self, request: Request, application_id: str, token: str) -> Any:
+        asked = self._answer_of(token)
+        thinking = self.messages.get(asked.message_id)
+        if thinking is not None and thinking["flags"] & payloads.LOADING:
+            thinking["flags"] &= ~payloads.LOADING  # Discord edits the deferred answer, visible as it is
+            return self._change(thinking, Request("", "", {}, {**request.body, "flags": None}, {}, ""))
+        message = self._new_message(asked.channel_id, flags=request.body.get("flags", 0))
+        asked.followups.append(message["id"])
+        return self._change(message, request)
+
+    async def _create_message(self, request: Request, channel_id: str) -> Any:
+        self._check_channel(channel_id)
+        body = request.body
+        if body.get("enforce_nonce") and (channel_id, body["nonce"]) in self._nonces:
+            return self.messages[self._nonces[channel_id, body["nonce"]]]
+        message = self._new_message(channel_id)
+        message["reply_to"] = str((body.get("message_reference") or {}).get("message_id", ""))
+        self._nonces[channel_id, str(body.get("nonce"))] = message["id"]
+        return self._change(message, request)
+
+    async def _edit_message(self, request: Request, channel_id: str, message_id: str) -> Any:
+        self._check_channel(channel_id)
+        return self._change(self._message(message_id), request)
+
+    async def _open_direct(self, request: Request) -> Any:
+        person = request.body["recipient_id"]
+        return {"id": self.direct_channel(str(person)), "type": 1, "recipients": [payloads.user(str(person))]}
+
+    @staticmethod
+    def direct_channel(user_id: str) -> str:
+        """The id of the channel between the bot and this person."""
+        return str(int(user_id) + 5_000)
+
+    def _check_channel(self, channel_id: str) -> None:
+        if channel_id in self.closed_channels:
+            raise Refused(*self.closed_channels[channel_id])
+
+    def _message(self, message_id: str) -> dict[str, Any]:
+        if message_id not in self.messages:
+            raise Refused(404, 10008, "Unknown Message")
+        return self.messages[message_id]
+
+    def _new_message(self, channel_id: str, content: str = "", flags: int = 0) -> dict[str, Any]:
+        message = payloads.message(self._snowflake(), channel_id, content, flags)
+        self.messages[message["id"]] = message
+        return message
+
+    def _change(self, message: dict[str, Any], request: Request) -> dict[str, Any]:
+        """Apply the changes of a request; it removes attachments that the request does not list."""
+        body = request.body
+        message |= {key: body[key] for key in ("content", "components", "flags") if body.get(key) is not None}
+        if "attachments" in body or request.files:
+            kept = {one["id"]: one for one in message["attachments"]}
+            message["attachments"] = [
+                kept.get(str(one["id"])) or self._attach(message["id"], one, request.files)
+                for one in body.get("attachments", [])
+            ]
+        self.edits.setdefault(message["id"], []).append(dict(message))
+        return message
+
+    def _attach(self, message_id: str, one: dict[str, Any], files: dict[str, bytes]) -> dict[str, Any]:
+        data = files[f"files[{one['id']}]"]
+        self.files.setdefault(message_id, {})[one["filename"]] = data
+        return {
+            "id": self._snowflake(),
+            "filename": one["filename"],
+            "description": one.get("description"),
+            "size": len(data),
+            "url": "http://127.0.0.1/never",
+            "proxy_url": "http://127.0.0.1/never",
+        }
+
+    def _snowflake(self, age_s: float = 0.0) -> str:
+        made_ms = int((time.time() - age_s) * 1000) - DISCORD_EPOCH_MS
+        return str((made_ms << 22) | (next(self._counter) & 0xFFF))
+
+
+Route = Callable[..., Awaitable[Any]]
+_ROUTES: tuple[tuple[str, str, Route], ...] = (
+    ("GET", r"/users/@me", DiscordRest._me),
+    ("GET", r"/oauth2/applications/@me", DiscordRest._application),
+    ("PUT", r"/applications/(\d+)/commands", DiscordRest._set_commands),
+    ("POST", r"/interactions/(\d+)/([\w-]+)/callback", DiscordRest._callback),
+    ("GET", r"/webhooks/(\d+)/([\w-]+)/messages/@original", DiscordRest._get_answer),
+    ("PATCH", r"/webhooks/(\d+)/([\w-]+)/messages/(@original|\d+)", DiscordRest._edit_answer),
+    ("DELETE", r"/webhooks/(\d+)/([\w-]+)/messages/@original", DiscordRest._delete_answer),
+    ("POST", r"/webhooks/(\d+)/([\w-]+)", DiscordRest._follow_up),
+    ("POST", r"/channels/(\d+)/messages", DiscordRest._create_message),
+    ("PATCH", r"/channels/(\d+)/messages/(\d+)", DiscordRest._edit_message),
+    ("POST", r"/users/@me/channels", DiscordRest._open_direct),
+)

@@ -1,0 +1,83 @@
+"""Buttons: from the press to the desk, and the answer back to the person."""
+
+from bot.chats.discord_ import DiscordChat, DiscordConfig
+from bot.commands.values import (
+    Cancel,
+    Reroll,
+)
+from bot.errors import NotYours
+from tests.fakes.desk import ScriptedDesk
+from tests.fakes.discord_gateway import until
+from tests.fakes.discord_payloads import EPHEMERAL
+from tests.fakes.discord_server import FakeDiscord
+from tests.integration.discord.conftest import JOB_ID, answered, opened, refusing
+
+
+async def test_buttons_work_after_a_restart(
+    discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk
+) -> None:
+    async with opened(config, desk):
+        asked = await discord.slash("sugar", {"prompt": "a face"})
+        await answered(discord, asked)
+    async with opened(config, desk):
+        cancelled = await discord.press(asked.message_id)
+        await until(lambda: len(desk.handled) == 2)
+        await discord.press(asked.message_id, f"v1:r:{JOB_ID}")
+        await until(lambda: len(desk.handled) == 3)
+    assert [command for command, _ in desk.handled[1:]] == [Cancel(JOB_ID), Reroll(JOB_ID)]
+    assert cancelled.callbacks == [{"type": 6}]
+
+
+async def test_a_press_of_cancel_is_answered_in_its_own_message_only(
+    discord: FakeDiscord, chat: DiscordChat
+) -> None:
+    asked = await discord.slash("sugar", {"prompt": "a face"})
+    await answered(discord, asked)
+    pressed = await discord.press(asked.message_id)
+    await until(lambda: "Stopping job" in discord.answer_to(asked)["content"])
+    assert pressed.message_id == asked.message_id
+    assert not pressed.followups
+    assert len(discord.messages) == 1
+
+
+async def test_only_the_presser_sees_the_refusal_of_a_press_of_cancel(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
+) -> None:
+    asked = await discord.slash("sugar", {"prompt": "a face"})
+    text = await answered(discord, asked)
+    desk.answer = refusing(NotYours(job_id=JOB_ID))
+    pressed = await discord.press(asked.message_id, user_id="900000000000000031")
+    await until(lambda: pressed.followups and discord.messages[pressed.followups[0]]["content"])
+    assert discord.messages[pressed.followups[0]]["flags"] & EPHEMERAL
+    assert discord.answer_to(asked)["content"] == text
+
+
+async def test_a_button_leaves_nothing_in_memory(discord: FakeDiscord, chat: DiscordChat) -> None:
+    asked = await discord.slash("sugar", {"prompt": "a face"})
+    await answered(discord, asked)
+    store = chat._client._connection._view_store
+    assert discord.buttons(asked.message_id)
+    assert not store._views
+    assert not store._synced_message_views
+
+
+async def test_a_reroll_makes_a_new_message_with_the_visibility_of_the_first(
+    discord: FakeDiscord, chat: DiscordChat
+) -> None:
+    for private in (False, True):
+        asked = await discord.slash("sugar", {"prompt": "a face", "private": private})
+        await answered(discord, asked)
+        again = await discord.press(asked.message_id, f"v1:r:{JOB_ID}")
+        await until(lambda again=again: again.message_id)
+        assert again.message_id != asked.message_id
+        assert bool(discord.answer_to(again)["flags"] & EPHEMERAL) is private
+
+
+async def test_a_button_of_another_version_is_answered(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
+) -> None:
+    asked = await discord.slash("sugar", {"prompt": "a face"})
+    await answered(discord, asked)
+    pressed = await discord.press(asked.message_id, "v9:x:what")
+    assert await answered(discord, pressed)
+    assert len(desk.handled) == 1
