@@ -37,6 +37,7 @@ class DiscordRest:
 
     def __init__(self, gateway: FakeGateway) -> None:
         self.gateway = gateway
+        self.acknowledge_s = ACKNOWLEDGE_S
         self.messages: dict[str, dict[str, Any]] = {}
         self.files: dict[str, dict[str, bytes]] = {}
         self.edits: dict[str, list[dict[str, Any]]] = {}
@@ -77,7 +78,7 @@ class DiscordRest:
             raise Refused(404, 10062, "Unknown interaction")
         if asked.callbacks:
             raise Refused(400, 40060, "Interaction has already been acknowledged.")
-        if time.monotonic() - asked.sent_s > ACKNOWLEDGE_S:
+        if time.monotonic() - asked.sent_s > self.acknowledge_s:
             raise Refused(404, 10062, "Unknown interaction")
         asked.callbacks.append(request.body)
         asked.acknowledged_s = time.monotonic()
