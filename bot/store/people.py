@@ -83,16 +83,16 @@ class Links:
         """Reserve the code for this identity unless another has it."""
         await self._query("claim_code", code=code, typed_by=identity, typed_event=event_id)
 
-    async def merge(self, gone: int, stays: int, code: str) -> None:
-        """Move identities, jobs, ledger and credits of person ``gone`` to ``stays``; the code is used."""
-        both = {"stays": stays, "gone": gone}
+    async def merge(self, merged: int, kept: int, code: str) -> None:
+        """Move identities, jobs, ledger and credits of person ``merged`` to ``kept``; the code is used."""
+        both = {"kept": kept, "merged": merged}
         await self._query("merge_accounts", **both)
         await self._query("move_identities", **both)
         await self._query("move_jobs", **both)
         await self._query("move_ledger", **both)
         await self._query("move_codes", **both)
-        await self._query("delete_account", gone=gone)
-        await self._query("delete_person", gone=gone)
+        await self._query("delete_account", merged=merged)
+        await self._query("delete_person", merged=merged)
         await self._query("use_code", code=code)
 
     async def split(self, platform: str, user_id: str, person: int, now_ms: int) -> int:

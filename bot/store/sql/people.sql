@@ -72,34 +72,35 @@ UPDATE link_code SET used = 1 WHERE code = :code;
 
 -- name: merge_accounts
 -- Merge two accounts; both were renewed just before.
-UPDATE account SET credits = account.credits + gone.credits, renews_at_s = max(account.renews_at_s, gone.renews_at_s),
-                   given = max(account.given, gone.given)
-FROM (SELECT credits, renews_at_s, given FROM account WHERE person = :gone) AS gone
-WHERE account.person = :stays;
+UPDATE account SET credits = account.credits + merged.credits,
+                   renews_at_s = max(account.renews_at_s, merged.renews_at_s),
+                   given = max(account.given, merged.given)
+FROM (SELECT credits, renews_at_s, given FROM account WHERE person = :merged) AS merged
+WHERE account.person = :kept;
 
 -- name: move_identities
 -- The identities of the merged person.
-UPDATE identity SET person = :stays WHERE person = :gone;
+UPDATE identity SET person = :kept WHERE person = :merged;
 
 -- name: move_jobs
 -- The history and the waiting jobs.
-UPDATE job SET person = :stays WHERE person = :gone;
+UPDATE job SET person = :kept WHERE person = :merged;
 
 -- name: move_ledger
 -- The ledger follows the credits.
-UPDATE ledger SET person = :stays WHERE person = :gone;
+UPDATE ledger SET person = :kept WHERE person = :merged;
 
 -- name: move_codes
 -- Codes that the merged person asked for.
-UPDATE link_code SET person = :stays WHERE person = :gone;
+UPDATE link_code SET person = :kept WHERE person = :merged;
 
 -- name: delete_account
 -- Its credits are in the other account.
-DELETE FROM account WHERE person = :gone;
+DELETE FROM account WHERE person = :merged;
 
 -- name: delete_person
 -- Nothing refers to this person any more.
-DELETE FROM person WHERE id = :gone;
+DELETE FROM person WHERE id = :merged;
 
 -- name: add_split_account
 -- An empty account for a split identity; today's allowance counts as given if the earlier person received it.

@@ -1,4 +1,4 @@
-"""What the tests of the store lay into it and find in its folder."""
+"""What the store's tests put into it, and what they find in its folder."""
 
 from pathlib import Path
 
@@ -32,7 +32,7 @@ async def a_job(
     platform: str = "web",
     created_ms: int = 5,
 ) -> JobRow:
-    """A queued job of a person whom the application may have met before."""
+    """A queued job of a person who may be known already."""
     person = await a_person(store, platform, user_id, user_id.title())
     recipe = Recipe("a face", (LoraChoice("sugar", "a" * 64, 0.8),), 64, 96, seed=7, count=2, steps=8)
     new = NewJob(name, person, platform, chat_id, "{}", "en", private, recipe, 2, created_ms)
@@ -50,7 +50,7 @@ async def ended_jobs(
     platform: str = "web",
     ended_ms: int = 1,
 ) -> None:
-    """Jobs that ended and stand in the outbox, in this order."""
+    """Ended jobs, whose results are in the outbox in this order."""
     for name in names:
         job = await a_job(store, name, chat_id=chat_id, user_id=person, private=private, platform=platform)
         await store.jobs.end(job, "cancelled", ended_ms)

@@ -1,4 +1,4 @@
-"""``atomic`` on a real file: all or nothing, whatever is cancelled, nested or broken."""
+"""``atomic`` on a real file: all or nothing, however a block is cancelled, nested or broken."""
 
 # ruff: noqa: PT012 - what stands in a failing block is the very thing under test
 

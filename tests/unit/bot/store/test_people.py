@@ -93,7 +93,7 @@ async def test_linking_moves_identities_jobs_codes_and_granted_credits(store: St
     await store.links.add_code("SECOND", other, "discord", 0, 100)
     await store.links.add_code("FIRST", ann, "web", 0, 100)
     async with store.atomic():
-        await store.links.merge(gone=other, stays=ann, code="FIRST")
+        await store.links.merge(merged=other, kept=ann, code="FIRST")
     assert await store.links.identities_of(ann) == (("discord", "4711"), ("web", "ann"))
     assert await store.links.identities_of(other) == ()
     assert await store.people.find("discord", "4711") == ann
@@ -116,7 +116,7 @@ async def test_an_unlinked_identity_begins_with_nothing_and_no_second_allowance(
     for person in (ann, other):
         await store.people.renew(person, 50, 4)
     await store.people.move_credits(ann, LedgerKind.GRANT, 3, 1)
-    await store.links.merge(gone=other, stays=ann, code="")
+    await store.links.merge(merged=other, kept=ann, code="")
     alone = await store.links.split("discord", "4711", ann, 60)
     assert alone != ann
     assert await store.people.find("discord", "4711") == alone

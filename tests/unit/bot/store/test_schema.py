@@ -1,4 +1,4 @@
-"""The schema says the same as the code, and refuses what the desk must never do."""
+"""The schema agrees with the code, and refuses what the desk must never store."""
 
 import re
 import sqlite3

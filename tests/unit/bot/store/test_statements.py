@@ -8,11 +8,11 @@ import pytest
 from bot.store import statements
 from bot.store.statements import load_statements
 
-ROOM = Path(statements.__file__).parent
+PACKAGE = Path(statements.__file__).parent
 
 
 def test_every_statement_file_loads_and_each_statement_has_a_purpose() -> None:
-    files = sorted(path.name for path in ROOM.glob("sql/*.sql"))
+    files = sorted(path.name for path in PACKAGE.glob("sql/*.sql"))
     assert files == ["chats.sql", "jobs.sql", "people.sql", "survey.sql"]
     for name in files:
         assert all(sql.startswith("-- ") and sql.endswith(";") for sql in load_statements(name).values())
@@ -20,7 +20,7 @@ def test_every_statement_file_loads_and_each_statement_has_a_purpose() -> None:
 
 @pytest.mark.parametrize("name", ["chats", "jobs", "people", "survey"])
 def test_every_statement_is_used_and_no_other(name: str) -> None:
-    asked = re.findall(r"\b_?query\(\s*['\"](\w+)['\"]", (ROOM / f"{name}.py").read_text(encoding="utf-8"))
+    asked = re.findall(r"\b_?query\(\s*['\"](\w+)['\"]", (PACKAGE / f"{name}.py").read_text(encoding="utf-8"))
     assert sorted(set(asked)) == sorted(load_statements(f"{name}.sql"))
 
 

@@ -1,4 +1,4 @@
-"""Opening: one process, an intact file, durable settings; and the queries' few sharp edges."""
+"""Opening: one process, an intact file, durable settings; and the edge cases of the queries."""
 
 import asyncio
 import contextlib

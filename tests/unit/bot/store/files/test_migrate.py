@@ -1,4 +1,4 @@
-"""Any older database becomes today's, whole and with a copy beside it; a newer one is left alone."""
+"""Every older database is migrated completely, with a copy beside it; a newer one stays unchanged."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""What the host reads about a file that cannot be used: its real cause, and the file stays as it is."""
+"""Files of the store: private, refused if another program owns them, and unchanged if they cannot be used."""
 
 import contextlib
 import errno

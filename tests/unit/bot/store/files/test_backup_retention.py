@@ -1,4 +1,4 @@
-"""Which backups count, and which are kept."""
+"""Backups: which files count as backups, and which are deleted."""
 
 import os
 from datetime import UTC, datetime

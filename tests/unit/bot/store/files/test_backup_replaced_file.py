@@ -1,4 +1,4 @@
-"""What a restore finds in the database's place: all of it is kept under one more name."""
+"""A restore keeps the replaced database, with its log, under another name."""
 
 import contextlib
 import sqlite3

@@ -1,4 +1,4 @@
-"""Each failure of the disk, of a lock or of the file is told as what the host has to do about it."""
+"""Each failure of the disk, of a lock or of the file becomes the error that tells the host what to do."""
 
 import errno
 import os
