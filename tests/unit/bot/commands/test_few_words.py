@@ -1,4 +1,4 @@
-"""Commands in few words, and what stands behind them."""
+"""Commands in few words, and the text after them."""
 
 import pytest
 

@@ -59,10 +59,10 @@ OUTCOMES: list[Outcome] = [
 def test_a_history_in_a_group_says_how_much_is_left_out_and_where_it_is() -> None:
     shown = HistoryEntry("k3", JobState.DONE, RECIPE)
     for history, lines in ((History((), hidden=2), 1), (History((shown,), hidden=2), 3)):
-        said = format_outcome(history, "en").splitlines()
-        assert len(said) == lines
-        assert "2 of your latest jobs" in said[-1]
-        assert "Send me /mine in private" in said[-1]
+        message = format_outcome(history, "en").splitlines()
+        assert len(message) == lines
+        assert "2 of your latest jobs" in message[-1]
+        assert "Send me /mine in private" in message[-1]
 
 
 def test_a_link_code_is_shown_as_it_is_typed() -> None:
@@ -73,9 +73,9 @@ def test_a_link_code_is_shown_as_it_is_typed() -> None:
 
 @pytest.mark.parametrize("outcome", OUTCOMES, ids=lambda outcome: type(outcome).__name__)
 def test_every_outcome_has_a_sentence_in_both_languages(outcome: Outcome) -> None:
-    said = {locale: format_outcome(outcome, locale) for locale in LOCALES}
-    assert said["en"] != said["zh-CN"]
-    for sentence in said.values():
+    message = {locale: format_outcome(outcome, locale) for locale in LOCALES}
+    assert message["en"] != message["zh-CN"]
+    for sentence in message.values():
         assert sentence.strip()
         assert "{" not in sentence
         assert len(sentence) <= 2000  # a Discord message
@@ -146,10 +146,10 @@ def test_the_shelf_shows_titles_triggers_and_the_default() -> None:
 
 
 def test_a_long_prompt_in_the_history_is_cut() -> None:
-    said = format_outcome(History((HistoryEntry("k3", JobState.RUNNING, RECIPE),)), "en")
-    assert "a face a face" in said
-    assert "…" in said
-    assert max(map(len, said.splitlines())) < 100
+    message = format_outcome(History((HistoryEntry("k3", JobState.RUNNING, RECIPE),)), "en")
+    assert "a face a face" in message
+    assert "…" in message
+    assert max(map(len, message.splitlines())) < 100
 
 
 def test_a_large_shelf_fits_into_a_message() -> None:

@@ -1,4 +1,4 @@
-"""Every sentence stands in the catalogue, in both languages, with the same facts."""
+"""Every sentence is in the catalogue, in both languages, with the same facts."""
 
 import ast
 import string
@@ -46,26 +46,26 @@ def msgids() -> list[str]:
     about = [option.about for entry in COMMANDS for option in entry.options]
     examples = [option.example for option in SUGAR_OPTIONS if option.is_face_slot]
     usages = [entry.usage for entry in COMMANDS if " " in entry.usage and entry.command_type is Draw]
-    shell = shell_says(get_command(app))
+    shell = shell_help(get_command(app))
     every = [*written, *(entry.about for entry in COMMANDS), *about, *examples, *usages]
-    return list(dict.fromkeys([*every, *settings_are(Settings), *shell]))
+    return list(dict.fromkeys([*every, *setting_descriptions(Settings), *shell]))
 
 
-def shell_says(command: Any) -> list[str]:
+def shell_help(command: Any) -> list[str]:
     """The help of a command, of its options and arguments, and of the commands within it."""
     about = [command.help, *(each.help for each in command.params)]
-    within = [said for each in getattr(command, "commands", {}).values() for said in shell_says(each)]
-    return [said for said in [*about, *within] if said]
+    within = [message for each in getattr(command, "commands", {}).values() for message in shell_help(each)]
+    return [message for message in [*about, *within] if message]
 
 
-def settings_are(section: type[BaseModel]) -> list[str]:
+def setting_descriptions(section: type[BaseModel]) -> list[str]:
     """What each setting must be, sections within sections included."""
     found = []
     for field in section.model_fields.values():
         kinds = [field.annotation, *get_args(field.annotation)]
         inner = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
         found += [field.description] if field.description else []
-        found += [each for kind in inner for each in settings_are(kind)]
+        found += [each for kind in inner for each in setting_descriptions(kind)]
     return found
 
 
@@ -169,16 +169,16 @@ def test_a_missing_fact_reads_as_an_ellipsis() -> None:
 
 
 @given(st.text(), st.sampled_from(["en", "zh-CN"]))
-def test_text_of_people_is_inserted_unchanged_but_short_and_on_one_line(said: str, locale: str) -> None:
-    sentence = text(N_("There is no LoRA called “{name}”. /loras shows all of them."), locale, name=said)
+def test_text_of_people_is_inserted_unchanged_but_short_and_on_one_line(message: str, locale: str) -> None:
+    sentence = text(N_("There is no LoRA called “{name}”. /loras shows all of them."), locale, name=message)
     frame = text(N_("There is no LoRA called “{name}”. /loras shows all of them."), locale, name="")
     assert len(sentence) <= len(frame) + 60
     assert len(sentence.splitlines()) == 1
 
 
 def test_braces_in_people_s_text_are_only_braces() -> None:
-    said = text(N_("There is no job “{job_id}”. /mine shows yours."), "en", job_id="{0.__class__} {x}")
-    assert "{0.__class__} {x}" in said
+    message = text(N_("There is no job “{job_id}”. /mine shows yours."), "en", job_id="{0.__class__} {x}")
+    assert "{0.__class__} {x}" in message
 
 
 def test_facts_read_as_people_write_them() -> None:
@@ -191,7 +191,7 @@ def test_facts_read_as_people_write_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("least_s", "most_s", "said"),
+    ("least_s", "most_s", "message"),
     [
         (0.2, 1.2, "1 s"),
         (0.2, 4.4, "1–4 s"),
@@ -203,8 +203,8 @@ def test_facts_read_as_people_write_them() -> None:
         (170, 400, "3–7 min"),
     ],
 )
-def test_times_are_round(least_s: float, most_s: float, said: str) -> None:
-    assert format_duration(TimeEstimate(least_s, most_s), "en") == said
+def test_times_are_round(least_s: float, most_s: float, message: str) -> None:
+    assert format_duration(TimeEstimate(least_s, most_s), "en") == message
 
 
 def test_times_are_formatted_in_both_languages() -> None:

@@ -12,15 +12,15 @@ from engine.demo.vocabulary import vocabulary
 
 @pytest.mark.parametrize("locale", LOCALES)
 def test_help_names_every_command_and_option_on_one_screen(locale: str) -> None:
-    said = help_text(locale)
-    assert all(text(entry.usage, locale) in said for entry in COMMANDS)
+    message = help_text(locale)
+    assert all(text(entry.usage, locale) in message for entry in COMMANDS)
     assert all(
-        f"--{option.word}" in said or f"--{option.name}" in said
+        f"--{option.word}" in message or f"--{option.name}" in message
         for option in SUGAR_OPTIONS
         if not option.positional
     )
-    assert len(said) <= 2000
-    assert len(said.splitlines()) <= 25
+    assert len(message) <= 2000
+    assert len(message.splitlines()) <= 25
 
 
 @pytest.mark.parametrize("locale", LOCALES)
@@ -46,11 +46,11 @@ def test_english_help_holds_no_chinese_and_chinese_help_shows_a_chinese_prompt()
 
 @pytest.mark.parametrize("locale", LOCALES)
 def test_help_lists_a_small_vocabulary_on_the_same_screen(locale: str) -> None:
-    said = help_text(locale, vocabulary(locale))
-    assert said.startswith(help_text(locale))
-    assert all(line in said for line in vocabulary(locale))
-    assert len(said) <= 2000
-    assert len(said.splitlines()) <= 25
+    message = help_text(locale, vocabulary(locale))
+    assert message.startswith(help_text(locale))
+    assert all(line in message for line in vocabulary(locale))
+    assert len(message) <= 2000
+    assert len(message.splitlines()) <= 25
 
 
 def test_labels_fit_on_a_button() -> None:

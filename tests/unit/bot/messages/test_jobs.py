@@ -1,4 +1,4 @@
-"""What is said of one job."""
+"""The messages about one job."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -90,8 +90,8 @@ def test_a_failed_job_says_why_and_what_came_back() -> None:
 
 
 def test_a_cancelled_job_says_what_was_drawn_before() -> None:
-    said = format_caption(replace(DONE, state=JobState.CANCELLED, pictures=PICTURES[:1], refund=1), "en")
-    assert said.startswith("Cancelled. Drawn before that: 1 of 2. Credits refunded: 1.\nsugar 0.8 · ")
+    message = format_caption(replace(DONE, state=JobState.CANCELLED, pictures=PICTURES[:1], refund=1), "en")
+    assert message.startswith("Cancelled. Drawn before that: 1 of 2. Credits refunded: 1.\nsugar 0.8 · ")
 
 
 def test_a_caption_says_which_pictures_are_no_longer_there() -> None:

@@ -58,9 +58,9 @@ FACTS: dict[str, object] = {
 @pytest.mark.parametrize("kind", [*OURS, *ENGINES], ids=lambda kind: f"{kind.__module__}.{kind.__name__}")
 def test_every_class_has_its_own_sentence_in_both_languages(kind: type[Exception]) -> None:
     assert kind in SENTENCES
-    said = {locale: format_error(kind(**FACTS), locale) for locale in LOCALES}
-    assert said["en"] != said["zh-CN"]
-    for sentence in said.values():
+    message = {locale: format_error(kind(**FACTS), locale) for locale in LOCALES}
+    assert message["en"] != message["zh-CN"]
+    for sentence in message.values():
         assert "{" not in sentence
         assert "…" not in sentence, "a fact has no value"
 
@@ -87,9 +87,9 @@ def test_an_unknown_subclass_is_explained_as_its_parent() -> None:
 
 @pytest.mark.parametrize("locale", LOCALES)
 def test_any_error_is_explained_without_internal_details(locale: str) -> None:
-    said = format_error(ValueError("SELECT secret"), locale)
-    assert said
-    assert "secret" not in said
+    message = format_error(ValueError("SELECT secret"), locale)
+    assert message
+    assert "secret" not in message
     assert format_error(errors.BadSize(), locale)
 
 
@@ -111,7 +111,7 @@ def test_sizes_read_as_sizes_and_times_as_times() -> None:
 
 
 def test_each_bad_setting_has_its_own_line() -> None:
-    said = format_error(
+    message = format_error(
         errors.BadSettings(
             problems=(
                 errors.Problem("no_table", {"setting": "web"}),
@@ -120,7 +120,7 @@ def test_each_bad_setting_has_its_own_line() -> None:
         ),
         "en",
     )
-    assert said.splitlines()[1:] == [
+    assert message.splitlines()[1:] == [
         "- web must be a table of settings, under [web].",
         "- languag is not a setting; did you mean language?",
     ]
