@@ -73,7 +73,7 @@ class UnknownFlag(NotUnderstood):
 
 
 class FixedSteps(UnknownFlag):
-    """The model fixes the number of steps. Facts: ``flag`` as typed, ``steps``."""
+    """The model fixes the number of steps. Facts: ``flag`` as typed."""
 
 
 class NoNegativePrompt(UnknownFlag):

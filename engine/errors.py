@@ -6,6 +6,7 @@
       - ModelNotDownloaded          it is not downloaded; `sugarbot setup` downloads it
       - ModelUnreachable            it cannot be downloaded: the network, the Hub, the proxy or the disk
     + ModelIncomplete               parts are missing or unsupported
+    + ModelNeedsGuidance            it is not distilled: it draws only with guidance and many steps
     + ModelTooLarge                 the card has no room for the weights
     + NoRoomForCopy                 the disk has no room for the converted weights
     + ConversionRunning             another process converts in this data folder
@@ -72,6 +73,10 @@ class ModelUnreachable(ModelMissing):
 
 class ModelIncomplete(ModelError):
     """The model folder lacks parts that a Z-Image pipeline needs."""
+
+
+class ModelNeedsGuidance(ModelError):
+    """The model is not distilled: without guidance and with few steps it draws nothing useful."""
 
 
 class ModelTooLarge(ModelError):

@@ -235,7 +235,7 @@ def _print_stages(locale: str, load_s: float, timed: TimedRenderer) -> None:
         (N_("load the model"), load_s),
         (N_("load the LoRA"), timings.lora_s),
         (N_("read the prompt"), timings.text_s),
-        (N_("denoise, 8 steps"), timings.denoise_s),
+        (N_("denoise"), timings.denoise_s),
         (N_("decode"), timings.decode_s),
         (N_("add metadata and encode"), timings.encode_s),
         (N_("the picture, end to end"), timed.whole_s),

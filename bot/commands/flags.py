@@ -21,7 +21,6 @@ from bot.commands import marks
 from bot.commands.table import SUGAR_OPTIONS, UNSUPPORTED, Option, OptionKind
 from bot.commands.text import normalize, simplified
 from bot.errors import FixedSteps, MissingValue, PersonError, UnknownFlag
-from engine.request import STEPS
 
 NEAREST = 3  # suggestions in one message
 _ALIKE_PERCENT = 60
@@ -250,7 +249,7 @@ def _unknown_flag(typed: str, name: str, known: Iterable[str]) -> UnknownFlag:
     """Return the error for a name that no option has, with the most similar names."""
     kind = UNSUPPORTED.get(name)
     if kind is FixedSteps:
-        return FixedSteps(flag=typed, steps=STEPS)
+        return FixedSteps(flag=typed)
     if kind:
         return kind(flag=typed)
     words = [word for word in known if len(word) > 1 and word == simplified(word)]

@@ -174,7 +174,9 @@ class JobQueue:
                 self._publish_position(job_id)
 
     def _cost_of(self, recipe: Recipe) -> Cost:
-        return self._costs.predict(recipe.width_px, recipe.height_px, recipe.count, len(recipe.loras))
+        return self._costs.predict(
+            recipe.width_px, recipe.height_px, recipe.count, len(recipe.loras), recipe.steps
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ from bot.store.rows import DefaultLora, JobRow
 from engine.checkpoint.model import ModelInfo
 from engine.checkpoint.prompt_tokens import PromptLength
 from engine.demo.vocabulary import read_prompt
-from engine.request import MAX_LORAS, STEPS, LoraChoice
+from engine.request import MAX_LORAS, LoraChoice
 from engine.shelf import LoraFile, Shelf
 
 SAME_SHAPE = 1.05  # nobody sees a picture that is so many times wider than requested
@@ -192,7 +192,7 @@ class Recipes:
         prompt = compose_prompt(draw.prompt.strip(), draw.face, triggers)
         if not prompt:
             raise EmptyPrompt
-        return self._complete(prompt, loras, draw.size, seed=draw.seed, count=draw.count, steps=STEPS)
+        return self._complete(prompt, loras, draw.size, seed=draw.seed, count=draw.count)
 
     def rewrite(self, job: JobRow) -> tuple[Recipe, tuple[Note, ...]]:
         """Return the job's recipe with a new seed and the present file of each LoRA, and notes.
@@ -204,7 +204,7 @@ class Recipes:
         old = job.recipe
         loras, _ = self._pin(tuple(LoraWish(lora.name, lora.weight) for lora in old.loras))
         size = PixelSize(old.width_px, old.height_px)
-        return self._complete(old.prompt, loras, size, seed=None, count=old.count, steps=old.steps)
+        return self._complete(old.prompt, loras, size, seed=None, count=old.count)
 
     def find_notes(self, prompt: str) -> tuple[Note, ...]:
         """Return what the built-in model does not know of a prompt; nothing for another model."""
@@ -222,13 +222,12 @@ class Recipes:
         *,
         seed: int | None,
         count: int,
-        steps: int,
     ) -> tuple[Recipe, tuple[Note, ...]]:
         if self._measure is not None and (length := self._measure(prompt)).tokens > length.limit:
             raise PromptTooLong(tokens=length.tokens, limit=length.limit, excess=length.excess_chars)
         (width_px, height_px), changes = self._fit(size)
         seed = self._random.getrandbits(32) if seed is None else seed
-        recipe = Recipe(prompt, loras, width_px, height_px, seed, count, steps)
+        recipe = Recipe(prompt, loras, width_px, height_px, seed, count, self._model.steps)
         return recipe, (*changes, *self.find_notes(prompt))
 
     def _pin(self, wishes: tuple[LoraWish, ...]) -> tuple[tuple[LoraChoice, ...], list[str]]:

@@ -32,6 +32,11 @@ ENGINE_SENTENCES: dict[type[Exception], str] = {
         "contains the model. ({detail})"
     ),
     errors.ModelIncomplete: N_("The model's folder is incomplete. Download the model again. ({detail})"),
+    errors.ModelNeedsGuidance: N_(
+        "{path} is not a Turbo model: its time shift is {shift}, and Turbo's is 3. Such a model draws only "
+        "with guidance and many steps, which this bot does not use. Set engine.model to Z-Image-Turbo, or, "
+        "if it is a distillation, name its steps in sugarbot.json in that folder."
+    ),
     errors.ModelTooLarge: N_(
         "The card does not have enough memory for the model. Close other programs that use it, or set "
         "another engine.device or engine.model in sugarbot.toml. ({detail})"

@@ -31,7 +31,7 @@ SENTENCES: dict[type[Exception], str] = {
     errors.UnknownCommand: N_("I don't know the command “/{text}”. /help lists what I can do."),
     errors.OldButton: N_("That button is from another version of me. Please type the command instead: /help"),
     errors.UnknownFlag: N_("I don't know the option “{flag}”. /help lists all options."),
-    errors.FixedSteps: N_("This model always draws in {steps} steps. Please leave out “{flag}”."),
+    errors.FixedSteps: N_("This model always draws in the same number of steps. Please leave out “{flag}”."),
     errors.NoNegativePrompt: N_(
         "This model doesn't support negative prompts. Please leave out “{flag}” and describe what you "
         "want to see."

@@ -35,6 +35,13 @@ def missing_parts(folder: Path) -> list[str]:
     ]
 
 
+def time_shift(folder: Path) -> float | None:
+    """Return the time shift of the checkpoint's schedule; None if its configuration has none."""
+    config = _json(folder / "scheduler" / "scheduler_config.json")
+    shift = config.get("shift") if config else None
+    return float(shift) if isinstance(shift, int | float) else None
+
+
 def linear_shapes(folder: Path) -> dict[str, tuple[int, int]]:
     """Read the (out, in) features of every linear of the transformer, as its own files name them.
 

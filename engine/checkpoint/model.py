@@ -18,15 +18,24 @@ import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from engine.checkpoint import copies
-from engine.checkpoint.contents import missing_parts
+from engine.checkpoint.contents import missing_parts, time_shift
 from engine.config import BUILT_IN, EngineConfig
-from engine.errors import ModelIncomplete, ModelMissing, ModelNotDownloaded, ModelUnreachable
+from engine.errors import (
+    ModelIncomplete,
+    ModelMissing,
+    ModelNeedsGuidance,
+    ModelNotDownloaded,
+    ModelUnreachable,
+)
 from engine.formatting import printable
+from engine.request import STEPS
 
 log = structlog.get_logger(__name__)
 
 BUILT_IN_WEIGHTS = Path(__file__).parents[1] / "demo" / "weights"
 FILES_OF_A_MODEL = ["*.json", "*.safetensors", "*.txt", "*.jinja"]  # never a pickle, never code
+BASE_SHIFT = 6.0  # of Z-Image, which needs guidance and some 50 steps; Turbo has 3
+MAX_STEPS, MAX_SHIFT = 50, 100.0
 SHAPE_COUNTS = 4.0  # an error of 1 % in shape counts as much as one of 4 % in area
 MAX_DETAIL = 300  # characters of a library's error
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -35,10 +44,11 @@ SidePx = Annotated[int, Field(ge=16, le=8192, multiple_of=16)]  # 8192: the posi
 
 
 class _Limits(BaseModel):
-    """``sugarbot.json`` in a model's folder: the sizes that the model draws well.
+    """``sugarbot.json`` in a model's folder: the sizes that the model draws well, and its schedule.
 
     Defaults are Z-Image-Turbo's: 512 x 768 is the size its face LoRAs are used at; 256 to 1536 a side is what
-    hosted services of this model accept; the largest area is the native shape with both sides doubled.
+    hosted services of this model accept; the largest area is the native shape with both sides doubled. A
+    distillation names its own ``steps``; without a ``shift`` the schedule is that of its scheduler.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -49,15 +59,19 @@ class _Limits(BaseModel):
     min_side_px: SidePx = 256
     max_side_px: SidePx = 1536
     max_area_px: Annotated[int, Field(gt=0)] = 1024 * 1536
+    steps: Annotated[int, Field(ge=1, le=MAX_STEPS)] = STEPS
+    shift: Annotated[float, Field(gt=0, le=MAX_SHIFT)] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelInfo:
-    """A complete model on disk and the sizes it draws. Sides are multiples of ``multiple_px``.
+    """A complete model on disk, the sizes it draws and its schedule. Sides are multiples of ``multiple_px``.
 
     Attributes:
         folder: What is loaded.
         origin: The folder that the host named, if ``folder`` is a converted copy of it.
+        steps: The number of steps that it was distilled for.
+        shift: The time shift of its schedule; None for the one of its scheduler.
         is_built_in: Whether it is the small model that comes with the program; it knows few words.
     """
 
@@ -69,6 +83,8 @@ class ModelInfo:
     max_side_px: int
     multiple_px: int = 16
     max_area_px: int
+    steps: int = STEPS
+    shift: float | None = None
     origin: Path | None = None
     is_built_in: bool = False
 
@@ -178,6 +194,8 @@ def read_model(folder: Path, name: str = "") -> ModelInfo:
     Raises:
         ModelMissing: The folder does not exist.
         ModelIncomplete: ``missing`` names every part that is missing or broken.
+        ModelNeedsGuidance: It is the base model, which ``shift`` shows. A distillation of it names its
+            ``steps`` in ``sugarbot.json``.
     """
     if not folder.is_dir():
         raise ModelMissing(f"{folder} is not a folder.", folder=str(folder))
@@ -193,6 +211,12 @@ def read_model(folder: Path, name: str = "") -> ModelInfo:
     if missing:
         parts = tuple(missing)
         raise ModelIncomplete(f"{folder} lacks {', '.join(parts)}.", folder=str(folder), missing=parts)
+    shift = time_shift(folder)
+    if shift is not None and shift >= BASE_SHIFT and "steps" not in limits.model_fields_set:
+        raise ModelNeedsGuidance(
+            f"{folder} has a time shift of {shift:g}; distilled models have less.",
+            path=str(folder), shift=f"{shift:g}",
+        )  # fmt: skip
     named = {**limits.model_dump(), "name": name or limits.name or folder.name}
     is_built_in = folder.resolve() == BUILT_IN_WEIGHTS.resolve()
     info = ModelInfo(folder=folder.resolve(), is_built_in=is_built_in, **named)

@@ -74,6 +74,8 @@ class Pipeline:
         self._model_name = model.name
         self._device = placement.device
         self._parts = parts
+        if model.shift is not None:
+            parts.scheduler.set_shift(model.shift)
         self._text = Text(parts.tokenizer, parts.text_encoder)
         speed_up(parts.vae)
         self._forward = Forward(parts.transformer, weight_format)

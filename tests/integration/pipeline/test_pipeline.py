@@ -1,8 +1,10 @@
 """A request becomes pictures: events, seeds, cancellation, refusals and recovery."""
 
 import io
+import json
 import pickle
 import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,8 @@ import torch
 from PIL import Image
 from structlog.testing import capture_logs
 
+from engine.checkpoint.model import BUILT_IN_WEIGHTS, read_model
+from engine.config import EngineConfig
 from engine.errors import LoraMissing, OutOfMemory, PromptOverLimit
 from engine.finish import encoder as encoder_module
 from engine.finish.metadata import PictureSettings, read_settings
@@ -287,3 +291,25 @@ def test_the_info_describes_device_and_model(pipeline: Pipeline) -> None:
     assert info.weights_bytes > 2**20
     assert info.load_s > 0
     assert info.versions["torch"] == torch.__version__.partition("+")[0]
+
+
+def test_steps_and_time_shift_are_data_of_the_model(tmp_path: Path, pipeline: Pipeline) -> None:
+    folder = tmp_path / "few"
+    folder.mkdir()
+    for part in BUILT_IN_WEIGHTS.iterdir():
+        (folder / part.name).symlink_to(part)
+    limits = json.loads((BUILT_IN_WEIGHTS / "sugarbot.json").read_text())
+    (folder / "sugarbot.json").unlink()
+    (folder / "sugarbot.json").write_text(json.dumps({**limits, "steps": 2, "shift": 5.0}))
+    config = EngineConfig(tmp_path / "data", lora_dir=tmp_path, model=str(folder), device="cpu")
+    few = Pipeline.load(config)
+    request = RenderRequest("job-1", 1, "a face", 64, 64, seed=1, steps=read_model(folder).steps)
+    events: list[Event] = []
+    for each in (few, pipeline):
+        reporter = JobReporter(request, events.append, describe_failure)
+        reporter.report_end(each.draw(request, reporter, lambda: False))
+        reporter.wait()
+    few.close()
+    assert [event.step for event in events if isinstance(event, Progress)] == [1, 2, 1, 2]
+    of_five, of_two = (event.picture.png for event in events if isinstance(event, Drawn))
+    assert (pixels(of_five) != pixels(of_two)).any()

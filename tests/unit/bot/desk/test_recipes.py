@@ -1,6 +1,7 @@
 """From a wish to a recipe: which LoRAs, which size, which words."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -59,6 +60,11 @@ def test_without_options_a_draw_has_no_lora_the_native_size_and_a_new_seed() -> 
     assert 0 <= recipe.seed <= MAX_SEED
     assert second.write(Draw(prompt="a face"), None)[0].seed == recipe.seed  # randomness is injected
     assert first.write(Draw(prompt="a face"), None)[0].seed != recipe.seed
+
+
+def test_a_recipe_has_the_steps_that_its_model_was_distilled_for() -> None:
+    few = Recipes(shelf=LoraShelf(SHELF), model=replace(MODEL, steps=4), random=Random(3), measure=None)
+    assert few.write(Draw(prompt="a face"), None)[0].steps == 4
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ FACTS: dict[str, object] = {
     "limit": 800,
     "tokens": 1013,
     "excess": 300,
-    "steps": 8,
+    "shift": "6",
     "total": 2.4,
     "shape": "9:1",
     "minutes": 9,

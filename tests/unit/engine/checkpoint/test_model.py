@@ -20,7 +20,13 @@ from engine.checkpoint import model as model_module
 from engine.checkpoint.contents import linear_shapes
 from engine.checkpoint.model import ModelInfo, built_in_lora_folder, find_model, read_model
 from engine.config import EngineConfig
-from engine.errors import ModelIncomplete, ModelMissing, ModelNotDownloaded, ModelUnreachable
+from engine.errors import (
+    ModelIncomplete,
+    ModelMissing,
+    ModelNeedsGuidance,
+    ModelNotDownloaded,
+    ModelUnreachable,
+)
 from tests.unit.engine.folders import LINEARS, write_model
 
 TURBO = ModelInfo(
@@ -431,3 +437,38 @@ def test_rounding_never_goes_beyond_the_largest_area(shape: tuple[int, int]) -> 
 def test_the_nearest_size_is_the_corrected_one() -> None:
     assert TURBO.nearest(519, 775)[0] == (512, 768)
     assert TURBO.nearest(2000, 3000)[0] == (1024, 1536)
+
+
+def with_shift(folder: Path, shift: float) -> Path:
+    (folder / "scheduler" / "scheduler_config.json").write_text(json.dumps({"shift": shift}))
+    return folder
+
+
+def test_a_base_model_given_as_turbo_is_refused_with_the_reason(folder: Path) -> None:
+    with pytest.raises(ModelNeedsGuidance) as caught:
+        read_model(with_shift(folder, 6.0))
+    for locale, word in (("en", "guidance"), ("zh-CN", "引导")):
+        sentence = format_error(caught.value, locale)
+        assert word in sentence
+        assert str(folder) in sentence
+        assert "6" in sentence
+
+
+@pytest.mark.parametrize("shift", [2.0, 3.0])
+def test_turbo_and_the_built_in_model_are_not_taken_for_a_base_model(folder: Path, shift: float) -> None:
+    assert read_model(with_shift(folder, shift)).steps == 8
+
+
+def test_a_distillation_of_the_base_model_names_its_steps_and_its_shift(tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "few", limits={"steps": 4, "shift": 7.0})
+    model = read_model(with_shift(folder, 6.0))
+    assert (model.steps, model.shift) == (4, 7.0)
+
+
+@pytest.mark.parametrize(
+    "limits", [{"steps": 0}, {"steps": 51}, {"steps": 2.5}, {"shift": 0}, {"shift": "3"}]
+)
+def test_a_wrong_schedule_is_named(tmp_path: Path, limits: dict[str, object]) -> None:
+    missing = missing_of(write_model(tmp_path / "m", limits=limits))
+    assert "sugarbot.json" in missing[0]
+    assert next(iter(limits)) in missing[0]
