@@ -120,7 +120,7 @@ def test_an_fp8_copy_that_is_dropped_during_a_picture_has_no_figure(
     monkeypatch.setattr(eight_bit, "error_of", lambda *_: 0.0)
     try:
         assert contender.line("E4", "E1").value == 1.0
-        monkeypatch.setattr(eight_bit, "error_of", lambda *_: bank._give_up_copy("for this test") or 0.0)
+        monkeypatch.setattr(eight_bit, "error_of", lambda *_: bank._drop_copy("for this test") or 0.0)
         for _ in range(2):
             contender._lines.clear()
             line = contender.line("E4", "E1")

@@ -54,7 +54,7 @@ def test_a_loaded_pipeline_has_no_gradients() -> None:
 def test_a_cpu_gets_float32_with_a_reason() -> None:
     place = choose_placement("cpu")
     assert (place.device, place.dtype) == (torch.device("cpu"), torch.float32)
-    assert "asked for" in place.dtype_reason
+    assert "required by the setting" in place.dtype_reason
     assert place.name.startswith("CPU, ")
 
 
