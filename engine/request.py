@@ -186,7 +186,9 @@ class WorkerInfo:
         device_name: For people: ``NVIDIA H200``, ``CPU, 2 threads``.
         dtype: ``bfloat16`` or ``float32``, with the choice explained in ``dtype_reason``.
         load_s: Seconds from process start to ready.
-        weights_bytes: Memory the loaded model holds.
+        weights_bytes: Memory the loaded model holds on the device.
+        host_bytes: Main memory that holds weights for a card.
+        plan: Where the model lives, in words for the log; empty if all of it is on the device.
     """
 
     pid: int
@@ -198,3 +200,5 @@ class WorkerInfo:
     load_s: float
     weights_bytes: int
     versions: dict[str, str] = field(default_factory=dict)
+    host_bytes: int = 0
+    plan: str = ""

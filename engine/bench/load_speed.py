@@ -22,7 +22,7 @@ from engine.checkpoint.contents import STEMS, weight_files
 from engine.checkpoint.model import read_model
 from engine.zimage.device import Placement, choose_placement
 from engine.zimage.model_loader import load_pipeline
-from engine.zimage.weight_reader import WeightReader
+from engine.zimage.weight_reader import PartWeights, WeightReader
 
 READERS = (1, 2, 4, 8, 16)
 
@@ -46,7 +46,7 @@ def load_methods(folder: Path, placement: Placement) -> Iterator[tuple[str, Call
     yield "ZImagePipeline.from_pretrained", lambda: _stock(folder, placement)
 
 
-def _ours(folder: Path, placement: Placement, readers: int) -> list[dict[str, Tensor]]:
+def _ours(folder: Path, placement: Placement, readers: int) -> list[PartWeights]:
     weights = WeightReader(folder, placement, readers=readers)
     return [weights.wait_for(part) for part in STEMS]
 

@@ -7,6 +7,7 @@ base weights are never written, so nothing must be removed after a picture and n
 import threading
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import structlog
 import torch
@@ -18,7 +19,16 @@ from engine.lora.file_reader import read_tensors
 from engine.lora.finder import LoraFinder
 from engine.lora.formats import SHOWN, Pair, is_finite, normalise
 from engine.lora.merger import Merger
-from engine.lora.patches import NO_PATCHES, Adapter, LoraStack, Matrices, Patches, pair_views, side_patches
+from engine.lora.patches import (
+    NO_PATCHES,
+    Adapter,
+    BlockPlaces,
+    LoraStack,
+    Matrices,
+    Patches,
+    pair_views,
+    side_patches,
+)
 from engine.request import LoraChoice
 
 CACHE_BYTES = 2**30  # main memory: four rank-32 LoRAs of Z-Image, 159 MB each; pinned, one holds 256 MiB
@@ -34,9 +44,11 @@ class Bank:
         matrices: The layers that LoRAs can change, on the model's device.
         finder: Finds the files.
         cache_bytes: Limit of the cache in main memory, and least limit of the card's.
+        card_cache_bytes: Limit of the card's cache; by default a twentieth of the card.
         eight_bit_layers: Layers that are drawn in eight bits.
         on_copy_dropped: Called when the bank frees the merged copy of the weights. It must drop every other
             reference to that copy.
+        blocks: The blocks whose base weights are not on the card; the other layers have a merged copy.
     """
 
     def __init__(
@@ -46,8 +58,11 @@ class Bank:
         cache_bytes: int = CACHE_BYTES,
         eight_bit_layers: EightBitLayers = NO_LAYERS,
         on_copy_dropped: Callable[[], None] = lambda: None,
+        blocks: BlockPlaces | None = None,
+        card_cache_bytes: int | None = None,
     ) -> None:
         self._matrices = matrices
+        self._blocks = blocks
         self._finder = finder
         self._on_copy_dropped = on_copy_dropped
         self._shapes = {
@@ -60,10 +75,14 @@ class Bank:
         self._in_memory = AdapterCache(cache_bytes)
         self._on_card = self._in_memory
         if self._device.type == "cuda":
-            card_bytes = torch.cuda.get_device_properties(self._device).total_memory
-            self._on_card = AdapterCache(max(cache_bytes, card_bytes // CARD_FRACTION))
+            if card_cache_bytes is None:
+                card_bytes = torch.cuda.get_device_properties(self._device).total_memory
+                card_cache_bytes = max(cache_bytes, card_bytes // CARD_FRACTION)
+            self._on_card = AdapterCache(card_cache_bytes)
         self._fetching: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
-        self._merger = Merger(matrices, eight_bit_layers)
+        placed = blocks.matrices if blocks else {}
+        others = {name: matrix for name, matrix in matrices.items() if name not in placed}
+        self._merger = Merger(others, NO_LAYERS if blocks else eight_bit_layers)
         self._merged: tuple[LoraStack | None, Patches] = (None, NO_PATCHES)
         self._copy_fits = True
 
@@ -100,6 +119,8 @@ class Bank:
         Args:
             stacks: One per row.
         """
+        if self._blocks is not None:
+            return self._placed(self._blocks, stacks)
         if not any(stacks) and not self._merger.eight_bit_layers:
             return NO_PATCHES
         if len(set(stacks)) == 1 and self._copy_fits:
@@ -110,10 +131,41 @@ class Bank:
             self._drop_copy(detail)
         return side_patches(self._matrices, stacks) if any(stacks) else NO_PATCHES
 
-    def release_extra_memory(self) -> None:
-        """Free the merged copy of the weights, if there is one, and make no other."""
-        if self._merger.nbytes:
-            self._drop_copy("a picture did not fit beside the merged copy of the weights")
+    @property
+    def copy_fits(self) -> bool:
+        """Whether LoRAs are merged into a copy of the weights; otherwise they use the side path."""
+        return self._copy_fits
+
+    @property
+    def copy_held_bytes(self) -> int:
+        """Memory of the merged copy now."""
+        return self._merger.nbytes
+
+    @property
+    def copy_bytes(self) -> int:
+        """Memory of a merged copy of all layers."""
+        return sum(matrix.weight.nbytes for matrix in self._matrices.values())
+
+    @property
+    def card_cache_room_bytes(self) -> int:
+        """What the card's cache may grow by."""
+        return self._on_card.room_bytes
+
+    def give_up_copy(self, reason: str) -> bool:
+        """Free the merged copy of the weights, and make no other until ``allow_copy``.
+
+        Returns:
+            False if there was none.
+        """
+        if not self._merger.nbytes:
+            return False
+        self._drop_copy(reason)
+        return True
+
+    def allow_copy(self, reason: str) -> None:
+        """Merge LoRAs into a copy again, because there is memory for it."""
+        log.info("LoRAs are merged into a copy again", reason=reason)
+        self._copy_fits = True
 
     @property
     def eight_bit_layers(self) -> EightBitLayers:
@@ -132,6 +184,18 @@ class Bank:
         self._merged = (None, NO_PATCHES)
         self._merger.drop()
         self._on_copy_dropped()
+
+    def _placed(self, blocks: BlockPlaces, stacks: Sequence[LoraStack]) -> Patches:
+        """As ``patches``. Rows with different LoRAs have the side path, on pristine blocks."""
+        if len(set(stacks)) > 1:
+            blocks.use(())
+            return replace(side_patches(self._matrices, stacks), blocks=blocks)
+        blocks.use(stacks[0])
+        patches = self._merge(stacks[0])
+        if patches.blocks is None:
+            patches = replace(patches, blocks=blocks)
+            self._merged = stacks[0], patches
+        return patches
 
     def _merge(self, stack: LoraStack) -> Patches:
         if stack != self._merged[0]:
@@ -239,6 +303,13 @@ class AdapterCache:
                 and sum(each.held_bytes for each in self._entries.values()) > self.limit_bytes
             ):
                 self._entries.popitem(last=False)
+
+    @property
+    def room_bytes(self) -> int:
+        """What it may grow by before it drops an adapter."""
+        with self._lock:
+            held = sum(each.held_bytes for each in self._entries.values())
+        return max(0, self.limit_bytes - held)
 
     def clear(self) -> None:
         """Drop all adapters."""

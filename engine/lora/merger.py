@@ -18,10 +18,9 @@ from engine.eight_bit.formats import NO_LAYERS, EightBitLayers, format_of
 from engine.eight_bit.quantise import quantise
 from engine.lora.patches import LoraStack, Matrices, MergedPatch, MergeLayers, Patches, concatenate_pairs
 
-MergeBackend = Callable[
-    [Mapping[str, MergedPatch], LoraStack], MergeLayers
-]  # copies to write, the LoRAs to write into them
-_BLOCKS = ("noise_refiner", "context_refiner", "layers")
+# Copies to write, the LoRAs to write into them. A copy may be its own base: then it is merged in place.
+MergeBackend = Callable[[Mapping[str, MergedPatch], LoraStack], MergeLayers]
+BLOCKS = ("context_refiner", "noise_refiner", "layers")  # in the order of their use
 
 log = structlog.get_logger("engine.lora")
 
@@ -37,7 +36,7 @@ class Merger:
     def __init__(self, matrices: Matrices, eight_bit_layers: EightBitLayers = NO_LAYERS) -> None:
         self._matrices = matrices
         self._copies: dict[str, MergedPatch] = {}
-        self._writer = _select_backend(matrices, eight_bit_layers)
+        self._writer = select_backend(matrices, eight_bit_layers)
         self.eight_bit_layers = eight_bit_layers
 
     @property
@@ -82,7 +81,7 @@ class Merger:
 def group_of(layer: str) -> str:
     """Return the group of layers that are used together: one block, or one embedder."""
     first, second = layer.split(".")[:2]
-    return f"{first}.{second}" if first in _BLOCKS else first
+    return f"{first}.{second}" if first in BLOCKS else first
 
 
 def _torch_backend(matrices: Matrices, copies: Mapping[str, MergedPatch], stack: LoraStack) -> MergeLayers:
@@ -117,7 +116,7 @@ def _write_eight_bit(base: Tensor, stack: LoraStack, part: str, values: Tensor, 
     scales.copy_(matrix.scales)
 
 
-def _select_backend(matrices: Matrices, eight_bit_layers: EightBitLayers) -> MergeBackend:
+def select_backend(matrices: Matrices, eight_bit_layers: EightBitLayers) -> MergeBackend:
     """Return the kernel if it works on this device; otherwise torch, with a warning on a card."""
     weight, torch_backend = next(iter(matrices.values())).weight, partial(_torch_backend, matrices)
     if not weight.is_cuda:

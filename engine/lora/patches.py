@@ -7,7 +7,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -99,6 +99,29 @@ Patch = MergedPatch | SidePatch
 MergeLayers = Callable[[Sequence[str]], None]  # merges these layers
 
 
+class BlockPlaces(Protocol):
+    """Blocks whose weights, LoRAs included, are put into their places before each use.
+
+    Attributes:
+        matrices: The layers of the blocks, in their places.
+        is_settled: Whether all blocks of a step stay in their places.
+    """
+
+    @property
+    def matrices(self) -> "Matrices":
+        """The layers of the blocks."""
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether no step moves anything."""
+
+    def use(self, stack: LoraStack) -> None:
+        """Merge these LoRAs from now on."""
+
+    def ensure(self, block: str) -> None:
+        """Make a block ready."""
+
+
 def _ignore(layers: Sequence[str]) -> None:
     """Merge nothing."""
 
@@ -112,15 +135,24 @@ class Patches:
         pending: Group, the prefix of the names → its layers that are not merged yet.
         write: Merges layers.
         is_eight_bit: Whether the large layers are merged into eight bits.
+        blocks: Blocks that have the LoRAs in their base weights; None if all weights are on the card.
     """
 
     layers: Mapping[str, Patch] = field(default_factory=dict)
     pending: dict[str, list[str]] = field(default_factory=dict)
     write: MergeLayers = _ignore
     is_eight_bit: bool = False
+    blocks: BlockPlaces | None = None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all layers are ready and stay so: a step is then the same work each time."""
+        return not self.pending and (self.blocks is None or self.blocks.is_settled)
 
     def ensure_merged(self, group: str) -> None:
         """Merge a group before its first use, so that the first step need not wait for the last layer."""
+        if self.blocks is not None:
+            self.blocks.ensure(group)
         if names := self.pending.get(group):
             self.write(names)
             del self.pending[group]  # only now: after a failure the next job with this stack merges again

@@ -118,10 +118,9 @@ class Denoiser:
             self._rows.remove(row)
             self._batch = None
 
-    def release_extra_memory(self) -> None:
-        """Free the merged copy of the weights and the recorded steps."""
+    def forget_batch(self) -> None:
+        """Free what the last step used; the next one may find its weights elsewhere."""
         self._batch = None
-        self._bank.release_extra_memory()
         self._forward.drop_caches()
 
     def step(self) -> None:

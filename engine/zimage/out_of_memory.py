@@ -1,4 +1,4 @@
-"""Out-of-memory on the card: free what can be freed, retry once with less, then raise an explaining error."""
+"""Out-of-memory on the card: free what can be freed, retry with less, then raise an explaining error."""
 
 import gc
 from collections.abc import Callable, Iterator
@@ -13,21 +13,27 @@ from engine.zimage.device import Placement
 T = TypeVar("T")
 
 
-def retry_with_less_memory(work: Callable[[bool], T]) -> T:
-    """Call ``work(False)``; if memory runs out, clean up and call ``work(True)``, which should need less.
+def retry_with_less_memory(work: Callable[[], T], lower: Callable[[str], bool]) -> T:
+    """Call ``work``; as often as memory runs out, clean up, choose a lower option and call it again.
+
+    Args:
+        work: May be repeated.
+        lower: Makes ``work`` need less; gets the reason. False if it needs the least already.
 
     Raises:
-        OutOfMemory: It failed twice. Facts: ``detail``, the allocator's first line. The card is clean again.
+        OutOfMemory: It failed with the least. Facts: ``detail``, the allocator's first line. The card is
+            clean again.
     """
-    detail = ""
-    for is_retry in (False, True):
+    while True:
         try:
-            return work(is_retry)
+            return work()
         except torch.OutOfMemoryError as error:
             detail = first_line(error)
         # The error's traceback holds the failed attempt's tensors. Outside ``except`` they can be freed.
         free_memory()
-    raise OutOfMemory(detail=detail)
+        if not lower(detail):
+            raise OutOfMemory(detail=detail)
+        free_memory()
 
 
 @contextmanager

@@ -13,11 +13,12 @@ from functools import partial
 from typing import Self
 
 import psutil
+import structlog
 import torch
 from torch import Tensor
 
 from engine.checkpoint.model import ModelInfo, built_in_lora_folder, find_model
-from engine.config import EngineConfig, WeightFormat
+from engine.config import BaseLocation, EngineConfig, Plan, WeightFormat
 from engine.eight_bit.formats import usable_format
 from engine.errors import OutOfMemory
 from engine.finish.encoder import Encoder
@@ -38,10 +39,17 @@ from engine.zimage.out_of_memory import (
     report_model_too_large,
     retry_with_less_memory,
 )
+from engine.zimage.residency.fit import MemoryFit
+from engine.zimage.residency.lanes import lanes_of
+from engine.zimage.residency.memory import MemoryReading, memory_of
+from engine.zimage.residency.sources import BlockSource
+from engine.zimage.residency.store import BlockStore
 from engine.zimage.text.prompt import Text
 from engine.zimage.timing import StageTimer
-from engine.zimage.vae.decode import decode
+from engine.zimage.vae.decode import DecodedPixels, decode
 from engine.zimage.vae.decoder import speed_up
+
+log = structlog.get_logger("engine.worker")
 
 LIBRARIES = ("torch", "diffusers", "transformers")  # their versions affect the picture of a seed
 
@@ -70,7 +78,12 @@ class Pipeline:
         parts: PipelineParts,
         finder: LoraFinder,
         weight_format: WeightFormat = WeightFormat.BF16,
+        *,
+        plan: Plan | None = None,
+        blocks: BlockSource | None = None,
+        memory: MemoryReading | None = None,
     ) -> None:
+        self._plan = plan or Plan()
         self._model_name = model.name
         self._device = placement.device
         self._parts = parts
@@ -78,12 +91,19 @@ class Pipeline:
             parts.scheduler.set_shift(model.shift)
         self._text = Text(parts.tokenizer, parts.text_encoder)
         speed_up(parts.vae)
-        self._forward = Forward(parts.transformer, weight_format)
+        memory = memory or memory_of(placement.device, self._plan.budget_bytes)
+        store = self._store = self._block_store(blocks, placement)
+        self._forward = Forward(parts.transformer, weight_format, store.places if store else None)
         self._bank = Bank(
             self._forward.weights.matrices,
             finder,
             eight_bit_layers=self._forward.eight_bit_layers,
             on_copy_dropped=self._forward.drop_caches,
+            blocks=store,
+            card_cache_bytes=plan.lora_cache_bytes if plan else None,
+        )
+        self._fit = MemoryFit(
+            self._bank, store, memory, self._forward.drop_caches, is_lean=self._plan.tiles_vae
         )
         self._denoiser = Denoiser(self._forward, self._bank)
         self._encoder = Encoder()
@@ -95,7 +115,9 @@ class Pipeline:
             dtype_reason=placement.dtype_reason,
             model_name=model.name,
             load_s=time.time() - psutil.Process().create_time(),
-            weights_bytes=weights_bytes(parts),
+            weights_bytes=weights_bytes(parts) + (store.card_bytes if store else 0),
+            host_bytes=store.host_bytes if store else 0,
+            plan=_describe(plan, store) if plan else "",
             versions={library: importlib.metadata.version(library) for library in LIBRARIES},
         )
 
@@ -108,12 +130,14 @@ class Pipeline:
         """
         model = find_model(config, download=False)
         placement = choose_placement(config.device)
-        parts = load_pipeline(model.folder, placement)
+        plan = config.plan
+        parts = load_pipeline(model.folder, placement, plan.base if plan else BaseLocation.CARD)
         folders = [folder for folder in (built_in_lora_folder(model), config.lora_dir) if folder]
         finder = LoraFinder(lambda: read_shelf(folders, model).files)
         with report_model_too_large(placement):
-            wanted = config.plan.weight_format if config.plan else WeightFormat(config.precision)
-            return cls(model, placement, parts, finder, usable_format(wanted, placement.device))
+            wanted = plan.weight_format if plan else WeightFormat(config.precision)
+            weight_format = usable_format(wanted, placement.device)
+            return cls(model, placement, parts, finder, weight_format, plan=plan, blocks=parts.blocks)
 
     def draw(
         self, request: RenderRequest, reporter: JobReporter, is_cancelled: Callable[[], bool]
@@ -133,11 +157,11 @@ class Pipeline:
             RenderError: OutOfMemory, PromptOverLimit or BlankPicture. Other jobs can still be drawn.
             LoraRejected: A LoRA is missing, changed, damaged or for another model.
         """
-        timer = StageTimer(self._device)
-        job = _Job(request, reporter, is_cancelled, timer)
         detail = ""
         try:
-            is_complete = self._draw(job)
+            self._fit.prepare(request.width_px, request.height_px)
+            timer = StageTimer(self._device)
+            is_complete = self._draw(_Job(request, reporter, is_cancelled, timer))
         except torch.OutOfMemoryError as error:
             detail = first_line(error)
         if detail:  # outside ``except``, because the error's traceback holds the failed job's tensors
@@ -145,6 +169,7 @@ class Pipeline:
             raise OutOfMemory(detail=detail)
         if not is_complete:
             return Stopped(request.job_id, request.attempt)
+        self._fit.learn(request.width_px, request.height_px, timer.peak_bytes)
         # The timings are known when the card is done. The next job must not wait for that.
         return partial(_finished, request, timer, timer.peak_bytes, timer.held_bytes)
 
@@ -163,13 +188,22 @@ class Pipeline:
     def _draw(self, job: _Job) -> bool:
         """Draw every picture; False if cancelled."""
         request = job.request
+        caption, stack = retry_with_less_memory(lambda: self._prepare_caption(job), self._lower)
+        return all(self._draw_picture(job, index, caption, stack) for index in range(request.count))
+
+    def _prepare_caption(self, job: _Job) -> tuple[RefinedCaption, LoraStack]:
+        request = job.request
         with job.timer.stage("text_s"):
             embedding = self._text.embed(request.prompt)
         with job.timer.stage("lora_s"):
             stack = self._bank.stack(request.loras)
         with job.timer.stage("text_s"):
-            caption = self._denoiser.refine_caption(embedding, stack)
-        return all(self._draw_picture(job, index, caption, stack) for index in range(request.count))
+            return self._denoiser.refine_caption(embedding, stack), stack
+
+    def _lower(self, reason: str) -> bool:
+        """After a failure, choose a lower option; false if there is none."""
+        self._denoiser.forget_batch()
+        return self._fit.lower(reason)
 
     def _draw_picture(self, job: _Job, index: int, caption: RefinedCaption, stack: LoraStack) -> bool:
         """Draw one picture and start to encode it; False if cancelled."""
@@ -179,13 +213,25 @@ class Pipeline:
         if latents is None:
             return False
         with job.timer.stage("decode_s"):
-            pixels = retry_with_less_memory(
-                lambda is_retry: decode(self._parts.vae, latents, in_tiles=is_retry)
-            )
+            pixels = self._decode(latents)
         job.reporter.report_picture(
             self._encoder.submit(index, pixels.wait, self._settings(job.request, seed))
         )
         return True
+
+    def _decode(self, latents: Tensor) -> DecodedPixels:
+        """Decode whole, or with little memory if the plan says so or the memory does not suffice."""
+        is_lean = self._plan.tiles_vae
+
+        def lower(reason: str) -> bool:
+            nonlocal is_lean
+            if is_lean:
+                return self._lower(reason)
+            log.warning("the picture is decoded with less memory: it takes longer", reason=reason)
+            is_lean = True
+            return True
+
+        return retry_with_less_memory(lambda: decode(self._parts.vae, latents, in_tiles=is_lean), lower)
 
     def _denoise(
         self, job: _Job, index: int, seed: int, caption: RefinedCaption, stack: LoraStack
@@ -195,9 +241,7 @@ class Pipeline:
         noise = draw_noise(seed, self._forward.channels, request.width_px, request.height_px)
         sigmas = sigma_schedule(self._parts.scheduler, request.steps)
 
-        def run(is_retry: bool) -> Tensor | None:
-            if is_retry:
-                self._denoiser.release_extra_memory()
+        def run() -> Tensor | None:
             row = LatentRow(caption, stack, sigmas, noise)
             self._denoiser.join(row)
             try:
@@ -210,7 +254,13 @@ class Pipeline:
                 self._denoiser.leave(row)
             return row.latents
 
-        return retry_with_less_memory(run)
+        return retry_with_less_memory(run, self._lower)
+
+    def _block_store(self, blocks: BlockSource | None, placement: Placement) -> BlockStore | None:
+        if blocks is None:
+            return None
+        lanes = lanes_of(placement.device)
+        return BlockStore(blocks, placement.device, lanes, self._plan.resident_blocks)
 
     def _settings(self, request: RenderRequest, seed: int) -> PictureSettings:
         return PictureSettings(
@@ -222,6 +272,13 @@ class Pipeline:
             model=self._model_name,
             loras=request.loras,
         )
+
+
+def _describe(plan: Plan, store: BlockStore | None) -> str:
+    """Return the plan that is carried out, in words for the log."""
+    blocks = f"{store.resident_blocks} of {store.main_blocks} blocks resident, " if store else ""
+    decoder = ", VAE in tiles" if plan.tiles_vae else ""
+    return f"{plan.weight_format}, base: {plan.base}, {blocks}text encoder: {plan.encoder}{decoder}"
 
 
 def _finished(request: RenderRequest, timer: StageTimer, peak_bytes: int, held_bytes: int) -> Finished:

@@ -1,34 +1,46 @@
-"""A checkpoint's files → tensors on the device, in their final number format, with several threads.
+"""A checkpoint's files → tensors in their final number format, on the device or in main memory.
 
-Each thread reads a chunk of a file into its own buffer, which is pinned for a card, and copies it to the
-target while other threads read. It uses ``pread`` instead of a memory map: from the page cache both make one
-copy, but ``pread`` has no page fault for each 4 KiB, and a file that shrinks raises an error instead of
-killing the process. Needs torch only, so that reading can start before diffusers and transformers are
-imported.
+Needs torch only, so that reading can start before diffusers and transformers are imported.
 """
 
 import os
-import threading
 import time
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
 import torch
 from torch import Tensor
 
-from engine.checkpoint.contents import STEMS, weight_files
-from engine.checkpoint.header import read_header
+from engine.checkpoint.contents import STEMS, header_of, weight_files
+from engine.checkpoint.header import Tensor as FileEntry
+from engine.config import BaseLocation
 from engine.cuda.dtypes import DTYPES
-from engine.reading import read_fully
 from engine.zimage.device import Placement
+from engine.zimage.residency.file_chunks import BUFFER_BYTES, READERS, ChunkReader, FileTensor, wait_for_all
+from engine.zimage.residency.layout import block_layouts, block_weights
+from engine.zimage.residency.sources import BlockSource, FileSource, HostSource
 
 log = structlog.get_logger("engine.worker")
 
-READERS = 8  # one thread copies about 5 GB/s from the page cache; a card accepts ten times that
-BUFFER_BYTES = 32 * 2**20  # per thread; a matrix of Z-Image-Turbo has 29 or 79 MB
+TRANSFORMER = "transformer"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PartWeights:
+    """The weights of one part.
+
+    Attributes:
+        tensors: By the library's names.
+        blocks: The weights that stay off the card, which are not in ``tensors``.
+    """
+
+    tensors: dict[str, Tensor]
+    blocks: BlockSource | None = None
 
 
 class WeightReader:
@@ -37,24 +49,30 @@ class WeightReader:
     Args:
         folder: A checkpoint.
         placement: The target. Floating-point tensors get its number format, all others keep theirs.
+        base: Where the transformer's blocks go.
         readers: Number of reading threads.
         buffer_bytes: Buffer of each thread, a multiple of 8.
     """
 
     def __init__(
-        self, folder: Path, placement: Placement, *, readers: int = READERS, buffer_bytes: int = BUFFER_BYTES
+        self,
+        folder: Path,
+        placement: Placement,
+        base: BaseLocation = BaseLocation.CARD,
+        *,
+        readers: int = READERS,
+        buffer_bytes: int = BUFFER_BYTES,
     ) -> None:
         self._placement = placement
-        self._buffer_bytes = buffer_bytes
-        self._own = threading.local()  # each reader's buffer and stream
-        self._readers = ThreadPoolExecutor(min(readers, os.cpu_count() or 1), "weights")
+        self._base = base
+        self._chunks = ChunkReader(placement.device, readers=readers, buffer_bytes=buffer_bytes)
         one_by_one = ThreadPoolExecutor(1, "weights of a part")
-        self._parts: dict[str, Future[dict[str, Tensor]]] = {
+        self._parts: dict[str, Future[PartWeights]] = {
             part: one_by_one.submit(self._read, folder, part) for part in STEMS
         }
         one_by_one.shutdown(wait=False)  # its thread ends with the last part
 
-    def wait_for(self, part: str) -> dict[str, Tensor]:
+    def wait_for(self, part: str) -> PartWeights:
         """Wait for one part's weights. They can be taken once.
 
         Raises:
@@ -64,69 +82,89 @@ class WeightReader:
         """
         return self._parts.pop(part).result()
 
-    def _read(self, folder: Path, part: str) -> dict[str, Tensor]:
+    def _read(self, folder: Path, part: str) -> PartWeights:
         started_s = time.perf_counter()
-        tensors: dict[str, Tensor] = {}
+        entries: dict[str, tuple[Path, FileEntry]] = {
+            name: (path, entry)
+            for path in weight_files(folder, part)
+            for name, entry in header_of(path).items()
+        }
+        base = self._base if part == TRANSFORMER else BaseLocation.CARD
         with ExitStack() as open_files:
-            jobs: list[Future[None]] = []
-            try:
-                for path in weight_files(folder, part):
-                    file = open_files.enter_context(path.open("rb")).fileno()
-                    for offset_bytes, dtype, target in self._chunks(path, tensors):
-                        jobs.append(self._readers.submit(self._copy, file, offset_bytes, dtype, target))
-                for job in jobs:
-                    job.result()
-            finally:
-                for job in jobs:
-                    job.cancel()
-                wait(jobs)  # the threads use the open files until then
+            files = {
+                path: open_files.enter_context(path.open("rb")).fileno()
+                for path in dict.fromkeys(path for path, _ in entries.values())
+            }
+            sources = {
+                name: FileTensor(files[path], entry.offset_bytes, DTYPES[entry.dtype])
+                for name, (path, entry) in entries.items()
+            }
+            blocks = self._block_source(base, sources, {name: entry for name, (_, entry) in entries.items()})
+            tensors = self._read_tensors(sources, entries, blocks)
+        if isinstance(blocks, HostSource):
+            device = self._placement.device
+            wait_for_all([self._chunks.run(partial(each.pin, device)) for each in blocks.blocks.values()])
         gigabytes = sum(tensor.nbytes for tensor in tensors.values()) / 1e9
         seconds = time.perf_counter() - started_s
-        log.info("weights read", part=part, gigabytes=round(gigabytes, 3), seconds=round(seconds, 3))
+        log.info(
+            "weights read", part=part, gigabytes=round(gigabytes, 3), seconds=round(seconds, 3),
+            beside=round(blocks.host_bytes / 1e9, 3) if blocks else 0,
+        )  # fmt: skip
+        return PartWeights(tensors, blocks)
+
+    def _block_source(
+        self, base: BaseLocation, sources: Mapping[str, FileTensor], entries: Mapping[str, FileEntry]
+    ) -> BlockSource | None:
+        """Return an empty source for the blocks that stay off the card; None if they do not."""
+        if base is BaseLocation.CARD:
+            return None
+        layouts = block_layouts({name: entry.shape for name, entry in entries.items()})
+        if base is BaseLocation.PINNED:
+            return HostSource(layouts, self._placement.dtype)
+        names = block_weights(layouts).keys()
+        # The descriptors of this call are closed; those of the source live as long as the process.
+        copies = {file: os.dup(file) for file in {sources[name].file for name in names}}
+        kept = {
+            name: FileTensor(copies[sources[name].file], sources[name].offset_bytes, sources[name].dtype)
+            for name in names
+        }
+        return FileSource(layouts, self._placement.dtype, kept, self._placement.device)
+
+    def _read_tensors(
+        self,
+        sources: Mapping[str, FileTensor],
+        entries: Mapping[str, tuple[Path, FileEntry]],
+        blocks: BlockSource | None,
+    ) -> dict[str, Tensor]:
+        """Read each tensor to its place; return those that belong to no block."""
+        placed = block_weights(blocks.layouts).keys() if blocks else ()
+        tensors: dict[str, Tensor] = {}
+        targets = blocks.targets() if isinstance(blocks, HostSource) else {}
+        work: list[Future[None]] = []
+        try:
+            for name, source in sources.items():
+                if name in placed and name not in targets:
+                    continue  # it stays in its file
+                target = targets.get(name)
+                if target is None:
+                    dtype = self._placement.dtype if source.dtype.is_floating_point else source.dtype
+                    shape = entries[name][1].shape
+                    target = torch.empty(shape, dtype=dtype, device=self._placement.device)
+                    tensors[name] = target
+                work += self._chunks.read(source, target)
+        finally:
+            wait_for_all(work)  # the threads use the open files until then
         return tensors
 
-    def _chunks(self, path: Path, tensors: dict[str, Tensor]) -> Iterator[tuple[int, torch.dtype, Tensor]]:
-        """Allocate a file's tensors; yield each chunk's offset, number format and target."""
-        with path.open("rb") as file:
-            found = read_header(file)
-        for name, entry in found.items():
-            dtype = DTYPES[entry.dtype]
-            final = self._placement.dtype if dtype.is_floating_point else dtype
-            tensors[name] = torch.empty(entry.shape, dtype=final, device=self._placement.device)
-            count = self._buffer_bytes // entry.item_bytes
-            for index, target in enumerate(torch.split(tensors[name].view(-1), count)):
-                yield entry.offset_bytes + index * self._buffer_bytes, dtype, target
 
-    def _copy(self, file: int, offset_bytes: int, dtype: torch.dtype, target: Tensor) -> None:
-        buffer = self._buffer()[: target.numel() * dtype.itemsize]
-        read_fully(file, buffer.numpy().data, offset_bytes)
-        numbers = buffer.view(dtype)
-        if not self._placement.is_card:
-            target.copy_(numbers)
-            return
-        with torch.cuda.stream(self._own.stream):
-            if dtype != target.dtype:
-                numbers = numbers.to(target.device, non_blocking=True)  # the card does the rounding
-            target.copy_(numbers, non_blocking=True)
-        self._own.stream.synchronize()  # now the buffer can be reused
-
-    def _buffer(self) -> Tensor:
-        if not hasattr(self._own, "buffer"):
-            is_card = self._placement.is_card
-            self._own.buffer = torch.empty(self._buffer_bytes, dtype=torch.uint8, pin_memory=is_card)
-            self._own.stream = torch.cuda.Stream(self._placement.device) if is_card else None  # type: ignore[no-untyped-call]
-        buffer: Tensor = self._own.buffer
-        return buffer
+_started: dict[tuple[Path, Placement, BaseLocation], WeightReader] = {}
 
 
-_started: dict[tuple[Path, Placement], WeightReader] = {}
-
-
-def start_reading(folder: Path, placement: Placement) -> None:
+def start_reading(folder: Path, placement: Placement, base: BaseLocation = BaseLocation.CARD) -> None:
     """Start to read a checkpoint for a later ``reader_for``; returns at once."""
-    _started[folder, placement] = WeightReader(folder, placement)
+    _started[folder, placement, base] = WeightReader(folder, placement, base)
 
 
-def reader_for(folder: Path, placement: Placement) -> WeightReader:
+def reader_for(folder: Path, placement: Placement, base: BaseLocation = BaseLocation.CARD) -> WeightReader:
     """Return the reader that ``start_reading`` created, or a new one."""
-    return _started.pop((folder, placement), None) or WeightReader(folder, placement)
+    return _started.pop((folder, placement, base), None) or WeightReader(folder, placement, base)

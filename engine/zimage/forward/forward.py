@@ -1,7 +1,7 @@
 """The transformer: refines a caption once; then each call of a batch is one step of all its pictures."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 
@@ -43,15 +43,19 @@ class Forward:
     Args:
         transformer: On its device, for inference.
         weight_format: Of the large products; in eight bits only if the model's block sizes allow it.
+        places: The weights of the blocks that are not on the card; see ``fuse``.
 
     Attributes:
         eight_bit_layers: The layers whose weights a merge must write in eight bits.
     """
 
     def __init__(
-        self, transformer: ZImageTransformer2DModel, weight_format: WeightFormat = WeightFormat.BF16
+        self,
+        transformer: ZImageTransformer2DModel,
+        weight_format: WeightFormat = WeightFormat.BF16,
+        places: Mapping[str, Tensor] | None = None,
     ) -> None:
-        self.weights = fuse(transformer)
+        self.weights = fuse(transformer, places or {})
         self._cached_weights = NO_PATCHES, self.weights
         self.channels: int = transformer.in_channels
         self.time_scale: float = transformer.t_scale
@@ -185,9 +189,9 @@ class Batch:
         return graph(latents, times) if graph else self._step(latents, times)
 
     def _find_graph(self, latents: Sequence[Tensor], times: Tensor) -> StepGraph | None:
-        """Return a graph of this step if one helps and all layers are merged; searched once per batch."""
+        """Return a graph of this step if one helps and all layers stay put; searched once per batch."""
         graphs = self._forward.graphs
-        if graphs is None or self._patches.pending or not self._can_use_graph:
+        if graphs is None or not self._patches.is_settled or not self._can_use_graph:
             return None
         if not self._graph_searched:
             self._graph_searched, key = True, self._key()

@@ -28,8 +28,13 @@ def require_supported(transformer: ZImageTransformer2DModel) -> None:
 
 
 @torch.no_grad()
-def fuse(transformer: ZImageTransformer2DModel) -> Weights:
-    """Fuse a loaded transformer in place. At most one matrix is held twice at a time."""
+def fuse(transformer: ZImageTransformer2DModel, places: Mapping[str, Tensor]) -> Weights:
+    """Fuse a loaded transformer in place. At most one matrix is held twice at a time.
+
+    Args:
+        transformer: On its device.
+        places: Fused name → a weight that is used instead of the transformer's; those may be None.
+    """
     linears = {
         name: module
         for name, module in transformer.named_modules()
@@ -41,10 +46,13 @@ def fuse(transformer: ZImageTransformer2DModel) -> Weights:
     for name, linear in linears.items():
         block, end, members = _fused_name(name)
         if not members:
-            layers[name], parts[name] = Layer(linear.weight.data, linear.bias), {name: slice(None)}
+            place = places.get(name)
+            weight = linear.weight.data if place is None else place
+            layers[name], parts[name] = Layer(weight, linear.bias), {name: slice(None)}
         elif name == block + members[0]:
             own = {block + member: linears[block + member] for member in members}
-            layers[block + end] = Layer(concatenate_weights(list(own.values())))
+            place = places.get(block + end)
+            layers[block + end] = Layer(concatenate_weights(list(own.values())) if place is None else place)
             parts[block + end] = _rows(own)
     tensors = {
         name: parameter.data

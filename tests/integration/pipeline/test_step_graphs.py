@@ -152,7 +152,8 @@ def test_no_recorded_step_keeps_the_merged_copy_alive(
     if way == "the bank finds no room":
         monkeypatch.setattr(Merger, "merge", full)
     else:
-        denoiser.release_extra_memory()
+        bank.give_up_copy("a picture did not fit")
+        denoiser.forget_batch()
     denoiser.refine_caption(EMBEDDING, stacks["B"])
     assert left == [0]
     assert not graphs._graphs

@@ -1,0 +1,115 @@
+"""How the large matrices of one block lie in one stretch of memory.
+
+The stretch is the same in main memory and in a slot on the card, so one copy moves a whole block. Only the
+products of the blocks count, 98 % of Z-Image's transformer; its norms, embedders, modulations and biases are
+small and stay on the card.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from torch import Tensor
+
+from engine.lora.merger import BLOCKS, group_of
+from engine.zimage.forward.weights import FUSED
+
+ALIGNED = 64  # numbers: a matrix begins at a multiple of this
+# A block's layers in the order of their use, each with the library's layers in it.
+_LAYERS = {
+    "attention.qkv": FUSED["attention.qkv"],
+    "attention.to_out.0": ("attention.to_out.0",),
+    "feed_forward.w13": FUSED["feed_forward.w13"],
+    "feed_forward.w2": ("feed_forward.w2",),
+}
+_WEIGHT = ".weight"
+
+
+class LayerSpan(NamedTuple):
+    """A layer's place in its block.
+
+    Attributes:
+        start: Its first number.
+        shape: Rows and columns.
+        parts: The library's layer → its rows.
+    """
+
+    start: int
+    shape: tuple[int, int]
+    parts: Mapping[str, slice]
+
+
+@dataclass(frozen=True, slots=True)
+class BlockLayout:
+    """One block's layers.
+
+    Attributes:
+        name: ``layers.3``, ``noise_refiner.0``, …
+        layers: Fused name → its place.
+        numbers: Length of the block, in numbers.
+    """
+
+    name: str
+    layers: Mapping[str, LayerSpan]
+    numbers: int
+
+    @property
+    def parts(self) -> dict[str, tuple[str, slice]]:
+        """The library's layers → their fused layer and their rows in it."""
+        return {
+            part: (layer, rows) for layer, span in self.layers.items() for part, rows in span.parts.items()
+        }
+
+    def views(self, numbers: Tensor) -> dict[str, Tensor]:
+        """Return the layers' weights [rows, columns] as views of one block's numbers."""
+        return {
+            layer: numbers[span.start : span.start + math.prod(span.shape)].view(span.shape)
+            for layer, span in self.layers.items()
+        }
+
+
+def block_layouts(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, BlockLayout]:
+    """Return the layout of every block, in the order in which a picture needs them.
+
+    Args:
+        shapes: The transformer's tensors by the library's names.
+    """
+    names = {group_of(name) for name in shapes if name.partition(".")[0] in BLOCKS}
+    order = sorted(names, key=lambda name: (BLOCKS.index(name.split(".")[0]), int(name.split(".")[1])))
+    return {name: layout for name in order if (layout := _layout(name, shapes)).layers}
+
+
+def block_weights(layouts: Mapping[str, BlockLayout]) -> dict[str, tuple[str, str, slice]]:
+    """Return the checkpoint's tensors that lie in blocks → block, fused layer, rows."""
+    return {
+        f"{part}{_WEIGHT}": (name, layer, rows)
+        for name, layout in layouts.items()
+        for part, (layer, rows) in layout.parts.items()
+    }
+
+
+def block_shapes(layouts: Mapping[str, BlockLayout]) -> dict[str, tuple[int, int]]:
+    """Return the checkpoint's tensors that lie in blocks → their shapes."""
+    return {
+        name: (rows.stop - rows.start, layouts[block].layers[layer].shape[1])
+        for name, (block, layer, rows) in block_weights(layouts).items()
+    }
+
+
+def _layout(block: str, shapes: Mapping[str, tuple[int, ...]]) -> BlockLayout:
+    layers: dict[str, LayerSpan] = {}
+    at = 0
+    for end, members in _LAYERS.items():
+        weights = {f"{block}.{member}": shapes.get(f"{block}.{member}{_WEIGHT}") for member in members}
+        known = {part: shape for part, shape in weights.items() if shape is not None}
+        if len(known) < len(members):
+            continue
+        parts, row = {}, 0
+        for part, shape in known.items():
+            parts[part] = slice(row, row + shape[0])
+            row += shape[0]
+        columns = next(iter(known.values()))[1]
+        layers[f"{block}.{end}"] = LayerSpan(at, (row, columns), parts)
+        at += math.ceil(row * columns / ALIGNED) * ALIGNED
+    return BlockLayout(block, layers, at)
