@@ -7,9 +7,10 @@
 ``text``            prompt → embedding
 ``denoise``         noise → latents, one step of any number of pictures at a time
 ``forward``         the transformer
+``residency``       the transformer's blocks while they are not on the card
 ``vae``             latents → pixels
 ``cuda_graph``      records CUDA graphs for ``text`` and ``forward``
-``out_of_memory``   frees memory, retries once, raises our errors
+``out_of_memory``   frees memory, retries with less, raises our errors
 ``timing``          seconds and peak memory of one job
 ``library_output``  silences diffusers and transformers
 

@@ -28,7 +28,7 @@ class MemoryReading(Protocol):
         """Return what torch has allocated."""
 
 
-class CardMemory:
+class TorchMemory:
     """The memory of a card: what the driver has free, and what torch holds but does not use.
 
     Args:
@@ -56,7 +56,7 @@ class CardMemory:
         return room if self._budget_bytes is None else min(room, self._budget_bytes - used)
 
 
-class HostMemory:
+class UnmeasuredMemory:
     """The memory of a processor: pictures are small, so nothing is measured."""
 
     def held_bytes(self) -> int:
@@ -69,7 +69,7 @@ class HostMemory:
 
 def memory_of(device: torch.device, budget_bytes: int | None) -> MemoryReading:
     """Return the memory of a device; on a card, limit it."""
-    return CardMemory(device, budget_bytes) if device.type == "cuda" else HostMemory()
+    return TorchMemory(device, budget_bytes) if device.type == "cuda" else UnmeasuredMemory()
 
 
 class ActivationEstimate:
