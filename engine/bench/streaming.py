@@ -1,9 +1,9 @@
 """Measures a step and a switch under plans that keep the blocks off the card.
 
 ``python -m engine.bench.streaming --size 512x768 --resident 0 10 20 all`` prints, for each number of resident
-blocks, the milliseconds of a step with one LoRA, of the first step after a switch, what is copied in each, and
-how far the step is from the longer of two floors: the step with everything on the card, and the copied bytes ÷
-the link's rate. Both floors are measured in the same run, the rate with the same blocks.
+blocks, the milliseconds of a step with one LoRA and of the first step after a switch, what is copied in each,
+and the step ÷ the longer of two floors: the step with everything on the card, and the copied bytes ÷ the
+link's rate. Both floors are measured in the same run, the rate with the same blocks.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from engine.bench.random_model import TINY, TURBO, random_lora, random_transform
 from engine.bench.report.machine import describe_machine
 from engine.lora.bank import Bank
 from engine.lora.finder import LoraFinder
-from engine.lora.patches import LoraStack, Matrix
+from engine.lora.patches import LoraStack
 from engine.zimage.denoise import PIXELS_PER_LATENT
 from engine.zimage.device import choose_placement
 from engine.zimage.forward.forward import Batch, Forward

@@ -22,12 +22,12 @@ from engine.request import Drawn, Event, Finished, LoraChoice, Progress, RenderR
 from engine.worker.failures import describe_failure
 from engine.zimage import weight_reader
 from engine.zimage.denoise import Denoiser, LatentRow, draw_noise
-from engine.zimage.device import choose_placement
+from engine.zimage.device import Placement, choose_placement
 from engine.zimage.forward.forward import Forward
 from engine.zimage.model_loader import PipelineParts, load_pipeline, weights_bytes
 from engine.zimage.pipeline import Pipeline
 from engine.zimage.residency.fit import MemoryFit
-from engine.zimage.residency.lanes import HostLanes
+from engine.zimage.residency.lanes import lanes_of
 from engine.zimage.residency.memory import ActivationEstimate, fitting_blocks
 from engine.zimage.residency.sources import FileSource, HostSource
 from engine.zimage.residency.store import RING, BlockStore
@@ -36,7 +36,10 @@ from tests.integration.pipeline.reference import adapter_of, random_lora
 BLOCKS = 6  # main blocks of the built-in model
 EMBEDDING = torch.randn(20, 160, generator=torch.Generator().manual_seed(1))
 SIGMAS = [1.0, 0.7, 0.3, 0.0]
-CPU = torch.device("cpu")
+CARD = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA card"),
+]
 
 
 class Placed:
@@ -45,19 +48,19 @@ class Placed:
     def __init__(self, parts: PipelineParts, resident_blocks: int | None = None) -> None:
         self.store = None
         if parts.blocks is not None:
-            self.store = BlockStore(parts.blocks, CPU, HostLanes(), resident_blocks)
-        self.forward = Forward(parts.transformer, self.store.places if self.store else None)
+            device = parts.transformer.device
+            self.store = BlockStore(parts.blocks, device, lanes_of(device), resident_blocks)
+        self.forward = Forward(parts.transformer, places=self.store.places if self.store else None)
         self.bank = Bank(self.forward.weights.matrices, LoraFinder(dict), blocks=self.store)
         self.denoiser = Denoiser(self.forward, self.bank)
 
     def draw(self, *stacks: LoraStack, stop_after: int = len(SIGMAS)) -> list[Tensor]:
         """Draw a picture for each stack, all in one batch."""
-        rows = [
-            LatentRow(
-                self.denoiser.refine_caption(EMBEDDING, stack), stack, SIGMAS, draw_noise(seed, 16, 64, 96)
-            )
-            for seed, stack in enumerate(stacks)
-        ]
+        embedding = EMBEDDING.to(self.forward.device)
+        rows = []
+        for seed, stack in enumerate(stacks):
+            caption = self.denoiser.refine_caption(embedding, stack)
+            rows.append(LatentRow(caption, stack, SIGMAS, draw_noise(seed, 16, 64, 96)))
         for row in rows:
             self.denoiser.join(row)
         for _ in range(stop_after):
@@ -68,20 +71,26 @@ class Placed:
         return [row.latents for row in rows]
 
 
-def place() -> Any:
+def on_cpu() -> Placement:
     torch.set_num_threads(1)
     return choose_placement("cpu")
 
 
-@pytest.fixture(scope="module")
-def on_card() -> Placed:
-    return Placed(load_pipeline(WEIGHTS, place()))
+@pytest.fixture(scope="module", params=["cpu", pytest.param("cuda", marks=CARD)])
+def place(request: pytest.FixtureRequest) -> Placement:
+    torch.set_num_threads(1)
+    return choose_placement(request.param)
 
 
 @pytest.fixture(scope="module")
-def stacks(on_card: Placed) -> list[LoraStack]:
+def on_card(place: Placement) -> Placed:
+    return Placed(load_pipeline(WEIGHTS, place))
+
+
+@pytest.fixture(scope="module")
+def stacks(on_card: Placed, place: Placement) -> list[LoraStack]:
     a, b, c = (
-        adapter_of(on_card.forward, random_lora(on_card.forward, seed, 4, only))
+        adapter_of(on_card.forward, random_lora(on_card.forward, seed, 4, only)).on(place.device)
         for seed, only in enumerate(["", "attention", "layers.3."])
     )
     return [(), ((a, 0.8),), ((b, -0.6),), ((a, 0.5), (b, 1.0)), ((c, 1.0),)]
@@ -96,8 +105,8 @@ def pictures(on_card: Placed, stacks: list[LoraStack]) -> list[Tensor]:
 
 
 @pytest.fixture(scope="module")
-def parts() -> dict[BaseLocation, PipelineParts]:
-    return {base: load_pipeline(WEIGHTS, place(), base) for base in (BaseLocation.PINNED, BaseLocation.DISK)}
+def parts(place: Placement) -> dict[BaseLocation, PipelineParts]:
+    return {base: load_pipeline(WEIGHTS, place, base) for base in (BaseLocation.PINNED, BaseLocation.DISK)}
 
 
 @pytest.mark.parametrize("base", [BaseLocation.PINNED, BaseLocation.DISK])
@@ -135,8 +144,8 @@ def test_pictures_with_different_loras_have_the_side_path_on_pristine_blocks(
 
 @pytest.mark.parametrize("base", [BaseLocation.PINNED, BaseLocation.DISK])
 def test_no_block_is_on_the_device_but_in_its_slot(base: BaseLocation) -> None:
-    whole = load_pipeline(WEIGHTS, place())
-    placed = load_pipeline(WEIGHTS, place(), base)
+    whole = load_pipeline(WEIGHTS, on_cpu())
+    placed = load_pipeline(WEIGHTS, on_cpu(), base)
     source = placed.blocks
     assert source is not None
     block_bytes = sum(layout.numbers for layout in source.layouts.values()) * 4
@@ -159,7 +168,7 @@ def test_the_base_is_read_into_its_place_and_is_never_in_memory_twice(
         return tensor
 
     monkeypatch.setattr(weight_reader.torch, "empty", noting)
-    reader = weight_reader.WeightReader(WEIGHTS, place(), BaseLocation.PINNED, readers=1, buffer_bytes=2**16)
+    reader = weight_reader.WeightReader(WEIGHTS, on_cpu(), BaseLocation.PINNED, readers=1, buffer_bytes=2**16)
     body = reader.wait_for("transformer")
     for part in ("vae", "text_encoder"):
         reader.wait_for(part)
@@ -178,9 +187,9 @@ def copy(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("way", ["shorter", "overwritten"])
 def test_a_file_that_changes_under_the_blocks_raises_and_draws_nothing_wrong(
-    copy: Path, stacks: list[LoraStack], pictures: list[Tensor], way: str
+    copy: Path, place: Placement, stacks: list[LoraStack], pictures: list[Tensor], way: str
 ) -> None:
-    placed = Placed(load_pipeline(copy, place(), BaseLocation.DISK), 0)
+    placed = Placed(load_pipeline(copy, place, BaseLocation.DISK), 0)
     assert torch.equal(placed.draw(stacks[1])[0], pictures[1])
     path = next((copy / "transformer").glob("*.safetensors"))
     good = path.read_bytes()
@@ -197,9 +206,9 @@ def test_a_file_that_changes_under_the_blocks_raises_and_draws_nothing_wrong(
 
 
 def test_a_file_that_is_replaced_changes_nothing(
-    copy: Path, stacks: list[LoraStack], pictures: list[Tensor]
+    copy: Path, place: Placement, stacks: list[LoraStack], pictures: list[Tensor]
 ) -> None:
-    placed = Placed(load_pipeline(copy, place(), BaseLocation.DISK), 0)
+    placed = Placed(load_pipeline(copy, place, BaseLocation.DISK), 0)
     for path in (copy / "transformer").glob("*.safetensors"):
         path.unlink()
         path.write_bytes(b"other")
@@ -268,7 +277,7 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Plan
     pipelines = []
 
     def load(plan: Plan | None) -> Pipeline:
-        place()
+        on_cpu()
         folder = tmp_path_factory.mktemp("data")
         pipelines.append(Pipeline.load(EngineConfig(folder, lora_dir=folder, device="cpu", plan=plan)))
         return pipelines[-1]
