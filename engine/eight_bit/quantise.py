@@ -1,7 +1,8 @@
 """Rotates, scales and rounds matrices to eight bits in torch; the kernels are tested against this.
 
 The rotation is a normalised Hadamard matrix H of each group of a row. It is its own inverse, so a product of
-two rotated matrices is the product of the originals: (x · H) · (W · H)ᵀ = x · Wᵀ.
+two rotated matrices is the product of the originals: (x · H) · (W · H)ᵀ = x · Wᵀ. H of 256 is ConvRot's: all its
+rows have the same sum, so channels of one sign do not add up in one place, as in Sylvester's matrix.
 """
 
 from functools import cache
@@ -62,8 +63,11 @@ def rotate(x: Tensor, group: int) -> Tensor:
 
 @cache
 def hadamard(group: int) -> Tensor:
-    """Return Sylvester's Hadamard matrix of this size, float32, normalised: it is its own inverse."""
+    """Return the matrix of a group, float32: products of the regular matrix of 4, and of 2 if it is no 4ⁿ."""
+    regular = torch.ones(4, 4) - 2 * torch.eye(4).flip(0)
     matrix = torch.ones(1, 1)
-    while len(matrix) < group:
-        matrix = torch.cat([torch.cat([matrix, matrix], 1), torch.cat([matrix, -matrix], 1)])
+    while 4 * len(matrix) <= group:
+        matrix = torch.kron(regular, matrix)
+    if len(matrix) < group:
+        matrix = torch.kron(torch.tensor([[1.0, 1.0], [1.0, -1.0]]), matrix)
     return matrix * float(group**-0.5)

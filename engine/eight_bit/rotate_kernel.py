@@ -18,12 +18,22 @@ _ROUNDER = tl.constexpr(12_582_912.0)
 
 @triton.jit
 def _mixer(SIDE: tl.constexpr):
-    """Block-diagonal Hadamard matrices of ``SIDE`` in 16 by 16: an entry's sign is the parity of its bits."""
+    """Block-diagonal Hadamard matrices of ``SIDE`` in 16 by 16.
+
+    An entry of the regular matrix of 4 is negative where the two bits of row and column all differ. A bit
+    without a partner, in 2 and 8, has Sylvester's rule: negative where it is set in both.
+    """
     row = tl.arange(0, 16)[:, None]
     column = tl.arange(0, 16)[None, :]
-    parity = row & column & (SIDE - 1)
-    parity ^= parity >> 2
-    parity ^= parity >> 1
+    pairs = (row ^ column) & ((row ^ column) >> 1)
+    if SIDE == 2:
+        parity = row & column
+    elif SIDE == 4:
+        parity = pairs
+    elif SIDE == 8:
+        parity = pairs ^ ((row & column) >> 2)
+    else:
+        parity = pairs ^ (pairs >> 2)
     return tl.where(row // SIDE == column // SIDE, 1.0 - 2.0 * (parity & 1).to(tl.float32), 0.0)
 
 
