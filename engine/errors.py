@@ -7,6 +7,7 @@
       - ModelUnreachable            it cannot be downloaded: the network, the Hub, the proxy or the disk
     + ModelIncomplete               parts are missing or unsupported
     + ModelNeedsGuidance            it is not distilled: it draws only with guidance and many steps
+    + ModelNotConverted             a published single file; `sugarbot setup` converts it
     + ModelTooLarge                 the card has no room for the weights
     + NoRoomForCopy                 the disk has no room for the converted weights
     + ConversionRunning             another process converts in this data folder
@@ -77,6 +78,10 @@ class ModelIncomplete(ModelError):
 
 class ModelNeedsGuidance(ModelError):
     """The model is not distilled: without guidance and with few steps it draws nothing useful."""
+
+
+class ModelNotConverted(ModelError):
+    """The model's transformer is a published single file, which must be converted first."""
 
 
 class ModelTooLarge(ModelError):

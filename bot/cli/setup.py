@@ -4,6 +4,7 @@ It changes only ``models/`` in the data folder; a host may stop and repeat it at
 """
 
 import asyncio
+import contextlib
 import threading
 import time
 
@@ -12,11 +13,13 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColu
 from bot.cli.screen import Screen
 from bot.messages import N_, text
 from bot.settings import Settings
+from engine.checkpoint.contents import published_transformer
 from engine.checkpoint.convert import convert
 from engine.checkpoint.copies import CopyState, copy_folder, copy_state, parts_to_convert
 from engine.checkpoint.fetch import fetch_model
 from engine.checkpoint.model import ModelInfo, find_source
 from engine.config import BUILT_IN, EngineConfig
+from engine.errors import ModelNotConverted
 from engine.planner.headroom import HeadroomProbe
 
 
@@ -28,7 +31,8 @@ async def report(settings: Settings) -> int:
     """
     locale, config = settings.language, settings.to_engine_config()
     out = Screen()
-    await fetch_model(config)
+    with contextlib.suppress(ModelNotConverted):  # it is converted below
+        await fetch_model(config)
     source = await asyncio.to_thread(find_source, config)
     out.print_line(
         text(N_("The model {name} is complete: {path}"), locale, name=source.name, path=str(source.folder))
@@ -64,7 +68,8 @@ def _reason_not_to_convert(config: EngineConfig, source: ModelInfo) -> str:
     """Why a conversion is unnecessary; empty if it is useful."""
     if config.model == BUILT_IN:
         return N_("Nothing to convert: the built-in model can be used as it is.")
-    if not HeadroomProbe(config.device, config.reserve_bytes).read().is_card:
+    is_published = published_transformer(source.folder) is not None  # is not loaded as it is
+    if not is_published and not HeadroomProbe(config.device, config.reserve_bytes).read().is_card:
         return N_("Nothing to convert: without a card, pictures are drawn in float32.")
     if not parts_to_convert(source.folder):
         return N_("Nothing to convert: the card can use its weights as they are.")

@@ -37,6 +37,9 @@ ENGINE_SENTENCES: dict[type[Exception], str] = {
         "with guidance and many steps, which this bot does not use. Set engine.model to Z-Image-Turbo, or, "
         "if it is a distillation, name its steps in sugarbot.json in that folder."
     ),
+    errors.ModelNotConverted: N_(
+        "The transformer of {folder} is a published single file. `sugarbot setup` converts it."
+    ),
     errors.ModelTooLarge: N_(
         "The card does not have enough memory for the model. Close other programs that use it, or set "
         "another engine.device or engine.model in sugarbot.toml. ({detail})"

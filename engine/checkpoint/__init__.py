@@ -7,6 +7,7 @@
 * ``copies``         which converted copy belongs to which checkpoint
 * ``convert``        makes such a copy in bfloat16
 * ``shards``         writes a part as safetensors files of bounded size
+* ``published``      published single files of the transformer: ComfyUI's fp8 and int8, GGUF
 * ``prompt_tokens``  measures a prompt in the model's tokens
 
 Tests: ``pytest tests/unit/engine/checkpoint``.

@@ -1,7 +1,8 @@
 """Checks what a Z-Image checkpoint folder contains, and reads the headers of its files.
 
 ``missing_parts`` names everything that is missing or broken, so that a host can correct it in one step.
-Weights must be safetensors: a pickle does not count.
+Weights must be safetensors: a pickle does not count. The transformer may also be a published single file,
+which is converted before it is loaded.
 """
 
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from pydantic_core import from_json
 
 from engine.checkpoint.header import BadHeader, Tensor, read_header
+from engine.checkpoint.published.file import PublishedFile, find_published
 
 _CLASSES = {  # part → how its class in model_index.json begins
     "transformer": "ZImageTransformer2DModel",
@@ -50,8 +52,10 @@ def linear_shapes(folder: Path) -> dict[str, tuple[int, int]]:
         OSError: It is missing.
     """
     shapes = {}
-    for path in weight_files(folder, "transformer"):
-        for key, tensor in header_of(path).items():
+    published = published_transformer(folder)
+    headers = (header_of(path) for path in weight_files(folder, "transformer") if not published)
+    for tensors in [published.tensors] if published else headers:
+        for key, tensor in tensors.items():
             if key.endswith(".weight") and len(tensor.shape) == 2:
                 shapes[key.removesuffix(".weight")] = (tensor.shape[0], tensor.shape[1])
     return shapes
@@ -59,8 +63,20 @@ def linear_shapes(folder: Path) -> dict[str, tuple[int, int]]:
 
 def weight_files(folder: Path, part: str) -> list[Path]:
     """Return the files of a part's weights; empty if the index that lists them is broken."""
+    if part == "transformer" and (published := find_published(folder / part, STEMS[part])):
+        return [published]
     names, _ = _weight_files(folder / part, STEMS[part])
     return [folder / part / name for name in names]
+
+
+def published_transformer(folder: Path) -> PublishedFile | None:
+    """Return the published file that holds a model's transformer; None if it is in the library's files.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    path = find_published(folder / "transformer", STEMS["transformer"])
+    return PublishedFile(path, _json(folder / "transformer" / "config.json") or {}) if path else None
 
 
 def header_of(path: Path) -> dict[str, Tensor]:
@@ -90,6 +106,8 @@ def _missing_classes(folder: Path) -> list[str]:
 
 def _missing_weights(folder: Path, part: str) -> list[str]:
     missing = [] if _json(folder / part / "config.json") is not None else [f"{part}/config.json"]
+    if part == "transformer" and (published := find_published(folder / part, STEMS[part])):
+        return missing or _published_flaws(folder, published.name)
     names, flaws = _weight_files(folder / part, STEMS[part])
     missing += [f"{part}/{flaw}" for flaw in flaws]
     for name in names:
@@ -100,6 +118,14 @@ def _missing_weights(folder: Path, part: str) -> list[str]:
         except BadHeader as error:
             missing.append(f"{part}/{name} ({error})")
     return missing
+
+
+def _published_flaws(folder: Path, name: str) -> list[str]:
+    try:
+        published = published_transformer(folder)
+    except OSError:
+        return [f"transformer/{name}"]
+    return [f"transformer/{name} ({flaw})" for flaw in (published.flaws if published else ())]
 
 
 def _missing_scheduler(folder: Path) -> list[str]:

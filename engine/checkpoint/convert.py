@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,11 @@ import numpy as np
 import numpy.typing as npt
 from filelock import FileLock, Timeout
 
-from engine.checkpoint.contents import STEMS, header_of, weight_files
+from engine.checkpoint.contents import STEMS, header_of, published_transformer, weight_files
 from engine.checkpoint.copies import SIDECAR, WIDER, copy_folder, files_of, identity_of, parts_to_convert
 from engine.checkpoint.header import Tensor
 from engine.checkpoint.model import ModelInfo
+from engine.checkpoint.published.file import PublishedFile
 from engine.checkpoint.shards import sync_folder, write_part
 from engine.durable import FILE_MODE, make_folder, sync_file
 from engine.errors import ConversionRunning, ModelIncomplete, NoRoomForCopy
@@ -89,11 +91,14 @@ def _fill(draft: Path, source: Path, report: Report) -> None:
     weights = [path for part in parts for path in weight_files(source, part)]
     skipped = {*weights, *(_index(source, part) for part in parts)}
     to_copy = [path for path in files_of(source) if path not in skipped and not _linked(path, source, draft)]
-    sources_of = {part: _read_sources(weight_files(source, part)) for part in parts}
+    published = published_transformer(source)
+    own = [part for part in parts if not (published and part == "transformer")]
+    sources_of = {part: _read_sources(weight_files(source, part)) for part in own}
     total_bytes = sum(path.stat().st_size for path in to_copy)
     total_bytes += sum(
         _narrow(tensor).nbytes for sources in sources_of.values() for _, tensor in sources.values()
     )
+    total_bytes += sum(tensor.nbytes for tensor in (published.tensors.values() if published else ()))
     free_bytes = shutil.disk_usage(draft).free
     if total_bytes + SPARE_BYTES > free_bytes:
         raise NoRoomForCopy(
@@ -104,10 +109,12 @@ def _fill(draft: Path, source: Path, report: Report) -> None:
         shutil.copyfile(path, draft / path.relative_to(source))
         done_bytes += path.stat().st_size
         report(done_bytes, total_bytes)
-    for part, sources in sources_of.items():
-        for written_bytes in _convert_part(draft / part, STEMS[part], sources):
-            done_bytes += written_bytes
-            report(done_bytes, total_bytes)
+    writing = [_convert_part(draft / part, STEMS[part], sources) for part, sources in sources_of.items()]
+    if published:
+        writing.append(_convert_published(draft / "transformer", published))
+    for written_bytes in chain.from_iterable(writing):
+        done_bytes += written_bytes
+        report(done_bytes, total_bytes)
     if identity_of(source) != identity:
         raise ModelIncomplete(f"{source} changed while it was converted.", folder=str(source))
     sidecar = {"source": str(source), "identity": identity}
@@ -142,6 +149,14 @@ def _linked(path: Path, source: Path, draft: Path) -> bool:
     except OSError:
         return False  # another disk, or no support for links
     return True
+
+
+def _convert_published(folder: Path, published: PublishedFile) -> Iterator[int]:
+    def pieces(name: str) -> Iterator[memoryview]:
+        for numbers in published.pieces(name):
+            yield to_bfloat16(numbers).data.cast("B")
+
+    yield from write_part(folder, STEMS["transformer"], published.tensors, pieces)
 
 
 _Sources = dict[str, tuple[Path, Tensor]]

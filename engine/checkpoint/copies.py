@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic_core import from_json
 
-from engine.checkpoint.contents import STEMS, header_of, weight_files
+from engine.checkpoint.contents import STEMS, header_of, published_transformer, weight_files
 
 SIDECAR = "converted.json"
 WIDER = frozenset({"F32", "F16"})  # formats that each start has to round to bfloat16
@@ -66,13 +66,18 @@ def files_of(source: Path) -> list[Path]:
 
 
 def parts_to_convert(source: Path) -> dict[str, int]:
-    """Return the parts that are stored wider than bfloat16 → the bytes of their weights.
+    """Return the parts that are stored otherwise than in bfloat16 → the bytes of their weights.
+
+    A transformer in a published file always needs conversion, even from bfloat16: its names differ.
 
     Raises:
         BadHeader, OSError: A weights file is damaged or missing.
     """
     parts = {}
-    for part in STEMS:
+    published = published_transformer(source)
+    if published:
+        parts["transformer"] = sum(tensor.nbytes for tensor in published.tensors.values())
+    for part in (part for part in STEMS if part not in parts):
         tensors = [tensor for path in weight_files(source, part) for tensor in header_of(path).values()]
         if any(tensor.dtype in WIDER for tensor in tensors):
             parts[part] = sum(tensor.nbytes for tensor in tensors)

@@ -18,12 +18,13 @@ import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from engine.checkpoint import copies
-from engine.checkpoint.contents import missing_parts, time_shift
+from engine.checkpoint.contents import missing_parts, published_transformer, time_shift
 from engine.config import BUILT_IN, EngineConfig
 from engine.errors import (
     ModelIncomplete,
     ModelMissing,
     ModelNeedsGuidance,
+    ModelNotConverted,
     ModelNotDownloaded,
     ModelUnreachable,
 )
@@ -159,21 +160,29 @@ def find_model(config: EngineConfig, *, download: bool = True) -> ModelInfo:
         ModelMissing: It does not exist; correct the setting. ModelNotDownloaded: it is not on disk, and
             ``download`` is False. ModelUnreachable: it cannot be downloaded; correct the network.
         ModelIncomplete: ``missing`` names every part that the folder lacks.
+        ModelNotConverted: Its transformer is a published file without a current copy.
     """
     source = find_source(config, download=download)
-    if config.model == BUILT_IN or config.device == "cpu":
+    is_published = config.model != BUILT_IN and published_transformer(source.folder) is not None
+    if config.model == BUILT_IN or (config.device == "cpu" and not is_published):
         return source  # a processor draws in float32, which the source may have
     folder = copies.copy_folder(config.data_dir, source.folder, source.name)
     state = copies.copy_state(folder, source.folder)
     if state is not copies.CopyState.CURRENT:
         if state is copies.CopyState.STALE:
             log.warning("converted weights ignored", reason="their source has changed", folder=str(folder))
-        return source
+        return _usable(source, is_published=is_published)
     try:
         return replace(read_model(folder, source.name), origin=source.folder)
     except ModelIncomplete as error:
         log.warning("converted weights ignored", reason=str(error), folder=str(folder))
-        return source
+        return _usable(source, is_published=is_published)
+
+
+def _usable(source: ModelInfo, *, is_published: bool) -> ModelInfo:
+    if is_published:
+        raise ModelNotConverted(f"{source.folder} is not converted.", folder=str(source.folder))
+    return source
 
 
 def find_source(config: EngineConfig, *, download: bool = True) -> ModelInfo:

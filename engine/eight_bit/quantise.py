@@ -1,8 +1,8 @@
 """Rotates, scales and rounds matrices to eight bits in torch; the kernels are tested against this.
 
 The rotation is a normalised Hadamard matrix H of each group of a row. It is its own inverse, so a product of
-two rotated matrices is the product of the originals: (x · H) · (W · H)ᵀ = x · Wᵀ. H of 256 is ConvRot's: all its
-rows have the same sum, so channels of one sign do not add up in one place, as in Sylvester's matrix.
+two rotated matrices is the product of the originals: (x · H) · (W · H)ᵀ = x · Wᵀ. H of 256 is ConvRot's: all
+its rows have the same sum, so channels of one sign do not add up in one place, as in Sylvester's matrix.
 """
 
 from functools import cache

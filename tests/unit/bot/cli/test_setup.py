@@ -16,8 +16,9 @@ from bot.messages.checks import format_finding
 from bot.settings import Settings, load_settings
 from engine.checkpoint.convert import convert
 from engine.checkpoint.model import find_model, find_source
-from engine.errors import NoRoomForCopy
+from engine.errors import ModelNotConverted, NoRoomForCopy
 from engine.planner.headroom import Headroom, HeadroomProbe
+from tests.unit.engine.checkpoint.published.making import CONFIG, dense, write_int8
 from tests.unit.engine.folders import write_model
 
 
@@ -168,3 +169,19 @@ def test_a_full_disk_is_reported_with_both_figures(locale: str) -> None:
     error = NoRoomForCopy(folder="/models", needed_bytes=12_560_000_000, free_bytes=3_100_000_000)
     output = format_error(error, locale)
     assert all(each in output for each in ("11.7 GiB", "2.9 GiB", "/models", "data_dir"))
+
+
+async def test_a_published_file_is_converted_without_a_card_too(
+    no_card: None, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(settings.engine.model) / "transformer"
+    for path in folder.iterdir():
+        path.unlink()
+    (folder / "config.json").write_text(json.dumps(CONFIG))
+    write_int8(folder / "z_image_turbo_int8_convrot.safetensors", dense(), group=256)
+    with pytest.raises(ModelNotConverted) as caught:
+        find_model(settings.to_engine_config())
+    assert "`sugarbot setup` converts it" in format_error(caught.value, "en")
+    assert await setup.report(settings) == 0
+    assert "Converted to bfloat16" in capsys.readouterr().out
+    assert find_model(settings.to_engine_config()).origin is not None
