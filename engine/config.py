@@ -75,6 +75,8 @@ class EngineConfig:
             slightly different pictures. A plan's ``weight_format`` counts instead, if there is a plan.
         plan: Where the model lives on the card; None puts everything on it.
         reserve_bytes: Memory kept free on the card for others.
+        keeps_spare: Keep a second process with its libraries imported, so that a lost worker on a card is
+            replaced in seconds; it takes about half a GiB of main memory.
         start_timeout_s: How long a worker may take until it is ready.
         step_timeout_s: How long one denoising step may take before the worker counts as hung.
     """
@@ -88,6 +90,7 @@ class EngineConfig:
     precision: str = "bf16"
     plan: Plan | None = None
     reserve_bytes: int = 512 * 2**20
+    keeps_spare: bool = True
     start_timeout_s: float = 300.0
     step_timeout_s: float = 120.0
 

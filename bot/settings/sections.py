@@ -208,6 +208,7 @@ class EngineSettings(Section):
     default_lora: Annotated[str, _must_be("a LoRA's name, or empty", "sugar")] = ""
     lora_dir: _Folder | None = None
     reserve_mib: Annotated[int, _must_be("mebibytes, from 0 to 1000000", 512, ge=0, le=1_000_000)] = 512
+    spare_worker: Annotated[bool, _must_be("true or false", "true")] = True
     step_timeout_s: Annotated[float, _must_be("seconds, from 1 to 3600", 120, ge=1, le=3600)] = 120.0
     start_timeout_s: Annotated[float, _must_be("seconds, from 10 to 7200", 300, ge=10, le=7200)] = 300.0
 
@@ -263,6 +264,7 @@ class Settings(Section):
             device=engine.device,
             precision=engine.precision,
             reserve_bytes=engine.reserve_mib * 2**20,
+            keeps_spare=engine.spare_worker,
             start_timeout_s=engine.start_timeout_s,
             step_timeout_s=engine.step_timeout_s,
         )

@@ -186,6 +186,7 @@ def main(arguments: Sequence[str] | None = None) -> StartupTimes:
             lora_dir=Path(empty),
             model=options.folder,
             device=options.device,
+            keeps_spare=False,  # its imports would take processors from the first picture
         )
         model = find_model(config)
         native = (model.native_width_px, model.native_height_px)

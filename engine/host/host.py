@@ -27,8 +27,9 @@ from engine.request import (
 
 log = structlog.get_logger("engine.host")
 
-RESTART_PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 120.0)  # begins again after a picture
-MAX_FAILED_STARTS = 8  # in a row, about four minutes in all; then only a person can help
+RESTART_PAUSES_S = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 120.0)  # begins again after a picture
+CPU = "cpu"  # the device of a worker that needs no spare: its start is short beside its pictures
+MAX_FAILED_STARTS = 10  # in a row, about four minutes in all; then only a person can help
 
 
 class Host:
@@ -47,6 +48,7 @@ class Host:
         self._config = config
         self._module = module
         self._worker: WorkerProcess | None = None  # the newest, even after it was lost
+        self._spare: WorkerProcess | None = None  # has imported its libraries and waits for its configuration
         self._device = ""
         self._held_bytes = 0
         self._is_up = asyncio.Event()
@@ -149,6 +151,8 @@ class Host:
             await asyncio.wait([self._replacing])
         if self._worker is not None:
             await self._worker.end(ask=True)
+        if self._spare is not None:
+            await self._spare.end(ask=False)
         self._mark_down()
 
     async def watch(self) -> None:
@@ -163,10 +167,7 @@ class Host:
                 self._replacing.result()
 
     async def _start_worker(self) -> WorkerProcess:
-        try:
-            worker = await WorkerProcess.start(self._config, self._module)
-        except OSError as error:
-            raise WorkerNotReady(f"The worker process could not be started: {error}.") from error
+        worker = await self._take_process()
         try:
             info = await worker.wait_until_ready()
         except BaseException:
@@ -180,10 +181,30 @@ class Host:
         log.info("worker ready", pid=info.pid, device=info.device_name, dtype=info.dtype)
         return worker
 
+    async def _take_process(self) -> WorkerProcess:
+        """Return the spare process if it lives, or start one."""
+        spare, self._spare = self._spare, None
+        if spare is not None and not spare.is_lost.is_set():
+            return spare
+        if spare is not None:
+            await spare.end(ask=False)
+        try:
+            return await WorkerProcess.start(self._config, self._module)
+        except OSError as error:
+            raise WorkerNotReady(f"The worker process could not be started: {error}.") from error
+
+    async def _start_spare(self) -> None:
+        try:
+            self._spare = await WorkerProcess.start(self._config, self._module)
+        except OSError as error:
+            log.warning("no spare worker: a lost one is replaced more slowly", detail=str(error))
+
     async def _replace_lost_workers(self, worker: WorkerProcess) -> None:
         """Replace every worker that ends, until cancelled or ``MAX_FAILED_STARTS`` starts in a row fail."""
         backoff, failed_starts = Backoff(RESTART_PAUSES_S), 0
         while True:
+            if self._config.keeps_spare and worker.info.device != CPU:
+                await self._start_spare()
             await worker.is_lost.wait()
             self._mark_down()
             status = await worker.end(ask=False)

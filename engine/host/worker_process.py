@@ -16,7 +16,7 @@ from typing import IO, Self
 import structlog
 
 from engine import wire
-from engine.config import EngineConfig
+from engine.config import TRITON_DIR, EngineConfig
 from engine.errors import JobNotStarted, WireError, WorkerLost, WorkerNotReady
 from engine.host.output import WorkerOutput
 from engine.request import (
@@ -111,7 +111,7 @@ class WorkerProcess:
                     process = await asyncio.create_subprocess_exec(
                         sys.executable, "-m", module, str(theirs.fileno()),
                         pass_fds=[theirs.fileno()],
-                        env=worker_environment(os.environ),
+                        env=_with_kernels_dir(worker_environment(os.environ), config),
                         stdin=asyncio.subprocess.DEVNULL,
                         stdout=their_end,
                         stderr=asyncio.subprocess.STDOUT,
@@ -295,6 +295,11 @@ class WorkerProcess:
         for index, job in enumerate(failed):
             is_lost = is_cause[index] if any(is_cause) else index == 0 or job.has_started
             job.events.put_nowait(WorkerLost(message) if is_lost else JobNotStarted())
+
+
+def _with_kernels_dir(environment: dict[str, str], config: EngineConfig) -> dict[str, str]:
+    # Triton's default is the home folder, which a container loses; each start would build the kernels again.
+    return {TRITON_DIR: str(config.kernels_dir.absolute())} | environment
 
 
 def worker_environment(ours: Mapping[str, str]) -> dict[str, str]:

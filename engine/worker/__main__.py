@@ -41,8 +41,7 @@ def _log_uncaught(
 
 def _load_pipeline(config: EngineConfig) -> PicturePipeline:
     """Load the pipeline; weights are read from the disk while Python imports the libraries."""
-    # Drawing never needs peft. If it is installed, as for our measurements, diffusers would import it.
-    sys.modules["peft"] = None  # type: ignore[assignment]
+    _hide_peft()
     usual_s = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     try:
@@ -66,6 +65,17 @@ def _load_pipeline(config: EngineConfig) -> PicturePipeline:
         sys.setswitchinterval(usual_s)
 
 
+def _import_libraries() -> None:
+    """Import what a start needs, without a device: a spare worker must not hold memory on the card."""
+    _hide_peft()
+    from engine.zimage import pipeline  # noqa: F401, PLC0415 - torch, after the environment is set
+
+
+def _hide_peft() -> None:
+    """Drawing never needs peft. If it is installed, as for our measurements, diffusers would import it."""
+    sys.modules["peft"] = None  # type: ignore[assignment]
+
+
 def _log_step(step: str) -> None:
     """Log the progress of the start."""
     log.info("worker starts", step=step)
@@ -76,7 +86,7 @@ def main() -> None:
     os.umask(0o077)  # cached files are for this user alone
     log_to_stderr()
     with socket.socket(fileno=int(sys.argv[1])) as connection:
-        status = run(connection, _load_pipeline)
+        status = run(connection, _load_pipeline, _import_libraries)
     sys.stderr.flush()
     os._exit(status)  # nothing is to be saved, and an orderly end of torch takes seconds
 

@@ -5,6 +5,7 @@ and send the files of the last pictures.
 """
 
 import os
+import select
 import socket
 import threading
 from collections.abc import Callable, Sequence
@@ -14,7 +15,7 @@ from typing import Protocol
 import structlog
 
 from engine import wire
-from engine.config import TRITON_DIR, EngineConfig
+from engine.config import EngineConfig
 from engine.errors import ModelError
 from engine.reporting import JobEnd, JobReporter
 from engine.request import Finished, LoraChoice, RenderRequest, Stopped, WorkerInfo
@@ -23,6 +24,7 @@ from engine.worker.receiver import EXIT_WIRE_ERROR, MessageReceiver
 from engine.worker.sender import EventSender
 
 EXIT_MODEL_ERROR = 3  # the host has the error already
+FIRST_MESSAGE_S = 0.2  # the host sends it at once, unless the worker is a spare
 CPU_NICENESS = 5  # on a machine without a card the chats' process goes first
 
 log = structlog.get_logger("engine.worker")
@@ -61,20 +63,27 @@ class PicturePipeline(Protocol):
 Load = Callable[[EngineConfig], PicturePipeline]
 
 
-def run(connection: socket.socket, load: Load) -> int:
+def run(connection: socket.socket, load: Load, import_libraries: Callable[[], None] = lambda: None) -> int:
     """Load the model that the first message names, then draw until the host ends the worker.
 
     Args:
         connection: The worker's end of the host's socket.
         load: Makes the pipeline; may raise ``ModelError``.
+        import_libraries: Called while the first message is not there: a spare worker waits for it.
 
     Returns:
         The exit status of the process, after every message was sent.
     """
+    prepare_libraries()
+    if not _has_arrived(connection):
+        import_libraries()
     config = wire.receive_blocking(connection)
+    if config is None:
+        return 0  # a spare worker that was not needed
     if not isinstance(config, EngineConfig):
         return EXIT_WIRE_ERROR
-    _prepare_process(config)
+    if config.device == "cpu":
+        os.nice(CPU_NICENESS)
     sender = EventSender(connection)
     # Before loading: a load of minutes must not outlive the host.
     receiver = MessageReceiver(connection, sender.put)
@@ -129,12 +138,10 @@ def _prepare_all(pipeline: PicturePipeline, receiver: MessageReceiver, faults: F
             log.info("not prepared", error=type(error).__name__)
 
 
-def _prepare_process(config: EngineConfig) -> None:
-    prepare_libraries()
-    # Triton's default is the home folder, which a container loses; each start would build the kernels again.
-    os.environ.setdefault(TRITON_DIR, str(config.kernels_dir.absolute()))
-    if config.device == "cpu":
-        os.nice(CPU_NICENESS)
+def _has_arrived(connection: socket.socket) -> bool:
+    """Whether the first message is there within ``FIRST_MESSAGE_S``."""
+    ready, _, _ = select.select([connection], [], [], FIRST_MESSAGE_S)
+    return bool(ready)
 
 
 def prepare_libraries() -> None:

@@ -45,7 +45,11 @@ class FirstPicture:
         with tempfile.TemporaryDirectory(prefix="sugarbot-bench-") as scratch:
             shutil.copy(self._loras.path(0), scratch)  # this file only: a worker hashes its whole shelf
             config = EngineConfig(
-                Path(scratch), Path(scratch), model=str(self._folder), device=str(self._placement.device)
+                Path(scratch),
+                Path(scratch),
+                model=str(self._folder),
+                device=str(self._placement.device),
+                keeps_spare=False,
             )
             if self._placement.is_card and TRITON_DIR not in os.environ:
                 yield self._line(COMPILED, self._start(config), "an empty kernel cache")

@@ -51,7 +51,8 @@ class FakePipeline:
     """Draws nothing in the time the real one would take for a tiny picture."""
 
     def __init__(self, config: EngineConfig) -> None:
-        self.info = WorkerInfo(0, "cpu", "a fake", "float32", "a test", config.model, 0.1, 1000, {})
+        device = "cuda:0" if config.keeps_spare else "cpu"
+        self.info = WorkerInfo(0, device, "a fake", "float32", "a test", config.model, 0.1, 1000, {})
         self._folder = config.data_dir
 
     def draw(

@@ -58,6 +58,7 @@ precision = "bf16"          # or fp8: faster on Ada, Hopper and later cards, and
 default_lora = ""           # used where nobody names one
 # lora_dir = "/srv/loras"   # left out: data_dir/loras
 reserve_mib = 512           # memory on the card left to others
+spare_worker = true         # a second process replaces a lost worker in seconds
 step_timeout_s = 120
 start_timeout_s = 300
 """

@@ -15,7 +15,13 @@ from engine.request import (
 
 FAKE = "tests.integration.engine.fake_child"
 CONFIG = EngineConfig(
-    Path("var"), Path("shelf"), model="fake", device="cpu", start_timeout_s=20, step_timeout_s=10
+    Path("var"),
+    Path("shelf"),
+    model="fake",
+    device="cpu",
+    start_timeout_s=20,
+    step_timeout_s=10,
+    keeps_spare=False,
 )
 
 

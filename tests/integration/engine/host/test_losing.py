@@ -13,6 +13,7 @@ import pytest
 import structlog
 
 from engine.errors import JobNotStarted, WorkerLost, WorkerNotReady
+from engine.host import Host
 from engine.host import host as host_module
 from engine.request import (
     Finished,
@@ -60,6 +61,34 @@ async def test_a_worker_that_takes_no_step_is_ended_and_replaced(prompt: str) ->
         with pytest.raises(WorkerLost, match="no step"):
             await host.render(make_request(prompt=prompt), lambda event: None)
         assert isinstance(await host.render(make_request(attempt=2), lambda event: None), Finished)
+
+
+async def test_a_spare_process_replaces_a_lost_worker_and_another_spare_is_started() -> None:
+    async with started(replace(CONFIG, keeps_spare=True)) as host:
+        pids = [await spare_pid(host)]
+        for attempt in (1, 2):
+            with pytest.raises(WorkerLost):
+                await host.render(make_request(prompt="die", attempt=attempt), lambda event: None)
+            assert isinstance(await host.render(make_request(attempt=9), lambda event: None), Finished)
+            assert host.info is not None
+            assert host.info.pid == pids[-1]
+            pids.append(await spare_pid(host))
+    assert len(set(pids)) == 3
+    await eventually(lambda: not any(psutil.pid_exists(pid) for pid in pids))
+
+
+async def test_a_spare_that_has_ended_is_not_used() -> None:
+    async with started(replace(CONFIG, keeps_spare=True)) as host:
+        os.kill(await spare_pid(host), signal.SIGKILL)
+        with pytest.raises(WorkerLost):
+            await host.render(make_request(prompt="die"), lambda event: None)
+        assert isinstance(await host.render(make_request(attempt=2), lambda event: None), Finished)
+
+
+async def spare_pid(host: Host) -> int:
+    await eventually(lambda: host._spare is not None)
+    assert host._spare is not None
+    return host._spare._process.pid
 
 
 async def test_a_worker_killed_while_idle_is_replaced_before_the_next_job() -> None:

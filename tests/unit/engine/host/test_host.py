@@ -103,7 +103,7 @@ def workers(monkeypatch: pytest.MonkeyPatch) -> Workers:
     real = asyncio.sleep
 
     async def sleep(seconds: float) -> None:
-        if seconds >= 1:
+        if seconds >= 0.25:
             made.pauses.append(seconds)
         await real(0)
 
@@ -284,26 +284,26 @@ async def test_pauses_before_restarts_double_up_to_two_minutes_and_start_over_af
     workers: Workers,
 ) -> None:
     host = await start_host(workers)
-    for _ in range(9):
+    for _ in range(11):
         await lose(workers, host)
-    assert workers.pauses == [1, 2, 4, 8, 16, 32, 64, 120, 120]
+    assert workers.pauses == [0.25, 0.5, 1, 2, 4, 8, 16, 32, 64, 120, 120]
     workers.started[-1].has_drawn = True
     await lose(workers, host)
-    assert workers.pauses[-1] == 1
+    assert workers.pauses[-1] == 0.25
     await host.close()
 
 
-async def test_after_eight_failed_starts_in_a_row_the_host_gives_up(workers: Workers) -> None:
-    host = await start_host(workers, [], *[OSError("no process")] * 7, [], *[OSError("no process")] * 8)
+async def test_after_ten_failed_starts_in_a_row_the_host_gives_up(workers: Workers) -> None:
+    host = await start_host(workers, [], *[OSError("no process")] * 9, [], *[OSError("no process")] * 10)
     watch = asyncio.create_task(host.watch())
     await lose(workers, host)
     while host.info is None:  # noqa: ASYNC110 - nothing signals it
         await asyncio.sleep(0)
-    assert not watch.done()  # seven, and then one that works
+    assert not watch.done()  # nine, and then one that works
     workers.started[-1].is_lost.set()
     with pytest.raises(WorkerNotReady, match="no process"):
         await asyncio.wait_for(watch, 2)
-    assert workers.tries == 1 + 7 + 1 + 8
+    assert workers.tries == 1 + 9 + 1 + 10
     await host.close()
 
 

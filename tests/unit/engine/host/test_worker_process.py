@@ -5,14 +5,16 @@ import os
 import signal
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import structlog
 
 from engine import wire
+from engine.config import EngineConfig
 from engine.errors import JobNotStarted, ModelIncomplete, WireError, WorkerLost, WorkerNotReady
 from engine.host import worker_process as process_module
-from engine.host.worker_process import WorkerProcess, worker_environment
+from engine.host.worker_process import WorkerProcess, _with_kernels_dir, worker_environment
 from engine.request import (
     Drawn,
     Event,
@@ -292,3 +294,13 @@ async def test_an_empty_prompt_replaces_no_prompt_that_is_withheld(
         assert list(worker._output.prompts) == ["a secret wish"]
         child.send(DONE, replace(DONE, attempt=2))
         await asyncio.wait(drawing)
+
+
+@pytest.mark.parametrize("given", [None, "/elsewhere"])
+def test_kernels_are_kept_below_the_data_folder_unless_the_host_says_where(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: str | None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    environment = {} if given is None else {"TRITON_CACHE_DIR": given}
+    found = _with_kernels_dir(environment, EngineConfig(Path("data"), Path("loras"), device="cuda"))
+    assert found == {"TRITON_CACHE_DIR": given or str(tmp_path / "data" / "triton")}
