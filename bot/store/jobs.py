@@ -1,4 +1,4 @@
-"""Jobs, the events that made them, their pictures, and their results until they are delivered.
+"""The way of a request: its event in the inbox, its job with pictures, and its result until it is delivered.
 
 ``claim``, ``requeue`` and ``end`` change a row only if its state, attempt and lease are as expected: a late
 answer of an earlier attempt changes nothing.
@@ -13,10 +13,55 @@ from typing import Any
 
 from bot.outcomes import Recipe
 from bot.store.database import Database
-from bot.store.rows import ClaimedRow, JobRow, NewJob, OutboxState, PictureRow, ResultRow
+from bot.store.rows import ClaimedRow, InboxRow, JobRow, NewJob, OutboxState, PictureRow, ResultRow
 from engine.request import LoraChoice
 
 URGENT = True
+
+
+class Inbox:
+    """Queries on inbox, and the expiry of everything that recognises a repeated event."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._query = partial(database.query, "jobs.sql")
+
+    async def add(self, platform: str, events: Sequence[tuple[str, str]], now_ms: int) -> None:
+        """Store raw events (id, payload), all or none; known ids are skipped."""
+        async with self._database.atomic():
+            for event_id, payload in events:
+                await self._query(
+                    "add_event", platform=platform, event_id=event_id, payload=payload, now_ms=now_ms
+                )
+
+    async def unsettled(self, platform: str) -> tuple[tuple[str, str], ...]:
+        """Return the events (id, payload) that are not settled, oldest first."""
+        rows = await self._query("unsettled_events", platform=platform)
+        return tuple((row["event_id"], row["payload"]) for row in rows)
+
+    async def find(self, platform: str, event_id: str) -> InboxRow | None:
+        """Return a stored event that is not settled."""
+        rows = await self._query("find_event", platform=platform, event_id=event_id)
+        return InboxRow(**dict(rows[0])) if rows else None
+
+    async def save_answer(self, platform: str, event_id: str, answer: str) -> None:
+        """Store the answer to an event; call it in the transaction of the event's effect."""
+        await self._query("save_answer", platform=platform, event_id=event_id, answer=answer)
+
+    async def settle(self, platform: str, event_id: str) -> None:
+        """Mark an event as answered, and delete its payload and answer."""
+        await self._query("settle_event", platform=platform, event_id=event_id)
+
+    async def delete_expired(self, before_ms: int) -> None:
+        """Delete what only recognises repeated events, from before this moment.
+
+        That is the ids of settled events, the origins of ended jobs, and the outbox rows of delivered jobs.
+        An origin stays as long as its event is in the inbox: after a crash, the event must find its job.
+        """
+        async with self._database.atomic():
+            await self._query("delete_settled_events", before_ms=before_ms)
+            await self._query("delete_origins", before_ms=before_ms)
+            await self._query("delete_delivered_results", before_ms=before_ms)
 
 
 class Jobs:

@@ -8,12 +8,11 @@ from pathlib import Path
 import aiosqlite
 
 from bot.errors import CannotSave
-from bot.store.chats import DefaultLoras, Inbox
 from bot.store.database import Database, operator_error, run_to_completion
 from bot.store.files.lock import locked
 from bot.store.files.migrate import migrate, read_migrations, require_ours
-from bot.store.jobs import Jobs, Outbox
-from bot.store.people import Links, People
+from bot.store.jobs import Inbox, Jobs, Outbox
+from bot.store.people import DefaultLoras, Links, People
 from bot.store.survey import Survey, survey
 from engine.durable import create_file, make_folder
 

@@ -11,9 +11,8 @@ from bot.desk import drawing, results
 from bot.desk.people.ledger import Ledger
 from bot.desk.results import JobCompletion, OutboxDelivery
 from bot.outcomes import JobResult
-from bot.store.chats import Inbox
 from bot.store.database import Database
-from bot.store.jobs import Jobs, Outbox
+from bot.store.jobs import Inbox, Jobs, Outbox
 from bot.store.rows import ClaimedRow, JobRow, OutboxState, PictureRow
 from bot.store.statements import load_statements
 from engine.errors import JobNotStarted

@@ -161,3 +161,40 @@ WHERE job.id = :job;
 -- Pictures that a chat may still ask for.
 SELECT picture.file_name FROM picture JOIN outbox ON outbox.job = picture.job
 WHERE outbox.state IN ('ready', 'sending', 'maybe');
+
+-- name: add_event
+-- Store a raw event before it is acknowledged to the platform; skip known events.
+INSERT INTO inbox (platform, event_id, payload, at_ms) VALUES (:platform, :event_id, :payload, :now_ms)
+ON CONFLICT (platform, event_id) DO NOTHING;
+
+-- name: unsettled_events
+-- The events without a final answer, oldest first.
+SELECT event_id, payload FROM inbox WHERE platform = :platform AND settled = 0 ORDER BY id;
+
+-- name: find_event
+-- An event that is not settled, with its answer if one is stored.
+SELECT answer FROM inbox WHERE platform = :platform AND event_id = :event_id AND settled = 0;
+
+-- name: save_answer
+-- Store an answer until it is sent.
+UPDATE inbox SET answer = :answer WHERE platform = :platform AND event_id = :event_id AND settled = 0;
+
+-- name: settle_event
+-- The event is answered; its id stays for a while, so that a repetition is recognised.
+UPDATE inbox SET settled = 1, payload = '', answer = NULL WHERE platform = :platform AND event_id = :event_id;
+
+-- name: delete_settled_events
+-- Ids that no platform repeats any more.
+DELETE FROM inbox WHERE settled = 1 AND at_ms < :before_ms;
+
+-- name: delete_origins
+-- Origins of jobs that ended long ago, unless their event is still in the inbox.
+DELETE FROM origin
+WHERE job IN (SELECT id FROM job WHERE ended_ms < :before_ms)
+  AND NOT EXISTS (SELECT 1 FROM inbox WHERE inbox.platform = origin.platform AND inbox.event_id = origin.event_id);
+
+-- name: delete_delivered_results
+-- Delivered results of jobs that ended long ago; a job without a row is not delivered again.
+DELETE FROM outbox
+WHERE state = 'sent' AND job IN (SELECT id FROM job WHERE ended_ms < :before_ms)
+  AND job NOT IN (SELECT job FROM origin);

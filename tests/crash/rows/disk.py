@@ -51,7 +51,7 @@ async def fill(harness: DeskHarness) -> None:
         with suppress(CannotSave):
             while True:
                 junk = {"event_id": f"junk {next(_numbers)}", "payload": letters * "x"}
-                await query("chats.sql", "add_event", platform="web", now_ms=0, **junk)
+                await query("jobs.sql", "add_event", platform="web", now_ms=0, **junk)
 
 
 async def make_room(harness: DeskHarness) -> None:

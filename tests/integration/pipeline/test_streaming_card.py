@@ -52,7 +52,9 @@ def test_copies_and_kernels_run_at_the_same_time(workload: StreamedWorkload) -> 
     for _ in range(2):
         workload.run(batch)
     torch.cuda.synchronize()
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA], acc_events=True) as profile:
+    with torch.profiler.profile(
+        activities=[torch.profiler.ProfilerActivity.CUDA], acc_events=True
+    ) as profile:
         for _ in range(3):
             workload.run(batch)
         torch.cuda.synchronize()
