@@ -5,16 +5,11 @@ sum of the ledger = credits · every ended job has one result, a waiting one non
 order, when they are due, and what a stop caught on its way is on its way again
 """
 
-import asyncio
-import shutil
-import tempfile
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import invariant, precondition, rule
 
 from bot.commands.values import Cancel, Draw, Mine
 from bot.desk.files import save_pictures
@@ -24,8 +19,8 @@ from bot.outcomes import CancelAccepted, JobState, Receipt
 from bot.policy.rules import Rules
 from bot.store.rows import JobRow, OutboxState
 from engine.request import FailReason, Picture
-from tests.fakes.clock import FakeClock
-from tests.fakes.desk_harness import DeskHarness, a_context, open_harness
+from tests.fakes.desk_harness import a_context
+from tests.fakes.desk_machine import DeskMachine
 from tests.fakes.renderer import tiny_png
 
 RULES = Rules(daily_credits=6, max_waiting=3)
@@ -81,25 +76,19 @@ class Model:
             job.state = "queued"
 
 
-class Laws(RuleBasedStateMachine):
+class Laws(DeskMachine):
     """Drives the real desk and store step by step, and the model beside them."""
 
-    @initialize()
-    def begin(self) -> None:
-        self.loop = asyncio.new_event_loop()
-        self.folder = Path(tempfile.mkdtemp(prefix="sugarbot-laws-"))
-        self.clock, self.model = FakeClock(), Model()
-        self.stale: list[JobRow] = []  # claims of earlier tries, whose answers may come late
+    rules_of_desk = RULES
+
+    def prepare(self) -> None:
+        self.model = Model()
+        self.stale: list[JobRow] = []  # claims of earlier attempts, whose answers may come late
         self.event = 0
         self.origins: dict[str, tuple[str, str]] = {}
-        self.do(self.open())
-
-    def do(self, work: Any) -> Any:
-        return self.loop.run_until_complete(work)
 
     async def open(self) -> None:
-        self.opening = open_harness(self.folder, clock=self.clock, rules=RULES)
-        self.harness: DeskHarness = await self.opening.__aenter__()
+        await super().open()
         self.drawing = self.harness.desk.parts.drawing
         self.completion = self.harness.desk.parts.completion
         await self.harness.store.outbox.recover()
@@ -261,20 +250,15 @@ class Laws(RuleBasedStateMachine):
                 job.state, job.attempt = "queued", job.attempt - 1
                 if job.cancel_asked:
                     self.model.end(job, "cancelled", 0)
-        self.do(self.opening.__aexit__(None, None, None))
+        self.do(self.close())
         self.do(self.open())
         if not clean:
             for job in running:
                 self.model.take_back(job)
 
-    @rule(hours=st.integers(-3, 30))
-    def let_time_pass(self, hours: int) -> None:
-        self.clock.advance(seconds=3_600 * hours)
-
     @invariant()
     def the_laws_hold(self) -> None:
-        if hasattr(self, "room"):
-            self.do(self.check())
+        self.do(self.check())
 
     async def check(self) -> None:
         ask, jobs = self.harness.store._run, self.model.jobs
@@ -298,12 +282,6 @@ class Laws(RuleBasedStateMachine):
         }
         waiting = {key for key, job in jobs.items() if job.state == "queued"}
         assert waiting <= set(self.harness.desk.parts.queue.scheduler.queue())
-
-    def teardown(self) -> None:
-        if hasattr(self, "room"):
-            self.do(self.opening.__aexit__(None, None, None))
-            self.loop.close()
-            shutil.rmtree(self.folder)
 
 
 TestLaws = Laws.TestCase

@@ -5,16 +5,12 @@ to give it to · joining and parting add nothing · what is not granted is never
 allowance · every job, ledger row and name belongs to somebody
 """
 
-import asyncio
-import shutil
-import tempfile
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import invariant, rule
 
 from bot.commands.values import Cancel, Command, Draw, Link, Quota, Unlink
 from bot.errors import NotPossible
@@ -22,8 +18,8 @@ from bot.outcomes import LinkCode, Linked, Platform, Receipt, Unlinked
 from bot.policy.rules import DAY_S, Entitlement, Rules, Tier
 from bot.store.rows import LedgerKind
 from tests.crash.laws import LAWS
-from tests.fakes.clock import FakeClock
-from tests.fakes.desk_harness import DeskHarness, a_context, open_harness
+from tests.fakes.desk_harness import a_context
+from tests.fakes.desk_machine import DeskMachine
 
 DAILY, PATRONS_DAILY = 6, 15
 NAMES = tuple(
@@ -40,27 +36,20 @@ MOST_A_DAY = DAILY * (len(NAMES) - 1) + PATRONS_DAILY
 OF_LINKS = (
     "credits that the ledger does not explain",
     "a person without an account",
-    "a person nobody knows",
+    "a person without an identity",
     "a row without its parent",
 )
 
 names = st.sampled_from(NAMES)
 
 
-class LinkingLaws(RuleBasedStateMachine):
-    """Drives the real desk and store."""
+class LinkingLaws(DeskMachine):
+    """Links, unlinks, draws and cancels in any order."""
 
-    @initialize()
-    def begin(self) -> None:
-        self.loop = asyncio.new_event_loop()
-        self.folder = Path(tempfile.mkdtemp(prefix="sugarbot-links-"))
-        self.clock = FakeClock()
+    rules_of_desk = RULES
+
+    def prepare(self) -> None:
         self.event, self.granted, self.refunded = 0, 0, 0
-        self.opening = open_harness(self.folder, clock=self.clock, rules=RULES)
-        self.harness: DeskHarness = self.do(self.opening.__aenter__())
-
-    def do(self, work: Any) -> Any:
-        return self.loop.run_until_complete(work)
 
     def say(self, name: tuple[Platform, str], command: Command) -> Any:
         self.event += 1
@@ -132,14 +121,9 @@ class LinkingLaws(RuleBasedStateMachine):
             self.unlink(other)
             self.let_time_pass(24)
 
-    @rule(hours=st.integers(-3, 30))
-    def let_time_pass(self, hours: int) -> None:
-        self.clock.advance(seconds=3_600 * hours)
-
     @invariant()
     def the_laws_hold(self) -> None:
-        if not hasattr(self, "room"):
-            return
+
         for law in OF_LINKS:
             assert self.ask(LAWS[law]) == [], law
         given: Counter[int] = Counter()
@@ -153,12 +137,6 @@ class LinkingLaws(RuleBasedStateMachine):
         assert {(entry.job_id, entry.job.person_id) for entry in entries} == set(waiting)
         charged = "SELECT count(*) FROM job JOIN ledger ON job = job.id AND job.person = ledger.person"
         assert self.ask(f"{charged} WHERE kind = 'charge'") == self.ask("SELECT count(*) FROM job")
-
-    def teardown(self) -> None:
-        if hasattr(self, "room"):
-            self.do(self.opening.__aexit__(None, None, None))
-            self.loop.close()
-            shutil.rmtree(self.folder)
 
 
 TestLinkingLaws = LinkingLaws.TestCase
