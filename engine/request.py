@@ -114,6 +114,9 @@ class Finished:
     Attributes:
         peak_bytes: The most memory the job held on the card, weights included; 0 where unknown.
         held_bytes: What the worker keeps of the device between jobs; 0 where unknown.
+        kept_bytes: How much of that is in use: weights, their copy, LoRAs; 0 where unknown.
+        lora_bytes: How much of that is LoRAs.
+        yields_bytes: How much of that the worker gives up by itself if a job needs the memory.
     """
 
     job_id: str
@@ -121,6 +124,9 @@ class Finished:
     timings: Timings
     peak_bytes: int = 0
     held_bytes: int = 0
+    kept_bytes: int = 0
+    lora_bytes: int = 0
+    yields_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

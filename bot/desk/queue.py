@@ -78,6 +78,7 @@ class JobQueue:
         prefetch: Callable[[tuple[LoraChoice, ...]], None],
     ) -> None:
         self._costs = costs
+        self._priced_at = costs.revision  # of all jobs that wait
         self._weights = weights
         self._prefetch = prefetch
         self._prefetched: tuple[LoraChoice, ...] = ()
@@ -124,8 +125,9 @@ class JobQueue:
 
     def next(self, headroom: Headroom) -> Decision:
         """Return which job to draw next, by what is known now; that job waits no longer."""
+        self._recost()
         decision = self.scheduler.next(
-            headroom, lambda waiting: self._cost_of(self.jobs[waiting.job_id].recipe).bytes
+            headroom, lambda waiting: self._cost_of(self.jobs[waiting.job_id].recipe).needed_bytes
         )
         if decision.job_id is not None:
             del self.jobs[decision.job_id]
@@ -133,13 +135,14 @@ class JobQueue:
 
     def charge_time(self, job_id: str, seconds: float) -> None:
         """Count the time that a job was drawn against its person's next jobs."""
-        self.scheduler.update(job_id, self._costs.work_of(seconds))
+        self.scheduler.update(job_id, seconds)
         self.report_change()
 
     def estimate_wait(self, job_id: str) -> TimeEstimate | None:
         """Return the time until a job starts; None while nothing was measured, or the model still loads."""
-        work = self.scheduler.ahead_of(job_id).work
-        return None if work is None or self.is_loading() else self._costs.estimate_of(work)
+        self._recost()
+        seconds = self.scheduler.ahead_of(job_id).seconds
+        return None if seconds is None or self.is_loading() else self._costs.estimate_of(seconds)
 
     def report_change(self, joined: str = "") -> None:
         """Wake the drawing loop, prefetch the LoRAs of the next jobs, and publish new positions.
@@ -173,10 +176,15 @@ class JobQueue:
             if has_loaded or (is_nearer and job_id != joined):
                 self._publish_position(job_id)
 
+    def _recost(self) -> None:
+        """Give all jobs that wait new costs, if the engine has learned that the old ones are wrong."""
+        if self._priced_at != self._costs.revision:
+            self._priced_at = self._costs.revision
+            self.scheduler.recost(lambda job_id: self._cost_of(self.jobs[job_id].recipe))
+
     def _cost_of(self, recipe: Recipe) -> Cost:
-        return self._costs.predict(
-            recipe.width_px, recipe.height_px, recipe.count, len(recipe.loras), recipe.steps
-        )
+        size = recipe.width_px, recipe.height_px
+        return self._costs.predict(*size, recipe.count, len(recipe.loras), recipe.steps)
 
 
 @dataclass(frozen=True, slots=True)

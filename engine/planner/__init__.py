@@ -1,6 +1,7 @@
 """Memory and cost of jobs, seen from the parent process. Never imports torch.
 
-* ``cost``         predicts the bytes and seconds of a job, and learns them
+* ``cost``         predicts the bytes and seconds of a job: the book of all cards, versions and plans
+* ``cost_model``   what jobs have taught about one of them
 * ``headroom``     how many bytes a job may take now: from NVML
 * ``monitor``      the newest headroom, for people to see
 * ``card``         memory, properties and sensors of one GPU or MIG instance

@@ -1,20 +1,21 @@
 """Predicts what a job takes on this machine, in bytes and seconds, from what earlier jobs took.
 
-Both are linear, times a learned factor: bytes in the pixels of one picture (a job's pictures are drawn one
-after the other), seconds in pixels x steps x pictures. The factor of bytes rises at once and falls slowly,
-because a prediction that is too low costs a failed job; the factor of seconds follows the newest jobs both
-ways. The errors of the newest predictions are kept, so that a wait is a range. Knows no clock and no card.
-The caller saves the book, in a thread; a broken file only means learning again.
+What was learned holds for one card, driver, engine version, model and plan alone; the book keeps the last few
+of them. Knows no clock and no card. The caller saves the book, in a thread; a broken file only means
+learning again.
 """
 
-from dataclasses import astuple, dataclass
+import importlib.metadata
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from engine.config import BaseLocation, Plan
 from engine.durable import write_file
+from engine.planner.cost_model import CostModel
 from engine.request import (
     STEPS,
     Failed,
@@ -28,25 +29,9 @@ from engine.request import (
 
 log = structlog.get_logger(__name__)
 
-# Priors. Bytes above the weights: stock diffusers in bf16 peaked 1.1 GiB above its 19.1 GiB of weights at
-# 512 x 768 and 2.6 GiB at 1024 x 1024 (H200, 2026-11-22). Seconds: 8.4 a 512 x 768 picture of 8 steps with a
-# LoRA on an A10, the slowest card with published figures.
-FIXED_BYTES = 0.2 * 2**30
-BYTES_A_PIXEL = 2.4 * 2**30 / 1024**2
-BYTES_A_LORA = 160 * 2**20  # rank 32 on every linear of Z-Image-Turbo, bf16
-FIXED_S = 0.5
-S_A_PIXEL_STEP = 2.5e-6
-DOUBT_STEP = 1.1  # after a job runs out of memory, predictions of bytes rise by this factor …
-MAX_DOUBT = 1.5  # … up to this: if other programs fill the card, jobs fail that would fit
-BYTES_RATE = 0.02  # part of an overestimate of bytes that one job corrects
-SECONDS_RATE = 0.3  # part of an error in seconds that one job corrects
-NEWEST = 50  # jobs whose errors make the range of a wait …
-LOW, HIGH = 0.1, 0.9  # … between these quantiles of them
-FEW = 8  # with fewer jobs than this the range has at least …
-FEW_LOW, FEW_HIGH = 0.7, 1.5  # … these ends: a cautious guess, not measured
-MIN_S = 1e-6  # a job counts as at least this long, so that every factor is above zero
-Factor = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Ratios = Annotated[tuple[Factor, ...], Field(max_length=NEWEST)]
+MOST_KEYS = 16  # a host with two cards and a few plans; the key not used for longest is forgotten
+NEWS = 0.1  # a prediction of seconds that changed by more than this part is worth new costs for all who wait
+KEY_CHARS = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,57 +41,62 @@ class Cost:
     Attributes:
         bytes: The most that its worker will hold on the device, the weights included.
         seconds: From its start to its last picture.
-        work: Seconds by the prior alone. Learning never changes it, so sums and comparisons of waiting jobs
-            use it; ``CostBook.estimate_of`` converts it into a range of seconds.
+        least_bytes: The same if the worker first gives up what it can do without; 0 means ``bytes``.
     """
 
     bytes: int
     seconds: float
-    work: float = 0.0
+    least_bytes: int = 0
+
+    @property
+    def needed_bytes(self) -> int:
+        """What must be free, or held by the worker, before the job may start."""
+        return self.least_bytes or self.bytes
 
 
-class _Learned(BaseModel):
-    """The content of the file: the factors, and the model, setting and card for which they hold.
-
-    ``doubt`` comes from jobs that ran out of memory: they needed more, but nobody knows how much.
-    """
+class _File(BaseModel):
+    """The content of the file: what was learned, by key; the key used last is the last one."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     about: str
-    card: Annotated[str, Field(max_length=400)] = ""  # empty in files of older versions
-    weights_bytes: Annotated[int, Field(ge=0)] = 0  # of the last worker
-    bytes_factor: Factor = 1.0
-    doubt: Annotated[float, Field(ge=1, le=MAX_DOUBT)] = 1.0
-    seconds_factor: Factor = 1.0
-    ratios: Ratios = ()  # seconds taken / seconds predicted, of the newest jobs, oldest first
-    jobs: Annotated[int, Field(ge=0)] = 0
+    models: Annotated[dict[str, CostModel], Field(max_length=MOST_KEYS)] = {}
 
 
 class CostBook:
     """Predicts and learns the costs for one model on one device.
 
     Args:
-        about: Names the model and the device setting; figures of another pair are not used. Figures of
-            another card are used until ``started`` names the card.
+        about: Names the model and the device setting; figures of another pair are not used. Until ``started``
+            names card and plan, those of the last worker are used.
+
+    Attributes:
+        revision: Rises when predictions have changed so much that those made before are wrong.
     """
 
     def __init__(self, about: str = "") -> None:
-        self._learned = _Learned(about=about)
+        self.revision = 0
+        self._about = about
+        self._models: dict[str, CostModel] = {}
+        self._key = ""
+        self._model = self._priced = CostModel()  # the present key's: now, and when ``revision`` last rose
+        self._plan: Plan | None = None
 
     @classmethod
     def load(cls, path: Path, about: str = "") -> "CostBook":
         """Open the book that ``save`` wrote; if it is missing or broken, start an empty one."""
         book = cls(about)
         try:
-            learned = _Learned.model_validate_json(path.read_bytes())
+            content = _File.model_validate_json(path.read_bytes())
         except FileNotFoundError:
             return book
         except (OSError, ValidationError) as error:
             log.warning("cost book unreadable, learning again", path=str(path), error=type(error).__name__)
             return book
-        if learned.about == about:
-            book._learned = learned
+        if content.about == about and content.models:
+            book._models = dict(content.models)
+            book._key, book._model = list(content.models.items())[-1]
+            book._priced = book._model
         return book
 
     def save(self, path: Path) -> None:
@@ -115,7 +105,9 @@ class CostBook:
         Raises:
             OSError: It could not be written; the old file is unchanged.
         """
-        write_file(path, f"{self._learned.model_dump_json()}\n".encode())
+        models = {key: model for key, model in self._models.items() if key != self._key}
+        models = dict([*models.items(), (self._key, self._model)][-MOST_KEYS:])
+        write_file(path, f"{_File(about=self._about, models=models).model_dump_json()}\n".encode())
 
     @property
     def knows_weights(self) -> bool:
@@ -123,66 +115,84 @@ class CostBook:
 
         Until then every prediction of bytes is too low by that much.
         """
-        return self._learned.weights_bytes > 0
+        return self._model.weights_bytes > 0
 
-    def started(self, worker: WorkerInfo) -> None:
-        """Note the worker's card and the memory of its weights; forget what another card taught."""
-        versions = (f"{name} {version}" for name, version in sorted(worker.versions.items()))
-        # Everything that decides speed and size.
-        card = ", ".join((worker.device_name, worker.dtype, *versions))[:400]
-        if self._learned.card not in ("", card):
-            log.info("costs are learned again on another card", card=card, before=self._learned.card)
-            self._learned = _Learned(about=self._learned.about)
-        self._learned = self._learned.model_copy(update={"card": card, "weights_bytes": worker.weights_bytes})
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether a picture was measured on this card, with this driver, version, model and plan."""
+        return bool(self._model.picture_bytes)
+
+    def started(self, worker: WorkerInfo, plan: Plan | None = None, driver: str = "") -> None:
+        """Note a new worker: use what was learned under its key, if anything.
+
+        Args:
+            worker: As it reports itself.
+            plan: What it carries out.
+            driver: The version of the card's driver.
+        """
+        self._models[self._key] = self._model
+        key = _key(worker, plan, driver)
+        if key != self._key:
+            log.info("costs are those of another card or plan", now=key, before=self._key)
+        self._key, self._plan = key, plan
+        self._model = self._models.pop(key, CostModel()).restarted(worker.weights_bytes)
+        self._models.pop("", None)
+        self._priced = self._model
+        self.revision += 1
 
     def predict(self, width_px: int, height_px: int, count: int, loras: int, steps: int = STEPS) -> Cost:
         """Predict a job of ``count`` pictures of this size with ``loras`` LoRAs."""
-        learned, pixels = self._learned, width_px * height_px
-        above_bytes = FIXED_BYTES + BYTES_A_PIXEL * pixels + BYTES_A_LORA * loras
-        above_bytes *= learned.bytes_factor * learned.doubt
-        work = FIXED_S + S_A_PIXEL_STEP * pixels * steps * count
-        return Cost(learned.weights_bytes + round(above_bytes), work * learned.seconds_factor, work)
+        model, plan, pixels = self._model, self._plan, width_px * height_px
+        most = model.bytes_of(
+            pixels,
+            loras,
+            keeps_two_copies=plan is not None and plan.base is BaseLocation.CARD,
+            cache_bytes=plan.lora_cache_bytes if plan else None,
+        )
+        least = max(1, most - model.yields_bytes) if model.yields_bytes else 0
+        return Cost(most, count * model.picture_s(pixels, steps), least)
 
-    def work_of(self, seconds: float) -> float:
-        """Convert seconds that a job took into the unit of ``Cost.work``."""
-        return seconds / self._learned.seconds_factor
-
-    def estimate_of(self, work: float) -> TimeEstimate | None:
-        """Convert summed work into a range of seconds; None while nothing was measured."""
-        learned = self._learned
-        if not learned.jobs:
-            return None
-        low, high = FEW_LOW, FEW_HIGH
-        if learned.ratios:
-            ratios = sorted(learned.ratios)
-            low, high = (ratios[round(part * (len(ratios) - 1))] for part in (LOW, HIGH))
-            if len(ratios) < FEW:
-                low, high = min(low, FEW_LOW), max(high, FEW_HIGH)
-        return TimeEstimate(work * learned.seconds_factor * low, work * learned.seconds_factor * high)
+    def estimate_of(self, seconds: float) -> TimeEstimate | None:
+        """Convert summed predictions into a range of seconds; None while nothing was measured."""
+        found = self._model.range_of(seconds)
+        return None if found is None else TimeEstimate(*found)
 
     def learn(self, request: RenderRequest, outcome: Finished | Stopped | Failed) -> None:
         """Learn from a finished job or from one that ran out of memory; others teach nothing."""
-        learned = self._learned
-        if isinstance(outcome, Failed) and outcome.reason is FailReason.OUT_OF_MEMORY:
-            doubt = min(MAX_DOUBT, learned.doubt * DOUBT_STEP)
-            self._learned = learned.model_copy(update={"doubt": doubt})
-        if not isinstance(outcome, Finished):
-            return
-        prior = _EMPTY_BOOK.predict(
-            request.width_px, request.height_px, request.count, len(request.loras), request.steps
-        )
-        factor = max(MIN_S, sum(astuple(outcome.timings))) / prior.work
-        changes: dict[str, object] = {"jobs": learned.jobs + 1, "seconds_factor": factor}
-        if learned.jobs:
-            known = learned.seconds_factor
-            changes["seconds_factor"] = known + SECONDS_RATE * (factor - known)
-            changes["ratios"] = (*learned.ratios, factor / known)[-NEWEST:]
-        if outcome.peak_bytes and learned.weights_bytes:
-            factor = max(0, outcome.peak_bytes - learned.weights_bytes) / prior.bytes
-            known = learned.bytes_factor
-            changes["bytes_factor"] = max(factor, known - BYTES_RATE * (known - factor))
-            changes["doubt"] = learned.doubt - BYTES_RATE * (learned.doubt - 1)
-        self._learned = learned.model_copy(update=changes)
+        match outcome:
+            case Finished():
+                self._update(self._model.learned(request, outcome), request)
+            case Failed(reason=FailReason.OUT_OF_MEMORY):
+                self._update(self._model.doubted(), request)
+
+    def calibrate(self, request: RenderRequest, outcome: Finished) -> None:
+        """Learn from a picture that was drawn for this alone."""
+        self._update(self._model.calibrated(request, outcome), request)
+
+    def _update(self, model: CostModel, request: RenderRequest) -> None:
+        self._model = model
+        size = request.width_px * request.height_px, request.steps
+        now_s, before_s = model.picture_s(*size), self._priced.picture_s(*size)
+        if abs(now_s - before_s) > NEWS * before_s:
+            self._priced = model
+            self.revision += 1
 
 
-_EMPTY_BOOK = CostBook()  # predicts by the priors alone, above weights of zero bytes
+def kind_of(plan: Plan | None) -> str:
+    """Name what decides the costs of a plan; budget and number of resident blocks only shift them."""
+    if plan is None:
+        return "no plan"
+    blocks = "all blocks" if plan.resident_blocks is None else "streamed blocks"
+    decoder = ", tiles" if plan.tiles_vae else ""
+    return f"{plan.weight_format}, base {plan.base}, {blocks}, encoder {plan.encoder}{decoder}"
+
+
+def _key(worker: WorkerInfo, plan: Plan | None, driver: str) -> str:
+    """Name everything that decides memory and speed."""
+    libraries = (f"{name} {version}" for name, version in sorted(worker.versions.items()))
+    try:
+        engine = importlib.metadata.version("sugarbot")
+    except importlib.metadata.PackageNotFoundError:  # run from a folder of sources
+        engine = "unknown"
+    card = (worker.device_name, f"driver {driver or 'unknown'}", f"sugarbot {engine}")
+    return ", ".join((*card, worker.model_name, worker.dtype, kind_of(plan), *libraries))[:KEY_CHARS]

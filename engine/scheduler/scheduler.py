@@ -1,8 +1,9 @@
 """The queue of one card: which job is drawn next, by order and by memory, and how long the others wait.
 
-The order is fair in seconds, by weight, in bounded rounds. Seconds are those of ``Cost.work``, which learning
-never changes. So jobs compare fairly, whether they joined before or after the engine learned how fast this
-card is.
+The order is fair in seconds, by weight, in bounded rounds. A job that waits counts with its predicted
+seconds, one that was drawn with those that it took. When the predictions change, ``recost`` gives all jobs
+that wait their new costs. So they compare fairly, whether they joined before or after the engine learned how
+fast this card is.
 
 Every person has a scale of seconds per weight. A job begins on it where the person's previous job ends. Jobs
 are drawn in the order of these beginnings, so over time the seconds of all people are in proportion to their
@@ -33,7 +34,7 @@ from engine.planner.cost import Cost
 from engine.planner.headroom import Headroom
 
 MAX_SKIPPED_ROUNDS = 50  # a 4-picture job of the largest size costs about 30 times the smallest one
-MIN_WORK_S = 1e-3  # a job counts as at least this long, so that every round advances
+MIN_JOB_S = 1e-3  # a job counts as at least this long, so that every round advances
 MAX_PASSES = 3  # smaller jobs that may go before one that waits for memory
 PATIENCE_S = 60.0  # without enough memory for the first job, or without a reading; then it is tried anyway
 
@@ -82,11 +83,11 @@ class Ahead(NamedTuple):
 
     Attributes:
         jobs: How many jobs are drawn, are ready or wait before it; 0 if it is drawn or unknown.
-        work: The work (``Cost.work``) that remains before it begins; None if it is drawn or unknown.
+        seconds: The predicted seconds that remain before it begins; None if it is drawn or unknown.
     """
 
     jobs: int
-    work: float | None
+    seconds: float | None
 
 
 class QueueEntry(NamedTuple):
@@ -95,7 +96,7 @@ class QueueEntry(NamedTuple):
     Attributes:
         begins: Where the job begins on the scale of its person.
         follows: Whether it begins there because of an earlier job of the same person.
-        ends: Where the job ends on that scale, if it takes the predicted work.
+        ends: Where the job ends on that scale, if it takes the predicted seconds.
     """
 
     begins: float
@@ -213,7 +214,7 @@ class Scheduler:
             del self._entries[bisect_left(self._entries, self._entry_of.pop(job.job_id))]
             self.add(replace(job, person_id=into_id))
 
-    def next(self, headroom: Headroom, need_of: NeedOf = lambda job: job.cost.bytes) -> Decision:
+    def next(self, headroom: Headroom, need_of: NeedOf = lambda job: job.cost.needed_bytes) -> Decision:
         """Choose the job to draw next. Call it with a fresh reading when the worker can take a job.
 
         If the first job does not fit now, at most ``MAX_PASSES`` smaller jobs of other people go before it;
@@ -288,24 +289,40 @@ class Scheduler:
         if ran := self._running.get(job_id):
             ran.drawn = drawn
 
-    def update(self, job_id: str, work: float) -> None:
+    def update(self, job_id: str, seconds: float) -> None:
         """Remove a job that ran. Its person pays for the time of drawing, not for the time it was ready.
 
         Args:
             job_id: The job.
-            work: That time in the unit of ``Cost.work``; ``CostBook.work_of`` converts seconds.
+            seconds: That time.
         """
         if (ran := self._running.get(job_id)) is None:
             return
         job = ran.entry.job
         if person := self._people.get(job.person_id):  # otherwise its debt is forgotten already
-            predicted, taken = (max(each, MIN_WORK_S) / job.weight for each in (job.cost.work, work))
+            predicted, taken = (max(each, MIN_JOB_S) / job.weight for each in (job.cost.seconds, seconds))
             person.paid_to += taken - predicted
             if person.jobs:
                 begins, follows, *_ = self._entry_of[person.jobs[0].job_id]
                 owed_to = max(person.paid_to, min(begins, self._round_end))
                 self._reschedule(person, 0, owed_to, follows or owed_to > begins)
         self.remove(job_id)
+
+    def recost(self, cost_of: Callable[[str], Cost]) -> None:
+        """Give every waiting job its new cost, because the predictions have changed.
+
+        Everybody's oldest job keeps its place and stays in its round; how far the later ones follow changes.
+        """
+        for person in self._people.values():
+            if not person.jobs:
+                continue
+            begins, follows, *_ = self._entry_of[person.jobs[0].job_id]
+            person.jobs = [replace(job, cost=cost_of(job.job_id)) for job in person.jobs]
+            for number, job in enumerate(person.jobs):
+                entry = self._place(job, begins, follows=follows or number > 0)
+                self._entry_of[job.job_id] = entry
+                begins = max(entry.ends, self._round_end)
+        self._entries = sorted(self._entry_of.values())
 
     @property
     def waiting(self) -> int:
@@ -324,11 +341,11 @@ class Scheduler:
             queued = self._entries[: bisect_left(self._entries, entry)]
         elif job_id not in self._running or not before:
             return Ahead(0, None)
-        work = sum((entry.job.cost.work for entry in queued), 0.0)
+        seconds = sum((entry.job.cost.seconds for entry in queued), 0.0)
         for ran in before:
             job = ran.entry.job
-            work += job.cost.work * max(0.0, 1 - ran.drawn / job.pictures)
-        return Ahead(len(before) + len(queued), work)
+            seconds += job.cost.seconds * max(0.0, 1 - ran.drawn / job.pictures)
+        return Ahead(len(before) + len(queued), seconds)
 
     def _begin_round(self) -> None:
         """Begin the next round, because the present one is drawn.
@@ -356,11 +373,15 @@ class Scheduler:
             if number:
                 previous = self._entry_of[person.jobs[number - 1].job_id]
                 begins, follows = max(previous.ends, self._round_end), True  # one job a round
-            ends = begins + max(job.cost.work, MIN_WORK_S) / job.weight
-            entry = QueueEntry(begins, follows, job.accepted_order, job.job_id, ends, job)
+            entry = self._place(job, begins, follows=follows)
             known = self._entry_of.get(job.job_id)
             if entry != known:
                 if known is not None:
                     del self._entries[bisect_left(self._entries, known)]
                 insort(self._entries, entry)
                 self._entry_of[job.job_id] = entry
+
+    @staticmethod
+    def _place(job: Waiting, begins: float, *, follows: bool) -> QueueEntry:
+        ends = begins + max(job.cost.seconds, MIN_JOB_S) / job.weight
+        return QueueEntry(begins, follows, job.accepted_order, job.job_id, ends, job)

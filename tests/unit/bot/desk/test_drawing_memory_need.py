@@ -52,7 +52,7 @@ async def test_a_job_that_joined_before_the_worker_was_ready_needs_as_much_as_on
 @pytest.mark.parametrize(
     ("outcome", "learned"),
     [
-        (Finished("before", 1, Timings(denoise_s=1.0), peak_bytes=22 * GIB), "22.0 GiB"),
+        (Finished("before", 1, Timings(denoise_s=1.0), peak_bytes=22 * GIB), "22.2 GiB"),
         (Failed("before", 1, FailReason.OUT_OF_MEMORY), "19.3 GiB"),
     ],
 )

@@ -20,7 +20,7 @@ def make_waiting(
     weight: int = 1,
     pictures: int = 1,
 ) -> Waiting:
-    return Waiting(job_id, person_id, Cost(int(gib * GIB), seconds, seconds), order, weight, pictures)
+    return Waiting(job_id, person_id, Cost(int(gib * GIB), seconds), order, weight, pictures)
 
 
 def make_scheduler(*jobs: Waiting, clock: Callable[[], float] = lambda: 0.0) -> Scheduler:

@@ -63,13 +63,13 @@ def test_a_position_counts_the_running_job_and_the_jobs_before() -> None:
     assert [scheduler.ahead_of(f"j{order}").jobs for order in range(3)] == [0, 0, 1]
 
 
-def test_the_work_before_a_job_is_the_sum_of_the_work_of_earlier_jobs() -> None:
+def test_the_seconds_before_a_job_are_the_sum_of_those_of_earlier_jobs() -> None:
     scheduler = make_scheduler(
         *(make_waiting(f"j{order}", order, order, seconds=order + 1) for order in range(3))
     )
     scheduler.next(ROOMY)
-    assert [scheduler.ahead_of(f"j{order}").work for order in range(3)] == [None, 1, 3]
-    assert scheduler.ahead_of("unknown").work is None
+    assert [scheduler.ahead_of(f"j{order}").seconds for order in range(3)] == [None, 1, 3]
+    assert scheduler.ahead_of("unknown").seconds is None
 
 
 def test_of_a_running_job_only_the_remaining_pictures_count() -> None:
@@ -77,7 +77,7 @@ def test_of_a_running_job_only_the_remaining_pictures_count() -> None:
     scheduler.next(ROOMY)
     scheduler.progress("j0", 2.5)
     scheduler.progress("unknown", 1)
-    assert scheduler.ahead_of("j1").work == 15
+    assert scheduler.ahead_of("j1").seconds == 15
 
 
 def test_a_job_too_large_for_now_waits_with_the_reason() -> None:
@@ -212,10 +212,10 @@ def test_the_next_job_is_ready_behind_the_drawn_one_and_counts_before_the_others
     scheduler = make_scheduler(*(make_waiting(f"j{order}", order, order, seconds=10) for order in range(3)))
     assert [scheduler.next(ROOMY).job_id for _ in range(2)] == ["j0", "j1"]
     assert [scheduler.ahead_of(f"j{order}").jobs for order in range(3)] == [0, 1, 2]
-    assert [scheduler.ahead_of(f"j{order}").work for order in range(3)] == [None, 10, 20]
+    assert [scheduler.ahead_of(f"j{order}").seconds for order in range(3)] == [None, 10, 20]
     assert scheduler.waiting == 2
     scheduler.update("j0", 10)
-    assert [scheduler.ahead_of(f"j{order}").work for order in range(3)] == [None, None, 10]
+    assert [scheduler.ahead_of(f"j{order}").seconds for order in range(3)] == [None, None, 10]
 
 
 def test_a_job_fits_behind_one_of_the_same_size_whatever_memory_is_free() -> None:
