@@ -60,6 +60,10 @@ class EightBitLayers(NamedTuple):
     def __bool__(self) -> bool:
         return bool(self.names)
 
+    def dtype_of(self, layer: str, otherwise: torch.dtype) -> torch.dtype:
+        """Return the number format of a layer's weight; ``otherwise`` is that of the others."""
+        return self.format.dtype if self.format is not None and layer in self.names else otherwise
+
 
 NO_LAYERS = EightBitLayers()
 

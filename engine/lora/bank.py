@@ -70,7 +70,9 @@ class Bank:
             for matrix in matrices.values()
             for part, rows in matrix.parts.items()
         }
-        weight = next(iter(matrices.values())).weight
+        placed = blocks.matrices if blocks else {}
+        others = {name: matrix for name, matrix in matrices.items() if name not in placed}
+        weight = next(iter(others.values())).weight
         self._device, self._dtype = weight.device, weight.dtype
         self._in_memory = AdapterCache(cache_bytes)
         self._on_card = self._in_memory
@@ -80,8 +82,6 @@ class Bank:
                 card_cache_bytes = max(cache_bytes, card_bytes // CARD_FRACTION)
             self._on_card = AdapterCache(card_cache_bytes)
         self._fetching: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
-        placed = blocks.matrices if blocks else {}
-        others = {name: matrix for name, matrix in matrices.items() if name not in placed}
         self._merger = Merger(others, NO_LAYERS if blocks else eight_bit_layers)
         self._merged: tuple[LoraStack | None, Patches] = (None, NO_PATCHES)
         self._copy_fits = True
@@ -189,11 +189,12 @@ class Bank:
         """As ``patches``. Rows with different LoRAs have the side path, on pristine blocks."""
         if len(set(stacks)) > 1:
             blocks.use(())
-            return replace(side_patches(self._matrices, stacks), blocks=blocks)
+            patches = side_patches(self._matrices, stacks)
+            return replace(patches, blocks=blocks, is_eight_bit=blocks.is_eight_bit)
         blocks.use(stacks[0])
         patches = self._merge(stacks[0])
         if patches.blocks is None:
-            patches = replace(patches, blocks=blocks)
+            patches = replace(patches, blocks=blocks, is_eight_bit=blocks.is_eight_bit)
             self._merged = stacks[0], patches
         return patches
 

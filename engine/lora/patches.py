@@ -105,6 +105,7 @@ class BlockPlaces(Protocol):
     Attributes:
         matrices: The layers of the blocks, in their places.
         is_settled: Whether all blocks of a step stay in their places.
+        is_eight_bit: Whether the large layers are in eight bits.
     """
 
     @property
@@ -114,6 +115,10 @@ class BlockPlaces(Protocol):
     @property
     def is_settled(self) -> bool:
         """Whether no step moves anything."""
+
+    @property
+    def is_eight_bit(self) -> bool:
+        """Whether the large layers are in eight bits."""
 
     def use(self, stack: LoraStack) -> None:
         """Merge these LoRAs from now on."""
@@ -164,16 +169,17 @@ NO_PATCHES = Patches()
 def side_patches(matrices: Matrices, stacks: Sequence[LoraStack]) -> Patches:
     """Return side patches: the pairs of all rows, padded with zeros to the largest rank."""
     patches: dict[str, Patch] = {}
+    like = next((adapter.block for stack in stacks for adapter, _ in stack), torch.empty(0))
     for name, matrix in matrices.items():
         pairs = [
-            _fused(matrix, {part: concatenate_pairs(stack, part) for part in matrix.parts})
+            _fused(matrix, {part: concatenate_pairs(stack, part) for part in matrix.parts}, like)
             for stack in stacks
         ]
         rank = max(len(pair.down) for pair in pairs)
         if not rank:
             continue
         out, into = matrix.weight.shape
-        down, up = (matrix.weight.new_zeros(len(stacks), *shape) for shape in ((rank, into), (out, rank)))
+        down, up = (like.new_zeros(len(stacks), *shape) for shape in ((rank, into), (out, rank)))
         for row, pair in enumerate(pairs):
             down[row, : len(pair.down)] = pair.down
             up[row, :, : len(pair.down)] = pair.up
@@ -192,12 +198,18 @@ def concatenate_pairs(stack: LoraStack, part: str) -> Pair | None:
     )
 
 
-def _fused(matrix: Matrix, pairs: Mapping[str, Pair | None]) -> Pair:
-    """Combine the pairs of a matrix's parts: concatenate ``down``, and put each ``up`` into its own rows."""
+def _fused(matrix: Matrix, pairs: Mapping[str, Pair | None], like: Tensor) -> Pair:
+    """Combine the pairs of a matrix's parts: concatenate ``down``, and put each ``up`` into its own rows.
+
+    Args:
+        matrix: Its weight may be in eight bits.
+        pairs: By part.
+        like: In the number format of the pairs.
+    """
     own = [(rows, pair) for part, rows in matrix.parts.items() if (pair := pairs.get(part))]
     ranks = [len(pair.down) for _, pair in own]
     out, into = matrix.weight.shape
-    up = matrix.weight.new_zeros(out, sum(ranks))
+    up = like.new_zeros(out, sum(ranks))
     for (rows, pair), column in zip(own, torch.split(up, ranks, dim=1) if own else (), strict=True):
         column[rows] = pair.up
-    return Pair(torch.cat([matrix.weight.new_zeros(0, into), *(pair.down for _, pair in own)]), up)
+    return Pair(torch.cat([like.new_zeros(0, into), *(pair.down for _, pair in own)]), up)

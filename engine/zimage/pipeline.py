@@ -41,6 +41,7 @@ from engine.zimage.out_of_memory import (
 )
 from engine.zimage.residency.fit import MemoryFit
 from engine.zimage.residency.lanes import lanes_of
+from engine.zimage.residency.layout import eight_bit_layers
 from engine.zimage.residency.memory import MemoryReading, memory_of
 from engine.zimage.residency.sources import BlockSource
 from engine.zimage.residency.store import BlockStore
@@ -92,7 +93,7 @@ class Pipeline:
         self._text = Text(parts.tokenizer, parts.text_encoder)
         speed_up(parts.vae)
         memory = memory or memory_of(placement.device, self._plan.budget_bytes)
-        store = self._store = self._block_store(blocks, placement)
+        store = self._store = self._block_store(blocks, placement, weight_format)
         self._forward = Forward(parts.transformer, weight_format, store.places if store else None)
         self._bank = Bank(
             self._forward.weights.matrices,
@@ -256,11 +257,14 @@ class Pipeline:
 
         return retry_with_less_memory(run, self._lower)
 
-    def _block_store(self, blocks: BlockSource | None, placement: Placement) -> BlockStore | None:
+    def _block_store(
+        self, blocks: BlockSource | None, placement: Placement, weight_format: WeightFormat
+    ) -> BlockStore | None:
         if blocks is None:
             return None
+        eight_bit = eight_bit_layers(blocks.layouts, weight_format, is_card=placement.is_card)
         lanes = lanes_of(placement.device)
-        return BlockStore(blocks, placement.device, lanes, self._plan.resident_blocks)
+        return BlockStore(blocks, placement.device, lanes, self._plan.resident_blocks, eight_bit)
 
     def _settings(self, request: RenderRequest, seed: int) -> PictureSettings:
         return PictureSettings(

@@ -14,7 +14,7 @@ from torch import Tensor
 from engine.config import WeightFormat
 from engine.eight_bit.formats import EIGHT_BIT, NO_LAYERS, EightBitLayers
 from engine.eight_bit.products import choose_int8_way
-from engine.lora.patches import NO_PATCHES, Patches, SidePatch
+from engine.lora.patches import NO_PATCHES, MergedPatch, Patches, SidePatch
 from engine.zimage.forward.block import run_blocks, unmodulated
 from engine.zimage.forward.fuse import fuse
 from engine.zimage.forward.fusions import Fusions, reference_in, select_fusions
@@ -53,7 +53,7 @@ class Forward:
         self,
         transformer: ZImageTransformer2DModel,
         weight_format: WeightFormat = WeightFormat.BF16,
-        places: Mapping[str, Tensor] | None = None,
+        places: Mapping[str, MergedPatch] | None = None,
     ) -> None:
         self.weights = fuse(transformer, places or {})
         self._cached_weights = NO_PATCHES, self.weights

@@ -12,6 +12,7 @@ import torch
 from diffusers import ZImageTransformer2DModel
 from torch import Tensor
 
+from engine.lora.patches import MergedPatch
 from engine.zimage.forward.reference import EPSILON
 from engine.zimage.forward.weights import FUSED, MODULATION, PATCH, Layer, Modulations, Weights
 
@@ -28,7 +29,7 @@ def require_supported(transformer: ZImageTransformer2DModel) -> None:
 
 
 @torch.no_grad()
-def fuse(transformer: ZImageTransformer2DModel, places: Mapping[str, Tensor]) -> Weights:
+def fuse(transformer: ZImageTransformer2DModel, places: Mapping[str, MergedPatch]) -> Weights:
     """Fuse a loaded transformer in place. At most one matrix is held twice at a time.
 
     Args:
@@ -47,12 +48,14 @@ def fuse(transformer: ZImageTransformer2DModel, places: Mapping[str, Tensor]) ->
         block, end, members = _fused_name(name)
         if not members:
             place = places.get(name)
-            weight = linear.weight.data if place is None else place
-            layers[name], parts[name] = Layer(weight, linear.bias), {name: slice(None)}
+            own_layer = Layer(linear.weight.data, linear.bias) if place is None else _in_place(place)
+            layers[name], parts[name] = own_layer, {name: slice(None)}
         elif name == block + members[0]:
             own = {block + member: linears[block + member] for member in members}
             place = places.get(block + end)
-            layers[block + end] = Layer(concatenate_weights(list(own.values())) if place is None else place)
+            layers[block + end] = (
+                Layer(concatenate_weights(list(own.values()))) if place is None else _in_place(place)
+            )
             parts[block + end] = _rows(own)
     tensors = {
         name: parameter.data
@@ -65,6 +68,10 @@ def fuse(transformer: ZImageTransformer2DModel, places: Mapping[str, Tensor]) ->
             [tensors.pop(name), tensors.pop(name.replace("_q.", "_k."))]
         )
     return Weights(layers, parts, tensors, modulations)
+
+
+def _in_place(place: MergedPatch) -> Layer:
+    return Layer(place.weight, scales=place.scales)
 
 
 def _modulations(linears: Mapping[str, torch.nn.Linear]) -> Modulations:

@@ -10,7 +10,7 @@ import torch.nn.functional as nn
 from torch import Tensor
 
 from engine.eight_bit.products import multiply
-from engine.eight_bit.quantise import EightBitMatrix
+from engine.eight_bit.quantise import EightBitMatrix, dequantise
 from engine.lora.patches import Matrix, MergedPatch, Patch, Patches, SidePatch
 from engine.zimage.forward.fusions import BlockSizes
 from engine.zimage.forward.packing import Rows
@@ -40,7 +40,10 @@ class Layer(NamedTuple):
         """``x`` [tokens, in] → [tokens, out]; without ``rows``, each token is one row."""
         if isinstance(x, EightBitMatrix):
             assert self.scales is not None  # noqa: S101 - a block has inputs and weights in one format
-            return multiply(x, self.weight, self.scales)
+            out = multiply(x, self.weight, self.scales)
+            if self.patch is None:
+                return out
+            return add_side_path(dequantise(x.values, x.scales).to(out.dtype), out, self.patch, rows)
         out = nn.linear(x, self.weight, self.bias)
         return out if self.patch is None else add_side_path(x, out, self.patch, rows)
 
@@ -48,7 +51,7 @@ class Layer(NamedTuple):
         """Return the same layer with LoRAs."""
         if isinstance(patch, MergedPatch):
             return Layer(patch.weight, self.bias, scales=patch.scales)
-        return Layer(self.weight, self.bias, patch)
+        return Layer(self.weight, self.bias, patch, self.scales)
 
 
 def add_side_path(x: Tensor, out: Tensor, patch: SidePatch, rows: Rows | None) -> Tensor:

@@ -2,6 +2,7 @@
 
 ``store``        the entry point, ``BlockStore``: every block is in a slot, with its LoRAs, when it is used
 ``slots``        what a slot holds, and which main blocks own one
+``writer``       copies a block and writes it, with its LoRAs, into its slot: in place, or into eight bits
 ``sources``      the pristine blocks: in main memory, or in the checkpoint's files
 ``layout``       how the matrices of a block lie in one stretch of memory
 ``host_memory``  page-locked main memory

@@ -16,7 +16,7 @@ from engine.zimage.residency.memory import (
     MemoryReading,
     fitting_blocks,
 )
-from engine.zimage.residency.store import RING, BlockStore
+from engine.zimage.residency.store import BlockStore
 
 MAX_MARGIN = 16 * GROWTH_MARGIN
 SHRINK_PART = 4  # after a failure, one of so many resident blocks loses its slot, at least one
@@ -78,7 +78,9 @@ class MemoryFit:
         if self._store is None:
             return self._bank.give_up_copy(reason)
         resident = self._store.resident_blocks
-        fewer = min(resident - max(1, resident // SHRINK_PART), self._store.main_blocks - RING - 1)
+        fewer = min(
+            resident - max(1, resident // SHRINK_PART), self._store.main_blocks - self._store.ring_slots - 1
+        )
         if fewer < 0:
             return False
         self._resize(self._store, fewer, reason)
@@ -88,9 +90,12 @@ class MemoryFit:
         """Give as many blocks a slot as fit; ``spare`` is what is free beside them and the picture."""
         slots = spare + store.main_bytes
         now = store.resident_blocks
-        fitting = fitting_blocks(slots, store.block_bytes, store.main_blocks, RING)
+        of_store = store.block_bytes, store.main_blocks, store.ring_slots
+        fitting = fitting_blocks(slots, *of_store)
         if fitting > now:  # with a margin, so that the number does not change with every picture
-            fitting = fitting_blocks(slots - self._margin, store.block_bytes, store.main_blocks, RING)
+            fitting = fitting_blocks(
+                slots - self._margin, store.block_bytes, store.main_blocks, store.ring_slots
+            )
             if fitting > now:
                 self._resize(store, fitting, f"{_mib(spare)} are free beside the picture")
         elif fitting < now:

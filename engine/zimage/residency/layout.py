@@ -10,8 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
+from engine.config import WeightFormat
+from engine.eight_bit.formats import EIGHT_BIT, NO_LAYERS, EightBitLayers
 from engine.lora.merger import BLOCKS, group_of
 from engine.zimage.forward.weights import FUSED
 
@@ -68,6 +71,12 @@ class BlockLayout:
             for layer, span in self.layers.items()
         }
 
+    def scale_views(self, scales: Tensor) -> dict[str, Tensor]:
+        """Return the layers' scales [rows, 1] as views of one block's scales."""
+        rows = [span.shape[0] for span in self.layers.values()]
+        views = torch.split(scales[: sum(rows)].view(-1, 1), rows)
+        return dict(zip(self.layers, views, strict=True))
+
 
 def block_layouts(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, BlockLayout]:
     """Return the layout of every block, in the order in which a picture needs them.
@@ -95,6 +104,25 @@ def block_shapes(layouts: Mapping[str, BlockLayout]) -> dict[str, tuple[int, int
         name: (rows.stop - rows.start, layouts[block].layers[layer].shape[1])
         for name, (block, layer, rows) in block_weights(layouts).items()
     }
+
+
+def eight_bit_layers(
+    layouts: Mapping[str, BlockLayout], weight_format: WeightFormat, *, is_card: bool
+) -> EightBitLayers:
+    """Return the layers that are in eight bits: those of every step, if a card can multiply their sides."""
+    eight_bit = EIGHT_BIT.get(weight_format)
+    spans = {
+        layer: span
+        for name, layout in layouts.items()
+        if not name.startswith(BLOCKS[0])
+        for layer, span in layout.layers.items()
+    }
+    if eight_bit is None:
+        return NO_LAYERS
+    multiple = eight_bit.side_multiple
+    if is_card and any(side % multiple for span in spans.values() for side in span.shape):
+        return NO_LAYERS  # ``Forward`` logs it
+    return EightBitLayers(eight_bit, frozenset(spans))
 
 
 def _layout(block: str, shapes: Mapping[str, tuple[int, ...]]) -> BlockLayout:

@@ -5,20 +5,18 @@ copied, and its LoRAs are merged into the slot on the way. A block with the righ
 order goes around: during the last block of a step, the first of the next one is copied.
 """
 
-from collections.abc import Iterator, Mapping
-from itertools import chain
+from collections.abc import Mapping
 
 import structlog
 import torch
-from torch import Tensor
 
-from engine.eight_bit.formats import NO_LAYERS
-from engine.lora.merger import select_backend
-from engine.lora.patches import LoraStack, Matrices, Matrix, MergedPatch, MergeLayers
+from engine.eight_bit.formats import NO_LAYERS, EightBitLayers
+from engine.lora.patches import LoraStack, Matrix, MergedPatch
 from engine.zimage.residency.lanes import Lane, Lanes
 from engine.zimage.residency.layout import BlockLayout
 from engine.zimage.residency.slots import BlockLoras, Slot, loras_of, resident_first
 from engine.zimage.residency.sources import BlockSource
+from engine.zimage.residency.writer import BlockWriter
 
 RING = 3  # one slot is computed with, one is ready, one is filled: neither the link nor the card waits
 MAIN = "layers."
@@ -31,7 +29,10 @@ class BlockStore:
     """Puts each block and its LoRAs into a slot before the block is used. Not thread-safe.
 
     Attributes:
-        places: Layer → its weight on the card; its address changes when its block moves to another slot.
+        places: Layer → its weight on the card, in eight bits with scales; it has another address when its
+            block is in another slot.
+        is_eight_bit: Whether the blocks of the steps are in eight bits.
+        ring_slots: How many slots the blocks share that own none.
         matrices: The same with the rows of the library's layers, for the bank.
 
     Args:
@@ -39,15 +40,24 @@ class BlockStore:
         device: Where the slots are.
         lanes: The device's queues.
         resident_blocks: The main blocks with a slot of their own; None for all.
+        eight_bit: The layers whose slots are in eight bits.
 
     Raises:
         torch.OutOfMemoryError: Not even the least number of slots fits.
     """
 
     def __init__(
-        self, source: BlockSource, device: torch.device, lanes: Lanes, resident_blocks: int | None = None
+        self,
+        source: BlockSource,
+        device: torch.device,
+        lanes: Lanes,
+        resident_blocks: int | None = None,
+        eight_bit: EightBitLayers = NO_LAYERS,
     ) -> None:
-        self._source, self._device, self._lanes = source, device, lanes
+        self._source, self._lanes = source, lanes
+        self._writer = BlockWriter(source, device, lanes, eight_bit)
+        self.is_eight_bit = bool(eight_bit)
+        self.ring_slots = RING - 1 if eight_bit else RING  # in eight bits, a landing slot is the third
         self._layouts: Mapping[str, BlockLayout] = source.layouts
         self._main = [name for name in self._layouts if name.startswith(MAIN)]
         self._following = _following(list(self._layouts))
@@ -55,23 +65,22 @@ class BlockStore:
         self._ring: list[Slot] = []
         self._streamed: list[str] = []
         self._is_whole = False
-        empty = torch.empty(0, dtype=source.dtype, device=device)
-        self.places: dict[str, Tensor] = {
-            layer: empty.detach() for layout in self._layouts.values() for layer in layout.layers
+        self.places = {
+            layer: _empty(eight_bit.dtype_of(layer, source.dtype), device)
+            for layout in self._layouts.values()
+            for layer in layout.layers
         }
         self.matrices = {
-            layer: Matrix(self.places[layer], span.parts)
+            layer: Matrix(self.places[layer].weight, span.parts)
             for layout in self._layouts.values()
             for layer, span in layout.layers.items()
         }
-        self._merges: dict[Slot | None, _Merge] = {}  # of each slot of the ring, and of all others
         self._stack: LoraStack = ()
         self._loras: dict[str, BlockLoras] = dict.fromkeys(self._layouts, ())
         self._at = ""  # the block that was used last
         self._in_use: Slot | None = None
         self._uses = 0
         self._is_settled = False
-        self.copied_bytes = 0  # in all, for measurements
         self.resize(len(self._main) if resident_blocks is None else resident_blocks)
 
     @property
@@ -86,19 +95,25 @@ class BlockStore:
 
     @property
     def block_bytes(self) -> int:
-        """Memory of the largest slot."""
-        return max(layout.numbers for layout in self._layouts.values()) * self._source.dtype.itemsize
+        """Memory of a main block's slot."""
+        main = [slot for name, slot in self._own.items() if name.startswith(MAIN)]
+        return max(slot.nbytes for slot in (*self._ring, *main))
 
     @property
     def main_bytes(self) -> int:
         """Memory of the slots of the main blocks, those of the ring included."""
-        own = sum(slot.numbers.nbytes for name, slot in self._own.items() if name.startswith(MAIN))
-        return own + sum(slot.numbers.nbytes for slot in self._ring)
+        own = sum(slot.nbytes for name, slot in self._own.items() if name.startswith(MAIN))
+        return own + sum(slot.nbytes for slot in self._ring)
 
     @property
     def card_bytes(self) -> int:
         """Memory of all slots."""
-        return sum(slot.numbers.nbytes for slot in self._slots())
+        return sum(slot.nbytes for slot in (*self._slots(), *self._writer.landings))
+
+    @property
+    def copied_bytes(self) -> int:
+        """What was copied to the card in all, for measurements."""
+        return self._writer.copied_bytes
 
     @property
     def host_bytes(self) -> int:
@@ -119,30 +134,31 @@ class BlockStore:
             torch.OutOfMemoryError: Not even the ring and the refiners fit. The next ``ensure`` tries again.
         """
         count = len(self._main)
-        wanted = count if resident_blocks + RING >= count else max(0, resident_blocks)
-        self._join_lanes()
+        wanted = count if resident_blocks + self.ring_slots >= count else max(0, resident_blocks)
+        self._writer.join_lanes(self._slots())
         self._is_whole = False
         while not self._allocate(wanted):
             if not wanted:
                 raise torch.OutOfMemoryError("There is no memory for the slots of the blocks.")
             wanted -= max(1, wanted // 4)
-        self._is_whole = True
         self._connect()
+        self._is_whole = True
 
     def _allocate(self, resident_blocks: int) -> bool:
         """Free the slots that are not needed, and allocate the others; false if they do not all fit."""
         resident = {self._main[number] for number in resident_first(len(self._main))[:resident_blocks]}
         own = [name for name in self._layouts if name in resident or not name.startswith(MAIN)]
-        for name in [name for name in self._own if name not in own]:
-            del self._own[name]
         self._streamed = [name for name in self._main if name not in resident]
-        self._ring = self._ring if self._streamed else []
+        for name in [name for name in self._own if name not in own]:
+            self._own.pop(name).empty()
+        while self._ring and not self._streamed:
+            self._ring.pop().empty()
         try:
-            while self._streamed and len(self._ring) < RING:
-                self._ring.append(self._new_slot(max(self._layouts[name].numbers for name in self._streamed)))
+            while self._streamed and len(self._ring) < self.ring_slots:
+                self._ring.append(self._writer.new_slot(self._layouts[self._streamed[0]]))
             for name in own:
                 if name not in self._own:
-                    self._own[name] = self._new_slot(self._layouts[name].numbers)
+                    self._own[name] = self._writer.new_slot(self._layouts[name])
         except torch.OutOfMemoryError:
             return False
         return True
@@ -152,12 +168,11 @@ class BlockStore:
         if stack == self._stack:
             return
         # The LoRAs so far may be freed when this returns; the lanes must have read them by then.
-        self._join_lanes()
+        self._writer.join_lanes(self._slots())
         self._stack = stack
+        self._writer.use(stack)
         self._loras = {name: loras_of(stack, layout) for name, layout in self._layouts.items()}
         self._at, self._is_settled = "", False
-        for merge in self._merges.values():
-            merge.write = None
 
     def ensure(self, block: str) -> None:
         """Make a block ready before its weights are used, and begin to fetch those after it.
@@ -210,7 +225,7 @@ class BlockStore:
                 self._start(block, slot)
             kept.add(slot)
             ahead += slot.is_ahead
-            if ahead == RING - 1:
+            if ahead == self.ring_slots - 1:
                 return
         self._is_settled = not ahead and not self._ring and self._is_at_rest()
 
@@ -220,112 +235,43 @@ class BlockStore:
         return slot is not None and slot.fill is None and slot.holds(self._at, self._loras[self._at])
 
     def _start(self, block: str, slot: Slot | None) -> Slot:
-        """Begin to copy a block into a slot; queue the merge, too, if the copy is already queued."""
+        """Begin to fill a slot."""
         assert slot is not None  # noqa: S101 - the ring is larger than what is in use
-        slot.empty()
-        layout = self._layouts[block]
-        numbers = slot.numbers[: layout.numbers]
-        slot.fill = self._source.fill(block, numbers, self._lanes, slot.free)
-        slot.layout, slot.loras, slot.is_ahead = layout, self._loras[block], True
-        self.copied_bytes += numbers.nbytes
-        if slot.fill.is_queued:
-            self._merge(slot)
+        self._writer.start(self._layouts[block], self._loras[block], slot)
         return slot
 
     def _finish(self, slot: Slot) -> None:
         """Let the steps wait until the block in a slot is ready, and find it there."""
-        if slot.fill is not None:
-            self._merge(slot)
-        self._point_to(slot.layout, slot)
+        self._writer.finish(slot)
+        if slot.layout is not None:
+            self._point_to(slot.layout, slot)
         self._lanes.wait(Lane.COMPUTE, slot.ready)
         slot.ready, slot.is_ahead = None, False
 
-    def _merge(self, slot: Slot) -> None:
-        """Wait until the copy is queued, and merge the block's LoRAs in place."""
-        assert slot.fill is not None and slot.layout is not None  # noqa: S101, PT018 - of a filled slot
-        try:
-            slot.ready = slot.fill.wait()
-            slot.fill = None
-            if slot.loras:
-                self._lanes.wait(Lane.MERGE, slot.ready)
-                changed = {part for adapter, _ in self._stack for part in adapter.pairs}
-                layers = [layer for layer, span in slot.layout.layers.items() if changed & span.parts.keys()]
-                writer = self._writer(slot)
-                with self._lanes.on(Lane.MERGE):
-                    writer(layers)
-                slot.ready = self._lanes.mark(Lane.MERGE)
-            slot.free = slot.ready
-        except BaseException:
-            # What was queued ends before the card is used otherwise.
-            slot.fill = None
-            self._join_lanes()
-            slot.empty()
-            raise
-
-    def _writer(self, slot: Slot) -> MergeLayers:
-        merge = self._merges[slot if slot in self._ring else None]
-        if merge.write is None:
-            merge.write = merge.begin(self._stack)
-            # The LoRA and the tables of addresses are on their way in the lane of the steps.
-            self._lanes.wait(Lane.MERGE, self._lanes.mark(Lane.COMPUTE))
-        return merge.write
-
-    def _join_lanes(self) -> None:
-        """Let the steps begin after all work of the other lanes, and that work after all steps so far."""
-        for lane in (Lane.COPY, Lane.MERGE):
-            self._lanes.wait(Lane.COMPUTE, self._lanes.mark(lane))
-        now = self._lanes.mark(Lane.COMPUTE)
-        for slot in self._slots():
-            slot.free = now
-
-    def _slots(self) -> Iterator[Slot]:
-        return chain(self._own.values(), self._ring)
-
-    def _new_slot(self, numbers: int) -> Slot:
-        memory = torch.empty(numbers, dtype=self._source.dtype, device=self._device)
-        # Torch may give memory that queued steps still use.
-        return Slot(memory, free=self._lanes.mark(Lane.COMPUTE))
-
     def _connect(self) -> None:
-        """Point the layers to their slots, and make the merge functions for these addresses."""
+        """Point the layers to their slots."""
         self._at, self._in_use, self._is_settled = "", None, False
         for name, slot in self._own.items():
             self._point_to(self._layouts[name], slot)
-        own = [layer for name in self._own for layer in self._layouts[name].layers]
-        self._merges = {None: _Merge({layer: self.matrices[layer] for layer in own})}
-        for slot in self._ring:
-            self._merges[slot] = _Merge(
-                {
-                    layer: Matrix(weight, self.matrices[layer].parts)
-                    for name in self._streamed
-                    for layer, weight in self._layouts[name].views(slot.numbers).items()
-                }
-            )
         for name in self._streamed:
             self._point_to(self._layouts[name], self._ring[0])  # for their shapes, until they are fetched
+        self._writer.connect(self._own, self._ring, self._streamed)
 
-    def _point_to(self, layout: BlockLayout | None, slot: Slot) -> None:
-        if layout is not None:
-            for layer, weight in layout.views(slot.numbers).items():
-                self.places[layer].data = weight
+    def _point_to(self, layout: BlockLayout, slot: Slot) -> None:
+        for layer, place in slot.weights(layout).items():
+            own = self.places[layer]
+            own.weight.data = place.weight
+            if own.scales is not None and place.scales is not None:
+                own.scales.data = place.scales
+
+    def _slots(self) -> list[Slot]:
+        return [*self._own.values(), *self._ring]
 
 
-class _Merge:
-    """Merges LoRAs in place, at fixed addresses.
-
-    Args:
-        matrices: The layers there.
-    """
-
-    def __init__(self, matrices: Matrices) -> None:
-        self._copies = {layer: MergedPatch(matrix.weight) for layer, matrix in matrices.items()}
-        self._backend = select_backend(matrices, NO_LAYERS) if matrices else None
-        self.write: MergeLayers | None = None
-
-    def begin(self, stack: LoraStack) -> MergeLayers:
-        """Return the function that merges these LoRAs into given layers."""
-        assert self._backend is not None  # noqa: S101 - only called for a layer
-        return self._backend(self._copies, stack)
+def _empty(dtype: torch.dtype, device: torch.device) -> MergedPatch:
+    """Return a place without memory."""
+    scales = torch.empty(0, dtype=torch.float32, device=device) if dtype.itemsize == 1 else None
+    return MergedPatch(torch.empty(0, dtype=dtype, device=device), scales)
 
 
 def _following(blocks: list[str]) -> dict[str, list[str]]:

@@ -11,9 +11,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from engine.eight_bit.formats import FP8, INT8, NO_LAYERS, EightBitFormat, EightBitLayers
 from engine.lora.formats import Pair
-from engine.lora.patches import Adapter, LoraStack, concatenate_pairs
-from engine.zimage.residency import store as store_module
+from engine.lora.merger import Merger
+from engine.lora.patches import Adapter, LoraStack, Matrix, concatenate_pairs
+from engine.zimage.residency import writer as writer_module
 from engine.zimage.residency.lanes import HostLanes, Lane
 from engine.zimage.residency.layout import block_layouts
 from engine.zimage.residency.slots import resident_first
@@ -28,6 +30,11 @@ SHAPES = {
 }  # fmt: skip
 NAMES = ["context_refiner.0", "noise_refiner.0", *(f"layers.{number}" for number in range(BLOCKS))]
 STEP = [name for name in NAMES if not name.startswith("context")]
+EIGHT_BIT_LAYERS = frozenset(
+    f"{block}.{layer}"
+    for block in STEP
+    for layer in ("attention.qkv", "attention.to_out.0", "feed_forward.w13", "feed_forward.w2")
+)
 
 
 def new_source(seed: int = 0) -> HostSource:
@@ -67,7 +74,7 @@ def expected(source: HostSource, stack: LoraStack, block: str) -> dict[str, Tens
 
 def check(store: BlockStore, source: HostSource, stack: LoraStack, block: str) -> None:
     for layer, weight in expected(source, stack, block).items():
-        assert torch.equal(store.places[layer], weight), (block, layer)
+        assert torch.equal(store.places[layer].weight, weight), (block, layer)
 
 
 def run_step(store: BlockStore, source: HostSource, stack: LoraStack, blocks: Sequence[str] = STEP) -> None:
@@ -195,7 +202,7 @@ def test_a_thousand_alternating_merges_are_bit_equal() -> None:
         for switch in range(1000):
             store.use(STACKS[switch % 2])
             store.ensure("layers.2")
-            assert torch.equal(store.places["layers.2.attention.qkv"], wanted[switch % 2])
+            assert torch.equal(store.places["layers.2.attention.qkv"].weight, wanted[switch % 2])
 
 
 @pytest.mark.parametrize("resident", [0, 3, BLOCKS])
@@ -206,7 +213,7 @@ def test_a_failure_in_the_middle_leaves_the_next_picture_right(
     source = new_source()
     store = BlockStore(source, torch.device("cpu"), HostLanes(), resident)
     generator = random.Random(0)
-    fill, backend = source.fill, store_module.select_backend
+    fill, backend = source.fill, writer_module.select_backend
     remaining = [0]
 
     def fail_later() -> None:
@@ -237,7 +244,7 @@ def test_a_failure_in_the_middle_leaves_the_next_picture_right(
         return begin
 
     monkeypatch.setattr(source, "fill", failing_fill)
-    monkeypatch.setattr(store_module, "select_backend", failing_backend)
+    monkeypatch.setattr(writer_module, "select_backend", failing_backend)
     store.resize(resident - 1 if resident else 1)
     store.resize(resident)
     failures = 0
@@ -289,11 +296,11 @@ class CheckedLanes:
 
 
 def watched(
-    monkeypatch: pytest.MonkeyPatch, resident: int
+    monkeypatch: pytest.MonkeyPatch, resident: int, eight_bit: EightBitLayers = NO_LAYERS
 ) -> tuple[BlockStore, HostSource, CheckedLanes, list[tuple[Lane, str]]]:
     """A store whose copies and merges are noted in their order."""
     source, lanes, log = new_source(), CheckedLanes(), []
-    fill, backend = source.fill, store_module.select_backend
+    fill, backend = source.fill, writer_module.select_backend
 
     def noted_fill(block: str, slot: Tensor, own: Any, after: Any) -> Fill:
         lanes.wait(Lane.COPY, after)
@@ -302,8 +309,8 @@ def watched(
         log.append((Lane.COPY, block))
         return fill(block, slot, own, None)
 
-    def noted_backend(*matrices: Any) -> Any:
-        inner = backend(*matrices)
+    def noted_backend(matrices: Any, layers: EightBitLayers) -> Any:
+        inner = backend(matrices, layers)
 
         def begin(copies: Any, stack: LoraStack) -> Any:
             write = inner(copies, stack)
@@ -316,6 +323,7 @@ def watched(
                 for adapter_, _ in stack:
                     lanes.touch(adapter_.block, is_write=False)
                 for name in names:
+                    lanes.touch(matrices[name].weight, is_write=False)
                     lanes.touch(copies[name].weight, is_write=True)
                 log.append((Lane.MERGE, ".".join(names[0].split(".")[:2])))
                 write(names)
@@ -325,19 +333,24 @@ def watched(
         return begin
 
     monkeypatch.setattr(source, "fill", noted_fill)
-    monkeypatch.setattr(store_module, "select_backend", noted_backend)
-    return BlockStore(source, torch.device("cpu"), lanes, resident), source, lanes, log
+    monkeypatch.setattr(writer_module, "select_backend", noted_backend)
+    return BlockStore(source, torch.device("cpu"), lanes, resident, eight_bit), source, lanes, log
 
 
+@pytest.mark.parametrize("eight_bit_format", [None, INT8], ids=["bf16", "int8"])
 @pytest.mark.parametrize("resident", range(BLOCKS + 1))
-def test_no_lane_touches_a_slot_beside_another(monkeypatch: pytest.MonkeyPatch, resident: int) -> None:
-    store, source, lanes, log = watched(monkeypatch, resident)
+def test_no_lane_touches_a_slot_beside_another(
+    monkeypatch: pytest.MonkeyPatch, resident: int, eight_bit_format: EightBitFormat | None
+) -> None:
+    eight_bit = EightBitLayers(eight_bit_format, EIGHT_BIT_LAYERS) if eight_bit_format else NO_LAYERS
+    store, source, lanes, log = watched(monkeypatch, resident, eight_bit)
     generator = random.Random(resident)
 
     def use(blocks: Sequence[str], stack: LoraStack) -> None:
         for block in blocks:
             store.ensure(block)
-            check(store, source, stack, block)
+            if not eight_bit:
+                check(store, source, stack, block)
             slot: Any = store._holder(block)
             lanes.touch(slot.numbers, is_write=False)
             log.append((Lane.COMPUTE, block))
@@ -377,3 +390,43 @@ def test_copies_run_ahead_of_the_steps_and_around_to_the_next_step(
                 queued = max(index for index, entry in enumerate(log[:at]) if entry == (way, block))
                 others = [entry for entry in log[queued:at] if entry[0] is Lane.COMPUTE]
                 assert len(others) >= RING - 1, (way, block)
+
+
+def expected_in_eight_bits(
+    source: HostSource, stack: LoraStack, block: str, eight_bit: EightBitLayers
+) -> Any:
+    """What the merger writes beside a base on the card."""
+    base = source.layouts[block].views(source.blocks[block].numbers)
+    matrices = {
+        layer: Matrix(weight, source.layouts[block].layers[layer].parts) for layer, weight in base.items()
+    }
+    patches = Merger(matrices, eight_bit).merge(stack)
+    patches.ensure_merged(block)
+    return patches.layers
+
+
+@pytest.mark.parametrize("eight_bit_format", [INT8, FP8], ids=lambda each: each.name)
+@pytest.mark.parametrize("resident", [0, 1, 3, BLOCKS])
+def test_blocks_in_eight_bits_are_written_from_the_base_with_their_loras(
+    resident: int, eight_bit_format: EightBitFormat
+) -> None:
+    source = new_source()
+    eight_bit = EightBitLayers(eight_bit_format, EIGHT_BIT_LAYERS)
+    store = BlockStore(source, torch.device("cpu"), HostLanes(), resident, eight_bit)
+    generator = random.Random(resident)
+    for _ in range(12):
+        stack = generator.choice(STACKS)
+        store.use(stack)
+        for block in [*NAMES, *STEP]:
+            store.ensure(block)
+            if block not in STEP:
+                check(store, source, stack, block)
+                continue
+            wanted = expected_in_eight_bits(source, stack, block, eight_bit)
+            for layer, patch in wanted.items():
+                assert torch.equal(store.places[layer].weight, patch.weight)
+                assert torch.equal(store.places[layer].scales, patch.scales)
+        store.ensure("all_final_layer")
+        if generator.random() < 0.3:
+            store.resize(generator.randrange(BLOCKS + 1))
+    assert store.block_bytes < source.layouts["layers.0"].numbers * 2

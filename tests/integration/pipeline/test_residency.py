@@ -12,7 +12,7 @@ import torch
 from structlog.testing import capture_logs
 from torch import Tensor
 
-from engine.config import BaseLocation, EngineConfig, Plan
+from engine.config import BaseLocation, EngineConfig, Plan, WeightFormat
 from engine.demo.networks import WEIGHTS
 from engine.lora.bank import Bank
 from engine.lora.finder import LoraFinder
@@ -28,10 +28,11 @@ from engine.zimage.model_loader import PipelineParts, load_pipeline, weights_byt
 from engine.zimage.pipeline import Pipeline
 from engine.zimage.residency.fit import MemoryFit
 from engine.zimage.residency.lanes import lanes_of
+from engine.zimage.residency.layout import eight_bit_layers
 from engine.zimage.residency.memory import ActivationEstimate, fitting_blocks
 from engine.zimage.residency.sources import FileSource, HostSource
 from engine.zimage.residency.store import RING, BlockStore
-from tests.integration.pipeline.reference import adapter_of, random_lora
+from tests.integration.pipeline.reference import adapter_of, error_of, random_lora
 
 BLOCKS = 6  # main blocks of the built-in model
 EMBEDDING = torch.randn(20, 160, generator=torch.Generator().manual_seed(1))
@@ -45,13 +46,24 @@ CARD = [
 class Placed:
     """The built-in model under one plan."""
 
-    def __init__(self, parts: PipelineParts, resident_blocks: int | None = None) -> None:
+    def __init__(
+        self,
+        parts: PipelineParts,
+        resident_blocks: int | None = None,
+        weight_format: WeightFormat = WeightFormat.BF16,
+    ) -> None:
         self.store = None
         if parts.blocks is not None:
             device = parts.transformer.device
-            self.store = BlockStore(parts.blocks, device, lanes_of(device), resident_blocks)
-        self.forward = Forward(parts.transformer, places=self.store.places if self.store else None)
-        self.bank = Bank(self.forward.weights.matrices, LoraFinder(dict), blocks=self.store)
+            layers = eight_bit_layers(parts.blocks.layouts, weight_format, is_card=device.type == "cuda")
+            self.store = BlockStore(parts.blocks, device, lanes_of(device), resident_blocks, layers)
+        self.forward = Forward(parts.transformer, weight_format, self.store.places if self.store else None)
+        self.bank = Bank(
+            self.forward.weights.matrices,
+            LoraFinder(dict),
+            eight_bit_layers=self.forward.eight_bit_layers,
+            blocks=self.store,
+        )
         self.denoiser = Denoiser(self.forward, self.bank)
 
     def draw(self, *stacks: LoraStack, stop_after: int = len(SIGMAS)) -> list[Tensor]:
@@ -140,6 +152,33 @@ def test_pictures_with_different_loras_have_the_side_path_on_pristine_blocks(
         found = placed.draw(*(stacks[number] for number in batch))
         assert all(torch.equal(*pair) for pair in zip(found, wanted, strict=True))
         assert torch.equal(placed.draw(stacks[1])[0], pictures[1])
+
+
+@pytest.mark.parametrize("base", [BaseLocation.PINNED, BaseLocation.DISK])
+@pytest.mark.parametrize("weight_format", [WeightFormat.FP8, WeightFormat.INT8])
+@pytest.mark.parametrize("resident", [0, 2, BLOCKS])
+def test_pictures_in_eight_bits_are_bit_equal_to_those_with_the_base_on_the_card(
+    place: Placement,
+    stacks: list[LoraStack],
+    base: BaseLocation,
+    weight_format: WeightFormat,
+    resident: int,
+) -> None:
+    whole = Placed(load_pipeline(WEIGHTS, place), None, weight_format)
+    placed = Placed(load_pipeline(WEIGHTS, place, base), resident, weight_format)
+    for stack in (stacks[1], stacks[3], stacks[0], stacks[1]):
+        assert torch.equal(placed.draw(stack)[0], whole.draw(stack)[0])
+
+
+@pytest.mark.parametrize("resident", [0, BLOCKS])
+def test_different_loras_in_eight_bits_have_the_side_path(
+    parts: dict[BaseLocation, PipelineParts], stacks: list[LoraStack], pictures: list[Tensor], resident: int
+) -> None:
+    placed = Placed(parts[BaseLocation.PINNED], resident, WeightFormat.INT8)
+    for found, wanted in zip(placed.draw(stacks[0], stacks[2]), (pictures[0], None), strict=True):
+        assert torch.isfinite(found).all()
+        if wanted is not None:
+            assert error_of(found, wanted) < 0.05
 
 
 @pytest.mark.parametrize("base", [BaseLocation.PINNED, BaseLocation.DISK])
