@@ -43,8 +43,8 @@ class Plan:
     Attributes:
         weight_format: The format that the large layers are multiplied in.
         base: The location of the pristine weights. Unless it is the card, the card holds one merged copy.
-        resident_blocks: The number of main blocks that keep their place on the card, spread evenly; the others
-            are copied to it in every step. None keeps all. The worker changes it with the free memory.
+        resident_blocks: The number of main blocks that keep their place on the card, spread evenly; the
+            others are copied to it in every step. None keeps all. The worker adapts it to the free memory.
         encoder: The location of the text encoder.
         tiles_vae: Whether pictures are decoded in tiles, in less memory.
         lora_cache_bytes: Limit of the LoRAs that are kept on the card.
