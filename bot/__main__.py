@@ -102,6 +102,42 @@ def doctor(config: Config = None) -> None:
 
 
 @app.command(cls=UsageCommand)
+def plan(
+    card: Annotated[
+        str, typer.Option("--card", help="A card by its name, like: RTX 3060; default: this machine's.")
+    ] = "",
+    free: Annotated[
+        float | None, typer.Option("--free", min=0, max=1000, help="GiB of the card that are free.")
+    ] = None,
+    ram: Annotated[
+        float | None, typer.Option("--ram", min=0, max=10000, help="GiB of main memory that are free.")
+    ] = None,
+    size: Annotated[
+        str, typer.Option("--size", help="One size, like 1024x1024; default: the usual ones.")
+    ] = "",
+    precision: Annotated[str, typer.Option("--precision", help="auto, bf16, fp8 or int8.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print all figures as JSON.")] = False,
+    config: Config = None,
+) -> None:
+    """Show where the model would live on a card, and how long pictures would take; nothing is loaded."""
+    from bot.cli import plan as plan_command
+
+    question = plan_command.PlanQuestion(
+        card=card,
+        free_gib=free,
+        ram_gib=ram,
+        size=plan_command.read_size(size),
+        precision=precision,
+        as_json=as_json,
+    )
+    if size and question.size is None:
+        raise typer.BadParameter("", param_hint="--size")
+    if precision and precision not in plan_command.PRECISIONS:
+        raise typer.BadParameter("", param_hint="--precision")
+    _run_command(lambda settings: plan_command.report(settings, question), config)
+
+
+@app.command(cls=UsageCommand)
 def lora(config: Config = None) -> None:
     """List the shelf: each LoRA with its file, and each refused file with the reason."""
     from bot.cli import doctor as doctor_command

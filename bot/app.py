@@ -29,6 +29,7 @@ from engine.checkpoint.prompt_tokens import load_prompt_tokens
 from engine.host import Host
 from engine.planner.cost import CostBook
 from engine.planner.headroom import HeadroomProbe
+from engine.planner.machine import WorkerPlanner
 from engine.planner.monitor import HeadroomMonitor
 from engine.request import WorkerInfo
 from engine.shelf import Shelf, read_shelf
@@ -86,7 +87,7 @@ async def open_application(
         subject = f"{model.name} on {config.device}"  # figures of another model or device do not count
         costs = await asyncio.to_thread(CostBook.load, settings.data_dir / COSTS, subject)
         stack.push_async_callback(maintenance.save_costs, costs, settings.data_dir / COSTS)
-        host = Host(config)
+        host = Host(config, place=WorkerPlanner(model, config).place)
         stack.push_async_callback(host.close)
         worker = asyncio.create_task(host.start(), name="start worker")
         stack.push_async_callback(_cancel_and_wait, worker)

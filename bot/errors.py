@@ -16,7 +16,7 @@
   x OperatorError                   the host: the process does not start, or a chat does not open
     + BadSettings · FolderUnusable · OutFolderUnusable · DatabaseNewer · DatabaseInUse · DatabaseDamaged
     + DatabaseMissing · DatabaseForeign · DiskFull · BackupFailed · RestoreFailed
-    + TokenRefused · PortTaken · PlatformUnreachable · PackageMissing · NotStartable
+    + TokenRefused · PortTaken · PlatformUnreachable · PackageMissing · NotStartable · UnknownCard
 
 Attributes are the facts. ``bot.messages`` has the sentences for each class in both languages.
 """
@@ -300,6 +300,10 @@ class TokenRefused(OperatorError):
 
 class PortTaken(OperatorError):
     """Facts: ``host``, ``port``."""
+
+
+class UnknownCard(OperatorError):
+    """No card of this name is known, or this machine has none. Facts: ``name``, ``cards``."""
 
 
 class PlatformUnreachable(OperatorError):

@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 BUILT_IN = "built-in"
+AUTO = "auto"  # the precision that the planner chooses
 TRITON_DIR = "TRITON_CACHE_DIR"  # the environment variable with the folder of Triton's kernels
 
 
@@ -18,6 +19,11 @@ class WeightFormat(StrEnum):
     BF16 = "bf16"
     FP8 = "fp8"
     INT8 = "int8"
+
+
+def format_without_plan(precision: str) -> WeightFormat:
+    """Return the format of the setting ``precision`` where there is no plan: ``auto`` is bf16 then."""
+    return WeightFormat.BF16 if precision == AUTO else WeightFormat(precision)
 
 
 class BaseLocation(StrEnum):
@@ -72,7 +78,8 @@ class EngineConfig:
         lora_dir: The folder of the host's own LoRA files.
         device: ``auto``, ``cuda``, ``cuda:1``, ``cpu``.
         precision: ``bf16``, or ``fp8`` or ``int8`` for a card that multiplies in eight bits: faster, with
-            slightly different pictures. A plan's ``weight_format`` counts instead, if there is a plan.
+            slightly different pictures; ``auto`` for the planner's choice. A plan's ``weight_format`` counts
+            instead, if there is a plan.
         plan: Where the model lives on the card; None puts everything on it.
         reserve_bytes: Memory kept free on the card for others.
         keeps_spare: Keep a second process with its libraries imported, so that a lost worker on a card is
@@ -87,7 +94,7 @@ class EngineConfig:
     revision: str = ""
     source: str = "hub"
     device: str = "auto"
-    precision: str = "bf16"
+    precision: str = AUTO
     plan: Plan | None = None
     reserve_bytes: int = 512 * 2**20
     keeps_spare: bool = True

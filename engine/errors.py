@@ -9,6 +9,7 @@
     + ModelNeedsGuidance            it is not distilled: it draws only with guidance and many steps
     + ModelNotConverted             a published single file; `sugarbot setup` converts it
     + ModelTooLarge                 the card has no room for the weights
+      - NoPlanFits                  known before anything is loaded: not even the smallest plan fits
     + NoRoomForCopy                 the disk has no room for the converted weights
     + ConversionRunning             another process converts in this data folder
   x LoraRejected                    the host replaces the file; it never reached the card
@@ -86,6 +87,10 @@ class ModelNotConverted(ModelError):
 
 class ModelTooLarge(ModelError):
     """The card has no room for the model's weights."""
+
+
+class NoPlanFits(ModelTooLarge):
+    """Not even the smallest plan fits the card's free memory. Facts: ``needed_bytes``, ``missing_bytes``."""
 
 
 class NoRoomForCopy(ModelError):

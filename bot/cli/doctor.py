@@ -23,12 +23,15 @@ from bot.cli.setup import benefits_from_conversion
 from bot.errors import DatabaseInUse, OperatorError, PortTaken
 from bot.messages import N_, format_error, text
 from bot.messages.checks import format_finding, part_title
+from bot.messages.plans import format_no_plan, format_plan
 from bot.settings import Settings
 from bot.store import open_store
 from engine.checkpoint.model import ModelInfo, built_in_lora_folder, find_model
 from engine.errors import ModelError
 from engine.formatting import in_mib
 from engine.planner.headroom import HeadroomProbe
+from engine.planner.machine import WorkerPlanner
+from engine.planner.placement.values import Placed
 from engine.shelf import Shelf, read_shelf
 
 
@@ -113,6 +116,8 @@ def _check_engine(settings: Settings) -> Iterator[Finding]:
     except ModelError as error:
         yield Finding(Level.WRONG, "model", "model_unusable", {"error": error})
         return
+    if headroom.is_card:
+        yield from _check_plan(WorkerPlanner(model, config), settings.language)
     size = f"{model.native_width_px} × {model.native_height_px}"
     yield Finding(Level.FINE, "model", "model", {"name": model.name, "size": size})
     if model.origin is not None:
@@ -120,6 +125,15 @@ def _check_engine(settings: Settings) -> Iterator[Finding]:
     elif benefits_from_conversion(config, model):
         yield Finding(Level.NOTE, "model", "not_converted")
     yield from checks.check_shelf(settings, read_shelf(_lora_folders(settings, model), model))
+
+
+def _check_plan(planner: WorkerPlanner, locale: str) -> Iterator[Finding]:
+    """Show where the model would live now; a bot that runs already holds its own part of the card."""
+    answer = planner.choose()
+    if isinstance(answer, Placed):
+        yield Finding(Level.FINE, "card", "plan", {"about": format_plan(answer.reason, locale)})
+    elif answer is not None:
+        yield Finding(Level.NOTE, "card", "plan", {"about": format_no_plan(answer, locale)})
 
 
 def _check_triton_build() -> Iterator[Finding]:

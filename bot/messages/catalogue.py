@@ -26,8 +26,12 @@ _LIST_SEPARATORS = {"en": ", ", "zh-CN": "、"}
 _NEVER_SHORTENED = frozenset(
     {
         "about",
+        "cards",
+        "advice",
         "detail",
+        "encoder",
         "example",
+        "layout",
         "parts",
         "path",
         "problems",

@@ -44,6 +44,11 @@ ENGINE_SENTENCES: dict[type[Exception], str] = {
         "The card does not have enough memory for the model. Close other programs that use it, or set "
         "another engine.device or engine.model in sugarbot.toml. ({detail})"
     ),
+    errors.NoPlanFits: N_(
+        "The card has too little free memory for this model: even the smallest plan needs {needed_gib} GiB, "
+        "{missing_gib} GiB more than is free. Close other programs that use the card, or set "
+        'engine.precision = "auto".'
+    ),
     errors.NoRoomForCopy: N_(
         "The converted weights need {needed_gib} GiB in {folder}, but only {free_gib} GiB are free. Make "
         "room, or set another data_dir in sugarbot.toml."

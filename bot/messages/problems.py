@@ -50,6 +50,7 @@ FINDINGS = {
     "card_unknown": N_(
         "its memory is unknown, so jobs start without a memory check. Try: nvidia-smi ({detail})"
     ),
+    "plan": "{about}",
     "no_compiler": N_("no C compiler: install gcc or clang, or set CC; without it, pictures take longer"),
     "no_headers": N_(
         "no Python.h: install python3-dev (Fedora: python3-devel); without it, pictures take longer"

@@ -204,7 +204,9 @@ class EngineSettings(Section):
     device: Annotated[
         str, _must_be("auto, cpu, cuda or one card", "cuda:1", pattern=r"^(auto|cpu|cuda(:[0-9]{1,2})?)$")
     ] = "auto"
-    precision: Annotated[Literal["bf16", "fp8", "int8"], _must_be("bf16, fp8 or int8", "fp8")] = "bf16"
+    precision: Annotated[
+        Literal["auto", "bf16", "fp8", "int8"], _must_be("auto, bf16, fp8 or int8", "auto")
+    ] = "auto"
     default_lora: Annotated[str, _must_be("a LoRA's name, or empty", "sugar")] = ""
     lora_dir: _Folder | None = None
     reserve_mib: Annotated[int, _must_be("mebibytes, from 0 to 1000000", 512, ge=0, le=1_000_000)] = 512

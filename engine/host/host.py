@@ -38,15 +38,23 @@ class Host:
     Args:
         config: Sent to each worker at its start; the model must be on disk (``find_model``).
         module: The module that is run as the worker.
+        place: Adds the plan to the configuration of a worker that is about to start; runs in a thread. It
+            may raise ``ModelError``.
 
     Attributes:
         info: What the present worker reports about itself; None while no worker is ready.
     """
 
-    def __init__(self, config: EngineConfig, module: str = "engine.worker") -> None:
+    def __init__(
+        self,
+        config: EngineConfig,
+        module: str = "engine.worker",
+        place: Callable[[EngineConfig], EngineConfig] = lambda config: config,
+    ) -> None:
         self.info: WorkerInfo | None = None
         self._config = config
         self._module = module
+        self._place = place
         self._worker: WorkerProcess | None = None  # the newest, even after it was lost
         self._spare: WorkerProcess | None = None  # has imported its libraries and waits for its configuration
         self._device = ""
@@ -167,9 +175,10 @@ class Host:
                 self._replacing.result()
 
     async def _start_worker(self) -> WorkerProcess:
+        config = await asyncio.to_thread(self._place, self._config)
         worker = await self._take_process()
         try:
-            info = await worker.wait_until_ready()
+            info = await worker.wait_until_ready(config.plan)
         except BaseException:
             await worker.end(ask=False)
             raise

@@ -10,13 +10,13 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import IO, Self
 
 import structlog
 
 from engine import wire
-from engine.config import TRITON_DIR, EngineConfig
+from engine.config import TRITON_DIR, EngineConfig, Plan
 from engine.errors import JobNotStarted, WireError, WorkerLost, WorkerNotReady
 from engine.host.output import WorkerOutput
 from engine.request import (
@@ -120,15 +120,18 @@ class WorkerProcess:
                 unless_started.pop_all()
         return cls(config, process, reader, writer, printed, pipe)
 
-    async def wait_until_ready(self) -> WorkerInfo:
+    async def wait_until_ready(self, plan: Plan | None = None) -> WorkerInfo:
         """Send the configuration, and wait until the model is loaded.
+
+        Args:
+            plan: Of this moment; a spare process may have been started long ago.
 
         Raises:
             ModelError: As the worker reports it.
             WorkerNotReady: The worker ended or was too slow.
         """
         timeout_s = self._config.start_timeout_s
-        self.send(self._config)
+        self.send(replace(self._config, plan=plan))
         try:
             async with asyncio.timeout(timeout_s):
                 answer = await self._first_message

@@ -1,18 +1,35 @@
-"""This machine as the planner wants it: its card with link and rates, and its main memory."""
+"""This machine as the planner wants it, and the plan of the worker that is about to start on it."""
 
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pynvml
 import structlog
 
+from engine.checkpoint.model import ModelInfo
+from engine.checkpoint.part_sizes import read_model_sizes
+from engine.config import EngineConfig
+from engine.errors import NoPlanFits
+from engine.formatting import format_gib
 from engine.planner.bounded import BoundedCall
 from engine.planner.card import Card, CardProperties
 from engine.planner.headroom import READ_TIMEOUT_S
+from engine.planner.main_memory import read_main_memory
 from engine.planner.placement.cards import find_card, rates_of
-from engine.planner.placement.values import LANE_BYTES_S, CardInfo
+from engine.planner.placement.choose import choose_plan, formats_of
+from engine.planner.placement.values import (
+    LANE_BYTES_S,
+    CardInfo,
+    NoPlan,
+    Placed,
+    Situation,
+    WantedSize,
+)
 
+USUAL_SIZE = (1024, 1024)  # beside a model's native and largest sizes
 UNKNOWN_LINK = (3, 16)  # WSL and vGPUs tell no link, and most such machines have at least this
 
 log = structlog.get_logger(__name__)
@@ -89,3 +106,85 @@ def card_info(properties: CardProperties, held_bytes: int, reserve_bytes: int) -
             memory_bytes_s=properties.memory_bytes_s,
         ),
     )
+
+
+class WorkerPlanner:
+    """Plans for one model on one device; for several threads.
+
+    Args:
+        model: Is on the disk.
+        config: Names device, reserve and precision.
+        probe: Reads the card.
+        read_ram: Returns the bytes of main memory in all, and the free ones.
+    """
+
+    def __init__(
+        self,
+        model: ModelInfo,
+        config: EngineConfig,
+        probe: CardProbe | None = None,
+        read_ram: Callable[[], tuple[int, int]] = read_main_memory,
+    ) -> None:
+        self._model = model
+        self._config = config
+        self._probe = probe or CardProbe(config.device, config.reserve_bytes)
+        self._read_ram = read_ram
+
+    def situation(self, held_bytes: int = 0, held_ram_bytes: int = 0) -> Situation | None:
+        """Read the machine now; None without a card.
+
+        Args:
+            held_bytes: What our worker holds on the card.
+            held_ram_bytes: What it holds in main memory.
+        """
+        card = self._probe.read(held_bytes)
+        if card is None:
+            return None
+        return Situation(
+            card=card,
+            ram_free_bytes=self._read_ram()[1] + held_ram_bytes,
+            model=read_model_sizes(self._model.folder),
+            sizes=wanted_sizes(self._model),
+            formats=formats_of(self._config.precision),
+            steps=self._model.steps,
+        )
+
+    def choose(self) -> Placed | NoPlan | None:
+        """Choose the plan of a worker that starts now; None without a card."""
+        situation = self.situation()
+        return None if situation is None else choose_plan(situation)
+
+    def place(self, config: EngineConfig) -> EngineConfig:
+        """Return the configuration with the plan; pass it to ``Host``.
+
+        Raises:
+            NoPlanFits: Too little of the card is free.
+        """
+        answer = self.choose()
+        if answer is None:
+            return replace(config, plan=None)
+        if isinstance(answer, NoPlan):
+            raise NoPlanFits(needed_bytes=answer.needed_bytes, missing_bytes=answer.missing_bytes)
+        log.info("plan", layout=answer.reason.code, hint=answer.reason.hint, **_as_text(answer))
+        return replace(config, plan=answer.plan)
+
+
+def wanted_sizes(model: ModelInfo) -> tuple[WantedSize, ...]:
+    """Return the sizes that a plan must serve: the native one first, then larger ones that are allowed."""
+    width, height = model.native_width_px, model.native_height_px
+    times = math.isqrt(model.max_area_px // (width * height))
+    sizes = ((width, height), USUAL_SIZE, (width * times, height * times))
+    return tuple(dict.fromkeys(size for size in sizes if model.allows(*size)))
+
+
+def _as_text(answer: Placed) -> dict[str, str]:
+    plan, usual = answer.plan, answer.option.predictions[0]
+    return {
+        "format": plan.weight_format.value,
+        "base": plan.base.value,
+        "encoder": plan.encoder.value,
+        "blocks": "all" if plan.resident_blocks is None else str(plan.resident_blocks),
+        "needs": format_gib(answer.option.bytes),
+        "free": format_gib(plan.budget_bytes or 0),
+        "seconds": f"{usual.picture_s + usual.prompt_s:.2f}",
+    }

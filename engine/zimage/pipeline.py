@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from engine.checkpoint.model import ModelInfo, built_in_lora_folder, find_model
-from engine.config import BaseLocation, EngineConfig, Plan, WeightFormat
+from engine.config import BaseLocation, EngineConfig, Plan, WeightFormat, format_without_plan
 from engine.eight_bit.formats import usable_format
 from engine.errors import OutOfMemory
 from engine.finish.encoder import Encoder
@@ -136,7 +136,7 @@ class Pipeline:
         folders = [folder for folder in (built_in_lora_folder(model), config.lora_dir) if folder]
         finder = LoraFinder(lambda: read_shelf(folders, model).files)
         with report_model_too_large(placement):
-            wanted = plan.weight_format if plan else WeightFormat(config.precision)
+            wanted = plan.weight_format if plan else format_without_plan(config.precision)
             weight_format = usable_format(wanted, placement.device)
             return cls(model, placement, parts, finder, weight_format, plan=plan, blocks=parts.blocks)
 

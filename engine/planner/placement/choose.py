@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
-from engine.config import BaseLocation, EncoderLocation, WeightFormat
+from engine.config import AUTO, BaseLocation, EncoderLocation, WeightFormat
 from engine.planner.placement.arithmetic import resident_blocks
 from engine.planner.placement.options import LORA_CACHES, fitting_options, smallest_option
 from engine.planner.placement.values import (
@@ -26,7 +26,6 @@ MUCH_SLOWER = 4.0  # … or so many times, although it fits: int8's lead on a ca
 TILES_COUNT = 1.05  # a plan whose decoder works in tiles counts as so much slower: tiles change the picture
 STREAM_COUNT = 1.1  # so does one that streams: its steps vary with the link, and are no recorded graphs
 CACHE_COUNT = 1.02  # so does each smaller cache of LoRAs
-AUTO = "auto"
 EVERY_FORMAT = frozenset(WeightFormat)
 
 
@@ -114,7 +113,7 @@ def _reason(situation: Situation, best: PlacementOption, options: Sequence[Place
     elif in_bf16 is not None:
         hint = "eight_bits"
         facts["bf16_s"] = in_bf16.predictions[0].picture_s + in_bf16.predictions[0].prompt_s
-    return PlanReason(_layout(best), facts, hint)
+    return PlanReason(layout_of(best), facts, hint)
 
 
 def _eight_bit_hint(situation: Situation, best: PlacementOption, facts: dict[str, object]) -> str:
@@ -128,7 +127,8 @@ def _eight_bit_hint(situation: Situation, best: PlacementOption, facts: dict[str
     return "allow_eight_bits"
 
 
-def _layout(option: PlacementOption) -> str:
+def layout_of(option: PlacementOption) -> str:
+    """Return the code of an option's layout, as in ``PlanReason``."""
     plan = option.plan
     if plan.base is BaseLocation.CARD:
         return "two_copies"
@@ -144,7 +144,7 @@ def _distinct(options: Sequence[PlacementOption], best: PlacementOption) -> tupl
     """Return the fastest option of each other layout, format and place of the encoder."""
     found: dict[tuple[str, WeightFormat, EncoderLocation], PlacementOption] = {}
     for option in options:
-        found.setdefault((_layout(option), option.plan.weight_format, option.plan.encoder), option)
+        found.setdefault((layout_of(option), option.plan.weight_format, option.plan.encoder), option)
     return tuple(each for each in found.values() if each is not best)
 
 

@@ -147,4 +147,4 @@ def _answer(change: PlanChange, state: PlanState, situation: Situation) -> Repla
 
 
 def _with_free(situation: Situation, free_bytes: int) -> Situation:
-    return replace(situation, card=replace(situation.card, free_bytes=max(0, free_bytes)))
+    return replace(situation, card=situation.card.with_free(free_bytes))

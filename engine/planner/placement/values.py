@@ -1,7 +1,7 @@
 """What the planner reads and what it answers: frozen values in bytes and seconds."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from engine.checkpoint.part_sizes import ModelSizes
 from engine.config import Plan, WeightFormat
@@ -65,6 +65,10 @@ class CardInfo:
     def link_bytes_s(self) -> float:
         """The rate of copies from page-locked main memory to the card."""
         return LANE_BYTES_S[self.pcie_generation] * self.pcie_width * LINK_SHARE
+
+    def with_free(self, free_bytes: int) -> "CardInfo":
+        """Return the card with so much free for our worker."""
+        return replace(self, free_bytes=max(0, free_bytes))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,8 @@ FACTS: dict[str, object] = {
     "tokens": 1013,
     "excess": 300,
     "shift": "6",
+    "missing_bytes": 2_000_000_000,
+    "cards": ("RTX 3060", "A10"),
     "total": 2.4,
     "shape": "9:1",
     "minutes": 9,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine import wire
-from engine.config import EngineConfig
+from engine.config import EngineConfig, Plan
 from engine.errors import ModelIncomplete, WireError, WorkerLost, WorkerNotReady
 from engine.host import Host
 from engine.host import host as host_module
@@ -46,13 +46,15 @@ class ScriptedWorker:
     ended: list[bool] = field(default_factory=list)
     is_lost: asyncio.Event = field(default_factory=asyncio.Event)
     has_drawn: bool = False
+    plan: Plan | None = None
     _changed_signal: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def info(self) -> WorkerInfo:
         return WorkerInfo(self.number, f"cuda:{self.number}", "a card", "bfloat16", "", "tiny", 1.0, WEIGHTS)
 
-    async def wait_until_ready(self) -> WorkerInfo:
+    async def wait_until_ready(self, plan: Plan | None = None) -> WorkerInfo:
+        self.plan = plan
         return self.info
 
     def send(self, message: wire.HostMessage) -> None:
@@ -319,7 +321,7 @@ async def test_an_error_of_the_model_at_a_restart_counts_as_a_failed_start(worke
 async def test_a_worker_that_does_not_become_ready_is_ended(
     workers: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fail(worker: ScriptedWorker) -> WorkerInfo:
+    async def fail(worker: ScriptedWorker, plan: Plan | None = None) -> WorkerInfo:
         raise WorkerNotReady("too slow")
 
     monkeypatch.setattr(ScriptedWorker, "wait_until_ready", fail)
