@@ -132,21 +132,27 @@ def _predict(situation: Situation, plan: Plan, size: WantedSize) -> Prediction:
     )
 
 
-def _step_s(situation: Situation, plan: Plan, size: WantedSize) -> float:
-    model, card, rates = situation.model, situation.card, situation.card.rates
+def arithmetic_s(situation: Situation, weight_format: WeightFormat, size: WantedSize) -> float:
+    """Return the seconds of one step whose weights are all on the card."""
+    model, rates = situation.model, situation.card.rates
     tokens = _tokens(size)
     attention = 4 * tokens**2 * model.width * model.attention_layers
-    arithmetic_s = (
-        tokens * model.flops_a_token / rates.flops(plan.weight_format)
+    return (
+        tokens * model.flops_a_token / rates.flops(weight_format)
         + attention / (rates.bf16_flops * ATTENTION_SHARE)
         + tokens * TOKEN_TRAFFIC_BYTES / rates.memory_bytes_s
     )
+
+
+def _step_s(situation: Situation, plan: Plan, size: WantedSize) -> float:
+    model, card = situation.model, situation.card
+    computed_s = arithmetic_s(situation, plan.weight_format, size)
     streamed = (model.blocks - resident_blocks(model, plan)) * model.block_matrix_bytes
     if not streamed:
-        return arithmetic_s
-    arithmetic_s += streamed * MERGE_ON_THE_WAY / rates.memory_bytes_s
+        return computed_s
+    computed_s += streamed * MERGE_ON_THE_WAY / card.rates.memory_bytes_s
     link = card.link_bytes_s if plan.base is BaseLocation.PINNED else min(DISK_BYTES_S, card.link_bytes_s)
-    return max(arithmetic_s, streamed / link, LAUNCH_S)
+    return max(computed_s, streamed / link, LAUNCH_S)
 
 
 def _prompt_s(card: CardInfo, model: ModelSizes, plan: Plan) -> float:

@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
 from engine import wire
 from engine.config import EngineConfig, Plan
-from engine.errors import ModelIncomplete, WireError, WorkerLost, WorkerNotReady
+from engine.errors import ModelIncomplete, NoPlanFits, WireError, WorkerLost, WorkerNotReady
 from engine.host import Host
 from engine.host import host as host_module
 from engine.request import (
@@ -339,3 +339,25 @@ async def test_the_watch_ends_with_the_host_and_at_once_where_nothing_was_starte
     await host.close()
     await asyncio.wait_for(watch, 1)
     await Host(CONFIG).close()  # one that never started closes as well
+
+
+async def test_each_worker_starts_with_a_plan_of_the_moment(workers: Workers) -> None:
+    budgets = iter((2**34, 2**33))
+
+    def place(config: EngineConfig) -> EngineConfig:
+        return replace(config, plan=Plan(budget_bytes=next(budgets)))
+
+    host = Host(CONFIG, place=place)
+    await host.start()
+    await lose(workers, host)
+    assert [each.plan and each.plan.budget_bytes for each in workers.started] == [2**34, 2**33]
+    await host.close()
+
+
+async def test_a_card_without_room_for_any_plan_starts_no_worker(workers: Workers) -> None:
+    def place(_config: EngineConfig) -> EngineConfig:
+        raise NoPlanFits(needed_bytes=4, missing_bytes=1)
+
+    with pytest.raises(NoPlanFits):
+        await Host(CONFIG, place=place).start()
+    assert workers.tries == 0
