@@ -36,8 +36,8 @@ WORDS = {
         "streamed": "{resident} of 30 blocks, the rest streamed",
         "pinned_encoder": ", encoder brought in",
         "note": (
-            "**Predicted, not measured**, with {ram:.0f} GiB of main memory and {desktop} GiB of the card left "
-            "to others: seconds of a picture with a new prompt, *new LoRA* on top of that. *Arithmetic "
+            "**Predicted, not measured**, with {ram:.0f} GiB of main memory and {desktop} GiB of the card "
+            "left to others: seconds of a picture with a new prompt, *new LoRA* on top of that. *Arithmetic "
             "alone* is eight steps at the rate that the card sustains, for both sizes; what is above it is "
             "the text encoder's way over the link, streamed blocks and the decoder. Eight bits are chosen "
             'where bf16 does not fit. `sugarbot plan --card "RTX 3060"` shows more.'
