@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import diffusers
 import torch
+import transformers
 from diffusers import (
     AutoencoderKL,
     FlowMatchEulerDiscreteScheduler,
@@ -123,3 +125,10 @@ def as_file(adapter: Adapter) -> dict[str, Tensor]:
         tensors[f"transformer.{part}.lora_A.weight"] = pair.down
         tensors[f"transformer.{part}.lora_B.weight"] = pair.up
     return tensors
+
+
+def silence_libraries() -> None:
+    """Let diffusers and transformers log errors only, and show no progress bars."""
+    for library in (diffusers, transformers):
+        library.utils.logging.set_verbosity_error()
+        library.utils.logging.disable_progress_bar()

@@ -5,6 +5,7 @@
 ``weight_reader``   checkpoint files → tensors on the device
 ``model_loader``    tensors → the parts of a pipeline
 ``text``            prompt → embedding
+``schedule``        the noise levels of the steps
 ``denoise``         noise → latents, one step of any number of pictures at a time
 ``forward``         the transformer
 ``residency``       the transformer's blocks while they are not on the card
@@ -12,7 +13,6 @@
 ``cuda_graph``      records CUDA graphs for ``text`` and ``forward``
 ``out_of_memory``   frees memory, retries with less, raises our errors
 ``timing``          seconds and peak memory of one job
-``library_output``  silences diffusers and transformers
 
 The package does not know queues, persons or sockets. It keeps nothing on disk.
 

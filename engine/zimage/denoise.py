@@ -6,7 +6,6 @@ the other pictures of the batch. The noise depends on seed and size alone, not o
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -39,19 +38,6 @@ def draw_noise(seed: int, channels: int, width_px: int, height_px: int) -> Tenso
     return torch.randn(shape, generator=generator, dtype=torch.float32)
 
 
-def sigma_schedule(scheduler: Any, steps: int) -> list[float]:
-    """Return the noise level before each of ``steps`` steps and after the last: 1 … 0.
-
-    Args:
-        scheduler: The pipeline's scheduler, which applies its time shift.
-        steps: At least 1. Turbo is distilled for 8.
-    """
-    # From 1 down to 1/steps, so that each step moves; the scheduler adds the final 0.
-    scheduler.set_timesteps(sigmas=torch.linspace(1, 1 / steps, steps).tolist())
-    sigmas: list[float] = scheduler.sigmas.tolist()
-    return sigmas
-
-
 @dataclass(eq=False)
 class LatentRow:
     """One picture being denoised.
@@ -59,7 +45,7 @@ class LatentRow:
     Attributes:
         caption: From ``Forward.refine_caption``, with the LoRAs of ``stack``.
         stack: The picture's LoRAs.
-        sigmas: From ``sigma_schedule``.
+        sigmas: From ``schedule.sigma_schedule``.
         latents: float32 (1, channels, height / 8, width / 8); initially from ``draw_noise``.
         step: Number of steps taken.
     """

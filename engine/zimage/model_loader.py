@@ -10,22 +10,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, ZImageTransformer2DModel
 from pydantic_core import from_json
 from safetensors import SafetensorError
-from torch import Tensor, nn
+from torch import Tensor
 
 from engine.checkpoint.header import BadHeader
 from engine.config import BaseLocation
 from engine.errors import ModelIncomplete
 from engine.zimage.device import Placement
-from engine.zimage.forward.fuse import require_supported
-from engine.zimage.library_output import silence_libraries
+from engine.zimage.forward.modules import TransformerConfig, TransformerModules
 from engine.zimage.out_of_memory import report_model_too_large
 from engine.zimage.residency.layout import block_shapes
 from engine.zimage.residency.sources import BlockSource
+from engine.zimage.schedule import ScheduleConfig
 from engine.zimage.text.encoder import EncoderConfig, TextEncoder, fused_layers
 from engine.zimage.text.tokenizer import PromptTokenizer, load_tokenizer
+from engine.zimage.vae.loader import Vae, load_vae
 from engine.zimage.weight_reader import WeightReader, reader_for
 
 # What the libraries raise for an unexpected folder. They have no error class for it.
@@ -46,17 +46,17 @@ _EMBEDDING = "embed_tokens.weight"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PipelineParts:
-    """The components of a checkpoint, ready to draw. diffusers has no types for its own.
+    """The components of a checkpoint, ready to draw.
 
     Attributes:
         blocks: The transformer's blocks if they are not on the card; its own modules have no weights then.
     """
 
-    transformer: Any
+    transformer: TransformerModules
     text_encoder: TextEncoder
-    vae: Any
+    vae: Vae
     tokenizer: PromptTokenizer
-    scheduler: Any
+    schedule: ScheduleConfig
     blocks: BlockSource | None = None
 
 
@@ -78,11 +78,9 @@ def load_pipeline(
         ModelIncomplete: Parts are missing, damaged or of other classes. Facts: ``folder``, ``detail``.
         ModelTooLarge: The device has too little free memory now. Facts: ``device``, ``detail``.
     """
-    silence_libraries()
     try:
         with report_model_too_large(placement):
             parts = _load(folder, placement, reader_for(folder, placement, base))
-            require_supported(parts.transformer)
     except _UNLOADABLE as error:
         detail = f"{type(error).__name__}: {error}"
         raise ModelIncomplete(
@@ -93,24 +91,23 @@ def load_pipeline(
 
 def weights_bytes(parts: PipelineParts) -> int:
     """Return the device's memory of all weights, without blocks that are elsewhere."""
-    modules = (parts.transformer, parts.vae)
-    tensors = (each for module in modules for each in (*module.parameters(), *module.buffers()))
-    return parts.text_encoder.nbytes + sum(int(tensor.nbytes) for tensor in tensors)
+    transformer = sum(parameter.nbytes for parameter in parts.transformer.parameters())
+    return parts.text_encoder.nbytes + transformer + parts.vae.nbytes
 
 
 def _load(folder: Path, placement: Placement, weights: WeightReader) -> PipelineParts:
     classes = {name: entry[-1] for name, entry in _json(folder / "model_index.json").items() if entry}
     with torch.device("meta"):
-        transformer = ZImageTransformer2DModel.from_config(_json(folder / "transformer" / "config.json"))
-        vae = AutoencoderKL.from_config(_json(folder / "vae" / "config.json"))
+        config = TransformerConfig.model_validate(_json(folder / "transformer" / "config.json"))
+        transformer = TransformerModules(config)
     body = weights.wait_for("transformer")
     return PipelineParts(
         tokenizer=load_tokenizer(folder, classes["tokenizer"]),
-        scheduler=FlowMatchEulerDiscreteScheduler.from_config(
-            _json(folder / "scheduler" / "scheduler_config.json")
-        ),
+        schedule=ScheduleConfig.model_validate(_json(folder / "scheduler" / "scheduler_config.json")),
         transformer=_filled(transformer, body.tensors, placement, body.blocks),
-        vae=_filled(vae, weights.wait_for("vae").tensors, placement),
+        vae=load_vae(
+            _json(folder / "vae" / "config.json"), weights.wait_for("vae").tensors, placement.device
+        ),
         text_encoder=_text_encoder(folder / "text_encoder", classes["text_encoder"], weights, placement),
         blocks=body.blocks,
     )
@@ -127,8 +124,11 @@ def _text_encoder(folder: Path, class_name: str, weights: WeightReader, placemen
 
 
 def _filled(
-    module: Any, tensors: Mapping[str, Tensor], placement: Placement, blocks: BlockSource | None = None
-) -> nn.Module:
+    module: TransformerModules,
+    tensors: Mapping[str, Tensor],
+    placement: Placement,
+    blocks: BlockSource | None = None,
+) -> TransformerModules:
     """Assign a module its weights, except those of blocks. Ignores additional tensors, as the library does.
 
     Raises:
@@ -139,15 +139,14 @@ def _filled(
     absent = set(module.load_state_dict(tensors, strict=False, assign=True).missing_keys)
     shapes = {name: tuple(module.get_parameter(name).shape) for name in absent & elsewhere.keys()}
     if wrong := [name for name, shape in shapes.items() if shape != elsewhere[name]]:
-        raise RuntimeError(f"{type(module).__name__} has another shape for {wrong[0]}")
+        raise RuntimeError(f"the transformer has another shape for {wrong[0]}")
     if missing := sorted(absent - elsewhere.keys()):
-        raise LookupError(f"{type(module).__name__} lacks {len(missing)} tensors, among them {missing[0]}")
+        raise LookupError(f"the transformer lacks {len(missing)} tensors, among them {missing[0]}")
     # The weights are already on the device. This moves the tables and raises for a tensor without data.
     for name in elsewhere:
         parent, _, own = name.rpartition(".")
         module.get_submodule(parent).register_parameter(own, None)
-    filled: nn.Module = module.to(placement.device).requires_grad_(False).eval()
-    return filled
+    return module.to(placement.device).requires_grad_(False).eval()
 
 
 def _json(path: Path) -> dict[str, Any]:

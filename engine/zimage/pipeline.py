@@ -29,7 +29,7 @@ from engine.lora.patches import LoraStack
 from engine.reporting import JobReporter
 from engine.request import MAX_SEED, Finished, LoraChoice, RenderRequest, Stopped, WorkerInfo
 from engine.shelf import read_shelf
-from engine.zimage.denoise import Denoiser, LatentRow, draw_noise, sigma_schedule
+from engine.zimage.denoise import Denoiser, LatentRow, draw_noise
 from engine.zimage.device import Placement, choose_placement
 from engine.zimage.forward.forward import Forward, RefinedCaption
 from engine.zimage.model_loader import PipelineParts, load_pipeline, weights_bytes
@@ -45,10 +45,10 @@ from engine.zimage.residency.layout import eight_bit_layers
 from engine.zimage.residency.memory import MemoryReading, memory_of
 from engine.zimage.residency.sources import BlockSource
 from engine.zimage.residency.store import BlockStore
+from engine.zimage.schedule import sigma_schedule
 from engine.zimage.text.prompt import Text
 from engine.zimage.timing import StageTimer
 from engine.zimage.vae.decode import DecodedPixels, decode
-from engine.zimage.vae.decoder import speed_up
 
 log = structlog.get_logger("engine.worker")
 
@@ -88,10 +88,9 @@ class Pipeline:
         self._model_name = model.name
         self._device = placement.device
         self._parts = parts
-        if model.shift is not None:
-            parts.scheduler.set_shift(model.shift)
+        shift = {} if model.shift is None else {"shift": model.shift}
+        self._schedule = parts.schedule.model_copy(update=shift)
         self._text = Text(parts.tokenizer, parts.text_encoder)
-        speed_up(parts.vae)
         memory = memory or memory_of(placement.device, self._plan.budget_bytes)
         store = self._store = self._block_store(blocks, placement, weight_format)
         self._forward = Forward(parts.transformer, weight_format, store.places if store else None)
@@ -232,7 +231,7 @@ class Pipeline:
             is_lean = True
             return True
 
-        return retry_with_less_memory(lambda: decode(self._parts.vae, latents, in_tiles=is_lean), lower)
+        return retry_with_less_memory(lambda: decode(self._parts.vae, latents, is_lean=is_lean), lower)
 
     def _denoise(
         self, job: _Job, index: int, seed: int, caption: RefinedCaption, stack: LoraStack
@@ -240,7 +239,7 @@ class Pipeline:
         """Return the latents of one picture; None if cancelled."""
         request = job.request
         noise = draw_noise(seed, self._forward.channels, request.width_px, request.height_px)
-        sigmas = sigma_schedule(self._parts.scheduler, request.steps)
+        sigmas = sigma_schedule(self._schedule, request.steps)
 
         def run() -> Tensor | None:
             row = LatentRow(caption, stack, sigmas, noise)

@@ -9,7 +9,8 @@ from engine.bench.report.results import ResultLine
 from engine.bench.report.targets import CASES
 from engine.bench.rows.workload import PROMPT, Workload, format_size
 from engine.request import STEPS
-from engine.zimage.denoise import LatentRow, draw_noise, sigma_schedule
+from engine.zimage.denoise import LatentRow, draw_noise
+from engine.zimage.schedule import sigma_schedule
 
 if TYPE_CHECKING:
     from engine.bench.rows.own_pipeline import OwnPipeline
@@ -67,7 +68,7 @@ def error_of(workload: Workload, ours: "OwnPipeline", *batch: ComparedPicture) -
 
 def _draw(workload: Workload, ours: "OwnPipeline", batch: tuple[ComparedPicture, ...]) -> list[Tensor]:
     embedding = ours.text.embed(SHARED_PROMPT)
-    sigmas = sigma_schedule(ours.parts.scheduler, STEPS)
+    sigmas = sigma_schedule(ours.parts.schedule, STEPS)
     rows = []
     for compared in batch:
         choices = [workload.loras.choice(number, strength) for number, strength in compared.stack]

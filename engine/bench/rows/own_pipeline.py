@@ -19,8 +19,10 @@ from engine.worker.failures import describe_failure
 from engine.zimage.forward.fuse import concatenate_weights
 from engine.zimage.model_loader import PipelineParts
 from engine.zimage.pipeline import Pipeline
+from engine.zimage.schedule import ScheduleConfig
 from engine.zimage.text.encoder import EncoderConfig, LayerWeights, TextEncoder
 from engine.zimage.text.tokenizer import LibraryTokenizer
+from engine.zimage.vae.loader import load_vae
 
 GIB = 2**30
 
@@ -123,9 +125,9 @@ def parts_of(pipeline: Any) -> PipelineParts:
     return PipelineParts(
         transformer=pipeline.transformer,
         text_encoder=TextEncoder(config, encoder.embed_tokens.weight, layers, encoder.device),
-        vae=pipeline.vae,
+        vae=load_vae(pipeline.vae.config, pipeline.vae.state_dict(), encoder.device),
         tokenizer=LibraryTokenizer(pipeline.tokenizer),
-        scheduler=pipeline.scheduler,
+        schedule=ScheduleConfig.model_validate(dict(pipeline.scheduler.config)),
     )
 
 

@@ -11,11 +11,10 @@ import torch
 from diffusers import ZImagePipeline
 from torch import Tensor
 
-from engine.bench.random_model import LIMITS, TINY_LIMITS, random_pipeline
+from engine.bench.random_model import LIMITS, TINY_LIMITS, random_pipeline, silence_libraries
 from engine.bench.rows.random_loras import RandomLoras
 from engine.checkpoint.model import BUILT_IN_WEIGHTS, ModelInfo, read_model
 from engine.zimage.device import Placement
-from engine.zimage.library_output import silence_libraries
 
 PROMPT = "Sugar面部，清透水光肌，微醺蜜桃腮红，薄涂裸粉唇釉，眼尾轻挑带慵懒笑意，细碎睫毛轻颤"
 SIZES = {"E1": (512, 768), "E2": (1024, 1024), "E3": (512, 512)}  # Z-Image-Turbo's native size is the first

@@ -4,11 +4,11 @@ import math
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 import torch
 import torch.nn.functional as nn
-from diffusers import ZImageTransformer2DModel
 from torch import Tensor
 
 from engine.config import WeightFormat
@@ -38,10 +38,10 @@ class RefinedCaption:
 
 
 class Forward:
-    """A loaded transformer with fused parameters. The library's forward still works on the same memory.
+    """A loaded transformer with fused parameters.
 
     Args:
-        transformer: On its device, for inference.
+        transformer: ``TransformerModules``, or the library's transformer, whose forward still works then.
         weight_format: Of the large products; in eight bits only if the model's block sizes allow it.
         places: The weights of the blocks that are not on the card; see ``fuse``.
 
@@ -51,7 +51,7 @@ class Forward:
 
     def __init__(
         self,
-        transformer: ZImageTransformer2DModel,
+        transformer: Any,
         weight_format: WeightFormat = WeightFormat.BF16,
         places: Mapping[str, MergedPatch] | None = None,
     ) -> None:
@@ -61,7 +61,7 @@ class Forward:
         self.time_scale: float = transformer.t_scale
         self.device: torch.device = transformer.device
         self.dtype: torch.dtype = transformer.dtype
-        self.rope = Rope(transformer, self.device)
+        self.rope = Rope(transformer.config, self.device)
         weight, block_sizes = transformer.x_pad_token, self.weights.block_sizes
         self.fusions = select_fusions(weight, block_sizes) or reference_in(None)
         self.eight_bit_layers = self._choose_layers(weight_format)

@@ -1,39 +1,26 @@
-"""Fuses diffusers' parameters in place.
+"""Fuses a transformer's parameters in place.
 
 Query, key and value become one matrix, so do the feed-forward's w1 and w3, and the modulation layers of all
-blocks. The library's parameters become views of the fused ones: its forward still works, and no weight is
-held twice.
+blocks. The parameters become views of the fused ones: no weight is held twice, and the forward of a library's
+transformer still works.
 """
 
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 
 import torch
-from diffusers import ZImageTransformer2DModel
 from torch import Tensor
 
 from engine.lora.patches import MergedPatch
-from engine.zimage.forward.reference import EPSILON
-from engine.zimage.forward.weights import FUSED, MODULATION, PATCH, Layer, Modulations, Weights
-
-
-def require_supported(transformer: ZImageTransformer2DModel) -> None:
-    """Check that this forward computes the same as the library's.
-
-    Raises:
-        ValueError: The transformer is an unsupported variant.
-    """
-    config = transformer.config
-    if list(transformer.all_x_embedder) != [PATCH] or not config.qk_norm or config.norm_eps != EPSILON:
-        raise ValueError("The transformer has other patches or norms than Z-Image-Turbo.")
+from engine.zimage.forward.weights import FUSED, MODULATION, Layer, Modulations, Weights
 
 
 @torch.no_grad()
-def fuse(transformer: ZImageTransformer2DModel, places: Mapping[str, MergedPatch]) -> Weights:
+def fuse(transformer: torch.nn.Module, places: Mapping[str, MergedPatch]) -> Weights:
     """Fuse a loaded transformer in place. At most one matrix is held twice at a time.
 
     Args:
-        transformer: On its device.
+        transformer: On its device; ours, or the library's, which has the same names.
         places: Fused name → a weight that is used instead of the transformer's; those may be None.
     """
     linears = {

@@ -1,9 +1,9 @@
 """Latents ↔ tokens, and the RoPE position of each token, as in Z-Image."""
 
 from functools import lru_cache
+from typing import Any
 
 import torch
-from diffusers import ZImageTransformer2DModel
 from torch import Tensor
 
 from engine.cuda.upload import upload
@@ -53,14 +53,13 @@ class Rope:
     """RoPE rotations as real numbers, with a cache of those of the latest pictures and captions.
 
     Args:
-        transformer: The source of the tables, so that both forwards use the same angles.
+        config: Of the transformer: ``axes_dims``, ``axes_lens`` and ``rope_theta``.
         device: The device of the rotations.
     """
 
-    def __init__(self, transformer: ZImageTransformer2DModel, device: torch.device) -> None:
-        rope = transformer.rope_embedder
-        tables = rope.precompute_freqs_cis(rope.axes_dims, rope.axes_lens, rope.theta)
-        self._tables = [torch.stack([table.real, table.imag]).to(device) for table in tables]
+    def __init__(self, config: Any, device: torch.device) -> None:
+        axes = zip(config.axes_dims, config.axes_lens, strict=True)
+        self._tables = [_rotation_table(*axis, config.rope_theta).to(device) for axis in axes]
         self._device = device
         self._cached_rotations = lru_cache(MAX_ROTATIONS)(self._rotations)
 
@@ -86,3 +85,11 @@ class Rope:
             positions[2, : rows * columns] = torch.arange(columns).repeat(rows)
         axes = upload(positions, self._device)
         return torch.cat([table[:, axis] for table, axis in zip(self._tables, axes, strict=True)], dim=-1)
+
+
+def _rotation_table(numbers: int, positions: int, theta: float) -> Tensor:
+    """Cosines and sines of one axis, as the library computes them: float32 [2, positions, numbers / 2]."""
+    frequencies = 1.0 / theta ** (torch.arange(0, numbers, 2, dtype=torch.float64) / numbers)
+    angles = torch.outer(torch.arange(positions, dtype=torch.float64), frequencies).float()
+    rotations = torch.polar(torch.ones_like(angles), angles)
+    return torch.stack([rotations.real, rotations.imag])

@@ -1,18 +1,12 @@
 """Latents → pixels in host memory, one picture at a time because the decoder sets the peak of memory."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from engine.finish.image_check import check_image
-from engine.zimage.denoise import PIXELS_PER_LATENT
-
-TILE_PX = 256  # side of a tile: a sixteenth of the memory for 1024x1024; a quarter of a tile is blended
+from engine.zimage.vae.loader import Vae
 
 
 class DecodedPixels:
@@ -49,34 +43,18 @@ def _on_host(tensor: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def decode(vae: Any, latents: Tensor, *, in_tiles: bool = False) -> DecodedPixels:
+def decode(vae: Vae, latents: Tensor, *, is_lean: bool = False) -> DecodedPixels:
     """Decode one picture; on a card, queue the work and return.
 
     Args:
-        vae: An ``AutoencoderKL``.
+        vae: The model's.
         latents: Shape (1, channels, height / 8, width / 8), from ``denoise``.
-        in_tiles: Use less memory, but more time, and leave faint seams.
+        is_lean: Use less memory, but more time.
     """
-    scaled = latents.to(vae.dtype) / vae.config.scaling_factor + vae.config.shift_factor
-    with _tiling(vae, in_tiles):
-        image = vae.decode(scaled, return_dict=False)[0][0].float()
+    image = vae.decode(latents.to(vae.dtype) / vae.scaling_factor + vae.shift_factor, is_lean=is_lean)[
+        0
+    ].float()
     levels = (image / 2 + 0.5).clamp(0, 1) * 255
     return DecodedPixels(
         levels.round().to(torch.uint8).permute(1, 2, 0).contiguous(), torch.isfinite(image).all()
     )
-
-
-@contextmanager
-def _tiling(vae: Any, in_tiles: bool) -> Iterator[None]:
-    """Set the decoder's tile size temporarily; the configured tiles are as large as the picture."""
-    if not in_tiles:
-        yield
-        return
-    sizes = vae.tile_sample_min_size, vae.tile_latent_min_size
-    vae.tile_sample_min_size, vae.tile_latent_min_size = TILE_PX, TILE_PX // PIXELS_PER_LATENT
-    vae.enable_tiling()
-    try:
-        yield
-    finally:
-        vae.disable_tiling()
-        vae.tile_sample_min_size, vae.tile_latent_min_size = sizes

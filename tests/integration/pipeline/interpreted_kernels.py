@@ -16,7 +16,7 @@ from engine.zimage.model_loader import load_pipeline
 from engine.zimage.text import rope_kernel
 from engine.zimage.text.encoder import TextEncoder
 from engine.zimage.vae import norm_kernels as vae_kernels
-from engine.zimage.vae.decoder import _replace_blocks
+from engine.zimage.vae.decoder import use_tested
 from tests.integration.pipeline.reference import error_of, reference_rope
 
 EPSILON = 1e-3  # large enough to be missed
@@ -45,7 +45,7 @@ def main() -> None:
     for heads in HEADS:
         print("turned", error_of_rope(*heads))
     stock_pipeline = load_pipeline(WEIGHTS, choose_placement("cpu"))
-    _replace_blocks(stock_pipeline.vae.decoder, vae_kernels)
+    use_tested(stock_pipeline.vae.decoder, vae_kernels)
     print("encoder", error_of_encoder(stock_pipeline.text_encoder))
     merge_kernel.EIGHT_BIT_TOLERANCE *= 2  # the interpreter cuts fp8 off, a card rounds
     for shape in (ROUND, NOT_ROUND):

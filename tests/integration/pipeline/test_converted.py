@@ -14,6 +14,7 @@ from engine.config import EngineConfig
 from engine.zimage.device import Placement
 from engine.zimage.model_loader import load_pipeline
 from engine.zimage.text.encoder import fused_layers
+from engine.zimage.vae.loader import OwnVae
 
 
 @pytest.mark.parametrize("wide", [torch.float32, torch.float16], ids=str)
@@ -43,7 +44,8 @@ def test_the_copy_loads_like_the_source(tmp_path: Path) -> None:
     layers = fused_layers(theirs.text_encoder.base_model.state_dict(), ours.text_encoder.config)
     for wanted_layer, layer in zip(layers, ours.text_encoder.layers, strict=True):
         assert all(torch.equal(wanted, found) for wanted, found in zip(wanted_layer, layer, strict=True))
-    for part in ("transformer", "vae"):
-        wanted, found = getattr(theirs, part).state_dict(), getattr(ours, part).state_dict()
+    assert isinstance(ours.vae, OwnVae)
+    parts = (theirs.transformer, ours.transformer), (theirs.vae.decoder, ours.vae.decoder)
+    for wanted, found in ((their_part.state_dict(), own_part.state_dict()) for their_part, own_part in parts):
         assert wanted.keys() == found.keys()
         assert all(torch.equal(wanted[name], found[name]) for name in wanted)

@@ -124,10 +124,10 @@ def test_a_result_that_is_not_finite_is_refused_and_later_pictures_are_unaffecte
 ) -> None:
     undisturbed = draw().pngs
 
-    def decode(latents: torch.Tensor, **options: Any) -> Any:
-        image = real_decode(latents, **options)[0].clone()
+    def decode(latents: torch.Tensor, **options: Any) -> torch.Tensor:
+        image: torch.Tensor = real_decode(latents, **options).clone()
         image[0, 1, 5, 5] = float("nan")
-        return (image,)
+        return image
 
     real_decode = pipeline._parts.vae.decode
     with monkeypatch.context() as patch:
@@ -142,11 +142,11 @@ def test_pictures_that_were_complete_before_a_failure_are_reported(
 ) -> None:
     decoded = []
 
-    def decode_once(vae: Any, latents: torch.Tensor, *, in_tiles: bool) -> Any:
-        decoded.append(in_tiles)
+    def decode_once(vae: Any, latents: torch.Tensor, *, is_lean: bool) -> Any:
+        decoded.append(is_lean)
         if len(decoded) > 1:
             return DecodedPixels(torch.zeros(96, 64, 3, dtype=torch.uint8), torch.tensor(True))
-        return real_decode(vae, latents, in_tiles=in_tiles)
+        return real_decode(vae, latents, is_lean=is_lean)
 
     real_decode = pipeline_module.decode
     monkeypatch.setattr(pipeline_module, "decode", decode_once)
@@ -155,22 +155,22 @@ def test_pictures_that_were_complete_before_a_failure_are_reported(
     assert (result.end.reason, "flat" in result.end.detail) == (FailReason.BLANK_PICTURE, True)
 
 
-def test_a_full_card_is_retried_once_in_tiles(
+def test_a_full_card_is_retried_once_with_less_memory(
     draw: Any, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = draw(width_px=256, height_px=256).pngs[0]
-    tiled = []
+    tries = []
 
-    def decode(latents: torch.Tensor, **options: Any) -> Any:
-        tiled.append((pipeline._parts.vae.use_tiling, pipeline._parts.vae.tile_sample_min_size))
-        if len(tiled) == 1:
+    def decode(latents: torch.Tensor, *, is_lean: bool) -> Any:
+        tries.append(is_lean)
+        if len(tries) == 1:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nadvice")
-        return real_decode(latents, **options)
+        return real_decode(latents, is_lean=is_lean)
 
     real_decode = pipeline._parts.vae.decode
     monkeypatch.setattr(pipeline._parts.vae, "decode", decode)
     assert pixels(draw(width_px=256, height_px=256).pngs[0]).shape == (256, 256, 3)
-    assert [use for use, _ in tiled] == [False, True]
+    assert tries == [False, True]
     monkeypatch.undo()
     assert draw(width_px=256, height_px=256).pngs[0] == whole
 

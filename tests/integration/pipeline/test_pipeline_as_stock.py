@@ -18,10 +18,11 @@ from engine.demo.networks import LORAS, WEIGHTS
 from engine.lora.bank import Bank
 from engine.lora.finder import LoraFinder
 from engine.request import LoraChoice
-from engine.zimage.denoise import Denoiser, LatentRow, draw_noise, sigma_schedule
+from engine.zimage.denoise import Denoiser, LatentRow, draw_noise
 from engine.zimage.device import Placement, choose_placement
 from engine.zimage.forward.forward import Forward
 from engine.zimage.model_loader import load_pipeline
+from engine.zimage.schedule import sigma_schedule
 from engine.zimage.text.prompt import Text
 from engine.zimage.vae.decode import decode
 
@@ -86,12 +87,12 @@ def test_in_bfloat16_the_latents_equal_the_stock_pipelines_within_the_formats_pr
     forward = Forward(stock_pipeline.transformer)
     denoiser = Denoiser(forward, Bank(forward.weights.matrices, LoraFinder(dict)))
     caption = denoiser.refine_caption(Text(parts.tokenizer, parts.text_encoder).embed("a face"), ())
-    row = LatentRow(caption, (), sigma_schedule(stock_pipeline.scheduler, 8), noise)
+    row = LatentRow(caption, (), sigma_schedule(parts.schedule, 8), noise)
     denoiser.join(row)
     while not row.is_done:
         denoiser.step()
     assert (row.latents - stock).norm() / stock.norm() <= 2e-2
-    pixels = decode(stock_pipeline.vae, row.latents).wait()
+    pixels = decode(parts.vae, row.latents).wait()
     assert furthest(pixels, stock_pixels) <= 8
 
 

@@ -1,44 +1,88 @@
-"""Latents become pixels, whole or in tiles."""
+"""Latents become pixels, whole or with little memory, and with the library's decoder for unknown variants."""
+
+import json
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from diffusers import AutoencoderKL
 
+from engine.demo.networks import WEIGHTS
 from engine.errors import BlankPicture
 from engine.zimage.pipeline import Pipeline
-from engine.zimage.vae import decode as vae_module
 from engine.zimage.vae.decode import decode
+from engine.zimage.vae.loader import LibraryVae, OwnVae, load_vae
+from engine.zimage.vae.strips import decode_in_strips
 
+CPU = torch.device("cpu")
 LATENTS = torch.randn(1, 16, 24, 16, generator=torch.Generator().manual_seed(3))
+SHAPES: dict[str, dict[str, Any]] = {  # of Z-Image's VAE but narrower, and with another number of levels
+    "as published": {"block_out_channels": [32, 64, 128, 128], "layers_per_block": 2, "norm_num_groups": 32},
+    "two levels": {"block_out_channels": [32, 64], "layers_per_block": 1, "norm_num_groups": 8},
+}
+
+
+def library_vae(**changes: Any) -> AutoencoderKL:
+    torch.manual_seed(1)
+    options = SHAPES["as published"] | {"use_quant_conv": False, "use_post_quant_conv": False} | changes
+    levels = len(options["block_out_channels"])
+    return AutoencoderKL(
+        latent_channels=16,
+        down_block_types=["DownEncoderBlock2D"] * levels,
+        up_block_types=["UpDecoderBlock2D"] * levels,
+        **options,
+    ).eval()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("shape", SHAPES)
+def test_our_decoder_computes_the_same_bits_as_the_librarys(shape: str) -> None:
+    library = library_vae(**SHAPES[shape])
+    ours = load_vae(library.config, library.state_dict(), CPU)
+    assert isinstance(ours, OwnVae)
+    latents = LATENTS[..., :10, :14]
+    assert torch.equal(ours.decode(latents, is_lean=False), library.decode(latents, return_dict=False)[0])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("strip_numbers", [1, 3000, 2**24])
+def test_strips_of_any_height_give_the_whole_picture_without_seams(strip_numbers: int) -> None:
+    library = library_vae()
+    ours = load_vae(library.config, library.state_dict(), CPU)
+    assert isinstance(ours, OwnVae)
+    whole = ours.decode(LATENTS, is_lean=False)
+    in_strips = decode_in_strips(ours.decoder, LATENTS, strip_numbers)
+    assert (in_strips - whole).abs().max() <= 1e-5 * whole.abs().max()
+
+
+def test_a_picture_with_little_memory_has_the_same_pixels_but_for_rounding(pipeline: Pipeline) -> None:
+    whole = decode(pipeline._parts.vae, LATENTS).wait()
+    lean = decode(pipeline._parts.vae, LATENTS, is_lean=True).wait()
+    assert np.abs(whole.astype(int) - lean.astype(int)).max() <= 1
+    assert np.array_equal(decode(pipeline._parts.vae, LATENTS).wait(), whole)
+
+
+@torch.no_grad()
+def test_an_unknown_variant_is_decoded_by_the_library() -> None:
+    library = library_vae(use_post_quant_conv=True)
+    ours = load_vae(library.config, library.state_dict(), CPU)
+    assert isinstance(ours, LibraryVae)
+    expected = library.decode(LATENTS, return_dict=False)[0]
+    assert torch.equal(ours.decode(LATENTS, is_lean=False), expected)
+    assert ours.decode(LATENTS, is_lean=True).shape == expected.shape
+    assert torch.equal(ours.decode(LATENTS, is_lean=False), expected), "tiles are for one picture only"
+
+
+def test_missing_weights_are_named() -> None:
+    config = json.loads((WEIGHTS / "vae" / "config.json").read_text(encoding="utf-8"))
+    with pytest.raises(LookupError, match=r"the VAE lacks [0-9]+ tensors, among them decoder\."):
+        load_vae(config, {}, CPU)
 
 
 def test_pixels_are_bytes_of_the_pictures_shape(pipeline: Pipeline) -> None:
     pixels = decode(pipeline._parts.vae, LATENTS).wait()
     assert (pixels.shape, pixels.dtype) == ((192, 128, 3), np.uint8)
-
-
-def test_tiles_are_used_for_one_picture_only(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    vae = pipeline._parts.vae
-    before = vae.use_tiling, vae.tile_sample_min_size, vae.tile_latent_min_size
-    whole = decode(vae, LATENTS).wait()
-    monkeypatch.setattr(vae_module, "TILE_PX", 64)  # small enough that this picture needs several
-    tiled = decode(vae, LATENTS, in_tiles=True).wait()
-    assert tiled.shape == whole.shape
-    assert not np.array_equal(tiled, whole)
-    assert (vae.use_tiling, vae.tile_sample_min_size, vae.tile_latent_min_size) == before
-    assert np.array_equal(decode(vae, LATENTS).wait(), whole)
-
-
-def test_a_failing_tile_restores_the_decoder(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(latents: torch.Tensor, **options: object) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory.")
-
-    vae = pipeline._parts.vae
-    before = vae.use_tiling, vae.tile_sample_min_size
-    monkeypatch.setattr(vae, "decode", fail)
-    with pytest.raises(torch.OutOfMemoryError):
-        decode(vae, LATENTS, in_tiles=True)
-    assert (vae.use_tiling, vae.tile_sample_min_size) == before
 
 
 def test_one_value_that_is_not_finite_is_detected(pipeline: Pipeline) -> None:
