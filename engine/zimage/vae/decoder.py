@@ -118,7 +118,7 @@ class Upsampler(torch.nn.Module):
         return doubled
 
 
-class Level(torch.nn.Module):
+class DecoderLevel(torch.nn.Module):
     """The blocks of one resolution."""
 
     def __init__(self, blocks: list[ResidualBlock], *, attention: int = 0, upsamples: int = 0) -> None:
@@ -138,14 +138,14 @@ class Decoder(torch.nn.Module):
         groups, widths = config.norm_num_groups, config.block_out_channels[::-1]
         self.conv_in = torch.nn.Conv2d(config.latent_channels, widths[0], 3, padding=1)
         middle = [ResidualBlock(widths[0], widths[0], groups) for _ in range(2)]
-        self.mid_block = Level(middle, attention=widths[0])
+        self.mid_block = DecoderLevel(middle, attention=widths[0])
         self.up_blocks = torch.nn.ModuleList()
         for number, (into, out) in enumerate(zip([widths[0], *widths], widths, strict=False)):
             blocks = [
                 ResidualBlock(into if not index else out, out, groups)
                 for index in range(config.layers_per_block + 1)
             ]
-            self.up_blocks.append(Level(blocks, upsamples=out if number + 1 < len(widths) else 0))
+            self.up_blocks.append(DecoderLevel(blocks, upsamples=out if number + 1 < len(widths) else 0))
         self.conv_norm_out = NormSilu(groups, widths[-1], EPSILON)
         self.conv_out = torch.nn.Conv2d(widths[-1], config.out_channels, 3, padding=1)
 
