@@ -107,6 +107,7 @@ async def open_application(
                 reserve_bytes=settings.storage.reserve_bytes,
                 default_lora=settings.engine.default_lora,
                 is_loading=lambda: host.info is None,
+                loading_s=host.loading_s,
                 measure=tokens.measure if tokens else None,
             )
         )

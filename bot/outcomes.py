@@ -120,7 +120,7 @@ class Receipt:
     Attributes:
         position: How many jobs run or wait before it; 0 means it is next.
         wait: Time until it starts; None while nothing was measured or the model still loads.
-        is_loading: The model still loads; no job starts before it is loaded.
+        is_loading: The model still loads, in about ``loading_s``; no job starts before it is loaded.
         repeated: This message was accepted before; no new job exists.
         address: For a ``repeated`` receipt, what ``Desk.store_placeholder`` last stored. A chat sees there
             whether it sent its placeholder before a crash.
@@ -134,6 +134,7 @@ class Receipt:
     position: int
     wait: TimeEstimate | None = None
     is_loading: bool = False
+    loading_s: float | None = None
     repeated: bool = False
     address: Address | None = None
     notes: tuple[Note, ...] = ()
@@ -300,7 +301,7 @@ class Status:
     Attributes:
         position: How many jobs are before it; None once it is being drawn.
         wait: Time until it starts; None while it is unknown or the job is being drawn.
-        is_loading: The model still loads; no job starts before it is loaded.
+        is_loading: The model still loads, in about ``loading_s``; no job starts before it is loaded.
         index: The picture being drawn, from 0; ``step`` of ``steps`` is done.
         pictures: The job's complete pictures, in memory; a lost attempt draws them again.
     """
@@ -312,6 +313,7 @@ class Status:
     position: int | None
     wait: TimeEstimate | None = None
     is_loading: bool = False
+    loading_s: float | None = None
     index: int = 0
     step: int = 0
     steps: int = 0

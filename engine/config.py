@@ -84,8 +84,10 @@ class EngineConfig:
         reserve_bytes: Memory kept free on the card for others.
         keeps_spare: Keep a second process with its libraries imported, so that a lost worker on a card is
             replaced in seconds; it takes about half a GiB of main memory.
+        idle_release_s: After so long without a job a worker gives its card back, until the next; 0: never.
         start_timeout_s: How long a worker may take until it is ready.
-        step_timeout_s: How long one denoising step may take before the worker counts as hung.
+        step_timeout_s: How long one denoising step may take before the worker counts as hung, while none was
+            measured; then ten times a usual step, but at least 25 s, is enough.
     """
 
     data_dir: Path
@@ -98,6 +100,7 @@ class EngineConfig:
     plan: Plan | None = None
     reserve_bytes: int = 512 * 2**20
     keeps_spare: bool = True
+    idle_release_s: float = 900.0
     start_timeout_s: float = 300.0
     step_timeout_s: float = 120.0
 

@@ -45,6 +45,7 @@ class DeskInputs:
         reserve_bytes: What pictures leave free on the disk.
         default_lora: The default where no host switched one; empty for none.
         is_loading: Whether the renderer still loads its model, so that nothing is drawn yet.
+        loading_s: How long that takes about, while it does; None if unknown.
         random: Generates seeds, job ids and link codes.
         measure: Counts the tokens of a prompt; None leaves that to the worker, after the charge.
     """
@@ -61,6 +62,7 @@ class DeskInputs:
     reserve_bytes: int = 0
     default_lora: str = ""
     is_loading: Callable[[], bool] = lambda: False
+    loading_s: Callable[[], float | None] = lambda: None
     random: Random = field(default_factory=SystemRandom)
     measure: Callable[[str], PromptLength] | None = None
 
@@ -79,6 +81,7 @@ def build_desk(inputs: DeskInputs) -> Desk:
         inputs.costs,
         weights=tiers.weights,
         is_loading=inputs.is_loading,
+        loading_s=inputs.loading_s,
         prefetch=inputs.renderer.prefetch,
     )
     progress = ProgressPublisher(store=store, queue=queue)

@@ -132,7 +132,8 @@ class Desk:
         if not isinstance(answer, Receipt):
             return answer
         position, wait = queue.scheduler.ahead_of(answer.job_id).jobs, queue.estimate_wait(answer.job_id)
-        return replace(answer, position=position, wait=wait, is_loading=queue.is_loading())
+        answer = replace(answer, is_loading=queue.is_loading(), loading_s=queue.loading_s())
+        return replace(answer, position=position, wait=wait)
 
     async def _execute(self, command: Command, context: CommandContext, space_bytes: int = 0) -> Outcome:
         """Carry out the command, in the transaction of ``handle`` unless it is read-only.

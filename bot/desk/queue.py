@@ -60,6 +60,7 @@ class JobQueue:
         costs: Predicts what a job needs.
         weights: Each person's share of the card, as a multiple of the usual share; 1 for people not named.
         is_loading: Whether the worker still loads its model.
+        loading_s: How long that takes about; None if unknown.
         prefetch: Has the worker read these LoRAs into main memory in advance, soonest needed first.
 
     Attributes:
@@ -76,6 +77,7 @@ class JobQueue:
         weights: Mapping[int, int],
         is_loading: Callable[[], bool],
         prefetch: Callable[[tuple[LoraChoice, ...]], None],
+        loading_s: Callable[[], float | None] = lambda: None,
     ) -> None:
         self._costs = costs
         self._priced_at = costs.revision  # of all jobs that wait
@@ -87,6 +89,7 @@ class JobQueue:
         self.was_loading = False
         self.scheduler = scheduler
         self.is_loading = is_loading
+        self.loading_s = loading_s
         self.jobs: dict[str, JobRow] = {}
         self.changed = asyncio.Event()
 
@@ -258,8 +261,9 @@ class ProgressPublisher:
                 return
             address = Address(Platform(job.platform), job.chat_id, job.ref)
             status = Status(
-                job.id, address, job.locale, job.recipe.count, None, is_loading=queue.is_loading()
-            )
+                job.id, address, job.locale, job.recipe.count, None, is_loading=queue.is_loading(),
+                loading_s=queue.loading_s(),
+            )  # fmt: skip
             if step is None:
                 position = queue.scheduler.ahead_of(job.id).jobs
                 status = replace(status, position=position, wait=queue.estimate_wait(job.id))

@@ -1,5 +1,6 @@
 """The messages about one job: notes on its request, status, caption, and where its answer has gone."""
 
+import math
 from collections.abc import Sequence
 from typing import assert_never
 
@@ -29,7 +30,7 @@ def format_status(status: Status, locale: str) -> str:
     if status.position is not None:
         return format_position(status, locale)
     if status.is_loading and not (status.index or status.step):
-        return text(NEXT_WHILE_LOADING, locale)
+        return _loading(0, status.loading_s, locale)
     if not status.steps:
         return text(N_("Drawing now…"), locale)
     facts = {"step": status.step, "steps": status.steps, "picture": status.index + 1, "count": status.count}
@@ -42,8 +43,7 @@ def format_position(job: Receipt | Status, locale: str) -> str:
     """Return how many jobs are ahead of a job, and when it starts."""
     ahead, wait = job.position or 0, job.wait
     if job.is_loading:
-        sentence = N_("{position} ahead of you; the model is still loading.")
-        return text(sentence if ahead else NEXT_WHILE_LOADING, locale, position=ahead)
+        return _loading(ahead, job.loading_s, locale)
     if wait is None or wait.most_s < LEAST_WAIT_S:
         sentence = N_("{position} ahead of you.") if ahead else N_("You are next.")
         return text(sentence, locale, position=ahead)
@@ -51,6 +51,16 @@ def format_position(job: Receipt | Status, locale: str) -> str:
     if not ahead:
         sentence = N_("You are next; yours starts in about {wait}.")
     return text(sentence, locale, position=ahead, wait=format_duration(wait, locale))
+
+
+def _loading(ahead: int, loading_s: float | None, locale: str) -> str:
+    if loading_s is None:
+        sentence = N_("{position} ahead of you; the model is still loading.")
+        return text(sentence if ahead else NEXT_WHILE_LOADING, locale, position=ahead)
+    sentence = N_("{position} ahead of you; the model is being loaded, which takes about {seconds} s.")
+    if not ahead:
+        sentence = N_("You are next; the model is being loaded, which takes about {seconds} s.")
+    return text(sentence, locale, position=ahead, seconds=math.ceil(loading_s))
 
 
 def continued_below(locale: str) -> str:

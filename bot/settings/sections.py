@@ -211,6 +211,9 @@ class EngineSettings(Section):
     lora_dir: _Folder | None = None
     reserve_mib: Annotated[int, _must_be("mebibytes, from 0 to 1000000", 512, ge=0, le=1_000_000)] = 512
     spare_worker: Annotated[bool, _must_be("true or false", "true")] = True
+    idle_release_min: Annotated[
+        int, _must_be("minutes, from 1 to 10000, or 0 to keep the card forever", 15, ge=0, le=10_000)
+    ] = 15
     step_timeout_s: Annotated[float, _must_be("seconds, from 1 to 3600", 120, ge=1, le=3600)] = 120.0
     start_timeout_s: Annotated[float, _must_be("seconds, from 10 to 7200", 300, ge=10, le=7200)] = 300.0
 
@@ -267,6 +270,7 @@ class Settings(Section):
             precision=engine.precision,
             reserve_bytes=engine.reserve_mib * 2**20,
             keeps_spare=engine.spare_worker,
+            idle_release_s=engine.idle_release_min * 60.0,
             start_timeout_s=engine.start_timeout_s,
             step_timeout_s=engine.step_timeout_s,
         )

@@ -1,18 +1,22 @@
 """Sends jobs to a worker and replaces every worker that ends: one is drawn, the next is ready in the worker.
 
+A worker that has no job gives its card back after a while (``idle_release_s``); the next job starts another.
 If the host's process dies, the socket closes and the worker ends by itself.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 import structlog
 
 from engine import wire
 from engine.backoff import Backoff
-from engine.config import EngineConfig
-from engine.errors import ModelError, WireError, WorkerLost, WorkerNotReady
+from engine.config import EngineConfig, Plan
+from engine.errors import ModelError, NoPlanFits, WireError, WorkerLost, WorkerNotReady
 from engine.host.worker_process import MAX_IN_FLIGHT, WorkerProcess
 from engine.request import (
     Event,
@@ -29,7 +33,37 @@ log = structlog.get_logger("engine.host")
 
 RESTART_PAUSES_S = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 120.0)  # begins again after a picture
 CPU = "cpu"  # the device of a worker that needs no spare: its start is short beside its pictures
+MOST_ERRORS = 10  # that ``/gpu`` shows
 MAX_FAILED_STARTS = 10  # in a row, about four minutes in all; then only a person can help
+
+
+class HostState(StrEnum):
+    """The state of the worker.
+
+    LOADING   it loads the model for the first time
+    READY     it draws, or waits for a job
+    MOVING    it ends, because the model gets another place on the card
+    RELEASED  it gave the card back; the next job starts another worker
+    LOST      it ended by itself or hung; another is being started
+    """
+
+    LOADING = "loading"
+    READY = "ready"
+    MOVING = "moving"
+    RELEASED = "released"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerError:
+    """An end of a worker that nobody wanted; ``at_s`` is unix time, ``detail`` one line without prompts."""
+
+    at_s: float
+    detail: str
+
+
+DrawFirst = Callable[[RenderRequest, Callable[[Event], None]], Awaitable[Finished | Stopped | Failed]]
+"""Draws one job, as ``WorkerProcess.draw``."""
 
 
 class Host:
@@ -40,9 +74,15 @@ class Host:
         module: The module that is run as the worker.
         place: Adds the plan to the configuration of a worker that is about to start; runs in a thread. It
             may raise ``ModelError``.
+        calibrate: Called with each worker that is ready, its plan and its ``draw``, before any job reaches
+            it. It must be quick.
 
     Attributes:
         info: What the present worker reports about itself; None while no worker is ready.
+        state: Of the worker.
+        plan: The present worker's, or that of the last one.
+        load_s: Seconds of the newest start; None before the first.
+        errors: The last ends of workers that nobody wanted, oldest first.
     """
 
     def __init__(
@@ -50,8 +90,17 @@ class Host:
         config: EngineConfig,
         module: str = "engine.worker",
         place: Callable[[EngineConfig], EngineConfig] = lambda config: config,
+        calibrate: Callable[[WorkerInfo, Plan | None, DrawFirst], Awaitable[None]] | None = None,
     ) -> None:
         self.info: WorkerInfo | None = None
+        self.state = HostState.LOADING
+        self.plan = config.plan
+        self.load_s: float | None = None
+        self.errors: deque[WorkerError] = deque(maxlen=MOST_ERRORS)
+        self._calibrate = calibrate
+        self._used_s = 0.0  # when the last job ended
+        self._is_asked_to_end = asyncio.Event()
+        self._is_wanted = asyncio.Event()
         self._config = config
         self._module = module
         self._place = place
@@ -62,9 +111,19 @@ class Host:
         self._is_up = asyncio.Event()
         self._is_closed = asyncio.Event()
         self._replacing: asyncio.Task[None] | None = None
+        self._releasing: asyncio.Task[None] | None = None
         self._slots = asyncio.Semaphore(MAX_IN_FLIGHT)
         self._renders: dict[str, _Render] = {}
         self._prefetched: tuple[LoraChoice, ...] = ()
+
+    def loading_s(self) -> float | None:
+        """Return how long a start takes about, while the model is not loaded; None if unknown or loaded."""
+        return self.load_s if self.info is None else None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the worker has no job, and none waits for it here."""
+        return not self._renders
 
     def held_bytes(self) -> int:
         """Return the device memory that the worker holds and will use again, as far as it reports it."""
@@ -82,6 +141,8 @@ class Host:
             WorkerNotReady: The process ended or was not ready in time; its log says more.
         """
         worker = await self._start_worker()
+        if self._config.idle_release_s and worker.info.device != CPU:
+            self._releasing = asyncio.create_task(self._release_when_idle(), name="release idle worker")
         self._replacing = asyncio.create_task(self._replace_lost_workers(worker), name="replace worker")
         return worker.info
 
@@ -103,6 +164,7 @@ class Host:
             WorkerNotReady: No worker became ready within the start timeout, or the host is closed.
         """
         render = self._renders[request.job_id] = _Render(request)
+        self._is_wanted.set()
         try:
             async with self._slots:
                 if not self._is_up.is_set():
@@ -131,6 +193,15 @@ class Host:
         finally:
             if self._renders.get(request.job_id) is render:
                 del self._renders[request.job_id]
+            self._used_s = _now_s()
+
+    def move(self, reason: str) -> bool:
+        """End the worker and start one with a new plan; jobs wait for it and lose nothing.
+
+        Returns:
+            False if the worker has a job or is not ready: then nothing happens.
+        """
+        return self._ask_to_end(HostState.MOVING, reason)
 
     def cancel(self, job_id: str) -> None:
         """Stop a job after its current step, or before it begins; ignore an unknown id."""
@@ -154,9 +225,10 @@ class Host:
     async def close(self) -> None:
         """End the worker: by a message, SIGTERM, then SIGKILL. Its jobs return ``Stopped`` or are lost."""
         self._is_closed.set()
-        if self._replacing is not None:
-            self._replacing.cancel()
-            await asyncio.wait([self._replacing])
+        for task in (self._releasing, self._replacing):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait([task])
         if self._worker is not None:
             await self._worker.end(ask=True)
         if self._spare is not None:
@@ -175,15 +247,22 @@ class Host:
                 self._replacing.result()
 
     async def _start_worker(self) -> WorkerProcess:
-        config = await asyncio.to_thread(self._place, self._config)
+        began_s = _now_s()
+        plan = (await asyncio.to_thread(self._place, self._config)).plan
         worker = await self._take_process()
         try:
-            info = await worker.wait_until_ready(config.plan)
+            info = await worker.wait_until_ready(plan)
+            self._device, self._held_bytes = info.device, info.weights_bytes
+            if self._calibrate:
+                await self._calibrate(info, plan, worker.draw)
+        except WorkerLost as error:
+            await worker.end(ask=False)
+            raise WorkerNotReady(f"The worker was lost at its first pictures: {error}") from error
         except BaseException:
             await worker.end(ask=False)
             raise
-        self._worker, self.info, self._held_bytes = worker, info, info.weights_bytes
-        self._device = info.device
+        self._worker, self.info, self.plan, self.state = worker, info, plan, HostState.READY
+        self.load_s, self._used_s = _now_s() - began_s, _now_s()
         if self._prefetched:
             worker.send(wire.PrefetchLoras(self._prefetched))
         self._is_up.set()
@@ -214,23 +293,56 @@ class Host:
         while True:
             if self._config.keeps_spare and worker.info.device != CPU:
                 await self._start_spare()
-            await worker.is_lost.wait()
+            await _wait_for_any((worker.is_lost, self._is_asked_to_end), None)
+            is_asked = self._is_asked_to_end.is_set()
+            self._is_asked_to_end.clear()
             self._mark_down()
-            status = await worker.end(ask=False)
-            log.error("worker ended", pid=worker.info.pid, status=status)
-            if worker.has_drawn:
+            status = await worker.end(ask=is_asked)
+            if not is_asked:
+                self._note_loss(f"The worker ended with status {status}.")
+                log.error("worker ended", pid=worker.info.pid, status=status)
+            if worker.has_drawn or is_asked:
                 backoff.reset()
+            if self.state is HostState.RELEASED:
+                await self._is_wanted.wait()
             while not self._is_up.is_set():
-                await asyncio.sleep(backoff.next_pause_s())
+                if not is_asked:
+                    await asyncio.sleep(backoff.next_pause_s())
                 try:
                     worker = await self._start_worker()
                 except (ModelError, WorkerNotReady) as error:
-                    failed_starts += 1
+                    # Other programs that fill the card may leave it again.
+                    failed_starts += not isinstance(error, NoPlanFits)
+                    is_asked = False
+                    self._note_loss(str(error))
                     log.error("worker not restarted", detail=str(error), failed_starts=failed_starts)
                     if failed_starts == MAX_FAILED_STARTS:
                         raise
                 else:
                     failed_starts = 0
+
+    async def _release_when_idle(self) -> None:
+        """Give the card back whenever no job has come for ``idle_release_s``, until cancelled."""
+        idle_s = self._config.idle_release_s
+        while True:
+            left_s = self._used_s + idle_s - _now_s()
+            if left_s <= 0:
+                self._ask_to_end(HostState.RELEASED, f"no job for {idle_s / 60:.0f} minutes")
+            await asyncio.sleep(left_s if left_s > 0 else idle_s)
+
+    def _ask_to_end(self, state: HostState, reason: str) -> bool:
+        if not (self._is_up.is_set() and self.is_idle) or self._is_closed.is_set():
+            return False
+        log.info("worker ends", becomes=state.value, reason=reason)
+        self.state = state
+        self._mark_down()
+        self._is_wanted.clear()
+        self._is_asked_to_end.set()
+        return True
+
+    def _note_loss(self, detail: str) -> None:
+        self.state = HostState.LOST
+        self.errors.append(WorkerError(time.time(), detail))
 
     def _mark_down(self) -> None:
         self._is_up.clear()
@@ -246,7 +358,11 @@ class _Render:
     worker: WorkerProcess | None = None
 
 
-async def _wait_for_any(events: Sequence[asyncio.Event], timeout_s: float) -> None:
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def _wait_for_any(events: Sequence[asyncio.Event], timeout_s: float | None) -> None:
     """Wait until one of the events is set, or until the timeout."""
     if any(event.is_set() for event in events):
         return

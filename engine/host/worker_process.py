@@ -19,6 +19,7 @@ from engine import wire
 from engine.config import TRITON_DIR, EngineConfig, Plan
 from engine.errors import JobNotStarted, WireError, WorkerLost, WorkerNotReady
 from engine.host.output import WorkerOutput
+from engine.host.step_watch import StepWatch
 from engine.request import (
     Drawn,
     Event,
@@ -85,6 +86,7 @@ class WorkerProcess:
         self._output = WorkerOutput(process.pid)
         self._jobs: list[InFlightJob] = []  # in the order in which the worker draws them
         self._cause: tuple[str, int] | None = None  # the attempt because of which the worker ends
+        self._watch = StepWatch(config.step_timeout_s)
         self._time_limit = asyncio.timeout(None)  # for the next report about the first job; others have none
         self._loop = asyncio.get_running_loop()
         self._first_message: asyncio.Future[wire.Message | None] = self._loop.create_future()
@@ -169,7 +171,7 @@ class WorkerProcess:
             listen: Receives ``Progress`` and ``Drawn`` of this attempt, in order.
 
         Raises:
-            WorkerLost: The worker ended, or was killed because it reported nothing for ``step_timeout_s``.
+            WorkerLost: The worker ended, or was killed because it was silent for too long (``StepWatch``).
                 JobNotStarted: it drew another job at that time.
             WireError: The request cannot be encoded.
         """
@@ -181,7 +183,7 @@ class WorkerProcess:
         job = InFlightJob(request)
         self._jobs.append(job)
         if len(self._jobs) == 1:
-            self._time_limit.reschedule(self._loop.time() + self._config.step_timeout_s)
+            self._time_limit.reschedule(self._loop.time() + self._watch.limit_s)
         try:
             while isinstance(event := await job.events.get(), Progress | Drawn):
                 listen(event)
@@ -257,7 +259,7 @@ class WorkerProcess:
                             )
                             self._signal(signal.SIGKILL)
         except TimeoutError:
-            message = f"The worker took no step in {self._config.step_timeout_s:.0f} s and was ended."
+            message = f"The worker took no step in {self._watch.limit_s:.0f} s and was ended."
             self._signal(signal.SIGKILL)
         except WireError as error:
             log.error(
@@ -282,7 +284,8 @@ class WorkerProcess:
         if not isinstance(event, Progress | Drawn):
             self._jobs.remove(job)
         if is_first:
-            ends_s = self._loop.time() + self._config.step_timeout_s if self._jobs else None
+            self._watch.note(event, self._loop.time())
+            ends_s = self._loop.time() + self._watch.limit_s if self._jobs else None
             self._time_limit.reschedule(ends_s)
 
     def _fail_jobs(self, message: str) -> None:

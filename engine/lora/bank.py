@@ -147,6 +147,11 @@ class Bank:
         return sum(matrix.weight.nbytes for matrix in self._matrices.values())
 
     @property
+    def card_cache_bytes(self) -> int:
+        """Memory of the LoRAs in the card's cache."""
+        return self._on_card.held_bytes
+
+    @property
     def card_cache_room_bytes(self) -> int:
         """What the card's cache may grow by."""
         return self._on_card.room_bytes
@@ -306,11 +311,15 @@ class AdapterCache:
                 self._entries.popitem(last=False)
 
     @property
+    def held_bytes(self) -> int:
+        """Memory of all adapters."""
+        with self._lock:
+            return sum(each.held_bytes for each in self._entries.values())
+
+    @property
     def room_bytes(self) -> int:
         """What it may grow by before it drops an adapter."""
-        with self._lock:
-            held = sum(each.held_bytes for each in self._entries.values())
-        return max(0, self.limit_bytes - held)
+        return max(0, self.limit_bytes - self.held_bytes)
 
     def clear(self) -> None:
         """Drop all adapters."""

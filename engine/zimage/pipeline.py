@@ -8,8 +8,7 @@ import importlib.metadata
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import Self
 
 import psutil
@@ -27,7 +26,7 @@ from engine.lora.bank import Bank
 from engine.lora.finder import LoraFinder
 from engine.lora.patches import LoraStack
 from engine.reporting import JobReporter
-from engine.request import MAX_SEED, Finished, LoraChoice, RenderRequest, Stopped, WorkerInfo
+from engine.request import MAX_SEED, Finished, LoraChoice, RenderRequest, Stopped, Timings, WorkerInfo
 from engine.shelf import read_shelf
 from engine.zimage.denoise import Denoiser, LatentRow, draw_noise
 from engine.zimage.device import Placement, choose_placement
@@ -171,7 +170,17 @@ class Pipeline:
             return Stopped(request.job_id, request.attempt)
         self._fit.learn(request.width_px, request.height_px, timer.peak_bytes)
         # The timings are known when the card is done. The next job must not wait for that.
-        return partial(_finished, request, timer, timer.peak_bytes, timer.held_bytes)
+        end = Finished(
+            request.job_id,
+            request.attempt,
+            Timings(),
+            timer.peak_bytes,
+            timer.held_bytes,
+            timer.kept_bytes,
+            self._bank.card_cache_bytes,
+            self._fit.yields_bytes,
+        )
+        return lambda: replace(end, timings=timer.timings)
 
     def prepare(self, request: RenderRequest) -> None:
         """Fetch a job's LoRAs into main memory. Another thread may call this during ``draw``."""
@@ -282,7 +291,3 @@ def _describe(plan: Plan, store: BlockStore | None) -> str:
     blocks = f"{store.resident_blocks} of {store.main_blocks} blocks resident, " if store else ""
     decoder = ", VAE in tiles" if plan.tiles_vae else ""
     return f"{plan.weight_format}, base: {plan.base}, {blocks}text encoder: {plan.encoder}{decoder}"
-
-
-def _finished(request: RenderRequest, timer: StageTimer, peak_bytes: int, held_bytes: int) -> Finished:
-    return Finished(request.job_id, request.attempt, timer.timings, peak_bytes, held_bytes)

@@ -62,6 +62,11 @@ class StageTimer:
         return self._process.memory_info().rss
 
     @property
+    def kept_bytes(self) -> int:
+        """On a card, the memory that is in use now; otherwise 0."""
+        return torch.cuda.memory_allocated(self._device) if self._device.type == "cuda" else 0
+
+    @property
     def peak_bytes(self) -> int:
         """On a card, the most memory that torch allocated; otherwise the largest memory after a stage."""
         if self._device.type == "cuda":

@@ -72,6 +72,14 @@ class MemoryFit:
             min(MAX_MARGIN, self._margin * 2) if is_lower else max(GROWTH_MARGIN, self._margin // 2)
         )
 
+    @property
+    def yields_bytes(self) -> int:
+        """What the next picture can have of the memory that is held now: the copy, or slots of blocks."""
+        store = self._store
+        if store is None:
+            return self._bank.copy_held_bytes
+        return max(0, store.main_bytes - store.ring_slots * store.block_bytes)
+
     def lower(self, reason: str) -> bool:
         """After a failure, use less memory from now on; false if nothing more can be given up."""
         self._margin = min(MAX_MARGIN, self._margin * 2)

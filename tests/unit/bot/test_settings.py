@@ -58,6 +58,7 @@ precision = "auto"          # or bf16, fp8, int8: eight bits are faster and chan
 default_lora = ""           # used where nobody names one
 # lora_dir = "/srv/loras"   # left out: data_dir/loras
 reserve_mib = 512           # memory on the card left to others
+idle_release_min = 15       # without a job for so long, the card is given back until the next job; 0: never
 spare_worker = true         # a second process replaces a lost worker in seconds
 step_timeout_s = 120
 start_timeout_s = 300

@@ -25,7 +25,7 @@ from engine.request import (
 )
 from tests.unit.engine.host.clock import jumping_clock
 
-CONFIG = EngineConfig(Path("var"), Path("shelf"), start_timeout_s=300, keeps_spare=False)
+CONFIG = EngineConfig(Path("var"), Path("shelf"), start_timeout_s=300, keeps_spare=False, idle_release_s=0)
 SUGAR = LoraChoice("sugar", "a" * 64)
 A, B = (RenderRequest(job_id, 1, "a face", 512, 768, 7) for job_id in "ab")
 WEIGHTS = 1000

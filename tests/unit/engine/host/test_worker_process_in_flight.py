@@ -168,3 +168,30 @@ async def test_a_job_that_comes_in_the_moment_of_a_hang_is_not_started(
         assert await errors_of(drawings) == [WorkerLost, JobNotStarted]
         assert child.signals == [(signal.SIGKILL, 0)]
         assert clock() == 0
+
+
+async def test_a_stopped_worker_is_noticed_within_30_seconds_once_its_steps_are_measured(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with ready(monkeypatch) as (worker, child, clock):
+        drawings = await draw(worker, A)
+        for number in range(1, 9):  # the setting allows 120 s, and a step takes 0.3
+            child.send(step(A, number))
+            await asyncio.sleep(0.3)
+        stopped_s = clock()
+        await asyncio.sleep(120)
+        [(number_of_signal, at_s)] = child.signals
+        assert number_of_signal is signal.SIGKILL
+        assert at_s - stopped_s <= 30
+        assert await errors_of(drawings) == [WorkerLost]
+
+
+async def test_a_killed_worker_is_noticed_within_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with ready(monkeypatch) as (worker, child, clock):
+        drawings = await draw(worker, A)
+        child.leaves_a_process = True  # which holds the other end of the socket
+        child.end(-signal.SIGKILL)
+        killed_s = clock()
+        await worker.is_lost.wait()
+        assert clock() - killed_s <= 1
+        assert await errors_of(drawings) == [WorkerLost]
