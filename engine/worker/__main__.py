@@ -9,7 +9,7 @@ from types import TracebackType
 import structlog
 
 from engine.checkpoint.model import find_model
-from engine.config import BaseLocation, EngineConfig
+from engine.config import EngineConfig
 from engine.worker.failures import trace
 from engine.worker.serve import PicturePipeline, run
 
@@ -52,7 +52,7 @@ def _load_pipeline(config: EngineConfig) -> PicturePipeline:
         weight_reader.start_reading(
             find_model(config, download=False).folder,
             choose_placement(config.device),
-            config.plan.base if config.plan else BaseLocation.CARD,
+            *weight_reader.locations_of(config.plan),
         )
         _log_step("device chosen")
         from engine.zimage.pipeline import Pipeline as ZImagePipeline  # noqa: PLC0415 - torch

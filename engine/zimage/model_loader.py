@@ -20,10 +20,19 @@ from engine.errors import ModelIncomplete
 from engine.zimage.device import Placement
 from engine.zimage.forward.modules import TransformerConfig, TransformerModules
 from engine.zimage.out_of_memory import report_model_too_large
+from engine.zimage.residency.lanes import lanes_of
 from engine.zimage.residency.layout import block_shapes
 from engine.zimage.residency.sources import BlockSource
 from engine.zimage.schedule import ScheduleConfig
-from engine.zimage.text.encoder import EncoderConfig, TextEncoder, fused_layers
+from engine.zimage.text.encoder import (
+    EMBEDDING,
+    EncoderConfig,
+    LayerWeights,
+    TextEncoder,
+    fused_layers,
+    layer_norms,
+)
+from engine.zimage.text.streaming import StreamedLayers
 from engine.zimage.text.tokenizer import PromptTokenizer, load_tokenizer
 from engine.zimage.vae.loader import Vae, load_vae
 from engine.zimage.weight_reader import WeightReader, reader_for
@@ -41,7 +50,6 @@ _UNLOADABLE = (
     AssertionError,
 )
 _ENCODERS = ("Qwen3Model", "Qwen3ForCausalLM")  # the second has a head, which is not used
-_EMBEDDING = "embed_tokens.weight"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,7 +69,10 @@ class PipelineParts:
 
 
 def load_pipeline(
-    folder: Path, placement: Placement, base: BaseLocation = BaseLocation.CARD
+    folder: Path,
+    placement: Placement,
+    base: BaseLocation = BaseLocation.CARD,
+    encoder: BaseLocation = BaseLocation.CARD,
 ) -> PipelineParts:
     """Load every part of a checkpoint onto the device.
 
@@ -69,6 +80,7 @@ def load_pipeline(
         folder: The checkpoint.
         placement: The device and its number format.
         base: Where the transformer's blocks go.
+        encoder: Where the text encoder's layers go.
 
     Returns:
         Parts for inference, without gradients. All values equal those of ``ZImagePipeline.from_pretrained``.
@@ -80,7 +92,7 @@ def load_pipeline(
     """
     try:
         with report_model_too_large(placement):
-            parts = _load(folder, placement, reader_for(folder, placement, base))
+            parts = _load(folder, placement, reader_for(folder, placement, base, encoder))
     except _UNLOADABLE as error:
         detail = f"{type(error).__name__}: {error}"
         raise ModelIncomplete(
@@ -117,10 +129,15 @@ def _text_encoder(folder: Path, class_name: str, weights: WeightReader, placemen
     if class_name not in _ENCODERS:
         raise ValueError(f"the text encoder is a {class_name}")
     config = EncoderConfig.model_validate_json((folder / "config.json").read_bytes())
-    tensors = dict(weights.wait_for("text_encoder").tensors)
-    layers = fused_layers(tensors, config)
-    embedding = tensors.pop(_EMBEDDING) if _EMBEDDING in tensors else tensors[f"model.{_EMBEDDING}"]
-    return TextEncoder(config, embedding, layers, placement.device)
+    part = weights.wait_for("text_encoder")
+    tensors = {name.removeprefix("model."): tensor for name, tensor in part.tensors.items()}
+    layers: list[LayerWeights] | StreamedLayers
+    if part.blocks is None:
+        layers = fused_layers(tensors, config)
+    else:
+        lanes = lanes_of(placement.device)
+        layers = StreamedLayers(part.blocks, layer_norms(tensors, config), placement.device, lanes)
+    return TextEncoder(config, tensors[EMBEDDING], layers, placement.device)
 
 
 def _filled(

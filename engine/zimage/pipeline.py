@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from engine.checkpoint.model import ModelInfo, built_in_lora_folder, find_model
-from engine.config import BaseLocation, EngineConfig, Plan, WeightFormat, format_without_plan
+from engine.config import EngineConfig, Plan, WeightFormat, format_without_plan
 from engine.eight_bit.formats import usable_format
 from engine.errors import OutOfMemory
 from engine.finish.encoder import Encoder
@@ -48,6 +48,7 @@ from engine.zimage.schedule import sigma_schedule
 from engine.zimage.text.prompt import Text
 from engine.zimage.timing import StageTimer
 from engine.zimage.vae.decode import DecodedPixels, decode
+from engine.zimage.weight_reader import locations_of
 
 log = structlog.get_logger("engine.worker")
 
@@ -130,7 +131,7 @@ class Pipeline:
         model = find_model(config, download=False)
         placement = choose_placement(config.device)
         plan = config.plan
-        parts = load_pipeline(model.folder, placement, plan.base if plan else BaseLocation.CARD)
+        parts = load_pipeline(model.folder, placement, *locations_of(plan))
         folders = [folder for folder in (built_in_lora_folder(model), config.lora_dir) if folder]
         finder = LoraFinder(lambda: read_shelf(folders, model).files)
         with report_model_too_large(placement):

@@ -18,16 +18,21 @@ from torch import Tensor
 
 from engine.checkpoint.contents import STEMS, header_of, weight_files
 from engine.checkpoint.header import Tensor as FileEntry
-from engine.config import BaseLocation
+from engine.config import BaseLocation, Plan
 from engine.cuda.dtypes import DTYPES
 from engine.zimage.device import Placement
 from engine.zimage.residency.file_chunks import BUFFER_BYTES, READERS, ChunkReader, FileTensor, wait_for_all
-from engine.zimage.residency.layout import block_layouts, block_weights
+from engine.zimage.residency.layout import (
+    BlockLayout,
+    block_layouts,
+    block_weights,
+    encoder_layouts,
+)
 from engine.zimage.residency.sources import BlockSource, FileSource, HostSource
 
 log = structlog.get_logger("engine.worker")
 
-TRANSFORMER = "transformer"
+TRANSFORMER, TEXT_ENCODER = "transformer", "text_encoder"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,6 +55,7 @@ class WeightReader:
         folder: A checkpoint.
         placement: The target. Floating-point tensors get its number format, all others keep theirs.
         base: Where the transformer's blocks go.
+        encoder: Where the text encoder's layers go.
         readers: Number of reading threads.
         buffer_bytes: Buffer of each thread, a multiple of 8.
     """
@@ -59,12 +65,13 @@ class WeightReader:
         folder: Path,
         placement: Placement,
         base: BaseLocation = BaseLocation.CARD,
+        encoder: BaseLocation = BaseLocation.CARD,
         *,
         readers: int = READERS,
         buffer_bytes: int = BUFFER_BYTES,
     ) -> None:
         self._placement = placement
-        self._base = base
+        self._locations = {TRANSFORMER: base, TEXT_ENCODER: encoder}
         self._chunks = ChunkReader(placement.device, readers=readers, buffer_bytes=buffer_bytes)
         one_by_one = ThreadPoolExecutor(1, "weights of a part")
         self._parts: dict[str, Future[PartWeights]] = {
@@ -89,7 +96,6 @@ class WeightReader:
             for path in weight_files(folder, part)
             for name, entry in header_of(path).items()
         }
-        base = self._base if part == TRANSFORMER else BaseLocation.CARD
         with ExitStack() as open_files:
             files = {
                 path: open_files.enter_context(path.open("rb")).fileno()
@@ -99,7 +105,9 @@ class WeightReader:
                 name: FileTensor(files[path], entry.offset_bytes, DTYPES[entry.dtype])
                 for name, (path, entry) in entries.items()
             }
-            blocks = self._block_source(base, sources, {name: entry for name, (_, entry) in entries.items()})
+            shapes = {name: entry.shape for name, (_, entry) in entries.items()}
+            layouts = encoder_layouts(shapes) if part == TEXT_ENCODER else block_layouts(shapes)
+            blocks = self._block_source(self._locations.get(part, BaseLocation.CARD), sources, layouts)
             tensors = self._read_tensors(sources, entries, blocks)
         if isinstance(blocks, HostSource):
             device = self._placement.device
@@ -113,13 +121,12 @@ class WeightReader:
         return PartWeights(tensors, blocks)
 
     def _block_source(
-        self, base: BaseLocation, sources: Mapping[str, FileTensor], entries: Mapping[str, FileEntry]
+        self, location: BaseLocation, sources: Mapping[str, FileTensor], layouts: Mapping[str, BlockLayout]
     ) -> BlockSource | None:
         """Return an empty source for the blocks that stay off the card; None if they do not."""
-        if base is BaseLocation.CARD:
+        if location is BaseLocation.CARD:
             return None
-        layouts = block_layouts({name: entry.shape for name, entry in entries.items()})
-        if base is BaseLocation.PINNED:
+        if location is BaseLocation.PINNED:
             return HostSource(layouts, self._placement.dtype)
         names = block_weights(layouts).keys()
         # The descriptors of this call are closed; those of the source live as long as the process.
@@ -148,8 +155,10 @@ class WeightReader:
                 target = targets.get(name)
                 if target is None:
                     dtype = self._placement.dtype if source.dtype.is_floating_point else source.dtype
-                    shape = entries[name][1].shape
-                    target = torch.empty(shape, dtype=dtype, device=self._placement.device)
+                    # Of the embedding of an encoder that is off the card, each prompt needs a few rows.
+                    is_in_memory = blocks is not None and name.endswith("embed_tokens.weight")
+                    device = torch.device("cpu") if is_in_memory else self._placement.device
+                    target = torch.empty(entries[name][1].shape, dtype=dtype, device=device)
                     tensors[name] = target
                 work += self._chunks.read(source, target)
         finally:
@@ -157,14 +166,31 @@ class WeightReader:
         return tensors
 
 
-_started: dict[tuple[Path, Placement, BaseLocation], WeightReader] = {}
+def locations_of(plan: Plan | None) -> tuple[BaseLocation, BaseLocation]:
+    """Return where the transformer's blocks and the text encoder's layers go."""
+    plan = plan or Plan()
+    return plan.base, BaseLocation(plan.encoder.value)
 
 
-def start_reading(folder: Path, placement: Placement, base: BaseLocation = BaseLocation.CARD) -> None:
+_started: dict[tuple[Path, Placement, BaseLocation, BaseLocation], WeightReader] = {}
+
+
+def start_reading(
+    folder: Path,
+    placement: Placement,
+    base: BaseLocation = BaseLocation.CARD,
+    encoder: BaseLocation = BaseLocation.CARD,
+) -> None:
     """Start to read a checkpoint for a later ``reader_for``; returns at once."""
-    _started[folder, placement, base] = WeightReader(folder, placement, base)
+    _started[folder, placement, base, encoder] = WeightReader(folder, placement, base, encoder)
 
 
-def reader_for(folder: Path, placement: Placement, base: BaseLocation = BaseLocation.CARD) -> WeightReader:
+def reader_for(
+    folder: Path,
+    placement: Placement,
+    base: BaseLocation = BaseLocation.CARD,
+    encoder: BaseLocation = BaseLocation.CARD,
+) -> WeightReader:
     """Return the reader that ``start_reading`` created, or a new one."""
-    return _started.pop((folder, placement, base), None) or WeightReader(folder, placement, base)
+    started = _started.pop((folder, placement, base, encoder), None)
+    return started or WeightReader(folder, placement, base, encoder)

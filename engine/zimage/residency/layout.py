@@ -6,6 +6,7 @@ small and stay on the card.
 """
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -26,6 +27,13 @@ _LAYERS = {
     "feed_forward.w13": FUSED["feed_forward.w13"],
     "feed_forward.w2": ("feed_forward.w2",),
 }
+_ENCODER_LAYERS = {
+    "qkv": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+    "out": ("self_attn.o_proj",),
+    "w13": ("mlp.gate_proj", "mlp.up_proj"),
+    "w2": ("mlp.down_proj",),
+}
+_ENCODER_LAYER = re.compile(r"((?:model\.)?layers\.(\d+))\.")
 _WEIGHT = ".weight"
 
 
@@ -89,6 +97,18 @@ def block_layouts(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, BlockLayou
     return {name: layout for name in order if (layout := _layout(name, shapes)).layers}
 
 
+def encoder_layouts(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, BlockLayout]:
+    """Return the layout of every layer of a text encoder but the last, whose output is not used.
+
+    Args:
+        shapes: The encoder's tensors by the library's names, saved with a head or without.
+    """
+    found = (_ENCODER_LAYER.match(name) for name in shapes)
+    names = {match[1]: int(match[2]) for match in found if match}
+    order = sorted(names, key=names.__getitem__)[:-1]
+    return {name: _layout(name, shapes, _ENCODER_LAYERS) for name in order}
+
+
 def block_weights(layouts: Mapping[str, BlockLayout]) -> dict[str, tuple[str, str, slice]]:
     """Return the checkpoint's tensors that lie in blocks → block, fused layer, rows."""
     return {
@@ -125,10 +145,14 @@ def eight_bit_layers(
     return EightBitLayers(eight_bit, frozenset(spans))
 
 
-def _layout(block: str, shapes: Mapping[str, tuple[int, ...]]) -> BlockLayout:
+def _layout(
+    block: str,
+    shapes: Mapping[str, tuple[int, ...]],
+    known_layers: Mapping[str, tuple[str, ...]] = _LAYERS,
+) -> BlockLayout:
     layers: dict[str, LayerSpan] = {}
     at = 0
-    for end, members in _LAYERS.items():
+    for end, members in known_layers.items():
         weights = {f"{block}.{member}": shapes.get(f"{block}.{member}{_WEIGHT}") for member in members}
         known = {part: shape for part, shape in weights.items() if shape is not None}
         if len(known) < len(members):

@@ -17,6 +17,7 @@ from engine.cuda.kernel_fallback import fallback_reason, kernel_errors
 
 TOLERANCE = 0.03  # relative error of one layer's change of its input, in bfloat16
 TRIED = 8  # tokens
+EMBEDDING = "embed_tokens.weight"
 DEFAULT_THETA = 10_000.0  # of a configuration that names none
 
 log = structlog.get_logger("engine.zimage")
@@ -84,35 +85,38 @@ def fused_layers(tensors: dict[str, Tensor], config: EncoderConfig) -> list[Laye
     """Take the weights of all layers but the last out of ``tensors``, fused; one is held twice at a time.
 
     Args:
-        tensors: The library's names, with or without the prefix ``model.``. The used ones are removed.
+        tensors: By the library's names, without the prefix ``model.``. The used ones are removed.
         config: The encoder's.
 
     Raises:
         LookupError: Weights are missing.
     """
-
-    def take(name: str) -> Tensor:
-        return tensors.pop(name) if name in tensors else tensors.pop(f"model.{name}")
-
     layers = []
-    for number in range(config.num_hidden_layers - 1):
+    for number, (before_attention, of_heads, before_feed) in enumerate(layer_norms(tensors, config)):
         prefix = f"layers.{number}"
         fused = {
-            name: torch.cat([take(f"{prefix}.{part}") for part in parts]) for name, parts in _FUSED.items()
+            name: torch.cat([tensors.pop(f"{prefix}.{part}") for part in parts])
+            for name, parts in _FUSED.items()
         }
-        norms = torch.stack([take(f"{prefix}.self_attn.{name}_norm.weight") for name in "qk"])
+        out, w2 = (tensors.pop(f"{prefix}.{part}.weight") for part in ("self_attn.o_proj", "mlp.down_proj"))
         layers.append(
-            LayerWeights(
-                take(f"{prefix}.input_layernorm.weight"),
-                fused["qkv"],
-                norms,
-                take(f"{prefix}.self_attn.o_proj.weight"),
-                take(f"{prefix}.post_attention_layernorm.weight"),
-                fused["w13"],
-                take(f"{prefix}.mlp.down_proj.weight"),
-            )
+            LayerWeights(before_attention, fused["qkv"], of_heads, out, before_feed, fused["w13"], w2)
         )
     return layers
+
+
+def layer_norms(tensors: Mapping[str, Tensor], config: EncoderConfig) -> list[tuple[Tensor, Tensor, Tensor]]:
+    """Return the norms of each layer but the last: before attention, of queries and keys, before the rest.
+
+    Raises:
+        LookupError: Weights are missing.
+    """
+    norms = []
+    for prefix in (f"layers.{number}" for number in range(config.num_hidden_layers - 1)):
+        of_heads = torch.stack([tensors[f"{prefix}.self_attn.{name}_norm.weight"] for name in "qk"])
+        before_attention = tensors[f"{prefix}.input_layernorm.weight"]
+        norms.append((before_attention, of_heads, tensors[f"{prefix}.post_attention_layernorm.weight"]))
+    return norms
 
 
 class TextEncoder:
@@ -121,8 +125,8 @@ class TextEncoder:
     Args:
         config: The encoder's.
         embedding: [vocabulary, width]; may be in main memory while the layers are on a card.
-        layers: All but the last. They are iterated once for each prompt, so they may be copied to the card
-            one after the other.
+        layers: All but the last, as a list if they are on the device. Other layers are copied to it while
+            they are iterated, once for each prompt.
         device: Where the layers are computed.
     """
 
@@ -153,9 +157,16 @@ class TextEncoder:
         return angles.cos().to(self.embedding.dtype), angles.sin().to(self.embedding.dtype)
 
     @property
+    def is_resident(self) -> bool:
+        """Whether all weights are on the device."""
+        return isinstance(self.layers, list)
+
+    @property
     def nbytes(self) -> int:
-        """Memory of the weights."""
-        return self.embedding.nbytes + sum(each.nbytes for layer in self.layers for each in layer)
+        """Memory of the weights on the device; the norms of layers that are not there do not count."""
+        layers = self.layers if isinstance(self.layers, list) else []
+        embedding = self.embedding.nbytes if self.embedding.device == self.device else 0
+        return int(embedding + sum(each.nbytes for layer in layers for each in layer))
 
     def speed_up(self) -> None:
         """Use the card's kernels if they work; otherwise log a warning."""
@@ -190,8 +201,10 @@ class TextEncoder:
         generator = torch.Generator().manual_seed(0)
         x = torch.randn(TRIED, self.config.hidden_size, generator=generator)
         x = x.to(self.device, self.embedding.dtype)
-        given = next(iter(self.layers)), *self.rotations(TRIED), self.config
+        layers = iter(self.layers)
+        given = next(layers), *self.rotations(TRIED), self.config
         expected, found = ((each(x, *given) - x).float() for each in (reference_layer, layer))
+        del layers  # an iteration that is not finished holds memory on the card
         error = float((found - expected).norm() / expected.norm())
         if not error <= TOLERANCE:
             raise RuntimeError(f"a layer's result is off by {error:.3f}")

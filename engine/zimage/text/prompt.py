@@ -42,7 +42,7 @@ class Text:
         encoder.speed_up()
         self._device = encoder.device
         self._graphs: dict[int, _Graph] = {}
-        self._can_record = self._device.type == "cuda"
+        self._can_record = self._device.type == "cuda" and encoder.is_resident
         self._embeddings: OrderedDict[str, Tensor] = OrderedDict()
 
     @torch.no_grad()
@@ -62,11 +62,14 @@ class Text:
         if len(tokens) > MAX_PROMPT_TOKENS:
             raise PromptOverLimit(tokens=len(tokens), limit=MAX_PROMPT_TOKENS)
         graph = self._graph_of(len(tokens))
-        embedding = graph(tokens) if graph else self._encoder(torch.tensor(tokens, device=self._device))
+        embedding = graph(tokens) if graph else self._encode(tokens)
         self._embeddings[prompt] = embedding
         if len(self._embeddings) > MAX_PROMPTS:
             self._embeddings.popitem(last=False)
         return embedding
+
+    def _encode(self, tokens: list[int]) -> Tensor:
+        return self._encoder(torch.tensor(tokens, device=self._encoder.embedding.device))
 
     def _graph_of(self, count: int) -> "_Graph | None":
         """Return the graph for ``count`` tokens; None if none can be captured, which is logged once.

@@ -1,0 +1,72 @@
+"""A text encoder whose layers pass through the card gives the same embeddings as one that is on it."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from engine.config import BaseLocation, EncoderLocation, EngineConfig, Plan
+from engine.demo.networks import WEIGHTS
+from engine.zimage.device import choose_placement
+from engine.zimage.model_loader import load_pipeline, weights_bytes
+from engine.zimage.pipeline import Pipeline
+from engine.zimage.text.encoder import TextEncoder
+from engine.zimage.text.streaming import SLOTS, StreamedLayers
+
+OFF_CARD = [BaseLocation.PINNED, BaseLocation.DISK]
+IDS = torch.tensor([7, 5, 3, 2, 11])
+
+
+def encoder_at(location: BaseLocation) -> TextEncoder:
+    return load_pipeline(WEIGHTS, choose_placement("cpu"), encoder=location).text_encoder
+
+
+@pytest.mark.parametrize("location", OFF_CARD)
+def test_embeddings_have_the_same_bits(location: BaseLocation) -> None:
+    resident, streamed = encoder_at(BaseLocation.CARD), encoder_at(location)
+    assert resident.is_resident
+    assert not streamed.is_resident
+    for _ in range(2):
+        assert torch.equal(streamed(IDS), resident(IDS))
+
+
+@pytest.mark.parametrize("location", OFF_CARD)
+def test_the_slots_are_few_and_only_there_during_a_prompt(
+    location: BaseLocation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = encoder_at(location)
+    layers = encoder.layers
+    assert isinstance(layers, StreamedLayers)
+    made, real = [], layers._new_slot
+    monkeypatch.setattr(layers, "_new_slot", lambda: made.append(real()) or made[-1])
+    addresses = {weights.qkv.data_ptr() for weights in layers}
+    assert len(made) == SLOTS
+    assert len(addresses) == min(SLOTS, encoder.config.num_hidden_layers - 1)
+
+
+def test_an_abandoned_iteration_leaves_the_next_prompt_correct() -> None:
+    encoder = encoder_at(BaseLocation.PINNED)
+    iteration = iter(encoder.layers)
+    next(iteration)
+    del iteration
+    assert torch.equal(encoder(IDS), encoder_at(BaseLocation.CARD)(IDS))
+
+
+def test_weights_that_are_not_on_the_card_do_not_count() -> None:
+    card, pinned = (
+        load_pipeline(WEIGHTS, choose_placement("cpu"), encoder=location)
+        for location in (BaseLocation.CARD, BaseLocation.PINNED)
+    )
+    layers = sum(each.nbytes for layer in card.text_encoder.layers for each in layer)
+    assert weights_bytes(card) - weights_bytes(pinned) == layers
+
+
+@pytest.mark.parametrize("location", [EncoderLocation.PINNED, EncoderLocation.DISK])
+def test_a_plan_says_where_the_encoder_is(location: EncoderLocation, tmp_path: Path) -> None:
+    config = EngineConfig(tmp_path, tmp_path / "loras", device="cpu", plan=Plan(encoder=location))
+    pipeline = Pipeline.load(config)
+    try:
+        assert not pipeline._text._encoder.is_resident
+        assert f"text encoder: {location}" in pipeline.info.plan
+    finally:
+        pipeline.close()
