@@ -27,11 +27,13 @@ from engine.checkpoint.fetch import fetch_model
 from engine.checkpoint.model import ModelInfo, built_in_lora_folder
 from engine.checkpoint.prompt_tokens import load_prompt_tokens
 from engine.host import Host
+from engine.planner.calibration import Calibration
 from engine.planner.cost import CostBook
 from engine.planner.headroom import HeadroomProbe
-from engine.planner.machine import WorkerPlanner
+from engine.planner.machine import CardProbe, WorkerPlanner
 from engine.planner.monitor import HeadroomMonitor
-from engine.request import WorkerInfo
+from engine.planner.replanner import Replanner, WorkerMemory
+from engine.request import LoraChoice, WorkerInfo
 from engine.shelf import Shelf, read_shelf
 
 log = structlog.get_logger("bot.app")
@@ -40,6 +42,7 @@ MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 DATABASE = "sugarbot.db"
 COSTS = "cost.json"
 BACKUPS = "backups"
+REVIEW_EVERY_S = 5.0  # reading the card takes a millisecond; a plan changes after a minute at the soonest
 DRAIN_S = 15.0  # the rest of bot.cli.runner.STOP_S is for the worker, the chats and the database
 
 
@@ -58,6 +61,7 @@ class Application:
     desk: Desk
     host: Host
     headroom_monitor: HeadroomMonitor
+    planner: WorkerPlanner
     costs: CostBook
     worker: asyncio.Task[WorkerInfo]
 
@@ -87,7 +91,10 @@ async def open_application(
         subject = f"{model.name} on {config.device}"  # figures of another model or device do not count
         costs = await asyncio.to_thread(CostBook.load, settings.data_dir / COSTS, subject)
         stack.push_async_callback(maintenance.save_costs, costs, settings.data_dir / COSTS)
-        host = Host(config, place=WorkerPlanner(model, config).place)
+        planner = WorkerPlanner(model, config)
+        loras = [LoraChoice(lora.name, lora.sha256, lora.weight) for lora in shelf.files.values()]
+        driver = CardProbe(config.device, config.reserve_bytes).read_driver
+        host = Host(config, place=planner.place, calibrate=Calibration(costs, model, loras, driver).run)
         stack.push_async_callback(host.close)
         worker = asyncio.create_task(host.start(), name="start worker")
         stack.push_async_callback(_cancel_and_wait, worker)
@@ -111,7 +118,8 @@ async def open_application(
                 measure=tokens.measure if tokens else None,
             )
         )
-        yield Application(settings, store, model, shelf, desk, host, HeadroomMonitor(probe), costs, worker)
+        monitor = HeadroomMonitor(probe)
+        yield Application(settings, store, model, shelf, desk, host, monitor, planner, costs, worker)
 
 
 def _open_shelf(settings: Settings, model: ModelInfo) -> Shelf:
@@ -168,6 +176,7 @@ def _background_jobs(application: Application) -> dict[str, Callable[[], Awaitab
     folder, keep_days, locale = settings.data_dir, settings.storage.keep_pictures_days, settings.language
     return {
         "watch headroom": application.headroom_monitor.run,
+        "review plan": lambda: _review_plan(application.host, Replanner(application.planner)),
         "save costs": lambda: maintenance.keep_costs(costs, folder / COSTS),
         "tidy": lambda: maintenance.tidy_daily(store, folder, keep_days, _now_ms),
         "back up": lambda: maintenance.back_up_daily(folder / DATABASE, folder / BACKUPS, locale),
@@ -176,9 +185,18 @@ def _background_jobs(application: Application) -> dict[str, Callable[[], Awaitab
 
 async def _watch_worker(application: Application) -> None:
     info = await application.worker
-    application.costs.started(info)
     log.info("worker ready", device=info.device_name, model=info.model_name, load_s=round(info.load_s, 1))
     await application.host.watch()
+
+
+async def _review_plan(host: Host, replanner: Replanner) -> None:
+    """Move the model when memory is short or has come back, until cancelled."""
+    while True:
+        await asyncio.sleep(REVIEW_EVERY_S)
+        if info := host.info:
+            memory = WorkerMemory(host.held_bytes(), info.host_bytes)
+            if reason := await asyncio.to_thread(replanner.review, memory):
+                host.move(reason)
 
 
 async def _cancel_and_wait(task: asyncio.Task[WorkerInfo]) -> None:

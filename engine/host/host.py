@@ -194,12 +194,13 @@ class Host:
             if self._renders.get(request.job_id) is render:
                 del self._renders[request.job_id]
             self._used_s = _now_s()
+            self._end_if_drained()
 
     def move(self, reason: str) -> bool:
-        """End the worker and start one with a new plan; jobs wait for it and lose nothing.
+        """After the jobs that the worker holds, end it and start one with a new plan; other jobs wait.
 
         Returns:
-            False if the worker has a job or is not ready: then nothing happens.
+            False if no worker is ready: then nothing happens.
         """
         return self._ask_to_end(HostState.MOVING, reason)
 
@@ -326,19 +327,26 @@ class Host:
         idle_s = self._config.idle_release_s
         while True:
             left_s = self._used_s + idle_s - _now_s()
-            if left_s <= 0:
+            if left_s <= 0 and self.is_idle:
                 self._ask_to_end(HostState.RELEASED, f"no job for {idle_s / 60:.0f} minutes")
             await asyncio.sleep(left_s if left_s > 0 else idle_s)
 
     def _ask_to_end(self, state: HostState, reason: str) -> bool:
-        if not (self._is_up.is_set() and self.is_idle) or self._is_closed.is_set():
+        if not self._is_up.is_set() or self._is_closed.is_set():
             return False
         log.info("worker ends", becomes=state.value, reason=reason)
         self.state = state
-        self._mark_down()
+        self._is_up.clear()  # further jobs wait
         self._is_wanted.clear()
-        self._is_asked_to_end.set()
+        self._end_if_drained()
         return True
+
+    def _end_if_drained(self) -> None:
+        """End the worker that is asked to, once it holds no job."""
+        is_asked = self.state in (HostState.MOVING, HostState.RELEASED) and self.info is not None
+        if is_asked and not any(render.worker for render in self._renders.values()):
+            self._mark_down()
+            self._is_asked_to_end.set()
 
     def _note_loss(self, detail: str) -> None:
         self.state = HostState.LOST

@@ -78,6 +78,14 @@ class CardProbe:
             return None
         return None if properties is None else card_info(properties, held_bytes, self._reserve_bytes)
 
+    def read_driver(self) -> str:
+        """Return the version of the driver; empty without a card, or if NVML does not answer."""
+        try:
+            properties = None if self._is_cpu else self._read()
+        except (TimeoutError, self._nvml.NVMLError):
+            return ""
+        return properties.driver if properties else ""
+
 
 def card_info(properties: CardProperties, held_bytes: int, reserve_bytes: int) -> CardInfo:
     """Return a card as the planner wants it.
@@ -116,6 +124,9 @@ class WorkerPlanner:
         config: Names device, reserve and precision.
         probe: Reads the card.
         read_ram: Returns the bytes of main memory in all, and the free ones.
+
+    Attributes:
+        placed: The answer for the newest worker; None before one started, or without a card.
     """
 
     def __init__(
@@ -129,6 +140,7 @@ class WorkerPlanner:
         self._config = config
         self._probe = probe or CardProbe(config.device, config.reserve_bytes)
         self._read_ram = read_ram
+        self.placed: Placed | None = None
 
     def situation(self, held_bytes: int = 0, held_ram_bytes: int = 0) -> Situation | None:
         """Read the machine now; None without a card.
@@ -161,6 +173,7 @@ class WorkerPlanner:
             NoPlanFits: Too little of the card is free.
         """
         answer = self.choose()
+        self.placed = answer if isinstance(answer, Placed) else None
         if answer is None:
             return replace(config, plan=None)
         if isinstance(answer, NoPlan):

@@ -64,9 +64,45 @@ async def test_a_worker_with_a_job_is_not_idle(workers: Workers) -> None:
         drawing = asyncio.create_task(host.render(A, ignore))
         await asyncio.sleep(5000)
         assert host.state is HostState.READY
-        assert not host.move("it has a job")
         workers.started[0].answer(done())
         await drawing
+        await host.close()
+
+
+async def test_a_worker_moves_after_the_jobs_that_it_holds_and_before_those_that_wait(
+    workers: Workers,
+) -> None:
+    async with jumping_clock():
+        workers.scripts = [[], [done(2)]]
+        host = Host(CONFIG)
+        await host.start()
+        first = asyncio.create_task(host.render(A, ignore))
+        await asyncio.sleep(1)
+        assert host.move("a game has started")
+        second = asyncio.create_task(host.render(B, ignore))
+        await asyncio.sleep(50)
+        assert (workers.tries, host.info is None) == (1, False)
+        workers.started[0].answer(done(1))
+        assert (await first, await second) == (done(1), done(2))
+        assert (workers.tries, workers.started[0].ended, list(host.errors)) == (2, [True], [])
+        await host.close()
+
+
+async def test_a_worker_that_is_lost_before_it_moves_is_an_error(workers: Workers) -> None:
+    async with jumping_clock():
+        workers.scripts = [[], []]
+        host = Host(CONFIG)
+        await host.start()
+        first = asyncio.create_task(host.render(A, ignore))
+        await asyncio.sleep(1)
+        assert host.move("a game has started")
+        workers.started[0].answer(WorkerLost())
+        workers.started[0].is_lost.set()
+        with pytest.raises(WorkerLost):
+            await first
+        await until(lambda: workers.tries == 2 and host.info is not None)
+        assert len(host.errors) == 1
+        assert host.state is HostState.READY
         await host.close()
 
 

@@ -1,0 +1,130 @@
+"""A worker starts again only for a plan that it cannot carry out by itself; readings are scripted."""
+
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from engine.config import BaseLocation, Plan, WeightFormat
+from engine.formatting import GIB
+from engine.planner.placement.arithmetic import CONTEXT_BYTES
+from engine.planner.placement.choose import choose_plan
+from engine.planner.placement.values import Placed, Situation
+from engine.planner.replanner import Replanner, WorkerMemory, adapts
+from tests.unit.engine.planner.placement.situations import situation
+
+
+@dataclass
+class ScriptedPlanner:
+    """A card with this much free; ``start`` is a new worker."""
+
+    card: str
+    free_gib: float
+    placed: Placed | None = None
+    held: list[tuple[int, int]] = field(default_factory=list)
+
+    def situation(self, held_bytes: int, held_ram_bytes: int) -> Situation:
+        self.held.append((held_bytes, held_ram_bytes))
+        return situation(self.card, self.free_gib)
+
+    def start(self) -> Placed:
+        placed = choose_plan(situation(self.card, self.free_gib))
+        assert isinstance(placed, Placed)
+        self.placed = placed
+        return placed
+
+
+@dataclass
+class Review:
+    planner: ScriptedPlanner
+    now_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.replanner = Replanner(self.planner, lambda: self.now_s)  # type: ignore[arg-type]
+
+    def read(self, free_gib: float, after_s: float = 5.0) -> str:
+        self.planner.free_gib = free_gib
+        self.now_s += after_s
+        return self.replanner.review(WorkerMemory(GIB, 2 * GIB))
+
+    def read_for(self, free_gib: float, seconds: float) -> list[str]:
+        return [reason for _ in range(int(seconds / 5)) if (reason := self.read(free_gib))]
+
+
+def started(card: str, free_gib: float) -> Review:
+    planner = ScriptedPlanner(card, free_gib)
+    planner.start()
+    return Review(planner)
+
+
+def test_memory_that_others_take_moves_a_model_with_two_copies_at_once() -> None:
+    review = started("H200", 60)
+    assert review.read(60) == ""
+    reason = review.read(24)
+    assert "no longer fits the 24.0 GiB" in reason
+    assert "base pinned" in reason
+
+
+def test_memory_that_comes_back_moves_it_back_after_a_calm_time() -> None:
+    review = started("H200", 60)
+    assert review.read(22)
+    assert review.planner.start().plan.base is BaseLocation.PINNED
+    review.now_s += 600
+    assert review.read_for(60, 50) == []
+    reasons = review.read_for(60, 60)
+    assert len(reasons) == 1
+    assert "have been free for a while" in reasons[0]
+
+
+def test_a_program_that_comes_and_goes_moves_the_model_less_and_less() -> None:
+    review, moves = started("H200", 60), []
+    for _ in range(20):
+        for free_gib in (22, 60):
+            for _ in range(18):  # 90 seconds
+                if review.read(free_gib):
+                    moves.append(review.now_s)
+                    review.planner.start()
+    assert len([at for at in moves if at < 900]) >= 3
+    assert len([at for at in moves if at > 2700]) <= 2
+
+
+def test_a_worker_gives_up_blocks_by_itself() -> None:
+    review = started("RTX 3060", 11)
+    assert review.planner.placed is not None
+    assert review.planner.placed.plan.resident_blocks is not None
+    assert review.read_for(10, 60) == []
+
+
+def test_what_the_worker_holds_counts_with_the_drivers_context() -> None:
+    review = started("H200", 60)
+    review.read(60)
+    assert review.planner.held == [(GIB + CONTEXT_BYTES, 2 * GIB)]
+
+
+def test_without_a_plan_there_is_nothing_to_review() -> None:
+    assert Review(ScriptedPlanner("H200", 60)).read(60) == ""
+
+
+STREAMED = Plan(base=BaseLocation.PINNED, resident_blocks=10, budget_bytes=8 * GIB)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        (replace(STREAMED, resident_blocks=5, budget_bytes=6 * GIB), True),
+        (replace(STREAMED, resident_blocks=20, budget_bytes=8 * GIB), True),
+        (replace(STREAMED, resident_blocks=None, budget_bytes=8 * GIB), True),
+        (replace(STREAMED, budget_bytes=12 * GIB), False),  # its limit was set when it started
+        (replace(STREAMED, tiles_vae=True), False),
+        (replace(STREAMED, lora_cache_bytes=1), False),
+        (replace(STREAMED, weight_format=WeightFormat.INT8), False),
+        (Plan(budget_bytes=8 * GIB), False),
+    ],
+)
+def test_a_worker_changes_its_resident_blocks_within_its_budget_and_nothing_else(
+    wanted: Plan, *, expected: bool
+) -> None:
+    assert adapts(STREAMED, wanted) is expected
+
+
+def test_a_model_with_two_copies_does_not_become_another_by_itself() -> None:
+    assert not adapts(Plan(), STREAMED)
