@@ -341,16 +341,20 @@ async def test_the_watch_ends_with_the_host_and_at_once_where_nothing_was_starte
     await Host(CONFIG).close()  # one that never started closes as well
 
 
-async def test_each_worker_starts_with_a_plan_of_the_moment(workers: Workers) -> None:
+@pytest.mark.parametrize("keeps_spare", [False, True])
+async def test_each_worker_starts_with_a_plan_of_the_moment(workers: Workers, *, keeps_spare: bool) -> None:
     budgets = iter((2**34, 2**33))
 
     def place(config: EngineConfig) -> EngineConfig:
         return replace(config, plan=Plan(budget_bytes=next(budgets)))
 
-    host = Host(CONFIG, place=place)
+    host = Host(replace(CONFIG, keeps_spare=keeps_spare), place=place)
     await host.start()
-    await lose(workers, host)
-    assert [each.plan and each.plan.budget_bytes for each in workers.started] == [2**34, 2**33]
+    workers.started[0].is_lost.set()
+    while host.info is None or host.info.pid == 0:  # noqa: ASYNC110 - nothing signals it
+        await asyncio.sleep(0)
+    plans = [each.plan for each in workers.started if each.plan is not None]
+    assert [plan.budget_bytes for plan in plans] == [2**34, 2**33]
     await host.close()
 
 
