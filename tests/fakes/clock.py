@@ -17,3 +17,12 @@ class FakeClock:
     def advance(self, *, ms: int = 0, seconds: float = 0, days: int = 0) -> None:
         """Move on; negative values set the clock back, as a machine's time service may."""
         self.now_ms += ms + int(seconds * 1_000) + days * 86_400_000
+
+
+class FakeSeconds:
+    """Callable like a monotonic clock, in seconds."""
+
+    now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s

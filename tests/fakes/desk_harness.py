@@ -6,12 +6,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import Any
 
+from bot.commands.values import Draw
 from bot.desk.build import DeskInputs, build_desk
 from bot.desk.desk import Desk
-from bot.outcomes import Address, CommandContext, Platform
+from bot.outcomes import Address, CommandContext, Platform, Receipt
 from bot.policy.rules import Rules
 from bot.store import Store, open_store
+from bot.store.rows import JobRow
 from engine.checkpoint.model import ModelInfo
 from engine.checkpoint.prompt_tokens import PromptLength
 from engine.planner.cost import CostBook
@@ -76,6 +79,26 @@ class DeskHarness:
     clock: FakeClock
     probe: FakeProbe
     chat: FakeChat
+
+    async def accept(
+        self,
+        event_id: str = "1",
+        user_id: str = "ann",
+        *,
+        platform: Platform = Platform.CONSOLE,
+        **wanted: Any,
+    ) -> Receipt:
+        """Send a ``Draw`` with these values that the desk must accept."""
+        context = a_context(event_id, user_id, platform=platform)
+        receipt = await self.desk.handle(Draw(**{"prompt": "a"} | wanted), context)
+        assert isinstance(receipt, Receipt)
+        return receipt
+
+    async def job(self, job_id: str) -> JobRow:
+        """Return the row of a job that must exist."""
+        job = await self.store.jobs.find(job_id)
+        assert job is not None
+        return job
 
     @asynccontextmanager
     async def running(self, drain_s: float = 5.0) -> AsyncIterator[None]:

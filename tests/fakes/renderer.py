@@ -149,3 +149,17 @@ class FakeRenderer:
             self.drawn += 1
             listen(Drawn(*job, picture))
         return Finished(*job, Timings(denoise_s=0.1), peak_bytes=1)
+
+
+class BlockedRenderer(FakeRenderer):
+    """Draws nothing before ``may_draw`` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_draw = asyncio.Event()
+
+    async def _render(
+        self, request: RenderRequest, listen: Callable[[Event], None], act: Act
+    ) -> Finished | Stopped | Failed:
+        await self.may_draw.wait()
+        return await super()._render(request, listen, act)

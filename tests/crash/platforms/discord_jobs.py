@@ -27,7 +27,7 @@ from tests.fakes.discord_gateway import until
 from tests.fakes.discord_http import Fault, Request
 from tests.fakes.discord_rest import Interaction
 from tests.fakes.discord_server import FakeDiscord
-from tests.fakes.renderer import FakeRenderer
+from tests.fakes.renderer import BlockedRenderer
 
 RULES = Rules(allow=frozenset({f"discord:{discord_payloads.GUILD_ID}"}), daily_credits=10_000, max_waiting=99)
 ALL_S = 400.0
@@ -47,18 +47,6 @@ class Clock:
 
     def __call__(self) -> int:
         return time.time_ns() // 1_000_000 + self.ahead_ms
-
-
-class BlockedRenderer(FakeRenderer):
-    """Draws nothing before ``may_draw``."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.may_draw = asyncio.Event()
-
-    async def render(self, request: Any, listen: Any) -> Any:
-        await self.may_draw.wait()
-        return await super().render(request, listen)
 
 
 @dataclass

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from bot.commands.values import Cancel, Draw
-from bot.outcomes import Receipt
+from bot.commands.values import Cancel
 from bot.policy.rules import Entitlement, Rules, Tier
 from tests.crash.rows import Measured, Row, Scale
-from tests.fakes.desk_harness import DeskHarness, a_context, open_harness, until
+from tests.fakes.desk_harness import a_context, open_harness, until
 from tests.fakes.renderer import FakeRenderer
 
 QUEUED, NEWCOMERS = 200, 9
@@ -56,12 +55,12 @@ async def _serve_newcomers(folder: Path, random: Random, weight: int, *, is_rest
     accepted: dict[str, int] = {}
     async with open_harness(folder, renderer=renderer, rules=rules) as harness:
         for n in range(QUEUED):
-            await _accept(harness, f"many {n}", "many", count=random.randint(1, 4))
+            await harness.accept(f"many {n}", "many", count=random.randint(1, 4))
         async with harness.running():
             for person in range(NEWCOMERS):
                 drawn = len(renderer.requests) + random.randint(0, 0 if is_restarted else 3)
                 await until(lambda drawn=drawn: len(renderer.requests) >= drawn)  # type: ignore[misc]
-                job = await _accept(harness, f"new {person}", f"person {person}", count=random.randint(1, 4))
+                job = await harness.accept(f"new {person}", f"person {person}", count=random.randint(1, 4))
                 accepted[job.job_id] = len(renderer.requests)
             if not is_restarted:
                 await until(lambda: accepted.keys() <= {request.job_id for request in renderer.requests}, 30)
@@ -90,12 +89,12 @@ async def _deep_queue(scale: Scale) -> Measured:
 
         async def fill(n: int) -> None:
             person = f"person {random.randrange(PEOPLE)}"
-            await _accept(harness, f"deep {n}", person, count=random.randint(1, 4))
+            await harness.accept(f"deep {n}", person, count=random.randint(1, 4))
 
         jobs: list[str] = []
 
         async def accept(n: int) -> None:
-            jobs.append((await _accept(harness, f"more {n}", f"person {random.randrange(PEOPLE)}")).job_id)
+            jobs.append((await harness.accept(f"more {n}", f"person {random.randrange(PEOPLE)}")).job_id)
 
         async def cancel(n: int) -> None:
             job = await harness.store.jobs.find(jobs[n])
@@ -136,12 +135,6 @@ async def _deep_queue(scale: Scale) -> Measured:
     )
     most_ms = ACCEPT_P99_MS if scale.is_long else BUSY_P99_MS
     return Measured(figures, slower <= MOST_SLOWER and accepts.at(0.99) <= most_ms and rebuilt == waiting)
-
-
-async def _accept(harness: DeskHarness, event: str, person: str, count: int = 1) -> Receipt:
-    receipt = await harness.desk.handle(Draw(prompt="a face", count=count), a_context(event, person))
-    assert isinstance(receipt, Receipt)
-    return receipt
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from engine.request import Event, Failed, FailReason, Finished, RenderRequest, S
 from tests.crash.laws import broken_laws_of
 from tests.crash.rows import Measured, Row, Scale
 from tests.fakes.desk_harness import DeskHarness, a_context, open_harness
-from tests.fakes.renderer import Act, FakeRenderer
+from tests.fakes.renderer import Act, BlockedRenderer
 from tests.unit.bot.desk.test_desk_laws import Laws
 
 RICH = Rules(daily_credits=1_000_000, max_waiting=100)
@@ -113,17 +113,12 @@ def _broken_laws(folder: Path, ignored: set[str]) -> list[str]:
     return [law for law in broken_laws_of(folder) if law.split(":")[0] not in ignored]
 
 
-class PoisonedRenderer(FakeRenderer):
-    """Loses its worker at every poisonous job; draws nothing before ``may_draw`` is set."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.may_draw = asyncio.Event()
+class PoisonedRenderer(BlockedRenderer):
+    """Loses its worker at every poisonous job."""
 
     async def _render(
         self, request: RenderRequest, listen: Callable[[Event], None], act: Act
     ) -> Finished | Stopped | Failed:
-        await self.may_draw.wait()
         return await super()._render(request, listen, Act.LOSE if request.prompt == "poison" else act)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from bot.cli import runner
 from bot.commands.values import Cancel, Draw
 from bot.desk import maintenance
-from bot.outcomes import CancelAccepted, JobState, Receipt
+from bot.outcomes import CancelAccepted, JobState
 from bot.policy.rules import Rules
 from bot.store import open_store
 from engine.planner.cost import CostBook
@@ -101,14 +101,11 @@ async def _cancels(folder: Path, wanted: int) -> Measured:
 
 
 async def _accept(harness: DeskHarness, event: str) -> str:
-    receipt = await harness.desk.handle(Draw(prompt="a face", count=4), a_context(event, event))
-    assert isinstance(receipt, Receipt)
-    return receipt.job_id
+    return (await harness.accept(event, event, count=4)).job_id
 
 
 async def _cancel(harness: DeskHarness, job_id: str) -> CancelAccepted:
-    job = await harness.store.jobs.find(job_id)
-    assert job is not None
+    job = await harness.job(job_id)
     asked = await harness.desk.handle(Cancel(job_id), a_context("cancel", job.ref.removeprefix("ref-")))
     assert isinstance(asked, CancelAccepted)
     return asked

@@ -10,14 +10,12 @@ from pathlib import Path
 from random import Random
 from types import CoroutineType
 
-from bot.commands.values import Draw
-from bot.outcomes import Receipt
 from bot.policy.rules import Rules
 from bot.store.files import backup
 from bot.store.rows import LedgerKind
 from tests.crash.harness import begin
 from tests.crash.rows import Measured, Row, Scale
-from tests.fakes.desk_harness import MIGRATIONS, DeskHarness, a_context, open_harness
+from tests.fakes.desk_harness import MIGRATIONS, DeskHarness, open_harness
 from tests.unit.bot.store.stored import a_person
 
 RICH = Rules(daily_credits=1_000_000, max_waiting=100)
@@ -37,8 +35,8 @@ async def _cancels_inside(folder: Path, wanted: int) -> Measured:
     async with open_harness(folder, rules=RICH) as harness:
         while cancels < wanted:
             run += 1
-            victim = asyncio.create_task(_accept(harness, f"victim {run}"))
-            neighbour = asyncio.create_task(_accept(harness, f"neighbour {run}"))
+            victim = asyncio.create_task(harness.accept(f"victim {run}", f"victim {run}"))
+            neighbour = asyncio.create_task(harness.accept(f"neighbour {run}", f"neighbour {run}"))
             for _ in range(random.randint(0, 90)):
                 await asyncio.sleep(0 if random.random() < 0.8 else 0.00005)
             if not victim.done() and (position := _await_of(victim)):
@@ -62,10 +60,6 @@ async def _cancels_inside(folder: Path, wanted: int) -> Measured:
         f"{foreign} times incomplete or foreign rows"
     )
     return Measured(figures, not left_inside and not foreign)
-
-
-async def _accept(harness: DeskHarness, event: str) -> None:
-    assert isinstance(await harness.desk.handle(Draw(prompt="a"), a_context(event, event)), Receipt)
 
 
 async def _stored_rows(harness: DeskHarness, event: str) -> int:
@@ -185,7 +179,7 @@ async def _backups_under_load(folder: Path, wanted: int) -> list[Path]:
 
         async def send_requests() -> None:
             for number in range(10**6):
-                await _accept(harness, str(number))
+                await harness.accept(str(number), str(number))
                 await harness.chat.wait_for_results(max(0, number - 3), timeout_s=60)
 
         requests = asyncio.create_task(send_requests(), name="requests")

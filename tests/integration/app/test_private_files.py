@@ -1,24 +1,14 @@
 """Under any umask only the owner can read the bot's files, and it repairs the modes of older versions."""
 
 import asyncio
-import os
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.integration.app.conftest import environment, run_to_end, sugarbot
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
-
-
-@pytest.fixture(autouse=True)
-def _open_umask() -> Iterator[None]:
-    """Set an open umask, which child processes inherit."""
-    before = os.umask(0o000)
-    yield
-    os.umask(before)
+pytestmark = [pytest.mark.usefixtures("_open_umask"), pytest.mark.slow, pytest.mark.timeout(240)]
 
 
 def loose_in(folder: Path) -> dict[str, str]:

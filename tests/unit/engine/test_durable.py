@@ -3,7 +3,6 @@
 import os
 import re
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,13 +14,6 @@ NOTES = re.compile(r"note-\d+\.txt")
 
 def mode_of(path: Path) -> int:
     return stat.S_IMODE(path.lstat().st_mode)
-
-
-@pytest.fixture
-def _open_umask() -> Iterator[None]:
-    before = os.umask(0o000)
-    yield
-    os.umask(before)
 
 
 def names_in(folder: Path) -> list[str]:

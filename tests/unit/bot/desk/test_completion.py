@@ -5,20 +5,16 @@ import contextlib
 
 import pytest
 
-from bot.commands.values import Cancel, Draw, Quota
+from bot.commands.values import Cancel, Quota
 from bot.errors import AlreadyEnded, NoSuchJob, NothingToCancel, NotYours
-from bot.outcomes import CancelAccepted, CreditBalance, JobState, Receipt
+from bot.outcomes import CancelAccepted, CreditBalance, JobState
 from bot.store.rows import JobRow, PictureRow
 from engine.request import FailReason
 from tests.fakes.desk_harness import HOST, DeskHarness, a_context, until
 
 
 async def accept(harness: DeskHarness, event: str = "1", user: str = "ann", count: int = 2) -> JobRow:
-    receipt = await harness.desk.handle(Draw(prompt="a", count=count), a_context(event, user))
-    assert isinstance(receipt, Receipt)
-    job = await harness.store.jobs.find(receipt.job_id)
-    assert job is not None
-    return job
+    return await harness.job((await harness.accept(event, user, count=count)).job_id)
 
 
 async def credits_of(harness: DeskHarness, user: str = "ann") -> int:

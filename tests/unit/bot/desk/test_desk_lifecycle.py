@@ -21,17 +21,11 @@ from tests.fakes.desk_harness import MODEL, SHELF, DeskHarness, a_context, open_
 from tests.fakes.renderer import Act, FakeRenderer
 
 
-async def accept(harness: DeskHarness, event: str, platform: Platform = Platform.CONSOLE) -> Receipt:
-    receipt = await harness.desk.handle(Draw(prompt="a"), a_context(event, platform=platform))
-    assert isinstance(receipt, Receipt)
-    return receipt
-
-
 async def test_equal_randomness_makes_equal_seeds(tmp_path: Path) -> None:
     made = []
     for seed, name in ((1, "a"), (1, "b"), (2, "c")):
         async with open_harness(tmp_path / name, seed=seed) as harness:
-            receipt = await accept(harness, "1")
+            receipt = await harness.accept("1")
             made.append((receipt.job_id, receipt.recipe.seed))
     assert made[0] == made[1] != made[2]
 
@@ -68,7 +62,7 @@ async def test_a_chat_that_moves_while_the_desk_runs_gets_its_results_at_once(
     telegram.errors.append(ConnectionError("the group is gone"))
     rules = Rules(allow=frozenset({"telegram:*"}))
     async with open_harness(tmp_path, chat=telegram, rules=rules) as harness, harness.running():
-        receipt = await accept(harness, "1", Platform.TELEGRAM)
+        receipt = await harness.accept("1", platform=Platform.TELEGRAM)
         async with asyncio.timeout(5):
             while not await harness.store._run("SELECT 1 FROM outbox WHERE state = 'maybe'"):  # noqa: ASYNC110
                 await asyncio.sleep(0.002)
@@ -104,7 +98,7 @@ async def test_a_drain_with_enough_time_cancels_nothing(tmp_path: Path, acts: li
             run = asyncio.create_task(harness.desk.run({harness.chat.platform: harness.chat}))
             await until(lambda: bool(harness.desk._loops))
             if acts:
-                await accept(harness, "1")
+                await harness.accept("1")
                 await until(lambda: bool(harness.renderer.requests))
             if Act.DRAW in acts:
                 await harness.chat.wait_for_results(1)
@@ -118,7 +112,7 @@ async def test_nothing_runs_after_a_drain_cancelled_late_work(tmp_path: Path) ->
     with structlog.testing.capture_logs() as logs:
         async with open_harness(tmp_path, renderer=FakeRenderer([Act.HANG], step_s=60)) as harness:
             run = asyncio.create_task(harness.desk.run({harness.chat.platform: harness.chat}))
-            await accept(harness, "1")
+            await harness.accept("1")
             await until(lambda: bool(harness.renderer.running))
             await harness.desk.drain(0.01)
             assert [loop.done() for loop in harness.desk._loops] == [True] * 3

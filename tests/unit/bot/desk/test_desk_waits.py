@@ -5,14 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from bot.commands.values import Draw
 from bot.desk.files import retry_while_full
 from bot.errors import CannotSave
-from bot.outcomes import JobResult, Receipt, RetryLater, Status
+from bot.outcomes import JobResult, RetryLater, Status
 from engine.planner.headroom import Headroom
 from engine.request import WorkerInfo
 from tests.fakes.chat import FakeChat
-from tests.fakes.desk_harness import DeskHarness, a_context, open_harness
+from tests.fakes.desk_harness import DeskHarness, open_harness
 from tests.fakes.frozen import FrozenLoop
 from tests.fakes.renderer import Act, FakeRenderer
 
@@ -23,9 +22,7 @@ async def frozen(monkeypatch: pytest.MonkeyPatch) -> FrozenLoop:
 
 
 async def accept(harness: DeskHarness, event: str = "1") -> str:
-    receipt = await harness.desk.handle(Draw(prompt="a"), a_context(event, f"person {event}"))
-    assert isinstance(receipt, Receipt)
-    return receipt.job_id
+    return (await harness.accept(event, f"person {event}")).job_id
 
 
 async def states(harness: DeskHarness) -> list[str]:

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from bot.commands.values import Cancel, Draw, Mine
+from bot.commands.values import Cancel, Mine
 from bot.desk import drawing, files
 from bot.desk.files import save_pictures
 from bot.errors import CannotSave
-from bot.outcomes import History, JobResult, JobState, Platform, Receipt
+from bot.outcomes import History, JobResult, JobState, Platform
 from bot.store.rows import PictureRow
 from engine.planner.headroom import Headroom
 from engine.request import MAX_SEED, Event, FailReason, Picture, RenderRequest
@@ -24,9 +24,7 @@ from tests.fakes.renderer import Act, FakeRenderer
 async def accept(
     harness: DeskHarness, event: str = "1", user: str = "ann", count: int = 1, seed: int = 7
 ) -> str:
-    receipt = await harness.desk.handle(Draw(prompt="a", count=count, seed=seed), a_context(event, user))
-    assert isinstance(receipt, Receipt)
-    return receipt.job_id
+    return (await harness.accept(event, user, count=count, seed=seed)).job_id
 
 
 async def only_result(harness: DeskHarness) -> JobResult:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import structlog
 
-from bot.commands.values import Cancel, Draw
+from bot.commands.values import Cancel
 from bot.desk.results import MAX_ATTEMPTS
-from bot.outcomes import JobState, Receipt
+from bot.outcomes import JobState
 from bot.store.rows import JobRow
 from engine.request import (
     Event,
@@ -26,15 +26,7 @@ from tests.fakes.renderer import Act, FakeRenderer, tiny_png
 
 
 async def accept(harness: DeskHarness, event: str = "1", count: int = 2) -> str:
-    receipt = await harness.desk.handle(Draw(prompt="a", count=count), a_context(event, f"person {event}"))
-    assert isinstance(receipt, Receipt)
-    return receipt.job_id
-
-
-async def row_of(harness: DeskHarness, job_id: str) -> JobRow:
-    job = await harness.store.jobs.find(job_id)
-    assert job is not None
-    return job
+    return (await harness.accept(event, f"person {event}", count=count)).job_id
 
 
 async def claimed(harness: DeskHarness, tries: int = 1, count: int = 2) -> JobRow:
@@ -63,7 +55,7 @@ async def credits_of(harness: DeskHarness) -> int:
 async def test_the_third_loss_keeps_and_charges_what_was_drawn(harness: DeskHarness) -> None:
     job = await claimed(harness, tries=3)
     await harness.desk.parts.completion.use_attempt(job, pictures(1))
-    ended = await row_of(harness, job.id)
+    ended = await harness.job(job.id)
     assert (ended.state, ended.fail) == (JobState.FAILED, FailReason.WORKER_ERROR)
     assert len(await harness.store.jobs.pictures_of([job.id])) == 1
     assert await credits_of(harness) == 39
@@ -72,7 +64,7 @@ async def test_the_third_loss_keeps_and_charges_what_was_drawn(harness: DeskHarn
 async def test_the_second_loss_keeps_nothing_and_charges_later(harness: DeskHarness) -> None:
     job = await claimed(harness, tries=2)
     await harness.desk.parts.completion.use_attempt(job, pictures(1))
-    again = await row_of(harness, job.id)
+    again = await harness.job(job.id)
     assert (again.state, again.attempt) == (JobState.QUEUED, 2)
     assert await credits_of(harness) == 38
     assert MAX_ATTEMPTS == 3
@@ -82,7 +74,7 @@ async def test_a_loss_after_a_cancel_is_a_cancel_even_at_the_third_try(harness: 
     job = await claimed(harness, tries=3)
     await harness.store.jobs.request_cancel(job.id)
     await harness.desk.parts.completion.use_attempt(job, pictures(1))
-    assert (await row_of(harness, job.id)).state == JobState.CANCELLED
+    assert (await harness.job(job.id)).state == JobState.CANCELLED
     assert await credits_of(harness) == 40
 
 
@@ -106,7 +98,7 @@ async def test_each_answer_ends_the_job_its_way(
 ) -> None:
     job = await claimed(harness)
     await harness.desk.parts.completion.record_answer(job, answer, pictures(drawn), is_closing=False)
-    ended = await row_of(harness, job.id)
+    ended = await harness.job(job.id)
     assert (ended.state, ended.fail) == (state, fail)
     assert await credits_of(harness) == credits
 
@@ -128,7 +120,7 @@ async def test_a_stop_counts_as_a_drain_only_while_the_desk_closes_and_without_a
     if cancel_asked:
         await harness.store.jobs.request_cancel(job.id)
     await completion.record_answer(job, Stopped(job.id, 1), [], is_closing=is_closing)
-    stopped = await row_of(harness, job.id)
+    stopped = await harness.job(job.id)
     assert (stopped.state, stopped.attempt) == (state, 0 if state == JobState.QUEUED else 1)
 
 
@@ -137,10 +129,10 @@ async def test_a_refusal_ends_a_waiting_job_and_no_other(harness: DeskHarness) -
     job = await claimed(harness)
     await completion.refuse(job.id)
     await completion.refuse("unknown")
-    assert (await row_of(harness, job.id)).state == JobState.RUNNING
+    assert (await harness.job(job.id)).state == JobState.RUNNING
     await completion.requeue(job, uses_attempt=False)
     await completion.refuse(job.id)
-    ended = await row_of(harness, job.id)
+    ended = await harness.job(job.id)
     assert (ended.state, ended.fail, ended.attempt) == (JobState.FAILED, FailReason.OUT_OF_MEMORY, 0)
     assert job.id not in harness.desk.parts.queue.jobs
 
@@ -151,7 +143,7 @@ async def test_a_late_requeue_does_not_join_the_queue(harness: DeskHarness) -> N
     harness.desk.parts.queue.remove(job.id)
     await completion.fail(job)
     await completion.requeue(job, uses_attempt=True)
-    assert (await row_of(harness, job.id)).state == JobState.FAILED
+    assert (await harness.job(job.id)).state == JobState.FAILED
     assert harness.desk.parts.queue.scheduler.queue() == ()
 
 

@@ -4,13 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from bot.commands.values import Draw
-from bot.outcomes import JobState, Receipt
+from bot.outcomes import JobState
 from engine.planner.cost import CostBook
 from engine.planner.headroom import Headroom
 from engine.request import Failed, FailReason, Finished, RenderRequest, Timings, WorkerInfo
 from engine.scheduler import Decision
-from tests.fakes.desk_harness import DeskHarness, a_context, open_harness, until
+from tests.fakes.desk_harness import DeskHarness, open_harness, until
 from tests.fakes.renderer import Act, FakeRenderer
 
 GIB = 2**30
@@ -20,9 +19,7 @@ NO_ROOM = Headroom(0, 24 * GIB, 0, "a card", "others use it")
 
 
 async def accept(harness: DeskHarness, event: str) -> str:
-    receipt = await harness.desk.handle(Draw(prompt="a", seed=7), a_context(event, f"person {event}"))
-    assert isinstance(receipt, Receipt)
-    return receipt.job_id
+    return (await harness.accept(event, f"person {event}", seed=7)).job_id
 
 
 def costs_of(harness: DeskHarness) -> CostBook:

@@ -9,8 +9,8 @@ import pytest
 
 from bot.commands.values import Cancel, Draw, LoraWish, Mine
 from bot.desk.files import save_pictures
-from bot.outcomes import History, JobState, Receipt
-from bot.store.rows import JobRow, PictureRow
+from bot.outcomes import History, JobState
+from bot.store.rows import PictureRow
 from engine.request import Event, Failed, Finished, Picture, RenderRequest, Stopped
 from tests.fakes.desk_harness import DeskHarness, a_context, open_harness, until
 from tests.fakes.renderer import Act, FakeRenderer
@@ -18,16 +18,8 @@ from tests.fakes.renderer import Act, FakeRenderer
 
 async def accept(harness: DeskHarness, event: str, user: str = "", count: int = 1, lora: str = "") -> str:
     loras = (LoraWish(lora),) if lora else ()
-    draw = Draw(prompt="a", count=count, seed=7, loras=loras)
-    receipt = await harness.desk.handle(draw, a_context(event, user or f"person {event}"))
-    assert isinstance(receipt, Receipt)
+    receipt = await harness.accept(event, user or f"person {event}", count=count, seed=7, loras=loras)
     return receipt.job_id
-
-
-async def row_of(harness: DeskHarness, job_id: str) -> JobRow:
-    job = await harness.store.jobs.find(job_id)
-    assert job is not None
-    return job
 
 
 def handed(harness: DeskHarness) -> list[str]:
@@ -42,10 +34,10 @@ async def test_one_job_is_sent_ahead_while_another_is_drawn_and_no_third(tmp_pat
             await asyncio.sleep(0.05)
             assert handed(harness) == jobs[:2]
             assert [request.job_id for request in harness.renderer.requests] == jobs[:1]
-            states = [(await row_of(harness, job_id)).state for job_id in jobs]
+            states = [(await harness.job(job_id)).state for job_id in jobs]
         assert states == [JobState.RUNNING, JobState.RUNNING, JobState.QUEUED, JobState.QUEUED]
         for job_id in jobs:  # a stop of ours gives both their tries back
-            job = await row_of(harness, job_id)
+            job = await harness.job(job_id)
             assert (job.state, job.attempt, job.lease) == (JobState.QUEUED, 0, None)
 
 
@@ -97,7 +89,7 @@ async def test_a_job_that_loses_the_worker_takes_no_try_of_the_one_behind_it(tmp
             await harness.chat.wait_for_results(2)
         tries = [(request.job_id, request.attempt) for request in harness.renderer.received]
         assert tries == [(poison, 1), (neighbour, 1), (neighbour, 1), (poison, 2)]
-        assert (await row_of(harness, neighbour)).attempt == 1
+        assert (await harness.job(neighbour)).attempt == 1
 
 
 class Poisoned(FakeRenderer):

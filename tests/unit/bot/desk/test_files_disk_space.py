@@ -55,11 +55,7 @@ async def credits_of(harness: DeskHarness, user_id: str = "ann") -> int:
 
 
 async def accept(harness: DeskHarness, event: str = "1", user: str = "ann") -> Receipt:
-    receipt = await harness.desk.handle(
-        Draw(prompt="a face", size=PixelSize(512, 512)), a_context(event, user)
-    )
-    assert isinstance(receipt, Receipt)
-    return receipt
+    return await harness.accept(event, user, size=PixelSize(512, 512))
 
 
 async def test_a_request_that_the_disk_cannot_take_is_refused_before_it_is_charged(

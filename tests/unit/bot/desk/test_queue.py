@@ -2,19 +2,15 @@
 
 import pytest
 
-from bot.commands.values import Cancel, Draw, LoraWish
+from bot.commands.values import Cancel, LoraWish
 from bot.desk.queue import MonotonicClock
-from bot.outcomes import Receipt
 from engine.request import LoraChoice
 from tests.fakes.clock import FakeClock
 from tests.fakes.desk_harness import DeskHarness, a_context
 
 
 async def accept(harness: DeskHarness, event: str, lora: str = "none") -> str:
-    draw = Draw(prompt="a", loras=(LoraWish(lora),))
-    receipt = await harness.desk.handle(draw, a_context(event, f"person {event}"))
-    assert isinstance(receipt, Receipt)
-    return receipt.job_id
+    return (await harness.accept(event, f"person {event}", loras=(LoraWish(lora),))).job_id
 
 
 def test_a_clock_that_is_still_stays_still() -> None:

@@ -27,9 +27,7 @@ class SlowChat(FakeChat):
 
 
 async def accept(harness: DeskHarness, event: str, count: int = 1) -> str:
-    receipt = await harness.desk.handle(Draw(prompt="a", count=count), a_context(event, f"person {event}"))
-    assert isinstance(receipt, Receipt)
-    return receipt.job_id
+    return (await harness.accept(event, f"person {event}", count=count)).job_id
 
 
 async def test_positions_are_announced_in_few_steps(harness: DeskHarness) -> None:

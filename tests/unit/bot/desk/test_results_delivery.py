@@ -21,9 +21,7 @@ from tests.unit.bot.store.stored import next_due_ms
 async def accept(
     harness: DeskHarness, event: str = "1", user: str = "ann", platform: Platform = Platform.CONSOLE
 ) -> str:
-    receipt = await harness.desk.handle(Draw(prompt="a"), a_context(event, user, platform=platform))
-    assert isinstance(receipt, Receipt)
-    return receipt.job_id
+    return (await harness.accept(event, user, platform=platform)).job_id
 
 
 async def outbox(harness: DeskHarness) -> list[tuple[str, int]]:

@@ -7,17 +7,14 @@ from pathlib import Path
 import pytest
 import structlog
 
-from bot.commands.values import Draw
 from bot.desk.results import BACK_OFF
-from bot.outcomes import Platform, Receipt, RetryLater, Undeliverable
-from tests.fakes.desk_harness import DeskHarness, a_context, open_harness
+from bot.outcomes import Platform, RetryLater, Undeliverable
+from tests.fakes.desk_harness import DeskHarness, open_harness
 from tests.unit.bot.store.stored import next_due_ms
 
 
 async def accept(harness: DeskHarness, event: str = "1", count: int = 1) -> str:
-    receipt = await harness.desk.handle(Draw(prompt="a", count=count), a_context(event))
-    assert isinstance(receipt, Receipt)
-    return receipt.job_id
+    return (await harness.accept(event, count=count)).job_id
 
 
 async def until_outbox(harness: DeskHarness, *wanted: tuple[str, int]) -> None:

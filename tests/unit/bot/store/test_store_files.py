@@ -7,7 +7,6 @@ import os
 import shutil
 import sqlite3
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -57,13 +56,6 @@ def is_explained(error: OperatorError) -> bool:
     """In both languages, with the path, and without a placeholder left over."""
     said = [format_error(error, locale) for locale in ("en", "zh-CN")]
     return said[0] != said[1] and all(str(error.facts["path"]) in one and "{" not in one for one in said)
-
-
-@pytest.fixture
-def _open_umask() -> Iterator[None]:
-    before = os.umask(0o000)
-    yield
-    os.umask(before)
 
 
 @pytest.mark.usefixtures("_open_umask")

@@ -10,15 +10,7 @@ from hypothesis import strategies as st
 
 from engine.host import output as output_module
 from engine.host.output import WorkerOutput
-
-
-class Seconds:
-    """A clock that a test moves."""
-
-    now_s = 100.0
-
-    def __call__(self) -> float:
-        return self.now_s
+from tests.fakes.clock import FakeSeconds
 
 
 def logged(line: bytes, output: WorkerOutput | None = None) -> list[dict[str, object]]:
@@ -133,7 +125,7 @@ def test_a_line_that_repeats_a_prompt_is_withheld_and_its_length_is_logged() -> 
 
 
 def test_a_flood_of_text_is_cut_off_and_counted_and_events_still_come_through() -> None:
-    clock = Seconds()
+    clock = FakeSeconds()
     output = WorkerOutput(7, clock)
     assert (output_module.MAX_LINES, output_module.WINDOW_S) == (500, 60.0)
     with structlog.testing.capture_logs() as logs:
@@ -158,7 +150,7 @@ def test_a_flood_of_text_is_cut_off_and_counted_and_events_still_come_through() 
 
 
 def test_the_allowed_number_of_lines_is_no_flood() -> None:
-    clock = Seconds()
+    clock = FakeSeconds()
     output = WorkerOutput(7, clock)
     with structlog.testing.capture_logs() as logs:
         for _ in range(500):
@@ -169,7 +161,7 @@ def test_the_allowed_number_of_lines_is_no_flood() -> None:
 
 
 def test_each_minute_has_its_full_number_of_lines() -> None:
-    clock = Seconds()
+    clock = FakeSeconds()
     output = WorkerOutput(7, clock)
     with structlog.testing.capture_logs() as logs:
         for _ in range(3):

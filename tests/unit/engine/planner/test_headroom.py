@@ -11,18 +11,10 @@ import structlog
 
 from engine.planner import headroom as headroom_module
 from engine.planner.headroom import Headroom, HeadroomProbe
+from tests.fakes.clock import FakeSeconds
 from tests.fakes.nvml import GIB, FakeGpu, FakeNvml
 
 CUDA = "cuda:0"
-
-
-class Seconds:
-    """A clock that a test moves."""
-
-    now_s = 100.0
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 def a_card(total: float = 24, free: float = 10) -> FakeNvml:
@@ -132,7 +124,7 @@ def test_a_cuda_device_that_nvml_does_not_show_is_unknown_and_never_main_memory(
 
 
 def test_an_error_keeps_the_last_reading_with_its_age_and_the_next_answer_counts_again() -> None:
-    nvml, clock = a_card(24, 10), Seconds()
+    nvml, clock = a_card(24, 10), FakeSeconds()
     probe = make_probe(nvml, reserve_gib=1, clock=clock)
     known = probe.read()
     nvml.fails_with = nvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH
@@ -150,7 +142,7 @@ def test_an_error_keeps_the_last_reading_with_its_age_and_the_next_answer_counts
 
 
 def test_an_outage_writes_two_log_lines() -> None:
-    nvml, clock = a_card(), Seconds()
+    nvml, clock = a_card(), FakeSeconds()
     probe = make_probe(nvml, clock=clock)
     with structlog.testing.capture_logs() as logs:
         for code in (None, 18, 18, 15, None, None):
