@@ -13,6 +13,7 @@ from pathlib import Path
 
 import structlog
 
+from bot.card.report import CardReporter
 from bot.chats.contract import Chat
 from bot.chats.supervisor import ChatSupervisor, keep_running
 from bot.checks import checks
@@ -93,13 +94,15 @@ async def open_application(
         stack.push_async_callback(maintenance.save_costs, costs, settings.data_dir / COSTS)
         planner = WorkerPlanner(model, config)
         loras = [LoraChoice(lora.name, lora.sha256, lora.weight) for lora in shelf.files.values()]
-        driver = CardProbe(config.device, config.reserve_bytes).read_driver
-        host = Host(config, place=planner.place, calibrate=Calibration(costs, model, loras, driver).run)
+        card = CardProbe(config.device, config.reserve_bytes)
+        calibration = Calibration(costs, model, loras, card.read_driver)
+        host = Host(config, place=planner.place, calibrate=calibration.run)
         stack.push_async_callback(host.close)
         worker = asyncio.create_task(host.start(), name="start worker")
         stack.push_async_callback(_cancel_and_wait, worker)
         probe = HeadroomProbe(config.device, config.reserve_bytes, host.held_bytes, host.device)
         tokens = await asyncio.to_thread(load_prompt_tokens, model.folder)
+        monitor = HeadroomMonitor(probe, card.read_sensors, host.share, lambda: desk.queue_status().waiting)
         desk = build_desk(
             DeskInputs(
                 store=store,
@@ -115,10 +118,10 @@ async def open_application(
                 default_lora=settings.engine.default_lora,
                 is_loading=lambda: host.info is None,
                 loading_s=host.loading_s,
+                report_card=CardReporter(monitor, host, planner).report,
                 measure=tokens.measure if tokens else None,
             )
         )
-        monitor = HeadroomMonitor(probe)
         yield Application(settings, store, model, shelf, desk, host, monitor, planner, costs, worker)
 
 

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from bot.commands.values import Help, Scope
 from engine.demo.vocabulary import UnknownFeature
+from engine.host.report import CardReport
 from engine.request import FailReason, LoraChoice, Picture, TimeEstimate
 
 
@@ -291,6 +292,7 @@ Outcome = (
     | LoraSwitched
     | Help
     | HelpWithVocabulary
+    | CardReport
 )
 
 
@@ -369,11 +371,7 @@ class QueueStatus:
 
 
 class RetryLater(Exception):
-    """The platform accepts nothing for a while; the desk delivers the result after that.
-
-    Attributes:
-        after_s: Seconds from now.
-    """
+    """The platform accepts nothing for ``after_s`` seconds; the desk delivers the result after that."""
 
     def __init__(self, reason: str, after_s: float) -> None:
         super().__init__(reason)

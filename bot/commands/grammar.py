@@ -38,6 +38,7 @@ from bot.commands.values import (
     Mine,
     Quota,
     Scope,
+    ShowCard,
     Unlink,
 )
 from bot.errors import EmptyPrompt, MissingValue, TooManyLoras, UnknownCommand
@@ -291,5 +292,6 @@ _MAKERS: dict[type[Command], Callable[[str], Command]] = {
     Cancel: _cancel,
     Link: lambda rest: Link(link_code_of(rest)[:MAX_WORD_CHARS]),
     Unlink: lambda rest: Unlink(),
+    ShowCard: lambda rest: ShowCard(),
     Help: lambda rest: Help(),
 }

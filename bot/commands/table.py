@@ -23,6 +23,7 @@ from bot.commands.values import (
     Quota,
     Reroll,
     Scope,
+    ShowCard,
     Unlink,
 )
 from bot.errors import FixedSteps, NoGuidance, NoNegativePrompt, UnknownFlag
@@ -374,6 +375,15 @@ COMMANDS: tuple[CommandEntry, ...] = (
         "Unlink this chat and start over here",
         "/unlink",
         Unlink,
+    ),
+    CommandEntry(
+        "gpu",
+        "显卡",
+        ("显卡", "显存"),
+        "Show the card: its last hour, the plan, recent errors",
+        "/gpu",
+        ShowCard,
+        right=Right.HOST,
     ),
     CommandEntry("help", "帮助", ("帮助", "怎么用", "start", "help"), "Show what I can do", "/help", Help),
 )

@@ -140,4 +140,11 @@ class Help:
     """Show what the bot can do."""
 
 
-Command = Draw | Reroll | Cancel | Mine | Original | Quota | Link | Unlink | LoraList | LoraSwitch | Help
+@dataclass(frozen=True, slots=True)
+class ShowCard:
+    """Show the card: its last hour, the plan and recent errors; hosts only."""
+
+
+Command = (
+    Draw | Reroll | Cancel | Mine | Original | Quota | Link | Unlink | LoraList | LoraSwitch | ShowCard | Help
+)

@@ -8,7 +8,7 @@ from random import Random, SystemRandom
 
 from bot.desk.acceptance import JobAcceptance
 from bot.desk.cancellation import JobCancellation
-from bot.desk.desk import Desk, DeskParts
+from bot.desk.desk import Desk, DeskParts, ReportCard
 from bot.desk.drawing import Drawing, Renderer
 from bot.desk.files import PictureSpace
 from bot.desk.people.history import HistoryQueries
@@ -22,6 +22,7 @@ from bot.policy.rules import Rules
 from bot.store import Store
 from engine.checkpoint.model import ModelInfo
 from engine.checkpoint.prompt_tokens import PromptLength
+from engine.host.report import CardReport
 from engine.planner.cost import CostBook
 from engine.planner.headroom import HeadroomProbe
 from engine.scheduler import Scheduler
@@ -47,6 +48,7 @@ class DeskInputs:
         is_loading: Whether the renderer still loads its model, so that nothing is drawn yet.
         loading_s: How long that takes about, while it does; None if unknown.
         random: Generates seeds, job ids and link codes.
+        report_card: Returns the state of the card; None reports what ``probe`` tells.
         measure: Counts the tokens of a prompt; None leaves that to the worker, after the charge.
     """
 
@@ -64,6 +66,7 @@ class DeskInputs:
     is_loading: Callable[[], bool] = lambda: False
     loading_s: Callable[[], float | None] = lambda: None
     random: Random = field(default_factory=SystemRandom)
+    report_card: ReportCard | None = None
     measure: Callable[[str], PromptLength] | None = None
 
 
@@ -144,9 +147,21 @@ def build_desk(inputs: DeskInputs) -> Desk:
         progress=progress,
         delivery=delivery,
         history=history,
+        report_card=inputs.report_card or _report_memory(inputs),
         linking=AccountLinking(store=store, ledger=ledger, queue=queue, clock=clock, random=random),
     )
     return Desk(parts)
+
+
+def _report_memory(inputs: DeskInputs) -> ReportCard:
+    """Report what the probe alone tells."""
+
+    async def report(locale: str, waiting: int) -> CardReport:
+        memory = await asyncio.to_thread(inputs.probe.read)
+        state = "loading" if inputs.is_loading() else "ready"
+        return CardReport(device_name=memory.device_name, state=state, memory=memory, waiting=waiting)
+
+    return report
 
 
 def _build_drawing(

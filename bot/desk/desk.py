@@ -6,7 +6,7 @@ the next start finds it. ``run`` resumes what a crash interrupted.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import assert_never
 
@@ -24,6 +24,7 @@ from bot.commands.values import (
     Original,
     Quota,
     Reroll,
+    ShowCard,
     Unlink,
 )
 from bot.desk.acceptance import JobAcceptance
@@ -54,10 +55,15 @@ from bot.policy.rules import Rules, require_permission
 from bot.store import Store
 from engine.checkpoint.model import ModelInfo
 from engine.demo.vocabulary import vocabulary
+from engine.host.report import CardReport
 
-_READ_ONLY = (Mine, Original, Quota, LoraList, Help)  # may be handled twice
+_READ_ONLY = (Mine, Original, Quota, LoraList, ShowCard, Help)  # may be handled twice
 
 log = structlog.get_logger("bot.desk")
+
+
+ReportCard = Callable[[str, int], Awaitable[CardReport]]
+"""Returns the state of the card, for a locale and a number of waiting jobs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +93,7 @@ class DeskParts:
     delivery: OutboxDelivery
     history: HistoryQueries
     linking: AccountLinking
+    report_card: ReportCard
 
 
 class Desk:
@@ -166,6 +173,8 @@ class Desk:
                 return await parts.defaults.show(context)
             case LoraSwitch():
                 return await parts.defaults.switch(command, context)
+            case ShowCard():
+                return await parts.report_card(context.locale, parts.queue.scheduler.waiting)
             case Help():
                 is_built_in = parts.model.is_built_in
                 return HelpWithVocabulary(vocabulary(context.locale)) if is_built_in else command

@@ -29,6 +29,7 @@ from bot.messages.jobs import (
     pictures_not_allowed,
     sent_as_direct_message,
 )
+from bot.messages.plans import card_chart_name
 from bot.messages.refusals import format_error
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "answer_expires",
     "answered_in_direct_message",
     "button_label",
+    "card_chart_name",
     "continued_below",
     "continued_elsewhere",
     "delivery_uncertain",

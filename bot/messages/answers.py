@@ -5,6 +5,7 @@ from bot.commands.values import Help, Scope
 from bot.messages.catalogue import N_, PLATFORM_NAMES, Times, format_time, join_facts, shorten, text
 from bot.messages.guide import help_text
 from bot.messages.jobs import STATES, format_note, format_position, settings_of
+from bot.messages.plans import format_card
 from bot.outcomes import (
     CancelAccepted,
     CreditBalance,
@@ -22,6 +23,7 @@ from bot.outcomes import (
     Receipt,
     Unlinked,
 )
+from engine.host.report import CardReport
 
 PROMPT_IN_LIST_CHARS = 40
 TITLE_CHARS = 40
@@ -65,6 +67,8 @@ def format_outcome(outcome: Outcome, locale: str, *, times: Times = "utc") -> st
             return _switched(outcome, locale)
         case Help():
             return help_text(locale)
+        case CardReport():
+            return format_card(outcome, locale, times)
         case HelpWithVocabulary():
             return help_text(locale, outcome.lines)
 

@@ -62,6 +62,7 @@ _ENGINE_LINES = (
     N_("{path} changed while it was converted."),
     N_("{path} cannot be loaded. {detail}"),
     N_("This machine has no device {name}."),
+    N_("The worker ended with status {status}."),
     N_("The worker process could not be started: {detail}."),
     N_("The worker was not ready within {seconds} s."),
     N_("The worker ended while it started, with status {status}."),

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 
-from bot.messages.catalogue import N_, text
+from bot.messages.catalogue import N_, Times, format_time, join_facts, text
+from bot.messages.details import translate_detail
 from engine.formatting import in_gib
+from engine.host.report import CardReport
 from engine.planner.placement.choose import layout_of
 from engine.planner.placement.values import NoPlan, Placed, PlacementOption, PlanReason
 
@@ -109,3 +111,51 @@ def format_seconds(seconds: float) -> str:
 
 def _readable(facts: Mapping[str, object]) -> dict[str, object]:
     return {key: format_seconds(fact) if isinstance(fact, float) else fact for key, fact in facts.items()}
+
+
+STATES = {
+    "loading": N_("The model is being loaded."),
+    "ready": N_("The model is loaded."),
+    "moving": N_("The model moves to another place on the card; jobs wait for it."),
+    "released": N_("The card is released, because no job came for a while; the next one loads the model."),
+    "lost": N_("The worker was lost and is being replaced."),
+}
+
+
+def card_chart_name(locale: str) -> str:
+    """Return what the picture beside ``/gpu`` shows, for screen readers."""
+    return text(N_("The last hour of the card"), locale)
+
+
+def format_card(report: CardReport, locale: str, times: Times) -> str:
+    """Return the answer to ``/gpu``: memory, load, the plan in one sentence, and recent errors."""
+    memory, sensors = report.memory, report.sensors
+    facts = [report.device_name]
+    if memory.total_bytes:
+        sizes = {"used": in_gib(memory.used_bytes), "total": in_gib(memory.total_bytes)}
+        facts.append(text(N_("{used} of {total} GiB used"), locale, **sizes))
+        facts.append(text(N_("{free} GiB free for a job"), locale, free=in_gib(memory.free_bytes)))
+    if not memory.is_known:
+        facts.append(text(N_("unknown for {seconds} s"), locale, seconds=round(memory.unknown_s or 0)))
+    if sensors is not None:
+        if sensors.utilisation is not None:
+            facts.append(text(N_("load {percent} %"), locale, percent=round(100 * sensors.utilisation)))
+        if sensors.temperature_c is not None:
+            facts.append(f"{sensors.temperature_c} °C")
+        if sensors.power_w is not None:
+            facts.append(f"{sensors.power_w:.0f} W")
+    facts.append(text(N_("{count} waiting"), locale, count=report.waiting))
+    state = text(STATES[report.state], locale)
+    if report.loading_s is not None:
+        seconds = text(N_("A start takes about {seconds} s."), locale, seconds=round(report.loading_s))
+        state = f"{state}{'' if locale == 'zh-CN' else ' '}{seconds}"
+    lines = [join_facts(facts), state]
+    if report.plan is not None:
+        lines.append(format_plan(report.plan, locale))
+    if report.errors:
+        lines.append(text(N_("Recent errors:"), locale))
+        lines += [
+            f"{format_time(round(error.at_s), times)} {translate_detail(error.detail, locale)}"
+            for error in report.errors
+        ]
+    return "\n".join(lines)

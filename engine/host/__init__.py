@@ -3,6 +3,7 @@
 * ``host``            draws jobs, one worker after another
 * ``worker_process``  one worker: start, send, receive, end; its jobs, and which of them its end is blamed on
 * ``step_watch``      how long a worker may be silent before it counts as hung
+* ``report``          the card and its worker as a host sees them
 * ``output``          what a worker prints, as entries of our log
 
 A worker that ends or hangs costs its present job one attempt. No state outlives a worker, so nothing needs
@@ -11,7 +12,8 @@ repair. Never imports torch; knows no people.
 Tests: ``pytest tests/integration/engine tests/unit/engine/host``.
 """
 
-from engine.host.host import Host, HostState, WorkerError
+from engine.host.host import Host, HostState
+from engine.host.report import CardReport, WorkerError
 from engine.host.worker_process import MAX_IN_FLIGHT
 
-__all__ = ["MAX_IN_FLIGHT", "Host", "HostState", "WorkerError"]
+__all__ = ["MAX_IN_FLIGHT", "CardReport", "Host", "HostState", "WorkerError"]

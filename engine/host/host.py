@@ -17,7 +17,9 @@ from engine import wire
 from engine.backoff import Backoff
 from engine.config import EngineConfig, Plan
 from engine.errors import ModelError, NoPlanFits, WireError, WorkerLost, WorkerNotReady
+from engine.host.report import WorkerError
 from engine.host.worker_process import MAX_IN_FLIGHT, WorkerProcess
+from engine.planner.monitor import WorkerShare
 from engine.request import (
     Event,
     Failed,
@@ -52,14 +54,6 @@ class HostState(StrEnum):
     MOVING = "moving"
     RELEASED = "released"
     LOST = "lost"
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerError:
-    """An end of a worker that nobody wanted; ``at_s`` is unix time, ``detail`` one line without prompts."""
-
-    at_s: float
-    detail: str
 
 
 DrawFirst = Callable[[RenderRequest, Callable[[Event], None]], Awaitable[Finished | Stopped | Failed]]
@@ -108,6 +102,7 @@ class Host:
         self._spare: WorkerProcess | None = None  # has imported its libraries and waits for its configuration
         self._device = ""
         self._held_bytes = 0
+        self._share = WorkerShare()
         self._is_up = asyncio.Event()
         self._is_closed = asyncio.Event()
         self._replacing: asyncio.Task[None] | None = None
@@ -128,6 +123,10 @@ class Host:
     def held_bytes(self) -> int:
         """Return the device memory that the worker holds and will use again, as far as it reports it."""
         return self._held_bytes
+
+    def share(self) -> WorkerShare:
+        """Return what the worker has of the device, by use."""
+        return self._share
 
     def device(self) -> str:
         """Return the newest worker's device: ``cuda:0``, ``cpu``; empty before the first is ready."""
@@ -181,6 +180,8 @@ class Host:
                     match outcome:
                         case Finished():
                             self._held_bytes = outcome.held_bytes or max(self._held_bytes, outcome.peak_bytes)
+                            weights = (outcome.kept_bytes or worker.info.weights_bytes) - outcome.lora_bytes
+                            self._share = WorkerShare(self._held_bytes, max(0, weights), outcome.lora_bytes)
                         case Failed(reason=FailReason.OUT_OF_MEMORY):
                             self._held_bytes = worker.info.weights_bytes  # it has freed all other memory
                 return outcome
@@ -254,6 +255,7 @@ class Host:
         try:
             info = await worker.wait_until_ready(plan)
             self._device, self._held_bytes = info.device, info.weights_bytes
+            self._share = WorkerShare(info.weights_bytes, info.weights_bytes)
             if self._calibrate:
                 await self._calibrate(info, plan, worker.draw)
         except WorkerLost as error:
@@ -354,7 +356,7 @@ class Host:
 
     def _mark_down(self) -> None:
         self._is_up.clear()
-        self.info, self._held_bytes = None, 0
+        self.info, self._held_bytes, self._share = None, 0, WorkerShare()
 
 
 @dataclass(eq=False, slots=True)

@@ -15,7 +15,7 @@ from engine.config import EngineConfig
 from engine.errors import NoPlanFits
 from engine.formatting import format_gib
 from engine.planner.bounded import BoundedCall
-from engine.planner.card import Card, CardProperties
+from engine.planner.card import Card, CardProperties, CardSensors
 from engine.planner.headroom import READ_TIMEOUT_S
 from engine.planner.main_memory import read_main_memory
 from engine.planner.placement.cards import find_card, rates_of
@@ -59,6 +59,8 @@ class CardProbe:
         number = int(device.partition(":")[2] or 0)
         card = Card(number, environ.get("CUDA_VISIBLE_DEVICES"), nvml)
         self._read = BoundedCall(card.read_properties, READ_TIMEOUT_S)
+        sensors = Card(number, environ.get("CUDA_VISIBLE_DEVICES"), nvml)  # each is for one thread at a time
+        self._read_sensors = BoundedCall(sensors.read_sensors, READ_TIMEOUT_S)
 
     def read(self, held_bytes: int = 0) -> CardInfo | None:
         """Read the card now; None without a card, or if NVML does not answer.
@@ -77,6 +79,13 @@ class CardProbe:
             log.info("no plan, because NVML shows no card", detail=str(error))
             return None
         return None if properties is None else card_info(properties, held_bytes, self._reserve_bytes)
+
+    def read_sensors(self) -> CardSensors | None:
+        """Read load, temperature and power; None without a card, or if NVML does not answer."""
+        try:
+            return None if self._is_cpu else self._read_sensors()
+        except (TimeoutError, self._nvml.NVMLError):
+            return None
 
     def read_driver(self) -> str:
         """Return the version of the driver; empty without a card, or if NVML does not answer."""

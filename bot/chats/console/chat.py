@@ -28,6 +28,7 @@ from bot.outcomes import (
     Undeliverable,
 )
 from engine.formatting import printable
+from engine.host.report import CardReport
 
 CHAT_ID = "console"  # one chat for all calls, so that its default LoRA persists
 HOST_ID = "host"  # bot.policy gives this user a host's rights
@@ -158,7 +159,14 @@ class ConsoleChat:
         outcome = await self._desk.handle(grammar.parse(text), context)
         if not isinstance(outcome, Receipt):
             self._write(messages.format_outcome(outcome, self._locale, times="local"))
-            return ConsoleAnswer()
+            if not (isinstance(outcome, CardReport) and outcome.png):
+                return ConsoleAnswer()
+            try:
+                path = await asyncio.to_thread(_save_chart, outcome.png, self._out_dir)
+            except OSError as error:
+                return self._refuse(f"{self._out_dir}: {error.strerror}")
+            self._write(str(path))
+            return ConsoleAnswer(paths=(path,))
         self._progress.show_receipt(outcome, self._locale)
         try:
             with self._progress:
@@ -192,6 +200,14 @@ class ConsoleChat:
 def join_lines(text: str) -> str:
     """The same text on one line."""
     return " ".join(text.split())
+
+
+def _save_chart(png: bytes, out_dir: Path) -> Path:
+    """Write the chart of the card over the last one."""
+    out_dir.mkdir(parents=True, exist_ok=True)
+    path = out_dir / "card.png"
+    path.write_bytes(png)
+    return path
 
 
 def _save(result: JobResult, out_dir: Path) -> tuple[Path, ...]:

@@ -192,6 +192,10 @@ class PictureResender:
         pictures = await asyncio.to_thread(_existing_pictures, history)
         await self._send(pictures[:MAX_ALBUM_SIZE], address, PHOTO)
 
+    async def send_chart(self, png: bytes, address: ChatAddress) -> None:
+        """Send the chart of the card as a photo."""
+        await self._sender.send_pictures(address, [Upload("card.png", png)], as_documents=False)
+
     async def send_originals(self, originals: Originals, address: ChatAddress) -> None:
         """Send the files of one job as documents, because Telegram compresses photos."""
         await self._send([(originals.job_id, each) for each in originals.pictures], address, DOCUMENT)

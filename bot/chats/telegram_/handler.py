@@ -52,6 +52,7 @@ from bot.outcomes import (
     Undeliverable,
 )
 from engine.backoff import Backoff
+from engine.host.report import CardReport
 
 RETRY_PAUSES_S = (1.0, 5.0, 20.0, 60.0)  # between tries to send a reply; the last one repeats …
 MAX_TRIES = 1_440  # … for a day, as long as Telegram keeps an update
@@ -210,6 +211,12 @@ class UpdateHandler:
                     lambda: self._pictures.send_history(history, address, context.locale),
                     lambda: self._pictures.send_newest(history, address),
                 )
+            case CardReport(png=png) if png:
+                sentences = messages.format_outcome(outcome, context.locale)
+                return Reply(
+                    lambda: self._send_text(address, sentences),
+                    lambda: self._pictures.send_chart(png, address),
+                )
             case CancelAccepted(was_running=False):
                 self._registry.record_typed_cancel(outcome.job_id, address.chat_id)
         return self._text_reply(address, messages.format_outcome(outcome, context.locale))
@@ -288,10 +295,10 @@ class UpdateHandler:
         return replace(context, private_address=ChatAddress(user_id).to_address())
 
     def _text_reply(self, address: ChatAddress, text: str) -> Reply:
-        async def send() -> None:
-            await self._sender.show_text(address, text)
+        return Reply(lambda: self._send_text(address, text))
 
-        return Reply(send)
+    async def _send_text(self, address: ChatAddress, text: str) -> None:
+        await self._sender.show_text(address, text)
 
     def _accepted_reply(
         self, receipt: Receipt, command: Command, context: CommandContext, address: ChatAddress

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from bot.errors import SugarbotError
 from bot.outcomes import History, JobResult, Outcome, PictureFile, Receipt, Status
+from engine.host.report import CardReport
 from engine.request import Picture
 
 MAX_ENTRIES = 120  # the conversation forgets older ones; /mine finds their pictures
@@ -121,6 +122,15 @@ class Conversation:
     def picture(self, job_id: str, index: int) -> PictureFile | Picture | None:
         """A picture of this conversation, or None."""
         return next((picture for picture in self._pictures(job_id) if picture.index == index), None)
+
+    def chart(self, number: int) -> bytes | None:
+        """The chart of the card in the message of this number, or None."""
+        for item in self._items:
+            match item:
+                case NumberedEntry(number=found, entry=BotMessage(outcome=CardReport(png=png))):
+                    if found == number and png:
+                        return png
+        return None
 
     async def wait_for_change(self, version: int) -> None:
         """Return once the conversation is newer than ``version``, or released."""

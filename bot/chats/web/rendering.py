@@ -4,17 +4,18 @@ A conversation comes in, a string goes out; HTTP and sessions are elsewhere. The
 and no inline script, so that the page's content policy can forbid both.
 """
 
+import io
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from PIL import Image
 
 from bot.chats.web.conversation import (
     BotMessage,
     Conversation,
-    ConversationEntry,
     JobMessage,
     NumberedEntry,
     UserMessage,
@@ -27,6 +28,7 @@ from bot.errors import SugarbotError
 from bot.messages import (
     LOCALES,
     button_label,
+    card_chart_name,
     format_caption,
     format_error,
     format_history_entry,
@@ -36,6 +38,7 @@ from bot.messages import (
 from bot.messages.page import LANGUAGES, page_text
 from bot.outcomes import History, HistoryEntry, LoraSummary, Outcome, Recipe
 from engine.formatting import in_gib
+from engine.host.report import CardReport
 
 EXAMPLES = {
     "en": (
@@ -133,7 +136,7 @@ def render_conversation(conversation: Conversation) -> str:
 
 def render_message(item: NumberedEntry, conversation: Conversation) -> str:
     """Render one message in the conversation's language."""
-    message = _message(item.entry, conversation)
+    message = _message(item, conversation)
     return _render(
         "message.html",
         conversation.locale,
@@ -158,12 +161,17 @@ def _render(template: str, locale: str, **facts: Any) -> str:
     return _TEMPLATES.get_template(template).render(locale=locale, t=translate, **facts)
 
 
-def _message(entry: ConversationEntry, conversation: Conversation) -> MessageView:
-    match entry:
+def _message(item: NumberedEntry, conversation: Conversation) -> MessageView:
+    match entry := item.entry:
         case UserMessage(text):
             return MessageView("person", text)
         case JobMessage():
             return _ended_job(entry, conversation) if entry.result else _running_job(entry, conversation)
+        case BotMessage(CardReport(png=png) as report) if png:
+            with Image.open(io.BytesIO(png)) as picture:
+                size = picture.size
+            view = PictureView(f"/charts/{item.number}.png", *size, card_chart_name(conversation.locale))
+            return MessageView("bot", format_outcome(report, conversation.locale), pictures=(view,))
         case BotMessage(outcome):
             return _answer(outcome, conversation)
 

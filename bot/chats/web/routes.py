@@ -4,6 +4,7 @@
     GET  /page.css /page.js /icon.svg /strip.png    four files, read once at the start
     GET  /events                     server-sent events of the session
     GET  /pictures/{job_id}/{name}   a picture of the session's conversation
+    GET  /charts/{name}              a chart of the card in it
     POST /say /press /language       JSON; status 204, the answer follows as an event
 
 No path or name of a request ever reaches the file system.
@@ -55,6 +56,7 @@ REFUSALS = {
 }
 """Status → the sentence of ``bot.messages.page`` that is the answer's body."""
 
+_CHART = re.compile(r"([0-9]{1,9})\.png")
 _PICTURE = re.compile(r"([0-9]{1,2})\.png")
 
 
@@ -81,6 +83,7 @@ class PageRoutes:
             *(Route(path, _static_file(path), methods=["GET"]) for path in STATIC),
             Route("/events", self._events, methods=["GET"]),
             Route("/pictures/{job_id}/{name}", self._picture, methods=["GET"]),
+            Route("/charts/{name}", self._chart, methods=["GET"]),
             Route("/say", self._say, methods=["POST"]),
             Route("/press", self._press, methods=["POST"]),
             Route("/language", self._language, methods=["POST"]),
@@ -123,6 +126,14 @@ class PageRoutes:
             filename=f"sugarbot-{job_id}-{found.index + 1}.png",
             content_disposition_type="inline",
         )
+
+    async def _chart(self, request: Request) -> Response:
+        conversation = (await self._session(request, self._secret_of(request))).conversation
+        name = _CHART.fullmatch(request.path_params["name"])
+        png = conversation.chart(int(name[1])) if name else None
+        if png is None:
+            raise HTTPException(404)
+        return Response(png, media_type="image/png")
 
     async def _say(self, request: Request) -> Response:
         conversation = (await self._session(request, self._secret_of(request))).conversation

@@ -33,6 +33,7 @@ from bot.chats.discord_.outgoing.placeholders import Placeholders
 from bot.chats.discord_.outgoing.sender import MessageSender, OutgoingMessage, as_plain_text
 from bot.commands.values import Reroll
 from bot.outcomes import History, JobResult, Outcome, Undeliverable
+from engine.host.report import CardReport
 
 log = structlog.get_logger()
 
@@ -62,7 +63,7 @@ class AnswerDelivery:
     async def show_outcome(
         self, outcome: Outcome, address: AnswerAddress, locale: str, event_id: str
     ) -> None:
-        """Answer a command with its outcome; a history also brings the first picture of each job.
+        """Answer a command with its outcome; a history brings each job's first picture, the card its chart.
 
         Raises:
             discord.HTTPException, aiohttp.ClientError, TimeoutError: Discord has trouble; nothing was shown.
@@ -73,6 +74,8 @@ class AnswerDelivery:
         for entry in entries:
             prompt = entry.recipe.prompt
             attachments += await read_attachments(entry.job_id, entry.pictures[:1], prompt, share_bytes)
+        if isinstance(outcome, CardReport) and outcome.png:
+            attachments.append(PictureAttachment("card.png", messages.card_chart_name(locale), outcome.png))
         text = messages.format_outcome(outcome, locale, times="discord")
         await self.answer(text, address, locale, event_id, attachments)
 

@@ -29,6 +29,7 @@ from bot.commands.values import (
     Original,
     Quota,
     Reroll,
+    ShowCard,
     Unlink,
 )
 from bot.errors import NotUnderstood
@@ -50,15 +51,15 @@ def menu_words(entry: CommandEntry) -> set[str]:
 def test_every_command_value_has_one_row() -> None:
     values: list[Command] = [
         Draw(), Reroll("a"), Cancel(), Mine(), Quota(), Link(), Unlink(),
-        LoraList(), LoraSwitch(LoraWish("a")), Help()
+        LoraList(), LoraSwitch(LoraWish("a")), ShowCard(), Help()
     ]  # fmt: skip
     assert {ENTRY_OF[type(value)].name for value in values} == {entry.name for entry in COMMANDS}
     assert ENTRY_OF[Reroll].name == "sugar"
     assert ENTRY_OF[Original].name == "mine"
 
 
-def test_only_the_switch_is_for_hosts() -> None:
-    assert [entry.name for entry in COMMANDS if entry.right is Right.HOST] == ["lora switch"]
+def test_only_the_switch_and_the_card_are_for_hosts() -> None:
+    assert [entry.name for entry in COMMANDS if entry.right is Right.HOST] == ["lora switch", "gpu"]
 
 
 def test_no_two_commands_share_a_spelling() -> None:

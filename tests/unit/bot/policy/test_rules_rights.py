@@ -15,6 +15,7 @@ from bot.commands.values import (
     Mine,
     Quota,
     Reroll,
+    ShowCard,
     Unlink,
 )
 from bot.errors import ChatNotAllowed, HostsOnly, NotInPublic
@@ -23,7 +24,7 @@ from bot.policy.rules import Rules, is_host, require_permission, require_private
 
 COMMAND_VALUES: list[Command] = [
     Draw("x"), Reroll("k"), Cancel("k"), Mine(), Quota(), Link(), Unlink(),
-    LoraList(), LoraSwitch(LoraWish("sugar")), Help()
+    LoraList(), LoraSwitch(LoraWish("sugar")), ShowCard(), Help()
 ]  # fmt: skip
 
 

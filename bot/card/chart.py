@@ -1,0 +1,207 @@
+"""Draws the last hour of a card as a PNG: memory by use, load, temperature, power and the queue.
+
+Wide enough for a phone that shows two pixels as one; dark, so that it suits a dark and a light chat.
+"""
+
+import io
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from bot.messages import N_, text
+from engine.formatting import in_gib
+from engine.planner.monitor import KEPT, KEPT_EVERY_S, CardReading
+
+WIDTH, MARGIN, LEFT, RIGHT = 1080, 36, 92, 36  # px
+PAPER, INK, FAINT, GRID = "#14171c", "#e8eaee", "#9aa1ac", "#2b3038"
+MEMORY_PX, LINE_PX, GAP_PX, TITLE_PX = 400, 120, 30, 58
+TITLE_PT, TEXT_PT, SMALL_PT = 40, 28, 24
+HOUR_S = KEPT * KEPT_EVERY_S
+HOLE_S = 4 * KEPT_EVERY_S  # without a reading for longer, the line is broken
+
+OTHERS, WEIGHTS, LORAS, WORK = N_("other programs"), N_("weights"), N_("LoRAs"), N_("work space")
+HEADROOM, MEMORY = N_("free for a job"), N_("memory, GiB of {total}")
+LOAD, TEMPERATURE, POWER, QUEUE = N_("load, %"), N_("temperature, °C"), N_("power, W"), N_("waiting jobs")
+AGO, NOW = N_("{minutes} min ago"), N_("now")
+SENTENCES = (OTHERS, WEIGHTS, LORAS, WORK, HEADROOM, MEMORY, LOAD, TEMPERATURE, POWER, QUEUE, AGO, NOW)
+
+_LAYERS: tuple[tuple[str, str, Callable[[CardReading], int]], ...] = (
+    (WEIGHTS, "#4f8ff7", lambda each: each.weights_bytes),
+    (LORAS, "#e0699a", lambda each: each.lora_bytes),
+    (WORK, "#f2b84b", lambda each: each.work_bytes),
+    (OTHERS, "#7b8492", lambda each: each.other_bytes),
+)
+_HEADROOM_COLOUR = "#63d297"
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One small panel: a value over the hour, with a scale of at least ``least_top``."""
+
+    title: str
+    colour: str
+    value: Callable[[CardReading], float | None]
+    least_top: float
+
+
+_LINES = (
+    _Line(LOAD, "#63d2c6", lambda each: None if each.utilisation is None else 100 * each.utilisation, 100),
+    _Line(TEMPERATURE, "#f08a5d", lambda each: each.temperature_c, 90),
+    _Line(POWER, "#c792ea", lambda each: each.power_w, 100),
+    _Line(QUEUE, "#ffd866", lambda each: each.waiting, 4),
+)
+
+
+def draw_chart(readings: Sequence[CardReading], device_name: str, locale: str) -> bytes:
+    """Return the picture, a PNG.
+
+    Args:
+        readings: Oldest first, at least one.
+        device_name: The title.
+        locale: Of the words in it.
+    """
+    lines = [line for line in _LINES if any(line.value(each) is not None for each in readings)]
+    legend_px = 2 * 44 + 10
+    panel_px = TITLE_PX + LINE_PX + GAP_PX
+    height = MARGIN + 60 + TITLE_PX + MEMORY_PX + legend_px + GAP_PX + len(lines) * panel_px + 44
+    image = Image.new("RGB", (WIDTH, height), PAPER)
+    chart = _Chart(ImageDraw.Draw(image), readings[-1].at_s, locale)
+    chart.write(MARGIN, MARGIN, device_name, INK, TITLE_PT)
+    top = chart.draw_memory(readings, MARGIN + 60)
+    for line in lines:
+        top = chart.draw_line(readings, line, top)
+    chart.draw_times(top - GAP_PX + 6)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+class _Chart:
+    """One picture while it is drawn.
+
+    Args:
+        now_s: The time at the right edge.
+    """
+
+    def __init__(self, draw: ImageDraw.ImageDraw, now_s: float, locale: str) -> None:
+        self._draw = draw
+        self._now_s = now_s
+        self._locale = locale
+
+    def write(self, x: float, y: float, words: str, colour: str, size: int, anchor: str = "la") -> float:
+        """Write and return where the words end."""
+        font = _font(size)
+        self._draw.text((x, y), words, fill=colour, font=font, anchor=anchor)
+        return x + font.getlength(words)
+
+    def draw_memory(self, readings: Sequence[CardReading], top: int) -> int:
+        """Draw the memory, stacked by use, with its legend; return where the next panel begins."""
+        newest = readings[-1]
+        total = max(1, newest.total_bytes)
+        title = text(MEMORY, self._locale, total=in_gib(total, 0))
+        self.write(MARGIN, top, title, FAINT, TEXT_PT)
+        top += TITLE_PX
+        bottom = top + MEMORY_PX
+
+        def y(count_bytes: float) -> float:
+            return bottom - MEMORY_PX * min(1.0, count_bytes / total)
+
+        for quarter in range(5):
+            self._rule(y(total * quarter / 4), in_gib(total * quarter // 4, 0))
+        for run in _runs(readings):
+            floor = [0] * len(run)
+            xs = [self._x(each) for each in run]
+            for _, colour, value in _LAYERS:
+                roof = [low + value(each) for low, each in zip(floor, run, strict=True)]
+                self._band(xs, [y(low) for low in floor], [y(high) for high in roof], colour)
+                floor = roof
+            for x0, x1, each in zip(xs, [*xs[1:], xs[-1] + 2], run, strict=True):
+                level = y(each.headroom_bytes)
+                self._draw.line((x0, level, x1, level), fill=_HEADROOM_COLOUR, width=4)
+        entries = [(name, colour, value(newest)) for name, colour, value in _LAYERS]
+        self._legend([*entries, (HEADROOM, _HEADROOM_COLOUR, newest.headroom_bytes)], bottom + 20)
+        return bottom + 20 + 2 * 44 + GAP_PX
+
+    def draw_line(self, readings: Sequence[CardReading], line: _Line, top: int) -> int:
+        """Draw one value over the hour; return where the next panel begins."""
+        values = [value for each in readings if (value := line.value(each)) is not None]
+        highest = max(line.least_top, *(_rounded_up(value) for value in values))
+        self._draw.rounded_rectangle((MARGIN, top + 10, MARGIN + 24, top + 34), 6, fill=line.colour)
+        self.write(MARGIN + 36, top, text(line.title, self._locale), FAINT, TEXT_PT)
+        if line.value(readings[-1]) is not None:
+            self.write(WIDTH - RIGHT, top, f"{values[-1]:.0f}", INK, TEXT_PT, "ra")
+        top += TITLE_PX
+        bottom = top + LINE_PX
+        self._rule(top, f"{highest:.0f}")
+        self._rule(bottom, "0")
+        for run in _runs([each for each in readings if line.value(each) is not None]):
+            xs = [self._x(each) for each in run]
+            ys = [bottom - LINE_PX * (line.value(each) or 0.0) / highest for each in run]
+            self._band(xs, [float(bottom)] * len(run), ys, _dimmed(line.colour))
+            points = list(zip(xs, ys, strict=True))
+            self._draw.line([*points, (xs[-1] + 2, ys[-1])], fill=line.colour, width=3, joint="curve")
+        return bottom + GAP_PX
+
+    def draw_times(self, y: int) -> None:
+        """Write the times below the last panel."""
+        for part, anchor in ((0.0, "la"), (0.5, "ma"), (1.0, "ra")):
+            minutes = round((1 - part) * HOUR_S / 60)
+            words = text(AGO, self._locale, minutes=minutes) if minutes else text(NOW, self._locale)
+            self.write(LEFT + part * (WIDTH - RIGHT - LEFT), y, words, FAINT, SMALL_PT, anchor)
+
+    def _x(self, reading: CardReading) -> float:
+        part = 1 - (self._now_s - reading.at_s) / HOUR_S
+        return LEFT + max(0.0, min(1.0, part)) * (WIDTH - RIGHT - LEFT)
+
+    def _rule(self, y: float, words: str) -> None:
+        self._draw.line((LEFT, y, WIDTH - RIGHT, y), fill=GRID, width=2)
+        self.write(LEFT - 12, y, words, FAINT, SMALL_PT, "rm")
+
+    def _band(self, xs: list[float], low: list[float], high: list[float], colour: str) -> None:
+        """Fill between two lines; one reading alone is a narrow bar."""
+        xs, low, high = [*xs, xs[-1] + 2], [*low, low[-1]], [*high, high[-1]]
+        outline = [*zip(xs, high, strict=True), *reversed(list(zip(xs, low, strict=True)))]
+        self._draw.polygon(outline, fill=colour)
+
+    def _legend(self, entries: Sequence[tuple[str, str, int]], top: int) -> None:
+        """Name each colour with its newest value, in rows of three."""
+        column = (WIDTH - 2 * MARGIN) / 3
+        for number, (name, colour, value) in enumerate(entries):
+            x, y = MARGIN + column * (number % 3), top + 44 * (number // 3)
+            self._draw.rounded_rectangle((x, y + 10, x + 24, y + 34), 6, fill=colour)
+            end = self.write(x + 36, y, text(name, self._locale), FAINT, TEXT_PT)
+            self.write(end + 12, y, in_gib(value), INK, TEXT_PT)
+
+
+def _runs(readings: Sequence[CardReading]) -> list[list[CardReading]]:
+    """Split where no reading was possible for a while."""
+    runs: list[list[CardReading]] = []
+    for each in readings:
+        if runs and 0 <= each.at_s - runs[-1][-1].at_s <= HOLE_S:
+            runs[-1].append(each)
+        else:
+            runs.append([each])
+    return runs
+
+
+def _rounded_up(value: float) -> float:
+    """Round up to a number that is easy to read: 4, 10, 20 to 100, 150, 200."""
+    grain = 2 if value <= 10 else 10 if value <= 100 else 50
+    return math.ceil(value / grain) * grain
+
+
+def _dimmed(colour: str) -> str:
+    """Mix a colour with the paper."""
+    mixed = (
+        round(0.25 * int(colour[at : at + 2], 16) + 0.75 * int(PAPER[at : at + 2], 16)) for at in (1, 3, 5)
+    )
+    return "#" + "".join(f"{each:02x}" for each in mixed)
+
+
+@cache
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(Path(__file__).with_name("font.otf"), size)
