@@ -1,0 +1,62 @@
+"""The worker's pipeline with the built-in model in one format and placement."""
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from engine.checkpoint.model import read_model
+from engine.config import Plan
+from engine.demo.networks import LORAS, NATIVE, WEIGHTS
+from engine.lora.finder import LoraFinder
+from engine.reporting import JobReporter
+from engine.request import Drawn, Event, LoraChoice, RenderRequest
+from engine.shelf import read_shelf
+from engine.worker.failures import describe_failure
+from engine.zimage.device import choose_placement
+from engine.zimage.model_loader import load_pipeline
+from engine.zimage.pipeline import Pipeline
+
+
+class Drawer:
+    """The worker's pipeline with the built-in model in one format and placement.
+
+    Args:
+        device: As the setting ``engine.device``; 8-bit formats need ``cpu``, because a card cannot multiply
+            the built-in model's sides.
+        plan: Format and placement.
+    """
+
+    def __init__(self, device: str, plan: Plan) -> None:
+        model, placement = read_model(WEIGHTS), choose_placement(device)
+        files = read_shelf([LORAS], model).files
+        self._choices = {name: LoraChoice(name, file.sha256, 1.0) for name, file in files.items()}
+        parts = load_pipeline(model.folder, placement, plan.base)
+        self._pipeline = Pipeline(
+            model, placement, parts, LoraFinder(lambda: files), plan.weight_format,
+            plan=plan, blocks=parts.blocks,
+        )  # fmt: skip
+
+    def draw(self, prompts: Sequence[str], lora: str = "") -> Tensor:
+        """Draw one picture per prompt, the i-th with seed i → float [B, 3, H, W], 0 … 1."""
+        return torch.stack([self._drawn(prompt, seed, lora) for seed, prompt in enumerate(prompts)])
+
+    def close(self) -> None:
+        """End the pipeline's threads."""
+        self._pipeline.close()
+
+    def _drawn(self, prompt: str, seed: int, lora: str) -> Tensor:
+        loras = (self._choices[lora],) if lora else ()
+        request = RenderRequest(
+            "judge", 1, prompt, width_px=NATIVE[0], height_px=NATIVE[1], seed=seed, loras=loras
+        )
+        events: list[Event] = []
+        reporter = JobReporter(request, events.append, describe_failure)
+        reporter.report_end(self._pipeline.draw(request, reporter, lambda: False))
+        reporter.wait()
+        (drawn,) = (event for event in events if isinstance(event, Drawn))
+        pixels = np.asarray(Image.open(io.BytesIO(drawn.picture.png)).convert("RGB"))
+        return torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / 255

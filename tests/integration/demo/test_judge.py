@@ -1,0 +1,46 @@
+"""The judge of formats and placements: what it draws, reads and compares."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from engine.config import Plan, WeightFormat
+from engine.demo.judge.__main__ import main
+from engine.demo.judge.drawer import Drawer
+from engine.demo.judge.judgement import judge
+from engine.demo.metrics import distance
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def test_each_format_draws_nearly_the_picture_of_full_precision_and_shows_the_lora(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    report = tmp_path / "report.json"
+    main("cpu", list(WeightFormat), ["card"], count=2, styled=1, report_path=report)
+    found = json.loads(report.read_text())
+    assert [each["weight_format"] for each in found] == ["bf16", "fp8", "int8"]
+    assert all(each["obedience"] >= 0.9 for each in found)
+    assert all(each["recognition"] == 1 for each in found)
+    assert capsys.readouterr().out.count("same pixels") == 3
+
+
+def test_formats_draw_other_pixels_but_the_same_face() -> None:
+    pictures = {}
+    for name in WeightFormat:
+        drawer = Drawer("cpu", Plan(weight_format=name))
+        pictures[name] = drawer.draw(["粉色长卷发，圆眼"])
+        drawer.close()
+    exact = pictures.pop(WeightFormat.BF16)
+    for drawn in pictures.values():
+        assert 0 < distance(drawn, exact) < 6  # of 255
+
+
+def test_a_placement_keeps_every_pixel_of_full_precision() -> None:
+    found = list(judge("cpu", [WeightFormat.BF16], ["card", "streamed"], count=1, styled=1))
+    assert [each.has_same_pixels for each in found] == [True, True]
