@@ -32,6 +32,8 @@ from bot.outcomes import (
     PictureFile,
     Platform,
 )
+from engine.host import CardReport
+from engine.planner.headroom import Headroom
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_http import Fault
@@ -301,3 +303,14 @@ async def test_no_representation_contains_the_interaction_token(
     assert asked.token in desk.handled[0][1].address.ref
     assert asked.token not in repr(desk.handled)
     assert "secret" not in repr(desk.handled)
+
+
+async def test_the_card_comes_with_its_chart(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
+) -> None:
+    memory = Headroom(9, 9, 0, "NVIDIA A10", "a test")
+    desk.answer = lambda *_: CardReport(device_name="NVIDIA A10", state="ready", memory=memory, png=b"chart")
+    asked = await discord.slash("gpu")
+    assert "NVIDIA A10" in await answered(discord, asked)
+    [attachment] = discord.answer_to(asked)["attachments"]
+    assert attachment["filename"] == "card.png"

@@ -7,6 +7,8 @@ import pytest
 from bot.chats.telegram_ import TelegramChat
 from bot.commands.values import Original
 from bot.outcomes import History, HistoryEntry, JobState, Originals
+from engine.host import CardReport
+from engine.planner.headroom import Headroom
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.renderer import FakeRenderer, tiny_png
 from tests.fakes.telegram_app import RECIPE, make_result, png
@@ -171,3 +173,16 @@ async def test_a_picture_sent_as_a_document_is_sent_again_as_a_document(
     world.say("/mine")
     await server.until(lambda: desk.settled)
     assert [sent.kind for sent in files(world)[shown:]] == ["document"] * count
+
+
+async def test_the_card_comes_as_text_and_a_photo(
+    server: TelegramServer, world: World, chat: TelegramChat, desk: ScriptedDesk
+) -> None:
+    memory = Headroom(9, 9, 0, "NVIDIA A10", "a test")
+    desk.answer = lambda *_: CardReport(device_name="NVIDIA A10", state="ready", memory=memory, png=png())
+    world.say("/gpu")
+    await server.until(lambda: desk.settled)
+    text, photo = list(world.messages.values())[-2:]
+    assert text.kind == "text"
+    assert "NVIDIA A10" in str(text)
+    assert photo.kind == "photo"

@@ -9,7 +9,16 @@ from dataclasses import dataclass, field
 
 JSON = {"Content-Type": "application/json"}
 POSTS = ("/say", "/press", "/language")
-GETS = ("/", "/page.css", "/page.js", "/icon.svg", "/strip.png", "/events", "/pictures/a/0.png")
+GETS = (
+    "/",
+    "/page.css",
+    "/page.js",
+    "/icon.svg",
+    "/strip.png",
+    "/events",
+    "/pictures/a/0.png",
+    "/charts/0.png",
+)
 FRAMEWORK_ROUTES = (
     "/gradio_api/run/predict",
     "/gradio_api/queue/join",

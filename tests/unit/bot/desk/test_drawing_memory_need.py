@@ -123,3 +123,42 @@ async def test_a_clock_that_is_set_back_does_not_change_what_a_person_pays(tmp_p
             await until(lambda: harness.desk.queue_status().step > 0)
             harness.clock.advance(seconds=-3600)
     assert 0 <= min(charged) <= max(charged) < 60
+
+
+async def test_a_program_that_fills_the_card_is_noticed_by_the_next_claim(tmp_path: Path) -> None:
+    """Scripted readings: room for the first job, then a game. No claim uses an older reading."""
+    free = [10 * GIB]
+    read: list[int] = []
+    async with open_harness(tmp_path) as harness:
+
+        def read_now() -> Headroom:
+            read.append(free[0])
+            return Headroom(free[0], 24 * GIB, 24 * GIB - free[0], "a card", "scripted")
+
+        harness.probe.read = read_now  # type: ignore[method-assign]
+        async with harness.running():
+            await accept(harness, "1")
+            await harness.chat.wait_for_results(1)
+            free[0] = GIB // 8
+            read.clear()
+            await accept(harness, "2")
+            await until(lambda: bool(read))
+            assert read[0] == GIB // 8
+            assert len(harness.renderer.received) == 1
+            free[0] = 10 * GIB
+            await harness.chat.wait_for_results(2)
+        assert len(harness.renderer.received) == 2
+
+
+async def test_jobs_that_wait_get_new_costs_when_the_first_was_faster_than_predicted(tmp_path: Path) -> None:
+    async with open_harness(tmp_path) as harness:
+        first, second, third = [await accept(harness, event) for event in "123"]
+        queue, costs = harness.desk.parts.queue, costs_of(harness)
+        before_s = queue.scheduler.ahead_of(third).seconds
+        costs.learn(A_REQUEST, Finished("before", 1, Timings(denoise_s=0.05)))
+        wait = queue.estimate_wait(third)
+        assert before_s is not None
+        assert before_s > 1
+        assert wait is not None
+        assert wait.most_s < 0.5
+        assert queue.scheduler.queue() == (first, second, third)

@@ -21,6 +21,8 @@ from bot.outcomes import (
     Platform,
     Undeliverable,
 )
+from engine.host import CardReport
+from engine.planner.headroom import Headroom
 from engine.request import FailReason
 from tests.fakes.desk import ScriptedDesk
 from tests.unit.bot.chats.making import JOB, PNG, make_address, make_receipt, make_result, make_status
@@ -250,3 +252,16 @@ async def test_control_characters_in_an_answer_are_escaped(tmp_path: Path) -> No
 
     assert "\\x1b]0;owned\\x07 \\u202ename" in answers.getvalue()
     assert not {"\x1b", "\x07", "\u202e"} & set(answers.getvalue())
+
+
+async def test_the_chart_of_the_card_is_saved_below_its_text(tmp_path: Path) -> None:
+    memory = Headroom(9, 9, 0, "NVIDIA A10", "a test")
+    report = CardReport(device_name="NVIDIA A10", state="ready", memory=memory, png=b"chart")
+    answers = io.StringIO()
+    chat = ConsoleChat(ScriptedDesk(lambda *_: report), out_dir=tmp_path / "out", answers=answers)
+    answer = await chat.say("/gpu", is_host=True)
+    assert answer.exit_code == 0
+    assert answer.paths == (tmp_path / "out" / "card.png",)
+    assert answer.paths[0].read_bytes() == b"chart"
+    assert answers.getvalue().splitlines()[-1] == str(answer.paths[0])
+    assert "NVIDIA A10" in answers.getvalue()

@@ -14,7 +14,10 @@ from bot.commands.values import Draw
 from bot.errors import BadSize
 from bot.outcomes import CreditBalance, History, HistoryEntry, JobState, LoraSummary, PictureFile
 from engine.demo.vocabulary import PromptReading, read_prompt
+from engine.host import CardReport
+from engine.planner.headroom import Headroom
 from engine.request import FailReason, Picture
+from tests.fakes.renderer import tiny_png
 from tests.unit.bot.chats.making import JOB, PNG, make_receipt, make_recipe, make_result, make_status
 
 GIB = 2**30
@@ -222,3 +225,19 @@ def test_the_built_in_model_knows_every_word_of_the_examples(prompt: str) -> Non
     command = grammar.parse(prompt)
     assert isinstance(command, Draw)
     assert read_prompt(command.prompt) == PromptReading((), is_blank=False)
+
+
+def test_the_chart_of_the_card_is_a_picture_of_its_message() -> None:
+    conversation = Conversation("page", "en")
+    memory = Headroom(9, 9, 0, "NVIDIA A10", "a test")
+    png = tiny_png(7)
+    conversation.answer(CardReport(device_name="NVIDIA A10", state="ready", memory=memory))
+    conversation.answer(CardReport(device_name="NVIDIA A10", state="ready", memory=memory, png=png))
+    first, second = conversation.items
+    assert Page(render_message(first, conversation)).all("img") == []
+    [image] = Page(render_message(second, conversation)).all("img")
+    assert image["src"] == f"/charts/{second.number}.png"
+    assert image["alt"] == "The last hour of the card"
+    assert conversation.chart(second.number) == png
+    assert conversation.chart(first.number) is None
+    assert conversation.chart(99) is None
