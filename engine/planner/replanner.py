@@ -6,11 +6,10 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from engine.config import BaseLocation, Plan
+from engine.config import CONTEXT_BYTES, BaseLocation, Plan
 from engine.formatting import format_gib
 from engine.planner.cost import kind_of
 from engine.planner.machine import WorkerPlanner
-from engine.planner.placement.arithmetic import CONTEXT_BYTES
 from engine.planner.placement.replan import PlanChange, PlanState, Replanned, replan
 from engine.planner.placement.values import Placed, Situation
 

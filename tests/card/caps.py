@@ -290,7 +290,8 @@ async def _measure_all(options: Any) -> list[CapResult]:
                 ballast = await stack.enter_async_context(open_ballast())
             for cap in caps:
                 settings = make_settings(options.folder, data_dir, options.precision)
-                (data_dir / "sugarbot.db").unlink(missing_ok=True)
+                for path in data_dir.glob("sugarbot.db*"):
+                    path.unlink()
                 shutil.rmtree(data_dir / "pictures", ignore_errors=True)
                 free_bytes = None if cap is None else int(cap * GIB)
                 result = await measure(free_bytes, ballast, settings, names, options)

@@ -16,12 +16,11 @@ Constants fitted to one H200 (``engine/README.md``): 33.0 ms a step at 512 x 768
 """
 
 from engine.checkpoint.part_sizes import BF16_BYTES, ModelSizes
-from engine.config import BaseLocation, EncoderLocation, Plan, WeightFormat
+from engine.config import CONTEXT_BYTES, BaseLocation, EncoderLocation, Plan, WeightFormat
 from engine.formatting import GIB, MIB
 from engine.planner.placement.values import CardInfo, PlacementOption, Prediction, Situation, WantedSize
 
 # Bytes.
-CONTEXT_BYTES = 560 * MIB  # of the driver, with its modules: 0.4 to 0.6 GiB by card and driver
 FIXED_BYTES = 300 * MIB  # workspaces of the products, recorded steps, kernels, embeddings
 TOKEN_BYTES = 110_000  # of a step's activations: the widest are w1‖w3 (20,480), w2's input and qkv, in bf16
 PIXEL_BYTES = 1_600  # of the decoder at its widest: 1.5 GiB at 1024²

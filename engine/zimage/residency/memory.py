@@ -4,6 +4,7 @@ from typing import Protocol
 
 import torch
 
+from engine.config import CONTEXT_BYTES
 from engine.formatting import GIB, MIB
 
 # Of one picture, beside everything that stays on the card; measured on an H200: peaks of 0.7, 0.9 and 1.8 GiB
@@ -15,7 +16,6 @@ LEAN_PART = 0.5  # of that, when it decodes in strips
 PIXELS_A_TOKEN = 256
 CAPTION_TOKENS = 512  # of the longest prompt
 RATE = 0.1  # part of an overestimate that one picture corrects; an underestimate is corrected at once
-CONTEXT_BYTES = 560 * MIB  # of the driver and its modules, which torch does not count
 
 
 class MemoryReading(Protocol):

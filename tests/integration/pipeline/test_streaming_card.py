@@ -1,6 +1,8 @@
 """Tests that need a card: copies of blocks run beside the arithmetic, and their memory has a bound."""
 
 import argparse
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,11 +10,12 @@ import torch
 
 from engine.bench import streaming
 from engine.bench.streaming import StreamedWorkload, drop_blocks
+from engine.config import CONTEXT_BYTES
 from engine.lora.bank import Bank
 from engine.lora.finder import LoraFinder
 from engine.zimage.forward.forward import Forward
 from engine.zimage.residency.lanes import lanes_of
-from engine.zimage.residency.memory import CONTEXT_BYTES, TorchMemory
+from engine.zimage.residency.memory import TorchMemory
 from engine.zimage.residency.store import BlockStore
 
 pytestmark = [
@@ -44,7 +47,7 @@ def test_steps_are_bit_equal_at_real_width(workload: StreamedWorkload, resident:
     assert line.step_bytes == (0 if resident is None else (BLOCKS - resident) * 353_894_400)
 
 
-def test_copies_and_kernels_run_at_the_same_time(workload: StreamedWorkload) -> None:
+def test_copies_and_kernels_run_at_the_same_time(workload: StreamedWorkload, tmp_path: Path) -> None:
     store = BlockStore(workload.source, workload.device, lanes_of(workload.device), 0)
     forward = Forward(workload.transformer, places=store.places)
     bank = Bank(forward.weights.matrices, LoraFinder(dict), blocks=store)
@@ -52,25 +55,25 @@ def test_copies_and_kernels_run_at_the_same_time(workload: StreamedWorkload) -> 
     for _ in range(2):
         workload.run(batch)
     torch.cuda.synchronize()
-    with torch.profiler.profile(
-        activities=[torch.profiler.ProfilerActivity.CUDA], acc_events=True
-    ) as profile:
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA], acc_events=True) as seen:
         for _ in range(3):
             workload.run(batch)
         torch.cuda.synchronize()
-    spans: dict[bool, list[tuple[float, float]]] = {True: [], False: []}
-    for event in profile.events():
-        if event.device_type is torch.autograd.DeviceType.CUDA:
-            is_copy = "HtoD" in event.name
-            spans[is_copy].append((event.time_range.start, event.time_range.end))
-    copies = [(start, end) for start, end in spans[True] if end - start > 100]  # µs: whole blocks
+    path = tmp_path / "trace.json"
+    seen.export_chrome_trace(str(path))
+    events = json.loads(path.read_text(encoding="utf-8"))["traceEvents"]
+    spans: dict[str, list[tuple[float, float]]] = {"gpu_memcpy": [], "kernel": []}
+    for event in events:
+        if event.get("cat") in spans:
+            spans[event["cat"]].append((event["ts"], event["ts"] + event["dur"]))
+    copies = [(start, end) for start, end in spans["gpu_memcpy"] if end - start > 100]  # µs: whole blocks
     assert len(copies) >= 3 * BLOCKS - 2
     both = sum(
         max(0.0, min(end, copy_end) - max(start, copy_start))
-        for start, end in spans[False]
+        for start, end in spans["kernel"]
         for copy_start, copy_end in copies
     )
-    assert both >= 0.8 * sum(end - start for start, end in spans[False])
+    assert both >= 0.8 * sum(end - start for start, end in spans["kernel"])
 
 
 def test_a_budget_limits_what_torch_allocates() -> None:

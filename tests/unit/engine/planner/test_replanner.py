@@ -4,9 +4,8 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from engine.config import BaseLocation, Plan, WeightFormat
+from engine.config import CONTEXT_BYTES, BaseLocation, Plan, WeightFormat
 from engine.formatting import GIB
-from engine.planner.placement.arithmetic import CONTEXT_BYTES
 from engine.planner.placement.choose import choose_plan
 from engine.planner.placement.values import Placed, Situation
 from engine.planner.replanner import Replanner, WorkerMemory, adapts
