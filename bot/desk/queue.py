@@ -129,9 +129,7 @@ class JobQueue:
     def next(self, headroom: Headroom) -> Decision:
         """Return which job to draw next, by what is known now; that job waits no longer."""
         self._recost()
-        decision = self.scheduler.next(
-            headroom, lambda waiting: self._cost_of(self.jobs[waiting.job_id].recipe).needed_bytes
-        )
+        decision = self.scheduler.next(headroom, self._need_of)
         if decision.job_id is not None:
             del self.jobs[decision.job_id]
         return decision
@@ -184,6 +182,10 @@ class JobQueue:
         if self._priced_at != self._costs.revision:
             self._priced_at = self._costs.revision
             self.scheduler.recost(lambda job_id: self._cost_of(self.jobs[job_id].recipe))
+
+    def _need_of(self, waiting: Waiting) -> int:
+        """Predict what a job needs; nothing while no model is loaded: its plan will fit what is free."""
+        return 0 if self.is_loading() else self._cost_of(self.jobs[waiting.job_id].recipe).needed_bytes
 
     def _cost_of(self, recipe: Recipe) -> Cost:
         size = recipe.width_px, recipe.height_px

@@ -27,6 +27,7 @@ ROUTES = {
     ("GET", "/strip.png"),
     ("GET", "/events"),
     ("GET", "/pictures/{job_id}/{name}"),
+    ("GET", "/charts/{name}"),
     ("POST", "/say"),
     ("POST", "/press"),
     ("POST", "/language"),

@@ -162,3 +162,15 @@ async def test_jobs_that_wait_get_new_costs_when_the_first_was_faster_than_predi
         assert wait is not None
         assert wait.most_s < 0.5
         assert queue.scheduler.queue() == (first, second, third)
+
+
+async def test_a_released_model_is_loaded_again_although_another_program_has_taken_the_memory(
+    tmp_path: Path,
+) -> None:
+    """Its next plan will need less than the last one did."""
+    async with open_harness(tmp_path, is_loading=lambda: True) as harness:
+        costs_of(harness).started(A_WORKER)
+        harness.probe.free_bytes, harness.probe.total_bytes = 8 * GIB, 24 * GIB
+        await accept(harness, "1")
+        async with harness.running():
+            await harness.chat.wait_for_results(1)
