@@ -16,11 +16,6 @@ from tests.fakes.frozen import FrozenLoop
 from tests.fakes.renderer import Act, FakeRenderer
 
 
-@pytest.fixture
-async def frozen(monkeypatch: pytest.MonkeyPatch) -> FrozenLoop:
-    return FrozenLoop(monkeypatch)
-
-
 async def accept(harness: DeskHarness, event: str = "1") -> str:
     return (await harness.accept(event, f"person {event}")).job_id
 

@@ -10,6 +10,7 @@ from engine.planner.headroom import Headroom
 from engine.request import Failed, FailReason, Finished, RenderRequest, Timings, WorkerInfo
 from engine.scheduler import Decision
 from tests.fakes.desk_harness import DeskHarness, open_harness, until
+from tests.fakes.frozen import FrozenLoop
 from tests.fakes.renderer import Act, FakeRenderer
 
 GIB = 2**30
@@ -62,7 +63,9 @@ async def test_new_measurements_apply_to_jobs_that_already_wait(
     assert need(harness) == learned
 
 
-async def test_no_job_is_claimed_while_its_need_cannot_be_predicted(tmp_path: Path) -> None:
+async def test_no_job_is_claimed_while_its_need_cannot_be_predicted(
+    tmp_path: Path, frozen: FrozenLoop
+) -> None:
     is_loading = True
     async with open_harness(tmp_path, is_loading=lambda: is_loading) as harness:
         harness.probe.free_bytes, harness.probe.total_bytes = 10 * GIB, 24 * GIB
@@ -74,10 +77,13 @@ async def test_no_job_is_claimed_while_its_need_cannot_be_predicted(tmp_path: Pa
             harness.probe.read = lambda: (looked.append(1), real())[1]  # type: ignore[method-assign]
             costs_of(harness).started(A_WORKER)
             is_loading = False
-            await until(lambda: bool(looked))
+            frozen.leap(1)  # until the loaded model is noticed
+            await frozen.until(lambda: looked)
+            await frozen.settle()
             assert harness.renderer.received == []  # needs 19.2 GiB of the 10 that are free
             harness.probe.free_bytes = 20 * GIB
-            await harness.chat.wait_for_results(1)
+            frozen.leap(1)  # until the card is looked at again
+            await frozen.until(lambda: harness.chat.results)
         job = await harness.store.jobs.find(job_id)
     assert job is not None
     assert job.state == JobState.DONE

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from bot.commands.values import Cancel, Draw
-from bot.desk.queue import ANNOUNCED_AT_ONCE, FAR, ProgressPublisher
+from bot.desk.queue import ANNOUNCED_AT_ONCE, FAR, SHOW_TIMEOUT_S, ProgressPublisher
 from bot.outcomes import Receipt, Status
 from engine.host import MAX_IN_FLIGHT
 from engine.request import Event, Failed, Finished, Progress, RenderRequest, Stopped, Timings
 from tests.fakes.chat import FakeChat
 from tests.fakes.desk_harness import DeskHarness, a_context, open_harness, until
+from tests.fakes.frozen import FrozenLoop
 from tests.fakes.renderer import Act, FakeRenderer
 
 REQUEST = RenderRequest("j", 1, "a", 128, 128, 7, 1, ())
@@ -190,20 +191,24 @@ async def test_a_chat_that_cannot_show_loses_only_the_status(tmp_path: Path) -> 
 
 
 async def test_a_show_that_hangs_delays_its_own_result_only_so_long(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, frozen: FrozenLoop
 ) -> None:
     class Hanging(FakeChat):
         async def show(self, status: Status) -> None:
             if status.job_id == first:
                 await asyncio.Event().wait()
 
-    monkeypatch.setattr("bot.desk.queue.SHOW_TIMEOUT_S", 2.0)
-    async with open_harness(tmp_path, chat=Hanging(), renderer=FakeRenderer(step_s=0.005)) as harness:
+    async with open_harness(tmp_path, chat=Hanging()) as harness:
         first = await accept(harness, "1")
         second = await accept(harness, "2")
+        results = harness.chat.results
         async with harness.running():
-            results = await harness.chat.wait_for_results(2)
-    assert [job_result.job_id for job_result in results] == [second, first]
+            await frozen.until(lambda: results)
+            await frozen.settle()
+            assert [result.job_id for result in results] == [second]
+            frozen.leap(SHOW_TIMEOUT_S)
+            await frozen.until(lambda: len(results) == 2)
+    assert [result.job_id for result in results] == [second, first]
 
 
 async def test_an_ended_job_gets_no_status(harness: DeskHarness) -> None:

@@ -8,12 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.commands.values import Cancel, Draw, Mine
-from bot.desk.results import BACK_OFF, MAX_DELIVERIES, ORDER_WAIT_S
+from bot.desk.results import BACK_OFF, DELIVER_TIMEOUT_S, MAX_DELIVERIES, ORDER_WAIT_S
 from bot.outcomes import Address, JobResult, Platform, Receipt, RetryLater, Undeliverable
 from engine.backoff import Backoff
 from tests.fakes.chat import FakeChat
 from tests.fakes.clock import FakeClock
 from tests.fakes.desk_harness import DeskHarness, a_context, open_harness, until
+from tests.fakes.frozen import FrozenLoop
 from tests.fakes.renderer import Act, FakeRenderer
 from tests.unit.bot.store.stored import next_due_ms
 
@@ -114,9 +115,8 @@ async def test_an_undeliverable_result_is_kept_and_delivered_with_mine(harness: 
 
 
 async def test_a_delivery_that_hangs_is_cut_off_and_holds_up_no_other(
-    harness: DeskHarness, monkeypatch: pytest.MonkeyPatch
+    harness: DeskHarness, frozen: FrozenLoop
 ) -> None:
-    monkeypatch.setattr("bot.desk.results.DELIVER_TIMEOUT_S", 1.5)
     arrive = harness.chat.deliver
     hung: list[str] = []
 
@@ -130,9 +130,16 @@ async def test_a_delivery_that_hangs_is_cut_off_and_holds_up_no_other(
     await accept(harness, "1")
     await accept(harness, "2", "ben")
     async with harness.running():
-        [result] = await harness.chat.wait_for_results(1, timeout_s=1.4)
+        await frozen.until(lambda: hung and harness.chat.results)
+        [result] = harness.chat.results
         assert [result.job_id] != hung
-        await until_outbox(harness, [("maybe", 1), ("sent", 1)], in_order=False)
+        await frozen.settle()
+        frozen.leap(DELIVER_TIMEOUT_S)
+
+        async def is_cut_off() -> bool:
+            return sorted(await outbox(harness)) == [("maybe", 1), ("sent", 1)]
+
+        await frozen.until(is_cut_off)
 
 
 class StubbornChat(FakeChat):
