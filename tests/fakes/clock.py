@@ -1,4 +1,4 @@
-"""A clock that stands still until a test moves it."""
+"""Clocks that do not move until a test moves them."""
 
 from dataclasses import dataclass
 

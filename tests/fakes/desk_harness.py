@@ -64,7 +64,7 @@ class FakeProbe:
 async def until(is_so: Callable[[], bool], timeout_s: float = 5.0) -> None:
     """Return as soon as ``is_so``; TimeoutError if it does not come true."""
     async with asyncio.timeout(timeout_s):
-        while not is_so():  # noqa: ASYNC110 - what is awaited belongs to the code under test, which rings no bell
+        while not is_so():  # noqa: ASYNC110 - the code under test sends no signal
             await asyncio.sleep(0.001)
 
 

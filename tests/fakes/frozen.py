@@ -39,5 +39,5 @@ class FrozenLoop:
     async def settle(self) -> None:
         """Let all tasks run for a moment, without moving the time."""
         until_s = time.monotonic() + 0.05
-        while time.monotonic() < until_s:  # noqa: ASYNC110 - nothing rings when nothing is left to do
+        while time.monotonic() < until_s:  # noqa: ASYNC110 - no signal says that no work is left
             await asyncio.sleep(0)

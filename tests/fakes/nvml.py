@@ -1,4 +1,4 @@
-"""An NVML that answers what a test tells it: cards, MIG instances, errors and hangs."""
+"""An NVML with the answers that a test sets: cards, MIG instances, errors and hangs."""
 
 import threading
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Plain messages: one reply that becomes the pictures, mentions nobody, and shows once after any crash."""
+"""Plain messages: one reply that becomes the pictures, mentions no person, and shows once after any crash."""
 
 import asyncio
 import json

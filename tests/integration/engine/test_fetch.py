@@ -1,4 +1,4 @@
-"""A download runs in a process of its own, which ends the moment nobody wants it any more."""
+"""A download runs in its own process, which ends as soon as the download is cancelled."""
 
 import asyncio
 import socket

@@ -1,4 +1,4 @@
-"""A cancel, from the desk down to the pixels: exact for the one who asks, nothing to the one beside them."""
+"""A cancel, from the desk down to the pixels: it stops its own job and does not change the next one."""
 
 import asyncio
 import time
@@ -47,12 +47,12 @@ class Watched:
     async def render(
         self, request: RenderRequest, listen: Callable[[Event], None]
     ) -> Finished | Stopped | Failed:
-        def hear(event: Event) -> None:
+        def record(event: Event) -> None:
             self.events.append((time.monotonic(), event))
             listen(event)
             self.hook(event)
 
-        end = await self.host.render(request, hear)
+        end = await self.host.render(request, record)
         self.events.append((time.monotonic(), end))
         return end
 

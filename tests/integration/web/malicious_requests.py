@@ -56,7 +56,7 @@ class MaliciousRequest:
     """One request.
 
     Attributes:
-        wanted: The statuses that are right; 0 stands for a closed connection.
+        wanted: The statuses that are right; 0 means a closed connection.
     """
 
     name: str

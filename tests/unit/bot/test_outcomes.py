@@ -1,4 +1,4 @@
-"""What an outcome says where nobody said otherwise."""
+"""The defaults of the outcomes."""
 
 from bot.outcomes import (
     Address,

@@ -38,10 +38,10 @@ async def test_the_log_of_a_bug_has_the_job_and_the_trace_but_not_the_prompt() -
 async def test_a_worker_that_ends_loses_its_job_at_once_and_is_replaced(prompt: str) -> None:
     async with started() as host:
         pid = host.info and host.info.pid
-        begun = time.monotonic()
+        started_s = time.monotonic()
         with pytest.raises(WorkerLost):
             await host.render(make_request(prompt=prompt), lambda event: None)
-        assert time.monotonic() - begun < 1.5
+        assert time.monotonic() - started_s < 1.5
         assert isinstance(await host.render(make_request(attempt=2), lambda event: None), Finished)
         assert (host.info and host.info.pid) != pid
 
@@ -117,14 +117,14 @@ async def test_restarts_come_later_and_later_until_a_picture_was_drawn(
     pauses: list[float] = []
     async with started() as host:
         for _ in range(3):
-            begun = time.monotonic()
+            started_s = time.monotonic()
             with pytest.raises(WorkerLost):
                 await host.render(make_request(prompt="die"), lambda event: None)
             lost = time.monotonic()
             await eventually(lambda: host.info is None)
             await eventually(lambda: host.info is not None)
             pauses.append(time.monotonic() - lost)
-            assert lost - begun < 2
+            assert lost - started_s < 2
     assert pauses[2] > pauses[0] + 0.1
 
 
@@ -147,11 +147,11 @@ async def test_a_process_that_a_worker_leaves_behind_delays_its_replacement_by_a
     mark = uuid.uuid4().hex
     monkeypatch.setenv(MARK, mark)
     async with started() as host:
-        begun = time.monotonic()
+        started_s = time.monotonic()
         with pytest.raises(WorkerLost):
             await host.render(make_request(prompt=prompt), lambda event: None)
         assert isinstance(await host.render(make_request(attempt=2), lambda event: None), Finished)
-        assert time.monotonic() - begun < 10
+        assert time.monotonic() - started_s < 10
         left = [pid for pid in psutil.pids() if is_left_behind(pid, mark)]
         for pid in left:
             os.kill(pid, signal.SIGKILL)

@@ -80,9 +80,9 @@ async def test_closing_stops_the_running_job_and_refuses_the_next() -> None:
     async with started() as host:
         task = asyncio.create_task(host.render(make_request(count=1000), lambda event: None))
         await asyncio.sleep(0.1)
-        begun = time.monotonic()
+        started_s = time.monotonic()
         await host.close()
-        assert time.monotonic() - begun < 3
+        assert time.monotonic() - started_s < 3
         assert await task == Stopped("j", 1)
         with pytest.raises(WorkerNotReady):
             await host.render(make_request(), lambda event: None)

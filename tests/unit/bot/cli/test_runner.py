@@ -136,19 +136,19 @@ def test_a_thread_that_hangs_is_abandoned(hanging: threading.Event) -> None:
 
 
 def test_work_that_waits_for_a_thread_does_not_start_after_the_end(hanging: threading.Event) -> None:
-    begun = []
+    started = []
 
     async def work() -> int:
         loop = asyncio.get_running_loop()
         for _ in range(200):
             loop.run_in_executor(None, hanging.wait, 60)
-        loop.run_in_executor(None, begun.append, True)
+        loop.run_in_executor(None, started.append, True)
         return 0
 
     runner.run(work, exit_process=never)
     hanging.set()
     runner.exit_if_threads_remain(0, never)
-    assert not begun
+    assert not started
 
 
 def test_without_threads_the_process_does_not_exit_early() -> None:

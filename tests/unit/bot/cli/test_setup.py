@@ -104,8 +104,8 @@ def test_the_doctor_reports_a_missing_compiler_for_triton(
     if named is not None:
         monkeypatch.setenv("CC", named)
     for language, expected in (("en", "install gcc or clang"), ("zh-CN", "没有 C 编译器")):
-        told = settings.model_copy(update={"language": language})
-        found = [each for each in doctor._check_engine(told) if expected in sentence(each, language)]
+        translated = settings.model_copy(update={"language": language})
+        found = [each for each in doctor._check_engine(translated) if expected in sentence(each, language)]
         assert [each.level for each in found] == [Level.NOTE] * is_missed
 
 
@@ -118,8 +118,8 @@ def test_the_doctor_reports_missing_headers_for_triton(
     if not is_missed:
         (tmp_path / "Python.h").touch()
     for language, expected in (("en", "install python3-dev"), ("zh-CN", "没有 Python.h")):
-        told = settings.model_copy(update={"language": language})
-        found = [each for each in doctor._check_engine(told) if expected in sentence(each, language)]
+        translated = settings.model_copy(update={"language": language})
+        found = [each for each in doctor._check_engine(translated) if expected in sentence(each, language)]
         assert [each.level for each in found] == [Level.NOTE] * is_missed
 
 
@@ -142,12 +142,12 @@ def test_the_doctor_needs_no_compiler_without_a_build(
 async def test_ctrl_c_stops_it_and_leaves_nothing(
     card: None, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun, go_on = asyncio.Event(), asyncio.Event()
+    started, go_on = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def slow(source: object, data_dir: Path, report: Callable[[int, int], None]) -> Path:
         def wait_then_report(done_bytes: int, total_bytes: int) -> None:
-            loop.call_soon_threadsafe(begun.set)
+            loop.call_soon_threadsafe(started.set)
             asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result(10)
             report(done_bytes, total_bytes)
 
@@ -155,7 +155,7 @@ async def test_ctrl_c_stops_it_and_leaves_nothing(
 
     monkeypatch.setattr(setup, "convert", slow)
     work = asyncio.create_task(setup.report(settings))
-    await begun.wait()
+    await started.wait()
     work.cancel()
     with pytest.raises(asyncio.CancelledError):
         await work

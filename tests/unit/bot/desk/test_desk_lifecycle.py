@@ -66,7 +66,7 @@ async def test_a_chat_that_moves_while_the_desk_runs_gets_its_results_at_once(
         async with asyncio.timeout(5):
             while not await harness.store._run("SELECT 1 FROM outbox WHERE state = 'maybe'"):  # noqa: ASYNC110
                 await asyncio.sleep(0.002)
-        await asyncio.sleep(0.02)  # its back-off has begun
+        await asyncio.sleep(0.02)  # its back-off runs
         await harness.desk.migrate_chat(Platform.TELEGRAM, "here", "there")
         [result] = await telegram.wait_for_results(1)
     assert (result.job_id, result.address.chat_id) == (receipt.job_id, "there")
@@ -102,7 +102,7 @@ async def test_a_drain_with_enough_time_cancels_nothing(tmp_path: Path, acts: li
                 await until(lambda: bool(harness.renderer.requests))
             if Act.DRAW in acts:
                 await harness.chat.wait_for_results(1)
-            await asyncio.sleep(0.02)  # whoever has nothing to do waits for a bell
+            await asyncio.sleep(0.02)  # an idle loop waits for an event
             await harness.desk.drain(4)
             await run
     assert [log["cut_off"] for log in logs if log["event"] == "desk stopped"] == [[]]

@@ -1,4 +1,4 @@
-"""A full disk and a locked database: people hear it before anything is drawn, and nothing is lost."""
+"""A full disk and a locked database: people learn it before anything is drawn, and nothing is lost."""
 
 import asyncio
 import contextlib
@@ -170,13 +170,13 @@ async def test_a_disk_that_cannot_be_measured_refuses_no_request(
 
 def test_a_condition_that_lasts_is_logged_once_a_minute_with_its_count() -> None:
     now_s = 0.0
-    limiter = files.LogLimiter("disk ill", clock=lambda: now_s)
+    limiter = files.LogLimiter("disk fault", clock=lambda: now_s)
     with structlog.testing.capture_logs() as logs:
         for now_s in (0.0, 1.0, 59.0, 60.0, 61.0):  # noqa: B007 - the clock reads it
             limiter.error(detail="x")
     assert [(log["event"], log["times"], log["detail"]) for log in logs] == [
-        ("disk ill", 1, "x"),
-        ("disk ill", 3, "x"),
+        ("disk fault", 1, "x"),
+        ("disk fault", 3, "x"),
     ]
 
 

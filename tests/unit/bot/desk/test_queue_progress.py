@@ -75,8 +75,8 @@ async def test_only_jobs_that_come_nearer_are_announced(harness: DeskHarness) ->
     jobs = [await accept(harness, str(n)) for n in range(14)]
     assert publisher._unpublished == {}
     await harness.desk.handle(Cancel(jobs[0]), a_context("c", "person 0"))
-    told = {job_id for job_id, news in publisher._unpublished.items() if news is None}
-    assert told == {jobs[index] for index in (2, 3, 4, 6, 11)}  # now at 1, 2, 3, 5, 10
+    announced = {job_id for job_id, news in publisher._unpublished.items() if news is None}
+    assert announced == {jobs[index] for index in (2, 3, 4, 6, 11)}  # now at 1, 2, 3, 5, 10
     publisher._unpublished.clear()
     newcomer = await accept(harness, "20")
     assert harness.desk.parts.queue.scheduler.ahead_of(newcomer).jobs == 13
@@ -95,8 +95,8 @@ async def test_after_a_restart_all_positions_are_announced_a_few_at_a_time(tmp_p
             await until(lambda: len(harness.chat.shown) > 1)
             assert len(harness.chat.shown) <= ANNOUNCED_AT_ONCE + 1  # and the one that is drawn
             await until(lambda: {status.job_id for status in harness.chat.shown} == set(jobs))
-            told = {status.job_id: status.position for status in harness.chat.shown}
-    assert [told[job_id] for job_id in jobs[1:]] == list(range(1, count))
+            announced = {status.job_id: status.position for status in harness.chat.shown}
+    assert [announced[job_id] for job_id in jobs[1:]] == list(range(1, count))
 
 
 async def test_a_position_that_goes_back_and_forth_is_not_published(harness: DeskHarness) -> None:
@@ -275,7 +275,7 @@ async def test_positions_are_published_when_the_queue_changes_after_the_model_lo
         publisher._changed.clear()
         is_loading = False
         harness.desk.parts.queue.remove(jobs[-1])
-        assert set(publisher._unpublished) == set(jobs[:11])  # those near; the others were told of no time
+        assert set(publisher._unpublished) == set(jobs[:11])  # those near; the others have no new wait
         assert publisher._changed.is_set()
         publisher._unpublished.clear()
         harness.desk.parts.queue.report_change()

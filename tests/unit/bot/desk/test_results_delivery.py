@@ -37,7 +37,7 @@ async def in_outbox(harness: DeskHarness) -> list[str]:
 
 async def until_outbox(harness: DeskHarness, wanted: list[tuple[str, int]], *, in_order: bool = True) -> None:
     async with asyncio.timeout(5):
-        while (found := await outbox(harness)) != wanted and (in_order or sorted(found) != wanted):  # noqa: ASYNC110 - the store rings no bell
+        while (found := await outbox(harness)) != wanted and (in_order or sorted(found) != wanted):  # noqa: ASYNC110 - the store sends no signal
             await asyncio.sleep(0.005)
 
 
@@ -143,15 +143,15 @@ async def test_a_delivery_that_hangs_is_cut_off_and_holds_up_no_other(
 
 
 class StubbornChat(FakeChat):
-    """Takes the results of some people only when a test lets it; ``begun`` are all that came so far."""
+    """Takes the results of some people only when a test allows it; ``received`` are all results so far."""
 
     def __init__(self) -> None:
         super().__init__()
         self.open_to: dict[str, asyncio.Event] = {}
-        self.begun: list[str] = []
+        self.received: list[str] = []
 
     async def deliver(self, result: JobResult) -> None:
-        self.begun.append(result.job_id)
+        self.received.append(result.job_id)
         if is_open := self.open_to.get(result.user_id):
             await is_open.wait()
         await super().deliver(result)
@@ -167,7 +167,7 @@ async def test_one_person_s_pictures_come_in_the_order_in_which_they_ended(tmp_p
             await until_outbox(harness, [("ready", 0)] * 3 + [("sending", 1), ("sent", 1)], in_order=False)
             ended = [job_id for job_id in await in_outbox(harness) if job_id != ben_s]
             assert sorted(ended) == sorted(ann_s)
-            assert set(chat.begun) == {ended[0], ben_s}
+            assert set(chat.received) == {ended[0], ben_s}
             chat.open_to["ann"].set()
             results = await chat.wait_for_results(5)
     assert [result.job_id for result in results] == [ben_s, *ended]
@@ -208,7 +208,7 @@ async def test_a_slow_chat_with_many_people_delays_no_other_chat_of_its_platform
         async with harness.running():
             [first] = await chat.wait_for_results(1)
             assert first.job_id == elsewhere.job_id
-            assert len(chat.begun) == 4 + 1
+            assert len(chat.received) == 4 + 1
             for is_open in chat.open_to.values():
                 is_open.set()
             await chat.wait_for_results(21)

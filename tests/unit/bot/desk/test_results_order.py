@@ -120,6 +120,6 @@ async def test_a_result_has_the_time_that_its_job_was_drawn(harness: DeskHarness
     job_id = await accept(harness)
     job = await harness.store.jobs.claim(job_id, "a run", harness.clock())
     assert job is not None
-    begun = replace(job, started_ms=harness.clock() - 7_500)
-    await harness.desk.parts.completion.fail(begun)
+    started = replace(job, started_ms=harness.clock() - 7_500)
+    await harness.desk.parts.completion.fail(started)
     assert (await harness.desk.parts.delivery._load_result(job_id)).seconds == 7.5

@@ -336,13 +336,13 @@ async def test_a_rollback_that_the_disk_refused_is_repeated(
     """An I/O error may leave the connection inside; the next block must not become a part of the lost one."""
     run, refused = database._run, []
 
-    async def ill(sql: str, values: dict[str, Value] | None = None, **more: Any) -> list[sqlite3.Row]:
+    async def refuse(sql: str, values: dict[str, Value] | None = None, **more: Any) -> list[sqlite3.Row]:
         if sql in ("COMMIT", "ROLLBACK") and len(refused) < 2:
             refused.append(sql)
             raise CannotSave(detail="disk I/O error")
         return await run(sql, values, **more)
 
-    monkeypatch.setattr(database, "_run", ill)
+    monkeypatch.setattr(database, "_run", refuse)
     with pytest.raises(CannotSave):
         async with database.atomic():
             await database.put(1)
@@ -358,13 +358,13 @@ async def test_a_rollback_that_the_disk_refuses_does_not_hide_why_the_block_fail
 ) -> None:
     run, refused = database._run, []
 
-    async def ill(sql: str, values: dict[str, Value] | None = None, **more: Any) -> list[sqlite3.Row]:
+    async def refuse(sql: str, values: dict[str, Value] | None = None, **more: Any) -> list[sqlite3.Row]:
         if sql == "ROLLBACK" and not refused:
             refused.append(sql)
             raise CannotSave(detail="disk I/O error")
         return await run(sql, values, **more)
 
-    monkeypatch.setattr(database, "_run", ill)
+    monkeypatch.setattr(database, "_run", refuse)
     with pytest.raises(ZeroDivisionError):
         async with database.atomic():
             await database.put(1)

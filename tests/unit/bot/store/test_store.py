@@ -264,13 +264,13 @@ async def test_a_single_statement_is_not_part_of_a_transaction_that_could_not_be
     job = await a_job(store)
     run, refused = store._run, []
 
-    async def ill(sql: str, values: dict[str, Value] | None = None, **more: Any) -> list[sqlite3.Row]:
+    async def refuse(sql: str, values: dict[str, Value] | None = None, **more: Any) -> list[sqlite3.Row]:
         if sql in ("COMMIT", "ROLLBACK") and len(refused) < 2:
             refused.append(sql)
             raise CannotSave(detail="disk I/O error")
         return await run(sql, values, **more)
 
-    monkeypatch.setattr(store, "_run", ill)
+    monkeypatch.setattr(store, "_run", refuse)
     with pytest.raises(CannotSave):
         async with store.atomic():
             await store.jobs.request_cancel(job.id)

@@ -129,10 +129,10 @@ def test_the_largest_header_we_read_costs_little(path: Path) -> None:
     text = json.dumps({str(number): entry for number in range(15_000)}).encode()
     path.write_bytes(pack(text[: MAX_HEADER_BYTES - 1] if len(text) > MAX_HEADER_BYTES else text))
     tracemalloc.start()
-    begun = time.process_time()
+    started_s = time.process_time()
     with contextlib.suppress(BadHeader), path.open("rb") as file:
         read_header(file)
-    seconds, (_, peak) = time.process_time() - begun, tracemalloc.get_traced_memory()
+    seconds, (_, peak) = time.process_time() - started_s, tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert seconds < 2  # some 0.1 s; tracing memory and a busy machine take the rest
     assert peak < 32 * 2**20

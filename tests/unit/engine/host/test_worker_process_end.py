@@ -1,4 +1,4 @@
-"""The end of a worker process: asked, terminated, killed; what it left behind delays nobody for long."""
+"""The end of a worker process: asked, terminated, killed; leftovers of it delay no job for long."""
 
 import asyncio
 import os

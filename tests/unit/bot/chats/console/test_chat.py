@@ -199,7 +199,7 @@ async def test_a_result_of_an_earlier_process_is_saved_and_printed_on_standard_e
 async def test_a_folder_that_is_not_writable_is_reported_and_keeps_the_result(
     tmp_path: Path, drawn: tuple[Path, ...]
 ) -> None:
-    (tmp_path / "out").write_text("a file stands where the folder should be")
+    (tmp_path / "out").write_text("a file in place of the folder")
     setup = ConsoleSetup(tmp_path / "out", lambda context: make_result(address=context.address, paths=drawn))
 
     answer = await setup.say("a face")

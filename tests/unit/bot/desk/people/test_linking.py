@@ -333,7 +333,7 @@ async def test_a_refund_finds_the_person_that_its_job_has_now(tmp_path: Path) ->
         assert (await anna.join(ann)).credits == 10  # 10 + 6, one allowance
         await ann.draw(2)
         await ann.say(Cancel(job.job_id))
-        while await ask(harness, "SELECT 1 FROM job WHERE ended_ms IS NULL"):  # noqa: ASYNC110 - no bell
+        while await ask(harness, "SELECT 1 FROM job WHERE ended_ms IS NULL"):  # noqa: ASYNC110 - no signal
             await asyncio.sleep(0.001)
         assert await ann.credits() == 10 - 2 + 4
         assert await ask(harness, "SELECT person, sum(credits) FROM ledger GROUP BY 1") == await ask(
