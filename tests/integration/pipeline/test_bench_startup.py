@@ -27,6 +27,8 @@ def test_a_start_is_measured_from_process_to_picture(
     assert measured.first_picture_s >= measured.ready_s + measured.picture_s
     assert json.loads(path.read_text())["first_picture_s"] == measured.first_picture_s
     assert measured.peak_bytes > 0
+    assert set(measured.alone_s) == {"torch", "weights", "picture"}
+    assert measured.ratio == measured.first_picture_s / sum(measured.alone_s.values())
     assert "start to first picture" in capsys.readouterr().out
 
 
