@@ -16,7 +16,8 @@
   x OperatorError                   the host: the process does not start, or a chat does not open
     + BadSettings · FolderUnusable · OutFolderUnusable · DatabaseNewer · DatabaseInUse · DatabaseDamaged
     + DatabaseMissing · DatabaseForeign · DiskFull · BackupFailed · RestoreFailed
-    + TokenRefused · PortTaken · PlatformUnreachable · PackageMissing · NotStartable · UnknownCard
+    + TokenRefused · PortTaken · PlatformUnreachable · PackageMissing · NotStartable
+    + UnknownCard · NoCard
 
 Attributes are the facts. ``bot.messages`` has the sentences for each class in both languages.
 """
@@ -303,7 +304,11 @@ class PortTaken(OperatorError):
 
 
 class UnknownCard(OperatorError):
-    """No card of this name is known, or this machine has none. Facts: ``name``, ``cards``."""
+    """No card of this name is known. Facts: ``name``, ``cards``."""
+
+
+class NoCard(OperatorError):
+    """This machine has no card that the bot may use. Facts: ``cards``, which may be named."""
 
 
 class PlatformUnreachable(OperatorError):

@@ -55,7 +55,7 @@ class Plan:
         resident_blocks: The number of main blocks that keep their place on the card, spread evenly; the
             others are copied to it in every step. None keeps all. The worker adapts it to the free memory.
         encoder: The location of the text encoder.
-        tiles_vae: Whether pictures are decoded in tiles, in less memory.
+        tiles_vae: Whether pictures are decoded in parts, in less memory: strips, or the library's tiles.
         lora_cache_bytes: Limit of the LoRAs that are kept on the card.
         budget_bytes: The most that the worker may hold on the card; None for no limit but the card's.
     """

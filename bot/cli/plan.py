@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.table import Table
 
 from bot.cli.screen import Screen, add_row
-from bot.errors import UnknownCard
+from bot.errors import NoCard, UnknownCard
 from bot.messages import N_, text
 from bot.messages.plans import format_layout, format_no_plan, format_plan, format_seconds, plan_rows
 from bot.settings import Settings
@@ -55,7 +55,8 @@ async def report(settings: Settings, question: PlanQuestion) -> int:
     """Print the plan; return 1 if none fits.
 
     Raises:
-        UnknownCard: The named card is not known, or this machine has none.
+        UnknownCard: The named card is not known.
+        NoCard: None is named, and this machine has none.
     """
     card = await asyncio.to_thread(_card, settings, question)
     model = await asyncio.to_thread(_model, settings)
@@ -84,7 +85,7 @@ def _card(settings: Settings, question: PlanQuestion) -> CardInfo:
     config = settings.to_engine_config()
     card = CardProbe(config.device, config.reserve_bytes).read()
     if card is None:
-        raise UnknownCard(name=config.device, cards=tuple(card.name for card in KNOWN_CARDS))
+        raise NoCard(cards=tuple(card.name for card in KNOWN_CARDS))
     return card.with_free(free_bytes) if free_bytes is not None else card
 
 
@@ -127,9 +128,13 @@ def _print(out: Screen, situation: Situation, answer: Placed | NoPlan, locale: s
     for row in rows:
         add_row(table, row)
     out.print(table)
-    out.print_line(text(N_("All figures are predicted by arithmetic, not measured. Also possible:"), locale))
+    out.print_line(text(N_("All figures are predicted by arithmetic, not measured."), locale))
+    if answer.alternatives:
+        out.print_line(text(N_("Also possible:"), locale))
     for option in answer.alternatives[:SHOWN]:
         usual = option.predictions[0]
         seconds = format_seconds(usual.picture_s + usual.prompt_s)
         layout = format_layout(option, situation.model.blocks, locale)
-        out.print_line(f"  {seconds} s, {format_gib(option.bytes)}: {layout}")
+        facts = {"seconds": seconds, "memory": format_gib(option.bytes), "layout": layout}
+        line = text(N_("{seconds} s, {memory}: {layout}"), locale, **facts)
+        out.print_line(f"  {line}")

@@ -28,11 +28,13 @@ ENCODERS = {
 SENTENCES = {
     "": N_("{format}: {layout}; {encoder}; about {seconds} s for {size}."),
     "tiles": N_(
-        "{format}: {layout}; {encoder}; pictures are decoded in tiles; about {seconds} s for {size}."
+        "{format}: {layout}; {encoder}; pictures are decoded in parts; about {seconds} s for {size}."
     ),
 }
 HINTS = {
-    "eight_bits": N_("{format} was chosen because bf16 does not fit and would take {bf16_s} s."),
+    "eight_bits": N_(
+        "In bf16 it would take {bf16_s} s, so {format} was chosen; its pictures differ slightly."
+    ),
     "allow_eight_bits": N_(
         "In {other} it would take {other_s} s, with slightly different pictures: "
         'engine.precision = "{other}".'

@@ -149,9 +149,9 @@ SENTENCES: dict[type[Exception], str] = {
     errors.PortTaken: N_(
         "{host}:{port} is in use by another program. Stop it, or set another web.port in sugarbot.toml."
     ),
-    errors.UnknownCard: N_(
-        "I don't know the card “{name}”, or this machine has none. Ask about one of these with --card: "
-        "{cards}."
+    errors.UnknownCard: N_("I don't know the card “{name}”. Ask about one of these with --card: {cards}."),
+    errors.NoCard: N_(
+        "This machine has no card that I can use. Ask about one of these with --card: {cards}."
     ),
     errors.PlatformUnreachable: N_(
         "{platform} can't be reached: {detail}. Check the network, or set a proxy for it in sugarbot.toml."

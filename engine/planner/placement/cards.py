@@ -111,7 +111,7 @@ KNOWN_CARDS = (
     KnownCard("A100 80 GB", 80, (8, 0), (4, 16), (312, 0, 624), 2039, _AMPERE_100, _SHEET),
     KnownCard("L40S", 45, (8, 9), (4, 16), (362, 733, 733), 864, _LOW_POWER, _SHEET),
     KnownCard("H100", 80, (9, 0), (5, 16), (989, 1979, 1979), 3350, _HOPPER, _SHEET),
-    KnownCard("H200", 140.4, (9, 0), (5, 16), (989, 1979, 1979), 4800, _HOPPER, f"{_SHEET}; measured here"),
+    KnownCard("H200", 140.4, (9, 0), (5, 16), (989, 1979, 1979), 4800, _HOPPER, f"{_SHEET}; measured, too"),
 )
 
 

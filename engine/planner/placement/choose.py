@@ -23,7 +23,7 @@ from engine.planner.placement.values import (
 
 SLOWER = 1.3  # bf16 may take so many times as long as eight bits before they matter
 MUCH_SLOWER = 4.0  # … or so many times, although it fits: int8's lead on a card without bf16 units (Turing)
-TILES_COUNT = 1.05  # a plan whose decoder works in tiles counts as so much slower: tiles change the picture
+TILES_COUNT = 1.05  # a plan that decodes in parts counts as so much slower: some decoders leave faint seams
 STREAM_COUNT = 1.1  # so does one that streams: its steps vary with the link, and are no recorded graphs
 CACHE_COUNT = 1.02  # so does each smaller cache of LoRAs
 EVERY_FORMAT = frozenset(WeightFormat)

@@ -2,16 +2,18 @@
 
 import asyncio
 import json
+import re
+from dataclasses import replace
 
 import pytest
 
 from bot.cli import plan
 from bot.cli.plan import PlanQuestion, read_size, report
-from bot.errors import UnknownCard
+from bot.errors import NoCard, UnknownCard
 from bot.messages import format_error
 from bot.settings import Settings
 from engine.planner.machine import CardProbe
-from engine.planner.placement.values import CardInfo
+from engine.planner.placement.values import CardInfo, Placed
 from tests.unit.engine.planner.placement.situations import situation
 
 SETTINGS = Settings()
@@ -30,7 +32,9 @@ def test_a_known_card_gets_a_table_and_the_source_of_its_figures(capsys: pytest.
 
 def test_the_answer_is_in_the_hosts_language(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(PlanQuestion(card="A10"), Settings(language="zh-CN")) == 0
-    assert "文本编码器" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "文本编码器" in said
+    assert re.search(r"  [0-9.]+ 秒，[0-9.]+ GiB：", said)
 
 
 def test_free_memory_main_memory_size_and_precision_change_the_plan(
@@ -45,6 +49,16 @@ def test_free_memory_main_memory_size_and_precision_change_the_plan(
     option = answer["answer"]["option"]
     assert option["plan"]["weight_format"] == "bf16"
     assert [each["size"] for each in option["predictions"]] == [[1024, 1024]]
+
+
+def test_without_another_plan_none_is_announced(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = plan.choose_plan(situation("RTX 3060"))
+    assert isinstance(answer, Placed)
+    monkeypatch.setattr(plan, "choose_plan", lambda _situation: replace(answer, alternatives=()))
+    assert run(PlanQuestion(card="3060")) == 0
+    assert "Also possible" not in capsys.readouterr().out
 
 
 def test_a_card_without_room_gets_the_missing_bytes(capsys: pytest.CaptureFixture[str]) -> None:
@@ -76,8 +90,12 @@ def test_without_a_name_it_is_this_machines_card(
 
 def test_a_machine_without_a_card_is_told_to_name_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(CardProbe, "read", lambda _self: None)
-    with pytest.raises(UnknownCard):
+    with pytest.raises(NoCard) as caught:
         run(PlanQuestion())
+    said = format_error(caught.value, "en")
+    assert said.startswith("This machine has no card")
+    assert "auto" not in said
+    assert "RTX 3060" in said
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Plans are told in one sentence, in both languages, with their figures and the advice that they hold."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -35,6 +36,14 @@ def test_a_host_reads_the_plan_the_seconds_and_a_faster_format() -> None:
     assert said.startswith("bf16: the whole model is on the card")
     assert "about 0.29 s for 512 × 768." in said
     assert 'engine.precision = "fp8"' in said
+
+
+def test_eight_bits_are_explained_by_the_seconds_of_bf16() -> None:
+    said = format_plan(placed("RTX 3060", ram_gib=32, formats=EVERY).reason, "en")
+    assert said.startswith("int8: ")
+    assert re.search(
+        r" In bf16 it would take [0-9.]+ s, so int8 was chosen; its pictures differ slightly\.$", said
+    )
 
 
 def test_streaming_names_its_blocks() -> None:
