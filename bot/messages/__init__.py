@@ -8,7 +8,7 @@ time. The functions return plain text that contains people's own words; each cha
 * ``refusals``   errors                     * ``failures``  errors of the engine and failed jobs
 * ``details``    technical lines of errors  * ``problems``  settings and set-up
 * ``guide``      help, greeting, buttons    * ``page``      the local web page
-* ``checks``     results of ``doctor``
+* ``checks``     results of ``doctor``      * ``plans``     the plan, and the answer to ``/gpu``
 
 Tests of this package: ``pytest tests/unit/bot/messages``; they name every sentence without a translation.
 """
