@@ -85,9 +85,12 @@ async def kill(pid: int) -> None:
 class FakeHost:
     """Replaces ``engine.host.Host`` by a renderer without a worker process; it fails sometimes."""
 
-    def __init__(self, config: Any, *, fails: bool = True) -> None:
+    def __init__(self, config: Any, *, fails: bool = True, **_: Any) -> None:
+        from engine.host import HostState
         from tests.fakes.renderer import FakeRenderer
 
+        self.state = HostState.READY
+        self.errors: tuple[Any, ...] = ()
         self._renderer = FakeRenderer(_random_acts() if fails else (), step_s=0.0005)
         self.info: Any = None
         self.render = self._renderer.render
@@ -105,6 +108,14 @@ class FakeHost:
 
     def device(self) -> str:
         return "cpu"
+
+    def share(self) -> Any:
+        from engine.planner.monitor import WorkerShare
+
+        return WorkerShare()
+
+    def loading_s(self) -> float | None:
+        return None
 
     async def watch(self) -> None:
         await asyncio.Event().wait()

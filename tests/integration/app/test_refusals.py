@@ -29,7 +29,7 @@ BAD = {
         "/sugar a face --lora sugar 1.5 --lora anime 1.5",
         "--lora sugar:1 --lora anime:1",
     ),
-    "another bot's option": ("/sugar a face --steps 30", "8 steps"),
+    "another bot's option": ("/sugar a face --steps 30", "same number of steps"),
     "a negative prompt": ("/sugar a face --no hat", "support negative prompts"),
     "a shape with nothing in it": ("/sugar a face --size 2:0", "not a size"),
     "a seed beyond the range": ("/sugar a face --seed 4294967296", "not a seed"),

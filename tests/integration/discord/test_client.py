@@ -135,7 +135,7 @@ async def test_the_menu_is_declared_again_only_when_it_changed(
 
 async def test_the_menu_has_both_languages_and_its_contexts(discord: FakeDiscord, chat: DiscordChat) -> None:
     menu = {command["name"]: command for command in discord.commands}
-    assert set(menu) == {"sugar", "lora", "loras", "mine", "quota", "cancel", "link", "unlink", "help"}
+    assert set(menu) == {"sugar", "lora", "loras", "gpu", "mine", "quota", "cancel", "link", "unlink", "help"}
     assert menu["sugar"]["name_localizations"]["zh-CN"] == "画图"
     assert menu["sugar"]["contexts"] == [0, 1, 2]
     assert menu["sugar"]["integration_types"] == [0, 1]
@@ -152,15 +152,17 @@ async def test_the_menu_has_both_languages_and_its_contexts(discord: FakeDiscord
     assert [choice["value"] for choice in where["choices"]] == ["chat", "bot"]
 
 
-async def test_a_group_with_a_hosts_command_is_declared_for_managers_and_its_list_for_everyone(
+async def test_a_hosts_command_is_declared_for_managers_and_the_list_beside_it_for_everyone(
     discord: FakeDiscord, chat: DiscordChat
 ) -> None:
     menu = {command["name"]: command for command in discord.commands}
-    lora = menu.pop("lora")
+    hosts_own = lora, gpu = menu.pop("lora"), menu.pop("gpu")
     assert [one["name"] for one in lora["options"]] == ["list", "switch"]
-    assert lora["default_member_permissions"] == MANAGE_GUILD
-    assert lora["contexts"] == [0, 1]  # servers and direct messages with the bot
-    assert lora["integration_types"] == [0]  # installs of servers
+    assert not gpu["options"]
+    for command in hosts_own:
+        assert command["default_member_permissions"] == MANAGE_GUILD
+        assert command["contexts"] == [0, 1]  # servers and direct messages with the bot
+        assert command["integration_types"] == [0]  # installs of servers
     for command in menu.values():
         assert command["default_member_permissions"] is None
         assert command["contexts"] == [0, 1, 2]

@@ -138,7 +138,7 @@ async def test_a_chinese_person_is_answered_in_chinese(discord: FakeDiscord, cha
     ("options", "said"),
     [
         ({}, "What should I draw?"),
-        ({"prompt": "a face --steps 20"}, "8 steps"),
+        ({"prompt": "a face --steps 20"}, "same number of steps"),
         ({"prompt": "a face", "size": "0"}, "“0” is not a size"),
         ({"prompt": "a face --seed tomorrow"}, "is not a seed"),
         ({"prompt": "a face --colour red"}, "--colour"),
