@@ -7,6 +7,7 @@ describes them; the files under test are read by another program.
 import json
 import math
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,7 @@ def write_int8(path: Path, weights: Weights, *, group: int | None, is_flat: bool
     write_safetensors(path, tensors)
 
 
+@cache
 def regular(group: int) -> Any:
     """ConvRot's matrix, entry by entry: factors of ½, negative where two bits of row and column differ."""
     digits = int(math.log(group, 4))
