@@ -9,7 +9,7 @@ from pathlib import Path
 
 from engine.bench import startup
 from engine.bench.report.results import ResultLine
-from engine.bench.report.targets import FIRST
+from engine.bench.report.targets import ALONE, FIRST
 from engine.bench.rows.workload import Workload, format_size
 from engine.config import TRITON_DIR, EngineConfig
 from engine.zimage.out_of_memory import free_memory
@@ -57,6 +57,8 @@ class FirstPicture:
         note = "the worker process and its weights"
         yield ResultLine("E8", READY, started.ready_s, work=work, note=note)
         yield self._line(FIRST, started, "weights in the page cache")
+        parts = " + ".join(f"{seconds:.2f} {part}" for part, seconds in started.alone_s.items())
+        yield ResultLine("E8", ALONE, sum(started.alone_s.values()), work=work, note=f"{parts}, s")
 
     def close(self) -> None:
         """Do nothing: the worker has already ended."""
