@@ -79,14 +79,7 @@ def build_desk(inputs: DeskInputs) -> Desk:
     defaults = LoraDefaults(store=store, shelf=shelf, from_settings=inputs.default_lora)
     tiers = TierMembership(store=store, rules=rules)
     ledger = Ledger(store=store, tiers=tiers, clock=clock)
-    queue = JobQueue(
-        Scheduler(),
-        inputs.costs,
-        weights=tiers.weights,
-        is_loading=inputs.is_loading,
-        loading_s=inputs.loading_s,
-        prefetch=inputs.renderer.prefetch,
-    )
+    queue = _build_queue(inputs, tiers)
     progress = ProgressPublisher(store=store, queue=queue)
     result_ready = {platform: asyncio.Event() for platform in Platform}
     completion = JobCompletion(
@@ -99,16 +92,7 @@ def build_desk(inputs: DeskInputs) -> Desk:
     )
     space = PictureSpace(pictures_dir, inputs.reserve_bytes)
     drawing = _build_drawing(inputs, queue, completion, progress, space)
-    acceptance = JobAcceptance(
-        store=store,
-        ledger=ledger,
-        recipes=recipes,
-        defaults=defaults,
-        queue=queue,
-        rules=rules,
-        clock=clock,
-        random=random,
-    )
+    acceptance = _build_acceptance(inputs, ledger, recipes, defaults, queue)
     delivery = OutboxDelivery(
         store=store,
         result_ready=result_ready,
@@ -162,6 +146,32 @@ def _report_memory(inputs: DeskInputs) -> ReportCard:
         return CardReport(device_name=memory.device_name, state=state, memory=memory, waiting=waiting)
 
     return report
+
+
+def _build_queue(inputs: DeskInputs, tiers: TierMembership) -> JobQueue:
+    return JobQueue(
+        Scheduler(),
+        inputs.costs,
+        weights=tiers.weights,
+        is_loading=inputs.is_loading,
+        loading_s=inputs.loading_s,
+        prefetch=inputs.renderer.prefetch,
+    )
+
+
+def _build_acceptance(
+    inputs: DeskInputs, ledger: Ledger, recipes: Recipes, defaults: LoraDefaults, queue: JobQueue
+) -> JobAcceptance:
+    return JobAcceptance(
+        store=inputs.store,
+        ledger=ledger,
+        recipes=recipes,
+        defaults=defaults,
+        queue=queue,
+        rules=inputs.rules,
+        clock=inputs.clock,
+        random=inputs.random,
+    )
 
 
 def _build_drawing(
