@@ -89,6 +89,9 @@ class Progress:
     """A denoising step of one picture is done: ``step`` of ``steps``, picture ``index`` of the job.
 
     Step 0 of picture 0 is the job's beginning; before it the job was ready in the worker, behind another.
+
+    Attributes:
+        held_bytes: What the worker holds on the card now and would use again; 0 if it does not tell.
     """
 
     job_id: str
@@ -96,6 +99,7 @@ class Progress:
     index: int
     step: int
     steps: int
+    held_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

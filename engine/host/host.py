@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 
 import structlog
 
@@ -26,6 +27,7 @@ from engine.request import (
     FailReason,
     Finished,
     LoraChoice,
+    Progress,
     RenderRequest,
     Stopped,
     WorkerInfo,
@@ -101,6 +103,7 @@ class Host:
         self._worker: WorkerProcess | None = None  # the newest, even after it was lost
         self._spare: WorkerProcess | None = None  # has imported its libraries and waits for its configuration
         self._device = ""
+        self._newest: WorkerProcess | None = None  # whose memory is known; it may still be calibrated
         self._held_bytes = 0
         self._share = WorkerShare()
         self._is_up = asyncio.Event()
@@ -175,16 +178,7 @@ class Host:
                 if worker is None or not self._is_up.is_set() or self._is_closed.is_set():
                     raise WorkerNotReady
                 render.worker = worker
-                outcome = await worker.draw(request, listen)
-                if self._worker is worker and self._is_up.is_set():
-                    match outcome:
-                        case Finished():
-                            self._held_bytes = outcome.held_bytes or max(self._held_bytes, outcome.peak_bytes)
-                            weights = (outcome.kept_bytes or worker.info.weights_bytes) - outcome.lora_bytes
-                            self._share = WorkerShare(self._held_bytes, max(0, weights), outcome.lora_bytes)
-                        case Failed(reason=FailReason.OUT_OF_MEMORY):
-                            self._held_bytes = worker.info.weights_bytes  # it has freed all other memory
-                return outcome
+                return await self._draw(worker, request, listen)
         except WireError as error:
             return Failed(request.job_id, request.attempt, FailReason.WORKER_ERROR, str(error))
         except WorkerLost:
@@ -196,6 +190,27 @@ class Host:
                 del self._renders[request.job_id]
             self._used_s = _now_s()
             self._end_if_drained()
+
+    async def _draw(
+        self, worker: WorkerProcess, request: RenderRequest, listen: Callable[[Event], None]
+    ) -> Finished | Stopped | Failed:
+        """Let a worker draw, and note the memory that it holds meanwhile."""
+
+        def note(event: Event) -> None:
+            if isinstance(event, Progress) and event.held_bytes and self._newest is worker:
+                self._held_bytes = event.held_bytes
+            listen(event)
+
+        outcome = await worker.draw(request, note)
+        if self._newest is worker:
+            match outcome:
+                case Finished():
+                    self._held_bytes = outcome.held_bytes or max(self._held_bytes, outcome.peak_bytes)
+                    weights = (outcome.kept_bytes or worker.info.weights_bytes) - outcome.lora_bytes
+                    self._share = WorkerShare(self._held_bytes, max(0, weights), outcome.lora_bytes)
+                case Failed(reason=FailReason.OUT_OF_MEMORY):
+                    self._held_bytes = worker.info.weights_bytes  # it has freed all other memory
+        return outcome
 
     def move(self, reason: str) -> bool:
         """After the jobs that the worker holds, end it and start one with a new plan; other jobs wait.
@@ -256,8 +271,9 @@ class Host:
             info = await worker.wait_until_ready(plan)
             self._device, self._held_bytes = info.device, info.weights_bytes
             self._share = WorkerShare(info.weights_bytes, info.weights_bytes)
+            self._newest = worker
             if self._calibrate:
-                await self._calibrate(info, plan, worker.draw)
+                await self._calibrate(info, plan, partial(self._draw, worker))
         except WorkerLost as error:
             await worker.end(ask=False)
             raise WorkerNotReady(f"The worker was lost at its first pictures: {error}") from error
@@ -356,6 +372,7 @@ class Host:
 
     def _mark_down(self) -> None:
         self._is_up.clear()
+        self._newest = None
         self.info, self._held_bytes, self._share = None, 0, WorkerShare()
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from engine.config import CONTEXT_BYTES, BaseLocation, Plan
+from engine.config import CONTEXT_BYTES, Plan
 from engine.formatting import format_gib
 from engine.planner.cost import kind_of
 from engine.planner.machine import WorkerPlanner
@@ -65,13 +65,12 @@ class Replanner:
 def adapts(present: Plan, wanted: Plan) -> bool:
     """Whether a worker with the present plan carries out the wanted one without a new start.
 
-    It changes the number of its resident blocks by itself, within the budget that it started with.
+    Within the budget that it started with, it changes the number of its resident blocks, and gives up or
+    makes its second copy, by itself. A start with a plan of the same kind would change nothing else.
     """
-    if present.base is BaseLocation.CARD:
-        return False
     is_same = kind_of(replace(present, resident_blocks=0)) == kind_of(replace(wanted, resident_blocks=0))
     is_within = present.budget_bytes is None or (wanted.budget_bytes or 0) <= present.budget_bytes
-    return is_same and is_within and present.lora_cache_bytes == wanted.lora_cache_bytes
+    return is_same and is_within
 
 
 def _reason(answer: Replanned, situation: Situation) -> str:

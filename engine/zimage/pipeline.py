@@ -259,7 +259,7 @@ class Pipeline:
                     if job.is_cancelled():
                         return None
                     self._denoiser.step()
-                    job.reporter.report_step(index, row.step)
+                    job.reporter.report_step(index, row.step, job.timer.held_bytes)
             finally:
                 self._denoiser.leave(row)
             return row.latents

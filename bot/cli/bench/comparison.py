@@ -47,7 +47,8 @@ ROWS = {
 FIGURES = (
     N_("ours ÷ floor"), N_("stock ÷ ours"), N_("recipe ÷ ours"), N_("PNG beside it"), N_("ours, fp8, as E1"),
     N_("ours, fp8, as E2"), N_("ours, on the card"), N_("ours, in main memory"), N_("ours, on disk"),
-    N_("base tensors changed"), N_("different LoRAs ÷ one"), N_("card busy"), N_("first picture"),
+    N_("base tensors changed"), N_("different LoRAs ÷ one"), N_("card busy"),
+    N_("first picture ÷ its parts alone"),
     N_("error, single"), N_("error, batch of two sizes"), N_("error, batch of two LoRAs"),
     N_("error, stack of three LoRAs"), N_("fp8 ÷ its floor, as E1"), N_("fp8 ÷ its floor, as E2"),
 )  # fmt: skip

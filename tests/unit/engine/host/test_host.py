@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,7 @@ from engine.request import (
     FailReason,
     Finished,
     LoraChoice,
+    Progress,
     RenderRequest,
     Stopped,
     Timings,
@@ -164,6 +166,34 @@ async def test_held_memory_follows_the_reports_of_the_worker(
     for answer in answers:
         assert await host.render(A, ignore) == answer
     assert host.held_bytes() == held
+    await host.close()
+
+
+async def test_held_memory_is_known_during_a_job(workers: Workers) -> None:
+    host = await start_host(workers, [done()])
+    seen = []
+
+    async def draw(request: RenderRequest, listen: Callable[[Event], None]) -> Finished:
+        listen(Progress("a", 1, 0, 1, 8, held_bytes=8000))
+        seen.append(host.held_bytes())
+        listen(Progress("a", 1, 0, 2, 8))  # a worker that does not tell
+        seen.append(host.held_bytes())
+        return done(5000, 9000)
+
+    workers.started[0].draw = draw  # type: ignore[method-assign]
+    await host.render(A, ignore)
+    assert [*seen, host.held_bytes()] == [8000, 8000, 9000]
+    await host.close()
+
+
+async def test_held_memory_is_known_after_the_calibration(workers: Workers) -> None:
+    async def calibrate(info: WorkerInfo, plan: Plan | None, draw: Any) -> None:
+        await draw(A, ignore)
+
+    workers.scripts = [[done(5000, 7000)]]
+    host = Host(CONFIG, calibrate=calibrate)
+    await host.start()
+    assert host.held_bytes() == 7000
     await host.close()
 
 

@@ -114,7 +114,7 @@ STREAMED = Plan(base=BaseLocation.PINNED, resident_blocks=10, budget_bytes=8 * G
         (replace(STREAMED, resident_blocks=None, budget_bytes=8 * GIB), True),
         (replace(STREAMED, budget_bytes=12 * GIB), False),  # its limit was set when it started
         (replace(STREAMED, tiles_vae=True), False),
-        (replace(STREAMED, lora_cache_bytes=1), False),
+        (replace(STREAMED, lora_cache_bytes=1), True),  # fewer blocks make room for the LoRAs that it has
         (replace(STREAMED, weight_format=WeightFormat.INT8), False),
         (Plan(budget_bytes=8 * GIB), False),
     ],
@@ -127,3 +127,10 @@ def test_a_worker_changes_its_resident_blocks_within_its_budget_and_nothing_else
 
 def test_a_model_with_two_copies_does_not_become_another_by_itself() -> None:
     assert not adapts(Plan(), STREAMED)
+
+
+def test_no_worker_starts_again_with_a_plan_of_the_same_kind() -> None:
+    """A card with 12 GiB free moved to an equal plan in eight bits, because of a reading during a picture."""
+    one_copy = Plan(weight_format=WeightFormat.FP8, base=BaseLocation.PINNED, budget_bytes=11 * GIB)
+    assert adapts(one_copy, replace(one_copy, budget_bytes=10 * GIB, lora_cache_bytes=GIB // 2))
+    assert adapts(Plan(budget_bytes=60 * GIB), Plan(budget_bytes=50 * GIB))
