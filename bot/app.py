@@ -197,7 +197,7 @@ async def _review_plan(host: Host, replanner: Replanner) -> None:
     while True:
         await asyncio.sleep(REVIEW_EVERY_S)
         if info := host.info:
-            memory = WorkerMemory(host.held_bytes(), info.host_bytes)
+            memory = WorkerMemory(host.held_bytes(), info.host_bytes, host.is_measured)
             if reason := await asyncio.to_thread(replanner.review, memory):
                 host.move(reason)
 

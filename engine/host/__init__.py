@@ -3,6 +3,7 @@
 * ``host``            draws jobs, one worker after another
 * ``worker_process``  one worker: start, send, receive, end; its jobs, and which of them its end is blamed on
 * ``step_watch``      how long a worker may be silent before it counts as hung
+* ``held_memory``     what a worker holds of its device, by its reports
 * ``report``          the card and its worker as a host sees them
 * ``output``          what a worker prints, as entries of our log
 

@@ -18,6 +18,7 @@ from engine import wire
 from engine.backoff import Backoff
 from engine.config import EngineConfig, Plan
 from engine.errors import ModelError, NoPlanFits, WireError, WorkerLost, WorkerNotReady
+from engine.host.held_memory import HeldMemory
 from engine.host.report import WorkerError
 from engine.host.worker_process import MAX_IN_FLIGHT, WorkerProcess
 from engine.planner.monitor import WorkerShare
@@ -104,8 +105,7 @@ class Host:
         self._spare: WorkerProcess | None = None  # has imported its libraries and waits for its configuration
         self._device = ""
         self._newest: WorkerProcess | None = None  # whose memory is known; it may still be calibrated
-        self._held_bytes = 0
-        self._share = WorkerShare()
+        self._held = HeldMemory()
         self._is_up = asyncio.Event()
         self._is_closed = asyncio.Event()
         self._replacing: asyncio.Task[None] | None = None
@@ -125,11 +125,16 @@ class Host:
 
     def held_bytes(self) -> int:
         """Return the device memory that the worker holds and will use again, as far as it reports it."""
-        return self._held_bytes
+        return self._held.bytes
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether ``held_bytes`` is of now: after a job, until the worker gets the next."""
+        return self._held.is_measured and self.is_idle
 
     def share(self) -> WorkerShare:
         """Return what the worker has of the device, by use."""
-        return self._share
+        return self._held.share
 
     def device(self) -> str:
         """Return the newest worker's device: ``cuda:0``, ``cpu``; empty before the first is ready."""
@@ -197,19 +202,14 @@ class Host:
         """Let a worker draw, and note the memory that it holds meanwhile."""
 
         def note(event: Event) -> None:
-            if isinstance(event, Progress) and event.held_bytes and self._newest is worker:
-                self._held_bytes = event.held_bytes
+            if isinstance(event, Progress) and self._newest is worker:
+                self._held.note(event)
             listen(event)
 
+        self._held.begin()
         outcome = await worker.draw(request, note)
         if self._newest is worker:
-            match outcome:
-                case Finished():
-                    self._held_bytes = outcome.held_bytes or max(self._held_bytes, outcome.peak_bytes)
-                    weights = (outcome.kept_bytes or worker.info.weights_bytes) - outcome.lora_bytes
-                    self._share = WorkerShare(self._held_bytes, max(0, weights), outcome.lora_bytes)
-                case Failed(reason=FailReason.OUT_OF_MEMORY):
-                    self._held_bytes = worker.info.weights_bytes  # it has freed all other memory
+            self._held.end(outcome)
         return outcome
 
     def move(self, reason: str) -> bool:
@@ -269,16 +269,15 @@ class Host:
         worker = await self._take_process()
         try:
             info = await worker.wait_until_ready(plan)
-            self._device, self._held_bytes = info.device, info.weights_bytes
-            self._share = WorkerShare(info.weights_bytes, info.weights_bytes)
-            self._newest = worker
+            self._device, self._newest = info.device, worker
+            self._held.start(info.weights_bytes)
             if self._calibrate:
                 await self._calibrate(info, plan, partial(self._draw, worker))
-        except WorkerLost as error:
+        except BaseException as error:
+            self._mark_down()
             await worker.end(ask=False)
-            raise WorkerNotReady(f"The worker was lost at its first pictures: {error}") from error
-        except BaseException:
-            await worker.end(ask=False)
+            if isinstance(error, WorkerLost):
+                raise WorkerNotReady(f"The worker was lost at its first pictures: {error}") from error
             raise
         self._worker, self.info, self.plan, self.state = worker, info, plan, HostState.READY
         self.load_s, self._used_s = _now_s() - began_s, _now_s()
@@ -372,8 +371,8 @@ class Host:
 
     def _mark_down(self) -> None:
         self._is_up.clear()
-        self._newest = None
-        self.info, self._held_bytes, self._share = None, 0, WorkerShare()
+        self.info, self._newest = None, None
+        self._held.forget()
 
 
 @dataclass(eq=False, slots=True)

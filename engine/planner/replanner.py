@@ -7,21 +7,31 @@ from dataclasses import dataclass, replace
 import structlog
 
 from engine.config import CONTEXT_BYTES, Plan
-from engine.formatting import format_gib
+from engine.formatting import MIB, format_gib
 from engine.planner.cost import kind_of
 from engine.planner.machine import WorkerPlanner
-from engine.planner.placement.replan import PlanChange, PlanState, Replanned, replan
+from engine.planner.placement.replan import PlanChange, PlanState, replan
 from engine.planner.placement.values import Placed, Situation
+
+SLACK_BYTES = 256 * MIB  # the driver's context is an estimate; the reserve for others covers the difference
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerMemory:
-    """What the worker holds and would use again: on the card as torch counts it, and in main memory."""
+    """What the worker holds and would use again.
+
+    Attributes:
+        held_bytes: On the card, as torch counts it.
+        host_bytes: In main memory.
+        is_current: Whether the first figure is of now. A worker reports it after each job alone, and may hold
+            more meanwhile.
+    """
 
     held_bytes: int
     host_bytes: int = 0
+    is_current: bool = True
 
 
 class Replanner:
@@ -52,14 +62,26 @@ class Replanner:
         situation = self._planner.situation(memory.held_bytes + CONTEXT_BYTES, memory.host_bytes)
         if situation is None:
             return ""
+        if _may_be_ours(self._state, situation, memory):
+            self._state = replace(self._state, better_since_s=None)
+            return ""
         answer = replan(self._state, situation, self._clock())
         self._state = answer.state
         if not answer.moves or answer.plan is None:
             return ""
         moves = not adapts(placed.plan, answer.plan)
-        reason = _reason(answer, situation)
+        reason = _reason(answer.change, answer.plan, situation)
         log.info("plan changed", change=answer.change.value, restarts=moves, reason=reason)
         return reason if moves else ""
+
+
+def _may_be_ours(state: PlanState, situation: Situation, memory: WorkerMemory) -> bool:
+    """Whether the worker itself may hold all that its plan lacks."""
+    if state.placed is None:
+        return False
+    needed, free = state.placed.option.bytes, situation.card.free_bytes
+    unreported = 0 if memory.is_current else needed - memory.held_bytes - CONTEXT_BYTES
+    return free < needed <= free + max(SLACK_BYTES, unreported)
 
 
 def adapts(present: Plan, wanted: Plan) -> bool:
@@ -68,13 +90,16 @@ def adapts(present: Plan, wanted: Plan) -> bool:
     Within the budget that it started with, it changes the number of its resident blocks, and gives up or
     makes its second copy, by itself. A start with a plan of the same kind would change nothing else.
     """
+    if replace(wanted, budget_bytes=present.budget_bytes) == present:
+        return True
     is_same = kind_of(replace(present, resident_blocks=0)) == kind_of(replace(wanted, resident_blocks=0))
     is_within = present.budget_bytes is None or (wanted.budget_bytes or 0) <= present.budget_bytes
     return is_same and is_within
 
 
-def _reason(answer: Replanned, situation: Situation) -> str:
+def _reason(change: PlanChange, plan: Plan, situation: Situation) -> str:
     free = format_gib(situation.card.free_bytes)
-    if answer.change is PlanChange.PRESSURE:
-        return f"the plan no longer fits the {free} that are free; now {kind_of(answer.plan)}"
-    return f"{free} have been free for a while; now {kind_of(answer.plan)}"
+    now = f"now {kind_of(plan)}, {format_gib(plan.lora_cache_bytes)} of LoRAs"
+    if change is PlanChange.PRESSURE:
+        return f"the plan no longer fits the {free} that are free; {now}"
+    return f"{free} have been free for a while; {now}"

@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from engine.config import BaseLocation, EngineConfig, Plan
-from engine.errors import NoPlanFits, WorkerLost
+from engine.errors import NoPlanFits, WorkerLost, WorkerNotReady
 from engine.host import Host, HostState
 from engine.host import host as host_module
 from engine.host.host import DrawFirst
-from engine.request import WorkerInfo
+from engine.request import Stopped, WorkerInfo
 from tests.unit.engine.host.clock import jumping_clock
 from tests.unit.engine.host.test_host import CONFIG, A, B, ScriptedWorker, Workers, done, ignore
 
@@ -183,6 +183,45 @@ async def test_a_worker_is_calibrated_before_any_job_reaches_it(workers: Workers
         seen.append("drawn")
         await starting
         assert seen == ["calibrated", "drawn"]
+        await host.close()
+
+
+async def test_what_the_first_pictures_took_counts_as_held(workers: Workers) -> None:
+    async def calibrate(info: WorkerInfo, plan: Plan | None, draw: DrawFirst) -> None:
+        await draw(B, ignore)
+
+    async with jumping_clock():
+        workers.scripts = [[done(5000, 7000)]]
+        host = Host(CONFIG, calibrate=calibrate)
+        await host.start()
+        assert (host.held_bytes(), host.is_measured) == (7000, True)
+        await host.close()
+
+
+async def test_what_a_worker_holds_is_known_after_a_job_and_not_while_it_draws(workers: Workers) -> None:
+    async with jumping_clock():
+        host = Host(CONFIG)
+        await host.start()
+        assert not host.is_measured  # its weights are not all that it holds
+        for end, is_known in ((done(5000), True), (Stopped("a", 1), False), (done(5000), True)):
+            drawing = asyncio.create_task(host.render(A, ignore))
+            await asyncio.sleep(1)
+            assert not host.is_measured
+            workers.started[0].answer(end)
+            await drawing
+            assert host.is_measured is is_known
+        await host.close()
+
+
+async def test_a_worker_lost_at_its_calibration_holds_nothing(workers: Workers) -> None:
+    async def calibrate(info: WorkerInfo, plan: Plan | None, draw: DrawFirst) -> None:
+        raise WorkerLost
+
+    async with jumping_clock():
+        host = Host(CONFIG, calibrate=calibrate)
+        with pytest.raises(WorkerNotReady):
+            await host.start()
+        assert host.held_bytes() == 0
         await host.close()
 
 

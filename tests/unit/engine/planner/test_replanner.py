@@ -19,11 +19,14 @@ class ScriptedPlanner:
     card: str
     free_gib: float
     placed: Placed | None = None
+    worker_bytes: int | None = None  # what it uses of the card; None if ``free_gib`` has it already
     held: list[tuple[int, int]] = field(default_factory=list)
 
     def situation(self, held_bytes: int, held_ram_bytes: int) -> Situation:
         self.held.append((held_bytes, held_ram_bytes))
-        return situation(self.card, self.free_gib)
+        if self.worker_bytes is None:
+            return situation(self.card, self.free_gib)
+        return situation(self.card, self.free_gib + (held_bytes - self.worker_bytes) / GIB)
 
     def start(self) -> Placed:
         placed = choose_plan(situation(self.card, self.free_gib))
@@ -44,6 +47,13 @@ class Review:
         self.planner.free_gib = free_gib
         self.now_s += after_s
         return self.replanner.review(WorkerMemory(GIB, 2 * GIB))
+
+    def read_while(self, used_gib: float, reported_gib: float, *, is_current: bool) -> str:
+        """Read while the worker uses more of the card than it has reported."""
+        self.planner.worker_bytes = round(used_gib * GIB)
+        self.now_s += 5.0
+        memory = WorkerMemory(round(reported_gib * GIB), 2 * GIB, is_current)
+        return self.replanner.review(memory)
 
     def read_for(self, free_gib: float, seconds: float) -> list[str]:
         return [reason for _ in range(int(seconds / 5)) if (reason := self.read(free_gib))]
@@ -99,6 +109,36 @@ def test_what_the_worker_holds_counts_with_the_drivers_context() -> None:
     assert review.planner.held == [(GIB + CONTEXT_BYTES, 2 * GIB)]
 
 
+@pytest.mark.parametrize(("card", "free_gib"), [("H200", 12), ("H200", 60), ("RTX 3060", 11), ("L4", 22)])
+def test_what_a_picture_takes_beyond_the_last_report_is_no_pressure(card: str, free_gib: float) -> None:
+    review = started(card, free_gib)
+    assert review.planner.placed is not None
+    used_gib = review.planner.placed.option.bytes / GIB
+    reported_gib = used_gib / 2  # the weights: no picture was drawn, or one is drawn now
+    reasons = [review.read_while(used_gib, reported_gib, is_current=False) for _ in range(100)]
+    assert set(reasons) == {""}
+
+
+def test_others_that_take_what_the_worker_may_hold_are_pressure_while_it_draws() -> None:
+    review = started("H200", 60)
+    assert review.planner.placed is not None
+    used_gib = review.planner.placed.option.bytes / GIB
+    review.planner.free_gib = used_gib - 2  # they hold two GiB of it
+    assert "no longer fits" in review.read_while(used_gib, used_gib / 2, is_current=False)
+
+
+def test_a_context_larger_than_estimated_is_no_pressure() -> None:
+    review = started("H200", 12)
+    assert review.planner.placed is not None
+    used_gib = review.planner.placed.option.bytes / GIB
+    assert review.read_while(used_gib + 0.2, used_gib - CONTEXT_BYTES / GIB, is_current=True) == ""
+
+
+@pytest.mark.parametrize("plan", [Plan(), Plan(budget_bytes=50 * GIB)])
+def test_a_worker_never_starts_again_with_an_equal_plan(plan: Plan) -> None:
+    assert adapts(plan, replace(plan, budget_bytes=40 * GIB))
+
+
 def test_without_a_plan_there_is_nothing_to_review() -> None:
     assert Review(ScriptedPlanner("H200", 60)).read(60) == ""
 
@@ -112,7 +152,10 @@ STREAMED = Plan(base=BaseLocation.PINNED, resident_blocks=10, budget_bytes=8 * G
         (replace(STREAMED, resident_blocks=5, budget_bytes=6 * GIB), True),
         (replace(STREAMED, resident_blocks=20, budget_bytes=8 * GIB), True),
         (replace(STREAMED, resident_blocks=None, budget_bytes=8 * GIB), True),
-        (replace(STREAMED, budget_bytes=12 * GIB), False),  # its limit was set when it started
+        (
+            replace(STREAMED, resident_blocks=20, budget_bytes=12 * GIB),
+            False,
+        ),  # its limit was set when it started
         (replace(STREAMED, tiles_vae=True), False),
         (replace(STREAMED, lora_cache_bytes=1), True),  # fewer blocks make room for the LoRAs that it has
         (replace(STREAMED, weight_format=WeightFormat.INT8), False),
