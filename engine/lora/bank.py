@@ -8,6 +8,7 @@ import threading
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from weakref import WeakValueDictionary
 
 import structlog
 import torch
@@ -81,6 +82,9 @@ class Bank:
                 card_bytes = torch.cuda.get_device_properties(self._device).total_memory
                 card_cache_bytes = max(cache_bytes, card_bytes // CARD_FRACTION)
             self._on_card = AdapterCache(card_cache_bytes)
+        # Those of the present picture are in use even if the cache has dropped them. The same objects again
+        # mean that nothing must be merged again.
+        self._in_use: WeakValueDictionary[str, Adapter] = WeakValueDictionary()
         self._fetching: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._merger = Merger(others, NO_LAYERS if blocks else eight_bit_layers)
         self._merged: tuple[LoraStack | None, Patches] = (None, NO_PATCHES)
@@ -212,8 +216,9 @@ class Bank:
     def _adapter(self, choice: LoraChoice) -> Adapter:
         adapter = self._on_card.get(choice.sha256)
         if adapter is None:
-            adapter = self._converted(choice).on(self._device)
+            adapter = self._in_use.get(choice.sha256) or self._converted(choice).on(self._device)
             self._on_card.put(choice.sha256, adapter)
+        self._in_use[choice.sha256] = adapter
         return adapter
 
     def _converted(self, choice: LoraChoice) -> Adapter:

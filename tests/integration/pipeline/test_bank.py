@@ -114,6 +114,22 @@ def test_the_same_stack_again_is_not_merged_again(
     assert merged_weights(bank, choices).keys() == expected.keys()
 
 
+def test_a_stack_larger_than_the_cache_is_not_merged_again(
+    forward: Forward, bank: Bank, choices: list[LoraChoice], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = Bank(forward.weights.matrices, bank._finder, cache_bytes=1)
+    expected = merged_weights(small, choices)
+
+    def refuse(*args: object) -> None:
+        raise AssertionError("Merged again.")
+
+    monkeypatch.setattr(Merger, "merge", refuse)
+    assert merged_weights(small, choices).keys() == expected.keys()
+    monkeypatch.undo()
+    merged_weights(small, choices[:1])
+    assert set(small._in_use) == {choices[0].sha256}  # nothing keeps the others
+
+
 def test_a_failed_merge_is_repeated_by_the_next_job_with_these_loras(
     bank: Bank, choices: list[LoraChoice], monkeypatch: pytest.MonkeyPatch
 ) -> None:
