@@ -111,8 +111,10 @@ class MemoryFit:
 
     def _resize(self, store: BlockStore, blocks: int, reason: str) -> None:
         before = store.resident_blocks
-        store.resize(blocks)
-        self._on_moved()
+        try:
+            store.resize(blocks)
+        finally:
+            self._on_moved()
         log.info(
             "resident blocks changed", before=before, now=store.resident_blocks, of=store.main_blocks,
             reason=reason,

@@ -96,8 +96,7 @@ class BlockStore:
     @property
     def block_bytes(self) -> int:
         """Memory of a main block's slot."""
-        main = [slot for name, slot in self._own.items() if name.startswith(MAIN)]
-        return max(slot.nbytes for slot in (*self._ring, *main))
+        return max(self._writer.slot_bytes(self._layouts[name]) for name in self._main)
 
     @property
     def main_bytes(self) -> int:
@@ -153,6 +152,7 @@ class BlockStore:
             self._own.pop(name).empty()
         while self._ring and not self._streamed:
             self._ring.pop().empty()
+        self._disconnect()
         try:
             while self._streamed and len(self._ring) < self.ring_slots:
                 self._ring.append(self._writer.new_slot(self._layouts[self._streamed[0]]))
@@ -248,9 +248,17 @@ class BlockStore:
         self._lanes.wait(Lane.COMPUTE, slot.ready)
         slot.ready, slot.is_ahead = None, False
 
+    def _disconnect(self) -> None:
+        """Let nothing refer to a slot, so that the memory of those that were dropped is free now."""
+        self._at, self._in_use, self._is_settled = "", None, False
+        self._writer.disconnect()
+        for place in self.places.values():
+            place.weight.data = place.weight.new_empty(0)
+            if place.scales is not None:
+                place.scales.data = place.scales.new_empty(0)
+
     def _connect(self) -> None:
         """Point the layers to their slots."""
-        self._at, self._in_use, self._is_settled = "", None, False
         for name, slot in self._own.items():
             self._point_to(self._layouts[name], slot)
         for name in self._streamed:

@@ -56,9 +56,22 @@ class BlockWriter:
         dtype = self._source.dtype if eight_bit is None else eight_bit.dtype
         return new_slot(layout, dtype, self._device, self._lanes.mark(Lane.COMPUTE))
 
+    def slot_bytes(self, layout: BlockLayout) -> int:
+        """Return the memory of a slot for a block of this size."""
+        if not self.is_eight_bit(layout):
+            return layout.numbers * self._source.dtype.itemsize
+        rows = sum(span.shape[0] for span in layout.layers.values())
+        return layout.numbers + rows * torch.float32.itemsize
+
     def is_eight_bit(self, layout: BlockLayout) -> bool:
         """Whether a block is multiplied in eight bits."""
         return any(layer in self._eight_bit for layer in layout.layers)
+
+    def disconnect(self) -> None:
+        """Forget the addresses of all slots, until ``connect``."""
+        self._backends, self._weights = {}, {}
+        self._writes.clear()
+        self._under_way = [slot for slot in self._under_way if slot.landing is not None]
 
     def connect(self, own: Mapping[str, Slot], ring: Sequence[Slot], streamed: Sequence[str]) -> None:
         """Make the merge functions for the addresses of these slots.
@@ -69,8 +82,7 @@ class BlockWriter:
             streamed: Those blocks.
         """
         layouts = self._source.layouts
-        self._ring, self._backends = ring, {}
-        self._writes.clear()
+        self._ring = ring
         self._weights = {slot: _all_weights((layouts[name], slot) for name in streamed) for slot in ring}
         self._weights[None] = _all_weights((layouts[name], slot) for name, slot in own.items())
         for slot, weights in self._weights.items():

@@ -2,11 +2,13 @@
 
 import itertools
 import random
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -17,8 +19,8 @@ from engine.lora.merger import Merger
 from engine.lora.patches import Adapter, LoraStack, Matrix, concatenate_pairs
 from engine.zimage.residency import writer as writer_module
 from engine.zimage.residency.lanes import HostLanes, Lane
-from engine.zimage.residency.layout import block_layouts
-from engine.zimage.residency.slots import resident_first
+from engine.zimage.residency.layout import BlockLayout, block_layouts
+from engine.zimage.residency.slots import Slot, resident_first
 from engine.zimage.residency.sources import Fill, HostSource
 from engine.zimage.residency.store import RING, BlockStore
 
@@ -260,6 +262,61 @@ def test_a_failure_in_the_middle_leaves_the_next_picture_right(
         if generator.random() < 0.5:
             run_step(store, source, stack, NAMES)
     assert failures > 10
+
+
+class LimitedCard:
+    """Memory for so many slots; a slot counts until nothing refers to its numbers."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, slots: int) -> None:
+        self.slots = slots
+        self.in_use: list[weakref.ref[Any]] = []
+        self.allocate = writer_module.new_slot
+        monkeypatch.setattr(writer_module, "new_slot", self.new_slot)
+
+    def new_slot(self, layout: BlockLayout, *rest: Any) -> Slot:
+        self.in_use = [each for each in self.in_use if each() is not None]
+        if len(self.in_use) >= self.slots:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        slot = self.allocate(layout, *rest)
+        memory = np.empty(slot.numbers.nbytes, np.uint8)
+        self.in_use.append(weakref.ref(memory))
+        slot.numbers = torch.from_numpy(memory).view(slot.numbers.dtype)
+        return slot
+
+
+@pytest.mark.parametrize("eight_bit", [None, INT8, FP8])
+def test_fewer_resident_blocks_need_no_more_memory_on_their_way(
+    monkeypatch: pytest.MonkeyPatch, eight_bit: EightBitFormat | None
+) -> None:
+    layers = EightBitLayers(eight_bit, EIGHT_BIT_LAYERS) if eight_bit else NO_LAYERS
+    card = LimitedCard(monkeypatch, 100)
+    source = new_source()
+    store = BlockStore(source, torch.device("cpu"), HostLanes(), eight_bit=layers)
+    store.use(STACKS[1])
+    for block in NAMES:
+        store.ensure(block)
+    card.slots = len(card.in_use)  # not one more
+    for resident in (4, 2, 0):
+        store.resize(resident)
+        assert store.resident_blocks == resident
+        for block in NAMES:
+            store.ensure(block)
+
+
+def test_a_store_without_any_slot_has_them_again_when_there_is_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    card = LimitedCard(monkeypatch, 100)
+    source = new_source()
+    store = BlockStore(source, torch.device("cpu"), HostLanes(), 0)
+    block_bytes = store.block_bytes
+    card.slots = 0
+    store._ring.clear()
+    with pytest.raises(torch.OutOfMemoryError):
+        store.resize(2)
+    assert (store.block_bytes, store.main_bytes) == (block_bytes, 0)
+    card.slots = 100
+    run_step(store, source, (), NAMES)
 
 
 @dataclass
