@@ -201,6 +201,44 @@ def test_a_damaged_file_is_refused(config: EngineConfig, name: str, content: byt
     assert f"transformer/{name} (" in refused(config)
 
 
+def u32(value: int) -> bytes:
+    return value.to_bytes(4, "little")
+
+
+def u64(value: int) -> bytes:
+    return value.to_bytes(8, "little")
+
+
+def gguf_header(tensors: int, entries: int) -> bytes:
+    return b"GGUF" + u32(3) + u64(tensors) + u64(entries)
+
+
+KEY = u64(1) + b"a"
+HOSTILE_GGUF = {
+    "a million tensors": (gguf_header(10**6, 0) + bytes(24 * 10**6), "too large"),
+    "a million entries": (gguf_header(0, 10**6) + (KEY + u32(0) + b"1") * 10**6, "too large"),
+    "a long array": (gguf_header(0, 1) + KEY + u32(9) + u32(0) + u64(10**7) + bytes(10**7), "array"),
+    "arrays of arrays": (
+        gguf_header(0, 1) + KEY + u32(9) + (u32(9) + u64(1)) * 5000 + u32(0) + u64(1) + b"1", "array",
+    ),
+    "a long string": (gguf_header(0, 1) + KEY + u32(8) + u64(2**21) + bytes(2**21), "string"),
+    "many dimensions": (gguf_header(1, 0) + KEY + u32(10**6) + bytes(8 * 10**6 + 12), "dimensions"),
+    "an endless tensor": (
+        gguf_header(1, 0) + KEY + u32(2) + u64(2**63) + u64(2) + u32(0) + u64(0) + bytes(64), "GGUF",
+    ),
+    "an unknown type": (gguf_header(0, 1) + KEY + u32(77), "type 77"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("flaw", HOSTILE_GGUF)
+def test_a_hostile_gguf_header_is_refused_before_the_package_reads_it(
+    config: EngineConfig, flaw: str
+) -> None:
+    content, expected = HOSTILE_GGUF[flaw]
+    (transformer_of(config) / "z.gguf").write_bytes(content)
+    assert expected in refused(config)
+
+
 def test_another_configuration_is_refused(config: EngineConfig) -> None:
     making.write_bf16(transformer_of(config) / "z.safetensors", making.dense())
     (transformer_of(config) / "config.json").write_text(json.dumps({**making.CONFIG, "n_layers": 3}))
