@@ -95,7 +95,7 @@ class SafetensorsFile:
         """Read a layer's ``comfy_quant``; one without a known format if it is not JSON."""
         try:
             value = json.loads(self._read(tensor.offset_bytes, min(tensor.nbytes, _MOST_CONFIG_BYTES)))
-        except ValueError:
+        except (ValueError, RecursionError):
             return {"format": "unreadable"}
         return value if isinstance(value, dict) else {"format": "unreadable"}
 

@@ -36,7 +36,7 @@ class PublishedFile:
         try:
             self._file = GgufFile(path) if path.suffix == ".gguf" else SafetensorsFile(path)
             wanted = expected_shapes(config)
-        except (BadHeader, ValueError, KeyError, TypeError) as error:
+        except (BadHeader, ValueError, LookupError, TypeError, ArithmeticError) as error:
             self.flaws.append(str(error)[:100] or type(error).__name__)
             return
         self._assign(wanted)

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from engine.checkpoint.header import MAX_TENSORS
+
 Shape = tuple[int, ...]
 
 _PREFIX = "model.diffusion_model."
@@ -38,7 +40,7 @@ def expected_shapes(config: Mapping[str, Any]) -> dict[str, Shape]:
         config: ``transformer/config.json``.
 
     Raises:
-        KeyError, TypeError, ValueError: The configuration is not Z-Image's.
+        KeyError, TypeError, ValueError, ArithmeticError: The configuration is not Z-Image's.
     """
     width, caption, channels = int(config["dim"]), int(config["cap_feat_dim"]), int(config["in_channels"])
     heads, inner, time = int(config["n_heads"]), int(width * _FEED_FORWARD), min(width, _TIME_WIDTH)
@@ -55,6 +57,8 @@ def expected_shapes(config: Mapping[str, Any]) -> dict[str, Shape]:
         **_linear("all_final_layer.2-1.adaLN_modulation.1", width, time),
     }
     refiners, blocks = range(int(config["n_refiner_layers"])), range(int(config["n_layers"]))
+    if len(blocks) + len(refiners) > MAX_TENSORS:
+        raise ValueError(f"{max(len(blocks), len(refiners))} layers")
     for block in [f"context_refiner.{number}" for number in refiners]:
         shapes |= _block(block, width, width // heads, inner)
     modulated = [f"noise_refiner.{number}" for number in refiners] + [f"layers.{number}" for number in blocks]

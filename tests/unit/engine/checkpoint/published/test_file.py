@@ -176,6 +176,14 @@ REFUSED: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
 }  # fmt: skip
 
 
+REFUSED |= {
+    "nested JSON": (with_(W2_CONFIG, ("U8", (4000,), b"[" * 4000)), f"{W2}: unreadable"),
+    "a rotated number without sides": (
+        lambda tensors: tensors.update({W2: ("I8", (), b"1")}), "transformer/z.safetensors (",
+    ),
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("flaw", REFUSED)
 def test_an_unknown_file_is_refused_by_name(config: EngineConfig, flaw: str) -> None:
     change, expected = REFUSED[flaw]
@@ -199,6 +207,15 @@ def test_a_gguf_below_four_bits_is_refused_by_its_type(config: EngineConfig) -> 
 def test_a_damaged_file_is_refused(config: EngineConfig, name: str, content: bytes) -> None:
     (transformer_of(config) / name).write_bytes(content)
     assert f"transformer/{name} (" in refused(config)
+
+
+@pytest.mark.parametrize(
+    "change", [{"n_heads": 0}, {"n_layers": 10**12}, {"n_refiner_layers": 10**12}, {"dim": float("inf")}]
+)
+def test_an_impossible_configuration_is_refused(config: EngineConfig, change: dict[str, Any]) -> None:
+    making.write_bf16(transformer_of(config) / "z.safetensors", making.dense())
+    (transformer_of(config) / "config.json").write_text(json.dumps({**making.CONFIG, **change}))
+    assert "transformer/z.safetensors (" in refused(config)
 
 
 def u32(value: int) -> bytes:
