@@ -21,7 +21,7 @@ from engine.zimage.device import Placement
 from engine.zimage.forward.modules import TransformerConfig, TransformerModules
 from engine.zimage.out_of_memory import report_model_too_large
 from engine.zimage.residency.lanes import lanes_of
-from engine.zimage.residency.layout import block_shapes
+from engine.zimage.residency.layout import block_shapes, check_encoder_layouts
 from engine.zimage.residency.sources import BlockSource
 from engine.zimage.schedule import ScheduleConfig
 from engine.zimage.text.encoder import (
@@ -46,6 +46,7 @@ _UNLOADABLE = (
     ValueError,
     TypeError,
     LookupError,
+    ArithmeticError,
     AttributeError,
     AssertionError,
 )
@@ -135,6 +136,7 @@ def _text_encoder(folder: Path, class_name: str, weights: WeightReader, placemen
     if part.blocks is None:
         layers = fused_layers(tensors, config)
     else:
+        check_encoder_layouts(part.blocks.layouts)
         lanes = lanes_of(placement.device)
         layers = StreamedLayers(part.blocks, layer_norms(tensors, config), placement.device, lanes)
     return TextEncoder(config, tensors[EMBEDDING], layers, placement.device)

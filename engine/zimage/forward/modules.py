@@ -13,6 +13,7 @@ from engine.zimage.forward.reference import EPSILON
 
 TIME_WIDTH = 256  # of the time embedding, at most the transformer's width
 TIME_INNER = 1024
+MOST_LAYERS = 1000  # that anybody would call a variant
 
 
 class TransformerConfig(BaseModel):
@@ -28,8 +29,8 @@ class TransformerConfig(BaseModel):
     all_f_patch_size: tuple[int, ...] = (1,)
     in_channels: int = 16
     dim: int = 3840
-    n_layers: int = Field(30, gt=0)
-    n_refiner_layers: int = 2
+    n_layers: int = Field(30, gt=0, le=MOST_LAYERS)
+    n_refiner_layers: int = Field(2, le=MOST_LAYERS)
     n_heads: int = 30
     n_kv_heads: int = 30
     norm_eps: float = EPSILON

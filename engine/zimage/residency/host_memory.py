@@ -5,6 +5,7 @@ Torch's own allocator of such memory rounds each block up to a power of two: 354
 
 import mmap
 import weakref
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -25,7 +26,8 @@ class HostBlock:
     def __init__(self, count: int, dtype: torch.dtype) -> None:
         memory = mmap.mmap(-1, count * dtype.itemsize)
         if hasattr(mmap, "MADV_HUGEPAGE"):
-            memory.madvise(mmap.MADV_HUGEPAGE)  # fewer page faults, and fewer pages to lock
+            with suppress(OSError):  # a system without them
+                memory.madvise(mmap.MADV_HUGEPAGE)  # fewer page faults, and fewer pages to lock
         self.numbers: Tensor = torch.frombuffer(memory, dtype=dtype, count=count)
 
     def pin(self, device: torch.device) -> None:

@@ -109,6 +109,17 @@ def encoder_layouts(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, BlockLay
     return {name: _layout(name, shapes, _ENCODER_LAYERS) for name in order}
 
 
+def check_encoder_layouts(layouts: Mapping[str, BlockLayout]) -> None:
+    """Prove that each layer of a text encoder has all its matrices.
+
+    Raises:
+        LookupError: Some are missing.
+    """
+    for name, layout in layouts.items():
+        if len(layout.layers) < len(_ENCODER_LAYERS):
+            raise LookupError(f"the text encoder lacks matrices of {name}")
+
+
 def block_weights(layouts: Mapping[str, BlockLayout]) -> dict[str, tuple[str, str, slice]]:
     """Return the checkpoint's tensors that lie in blocks → block, fused layer, rows."""
     return {

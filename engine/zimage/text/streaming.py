@@ -20,7 +20,7 @@ class StreamedLayers:
     """All layers but the last, in order; an iteration copies them to the card.
 
     Args:
-        source: The layers' large matrices.
+        source: The layers' large matrices; those of later layers are not used.
         norms: For each layer, on the card: before attention, of queries and keys, before the feed-forward.
         device: The card.
         lanes: Its queues.
@@ -34,6 +34,7 @@ class StreamedLayers:
         lanes: Lanes,
     ) -> None:
         self._source = source
+        self._names = list(source.layouts)[: len(norms)]
         self._norms = norms
         self._device = device
         self._lanes = lanes
@@ -44,7 +45,7 @@ class StreamedLayers:
         Raises:
             OSError: A layer could not be read.
         """
-        names = list(self._source.layouts)
+        names = self._names
         slots = [self._new_slot() for _ in range(SLOTS)]
         free: list[Mark] = [self._lanes.mark(Lane.COMPUTE)] * SLOTS
         fills: list[Fill] = []

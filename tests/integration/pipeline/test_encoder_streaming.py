@@ -1,5 +1,7 @@
 """A text encoder whose layers pass through the card gives the same embeddings as one that is on it."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,21 @@ def test_embeddings_have_the_same_bits(location: BaseLocation) -> None:
     assert not streamed.is_resident
     for _ in range(2):
         assert torch.equal(streamed(IDS), resident(IDS))
+
+
+@pytest.mark.parametrize("location", OFF_CARD)
+def test_layers_that_the_configuration_does_not_name_are_not_used(
+    location: BaseLocation, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(WEIGHTS, tmp_path / "copy"))
+    path = copy / "text_encoder" / "config.json"
+    config = json.loads(path.read_bytes())
+    path.write_text(json.dumps({**config, "num_hidden_layers": config["num_hidden_layers"] - 1}))
+    resident, streamed = (
+        load_pipeline(copy, choose_placement("cpu"), encoder=each).text_encoder
+        for each in (BaseLocation.CARD, location)
+    )
+    assert torch.equal(streamed(IDS), resident(IDS))
 
 
 @pytest.mark.parametrize("location", OFF_CARD)

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from structlog.testing import capture_logs
 
-from engine.config import EngineConfig
+from engine.config import BaseLocation, EngineConfig
 from engine.cuda.kernel_fallback import fallback_reason
 from engine.demo.networks import WEIGHTS
 from engine.errors import ModelError, ModelIncomplete, ModelMissing, ModelTooLarge
@@ -138,6 +139,9 @@ BREAKS = {
     "garbled index": write("model_index.json", b"{"),
     "truncated weights": write("vae/diffusion_pytorch_model.safetensors", b"\x10"),
     "another transformer": write("transformer/config.json", b'{"dim": 48, "n_layers": 1}'),
+    "no heads": change("transformer/config.json", b'"n_heads": 4', b'"n_heads": 0'),
+    "an endless transformer": change("transformer/config.json", b'"n_layers": 6', b'"n_layers": 1000000000'),
+    "no groups": change("vae/config.json", b'"norm_num_groups": 16', b'"norm_num_groups": 0'),
     "other norms": change("transformer/config.json", b'"norm_eps": 1e-05', b'"norm_eps": 1e-06'),
 }
 
@@ -149,6 +153,18 @@ def test_a_broken_checkpoint_is_reported_as_incomplete(copy: Path, case: str) ->
         load_pipeline(copy, choose_placement("cpu"))
     assert caught.value.facts["folder"] == str(copy)
     assert re.search(r"cannot be loaded\. \w+: ", str(caught.value))
+
+
+@pytest.mark.parametrize("location", BaseLocation)
+def test_an_encoder_without_a_matrix_is_incomplete_wherever_it_lives(
+    copy: Path, location: BaseLocation
+) -> None:
+    path = copy / "text_encoder" / "model.safetensors"
+    tensors = load_file(path)
+    del tensors["layers.0.mlp.down_proj.weight"]
+    save_file(tensors, path)
+    with pytest.raises(ModelIncomplete):
+        load_pipeline(copy, choose_placement("cpu"), encoder=location)
 
 
 def test_pickled_weights_are_never_opened(copy: Path, tmp_path: Path) -> None:
