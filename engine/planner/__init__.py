@@ -1,8 +1,7 @@
 """Memory and cost of jobs, seen from the parent process. Never imports torch.
 
-* ``cost``         predicts the bytes and seconds of a job: the book of all cards, versions and plans
-* ``cost_model``   what jobs have taught about one of them
-* ``calibration``  measures it with two pictures where nothing is known
+* ``cost``         predicts the bytes and seconds of a job from what earlier ones took
+* ``calibration``  measures them with two pictures where nothing is known
 * ``headroom``     how many bytes a job may take now: from NVML
 * ``monitor``      the newest headroom, for people to see
 * ``card``         memory, properties and sensors of one GPU or MIG instance

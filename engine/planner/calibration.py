@@ -69,7 +69,7 @@ class Calibration:
                     if not isinstance(outcome, Finished):
                         log.warning("not calibrated", size=f"{request.width_px} x {request.height_px}")
                         return
-                    self._costs.calibrate(request, outcome)
+                    self._costs.learn(request, outcome, is_job=False)
                     log.info(
                         "calibrated",
                         size=f"{request.width_px} x {request.height_px}",

@@ -1,21 +1,31 @@
 """Predicts what a job takes on this machine, in bytes and seconds, from what earlier jobs took.
 
-What was learned holds for one card, driver, engine version, model and plan alone; the book keeps the last few
-of them. Knows no clock and no card. The caller saves the book, in a thread; a broken file only means
-learning again.
+``CostModel`` is what was learned for one card, driver, engine version, model and plan: curves over the size
+of a picture.
+
+* Bytes: what the worker keeps between jobs, as it last reported, and a picture's own memory by its size. That
+  curve lies above everything measured: a higher value counts at once and is forgotten slowly, because a
+  prediction that is too low costs a failed job.
+* Seconds: a step and the rest of a picture, each by size. They follow the newest jobs both ways.
+
+Between two measured sizes a curve is a straight line. Sizes above and below follow the prior.
+
+``CostBook`` keeps the last few models. Both know no clock and no card. The caller saves the book, in a
+thread; a broken file only means learning again.
 """
 
 import importlib.metadata
-from dataclasses import dataclass
+from bisect import bisect_left
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Self
 
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from engine.config import BaseLocation, Plan
 from engine.durable import write_file
-from engine.planner.cost_model import CostModel
 from engine.request import (
     STEPS,
     Failed,
@@ -32,6 +42,34 @@ log = structlog.get_logger(__name__)
 MOST_KEYS = 16  # a host with two cards and a few plans; the key not used for longest is forgotten
 NEWS = 0.1  # a prediction of seconds that changed by more than this part is worth new costs for all who wait
 KEY_CHARS = 400
+
+# Priors. Bytes of a picture beside what stays: stock diffusers in bf16 peaked 1.1 GiB above its 19.1 GiB of
+# weights at 512 x 768 and 2.6 GiB at 1024 x 1024 (H200, 2026-11-22). Seconds: 8.4 a 512 x 768 picture of
+# 8 steps with a LoRA on an A10, the slowest card with published figures.
+FIXED_BYTES = 0.2 * 2**30
+BYTES_A_PIXEL = 2.4 * 2**30 / 1024**2
+BYTES_A_LORA = 160 * 2**20  # rank 32 on every linear of Z-Image-Turbo, bf16
+COPY_SHARE = 0.56  # of the weights' memory: the merged copy of 11.3 of Z-Image-Turbo's 20.5 GB
+# Seconds as straight lines: the fixed ones, and those of a pixel.
+STEP_S = (0.1 * 2.5e-6 / 1.1 * 512 * 768, 2.5e-6 / 1.1)  # a tenth does not shrink with the picture
+REST_S = (0.5, 0.0)
+
+MARGIN = 0.01  # of the whole prediction of bytes
+BYTES_RATE = 0.02  # part of an overestimate of bytes that one job corrects
+SECONDS_RATE = 0.3  # part of an error in seconds that one job corrects
+DOUBT_STEP = 1.1  # after a job runs out of memory, a picture's memory is predicted higher by this factor …
+MAX_DOUBT = 1.5  # … up to this: if other programs fill the card, jobs fail that would fit
+MOST_SIZES = 32  # sizes that a curve remembers; the one not drawn for longest is forgotten
+NEWEST = 50  # jobs whose errors make the range of a wait …
+OUTSIDE = 0.1  # … of which this part may be below it, and this part above
+FEW = 9  # with fewer jobs than this the range has at least …
+FEW_LOW, FEW_HIGH = 0.7, 1.5  # … these ends: a cautious guess, not measured
+MIN_S = 1e-9  # everything counts as at least this long, so that every ratio is above zero
+MOST_BYTES = 2**50  # no card has more
+
+_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_Bytes = Annotated[int, Field(ge=0, le=MOST_BYTES)]
+_Curve = Annotated[dict[int, _Positive], Field(max_length=MOST_SIZES)]  # pixels → value; newest last
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +90,148 @@ class Cost:
     def needed_bytes(self) -> int:
         """What must be free, or held by the worker, before the job may start."""
         return self.least_bytes or self.bytes
+
+
+class CostModel(BaseModel):
+    """What was learned, as the file has it; every change makes another one.
+
+    Attributes:
+        weights_bytes: Memory of the last worker's weights; 0 before one was ready.
+        kept_bytes: What the worker keeps between jobs, as the last job reported; 0 before.
+        lora_bytes: How much of that is LoRAs.
+        yields_bytes: How much of that the worker gives up by itself if a job needs it.
+        has_merged: Whether a picture with a LoRA was drawn, so that the memory for merging is kept already.
+        picture_bytes: A picture's own memory.
+        doubt: From jobs that ran out of memory: they needed more, but nobody knows how much.
+        step_s, rest_s: Seconds of one step, and of everything else of one picture.
+        ratios: Seconds taken ÷ seconds predicted, of the newest jobs, oldest first.
+        jobs: How many people's jobs taught this; 0 after a calibration alone.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    weights_bytes: _Bytes = 0
+    kept_bytes: _Bytes = 0
+    lora_bytes: _Bytes = 0
+    yields_bytes: _Bytes = 0
+    has_merged: bool = False
+    picture_bytes: _Curve = {}
+    doubt: Annotated[float, Field(ge=1, le=MAX_DOUBT)] = 1.0
+    step_s: _Curve = {}
+    rest_s: _Curve = {}
+    ratios: Annotated[tuple[_Positive, ...], Field(max_length=NEWEST)] = ()
+    jobs: Annotated[int, Field(ge=0)] = 0
+
+    def restarted(self, weights_bytes: int) -> Self:
+        """Note a new worker: it keeps only its weights."""
+        fresh = {"weights_bytes": weights_bytes, "kept_bytes": 0, "lora_bytes": 0, "yields_bytes": 0}
+        return self.model_copy(update=fresh | {"has_merged": False})
+
+    def doubted(self) -> Self:
+        """Note a job that ran out of memory."""
+        return self.model_copy(update={"doubt": min(MAX_DOUBT, self.doubt * DOUBT_STEP)})
+
+    def bytes_of(self, pixels: int, loras: int, *, keeps_two_copies: bool, cache_bytes: int | None) -> int:
+        """Predict the most that the worker holds during a job.
+
+        Args:
+            pixels: Of one picture; a job's pictures are drawn one after the other.
+            loras: How many the job has.
+            keeps_two_copies: Whether the first LoRA makes the worker keep a merged copy of the weights.
+            cache_bytes: The limit of the LoRAs that the worker keeps; None if unknown.
+        """
+        kept = self.kept_bytes or self.weights_bytes
+        grows = loras * BYTES_A_LORA
+        if cache_bytes is not None:
+            grows = min(grows, max(cache_bytes, BYTES_A_LORA) - min(self.lora_bytes, cache_bytes))
+        if loras and keeps_two_copies and not self.has_merged:
+            grows += round(COPY_SHARE * self.weights_bytes)
+        curve, prior = self.picture_bytes, FIXED_BYTES + BYTES_A_PIXEL * pixels
+        smaller = (curve[size] for size in curve if size <= pixels)  # a picture needs no less than these
+        own = max([_along(curve, pixels, (prior, 0.0)), *smaller])
+        own += BYTES_A_PIXEL * max(0, pixels - max(curve, default=pixels))
+        measured = 1 + MARGIN if curve else 1.0
+        return round((kept + grows + own * self.doubt) * measured)
+
+    def picture_s(self, pixels: int, steps: int) -> float:
+        """Predict the seconds of one picture."""
+        return steps * _along(self.step_s, pixels, STEP_S) + _along(self.rest_s, pixels, REST_S)
+
+    def learned(self, request: RenderRequest, outcome: Finished, *, is_job: bool = True) -> Self:
+        """Learn from a job, or from a picture that nobody waits for: of that, a job replaces the seconds."""
+        pixels, timings = request.width_px * request.height_px, outcome.timings
+        total_s = sum(astuple(timings))
+        changes: dict[str, Any] = {}
+        values: dict[str, float] = {}  # of the curves, at this size
+        if outcome.peak_bytes and self.weights_bytes:
+            # A worker that does not report what it keeps keeps its weights.
+            own = max(1, outcome.peak_bytes - (outcome.kept_bytes or self.weights_bytes))
+            known = self.picture_bytes.get(pixels, own)
+            values["picture_bytes"] = max(own, known - BYTES_RATE * (known - own))
+            kept = min(outcome.kept_bytes, MOST_BYTES)
+            changes |= {
+                "kept_bytes": kept,
+                "lora_bytes": min(outcome.lora_bytes, kept),
+                "yields_bytes": min(outcome.yields_bytes, kept),
+                "has_merged": self.has_merged or bool(request.loras),
+                "doubt": self.doubt - BYTES_RATE * (self.doubt - 1),
+            }
+        if is_job:
+            changes["jobs"] = self.jobs + 1
+        if is_job and self.jobs:
+            predicted_s = self.picture_s(pixels, request.steps) * request.count
+            changes["ratios"] = (*self.ratios, max(MIN_S, total_s) / predicted_s)[-NEWEST:]
+        if is_job or not self.jobs:
+            step_s = timings.denoise_s / (request.count * request.steps)
+            rest_s = (total_s - timings.denoise_s) / request.count
+            rate = SECONDS_RATE if self.jobs else 1.0
+            for name, curve, prior, measured in (
+                ("step_s", self.step_s, STEP_S, step_s),
+                ("rest_s", self.rest_s, REST_S, rest_s),
+            ):
+                known = _along(curve, pixels, prior)
+                weight = rate if pixels in curve else max(rate, 0.5)  # a new size teaches more
+                values[name] = max(MIN_S, known + weight * (measured - known))
+        for name, value in values.items():
+            points = {size: known for size, known in getattr(self, name).items() if size != pixels}
+            changes[name] = dict([*points.items(), (pixels, value)][-MOST_SIZES:])
+        return self.model_copy(update=changes)
+
+    def estimate_of(self, seconds: float) -> TimeEstimate | None:
+        """Convert summed predictions into a range of seconds; None while no job was measured."""
+        if not self.jobs:
+            return None
+        low, high = FEW_LOW, FEW_HIGH
+        if self.ratios:
+            ratios = sorted(self.ratios)
+            outside = max(0, int(OUTSIDE * (len(ratios) + 1)) - 1)
+            low, high = ratios[outside], ratios[-1 - outside]
+            if len(ratios) < FEW:
+                low, high = min(low, FEW_LOW), max(high, FEW_HIGH)
+        return TimeEstimate(seconds * low, seconds * high)
+
+
+def _along(curve: Mapping[int, float], pixels: int, prior: tuple[float, float]) -> float:
+    """Return the value at this size, on the straight line between the two nearest sizes.
+
+    Outside the measured sizes the nearest one counts, scaled as the prior is.
+
+    Args:
+        curve: The measured values.
+        pixels: The size.
+        prior: A straight line: its fixed value, and that of a pixel.
+    """
+    fixed, a_pixel = prior
+    if not curve:
+        return fixed + a_pixel * pixels
+    sizes = sorted(curve)
+    nearest = min(max(pixels, sizes[0]), sizes[-1])
+    index = bisect_left(sizes, nearest)
+    above, below = sizes[index], sizes[max(0, index - 1)]
+    value = curve[above]
+    if below < nearest < above:
+        value = curve[below] + (curve[above] - curve[below]) * (nearest - below) / (above - below)
+    return value * ((fixed + a_pixel * pixels) / (fixed + a_pixel * nearest))
 
 
 class _File(BaseModel):
@@ -153,28 +333,28 @@ class CostBook:
         return Cost(most, count * model.picture_s(pixels, steps), least)
 
     def estimate_of(self, seconds: float) -> TimeEstimate | None:
-        """Convert summed predictions into a range of seconds; None while nothing was measured."""
-        found = self._model.range_of(seconds)
-        return None if found is None else TimeEstimate(*found)
+        """Convert summed predictions into a range of seconds; None while no job was measured."""
+        return self._model.estimate_of(seconds)
 
-    def learn(self, request: RenderRequest, outcome: Finished | Stopped | Failed) -> None:
-        """Learn from a finished job or from one that ran out of memory; others teach nothing."""
+    def learn(
+        self, request: RenderRequest, outcome: Finished | Stopped | Failed, *, is_job: bool = True
+    ) -> None:
+        """Learn from what has finished or has run out of memory; other ends teach nothing.
+
+        Args:
+            request: What was to be drawn.
+            outcome: What became of it.
+            is_job: False for a picture that is drawn for this alone.
+        """
         match outcome:
             case Finished():
-                self._update(self._model.learned(request, outcome), request)
+                self._model = self._model.learned(request, outcome, is_job=is_job)
             case Failed(reason=FailReason.OUT_OF_MEMORY):
-                self._update(self._model.doubted(), request)
-
-    def calibrate(self, request: RenderRequest, outcome: Finished) -> None:
-        """Learn from a picture that was drawn for this alone."""
-        self._update(self._model.calibrated(request, outcome), request)
-
-    def _update(self, model: CostModel, request: RenderRequest) -> None:
-        self._model = model
+                self._model = self._model.doubted()
         size = request.width_px * request.height_px, request.steps
-        now_s, before_s = model.picture_s(*size), self._priced.picture_s(*size)
+        now_s, before_s = self._model.picture_s(*size), self._priced.picture_s(*size)
         if abs(now_s - before_s) > NEWS * before_s:
-            self._priced = model
+            self._priced = self._model
             self.revision += 1
 
 

@@ -221,14 +221,14 @@ def test_new_costs_for_all_who_wait_are_news_only_if_they_differ_much() -> None:
 def test_a_calibration_teaches_bytes_and_a_first_job_replaces_its_seconds() -> None:
     book = make_book()
     assert not book.is_calibrated
-    book.calibrate(make_request(), make_finished(4, WEIGHTS + 2 * GIB))
+    book.learn(make_request(), make_finished(4, WEIGHTS + 2 * GIB), is_job=False)
     assert book.is_calibrated
     assert book.predict(512, 768, 1, 0).bytes == pytest.approx(WEIGHTS + 2 * GIB, rel=0.011)
     assert book.predict(512, 768, 1, 0).seconds == pytest.approx(4)
     assert book.estimate_of(1.0) is None  # no person's job was measured
     book.learn(make_request(), make_finished(0.3, WEIGHTS + 2 * GIB))
     assert book.predict(512, 768, 1, 0).seconds == pytest.approx(0.3)
-    book.calibrate(make_request(), make_finished(4, WEIGHTS + 2 * GIB))
+    book.learn(make_request(), make_finished(4, WEIGHTS + 2 * GIB), is_job=False)
     assert book.predict(512, 768, 1, 0).seconds == pytest.approx(0.3)
 
 

@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from engine.planner.cost_model import BYTES_A_LORA, MOST_SIZES, CostModel
+from engine.planner.cost import BYTES_A_LORA, MOST_SIZES, CostModel
 from engine.request import Finished, LoraChoice, RenderRequest, Timings
 
 GIB, MIB = 2**30, 2**20
@@ -68,7 +68,7 @@ def calibrated(machine: Machine) -> CostModel:
     model = CostModel(weights_bytes=machine.weights)
     for width, height, lora in ((256, 256, None), (1024, 1024, 0)):
         end = machine.draw(width, height, lora, steps=2)
-        model = model.calibrated(a_request(width, height, int(lora is not None), steps=2), end)
+        model = model.learned(a_request(width, height, int(lora is not None), steps=2), end, is_job=False)
     return model
 
 
@@ -106,9 +106,9 @@ def test_eight_of_ten_waits_lie_in_the_range_shown() -> None:
         waiting = [random.choice(sizes) for _ in range(random.choice((1, 1, 2, 5)))]
         predicted = sum(model.picture_s(width * height, 8) for width, height in waiting)
         taken = sum(machine.draw(*size, 0).timings.denoise_s + machine.rest for size in waiting)
-        span = model.range_of(predicted)
+        span = model.estimate_of(predicted)
         assert span is not None
-        inside += span[0] <= taken <= span[1]
+        inside += span.least_s <= taken <= span.most_s
         total += 1
     assert total == TRACES
     assert inside / total >= 0.80
@@ -147,7 +147,9 @@ def test_seconds_of_sizes_that_were_not_drawn_follow_those_that_were() -> None:
 
 def test_a_large_picture_needs_more_memory_than_a_calibrated_small_one() -> None:
     model = CostModel(weights_bytes=GIB)
-    model = model.calibrated(a_request(256, 256, 0, steps=2), Finished("j", 1, Timings(), GIB + 300 * MIB))
+    model = model.learned(
+        a_request(256, 256, 0, steps=2), Finished("j", 1, Timings(), GIB + 300 * MIB), is_job=False
+    )
     small, large = (
         model.bytes_of(side * side, 0, keeps_two_copies=False, cache_bytes=None) for side in (256, 1024)
     )
