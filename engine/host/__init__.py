@@ -1,9 +1,8 @@
 """The parent side of the worker process: starts it, sends it jobs, watches it, and replaces it.
 
 * ``host``            draws jobs, one worker after another
-* ``worker_process``  one worker: start, send, receive, end; its jobs, and which of them its end is blamed on
-* ``step_watch``      how long a worker may be silent before it counts as hung
-* ``held_memory``     what a worker holds of its device, by its reports
+* ``worker_process``  one worker: start, send, receive, end; its jobs, and which of them its end is blamed on;
+                      how long it may be silent, and what it holds of its device
 * ``report``          the card and its worker as a host sees them
 * ``output``          what a worker prints, as entries of our log
 

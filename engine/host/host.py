@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import partial
 
 import structlog
 
@@ -18,7 +17,6 @@ from engine import wire
 from engine.backoff import Backoff
 from engine.config import EngineConfig, Plan
 from engine.errors import ModelError, NoPlanFits, WireError, WorkerLost, WorkerNotReady
-from engine.host.held_memory import HeldMemory
 from engine.host.report import WorkerError
 from engine.host.worker_process import MAX_IN_FLIGHT, WorkerProcess
 from engine.planner.monitor import WorkerShare
@@ -28,7 +26,6 @@ from engine.request import (
     FailReason,
     Finished,
     LoraChoice,
-    Progress,
     RenderRequest,
     Stopped,
     WorkerInfo,
@@ -105,7 +102,6 @@ class Host:
         self._spare: WorkerProcess | None = None  # has imported its libraries and waits for its configuration
         self._device = ""
         self._newest: WorkerProcess | None = None  # whose memory is known; it may still be calibrated
-        self._held = HeldMemory()
         self._is_up = asyncio.Event()
         self._is_closed = asyncio.Event()
         self._replacing: asyncio.Task[None] | None = None
@@ -125,16 +121,16 @@ class Host:
 
     def held_bytes(self) -> int:
         """Return the device memory that the worker holds and will use again, as far as it reports it."""
-        return self._held.bytes
+        return 0 if self._newest is None else self._newest.held.bytes
 
     @property
     def is_measured(self) -> bool:
         """Whether ``held_bytes`` is of now: after a job, until the worker gets the next."""
-        return self._held.is_measured and self.is_idle
+        return self._newest is not None and self._newest.held.is_measured and self.is_idle
 
     def share(self) -> WorkerShare:
         """Return what the worker has of the device, by use."""
-        return self._held.share
+        return WorkerShare() if self._newest is None else self._newest.held.share
 
     def device(self) -> str:
         """Return the newest worker's device: ``cuda:0``, ``cpu``; empty before the first is ready."""
@@ -183,7 +179,7 @@ class Host:
                 if worker is None or not self._is_up.is_set() or self._is_closed.is_set():
                     raise WorkerNotReady
                 render.worker = worker
-                return await self._draw(worker, request, listen)
+                return await worker.draw(request, listen)
         except WireError as error:
             return Failed(request.job_id, request.attempt, FailReason.WORKER_ERROR, str(error))
         except WorkerLost:
@@ -195,22 +191,6 @@ class Host:
                 del self._renders[request.job_id]
             self._used_s = _now_s()
             self._end_if_drained()
-
-    async def _draw(
-        self, worker: WorkerProcess, request: RenderRequest, listen: Callable[[Event], None]
-    ) -> Finished | Stopped | Failed:
-        """Let a worker draw, and note the memory that it holds meanwhile."""
-
-        def note(event: Event) -> None:
-            if isinstance(event, Progress) and self._newest is worker:
-                self._held.note(event)
-            listen(event)
-
-        self._held.begin()
-        outcome = await worker.draw(request, note)
-        if self._newest is worker:
-            self._held.end(outcome)
-        return outcome
 
     def move(self, reason: str) -> bool:
         """After the jobs that the worker holds, end it and start one with a new plan; other jobs wait.
@@ -270,9 +250,8 @@ class Host:
         try:
             info = await worker.wait_until_ready(plan)
             self._device, self._newest = info.device, worker
-            self._held.start(info.weights_bytes)
             if self._calibrate:
-                await self._calibrate(info, plan, partial(self._draw, worker))
+                await self._calibrate(info, plan, worker.draw)
         except BaseException as error:
             self._mark_down()
             await worker.end(ask=False)
@@ -372,7 +351,6 @@ class Host:
     def _mark_down(self) -> None:
         self._is_up.clear()
         self.info, self._newest = None, None
-        self._held.forget()
 
 
 @dataclass(eq=False, slots=True)

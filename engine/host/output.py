@@ -5,11 +5,12 @@ reading. A line that repeats a prompt is withheld.
 """
 
 import asyncio
+import os
 import re
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import IO, Any
 
 import structlog
 from pydantic_core import from_json
@@ -85,6 +86,16 @@ class WorkerOutput:
             self._window_began_s, self._lines = now_s, 0
         self._lines += 1
         return self._lines <= MAX_LINES
+
+
+async def open_pipe() -> tuple[asyncio.StreamReader, asyncio.ReadTransport, IO[bytes]]:
+    """Open a pipe; return a reader of its read end, the transport that closes that end, and the write end."""
+    read_end, write_end = os.pipe()
+    ours, theirs = os.fdopen(read_end, "rb", 0), os.fdopen(write_end, "wb", 0)
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    pipe, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), ours)
+    return reader, pipe, theirs
 
 
 def _event_of(line: bytes) -> dict[str, Any] | None:

@@ -1,6 +1,7 @@
 """One worker process: starts it, sends it jobs, delivers their events, detects a hang, and ends it.
 
 The worker draws its first job. The next job is ready in the worker, so that the card goes on without a pause.
+Its events also tell what it holds of its device, and how long it may be silent.
 """
 
 import asyncio
@@ -9,21 +10,23 @@ import os
 import signal
 import socket
 import sys
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import IO, Self
+from typing import Self
 
 import structlog
 
 from engine import wire
 from engine.config import TRITON_DIR, EngineConfig, Plan
 from engine.errors import JobNotStarted, WireError, WorkerLost, WorkerNotReady
-from engine.host.output import WorkerOutput
-from engine.host.step_watch import StepWatch
+from engine.host.output import WorkerOutput, open_pipe
+from engine.planner.monitor import WorkerShare
 from engine.request import (
     Drawn,
     Event,
     Failed,
+    FailReason,
     Finished,
     Progress,
     RenderRequest,
@@ -34,6 +37,9 @@ from engine.request import (
 MAX_IN_FLIGHT = 2  # one is drawn and one is ready; a third would only leave the scheduler too early
 SHUTDOWN_S = 5.0  # for a worker to end by itself: one step and the end of the interpreter
 TERMINATE_S = 5.0  # after SIGTERM
+LEAST_S = 25.0  # of silence; a kernel that must be built first takes about ten seconds
+USUAL_STEPS = 10  # a step that takes longer than so many usual ones is none
+NEWEST = 64  # steps that make the usual one
 OUTPUT_S = 1.0  # for the last lines of a worker that has ended; a process that it started may hold the pipe
 # A worker downloads nothing, so it needs neither tokens nor proxies.
 _SECRETS = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "API_KEY", "CREDENTIAL")
@@ -55,6 +61,74 @@ class InFlightJob:
     events: "asyncio.Queue[Event | WorkerLost]" = field(default_factory=asyncio.Queue)
 
 
+class HeldMemory:
+    """What a worker holds of its device, as far as it reports it: at its start, and with the events of jobs.
+
+    Attributes:
+        bytes: The device memory that it holds and will use again.
+        share: What of it is what.
+        is_measured: Whether it has reported this after its last job. Weights alone are less than what a
+            worker holds, and so is the last report while the next job is drawn.
+    """
+
+    def __init__(self, weights_bytes: int = 0) -> None:
+        self.bytes = self._weights_bytes = weights_bytes
+        self.share = WorkerShare(weights_bytes, weights_bytes)
+        self.is_measured = False
+
+    def note(self, event: Event) -> None:
+        """Note what a job's event tells."""
+        self.is_measured = False  # it may hold more than before
+        match event:
+            case Progress():
+                self.bytes = event.held_bytes or self.bytes
+            case Finished():
+                self.bytes = event.held_bytes or max(self.bytes, event.peak_bytes)
+                weights_bytes = (event.kept_bytes or self._weights_bytes) - event.lora_bytes
+                self.share = WorkerShare(self.bytes, max(0, weights_bytes), event.lora_bytes)
+                self.is_measured = True
+            case Failed(reason=FailReason.OUT_OF_MEMORY):
+                self.bytes, self.is_measured = self._weights_bytes, True  # it has freed all other memory
+
+
+class StepWatch:
+    """Measures the steps of one worker.
+
+    Args:
+        most_s: The limit while nothing is measured, and the largest at any time.
+    """
+
+    def __init__(self, most_s: float) -> None:
+        self._most_s = most_s
+        self._steps_s: deque[float] = deque(maxlen=NEWEST)
+        self._last: tuple[Progress, float] | None = None
+
+    @property
+    def limit_s(self) -> float:
+        """The longest silence about the job that is being drawn."""
+        if not self._steps_s:
+            return self._most_s
+        return min(self._most_s, max(LEAST_S, USUAL_STEPS * max(self._steps_s)))
+
+    def note(self, event: Event, now_s: float) -> None:
+        """Measure the time between two steps of one picture.
+
+        The first step counts for nothing: it comes after the prompt, a merge, and kernels that are built.
+        """
+        before, self._last = self._last, None
+        if not isinstance(event, Progress):
+            return
+        self._last = (event, now_s)
+        if before is None:
+            return
+        earlier, then_s = before
+        is_next = (earlier.job_id, earlier.attempt, earlier.index, earlier.step + 1) == (
+            event.job_id, event.attempt, event.index, event.step
+        )  # fmt: skip
+        if is_next and earlier.step > 0:
+            self._steps_s.append(now_s - then_s)
+
+
 class WorkerProcess:
     """One worker, from its start to its end.
 
@@ -62,6 +136,7 @@ class WorkerProcess:
         info: What the worker reports about itself; set by ``wait_until_ready``.
         is_lost: The worker has closed its end of the socket; messages to it are dropped.
         has_drawn: It has finished a job.
+        held: What it holds of its device.
     """
 
     info: WorkerInfo
@@ -77,6 +152,7 @@ class WorkerProcess:
     ) -> None:
         self.is_lost = asyncio.Event()
         self.has_drawn = False
+        self.held = HeldMemory()
         self._is_reaped = False  # another process may have its number by now
         self._config = config
         self._process = process
@@ -107,7 +183,7 @@ class WorkerProcess:
             with contextlib.ExitStack() as unless_started:
                 unless_started.callback(writer.close)
                 # Not asyncio's own pipe: that one cannot be closed while another process holds it.
-                printed, pipe, their_end = await _output_pipe()
+                printed, pipe, their_end = await open_pipe()
                 unless_started.callback(pipe.close)
                 with their_end:
                     process = await asyncio.create_subprocess_exec(
@@ -141,7 +217,7 @@ class WorkerProcess:
             raise WorkerNotReady(f"The worker was not ready within {timeout_s:.0f} s.") from None
         match answer:
             case WorkerInfo():
-                self.info = answer
+                self.info, self.held = answer, HeldMemory(answer.weights_bytes)
                 return answer
             case wire.StartFailed():
                 raise answer.to_error()
@@ -180,6 +256,7 @@ class WorkerProcess:
         self.send(request)
         if request.prompt:
             self._output.prompts.append(request.prompt)
+        self.held.is_measured = False
         job = InFlightJob(request)
         self._jobs.append(job)
         if len(self._jobs) == 1:
@@ -278,6 +355,7 @@ class WorkerProcess:
         if job is None:
             log.debug("late event ignored", job_id=event.job_id, attempt=event.attempt)
             return
+        self.held.note(event)
         is_first = job is self._jobs[0]
         job.has_started = True
         job.events.put_nowait(event)
@@ -315,13 +393,3 @@ def worker_environment(ours: Mapping[str, str]) -> dict[str, str]:
         for name, value in ours.items()
         if not name.upper().endswith("_PROXY") and not any(secret in name.upper() for secret in _SECRETS)
     }
-
-
-async def _output_pipe() -> tuple[asyncio.StreamReader, asyncio.ReadTransport, IO[bytes]]:
-    """Open a pipe; return a reader of its read end, the transport that closes that end, and the write end."""
-    read_end, write_end = os.pipe()
-    ours, theirs = os.fdopen(read_end, "rb", 0), os.fdopen(write_end, "wb", 0)
-    reader = asyncio.StreamReader()
-    loop = asyncio.get_running_loop()
-    pipe, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), ours)
-    return reader, pipe, theirs

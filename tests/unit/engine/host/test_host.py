@@ -13,13 +13,13 @@ from engine.config import EngineConfig, Plan
 from engine.errors import ModelIncomplete, NoPlanFits, WireError, WorkerLost, WorkerNotReady
 from engine.host import Host
 from engine.host import host as host_module
+from engine.host.worker_process import HeldMemory
 from engine.request import (
     Event,
     Failed,
     FailReason,
     Finished,
     LoraChoice,
-    Progress,
     RenderRequest,
     Stopped,
     Timings,
@@ -49,6 +49,7 @@ class ScriptedWorker:
     is_lost: asyncio.Event = field(default_factory=asyncio.Event)
     has_drawn: bool = False
     plan: Plan | None = None
+    held: HeldMemory = field(default_factory=lambda: HeldMemory(WEIGHTS))
     _changed_signal: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -69,6 +70,7 @@ class ScriptedWorker:
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
+        self.held.note(answer)
         self.has_drawn = True
         return answer
 
@@ -166,23 +168,6 @@ async def test_held_memory_follows_the_reports_of_the_worker(
     for answer in answers:
         assert await host.render(A, ignore) == answer
     assert host.held_bytes() == held
-    await host.close()
-
-
-async def test_held_memory_is_known_during_a_job(workers: Workers) -> None:
-    host = await start_host(workers, [done()])
-    seen = []
-
-    async def draw(request: RenderRequest, listen: Callable[[Event], None]) -> Finished:
-        listen(Progress("a", 1, 0, 1, 8, held_bytes=8000))
-        seen.append(host.held_bytes())
-        listen(Progress("a", 1, 0, 2, 8))  # a worker that does not tell
-        seen.append(host.held_bytes())
-        return done(5000, 9000)
-
-    workers.started[0].draw = draw  # type: ignore[method-assign]
-    await host.render(A, ignore)
-    assert [*seen, host.held_bytes()] == [8000, 8000, 9000]
     await host.close()
 
 

@@ -1,6 +1,6 @@
 """When a silent worker counts as hung."""
 
-from engine.host.step_watch import StepWatch
+from engine.host.worker_process import StepWatch
 from engine.request import Drawn, Event, Picture, Progress
 
 
