@@ -92,9 +92,9 @@ async def open_application(
         subject = f"{model.name} on {config.device}"  # figures of another model or device do not count
         costs = await asyncio.to_thread(CostBook.load, settings.data_dir / COSTS, subject)
         stack.push_async_callback(maintenance.save_costs, costs, settings.data_dir / COSTS)
-        planner = WorkerPlanner(model, config)
-        loras = [LoraChoice(lora.name, lora.sha256, lora.weight) for lora in shelf.files.values()]
         card = CardProbe(config.device, config.reserve_bytes)
+        planner = await asyncio.to_thread(WorkerPlanner, model, config, card)
+        loras = [LoraChoice(lora.name, lora.sha256, lora.weight) for lora in shelf.files.values()]
         calibration = Calibration(costs, model, loras, card.read_driver)
         host = Host(config, place=planner.place, calibrate=calibration.run)
         stack.push_async_callback(host.close)

@@ -29,20 +29,12 @@ def format_without_plan(precision: str) -> WeightFormat:
     return WeightFormat.BF16 if precision == AUTO else WeightFormat(precision)
 
 
-class BaseLocation(StrEnum):
-    """The memory that holds the transformer's pristine weights, which LoRAs are merged from."""
+class WeightLocation(StrEnum):
+    """The memory that holds the transformer's pristine weights, or the text encoder's layers."""
 
-    CARD = "card"  # beside the merged copy: a switch takes milliseconds
-    PINNED = "pinned"  # page-locked main memory: a switch copies what the LoRA touches over the link
+    CARD = "card"  # pristine weights beside the merged copy, so a switch takes milliseconds
+    PINNED = "pinned"  # page-locked main memory: what is needed passes over the link
     DISK = "disk"  # the checkpoint's files, for a machine with little main memory
-
-
-class EncoderLocation(StrEnum):
-    """The memory that holds the text encoder's layers."""
-
-    CARD = "card"
-    PINNED = "pinned"  # layers pass through the card, two at a time, for each new prompt
-    DISK = "disk"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,16 +47,16 @@ class Plan:
         resident_blocks: The number of main blocks that keep their place on the card, spread evenly; the
             others are copied to it in every step. None keeps all. The worker adapts it to the free memory.
         encoder: The location of the text encoder.
-        tiles_vae: Whether pictures are decoded in parts, in less memory: strips, or the library's tiles.
+        vae_in_parts: Whether pictures are decoded in parts, in less memory: strips, or the library's tiles.
         lora_cache_bytes: Limit of the LoRAs that are kept on the card.
         budget_bytes: The most that the worker may hold on the card; None for no limit but the card's.
     """
 
     weight_format: WeightFormat = WeightFormat.BF16
-    base: BaseLocation = BaseLocation.CARD
+    base: WeightLocation = WeightLocation.CARD
     resident_blocks: int | None = None
-    encoder: EncoderLocation = EncoderLocation.CARD
-    tiles_vae: bool = False
+    encoder: WeightLocation = WeightLocation.CARD
+    vae_in_parts: bool = False
     lora_cache_bytes: int = 2**30
     budget_bytes: int | None = None
 

@@ -8,7 +8,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -36,6 +35,16 @@ _LAYERS: tuple[tuple[str, str, Callable[[CardReading], int]], ...] = (
     (OTHERS, "#7b8492", lambda each: each.other_bytes),
 )
 _HEADROOM_COLOUR = "#63d297"
+# File names on Linux, Windows and macOS, by how common they are.
+CHINESE_FONTS = (
+    "NotoSansCJK-Regular.ttc",
+    "NotoSansSC-Regular.otf",
+    "wqy-microhei.ttc",
+    "wqy-zenhei.ttc",
+    "DroidSansFallbackFull.ttf",
+    "msyh.ttc",
+    "PingFang.ttc",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +71,7 @@ def draw_chart(readings: Sequence[CardReading], device_name: str, locale: str) -
     Args:
         readings: Oldest first, at least one.
         device_name: The title.
-        locale: Of the words in it.
+        locale: Of the words in it; English instead where the system has no Chinese font.
     """
     lines = [line for line in _LINES if any(line.value(each) is not None for each in readings)]
     legend_px = 2 * 44 + 10
@@ -90,11 +99,11 @@ class _Chart:
     def __init__(self, draw: ImageDraw.ImageDraw, now_s: float, locale: str) -> None:
         self._draw = draw
         self._now_s = now_s
-        self._locale = locale
+        self._locale = words_locale(locale)
 
     def write(self, x: float, y: float, words: str, colour: str, size: int, anchor: str = "la") -> float:
         """Write and return where the words end."""
-        font = _font(size)
+        font = _font(size, self._locale)
         self._draw.text((x, y), words, fill=colour, font=font, anchor=anchor)
         return x + font.getlength(words)
 
@@ -202,6 +211,23 @@ def _dimmed(colour: str) -> str:
     return "#" + "".join(f"{each:02x}" for each in mixed)
 
 
+def words_locale(locale: str) -> str:
+    """Return the language of the words in a chart: English where the system has no Chinese font."""
+    return locale if locale == "en" or _chinese_font(TEXT_PT) else "en"
+
+
 @cache
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(Path(__file__).with_name("font.otf"), size)
+def _font(size: int, locale: str) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Return a font for these words; Pillow's own has Latin letters."""
+    return (_chinese_font(size) if locale != "en" else None) or ImageFont.load_default(size)
+
+
+@cache
+def _chinese_font(size: int) -> ImageFont.FreeTypeFont | None:
+    """Return the first of ``CHINESE_FONTS`` that is installed; Pillow looks in the system's folders."""
+    for name in CHINESE_FONTS:
+        try:
+            return ImageFont.truetype(name, size)
+        except OSError:
+            continue
+    return None

@@ -26,7 +26,7 @@ from structlog.testing import capture_logs
 from engine.bench.rows.random_loras import RandomLoras
 from engine.checkpoint.contents import STEMS, linear_shapes, weight_files
 from engine.checkpoint.model import ModelInfo, find_model
-from engine.config import BUILT_IN, TRITON_DIR, BaseLocation, EngineConfig, Plan
+from engine.config import BUILT_IN, TRITON_DIR, EngineConfig, Plan, WeightLocation
 from engine.host import Host
 from engine.request import Failed, FailReason, Finished, LoraChoice, RenderRequest
 
@@ -216,7 +216,7 @@ def main(arguments: Sequence[str] | None = None) -> StartupTimes:
     parser.add_argument("--size", default="", help="left out: 1024x1024, or the native size of a small model")
     parser.add_argument("--device", default="auto")
     parser.add_argument(
-        "--base", choices=[*BaseLocation], help="where the pristine weights go; left out: on the card"
+        "--base", choices=[*WeightLocation], help="where the pristine weights go; left out: on the card"
     )
     parser.add_argument("--data-dir", type=Path, help="with a converted copy, and with kernels built before")
     parser.add_argument("--json", type=Path, help="where to write the figures")
@@ -227,7 +227,7 @@ def main(arguments: Sequence[str] | None = None) -> StartupTimes:
             lora_dir=Path(empty),
             model=options.folder,
             device=options.device,
-            plan=Plan(base=BaseLocation(options.base)) if options.base else None,
+            plan=Plan(base=WeightLocation(options.base)) if options.base else None,
             keeps_spare=False,  # its imports would take processors from the first picture
         )
         model = find_model(config)

@@ -69,7 +69,7 @@ NO_LAYERS = EightBitLayers()
 
 
 def format_of(dtype: torch.dtype) -> EightBitFormat | None:
-    """Return the format whose values are in ``dtype``; None if there is none."""
+    """Return the format whose values are in ``dtype``, or None."""
     return _BY_DTYPE.get(dtype)
 
 

@@ -24,7 +24,7 @@ from typing import Annotated, Any, Self
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from engine.config import BaseLocation, Plan
+from engine.config import Plan, WeightLocation
 from engine.durable import write_file
 from engine.request import (
     STEPS,
@@ -326,7 +326,7 @@ class CostBook:
         most = model.bytes_of(
             pixels,
             loras,
-            keeps_two_copies=plan is not None and plan.base is BaseLocation.CARD,
+            keeps_two_copies=plan is not None and plan.base is WeightLocation.CARD,
             cache_bytes=plan.lora_cache_bytes if plan else None,
         )
         least = max(1, most - model.yields_bytes) if model.yields_bytes else 0
@@ -363,7 +363,7 @@ def kind_of(plan: Plan | None) -> str:
     if plan is None:
         return "no plan"
     blocks = "all blocks" if plan.resident_blocks is None else "streamed blocks"
-    decoder = ", tiles" if plan.tiles_vae else ""
+    decoder = ", tiles" if plan.vae_in_parts else ""
     return f"{plan.weight_format}, base {plan.base}, {blocks}, encoder {plan.encoder}{decoder}"
 
 

@@ -146,6 +146,7 @@ class WorkerPlanner:
         read_ram: Callable[[], tuple[int, int]] = read_main_memory,
     ) -> None:
         self._model = model
+        self._sizes = read_model_sizes(model.folder)
         self._config = config
         self._probe = probe or CardProbe(config.device, config.reserve_bytes)
         self._read_ram = read_ram
@@ -164,7 +165,7 @@ class WorkerPlanner:
         return Situation(
             card=card,
             ram_free_bytes=self._read_ram()[1] + held_ram_bytes,
-            model=read_model_sizes(self._model.folder),
+            model=self._sizes,
             sizes=wanted_sizes(self._model),
             formats=formats_of(self._config.precision),
             steps=self._model.steps,

@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from engine.checkpoint.header import BadHeader
-from engine.config import BaseLocation
+from engine.config import WeightLocation
 from engine.errors import ModelIncomplete
 from engine.zimage.device import Placement
 from engine.zimage.forward.modules import TransformerConfig, TransformerModules
@@ -72,8 +72,8 @@ class PipelineParts:
 def load_pipeline(
     folder: Path,
     placement: Placement,
-    base: BaseLocation = BaseLocation.CARD,
-    encoder: BaseLocation = BaseLocation.CARD,
+    base: WeightLocation = WeightLocation.CARD,
+    encoder: WeightLocation = WeightLocation.CARD,
 ) -> PipelineParts:
     """Load every part of a checkpoint onto the device.
 

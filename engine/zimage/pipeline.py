@@ -52,7 +52,7 @@ from engine.zimage.weight_reader import locations_of
 
 log = structlog.get_logger("engine.worker")
 
-LIBRARIES = ("torch", "diffusers", "transformers")  # their versions affect the picture of a seed
+LIBRARIES = ("torch",)  # their versions affect the picture of a seed
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class Pipeline:
             card_cache_bytes=plan.lora_cache_bytes if plan else None,
         )
         self._fit = MemoryFit(
-            self._bank, store, memory, self._forward.drop_caches, is_lean=self._plan.tiles_vae
+            self._bank, store, memory, self._forward.drop_caches, is_lean=self._plan.vae_in_parts
         )
         self._denoiser = Denoiser(self._forward, self._bank)
         self._encoder = Encoder()
@@ -211,7 +211,7 @@ class Pipeline:
             return self._denoiser.refine_caption(embedding, stack), stack
 
     def _lower(self, reason: str) -> bool:
-        """After a failure, choose a lower option; false if there is none."""
+        """After a failure, choose a lower option; return whether one is left."""
         self._denoiser.forget_batch()
         return self._fit.lower(reason)
 
@@ -231,7 +231,7 @@ class Pipeline:
 
     def _decode(self, latents: Tensor) -> DecodedPixels:
         """Decode whole, or with little memory if the plan says so or the memory does not suffice."""
-        is_lean = self._plan.tiles_vae
+        is_lean = self._plan.vae_in_parts
 
         def lower(reason: str) -> bool:
             nonlocal is_lean
@@ -290,5 +290,5 @@ class Pipeline:
 def _describe(plan: Plan, store: BlockStore | None) -> str:
     """Return the plan that is carried out, in words for the log."""
     blocks = f"{store.resident_blocks} of {store.main_blocks} blocks resident, " if store else ""
-    decoder = ", VAE in tiles" if plan.tiles_vae else ""
+    decoder = ", VAE in parts" if plan.vae_in_parts else ""
     return f"{plan.weight_format}, base: {plan.base}, {blocks}text encoder: {plan.encoder}{decoder}"

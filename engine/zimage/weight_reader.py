@@ -18,7 +18,7 @@ from torch import Tensor
 
 from engine.checkpoint.contents import STEMS, header_of, weight_files
 from engine.checkpoint.header import Tensor as FileEntry
-from engine.config import BaseLocation, Plan
+from engine.config import Plan, WeightLocation
 from engine.cuda.dtypes import DTYPES
 from engine.zimage.device import Placement
 from engine.zimage.residency.file_chunks import BUFFER_BYTES, READERS, ChunkReader, FileTensor, wait_for_all
@@ -64,8 +64,8 @@ class WeightReader:
         self,
         folder: Path,
         placement: Placement,
-        base: BaseLocation = BaseLocation.CARD,
-        encoder: BaseLocation = BaseLocation.CARD,
+        base: WeightLocation = WeightLocation.CARD,
+        encoder: WeightLocation = WeightLocation.CARD,
         *,
         readers: int = READERS,
         buffer_bytes: int = BUFFER_BYTES,
@@ -107,7 +107,7 @@ class WeightReader:
             }
             shapes = {name: entry.shape for name, (_, entry) in entries.items()}
             layouts = encoder_layouts(shapes) if part == TEXT_ENCODER else block_layouts(shapes)
-            blocks = self._block_source(self._locations.get(part, BaseLocation.CARD), sources, layouts)
+            blocks = self._block_source(self._locations.get(part, WeightLocation.CARD), sources, layouts)
             tensors = self._read_tensors(sources, entries, blocks)
         if isinstance(blocks, HostSource):
             device = self._placement.device
@@ -121,12 +121,12 @@ class WeightReader:
         return PartWeights(tensors, blocks)
 
     def _block_source(
-        self, location: BaseLocation, sources: Mapping[str, FileTensor], layouts: Mapping[str, BlockLayout]
+        self, location: WeightLocation, sources: Mapping[str, FileTensor], layouts: Mapping[str, BlockLayout]
     ) -> BlockSource | None:
         """Return an empty source for the blocks that stay off the card; None if they do not."""
-        if location is BaseLocation.CARD:
+        if location is WeightLocation.CARD:
             return None
-        if location is BaseLocation.PINNED:
+        if location is WeightLocation.PINNED:
             return HostSource(layouts, self._placement.dtype)
         names = block_weights(layouts).keys()
         # The descriptors of this call are closed; those of the source live as long as the process.
@@ -166,20 +166,20 @@ class WeightReader:
         return tensors
 
 
-def locations_of(plan: Plan | None) -> tuple[BaseLocation, BaseLocation]:
+def locations_of(plan: Plan | None) -> tuple[WeightLocation, WeightLocation]:
     """Return where the transformer's blocks and the text encoder's layers go."""
     plan = plan or Plan()
-    return plan.base, BaseLocation(plan.encoder.value)
+    return plan.base, plan.encoder
 
 
-_started: dict[tuple[Path, Placement, BaseLocation, BaseLocation], WeightReader] = {}
+_started: dict[tuple[Path, Placement, WeightLocation, WeightLocation], WeightReader] = {}
 
 
 def start_reading(
     folder: Path,
     placement: Placement,
-    base: BaseLocation = BaseLocation.CARD,
-    encoder: BaseLocation = BaseLocation.CARD,
+    base: WeightLocation = WeightLocation.CARD,
+    encoder: WeightLocation = WeightLocation.CARD,
 ) -> None:
     """Start to read a checkpoint for a later ``reader_for``; returns at once."""
     _started[folder, placement, base, encoder] = WeightReader(folder, placement, base, encoder)
@@ -188,8 +188,8 @@ def start_reading(
 def reader_for(
     folder: Path,
     placement: Placement,
-    base: BaseLocation = BaseLocation.CARD,
-    encoder: BaseLocation = BaseLocation.CARD,
+    base: WeightLocation = WeightLocation.CARD,
+    encoder: WeightLocation = WeightLocation.CARD,
 ) -> WeightReader:
     """Return the reader that ``start_reading`` created, or a new one."""
     started = _started.pop((folder, placement, base, encoder), None)

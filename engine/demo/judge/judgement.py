@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from engine.config import BaseLocation, Plan, WeightFormat
+from engine.config import Plan, WeightFormat, WeightLocation
 from engine.demo.faces.styles import SHELF
 from engine.demo.judge.drawer import Drawer
 from engine.demo.metrics import EvaluationSet, make_evaluation_set, score_traits, style_accuracy
@@ -20,8 +20,8 @@ from engine.demo.probe import Probe, load_probe
 
 PLACEMENTS = {
     "card": Plan(),
-    "one copy": Plan(base=BaseLocation.PINNED),
-    "streamed": Plan(base=BaseLocation.PINNED, resident_blocks=2),
+    "one copy": Plan(base=WeightLocation.PINNED),
+    "streamed": Plan(base=WeightLocation.PINNED, resident_blocks=2),
 }
 STYLED_SEED = 3_000_000  # of the prompts with a LoRA
 

@@ -16,7 +16,7 @@ Constants fitted to one H200 (``engine/README.md``): 33.0 ms a step at 512 x 768
 """
 
 from engine.checkpoint.part_sizes import BF16_BYTES, ModelSizes
-from engine.config import CONTEXT_BYTES, BaseLocation, EncoderLocation, Plan, WeightFormat
+from engine.config import CONTEXT_BYTES, Plan, WeightFormat, WeightLocation
 from engine.formatting import GIB, MIB
 from engine.planner.placement.values import CardInfo, PlacementOption, Prediction, Situation, WantedSize
 
@@ -79,14 +79,14 @@ def block_bytes(model: ModelSizes, weight_format: WeightFormat) -> int:
 def bytes_without_blocks(model: ModelSizes, plan: Plan, size: WantedSize) -> int:
     """Return all the memory of a plan but that of the main blocks and of the ring that streams them."""
     held = CONTEXT_BYTES + FIXED_BYTES + model.vae_bytes + model.other_bytes + plan.lora_cache_bytes
-    if plan.base is BaseLocation.CARD:  # the whole base, and a copy of the matrices in the plan's format
+    if plan.base is WeightLocation.CARD:  # the whole base, and a copy of the matrices in the plan's format
         held += model.refiner_bytes + model.blocks * model.block_bytes
         held += _narrow(model.matrix_bytes, plan.weight_format)
     else:
         held += model.refiner_bytes - model.refiner_matrix_bytes
         held += _narrow(model.refiner_matrix_bytes, plan.weight_format)
     passing = 0
-    if plan.encoder is EncoderLocation.CARD:
+    if plan.encoder is WeightLocation.CARD:
         held += model.encoder_bytes
     else:
         passing = ENCODER_SLOTS * model.encoder_layer_bytes
@@ -95,7 +95,7 @@ def bytes_without_blocks(model: ModelSizes, plan: Plan, size: WantedSize) -> int
 
 def blocks_bytes(model: ModelSizes, plan: Plan) -> int:
     """Return the memory of the main blocks and of the ring that streams them."""
-    if plan.base is BaseLocation.CARD:
+    if plan.base is WeightLocation.CARD:
         return 0  # ``bytes_without_blocks`` has them
     resident = resident_blocks(model, plan)
     ring = RING_SLOTS * model.block_bytes if resident < model.blocks else 0
@@ -105,11 +105,11 @@ def blocks_bytes(model: ModelSizes, plan: Plan) -> int:
 def ram_bytes(model: ModelSizes, plan: Plan) -> int:
     """Return the main memory that a plan needs, the worker's own included."""
     needed = RAM_MARGIN_BYTES
-    if plan.base is BaseLocation.PINNED:
+    if plan.base is WeightLocation.PINNED:
         needed += model.transformer_bytes
-    if plan.encoder is EncoderLocation.PINNED:
+    if plan.encoder is WeightLocation.PINNED:
         needed += model.encoder_bytes
-    elif plan.encoder is EncoderLocation.DISK:
+    elif plan.encoder is WeightLocation.DISK:
         needed += ENCODER_SLOTS * model.encoder_layer_bytes
     return needed
 
@@ -118,7 +118,7 @@ def _predict(situation: Situation, plan: Plan, size: WantedSize) -> Prediction:
     model, card = situation.model, situation.card
     step_s = _step_s(situation, plan, size)
     pixels = size[0] * size[1]
-    overlap = TILE_OVERLAP if plan.tiles_vae and pixels > TILE_PIXELS else 1.0
+    overlap = TILE_OVERLAP if plan.vae_in_parts and pixels > TILE_PIXELS else 1.0
     bf16 = card.rates.bf16_flops
     decode_s = pixels * PIXEL_FLOPS * overlap / (bf16 * DECODER_SHARE)
     return Prediction(
@@ -150,38 +150,36 @@ def _step_s(situation: Situation, plan: Plan, size: WantedSize) -> float:
     if not streamed:
         return computed_s
     computed_s += streamed * MERGE_ON_THE_WAY / card.rates.memory_bytes_s
-    link = card.link_bytes_s if plan.base is BaseLocation.PINNED else min(DISK_BYTES_S, card.link_bytes_s)
-    return max(computed_s, streamed / link, LAUNCH_S)
+    return max(computed_s, _copy_s(card, plan.base, streamed), LAUNCH_S)
 
 
 def _prompt_s(card: CardInfo, model: ModelSizes, plan: Plan) -> float:
     computed_s = ENCODER_S + model.encoder_bytes / card.rates.memory_bytes_s
     layers = model.encoder_bytes - model.encoder_table_bytes
-    match plan.encoder:
-        case EncoderLocation.CARD:
-            return computed_s
-        case EncoderLocation.PINNED:
-            return max(computed_s, layers / card.link_bytes_s)
-        case EncoderLocation.DISK:
-            return max(computed_s, layers / min(DISK_BYTES_S, card.link_bytes_s))
+    return max(computed_s, _copy_s(card, plan.encoder, layers))
 
 
 def _merge_s(card: CardInfo, model: ModelSizes, plan: Plan) -> float:
     """Return the seconds of a merge into what stays on the card; streamed blocks merge in every step."""
     merged = resident_blocks(model, plan) * model.block_matrix_bytes + model.refiner_matrix_bytes
     merge_s = merged * MERGE_TRAFFIC[plan.weight_format] / card.rates.memory_bytes_s
-    match plan.base:
-        case BaseLocation.CARD:
-            return merge_s
-        case BaseLocation.PINNED:
-            return max(merge_s, merged / card.link_bytes_s)
-        case BaseLocation.DISK:
-            return max(merge_s, merged / min(DISK_BYTES_S, card.link_bytes_s))
+    return max(merge_s, _copy_s(card, plan.base, merged))
+
+
+def _copy_s(card: CardInfo, location: WeightLocation, count_bytes: float) -> float:
+    """Return the seconds that so many bytes take to the card; none if they are there."""
+    match location:
+        case WeightLocation.CARD:
+            return 0.0
+        case WeightLocation.PINNED:
+            return count_bytes / card.link_bytes_s
+        case WeightLocation.DISK:
+            return count_bytes / min(DISK_BYTES_S, card.link_bytes_s)
 
 
 def _decoder_bytes(plan: Plan, size: WantedSize) -> int:
     pixels = size[0] * size[1]
-    if plan.tiles_vae:
+    if plan.vae_in_parts:
         return min(pixels, TILE_PIXELS) * PIXEL_BYTES + pixels * TILED_PIXEL_BYTES
     return pixels * PIXEL_BYTES
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
-from engine.config import AUTO, BaseLocation, EncoderLocation, WeightFormat
+from engine.config import AUTO, WeightFormat, WeightLocation
 from engine.planner.placement.arithmetic import resident_blocks
 from engine.planner.placement.options import LORA_CACHES, fitting_options, smallest_option
 from engine.planner.placement.values import (
@@ -59,7 +59,7 @@ def choose_plan(situation: Situation) -> Placed | NoPlan:
 def rank(option: PlacementOption) -> float:
     """Return the seconds that order the options: those expected, and a small price for what is lacking."""
     caches_smaller = sum(1 for cache in LORA_CACHES if cache > option.plan.lora_cache_bytes)
-    tiles = TILES_COUNT if option.plan.tiles_vae else 1.0
+    tiles = TILES_COUNT if option.plan.vae_in_parts else 1.0
     streams = STREAM_COUNT if option.streamed_bytes else 1.0
     return option.expected_s * tiles * streams * CACHE_COUNT**caches_smaller
 
@@ -104,7 +104,7 @@ def _reason(situation: Situation, best: PlacementOption, options: Sequence[Place
         "blocks": model.blocks,
         "bytes": best.bytes,
         "free_bytes": situation.card.free_bytes,
-        "tiles": plan.tiles_vae,
+        "tiles": plan.vae_in_parts,
     }
     in_bf16 = _first(options, {WeightFormat.BF16})
     hint = ""
@@ -130,10 +130,10 @@ def _eight_bit_hint(situation: Situation, best: PlacementOption, facts: dict[str
 def layout_of(option: PlacementOption) -> str:
     """Return the code of an option's layout, as in ``PlanReason``."""
     plan = option.plan
-    if plan.base is BaseLocation.CARD:
+    if plan.base is WeightLocation.CARD:
         return "two_copies"
     code = "streamed" if option.streamed_bytes else "one_copy"
-    return code if plan.base is BaseLocation.PINNED else f"{code}_disk"
+    return code if plan.base is WeightLocation.PINNED else f"{code}_disk"
 
 
 def _first(options: Iterable[PlacementOption], formats: set[WeightFormat]) -> PlacementOption | None:
@@ -142,7 +142,7 @@ def _first(options: Iterable[PlacementOption], formats: set[WeightFormat]) -> Pl
 
 def _distinct(options: Sequence[PlacementOption], best: PlacementOption) -> tuple[PlacementOption, ...]:
     """Return the fastest option of each other layout, format and place of the encoder."""
-    found: dict[tuple[str, WeightFormat, EncoderLocation], PlacementOption] = {}
+    found: dict[tuple[str, WeightFormat, WeightLocation], PlacementOption] = {}
     for option in options:
         found.setdefault((layout_of(option), option.plan.weight_format, option.plan.encoder), option)
     return tuple(each for each in found.values() if each is not best)

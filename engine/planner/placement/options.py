@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
 
-from engine.config import BaseLocation, EncoderLocation, Plan, WeightFormat
+from engine.config import Plan, WeightFormat, WeightLocation
 from engine.formatting import GIB, MIB
 from engine.planner.placement.arithmetic import (
     RING_SLOTS,
@@ -36,7 +36,7 @@ def smallest_option(situation: Situation) -> PlacementOption:
     """Return the plan that takes the least memory of the card, whether it fits or not."""
     options = []
     for plan in _plans(situation):
-        streams = plan.base is not BaseLocation.CARD
+        streams = plan.base is not WeightLocation.CARD
         options.append(evaluate(situation, replace(plan, resident_blocks=0) if streams else plan))
     return min(options, key=lambda option: option.bytes)
 
@@ -47,13 +47,13 @@ def _plans(situation: Situation) -> Iterator[Plan]:
     caches = {max(GIB, card.total_bytes // CARD_PART), *LORA_CACHES}
     formats = [each for each in WeightFormat if each in situation.formats and card.rates.flops(each)]
     for weight_format, base, encoder, tiles, cache in product(
-        formats, BaseLocation, EncoderLocation, (False, True), sorted(caches, reverse=True)
+        formats, WeightLocation, WeightLocation, (False, True), sorted(caches, reverse=True)
     ):
         plan = Plan(
             weight_format=weight_format,
             base=base,
             encoder=encoder,
-            tiles_vae=tiles,
+            vae_in_parts=tiles,
             lora_cache_bytes=cache,
             budget_bytes=card.free_bytes,
         )
@@ -63,7 +63,7 @@ def _plans(situation: Situation) -> Iterator[Plan]:
 
 def _reads_the_disk_only(plan: Plan) -> bool:
     """Whether no plan with this layout needs less main memory; it is tried even if memory is too small."""
-    return plan.base is not BaseLocation.PINNED and plan.encoder is not EncoderLocation.PINNED
+    return plan.base is not WeightLocation.PINNED and plan.encoder is not WeightLocation.PINNED
 
 
 def _filled(situation: Situation, plan: Plan) -> Plan | None:
@@ -73,7 +73,7 @@ def _filled(situation: Situation, plan: Plan) -> Plan | None:
     left = situation.card.free_bytes - largest
     if left >= blocks_bytes(model, plan):  # all of them
         return plan
-    if plan.base is BaseLocation.CARD:
+    if plan.base is WeightLocation.CARD:
         return None
     left -= RING_SLOTS * model.block_bytes
     if left < 0:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from engine.checkpoint.part_sizes import Z_IMAGE_TURBO
-from engine.config import AUTO, BaseLocation, EncoderLocation
+from engine.config import AUTO, WeightLocation
 from engine.formatting import GIB
 from engine.planner.placement.arithmetic import arithmetic_s
 from engine.planner.placement.cards import DESKTOP_BYTES, KNOWN_CARDS, KnownCard
@@ -128,13 +128,13 @@ def _cells(card: KnownCard, language: str) -> list[str]:
 
 def _plan(answer: Placed, words: dict[str, str]) -> str:
     plan = answer.plan
-    if plan.base is BaseLocation.CARD:
+    if plan.base is WeightLocation.CARD:
         layout = words["resident"]
     elif plan.resident_blocks is None:
         layout = words["one"]
     else:
         layout = words["streamed"].format(resident=plan.resident_blocks)
-    encoder = "" if plan.encoder is EncoderLocation.CARD else words["pinned_encoder"]
+    encoder = "" if plan.encoder is WeightLocation.CARD else words["pinned_encoder"]
     return f"{plan.weight_format.value}: {layout}{encoder}"
 
 

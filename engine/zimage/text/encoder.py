@@ -219,8 +219,8 @@ def reference_layer(
     Args:
         x: [tokens, width].
         weights: The layer's.
-        cos: [tokens, head]; ``sin`` likewise.
-        sin: Sines of the angles.
+        cos: Cosines of the angles: [tokens, head].
+        sin: Their sines.
         config: The encoder's.
     """
     queries, keys, epsilon = config.num_attention_heads, config.num_key_value_heads, config.rms_norm_eps

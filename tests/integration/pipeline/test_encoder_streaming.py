@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine.config import BaseLocation, EncoderLocation, EngineConfig, Plan
+from engine.config import EngineConfig, Plan, WeightLocation
 from engine.demo.networks import WEIGHTS
 from engine.zimage.device import choose_placement
 from engine.zimage.model_loader import load_pipeline, weights_bytes
@@ -15,17 +15,17 @@ from engine.zimage.pipeline import Pipeline
 from engine.zimage.text.encoder import TextEncoder
 from engine.zimage.text.streaming import SLOTS, StreamedLayers
 
-OFF_CARD = [BaseLocation.PINNED, BaseLocation.DISK]
+OFF_CARD = [WeightLocation.PINNED, WeightLocation.DISK]
 IDS = torch.tensor([7, 5, 3, 2, 11])
 
 
-def encoder_at(location: BaseLocation) -> TextEncoder:
+def encoder_at(location: WeightLocation) -> TextEncoder:
     return load_pipeline(WEIGHTS, choose_placement("cpu"), encoder=location).text_encoder
 
 
 @pytest.mark.parametrize("location", OFF_CARD)
-def test_embeddings_have_the_same_bits(location: BaseLocation) -> None:
-    resident, streamed = encoder_at(BaseLocation.CARD), encoder_at(location)
+def test_embeddings_have_the_same_bits(location: WeightLocation) -> None:
+    resident, streamed = encoder_at(WeightLocation.CARD), encoder_at(location)
     assert resident.is_resident
     assert not streamed.is_resident
     for _ in range(2):
@@ -34,7 +34,7 @@ def test_embeddings_have_the_same_bits(location: BaseLocation) -> None:
 
 @pytest.mark.parametrize("location", OFF_CARD)
 def test_layers_that_the_configuration_does_not_name_are_not_used(
-    location: BaseLocation, tmp_path: Path
+    location: WeightLocation, tmp_path: Path
 ) -> None:
     copy = Path(shutil.copytree(WEIGHTS, tmp_path / "copy"))
     path = copy / "text_encoder" / "config.json"
@@ -42,14 +42,14 @@ def test_layers_that_the_configuration_does_not_name_are_not_used(
     path.write_text(json.dumps({**config, "num_hidden_layers": config["num_hidden_layers"] - 1}))
     resident, streamed = (
         load_pipeline(copy, choose_placement("cpu"), encoder=each).text_encoder
-        for each in (BaseLocation.CARD, location)
+        for each in (WeightLocation.CARD, location)
     )
     assert torch.equal(streamed(IDS), resident(IDS))
 
 
 @pytest.mark.parametrize("location", OFF_CARD)
 def test_the_slots_are_few_and_only_there_during_a_prompt(
-    location: BaseLocation, monkeypatch: pytest.MonkeyPatch
+    location: WeightLocation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encoder = encoder_at(location)
     layers = encoder.layers
@@ -62,24 +62,24 @@ def test_the_slots_are_few_and_only_there_during_a_prompt(
 
 
 def test_an_abandoned_iteration_leaves_the_next_prompt_correct() -> None:
-    encoder = encoder_at(BaseLocation.PINNED)
+    encoder = encoder_at(WeightLocation.PINNED)
     iteration = iter(encoder.layers)
     next(iteration)
     del iteration
-    assert torch.equal(encoder(IDS), encoder_at(BaseLocation.CARD)(IDS))
+    assert torch.equal(encoder(IDS), encoder_at(WeightLocation.CARD)(IDS))
 
 
 def test_weights_that_are_not_on_the_card_do_not_count() -> None:
     card, pinned = (
         load_pipeline(WEIGHTS, choose_placement("cpu"), encoder=location)
-        for location in (BaseLocation.CARD, BaseLocation.PINNED)
+        for location in (WeightLocation.CARD, WeightLocation.PINNED)
     )
     layers = sum(each.nbytes for layer in card.text_encoder.layers for each in layer)
     assert weights_bytes(card) - weights_bytes(pinned) == layers
 
 
-@pytest.mark.parametrize("location", [EncoderLocation.PINNED, EncoderLocation.DISK])
-def test_a_plan_says_where_the_encoder_is(location: EncoderLocation, tmp_path: Path) -> None:
+@pytest.mark.parametrize("location", [WeightLocation.PINNED, WeightLocation.DISK])
+def test_a_plan_says_where_the_encoder_is(location: WeightLocation, tmp_path: Path) -> None:
     config = EngineConfig(tmp_path, tmp_path / "loras", device="cpu", plan=Plan(encoder=location))
     pipeline = Pipeline.load(config)
     try:

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from structlog.testing import capture_logs
 
-from engine.config import BaseLocation, EngineConfig
+from engine.config import EngineConfig, WeightLocation
 from engine.cuda.kernel_fallback import fallback_reason
 from engine.demo.networks import WEIGHTS
 from engine.errors import ModelError, ModelIncomplete, ModelMissing, ModelTooLarge
@@ -155,9 +155,9 @@ def test_a_broken_checkpoint_is_reported_as_incomplete(copy: Path, case: str) ->
     assert re.search(r"cannot be loaded\. \w+: ", str(caught.value))
 
 
-@pytest.mark.parametrize("location", BaseLocation)
+@pytest.mark.parametrize("location", WeightLocation)
 def test_an_encoder_without_a_matrix_is_incomplete_wherever_it_lives(
-    copy: Path, location: BaseLocation
+    copy: Path, location: WeightLocation
 ) -> None:
     path = copy / "text_encoder" / "model.safetensors"
     tensors = load_file(path)

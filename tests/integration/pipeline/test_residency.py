@@ -12,7 +12,7 @@ import torch
 from structlog.testing import capture_logs
 from torch import Tensor
 
-from engine.config import BaseLocation, EngineConfig, Plan, WeightFormat
+from engine.config import EngineConfig, Plan, WeightFormat, WeightLocation
 from engine.demo.networks import WEIGHTS
 from engine.lora.bank import Bank
 from engine.lora.finder import LoraFinder
@@ -117,17 +117,19 @@ def pictures(on_card: Placed, stacks: list[LoraStack]) -> list[Tensor]:
 
 
 @pytest.fixture(scope="module")
-def parts(place: Placement) -> dict[BaseLocation, PipelineParts]:
-    return {base: load_pipeline(WEIGHTS, place, base) for base in (BaseLocation.PINNED, BaseLocation.DISK)}
+def parts(place: Placement) -> dict[WeightLocation, PipelineParts]:
+    return {
+        base: load_pipeline(WEIGHTS, place, base) for base in (WeightLocation.PINNED, WeightLocation.DISK)
+    }
 
 
-@pytest.mark.parametrize("base", [BaseLocation.PINNED, BaseLocation.DISK])
+@pytest.mark.parametrize("base", [WeightLocation.PINNED, WeightLocation.DISK])
 @pytest.mark.parametrize("resident", [*range(BLOCKS + 1), None])
 def test_pictures_are_bit_equal_to_the_resident_path(
-    parts: dict[BaseLocation, PipelineParts],
+    parts: dict[WeightLocation, PipelineParts],
     stacks: list[LoraStack],
     pictures: list[Tensor],
-    base: BaseLocation,
+    base: WeightLocation,
     resident: int | None,
 ) -> None:
     placed = Placed(parts[base], resident)
@@ -141,12 +143,12 @@ def test_pictures_are_bit_equal_to_the_resident_path(
 @pytest.mark.parametrize("resident", [0, 2, BLOCKS])
 def test_pictures_with_different_loras_have_the_side_path_on_pristine_blocks(
     on_card: Placed,
-    parts: dict[BaseLocation, PipelineParts],
+    parts: dict[WeightLocation, PipelineParts],
     stacks: list[LoraStack],
     pictures: list[Tensor],
     resident: int,
 ) -> None:
-    placed = Placed(parts[BaseLocation.PINNED], resident)
+    placed = Placed(parts[WeightLocation.PINNED], resident)
     for batch in ([1, 2], [0, 3], [1, 0, 2]):
         wanted = on_card.draw(*(stacks[number] for number in batch))
         found = placed.draw(*(stacks[number] for number in batch))
@@ -154,13 +156,13 @@ def test_pictures_with_different_loras_have_the_side_path_on_pristine_blocks(
         assert torch.equal(placed.draw(stacks[1])[0], pictures[1])
 
 
-@pytest.mark.parametrize("base", [BaseLocation.PINNED, BaseLocation.DISK])
+@pytest.mark.parametrize("base", [WeightLocation.PINNED, WeightLocation.DISK])
 @pytest.mark.parametrize("weight_format", [WeightFormat.FP8, WeightFormat.INT8])
 @pytest.mark.parametrize("resident", [0, 2, BLOCKS])
 def test_pictures_in_eight_bits_are_bit_equal_to_those_with_the_base_on_the_card(
     place: Placement,
     stacks: list[LoraStack],
-    base: BaseLocation,
+    base: WeightLocation,
     weight_format: WeightFormat,
     resident: int,
 ) -> None:
@@ -172,24 +174,24 @@ def test_pictures_in_eight_bits_are_bit_equal_to_those_with_the_base_on_the_card
 
 @pytest.mark.parametrize("resident", [0, BLOCKS])
 def test_different_loras_in_eight_bits_have_the_side_path(
-    parts: dict[BaseLocation, PipelineParts], stacks: list[LoraStack], pictures: list[Tensor], resident: int
+    parts: dict[WeightLocation, PipelineParts], stacks: list[LoraStack], pictures: list[Tensor], resident: int
 ) -> None:
-    placed = Placed(parts[BaseLocation.PINNED], resident, WeightFormat.INT8)
+    placed = Placed(parts[WeightLocation.PINNED], resident, WeightFormat.INT8)
     for found, wanted in zip(placed.draw(stacks[0], stacks[2]), (pictures[0], None), strict=True):
         assert torch.isfinite(found).all()
         if wanted is not None:
             assert error_of(found, wanted) < 0.05
 
 
-@pytest.mark.parametrize("base", [BaseLocation.PINNED, BaseLocation.DISK])
-def test_no_block_is_on_the_device_but_in_its_slot(base: BaseLocation) -> None:
+@pytest.mark.parametrize("base", [WeightLocation.PINNED, WeightLocation.DISK])
+def test_no_block_is_on_the_device_but_in_its_slot(base: WeightLocation) -> None:
     whole = load_pipeline(WEIGHTS, on_cpu())
     placed = load_pipeline(WEIGHTS, on_cpu(), base)
     source = placed.blocks
     assert source is not None
     block_bytes = sum(layout.numbers for layout in source.layouts.values()) * 4
     assert weights_bytes(whole) - weights_bytes(placed) == pytest.approx(block_bytes, rel=0.001)
-    expected = block_bytes if base is BaseLocation.PINNED else 4 * 8 * 2**20
+    expected = block_bytes if base is WeightLocation.PINNED else 4 * 8 * 2**20
     assert source.host_bytes == expected
     names = {name for name, _ in placed.transformer.named_parameters()}
     assert not any("attention.to_" in name or "feed_forward" in name for name in names)
@@ -207,7 +209,9 @@ def test_the_base_is_read_into_its_place_and_is_never_in_memory_twice(
         return tensor
 
     monkeypatch.setattr(weight_reader.torch, "empty", noting)
-    reader = weight_reader.WeightReader(WEIGHTS, on_cpu(), BaseLocation.PINNED, readers=1, buffer_bytes=2**16)
+    reader = weight_reader.WeightReader(
+        WEIGHTS, on_cpu(), WeightLocation.PINNED, readers=1, buffer_bytes=2**16
+    )
     body = reader.wait_for("transformer")
     for part in ("vae", "text_encoder"):
         reader.wait_for(part)
@@ -228,7 +232,7 @@ def copy(tmp_path: Path) -> Path:
 def test_a_file_that_changes_under_the_blocks_raises_and_draws_nothing_wrong(
     copy: Path, place: Placement, stacks: list[LoraStack], pictures: list[Tensor], way: str
 ) -> None:
-    placed = Placed(load_pipeline(copy, place, BaseLocation.DISK), 0)
+    placed = Placed(load_pipeline(copy, place, WeightLocation.DISK), 0)
     assert torch.equal(placed.draw(stacks[1])[0], pictures[1])
     path = next((copy / "transformer").glob("*.safetensors"))
     good = path.read_bytes()
@@ -247,7 +251,7 @@ def test_a_file_that_changes_under_the_blocks_raises_and_draws_nothing_wrong(
 def test_a_file_that_is_replaced_changes_nothing(
     copy: Path, place: Placement, stacks: list[LoraStack], pictures: list[Tensor]
 ) -> None:
-    placed = Placed(load_pipeline(copy, place, BaseLocation.DISK), 0)
+    placed = Placed(load_pipeline(copy, place, WeightLocation.DISK), 0)
     for path in (copy / "transformer").glob("*.safetensors"):
         path.unlink()
         path.write_bytes(b"other")
@@ -255,12 +259,12 @@ def test_a_file_that_is_replaced_changes_nothing(
 
 
 def test_a_picture_is_right_after_one_that_failed_in_the_middle_of_a_step(
-    parts: dict[BaseLocation, PipelineParts],
+    parts: dict[WeightLocation, PipelineParts],
     stacks: list[LoraStack],
     pictures: list[Tensor],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    placed = Placed(parts[BaseLocation.PINNED], 1)
+    placed = Placed(parts[WeightLocation.PINNED], 1)
     calls = 0
     real = placed.forward.fusions.swiglu
 
@@ -329,9 +333,9 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Plan
 @pytest.mark.parametrize(
     "plan",
     [
-        Plan(base=BaseLocation.PINNED),
-        Plan(base=BaseLocation.PINNED, resident_blocks=2),
-        Plan(base=BaseLocation.DISK, resident_blocks=0),
+        Plan(base=WeightLocation.PINNED),
+        Plan(base=WeightLocation.PINNED, resident_blocks=2),
+        Plan(base=WeightLocation.DISK, resident_blocks=0),
     ],
     ids=str,
 )
@@ -356,7 +360,7 @@ def test_the_worker_draws_the_same_files_under_every_plan(
 def test_resident_blocks_follow_the_free_memory(
     planned: Callable[[Plan | None], Pipeline], pipeline: Pipeline, sugar: LoraChoice
 ) -> None:
-    ours = planned(Plan(base=BaseLocation.PINNED, lora_cache_bytes=0))
+    ours = planned(Plan(base=WeightLocation.PINNED, lora_cache_bytes=0))
     store, memory = ours._store, ScriptedMemory()
     assert store is not None
     ours._fit._memory = memory
@@ -382,7 +386,7 @@ def test_resident_blocks_follow_the_free_memory(
 def test_the_number_of_resident_blocks_does_not_flicker_with_a_reading(
     planned: Callable[[Plan | None], Pipeline],
 ) -> None:
-    ours = planned(Plan(base=BaseLocation.PINNED, lora_cache_bytes=0, resident_blocks=1))
+    ours = planned(Plan(base=WeightLocation.PINNED, lora_cache_bytes=0, resident_blocks=1))
     store, memory = ours._store, ScriptedMemory()
     assert store is not None
     fit = MemoryFit(ours._bank, store, memory)
@@ -402,7 +406,7 @@ def test_out_of_memory_lowers_the_resident_blocks_until_the_picture_is_drawn(
     sugar: LoraChoice,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    ours = planned(Plan(base=BaseLocation.PINNED))
+    ours = planned(Plan(base=WeightLocation.PINNED))
     store = ours._store
     assert store is not None
     expected = drawn(pipeline, sugar)
@@ -480,7 +484,7 @@ def test_blocks_that_fit_leave_the_ring_its_slots(room: int, fitting: int) -> No
     assert fitting_blocks(room, block_bytes=10, blocks=10, ring=3) == fitting
 
 
-def test_disk_blocks_share_a_few_small_buffers(parts: dict[BaseLocation, PipelineParts]) -> None:
-    source = parts[BaseLocation.DISK].blocks
+def test_disk_blocks_share_a_few_small_buffers(parts: dict[WeightLocation, PipelineParts]) -> None:
+    source = parts[WeightLocation.DISK].blocks
     assert isinstance(source, FileSource)
     assert source.host_bytes == 32 * 2**20

@@ -38,7 +38,7 @@ async def test_positions_are_announced_in_few_steps(harness: DeskHarness) -> Non
 
 
 class PatientRenderer(FakeRenderer):
-    """Draws a job once the next one is in its hand and everybody was told what that changed."""
+    """Draws a job when it also has the next one and the new positions are published."""
 
     harness: DeskHarness
 

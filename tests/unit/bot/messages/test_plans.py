@@ -1,4 +1,4 @@
-"""Plans are told in one sentence, in both languages, with their figures and the advice that they hold."""
+"""One sentence describes a plan, in both languages, with its figures and its advice."""
 
 import re
 from dataclasses import replace

@@ -1,6 +1,6 @@
 """``atomic`` on a real file: all or nothing, however a block is cancelled, nested or broken."""
 
-# ruff: noqa: PT012 - what stands in a failing block is the very thing under test
+# ruff: noqa: PT012 - the statements in a failing block are under test
 
 import asyncio
 import gc

@@ -35,7 +35,7 @@ def of_sqlite(code: int | None, said: str = "what SQLite said") -> sqlite3.Error
 
 
 @pytest.mark.parametrize(
-    ("error", "told", "facts"),
+    ("error", "expected", "facts"),
     [
         (OSError(errno.ENOSPC, "no space"), DiskFull, {"path": "var"}),
         (OSError(errno.EDQUOT, "quota"), DiskFull, {"path": "var"}),
@@ -65,19 +65,19 @@ def of_sqlite(code: int | None, said: str = "what SQLite said") -> sqlite3.Error
     ],
 )
 def test_a_failure_is_reported_by_its_cause(
-    error: sqlite3.Error | UnicodeDecodeError | OSError, told: type[OperatorError], facts: dict[str, str]
+    error: sqlite3.Error | UnicodeDecodeError | OSError, expected: type[OperatorError], facts: dict[str, str]
 ) -> None:
     found = operator_error(error, DATABASE)
-    assert type(found) is told
+    assert type(found) is expected
     assert found.facts == facts
 
 
-@pytest.mark.parametrize(("free_bytes", "told"), [(2**20 - 1, DiskFull), (2**20, FolderUnusable)])
+@pytest.mark.parametrize(("free_bytes", "expected"), [(2**20 - 1, DiskFull), (2**20, FolderUnusable)])
 def test_a_disk_without_a_megabyte_is_full(
-    monkeypatch: pytest.MonkeyPatch, free_bytes: int, told: type[OperatorError]
+    monkeypatch: pytest.MonkeyPatch, free_bytes: int, expected: type[OperatorError]
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(2**40, 0, free_bytes))
-    assert type(operator_error(of_sqlite(sqlite3.SQLITE_IOERR), DATABASE)) is told
+    assert type(operator_error(of_sqlite(sqlite3.SQLITE_IOERR), DATABASE)) is expected
 
 
 def test_a_disk_that_does_not_even_say_what_is_free_is_not_called_full(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_a_disk_that_does_not_even_say_what_is_free_is_not_called_full(tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("code", "told"),
+    ("code", "expected"),
     [
         (sqlite3.SQLITE_FULL, DiskFull),
         (sqlite3.SQLITE_BUSY, BackupFailed),
@@ -96,7 +96,7 @@ def test_a_disk_that_does_not_even_say_what_is_free_is_not_called_full(tmp_path:
     ],
 )
 async def test_a_backup_that_fails_says_where_and_why(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, told: type[OperatorError]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, expected: type[OperatorError]
 ) -> None:
     path, folder = tmp_path / "a.db", tmp_path / "backups"
     await (await open_store(path, MIGRATIONS)).close()
@@ -105,11 +105,11 @@ async def test_a_backup_that_fails_says_where_and_why(
         raise of_sqlite(code)
 
     monkeypatch.setattr(sqlite3, "connect", refuse)
-    with pytest.raises(told) as caught:
+    with pytest.raises(expected) as caught:
         back_up(path, folder, NOW_S)
-    assert type(caught.value) is told
-    assert caught.value.facts["path"] == str(path if told is DatabaseDamaged else folder)
-    if told is not DiskFull:
+    assert type(caught.value) is expected
+    assert caught.value.facts["path"] == str(path if expected is DatabaseDamaged else folder)
+    if expected is not DiskFull:
         assert caught.value.facts["detail"] == "what SQLite said"
     assert list(folder.iterdir()) == []
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from engine.config import BaseLocation, EngineConfig, Plan
+from engine.config import EngineConfig, Plan, WeightLocation
 from engine.errors import NoPlanFits, WorkerLost, WorkerNotReady
 from engine.host import Host, HostState
 from engine.host import host as host_module
@@ -16,7 +16,7 @@ from tests.unit.engine.host.clock import jumping_clock
 from tests.unit.engine.host.test_host import CONFIG, A, B, ScriptedWorker, Workers, done, ignore
 
 IDLE = replace(CONFIG, idle_release_s=900)
-SMALL = Plan(base=BaseLocation.PINNED)
+SMALL = Plan(base=WeightLocation.PINNED)
 
 
 @pytest.fixture

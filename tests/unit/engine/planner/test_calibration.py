@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.checkpoint.model import ModelInfo
-from engine.config import BaseLocation, Plan
+from engine.config import Plan, WeightLocation
 from engine.errors import WorkerLost
 from engine.planner.calibration import Calibration
 from engine.planner.cost import CostBook
@@ -78,7 +78,7 @@ async def test_a_card_and_plan_that_the_book_knows_are_not_measured_again(tmp_pa
     calibration = make(again)
     await calibration.run(WORKER, Plan(), draw)
     assert draw.requests == []
-    await calibration.run(WORKER, Plan(base=BaseLocation.PINNED), draw)
+    await calibration.run(WORKER, Plan(base=WeightLocation.PINNED), draw)
     assert len(draw.requests) == 2
 
 

@@ -9,7 +9,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.config import BaseLocation, EncoderLocation, Plan, WeightFormat
+from engine.config import Plan, WeightFormat, WeightLocation
 from engine.planner.cost import MOST_KEYS, Cost, CostBook, kind_of
 from engine.request import (
     Failed,
@@ -26,7 +26,7 @@ from engine.request import (
 GIB = 2**30
 WEIGHTS = 19 * GIB
 SUGAR = LoraChoice("sugar", "ab" * 32)
-TWO_COPIES, ONE_COPY = Plan(), Plan(base=BaseLocation.PINNED)
+TWO_COPIES, ONE_COPY = Plan(), Plan(base=WeightLocation.PINNED)
 
 
 def a_worker(name: str = "NVIDIA A10", dtype: str = "bfloat16", torch: str = "2.11") -> WorkerInfo:
@@ -354,10 +354,10 @@ def test_a_book_keeps_the_keys_that_were_used_last(tmp_path: Path) -> None:
 def test_a_plans_kind_names_its_layout_and_neither_budget_nor_blocks() -> None:
     streamed = Plan(
         weight_format=WeightFormat.INT8,
-        base=BaseLocation.PINNED,
+        base=WeightLocation.PINNED,
         resident_blocks=10,
-        encoder=EncoderLocation.PINNED,
-        tiles_vae=True,
+        encoder=WeightLocation.PINNED,
+        vae_in_parts=True,
     )
     assert kind_of(streamed) == "int8, base pinned, streamed blocks, encoder pinned, tiles"
     assert kind_of(replace(streamed, resident_blocks=9, budget_bytes=GIB)) == kind_of(streamed)

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from bot.messages import format_error
 from engine.checkpoint.model import BUILT_IN_WEIGHTS, ModelInfo, read_model
-from engine.config import BaseLocation, EngineConfig, WeightFormat
+from engine.config import EngineConfig, WeightFormat, WeightLocation
 from engine.errors import NoPlanFits
 from engine.planner.machine import CardProbe, WorkerPlanner, wanted_sizes
 from engine.planner.placement.cards import find_card
@@ -78,7 +78,7 @@ def test_the_worker_gets_the_plan_and_its_budget() -> None:
     with capture_logs() as logs:
         placed = planner(FakeGpu(24, 23, name="NVIDIA A10")).place(config)
     assert placed.plan is not None
-    assert placed.plan.base is BaseLocation.CARD
+    assert placed.plan.base is WeightLocation.CARD
     assert placed.plan.budget_bytes == 22.5 * GIB
     assert [(each["event"], each["layout"]) for each in logs] == [("plan", "two_copies")]
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from engine.config import CONTEXT_BYTES, BaseLocation, Plan, WeightFormat
+from engine.config import CONTEXT_BYTES, Plan, WeightFormat, WeightLocation
 from engine.formatting import GIB
 from engine.planner.placement.choose import choose_plan
 from engine.planner.placement.values import Placed, Situation
@@ -76,7 +76,7 @@ def test_memory_that_others_take_moves_a_model_with_two_copies_at_once() -> None
 def test_memory_that_comes_back_moves_it_back_after_a_calm_time() -> None:
     review = started("H200", 60)
     assert review.read(22)
-    assert review.planner.start().plan.base is BaseLocation.PINNED
+    assert review.planner.start().plan.base is WeightLocation.PINNED
     review.now_s += 600
     assert review.read_for(60, 50) == []
     reasons = review.read_for(60, 60)
@@ -143,7 +143,7 @@ def test_without_a_plan_there_is_nothing_to_review() -> None:
     assert Review(ScriptedPlanner("H200", 60)).read(60) == ""
 
 
-STREAMED = Plan(base=BaseLocation.PINNED, resident_blocks=10, budget_bytes=8 * GIB)
+STREAMED = Plan(base=WeightLocation.PINNED, resident_blocks=10, budget_bytes=8 * GIB)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ STREAMED = Plan(base=BaseLocation.PINNED, resident_blocks=10, budget_bytes=8 * G
             replace(STREAMED, resident_blocks=20, budget_bytes=12 * GIB),
             False,
         ),  # its limit was set when it started
-        (replace(STREAMED, tiles_vae=True), False),
+        (replace(STREAMED, vae_in_parts=True), False),
         (replace(STREAMED, lora_cache_bytes=1), True),  # fewer blocks make room for the LoRAs that it has
         (replace(STREAMED, weight_format=WeightFormat.INT8), False),
         (Plan(budget_bytes=8 * GIB), False),
@@ -174,6 +174,6 @@ def test_a_model_with_two_copies_does_not_become_another_by_itself() -> None:
 
 def test_no_worker_starts_again_with_a_plan_of_the_same_kind() -> None:
     """A card with 12 GiB free moved to an equal plan in eight bits, because of a reading during a picture."""
-    one_copy = Plan(weight_format=WeightFormat.FP8, base=BaseLocation.PINNED, budget_bytes=11 * GIB)
+    one_copy = Plan(weight_format=WeightFormat.FP8, base=WeightLocation.PINNED, budget_bytes=11 * GIB)
     assert adapts(one_copy, replace(one_copy, budget_bytes=10 * GIB, lora_cache_bytes=GIB // 2))
     assert adapts(Plan(budget_bytes=60 * GIB), Plan(budget_bytes=50 * GIB))

@@ -5,14 +5,14 @@ from dataclasses import replace
 import pytest
 
 from engine.checkpoint.part_sizes import Z_IMAGE_TURBO
-from engine.config import BaseLocation, EncoderLocation, Plan, WeightFormat
+from engine.config import Plan, WeightFormat, WeightLocation
 from engine.formatting import GIB
 from engine.planner.placement.arithmetic import LORA_BYTES, evaluate, ram_bytes
 from engine.planner.placement.values import PlacementOption
 from tests.unit.engine.planner.placement.situations import EVERY, situation
 
 RESIDENT = Plan(lora_cache_bytes=LORA_BYTES)
-PINNED = replace(RESIDENT, base=BaseLocation.PINNED)
+PINNED = replace(RESIDENT, base=WeightLocation.PINNED)
 CONTEXT_GIB = 560 / 1024
 
 
@@ -95,21 +95,23 @@ def test_an_encoder_that_passes_through_costs_the_link_or_the_disk() -> None:
     layers = 36 * Z_IMAGE_TURBO.encoder_layer_bytes
     pinned, disk = (
         on("H200", replace(PINNED, encoder=place), (512, 768)).predictions[0].prompt_s
-        for place in (EncoderLocation.PINNED, EncoderLocation.DISK)
+        for place in (WeightLocation.PINNED, WeightLocation.DISK)
     )
     assert pinned == pytest.approx(layers / 50.4e9, rel=0.01)
     assert disk == pytest.approx(layers / 2e9)
 
 
 def test_tiles_make_a_large_picture_small_in_memory() -> None:
-    whole, tiled = (on("RTX 4060", replace(PINNED, tiles_vae=tiles), (1024, 1024)) for tiles in (False, True))
+    whole, tiled = (
+        on("RTX 4060", replace(PINNED, vae_in_parts=tiles), (1024, 1024)) for tiles in (False, True)
+    )
     assert whole.bytes - tiled.bytes > GIB
     assert tiled.predictions[0].picture_s > whole.predictions[0].picture_s
 
 
 def test_main_memory_holds_what_is_pinned() -> None:
     transformer, encoder = Z_IMAGE_TURBO.transformer_bytes, Z_IMAGE_TURBO.encoder_bytes
-    both = ram_bytes(Z_IMAGE_TURBO, replace(PINNED, encoder=EncoderLocation.PINNED))
+    both = ram_bytes(Z_IMAGE_TURBO, replace(PINNED, encoder=WeightLocation.PINNED))
     assert both == transformer + encoder + 3 * GIB
     assert ram_bytes(Z_IMAGE_TURBO, PINNED) == transformer + 3 * GIB
     assert ram_bytes(Z_IMAGE_TURBO, RESIDENT) == 3 * GIB

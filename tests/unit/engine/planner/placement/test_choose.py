@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from engine.config import BaseLocation, EncoderLocation, WeightFormat
+from engine.config import WeightFormat, WeightLocation
 from engine.formatting import GIB
 from engine.planner.placement.choose import SLOWER, choose_plan, formats_of
 from engine.planner.placement.values import NoPlan, Placed, Situation
@@ -28,7 +28,7 @@ def test_a_plan_never_takes_more_than_what_is_free(
     answer = placed(given)
     assert answer.option.bytes <= given.card.free_bytes
     assert answer.plan.budget_bytes == given.card.free_bytes
-    needs_little = answer.plan.base is not BaseLocation.PINNED
+    needs_little = answer.plan.base is not WeightLocation.PINNED
     assert answer.option.ram_bytes <= given.ram_free_bytes or needs_little
     for other in answer.alternatives:
         assert other.bytes <= given.card.free_bytes
@@ -43,17 +43,17 @@ def test_more_memory_is_never_slower() -> None:
 @pytest.mark.parametrize(
     ("free_gib", "code", "base", "encoder"),
     [
-        (139.5, "two_copies", BaseLocation.CARD, EncoderLocation.CARD),
-        (23.5, "one_copy", BaseLocation.PINNED, EncoderLocation.CARD),
-        (22.0, "one_copy", BaseLocation.PINNED, EncoderLocation.CARD),
-        (15.5, "one_copy", BaseLocation.PINNED, EncoderLocation.PINNED),
-        (11.5, "streamed", BaseLocation.PINNED, EncoderLocation.PINNED),
-        (7.5, "streamed", BaseLocation.PINNED, EncoderLocation.PINNED),
-        (5.5, "streamed", BaseLocation.PINNED, EncoderLocation.PINNED),
+        (139.5, "two_copies", WeightLocation.CARD, WeightLocation.CARD),
+        (23.5, "one_copy", WeightLocation.PINNED, WeightLocation.CARD),
+        (22.0, "one_copy", WeightLocation.PINNED, WeightLocation.CARD),
+        (15.5, "one_copy", WeightLocation.PINNED, WeightLocation.PINNED),
+        (11.5, "streamed", WeightLocation.PINNED, WeightLocation.PINNED),
+        (7.5, "streamed", WeightLocation.PINNED, WeightLocation.PINNED),
+        (5.5, "streamed", WeightLocation.PINNED, WeightLocation.PINNED),
     ],
 )
 def test_bf16_goes_down_the_options_in_order(
-    free_gib: float, code: str, base: BaseLocation, encoder: EncoderLocation
+    free_gib: float, code: str, base: WeightLocation, encoder: WeightLocation
 ) -> None:
     answer = placed(situation("H200", free_gib))
     assert (answer.reason.code, answer.plan.base, answer.plan.encoder) == (code, base, encoder)
@@ -113,7 +113,7 @@ def test_a_card_that_cannot_multiply_in_the_hosts_format_draws_in_bf16_and_tells
 
 def test_a_machine_with_16_gib_draws_from_the_disk() -> None:
     answer = placed(situation("RTX 3060", ram_gib=13.5, formats=EVERY))
-    assert answer.plan.base is BaseLocation.DISK
+    assert answer.plan.base is WeightLocation.DISK
     assert answer.reason.code == "one_copy_disk"
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from engine.config import BaseLocation, EncoderLocation
+from engine.config import WeightLocation
 from engine.formatting import GIB
 from engine.planner.placement.arithmetic import block_bytes
 from engine.planner.placement.options import fitting_options, smallest_option
@@ -24,8 +24,8 @@ def test_one_more_block_on_the_card_would_not_fit(free_gib: float) -> None:
 def test_little_main_memory_allows_nothing_pinned() -> None:
     plans = [option.plan for option in fitting_options(situation("H200", 60, ram_gib=6))]
     assert plans
-    assert {plan.base for plan in plans} == {BaseLocation.CARD, BaseLocation.DISK}
-    assert {plan.encoder for plan in plans} == {EncoderLocation.CARD, EncoderLocation.DISK}
+    assert {plan.base for plan in plans} == {WeightLocation.CARD, WeightLocation.DISK}
+    assert {plan.encoder for plan in plans} == {WeightLocation.CARD, WeightLocation.DISK}
 
 
 def test_a_machine_with_hardly_any_main_memory_still_has_plans() -> None:
@@ -36,7 +36,7 @@ def test_the_smallest_plan_streams_everything() -> None:
     given = situation("H200", 60, formats=EVERY)
     smallest = smallest_option(given)
     assert smallest.plan.resident_blocks == 0
-    assert smallest.plan.tiles_vae
+    assert smallest.plan.vae_in_parts
     assert smallest.bytes < 5 * GIB
     assert not fitting_options(
         replace(given, card=replace(given.card, free_bytes=smallest.bytes - 64 * 2**20))
