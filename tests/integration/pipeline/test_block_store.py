@@ -3,9 +3,7 @@
 import itertools
 import random
 import weakref
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,87 +12,23 @@ import torch
 from torch import Tensor
 
 from engine.eight_bit.formats import FP8, INT8, NO_LAYERS, EightBitFormat, EightBitLayers
-from engine.lora.formats import Pair
-from engine.lora.merger import Merger
-from engine.lora.patches import Adapter, LoraStack, Matrix, concatenate_pairs
+from engine.lora.patches import LoraStack
 from engine.zimage.residency import writer as writer_module
-from engine.zimage.residency.lanes import HostLanes, Lane
-from engine.zimage.residency.layout import BlockLayout, block_layouts
+from engine.zimage.residency.lanes import HostLanes
+from engine.zimage.residency.layout import BlockLayout
 from engine.zimage.residency.slots import Slot, resident_first
-from engine.zimage.residency.sources import Fill, HostSource
+from engine.zimage.residency.sources import Fill
 from engine.zimage.residency.store import RING, BlockStore
-
-BLOCKS, WIDTH, INNER = 8, 12, 20
-SHAPES = {
-    "attention.to_q": (WIDTH, WIDTH), "attention.to_k": (WIDTH, WIDTH), "attention.to_v": (WIDTH, WIDTH),
-    "attention.to_out.0": (WIDTH, WIDTH), "feed_forward.w1": (INNER, WIDTH),
-    "feed_forward.w3": (INNER, WIDTH), "feed_forward.w2": (WIDTH, INNER),
-}  # fmt: skip
-NAMES = ["context_refiner.0", "noise_refiner.0", *(f"layers.{number}" for number in range(BLOCKS))]
-STEP = [name for name in NAMES if not name.startswith("context")]
-EIGHT_BIT_LAYERS = frozenset(
-    f"{block}.{layer}"
-    for block in STEP
-    for layer in ("attention.qkv", "attention.to_out.0", "feed_forward.w13", "feed_forward.w2")
+from tests.integration.pipeline.blocks import (
+    BLOCKS,
+    EIGHT_BIT_LAYERS,
+    NAMES,
+    STACKS,
+    STEP,
+    expected,
+    new_source,
+    run_step,
 )
-
-
-def new_source(seed: int = 0) -> HostSource:
-    """Random blocks, as the reader fills them."""
-    shapes = {f"{block}.{part}.weight": shape for block in NAMES for part, shape in SHAPES.items()}
-    source = HostSource(block_layouts(shapes), torch.float32)
-    generator = torch.Generator().manual_seed(seed)
-    for target in source.targets().values():
-        target.copy_(torch.randn(target.shape, generator=generator))
-    return source
-
-
-def adapter(seed: int, *only: str) -> Adapter:
-    """A LoRA on the layers whose name begins with one of these; on all without any."""
-    generator = torch.Generator().manual_seed(seed)
-    pairs = {
-        f"{block}.{part}": Pair(
-            torch.randn(3, shape[1], generator=generator), torch.randn(shape[0], 3, generator=generator)
-        )
-        for block in NAMES
-        for part, shape in SHAPES.items()
-        if not only or f"{block}.{part}".startswith(only)
-    }
-    return Adapter(pairs, torch.zeros(1))
-
-
-def expected(source: HostSource, stack: LoraStack, block: str) -> dict[str, Tensor]:
-    """A block's weights with these LoRAs, merged into a copy, as the resident path does."""
-    layout = source.layouts[block]
-    base = layout.views(source.blocks[block].numbers)
-    merged = {layer: weight.clone() for layer, weight in base.items()}
-    for part, (layer, rows) in layout.parts.items():
-        if pair := concatenate_pairs(stack, part):
-            torch.addmm(base[layer][rows], pair.up, pair.down, out=merged[layer][rows])
-    return merged
-
-
-def check(store: BlockStore, source: HostSource, stack: LoraStack, block: str) -> None:
-    for layer, weight in expected(source, stack, block).items():
-        assert torch.equal(store.places[layer].weight, weight), (block, layer)
-
-
-def run_step(store: BlockStore, source: HostSource, stack: LoraStack, blocks: Sequence[str] = STEP) -> None:
-    """One step: every weight is right at its use."""
-    store.ensure("t_embedder")
-    for block in blocks:
-        store.ensure(block)
-        check(store, source, stack, block)
-    store.ensure("all_final_layer")
-
-
-STACKS: list[LoraStack] = [
-    (),
-    ((adapter(1), 0.7),),
-    ((adapter(2, "layers.2.", "layers.5.attention.to_k"), 1.0),),
-    ((adapter(3), -0.5), (adapter(4, "noise_refiner", "layers.7"), 0.9)),
-    ((adapter(5, "context_refiner"), 1.0),),
-]
 
 
 @pytest.mark.parametrize("resident", range(BLOCKS + 1))
@@ -317,173 +251,3 @@ def test_a_store_without_any_slot_has_them_again_when_there_is_memory(
     assert (store.block_bytes, store.main_bytes) == (block_bytes, 0)
     card.slots = 100
     run_step(store, source, (), NAMES)
-
-
-@dataclass
-class CheckedLanes:
-    """Lanes without a device that know the order of all work: a vector clock for each lane."""
-
-    clocks: dict[Lane, dict[Lane, int]] = field(
-        default_factory=lambda: {lane: dict.fromkeys(Lane, 0) for lane in Lane}
-    )
-    at: Lane = Lane.COMPUTE
-    work: dict[int, list[tuple[Lane, int, bool]]] = field(default_factory=dict)
-
-    @contextmanager
-    def on(self, lane: Lane) -> Iterator[None]:
-        before, self.at = self.at, lane
-        yield
-        self.at = before
-
-    def mark(self, lane: Lane) -> Any:
-        return dict(self.clocks[lane])
-
-    def wait(self, lane: Lane, mark: Any) -> None:
-        for other, count in (mark or {}).items():
-            self.clocks[lane][other] = max(self.clocks[lane][other], count)
-
-    def touch(self, memory: Tensor, *, is_write: bool) -> None:
-        """Note work on a slot; fail if the card could do it beside work that it must follow."""
-        clock = self.clocks[self.at]
-        clock[self.at] += 1
-        done = self.work.setdefault(memory.untyped_storage().data_ptr(), [])
-        for lane, count, wrote in done:
-            assert clock[lane] >= count or not (is_write or wrote), (lane, self.at)
-        done.append((self.at, clock[self.at], is_write))
-
-
-def watched(
-    monkeypatch: pytest.MonkeyPatch, resident: int, eight_bit: EightBitLayers = NO_LAYERS
-) -> tuple[BlockStore, HostSource, CheckedLanes, list[tuple[Lane, str]]]:
-    """A store whose copies and merges are noted in their order."""
-    source, lanes, log = new_source(), CheckedLanes(), []
-    fill, backend = source.fill, writer_module.select_backend
-
-    def noted_fill(block: str, slot: Tensor, own: Any, after: Any) -> Fill:
-        lanes.wait(Lane.COPY, after)
-        with lanes.on(Lane.COPY):
-            lanes.touch(slot, is_write=True)
-        log.append((Lane.COPY, block))
-        return fill(block, slot, own, None)
-
-    def noted_backend(matrices: Any, layers: EightBitLayers) -> Any:
-        inner = backend(matrices, layers)
-
-        def begin(copies: Any, stack: LoraStack) -> Any:
-            write = inner(copies, stack)
-            tables = torch.zeros(1)
-            lanes.touch(tables, is_write=True)  # they arrive in the lane of the steps
-
-            def writing(names: Sequence[str]) -> None:
-                assert lanes.at is Lane.MERGE
-                lanes.touch(tables, is_write=False)
-                for adapter_, _ in stack:
-                    lanes.touch(adapter_.block, is_write=False)
-                for name in names:
-                    lanes.touch(matrices[name].weight, is_write=False)
-                    lanes.touch(copies[name].weight, is_write=True)
-                log.append((Lane.MERGE, ".".join(names[0].split(".")[:2])))
-                write(names)
-
-            return writing
-
-        return begin
-
-    monkeypatch.setattr(source, "fill", noted_fill)
-    monkeypatch.setattr(writer_module, "select_backend", noted_backend)
-    return BlockStore(source, torch.device("cpu"), lanes, resident, eight_bit), source, lanes, log
-
-
-@pytest.mark.parametrize("eight_bit_format", [None, INT8], ids=["bf16", "int8"])
-@pytest.mark.parametrize("resident", range(BLOCKS + 1))
-def test_no_lane_touches_a_slot_beside_another(
-    monkeypatch: pytest.MonkeyPatch, resident: int, eight_bit_format: EightBitFormat | None
-) -> None:
-    eight_bit = EightBitLayers(eight_bit_format, EIGHT_BIT_LAYERS) if eight_bit_format else NO_LAYERS
-    store, source, lanes, log = watched(monkeypatch, resident, eight_bit)
-    generator = random.Random(resident)
-
-    def use(blocks: Sequence[str], stack: LoraStack) -> None:
-        for block in blocks:
-            store.ensure(block)
-            if not eight_bit:
-                check(store, source, stack, block)
-            slot: Any = store._holder(block)
-            lanes.touch(slot.numbers, is_write=False)
-            log.append((Lane.COMPUTE, block))
-
-    stack: LoraStack = ()
-    for _ in range(30):
-        old, stack = stack, generator.choice(STACKS)
-        store.use(stack)
-        for adapter_ in {each for each, _ in old} - {each for each, _ in stack}:
-            lanes.touch(adapter_.block, is_write=True)  # its memory may be used otherwise now
-        use(NAMES[:1], stack)
-        for _ in range(generator.randrange(3)):
-            use(STEP, stack)
-            store.ensure("all_final_layer")
-        if generator.random() < 0.3:
-            store.resize(generator.choice([resident, 0, BLOCKS]))
-            use(STEP, stack)
-            store.resize(resident)
-
-
-@pytest.mark.parametrize("resident", [0, 4])
-def test_copies_run_ahead_of_the_steps_and_around_to_the_next_step(
-    monkeypatch: pytest.MonkeyPatch, resident: int
-) -> None:
-    store, _, _, log = watched(monkeypatch, resident)
-    store.use(STACKS[1])
-    for _ in range(3):
-        for block in STEP:
-            store.ensure(block)
-            log.append((Lane.COMPUTE, block))
-        store.ensure("all_final_layer")
-    streamed = [name for name in STEP if name not in store._own]
-    steps = [at for at, entry in enumerate(log) if entry == (Lane.COMPUTE, STEP[0])]
-    for at, (lane, block) in enumerate(log):
-        if at > steps[1] and lane is Lane.COMPUTE and block in streamed:
-            for way in (Lane.COPY, Lane.MERGE):
-                queued = max(index for index, entry in enumerate(log[:at]) if entry == (way, block))
-                others = [entry for entry in log[queued:at] if entry[0] is Lane.COMPUTE]
-                assert len(others) >= RING - 1, (way, block)
-
-
-def expected_in_eight_bits(
-    source: HostSource, stack: LoraStack, block: str, eight_bit: EightBitLayers
-) -> Any:
-    """What the merger writes beside a base on the card."""
-    base = source.layouts[block].views(source.blocks[block].numbers)
-    matrices = {
-        layer: Matrix(weight, source.layouts[block].layers[layer].parts) for layer, weight in base.items()
-    }
-    patches = Merger(matrices, eight_bit).merge(stack)
-    patches.ensure_merged(block)
-    return patches.layers
-
-
-@pytest.mark.parametrize("eight_bit_format", [INT8, FP8], ids=lambda each: each.name)
-@pytest.mark.parametrize("resident", [0, 1, 3, BLOCKS])
-def test_blocks_in_eight_bits_are_written_from_the_base_with_their_loras(
-    resident: int, eight_bit_format: EightBitFormat
-) -> None:
-    source = new_source()
-    eight_bit = EightBitLayers(eight_bit_format, EIGHT_BIT_LAYERS)
-    store = BlockStore(source, torch.device("cpu"), HostLanes(), resident, eight_bit)
-    generator = random.Random(resident)
-    for _ in range(12):
-        stack = generator.choice(STACKS)
-        store.use(stack)
-        for block in [*NAMES, *STEP]:
-            store.ensure(block)
-            if block not in STEP:
-                check(store, source, stack, block)
-                continue
-            wanted = expected_in_eight_bits(source, stack, block, eight_bit)
-            for layer, patch in wanted.items():
-                assert torch.equal(store.places[layer].weight, patch.weight)
-                assert torch.equal(store.places[layer].scales, patch.scales)
-        store.ensure("all_final_layer")
-        if generator.random() < 0.3:
-            store.resize(generator.randrange(BLOCKS + 1))
-    assert store.block_bytes < source.layouts["layers.0"].numbers * 2

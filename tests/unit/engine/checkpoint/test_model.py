@@ -3,7 +3,6 @@
 import contextlib
 import errno
 import json
-import math
 import socket
 import sys
 import threading
@@ -12,13 +11,11 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from bot.messages import format_error
 from engine.checkpoint import model as model_module
 from engine.checkpoint.contents import linear_shapes
-from engine.checkpoint.model import ModelInfo, built_in_lora_folder, find_model, read_model
+from engine.checkpoint.model import built_in_lora_folder, find_model, read_model
 from engine.config import EngineConfig
 from engine.errors import (
     ModelIncomplete,
@@ -27,20 +24,9 @@ from engine.errors import (
     ModelNotDownloaded,
     ModelUnreachable,
 )
+from tests.unit.engine.checkpoint.models import TURBO
 from tests.unit.engine.folders import LINEARS, write_model
 
-TURBO = ModelInfo(
-    name="turbo",
-    folder=Path("/x"),
-    native_width_px=512,
-    native_height_px=768,
-    min_side_px=256,
-    max_side_px=1536,
-    max_area_px=1024 * 1536,
-)
-SMALL = replace(
-    TURBO, native_width_px=128, native_height_px=192, min_side_px=64, max_side_px=256, max_area_px=256 * 256
-)
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -355,88 +341,9 @@ def test_a_missing_built_in_model_is_reported(tmp_path: Path, monkeypatch: pytes
         find_model(make_config(tmp_path, "built-in"))
 
 
-sides = st.integers(-10, 20_000)
-ratios = st.integers(1, 10_000)
-
-
-@pytest.mark.parametrize("model", [TURBO, SMALL])
-@given(ratio_w=ratios, ratio_h=ratios)
-def test_every_shape_has_a_size_that_is_allowed(model: ModelInfo, ratio_w: int, ratio_h: int) -> None:
-    width, height = model.fit(ratio_w, ratio_h)
-    assert model.allows(width, height)
-    if 0.5 <= ratio_w / ratio_h <= 2:
-        assert math.isclose(width * height, model.native_width_px * model.native_height_px, rel_tol=0.25)
-        assert math.isclose(width / height, ratio_w / ratio_h, rel_tol=0.25)
-
-
-@given(native_w=st.integers(4, 48), native_h=st.integers(4, 48), side=ratios)
-def test_one_to_one_is_a_square_whatever_the_native_shape(native_w: int, native_h: int, side: int) -> None:
-    model = replace(
-        TURBO,
-        native_width_px=16 * native_w,
-        native_height_px=16 * native_h,
-        min_side_px=16 * min(native_w, native_h),
-        max_side_px=16 * max(native_w, native_h),
-        max_area_px=256 * native_w * native_h,
-    )
-    width, height = model.fit(side, side)
-    assert width == height
-    assert model.allows(width, height)
-
-
-def test_the_built_in_model_draws_squares_too() -> None:
-    built_in = read_model(model_module.BUILT_IN_WEIGHTS)
-    assert built_in.fit(1, 1) == (144, 144)
-    assert built_in.nearest(1000, 1000)[0] == (144, 144)
-
-
 def test_only_the_built_in_model_is_built_in(tmp_path: Path, folder: Path) -> None:
     assert find_model(make_config(tmp_path, "built-in")).is_built_in
     assert not find_model(make_config(tmp_path, str(folder))).is_built_in
-
-
-@pytest.mark.parametrize("model", [TURBO, SMALL])
-@given(width=sides, height=sides)
-def test_near_any_size_up_to_three_allowed_sizes_are_returned(
-    model: ModelInfo, width: int, height: int
-) -> None:
-    nearest = model.nearest(width, height)
-    assert 1 <= len(nearest) <= 3
-    assert len(set(nearest)) == len(nearest)
-    assert all(model.allows(*size) for size in nearest)
-    if model.allows(width, height):
-        assert nearest[0] == (width, height)
-
-
-@pytest.mark.parametrize(
-    ("ratio", "size"),
-    [
-        ((2, 3), (512, 768)),
-        ((3, 2), (768, 512)),
-        ((1, 1), (624, 624)),
-        ((16, 9), (832, 464)),
-        ((1, 100), (256, 1536)),
-    ],
-)
-def test_common_shapes_of_turbo(ratio: tuple[int, int], size: tuple[int, int]) -> None:
-    assert TURBO.fit(*ratio) == size
-
-
-@pytest.mark.parametrize(
-    "size", [(0, 512), (-16, 512), (7, 9999), (520, 520), (240, 512), (1552, 512), (1536, 1536)]
-)
-def test_sizes_off_the_grid_or_beyond_the_limits_are_not_allowed(size: tuple[int, int]) -> None:
-    assert not TURBO.allows(*size)
-
-
-@pytest.mark.parametrize("shape", [(9999, 7777), (7, 9999), (1234, 1235), (20_000, 13_000), (1552, 1040)])
-def test_rounding_never_goes_beyond_the_largest_area(shape: tuple[int, int]) -> None:
-    assert all(TURBO.allows(*size) for size in TURBO.nearest(*shape))
-
-
-def test_the_nearest_size_is_the_corrected_one() -> None:
-    assert TURBO.nearest(519, 775)[0] == (512, 768)
-    assert TURBO.nearest(2000, 3000)[0] == (1024, 1536)
 
 
 def with_shift(folder: Path, shift: float) -> Path:

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,37 +13,20 @@ from engine.planner.cost import MOST_KEYS, Cost, CostBook, kind_of
 from engine.request import (
     Failed,
     FailReason,
-    Finished,
-    LoraChoice,
-    RenderRequest,
     Stopped,
     TimeEstimate,
-    Timings,
     WorkerInfo,
 )
+from tests.unit.engine.planner.costs import (
+    GIB,
+    WEIGHTS,
+    a_worker,
+    make_book,
+    make_finished,
+    make_request,
+)
 
-GIB = 2**30
-WEIGHTS = 19 * GIB
-SUGAR = LoraChoice("sugar", "ab" * 32)
 TWO_COPIES, ONE_COPY = Plan(), Plan(base=WeightLocation.PINNED)
-
-
-def a_worker(name: str = "NVIDIA A10", dtype: str = "bfloat16", torch: str = "2.11") -> WorkerInfo:
-    return WorkerInfo(1, "cuda:0", name, dtype, "", "turbo", 1, WEIGHTS, {"torch": torch})
-
-
-def make_book() -> CostBook:
-    book = CostBook("turbo on cuda")
-    book.started(a_worker())
-    return book
-
-
-def make_request(width: int = 512, height: int = 768, count: int = 1) -> RenderRequest:
-    return RenderRequest("j", 1, "a face", width, height, 7, count, (SUGAR,))
-
-
-def make_finished(seconds: float = 1, peak_bytes: int = 0, kept_bytes: int = 0) -> Finished:
-    return Finished("j", 1, Timings(denoise_s=seconds), peak_bytes, kept_bytes=kept_bytes)
 
 
 def test_before_anything_was_measured_a_turbo_picture_fits_a_24_gib_card_and_takes_seconds() -> None:
@@ -232,36 +214,6 @@ def test_a_calibration_teaches_bytes_and_a_first_job_replaces_its_seconds() -> N
     assert book.predict(512, 768, 1, 0).seconds == pytest.approx(0.3)
 
 
-def test_what_was_learned_is_saved_and_loaded(tmp_path: Path) -> None:
-    book = make_book()
-    book.learn(make_request(), make_finished(0.7, WEIGHTS + GIB))
-    book.save(tmp_path / "cost.json")
-    loaded = CostBook.load(tmp_path / "cost.json", "turbo on cuda")
-    assert loaded.predict(512, 768, 2, 1) == book.predict(512, 768, 2, 1)
-    assert loaded.estimate_of(1.0) == book.estimate_of(1.0)
-    assert [path.name for path in tmp_path.iterdir()] == ["cost.json"]
-
-
-@pytest.mark.parametrize(("seconds", "peak_bytes"), [(0, 1), (1e18, 2**62)])
-def test_a_book_is_read_again_however_odd_the_job_was(
-    tmp_path: Path, seconds: float, peak_bytes: int
-) -> None:
-    book = make_book()
-    book.learn(make_request(), make_finished())
-    for _ in range(3):
-        book.learn(make_request(), make_finished(seconds, peak_bytes, kept_bytes=peak_bytes // 2))
-    book.save(tmp_path / "cost.json")
-    loaded = CostBook.load(tmp_path / "cost.json", "turbo on cuda")
-    assert loaded.estimate_of(1.0) == book.estimate_of(1.0) is not None
-
-
-def test_a_book_of_a_card_with_a_very_long_name_is_read_again(tmp_path: Path) -> None:
-    book = CostBook("a")
-    book.started(a_worker("NVIDIA " + "x" * 1000))
-    book.save(tmp_path / "cost.json")
-    assert CostBook.load(tmp_path / "cost.json", "a").knows_weights
-
-
 def book_with(tmp_path: Path, ratios: list[float]) -> CostBook:
     """A book in which so many jobs took these parts of the predicted seconds."""
     model = {"jobs": len(ratios) + 1, "ratios": ratios}
@@ -363,49 +315,6 @@ def test_a_plans_kind_names_its_layout_and_neither_budget_nor_blocks() -> None:
     assert kind_of(replace(streamed, resident_blocks=9, budget_bytes=GIB)) == kind_of(streamed)
     assert kind_of(TWO_COPIES) == "bf16, base card, all blocks, encoder card"
     assert kind_of(None) == "no plan"
-
-
-def test_another_model_or_device_starts_an_empty_book(tmp_path: Path) -> None:
-    book = make_book()
-    book.learn(make_request(), make_finished(0.7))
-    book.save(tmp_path / "cost.json")
-    assert CostBook.load(tmp_path / "cost.json", "turbo on cpu").estimate_of(1.0) is None
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        b"{",
-        b"[]",
-        b"\xff",
-        b'{"about": "turbo on cuda", "bytes_factor": 1.0, "seconds_factor": 2.0, "jobs": 3}',  # as of 0.1
-        b'{"about": "turbo on cuda", "models": {"a": {"step_s": {"100": -1}}}}',
-        b'{"about": "turbo on cuda", "models": {"a": {"picture_bytes": {"100": 1e999}}}}',
-        b'{"about": "turbo on cuda", "models": {"a": {"doubt": "NaN"}}}',
-        b'{"about": "turbo on cuda", "models": {"a": {"unknown": 1}}}',
-        b'{"about": "turbo on cuda", "models": {"a": {"jobs": 1, "ratios": [-1]}}}',
-    ],
-)
-def test_a_broken_book_is_logged_once_and_learning_starts_again(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "cost.json").write_bytes(content)
-    with structlog.testing.capture_logs() as logs:
-        book = CostBook.load(tmp_path / "cost.json", "turbo on cuda")
-    assert len(logs) == 1
-    assert book.predict(512, 768, 1, 1) == CostBook("turbo on cuda").predict(512, 768, 1, 1)
-
-
-def test_a_missing_book_is_not_logged(tmp_path: Path) -> None:
-    with structlog.testing.capture_logs() as logs:
-        CostBook.load(tmp_path / "cost.json", "turbo on cuda")
-    assert logs == []
-
-
-def test_a_book_that_cannot_be_saved_leaves_the_old_one_and_no_draft(tmp_path: Path) -> None:
-    (tmp_path / "cost.json").mkdir()
-    with pytest.raises(IsADirectoryError):
-        make_book().save(tmp_path / "cost.json")
-    assert [path.name for path in tmp_path.iterdir()] == ["cost.json"]
 
 
 def test_the_first_prediction_is_the_measurement_of_the_stock_pipeline() -> None:
