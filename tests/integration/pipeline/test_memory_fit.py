@@ -13,7 +13,6 @@ from engine.lora.patches import LoraStack
 from engine.reporting import JobReporter
 from engine.request import Drawn, Event, Finished, LoraChoice, Progress, RenderRequest, Stopped
 from engine.worker.failures import describe_failure
-from engine.zimage.device import choose_placement
 from engine.zimage.pipeline import Pipeline
 from engine.zimage.residency.fit import MemoryFit
 from engine.zimage.residency.memory import ActivationEstimate, fitting_blocks
@@ -54,7 +53,7 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Plan
     pipelines = []
 
     def load(plan: Plan | None) -> Pipeline:
-        choose_placement("cpu")
+        torch.set_num_threads(1)
         folder = tmp_path_factory.mktemp("data")
         pipelines.append(Pipeline.load(EngineConfig(folder, lora_dir=folder, device="cpu", plan=plan)))
         return pipelines[-1]
