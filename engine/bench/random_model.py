@@ -17,8 +17,8 @@ from transformers import AutoTokenizer, Qwen3Config, Qwen3Model
 
 from engine.checkpoint.model import BUILT_IN_WEIGHTS
 from engine.lora.bank import convert
-from engine.lora.formats import Pair
 from engine.lora.patches import Adapter, Matrices
+from engine.lora.updates import FileUpdates, LayerUpdate, LowRank
 
 # transformer/config.json of Z-Image-Turbo; 6,154,908,736 parameters.
 TURBO: dict[str, Any] = {
@@ -110,12 +110,15 @@ def random_lora(matrices: Matrices, seed: int, rank: int) -> Adapter:
     def numbers(*shape: int) -> Tensor:
         return torch.randn(shape, generator=generator) * SPREAD
 
-    pairs = {
-        part: Pair(numbers(rank, matrix.weight.shape[1]), numbers(len(matrix.weight[rows]), rank))
+    updates = {
+        part: LayerUpdate(
+            (LowRank(numbers(rank, matrix.weight.shape[1]), numbers(len(matrix.weight[rows]), rank)),)
+        )
         for matrix in matrices.values()
         for part, rows in matrix.parts.items()
     }
-    return convert(pairs, weight.dtype, is_pinned=weight.is_cuda).on(weight.device)
+    updates = FileUpdates({part: LayerUpdate((pair,)) for part, pair in pairs.items()})
+    return convert(updates, weight.dtype, is_pinned=weight.is_cuda).on(weight.device)
 
 
 def as_file(adapter: Adapter) -> dict[str, Tensor]:

@@ -2,7 +2,8 @@
 
 ``finder``        hash → path, by the shelf
 ``file_reader``   exactly the bytes that have the hash → tensors
-``formats``       tensors in any known layout → one pair of matrices per module
+``updates``       what a file adds to the model's parameters: the values
+``formats``       tensors in any known layout → one update per module
 ``bank``          converts each LoRA once and caches it near the card
 ``patches``       what LoRAs change in a layer: a merged copy, or a side path
 ``merger``        base + LoRAs → a copy; never writes the base weights

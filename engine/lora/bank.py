@@ -18,7 +18,7 @@ from engine.eight_bit.formats import NO_LAYERS, EightBitLayers
 from engine.errors import LoraDamaged, LoraMissing, LoraRejected
 from engine.lora.file_reader import read_tensors
 from engine.lora.finder import LoraFinder
-from engine.lora.formats import SHOWN, Pair, is_finite, normalise
+from engine.lora.formats import SHOWN, is_finite, normalise
 from engine.lora.merger import Merger
 from engine.lora.patches import (
     NO_PATCHES,
@@ -30,6 +30,7 @@ from engine.lora.patches import (
     pair_views,
     side_patches,
 )
+from engine.lora.updates import FileUpdates, LowRank
 from engine.request import LoraChoice
 
 CACHE_BYTES = 2**30  # main memory: four rank-32 LoRAs of Z-Image, 159 MB each; pinned, one holds 256 MiB
@@ -245,11 +246,11 @@ class Bank:
         return read_tensors(path, choice, self._convert, is_pinned=self._device.type == "cuda")
 
     def _convert(self, tensors: Mapping[str, Tensor]) -> Adapter:
-        pairs = normalise(tensors, self._shapes)
-        return convert(pairs, self._dtype, is_pinned=self._device.type == "cuda")
+        updates = normalise(tensors, self._shapes)
+        return convert(updates, self._dtype, is_pinned=self._device.type == "cuda")
 
 
-def convert(pairs: Mapping[str, Pair], dtype: torch.dtype, *, is_pinned: bool) -> Adapter:
+def convert(updates: FileUpdates, dtype: torch.dtype, *, is_pinned: bool) -> Adapter:
     """Put a LoRA into one block of main memory, so that it reaches the card in one copy.
 
     Tensors that already fill one block in the right number format are not copied.
@@ -257,6 +258,12 @@ def convert(pairs: Mapping[str, Pair], dtype: torch.dtype, *, is_pinned: bool) -
     Raises:
         LoraDamaged: Values that are finite in the file's number format are not finite in the model's.
     """
+    pairs = {
+        module: term  # the shelf offers no file with another kind of update
+        for module, update in updates.linears.items()
+        for term in update.terms
+        if isinstance(term, LowRank)
+    }
     matrices = [matrix for pair in pairs.values() for matrix in (pair.down, pair.up)]
     if all(matrix.dtype is dtype for matrix in matrices) and (block := _block_of(matrices)) is not None:
         return Adapter(pairs, block)

@@ -1,10 +1,9 @@
-"""Turns a LoRA file's tensors into one pair of matrices for each module of this model.
+"""Turns a LoRA file's tensors into the updates of this model's modules.
 
 ``engine.shelf.validation`` proves names, kinds and shapes; this module checks the numbers.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -12,6 +11,7 @@ from torch import Tensor
 from engine.checkpoint.header import Tensor as Entry
 from engine.cuda.dtypes import DTYPES
 from engine.errors import LoraDamaged
+from engine.lora.updates import FileUpdates, LayerUpdate, LowRank
 from engine.shelf.layouts import Part
 from engine.shelf.validation import LoraLayer, find_layers
 
@@ -20,28 +20,12 @@ FLOATS = (torch.float32, torch.bfloat16, torch.float16)
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Pair:
-    """What a LoRA adds to one linear layer at strength 1: ``up @ down``.
-
-    Attributes:
-        down: Shape (rank, in).
-        up: Shape (out, rank); the file's alpha / rank is multiplied in.
-    """
-
-    down: Tensor
-    up: Tensor
-
-
-def normalise(tensors: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, int]]) -> dict[str, Pair]:
+def normalise(tensors: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, int]]) -> FileUpdates:
     """Convert a file's tensors to the model's own names.
 
     Args:
         tensors: As read from the file, in any known layout.
         shapes: The model's linear layers: path → (out, in).
-
-    Returns:
-        Module path → its pair, for every module that the file names.
 
     Raises:
         LoraForAnotherModel, LoraUnsupported: As ``find_layers``.
@@ -54,18 +38,18 @@ def normalise(tensors: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, int
     }
     layers = find_layers(entries, shapes)
     are_finite = _are_finite(tensors.values())
-    pairs: dict[str, Pair] = {}
+    pairs: dict[str, LowRank] = {}
     for layer in layers:
         pair = _pair(layer, tensors, are_finite=are_finite)
         rows = [shapes[module][0] for module in layer.modules]
         for module, up in zip(layer.modules, torch.split(pair.up, rows), strict=True):
-            pairs[module] = Pair(pair.down, up)
+            pairs[module] = LowRank(pair.down, up)
     if not any(pair.down.any() and pair.up.any() for pair in pairs.values()):
         raise LoraDamaged(why="all_zero", found=())
-    return pairs
+    return FileUpdates({module: LayerUpdate((pair,)) for module, pair in pairs.items()})
 
 
-def _pair(layer: LoraLayer, tensors: Mapping[str, Tensor], *, are_finite: bool) -> Pair:
+def _pair(layer: LoraLayer, tensors: Mapping[str, Tensor], *, are_finite: bool) -> LowRank:
     """Check one pair's numbers and multiply alpha in.
 
     Args:
@@ -83,7 +67,7 @@ def _pair(layer: LoraLayer, tensors: Mapping[str, Tensor], *, are_finite: bool) 
             up = (up.float() * scale).to(up.dtype)
         if abs(scale) > 1 and not is_finite(up):  # the product may leave the range of both of its factors
             raise LoraDamaged(why="not_finite", found=(layer.path,))
-    return Pair(down, up)
+    return LowRank(down, up)
 
 
 def _are_finite(tensors: Collection[Tensor]) -> bool:

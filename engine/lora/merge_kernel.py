@@ -18,8 +18,8 @@ from engine.cuda.upload import upload
 from engine.eight_bit.formats import FP8, NO_LAYERS, EightBitLayers
 from engine.eight_bit.quantise import dequantise
 from engine.eight_bit.rotate_kernel import rotate, rounded, scale_of
-from engine.lora.formats import Pair
 from engine.lora.patches import Adapter, LoraStack, Matrices, Matrix, MergedPatch, MergeLayers
+from engine.lora.updates import LowRank
 
 TILE = 64, 128  # rows and columns: the fastest of five shapes on an H200
 EIGHT_BIT_TILE = 16, 256  # rows per program, and columns per iteration: one group of a rotation
@@ -106,7 +106,7 @@ class Kernel:
         columns = 160 if _is_aligned(self._copied[1][:, :5]) else 165
         like = next(iter(self._matrices.values())).weight
         base = torch.randn(96, columns, generator=torch.Generator().manual_seed(0)).to(like)
-        pair = Pair(base[:5] * 0.1, base[:, :5].contiguous())
+        pair = LowRank(base[:5] * 0.1, base[:, :5].contiguous())
         small = {
             "a": Matrix(base, {"a": slice(0, 64), "b": slice(64, 96)}),
             "c": Matrix(base, {"c": slice(None)}),
@@ -117,7 +117,7 @@ class Kernel:
             eight_bit_layers = EightBitLayers(self._eight_bit, {"c"})
             values = torch.empty_like(base, dtype=self._eight_bit.dtype)
             copies["c"] = MergedPatch(values, base.new_empty(96, 1, dtype=torch.float32))
-        adapter = Adapter({"c": pair, "b": Pair(pair.down, pair.up[64:])}, base)
+        adapter = Adapter({"c": pair, "b": LowRank(pair.down, pair.up[64:])}, base)
         writer = Kernel(small, eight_bit_layers)
         # Without eight bits, nothing is merged without a LoRA.
         without_lora = [()] if self._eight_bit_layers else []

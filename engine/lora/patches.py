@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from engine.lora.formats import Pair
+from engine.lora.updates import LowRank
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +37,7 @@ class Adapter:
         block: The one-dimensional block of memory that holds all pairs.
     """
 
-    pairs: Mapping[str, Pair]
+    pairs: Mapping[str, LowRank]
     block: Tensor
 
     @property
@@ -54,7 +54,7 @@ class Adapter:
         block = self.block.to(device, non_blocking=True)
         return Adapter(
             {
-                part: Pair(self._moved(pair.down, block), self._moved(pair.up, block))
+                part: LowRank(self._moved(pair.down, block), self._moved(pair.up, block))
                 for part, pair in self.pairs.items()
             },
             block,
@@ -65,12 +65,12 @@ class Adapter:
         return block[start : start + matrix.numel()].view(matrix.shape)
 
 
-def pair_views(pairs: Mapping[str, Pair], block: Tensor) -> dict[str, Pair]:
+def pair_views(pairs: Mapping[str, LowRank], block: Tensor) -> dict[str, LowRank]:
     """Return views of ``block`` with the shapes of these pairs, in order."""
     shapes = [shape for pair in pairs.values() for shape in (pair.down.shape, pair.up.shape)]
     pieces = iter(torch.split(block, [math.prod(shape) for shape in shapes]))
     return {
-        part: Pair(next(pieces).view(pair.down.shape), next(pieces).view(pair.up.shape))
+        part: LowRank(next(pieces).view(pair.down.shape), next(pieces).view(pair.up.shape))
         for part, pair in pairs.items()
     }
 
@@ -187,18 +187,18 @@ def side_patches(matrices: Matrices, stacks: Sequence[LoraStack]) -> Patches:
     return Patches(patches)
 
 
-def concatenate_pairs(stack: LoraStack, part: str) -> Pair | None:
+def concatenate_pairs(stack: LoraStack, part: str) -> LowRank | None:
     """Concatenate a stack's pairs of one part, multiplied by their strengths; None if there are none."""
     pairs = [(adapter.pairs[part], strength) for adapter, strength in stack if part in adapter.pairs]
     if not pairs:
         return None
-    return Pair(
+    return LowRank(
         torch.cat([pair.down for pair, _ in pairs]),
         torch.cat([(pair.up.float() * strength).to(pair.up.dtype) for pair, strength in pairs], dim=1),
     )
 
 
-def _fused(matrix: Matrix, pairs: Mapping[str, Pair | None], like: Tensor) -> Pair:
+def _fused(matrix: Matrix, pairs: Mapping[str, LowRank | None], like: Tensor) -> LowRank:
     """Combine the pairs of a matrix's parts: concatenate ``down``, and put each ``up`` into its own rows.
 
     Args:
@@ -212,4 +212,4 @@ def _fused(matrix: Matrix, pairs: Mapping[str, Pair | None], like: Tensor) -> Pa
     up = like.new_zeros(out, sum(ranks))
     for (rows, pair), column in zip(own, torch.split(up, ranks, dim=1) if own else (), strict=True):
         column[rows] = pair.up
-    return Pair(torch.cat([like.new_zeros(0, into), *(pair.down for _, pair in own)]), up)
+    return LowRank(torch.cat([like.new_zeros(0, into), *(pair.down for _, pair in own)]), up)

@@ -3,6 +3,7 @@
 * ``index``       reads the folders: names, titles, triggers, and which files are rejected
 * ``validation``  proves that a file holds LoRA pairs for this model; shelf and worker share this proof
 * ``layouts``     the tensor names of the known trainers
+* ``kinds``       the kinds of updates, and those that the worker can draw
 * ``hashes``      sha256 of files, remembered while a file does not change
 
 A rejected file harms no other. Nothing outlives the process. Every function blocks: call it in a thread.

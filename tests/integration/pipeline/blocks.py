@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from engine.lora.formats import Pair
 from engine.lora.patches import Adapter, LoraStack, concatenate_pairs
+from engine.lora.updates import LowRank
 from engine.zimage.residency.layout import block_layouts
 from engine.zimage.residency.sources import HostSource
 from engine.zimage.residency.store import BlockStore
@@ -48,7 +48,7 @@ def adapter(seed: int, *only: str) -> Adapter:
     """A LoRA on the layers whose name begins with one of these; on all without any."""
     generator = torch.Generator().manual_seed(seed)
     pairs = {
-        f"{block}.{part}": Pair(
+        f"{block}.{part}": LowRank(
             torch.randn(3, shape[1], generator=generator), torch.randn(shape[0], 3, generator=generator)
         )
         for block in NAMES

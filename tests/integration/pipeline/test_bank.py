@@ -2,6 +2,7 @@
 
 import hashlib
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,9 +18,10 @@ from engine.lora import bank as bank_module
 from engine.lora.bank import AdapterCache, Bank, convert
 from engine.lora.file_reader import read_tensors
 from engine.lora.finder import LoraFinder
-from engine.lora.formats import Pair, normalise
+from engine.lora.formats import normalise
 from engine.lora.merger import Merger, group_of
 from engine.lora.patches import NO_PATCHES, Adapter, MergedPatch, SidePatch
+from engine.lora.updates import FileUpdates, LayerUpdate, LowRank
 from engine.request import LoraChoice
 from engine.zimage.device import choose_placement
 from engine.zimage.forward.forward import Forward
@@ -157,6 +159,10 @@ def test_a_failed_merge_is_repeated_by_the_next_job_with_these_loras(
     assert all(torch.equal(found[name], weight) for name, weight in expected.items())
 
 
+def file_of(pairs: Mapping[str, LowRank]) -> FileUpdates:
+    return FileUpdates({module: LayerUpdate((pair,)) for module, pair in pairs.items()})
+
+
 def test_a_lora_is_one_block_of_memory(bank: Bank, choices: list[LoraChoice]) -> None:
     ((adapter, strength),) = bank.stack(choices[2:])
     matrices = [matrix for pair in adapter.pairs.values() for matrix in (pair.down, pair.up)]
@@ -169,8 +175,8 @@ def test_a_lora_is_one_block_of_memory(bank: Bank, choices: list[LoraChoice]) ->
 
 
 def test_a_lora_in_another_number_format_is_converted_into_one_block(bank: Bank) -> None:
-    pairs = {name: Pair(torch.ones(2, 3) * number, torch.ones(4, 2)) for number, name in enumerate("ab")}
-    adapter = convert(pairs, torch.bfloat16, is_pinned=False)
+    pairs = {name: LowRank(torch.ones(2, 3) * number, torch.ones(4, 2)) for number, name in enumerate("ab")}
+    adapter = convert(file_of(pairs), torch.bfloat16, is_pinned=False)
     assert (adapter.block.dtype, adapter.block.nbytes) == (torch.bfloat16, 2 * 2 * (6 + 8))
     moved = adapter.on(torch.device("meta"))
     assert {name: pair.up.shape for name, pair in moved.pairs.items()} == dict.fromkeys("ab", (4, 2))
@@ -179,10 +185,10 @@ def test_a_lora_in_another_number_format_is_converted_into_one_block(bank: Bank)
 
 
 def test_a_lora_that_is_not_finite_in_the_models_number_format_is_refused() -> None:
-    pairs = {name: Pair(torch.ones(2, 3), torch.ones(4, 2)) for name in "ab"}
+    pairs = {name: LowRank(torch.ones(2, 3), torch.ones(4, 2)) for name in "ab"}
     pairs["b"].up[1, 1] = 3.4e38  # the greatest of bfloat16 is 3.39e38
     with pytest.raises(LoraDamaged) as caught:
-        convert(pairs, torch.bfloat16, is_pinned=False)
+        convert(file_of(pairs), torch.bfloat16, is_pinned=False)
     assert caught.value.facts == {"why": "not_finite", "found": ("b",)}
 
 
@@ -207,7 +213,7 @@ def test_pinned_memory_counts_as_the_power_of_two_that_torch_allocates() -> None
 
 def test_a_file_in_the_models_format_is_not_copied(bank: Bank, choices: list[LoraChoice]) -> None:
     ((adapter, _),) = bank.stack(choices[2:])
-    again = convert(adapter.pairs, adapter.block.dtype, is_pinned=False)
+    again = convert(file_of(adapter.pairs), adapter.block.dtype, is_pinned=False)
     assert again.block.data_ptr() == adapter.block.data_ptr()
 
 

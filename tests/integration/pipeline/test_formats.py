@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from engine.errors import LoraDamaged, LoraForAnotherModel, LoraRejected, LoraUnsupported
-from engine.lora.formats import Pair, normalise
+from engine.lora.formats import normalise
+from engine.lora.updates import LowRank
 from engine.shelf import MAX_RANK
 
 WIDTH, HIDDEN, RANK = 12, 20, 4
@@ -33,8 +34,18 @@ def matrices(module: str, rank: int = RANK) -> tuple[Tensor, Tensor]:
     return random(rank, into), random(out, rank)
 
 
-def product(pair: Pair) -> Tensor:
+def product(pair: LowRank) -> Tensor:
     return pair.up @ pair.down
+
+
+def pairs_of(tensors: dict[str, Tensor], shapes: dict[str, tuple[int, int]]) -> dict[str, LowRank]:
+    """Convert a file of which every update is one pair."""
+    pairs = {}
+    for module, update in normalise(tensors, shapes).linears.items():
+        (pair,) = update.terms
+        assert isinstance(pair, LowRank)
+        pairs[module] = pair
+    return pairs
 
 
 LAYOUTS = {
@@ -61,7 +72,7 @@ def test_each_layout_gives_every_module_its_own_matrices(layout: str) -> None:
     tensors = {}
     for module in SHAPES:
         tensors |= in_layout(layout, module, *matrices(module))
-    pairs = normalise(tensors, SHAPES)
+    pairs = pairs_of(tensors, SHAPES)
     assert set(pairs) == set(SHAPES)
     for module, pair in pairs.items():
         down, up = matrices(module)
@@ -74,7 +85,7 @@ def test_alpha_scales_the_product_by_alpha_over_rank(layout: str) -> None:
     down, up = matrices(TO_Q)
     tensors = in_layout(layout, TO_Q, down, up)
     stem = next(iter(tensors)).partition(".lora_A")[0].partition(".lora_down")[0]
-    pairs = normalise({**tensors, f"{stem}.alpha": torch.tensor(1.0)}, SHAPES)
+    pairs = pairs_of({**tensors, f"{stem}.alpha": torch.tensor(1.0)}, SHAPES)
     assert torch.allclose(product(pairs[TO_Q]), up @ down / RANK)
 
 
@@ -85,7 +96,7 @@ def test_alpha_scales_the_product_by_alpha_over_rank(layout: str) -> None:
 def test_a_fused_matrix_is_split_by_rows(name: str, ending: tuple[str, str]) -> None:
     down, up = random(RANK, WIDTH), random(3 * WIDTH, RANK)
     tensors = {f"{name}.{ending[0]}.weight": down, f"{name}.{ending[1]}.weight": up}
-    pairs = normalise({**tensors, f"{name}.alpha": torch.tensor(2.0)}, SHAPES)
+    pairs = pairs_of({**tensors, f"{name}.alpha": torch.tensor(2.0)}, SHAPES)
     fused = torch.cat([product(pairs[f"layers.1.attention.to_{part}"]) for part in "qkv"])
     assert torch.allclose(fused, up @ down * (2.0 / RANK))
     assert len(pairs) == 3
@@ -94,7 +105,7 @@ def test_a_fused_matrix_is_split_by_rows(name: str, ending: tuple[str, str]) -> 
 def test_ranks_may_differ_between_modules() -> None:
     tensors = in_layout("bare", TO_Q, *matrices(TO_Q, 2))
     tensors |= in_layout("bare", "layers.0.feed_forward.w1", *matrices("layers.0.feed_forward.w1", 8))
-    pairs = normalise(tensors, SHAPES)
+    pairs = pairs_of(tensors, SHAPES)
     assert {module: pair.down.shape[0] for module, pair in pairs.items()} == {
         TO_Q: 2,
         "layers.0.feed_forward.w1": 8,
@@ -103,13 +114,13 @@ def test_ranks_may_differ_between_modules() -> None:
 
 def test_half_precision_keeps_its_format_when_alpha_is_baked_in() -> None:
     tensors = in_layout("bare", TO_Q, *(each.bfloat16() for each in matrices(TO_Q)))
-    pair = normalise({**tensors, f"{TO_Q}.alpha": torch.tensor(2.0)}, SHAPES)[TO_Q]
+    pair = pairs_of({**tensors, f"{TO_Q}.alpha": torch.tensor(2.0)}, SHAPES)[TO_Q]
     assert (pair.down.dtype, pair.up.dtype) == (torch.bfloat16, torch.bfloat16)
 
 
 def test_an_alpha_that_changes_nothing_copies_nothing() -> None:
     tensors = in_layout("bare", TO_Q, *matrices(TO_Q))
-    pair = normalise({**tensors, f"{TO_Q}.alpha": torch.tensor(float(RANK))}, SHAPES)[TO_Q]
+    pair = pairs_of({**tensors, f"{TO_Q}.alpha": torch.tensor(float(RANK))}, SHAPES)[TO_Q]
     assert pair.up.data_ptr() == tensors[f"{TO_Q}.lora_B.weight"].data_ptr()
 
 
@@ -131,7 +142,7 @@ def test_a_value_that_is_not_finite_is_found_anywhere_in_a_file(
         for module in SHAPES
         for name, tensor in in_layout("bare", module, *matrices(module)).items()
     }
-    assert normalise(in_one_piece(whole), SHAPES).keys() == SHAPES.keys()
+    assert pairs_of(in_one_piece(whole), SHAPES).keys() == SHAPES.keys()
     for name in whole:
         broken = in_one_piece(whole)
         broken[name].view(-1)[place] = value
@@ -149,7 +160,7 @@ def test_tensors_of_another_number_format_in_between_are_not_taken_for_damaged_o
     first = in_layout("bare", TO_Q, down.bfloat16(), half_of_it_is_nan.expand_as(up).clone())
     last = in_layout("bare", "layers.0.feed_forward.w1", *matrices("layers.0.feed_forward.w1"))
     tensors = first | {name: tensor.bfloat16() for name, tensor in last.items()}
-    assert len(normalise(in_one_piece(tensors), SHAPES)) == 2
+    assert len(pairs_of(in_one_piece(tensors), SHAPES)) == 2
 
 
 def good() -> dict[str, Tensor]:
@@ -237,4 +248,4 @@ def test_only_the_names_that_do_not_fit_are_listed() -> None:
 def test_a_file_with_one_zero_layer_is_accepted() -> None:
     other = "layers.0.feed_forward.w1"
     down, up = matrices(other)
-    assert len(normalise(good() | in_layout("bare", other, down, torch.zeros_like(up)), SHAPES)) == 2
+    assert len(pairs_of(good() | in_layout("bare", other, down, torch.zeros_like(up)), SHAPES)) == 2
