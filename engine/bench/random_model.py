@@ -18,7 +18,7 @@ from transformers import AutoTokenizer, Qwen3Config, Qwen3Model
 from engine.checkpoint.model import BUILT_IN_WEIGHTS
 from engine.lora.bank import convert
 from engine.lora.patches import Adapter, Matrices
-from engine.lora.updates import FileUpdates, LayerUpdate, LowRank
+from engine.lora.updates import FileUpdates, LowRank, Update
 
 # transformer/config.json of Z-Image-Turbo; 6,154,908,736 parameters.
 TURBO: dict[str, Any] = {
@@ -110,14 +110,12 @@ def random_lora(matrices: Matrices, seed: int, rank: int) -> Adapter:
     def numbers(*shape: int) -> Tensor:
         return torch.randn(shape, generator=generator) * SPREAD
 
-    updates = {
-        part: LayerUpdate(
-            (LowRank(numbers(rank, matrix.weight.shape[1]), numbers(len(matrix.weight[rows]), rank)),)
-        )
+    pairs = {
+        part: LowRank(numbers(rank, matrix.weight.shape[1]), numbers(len(matrix.weight[rows]), rank))
         for matrix in matrices.values()
         for part, rows in matrix.parts.items()
     }
-    updates = FileUpdates({part: LayerUpdate((pair,)) for part, pair in pairs.items()})
+    updates = FileUpdates({part: Update((pair,)) for part, pair in pairs.items()})
     return convert(updates, weight.dtype, is_pinned=weight.is_cuda).on(weight.device)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from engine.checkpoint.header import Tensor as Entry
 from engine.cuda.dtypes import DTYPES
 from engine.errors import LoraDamaged
-from engine.lora.updates import FileUpdates, LayerUpdate, LowRank
+from engine.lora.updates import FileUpdates, LowRank, Update
 from engine.shelf.layouts import Part
 from engine.shelf.validation import LoraLayer, find_layers
 
@@ -46,7 +46,7 @@ def normalise(tensors: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, int
             pairs[module] = LowRank(pair.down, up)
     if not any(pair.down.any() and pair.up.any() for pair in pairs.values()):
         raise LoraDamaged(why="all_zero", found=())
-    return FileUpdates({module: LayerUpdate((pair,)) for module, pair in pairs.items()})
+    return FileUpdates({module: Update((pair,)) for module, pair in pairs.items()})
 
 
 def _pair(layer: LoraLayer, tensors: Mapping[str, Tensor], *, are_finite: bool) -> LowRank:

@@ -52,7 +52,7 @@ Term = LowRank | Kronecker | Dense
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LayerUpdate:
+class Update:
     """What a LoRA changes in one linear layer.
 
     With strength s the layer's weight is ``W + s·ΔW``, ΔW being the sum of the terms. With a magnitude m
@@ -78,5 +78,5 @@ class FileUpdates:
         vectors: Any other parameter, as a norm's weight → its difference, of the parameter's shape.
     """
 
-    linears: Mapping[str, LayerUpdate]
+    linears: Mapping[str, Update]
     vectors: Mapping[str, Tensor] = field(default_factory=dict)

@@ -6,7 +6,7 @@ Shelf and worker share ``DRAWN``: a file with any other kind is refused before a
 from enum import StrEnum
 
 
-class UpdateKind(StrEnum):
+class ChangeKind(StrEnum):
     """One way to state what changes in a layer; ``engine.lora.updates`` holds the values.
 
     LOW_RANK   up @ down: LoRA, and what is converted to it exactly
@@ -25,4 +25,4 @@ class UpdateKind(StrEnum):
     VECTOR = "vector"
 
 
-DRAWN = frozenset({UpdateKind.LOW_RANK})  # what bank, merger and side path of ``engine.lora`` apply
+DRAWN = frozenset({ChangeKind.LOW_RANK})  # what bank, merger and side path of ``engine.lora`` apply

@@ -21,7 +21,7 @@ from engine.lora.finder import LoraFinder
 from engine.lora.formats import normalise
 from engine.lora.merger import Merger, group_of
 from engine.lora.patches import NO_PATCHES, Adapter, MergedPatch, SidePatch
-from engine.lora.updates import FileUpdates, LayerUpdate, LowRank
+from engine.lora.updates import FileUpdates, LowRank, Update
 from engine.request import LoraChoice
 from engine.zimage.device import choose_placement
 from engine.zimage.forward.forward import Forward
@@ -160,7 +160,7 @@ def test_a_failed_merge_is_repeated_by_the_next_job_with_these_loras(
 
 
 def file_of(pairs: Mapping[str, LowRank]) -> FileUpdates:
-    return FileUpdates({module: LayerUpdate((pair,)) for module, pair in pairs.items()})
+    return FileUpdates({module: Update((pair,)) for module, pair in pairs.items()})
 
 
 def test_a_lora_is_one_block_of_memory(bank: Bank, choices: list[LoraChoice]) -> None:
