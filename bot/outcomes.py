@@ -78,7 +78,13 @@ class LoraSummary:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Everything that is needed to draw the same pictures again."""
+    """Everything that is needed to draw the same pictures again.
+
+    Attributes:
+        prompt: The text that is drawn: ``triggers``, then ``typed``.
+        typed: What the person typed, with the words of the face slots; what people see.
+        triggers: Trigger words of the LoRAs that the person did not type.
+    """
 
     prompt: str = field(repr=False)
     loras: tuple[LoraChoice, ...]
@@ -87,6 +93,8 @@ class Recipe:
     seed: int
     count: int
     steps: int
+    typed: str = field(default="", repr=False)
+    triggers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

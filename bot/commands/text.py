@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import astuple
+from dataclasses import astuple, dataclass
 
 from bot.commands.values import Face
 from bot.errors import TextTooLong
@@ -50,8 +50,17 @@ def simplified(word: str) -> str:
     return word.translate(_TO_SIMPLIFIED)
 
 
-def compose_prompt(prompt: str, face: Face, triggers: Sequence[str]) -> str:
-    """Return the final prompt: missing triggers, the unchanged prompt, then the slots.
+@dataclass(frozen=True, slots=True)
+class ComposedPrompt:
+    """The text to draw, and its parts, as ``bot.outcomes.Recipe`` has them."""
+
+    final: str
+    typed: str
+    triggers: tuple[str, ...]
+
+
+def compose_prompt(prompt: str, face: Face, triggers: Sequence[str]) -> ComposedPrompt:
+    """Return the text to draw: missing triggers, the unchanged prompt, then the slots.
 
     Z-Image responds to concrete features in the order trigger, face, skin, blush, lips, eyes, lashes. We add
     only the LoRAs' triggers, no words such as ``masterpiece`` or ``8k``.
@@ -64,6 +73,9 @@ def compose_prompt(prompt: str, face: Face, triggers: Sequence[str]) -> str:
     for trigger in triggers:
         if trigger and not any(trigger.casefold() in part.casefold() for part in [*written, *missing]):
             missing.append(trigger)
-    parts = [*missing, *written]
+    return ComposedPrompt(_joined([*missing, *written]), _joined(written), tuple(missing))
+
+
+def _joined(parts: Sequence[str]) -> str:
     comma = "，" if any(_EAST_ASIAN.search(part) for part in parts) else ", "
     return comma.join(parts)

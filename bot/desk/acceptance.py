@@ -77,7 +77,7 @@ class JobAcceptance:
         jobs = self._store.jobs
         async with self._store.atomic():
             if job := await jobs.find_by_origin(context.platform, context.event_id):
-                is_repeated, notes = True, self._recipes.find_notes(job.recipe.prompt)
+                is_repeated, notes = True, self._recipes.find_notes(job.recipe.typed)
                 credits_left = (await self._store.people.account(job.person)).credits
             elif self._is_closing:
                 raise Closing

@@ -13,7 +13,7 @@ from rapidfuzz import fuzz
 
 from bot.commands.reading import NO_LORA, is_number, weight_of
 from bot.commands.render import lora_text, size_text
-from bot.commands.text import compose_prompt, normalize
+from bot.commands.text import ComposedPrompt, compose_prompt, normalize
 from bot.commands.values import (
     MAX_TOTAL_WEIGHT,
     Draw,
@@ -190,7 +190,7 @@ class Recipes:
         if round(sum(abs(lora.weight) for lora in loras), 3) > MAX_TOTAL_WEIGHT:
             raise _weights_too_high(loras)
         prompt = compose_prompt(draw.prompt.strip(), draw.face, triggers)
-        if not prompt:
+        if not prompt.final:
             raise EmptyPrompt
         return self._complete(prompt, loras, draw.size, seed=draw.seed, count=draw.count)
 
@@ -204,31 +204,43 @@ class Recipes:
         old = job.recipe
         loras, _ = self._pin(tuple(LoraWish(lora.name, lora.weight) for lora in old.loras))
         size = PixelSize(old.width_px, old.height_px)
-        return self._complete(old.prompt, loras, size, seed=None, count=old.count)
+        prompt = ComposedPrompt(old.prompt, old.typed, old.triggers)
+        return self._complete(prompt, loras, size, seed=None, count=old.count)
 
-    def find_notes(self, prompt: str) -> tuple[Note, ...]:
-        """Return what the built-in model does not know of a prompt; nothing for another model."""
+    def find_notes(self, typed: str) -> tuple[Note, ...]:
+        """Return what the built-in model does not know of what was typed; nothing for another model."""
         if not self._model.is_built_in:
             return ()
-        reading = read_prompt(prompt)
+        reading = read_prompt(typed)
         words = (UnknownWords(reading.words, reading.is_blank),) if reading.words else ()
         return (*reading.features, *words)
 
     def _complete(
         self,
-        prompt: str,
+        prompt: ComposedPrompt,
         loras: tuple[LoraChoice, ...],
         size: Size | None,
         *,
         seed: int | None,
         count: int,
     ) -> tuple[Recipe, tuple[Note, ...]]:
-        if self._measure is not None and (length := self._measure(prompt)).tokens > length.limit:
+        final = prompt.final
+        if self._measure is not None and (length := self._measure(final)).tokens > length.limit:
             raise PromptTooLong(tokens=length.tokens, limit=length.limit, excess=length.excess_chars)
         (width_px, height_px), changes = self._fit(size)
         seed = self._random.getrandbits(32) if seed is None else seed
-        recipe = Recipe(prompt, loras, width_px, height_px, seed, count, self._model.steps)
-        return recipe, (*changes, *self.find_notes(prompt))
+        recipe = Recipe(
+            prompt=final,
+            loras=loras,
+            width_px=width_px,
+            height_px=height_px,
+            seed=seed,
+            count=count,
+            steps=self._model.steps,
+            typed=prompt.typed,
+            triggers=prompt.triggers,
+        )
+        return recipe, (*changes, *self.find_notes(prompt.typed))
 
     def _pin(self, wishes: tuple[LoraWish, ...]) -> tuple[tuple[LoraChoice, ...], list[str]]:
         """Return the LoRAs with their files' hashes, and their triggers. Of two weights the last counts."""

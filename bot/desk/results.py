@@ -292,5 +292,5 @@ class OutboxDelivery:
             # A clock may be set back.
             seconds=max(0, ended_ms - (job.started_ms or ended_ms)) / 1_000,
             fail=FailReason(job.fail) if job.fail else None,
-            notes=self._find_notes(job.recipe.prompt),
+            notes=self._find_notes(job.recipe.typed),
         )

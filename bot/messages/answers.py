@@ -4,7 +4,7 @@ from bot.commands.reading import format_link_code
 from bot.commands.values import Help, Scope
 from bot.messages.catalogue import N_, PLATFORM_NAMES, Times, format_time, join_facts, shorten, text
 from bot.messages.guide import help_text
-from bot.messages.jobs import STATES, format_note, format_position, settings_of
+from bot.messages.jobs import STATES, format_note, format_position, format_triggers, settings_of
 from bot.messages.plans import format_card
 from bot.outcomes import (
     CancelAccepted,
@@ -114,7 +114,8 @@ def format_history_entry(entry: HistoryEntry, locale: str) -> str:
         [
             entry.job_id,
             text(STATES[entry.state], locale),
-            shorten(entry.recipe.prompt, PROMPT_IN_LIST_CHARS),
+            shorten(entry.recipe.typed, PROMPT_IN_LIST_CHARS),
+            format_triggers(entry.recipe, locale),
             text(N_("seed {seeds}"), locale, seeds=entry.recipe.seed),
             text(N_("pictures expired"), locale) if entry.missing else "",
         ]

@@ -147,10 +147,15 @@ def format_caption(job_result: JobResult, locale: str) -> str:
 
 
 def settings_of(recipe: Recipe, locale: str) -> str:
-    """Return LoRAs and size of a recipe on one line."""
+    """Return LoRAs, their trigger words and the size of a recipe on one line."""
     loras = " + ".join(format_fact(f"{lora.name} {lora.weight:g}", locale) for lora in recipe.loras)
     size = f"{recipe.width_px} × {recipe.height_px}"
-    return join_facts([loras or text(N_("no LoRA"), locale), size])
+    return join_facts([loras or text(N_("no LoRA"), locale), format_triggers(recipe, locale), size])
+
+
+def format_triggers(recipe: Recipe, locale: str) -> str:
+    """Return the trigger words that the person did not type; empty without any."""
+    return text(N_("trigger words: {words}"), locale, words=recipe.triggers) if recipe.triggers else ""
 
 
 def _unusual_end(job_result: JobResult, locale: str) -> str:

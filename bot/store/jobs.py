@@ -82,7 +82,7 @@ class Jobs:
         """
         values = asdict(job) | {"private": int(job.private)}
         values |= values.pop("recipe")
-        values["loras"] = json.dumps(values["loras"], ensure_ascii=False)
+        values |= {name: json.dumps(values[name], ensure_ascii=False) for name in ("loras", "triggers")}
         rows = await self._query("add_job", most_unfinished=most_unfinished, **values)
         if not rows:
             return None
@@ -252,10 +252,10 @@ class Outbox:
 def _job_of(row: sqlite3.Row | dict[str, Any]) -> JobRow:
     values = dict(row)
     loras = tuple(LoraChoice(**lora) for lora in json.loads(values.pop("loras")))
-    others = {
-        name: values.pop(name) for name in ("prompt", "width_px", "height_px", "seed", "count", "steps")
-    }
-    values["recipe"] = Recipe(loras=loras, **others)
+    triggers = tuple(json.loads(values.pop("triggers")))
+    names = ("prompt", "typed", "width_px", "height_px", "seed", "count", "steps")
+    others = {name: values.pop(name) for name in names}
+    values["recipe"] = Recipe(loras=loras, triggers=triggers, **others)
     values["private"] = bool(values["private"])
     values["cancel_requested"] = bool(values["cancel_requested"])
     return JobRow(**values)

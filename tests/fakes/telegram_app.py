@@ -29,7 +29,7 @@ from bot.outcomes import (
 from engine.request import FailReason
 from tests.fakes.telegram_server import TOKEN, TelegramServer
 
-RECIPE = Recipe("a face", (), 64, 64, 7, 1, 8)
+RECIPE = Recipe("a face", (), 64, 64, 7, 1, 8, typed="a face")
 
 
 @dataclass

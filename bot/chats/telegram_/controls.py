@@ -93,7 +93,7 @@ def originals_keyboard(entries: Sequence[HistoryEntry], locale: str) -> InlineKe
     label = messages.button_label("original", locale)
     buttons = [
         InlineKeyboardButton(
-            f"{label}: {messages.shorten(entry.recipe.prompt, LABEL_CHARS)}",
+            f"{label}: {messages.shorten(entry.recipe.typed, LABEL_CHARS)}",
             callback_data=data_of(Original(entry.job_id)),
         )
         for entry in entries

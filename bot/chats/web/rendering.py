@@ -210,7 +210,7 @@ def _pictures_so_far(job_message: JobMessage, count: int, *, is_drawing: bool) -
     drawn = {picture.index: picture for picture in now.pictures} if now else {}
     source = next(iter(drawn.values()), receipt.recipe if receipt else None)
     size = (source.width_px, source.height_px) if source else (1, 1)
-    alt = receipt.recipe.prompt if receipt else ""
+    alt = receipt.recipe.typed if receipt else ""
     return tuple(
         PictureView(_url(job_message.job_id, index), *size, alt)
         if index in drawn
@@ -249,8 +249,7 @@ def _past_job(job: HistoryEntry, conversation: Conversation) -> PastJobView:
 
 def _picture_views(job_id: str, indexes: list[int], recipe: Recipe) -> tuple[PictureView, ...]:
     return tuple(
-        PictureView(_url(job_id, index), recipe.width_px, recipe.height_px, recipe.prompt)
-        for index in indexes
+        PictureView(_url(job_id, index), recipe.width_px, recipe.height_px, recipe.typed) for index in indexes
     )
 
 

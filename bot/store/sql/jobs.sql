@@ -5,10 +5,11 @@ WHERE origin.platform = :platform AND origin.event_id = :event_id;
 
 -- name: add_job
 -- A new job, last in the order of acceptance; no row if its person has enough unfinished jobs.
-INSERT INTO job (id, person, state, accepted_order, platform, chat_id, ref, locale, private, prompt, loras,
-                 width_px, height_px, seed, count, steps, price, created_ms)
+INSERT INTO job (id, person, state, accepted_order, platform, chat_id, ref, locale, private, prompt, typed,
+                 triggers, loras, width_px, height_px, seed, count, steps, price, created_ms)
 SELECT :id, :person, 'queued', (SELECT coalesce(max(accepted_order), 0) + 1 FROM job), :platform, :chat_id,
-       :ref, :locale, :private, :prompt, :loras, :width_px, :height_px, :seed, :count, :steps, :price, :created_ms
+       :ref, :locale, :private, :prompt, :typed, :triggers, :loras, :width_px, :height_px, :seed, :count, :steps,
+       :price, :created_ms
 WHERE (SELECT count(*) FROM job WHERE person = :person AND state IN ('queued', 'running')) < :most_unfinished
 RETURNING *;
 

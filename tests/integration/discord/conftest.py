@@ -37,7 +37,7 @@ from tests.fakes.renderer import tiny_png
 from tests.fakes.specs import SPECS
 
 JOB_ID = "k3f9job0000000000000a2"
-RECIPE = Recipe("a face", (), 512, 768, seed=7, count=2, steps=8)
+RECIPE = Recipe("a face", (), 512, 768, seed=7, count=2, steps=8, typed="a face")
 RECEIPT = Receipt(JOB_ID, RECIPE, price=2, credits_left=18, position=1, wait=TimeEstimate(11.0, 14.0))
 CARDS = tuple(
     LoraSummary(f"sugar{number}", {"en": f"Sugar {number}", "zh-CN": f"糖 {number}"}, "", 0.8)

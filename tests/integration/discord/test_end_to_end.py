@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from bot.store import open_store
 from engine.checkpoint.model import ModelInfo
 from engine.planner.cost import CostBook
 from engine.planner.headroom import HeadroomProbe
-from engine.shelf import Shelf
+from tests.fakes.desk_harness import SHELF
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_payloads import EPHEMERAL, GUILD_ID
 from tests.fakes.discord_rest import Interaction
@@ -46,7 +47,7 @@ class RunningBot:
     renderer: FakeRenderer
     chat: DiscordChat
 
-    async def ended(self, asked: Interaction, files: int) -> dict[str, object]:
+    async def ended(self, asked: Interaction, files: int) -> dict[str, Any]:
         """Wait until the answer shows this many pictures and return it."""
         await until(
             lambda: asked.message_id and len(self.discord.answer_to(asked)["attachments"]) == files, 10
@@ -65,7 +66,7 @@ async def running_bot(
             DeskInputs(
                 store=store,
                 renderer=renderer,
-                shelf=Shelf({}, ()),
+                shelf=SHELF,
                 model=MODEL,
                 probe=HeadroomProbe("cpu", 0),
                 costs=CostBook(),
@@ -101,6 +102,21 @@ async def test_a_command_becomes_pictures_in_its_own_answer(
     assert bot.renderer.requests[0].prompt == bot.renderer.requests[1].prompt == "a face"
     assert bot.renderer.requests[0].seed != bot.renderer.requests[1].seed
     assert not discord.in_channel(asked.channel_id)
+
+
+async def test_trigger_words_are_shown_apart_from_what_was_typed(
+    discord: FakeDiscord, config: DiscordConfig, tmp_path: Path
+) -> None:
+    async with running_bot(discord, config, tmp_path, FakeRenderer()) as bot:
+        asked = await discord.slash("sugar", {"prompt": "a face", "lora": "sugar", "size": "512x512"})
+        answer = await bot.ended(asked, 1)
+        assert "trigger words: sugar face" in str(answer["content"])
+        assert answer["attachments"][0]["description"] == "a face"
+        listed = await discord.slash("mine")
+        text = str((await bot.ended(listed, 1))["content"])
+    assert bot.renderer.requests[0].prompt == "sugar face, a face"
+    assert "sugar face, a face" not in text
+    assert "trigger words: sugar face" in text
 
 
 async def test_a_running_drawing_is_cancelled_by_its_button(

@@ -53,6 +53,22 @@ async def test_a_message_becomes_a_picture_in_place_of_its_placeholder(
         await server.until(lambda: len(pictures(world)) == 2)
 
 
+async def test_trigger_words_are_shown_apart_from_what_was_typed(
+    server: TelegramServer, world: World, tmp_path: Path
+) -> None:
+    async with serve_bot(server, tmp_path, FakeRenderer()) as harness:
+        world.say("a fox --lora sugar")
+        await server.until(lambda: pictures(world))
+        assert "trigger words: sugar face" in pictures(world)[0].text
+        world.say("/mine")
+        await server.until(lambda: any("latest jobs" in text for text in world.texts(11)))
+        [listed] = [text for text in world.texts(11) if "latest jobs" in text]
+    assert harness.renderer.requests[0].prompt == "sugar face, a fox"
+    assert "sugar face, a fox" not in listed
+    assert "a fox" in listed
+    assert "trigger words: sugar face" in listed
+
+
 async def test_two_pictures_are_an_album_and_one_message_with_buttons(
     server: TelegramServer, world: World, tmp_path: Path
 ) -> None:

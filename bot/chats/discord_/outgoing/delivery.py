@@ -72,8 +72,8 @@ class AnswerDelivery:
         share_bytes = min(address.file_bytes, REQUEST_BYTES // max(1, len(entries)))
         attachments: list[PictureAttachment] = []
         for entry in entries:
-            prompt = entry.recipe.prompt
-            attachments += await read_attachments(entry.job_id, entry.pictures[:1], prompt, share_bytes)
+            typed = entry.recipe.typed
+            attachments += await read_attachments(entry.job_id, entry.pictures[:1], typed, share_bytes)
         if isinstance(outcome, CardReport) and outcome.png:
             attachments.append(PictureAttachment("card.png", messages.card_chart_name(locale), outcome.png))
         text = messages.format_outcome(outcome, locale, times="discord")
@@ -157,8 +157,8 @@ class AnswerDelivery:
         return sent
 
     async def _message_of(self, result: JobResult, file_bytes: int) -> OutgoingMessage:
-        prompt = result.recipe.prompt
-        attachments = await read_attachments(result.job_id, result.pictures, prompt, file_bytes)
+        typed = result.recipe.typed
+        attachments = await read_attachments(result.job_id, result.pictures, typed, file_bytes)
         text = as_plain_text(messages.format_caption(result, result.locale))
         return OutgoingMessage(text, attachments, Reroll(result.job_id), result.locale)
 

@@ -11,7 +11,7 @@ PNG = b"\x89PNG\r\n\x1a\n not a real picture, and nothing here opens it"
 
 
 def make_recipe(prompt: str = "a face", count: int = 1) -> Recipe:
-    return Recipe(prompt, (LoraChoice("sugar", "0" * 64, 0.8),), 512, 768, 7, count, 8)
+    return Recipe(prompt, (LoraChoice("sugar", "0" * 64, 0.8),), 512, 768, 7, count, 8, typed=prompt)
 
 
 def make_address(platform: Platform = Platform.WEB, chat_id: str = "page", ref: str = "") -> Address:

@@ -58,12 +58,12 @@ def test_control_characters_and_bidi_overrides_are_dropped_and_their_neighbours_
     ],
 )
 def test_a_final_prompt(prompt: str, face: Face, triggers: list[str], final: str) -> None:
-    assert compose_prompt(prompt, face, triggers) == final
+    assert compose_prompt(prompt, face, triggers).final == final
 
 
 def test_the_prompt_of_the_five_slots_starts_with_the_trigger_and_uses_full_width_commas() -> None:
     values = {"skin": "dewy", "blush": "peach", "lips": "nude", "eyes": "upturned", "lashes": "fine"}
     face = Face(**{name: ZH[name][value][0] for name, value in values.items()})
-    prompt = compose_prompt("", face, [TRIGGERS["sugar"]])
+    prompt = compose_prompt("", face, [TRIGGERS["sugar"]]).final
     assert prompt == "Sugar面部，清透水光肌，微醺蜜桃腮红，薄涂裸粉唇釉，眼尾轻挑，细碎睫毛轻颤"
     assert set(SLOTS) == set(values)

@@ -32,7 +32,9 @@ from bot.outcomes import (
 from engine.demo.vocabulary import UnknownFeature
 from engine.request import LoraChoice, TimeEstimate
 
-RECIPE = Recipe("a face " * 30, (LoraChoice("sugar", "0" * 64, 0.8),), 512, 768, 7, 2, 8)
+RECIPE = Recipe(
+    "a face " * 30, (LoraChoice("sugar", "0" * 64, 0.8),), 512, 768, 7, 2, 8, typed="a face " * 30
+)
 SUGAR = LoraSummary("sugar", {"en": "Sugar face", "zh-CN": "Sugar 面部"}, "Sugar面部", 0.8)
 OUTCOMES: list[Outcome] = [
     Receipt("k3", RECIPE, 2, 38, 0),

@@ -22,7 +22,7 @@ from engine.demo.vocabulary import UnknownFeature
 from engine.request import FailReason, LoraChoice, TimeEstimate
 
 HERE = Address(Platform.CONSOLE, "console")
-RECIPE = Recipe("a face", (LoraChoice("sugar", "0" * 64, 0.8),), 512, 768, 7, 2, 8)
+RECIPE = Recipe("a face", (LoraChoice("sugar", "0" * 64, 0.8),), 512, 768, 7, 2, 8, typed="a face")
 PICTURES = (PictureFile(0, 7, Path("0.png")), PictureFile(1, 8, Path("1.png")))
 DONE = JobResult(
     job_id="k3",

@@ -34,7 +34,9 @@ async def a_job(
 ) -> JobRow:
     """A queued job of a person who may be known already."""
     person = await a_person(store, platform, user_id, user_id.title())
-    recipe = Recipe("a face", (LoraChoice("sugar", "a" * 64, 0.8),), 64, 96, seed=7, count=2, steps=8)
+    recipe = Recipe(
+        "a face", (LoraChoice("sugar", "a" * 64, 0.8),), 64, 96, seed=7, count=2, steps=8, typed="a face"
+    )
     new = NewJob(name, person, platform, chat_id, "{}", "en", private, recipe, 2, created_ms)
     job = await store.jobs.add(new, event_id=name, most_unfinished=1_000)
     assert job is not None
