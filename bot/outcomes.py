@@ -80,10 +80,7 @@ class LoraSummary:
 class Recipe:
     """Everything that is needed to draw the same pictures again.
 
-    Attributes:
-        prompt: The text that is drawn: ``triggers``, then ``typed``.
-        typed: What the person typed, with the words of the face slots; what people see.
-        triggers: Trigger words of the LoRAs that the person did not type.
+    ``prompt`` is drawn: ``triggers`` of the LoRAs and what the person ``typed``, which people see apart.
     """
 
     prompt: str = field(repr=False)
@@ -99,11 +96,7 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class SizeChanged:
-    """The picture gets another size than the person requested.
-
-    Attributes:
-        requested: The size, as ``1000x1000`` or ``16:9``.
-    """
+    """The picture gets another size than the person ``requested``, as ``1000x1000`` or ``16:9``."""
 
     requested: str
     width_px: int
