@@ -15,7 +15,7 @@ def family(kind: type[Exception]) -> list[type[Exception]]:
     return [kind, *(each for child in kind.__subclasses__() for each in family(child))]
 
 
-OURS = [kind for kind in family(errors.SugarbotError) if kind.__module__ == "bot.errors"]
+OURS = [kind for kind in family(errors.SugarbotError) if kind.__module__.startswith("bot.errors.")]
 ENGINES = [kind for kind in family(engine.EngineError) if kind.__module__ == "engine.errors"]
 FACTS: dict[str, object] = {
     "folder": "/data/models",

@@ -1,79 +1,12 @@
-"""What the desk and the chats exchange: frozen values. ``bot.messages`` turns them into sentences."""
+"""What a person learns about jobs: receipts, progress, results, history."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
 
-from bot.commands.values import Help, Scope
+from bot.outcomes.places import Address
 from engine.demo.vocabulary import UnknownFeature
-from engine.host.report import CardReport
 from engine.request import FailReason, LoraChoice, Picture, TimeEstimate
-
-
-class Platform(StrEnum):
-    """The supported platforms; the database stores the values."""
-
-    CONSOLE = "console"
-    WEB = "web"
-    DISCORD = "discord"
-    TELEGRAM = "telegram"
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where an answer goes. Only the adapter that wrote ``ref`` reads it.
-
-    Attributes:
-        chat_id: The Discord channel or Telegram chat, as the platform writes it.
-        ref: The adapter's own JSON: message id, thread, interaction token with its expiry, …
-    """
-
-    platform: Platform
-    chat_id: str
-    ref: str = field(default="", repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class CommandContext:
-    """Who gave a command, where, and in which message.
-
-    Attributes:
-        event_id: The platform's id of this message or press; the same id twice makes one job.
-        user_id: The platform's id of the person.
-        user_name: The name to display; it does not identify the person.
-        locale: ``en`` or ``zh-CN``.
-        space_id: The Discord guild, for allow-lists; empty elsewhere.
-        is_group: Several people read the answer.
-        private_address: The person's private chat, if the bot can write there; it receives private pictures
-            that the person requests in a group.
-    """
-
-    platform: Platform
-    event_id: str
-    user_id: str
-    address: Address
-    locale: str = "en"
-    user_name: str = ""
-    space_id: str = ""
-    is_group: bool = False
-    private_address: Address | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class LoraSummary:
-    """One LoRA of the shelf, for display.
-
-    Attributes:
-        titles: Locale → what people call it, e.g. ``{"en": "Sugar face", "zh-CN": "Sugar 面部"}``.
-        trigger: The word that the desk puts before the prompt; empty if the LoRA needs none.
-        weight: The recommended strength.
-    """
-
-    name: str
-    titles: dict[str, str]
-    trigger: str
-    weight: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,47 +84,6 @@ class CancelAccepted:
     refund: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class CreditBalance:
-    """The credits that the person has. ``renews_at_s`` is unix time, UTC."""
-
-    credits: int
-    daily: int
-    renews_at_s: int
-
-
-@dataclass(frozen=True, slots=True)
-class LinkCode:
-    """The code that the person types in the other chat; it expires after ``minutes``."""
-
-    code: str = field(repr=False)
-    minutes: int
-
-
-@dataclass(frozen=True, slots=True)
-class LinkConfirmation:
-    """The owner of the code; the same code, typed again, links the person to the owner."""
-
-    code: str = field(repr=False)
-    platform: Platform
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Linked:
-    """The person is now linked on these platforms and has this many credits."""
-
-    platforms: tuple[Platform, ...]
-    credits: int
-
-
-@dataclass(frozen=True, slots=True)
-class Unlinked:
-    """The person has a new account on this platform; history and credits stay on the other platforms."""
-
-    platform: Platform
-
-
 class JobState(StrEnum):
     """The state of a job. The values equal the CHECK list of job.state in migrations/0001.
 
@@ -253,48 +145,6 @@ class Originals:
 
     job_id: str
     pictures: tuple[PictureFile, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class LoraListing:
-    """All LoRAs, and the default of this chat (empty: none)."""
-
-    loras: tuple[LoraSummary, ...]
-    default: str
-
-
-@dataclass(frozen=True, slots=True)
-class LoraSwitched:
-    """The default LoRA has changed. Waiting jobs keep their LoRAs."""
-
-    lora: str
-    weight: float
-    scope: Scope
-
-
-@dataclass(frozen=True, slots=True)
-class HelpWithVocabulary:
-    """Help for a model with a small vocabulary: ``lines`` list its words in the person's language."""
-
-    lines: tuple[str, ...]
-
-
-Outcome = (
-    Receipt
-    | CancelAccepted
-    | CreditBalance
-    | History
-    | Originals
-    | LinkCode
-    | LinkConfirmation
-    | Linked
-    | Unlinked
-    | LoraListing
-    | LoraSwitched
-    | Help
-    | HelpWithVocabulary
-    | CardReport
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,31 +219,3 @@ class QueueStatus:
     step: int
     steps: int
     default_lora: str
-
-
-class RetryLater(Exception):
-    """The platform accepts nothing for ``after_s`` seconds; the desk delivers the result after that."""
-
-    def __init__(self, reason: str, after_s: float) -> None:
-        super().__init__(reason)
-        self.after_s = after_s
-
-
-class Undeliverable(Exception):
-    """The address can never receive this result; the desk keeps it for ``/mine``."""
-
-
-class ChatOutput(Protocol):
-    """What the desk needs of a chat; ``bot.chats.contract.Chat`` extends it."""
-
-    async def show(self, status: Status) -> None:
-        """Update the placeholder message; the chat may skip updates to respect a rate limit."""
-
-    async def deliver(self, result: JobResult) -> None:
-        """Deliver the result of an ended job; edit the placeholder message if there is one.
-
-        Raises:
-            Undeliverable: It can never reach this address.
-            RetryLater: The platform names the time of the next try. After any other error, the desk backs
-                off.
-        """

@@ -1,0 +1,45 @@
+"""The table of commands: the source of platform menus, help, grammar and tests.
+
+``about`` texts are msgids: English here, other languages in ``bot/messages``.
+
+* ``entry``     one row: names, options, rights
+* ``drawing``   the options of ``/sugar``
+* ``loras``     the commands of the shelf
+* ``commands``  every row, and Telegram's menu
+"""
+
+from bot.commands.table.commands import (
+    COMMANDS,
+    ENTRY_OF,
+    telegram_menu,
+)
+from bot.commands.table.drawing import (
+    SUGAR_OPTIONS,
+    UNSUPPORTED,
+)
+from bot.commands.table.entry import (
+    CHATS,
+    FACE_SLOTS,
+    CommandEntry,
+    Option,
+    OptionChoice,
+    OptionKind,
+    Right,
+    StandaloneName,
+)
+
+__all__ = [
+    "CHATS",
+    "COMMANDS",
+    "ENTRY_OF",
+    "FACE_SLOTS",
+    "SUGAR_OPTIONS",
+    "UNSUPPORTED",
+    "CommandEntry",
+    "Option",
+    "OptionChoice",
+    "OptionKind",
+    "Right",
+    "StandaloneName",
+    "telegram_menu",
+]

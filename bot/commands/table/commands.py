@@ -1,0 +1,99 @@
+"""Every command, in the order of help."""
+
+from bot.commands.table.drawing import SUGAR_OPTIONS
+from bot.commands.table.entry import CommandEntry, Option, OptionKind, Right
+from bot.commands.table.loras import LORA_COMMANDS
+from bot.commands.values import (
+    Cancel,
+    Command,
+    Draw,
+    Help,
+    Link,
+    Mine,
+    Original,
+    Quota,
+    Reroll,
+    ShowCard,
+    Unlink,
+)
+
+COMMANDS: tuple[CommandEntry, ...] = (
+    CommandEntry(
+        "sugar",
+        "画图",
+        ("画", "画图", "生成", "draw"),
+        "Draw a face",
+        "/sugar a girl, dewy skin, peach blush --lora sugar:0.8 --size 2:3",
+        Draw,
+        SUGAR_OPTIONS,
+    ),
+    *LORA_COMMANDS,
+    CommandEntry("mine", "我的", ("我的", "我的图", "我的作品"), "Show your latest pictures", "/mine", Mine),
+    CommandEntry(
+        "quota", "额度", ("额度", "我的额度", "余额"), "Show how many credits you have left", "/quota", Quota
+    ),
+    CommandEntry(
+        "cancel",
+        "取消",
+        ("取消", "取消任务"),
+        "Stop a job and get its credits back",
+        "/cancel",
+        Cancel,
+        (
+            Option(
+                "job",
+                "任务",
+                OptionKind.TEXT,
+                "Which job; default: your newest",
+                example="k3f9",
+                positional=True,
+            ),
+        ),
+    ),
+    CommandEntry(
+        "link",
+        "关联",
+        ("关联", "绑定", "关联账号"),
+        "Link this chat with your other chat",
+        "/link",
+        Link,
+        (
+            Option(
+                "code",
+                "关联码",
+                OptionKind.TEXT,
+                "The code from your other chat; leave it out to get one to type there",
+                example="K3F9-7QXM",
+                positional=True,
+            ),
+        ),
+    ),
+    CommandEntry(
+        "unlink",
+        "取消关联",
+        ("取消关联", "解绑"),
+        "Unlink this chat and start over here",
+        "/unlink",
+        Unlink,
+    ),
+    CommandEntry(
+        "gpu",
+        "显卡",
+        ("显卡", "显存"),
+        "Show the card: its last hour, the plan, recent errors",
+        "/gpu",
+        ShowCard,
+        right=Right.HOST,
+    ),
+    CommandEntry("help", "帮助", ("帮助", "怎么用", "start", "help"), "Show what I can do", "/help", Help),
+)
+
+ENTRY_OF: dict[type[Command], CommandEntry] = {entry.command_type: entry for entry in COMMANDS}
+"""The table row of each class of command."""
+ENTRY_OF |= {Reroll: ENTRY_OF[Draw], Original: ENTRY_OF[Mine]}  # buttons without their own command
+
+
+def telegram_menu(*, for_host: bool) -> tuple[CommandEntry, ...]:
+    """Return the rows of Telegram's menu: everyone's commands and, for a host, the hosts' commands."""
+    in_menu = (entry for entry in COMMANDS if "telegram" in entry.menus)
+    return tuple(entry for entry in in_menu if for_host or entry.right is Right.EVERYONE)

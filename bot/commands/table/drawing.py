@@ -1,0 +1,124 @@
+"""The options of ``/sugar``, and the options that this model does not have."""
+
+from bot.commands.table.entry import Option, OptionKind
+from bot.commands.values import MAX_COUNT, MAX_WEIGHT
+from bot.errors import FixedSteps, NoGuidance, NoNegativePrompt, UnknownFlag
+from engine.request import MAX_SEED
+
+_LORA = Option(
+    "lora",
+    "lora",
+    OptionKind.LORA,
+    "The LoRA to draw with, like sugar or sugar:0.8",
+    example="sugar:0.8",
+    flags=("风格",),
+)
+WEIGHT = Option(
+    "weight",
+    "权重",
+    OptionKind.NUMBER,
+    "The strength of the LoRA; 1 is as trained",
+    example="0.8",
+    flags=("强度",),
+    keyword=True,
+    least=-MAX_WEIGHT,
+    most=MAX_WEIGHT,
+)
+
+SUGAR_OPTIONS = (
+    Option(
+        "prompt",
+        "描述",
+        OptionKind.TEXT,
+        "What to draw, in English or Chinese",
+        example="a girl, dewy skin",
+        positional=True,
+    ),
+    _LORA,
+    WEIGHT,
+    Option(
+        "size",
+        "尺寸",
+        OptionKind.TEXT,
+        "A shape like 2:3, or pixels like 512x768",
+        example="2:3",
+        flags=("比例", "大小", "ratio", "ar", "aspect", "aspect-ratio"),
+        keyword=True,
+    ),
+    Option(
+        "seed",
+        "种子",
+        OptionKind.INTEGER,
+        "The same seed draws the same picture again",
+        example="7",
+        flags=("随机种子",),
+        keyword=True,
+        least=0,
+        most=MAX_SEED,
+    ),
+    Option(
+        "count",
+        "张数",
+        OptionKind.INTEGER,
+        "How many pictures",
+        example="4",
+        flags=("n", "数量"),
+        keyword=True,
+        least=1,
+        most=MAX_COUNT,
+    ),
+    Option(
+        "private",
+        "私密",
+        OptionKind.SWITCH,
+        "Only you see the answer, if the chat supports that",
+        flags=("仅自己",),
+    ),
+    Option(
+        "skin",
+        "肤质",
+        OptionKind.TEXT,
+        "The skin, like “dewy glass skin”",
+        example="dewy skin",
+        flags=("皮肤",),
+    ),
+    Option("blush", "腮红", OptionKind.TEXT, "The blush, like “tipsy peach blush”", example="peach blush"),
+    Option(
+        "lips",
+        "唇妆",
+        OptionKind.TEXT,
+        "The lips, like “sheer nude gloss”",
+        example="nude lip glaze",
+        flags=("嘴唇", "唇部"),
+    ),
+    Option(
+        "eyes",
+        "眼神",
+        OptionKind.TEXT,
+        "The eyes, like “lifted corners, a lazy smile”",
+        example="smiling eyes",
+        flags=("眼睛",),
+    ),
+    Option(
+        "lashes", "睫毛", OptionKind.TEXT, "The lashes, like “fine fluttering lashes”", example="fine lashes"
+    ),
+)
+
+UNSUPPORTED: dict[str, type[UnknownFlag]] = {
+    "steps": FixedSteps,
+    "step": FixedSteps,
+    "步数": FixedSteps,
+    "步數": FixedSteps,
+    "no": NoNegativePrompt,
+    "neg": NoNegativePrompt,
+    "negative": NoNegativePrompt,
+    "negative-prompt": NoNegativePrompt,
+    "负面提示词": NoNegativePrompt,
+    "负面": NoNegativePrompt,
+    "反向提示词": NoNegativePrompt,
+    "反向": NoNegativePrompt,
+    "cfg": NoGuidance,
+    "cfg-scale": NoGuidance,
+    "guidance": NoGuidance,
+}
+"""Options of other bots that this model does not have, and the error that explains each."""

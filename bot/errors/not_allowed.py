@@ -1,0 +1,27 @@
+"""The person may not do this."""
+
+from bot.errors.base import NotAllowed
+
+
+class HostsOnly(NotAllowed):
+    """Facts: ``command``."""
+
+
+class ChatNotAllowed(NotAllowed):
+    """The bot does not serve this chat. Facts: ``chat``, as the host writes it in the settings."""
+
+
+class NotYours(NotAllowed):
+    """Facts: ``job_id``."""
+
+
+class NotInPublic(NotAllowed):
+    """Others can read this chat. Facts: ``command``."""
+
+
+class AnonymousSender(NotAllowed):
+    """The sender is a group or channel, so nobody can be charged. Facts: ``link`` to the bot."""
+
+
+class NoPrivateChat(NotAllowed):
+    """A group member asked for private pictures, but the bot may not write to that person in private."""

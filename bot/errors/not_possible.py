@@ -1,0 +1,70 @@
+"""The request is valid and allowed, but impossible now."""
+
+from bot.errors.base import NotPossible
+
+
+class SizeNotAllowed(NotPossible):
+    """Facts: ``width_px``, ``height_px``; ``nearest``, a tuple of (width, height)."""
+
+
+class ShapeNotAllowed(NotPossible):
+    """The model cannot draw this shape. Facts: ``shape`` as ``9:1``; ``nearest`` as above."""
+
+
+class NoCreditsLeft(NotPossible):
+    """Facts: ``price``, ``credits``, ``renews_at_s`` (unix)."""
+
+
+class TooManyWaiting(NotPossible):
+    """Facts: ``limit``, the jobs one person may have waiting."""
+
+
+class NoSuchJob(NotPossible):
+    """Facts: ``job_id``."""
+
+
+class PicturesGone(NotPossible):
+    """The job has no pictures, or the host has deleted them. Facts: ``job_id``."""
+
+
+class NothingToCancel(NotPossible):
+    """The person has no waiting or running job."""
+
+
+class AlreadyEnded(NotPossible):
+    """Facts: ``job_id``."""
+
+
+class Closing(NotPossible):
+    """The bot shuts down and accepts no new jobs."""
+
+
+class BadLinkCode(NotPossible):
+    """The code is unknown, used or expired; the sentence does not reveal which."""
+
+
+class OwnLinkCode(NotPossible):
+    """The person typed their own code in the same chat; it belongs in the other chat."""
+
+
+class TooManyCodes(NotPossible):
+    """The person typed too many wrong codes. Facts: ``minutes`` to wait."""
+
+
+class AlreadyLinked(NotPossible):
+    """Both people have an account on the same platform. Facts: ``platform``."""
+
+
+class NotLinked(NotPossible):
+    """The person has no other account."""
+
+
+class CannotSave(NotPossible):
+    """The database cannot be written: the disk is full, read-only or failing, or another program locks it.
+
+    Facts: ``detail``, for the log.
+    """
+
+
+class NoDiskSpace(NotPossible):
+    """The host's disk has no room for the pictures. Facts: ``free_bytes``, ``needed_bytes``, for the log."""

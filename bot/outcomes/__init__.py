@@ -1,0 +1,85 @@
+"""What the desk and the chats exchange: frozen values. ``bot.messages`` turns them into sentences.
+
+* ``places``  where an answer goes, and who gave a command
+* ``jobs``  what a person learns about jobs: receipts, progress, results, history
+* ``people``  what a person learns about credits and linked chats
+* ``loras``  what a person learns about the shelf and its defaults
+* ``outcome``  every outcome of a command
+* ``output``  what the desk needs of a chat
+"""
+
+from bot.outcomes.jobs import (
+    CancelAccepted,
+    History,
+    HistoryEntry,
+    JobResult,
+    JobState,
+    Note,
+    Originals,
+    PictureFile,
+    QueueStatus,
+    Receipt,
+    Recipe,
+    SizeChanged,
+    Status,
+    UnknownWords,
+)
+from bot.outcomes.loras import (
+    LoraListing,
+    LoraSummary,
+    LoraSwitched,
+)
+from bot.outcomes.outcome import (
+    HelpWithVocabulary,
+    Outcome,
+)
+from bot.outcomes.output import (
+    ChatOutput,
+    RetryLater,
+    Undeliverable,
+)
+from bot.outcomes.people import (
+    CreditBalance,
+    LinkCode,
+    LinkConfirmation,
+    Linked,
+    Unlinked,
+)
+from bot.outcomes.places import (
+    Address,
+    CommandContext,
+    Platform,
+)
+
+__all__ = [
+    "Address",
+    "CancelAccepted",
+    "ChatOutput",
+    "CommandContext",
+    "CreditBalance",
+    "HelpWithVocabulary",
+    "History",
+    "HistoryEntry",
+    "JobResult",
+    "JobState",
+    "LinkCode",
+    "LinkConfirmation",
+    "Linked",
+    "LoraListing",
+    "LoraSummary",
+    "LoraSwitched",
+    "Note",
+    "Originals",
+    "Outcome",
+    "PictureFile",
+    "Platform",
+    "QueueStatus",
+    "Receipt",
+    "Recipe",
+    "RetryLater",
+    "SizeChanged",
+    "Status",
+    "Undeliverable",
+    "UnknownWords",
+    "Unlinked",
+]

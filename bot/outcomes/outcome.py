@@ -1,0 +1,34 @@
+"""Every outcome of a command."""
+
+from dataclasses import dataclass
+
+from bot.commands.values import Help
+from bot.outcomes.jobs import CancelAccepted, History, Originals, Receipt
+from bot.outcomes.loras import LoraListing, LoraSwitched
+from bot.outcomes.people import CreditBalance, LinkCode, LinkConfirmation, Linked, Unlinked
+from engine.host.report import CardReport
+
+
+@dataclass(frozen=True, slots=True)
+class HelpWithVocabulary:
+    """Help for a model with a small vocabulary: ``lines`` list its words in the person's language."""
+
+    lines: tuple[str, ...]
+
+
+Outcome = (
+    Receipt
+    | CancelAccepted
+    | CreditBalance
+    | History
+    | Originals
+    | LinkCode
+    | LinkConfirmation
+    | Linked
+    | Unlinked
+    | LoraListing
+    | LoraSwitched
+    | Help
+    | HelpWithVocabulary
+    | CardReport
+)

@@ -1,0 +1,46 @@
+"""What a person learns about credits and linked chats."""
+
+from dataclasses import dataclass, field
+
+from bot.outcomes.places import Platform
+
+
+@dataclass(frozen=True, slots=True)
+class CreditBalance:
+    """The credits that the person has. ``renews_at_s`` is unix time, UTC."""
+
+    credits: int
+    daily: int
+    renews_at_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class LinkCode:
+    """The code that the person types in the other chat; it expires after ``minutes``."""
+
+    code: str = field(repr=False)
+    minutes: int
+
+
+@dataclass(frozen=True, slots=True)
+class LinkConfirmation:
+    """The owner of the code; the same code, typed again, links the person to the owner."""
+
+    code: str = field(repr=False)
+    platform: Platform
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """The person is now linked on these platforms and has this many credits."""
+
+    platforms: tuple[Platform, ...]
+    credits: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unlinked:
+    """The person has a new account on this platform; history and credits stay on the other platforms."""
+
+    platform: Platform

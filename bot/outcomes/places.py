@@ -1,0 +1,53 @@
+"""Where an answer goes, and who gave a command."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Platform(StrEnum):
+    """The supported platforms; the database stores the values."""
+
+    CONSOLE = "console"
+    WEB = "web"
+    DISCORD = "discord"
+    TELEGRAM = "telegram"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where an answer goes. Only the adapter that wrote ``ref`` reads it.
+
+    Attributes:
+        chat_id: The Discord channel or Telegram chat, as the platform writes it.
+        ref: The adapter's own JSON: message id, thread, interaction token with its expiry, …
+    """
+
+    platform: Platform
+    chat_id: str
+    ref: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CommandContext:
+    """Who gave a command, where, and in which message.
+
+    Attributes:
+        event_id: The platform's id of this message or press; the same id twice makes one job.
+        user_id: The platform's id of the person.
+        user_name: The name to display; it does not identify the person.
+        locale: ``en`` or ``zh-CN``.
+        space_id: The Discord guild, for allow-lists; empty elsewhere.
+        is_group: Several people read the answer.
+        private_address: The person's private chat, if the bot can write there; it receives private pictures
+            that the person requests in a group.
+    """
+
+    platform: Platform
+    event_id: str
+    user_id: str
+    address: Address
+    locale: str = "en"
+    user_name: str = ""
+    space_id: str = ""
+    is_group: bool = False
+    private_address: Address | None = None
