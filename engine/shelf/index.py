@@ -19,11 +19,11 @@ from engine.checkpoint.model import ModelInfo
 from engine.errors import LoraNameRefused, LoraNotAFile, LoraRejected, LoraTableRefused
 from engine.formatting import printable
 from engine.shelf.hashes import hash_file, stamp_of
+from engine.shelf.sidecar import MAX_WEIGHT, Sidecar
 from engine.shelf.validation import find_layers, open_regular_file, read_tensors
 
 log = structlog.get_logger(__name__)
 
-MAX_WEIGHT = 2.0
 TABLE = "loras.toml"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,47}")
 
@@ -37,6 +37,7 @@ class LoraFile:
         titles: Locale → what people call it; may be empty.
         trigger: A word that is put before the prompt; may be empty.
         weight: The recommended strength.
+        sidecar: How it is used, and by whom.
     """
 
     name: str
@@ -47,6 +48,7 @@ class LoraFile:
     titles: Mapping[str, str] = field(default_factory=dict)
     trigger: str = ""
     weight: float = 1.0
+    sidecar: Sidecar = field(default_factory=Sidecar)
 
 
 @dataclass(frozen=True, slots=True)
