@@ -12,10 +12,9 @@ from random import Random
 from rapidfuzz import fuzz
 
 from bot.commands.reading import NO_LORA, is_number, weight_of
-from bot.commands.render import lora_text, size_text
+from bot.commands.render import size_text
 from bot.commands.text import ComposedPrompt, compose_prompt, normalize
 from bot.commands.values import (
-    MAX_TOTAL_WEIGHT,
     Draw,
     LoraSwitch,
     LoraWish,
@@ -24,14 +23,13 @@ from bot.commands.values import (
     Scope,
     Size,
 )
+from bot.desk.loras.stacks import Chosen, Stack, build_stack, repeat_stack
 from bot.errors import (
     EmptyPrompt,
     PromptTooLong,
     ShapeNotAllowed,
     SizeNotAllowed,
-    TooManyLoras,
     UnknownLora,
-    WeightsTooHigh,
 )
 from bot.outcomes import (
     CommandContext,
@@ -48,7 +46,6 @@ from bot.store.rows import DefaultLora, JobRow
 from engine.checkpoint.model import ModelInfo
 from engine.checkpoint.prompt_tokens import PromptLength
 from engine.demo.vocabulary import read_prompt
-from engine.request import MAX_LORAS, LoraChoice
 from engine.shelf import LoraFile, Shelf
 
 SAME_SHAPE = 1.05  # nobody sees a picture that is so many times wider than requested
@@ -178,21 +175,19 @@ class Recipes:
         """Return the recipe of ``draw``, with ``default`` if it names no LoRA, and notes about differences.
 
         Raises:
-            NotUnderstood: EmptyPrompt, PromptTooLong, TooManyLoras, WeightsTooHigh.
-            NotPossible: UnknownLora, SizeNotAllowed, ShapeNotAllowed.
+            NotUnderstood: EmptyPrompt, PromptTooLong, TooManyLoras, StackTooStrong, StepsDiffer.
+            NotPossible: UnknownLora, StepsNotPossible, SizeNotAllowed, ShapeNotAllowed.
         """
         wishes = draw.loras or ((default,) if default else ())
         if wishes and not wishes[0].name:  # a weight without a name is for the default, if there is one
             wishes = (replace(default, weight=wishes[0].weight),) if default else ()
         if any(normalize(wish.name) == NO_LORA for wish in wishes):
             wishes = ()
-        loras, triggers = self._pin(wishes)
-        if round(sum(abs(lora.weight) for lora in loras), 3) > MAX_TOTAL_WEIGHT:
-            raise _weights_too_high(loras)
-        prompt = compose_prompt(draw.prompt.strip(), draw.face, triggers)
+        stack = build_stack(self._choose(wishes), self._shelf.find, model_steps=self._model.steps)
+        prompt = compose_prompt(draw.prompt.strip(), draw.face, stack.triggers)
         if not prompt.final:
             raise EmptyPrompt
-        return self._complete(prompt, loras, draw.size, seed=draw.seed, count=draw.count)
+        return self._complete(prompt, stack, draw.size, seed=draw.seed, count=draw.count)
 
     def rewrite(self, job: JobRow) -> tuple[Recipe, tuple[Note, ...]]:
         """Return the job's recipe with a new seed and the present file of each LoRA, and notes.
@@ -202,10 +197,12 @@ class Recipes:
             NotPossible: The shelf or the model has changed: UnknownLora, SizeNotAllowed.
         """
         old = job.recipe
-        loras, _ = self._pin(tuple(LoraWish(lora.name, lora.weight) for lora in old.loras))
+        chosen = self._choose(tuple(LoraWish(lora.name, lora.weight) for lora in old.loras))
+        files = [file for file, _ in chosen]
+        stack = repeat_stack(files, old.loras, model_steps=self._model.steps)
         size = PixelSize(old.width_px, old.height_px)
         prompt = ComposedPrompt(old.prompt, old.typed, old.triggers)
-        return self._complete(prompt, loras, size, seed=None, count=old.count)
+        return self._complete(prompt, stack, size, seed=None, count=old.count)
 
     def find_notes(self, typed: str) -> tuple[Note, ...]:
         """Return what the built-in model does not know of what was typed; nothing for another model."""
@@ -218,7 +215,7 @@ class Recipes:
     def _complete(
         self,
         prompt: ComposedPrompt,
-        loras: tuple[LoraChoice, ...],
+        stack: Stack,
         size: Size | None,
         *,
         seed: int | None,
@@ -231,20 +228,20 @@ class Recipes:
         seed = self._random.getrandbits(32) if seed is None else seed
         recipe = Recipe(
             prompt=final,
-            loras=loras,
+            loras=stack.loras,
             width_px=width_px,
             height_px=height_px,
             seed=seed,
             count=count,
-            steps=self._model.steps,
+            steps=stack.steps or self._model.steps,
             typed=prompt.typed,
             triggers=prompt.triggers,
         )
-        return recipe, (*changes, *self.find_notes(prompt.typed))
+        return recipe, (*stack.notes, *changes, *self.find_notes(prompt.typed))
 
-    def _pin(self, wishes: tuple[LoraWish, ...]) -> tuple[tuple[LoraChoice, ...], list[str]]:
-        """Return the LoRAs with their files' hashes, and their triggers. Of two weights the last counts."""
-        chosen: dict[str, tuple[LoraFile, float | None]] = {}
+    def _choose(self, wishes: tuple[LoraWish, ...]) -> list[Chosen]:
+        """Return the files of the LoRAs that a person named. Of two weights the last counts."""
+        chosen: dict[str, Chosen] = {}
         for wish in wishes:
             file, weight = self._shelf.find(wish.name), wish.weight
             name, _, number = wish.name.rpartition(" ")
@@ -253,13 +250,7 @@ class Recipes:
             if file is None:
                 raise self._shelf.unknown(wish.name)
             chosen[file.name] = (file, weight)
-        if len(chosen) > MAX_LORAS:
-            raise TooManyLoras(limit=MAX_LORAS)
-        loras = tuple(
-            LoraChoice(file.name, file.sha256, file.weight if weight is None else weight)
-            for file, weight in chosen.values()
-        )
-        return loras, [file.trigger for file, _ in chosen.values()]
+        return list(chosen.values())
 
     def _fit(self, size: Size | None) -> tuple[tuple[int, int], tuple[Note, ...]]:
         """Return the size to draw, and a note if it differs from the requested one.
@@ -284,15 +275,6 @@ class Recipes:
                     if max(abs(near[0] - width_px), abs(near[1] - height_px)) < self._model.multiple_px:
                         return near, (SizeChanged(size_text(size), *near),)
                 raise SizeNotAllowed(width_px=width_px, height_px=height_px, nearest=nearest)
-
-
-def _weights_too_high(loras: tuple[LoraChoice, ...]) -> WeightsTooHigh:
-    """Return the refusal, with an example of smaller weights in the same proportion."""
-    total = sum(abs(lora.weight) for lora in loras)
-    share = MAX_TOTAL_WEIGHT / total
-    within = [LoraWish(lora.name, math.trunc(round(100 * share * lora.weight, 6)) / 100) for lora in loras]
-    example = " ".join(map(lora_text, within))
-    return WeightsTooHigh(total=round(total, 2), limit=MAX_TOTAL_WEIGHT, example=example)
 
 
 def _entry_of(file: LoraFile) -> _Entry:

@@ -5,12 +5,12 @@
     + NotUnderstood
       - EmptyPrompt · PromptTooLong · TextTooLong · UnknownCommand (OldButton) · MissingValue
       - UnknownFlag (FixedSteps · NoNegativePrompt · NoGuidance)
-      - BadSize · BadSeed · BadCount · BadWeight · TooManyLoras · WeightsTooHigh
+      - BadSize · BadSeed · BadCount · BadWeight · TooManyLoras · StackTooStrong · StepsDiffer
       - TextOnly · LoraFileSent · EditedMessage
     + NotAllowed
       - HostsOnly · ChatNotAllowed · NotYours · NotInPublic · NoPrivateChat · AnonymousSender
     + NotPossible
-      - UnknownLora · SizeNotAllowed · ShapeNotAllowed · NoCreditsLeft · TooManyWaiting
+      - UnknownLora · StepsNotPossible · SizeNotAllowed · ShapeNotAllowed · NoCreditsLeft · TooManyWaiting
       - NoSuchJob · NothingToCancel · AlreadyEnded · Closing · CannotSave · NoDiskSpace
       - BadLinkCode · OwnLinkCode · TooManyCodes · AlreadyLinked · NotLinked
   x OperatorError                   the host: the process does not start, or a chat does not open
@@ -32,9 +32,11 @@ from bot.errors.base import (
 )
 from bot.errors.loras import (
     LoraFileSent,
+    StackTooStrong,
+    StepsDiffer,
+    StepsNotPossible,
     TooManyLoras,
     UnknownLora,
-    WeightsTooHigh,
 )
 from bot.errors.not_allowed import (
     AnonymousSender,
@@ -158,6 +160,9 @@ __all__ = [
     "RestoreFailed",
     "ShapeNotAllowed",
     "SizeNotAllowed",
+    "StackTooStrong",
+    "StepsDiffer",
+    "StepsNotPossible",
     "SugarbotError",
     "TextOnly",
     "TextTooLong",
@@ -169,5 +174,4 @@ __all__ = [
     "UnknownCommand",
     "UnknownFlag",
     "UnknownLora",
-    "WeightsTooHigh",
 ]

@@ -7,11 +7,20 @@ class TooManyLoras(NotUnderstood):
     """Facts: ``limit``, the maximum number of LoRAs for one picture."""
 
 
-class WeightsTooHigh(NotUnderstood):
-    """The LoRAs of one picture are too strong together.
+class StackTooStrong(NotUnderstood):
+    """The LoRAs of one picture are too strong together, and one may not be made as weak as necessary.
 
-    Facts: ``total`` and ``limit``, sums of absolute weights; ``example``, the same LoRAs within the limit.
+    Facts: ``name`` of that LoRA; ``needed``, its least weight; ``total`` and ``limit``, sums of absolute
+        weights.
     """
+
+
+class StepsDiffer(NotUnderstood):
+    """Two LoRAs are distilled for different numbers of steps. Facts: ``names``."""
+
+
+class StepsNotPossible(NotPossible):
+    """The model's schedule has not so many steps. Facts: ``name`` of the LoRA, ``steps``, ``limit``."""
 
 
 class LoraFileSent(NotUnderstood):

@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Sequence
-from typing import assert_never
 
 from bot.messages.catalogue import N_, format_duration, format_fact, join_facts, text
 from bot.messages.failures import FAIL_SENTENCES
+from bot.messages.loras.stacks import format_stack_note
 from bot.outcomes import JobResult, JobState, Note, Receipt, Recipe, SizeChanged, Status, UnknownWords
 from engine.demo.vocabulary import UnknownFeature
 from engine.request import FailReason
@@ -200,7 +200,8 @@ def format_note(note: Note, locale: str) -> str:
         case UnknownWords():
             sentence = N_("The built-in model doesn't know: {words}. /help lists what it knows.")
             return text(sentence, locale, words=note.words)
-    assert_never(note)
+        case _:
+            return format_stack_note(note, locale)
 
 
 def format_unknown_words(notes: Sequence[Note], locale: str) -> str:

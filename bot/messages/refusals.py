@@ -42,10 +42,18 @@ SENTENCES: dict[type[Exception], str] = {
     errors.BadSeed: N_("“{text}” is not a seed. Use a whole number from 0 to {limit}."),
     errors.BadCount: N_("I can't draw “{text}” pictures at once. Use a number from 1 to {limit}."),
     errors.BadWeight: N_("“{text}” is not a LoRA weight. Use a number from -{limit} to {limit}, like 0.8."),
-    errors.TooManyLoras: N_("One picture can use at most {limit} LoRAs. Please leave some out."),
-    errors.WeightsTooHigh: N_(
-        "These LoRAs are too strong together: their weights add up to {total}, but the limit is {limit}. "
-        "This works: {example}"
+    errors.TooManyLoras: N_(
+        "One picture can use at most {limit} LoRAs, with those that they need as helpers. Please leave some "
+        "out."
+    ),
+    errors.StackTooStrong: N_(
+        "These LoRAs are too strong together: their weights add up to {total}, the limit is {limit}, and "
+        "{name} must not be weaker than {needed}. Please leave one out."
+    ),
+    errors.StepsDiffer: N_("{names} are made for different numbers of steps. Please choose one of them."),
+    errors.StepsNotPossible: N_(
+        "{name} is made for {steps} steps, but this model draws in at most {limit}. Please choose another "
+        "LoRA."
     ),
     errors.TextOnly: N_(
         "So far I only read text, not pictures, stickers, voice messages or files. Send me a sentence "

@@ -25,9 +25,16 @@ from bot.outcomes.jobs import (
     UnknownWords,
 )
 from bot.outcomes.loras import (
+    FacesMixed,
+    HelperAttached,
+    HelperMissing,
     LoraListing,
     LoraSummary,
     LoraSwitched,
+    StackNote,
+    StepsChanged,
+    WeightBounded,
+    WeightsScaled,
 )
 from bot.outcomes.outcome import (
     HelpWithVocabulary,
@@ -57,7 +64,10 @@ __all__ = [
     "ChatOutput",
     "CommandContext",
     "CreditBalance",
+    "FacesMixed",
     "HelpWithVocabulary",
+    "HelperAttached",
+    "HelperMissing",
     "History",
     "HistoryEntry",
     "JobResult",
@@ -78,8 +88,12 @@ __all__ = [
     "Recipe",
     "RetryLater",
     "SizeChanged",
+    "StackNote",
     "Status",
+    "StepsChanged",
     "Undeliverable",
     "UnknownWords",
     "Unlinked",
+    "WeightBounded",
+    "WeightsScaled",
 ]

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from bot.outcomes.loras import StackNote
 from bot.outcomes.places import Address
 from engine.demo.vocabulary import UnknownFeature
 from engine.request import FailReason, LoraChoice, Picture, TimeEstimate
@@ -44,7 +45,7 @@ class UnknownWords:
     is_all: bool
 
 
-Note = SizeChanged | UnknownFeature | UnknownWords
+Note = SizeChanged | UnknownFeature | UnknownWords | StackNote
 """What a person should know about a request that the desk accepts."""
 
 

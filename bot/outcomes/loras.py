@@ -36,3 +36,63 @@ class LoraSwitched:
     lora: str
     weight: float
     scope: Scope
+
+
+@dataclass(frozen=True, slots=True)
+class WeightBounded:
+    """A LoRA gets another strength than the person ``asked``: its host allows ``least`` to ``most``."""
+
+    lora: str
+    asked: float
+    weight: float
+    least: float
+    most: float
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsScaled:
+    """The LoRAs of a picture weigh ``total`` together, more than ``limit``: all are scaled down.
+
+    Attributes:
+        scaled: Name, strength before and after, of each.
+    """
+
+    total: float
+    limit: float
+    scaled: tuple[tuple[str, float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HelperAttached:
+    """A LoRA is always drawn with its helper."""
+
+    lora: str
+    helper: str
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class HelperMissing:
+    """The helper of a LoRA is not on the shelf; the picture is drawn without it."""
+
+    lora: str
+    helper: str
+
+
+@dataclass(frozen=True, slots=True)
+class FacesMixed:
+    """Several LoRAs of a picture each change who is drawn."""
+
+    loras: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StepsChanged:
+    """The picture is drawn in as many steps as a distillation LoRA needs."""
+
+    lora: str
+    steps: int
+
+
+StackNote = WeightBounded | WeightsScaled | HelperAttached | HelperMissing | FacesMixed | StepsChanged
+"""What a person should know about the LoRAs of a request that the desk accepts."""

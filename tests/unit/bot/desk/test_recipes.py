@@ -7,7 +7,6 @@ from random import Random
 
 import pytest
 
-from bot.commands.grammar import parse
 from bot.commands.values import (
     Draw,
     Face,
@@ -28,7 +27,6 @@ from bot.errors import (
     SizeNotAllowed,
     TooManyLoras,
     UnknownLora,
-    WeightsTooHigh,
 )
 from bot.outcomes import HelpWithVocabulary, Receipt, Recipe, SizeChanged, UnknownWords
 from bot.store.rows import JobRow
@@ -137,29 +135,12 @@ def test_a_title_that_ends_with_a_number_is_a_title() -> None:
         recipe_of(Draw(prompt="a", loras=(LoraWish("sugar 0.5", 0.8),)))
 
 
-def test_loras_that_are_too_strong_together_are_refused_with_weights_that_fit() -> None:
-    with pytest.raises(WeightsTooHigh) as caught:
-        recipe_of(Draw(prompt="a", loras=(LoraWish("sugar", 1.5), LoraWish("anime", -1.0))))
-    assert caught.value.facts == {
-        "total": 2.5,
-        "limit": 2.0,
-        "example": "--lora sugar:1.2 --lora anime:-0.8",
-    }
-    with pytest.raises(WeightsTooHigh) as even:
-        recipe_of(Draw(prompt="a", loras=(LoraWish("sugar", 1.5), LoraWish("anime", 1.5))))
-    assert even.value.facts["example"] == "--lora sugar:1 --lora anime:1"
-    fitting = parse(f"a {caught.value.facts['example']}")
-    assert isinstance(fitting, Draw)
-    assert len(recipe_of(fitting).loras) == 2
-    assert len(recipe_of(Draw(prompt="a", loras=(LoraWish("sugar", 0.9), LoraWish("anime", 1.1)))).loras) == 2
-
-
 async def test_a_job_that_was_accepted_is_drawn_again_whatever_its_weights(
     harness: DeskHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     receipt = await harness.desk.handle(Draw(prompt="a", loras=(LoraWish("sugar"),)), a_context("1"))
     assert isinstance(receipt, Receipt)
-    monkeypatch.setattr("bot.desk.recipes.MAX_TOTAL_WEIGHT", 0.5)
+    monkeypatch.setattr("bot.desk.loras.stacks.MAX_TOTAL_WEIGHT", 0.5)
     again = await harness.desk.handle(Reroll(receipt.job_id), a_context("2"))
     assert isinstance(again, Receipt)
     assert again.recipe.loras == (SUGAR,)
@@ -318,23 +299,6 @@ def test_four_loras_may_be_combined() -> None:
     wishes = tuple(LoraWish(name, 0.5) for name in files)
     recipe, _ = recipes(Shelf(files)).write(Draw(prompt="p", loras=wishes), None)
     assert [lora.name for lora in recipe.loras] == ["a", "b", "c", "d"]
-
-
-@pytest.mark.parametrize(("each", "is_taken"), [(1.0002, True), (1.0004, False), (1.0, True)])
-def test_weights_are_counted_in_thousandths(each: float, is_taken: bool) -> None:
-    draw = Draw(prompt="a", loras=(LoraWish("sugar", each), LoraWish("anime", -each)))
-    if is_taken:
-        assert len(recipe_of(draw).loras) == 2
-    else:
-        with pytest.raises(WeightsTooHigh):
-            recipe_of(draw)
-
-
-def test_too_high_weights_are_refused_with_an_example_in_hundredths() -> None:
-    with pytest.raises(WeightsTooHigh) as caught:
-        recipe_of(Draw(prompt="a", loras=(LoraWish("sugar", 1.2345), LoraWish("anime", 1.0))))
-    assert caught.value.facts["total"] == 2.23
-    assert caught.value.facts["example"] == "--lora sugar:1.1 --lora anime:0.89"
 
 
 def test_pixels_a_step_off_in_one_direction_alone_are_refused() -> None:

@@ -1,0 +1,4 @@
+"""The messages about LoRAs.
+
+* ``stacks``  notes on the LoRAs of a request
+"""
