@@ -7,7 +7,8 @@ The package knows no platform, no SQL and no CUDA: chats pass it commands, the s
 * ``build``        makes the parts of a desk and connects them
 * ``acceptance``   stores and charges a job
 * ``cancellation`` cancels a waiting or a running job
-* ``recipes``      from a request to a recipe; the LoRA shelf and its defaults
+* ``recipes``      from a request to a recipe
+* ``loras``        the LoRAs of a request: found by name, defaults, stacks
 * ``queue``        the waiting jobs in memory; positions and steps in placeholders
 * ``drawing``      claims jobs and has them drawn; the states of a claim
 * ``results``      how a job ends or waits again; delivers the results in the outbox

@@ -10,10 +10,11 @@ from random import Random
 import structlog
 
 from bot.commands.values import Draw, Reroll
+from bot.desk.loras.defaults import LoraDefaults
 from bot.desk.people.history import is_open_here
 from bot.desk.people.ledger import Ledger
 from bot.desk.queue import JobQueue
-from bot.desk.recipes import LoraDefaults, Recipes
+from bot.desk.recipes import Recipes
 from bot.errors import Closing, NoDiskSpace, NoPrivateChat, NoSuchJob, NotYours, TooManyWaiting
 from bot.outcomes import Address, CommandContext, Note, Platform, Receipt
 from bot.policy.rules import Rules, is_host, price

@@ -11,11 +11,13 @@ from bot.desk.cancellation import JobCancellation
 from bot.desk.desk import Desk, DeskParts, ReportCard
 from bot.desk.drawing import Drawing, Renderer
 from bot.desk.files import PictureSpace
+from bot.desk.loras.defaults import LoraDefaults
+from bot.desk.loras.shelf import LoraShelf
 from bot.desk.people.history import HistoryQueries
 from bot.desk.people.ledger import Ledger, TierMembership
 from bot.desk.people.linking import AccountLinking
 from bot.desk.queue import JobQueue, ProgressPublisher
-from bot.desk.recipes import LoraDefaults, LoraShelf, Recipes
+from bot.desk.recipes import Recipes
 from bot.desk.results import JobCompletion, OutboxDelivery
 from bot.outcomes import Platform
 from bot.policy.rules import Rules

@@ -32,11 +32,12 @@ from bot.desk.answers import decode, encode
 from bot.desk.cancellation import JobCancellation
 from bot.desk.drawing import Drawing
 from bot.desk.files import PictureSpace, retry_while_full
+from bot.desk.loras.defaults import LoraDefaults
+from bot.desk.loras.shelf import LoraShelf
 from bot.desk.people.history import HistoryQueries
 from bot.desk.people.ledger import TierMembership
 from bot.desk.people.linking import AccountLinking
 from bot.desk.queue import JobQueue, ProgressPublisher
-from bot.desk.recipes import LoraDefaults, LoraShelf
 from bot.desk.results import JobCompletion, OutboxDelivery
 from bot.errors import CannotSave, ChatNotAllowed, PersonError
 from bot.outcomes import (

@@ -1,154 +1,41 @@
-"""From a request to a recipe: LoRAs found and pinned, size, seed and final prompt fixed.
-
-``LoraShelf`` finds LoRAs by what people type, ``LoraDefaults`` keeps the defaults that hosts switch, and
-``Recipes`` writes recipes.
-"""
+"""From a request to a recipe: LoRAs found and pinned, size, seed and final prompt fixed."""
 
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from random import Random
-
-from rapidfuzz import fuzz
 
 from bot.commands.reading import NO_LORA, is_number, weight_of
 from bot.commands.render import size_text
 from bot.commands.text import ComposedPrompt, compose_prompt, normalize
 from bot.commands.values import (
     Draw,
-    LoraSwitch,
     LoraWish,
     PixelSize,
     Ratio,
-    Scope,
     Size,
 )
+from bot.desk.loras.shelf import LoraShelf
 from bot.desk.loras.stacks import Chosen, Stack, build_stack, repeat_stack
 from bot.errors import (
     EmptyPrompt,
     PromptTooLong,
     ShapeNotAllowed,
     SizeNotAllowed,
-    UnknownLora,
 )
 from bot.outcomes import (
-    CommandContext,
-    LoraListing,
-    LoraSummary,
-    LoraSwitched,
     Note,
     Recipe,
     SizeChanged,
     UnknownWords,
 )
-from bot.store import Store
-from bot.store.rows import DefaultLora, JobRow
+from bot.store.rows import JobRow
 from engine.checkpoint.model import ModelInfo
 from engine.checkpoint.prompt_tokens import PromptLength
 from engine.demo.vocabulary import read_prompt
-from engine.shelf import LoraFile, Shelf
 
 SAME_SHAPE = 1.05  # nobody sees a picture that is so many times wider than requested
 NEAR_SHAPE = 1.25  # drawn, with a note; shapes further away are refused
-MOST_SUGGESTED = 25  # the limit of Discord's autocomplete
-_LIKENESS = 60.0  # of 100; suggestions below it are noise
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    summary: LoraSummary
-    keys: tuple[str, ...]  # name, titles and their pinyin, each as ``normalize`` compares them
-
-
-class LoraShelf:
-    """Finds LoRAs by what people type; answers from memory."""
-
-    def __init__(self, files: Shelf) -> None:
-        self._files = files.files
-        self._entries = tuple(_entry_of(file) for _, file in sorted(files.files.items()))
-        self._names = {key: entry.summary.name for entry in reversed(self._entries) for key in entry.keys}
-
-    @property
-    def summaries(self) -> tuple[LoraSummary, ...]:
-        """Every LoRA, by name."""
-        return tuple(entry.summary for entry in self._entries)
-
-    def find(self, typed: str) -> LoraFile | None:
-        """Return the LoRA with this name, title, or pinyin of a title, compared as ``normalize`` compares."""
-        wanted = normalize(typed)
-        name = wanted if wanted in self._files else self._names.get(wanted)
-        return None if name is None else self._files[name]
-
-    def unknown(self, typed: str) -> UnknownLora:
-        """Return the refusal of a name that ``find`` does not find; it names the nearest LoRAs."""
-        nearest = tuple(summary.name for summary in self.suggest(typed, "en")[:3])
-        return UnknownLora(name=typed, nearest=nearest)
-
-    def suggest(self, typed: str, locale: str) -> tuple[LoraSummary, ...]:
-        """Return at most 25 LoRAs that match what was typed, best first; all match an empty text."""
-        wanted = normalize(typed)
-        scored = [(_likeness(wanted, entry.keys), entry.summary) for entry in self._entries]
-        scored = [(score, summary) for score, summary in scored if score >= _LIKENESS]
-        scored.sort(key=lambda found: (-found[0], found[1].titles.get(locale, found[1].name).casefold()))
-        return tuple(summary for _, summary in scored[:MOST_SUGGESTED])
-
-
-class LoraDefaults:
-    """The LoRA of a request that names none: the chat's default, else the bot's, else that of the settings.
-
-    Attributes:
-        of_bot: The default of chats without their own; empty for none. Valid once ``load`` has returned.
-    """
-
-    def __init__(self, *, store: Store, shelf: LoraShelf, from_settings: str) -> None:
-        self._store = store
-        self._shelf = shelf
-        self._from_settings = "" if normalize(from_settings) == NO_LORA else from_settings
-        self.of_bot = self._from_settings
-
-    async def load(self) -> None:
-        """Load the default that hosts switched before this start."""
-        if stored := await self._store.defaults.of_bot():
-            self.of_bot = stored.lora
-
-    async def find(self, context: CommandContext) -> LoraWish | None:
-        """Return the default of this chat; None for none, also when its file has left the shelf."""
-        address = context.address
-        stored = await self._store.defaults.of(address.platform, address.chat_id)
-        wish = LoraWish(stored.lora, stored.weight) if stored else LoraWish(self._from_settings)
-        return wish if wish.name and self._shelf.find(wish.name) else None
-
-    async def show(self, context: CommandContext) -> LoraListing:
-        """Return the whole shelf, with the default of this chat."""
-        default = await self.find(context)
-        return LoraListing(loras=self._shelf.summaries, default=default.name if default else "")
-
-    async def switch(self, command: LoraSwitch, context: CommandContext) -> LoraSwitched:
-        """Change a default. Waiting jobs keep the LoRA they were accepted with.
-
-        Raises:
-            UnknownLora: The shelf has no such LoRA; the default stays.
-        """
-        default = self._require(command.lora)
-        if command.scope is Scope.BOT:
-            async with self._store.atomic():
-                await self._store.defaults.set_for_bot(default)
-                self._store.after_commit(lambda: self._set_of_bot(default.lora))
-        else:
-            await self._store.defaults.set_for_chat(
-                context.address.platform, context.address.chat_id, default
-            )
-        return LoraSwitched(lora=default.lora, weight=default.weight, scope=command.scope)
-
-    def _set_of_bot(self, name: str) -> None:
-        self.of_bot = name
-
-    def _require(self, wish: LoraWish) -> DefaultLora:
-        if normalize(wish.name) == NO_LORA:
-            return DefaultLora("", 0.0)
-        if (file := self._shelf.find(wish.name)) is None:
-            raise self._shelf.unknown(wish.name)
-        return DefaultLora(file.name, file.weight if wish.weight is None else wish.weight)
 
 
 class Recipes:
@@ -275,32 +162,3 @@ class Recipes:
                     if max(abs(near[0] - width_px), abs(near[1] - height_px)) < self._model.multiple_px:
                         return near, (SizeChanged(size_text(size), *near),)
                 raise SizeNotAllowed(width_px=width_px, height_px=height_px, nearest=nearest)
-
-
-def _entry_of(file: LoraFile) -> _Entry:
-    summary = LoraSummary(name=file.name, titles=dict(file.titles), trigger=file.trigger, weight=file.weight)
-    keys = dict.fromkeys(normalize(key) for key in (file.name, *_search_keys(file.titles.values())))
-    return _Entry(summary, tuple(keys))
-
-
-def _search_keys(titles: Iterable[str]) -> list[str]:
-    # The import takes 0.2 s, and only Chinese titles need it.
-    from pypinyin import Style, lazy_pinyin  # noqa: PLC0415
-
-    keys = []
-    for title in titles:
-        keys.append(title)
-        if not title.isascii():
-            keys.append("".join(lazy_pinyin(title)).replace(" ", ""))
-            keys.append("".join(lazy_pinyin(title, style=Style.FIRST_LETTER)).replace(" ", ""))
-    return keys
-
-
-def _likeness(wanted: str, keys: tuple[str, ...]) -> float:
-    """Return 0 … 300: highest for a key that starts with ``wanted``, then for one that contains it."""
-    best = 0.0
-    for key in keys:
-        if key.startswith(wanted):
-            return 300.0
-        best = max(best, 200.0 if wanted in key else fuzz.ratio(wanted, key))
-    return best

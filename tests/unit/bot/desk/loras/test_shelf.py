@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bot.commands.values import Draw, LoraList, LoraSwitch, LoraWish, Scope
-from bot.desk.recipes import LoraShelf
+from bot.desk.loras.shelf import LoraShelf
 from bot.errors import HostsOnly, UnknownLora
 from bot.outcomes import LoraListing, LoraSwitched, Receipt
 from engine import shelf as engine_shelf
