@@ -16,8 +16,8 @@ from torch import Tensor
 from transformers import AutoTokenizer, Qwen3Config, Qwen3Model
 
 from engine.checkpoint.model import BUILT_IN_WEIGHTS
-from engine.lora.bank import convert
-from engine.lora.patches import Adapter, Matrices
+from engine.lora.adapter import Adapter, convert
+from engine.lora.patches import Matrices
 from engine.lora.updates import FileUpdates, LowRank, Update
 
 # transformer/config.json of Z-Image-Turbo; 6,154,908,736 parameters.
@@ -116,7 +116,8 @@ def random_lora(matrices: Matrices, seed: int, rank: int) -> Adapter:
         for part, rows in matrix.parts.items()
     }
     updates = FileUpdates({part: Update((pair,)) for part, pair in pairs.items()})
-    return convert(updates, weight.dtype, is_pinned=weight.is_cuda).on(weight.device)
+    bases = {part: matrix.weight[rows] for matrix in matrices.values() for part, rows in matrix.parts.items()}
+    return convert(updates, weight.dtype, bases.__getitem__, is_pinned=weight.is_cuda).on(weight.device)
 
 
 def as_file(adapter: Adapter) -> dict[str, Tensor]:

@@ -20,8 +20,10 @@ from engine.bench.report.machine import describe_machine
 from engine.bench.report.markdown import machine, number, table
 from engine.bench.report.results import write_json
 from engine.bench.rows.floor import attention, products
+from engine.lora.adapter import LoraStack
 from engine.lora.merger import Merger
-from engine.lora.patches import NO_PATCHES, LoraStack, Patches, side_patches
+from engine.lora.patches import NO_PATCHES, Patches
+from engine.lora.side_path import side_patches
 from engine.zimage.denoise import PIXELS_PER_LATENT
 from engine.zimage.device import choose_placement
 from engine.zimage.forward.forward import Forward

@@ -18,9 +18,9 @@ from torch import Tensor
 from engine.bench.measurement import measure
 from engine.bench.random_model import TINY, TURBO, random_lora, random_transformer
 from engine.bench.report.machine import describe_machine
+from engine.lora.adapter import LoraStack
 from engine.lora.bank import Bank
 from engine.lora.finder import LoraFinder
-from engine.lora.patches import LoraStack
 from engine.zimage.denoise import PIXELS_PER_LATENT
 from engine.zimage.device import choose_placement
 from engine.zimage.forward.forward import Batch, Forward

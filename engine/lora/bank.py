@@ -15,22 +15,14 @@ import torch
 from torch import Tensor
 
 from engine.eight_bit.formats import NO_LAYERS, EightBitLayers
-from engine.errors import LoraDamaged, LoraMissing, LoraRejected
+from engine.errors import LoraMissing, LoraRejected
+from engine.lora.adapter import Adapter, LoraStack, convert
 from engine.lora.file_reader import read_tensors
 from engine.lora.finder import LoraFinder
-from engine.lora.formats import SHOWN, is_finite, normalise
+from engine.lora.formats import normalise
 from engine.lora.merger import Merger
-from engine.lora.patches import (
-    NO_PATCHES,
-    Adapter,
-    BlockPlaces,
-    LoraStack,
-    Matrices,
-    Patches,
-    pair_views,
-    side_patches,
-)
-from engine.lora.updates import FileUpdates, LowRank
+from engine.lora.patches import NO_PATCHES, BlockPlaces, Matrices, Patches, VectorPatcher, Vectors
+from engine.lora.side_path import side_patches
 from engine.request import LoraChoice
 
 CACHE_BYTES = 2**30  # main memory: four rank-32 LoRAs of Z-Image, 159 MB each; pinned, one holds 256 MiB
@@ -51,6 +43,7 @@ class Bank:
         on_copy_dropped: Called when the bank frees the merged copy of the weights. It must drop every other
             reference to that copy.
         blocks: The blocks whose base weights are not on the card; the other layers have a merged copy.
+        vectors: The biases and norms that LoRAs can change.
     """
 
     def __init__(
@@ -62,15 +55,19 @@ class Bank:
         on_copy_dropped: Callable[[], None] = lambda: None,
         blocks: BlockPlaces | None = None,
         card_cache_bytes: int | None = None,
+        vectors: Vectors | None = None,
     ) -> None:
         self._matrices = matrices
+        self._vectors = VectorPatcher(vectors or {})
         self._blocks = blocks
         self._finder = finder
         self._on_copy_dropped = on_copy_dropped
+        self._places = {
+            part: (name, rows) for name, matrix in matrices.items() for part, rows in matrix.parts.items()
+        }
         self._shapes = {
-            part: (len(matrix.weight[rows]), matrix.weight.shape[1])
-            for matrix in matrices.values()
-            for part, rows in matrix.parts.items()
+            part: (len(matrices[name].weight[rows]), matrices[name].weight.shape[1])
+            for part, (name, rows) in self._places.items()
         }
         placed = blocks.matrices if blocks else {}
         others = {name: matrix for name, matrix in matrices.items() if name not in placed}
@@ -113,7 +110,7 @@ class Bank:
         for choice in choices:
             try:
                 ahead_bytes += self._converted(choice).held_bytes
-            except LoraRejected:
+            except (LoraRejected, torch.OutOfMemoryError):
                 continue
             if 2 * ahead_bytes > self._in_memory.limit_bytes:  # more would evict what is needed first
                 return
@@ -134,7 +131,7 @@ class Bank:
             except torch.OutOfMemoryError as error:
                 detail = str(error).partition("\n")[0]
             self._drop_copy(detail)
-        return side_patches(self._matrices, stacks) if any(stacks) else NO_PATCHES
+        return self._beside(stacks) if any(stacks) else NO_PATCHES
 
     @property
     def copy_fits(self) -> bool:
@@ -199,8 +196,7 @@ class Bank:
         """As ``patches``. Rows with different LoRAs have the side path, on pristine blocks."""
         if len(set(stacks)) > 1:
             blocks.use(())
-            patches = side_patches(self._matrices, stacks)
-            return replace(patches, blocks=blocks, is_eight_bit=blocks.is_eight_bit)
+            return replace(self._beside(stacks), blocks=blocks, is_eight_bit=blocks.is_eight_bit)
         blocks.use(stacks[0])
         patches = self._merge(stacks[0])
         if patches.blocks is None:
@@ -208,10 +204,19 @@ class Bank:
             self._merged = stacks[0], patches
         return patches
 
+    def _beside(self, stacks: Sequence[LoraStack]) -> Patches:
+        """Return side patches of these rows."""
+        patches = side_patches(self._matrices, stacks)
+        if len(set(stacks)) == 1:
+            return replace(patches, vectors=self._vectors.patched(stacks[0]))
+        vectors = self._vectors.by_row(stacks)
+        return replace(patches, vectors=vectors, is_by_row=bool(vectors))
+
     def _merge(self, stack: LoraStack) -> Patches:
         if stack != self._merged[0]:
             self._merged = (None, NO_PATCHES)  # if the merge fails, the copy holds parts of both
-            self._merged = (stack, self._merger.merge(stack))
+            patches = self._merger.merge(stack)
+            self._merged = (stack, replace(patches, vectors=self._vectors.patched(stack)))
         return self._merged[1]
 
     def _adapter(self, choice: LoraChoice) -> Adapter:
@@ -247,51 +252,13 @@ class Bank:
 
     def _convert(self, tensors: Mapping[str, Tensor]) -> Adapter:
         updates = normalise(tensors, self._shapes)
-        return convert(updates, self._dtype, is_pinned=self._device.type == "cuda")
+        return convert(updates, self._dtype, self._base_of, is_pinned=self._device.type == "cuda")
 
-
-def convert(updates: FileUpdates, dtype: torch.dtype, *, is_pinned: bool) -> Adapter:
-    """Put a LoRA into one block of main memory, so that it reaches the card in one copy.
-
-    Tensors that already fill one block in the right number format are not copied.
-
-    Raises:
-        LoraDamaged: Values that are finite in the file's number format are not finite in the model's.
-    """
-    pairs = {
-        module: term  # the shelf offers no file with another kind of update
-        for module, update in updates.linears.items()
-        for term in update.terms
-        if isinstance(term, LowRank)
-    }
-    matrices = [matrix for pair in pairs.values() for matrix in (pair.down, pair.up)]
-    if all(matrix.dtype is dtype for matrix in matrices) and (block := _block_of(matrices)) is not None:
-        return Adapter(pairs, block)
-    numbers = sum(matrix.numel() for matrix in matrices)
-    block = torch.empty(numbers, dtype=dtype, pin_memory=is_pinned)
-    adapter = Adapter(pair_views(pairs, block), block)
-    for part, pair in pairs.items():
-        adapter.pairs[part].down.copy_(pair.down)
-        adapter.pairs[part].up.copy_(pair.up)
-    if any(matrix.dtype is not dtype for matrix in matrices) and not is_finite(block):
-        broken = [part for part, own in adapter.pairs.items() if not all(map(is_finite, (own.down, own.up)))]
-        raise LoraDamaged(why="not_finite", found=tuple(broken[:SHOWN]))
-    return adapter
-
-
-def _block_of(matrices: Sequence[Tensor]) -> Tensor | None:
-    """Return the block of memory that the matrices fill without gaps; None if they do not.
-
-    Alphas in between, of two bytes each, would misalign all following matrices, and a card's threads would
-    read them one number at a time.
-    """
-    if len({matrix.untyped_storage().data_ptr() for matrix in matrices}) > 1:
-        return None
-    spans = {(matrix.storage_offset(), matrix.numel()) for matrix in matrices}
-    start, end = min(offset for offset, _ in spans), max(offset + numbers for offset, numbers in spans)
-    if not all(map(Tensor.is_contiguous, matrices)) or sum(numbers for _, numbers in spans) != end - start:
-        return None
-    return matrices[0].as_strided((end - start,), (1,), start)
+    def _base_of(self, part: str) -> Tensor:
+        name, rows = self._places[part]
+        if self._blocks is not None and name in self._blocks.matrices:
+            return self._blocks.pristine(part)
+        return self._matrices[name].weight[rows]
 
 
 class AdapterCache:

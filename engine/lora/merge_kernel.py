@@ -18,7 +18,8 @@ from engine.cuda.upload import upload
 from engine.eight_bit.formats import FP8, NO_LAYERS, EightBitLayers
 from engine.eight_bit.quantise import dequantise
 from engine.eight_bit.rotate_kernel import rotate, rounded, scale_of
-from engine.lora.patches import Adapter, LoraStack, Matrices, Matrix, MergedPatch, MergeLayers
+from engine.lora.adapter import Adapter, LoraStack
+from engine.lora.patches import Matrices, Matrix, MergedPatch, MergeLayers
 from engine.lora.updates import LowRank
 
 TILE = 64, 128  # rows and columns: the fastest of five shapes on an H200

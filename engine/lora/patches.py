@@ -1,10 +1,11 @@
 """What LoRAs change in a layer. Both methods keep the base weights and give the same picture.
 
 ``MergedPatch``  one stack for all rows: base + LoRAs in a copy (``merger``); no cost per step
-``SidePatch``    a stack per row and no copy: two thin products added to the wide one
+``SidePatch``    a stack per row and no copy: other products added to the wide one (``side_path``)
+
+Biases and norms with LoRAs are small: both methods have them as copies.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
@@ -12,7 +13,8 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from engine.lora.updates import LowRank
+from engine.lora.adapter import LoraStack
+from engine.lora.updates import Dense, Kronecker
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,55 +30,21 @@ class Matrix:
     parts: Mapping[str, slice]
 
 
-@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
-class Adapter:
-    """One LoRA in the model's number format, on its device.
+@dataclass(frozen=True, slots=True, eq=False)
+class Vector:
+    """A bias or norms, and the rows of the library's parameters in it.
 
     Attributes:
-        pairs: The library's layer → its pair of matrices at strength 1, as views of ``block``.
-        block: The one-dimensional block of memory that holds all pairs.
+        base: Of any shape; never written.
+        parts: The library's parameter → its rows.
     """
 
-    pairs: Mapping[str, LowRank]
-    block: Tensor
-
-    @property
-    def held_bytes(self) -> int:
-        """Memory in use, including the rest of a file that was read as one block."""
-        nbytes = self.block.untyped_storage().nbytes()
-        # Torch's allocator of pinned memory rounds each block up to a power of two.
-        return 1 << (nbytes - 1).bit_length() if self.block.is_pinned() else nbytes
-
-    def on(self, device: torch.device) -> "Adapter":
-        """Return the same LoRA on another device, copied as one block."""
-        if self.block.device == device:
-            return self
-        block = self.block.to(device, non_blocking=True)
-        return Adapter(
-            {
-                part: LowRank(self._moved(pair.down, block), self._moved(pair.up, block))
-                for part, pair in self.pairs.items()
-            },
-            block,
-        )
-
-    def _moved(self, matrix: Tensor, block: Tensor) -> Tensor:
-        start = matrix.storage_offset() - self.block.storage_offset()
-        return block[start : start + matrix.numel()].view(matrix.shape)
-
-
-def pair_views(pairs: Mapping[str, LowRank], block: Tensor) -> dict[str, LowRank]:
-    """Return views of ``block`` with the shapes of these pairs, in order."""
-    shapes = [shape for pair in pairs.values() for shape in (pair.down.shape, pair.up.shape)]
-    pieces = iter(torch.split(block, [math.prod(shape) for shape in shapes]))
-    return {
-        part: LowRank(next(pieces).view(pair.down.shape), next(pieces).view(pair.up.shape))
-        for part, pair in pairs.items()
-    }
+    base: Tensor
+    parts: Mapping[str, slice]
 
 
 Matrices = Mapping[str, Matrix]  # by layer
-LoraStack = tuple[tuple[Adapter, float], ...]  # the LoRAs of one picture, each with its strength
+Vectors = Mapping[str, Vector]  # by name; the bias of a layer is LAYER.bias
 
 
 class MergedPatch(NamedTuple):
@@ -86,11 +54,37 @@ class MergedPatch(NamedTuple):
     scales: Tensor | None = None
 
 
+class SideTerm(NamedTuple):
+    """A term beside a layer: ``strength · factors · term`` in some rows of its weight."""
+
+    rows: slice
+    term: Kronecker | Dense
+    strength: float
+    factors: Tensor | None
+
+
+class RowChange(NamedTuple):
+    """What the LoRAs of one row of a batch change in a layer beside its pair.
+
+    Attributes:
+        gain: What the output of the base weight is multiplied by, float32 [out]; None for 1.
+        terms: Products of their own.
+    """
+
+    gain: Tensor | None
+    terms: tuple[SideTerm, ...]
+
+
 class SidePatch(NamedTuple):
-    """A pair per row, multiplied by its strength: ``down`` [rows, rank, in], ``up`` [rows, out, rank]."""
+    """A pair per row, multiplied by its strength: ``down`` [rows, rank, in], ``up`` [rows, out, rank].
+
+    Attributes:
+        changes: Of each row; none if pairs are all.
+    """
 
     down: Tensor
     up: Tensor
+    changes: tuple[RowChange, ...] = ()
 
 
 Patch = MergedPatch | SidePatch
@@ -120,6 +114,9 @@ class BlockPlaces(Protocol):
     def is_eight_bit(self) -> bool:
         """Whether the large layers are in eight bits."""
 
+    def pristine(self, part: str) -> Tensor:
+        """Return the base weight of one of the library's layers."""
+
     def use(self, stack: LoraStack) -> None:
         """Merge these LoRAs from now on."""
 
@@ -137,6 +134,8 @@ class Patches:
 
     Attributes:
         layers: Layer → its patch; a missing layer uses its base weight.
+        vectors: Bias or norm → its value with LoRAs; a missing one is the base's.
+        is_by_row: Whether the vectors are [rows, …], because the rows' LoRAs differ.
         pending: Group, the prefix of the names → its layers that are not merged yet.
         write: Merges layers.
         is_eight_bit: Whether the large layers are merged into eight bits.
@@ -144,6 +143,8 @@ class Patches:
     """
 
     layers: Mapping[str, Patch] = field(default_factory=dict)
+    vectors: Mapping[str, Tensor] = field(default_factory=dict)
+    is_by_row: bool = False
     pending: dict[str, list[str]] = field(default_factory=dict)
     write: MergeLayers = _ignore
     is_eight_bit: bool = False
@@ -166,50 +167,47 @@ class Patches:
 NO_PATCHES = Patches()
 
 
-def side_patches(matrices: Matrices, stacks: Sequence[LoraStack]) -> Patches:
-    """Return side patches: the pairs of all rows, padded with zeros to the largest rank."""
-    patches: dict[str, Patch] = {}
-    like = next((adapter.block for stack in stacks for adapter, _ in stack), torch.empty(0))
-    for name, matrix in matrices.items():
-        pairs = [
-            _fused(matrix, {part: concatenate_pairs(stack, part) for part in matrix.parts}, like)
-            for stack in stacks
-        ]
-        rank = max(len(pair.down) for pair in pairs)
-        if not rank:
-            continue
-        out, into = matrix.weight.shape
-        down, up = (like.new_zeros(len(stacks), *shape) for shape in ((rank, into), (out, rank)))
-        for row, pair in enumerate(pairs):
-            down[row, : len(pair.down)] = pair.down
-            up[row, :, : len(pair.down)] = pair.up
-        patches[name] = SidePatch(down, up)
-    return Patches(patches)
-
-
-def concatenate_pairs(stack: LoraStack, part: str) -> LowRank | None:
-    """Concatenate a stack's pairs of one part, multiplied by their strengths; None if there are none."""
-    pairs = [(adapter.pairs[part], strength) for adapter, strength in stack if part in adapter.pairs]
-    if not pairs:
-        return None
-    return LowRank(
-        torch.cat([pair.down for pair, _ in pairs]),
-        torch.cat([(pair.up.float() * strength).to(pair.up.dtype) for pair, strength in pairs], dim=1),
-    )
-
-
-def _fused(matrix: Matrix, pairs: Mapping[str, LowRank | None], like: Tensor) -> LowRank:
-    """Combine the pairs of a matrix's parts: concatenate ``down``, and put each ``up`` into its own rows.
+class VectorPatcher:
+    """The biases and norms of one model with LoRAs. The base is never written.
 
     Args:
-        matrix: Its weight may be in eight bits.
-        pairs: By part.
-        like: In the number format of the pairs.
+        vectors: All that LoRAs can change.
     """
-    own = [(rows, pair) for part, rows in matrix.parts.items() if (pair := pairs.get(part))]
-    ranks = [len(pair.down) for _, pair in own]
-    out, into = matrix.weight.shape
-    up = like.new_zeros(out, sum(ranks))
-    for (rows, pair), column in zip(own, torch.split(up, ranks, dim=1) if own else (), strict=True):
-        column[rows] = pair.up
-    return LowRank(torch.cat([like.new_zeros(0, into), *(pair.down for _, pair in own)]), up)
+
+    def __init__(self, vectors: Vectors) -> None:
+        self._vectors = vectors
+        self._copies: dict[str, Tensor] = {}  # they keep their addresses, as recorded steps need
+
+    def patched(self, stack: LoraStack) -> dict[str, Tensor]:
+        """Return the vectors that a stack changes. The next call with another stack overwrites them."""
+        patched: dict[str, Tensor] = {}
+        for name in self._changed([stack]):
+            base = self._vectors[name].base
+            if name not in self._copies:
+                self._copies[name] = torch.empty(base.shape, dtype=base.dtype, device=base.device)
+            patched[name] = self._copies[name].copy_(self._sum(name, stack))
+        return patched
+
+    def by_row(self, stacks: Sequence[LoraStack]) -> dict[str, Tensor]:
+        """Return the vectors that any stack changes, one of each for every row: [rows, …]."""
+        return {
+            name: torch.stack([self._sum(name, stack) for stack in stacks]).to(self._vectors[name].base.dtype)
+            for name in self._changed(stacks)
+        }
+
+    def _changed(self, stacks: Sequence[LoraStack]) -> list[str]:
+        changed = {name for stack in stacks for adapter, _ in stack for name in adapter.vectors}
+        if not changed:
+            return []
+        return [name for name, own in self._vectors.items() if not changed.isdisjoint(own.parts)]
+
+    def _sum(self, name: str, stack: LoraStack) -> Tensor:
+        """Return a vector with the LoRAs of a stack, in float32."""
+        vector = self._vectors[name]
+        total = vector.base.to(torch.float32, copy=True)
+        for adapter, strength in stack:
+            for part, rows in vector.parts.items():
+                if (delta := adapter.vectors.get(part)) is not None:
+                    own = total[rows]
+                    own.add_(delta.view(own.shape), alpha=strength)
+        return total

@@ -25,4 +25,4 @@ class ChangeKind(StrEnum):
     VECTOR = "vector"
 
 
-DRAWN = frozenset({ChangeKind.LOW_RANK})  # what bank, merger and side path of ``engine.lora`` apply
+DRAWN = frozenset(ChangeKind)  # what bank, merger and side path of ``engine.lora`` apply

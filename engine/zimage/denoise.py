@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from engine.cuda.upload import upload
+from engine.lora.adapter import LoraStack
 from engine.lora.bank import Bank
-from engine.lora.patches import LoraStack
 from engine.request import MAX_SEED
 from engine.zimage.forward.forward import Batch, Forward, RefinedCaption
 from engine.zimage.forward.tokens import LatentSize

@@ -22,9 +22,9 @@ from engine.eight_bit.formats import usable_format
 from engine.errors import OutOfMemory
 from engine.finish.encoder import Encoder
 from engine.finish.metadata import PictureSettings
+from engine.lora.adapter import LoraStack
 from engine.lora.bank import Bank
 from engine.lora.finder import LoraFinder
-from engine.lora.patches import LoraStack
 from engine.reporting import JobReporter
 from engine.request import MAX_SEED, Finished, LoraChoice, RenderRequest, Stopped, Timings, WorkerInfo
 from engine.shelf import read_shelf
@@ -101,6 +101,7 @@ class Pipeline:
             on_copy_dropped=self._forward.drop_caches,
             blocks=store,
             card_cache_bytes=plan.lora_cache_bytes if plan else None,
+            vectors=self._forward.weights.vectors,
         )
         self._fit = MemoryFit(
             self._bank, store, memory, self._forward.drop_caches, is_lean=self._plan.vae_in_parts

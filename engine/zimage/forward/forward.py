@@ -17,7 +17,7 @@ from engine.eight_bit.products import choose_int8_way
 from engine.lora.patches import NO_PATCHES, MergedPatch, Patches, SidePatch
 from engine.zimage.forward.block import run_blocks, unmodulated
 from engine.zimage.forward.fuse import fuse
-from engine.zimage.forward.fusions import Fusions, reference_in, select_fusions
+from engine.zimage.forward.fusions import Fusions, reference_in, select_fusions, with_own_norms
 from engine.zimage.forward.packing import Rows
 from engine.zimage.forward.reference import EPSILON
 from engine.zimage.forward.step_graphs import MAX_TOKENS, GraphKey, StepGraph, StepGraphCache
@@ -144,7 +144,7 @@ class Batch:
     ) -> None:
         self._forward = forward
         self._patches = patches
-        self._fusions: Fusions = forward.eight_bit_fusions if patches.is_eight_bit else forward.fusions
+        fusions: Fusions = forward.eight_bit_fusions if patches.is_eight_bit else forward.fusions
         self._ensure_merged = patches.ensure_merged
         self._weights = forward.with_loras(patches)
         self._captions = [caption.tokens for caption in captions]
@@ -155,6 +155,10 @@ class Batch:
             length + len(caption) for length, caption in zip(lengths, self._captions, strict=True)
         ]
         self._pictures, self._joint = Rows(lengths, forward.device), Rows(joint_lengths, forward.device)
+        self._picture_fusions, self._joint_fusions = (
+            with_own_norms(fusions, rows) if patches.is_by_row else fusions
+            for rows in (self._pictures, self._joint)
+        )
         self._padding = [length - count for length, count in zip(lengths, counts, strict=True)]
         rotations = [
             forward.rope.picture(size, len(caption))
@@ -166,6 +170,7 @@ class Batch:
         ]
         # A graph's key holds the addresses of the weights. LoRAs on the side path do not change these.
         is_beside = any(isinstance(patch, SidePatch) for patch in patches.layers.values())
+        is_beside |= patches.is_by_row
         self._can_use_graph = not is_beside and sum(joint_lengths) <= MAX_TOKENS
         self._graph: StepGraph | None = None
         self._graph_searched = False
@@ -203,13 +208,17 @@ class Batch:
         return self._graph
 
     def _key(self) -> GraphKey:
-        """Return what a graph of this batch depends on: its shape and the addresses of its weights."""
-        addresses = (layer.weight.data_ptr() for layer in self._weights.layers.values())
+        """Return what a graph of this batch depends on: its shape and the addresses of its weights.
+
+        A vector with LoRAs has another address than that of the base.
+        """
+        weights = (layer.weight for layer in self._weights.layers.values())
+        addresses = (tensor.data_ptr() for tensor in (*weights, *self._patches.vectors.values()))
         captions = (len(caption) for caption in self._captions)
         return (*self._sizes, None, *captions, None, *addresses)
 
     def _step(self, latents: Sequence[Tensor], times: Tensor) -> list[Tensor]:
-        weights, fusions = self._weights, self._fusions
+        weights = self._weights
         time = self._time(times)
         modulate = weights.modulation_at(time)
         pictures = run_blocks(
@@ -218,13 +227,19 @@ class Batch:
             self._picture_rotations,
             modulate,
             self._pictures,
-            fusions,
+            self._picture_fusions,
             self._ensure_merged,
         )
         rows = zip(self._pictures.split(pictures), self._captions, strict=True)
         x = torch.cat([part for row in rows for part in row])
         x = run_blocks(
-            x, weights.main, self._joint_rotations, modulate, self._joint, fusions, self._ensure_merged
+            x,
+            weights.main,
+            self._joint_rotations,
+            modulate,
+            self._joint,
+            self._joint_fusions,
+            self._ensure_merged,
         )
         tokens = self._last(x, time)
         return [
@@ -242,7 +257,8 @@ class Batch:
     def _embed(self, latents: Sequence[Tensor]) -> Tensor:
         """Embed the pictures' tokens, packed, with the learned pad token at the end of each row."""
         self._ensure_merged("all_x_embedder")
-        filler = self._weights.tensors["x_pad_token"]
+        filler = self._weights.tensors["x_pad_token"]  # [1, width], or [rows, 1, width]
+        fillers = filler if filler.dim() == 3 else [filler] * len(self._sizes)
         tokens = torch.cat(
             [
                 nn.pad(to_tokens(each.to(self._forward.dtype)), (0, 0, 0, padding))
@@ -250,9 +266,9 @@ class Batch:
             ]
         )
         x = self._weights.layers[f"all_x_embedder.{PATCH}"](tokens, self._pictures)
-        for row, padding in zip(self._pictures.split(x), self._padding, strict=True):
+        for row, padding, own in zip(self._pictures.split(x), self._padding, fillers, strict=True):
             if padding:
-                row[-padding:] = filler
+                row[-padding:] = own
         return x
 
     def _last(self, x: Tensor, time: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ products in eight bits, the operations also scale and round what they pass to a 
 Shapes: ``x`` and ``y`` are [tokens, width], ``gate`` and ``scale`` [rows, width] or None, ``weight`` [width].
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, cast
 
 import structlog
@@ -21,6 +21,7 @@ from engine.zimage.forward import reference
 from engine.zimage.forward.packing import Rows
 
 TOLERANCE = 0.02  # relative error between the two in bfloat16: figure E9
+SHARED_NORMS = 2  # dimensions of the norms of queries and keys that all rows share: [2, head]
 EIGHT_BIT_TOLERANCE = 0.05  # for results in eight bits: fp8 has three bits of mantissa
 
 log = structlog.get_logger("engine.forward")
@@ -81,6 +82,82 @@ def reference_in(eight_bit: EightBitFormat | None) -> Fusions:
         swiglu=lambda opened: quantise(reference.swiglu(opened), eight_bit),
         pack=lambda x: quantise(x, eight_bit),
     )
+
+
+def with_own_norms(fusions: Fusions, rows: Rows) -> Fusions:
+    """Return the same operations for a batch whose rows have norms of their own, row by row.
+
+    A weight may then be [rows, width], and ``norms`` [rows, 2, head].
+
+    Args:
+        fusions: The operations.
+        rows: The rows of every ``x`` that they will get.
+    """
+    alone = [Rows([length], rows.owner.device) for length in rows.lengths]
+
+    def norm(x: Tensor, weight: Tensor, scale: Tensor | None, _: Rows) -> Input:
+        return _packed(
+            fusions.norm(own, _weight(weight, row), _modulation(scale, row), alone[row])
+            for row, own in enumerate(rows.split(x))
+        )
+
+    def add(x: Tensor, y: Tensor, weight: Tensor, gate: Tensor | None, _: Rows) -> Tensor:
+        pairs = enumerate(zip(rows.split(x), rows.split(y), strict=True))
+        return torch.cat(
+            [
+                fusions.add(*own, _weight(weight, row), _modulation(gate, row), alone[row])
+                for row, own in pairs
+            ]
+        )
+
+    def add_norm(
+        x: Tensor,
+        y: Tensor,
+        weight: Tensor,
+        gate: Tensor | None,
+        after: Tensor,
+        scale: Tensor | None,
+        _: Rows,
+    ) -> tuple[Tensor, Input]:
+        pairs = enumerate(zip(rows.split(x), rows.split(y), strict=True))
+        made = [
+            fusions.add_norm(
+                *own, _weight(weight, row), _modulation(gate, row), _weight(after, row),
+                _modulation(scale, row), alone[row],
+            )
+            for row, own in pairs
+        ]  # fmt: skip
+        return torch.cat([added for added, _ in made]), _packed(normed for _, normed in made)
+
+    def apply_rope(qkv: Tensor, norms: Tensor, rotations: Tensor) -> Tensor:
+        if norms.dim() == SHARED_NORMS:
+            return fusions.apply_rope(qkv, norms, rotations)
+        turns = (own.contiguous() for own in torch.split(rotations, rows.lengths, dim=1))
+        return torch.cat(
+            [fusions.apply_rope(*own) for own in zip(rows.split(qkv), norms, turns, strict=True)]
+        )
+
+    return fusions._replace(norm=norm, add=add, add_norm=add_norm, apply_rope=apply_rope)
+
+
+def _weight(weight: Tensor, row: int) -> Tensor:
+    return weight if weight.dim() == 1 else weight[row]
+
+
+def _modulation(each: Tensor | None, row: int) -> Tensor | None:
+    return each if each is None or len(each) == 1 else each[row : row + 1]
+
+
+def _packed(rows: Iterable[Input]) -> Input:
+    """Pack the tokens of all rows into one."""
+    own = list(rows)
+    first = own[0]
+    if not isinstance(first, EightBitMatrix):
+        return torch.cat(cast(list[Tensor], own))
+    values, scales, _ = zip(*cast(list[EightBitMatrix], own), strict=True)
+    # Not every device concatenates fp8.
+    joined = torch.cat([each.view(torch.uint8) for each in values]).view(first.values.dtype)
+    return EightBitMatrix(joined, torch.cat(scales), first.dtype)
 
 
 def select_fusions(

@@ -6,7 +6,8 @@ from weakref import ReferenceType, ref
 import torch
 from torch import Tensor
 
-from engine.lora.patches import Adapter, LoraStack, MergedPatch
+from engine.lora.adapter import Adapter, LoraStack
+from engine.lora.patches import MergedPatch
 from engine.zimage.residency.lanes import Mark
 from engine.zimage.residency.layout import BlockLayout
 from engine.zimage.residency.sources import Fill
@@ -93,7 +94,7 @@ def loras_of(stack: LoraStack, layout: BlockLayout) -> BlockLoras:
     """Return the LoRAs of a stack that change a block."""
     parts = layout.parts
     return tuple(
-        (ref(adapter), strength) for adapter, strength in stack if not parts.keys().isdisjoint(adapter.pairs)
+        (ref(adapter), strength) for adapter, strength in stack if not adapter.parts.isdisjoint(parts)
     )
 
 

@@ -49,6 +49,9 @@ class BlockSource(Protocol):
     def fill(self, block: str, slot: Tensor, lanes: Lanes, after: Mark) -> Fill:
         """Begin to copy a block into a slot on the card, after a moment of the card."""
 
+    def pristine(self, part: str) -> Tensor:
+        """Return the weight of one of the library's layers, in main memory; not to be written."""
+
 
 class HostSource:
     """Blocks in main memory.
@@ -78,6 +81,11 @@ class HostSource:
             slot.copy_(self.blocks[block].numbers, non_blocking=True)
         mark = lanes.mark(Lane.COPY)
         return Fill(lambda: mark, is_queued=True)
+
+    def pristine(self, part: str) -> Tensor:
+        """Return a view of a layer's weight."""
+        block, layer, rows = block_weights(self.layouts)[f"{part}.weight"]
+        return self.layouts[block].views(self.blocks[block].numbers)[layer][rows]
 
 
 class FileSource:
@@ -112,6 +120,18 @@ class FileSource:
                 work += self._reader.read(tensor, views[layer][rows], after)
                 files.add(tensor.file)
         return Fill(partial(self._finish, work, files), is_queued=False)
+
+    def pristine(self, part: str) -> Tensor:
+        """Read a layer's weight.
+
+        Raises:
+            OSError: It cannot be read, or its file was changed.
+        """
+        tensor, block, layer, rows = self._places[f"{part}.weight"]
+        shape = rows.stop - rows.start, self.layouts[block].layers[layer].shape[1]
+        weight = torch.empty(shape, dtype=self.dtype)
+        self._finish(self._reader.read(tensor, weight), {tensor.file})
+        return weight
 
     def _finish(self, work: list[Future[None]], files: set[int]) -> Mark:
         wait_for_all(work)

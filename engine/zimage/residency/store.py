@@ -9,9 +9,11 @@ from collections.abc import Mapping
 
 import structlog
 import torch
+from torch import Tensor
 
 from engine.eight_bit.formats import NO_LAYERS, EightBitLayers
-from engine.lora.patches import LoraStack, Matrix, MergedPatch
+from engine.lora.adapter import LoraStack
+from engine.lora.patches import Matrix, MergedPatch
 from engine.zimage.residency.lanes import Lane, Lanes
 from engine.zimage.residency.layout import BlockLayout
 from engine.zimage.residency.slots import BlockLoras, Slot, loras_of, resident_first
@@ -162,6 +164,10 @@ class BlockStore:
         except torch.OutOfMemoryError:
             return False
         return True
+
+    def pristine(self, part: str) -> Tensor:
+        """Return the base weight of one of the library's layers, in main memory."""
+        return self._source.pristine(part)
 
     def use(self, stack: LoraStack) -> None:
         """Let the blocks have these LoRAs from now on."""

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 
 from engine.eight_bit.formats import NO_LAYERS, EightBitLayers
+from engine.lora.adapter import LoraStack
 from engine.lora.merger import MergeBackend, select_backend
-from engine.lora.patches import LoraStack, Matrices, Matrix, MergedPatch, MergeLayers
+from engine.lora.patches import Matrices, Matrix, MergedPatch, MergeLayers
 from engine.zimage.residency.lanes import Lane, Lanes
 from engine.zimage.residency.layout import BlockLayout
 from engine.zimage.residency.slots import BlockLoras, Slot, new_slot
@@ -159,7 +160,7 @@ class BlockWriter:
     def _layers_to_write(self, slot: Slot) -> list[str]:
         """Return the layers that the copy alone does not complete."""
         assert slot.layout is not None  # noqa: S101 - of a filled slot
-        changed = {part for adapter, _ in self._stack for part in adapter.pairs}
+        changed = {part for adapter, _ in self._stack for part in adapter.parts}
         return [
             layer
             for layer, span in slot.layout.layers.items()

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from engine.lora.patches import Adapter, LoraStack, concatenate_pairs
+from engine.lora.adapter import Adapter, LoraStack
+from engine.lora.side_path import concatenate_pairs
 from engine.lora.updates import LowRank
 from engine.zimage.residency.layout import block_layouts
 from engine.zimage.residency.sources import HostSource

@@ -9,9 +9,8 @@ from diffusers import ZImagePipeline
 from torch import Tensor
 
 from engine.demo.networks import WEIGHTS
-from engine.lora.bank import convert
+from engine.lora.adapter import Adapter, convert
 from engine.lora.formats import normalise
-from engine.lora.patches import Adapter
 from engine.zimage.forward.forward import Forward
 
 LIMIT = 1e-5  # relative error in float32: figure E9
@@ -65,7 +64,13 @@ def shapes_of(forward: Forward) -> dict[str, tuple[int, int]]:
 
 
 def adapter_of(forward: Forward, tensors: LoraTensors) -> Adapter:
-    return convert(normalise(tensors, shapes_of(forward)), forward.dtype, is_pinned=False)
+    bases = {
+        part: matrix.weight[rows]
+        for matrix in forward.weights.matrices.values()
+        for part, rows in matrix.parts.items()
+    }
+    updates = normalise(tensors, shapes_of(forward))
+    return convert(updates, forward.dtype, bases.__getitem__, is_pinned=False)
 
 
 def random_lora(forward: Forward, seed: int, rank: int, only: str = "") -> dict[str, Tensor]:

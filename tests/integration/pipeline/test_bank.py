@@ -2,7 +2,7 @@
 
 import hashlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,12 +15,13 @@ from structlog.testing import capture_logs
 from engine.demo.networks import WEIGHTS
 from engine.errors import LoraDamaged
 from engine.lora import bank as bank_module
-from engine.lora.bank import AdapterCache, Bank, convert
+from engine.lora.adapter import Adapter, convert
+from engine.lora.bank import AdapterCache, Bank
 from engine.lora.file_reader import read_tensors
 from engine.lora.finder import LoraFinder
 from engine.lora.formats import normalise
 from engine.lora.merger import Merger, group_of
-from engine.lora.patches import NO_PATCHES, Adapter, MergedPatch, SidePatch
+from engine.lora.patches import NO_PATCHES, MergedPatch, SidePatch
 from engine.lora.updates import FileUpdates, LowRank, Update
 from engine.request import LoraChoice
 from engine.zimage.device import choose_placement
@@ -29,6 +30,7 @@ from engine.zimage.model_loader import load_pipeline
 from tests.integration.pipeline.reference import random_lora
 
 SWITCHES = 1000
+NO_BASE: Callable[[str], torch.Tensor] = {}.__getitem__  # pairs need no base weight
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +178,7 @@ def test_a_lora_is_one_block_of_memory(bank: Bank, choices: list[LoraChoice]) ->
 
 def test_a_lora_in_another_number_format_is_converted_into_one_block(bank: Bank) -> None:
     pairs = {name: LowRank(torch.ones(2, 3) * number, torch.ones(4, 2)) for number, name in enumerate("ab")}
-    adapter = convert(file_of(pairs), torch.bfloat16, is_pinned=False)
+    adapter = convert(file_of(pairs), torch.bfloat16, NO_BASE, is_pinned=False)
     assert (adapter.block.dtype, adapter.block.nbytes) == (torch.bfloat16, 2 * 2 * (6 + 8))
     moved = adapter.on(torch.device("meta"))
     assert {name: pair.up.shape for name, pair in moved.pairs.items()} == dict.fromkeys("ab", (4, 2))
@@ -188,7 +190,7 @@ def test_a_lora_that_is_not_finite_in_the_models_number_format_is_refused() -> N
     pairs = {name: LowRank(torch.ones(2, 3), torch.ones(4, 2)) for name in "ab"}
     pairs["b"].up[1, 1] = 3.4e38  # the greatest of bfloat16 is 3.39e38
     with pytest.raises(LoraDamaged) as caught:
-        convert(file_of(pairs), torch.bfloat16, is_pinned=False)
+        convert(file_of(pairs), torch.bfloat16, NO_BASE, is_pinned=False)
     assert caught.value.facts == {"why": "not_finite", "found": ("b",)}
 
 
@@ -213,7 +215,7 @@ def test_pinned_memory_counts_as_the_power_of_two_that_torch_allocates() -> None
 
 def test_a_file_in_the_models_format_is_not_copied(bank: Bank, choices: list[LoraChoice]) -> None:
     ((adapter, _),) = bank.stack(choices[2:])
-    again = convert(file_of(adapter.pairs), adapter.block.dtype, is_pinned=False)
+    again = convert(file_of(adapter.pairs), adapter.block.dtype, NO_BASE, is_pinned=False)
     assert again.block.data_ptr() == adapter.block.data_ptr()
 
 
@@ -233,7 +235,7 @@ def test_alphas_in_between_do_not_misalign_matrices(tmp_path: Path, alpha: float
     choice = LoraChoice("kohya", hashlib.sha256(path.read_bytes()).hexdigest(), 1.0)
     shapes = dict.fromkeys(modules, (256, 256))
     adapter = read_tensors(
-        path, choice, lambda read: convert(normalise(read, shapes), torch.bfloat16, is_pinned=False)
+        path, choice, lambda read: convert(normalise(read, shapes), torch.bfloat16, NO_BASE, is_pinned=False)
     )
     start = adapter.block.storage_offset()
     for module, pair in adapter.pairs.items():

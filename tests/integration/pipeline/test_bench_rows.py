@@ -19,8 +19,9 @@ from engine.bench.rows.own_pipeline import OwnPipeline
 from engine.bench.rows.workload import Effort, Workload
 from engine.config import WeightFormat
 from engine.lora import bank as bank_module
+from engine.lora.adapter import LoraStack
 from engine.lora.merger import Merger, group_of
-from engine.lora.patches import LoraStack, Patches
+from engine.lora.patches import Patches
 from engine.zimage.device import choose_placement
 from engine.zimage.forward.forward import Forward
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from engine.eight_bit.formats import FP8, INT8, NO_LAYERS, EightBitFormat, EightBitLayers
-from engine.lora.patches import LoraStack
+from engine.lora.adapter import LoraStack
 from engine.zimage.residency import writer as writer_module
 from engine.zimage.residency.lanes import HostLanes
 from engine.zimage.residency.layout import BlockLayout

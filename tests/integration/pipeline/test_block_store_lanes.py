@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from engine.eight_bit.formats import FP8, INT8, NO_LAYERS, EightBitFormat, EightBitLayers
+from engine.lora.adapter import LoraStack
 from engine.lora.merger import Merger
-from engine.lora.patches import LoraStack, Matrix
+from engine.lora.patches import Matrix
 from engine.zimage.residency import writer as writer_module
 from engine.zimage.residency.lanes import HostLanes, Lane
 from engine.zimage.residency.sources import Fill, HostSource

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from engine.lora.adapter import LoraStack
 from engine.lora.bank import Bank
 from engine.lora.finder import LoraFinder
-from engine.lora.patches import LoraStack
 from engine.zimage.denoise import Denoiser, LatentRow, draw_noise
 from engine.zimage.forward.forward import Forward
 from engine.zimage.schedule import ScheduleConfig, sigma_schedule

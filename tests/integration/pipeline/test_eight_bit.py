@@ -24,8 +24,9 @@ from engine.eight_bit.formats import (
 )
 from engine.eight_bit.products import by_int_mm, choose_int8_way, multiply
 from engine.eight_bit.quantise import EightBitMatrix, dequantise, quantise, rotate
+from engine.lora.adapter import LoraStack
 from engine.lora.merger import Merger
-from engine.lora.patches import NO_PATCHES, LoraStack, MergedPatch, Patches
+from engine.lora.patches import NO_PATCHES, MergedPatch, Patches
 from engine.zimage.forward import forward as forward_module
 from engine.zimage.forward.forward import Forward
 from tests.integration.pipeline.reference import error_of, loaded_pipeline

@@ -11,8 +11,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from engine.lora.adapter import LoraStack
 from engine.lora.merger import Merger
-from engine.lora.patches import NO_PATCHES, LoraStack, Patches, side_patches
+from engine.lora.patches import NO_PATCHES, Patches
+from engine.lora.side_path import side_patches
 from engine.zimage.forward import fusions
 from engine.zimage.forward.forward import Forward
 from tests.integration.pipeline.reference import (

@@ -79,7 +79,7 @@ def trial(request: pytest.FixtureRequest, stock_pipeline: Any, monkeypatch: pyte
             monkeypatch, "engine.lora.merge_kernel", Kernel=lambda matrices, eight_bit_layers: the_kernel
         )
         matrices: Any = {"a": SimpleNamespace(weight=ON_CARD)}
-        writer = merger.select_backend(matrices, NO_LAYERS)
+        writer = merger.select_for_pairs(matrices, NO_LAYERS)
         return writer if writer is the_kernel else None
 
     def decoding(use: Use) -> object:

@@ -15,8 +15,8 @@ from safetensors.torch import load_file, save_file
 from engine.demo.networks import LORAS
 from engine.errors import LoraDamaged, LoraMissing, LoraRejected
 from engine.lora import bank as bank_module
+from engine.lora.adapter import Adapter
 from engine.lora.bank import AdapterCache
-from engine.lora.patches import Adapter
 from engine.request import LoraChoice, Progress
 from engine.shelf import LoraFile
 from engine.zimage.pipeline import Pipeline

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from torch import Tensor
 
 from engine.config import EngineConfig, Plan, WeightLocation
-from engine.lora.patches import LoraStack
+from engine.lora.adapter import LoraStack
 from engine.reporting import JobReporter
 from engine.request import Drawn, Event, Finished, LoraChoice, Progress, RenderRequest, Stopped
 from engine.worker.failures import describe_failure

@@ -12,10 +12,12 @@ from structlog.testing import capture_logs
 from torch import Tensor
 
 from engine.lora import bank as bank_module
+from engine.lora.adapter import LoraStack
 from engine.lora.bank import Bank
 from engine.lora.finder import LoraFinder
 from engine.lora.merger import Merger
-from engine.lora.patches import NO_PATCHES, LoraStack, Patches, side_patches
+from engine.lora.patches import NO_PATCHES, Patches
+from engine.lora.side_path import side_patches
 from engine.request import LoraChoice
 from engine.zimage import cuda_graph as recording_module
 from engine.zimage.cuda_graph import capture_graph
