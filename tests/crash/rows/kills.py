@@ -15,6 +15,7 @@ POINTS_A_FOLDER = 50
 EVENTS_FOR_ALL = 130  # messages after which a process has reached nearly every await of desk and store
 USUAL_S, RARE_S = 4.0, 1.0  # time to reach a point: on a slow disk, and if it may never be reached
 TRIES_AT_A_POINT = 5  # for points that a process reaches only by chance
+INTERRUPTIONS = 3  # kills at random moments, so that a start finds an interrupted job
 KILLS_A_FAULT = 150  # within which each fault must be detected
 MOST_SENT_AGAIN = 0.2  # per kill, on the only path where an edit is impossible
 
@@ -70,9 +71,11 @@ def at_every_await(scale: Scale) -> Measured:
                 harness = Harness(
                     folder / f"{turn}-{again}", has_poison=False, seed=number + turn + 7 * again
                 )
-                if harness.kill_at(name, 1, timeout_s=RARE_S) or harness.kill_at(
-                    name, 1, timeout_s=20, events=EVENTS_FOR_ALL
-                ):
+                is_met = harness.kill_at(name, 1, timeout_s=RARE_S)
+                if not is_met:
+                    harness.kill(INTERRUPTIONS)
+                    is_met = harness.kill_at(name, 1, timeout_s=20, events=EVENTS_FOR_ALL)
+                if is_met:
                     found.append(([name], _finished(harness)))
                     break
         return found
