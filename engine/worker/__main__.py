@@ -1,9 +1,11 @@
 """``python -m engine.worker FD``: serve the socket that the host left open, and end at once."""
 
+import importlib
 import os
 import socket
 import sys
 import threading
+from contextlib import suppress
 from types import TracebackType
 
 import structlog
@@ -16,6 +18,13 @@ from engine.worker.serve import PicturePipeline, run
 # While imports keep the interpreter busy, a thread that reads weights waits this long for its turn. With
 # Python's default of 5 ms, eight threads would read less than 1 GB/s.
 SWITCH_INTERVAL_S = 1e-4
+
+KERNELS = (
+    "engine.zimage.forward.kernels",
+    "engine.zimage.text.rope_kernel",
+    "engine.zimage.vae.norm_kernels",
+    "engine.lora.merge_kernel",
+)
 
 log = structlog.get_logger("engine.worker")
 
@@ -57,6 +66,7 @@ def _load_pipeline(config: EngineConfig) -> PicturePipeline:
         _log_step("device chosen")
         from engine.zimage.pipeline import Pipeline as ZImagePipeline  # noqa: PLC0415 - torch
 
+        _import_kernels()
         _log_step("libraries imported")
         pipeline = ZImagePipeline.load(config)
         _log_step("ready")
@@ -69,6 +79,20 @@ def _import_libraries() -> None:
     """Import what a start needs, without a device: a spare worker must not hold memory on the card."""
     _hide_peft()
     from engine.zimage import pipeline  # noqa: F401, PLC0415 - torch, after the environment is set
+
+    _import_kernels()
+
+
+def _import_kernels() -> None:
+    """Import the card's kernels, and Triton with them, while weights are read."""
+    import torch  # noqa: PLC0415 - after the environment is set
+
+    if torch.cuda.is_available():
+        from engine.cuda.kernel_fallback import kernel_errors  # noqa: PLC0415 - torch
+
+        for module in KERNELS:
+            with suppress(*kernel_errors()):
+                importlib.import_module(module)
 
 
 def _hide_peft() -> None:

@@ -5,6 +5,7 @@ meta device from their configurations and assigns them the tensors that ``weight
 """
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,17 +114,22 @@ def _load(folder: Path, placement: Placement, weights: WeightReader) -> Pipeline
     with torch.device("meta"):
         config = TransformerConfig.model_validate(_json(folder / "transformer" / "config.json"))
         transformer = TransformerModules(config)
-    body = weights.wait_for("transformer")
-    return PipelineParts(
-        tokenizer=load_tokenizer(folder, classes["tokenizer"]),
-        schedule=ScheduleConfig.model_validate(_json(folder / "scheduler" / "scheduler_config.json")),
-        transformer=_filled(transformer, body.tensors, placement, body.blocks),
-        vae=load_vae(
+    with ThreadPoolExecutor(1, "tokenizer") as beside:
+        tokenizer = beside.submit(load_tokenizer, folder, classes["tokenizer"])  # 0.4 s, beside the weights
+        # In the order of reading: the small parts test their kernels while the large one is read.
+        encoder = _text_encoder(folder / "text_encoder", classes["text_encoder"], weights, placement)
+        vae = load_vae(
             _json(folder / "vae" / "config.json"), weights.wait_for("vae").tensors, placement.device
-        ),
-        text_encoder=_text_encoder(folder / "text_encoder", classes["text_encoder"], weights, placement),
-        blocks=body.blocks,
-    )
+        )
+        body = weights.wait_for("transformer")
+        return PipelineParts(
+            transformer=_filled(transformer, body.tensors, placement, body.blocks),
+            text_encoder=encoder,
+            vae=vae,
+            tokenizer=tokenizer.result(),
+            schedule=ScheduleConfig.model_validate(_json(folder / "scheduler" / "scheduler_config.json")),
+            blocks=body.blocks,
+        )
 
 
 def _text_encoder(folder: Path, class_name: str, weights: WeightReader, placement: Placement) -> TextEncoder:
@@ -139,7 +145,9 @@ def _text_encoder(folder: Path, class_name: str, weights: WeightReader, placemen
         check_encoder_layouts(part.blocks.layouts)
         lanes = lanes_of(placement.device)
         layers = StreamedLayers(part.blocks, layer_norms(tensors, config), placement.device, lanes)
-    return TextEncoder(config, tensors[EMBEDDING], layers, placement.device)
+    encoder = TextEncoder(config, tensors[EMBEDDING], layers, placement.device)
+    encoder.speed_up()
+    return encoder
 
 
 def _filled(

@@ -8,6 +8,7 @@ import importlib.metadata
 import os
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -132,9 +133,11 @@ class Pipeline:
         model = find_model(config, download=False)
         placement = choose_placement(config.device)
         plan = config.plan
-        parts = load_pipeline(model.folder, placement, *locations_of(plan))
         folders = [folder for folder in (built_in_lora_folder(model), config.lora_dir) if folder]
-        finder = LoraFinder(lambda: read_shelf(folders, model).files)
+        with ThreadPoolExecutor(1, "shelf") as beside:  # hashes every file, beside the weights
+            finding = beside.submit(LoraFinder, lambda: read_shelf(folders, model).files)
+            parts = load_pipeline(model.folder, placement, *locations_of(plan))
+            finder = finding.result()
         with report_model_too_large(placement):
             wanted = plan.weight_format if plan else format_without_plan(config.precision)
             weight_format = usable_format(wanted, placement.device)

@@ -16,7 +16,7 @@ import structlog
 import torch
 from torch import Tensor
 
-from engine.checkpoint.contents import STEMS, header_of, weight_files
+from engine.checkpoint.contents import header_of, weight_files
 from engine.checkpoint.header import Tensor as FileEntry
 from engine.config import Plan, WeightLocation
 from engine.cuda.dtypes import DTYPES
@@ -33,6 +33,7 @@ from engine.zimage.residency.sources import BlockSource, FileSource, HostSource
 log = structlog.get_logger("engine.worker")
 
 TRANSFORMER, TEXT_ENCODER = "transformer", "text_encoder"
+READING_ORDER = (TEXT_ENCODER, "vae", TRANSFORMER)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,7 +76,7 @@ class WeightReader:
         self._chunks = ChunkReader(placement.device, readers=readers, buffer_bytes=buffer_bytes)
         one_by_one = ThreadPoolExecutor(1, "weights of a part")
         self._parts: dict[str, Future[PartWeights]] = {
-            part: one_by_one.submit(self._read, folder, part) for part in STEMS
+            part: one_by_one.submit(self._read, folder, part) for part in READING_ORDER
         }
         one_by_one.shutdown(wait=False)  # its thread ends with the last part
 

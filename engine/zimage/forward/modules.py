@@ -63,13 +63,13 @@ class TransformerModules(nn.Module):
         self.in_channels, self.t_scale = config.in_channels, config.t_scale
         dim, numbers = config.dim, 4 * config.in_channels  # of a token: two by two latents
         time = min(dim, TIME_WIDTH)
-        self.all_x_embedder = nn.ModuleDict({"2-1": nn.Linear(numbers, dim)})
+        self.all_x_embedder = nn.ModuleDict({"2-1": _Linear(numbers, dim)})
         self.all_final_layer = nn.ModuleDict({"2-1": _FinalLayer(dim, time, numbers)})
         refiners = range(config.n_refiner_layers)
         self.noise_refiner = nn.ModuleList(_Block(config, time) for _ in refiners)
         self.context_refiner = nn.ModuleList(_Block(config, None) for _ in refiners)
         self.t_embedder = _TimeEmbedder(time)
-        self.cap_embedder = nn.Sequential(_Norm(config.cap_feat_dim), nn.Linear(config.cap_feat_dim, dim))
+        self.cap_embedder = nn.Sequential(_Norm(config.cap_feat_dim), _Linear(config.cap_feat_dim, dim))
         self.x_pad_token = nn.Parameter(torch.empty(1, dim))
         self.cap_pad_token = nn.Parameter(torch.empty(1, dim))
         self.layers = nn.ModuleList(_Block(config, time) for _ in range(config.n_layers))
@@ -85,6 +85,11 @@ class TransformerModules(nn.Module):
         return self.x_pad_token.dtype
 
 
+class _Linear(nn.Linear):
+    def reset_parameters(self) -> None:
+        """Leave the numbers as they are: the checkpoint's follow, and drawing others takes half a second."""
+
+
 class _Norm(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -95,16 +100,16 @@ class _Attention(nn.Module):
     def __init__(self, dim: int, head: int) -> None:
         super().__init__()
         self.norm_q, self.norm_k = _Norm(head), _Norm(head)
-        self.to_q, self.to_k, self.to_v = (nn.Linear(dim, dim, bias=False) for _ in range(3))
-        self.to_out = nn.ModuleList([nn.Linear(dim, dim, bias=False)])
+        self.to_q, self.to_k, self.to_v = (_Linear(dim, dim, bias=False) for _ in range(3))
+        self.to_out = nn.ModuleList([_Linear(dim, dim, bias=False)])
 
 
 class _FeedForward(nn.Module):
     def __init__(self, dim: int) -> None:
         super().__init__()
         inner = int(dim / 3 * 8)
-        self.w1, self.w3 = nn.Linear(dim, inner, bias=False), nn.Linear(dim, inner, bias=False)
-        self.w2 = nn.Linear(inner, dim, bias=False)
+        self.w1, self.w3 = _Linear(dim, inner, bias=False), _Linear(dim, inner, bias=False)
+        self.w2 = _Linear(inner, dim, bias=False)
 
 
 class _Block(nn.Module):
@@ -115,17 +120,17 @@ class _Block(nn.Module):
         self.attention_norm1, self.ffn_norm1 = _Norm(dim), _Norm(dim)
         self.attention_norm2, self.ffn_norm2 = _Norm(dim), _Norm(dim)
         if time is not None:
-            self.adaLN_modulation = nn.Sequential(nn.Linear(time, 4 * dim))
+            self.adaLN_modulation = nn.Sequential(_Linear(time, 4 * dim))
 
 
 class _FinalLayer(nn.Module):
     def __init__(self, dim: int, time: int, numbers: int) -> None:
         super().__init__()
-        self.linear = nn.Linear(dim, numbers)
-        self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(time, dim))
+        self.linear = _Linear(dim, numbers)
+        self.adaLN_modulation = nn.Sequential(nn.SiLU(), _Linear(time, dim))
 
 
 class _TimeEmbedder(nn.Module):
     def __init__(self, time: int) -> None:
         super().__init__()
-        self.mlp = nn.Sequential(nn.Linear(TIME_WIDTH, TIME_INNER), nn.SiLU(), nn.Linear(TIME_INNER, time))
+        self.mlp = nn.Sequential(_Linear(TIME_WIDTH, TIME_INNER), nn.SiLU(), _Linear(TIME_INNER, time))

@@ -33,15 +33,15 @@ class Text:
 
     Args:
         tokenizer: The model's.
-        encoder: The model's; from now on it uses the card's kernels if they work.
+        encoder: The model's.
     """
 
     def __init__(self, tokenizer: PromptTokenizer, encoder: TextEncoder) -> None:
         self._tokenizer = tokenizer
         self._encoder = encoder
-        encoder.speed_up()
         self._device = encoder.device
         self._graphs: dict[int, _Graph] = {}
+        self._seen: set[int] = set()  # lengths that were encoded without a graph
         self._can_record = self._device.type == "cuda" and encoder.is_resident
         self._embeddings: OrderedDict[str, Tensor] = OrderedDict()
 
@@ -61,23 +61,32 @@ class Text:
         tokens = self._tokenizer.token_ids(prompt)
         if len(tokens) > MAX_PROMPT_TOKENS:
             raise PromptOverLimit(tokens=len(tokens), limit=MAX_PROMPT_TOKENS)
-        graph = self._graph_of(len(tokens))
-        embedding = graph(tokens) if graph else self._encode(tokens)
+        embedding = self._encode(tokens)
         self._embeddings[prompt] = embedding
         if len(self._embeddings) > MAX_PROMPTS:
             self._embeddings.popitem(last=False)
         return embedding
 
     def _encode(self, tokens: list[int]) -> Tensor:
-        return self._encoder(torch.tensor(tokens, device=self._encoder.embedding.device))
+        """Encode tokens; on a card padded to one of ``LENGTHS``, from its second use on by a graph.
 
-    def _graph_of(self, count: int) -> "_Graph | None":
-        """Return the graph for ``count`` tokens; None if none can be captured, which is logged once.
-
-        Attention is causal, so the padding at the end does not change the prompt's embedding.
+        Attention is causal, so the padding at the end does not change the prompt's embedding. A capture costs
+        three passes: a worker that has just started draws its first picture without.
         """
-        length = next(length for length in LENGTHS if length >= count)
-        if length not in self._graphs and self._can_record:
+        device = self._encoder.embedding.device
+        if not self._can_record:
+            return self._encoder(torch.tensor(tokens, device=device))
+        length = next(length for length in LENGTHS if length >= len(tokens))
+        if length not in self._seen:
+            self._seen.add(length)
+            padded = [*tokens, *[0] * (length - len(tokens))]
+            return self._encoder(torch.tensor(padded, device=device))[: len(tokens)].clone()
+        graph = self._graph_of(length)
+        return graph(tokens) if graph else self._encode(tokens)
+
+    def _graph_of(self, length: int) -> "_Graph | None":
+        """Return the graph for ``length`` tokens; None if none can be captured, which is logged once."""
+        if length not in self._graphs:
             try:
                 self._graphs[length] = _Graph(self._encoder, length, self._device)
             except kernel_errors() as error:
