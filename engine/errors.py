@@ -15,10 +15,15 @@
   x LoraRejected                    the host replaces the file; it never reached the card
     + LoraDamaged                   not an intact safetensors file
       - LoraTruncated · LoraPickled
+      - LoraNamedTwice              two of its updates are for the same weights
     + LoraNotAFile                  a link, a folder, a pipe: anything but a regular file of the folder
     + LoraNameRefused               its file name is not a name that people can type
     + LoraTooLarge                  more bytes, header or tensors than any real LoRA has
-    + LoraUnsupported               a layout, number format or rank that is not supported
+    + LoraUnsupported               a layout or number format that is not supported
+      - LoraIncomplete              tensors that belong together are missing or do not fit each other
+      - LoraRankRefused             a rank beyond what is drawn
+      - LoraScaleRefused            its metadata do not say how strong it is
+      - LoraForTextEncoder          it also changes the text encoder
     + LoraForAnotherModel           its shapes or modules are not this model's
     + LoraTableRefused              loras.toml beside the files cannot be read
     + LoraMissing                   no file with this name and hash
@@ -119,6 +124,10 @@ class LoraPickled(LoraDamaged):
     """The file is a pickle or an archive, which may run code; only safetensors is read."""
 
 
+class LoraNamedTwice(LoraDamaged):
+    """Two updates of the LoRA are for the same weights."""
+
+
 class LoraNotAFile(LoraRejected):
     """Only regular files directly in the LoRA folder are read; links are not followed."""
 
@@ -132,7 +141,23 @@ class LoraTooLarge(LoraRejected):
 
 
 class LoraUnsupported(LoraRejected):
-    """The LoRA's layout, number format or rank is not supported."""
+    """The LoRA's layout or number format is not supported."""
+
+
+class LoraIncomplete(LoraUnsupported):
+    """Tensors of the LoRA that belong together are missing or do not fit each other."""
+
+
+class LoraRankRefused(LoraUnsupported):
+    """The LoRA has a rank beyond what is drawn."""
+
+
+class LoraScaleRefused(LoraUnsupported):
+    """The LoRA's metadata do not say how strong it is."""
+
+
+class LoraForTextEncoder(LoraUnsupported):
+    """The LoRA also changes the text encoder."""
 
 
 class LoraForAnotherModel(LoraRejected):

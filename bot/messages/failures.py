@@ -77,6 +77,25 @@ ENGINE_SENTENCES: dict[type[Exception], str] = {
         "The LoRA “{name}” has a format I can't load. Convert it to a standard LoRA in safetensors. "
         "({detail})"
     ),
+    errors.LoraIncomplete: N_(
+        "The file of the LoRA “{name}” lacks tensors that belong together. Download it again, or ask its "
+        "author. ({detail})"
+    ),
+    errors.LoraRankRefused: N_(
+        "The rank of the LoRA “{name}” is too high. Get a smaller version of it. ({detail})"
+    ),
+    errors.LoraScaleRefused: N_(
+        "The LoRA “{name}” doesn't say how strong it is, so its pictures would be wrong. Get a version that "
+        "was saved with its alpha. ({detail})"
+    ),
+    errors.LoraForTextEncoder: N_(
+        "The LoRA “{name}” also changes the text encoder, which I don't support. Get a version for the "
+        "picture model alone. ({detail})"
+    ),
+    errors.LoraNamedTwice: N_(
+        "The file of the LoRA “{name}” changes the same weights twice, so it can't be right. Download "
+        "another version. ({detail})"
+    ),
     errors.LoraForAnotherModel: N_(
         "The LoRA “{name}” was made for another model. Choose one that was trained for this one. ({detail})"
     ),

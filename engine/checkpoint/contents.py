@@ -51,14 +51,27 @@ def linear_shapes(folder: Path) -> dict[str, tuple[int, int]]:
         BadHeader: A weights file was damaged after the folder was checked.
         OSError: It is missing.
     """
-    shapes = {}
+    return {
+        name.removesuffix(".weight"): (tensor.shape[0], tensor.shape[1])
+        for name, tensor in _transformer_tensors(folder).items()
+        if name.endswith(".weight") and len(tensor.shape) == 2
+    }
+
+
+def vector_lengths(folder: Path) -> dict[str, int]:
+    """Read how many numbers each norm and each bias of the transformer has; raises as ``linear_shapes``."""
+    tensors = _transformer_tensors(folder)
+    return {name: tensor.shape[0] for name, tensor in tensors.items() if len(tensor.shape) == 1}
+
+
+def _transformer_tensors(folder: Path) -> dict[str, Tensor]:
     published = published_transformer(folder)
-    headers = (header_of(path) for path in weight_files(folder, "transformer") if not published)
-    for tensors in [published.tensors] if published else headers:
-        for key, tensor in tensors.items():
-            if key.endswith(".weight") and len(tensor.shape) == 2:
-                shapes[key.removesuffix(".weight")] = (tensor.shape[0], tensor.shape[1])
-    return shapes
+    if published:
+        return dict(published.tensors)
+    tensors: dict[str, Tensor] = {}
+    for path in weight_files(folder, "transformer"):
+        tensors |= header_of(path)
+    return tensors
 
 
 def weight_files(folder: Path, part: str) -> list[Path]:

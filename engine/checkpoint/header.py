@@ -1,12 +1,16 @@
 """Reads the header of a safetensors file and trusts none of it; the tensors themselves are never read.
 
-The format: u64 length (little-endian), that many bytes of JSON, then the tensors without a gap. The library's
-own limit of 100 MB lets a hostile header cost seconds and a gigabyte, so ours are checked before it sees the
-file. Parent-side and torch-free: the shelf and the model folder are both examined with it.
+The format: u64 length (little-endian), that many bytes of JSON, then the tensors without a gap. The JSON is
+an object: name → tensor, and ``__metadata__`` → an object of strings. The library's own limit of 100 MB lets
+a hostile header cost seconds and a gigabyte, so ours are checked before it sees the file, and the JSON is
+parsed one entry at a time: no header makes more objects than its tensors need. Parent-side and torch-free:
+the shelf and the model folder are both examined with it.
 """
 
 import math
 import os
+import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import BinaryIO
@@ -15,14 +19,25 @@ from pydantic_core import from_json
 
 from engine.errors import EngineError
 
-MAX_HEADER_BYTES = 2**20  # a LoRA on every linear of Z-Image-Turbo needs some 60 KiB
+# A LoRA on every linear of Z-Image-Turbo needs some 60 KiB. Trainers add their settings and each tag of their
+# training pictures as metadata, which exceeds a mebibyte for some thousands of pictures.
+MAX_HEADER_BYTES = 4 * 2**20
 MAX_TENSORS = 4096  # the same LoRA has 476 tensors, the text encoder 398
 MAX_DIMENSIONS = 8
+MAX_METADATA = 1024  # strings; trainers write up to a hundred
 _ARCHIVES = {b"PK\x03\x04": "zip", b"\x1f\x8b": "gzip", b"7z\xbc\xaf": "7z", b"Rar!": "rar"}
 _ITEM_BYTES = {
     "F64": 8, "I64": 8, "U64": 8, "F32": 4, "I32": 4, "U32": 4, "F16": 2, "BF16": 2, "I16": 2, "U16": 2,
     "F8_E4M3": 1, "F8_E5M2": 1, "I8": 1, "U8": 1, "BOOL": 1,
 }  # fmt: skip
+
+# Possessive: no character is looked at twice.
+_STRING = rb'"(?:[^"\\]++|\\.)*+"'
+_KEY = re.compile(rb"[ \t\r\n]*+(" + _STRING + rb")[ \t\r\n]*+:[ \t\r\n]*+", re.DOTALL)
+_VALUE = re.compile(_STRING, re.DOTALL)
+_ENTRY = re.compile(rb"\{[^{}]{0,1000}+\}")
+_NEXT = re.compile(rb"[ \t\r\n]*+([,}])")
+_EMPTY = re.compile(rb"\{[ \t\r\n]*+\}")
 
 
 class Flaw(StrEnum):
@@ -74,11 +89,19 @@ class Tensor:
 
 
 def read_header(file: BinaryIO, size_bytes: int | None = None) -> dict[str, Tensor]:
-    """Read the tensors of a file, and prove that the file has exactly their length.
+    """As ``read_contents``, without the metadata."""
+    return read_contents(file, size_bytes)[0]
+
+
+def read_contents(
+    file: BinaryIO, size_bytes: int | None = None, wanted: Collection[str] = ()
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Read the tensors and the metadata of a file, and prove that the file has exactly their length.
 
     Args:
         file: Open for reading, at its start.
         size_bytes: The length, if ``file`` is not a file on disk.
+        wanted: The metadata to return; the rest is not decoded.
 
     Raises:
         BadHeader: The file must not be loaded; ``flaw`` says what is wrong with it.
@@ -89,27 +112,100 @@ def read_header(file: BinaryIO, size_bytes: int | None = None) -> dict[str, Tens
     length = int.from_bytes(start[:8], "little")
     if length > MAX_HEADER_BYTES or start[8:9] != b"{":
         _refuse_start(start, size, length)
-    text = file.read(length - 1)
-    if len(text) < length - 1:
+    text = b"{" + file.read(max(0, length - 1))
+    if len(text) < length:
         raise BadHeader(
             Flaw.TRUNCATED, "The file ends within its header.", expected_bytes=8 + length, bytes=size
         )
-    try:
-        entries = from_json(start[8:] + text)
-    except ValueError as error:
-        raise BadHeader(Flaw.DAMAGED, "The header is not JSON.") from error
-    entries.pop("__metadata__", None)
-    if len(entries) > MAX_TENSORS:
-        raise BadHeader(
-            Flaw.TOO_LARGE, f"The file has {len(entries)} tensors; at most {MAX_TENSORS} are allowed.",
-            limit=MAX_TENSORS, found=len(entries),
-        )  # fmt: skip
-    spans, tensors = [], {}
-    for name, entry in entries.items():
-        tensors[name], span = _tensor(name, entry, 8 + length)
-        spans.append(span)
+    if (found := text.count(b'"data_offsets"')) > MAX_TENSORS:  # before any of them is parsed
+        raise _too_many(found)
+    tensors, spans, metadata = _parse(text, 8 + length, wanted)
     _check_layout(spans, size - 8 - length)
-    return tensors
+    return tensors, metadata
+
+
+def _parse(
+    text: bytes, data_begin: int, wanted: Collection[str]
+) -> tuple[dict[str, Tensor], list[tuple[int, int]], dict[str, str]]:
+    """Return the tensors, their first and last bytes, and the wanted metadata."""
+    tensors: dict[str, Tensor] = {}
+    metadata: dict[str, str] = {}
+    spans: list[tuple[int, int]] = []
+    is_open = not _EMPTY.match(text)
+    place = 1 if is_open else text.index(b"}") + 1
+    while is_open:
+        key = _KEY.match(text, place)
+        if key is None:
+            raise _no_json()
+        if key[1] == b'"__metadata__"':
+            found, place = _parse_metadata(text, key.end(), wanted)
+            metadata |= found
+        else:
+            value = _ENTRY.match(text, key.end())
+            name = _decode(key[1])
+            if value is None or not isinstance(name, str) or name in tensors:
+                raise _malformed(str(name))
+            tensors[name], span = _tensor(name, _decode(value[0]), data_begin)
+            spans.append(span)
+            place = value.end()
+            if len(tensors) > MAX_TENSORS:
+                raise _too_many(len(tensors))
+        is_open, place = _step(text, place)
+    if text[place:].strip(b" \t\r\n"):
+        raise _no_json()
+    return tensors, spans, metadata
+
+
+def _parse_metadata(text: bytes, place: int, wanted: Collection[str]) -> tuple[dict[str, str], int]:
+    """Return the wanted strings of the object that begins here, and where it ends."""
+    if empty := _EMPTY.match(text, place):
+        return {}, empty.end()
+    found = {}
+    is_open = text[place : place + 1] == b"{"
+    place += 1
+    for _ in range(MAX_METADATA):
+        key = _KEY.match(text, place) if is_open else None
+        value = _VALUE.match(text, key.end()) if key else None
+        if key is None or value is None:
+            raise BadHeader(Flaw.DAMAGED, "The header's metadata is not an object of strings.")
+        if (name := _decode(key[1])) in wanted:
+            found[str(name)] = str(_decode(value[0]))
+        is_open, place = _step(text, value.end())
+        if not is_open:
+            return found, place
+    raise BadHeader(
+        Flaw.TOO_LARGE, f"The file has more than {MAX_METADATA} entries of metadata.", limit=MAX_METADATA
+    )
+
+
+def _step(text: bytes, place: int) -> tuple[bool, int]:
+    """Return whether another member of the object follows, and where it or the object's end is."""
+    step = _NEXT.match(text, place)
+    if step is None:
+        raise _no_json()
+    return step[1] == b",", step.end()
+
+
+def _decode(json: bytes) -> object:
+    try:
+        return from_json(json, allow_inf_nan=False)
+    except ValueError as error:
+        raise _no_json() from error
+
+
+def _no_json() -> BadHeader:
+    return BadHeader(Flaw.DAMAGED, "The header is not JSON.")
+
+
+def _malformed(name: str) -> BadHeader:
+    return BadHeader(Flaw.DAMAGED, f"The header's entry {name[:80]!r} is malformed.")
+
+
+def _too_many(found: int) -> BadHeader:
+    return BadHeader(
+        Flaw.TOO_LARGE, f"The file has {found} tensors; at most {MAX_TENSORS} are allowed.",
+        limit=MAX_TENSORS, found=found,
+    )  # fmt: skip
 
 
 def _refuse_start(start: bytes, size: int, length: int) -> None:
@@ -132,7 +228,7 @@ def _refuse_start(start: bytes, size: int, length: int) -> None:
 
 
 def _tensor(name: str, entry: object, data_begin: int) -> tuple[Tensor, tuple[int, int]]:
-    damaged = BadHeader(Flaw.DAMAGED, f"The header's entry {name[:80]!r} is malformed.")
+    damaged = _malformed(name)
     if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
         raise damaged
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]

@@ -197,8 +197,8 @@ def _add_rows(total: Tensor, term: Term, rows: slice, strength: float, factors: 
             own = up[rows].float()
             total.addmm_(own if factors is None else own * factors, down.float(), alpha=strength)
             return
-        case Kronecker(left, right):
-            row = torch.arange(rows.start, rows.stop, device=right.device)
+        case Kronecker(left, right, start):
+            row = torch.arange(rows.start, rows.stop, device=right.device) + start
             outer, inner = left[row // len(right)].float(), right[row % len(right)].float()
             own = (outer[:, :, None] * inner[:, None, :]).flatten(1)
         case Dense(delta):
@@ -254,8 +254,8 @@ def _moved_term(term: Term, move: Move) -> Term:
     match term:
         case LowRank(down, up):
             return LowRank(move(down), move(up))
-        case Kronecker(left, right):
-            return Kronecker(move(left), move(right))
+        case Kronecker(left, right, start, out):
+            return Kronecker(move(left), move(right), start, out)
         case Dense(delta):
             return Dense(move(delta))
 

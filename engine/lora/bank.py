@@ -69,6 +69,11 @@ class Bank:
             part: (len(matrices[name].weight[rows]), matrices[name].weight.shape[1])
             for part, (name, rows) in self._places.items()
         }
+        self._lengths = {
+            part: vector.base[rows].numel()
+            for vector in (vectors or {}).values()
+            for part, rows in vector.parts.items()
+        }
         placed = blocks.matrices if blocks else {}
         others = {name: matrix for name, matrix in matrices.items() if name not in placed}
         weight = next(iter(others.values())).weight
@@ -250,8 +255,8 @@ class Bank:
         path = self._finder.path_of(choice)
         return read_tensors(path, choice, self._convert, is_pinned=self._device.type == "cuda")
 
-    def _convert(self, tensors: Mapping[str, Tensor]) -> Adapter:
-        updates = normalise(tensors, self._shapes)
+    def _convert(self, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Adapter:
+        updates = normalise(tensors, self._shapes, self._lengths, metadata, self._dtype)
         return convert(updates, self._dtype, self._base_of, is_pinned=self._device.type == "cuda")
 
     def _base_of(self, part: str) -> Tensor:

@@ -10,7 +10,7 @@ import hashlib
 import io
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -18,13 +18,14 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from engine.checkpoint.header import MAX_HEADER_BYTES, BadHeader, read_header
+from engine.checkpoint.header import MAX_HEADER_BYTES, BadHeader, read_contents
 from engine.checkpoint.header import Tensor as Entry
 from engine.cuda.dtypes import DTYPES
 from engine.errors import LoraDamaged, LoraMissing, LoraNotAFile, LoraRejected, LoraTooLarge
 from engine.reading import read_into
 from engine.request import LoraChoice
 from engine.shelf import MAX_FILE_BYTES, known_sha256
+from engine.shelf.metadata import WANTED
 
 READERS = 4  # one thread copies 5 GB/s from the page cache
 
@@ -32,9 +33,13 @@ T = TypeVar("T")
 
 
 def read_tensors(
-    path: Path, choice: LoraChoice, use: Callable[[dict[str, Tensor]], T], *, is_pinned: bool = False
+    path: Path,
+    choice: LoraChoice,
+    use: Callable[[dict[str, Tensor], Mapping[str, str]], T],
+    *,
+    is_pinned: bool = False,
 ) -> T:
-    """Read the tensors of the file that the job was accepted with, and return ``use(tensors)``.
+    """Read the file that the job was accepted with, and return ``use(tensors, metadata)``.
 
     Hashing takes as long as everything else, so it runs in parallel with ``use``. The result or error of
     ``use`` counts only if the hash is right.
@@ -42,7 +47,8 @@ def read_tensors(
     Args:
         path: From the shelf.
         choice: Holds the expected hash.
-        use: Takes the tensors, which are views of one block of main memory; may raise LoraRejected.
+        use: Takes the tensors, which are views of one block of main memory, and the metadata; may raise
+            LoraRejected.
         is_pinned: Whether to read into pinned memory.
 
     Raises:
@@ -55,7 +61,7 @@ def read_tensors(
     with ThreadPoolExecutor(1, thread_name_prefix="hash") as beside:
         digest = beside.submit(lambda: known or hashlib.sha256(content.numpy().data).hexdigest())
         try:
-            made = use(_tensors(content))
+            made = use(*_contents(content))
         except LoraRejected:
             if digest.result() != choice.sha256:
                 raise LoraMissing() from None
@@ -65,12 +71,12 @@ def read_tensors(
     return made
 
 
-def _tensors(content: Tensor) -> dict[str, Tensor]:
-    """Return views of the content according to its header."""
+def _contents(content: Tensor) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return views of the content according to its header, and the metadata."""
     try:
         start = content[: MAX_HEADER_BYTES + 9].numpy().tobytes()
-        header = read_header(io.BytesIO(start), len(content))
-        return {name: _view(content, entry) for name, entry in header.items()}
+        header, metadata = read_contents(io.BytesIO(start), len(content), WANTED)
+        return {name: _view(content, entry) for name, entry in header.items()}, metadata
     except (BadHeader, KeyError) as error:  # KeyError: a number format that torch does not have
         raise LoraDamaged() from error
 

@@ -88,7 +88,7 @@ def multiply_kronecker(x: Tensor, term: Kronecker) -> Tensor:
         product = term.left @ (x @ term.right.mT)
     else:
         product = (term.left @ x) @ term.right.mT
-    return product.flatten(1)
+    return product.flatten(1)[:, term.rows]
 
 
 def _pairs_of(adapter: Adapter, strength: float, part: str) -> list[_ScaledPair]:

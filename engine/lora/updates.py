@@ -23,18 +23,38 @@ class LowRank:
     down: Tensor
     up: Tensor
 
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """The factors; the update is zero if one of them is."""
+        return self.down, self.up
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kronecker:
-    """ΔW = ``left`` ⊗ ``right``, the Kronecker product.
+    """ΔW = ``left`` ⊗ ``right``, the Kronecker product, or some of its rows.
 
     Attributes:
         left: Shape (a, b).
-        right: Shape (c, d) with a·c = out and b·d = in.
+        right: Shape (c, d) with b·d = in; a·c = out, unless the product is a fused matrix's and its modules
+            do not end where a row of ``left`` does.
+        start: The product's first row that counts, less than c.
+        out: How many rows count; None for all.
     """
 
     left: Tensor
     right: Tensor
+    start: int = 0
+    out: int | None = None
+
+    @property
+    def rows(self) -> slice:
+        """The rows of the product that count."""
+        return slice(self.start, None if self.out is None else self.start + self.out)
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """The factors; the update is zero if one of them is."""
+        return self.left, self.right
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,6 +66,11 @@ class Dense:
     """
 
     delta: Tensor
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """The one factor; the update is zero if it is."""
+        return (self.delta,)
 
 
 Term = LowRank | Kronecker | Dense

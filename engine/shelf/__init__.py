@@ -2,9 +2,11 @@
 
 * ``index``       reads the folders: names, titles, triggers, and which files are rejected
 * ``sidecar``     what the host says about a file: how it is used, and by whom
-* ``validation``  proves that a file holds LoRA pairs for this model; shelf and worker share this proof
+* ``validation``  proves what a file changes in this model; shelf and worker share this proof
 * ``layouts``     the tensor names of the known trainers
-* ``kinds``       the kinds of updates, and those that the worker can draw
+* ``algorithms``  which tensors make one update: LoRA, LoHa, LoKr, differences; and as what it is held
+* ``metadata``    what trainers write beside the tensors: the scale, a title, a trigger word
+* ``kinds``       the kinds of updates
 * ``hashes``      sha256 of files, remembered while a file does not change
 
 A rejected file harms no other. Nothing outlives the process. Every function blocks: call it in a thread.
@@ -12,10 +14,11 @@ A rejected file harms no other. Nothing outlives the process. Every function blo
 Tests: ``pytest tests/unit/engine/shelf``.
 """
 
+from engine.shelf.algorithms import MAX_RANK
 from engine.shelf.hashes import known_sha256, sha256_of
 from engine.shelf.index import LoraFile, Rejected, Shelf, read_shelf
 from engine.shelf.sidecar import MAX_WEIGHT, Helper, LoraKind, Sidecar
-from engine.shelf.validation import MAX_FILE_BYTES, MAX_RANK
+from engine.shelf.validation import MAX_FILE_BYTES
 
 __all__ = [
     "MAX_FILE_BYTES",

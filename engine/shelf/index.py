@@ -14,7 +14,7 @@ from typing import Annotated
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from engine.checkpoint.contents import linear_shapes
+from engine.checkpoint.contents import linear_shapes, vector_lengths
 from engine.checkpoint.model import ModelInfo
 from engine.errors import LoraNameRefused, LoraNotAFile, LoraRejected, LoraTableRefused
 from engine.formatting import printable
@@ -89,7 +89,7 @@ def read_shelf(folders: Sequence[Path], model: ModelInfo) -> Shelf:
     Raises:
         BadHeader, OSError: The model's own files changed after ``find_model`` checked them.
     """
-    linears = linear_shapes(model.folder)
+    linears, vectors = linear_shapes(model.folder), vector_lengths(model.folder)
     files: dict[str, LoraFile] = {}
     rejected: list[Rejected] = []
     for folder in folders:
@@ -102,7 +102,7 @@ def read_shelf(folders: Sequence[Path], model: ModelInfo) -> Shelf:
             if path.stem in files:
                 continue
             try:
-                files[path.stem] = _examine(path, linears, table.get(path.stem, _Entry()))
+                files[path.stem] = _examine(path, linears, vectors, table.get(path.stem, _Entry()))
             except LoraRejected as error:
                 error.facts["name"] = printable(path.stem)
                 rejected.append(Rejected(printable(path.stem), error))
@@ -111,7 +111,9 @@ def read_shelf(folders: Sequence[Path], model: ModelInfo) -> Shelf:
     return Shelf(files, tuple(rejected))
 
 
-def _examine(path: Path, linears: Mapping[str, tuple[int, int]], entry: _Entry) -> LoraFile:
+def _examine(
+    path: Path, linears: Mapping[str, tuple[int, int]], vectors: Mapping[str, int], entry: _Entry
+) -> LoraFile:
     """Prove one file and hash it.
 
     Raises:
@@ -122,7 +124,8 @@ def _examine(path: Path, linears: Mapping[str, tuple[int, int]], entry: _Entry) 
     try:
         with open_regular_file(path) as file:
             status = os.fstat(file.fileno())
-            layers = find_layers(read_tensors(file), linears)
+            tensors, metadata = read_tensors(file)
+            layers = find_layers(tensors, linears, vectors, metadata)
     except OSError as error:
         raise LoraNotAFile(f"The file cannot be read: {error.strerror}.") from error
     rank = max(layer.rank for layer in layers)

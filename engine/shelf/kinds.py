@@ -1,7 +1,4 @@
-"""The kinds of updates that a LoRA file can hold, and those that the worker can draw.
-
-Shelf and worker share ``DRAWN``: a file with any other kind is refused before anybody can choose it.
-"""
+"""The kinds of updates that a LoRA file can hold; the worker applies them all."""
 
 from enum import StrEnum
 
@@ -23,6 +20,3 @@ class ChangeKind(StrEnum):
     MAGNITUDE = "magnitude"
     BIAS = "bias"
     VECTOR = "vector"
-
-
-DRAWN = frozenset(ChangeKind)  # what bank, merger and side path of ``engine.lora`` apply

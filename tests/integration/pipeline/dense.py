@@ -26,7 +26,7 @@ def delta(update: Update, base: Tensor) -> Tensor:
             case LowRank(down, up):
                 total += up.double() @ down.double()
             case Kronecker(left, right):
-                total += torch.kron(left.double(), right.double())
+                total += torch.kron(left.double(), right.double())[term.rows]
             case Dense(own):
                 total += own.double()
     if update.magnitude is None:

@@ -235,7 +235,9 @@ def test_alphas_in_between_do_not_misalign_matrices(tmp_path: Path, alpha: float
     choice = LoraChoice("kohya", hashlib.sha256(path.read_bytes()).hexdigest(), 1.0)
     shapes = dict.fromkeys(modules, (256, 256))
     adapter = read_tensors(
-        path, choice, lambda read: convert(normalise(read, shapes), torch.bfloat16, NO_BASE, is_pinned=False)
+        path,
+        choice,
+        lambda read, _: convert(normalise(read, shapes), torch.bfloat16, NO_BASE, is_pinned=False),
     )
     start = adapter.block.storage_offset()
     for module, pair in adapter.pairs.items():

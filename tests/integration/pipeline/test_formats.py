@@ -6,10 +6,20 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.errors import LoraDamaged, LoraForAnotherModel, LoraRejected, LoraUnsupported
+from engine.errors import (
+    LoraDamaged,
+    LoraForAnotherModel,
+    LoraForTextEncoder,
+    LoraIncomplete,
+    LoraNamedTwice,
+    LoraRankRefused,
+    LoraRejected,
+    LoraTooLarge,
+    LoraUnsupported,
+)
 from engine.lora.formats import normalise
 from engine.lora.updates import LowRank
-from engine.shelf import MAX_RANK
+from engine.shelf import MAX_RANK, validation
 
 WIDTH, HIDDEN, RANK = 12, 20, 4
 SHAPES = {
@@ -112,10 +122,14 @@ def test_ranks_may_differ_between_modules() -> None:
     }
 
 
-def test_half_precision_keeps_its_format_when_alpha_is_baked_in() -> None:
-    tensors = in_layout("bare", TO_Q, *(each.bfloat16() for each in matrices(TO_Q)))
-    pair = pairs_of({**tensors, f"{TO_Q}.alpha": torch.tensor(2.0)}, SHAPES)[TO_Q]
-    assert (pair.down.dtype, pair.up.dtype) == (torch.bfloat16, torch.bfloat16)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
+def test_alpha_is_multiplied_in_float32_and_rounded_once_to_the_models_format(dtype: torch.dtype) -> None:
+    down, up = (each.half() for each in matrices(TO_Q, 3))
+    tensors = {**in_layout("bare", TO_Q, down, up), f"{TO_Q}.alpha": torch.tensor(1.0)}
+    (pair,) = normalise(tensors, SHAPES, dtype=dtype).linears[TO_Q].terms
+    assert isinstance(pair, LowRank)
+    assert torch.equal(pair.up, (up.float() * (1 / 3)).to(dtype))
+    assert pair.down.data_ptr() == down.data_ptr()
 
 
 def test_an_alpha_that_changes_nothing_copies_nothing() -> None:
@@ -197,33 +211,31 @@ FUSED_AND_NOT = good() | {
 }
 REFUSED: dict[str, tuple[dict[str, Tensor], type[LoraRejected], str]] = {
     "no tensors": ({}, LoraUnsupported, "empty"),
-    "no down": (changed(down=None), LoraUnsupported, "half_a_pair"),
-    "no up": (changed(up=None), LoraUnsupported, "half_a_pair"),
-    "alpha alone": ({f"{TO_Q}.alpha": torch.tensor(1.0)}, LoraUnsupported, "half_a_pair"),
-    "ranks differ": (changed(down=random(5, WIDTH)), LoraUnsupported, "half_a_pair"),
+    "no down": (changed(down=None), LoraIncomplete, "incomplete"),
+    "no up": (changed(up=None), LoraIncomplete, "incomplete"),
+    "alpha alone": ({f"{TO_Q}.alpha": torch.tensor(1.0)}, LoraIncomplete, "incomplete"),
+    "ranks differ": (changed(down=random(5, WIDTH)), LoraIncomplete, "not_matrices"),
     "nan": (changed(up=NAN), LoraDamaged, "not_finite"),
     "infinite": (changed(down=INF), LoraDamaged, "not_finite"),
     "alpha is nan": (changed(alpha=torch.tensor(float("nan"))), LoraDamaged, "not_finite"),
-    "alpha out of float16": (SCALED_OUT_OF_HALF, LoraDamaged, "not_finite"),
     "alpha out of bfloat16": (SCALED_OUT_OF_BRAIN, LoraDamaged, "not_finite"),
     "alpha out of float32": (SCALED_OUT_OF_FULL, LoraDamaged, "not_finite"),
     "alpha is a list": (changed(alpha=torch.ones(3)), LoraUnsupported, "alpha"),
     "all zero": (changed(up=torch.zeros(WIDTH, RANK)), LoraDamaged, "all_zero"),
     "whole numbers": (changed(up=torch.ones(WIDTH, RANK).char()), LoraUnsupported, "number_format"),
-    "one dimension": (changed(up=torch.ones(WIDTH)), LoraUnsupported, "not_linear"),
-    "convolution": (changed(up=torch.ones(WIDTH, RANK, 1, 1)), LoraUnsupported, "not_linear"),
-    "no rank": (NO_RANK, LoraUnsupported, "rank"),
-    "huge rank": (HUGE_RANK, LoraUnsupported, "rank"),
+    "one dimension": (changed(up=torch.ones(WIDTH)), LoraIncomplete, "not_matrices"),
+    "convolution": (changed(up=torch.ones(WIDTH, RANK, 3, 3)), LoraIncomplete, "not_matrices"),
+    "no rank": (NO_RANK, LoraRankRefused, "rank"),
+    "huge rank": (HUGE_RANK, LoraRankRefused, "rank"),
     "too wide": (changed(down=random(RANK, WIDTH + 1)), LoraForAnotherModel, "shape"),
     "too tall": (changed(up=random(WIDTH + 1, RANK)), LoraForAnotherModel, "shape"),
     "another block": (ANOTHER_BLOCK, LoraForAnotherModel, "unknown_modules"),
-    "text encoder": (TEXT_ENCODER, LoraForAnotherModel, "unknown_modules"),
-    "dora": (good() | {f"{TO_Q}.dora_scale": random(WIDTH, 1)}, LoraUnsupported, "unknown_tensors"),
-    "lokr": ({f"{TO_Q}.lokr_w1": random(2, 2)}, LoraUnsupported, "unknown_tensors"),
-    "loha": ({f"{TO_Q}.hada_w1_a": random(2, 2)}, LoraUnsupported, "unknown_tensors"),
-    "bias": (good() | {f"{TO_Q}.lora_B.bias": random(WIDTH)}, LoraUnsupported, "unknown_tensors"),
-    "two layouts": (good() | in_layout("diffusers", TO_Q, *matrices(TO_Q)), LoraDamaged, "named_twice"),
-    "fused and not": (FUSED_AND_NOT, LoraDamaged, "named_twice"),
+    "text encoder": (TEXT_ENCODER, LoraForTextEncoder, "text_encoder"),
+    "lokr": ({f"{TO_Q}.lokr_w1": random(2, 2)}, LoraIncomplete, "incomplete"),
+    "loha": ({f"{TO_Q}.hada_w1_a": random(2, 2)}, LoraIncomplete, "incomplete"),
+    "bias": (good() | {f"{TO_Q}.lora_B.bias": random(WIDTH)}, LoraForAnotherModel, "bias"),
+    "two layouts": (good() | in_layout("diffusers", TO_Q, *matrices(TO_Q)), LoraNamedTwice, "named_twice"),
+    "fused and not": (FUSED_AND_NOT, LoraNamedTwice, "named_twice"),
 }
 
 
@@ -237,6 +249,25 @@ def test_a_file_that_fits_only_partly_is_refused(case: str) -> None:
     found = caught.value.facts["found"]
     assert isinstance(found, tuple)
     assert len(found) <= 3
+
+
+def test_a_scaled_matrix_beyond_the_models_number_format_is_refused() -> None:
+    assert pairs_of(SCALED_OUT_OF_HALF, SHAPES).keys() == {TO_Q}  # float32 holds it
+    with pytest.raises(LoraDamaged) as caught:
+        normalise(SCALED_OUT_OF_HALF, SHAPES, dtype=torch.float16)
+    assert caught.value.facts == {"why": "not_finite", "found": (TO_Q,)}
+
+
+def test_a_small_file_that_needs_much_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    pair = (random(WIDTH, RANK), random(RANK, WIDTH))
+    loha = dict(zip(("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b"), pair + pair, strict=True))
+    tensors = {f"{TO_Q}.{name}": matrix for name, matrix in loha.items()}
+    needed = RANK**2 * 2 * WIDTH * validation.HELD_ITEM_BYTES
+    monkeypatch.setattr(validation, "MAX_HELD_BYTES", needed)
+    assert pairs_of(tensors, SHAPES)[TO_Q].down.shape == (RANK**2, WIDTH)
+    monkeypatch.setattr(validation, "MAX_HELD_BYTES", needed - 1)
+    with pytest.raises(LoraTooLarge):
+        normalise(tensors, SHAPES)
 
 
 def test_only_the_names_that_do_not_fit_are_listed() -> None:

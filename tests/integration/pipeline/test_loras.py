@@ -202,7 +202,7 @@ def test_a_refused_lora_fails_the_job_before_its_first_step_and_does_not_change_
     }[flaw]
 
     def read(path: Path, choice: LoraChoice, use: Any, *, is_pinned: bool) -> Any:
-        return use(bad)
+        return use(bad, {})
 
     steps = []
     with monkeypatch.context() as patch:

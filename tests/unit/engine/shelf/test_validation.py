@@ -25,27 +25,26 @@ def one_pair(down: tuple[int, ...], up: tuple[int, ...], *alpha: tuple[int, ...]
 
 
 @pytest.mark.parametrize(
-    ("content", "is_taken"),
+    ("content", "error"),
     [
-        (one_pair((1, 8), (8, 1)), True),
-        (one_pair((2, 8), (8, 2), ()), True),
-        (one_pair((2, 8), (8, 2), (1,)), True),
-        (one_pair((2, 8), (8, 2), (2,)), False),
-        (one_pair((2, 8), (8, 2), (0,)), False),
-        (one_pair((2, 8), (8, 3)), False),  # they cannot be multiplied
-        (one_pair((2, 8, 1, 1), (8, 2, 1, 1)), False),  # a convolution's
-        (one_pair((2, 8), (8, 2, 1)), False),
-        (one_pair((2, 8, 1), (8, 2)), False),
-        (one_pair((8,), (8, 8)), False),
+        (one_pair((1, 8), (8, 1)), None),
+        (one_pair((2, 8), (8, 2), ()), None),
+        (one_pair((2, 8), (8, 2), (1,)), None),
+        (one_pair((2, 8), (8, 2), (2,)), errors.LoraUnsupported),
+        (one_pair((2, 8), (8, 2), (0,)), errors.LoraUnsupported),
+        (one_pair((2, 8), (8, 3)), errors.LoraIncomplete),  # they cannot be multiplied
+        (one_pair((2, 8, 1, 1), (8, 2, 1, 1)), None),  # convolutions of one pixel
+        (one_pair((2, 8, 1, 2), (8, 2, 1, 1)), errors.LoraIncomplete),
+        (one_pair((8,), (8, 8)), errors.LoraIncomplete),
     ],
 )
 def test_a_pair_is_two_matrices_that_can_be_multiplied_and_at_most_one_number(
-    tmp_path: Path, model: ModelInfo, content: bytes, is_taken: bool
+    tmp_path: Path, model: ModelInfo, content: bytes, error: type[errors.LoraRejected] | None
 ) -> None:
     (tmp_path / "sugar.safetensors").write_bytes(content)
     shelf = read_shelf([tmp_path], model)
-    assert bool(shelf.files) is is_taken
-    assert [type(each.error) for each in shelf.rejected] == [errors.LoraUnsupported] * (not is_taken)
+    assert bool(shelf.files) is (error is None)
+    assert [type(each.error) for each in shelf.rejected] == ([error] if error else [])
 
 
 @pytest.mark.parametrize(
@@ -73,15 +72,15 @@ def test_the_rank_of_a_file_is_its_largest_and_each_of_its_ranks_is_checked(
     folder: Path, model: ModelInfo
 ) -> None:
     modules = list(LINEARS)
-    ranks = dict(zip(modules, [4, 1, 256, 2, 2, 2, 2], strict=True))
+    ranks = dict(zip(modules, [4, 1, 1024, 2, 2, 2, 2], strict=True))
     put(folder, content=safetensors(mixed(ranks)))
-    assert read_shelf([folder], model).files["sugar"].rank == 256
-    for wrong, said, found in ((0, "0 to 256", "256"), (257, "1 to 257", "257")):
+    assert read_shelf([folder], model).files["sugar"].rank == 1024
+    for wrong in (0, 1025):
         put(folder, content=safetensors(mixed({**ranks, modules[3]: wrong})))
         refused = refusal(read_shelf([folder], model))
-        assert type(refused) is errors.LoraUnsupported
-        assert f"ranks are {said}; only 1 to 256 are allowed" in str(refused)
-        assert refused.facts["found"] == (found,)
+        assert type(refused) is errors.LoraRankRefused
+        assert f"The rank of {modules[3]} is {wrong}; only 1 to 1024 are allowed" in str(refused)
+        assert refused.facts["found"] == (str(wrong),)
 
 
 def mixed(ranks: dict[str, int]) -> dict[str, tuple[str, tuple[int, ...]]]:
@@ -171,5 +170,5 @@ def test_two_tensors_for_one_matrix_and_two_pairs_for_one_module_are_refused(
     twice = lora_tensors("", modules={"layers.0.attention.to_k": (8, 8)}) | lora_tensors("", modules=FUSED)
     put(folder, "anime", content=safetensors(twice))
     rejected = read_shelf([folder], model).rejected
-    assert [type(each.error) for each in rejected] == [errors.LoraDamaged] * 2
+    assert [type(each.error) for each in rejected] == [errors.LoraNamedTwice] * 2
     assert [each.error.facts["why"] for each in rejected] == ["named_twice"] * 2
