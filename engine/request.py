@@ -159,6 +159,7 @@ class FailReason(StrEnum):
     BLANK_PICTURE   the result was not a picture (not finite, or one flat colour)
     WORKER_ERROR    anything else; the worker's log has the details
     DISK_FULL       the parent could not save the pictures: no space left on the disk
+    LORA_WITHDRAWN  a LoRA of the job may no longer be used
     """
 
     OUT_OF_MEMORY = "out_of_memory"
@@ -168,6 +169,7 @@ class FailReason(StrEnum):
     BLANK_PICTURE = "blank_picture"
     WORKER_ERROR = "worker_error"
     DISK_FULL = "disk_full"
+    LORA_WITHDRAWN = "lora_withdrawn"
 
 
 @dataclass(frozen=True, slots=True)

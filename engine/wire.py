@@ -42,6 +42,13 @@ class PrefetchLoras:
 
 
 @dataclass(frozen=True, slots=True)
+class WithdrawLoras:
+    """Host to worker: forget these files, and draw with none of them; replaces the previous message."""
+
+    sha256: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Shutdown:
     """Host to worker: stop drawing and end."""
 
@@ -77,7 +84,7 @@ class CardFault:
     attempt: int
 
 
-HostMessage = EngineConfig | RenderRequest | CancelJob | PrefetchLoras | Shutdown
+HostMessage = EngineConfig | RenderRequest | CancelJob | PrefetchLoras | WithdrawLoras | Shutdown
 WorkerMessage = WorkerInfo | StartFailed | CardFault | Progress | Drawn | Finished | Stopped | Failed
 Message = HostMessage | WorkerMessage
 
@@ -88,6 +95,7 @@ KINDS: dict[str, type[Any]] = {
         RenderRequest,
         CancelJob,
         PrefetchLoras,
+        WithdrawLoras,
         Shutdown,
         WorkerInfo,
         StartFailed,

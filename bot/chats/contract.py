@@ -72,8 +72,8 @@ class Desk(Protocol):
     ) -> dict[tuple[str, int], str]:
         """The platform's ids of these jobs' pictures that were sent as ``form``, by job and index."""
 
-    def suggest_loras(self, typed: str, locale: str) -> tuple[LoraSummary, ...]:
-        """At most 25 LoRAs that match the typed text, best first; this reads only memory."""
+    def suggest_loras(self, typed: str, context: CommandContext) -> tuple[LoraSummary, ...]:
+        """At most 25 LoRAs that this person may use and that match, best first; this reads only memory."""
 
     async def store_events(self, platform: Platform, events: Sequence[tuple[str, str]]) -> None:
         """Store raw events (id, JSON) before the chat confirms them to the platform; skip known ids."""

@@ -139,6 +139,11 @@ class TimedRenderer:
         assert self._host is not None  # noqa: S101 - ``wrap`` comes first
         self._host.prefetch(loras)
 
+    def withdraw(self, sha256: frozenset[str]) -> None:
+        """See ``Host.withdraw``."""
+        assert self._host is not None  # noqa: S101 - ``wrap`` comes first
+        self._host.withdraw(sha256)
+
 
 def _check_set_up(settings: Settings) -> None:
     config = settings.to_engine_config()

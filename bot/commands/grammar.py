@@ -23,7 +23,7 @@ from bot.commands.reading import (
     weight_of,
     words_of,
 )
-from bot.commands.table import COMMANDS, FACE_SLOTS, CommandEntry, Option, OptionKind
+from bot.commands.table import COMMANDS, ENTRY_OF, FACE_SLOTS, CommandEntry, Option, OptionKind
 from bot.commands.text import clean, normalize, traditional
 from bot.commands.values import (
     Cancel,
@@ -32,7 +32,9 @@ from bot.commands.values import (
     Face,
     Help,
     Link,
+    LoraAllow,
     LoraList,
+    LoraRevoke,
     LoraSwitch,
     LoraWish,
     Mine,
@@ -278,6 +280,26 @@ def _lora_switch(rest: str) -> LoraSwitch:
     return switch_of(name, weight=weight, where=where)
 
 
+def consent_of(
+    entry: CommandEntry, name: str, *, person: str | None = None, chat: str | None = None
+) -> LoraAllow | LoraRevoke:
+    """Return the ``/lora allow`` or ``/lora revoke`` of menu options.
+
+    Raises:
+        MissingValue: The name is empty.
+    """
+    typed = words_of(_as_typed(name))
+    if not typed:
+        raise MissingValue(flag=f"/{entry.name}", example=entry.usage)
+    kind = LoraAllow if entry.command_type is LoraAllow else LoraRevoke
+    return kind(typed, _as_typed(person), _as_typed(chat))
+
+
+def _consent(entry: CommandEntry, rest: str) -> LoraAllow | LoraRevoke:
+    found = scan(rest, _options_in_text(entry.options))
+    return consent_of(entry, found.prompt, person=found.last("person"), chat=found.last("chat"))
+
+
 def _cancel(rest: str) -> Cancel:
     job_id = rest.split()[0].lstrip("#＃")[:MAX_WORD_CHARS] if rest else ""
     return Cancel(job_id)
@@ -287,6 +309,8 @@ _MAKERS: dict[type[Command], Callable[[str], Command]] = {
     Draw: lambda rest: _draw(scan(rest)),
     LoraList: lambda rest: LoraList(),
     LoraSwitch: _lora_switch,
+    LoraAllow: lambda rest: _consent(ENTRY_OF[LoraAllow], rest),
+    LoraRevoke: lambda rest: _consent(ENTRY_OF[LoraRevoke], rest),
     Mine: lambda rest: Mine(),
     Quota: lambda rest: Quota(),
     Cancel: _cancel,

@@ -1,11 +1,12 @@
 """Converts the text of one option to its value; errors name what was typed. Link codes too."""
 
 import re
+import unicodedata
 from random import Random
 
 from bot.commands.text import clean, normalize
 from bot.commands.values import MAX_COUNT, MAX_WEIGHT, LoraWish, PixelSize, Ratio, Size
-from bot.errors import BadCount, BadSeed, BadSize, BadWeight, MissingValue
+from bot.errors import BadCount, BadSeed, BadSize, BadSubject, BadWeight, MissingValue
 from engine.request import MAX_SEED
 
 NO_LORA = "none"
@@ -18,6 +19,11 @@ _WHOLE = re.compile(r"[0-9]{1,10}")  # as many as MAX_SEED has
 _DECIMAL = re.compile(r"[+-]?([0-9]{1,6}(\.[0-9]{0,6})?|\.[0-9]{1,6})")
 _NO_LORA_WORDS = frozenset({NO_LORA, "off", "无", "無", "不用"})
 _LORA_EXAMPLE = "--lora sugar:0.8"
+
+HERE_WORDS = frozenset({"here", "这里", "這裡"})
+_SUBJECT = re.compile(
+    r"<[@#][!&]?(?P<mention>\d{1,20})>|(?P<platform>discord|telegram|web|console):(?P<id>[\w.-]{1,64})|(?P<alone>-?\d{1,20})"
+)
 
 LINK_CODE_CHARS = 8  # 40 bits
 _CODE_DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: no I, L, O, U to misread
@@ -118,3 +124,15 @@ def is_link_code(typed: str) -> bool:
     """Whether this text is a link code."""
     code = link_code_of(typed)
     return len(code) == LINK_CODE_CHARS and set(code) <= set(_CODE_DIGITS)
+
+
+def subject_of(typed: str, platform: str) -> str:
+    """Convert a mention, an id of ``platform``, or ``platform:id`` to ``platform:id``.
+
+    Raises:
+        BadSubject: It is none of these.
+    """
+    found = _SUBJECT.fullmatch(unicodedata.normalize("NFKC", typed).strip())
+    if found is None:
+        raise BadSubject(text=typed)
+    return f"{found['platform'] or platform}:{found['mention'] or found['id'] or found['alone']}"

@@ -136,6 +136,29 @@ class LoraSwitch:
 
 
 @dataclass(frozen=True, slots=True)
+class LoraAllow:
+    """Let a person or a chat use a LoRA; without either, everybody again who might before it was withdrawn.
+
+    Attributes:
+        person: A mention, an id, or ``platform:user_id``.
+        chat: The same of a chat, or ``here``.
+    """
+
+    lora: str
+    person: str = ""
+    chat: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LoraRevoke:
+    """Take a LoRA back from a person or a chat, as in ``LoraAllow``; without either, from everybody."""
+
+    lora: str
+    person: str = ""
+    chat: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Help:
     """Show what the bot can do."""
 
@@ -146,5 +169,18 @@ class ShowCard:
 
 
 Command = (
-    Draw | Reroll | Cancel | Mine | Original | Quota | Link | Unlink | LoraList | LoraSwitch | ShowCard | Help
+    Draw
+    | Reroll
+    | Cancel
+    | Mine
+    | Original
+    | Quota
+    | Link
+    | Unlink
+    | LoraList
+    | LoraSwitch
+    | LoraAllow
+    | LoraRevoke
+    | ShowCard
+    | Help
 )

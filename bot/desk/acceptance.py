@@ -10,7 +10,9 @@ from random import Random
 import structlog
 
 from bot.commands.values import Draw, Reroll
+from bot.desk.loras.consent import ConsentLedger, chats_of
 from bot.desk.loras.defaults import LoraDefaults
+from bot.desk.loras.habits import LoraHabits
 from bot.desk.people.history import is_open_here
 from bot.desk.people.ledger import Ledger
 from bot.desk.queue import JobQueue
@@ -47,6 +49,8 @@ class JobAcceptance:
         ledger: Ledger,
         recipes: Recipes,
         defaults: LoraDefaults,
+        consents: ConsentLedger,
+        habits: LoraHabits,
         queue: JobQueue,
         rules: Rules,
         clock: Callable[[], int],
@@ -56,6 +60,8 @@ class JobAcceptance:
         self._ledger = ledger
         self._recipes = recipes
         self._defaults = defaults
+        self._consents = consents
+        self._habits = habits
         self._queue = queue
         self._rules = rules
         self._clock = clock
@@ -96,6 +102,7 @@ class JobAcceptance:
                 is_repeated = False
                 credits_left = await self._ledger.charge(job)
                 self._store.after_commit(partial(self._queue.add, job))
+                self._store.after_commit(partial(self._habits.note, job, context))
                 facts = {"job_id": job.id, "person": job.person, "price": job.price}
                 self._store.after_commit(partial(log.info, "job accepted", **facts))
         return Receipt(
@@ -112,8 +119,10 @@ class JobAcceptance:
     async def _new_job(
         self, command: Draw | Reroll, context: CommandContext, person: int
     ) -> tuple[NewJob, tuple[Note, ...]]:
+        may_use = self._consents.usable_by(self._consents.asker(context))
         if isinstance(command, Draw):
-            recipe, notes = self._recipes.write(command, await self._defaults.find(context))
+            default = await self._defaults.find(context, may_use)
+            recipe, notes = self._recipes.write(command, default, may_use)
             is_private = command.private
         else:
             earlier = await self._store.jobs.find(command.job_id)
@@ -122,7 +131,7 @@ class JobAcceptance:
             is_own = earlier.person == person
             if not (is_own or is_open_here(earlier, context) or is_host(context, self._rules)):
                 raise NotYours(job_id=earlier.id)
-            recipe, notes = self._recipes.rewrite(earlier)
+            recipe, notes = self._recipes.rewrite(earlier, may_use)
             is_private = earlier.private
         # In a group, private pictures go to the person's private chat.
         address = context.private_address if is_private and context.is_group else context.address
@@ -140,5 +149,6 @@ class JobAcceptance:
             recipe=recipe,
             price=price(recipe.width_px, recipe.height_px, recipe.count),
             created_ms=now_ms,
+            asked_in=chats_of(context),
         )
         return new_job, notes

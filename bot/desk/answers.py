@@ -11,13 +11,25 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from bot.errors import NotPossible, PersonError
-from bot.outcomes import CancelAccepted, LinkCode, LinkConfirmation, Linked, LoraSwitched, Outcome, Unlinked
+from bot.outcomes import (
+    CancelAccepted,
+    LinkCode,
+    LinkConfirmation,
+    Linked,
+    LoraAllowed,
+    LoraRevoked,
+    LoraSwitched,
+    Outcome,
+    Unlinked,
+)
 
 _OUTCOMES: dict[str, type[Any]] = {
     "cancel_asked": CancelAccepted,
     "link_asked": LinkConfirmation,
     "link_code": LinkCode,
     "linked": Linked,
+    "lora_allowed": LoraAllowed,
+    "lora_revoked": LoraRevoked,
     "switched": LoraSwitched,
     "unlinked": Unlinked,
 }

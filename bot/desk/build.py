@@ -11,7 +11,9 @@ from bot.desk.cancellation import JobCancellation
 from bot.desk.desk import Desk, DeskParts, ReportCard
 from bot.desk.drawing import Drawing, Renderer
 from bot.desk.files import PictureSpace
+from bot.desk.loras.consent import ConsentLedger
 from bot.desk.loras.defaults import LoraDefaults
+from bot.desk.loras.habits import LoraHabits
 from bot.desk.loras.shelf import LoraShelf
 from bot.desk.people.history import HistoryQueries
 from bot.desk.people.ledger import Ledger, TierMembership
@@ -93,8 +95,18 @@ def build_desk(inputs: DeskInputs) -> Desk:
         clock=clock,
     )
     space = PictureSpace(pictures_dir, inputs.reserve_bytes)
-    drawing = _build_drawing(inputs, queue, completion, progress, space)
-    acceptance = _build_acceptance(inputs, ledger, recipes, defaults, queue)
+    consents = ConsentLedger(
+        store=store,
+        shelf=shelf,
+        completion=completion,
+        rules=rules,
+        stop_drawing=lambda job_id: drawing.stop(job_id),
+        withdraw=inputs.renderer.withdraw,
+        clock=clock,
+    )
+    habits = LoraHabits(store)
+    drawing = _build_drawing(inputs, queue, completion, progress, space, consents)
+    acceptance = _build_acceptance(inputs, ledger, recipes, defaults, consents, habits, queue)
     delivery = OutboxDelivery(
         store=store,
         result_ready=result_ready,
@@ -120,6 +132,8 @@ def build_desk(inputs: DeskInputs) -> Desk:
         clock=clock,
         shelf=shelf,
         defaults=defaults,
+        consents=consents,
+        habits=habits,
         tiers=tiers,
         queue=queue,
         result_ready=result_ready,
@@ -162,13 +176,21 @@ def _build_queue(inputs: DeskInputs, tiers: TierMembership) -> JobQueue:
 
 
 def _build_acceptance(
-    inputs: DeskInputs, ledger: Ledger, recipes: Recipes, defaults: LoraDefaults, queue: JobQueue
+    inputs: DeskInputs,
+    ledger: Ledger,
+    recipes: Recipes,
+    defaults: LoraDefaults,
+    consents: ConsentLedger,
+    habits: LoraHabits,
+    queue: JobQueue,
 ) -> JobAcceptance:
     return JobAcceptance(
         store=inputs.store,
         ledger=ledger,
         recipes=recipes,
         defaults=defaults,
+        consents=consents,
+        habits=habits,
         queue=queue,
         rules=inputs.rules,
         clock=inputs.clock,
@@ -182,6 +204,7 @@ def _build_drawing(
     completion: JobCompletion,
     progress: ProgressPublisher,
     space: PictureSpace,
+    consents: ConsentLedger,
 ) -> Drawing:
     return Drawing(
         store=inputs.store,
@@ -192,5 +215,6 @@ def _build_drawing(
         probe=inputs.probe,
         costs=inputs.costs,
         space=space,
+        may_draw=consents.may_draw,
         clock=inputs.clock,
     )

@@ -18,7 +18,9 @@ from bot.commands.values import (
     Draw,
     Help,
     Link,
+    LoraAllow,
     LoraList,
+    LoraRevoke,
     LoraSwitch,
     Mine,
     Original,
@@ -32,8 +34,10 @@ from bot.desk.answers import decode, encode
 from bot.desk.cancellation import JobCancellation
 from bot.desk.drawing import Drawing
 from bot.desk.files import PictureSpace, retry_while_full
+from bot.desk.loras.consent import ConsentLedger
 from bot.desk.loras.defaults import LoraDefaults
-from bot.desk.loras.shelf import LoraShelf
+from bot.desk.loras.habits import LoraHabits
+from bot.desk.loras.shelf import LoraShelf, Rule
 from bot.desk.people.history import HistoryQueries
 from bot.desk.people.ledger import TierMembership
 from bot.desk.people.linking import AccountLinking
@@ -82,6 +86,8 @@ class DeskParts:
     clock: Callable[[], int]
     shelf: LoraShelf
     defaults: LoraDefaults
+    consents: ConsentLedger
+    habits: LoraHabits
     tiers: TierMembership
     queue: JobQueue
     result_ready: Mapping[Platform, asyncio.Event]
@@ -167,19 +173,35 @@ class Desk:
             case Quota():
                 return await parts.history.read_balance(context)
             case Link():
-                return await parts.linking.link(command, context)
+                linking = await parts.linking.link(command, context)
+                await self._reload_people()
+                return linking
             case Unlink():
-                return await parts.linking.unlink(command, context)
+                unlinked = await parts.linking.unlink(command, context)
+                await self._reload_people()
+                return unlinked
             case LoraList():
-                return await parts.defaults.show(context)
+                return await parts.defaults.show(context, self._may_use(context))
             case LoraSwitch():
-                return await parts.defaults.switch(command, context)
+                return await parts.defaults.switch(command, context, self._may_use(context))
+            case LoraAllow():
+                return await parts.consents.allow(command, context)
+            case LoraRevoke():
+                return await parts.consents.revoke(command, context)
             case ShowCard():
                 return await parts.report_card(context.locale, parts.queue.scheduler.waiting)
             case Help():
                 is_built_in = parts.model.is_built_in
                 return HelpWithVocabulary(vocabulary(context.locale)) if is_built_in else command
         assert_never(command)
+
+    async def _reload_people(self) -> None:
+        """Read again what is remembered by person: identities were linked or unlinked."""
+        await self.parts.consents.load()
+        await self.parts.habits.load()
+
+    def _may_use(self, context: CommandContext) -> Rule:
+        return self.parts.consents.usable_by(self.parts.consents.asker(context))
 
     async def migrate_chat(self, platform: Platform, old_chat_id: str, new_chat_id: str) -> None:
         """Move permission, default LoRA, jobs and results of a chat to the new id that its platform gave it.
@@ -192,6 +214,7 @@ class Desk:
             async with self._store.atomic():
                 await self._store.defaults.move_chat(platform, old_chat_id, new_chat_id)
                 await self._store.jobs.move_chat(platform, old_chat_id, new_chat_id)
+                await self.parts.consents.move_chat(platform, old_chat_id, new_chat_id)
                 await self._store.outbox.make_due(platform, new_chat_id)
                 self._store.after_commit(self.parts.result_ready[platform].set)
 
@@ -223,9 +246,10 @@ class Desk:
         """The platform's names of the pictures of these jobs, by job and index, sent as ``form``."""
         return await self._store.jobs.file_ids(platform, job_ids, form)
 
-    def suggest_loras(self, typed: str, locale: str) -> tuple[LoraSummary, ...]:
-        """At most 25 LoRAs that match what was typed so far, best first; answered from memory."""
-        return self.parts.shelf.suggest(typed, locale)
+    def suggest_loras(self, typed: str, context: CommandContext) -> tuple[LoraSummary, ...]:
+        """At most 25 LoRAs that this person may use here and that match, best first; answered from memory."""
+        preferred = self.parts.habits.preferred(context)
+        return self.parts.shelf.suggest(typed, context.locale, self._may_use(context), preferred)
 
     def queue_status(self) -> QueueStatus:
         """The queue as it is now; answered from memory."""
@@ -253,6 +277,8 @@ class Desk:
         parts = self.parts
         await parts.delivery.recover()
         await retry_while_full(parts.tiers.load)
+        await retry_while_full(parts.consents.load)
+        await retry_while_full(parts.habits.load)
         parts.progress.announce_positions(await parts.drawing.recover())
         await retry_while_full(parts.defaults.load)
         async with asyncio.TaskGroup() as group:

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from functools import partial
@@ -35,6 +35,7 @@ from engine.request import (
     Drawn,
     Event,
     Failed,
+    FailReason,
     Finished,
     LoraChoice,
     Picture,
@@ -72,6 +73,9 @@ class Renderer(Protocol):
 
     def prefetch(self, loras: tuple[LoraChoice, ...]) -> None:
         """Read these LoRAs from the disk, soonest needed first, beside whatever is drawn."""
+
+    def withdraw(self, sha256: frozenset[str]) -> None:
+        """Forget the LoRAs with these contents and draw with none of them; replaces the earlier call's."""
 
 
 class ClaimState(Enum):
@@ -161,6 +165,7 @@ class Drawing:
     """The loop between the queue and the renderer.
 
     Args:
+        may_draw: Whether a job's LoRAs may still be used.
         clock: UTC milliseconds, for records; it may go back.
         seconds: Seconds that never go back, for durations.
     """
@@ -176,6 +181,7 @@ class Drawing:
         probe: HeadroomProbe,
         costs: CostBook,
         space: PictureSpace,
+        may_draw: Callable[[JobRow], Awaitable[bool]],
         clock: Callable[[], int],
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -187,6 +193,7 @@ class Drawing:
         self._probe = probe
         self._costs = costs
         self._space = space
+        self._may_draw = may_draw
         self._clock = clock
         self._seconds = seconds
         self._lease = uuid.uuid4().hex
@@ -299,7 +306,11 @@ class Drawing:
                     Progress(job.id, job.attempt, index=0, step=0, steps=recipe.steps)
                 )
             answer: Finished | Stopped | Failed = Stopped(job.id, job.attempt)
-            if not (is_closing() or job.id in self._to_stop):  # else stopped before the renderer knew the job
+            if not await self._saved(lambda: self._may_draw(job)):
+                answer = Failed(job.id, job.attempt, FailReason.LORA_WITHDRAWN)
+            elif not (
+                is_closing() or job.id in self._to_stop
+            ):  # else stopped before the renderer knew the job
                 answer = await self._renderer.render(request, partial(self._listen, claim))
             self._costs.learn(request, answer)
             self._advance(claim, ClaimEvent.ANSWERED)

@@ -160,3 +160,9 @@ def save_pictures(job_id: str, pictures: Sequence[Picture], folder: Path) -> tup
             (folder / row.file_name).unlink(missing_ok=True)
         raise
     return tuple(rows)
+
+
+def delete_pictures(pictures: Sequence[PictureRow], folder: Path) -> None:
+    """Delete the files of pictures that nobody may see. Blocking."""
+    for picture in pictures:
+        (folder / picture.file_name).unlink(missing_ok=True)

@@ -15,7 +15,7 @@ from bot.commands.values import (
     Ratio,
     Size,
 )
-from bot.desk.loras.shelf import LoraShelf
+from bot.desk.loras.shelf import LoraShelf, Rule, for_everybody
 from bot.desk.loras.stacks import Chosen, Stack, build_stack, repeat_stack
 from bot.errors import (
     EmptyPrompt,
@@ -58,7 +58,9 @@ class Recipes:
         self._random = random
         self._measure = measure
 
-    def write(self, draw: Draw, default: LoraWish | None) -> tuple[Recipe, tuple[Note, ...]]:
+    def write(
+        self, draw: Draw, default: LoraWish | None, may_use: Rule = for_everybody
+    ) -> tuple[Recipe, tuple[Note, ...]]:
         """Return the recipe of ``draw``, with ``default`` if it names no LoRA, and notes about differences.
 
         Raises:
@@ -70,13 +72,13 @@ class Recipes:
             wishes = (replace(default, weight=wishes[0].weight),) if default else ()
         if any(normalize(wish.name) == NO_LORA for wish in wishes):
             wishes = ()
-        stack = build_stack(self._choose(wishes), self._shelf.find, model_steps=self._model.steps)
+        stack = build_stack(self._choose(wishes, may_use), self._shelf.find, model_steps=self._model.steps)
         prompt = compose_prompt(draw.prompt.strip(), draw.face, stack.triggers)
         if not prompt.final:
             raise EmptyPrompt
         return self._complete(prompt, stack, draw.size, seed=draw.seed, count=draw.count)
 
-    def rewrite(self, job: JobRow) -> tuple[Recipe, tuple[Note, ...]]:
+    def rewrite(self, job: JobRow, may_use: Rule = for_everybody) -> tuple[Recipe, tuple[Note, ...]]:
         """Return the job's recipe with a new seed and the present file of each LoRA, and notes.
 
         Raises:
@@ -84,7 +86,7 @@ class Recipes:
             NotPossible: The shelf or the model has changed: UnknownLora, SizeNotAllowed.
         """
         old = job.recipe
-        chosen = self._choose(tuple(LoraWish(lora.name, lora.weight) for lora in old.loras))
+        chosen = self._choose(tuple(LoraWish(lora.name, lora.weight) for lora in old.loras), may_use)
         files = [file for file, _ in chosen]
         stack = repeat_stack(files, old.loras, model_steps=self._model.steps)
         size = PixelSize(old.width_px, old.height_px)
@@ -126,16 +128,16 @@ class Recipes:
         )
         return recipe, (*stack.notes, *changes, *self.find_notes(prompt.typed))
 
-    def _choose(self, wishes: tuple[LoraWish, ...]) -> list[Chosen]:
+    def _choose(self, wishes: tuple[LoraWish, ...], may_use: Rule) -> list[Chosen]:
         """Return the files of the LoRAs that a person named. Of two weights the last counts."""
         chosen: dict[str, Chosen] = {}
         for wish in wishes:
-            file, weight = self._shelf.find(wish.name), wish.weight
+            file, weight = self._shelf.find(wish.name, may_use), wish.weight
             name, _, number = wish.name.rpartition(" ")
             if file is None and weight is None and is_number(number):
-                file, weight = self._shelf.find(name), weight_of(number)  # a menu's ``sugar 0.8``
+                file, weight = self._shelf.find(name, may_use), weight_of(number)  # a menu's ``sugar 0.8``
             if file is None:
-                raise self._shelf.unknown(wish.name)
+                raise self._shelf.unknown(wish.name, may_use)
             chosen[file.name] = (file, weight)
         return list(chosen.values())
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import structlog
 
-from bot.desk.files import LogLimiter, find_pictures, retry_while_full, save_pictures
+from bot.desk.files import LogLimiter, delete_pictures, find_pictures, retry_while_full, save_pictures
 from bot.desk.people.ledger import Ledger
 from bot.desk.queue import JobQueue, MonotonicClock, ProgressPublisher
 from bot.errors import CannotSave
@@ -87,6 +87,8 @@ class JobCompletion:
             if not await self._store.jobs.end(job, state, self._clock(), fail=fail, pictures=pictures):
                 log.warning("late end refused", job_id=job.id, attempt=job.attempt, state=state)
                 return None
+            if pictures:
+                await self._store.consents.add_uses(job.id, job.recipe.loras, len(pictures), self._clock())
             missing = job.recipe.count - len(pictures)
             refund = await self._ledger.refund(job, missing) if missing else 0
             if job.state == JobState.QUEUED:  # a drawn job has left the queue when its time was charged
@@ -108,15 +110,23 @@ class JobCompletion:
             return
         match answer:
             case Finished() if len(pictures) == job.recipe.count:
-                await self.end(job, JobState.DONE, pictures=pictures)
+                await self._end_drawn(job, JobState.DONE, None, pictures)
             case Finished():
                 log.error("finished without every picture", job_id=job.id, pictures=len(pictures))
-                await self.end(job, JobState.FAILED, fail=FailReason.WORKER_ERROR, pictures=pictures)
+                await self._end_drawn(job, JobState.FAILED, FailReason.WORKER_ERROR, pictures)
             case Failed(reason=reason, detail=detail):
                 log.warning("job failed", job_id=job.id, reason=reason, detail=detail)
-                await self.end(job, JobState.FAILED, fail=reason, pictures=pictures)
+                await self._end_drawn(job, JobState.FAILED, reason, pictures)
             case Stopped():
-                await self.end(job, JobState.CANCELLED, pictures=pictures)
+                await self._end_drawn(job, JobState.CANCELLED, None, pictures)
+
+    async def _end_drawn(
+        self, job: JobRow, state: JobState, fail: FailReason | None, pictures: Sequence[PictureRow]
+    ) -> None:
+        """End a job whose pictures are on the disk; remove them if its LoRA was withdrawn meanwhile."""
+        ended = await self.end(job, state, fail=fail, pictures=pictures)
+        if ended is None and pictures and await self._is_withdrawn(job):
+            await asyncio.to_thread(delete_pictures, pictures, self._pictures_dir)
 
     async def fail(self, job: JobRow) -> None:
         """End a job after an unexpected error, with a full refund."""
@@ -133,7 +143,7 @@ class JobCompletion:
             await self.requeue(job, uses_attempt=True)
             return
         pictures = await self._save_pictures(job, drawn) or ()
-        await self.end(job, JobState.FAILED, fail=FailReason.WORKER_ERROR, pictures=pictures)
+        await self._end_drawn(job, JobState.FAILED, FailReason.WORKER_ERROR, pictures)
 
     async def requeue(self, job: JobRow, *, uses_attempt: bool) -> None:
         """Put a claimed job back into the queue; nothing changes when this attempt no longer counts."""
@@ -150,7 +160,12 @@ class JobCompletion:
                 self._store.after_commit(lambda: self._queue.add(queued))
 
     async def _save_pictures(self, job: JobRow, drawn: Sequence[Picture]) -> tuple[PictureRow, ...] | None:
-        """Write the pictures; None, with nothing written, if the disk is full."""
+        """Write the pictures; None, with nothing written, if the disk is full.
+
+        None of a withdrawn LoRA are written: its job has ended without them.
+        """
+        if drawn and await self._is_withdrawn(job):
+            return ()
         try:
             return await asyncio.to_thread(save_pictures, job.id, drawn, self._pictures_dir)
         except OSError as error:
@@ -158,6 +173,10 @@ class JobCompletion:
                 raise
             self._full.error(job_id=job.id, folder=str(self._pictures_dir))
             return None
+
+    async def _is_withdrawn(self, job: JobRow) -> bool:
+        stored = await self._store.jobs.find(job.id)
+        return stored is not None and stored.fail == FailReason.LORA_WITHDRAWN
 
     async def _is_cancelled(self, job: JobRow) -> bool:
         stored = await self._store.jobs.find(job.id)

@@ -5,10 +5,10 @@
     + NotUnderstood
       - EmptyPrompt · PromptTooLong · TextTooLong · UnknownCommand (OldButton) · MissingValue
       - UnknownFlag (FixedSteps · NoNegativePrompt · NoGuidance)
-      - BadSize · BadSeed · BadCount · BadWeight · TooManyLoras · StackTooStrong · StepsDiffer
+      - BadSize · BadSeed · BadCount · BadWeight · TooManyLoras · StackTooStrong · StepsDiffer · BadSubject
       - TextOnly · LoraFileSent · EditedMessage
     + NotAllowed
-      - HostsOnly · ChatNotAllowed · NotYours · NotInPublic · NoPrivateChat · AnonymousSender
+      - HostsOnly · OwnersOnly · ChatNotAllowed · NotYours · NotInPublic · NoPrivateChat · AnonymousSender
     + NotPossible
       - UnknownLora · StepsNotPossible · SizeNotAllowed · ShapeNotAllowed · NoCreditsLeft · TooManyWaiting
       - NoSuchJob · NothingToCancel · AlreadyEnded · Closing · CannotSave · NoDiskSpace
@@ -31,7 +31,9 @@ from bot.errors.base import (
     SugarbotError,
 )
 from bot.errors.loras import (
+    BadSubject,
     LoraFileSent,
+    OwnersOnly,
     StackTooStrong,
     StepsDiffer,
     StepsNotPossible,
@@ -114,6 +116,7 @@ __all__ = [
     "BadSeed",
     "BadSettings",
     "BadSize",
+    "BadSubject",
     "BadWeight",
     "CannotSave",
     "ChatNotAllowed",
@@ -150,6 +153,7 @@ __all__ = [
     "OperatorError",
     "OutFolderUnusable",
     "OwnLinkCode",
+    "OwnersOnly",
     "PackageMissing",
     "PersonError",
     "PicturesGone",

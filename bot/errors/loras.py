@@ -1,6 +1,6 @@
 """What can be wrong with the LoRAs of a request."""
 
-from bot.errors.base import NotPossible, NotUnderstood
+from bot.errors.base import NotAllowed, NotPossible, NotUnderstood
 
 
 class TooManyLoras(NotUnderstood):
@@ -23,9 +23,17 @@ class StepsNotPossible(NotPossible):
     """The model's schedule has not so many steps. Facts: ``name`` of the LoRA, ``steps``, ``limit``."""
 
 
+class BadSubject(NotUnderstood):
+    """This names no person and no chat. Facts: ``text`` as typed."""
+
+
 class LoraFileSent(NotUnderstood):
     """The message is a .safetensors file, which a host must put into the LoRA folder."""
 
 
 class UnknownLora(NotPossible):
     """Facts: ``name`` as typed; ``nearest``, a tuple of names on the shelf."""
+
+
+class OwnersOnly(NotAllowed):
+    """Only the owner of a LoRA and hosts decide who may use it. Facts: ``name``."""

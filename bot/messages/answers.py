@@ -5,6 +5,7 @@ from bot.commands.values import Help, Scope
 from bot.messages.catalogue import N_, PLATFORM_NAMES, Times, format_time, join_facts, shorten, text
 from bot.messages.guide import help_text
 from bot.messages.jobs import STATES, format_note, format_position, format_triggers, settings_of
+from bot.messages.loras.consent import format_decision
 from bot.messages.plans import format_card
 from bot.outcomes import (
     CancelAccepted,
@@ -15,7 +16,9 @@ from bot.outcomes import (
     LinkCode,
     LinkConfirmation,
     Linked,
+    LoraAllowed,
     LoraListing,
+    LoraRevoked,
     LoraSummary,
     LoraSwitched,
     Originals,
@@ -65,6 +68,8 @@ def format_outcome(outcome: Outcome, locale: str, *, times: Times = "utc") -> st
             return _shelf(outcome, locale)
         case LoraSwitched():
             return _switched(outcome, locale)
+        case LoraAllowed() | LoraRevoked():
+            return format_decision(outcome, locale)
         case Help():
             return help_text(locale)
         case CardReport():

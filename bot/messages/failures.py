@@ -14,6 +14,9 @@ FAIL_SENTENCES: dict[FailReason, str] = {
     FailReason.LORA_REJECTED: N_("The LoRA's file doesn't work with this model. Please choose another LoRA."),
     FailReason.BLANK_PICTURE: N_("The picture came out blank. Try another seed, or a lower LoRA weight."),
     FailReason.WORKER_ERROR: N_("Something went wrong while drawing. Please try again."),
+    FailReason.LORA_WITHDRAWN: N_(
+        "A LoRA of this job may not be used any more, so I stopped. Please draw again with another LoRA."
+    ),
     FailReason.DISK_FULL: N_(
         "My host's disk is full, so the picture could not be saved. Please tell the host and try again later."
     ),

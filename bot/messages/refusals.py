@@ -50,6 +50,11 @@ SENTENCES: dict[type[Exception], str] = {
         "These LoRAs are too strong together: their weights add up to {total}, the limit is {limit}, and "
         "{name} must not be weaker than {needed}. Please leave one out."
     ),
+    errors.BadSubject: N_(
+        "“{text}” names no person and no chat. Write a mention, an id, or the platform and the id, like "
+        "discord:1234; or “--chat here” for this chat."
+    ),
+    errors.OwnersOnly: N_("Only the owner of {name} or a host decides who may use it. Please ask them."),
     errors.StepsDiffer: N_("{names} are made for different numbers of steps. Please choose one of them."),
     errors.StepsNotPossible: N_(
         "{name} is made for {steps} steps, but this model draws in at most {limit}. Please choose another "
@@ -82,7 +87,10 @@ SENTENCES: dict[type[Exception], str] = {
         "with me, press Start there, and try again."
     ),
     errors.NotPossible: N_("That isn't possible right now. Please try again later."),
-    errors.UnknownLora: N_("There is no LoRA called “{name}”. /loras shows all of them."),
+    errors.UnknownLora: N_(
+        "There is no LoRA called “{name}” that you can use here; /loras shows those that you can. If you "
+        "expected it, ask the host."
+    ),
     errors.SizeNotAllowed: N_("I can't draw {width_px} × {height_px}. Please choose another size."),
     errors.ShapeNotAllowed: N_("I can't draw the shape {shape}: it is too long for this model."),
     errors.NoCreditsLeft: N_(

@@ -13,12 +13,14 @@ class LoraSummary:
         titles: Locale → what people call it, e.g. ``{"en": "Sugar face", "zh-CN": "Sugar 面部"}``.
         trigger: The word that the desk puts before the prompt; empty if the LoRA needs none.
         weight: The recommended strength.
+        sha256: Of its file; ``#`` and its start may stand for the name.
     """
 
     name: str
     titles: dict[str, str]
     trigger: str
     weight: float
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,23 @@ class LoraSwitched:
     lora: str
     weight: float
     scope: Scope
+
+
+@dataclass(frozen=True, slots=True)
+class LoraAllowed:
+    """A person or chat may use a LoRA; an empty ``subject``: it is not withdrawn any more."""
+
+    lora: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoraRevoked:
+    """A LoRA was taken back from a person or chat, or from everybody; ``ended`` jobs with it have ended."""
+
+    lora: str
+    subject: str
+    ended: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from bot.commands.values import Help
 from bot.outcomes.jobs import CancelAccepted, History, Originals, Receipt
-from bot.outcomes.loras import LoraListing, LoraSwitched
+from bot.outcomes.loras import LoraAllowed, LoraListing, LoraRevoked, LoraSwitched
 from bot.outcomes.people import CreditBalance, LinkCode, LinkConfirmation, Linked, Unlinked
 from engine.host.report import CardReport
 
@@ -28,6 +28,8 @@ Outcome = (
     | Unlinked
     | LoraListing
     | LoraSwitched
+    | LoraAllowed
+    | LoraRevoked
     | Help
     | HelpWithVocabulary
     | CardReport

@@ -17,6 +17,7 @@ from bot.store.rows import ClaimedRow, InboxRow, JobRow, NewJob, OutboxState, Pi
 from engine.request import LoraChoice
 
 URGENT = True
+_LISTS = ("loras", "triggers", "asked_in")  # columns of job that hold JSON
 
 
 class Inbox:
@@ -82,7 +83,7 @@ class Jobs:
         """
         values = asdict(job) | {"private": int(job.private)}
         values |= values.pop("recipe")
-        values |= {name: json.dumps(values[name], ensure_ascii=False) for name in ("loras", "triggers")}
+        values |= {name: json.dumps(values[name], ensure_ascii=False) for name in _LISTS}
         rows = await self._query("add_job", most_unfinished=most_unfinished, **values)
         if not rows:
             return None
@@ -110,6 +111,10 @@ class Jobs:
             "newest_public_in", person=person, platform=platform, chat_id=chat_id, limit=limit
         )
         return tuple(_job_of(row) for row in rows)
+
+    async def newest_with_loras(self, limit: int) -> tuple[JobRow, ...]:
+        """Return the newest jobs with LoRAs, in the order of acceptance."""
+        return tuple(_job_of(row) for row in await self._query("newest_with_loras", limit=limit))
 
     async def in_state(self, state: str) -> tuple[JobRow, ...]:
         """Return all jobs in this state, in the order of acceptance."""
@@ -252,10 +257,11 @@ class Outbox:
 def _job_of(row: sqlite3.Row | dict[str, Any]) -> JobRow:
     values = dict(row)
     loras = tuple(LoraChoice(**lora) for lora in json.loads(values.pop("loras")))
-    triggers = tuple(json.loads(values.pop("triggers")))
+    triggers, asked_in = (tuple(json.loads(values.pop(name))) for name in ("triggers", "asked_in"))
     names = ("prompt", "typed", "width_px", "height_px", "seed", "count", "steps")
     others = {name: values.pop(name) for name in names}
     values["recipe"] = Recipe(loras=loras, triggers=triggers, **others)
+    values["asked_in"] = asked_in
     values["private"] = bool(values["private"])
     values["cancel_requested"] = bool(values["cancel_requested"])
     return JobRow(**values)

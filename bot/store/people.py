@@ -35,6 +35,10 @@ class People:
         await self._query("add_identity", person=person, **identity)
         return int(person)
 
+    async def identities(self) -> dict[str, int]:
+        """Return the person behind every identity (``platform:user_id``)."""
+        return {row["name"]: row["person"] for row in await self._query("identities")}
+
     async def account(self, person: int) -> AccountRow:
         """Return this person's credits."""
         [row] = await self._query("find_account", person=person)
@@ -89,6 +93,7 @@ class Links:
         await self._query("merge_accounts", **both)
         await self._query("move_identities", **both)
         await self._query("move_jobs", **both)
+        await self._query("move_uses", **both)
         await self._query("move_ledger", **both)
         await self._query("move_codes", **both)
         await self._query("delete_account", merged=merged)

@@ -40,9 +40,42 @@ class OutboxState(StrEnum):
     KEPT = "kept"
 
 
+class GrantKind(StrEnum):
+    """Whom a decision about a LoRA concerns. Values equal the CHECK list of lora_grant.kind."""
+
+    PERSON = "person"
+    CHAT = "chat"
+
+
+@dataclass(frozen=True, slots=True)
+class GrantRow:
+    """A decision whether one person or chat may use a LoRA.
+
+    Attributes:
+        lora: The name as ``bot.commands.text.normalize`` returns it.
+        subject: ``platform:user_id`` or ``platform:chat_id``.
+    """
+
+    lora: str
+    kind: GrantKind
+    subject: str
+    allowed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UseCount:
+    """How often a LoRA was used: jobs with pictures, these pictures, and different people."""
+
+    lora: str
+    sha256: str
+    jobs: int
+    pictures: int
+    people: int
+
+
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job before it is accepted."""
+    """A job before it is accepted; ``asked_in`` as ``bot.desk.loras.consent.chats_of`` returns it."""
 
     id: str
     person: int
@@ -54,6 +87,7 @@ class NewJob:
     recipe: Recipe
     price: int
     created_ms: int
+    asked_in: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 import aiosqlite
 
 from bot.errors import CannotSave
+from bot.store.consent import Consents
 from bot.store.database import Database, operator_error, run_to_completion
 from bot.store.files.lock import locked
 from bot.store.files.migrate import migrate, read_migrations, require_ours
@@ -32,6 +33,7 @@ class Store(Database):
         inbox: Raw chat events.
         outbox: Results to deliver.
         defaults: Default LoRAs.
+        consents: Who may use which LoRA, and who has used it.
     """
 
     def __init__(self, connection: aiosqlite.Connection, path: Path, closing: AsyncExitStack) -> None:
@@ -44,6 +46,7 @@ class Store(Database):
         self.inbox = Inbox(self)
         self.outbox = Outbox(self)
         self.defaults = DefaultLoras(self)
+        self.consents = Consents(self)
 
     async def survey(self) -> Survey:
         """Count the contents and check that they are sound; reads the whole file.

@@ -109,6 +109,7 @@ class Host:
         self._slots = asyncio.Semaphore(MAX_IN_FLIGHT)
         self._renders: dict[str, _Render] = {}
         self._prefetched: tuple[LoraChoice, ...] = ()
+        self._withdrawn: tuple[str, ...] = ()
 
     def loading_s(self) -> float | None:
         """Return how long a start takes about, while the model is not loaded; None if unknown or loaded."""
@@ -219,6 +220,16 @@ class Host:
         if self._worker is not None and self._is_up.is_set():
             self._worker.send(wire.PrefetchLoras(self._prefetched))
 
+    def withdraw(self, sha256: frozenset[str]) -> None:
+        """Let this worker and its replacements forget the LoRAs with these contents, and refuse them.
+
+        Args:
+            sha256: All that are withdrawn; they replace those of the previous call.
+        """
+        self._withdrawn = tuple(sorted(sha256))
+        if self._worker is not None and self._is_up.is_set():
+            self._worker.send(wire.WithdrawLoras(self._withdrawn))
+
     async def close(self) -> None:
         """End the worker: by a message, SIGTERM, then SIGKILL. Its jobs return ``Stopped`` or are lost."""
         self._is_closed.set()
@@ -260,6 +271,8 @@ class Host:
             raise
         self._worker, self.info, self.plan, self.state = worker, info, plan, HostState.READY
         self.load_s, self._used_s = _now_s() - began_s, _now_s()
+        if self._withdrawn:
+            worker.send(wire.WithdrawLoras(self._withdrawn))
         if self._prefetched:
             worker.send(wire.PrefetchLoras(self._prefetched))
         self._is_up.set()

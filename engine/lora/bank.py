@@ -92,6 +92,7 @@ class Bank:
         self._merger = Merger(others, NO_LAYERS if blocks else eight_bit_layers)
         self._merged: tuple[LoraStack | None, Patches] = (None, NO_PATCHES)
         self._copy_fits = True
+        self._withdrawn: frozenset[str] = frozenset()
 
     def stack(self, choices: Sequence[LoraChoice]) -> LoraStack:
         """Fetch a picture's LoRAs onto the device. LoRAs of strength 0 are checked and left out.
@@ -190,6 +191,22 @@ class Bank:
         if in_memory:
             self._in_memory.clear()
 
+    def withdraw(self, sha256: frozenset[str]) -> None:
+        """Refuse the LoRAs with these contents from now on, and drop them from both caches. Thread-safe."""
+        self._withdrawn = sha256
+        for cache in (self._in_memory, self._on_card):
+            cache.drop(sha256)
+
+    def forget_withdrawn(self) -> None:
+        """Drop what is left of withdrawn LoRAs in merged weights; call it between two jobs."""
+        withdrawn = {id(self._in_use[each]) for each in self._withdrawn if each in self._in_use}
+        if withdrawn and any(id(adapter) in withdrawn for adapter, _ in self._merged[0] or ()):
+            if self._blocks is not None:
+                self._blocks.use(())
+            self._merged = (None, NO_PATCHES)
+            self._merger.drop()
+            self._on_copy_dropped()
+
     def _drop_copy(self, reason: str) -> None:
         log.warning("LoRAs use the side path: pictures take longer", reason=reason)
         self._copy_fits = False
@@ -225,6 +242,7 @@ class Bank:
         return self._merged[1]
 
     def _adapter(self, choice: LoraChoice) -> Adapter:
+        self._require_usable(choice)
         adapter = self._on_card.get(choice.sha256)
         if adapter is None:
             adapter = self._in_use.get(choice.sha256) or self._converted(choice).on(self._device)
@@ -232,7 +250,12 @@ class Bank:
         self._in_use[choice.sha256] = adapter
         return adapter
 
+    def _require_usable(self, choice: LoraChoice) -> None:
+        if choice.sha256 in self._withdrawn:
+            raise LoraMissing("It was withdrawn.", name=choice.name)
+
     def _converted(self, choice: LoraChoice) -> Adapter:
+        self._require_usable(choice)
         with self._fetching[choice.sha256]:  # a second caller waits and finds the result
             adapter = self._in_memory.get(choice.sha256)
             if adapter is None:
@@ -242,6 +265,7 @@ class Bank:
                     error.facts["name"] = choice.name
                     raise
                 self._in_memory.put(choice.sha256, adapter)
+                self._in_memory.drop(self._withdrawn)  # if this one was withdrawn meanwhile
             return adapter
 
     def _read(self, choice: LoraChoice) -> Adapter:
@@ -304,6 +328,12 @@ class AdapterCache:
     def room_bytes(self) -> int:
         """What it may grow by before it drops an adapter."""
         return max(0, self.limit_bytes - self.held_bytes)
+
+    def drop(self, sha256: frozenset[str]) -> None:
+        """Drop these adapters."""
+        with self._lock:
+            for each in sha256:
+                self._entries.pop(each, None)
 
     def clear(self) -> None:
         """Drop all adapters."""

@@ -36,18 +36,26 @@ class MessageReceiver:
         self._ready: deque[RenderRequest] = deque()
         self._to_prepare: deque[RenderRequest] = deque()
         self._prefetched: tuple[LoraChoice, ...] = ()
+        self._withdrawn: wire.WithdrawLoras | None = None  # for the thread that prepares
+        self._to_forget: wire.WithdrawLoras | None = None  # for the thread that draws
         self._drawn: RenderRequest | None = None
         self._is_cancelled = False
         self._is_ending = False
         threading.Thread(target=self._read, name="receiver", daemon=True).start()
 
-    def next_request(self) -> RenderRequest | None:
-        """Wait for the next job, which counts as drawn from now on; None at the end of the worker."""
+    def next_request(self) -> RenderRequest | wire.WithdrawLoras | None:
+        """Wait for the next job, which counts as drawn from now on; None at the end of the worker.
+
+        LoRAs that were withdrawn come before it; ``next_to_prepare`` returns the same, perhaps sooner.
+        """
         with self._changed:
             self._drawn = None
-            self._changed.wait_for(lambda: self._ready or self._is_ending)
+            self._changed.wait_for(lambda: self._ready or self._to_forget or self._is_ending)
             if self._is_ending:
                 return None
+            if self._to_forget is not None:
+                withdrawn, self._to_forget = self._to_forget, None
+                return withdrawn
             self._drawn, self._is_cancelled = self._ready.popleft(), False
             if self._drawn in self._to_prepare:  # too late to prepare it
                 self._to_prepare.remove(self._drawn)
@@ -57,12 +65,21 @@ class MessageReceiver:
         """Whether the drawn job should stop."""
         return self._is_cancelled or self._is_ending
 
-    def next_to_prepare(self) -> RenderRequest | tuple[LoraChoice, ...] | None:
-        """Wait for a job that is ready behind the drawn one, or for LoRAs of later jobs; None at the end."""
+    def next_to_prepare(self) -> RenderRequest | tuple[LoraChoice, ...] | wire.WithdrawLoras | None:
+        """Wait for what to do beside the drawn job; None at the end.
+
+        First of all that is LoRAs that were withdrawn, then a job that is ready behind the drawn one, then
+        LoRAs of later jobs.
+        """
         with self._changed:
-            self._changed.wait_for(lambda: self._to_prepare or self._prefetched or self._is_ending)
+            self._changed.wait_for(
+                lambda: self._withdrawn or self._to_prepare or self._prefetched or self._is_ending
+            )
             if self._is_ending:
                 return None
+            if self._withdrawn is not None:
+                withdrawn, self._withdrawn = self._withdrawn, None
+                return withdrawn
             if self._to_prepare:
                 return self._to_prepare.popleft()
             prefetched, self._prefetched = self._prefetched, ()
@@ -91,6 +108,8 @@ class MessageReceiver:
                 self._cancel(message)
             case wire.PrefetchLoras():
                 self._prefetched = message.loras
+            case wire.WithdrawLoras():
+                self._withdrawn = self._to_forget = message
             case wire.Shutdown():
                 self._is_ending = True
                 while self._ready:

@@ -59,6 +59,12 @@ class PicturePipeline(Protocol):
     def prefetch(self, loras: Sequence[LoraChoice]) -> None:
         """Read LoRAs of later jobs, soonest first, as many as fit in memory; called as ``prepare``."""
 
+    def withdraw(self, sha256: frozenset[str]) -> None:
+        """Forget the LoRAs with these contents and refuse them; called as ``prepare``."""
+
+    def forget_withdrawn(self) -> None:
+        """Drop what the last job has left of withdrawn LoRAs; called between two jobs."""
+
 
 Load = Callable[[EngineConfig], PicturePipeline]
 
@@ -106,6 +112,10 @@ def run(connection: socket.socket, load: Load, import_libraries: Callable[[], No
 def _draw_all(pipeline: PicturePipeline, receiver: MessageReceiver, faults: FaultHandler) -> None:
     """Draw until the worker ends, and wait until every end is sent."""
     while (request := receiver.next_request()) is not None:
+        if isinstance(request, wire.WithdrawLoras):
+            pipeline.withdraw(frozenset(request.sha256))
+            pipeline.forget_withdrawn()
+            continue
         reporter = faults.start_job(request)
         reporter.report_step(0, 0)
         reporter.report_end(_draw(pipeline, request, reporter, receiver.is_cancelled, faults))
@@ -126,13 +136,16 @@ def _draw(
 
 
 def _prepare_all(pipeline: PicturePipeline, receiver: MessageReceiver, faults: FaultHandler) -> None:
-    """Prepare and prefetch, in a thread of its own, until the worker ends."""
+    """Withdraw, prepare and prefetch, in a thread of its own, until the worker ends."""
     while (item := receiver.next_to_prepare()) is not None:
         try:
-            if isinstance(item, RenderRequest):
-                pipeline.prepare(item)
-            else:
-                pipeline.prefetch(item)
+            match item:
+                case RenderRequest():
+                    pipeline.prepare(item)
+                case wire.WithdrawLoras():
+                    pipeline.withdraw(frozenset(item.sha256))
+                case _:
+                    pipeline.prefetch(item)
         except Exception as error:  # noqa: BLE001 - supervision: ``draw`` fails for the same reason and reports it
             faults.check(error)
             log.info("not prepared", error=type(error).__name__)

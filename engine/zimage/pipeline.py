@@ -195,6 +195,18 @@ class Pipeline:
         """Fetch LoRAs of later jobs into main memory. Another thread may call this during ``draw``."""
         self._bank.prepare(loras)
 
+    def withdraw(self, sha256: frozenset[str]) -> None:
+        """Forget the LoRAs with these contents and refuse them.
+
+        Another thread may call this during ``draw``.
+        """
+        self._bank.withdraw(sha256)
+
+    def forget_withdrawn(self) -> None:
+        """Drop what the last job has left of withdrawn LoRAs."""
+        self._denoiser.forget_batch()
+        self._bank.forget_withdrawn()
+
     def close(self) -> None:
         """End the encoding threads. The memory is freed with the last reference to the pipeline."""
         self._encoder.close()

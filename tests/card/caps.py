@@ -104,6 +104,10 @@ class Stopwatch:
         """Read LoRAs ahead."""
         self._host.prefetch(loras)
 
+    def withdraw(self, sha256: frozenset[str]) -> None:
+        """Forget and refuse these LoRAs."""
+        self._host.withdraw(sha256)
+
 
 @dataclass
 class Peak:

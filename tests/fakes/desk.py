@@ -62,7 +62,7 @@ class ScriptedDesk:
     async def store_placeholder(self, job_id: str, address: Address) -> None:
         self.addresses[job_id] = address
 
-    def suggest_loras(self, typed: str, locale: str) -> tuple[LoraSummary, ...]:
+    def suggest_loras(self, typed: str, context: CommandContext) -> tuple[LoraSummary, ...]:
         return tuple(card for card in self.loras if typed.lower() in card.name)[:25]
 
     async def store_events(self, platform: Platform, events: Sequence[tuple[str, str]]) -> None:

@@ -62,6 +62,7 @@ class FakeRenderer:
         running: The job being drawn; empty for none.
         drawn: Pictures drawn so far.
         prefetched: The LoRAs of the last prefetch.
+        withdrawn: The contents of the last withdrawal.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class FakeRenderer:
         self.running = ""
         self.drawn = 0
         self.prefetched: tuple[LoraChoice, ...] = ()
+        self.withdrawn: frozenset[str] = frozenset()
         self._turns: dict[str, asyncio.Future[bool]] = {}  # of the held jobs: True starts it, False stops it
 
     def cancel(self, job_id: str) -> None:
@@ -90,6 +92,9 @@ class FakeRenderer:
 
     def prefetch(self, loras: tuple[LoraChoice, ...]) -> None:
         self.prefetched = loras
+
+    def withdraw(self, sha256: frozenset[str]) -> None:
+        self.withdrawn = sha256
 
     async def render(
         self, request: RenderRequest, listen: Callable[[Event], None]

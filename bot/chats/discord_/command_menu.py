@@ -127,7 +127,7 @@ class _AutocompleteTransformer(_OptionTransformer):
     """An option with suggestions; it also accepts free text, which the desk checks."""
 
     async def autocomplete(self, interaction: Interaction, value: int | float | str, /) -> list[Choice]:
-        pairs = self._handler.suggest(self._option, str(value), interaction.locale.value)
+        pairs = self._handler.suggest(self._option, str(value), interaction)
         return [app_commands.Choice(name=label, value=text) for label, text in pairs[:MAX_CHOICES]]
 
 

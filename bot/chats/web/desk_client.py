@@ -87,9 +87,9 @@ class DeskClient:
             case _:
                 return None
 
-    def loras(self, locale: str) -> tuple[LoraSummary, ...]:
+    def loras(self, conversation: Conversation) -> tuple[LoraSummary, ...]:
         """The LoRAs that the picture options offer."""
-        return self._desk.suggest_loras("", locale)
+        return self._desk.suggest_loras("", _context(conversation))
 
     async def _handle(self, conversation: Conversation, parse_command: Callable[[], Command]) -> None:
         context = _context(conversation)

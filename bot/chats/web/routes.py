@@ -95,9 +95,7 @@ class PageRoutes:
         secret = self._secret_of(request) or new_secret()
         conversation = (await self._session(request, secret)).conversation
         answer = HTMLResponse(
-            render_page(
-                conversation, await self._panel(conversation), self._desk_client.loras(conversation.locale)
-            )
+            render_page(conversation, await self._panel(conversation), self._desk_client.loras(conversation))
         )
         answer.set_cookie(
             self._cookie, secret, max_age=COOKIE_DAYS * 86_400, path="/", httponly=True, samesite="strict"

@@ -2,7 +2,21 @@
 
 from bot.commands.table.drawing import WEIGHT
 from bot.commands.table.entry import CommandEntry, Option, OptionChoice, OptionKind, Right, StandaloneName
-from bot.commands.values import LoraList, LoraSwitch, Scope
+from bot.commands.values import LoraAllow, LoraList, LoraRevoke, LoraSwitch, Scope
+
+_WHOM = (
+    Option(
+        "name",
+        "名称",
+        OptionKind.LORA,
+        "The LoRA",
+        example="sugar",
+        required=True,
+        positional=True,
+    ),
+    Option("person", "人", OptionKind.TEXT, "A mention or an id, like discord:1234", example="discord:1234"),
+    Option("chat", "聊天", OptionKind.TEXT, "A chat's id, or here", example="here"),
+)
 
 LORA_COMMANDS: tuple[CommandEntry, ...] = (
     CommandEntry(
@@ -44,5 +58,25 @@ LORA_COMMANDS: tuple[CommandEntry, ...] = (
             ),
         ),
         right=Right.HOST,
+    ),
+    CommandEntry(
+        "lora allow",
+        "允许",
+        ("允许lora",),
+        "Let a person or a chat use your LoRA",
+        "/lora allow sugar --person discord:1234",
+        LoraAllow,
+        _WHOM,
+        alone=StandaloneName("allow", "允许lora"),
+    ),
+    CommandEntry(
+        "lora revoke",
+        "收回",
+        ("收回lora",),
+        "Take your LoRA back: from a person, a chat, or everybody",
+        "/lora revoke sugar",
+        LoraRevoke,
+        _WHOM,
+        alone=StandaloneName("revoke", "收回lora"),
     ),
 )

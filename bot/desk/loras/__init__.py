@@ -3,6 +3,8 @@
 * ``shelf``     finds LoRAs by what people type
 * ``defaults``  the default LoRAs of chats and of the bot, which hosts switch
 * ``stacks``    which LoRAs a picture gets, at which strengths: helpers attached, weights bounded and scaled
+* ``consent``   who may use which LoRA; what a revocation ends
+* ``habits``    which LoRAs people and chats have used, for suggestions
 
 Tests: ``pytest tests/unit/bot/desk/loras``.
 """

@@ -1,6 +1,10 @@
-"""Finds LoRAs by what people type."""
+"""Finds LoRAs by what people type: name, title, pinyin, initials, with typing errors; answers from memory.
 
-from collections.abc import Iterable
+A LoRA that somebody may not use does not exist for them: every search takes the rule that tells.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from rapidfuzz import fuzz
@@ -11,11 +15,23 @@ from bot.outcomes import LoraSummary
 from engine.shelf import LoraFile, Shelf
 
 MOST_SUGGESTED = 25  # the limit of Discord's autocomplete
+HASH_MARK = "#"  # before the start of a file's sha256, in place of a name
+_LEAST_HASH_CHARS = 12
 _LIKENESS = 60.0  # of 100; suggestions below it are noise
+_CONTAINS, _STARTS, _EQUALS = 200.0, 300.0, 400.0
+
+Rule = Callable[[LoraFile], bool]
+"""Whether a person may use a LoRA."""
+
+
+def for_everybody(_: LoraFile) -> bool:
+    """The rule without restrictions."""
+    return True
 
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
+    file: LoraFile
     summary: LoraSummary
     keys: tuple[str, ...]  # name, titles and their pinyin, each as ``normalize`` compares them
 
@@ -26,37 +42,74 @@ class LoraShelf:
     def __init__(self, files: Shelf) -> None:
         self._files = files.files
         self._entries = tuple(_entry_of(file) for _, file in sorted(files.files.items()))
-        self._names = {key: entry.summary.name for entry in reversed(self._entries) for key in entry.keys}
+        self._named: defaultdict[str, list[LoraFile]] = defaultdict(list)  # the best first
+        for entry in self._entries:
+            self._named[entry.keys[0]].append(entry.file)
+        for entry in self._entries:
+            for key in entry.keys[1:]:
+                self._named[key].append(entry.file)
 
     @property
-    def summaries(self) -> tuple[LoraSummary, ...]:
+    def all_files(self) -> tuple[LoraFile, ...]:
         """Every LoRA, by name."""
-        return tuple(entry.summary for entry in self._entries)
+        return tuple(entry.file for entry in self._entries)
 
-    def find(self, typed: str) -> LoraFile | None:
-        """Return the LoRA with this name, title, or pinyin of a title, compared as ``normalize`` compares."""
+    def summaries(self, may_use: Rule = for_everybody) -> tuple[LoraSummary, ...]:
+        """Return every LoRA that somebody may use, by name."""
+        return tuple(entry.summary for entry in self._entries if may_use(entry.file))
+
+    def find(self, typed: str, may_use: Rule = for_everybody) -> LoraFile | None:
+        """Return the LoRA with this name, title, or pinyin of a title, compared as ``normalize`` compares.
+
+        ``#`` and the start of a file's sha256 find it too.
+        """
         wanted = normalize(typed)
-        name = wanted if wanted in self._files else self._names.get(wanted)
-        return None if name is None else self._files[name]
+        found: Iterable[LoraFile] = self._named.get(wanted, ())
+        if wanted.startswith(HASH_MARK) and len(wanted) > _LEAST_HASH_CHARS:
+            found = (*found, *(each for each in self._files.values() if each.sha256.startswith(wanted[1:])))
+        return next(filter(may_use, found), None)
 
-    def unknown(self, typed: str) -> UnknownLora:
+    def unknown(self, typed: str, may_use: Rule = for_everybody) -> UnknownLora:
         """Return the refusal of a name that ``find`` does not find; it names the nearest LoRAs."""
-        nearest = tuple(summary.name for summary in self.suggest(typed, "en")[:3])
+        nearest = tuple(summary.name for summary in self.suggest(typed, "en", may_use)[:3])
         return UnknownLora(name=typed, nearest=nearest)
 
-    def suggest(self, typed: str, locale: str) -> tuple[LoraSummary, ...]:
-        """Return at most 25 LoRAs that match what was typed, best first; all match an empty text."""
+    def suggest(
+        self, typed: str, locale: str, may_use: Rule = for_everybody, preferred: Sequence[str] = ()
+    ) -> tuple[LoraSummary, ...]:
+        """Return at most 25 LoRAs that match what was typed, best first; all match an empty text.
+
+        Args:
+            typed: What the person has typed so far.
+            locale: Equal matches are sorted by their titles in it.
+            may_use: Tells which LoRAs this person may use.
+            preferred: Names that come before others whose key contains the text, too.
+        """
         wanted = normalize(typed)
-        scored = [(_likeness(wanted, entry.keys), entry.summary) for entry in self._entries]
-        scored = [(score, summary) for score, summary in scored if score >= _LIKENESS]
-        scored.sort(key=lambda found: (-found[0], found[1].titles.get(locale, found[1].name).casefold()))
+        rank = {name: place for place, name in enumerate(preferred)}
+        scored: list[tuple[tuple[bool, int, float, str], LoraSummary]] = []
+        for entry in self._entries:
+            score = _likeness(wanted, entry.keys)
+            if score >= _LIKENESS and may_use(entry.file):
+                name = entry.summary.name
+                place = rank.get(name, len(rank)) if score >= _CONTAINS else len(rank)
+                title = entry.summary.titles.get(locale, name).casefold()
+                # Whoever types a whole name means it; then come the preferred ones.
+                scored.append(((score < _EQUALS, place, -score, title), entry.summary))
+        scored.sort(key=lambda found: found[0])
         return tuple(summary for _, summary in scored[:MOST_SUGGESTED])
 
 
 def _entry_of(file: LoraFile) -> _Entry:
-    summary = LoraSummary(name=file.name, titles=dict(file.titles), trigger=file.trigger, weight=file.weight)
+    summary = LoraSummary(
+        name=file.name,
+        titles=dict(file.titles),
+        trigger=file.trigger,
+        weight=file.weight,
+        sha256=file.sha256,
+    )
     keys = dict.fromkeys(normalize(key) for key in (file.name, *_search_keys(file.titles.values())))
-    return _Entry(summary, tuple(keys))
+    return _Entry(file, summary, tuple(keys))
 
 
 def _search_keys(titles: Iterable[str]) -> list[str]:
@@ -73,10 +126,15 @@ def _search_keys(titles: Iterable[str]) -> list[str]:
 
 
 def _likeness(wanted: str, keys: tuple[str, ...]) -> float:
-    """Return 0 … 300: highest for a key that starts with ``wanted``, then for one that contains it."""
+    """Return 0 … 400: a key that is ``wanted``, starts with it, contains it, or is similar to it."""
     best = 0.0
     for key in keys:
         if key.startswith(wanted):
-            return 300.0
-        best = max(best, 200.0 if wanted in key else fuzz.ratio(wanted, key))
+            best = max(best, _EQUALS if key == wanted else _STARTS)
+        elif wanted in key:
+            best = max(best, _CONTAINS)
+        elif best < _CONTAINS:
+            # Also the beginning of a long key, with a typing error.
+            similar = max(fuzz.ratio(wanted, key), fuzz.ratio(wanted, key[: len(wanted)]))
+            best = max(best, similar)
     return best

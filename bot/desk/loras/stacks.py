@@ -52,11 +52,11 @@ def build_stack(
 
     Args:
         chosen: Different LoRAs, in the order in which they were named.
-        find: Finds a helper; it may raise the refusal of a LoRA that this person may not use.
+        find: Finds a helper by its name.
         model_steps: The model's own number of steps.
 
     Raises:
-        PersonError: TooManyLoras, StackTooStrong, StepsDiffer, StepsNotPossible, or what ``find`` raises.
+        PersonError: TooManyLoras, StackTooStrong, StepsDiffer, StepsNotPossible.
     """
     notes: list[Note] = []
     weights = {file.name: _bounded(file, weight, notes) for file, weight in chosen}

@@ -1,4 +1,5 @@
 """The messages about LoRAs.
 
-* ``stacks``  notes on the LoRAs of a request
+* ``consent``  answers to decisions about who may use a LoRA
+* ``stacks``   notes on the LoRAs of a request
 """

@@ -6,10 +6,11 @@ WHERE origin.platform = :platform AND origin.event_id = :event_id;
 -- name: add_job
 -- A new job, last in the order of acceptance; no row if its person has enough unfinished jobs.
 INSERT INTO job (id, person, state, accepted_order, platform, chat_id, ref, locale, private, prompt, typed,
-                 triggers, loras, width_px, height_px, seed, count, steps, price, created_ms)
+                 triggers, loras, width_px, height_px, seed, count, steps, price, created_ms,
+                 asked_in)
 SELECT :id, :person, 'queued', (SELECT coalesce(max(accepted_order), 0) + 1 FROM job), :platform, :chat_id,
        :ref, :locale, :private, :prompt, :typed, :triggers, :loras, :width_px, :height_px, :seed, :count, :steps,
-       :price, :created_ms
+       :price, :created_ms, :asked_in
 WHERE (SELECT count(*) FROM job WHERE person = :person AND state IN ('queued', 'running')) < :most_unfinished
 RETURNING *;
 
@@ -33,6 +34,11 @@ SELECT * FROM job WHERE person = :person ORDER BY accepted_order DESC LIMIT :lim
 -- A person's history in a chat that others read: without private jobs.
 SELECT * FROM job WHERE person = :person AND private = 0 AND platform = :platform AND chat_id = :chat_id
 ORDER BY accepted_order DESC LIMIT :limit;
+
+-- name: newest_with_loras
+-- The newest jobs that have LoRAs, the oldest of them first.
+SELECT * FROM (SELECT * FROM job WHERE loras <> '[]' ORDER BY accepted_order DESC LIMIT :limit)
+ORDER BY accepted_order;
 
 -- name: in_state
 -- All jobs in this state, in the order of acceptance.

@@ -42,6 +42,10 @@ INSERT INTO ledger (person, job, kind, credits, at_ms) VALUES (:person, :job, :k
 -- The identities of a person.
 SELECT platform, user_id FROM identity WHERE person = :person ORDER BY platform;
 
+-- name: identities
+-- Every identity, and the person behind it.
+SELECT person, platform || ':' || user_id AS name FROM identity;
+
 -- name: people_of
 -- The people behind these identities (a JSON list of platform:user_id).
 SELECT person, platform || ':' || user_id AS name FROM identity
@@ -85,6 +89,10 @@ UPDATE identity SET person = :kept WHERE person = :merged;
 -- name: move_jobs
 -- The history and the waiting jobs.
 UPDATE job SET person = :kept WHERE person = :merged;
+
+-- name: move_uses
+-- The uses of LoRAs follow the jobs.
+UPDATE lora_use SET person = :kept WHERE person = :merged;
 
 -- name: move_ledger
 -- The ledger follows the credits.

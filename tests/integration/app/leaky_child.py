@@ -35,6 +35,12 @@ class LeakyPipeline:
     def prepare(self, request: RenderRequest) -> None:
         raise LookupError(request.prompt)
 
+    def withdraw(self, sha256: frozenset[str]) -> None:
+        pass
+
+    def forget_withdrawn(self) -> None:
+        pass
+
     def prefetch(self, loras: Sequence[LoraChoice]) -> None:
         """Do nothing."""
 

@@ -73,6 +73,12 @@ class FakePipeline:
     def prepare(self, request: RenderRequest) -> None:
         self._note(f"prepare {request.job_id}")
 
+    def withdraw(self, sha256: frozenset[str]) -> None:
+        pass
+
+    def forget_withdrawn(self) -> None:
+        pass
+
     def prefetch(self, loras: Sequence[LoraChoice]) -> None:
         self._note("prefetch " + " ".join(choice.name for choice in loras))
         if any(choice.name == "broken" for choice in loras):

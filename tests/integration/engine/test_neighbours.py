@@ -62,6 +62,10 @@ class Watched:
     def prefetch(self, loras: tuple[LoraChoice, ...]) -> None:
         self.host.prefetch(loras)
 
+    def withdraw(self, sha256: frozenset[str]) -> None:
+        """Forget and refuse these LoRAs."""
+        self.host.withdraw(sha256)
+
 
 @asynccontextmanager
 async def open_desk(folder: Path) -> AsyncIterator[tuple[Desk, Watched, FakeChat]]:

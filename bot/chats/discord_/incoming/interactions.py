@@ -78,9 +78,9 @@ class InteractionHandler:
         if interaction.type is discord.InteractionType.application_command:
             await self._handle(interaction, lambda: parsing.parse_unknown(interaction))
 
-    def suggest(self, option: Option, typed: str, locale: str) -> Sequence[tuple[str, str]]:
+    def suggest(self, option: Option, typed: str, interaction: Interaction) -> Sequence[tuple[str, str]]:
         """(label, value) pairs that match the typed text; from memory, at once."""
-        return parsing.suggest_values(self._desk, option, typed, messages.locale_of(locale))
+        return parsing.suggest_values(self._desk, option, typed, interaction)
 
     async def drain(self) -> None:
         """Wait for the answers in progress, but no longer than ``DRAIN_TIMEOUT_S``."""

@@ -18,9 +18,9 @@ from bot.commands.buttons import press_of
 from bot.commands.face import SUGGESTED
 from bot.commands.face import suggestions as face_suggestions
 from bot.commands.table import ENTRY_OF, CommandEntry, Option, OptionKind
-from bot.commands.values import Command, Draw, Link, LoraSwitch, Mine, Reroll, Unlink
+from bot.commands.values import Command, Draw, Link, LoraAllow, LoraRevoke, LoraSwitch, Mine, Reroll, Unlink
 from bot.errors import LoraFileSent, NotInPublic, OldButton, TextOnly, UnknownCommand
-from bot.outcomes import Address, CommandContext, Platform
+from bot.outcomes import Address, CommandContext, LoraSummary, Platform
 
 LABEL_CHARS = 100  # Discord's limit for the label of a suggestion, and for its value
 SIZES = ("2:3", "3:4", "1:1", "4:3", "3:2", "9:16", "16:9")  # the common shapes of pictures
@@ -39,6 +39,8 @@ def parse_slash(entry: CommandEntry, options: Mapping[str, Any]) -> Command:
         return grammar.draw_of(draw_options.pop("prompt", ""), **draw_options)
     if entry.command_type is LoraSwitch:
         return grammar.switch_of(**options)
+    if entry.command_type in (LoraAllow, LoraRevoke):
+        return grammar.consent_of(entry, **options)
     return grammar.parse(" ".join([f"/{entry.name}", *map(str, options.values())]))
 
 
@@ -107,11 +109,15 @@ def is_private_answer(command: Command, interaction: Interaction) -> bool:
             return True
 
 
-def suggest_values(desk: Desk, option: Option, typed: str, locale: str) -> Sequence[tuple[str, str]]:
+def suggest_values(
+    desk: Desk, option: Option, typed: str, interaction: Interaction
+) -> Sequence[tuple[str, str]]:
     """(label, value) pairs for one option, best first."""
+    locale = locale_of(interaction)
     if option.kind is OptionKind.LORA:
-        loras = desk.suggest_loras(typed, locale)
-        return [(_label(lora.titles.get(locale, ""), lora.name), lora.name) for lora in loras]
+        context = context_of(interaction, address_of(interaction, is_private=True))
+        loras = desk.suggest_loras(typed, context)
+        return [(_label(lora.titles.get(locale, ""), lora.name), _value(lora)) for lora in loras]
     if option.name in SUGGESTED:
         values = face_suggestions(option.name, typed, locale)
     else:
@@ -238,3 +244,8 @@ def _may_send(interaction: Interaction) -> bool:
 
 def _label(title: str, name: str) -> str:
     return (f"{title} · {name}" if title and title != name else name)[:LABEL_CHARS]
+
+
+def _value(lora: LoraSummary) -> str:
+    """Return the name, or what stands for one that is too long."""
+    return lora.name if len(lora.name) <= LABEL_CHARS else f"#{lora.sha256[:32]}"

@@ -22,7 +22,9 @@ from bot.commands.values import (
     Draw,
     Help,
     Link,
+    LoraAllow,
     LoraList,
+    LoraRevoke,
     LoraSwitch,
     LoraWish,
     Mine,
@@ -51,7 +53,7 @@ def menu_words(entry: CommandEntry) -> set[str]:
 def test_every_command_value_has_one_row() -> None:
     values: list[Command] = [
         Draw(), Reroll("a"), Cancel(), Mine(), Quota(), Link(), Unlink(),
-        LoraList(), LoraSwitch(LoraWish("a")), ShowCard(), Help()
+        LoraList(), LoraSwitch(LoraWish("a")), LoraAllow("a"), LoraRevoke("a"), ShowCard(), Help()
     ]  # fmt: skip
     assert {ENTRY_OF[type(value)].name for value in values} == {entry.name for entry in COMMANDS}
     assert ENTRY_OF[Reroll].name == "sugar"
@@ -111,11 +113,12 @@ def test_required_options_come_first_as_discord_demands() -> None:
         assert required == sorted(required, reverse=True)
 
 
-def test_only_the_switch_needs_an_option_and_commands_without_flags_take_all_text() -> None:
-    assert [option.name for _, option in OPTIONS if option.required] == ["name"]
+def test_only_commands_about_a_lora_need_an_option_and_commands_without_flags_take_all_text() -> None:
+    assert [option.name for _, option in OPTIONS if option.required] == ["name", "name", "name"]
     positional = {(entry.name, option.name) for entry, option in OPTIONS if option.positional}
     assert positional == {
-        ("sugar", "prompt"), ("lora switch", "name"), ("cancel", "job"), ("link", "code")
+        ("sugar", "prompt"), ("lora switch", "name"), ("lora allow", "name"), ("lora revoke", "name"),
+        ("cancel", "job"), ("link", "code")
     }  # fmt: skip
 
 

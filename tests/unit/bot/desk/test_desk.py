@@ -19,7 +19,7 @@ from tests.fakes.renderer import Act, FakeRenderer
 async def test_the_desk_keeps_the_contract_with_chats(harness: DeskHarness) -> None:
     desk: Contract = harness.desk
     assert await desk.handle(Help(), a_context("1")) == Help()
-    assert [card.name for card in desk.suggest_loras("sug", "en")] == ["sugar"]
+    assert [card.name for card in desk.suggest_loras("sug", a_context("1"))] == ["sugar"]
 
 
 async def test_events_wait_across_a_restart_until_they_are_settled(tmp_path: Path) -> None:

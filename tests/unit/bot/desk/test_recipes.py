@@ -314,7 +314,8 @@ def test_pixels_a_step_off_in_one_direction_alone_are_refused() -> None:
 
 JOB = JobRow(
     id="j", person=1, platform="web", chat_id="", ref="", locale="en", private=False,
-    recipe=Recipe("p", (), 128, 128, seed=1, count=4, steps=8), price=4, created_ms=1, state="queued",
+    recipe=Recipe("p", (), 128, 128, seed=1, count=4, steps=8), price=4, created_ms=1, asked_in=(),
+    state="queued",
     attempt=0, accepted_order=1, started_ms=None, ended_ms=None, fail=None, cancel_requested=False,
     lease=None,
 )  # fmt: skip

@@ -20,6 +20,7 @@ import bot
 from bot.__main__ import app
 from bot.commands.table import COMMANDS, SUGAR_OPTIONS
 from bot.commands.values import Draw
+from bot.errors import UnknownLora
 from bot.messages.catalogue import (
     N_,
     Times,
@@ -30,6 +31,7 @@ from bot.messages.catalogue import (
     shorten,
     text,
 )
+from bot.messages.refusals import SENTENCES
 from bot.settings import Settings
 from engine.request import TimeEstimate
 
@@ -170,8 +172,8 @@ def test_a_missing_fact_reads_as_an_ellipsis() -> None:
 
 @given(st.text(), st.sampled_from(["en", "zh-CN"]))
 def test_text_of_people_is_inserted_unchanged_but_short_and_on_one_line(message: str, locale: str) -> None:
-    sentence = text(N_("There is no LoRA called “{name}”. /loras shows all of them."), locale, name=message)
-    frame = text(N_("There is no LoRA called “{name}”. /loras shows all of them."), locale, name="")
+    sentence = text(SENTENCES[UnknownLora], locale, name=message)
+    frame = text(SENTENCES[UnknownLora], locale, name="")
     assert len(sentence) <= len(frame) + 60
     assert len(sentence.splitlines()) == 1
 

@@ -100,8 +100,8 @@ def test_any_error_is_explained_without_internal_details(locale: str) -> None:
 
 def test_the_nearest_names_are_offered() -> None:
     error = errors.UnknownLora(name="sugr", nearest=("sugar", "sugar2"))
-    assert format_error(error, "en").endswith("/loras shows all of them. Did you mean sugar, sugar2?")
-    assert format_error(error, "zh-CN").endswith("查看全部。你是不是想用 sugar、sugar2？")
+    assert format_error(error, "en").endswith("ask the host. Did you mean sugar, sugar2?")
+    assert format_error(error, "zh-CN").endswith("请问管理员。你是不是想用 sugar、sugar2？")
     assert "mean" not in format_error(errors.UnknownLora(name="sugr", nearest=()), "en")
 
 

@@ -9,7 +9,9 @@ from bot.commands.values import (
     Draw,
     Help,
     Link,
+    LoraAllow,
     LoraList,
+    LoraRevoke,
     LoraSwitch,
     LoraWish,
     Mine,
@@ -24,7 +26,7 @@ from bot.policy.rules import Rules, is_host, require_permission, require_private
 
 COMMAND_VALUES: list[Command] = [
     Draw("x"), Reroll("k"), Cancel("k"), Mine(), Quota(), Link(), Unlink(),
-    LoraList(), LoraSwitch(LoraWish("sugar")), ShowCard(), Help()
+    LoraList(), LoraSwitch(LoraWish("sugar")), LoraAllow("sugar"), LoraRevoke("sugar"), ShowCard(), Help()
 ]  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 import pytest
 
 from bot.outcomes import JobState, Platform
-from bot.store.rows import LedgerKind, OutboxState
+from bot.store.rows import GrantKind, LedgerKind, OutboxState
 from engine.request import MAX_SEED, FailReason
 from tests.fakes.desk_harness import MIGRATIONS
 
@@ -16,6 +16,7 @@ JOB = {
     "id": "j", "person": 1, "state": "queued", "accepted_order": 1, "platform": "web", "chat_id": "",
     "ref": "", "locale": "en", "private": 0, "prompt": "p", "loras": "[]", "width_px": 64, "height_px": 64,
     "seed": 1, "count": 1, "steps": 8, "price": 1, "created_ms": 1,
+    "typed": "p", "triggers": "[]", "asked_in": "[]",
 }  # fmt: skip
 
 
@@ -49,6 +50,9 @@ def insert(schema: sqlite3.Connection, table: str, **values: object) -> None:
         ("chat_alias", "platform", Platform),
         ("ledger", "kind", LedgerKind),
         ("outbox", "state", OutboxState),
+        ("lora_grant", "kind", GrantKind),
+        ("letter", "platform", Platform),
+        ("letter", "state", OutboxState),
     ],
 )
 def test_the_lists_in_the_checks_equal_the_enums(

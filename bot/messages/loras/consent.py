@@ -1,0 +1,24 @@
+"""The answers to decisions about who may use a LoRA."""
+
+from bot.messages.catalogue import N_, text
+from bot.outcomes import LoraAllowed, LoraRevoked
+
+
+def format_decision(outcome: LoraAllowed | LoraRevoked, locale: str) -> str:
+    """Return who may use the LoRA now, and what ended."""
+    if isinstance(outcome, LoraAllowed):
+        sentence = N_("{subject} may use {lora} from now on.")
+        if not outcome.subject:
+            sentence = N_("{lora} is not withdrawn any more: whoever was allowed to use it may use it again.")
+        return text(sentence, locale, lora=outcome.lora, subject=outcome.subject)
+    sentence = N_("{subject} may not use {lora} any more.")
+    if not outcome.subject:
+        sentence = N_(
+            "Nobody may use {lora} any more, you included. “/lora allow {lora}” gives it back to those who "
+            "may use it now."
+        )
+    revoked = text(sentence, locale, lora=outcome.lora, subject=outcome.subject)
+    if not outcome.ended:
+        return revoked
+    ended = text(N_("Jobs that were stopped and refunded: {count}."), locale, count=outcome.ended)
+    return revoked + ("" if locale == "zh-CN" else " ") + ended

@@ -1,0 +1,75 @@
+"""Who may use which LoRA, and who has used it.
+
+Call every method that changes something in the transaction of the work that it belongs to.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+from functools import partial
+
+from bot.store.database import Database
+from bot.store.rows import GrantKind, GrantRow, UseCount
+from engine.request import LoraChoice
+
+
+class Consents:
+    """Queries on lora_grant, lora_withdrawal and lora_use."""
+
+    def __init__(self, database: Database) -> None:
+        self._query = partial(database.query, "consent.sql")
+
+    async def grants(self) -> tuple[GrantRow, ...]:
+        """Return every decision about one person or chat."""
+        rows = await self._query("grants")
+        return tuple(
+            GrantRow(row["lora"], GrantKind(row["kind"]), row["subject"], bool(row["allowed"]))
+            for row in rows
+        )
+
+    async def set_grant(self, grant: GrantRow, granted_by: str, now_ms: int) -> None:
+        """Store a decision; it replaces an earlier one about the same person or chat."""
+        await self._query(
+            "set_grant",
+            lora=grant.lora,
+            kind=grant.kind,
+            subject=grant.subject,
+            allowed=int(grant.allowed),
+            granted_by=granted_by,
+            now_ms=now_ms,
+        )
+
+    async def move_chat(self, earlier: str, now: str) -> None:
+        """Let what was decided about a chat hold for its new id; both are ``platform:chat_id``."""
+        await self._query("move_grants", earlier=earlier, now=now)
+
+    async def withdrawals(self) -> dict[str, str]:
+        """Return the LoRAs that nobody may use, by name, with their sha256."""
+        return {row["lora"]: row["sha256"] for row in await self._query("withdrawals")}
+
+    async def withdraw(self, lora: str, sha256: str, withdrawn_by: str, now_ms: int) -> None:
+        """Store that nobody may use a LoRA any more."""
+        await self._query("withdraw", lora=lora, sha256=sha256, withdrawn_by=withdrawn_by, now_ms=now_ms)
+
+    async def restore(self, lora: str) -> None:
+        """Let those who might use a LoRA before use it again."""
+        await self._query("restore", lora=lora)
+
+    async def linked(self) -> tuple[frozenset[str], ...]:
+        """Return the identities (``platform:user_id``) of each person who has more than one."""
+        found: defaultdict[int, set[str]] = defaultdict(set)
+        for row in await self._query("linked"):
+            found[row["person"]].add(row["name"])
+        return tuple(map(frozenset, found.values()))
+
+    async def add_uses(self, job_id: str, loras: Iterable[LoraChoice], pictures: int, now_ms: int) -> None:
+        """Store that a job's pictures were drawn with these LoRAs, by the job's present person."""
+        for lora in loras:
+            await self._query(
+                "add_use", job=job_id, lora=lora.name, sha256=lora.sha256, pictures=pictures, now_ms=now_ms
+            )
+
+    async def uses_between(self, loras: Iterable[str], from_ms: int, to_ms: int) -> tuple[UseCount, ...]:
+        """Return what was drawn with these LoRAs from one moment until before another."""
+        rows = await self._query("uses_between", loras=json.dumps(list(loras)), from_ms=from_ms, to_ms=to_ms)
+        return tuple(UseCount(**dict(row)) for row in rows)

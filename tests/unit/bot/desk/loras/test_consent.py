@@ -1,0 +1,394 @@
+"""Who may use a LoRA, for every way to choose it, and what a revocation ends."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot import messages
+from bot.commands.values import (
+    Draw,
+    Link,
+    LoraAllow,
+    LoraList,
+    LoraRevoke,
+    LoraSwitch,
+    LoraWish,
+    Reroll,
+    Scope,
+    Unlink,
+)
+from bot.errors import BadSubject, OwnersOnly, UnknownLora
+from bot.outcomes import (
+    JobState,
+    LinkCode,
+    LoraAllowed,
+    LoraListing,
+    LoraRevoked,
+    Platform,
+    Receipt,
+)
+from bot.policy.rules import Rules
+from engine.request import FailReason
+from engine.shelf import Helper, LoraFile, LoraKind, Shelf, Sidecar
+from tests.fakes.desk_harness import DeskHarness, a_context, open_harness, until
+from tests.fakes.renderer import Act, FakeRenderer
+
+OWNER, MEMBER, STRANGER, HOST = "olga", "mia", "stan", "hera"
+
+
+def a_lora(name: str, **stated: Any) -> LoraFile:
+    return LoraFile(name, Path(name), name[0] * 64, 1, 8, sidecar=Sidecar(**stated))
+
+
+FILES = {
+    "face": a_lora(
+        "face",
+        kind=LoraKind.FACE,
+        depicts_person=True,
+        owner=f"console:{OWNER}",
+        people=frozenset({f"console:{MEMBER}"}),
+        chats=frozenset({"console:club"}),
+    ),
+    "open": a_lora("open", owner=f"console:{OWNER}"),
+    "helped": a_lora("helped", helpers=(Helper("face"),)),
+}
+NAMED = (LoraWish("face"),)
+
+
+@pytest.fixture
+async def harness(tmp_path: Path) -> AsyncIterator[DeskHarness]:
+    async with opened(tmp_path) as harness:
+        yield harness
+
+
+def opened(folder: Path, **others: Any) -> Any:
+    rules = Rules(hosts=frozenset({f"discord:{HOST}"}), allow=frozenset({"discord:*"}), max_waiting=99)
+    return open_harness(folder, shelf=Shelf(FILES), rules=rules, **others)
+
+
+class Speaker:
+    """Sends commands, each with a new event id."""
+
+    def __init__(self, harness: DeskHarness) -> None:
+        self.harness = harness
+        self.said = 0
+
+    async def __call__(
+        self, user_id: str, command: Any, chat_id: str = "here", platform: Platform = Platform.CONSOLE
+    ) -> Any:
+        self.said += 1
+        context = a_context(f"event {self.said}", user_id, chat_id=chat_id, platform=platform)
+        return await self.harness.desk.handle(command, context)
+
+    async def may(self, user_id: str, chat_id: str = "here", command: Draw | Reroll | None = None) -> bool:
+        try:
+            await self(user_id, command or Draw(prompt="a", loras=NAMED), chat_id)
+        except UnknownLora:
+            return False
+        return True
+
+
+@pytest.fixture
+def say(harness: DeskHarness) -> Speaker:
+    return Speaker(harness)
+
+
+@pytest.mark.parametrize(
+    ("user_id", "chat_id", "may"),
+    [
+        (OWNER, "here", True),
+        (MEMBER, "here", True),
+        (STRANGER, "here", False),
+        (STRANGER, "club", True),
+        ("host", "here", False),  # a host has no right of its own
+    ],
+)
+async def test_a_face_is_for_its_owner_and_those_whom_the_sidecar_names(
+    say: Speaker, user_id: str, chat_id: str, may: bool
+) -> None:
+    assert await say.may(user_id, chat_id) is may
+
+
+async def test_a_face_without_a_list_is_for_its_owner_alone(tmp_path: Path) -> None:
+    files = {"face": a_lora("face", depicts_person=True, owner="console:olga")}
+    async with open_harness(tmp_path, shelf=Shelf(files)) as harness:
+        say = Speaker(harness)
+        assert await say.may(OWNER)
+        assert not await say.may(MEMBER)
+
+
+async def test_everybody_of_a_platform_may_be_named(tmp_path: Path) -> None:
+    files = {"face": a_lora("face", depicts_person=True, chats=frozenset({"console:*"}))}
+    async with open_harness(tmp_path, shelf=Shelf(files)) as harness:
+        assert await Speaker(harness).may(STRANGER)
+
+
+async def test_every_way_to_choose_is_checked(harness: DeskHarness, say: Speaker) -> None:
+    first = await say(OWNER, Draw(prompt="a", loras=NAMED))
+    assert not await say.may(STRANGER, command=Draw(prompt="a", loras=(LoraWish("FACE", 0.5),)))
+    assert not await say.may(STRANGER, command=Draw(prompt="a", loras=(LoraWish("face 0.5"),)))
+    assert not await say.may(STRANGER, command=Draw(prompt="a", loras=(LoraWish("#" + "f" * 20),)))
+    assert not await say.may(STRANGER, command=Reroll(first.job_id))
+    assert await say.may(OWNER, command=Reroll(first.job_id))
+    # A LoRA whose helper one may not use cannot be used either.
+    helped = Draw(prompt="a", loras=(LoraWish("helped"),))
+    assert not await say.may(STRANGER, command=helped)
+    assert await say.may(OWNER, command=helped)
+    # As a default it is one only for those who may use it.
+    await say("host", LoraSwitch(LoraWish("open")), chat_id="club")
+    with pytest.raises(UnknownLora):
+        await say("host", LoraSwitch(LoraWish("face")), chat_id="here")
+    await say("host", LoraSwitch(LoraWish("face"), Scope.BOT), chat_id="club")
+    plain = await say(STRANGER, Draw(prompt="a"))
+    assert plain.recipe.loras == ()
+    own = await say(MEMBER, Draw(prompt="a"))
+    assert [lora.name for lora in own.recipe.loras] == ["face"]
+
+
+async def test_a_refusal_is_the_same_whether_a_lora_exists_or_not(say: Speaker) -> None:
+    sentences = []
+    for name in ("face", "fate"):
+        with pytest.raises(UnknownLora) as caught:
+            await say(STRANGER, Draw(prompt="a", loras=(LoraWish(name),)))
+        sentences.append(messages.format_error(caught.value, "en").replace(name, "…"))
+    assert sentences[0] == sentences[1]
+    assert "ask the host" in sentences[0]
+
+
+async def test_lists_and_suggestions_show_only_what_one_may_use(harness: DeskHarness, say: Speaker) -> None:
+    for user_id, names in ((STRANGER, ["open"]), (MEMBER, ["face", "helped", "open"])):
+        listing = await say(user_id, LoraList())
+        assert isinstance(listing, LoraListing)
+        assert [lora.name for lora in listing.loras] == names
+        found = harness.desk.suggest_loras("", a_context("x", user_id))
+        assert sorted(lora.name for lora in found) == names
+
+
+async def test_owner_and_hosts_decide_and_others_do_not(say: Speaker) -> None:
+    with pytest.raises(UnknownLora):
+        await say(STRANGER, LoraAllow("face", person=f"console:{STRANGER}"))
+    with pytest.raises(OwnersOnly):
+        await say(MEMBER, LoraAllow("face", person=f"console:{STRANGER}"))
+    allowed = await say(OWNER, LoraAllow("Face", person=f"console:{STRANGER}"))
+    assert allowed == LoraAllowed("face", f"console:{STRANGER}")
+    assert await say.may(STRANGER)
+    await say("host", LoraRevoke("face", person=f"console:{STRANGER}"))
+    assert not await say.may(STRANGER)
+    await say(OWNER, LoraAllow("face", chat="here"), chat_id="there")
+    assert await say.may("nina", "there")
+    assert not await say.may("nina", "here")
+    assert not await say.may(STRANGER, "there")  # who lost it lost it everywhere
+
+
+async def test_a_decision_wins_over_the_sidecar(say: Speaker) -> None:
+    await say(OWNER, LoraRevoke("face", person=f"console:{MEMBER}"))
+    assert not await say.may(MEMBER)
+    assert not await say.may(MEMBER, "club")  # a person who was named is meant everywhere
+    await say(OWNER, LoraRevoke("face", chat="console:club"))
+    assert not await say.may(STRANGER, "club")
+    await say(OWNER, LoraRevoke("open", chat="here"))
+    assert not await say.may(STRANGER, "here", Draw(prompt="a", loras=(LoraWish("open"),)))
+    assert await say.may(STRANGER, "there", Draw(prompt="a", loras=(LoraWish("open"),)))
+
+
+@pytest.mark.parametrize("subject", ["", "somebody", "discord:", "discord:*", "icq:1", "<@x>", "1;--"])
+async def test_a_strange_subject_is_refused(say: Speaker, subject: str) -> None:
+    if subject:
+        with pytest.raises(BadSubject):
+            await say(OWNER, LoraAllow("face", person=subject))
+    with pytest.raises(BadSubject):
+        await say(OWNER, LoraAllow("face", chat=subject or "?"))
+
+
+@pytest.mark.parametrize(
+    ("typed", "subject"),
+    [("<@12>", "console:12"), ("<@!12>", "console:12"), ("12", "console:12"), ("telegram:-7", "telegram:-7")],
+)
+async def test_a_subject_is_a_mention_an_id_or_names_its_platform(
+    say: Speaker, typed: str, subject: str
+) -> None:
+    assert (await say(OWNER, LoraAllow("face", person=typed))).subject == subject
+
+
+async def test_a_withdrawn_lora_is_for_nobody_under_any_name_until_it_is_allowed_again(
+    harness: DeskHarness, say: Speaker, tmp_path: Path
+) -> None:
+    revoked = await say(OWNER, LoraRevoke("face"))
+    assert revoked == LoraRevoked("face", "", 0)
+    assert harness.renderer.withdrawn == {"f" * 64}
+    assert not await say.may(OWNER)
+    assert not await say.may(MEMBER)
+    await harness.store.close()
+    renamed = {"other": replace(FILES["face"], name="other")}
+    async with open_harness(tmp_path, shelf=Shelf(renamed)) as later, later.running():
+        await until(lambda: bool(later.renderer.withdrawn))
+        assert not await Speaker(later).may(OWNER, command=Draw(prompt="a", loras=(LoraWish("other"),)))
+    async with opened(tmp_path) as later, later.running():
+        again = Speaker(later)
+        again.said = 100
+        await until(lambda: bool(later.renderer.withdrawn))
+        with pytest.raises(UnknownLora):
+            await again(MEMBER, LoraAllow("face"))
+        assert await again(OWNER, LoraAllow("face")) == LoraAllowed("face", "")
+        assert await again.may(MEMBER)
+        assert later.renderer.withdrawn == frozenset()
+
+
+async def test_after_its_time_nobody_may_use_it(tmp_path: Path) -> None:
+    async with open_harness(tmp_path) as probe:
+        expires_ms = probe.clock() + 10_000
+    files = {"face": replace(FILES["face"], sidecar=replace(FILES["face"].sidecar, expires_ms=expires_ms))}
+    async with open_harness(tmp_path, shelf=Shelf(files)) as harness:
+        say = Speaker(harness)
+        receipt = await say(OWNER, Draw(prompt="a", loras=NAMED))
+        harness.clock.advance(seconds=10)
+        assert not await say.may(OWNER)
+        async with harness.running():  # a job that waited too long is not drawn
+            [result] = await harness.chat.wait_for_results(1)
+        assert (result.state, result.fail, result.refund) == (
+            JobState.FAILED, FailReason.LORA_WITHDRAWN, receipt.price,
+        )  # fmt: skip
+        assert harness.renderer.received == []
+
+
+async def test_a_revocation_ends_and_refunds_what_waits_and_stops_what_runs(tmp_path: Path) -> None:
+    renderer = FakeRenderer([Act.HANG], step_s=0.001)
+    async with opened(tmp_path, renderer=renderer) as harness, harness.running():
+        say = Speaker(harness)
+        running = await say(MEMBER, Draw(prompt="a", loras=NAMED, count=2))
+        await until(lambda: bool(renderer.running))
+        waiting = [await say(MEMBER, Draw(prompt="a", loras=NAMED)) for _ in range(5)]
+        other = await say(STRANGER, Draw(prompt="a"))
+        revoked = await say(OWNER, LoraRevoke("face"))
+        assert revoked == LoraRevoked("face", "", 6)
+        # At once, and not after the next step: the jobs have ended.
+        for receipt in (running, *waiting):
+            job = await harness.job(receipt.job_id)
+            assert (job.state, job.fail) == (JobState.FAILED, FailReason.LORA_WITHDRAWN)
+        results = {each.job_id: each for each in await harness.chat.wait_for_results(7)}
+        assert all(results[each.job_id].refund == each.price for each in (running, *waiting))
+        assert results[other.job_id].state is JobState.DONE
+        assert running.job_id not in renderer.running
+        caption = messages.format_caption(results[running.job_id], "en")
+        assert "may not be used any more" in caption
+        assert "Credits refunded: 2." in caption
+    assert [path.name for path in (tmp_path / "pictures").iterdir()] == [f"{other.job_id}-0.png"]
+
+
+async def test_pictures_that_the_worker_finishes_after_the_revocation_are_not_kept(tmp_path: Path) -> None:
+    class Late(FakeRenderer):
+        """Pays no attention to a stop."""
+
+        def cancel(self, job_id: str) -> None:
+            pass
+
+    renderer = Late(step_s=0.01)
+    async with opened(tmp_path, renderer=renderer) as harness, harness.running():
+        say = Speaker(harness)
+        receipt = await say(OWNER, Draw(prompt="a", loras=NAMED))
+        await until(lambda: bool(renderer.running))
+        await say(OWNER, LoraRevoke("face"))
+        [result] = await harness.chat.wait_for_results(1)
+        await until(lambda: renderer.drawn == 1 and not renderer.running)
+        assert (result.pictures, result.refund) == ((), receipt.price)
+        await until(lambda: not harness.desk.parts.drawing.running[0])
+    folder = tmp_path / "pictures"
+    assert not folder.exists() or list(folder.iterdir()) == []
+
+
+async def test_a_revoked_grant_ends_only_the_jobs_that_needed_it(harness: DeskHarness, say: Speaker) -> None:
+    await say(OWNER, LoraAllow("face", person=f"console:{STRANGER}"))
+    by_grant = await say(STRANGER, Draw(prompt="a", loras=NAMED))
+    by_chat = await say("nina", Draw(prompt="a", loras=NAMED), chat_id="club")
+    own = await say(OWNER, Draw(prompt="a", loras=NAMED))
+    revoked = await say(OWNER, LoraRevoke("face", person=f"console:{STRANGER}"))
+    assert revoked.ended == 1
+    states = [(await harness.job(each.job_id)).state for each in (by_grant, by_chat, own)]
+    assert states == [JobState.FAILED, JobState.QUEUED, JobState.QUEUED]
+
+
+async def test_a_job_is_checked_again_after_a_restart(tmp_path: Path) -> None:
+    async with opened(tmp_path) as harness:
+        await Speaker(harness)(MEMBER, Draw(prompt="a", loras=NAMED))
+    files = {"face": replace(FILES["face"], sidecar=replace(FILES["face"].sidecar, people=frozenset()))}
+    async with open_harness(tmp_path, shelf=Shelf(files)) as harness, harness.running():
+        [result] = await harness.chat.wait_for_results(1)
+        assert result.fail is FailReason.LORA_WITHDRAWN
+        assert harness.renderer.received == []
+
+
+async def test_two_linked_people_are_one_and_after_unlinking_two(harness: DeskHarness, say: Speaker) -> None:
+    async def elsewhere(command: Any) -> Any:
+        return await say("77", command, "77", Platform.DISCORD)
+
+    with pytest.raises(UnknownLora):
+        await elsewhere(Draw(prompt="a", loras=NAMED))
+    code = await say(MEMBER, Link())
+    assert isinstance(code, LinkCode)
+    for _ in range(2):
+        await elsewhere(Link(code.code))
+    assert isinstance(await elsewhere(Draw(prompt="a", loras=NAMED)), Receipt)
+    # A decision about one identity holds for all of the person.
+    await say(OWNER, LoraRevoke("face", person="discord:77"))
+    assert not await say.may(MEMBER)
+    await say(OWNER, LoraAllow("face", person="discord:77"))
+    assert await say.may(MEMBER)
+    await elsewhere(Unlink())
+    harness.clock.advance(seconds=90_000)  # for new credits
+    assert isinstance(await elsewhere(Draw(prompt="a", loras=NAMED)), Receipt)  # it was named itself
+    await say(OWNER, LoraRevoke("face", person="discord:77"))
+    with pytest.raises(UnknownLora):
+        await elsewhere(Draw(prompt="a", loras=NAMED))
+    assert await say.may(MEMBER)
+
+
+async def test_a_chat_s_rights_move_to_its_new_id(harness: DeskHarness, say: Speaker) -> None:
+    await say(OWNER, LoraAllow("face", chat="here"), chat_id="old")
+    await harness.desk.migrate_chat(Platform.CONSOLE, "old", "new")
+    assert await say.may(STRANGER, "new")
+    await harness.desk.migrate_chat(Platform.CONSOLE, "club", "club2")
+    assert await say.may(STRANGER, "club2")
+
+
+async def test_each_use_is_recorded_once_with_its_job_person_content_and_time(tmp_path: Path) -> None:
+    async with opened(tmp_path) as harness, harness.running():
+        say = Speaker(harness)
+        receipt = await say(MEMBER, Draw(prompt="a", loras=(LoraWish("face"), LoraWish("open")), count=2))
+        await say(MEMBER, Draw(prompt="a"))
+        await harness.chat.wait_for_results(2)
+        now_ms = harness.clock()
+        uses = await harness.store.consents.uses_between(["face", "open"], now_ms, now_ms + 1)
+        assert [(use.lora, use.sha256, use.jobs, use.pictures, use.people) for use in uses] == [
+            ("face", "f" * 64, 1, 2, 1),
+            ("open", "o" * 64, 1, 2, 1),
+        ]
+        assert await harness.store.consents.uses_between(["face"], now_ms + 1, now_ms + 9) == ()
+        assert receipt.job_id
+
+
+async def test_a_repeated_event_revokes_once_and_gets_the_same_answer(harness: DeskHarness) -> None:
+    context = a_context("once", OWNER)
+    await harness.desk.store_events(Platform.CONSOLE, [("once", "{}")])
+    await Speaker(harness)(MEMBER, Draw(prompt="a", loras=NAMED))
+    first = await harness.desk.handle(LoraRevoke("face"), context)
+    assert await harness.desk.handle(LoraRevoke("face"), context) == first == LoraRevoked("face", "", 1)
+
+
+@pytest.mark.parametrize("locale", ["en", "zh-CN"])
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        LoraAllowed("face", "discord:1"),
+        LoraAllowed("face", ""),
+        LoraRevoked("face", "discord:1", 0),
+        LoraRevoked("face", "", 3),
+    ],
+)
+def test_every_decision_is_confirmed(outcome: LoraAllowed | LoraRevoked, locale: str) -> None:
+    shown = messages.format_outcome(outcome, locale)
+    assert "face" in shown
+    assert "{" not in shown
+    assert (outcome.subject in shown) if outcome.subject else ("discord" not in shown)
