@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from structlog.testing import capture_logs
 
 from engine.demo.networks import WEIGHTS
-from engine.errors import LoraDamaged
+from engine.errors import LoraDamaged, LoraMissing
 from engine.lora import bank as bank_module
 from engine.lora.adapter import Adapter, convert
 from engine.lora.bank import AdapterCache, Bank
@@ -304,3 +304,51 @@ def test_prefetching_stops_before_it_evicts_the_loras_needed_first(
     assert list(small._in_memory._entries) == [whole.sha256]
     small.prepare([*choices[:2], LoraChoice("gone", "f" * 64)])  # what cannot be read is passed over
     assert {choice.sha256 for choice in choices[:2]} <= small._in_memory._entries.keys()
+
+
+def test_a_withdrawn_lora_is_forgotten_everywhere_and_refused_until_it_is_restored(
+    bank: Bank, choices: list[LoraChoice]
+) -> None:
+    one, other = choices[:2]
+    kept = merged_weights(bank, [one])
+    bank.prepare([other])
+    assert bank._in_memory.get(one.sha256) is not None
+    bank.withdraw(frozenset({one.sha256}))
+    assert bank._in_memory.get(one.sha256) is None
+    assert bank._in_memory.get(other.sha256) is not None
+    assert bank._merged[0] is not None  # a job may be drawn with it just now
+    bank.forget_withdrawn()
+    assert bank._merged == (None, NO_PATCHES)
+    assert bank.copy_held_bytes == 0
+    with pytest.raises(LoraMissing) as caught:
+        bank.stack([one])
+    assert caught.value.facts["name"] == one.name
+    bank.prepare([one])
+    assert bank._in_memory.get(one.sha256) is None
+    bank.withdraw(frozenset())
+    again = merged_weights(bank, [one])
+    assert all(torch.equal(again[name], weight) for name, weight in kept.items())
+
+
+def test_merged_weights_of_other_loras_stay(bank: Bank, choices: list[LoraChoice]) -> None:
+    merged_weights(bank, [choices[1]])
+    merged = bank._merged
+    bank.stack([choices[0]])
+    bank.withdraw(frozenset({choices[0].sha256}))
+    bank.forget_withdrawn()
+    assert bank._merged is merged
+
+
+def test_a_lora_that_is_withdrawn_while_it_is_read_is_not_kept(
+    bank: Bank, choices: list[LoraChoice], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = bank._read
+
+    def withdraw_meanwhile(choice: LoraChoice) -> Adapter:
+        adapter = read(choice)
+        bank.withdraw(frozenset({choice.sha256}))
+        return adapter
+
+    monkeypatch.setattr(bank, "_read", withdraw_meanwhile)
+    bank.prepare([choices[0]])
+    assert bank._in_memory.get(choices[0].sha256) is None

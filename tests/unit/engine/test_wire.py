@@ -36,6 +36,7 @@ MESSAGES = [
     REQUEST,
     wire.CancelJob("j1", 2),
     wire.PrefetchLoras((LoraChoice("sugar", "a" * 64, 0.8),)),
+    wire.WithdrawLoras(("a" * 64,)),
     wire.Shutdown(),
     WorkerInfo(1, "cpu", "CPU", "float32", "no card", "built-in", 1.5, 10, {"torch": "2.11"}),
     wire.StartFailed("ModelIncomplete", "parts are missing", {"missing": ("vae/config.json",), "n": 1}),

@@ -285,6 +285,19 @@ async def test_between_two_workers_prefetch_sends_nothing(workers: Workers) -> N
     await host.close()
 
 
+async def test_a_withdrawal_is_sent_at_once_and_first_to_each_replacement(workers: Workers) -> None:
+    host = Host(CONFIG)
+    await host.start()
+    host.withdraw(frozenset({"b", "a"}))
+    assert workers.started[0].sent == [wire.WithdrawLoras(("a", "b"))]
+    host.prefetch([SUGAR])
+    await lose(workers, host)
+    assert workers.started[1].sent == [wire.WithdrawLoras(("a", "b")), wire.PrefetchLoras((SUGAR,))]
+    host.withdraw(frozenset())
+    assert workers.started[1].sent[-1] == wire.WithdrawLoras(())
+    await host.close()
+
+
 async def test_prefetch_is_sent_at_once_and_again_to_each_replacement(workers: Workers) -> None:
     host = Host(CONFIG)
     host.prefetch([])

@@ -128,3 +128,21 @@ def test_a_shutdown_stops_everything_and_reports_every_ready_job(link: Link) -> 
     waiting.start()
     waiting.join(TIMEOUT_S)
     assert not waiting.is_alive()
+
+
+def test_withdrawn_loras_come_before_anything_else_for_both_threads(link: Link) -> None:
+    link.send(A, wire.PrefetchLoras((SUGAR,)), B)
+    assert link.receiver.next_request() == A
+    older, newer = wire.WithdrawLoras(("a" * 64,)), wire.WithdrawLoras(("a" * 64, "b" * 64))
+    link.send(older, newer)
+    link.settle()
+    assert link.receiver.next_to_prepare() == newer  # while a job is drawn
+    assert link.receiver.next_to_prepare() == B
+    assert link.receiver.next_to_prepare() == (SUGAR,)
+    assert link.receiver.next_request() == newer  # before the next job
+    assert link.receiver.next_request() == B
+
+
+def test_an_idle_worker_forgets_at_once(link: Link) -> None:
+    link.send(wire.WithdrawLoras(("a" * 64,)))
+    assert link.receiver.next_request() == wire.WithdrawLoras(("a" * 64,))
