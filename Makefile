@@ -2,27 +2,52 @@
 # The guarantees under crashes and faults, measured: make crash, or make crash ROWS='1 13 19'.
 PYTHON ?= python3
 BIN := .venv/bin
-READY := .venv/.ready
 # Tests wait most of the time, so two run per core; a file stays with one worker and shares its fixtures.
 WORKERS ?= 4
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile
 unexport PYTHONDONTWRITEBYTECODE  # the tests start hundreds of processes; each would compile everything again
 
+# Without a card, .venv lacks NVIDIA's CUDA libraries, 2.7 GB. `make CARD=yes` or `make CARD=no` decides instead.
+CARD ?= $(if $(wildcard /dev/nvidiactl /dev/dxg),yes,no)
+CUDA := .ci/cuda-packages.txt
+READY := .venv/.ready-card-$(CARD)
+# What `make demo` and `make run` need; without a card it is smaller than what the tests need.
+TO_RUN := $(or $(wildcard $(READY)),$(if $(filter no,$(CARD)),.venv/.ready-to-run,$(READY)))
+UV_PIP := $(BIN)/uv pip
+INPUTS := requirements.lock requirements-cpu.lock $(CUDA) .ci/uv.txt pyproject.toml
+# Each way of installing replaces what another has left in .venv.
+define FINISH
+$(UV_PIP) install --quiet --no-deps --no-build-isolation -e .
+rm -f .venv/.ready*
+touch $@
+endef
+
 .PHONY: setup demo run test check crash lock
 
 setup: $(READY)
 
-$(READY): requirements.lock .ci/uv.txt pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --require-hashes -r .ci/uv.txt
-	$(BIN)/uv pip sync --require-hashes --compile-bytecode requirements.lock
-	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation -e .
-	touch $@
+.venv/.ready-card-yes: $(INPUTS) | $(BIN)/uv
+	$(UV_PIP) sync --require-hashes --compile-bytecode requirements.lock
+	$(FINISH)
 
-demo: setup
+.venv/.ready-card-no: $(INPUTS) | $(BIN)/uv
+	$(UV_PIP) install --exact --no-deps --require-hashes --compile-bytecode --excludes $(CUDA) -r requirements.lock
+	$(BIN)/python -m engine.cuda.stand_ins
+	$(FINISH)
+
+.venv/.ready-to-run: $(INPUTS) | $(BIN)/uv
+	$(UV_PIP) sync --require-hashes requirements-cpu.lock
+	$(BIN)/python -m engine.cuda.stand_ins
+	$(FINISH)
+
+$(BIN)/uv:
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --require-hashes -r .ci/uv.txt
+
+demo: $(TO_RUN)
 	$(BIN)/sugarbot demo
 
-run: setup
+run: $(TO_RUN)
 	$(BIN)/sugarbot run
 
 test: setup
@@ -38,6 +63,9 @@ check: setup
 crash: setup
 	$(BIN)/python -m tests.crash $(ROWS)
 
-lock:  ## pin every package again; the file names no index
-	$(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --extra web --extra dev \
-		--no-header --upgrade -o requirements.lock pyproject.toml
+# The files name no index. The second one has what the bot needs without a card, at the same versions.
+COMPILE := $(UV_PIP) compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --extra web
+lock:  ## pin every package again
+	$(COMPILE) --extra dev --upgrade -o requirements.lock pyproject.toml
+	echo hatchling | $(COMPILE) --constraint requirements.lock --no-emit-package triton \
+		$(addprefix --no-emit-package ,$(shell cat $(CUDA))) -o requirements-cpu.lock pyproject.toml .ci/uv.txt -
