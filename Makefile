@@ -15,7 +15,8 @@ READY := .venv/.ready-card-$(CARD)
 TO_RUN := $(or $(wildcard $(READY)),$(if $(filter no,$(CARD)),.venv/.ready-to-run,$(READY)))
 UV_PIP := $(BIN)/uv pip
 INPUTS := requirements.lock requirements-cpu.lock $(CUDA) .ci/uv.txt pyproject.toml
-# Each way of installing replaces what another has left in .venv.
+# Each way of installing replaces what another has left in .venv; the small one has removed parts of torch.
+WHOLE_TORCH = $(if $(wildcard .venv/.ready-to-run),--reinstall-package torch)
 define FINISH
 $(UV_PIP) install --quiet --no-deps --no-build-isolation -e .
 rm -f .venv/.ready*
@@ -27,17 +28,18 @@ endef
 setup: $(READY)
 
 .venv/.ready-card-yes: $(INPUTS) | $(BIN)/uv
-	$(UV_PIP) sync --require-hashes --compile-bytecode requirements.lock
+	$(UV_PIP) sync --require-hashes --compile-bytecode $(WHOLE_TORCH) requirements.lock
 	$(FINISH)
 
 .venv/.ready-card-no: $(INPUTS) | $(BIN)/uv
-	$(UV_PIP) install --exact --no-deps --require-hashes --compile-bytecode --excludes $(CUDA) -r requirements.lock
+	$(UV_PIP) install --exact --no-deps --require-hashes --compile-bytecode $(WHOLE_TORCH) \
+		--excludes $(CUDA) -r requirements.lock
 	$(BIN)/python -m engine.cuda.stand_ins
 	$(FINISH)
 
 .venv/.ready-to-run: $(INPUTS) | $(BIN)/uv
 	$(UV_PIP) sync --require-hashes requirements-cpu.lock
-	$(BIN)/python -m engine.cuda.stand_ins
+	$(BIN)/python -m engine.cuda.stand_ins --small
 	$(FINISH)
 
 $(BIN)/uv:

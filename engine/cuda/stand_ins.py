@@ -6,9 +6,12 @@ environment lacks. Their functions report an error, so that no caller takes them
 (``nvidia-cuda-runtime``, 3 MB) stays: it tells torch that the machine has no card.
 
 The stand-ins lie where NVIDIA's packages put their own libraries, which replace them when they are installed.
+With ``--small`` the module also removes what torch needs only to build extensions or on a card; torch must be
+installed again before either.
 """
 
 import re
+import shutil
 import sys
 import sysconfig
 from pathlib import Path
@@ -19,8 +22,12 @@ FUNCTIONS = "libsugarbot_stand_ins.so"
 """All functions are in this library, and each stand-in loads it. The loader refuses a library that has not the
 versions which torch expects of it, but takes a symbol without a version from any other one."""
 
+_LINEAR_ALGEBRA = "lib/libtorch_cuda_linalg.so"  # loaded by the first call on a card
+
 _OF_NVIDIA = re.compile(r"lib(cu(?!da\.so)|nccl|nv)\w*\.so(\.\d+)*")  # libcuda.so belongs to the driver
-_FUNCTION_OF_NVIDIA = re.compile(r"(cu|nccl|nv)\w+")
+_FUNCTION_LINEAR_ALGEBRA = "lib/libtorch_cuda_linalg.so"  # loaded by the first call on a card
+
+_OF_NVIDIA = re.compile(r"(cu|nccl|nv)\w+")
 
 
 def write_stand_ins(site_packages: Path) -> tuple[str, ...]:
@@ -57,6 +64,19 @@ def write_stand_ins(site_packages: Path) -> tuple[str, ...]:
     return tuple(missing)
 
 
+def remove_unneeded(site_packages: Path) -> int:
+    """Remove headers, compilers and the card's linear algebra from torch; return the bytes that they took."""
+    torch, freed_bytes = site_packages / "torch", 0
+    for path in [torch / "include", *torch.glob("bin/protoc*"), torch / "bin/ptxas", torch / _LINEAR_ALGEBRA]:
+        if path.is_dir():
+            freed_bytes += sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+            shutil.rmtree(path)
+        elif path.is_file():
+            freed_bytes += path.stat().st_size
+            path.unlink()
+    return freed_bytes
+
+
 def _dependencies(paths: list[Path]) -> dict[str, Dependencies]:
     return {path.name: read_dependencies(path) for path in paths if path.is_file()}
 
@@ -69,5 +89,7 @@ def _write(path: Path, content: bytes) -> None:
 
 
 if __name__ == "__main__":
-    written = write_stand_ins(Path(sysconfig.get_path("platlib")))
-    sys.stdout.write(f"{len(written)} libraries of NVIDIA have stand-ins\n")
+    folder = Path(sysconfig.get_path("platlib"))
+    sys.stdout.write(f"{len(write_stand_ins(folder))} libraries of NVIDIA have stand-ins\n")
+    if "--small" in sys.argv[1:]:
+        sys.stdout.write(f"{remove_unneeded(folder) / 1e6:.0f} MB of torch removed\n")
