@@ -25,9 +25,7 @@ versions which torch expects of it, but takes a symbol without a version from an
 _LINEAR_ALGEBRA = "lib/libtorch_cuda_linalg.so"  # loaded by the first call on a card
 
 _OF_NVIDIA = re.compile(r"lib(cu(?!da\.so)|nccl|nv)\w*\.so(\.\d+)*")  # libcuda.so belongs to the driver
-_FUNCTION_LINEAR_ALGEBRA = "lib/libtorch_cuda_linalg.so"  # loaded by the first call on a card
-
-_OF_NVIDIA = re.compile(r"(cu|nccl|nv)\w+")
+_FUNCTION_OF_NVIDIA = re.compile(r"(cu|nccl|nv)\w+")
 
 
 def write_stand_ins(site_packages: Path) -> tuple[str, ...]:
