@@ -1,4 +1,4 @@
-"""Shared libraries in the ELF format (64 bits, little-endian): which symbols one needs, and one without a body.
+"""Shared libraries in the ELF format (64 bits, little-endian): what one needs, and one that does nothing.
 
 The layout is that of the System V ABI's chapters 4 and 5 and its GNU extensions for symbol versions.
 """
@@ -15,9 +15,19 @@ _SECTION = struct.Struct("<IIQQQQIIQQ")
 _SYMBOL = struct.Struct("<IBBHQQ")
 _SEGMENT = struct.Struct("<IIQQQQQQ")
 _HEAD = struct.Struct("<16sHHIQQQIHHHHHH")
-_SYMBOL_TABLE, _DYNAMIC_SECTION = 11, 6  # section types
+_STRING_TABLE, _DYNAMIC_SECTION, _SYMBOL_TABLE = 3, 6, 11  # section types
 _LOAD, _DYNAMIC, _STACK = 1, 2, 0x6474E551  # segment types
-_NEEDED, _HASH, _STRINGS, _SYMBOLS, _STRINGS_BYTES, _SYMBOL_BYTES, _SONAME = 1, 4, 5, 6, 10, 11, 14
+_NEEDED, _HASH, _STRINGS, _SYMBOLS, _STRINGS_BYTES, _SYMBOL_BYTES, _SONAME, _FOLDERS = (
+    1,
+    4,
+    5,
+    6,
+    10,
+    11,
+    14,
+    29,
+)
+_OWN_FOLDER = "$ORIGIN"
 _PAGE = 2**16  # the largest page of either machine
 
 
@@ -86,10 +96,10 @@ def build_library(name: str, machine: int, functions: Sequence[str], needed: Seq
         name: Its file name.
         machine: ELF's number of the processor, 62 (x86-64) or 183 (AArch64).
         functions: The functions that it has; they have no versions.
-        needed: The libraries that are loaded with it.
+        needed: The libraries that are loaded with it, from its own folder.
     """
     strings, at = bytearray(1), dict[str, int]()
-    for text in (name, *needed, *functions):
+    for text in (name, _OWN_FOLDER, *needed, *functions):
         if text not in at:
             at[text] = len(strings)
             strings += text.encode() + b"\0"
@@ -106,6 +116,7 @@ def build_library(name: str, machine: int, functions: Sequence[str], needed: Seq
     entries = [
         *((_NEEDED, at[library]) for library in needed),
         (_SONAME, at[name]),
+        (_FOLDERS, at[_OWN_FOLDER]),
         (_HASH, hash_at),
         (_STRINGS, strings_at),
         (_SYMBOLS, symbols_at),
@@ -114,13 +125,23 @@ def build_library(name: str, machine: int, functions: Sequence[str], needed: Seq
         (0, 0),
     ]
     dynamic = b"".join(struct.pack("<qQ", *entry) for entry in entries)
+    sections_at = _aligned(dynamic_at + len(dynamic), 8)  # for tools; the loader does not read them
+    sections = bytes(_SECTION.size) + b"".join(
+        _SECTION.pack(0, kind, 0, offset, offset, len(part), link, 0, 8, size)
+        for kind, offset, part, link, size in (
+            (_STRING_TABLE, strings_at, strings, 0, 0),
+            (_SYMBOL_TABLE, symbols_at, symbols, 1, _SYMBOL.size),
+            (_DYNAMIC_SECTION, dynamic_at, dynamic, 1, 16),
+        )
+    )
+    kind = b"\x7fELF\x02\x01\x01"
     head = _HEAD.pack(
-        b"\x7fELF\x02\x01\x01", 3, machine, 1, 0, _HEAD.size, 0, 0, _HEAD.size, _SEGMENT.size, 4, 0, 0, 0
+        kind, 3, machine, 1, 0, _HEAD.size, sections_at, 0, _HEAD.size, _SEGMENT.size, 4, _SECTION.size, 4, 1
     )
     read_only = _segment(_LOAD, 5, 0, hash_at + len(hash_table), _PAGE)
     writable = _segment(_LOAD, 6, dynamic_at, len(dynamic), _PAGE)
     segments = read_only + writable + _segment(_DYNAMIC, 6, dynamic_at, len(dynamic), 8)
-    content = bytearray(dynamic_at + len(dynamic))
+    content = bytearray(sections_at + len(sections))
     for offset, part in (
         (0, head + segments + _segment(_STACK, 6, 0, 0, 16)),
         (code_at, body),
@@ -128,6 +149,7 @@ def build_library(name: str, machine: int, functions: Sequence[str], needed: Seq
         (strings_at, strings),
         (hash_at, hash_table),
         (dynamic_at, dynamic),
+        (sections_at, sections),
     ):
         content[offset : offset + len(part)] = part
     return bytes(content)

@@ -19,8 +19,8 @@ from pathlib import Path
 from engine.cuda.shared_library import Dependencies, build_library, read_dependencies
 
 FUNCTIONS = "libsugarbot_stand_ins.so"
-"""All functions are in this library, and each stand-in loads it. The loader refuses a library that has not the
-versions which torch expects of it, but takes a symbol without a version from any other one."""
+"""It has all functions, and each stand-in loads it. The loader refuses a library without the versions which
+torch expects of it, but takes a symbol without a version from any other one."""
 
 _LINEAR_ALGEBRA = "lib/libtorch_cuda_linalg.so"  # loaded by the first call on a card
 
@@ -80,7 +80,7 @@ def _dependencies(paths: list[Path]) -> dict[str, Dependencies]:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Replace the file, never its content: a package's file may be shared with a cache or another environment."""
+    """Replace the file, not its content, which a cache or another environment may share."""
     draft = path.with_name(f"{path.name}.part")
     draft.write_bytes(content)
     draft.replace(path)

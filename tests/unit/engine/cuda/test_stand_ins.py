@@ -33,25 +33,26 @@ def build(path: Path, source: str, *arguments: str) -> None:
     subprocess.run([*command, *arguments, "-o", str(path)], input=source, text=True, check=True)
 
 
+def build_torch(site_packages: Path, multiply: str) -> None:
+    """A torch that needs three libraries of NVIDIA; as NVIDIA does, one gives its symbols a version."""
+    theirs, versions = site_packages / "theirs", site_packages / "versions"
+    versions.write_text("libcublas.so.13 { global: *; };")
+    build(theirs / "libcudart.so.13", "int cudaCount(void) { return 0; }")
+    source = f"int {multiply}(int n) {{ return n; }}"
+    build(theirs / "libcublas.so.13", source, f"-Wl,--version-script={versions}")
+    build(theirs / "libnccl.so.2", "int ncclSend(void) { return 0; }")
+    libraries = [str(path) for path in sorted(theirs.iterdir())]
+    source, folder = TORCH.replace("cublasMultiply", multiply), site_packages / "nvidia/cu13/lib"
+    build(site_packages / "torch/lib/libtorch_cuda.so", source, *libraries, f"-Wl,-rpath,{folder},-z,now")
+
+
 @pytest.fixture
 def site_packages(tmp_path: Path) -> Path:
-    """A torch that needs the runtime and two other libraries of NVIDIA, of which only the runtime stays.
-
-    As NVIDIA does, one library gives its symbols a version.
-    """
-    nvidia, lib = tmp_path / "nvidia/cu13/lib", tmp_path / "torch/lib"
-    versions = tmp_path / "versions"
-    versions.write_text("libcublas.so.13 { global: *; };")
-    build(nvidia / "libcudart.so.13", "int cudaCount(void) { return 0; }")
-    build(
-        nvidia / "libcublas.so.13", "int cublasMultiply(int n) { return n; }",
-        f"-Wl,--version-script={versions}",
-    )  # fmt: skip
-    build(nvidia / "libnccl.so.2", "int ncclSend(void) { return 0; }")
-    libraries = [str(path) for path in sorted(nvidia.iterdir())]
-    build(lib / "libtorch_cuda.so", TORCH, *libraries, f"-Wl,-rpath,{nvidia},-z,now")
-    for name in ("libcublas.so.13", "libnccl.so.2"):
-        (nvidia / name).unlink()
+    """An environment with torch, and of NVIDIA's libraries only the runtime."""
+    build_torch(tmp_path, "cublasMultiply")
+    folder = tmp_path / "nvidia/cu13/lib"
+    folder.mkdir(parents=True)
+    shutil.copy(tmp_path / "theirs/libcudart.so.13", folder)
     return tmp_path
 
 
@@ -85,11 +86,7 @@ def test_the_runtime_stays_nvidias_own(site_packages: Path) -> None:
 
 def test_a_new_torch_gets_the_functions_that_it_needs(site_packages: Path) -> None:
     write_stand_ins(site_packages)
-    folder = site_packages / "nvidia/cu13/lib"
-    libraries = [str(folder / name) for name in ("libcudart.so.13", "libcublas.so.13", "libnccl.so.2")]
-    source = TORCH.replace("cublasMultiply", "cublasMultiplyEx")
-    flags = f"-Wl,-rpath,{folder},-z,now,--no-as-needed,--unresolved-symbols=ignore-all"
-    build(site_packages / "torch/lib/libtorch_cuda.so", source, flags, *libraries)
+    build_torch(site_packages, "cublasMultiplyEx")
     assert write_stand_ins(site_packages) == ("libcublas.so.13", "libnccl.so.2")
     assert call(site_packages, "multiply") == UNKNOWN_ERROR
 
@@ -130,7 +127,13 @@ def test_a_file_that_is_no_library_is_refused(tmp_path: Path, content: bytes) ->
 
 
 def test_what_only_builds_extensions_is_removed(tmp_path: Path) -> None:
-    for name in ("include/torch/a.h", "bin/protoc-3", "bin/ptxas", "bin/torch_shm_manager", "lib/libtorch_cpu.so"):
+    for name in (
+        "include/torch/a.h",
+        "bin/protoc-3",
+        "bin/ptxas",
+        "bin/torch_shm_manager",
+        "lib/libtorch_cpu.so",
+    ):
         path = tmp_path / "torch" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(bytes(100))
