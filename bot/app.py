@@ -21,6 +21,7 @@ from bot.desk import maintenance
 from bot.desk.build import DeskInputs, build_desk
 from bot.desk.desk import Desk
 from bot.desk.drawing import Renderer
+from bot.monitoring.monitor import Monitor, Snapshot
 from bot.policy.rules import Rules
 from bot.settings import Settings
 from bot.store import Store, open_store
@@ -136,6 +137,27 @@ def _open_shelf(settings: Settings, model: ModelInfo) -> Shelf:
     # read_shelf has logged the refused files.
     checks.require((each for each in findings if each.code != "lora_refused"), settings.language)
     return shelf
+
+
+def create_monitor(application: Application) -> Monitor:
+    """Create the monitor of an open application."""
+
+    def take_snapshot() -> Snapshot:
+        host, readings = application.host, application.headroom_monitor
+        queue, now_s = application.desk.queue_status(), asyncio.get_running_loop().time()
+        return Snapshot(
+            worker=host.state,
+            worker_pid=host.info.pid if host.info else 0,
+            worker_ends=host.ends.copy(),
+            drawn_ago_s=None if host.drawn_s is None else now_s - host.drawn_s,
+            read_ago_s=None if readings.read_s is None else now_s - readings.read_s,
+            reading=readings.history[-1] if readings.history else None,
+            waiting=queue.waiting,
+            drawing=int(bool(queue.drawing)),
+            is_closing=application.desk.is_closing,
+        )
+
+    return Monitor(take_snapshot, application.store.respond)
 
 
 @contextlib.asynccontextmanager

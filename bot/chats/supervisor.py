@@ -14,6 +14,7 @@ import structlog
 from bot import messages
 from bot.chats.contract import Chat
 from bot.errors import OperatorError, PackageMissing, PlatformUnreachable
+from bot.monitoring.figures import CHAT_OPEN
 from engine.backoff import Backoff
 
 # Between tries to open a chat or to run a job; the last one repeats.
@@ -91,6 +92,7 @@ class ChatSupervisor:
                 if rule.needs_host:
                     backoff.skip_to_longest()
             self._open.discard(chat)
+            CHAT_OPEN.labels(chat.platform).set(0)
             self._tried[chat].set()
             await asyncio.sleep(backoff.next_pause_s())
 
@@ -102,6 +104,7 @@ class ChatSupervisor:
         log.info("chat open", platform=chat.platform)
         self._lost.discard(chat)
         self._open.add(chat)
+        CHAT_OPEN.labels(chat.platform).set(1)
         self._tried[chat].set()
 
     def _ends_application(self, chat: Chat, rule: ChatFailureRule) -> bool:

@@ -13,13 +13,14 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from bot.app import Application, open_application, serve_chats
+from bot.app import Application, create_monitor, open_application, serve_chats
 from bot.chats.console import ConsoleChat
 from bot.chats.contract import Chat
 from bot.chats.web import CardPanel, WebChat
 from bot.checks import checks
 from bot.checks.folders import require_writable
 from bot.messages import N_, text
+from bot.monitoring.service_manager import ServiceManager
 from bot.settings import Settings
 from engine.config import BUILT_IN
 from engine.host import Host
@@ -60,7 +61,7 @@ async def run(settings: Settings) -> int:
             for chat in chats:
                 if isinstance(chat, WebChat) and supervisor.is_open(chat):
                     _print_address(settings.language, chat)
-            await asyncio.Event().wait()
+            await _serve_until_stopped(application)
     raise AssertionError  # only a cancellation ends the wait
 
 
@@ -145,6 +146,21 @@ class TimedRenderer:
         self._host.withdraw(sha256)
 
 
+async def _serve_until_stopped(application: Application) -> None:
+    """Keep the service manager informed, until cancelled."""
+    manager, monitor = ServiceManager(os.environ), create_monitor(application)
+
+    def status() -> str:
+        return f"{application.host.state}, {application.desk.queue_status().waiting} jobs wait"
+
+    manager.notify(READY="1", STATUS=status())
+    try:
+        await manager.keep_watchdog(monitor.is_alive, status)
+        await asyncio.Event().wait()
+    finally:
+        manager.notify(STOPPING="1")
+
+
 def _check_set_up(settings: Settings) -> None:
     config = settings.to_engine_config()
     headroom = HeadroomProbe(config.device, config.reserve_bytes).read()
@@ -196,7 +212,13 @@ def _create_telegram_chat(application: Application) -> Chat:
 
 def _create_web_chat(application: Application) -> WebChat:
     web = application.settings.web
-    return WebChat(application.desk, card=lambda: _read_card(application), host=web.host, port=web.port)
+    return WebChat(
+        application.desk,
+        card=lambda: _read_card(application),
+        monitor=create_monitor(application),
+        host=web.host,
+        port=web.port,
+    )
 
 
 def _read_card(application: Application) -> CardPanel:

@@ -18,6 +18,7 @@ from bot.desk.people.ledger import Ledger
 from bot.desk.queue import JobQueue
 from bot.desk.recipes import Recipes
 from bot.errors import Closing, NoDiskSpace, NoPrivateChat, NoSuchJob, NotYours, TooManyWaiting
+from bot.monitoring.figures import JOBS_ACCEPTED
 from bot.outcomes import Address, CommandContext, Note, Platform, Receipt
 from bot.policy.rules import Rules, is_host, price
 from bot.store import Store
@@ -105,6 +106,7 @@ class JobAcceptance:
                 self._store.after_commit(partial(self._habits.note, job, context))
                 facts = {"job_id": job.id, "person": job.person, "price": job.price}
                 self._store.after_commit(partial(log.info, "job accepted", **facts))
+                self._store.after_commit(JOBS_ACCEPTED.labels(job.platform).inc)
         return Receipt(
             job_id=job.id,
             recipe=job.recipe,

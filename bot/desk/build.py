@@ -21,6 +21,7 @@ from bot.desk.people.linking import AccountLinking
 from bot.desk.queue import JobQueue, ProgressPublisher
 from bot.desk.recipes import Recipes
 from bot.desk.results import JobCompletion, OutboxDelivery
+from bot.monitoring.waits import PromisedWaits
 from bot.outcomes import Platform
 from bot.policy.rules import Rules
 from bot.store import Store
@@ -105,7 +106,8 @@ def build_desk(inputs: DeskInputs) -> Desk:
         clock=clock,
     )
     habits = LoraHabits(store)
-    drawing = _build_drawing(inputs, queue, completion, progress, space, consents)
+    waits = PromisedWaits()
+    drawing = _build_drawing(inputs, queue, completion, progress, space, consents, waits)
     acceptance = _build_acceptance(inputs, ledger, recipes, defaults, consents, habits, queue)
     delivery = OutboxDelivery(
         store=store,
@@ -136,6 +138,7 @@ def build_desk(inputs: DeskInputs) -> Desk:
         habits=habits,
         tiers=tiers,
         queue=queue,
+        waits=waits,
         result_ready=result_ready,
         space=space,
         acceptance=acceptance,
@@ -205,6 +208,7 @@ def _build_drawing(
     progress: ProgressPublisher,
     space: PictureSpace,
     consents: ConsentLedger,
+    waits: PromisedWaits,
 ) -> Drawing:
     return Drawing(
         store=inputs.store,
@@ -216,5 +220,6 @@ def _build_drawing(
         costs=inputs.costs,
         space=space,
         may_draw=consents.may_draw,
+        waits=waits,
         clock=inputs.clock,
     )

@@ -44,6 +44,8 @@ from bot.desk.people.linking import AccountLinking
 from bot.desk.queue import JobQueue, ProgressPublisher
 from bot.desk.results import JobCompletion, OutboxDelivery
 from bot.errors import CannotSave, ChatNotAllowed, PersonError
+from bot.monitoring.figures import counting_refusals
+from bot.monitoring.waits import PromisedWaits
 from bot.outcomes import (
     Address,
     ChatOutput,
@@ -90,6 +92,7 @@ class DeskParts:
     habits: LoraHabits
     tiers: TierMembership
     queue: JobQueue
+    waits: PromisedWaits
     result_ready: Mapping[Platform, asyncio.Event]
     space: PictureSpace
     acceptance: JobAcceptance
@@ -104,11 +107,16 @@ class DeskParts:
 
 
 class Desk:
-    """Implements ``bot.chats.contract.Desk``."""
+    """Implements ``bot.chats.contract.Desk``.
+
+    Attributes:
+        is_closing: It is being stopped and accepts no job.
+    """
 
     def __init__(self, parts: DeskParts) -> None:
         self.parts = parts
         self._store = parts.store
+        self.is_closing = False
         self._loops: tuple[asyncio.Task[None], ...] = ()
 
     async def handle(self, command: Command, context: CommandContext) -> Outcome:
@@ -146,9 +154,12 @@ class Desk:
         if not isinstance(answer, Receipt):
             return answer
         position, wait = queue.scheduler.ahead_of(answer.job_id).jobs, queue.estimate_wait(answer.job_id)
+        if not answer.repeated:
+            self.parts.waits.promise(answer.job_id, wait)
         answer = replace(answer, is_loading=queue.is_loading(), loading_s=queue.loading_s())
         return replace(answer, position=position, wait=wait)
 
+    @counting_refusals
     async def _execute(self, command: Command, context: CommandContext, space_bytes: int = 0) -> Outcome:
         """Carry out the command, in the transaction of ``handle`` unless it is read-only.
 
@@ -296,6 +307,7 @@ class Desk:
 
         Whatever takes longer than the timeout is cancelled; the next start resumes it.
         """
+        self.is_closing = True
         self.parts.acceptance.close()
         self.parts.drawing.close()
         if not self._loops:

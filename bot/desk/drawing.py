@@ -24,6 +24,8 @@ from bot.desk.files import PictureSpace, retry_while_full
 from bot.desk.queue import JobQueue, ProgressPublisher
 from bot.desk.results import JobCompletion
 from bot.errors import CannotSave
+from bot.monitoring.figures import QUEUE_WAIT, DrawnJobs
+from bot.monitoring.waits import PromisedWaits
 from bot.outcomes import JobState
 from bot.store import Store
 from bot.store.rows import JobRow
@@ -182,6 +184,7 @@ class Drawing:
         costs: CostBook,
         space: PictureSpace,
         may_draw: Callable[[JobRow], Awaitable[bool]],
+        waits: PromisedWaits,
         clock: Callable[[], int],
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -194,6 +197,8 @@ class Drawing:
         self._costs = costs
         self._space = space
         self._may_draw = may_draw
+        self._waits = waits
+        self._drawn = DrawnJobs()
         self._clock = clock
         self._seconds = seconds
         self._lease = uuid.uuid4().hex
@@ -313,6 +318,8 @@ class Drawing:
             ):  # else stopped before the renderer knew the job
                 answer = await self._renderer.render(request, partial(self._listen, claim))
             self._costs.learn(request, answer)
+            if isinstance(answer, Finished):
+                self._drawn.note(answer.timings, recipe.loras)
             self._advance(claim, ClaimEvent.ANSWERED)
             started = replace(job, started_ms=claim.started_ms)
             record = self._completion.record_answer
@@ -335,6 +342,9 @@ class Drawing:
             if claim.state is ClaimState.READY:
                 log.info("job started", job_id=event.job_id, attempt=event.attempt)
                 claim.started_ms, claim.started_s = self._clock(), self._seconds()
+                if claim.job.attempt == 1:
+                    QUEUE_WAIT.observe(max(0, claim.started_ms - claim.job.created_ms) / 1_000)
+                    self._waits.note_start(claim.job.id)
                 self._advance(claim, ClaimEvent.STARTED)
             claim.progress = event
             self._progress.publish_step(event, tuple(claim.drawn))

@@ -23,6 +23,7 @@ from bot.desk.files import LogLimiter, delete_pictures, find_pictures, retry_whi
 from bot.desk.people.ledger import Ledger
 from bot.desk.queue import JobQueue, MonotonicClock, ProgressPublisher
 from bot.errors import CannotSave
+from bot.monitoring.figures import DELIVERIES, JOBS_ENDED, PICTURES
 from bot.outcomes import Address, ChatOutput, JobResult, JobState, Note, Platform, RetryLater, Undeliverable
 from bot.store import Store
 from bot.store.rows import ClaimedRow, JobRow, OutboxState, PictureRow
@@ -94,6 +95,9 @@ class JobCompletion:
             if job.state == JobState.QUEUED:  # a drawn job has left the queue when its time was charged
                 self._store.after_commit(lambda: self._queue.remove(job.id))
             self._store.after_commit(self._result_ready[Platform(job.platform)].set)
+            reason = "" if fail is None else fail.value
+            self._store.after_commit(JOBS_ENDED.labels(job.platform, state.value, reason).inc)
+            self._store.after_commit(partial(PICTURES.inc, len(pictures)))
         log.info("job ended", job_id=job.id, state=state, pictures=len(pictures), fail=fail, refund=refund)
         return refund
 
@@ -280,6 +284,7 @@ class OutboxDelivery:
         else:
             log.info("result delivered", **facts)
             state = OutboxState.SENT
+        DELIVERIES.labels("again" if state is OutboxState.MAYBE else state.value).inc()
         due_ms = self._clock() + int(1_000 * wait_s) if state is OutboxState.MAYBE else 0
         try:
             await self._saved(lambda: self._store.outbox.mark(claimed.job, state, due_ms))

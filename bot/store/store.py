@@ -48,6 +48,14 @@ class Store(Database):
         self.defaults = DefaultLoras(self)
         self.consents = Consents(self)
 
+    async def respond(self) -> None:
+        """Return when the database has answered a query.
+
+        Raises:
+            CannotSave: It cannot be read now.
+        """
+        await self.query("survey.sql", "schema")
+
     async def survey(self) -> Survey:
         """Count the contents and check that they are sound; reads the whole file.
 

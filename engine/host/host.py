@@ -6,7 +6,7 @@ If the host's process dies, the socket closes and the worker ends by itself.
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -77,6 +77,8 @@ class Host:
         plan: The present worker's, or that of the last one.
         load_s: Seconds of the newest start; None before the first.
         errors: The last ends of workers that nobody wanted, oldest first.
+        ends: How often a worker ended or did not start, by the state that followed.
+        drawn_s: When the last job or calibration ended with pictures, on the event loop's clock.
     """
 
     def __init__(
@@ -91,6 +93,8 @@ class Host:
         self.plan = config.plan
         self.load_s: float | None = None
         self.errors: deque[WorkerError] = deque(maxlen=MOST_ERRORS)
+        self.ends: Counter[HostState] = Counter()
+        self.drawn_s: float | None = None
         self._calibrate = calibrate
         self._used_s = 0.0  # when the last job ended
         self._is_asked_to_end = asyncio.Event()
@@ -180,7 +184,9 @@ class Host:
                 if worker is None or not self._is_up.is_set() or self._is_closed.is_set():
                     raise WorkerNotReady
                 render.worker = worker
-                return await worker.draw(request, listen)
+                answer = await worker.draw(request, listen)
+                self.drawn_s = _now_s() if isinstance(answer, Finished) else self.drawn_s
+                return answer
         except WireError as error:
             return Failed(request.job_id, request.attempt, FailReason.WORKER_ERROR, str(error))
         except WorkerLost:
@@ -273,6 +279,7 @@ class Host:
         self.load_s, self._used_s = _now_s() - began_s, _now_s()
         if self._withdrawn:
             worker.send(wire.WithdrawLoras(self._withdrawn))
+        self.drawn_s = self._used_s if worker.has_drawn else self.drawn_s
         if self._prefetched:
             worker.send(wire.PrefetchLoras(self._prefetched))
         self._is_up.set()
@@ -345,6 +352,7 @@ class Host:
             return False
         log.info("worker ends", becomes=state.value, reason=reason)
         self.state = state
+        self.ends[state] += 1
         self._is_up.clear()  # further jobs wait
         self._is_wanted.clear()
         self._end_if_drained()
@@ -359,6 +367,7 @@ class Host:
 
     def _note_loss(self, detail: str) -> None:
         self.state = HostState.LOST
+        self.ends[HostState.LOST] += 1
         self.errors.append(WorkerError(time.time(), detail))
 
     def _mark_down(self) -> None:

@@ -64,6 +64,7 @@ class HeadroomMonitor:
         latest: The newest reading of memory; all zero before the first.
         sensors: The newest of the sensors.
         history: Oldest first.
+        read_s: When ``latest`` was read, on the event loop's clock; None before the first reading.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class HeadroomMonitor:
         self._clock = clock
         self.latest = Headroom(0, 0, 0, device_name="", reason="not read yet")
         self.sensors: CardSensors | None = None
+        self.read_s: float | None = None
         self.history: deque[CardReading] = deque(maxlen=KEPT)
 
     async def run(self) -> None:
@@ -93,6 +95,7 @@ class HeadroomMonitor:
         """Read once; keep the reading if the last one that was kept is old enough."""
         self.latest = await asyncio.to_thread(self._probe.read)
         self.sensors = await asyncio.to_thread(self._read_sensors)
+        self.read_s = asyncio.get_running_loop().time()
         now_s, last = self._clock(), self.history[-1] if self.history else None
         if self.latest.is_known and (last is None or abs(now_s - last.at_s) >= KEPT_EVERY_S):
             self.history.append(self._reading(now_s))

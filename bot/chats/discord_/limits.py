@@ -15,6 +15,7 @@ from types import SimpleNamespace
 import aiohttp
 import structlog
 
+from bot.monitoring.figures import note_flood_wait
 from bot.outcomes import RetryLater
 from engine.durable import write_file
 
@@ -26,6 +27,7 @@ FIRST_GAP_S = 5.0  # between the next two identifies, doubled with every further
 LONGEST_GAP_S = 320.0  # … up to this: 270 a day, and at most 288 in any 24 hours
 
 REFUSED = frozenset({401, 403, 429})  # what Discord counts (Rate Limits, Invalid Request Limit)
+TOO_MANY = 429
 REFUSALS_WINDOW_S = 600.0
 MAX_REFUSALS = 400  # of 10,000; requests in progress at that moment may still be refused
 REMEMBERED_REFUSALS = 10_000  # by then Discord has blocked the address
@@ -102,3 +104,14 @@ class RefusalCounter:
     ) -> None:
         if ended.response.status in REFUSED:
             self._times.append(self._clock())
+        if ended.response.status == TOO_MANY:
+            note_flood_wait("discord", _seconds(ended.response.headers.get("Retry-After", "")))
+
+
+def _seconds(text: str) -> float:
+    """Read a header of seconds; 0 for anything else, such as the date that a proxy may send."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        return 0.0
+    return seconds if 0 < seconds < DAY_S else 0.0

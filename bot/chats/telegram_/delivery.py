@@ -37,6 +37,7 @@ from bot.chats.telegram_.sender import (
     Upload,
     may_have_arrived,
 )
+from bot.monitoring.figures import FALLBACKS
 from bot.outcomes import History, JobResult, JobState, Originals, PictureFile, Platform, Undeliverable
 
 MAX_ORIGINAL_BUTTONS = 8
@@ -128,6 +129,7 @@ class TelegramDelivery:
             try:
                 sent = await self._sender.replace_with_picture(address, upload, caption, keyboard)
             except MessageNotFound as error:
+                FALLBACKS.labels("telegram", "channel").inc()
                 address = await self._send_placeholder(result, error.address)
                 sent = await self._sender.replace_with_picture(address, upload, caption, keyboard)
         await _store_file_ids(self._desk, [(result.job_id, each) for each in result.pictures], sent)

@@ -23,6 +23,7 @@ from bot.chats.event_table import RawEvent
 from bot.chats.telegram_.event_kinds import REQUESTED
 from bot.chats.telegram_.parsing import chat_key_of, event_id_of
 from bot.chats.telegram_.rate_limiter import retry_after_s
+from bot.monitoring.figures import note_flood_wait
 from bot.outcomes import Platform
 from engine.backoff import Backoff
 
@@ -79,6 +80,7 @@ class UpdatePoller:
                 return await self._get_updates(offset)
             except RetryAfter as error:
                 min_pause_s = retry_after_s(error)
+                note_flood_wait("telegram", min_pause_s)
                 log.warning("telegram asks to wait", seconds=min_pause_s)
             except Conflict:
                 log.warning("another process takes this bot's updates; only one may run")

@@ -19,6 +19,7 @@ from typing import TypeVar
 
 from telegram.error import RetryAfter
 
+from bot.monitoring.figures import note_flood_wait
 from bot.outcomes import RetryLater
 
 GROUP_MESSAGES_PER_MINUTE = 20
@@ -102,6 +103,7 @@ class RateLimiter:
 
     def pause(self, chat_id: int, seconds: float) -> None:
         """Send nothing to the chat for so many seconds, because Telegram asked for it."""
+        note_flood_wait("telegram", seconds)
         chat = self._usage_of(chat_id)
         chat.paused_until_s = max(chat.paused_until_s, self._clock() + seconds)
 

@@ -11,6 +11,7 @@ from bot.chats.web.desk_client import DeskClient
 from bot.chats.web.panel import CardPanel
 from bot.chats.web.sessions import Sessions
 from bot.errors import PackageMissing, PortTaken
+from bot.monitoring.monitor import Monitor
 from bot.outcomes import JobResult, Platform, Status
 
 if TYPE_CHECKING:
@@ -25,16 +26,26 @@ class WebChat:
     Args:
         desk: Receives the commands.
         card: Reads the card for the panel, about once a second for each tab; must not block.
+        monitor: Answers /livez, /readyz and /metrics; without it, the page has no such routes.
         host: A loopback name or address.
         port: 0 means any free port.
     """
 
     platform = Platform.WEB
 
-    def __init__(self, desk: Desk, *, card: Callable[[], CardPanel], host: str, port: int) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        *,
+        card: Callable[[], CardPanel],
+        monitor: Monitor | None = None,
+        host: str,
+        port: int,
+    ) -> None:
         self._sessions = Sessions()
         self._desk_client = DeskClient(desk)
         self._card = card
+        self._monitor = monitor
         self._host = host
         self._port = port
         self._listener: socket.socket | None = None
@@ -93,12 +104,17 @@ class WebChat:
         """Import the page's packages and build the page; it blocks, so it runs in a thread."""
         try:
             from bot.chats.web.middleware import SecurityMiddleware  # noqa: PLC0415 - Starlette takes 0.1 s
-            from bot.chats.web.routes import PageRoutes, create_app  # noqa: PLC0415 - and Jinja
+            from bot.chats.web.routes import (  # noqa: PLC0415 - and Jinja
+                PageRoutes,
+                create_app,
+                monitoring_routes,
+            )
             from bot.chats.web.server import PageServer  # noqa: PLC0415 - and uvicorn
         except ModuleNotFoundError as error:
             raise PackageMissing(platform=self.platform, package=error.name or "") from error
         pages = PageRoutes(self._sessions, self._desk_client, self._card, cookie=f"sugarbot_{self._port}")
-        return PageServer(SecurityMiddleware(create_app(pages), host=self._host, port=self._port), listener)
+        app = create_app(pages, monitoring_routes(self._monitor) if self._monitor else ())
+        return PageServer(SecurityMiddleware(app, host=self._host, port=self._port), listener)
 
 
 def _bind(host: str, port: int) -> socket.socket:

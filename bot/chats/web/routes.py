@@ -6,20 +6,31 @@
     GET  /pictures/{job_id}/{name}   a picture of the session's conversation
     GET  /charts/{name}              a chart of the card in it
     POST /say /press /language       JSON; status 204, the answer follows as an event
+    GET  /livez /readyz              200 or 503: whether the bot lives, and whether it can draw
+    GET  /metrics                    the figures for Prometheus
+
+The last two rows need no session: programs of this machine ask for them.
 
 No path or name of a request ever reaches the file system.
 """
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.responses import (
+    FileResponse,
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    Response,
+    StreamingResponse,
+)
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
@@ -34,6 +45,7 @@ from bot.chats.web.sessions import Session, Sessions, TooManyStreams, is_secret,
 from bot.errors import SugarbotError
 from bot.messages import format_error
 from bot.messages.page import page_text
+from bot.monitoring.monitor import Monitor
 from bot.outcomes import PictureFile
 
 STATIC = {
@@ -191,11 +203,35 @@ class _Events(StreamingResponse):
             raise HTTPException(429) from None
 
 
-def create_app(pages: PageRoutes) -> Starlette:
+def create_app(pages: PageRoutes, more: Sequence[Route] = ()) -> Starlette:
     """Create the application without its middleware."""
-    app = Starlette(routes=pages.routes(), exception_handlers={HTTPException: _refuse, Exception: _fail})
+    app = Starlette(
+        routes=[*pages.routes(), *more], exception_handlers={HTTPException: _refuse, Exception: _fail}
+    )
     app.router.redirect_slashes = False
     return app
+
+
+def monitoring_routes(monitor: Monitor) -> list[Route]:
+    """The routes for programs that watch the bot."""
+
+    async def livez(_: Request) -> Response:
+        is_alive = await monitor.is_alive()
+        return PlainTextResponse("alive\n" if is_alive else "not alive\n", 200 if is_alive else 503)
+
+    async def readyz(_: Request) -> Response:
+        readiness = monitor.readiness()
+        return JSONResponse(readiness.facts, 200 if readiness.is_ready else 503)
+
+    async def metrics(request: Request) -> Response:
+        figures, content_type = await monitor.render_figures(request.headers.get("accept", ""))
+        return Response(figures, headers={"Content-Type": content_type})
+
+    return [
+        Route("/livez", livez, methods=["GET"]),
+        Route("/readyz", readyz, methods=["GET"]),
+        Route("/metrics", metrics, methods=["GET"]),
+    ]
 
 
 def _static_file(path: str) -> Callable[[Request], Awaitable[Response]]:

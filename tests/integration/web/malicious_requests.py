@@ -18,6 +18,9 @@ GETS = (
     "/events",
     "/pictures/a/0.png",
     "/charts/0.png",
+    "/livez",
+    "/readyz",
+    "/metrics",
 )
 FRAMEWORK_ROUTES = (
     "/gradio_api/run/predict",

@@ -12,8 +12,10 @@ import pytest
 from bot.chats.web import CardPanel, WebChat
 from bot.chats.web.conversation import Conversation
 from bot.chats.web.desk_client import DeskClient
-from bot.chats.web.routes import PageRoutes, create_app
+from bot.chats.web.routes import PageRoutes, create_app, monitoring_routes
 from bot.chats.web.sessions import MAX_SESSIONS, MAX_STREAMS_PER_SESSION, Sessions
+from bot.monitoring.monitor import Monitor, Snapshot
+from engine.host import HostState
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.desk_harness import open_harness, until
 from tests.integration.web.malicious_requests import MaliciousRequest, malicious_requests
@@ -31,6 +33,9 @@ ROUTES = {
     ("POST", "/say"),
     ("POST", "/press"),
     ("POST", "/language"),
+    ("GET", "/livez"),
+    ("GET", "/readyz"),
+    ("GET", "/metrics"),
 }
 
 
@@ -97,9 +102,9 @@ def _parsed(raw: bytes) -> RawResponse:
 @asynccontextmanager
 async def open_page(folder: Path) -> AsyncIterator[tuple[WebChat, RawClient]]:
     async with open_harness(folder, default_lora="sugar") as harness:
-        chat = WebChat(
-            harness.desk, card=lambda: CardPanel("CPU", 1, 1, 2, "a test"), host="127.0.0.1", port=0
-        )
+        monitor = Monitor(lambda: Snapshot(HostState.READY), harness.store.respond)
+        card = CardPanel("CPU", 1, 1, 2, "a test")
+        chat = WebChat(harness.desk, card=lambda: card, monitor=monitor, host="127.0.0.1", port=0)
         harness.chat = chat
         async with harness.running():
             await chat.open()
@@ -150,7 +155,9 @@ def test_the_routes_are_exactly_the_documented_ones() -> None:
     desk = ScriptedDesk(lambda *_: None)  # type: ignore[arg-type, return-value]
     pages = PageRoutes(Sessions(), DeskClient(desk), lambda: CardPanel("CPU", 1, 1, 2, ""), "cookie")
 
-    routes = create_app(pages).routes
+    monitor = Monitor(lambda: Snapshot(HostState.READY), lambda: asyncio.sleep(0))
+
+    routes = create_app(pages, monitoring_routes(monitor)).routes
 
     found = {(method, route.path) for route in routes for method in (route.methods or ()) if method != "HEAD"}  # type: ignore[attr-defined]
     assert found == ROUTES

@@ -32,6 +32,7 @@ from bot.chats.discord_.outgoing.attachments import (
 from bot.chats.discord_.outgoing.placeholders import Placeholders
 from bot.chats.discord_.outgoing.sender import MessageSender, OutgoingMessage, as_plain_text
 from bot.commands.values import Reroll
+from bot.monitoring.figures import FALLBACKS
 from bot.outcomes import History, JobResult, Outcome, Undeliverable
 from engine.host.report import CardReport
 
@@ -133,6 +134,7 @@ class AnswerDelivery:
         message, new = await self._message_of(result, DEFAULT_FILE_BYTES), address.unsent()
         may_send_to_channel = bool(address.channel_id) and not is_direct
         if may_send_to_channel and (sent := await self._sender.send(new, message, result.job_id)):
+            FALLBACKS.labels("discord", "channel").inc()
             await self._store_address(sent, result)
             return
         sent = await self._sender.send_direct_message(new, message, result.job_id)
@@ -140,6 +142,8 @@ class AnswerDelivery:
             locale = result.locale
             text = messages.sent_as_direct_message(locale) if sent else messages.pictures_not_allowed(locale)
             await self._sender.try_edit(address, OutgoingMessage(as_plain_text(text)), result.job_id)
+        if sent is not None and not is_direct:
+            FALLBACKS.labels("discord", "direct").inc()
         if sent is None:
             raise Undeliverable(f"job {result.job_id}: neither its channel nor its person takes messages")
         await self._store_address(sent, result)

@@ -20,6 +20,7 @@ from bot.chats.discord_.limits import (
     IdentifyLimiter,
     RefusalCounter,
 )
+from bot.monitoring.figures import REGISTRY
 from bot.outcomes import RetryLater
 
 NOW_S = 1_790_000_000.0
@@ -121,7 +122,21 @@ async def test_refusals_are_counted_and_expire_after_ten_minutes() -> None:
 
 async def test_the_memory_of_refusals_is_bounded() -> None:
     refusals = RefusalCounter(Clock())
-    refused = SimpleNamespace(response=SimpleNamespace(status=429))
+    refused = SimpleNamespace(response=SimpleNamespace(status=403))
     for _ in range(REMEMBERED_REFUSALS + 10):
         await refusals._count_refusal(cast(Any, None), SimpleNamespace(), cast(Any, refused))
     assert len(refusals._times) == REMEMBERED_REFUSALS
+
+
+@pytest.mark.parametrize(("header", "seconds"), [("1.5", 1.5), ("", 0), ("soon", 0), ("-3", 0), ("1e9", 0), ("nan", 0)])
+async def test_an_answer_to_wait_is_counted_with_its_seconds(header: str, seconds: float) -> None:
+    labels = {"platform": "discord"}
+    waits = REGISTRY.get_sample_value("sugarbot_flood_waits_total", labels) or 0.0
+    asked_s = REGISTRY.get_sample_value("sugarbot_flood_wait_seconds_total", labels) or 0.0
+    response = SimpleNamespace(status=429, headers={"Retry-After": header})
+
+    refusals = RefusalCounter(Clock())
+    await refusals._count_refusal(cast(Any, None), SimpleNamespace(), cast(Any, SimpleNamespace(response=response)))
+
+    assert REGISTRY.get_sample_value("sugarbot_flood_waits_total", labels) == waits + 1
+    assert REGISTRY.get_sample_value("sugarbot_flood_wait_seconds_total", labels) == asked_s + seconds

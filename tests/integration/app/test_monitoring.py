@@ -1,0 +1,314 @@
+"""The figures of a bot: they agree with its database, and a real Prometheus takes them.
+
+The tests with Prometheus need Debian's package ``prometheus``.
+"""
+
+import asyncio
+import json
+import re
+import shutil
+import socket
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from bot.chats.web import CardPanel, WebChat
+from bot.commands.values import Draw
+from bot.errors import TooManyWaiting
+from bot.monitoring.figures import REGISTRY
+from bot.monitoring.monitor import Monitor, Snapshot, _Figures
+from bot.policy.rules import Rules
+from engine.host import HostState
+from engine.planner.monitor import CardReading
+from tests.fakes.desk_harness import DeskHarness, a_context, open_harness, until
+from tests.fakes.renderer import Act, FakeRenderer
+
+FILES = Path(str(files("bot.monitoring"))) / "files"
+PROMETHEUS, PROMTOOL = shutil.which("prometheus"), shutil.which("promtool")
+needs_prometheus = pytest.mark.skipif(
+    PROMETHEUS is None or PROMTOOL is None, reason="needs Debian's package prometheus"
+)
+READY_S = 60.0
+ENDED = "sugarbot_jobs_ended_total"
+
+
+@dataclass
+class WatchedBot:
+    """A bot with a page on loopback; ``snapshot`` is what its monitor sees."""
+
+    harness: DeskHarness
+    url: str
+    snapshot: Snapshot
+
+    async def get(self, path: str) -> httpx.Response:
+        async with httpx.AsyncClient(trust_env=False, timeout=10) as client:
+            return await client.get(self.url + path)
+
+
+@asynccontextmanager
+async def open_bot(folder: Path) -> AsyncIterator[WatchedBot]:
+    renderer = FakeRenderer()
+    async with open_harness(folder, renderer=renderer, rules=Rules(max_waiting=2)) as harness:
+        bot = WatchedBot(harness, "", Snapshot(HostState.READY))
+        monitor = Monitor(lambda: bot.snapshot, harness.store.respond)
+        card = CardPanel("CPU", 1, 1, 2, "a test")
+        page = WebChat(harness.desk, card=lambda: card, monitor=monitor, host="127.0.0.1", port=0)
+        async with harness.running():
+            await page.open()
+            bot.url = page.url.rstrip("/")
+            try:
+                yield bot
+            finally:
+                await page.close()
+
+
+def total(name: str, **labels: str) -> float:
+    """The sum of all series of a figure with these labels."""
+    return sum(
+        sample.value
+        for metric in REGISTRY.collect()
+        for sample in metric.samples
+        if sample.name == name and labels.items() <= sample.labels.items()
+    )
+
+
+def ends() -> dict[str, float]:
+    return {state: total(ENDED, state=state) for state in ("done", "failed", "cancelled")}
+
+
+async def draw_jobs_of_every_end(bot: WatchedBot) -> None:
+    """Three jobs are drawn, two with one LoRA and one with another; one fails; one is refused."""
+    harness = bot.harness
+    harness.renderer.acts.extend([Act.DRAW, Act.DRAW, Act.DRAW, Act.FAIL])
+    for number, wanted in enumerate(({}, {}, {"count": 2}, {})):
+        receipt = await harness.accept(str(number), f"member {number}", **wanted)
+        async with asyncio.timeout(10):
+            while (await harness.job(receipt.job_id)).ended_ms is None:  # noqa: ASYNC110 - no signal
+                await asyncio.sleep(0.01)
+
+
+async def test_figures_agree_with_the_database_to_the_job(tmp_path: Path) -> None:
+    async with open_bot(tmp_path) as bot:
+        before, accepted, pictures = (
+            ends(),
+            total("sugarbot_jobs_accepted_total"),
+            total("sugarbot_pictures_total"),
+        )
+        waits, drawn = (
+            total("sugarbot_queue_wait_seconds_count"),
+            total("sugarbot_stage_seconds_count", stage="text"),
+        )
+
+        await draw_jobs_of_every_end(bot)
+
+        stored = await bot.harness.store.survey()
+        assert {state: ends()[state] - before[state] for state in before} == {
+            state: stored.jobs.get(state, 0) for state in before
+        }
+        assert total("sugarbot_jobs_accepted_total") - accepted == sum(stored.jobs.values()) == 4
+        assert total("sugarbot_pictures_total") - pictures == stored.pictures
+        assert total("sugarbot_queue_wait_seconds_count") - waits == 4
+        assert total("sugarbot_stage_seconds_count", stage="text") - drawn == stored.jobs["done"]
+        sent = total("sugarbot_deliveries_total", outcome="sent")
+        await until(lambda: len(bot.harness.chat.results) == 4)
+        assert sent >= 3
+
+
+async def test_a_refusal_is_counted_under_its_rule(tmp_path: Path) -> None:
+    async with open_bot(tmp_path) as bot:
+        bot.harness.renderer.acts.extend([Act.HANG])
+        before = total("sugarbot_refusals_total", rule="TooManyWaiting")
+        await bot.harness.accept("1")
+        await bot.harness.accept("2")
+
+        with pytest.raises(TooManyWaiting):
+            await bot.harness.desk.handle(Draw("a"), a_context("3"))
+
+        assert total("sugarbot_refusals_total", rule="TooManyWaiting") == before + 1
+
+
+async def test_the_probes_answer_with_their_status(tmp_path: Path) -> None:
+    async with open_bot(tmp_path) as bot:
+        alive, ready = await bot.get("/livez"), await bot.get("/readyz")
+        bot.snapshot = Snapshot(HostState.LOST, read_ago_s=3_600.0, drawn_ago_s=7.0)
+        hung, lost = await bot.get("/livez"), await bot.get("/readyz")
+
+    assert (alive.status_code, ready.status_code) == (200, 200)
+    assert (hung.status_code, lost.status_code) == (503, 503)
+    assert lost.json()["last_picture_s"] == 7.0
+    assert "set-cookie" not in {name for answer in (alive, ready, hung, lost) for name in answer.headers}
+
+
+async def test_figures_contain_no_text_of_people(tmp_path: Path) -> None:
+    async with open_bot(tmp_path) as bot:
+        await bot.harness.accept("1", "a member of the test", prompt="a very private wish")
+        figures = (await bot.get("/metrics")).text
+
+    assert "sugarbot_jobs_accepted_total" in figures
+    assert "member of the test" not in figures
+    assert "private wish" not in figures
+
+
+@asynccontextmanager
+async def open_prometheus(folder: Path, target: str) -> AsyncIterator[httpx.AsyncClient]:
+    """A Prometheus on loopback that scrapes the target every second and knows our rules."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    config = await asyncio.to_thread(_write_config, folder, target)
+    process = await asyncio.create_subprocess_exec(
+        str(PROMETHEUS), f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        url = f"http://127.0.0.1:{port}/api/v1"
+        async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=10) as client:
+            yield client
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+def _write_config(folder: Path, target: str) -> Path:
+    config = folder / "prometheus.yml"
+    folder.mkdir()
+    content = {
+        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+        "rule_files": [str(FILES / "alerts.yml")],
+        "scrape_configs": [{"job_name": "sugarbot", "static_configs": [{"targets": [target]}]}],
+    }
+    config.write_text(json.dumps(content))
+    return config
+
+
+def promtool(*arguments: object, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run([str(PROMTOOL), *map(str, arguments)], input=given, capture_output=True, timeout=60)
+
+
+async def ask(client: httpx.AsyncClient, expression: str) -> list[dict[str, Any]]:
+    answer = (await client.get("/query", params={"query": expression})).json()
+    assert answer["status"] == "success", (expression, answer)
+    found: list[dict[str, Any]] = answer["data"]["result"]
+    return found
+
+
+@needs_prometheus
+@pytest.mark.slow
+async def test_a_real_prometheus_scrapes_the_figures_and_takes_rules_and_dashboard(tmp_path: Path) -> None:
+    async with open_bot(tmp_path) as bot:
+        await draw_jobs_of_every_end(bot)
+        expected = ends()
+        async with open_prometheus(tmp_path / "prometheus", bot.url.removeprefix("http://")) as client:
+            query, scraped = f"sum by (state) ({ENDED})", {}
+            async with asyncio.timeout(READY_S):
+                while {state: scraped.get(state, 0.0) for state in expected} != expected:
+                    await asyncio.sleep(0.2)
+                    try:
+                        series = await ask(client, query)
+                    except (httpx.TransportError, json.JSONDecodeError):
+                        continue  # it still starts
+                    scraped = {each["metric"]["state"]: float(each["value"][1]) for each in series}
+            for panel in json.loads((FILES / "dashboard.json").read_text())["panels"]:
+                for target in panel.get("targets", ()):
+                    await ask(client, target["expr"])
+            async with asyncio.timeout(READY_S):
+                health = {"unknown"}
+                while "unknown" in health:
+                    await asyncio.sleep(0.2)
+                    groups = (await client.get("/rules")).json()["data"]["groups"]
+                    health = {rule["health"] for group in groups for rule in group["rules"]}
+            assert health == {"ok"}
+
+
+@needs_prometheus
+async def test_promtool_takes_the_rules_and_the_figures(tmp_path: Path) -> None:
+    async with open_bot(tmp_path) as bot:
+        await draw_jobs_of_every_end(bot)
+        figures = (await bot.get("/metrics")).content
+
+    rules = await asyncio.to_thread(promtool, "check", "rules", FILES / "alerts.yml")
+    linted = await asyncio.to_thread(promtool, "check", "metrics", given=figures)
+    assert rules.returncode == 0, rules
+    complaints = [line for line in linted.stderr.decode().splitlines() if line.startswith("sugarbot")]
+    assert complaints == []
+
+
+ALERTS = """
+rule_files: [{rules}]
+evaluation_interval: 1m
+tests:
+  - interval: 1m
+    input_series:
+      - {{series: 'up{{job="sugarbot"}}', values: '0x20'}}
+      - {{series: 'sugarbot_worker_state{{job="sugarbot", state="lost"}}', values: '1x20'}}
+      - {{series: 'sugarbot_worker_state{{job="sugarbot", state="ready"}}', values: '0x20 1x20'}}
+      - {{series: 'sugarbot_queue_waiting{{job="sugarbot"}}', values: '3x40'}}
+      - {{series: 'sugarbot_last_picture_timestamp_seconds{{job="sugarbot"}}', values: '0x40'}}
+      - {{series: 'sugarbot_jobs_ended_total{{job="sugarbot", state="failed"}}', values: '0+1x20'}}
+      - {{series: 'sugarbot_jobs_ended_total{{job="sugarbot", state="done"}}', values: '0+1x20'}}
+    alert_rule_test:
+      - eval_time: 10m
+        alertname: SugarbotDown
+        exp_alerts: [{{exp_labels: {{job: sugarbot, severity: critical}}, exp_annotations: {down}}}]
+      - eval_time: 1m
+        alertname: SugarbotDown
+        exp_alerts: []
+      - eval_time: 18m
+        alertname: SugarbotNothingDrawn
+        exp_alerts: []
+      - eval_time: 35m
+        alertname: SugarbotNothingDrawn
+        exp_alerts: [{{exp_labels: {{job: sugarbot, severity: critical}}, exp_annotations: {nothing}}}]
+      - eval_time: 15m
+        alertname: SugarbotJobsFail
+        exp_alerts: [{{exp_labels: {{job: sugarbot, severity: warning}}, exp_annotations: {fail}}}]
+"""
+
+
+@needs_prometheus
+def test_the_alerts_fire_when_they_should(tmp_path: Path) -> None:
+    texts = {
+        "down": {
+            "summary": "The bot does not answer.",
+            "description": "Its process has ended or hangs. See its log, then run `sugarbot doctor`.",
+        },
+        "nothing": {
+            "summary": "Jobs wait, and nothing has been drawn for a quarter of an hour.",
+            "description": "Other programs may fill the card; see `/gpu` for what it lacks.",
+        },
+        "fail": {
+            "summary": "More than a fifth of the jobs of the last quarter of an hour failed.",
+            "description": 'The label "reason" of sugarbot_jobs_ended_total says why; '
+            "people have their credits back.",
+        },
+    }
+    test = tmp_path / "test.yml"
+    annotations = {name: json.dumps(text) for name, text in texts.items()}
+    test.write_text(ALERTS.format(rules=FILES / "alerts.yml", **annotations))
+
+    process = promtool("test", "rules", test)
+
+    assert process.returncode == 0, process.stdout + process.stderr
+
+
+def test_the_dashboard_asks_for_figures_that_exist() -> None:
+    reading = CardReading(
+        at_s=1, total_bytes=1, weights_bytes=0, lora_bytes=0, work_bytes=0, other_bytes=0, headroom_bytes=1,
+        utilisation=0.1, temperature_c=40, power_w=50.0,
+    )  # fmt: skip
+    now = Snapshot(HostState.READY, reading=reading, drawn_ago_s=1.0)
+    names = {metric.name for metric in _Figures(now).collect()} | {"sugarbot_worker_resident_memory_bytes"}
+    texts = (FILES / "dashboard.json").read_text() + (FILES / "alerts.yml").read_text()
+    asked = {
+        re.sub(r"_(total|bucket|count|sum)$", "", name)
+        for name in re.findall(r"\bsugarbot_\w+|\bprocess_\w+_bytes", texts)
+    }
+
+    assert asked <= names
