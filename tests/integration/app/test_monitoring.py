@@ -22,12 +22,12 @@ import pytest
 from bot.chats.web import CardPanel, WebChat
 from bot.commands.values import Draw
 from bot.errors import TooManyWaiting
-from bot.monitoring.figures import REGISTRY
 from bot.monitoring.monitor import Monitor, Snapshot, _Figures
 from bot.policy.rules import Rules
 from engine.host import HostState
 from engine.planner.monitor import CardReading
 from tests.fakes.desk_harness import DeskHarness, a_context, open_harness, until
+from tests.fakes.figures import figure
 from tests.fakes.renderer import Act, FakeRenderer
 
 FILES = Path(str(files("bot.monitoring"))) / "files"
@@ -69,18 +69,8 @@ async def open_bot(folder: Path) -> AsyncIterator[WatchedBot]:
                 await page.close()
 
 
-def total(name: str, **labels: str) -> float:
-    """The sum of all series of a figure with these labels."""
-    return sum(
-        sample.value
-        for metric in REGISTRY.collect()
-        for sample in metric.samples
-        if sample.name == name and labels.items() <= sample.labels.items()
-    )
-
-
 def ends() -> dict[str, float]:
-    return {state: total(ENDED, state=state) for state in ("done", "failed", "cancelled")}
+    return {state: figure(ENDED, state=state) for state in ("done", "failed", "cancelled")}
 
 
 async def draw_jobs_of_every_end(bot: WatchedBot) -> None:
@@ -98,12 +88,12 @@ async def test_figures_agree_with_the_database_to_the_job(tmp_path: Path) -> Non
     async with open_bot(tmp_path) as bot:
         before, accepted, pictures = (
             ends(),
-            total("sugarbot_jobs_accepted_total"),
-            total("sugarbot_pictures_total"),
+            figure("sugarbot_jobs_accepted_total"),
+            figure("sugarbot_pictures_total"),
         )
         waits, drawn = (
-            total("sugarbot_queue_wait_seconds_count"),
-            total("sugarbot_stage_seconds_count", stage="text"),
+            figure("sugarbot_queue_wait_seconds_count"),
+            figure("sugarbot_stage_seconds_count", stage="text"),
         )
 
         await draw_jobs_of_every_end(bot)
@@ -112,11 +102,11 @@ async def test_figures_agree_with_the_database_to_the_job(tmp_path: Path) -> Non
         assert {state: ends()[state] - before[state] for state in before} == {
             state: stored.jobs.get(state, 0) for state in before
         }
-        assert total("sugarbot_jobs_accepted_total") - accepted == sum(stored.jobs.values()) == 4
-        assert total("sugarbot_pictures_total") - pictures == stored.pictures
-        assert total("sugarbot_queue_wait_seconds_count") - waits == 4
-        assert total("sugarbot_stage_seconds_count", stage="text") - drawn == stored.jobs["done"]
-        sent = total("sugarbot_deliveries_total", outcome="sent")
+        assert figure("sugarbot_jobs_accepted_total") - accepted == sum(stored.jobs.values()) == 4
+        assert figure("sugarbot_pictures_total") - pictures == stored.pictures
+        assert figure("sugarbot_queue_wait_seconds_count") - waits == 4
+        assert figure("sugarbot_stage_seconds_count", stage="text") - drawn == stored.jobs["done"]
+        sent = figure("sugarbot_deliveries_total", outcome="sent")
         await until(lambda: len(bot.harness.chat.results) == 4)
         assert sent >= 3
 
@@ -124,14 +114,14 @@ async def test_figures_agree_with_the_database_to_the_job(tmp_path: Path) -> Non
 async def test_a_refusal_is_counted_under_its_rule(tmp_path: Path) -> None:
     async with open_bot(tmp_path) as bot:
         bot.harness.renderer.acts.extend([Act.HANG])
-        before = total("sugarbot_refusals_total", rule="TooManyWaiting")
+        before = figure("sugarbot_refusals_total", rule="TooManyWaiting")
         await bot.harness.accept("1")
         await bot.harness.accept("2")
 
         with pytest.raises(TooManyWaiting):
             await bot.harness.desk.handle(Draw("a"), a_context("3"))
 
-        assert total("sugarbot_refusals_total", rule="TooManyWaiting") == before + 1
+        assert figure("sugarbot_refusals_total", rule="TooManyWaiting") == before + 1
 
 
 async def test_the_probes_answer_with_their_status(tmp_path: Path) -> None:

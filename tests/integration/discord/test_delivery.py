@@ -20,6 +20,7 @@ from tests.fakes.discord_http import Fault
 from tests.fakes.discord_payloads import CHANNEL_ID, MEMBER_ID
 from tests.fakes.discord_rest import Interaction
 from tests.fakes.discord_server import FakeDiscord
+from tests.fakes.figures import figure
 from tests.integration.discord.conftest import JOB_ID, RECIPE, opened, result_of
 
 Pictures = tuple[PictureFile, ...]
@@ -111,7 +112,9 @@ async def test_a_closed_answer_becomes_a_channel_message_that_mentions_only_its_
     asked.expired = how == "expired"
     if how == "dismissed":
         del discord.messages[asked.message_id]
+    before = figure("sugarbot_delivery_fallbacks_total", platform="discord", way="channel")
     await chat.deliver(result_of(address, pictures))
+    assert figure("sugarbot_delivery_fallbacks_total", platform="discord", way="channel") == before + 1
     (message,) = discord.in_channel(CHANNEL_ID)
     assert message["content"].startswith(f"<@{MEMBER_ID}> ")
     assert names_in(message) == NAMES
@@ -140,7 +143,9 @@ async def test_a_result_for_a_closed_channel_arrives_as_a_direct_message(
     asked, address = await drawn_for(discord, desk)
     asked.expired = True
     discord.closed_channels[CHANNEL_ID] = (403, 50013)
+    before = figure("sugarbot_delivery_fallbacks_total", platform="discord", way="direct")
     await chat.deliver(result_of(address, pictures))
+    assert figure("sugarbot_delivery_fallbacks_total", platform="discord", way="direct") == before + 1
     (message,) = discord.in_channel(discord.direct_channel(MEMBER_ID))
     assert names_in(message) == NAMES
 

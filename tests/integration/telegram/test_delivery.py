@@ -15,6 +15,7 @@ from bot.outcomes import Address, JobState, Platform, RetryLater, Undeliverable
 from engine.request import FailReason
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.desk_harness import until
+from tests.fakes.figures import figure
 from tests.fakes.telegram_app import Script, make_result, make_status, png, serving
 from tests.fakes.telegram_server import TelegramServer
 from tests.fakes.telegram_world import Person, Sent, World
@@ -73,7 +74,9 @@ async def test_a_placeholder_the_person_deleted_is_replaced_by_a_new_message(
     chat: TelegramChat, world: World, desk: ScriptedDesk, tmp_path: Path
 ) -> None:
     del world.messages[11, 50]
+    before = figure("sugarbot_delivery_fallbacks_total", platform="telegram", way="channel")
     await chat.deliver(make_result(HERE, tmp_path, png()))
+    assert figure("sugarbot_delivery_fallbacks_total", platform="telegram", way="channel") == before + 1
     assert world.in_chat(11)[0].file == png()
     assert ChatAddress.parse(desk.addresses["j1"]).message_id == world.in_chat(11)[0].message_id
 

@@ -6,6 +6,7 @@ import pytest
 from telegram.error import RetryAfter
 
 from bot.chats.telegram_.rate_limiter import MAX_FLOOD_TRIES, MINUTE_S, RateLimiter, RequestPriority
+from tests.fakes.figures import figure
 
 PRIVATE, GROUP = 11, -100
 
@@ -117,7 +118,9 @@ async def test_a_request_waits_as_long_as_telegram_asks_and_finally_gives_up(
 
         return request
 
+    before_s = figure("sugarbot_flood_wait_seconds_total", platform="telegram")
     assert await limiter.run(PRIVATE, flooded_for(1)) == "sent"  # type: ignore[arg-type]
+    assert figure("sugarbot_flood_wait_seconds_total", platform="telegram") == before_s + 7
     assert requested_at_s == [1000.0, 1007.0]
     requested_at_s.clear()
     with pytest.raises(RetryAfter):

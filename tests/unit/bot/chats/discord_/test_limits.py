@@ -128,7 +128,9 @@ async def test_the_memory_of_refusals_is_bounded() -> None:
     assert len(refusals._times) == REMEMBERED_REFUSALS
 
 
-@pytest.mark.parametrize(("header", "seconds"), [("1.5", 1.5), ("", 0), ("soon", 0), ("-3", 0), ("1e9", 0), ("nan", 0)])
+@pytest.mark.parametrize(
+    ("header", "seconds"), [("1.5", 1.5), ("", 0), ("soon", 0), ("-3", 0), ("1e9", 0), ("nan", 0)]
+)
 async def test_an_answer_to_wait_is_counted_with_its_seconds(header: str, seconds: float) -> None:
     labels = {"platform": "discord"}
     waits = REGISTRY.get_sample_value("sugarbot_flood_waits_total", labels) or 0.0
@@ -136,7 +138,9 @@ async def test_an_answer_to_wait_is_counted_with_its_seconds(header: str, second
     response = SimpleNamespace(status=429, headers={"Retry-After": header})
 
     refusals = RefusalCounter(Clock())
-    await refusals._count_refusal(cast(Any, None), SimpleNamespace(), cast(Any, SimpleNamespace(response=response)))
+    await refusals._count_refusal(
+        cast(Any, None), SimpleNamespace(), cast(Any, SimpleNamespace(response=response))
+    )
 
     assert REGISTRY.get_sample_value("sugarbot_flood_waits_total", labels) == waits + 1
     assert REGISTRY.get_sample_value("sugarbot_flood_wait_seconds_total", labels) == asked_s + seconds
