@@ -119,10 +119,10 @@ class AnswerDelivery:
         is_private = address.is_private or result.private
         is_direct = address.is_message and not address.may_attach and bool(result.pictures)
         must_move = address.state_at(self._clock()) in (AnswerState.EXPIRING, AnswerState.UNSENT)
-        if must_move and address.can_move_to_channel and not is_private:
-            if moved := await self._send_caption(address, result):
-                FALLBACKS.labels("discord", "channel").inc()
-                address = moved
+        may_move = must_move and address.can_move_to_channel and not is_private
+        if may_move and (moved := await self._send_caption(address, result)):
+            FALLBACKS.labels("discord", "channel").inc()
+            address = moved
         if address.state_at(self._clock()) in CAN_BE_EDITED and not is_direct:
             # First, because an earlier attempt may have left the pictures in the response.
             await self._sender.edit_outdated_response(address, self._clock(), result.locale, result.job_id)
