@@ -14,6 +14,7 @@ from bot.desk.files import PictureSpace
 from bot.desk.loras.consent import ConsentLedger
 from bot.desk.loras.defaults import LoraDefaults
 from bot.desk.loras.habits import LoraHabits
+from bot.desk.loras.reports import OwnerReports
 from bot.desk.loras.shelf import LoraShelf
 from bot.desk.people.history import HistoryQueries
 from bot.desk.people.ledger import Ledger, TierMembership
@@ -136,6 +137,7 @@ def build_desk(inputs: DeskInputs) -> Desk:
         defaults=defaults,
         consents=consents,
         habits=habits,
+        reports=OwnerReports(store=store, shelf=shelf, clock=clock),
         tiers=tiers,
         queue=queue,
         waits=waits,

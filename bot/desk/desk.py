@@ -37,6 +37,7 @@ from bot.desk.files import PictureSpace, retry_while_full
 from bot.desk.loras.consent import ConsentLedger
 from bot.desk.loras.defaults import LoraDefaults
 from bot.desk.loras.habits import LoraHabits
+from bot.desk.loras.reports import OwnerReports
 from bot.desk.loras.shelf import LoraShelf, Rule
 from bot.desk.people.history import HistoryQueries
 from bot.desk.people.ledger import TierMembership
@@ -90,6 +91,7 @@ class DeskParts:
     defaults: LoraDefaults
     consents: ConsentLedger
     habits: LoraHabits
+    reports: OwnerReports
     tiers: TierMembership
     queue: JobQueue
     waits: PromisedWaits
@@ -296,11 +298,13 @@ class Desk:
             publishing = group.create_task(parts.progress.run(chats), name="desk publishes")
             delivering = group.create_task(parts.delivery.run(chats), name="desk delivers")
             drawing = group.create_task(parts.drawing.run(), name="desk draws")
+            reporting = group.create_task(parts.reports.run(chats), name="desk reports to owners")
             self._loops = (drawing, delivering, publishing)
             await asyncio.wait({drawing})
             parts.delivery.close()
             await asyncio.wait({delivering})
             publishing.cancel()
+            reporting.cancel()
 
     async def drain(self, timeout_s: float) -> None:
         """Stop: claim no job, requeue the running one after its step, deliver what is ready; ``run`` returns.

@@ -29,6 +29,7 @@ from bot.messages.jobs import (
     pictures_not_allowed,
     sent_as_direct_message,
 )
+from bot.messages.loras.consent import format_letter
 from bot.messages.plans import card_chart_name
 from bot.messages.refusals import format_error
 
@@ -47,6 +48,7 @@ __all__ = [
     "format_caption",
     "format_error",
     "format_history_entry",
+    "format_letter",
     "format_outcome",
     "format_status",
     "format_time",

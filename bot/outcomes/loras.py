@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from bot.commands.values import Scope
+from bot.outcomes.places import Platform
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,3 +116,30 @@ class StepsChanged:
 
 StackNote = WeightBounded | WeightsScaled | HelperAttached | HelperMissing | FacesMixed | StepsChanged
 """What a person should know about the LoRAs of a request that the desk accepts."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoraUse:
+    """How often a LoRA was used in a month: jobs with pictures, these pictures, and different people."""
+
+    lora: str
+    jobs: int
+    pictures: int
+    people: int
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A report to the owner of LoRAs, for their private chat.
+
+    Attributes:
+        id: The same letter has the same id, so that a chat can recognise a repetition.
+        month: As ``2026-10``.
+    """
+
+    id: int
+    platform: Platform
+    user_id: str
+    locale: str
+    month: str
+    uses: tuple[LoraUse, ...]

@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from bot.outcomes.jobs import JobResult, Status
+from bot.outcomes.loras import Letter
 
 
 class RetryLater(Exception):
@@ -31,3 +32,6 @@ class ChatOutput(Protocol):
             RetryLater: The platform names the time of the next try. After any other error, the desk backs
                 off.
         """
+
+    async def tell(self, letter: Letter) -> None:
+        """Send a letter to a person's private chat. Raises as ``deliver``."""

@@ -1,4 +1,4 @@
-"""Who may use which LoRA, and who has used it.
+"""Who may use which LoRA, who has used it, and the reports on that.
 
 Call every method that changes something in the transaction of the work that it belongs to.
 """
@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from functools import partial
 
 from bot.store.database import Database
-from bot.store.rows import GrantKind, GrantRow, UseCount
+from bot.store.rows import GrantKind, GrantRow, LetterRow, OutboxState, UseCount
 from engine.request import LoraChoice
 
 
@@ -73,3 +73,27 @@ class Consents:
         """Return what was drawn with these LoRAs from one moment until before another."""
         rows = await self._query("uses_between", loras=json.dumps(list(loras)), from_ms=from_ms, to_ms=to_ms)
         return tuple(UseCount(**dict(row)) for row in rows)
+
+
+class Letters:
+    """Queries on letter."""
+
+    def __init__(self, database: Database) -> None:
+        self._query = partial(database.query, "letters.sql")
+
+    async def add(self, platform: str, user_id: str, period: str, content: str) -> None:
+        """Queue a report of a month for a person, unless they have it."""
+        await self._query("add_letter", platform=platform, user_id=user_id, period=period, content=content)
+
+    async def claim(self, platform: str, now_ms: int) -> LetterRow | None:
+        """Claim the platform's oldest letter that is due; it counts as sending until marked."""
+        rows = await self._query("claim_letter", platform=platform, now_ms=now_ms)
+        return LetterRow(**dict(rows[0])) if rows else None
+
+    async def mark(self, letter_id: int, state: OutboxState, not_before_ms: int) -> None:
+        """Store how a delivery ended."""
+        await self._query("mark_letter", id=letter_id, state=state, not_before_ms=not_before_ms)
+
+    async def recover(self) -> None:
+        """After a stop, mark what was being sent as possibly delivered."""
+        await self._query("recover_letters")

@@ -67,7 +67,6 @@ class UseCount:
     """How often a LoRA was used: jobs with pictures, these pictures, and different people."""
 
     lora: str
-    sha256: str
     jobs: int
     pictures: int
     people: int
@@ -144,6 +143,18 @@ class ClaimedRow:
 
     job: str
     attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class LetterRow:
+    """A letter that this process delivers now; ``attempts`` counts this delivery too."""
+
+    id: int
+    user_id: str
+    period: str
+    content: str
+    attempts: int
+    locale: str
 
 
 @dataclass(frozen=True, slots=True)

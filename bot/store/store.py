@@ -8,7 +8,7 @@ from pathlib import Path
 import aiosqlite
 
 from bot.errors import CannotSave
-from bot.store.consent import Consents
+from bot.store.consent import Consents, Letters
 from bot.store.database import Database, operator_error, run_to_completion
 from bot.store.files.lock import locked
 from bot.store.files.migrate import migrate, read_migrations, require_ours
@@ -34,6 +34,7 @@ class Store(Database):
         outbox: Results to deliver.
         defaults: Default LoRAs.
         consents: Who may use which LoRA, and who has used it.
+        letters: Reports to the owners of LoRAs, until they are delivered.
     """
 
     def __init__(self, connection: aiosqlite.Connection, path: Path, closing: AsyncExitStack) -> None:
@@ -47,6 +48,7 @@ class Store(Database):
         self.outbox = Outbox(self)
         self.defaults = DefaultLoras(self)
         self.consents = Consents(self)
+        self.letters = Letters(self)
 
     async def respond(self) -> None:
         """Return when the database has answered a query.

@@ -22,6 +22,7 @@ from bot.outcomes import (
     CommandContext,
     JobResult,
     JobState,
+    Letter,
     Platform,
     Receipt,
     Status,
@@ -129,6 +130,11 @@ class ConsoleChat:
             self._print_late_result(result, paths)
         elif not waiting.done():
             waiting.set_result((result, paths))
+
+    async def tell(self, letter: Letter) -> None:
+        """Print a letter on standard error."""
+        for line in messages.format_letter(letter, self._locale).splitlines():
+            self._progress.print_line(line)
 
     async def say(self, text: str, *, user_name: str = "", is_host: bool = False) -> ConsoleAnswer:
         """Send one message and wait for its answer without a time limit.

@@ -26,7 +26,7 @@ from bot.chats.discord_.outgoing.edit_throttle import INTERVAL_S, EditThrottle
 from bot.chats.discord_.outgoing.placeholders import Placeholders
 from bot.chats.discord_.outgoing.sender import MessageSender
 from bot.errors import OperatorError, PlatformUnreachable, TokenRefused
-from bot.outcomes import JobResult, Platform, Status
+from bot.outcomes import JobResult, Letter, Platform, Status
 
 log = structlog.get_logger()
 BAD_TOKEN = 4004  # the gateway's close code for a token that it does not know
@@ -160,6 +160,10 @@ class DiscordChat:
             RetryLater: Discord refused too much in the last minutes.
         """
         await self._delivery.deliver(result)
+
+    async def tell(self, letter: Letter) -> None:
+        """Send a letter as a direct message; raises the errors of ``AnswerDelivery.tell``."""
+        await self._delivery.tell(letter)
 
     async def _connect(self) -> bool:
         """Do what ``open`` says; True if the commands were declared."""

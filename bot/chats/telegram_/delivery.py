@@ -38,7 +38,7 @@ from bot.chats.telegram_.sender import (
     may_have_arrived,
 )
 from bot.monitoring.figures import FALLBACKS
-from bot.outcomes import History, JobResult, JobState, Originals, PictureFile, Platform, Undeliverable
+from bot.outcomes import History, JobResult, JobState, Letter, Originals, PictureFile, Platform, Undeliverable
 
 MAX_ORIGINAL_BUTTONS = 8
 
@@ -82,6 +82,12 @@ class TelegramDelivery:
         has_placeholder = address.message_id is not None
         async with contextlib.nullcontext() if has_placeholder else self._registry.sending(result.job_id):
             await self._show_result(result, address)
+
+    async def tell(self, letter: Letter) -> None:
+        """Send a letter to a person's private chat, which has the person's id. Raises as ``deliver``."""
+        address = ChatAddress(int(letter.user_id))
+        self._rate_limiter.require_capacity(address.chat_id, messages=1)
+        await self._sender.show_text(address, messages.format_letter(letter, letter.locale))
 
     async def _show_result(self, result: JobResult, address: ChatAddress) -> None:
         caption = messages.format_caption(result, result.locale)

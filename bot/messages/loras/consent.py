@@ -1,7 +1,7 @@
-"""The answers to decisions about who may use a LoRA."""
+"""The answers to decisions about who may use a LoRA, and the reports to its owner."""
 
 from bot.messages.catalogue import N_, text
-from bot.outcomes import LoraAllowed, LoraRevoked
+from bot.outcomes import Letter, LoraAllowed, LoraRevoked
 
 
 def format_decision(outcome: LoraAllowed | LoraRevoked, locale: str) -> str:
@@ -22,3 +22,14 @@ def format_decision(outcome: LoraAllowed | LoraRevoked, locale: str) -> str:
         return revoked
     ended = text(N_("Jobs that were stopped and refunded: {count}."), locale, count=outcome.ended)
     return revoked + ("" if locale == "zh-CN" else " ") + ended
+
+
+def format_letter(letter: Letter, locale: str) -> str:
+    """Return the report of a month to the owner of LoRAs."""
+    lines = [text(N_("How your LoRAs were used in {month}:"), locale, month=letter.month)]
+    for use in letter.uses:
+        counts = {"pictures": use.pictures, "jobs": use.jobs, "people": use.people}
+        sentence = N_("{lora}: {pictures} pictures in {jobs} jobs of {people} people")
+        lines.append(text(sentence, locale, lora=use.lora, **counts))
+    lines.append(text(N_("“/lora revoke NAME” takes a LoRA back at once, from everybody."), locale))
+    return "\n".join(lines)

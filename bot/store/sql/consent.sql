@@ -39,7 +39,7 @@ INSERT INTO lora_use (job, lora, sha256, person, pictures, at_ms)
 SELECT id, :lora, :sha256, person, :pictures, :now_ms FROM job WHERE id = :job;
 
 -- name: uses_between
--- What was drawn with these LoRAs (a JSON list of names) in a time: jobs, pictures and people by LoRA and content.
-SELECT lora, sha256, count(*) AS jobs, sum(pictures) AS pictures, count(DISTINCT person) AS people FROM lora_use
+-- What was drawn with these LoRAs (a JSON list of names) in a time: jobs, pictures and people.
+SELECT lora, count(*) AS jobs, sum(pictures) AS pictures, count(DISTINCT person) AS people FROM lora_use
 WHERE at_ms >= :from_ms AND at_ms < :to_ms AND lora IN (SELECT value FROM json_each(:loras))
-GROUP BY lora, sha256 ORDER BY lora, sha256;
+GROUP BY lora ORDER BY lora;

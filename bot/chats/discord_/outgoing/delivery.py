@@ -33,7 +33,7 @@ from bot.chats.discord_.outgoing.placeholders import Placeholders
 from bot.chats.discord_.outgoing.sender import MessageSender, OutgoingMessage, as_plain_text
 from bot.commands.values import Reroll
 from bot.monitoring.figures import FALLBACKS
-from bot.outcomes import History, JobResult, Outcome, Undeliverable
+from bot.outcomes import History, JobResult, Letter, Outcome, Undeliverable
 from engine.host.report import CardReport
 
 log = structlog.get_logger()
@@ -130,6 +130,19 @@ class AnswerDelivery:
             if await self._sender.try_edit(address, message, result.job_id):
                 return
         await self._send_new(address, result, is_direct=is_direct or is_private)
+
+    async def tell(self, letter: Letter) -> None:
+        """Send a letter as a direct message; Discord shows a repetition within some minutes once.
+
+        Raises:
+            Undeliverable: The person takes no direct messages.
+            discord.HTTPException, aiohttp.ClientError, TimeoutError: Discord has trouble; try again later.
+        """
+        self._refusals.check()
+        address = AnswerAddress(NO_RESPONSE, int(letter.user_id), 0, is_private=True)
+        message = OutgoingMessage(as_plain_text(messages.format_letter(letter, letter.locale)))
+        if not await self._sender.send_direct_message(address, message, f"letter {letter.id}"):
+            raise Undeliverable("its person takes no direct messages")
 
     async def _send_new(self, address: AnswerAddress, result: JobResult, *, is_direct: bool) -> None:
         """Send the result as a new message, in the channel if it may, else directly to the person."""

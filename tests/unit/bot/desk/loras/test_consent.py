@@ -1,5 +1,6 @@
 """Who may use a LoRA, for every way to choose it, and what a revocation ends."""
 
+import sqlite3
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +32,7 @@ from bot.outcomes import (
     Receipt,
 )
 from bot.policy.rules import Rules
+from bot.store.rows import UseCount
 from engine.request import FailReason
 from engine.shelf import Helper, LoraFile, LoraKind, Shelf, Sidecar
 from tests.fakes.desk_harness import DeskHarness, a_context, open_harness, until
@@ -361,12 +363,14 @@ async def test_each_use_is_recorded_once_with_its_job_person_content_and_time(tm
         await harness.chat.wait_for_results(2)
         now_ms = harness.clock()
         uses = await harness.store.consents.uses_between(["face", "open"], now_ms, now_ms + 1)
-        assert [(use.lora, use.sha256, use.jobs, use.pictures, use.people) for use in uses] == [
-            ("face", "f" * 64, 1, 2, 1),
-            ("open", "o" * 64, 1, 2, 1),
-        ]
+        assert uses == (UseCount("face", 1, 2, 1), UseCount("open", 1, 2, 1))
         assert await harness.store.consents.uses_between(["face"], now_ms + 1, now_ms + 9) == ()
-        assert receipt.job_id
+    database = sqlite3.connect(tmp_path / "sugarbot.db")
+    rows = database.execute(
+        "SELECT job, lora, sha256, pictures, at_ms FROM lora_use ORDER BY lora"
+    ).fetchall()
+    database.close()
+    assert rows == [(receipt.job_id, name, name[0] * 64, 2, now_ms) for name in ("face", "open")]
 
 
 async def test_a_repeated_event_revokes_once_and_gets_the_same_answer(harness: DeskHarness) -> None:

@@ -1,0 +1,119 @@
+"""Monthly reports to the owners of LoRAs, delivered to their private chats.
+
+A month's report is made once, when the month is over: a letter is unique by person and month. Letters wait in
+the store until they are delivered, also over restarts. As with results, one that was being sent at a crash is
+sent again; a chat that will never take it ends its tries.
+"""
+
+import asyncio
+import json
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+import structlog
+from pydantic import TypeAdapter
+
+from bot.commands.text import normalize
+from bot.desk.files import retry_while_full
+from bot.desk.loras.shelf import LoraShelf
+from bot.errors import CannotSave
+from bot.outcomes import ChatOutput, Letter, LoraUse, Platform, RetryLater, Undeliverable
+from bot.store import Store
+from bot.store.rows import LetterRow, OutboxState
+from engine.backoff import Backoff
+
+log = structlog.get_logger("bot.desk")
+
+CHECK_EVERY_S = 600.0  # a report may be ten minutes late
+DELIVER_TIMEOUT_S = 60.0
+BACK_OFF = Backoff((60.0, 600.0, 3_600.0))
+MAX_DELIVERIES = 100  # about four days
+_USES = TypeAdapter(tuple[LoraUse, ...])
+
+
+class OwnerReports:
+    """Makes and delivers the reports.
+
+    Args:
+        clock: UTC milliseconds.
+        every_s: Time between two checks.
+    """
+
+    def __init__(
+        self, *, store: Store, shelf: LoraShelf, clock: Callable[[], int], every_s: float = CHECK_EVERY_S
+    ) -> None:
+        self._store = store
+        self._shelf = shelf
+        self._clock = clock
+        self._every_s = every_s
+
+    async def run(self, chats: Mapping[Platform, ChatOutput]) -> None:
+        """Make the reports of each month that is over and deliver them, until cancelled."""
+        await retry_while_full(self._store.letters.recover)
+        while True:
+            try:
+                await self.make()
+                await self.deliver(chats)
+            except CannotSave:
+                log.warning("reports wait: nothing can be saved")
+            except Exception:  # supervision: a failed report must not end the bot
+                log.exception("reports failed")
+            await asyncio.sleep(self._every_s)
+
+    async def make(self) -> None:
+        """Store the letters about the last complete month, unless they exist."""
+        month, from_ms, to_ms = last_month(self._clock())
+        owned: defaultdict[str, dict[str, str]] = defaultdict(dict)  # owner → LoRA, as compared → its name
+        for file in self._shelf.all_files:
+            if file.sidecar.owner:
+                owned[file.sidecar.owner][normalize(file.name)] = file.name
+        async with self._store.atomic():
+            for owner, names in owned.items():
+                platform, _, user_id = owner.partition(":")
+                counts = await self._store.consents.uses_between(names.values(), from_ms, to_ms)
+                if counts and platform in set(Platform):
+                    uses = [LoraUse(each.lora, each.jobs, each.pictures, each.people) for each in counts]
+                    content = json.dumps([asdict(use) for use in uses], ensure_ascii=False)
+                    await self._store.letters.add(platform, user_id, month, content)
+
+    async def deliver(self, chats: Mapping[Platform, ChatOutput]) -> None:
+        """Deliver the letters that are due."""
+        for platform, chat in chats.items():
+            while (claimed := await self._store.letters.claim(platform, self._clock())) is not None:
+                await self._deliver(claimed, platform, chat)
+
+    async def _deliver(self, row: LetterRow, platform: Platform, chat: ChatOutput) -> None:
+        letter = Letter(
+            id=row.id,
+            platform=platform,
+            user_id=row.user_id,
+            locale=row.locale,
+            month=row.period,
+            uses=_USES.validate_json(row.content),
+        )
+        state, wait_s = OutboxState.MAYBE, BACK_OFF.pause_s(row.attempts)
+        try:
+            async with asyncio.timeout(DELIVER_TIMEOUT_S):
+                await chat.tell(letter)
+        except Undeliverable as reason:
+            log.warning("report not deliverable", letter=row.id, reason=str(reason))
+            state = OutboxState.KEPT
+        except RetryLater as reason:
+            wait_s = reason.after_s
+        except Exception as error:  # noqa: BLE001 - supervision: whatever a platform raises, the letter is retried
+            log.warning("report not delivered", letter=row.id, error=type(error).__name__)
+            state = OutboxState.KEPT if row.attempts >= MAX_DELIVERIES else OutboxState.MAYBE
+        else:
+            state = OutboxState.SENT
+            log.info("report delivered", letter=row.id, month=row.period)
+        await self._store.letters.mark(row.id, state, self._clock() + int(1_000 * wait_s))
+
+
+def last_month(now_ms: int) -> tuple[str, int, int]:
+    """Return the last complete month, as ``2026-10``, its begin and its end (UTC milliseconds)."""
+    now = datetime.fromtimestamp(now_ms / 1_000, UTC)
+    this = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    begin = this.replace(year=this.year - (this.month == 1), month=(this.month - 2) % 12 + 1)
+    return f"{begin:%Y-%m}", int(begin.timestamp() * 1_000), int(this.timestamp() * 1_000)
