@@ -21,6 +21,8 @@ from bot.desk import maintenance
 from bot.desk.build import DeskInputs, build_desk
 from bot.desk.desk import Desk
 from bot.desk.drawing import Renderer
+from bot.desk.loras.folder import LiveFolder
+from bot.downloads import Downloader, SiteName, public_sites
 from bot.monitoring.monitor import Monitor, Snapshot
 from bot.policy.rules import Rules
 from bot.settings import Settings
@@ -36,7 +38,7 @@ from engine.planner.machine import CardProbe, WorkerPlanner
 from engine.planner.monitor import HeadroomMonitor
 from engine.planner.replanner import Replanner, WorkerMemory
 from engine.request import LoraChoice, WorkerInfo
-from engine.shelf import Shelf, read_shelf
+from engine.shelf import MAX_FILE_BYTES, Shelf, read_shelf
 
 log = structlog.get_logger("bot.app")
 
@@ -114,6 +116,14 @@ async def open_application(
                 costs=costs,
                 rules=Rules.from_settings(settings),
                 pictures_dir=settings.data_dir / "pictures",
+                open_folder=lambda found, trials: LiveFolder(
+                    folders=[built_in_lora_folder(model), config.lora_dir],
+                    model=model,
+                    shelf=found,
+                    trials=trials,
+                ),
+                cache_dir=settings.data_dir,
+                downloader=_downloader(settings),
                 clock=_now_ms,
                 reserve_bytes=settings.storage.reserve_bytes,
                 default_lora=settings.engine.default_lora,
@@ -124,6 +134,15 @@ async def open_application(
             )
         )
         yield Application(settings, store, model, shelf, desk, host, monitor, planner, costs, worker)
+
+
+def _downloader(settings: Settings) -> Downloader:
+    tokens = {
+        SiteName.HUB: (settings.huggingface.token, "huggingface.token"),
+        SiteName.MODELSCOPE: (settings.modelscope.token, "modelscope.token"),
+        SiteName.CIVITAI: (settings.civitai.token, "civitai.token"),
+    }
+    return Downloader(public_sites(tokens), limit_bytes=MAX_FILE_BYTES)
 
 
 def _open_shelf(settings: Settings, model: ModelInfo) -> Shelf:

@@ -26,6 +26,8 @@
       - LoraForTextEncoder          it also changes the text encoder
     + LoraForAnotherModel           its shapes or modules are not this model's
     + LoraTableRefused              loras.toml beside the files cannot be read
+    + LoraWithoutEffect             the trial picture with it is the one without it
+    + LoraDrawsBlank                the trial picture with it is not a picture
     + LoraMissing                   no file with this name and hash
   x RenderError                     one job failed; the worker goes on
     + OutOfMemory
@@ -166,6 +168,14 @@ class LoraForAnotherModel(LoraRejected):
 
 class LoraTableRefused(LoraRejected):
     """The loras.toml beside the files cannot be read."""
+
+
+class LoraWithoutEffect(LoraRejected):
+    """The trial picture with the LoRA is the same as without it."""
+
+
+class LoraDrawsBlank(LoraRejected):
+    """The trial picture with the LoRA is not a picture."""
 
 
 class LoraMissing(LoraRejected):

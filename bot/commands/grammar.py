@@ -12,12 +12,15 @@ from types import MappingProxyType
 
 from bot.commands.flags import Scan, nearest, scan
 from bot.commands.reading import (
+    DEFAULT_LORA,
     NO_LORA,
     count_of,
+    is_default,
     is_link_code,
     is_number,
     link_code_of,
     lora_of,
+    page_of,
     seed_of,
     size_of,
     weight_of,
@@ -32,8 +35,13 @@ from bot.commands.values import (
     Face,
     Help,
     Link,
+    LoraAdd,
     LoraAllow,
+    LoraCheck,
+    LoraInfo,
     LoraList,
+    LoraReload,
+    LoraRemove,
     LoraRevoke,
     LoraSwitch,
     LoraWish,
@@ -48,6 +56,9 @@ from engine.request import MAX_LORAS
 
 MAX_TEXT_CHARS = 8_000  # three times what 512 tokens of English need, with room for every option
 MAX_WORD_CHARS = 64
+MAX_NAME_CHARS = 255  # of a LoRA: a file name with its subfolder
+_QUOTES = " '\"“”‘’「」"
+_PAGE = re.compile(r"[0-9]{1,4}")
 
 OptionValue = str | int | float | None
 """The value of an option from a menu or form; None and blank text mean that it was left out."""
@@ -111,6 +122,8 @@ def switch_of(name: str, *, weight: OptionValue = None, where: str | None = None
         NotUnderstood: The name is empty, or the weight is invalid.
     """
     wish = lora_of(_as_typed(name))
+    if is_default(wish.name):
+        wish = replace(wish, name=DEFAULT_LORA)
     if typed := _as_typed(weight):
         wish = replace(wish, weight=weight_of(typed))
     return LoraSwitch(wish, Scope(where) if where else Scope.CHAT)
@@ -259,6 +272,7 @@ def _options_in_text(options: Sequence[Option]) -> tuple[Option, ...]:
     return tuple(flags)
 
 
+_LIST_FLAGS = tuple(each for each in ENTRY_OF[LoraList].options if not each.positional)
 _SWITCH = next(entry for entry in COMMANDS if entry.command_type is LoraSwitch)
 _SWITCH_FLAGS = _options_in_text(_SWITCH.options)
 _WHERE = {choice.name: choice.value for option in _SWITCH.options for choice in option.choices}
@@ -300,6 +314,32 @@ def _consent(entry: CommandEntry, rest: str) -> LoraAllow | LoraRevoke:
     return consent_of(entry, found.prompt, person=found.last("person"), chat=found.last("chat"))
 
 
+def list_of(search: str = "", *, page: OptionValue = None) -> LoraList:
+    """Return the ``/lora list`` of menu options; a number alone is a page.
+
+    Raises:
+        NotUnderstood: The page is not a number.
+    """
+    wanted, number = clean(search).strip(), _as_typed(page)
+    if not number and _PAGE.fullmatch(wanted):
+        wanted, number = "", wanted
+    return LoraList(wanted[:MAX_WORD_CHARS], page_of(number) if number else 1)
+
+
+def _lora_list(rest: str) -> LoraList:
+    found = scan(rest, _LIST_FLAGS)
+    return list_of(found.prompt, page=found.last("page"))
+
+
+def _lora_name(rest: str, command_type: type[Command]) -> str:
+    """Return the name of a LoRA as typed, which may have spaces; quotes around it do not count."""
+    name = words_of(rest.strip(_QUOTES))
+    if not name:
+        entry = ENTRY_OF[command_type]
+        raise MissingValue(flag=f"/{entry.name}", example=entry.usage)
+    return name[:MAX_NAME_CHARS]
+
+
 def _cancel(rest: str) -> Cancel:
     job_id = rest.split()[0].lstrip("#＃")[:MAX_WORD_CHARS] if rest else ""
     return Cancel(job_id)
@@ -307,10 +347,15 @@ def _cancel(rest: str) -> Cancel:
 
 _MAKERS: dict[type[Command], Callable[[str], Command]] = {
     Draw: lambda rest: _draw(scan(rest)),
-    LoraList: lambda rest: LoraList(),
+    LoraList: _lora_list,
+    LoraInfo: lambda rest: LoraInfo(_lora_name(rest, LoraInfo)),
     LoraSwitch: _lora_switch,
     LoraAllow: lambda rest: _consent(ENTRY_OF[LoraAllow], rest),
     LoraRevoke: lambda rest: _consent(ENTRY_OF[LoraRevoke], rest),
+    LoraAdd: lambda rest: LoraAdd(rest),
+    LoraRemove: lambda rest: LoraRemove(_lora_name(rest, LoraRemove)),
+    LoraCheck: lambda rest: LoraCheck(_lora_name(rest, LoraCheck)),
+    LoraReload: lambda rest: LoraReload(),
     Mine: lambda rest: Mine(),
     Quota: lambda rest: Quota(),
     Cancel: _cancel,

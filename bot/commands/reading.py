@@ -6,10 +6,12 @@ from random import Random
 
 from bot.commands.text import clean, normalize
 from bot.commands.values import MAX_COUNT, MAX_WEIGHT, LoraWish, PixelSize, Ratio, Size
-from bot.errors import BadCount, BadSeed, BadSize, BadSubject, BadWeight, MissingValue
+from bot.errors import BadCount, BadPage, BadSeed, BadSize, BadSubject, BadWeight, MissingValue
 from engine.request import MAX_SEED
 
 NO_LORA = "none"
+DEFAULT_LORA = "default"
+MAX_PAGE = 1_000
 
 _NUMERAL = re.compile("(?:(?P<tens>[一二三四五六七八九])?(?P<ten>十))?(?P<ones>[零一二三四五六七八九])?")
 _DIGITS = "零一二三四五六七八九"
@@ -18,6 +20,7 @@ _SIZE = re.compile(r"([1-9][0-9]{0,4})\s*([:x*比])\s*([1-9][0-9]{0,4})")  # fiv
 _WHOLE = re.compile(r"[0-9]{1,10}")  # as many as MAX_SEED has
 _DECIMAL = re.compile(r"[+-]?([0-9]{1,6}(\.[0-9]{0,6})?|\.[0-9]{1,6})")
 _NO_LORA_WORDS = frozenset({NO_LORA, "off", "无", "無", "不用"})
+_DEFAULT_WORDS = frozenset({DEFAULT_LORA, "默认", "預設", "默認"})
 _LORA_EXAMPLE = "--lora sugar:0.8"
 
 HERE_WORDS = frozenset({"here", "这里", "這裡"})
@@ -98,6 +101,19 @@ def lora_of(text: str) -> LoraWish:
     if normalize(name) in _NO_LORA_WORDS:
         return LoraWish(NO_LORA)
     return LoraWish(name, weight_of(weight) if colon else None)
+
+
+def is_default(name: str) -> bool:
+    """Whether ``/lora switch`` with this name returns to the default."""
+    return normalize(name) in _DEFAULT_WORDS
+
+
+def page_of(text: str) -> int:
+    """Convert to a whole number from 1 to ``MAX_PAGE``, or raise BadPage."""
+    number = _number(normalize(text).removeprefix("第").removesuffix("页").removesuffix("頁"))
+    if not _WHOLE.fullmatch(number) or not 1 <= int(number) <= MAX_PAGE:
+        raise BadPage(text=text, limit=MAX_PAGE)
+    return int(number)
 
 
 def words_of(text: str) -> str:

@@ -16,7 +16,9 @@ from bot.outcomes import (
     LinkCode,
     LinkConfirmation,
     Linked,
+    LoraAdded,
     LoraAllowed,
+    LoraRemoved,
     LoraRevoked,
     LoraSwitched,
     Outcome,
@@ -30,6 +32,8 @@ _OUTCOMES: dict[str, type[Any]] = {
     "linked": Linked,
     "lora_allowed": LoraAllowed,
     "lora_revoked": LoraRevoked,
+    "lora_added": LoraAdded,
+    "lora_removed": LoraRemoved,
     "switched": LoraSwitched,
     "unlinked": Unlinked,
 }

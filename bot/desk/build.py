@@ -14,14 +14,19 @@ from bot.desk.files import PictureSpace
 from bot.desk.loras.consent import ConsentLedger
 from bot.desk.loras.defaults import LoraDefaults
 from bot.desk.loras.habits import LoraHabits
+from bot.desk.loras.management import LoraFolder, ShelfManagement
+from bot.desk.loras.preview import PreviewStrips
 from bot.desk.loras.reports import OwnerReports
 from bot.desk.loras.shelf import LoraShelf
+from bot.desk.loras.trials import TrialPictures
+from bot.desk.loras.view import ShelfView
 from bot.desk.people.history import HistoryQueries
 from bot.desk.people.ledger import Ledger, TierMembership
 from bot.desk.people.linking import AccountLinking
 from bot.desk.queue import JobQueue, ProgressPublisher
 from bot.desk.recipes import Recipes
 from bot.desk.results import JobCompletion, OutboxDelivery
+from bot.downloads import Downloader
 from bot.monitoring.waits import PromisedWaits
 from bot.outcomes import Platform
 from bot.policy.rules import Rules
@@ -49,6 +54,9 @@ class DeskInputs:
         rules: Who may do what, and how much.
         pictures_dir: The folder of the finished pictures; created when the first one is saved.
         clock: UTC milliseconds.
+        open_folder: Gives the LoRA folder that fills the shelf and draws trial pictures.
+        cache_dir: Holds downloads in progress, and previews.
+        downloader: Downloads LoRA files.
         reserve_bytes: What pictures leave free on the disk.
         default_lora: The default where no host switched one; empty for none.
         is_loading: Whether the renderer still loads its model, so that nothing is drawn yet.
@@ -67,6 +75,9 @@ class DeskInputs:
     rules: Rules
     pictures_dir: Path
     clock: Callable[[], int]
+    open_folder: Callable[[LoraShelf, TrialPictures], LoraFolder]
+    cache_dir: Path
+    downloader: Downloader
     reserve_bytes: int = 0
     default_lora: str = ""
     is_loading: Callable[[], bool] = lambda: False
@@ -81,8 +92,11 @@ def build_desk(inputs: DeskInputs) -> Desk:
     store, rules, clock, random = inputs.store, inputs.rules, inputs.clock, inputs.random
     pictures_dir = inputs.pictures_dir
     shelf = LoraShelf(inputs.shelf)
+    trials = TrialPictures(inputs.renderer, inputs.model)
+    files = inputs.open_folder(shelf, trials)
     recipes = Recipes(shelf=shelf, model=inputs.model, random=random, measure=inputs.measure)
     defaults = LoraDefaults(store=store, shelf=shelf, from_settings=inputs.default_lora)
+    strips = PreviewStrips(inputs.cache_dir / "previews", inputs.model.name, trials.draw)
     tiers = TierMembership(store=store, rules=rules)
     ledger = Ledger(store=store, tiers=tiers, clock=clock)
     queue = _build_queue(inputs, tiers)
@@ -151,6 +165,16 @@ def build_desk(inputs: DeskInputs) -> Desk:
         drawing=drawing,
         progress=progress,
         delivery=delivery,
+        shelf_view=ShelfView(shelf=shelf, defaults=defaults, files=files, strips=strips, rules=rules),
+        management=ShelfManagement(
+            store=store,
+            shelf=shelf,
+            defaults=defaults,
+            files=files,
+            downloader=inputs.downloader,
+            incoming=inputs.cache_dir / "incoming",
+            clock=clock,
+        ),
         history=history,
         report_card=inputs.report_card or _report_memory(inputs),
         linking=AccountLinking(store=store, ledger=ledger, queue=queue, clock=clock, random=random),

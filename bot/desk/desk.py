@@ -18,8 +18,14 @@ from bot.commands.values import (
     Draw,
     Help,
     Link,
+    LoraAdd,
     LoraAllow,
+    LoraCheck,
+    LoraInfo,
     LoraList,
+    LoraOffer,
+    LoraReload,
+    LoraRemove,
     LoraRevoke,
     LoraSwitch,
     Mine,
@@ -37,8 +43,10 @@ from bot.desk.files import PictureSpace, retry_while_full
 from bot.desk.loras.consent import ConsentLedger
 from bot.desk.loras.defaults import LoraDefaults
 from bot.desk.loras.habits import LoraHabits
+from bot.desk.loras.management import Prepared, ShelfManagement
 from bot.desk.loras.reports import OwnerReports
 from bot.desk.loras.shelf import LoraShelf, Rule
+from bot.desk.loras.view import ShelfView
 from bot.desk.people.history import HistoryQueries
 from bot.desk.people.ledger import TierMembership
 from bot.desk.people.linking import AccountLinking
@@ -52,6 +60,7 @@ from bot.outcomes import (
     ChatOutput,
     CommandContext,
     HelpWithVocabulary,
+    LoraFileOffered,
     LoraSummary,
     Outcome,
     PictureFile,
@@ -65,7 +74,8 @@ from engine.checkpoint.model import ModelInfo
 from engine.demo.vocabulary import vocabulary
 from engine.host.report import CardReport
 
-_READ_ONLY = (Mine, Original, Quota, LoraList, ShowCard, Help)  # may be handled twice
+_READ_ONLY = (Mine, Original, Quota, LoraList, LoraInfo, LoraOffer, ShowCard, Help)  # may be handled twice
+_MANAGEMENT = (LoraSwitch, LoraAdd, LoraRemove, LoraCheck, LoraReload)
 
 log = structlog.get_logger("bot.desk")
 
@@ -103,6 +113,8 @@ class DeskParts:
     drawing: Drawing
     progress: ProgressPublisher
     delivery: OutboxDelivery
+    shelf_view: ShelfView
+    management: ShelfManagement
     history: HistoryQueries
     linking: AccountLinking
     report_card: ReportCard
@@ -133,6 +145,10 @@ class Desk:
         inbox, event, queue = self._store.inbox, (context.platform, context.event_id), self.parts.queue
         if isinstance(command, _READ_ONLY):
             return await self._execute(command, context)
+        prepared: Prepared | None = None
+        if isinstance(command, _MANAGEMENT) and not await self._is_answered(event):
+            await self._require_permission(command, context)
+            prepared = await self.parts.management.prepare(command, context, self._may_use(context))
         # Measured before the transaction: a slow disk must not hold the write lock.
         space_bytes = await self.parts.space.available_bytes() if isinstance(command, Draw | Reroll) else 0
         answer: Outcome | PersonError
@@ -141,6 +157,13 @@ class Desk:
             if stored is not None and stored.answer is not None:
                 log.info("event answered as before", platform=context.platform, event_id=context.event_id)
                 answer = decode(stored.answer)
+            elif isinstance(command, _MANAGEMENT):
+                assert prepared is not None  # noqa: S101 - the event had no answer, and one task handles it
+                answer = await self.parts.management.finish(
+                    command, context, prepared, self._may_use(context)
+                )
+                if stored is not None:
+                    await inbox.save_answer(*event, encode(answer))
             else:
                 try:
                     async with self._store.atomic():  # a refusal undoes its own changes and nothing else
@@ -168,12 +191,7 @@ class Desk:
         It waits for nothing outside this process, and changes memory through ``Store.after_commit``.
         """
         parts = self.parts
-        try:
-            require_permission(command, context, parts.rules)
-        except ChatNotAllowed:  # unless it was allowed under an earlier id
-            chat_id = context.address.chat_id
-            earlier_ids = await self._store.defaults.earlier_ids(context.platform, chat_id)
-            require_permission(command, context, parts.rules, earlier_ids)
+        await self._require_permission(command, context)
         match command:
             case Draw() | Reroll():
                 return await parts.acceptance.accept(command, context, space_bytes)
@@ -194,13 +212,17 @@ class Desk:
                 await self._reload_people()
                 return unlinked
             case LoraList():
-                return await parts.defaults.show(context, self._may_use(context))
-            case LoraSwitch():
-                return await parts.defaults.switch(command, context, self._may_use(context))
+                return await parts.shelf_view.list_page(command, context, self._may_use(context))
+            case LoraInfo():
+                return await parts.shelf_view.describe(command, context, self._may_use(context))
+            case LoraOffer(name=name):
+                return LoraFileOffered(name)
             case LoraAllow():
                 return await parts.consents.allow(command, context)
             case LoraRevoke():
                 return await parts.consents.revoke(command, context)
+            case LoraSwitch() | LoraAdd() | LoraRemove() | LoraCheck() | LoraReload():
+                raise AssertionError  # ``handle`` carries them out
             case ShowCard():
                 return await parts.report_card(context.locale, parts.queue.scheduler.waiting)
             case Help():
@@ -215,6 +237,24 @@ class Desk:
 
     def _may_use(self, context: CommandContext) -> Rule:
         return self.parts.consents.usable_by(self.parts.consents.asker(context))
+
+    async def _is_answered(self, event: tuple[Platform, str]) -> bool:
+        stored = await self._store.inbox.find(*event)
+        return stored is not None and stored.answer is not None
+
+    async def _require_permission(self, command: Command, context: CommandContext) -> None:
+        """Return when the person may give this command here.
+
+        Raises:
+            NotAllowed: Its class says why not.
+        """
+        parts = self.parts
+        try:
+            require_permission(command, context, parts.rules)
+        except ChatNotAllowed:  # unless it was allowed under an earlier id
+            chat_id = context.address.chat_id
+            earlier_ids = await self._store.defaults.earlier_ids(context.platform, chat_id)
+            require_permission(command, context, parts.rules, earlier_ids)
 
     async def migrate_chat(self, platform: Platform, old_chat_id: str, new_chat_id: str) -> None:
         """Move permission, default LoRA, jobs and results of a chat to the new id that its platform gave it.

@@ -5,13 +5,17 @@
     + NotUnderstood
       - EmptyPrompt · PromptTooLong · TextTooLong · UnknownCommand (OldButton) · MissingValue
       - UnknownFlag (FixedSteps · NoNegativePrompt · NoGuidance)
-      - BadSize · BadSeed · BadCount · BadWeight · TooManyLoras · StackTooStrong · StepsDiffer · BadSubject
-      - TextOnly · LoraFileSent · EditedMessage
+      - BadSize · BadSeed · BadCount · BadPage · BadWeight · TooManyLoras · StackTooStrong · StepsDiffer
+      - BadSubject · TextOnly · LoraFileSent · EditedMessage · LinkNotUnderstood
     + NotAllowed
       - HostsOnly · OwnersOnly · ChatNotAllowed · NotYours · NotInPublic · NoPrivateChat · AnonymousSender
+      - LinkNotAllowed
     + NotPossible
       - UnknownLora · StepsNotPossible · SizeNotAllowed · ShapeNotAllowed · NoCreditsLeft · TooManyWaiting
       - NoSuchJob · NothingToCancel · AlreadyEnded · Closing · CannotSave · NoDiskSpace
+      - LoraRefused · LoraNameTaken · LoraBuiltIn · CanaryNotDrawn · ShelfNotWritable
+      - NotSafetensors · DownloadTooLarge · DownloadMissing · DownloadNotAllowed · DownloadRedirected
+      - DownloadFailed · DownloadDamaged · DownloadRunning
       - BadLinkCode · OwnLinkCode · TooManyCodes · AlreadyLinked · NotLinked
   x OperatorError                   the host: the process does not start, or a chat does not open
     + BadSettings · FolderUnusable · OutFolderUnusable · DatabaseNewer · DatabaseInUse · DatabaseDamaged
@@ -30,10 +34,27 @@ from bot.errors.base import (
     PersonError,
     SugarbotError,
 )
+from bot.errors.downloads import (
+    DownloadDamaged,
+    DownloadFailed,
+    DownloadMissing,
+    DownloadNotAllowed,
+    DownloadRedirected,
+    DownloadRunning,
+    DownloadTooLarge,
+    LinkNotAllowed,
+    LinkNotUnderstood,
+    NotSafetensors,
+)
 from bot.errors.loras import (
     BadSubject,
+    CanaryNotDrawn,
+    LoraBuiltIn,
     LoraFileSent,
+    LoraNameTaken,
+    LoraRefused,
     OwnersOnly,
+    ShelfNotWritable,
     StackTooStrong,
     StepsDiffer,
     StepsNotPossible,
@@ -68,6 +89,7 @@ from bot.errors.not_possible import (
 )
 from bot.errors.not_understood import (
     BadCount,
+    BadPage,
     BadSeed,
     BadSize,
     BadWeight,
@@ -113,11 +135,13 @@ __all__ = [
     "BackupFailed",
     "BadCount",
     "BadLinkCode",
+    "BadPage",
     "BadSeed",
     "BadSettings",
     "BadSize",
     "BadSubject",
     "BadWeight",
+    "CanaryNotDrawn",
     "CannotSave",
     "ChatNotAllowed",
     "Closing",
@@ -127,12 +151,24 @@ __all__ = [
     "DatabaseMissing",
     "DatabaseNewer",
     "DiskFull",
+    "DownloadDamaged",
+    "DownloadFailed",
+    "DownloadMissing",
+    "DownloadNotAllowed",
+    "DownloadRedirected",
+    "DownloadRunning",
+    "DownloadTooLarge",
     "EditedMessage",
     "EmptyPrompt",
     "FixedSteps",
     "FolderUnusable",
     "HostsOnly",
+    "LinkNotAllowed",
+    "LinkNotUnderstood",
+    "LoraBuiltIn",
     "LoraFileSent",
+    "LoraNameTaken",
+    "LoraRefused",
     "MissingValue",
     "NoCard",
     "NoCreditsLeft",
@@ -145,6 +181,7 @@ __all__ = [
     "NotInPublic",
     "NotLinked",
     "NotPossible",
+    "NotSafetensors",
     "NotStartable",
     "NotUnderstood",
     "NotYours",
@@ -163,6 +200,7 @@ __all__ = [
     "PromptTooLong",
     "RestoreFailed",
     "ShapeNotAllowed",
+    "ShelfNotWritable",
     "SizeNotAllowed",
     "StackTooStrong",
     "StepsDiffer",

@@ -37,3 +37,26 @@ class UnknownLora(NotPossible):
 
 class OwnersOnly(NotAllowed):
     """Only the owner of a LoRA and hosts decide who may use it. Facts: ``name``."""
+
+
+class LoraRefused(NotPossible):
+    """A LoRA did not pass the shelf's checks.
+
+    Facts: ``name``; ``reason``, the class of the engine's error; and that error's own facts and ``detail``.
+    """
+
+
+class LoraNameTaken(NotPossible):
+    """Another file of this name is on the shelf. Facts: ``name``."""
+
+
+class LoraBuiltIn(NotPossible):
+    """The LoRA comes with the built-in model and stays. Facts: ``name``."""
+
+
+class CanaryNotDrawn(NotPossible):
+    """The trial picture could not be drawn now, so nothing is known about the LoRA. Facts: ``name``."""
+
+
+class ShelfNotWritable(NotPossible):
+    """The LoRA folder accepts no change. Facts: ``detail``, for the host."""

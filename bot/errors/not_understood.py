@@ -66,6 +66,10 @@ class BadWeight(NotUnderstood):
     """Facts: ``text`` as typed, ``limit``."""
 
 
+class BadPage(NotUnderstood):
+    """Facts: ``text`` as typed, ``limit``."""
+
+
 class TextOnly(NotUnderstood):
     """The message is a picture, sticker, voice message or file; only text is supported."""
 

@@ -30,6 +30,7 @@ from bot.messages.jobs import (
     sent_as_direct_message,
 )
 from bot.messages.loras.consent import format_letter
+from bot.messages.loras.shelf import preview_name
 from bot.messages.plans import card_chart_name
 from bot.messages.refusals import format_error
 
@@ -57,6 +58,7 @@ __all__ = [
     "locale_of",
     "pictures_coming",
     "pictures_not_allowed",
+    "preview_name",
     "sent_as_direct_message",
     "shorten",
     "text",

@@ -1,11 +1,12 @@
 """The messages for the desk's outcomes."""
 
 from bot.commands.reading import format_link_code
-from bot.commands.values import Help, Scope
+from bot.commands.values import Help
 from bot.messages.catalogue import N_, PLATFORM_NAMES, Times, format_time, join_facts, shorten, text
 from bot.messages.guide import help_text
 from bot.messages.jobs import STATES, format_note, format_position, format_triggers, settings_of
 from bot.messages.loras.consent import format_decision
+from bot.messages.loras.shelf import format_shelf_outcome
 from bot.messages.plans import format_card
 from bot.outcomes import (
     CancelAccepted,
@@ -16,21 +17,24 @@ from bot.outcomes import (
     LinkCode,
     LinkConfirmation,
     Linked,
+    LoraAdded,
     LoraAllowed,
+    LoraChecked,
+    LoraDetails,
+    LoraFileOffered,
     LoraListing,
+    LoraRemoved,
     LoraRevoked,
-    LoraSummary,
     LoraSwitched,
     Originals,
     Outcome,
     Receipt,
+    ShelfReloaded,
     Unlinked,
 )
 from engine.host.report import CardReport
 
 PROMPT_IN_LIST_CHARS = 40
-TITLE_CHARS = 40
-SHELF_CHARS = 1500  # leaves room in a Discord message, which holds 2000
 
 
 def format_outcome(outcome: Outcome, locale: str, *, times: Times = "utc") -> str:
@@ -64,12 +68,19 @@ def format_outcome(outcome: Outcome, locale: str, *, times: Times = "utc") -> st
             return text(N_("The files of job {job_id}, as they were drawn:"), locale, job_id=job_id)
         case LinkCode() | LinkConfirmation() | Linked() | Unlinked():
             return _linking(outcome, locale)
-        case LoraListing():
-            return _shelf(outcome, locale)
-        case LoraSwitched():
-            return _switched(outcome, locale)
         case LoraAllowed() | LoraRevoked():
             return format_decision(outcome, locale)
+        case (
+            LoraListing()
+            | LoraDetails()
+            | LoraSwitched()
+            | LoraAdded()
+            | LoraRemoved()
+            | LoraChecked()
+            | ShelfReloaded()
+            | LoraFileOffered()
+        ):
+            return format_shelf_outcome(outcome, locale)
         case Help():
             return help_text(locale)
         case CardReport():
@@ -156,52 +167,3 @@ def _linking(outcome: LinkCode | LinkConfirmation | Linked | Unlinked, locale: s
                 "allowance. Pictures, credits and waiting jobs stay with your other chat."
             )
             return text(sentence, locale, platform=PLATFORM_NAMES[outcome.platform])
-
-
-def _shelf(shelf: LoraListing, locale: str) -> str:
-    if not shelf.loras:
-        return text(
-            N_("There are no LoRAs yet. The host can put .safetensors files into the LoRA folder."), locale
-        )
-    lines: list[str] = []
-    for lora in sorted(shelf.loras, key=lambda lora: lora.name != shelf.default):  # the default first
-        line = _lora_line(lora, locale, is_default=lora.name == shelf.default)
-        if sum(map(len, lines)) + len(line) > SHELF_CHARS:
-            lines.append(text(N_("… and {count} more"), locale, count=len(shelf.loras) - len(lines)))
-            break
-        lines.append(line)
-    use = text(N_("To use one: --lora {name}"), locale, name=shelf.loras[0].name)
-    return "\n".join([text(N_("LoRAs:"), locale), *lines, use])
-
-
-def _lora_line(lora: LoraSummary, locale: str, *, is_default: bool) -> str:
-    title = lora.titles.get(locale) or lora.titles.get("en", "")
-    return join_facts(
-        [
-            lora.name,
-            shorten(title, TITLE_CHARS) if title != lora.name else "",
-            text(N_("weight {weight}"), locale, weight=lora.weight),
-            text(N_("trigger “{trigger}”"), locale, trigger=lora.trigger) if lora.trigger else "",
-            text(N_("the default here"), locale) if is_default else "",
-        ]
-    )
-
-
-def _switched(switched: LoraSwitched, locale: str) -> str:
-    is_none = switched.lora in ("", "none")
-    if switched.scope is Scope.CHAT:
-        sentence = N_(
-            "This chat now uses {lora} at weight {weight}. Jobs that are already waiting keep their LoRA."
-        )
-        if is_none:
-            sentence = N_("This chat now uses no LoRA. Jobs that are already waiting keep theirs.")
-    else:
-        sentence = N_(
-            "Chats without their own default now use {lora} at weight {weight}. Jobs that are already "
-            "waiting keep their LoRA."
-        )
-        if is_none:
-            sentence = N_(
-                "Chats without their own default now use no LoRA. Jobs that are already waiting keep theirs."
-            )
-    return text(sentence, locale, lora=switched.lora, weight=switched.weight)

@@ -103,6 +103,14 @@ ENGINE_SENTENCES: dict[type[Exception], str] = {
         "The LoRA “{name}” was made for another model. Choose one that was trained for this one. ({detail})"
     ),
     errors.LoraTableRefused: N_("loras.toml in the LoRA folder can't be read. Please correct it. ({detail})"),
+    errors.LoraWithoutEffect: N_(
+        "The LoRA “{name}” changes nothing: my trial picture with it is the one without it. Was it made for "
+        "this model?"
+    ),
+    errors.LoraDrawsBlank: N_(
+        "The LoRA “{name}” spoils pictures: my trial picture with it came out blank. Try a lower weight in "
+        "its sidecar, or another file."
+    ),
     errors.LoraMissing: N_("The file of the LoRA “{name}” was removed or changed. Please try again."),
     errors.RenderError: N_("This picture could not be drawn. Please try again."),
     errors.OutOfMemory: N_(

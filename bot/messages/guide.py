@@ -4,12 +4,29 @@ from collections.abc import Sequence
 
 from bot.commands.face import suggestions
 from bot.commands.table import COMMANDS, SUGAR_OPTIONS, CommandEntry, Option, OptionKind, Right
+from bot.commands.values import (
+    Command,
+    LoraAdd,
+    LoraAllow,
+    LoraCheck,
+    LoraInfo,
+    LoraList,
+    LoraReload,
+    LoraRemove,
+    LoraRevoke,
+)
 from bot.messages.catalogue import N_, text
 
 BUTTON_LABELS = {
     "cancel": N_("Cancel"),
     "reroll": N_("Reroll"),
     "original": N_("Original file"),
+}
+_BESIDE = (LoraInfo, LoraRevoke, LoraRemove, LoraCheck, LoraReload)  # lines of their own would not fit
+_ALSO: dict[type[Command], str] = {
+    LoraList: N_("{about}; /lorainfo and a name shows one"),
+    LoraAllow: N_("{about}; /lora revoke takes it back"),
+    LoraAdd: N_("{about}; also /lora remove, check, reload"),
 }
 FACE_ABOUT = N_("The face, feature by feature")
 
@@ -37,7 +54,7 @@ def help_text(locale: str, vocabulary: Sequence[str] = ()) -> str:
     return "\n".join(
         [
             text(N_("Send me a sentence and I'll draw it, or use a command:"), locale),
-            *(_command_line(entry, locale) for entry in COMMANDS),
+            *(_command_line(entry, locale) for entry in COMMANDS if entry.command_type not in _BESIDE),
             "",
             text(N_("Options, anywhere in the text:"), locale),
             *(_option_line(option, locale) for option in options),
@@ -58,7 +75,10 @@ def _command_line(entry: CommandEntry, locale: str) -> str:
     sentence = (
         N_("{usage} – {about}") if entry.right is Right.EVERYONE else N_("{usage} – {about} (hosts only)")
     )
-    return text(sentence, locale, usage=text(entry.usage, locale), about=text(entry.about, locale))
+    about = text(entry.about, locale)
+    if also := _ALSO.get(entry.command_type):
+        about = text(also, locale, about=about)
+    return text(sentence, locale, usage=text(entry.usage, locale), about=about)
 
 
 def _option_line(option: Option, locale: str) -> str:

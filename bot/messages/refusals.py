@@ -8,6 +8,7 @@ from bot.messages.catalogue import N_, PLATFORM_NAMES, Times, format_time, text
 from bot.messages.details import system_error_text, translate_detail
 from bot.messages.failures import ENGINE_SENTENCES
 from bot.messages.guide import example_of
+from bot.messages.loras.refusals import LORA_SENTENCES
 from bot.messages.problems import format_problem
 from engine.errors import EngineError
 from engine.formatting import in_gib
@@ -41,6 +42,7 @@ SENTENCES: dict[type[Exception], str] = {
     errors.BadSize: N_("“{text}” is not a size. Write a shape like 2:3, or pixels like 512x768."),
     errors.BadSeed: N_("“{text}” is not a seed. Use a whole number from 0 to {limit}."),
     errors.BadCount: N_("I can't draw “{text}” pictures at once. Use a number from 1 to {limit}."),
+    errors.BadPage: N_("“{text}” is not a page. Use a whole number from 1 to {limit}."),
     errors.BadWeight: N_("“{text}” is not a LoRA weight. Use a number from -{limit} to {limit}, like 0.8."),
     errors.TooManyLoras: N_(
         "One picture can use at most {limit} LoRAs, with those that they need as helpers. Please leave some "
@@ -177,8 +179,10 @@ SENTENCES: dict[type[Exception], str] = {
         "its extras (pip install 'sugarbot[web]'), or turn that chat off in sugarbot.toml."
     ),
     errors.NotStartable: N_("Sugarbot can't start yet. Please correct:\n{problems}"),
+    **LORA_SENTENCES,
     **ENGINE_SENTENCES,
 }
+_ENGINE_KINDS = {kind.__name__: kind for kind in ENGINE_SENTENCES}
 UNEXPECTED = N_(
     "Something went wrong on my side. Please try again. The host can find the details in the log."
 )
@@ -187,6 +191,8 @@ UNEXPECTED = N_(
 def format_error(error: BaseException, locale: str, *, times: Times = "utc") -> str:
     """Return what is wrong and what to do next; an unknown error gets a general sentence."""
     kind = next((kind for kind in type(error).__mro__ if kind in SENTENCES), None)
+    if isinstance(error, errors.LoraRefused):
+        kind = _ENGINE_KINDS.get(str(error.facts.get("reason")), kind)
     if kind is None:
         return _format_system_error(error, locale) if isinstance(error, OSError) else text(UNEXPECTED, locale)
     sentence = text(SENTENCES[kind], locale, **_facts_of(error, locale, times))
@@ -219,6 +225,8 @@ def _facts_of(error: BaseException, locale: str, times: Times) -> dict[str, obje
         facts["detail"] = translate_detail(str(facts["detail"]), locale)
     for name in [name for name in facts if name.endswith("_bytes")]:
         facts[f"{name.removesuffix('_bytes')}_gib"] = in_gib(int(str(facts[name])))
+    if "limit_bytes" in facts:
+        facts["limit_mib"] = int(str(facts["limit_bytes"])) // 2**20
     if "renews_at_s" in facts:
         facts["renews_at"] = format_time(float(str(facts["renews_at_s"])), times)
     option = next((each for each in SUGAR_OPTIONS if each.name == facts.get("option")), None)

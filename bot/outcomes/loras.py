@@ -1,9 +1,34 @@
 """What a person learns about the shelf and its defaults."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 
 from bot.commands.values import Scope
 from bot.outcomes.places import Platform
+from engine.shelf.sidecar import LoraKind
+
+
+class LoraState(StrEnum):
+    """The state of a file of the LoRA folder.
+
+    USABLE   people may choose it
+    CHECKING its trial picture is not drawn yet
+    REFUSED  it cannot be used; hosts learn why
+    RETIRED  its file is gone; waiting jobs still have it
+    """
+
+    USABLE = "usable"
+    CHECKING = "checking"
+    REFUSED = "refused"
+    RETIRED = "retired"
+
+
+@dataclass(frozen=True, slots=True)
+class LoraProblem:
+    """Why a file cannot be used: the class of the engine's error, and its facts with its ``detail``."""
+
+    reason: str
+    facts: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,23 +47,118 @@ class LoraSummary:
     trigger: str
     weight: float
     sha256: str = ""
+    state: LoraState = LoraState.USABLE
+    problem: LoraProblem | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class LoraListing:
-    """All LoRAs, and the default of this chat (empty: none)."""
+    """One page of the LoRAs, and the default of this chat (empty: none).
+
+    Attributes:
+        total: How many LoRAs the search found, on all pages.
+        search: What was searched for; empty for all.
+    """
 
     loras: tuple[LoraSummary, ...]
     default: str
+    page: int = 1
+    pages: int = 1
+    total: int = 0
+    search: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoraDetails:
+    """All that people may know of one LoRA.
+
+    Attributes:
+        strip: The same picture without it, at 0.5 and at 1, as one PNG; empty if it cannot be drawn now.
+        is_default: This chat draws with it.
+        facts: Left out for people who are not hosts.
+    """
+
+    lora: LoraSummary
+    kind: LoraKind
+    steps: int | None
+    helpers: tuple[str, ...]
+    depicts_person: bool
+    is_default: bool
+    facts: "LoraFileFacts | None" = None
+    strip: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LoraFileFacts:
+    """What a host may know of a LoRA's file."""
+
+    bytes: int
+    rank: int
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
 class LoraSwitched:
-    """The default LoRA has changed. Waiting jobs keep their LoRAs."""
+    """The default LoRA has changed. Waiting jobs keep their LoRAs.
+
+    Attributes:
+        lora: The new default; empty for none.
+        before: The default before; empty for none.
+        seconds: From the command to the change, with the trial picture.
+        is_reset: The chat, or the bot, has returned to the default above it, which ``lora`` names.
+    """
 
     lora: str
     weight: float
     scope: Scope
+    before: str = ""
+    seconds: float = field(default=0.0, compare=False)
+    is_reset: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LoraAdded:
+    """A file has passed every check and is on the shelf. ``source`` is a site, or empty for a sent file."""
+
+    lora: str
+    bytes: int
+    sha256: str
+    source: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class LoraRemoved:
+    """The file is deleted; waiting jobs still draw with it."""
+
+    lora: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoraChecked:
+    """A file was checked again, with a trial picture; ``problem`` None means that it may be used."""
+
+    lora: str
+    seconds: float
+    problem: LoraProblem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ShelfReloaded:
+    """The folder was read again: names that are new, gone or refused, and how many may be used."""
+
+    usable: int
+    new: tuple[str, ...]
+    gone: tuple[str, ...]
+    refused: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class LoraFileOffered:
+    """A host sent a LoRA file without a command; the answer says how to add it."""
+
+    name: str
 
 
 @dataclass(frozen=True, slots=True)

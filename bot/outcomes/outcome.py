@@ -4,7 +4,18 @@ from dataclasses import dataclass
 
 from bot.commands.values import Help
 from bot.outcomes.jobs import CancelAccepted, History, Originals, Receipt
-from bot.outcomes.loras import LoraAllowed, LoraListing, LoraRevoked, LoraSwitched
+from bot.outcomes.loras import (
+    LoraAdded,
+    LoraAllowed,
+    LoraChecked,
+    LoraDetails,
+    LoraFileOffered,
+    LoraListing,
+    LoraRemoved,
+    LoraRevoked,
+    LoraSwitched,
+    ShelfReloaded,
+)
 from bot.outcomes.people import CreditBalance, LinkCode, LinkConfirmation, Linked, Unlinked
 from engine.host.report import CardReport
 
@@ -27,9 +38,15 @@ Outcome = (
     | Linked
     | Unlinked
     | LoraListing
+    | LoraDetails
     | LoraSwitched
     | LoraAllowed
     | LoraRevoked
+    | LoraAdded
+    | LoraRemoved
+    | LoraChecked
+    | ShelfReloaded
+    | LoraFileOffered
     | Help
     | HelpWithVocabulary
     | CardReport

@@ -20,7 +20,7 @@ PREFIX = "SUGARBOT_"
 FILE_NAME = "sugarbot.toml"
 MAX_SHOWN_CHARS = 60  # of a bad value
 
-_WITH_TOKENS = ("discord", "telegram")
+_WITH_TOKENS = ("discord", "telegram", "huggingface", "modelscope", "civitai")
 _SIMILAR_PERCENT = 60
 _POSITION = re.compile(r"\(at line (\d+), column \d+\)")
 

@@ -152,6 +152,16 @@ class TelegramSettings(Section):
     proxy: _Proxy = ""
 
 
+class SiteSettings(Section):
+    """The host's account at a site that LoRAs are downloaded from; most files need none."""
+
+    token: Annotated[
+        SecretStr,
+        AfterValidator(_one_word),
+        _must_be("a token of your account there, one word without quotes", "…", repr=False),
+    ] = SecretStr("")
+
+
 class WebSettings(Section):
     """The local page; everyone who opens it acts as a host, so it answers on loopback only."""
 
@@ -248,12 +258,16 @@ class Settings(Section):
     discord: DiscordSettings = DiscordSettings()
     telegram: TelegramSettings = TelegramSettings()
     web: WebSettings = WebSettings()
+    huggingface: SiteSettings = SiteSettings()
+    modelscope: SiteSettings = SiteSettings()
+    civitai: SiteSettings = SiteSettings()
     engine: EngineSettings = EngineSettings()
     storage: StorageSettings = StorageSettings()
 
     def secrets(self) -> tuple[str, ...]:
         """Return what must never be written: the tokens, and passwords of proxies."""
-        tokens = [self.discord.token.get_secret_value(), self.telegram.token.get_secret_value()]
+        with_token = (self.discord, self.telegram, self.huggingface, self.modelscope, self.civitai)
+        tokens = [section.token.get_secret_value() for section in with_token]
         passwords = [urlsplit(proxy).password or "" for proxy in (self.discord.proxy, self.telegram.proxy)]
         return tuple(secret for secret in [*tokens, *passwords] if secret)
 

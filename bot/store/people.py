@@ -139,6 +139,14 @@ class DefaultLoras:
         """Set the default of all chats without their own."""
         await self._query("set_bot_default", lora=default.lora, weight=default.weight)
 
+    async def reset_chat(self, platform: str, chat_id: str) -> None:
+        """Delete the chat's own default."""
+        await self._query("delete_chat_default", platform=platform, chat_id=chat_id)
+
+    async def reset_bot(self) -> None:
+        """Delete the default that a host set for the bot."""
+        await self._query("delete_bot_default")
+
     async def move_chat(self, platform: str, earlier: str, now: str) -> None:
         """Move a chat's default to its new id unless that has its own, and store the earlier id."""
         chat = {"platform": platform, "earlier": earlier, "now": now}

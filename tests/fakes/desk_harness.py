@@ -22,6 +22,7 @@ from engine.planner.headroom import Headroom
 from engine.shelf import LoraFile, Shelf
 from tests.fakes.chat import FakeChat
 from tests.fakes.clock import FakeClock
+from tests.fakes.lora_folder import shelf_inputs
 from tests.fakes.renderer import FakeRenderer
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
@@ -175,6 +176,7 @@ async def open_harness(
                 random=Random(seed),
                 measure=measure,
                 reserve_bytes=reserve_bytes,
+                **shelf_inputs(folder),
             )
         )
         yield DeskHarness(folder, store, desk, renderer, clock, probe, chat)

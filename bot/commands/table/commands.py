@@ -9,6 +9,8 @@ from bot.commands.values import (
     Draw,
     Help,
     Link,
+    LoraAdd,
+    LoraOffer,
     Mine,
     Original,
     Quota,
@@ -91,6 +93,7 @@ COMMANDS: tuple[CommandEntry, ...] = (
 ENTRY_OF: dict[type[Command], CommandEntry] = {entry.command_type: entry for entry in COMMANDS}
 """The table row of each class of command."""
 ENTRY_OF |= {Reroll: ENTRY_OF[Draw], Original: ENTRY_OF[Mine]}  # buttons without their own command
+ENTRY_OF |= {LoraOffer: ENTRY_OF[LoraAdd]}  # a file without its command
 
 
 def telegram_menu(*, for_host: bool) -> tuple[CommandEntry, ...]:

@@ -18,7 +18,10 @@ class Right(StrEnum):
 
 
 class OptionKind(StrEnum):
-    """The type of an option; ``LORA`` is text with suggestions from the shelf, a ``SWITCH`` has no value."""
+    """The type of an option.
+
+    ``LORA`` is text with suggestions from the shelf, a ``SWITCH`` has no value, a ``FILE`` cannot be typed.
+    """
 
     TEXT = "text"
     INTEGER = "integer"
@@ -26,6 +29,7 @@ class OptionKind(StrEnum):
     LORA = "lora"
     SWITCH = "switch"
     CHOICE = "choice"
+    FILE = "file"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,10 @@
 """The default LoRAs that hosts switch."""
 
-from bot.commands.reading import NO_LORA
+from bot.commands.reading import NO_LORA, is_default
 from bot.commands.text import normalize
 from bot.commands.values import LoraSwitch, LoraWish, Scope
 from bot.desk.loras.shelf import LoraShelf, Rule
-from bot.outcomes import CommandContext, LoraListing, LoraSwitched
+from bot.outcomes import CommandContext, LoraSwitched
 from bot.store import Store
 from bot.store.rows import DefaultLora
 
@@ -34,32 +34,53 @@ class LoraDefaults:
         wish = LoraWish(stored.lora, stored.weight) if stored else LoraWish(self._from_settings)
         return wish if wish.name and self._shelf.find(wish.name, may_use) else None
 
-    async def show(self, context: CommandContext, may_use: Rule) -> LoraListing:
-        """Return what this person may use of the shelf, with the default of this chat."""
+    async def of_chat(self, context: CommandContext, may_use: Rule) -> str:
+        """Return the name of the chat's default as this person sees it; empty for none."""
         default = await self.find(context, may_use)
-        return LoraListing(loras=self._shelf.summaries(may_use), default=default.name if default else "")
+        return default.name if default else ""
 
     async def switch(self, command: LoraSwitch, context: CommandContext, may_use: Rule) -> LoraSwitched:
-        """Change a default. Waiting jobs keep the LoRA they were accepted with.
+        """Change a default, in the transaction of the caller. Waiting jobs keep their LoRAs.
 
         Raises:
             UnknownLora: The shelf has no such LoRA, or not for this host; the default stays.
         """
-        default = self._require(command.lora, may_use)
-        if command.scope is Scope.BOT:
-            async with self._store.atomic():
-                await self._store.defaults.set_for_bot(default)
-                self._store.after_commit(lambda: self._set_of_bot(default.lora))
-        else:
-            await self._store.defaults.set_for_chat(
-                context.address.platform, context.address.chat_id, default
-            )
-        return LoraSwitched(lora=default.lora, weight=default.weight, scope=command.scope)
+        defaults, address = self._store.defaults, context.address
+        is_bot, is_reset = command.scope is Scope.BOT, is_default(command.lora.name)
+        before = self.of_bot if is_bot else await self.of_chat(context, may_use)
+        default = None if is_reset else self.require(command.lora, may_use)
+        match is_bot, default:
+            case True, None:
+                await defaults.reset_bot()
+            case False, None:
+                await defaults.reset_chat(address.platform, address.chat_id)
+            case True, DefaultLora():
+                await defaults.set_for_bot(default)
+            case False, DefaultLora():
+                await defaults.set_for_chat(address.platform, address.chat_id, default)
+        if is_bot:
+            name = self._from_settings if default is None else default.lora
+            self._store.after_commit(lambda: self._set_of_bot(name))
+        if default is None:
+            of_settings = LoraWish(self._from_settings)
+            now = of_settings if is_bot else await self.find(context, may_use) or LoraWish("")
+            weight = self._weight_of(now)
+            return LoraSwitched(now.name, weight, command.scope, before=before, is_reset=True)
+        return LoraSwitched(default.lora, default.weight, command.scope, before=before)
 
     def _set_of_bot(self, name: str) -> None:
         self.of_bot = name
 
-    def _require(self, wish: LoraWish, may_use: Rule) -> DefaultLora:
+    def _weight_of(self, wish: LoraWish) -> float:
+        file = self._shelf.find(wish.name) if wish.name else None
+        return wish.weight if wish.weight is not None else file.weight if file else 0.0
+
+    def require(self, wish: LoraWish, may_use: Rule) -> DefaultLora:
+        """Return the default that this wish sets.
+
+        Raises:
+            UnknownLora: The shelf has no such LoRA for this person.
+        """
         if normalize(wish.name) == NO_LORA:
             return DefaultLora("", 0.0)
         if (file := self._shelf.find(wish.name, may_use)) is None:

@@ -37,9 +37,18 @@ class _Entry:
 
 
 class LoraShelf:
-    """Finds LoRAs by what people type; answers from memory."""
+    """Finds LoRAs by what people type; answers from memory.
+
+    Attributes:
+        files: What it finds them in.
+    """
 
     def __init__(self, files: Shelf) -> None:
+        self.replace(files)
+
+    def replace(self, files: Shelf) -> None:
+        """Offer these files from now on. Call it on the event loop: a search never sees half of a change."""
+        self.files = files
         self._files = files.files
         self._entries = tuple(_entry_of(file) for _, file in sorted(files.files.items()))
         self._named: defaultdict[str, list[LoraFile]] = defaultdict(list)  # the best first
@@ -77,7 +86,13 @@ class LoraShelf:
     def suggest(
         self, typed: str, locale: str, may_use: Rule = for_everybody, preferred: Sequence[str] = ()
     ) -> tuple[LoraSummary, ...]:
-        """Return at most 25 LoRAs that match what was typed, best first; all match an empty text.
+        """Return the first 25 LoRAs of ``search``."""
+        return self.search(typed, locale, may_use, preferred)[:MOST_SUGGESTED]
+
+    def search(
+        self, typed: str, locale: str, may_use: Rule = for_everybody, preferred: Sequence[str] = ()
+    ) -> tuple[LoraSummary, ...]:
+        """Return the LoRAs that match what was typed, best first; all match an empty text.
 
         Args:
             typed: What the person has typed so far.
@@ -97,17 +112,22 @@ class LoraShelf:
                 # Whoever types a whole name means it; then come the preferred ones.
                 scored.append(((score < _EQUALS, place, -score, title), entry.summary))
         scored.sort(key=lambda found: found[0])
-        return tuple(summary for _, summary in scored[:MOST_SUGGESTED])
+        return tuple(summary for _, summary in scored)
 
 
-def _entry_of(file: LoraFile) -> _Entry:
-    summary = LoraSummary(
+def summary_of(file: LoraFile) -> LoraSummary:
+    """Return what people see of a file."""
+    return LoraSummary(
         name=file.name,
         titles=dict(file.titles),
         trigger=file.trigger,
         weight=file.weight,
         sha256=file.sha256,
     )
+
+
+def _entry_of(file: LoraFile) -> _Entry:
+    summary = summary_of(file)
     keys = dict.fromkeys(normalize(key) for key in (file.name, *_search_keys(file.titles.values())))
     return _Entry(file, summary, tuple(keys))
 

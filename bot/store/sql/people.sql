@@ -137,6 +137,10 @@ ON CONFLICT (platform, chat_id) DO UPDATE SET lora = excluded.lora, weight = exc
 INSERT INTO bot_default (id, lora, weight) VALUES (1, :lora, :weight)
 ON CONFLICT (id) DO UPDATE SET lora = excluded.lora, weight = excluded.weight;
 
+-- name: delete_bot_default
+-- The default of the settings holds again.
+DELETE FROM bot_default;
+
 -- name: copy_chat_default
 -- The chat has a new id; a default that the new id has already wins.
 INSERT INTO chat_default (platform, chat_id, lora, weight)
@@ -144,7 +148,7 @@ SELECT platform, :now, lora, weight FROM chat_default WHERE platform = :platform
 ON CONFLICT (platform, chat_id) DO NOTHING;
 
 -- name: delete_chat_default
--- The old id is not used any more.
+-- The old id is not used any more, or the chat follows the bot again.
 DELETE FROM chat_default WHERE platform = :platform AND chat_id = :chat_id;
 
 -- name: add_alias

@@ -27,6 +27,7 @@ from tests.fakes.discord_gateway import until
 from tests.fakes.discord_http import Fault, Request
 from tests.fakes.discord_rest import Interaction
 from tests.fakes.discord_server import FakeDiscord
+from tests.fakes.lora_folder import shelf_inputs
 from tests.fakes.renderer import BlockedRenderer
 
 RULES = Rules(allow=frozenset({f"discord:{discord_payloads.GUILD_ID}"}), daily_credits=10_000, max_waiting=99)
@@ -104,6 +105,7 @@ async def running_bot(folder: Path) -> AsyncIterator[Application]:
                 rules=RULES,
                 pictures_dir=folder / "pictures",
                 clock=clock,
+                **shelf_inputs(folder),
             )
         )
         config = DiscordConfig(

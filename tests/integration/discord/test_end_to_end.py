@@ -23,6 +23,7 @@ from tests.fakes.discord_gateway import until
 from tests.fakes.discord_payloads import EPHEMERAL, GUILD_ID
 from tests.fakes.discord_rest import Interaction
 from tests.fakes.discord_server import FakeDiscord
+from tests.fakes.lora_folder import shelf_inputs
 from tests.fakes.renderer import Act, FakeRenderer
 
 MIGRATIONS = Path(__file__).resolve().parents[3] / "migrations"
@@ -73,6 +74,7 @@ async def running_bot(
                 rules=rules,
                 pictures_dir=folder / "pictures",
                 clock=lambda: time.time_ns() // 1_000_000,
+                **shelf_inputs(folder),
             )
         )
         chat = DiscordChat(config, desk)

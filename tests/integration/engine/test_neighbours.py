@@ -26,6 +26,7 @@ from engine.request import Event, Failed, Finished, LoraChoice, Progress, Render
 from engine.shelf import read_shelf
 from tests.fakes.chat import FakeChat
 from tests.fakes.desk_harness import HOST, MIGRATIONS, a_context
+from tests.fakes.lora_folder import shelf_inputs
 
 pytest.importorskip("torch")
 pytestmark = pytest.mark.slow
@@ -89,6 +90,7 @@ async def open_desk(folder: Path) -> AsyncIterator[tuple[Desk, Watched, FakeChat
                 rules=Rules(),
                 pictures_dir=folder / "pictures",
                 clock=lambda: time.time_ns() // 1_000_000,
+                **shelf_inputs(folder),
             )
         )
         run = asyncio.create_task(desk.run({chat.platform: chat}), name="desk")

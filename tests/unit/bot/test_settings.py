@@ -62,6 +62,15 @@ idle_release_min = 15       # without a job for so long, the card is given back 
 spare_worker = true         # a second process replaces a lost worker in seconds
 step_timeout_s = 120
 start_timeout_s = 300
+
+[huggingface]               # accounts at the sites of /lora add; most files need none
+token = ""
+
+[modelscope]
+token = ""
+
+[civitai]
+token = ""
 """
 
 

@@ -92,7 +92,8 @@ def test_every_chinese_word_of_the_table_has_its_traditional_form() -> None:
     same = {word for word in words if not word.isascii() and traditional(word) == word}
     assert same == {
         "描述", "尺寸", "比例", "大小", "私密", "眼神", "睫毛", "眼睛", "嘴唇", "唇部", "生成", "列表",
-        "我的", "我的作品", "取消", "lora列表", "所有lora", "有哪些lora", "收回", "收回lora",
+        "我的", "我的作品", "取消", "lora列表", "所有lora", "有哪些lora", "收回", "收回lora", "添加",
+        "添加lora", "加lora", "移除", "移除lora", "lora信息", "刷新lora",
     }  # fmt: skip
 
 

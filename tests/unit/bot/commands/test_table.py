@@ -22,8 +22,14 @@ from bot.commands.values import (
     Draw,
     Help,
     Link,
+    LoraAdd,
     LoraAllow,
+    LoraCheck,
+    LoraInfo,
     LoraList,
+    LoraOffer,
+    LoraReload,
+    LoraRemove,
     LoraRevoke,
     LoraSwitch,
     LoraWish,
@@ -53,15 +59,19 @@ def menu_words(entry: CommandEntry) -> set[str]:
 def test_every_command_value_has_one_row() -> None:
     values: list[Command] = [
         Draw(), Reroll("a"), Cancel(), Mine(), Quota(), Link(), Unlink(),
-        LoraList(), LoraSwitch(LoraWish("a")), LoraAllow("a"), LoraRevoke("a"), ShowCard(), Help()
+        LoraList(), LoraInfo("a"), LoraSwitch(LoraWish("a")), LoraAdd(), LoraRemove("a"), LoraCheck("a"),
+        LoraReload(), LoraAllow("a"), LoraRevoke("a"), ShowCard(), Help()
     ]  # fmt: skip
     assert {ENTRY_OF[type(value)].name for value in values} == {entry.name for entry in COMMANDS}
     assert ENTRY_OF[Reroll].name == "sugar"
     assert ENTRY_OF[Original].name == "mine"
+    assert ENTRY_OF[LoraOffer].right is Right.HOST
 
 
-def test_only_the_switch_and_the_card_are_for_hosts() -> None:
-    assert [entry.name for entry in COMMANDS if entry.right is Right.HOST] == ["lora switch", "gpu"]
+def test_what_changes_the_shelf_and_the_card_are_for_hosts() -> None:
+    for_hosts = [entry.name for entry in COMMANDS if entry.right is Right.HOST]
+    shelf = ["lora switch", "lora add", "lora remove", "lora check", "lora reload"]
+    assert for_hosts == [*shelf, "gpu"]
 
 
 def test_no_two_commands_share_a_spelling() -> None:
@@ -99,7 +109,7 @@ def test_options_are_legal_on_discord(entry: CommandEntry, option: Option) -> No
         assert DISCORD_NAME.fullmatch(word)
         assert word == word.lower()
     assert 1 <= len(option.about) <= 100
-    assert option.example or option.kind in (OptionKind.SWITCH, OptionKind.CHOICE)
+    assert option.example or option.kind in (OptionKind.SWITCH, OptionKind.CHOICE, OptionKind.FILE)
     assert bool(option.choices) == (option.kind is OptionKind.CHOICE)
 
 
@@ -113,12 +123,13 @@ def test_required_options_come_first_as_discord_demands() -> None:
         assert required == sorted(required, reverse=True)
 
 
-def test_only_commands_about_a_lora_need_an_option_and_commands_without_flags_take_all_text() -> None:
-    assert [option.name for _, option in OPTIONS if option.required] == ["name", "name", "name"]
+def test_only_names_of_loras_are_needed_and_commands_without_flags_take_all_text() -> None:
+    assert [option.name for _, option in OPTIONS if option.required] == 6 * ["name"]
     positional = {(entry.name, option.name) for entry, option in OPTIONS if option.positional}
     assert positional == {
-        ("sugar", "prompt"), ("lora switch", "name"), ("lora allow", "name"), ("lora revoke", "name"),
-        ("cancel", "job"), ("link", "code")
+        ("sugar", "prompt"), ("cancel", "job"), ("link", "code"), ("lora list", "search"),
+        ("lora add", "link"),
+        *((f"lora {word}", "name") for word in ("info", "switch", "remove", "check", "allow", "revoke")),
     }  # fmt: skip
 
 

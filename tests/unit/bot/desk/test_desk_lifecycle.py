@@ -18,6 +18,7 @@ from engine.backoff import Backoff
 from engine.planner.cost import CostBook
 from tests.fakes.chat import FakeChat
 from tests.fakes.desk_harness import MODEL, SHELF, DeskHarness, a_context, open_harness, until
+from tests.fakes.lora_folder import shelf_inputs
 from tests.fakes.renderer import Act, FakeRenderer
 
 
@@ -42,6 +43,7 @@ async def test_the_optional_inputs_of_a_desk_have_defaults(harness: DeskHarness)
             rules=Rules(),
             pictures_dir=harness.folder / "pictures",
             clock=harness.clock,
+            **shelf_inputs(harness.folder),
         )
     )
     receipt = await desk.handle(Draw(prompt="a"), a_context("1"))

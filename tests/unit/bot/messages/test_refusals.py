@@ -57,6 +57,10 @@ FACTS: dict[str, object] = {
     "platform": "discord",
     "host": "127.0.0.1",
     "port": 7860,
+    "site": "Civitai",
+    "setting": "civitai.token",
+    "limit_bytes": 2**30,
+    "reason": "",
 }
 
 

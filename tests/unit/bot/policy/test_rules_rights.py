@@ -9,8 +9,13 @@ from bot.commands.values import (
     Draw,
     Help,
     Link,
+    LoraAdd,
     LoraAllow,
+    LoraCheck,
+    LoraInfo,
     LoraList,
+    LoraReload,
+    LoraRemove,
     LoraRevoke,
     LoraSwitch,
     LoraWish,
@@ -26,7 +31,8 @@ from bot.policy.rules import Rules, is_host, require_permission, require_private
 
 COMMAND_VALUES: list[Command] = [
     Draw("x"), Reroll("k"), Cancel("k"), Mine(), Quota(), Link(), Unlink(),
-    LoraList(), LoraSwitch(LoraWish("sugar")), LoraAllow("sugar"), LoraRevoke("sugar"), ShowCard(), Help()
+    LoraList(), LoraInfo("a"), LoraSwitch(LoraWish("sugar")), LoraAdd(), LoraRemove("a"), LoraCheck("a"),
+    LoraReload(), LoraAllow("sugar"), LoraRevoke("sugar"), ShowCard(), Help()
 ]  # fmt: skip
 
 

@@ -96,7 +96,7 @@ async def test_a_host_switches_and_the_list_shows_it(harness: DeskHarness) -> No
     shelf = await harness.desk.handle(LoraList(), a_context("2"))
     assert isinstance(shelf, LoraListing)
     assert shelf.default == "sugar"
-    assert [card.name for card in shelf.loras] == ["anime", "sugar"]
+    assert [card.name for card in shelf.loras] == ["sugar", "anime"], "the default comes first"
     elsewhere = await harness.desk.handle(LoraList(), a_context("3", chat_id="elsewhere"))
     assert isinstance(elsewhere, LoraListing)
     assert elsewhere.default == ""
@@ -213,7 +213,7 @@ async def test_a_switch_to_none_has_no_weight_and_holds_against_the_bot_s_defaul
 ) -> None:
     await harness.desk.handle(LoraSwitch(LoraWish("sugar"), Scope.BOT), a_context("1", HOST))
     switched = await harness.desk.handle(LoraSwitch(LoraWish("none", 0.7)), a_context("2", HOST))
-    assert switched == LoraSwitched(lora="", weight=0.0, scope=Scope.CHAT)
+    assert switched == LoraSwitched(lora="", weight=0.0, scope=Scope.CHAT, before="sugar")
     shelf = await harness.desk.handle(LoraList(), a_context("3"))
     assert isinstance(shelf, LoraListing)
     assert shelf.default == ""

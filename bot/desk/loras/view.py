@@ -1,0 +1,75 @@
+"""What people see of the shelf: its list, page by page, and one LoRA with its preview."""
+
+import asyncio
+
+import structlog
+
+from bot.commands.values import LoraInfo, LoraList
+from bot.desk.loras.defaults import LoraDefaults
+from bot.desk.loras.listing import list_page
+from bot.desk.loras.management import LoraFolder
+from bot.desk.loras.preview import PreviewStrips
+from bot.desk.loras.shelf import LoraShelf, Rule, summary_of
+from bot.outcomes import CommandContext, LoraDetails, LoraFileFacts, LoraListing
+from bot.policy.rules import Rules, is_host
+from engine.errors import EngineError
+
+log = structlog.get_logger("bot.desk")
+
+STRIP_S = 120.0  # three small pictures behind a person's job
+
+
+class ShelfView:
+    """Answers from memory, except for a preview that was never drawn."""
+
+    def __init__(
+        self,
+        *,
+        shelf: LoraShelf,
+        defaults: LoraDefaults,
+        files: LoraFolder,
+        strips: PreviewStrips,
+        rules: Rules,
+    ) -> None:
+        self._shelf = shelf
+        self._defaults = defaults
+        self._files = files
+        self._strips = strips
+        self._rules = rules
+
+    async def list_page(self, command: LoraList, context: CommandContext, may_use: Rule) -> LoraListing:
+        """Return one page of the shelf; hosts also see the refused files."""
+        refused = self._files.shelf.rejected if is_host(context, self._rules) else ()
+        default = await self._defaults.of_chat(context, may_use)
+        return list_page(
+            self._shelf, command, locale=context.locale, default=default, may_use=may_use, refused=refused
+        )
+
+    async def describe(self, command: LoraInfo, context: CommandContext, may_use: Rule) -> LoraDetails:
+        """Return what is known of one LoRA; without the preview while it cannot be drawn.
+
+        Raises:
+            UnknownLora: The shelf has no such LoRA for this person.
+        """
+        file = self._shelf.find(command.name, may_use)
+        if file is None:
+            raise self._shelf.unknown(command.name, may_use)
+        strip = b""
+        try:
+            async with asyncio.timeout(STRIP_S):
+                strip = await self._strips.of(file)
+        except (EngineError, TimeoutError, OSError) as error:
+            log.warning("no preview", lora=file.name, error=type(error).__name__)
+        sidecar = file.sidecar
+        return LoraDetails(
+            lora=summary_of(file),
+            kind=sidecar.kind,
+            steps=sidecar.steps,
+            helpers=tuple(helper.name for helper in sidecar.helpers),
+            depicts_person=sidecar.depicts_person,
+            is_default=await self._defaults.of_chat(context, may_use) == file.name,
+            facts=LoraFileFacts(file.bytes, file.rank, file.sha256)
+            if is_host(context, self._rules)
+            else None,
+            strip=strip,
+        )

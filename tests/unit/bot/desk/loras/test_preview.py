@@ -1,0 +1,103 @@
+"""The preview strip: three labelled pictures in one, kept by the hash of the file."""
+
+import asyncio
+import io
+import os
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from bot.desk.loras import preview
+from bot.desk.loras.preview import LABELS, PreviewStrips, compose
+from engine.errors import RenderError
+from engine.request import LoraChoice, Picture
+from engine.shelf import LoraFile
+
+SUGAR = LoraFile(name="sugar", path=Path("sugar.safetensors"), sha256="a" * 64, bytes=1, rank=4)
+COLOURS = {0.0: (200, 0, 0), 0.5: (0, 200, 0), 1.0: (0, 0, 200)}
+
+
+def png_of(colour: tuple[int, int, int], size: tuple[int, int] = (64, 96)) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", size, colour).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+class Drawer:
+    """Draws a colour for each strength."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[LoraChoice, ...]] = []
+        self.size = (64, 96)
+
+    async def __call__(self, loras: tuple[LoraChoice, ...]) -> Picture:
+        await asyncio.sleep(0)
+        self.asked.append(loras)
+        weight = loras[0].weight if loras else 0.0
+        return Picture(0, 1, *self.size, png_of(COLOURS[weight], self.size))
+
+
+def opened(png: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(png))
+
+
+def files_in(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*"))
+
+
+def test_the_pictures_stand_side_by_side_above_their_labels() -> None:
+    strip = opened(compose([png_of(colour) for colour in COLOURS.values()]))
+    assert strip.format == "PNG"
+    assert strip.width == 3 * 64 + 2 * preview.GAP_PX
+    assert strip.height > 96
+    seen = [strip.getpixel((32 + place * (64 + preview.GAP_PX), 48)) for place in range(3)]
+    assert seen == list(COLOURS.values())
+    for place in range(len(LABELS)):
+        left = place * (64 + preview.GAP_PX)
+        label = strip.crop((left, 97, left + 64, strip.height)).getcolors(10_000)
+        assert label is not None
+        assert len(label) > 1, "nothing is written"
+
+
+def test_large_pictures_are_made_smaller_in_their_shape() -> None:
+    strip = opened(compose([png_of((9, 9, 9), (1024, 768))] * 3))
+    assert strip.width == 3 * 512 + 2 * preview.GAP_PX
+
+
+async def test_a_strip_is_drawn_once_for_each_content_and_model(tmp_path: Path) -> None:
+    drawer = Drawer()
+    strips = PreviewStrips(tmp_path / "previews", "tiny", drawer)
+    first, second = await asyncio.gather(strips.of(SUGAR), strips.of(SUGAR))
+    assert first == second
+    assert [loras and loras[0].weight for loras in drawer.asked] == [(), 0.5, 1.0]
+    assert await PreviewStrips(tmp_path / "previews", "tiny", drawer).of(SUGAR) == first
+    assert len(drawer.asked) == 3
+    await PreviewStrips(tmp_path / "previews", "other model", drawer).of(SUGAR)
+    assert len(drawer.asked) == 6
+    assert [oct(path.stat().st_mode & 0o777) for path in files_in(tmp_path / "previews")] == ["0o600"] * 2
+
+
+async def test_the_oldest_strips_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preview, "MAX_FILES", 2)
+    for number in range(2):
+        path = tmp_path / f"{number}.png"
+        path.write_bytes(b"old")
+        os.utime(path, (number, number))
+    await PreviewStrips(tmp_path, "tiny", Drawer()).of(SUGAR)
+    assert len(files_in(tmp_path)) == 2
+    assert not (tmp_path / "0.png").exists()
+
+
+async def test_a_picture_that_fails_keeps_nothing(tmp_path: Path) -> None:
+    async def fail(loras: tuple[LoraChoice, ...]) -> Picture:
+        raise RenderError
+
+    with pytest.raises(RenderError):
+        await PreviewStrips(tmp_path, "tiny", fail).of(SUGAR)
+    assert not files_in(tmp_path)
+
+
+async def test_a_disk_that_keeps_nothing_costs_only_the_next_drawing(tmp_path: Path) -> None:
+    (tmp_path / "previews").write_text("a file where the folder should be")
+    assert opened(await PreviewStrips(tmp_path / "previews", "tiny", Drawer()).of(SUGAR)).width
