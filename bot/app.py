@@ -21,7 +21,7 @@ from bot.desk import maintenance
 from bot.desk.build import DeskInputs, build_desk
 from bot.desk.desk import Desk
 from bot.desk.drawing import Renderer
-from bot.desk.loras.folder import LiveFolder
+from bot.desk.shelf.folder import LiveFolder
 from bot.downloads import Downloader, SiteName, public_sites
 from bot.monitoring.monitor import Monitor, Snapshot
 from bot.policy.rules import Rules

@@ -14,18 +14,18 @@ from bot.desk.files import PictureSpace
 from bot.desk.loras.consent import ConsentLedger
 from bot.desk.loras.defaults import LoraDefaults
 from bot.desk.loras.habits import LoraHabits
-from bot.desk.loras.management import LoraFolder, ShelfManagement
-from bot.desk.loras.preview import PreviewStrips
 from bot.desk.loras.reports import OwnerReports
 from bot.desk.loras.shelf import LoraShelf
-from bot.desk.loras.trials import TrialPictures
-from bot.desk.loras.view import ShelfView
 from bot.desk.people.history import HistoryQueries
 from bot.desk.people.ledger import Ledger, TierMembership
 from bot.desk.people.linking import AccountLinking
 from bot.desk.queue import JobQueue, ProgressPublisher
 from bot.desk.recipes import Recipes
 from bot.desk.results import JobCompletion, OutboxDelivery
+from bot.desk.shelf.management import LoraFolder, ShelfManagement
+from bot.desk.shelf.preview import PreviewStrips
+from bot.desk.shelf.trials import TrialPictures
+from bot.desk.shelf.view import ShelfView
 from bot.downloads import Downloader
 from bot.monitoring.waits import PromisedWaits
 from bot.outcomes import Platform

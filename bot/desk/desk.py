@@ -43,15 +43,15 @@ from bot.desk.files import PictureSpace, retry_while_full
 from bot.desk.loras.consent import ConsentLedger
 from bot.desk.loras.defaults import LoraDefaults
 from bot.desk.loras.habits import LoraHabits
-from bot.desk.loras.management import Prepared, ShelfManagement
 from bot.desk.loras.reports import OwnerReports
 from bot.desk.loras.shelf import LoraShelf, Rule
-from bot.desk.loras.view import ShelfView
 from bot.desk.people.history import HistoryQueries
 from bot.desk.people.ledger import TierMembership
 from bot.desk.people.linking import AccountLinking
 from bot.desk.queue import JobQueue, ProgressPublisher
 from bot.desk.results import JobCompletion, OutboxDelivery
+from bot.desk.shelf.management import Prepared, ShelfManagement
+from bot.desk.shelf.view import ShelfView
 from bot.errors import CannotSave, ChatNotAllowed, PersonError
 from bot.monitoring.figures import counting_refusals
 from bot.monitoring.waits import PromisedWaits

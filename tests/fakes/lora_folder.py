@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.desk.loras.shelf import LoraShelf
-from bot.desk.loras.trials import TrialPictures
+from bot.desk.shelf.trials import TrialPictures
 from bot.downloads import Downloader
 from engine.errors import LoraDamaged, LoraRejected
 from engine.shelf import LoraFile, Rejected, Shelf
@@ -19,7 +19,7 @@ def lora_bytes(content: bytes = b"1") -> bytes:
 
 
 class FakeFolder:
-    """Implements ``bot.desk.loras.management.LoraFolder``; every trial picture is good.
+    """Implements ``bot.desk.shelf.management.LoraFolder``; every trial picture is good.
 
     Attributes:
         tried: Names of the LoRAs that were tried out, in order.

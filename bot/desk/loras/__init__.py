@@ -2,9 +2,6 @@
 
 * ``shelf``     finds LoRAs by what people type
 * ``defaults``  the default LoRAs of chats and of the bot, which hosts switch
-* ``view``      what people see of the shelf: ``listing`` pages it, ``preview`` draws a strip
-* ``management``  what hosts do with it from a chat
-* ``folder``    reads the folder while the bot runs; ``trials`` draws trial pictures
 * ``stacks``    which LoRAs a picture gets, at which strengths: helpers attached, weights bounded and scaled
 * ``consent``   who may use which LoRA; what a revocation ends
 * ``habits``    which LoRAs people and chats have used, for suggestions

@@ -27,8 +27,8 @@ from bot.commands.values import (
     LoraSwitch,
 )
 from bot.desk.loras.defaults import LoraDefaults
-from bot.desk.loras.listing import problem_of
 from bot.desk.loras.shelf import LoraShelf, Rule
+from bot.desk.shelf.listing import problem_of
 from bot.downloads import Download, Downloader, read_link
 from bot.errors import (
     CanaryNotDrawn,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.desk.loras.trials import TrialPictures
+from bot.desk.shelf.trials import TrialPictures
 from engine.errors import LoraDrawsBlank, LoraMissing, LoraRejected, LoraWithoutEffect, RenderError
 from engine.request import Drawn, Event, Failed, FailReason, Finished, Picture, RenderRequest, Timings
 from engine.shelf import LoraFile

@@ -6,10 +6,10 @@ import structlog
 
 from bot.commands.values import LoraInfo, LoraList
 from bot.desk.loras.defaults import LoraDefaults
-from bot.desk.loras.listing import list_page
-from bot.desk.loras.management import LoraFolder
-from bot.desk.loras.preview import PreviewStrips
 from bot.desk.loras.shelf import LoraShelf, Rule, summary_of
+from bot.desk.shelf.listing import list_page
+from bot.desk.shelf.management import LoraFolder
+from bot.desk.shelf.preview import PreviewStrips
 from bot.outcomes import CommandContext, LoraDetails, LoraFileFacts, LoraListing
 from bot.policy.rules import Rules, is_host
 from engine.errors import EngineError

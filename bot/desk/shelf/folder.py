@@ -7,7 +7,7 @@ from pathlib import Path
 import structlog
 
 from bot.desk.loras.shelf import LoraShelf
-from bot.desk.loras.trials import TrialPictures
+from bot.desk.shelf.trials import TrialPictures
 from engine.checkpoint.model import ModelInfo
 from engine.errors import LoraRejected
 from engine.shelf import LoraFile, Shelf, read_shelf
@@ -16,7 +16,7 @@ log = structlog.get_logger("bot.desk")
 
 
 class LiveFolder:
-    """Implements ``bot.desk.loras.management.LoraFolder``.
+    """Implements ``bot.desk.shelf.management.LoraFolder``.
 
     Args:
         folders: All folders of the shelf; the last one is the host's own.

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from bot.desk.loras import preview
-from bot.desk.loras.preview import LABELS, PreviewStrips, compose
+from bot.desk.shelf import preview
+from bot.desk.shelf.preview import LABELS, PreviewStrips, compose
 from engine.errors import RenderError
 from engine.request import LoraChoice, Picture
 from engine.shelf import LoraFile

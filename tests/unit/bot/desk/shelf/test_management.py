@@ -20,7 +20,7 @@ from bot.commands.values import (
     Scope,
     SentFile,
 )
-from bot.desk.loras import management
+from bot.desk.shelf import management
 from bot.errors import (
     CanaryNotDrawn,
     DownloadRunning,

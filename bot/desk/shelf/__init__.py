@@ -1,0 +1,9 @@
+"""The shelf in chats: what everybody sees of it, and what hosts change.
+
+* ``view``        its list and one LoRA: ``listing`` pages it, ``preview`` draws a strip
+* ``management``  switch, add, remove, check, reload
+* ``folder``      reads the folder while the bot runs
+* ``trials``      small pictures that show that a LoRA works
+
+Tests: ``pytest tests/unit/bot/desk/shelf``.
+"""
