@@ -154,7 +154,7 @@ def _likeness(wanted: str, keys: tuple[str, ...]) -> float:
         elif wanted in key:
             best = max(best, _CONTAINS)
         elif best < _CONTAINS:
-            # Also the beginning of a long key, with a typing error.
-            similar = max(fuzz.ratio(wanted, key), fuzz.ratio(wanted, key[: len(wanted)]))
-            best = max(best, similar)
+            best = max(best, fuzz.ratio(wanted, key, score_cutoff=_LIKENESS))
+            if len(key) > len(wanted):  # the beginning of a long key, with a typing error
+                best = max(best, fuzz.ratio(wanted, key[: len(wanted)], score_cutoff=_LIKENESS))
     return best
