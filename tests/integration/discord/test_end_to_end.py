@@ -18,6 +18,7 @@ from bot.store import open_store
 from engine.checkpoint.model import ModelInfo
 from engine.planner.cost import CostBook
 from engine.planner.headroom import HeadroomProbe
+from engine.shelf import Shelf
 from tests.fakes.desk_harness import SHELF
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_payloads import EPHEMERAL, GUILD_ID
@@ -58,7 +59,12 @@ class RunningBot:
 
 @asynccontextmanager
 async def running_bot(
-    discord: FakeDiscord, config: DiscordConfig, folder: Path, renderer: FakeRenderer, rules: Rules = RULES
+    discord: FakeDiscord,
+    config: DiscordConfig,
+    folder: Path,
+    renderer: FakeRenderer,
+    rules: Rules = RULES,
+    shelf: Shelf = SHELF,
 ) -> AsyncIterator[RunningBot]:
     async with AsyncExitStack() as opened:
         store = await open_store(folder / "sugarbot.db", MIGRATIONS)
@@ -67,7 +73,7 @@ async def running_bot(
             DeskInputs(
                 store=store,
                 renderer=renderer,
-                shelf=SHELF,
+                shelf=shelf,
                 model=MODEL,
                 probe=HeadroomProbe("cpu", 0),
                 costs=CostBook(),

@@ -6,6 +6,7 @@ import gc
 import structlog
 
 from bot.chats.discord_ import DiscordChat
+from bot.outcomes import LoraSummary
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_server import FakeDiscord
@@ -35,6 +36,15 @@ async def test_at_most_25_lora_suggestions_come_from_memory(
     assert choices[0] == {"name": "糖 0 · sugar0", "value": "sugar0"}
     assert not desk.handled
     assert [one["value"] for one in await discord.suggest("lora switch", "name", "sugar39")] == ["sugar39"]
+
+
+async def test_labels_and_values_fit_into_discord_s_limit(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
+) -> None:
+    desk.loras = (LoraSummary("sub folder/" + "x" * 120, {"en": "T" * 120}, "", 1.0, sha256="ab" * 32),)
+    [choice] = await discord.suggest("sugar", "lora", "xx")
+    assert choice["value"] == "#" + "ab" * 16
+    assert len(choice["name"]) == 100
 
 
 async def test_sizes_and_face_slots_are_suggested_in_the_persons_language(
