@@ -13,7 +13,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.checkpoint.header import MAX_HEADER_BYTES, MAX_TENSORS, BadHeader, Flaw, Tensor, read_header
+from engine.checkpoint.header import (
+    MAX_HEADER_BYTES,
+    MAX_METADATA,
+    MAX_TENSORS,
+    BadHeader,
+    Flaw,
+    Tensor,
+    read_contents,
+    read_header,
+)
 from tests.unit.engine.folders import header_of, lora_tensors, pack, safetensors
 
 GOOD = safetensors({"a": ("F32", (2, 3)), "b": ("BF16", ()), "empty": ("F16", (0, 4))})
@@ -48,6 +57,67 @@ def test_metadata_is_no_tensor_and_padding_is_allowed(path: Path) -> None:
     entries, size = header_of({"a": ("F32", (1,))})
     text = json.dumps({"__metadata__": {"format": "pt"}, **entries}).encode() + b"   "
     assert list(read(path, pack(text, bytes(size)))) == ["a"]
+
+
+def metadata_of(path: Path, metadata: object, *wanted: str) -> dict[str, str]:
+    """The wanted metadata of a file with one tensor."""
+    entries, size = header_of({"a": ("F32", (1,))})
+    path.write_bytes(pack({"__metadata__": metadata, **entries}, bytes(size)))
+    with path.open("rb") as file:
+        return read_contents(file, wanted=wanted)[1]
+
+
+def test_only_the_wanted_metadata_are_returned(path: Path) -> None:
+    tags = json.dumps({"a picture": {'tag \\ " { } ,': 1, "人像": 2}})
+    metadata = {"title": "Sugar 面部 \\", "tags": tags, "empty": ""}
+    assert metadata_of(path, metadata, "tags", "title", "other") == {"tags": tags, "title": metadata["title"]}
+    assert metadata_of(path, {}, "title") == {}
+
+
+def test_metadata_larger_than_a_mebibyte_are_read(path: Path) -> None:
+    tags = json.dumps({f"tag {number}": number for number in range(100_000)})
+    assert len(tags) > 1.5 * 2**20
+    assert metadata_of(path, {"ss_tag_frequency": tags, "title": "Sugar"}, "title") == {"title": "Sugar"}
+
+
+@pytest.mark.parametrize("metadata", ["text", 7, None, ["a"], {"a": 7}, {"a": None}, {"a": {"b": "c"}}])
+def test_metadata_that_are_no_strings_are_refused(path: Path, metadata: object) -> None:
+    with pytest.raises(BadHeader) as caught:
+        metadata_of(path, metadata, "a")
+    assert caught.value.flaw is Flaw.DAMAGED
+
+
+def test_too_many_metadata_are_refused(path: Path) -> None:
+    many = {str(number): "" for number in range(MAX_METADATA + 1)}
+    with pytest.raises(BadHeader) as caught:
+        metadata_of(path, many)
+    assert caught.value.flaw is Flaw.TOO_LARGE
+    del many["0"]
+    assert metadata_of(path, many) == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]},}',
+        b'{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}} x',
+        b'{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}{}',
+        b'{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}, '
+        b'"a": {"dtype": "F32", "shape": [0], "data_offsets": [4, 4]}}',
+        b'{a: {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}',
+        b'{"\xff": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}',
+        b'{"__metadata__": {"a": "b"} "a": 1}',
+        b'{"__metadata__": {"a": "b"',
+        b'{"a": "\\',
+    ],
+)
+def test_a_header_with_an_error_in_its_json_is_refused(path: Path, text: bytes) -> None:
+    assert flaw_of(path, pack(text, bytes(4))) is Flaw.DAMAGED
+
+
+@pytest.mark.parametrize("length", [0, 1])
+def test_a_header_without_a_length_reads_nothing_more(path: Path, length: int) -> None:
+    assert flaw_of(path, struct.pack("<Q", length) + b'{"a": 1}' + bytes(100)) is Flaw.DAMAGED
 
 
 def test_the_library_reads_the_same(path: Path) -> None:
