@@ -13,7 +13,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import BinaryIO
+from io import BufferedReader, BytesIO
 
 from pydantic_core import from_json
 
@@ -88,13 +88,13 @@ class Tensor:
         return math.prod(self.shape) * self.item_bytes
 
 
-def read_header(file: BinaryIO, size_bytes: int | None = None) -> dict[str, Tensor]:
+def read_header(file: BufferedReader | BytesIO, size_bytes: int | None = None) -> dict[str, Tensor]:
     """As ``read_contents``, without the metadata."""
     return read_contents(file, size_bytes)[0]
 
 
 def read_contents(
-    file: BinaryIO, size_bytes: int | None = None, wanted: Collection[str] = ()
+    file: BufferedReader | BytesIO, size_bytes: int | None = None, wanted: Collection[str] = ()
 ) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Read the tensors and the metadata of a file, and prove that the file has exactly their length.
 
@@ -112,8 +112,11 @@ def read_contents(
     length = int.from_bytes(start[:8], "little")
     if length > MAX_HEADER_BYTES or start[8:9] != b"{":
         _refuse_start(start, size, length)
-    text = b"{" + file.read(max(0, length - 1))
-    if len(text) < length:
+    text = bytearray(max(1, length))
+    text[0] = start[8]
+    with memoryview(text) as view:
+        read = file.readinto(view[1:])
+    if read < length - 1:
         raise BadHeader(
             Flaw.TRUNCATED, "The file ends within its header.", expected_bytes=8 + length, bytes=size
         )
@@ -125,7 +128,7 @@ def read_contents(
 
 
 def _parse(
-    text: bytes, data_begin: int, wanted: Collection[str]
+    text: bytearray, data_begin: int, wanted: Collection[str]
 ) -> tuple[dict[str, Tensor], list[tuple[int, int]], dict[str, str]]:
     """Return the tensors, their first and last bytes, and the wanted metadata."""
     tensors: dict[str, Tensor] = {}
@@ -156,7 +159,7 @@ def _parse(
     return tensors, spans, metadata
 
 
-def _parse_metadata(text: bytes, place: int, wanted: Collection[str]) -> tuple[dict[str, str], int]:
+def _parse_metadata(text: bytearray, place: int, wanted: Collection[str]) -> tuple[dict[str, str], int]:
     """Return the wanted strings of the object that begins here, and where it ends."""
     if empty := _EMPTY.match(text, place):
         return {}, empty.end()
@@ -178,7 +181,7 @@ def _parse_metadata(text: bytes, place: int, wanted: Collection[str]) -> tuple[d
     )
 
 
-def _step(text: bytes, place: int) -> tuple[bool, int]:
+def _step(text: bytearray, place: int) -> tuple[bool, int]:
     """Return whether another member of the object follows, and where it or the object's end is."""
     step = _NEXT.match(text, place)
     if step is None:

@@ -3,6 +3,18 @@
 ``engine.shelf.validation`` proves names, kinds and shapes, and decides in which form an update is held; this
 module checks the numbers. Every conversion is exact: it multiplies in float32 and rounds once, to the number
 format that the caller asks for. Tensors that need no conversion are used in place.
+
+The scale of a module's product is, and only one of these counts:
+
+1. alpha / rank, if the file has a tensor ``alpha`` for the module, in any number format. For LoKr the rank is
+   its factored side's; with two whole factors alpha says nothing, and trainers write any number.
+2. else what ``__metadata__`` states as peft's configuration: alpha / rank, or alpha / √rank with rslora, each
+   by the module's pattern (``engine.shelf.metadata``);
+3. else 1, for each module by itself, whatever the ranks of the others: ΔW = up · down. So does diffusers
+   since August 2026 (#14409). Before, one module's rank was the alpha of all, and a file of mixed ranks
+   without alphas was drawn at a strength that depended on the order of its keys.
+
+A file that peft itself saves has its alpha in a file beside it, which nobody shares: it is drawn by rule 3.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence

@@ -168,6 +168,11 @@ def find_layers(
     return layers
 
 
+def held_bytes(layers: Sequence[LoraLayer]) -> int:
+    """Return the memory of a file's updates as the worker holds them."""
+    return sum(layer.numbers for layer in layers) * HELD_ITEM_BYTES
+
+
 def _grouped(tensors: Mapping[str, Tensor]) -> tuple[dict[str, dict[Part, str]], list[str]]:
     """Return the names of the tensors by module and part, and those of no known layout."""
     encoder = [name for name in sorted(tensors) if is_of_text_encoder(name)]
@@ -277,7 +282,7 @@ def _layer(
     shapes = {part: tensor.shape for part, tensor in parts.items()}
     if target.shape is None:  # a norm
         length = target.length("weight")
-        if shapes.keys() != {Part.DIFF} or vector_length(shapes[Part.DIFF]) != length or not length:
+        if shapes.keys() != {Part.DIFF} or vector_length(shapes[Part.DIFF]) != length:
             raise _wrong_shape(path)
         return LoraLayer(path, names, target.modules, None, frozenset({ChangeKind.VECTOR}), 1.0, length)
     out = target.shape[0]
@@ -320,11 +325,11 @@ def _require_rank(path: str, product: Product) -> None:
 
 def _require_memory(layers: Sequence[LoraLayer]) -> None:
     """Refuse updates that need too much memory."""
-    held_bytes = sum(layer.numbers for layer in layers) * HELD_ITEM_BYTES
-    if held_bytes > MAX_HELD_BYTES:
+    needed = held_bytes(layers)
+    if needed > MAX_HELD_BYTES:
         raise LoraTooLarge(
-            f"The LoRA needs {held_bytes} bytes of memory; at most {MAX_HELD_BYTES} are allowed.",
-            limit=MAX_HELD_BYTES, found=held_bytes,
+            f"The LoRA needs {needed} bytes of memory; at most {MAX_HELD_BYTES} are allowed.",
+            limit=MAX_HELD_BYTES, found=needed,
         )  # fmt: skip
 
 

@@ -141,6 +141,7 @@ def broken() -> Iterator[tuple[str, Make, type[errors.LoraRejected]]]:
         yield f"unknown {name}", adding_named({f"{TO_Q}.{name}": torch.ones(4, 4)}), unsupported
     yield "unknown name", adding_named({"network.version": torch.ones(1)}), unsupported
     yield "a bias that the model has not", adding_named({f"{TO_Q}.diff_b": torch.ones(48)}), foreign
+    yield "an empty bias there", adding_named({f"{TO_Q}.diff_b": torch.ones(0)}), foreign
     yield "another model", other_model, foreign
     yield "another width", other_width, foreign
     yield "another block", norm_and_other_block, foreign
