@@ -9,12 +9,13 @@ unexport PYTHONDONTWRITEBYTECODE  # the tests start hundreds of processes; each 
 
 # Without a card, .venv lacks NVIDIA's CUDA libraries, 2.7 GB. `make CARD=yes` or `make CARD=no` decides instead.
 CARD ?= $(if $(wildcard /dev/nvidiactl /dev/dxg),yes,no)
-CUDA := .ci/cuda-packages.txt
+NO_CUDA := --excludes .ci/cuda-packages.txt
 READY := .venv/.ready-card-$(CARD)
 # What `make demo` and `make run` need; without a card it is smaller than what the tests need.
 TO_RUN := $(or $(wildcard $(READY)),$(if $(filter no,$(CARD)),.venv/.ready-to-run,$(READY)))
 UV_PIP := $(BIN)/uv pip
-INPUTS := requirements.lock requirements-cpu.lock $(CUDA) .ci/uv.txt pyproject.toml
+EXACTLY := $(UV_PIP) install --exact --no-deps --require-hashes
+INPUTS := requirements.lock requirements-run.lock .ci/cuda-packages.txt .ci/triton.txt .ci/uv.txt pyproject.toml
 # Each way of installing replaces what another has left in .venv; the small one has removed parts of torch.
 WHOLE_TORCH = $(if $(wildcard .venv/.ready-to-run),--reinstall-package torch)
 define FINISH
@@ -32,13 +33,12 @@ setup: $(READY)
 	$(FINISH)
 
 .venv/.ready-card-no: $(INPUTS) | $(BIN)/uv
-	$(UV_PIP) install --exact --no-deps --require-hashes --compile-bytecode $(WHOLE_TORCH) \
-		--excludes $(CUDA) -r requirements.lock
+	$(EXACTLY) --compile-bytecode $(WHOLE_TORCH) $(NO_CUDA) -r requirements.lock
 	$(BIN)/python -m engine.cuda.stand_ins
 	$(FINISH)
 
 .venv/.ready-to-run: $(INPUTS) | $(BIN)/uv
-	$(UV_PIP) sync --require-hashes requirements-cpu.lock
+	$(EXACTLY) $(NO_CUDA) --excludes .ci/triton.txt -r requirements-run.lock
 	$(BIN)/python -m engine.cuda.stand_ins --small
 	$(FINISH)
 
@@ -65,9 +65,8 @@ check: setup
 crash: setup
 	$(BIN)/python -m tests.crash $(ROWS)
 
-# The files name no index. The second one has what the bot needs without a card, at the same versions.
+# The files name no index. The second one has what the bot needs to run, at the same versions.
 COMPILE := $(UV_PIP) compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --extra web
 lock:  ## pin every package again
 	$(COMPILE) --extra dev --upgrade -o requirements.lock pyproject.toml
-	echo hatchling | $(COMPILE) --constraint requirements.lock --no-emit-package triton \
-		$(addprefix --no-emit-package ,$(shell cat $(CUDA))) -o requirements-cpu.lock pyproject.toml .ci/uv.txt -
+	echo hatchling | $(COMPILE) --constraint requirements.lock -o requirements-run.lock pyproject.toml .ci/uv.txt -
