@@ -293,6 +293,7 @@ class Drawing:
 
     async def _process(self, claim: Claim) -> None:
         """Have a claimed job drawn, and save what comes of it."""
+        structlog.contextvars.bind_contextvars(job_id=claim.job.id)  # for every line of this task's log
         job, recipe, is_closing = claim.job, claim.job.recipe, self._closing.is_set
         request = RenderRequest(
             job_id=job.id,

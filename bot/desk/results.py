@@ -264,6 +264,7 @@ class OutboxDelivery:
 
     async def _deliver(self, claimed: ClaimedRow, chat: ChatOutput) -> None:
         """Deliver one result, and store how that ended."""
+        structlog.contextvars.bind_contextvars(job_id=claimed.job)  # also for what the chat logs
         await self._progress.stop_updates(claimed.job)
         facts = {"job_id": claimed.job, "attempts": claimed.attempts}
         state, wait_s = OutboxState.MAYBE, 0.0

@@ -33,6 +33,7 @@ def log_to_stderr() -> None:
     """Log one JSON line for each event, for the host; leave out the messages of uncaught errors."""
     structlog.configure(
         processors=[
+            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ],

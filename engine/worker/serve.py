@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Protocol
 
 import structlog
+from structlog.contextvars import bound_contextvars
 
 from engine import wire
 from engine.config import EngineConfig
@@ -129,26 +130,29 @@ def _draw(
     is_cancelled: Callable[[], bool],
     faults: FaultHandler,
 ) -> JobEnd:
-    try:
-        return pipeline.draw(request, reporter, is_cancelled)
-    except Exception as error:  # noqa: BLE001 - supervision: an error of one job must not end the others
-        return faults.fail_job(request, error)
+    with bound_contextvars(job_id=request.job_id, attempt=request.attempt):  # for every line of the log
+        try:
+            return pipeline.draw(request, reporter, is_cancelled)
+        except Exception as error:  # noqa: BLE001 - supervision: an error of one job must not end the others
+            return faults.fail_job(request, error)
 
 
 def _prepare_all(pipeline: PicturePipeline, receiver: MessageReceiver, faults: FaultHandler) -> None:
     """Withdraw, prepare and prefetch, in a thread of its own, until the worker ends."""
     while (item := receiver.next_to_prepare()) is not None:
-        try:
-            match item:
-                case RenderRequest():
-                    pipeline.prepare(item)
-                case wire.WithdrawLoras():
-                    pipeline.withdraw(frozenset(item.sha256))
-                case _:
-                    pipeline.prefetch(item)
-        except Exception as error:  # noqa: BLE001 - supervision: ``draw`` fails for the same reason and reports it
-            faults.check(error)
-            log.info("not prepared", error=type(error).__name__)
+        facts = {"job_id": item.job_id, "attempt": item.attempt} if isinstance(item, RenderRequest) else {}
+        with bound_contextvars(**facts):
+            try:
+                match item:
+                    case RenderRequest():
+                        pipeline.prepare(item)
+                    case wire.WithdrawLoras():
+                        pipeline.withdraw(frozenset(item.sha256))
+                    case _:
+                        pipeline.prefetch(item)
+            except Exception as error:  # noqa: BLE001 - supervision: ``draw`` fails for the same reason, reports it
+                faults.check(error)
+                log.info("not prepared", error=type(error).__name__)
 
 
 def _has_arrived(connection: socket.socket) -> bool:

@@ -13,8 +13,11 @@ from rich.console import Console
 from bot.app import open_application, serve_chats
 from bot.chats.console import ConsoleChat
 from bot.cli.logs import open_log
+from bot.outcomes import JobResult
 from bot.settings import load_settings
 from engine.host import Host
+from tests.fakes.chat import FakeChat
+from tests.fakes.desk_harness import open_harness, until
 
 LEAKY_CHILD = "tests.integration.app.leaky_child"
 PROMPT = "'geheim\" \\wunsch\u200b 秘密愿望 {braces} %s <b>\x7f 🍬 \u0301vertraulich"
@@ -62,3 +65,22 @@ async def test_no_line_of_the_log_contains_a_prompt(
     assert written.count("in _draw") >= 2  # the log has the place of the error, but not its message
     for fragment in FRAGMENTS:
         assert fragment.casefold() not in written.casefold(), written
+
+
+class LoggingChat(FakeChat):
+    """Logs while it delivers, as an adapter that does not know the job's id."""
+
+    async def deliver(self, result: JobResult) -> None:
+        structlog.get_logger("bot.chats").warning("deep in an adapter")
+        await super().deliver(result)
+
+
+async def test_what_an_adapter_logs_during_a_delivery_names_the_job(log: io.StringIO, tmp_path: Path) -> None:
+    chat = LoggingChat()
+    async with open_harness(tmp_path, chat=chat) as harness, harness.running():
+        first, second = await harness.accept("1"), await harness.accept("2")
+        await until(lambda: len(chat.results) == 2)
+
+    lines = [line for line in log.getvalue().splitlines() if "deep in an adapter" in line]
+    named = [receipt.job_id for receipt in (first, second) for line in lines if receipt.job_id in line]
+    assert named == [first.job_id, second.job_id]
