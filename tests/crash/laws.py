@@ -26,6 +26,13 @@ LAWS = {
     "<> (SELECT count(*) FROM picture WHERE picture.job = job.id)",
     "credits that the ledger does not explain": "SELECT person FROM account WHERE credits <> "
     "(SELECT coalesce(sum(credits), 0) FROM ledger WHERE ledger.person = account.person)",
+    "a picture whose LoRA has no record of its use": "SELECT job.id FROM job, json_each(job.loras) AS lora "
+    "WHERE job.id IN (SELECT job FROM picture) AND NOT EXISTS (SELECT 1 FROM lora_use "
+    "WHERE lora_use.job = job.id AND lora_use.sha256 = lora.value ->> 'sha256' AND lora_use.person = job.person)",
+    "a recorded use without pictures": "SELECT job FROM lora_use "
+    "WHERE pictures <> (SELECT count(*) FROM picture WHERE picture.job = lora_use.job)",
+    "a picture of a LoRA that was taken back": "SELECT id FROM job "
+    "WHERE fail = 'lora_withdrawn' AND id IN (SELECT job FROM picture)",
     "a person without an account": "SELECT id FROM person WHERE id NOT IN (SELECT person FROM account)",
     "a person without an identity": "SELECT id FROM person WHERE id NOT IN (SELECT person FROM identity)",
     "a stored message that was never answered": "SELECT event_id FROM inbox WHERE settled = 0",

@@ -22,7 +22,9 @@ from bot.commands.values import (
     Cancel,
     Draw,
     Link,
+    LoraAllow,
     LoraList,
+    LoraRevoke,
     LoraSwitch,
     LoraWish,
     Mine,
@@ -117,6 +119,7 @@ async def _session(plan: Plan, random: Random, ready: Connection) -> bool:
                 if await harness.desk.parts.completion.end(job, JobState.DONE) is not None:
                     append(folder / "wrong.log", f"a late answer of {job.id} was accepted")
             await platform.send()
+            await platform.revoke_and_allow()
             until_s = time.monotonic() + random.uniform(0, 0.5 if plan.is_last else 0.06)
             while is_busy := await platform.is_busy():
                 if time.monotonic() > until_s:
@@ -187,6 +190,17 @@ class _Platform:
             self._drawing = (job_id, time.monotonic())
         elif time.monotonic() - self._drawing[1] > SLOW_S:
             await self.cancel(job_id, HOST)
+
+    async def revoke_and_allow(self) -> None:
+        """Take the default LoRA back, as its host does, while its jobs wait and run; then give it back."""
+        if self._random.random() < 0.2:
+            await self._desk.handle(LoraRevoke("sugar"), a_context("revoke", HOST))
+            rows = await self._harness.store._run(
+                "SELECT id FROM job WHERE ended_ms IS NULL AND loras LIKE '%\"sugar\"%'"
+            )
+            if rows:
+                append(self._folder / "wrong.log", f"{rows[0]['id']} outlived the revocation of its LoRA")
+        await self._desk.handle(LoraAllow("sugar"), a_context("allow", HOST))
 
     async def fetch_kept(self) -> None:
         """Send ``/mine`` for each person with undelivered results."""

@@ -24,9 +24,9 @@ from bot.chats.discord_ import DiscordChat, DiscordConfig
 from bot.chats.telegram_ import TelegramChat, TelegramConfig, adapter
 from bot.commands.buttons import press_of
 from bot.commands.grammar import parse
-from bot.commands.values import Command, Draw, Reroll
+from bot.commands.values import Command, Draw, Help, Reroll
 from bot.errors import PersonError
-from bot.outcomes import CommandContext, Help, Outcome, Receipt
+from bot.outcomes import CommandContext, Outcome, Receipt
 from tests.crash.platforms.telegram_direct import DirectRequest
 from tests.fakes import discord_payloads, discord_rest, discord_server
 from tests.fakes.desk import ScriptedDesk

@@ -5,8 +5,8 @@ from random import Random
 from unittest.mock import patch
 
 from bot.chats.telegram_ import TelegramChat, TelegramConfig, adapter
-from bot.commands.values import Command
-from bot.outcomes import CommandContext, Help
+from bot.commands.values import Command, Help
+from bot.outcomes import CommandContext
 from tests.crash.platforms.telegram_direct import DirectRequest
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.telegram_server import TOKEN, TelegramServer
