@@ -29,7 +29,7 @@ from bot.messages.jobs import (
     pictures_not_allowed,
     sent_as_direct_message,
 )
-from bot.messages.loras.consent import format_letter
+from bot.messages.loras.consent import format_letter, letter_buttons
 from bot.messages.loras.shelf import preview_name
 from bot.messages.plans import card_chart_name
 from bot.messages.refusals import format_error
@@ -55,6 +55,7 @@ __all__ = [
     "format_time",
     "greeting",
     "help_text",
+    "letter_buttons",
     "locale_of",
     "pictures_coming",
     "pictures_not_allowed",

@@ -240,9 +240,14 @@ StackNote = WeightBounded | WeightsScaled | HelperAttached | HelperMissing | Fac
 
 @dataclass(frozen=True, slots=True)
 class LoraUse:
-    """How often a LoRA was used in a month: jobs with pictures, these pictures, and different people."""
+    """How often a LoRA was used in a month: jobs with pictures, these pictures, and different people.
+
+    Attributes:
+        sha256: Of its present file.
+    """
 
     lora: str
+    sha256: str
     jobs: int
     pictures: int
     people: int

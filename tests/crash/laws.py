@@ -28,7 +28,8 @@ LAWS = {
     "(SELECT coalesce(sum(credits), 0) FROM ledger WHERE ledger.person = account.person)",
     "a picture whose LoRA has no record of its use": "SELECT job.id FROM job, json_each(job.loras) AS lora "
     "WHERE job.id IN (SELECT job FROM picture) AND NOT EXISTS (SELECT 1 FROM lora_use "
-    "WHERE lora_use.job = job.id AND lora_use.sha256 = lora.value ->> 'sha256' AND lora_use.person = job.person)",
+    "WHERE lora_use.job = job.id AND lora_use.sha256 = lora.value ->> 'sha256' "
+    "AND lora_use.person = job.person)",
     "a recorded use without pictures": "SELECT job FROM lora_use "
     "WHERE pictures <> (SELECT count(*) FROM picture WHERE picture.job = lora_use.job)",
     "a picture of a LoRA that was taken back": "SELECT id FROM job "

@@ -24,7 +24,7 @@ from telegram.error import BadRequest, TelegramError
 from bot import messages
 from bot.chats.contract import Desk
 from bot.chats.telegram_.address import ChatAddress
-from bot.chats.telegram_.controls import originals_keyboard, picture_keyboard
+from bot.chats.telegram_.controls import letter_keyboard, originals_keyboard, picture_keyboard
 from bot.chats.telegram_.placeholders import PlaceholderEditor, PlaceholderRegistry
 from bot.chats.telegram_.rate_limiter import RateLimiter
 from bot.chats.telegram_.sender import (
@@ -87,7 +87,8 @@ class TelegramDelivery:
         """Send a letter to a person's private chat, which has the person's id. Raises as ``deliver``."""
         address = ChatAddress(int(letter.user_id))
         self._rate_limiter.require_capacity(address.chat_id, messages=1)
-        await self._sender.show_text(address, messages.format_letter(letter, letter.locale))
+        text = messages.format_letter(letter, letter.locale)
+        await self._sender.show_text(address, text, letter_keyboard(letter))
 
     async def _show_result(self, result: JobResult, address: ChatAddress) -> None:
         caption = messages.format_caption(result, result.locale)

@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 import structlog
 from pydantic import TypeAdapter
 
-from bot.commands.text import normalize
 from bot.desk.files import retry_while_full
 from bot.desk.loras.shelf import LoraShelf
 from bot.errors import CannotSave
@@ -65,16 +64,19 @@ class OwnerReports:
     async def make(self) -> None:
         """Store the letters about the last complete month, unless they exist."""
         month, from_ms, to_ms = last_month(self._clock())
-        owned: defaultdict[str, dict[str, str]] = defaultdict(dict)  # owner → LoRA, as compared → its name
+        owned: defaultdict[str, dict[str, str]] = defaultdict(dict)  # owner → name → sha256
         for file in self._shelf.all_files:
             if file.sidecar.owner:
-                owned[file.sidecar.owner][normalize(file.name)] = file.name
+                owned[file.sidecar.owner][file.name] = file.sha256
         async with self._store.atomic():
-            for owner, names in owned.items():
+            for owner, files in owned.items():
                 platform, _, user_id = owner.partition(":")
-                counts = await self._store.consents.uses_between(names.values(), from_ms, to_ms)
+                counts = await self._store.consents.uses_between(files, from_ms, to_ms)
                 if counts and platform in set(Platform):
-                    uses = [LoraUse(each.lora, each.jobs, each.pictures, each.people) for each in counts]
+                    uses = [
+                        LoraUse(each.lora, files[each.lora], each.jobs, each.pictures, each.people)
+                        for each in counts
+                    ]
                     content = json.dumps([asdict(use) for use in uses], ensure_ascii=False)
                     await self._store.letters.add(platform, user_id, month, content)
 

@@ -1,7 +1,11 @@
 """The answers to decisions about who may use a LoRA, and the reports to its owner."""
 
-from bot.messages.catalogue import N_, text
+from bot.commands.values import LoraRevoke
+from bot.messages.catalogue import N_, shorten, text
 from bot.outcomes import Letter, LoraAllowed, LoraRevoked
+
+LABEL_CHARS = 60  # Discord allows 80, phones show fewer
+MOST_BUTTONS = 20
 
 
 def format_decision(outcome: LoraAllowed | LoraRevoked, locale: str) -> str:
@@ -33,3 +37,12 @@ def format_letter(letter: Letter, locale: str) -> str:
         lines.append(text(sentence, locale, lora=use.lora, **counts))
     lines.append(text(N_("“/lora revoke NAME” takes a LoRA back at once, from everybody."), locale))
     return "\n".join(lines)
+
+
+def letter_buttons(letter: Letter) -> tuple[tuple[str, LoraRevoke], ...]:
+    """Return a label and a command for each LoRA of a report: one press takes it back."""
+    label = N_("Take back {lora}")
+    return tuple(
+        (shorten(text(label, letter.locale, lora=use.lora), LABEL_CHARS), LoraRevoke(f"#{use.sha256}"))
+        for use in letter.uses[:MOST_BUTTONS]
+    )

@@ -83,5 +83,7 @@ async def test_the_monthly_report_arrives_in_the_owner_s_private_chat(
     clock.advance(seconds=31 * 86_400)
     async with serve_bot(server, tmp_path, FakeRenderer(), clock):
         await server.until(lambda: any(f"used in {month}" in text for text in world.texts(21)))
-    [report] = [text for text in world.texts(21) if f"used in {month}" in text]
-    assert "face: 1 pictures in 1 jobs of 1 people" in report
+        [report] = [sent for sent in world.in_chat(21) if f"used in {month}" in sent.text]
+        assert "face: 1 pictures in 1 jobs of 1 people" in report.text
+        world.press(report, "Take back face", by=OWNER)
+        await server.until(lambda: any("Nobody may use face" in text for text in world.texts(21)))

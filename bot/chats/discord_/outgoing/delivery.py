@@ -140,7 +140,8 @@ class AnswerDelivery:
         """
         self._refusals.check()
         address = AnswerAddress(NO_RESPONSE, int(letter.user_id), 0, is_private=True)
-        message = OutgoingMessage(as_plain_text(messages.format_letter(letter, letter.locale)))
+        text = as_plain_text(messages.format_letter(letter, letter.locale))
+        message = OutgoingMessage(text, others=messages.letter_buttons(letter))
         if not await self._sender.send_direct_message(address, message, f"letter {letter.id}"):
             raise Undeliverable("its person takes no direct messages")
 

@@ -17,7 +17,7 @@ from bot import messages
 from bot.chats.discord_.library_internals import response_webhook
 from bot.chats.discord_.outgoing.address import AnswerAddress, Response, SentMessage
 from bot.chats.discord_.outgoing.attachments import PictureAttachment
-from bot.commands.buttons import data_of
+from bot.commands.buttons import ButtonCommand, data_of
 from bot.commands.values import Cancel, Reroll
 
 log = structlog.get_logger()
@@ -34,12 +34,18 @@ _TIME = re.compile(r"\\<(t:\d{1,12}:[fR]>)")  # a time as ``bot.messages`` write
 
 @dataclass(frozen=True, slots=True)
 class OutgoingMessage:
-    """What a message shows: text that ``as_plain_text`` made, files, and at most one button."""
+    """What a message shows: text that ``as_plain_text`` made, files and buttons.
+
+    Attributes:
+        button: The usual one of a job.
+        others: Further buttons with their labels, 24 at most.
+    """
 
     text: str
     attachments: tuple[PictureAttachment, ...] = ()
     button: Cancel | Reroll | None = None
     locale: str = "en"
+    others: tuple[tuple[str, ButtonCommand], ...] = ()
 
     def files(self) -> list[discord.File]:
         """New file objects for one attempt: discord.py closes the files that it has sent."""
@@ -49,18 +55,20 @@ class OutgoingMessage:
         ]
 
     def view(self) -> discord.ui.View | None:
-        """The button, for one attempt.
+        """The buttons, for one attempt.
 
         The view is stopped at once, so discord.py keeps no reference to it. A press is answered by the
         custom id of the button, also after a restart.
         """
-        if self.button is None:
+        buttons = list(self.others)
+        if self.button is not None:
+            key = "cancel" if isinstance(self.button, Cancel) else "reroll"
+            buttons.append((messages.button_label(key, self.locale), self.button))
+        if not buttons:
             return None
-        key = "cancel" if isinstance(self.button, Cancel) else "reroll"
         view = discord.ui.View(timeout=None)
-        view.add_item(
-            discord.ui.Button(label=messages.button_label(key, self.locale), custom_id=data_of(self.button))
-        )
+        for label, command in buttons:
+            view.add_item(discord.ui.Button(label=label, custom_id=data_of(command)))
         view.stop()
         return view
 

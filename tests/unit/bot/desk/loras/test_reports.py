@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 
 from bot import messages
+from bot.commands.buttons import data_of, press_of
 from bot.commands.values import LoraWish
 from bot.desk.loras.reports import MAX_DELIVERIES, OwnerReports, last_month
-from bot.outcomes import Letter, LoraUse, Platform, RetryLater, Undeliverable
+from bot.errors import OwnersOnly
+from bot.outcomes import Letter, LoraRevoked, LoraUse, Platform, RetryLater, Undeliverable
+from engine.request import FailReason
 from engine.shelf import LoraFile, Shelf, Sidecar
 from tests.fakes.clock import FakeClock
-from tests.fakes.desk_harness import DeskHarness, open_harness, until
+from tests.fakes.desk_harness import DeskHarness, a_context, open_harness, until
 
 OWNED = Sidecar(owner="console:olga")
 FILES = {
@@ -50,7 +53,7 @@ async def a_month_of_use_again(harness: DeskHarness, number: int) -> None:
 
 def expected(harness: DeskHarness) -> Letter:
     month = last_month(harness.clock())[0]
-    return Letter(1, Platform.CONSOLE, "olga", "en", month, (LoraUse("face", 3, 4, 2),))
+    return Letter(1, Platform.CONSOLE, "olga", "en", month, (LoraUse("face", "f" * 64, 3, 4, 2),))
 
 
 def reports_of(harness: DeskHarness) -> OwnerReports:
@@ -169,8 +172,20 @@ async def test_a_failed_report_ends_nothing(tmp_path: Path, monkeypatch: pytest.
 
 @pytest.mark.parametrize("locale", ["en", "zh-CN"])
 def test_a_letter_names_month_and_counts(locale: str) -> None:
-    letter = Letter(1, Platform.CONSOLE, "olga", locale, "2026-10", (LoraUse("face", 3, 4, 2),))
+    letter = Letter(1, Platform.CONSOLE, "olga", locale, "2026-10", (LoraUse("face", "f" * 64, 3, 4, 2),))
     shown = messages.format_letter(letter, locale)
     for part in ("2026-10", "face", "3", "4", "2", "/lora revoke"):
         assert part in shown
     assert "{" not in shown
+
+
+async def test_a_button_of_the_letter_takes_the_lora_back_at_once(tmp_path: Path) -> None:
+    async with opened(tmp_path, FakeClock()) as harness:
+        waiting = await harness.accept("1", "mia", loras=(LoraWish("face"),))
+        [(label, command)] = messages.letter_buttons(expected(harness))
+        assert label == "Take back face"
+        pressed = press_of(data_of(command))
+        with pytest.raises(OwnersOnly):
+            await harness.desk.handle(pressed, a_context("2", "mia"))
+        assert await harness.desk.handle(pressed, a_context("3", "olga")) == LoraRevoked("face", "", 1)
+        assert (await harness.job(waiting.job_id)).fail == FailReason.LORA_WITHDRAWN
