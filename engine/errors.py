@@ -14,7 +14,7 @@
     + ConversionRunning             another process converts in this data folder
   x LoraRejected                    the host replaces the file; it never reached the card
     + LoraDamaged                   not an intact safetensors file
-      - LoraTruncated · LoraPickled
+      - LoraTruncated · LoraPickled · LoraNotFinite
       - LoraNamedTwice              two of its updates are for the same weights
     + LoraNotAFile                  a link, a folder, a pipe: anything but a regular file of the folder
     + LoraNameRefused               its file name is not a name that people can type
@@ -24,6 +24,8 @@
       - LoraRankRefused             a rank beyond what is drawn
       - LoraScaleRefused            its metadata do not say how strong it is
       - LoraForTextEncoder          it also changes the text encoder
+    + LoraTooStrong                 numbers that no format of the model bears
+    + LoraAllZero                   it changes nothing
     + LoraForAnotherModel           its shapes or modules are not this model's
     + LoraTableRefused              loras.toml beside the files cannot be read
     + LoraWithoutEffect             the trial picture with it is the one without it
@@ -160,6 +162,18 @@ class LoraScaleRefused(LoraUnsupported):
 
 class LoraForTextEncoder(LoraUnsupported):
     """The LoRA also changes the text encoder."""
+
+
+class LoraNotFinite(LoraDamaged):
+    """Numbers of the LoRA are infinite or not numbers."""
+
+
+class LoraTooStrong(LoraRejected):
+    """Numbers of the LoRA are too large for the model's number format."""
+
+
+class LoraAllZero(LoraRejected):
+    """All changes that the LoRA makes are zero."""
 
 
 class LoraForAnotherModel(LoraRejected):

@@ -99,6 +99,18 @@ ENGINE_SENTENCES: dict[type[Exception], str] = {
         "The file of the LoRA “{name}” changes the same weights twice, so it can't be right. Download "
         "another version. ({detail})"
     ),
+    errors.LoraNotFinite: N_(
+        "The LoRA “{name}” holds infinite or invalid numbers: its training failed, or the file is damaged. "
+        "Download another version. ({detail})"
+    ),
+    errors.LoraTooStrong: N_(
+        "The numbers of the LoRA “{name}” are far too large, so every picture with it would be spoiled. "
+        "Download another version. ({detail})"
+    ),
+    errors.LoraAllZero: N_(
+        "The LoRA “{name}” is empty: all its numbers are zero, so it would change nothing. Download another "
+        "version."
+    ),
     errors.LoraForAnotherModel: N_(
         "The LoRA “{name}” was made for another model. Choose one that was trained for this one. ({detail})"
     ),

@@ -6,6 +6,7 @@
 * ``layouts``     the tensor names of the known trainers
 * ``algorithms``  which tensors make one update: LoRA, LoHa, LoKr, differences; and as what it is held
 * ``metadata``    what trainers write beside the tensors: the scale, a title, a trigger word
+* ``numbers``     proves that the numbers are finite, bounded and not all zero
 * ``kinds``       the kinds of updates
 * ``hashes``      sha256 of files, remembered while a file does not change
 
@@ -17,6 +18,7 @@ Tests: ``pytest tests/unit/engine/shelf``.
 from engine.shelf.algorithms import MAX_RANK
 from engine.shelf.hashes import known_sha256, sha256_of
 from engine.shelf.index import LoraFile, Rejected, Shelf, read_shelf
+from engine.shelf.numbers import check_file_numbers
 from engine.shelf.sidecar import MAX_WEIGHT, Helper, LoraKind, Sidecar
 from engine.shelf.validation import MAX_FILE_BYTES
 
@@ -30,6 +32,7 @@ __all__ = [
     "Rejected",
     "Shelf",
     "Sidecar",
+    "check_file_numbers",
     "known_sha256",
     "read_shelf",
     "sha256_of",

@@ -10,7 +10,7 @@ from bot.desk.loras.shelf import LoraShelf
 from bot.desk.shelf.trials import TrialPictures
 from engine.checkpoint.model import ModelInfo
 from engine.errors import LoraRejected
-from engine.shelf import LoraFile, Shelf, read_shelf
+from engine.shelf import LoraFile, Shelf, check_file_numbers, read_shelf
 
 log = structlog.get_logger("bot.desk")
 
@@ -48,7 +48,7 @@ class LiveFolder:
             return shelf
 
     async def examine(self, path: Path) -> LoraFile:
-        """Prove a file that is alone in its folder.
+        """Prove a file that is alone in its folder, and its numbers.
 
         Raises:
             LoraRejected: Its class says why.
@@ -57,9 +57,11 @@ class LiveFolder:
         for refused in shelf.rejected:
             raise refused.error
         for file in shelf.files.values():
+            await asyncio.to_thread(check_file_numbers, file.path, file.sha256, self._model)
             return file
         raise LoraRejected
 
     async def try_out(self, file: LoraFile) -> None:
-        """See ``TrialPictures.verify``."""
+        """Read all its numbers, then see ``TrialPictures.verify``."""
+        await asyncio.to_thread(check_file_numbers, file.path, file.sha256, self._model)
         await self._trials.verify(file)

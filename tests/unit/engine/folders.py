@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-ITEM_BYTES = {"F32": 4, "BF16": 2, "F16": 2, "I64": 8, "F64": 8, "F8_E4M3": 1}
+ITEM_BYTES = {"F32": 4, "BF16": 2, "F16": 2, "I64": 8, "F64": 8, "F8_E4M3": 1, "F8_E5M2": 1}
 Shape = tuple[int, ...]
 
 # A transformer with two blocks of two linears and what other trainers call by other names.
