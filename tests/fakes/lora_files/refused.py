@@ -129,9 +129,10 @@ def broken() -> Iterator[tuple[str, Make, type[errors.LoraRejected]]]:
     yield "rank 1025", plain(rank=1025), errors.LoraRankRefused
     yield "whole numbers", replaced("lora_down.weight", lambda own: own.to(torch.int8)), unsupported
     yield "three alphas", replaced("alpha", lambda own: own.repeat(3)), unsupported
-    yield "alpha is not a number", replaced("alpha", lambda own: own * float("nan")), errors.LoraDamaged
-    yield "a number is infinite", replaced("lora_down.weight", lambda own: own / 0.0), errors.LoraDamaged
-    yield "no effect", changed(_zero), errors.LoraDamaged
+    yield "alpha is not a number", replaced("alpha", lambda own: own * float("nan")), errors.LoraNotFinite
+    yield "a number is infinite", replaced("lora_down.weight", lambda own: own / 0.0), errors.LoraNotFinite
+    yield "no effect", changed(_zero), errors.LoraAllZero
+    yield "far too strong", replaced("alpha", lambda own: own * 1e5), errors.LoraTooStrong
     yield (
         "magnitudes alone",
         adding_named({"diffusion_model.layers.1.attention.to_q.magnitude": torch.ones(48)}),

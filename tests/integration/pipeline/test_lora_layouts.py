@@ -23,6 +23,7 @@ from engine.lora.formats import normalise
 from engine.lora.updates import Dense, FileUpdates, Kronecker, LowRank, Term, Update
 from engine.request import LoraChoice
 from engine.shelf import validation
+from engine.shelf.numbers import check_numbers
 from tests.fakes.lora_files import other, plain, refused
 from tests.fakes.lora_files.parts import LoraFileMade, Make, Model, small_model
 
@@ -86,7 +87,7 @@ def relative_error(found: dict[str, Tensor], expected: dict[str, Tensor]) -> flo
 
 
 def judge(made: LoraFileMade, model: Model, path: Path) -> Verdict:
-    """Take a file the whole way: the shelf by its header, the worker by its bytes."""
+    """Take a file the whole way: the shelf by its header and its numbers, then the worker."""
     save_file(
         {name: tensor.contiguous() for name, tensor in made.tensors.items()}, path, made.metadata or None
     )
@@ -94,7 +95,8 @@ def judge(made: LoraFileMade, model: Model, path: Path) -> Verdict:
     try:
         with validation.open_regular_file(path) as file:
             header, metadata = validation.read_tensors(file)
-        validation.find_layers(header, model.linears, model.vectors, metadata)
+            layers = validation.find_layers(header, model.linears, model.vectors, metadata)
+            check_numbers(file, header, layers)
         is_on_shelf = True
         choice = LoraChoice("face", hashlib.sha256(path.read_bytes()).hexdigest(), 1.0)
         updates = read_tensors(
@@ -121,9 +123,7 @@ def test_what_is_not_drawn_is_refused_with_its_names(name: str, tmp_path: Path) 
     verdict = judge(make(MODEL), MODEL, tmp_path / "face.safetensors")
     assert type(verdict.reason) is error, verdict
     assert verdict.reason.facts["why"]
-    # The header does not tell the numbers; the shelf reads them too before it offers a file.
-    is_of_numbers = verdict.reason.facts["why"] in ("not_finite", "all_zero")
-    assert verdict.kind == ("late" if is_of_numbers else "refused")
+    assert verdict.kind == "refused"
     if error not in _OF_FILES:
         assert any(str(each) in str(verdict.reason) for each in verdict.reason.facts["found"]), verdict
 

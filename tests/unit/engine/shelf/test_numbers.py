@@ -96,7 +96,7 @@ def test_the_scale_counts(folder: Path) -> None:
     alpha = f"{MODULE}.alpha"
     check(folder, pair(1.0, 1.0) | {alpha: ("F32", (), 2.0)})
     with pytest.raises(errors.LoraTooStrong):
-        check(folder, pair(1.0, 1.0) | {alpha: ("I64", (), 40)})
+        check(folder, pair(1.0, 1.0) | {alpha: ("I64", (), 400)})
     with pytest.raises(errors.LoraAllZero):
         check(folder, pair(1.0, 1.0) | {alpha: ("F32", (1,), 0.0)})
 
@@ -117,10 +117,10 @@ def test_products_of_loha_and_differences_are_bounded(folder: Path) -> None:
     sides = (("w1_a", (8, 2)), ("w1_b", (2, 8)), ("w2_a", (8, 2)), ("w2_b", (2, 8)))
     check(folder, {f"{MODULE}.hada_{name}": ("F32", shape, 1.4) for name, shape in sides})
     with pytest.raises(errors.LoraTooStrong):
-        check(folder, {f"{MODULE}.hada_{name}": ("F32", shape, 2.0) for name, shape in sides})
-    check(folder, {f"{MODULE}.diff": ("F32", (8, 8), 15.0)})
+        check(folder, {f"{MODULE}.hada_{name}": ("F32", shape, 3.0) for name, shape in sides})
+    check(folder, {f"{MODULE}.diff": ("F32", (8, 8), 127.0)})
     with pytest.raises(errors.LoraTooStrong):
-        check(folder, {f"{MODULE}.diff": ("F32", (8, 8), -17.0)})
+        check(folder, {f"{MODULE}.diff": ("F32", (8, 8), -129.0)})
 
 
 def test_magnitudes_are_an_effect_of_their_own(folder: Path) -> None:
