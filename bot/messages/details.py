@@ -84,7 +84,6 @@ _ENGINE_LINES = (
     N_("Tensors of these modules are missing, or belong to two updates: {parts}."),
     N_("The matrices of these modules do not fit each other: {parts}."),
     N_("The magnitudes of these modules are not those of a weight's rows: {parts}."),
-    N_("The model has no such bias in these modules: {parts}."),
     N_("The rank of {path} is {rank}; only 1 to {limit} are allowed."),
     N_("The LoRA needs {count} bytes of memory; at most {limit} are allowed."),
     N_("The metadata have too many characters."),

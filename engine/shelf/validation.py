@@ -250,10 +250,10 @@ class _Target:
             return None
         return sum(out for out, _ in shapes), shapes[0][1]
 
-    def length(self, ending: str) -> int:
-        """Of the vector with this ending; 0 if the model does not have it."""
-        lengths = [self.vectors.get(f"{module}.{ending}", 0) for module in self.modules]
-        return sum(lengths) if all(lengths) else 0
+    @property
+    def length(self) -> int:
+        """Of the norm."""
+        return self.vectors.get(f"{self.modules[0]}.weight", 0)
 
 
 class _Scale:
@@ -281,10 +281,10 @@ def _layer(
     """Prove the shapes of one module's update."""
     shapes = {part: tensor.shape for part, tensor in parts.items()}
     if target.shape is None:  # a norm
-        length = target.length("weight")
-        if shapes.keys() != {Part.DIFF} or vector_length(shapes[Part.DIFF]) != length:
+        if shapes.keys() != {Part.DIFF} or vector_length(shapes[Part.DIFF]) != target.length:
             raise _wrong_shape(path)
-        return LoraLayer(path, names, target.modules, None, frozenset({ChangeKind.VECTOR}), 1.0, length)
+        kind = frozenset({ChangeKind.VECTOR})
+        return LoraLayer(path, names, target.modules, None, kind, 1.0, target.length)
     out = target.shape[0]
     kinds: set[ChangeKind] = set()
     numbers = 0
@@ -306,8 +306,8 @@ def _layer(
         kinds.add(ChangeKind.MAGNITUDE)
         numbers += out
     for part in {Part.UP_BIAS, Part.DIFF_BIAS} & shapes.keys():
-        if vector_length(shapes[part]) != target.length("bias") or not target.length("bias"):
-            raise _refuse(LoraForAnotherModel, "bias", "The model has no such bias in these modules", [path])
+        if vector_length(shapes[part]) != out:  # a layer without a bias gets one
+            raise _wrong_shape(path)
         kinds.add(ChangeKind.BIAS)
         numbers += out
     strength = scale.of(path, parts, target.modules, product) if product else 1.0

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 
+import torch
 from torch import Tensor
 
 from tests.fakes.lora_files.parts import (
@@ -171,6 +172,24 @@ def up_biases(alpha: float | None, ending: str = "lora_B.bias", *, endings: Sequ
     return make
 
 
+def new_biases(model: Model) -> LoraFileMade:
+    """Biases of layers that have none in the model, beside a pair and on fused query, key and value."""
+    random, made = Random(17), LoraFileMade()
+    out, into = model.linears["layers.0.feed_forward.w2"]
+    numbers, delta = lora(AB, 2.0)((out, into), random)
+    numbers["lora_B.bias"] = random(out)
+    made.tensors |= {f"transformer.layers.0.feed_forward.w2.{end}": own for end, own in numbers.items()}
+    made.effect["layers.0.feed_forward.w2.weight"] = delta
+    made.effect["layers.0.feed_forward.w2.bias"] = numbers["lora_B.bias"].double() * (2.0 / RANK)
+    modules = [f"layers.0.{part}" for part in QKV]
+    rows = [model.linears[module][0] for module in modules]
+    bias = random(sum(rows))
+    made.tensors["diffusion_model.layers.0.attention.qkv.diff_b"] = bias
+    for module, own in zip(modules, torch.split(bias, rows), strict=True):
+        made.effect[f"{module}.bias"] = own.double()
+    return made
+
+
 def together(model: Model) -> LoraFileMade:
     """As ComfyUI extracts the difference of two models: pairs, biases and norms in one file."""
     ours = [("layers.0.attention_norm1", "layers.0.attention_norm1")]
@@ -268,5 +287,6 @@ def files() -> Iterator[tuple[str, Make]]:
     yield "pairs, biases and norms", together
     yield "lora_B.bias", up_biases(None)
     yield "lora_B.bias with alpha", up_biases(2.0)
+    yield "biases of layers without one", new_biases
     adapter = ("lora_A.default.weight", "lora_B.default.weight")
     yield "lora_B.default.bias", up_biases(None, "lora_B.default.bias", endings=adapter)

@@ -141,8 +141,12 @@ def broken() -> Iterator[tuple[str, Make, type[errors.LoraRejected]]]:
     for name in ("lokr_t2", "hada_t1", "lora_mid.weight", "oft_blocks", "scale_weight", "lora_B_bias"):
         yield f"unknown {name}", adding_named({f"{TO_Q}.{name}": torch.ones(4, 4)}), unsupported
     yield "unknown name", adding_named({"network.version": torch.ones(1)}), unsupported
-    yield "a bias that the model has not", adding_named({f"{TO_Q}.diff_b": torch.ones(48)}), foreign
-    yield "an empty bias there", adding_named({f"{TO_Q}.diff_b": torch.ones(0)}), foreign
+    yield "a bias of another length", adding_named({f"{TO_Q}.diff_b": torch.ones(47)}), foreign
+    yield "an empty bias", adding_named({f"{TO_Q}.diff_b": torch.ones(0)}), foreign
+    norm = {"diffusion_model.layers.0.attention_norm1.diff": torch.ones(47)}
+    yield "a norm of another length", adding_named(norm), foreign
+    norm = {"diffusion_model.layers.0.attention_norm1.diff_b": torch.ones(48)}
+    yield "a bias of a norm", adding_named(norm), foreign
     yield "another model", other_model, foreign
     yield "another width", other_width, foreign
     yield "another block", norm_and_other_block, foreign

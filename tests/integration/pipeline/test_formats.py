@@ -233,7 +233,7 @@ REFUSED: dict[str, tuple[dict[str, Tensor], type[LoraRejected], str]] = {
     "text encoder": (TEXT_ENCODER, LoraForTextEncoder, "text_encoder"),
     "lokr": ({f"{TO_Q}.lokr_w1": random(2, 2)}, LoraIncomplete, "incomplete"),
     "loha": ({f"{TO_Q}.hada_w1_a": random(2, 2)}, LoraIncomplete, "incomplete"),
-    "bias": (good() | {f"{TO_Q}.lora_B.bias": random(WIDTH)}, LoraForAnotherModel, "bias"),
+    "bias": (good() | {f"{TO_Q}.lora_B.bias": random(WIDTH + 1)}, LoraForAnotherModel, "shape"),
     "two layouts": (good() | in_layout("diffusers", TO_Q, *matrices(TO_Q)), LoraNamedTwice, "named_twice"),
     "fused and not": (FUSED_AND_NOT, LoraNamedTwice, "named_twice"),
 }

@@ -12,7 +12,8 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from engine.demo.networks import LORAS
+from engine.checkpoint.contents import linear_shapes, vector_lengths
+from engine.demo.networks import LORAS, WEIGHTS
 from engine.errors import LoraDamaged, LoraMissing, LoraRejected
 from engine.lora import bank as bank_module
 from engine.lora.adapter import Adapter
@@ -214,6 +215,15 @@ def test_a_refused_lora_fails_the_job_before_its_first_step_and_does_not_change_
     assert caught.value.facts["name"] == "bad"
     assert not any(isinstance(event, Progress) for event in steps)
     assert draw().pngs == undisturbed
+
+
+def test_shelf_and_worker_know_the_same_layers_and_norms(pipeline: Pipeline) -> None:
+    """Both prove a file against what they know: a file that one takes, the other takes too."""
+    assert pipeline._bank._shapes == linear_shapes(WEIGHTS)
+    norms = {name: length for name, length in vector_lengths(WEIGHTS).items() if name.endswith(".weight")}
+    assert norms
+    assert norms == {name: own for name, own in pipeline._bank._lengths.items() if name in norms}
+    assert not {name for name in pipeline._bank._lengths.keys() - norms if name.endswith(".weight")}
 
 
 def test_a_lora_is_read_once_while_it_is_cached(
