@@ -12,10 +12,9 @@ from engine.lora.patches import Patches
 from engine.lora.updates import Dense, FileUpdates, Kronecker, LowRank, Update
 from engine.zimage.forward.forward import Forward
 from engine.zimage.forward.weights import Layer
-from tests.integration.pipeline.placed import EMBEDDING
+from tests.integration.pipeline.placed import EMBEDDING, TIMES
 
 Mix = Sequence[tuple[FileUpdates, float]]  # what the files of a stack change, each with its strength
-TIMES = torch.tensor([0.3])
 
 
 def delta(update: Update, base: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from engine.config import EngineConfig, Plan, WeightLocation
 from engine.lora.adapter import LoraStack
+from engine.lora.bank import AdapterCache
 from engine.reporting import JobReporter
 from engine.request import Drawn, Event, Finished, LoraChoice, Progress, RenderRequest, Stopped
 from engine.worker.failures import describe_failure
@@ -131,6 +132,26 @@ def test_the_number_of_resident_blocks_does_not_flicker_with_a_reading(
         fit.prepare(64, 96)
         resident.append(store.resident_blocks)
     assert resident == [1] * len(resident)
+
+
+def test_a_lora_larger_than_the_cache_of_the_card_gets_its_room_before_the_picture(
+    planned: Callable[[Plan | None], Pipeline], sugar: LoraChoice
+) -> None:
+    ours = planned(Plan(base=WeightLocation.PINNED))
+    store, memory, bank = ours._store, ScriptedMemory(), ours._bank
+    assert store is not None
+    drawn(ours, sugar)  # now the LoRA is in main memory
+    bank._on_card = AdapterCache(1)
+    fit = MemoryFit(bank, store, memory)
+    needed = fit._activations.of(64, 96, is_lean=False) + bank.card_cache_room_bytes
+    own_bytes = bank._in_memory.get(sugar.sha256).nbytes  # type: ignore[union-attr]
+    assert bank.excess_bytes([sugar]) == own_bytes - 1
+    for room in (own_bytes, 0):
+        memory.room = needed + room
+        fit.prepare(64, 96)
+        assert store.resident_blocks == BLOCKS
+        fit.prepare(64, 96, (sugar,))
+        assert (store.resident_blocks == BLOCKS) == (room > 0)
 
 
 def test_out_of_memory_lowers_the_resident_blocks_until_the_picture_is_drawn(
