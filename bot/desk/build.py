@@ -99,7 +99,7 @@ def build_desk(inputs: DeskInputs) -> Desk:
     strips = PreviewStrips(inputs.cache_dir / "previews", inputs.model.name, trials.draw)
     tiers = TierMembership(store=store, rules=rules)
     ledger = Ledger(store=store, tiers=tiers, clock=clock)
-    queue = _build_queue(inputs, tiers)
+    queue = _build_queue(inputs, tiers, shelf)
     progress = ProgressPublisher(store=store, queue=queue)
     result_ready = {platform: asyncio.Event() for platform in Platform}
     completion = JobCompletion(
@@ -193,7 +193,7 @@ def _report_memory(inputs: DeskInputs) -> ReportCard:
     return report
 
 
-def _build_queue(inputs: DeskInputs, tiers: TierMembership) -> JobQueue:
+def _build_queue(inputs: DeskInputs, tiers: TierMembership, shelf: LoraShelf) -> JobQueue:
     return JobQueue(
         Scheduler(),
         inputs.costs,
@@ -201,6 +201,7 @@ def _build_queue(inputs: DeskInputs, tiers: TierMembership) -> JobQueue:
         is_loading=inputs.is_loading,
         loading_s=inputs.loading_s,
         prefetch=inputs.renderer.prefetch,
+        extra_bytes=shelf.extra_bytes,
     )
 
 

@@ -7,7 +7,7 @@ and a status lost in a crash is published again by the next step. Each job has a
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
@@ -62,6 +62,7 @@ class JobQueue:
         is_loading: Whether the worker still loads its model.
         loading_s: How long that takes about; None if unknown.
         prefetch: Has the worker read these LoRAs into main memory in advance, soonest needed first.
+        extra_bytes: What these LoRAs take of the card beyond usual ones.
 
     Attributes:
         jobs: The waiting jobs by id.
@@ -78,7 +79,9 @@ class JobQueue:
         is_loading: Callable[[], bool],
         prefetch: Callable[[tuple[LoraChoice, ...]], None],
         loading_s: Callable[[], float | None] = lambda: None,
+        extra_bytes: Callable[[Sequence[LoraChoice]], int] = lambda _: 0,
     ) -> None:
+        self._extra_bytes = extra_bytes
         self._costs = costs
         self._priced_at = costs.revision  # of all jobs that wait
         self._weights = weights
@@ -189,7 +192,10 @@ class JobQueue:
 
     def _cost_of(self, recipe: Recipe) -> Cost:
         size = recipe.width_px, recipe.height_px
-        return self._costs.predict(*size, recipe.count, len(recipe.loras), recipe.steps)
+        extra_bytes = self._extra_bytes(recipe.loras)
+        return self._costs.predict(
+            *size, recipe.count, len(recipe.loras), recipe.steps, extra_bytes=extra_bytes
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,11 @@ class Adapter:
         """Memory in use, including the rest of a file that was read as one block."""
         return _held_bytes(self.block) + _held_bytes(self.small_block)
 
+    @property
+    def nbytes(self) -> int:
+        """What it takes of a card."""
+        return self.block.nbytes + self.small_block.nbytes
+
     def on(self, device: torch.device) -> "Adapter":
         """Return the same LoRA on another device, each block copied at once."""
         if self.block.device == device:

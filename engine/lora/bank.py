@@ -164,6 +164,15 @@ class Bank:
         """What the card's cache may grow by."""
         return self._on_card.room_bytes
 
+    def excess_bytes(self, choices: Sequence[LoraChoice]) -> int:
+        """Return what these LoRAs, as far as they are in main memory, will take beyond the card's cache.
+
+        The LoRAs of one picture are all held, even if they are larger than the limit of the cache.
+        """
+        own = {choice.sha256: self._in_memory.get(choice.sha256) for choice in choices}
+        own_bytes = sum(adapter.nbytes for adapter in own.values() if adapter is not None)
+        return max(0, own_bytes - max(self._on_card.limit_bytes, self._on_card.held_bytes))
+
     def give_up_copy(self, reason: str) -> bool:
         """Free the merged copy of the weights, and make no other until ``allow_copy``.
 

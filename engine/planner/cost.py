@@ -131,7 +131,15 @@ class CostModel(BaseModel):
         """Note a job that ran out of memory."""
         return self.model_copy(update={"doubt": min(MAX_DOUBT, self.doubt * DOUBT_STEP)})
 
-    def bytes_of(self, pixels: int, loras: int, *, keeps_two_copies: bool, cache_bytes: int | None) -> int:
+    def bytes_of(
+        self,
+        pixels: int,
+        loras: int,
+        *,
+        keeps_two_copies: bool,
+        cache_bytes: int | None,
+        extra_bytes: int = 0,
+    ) -> int:
         """Predict the most that the worker holds during a job.
 
         Args:
@@ -139,11 +147,12 @@ class CostModel(BaseModel):
             loras: How many the job has.
             keeps_two_copies: Whether the first LoRA makes the worker keep a merged copy of the weights.
             cache_bytes: The limit of the LoRAs that the worker keeps; None if unknown.
+            extra_bytes: As ``CostBook.predict``.
         """
         kept = self.kept_bytes or self.weights_bytes
-        grows = loras * BYTES_A_LORA
-        if cache_bytes is not None:
-            grows = min(grows, max(cache_bytes, BYTES_A_LORA) - min(self.lora_bytes, cache_bytes))
+        grows = loras * BYTES_A_LORA + extra_bytes
+        if cache_bytes is not None:  # a job's own LoRAs may exceed the limit
+            grows = min(grows, max(cache_bytes, grows) - min(self.lora_bytes, cache_bytes))
         if loras and keeps_two_copies and not self.has_merged:
             grows += round(COPY_SHARE * self.weights_bytes)
         curve, prior = self.picture_bytes, FIXED_BYTES + BYTES_A_PIXEL * pixels
@@ -320,12 +329,25 @@ class CostBook:
         self._priced = self._model
         self.revision += 1
 
-    def predict(self, width_px: int, height_px: int, count: int, loras: int, steps: int = STEPS) -> Cost:
-        """Predict a job of ``count`` pictures of this size with ``loras`` LoRAs."""
+    def predict(
+        self,
+        width_px: int,
+        height_px: int,
+        count: int,
+        loras: int,
+        steps: int = STEPS,
+        *,
+        extra_bytes: int = 0,
+    ) -> Cost:
+        """Predict a job of ``count`` pictures of this size with ``loras`` LoRAs.
+
+        ``extra_bytes`` is what these take of the card beyond ``BYTES_A_LORA`` each.
+        """
         model, plan, pixels = self._model, self._plan, width_px * height_px
         most = model.bytes_of(
             pixels,
             loras,
+            extra_bytes=extra_bytes,
             keeps_two_copies=plan is not None and plan.base is WeightLocation.CARD,
             cache_bytes=plan.lora_cache_bytes if plan else None,
         )

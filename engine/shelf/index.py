@@ -20,7 +20,7 @@ from engine.errors import LoraNameRefused, LoraNotAFile, LoraRejected, LoraTable
 from engine.formatting import printable
 from engine.shelf.hashes import hash_file, stamp_of
 from engine.shelf.sidecar import MAX_WEIGHT, Sidecar
-from engine.shelf.validation import find_layers, open_regular_file, read_tensors
+from engine.shelf.validation import find_layers, held_bytes, open_regular_file, read_tensors
 
 log = structlog.get_logger(__name__)
 
@@ -38,6 +38,7 @@ class LoraFile:
         trigger: A word that is put before the prompt; may be empty.
         weight: The recommended strength.
         sidecar: How it is used, and by whom.
+        held_bytes: Memory of its updates on a card; far more than the file has if they are not low-rank.
     """
 
     name: str
@@ -49,6 +50,7 @@ class LoraFile:
     trigger: str = ""
     weight: float = 1.0
     sidecar: Sidecar = field(default_factory=Sidecar)
+    held_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,10 @@ def _examine(
         raise LoraNotAFile(f"The file cannot be read: {error.strerror}.") from error
     rank = max(layer.rank for layer in layers)
     sha256 = hash_file(stamp_of(path, status))
-    return LoraFile(path.stem, path, sha256, status.st_size, rank, entry.title, entry.trigger, entry.weight)
+    return LoraFile(
+        path.stem, path, sha256, status.st_size, rank, entry.title, entry.trigger, entry.weight,
+        held_bytes=held_bytes(layers),
+    )  # fmt: skip
 
 
 def _read_table(path: Path) -> dict[str, _Entry]:

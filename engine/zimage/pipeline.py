@@ -163,7 +163,7 @@ class Pipeline:
         """
         detail = ""
         try:
-            self._fit.prepare(request.width_px, request.height_px)
+            self._fit.prepare(request.width_px, request.height_px, request.loras)
             timer = StageTimer(self._device)
             is_complete = self._draw(_Job(request, reporter, is_cancelled, timer))
         except torch.OutOfMemoryError as error:

@@ -12,6 +12,8 @@ from rapidfuzz import fuzz
 from bot.commands.text import normalize
 from bot.errors import UnknownLora
 from bot.outcomes import LoraSummary
+from engine.planner.cost import BYTES_A_LORA
+from engine.request import LoraChoice
 from engine.shelf import LoraFile, Shelf
 
 MOST_SUGGESTED = 25  # the limit of Discord's autocomplete
@@ -50,6 +52,7 @@ class LoraShelf:
         """Offer these files from now on. Call it on the event loop: a search never sees half of a change."""
         self.files = files
         self._files = files.files
+        self._held_bytes = {each.sha256: each.held_bytes for each in files.files.values()}
         self._entries = tuple(_entry_of(file) for _, file in sorted(files.files.items()))
         self._named: defaultdict[str, list[LoraFile]] = defaultdict(list)  # the best first
         for entry in self._entries:
@@ -57,6 +60,11 @@ class LoraShelf:
         for entry in self._entries:
             for key in entry.keys[1:]:
                 self._named[key].append(entry.file)
+
+    def extra_bytes(self, loras: Sequence[LoraChoice]) -> int:
+        """Return what these LoRAs take of the card beyond usual ones; see ``CostBook.predict``."""
+        held = (self._held_bytes.get(lora.sha256, 0) for lora in loras)
+        return sum(max(0, each - BYTES_A_LORA) for each in held)
 
     @property
     def all_files(self) -> tuple[LoraFile, ...]:

@@ -4,12 +4,13 @@ Other programs come and go. Before a picture: fewer blocks, or no merged copy, i
 more again if there is more. After a failure: one option lower. Each change is logged with its reason.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 
 from engine.formatting import MIB
 from engine.lora.bank import Bank
+from engine.request import LoraChoice
 from engine.zimage.residency.memory import (
     GROWTH_MARGIN,
     ActivationEstimate,
@@ -50,13 +51,14 @@ class MemoryFit:
         self._had_copy = True
         self._margin = GROWTH_MARGIN  # doubles with each failure, halves with each picture
 
-    def prepare(self, width_px: int, height_px: int) -> None:
-        """Make room for a picture of this size, or use more memory if there is some."""
+    def prepare(self, width_px: int, height_px: int, loras: Sequence[LoraChoice] = ()) -> None:
+        """Make room for a picture of this size with these LoRAs, or use more memory if there is some."""
         room = self._memory.room_bytes()
         self._had_copy = self._bank.copy_fits
         if room is None:
             return
         needed = self._activations.of(width_px, height_px, is_lean=self._is_lean)
+        needed += self._bank.excess_bytes(loras)
         if self._store is not None:
             self._fit_blocks(self._store, room - needed - self._bank.card_cache_room_bytes)
         else:

@@ -138,6 +138,16 @@ def test_loras_take_no_more_than_their_cache() -> None:
     assert book.predict(512, 768, 1, 4).bytes - full == pytest.approx(GIB // 2, rel=0.02)
 
 
+@pytest.mark.parametrize("cache_bytes", [GIB // 5, GIB])
+def test_a_lora_that_is_not_low_rank_counts_with_all_its_bytes(cache_bytes: int) -> None:
+    """It may exceed the cache of the card: then it is the only one there."""
+    book = CostBook()
+    book.started(a_worker(), replace(ONE_COPY, lora_cache_bytes=cache_bytes))
+    usual, large = (book.predict(512, 768, 1, 1, extra_bytes=each).bytes for each in (0, 2 * GIB))
+    assert usual == book.predict(512, 768, 1, 1).bytes
+    assert large - usual == 2 * GIB
+
+
 def test_running_out_of_memory_raises_the_guess() -> None:
     book = make_book()
     before = book.predict(1024, 1024, 1, 0).bytes

@@ -12,7 +12,7 @@ from bot.messages import format_error
 from engine import errors
 from engine.checkpoint.model import ModelInfo
 from engine.shelf import index, read_shelf
-from tests.unit.engine.folders import lora_tensors, safetensors
+from tests.unit.engine.folders import LINEARS, lora_tensors, safetensors
 from tests.unit.engine.shelf.files import put, refusal
 
 
@@ -22,6 +22,20 @@ def test_a_lora_is_found_by_its_name_with_hash_and_rank(folder: Path, model: Mod
     digest = subprocess.run(["sha256sum", path], capture_output=True, check=True).stdout.split()[0].decode()
     assert (file.path, file.sha256, file.bytes, file.rank) == (path, digest, path.stat().st_size, 2)
     assert (file.titles, file.trigger, file.weight) == ({}, "", 1.0)
+
+
+def test_a_lora_counts_with_the_memory_of_its_updates_and_not_of_its_file(
+    folder: Path, model: ModelInfo
+) -> None:
+    """A LoHa of rank 33 by 32 has no low-rank form of at most 1,024, so its difference itself is held."""
+    (module, (out, into)), *_ = LINEARS.items()
+    shapes = {"w1_a": (out, 33), "w1_b": (33, into), "w2_a": (out, 32), "w2_b": (32, into)}
+    loha = {f"{module}.hada_{part}": ("BF16", shape) for part, shape in shapes.items()}
+    put(folder, "low_rank", safetensors(lora_tensors(dtype="F32")))
+    put(folder, "dense", safetensors(loha))
+    files = read_shelf([folder], model).files
+    assert files["dense"].held_bytes == 2 * out * into
+    assert files["low_rank"].held_bytes == 2 * sum(2 * (rows + columns) for rows, columns in LINEARS.values())
 
 
 def test_names_of_files_and_tensors_are_made_safe_for_a_terminal(folder: Path, model: ModelInfo) -> None:

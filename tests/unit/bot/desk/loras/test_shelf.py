@@ -7,15 +7,36 @@ import pytest
 
 from bot.commands.values import Draw, LoraList, LoraSwitch, LoraWish, Scope
 from bot.desk.loras.shelf import LoraShelf
+from bot.desk.queue import JobQueue
 from bot.errors import HostsOnly, UnknownLora
-from bot.outcomes import LoraListing, LoraSwitched, Receipt
+from bot.outcomes import LoraListing, LoraSwitched, Receipt, Recipe
 from engine import shelf as engine_shelf
+from engine.planner.cost import BYTES_A_LORA, CostBook
+from engine.request import LoraChoice
+from engine.scheduler import Scheduler
 from engine.shelf import LoraFile
 from tests.fakes.desk_harness import HOST, SHELF, DeskHarness, a_context, open_harness
 
 
 def shelf_of(*names: str) -> LoraShelf:
     return LoraShelf(engine_shelf.Shelf({name: LoraFile(name, Path(name), "0" * 64, 1, 8) for name in names}))
+
+
+def test_a_lora_of_a_gigabyte_counts_before_its_job_is_admitted() -> None:
+    large = LoraFile("large", Path("large"), "1" * 64, 1, 0, held_bytes=2**30)
+    small = LoraFile("small", Path("small"), "2" * 64, 1, 8, held_bytes=2**20)
+    shelf = LoraShelf(engine_shelf.Shelf({"large": large, "small": small}))
+    choices = [LoraChoice(each, str(number) * 64) for number, each in enumerate(("gone", "large", "small"))]
+    assert shelf.extra_bytes(choices) == 2**30 - BYTES_A_LORA
+    costs = CostBook()
+    queue = JobQueue(
+        Scheduler(), costs, weights={}, is_loading=lambda: False, prefetch=lambda _: None,
+        extra_bytes=shelf.extra_bytes,
+    )  # fmt: skip
+    recipes = [Recipe("a face", (choice,), 512, 768, 7, 1, 8) for choice in choices]
+    gone, of_large, of_small = (queue._cost_of(recipe).needed_bytes for recipe in recipes)
+    assert of_large - of_small == 2**30 - BYTES_A_LORA
+    assert gone == of_small
 
 
 @pytest.mark.parametrize("typed", ["sugar", "SUG", "糖", "tang", "tmb", "mianbu", "suger", " sugar face"])
