@@ -40,6 +40,7 @@ from bot.commands.values import (
     LoraCheck,
     LoraInfo,
     LoraList,
+    LoraOffer,
     LoraReload,
     LoraRemove,
     LoraRevoke,
@@ -48,10 +49,11 @@ from bot.commands.values import (
     Mine,
     Quota,
     Scope,
+    SentFile,
     ShowCard,
     Unlink,
 )
-from bot.errors import EmptyPrompt, MissingValue, TooManyLoras, UnknownCommand
+from bot.errors import EmptyPrompt, MissingValue, PersonError, TooManyLoras, UnknownCommand
 from engine.request import MAX_LORAS
 
 MAX_TEXT_CHARS = 8_000  # three times what 512 tokens of English need, with room for every option
@@ -324,6 +326,22 @@ def list_of(search: str = "", *, page: OptionValue = None) -> LoraList:
     if not number and _PAGE.fullmatch(wanted):
         wanted, number = "", wanted
     return LoraList(wanted[:MAX_WORD_CHARS], page_of(number) if number else 1)
+
+
+def with_file(command: Command, file: SentFile | None) -> Command:
+    """Return the command with the file that was sent with it; only ``/lora add`` without a link takes one."""
+    if isinstance(command, LoraAdd) and file is not None and not command.link:
+        return replace(command, file=file)
+    return command
+
+
+def add_of(text: str, file: SentFile) -> LoraAdd | LoraOffer:
+    """Return what the text of a LoRA file asks for: ``/lora add``, or nothing that concerns a file."""
+    try:
+        command = with_file(parse(text), file)
+    except PersonError:
+        return LoraOffer(file.name)
+    return command if isinstance(command, LoraAdd) else LoraOffer(file.name)
 
 
 def _lora_list(rest: str) -> LoraList:

@@ -249,3 +249,6 @@ LoraCommand = (
 )
 
 Command = Draw | Reroll | Cancel | Mine | Original | Quota | Link | Unlink | LoraCommand | ShowCard | Help
+
+LONG_COMMANDS = (LoraInfo, LoraSwitch, LoraAdd, LoraRemove, LoraCheck, LoraReload)
+"""Commands that may draw or download before they answer: seconds to minutes."""

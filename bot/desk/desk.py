@@ -52,7 +52,7 @@ from bot.desk.queue import JobQueue, ProgressPublisher
 from bot.desk.results import JobCompletion, OutboxDelivery
 from bot.desk.shelf.management import Prepared, ShelfManagement
 from bot.desk.shelf.view import ShelfView
-from bot.errors import CannotSave, ChatNotAllowed, PersonError
+from bot.errors import CannotSave, ChatNotAllowed, LoraFileSent, PersonError
 from bot.monitoring.figures import counting_refusals
 from bot.monitoring.waits import PromisedWaits
 from bot.outcomes import (
@@ -68,7 +68,7 @@ from bot.outcomes import (
     QueueStatus,
     Receipt,
 )
-from bot.policy.rules import Rules, require_permission
+from bot.policy.rules import Rules, is_host, require_permission
 from bot.store import Store
 from engine.checkpoint.model import ModelInfo
 from engine.demo.vocabulary import vocabulary
@@ -249,6 +249,9 @@ class Desk:
             NotAllowed: Its class says why not.
         """
         parts = self.parts
+        if isinstance(command, LoraOffer) and not is_host(context, parts.rules):
+            await self._require_permission(Help(), context)
+            raise LoraFileSent
         try:
             require_permission(command, context, parts.rules)
         except ChatNotAllowed:  # unless it was allowed under an earlier id

@@ -13,7 +13,7 @@ time. The functions return plain text that contains people's own words; each cha
 Tests of this package: ``pytest tests/unit/bot/messages``; they name every sentence without a translation.
 """
 
-from bot.messages.answers import format_history_entry, format_outcome
+from bot.messages.answers import format_history_entry, format_outcome, picture_of
 from bot.messages.catalogue import LOCALES, N_, Times, format_time, locale_of, shorten, text
 from bot.messages.guide import button_label, greeting, help_text
 from bot.messages.jobs import (
@@ -30,8 +30,7 @@ from bot.messages.jobs import (
     sent_as_direct_message,
 )
 from bot.messages.loras.consent import format_letter, letter_buttons
-from bot.messages.loras.shelf import preview_name
-from bot.messages.plans import card_chart_name
+from bot.messages.loras.shelf import working_on_it
 from bot.messages.refusals import format_error
 
 __all__ = [
@@ -41,7 +40,6 @@ __all__ = [
     "answer_expires",
     "answered_in_direct_message",
     "button_label",
-    "card_chart_name",
     "continued_below",
     "continued_elsewhere",
     "delivery_uncertain",
@@ -57,10 +55,11 @@ __all__ = [
     "help_text",
     "letter_buttons",
     "locale_of",
+    "picture_of",
     "pictures_coming",
     "pictures_not_allowed",
-    "preview_name",
     "sent_as_direct_message",
     "shorten",
     "text",
+    "working_on_it",
 ]

@@ -6,8 +6,8 @@ from bot.messages.catalogue import N_, PLATFORM_NAMES, Times, format_time, join_
 from bot.messages.guide import help_text
 from bot.messages.jobs import STATES, format_note, format_position, format_triggers, settings_of
 from bot.messages.loras.consent import format_decision
-from bot.messages.loras.shelf import format_shelf_outcome
-from bot.messages.plans import format_card
+from bot.messages.loras.shelf import format_shelf_outcome, preview_name
+from bot.messages.plans import card_chart_name, format_card
 from bot.outcomes import (
     CancelAccepted,
     CreditBalance,
@@ -87,6 +87,16 @@ def format_outcome(outcome: Outcome, locale: str, *, times: Times = "utc") -> st
             return format_card(outcome, locale, times)
         case HelpWithVocabulary():
             return help_text(locale, outcome.lines)
+
+
+def picture_of(outcome: Outcome, locale: str) -> tuple[bytes, str]:
+    """Return the picture that belongs to an answer, a PNG, and what it shows; empty if none belongs to it."""
+    match outcome:
+        case CardReport(png=png) if png:
+            return png, card_chart_name(locale)
+        case LoraDetails(strip=strip) if strip:
+            return strip, preview_name(outcome.lora.name, locale)
+    return b"", ""
 
 
 def _receipt(receipt: Receipt, locale: str) -> str:

@@ -165,10 +165,12 @@ class ConsoleChat:
         outcome = await self._desk.handle(grammar.parse(text), context)
         if not isinstance(outcome, Receipt):
             self._write(messages.format_outcome(outcome, self._locale, times="local"))
-            if not (isinstance(outcome, CardReport) and outcome.png):
+            png, _ = messages.picture_of(outcome, self._locale)
+            if not png:
                 return ConsoleAnswer()
+            name = "card.png" if isinstance(outcome, CardReport) else "lora.png"
             try:
-                path = await asyncio.to_thread(_save_chart, outcome.png, self._out_dir)
+                path = await asyncio.to_thread(_save_answer, png, self._out_dir / name)
             except OSError as error:
                 return self._refuse(f"{self._out_dir}: {error.strerror}")
             self._write(str(path))
@@ -208,10 +210,9 @@ def join_lines(text: str) -> str:
     return " ".join(text.split())
 
 
-def _save_chart(png: bytes, out_dir: Path) -> Path:
-    """Write the chart of the card over the last one."""
-    out_dir.mkdir(parents=True, exist_ok=True)
-    path = out_dir / "card.png"
+def _save_answer(png: bytes, path: Path) -> Path:
+    """Write the picture of an answer over the last one of its kind."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(png)
     return path
 

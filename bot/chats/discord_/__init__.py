@@ -26,7 +26,8 @@ Answered:
 * text in a direct message: a sentence is drawn, a command runs like its slash command; one reply
 * a channel message that mentions the bot, a reply with its mention on: the same; the bot refuses /mine, /link
   and private pictures in public
-* a .safetensors file, in a direct message or with a mention: the bot explains how a host adds a LoRA
+* a .safetensors file, in a direct message or with a mention: a host is offered to add it, others learn how
+  hosts do
 * a picture, sticker, voice message, poll, forward or file, in the same places: the bot accepts only text, and
   says so; also if text is beside it
 * a slash command, in a server, a direct message or a person's own install: pictures in the channel; all else

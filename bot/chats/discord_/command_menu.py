@@ -36,6 +36,7 @@ _TYPES = {
     OptionKind.INTEGER: AppCommandOptionType.integer,
     OptionKind.NUMBER: AppCommandOptionType.number,
     OptionKind.SWITCH: AppCommandOptionType.boolean,
+    OptionKind.FILE: AppCommandOptionType.attachment,
 }
 
 

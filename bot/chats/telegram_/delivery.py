@@ -13,7 +13,8 @@ line of text, can still appear twice: when the process ends between sending it a
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -182,6 +183,33 @@ class TelegramDelivery:
         return now
 
 
+SendStep = Callable[[], Awaitable[None]]
+"""Sends one message; ``Reply.send`` calls it again after an error."""
+
+
+class Reply:
+    """The messages that answer one update, sent in order; only a message that failed is sent again.
+
+    Attributes:
+        is_accepted: The desk accepted a job, so its result is an answer even if these messages fail.
+    """
+
+    def __init__(self, *steps: SendStep, is_accepted: bool = False) -> None:
+        self._steps = deque(steps)
+        self.is_accepted = is_accepted
+
+    async def send(self) -> None:
+        """Send the messages that are left.
+
+        Raises:
+            Undeliverable: The chat is closed to the bot.
+            TelegramError, TimeoutError: A message did not arrive; call again.
+        """
+        while self._steps:
+            await self._steps[0]()
+            self._steps.popleft()
+
+
 class PictureResender:
     """Sends pictures of earlier jobs again, by Telegram's file ids if it has the files."""
 
@@ -201,9 +229,9 @@ class PictureResender:
         pictures = await asyncio.to_thread(_existing_pictures, history)
         await self._send(pictures[:MAX_ALBUM_SIZE], address, PHOTO)
 
-    async def send_chart(self, png: bytes, address: ChatAddress) -> None:
-        """Send the chart of the card as a photo."""
-        await self._sender.send_pictures(address, [Upload("card.png", png)], as_documents=False)
+    async def send_answer_picture(self, png: bytes, address: ChatAddress) -> None:
+        """Send the picture that belongs to an answer as a photo."""
+        await self._sender.send_pictures(address, [Upload("picture.png", png)], as_documents=False)
 
     async def send_originals(self, originals: Originals, address: ChatAddress) -> None:
         """Send the files of one job as documents, because Telegram compresses photos."""

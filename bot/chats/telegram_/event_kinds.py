@@ -46,7 +46,7 @@ RULES: dict[UpdateKind, EventRule] = {
     ),
     UpdateKind.FORWARDED: EventRule("like a text that the person typed"),
     UpdateKind.NO_TEXT: EventRule("the bot accepts only text; it draws and charges nothing"),
-    UpdateKind.LORA_FILE: EventRule("the bot explains how a host adds a LoRA"),
+    UpdateKind.LORA_FILE: EventRule("a host is offered to add it, others learn how hosts do"),
     UpdateKind.EDITED: EventRule("the bot does not follow edits; it asks for a new message"),
     UpdateKind.ANONYMOUS: EventRule(
         "the bot cannot charge anyone; it explains how to write under one's own name"

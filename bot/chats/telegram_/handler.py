@@ -8,9 +8,9 @@ job that was announced before is not announced again.
 import asyncio
 import contextlib
 import json
-from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable
+from collections import OrderedDict
 from dataclasses import replace
+from functools import partial
 
 import structlog
 from telegram import Bot
@@ -21,13 +21,14 @@ from bot import messages
 from bot.chats.contract import Desk
 from bot.chats.telegram_.address import ChatAddress
 from bot.chats.telegram_.controls import PressAnswer, cancel_keyboard
-from bot.chats.telegram_.delivery import PictureResender
+from bot.chats.telegram_.delivery import PictureResender, Reply, SendStep
 from bot.chats.telegram_.event_kinds import UpdateKind
 from bot.chats.telegram_.parsing import (
     BotAdded,
     ButtonPress,
     GroupMigrated,
     IgnoredUpdate,
+    LoraDocument,
     ParsedUpdate,
     RejectedMessage,
     TextMessage,
@@ -38,8 +39,8 @@ from bot.chats.telegram_.placeholders import PlaceholderRegistry
 from bot.chats.telegram_.rate_limiter import retry_after_s
 from bot.chats.telegram_.sender import Sender
 from bot.commands.buttons import press_of
-from bot.commands.grammar import parse
-from bot.commands.values import Cancel, Command, Draw, Help
+from bot.commands.grammar import parse, with_file
+from bot.commands.values import LONG_COMMANDS, Cancel, Command, Draw, Help, LoraOffer, SentFile
 from bot.errors import AlreadyEnded, NoPrivateChat, PersonError
 from bot.outcomes import (
     CancelAccepted,
@@ -52,41 +53,15 @@ from bot.outcomes import (
     Undeliverable,
 )
 from engine.backoff import Backoff
-from engine.host.report import CardReport
 
 RETRY_PAUSES_S = (1.0, 5.0, 20.0, 60.0)  # between tries to send a reply; the last one repeats …
+SHOW_WORK_AFTER_S = 1.5  # a quicker answer needs no announcement
 MAX_TRIES = 1_440  # … for a day, as long as Telegram keeps an update
 MAX_DESK_CALLS = 8  # updates that wait for the desk at the same time
 MAX_REMEMBERED_ALBUMS = 256  # answered albums; their other items follow within a second
 ACTION_TIMEOUT_S = 10.0
 
 log = structlog.get_logger(__name__)
-
-SendStep = Callable[[], Awaitable[None]]
-"""Sends one message; ``Reply.send`` calls it again after an error."""
-
-
-class Reply:
-    """The messages that answer one update, sent in order; only a message that failed is sent again.
-
-    Attributes:
-        is_accepted: The desk accepted a job, so its result is an answer even if these messages fail.
-    """
-
-    def __init__(self, *steps: SendStep, is_accepted: bool = False) -> None:
-        self._steps = deque(steps)
-        self.is_accepted = is_accepted
-
-    async def send(self) -> None:
-        """Send the messages that are left.
-
-        Raises:
-            Undeliverable: The chat is closed to the bot.
-            TelegramError, TimeoutError: A message did not arrive; call again.
-        """
-        while self._steps:
-            await self._steps[0]()
-            self._steps.popleft()
 
 
 class UpdateHandler:
@@ -101,15 +76,26 @@ class UpdateHandler:
         self._desk_slots = asyncio.Semaphore(MAX_DESK_CALLS)
         self._answered_albums: OrderedDict[str, None] = OrderedDict()
         self._closing = asyncio.Event()
+        self._long: dict[str, asyncio.Task[None]] = {}  # by event: commands that take minutes
 
     def close(self) -> None:
-        """Stop retrying: a reply that fails from now on is sent after the next start."""
+        """Stop retrying, and stop long commands: after the next start they are handled again."""
         self._closing.set()
+        for task in self._long.values():
+            task.cancel()
 
     async def handle(self, event_id: str, payload: str) -> None:
-        """Answer one stored update, and finish it once its reply is sent or can never be sent."""
+        """Answer one stored update, and finish it once its reply is sent or can never be sent.
+
+        A command that takes long is answered in a task of its own: it must not delay its chat.
+        """
         try:
             update = parse_update(json.loads(payload), self._bot.bot)
+            if isinstance(update, TextMessage) and _takes_long(update):
+                if event_id not in self._long:
+                    answering = self._answer_long(event_id, update)
+                    self._long[event_id] = asyncio.create_task(answering, name=f"telegram long {event_id}")
+                return
             if isinstance(update, IgnoredUpdate):
                 write = log.info if update.kind is UpdateKind.UNKNOWN else log.debug
                 write("update ignored", event_id=event_id, kind=update.kind.name)
@@ -121,6 +107,20 @@ class UpdateHandler:
             # Supervision point: a malformed update must not stop the others, and must not be retried.
             log.exception("event failed", event_id=event_id)
         await self._desk.finish_event(Platform.TELEGRAM, event_id)
+
+    async def _answer_long(self, event_id: str, update: TextMessage) -> None:
+        try:
+            try:
+                if not await self._answer(event_id, update):
+                    return
+            except (Undeliverable, BadRequest) as error:
+                log.warning("answer cannot be sent", event_id=event_id, reason=str(error))
+            except Exception:
+                # Supervision point: one command that fails must not stop the others.
+                log.exception("event failed", event_id=event_id)
+            await self._desk.finish_event(Platform.TELEGRAM, event_id)
+        finally:
+            del self._long[event_id]  # not before: the event is dispatched again until it is finished
 
     async def _answer(self, event_id: str, update: ParsedUpdate) -> bool:
         """Make the reply and send it, with retries while the network fails; False if ``close`` came first."""
@@ -192,9 +192,12 @@ class UpdateHandler:
     async def _reply_to_text(self, update: TextMessage) -> Reply:
         context = update.context
         try:
-            command = parse(update.text)
+            command = with_file(parse(update.text), self._sent_file(update.document))
             context = await self._with_private_address(command, context)
-            outcome = await self._call_desk(command, context)
+            if isinstance(command, LONG_COMMANDS):
+                outcome, update = await self._call_long(command, update)
+            else:
+                outcome = await self._call_desk(command, context)
         except NoPrivateChat as error:
             link = bot_link(self._bot.bot, "private")
             return self._text_reply(update.address, f"{messages.format_error(error, context.locale)}\n{link}")
@@ -204,6 +207,8 @@ class UpdateHandler:
         if context.private_address is not None:
             address = ChatAddress.parse(context.private_address)
         match outcome:
+            case PersonError():
+                return self._text_reply(address, messages.format_error(outcome, context.locale))
             case Receipt():
                 return self._accepted_reply(outcome, command, context, address)
             case History() as history:
@@ -211,15 +216,40 @@ class UpdateHandler:
                     lambda: self._pictures.send_history(history, address, context.locale),
                     lambda: self._pictures.send_newest(history, address),
                 )
-            case CardReport(png=png) if png:
-                sentences = messages.format_outcome(outcome, context.locale)
-                return Reply(
-                    lambda: self._send_text(address, sentences),
-                    lambda: self._pictures.send_chart(png, address),
-                )
             case CancelAccepted(was_running=False):
                 self._registry.record_typed_cancel(outcome.job_id, address.chat_id)
-        return self._text_reply(address, messages.format_outcome(outcome, context.locale))
+        sentences = messages.format_outcome(outcome, context.locale)
+        png, _ = messages.picture_of(outcome, context.locale)
+        if png:
+            return Reply(
+                lambda: self._send_text(address, sentences),
+                lambda: self._pictures.send_answer_picture(png, address),
+            )
+        return self._text_reply(address, sentences)
+
+    async def _call_long(
+        self, command: Command, update: TextMessage
+    ) -> tuple[Outcome | PersonError, TextMessage]:
+        """Call the desk; if that takes long, show it in the message that the answer will replace.
+
+        Returns:
+            The outcome or refusal, and the update with the address of its answer.
+        """
+        calling = asyncio.create_task(
+            self._desk.handle(command, update.context), name=f"telegram desk {update.context.event_id}"
+        )
+        try:
+            done, _ = await asyncio.wait({calling}, timeout=SHOW_WORK_AFTER_S)
+            if not done:
+                with contextlib.suppress(Undeliverable, TelegramError, TimeoutError):
+                    working = messages.working_on_it(update.context.locale)
+                    shown = await self._sender.show_text(update.address, working)
+                    update = replace(update, address=shown)
+            return await calling, update
+        except PersonError as refusal:
+            return refusal, update
+        finally:
+            calling.cancel()
 
     async def _reply_to_press(self, press: ButtonPress) -> Reply:
         answer = PressAnswer(self._bot, self._sender, press)
@@ -256,12 +286,29 @@ class UpdateHandler:
         if update.album and update.album in self._answered_albums:
             log.debug("update ignored", event_id=update.context.event_id, kind=UpdateKind.ALBUM_ITEM.name)
             return Reply()
-        error = await self._refusal_of_chat(update.context) or update.error
+        text = await self._text_for_rejected(update)
         if update.album:
             self._answered_albums[update.album] = None
             if len(self._answered_albums) > MAX_REMEMBERED_ALBUMS:
                 self._answered_albums.popitem(last=False)
-        return self._text_reply(update.address, messages.format_error(error, update.context.locale))
+        return self._text_reply(update.address, text)
+
+    async def _text_for_rejected(self, update: RejectedMessage) -> str:
+        locale = update.context.locale
+        if update.file_name:
+            try:
+                outcome = await self._call_desk(LoraOffer(update.file_name), update.context)
+                return messages.format_outcome(outcome, locale)
+            except PersonError as refusal:
+                return messages.format_error(refusal, locale)
+        error = await self._refusal_of_chat(update.context) or update.error
+        return messages.format_error(error, locale)
+
+    def _sent_file(self, document: LoraDocument | None) -> SentFile | None:
+        if document is None:
+            return None
+        read = partial(self._sender.read_document, document.file_id)
+        return SentFile(document.name, document.size, read=read)
 
     async def _refusal_of_chat(self, context: CommandContext) -> PersonError | None:
         """Ask the desk whether it serves this chat; if not, the person learns only that."""
@@ -341,3 +388,10 @@ class UpdateHandler:
         duplicate = ChatAddress(pressed.chat_id, message_id=pressed.reply_to)
         with contextlib.suppress(Undeliverable, TelegramError, TimeoutError):
             await self._sender.edit_text(duplicate, messages.continued_elsewhere(press.context.locale))
+
+
+def _takes_long(update: TextMessage) -> bool:
+    try:
+        return isinstance(parse(update.text), LONG_COMMANDS)
+    except PersonError:
+        return False

@@ -13,10 +13,11 @@ from telegram import CallbackQuery, ChatMember, ChatMemberUpdated, Message, Mess
 from telegram.constants import ChatType
 
 from bot import messages
-from bot.chats.event_table import RawEvent
+from bot.chats.event_table import RawEvent, is_lora_file
 from bot.chats.telegram_.address import ChatAddress
 from bot.chats.telegram_.event_kinds import REQUESTED, UPDATES, UpdateKind, content_kind_of
 from bot.commands.grammar import parse
+from bot.commands.values import LoraAdd
 from bot.errors import AnonymousSender, EditedMessage, LoraFileSent, PersonError, TextOnly, UnknownCommand
 from bot.outcomes import CommandContext, Platform
 
@@ -27,12 +28,26 @@ _WITH_CHAT = ("message", "edited_message", "my_chat_member")  # requested kinds 
 
 
 @dataclass(frozen=True, slots=True)
+class LoraDocument:
+    """A LoRA file in a chat. ``size`` is in bytes, 0 if Telegram does not say."""
+
+    file_id: str
+    name: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class TextMessage:
-    """A text for the bot, without the bot's own name."""
+    """A text for the bot, without the bot's own name.
+
+    Attributes:
+        document: The LoRA file that it came with, or that it replies to.
+    """
 
     text: str
     context: CommandContext
     address: ChatAddress
+    document: LoraDocument | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +66,14 @@ class RejectedMessage:
 
     Attributes:
         album: Id of its media group; empty outside albums. One answer covers all items of a group.
+        file_name: Of a LoRA file; empty for other messages.
     """
 
     error: PersonError
     context: CommandContext
     address: ChatAddress
     album: str = ""
+    file_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,10 +210,30 @@ def _parse_message(message: Message, raw: RawEvent, me: User, event_id: str) -> 
     if is_anonymous:
         error: PersonError = AnonymousSender(link=bot_link(me))
     elif kind is UpdateKind.TEXT:
-        return TextMessage(text, context, address)
+        return TextMessage(text, context, address, _lora_document(message.reply_to_message))
+    elif document := _lora_document(message):
+        if _is_addition(text):
+            return TextMessage(text, context, address, document)
+        album = message.media_group_id or ""
+        return RejectedMessage(LoraFileSent(), context, address, album, document.name)
     else:
-        error = LoraFileSent() if kind is UpdateKind.LORA_FILE else TextOnly()
+        error = TextOnly()
     return RejectedMessage(error, context, address, message.media_group_id or "")
+
+
+def _lora_document(message: Message | None) -> LoraDocument | None:
+    document = message.document if message is not None else None
+    if document is None or not is_lora_file(document.file_name):
+        return None
+    return LoraDocument(document.file_id, document.file_name or "", document.file_size or 0)
+
+
+def _is_addition(text: str) -> bool:
+    """Whether the text of a LoRA file is ``/lora add``."""
+    try:
+        return isinstance(parse(text), LoraAdd)
+    except PersonError:
+        return False
 
 
 def _text_for_bot(message: Message, me: User) -> str | IgnoredUpdate:

@@ -6,6 +6,7 @@ message return its address. The caller stores it if it changed: the message is n
 supergroup.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
@@ -23,11 +24,12 @@ from telegram import (
     ReplyParameters,
 )
 from telegram.constants import FileSizeLimit, MediaGroupLimit, MessageLimit
-from telegram.error import BadRequest, ChatMigrated, Forbidden, RetryAfter
+from telegram.error import BadRequest, ChatMigrated, Forbidden, RetryAfter, TelegramError
 
 from bot.chats.contract import Desk
 from bot.chats.telegram_.address import ChatAddress
 from bot.chats.telegram_.rate_limiter import RateLimiter
+from bot.errors import DownloadFailed, DownloadTooLarge
 from bot.outcomes import Platform, Undeliverable
 
 # Parts of Telegram's error texts, in lower case; it has no error codes for these cases.
@@ -43,6 +45,7 @@ _CHAT_CLOSED = (
     "chat not found", "user is deactivated", "group chat was deactivated", "have no rights to send",
     "not enough rights to send", "need administrator rights", "chat_write_forbidden", "topic_closed",
 )  # fmt: skip
+DOCUMENT_S = 120.0  # 20 MB at 0.2 MB/s
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 _NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 
@@ -139,6 +142,23 @@ class Sender:
         self._bot = bot
         self._rate_limiter = rate_limiter
         self._desk = desk
+
+    async def read_document(self, file_id: str) -> bytes:
+        """Return a file that a person sent.
+
+        Raises:
+            DownloadTooLarge: Telegram gives no file of this size to bots.
+            DownloadFailed: It did not arrive; try again.
+        """
+        try:
+            async with asyncio.timeout(DOCUMENT_S):
+                file = await self._bot.get_file(file_id)
+                return bytes(await file.download_as_bytearray())
+        except BadRequest as error:
+            raise DownloadTooLarge(limit_bytes=FileSizeLimit.FILESIZE_DOWNLOAD) from error
+        except (TelegramError, TimeoutError) as error:
+            # The text of the error may contain the file's address, which contains the token.
+            raise DownloadFailed(site="Telegram", detail=type(error).__name__) from None
 
     async def show_text(
         self, address: ChatAddress, text: str, keyboard: InlineKeyboardMarkup | None = None

@@ -84,6 +84,7 @@ class WebChat:
 
     async def close(self) -> None:
         """Close every open page and free the port."""
+        self._desk_client.close()
         self._sessions.close()
         if self._server:
             await self._server.stop()

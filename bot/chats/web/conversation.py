@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from bot.errors import SugarbotError
+from bot.messages import picture_of
 from bot.outcomes import History, JobResult, Outcome, PictureFile, Receipt, Status
-from engine.host.report import CardReport
 from engine.request import Picture
 
 MAX_ENTRIES = 120  # the conversation forgets older ones; /mine finds their pictures
@@ -124,12 +124,11 @@ class Conversation:
         return next((picture for picture in self._pictures(job_id) if picture.index == index), None)
 
     def chart(self, number: int) -> bytes | None:
-        """The chart of the card in the message of this number, or None."""
+        """The picture that belongs to the answer of this number, or None."""
         for item in self._items:
-            match item:
-                case NumberedEntry(number=found, entry=BotMessage(outcome=CardReport(png=png))):
-                    if found == number and png:
-                        return png
+            if item.number == number and isinstance(item.entry, BotMessage):
+                outcome = item.entry.outcome
+                return None if isinstance(outcome, SugarbotError) else picture_of(outcome, "en")[0] or None
         return None
 
     async def wait_for_change(self, version: int) -> None:

@@ -3,6 +3,7 @@
 Everyone who reaches the loopback page is the same local person.
 """
 
+import asyncio
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ import structlog
 from bot.chats.contract import Desk
 from bot.chats.web.conversation import Conversation
 from bot.commands import buttons, grammar
-from bot.commands.values import Command, Draw, LoraList, LoraWish, Mine, Ratio
+from bot.commands.values import LONG_COMMANDS, Command, Draw, LoraList, LoraWish, Mine, Ratio
 from bot.errors import SugarbotError
 from bot.messages import locale_of
 from bot.outcomes import Address, CommandContext, History, LoraListing, LoraSummary, Platform
@@ -54,6 +55,12 @@ class DeskClient:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._long: set[asyncio.Task[None]] = set()  # commands that take minutes
+
+    def close(self) -> None:
+        """Stop the commands that still run."""
+        for task in self._long:
+            task.cancel()
 
     async def say(self, conversation: Conversation, text: str, options: DrawOptions) -> None:
         """Handle a message; add it and its answer to the conversation, an empty one only as its answer."""
@@ -94,7 +101,21 @@ class DeskClient:
     async def _handle(self, conversation: Conversation, parse_command: Callable[[], Command]) -> None:
         context = _context(conversation)
         try:
-            conversation.answer(await self._desk.handle(parse_command(), context))
+            command = parse_command()
+        except SugarbotError as error:
+            conversation.answer(error)
+            return
+        answering = self._answer(conversation, command, context)
+        if isinstance(command, LONG_COMMANDS):  # the page's request must not wait for it
+            task = asyncio.create_task(answering, name=f"web command {context.event_id}")
+            self._long.add(task)
+            task.add_done_callback(self._long.discard)
+        else:
+            await answering
+
+    async def _answer(self, conversation: Conversation, command: Command, context: CommandContext) -> None:
+        try:
+            conversation.answer(await self._desk.handle(command, context))
         except SugarbotError as error:
             conversation.answer(error)
         except Exception:

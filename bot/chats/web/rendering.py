@@ -28,17 +28,16 @@ from bot.errors import SugarbotError
 from bot.messages import (
     LOCALES,
     button_label,
-    card_chart_name,
     format_caption,
     format_error,
     format_history_entry,
     format_outcome,
     format_status,
+    picture_of,
 )
 from bot.messages.page import LANGUAGES, page_text
 from bot.outcomes import History, HistoryEntry, LoraSummary, Outcome, Recipe
 from engine.formatting import in_gib
-from engine.host.report import CardReport
 
 EXAMPLES = {
     "en": (
@@ -167,21 +166,21 @@ def _message(item: NumberedEntry, conversation: Conversation) -> MessageView:
             return MessageView("person", text)
         case JobMessage():
             return _ended_job(entry, conversation) if entry.result else _running_job(entry, conversation)
-        case BotMessage(CardReport(png=png) as report) if png:
-            with Image.open(io.BytesIO(png)) as picture:
-                size = picture.size
-            view = PictureView(f"/charts/{item.number}.png", *size, card_chart_name(conversation.locale))
-            return MessageView("bot", format_outcome(report, conversation.locale), pictures=(view,))
         case BotMessage(outcome):
-            return _answer(outcome, conversation)
+            return _answer(outcome, item.number, conversation)
 
 
-def _answer(outcome: Outcome | SugarbotError, conversation: Conversation) -> MessageView:
+def _answer(outcome: Outcome | SugarbotError, number: int, conversation: Conversation) -> MessageView:
     if isinstance(outcome, SugarbotError):
         return MessageView("refusal", format_error(outcome, conversation.locale))
     if isinstance(outcome, History) and outcome.entries:
         return MessageView("bot", "", jobs=tuple(_past_job(job, conversation) for job in outcome.entries))
-    return MessageView("bot", format_outcome(outcome, conversation.locale))
+    pictures: tuple[PictureView, ...] = ()
+    png, shows = picture_of(outcome, conversation.locale)
+    if png:
+        with Image.open(io.BytesIO(png)) as picture:
+            pictures = (PictureView(f"/charts/{number}.png", *picture.size, shows),)
+    return MessageView("bot", format_outcome(outcome, conversation.locale), pictures=pictures)
 
 
 def _running_job(job_message: JobMessage, conversation: Conversation) -> MessageView:

@@ -155,6 +155,11 @@ def _details(details: LoraDetails, locale: str) -> str:
     return "\n".join(lines)
 
 
+def working_on_it(locale: str) -> str:
+    """Return what a chat shows until a command that takes long is answered."""
+    return text(N_("Working on it …"), locale)
+
+
 def preview_name(lora: str, locale: str) -> str:
     """Return what the preview strip shows, for people who cannot see it."""
     return text(N_("The same face without {lora}, at 0.5 and at 1"), locale, lora=lora)

@@ -135,7 +135,21 @@ async def test_the_menu_is_declared_again_only_when_it_changed(
 
 async def test_the_menu_has_both_languages_and_its_contexts(discord: FakeDiscord, chat: DiscordChat) -> None:
     menu = {command["name"]: command for command in discord.commands}
-    assert set(menu) == {"sugar", "lora", "loras", "gpu", "mine", "quota", "cancel", "link", "unlink", "help"}
+    assert set(menu) == {
+        "sugar",
+        "lora",
+        "loras",
+        "lorainfo",
+        "allow",
+        "revoke",
+        "gpu",
+        "mine",
+        "quota",
+        "cancel",
+        "link",
+        "unlink",
+        "help",
+    }
     assert menu["sugar"]["name_localizations"]["zh-CN"] == "画图"
     assert menu["sugar"]["contexts"] == [0, 1, 2]
     assert menu["sugar"]["integration_types"] == [0, 1]
@@ -157,7 +171,11 @@ async def test_a_hosts_command_is_declared_for_managers_and_the_list_beside_it_f
 ) -> None:
     menu = {command["name"]: command for command in discord.commands}
     hosts_own = lora, gpu = menu.pop("lora"), menu.pop("gpu")
-    assert [one["name"] for one in lora["options"]] == ["list", "switch"]
+    names = ["list", "info", "switch", "allow", "revoke", "add", "remove", "check", "reload"]
+    assert [one["name"] for one in lora["options"]] == names
+    [link, file] = next(one["options"] for one in lora["options"] if one["name"] == "add")
+    assert (link["type"], file["type"]) == (3, 11), "text and an attachment"
+    assert not link["required"]
     assert not gpu["options"]
     for command in hosts_own:
         assert command["default_member_permissions"] == MANAGE_GUILD
@@ -167,7 +185,7 @@ async def test_a_hosts_command_is_declared_for_managers_and_the_list_beside_it_f
         assert command["default_member_permissions"] is None
         assert command["contexts"] == [0, 1, 2]
         assert command["integration_types"] == [0, 1]
-    assert not menu["loras"]["options"]
+    assert [one["name"] for one in menu["loras"]["options"]] == ["search", "page"]
 
 
 @pytest.mark.parametrize("how", ["drop", "ask_to_reconnect"])

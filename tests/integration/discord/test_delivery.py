@@ -293,7 +293,7 @@ async def test_alt_text_is_one_line_of_printable_text(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, pictures: Pictures
 ) -> None:
     asked, address = await drawn_for(discord, desk)
-    recipe = replace(RECIPE, prompt="a\x00 face\n" + "🍬" * 2_000)
+    recipe = replace(RECIPE, typed="a\x00 face\n" + "🍬" * 2_000)
     await chat.deliver(result_of(address, pictures, recipe=recipe))
     description = discord.answer_to(asked)["attachments"][0]["description"]
     assert description.startswith("a face 🍬")

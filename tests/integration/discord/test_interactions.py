@@ -313,4 +313,4 @@ async def test_the_card_comes_with_its_chart(
     asked = await discord.slash("gpu")
     assert "NVIDIA A10" in await answered(discord, asked)
     [attachment] = discord.answer_to(asked)["attachments"]
-    assert attachment["filename"] == "card.png"
+    assert attachment["filename"] == "picture.png"

@@ -8,9 +8,9 @@ import pytest
 
 from bot.chats.discord_ import DiscordChat, DiscordConfig
 from bot.chats.discord_.outgoing.address import AnswerAddress
-from bot.commands.values import Draw, LoraSwitch, LoraWish, Quota
+from bot.commands.values import Draw, LoraAdd, LoraOffer, LoraSwitch, LoraWish, Quota, SentFile
 from bot.errors import CannotSave, NoCreditsLeft
-from bot.outcomes import CreditBalance, PictureFile, Platform, Status
+from bot.outcomes import CreditBalance, LoraFileOffered, PictureFile, Platform, Status
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_http import Fault
@@ -106,7 +106,6 @@ async def test_a_typed_command_works_like_its_slash_command(
             {"content": "", "sticker_items": [{"id": "1", "name": "hi", "format_type": 1}]},
             "So far I only read text",
         ),
-        ({"content": "", "attachments": [{"filename": "a.safetensors"}]}, "into the LoRA folder"),
         ({"content": f"{AT_ME}"}, "What should I draw?"),
         ({"content": "/sugr a face"}, "I don't know the command"),
         ({"content": "画一个女孩 --size 0"}, "不是"),
@@ -119,6 +118,44 @@ async def test_a_message_that_cannot_be_drawn_is_explained_and_never_reaches_the
     assert said in str((await reply_to(discord, message_id))["content"])
     await until(lambda: desk.settled == [message_id])
     assert not desk.handled
+
+
+FILE = {
+    "filename": "My Face.safetensors",
+    "size": 9,
+    "url": "https://cdn.discordapp.com/a/1/F.safetensors?ex=1",
+}
+REPLY = {"referenced_message": {"attachments": [FILE]}, "type": 19}
+SENT = SentFile("My Face.safetensors", 9, url=FILE["url"])
+
+
+@pytest.mark.parametrize(
+    ("changed", "command"),
+    [
+        ({"content": "", "attachments": [FILE]}, LoraOffer("My Face.safetensors")),
+        ({"content": "what is this?", "attachments": [FILE]}, LoraOffer("My Face.safetensors")),
+        ({"content": "/lora add", "attachments": [FILE]}, LoraAdd(file=SENT)),
+        ({"content": "/lora_add", "attachments": [FILE]}, LoraAdd(file=SENT)),
+        (
+            {"content": "/lora add", "referenced_message": {"attachments": [FILE]}, "type": 19},
+            LoraAdd(file=SENT),
+        ),
+        ({"content": "/lora add civitai:1"}, LoraAdd("civitai:1")),
+        ({"content": "a face", **REPLY}, Draw("a face")),
+    ],
+)
+async def test_a_lora_file_is_offered_or_added(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, changed: dict[str, object], command: object
+) -> None:
+    desk.answer = lambda *_: LoraFileOffered("My Face.safetensors")
+    message_id = await discord.send_message(
+        str(changed["content"]),
+        in_guild=False,
+        **{key: value for key, value in changed.items() if key != "content"},
+    )
+    await until(lambda: desk.settled == [message_id])
+    assert [given for given, _ in desk.handled] == [command]
+    assert "Shall I put My Face.safetensors" in str((await reply_to(discord, message_id))["content"])
 
 
 async def test_an_ignored_message_causes_no_request(

@@ -41,7 +41,7 @@ class EventKind(StrEnum):
 EVENT_RULES: dict[EventKind, EventRule] = {
     EventKind.DIRECT_TEXT: EventRule("a sentence is drawn, a command runs like its slash command; one reply"),
     EventKind.MENTION: EventRule("the same; the bot refuses /mine, /link and private pictures in public"),
-    EventKind.LORA_FILE: EventRule("the bot explains how a host adds a LoRA"),
+    EventKind.LORA_FILE: EventRule("a host is offered to add it, others learn how hosts do"),
     EventKind.NO_TEXT: EventRule("the bot accepts only text, and says so; also if text is beside it"),
     EventKind.SLASH: EventRule("pictures in the channel; all else and every refusal for the person alone"),
     EventKind.UNKNOWN_COMMAND: EventRule("the command does not exist; for the person alone"),

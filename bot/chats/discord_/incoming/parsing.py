@@ -12,14 +12,27 @@ from bot.chats.contract import Desk
 from bot.chats.discord_.incoming.event_kinds import EventKind
 from bot.chats.discord_.library_internals import Interaction
 from bot.chats.discord_.outgoing.address import AnswerAddress, Response, UnsentMessage
-from bot.chats.event_table import RawEvent
+from bot.chats.event_table import RawEvent, is_lora_file
 from bot.commands import grammar
 from bot.commands.buttons import press_of
 from bot.commands.face import SUGGESTED
 from bot.commands.face import suggestions as face_suggestions
 from bot.commands.table import ENTRY_OF, CommandEntry, Option, OptionKind
-from bot.commands.values import Command, Draw, Link, LoraAllow, LoraRevoke, LoraSwitch, Mine, Reroll, Unlink
-from bot.errors import LoraFileSent, NotInPublic, OldButton, TextOnly, UnknownCommand
+from bot.commands.values import (
+    Command,
+    Draw,
+    Link,
+    LoraAdd,
+    LoraAllow,
+    LoraList,
+    LoraRevoke,
+    LoraSwitch,
+    Mine,
+    Reroll,
+    SentFile,
+    Unlink,
+)
+from bot.errors import NotInPublic, OldButton, TextOnly, UnknownCommand
 from bot.outcomes import Address, CommandContext, LoraSummary, Platform
 
 LABEL_CHARS = 100  # Discord's limit for the label of a suggestion, and for its value
@@ -41,6 +54,12 @@ def parse_slash(entry: CommandEntry, options: Mapping[str, Any]) -> Command:
         return grammar.switch_of(**options)
     if entry.command_type in (LoraAllow, LoraRevoke):
         return grammar.consent_of(entry, **options)
+    if entry.command_type is LoraList:
+        return grammar.list_of(**options)
+    if entry.command_type is LoraAdd:
+        attachment = options.get("file")
+        file = attachment and SentFile(attachment.filename, attachment.size, url=attachment.url)
+        return grammar.with_file(LoraAdd(options.get("link", "")), file)
     return grammar.parse(" ".join([f"/{entry.name}", *map(str, options.values())]))
 
 
@@ -153,6 +172,7 @@ class DiscordMessage:
     Attributes:
         text: Without the bot's name; with the names of other people in place of their ids.
         guild_id: 0 in a direct message.
+        file: The LoRA file of this message, or of the one that it replies to.
     """
 
     kind: EventKind
@@ -163,6 +183,7 @@ class DiscordMessage:
     channel_id: int
     guild_id: int
     locale: str
+    file: SentFile | None = None
 
     def command(self) -> Command:
         """The command that the message asks for.
@@ -170,11 +191,11 @@ class DiscordMessage:
         Raises:
             PersonError: Not understood, or not allowed in public.
         """
-        if self.kind is EventKind.LORA_FILE:
-            raise LoraFileSent
+        if self.kind is EventKind.LORA_FILE and self.file is not None:
+            return grammar.add_of(self.text, self.file)
         if self.kind is EventKind.NO_TEXT:
             raise TextOnly
-        command = grammar.parse(self.text)
+        command = grammar.with_file(grammar.parse(self.text), self.file)
         is_personal = isinstance(command, Mine | Link | Unlink)
         if self.guild_id and (is_personal or (isinstance(command, Draw) and command.private)):
             raise NotInPublic(command=ENTRY_OF[type(command)].name)
@@ -229,7 +250,15 @@ def parse_message(
         channel_id=int(event["channel_id"]),
         guild_id=int(event.get("guild_id") or 0),
         locale=locales.locale_of(str(user_id), text, server_locale),
+        file=_lora_file(event) or _lora_file(event.get("referenced_message") or {}),
     )
+
+
+def _lora_file(event: RawEvent) -> SentFile | None:
+    for file in event.get("attachments") or ():
+        if is_lora_file(file.get("filename", "")):
+            return SentFile(str(file["filename"]), int(file.get("size", 0)), url=str(file.get("url", "")))
+    return None
 
 
 def _may_send(interaction: Interaction) -> bool:

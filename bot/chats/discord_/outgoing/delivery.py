@@ -34,7 +34,6 @@ from bot.chats.discord_.outgoing.sender import MessageSender, OutgoingMessage, a
 from bot.commands.values import Reroll
 from bot.monitoring.figures import FALLBACKS
 from bot.outcomes import History, JobResult, Letter, Outcome, Undeliverable
-from engine.host.report import CardReport
 
 log = structlog.get_logger()
 
@@ -75,8 +74,9 @@ class AnswerDelivery:
         for entry in entries:
             typed = entry.recipe.typed
             attachments += await read_attachments(entry.job_id, entry.pictures[:1], typed, share_bytes)
-        if isinstance(outcome, CardReport) and outcome.png:
-            attachments.append(PictureAttachment("card.png", messages.card_chart_name(locale), outcome.png))
+        png, shows = messages.picture_of(outcome, locale)
+        if png:
+            attachments.append(PictureAttachment("picture.png", shows, png))
         text = messages.format_outcome(outcome, locale, times="discord")
         await self.answer(text, address, locale, event_id, attachments)
 

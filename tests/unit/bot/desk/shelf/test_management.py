@@ -27,6 +27,7 @@ from bot.errors import (
     HostsOnly,
     LinkNotUnderstood,
     LoraBuiltIn,
+    LoraFileSent,
     LoraNameTaken,
     LoraRefused,
     NotSafetensors,
@@ -321,7 +322,8 @@ async def test_a_check_draws_again_and_changes_nothing(harness: DeskHarness) -> 
     ids=lambda command: type(command).__name__,
 )
 async def test_only_hosts_touch_the_shelf(harness: DeskHarness, command: object) -> None:
-    with pytest.raises(HostsOnly):
+    refusal = LoraFileSent if isinstance(command, LoraOffer) else HostsOnly
+    with pytest.raises(refusal):
         await give(harness, command, "ann")
     assert not await harness.store.shelf_changes.newest(1)
     assert not folder_of(harness).tried

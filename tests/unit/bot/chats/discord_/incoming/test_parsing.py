@@ -1,13 +1,25 @@
 """Messages as commands: the text, the person, the language, and what is refused in public."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from bot.chats.discord_.incoming.event_kinds import EventKind
-from bot.chats.discord_.incoming.parsing import REMEMBERED_PERSONS, PersonLocales, parse_message
-from bot.commands.values import Draw, Quota
-from bot.errors import EmptyPrompt, LoraFileSent, NotInPublic, TextOnly
+from bot.chats.discord_.incoming.parsing import REMEMBERED_PERSONS, PersonLocales, parse_message, parse_slash
+from bot.commands.table import ENTRY_OF
+from bot.commands.values import (
+    Command,
+    Draw,
+    LoraAdd,
+    LoraInfo,
+    LoraList,
+    LoraReload,
+    LoraRemove,
+    Quota,
+    SentFile,
+)
+from bot.errors import EmptyPrompt, NotInPublic, TextOnly
 from tests.fakes.discord_payloads import BOT, BOT_ID, CHANNEL_ID, GUILD_ID, MEMBER_ID, message_event, user
 
 ME = int(BOT_ID)
@@ -33,7 +45,6 @@ def test_the_bots_name_is_removed_and_other_people_are_named(name: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "content", "error"),
     [
-        (EventKind.LORA_FILE, "", LoraFileSent),
         (EventKind.NO_TEXT, "like this", TextOnly),
         (EventKind.MENTION, AT_ME, EmptyPrompt),
         (EventKind.MENTION, f"{AT_ME} /mine", NotInPublic),
@@ -81,3 +92,31 @@ def test_the_memory_of_locales_is_bounded_and_keeps_the_latest() -> None:
     assert len(locales._locales) == REMEMBERED_PERSONS
     assert locales.locale_of("kept", "", "") == "zh-CN"
     assert locales.locale_of("0", "", "") == "en"
+
+
+@dataclass
+class Attached:
+    """What the bot reads of discord.py's attachment."""
+
+    filename: str = "My Face.safetensors"
+    size: int = 9
+    url: str = "https://cdn.discordapp.com/a/1/F.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("command_type", "options", "command"),
+    [
+        (LoraAdd, {"file": Attached()}, LoraAdd(file=SentFile("My Face.safetensors", 9, url=Attached().url))),
+        (LoraAdd, {"link": "civitai:1"}, LoraAdd("civitai:1")),
+        (LoraAdd, {}, LoraAdd()),
+        (LoraList, {"search": "two words", "page": 2}, LoraList("two words", 2)),
+        (LoraList, {}, LoraList()),
+        (LoraInfo, {"name": "My Face v1.0"}, LoraInfo("My Face v1.0")),
+        (LoraRemove, {"name": "My Face v1.0"}, LoraRemove("My Face v1.0")),
+        (LoraReload, {}, LoraReload()),
+    ],
+)
+def test_a_menu_of_the_shelf_makes_its_command(
+    command_type: type[Command], options: dict[str, Any], command: Command
+) -> None:
+    assert parse_slash(ENTRY_OF[command_type], options) == command
