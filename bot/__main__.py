@@ -43,9 +43,15 @@ db = typer.Typer(
 )
 app.add_typer(db, name="db")
 
+loras = typer.Typer(
+    cls=UsageGroup, help="Look at the LoRA shelf and change it; without a subcommand: `list`."
+)
+app.add_typer(loras, name="lora")
+
 Config = Annotated[Path | None, typer.Option("--config", help="Read this file instead of sugarbot.toml.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Log warnings only.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log every job.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command(cls=UsageCommand)
@@ -137,12 +143,66 @@ def plan(
     _run_command(lambda settings: plan_command.report(settings, question), config)
 
 
-@app.command(cls=UsageCommand)
-def lora(config: Config = None) -> None:
-    """List the shelf: each LoRA with its file, and each refused file with the reason."""
-    from bot.cli import doctor as doctor_command
+@loras.callback(invoke_without_command=True)
+def lora_without_command(context: typer.Context, config: Config = None) -> None:
+    """Look at the LoRA shelf and change it; without a subcommand: `list`."""
+    if context.invoked_subcommand is None:
+        list_loras(config=config)
 
-    _run_command(doctor_command.list_shelf, config)
+
+@loras.command("list", cls=UsageCommand)
+def list_loras(as_json: AsJson = False, config: Config = None) -> None:
+    """List the shelf: each LoRA with its file, and each refused file with the reason."""
+    from bot.cli import lora
+
+    _run_command(lambda settings: lora.list_shelf(settings, as_json=as_json), config)
+
+
+@loras.command("check", cls=UsageCommand)
+def check_lora(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A LoRA file, anywhere.")],
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Check a LoRA file in every way that needs no card; exits 1 if it is refused."""
+    from bot.cli import lora
+
+    _run_command(lambda settings: lora.check(settings, file, as_json=as_json), config)
+
+
+@loras.command("info", cls=UsageCommand)
+def show_lora(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A LoRA of the shelf.")],
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Show what is known of a LoRA, and what its trainer wrote about it."""
+    from bot.cli import lora
+
+    _run_command(lambda settings: lora.info(settings, name, as_json=as_json), config)
+
+
+@loras.command("add", cls=UsageCommand)
+def add_lora(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A LoRA file, anywhere.")],
+    name: Annotated[str, typer.Option("--name", help="Its name on the shelf; default: the file's.")] = "",
+    config: Config = None,
+) -> None:
+    """Check a LoRA file and copy it into the LoRA folder; a running bot notices it."""
+    from bot.cli import lora
+
+    _run_command(lambda settings: lora.add(settings, file, name), config)
+
+
+@loras.command("remove", cls=UsageCommand)
+def remove_lora(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A LoRA of the LoRA folder.")],
+    config: Config = None,
+) -> None:
+    """Delete a LoRA from the LoRA folder; waiting jobs of a running bot keep it."""
+    from bot.cli import lora
+
+    _run_command(lambda settings: lora.remove(settings, name), config)
 
 
 @db.callback(invoke_without_command=True)

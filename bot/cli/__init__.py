@@ -2,8 +2,9 @@
 
 * ``serve``     ``run``, ``demo`` and ``say``: which chats open, and when the application closes
 * ``setup``     ``setup``: fetch the model and convert it
-* ``doctor``    ``doctor`` and ``lora``: print what is set up and what is wrong with it
+* ``doctor``    ``doctor``: prints what is set up and what is wrong with it
 * ``plan``      ``plan``: where the model would live on a card, and how long pictures would take
+* ``lora``      ``lora list``, ``check``, ``info``, ``add`` and ``remove``
 * ``db``        ``db check``, ``db backup`` and ``db restore``
 * ``bench``     ``bench``: measure this machine
 * ``runner``    runs a command's coroutine, turns signals into a stop, and bounds every wait after it

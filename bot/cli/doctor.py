@@ -1,6 +1,6 @@
-"""``sugarbot doctor`` and ``lora`` print the state of the set-up, its faults and what to do about them.
+"""``sugarbot doctor`` prints the state of the set-up, its faults and what to do about them.
 
-They download nothing and contact no platform; the report names what they did not check.
+It downloads nothing and contacts no platform; the report names what it did not check.
 """
 
 import asyncio
@@ -21,18 +21,17 @@ from bot.cli.db import describe_problems
 from bot.cli.screen import Screen, add_row
 from bot.cli.setup import benefits_from_conversion
 from bot.errors import DatabaseInUse, OperatorError, PortTaken
-from bot.messages import N_, format_error, text
+from bot.messages import N_, text
 from bot.messages.checks import format_finding, part_title
 from bot.messages.plans import format_no_plan, format_plan
 from bot.settings import Settings
 from bot.store import open_store
 from engine.checkpoint.model import ModelInfo, built_in_lora_folder, find_model
 from engine.errors import ModelError
-from engine.formatting import in_mib
 from engine.planner.headroom import HeadroomProbe
 from engine.planner.machine import WorkerPlanner
 from engine.planner.placement.values import Placed
-from engine.shelf import Shelf, read_shelf
+from engine.shelf import read_shelf
 
 
 async def report(settings: Settings) -> int:
@@ -62,28 +61,6 @@ async def report(settings: Settings) -> int:
         )
     )
     return int(any(finding.level is Level.WRONG for finding in findings))
-
-
-async def list_shelf(settings: Settings) -> int:
-    """Print the LoRAs and the refused files; return 1 if a file was refused.
-
-    Raises:
-        ModelError: The model is missing; it defines the layers that a LoRA may change.
-    """
-    locale = settings.language
-    shelf = await asyncio.to_thread(_read_shelf, settings)
-    table = Table()
-    for title in (N_("LoRA"), N_("title"), N_("trigger"), N_("rank"), "MiB", "sha256"):
-        table.add_column(text(title, locale), overflow="fold")
-    for file in shelf.files.values():
-        size = in_mib(file.bytes)
-        cells = (file.name, file.titles.get(locale, ""), file.trigger, str(file.rank), size, file.sha256[:12])
-        add_row(table, cells)
-    out = Screen()
-    out.print(table)
-    for refused in shelf.rejected:
-        out.print_line(f"{Level.WRONG} {refused.name}: {format_error(refused.error, locale)}")
-    return int(bool(shelf.rejected))
 
 
 async def _check_database(settings: Settings) -> list[Finding]:
@@ -158,11 +135,6 @@ def _check_page(settings: Settings) -> Iterator[Finding]:
         else:
             address = f"[{host}]" if ":" in host else host
             yield Finding(Level.FINE, "page", "page_open", {"url": f"http://{address}:{port}/"})
-
-
-def _read_shelf(settings: Settings) -> Shelf:
-    model = find_model(settings.to_engine_config(), download=False)
-    return read_shelf(_lora_folders(settings, model), model)
 
 
 def _lora_folders(settings: Settings, model: ModelInfo) -> list[Path]:

@@ -21,7 +21,15 @@ pytestmark = pytest.mark.usefixtures("own_threads")
 # Three plain English words in a row, in lower case but for the first: names, options and paths are not.
 ENGLISH = re.compile(r"(?<![\w/.`'\"<=\[-])[A-Za-z]['’a-z]+ (?:[a-z]['’a-z]*,? ){1,}[a-z]{2,}(?![\w/.=-])")
 CHINESE = re.compile("[\u4e00-\u9fff]+")
-NAMES = {"Sugar面部", "Anime动漫", "Realistic写实", "Sugarbot built-in", "sugarbot db", "pip install"}
+NAMES = {
+    "Sugar面部",
+    "Anime动漫",
+    "Realistic写实",
+    "Sugarbot built-in",
+    "sugarbot db",
+    "sugarbot lora",
+    "pip install",
+}
 
 
 def commands() -> list[list[str]]:
@@ -90,6 +98,9 @@ LINES = {
     "a model elsewhere": ["setup", "--config", "missing.toml"],
     "a model not fetched": ["doctor", "--config", "hub.toml"],
     "the shelf": ["lora"],
+    "a damaged file": ["lora", "check", "loras/cut.safetensors"],
+    "add a damaged file": ["lora", "add", "loras/zip.safetensors"],
+    "remove nothing": ["lora", "remove", "nothing"],
     "setup": ["setup"],
 }
 

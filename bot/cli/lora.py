@@ -1,0 +1,265 @@
+"""``sugarbot lora list|check|info|add|remove``: the shelf from the shell, also while the bot runs.
+
+They draw nothing: the trial picture of a file is drawn by the running bot, which notices every change of the
+folder. Texts from files are printed without control characters.
+"""
+
+import asyncio
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.table import Table
+
+from bot.checks.checks import Level
+from bot.cli.screen import Screen, add_row
+from bot.commands.text import normalize
+from bot.messages import N_, format_error, text
+from bot.settings import Settings
+from engine.checkpoint.contents import linear_shapes, vector_lengths
+from engine.checkpoint.model import ModelInfo, built_in_lora_folder, find_model
+from engine.durable import make_folder, replacing, sync_file
+from engine.errors import LoraMissing, LoraNameRefused, LoraRejected
+from engine.formatting import in_mib
+from engine.shelf import LoraFile, Shelf, read_shelf, sha256_of
+from engine.shelf.metadata import Proposals, proposals_of
+from engine.shelf.numbers import check_numbers
+from engine.shelf.validation import find_layers, open_regular_file, read_tensors
+
+SUFFIX = ".safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """What a file that fits the model holds.
+
+    Attributes:
+        tensors: All of them take effect.
+        layers: How many layers they change.
+        kinds: As what the changes are held.
+        rank: The largest; 0 if none is of low rank.
+        proposals: What the trainer wrote about the file; nobody has checked it.
+    """
+
+    name: str
+    path: str
+    sha256: str
+    bytes: int
+    tensors: int
+    layers: int
+    kinds: tuple[str, ...]
+    rank: int
+    proposals: Proposals
+
+
+async def list_shelf(settings: Settings, *, as_json: bool = False) -> int:
+    """Print the LoRAs and the refused files; return 1 if a file was refused.
+
+    Raises:
+        ModelError: The model is missing; it defines the layers that a LoRA may change.
+    """
+    locale, out = settings.language, Screen()
+    shelf = await asyncio.to_thread(lambda: _read_shelf(settings, _model_of(settings)))
+    if as_json:
+        files = [
+            {"name": file.name, "path": str(file.path), "sha256": file.sha256, "bytes": file.bytes}
+            | {"rank": file.rank, "titles": dict(file.titles), "trigger": file.trigger, "weight": file.weight}
+            for file in shelf.files.values()
+        ]
+        refused = [
+            {"name": each.name, "error": type(each.error).__name__, "detail": str(each.error)}
+            for each in shelf.rejected
+        ]
+        _print_json(out, {"files": files, "refused": refused})
+        return int(bool(shelf.rejected))
+    table = Table()
+    for title in (N_("LoRA"), N_("title"), N_("trigger"), N_("rank"), "MiB", "sha256"):
+        table.add_column(text(title, locale), overflow="fold")
+    for file in shelf.files.values():
+        size = in_mib(file.bytes)
+        cells = (file.name, file.titles.get(locale, ""), file.trigger, str(file.rank), size, file.sha256[:12])
+        add_row(table, cells)
+    out.print(table)
+    for each in shelf.rejected:
+        out.print_line(f"{Level.WRONG} {each.name}: {format_error(each.error, locale)}")
+    return int(bool(shelf.rejected))
+
+
+async def check(settings: Settings, path: Path, *, as_json: bool = False) -> int:
+    """Check a file, which may be anywhere, without a worker; return 1 if it is refused."""
+    locale, out = settings.language, Screen()
+    try:
+        facts = await asyncio.to_thread(lambda: examine(path, _model_of(settings)))
+    except LoraRejected as error:
+        _refuse(out, path.stem, error, locale, as_json=as_json)
+        return 1
+    _print_facts(out, facts, locale, as_json=as_json)
+    if not as_json:
+        out.print_line(text(N_("Not checked: the trial picture, which the running bot draws."), locale))
+    return 0
+
+
+async def info(settings: Settings, name: str, *, as_json: bool = False) -> int:
+    """Print what is known of a LoRA of the shelf; return 1 if there is none of this name."""
+    locale, out = settings.language, Screen()
+    model = await asyncio.to_thread(_model_of, settings)
+    shelf = await asyncio.to_thread(_read_shelf, settings, model)
+    if (file := _find(shelf, name)) is None:
+        return _unknown(out, name, locale)
+    facts = await asyncio.to_thread(examine, file.path, model, file.name)
+    _print_facts(out, facts, locale, as_json=as_json, file=file)
+    return 0
+
+
+async def add(settings: Settings, path: Path, name: str) -> int:
+    """Check a file and copy it into the LoRA folder, durably and never over another; return 1 if refused.
+
+    Raises:
+        OSError: The folder accepts no file; it is unchanged.
+    """
+    locale, out = settings.language, Screen()
+    return await asyncio.to_thread(_add, settings, path, name or path.stem, out, locale)
+
+
+async def remove(settings: Settings, name: str) -> int:
+    """Delete a file of the LoRA folder and its sidecar; return 1 if there is none of this name.
+
+    Waiting jobs keep the copies that the running bot has made for them.
+    """
+    locale, out = settings.language, Screen()
+    return await asyncio.to_thread(_remove, settings, name, out, locale)
+
+
+def examine(path: Path, model: ModelInfo, name: str = "") -> FileFacts:
+    """Prove a file in every way that needs no worker.
+
+    Raises:
+        LoraRejected: Its class says why.
+    """
+    with open_regular_file(path) as file:
+        tensors, metadata = read_tensors(file)
+        layers = find_layers(tensors, linear_shapes(model.folder), vector_lengths(model.folder), metadata)
+        check_numbers(file, tensors, layers)
+        size = os.fstat(file.fileno()).st_size
+    return FileFacts(
+        name=name or path.stem,
+        path=str(path),
+        sha256=sha256_of(path),
+        bytes=size,
+        tensors=len(tensors),
+        layers=sum(len(layer.modules) for layer in layers),
+        kinds=tuple(sorted({kind.value for layer in layers for kind in layer.kinds})),
+        rank=max(layer.rank for layer in layers),
+        proposals=proposals_of(metadata),
+    )
+
+
+def _add(settings: Settings, path: Path, name: str, out: Screen, locale: str) -> int:
+    model = _model_of(settings)
+    folder = settings.to_engine_config().lora_dir
+    target = folder / f"{name}{SUFFIX}"
+    try:
+        if not target.resolve().is_relative_to(folder.resolve()):
+            raise LoraNameRefused
+        facts = examine(path, model, name)
+        make_folder(target.parent)
+        if _find(_read_shelf(settings, model), name) or os.path.lexists(target):
+            out.print_line(text(N_("“{name}” is already on the shelf; remove it first."), locale, name=name))
+            return 1
+        with replacing(target) as draft:  # its name is no LoRA's until it is whole
+            shutil.copyfile(path, draft)
+            if sha256_of(draft) != facts.sha256:
+                raise LoraMissing  # it was changed meanwhile
+        shelf = _read_shelf(settings, model)
+        if name not in shelf.files:
+            target.unlink()
+            raise next((each.error for each in shelf.rejected if each.name == name), LoraNameRefused())
+    except LoraRejected as error:
+        _refuse(out, name, error, locale, as_json=False)
+        return 1
+    shown = N_("“{name}” is on the shelf: {path}. A running bot draws its trial picture, then offers it.")
+    out.print_line(text(shown, locale, name=name, path=str(target)))
+    return 0
+
+
+def _remove(settings: Settings, name: str, out: Screen, locale: str) -> int:
+    model = _model_of(settings)
+    folder = settings.to_engine_config().lora_dir
+    shelf = _read_shelf(settings, model)
+    file = _find(shelf, name)
+    path = file.path if file else folder / f"{name}{SUFFIX}"
+    is_refused = any(each.name == name for each in shelf.rejected) and os.path.lexists(path)
+    if not (file or is_refused) or not path.is_relative_to(folder) or ".." in path.parts:
+        return _unknown(out, name, locale)
+    path.unlink()
+    path.with_suffix(".toml").unlink(missing_ok=True)
+    sync_file(path.parent)
+    out.print_line(text(N_("Removed: {path}"), locale, path=str(path)))
+    return 0
+
+
+def _print_facts(
+    out: Screen, facts: FileFacts, locale: str, *, as_json: bool, file: LoraFile | None = None
+) -> None:
+    if as_json:
+        _print_json(out, asdict(facts))
+        return
+    table = Table(show_header=False, box=None, pad_edge=False)
+    rows: list[tuple[str, str]] = [
+        (N_("LoRA"), facts.name),
+        (N_("file"), facts.path),
+        ("sha256", facts.sha256),
+        ("MiB", in_mib(facts.bytes)),
+        (N_("rank"), str(facts.rank)),
+        (N_("kinds"), ", ".join(facts.kinds)),
+        (N_("tensors, all in use"), str(facts.tensors)),
+        (N_("changed layers"), str(facts.layers)),
+        (N_("title, by its trainer"), facts.proposals.title),
+        (N_("trigger, by its trainer"), facts.proposals.trigger),
+        (N_("base model, by its trainer"), facts.proposals.base),
+    ]
+    if file is not None:
+        rows += [
+            (N_("title"), file.titles.get(locale, "")),
+            (N_("trigger"), file.trigger),
+            (N_("weight"), f"{file.weight:g}"),
+        ]
+    for label, value in rows:
+        if value:
+            add_row(table, (text(label, locale), value))
+    out.print(table)
+
+
+def _print_json(out: Screen, values: Mapping[str, object]) -> None:
+    out.print_line(json.dumps(values, ensure_ascii=True, indent=2))
+
+
+def _refuse(out: Screen, name: str, error: LoraRejected, locale: str, *, as_json: bool) -> None:
+    error.facts.setdefault("name", name)
+    if as_json:
+        _print_json(out, {"name": name, "error": type(error).__name__, "detail": str(error)})
+    else:
+        out.print_line(f"{Level.WRONG} {format_error(error, locale)}")
+
+
+def _unknown(out: Screen, name: str, locale: str) -> int:
+    out.print_line(
+        text(N_("There is no LoRA “{name}” in the LoRA folder; see: sugarbot lora list"), locale, name=name)
+    )
+    return 1
+
+
+def _find(shelf: Shelf, name: str) -> LoraFile | None:
+    wanted = normalize(name)
+    return next((file for each, file in shelf.files.items() if normalize(each) == wanted), None)
+
+
+def _model_of(settings: Settings) -> ModelInfo:
+    return find_model(settings.to_engine_config(), download=False)
+
+
+def _read_shelf(settings: Settings, model: ModelInfo) -> Shelf:
+    return read_shelf([built_in_lora_folder(model), settings.to_engine_config().lora_dir], model)

@@ -1,0 +1,131 @@
+"""The shelf from the shell, with the built-in model and a folder of the host's own."""
+
+import json
+import shutil
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bot.cli import lora
+from bot.settings import Settings
+from tests.unit.engine.folders import lora_tensors, safetensors
+
+INK = Path("engine/demo/spare/ink.safetensors").resolve()
+ESCAPE = "transformer.\x1b[2Jto_q.lora_A.weight"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    loras = tmp_path / "loras"
+    loras.mkdir()
+    return Settings(data_dir=tmp_path, language="en", engine={"lora_dir": loras})
+
+
+@pytest.fixture
+def printed(capsys: pytest.CaptureFixture[str]) -> Callable[[], str]:
+    return lambda: capsys.readouterr().out
+
+
+def own_files(settings: Settings) -> list[str]:
+    assert settings.engine.lora_dir is not None
+    return sorted(path.name for path in settings.engine.lora_dir.iterdir())
+
+
+async def test_a_good_file_is_checked_without_being_copied(
+    settings: Settings, printed: Callable[[], str]
+) -> None:
+    assert await lora.check(settings, INK) == 0
+    assert "Not checked: the trial picture" in printed()
+    assert own_files(settings) == []
+
+
+async def test_facts_are_also_json(settings: Settings, printed: Callable[[], str]) -> None:
+    assert await lora.check(settings, INK, as_json=True) == 0
+    facts = json.loads(printed())
+    assert (facts["name"], facts["rank"], facts["layers"], facts["kinds"]) == ("ink", 12, 49, ["low_rank"])
+    assert await lora.list_shelf(settings, as_json=True) == 0
+    assert [file["name"] for file in json.loads(printed())["files"]] == ["anime", "realistic", "sugar"]
+
+
+async def test_an_added_file_is_private_and_on_the_shelf(
+    settings: Settings, printed: Callable[[], str]
+) -> None:
+    assert await lora.add(settings, INK, "pen") == 0
+    assert own_files(settings) == ["pen.safetensors"]
+    assert settings.engine.lora_dir is not None
+    copy = settings.engine.lora_dir / "pen.safetensors"
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    assert copy.read_bytes() == INK.read_bytes()
+    assert await lora.info(settings, "PEN") == 0
+    assert str(copy) in printed()
+
+
+async def test_a_taken_name_stays_with_its_file(settings: Settings, printed: Callable[[], str]) -> None:
+    await lora.add(settings, INK, "pen")
+    assert await lora.add(settings, INK, "pen") == 1
+    assert "already on the shelf" in printed()
+    assert await lora.add(settings, INK, "sugar") == 1, "the built-in file of this name comes first"
+    assert own_files(settings) == ["pen.safetensors"]
+
+
+@pytest.mark.parametrize("name", ["../outside", "/outside", "a\x1b[2J", "none\u202e"])
+async def test_a_name_outside_the_folder_or_unprintable_is_refused(
+    settings: Settings, printed: Callable[[], str], name: str, tmp_path: Path
+) -> None:
+    assert await lora.add(settings, INK, name) == 1
+    assert own_files(settings) == []
+    assert not (tmp_path / "outside.safetensors").exists()
+    out = printed().splitlines()[-1]
+    assert out.startswith("✗")
+    assert "\x1b" not in out
+    assert "\u202e" not in out
+
+
+async def test_names_of_tensors_reach_the_terminal_without_escape_codes(
+    settings: Settings, printed: Callable[[], str], tmp_path: Path
+) -> None:
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(safetensors({ESCAPE: ("F32", (2, 2))}))
+    for as_json in (False, True):
+        assert await lora.check(settings, path, as_json=as_json) == 1
+        out = printed()
+        assert "\x1b" not in out
+        assert "x1b[2J" in out
+    assert await lora.add(settings, path, "") == 1
+    assert own_files(settings) == []
+
+
+async def test_numbers_are_read_before_a_file_is_copied(
+    settings: Settings, printed: Callable[[], str], tmp_path: Path
+) -> None:
+    content = bytearray(INK.read_bytes())
+    content[-2:] = b"\xff\xff"
+    path = tmp_path / "broken.safetensors"
+    path.write_bytes(content)
+    assert await lora.add(settings, path, "") == 1
+    assert "infinite or invalid" in printed()
+    assert own_files(settings) == []
+
+
+async def test_a_removed_file_leaves_with_its_sidecar(settings: Settings, printed: Callable[[], str]) -> None:
+    assert settings.engine.lora_dir is not None
+    await lora.add(settings, INK, "pen")
+    (settings.engine.lora_dir / "pen.toml").write_text("")
+    assert await lora.remove(settings, "pen") == 0
+    assert own_files(settings) == []
+
+
+async def test_a_refused_file_can_be_removed_and_a_built_in_one_stays(
+    settings: Settings, printed: Callable[[], str], tmp_path: Path
+) -> None:
+    assert settings.engine.lora_dir is not None
+    (settings.engine.lora_dir / "foreign.safetensors").write_bytes(safetensors(lora_tensors()))
+    shutil.copy(INK, tmp_path / "ink.safetensors")
+    assert await lora.list_shelf(settings) == 1
+    assert await lora.remove(settings, "foreign") == 0
+    for name in ("sugar", "foreign", "../ink", "none"):
+        assert await lora.remove(settings, name) == 1
+    assert (tmp_path / "ink.safetensors").exists()
+    assert await lora.list_shelf(settings) == 0
