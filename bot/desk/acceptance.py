@@ -103,7 +103,8 @@ class JobAcceptance:
                 is_repeated = False
                 credits_left = await self._ledger.charge(job)
                 self._store.after_commit(partial(self._queue.add, job))
-                self._store.after_commit(partial(self._habits.note, job, context))
+                if job.recipe.loras:
+                    self._store.after_commit(partial(self._habits.note, job, context))
                 facts = {"job_id": job.id, "person": job.person, "price": job.price}
                 self._store.after_commit(partial(log.info, "job accepted", **facts))
                 self._store.after_commit(JOBS_ACCEPTED.labels(job.platform).inc)
@@ -121,7 +122,7 @@ class JobAcceptance:
     async def _new_job(
         self, command: Draw | Reroll, context: CommandContext, person: int
     ) -> tuple[NewJob, tuple[Note, ...]]:
-        may_use = self._consents.usable_by(self._consents.asker(context))
+        may_use = self._consents.usable_in(context)
         if isinstance(command, Draw):
             default = await self._defaults.find(context, may_use)
             recipe, notes = self._recipes.write(command, default, may_use)

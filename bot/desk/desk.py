@@ -236,7 +236,7 @@ class Desk:
         await self.parts.habits.load()
 
     def _may_use(self, context: CommandContext) -> Rule:
-        return self.parts.consents.usable_by(self.parts.consents.asker(context))
+        return self.parts.consents.usable_in(context)
 
     async def _is_answered(self, event: tuple[Platform, str]) -> bool:
         stored = await self._store.inbox.find(*event)

@@ -312,7 +312,7 @@ class Drawing:
                     Progress(job.id, job.attempt, index=0, step=0, steps=recipe.steps)
                 )
             answer: Finished | Stopped | Failed = Stopped(job.id, job.attempt)
-            if not await self._saved(lambda: self._may_draw(job)):
+            if recipe.loras and not await self._saved(lambda: self._may_draw(job)):
                 answer = Failed(job.id, job.attempt, FailReason.LORA_WITHDRAWN)
             elif not (
                 is_closing() or job.id in self._to_stop

@@ -16,7 +16,7 @@ from bot.commands.values import (
     Size,
 )
 from bot.desk.loras.shelf import LoraShelf, Rule, for_everybody
-from bot.desk.loras.stacks import Chosen, Stack, build_stack, repeat_stack
+from bot.desk.loras.stacks import NO_STACK, Chosen, Stack, build_stack, repeat_stack
 from bot.errors import (
     EmptyPrompt,
     PromptTooLong,
@@ -72,7 +72,9 @@ class Recipes:
             wishes = (replace(default, weight=wishes[0].weight),) if default else ()
         if any(normalize(wish.name) == NO_LORA for wish in wishes):
             wishes = ()
-        stack = build_stack(self._choose(wishes, may_use), self._shelf.find, model_steps=self._model.steps)
+        stack = NO_STACK
+        if chosen := self._choose(wishes, may_use):
+            stack = build_stack(chosen, self._shelf.find, model_steps=self._model.steps)
         prompt = compose_prompt(draw.prompt.strip(), draw.face, stack.triggers)
         if not prompt.final:
             raise EmptyPrompt

@@ -88,7 +88,7 @@ class JobCompletion:
             if not await self._store.jobs.end(job, state, self._clock(), fail=fail, pictures=pictures):
                 log.warning("late end refused", job_id=job.id, attempt=job.attempt, state=state)
                 return None
-            if pictures:
+            if pictures and job.recipe.loras:
                 await self._store.consents.add_uses(job.id, job.recipe.loras, len(pictures), self._clock())
             missing = job.recipe.count - len(pictures)
             refund = await self._ledger.refund(job, missing) if missing else 0
@@ -168,7 +168,7 @@ class JobCompletion:
 
         None of a withdrawn LoRA are written: its job has ended without them.
         """
-        if drawn and await self._is_withdrawn(job):
+        if job.recipe.loras and drawn and await self._is_withdrawn(job):
             return ()
         try:
             return await asyncio.to_thread(save_pictures, job.id, drawn, self._pictures_dir)

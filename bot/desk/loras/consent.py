@@ -126,14 +126,12 @@ class ConsentLedger:
         async with self._store.atomic():
             self._apply_after_commit(await self._read())
 
-    def asker(self, context: CommandContext) -> Asker:
-        """Return who gives a command, and where."""
-        people = self._decisions.person(f"{context.platform}:{context.user_id}")
-        return Asker(people, frozenset(chats_of(context)))
-
-    def usable_by(self, asker: Asker) -> Callable[[LoraFile], bool]:
-        """Return the rule that tells which LoRAs this person may use now."""
+    def usable_in(self, context: CommandContext) -> Callable[[LoraFile], bool]:
+        """Return the rule that tells which LoRAs the person of a command may use now, and there."""
         decisions, now_ms = self._decisions, self._clock()
+        identity = f"{context.platform}:{context.user_id}"
+        people = decisions.linked.get(identity) or frozenset({identity})
+        asker = Asker(people, frozenset(chats_of(context)))
 
         def allows(file: LoraFile) -> bool:
             helpers = [self._shelf.find(helper.name) for helper in file.sidecar.helpers]
@@ -204,12 +202,12 @@ class ConsentLedger:
             UnknownLora: There is none that this person may see.
             OwnersOnly: This person may use it, and no more.
         """
-        asker = self.asker(context)
+        people = self._decisions.person(f"{context.platform}:{context.user_id}")
         decides = is_host(context, self._rules)
-        file = self._shelf.find(typed, lambda file: decides or file.sidecar.owner in asker.people)
+        file = self._shelf.find(typed, lambda file: decides or file.sidecar.owner in people)
         if file is not None:
             return file
-        usable = self.usable_by(asker)
+        usable = self.usable_in(context)
         if (seen := self._shelf.find(typed, usable)) is not None:
             raise OwnersOnly(name=seen.name)
         raise self._shelf.unknown(typed, usable)
@@ -240,8 +238,6 @@ class ConsentLedger:
         self._store.after_commit(lambda: self._stop_drawing(job_id))
 
     async def _may_draw(self, job: JobRow, decisions: Decisions) -> bool:
-        if not job.recipe.loras:
-            return True
         identities = await self._store.links.identities_of(job.person)
         people = frozenset(f"{platform}:{user_id}" for platform, user_id in identities)
         asker, now_ms = Asker(people, frozenset(job.asked_in)), self._clock()

@@ -45,6 +45,9 @@ class Stack:
     notes: tuple[Note, ...]
 
 
+NO_STACK = Stack((), (), None, ())
+
+
 def build_stack(
     chosen: Sequence[Chosen], find: Callable[[str], LoraFile | None], *, model_steps: int
 ) -> Stack:
