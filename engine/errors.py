@@ -18,6 +18,7 @@
       - LoraNamedTwice              two of its updates are for the same weights
     + LoraNotAFile                  a link, a folder, a pipe: anything but a regular file of the folder
     + LoraNameRefused               its file name is not a name that people can type
+      - LoraNameShared              another file of the shelf has this name
     + LoraTooLarge                  more bytes, header or tensors than any real LoRA has
     + LoraUnsupported               a layout or number format that is not supported
       - LoraIncomplete              tensors that belong together are missing or do not fit each other
@@ -27,7 +28,11 @@
     + LoraTooStrong                 numbers that no format of the model bears
     + LoraAllZero                   it changes nothing
     + LoraForAnotherModel           its shapes or modules are not this model's
-    + LoraTableRefused              loras.toml beside the files cannot be read
+    + LoraSidecarRefused            the NAME.toml beside the file cannot be read
+      - LoraSidecarAlone            it is beside no file
+      - LoraTableRefused            a loras.toml, which sidecars have replaced
+    + LoraPinBroken                 its content is not the one that the host pinned
+    + LoraFolderTooLarge            the folder has more entries than are read
     + LoraWithoutEffect             the trial picture with it is the one without it
     + LoraDrawsBlank                the trial picture with it is not a picture
     + LoraMissing                   no file with this name and hash
@@ -133,11 +138,15 @@ class LoraNamedTwice(LoraDamaged):
 
 
 class LoraNotAFile(LoraRejected):
-    """Only regular files directly in the LoRA folder are read; links are not followed."""
+    """Only regular files in the LoRA folder are read; links are not followed."""
 
 
 class LoraNameRefused(LoraRejected):
-    """The file name is not made of a-z, 0-9, - and _ (at most 48, the first a letter or digit)."""
+    """The file name is not one that people can type and tell from others."""
+
+
+class LoraNameShared(LoraNameRefused):
+    """Another file of the shelf has this name, as names are compared. Facts: ``other``."""
 
 
 class LoraTooLarge(LoraRejected):
@@ -180,8 +189,24 @@ class LoraForAnotherModel(LoraRejected):
     """The LoRA was made for another model."""
 
 
-class LoraTableRefused(LoraRejected):
-    """The loras.toml beside the files cannot be read."""
+class LoraSidecarRefused(LoraRejected):
+    """The NAME.toml beside the file cannot be read, so nobody knows who may use the LoRA."""
+
+
+class LoraSidecarAlone(LoraSidecarRefused):
+    """This NAME.toml is beside no LoRA file."""
+
+
+class LoraTableRefused(LoraSidecarRefused):
+    """A loras.toml is not read any more: each LoRA has a NAME.toml beside its file."""
+
+
+class LoraPinBroken(LoraRejected):
+    """The file's content is not the one that the host pinned."""
+
+
+class LoraFolderTooLarge(LoraRejected):
+    """The LoRA folder has more entries than are read."""
 
 
 class LoraWithoutEffect(LoraRejected):

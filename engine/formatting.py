@@ -1,10 +1,11 @@
-"""Text for a terminal or a log: sizes in binary units, and text from outside made safe.
+"""Text for a terminal or a log: sizes in binary units, and text from outside made safe or comparable.
 
 A terminal obeys control characters: a name with an escape sequence clears the screen, forges a line or sets
 the window's title. Bidirectional overrides show text in another order than it is stored.
 """
 
 import re
+import unicodedata
 
 MIB = 2**20
 GIB = 2**30
@@ -14,6 +15,7 @@ _UNSAFE = re.compile(
     "\u2028\u2029\ud800-\udfff\U000e0000-\U000e007f]"  # line separators, lone surrogates, tags
 )
 _LINE_ENDS = re.compile("[\t\n]")
+_LOOK_ALIKES = str.maketrans({"−": "-", "‐": "-", "∶": ":", "×": "x", "✕": "x", "✖": "x"})
 
 
 def in_mib(count_bytes: int, digits: int = 1) -> str:
@@ -44,3 +46,8 @@ def printable(text: str, *, is_one_line: bool = True) -> str:
 
 def _escaped(found: re.Match[str]) -> str:
     return found[0].encode("unicode_escape").decode("ascii")
+
+
+def normalize(text: str) -> str:
+    """Return a name or number for comparison: half-width, lower case, with one form of look-alike signs."""
+    return unicodedata.normalize("NFKC", text).translate(_LOOK_ALIKES).casefold().strip()

@@ -1,18 +1,17 @@
 """Cleans and compares text, converts command words to Traditional characters, composes final prompts."""
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 
 from bot.commands.values import Face
 from bot.errors import TextTooLong
+from engine.formatting import normalize as normalize  # one rule for what people type and for file names
 
 # Prompts have no control characters: NUL ends strings in C libraries, and bidi overrides can disguise text in
 # a log or caption. Emoji, joiners and right-to-left text stay.
 _DROPPED = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)])
 _CLEANED = str.maketrans(_DROPPED | {"\n": " ", "\r": " ", "\t": " "})
-_LOOK_ALIKES = str.maketrans({"−": "-", "‐": "-", "∶": ":", "×": "x", "✕": "x", "✖": "x"})
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _EAST_ASIAN = re.compile(r"[\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef]")
 # The characters of ``table`` in the form that Taiwan uses, one for one.
@@ -33,11 +32,6 @@ def clean(text: str, *, limit: int | None = None) -> str:
     if limit is not None and len(text) > limit:
         raise TextTooLong(length=len(text), limit=limit)
     return _LONE_SURROGATE.sub("\ufffd", text.replace("\r\n", "\n").translate(_CLEANED)).strip()
-
-
-def normalize(text: str) -> str:
-    """Return a name or number for comparison: half-width, lower case, with one form of look-alike signs."""
-    return unicodedata.normalize("NFKC", text).translate(_LOOK_ALIKES).casefold().strip()
 
 
 def traditional(word: str) -> str:

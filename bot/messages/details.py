@@ -9,6 +9,7 @@ import os
 import re
 
 from bot.messages.catalogue import N_, text
+from engine.shelf.sidecar import PROBLEMS_JOINT
 
 _SYSTEM_ERRORS: dict[int | None, str] = {
     errno.ENOENT: N_("no such file or folder"),
@@ -88,6 +89,8 @@ _ENGINE_LINES = (
     N_("The magnitudes of these modules are not those of a weight's rows: {parts}."),
     N_("The rank of {path} is {rank}; only 1 to {limit} are allowed."),
     N_("The LoRA needs {count} bytes of memory; at most {limit} are allowed."),
+    N_("Numbers of {path} are infinite or not numbers."),
+    N_("The LoRA changes {path} by up to {count}; at most {limit} is allowed."),
     N_("The metadata have too many characters."),
     N_("The metadata are no JSON object."),
     N_("The metadata have a wrong {path}."),
@@ -135,11 +138,34 @@ _CLASS_LINES = (  # of errors without their own line
     N_("Numbers of the LoRA are too large for the model's number format."),
     N_("All changes that the LoRA makes are zero."),
     N_("The LoRA was made for another model."),
-    N_("The loras.toml beside the files cannot be read."),
+    N_("Numbers of the LoRA are infinite or not numbers."),
+    N_("Numbers of the LoRA are too large for the model's number format."),
+    N_("All changes that the LoRA makes are zero."),
+    N_("The NAME.toml beside the file cannot be read, so nobody knows who may use the LoRA."),
     N_("The worker process could not be started."),
 )
-KNOWN_LINES = (*_CLASS_LINES, *_ENGINE_LINES)
-_LORA_TABLE = re.compile(r"(.*loras\.toml): .*", re.DOTALL)  # the rest is a parser's message
+_SIDECAR_LINES = (  # of one sidecar, several with PROBLEMS_JOINT between them
+    N_("it is no regular file, or may not be read"),
+    N_("it has more than {count} bytes"),
+    N_("it is not UTF-8"),
+    N_("it is not TOML"),
+    N_("line {line} is not TOML"),
+    N_("it has an unknown field"),
+    N_("{field} is not a field of a sidecar"),
+    N_("{field} must be a text of at most {limit} characters"),
+    N_("{field} must be a number from {least} to {limit}"),
+    N_("titles must be a table of texts of at most {limit} characters by language"),
+    N_("steps must be a whole number from 1 to {limit}"),
+    N_("kind must be face, style or helper"),
+    N_("helpers must be a list of at most {limit} names, each with or without :weight"),
+    N_("depicts_person must be true or false"),
+    N_("owner must be platform:id"),
+    N_("{field} must be a list of at most {limit} times platform:id or platform:*"),
+    N_("expires must be a date, or a time with its offset"),
+    N_("sha256 must be 64 digits from 0 to f"),
+    N_("weight must be between least_weight and most_weight"),
+)
+KNOWN_LINES = (*_CLASS_LINES, *_ENGINE_LINES, *_SIDECAR_LINES)
 _FIELD = re.compile(r"\\\{(\w+)\\\}")
 
 
@@ -164,8 +190,8 @@ def translate_detail(line: str, locale: str) -> str:
         return line
     if line in _SYSTEM_LINES:
         return text(_SYSTEM_LINES[line], locale)
-    if found := _LORA_TABLE.fullmatch(line):
-        return text(N_("see {path}"), locale, path=found[1])
+    if len(parts := line.split(PROBLEMS_JOINT)) > 1:
+        return PROBLEMS_JOINT.join(translate_detail(part, locale) for part in parts)
     for pattern, sentence in _PATTERNS.items():
         if found := pattern.fullmatch(line):
             facts = {name: translate_detail(value, locale) for name, value in found.groupdict().items()}

@@ -66,12 +66,17 @@ ENGINE_SENTENCES: dict[type[Exception], str] = {
         "The file of the LoRA “{name}” is a pickle, which could run code. Get a safetensors file instead."
     ),
     errors.LoraNotAFile: N_(
-        "The LoRA “{name}” is not a file in the LoRA folder itself. Put the file there; links are not "
-        "followed."
+        "“{name}” in the LoRA folder is a link, or may not be read. Put the file itself there, and allow "
+        "reading it; links are not followed."
     ),
     errors.LoraNameRefused: N_(
-        "“{name}” can't be a LoRA's name. Rename the file: a-z, 0-9, - and _, at most 48 characters, "
-        "starting with a letter or digit."
+        "“{name}” can't be a LoRA's name. Rename the file: at most {limit} characters with its folders, at "
+        'most {depth} folders, no : < > " or \\ and no hidden characters, no space or dot at the start or '
+        "end, and not a word such as none or default."
+    ),
+    errors.LoraNameShared: N_(
+        "“{name}” is too similar to “{other}”, which is on the shelf: people could not tell them apart. "
+        "Rename one of the files."
     ),
     errors.LoraTooLarge: N_(
         "The file of the LoRA “{name}” is larger than any LoRA of this model. Is it a whole model? ({detail})"
@@ -114,7 +119,26 @@ ENGINE_SENTENCES: dict[type[Exception], str] = {
     errors.LoraForAnotherModel: N_(
         "The LoRA “{name}” was made for another model. Choose one that was trained for this one. ({detail})"
     ),
-    errors.LoraTableRefused: N_("loras.toml in the LoRA folder can't be read. Please correct it. ({detail})"),
+    errors.LoraSidecarRefused: N_(
+        "The sidecar of the LoRA “{name}” can't be read, so nobody knows who may use it. Correct the .toml "
+        "beside the file. ({detail})"
+    ),
+    errors.LoraSidecarAlone: N_(
+        "“{name}” is beside no LoRA file, so nothing that it says counts. Give it the name of its file, or "
+        "delete it."
+    ),
+    errors.LoraTableRefused: N_(
+        "“{name}” is not read any more. For each LoRA, move its lines to a file NAME.toml beside "
+        "NAME.safetensors, write title.en as titles.en, and delete this one."
+    ),
+    errors.LoraPinBroken: N_(
+        "The file of the LoRA “{name}” is not the one that is pinned. Bring the pinned file back, or check "
+        "the new one and pin it with `sugarbot lora pin`."
+    ),
+    errors.LoraFolderTooLarge: N_(
+        "“{name}” has more than {limit} files, so I don't read the rest. Set engine.lora_dir to a folder of "
+        "LoRAs alone."
+    ),
     errors.LoraWithoutEffect: N_(
         "The LoRA “{name}” changes nothing: my trial picture with it is the one without it. Was it made for "
         "this model?"

@@ -24,7 +24,7 @@ from engine.demo.training.loras import save_lora, train_lora
 from engine.demo.training.loss_plot import plot_losses
 from engine.demo.training.probe import train_probe
 from engine.demo.training.run import TimeLimitReached, TrainingPlan, TrainingRun, smoke
-from engine.demo.training.shelf_index import write_shelf_index
+from engine.demo.training.sidecars import write_sidecars
 from engine.demo.training.text_encoder import train_text_encoder
 from engine.demo.training.vae import train_vae
 
@@ -74,7 +74,7 @@ def train(run: TrainingRun) -> Path:
     export = run.out / "export"
     for style in (*SHELF, SPARE):
         save_lora(export / ("spare" if style == SPARE else "loras") / f"{style}.safetensors", loras[style])
-    write_shelf_index(export / "loras" / "loras.toml")
+    write_sidecars(export / "loras")
     save_probe(probe, export / "probe.safetensors")
     save_pipeline(export / "weights", vae, model.transformer, model.text_encoder, tokenizer)
     plot_losses(run.out / "losses.jsonl", export / "losses.svg")

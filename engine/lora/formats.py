@@ -26,7 +26,7 @@ from engine.checkpoint.header import Tensor as Entry
 from engine.cuda.dtypes import DTYPES
 from engine.errors import LoraDamaged
 from engine.lora.updates import Dense, FileUpdates, Kronecker, LowRank, Term, Update
-from engine.shelf.kinds import ChangeKind
+from engine.shelf.algorithms import ChangeKind
 from engine.shelf.layouts import Part
 from engine.shelf.validation import NO_METADATA, NO_VECTORS, LoraLayer, find_layers
 

@@ -1,13 +1,13 @@
 """The shelf: the LoRA files that people may name, each proved to fit the model. Never imports torch.
 
-* ``index``       reads the folders: names, titles, triggers, and which files are rejected
+* ``index``       reads the folders: which files may be chosen, and which are rejected
+* ``names``       the names of files, which people type
 * ``sidecar``     what the host says about a file: how it is used, and by whom
 * ``validation``  proves what a file changes in this model; shelf and worker share this proof
 * ``layouts``     the tensor names of the known trainers
-* ``algorithms``  which tensors make one update: LoRA, LoHa, LoKr, differences; and as what it is held
+* ``algorithms``  which tensors make one update: LoRA, LoHa, LoKr, differences; and as which kind it is held
 * ``metadata``    what trainers write beside the tensors: the scale, a title, a trigger word
 * ``numbers``     proves that the numbers are finite, bounded and not all zero
-* ``kinds``       the kinds of updates
 * ``hashes``      sha256 of files, remembered while a file does not change
 
 A rejected file harms no other. Nothing outlives the process. Every function blocks: call it in a thread.

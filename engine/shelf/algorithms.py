@@ -8,8 +8,8 @@ exact LoRA too, but its own factors are smaller beyond a small rank.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
-from engine.shelf.kinds import ChangeKind
 from engine.shelf.layouts import Part
 
 MAX_RANK = 1024  # converters of fused query, key and value triple a rank of 256; 384 is published
@@ -27,6 +27,25 @@ _PRODUCTS = (
     frozenset[Part](),  # a bias alone
 )
 _BESIDE = {Part.ALPHA, Part.MAGNITUDE, Part.UP_BIAS, Part.DIFF_BIAS}
+
+
+class ChangeKind(StrEnum):
+    """One way to state what changes in a layer; ``engine.lora.updates`` holds the values.
+
+    LOW_RANK   up @ down: LoRA, and what is converted to it exactly
+    KRONECKER  left ⊗ right: LoKr
+    DENSE      the difference itself, as large as the layer: ``.diff``, LoHa of a large rank
+    MAGNITUDE  the norms of a layer's rows beside its other updates: DoRA
+    BIAS       a difference of a layer's bias
+    VECTOR     a difference of any other parameter, as a norm's weight
+    """
+
+    LOW_RANK = "low_rank"
+    KRONECKER = "kronecker"
+    DENSE = "dense"
+    MAGNITUDE = "magnitude"
+    BIAS = "bias"
+    VECTOR = "vector"
 
 
 @dataclass(frozen=True, slots=True)

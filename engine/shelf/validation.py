@@ -31,8 +31,7 @@ from engine.errors import (
     LoraTruncated,
     LoraUnsupported,
 )
-from engine.shelf.algorithms import MAX_RANK, Product, is_complete, product_of, vector_length
-from engine.shelf.kinds import ChangeKind
+from engine.shelf.algorithms import MAX_RANK, ChangeKind, Product, is_complete, product_of, vector_length
 from engine.shelf.layouts import Part, is_of_text_encoder, module_names, parse_tensor_name
 from engine.shelf.metadata import WANTED, AdapterScale, adapter_scale
 

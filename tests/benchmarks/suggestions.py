@@ -28,7 +28,7 @@ def make_shelf(count: int, random: Random) -> LoraShelf:
         titles = {"en": f"{word.title()} style {number}", "zh-CN": "".join(random.choices(_SIGNS, k=6))}
         people = frozenset({"discord:1"}) if number % 3 == 0 else frozenset[str]()
         files[name] = LoraFile(
-            name, Path(name), f"{number:064x}", 1, 8, titles=titles, sidecar=Sidecar(people=people)
+            name, Path(name), f"{number:064x}", 1, 8, Sidecar(titles=titles, people=people)
         )
     return LoraShelf(Shelf(files))
 

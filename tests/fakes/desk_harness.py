@@ -19,7 +19,7 @@ from engine.checkpoint.model import ModelInfo
 from engine.checkpoint.prompt_tokens import PromptLength
 from engine.planner.cost import CostBook
 from engine.planner.headroom import Headroom
-from engine.shelf import LoraFile, Shelf
+from engine.shelf import LoraFile, Shelf, Sidecar
 from tests.fakes.chat import FakeChat
 from tests.fakes.clock import FakeClock
 from tests.fakes.lora_folder import shelf_inputs
@@ -42,9 +42,7 @@ SUGAR = LoraFile(
     sha256="a" * 64,
     bytes=1,
     rank=32,
-    titles={"en": "Sugar face", "zh-CN": "糖面部"},
-    trigger="sugar face",
-    weight=0.8,
+    sidecar=Sidecar(titles={"en": "Sugar face", "zh-CN": "糖面部"}, trigger="sugar face", weight=0.8),
 )
 ANIME = LoraFile(name="anime", path=Path("anime.safetensors"), sha256="b" * 64, bytes=1, rank=16)
 SHELF = Shelf(files={"sugar": SUGAR, "anime": ANIME})

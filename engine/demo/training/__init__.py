@@ -9,6 +9,6 @@
 ``text_encoder``  stage ``read``: the text encoder learns to name the traits of captions
 ``flow``          stages ``flow`` and ``distil``: the transformer
 ``loras``         stage ``loras``: one LoRA per style
-``shelf_index``   writes ``loras.toml``
+``sidecars``      writes the sidecars of the LoRAs
 ``loss_plot``     the loss curves as SVG
 """

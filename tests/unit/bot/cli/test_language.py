@@ -121,7 +121,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     loras = tmp_path / "loras"
     loras.mkdir()
     for name, content in {
-        "cut": b"\xff\x00\x00\x00\x00\x00\x00\x00{", "zip": b"PK\x03\x04" + bytes(64), "A b": b"",
+        "cut": b"\xff\x00\x00\x00\x00\x00\x00\x00{", "zip": b"PK\x03\x04" + bytes(64), "a:b": b"",
         "json": b"\x02\x00\x00\x00\x00\x00\x00\x00{]", "empty": b"\x02\x00\x00\x00\x00\x00\x00\x00{}",
         "none": b"x" * 64,
     }.items():  # fmt: skip

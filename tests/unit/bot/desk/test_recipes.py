@@ -35,7 +35,7 @@ from engine.checkpoint.model import BUILT_IN_WEIGHTS, read_model
 from engine.checkpoint.prompt_tokens import PromptLength, PromptTokens
 from engine.demo.vocabulary import read_prompt, vocabulary
 from engine.request import MAX_SEED, STEPS, LoraChoice
-from engine.shelf import LoraFile, Shelf
+from engine.shelf import LoraFile, Shelf, Sidecar
 from tests.fakes.desk_harness import HOST, MODEL, SHELF, DeskHarness, a_context, open_harness
 
 SUGAR = LoraChoice("sugar", "a" * 64, 0.8)
@@ -125,7 +125,7 @@ def test_no_words_at_all_are_refused(draw: Draw) -> None:
 
 
 def test_a_title_that_ends_with_a_number_is_a_title() -> None:
-    two = LoraFile("two", Path("two"), "2" * 64, 1, 8, titles={"en": "Sugar face 2"})
+    two = LoraFile("two", Path("two"), "2" * 64, 1, 8, sidecar=Sidecar(titles={"en": "Sugar face 2"}))
     draw = Draw(prompt="a", loras=(LoraWish("Sugar face 2"),))
     files = {**SHELF.files, "two": two}
     assert recipes(Shelf(files)).write(draw, None)[0].loras[0].name == "two"

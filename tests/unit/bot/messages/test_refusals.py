@@ -42,6 +42,8 @@ FACTS: dict[str, object] = {
     "chat": "discord:1",
     "job_id": "k3",
     "name": "sugr",
+    "other": "Sugr",
+    "depth": 4,
     "width_px": 7,
     "height_px": 9999,
     "price": 2,

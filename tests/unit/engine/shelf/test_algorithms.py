@@ -5,13 +5,13 @@ import pytest
 from engine.shelf.algorithms import (
     LOKR_RANK,
     MAX_RANK,
+    ChangeKind,
     Product,
     is_complete,
     matrix_shape,
     product_of,
     vector_length,
 )
-from engine.shelf.kinds import ChangeKind
 from engine.shelf.layouts import Part
 
 LOHA = (Part.HADA_LEFT_UP, Part.HADA_LEFT_DOWN, Part.HADA_RIGHT_UP, Part.HADA_RIGHT_DOWN)

@@ -14,7 +14,7 @@ from engine import shelf as engine_shelf
 from engine.planner.cost import BYTES_A_LORA, CostBook
 from engine.request import LoraChoice
 from engine.scheduler import Scheduler
-from engine.shelf import LoraFile
+from engine.shelf import LoraFile, Sidecar
 from tests.fakes.desk_harness import HOST, SHELF, DeskHarness, a_context, open_harness
 
 
@@ -83,7 +83,14 @@ def test_a_lora_may_be_named_as_people_name_it(typed: str) -> None:
 def test_a_title_is_found_whatever_unicode_form_either_side_has(form: str, typed: str) -> None:
     title = "Café Größe ２"
     files = {
-        "cafe": LoraFile("cafe", Path("c"), "0" * 64, 1, 8, titles={"en": unicodedata.normalize(form, title)})
+        "cafe": LoraFile(
+            "cafe",
+            Path("c"),
+            "0" * 64,
+            1,
+            8,
+            sidecar=Sidecar(titles={"en": unicodedata.normalize(form, title)}),
+        )
     }
     shelf = LoraShelf(engine_shelf.Shelf(files))
     for wanted in (title, title.upper()):
@@ -103,7 +110,7 @@ async def test_a_full_width_none_is_no_lora(harness: DeskHarness) -> None:
 
 def test_a_name_has_priority_over_the_title_of_another_lora() -> None:
     files = {
-        "a": LoraFile("a", Path("a"), "0" * 64, 1, 8, titles={"en": "b"}),
+        "a": LoraFile("a", Path("a"), "0" * 64, 1, 8, sidecar=Sidecar(titles={"en": "b"})),
         "b": LoraFile("b", Path("b"), "1" * 64, 1, 8),
     }
     file = LoraShelf(engine_shelf.Shelf(files)).find("b")
@@ -189,7 +196,7 @@ def test_a_suggested_name_shares_at_least_three_of_five_letters(typed: str, is_n
 def test_the_nearer_of_two_near_misses_comes_first_and_equals_are_sorted_by_title() -> None:
     assert [card.name for card in shelf_of("sugxy", "sugaz").suggest("sugar", "en")] == ["sugaz", "sugxy"]
     files = {
-        name: LoraFile(name, Path(name), "0" * 64, 1, 8, titles={"en": title})
+        name: LoraFile(name, Path(name), "0" * 64, 1, 8, sidecar=Sidecar(titles={"en": title}))
         for name, title in (("x1", "b title"), ("x2", "A title"), ("x3", "C title"))
     }
     shelf = LoraShelf(engine_shelf.Shelf(files))
@@ -205,7 +212,14 @@ def test_a_refusal_names_the_three_nearest_at_most() -> None:
 @pytest.mark.parametrize("typed", ["sugar face", "tangmianbu", "tmb"])
 def test_a_title_with_spaces_and_its_pinyin_are_keys_without_them(typed: str) -> None:
     files = {
-        "one": LoraFile("one", Path("one"), "0" * 64, 1, 8, titles={"zh-CN": "糖 面部", "en": "Sugar face"})
+        "one": LoraFile(
+            "one",
+            Path("one"),
+            "0" * 64,
+            1,
+            8,
+            sidecar=Sidecar(titles={"zh-CN": "糖 面部", "en": "Sugar face"}),
+        )
     }
     file = LoraShelf(engine_shelf.Shelf(files)).find(typed)
     assert file is not None
@@ -214,7 +228,8 @@ def test_a_title_with_spaces_and_its_pinyin_are_keys_without_them(typed: str) ->
 
 def test_of_two_with_one_title_the_first_by_name_is_found() -> None:
     files = {
-        name: LoraFile(name, Path(name), name * 64, 1, 8, titles={"en": "Same"}) for name in ("b", "a", "c")
+        name: LoraFile(name, Path(name), name * 64, 1, 8, sidecar=Sidecar(titles={"en": "Same"}))
+        for name in ("b", "a", "c")
     }
     file = LoraShelf(engine_shelf.Shelf(files)).find("same")
     assert file is not None

@@ -29,7 +29,7 @@ from tests.fakes.desk_harness import a_context, open_harness
 
 
 def a_lora(name: str, weight: float = 1.0, **stated: object) -> LoraFile:
-    return LoraFile(name, Path(name), name[0] * 64, 1, 8, weight=weight, sidecar=Sidecar(**stated))  # type: ignore[arg-type]
+    return LoraFile(name, Path(name), name[0] * 64, 1, 8, Sidecar(weight=weight, **stated))  # type: ignore[arg-type]
 
 
 def stack_of(

@@ -9,11 +9,13 @@ import pytest
 from bot.desk.shelf.trials import TrialPictures
 from engine.errors import LoraDrawsBlank, LoraMissing, LoraRejected, LoraWithoutEffect, RenderError
 from engine.request import Drawn, Event, Failed, FailReason, Finished, Picture, RenderRequest, Timings
-from engine.shelf import LoraFile
+from engine.shelf import LoraFile, Sidecar
 from tests.fakes.desk_harness import MODEL
 from tests.fakes.renderer import Act, FakeRenderer, tiny_png
 
-SUGAR = LoraFile(name="sugar", path=Path("s.safetensors"), sha256="a" * 64, bytes=1, rank=4, weight=0.8)
+SUGAR = LoraFile(
+    name="sugar", path=Path("s.safetensors"), sha256="a" * 64, bytes=1, rank=4, sidecar=Sidecar(weight=0.8)
+)
 
 
 class StyledRenderer(FakeRenderer):

@@ -1,4 +1,4 @@
-"""Writes titles, triggers and weights of the built-in LoRAs to ``loras.toml`` beside the files."""
+"""Writes titles and triggers of the built-in LoRAs to the sidecars beside the files."""
 
 from pathlib import Path
 
@@ -12,12 +12,11 @@ TITLES = {
 }
 
 
-def write_shelf_index(path: Path) -> None:
-    """Write the entries of the three LoRAs on the shelf."""
-    lines = []
+def write_sidecars(folder: Path) -> None:
+    """Write the sidecars of the three LoRAs on the shelf."""
+    folder.mkdir(parents=True, exist_ok=True)
     for name in SHELF:
         english, chinese = TITLES[name]
-        lines += [f"[{name}]", f'title.en = "{english}"', f'title.zh-CN = "{chinese}"']
-        lines += [f'trigger = "{TRIGGERS[name]}"', "weight = 1.0", ""]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(lines), encoding="utf-8")
+        lines = [f'trigger = "{TRIGGERS[name]}"', 'base = "built-in"', ""]
+        lines += ["[titles]", f'en = "{english}"', f'zh-CN = "{chinese}"', ""]
+        (folder / f"{name}.toml").write_text("\n".join(lines), encoding="utf-8")
