@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from importlib.util import find_spec
 from pathlib import Path
 
 import structlog
@@ -17,6 +18,7 @@ from bot.desk.files import free_and_needed_bytes
 from bot.errors import NotStartable, Problem
 from bot.messages.checks import format_finding
 from bot.settings import Settings, token_file_variable
+from engine.cuda.stand_ins import has_stand_ins
 from engine.formatting import GIB, in_gib
 from engine.planner.headroom import Headroom
 from engine.shelf import Shelf
@@ -86,6 +88,14 @@ def check_device(settings: Settings, headroom: Headroom) -> Iterator[Finding]:
         )
     else:
         yield Finding(Level.FINE, "card", "processor", facts)
+
+
+def check_libraries(headroom: Headroom, site_packages: Path | None = None) -> Iterator[Finding]:
+    """Check that packages for a machine without a card do not run on one with a card; blocking."""
+    torch = find_spec("torch")
+    folder = site_packages or (Path(torch.origin).parents[1] if torch and torch.origin else None)
+    if headroom.is_card and folder and has_stand_ins(folder):
+        yield Finding(Level.WRONG, "card", "libraries_missing", {"name": headroom.device_name})
 
 
 def check_shelf(settings: Settings, shelf: Shelf) -> Iterator[Finding]:

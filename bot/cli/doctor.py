@@ -86,6 +86,7 @@ def _check_engine(settings: Settings) -> Iterator[Finding]:
     config = settings.to_engine_config()
     headroom = HeadroomProbe(config.device, config.reserve_bytes).read()
     yield from checks.check_device(settings, headroom)
+    yield from checks.check_libraries(headroom)
     if headroom.is_card and find_spec("triton"):
         yield from _check_triton_build()
     try:

@@ -165,7 +165,7 @@ def _check_set_up(settings: Settings) -> None:
     config = settings.to_engine_config()
     headroom = HeadroomProbe(config.device, config.reserve_bytes).read()
     findings = [*checks.check_settings(settings, os.environ), *checks.check_device(settings, headroom)]
-    checks.require(findings, settings.language)
+    checks.require([*findings, *checks.check_libraries(headroom)], settings.language)
 
 
 def _create_chats(application: Application) -> list[Chat]:

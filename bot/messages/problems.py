@@ -47,6 +47,10 @@ FINDINGS = {
         "engine.device is {device}, but there is no such card. Set another engine.device, or install its "
         "driver."
     ),
+    "libraries_missing": N_(
+        "{name} cannot be used: the packages were installed for a machine without a card. Install them "
+        "again: make CARD=yes setup"
+    ),
     "card_unknown": N_(
         "its memory is unknown, so jobs start without a memory check. Try: nvidia-smi ({detail})"
     ),

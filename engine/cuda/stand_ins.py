@@ -62,6 +62,15 @@ def write_stand_ins(site_packages: Path) -> tuple[str, ...]:
     return tuple(missing)
 
 
+def has_stand_ins(site_packages: Path) -> bool:
+    """Whether a library of NVIDIA is a stand-in, so that nothing can be drawn on a card."""
+    nvidia = site_packages / "nvidia"
+    if not any(nvidia.rglob(FUNCTIONS)):
+        return False
+    libraries = _dependencies(sorted(nvidia.rglob("lib*.so*")))
+    return any(FUNCTIONS in library.needed for library in libraries.values())
+
+
 def remove_unneeded(site_packages: Path) -> int:
     """Remove headers, compilers and the card's linear algebra from torch; return the bytes that they took."""
     torch, freed_bytes = site_packages / "torch", 0

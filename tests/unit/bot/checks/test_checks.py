@@ -159,6 +159,15 @@ def test_a_missing_device_is_found(
     assert levels(list(checks.check_device(wanted, headroom))) == {code: level}
 
 
+def test_packages_for_a_machine_without_a_card_are_found_on_one_with_a_card(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "has_stand_ins", lambda folder: folder == tmp_path)
+    assert levels(list(checks.check_libraries(CARD, tmp_path))) == {"libraries_missing": Level.WRONG}
+    assert not list(checks.check_libraries(CARD, tmp_path / "other"))
+    assert not list(checks.check_libraries(processor("no card is visible"), tmp_path))
+
+
 def test_figures_are_in_gib(tmp_path: Path) -> None:
     [card] = checks.check_device(settings(tmp_path), CARD)
     assert format_finding(card.code, card.facts, "en").startswith(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from engine.cuda.shared_library import UNKNOWN_ERROR, NotALibrary, read_dependencies
-from engine.cuda.stand_ins import FUNCTIONS, remove_unneeded, write_stand_ins
+from engine.cuda.stand_ins import FUNCTIONS, has_stand_ins, remove_unneeded, write_stand_ins
 
 pytestmark = pytest.mark.skipif(
     shutil.which("gcc") is None or platform.machine() not in ("x86_64", "aarch64"),
@@ -111,6 +111,15 @@ def test_a_file_that_is_shared_with_a_cache_is_replaced_and_not_written(site_pac
     functions.hardlink_to(cached)
     write_stand_ins(site_packages)
     assert cached.read_bytes() == b"of the cache"
+
+
+def test_stand_ins_are_noticed_until_nvidias_packages_replace_them(site_packages: Path) -> None:
+    assert not has_stand_ins(site_packages)
+    names = write_stand_ins(site_packages)
+    assert has_stand_ins(site_packages)
+    for name in names:
+        shutil.copy(site_packages / "theirs" / name, site_packages / "nvidia/cu13/lib" / name)
+    assert not has_stand_ins(site_packages)
 
 
 def test_without_the_runtime_nothing_is_written(site_packages: Path) -> None:

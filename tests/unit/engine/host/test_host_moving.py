@@ -54,6 +54,7 @@ async def test_an_idle_worker_gives_its_card_back_and_the_next_job_starts_anothe
         assert host.loading_s() is not None
         assert await host.render(B, ignore) == done()
         assert (host.state, workers.tries, list(host.errors)) == (HostState.READY, 2, [])
+        assert host.ends == {HostState.RELEASED: 1}
         await host.close()
 
 
@@ -102,6 +103,8 @@ async def test_a_worker_that_is_lost_before_it_moves_is_an_error(workers: Worker
             await first
         await until(lambda: workers.tries == 2 and host.info is not None)
         assert len(host.errors) == 1
+        assert host.ends == {HostState.MOVING: 1, HostState.LOST: 1}
+        assert host.drawn_s is None
         assert host.state is HostState.READY
         await host.close()
 
@@ -126,12 +129,15 @@ async def test_the_model_moves_between_two_jobs_at_once_and_with_a_new_plan(work
         host = Host(CONFIG, place=place)
         await host.start()
         assert host.plan == workers.started[0].plan == Plan()
+        assert host.drawn_s is None
         assert host.move("a game has started")
         assert not host.move("twice")
         assert host.state is HostState.MOVING
         assert await host.render(A, ignore) == done()  # a job that waits loses nothing
         assert host.plan == workers.started[1].plan == SMALL
         assert (host.state, list(host.errors), clock()) == (HostState.READY, [], pytest.approx(0, abs=0.2))
+        assert host.ends == {HostState.MOVING: 1}
+        assert host.drawn_s is not None
         await host.close()
 
 
