@@ -74,10 +74,10 @@ def ends() -> dict[str, float]:
 
 
 async def draw_jobs_of_every_end(bot: WatchedBot) -> None:
-    """Three jobs are drawn, two with one LoRA and one with another; one fails; one is refused."""
+    """Three jobs are drawn, one of them with three pictures, and one fails."""
     harness = bot.harness
     harness.renderer.acts.extend([Act.DRAW, Act.DRAW, Act.DRAW, Act.FAIL])
-    for number, wanted in enumerate(({}, {}, {"count": 2}, {})):
+    for number, wanted in enumerate(({}, {}, {"count": 3}, {})):
         receipt = await harness.accept(str(number), f"member {number}", **wanted)
         async with asyncio.timeout(10):
             while (await harness.job(receipt.job_id)).ended_ms is None:  # noqa: ASYNC110 - no signal
