@@ -194,6 +194,18 @@ def add_lora(
     _run_command(lambda settings: lora.add(settings, file, name), config)
 
 
+@loras.command("pin", cls=UsageCommand)
+def pin_lora(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A LoRA of the LoRA folder.")],
+    off: Annotated[bool, typer.Option("--off", help="Allow another content again.")] = False,
+    config: Config = None,
+) -> None:
+    """Keep a LoRA as it is: a file of this name with another content is refused."""
+    from bot.cli import lora
+
+    _run_command(lambda settings: lora.pin(settings, name, is_off=off), config)
+
+
 @loras.command("remove", cls=UsageCommand)
 def remove_lora(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A LoRA of the LoRA folder.")],

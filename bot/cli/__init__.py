@@ -4,7 +4,7 @@
 * ``setup``     ``setup``: fetch the model and convert it
 * ``doctor``    ``doctor``: prints what is set up and what is wrong with it
 * ``plan``      ``plan``: where the model would live on a card, and how long pictures would take
-* ``lora``      ``lora list``, ``check``, ``info``, ``add`` and ``remove``
+* ``lora``      ``lora list``, ``check``, ``info``, ``add``, ``remove`` and ``pin``
 * ``db``        ``db check``, ``db backup`` and ``db restore``
 * ``bench``     ``bench``: measure this machine
 * ``runner``    runs a command's coroutine, turns signals into a stop, and bounds every wait after it

@@ -1,4 +1,4 @@
-"""``sugarbot lora list|check|info|add|remove``: the shelf from the shell, also while the bot runs.
+"""``sugarbot lora list|check|info|add|remove|pin``: the shelf from the shell, also while the bot runs.
 
 They draw nothing: the trial picture of a file is drawn by the running bot, which notices every change of the
 folder. Texts from files are printed without control characters.
@@ -7,9 +7,10 @@ folder. Texts from files are printed without control characters.
 import asyncio
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from rich.table import Table
@@ -21,15 +22,17 @@ from bot.messages import N_, format_error, text
 from bot.settings import Settings
 from engine.checkpoint.contents import linear_shapes, vector_lengths
 from engine.checkpoint.model import ModelInfo, built_in_lora_folder, find_model
-from engine.durable import make_folder, replacing, sync_file
-from engine.errors import LoraMissing, LoraNameRefused, LoraRejected
+from engine.durable import make_folder, replacing, sync_file, write_file
+from engine.errors import LoraMissing, LoraNameRefused, LoraPinBroken, LoraRejected
 from engine.formatting import in_mib
 from engine.shelf import LoraFile, Shelf, read_shelf, sha256_of
 from engine.shelf.metadata import Proposals, proposals_of
+from engine.shelf.names import SUFFIX, require_name
 from engine.shelf.numbers import check_numbers
+from engine.shelf.sidecar import parse_sidecar, read_sidecar, sidecar_path
 from engine.shelf.validation import find_layers, open_regular_file, read_tensors
 
-SUFFIX = ".safetensors"
+_PIN = re.compile(r"sha256\s*=")  # a line of a sidecar
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,7 @@ async def check(settings: Settings, path: Path, *, as_json: bool = False) -> int
     """Check a file, which may be anywhere, without a worker; return 1 if it is refused."""
     locale, out = settings.language, Screen()
     try:
+        require_name(path.stem)
         facts = await asyncio.to_thread(lambda: examine(path, _model_of(settings)))
     except LoraRejected as error:
         _refuse(out, path.stem, error, locale, as_json=as_json)
@@ -133,6 +137,18 @@ async def remove(settings: Settings, name: str) -> int:
     return await asyncio.to_thread(_remove, settings, name, out, locale)
 
 
+async def pin(settings: Settings, name: str, *, is_off: bool = False) -> int:
+    """Write the sha256 of a LoRA into its sidecar, so that another content is refused; or take it out.
+
+    Return 1 if the LoRA folder has no LoRA of this name, or its sidecar cannot be changed without a loss.
+
+    Raises:
+        OSError: The folder accepts no file; the sidecar is unchanged.
+    """
+    locale, out = settings.language, Screen()
+    return await asyncio.to_thread(_pin, settings, name, out, locale, is_off=is_off)
+
+
 def examine(path: Path, model: ModelInfo, name: str = "") -> FileFacts:
     """Prove a file in every way that needs no worker.
 
@@ -162,6 +178,7 @@ def _add(settings: Settings, path: Path, name: str, out: Screen, locale: str) ->
     folder = settings.to_engine_config().lora_dir
     target = folder / f"{name}{SUFFIX}"
     try:
+        require_name(name)
         if not target.resolve().is_relative_to(folder.resolve()):
             raise LoraNameRefused
         facts = examine(path, model, name)
@@ -195,9 +212,35 @@ def _remove(settings: Settings, name: str, out: Screen, locale: str) -> int:
     if not (file or is_refused) or not path.is_relative_to(folder) or ".." in path.parts:
         return _unknown(out, name, locale)
     path.unlink()
-    path.with_suffix(".toml").unlink(missing_ok=True)
+    sidecar_path(path).unlink(missing_ok=True)
     sync_file(path.parent)
     out.print_line(text(N_("Removed: {path}"), locale, path=str(path)))
+    return 0
+
+
+def _pin(settings: Settings, name: str, out: Screen, locale: str, *, is_off: bool) -> int:
+    model = _model_of(settings)
+    folder = settings.to_engine_config().lora_dir
+    shelf = _read_shelf(settings, model)
+    file = _find(shelf, name)
+    path = file.path if file else folder / f"{name}{SUFFIX}"
+    is_broken = any(each.name == name and isinstance(each.error, LoraPinBroken) for each in shelf.rejected)
+    if not (file or is_broken) or not path.is_relative_to(folder):
+        return _unknown(out, name, locale)
+    place, sha256 = sidecar_path(path), "" if is_off else sha256_of(path)
+    before = read_sidecar(path)
+    written = place.read_text(encoding="utf-8-sig") if place.exists() else ""
+    lines = [line for line in written.splitlines() if not _PIN.match(line)]
+    content = "\n".join([f'sha256 = "{sha256}"', *lines, ""] if sha256 else [*lines, ""]).encode()
+    if parse_sidecar(content) != replace(before, sha256=sha256):
+        out.print_line(text(N_("{path} can't be changed; write into it: sha256 = \"{sha256}\""), locale,
+                            path=str(place), sha256=sha256))  # fmt: skip
+        return 1
+    write_file(place, content)
+    shown = N_("“{name}” is pinned: a file with another content is refused.")
+    if is_off:
+        shown = N_("“{name}” is not pinned: another file may replace it.")
+    out.print_line(text(shown, locale, name=name))
     return 0
 
 

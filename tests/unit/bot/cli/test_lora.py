@@ -13,6 +13,7 @@ from bot.settings import Settings
 from tests.unit.engine.folders import lora_tensors, safetensors
 
 INK = Path("engine/demo/spare/ink.safetensors").resolve()
+ANIME = Path("engine/demo/loras/anime.safetensors").resolve()
 ESCAPE = "transformer.\x1b[2Jto_q.lora_A.weight"
 
 
@@ -129,3 +130,34 @@ async def test_a_refused_file_can_be_removed_and_a_built_in_one_stays(
         assert await lora.remove(settings, name) == 1
     assert (tmp_path / "ink.safetensors").exists()
     assert await lora.list_shelf(settings) == 0
+
+
+async def test_a_pinned_file_may_not_be_replaced(settings: Settings, printed: Callable[[], str]) -> None:
+    assert settings.engine.lora_dir is not None
+    await lora.add(settings, INK, "My pen v1.2")
+    path = settings.engine.lora_dir / "My pen v1.2.safetensors"
+    sidecar = settings.engine.lora_dir / "My pen v1.2.toml"
+    sidecar.write_text('trigger = "ink"  # a word\n[titles]\nen = "Pen"\n')
+    assert await lora.pin(settings, "my pen V1.2") == 0
+    assert '[titles]\nen = "Pen"' in sidecar.read_text()
+    assert await lora.list_shelf(settings) == 0
+    path.write_bytes(ANIME.read_bytes())
+    assert await lora.list_shelf(settings) == 1
+    assert await lora.pin(settings, "My pen v1.2", is_off=True) == 0
+    assert await lora.list_shelf(settings) == 0
+    assert sidecar.read_text() == 'trigger = "ink"  # a word\n[titles]\nen = "Pen"\n'
+
+
+async def test_a_sidecar_that_a_pin_would_spoil_stays(settings: Settings, printed: Callable[[], str]) -> None:
+    assert settings.engine.lora_dir is not None
+    await lora.add(settings, INK, "pen")
+    sidecar = settings.engine.lora_dir / "pen.toml"
+    content = 'consent = """\\\nsha256 = no key\\\n"""\n'
+    sidecar.write_text(content)
+    assert await lora.pin(settings, "pen") == 1
+    assert sidecar.read_text() == content
+
+
+async def test_a_built_in_file_is_not_pinned(settings: Settings, printed: Callable[[], str]) -> None:
+    assert await lora.pin(settings, "sugar") == 1
+    assert own_files(settings) == []
