@@ -35,8 +35,9 @@ def delta(update: Update, base: Tensor) -> Tensor:
 
 
 def dense_weight(weight: Tensor, parts: Mapping[str, slice], mix: Mix) -> Tensor:
-    """A fused layer's weight with LoRAs, float64."""
-    dense = weight.double()
+    """A fused layer's weight with LoRAs, float64, in main memory."""
+    weight = weight.cpu()
+    dense = weight.to(torch.float64, copy=True)
     for part, rows in parts.items():
         for updates, strength in mix:
             if update := updates.linears.get(part):
@@ -45,8 +46,8 @@ def dense_weight(weight: Tensor, parts: Mapping[str, slice], mix: Mix) -> Tensor
 
 
 def dense_vector(base: Tensor, parts: Mapping[str, slice], mix: Mix) -> Tensor:
-    """A bias or norms with LoRAs, float64."""
-    dense = base.double().clone()
+    """A bias or norms with LoRAs, float64, in main memory."""
+    dense = base.cpu().to(torch.float64, copy=True)
     for part, rows in parts.items():
         for updates, strength in mix:
             own = updates.linears.get(part.removesuffix(".bias"))
@@ -69,15 +70,15 @@ class DenseModel:
         weights, vectors = forward.weights, forward.weights.vectors
         layers = {}
         for name, layer in weights.layers.items():
-            dense = dense_weight(layer.weight, weights.parts[name], mix).to(layer.weight.dtype)
+            dense = dense_weight(layer.weight, weights.parts[name], mix).to(layer.weight)
             own = vectors[f"{name}.bias"]
-            bias = dense_vector(own.base, own.parts, mix).to(own.base.dtype)
+            bias = dense_vector(own.base, own.parts, mix).to(own.base)
             layers[name] = Layer(dense, bias)
             if eight_bit is not None and name in weights.large_layers:
                 values, scales, _ = quantise(dense, eight_bit)
                 layers[name] = Layer(values, bias if bias.any() else None, scales=scales)
         tensors = {
-            name: dense_vector(base, vectors[name].parts, mix).to(base.dtype)
+            name: dense_vector(base, vectors[name].parts, mix).to(base)
             for name, base in weights.tensors.items()
         }
         self._weights = replace(weights, layers=layers, tensors=tensors, modulations=None)
@@ -90,9 +91,10 @@ class DenseModel:
         try:
             forward.weights = self._weights
             forward._cached_weights = self._patches, self._weights
-            caption = forward.refine_caption(EMBEDDING, self._patches)
+            device = forward.device
+            caption = forward.refine_caption(EMBEDDING.to(device), self._patches)
             batch = forward.batch([caption], [(latents.shape[1], latents.shape[2])], self._patches)
-            return batch([latents], TIMES)[0].clone()
+            return batch([latents.to(device)], TIMES.to(device))[0].clone()
         finally:
             forward.weights = known
             forward.drop_caches()

@@ -3,13 +3,17 @@
 Triton chooses its interpreter on import (TRITON_INTERPRET=1), so this runs in its own process.
 """
 
+from functools import partial
+
 import torch
 
 from engine.demo.networks import WEIGHTS
 from engine.eight_bit import product_kernel
 from engine.eight_bit.formats import FP8, INT8, NO_LAYERS, EightBitLayers
-from engine.lora import merge_kernel
-from engine.lora.patches import Matrix
+from engine.lora import merge_kernel, merger
+from engine.lora.adapter import Adapter, WeightChange
+from engine.lora.patches import Matrix, MergedPatch
+from engine.lora.updates import Kronecker, LowRank
 from engine.zimage.device import choose_placement
 from engine.zimage.forward import fusions, kernels, reference
 from engine.zimage.model_loader import load_pipeline
@@ -54,8 +58,38 @@ def main() -> None:
             matrices = {"a": Matrix(torch.zeros(shape), {"a": slice(None)})}
             merge_kernel.Kernel(matrices, layers).self_test()
 
+    merge_with_changes()
     for tile in (None, *product_kernel.TILES):
         assert product_kernel.is_exact(tile, CPU)
+
+
+def merge_with_changes() -> None:
+    """Merge in place one layer that changes by pairs, by the kernel, and two with more, by torch."""
+    generator = torch.Generator().manual_seed(2)
+    bases = torch.randn(3, 96, 80, generator=generator)
+    weights = bases.clone()
+    pair = LowRank(torch.randn(5, 80, generator=generator), torch.randn(96, 5, generator=generator))
+    left, right = torch.randn(2, 4, generator=generator), torch.randn(48, 20, generator=generator)
+    factors = torch.rand(96, generator=generator) + 0.5
+    changes = {
+        "b": WeightChange((pair, Kronecker(left, right, 0, 96))),
+        "c": WeightChange((pair,), factors),
+    }
+    adapter = Adapter({"a": pair}, bases, changes)
+    matrices = {
+        name: Matrix(weight, {name: slice(0, 96)}) for name, weight in zip("abc", weights, strict=True)
+    }
+    backend = partial(merger._with_changes, matrices, merge_kernel.Kernel(matrices))
+    copies = {name: MergedPatch(matrix.weight) for name, matrix in matrices.items()}
+    backend(copies, ((adapter, 0.5),))(list(copies))
+    delta = pair.up @ pair.down
+    wanted = [
+        bases[0] + 0.5 * delta,
+        bases[1] + 0.5 * (delta + torch.kron(left, right)),
+        bases[2] + 0.5 * (factors[:, None] * (bases[2] + delta) - bases[2]),
+    ]
+    for weight, expected in zip(weights, wanted, strict=True):
+        torch.testing.assert_close(weight, expected, rtol=1e-5, atol=1e-5)
 
 
 def error_of_rope(queries: int, keys: int, head: int) -> float:

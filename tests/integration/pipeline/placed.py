@@ -72,7 +72,7 @@ class Placed:
     def bases(self) -> dict[str, Tensor]:
         """The library's layers → their base weights; only of a model whose base is on the device."""
         return {
-            part: matrix.weight[rows]
+            part: matrix.weight[rows].cpu()
             for matrix in self.forward.weights.matrices.values()
             for part, rows in matrix.parts.items()
         }

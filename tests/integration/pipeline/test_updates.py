@@ -8,6 +8,10 @@ from tests.integration.pipeline.dense import DenseModel, Mix
 from tests.integration.pipeline.every_kind import KINDS
 from tests.integration.pipeline.placed import Placed, effect_error, new_model, noise
 
+CARD = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA card"),
+]
 LIMIT = 1e-4  # relative error of the LoRA's effect in float32
 STRENGTH = 0.7
 SIZES = [((64, 96),) * 4, ((64, 96), (96, 64), (64, 64), (96, 96))]  # of the rows of a batch, in px
@@ -22,16 +26,21 @@ WAYS: dict[str, tuple[WeightLocation, int | None]] = {
 }
 
 
+@pytest.fixture(scope="module", params=["cpu", pytest.param("cuda", marks=CARD)])
+def device(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def whole() -> Placed:
+def whole(device: str) -> Placed:
     """The model with its base on the device, of which the dense weights are made."""
-    return new_model()
+    return new_model(device=device, dtype=torch.float32)
 
 
 @pytest.fixture(scope="module")
-def placed() -> dict[str, Placed]:
+def placed(device: str) -> dict[str, Placed]:
     """The model in every way; each is used by all tests, so what one leaves behind is seen by the next."""
-    models = {way: new_model(*plan) for way, plan in WAYS.items()}
+    models = {way: new_model(*plan, device=device, dtype=torch.float32) for way, plan in WAYS.items()}
     models["side path"].bank._copy_fits = False
     return models
 

@@ -12,6 +12,8 @@ from engine.config import WeightFormat, WeightLocation
 from engine.lora.adapter import LoraStack
 from engine.lora.bank import AdapterCache
 from engine.lora.merger import group_of
+from engine.zimage.forward.forward import RefinedCaption
+from engine.zimage.forward.step_graphs import GraphKey
 from tests.integration.pipeline.every_kind import KINDS
 from tests.integration.pipeline.placed import Placed, new_model, noise
 
@@ -71,8 +73,23 @@ def test_a_then_b_then_a_is_bit_equal_a_thousand_times(plan: str) -> None:
         )
 
 
+def test_a_recorded_step_serves_all_loras_that_change_the_same_norms_and_no_others() -> None:
+    """The key of a recorded step holds the addresses of what it reads."""
+    model = new_model()
+    caption = RefinedCaption(torch.zeros(32, 256))
+
+    def key(kind: str, seed: int) -> GraphKey:
+        stack = model.stack((model.updates(kind, seed, "layers.1"), 1.0)) if kind else ()
+        return model.forward.batch([caption], [(8, 8)], model.bank.patches([stack]))._key()
+
+    base, norms, others, biases = key("", 0), key("vectors", 1), key("vectors", 2), key("bias", 3)
+    assert norms == others
+    assert len({base, norms, biases}) == 3
+    assert key("", 0) == base
+
+
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=CARD)])
-@pytest.mark.parametrize("plan", PLANS)
+@pytest.mark.parametrize("plan", ["merged copy", "partly streamed"])
 def test_memory_is_flat_over_switches(plan: str, device: str) -> None:
     """Each switch converts its LoRAs again, as after their cache was full; now and then a step is drawn."""
     whole, model = new_model(), new_model(*PLANS[plan], device=device)
