@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, replace
 from types import MappingProxyType
 
+from bot.commands import marks
 from bot.commands.flags import Scan, nearest, scan
 from bot.commands.reading import (
     DEFAULT_LORA,
@@ -61,6 +62,7 @@ MAX_WORD_CHARS = 64
 MAX_NAME_CHARS = 255  # of a LoRA: a file name with its subfolder
 _QUOTES = " '\"“”‘’「」"
 _PAGE = re.compile(r"[0-9]{1,4}")
+_MENU_LORA = re.compile(r'(?:"[^"]*"|[^,，])+')  # a name with a comma is in quotes
 
 OptionValue = str | int | float | None
 """The value of an option from a menu or form; None and blank text mean that it was left out."""
@@ -230,7 +232,7 @@ def _draw(found: Scan, chosen: Mapping[str, str] = MappingProxyType({})) -> Draw
     values = {**{flag.option.name: flag.value for flag in found.flags}, **chosen}
     loras: Sequence[str] = [flag.value for flag in found.flags if flag.option.name == _LORA] or found.tags
     if _LORA in chosen:
-        loras = [part for part in re.split(r"[,，]", chosen[_LORA]) if part.strip()]
+        loras = [part.replace('"', "") for part in _MENU_LORA.findall(chosen[_LORA]) if part.strip()]
     draw = Draw(
         prompt=found.prompt,
         face=Face(**{slot: words_of(values[slot]) for slot in FACE_SLOTS if slot in values}),
@@ -280,14 +282,22 @@ _SWITCH_FLAGS = _options_in_text(_SWITCH.options)
 _WHERE = {choice.name: choice.value for option in _SWITCH.options for choice in option.choices}
 
 
+def _take_quoted(rest: str) -> tuple[str, str]:
+    """Return the name in quotes with which a text begins, which may hold anything, and the rest."""
+    found = marks.QUOTED.match(rest)
+    return (next(filter(None, found.groups()), ""), rest[found.end() :]) if found else ("", rest)
+
+
 def _lora_switch(rest: str) -> LoraSwitch:
+    quoted, rest = _take_quoted(rest)
     found = scan(rest, _SWITCH_FLAGS)
     name, weight = found.prompt, found.last("weight")
     if found.tags and not name:
         name = found.tags[-1]
     words = name.split()
-    if weight is None and len(words) > 1 and is_number(words[-1]):
+    if weight is None and len(words) + bool(quoted) > 1 and is_number(words[-1]):
         name, weight = name.removesuffix(words[-1]).strip(), words[-1]
+    name = f"{quoted} {name}".strip() if quoted else name
     if not name:
         raise MissingValue(flag=f"/{_SWITCH.name}", example=_SWITCH.usage)
     where = next(
@@ -312,8 +322,9 @@ def consent_of(
 
 
 def _consent(entry: CommandEntry, rest: str) -> LoraAllow | LoraRevoke:
+    quoted, rest = _take_quoted(rest)
     found = scan(rest, _options_in_text(entry.options))
-    return consent_of(entry, found.prompt, person=found.last("person"), chat=found.last("chat"))
+    return consent_of(entry, quoted or found.prompt, person=found.last("person"), chat=found.last("chat"))
 
 
 def list_of(search: str = "", *, page: OptionValue = None) -> LoraList:
@@ -351,7 +362,8 @@ def _lora_list(rest: str) -> LoraList:
 
 def _lora_name(rest: str, command_type: type[Command]) -> str:
     """Return the name of a LoRA as typed, which may have spaces; quotes around it do not count."""
-    name = words_of(rest.strip(_QUOTES))
+    quoted, _ = _take_quoted(rest)
+    name = words_of(quoted or rest.strip(_QUOTES))
     if not name:
         entry = ENTRY_OF[command_type]
         raise MissingValue(flag=f"/{entry.name}", example=entry.usage)

@@ -10,7 +10,7 @@ from bot.commands.flags import scan
 from bot.commands.values import Draw, LoraWish, Ratio, Size
 from bot.errors import NotUnderstood
 
-_PLAIN_NAME = re.compile(r"[\w.()+@]+(-[\w.()+@]+)*")  # needs no quotes
+_PLAIN_NAME = re.compile(r"[\w.()+@/]+(-[\w.()+@/]+)*")  # needs no quotes
 _PLAIN_WORDS = re.compile(r"\w+( \w+)*")
 
 

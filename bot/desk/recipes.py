@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 
-from bot.commands.reading import NO_LORA, is_number, weight_of
+from bot.commands.reading import NO_LORA
 from bot.commands.render import size_text
 from bot.commands.text import ComposedPrompt, compose_prompt, normalize
 from bot.commands.values import (
@@ -134,13 +134,9 @@ class Recipes:
         """Return the files of the LoRAs that a person named. Of two weights the last counts."""
         chosen: dict[str, Chosen] = {}
         for wish in wishes:
-            file, weight = self._shelf.find(wish.name, may_use), wish.weight
-            name, _, number = wish.name.rpartition(" ")
-            if file is None and weight is None and is_number(number):
-                file, weight = self._shelf.find(name, may_use), weight_of(number)  # a menu's ``sugar 0.8``
-            if file is None:
+            if (found := self._shelf.find_wish(wish, may_use)) is None:
                 raise self._shelf.unknown(wish.name, may_use)
-            chosen[file.name] = (file, weight)
+            chosen[found[0].name] = found
         return list(chosen.values())
 
     def _fit(self, size: Size | None) -> tuple[tuple[int, int], tuple[Note, ...]]:

@@ -83,6 +83,7 @@ class LoraDefaults:
         """
         if normalize(wish.name) == NO_LORA:
             return DefaultLora("", 0.0)
-        if (file := self._shelf.find(wish.name, may_use)) is None:
+        if (found := self._shelf.find_wish(wish, may_use)) is None:
             raise self._shelf.unknown(wish.name, may_use)
-        return DefaultLora(file.name, file.weight if wish.weight is None else wish.weight)
+        file, weight = found
+        return DefaultLora(file.name, file.weight if weight is None else weight)

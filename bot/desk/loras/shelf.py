@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 from rapidfuzz import fuzz
 
+from bot.commands.reading import is_number, weight_of
 from bot.commands.text import normalize
+from bot.commands.values import LoraWish
 from bot.errors import UnknownLora
 from bot.outcomes import LoraSummary
 from engine.planner.cost import BYTES_A_LORA
@@ -85,6 +87,22 @@ class LoraShelf:
         if wanted.startswith(HASH_MARK) and len(wanted) > _LEAST_HASH_CHARS:
             found = (*found, *(each for each in self._files.values() if each.sha256.startswith(wanted[1:])))
         return next(filter(may_use, found), None)
+
+    def find_wish(self, wish: LoraWish, may_use: Rule) -> tuple[LoraFile, float | None] | None:
+        """Return the LoRA that a wish means, and its strength; a number behind the name may belong to it.
+
+        Raises:
+            BadWeight: The number behind the name of a LoRA is no strength.
+        """
+        if (file := self.find(wish.name, may_use)) is not None:
+            return file, wish.weight
+        if wish.weight is not None:
+            file = self.find(f"{wish.name} {wish.weight:g}", may_use)  # a name such as ``Style 2``
+            return (file, None) if file else None
+        name, _, number = wish.name.rpartition(" ")
+        if is_number(number) and (file := self.find(name, may_use)) is not None:
+            return file, weight_of(number)  # a menu's ``sugar 0.8``
+        return None
 
     def unknown(self, typed: str, may_use: Rule = for_everybody) -> UnknownLora:
         """Return the refusal of a name that ``find`` does not find; it names the nearest LoRAs."""

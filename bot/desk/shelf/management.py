@@ -193,7 +193,9 @@ class ShelfManagement:
             case LoraSwitch(lora=wish):
                 if is_default(wish.name) or normalize(wish.name) == NO_LORA:
                     return Prepared(0.0)
-                file = self._require(wish.name, may_use)
+                if (found := self._shelf.find_wish(wish, may_use)) is None:
+                    raise self._shelf.unknown(wish.name, may_use)
+                file = found[0]
                 await self._try_out(file)
                 return Prepared(0.0, sha256=file.sha256)
             case LoraAdd():

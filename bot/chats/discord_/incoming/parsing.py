@@ -1,5 +1,6 @@
 """Turns interactions and messages into commands: who asks, where, for what, and in which language."""
 
+import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -276,5 +277,6 @@ def _label(title: str, name: str) -> str:
 
 
 def _value(lora: LoraSummary) -> str:
-    """Return the name, or what stands for one that is too long."""
-    return lora.name if len(lora.name) <= LABEL_CHARS else f"#{lora.sha256[:32]}"
+    """Return the name, or what stands for one that is too long or would be read as several."""
+    is_one = len(lora.name) <= LABEL_CHARS and not re.search("[,，]", lora.name)
+    return lora.name if is_one else f"#{lora.sha256[:32]}"

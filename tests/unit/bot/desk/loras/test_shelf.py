@@ -253,3 +253,22 @@ async def test_a_switch_to_none_has_no_weight_and_holds_against_the_bot_s_defaul
     shelf = await harness.desk.handle(LoraList(), a_context("3"))
     assert isinstance(shelf, LoraListing)
     assert shelf.default == ""
+
+
+@pytest.mark.parametrize(
+    ("wish", "found"),
+    [
+        (LoraWish("Style 2"), ("Style 2", None)),
+        (LoraWish("Style", 2.0), ("Style 2", None)),
+        (LoraWish("style 2", 0.8), ("Style 2", 0.8)),
+        (LoraWish("My LoRA v1.2", 0.5), ("My LoRA v1.2", 0.5)),
+        (LoraWish("my lora V1.2 0.5"), ("My LoRA v1.2", 0.5)),
+        (LoraWish("Style 3"), None),
+        (LoraWish("Style", 1.0), None),
+    ],
+)
+def test_a_number_behind_a_name_belongs_to_it_or_is_its_strength(
+    wish: LoraWish, found: tuple[str, float | None] | None
+) -> None:
+    meant = shelf_of("Style 2", "My LoRA v1.2").find_wish(wish, lambda _: True)
+    assert (meant and (meant[0].name, meant[1])) == found
