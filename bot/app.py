@@ -106,6 +106,7 @@ async def open_application(
         probe = HeadroomProbe(config.device, config.reserve_bytes, host.held_bytes, host.device)
         tokens = await asyncio.to_thread(load_prompt_tokens, model.folder)
         monitor = HeadroomMonitor(probe, card.read_sensors, host.share, lambda: desk.queue_status().waiting)
+        verdicts = await store.verdicts.of(model.name)
         desk = build_desk(
             DeskInputs(
                 store=store,
@@ -119,6 +120,8 @@ async def open_application(
                 open_folder=lambda found, trials: LiveFolder(
                     folders=[built_in_lora_folder(model), config.lora_dir],
                     model=model,
+                    store=store,
+                    verdicts=verdicts,
                     shelf=found,
                     trials=trials,
                 ),
@@ -220,6 +223,8 @@ def _background_jobs(application: Application) -> dict[str, Callable[[], Awaitab
     folder, keep_days, locale = settings.data_dir, settings.storage.keep_pictures_days, settings.language
     return {
         "watch headroom": application.headroom_monitor.run,
+        "watch LoRA folder": application.desk.parts.files.watch,
+        "keep LoRA versions": application.desk.parts.versions.run,
         "review plan": lambda: _review_plan(application.host, Replanner(application.planner)),
         "save costs": lambda: maintenance.keep_costs(costs, folder / COSTS),
         "tidy": lambda: maintenance.tidy_daily(store, folder, keep_days, _now_ms),

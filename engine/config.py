@@ -13,6 +13,7 @@ BUILT_IN = "built-in"
 # On an H200 a worker with a budget peaked 0.71 and 0.79 GiB above them (driver 580.159.04, 2026-11-29).
 CONTEXT_BYTES = 800 * 2**20
 AUTO = "auto"  # the precision that the planner chooses
+LORA_VERSIONS = "lora-versions"  # the folder of LoRA files that waiting jobs need, in ``data_dir``
 TRITON_DIR = "TRITON_CACHE_DIR"  # the environment variable with the folder of Triton's kernels
 
 
@@ -98,6 +99,11 @@ class EngineConfig:
     idle_release_s: float = 900.0
     start_timeout_s: float = 300.0
     step_timeout_s: float = 120.0
+
+    @property
+    def lora_versions_dir(self) -> Path:
+        """The folder of private copies of LoRA files that waiting jobs need."""
+        return self.data_dir / LORA_VERSIONS
 
     @property
     def kernels_dir(self) -> Path:

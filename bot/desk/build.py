@@ -25,6 +25,7 @@ from bot.desk.results import JobCompletion, OutboxDelivery
 from bot.desk.shelf.management import LoraFolder, ShelfManagement
 from bot.desk.shelf.preview import PreviewStrips
 from bot.desk.shelf.trials import TrialPictures
+from bot.desk.shelf.versions import LoraVersions
 from bot.desk.shelf.view import ShelfView
 from bot.downloads import Downloader
 from bot.monitoring.waits import PromisedWaits
@@ -33,6 +34,7 @@ from bot.policy.rules import Rules
 from bot.store import Store
 from engine.checkpoint.model import ModelInfo
 from engine.checkpoint.prompt_tokens import PromptLength
+from engine.config import LORA_VERSIONS
 from engine.host.report import CardReport
 from engine.planner.cost import CostBook
 from engine.planner.headroom import HeadroomProbe
@@ -165,6 +167,13 @@ def build_desk(inputs: DeskInputs) -> Desk:
         drawing=drawing,
         progress=progress,
         delivery=delivery,
+        files=files,
+        versions=LoraVersions(
+            inputs.cache_dir / LORA_VERSIONS,
+            shelf,
+            lambda: (*queue.jobs.values(), *drawing.claimed),
+            inputs.reserve_bytes,
+        ),
         shelf_view=ShelfView(shelf=shelf, defaults=defaults, files=files, strips=strips, rules=rules),
         management=ShelfManagement(
             store=store,

@@ -50,7 +50,8 @@ from bot.desk.people.ledger import TierMembership
 from bot.desk.people.linking import AccountLinking
 from bot.desk.queue import JobQueue, ProgressPublisher
 from bot.desk.results import JobCompletion, OutboxDelivery
-from bot.desk.shelf.management import Prepared, ShelfManagement
+from bot.desk.shelf.management import LoraFolder, Prepared, ShelfManagement
+from bot.desk.shelf.versions import LoraVersions
 from bot.desk.shelf.view import ShelfView
 from bot.errors import CannotSave, ChatNotAllowed, LoraFileSent, PersonError
 from bot.monitoring.figures import counting_refusals
@@ -113,6 +114,8 @@ class DeskParts:
     drawing: Drawing
     progress: ProgressPublisher
     delivery: OutboxDelivery
+    files: LoraFolder
+    versions: LoraVersions
     shelf_view: ShelfView
     management: ShelfManagement
     history: HistoryQueries

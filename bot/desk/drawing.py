@@ -230,6 +230,11 @@ class Drawing:
         step, steps = (first.progress.step, first.progress.steps) if first.progress else (0, 0)
         return first.job.id, step, steps
 
+    @property
+    def claimed(self) -> tuple[JobRow, ...]:
+        """The jobs that the renderer has; they return to the queue if it loses them."""
+        return tuple(claim.job for claim in self._claims)
+
     def stop(self, job_id: str) -> None:
         """Stop this job after its current step, or before it starts."""
         self._to_stop.add(job_id)

@@ -40,6 +40,7 @@ _FOLDERS = {
     "pictures": PICTURE_NAMES,
     "models": _NO_FILES,  # its weights may share their data with a checkpoint elsewhere
     "loras": _NO_FILES,
+    "lora-versions": re.compile(r"[0-9a-f]{64}\.safetensors"),
     "triton": _NO_FILES,
     "bench": re.compile(r".+"),
 }

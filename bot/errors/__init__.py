@@ -13,7 +13,7 @@
     + NotPossible
       - UnknownLora · StepsNotPossible · SizeNotAllowed · ShapeNotAllowed · NoCreditsLeft · TooManyWaiting
       - NoSuchJob · NothingToCancel · AlreadyEnded · Closing · CannotSave · NoDiskSpace
-      - LoraRefused · LoraNameTaken · LoraBuiltIn · CanaryNotDrawn · ShelfNotWritable
+      - LoraRefused · LoraNameTaken · LoraBuiltIn · CanaryNotDrawn · ShelfNotWritable · LoraBeingChecked
       - NotSafetensors · DownloadTooLarge · DownloadMissing · DownloadNotAllowed · DownloadRedirected
       - DownloadFailed · DownloadDamaged · DownloadRunning
       - BadLinkCode · OwnLinkCode · TooManyCodes · AlreadyLinked · NotLinked
@@ -49,6 +49,7 @@ from bot.errors.downloads import (
 from bot.errors.loras import (
     BadSubject,
     CanaryNotDrawn,
+    LoraBeingChecked,
     LoraBuiltIn,
     LoraFileSent,
     LoraNameTaken,
@@ -165,6 +166,7 @@ __all__ = [
     "HostsOnly",
     "LinkNotAllowed",
     "LinkNotUnderstood",
+    "LoraBeingChecked",
     "LoraBuiltIn",
     "LoraFileSent",
     "LoraNameTaken",

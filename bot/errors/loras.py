@@ -35,6 +35,10 @@ class UnknownLora(NotPossible):
     """Facts: ``name`` as typed; ``nearest``, a tuple of names on the shelf."""
 
 
+class LoraBeingChecked(NotPossible):
+    """The LoRA's trial picture is not drawn yet. Facts: ``name``."""
+
+
 class OwnersOnly(NotAllowed):
     """Only the owner of a LoRA and hosts decide who may use it. Facts: ``name``."""
 

@@ -1,4 +1,4 @@
-"""What hosts have changed on the shelf; queries on lora_change."""
+"""What hosts have changed on the shelf, and the verdicts of trial pictures; lora_change and lora_verdict."""
 
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -55,3 +55,19 @@ class ShelfChanges:
         """Return the newest changes, newest first."""
         rows = [dict(row) for row in await self._query("lora_changes", limit=limit)]
         return tuple(ShelfChange(**row | {"action": ShelfAction(row["action"])}) for row in rows)
+
+
+class LoraVerdicts:
+    """What the trial pictures of a model said about the contents of LoRA files."""
+
+    def __init__(self, database: Database) -> None:
+        self._query = partial(database.query, "loras.sql")
+
+    async def of(self, model: str) -> dict[str, str]:
+        """Return the verdicts for a model: sha256 → the class of a refusal; empty: it was good."""
+        rows = await self._query("lora_verdicts", model=model)
+        return {row["sha256"]: row["refusal"] for row in rows}
+
+    async def save(self, sha256: str, model: str, refusal: str, at_ms: int) -> None:
+        """Store a verdict; it replaces an earlier one."""
+        await self._query("save_lora_verdict", sha256=sha256, model=model, refusal=refusal, at_ms=at_ms)

@@ -13,7 +13,7 @@ from bot.store.database import Database, operator_error, run_to_completion
 from bot.store.files.lock import locked
 from bot.store.files.migrate import migrate, read_migrations, require_ours
 from bot.store.jobs import Inbox, Jobs, Outbox
-from bot.store.loras import ShelfChanges
+from bot.store.loras import LoraVerdicts, ShelfChanges
 from bot.store.people import DefaultLoras, Links, People
 from bot.store.survey import Survey, survey
 from engine.durable import create_file, make_folder
@@ -37,6 +37,7 @@ class Store(Database):
         consents: Who may use which LoRA, and who has used it.
         letters: Reports to the owners of LoRAs, until they are delivered.
         shelf_changes: What hosts changed on the shelf.
+        verdicts: What trial pictures said about LoRA files.
     """
 
     def __init__(self, connection: aiosqlite.Connection, path: Path, closing: AsyncExitStack) -> None:
@@ -52,6 +53,7 @@ class Store(Database):
         self.consents = Consents(self)
         self.letters = Letters(self)
         self.shelf_changes = ShelfChanges(self)
+        self.verdicts = LoraVerdicts(self)
 
     async def respond(self) -> None:
         """Return when the database has answered a query.

@@ -16,10 +16,14 @@ class LoraFinder:
 
     Args:
         read: Reads the shelf's folders: name → file.
+        kept: Reads the copies of files that may have left the shelf: sha256 → path.
     """
 
-    def __init__(self, read: Callable[[], Mapping[str, LoraFile]]) -> None:
+    def __init__(
+        self, read: Callable[[], Mapping[str, LoraFile]], kept: Callable[[], Mapping[str, Path]] = dict
+    ) -> None:
         self._read = read
+        self._kept = kept
         self.refresh()
 
     def path_of(self, choice: LoraChoice) -> Path:
@@ -37,4 +41,5 @@ class LoraFinder:
 
     def refresh(self) -> None:
         """Read the shelf again. Unchanged files are not hashed again."""
-        self._paths: dict[str, Path] = {file.sha256: file.path for file in self._read().values()}
+        on_shelf = {file.sha256: file.path for file in self._read().values()}
+        self._paths: dict[str, Path] = {**self._kept(), **on_shelf}

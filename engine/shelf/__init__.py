@@ -9,23 +9,29 @@
 * ``metadata``    what trainers write beside the tensors: the scale, a title, a trigger word
 * ``numbers``     proves that the numbers are finite, bounded and not all zero
 * ``hashes``      sha256 of files, remembered while a file does not change
+* ``changes``     notices changed folders while the bot runs
+* ``versions``    private copies of the files that waiting jobs need
 
-A rejected file harms no other. Nothing outlives the process. Every function blocks: call it in a thread.
+A rejected file harms no other. Only the copies outlive the process. Every function blocks: call it in a
+thread.
 
 Tests: ``pytest tests/unit/engine/shelf``.
 """
 
 from engine.shelf.algorithms import MAX_RANK
+from engine.shelf.changes import FolderChanges
 from engine.shelf.hashes import known_sha256, sha256_of
 from engine.shelf.index import LoraFile, Rejected, Shelf, read_shelf
 from engine.shelf.numbers import check_file_numbers
 from engine.shelf.sidecar import MAX_WEIGHT, Helper, LoraKind, Sidecar
 from engine.shelf.validation import MAX_FILE_BYTES
+from engine.shelf.versions import drop_versions, free_bytes, keep_version, kept_versions
 
 __all__ = [
     "MAX_FILE_BYTES",
     "MAX_RANK",
     "MAX_WEIGHT",
+    "FolderChanges",
     "Helper",
     "LoraFile",
     "LoraKind",
@@ -33,6 +39,10 @@ __all__ = [
     "Shelf",
     "Sidecar",
     "check_file_numbers",
+    "drop_versions",
+    "free_bytes",
+    "keep_version",
+    "kept_versions",
     "known_sha256",
     "read_shelf",
     "sha256_of",

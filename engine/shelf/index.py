@@ -75,17 +75,18 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """The LoRAs by name, and the rejected files."""
+    """The LoRAs by name, the rejected files, and files that nobody may choose until they were tried out."""
 
     files: Mapping[str, LoraFile]
     rejected: tuple[Rejected, ...] = ()
+    checking: Mapping[str, LoraFile] = field(default_factory=dict)
 
 
-def read_shelf(folders: Sequence[Path], model: ModelInfo) -> Shelf:
+def read_shelf(folders: Sequence[Path], model: ModelInfo, unsettled: frozenset[Path] = frozenset()) -> Shelf:
     """Examine every LoRA file of the folders and their subfolders.
 
     Of files whose names are equal as names are compared, the first counts, by folder and then by name.
-    Unchanged files are not hashed again.
+    Unchanged files are not hashed again. Files in ``unsettled`` are still being written: they are left out.
 
     Raises:
         BadHeader, OSError: The model's own files changed after ``find_model`` checked them.
@@ -97,6 +98,8 @@ def read_shelf(folders: Sequence[Path], model: ModelInfo) -> Shelf:
     for folder in folders:
         candidates, sidecars = find_files(folder)
         for candidate in candidates:
+            if candidate.path in unsettled:
+                continue
             try:
                 file = _examine(candidate, named, layers)
             except LoraRejected as error:

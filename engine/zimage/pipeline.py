@@ -28,7 +28,7 @@ from engine.lora.bank import Bank
 from engine.lora.finder import LoraFinder
 from engine.reporting import JobReporter
 from engine.request import MAX_SEED, Finished, LoraChoice, RenderRequest, Stopped, Timings, WorkerInfo
-from engine.shelf import read_shelf
+from engine.shelf import kept_versions, read_shelf
 from engine.zimage.denoise import Denoiser, LatentRow, draw_noise
 from engine.zimage.device import Placement, choose_placement
 from engine.zimage.forward.forward import Forward, RefinedCaption
@@ -135,7 +135,11 @@ class Pipeline:
         plan = config.plan
         folders = [folder for folder in (built_in_lora_folder(model), config.lora_dir) if folder]
         with ThreadPoolExecutor(1, "shelf") as beside:  # hashes every file, beside the weights
-            finding = beside.submit(LoraFinder, lambda: read_shelf(folders, model).files)
+            finding = beside.submit(
+                LoraFinder,
+                lambda: read_shelf(folders, model).files,
+                lambda: kept_versions(config.lora_versions_dir),
+            )
             parts = load_pipeline(model.folder, placement, *locations_of(plan))
             finder = finding.result()
         with report_model_too_large(placement):

@@ -54,6 +54,9 @@ class FakeFolder:
         digest = hashlib.sha256(content).hexdigest()
         return LoraFile(name=path.stem, path=path, sha256=digest, bytes=len(content), rank=4)
 
+    async def watch(self) -> None:
+        """Files change by ``reload`` alone."""
+
     async def try_out(self, file: LoraFile) -> None:
         self.tried.append(file.name)
         self.refuse(file)

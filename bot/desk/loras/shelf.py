@@ -12,7 +12,7 @@ from rapidfuzz import fuzz
 from bot.commands.reading import is_number, weight_of
 from bot.commands.text import normalize
 from bot.commands.values import LoraWish
-from bot.errors import UnknownLora
+from bot.errors import LoraBeingChecked, UnknownLora
 from bot.outcomes import LoraSummary
 from engine.planner.cost import BYTES_A_LORA
 from engine.request import LoraChoice
@@ -104,8 +104,16 @@ class LoraShelf:
             return file, weight_of(number)  # a menu's ``sugar 0.8``
         return None
 
-    def unknown(self, typed: str, may_use: Rule = for_everybody) -> UnknownLora:
+    def find_checking(self, typed: str, may_use: Rule = for_everybody) -> LoraFile | None:
+        """Return the LoRA with this name that nobody may choose before its trial picture."""
+        wanted = normalize(typed)
+        found = (file for file in self.files.checking.values() if normalize(file.name) == wanted)
+        return next(filter(may_use, found), None)
+
+    def unknown(self, typed: str, may_use: Rule = for_everybody) -> UnknownLora | LoraBeingChecked:
         """Return the refusal of a name that ``find`` does not find; it names the nearest LoRAs."""
+        if file := self.find_checking(typed, may_use):
+            return LoraBeingChecked(name=file.name)
         nearest = tuple(summary.name for summary in self.suggest(typed, "en", may_use)[:3])
         return UnknownLora(name=typed, nearest=nearest)
 

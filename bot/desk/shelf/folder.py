@@ -1,39 +1,70 @@
-"""The LoRA folder while the bot runs: reads it again, checks a new file, and tries a LoRA out."""
+"""The LoRA folder while the bot runs: notices changes, reads them, and tries every new file out.
+
+A file is offered once its trial picture is good. The verdict on a content is remembered for a model, so a
+restart draws no trial picture again.
+"""
 
 import asyncio
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import structlog
 
 from bot.desk.loras.shelf import LoraShelf
-from bot.desk.shelf.trials import TrialPictures
+from bot.desk.shelf.trials import CANARY_S, TrialPictures
+from bot.errors import CannotSave
+from bot.store import Store
 from engine.checkpoint.model import ModelInfo
-from engine.errors import LoraRejected
-from engine.shelf import LoraFile, Shelf, check_file_numbers, read_shelf
+from engine.errors import EngineError, LoraDrawsBlank, LoraMissing, LoraRejected, LoraWithoutEffect
+from engine.shelf import FolderChanges, LoraFile, Rejected, Shelf, check_file_numbers, read_shelf
 
 log = structlog.get_logger("bot.desk")
+
+LOOK_EVERY_S = 0.5  # two looks, the reading and the trial picture take less than 3 s
+TRY_AGAIN_S = 10.0  # after a trial picture that could not be drawn
+MOST_TRIES = 3  # a file that ends the worker each time is left alone until the next start
+_OF_PICTURES = {each.__name__: each for each in (LoraWithoutEffect, LoraDrawsBlank)}
 
 
 class LiveFolder:
     """Implements ``bot.desk.shelf.management.LoraFolder``.
 
     Args:
-        folders: All folders of the shelf; the last one is the host's own.
+        folders: All folders of the shelf; the last one is the host's own, and only its files are tried out.
         model: What the files must fit.
+        store: Remembers the verdicts of trial pictures.
+        verdicts: Those of earlier runs, for this model: sha256 → the class of a refusal, or empty.
         shelf: Gets every new shelf.
         trials: Draws trial pictures.
     """
 
     def __init__(
-        self, *, folders: Sequence[Path], model: ModelInfo, shelf: LoraShelf, trials: TrialPictures
+        self,
+        *,
+        folders: Sequence[Path],
+        model: ModelInfo,
+        store: Store,
+        verdicts: Mapping[str, str],
+        shelf: LoraShelf,
+        trials: TrialPictures,
     ) -> None:
         self.folder = folders[-1]
         self._folders = folders
         self._model = model
+        self._store = store
+        self._verdicts: dict[str, LoraRejected | None] = {
+            sha256: _OF_PICTURES[refusal]() if refusal else None
+            for sha256, refusal in verdicts.items()
+            if not refusal or refusal in _OF_PICTURES
+        }
         self._shelf = shelf
         self._trials = trials
         self._reading = asyncio.Lock()
+        self._read = shelf.files
+        self._has_new = asyncio.Event()
+        self._changes = FolderChanges(folders)
+        self._publish()
 
     @property
     def shelf(self) -> Shelf:
@@ -43,9 +74,10 @@ class LiveFolder:
     async def reload(self) -> Shelf:
         """Read the folders now and return the new shelf."""
         async with self._reading:
-            shelf = await asyncio.to_thread(read_shelf, self._folders, self._model)
-            self._shelf.replace(shelf)
-            return shelf
+            unsettled = self._changes.unsettled
+            self._read = await asyncio.to_thread(read_shelf, self._folders, self._model, unsettled)
+            self._publish()
+            return self._shelf.files
 
     async def examine(self, path: Path) -> LoraFile:
         """Prove a file that is alone in its folder, and its numbers.
@@ -62,6 +94,89 @@ class LiveFolder:
         raise LoraRejected
 
     async def try_out(self, file: LoraFile) -> None:
-        """Read all its numbers, then see ``TrialPictures.verify``."""
-        await asyncio.to_thread(check_file_numbers, file.path, file.sha256, self._model)
-        await self._trials.verify(file)
+        """Read all numbers of a file and draw its trial picture; offer or refuse the file from now on.
+
+        A good file is tried once.
+
+        Raises:
+            LoraRejected: Its numbers or its picture are wrong, or it is missing.
+            RenderError, WorkerLost, WorkerNotReady: Nothing is known: it cannot be drawn now.
+        """
+        if self._verdicts.get(file.sha256, file) is None:
+            return
+        try:
+            await asyncio.to_thread(check_file_numbers, file.path, file.sha256, self._model)
+            await self._trials.verify(file)
+        except LoraMissing:
+            raise
+        except LoraRejected as error:
+            await self._remember(file, error)
+            raise
+        await self._remember(file, None)
+
+    async def watch(self) -> None:
+        """Notice changes and try new files out until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._look(), name="look at the LoRA folder")
+            group.create_task(self._try_new_files(), name="try new LoRAs out")
+
+    async def _look(self) -> None:
+        while True:
+            if await asyncio.to_thread(self._changes.look):
+                await self.reload()
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def _try_new_files(self) -> None:
+        tries: dict[str, int] = {}
+        later_s: dict[str, float] = {}
+        while True:
+            self._has_new.clear()
+            waiting = [
+                file for file in self.shelf.checking.values() if tries.get(file.sha256, 0) < MOST_TRIES
+            ]
+            due = [file for file in waiting if later_s.get(file.sha256, 0.0) <= time.monotonic()]
+            for file in due[:1]:
+                try:
+                    async with asyncio.timeout(CANARY_S):
+                        await self.try_out(file)
+                except LoraRejected as error:
+                    log.warning("lora rejected", lora=file.name, error=type(error).__name__)
+                except (EngineError, TimeoutError) as error:
+                    tries[file.sha256] = tries.get(file.sha256, 0) + 1
+                    later_s[file.sha256] = time.monotonic() + TRY_AGAIN_S
+                    log.warning("trial picture not drawn", lora=file.name, error=type(error).__name__)
+            if not due:
+                try:
+                    async with asyncio.timeout(TRY_AGAIN_S if waiting else None):
+                        await self._has_new.wait()
+                except TimeoutError:
+                    continue
+
+    async def _remember(self, file: LoraFile, refusal: LoraRejected | None) -> None:
+        """Offer or refuse a file; a verdict of the trial picture is stored, as numbers are read quickly."""
+        verdict = type(refusal).__name__ if refusal else ""
+        self._verdicts[file.sha256] = refusal
+        self._publish()
+        if refusal is None or verdict in _OF_PICTURES:
+            now_ms = time.time_ns() // 10**6
+            try:
+                await self._store.verdicts.save(file.sha256, self._model.name, verdict, now_ms)
+            except CannotSave as error:
+                log.warning("verdict not saved: the next start tries the LoRA again", detail=str(error))
+        log.info("LoRA tried out", lora=file.name, sha256=file.sha256, refusal=verdict)
+
+    def _publish(self) -> None:
+        """Offer what has passed; everything else is being checked or refused."""
+        usable, checking, rejected = {}, {}, list(self._read.rejected)
+        for name, file in self._read.files.items():
+            refusal = self._verdicts.get(file.sha256)
+            if refusal is not None:
+                refusal.facts["name"] = name
+                rejected.append(Rejected(name, refusal))
+            elif file.sha256 in self._verdicts or not file.path.is_relative_to(self.folder):
+                usable[name] = file
+            else:
+                checking[name] = file
+        self._shelf.replace(Shelf(usable, tuple(rejected), checking))
+        if checking:
+            self._has_new.set()

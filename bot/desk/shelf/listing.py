@@ -1,9 +1,10 @@
 """What people see of the shelf: one page of a search, with the refused files for hosts."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from bot.commands.values import LoraList
-from bot.desk.loras.shelf import LoraShelf, Rule
+from bot.desk.loras.shelf import LoraShelf, Rule, summary_of
 from bot.outcomes import LoraListing, LoraProblem, LoraState, LoraSummary
 from engine.errors import EngineError
 from engine.shelf import Rejected
@@ -30,11 +31,16 @@ def list_page(
         may_use: Tells which LoRAs this person may use.
         refused: Files to list behind the others; empty for people who are not hosts.
     """
+    wanted = command.search.casefold()
     found = shelf.summaries(may_use)
     if command.search:
         found = shelf.search(command.search, locale, may_use)
     ordered = sorted(found, key=lambda lora: lora.name != default)
-    wanted = command.search.casefold()
+    ordered += [
+        replace(summary_of(each), state=LoraState.CHECKING)
+        for each in shelf.files.checking.values()
+        if may_use(each) and wanted in each.name.casefold()
+    ]
     ordered += [
         LoraSummary(each.name, {}, "", 1.0, state=LoraState.REFUSED, problem=problem_of(each.error))
         for each in refused

@@ -29,6 +29,7 @@ from bot.commands.values import (
 from bot.desk.loras.defaults import LoraDefaults
 from bot.desk.loras.shelf import LoraShelf, Rule
 from bot.desk.shelf.listing import problem_of
+from bot.desk.shelf.trials import CANARY_S
 from bot.downloads import Download, Downloader, read_link
 from bot.errors import (
     CanaryNotDrawn,
@@ -56,7 +57,6 @@ from engine.shelf import LoraFile, Shelf
 
 log = structlog.get_logger("bot.desk")
 
-CANARY_S = 300.0  # a cold worker loads its model first
 
 ManagementCommand = LoraSwitch | LoraAdd | LoraRemove | LoraCheck | LoraReload
 ManagementOutcome = LoraSwitched | LoraAdded | LoraRemoved | LoraChecked | ShelfReloaded
@@ -88,6 +88,9 @@ class LoraFolder(Protocol):
         Raises:
             LoraRejected: Its class says why.
         """
+
+    async def watch(self) -> None:
+        """Notice changes and try new files out until cancelled."""
 
     async def try_out(self, file: LoraFile) -> None:
         """Draw the trial picture of a file of the shelf, unless its verdict is known.
@@ -265,14 +268,14 @@ class ShelfManagement:
 
     async def _admitted(self, name: str) -> LoraFile:
         """Return the file that is now on the shelf, with its trial picture drawn."""
-        if (file := self._shelf.find(name)) is None:
+        if (file := self._shelf.find(name) or self._shelf.find_checking(name)) is None:
             rejected = {each.name: each.error for each in self._files.shelf.rejected}
             raise _refused(name, rejected.get(name, LoraRejected()))
         await self._try_out(file)
         return file
 
     async def _remove(self, name: str) -> Prepared:
-        file = self._shelf.find(name)
+        file = self._shelf.find(name) or self._shelf.find_checking(name)
         path = file.path if file else self._refused_path(name)
         if path is None:
             raise self._shelf.unknown(name)
@@ -284,7 +287,7 @@ class ShelfManagement:
 
     async def _check(self, name: str) -> Prepared:
         shelf = await self._files.reload()
-        file = self._shelf.find(name)
+        file = self._shelf.find(name) or self._shelf.find_checking(name)
         if file is None:
             wanted = normalize(name)
             for each in shelf.rejected:
@@ -310,7 +313,7 @@ class ShelfManagement:
         return ShelfReloaded(len(shelf.files), new, gone, refused, 0.0)
 
     def _require(self, name: str, may_use: Rule) -> LoraFile:
-        file = self._shelf.find(name, may_use)
+        file = self._shelf.find(name, may_use) or self._shelf.find_checking(name, may_use)
         if file is None:
             raise self._shelf.unknown(name, may_use)
         return file

@@ -12,3 +12,12 @@ INSERT INTO lora_change (
 SELECT at_ms, platform, user_id, chat_id, action, scope, lora_before, lora_after, sha256, source, refusal,
     duration_ms
 FROM lora_change ORDER BY id DESC LIMIT :limit;
+
+-- name: lora_verdicts
+-- What trial pictures of a model said.
+SELECT sha256, refusal FROM lora_verdict WHERE model = :model;
+
+-- name: save_lora_verdict
+-- A trial picture was drawn, or refused.
+INSERT INTO lora_verdict (sha256, model, refusal, at_ms) VALUES (:sha256, :model, :refusal, :at_ms)
+ON CONFLICT (sha256, model) DO UPDATE SET refusal = excluded.refusal, at_ms = excluded.at_ms;

@@ -1,0 +1,67 @@
+"""Waiting jobs keep the LoRA files they were accepted with: each is copied before it can be replaced."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import structlog
+
+from bot.desk.loras.shelf import LoraShelf
+from bot.store.rows import JobRow
+from engine.errors import LoraRejected
+from engine.shelf import drop_versions, free_bytes, keep_version, kept_versions
+
+log = structlog.get_logger("bot.desk")
+
+LIMIT_BYTES = 4 * 2**30  # 25 LoRAs of rank 32; copies that jobs need may exceed it
+LOOK_EVERY_S = 0.5  # a job that waits less long reads the shelf's own file
+
+
+class LoraVersions:
+    """Copies what waiting jobs need and deletes it after them.
+
+    Args:
+        folder: Private; the worker reads it, too.
+        shelf: Where the files are now.
+        jobs: The jobs that wait or are drawn.
+        reserve_bytes: What stays free on the disk. Without room nothing is copied, and a job fails if its
+            file goes before it is drawn.
+    """
+
+    def __init__(
+        self, folder: Path, shelf: LoraShelf, jobs: Callable[[], Iterable[JobRow]], reserve_bytes: int
+    ) -> None:
+        self._folder = folder
+        self._shelf = shelf
+        self._jobs = jobs
+        self._reserve_bytes = reserve_bytes
+        self._failed: set[str] = set()  # logged once
+
+    async def run(self) -> None:
+        """Keep the copies right until cancelled."""
+        before: tuple[frozenset[str], frozenset[str]] | None = None
+        while True:
+            needed = frozenset(lora.sha256 for job in self._jobs() for lora in job.recipe.loras)
+            paths = {file.sha256: file.path for file in self._shelf.all_files}
+            if (now := (needed, frozenset(paths))) != before:
+                before = now if await asyncio.to_thread(self._settle, needed, paths) else None
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    def _settle(self, needed: frozenset[str], paths: Mapping[str, Path]) -> bool:
+        """Copy and delete; False if a copy is missing that may succeed later. Blocking."""
+        missing = (needed & paths.keys()) - kept_versions(self._folder).keys()
+        is_whole = True
+        for sha256 in missing:
+            try:
+                if free_bytes(self._folder) - paths[sha256].stat().st_size < self._reserve_bytes:
+                    raise OSError("the disk is nearly full")
+                keep_version(self._folder, sha256, paths[sha256])
+            except (LoraRejected, OSError) as error:
+                is_whole = False
+                if sha256 not in self._failed:
+                    self._failed.add(sha256)
+                    log.warning(
+                        "LoRA not copied for waiting jobs", path=str(paths[sha256]), detail=str(error)
+                    )
+        drop_versions(self._folder, needed, frozenset(paths), LIMIT_BYTES)
+        return is_whole

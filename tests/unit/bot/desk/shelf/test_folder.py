@@ -1,0 +1,173 @@
+"""The live folder: a new file is offered once its trial picture is good, and the verdict is remembered."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from bot.desk.loras.shelf import LoraShelf
+from bot.desk.shelf import folder as module
+from bot.desk.shelf.folder import LiveFolder
+from bot.desk.shelf.trials import TrialPictures
+from bot.errors import LoraBeingChecked, UnknownLora
+from bot.store import Store, open_store
+from engine.checkpoint.model import read_model
+from engine.demo.networks import LORAS, WEIGHTS
+from engine.errors import LoraWithoutEffect, WorkerLost
+from engine.request import Event, Failed, Finished, RenderRequest
+from engine.shelf import read_shelf
+from tests.fakes.desk_harness import MIGRATIONS
+from tests.fakes.renderer import Act
+from tests.integration.engine.host.hosting import eventually
+from tests.unit.bot.desk.shelf.test_trials import StyledRenderer
+
+MODEL = read_model(WEIGHTS)
+
+
+class Renderer(StyledRenderer):
+    """Loses the worker while ``lost`` is positive."""
+
+    lost = 0
+
+    async def _render(
+        self, request: RenderRequest, listen: Callable[[Event], None], act: Act
+    ) -> Finished | Failed:
+        if self.lost and request.loras:
+            self.lost -= 1
+            raise WorkerLost
+        return await super()._render(request, listen, act)
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    store = await open_store(tmp_path / "a.db", MIGRATIONS)
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+def renderer() -> Renderer:
+    return Renderer()
+
+
+@pytest.fixture
+def open_folder(
+    store: Store, renderer: Renderer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], LiveFolder]:
+    monkeypatch.setattr(module, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(module, "TRY_AGAIN_S", 0.01)
+    own = tmp_path / "loras"
+    own.mkdir()
+
+    def open_now(verdicts: dict[str, str] | None = None) -> LiveFolder:
+        shelf = LoraShelf(read_shelf([LORAS, own], MODEL))
+        trials = TrialPictures(renderer, MODEL)
+        return LiveFolder(
+            folders=[LORAS, own],
+            model=MODEL,
+            store=store,
+            verdicts=verdicts or {},
+            shelf=shelf,
+            trials=trials,
+        )
+
+    return open_now
+
+
+@asynccontextmanager
+async def watching(folder: LiveFolder) -> AsyncIterator[None]:
+    task = asyncio.create_task(folder.watch(), name="watch")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+def add(folder: LiveFolder, name: str) -> Path:
+    path = folder.folder / f"{name}.safetensors"
+    shutil.copyfile(LORAS / "anime.safetensors", path)
+    return path
+
+
+def refused(folder: LiveFolder) -> dict[str, type]:
+    return {each.name: type(each.error) for each in folder.shelf.rejected}
+
+
+async def test_a_new_file_is_checked_then_offered_then_remembered(
+    open_folder: Callable[..., LiveFolder], renderer: Renderer, store: Store
+) -> None:
+    folder = open_folder()
+    assert "sugar" in folder.shelf.files  # built-in files need no trial
+    async with watching(folder):
+        path = add(folder, "mine")
+        await eventually(lambda: "mine" in folder.shelf.files)
+        sha256 = folder.shelf.files["mine"].sha256
+        assert await store.verdicts.of(MODEL.name) == {sha256: ""}
+        path.unlink()
+        await eventually(lambda: "mine" not in folder.shelf.files)
+    drawn = len(renderer.requests)
+    add(folder, "mine")
+    again = open_folder(await store.verdicts.of(MODEL.name))
+    assert "mine" in again.shelf.files
+    assert len(renderer.requests) == drawn
+
+
+async def test_nobody_can_choose_a_file_that_is_being_checked(open_folder: Callable[..., LiveFolder]) -> None:
+    folder = open_folder()
+    add(folder, "mine")
+    await folder.reload()
+    shelf = folder._shelf
+    assert shelf.find("mine") is None
+    assert isinstance(shelf.unknown("mine"), LoraBeingChecked)
+    assert isinstance(shelf.unknown("mine", lambda file: False), UnknownLora)
+    assert not any(lora.name == "mine" for lora in shelf.suggest("mine", "en"))
+
+
+async def test_a_file_without_effect_is_refused_also_after_a_restart(
+    open_folder: Callable[..., LiveFolder], renderer: Renderer, store: Store
+) -> None:
+    renderer.plain = "mine"
+    folder = open_folder()
+    async with watching(folder):
+        add(folder, "mine")
+        await eventually(lambda: refused(folder) == {"mine": LoraWithoutEffect})
+    again = open_folder(await store.verdicts.of(MODEL.name))
+    assert refused(again) == {"mine": LoraWithoutEffect}
+
+
+async def test_a_lost_worker_is_no_verdict(
+    open_folder: Callable[..., LiveFolder], renderer: Renderer
+) -> None:
+    renderer.lost = 1
+    folder = open_folder()
+    async with watching(folder):
+        add(folder, "mine")
+        await eventually(lambda: "mine" in folder.shelf.files)
+    assert renderer.lost == 0
+
+
+async def test_a_file_that_always_ends_the_worker_is_left_alone(
+    open_folder: Callable[..., LiveFolder], renderer: Renderer, store: Store
+) -> None:
+    renderer.lost = 100
+    folder = open_folder()
+    async with watching(folder):
+        add(folder, "mine")
+        await eventually(lambda: renderer.lost == 100 - module.MOST_TRIES)
+        await asyncio.sleep(0.2)
+    assert renderer.lost == 100 - module.MOST_TRIES
+    assert list(folder.shelf.checking) == ["mine"]
+    assert await store.verdicts.of(MODEL.name) == {}
+
+
+async def test_a_broken_file_harms_no_other(open_folder: Callable[..., LiveFolder]) -> None:
+    folder = open_folder()
+    async with watching(folder):
+        (folder.folder / "broken.safetensors").write_bytes(b"\xff" * 100)
+        add(folder, "mine")
+        await eventually(lambda: "mine" in folder.shelf.files and bool(folder.shelf.rejected))
+    assert "broken" in refused(folder)

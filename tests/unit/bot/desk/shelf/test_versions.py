@@ -1,0 +1,103 @@
+"""Jobs that wait keep the bytes of their LoRA when its file changes or goes."""
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.desk.loras.shelf import LoraShelf
+from bot.desk.shelf import versions as module
+from bot.desk.shelf.versions import LoraVersions
+from engine.request import LoraChoice
+from engine.shelf import LoraFile, Shelf, kept_versions
+from tests.integration.engine.host.hosting import eventually
+
+
+@dataclass
+class Recipe:
+    loras: tuple[LoraChoice, ...]
+
+
+@dataclass
+class Job:
+    recipe: Recipe
+
+
+@dataclass
+class World:
+    folder: Path
+    shelf: LoraShelf = field(default_factory=lambda: LoraShelf(Shelf({})))
+    jobs: list[Any] = field(default_factory=list)
+
+    def put(self, name: str, content: bytes) -> LoraFile:
+        path = self.folder / f"{name}.safetensors"
+        path.write_bytes(content)
+        file = LoraFile(name, path, hashlib.sha256(content).hexdigest(), len(content), 4)
+        self.shelf.replace(Shelf({**self.shelf.files.files, name: file}))
+        return file
+
+    def ask(self, file: LoraFile) -> None:
+        self.jobs.append(Job(Recipe((LoraChoice(file.name, file.sha256),))))
+
+    @property
+    def kept(self) -> set[str]:
+        return set(kept_versions(self.folder / "kept"))
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setattr(module, "LOOK_EVERY_S", 0.01)
+    return World(tmp_path)
+
+
+async def run_until(world: World, condition: Callable[[], bool], reserve_bytes: int = 0) -> None:
+    versions = LoraVersions(world.folder / "kept", world.shelf, lambda: world.jobs, reserve_bytes)
+    task = asyncio.create_task(versions.run(), name="versions")
+    try:
+        await eventually(condition)
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def test_only_what_jobs_need_is_copied_and_what_left_the_shelf_goes_after_them(world: World) -> None:
+    sugar, _ = world.put("sugar", b"1"), world.put("anime", b"2")
+    world.ask(sugar)
+    await run_until(world, lambda: world.kept == {sugar.sha256})
+    sugar.path.unlink()
+    world.shelf.replace(Shelf({}))
+    await run_until(world, lambda: True)
+    assert world.kept == {sugar.sha256}  # the job still waits; a restart keeps it, too
+    world.jobs.clear()
+    await run_until(world, lambda: world.kept == set())
+
+
+async def test_a_new_version_leaves_the_old_one_to_its_jobs(world: World) -> None:
+    old = world.put("sugar", b"old")
+    world.ask(old)
+    await run_until(world, lambda: world.kept == {old.sha256})
+    new = world.put("sugar", b"new")
+    world.ask(new)
+    await run_until(world, lambda: world.kept == {old.sha256, new.sha256})
+
+
+async def test_a_file_that_changed_before_its_copy_is_tried_again(world: World) -> None:
+    sugar = world.put("sugar", b"right")
+    world.ask(sugar)
+    sugar.path.write_bytes(b"wrong")
+    versions = LoraVersions(world.folder / "kept", world.shelf, lambda: world.jobs, 0)
+    assert versions._settle(frozenset({sugar.sha256}), {sugar.sha256: sugar.path}) is False
+    sugar.path.write_bytes(b"right")
+    await run_until(world, lambda: world.kept == {sugar.sha256})
+
+
+async def test_a_disk_without_room_gets_no_copy(world: World) -> None:
+    sugar = world.put("sugar", b"1")
+    world.ask(sugar)
+    versions = LoraVersions(world.folder / "kept", world.shelf, lambda: world.jobs, reserve_bytes=2**62)
+    assert versions._settle(frozenset({sugar.sha256}), {sugar.sha256: sugar.path}) is False
+    assert world.kept == set()
