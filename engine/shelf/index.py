@@ -86,7 +86,8 @@ def read_shelf(folders: Sequence[Path], model: ModelInfo, unsettled: frozenset[P
     """Examine every LoRA file of the folders and their subfolders.
 
     Of files whose names are equal as names are compared, the first counts, by folder and then by name.
-    Unchanged files are not hashed again. Files in ``unsettled`` are still being written: they are left out.
+    Unchanged files are not hashed again. Files in ``unsettled`` are still being written: they are left
+    out, and so are files whose sidecar is.
 
     Raises:
         BadHeader, OSError: The model's own files changed after ``find_model`` checked them.
@@ -98,7 +99,7 @@ def read_shelf(folders: Sequence[Path], model: ModelInfo, unsettled: frozenset[P
     for folder in folders:
         candidates, sidecars = find_files(folder)
         for candidate in candidates:
-            if candidate.path in unsettled:
+            if not unsettled.isdisjoint((candidate.path, sidecar_path(candidate.path))):
                 continue
             try:
                 file = _examine(candidate, named, layers)

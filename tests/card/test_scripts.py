@@ -6,7 +6,7 @@ import pytest
 import structlog
 import torch
 
-from tests.card import caps, faults
+from tests.card import caps, faults, new_lora
 
 pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="on a card the scripts are run by hand")
 
@@ -31,3 +31,7 @@ def test_jobs_are_drawn_at_the_second_attempt_after_a_killed_worker_and_a_cuda_e
 
     assert killed.states == failed.states == {"done": 1}
     assert len(killed.lost_s) == len(failed.lost_s) == 2, "the job began again after the fault"
+
+
+def test_a_new_file_is_drawn_with_while_the_bot_idles_and_while_it_draws() -> None:
+    assert set(new_lora.main([])) == {"idle_s", "busy_s"}

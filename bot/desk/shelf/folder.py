@@ -21,7 +21,8 @@ from engine.shelf import FolderChanges, LoraFile, Rejected, Shelf, check_file_nu
 
 log = structlog.get_logger("bot.desk")
 
-LOOK_EVERY_S = 0.5  # two looks, the reading and the trial picture take less than 3 s
+LOOK_EVERY_S = 0.25  # two looks, the reading and the trial picture take less than 3 s
+LOOKING_SHARE = 0.05  # of the time, at most: a network mount with many files is looked at less often
 TRY_AGAIN_S = 10.0  # after a trial picture that could not be drawn
 MOST_TRIES = 3  # a file that ends the worker each time is left alone until the next start
 _OF_PICTURES = {each.__name__: each for each in (LoraWithoutEffect, LoraDrawsBlank)}
@@ -122,9 +123,12 @@ class LiveFolder:
 
     async def _look(self) -> None:
         while True:
-            if await asyncio.to_thread(self._changes.look):
+            began_s = time.monotonic()
+            has_changed = await asyncio.to_thread(self._changes.look)
+            took_s = time.monotonic() - began_s
+            if has_changed:
                 await self.reload()
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(max(LOOK_EVERY_S, took_s / LOOKING_SHARE))
 
     async def _try_new_files(self) -> None:
         tries: dict[str, int] = {}
