@@ -159,8 +159,6 @@ class LiveFolder:
     async def _remember(self, file: LoraFile, refusal: LoraRejected | None) -> None:
         """Offer or refuse a file; a verdict of the trial picture is stored, as numbers are read quickly."""
         verdict = type(refusal).__name__ if refusal else ""
-        self._verdicts[file.sha256] = refusal
-        self._publish()
         if refusal is None or verdict in _OF_PICTURES:
             now_ms = time.time_ns() // 10**6
             try:
@@ -168,6 +166,8 @@ class LiveFolder:
             except CannotSave as error:
                 log.warning("verdict not saved: the next start tries the LoRA again", detail=str(error))
         log.info("LoRA tried out", lora=file.name, sha256=file.sha256, refusal=verdict)
+        self._verdicts[file.sha256] = refusal
+        self._publish()
 
     def _publish(self) -> None:
         """Offer what has passed; everything else is being checked or refused."""
