@@ -10,7 +10,7 @@ from pathlib import Path
 
 MOST_FILES = 20_000  # a look at so many takes 0.1 s; the rest is not noticed
 
-Stamp = tuple[int, int, int]
+_Stamp = tuple[int, int, int]
 """Size in bytes, time of the last change in ns, inode."""
 
 
@@ -26,8 +26,8 @@ class FolderChanges:
 
     def __init__(self, folders: Sequence[Path]) -> None:
         self._folders = folders
-        self._last: dict[Path, Stamp] = {}
-        self._reported: dict[Path, Stamp] | None = None
+        self._last: dict[Path, _Stamp] = {}
+        self._reported: dict[Path, _Stamp] | None = None
         self.unsettled: frozenset[Path] = frozenset()
 
     def look(self) -> bool:
@@ -42,9 +42,9 @@ class FolderChanges:
         return True
 
 
-def _stamps(folders: Sequence[Path]) -> dict[Path, Stamp]:
+def _stamps(folders: Sequence[Path]) -> dict[Path, _Stamp]:
     """Return the stamp of every file."""
-    found: dict[Path, Stamp] = {}
+    found: dict[Path, _Stamp] = {}
     for folder in folders:
         for parent, _, names in os.walk(folder):
             for name in names:

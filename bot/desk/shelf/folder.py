@@ -173,14 +173,15 @@ class LiveFolder:
         """Offer what has passed; everything else is being checked or refused."""
         usable, checking, rejected = {}, {}, list(self._read.rejected)
         for name, file in self._read.files.items():
-            refusal = self._verdicts.get(file.sha256)
-            if refusal is not None:
-                refusal.facts["name"] = name
-                rejected.append(Rejected(name, refusal))
-            elif file.sha256 in self._verdicts or not file.path.is_relative_to(self.folder):
+            if not file.path.is_relative_to(self.folder):
+                usable[name] = file
+            elif file.sha256 not in self._verdicts:
+                checking[name] = file
+            elif (refusal := self._verdicts[file.sha256]) is None:
                 usable[name] = file
             else:
-                checking[name] = file
+                refusal.facts["name"] = name
+                rejected.append(Rejected(name, refusal))
         self._shelf.replace(Shelf(usable, tuple(rejected), checking))
         if checking:
             self._has_new.set()
