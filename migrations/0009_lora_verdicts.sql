@@ -6,4 +6,4 @@ CREATE TABLE lora_verdict (
     refusal TEXT NOT NULL,                      -- the class of the refusal; empty: the picture was good
     at_ms   INTEGER NOT NULL,
     PRIMARY KEY (sha256, model)
-) STRICT, WITHOUT ROWID;
+) WITHOUT ROWID, STRICT;
